@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file compression.h
+ * @brief The controller: what a config does to a model, stepped by the caller's training loop.
+ *
+ * In a training loop: initialize (quantizer ranges from a few batches); per batch forward, loss +
+ * nncf_compression_ctrl_loss(), backward, optimizer over the caller's parameters and
+ * nncf_compression_ctrl_get_parameter(), nncf_compression_ctrl_step(); after each epoch
+ * nncf_compression_ctrl_epoch_step(), then statistics and snapshot.
+ *
+ * Threads: one thread at a time for a controller and its model.
+ */
+#ifndef NNCF_COMPRESSION_H
+#define NNCF_COMPRESSION_H
+
+#include <nncf/base.h>
+#include <nncf/config.h>
+#include <nncf/model.h>
+
+NNCF_BEGIN_DECLS
+
+/** Opaque. @since 0.1 */
+typedef struct nncf_compression_ctrl nncf_compression_ctrl;
+
+/**
+ * @brief Apply a config to a model.
+ *
+ * Decides which weights are masked and quantized and where activation quantizers stand, sets the sparsity level of
+ * epoch 0, and initializes the weight quantizers. A config without algorithms gives a controller that changes nothing:
+ * plain training. Scope patterns that match no layer are reported through the log callback, with the nearest registered
+ * scope.
+ * @param[out] ctrl  destroy before the model. A model has at most one controller at a time
+ * @param[out] err   nullable
+ * @par Errors NNCF_E_STATE the model has a controller already or no layers; NNCF_E_UNSUPPORTED; NNCF_E_CONFIG;
+ * NNCF_E_ARG; NNCF_E_NOMEM. The model is then as before.
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_compression_ctrl_create(nncf_model *model, const nncf_config *config,
+                                                  nncf_compression_ctrl **ctrl, nncf_error *err);
+
+/** @brief Destroy a controller; its model computes plainly afterwards. NULL is fine. @since 0.1 */
+NNCF_API void nncf_compression_ctrl_destroy(nncf_compression_ctrl *ctrl);
+
+/**
+ * @brief Initialization of activation quantizers: call, and while *more is 1 run one forward over a batch.
+ *
+ * `while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more) forward(next_batch());` runs exactly
+ * `num_init_steps` batches. In these forwards quantizers of activations observe and pass their input on; masks are
+ * deterministic; batch norm uses batch statistics in train mode and running ones in eval mode, and changes neither. The
+ * last call sets the ranges. Ranges that were never initialized (and not loaded) start at scale 1.
+ * @param[out] more  1: run one batch and call again. 0: done
+ * @return NNCF_OK; NNCF_E_STATE a quantizer saw no data in the batch just run (did every layer run forward?);
+ * NNCF_E_ARG
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_compression_ctrl_init_step(nncf_compression_ctrl *ctrl, int32_t *more);
+
+/**
+ * @brief The compression loss of the present mask logits; its gradient is added to the logits' gradients. Call once a
+ * step.
+ *
+ * ((active / total - (1 - level)) / 0.05)^2 over all RB-sparsified layers together; 0 without rb_sparsity and after the
+ * freeze.
+ * @return the loss; NaN for NULL
+ * @since 0.1
+ */
+NNCF_API double nncf_compression_ctrl_loss(nncf_compression_ctrl *ctrl);
+
+/** @brief After the optimizer's step of each batch: the next step's random masks, schedulers that count steps. @return
+ * NNCF_OK; NNCF_E_ARG; NNCF_E_STATE @since 0.1 */
+NNCF_API nncf_status nncf_compression_ctrl_step(nncf_compression_ctrl *ctrl);
+
+/** @brief After each epoch: next sparsity level, magnitude masks anew, freeze when due. @return NNCF_OK; NNCF_E_ARG;
+ * NNCF_E_STATE; NNCF_E_NOMEM @since 0.1 */
+NNCF_API nncf_status nncf_compression_ctrl_epoch_step(nncf_compression_ctrl *ctrl);
+
+/** Kinds of nncf_parameter. @since 0.1 */
+enum {
+    NNCF_PARAMETER_MASK_LOGIT = 1,  /**< RB sparsity: one a weight */
+    NNCF_PARAMETER_SCALE = 2,       /**< range of a symmetric quantizer */
+    NNCF_PARAMETER_INPUT_LOW = 3,   /**< asymmetric quantizer */
+    NNCF_PARAMETER_INPUT_RANGE = 4, /**< asymmetric quantizer */
+    NNCF_PARAMETER_SENTINEL = 0x7fffffff
+};
+
+/** @brief A trainable array of the controller's, for the caller's optimizer. @since 0.1 */
+typedef struct nncf_parameter {
+    size_t struct_size;   /**< NNCF_PARAMS(nncf_parameter) */
+    const char *name;     /**< "<scope>.pre_ops.mask", ".pre_ops.weight_quantizer.scale", ".activation_quantizer.scale",
+                             ".input_quantizer.scale"; borrowed */
+    float *data;          /**< to be updated in place by the optimizer; borrowed */
+    float *grad;          /**< added to by backward and loss; cleared by nncf_compression_ctrl_zero_grad(); borrowed */
+    size_t count;         /**< floats in data and in grad */
+    int32_t kind;         /**< NNCF_PARAMETER_... */
+    int32_t frozen;       /**< 1: leave it alone (mask logits from `sparsity_training_steps` epochs on) */
+    double lr_multiplier; /**< the config's wish for the learning rate; 1 by default */
+} nncf_parameter;
+
+/** @brief Number of parameters; constant over a controller's life; 0 for NULL. @since 0.1 */
+NNCF_API size_t nncf_compression_ctrl_parameter_count(const nncf_compression_ctrl *ctrl);
+/**
+ * @brief Parameter `index`. data, grad and count are constant over the controller's life; `frozen` may change at
+ * epoch_step.
+ * @param[in,out] parameter  its struct_size must be set
+ * @return NNCF_OK; NNCF_E_NOTFOUND past the end; NNCF_E_ARG
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_compression_ctrl_get_parameter(const nncf_compression_ctrl *ctrl, size_t index,
+                                                         nncf_parameter *parameter);
+/** @brief Clear the gradients of all the controller's parameters. @since 0.1 */
+NNCF_API nncf_status nncf_compression_ctrl_zero_grad(nncf_compression_ctrl *ctrl);
+
+/** Compression levels, for choosing a best snapshot. @since 0.1 */
+enum {
+    NNCF_COMPRESSION_NONE = 0,    /**< nothing compressed yet */
+    NNCF_COMPRESSION_PARTIAL = 1, /**< the schedule has not arrived */
+    NNCF_COMPRESSION_FULL = 2,    /**< the final level, or nothing scheduled */
+    NNCF_COMPRESSION_SENTINEL = 0x7fffffff
+};
+
+/** @brief Totals over the model. Computed from the present logits, masks and weights. @since 0.1 */
+typedef struct nncf_statistics {
+    size_t struct_size; /**< NNCF_PARAMS(nncf_statistics) */
+    int64_t epoch;      /**< epochs stepped */
+    int64_t step;       /**< steps stepped */
+    int32_t
+        compression_level; /**< NNCF_COMPRESSION_... of the epoch just trained: call before or after epoch_step alike */
+    int32_t frozen;        /**< masks are frozen */
+    double sparsity_target;       /**< level of the present epoch, 0..1 */
+    double sparsity;              /**< zeros / weights over the sparsified layers' weights */
+    double sparsity_model;        /**< zeros / parameters over all registered parameters, biases and batch norm too */
+    double mean_mask_probability; /**< RB: mean of sigmoid(logit); NaN without RB */
+    double magnitude_threshold; /**< importance at or below which weights are masked; NaN without magnitude sparsity */
+    int64_t sparsified_layers;  /**< layers with a mask */
+    int64_t sparsified_weights; /**< their weights */
+    int64_t parameters;         /**< floats of all registered parameters */
+    int64_t weight_quantizers;  /**< how many */
+    int64_t activation_quantizers; /**< how many, those of inputs not counted */
+    int64_t input_quantizers;      /**< how many */
+    int64_t bytes_float;           /**< registered parameters as float32 */
+    int64_t bytes_compressed; /**< the deployable form: codes at their bits, scales, the rest float32; sparse weights as
+                                 a bit mask plus the non-zeros where that is smaller */
+} nncf_statistics;
+
+/** @brief Fill in the totals. @return NNCF_OK; NNCF_E_ARG @since 0.1 */
+NNCF_API nncf_status nncf_compression_ctrl_get_statistics(const nncf_compression_ctrl *ctrl,
+                                                          nncf_statistics *statistics);
+
+/** @brief One layer's statistics. @since 0.1 */
+typedef struct nncf_layer_statistics {
+    size_t struct_size;    /**< NNCF_PARAMS(nncf_layer_statistics) */
+    const char *scope;     /**< borrowed from the model */
+    int64_t shape[4];      /**< of the weight */
+    int32_t ndim;          /**< of the weight: 4 or 2; 0: the layer has no weight */
+    int32_t sparsified;    /**< 1: has a mask */
+    double sparsity;       /**< zeros / weights */
+    double weight_share;   /**< weights / weights of all sparsified layers; 0 when not sparsified */
+    int32_t weight_bits;   /**< 0: the weight is not quantized */
+    int32_t weight_signed; /**< 1: signed */
+    double weight_scale;   /**< range of the weight's codes: scale of the quantizer (largest, if per channel) */
+    double weight_clipped; /**< share of the weights outside the quantizer's range */
+    int32_t input_bits;    /**< quantizer of the layer's own input; 0: none */
+    int32_t output_bits;   /**< quantizer of the output; 0: none */
+    double input_scale;    /**< scale, or range when asymmetric */
+    double output_scale;   /**< scale, or range when asymmetric */
+    int32_t input_signed;  /**< 1: signed */
+    int32_t output_signed; /**< 1: signed */
+    double input_clipped;  /**< share of the last forward's elements outside the range; NaN before one */
+    double output_clipped; /**< share of the last forward's elements outside the range; NaN before one */
+} nncf_layer_statistics;
+
+/** @brief Statistics of layer `index` of the model. @return NNCF_OK; NNCF_E_NOTFOUND; NNCF_E_ARG @since 0.1 */
+NNCF_API nncf_status nncf_compression_ctrl_get_layer_statistics(const nncf_compression_ctrl *ctrl, size_t index,
+                                                                nncf_layer_statistics *statistics);
+
+/**
+ * @brief The statistics as a table for people, or as one JSON object.
+ * @param[out] buffer  at most `capacity` bytes with the final NUL; may be NULL when capacity is 0
+ * @param[out] needed  nullable; bytes that the whole text takes, NUL included
+ * @return NNCF_OK; NNCF_E_LIMIT capacity too small (what fits is there, with a NUL); NNCF_E_NOMEM; NNCF_E_ARG
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_compression_ctrl_statistics_text(const nncf_compression_ctrl *ctrl, char *buffer,
+                                                           size_t capacity, size_t *needed);
+/** @copydoc nncf_compression_ctrl_statistics_text */
+NNCF_API nncf_status nncf_compression_ctrl_statistics_json(const nncf_compression_ctrl *ctrl, char *buffer,
+                                                           size_t capacity, size_t *needed);
+
+NNCF_END_DECLS
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file config.h
+ * @brief An NNCF JSON config: JSON with comments, in which `compression` is checked and the rest is the caller's.
+ *
+ * The text is strict JSON plus line and block comments and one trailing comma before a closing bracket, as
+ * NNCF's samples take it. Every key under `compression` is checked against one table (name, type, bounds, default); a
+ * wrong one fails with file:line:column, the path, what is allowed and the nearest known key. Keys outside
+ * `compression` belong to the training program: they are kept, read by path, and never rejected.
+ *
+ * Paths: `optimizer.base_lr`, `compression[0].params.schedule`; "/" may stand for ".". A key that holds a dot is
+ * reached by quoting it: `a."b.c"`.
+ */
+#ifndef NNCF_CONFIG_H
+#define NNCF_CONFIG_H
+
+#include <nncf/base.h>
+#include <nncf/context.h>
+
+NNCF_BEGIN_DECLS
+
+/** Opaque and, once loaded, immutable: it may be read from any number of threads. @since 0.1 */
+typedef struct nncf_config nncf_config;
+
+/** Types of a config value. @since 0.1 */
+enum {
+    NNCF_CONFIG_NULL = 0,   /**< JSON null */
+    NNCF_CONFIG_BOOL = 1,   /**< true, false */
+    NNCF_CONFIG_INT = 2,    /**< a number without fraction and exponent that fits int64 */
+    NNCF_CONFIG_DOUBLE = 3, /**< any other number */
+    NNCF_CONFIG_STRING = 4, /**< UTF-8 text */
+    NNCF_CONFIG_ARRAY = 5,  /**< [ ] */
+    NNCF_CONFIG_OBJECT = 6, /**< { } */
+    NNCF_CONFIG_SENTINEL = 0x7fffffff
+};
+
+/**
+ * @brief Load and check a config file.
+ * @param context  nullable
+ * @param path     file to read, at most 1 MiB
+ * @param[out] config  destroy with nncf_config_destroy()
+ * @param[out] err nullable; line, column, offset and where are filled in for a bad config
+ * @par Threads any.
+ * @par Errors NNCF_E_IO the file cannot be read; NNCF_E_PARSE not JSON; NNCF_E_CONFIG a key or value under
+ * `compression` is wrong; NNCF_E_UNSUPPORTED valid NNCF, but not in this release; NNCF_E_LIMIT too large or nested too
+ * deep; NNCF_E_NOMEM; NNCF_E_ARG.
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_config_load(nncf_context *context, const char *path, nncf_config **config, nncf_error *err);
+
+/**
+ * @brief Load and check a config from memory.
+ * @param name  stands for the file's name in messages; NULL: "<memory>"
+ * @param text  `size` bytes; need not end in NUL; not kept
+ * @copydetails nncf_config_load
+ */
+NNCF_API nncf_status nncf_config_parse(nncf_context *context, const char *name, const char *text, size_t size,
+                                       nncf_config **config, nncf_error *err);
+
+/** @brief Destroy a config. NULL is fine. Controllers made from it do not need it any more. @since 0.1 */
+NNCF_API void nncf_config_destroy(nncf_config *config);
+
+/**
+ * @brief Is there a value at `path`, and of what type?
+ * @param[out] type nullable; NNCF_CONFIG_...
+ * @return NNCF_OK; NNCF_E_NOTFOUND when there is none; NNCF_E_ARG
+ * @par Threads any. @since 0.1
+ */
+NNCF_API nncf_status nncf_config_get_type(const nncf_config *config, const char *path, int32_t *type);
+
+/** @brief Elements of the array, or members of the object, at `path`. NNCF_E_NOTFOUND, NNCF_E_CONFIG (neither),
+ * NNCF_E_ARG. @since 0.1 */
+NNCF_API nncf_status nncf_config_get_length(const nncf_config *config, const char *path, size_t *length);
+
+/** @brief Key of member `index` (file order) of the object at `path`; borrowed from the config. @since 0.1 */
+NNCF_API nncf_status nncf_config_get_key(const nncf_config *config, const char *path, size_t index, const char **key);
+
+/**
+ * @brief Read a value. `*value` is untouched unless NNCF_OK is returned, so a default may be put there first.
+ * @return NNCF_OK; NNCF_E_NOTFOUND; NNCF_E_CONFIG the value is of another type (an int reads as a double too);
+ * NNCF_E_ARG
+ * @par Threads any. @since 0.1
+ */
+NNCF_API nncf_status nncf_config_get_double(const nncf_config *config, const char *path, double *value);
+/** @copydoc nncf_config_get_double */
+NNCF_API nncf_status nncf_config_get_int(const nncf_config *config, const char *path, int64_t *value);
+/** @brief As nncf_config_get_double(), 0 or 1. @since 0.1 */
+NNCF_API nncf_status nncf_config_get_bool(const nncf_config *config, const char *path, int32_t *value);
+/** @brief As nncf_config_get_double(); the text is borrowed from the config. @since 0.1 */
+NNCF_API nncf_status nncf_config_get_string(const nncf_config *config, const char *path, const char **value);
+
+/**
+ * @brief Say that a value of the caller's own is wrong, in the same words and with the same place as the library's own
+ * errors.
+ *
+ * Fills `err` with file:line:column of the value at `path` (or of the nearest enclosing value that exists) and
+ * `message`.
+ * @return always NNCF_E_CONFIG, so that a caller can `return nncf_config_complain(...)`
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_config_complain(const nncf_config *config, const char *path, const char *message,
+                                          nncf_error *err);
+
+/** @brief Number of compression algorithms; 0 = plain training. @since 0.1 */
+NNCF_API size_t nncf_config_algorithm_count(const nncf_config *config);
+
+/** @brief Canonical name of algorithm `index` ("rb_sparsity", "quantization", ...) in file order; NULL past the end.
+ * Borrowed. @since 0.1 */
+NNCF_API const char *nncf_config_algorithm_name(const nncf_config *config, size_t index);
+
+/**
+ * @brief The effective config as JSON: the canonical form, every default of `compression` filled in; the caller's keys
+ * as they are.
+ * @param[out] buffer  receives at most `capacity` bytes with the final NUL; may be NULL when capacity is 0
+ * @param[out] needed  nullable; bytes that the whole text takes, NUL included
+ * @return NNCF_OK; NNCF_E_LIMIT when capacity was too small (then what fits is there, with a NUL); NNCF_E_NOMEM;
+ * NNCF_E_ARG
+ * @par Threads any. @since 0.1
+ */
+NNCF_API nncf_status nncf_config_dump(const nncf_config *config, char *buffer, size_t capacity, size_t *needed);
+
+NNCF_END_DECLS
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file context.h
+ * @brief Where a program says how the library allocates, logs, uses threads and draws random numbers.
+ *
+ * A context is optional: NULL is accepted wherever a context is, and means the defaults.
+ * Contexts are independent of each other. A context must outlive every object made with it.
+ */
+#ifndef NNCF_CONTEXT_H
+#define NNCF_CONTEXT_H
+
+#include <nncf/base.h>
+
+NNCF_BEGIN_DECLS
+
+/** Opaque. Made by nncf_context_create(). @since 0.1 */
+typedef struct nncf_context nncf_context;
+
+/** Instruction sets, for nncf_context_params::max_isa. @since 0.1 */
+enum {
+    NNCF_ISA_BEST = 0,      /**< the best one that the CPU has (default) */
+    NNCF_ISA_REFERENCE = 1, /**< the plain loops that everything else is tested against: slow */
+    NNCF_ISA_PORTABLE = 2,  /**< C for the compiler's baseline, SSE2 on x86-64 */
+    NNCF_ISA_AVX2 = 3,      /**< AVX2 and FMA */
+    NNCF_ISA_AVX512 = 4,    /**< AVX-512 F, BW, DQ, VL */
+    NNCF_ISA_SENTINEL = 0x7fffffff
+};
+
+/** Levels of a log line. @since 0.1 */
+enum {
+    NNCF_LOG_ERROR = 1,
+    NNCF_LOG_WARNING = 2,
+    NNCF_LOG_INFO = 3,
+    NNCF_LOG_DEBUG = 4,
+    NNCF_LOG_SENTINEL = 0x7fffffff
+};
+
+/**
+ * @brief Parameters of a context. Zero, NULL: the default. @since 0.1
+ */
+typedef struct nncf_context_params {
+    size_t struct_size; /**< NNCF_PARAMS(nncf_context_params) */
+    uint64_t seed;      /**< key of every random number that the library draws; default 0 */
+    int32_t n_threads;  /**< threads that work on one call, 1..256; default: the processors this process may run on */
+    int32_t max_isa;    /**< NNCF_ISA_ ceiling; the environment variable NNCF_MAX_ISA (reference, portable, avx2,
+                             avx512) lowers it further */
+    /** Allocate `size` (> 0) bytes aligned to `align` (a power of two, at least sizeof(void *)); NULL when there is no
+       memory. Give both alloc and free or neither. */
+    void *(*alloc)(void *user, size_t size, size_t align);
+    /** Give back what alloc returned, with the size it was asked for. */
+    void (*free)(void *user, void *ptr, size_t size);
+    void *alloc_user; /**< first argument of alloc and free */
+    /** Receives one finished line without a newline. Called from the thread that made the call. Default: silence. */
+    void (*log)(void *user, int32_t level, const char *line);
+    void *log_user;    /**< first argument of log */
+    int32_t log_level; /**< lines above this level are not composed; default NNCF_LOG_WARNING */
+    int32_t padding;   /**< must be 0 */
+    /** The host's own threads: call fn(arg, i) exactly once for every i in 0..n-1, in any order, on any thread, and
+        return when all have returned. With it the library makes no threads of its own. Results do not depend on it. */
+    void (*parallel_for)(void *user, size_t n, void (*fn)(void *arg, size_t i), void *arg);
+    void *parallel_user; /**< first argument of parallel_for */
+} nncf_context_params;
+
+/**
+ * @brief Make a context.
+ * @param api_version  NNCF_API_VERSION
+ * @param params       NULL for all defaults
+ * @param[out] context the new context; destroy it after every object made with it
+ * @param[out] err     nullable
+ * @par Ownership the caller owns the context; the callbacks' user pointers stay the caller's.
+ * @par Threads any.
+ * @par Errors NNCF_E_VERSION headers and library do not fit; NNCF_E_ARG; NNCF_E_NOMEM.
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_context_create(uint32_t api_version, const nncf_context_params *params,
+                                         nncf_context **context, nncf_error *err);
+
+/** @brief Destroy a context and its threads. NULL is fine. @par Threads: no other call may be using it. @since 0.1 */
+NNCF_API void nncf_context_destroy(nncf_context *context);
+
+/**
+ * @brief One line on what was chosen: library version, instruction set, BLIS version and sub-configuration, threads.
+ * @return text borrowed from the context; NULL for a NULL context
+ * @par Threads any. @since 0.1
+ */
+NNCF_API const char *nncf_context_describe(const nncf_context *context);
+
+NNCF_END_DECLS
+#endif

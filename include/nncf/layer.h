@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file layer.h
+ * @brief Running a registered layer: the library's compressed forward and backward, or its parts for a host with
+ * kernels of its own.
+ *
+ * A layer computes, in this order: input quantizer (only where it reads the model's input), convolution or product with
+ * the compressed weight (sparsity mask first, then fake-quantize), bias, batch norm, activation, output quantizer
+ * (where pattern matching put one). Without a controller it computes the plain layer.
+ *
+ * Where input and weight are both quantized to at most 8 bits, the sums are those of the integer codes, exactly: what
+ * is simulated is, product by product, what an int8 engine computes.
+ *
+ * Memory: the first call with a new shape allocates work space, which belongs to the layer or context; later calls with
+ * the same or smaller shapes allocate nothing.
+ *
+ * Threads: one thread at a time for a model and everything that belongs to it; the call itself runs on the context's
+ * threads. The results do not depend on how many there are.
+ */
+#ifndef NNCF_LAYER_H
+#define NNCF_LAYER_H
+
+#include <nncf/base.h>
+#include <nncf/model.h>
+#include <nncf/tensor.h>
+
+NNCF_BEGIN_DECLS
+
+/**
+ * @brief Shape of a layer's output for an input of the given shape.
+ * @param x      the input; only dtype, ndim and shape are read; for a sum both inputs have this shape
+ * @param[out] shape  NNCF_MAX_NDIM sizes
+ * @param[out] ndim   how many of them are meant
+ * @return NNCF_OK; NNCF_E_SHAPE the input does not fit the layer; NNCF_E_ARG
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_layer_output_shape(const nncf_layer *layer, const nncf_tensor *x, int64_t *shape,
+                                             int32_t *ndim);
+
+/**
+ * @brief Forward.
+ * @param x  the input; for a sum an array of two tensors
+ * @param y  the output, of the shape that nncf_layer_output_shape() tells; must not overlap x
+ * @return NNCF_OK; NNCF_E_SHAPE; NNCF_E_DTYPE; NNCF_E_ARG; NNCF_E_NOMEM (only at a new shape); NNCF_E_STATE (the
+ * controller's initialization was begun and not ended by the caller)
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_layer_forward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y);
+
+/**
+ * @brief Backward of the last forward in train mode.
+ *
+ * Adds to the registered gradient buffers and to those of nncf_compression_ctrl_get_parameter(); writes dx.
+ * @param x   the same input(s), with the same contents, as in forward
+ * @param dy  gradient of the loss for y; its contents are undefined afterwards (it serves as work space)
+ * @param dx  receives the gradient(s) for x; NULL when nobody wants it; for a sum an array of two; must not overlap dy
+ * @return NNCF_OK; NNCF_E_STATE there was no forward in train mode before; NNCF_E_SHAPE; NNCF_E_DTYPE; NNCF_E_ARG;
+ * NNCF_E_NOMEM
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_layer_backward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy,
+                                         const nncf_tensor *dx);
+
+/**
+ * @name Bring your own kernels
+ * For a host that runs its own convolution: it asks for the compressed weight and the fake-quantized activations, and
+ * hands back their gradients. Layers used this way may be registered without batch norm and activation: the host runs
+ * those too, and calls nncf_layer_quantize_output() where the layer's block ends.
+ * @{
+ */
+
+/**
+ * @brief The weight as it is used in this step: mask applied, then fake-quantized. Computed anew by every call; in
+ * train mode an RB mask is sampled for the present step, so that two calls in one step give the same weight.
+ * @param[out] weight  as many floats as the registered weight, the same layout
+ * @return NNCF_OK; NNCF_E_ARG (also: the layer has no weight); NNCF_E_NOMEM
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_layer_compress_weight(nncf_layer *layer, float *weight);
+
+/**
+ * @brief Backward of nncf_layer_compress_weight() in the same step: adds to the registered weight gradient and to the
+ * gradients of mask logits and quantizer scale.
+ * @param grad  gradient of the loss for the compressed weight
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_NOMEM
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_layer_compress_weight_backward(nncf_layer *layer, const float *grad);
+
+/**
+ * @brief Fake-quantize the layer's input or output; without such a quantizer a copy. During initialization: observe,
+ * copy.
+ * @param x,y  tensors of the same shape; y may be x
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_SHAPE; NNCF_E_DTYPE
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_layer_quantize_input(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y);
+/** @copydoc nncf_layer_quantize_input */
+NNCF_API nncf_status nncf_layer_quantize_output(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y);
+
+/**
+ * @brief Backward of the two above: dx from dy, and the gradient of the quantizer's scale is added to.
+ * @param x  what was quantized (before the quantizer)
+ * @param dx may be dy
+ * @return as nncf_layer_quantize_input()
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_layer_quantize_input_backward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy,
+                                                        const nncf_tensor *dx);
+/** @copydoc nncf_layer_quantize_input_backward */
+NNCF_API nncf_status nncf_layer_quantize_output_backward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy,
+                                                         const nncf_tensor *dx);
+/** @} */
+
+NNCF_END_DECLS
+#endif

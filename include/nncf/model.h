@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file model.h
+ * @brief The caller's network as the library sees it: registered layers, their buffers, their scopes, who feeds whom.
+ *
+ * The library never owns weights. A layer is registered with pointers to the caller's weight, bias and gradient
+ * buffers, which must stay valid and in place as long as the model. Gradients of parameters are added to the gradient
+ * buffers, so the caller clears them once a step; a NULL gradient buffer means that nobody wants that gradient.
+ *
+ * A scope names a layer as NNCF does, `MobileNetV2/Sequential[features]/Sequential[0]/Conv2d[0]`; configs select by it.
+ *
+ * Edges: `inputs` lists the layers whose outputs this layer reads. A layer without inputs reads the model's input (or
+ * something that the library does not see) and gets a quantizer of its own for it. A layer that no registered layer
+ * reads is an output, and outputs are not quantized.
+ */
+#ifndef NNCF_MODEL_H
+#define NNCF_MODEL_H
+
+#include <nncf/base.h>
+#include <nncf/context.h>
+
+NNCF_BEGIN_DECLS
+
+/** Opaque. @since 0.1 */
+typedef struct nncf_model nncf_model;
+/** A registered layer, owned by its model. @since 0.1 */
+typedef struct nncf_layer nncf_layer;
+
+/** What follows the convolution, batch norm or sum of a layer. @since 0.1 */
+enum {
+    NNCF_ACTIVATION_NONE = 0,
+    NNCF_ACTIVATION_RELU = 1,  /**< max(x, 0) */
+    NNCF_ACTIVATION_RELU6 = 2, /**< min(max(x, 0), 6) */
+    NNCF_ACTIVATION_SENTINEL = 0x7fffffff
+};
+
+/** How forward runs. @since 0.1 */
+enum {
+    NNCF_MODE_TRAIN = 0, /**< batch statistics, running ones updated, RB masks sampled, backward possible (default) */
+    NNCF_MODE_EVAL = 1,  /**< running statistics, deterministic masks, nothing kept for backward */
+    NNCF_MODE_SENTINEL = 0x7fffffff
+};
+
+/**
+ * @brief Batch norm over the channels of a layer's output (Ioffe and Szegedy 2015, algorithm 1), biased variance to
+ * normalize, unbiased for the running one, as PyTorch. All arrays have one float a channel. @since 0.1
+ */
+typedef struct nncf_batch_norm_params {
+    size_t struct_size;  /**< NNCF_PARAMS(nncf_batch_norm_params) */
+    float *weight;       /**< gamma; NULL: 1 */
+    float *bias;         /**< beta; NULL: 0 */
+    float *weight_grad;  /**< added to; nullable */
+    float *bias_grad;    /**< added to; nullable */
+    float *running_mean; /**< required; updated by forward in train mode */
+    float *running_var;  /**< required */
+    float eps;           /**< default 1e-5 */
+    float momentum;      /**< weight of the new batch in the running statistics; default 0.1 */
+} nncf_batch_norm_params;
+
+/** @brief A 2-d convolution with optional batch norm and activation. x is (N,C,H,W), zero padding. @since 0.1 */
+typedef struct nncf_conv2d_params {
+    size_t struct_size;   /**< NNCF_PARAMS(nncf_conv2d_params) */
+    const char *scope;    /**< required, unique in the model; copied */
+    float *weight;        /**< (out_channels, in_channels / groups, kernel[0], kernel[1]), required */
+    float *weight_grad;   /**< same shape, added to; nullable */
+    float *bias;          /**< (out_channels); nullable */
+    float *bias_grad;     /**< (out_channels), added to; nullable */
+    int64_t in_channels;  /**< required */
+    int64_t out_channels; /**< required */
+    int32_t kernel[2];    /**< height, width; required */
+    int32_t stride[2];    /**< default 1 */
+    int32_t padding[2];   /**< rows above and below, columns left and right; default 0 */
+    int32_t dilation[2];  /**< default 1 */
+    int32_t groups;       /**< default 1; = in_channels: depthwise */
+    int32_t activation;   /**< NNCF_ACTIVATION_...; default none */
+    const nncf_batch_norm_params *batch_norm; /**< nullable; the struct is copied, its arrays are not */
+    nncf_layer *const *inputs;                /**< layers that feed this one, at most one here; copied */
+    size_t n_inputs;                          /**< 0: reads the model's input */
+} nncf_conv2d_params;
+
+/** @brief y = x w^T + b with optional batch norm and activation. x is (N,in) or (N,C,H,W) with C*H*W = in. @since 0.1
+ */
+typedef struct nncf_linear_params {
+    size_t struct_size;                       /**< NNCF_PARAMS(nncf_linear_params) */
+    const char *scope;                        /**< required, unique in the model; copied */
+    float *weight;                            /**< (out_features, in_features), required */
+    float *weight_grad;                       /**< same shape, added to; nullable */
+    float *bias;                              /**< (out_features); nullable */
+    float *bias_grad;                         /**< (out_features), added to; nullable */
+    int64_t in_features;                      /**< required */
+    int64_t out_features;                     /**< required */
+    int32_t activation;                       /**< NNCF_ACTIVATION_...; default none */
+    int32_t padding;                          /**< must be 0 */
+    const nncf_batch_norm_params *batch_norm; /**< nullable */
+    nncf_layer *const *inputs;                /**< at most one; copied */
+    size_t n_inputs;                          /**< 0: reads the model's input */
+} nncf_linear_params;
+
+/** @brief Elementwise sum of two tensors of one shape, then an activation: a residual connection. @since 0.1 */
+typedef struct nncf_add_params {
+    size_t struct_size;        /**< NNCF_PARAMS(nncf_add_params) */
+    const char *scope;         /**< required, unique in the model; copied */
+    int32_t activation;        /**< NNCF_ACTIVATION_...; default none */
+    int32_t padding;           /**< must be 0 */
+    nncf_layer *const *inputs; /**< two layers, or none when edges are left out; copied */
+    size_t n_inputs;           /**< 2 or 0 */
+} nncf_add_params;
+
+/** Kinds of pooling. @since 0.1 */
+enum {
+    NNCF_POOL_GLOBAL_AVERAGE = 0, /**< (N,C,H,W) -> (N,C,1,1); a quantizer may follow it */
+    NNCF_POOL_AVERAGE =
+        1,             /**< padding counts as zeros in the average, as PyTorch's default; a quantizer may follow it */
+    NNCF_POOL_MAX = 2, /**< padding never wins; passes on its producer's quantizer */
+    NNCF_POOL_SENTINEL = 0x7fffffff
+};
+
+/** @brief 2-d pooling. @since 0.1 */
+typedef struct nncf_pool2d_params {
+    size_t struct_size;        /**< NNCF_PARAMS(nncf_pool2d_params) */
+    const char *scope;         /**< required, unique in the model; copied */
+    int32_t kind;              /**< NNCF_POOL_... */
+    int32_t kernel[2];         /**< required but for the global kind */
+    int32_t stride[2];         /**< default: the kernel */
+    int32_t padding[2];        /**< at most half the kernel; default 0 */
+    int32_t reserved;          /**< must be 0 */
+    nncf_layer *const *inputs; /**< at most one; copied */
+    size_t n_inputs;           /**< 0: reads the model's input */
+} nncf_pool2d_params;
+
+/**
+ * @brief Make an empty model.
+ * @param context nullable: the model then makes itself a default one
+ * @param[out] model destroy with nncf_model_destroy() after its controller
+ * @param[out] err nullable
+ * @par Threads any; a model and what belongs to it is used by one thread at a time.
+ * @par Errors NNCF_E_ARG, NNCF_E_NOMEM. @since 0.1
+ */
+NNCF_API nncf_status nncf_model_create(nncf_context *context, nncf_model **model, nncf_error *err);
+
+/**
+ * @brief Destroy a model and its layers; the caller's buffers are left alone. NULL is fine.
+ *
+ * Destroy its controller first. If one is still attached it is detached: only nncf_compression_ctrl_destroy() may be
+ * called on it afterwards (every other call on it returns NNCF_E_STATE). @since 0.1
+ */
+NNCF_API void nncf_model_destroy(nncf_model *model);
+
+/**
+ * @brief Register a convolution, linear layer, sum or pooling.
+ * @param[out] layer the new layer, owned by the model
+ * @param[out] err   nullable; where is the scope
+ * @par Errors NNCF_E_ARG a member is missing or out of bounds, the scope is taken; NNCF_E_STATE a controller was
+ * already made for this model; NNCF_E_LIMIT; NNCF_E_NOMEM. The model is then as before.
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_model_add_conv2d(nncf_model *model, const nncf_conv2d_params *params, nncf_layer **layer,
+                                           nncf_error *err);
+/** @copydoc nncf_model_add_conv2d */
+NNCF_API nncf_status nncf_model_add_linear(nncf_model *model, const nncf_linear_params *params, nncf_layer **layer,
+                                           nncf_error *err);
+/** @copydoc nncf_model_add_conv2d */
+NNCF_API nncf_status nncf_model_add_add(nncf_model *model, const nncf_add_params *params, nncf_layer **layer,
+                                        nncf_error *err);
+/** @copydoc nncf_model_add_conv2d */
+NNCF_API nncf_status nncf_model_add_pool2d(nncf_model *model, const nncf_pool2d_params *params, nncf_layer **layer,
+                                           nncf_error *err);
+
+/** @brief Train or eval, for every later forward. @return NNCF_OK; NNCF_E_ARG. @since 0.1 */
+NNCF_API nncf_status nncf_model_set_mode(nncf_model *model, int32_t mode);
+/** @brief NNCF_MODE_TRAIN or NNCF_MODE_EVAL; -1 for NULL. @since 0.1 */
+NNCF_API int32_t nncf_model_get_mode(const nncf_model *model);
+
+/** @brief Number of registered layers; 0 for NULL. @since 0.1 */
+NNCF_API size_t nncf_model_layer_count(const nncf_model *model);
+/** @brief Layer `index` in the order of registration; NULL past the end. Borrowed. @since 0.1 */
+NNCF_API nncf_layer *nncf_model_get_layer(const nncf_model *model, size_t index);
+/** @brief The layer of that scope, or NULL. Borrowed. @since 0.1 */
+NNCF_API nncf_layer *nncf_model_find_layer(const nncf_model *model, const char *scope);
+/** @brief Scope of a layer; borrowed; NULL for NULL. @since 0.1 */
+NNCF_API const char *nncf_layer_scope(const nncf_layer *layer);
+
+/**
+ * @brief Does a scope match a pattern of `ignored_scopes`, as NNCF 1.0 and 1.1 match them?
+ *
+ * Both are split at "/". The pattern matches when its elements are the first elements of the scope, or of the scope
+ * with leading elements dropped (the first of what remains then loses its [field]); so a block's scope matches
+ * everything inside the block and a class name matches every module of that class. `NNCFConv2d` in the scope equals
+ * `Conv2d` in the pattern.
+ * @return 1 or 0 (also for NULL)
+ * @par Threads any. @since 0.1
+ */
+NNCF_API int32_t nncf_scope_matches(const char *scope, const char *pattern);
+
+NNCF_END_DECLS
+#endif

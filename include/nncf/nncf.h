@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file nncf.h
+ * @brief libnncf: the Neural Network Compression Framework in C. This header includes all the others.
+ *
+ * Objects and how long they live (an arrow points at what must live longer):
+ *
+ *     nncf_context <--- nncf_config
+ *          ^
+ *          +----------- nncf_model <----- nncf_layer (owned by the model)
+ *                           ^
+ *                           +------------ nncf_compression_ctrl   (nncf_config is only read at creation)
+ *
+ *     the caller's weight, gradient and batch norm buffers <--- nncf_model
+ */
+#ifndef NNCF_NNCF_H
+#define NNCF_NNCF_H
+
+#include <nncf/base.h>
+#include <nncf/checkpoint.h>
+#include <nncf/compression.h>
+#include <nncf/config.h>
+#include <nncf/context.h>
+#include <nncf/layer.h>
+#include <nncf/model.h>
+#include <nncf/tensor.h>
+
+#endif

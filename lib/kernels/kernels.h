@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Kernels: pointers and sizes only. They know no tensors and no layers.
+ *
+ * kernels.def lists the elementwise rows; this header makes the table of them. ref.c holds the readable loops that
+ * define the result; fast.c holds the same in a form that compilers vectorise and is compiled once per instruction set;
+ * every level must give the bits of ref.c (the rows are EXACT: -ffp-contract=off, no libm, fixed reduction order).
+ * gemm.c, conv.c and depthwise.c are the products; float products agree within 2 k eps sum|a||b|, integer codes
+ * exactly.
+ */
+#ifndef NNCF__KERNELS_H
+#define NNCF__KERNELS_H
+
+#include "base/base.h"
+
+/*
+ * A quantizer's constants for one tensor or channel, symmetric and asymmetric alike (semantics: the zero point is
+ * folded into low and high): q = clamp(rint(x / step), low, high), y = q * step. NaN stays NaN.
+ */
+typedef struct nncf__fq {
+    float step;          /* > 0 */
+    float low, high;     /* smallest and largest code, zero point subtracted: low <= 0 <= high */
+    float x_low, x_high; /* low * step, high * step: "inside" is x_low <= x <= x_high */
+} nncf__fq;
+
+/* What follows a product: a = clamp(z * scale + shift, act_low, act_high), then the quantizer if there is one. */
+typedef struct nncf__epilogue {
+    float scale, shift;
+    float act_low, act_high; /* none: -inf, inf; relu: 0, inf; relu6: 0, 6 */
+    const nncf__fq *fq;      /* nullable */
+} nncf__epilogue;
+
+typedef struct nncf__kernels {
+    const char *name; /* "reference", "portable", "avx2", "avx512" */
+    int32_t isa;      /* NNCF_ISA_... */
+#define NNCF_KERNEL(name, result, args) result(*name) args;
+#include "kernels/kernels.def"
+#undef NNCF_KERNEL
+} nncf__kernels;
+
+/* The table of a level, or NULL when the CPU (or this build) does not have it. Immutable, valid forever. */
+const nncf__kernels *nncf__kernels_get(int32_t isa);
+/* The context's table. */
+static inline const nncf__kernels *nncf__k(const nncf_context *context)
+{
+    return (const nncf__kernels *)context->kernels;
+}
+
+/* ---- conv.c, depthwise.c: products over a batch in NCHW. All threads of the context work on one call. ---- */
+
+typedef struct nncf__conv2d {
+    int64_t n, c_in, h, w;       /* input */
+    int64_t c_out, out_h, out_w; /* output */
+    int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups;
+} nncf__conv2d;
+
+/* An operand: floats, and, when they are multiples of a quantizer's step, that step: then the product is made of
+ * integer codes. */
+typedef struct nncf__operand {
+    const float *data;
+    const float *step; /* NULL: plain floats; else n_steps steps: 1, or (weights only) one an output channel */
+    size_t n_steps;
+} nncf__operand;
+
+/*
+ * z (n, c_out, out_h, out_w) = conv(x, w) + bias. x is (n, c_in, h, w), w is (c_out, c_in/groups, kernel_h, kernel_w),
+ * bias nullable. When both operands have steps: z = float(exact integer sum of codes) * (step_x * step_w[oc]) + bias.
+ * For that codes must have magnitude <= 255. Linear layers are the case h = w = 1. Returns NNCF_E_NOMEM only when
+ * scratch has to grow.
+ */
+nncf_status nncf__conv2d_forward(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
+                                 const nncf__operand *w, const float *bias, float *z);
+/* dx is written. Plain floats. */
+nncf_status nncf__conv2d_backward_input(nncf_context *context, const nncf__conv2d *s, const float *w, const float *dz,
+                                        float *dx);
+/* dw is written, not added to. Plain floats. The sums over n and pixels have a fixed order. */
+nncf_status nncf__conv2d_backward_weight(nncf_context *context, const nncf__conv2d *s, const float *x, const float *dz,
+                                         float *dw);
+
+/* The naive loops that the three above are tested against (double accumulators; codes in int64). Single-threaded,
+ * allocate nothing. */
+void nncf__conv2d_forward_ref(const nncf__conv2d *s, const nncf__operand *x, const nncf__operand *w, const float *bias,
+                              float *z);
+void nncf__conv2d_backward_input_ref(const nncf__conv2d *s, const float *w, const float *dz, float *dx);
+void nncf__conv2d_backward_weight_ref(const nncf__conv2d *s, const float *x, const float *dz, float *dw);
+
+/* BLIS version and sub-configuration in use, or "none". Static storage. */
+const char *nncf__gemm_describe(const nncf_context *context);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Registered layers, their edges and scopes. Buffers of the caller are borrowed, work space belongs to the layer. */
+#ifndef NNCF__MODEL_H
+#define NNCF__MODEL_H
+
+#include "base/base.h"
+
+#include <nncf/model.h>
+#include <nncf/tensor.h>
+
+enum nncf__layer_kind { NNCF__CONV2D = 1, NNCF__LINEAR, NNCF__ADD, NNCF__POOL2D };
+
+/* A growable buffer of a layer; see nncf__grow(). */
+typedef struct nncf__buffer {
+    void *data;
+    size_t capacity; /* bytes */
+} nncf__buffer;
+
+struct nncf__layer_compression; /* compression/compression.h */
+
+struct nncf_layer {
+    nncf_model *model;
+    size_t index;
+    char *scope;
+    int32_t kind; /* nncf__layer_kind */
+    int32_t activation;
+
+    /* conv2d and linear (kernel 1x1, stride 1, no padding, one group) */
+    float *weight, *weight_grad, *bias, *bias_grad;
+    int64_t in_channels, out_channels, groups;
+    int64_t kernel[2], stride[2], padding[2], dilation[2]; /* pool2d uses the first three too */
+    int64_t weight_shape[4];
+    int32_t weight_ndim; /* 4, 2; 0: no weight */
+    size_t weight_count; /* 0: no weight */
+    bool has_batch_norm;
+    nncf_batch_norm_params batch_norm; /* eps and momentum resolved */
+
+    int32_t pool_kind;
+
+    nncf_layer **inputs;
+    size_t n_inputs;
+    size_t n_consumers; /* registered layers that read this one */
+
+    struct nncf__layer_compression *compression; /* NULL: plain */
+
+    /* Work space, filled by layer/. */
+    nncf__buffer wq;         /* compressed weight */
+    nncf__buffer xq;         /* quantized own input */
+    nncf__buffer z;          /* product before batch norm, kept for backward */
+    nncf__buffer dw;         /* gradient of the compressed weight */
+    nncf__buffer channel;    /* per-channel constants */
+    bool ready_for_backward; /* forward ran in train mode with the shape below */
+    int64_t batch_shape[4];  /* (n, c, h, w) of that forward's input */
+};
+
+struct nncf_model {
+    nncf_context *context;
+    bool owns_context;
+    nncf_layer **layers;
+    size_t n_layers, layers_capacity;
+    int32_t mode;                       /* NNCF_MODE_... */
+    struct nncf_compression_ctrl *ctrl; /* attached controller */
+    nncf__buffer work;                  /* shared by the layers within one call */
+};
+
+/* scope.c: does any of the patterns match? *which (nullable) is its index. */
+bool nncf__scope_matches_any(const char *scope, const char *const *patterns, size_t count, size_t *which);
+/* The registered layer whose scope is nearest to `pattern` by edit distance, for messages; NULL when nothing is near.
+ */
+const nncf_layer *nncf__model_nearest(const nncf_model *model, const char *pattern);
+/* Called by nncf_model_destroy() for an attached controller. Defined in compression/. */
+void nncf__ctrl_detach(struct nncf_compression_ctrl *ctrl);
+
+#endif
