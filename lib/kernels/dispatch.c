@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which table of rows a context uses: the lowest of what was built, what the CPU and the system have, and the ceiling
+ * of the context's parameters. */
+#include "kernels/levels.h"
+
+#if defined(NNCF__HAVE_AVX2) || defined(NNCF__HAVE_AVX512)
+/* __builtin_cpu_supports also asks the system (XCR0) whether it saves the registers. */
+static bool cpu_has(int32_t isa)
+{
+    __builtin_cpu_init();
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (isa == NNCF_ISA_AVX512)
+        return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    return avx2;
+}
+#endif
+
+const nncf__kernels *nncf__kernels_get(int32_t isa)
+{
+    switch (isa) {
+    case NNCF_ISA_REFERENCE:
+        return &nncf__kernels_reference;
+#ifdef NNCF__HAVE_PORTABLE
+    case NNCF_ISA_PORTABLE:
+        return &nncf__kernels_portable;
+#endif
+#ifdef NNCF__HAVE_AVX2
+    case NNCF_ISA_AVX2:
+        return cpu_has(isa) ? &nncf__kernels_avx2 : NULL;
+#endif
+#ifdef NNCF__HAVE_AVX512
+    case NNCF_ISA_AVX512:
+        return cpu_has(isa) ? &nncf__kernels_avx512 : NULL;
+#endif
+    default:
+        return NULL;
+    }
+}
+
+nncf_status nncf__kernels_init(nncf_context *context)
+{
+    int32_t isa = context->params.max_isa;
+    if (isa == NNCF_ISA_BEST)
+        isa = NNCF_ISA_AVX512;
+    if (isa < NNCF_ISA_REFERENCE || isa > NNCF_ISA_AVX512)
+        return NNCF_E_ARG;
+    const nncf__kernels *table = nncf__kernels_get(isa);
+    while (!table) /* the reference is always there */
+        table = nncf__kernels_get(--isa);
+    context->kernels = table;
+    context->params.max_isa = isa;
+    return NNCF_OK;
+}

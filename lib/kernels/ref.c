@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The reference rows: one element at a time, no tricks. They define the result, bit for bit, of every other level
+ * (NaNs count as equal whatever their payload). Sums go through 16 double lanes because that is what the vector levels
+ * can do at speed; lanes start at +0 and therefore never become -0, so that adding a zero changes nothing.
+ * Formulas: docs/config.md (quantizer, RB sparsity).
+ */
+#include "kernels/levels.h"
+#include "kernels/philox.h"
+#include "kernels/sigmoid.h"
+
+#include <math.h>
+
+#define LANES 16
+
+/* The fixed tree, then one addition to what is there. */
+static void lanes_add_to(double lane[LANES], double *sum)
+{
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            lane[i] += lane[i + half];
+    *sum += lane[0];
+}
+
+/* NaN passes: both comparisons are false. */
+static float clamp(float x, float low, float high)
+{
+    x = x > high ? high : x;
+    return x < low ? low : x;
+}
+
+/* Adding +0 turns the code -0 into +0: a zero is a zero, and its sign never depends on where it came from. */
+static float fake_quantize(float x, const nncf__fq *q)
+{
+    return (clamp(rintf(x / q->step), q->low, q->high) + 0.0f) * q->step;
+}
+
+static int64_t fq_forward(size_t n, const float *x, float *y, const nncf__fq *q)
+{
+    int64_t outside = 0;
+    for (size_t i = 0; i < n; i++) {
+        float v = x[i];
+        outside += (v < q->x_low || v > q->x_high);
+        y[i] = fake_quantize(v, q);
+    }
+    return outside;
+}
+
+/* One element of the quantizer's backward: the gradient for x; the three terms for the gradients of the range. */
+static float fq_gradient(float x, float dy, const nncf__fq *q, double lane[3][LANES], size_t i)
+{
+    bool above = x > q->x_high, below = x < q->x_low;
+    float y = fake_quantize(x, q);
+    if (above)
+        lane[1][i % LANES] += (double)dy;
+    else if (below)
+        lane[2][i % LANES] += (double)dy;
+    else
+        lane[0][i % LANES] += (double)(dy * (y - x));
+    return above || below ? 0.0f : dy;
+}
+
+static void fq_backward(size_t n, const float *x, const float *dy, float *dx, const nncf__fq *q, double sums[3])
+{
+    double lane[3][LANES] = {{0}};
+    for (size_t i = 0; i < n; i++)
+        dx[i] = fq_gradient(x[i], dy[i], q, lane, i);
+    for (int k = 0; k < 3; k++)
+        lanes_add_to(lane[k], &sums[k]);
+}
+
+static void sum_and_squares(size_t n, const float *z, double sums[2])
+{
+    double lane[2][LANES] = {{0}};
+    for (size_t i = 0; i < n; i++) {
+        double v = (double)z[i];
+        lane[0][i % LANES] += v;
+        lane[1][i % LANES] += v * v;
+    }
+    for (int k = 0; k < 2; k++)
+        lanes_add_to(lane[k], &sums[k]);
+}
+
+static int64_t activate(float v, float *y, const nncf__epilogue *e)
+{
+    float a = clamp(v, e->act_low, e->act_high);
+    *y = e->fq ? fake_quantize(a, e->fq) : a;
+    return e->fq && (a < e->fq->x_low || a > e->fq->x_high);
+}
+
+static int64_t epilogue_forward(size_t n, const float *z, float *y, const nncf__epilogue *e)
+{
+    int64_t outside = 0;
+    for (size_t i = 0; i < n; i++)
+        outside += activate(z[i] * e->scale + e->shift, &y[i], e);
+    return outside;
+}
+
+static float activate_gradient(float v, float dy, const nncf__epilogue *e, double lane[3][LANES], size_t i)
+{
+    bool no_activation = e->act_low == -INFINITY && e->act_high == INFINITY;
+    if (e->fq)
+        dy = fq_gradient(clamp(v, e->act_low, e->act_high), dy, e->fq, lane, i);
+    return no_activation || (v > e->act_low && v < e->act_high) ? dy : 0.0f;
+}
+
+static void epilogue_backward(size_t n, const float *z, const float *dy, float *da, const nncf__epilogue *e, float mean,
+                              float inv_std, double sums[5])
+{
+    double lane[5][LANES] = {{0}};
+    for (size_t i = 0; i < n; i++) {
+        float v = z[i];
+        float g = activate_gradient(v * e->scale + e->shift, dy[i], e, lane, i);
+        lane[3][i % LANES] += (double)g;
+        lane[4][i % LANES] += (double)(g * ((v - mean) * inv_std));
+        da[i] = g;
+    }
+    for (int k = 0; k < 5; k++)
+        lanes_add_to(lane[k], &sums[k]);
+}
+
+static void batch_norm_backward(size_t n, const float *z, const float *da, float *dz, float k0, float k1, float k2)
+{
+    for (size_t i = 0; i < n; i++)
+        dz[i] = k0 * da[i] + (k1 * z[i] + k2);
+}
+
+static int64_t add_forward(size_t n, const float *a, const float *b, float *y, const nncf__epilogue *e)
+{
+    int64_t outside = 0;
+    for (size_t i = 0; i < n; i++)
+        outside += activate(a[i] + b[i], &y[i], e);
+    return outside;
+}
+
+static void add_backward(size_t n, const float *a, const float *b, const float *dy, float *dx, const nncf__epilogue *e,
+                         double sums[3])
+{
+    double lane[3][LANES] = {{0}};
+    for (size_t i = 0; i < n; i++)
+        dx[i] = activate_gradient(a[i] + b[i], dy[i], e, lane, i);
+    for (int k = 0; k < 3; k++)
+        lanes_add_to(lane[k], &sums[k]);
+}
+
+static void min_max(size_t n, const float *x, float range[2])
+{
+    float low = range[0], high = range[1];
+    for (size_t i = 0; i < n; i++) {
+        low = x[i] < low ? x[i] : low;
+        high = x[i] > high ? x[i] : high;
+    }
+    range[0] = low + 0.0f; /* which of +0 and -0 comes first must not matter */
+    range[1] = high + 0.0f;
+}
+
+static void accumulate(size_t n, const float *x, float *y)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] += x[i];
+}
+
+static void philox_uniform(size_t n, uint32_t first, uint64_t key, uint64_t counter, float *u)
+{
+    uint32_t c[4] = {0, 0, (uint32_t)counter, (uint32_t)(counter >> 32)};
+    uint32_t k[2] = {(uint32_t)key, (uint32_t)(key >> 32)};
+    for (size_t i = 0; i < n; i++) {
+        uint32_t words[4];
+        c[0] = first + (uint32_t)(i / 4);
+        nncf__philox4x32(c, k, words);
+        u[i] = (float)(words[i % 4] >> 8) * 0x1p-24f;
+    }
+}
+
+static float clamp_uniform(float u)
+{
+    return clamp(u, 1e-6f, 1.0f - 1e-6f);
+}
+
+/* u > 1 - p, multiplied by the denominator: 1 - p itself would lose its digits where p is near 1. */
+static bool rb_keep(float s, float u)
+{
+    nncf__sigmoid_parts f = nncf__sigmoid_split(s);
+    return clamp_uniform(u) * f.d > f.q;
+}
+
+static void rb_forward(size_t n, const float *w, const float *s, const float *u, float *y)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = rb_keep(s[i], u[i]) ? w[i] : 0.0f;
+}
+
+/* The denominator of p and 1 - p cancels out of a b / (a + b)^2. */
+static void rb_backward(size_t n, const float *g, const float *w, const float *s, const float *u, float *dw, float *ds)
+{
+    for (size_t i = 0; i < n; i++) {
+        nncf__sigmoid_parts f = nncf__sigmoid_split(s[i]);
+        float v = clamp_uniform(u[i]);
+        float a = f.p * v, b = f.q * (1.0f - v), gi = g[i];
+        float t = (a * b) / ((a + b) * (a + b));
+        ds[i] += (gi * w[i]) * t;
+        dw[i] += v * f.d > f.q ? gi : 0.0f;
+    }
+}
+
+static void rb_forward_eval(size_t n, const float *w, const float *s, float *y)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = nncf__sigmoid(s[i]) > 0.5f ? w[i] : 0.0f;
+}
+
+static void rb_count(size_t n, const float *s, double sums[2])
+{
+    double lane[2][LANES] = {{0}};
+    for (size_t i = 0; i < n; i++) {
+        float p = nncf__sigmoid(s[i]);
+        lane[0][i % LANES] += p > 0.5f ? 1.0 : 0.0;
+        lane[1][i % LANES] += (double)p;
+    }
+    for (int k = 0; k < 2; k++)
+        lanes_add_to(lane[k], &sums[k]);
+}
+
+static void rb_loss_backward(size_t n, const float *s, float c, float *ds)
+{
+    for (size_t i = 0; i < n; i++) {
+        nncf__sigmoid_parts f = nncf__sigmoid_split(s[i]);
+        ds[i] += c * ((f.p * f.q) / (f.d * f.d));
+    }
+}
+
+static bool bit(const uint8_t *bits, size_t i)
+{
+    return (bits[i / 8] >> (i % 8)) & 1;
+}
+
+static void mask_forward(size_t n, const float *w, const uint8_t *bits, float *y)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = bit(bits, i) ? w[i] : 0.0f;
+}
+
+static void mask_backward(size_t n, const float *g, const uint8_t *bits, float *dw)
+{
+    for (size_t i = 0; i < n; i++)
+        dw[i] += bit(bits, i) ? g[i] : 0.0f;
+}
+
+#define NNCF_KERNEL(name, result, args) name,
+const nncf__kernels nncf__kernels_reference = {
+    "reference",
+    NNCF_ISA_REFERENCE,
+#include "kernels/kernels.def"
+};
+#undef NNCF_KERNEL
