@@ -8,17 +8,100 @@
 
 #include <nncf/layer.h>
 
+/* ---- run.c: shapes and checks ---- */
+
 /* Shape of the input as (n, c, h, w): (n, c) counts as (n, c, 1, 1), and a linear layer flattens. */
 nncf_status nncf__layer_input_shape(const nncf_layer *layer, const nncf_tensor *x, int64_t shape[4]);
+/* Every rule of nncf_tensor but for the shape's meaning. *count (nullable): elements. */
+nncf_status nncf__layer_check_tensor(const nncf_tensor *t, size_t *count);
+/* The controller's initialization is under way: quantizers see and pass on, batch norm changes nothing. */
+bool nncf__layer_observing(const nncf_layer *layer);
 
-/* One pair a kind of layer; dx NULL: not wanted. */
+/* ---- walk.c: one pass over a tensor on all threads, with sums whose order does not depend on them ---- */
+
+/* A tensor as n images of c planes of hw elements. */
+typedef struct nncf__planes {
+    size_t n, c, hw;
+} nncf__planes;
+
+enum { NNCF__WALK_SUMS = 6 };
+
+typedef struct nncf__walk nncf__walk;
+struct nncf__walk {
+    nncf__planes planes;
+    bool by_channel; /* pieces lie within one plane, and sums are delivered for each channel */
+    bool extremes;   /* sums[0] is a minimum and sums[1] a maximum */
+    /* Work on `count` elements from `offset`, add to sums. Called from any thread. */
+    void (*piece)(const nncf__walk *walk, size_t channel, size_t offset, size_t count, double *sums);
+    /* Nullable. Called in the caller's thread, channel 0, 1, ... (or once with channel 0). */
+    void (*deliver)(const nncf__walk *walk, size_t channel, const double *sums);
+    /* What piece and deliver work with; walk.c does not look at it. */
+    const nncf__kernels *k;
+    nncf__quantizer *quantizer;
+    const nncf_layer *layer;
+    const float *in[2];
+    float *out[2];
+    const float *grad;
+};
+/* Allocates nothing and cannot fail. */
+void nncf__walk_run(nncf_context *context, nncf__walk *walk);
+/* sums[c] = sum of channel c, in double, overwritten. */
+void nncf__channel_sums(nncf_context *context, const nncf__planes *planes, const float *x, double *sums);
+
+/* ---- quantize.c: activation quantizers and what stands before them ---- */
+
+/* The quantizer's constants for a channel. */
+static inline const nncf__fq *nncf__fq_of(const nncf__quantizer *quantizer, size_t channel)
+{
+    return quantizer ? &quantizer->fq[quantizer->channels > 1 ? channel : 0] : NULL;
+}
+/* y = quantizer(x); NULL: a copy; observing: see x and copy. Refreshes, and records how much was clipped. y may be x.
+ */
+void nncf__layer_quantize(nncf_context *context, nncf__quantizer *quantizer, const nncf__planes *planes, const float *x,
+                          float *y);
+/* dx from dy; adds to the quantizer's gradient. dx may be dy. */
+void nncf__layer_quantize_backward(nncf_context *context, nncf__quantizer *quantizer, const nncf__planes *planes,
+                                   const float *x, const float *dy, float *dx);
+/* Let an observing quantizer see x. */
+void nncf__layer_observe(nncf_context *context, nncf__quantizer *quantizer, const nncf__planes *planes, const float *x);
+/* Constants of what follows batch norm in this layer, for channel c: activation and output quantizer (unless it is
+ * observing); scale 1, shift 0. */
+nncf__epilogue nncf__layer_epilogue(const nncf_layer *layer, const nncf__quantizer *output, size_t channel);
+/* The layer's output quantizer, or NULL. */
+nncf__quantizer *nncf__layer_output_quantizer(const nncf_layer *layer);
+/* y = quantizer(activation(z)) and its backward; y may be z and da may be dy. */
+void nncf__layer_finish(nncf_layer *layer, const nncf__planes *planes, const float *z, float *y);
+void nncf__layer_finish_backward(nncf_layer *layer, const nncf__planes *planes, const float *z, const float *dy,
+                                 float *da);
+
+/* ---- batch_norm.c ---- */
+
+/* Per-channel numbers that a layer keeps from forward to backward, in layer->channel. */
+typedef struct nncf__channels {
+    double *sums;                          /* [c][5], as epilogue_backward; forward uses [c][0] for clipped counts */
+    float *scale, *shift, *mean, *inv_std; /* [c] each: a = z * scale + shift; zhat = (z - mean) * inv_std */
+    float *weight_step;                    /* [c], for integer codes */
+} nncf__channels;
+/* Reserve them, and the scratch that batch norm over small planes needs. */
+nncf_status nncf__channels_reserve(nncf_layer *layer, const nncf__planes *planes);
+nncf__channels nncf__channels_of(const nncf_layer *layer);
+
+/* y = quantizer(activation(batch norm(z))); y may be z. Batch statistics in train mode, which then (unless the
+ * controller observes) update the running ones. */
+void nncf__batch_norm_forward(nncf_layer *layer, const nncf__planes *planes, const float *z, float *y);
+/* dz in place of dy; the sums stay in nncf__channels for nncf__batch_norm_add_gradients(). */
+void nncf__batch_norm_backward(nncf_layer *layer, const nncf__planes *planes, const float *z, float *dy);
+void nncf__batch_norm_add_gradients(nncf_layer *layer, const nncf__planes *planes);
+
+/* ---- product.c, add.c, pool.c: one pair a kind of layer; dx NULL: not wanted ---- */
+
 nncf_status nncf__product_forward(nncf_layer *layer, const float *x, const int64_t in[4], const int64_t out[4],
                                   float *y);
 nncf_status nncf__product_backward(nncf_layer *layer, const float *x, const int64_t in[4], const int64_t out[4],
                                    float *dy, float *dx);
-nncf_status nncf__add_forward(nncf_layer *layer, const float *a, const float *b, size_t n, float *y);
-nncf_status nncf__add_backward(nncf_layer *layer, const float *a, const float *b, size_t n, float *dy, float *da,
-                               float *db);
+void nncf__add_forward(nncf_layer *layer, const float *a, const float *b, const int64_t shape[4], float *y);
+void nncf__add_backward(nncf_layer *layer, const float *a, const float *b, const int64_t shape[4], const float *dy,
+                        float *da, float *db);
 nncf_status nncf__pool_forward(nncf_layer *layer, const float *x, const int64_t in[4], const int64_t out[4], float *y);
 nncf_status nncf__pool_backward(nncf_layer *layer, const float *x, const int64_t in[4], const int64_t out[4], float *dy,
                                 float *dx);

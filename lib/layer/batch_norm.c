@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Batch norm (Ioffe and Szegedy 2015, algorithm 1) with the activation and the output quantizer that follow it, one
+ * channel at a time: its statistics and the pass that uses them are done by one worker, so that the channel is still in
+ * the cache, and sums over it have one order. Statistics and constants are made in double and used as float.
+ */
+#include "layer/layer.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Planes smaller than this are gathered, channel by channel, into one row: a kernel call for each would cost more than
+ * the work. Channels of one chunk: neighbours, because then they share the cache lines of small planes. */
+enum { SMALL_PLANE = 16, CHUNK_ELEMENTS = 16384 };
+
+nncf_status nncf__channels_reserve(nncf_layer *layer, const nncf__planes *planes)
+{
+    size_t bytes = planes->c * (5 * sizeof(double) + 5 * sizeof(float));
+    nncf_status status = nncf__grow(layer->model->context, &layer->channel.data, &layer->channel.capacity, bytes);
+    if (status == NNCF_OK && layer->has_batch_norm && planes->hw < SMALL_PLANE)
+        status = nncf__scratch_reserve(layer->model->context, 2 * planes->n * planes->hw * sizeof(float));
+    return status;
+}
+
+nncf__channels nncf__channels_of(const nncf_layer *layer)
+{
+    size_t c = (size_t)layer->out_channels;
+    nncf__channels s = {.sums = layer->channel.data};
+    s.scale = (float *)(s.sums + 5 * c);
+    s.shift = s.scale + c;
+    s.mean = s.shift + c;
+    s.inv_std = s.mean + c;
+    s.weight_step = s.inv_std + c;
+    return s;
+}
+
+typedef struct norm_job {
+    nncf_layer *layer;
+    nncf_context *context;
+    const nncf__kernels *k;
+    nncf__planes planes;
+    nncf__channels channels;
+    nncf__quantizer *output;
+    bool batch_statistics, update_running;
+    size_t group; /* channels in a chunk */
+    const float *z;
+    float *y; /* forward: output; backward: dy, then dz */
+} norm_job;
+
+/* The planes of a channel: as they lie, or gathered into one. */
+typedef struct column {
+    size_t pieces, length, stride;
+    const float *z;
+    float *y;
+} column;
+
+static void gather(const nncf__planes *p, size_t c, const float *from, float *to)
+{
+    for (size_t n = 0; n < p->n; n++)
+        for (size_t i = 0; i < p->hw; i++)
+            to[n * p->hw + i] = from[(n * p->c + c) * p->hw + i];
+}
+
+static void scatter(const nncf__planes *p, size_t c, const float *from, float *to)
+{
+    for (size_t n = 0; n < p->n; n++)
+        for (size_t i = 0; i < p->hw; i++)
+            to[(n * p->c + c) * p->hw + i] = from[n * p->hw + i];
+}
+
+/* Statistics of one channel -> its constants. */
+static void set_constants(const norm_job *job, size_t c, const column *col)
+{
+    const nncf_batch_norm_params *bn = &job->layer->batch_norm;
+    double mean, var;
+    if (job->batch_statistics) {
+        double sums[2] = {0, 0}, count = (double)(col->pieces * col->length);
+        for (size_t i = 0; i < col->pieces; i++)
+            job->k->sum_and_squares(col->length, col->z + i * col->stride, sums);
+        mean = sums[0] / count;
+        var = sums[1] / count - mean * mean;
+        if (var < 0) /* rounding; a NaN stays one */
+            var = 0;
+        if (job->update_running) {
+            double m = (double)bn->momentum, unbiased = count > 1 ? var * count / (count - 1) : var;
+            bn->running_mean[c] = (float)((1 - m) * (double)bn->running_mean[c] + m * mean);
+            bn->running_var[c] = (float)((1 - m) * (double)bn->running_var[c] + m * unbiased);
+        }
+    } else {
+        mean = (double)bn->running_mean[c];
+        var = (double)bn->running_var[c];
+    }
+    double inv_std = 1 / sqrt(var + (double)bn->eps);
+    double scale = (bn->weight ? (double)bn->weight[c] : 1) * inv_std;
+    double shift = (bn->bias ? (double)bn->bias[c] : 0) - mean * scale;
+    job->channels.scale[c] = (float)scale;
+    job->channels.shift[c] = (float)shift;
+    job->channels.mean[c] = (float)mean;
+    job->channels.inv_std[c] = (float)inv_std;
+}
+
+static nncf__epilogue epilogue_of(const norm_job *job, size_t c)
+{
+    nncf__epilogue e = nncf__layer_epilogue(job->layer, job->output, c);
+    e.scale = job->channels.scale[c];
+    e.shift = job->channels.shift[c];
+    return e;
+}
+
+static column column_of(const norm_job *job, size_t c, float *scratch)
+{
+    const nncf__planes *p = &job->planes;
+    if (p->hw >= SMALL_PLANE) {
+        return (column){p->n, p->hw, p->c * p->hw, job->z + c * p->hw, job->y + c * p->hw};
+    }
+    gather(p, c, job->z, scratch);
+    return (column){1, p->n * p->hw, 0, scratch, scratch + p->n * p->hw};
+}
+
+static void forward_channel(const norm_job *job, size_t c, float *scratch)
+{
+    column col = column_of(job, c, scratch);
+    set_constants(job, c, &col);
+    nncf__epilogue e = epilogue_of(job, c);
+    int64_t clipped = 0;
+    for (size_t i = 0; i < col.pieces; i++)
+        clipped += job->k->epilogue_forward(col.length, col.z + i * col.stride, col.y + i * col.stride, &e);
+    job->channels.sums[5 * c] = (double)clipped;
+    if (col.z == scratch)
+        scatter(&job->planes, c, col.y, job->y);
+}
+
+static void backward_channel(const norm_job *job, size_t c, float *scratch)
+{
+    column col = column_of(job, c, scratch);
+    bool gathered = col.z == scratch;
+    if (gathered)
+        gather(&job->planes, c, job->y, col.y);
+    nncf__epilogue e = epilogue_of(job, c);
+    float mean = job->channels.mean[c], inv_std = job->channels.inv_std[c];
+    double *sums = job->channels.sums + 5 * c;
+    memset(sums, 0, 5 * sizeof *sums);
+    for (size_t i = 0; i < col.pieces; i++) {
+        float *dy = col.y + i * col.stride;
+        job->k->epilogue_backward(col.length, col.z + i * col.stride, dy, dy, &e, mean, inv_std, sums);
+    }
+    /* dz = scale * (da - mean(da) - zhat * mean(da * zhat)), the derivative of algorithm 1 through mean and variance */
+    double count = (double)(col.pieces * col.length), k0 = (double)e.scale;
+    double k1 = -k0 * (double)inv_std * sums[4] / count;
+    double k2 = -k0 * sums[3] / count - k1 * (double)mean;
+    for (size_t i = 0; i < col.pieces; i++) {
+        float *dy = col.y + i * col.stride;
+        job->k->batch_norm_backward(col.length, col.z + i * col.stride, dy, dy, (float)k0, (float)k1, (float)k2);
+    }
+    if (gathered)
+        scatter(&job->planes, c, col.y, job->y);
+}
+
+static void run_chunk(const norm_job *job, size_t chunk, size_t worker,
+                      void (*channel)(const norm_job *, size_t, float *))
+{
+    float *scratch = job->planes.hw < SMALL_PLANE ? nncf__scratch(job->context, worker) : NULL;
+    size_t first = chunk * job->group, end = first + job->group;
+    for (size_t c = first; c < end && c < job->planes.c; c++)
+        channel(job, c, scratch);
+}
+
+static void forward_chunk(void *arg, size_t chunk, size_t worker)
+{
+    run_chunk(arg, chunk, worker, forward_channel);
+}
+
+static void backward_chunk(void *arg, size_t chunk, size_t worker)
+{
+    run_chunk(arg, chunk, worker, backward_channel);
+}
+
+static norm_job start(nncf_layer *layer, const nncf__planes *planes, const float *z, float *y)
+{
+    nncf_context *context = layer->model->context;
+    norm_job job = {.layer = layer,
+                    .context = context,
+                    .k = nncf__k(context),
+                    .planes = *planes,
+                    .channels = nncf__channels_of(layer),
+                    .output = nncf__layer_output_quantizer(layer),
+                    .z = z,
+                    .y = y};
+    job.group = CHUNK_ELEMENTS / (planes->n * planes->hw);
+    job.group = job.group < 1 ? 1 : job.group;
+    return job;
+}
+
+void nncf__batch_norm_forward(nncf_layer *layer, const nncf__planes *planes, const float *z, float *y)
+{
+    norm_job job = start(layer, planes, z, y);
+    job.batch_statistics = layer->model->mode == NNCF_MODE_TRAIN;
+    job.update_running = job.batch_statistics && !nncf__layer_observing(layer);
+    if (job.output && !job.output->observing)
+        nncf__quantizer_refresh(job.output);
+    nncf__parallel(job.context, (planes->c + job.group - 1) / job.group, forward_chunk, &job);
+    if (job.output && job.output->observing) {
+        nncf__layer_observe(job.context, job.output, planes, y);
+    } else if (job.output) {
+        job.output->total = (int64_t)(planes->n * planes->c * planes->hw);
+        job.output->clipped = 0;
+        for (size_t c = 0; c < planes->c; c++)
+            job.output->clipped += (int64_t)job.channels.sums[5 * c];
+    }
+}
+
+void nncf__batch_norm_backward(nncf_layer *layer, const nncf__planes *planes, const float *z, float *dy)
+{
+    norm_job job = start(layer, planes, z, dy);
+    nncf__parallel(job.context, (planes->c + job.group - 1) / job.group, backward_chunk, &job);
+}
+
+void nncf__batch_norm_add_gradients(nncf_layer *layer, const nncf__planes *planes)
+{
+    const nncf_batch_norm_params *bn = &layer->batch_norm;
+    nncf__channels s = nncf__channels_of(layer);
+    nncf__quantizer *output = nncf__layer_output_quantizer(layer);
+    double total[3] = {0, 0, 0};
+    for (size_t c = 0; c < planes->c; c++) {
+        const double *sums = s.sums + 5 * c;
+        if (bn->weight_grad)
+            bn->weight_grad[c] += (float)sums[4];
+        if (bn->bias_grad)
+            bn->bias_grad[c] += (float)sums[3];
+        if (output && output->channels > 1)
+            nncf__quantizer_add_gradient(output, c, sums);
+        for (int i = 0; i < 3; i++)
+            total[i] += sums[i];
+    }
+    if (output && output->channels <= 1)
+        nncf__quantizer_add_gradient(output, 0, total);
+}

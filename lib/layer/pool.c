@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pooling. Averages are made in double and may be followed by a quantizer, so z (small) is kept for it; the maximum is
+ * looked for anew in backward, with ties going to the first, row by row.
+ */
+#include "layer/layer.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { CHUNK_ELEMENTS = 16384 };
+
+typedef struct pool_job {
+    const nncf_layer *layer;
+    const nncf__kernels *k;
+    size_t planes, group; /* n * c; planes in a chunk */
+    int64_t h, w, out_h, out_w;
+    const float *x, *dy;
+    float *y, *dx;
+} pool_job;
+
+/* The part of window (oy, ox) that lies on the plane: rows y0..y1-1, columns x0..x1-1. */
+typedef struct window {
+    int64_t y0, y1, x0, x1;
+} window;
+
+static window window_of(const pool_job *job, int64_t oy, int64_t ox)
+{
+    const nncf_layer *l = job->layer;
+    int64_t y = oy * l->stride[0] - l->padding[0], x = ox * l->stride[1] - l->padding[1];
+    window r = {y, y + l->kernel[0], x, x + l->kernel[1]};
+    r.y0 = r.y0 < 0 ? 0 : r.y0;
+    r.x0 = r.x0 < 0 ? 0 : r.x0;
+    r.y1 = r.y1 > job->h ? job->h : r.y1;
+    r.x1 = r.x1 > job->w ? job->w : r.x1;
+    return r;
+}
+
+/* Index of the maximum of a window; the first of equals; a NaN wins, as it would in PyTorch. */
+static int64_t argmax(const float *x, int64_t width, const window *r)
+{
+    int64_t best = r->y0 * width + r->x0;
+    for (int64_t i = r->y0; i < r->y1; i++) {
+        for (int64_t j = r->x0; j < r->x1; j++) {
+            int64_t at = i * width + j;
+            if (x[at] > x[best] || (isnan(x[at]) && !isnan(x[best])))
+                best = at;
+        }
+    }
+    return best;
+}
+
+static float average(const float *x, int64_t width, const window *r, double divisor)
+{
+    double sum = 0;
+    for (int64_t i = r->y0; i < r->y1; i++)
+        for (int64_t j = r->x0; j < r->x1; j++)
+            sum += (double)x[i * width + j];
+    return (float)(sum / divisor);
+}
+
+static void forward_plane(const pool_job *job, const float *x, float *y)
+{
+    const nncf_layer *l = job->layer;
+    const double divisor = (double)(l->kernel[0] * l->kernel[1]);
+    if (l->pool_kind == NNCF_POOL_GLOBAL_AVERAGE) {
+        double sums[2] = {0, 0};
+        job->k->sum_and_squares((size_t)(job->h * job->w), x, sums);
+        y[0] = (float)(sums[0] / (double)(job->h * job->w));
+        return;
+    }
+    for (int64_t oy = 0; oy < job->out_h; oy++) {
+        for (int64_t ox = 0; ox < job->out_w; ox++) {
+            window r = window_of(job, oy, ox);
+            *y++ = l->pool_kind == NNCF_POOL_MAX ? x[argmax(x, job->w, &r)] : average(x, job->w, &r, divisor);
+        }
+    }
+}
+
+static void backward_plane(const pool_job *job, const float *x, const float *dy, float *dx)
+{
+    const nncf_layer *l = job->layer;
+    const float share = (float)(1 / (double)(l->kernel[0] * l->kernel[1]));
+    const size_t count = (size_t)(job->h * job->w);
+    if (l->pool_kind == NNCF_POOL_GLOBAL_AVERAGE) {
+        float g = (float)((double)dy[0] / (double)count);
+        for (size_t i = 0; i < count; i++)
+            dx[i] = g;
+        return;
+    }
+    memset(dx, 0, count * sizeof *dx);
+    for (int64_t oy = 0; oy < job->out_h; oy++) {
+        for (int64_t ox = 0; ox < job->out_w; ox++, dy++) {
+            window r = window_of(job, oy, ox);
+            if (l->pool_kind == NNCF_POOL_MAX) {
+                dx[argmax(x, job->w, &r)] += *dy;
+                continue;
+            }
+            for (int64_t i = r.y0; i < r.y1; i++)
+                for (int64_t j = r.x0; j < r.x1; j++)
+                    dx[i * job->w + j] += *dy * share;
+        }
+    }
+}
+
+static void pool_chunk(void *arg, size_t chunk, size_t worker)
+{
+    const pool_job *job = arg;
+    size_t in = (size_t)(job->h * job->w), out = (size_t)(job->out_h * job->out_w);
+    (void)worker;
+    for (size_t p = chunk * job->group; p < (chunk + 1) * job->group && p < job->planes; p++) {
+        if (job->dx)
+            backward_plane(job, job->x + p * in, job->dy + p * out, job->dx + p * in);
+        else
+            forward_plane(job, job->x + p * in, job->y + p * out);
+    }
+}
+
+static void run(nncf_context *context, pool_job *job)
+{
+    job->k = nncf__k(context);
+    job->group = CHUNK_ELEMENTS / (size_t)(job->h * job->w);
+    job->group = job->group < 1 ? 1 : job->group;
+    nncf__parallel(context, (job->planes + job->group - 1) / job->group, pool_chunk, job);
+}
+
+static pool_job job_of(const nncf_layer *layer, const int64_t in[4], const int64_t out[4], const float *x)
+{
+    return (pool_job){.layer = layer,
+                      .planes = (size_t)(in[0] * in[1]),
+                      .h = in[2],
+                      .w = in[3],
+                      .out_h = out[2],
+                      .out_w = out[3],
+                      .x = x};
+}
+
+static nncf__planes planes_of(const int64_t shape[4])
+{
+    return (nncf__planes){(size_t)shape[0], (size_t)shape[1], (size_t)(shape[2] * shape[3])};
+}
+
+nncf_status nncf__pool_forward(nncf_layer *layer, const float *x, const int64_t in[4], const int64_t out[4], float *y)
+{
+    const nncf__planes planes = planes_of(out);
+    nncf_context *context = layer->model->context;
+    const bool keep = layer->model->mode == NNCF_MODE_TRAIN && !nncf__layer_observing(layer);
+    const bool keep_z = keep && nncf__layer_output_quantizer(layer);
+    layer->ready_for_backward = false;
+    if (keep_z) {
+        nncf_status status =
+            nncf__grow(context, &layer->z.data, &layer->z.capacity, planes.n * planes.c * planes.hw * sizeof(float));
+        if (status != NNCF_OK)
+            return status;
+    }
+    pool_job job = job_of(layer, in, out, x);
+    job.y = keep_z ? layer->z.data : y;
+    run(context, &job);
+    nncf__layer_finish(layer, &planes, job.y, y);
+    layer->ready_for_backward = keep;
+    return NNCF_OK;
+}
+
+nncf_status nncf__pool_backward(nncf_layer *layer, const float *x, const int64_t in[4], const int64_t out[4], float *dy,
+                                float *dx)
+{
+    const nncf__planes planes = planes_of(out);
+    const nncf__quantizer *output = nncf__layer_output_quantizer(layer);
+    if (output) {
+        /* a controller that came after forward finds no z */
+        if (output->observing || layer->z.capacity / sizeof(float) < planes.n * planes.c * planes.hw)
+            return NNCF_E_STATE;
+        nncf__layer_finish_backward(layer, &planes, layer->z.data, dy, dy);
+    }
+    if (dx) {
+        pool_job job = job_of(layer, in, out, x);
+        job.dy = dy;
+        job.dx = dx;
+        run(layer->model->context, &job);
+    }
+    return NNCF_OK;
+}

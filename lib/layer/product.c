@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Convolution and linear layers. Forward in train mode keeps what backward cannot get elsewhere: the compressed weight,
+ * the quantized own input, and z, the product before batch norm, activation and output quantizer (only when one of them
+ * follows). Everything that can fail happens before the first byte of the caller's is written.
+ */
+#include "layer/layer.h"
+
+#include <string.h>
+
+static nncf__conv2d conv_shape(const nncf_layer *l, const int64_t in[4], const int64_t out[4])
+{
+    return (nncf__conv2d){.n = in[0],
+                          .c_in = in[1],
+                          .h = in[2],
+                          .w = in[3],
+                          .c_out = out[1],
+                          .out_h = out[2],
+                          .out_w = out[3],
+                          .kernel_h = l->kernel[0],
+                          .kernel_w = l->kernel[1],
+                          .stride_h = l->stride[0],
+                          .stride_w = l->stride[1],
+                          .pad_h = l->padding[0],
+                          .pad_w = l->padding[1],
+                          .dilation_h = l->dilation[0],
+                          .dilation_w = l->dilation[1],
+                          .groups = l->groups};
+}
+
+static nncf__planes planes_of(const int64_t shape[4])
+{
+    return (nncf__planes){(size_t)shape[0], (size_t)shape[1], (size_t)(shape[2] * shape[3])};
+}
+
+static size_t elements(const nncf__planes *p)
+{
+    return p->n * p->c * p->hw;
+}
+
+static bool compresses_weight(const nncf_layer *layer)
+{
+    const nncf__layer_compression *c = layer->compression;
+    return c && (c->mask_kind != NNCF__MASK_NONE || c->weight_quantizer);
+}
+
+static nncf__quantizer *input_quantizer(const nncf_layer *layer)
+{
+    return layer->compression ? layer->compression->input_quantizer : NULL;
+}
+
+/* Something stands between the product and the output. */
+static bool has_epilogue(const nncf_layer *layer)
+{
+    return layer->has_batch_norm || layer->activation != NNCF_ACTIVATION_NONE || nncf__layer_output_quantizer(layer);
+}
+
+static nncf_status grow(nncf_layer *layer, nncf__buffer *buffer, size_t floats)
+{
+    return nncf__grow(layer->model->context, &buffer->data, &buffer->capacity, floats * sizeof(float));
+}
+
+/* Do the values that this quantizer made have codes that a product of codes may be made of? */
+static bool gives_codes(const nncf__quantizer *q)
+{
+    return q && !q->observing && q->params.bits <= 8;
+}
+
+/* Fill in the steps when both operands are multiples of one. */
+static void set_steps(const nncf_layer *layer, nncf__operand *x, nncf__operand *w)
+{
+    const nncf__layer_compression *c = layer->compression;
+    if (!c || !gives_codes(c->incoming_quantizer) || !gives_codes(c->weight_quantizer) ||
+        c->incoming_quantizer->channels != 1)
+        return;
+    const nncf__quantizer *wq = c->weight_quantizer;
+    float *steps = nncf__channels_of(layer).weight_step;
+    for (size_t i = 0; i < wq->channels; i++)
+        steps[i] = wq->fq[i].step;
+    w->step = steps;
+    w->n_steps = wq->channels;
+    x->step = &c->incoming_quantizer->fq[0].step;
+    x->n_steps = 1;
+}
+
+nncf_status nncf__product_forward(nncf_layer *layer, const float *x, const int64_t in[4], const int64_t out[4],
+                                  float *y)
+{
+    nncf_context *context = layer->model->context;
+    const nncf__planes in_planes = planes_of(in), out_planes = planes_of(out);
+    nncf__quantizer *input = input_quantizer(layer);
+    const bool quantizes = input && !input->observing, compresses = compresses_weight(layer);
+    const bool keep = layer->model->mode == NNCF_MODE_TRAIN && !nncf__layer_observing(layer);
+    const bool keep_z = keep && has_epilogue(layer);
+    nncf_status status;
+
+    layer->ready_for_backward = false; /* what it kept is overwritten from here on */
+    if ((status = nncf__channels_reserve(layer, &out_planes)) != NNCF_OK)
+        return status;
+    if (compresses && (status = grow(layer, &layer->wq, layer->weight_count)) != NNCF_OK)
+        return status;
+    if (quantizes && (status = grow(layer, &layer->xq, elements(&in_planes))) != NNCF_OK)
+        return status;
+    if (keep_z && (status = grow(layer, &layer->z, elements(&out_planes))) != NNCF_OK)
+        return status;
+
+    nncf__operand xo = {.data = x}, wo = {.data = layer->weight};
+    if (compresses) {
+        if ((status = nncf__weight_forward(layer, layer->wq.data)) != NNCF_OK)
+            return status;
+        wo.data = layer->wq.data;
+    }
+    if (quantizes) {
+        nncf__layer_quantize(context, input, &in_planes, x, layer->xq.data);
+        xo.data = layer->xq.data;
+    }
+    set_steps(layer, &xo, &wo);
+    float *z = keep_z ? layer->z.data : y;
+    const nncf__conv2d shape = conv_shape(layer, in, out);
+    if ((status = nncf__conv2d_forward(context, &shape, &xo, &wo, layer->bias, z)) != NNCF_OK)
+        return status;
+
+    if (input && !quantizes)
+        nncf__layer_observe(context, input, &in_planes, x);
+    if (layer->has_batch_norm)
+        nncf__batch_norm_forward(layer, &out_planes, z, y);
+    else
+        nncf__layer_finish(layer, &out_planes, z, y);
+    layer->ready_for_backward = keep;
+    return NNCF_OK;
+}
+
+/* The gradient of the compressed weight goes where it is wanted. */
+static bool wants_weight_gradient(const nncf_layer *layer)
+{
+    return layer->weight_grad || compresses_weight(layer);
+}
+
+static bool has_floats(const nncf__buffer *buffer, size_t floats)
+{
+    return buffer->capacity / sizeof(float) >= floats;
+}
+
+/* Does the layer hold all that backward reads? Not when a controller came or went since forward. */
+static bool kept_enough(const nncf_layer *layer, const nncf__planes *in, const nncf__planes *out)
+{
+    const nncf__quantizer *output = nncf__layer_output_quantizer(layer), *input = input_quantizer(layer);
+    return (!has_epilogue(layer) || has_floats(&layer->z, elements(out))) &&
+           (!input || has_floats(&layer->xq, elements(in))) &&
+           (!compresses_weight(layer) || has_floats(&layer->wq, layer->weight_count)) &&
+           !(output && output->observing) && !(input && input->observing);
+}
+
+nncf_status nncf__product_backward(nncf_layer *layer, const float *x, const int64_t in[4], const int64_t out[4],
+                                   float *dy, float *dx)
+{
+    nncf_model *model = layer->model;
+    nncf_context *context = model->context;
+    const nncf__planes in_planes = planes_of(in), out_planes = planes_of(out);
+    nncf__quantizer *input = input_quantizer(layer);
+    const bool compresses = compresses_weight(layer), wants_dw = wants_weight_gradient(layer);
+    const nncf__conv2d shape = conv_shape(layer, in, out);
+    const float *used_x = input ? layer->xq.data : x, *used_w = compresses ? layer->wq.data : layer->weight;
+    nncf_status status;
+
+    if (!kept_enough(layer, &in_planes, &out_planes))
+        return NNCF_E_STATE;
+    if ((status = nncf__channels_reserve(layer, &out_planes)) != NNCF_OK)
+        return status;
+    if (wants_dw && (status = grow(layer, &layer->dw, layer->weight_count)) != NNCF_OK)
+        return status;
+    if (input && !dx) { /* the gradient of the input's scale is made from it */
+        if ((status = grow(layer, &model->work, elements(&in_planes))) != NNCF_OK)
+            return status;
+        dx = model->work.data;
+    }
+
+    if (layer->has_batch_norm)
+        nncf__batch_norm_backward(layer, &out_planes, layer->z.data, dy);
+    else if (has_epilogue(layer))
+        nncf__layer_finish_backward(layer, &out_planes, layer->z.data, dy, dy);
+    if (wants_dw && (status = nncf__conv2d_backward_weight(context, &shape, used_x, dy, layer->dw.data)) != NNCF_OK)
+        return status;
+    if (dx && (status = nncf__conv2d_backward_input(context, &shape, used_w, dy, dx)) != NNCF_OK)
+        return status;
+    if (compresses) {
+        if ((status = nncf__weight_backward(layer, layer->dw.data)) != NNCF_OK)
+            return status;
+    } else if (layer->weight_grad) {
+        nncf__k(context)->accumulate(layer->weight_count, layer->dw.data, layer->weight_grad);
+    }
+    if (input)
+        nncf__layer_quantize_backward(context, input, &in_planes, x, dx, dx);
+    if (layer->has_batch_norm)
+        nncf__batch_norm_add_gradients(layer, &out_planes);
+    if (layer->bias_grad) {
+        double *sums = nncf__channels_of(layer).sums;
+        nncf__channel_sums(context, &out_planes, dy, sums);
+        for (size_t c = 0; c < out_planes.c; c++)
+            layer->bias_grad[c] += (float)sums[c];
+    }
+    return NNCF_OK;
+}
