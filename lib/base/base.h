@@ -25,8 +25,15 @@ struct nncf_context {
     char description[256];
 };
 
-/* Fill context->kernels and the description. Set by kernels/ at link time, so that base needs nothing of kernels. */
+/*
+ * Choose the kernels: fill context->kernels, resolve params.max_isa, and leave what was chosen in context->description
+ * ("avx512, BLIS 0.9.0 (skx)"; left empty it becomes the name of max_isa); nncf_context_create() then puts version and
+ * threads around it. Defined in kernels/, so that base needs nothing of kernels.
+ */
 nncf_status nncf__kernels_init(nncf_context *context);
+
+/* Processors that this process may run on, at least 1. */
+int32_t nncf__processor_count(void);
 
 /* ---- alloc.c: everything the library allocates goes through these; 64-byte aligned; context is never NULL in here
  * ---- */
@@ -86,6 +93,11 @@ void nncf__text_free(nncf__text *text);
 /* Hand a finished text to a caller's buffer by the rule of nncf_config_dump(); frees the text. */
 nncf_status nncf__text_deliver(nncf__text *text, char *buffer, size_t capacity, size_t *needed);
 
+/* The shortest decimal text that reads back as `value`, with a point in every locale; returns out. "inf", "nan" for
+ * those. */
+#define NNCF__DOUBLE_TEXT 40
+char *nncf__format_double(double value, char out[NNCF__DOUBLE_TEXT]);
+
 /* Edit distance (insert, delete, substitute, swap of neighbours), for "did you mean"; texts over 63 bytes count by
  * their first 63. */
 unsigned nncf__edit_distance(const char *a, const char *b);
@@ -105,7 +117,8 @@ void nncf__parallel(nncf_context *context, size_t n_chunks, nncf__chunk_fn *fn, 
 
 /* Give every worker at least `size` bytes of scratch; contents are lost. Call before nncf__parallel(). */
 nncf_status nncf__scratch_reserve(nncf_context *context, size_t size);
-/* This worker's scratch. */
+void nncf__scratch_free(nncf_context *context);
+/* This worker's scratch; NULL before the first reserve. */
 void *nncf__scratch(const nncf_context *context, size_t worker);
 
 #endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Growable text, and how alike two words are. */
+#include "base/base.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Room for `extra` more bytes and the NUL. */
+static bool reserve(nncf__text *text, size_t extra)
+{
+    if (text->failed)
+        return false;
+    size_t needed, doubled;
+    if (!nncf__add(text->length, extra, &needed) || !nncf__add(needed, 1, &needed)) {
+        text->failed = true;
+        return false;
+    }
+    if (text->capacity >= needed)
+        return true;
+    if (!nncf__mul(text->capacity, 2, &doubled) || doubled < needed)
+        doubled = needed < 256 ? 256 : needed;
+    char *data = nncf__alloc(text->context, doubled);
+    if (!data) {
+        text->failed = true;
+        return false;
+    }
+    if (text->data)
+        memcpy(data, text->data, text->length);
+    nncf__free(text->context, text->data);
+    text->data = data;
+    text->capacity = doubled;
+    return true;
+}
+
+void nncf__text_append(nncf__text *text, const char *data, size_t length)
+{
+    if (!reserve(text, length))
+        return;
+    if (length > 0)
+        memcpy(text->data + text->length, data, length);
+    text->length += length;
+    text->data[text->length] = '\0';
+}
+
+void nncf__text_printf(nncf__text *text, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (length < 0) {
+        text->failed = true;
+        return;
+    }
+    if (!reserve(text, (size_t)length))
+        return;
+    va_start(args, format);
+    vsnprintf(text->data + text->length, (size_t)length + 1, format, args);
+    va_end(args);
+    text->length += (size_t)length;
+}
+
+void nncf__text_free(nncf__text *text)
+{
+    nncf__free(text->context, text->data);
+    text->data = NULL;
+    text->length = text->capacity = 0;
+    text->failed = false;
+}
+
+nncf_status nncf__text_deliver(nncf__text *text, char *buffer, size_t capacity, size_t *needed)
+{
+    nncf_status status = NNCF_OK;
+    if (!buffer && capacity > 0) {
+        status = NNCF_E_ARG;
+    } else if (text->failed) {
+        status = NNCF_E_NOMEM;
+    } else {
+        if (needed)
+            *needed = text->length + 1;
+        if (capacity < text->length + 1)
+            status = NNCF_E_LIMIT;
+        if (capacity > 0) {
+            size_t fits = text->length < capacity - 1 ? text->length : capacity - 1;
+            if (fits > 0)
+                memcpy(buffer, text->data, fits);
+            buffer[fits] = '\0';
+        }
+    }
+    nncf__text_free(text);
+    return status;
+}
+
+char *nncf__format_double(double value, char out[NNCF__DOUBLE_TEXT])
+{
+    /* The fewest digits that read back as the same number. printf and strtod follow the process's locale alike, so the
+       comparison is right in any; only the decimal point has to be put back. */
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(out, NNCF__DOUBLE_TEXT, "%.*g", digits, value);
+        if (strtod(out, NULL) == value)
+            break;
+    }
+    size_t length = strspn(out, "+-0123456789");
+    size_t point = strcspn(out + length, "0123456789eEinfa");
+    if (point > 0) {
+        memmove(out + length + 1, out + length + point, strlen(out + length + point) + 1);
+        out[length] = '.';
+    }
+    return out;
+}
+
+unsigned nncf__edit_distance(const char *a, const char *b)
+{
+    /* Optimal string alignment: three rows of the usual table suffice. */
+    enum { MAX = 63 };
+    size_t n = strnlen(a, MAX), m = strnlen(b, MAX);
+    unsigned rows[3][MAX + 1];
+    unsigned *before = rows[0], *above = rows[1], *row = rows[2];
+    for (size_t j = 0; j <= m; j++)
+        above[j] = (unsigned)j;
+    for (size_t i = 1; i <= n; i++) {
+        row[0] = (unsigned)i;
+        for (size_t j = 1; j <= m; j++) {
+            unsigned best = above[j - 1] + (a[i - 1] != b[j - 1]);
+            if (above[j] + 1 < best)
+                best = above[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < best)
+                best = before[j - 2] + 1;
+            row[j] = best;
+        }
+        unsigned *oldest = before;
+        before = above;
+        above = row;
+        row = oldest;
+    }
+    return above[m];
+}
