@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Snapshots on the published safetensors format: 8 bytes little-endian header length, a JSON object, the data without
+ * holes. Internal to this folder; the rest of the world calls include/nncf/checkpoint.h.
+ */
+#ifndef NNCF__IO_H
+#define NNCF__IO_H
+
+#include "base/base.h"
+#include "compression/compression.h"
+
+#include <nncf/checkpoint.h>
+
+/* Limits of the format: the header's length is the published reader's. */
+enum { NNCF__HEADER_LIMIT = 100000000, NNCF__NAME_LIMIT = 1024, NNCF__FORMAT_VERSION = 1 };
+
+/* The header of our own files begins with this text, so that the place of its checksum is known: 8 hex digits, over the
+ * length and the header with zeros in their place. */
+#define NNCF__CHECKSUM_PREFIX "{\"__metadata__\":{\"nncf.header_crc32c\":\""
+enum { NNCF__CHECKSUM_AT = sizeof NNCF__CHECKSUM_PREFIX - 1, NNCF__HEX = 8, NNCF__ALIGNMENT = 8 };
+
+typedef struct nncf__entry {
+    char *name;
+    int32_t dtype; /* NNCF_F32 ..., or -1: a type that nncf_tensor does not have */
+    uint32_t bits; /* of an element */
+    size_t ndim;
+    int64_t *shape;      /* [ndim] */
+    uint64_t begin, end; /* in the data */
+    const void *data;    /* reader: aligned for the type */
+} nncf__entry;
+
+typedef struct nncf__pair {
+    char *key, *value;
+} nncf__pair;
+
+struct nncf_checkpoint {
+    nncf_context *context;
+    bool owns_context;
+    char *path;
+    nncf__entry *entries; /* in the order of their data */
+    size_t n_entries;
+    size_t *by_name; /* indices of entries, sorted by name */
+    nncf__pair *texts;
+    size_t n_texts;
+    void *data;    /* everything behind the header */
+    void *aligned; /* copies of tensors that a foreign writer put at an odd place; or NULL */
+};
+
+/* ---- json.c: the only file here that knows json-c ---- */
+
+/* Fill entries and texts from a header, in its own order. Types, shapes, sizes and offsets are checked one by one; how
+ * the entries lie together is not. On failure what was filled in is for nncf_checkpoint_close(). */
+nncf_status nncf__header_parse(nncf_checkpoint *checkpoint, const char *text, size_t length, uint64_t data_size,
+                               nncf_error *err);
+/* Append a JSON string literal. */
+void nncf__json_quote(nncf__text *text, const char *string);
+/* Path of the first difference between two JSON texts, and the two values; false when there is none. `difference` holds
+ * a NUL-terminated text in any case. */
+bool nncf__json_difference(const char *ours, const char *theirs, char *difference, size_t capacity);
+/* Name of an element type in the format; NULL: none. */
+const char *nncf__dtype_name(int32_t dtype);
+/* Bytes of an element; 0: not a type. */
+size_t nncf__dtype_size(int32_t dtype);
+
+/* ---- crc32c.c: CRC-32C (Castagnoli, reflected 0x82f63b78); start with 0 ---- */
+
+uint32_t nncf__crc32c(uint32_t crc, const void *data, size_t size);
+
+/* ---- file.c ---- */
+
+typedef struct nncf__piece {
+    const void *data;
+    size_t size;
+} nncf__piece;
+/* Write the pieces one after another to a temporary file beside `path`, fsync, rename, fsync of the folder. */
+nncf_status nncf__file_replace(nncf_context *context, const char *path, const nncf__piece *pieces, size_t n_pieces,
+                               nncf_error *err);
+/* Open a regular file for reading; *size is its length. */
+nncf_status nncf__file_open(const char *path, int *fd, uint64_t *size, nncf_error *err);
+/* Read exactly `size` bytes; NNCF_E_FORMAT when the file ends before. */
+nncf_status nncf__file_read(int fd, const char *path, void *data, size_t size, nncf_error *err);
+
+/* ---- names.c ---- */
+
+/* Sort indices 0..count-1 by less(); takes no memory. */
+void nncf__sort_indices(size_t *indices, size_t count, bool (*less)(const void *arg, size_t a, size_t b),
+                        const void *arg);
+bool nncf__utf8_valid(const char *text);
+/* Decimal int64, nothing else in the text. */
+bool nncf__parse_int64(const char *text, int64_t *value);
+
+/* ---- save.c, open.c ---- */
+
+/* A context for calls and objects that were given none: no threads of its own. */
+nncf_status nncf__io_context(nncf_context **context, nncf_error *err);
+const nncf__entry *nncf__checkpoint_find(const nncf_checkpoint *checkpoint, const char *name);
+/* Every rule for a named tensor of the caller's, but for what its name may begin with. */
+nncf_status nncf__io_check_tensor(const nncf_checkpoint_tensor *tensor, size_t index, nncf_error *err);
+/* Do the tensors fit the snapshot? Then they may be filled. */
+nncf_status nncf__checkpoint_verify(const nncf_checkpoint *checkpoint, const nncf_checkpoint_tensor *tensors,
+                                    size_t n_tensors, nncf_error *err);
+void nncf__checkpoint_copy(const nncf_checkpoint *checkpoint, const nncf_checkpoint_tensor *tensors, size_t n_tensors);
+
+/* ---- state.c: what a controller is made of, as tensors and texts ---- */
+
+typedef struct nncf__state {
+    nncf_context *context;
+    nncf_checkpoint_tensor *tensors; /* views of the controller's arrays, and of levels and quantizers below */
+    size_t n_tensors;
+    char **names;         /* those made here */
+    int64_t (*shapes)[4]; /* [n_tensors] */
+    double levels[2];     /* schedule level, magnitude threshold */
+    int32_t *quantizers;  /* [n_quantizers][2]: sign, initialized */
+    size_t n_quantizers;
+} nncf__state;
+nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, nncf__state *state);
+void nncf__state_free(nncf__state *state);
+/* The texts, as members of __metadata__ with a comma in front of each. */
+void nncf__state_texts(const nncf_compression_ctrl *ctrl, nncf__text *text);
+
+#endif

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading a snapshot. Nothing is allocated from a size that the file merely claims: the header's length is bounded by
+ * the file's size first, and the data is what the file holds behind the header.
+ */
+#include "io/io.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tensors are kept in the file as they are in memory");
+
+nncf_status nncf__io_context(nncf_context **context, nncf_error *err)
+{
+    nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1};
+    return nncf_context_create(NNCF_API_VERSION, &params, context, err);
+}
+
+static bool before(const void *arg, size_t a, size_t b)
+{
+    const nncf__entry *e = arg;
+    if (e[a].begin != e[b].begin)
+        return e[a].begin < e[b].begin;
+    return e[a].end != e[b].end ? e[a].end < e[b].end : a < b;
+}
+
+static bool name_before(const void *arg, size_t a, size_t b)
+{
+    const nncf__entry *e = arg;
+    return strcmp(e[a].name, e[b].name) < 0;
+}
+
+/* Put the entries into the order of their data; check that they cover it without holes and overlaps. */
+static nncf_status arrange(nncf_checkpoint *c, uint64_t data_size, nncf_error *err)
+{
+    size_t n = c->n_entries;
+    size_t *order = nncf__calloc(c->context, n ? n : 1, sizeof *order);
+    nncf__entry *sorted = nncf__calloc(c->context, n ? n : 1, sizeof *sorted);
+    if (!order || !sorted) {
+        nncf__free(c->context, order);
+        nncf__free(c->context, sorted);
+        return nncf__fail(err, NNCF_E_NOMEM, c->path, "out of memory");
+    }
+    nncf__sort_indices(order, n, before, c->entries);
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = c->entries[order[i]];
+    nncf__free(c->context, c->entries);
+    c->entries = sorted;
+    nncf__sort_indices(order, n, name_before, c->entries);
+    c->by_name = order;
+    uint64_t at = 0;
+    for (size_t i = 0; i < n; i++) {
+        const nncf__entry *e = &c->entries[i];
+        if (e->begin != at)
+            return nncf__fail(err, NNCF_E_FORMAT, e->name, "%s: tensor \"%.64s\" %s", c->path, e->name,
+                              e->begin < at ? "overlaps the one before it" : "leaves a hole before it");
+        at = e->end;
+    }
+    if (at != data_size)
+        return nncf__fail(err, NNCF_E_FORMAT, c->path, "%s: %llu bytes behind the last tensor", c->path,
+                          (unsigned long long)(data_size - at));
+    return NNCF_OK;
+}
+
+static size_t alignment_of(const nncf__entry *e)
+{
+    return e->dtype < 0 ? 1 : nncf__dtype_size(e->dtype);
+}
+
+/* Point every entry at its data; where a foreign writer left it unaligned for its type, at a copy. */
+static nncf_status place(nncf_checkpoint *c, nncf_error *err)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < c->n_entries; i++) {
+        nncf__entry *e = &c->entries[i];
+        e->data = (const char *)c->data + e->begin;
+        if (e->begin % alignment_of(e) != 0)
+            total += ((size_t)(e->end - e->begin) + NNCF__ALIGNMENT - 1) / NNCF__ALIGNMENT * NNCF__ALIGNMENT;
+    }
+    if (total == 0)
+        return NNCF_OK;
+    if (!(c->aligned = nncf__alloc(c->context, total)))
+        return nncf__fail(err, NNCF_E_NOMEM, c->path, "out of memory");
+    char *to = c->aligned;
+    for (size_t i = 0; i < c->n_entries; i++) {
+        nncf__entry *e = &c->entries[i];
+        size_t size = (size_t)(e->end - e->begin);
+        if (e->begin % alignment_of(e) == 0)
+            continue;
+        memcpy(to, e->data, size);
+        e->data = to;
+        to += (size + NNCF__ALIGNMENT - 1) / NNCF__ALIGNMENT * NNCF__ALIGNMENT;
+    }
+    return NNCF_OK;
+}
+
+static bool parse_hex(const char *text, uint32_t *value)
+{
+    uint32_t v = 0;
+    for (int i = 0; i < NNCF__HEX; i++) {
+        char ch = text[i];
+        if (ch >= '0' && ch <= '9')
+            v = v << 4 | (uint32_t)(ch - '0');
+        else if (ch >= 'a' && ch <= 'f')
+            v = v << 4 | (uint32_t)(ch - 'a' + 10);
+        else
+            return false;
+    }
+    *value = v;
+    return true;
+}
+
+static nncf_status damaged(const nncf_checkpoint *c, const char *where, const char *what, nncf_error *err)
+{
+    return nncf__fail(err, NNCF_E_FORMAT, where,
+                      "%s: %s: the file is damaged, or another program rewrote it and kept "
+                      "the \"nncf.\" texts",
+                      c->path, what);
+}
+
+/* Files of this library say so by "nncf." texts, and then carry checksums of the header and of every tensor. `header`
+ * is the length's 8 bytes and the text; it is changed. */
+static nncf_status check_own_header(const nncf_checkpoint *c, char *header, size_t length, bool *own, nncf_error *err)
+{
+    *own = false;
+    for (size_t i = 0; i < c->n_texts; i++)
+        *own = *own || strncmp(c->texts[i].key, "nncf.", 5) == 0;
+    if (!*own)
+        return NNCF_OK;
+    const char *format = nncf_checkpoint_text_get(c, "nncf.format");
+    int64_t version;
+    if (!format || !nncf__parse_int64(format, &version) || version < 1)
+        return damaged(c, "nncf.format", "the format version is missing", err);
+    if (version > NNCF__FORMAT_VERSION)
+        return nncf__fail(err, NNCF_E_VERSION, "nncf.format",
+                          "%s: written by a newer library (snapshot format %lld, this one reads up to %d)", c->path,
+                          (long long)version, (int)NNCF__FORMAT_VERSION);
+    uint32_t expected;
+    char *text = header + 8;
+    if (length - 8 < NNCF__CHECKSUM_AT + NNCF__HEX || memcmp(text, NNCF__CHECKSUM_PREFIX, NNCF__CHECKSUM_AT) != 0 ||
+        !parse_hex(text + NNCF__CHECKSUM_AT, &expected))
+        return damaged(c, "nncf.header_crc32c", "the header's checksum is missing", err);
+    memset(text + NNCF__CHECKSUM_AT, '0', NNCF__HEX);
+    if (nncf__crc32c(0, header, length) != expected)
+        return damaged(c, "nncf.header_crc32c", "the header does not match its checksum", err);
+    return NNCF_OK;
+}
+
+static nncf_status check_own_data(const nncf_checkpoint *c, nncf_error *err)
+{
+    const char *sums = nncf_checkpoint_text_get(c, "nncf.crc32c");
+    if (!sums || strlen(sums) / NNCF__HEX != c->n_entries || strlen(sums) % NNCF__HEX != 0)
+        return damaged(c, "nncf.crc32c", "the tensors' checksums are missing", err);
+    for (size_t i = 0; i < c->n_entries; i++) {
+        const nncf__entry *e = &c->entries[i];
+        uint32_t expected;
+        if (!parse_hex(sums + NNCF__HEX * i, &expected) ||
+            nncf__crc32c(0, e->data, (size_t)(e->end - e->begin)) != expected)
+            return nncf__fail(err, NNCF_E_FORMAT, e->name,
+                              "%s: tensor \"%.64s\" does not match its checksum: the file is damaged", c->path,
+                              e->name);
+    }
+    return NNCF_OK;
+}
+
+static nncf_status read_file(nncf_checkpoint *c, int fd, uint64_t size, nncf_error *err)
+{
+    uint8_t prefix[8];
+    uint64_t length = 0;
+    if (size < sizeof prefix + 2)
+        return nncf__fail(err, NNCF_E_FORMAT, c->path, "%s: %llu bytes are too few for a safetensors file", c->path,
+                          (unsigned long long)size);
+    nncf_status status = nncf__file_read(fd, c->path, prefix, sizeof prefix, err);
+    if (status != NNCF_OK)
+        return status;
+    for (int i = 7; i >= 0; i--)
+        length = length << 8 | prefix[i];
+    if (length > size - sizeof prefix || length > NNCF__HEADER_LIMIT || length < 2)
+        return nncf__fail(err, NNCF_E_FORMAT, c->path,
+                          "%s: the first 8 bytes announce a header of %llu bytes, the file has %llu: not a safetensors "
+                          "file, or cut off",
+                          c->path, (unsigned long long)length, (unsigned long long)size);
+    const uint64_t data_size = size - sizeof prefix - length;
+    char *header = nncf__alloc(c->context, (size_t)length + sizeof prefix);
+    if (!header)
+        return nncf__fail(err, NNCF_E_NOMEM, c->path, "out of memory");
+    memcpy(header, prefix, sizeof prefix);
+    bool own = false;
+    status = nncf__file_read(fd, c->path, header + sizeof prefix, (size_t)length, err);
+    if (status == NNCF_OK)
+        status = nncf__header_parse(c, header + sizeof prefix, (size_t)length, data_size, err);
+    if (status == NNCF_OK)
+        status = arrange(c, data_size, err);
+    if (status == NNCF_OK)
+        status = check_own_header(c, header, (size_t)length + sizeof prefix, &own, err);
+    nncf__free(c->context, header);
+    if (status != NNCF_OK)
+        return status;
+    if (data_size > PTRDIFF_MAX || !(c->data = nncf__alloc(c->context, (size_t)data_size)))
+        return nncf__fail(err, NNCF_E_NOMEM, c->path, "%s: no memory for %llu bytes of tensors", c->path,
+                          (unsigned long long)data_size);
+    status = nncf__file_read(fd, c->path, c->data, (size_t)data_size, err);
+    if (status == NNCF_OK)
+        status = place(c, err);
+    return status == NNCF_OK && own ? check_own_data(c, err) : status;
+}
+
+nncf_status nncf_checkpoint_open(nncf_context *context, const char *path, nncf_checkpoint **checkpoint, nncf_error *err)
+{
+    if (!path || !checkpoint)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "%s is NULL", !path ? "path" : "checkpoint");
+    bool owns = !context;
+    nncf_status status = NNCF_OK;
+    if (owns && (status = nncf__io_context(&context, err)) != NNCF_OK)
+        return status;
+    nncf_checkpoint *c = nncf__calloc(context, 1, sizeof *c);
+    if (!c) {
+        if (owns)
+            nncf_context_destroy(context);
+        return nncf__fail(err, NNCF_E_NOMEM, path, "out of memory");
+    }
+    c->context = context;
+    c->owns_context = owns;
+    int fd = -1;
+    uint64_t size = 0;
+    if (!(c->path = nncf__strdup(context, path)))
+        status = nncf__fail(err, NNCF_E_NOMEM, path, "out of memory");
+    else
+        status = nncf__file_open(path, &fd, &size, err);
+    if (status == NNCF_OK) {
+        status = read_file(c, fd, size, err);
+        close(fd);
+    }
+    if (status != NNCF_OK)
+        nncf_checkpoint_close(c);
+    else
+        *checkpoint = c;
+    return status;
+}
+
+void nncf_checkpoint_close(nncf_checkpoint *c)
+{
+    if (!c)
+        return;
+    nncf_context *context = c->context;
+    for (size_t i = 0; i < c->n_entries; i++) {
+        nncf__free(context, c->entries[i].name);
+        nncf__free(context, c->entries[i].shape);
+    }
+    for (size_t i = 0; i < c->n_texts; i++) {
+        nncf__free(context, c->texts[i].key);
+        nncf__free(context, c->texts[i].value);
+    }
+    nncf__free(context, c->entries);
+    nncf__free(context, c->texts);
+    nncf__free(context, c->by_name);
+    nncf__free(context, c->data);
+    nncf__free(context, c->aligned);
+    nncf__free(context, c->path);
+    bool owns = c->owns_context;
+    nncf__free(context, c);
+    if (owns)
+        nncf_context_destroy(context);
+}

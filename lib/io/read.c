@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an opened snapshot holds: views, and copies into the caller's tensors after all of them were checked. */
+#include "io/io.h"
+
+#include <string.h>
+
+size_t nncf_checkpoint_count(const nncf_checkpoint *checkpoint)
+{
+    return checkpoint ? checkpoint->n_entries : 0;
+}
+
+const char *nncf_checkpoint_name(const nncf_checkpoint *checkpoint, size_t index)
+{
+    return checkpoint && index < checkpoint->n_entries ? checkpoint->entries[index].name : NULL;
+}
+
+const nncf__entry *nncf__checkpoint_find(const nncf_checkpoint *checkpoint, const char *name)
+{
+    size_t low = 0, high = checkpoint->n_entries;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const nncf__entry *e = &checkpoint->entries[checkpoint->by_name[middle]];
+        int order = strcmp(name, e->name);
+        if (order == 0)
+            return e;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return NULL;
+}
+
+nncf_status nncf_checkpoint_get(const nncf_checkpoint *checkpoint, const char *name, nncf_tensor *tensor)
+{
+    if (!checkpoint || !name || !tensor)
+        return NNCF_E_ARG;
+    const nncf__entry *e = nncf__checkpoint_find(checkpoint, name);
+    if (!e)
+        return NNCF_E_NOTFOUND;
+    if (e->dtype < 0)
+        return NNCF_E_DTYPE;
+    if (e->ndim > NNCF_MAX_NDIM)
+        return NNCF_E_LIMIT;
+    *tensor = (nncf_tensor){
+        .data = (void *)(uintptr_t)e->data, .dtype = e->dtype, .ndim = (int32_t)e->ndim, .shape = e->shape};
+    return NNCF_OK;
+}
+
+const char *nncf_checkpoint_text_get(const nncf_checkpoint *checkpoint, const char *key)
+{
+    for (size_t i = 0; checkpoint && key && i < checkpoint->n_texts; i++)
+        if (strcmp(checkpoint->texts[i].key, key) == 0)
+            return checkpoint->texts[i].value;
+    return NULL;
+}
+
+static void print_shape(nncf__text *text, const int64_t *shape, size_t ndim)
+{
+    nncf__text_append(text, "(", 1);
+    for (size_t i = 0; i < ndim; i++)
+        nncf__text_printf(text, "%s%lld", i ? "," : "", (long long)shape[i]);
+    nncf__text_append(text, ")", 1);
+}
+
+/* NNCF_OK, or what is wrong, with a clause about it appended to the text. */
+static nncf_status verify(const nncf_checkpoint *c, const nncf_checkpoint_tensor *want, nncf__text *text)
+{
+    const nncf_tensor *t = &want->tensor;
+    const nncf__entry *e = nncf__checkpoint_find(c, want->name);
+    if (!e) {
+        nncf__text_printf(text, "; \"%s\" is not in it", want->name);
+        return NNCF_E_NOTFOUND;
+    }
+    if (e->dtype != t->dtype) {
+        const char *name = nncf__dtype_name(e->dtype);
+        nncf__text_printf(text, "; \"%s\" is of type %s, not %s", want->name, name ? name : "other",
+                          nncf__dtype_name(t->dtype));
+        return NNCF_E_DTYPE;
+    }
+    if (e->ndim != (size_t)t->ndim || (e->ndim && memcmp(e->shape, t->shape, e->ndim * sizeof *e->shape) != 0)) {
+        nncf__text_printf(text, "; \"%s\" has shape ", want->name);
+        print_shape(text, e->shape, e->ndim);
+        nncf__text_append(text, ", not ", 6);
+        print_shape(text, t->shape, (size_t)t->ndim);
+        return NNCF_E_SHAPE;
+    }
+    return NNCF_OK;
+}
+
+nncf_status nncf__checkpoint_verify(const nncf_checkpoint *checkpoint, const nncf_checkpoint_tensor *tensors,
+                                    size_t n_tensors, nncf_error *err)
+{
+    enum { ENOUGH = 1024 };
+    nncf__text text = {.context = checkpoint->context};
+    nncf_status first = NNCF_OK;
+    size_t wrong = 0, at = 0;
+    for (size_t i = 0; i < n_tensors; i++) {
+        nncf__text rest = {.context = checkpoint->context};
+        nncf_status status = verify(checkpoint, &tensors[i], text.length < ENOUGH ? &text : &rest);
+        nncf__text_free(&rest);
+        if (status != NNCF_OK && wrong++ == 0) {
+            first = status;
+            at = i;
+        }
+    }
+    if (wrong > 0)
+        nncf__fail(err, first, tensors[at].name, "%s does not hold what is asked for (%zu of %zu tensors)%s",
+                   checkpoint->path, wrong, n_tensors, text.failed || !text.data ? "" : text.data);
+    nncf__text_free(&text);
+    return first;
+}
+
+void nncf__checkpoint_copy(const nncf_checkpoint *checkpoint, const nncf_checkpoint_tensor *tensors, size_t n_tensors)
+{
+    for (size_t i = 0; i < n_tensors; i++) {
+        const nncf__entry *e = nncf__checkpoint_find(checkpoint, tensors[i].name);
+        if (e->end > e->begin)
+            memcpy(tensors[i].tensor.data, e->data, (size_t)(e->end - e->begin));
+    }
+}
+
+nncf_status nncf_checkpoint_read(const nncf_checkpoint *checkpoint, const nncf_checkpoint_tensor *tensors,
+                                 size_t n_tensors, nncf_error *err)
+{
+    if (!checkpoint || (!tensors && n_tensors > 0))
+        return nncf__fail(err, NNCF_E_ARG, NULL, "%s is NULL", !checkpoint ? "checkpoint" : "tensors");
+    for (size_t i = 0; i < n_tensors; i++) {
+        nncf_status status = nncf__io_check_tensor(&tensors[i], i, err);
+        if (status != NNCF_OK)
+            return status;
+    }
+    nncf_status status = nncf__checkpoint_verify(checkpoint, tensors, n_tensors, err);
+    if (status == NNCF_OK)
+        nncf__checkpoint_copy(checkpoint, tensors, n_tensors);
+    return status;
+}
