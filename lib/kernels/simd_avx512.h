@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The machine layer of fast.h for AVX-512 F, BW, DQ, VL. What each name means: simd.h. */
+#ifndef NNCF__KERNELS_SIMD_AVX512_H
+#define NNCF__KERNELS_SIMD_AVX512_H
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MASKED_ACCESS 1
+#define PARTS         1
+#define WIDTH         16
+typedef __m512 nf;
+typedef __mmask16 nm;
+typedef struct nd {
+    __m512d low, high;
+} nd;
+typedef int64_t nc;
+typedef __m512i nq;
+
+INLINE nf nf_set(float x)
+{
+    return _mm512_set1_ps(x);
+}
+INLINE nf nf_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+INLINE void nf_store(float *p, nf x)
+{
+    _mm512_storeu_ps(p, x);
+}
+INLINE nm nm_first(size_t m)
+{
+    return (nm)((1u << m) - 1);
+}
+INLINE nf nf_load_first(const float *p, size_t m)
+{
+    return _mm512_maskz_loadu_ps(nm_first(m), p);
+}
+INLINE void nf_store_first(float *p, nf x, size_t m)
+{
+    _mm512_mask_storeu_ps(p, nm_first(m), x);
+}
+INLINE nf nf_add(nf a, nf b)
+{
+    return _mm512_add_ps(a, b);
+}
+INLINE nf nf_sub(nf a, nf b)
+{
+    return _mm512_sub_ps(a, b);
+}
+INLINE nf nf_mul(nf a, nf b)
+{
+    return _mm512_mul_ps(a, b);
+}
+INLINE nf nf_div(nf a, nf b)
+{
+    return _mm512_div_ps(a, b);
+}
+INLINE nf nf_min(nf a, nf b)
+{
+    return _mm512_min_ps(a, b);
+}
+INLINE nf nf_max(nf a, nf b)
+{
+    return _mm512_max_ps(a, b);
+}
+INLINE nf nf_power(nf t)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(t), 23));
+}
+INLINE nm nf_less(nf a, nf b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
+}
+INLINE nf nf_select(nm m, nf a, nf b)
+{
+    return _mm512_mask_blend_ps(m, b, a);
+}
+INLINE nf nf_keep(nm m, nf x)
+{
+    return _mm512_maskz_mov_ps(m, x);
+}
+INLINE nf nf_drop(nm m, nf x)
+{
+    return _mm512_maskz_mov_ps((nm)~m, x);
+}
+INLINE nm nm_or(nm a, nm b)
+{
+    return (nm)(a | b);
+}
+INLINE nm nm_and(nm a, nm b)
+{
+    return (nm)(a & b);
+}
+INLINE nm nm_bits(unsigned bits)
+{
+    return (nm)bits;
+}
+INLINE int nm_any(nm m)
+{
+    return m != 0;
+}
+INLINE nc nc_zero(void)
+{
+    return 0;
+}
+INLINE nc nc_add(nc c, nm m)
+{
+    return c + __builtin_popcount(m);
+}
+INLINE int64_t nc_total(nc c)
+{
+    return c;
+}
+INLINE nd nd_zero(void)
+{
+    return (nd){_mm512_setzero_pd(), _mm512_setzero_pd()};
+}
+INLINE nd nd_from(nf x)
+{
+    return (nd){_mm512_cvtps_pd(_mm512_castps512_ps256(x)), _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1))};
+}
+INLINE nd nd_add(nd a, nd b)
+{
+    return (nd){_mm512_add_pd(a.low, b.low), _mm512_add_pd(a.high, b.high)};
+}
+INLINE nd nd_mul(nd a, nd b)
+{
+    return (nd){_mm512_mul_pd(a.low, b.low), _mm512_mul_pd(a.high, b.high)};
+}
+INLINE double vd_total(const nd part[PARTS])
+{
+    __m512d eight = _mm512_add_pd(part[0].low, part[0].high);
+    __m256d four = _mm256_add_pd(_mm512_castpd512_pd256(eight), _mm512_extractf64x4_pd(eight, 1));
+    __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+INLINE nq nq_set(uint32_t x)
+{
+    return _mm512_set1_epi64((long long)x);
+}
+INLINE nq nq_blocks(void)
+{
+    return _mm512_set_epi64(7, 3, 6, 2, 5, 1, 4, 0);
+}
+INLINE nq nq_add(nq a, nq b)
+{
+    return _mm512_add_epi64(a, b);
+}
+INLINE nq nq_xor(nq a, nq b)
+{
+    return _mm512_xor_si512(a, b);
+}
+INLINE nq nq_mul(nq a, nq b)
+{
+    return _mm512_mul_epu32(a, b);
+}
+INLINE nq nq_high(nq a)
+{
+    return _mm512_srli_epi64(a, 32);
+}
+INLINE nf nf_uniform(nq words)
+{
+    return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_srli_epi32(words, 8)), _mm512_set1_ps(0x1p-24f));
+}
+INLINE void nq_uniform(nq x0, nq x1, nq x2, nq x3, float *u)
+{
+    __m512i a = _mm512_mask_blend_epi32(0xaaaa, x0, _mm512_slli_epi64(x1, 32));
+    __m512i b = _mm512_mask_blend_epi32(0xaaaa, x2, _mm512_slli_epi64(x3, 32));
+    nf_store(u, nf_uniform(_mm512_unpacklo_epi64(a, b)));
+    nf_store(u + WIDTH, nf_uniform(_mm512_unpackhi_epi64(a, b)));
+}
+
+#endif
