@@ -129,7 +129,7 @@ static nncf_status read_entry(nncf_checkpoint *c, nncf__entry *e, struct json_ob
 {
     struct json_object *type, *shape, *offsets;
     int64_t range[2];
-    uint64_t elements;
+    uint64_t elements = 0;
     if (!json_object_is_type(value, json_type_object) || !json_object_object_get_ex(value, "dtype", &type) ||
         !json_object_object_get_ex(value, "shape", &shape) ||
         !json_object_object_get_ex(value, "data_offsets", &offsets) || json_object_object_length(value) != 3)
