@@ -63,6 +63,8 @@ struct nncf_model {
     nncf__buffer work;                  /* shared by the layers within one call */
 };
 
+/* model.c: free a layer that is in no model's list (any more). NULL is fine. */
+void nncf__layer_free(nncf_context *context, nncf_layer *layer);
 /* scope.c: does any of the patterns match? *which (nullable) is its index. */
 bool nncf__scope_matches_any(const char *scope, const char *const *patterns, size_t count, size_t *which);
 /* The registered layer whose scope is nearest to `pattern` by edit distance, for messages; NULL when nothing is near.
