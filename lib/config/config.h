@@ -36,6 +36,7 @@ typedef struct nncf__schedule_params {
     const double *multistep_steps;  /* sorted, n_multistep of them; borrowed */
     const double *multistep_levels; /* n_multistep + 1 */
     size_t n_multistep;
+    size_t n_levels; /* n_multistep + 1 */
 } nncf__schedule_params;
 
 typedef struct nncf__quantizer_params {

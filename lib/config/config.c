@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A config's life, and reading it by path. */
+#include "config/config.h"
+#include "config/document.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+struct nncf__block {
+    struct nncf__block *next;
+    _Alignas(16) unsigned char data[];
+};
+
+void *nncf__config_keep(nncf_config *config, size_t size)
+{
+    size_t total;
+    struct nncf__block *block =
+        nncf__add(size, sizeof(*block), &total) ? nncf__calloc(config->context, 1, total) : NULL;
+    if (!block)
+        return NULL;
+    block->next = config->blocks;
+    config->blocks = block;
+    return block->data;
+}
+
+void nncf_config_destroy(nncf_config *config)
+{
+    if (!config)
+        return;
+    nncf_context *context = config->context;
+    nncf__document *d = &config->document;
+    bool owns_context = config->owns_context;
+    nncf__config_release_json(d);
+    nncf__free(context, d->nodes);
+    nncf__free(context, d->keys);
+    nncf__free(context, d->text);
+    nncf__free(context, d->name);
+    while (config->blocks) {
+        struct nncf__block *next = config->blocks->next;
+        nncf__free(context, config->blocks);
+        config->blocks = next;
+    }
+    nncf__free(context, config);
+    if (owns_context)
+        nncf_context_destroy(context);
+}
+
+/* A config needs no threads, so its own context has none. */
+static nncf_status ensure_context(nncf_context **context, bool *owns, nncf_error *err)
+{
+    *owns = *context == NULL;
+    if (*context)
+        return NNCF_OK;
+    const nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1};
+    return nncf_context_create(NNCF_API_VERSION, &params, context, err);
+}
+
+/* Takes over the context if it owns it, also on failure. */
+static nncf_status parse(nncf_context *context, bool owns_context, const char *name, const char *text, size_t size,
+                         nncf_config **out, nncf_error *err)
+{
+    nncf_config *config = nncf__calloc(context, 1, sizeof(*config));
+    if (!config) {
+        if (owns_context)
+            nncf_context_destroy(context);
+        return nncf__fail(err, NNCF_E_NOMEM, name, "out of memory");
+    }
+    config->context = context;
+    config->owns_context = owns_context;
+    nncf__document *d = &config->document;
+    d->context = context;
+    d->size = size;
+    d->name = nncf__strdup(context, name);
+    d->text = nncf__alloc(context, size + 1);
+    nncf_status status;
+    if (!d->name || !d->text) {
+        status = nncf__fail(err, NNCF_E_NOMEM, name, "out of memory");
+    } else {
+        if (size > 0)
+            memcpy(d->text, text, size);
+        d->text[size] = '\0';
+        status = nncf__config_blank_comments(d, err);
+        if (status == NNCF_OK)
+            status = nncf__config_scan(d, err);
+        if (status == NNCF_OK)
+            status = nncf__config_attach_json(d, err);
+        if (status == NNCF_OK)
+            status = nncf__config_read(config, err);
+    }
+    if (status != NNCF_OK) {
+        nncf_config_destroy(config);
+        return status;
+    }
+    *out = config;
+    return NNCF_OK;
+}
+
+static nncf_status too_large(const char *name, nncf_error *err)
+{
+    return nncf__fail(err, NNCF_E_LIMIT, name, "%s: a config may have at most %d bytes", name, NNCF__MAX_CONFIG_SIZE);
+}
+
+nncf_status nncf_config_parse(nncf_context *context, const char *name, const char *text, size_t size,
+                              nncf_config **config, nncf_error *err)
+{
+    if (!config)
+        return nncf__fail(err, NNCF_E_ARG, "nncf_config_parse", "config is NULL");
+    if (!text && size > 0)
+        return nncf__fail(err, NNCF_E_ARG, "nncf_config_parse", "text is NULL");
+    if (!name)
+        name = "<memory>";
+    if (size > NNCF__MAX_CONFIG_SIZE)
+        return too_large(name, err);
+    bool owns_context;
+    nncf_status status = ensure_context(&context, &owns_context, err);
+    if (status != NNCF_OK)
+        return status;
+    return parse(context, owns_context, name, text, size, config, err);
+}
+
+/* Read at most capacity bytes. */
+static nncf_status read_file(const char *path, char *buffer, size_t capacity, size_t *size, nncf_error *err)
+{
+    int file;
+    do
+        file = open(path, O_RDONLY | O_CLOEXEC);
+    while (file < 0 && errno == EINTR);
+    if (file < 0)
+        return nncf__fail_errno(err, errno, path, "cannot open %s", path);
+    nncf_status status = NNCF_OK;
+    *size = 0;
+    while (*size < capacity) {
+        ssize_t n = read(file, buffer + *size, capacity - *size);
+        if (n == 0)
+            break;
+        if (n > 0) {
+            *size += (size_t)n;
+        } else if (errno != EINTR) {
+            status = nncf__fail_errno(err, errno, path, "cannot read %s", path);
+            break;
+        }
+    }
+    close(file);
+    return status;
+}
+
+nncf_status nncf_config_load(nncf_context *context, const char *path, nncf_config **config, nncf_error *err)
+{
+    if (!path || !config)
+        return nncf__fail(err, NNCF_E_ARG, "nncf_config_load", "%s is NULL", path ? "config" : "path");
+    bool owns_context;
+    nncf_status status = ensure_context(&context, &owns_context, err);
+    if (status != NNCF_OK)
+        return status;
+    size_t size = 0;
+    char *text = nncf__alloc(context, NNCF__MAX_CONFIG_SIZE + 1); /* one more: to see that it is too large */
+    if (!text)
+        status = nncf__fail(err, NNCF_E_NOMEM, path, "out of memory");
+    else
+        status = read_file(path, text, NNCF__MAX_CONFIG_SIZE + 1, &size, err);
+    if (status == NNCF_OK && size > NNCF__MAX_CONFIG_SIZE)
+        status = too_large(path, err);
+    if (status != NNCF_OK) {
+        nncf__free(context, text);
+        if (owns_context)
+            nncf_context_destroy(context);
+        return status;
+    }
+    /* The text is given back before the context may end with the config. */
+    nncf_config *loaded = NULL;
+    status = parse(context, false, path, text, size, &loaded, err);
+    nncf__free(context, text);
+    if (status == NNCF_OK) {
+        loaded->owns_context = owns_context;
+        *config = loaded;
+    } else if (owns_context) {
+        nncf_context_destroy(context);
+    }
+    return status;
+}
+
+/* ---- by path ---- */
+
+static nncf_status find(const nncf_config *config, const char *path, const nncf__node **node)
+{
+    uint32_t index;
+    if (!config || !path)
+        return NNCF_E_ARG;
+    nncf_status status = nncf__config_find_path(&config->document, path, &index);
+    if (status == NNCF_OK)
+        *node = &config->document.nodes[index];
+    return status;
+}
+
+nncf_status nncf_config_get_type(const nncf_config *config, const char *path, int32_t *type)
+{
+    const nncf__node *node;
+    nncf_status status = find(config, path, &node);
+    if (status == NNCF_OK && type)
+        *type = node->type;
+    return status;
+}
+
+nncf_status nncf_config_get_length(const nncf_config *config, const char *path, size_t *length)
+{
+    const nncf__node *node;
+    nncf_status status = length ? find(config, path, &node) : NNCF_E_ARG;
+    if (status != NNCF_OK)
+        return status;
+    if (node->type != NNCF_CONFIG_ARRAY && node->type != NNCF_CONFIG_OBJECT)
+        return NNCF_E_CONFIG;
+    *length = node->count;
+    return NNCF_OK;
+}
+
+nncf_status nncf_config_get_key(const nncf_config *config, const char *path, size_t index, const char **key)
+{
+    const nncf__node *node;
+    nncf_status status = key ? find(config, path, &node) : NNCF_E_ARG;
+    if (status != NNCF_OK)
+        return status;
+    if (node->type != NNCF_CONFIG_OBJECT)
+        return NNCF_E_CONFIG;
+    if (index >= node->count)
+        return NNCF_E_NOTFOUND;
+    uint32_t child = node->first_child;
+    while (index-- > 0)
+        child = config->document.nodes[child].next;
+    *key = config->document.nodes[child].key;
+    return NNCF_OK;
+}
+
+nncf_status nncf_config_get_double(const nncf_config *config, const char *path, double *value)
+{
+    const nncf__node *node;
+    nncf_status status = value ? find(config, path, &node) : NNCF_E_ARG;
+    if (status != NNCF_OK)
+        return status;
+    if (node->type != NNCF_CONFIG_INT && node->type != NNCF_CONFIG_DOUBLE)
+        return NNCF_E_CONFIG;
+    *value = node->number;
+    return NNCF_OK;
+}
+
+nncf_status nncf_config_get_int(const nncf_config *config, const char *path, int64_t *value)
+{
+    const nncf__node *node;
+    nncf_status status = value ? find(config, path, &node) : NNCF_E_ARG;
+    if (status != NNCF_OK)
+        return status;
+    if (node->type != NNCF_CONFIG_INT)
+        return NNCF_E_CONFIG;
+    *value = node->integer;
+    return NNCF_OK;
+}
+
+nncf_status nncf_config_get_bool(const nncf_config *config, const char *path, int32_t *value)
+{
+    const nncf__node *node;
+    nncf_status status = value ? find(config, path, &node) : NNCF_E_ARG;
+    if (status != NNCF_OK)
+        return status;
+    if (node->type != NNCF_CONFIG_BOOL)
+        return NNCF_E_CONFIG;
+    *value = (int32_t)node->integer;
+    return NNCF_OK;
+}
+
+nncf_status nncf_config_get_string(const nncf_config *config, const char *path, const char **value)
+{
+    const nncf__node *node;
+    nncf_status status = value ? find(config, path, &node) : NNCF_E_ARG;
+    if (status != NNCF_OK)
+        return status;
+    if (node->type != NNCF_CONFIG_STRING)
+        return NNCF_E_CONFIG;
+    *value = node->text;
+    return NNCF_OK;
+}
+
+nncf_status nncf_config_complain(const nncf_config *config, const char *path, const char *message, nncf_error *err)
+{
+    if (!message)
+        message = "the value is wrong";
+    if (!config || !path)
+        return nncf__fail(err, NNCF_E_CONFIG, path, "%s", message);
+    uint32_t index;
+    (void)nncf__config_find_path(&config->document, path, &index);
+    nncf__place place = nncf__config_place(&config->document, config->document.nodes[index].offset);
+    return nncf__fail_at(err, NNCF_E_CONFIG, &place, path, "%s%s%s", path, *path ? ": " : "", message);
+}
+
+size_t nncf_config_algorithm_count(const nncf_config *config)
+{
+    return config ? config->n_algorithms : 0;
+}
+
+const char *nncf_config_algorithm_name(const nncf_config *config, size_t index)
+{
+    return config && index < config->n_algorithms ? config->algorithms[index].name : NULL;
+}
+
+const nncf__algorithm *nncf__config_algorithms(const nncf_config *config, size_t *count)
+{
+    *count = config->n_algorithms;
+    return config->algorithms;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A config's text as a tree in which every key and value knows its place. Private to config/. */
+#ifndef NNCF__CONFIG_DOCUMENT_H
+#define NNCF__CONFIG_DOCUMENT_H
+
+#include "config/config.h"
+
+enum {
+    NNCF__MAX_CONFIG_SIZE = 1 << 20,
+    NNCF__MAX_CONFIG_DEPTH = 32,
+    NNCF__MAX_CONFIG_STRING = 4096,
+    NNCF__MAX_CONFIG_KEYS = 100000,
+    NNCF__PATH_TEXT = 160 /* longer paths are cut in messages */
+};
+
+/* Nodes are named by their index; 0 is the root, and as nobody's child or sibling also "none". */
+typedef struct nncf__node {
+    uint32_t offset, length; /* the value in the text, brackets and quotes included */
+    uint32_t key_offset;     /* opening quote of the key; members of objects only */
+    uint32_t parent, next, first_child, last_child;
+    uint32_t count;   /* children */
+    uint32_t index;   /* among the parent's children */
+    int32_t type;     /* NNCF_CONFIG_... */
+    bool big;         /* an integer beyond int64, kept as a double */
+    const char *key;  /* decoded; NULL for the root and elements of arrays */
+    int64_t integer;  /* NNCF_CONFIG_INT, and 0 or 1 for NNCF_CONFIG_BOOL */
+    double number;    /* NNCF_CONFIG_DOUBLE and NNCF_CONFIG_INT */
+    const char *text; /* NNCF_CONFIG_STRING; owned by json-c's tree */
+} nncf__node;
+
+typedef struct nncf__document {
+    nncf_context *context;
+    char *name; /* of the file, for messages */
+    char *text; /* comments blanked; NUL after `size` bytes */
+    size_t size;
+    char *keys; /* decoded keys one after the other */
+    nncf__node *nodes;
+    uint32_t n_nodes, nodes_capacity;
+    void *json; /* json-c's tree: see json.c */
+} nncf__document;
+
+/* Memory that lives as long as its config. */
+struct nncf__block;
+
+struct nncf_config {
+    nncf_context *context;
+    bool owns_context;
+    nncf__document document;
+    uint32_t compression; /* node; 0: there is none */
+    nncf__algorithm *algorithms;
+    size_t n_algorithms;
+    struct nncf__block *blocks;
+};
+
+/* comments.c: check that the text is UTF-8 and turn comments and trailing commas into spaces; newlines stay. */
+nncf_status nncf__config_blank_comments(nncf__document *document, nncf_error *err);
+/* scan.c: check that what is left is strict JSON within the limits, and make the nodes. */
+nncf_status nncf__config_scan(nncf__document *document, nncf_error *err);
+/* json.c: parse with json-c and put the values into the nodes. */
+nncf_status nncf__config_attach_json(nncf__document *document, nncf_error *err);
+void nncf__config_release_json(nncf__document *document);
+
+/* path.c */
+nncf__place nncf__config_place(const nncf__document *document, size_t offset);
+/* "compression[0].params.power"; returns out. */
+char *nncf__config_node_path(const nncf__document *document, uint32_t node, char out[NNCF__PATH_TEXT]);
+/* Append ".key", quoted where needed, to a path. */
+void nncf__config_path_add_key(char out[NNCF__PATH_TEXT], const char *key);
+uint32_t nncf__config_find_key(const nncf__document *document, uint32_t object, const char *key); /* 0: none */
+/* Node at a caller's path: NNCF_E_ARG when it is malformed, NNCF_E_NOTFOUND when there is none; then *node is the
+ * nearest enclosing one. */
+nncf_status nncf__config_find_path(const nncf__document *document, const char *path, uint32_t *node);
+
+/* config.c: memory that nncf_config_destroy() gives back. */
+void *nncf__config_keep(nncf_config *config, size_t size);
+
+/* read.c: `compression` -> canonical form. */
+nncf_status nncf__config_read(nncf_config *config, nncf_error *err);
+
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From places to paths and back. */
+#include "config/document.h"
+
+#include <stdio.h>
+#include <string.h>
+
+nncf__place nncf__config_place(const nncf__document *document, size_t offset)
+{
+    nncf__place place = {.file = document->name, .offset = offset, .line = 1, .column = 1};
+    size_t line_start = 0;
+    for (size_t i = 0; i < offset && i < document->size; i++) {
+        if (document->text[i] == '\n') {
+            place.line++;
+            line_start = i + 1;
+        }
+    }
+    place.column = (int32_t)(offset - line_start) + 1;
+    return place;
+}
+
+static bool is_plain(const char *key)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-$";
+    return *key && key[strspn(key, plain)] == '\0';
+}
+
+void nncf__config_path_add_key(char out[NNCF__PATH_TEXT], const char *key)
+{
+    size_t used = strlen(out);
+    if (used > 0 && used + 1 < NNCF__PATH_TEXT)
+        out[used++] = '.';
+    bool quoted = !is_plain(key);
+    if (quoted && used + 1 < NNCF__PATH_TEXT)
+        out[used++] = '"';
+    for (const char *c = key; *c && used + 2 < NNCF__PATH_TEXT; c++) {
+        if (quoted && (*c == '"' || *c == '\\'))
+            out[used++] = '\\';
+        out[used++] = *c;
+    }
+    if (quoted && used + 1 < NNCF__PATH_TEXT)
+        out[used++] = '"';
+    out[used] = '\0';
+}
+
+char *nncf__config_node_path(const nncf__document *document, uint32_t node, char out[NNCF__PATH_TEXT])
+{
+    uint32_t chain[NNCF__MAX_CONFIG_DEPTH + 1];
+    size_t depth = 0;
+    for (uint32_t i = node; i != 0 && depth < sizeof(chain) / sizeof(chain[0]); i = document->nodes[i].parent)
+        chain[depth++] = i;
+    out[0] = '\0';
+    while (depth > 0) {
+        const nncf__node *n = &document->nodes[chain[--depth]];
+        if (n->key) {
+            nncf__config_path_add_key(out, n->key);
+        } else {
+            size_t used = strlen(out);
+            snprintf(out + used, NNCF__PATH_TEXT - used, "[%u]", (unsigned)n->index);
+        }
+    }
+    return out;
+}
+
+/* A key of `length` bytes that may hold backslash escapes of a quoted segment. */
+static bool key_equals(const char *key, const char *segment, size_t length, bool quoted)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (quoted && segment[i] == '\\')
+            i++;
+        if (*key == '\0' || *key++ != segment[i])
+            return false;
+    }
+    return *key == '\0';
+}
+
+static uint32_t find_member(const nncf__document *document, uint32_t object, const char *segment, size_t length,
+                            bool quoted)
+{
+    if (document->nodes[object].type != NNCF_CONFIG_OBJECT)
+        return 0;
+    for (uint32_t i = document->nodes[object].first_child; i != 0; i = document->nodes[i].next)
+        if (key_equals(document->nodes[i].key, segment, length, quoted))
+            return i;
+    return 0;
+}
+
+uint32_t nncf__config_find_key(const nncf__document *document, uint32_t object, const char *key)
+{
+    return find_member(document, object, key, strlen(key), false);
+}
+
+static uint32_t find_element(const nncf__document *document, uint32_t array, uint64_t index)
+{
+    const nncf__node *node = &document->nodes[array];
+    if (node->type != NNCF_CONFIG_ARRAY || index >= node->count)
+        return 0;
+    uint32_t i = node->first_child;
+    while (index-- > 0)
+        i = document->nodes[i].next;
+    return i;
+}
+
+/* One segment of a path: a key, a quoted key, or [index]. */
+typedef struct segment {
+    const char *key;
+    size_t length;
+    bool quoted, is_index;
+    uint64_t index;
+} segment;
+
+/* Read the segment at *path and step past it and the separator behind it. */
+static bool next_segment(const char **path, segment *out)
+{
+    const char *p = *path;
+    memset(out, 0, sizeof(*out));
+    if (*p == '[') {
+        size_t digits = strspn(++p, "0123456789");
+        if (digits == 0 || digits > 9 || p[digits] != ']')
+            return false;
+        out->is_index = true;
+        for (size_t i = 0; i < digits; i++)
+            out->index = out->index * 10 + (uint64_t)(p[i] - '0');
+        p += digits + 1;
+    } else if (*p == '"') {
+        out->quoted = true;
+        out->key = ++p;
+        while (*p && *p != '"')
+            p += *p == '\\' && p[1] ? 2 : 1;
+        if (*p != '"')
+            return false;
+        out->length = (size_t)(p++ - out->key);
+    } else {
+        out->key = p;
+        out->length = strcspn(p, "./[");
+        if (out->length == 0)
+            return false;
+        p += out->length;
+    }
+    if (*p == '.' || *p == '/') {
+        p++;
+        if (*p == '\0' || *p == '[')
+            return false;
+    } else if (*p != '\0' && *p != '[') {
+        return false;
+    }
+    *path = p;
+    return true;
+}
+
+nncf_status nncf__config_find_path(const nncf__document *document, const char *path, uint32_t *node)
+{
+    uint32_t at = 0;
+    nncf_status status = NNCF_OK;
+    *node = 0;
+    while (*path) {
+        segment s;
+        if (!next_segment(&path, &s))
+            return NNCF_E_ARG;
+        if (status != NNCF_OK)
+            continue; /* the rest of the path is still checked */
+        uint32_t child =
+            s.is_index ? find_element(document, at, s.index) : find_member(document, at, s.key, s.length, s.quoted);
+        if (child == 0)
+            status = NNCF_E_NOTFOUND;
+        else
+            *node = at = child;
+    }
+    return status;
+}
