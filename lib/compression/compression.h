@@ -32,6 +32,7 @@ bool nncf__schedule_arrived(const nncf__schedule *schedule);                    
 typedef struct nncf__quantizer {
     nncf__quantizer_params params; /* sign resolved to 0 or 1 once initialized */
     bool is_weight;
+    int32_t wanted_sign;       /* nncf__sign as configured: params.sign is decided anew with each initialization */
     bool initialized;          /* ranges came from data or a snapshot */
     bool observing;            /* initialization: see, change nothing */
     size_t channels;           /* 1, or one an output channel (weights), input channel (activations) */
@@ -40,10 +41,10 @@ typedef struct nncf__quantizer {
     float *scale, *scale_grad; /* [channels]: symmetric scale, or asymmetric input_low */
     float *range, *range_grad; /* [channels]: asymmetric input_range; NULL when symmetric */
     nncf__fq *fq;              /* [channels], from the above by nncf__quantizer_refresh() */
-    float observed[2];         /* running min, max; [channels][2] behind observed_channels when per channel */
-    float *observed_channels;
-    int64_t observed_count; /* elements seen */
-    int64_t clipped, total; /* of the last forward */
+    float observed[2];         /* running min, max over everything; {inf, -inf}: nothing seen */
+    float *observed_channels;  /* [channels][2], the same by channel; NULL when there is one channel */
+    int64_t observed_count;    /* elements seen in the present batch */
+    int64_t clipped, total;    /* of the last forward */
 } nncf__quantizer;
 
 /* Recompute fq from scale or low and range (the optimizer moves them). Call once at the start of each forward that uses
@@ -52,9 +53,16 @@ void nncf__quantizer_refresh(nncf__quantizer *quantizer);
 /* Constants from ranges, for tests and refresh: symmetric scale; asymmetric low and range (semantics.md). */
 void nncf__fq_symmetric(const nncf__quantizer_params *params, bool is_weight, float scale, nncf__fq *fq);
 void nncf__fq_asymmetric(const nncf__quantizer_params *params, float low, float range, nncf__fq *fq);
-/* Set the range from an observed minimum and maximum of channel c (min_max rule; sign decided unless forced by
- * params.sign over all channels first). */
-void nncf__quantizer_set_range(nncf__quantizer *quantizer, size_t channel, float min, float max);
+/* Set the range from an observed minimum and maximum of channel c (min_max rule). A sign that is still open is decided
+ * by this channel. False: there was nothing to go by (empty, all zero, not finite), and the scale is 1. */
+bool nncf__quantizer_set_range(nncf__quantizer *quantizer, size_t channel, float min, float max);
+/* The same for all channels at once, ranges[channels][2]: one sign for all; an asymmetric range is at least 1 % of the
+ * widest channel's. False: some channel had nothing to go by. */
+bool nncf__quantizer_set_ranges(nncf__quantizer *quantizer, const float *ranges);
+/* Forget what was observed. */
+void nncf__quantizer_observe_begin(nncf__quantizer *quantizer);
+/* ranges[channels][2] of what was observed. */
+const float *nncf__quantizer_observed(const nncf__quantizer *quantizer);
 /* Add sums of fq_backward (inside, above, below) to the gradient of channel c. */
 void nncf__quantizer_add_gradient(nncf__quantizer *quantizer, size_t channel, const double sums[3]);
 
@@ -68,6 +76,7 @@ typedef struct nncf__layer_compression {
     char *logit_name;          /* RB */
     float *logit, *logit_grad; /* [weight_count], RB */
     uint8_t *bits;             /* [(weight_count + 7) / 8], magnitude and const */
+    float norm;                /* magnitude: what importances are divided by */
     nncf__quantizer *weight_quantizer, *input_quantizer, *output_quantizer; /* nullable */
     /* The quantizer whose codes this layer's input consists of (its own input quantizer, or its producer's output one,
        seen through max pooling); NULL: plain floats. Per tensor only. */
@@ -76,11 +85,39 @@ typedef struct nncf__layer_compression {
 
 /* ---- weight.c ---- */
 
-/* wq = fake_quantize(mask(weight)), per the model's mode; refreshes the weight quantizer. *quantizer (nullable out):
- * NULL when plain floats. Without compression a copy. */
+/* wq = fake_quantize(mask(weight)), per the model's mode; refreshes the weight quantizer. Without compression a copy.
+ * Allocates nothing. */
 nncf_status nncf__weight_forward(nncf_layer *layer, float *wq);
-/* Add to weight_grad (if any), logit_grad, scale gradients; from the gradient of wq, which is used as work space. */
+/* Add to weight_grad (if any), logit_grad, scale gradients; from the gradient of wq, which is used as work space.
+ * Allocates nothing. */
 nncf_status nncf__weight_backward(nncf_layer *layer, float *dwq);
+/* What the deterministic mask leaves of a weight. */
+typedef struct nncf__weight_survey {
+    int64_t kept;    /* elements that the mask lets through */
+    int64_t zeros;   /* elements that are masked, or zero of their own */
+    int64_t clipped; /* elements outside the quantizer's range */
+} nncf__weight_survey;
+void nncf__weight_survey_of(const nncf_layer *layer, nncf__weight_survey *survey);
+/* ranges[channels][2] of the masked weight, channels as the layer's weight quantizer has them. */
+void nncf__weight_ranges(const nncf_layer *layer, float *ranges);
+
+/* ---- rb.c: regularization-based sparsity over all layers together ---- */
+
+/* Every logit to logit(0.99). */
+void nncf__rb_start(struct nncf_compression_ctrl *ctrl);
+/* Sums over all sparsified layers: [0] active, [1] sum of sigmoid(logit), [2] how many. */
+void nncf__rb_count(const struct nncf_compression_ctrl *ctrl, double sums[3]);
+/* The loss; its gradient is added to the logits'. */
+double nncf__rb_loss(struct nncf_compression_ctrl *ctrl);
+
+/* ---- magnitude.c ---- */
+
+/* What nncf__magnitude_mask() needs. Everything that can fail is here. */
+nncf_status nncf__magnitude_reserve(struct nncf_compression_ctrl *ctrl);
+/* Masks for the present level over all sparsified layers; sets ctrl->threshold. Reserve first. */
+void nncf__magnitude_mask(struct nncf_compression_ctrl *ctrl);
+/* Masks that keep the weights that are not zero. */
+void nncf__const_mask(struct nncf_compression_ctrl *ctrl);
 
 /* ---- ctrl.c ---- */
 
@@ -103,10 +140,24 @@ struct nncf_compression_ctrl {
     bool init_done;
     char *canonical_config; /* what nncf__config_canonical() said */
     double *multistep;      /* storage for the schedule's arrays */
+    bool owns_context;      /* taken over from a model that was destroyed first */
+    bool initializes;       /* the config has an initializer: weight ranges come from the weights */
+    bool warned;            /* about training without initialization */
+    bool stepped;           /* a step was made since the last epoch_step */
+    bool arrived_before;    /* the schedule had arrived in the epoch before this one */
 };
 
 /* RB noise of this step: key from the context's seed and the layer's index, counter = step. */
 uint64_t nncf__ctrl_noise_key(const struct nncf_compression_ctrl *ctrl, const nncf_layer *layer);
+/* Quantizer `i` (0 weight, 1 input, 2 output) of a layer, or NULL. */
+nncf__quantizer *nncf__layer_quantizer(const nncf__layer_compression *layer, int i);
+
+/* ---- placement.c: which layer gets what; allocates all of it, hangs nothing on the model yet ---- */
+
+nncf_status nncf__placement_make(struct nncf_compression_ctrl *ctrl, const nncf_config *config, nncf_error *err);
+/* What it allocated; fine with a controller that is half made. */
+void nncf__placement_free(struct nncf_compression_ctrl *ctrl);
+
 /* After a snapshot was read: quantizers ready, level, masks, freeze and parameter flags as the counters say. */
 nncf_status nncf__ctrl_restored(struct nncf_compression_ctrl *ctrl);
 

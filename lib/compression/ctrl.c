@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The controller's life: made, initialized, stepped, destroyed. */
+#include "compression/compression.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { N_QUANTIZERS = 3, WEIGHT = 0 };
+
+/* Philox keys: one a layer, unrelated for neighbouring seeds (the finalizer of splitmix64, Steele et al. 2014). */
+static uint64_t mixed(uint64_t x)
+{
+    x += UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return x ^ (x >> 31);
+}
+
+uint64_t nncf__ctrl_noise_key(const struct nncf_compression_ctrl *ctrl, const nncf_layer *layer)
+{
+    return mixed(mixed(ctrl->context->params.seed) + (uint64_t)layer->index);
+}
+
+static bool has_schedule(const nncf_compression_ctrl *ctrl)
+{
+    return ctrl->sparsity_kind == NNCF__RB_SPARSITY || ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY;
+}
+
+/* Masks stop: RB at its epoch; a constant mask never moved; a magnitude mask follows its weights in every epoch. */
+static void update_frozen(nncf_compression_ctrl *ctrl)
+{
+    ctrl->frozen = ctrl->sparsity_kind == NNCF__CONST_SPARSITY ||
+                   (ctrl->sparsity_kind == NNCF__RB_SPARSITY && nncf__schedule_frozen(&ctrl->schedule));
+    for (size_t i = 0; i < ctrl->n_parameters; i++)
+        ctrl->parameters[i].frozen = ctrl->frozen && ctrl->parameters[i].kind == NNCF_PARAMETER_MASK_LOGIT;
+}
+
+/* ---- ranges ---- */
+
+static void set_ranges(const nncf_compression_ctrl *ctrl, size_t i, nncf__quantizer *q, const float *ranges)
+{
+    if (!nncf__quantizer_set_ranges(q, ranges))
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+                  "%s: %s was all zero or not finite during initialization: scale 1 (parameter %s)",
+                  ctrl->model->layers[i]->scope, q->is_weight ? "the weight, or a channel of it," : "the activation",
+                  q->name);
+}
+
+/* Ranges of the weights as the quantizers see them: after the deterministic mask. */
+static void set_weight_ranges(const nncf_compression_ctrl *ctrl)
+{
+    for (size_t i = 0; i < ctrl->n_layers; i++) {
+        nncf__quantizer *q = ctrl->layers[i].weight_quantizer;
+        if (!q)
+            continue;
+        nncf__quantizer_observe_begin(q);
+        float *ranges = q->observed_channels ? q->observed_channels : q->observed;
+        nncf__weight_ranges(ctrl->model->layers[i], ranges);
+        set_ranges(ctrl, i, q, ranges);
+    }
+}
+
+static bool initializing(const nncf_compression_ctrl *ctrl)
+{
+    return ctrl->init_begun > 0 && !ctrl->init_done;
+}
+
+static size_t activation_quantizers(const nncf_compression_ctrl *ctrl)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < ctrl->n_layers; i++)
+        n += (ctrl->layers[i].input_quantizer != NULL) + (size_t)(ctrl->layers[i].output_quantizer != NULL);
+    return n;
+}
+
+/* The first activation quantizer that saw nothing in the batch just run, or NULL. */
+static const nncf__quantizer *idle_quantizer(const nncf_compression_ctrl *ctrl)
+{
+    for (size_t i = 0; i < ctrl->n_layers; i++) {
+        for (int j = WEIGHT + 1; j < N_QUANTIZERS; j++) {
+            const nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
+            if (q && q->observed_count == 0)
+                return q;
+        }
+    }
+    return NULL;
+}
+
+static void begin_batch(nncf_compression_ctrl *ctrl)
+{
+    const bool first = ctrl->init_begun == 0;
+    if (first) /* the weights may have been loaded since creation */
+        set_weight_ranges(ctrl);
+    for (size_t i = 0; i < ctrl->n_layers; i++) {
+        for (int j = WEIGHT + 1; j < N_QUANTIZERS; j++) {
+            nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
+            if (!q)
+                continue;
+            if (first)
+                nncf__quantizer_observe_begin(q);
+            q->observing = true;
+            q->observed_count = 0;
+        }
+    }
+    ctrl->init_begun++;
+}
+
+static void finish_initialization(nncf_compression_ctrl *ctrl)
+{
+    for (size_t i = 0; ctrl->init_begun > 0 && i < ctrl->n_layers; i++) {
+        for (int j = WEIGHT + 1; j < N_QUANTIZERS; j++) {
+            nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
+            if (!q)
+                continue;
+            q->observing = false;
+            set_ranges(ctrl, i, q, nncf__quantizer_observed(q));
+        }
+    }
+    if (ctrl->initializes)
+        set_weight_ranges(ctrl);
+    ctrl->init_done = true;
+}
+
+nncf_status nncf_compression_ctrl_init_step(nncf_compression_ctrl *ctrl, int32_t *more)
+{
+    if (!ctrl || !more)
+        return NNCF_E_ARG;
+    if (!ctrl->model)
+        return NNCF_E_STATE;
+    if (ctrl->init_done || ctrl->init_wanted == 0 || activation_quantizers(ctrl) == 0) {
+        if (!ctrl->init_done)
+            finish_initialization(ctrl);
+        *more = 0;
+        return NNCF_OK;
+    }
+    const nncf__quantizer *idle = ctrl->init_begun > 0 ? idle_quantizer(ctrl) : NULL;
+    if (idle) {
+        nncf__log(ctrl->context, NNCF_LOG_ERROR,
+                  "nncf_compression_ctrl_init_step: the quantizer of %s saw no data in batch %lld; run every layer "
+                  "forward between two calls",
+                  idle->name, (long long)ctrl->init_begun);
+        return NNCF_E_STATE;
+    }
+    *more = ctrl->init_begun < ctrl->init_wanted;
+    if (*more)
+        begin_batch(ctrl);
+    else
+        finish_initialization(ctrl);
+    return NNCF_OK;
+}
+
+/* ---- creation and destruction ---- */
+
+static void free_ctrl(nncf_compression_ctrl *ctrl)
+{
+    nncf_context *context = ctrl->context;
+    bool owns_context = ctrl->owns_context;
+    nncf__placement_free(ctrl);
+    nncf__free(context, ctrl->layers);
+    nncf__free(context, ctrl->canonical_config);
+    nncf__free(context, ctrl);
+    if (owns_context)
+        nncf_context_destroy(context);
+}
+
+/* Everything that can fail. */
+static nncf_status prepare(nncf_compression_ctrl *ctrl, const nncf_config *config, nncf_error *err)
+{
+    nncf__text text = {.context = ctrl->context};
+    ctrl->layers = nncf__calloc(ctrl->context, ctrl->n_layers, sizeof *ctrl->layers);
+    if (!ctrl->layers)
+        return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for a controller");
+    nncf_status status = nncf__placement_make(ctrl, config, err);
+    if (status != NNCF_OK)
+        return status;
+    nncf__config_canonical(config, &text);
+    nncf__text_append(&text, "", 0); /* an empty text is a text too */
+    if (text.failed) {
+        nncf__text_free(&text);
+        return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for a controller");
+    }
+    ctrl->canonical_config = text.data;
+    if (ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY && nncf__magnitude_reserve(ctrl) != NNCF_OK)
+        return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for a controller");
+    return NNCF_OK;
+}
+
+nncf_status nncf_compression_ctrl_create(nncf_model *model, const nncf_config *config, nncf_compression_ctrl **ctrl,
+                                         nncf_error *err)
+{
+    if (!model || !config || !ctrl)
+        return nncf__fail(err, NNCF_E_ARG, NULL,
+                          "nncf_compression_ctrl_create: model, config and ctrl must not be NULL");
+    if (model->ctrl)
+        return nncf__fail(err, NNCF_E_STATE, NULL, "the model has a controller already; destroy that one first");
+    if (model->n_layers == 0)
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+                          "the model has no layers; register them with nncf_model_add_...() first");
+    nncf_compression_ctrl *c = nncf__calloc(model->context, 1, sizeof *c);
+    if (!c)
+        return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for a controller");
+    c->context = model->context;
+    c->model = model;
+    c->n_layers = model->n_layers;
+    c->threshold = (double)NAN;
+    nncf_status status = prepare(c, config, err);
+    if (status != NNCF_OK) {
+        free_ctrl(c);
+        return status;
+    }
+
+    model->ctrl = c;
+    for (size_t i = 0; i < c->n_layers; i++) {
+        model->layers[i]->compression = &c->layers[i];
+        model->layers[i]->ready_for_backward = false;
+    }
+    if (c->sparsity_kind == NNCF__RB_SPARSITY)
+        nncf__rb_start(c);
+    else if (c->sparsity_kind == NNCF__MAGNITUDE_SPARSITY)
+        nncf__magnitude_mask(c);
+    else if (c->sparsity_kind == NNCF__CONST_SPARSITY)
+        nncf__const_mask(c);
+    if (c->initializes)
+        set_weight_ranges(c);
+    update_frozen(c);
+    *ctrl = c;
+    return NNCF_OK;
+}
+
+void nncf__ctrl_detach(struct nncf_compression_ctrl *ctrl)
+{
+    nncf_model *model = ctrl->model;
+    for (size_t i = 0; i < ctrl->n_layers; i++) {
+        model->layers[i]->compression = NULL;
+        model->layers[i]->ready_for_backward = false; /* what forward kept belongs to the compressed layer */
+    }
+    model->ctrl = NULL;
+    ctrl->model = NULL;
+    if (model->owns_context) { /* the controller's memory came from it */
+        model->owns_context = false;
+        ctrl->owns_context = true;
+    }
+}
+
+void nncf_compression_ctrl_destroy(nncf_compression_ctrl *ctrl)
+{
+    if (!ctrl)
+        return;
+    nncf_model *model = ctrl->model;
+    if (model) {
+        nncf__ctrl_detach(ctrl);
+        if (ctrl->owns_context) { /* the model lives on, with its context */
+            ctrl->owns_context = false;
+            model->owns_context = true;
+        }
+    }
+    free_ctrl(ctrl);
+}
+
+/* ---- the training loop ---- */
+
+static void warn_uninitialized(nncf_compression_ctrl *ctrl)
+{
+    if (ctrl->warned || ctrl->init_done || !ctrl->initializes || activation_quantizers(ctrl) == 0)
+        return;
+    ctrl->warned = true;
+    nncf__log(ctrl->context, NNCF_LOG_WARNING,
+              "training without initialization: the scales of activation quantizers are 1; run the "
+              "nncf_compression_ctrl_init_step() loop first, or restore a snapshot");
+}
+
+double nncf_compression_ctrl_loss(nncf_compression_ctrl *ctrl)
+{
+    if (!ctrl || !ctrl->model)
+        return (double)NAN;
+    if (ctrl->sparsity_kind != NNCF__RB_SPARSITY || ctrl->frozen)
+        return 0;
+    return nncf__rb_loss(ctrl);
+}
+
+nncf_status nncf_compression_ctrl_step(nncf_compression_ctrl *ctrl)
+{
+    if (!ctrl)
+        return NNCF_E_ARG;
+    if (!ctrl->model || initializing(ctrl))
+        return NNCF_E_STATE;
+    warn_uninitialized(ctrl);
+    ctrl->step++;
+    ctrl->stepped = true;
+    return NNCF_OK;
+}
+
+/* Share of the masked weights over the sparsified layers, for the adaptive schedule. */
+static double current_sparsity(const nncf_compression_ctrl *ctrl)
+{
+    double kept = 0, total = 0;
+    if (ctrl->sparsity_kind == NNCF__RB_SPARSITY) {
+        double sums[3];
+        nncf__rb_count(ctrl, sums);
+        kept = sums[0];
+        total = sums[2];
+    } else {
+        for (size_t i = 0; i < ctrl->n_layers; i++) {
+            nncf__weight_survey survey;
+            if (ctrl->layers[i].mask_kind == NNCF__MASK_NONE)
+                continue;
+            nncf__weight_survey_of(ctrl->model->layers[i], &survey);
+            kept += (double)survey.kept;
+            total += (double)ctrl->model->layers[i]->weight_count;
+        }
+    }
+    return total > 0 ? 1 - kept / total : 0;
+}
+
+nncf_status nncf_compression_ctrl_epoch_step(nncf_compression_ctrl *ctrl)
+{
+    if (!ctrl)
+        return NNCF_E_ARG;
+    if (!ctrl->model || initializing(ctrl))
+        return NNCF_E_STATE;
+    if (ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY) {
+        nncf_status status = nncf__magnitude_reserve(ctrl);
+        if (status != NNCF_OK)
+            return status;
+    }
+    ctrl->stepped = false;
+    ctrl->epoch++;
+    if (has_schedule(ctrl)) {
+        bool adaptive = ctrl->schedule.params.kind == NNCF__ADAPTIVE;
+        ctrl->arrived_before = nncf__schedule_arrived(&ctrl->schedule);
+        nncf__schedule_epoch_step(&ctrl->schedule, adaptive ? current_sparsity(ctrl) : 0);
+    }
+    if (ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY)
+        nncf__magnitude_mask(ctrl);
+    update_frozen(ctrl);
+    return NNCF_OK;
+}
+
+nncf_status nncf__ctrl_restored(struct nncf_compression_ctrl *ctrl)
+{
+    if (!ctrl->model)
+        return NNCF_E_STATE;
+    ctrl->stepped = false;
+    if (has_schedule(ctrl)) {
+        nncf__schedule *s = &ctrl->schedule;
+        s->epoch = ctrl->epoch;
+        ctrl->arrived_before = nncf__schedule_arrived(s);
+        if (s->params.kind != NNCF__ADAPTIVE) { /* an adaptive level was read: it depends on what happened */
+            s->level = nncf__schedule_level(&s->params, s->epoch);
+            if (s->epoch > 0) {
+                nncf__schedule before = *s;
+                before.epoch--;
+                before.level = nncf__schedule_level(&s->params, before.epoch);
+                ctrl->arrived_before = nncf__schedule_arrived(&before);
+            }
+        }
+    }
+    for (size_t i = 0; i < ctrl->n_layers; i++) {
+        ctrl->model->layers[i]->ready_for_backward = false;
+        for (int j = 0; j < N_QUANTIZERS; j++) {
+            nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
+            if (!q)
+                continue;
+            q->observing = false;
+            nncf__quantizer_refresh(q);
+        }
+    }
+    update_frozen(ctrl);
+    return NNCF_OK;
+}
+
+/* ---- parameters ---- */
+
+size_t nncf_compression_ctrl_parameter_count(const nncf_compression_ctrl *ctrl)
+{
+    return ctrl && ctrl->model ? ctrl->n_parameters : 0;
+}
+
+nncf_status nncf_compression_ctrl_get_parameter(const nncf_compression_ctrl *ctrl, size_t index,
+                                                nncf_parameter *parameter)
+{
+    if (!ctrl || !parameter)
+        return NNCF_E_ARG;
+    if (!ctrl->model)
+        return NNCF_E_STATE;
+    if (index >= ctrl->n_parameters)
+        return NNCF_E_NOTFOUND;
+    return nncf__result_copy(parameter, &ctrl->parameters[index], sizeof *parameter);
+}
+
+nncf_status nncf_compression_ctrl_zero_grad(nncf_compression_ctrl *ctrl)
+{
+    if (!ctrl)
+        return NNCF_E_ARG;
+    if (!ctrl->model)
+        return NNCF_E_STATE;
+    for (size_t i = 0; i < ctrl->n_parameters; i++)
+        memset(ctrl->parameters[i].grad, 0, ctrl->parameters[i].count * sizeof(float));
+    return NNCF_OK;
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the master weight to the one that the product uses, and back: sparsity mask first, then fake-quantize, whatever
+ * the order in the config. Both happen block by block in a buffer on the stack, so that the random numbers of an RB
+ * mask and the masked weight never go to memory; backward makes them again.
+ *
+ * A run is a stretch of weights with one set of quantizer constants: all of them, or one output channel. What is added
+ * to what follows from the shape alone (runs are cut into the same blocks for any number of threads, and their sums are
+ * added in order), so results do not depend on the threads.
+ */
+#include "compression/compression.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Multiples of 8 elements, so that a block begins at a byte of a bit mask and at a block of four random numbers. */
+enum { BLOCK = 1024, ALIGN = 8, CHUNK = 16 * BLOCK, MAX_CHUNKS = 256 };
+
+enum mask_mode { MASK_NONE, MASK_SAMPLED, MASK_EVAL, MASK_BITS };
+
+/* Sums of a chunk: the three of fq_backward, and how many were clipped. */
+typedef struct chunk_sums {
+    double fq[3];
+    int64_t clipped, kept, zeros;
+} chunk_sums;
+
+typedef struct weight_job {
+    nncf_layer *layer;
+    const nncf__layer_compression *c;
+    const nncf__kernels *k;
+    const nncf__fq *fq; /* [channels], NULL: no quantizer */
+    enum mask_mode mask;
+    uint64_t noise_key, noise_counter;
+    size_t channels, run, chunk; /* runs; elements of a run; of a chunk: elements (one run) or runs (many) */
+    float *wq;                   /* forward: out; backward: gradient in, work space */
+    float *ranges;               /* ranges: out, [channels][2] */
+    void (*piece)(const struct weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums);
+    chunk_sums *sums; /* [chunks] */
+} weight_job;
+
+nncf__quantizer *nncf__layer_quantizer(const nncf__layer_compression *layer, int i)
+{
+    return i == 0 ? layer->weight_quantizer : i == 1 ? layer->input_quantizer : layer->output_quantizer;
+}
+
+/* While ranges are initialized masks are the deterministic ones. */
+static bool initializing(const struct nncf_compression_ctrl *ctrl)
+{
+    return ctrl->init_begun > 0 && !ctrl->init_done;
+}
+
+static enum mask_mode mask_of(const nncf_layer *layer, bool deterministic)
+{
+    const nncf__layer_compression *c = layer->compression;
+    switch (c->mask_kind) {
+    case NNCF__MASK_RB:
+        if (deterministic || layer->model->mode != NNCF_MODE_TRAIN || c->ctrl->frozen || initializing(c->ctrl))
+            return MASK_EVAL;
+        return MASK_SAMPLED;
+    case NNCF__MASK_BITS:
+        return MASK_BITS;
+    default:
+        return MASK_NONE;
+    }
+}
+
+static weight_job job_of(const nncf_layer *layer, bool deterministic)
+{
+    const nncf__layer_compression *c = layer->compression;
+    weight_job job = {.layer = (nncf_layer *)layer,
+                      .c = c,
+                      .k = nncf__k(layer->model->context),
+                      .fq = c->weight_quantizer ? c->weight_quantizer->fq : NULL,
+                      .mask = mask_of(layer, deterministic),
+                      .channels = c->weight_quantizer ? c->weight_quantizer->channels : 1};
+    job.run = layer->weight_count / job.channels;
+    if (job.mask == MASK_SAMPLED) {
+        job.noise_key = nncf__ctrl_noise_key(c->ctrl, layer);
+        job.noise_counter = (uint64_t)c->ctrl->step;
+    }
+    return job;
+}
+
+static void noise(const weight_job *job, size_t begin, size_t n, float *u)
+{
+    job->k->philox_uniform(n, (uint32_t)(begin / 4), job->noise_key, job->noise_counter, u);
+}
+
+/* y = mask(weight) for n elements from `begin`, a multiple of ALIGN. */
+static void masked(const weight_job *job, size_t begin, size_t n, float *y)
+{
+    const float *w = job->layer->weight + begin;
+    float u[BLOCK];
+    switch (job->mask) {
+    case MASK_SAMPLED:
+        noise(job, begin, n, u);
+        job->k->rb_forward(n, w, job->c->logit + begin, u, y);
+        break;
+    case MASK_EVAL:
+        job->k->rb_forward_eval(n, w, job->c->logit + begin, y);
+        break;
+    case MASK_BITS:
+        job->k->mask_forward(n, w, job->c->bits + begin / 8, y);
+        break;
+    default:
+        memcpy(y, w, n * sizeof *y);
+    }
+}
+
+static void run_chunk(void *arg, size_t chunk, size_t worker)
+{
+    const weight_job *job = arg;
+    chunk_sums *sums = &job->sums[chunk];
+    (void)worker;
+    memset(sums, 0, sizeof *sums);
+    if (job->channels == 1) {
+        size_t begin = chunk * job->chunk, left = job->run - begin;
+        job->piece(job, 0, begin, begin + (left < job->chunk ? left : job->chunk), sums);
+        return;
+    }
+    size_t first = chunk * job->chunk, end = first + job->chunk < job->channels ? first + job->chunk : job->channels;
+    for (size_t c = first; c < end; c++)
+        job->piece(job, c, c * job->run, (c + 1) * job->run, sums);
+}
+
+/* Run job->piece over all weights; the chunks' sums are added in order. */
+static void run(weight_job *job, chunk_sums *total)
+{
+    chunk_sums sums[MAX_CHUNKS];
+    size_t count = job->channels == 1 ? job->run : job->channels;
+    size_t least = job->channels == 1 ? CHUNK : (CHUNK + job->run - 1) / job->run;
+    job->chunk = (count + MAX_CHUNKS - 1) / MAX_CHUNKS;
+    if (job->channels == 1) /* one run: chunks are of whole blocks */
+        job->chunk = (job->chunk + BLOCK - 1) / BLOCK * BLOCK;
+    job->chunk = job->chunk < least ? least : job->chunk;
+    job->sums = sums;
+    size_t chunks = (count + job->chunk - 1) / job->chunk;
+    nncf__parallel(job->layer->model->context, chunks, run_chunk, job);
+    memset(total, 0, sizeof *total);
+    for (size_t i = 0; i < chunks; i++) {
+        for (int j = 0; j < 3; j++)
+            total->fq[j] += sums[i].fq[j];
+        total->clipped += sums[i].clipped;
+        total->kept += sums[i].kept;
+        total->zeros += sums[i].zeros;
+    }
+}
+
+/* The next block of begin..end: from an aligned place, so that it may cover a few elements before `begin`, which belong
+ * to another channel and are not written. */
+typedef struct block {
+    size_t from, skip, n; /* n elements from `from`, of which the first `skip` are not ours */
+} block;
+
+static block block_at(size_t begin, size_t end)
+{
+    block b = {.from = begin / ALIGN * ALIGN};
+    b.skip = begin - b.from;
+    b.n = end - b.from < BLOCK ? end - b.from : BLOCK;
+    return b;
+}
+
+static void forward_piece(const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
+{
+    float m[BLOCK];
+    while (begin < end) {
+        block b = block_at(begin, end);
+        float *y = job->wq + begin;
+        masked(job, b.from, b.n, m);
+        if (job->fq)
+            sums->clipped += job->k->fq_forward(b.n - b.skip, m + b.skip, y, &job->fq[channel]);
+        else
+            memcpy(y, m + b.skip, (b.n - b.skip) * sizeof *y);
+        begin = b.from + b.n;
+    }
+}
+
+nncf_status nncf__weight_forward(nncf_layer *layer, float *wq)
+{
+    if (!layer->compression) {
+        memcpy(wq, layer->weight, layer->weight_count * sizeof *wq);
+        return NNCF_OK;
+    }
+    nncf__quantizer *quantizer = layer->compression->weight_quantizer;
+    if (quantizer)
+        nncf__quantizer_refresh(quantizer);
+    chunk_sums total;
+    weight_job job = job_of(layer, false);
+    job.wq = wq;
+    job.piece = forward_piece;
+    run(&job, &total);
+    if (quantizer) {
+        quantizer->clipped = total.clipped;
+        quantizer->total = (int64_t)layer->weight_count;
+    }
+    return NNCF_OK;
+}
+
+/* dw += g * mask, and the logits' gradients: for n elements from `begin`; g[0] belongs to element begin + skip. */
+static void masked_backward(const weight_job *job, const block *b, const float *g)
+{
+    const nncf_layer *layer = job->layer;
+    const size_t begin = b->from + b->skip, n = b->n - b->skip;
+    float *dw = layer->weight_grad ? layer->weight_grad + begin : NULL;
+    const float *s = job->c->logit ? job->c->logit + begin : NULL;
+    float u[BLOCK], unused[BLOCK], whole[BLOCK];
+    switch (job->mask) {
+    case MASK_SAMPLED:
+        noise(job, b->from, b->n, u);
+        memset(unused, 0, n * sizeof *unused);
+        job->k->rb_backward(n, g, layer->weight + begin, s, u + b->skip, dw ? dw : unused, job->c->logit_grad + begin);
+        break;
+    case MASK_EVAL:
+        if (!job->c->ctrl->frozen) { /* sigmoid(s + logit(1/2)) = sigmoid(s) */
+            for (size_t i = 0; i < n; i++)
+                u[i] = 0.5f;
+            memset(unused, 0, n * sizeof *unused);
+            job->k->rb_backward(n, g, layer->weight + begin, s, u, unused, job->c->logit_grad + begin);
+        }
+        job->k->rb_forward_eval(n, g, s, unused);
+        if (dw)
+            job->k->accumulate(n, unused, dw);
+        break;
+    case MASK_BITS:
+        if (dw && b->skip == 0) {
+            job->k->mask_backward(n, g, job->c->bits + begin / 8, dw);
+        } else if (dw) {
+            memset(whole, 0, b->skip * sizeof *whole);
+            memcpy(whole + b->skip, g, n * sizeof *whole);
+            memset(unused, 0, b->n * sizeof *unused);
+            job->k->mask_backward(b->n, whole, job->c->bits + b->from / 8, unused);
+            job->k->accumulate(n, unused + b->skip, dw);
+        }
+        break;
+    default:
+        if (dw)
+            job->k->accumulate(n, g, dw);
+    }
+}
+
+static void backward_piece(const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
+{
+    double own[3] = {0, 0, 0}, *into = job->channels > 1 ? own : sums->fq;
+    float m[BLOCK];
+    while (begin < end) {
+        block b = block_at(begin, end);
+        float *g = job->wq + begin;
+        if (job->fq) {
+            masked(job, b.from, b.n, m);
+            job->k->fq_backward(b.n - b.skip, m + b.skip, g, g, &job->fq[channel], into);
+        }
+        masked_backward(job, &b, g);
+        begin = b.from + b.n;
+    }
+    if (job->channels > 1) /* a channel belongs to one chunk */
+        nncf__quantizer_add_gradient(job->c->weight_quantizer, channel, own);
+}
+
+nncf_status nncf__weight_backward(nncf_layer *layer, float *dwq)
+{
+    if (!layer->compression) {
+        if (layer->weight_grad)
+            nncf__k(layer->model->context)->accumulate(layer->weight_count, dwq, layer->weight_grad);
+        return NNCF_OK;
+    }
+    chunk_sums total;
+    weight_job job = job_of(layer, false);
+    job.wq = dwq;
+    job.piece = backward_piece;
+    run(&job, &total);
+    if (job.fq && job.channels == 1)
+        nncf__quantizer_add_gradient(layer->compression->weight_quantizer, 0, total.fq);
+    return NNCF_OK;
+}
+
+static void survey_piece(const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
+{
+    float m[BLOCK], ones[BLOCK];
+    double counts[2] = {0, 0};
+    while (begin < end) {
+        block b = block_at(begin, end);
+        size_t n = b.n - b.skip;
+        masked(job, b.from, b.n, m);
+        for (size_t i = b.skip; i < b.n; i++)
+            sums->zeros += m[i] == 0;
+        if (job->fq)
+            sums->clipped += job->k->fq_forward(n, m + b.skip, ones, &job->fq[channel]);
+        if (job->mask == MASK_EVAL) {
+            job->k->rb_count(n, job->c->logit + begin, counts);
+        } else if (job->mask == MASK_BITS) {
+            for (size_t i = begin; i < begin + n; i++)
+                sums->kept += (job->c->bits[i / 8] >> (i % 8)) & 1;
+        } else {
+            sums->kept += (int64_t)n;
+        }
+        begin = b.from + b.n;
+    }
+    sums->kept += (int64_t)counts[0];
+}
+
+void nncf__weight_survey_of(const nncf_layer *layer, nncf__weight_survey *survey)
+{
+    chunk_sums total;
+    weight_job job = job_of(layer, true);
+    job.piece = survey_piece;
+    run(&job, &total);
+    *survey = (nncf__weight_survey){.kept = total.kept, .zeros = total.zeros, .clipped = total.clipped};
+}
+
+static void ranges_piece(const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
+{
+    float m[BLOCK];
+    float range[2] = {INFINITY, -INFINITY};
+    while (begin < end) {
+        block b = block_at(begin, end);
+        masked(job, b.from, b.n, m);
+        job->k->min_max(b.n - b.skip, m + b.skip, range);
+        begin = b.from + b.n;
+    }
+    (void)sums;
+    job->ranges[2 * channel] = fminf(job->ranges[2 * channel], range[0]);
+    job->ranges[2 * channel + 1] = fmaxf(job->ranges[2 * channel + 1], range[1]);
+}
+
+void nncf__weight_ranges(const nncf_layer *layer, float *ranges)
+{
+    weight_job job = job_of(layer, true);
+    chunk_sums sums;
+    job.ranges = ranges;
+    job.sums = &sums;
+    /* in this thread: once in a training */
+    for (size_t c = 0; c < job.channels; c++) {
+        ranges[2 * c] = INFINITY;
+        ranges[2 * c + 1] = -INFINITY;
+        ranges_piece(&job, c, c * job.run, (c + 1) * job.run, &sums);
+    }
+}
