@@ -227,7 +227,7 @@ nncf_status nncf_compression_ctrl_create(nncf_model *model, const nncf_config *c
     return NNCF_OK;
 }
 
-void nncf__ctrl_detach(struct nncf_compression_ctrl *ctrl)
+static void unhook(nncf_compression_ctrl *ctrl)
 {
     nncf_model *model = ctrl->model;
     for (size_t i = 0; i < ctrl->n_layers; i++) {
@@ -236,6 +236,12 @@ void nncf__ctrl_detach(struct nncf_compression_ctrl *ctrl)
     }
     model->ctrl = NULL;
     ctrl->model = NULL;
+}
+
+void nncf__ctrl_detach(struct nncf_compression_ctrl *ctrl)
+{
+    nncf_model *model = ctrl->model;
+    unhook(ctrl);
     if (model->owns_context) { /* the controller's memory came from it */
         model->owns_context = false;
         ctrl->owns_context = true;
@@ -246,14 +252,8 @@ void nncf_compression_ctrl_destroy(nncf_compression_ctrl *ctrl)
 {
     if (!ctrl)
         return;
-    nncf_model *model = ctrl->model;
-    if (model) {
-        nncf__ctrl_detach(ctrl);
-        if (ctrl->owns_context) { /* the model lives on, with its context */
-            ctrl->owns_context = false;
-            model->owns_context = true;
-        }
-    }
+    if (ctrl->model)
+        unhook(ctrl);
     free_ctrl(ctrl);
 }
 
