@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static void clear(nncf_error *err, nncf_status status, const char *where)
+{
+    size_t size = err->struct_size;
+    memset(err, 0, sizeof *err);
+    err->struct_size = size;
+    err->status = status;
+    if (where != NULL)
+        snprintf(err->where, sizeof err->where, "%s", where);
+}
+
+nncf_status app_fail(nncf_error *err, nncf_status status, const char *where, const char *format, ...)
+{
+    va_list args;
+    clear(err, status, where);
+    va_start(args, format);
+    vsnprintf(err->message, sizeof err->message, format, args);
+    va_end(args);
+    return status;
+}
+
+nncf_status app_fail_errno(nncf_error *err, const char *path, const char *what)
+{
+    int saved = errno;
+    clear(err, NNCF_E_IO, path);
+    err->os_errno = saved;
+    snprintf(err->message, sizeof err->message, "%s: cannot %s: %s", path, what, strerror(saved));
+    return NNCF_E_IO;
+}
+
+nncf_status app_fail_step(nncf_error *err, nncf_status status, const char *where)
+{
+    clear(err, status, where);
+    snprintf(err->message, sizeof err->message, "%s: %s", where, nncf_status_message(status));
+    return status;
+}
+
+float *app_floats(size_t count)
+{
+    size_t bytes;
+    float *p;
+    if (count == 0)
+        count = 1;
+    if (count > (SIZE_MAX - 63) / sizeof(float))
+        return NULL;
+    bytes = (count * sizeof(float) + 63) / 64 * 64;
+    p = aligned_alloc(64, bytes);
+    if (p != NULL)
+        memset(p, 0, bytes);
+    return p;
+}
+
+char *app_format(const char *format, ...)
+{
+    va_list args;
+    char *text = NULL;
+    int n;
+    va_start(args, format);
+    n = vasprintf(&text, format, args);
+    va_end(args);
+    return n < 0 ? NULL : text;
+}
+
+char *app_copy(const char *text)
+{
+    return text == NULL ? NULL : strdup(text);
+}
+
+bool app_is_dir(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+bool app_is_file(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+nncf_status app_make_dirs(const char *path, nncf_error *err)
+{
+    char *copy = app_copy(path);
+    if (copy == NULL)
+        return app_fail(err, NNCF_E_NOMEM, path, "no memory for a path");
+    for (char *slash = strchr(copy + 1, '/');; slash = strchr(slash + 1, '/')) {
+        if (slash != NULL)
+            *slash = '\0';
+        if (mkdir(copy, 0777) != 0 && !(errno == EEXIST && app_is_dir(copy))) {
+            nncf_status status = app_fail_errno(err, copy, "make the directory");
+            free(copy);
+            return status;
+        }
+        if (slash == NULL)
+            break;
+        *slash = '/';
+    }
+    free(copy);
+    return NNCF_OK;
+}
+
+double app_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+int64_t app_peak_rss_bytes(void)
+{
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) != 0)
+        return 0;
+    return (int64_t)usage.ru_maxrss * 1024; /* Linux counts kilobytes */
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every file of the sample uses: errors, memory, paths, time. */
+#ifndef CLASSIFICATION_APP_H
+#define CLASSIFICATION_APP_H
+
+#include <nncf/nncf.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The sample reports its own failures in the library's error record, so that there is one way to fail. `where` may be
+ * NULL. Returns `status`. */
+nncf_status app_fail(nncf_error *err, nncf_status status, const char *where, const char *format, ...) NNCF_PRINTF(4, 5);
+/* For a system call that failed: keeps errno and says what it means. */
+nncf_status app_fail_errno(nncf_error *err, const char *path, const char *what);
+/* For a library call that returns a status alone; `where` is usually a scope. */
+nncf_status app_fail_step(nncf_error *err, nncf_status status, const char *where);
+
+/* Zeroed floats, 64-byte aligned; free() them. NULL when there is no memory. */
+float *app_floats(size_t count);
+/* printf into new memory; NULL when there is none. */
+char *app_format(const char *format, ...) NNCF_PRINTF(1, 2);
+/* strdup of a possibly NULL text. */
+char *app_copy(const char *text);
+
+/* mkdir -p */
+nncf_status app_make_dirs(const char *path, nncf_error *err);
+bool app_is_dir(const char *path);
+bool app_is_file(const char *path);
+
+double app_seconds(void);         /* monotonic clock */
+int64_t app_peak_rss_bytes(void); /* largest resident size of this process so far */
+
+#endif

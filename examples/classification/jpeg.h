@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLASSIFICATION_JPEG_H
+#define CLASSIFICATION_JPEG_H
+
+#include "app.h"
+
+typedef struct picture {
+    uint8_t *rgb; /* height x width x 3; free() it */
+    int width, height;
+} picture;
+
+/* Decodes a file to RGB. It may come out at 1/2, 1/4, ... of its size (which saves most of the decoding) as long as
+ * the shorter side keeps at least `enough` pixels; 0: full size. */
+nncf_status jpeg_read(const char *path, int enough, picture *p, nncf_error *err);
+
+#endif

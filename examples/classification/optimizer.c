@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "optimizer.h"
+
+#include <math.h>
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Kingma and Ba 2014, with the decay added to the gradient and eps outside the corrected root, as PyTorch's Adam. */
+void adam_update(const optimizer_settings *s, double lr, double weight_decay, int64_t step, size_t n, float *data,
+                 const float *grad, float *m, float *v)
+{
+    float beta1 = (float)s->beta1, beta2 = (float)s->beta2, keep1 = (float)(1.0 - s->beta1),
+          keep2 = (float)(1.0 - s->beta2), eps = (float)s->eps, decay = (float)weight_decay;
+    float size = (float)(lr / (1.0 - pow(s->beta1, (double)step)));
+    float root = (float)sqrt(1.0 - pow(s->beta2, (double)step));
+    for (size_t i = 0; i < n; i++) {
+        float g = grad[i] + decay * data[i];
+        m[i] = beta1 * m[i] + keep1 * g;
+        v[i] = beta2 * v[i] + keep2 * g * g;
+        data[i] -= size * m[i] / (sqrtf(v[i]) / root + eps);
+    }
+}
+
+/* As PyTorch's SGD: the first gradient enters the momentum undampened. */
+void sgd_update(const optimizer_settings *s, double lr, double weight_decay, int64_t step, size_t n, float *data,
+                const float *grad, float *momentum)
+{
+    float rate = (float)lr, decay = (float)weight_decay, keep = (float)s->momentum,
+          take = step == 1 ? 1.0f : (float)(1.0 - s->dampening);
+    for (size_t i = 0; i < n; i++) {
+        float g = grad[i] + decay * data[i];
+        if (momentum != NULL) {
+            momentum[i] = keep * momentum[i] + take * g;
+            g = s->nesterov ? g + keep * momentum[i] : momentum[i];
+        }
+        data[i] -= rate * g;
+    }
+}
+
+/* "<scope>.pre_ops.mask" -> "<module>.pre_ops.0.op._mask": the name that the parameter had in NNCF, where the modules
+ * in front of a weight are numbered, masks first. Patterns of configs in use ask for `._mask` and `.op.scale`. */
+static char *nncf_name(const net *n, const char *name)
+{
+    static const struct {
+        const char *ours, *theirs;
+    } endings[] = {
+        {".pre_ops.mask", ".pre_ops.0.op._mask"},
+        {".pre_ops.weight_quantizer.scale", ".pre_ops.1.op.scale"},
+    };
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        size_t length = strlen(name), tail = strlen(endings[i].ours);
+        char *scope, *result;
+        const char *module;
+        if (length < tail || strcmp(name + length - tail, endings[i].ours) != 0)
+            continue;
+        if ((scope = strndup(name, length - tail)) == NULL)
+            return NULL;
+        module = net_module_name(n, scope);
+        result = app_format("%s%s", module != NULL ? module : scope, endings[i].theirs);
+        free(scope);
+        return result;
+    }
+    return app_copy(name);
+}
+
+char *optimizer_posix_regex(const char *python, nncf_error *err)
+{
+    char *out = malloc(5 * strlen(python) + 1), *to = out;
+    bool in_set = false;
+    if (out == NULL) {
+        app_fail(err, NNCF_E_NOMEM, NULL, "no memory for a pattern");
+        return NULL;
+    }
+    for (const char *from = python; *from != '\0'; from++) {
+        if (in_set) {
+            in_set = *from != ']';
+            *to++ = *from;
+        } else if (from[0] == '\\' && from[1] == 'd') {
+            to = stpcpy(to, "[0-9]");
+            from++;
+        } else if (from[0] == '\\' && from[1] != '\0') {
+            *to++ = *from++;
+            *to++ = *from;
+        } else if (from[0] == '(' && from[1] == '?') {
+            if (from[2] != ':') {
+                app_fail(err, NNCF_E_UNSUPPORTED, NULL, "the pattern \"%s\" uses (?%c...), which POSIX does not have",
+                         python, from[2]);
+                free(out);
+                return NULL;
+            }
+            *to++ = '(';
+            from += 2;
+        } else {
+            in_set = *from == '[';
+            *to++ = *from;
+        }
+    }
+    *to = '\0';
+    return out;
+}
+
+static nncf_status compile(const char *pattern, regex_t *compiled, nncf_error *err)
+{
+    char *posix = optimizer_posix_regex(pattern, err), reason[128];
+    int code;
+    if (posix == NULL)
+        return err->status;
+    code = regcomp(compiled, posix[0] == '\0' ? ".*" : posix, REG_EXTENDED | REG_NOSUB);
+    free(posix);
+    if (code == 0)
+        return NNCF_OK;
+    regerror(code, compiled, reason, sizeof reason);
+    return app_fail(err, NNCF_E_CONFIG, "optimizer.parameter_groups", "the pattern \"%s\" is wrong: %s", pattern,
+                    reason);
+}
+
+/* The first pattern that is found in a parameter's name (ours or NNCF's) decides; none: it is not trained. */
+static nncf_status apply_groups(optimizer *o, nncf_error *err)
+{
+    const optimizer_settings *s = o->settings;
+    for (size_t i = 0; i < o->n_parameters; i++)
+        o->parameters[i].trained = s->n_groups == 0;
+    for (size_t g = 0; g < s->n_groups; g++) {
+        regex_t pattern;
+        nncf_status status = compile(s->groups[g].re, &pattern, err);
+        if (status != NNCF_OK)
+            return status;
+        for (size_t i = 0; i < o->n_parameters; i++) {
+            optimizer_parameter *p = &o->parameters[i];
+            if (p->trained ||
+                (regexec(&pattern, p->name, 0, NULL, 0) != 0 && regexec(&pattern, p->alias, 0, NULL, 0) != 0))
+                continue;
+            p->trained = true;
+            p->lr *= s->groups[g].lr;
+            p->weight_decay = s->groups[g].weight_decay;
+        }
+        regfree(&pattern);
+    }
+    return NNCF_OK;
+}
+
+static nncf_status add_parameter(optimizer *o, const net *n, optimizer_parameter p, nncf_error *err)
+{
+    int states = o->settings->type == OPTIMIZER_ADAM ? 2 : o->settings->momentum > 0.0 ? 1 : 0;
+    optimizer_parameter *to = &o->parameters[o->n_parameters++];
+    *to = p;
+    to->name = app_copy(p.name);
+    to->alias = nncf_name(n, p.name);
+    bool complete = to->name != NULL && to->alias != NULL;
+    for (int i = 0; i < states; i++)
+        complete = (to->state[i] = app_floats(p.count)) != NULL && complete;
+    return complete ? NNCF_OK : app_fail(err, NNCF_E_NOMEM, p.name, "no memory for the optimizer");
+}
+
+static nncf_status add_all(optimizer *o, const net *n, nncf_error *err)
+{
+    size_t n_tensors, n_ctrl = nncf_compression_ctrl_parameter_count(o->ctrl);
+    const net_tensor *tensors = net_tensors(n, &n_tensors);
+    const optimizer_settings *s = o->settings;
+    double lr = s->n_groups == 0 ? s->base_lr : 1.0;
+    nncf_status status = NNCF_OK;
+    o->parameters = calloc(n_tensors + n_ctrl + 1, sizeof *o->parameters);
+    if (o->parameters == NULL)
+        return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for the optimizer");
+    for (size_t i = 0; status == NNCF_OK && i < n_tensors; i++)
+        if (tensors[i].grad != NULL)
+            status = add_parameter(o, n,
+                                   (optimizer_parameter){.name = tensors[i].name,
+                                                         .data = tensors[i].data,
+                                                         .grad = tensors[i].grad,
+                                                         .count = tensors[i].count,
+                                                         .lr = lr,
+                                                         .weight_decay = s->weight_decay,
+                                                         .ctrl_index = -1},
+                                   err);
+    for (size_t i = 0; status == NNCF_OK && i < n_ctrl; i++) {
+        nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
+        if ((status = nncf_compression_ctrl_get_parameter(o->ctrl, i, &p)) != NNCF_OK)
+            return app_fail_step(err, status, "nncf_compression_ctrl_get_parameter");
+        status = add_parameter(o, n,
+                               (optimizer_parameter){.name = (char *)(uintptr_t)p.name,
+                                                     .data = p.data,
+                                                     .grad = p.grad,
+                                                     .count = p.count,
+                                                     .lr = lr * p.lr_multiplier,
+                                                     .weight_decay = s->weight_decay,
+                                                     .ctrl_index = (int64_t)i,
+                                                     .frozen = p.frozen != 0},
+                               err);
+    }
+    return status;
+}
+
+nncf_status optimizer_create(const optimizer_settings *settings, const net *n, nncf_compression_ctrl *ctrl,
+                             optimizer **out, nncf_error *err)
+{
+    nncf_status status;
+    optimizer *o = calloc(1, sizeof *o);
+    if (o == NULL)
+        return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for the optimizer");
+    o->settings = settings;
+    o->ctrl = ctrl;
+    status = add_all(o, n, err);
+    if (status == NNCF_OK)
+        status = apply_groups(o, err);
+    if (status != NNCF_OK) {
+        optimizer_destroy(o);
+        return status;
+    }
+    *out = o;
+    return NNCF_OK;
+}
+
+void optimizer_destroy(optimizer *o)
+{
+    if (o == NULL)
+        return;
+    for (size_t i = 0; i < o->n_parameters; i++) {
+        free(o->parameters[i].name);
+        free(o->parameters[i].alias);
+        free(o->parameters[i].state[0]);
+        free(o->parameters[i].state[1]);
+    }
+    free(o->parameters);
+    free(o);
+}
+
+void optimizer_step(optimizer *o, double factor)
+{
+    const optimizer_settings *s = o->settings;
+    o->steps++;
+    for (size_t i = 0; i < o->n_parameters; i++) {
+        optimizer_parameter *p = &o->parameters[i];
+        if (!p->trained || p->frozen)
+            continue;
+        if (s->type == OPTIMIZER_ADAM)
+            adam_update(s, p->lr * factor, p->weight_decay, o->steps, p->count, p->data, p->grad, p->state[0],
+                        p->state[1]);
+        else
+            sgd_update(s, p->lr * factor, p->weight_decay, o->steps, p->count, p->data, p->grad, p->state[0]);
+    }
+}
+
+void optimizer_refresh(optimizer *o)
+{
+    for (size_t i = 0; i < o->n_parameters; i++) {
+        optimizer_parameter *p = &o->parameters[i];
+        nncf_parameter now = {NNCF_PARAMS(nncf_parameter)};
+        if (p->ctrl_index >= 0 && nncf_compression_ctrl_get_parameter(o->ctrl, (size_t)p->ctrl_index, &now) == NNCF_OK)
+            p->frozen = now.frozen != 0;
+    }
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ResNet-18 (He et al. 2015) with torchvision's scopes and parameter names. `stem_stride` 1 is the usual change for
+ * images of about 32x32: a 3x3 first convolution without stride and no max pooling. */
+#include "models.h"
+
+#include <stdio.h>
+
+static int add_conv(net *n, const char *block_scope, const char *block_name, const char *conv, const char *conv_name,
+                    const char *batch_norm, net_layer_spec spec)
+{
+    char scope[128], name[64], norm[64];
+    snprintf(scope, sizeof scope, "%s/%s", block_scope, conv);
+    snprintf(name, sizeof name, "%s.%s", block_name, conv_name);
+    snprintf(norm, sizeof norm, "%s.%s", block_name, batch_norm);
+    spec.scope = scope;
+    spec.name = name;
+    spec.batch_norm = norm;
+    spec.init = NET_INIT_KAIMING;
+    return net_add_conv(n, &spec);
+}
+
+static int add_basic_block(net *n, int stage, int index, int64_t channels, int stride, int input)
+{
+    char scope[80], name[32], sum[112];
+    int shortcut = input, x;
+    snprintf(scope, sizeof scope, "ResNet/Sequential[layer%d]/BasicBlock[%d]", stage, index);
+    snprintf(name, sizeof name, "layer%d.%d", stage, index);
+    snprintf(sum, sizeof sum, "%s/__iadd___0", scope);
+    x = add_conv(n, scope, name, "Conv2d[conv1]", "conv1", "bn1",
+                 (net_layer_spec){.input = input,
+                                  .out = channels,
+                                  .kernel = 3,
+                                  .stride = stride,
+                                  .padding = 1,
+                                  .activation = NNCF_ACTIVATION_RELU});
+    x = add_conv(n, scope, name, "Conv2d[conv2]", "conv2", "bn2",
+                 (net_layer_spec){.input = x, .out = channels, .kernel = 3, .padding = 1});
+    if (stride != 1 || net_channels(n, input) != channels)
+        shortcut = add_conv(n, scope, name, "Sequential[downsample]/Conv2d[0]", "downsample.0", "downsample.1",
+                            (net_layer_spec){.input = input, .out = channels, .kernel = 1, .stride = stride});
+    return net_add_sum(n, sum, x, shortcut, NNCF_ACTIVATION_RELU);
+}
+
+void resnet18_build(net *n, const model_settings *m, int64_t num_classes)
+{
+    bool small = m->stem_stride == 1;
+    int x = net_add_conv(n, &(net_layer_spec){.scope = "ResNet/Conv2d[conv1]",
+                                              .name = "conv1",
+                                              .batch_norm = "bn1",
+                                              .input = NET_INPUT,
+                                              .out = 64,
+                                              .kernel = small ? 3 : 7,
+                                              .stride = (int)m->stem_stride,
+                                              .padding = small ? 1 : 3,
+                                              .activation = NNCF_ACTIVATION_RELU,
+                                              .init = NET_INIT_KAIMING});
+    if (!small)
+        x = net_add_pool(n, "ResNet/MaxPool2d[maxpool]", x, NNCF_POOL_MAX, 3, 2, 1);
+    for (int stage = 1; stage <= 4; stage++)
+        for (int i = 0; i < 2; i++)
+            x = add_basic_block(n, stage, i, (int64_t)32 << stage, stage > 1 && i == 0 ? 2 : 1, x);
+    x = net_add_pool(n, "ResNet/AdaptiveAvgPool2d[avgpool]", x, NNCF_POOL_GLOBAL_AVERAGE, 0, 0, 0);
+    net_add_linear(n, &(net_layer_spec){.scope = "ResNet/Linear[fc]",
+                                        .name = "fc",
+                                        .input = x,
+                                        .out = num_classes,
+                                        .bias = true,
+                                        .init = NET_INIT_UNIFORM});
+}

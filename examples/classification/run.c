@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run.h"
+#include "models.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void on_log(void *user, int32_t level, const char *line)
+{
+    const run *r = user;
+    fprintf(r->errors, "%s: %s\n", level <= NNCF_LOG_WARNING ? "warning" : "libnncf", line);
+}
+
+static nncf_status open_context(run *r, nncf_error *err)
+{
+    nncf_context_params params = {NNCF_PARAMS(nncf_context_params),
+                                  .seed = r->set.seed,
+                                  .n_threads = (int32_t)(r->opts->threads > 256 ? 257 : r->opts->threads),
+                                  .log = on_log,
+                                  .log_user = r,
+                                  .log_level = r->opts->verbose ? NNCF_LOG_INFO : NNCF_LOG_WARNING};
+    nncf_status status = nncf_context_create(NNCF_API_VERSION, &params, &r->context, err);
+    if (status == NNCF_OK && r->opts->verbose)
+        fprintf(r->errors, "%s\n", nncf_context_describe(r->context));
+    return status;
+}
+
+static nncf_status open_loader(run *r, const dataset *data, bool train, loader **l, nncf_error *err)
+{
+    const loader_settings settings = {.batch_size = r->set.batch_size,
+                                      .channels = (int)r->set.sample_size[1],
+                                      .size = (int)r->set.sample_size[2],
+                                      .workers = (int)r->set.workers,
+                                      .seed = r->set.seed,
+                                      .train = train,
+                                      .train_samples = r->opts->train_samples};
+    return loader_create(data, &settings, l, err);
+}
+
+static nncf_status open_data(run *r, nncf_error *err)
+{
+    const train_settings *s = &r->set;
+    nncf_status status = dataset_open(s->dataset, s->data_dir, false, &r->test_data, err);
+    if (status == NNCF_OK)
+        status = dataset_check(r->test_data, s->num_classes, s->sample_size[1], err);
+    if (status == NNCF_OK)
+        status = open_loader(r, r->test_data, false, &r->test_loader, err);
+    /* To initialize quantizers, training images are needed even when nothing is trained. */
+    if (status == NNCF_OK)
+        status = dataset_open(s->dataset, s->data_dir, true, &r->train_data, err);
+    if (status == NNCF_OK)
+        status = dataset_check(r->train_data, s->num_classes, s->sample_size[1], err);
+    if (status == NNCF_OK)
+        status = open_loader(r, r->train_data, true, &r->train_loader, err);
+    return status;
+}
+
+/* Weights go in before the controller is made: it takes the ranges of the weight quantizers from them. */
+static nncf_status open_model(run *r, nncf_error *err)
+{
+    nncf_status status = models_build(r->config, r->context, &r->set, &r->network, err);
+    if (status == NNCF_OK && r->set.weights_are_placeholder)
+        fprintf(r->errors, "warning: \"weights\" holds the placeholder of an example: starting from random weights\n");
+    if (status == NNCF_OK && r->set.weights != NULL)
+        status = snapshot_load_weights(r->context, r->set.weights, r->network, r->errors, err);
+    if (status == NNCF_OK)
+        status = nncf_compression_ctrl_create(net_model(r->network), r->config, &r->ctrl, err);
+    if (status == NNCF_OK && !r->opts->eval)
+        status = optimizer_create(&r->set.optimizer, r->network, r->ctrl, &r->opt, err);
+    if (status != NNCF_OK)
+        return status;
+    r->lr = schedule_make(&r->set.schedule, r->set.epochs);
+    r->state = (run_state){.epoch = 0, .best_top1 = -1.0, .test_top1 = 0.0, .seed = r->set.seed};
+    for (size_t i = 0; r->opt != NULL && i < r->opt->n_parameters; i++)
+        if (!r->opt->parameters[i].trained)
+            fprintf(r->errors, "warning: no pattern of optimizer.parameter_groups finds %s: it is not trained\n",
+                    r->opt->parameters[i].alias);
+    if (r->set.resume != NULL)
+        status = snapshot_resume(r->context, r->set.resume, r->network, r->ctrl, r->opt, &r->lr, &r->state, err);
+    return status;
+}
+
+nncf_status run_open(const options *o, FILE *output, FILE *errors, run *r, nncf_error *err)
+{
+    nncf_status status;
+    *r = (run){.opts = o, .output = output, .errors = errors};
+    status = nncf_config_load(NULL, o->config, &r->config, err);
+    if (status == NNCF_OK)
+        status = settings_read(r->config, o, &r->set, err);
+    if (status == NNCF_OK && o->eval && r->set.weights == NULL && r->set.resume == NULL)
+        status = app_fail(err, NNCF_E_ARG, "--eval", "say with --resume or --weights what to test");
+    if (status == NNCF_OK)
+        status = open_context(r, err);
+    if (status == NNCF_OK)
+        status = open_data(r, err);
+    if (status == NNCF_OK)
+        status = open_model(r, err);
+    if (status == NNCF_OK) {
+        r->name = settings_run_name(r->config, r->set.model.name, r->train_data->name);
+        if (r->name == NULL)
+            status = app_fail(err, NNCF_E_NOMEM, NULL, "no memory for a name");
+    }
+    if (status != NNCF_OK) {
+        run_close(r);
+        return status;
+    }
+    r->progress = progress_make(output, isatty(fileno(output)) == 1, r->set.print_freq);
+    return NNCF_OK;
+}
+
+void run_close(run *r)
+{
+    optimizer_destroy(r->opt);
+    nncf_compression_ctrl_destroy(r->ctrl);
+    net_destroy(r->network);
+    loader_destroy(r->train_loader);
+    loader_destroy(r->test_loader);
+    dataset_destroy(r->train_data);
+    dataset_destroy(r->test_data);
+    nncf_context_destroy(r->context);
+    settings_clear(&r->set);
+    nncf_config_destroy(r->config);
+    free(r->name);
+    free(r->log_dir);
+    free(r->snapshot_dir);
+    free(r->metrics_path);
+    free(r->statistics_path);
+    *r = (run){0};
+}
+
+nncf_status run_initialize(run *r, nncf_error *err)
+{
+    int32_t more = 0;
+    nncf_status status;
+    nncf_model_set_mode(net_model(r->network), NNCF_MODE_TRAIN);
+    loader_start(r->train_loader, 0);
+    while ((status = nncf_compression_ctrl_init_step(r->ctrl, &more)) == NNCF_OK && more) {
+        const batch *b;
+        const float *logits;
+        status = loader_next(r->train_loader, &b, err);
+        if (status == NNCF_OK && b == NULL) { /* more batches are wanted than an epoch has */
+            loader_start(r->train_loader, 0);
+            status = loader_next(r->train_loader, &b, err);
+        }
+        if (status == NNCF_OK)
+            status = net_forward(r->network, b->x, b->count, &logits, err);
+        if (status != NNCF_OK)
+            return status;
+    }
+    return status == NNCF_OK ? NNCF_OK : app_fail_step(err, status, "initialization of the quantizers");
+}
+
+nncf_status run_test(run *r, int64_t max_batches, accuracy *a, nncf_error *err)
+{
+    nncf_status status = NNCF_OK;
+    *a = (accuracy){0};
+    nncf_model_set_mode(net_model(r->network), NNCF_MODE_EVAL);
+    loader_start(r->test_loader, 0);
+    for (int64_t i = 0; max_batches == 0 || i < max_batches; i++) {
+        const batch *b;
+        const float *logits;
+        status = loader_next(r->test_loader, &b, err);
+        if (status == NNCF_OK && b == NULL)
+            break;
+        if (status == NNCF_OK)
+            status = net_forward(r->network, b->x, b->count, &logits, err);
+        if (status != NNCF_OK)
+            break;
+        metrics_count(a, logits, b->labels, b->count, net_outputs(r->network));
+        a->loss += (double)b->count * metrics_cross_entropy(logits, b->labels, b->count, net_outputs(r->network), NULL);
+    }
+    nncf_model_set_mode(net_model(r->network), NNCF_MODE_TRAIN);
+    return status;
+}
+
+nncf_status run_eval(run *r, nncf_error *err)
+{
+    accuracy a;
+    nncf_status status = NNCF_OK;
+    if (r->set.resume == NULL)
+        status = run_initialize(r, err);
+    if (status == NNCF_OK)
+        status = run_test(r, r->opts->max_steps, &a, err);
+    if (status != NNCF_OK)
+        return status;
+    fprintf(r->output, "%s: %lld images, top-1 %.2f %%, top-5 %.2f %%, CE loss %.4f\n", r->name, (long long)a.count,
+            metrics_top1(&a), metrics_top5(&a), a.loss / (double)a.count);
+    return NNCF_OK;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "snapshot.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* All arrays of a run under their names. */
+typedef struct inventory {
+    nncf_checkpoint_tensor *items;
+    size_t count;
+    char **names;     /* of the optimizer's arrays; owned */
+    int64_t *lengths; /* their shapes */
+    size_t n_names;
+} inventory;
+
+static void inventory_clear(inventory *v)
+{
+    for (size_t i = 0; i < v->n_names; i++)
+        free(v->names[i]);
+    free(v->names);
+    free(v->lengths);
+    free(v->items);
+}
+
+static nncf_status inventory_make(const net *n, const optimizer *o, inventory *v, nncf_error *err)
+{
+    size_t n_tensors, n_states = o == NULL ? 0 : 2 * o->n_parameters;
+    const net_tensor *tensors = net_tensors(n, &n_tensors);
+    *v = (inventory){0};
+    v->items = calloc(n_tensors + n_states + 1, sizeof *v->items);
+    v->names = calloc(n_states + 1, sizeof *v->names);
+    v->lengths = calloc(n_states + 1, sizeof *v->lengths);
+    if (v->items == NULL || v->names == NULL || v->lengths == NULL)
+        goto no_memory;
+    for (size_t i = 0; i < n_tensors; i++)
+        v->items[v->count++] = (nncf_checkpoint_tensor){
+            tensors[i].name,
+            {.data = tensors[i].data, .dtype = NNCF_F32, .ndim = tensors[i].ndim, .shape = tensors[i].shape}};
+    for (size_t i = 0; i < n_states; i++) {
+        const optimizer_parameter *p = &o->parameters[i / 2];
+        const char *what = o->settings->type == OPTIMIZER_SGD ? "momentum" : i % 2 == 0 ? "exp_avg" : "exp_avg_sq";
+        if (p->state[i % 2] == NULL)
+            continue;
+        if ((v->names[v->n_names] = app_format("optimizer.%s.%s", what, p->name)) == NULL)
+            goto no_memory;
+        v->lengths[v->n_names] = (int64_t)p->count;
+        v->items[v->count++] = (nncf_checkpoint_tensor){
+            v->names[v->n_names],
+            {.data = p->state[i % 2], .dtype = NNCF_F32, .ndim = 1, .shape = &v->lengths[v->n_names]}};
+        v->n_names++;
+    }
+    return NNCF_OK;
+no_memory:
+    inventory_clear(v);
+    return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for a snapshot's list of tensors");
+}
+
+nncf_status snapshot_save(const char *path, const char *model, const net *n, const optimizer *o, const schedule *lr,
+                          const run_state *state, nncf_error *err)
+{
+    inventory v;
+    /* 17 digits: a double comes back as the same double. */
+    char texts[7][40];
+    nncf_checkpoint_text pairs[] = {
+        {"arch", model},         {"epoch", texts[0]},     {"seed", texts[1]},           {"optimizer_steps", texts[2]},
+        {"best_top1", texts[3]}, {"test_top1", texts[4]}, {"plateau_factor", texts[5]}, {"plateau_best", texts[6]},
+        {"plateau_bad", NULL}};
+    char bad[40];
+    nncf_status status = inventory_make(n, o, &v, err);
+    if (status != NNCF_OK)
+        return status;
+    snprintf(texts[0], sizeof texts[0], "%" PRId64, state->epoch);
+    snprintf(texts[1], sizeof texts[1], "%" PRIu64, state->seed);
+    snprintf(texts[2], sizeof texts[2], "%" PRId64, o->steps);
+    snprintf(texts[3], sizeof texts[3], "%.17g", state->best_top1);
+    snprintf(texts[4], sizeof texts[4], "%.17g", state->test_top1);
+    snprintf(texts[5], sizeof texts[5], "%.17g", lr->plateau_factor);
+    snprintf(texts[6], sizeof texts[6], "%.17g", lr->plateau_best);
+    snprintf(bad, sizeof bad, "%" PRId64, lr->plateau_bad);
+    pairs[8].value = bad;
+    status = nncf_checkpoint_save(o->ctrl, path, v.items, v.count, pairs, sizeof pairs / sizeof *pairs, err);
+    inventory_clear(&v);
+    return status;
+}
+
+/* A number of the metadata; it must be there. */
+static nncf_status read_text(const nncf_checkpoint *c, const char *path, const char *key, double *value,
+                             nncf_error *err)
+{
+    const char *text = nncf_checkpoint_text_get(c, key);
+    char *end;
+    if (text == NULL)
+        return app_fail(err, NNCF_E_NOTFOUND, path,
+                        "%s: is not a snapshot of this program (it does not say \"%s\"); to start from its weights use "
+                        "--weights",
+                        path, key);
+    *value = strtod(text, &end);
+    if (end == text || *end != '\0')
+        return app_fail(err, NNCF_E_FORMAT, path, "%s: \"%s\" is not a number: \"%s\"", path, key, text);
+    return NNCF_OK;
+}
+
+static nncf_status read_state(const nncf_checkpoint *c, const char *path, optimizer *o, schedule *lr, run_state *state,
+                              nncf_error *err)
+{
+    /* All counts are far below 2^53, where doubles are exact; the seed is compared as text. */
+    static const char *const keys[] = {"epoch",          "optimizer_steps", "best_top1",  "test_top1",
+                                       "plateau_factor", "plateau_best",    "plateau_bad"};
+    double values[sizeof keys / sizeof *keys];
+    const char *seed = nncf_checkpoint_text_get(c, "seed");
+    char ours[24];
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        nncf_status status = read_text(c, path, keys[i], &values[i], err);
+        if (status != NNCF_OK)
+            return status;
+    }
+    snprintf(ours, sizeof ours, "%" PRIu64, state->seed);
+    if (o != NULL && (seed == NULL || strcmp(seed, ours) != 0))
+        return app_fail(err, NNCF_E_CONFIG, path, "%s: was made with seed %s, not %s: go on with --seed %s", path,
+                        seed != NULL ? seed : "?", ours, seed != NULL ? seed : "?");
+    state->epoch = (int64_t)values[0];
+    state->best_top1 = values[2];
+    state->test_top1 = values[3];
+    if (o != NULL)
+        o->steps = (int64_t)values[1];
+    lr->plateau_factor = values[4];
+    lr->plateau_best = values[5];
+    lr->plateau_bad = (int64_t)values[6];
+    return NNCF_OK;
+}
+
+nncf_status snapshot_resume(nncf_context *context, const char *path, net *n, nncf_compression_ctrl *ctrl, optimizer *o,
+                            schedule *lr, run_state *state, nncf_error *err)
+{
+    nncf_checkpoint *c;
+    inventory v;
+    nncf_status status = nncf_checkpoint_open(context, path, &c, err);
+    if (status != NNCF_OK)
+        return status;
+    status = read_state(c, path, o, lr, state, err);
+    if (status == NNCF_OK && (status = inventory_make(n, o, &v, err)) == NNCF_OK) {
+        status = nncf_checkpoint_read(c, v.items, v.count, err);
+        inventory_clear(&v);
+    }
+    if (status == NNCF_OK)
+        status = nncf_checkpoint_restore(c, ctrl, err);
+    if (status == NNCF_OK && o != NULL)
+        optimizer_refresh(o);
+    nncf_checkpoint_close(c);
+    return status;
+}
+
+/* Is `stored` the name `wanted`, apart from any number of "module." in it? */
+static bool same_name(const char *stored, const char *wanted)
+{
+    static const char module[] = "module.";
+    while (strncmp(stored, module, sizeof module - 1) == 0)
+        stored += sizeof module - 1;
+    while (*stored != '\0' && *stored == *wanted) {
+        stored++;
+        wanted++;
+        while (stored[-1] == '.' && strncmp(stored, module, sizeof module - 1) == 0)
+            stored += sizeof module - 1;
+    }
+    return *stored == '\0' && *wanted == '\0';
+}
+
+/* 1: copied, 0: not there or not fit (and reported). */
+static int load_tensor(const nncf_checkpoint *c, const net_tensor *t, FILE *report)
+{
+    nncf_tensor found = {0};
+    bool fits;
+    size_t i = 0, n = nncf_checkpoint_count(c);
+    while (i < n && !same_name(nncf_checkpoint_name(c, i), t->name))
+        i++;
+    if (i == n) {
+        fprintf(report, "weights: there is no %s\n", t->name);
+        return 0;
+    }
+    if (nncf_checkpoint_get(c, nncf_checkpoint_name(c, i), &found) != NNCF_OK || found.dtype != NNCF_F32) {
+        fprintf(report, "weights: %s is not of float32\n", t->name);
+        return 0;
+    }
+    fits = found.ndim == t->ndim;
+    for (int k = 0; fits && k < t->ndim; k++)
+        fits = found.shape[k] == t->shape[k];
+    if (!fits) {
+        fprintf(report, "weights: %s has another shape\n", t->name);
+        return 0;
+    }
+    memcpy(t->data, found.data, t->count * sizeof(float));
+    return 1;
+}
+
+nncf_status snapshot_load_weights(nncf_context *context, const char *path, net *n, FILE *report, nncf_error *err)
+{
+    nncf_checkpoint *c;
+    size_t count, loaded = 0;
+    const net_tensor *tensors = net_tensors(n, &count);
+    nncf_status status = nncf_checkpoint_open(context, path, &c, err);
+    if (status == NNCF_E_FORMAT)
+        return app_fail(err, status, path, "%s: not a safetensors file (PyTorch's .pth must be converted to one)",
+                        path);
+    if (status != NNCF_OK)
+        return status;
+    for (size_t i = 0; i < count; i++)
+        loaded += (size_t)load_tensor(c, &tensors[i], report);
+    nncf_checkpoint_close(c);
+    if (loaded == 0)
+        return app_fail(err, NNCF_E_NOTFOUND, path, "%s: has no tensor of this model", path);
+    if (loaded < count)
+        fprintf(report, "weights: %zu of %zu tensors taken from %s\n", loaded, count, path);
+    return NNCF_OK;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Snapshots: safetensors files with weights, batch norm, optimizer and the controller's state. */
+#ifndef CLASSIFICATION_SNAPSHOT_H
+#define CLASSIFICATION_SNAPSHOT_H
+
+#include "net.h"
+#include "optimizer.h"
+#include "schedule.h"
+
+#include <stdio.h>
+
+/* What a run needs to go on, besides tensors. */
+typedef struct run_state {
+    int64_t epoch; /* the next one */
+    double best_top1;
+    double test_top1;
+    uint64_t seed;
+} run_state;
+
+nncf_status snapshot_save(const char *path, const char *model, const net *n, const optimizer *o, const schedule *lr,
+                          const run_state *state, nncf_error *err);
+/* Everything from a snapshot of snapshot_save(). `optimizer` NULL: to test only. state->seed must be the snapshot's. */
+nncf_status snapshot_resume(nncf_context *context, const char *path, net *n, nncf_compression_ctrl *ctrl, optimizer *o,
+                            schedule *lr, run_state *state, nncf_error *err);
+
+/* Weights by name, from any safetensors file of float32; "module." in names is stripped, as NNCF does. What is missing
+ * or of another shape keeps its value and is told to `report`; it is an error if nothing fits. */
+nncf_status snapshot_load_weights(nncf_context *context, const char *path, net *n, FILE *report, nncf_error *err);
+
+#endif

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The training loop, in the order of NNCF 1.1: per batch forward, loss, backward, optimizer, controller's step; after
+ * the epoch the controller's epoch step, test, best, snapshots. One thing differs: the sparsity that is reported is
+ * taken before the epoch step, so that the target of a row is the one that its epoch was trained for. */
+#include "run.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* What is summed up over an epoch. */
+typedef struct epoch_sums {
+    accuracy accuracy;
+    double compression_loss;
+    int64_t steps;
+    double *seconds; /* of each step */
+} epoch_sums;
+
+/* --out DIR holds everything. Otherwise snapshots go to checkpoint_save_dir, and logs to a folder of their own below
+ * log_dir, named after the run and the time: as NNCF does. */
+static nncf_status make_output(run *r, nncf_error *err)
+{
+    const train_settings *s = &r->set;
+    nncf_status status;
+    if (r->opts->out != NULL) {
+        r->log_dir = app_copy(r->opts->out);
+    } else {
+        char stamp[32];
+        struct tm local;
+        time_t now = time(NULL);
+        localtime_r(&now, &local);
+        strftime(stamp, sizeof stamp, "%Y-%m-%d__%H-%M-%S", &local);
+        r->log_dir = app_format("%s/%s/%s", s->log_dir != NULL ? s->log_dir : "runs", r->name, stamp);
+    }
+    r->snapshot_dir = app_copy(s->checkpoint_save_dir != NULL ? s->checkpoint_save_dir : r->log_dir);
+    if (r->log_dir == NULL || r->snapshot_dir == NULL)
+        return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for a path");
+    r->metrics_path = app_format("%s/metrics.jsonl", r->log_dir);
+    r->statistics_path = app_format("%s/statistics.txt", r->log_dir);
+    if (r->metrics_path == NULL || r->statistics_path == NULL)
+        return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for a path");
+    if ((status = app_make_dirs(r->log_dir, err)) != NNCF_OK)
+        return status;
+    if ((status = app_make_dirs(r->snapshot_dir, err)) != NNCF_OK)
+        return status;
+    if (r->state.epoch == 0)
+        remove(r->statistics_path);
+    return metrics_keep_before(r->metrics_path, r->state.epoch, err);
+}
+
+/* The rate of the first of the network's parameters that is trained at all: what a person calls "the" rate. */
+static double shown_rate(const run *r, double factor)
+{
+    for (size_t i = 0; i < r->opt->n_parameters; i++)
+        if (r->opt->parameters[i].trained)
+            return r->opt->parameters[i].lr * factor;
+    return 0.0;
+}
+
+static nncf_status train_step(run *r, const batch *b, double factor, double *ce_loss, double *compression_loss,
+                              accuracy *a, nncf_error *err)
+{
+    const float *logits;
+    float *grad;
+    int64_t classes = net_outputs(r->network);
+    nncf_status status;
+    net_zero_grad(r->network);
+    nncf_compression_ctrl_zero_grad(r->ctrl);
+    if ((status = net_forward(r->network, b->x, b->count, &logits, err)) != NNCF_OK)
+        return status;
+    if ((grad = net_logits_grad(r->network)) == NULL)
+        return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for gradients: make the batch smaller");
+    *ce_loss = metrics_cross_entropy(logits, b->labels, b->count, classes, grad);
+    metrics_count(a, logits, b->labels, b->count, classes);
+    a->loss += *ce_loss * (double)b->count;
+    *compression_loss = nncf_compression_ctrl_loss(r->ctrl);
+    if ((status = net_backward(r->network, b->x, err)) != NNCF_OK)
+        return status;
+    optimizer_step(r->opt, factor);
+    status = nncf_compression_ctrl_step(r->ctrl);
+    return status == NNCF_OK ? NNCF_OK : app_fail_step(err, status, "nncf_compression_ctrl_step");
+}
+
+/* `limit` steps at most. */
+static nncf_status train_epoch(run *r, int64_t limit, double factor, epoch_sums *sums, nncf_error *err)
+{
+    loader_start(r->train_loader, r->state.epoch);
+    while (sums->steps < limit) {
+        const batch *b;
+        double started = app_seconds(), ce_loss = 0.0, compression_loss = 0.0;
+        nncf_status status = loader_next(r->train_loader, &b, err);
+        if (status != NNCF_OK)
+            return status;
+        if (b == NULL)
+            break;
+        status = train_step(r, b, factor, &ce_loss, &compression_loss, &sums->accuracy, err);
+        if (status != NNCF_OK)
+            return status;
+        if (!isfinite(ce_loss + compression_loss))
+            return app_fail(err, NNCF_E_STATE, NULL,
+                            "the loss became infinite or not a number in step %lld of epoch %lld: try a lower base_lr",
+                            (long long)sums->steps, (long long)r->state.epoch);
+        sums->compression_loss += compression_loss;
+        sums->seconds[sums->steps++] = app_seconds() - started;
+        progress_step(&r->progress, &(step_report){.step = sums->steps,
+                                                   .lr = shown_rate(r, factor),
+                                                   .ce_loss = ce_loss,
+                                                   .mean_ce_loss = sums->accuracy.loss / (double)sums->accuracy.count,
+                                                   .compression_loss = compression_loss,
+                                                   .top1 = metrics_top1(&sums->accuracy),
+                                                   .top5 = metrics_top5(&sums->accuracy),
+                                                   .step_seconds = sums->seconds[sums->steps - 1]});
+    }
+    return NNCF_OK;
+}
+
+static nncf_status save_as(const run *r, const char *format_tail, nncf_error *err)
+{
+    char *path = app_format("%s/%s_%s.safetensors", r->snapshot_dir, r->name, format_tail);
+    nncf_status status;
+    if (path == NULL)
+        return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for a path");
+    status = snapshot_save(path, r->set.model.name, r->network, r->opt, &r->lr, &r->state, err);
+    free(path);
+    return status;
+}
+
+/* r->state.epoch is the next epoch already: "epoch_5" is the state after five epochs. */
+static nncf_status save_snapshots(const run *r, bool best, nncf_error *err)
+{
+    nncf_status status = save_as(r, "last", err);
+    if (status == NNCF_OK && best)
+        status = save_as(r, "best", err);
+    if (status == NNCF_OK && r->state.epoch % r->set.save_freq == 0) {
+        char *dir = app_format("%s/intermediate_checkpoints", r->snapshot_dir);
+        char *path = app_format("%s/intermediate_checkpoints/epoch_%lld.safetensors", r->snapshot_dir,
+                                (long long)r->state.epoch);
+        if (dir == NULL || path == NULL)
+            status = app_fail(err, NNCF_E_NOMEM, NULL, "no memory for a path");
+        if (status == NNCF_OK)
+            status = app_make_dirs(dir, err);
+        if (status == NNCF_OK)
+            status = snapshot_save(path, r->set.model.name, r->network, r->opt, &r->lr, &r->state, err);
+        free(dir);
+        free(path);
+    }
+    return status;
+}
+
+/* After the last batch of an epoch. */
+static nncf_status finish_epoch(run *r, epoch_sums *sums, double factor, bool last, nncf_error *err)
+{
+    nncf_statistics statistics = {NNCF_PARAMS(nncf_statistics)};
+    epoch_metrics m = {.epoch = r->state.epoch, .lr = shown_rate(r, factor), .test_top1 = NAN, .test_top5 = NAN};
+    bool tested = last || (r->state.epoch + 1) % r->set.test_every_n_epochs == 0, best = false;
+    nncf_status status = nncf_compression_ctrl_get_statistics(r->ctrl, &statistics);
+    if (status == NNCF_OK && (status = report_statistics(r, m.epoch, err)) != NNCF_OK)
+        return status;
+    if (status == NNCF_OK)
+        status = nncf_compression_ctrl_epoch_step(r->ctrl);
+    if (status != NNCF_OK)
+        return app_fail_step(err, status, "end of an epoch");
+    optimizer_refresh(r->opt);
+    if (tested) {
+        accuracy a;
+        progress_note(&r->progress, "testing");
+        if ((status = run_test(r, r->opts->max_steps, &a, err)) != NNCF_OK)
+            return status;
+        m.test_top1 = r->state.test_top1 = metrics_top1(&a);
+        m.test_top5 = metrics_top5(&a);
+        schedule_observe(&r->lr, m.test_top1);
+        /* A dense early epoch is more accurate than the sparse ones after it, and not what was asked for. */
+        best = statistics.compression_level == NNCF_COMPRESSION_FULL && m.test_top1 > r->state.best_top1;
+        if (best)
+            r->state.best_top1 = m.test_top1;
+    }
+    m.ce_loss = sums->accuracy.loss / (double)sums->accuracy.count;
+    m.compression_loss = sums->compression_loss / (double)sums->steps;
+    m.train_top1 = metrics_top1(&sums->accuracy);
+    m.sparsity_target = statistics.sparsity_target;
+    m.sparsity_actual = statistics.sparsity;
+    m.step_seconds_median = metrics_median(sums->seconds, (size_t)sums->steps);
+    m.peak_rss_bytes = app_peak_rss_bytes();
+    r->state.epoch++;
+    if ((status = save_snapshots(r, best, err)) != NNCF_OK)
+        return status;
+    progress_end_epoch(&r->progress, &m, metrics_top5(&sums->accuracy));
+    return metrics_append(r->metrics_path, &m, err);
+}
+
+static nncf_status train_epochs(run *r, double *seconds, nncf_error *err)
+{
+    int64_t batches = loader_batches(r->train_loader), taken = 0, most = r->opts->max_steps;
+    while (r->state.epoch < r->set.epochs && (most == 0 || taken < most)) {
+        epoch_sums sums = {.seconds = seconds};
+        int64_t left = most > 0 ? most - taken : INT64_MAX, limit = left < batches ? left : batches;
+        int64_t after = (r->set.epochs - r->state.epoch - 1) * batches;
+        double factor = schedule_factor(&r->lr, r->state.epoch);
+        nncf_status status;
+        if (after > left - limit)
+            after = left - limit;
+        progress_begin_epoch(&r->progress, r->state.epoch, r->set.epochs, limit, after);
+        if ((status = train_epoch(r, limit, factor, &sums, err)) != NNCF_OK)
+            return status;
+        taken += sums.steps;
+        status =
+            finish_epoch(r, &sums, factor, r->state.epoch + 1 == r->set.epochs || (most > 0 && taken == most), err);
+        if (status != NNCF_OK)
+            return status;
+    }
+    return NNCF_OK;
+}
+
+nncf_status run_train(run *r, nncf_error *err)
+{
+    double *seconds;
+    nncf_status status = make_output(r, err);
+    if (status == NNCF_OK && r->set.resume == NULL)
+        status = run_initialize(r, err);
+    if (status != NNCF_OK)
+        return status;
+    fprintf(r->output, "%s: %zu training images in %lld steps of %lld, %zu test images, seed %llu\n", r->name,
+            r->train_data->count, (long long)loader_batches(r->train_loader), (long long)r->set.batch_size,
+            r->test_data->count, (unsigned long long)r->set.seed);
+    seconds = malloc((size_t)loader_batches(r->train_loader) * sizeof *seconds);
+    if (seconds == NULL)
+        return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for the times of the steps");
+    status = train_epochs(r, seconds, err);
+    free(seconds);
+    progress_clear(&r->progress);
+    return status == NNCF_OK ? report_summary(r, err) : status;
+}
