@@ -4,7 +4,8 @@
  * @brief Where a program says how the library allocates, logs, uses threads and draws random numbers.
  *
  * A context is optional: NULL is accepted wherever a context is, and means the defaults.
- * Contexts are independent of each other. A context must outlive every object made with it.
+ * Contexts are independent of each other. A context must outlive every object made with it. A context serves one thread
+ * at a time (its threads and scratch memory work on one call): models that run concurrently need contexts of their own.
  */
 #ifndef NNCF_CONTEXT_H
 #define NNCF_CONTEXT_H

@@ -56,7 +56,8 @@ static void *raw_alloc(const nncf_context *context, size_t size)
 void *nncf__alloc(nncf_context *context, size_t size)
 {
     size_t total;
-    if (!nncf__add(size, ALIGNMENT, &total))
+    /* No object is larger than PTRDIFF_MAX, and hooks may add to the size without looking. */
+    if (!nncf__add(size, ALIGNMENT, &total) || total > PTRDIFF_MAX / 2)
         return NULL;
     unsigned char *base = raw_alloc(context, total);
     if (!base)
