@@ -1,33 +1,252 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Convolutions and linear layers as products over a batch. */
-#include "kernels/kernels.h"
+/* Convolutions and linear layers as products over a batch: shapes in, grids of pixels out. */
+#include "kernels/gemm.h"
+
+#include <math.h>
+#include <string.h>
+
+static bool is_reference(const nncf_context *context)
+{
+    return nncf__k(context)->isa == NNCF_ISA_REFERENCE;
+}
+
+/* Packers multiply by 1 / step; where that is no normal number (steps below 2^-126) the naive loops divide. */
+static bool steps_invert(const nncf__operand *o)
+{
+    for (size_t i = 0; i < o->n_steps; i++)
+        if (!isnormal(1.0f / o->step[i]) || !isnormal(o->step[i]))
+            return false;
+    return true;
+}
+
+static bool has_codes(const nncf__operand *x, const nncf__operand *w)
+{
+    return x->step && w->step && x->n_steps && w->n_steps;
+}
+
+/* The input as seen by a kernel of taps: the grid is the output. */
+static nncf__grid input_grid(const nncf__conv2d *s, const float *x, const nncf__tap *taps)
+{
+    return (nncf__grid){.n = s->n,
+                        .rows = s->out_h,
+                        .cols = s->out_w,
+                        .src = x,
+                        .channels = s->c_in / s->groups,
+                        .src_image = s->c_in * s->h * s->w,
+                        .src_plane = s->h * s->w,
+                        .src_h = s->h,
+                        .src_w = s->w,
+                        .step_y = s->stride_h,
+                        .step_x = s->stride_w,
+                        .dst_image = s->c_out * s->out_h * s->out_w,
+                        .dst_row = s->out_w,
+                        .dst_col = 1,
+                        .taps = taps,
+                        .n_taps = s->kernel_h * s->kernel_w};
+}
+
+static void forward_taps(const nncf__conv2d *s, nncf__tap *taps)
+{
+    for (int64_t ky = 0; ky < s->kernel_h; ky++)
+        for (int64_t kx = 0; kx < s->kernel_w; kx++)
+            taps[ky * s->kernel_w + kx] = (nncf__tap){.y = ky * s->dilation_h - s->pad_h,
+                                                      .x = kx * s->dilation_w - s->pad_w,
+                                                      .weight = ky * s->kernel_w + kx};
+}
+
+/* Taps live on the stack up to 7 x 7, else in memory of the context's. */
+enum { FEW_TAPS = 49 };
+
+static nncf__tap *taps_alloc(nncf_context *context, const nncf__conv2d *s, nncf__tap *few)
+{
+    size_t n = (size_t)(s->kernel_h * s->kernel_w);
+    return n <= FEW_TAPS ? few : nncf__alloc(context, n * sizeof *few);
+}
+
+static void taps_free(nncf_context *context, nncf__tap *taps, nncf__tap *few)
+{
+    if (taps != few)
+        nncf__free(context, taps);
+}
 
 nncf_status nncf__conv2d_forward(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
                                  const nncf__operand *w, const float *bias, float *z)
 {
-    (void)context;
-    nncf__conv2d_forward_ref(s, x, w, bias, z);
-    return NNCF_OK;
+    bool codes = has_codes(x, w);
+    if (is_reference(context) || (codes && (!steps_invert(x) || !steps_invert(w)))) {
+        nncf__conv2d_forward_ref(s, x, w, bias, z);
+        return NNCF_OK;
+    }
+    if (nncf__depthwise_fits(s))
+        return nncf__depthwise_forward(context, s, x, w, bias, z);
+    nncf__tap few[FEW_TAPS], *taps = taps_alloc(context, s, few);
+    if (!taps)
+        return NNCF_E_NOMEM;
+    forward_taps(s, taps);
+    nncf_status status = NNCF_OK;
+    int64_t in_group = s->c_in / s->groups, out_group = s->c_out / s->groups, n_taps = s->kernel_h * s->kernel_w;
+    for (int64_t g = 0; g < s->groups && status == NNCF_OK; g++) {
+        nncf__pixel_product p = {.grid = input_grid(s, x->data + g * in_group * s->h * s->w, taps),
+                                 .weights = {.data = w->data + g * out_group * in_group * n_taps,
+                                             .n_s = out_group,
+                                             .channels = in_group,
+                                             .s_stride = in_group * n_taps,
+                                             .k_stride = n_taps,
+                                             .taps = taps,
+                                             .n_taps = n_taps},
+                                 .bias = bias ? bias + g * out_group : NULL,
+                                 .dst = z + g * out_group * s->out_h * s->out_w,
+                                 .dst_plane = s->out_h * s->out_w};
+        if (codes) {
+            p.step_x = x->step[0];
+            p.weights.n_steps = w->n_steps;
+            p.weights.step = w->n_steps > 1 ? w->step + g * out_group : w->step;
+        }
+        nncf__grid_flatten(&p.grid);
+        status = nncf__pixel_product_run(context, &p);
+    }
+    taps_free(context, taps, few);
+    return status;
+}
+
+/*
+ * Input pixels (a + i * stride_h, b + j * stride_w) are reached by the same taps, those with
+ * (a + pad_h - ky * dilation_h) % stride_h == 0 and the like for x, from output pixels that lie side by side: for each
+ * (a, b) the input gradient is a convolution of stride 1, and no product is spent on zeros between pixels.
+ */
+static int64_t phase_taps(const nncf__conv2d *s, int64_t a, int64_t b, nncf__tap *taps)
+{
+    int64_t n = 0;
+    for (int64_t ky = 0; ky < s->kernel_h; ky++)
+        for (int64_t kx = 0; kx < s->kernel_w; kx++) {
+            int64_t y = a + s->pad_h - ky * s->dilation_h, x = b + s->pad_w - kx * s->dilation_w;
+            if (y % s->stride_h == 0 && x % s->stride_w == 0)
+                taps[n++] = (nncf__tap){.y = y / s->stride_h, .x = x / s->stride_w, .weight = ky * s->kernel_w + kx};
+        }
+    return n;
+}
+
+typedef struct zero_job {
+    const nncf__conv2d *s;
+    int64_t a, b;
+    float *dx;
+} zero_job;
+
+static void zero_task(void *arg, size_t plane, size_t worker)
+{
+    (void)worker;
+    const zero_job *j = arg;
+    const nncf__conv2d *s = j->s;
+    float *dx = j->dx + (int64_t)plane * s->h * s->w;
+    for (int64_t y = j->a; y < s->h; y += s->stride_h)
+        for (int64_t x = j->b; x < s->w; x += s->stride_w)
+            dx[y * s->w + x] = 0.0f;
+}
+
+static nncf_status backward_input_phase(nncf_context *context, const nncf__conv2d *s, int64_t a, int64_t b,
+                                        const float *w, const float *dz, float *dx, nncf__tap *taps)
+{
+    int64_t in_group = s->c_in / s->groups, out_group = s->c_out / s->groups, kernel = s->kernel_h * s->kernel_w;
+    int64_t rows = (s->h - a + s->stride_h - 1) / s->stride_h, cols = (s->w - b + s->stride_w - 1) / s->stride_w;
+    int64_t n_taps = phase_taps(s, a, b, taps), plane = s->h * s->w, dz_plane = s->out_h * s->out_w;
+    if (n_taps == 0) {
+        zero_job zero = {s, a, b, dx};
+        size_t n = (size_t)(s->n * s->c_in);
+        nncf__gemm_parallel(context, 4.0 * (double)(rows * cols) * (double)n, n, zero_task, &zero);
+        return NNCF_OK;
+    }
+    nncf_status status = NNCF_OK;
+    for (int64_t g = 0; g < s->groups && status == NNCF_OK; g++) {
+        nncf__pixel_product p = {.grid = {.n = s->n,
+                                          .rows = rows,
+                                          .cols = cols,
+                                          .src = dz + g * out_group * dz_plane,
+                                          .channels = out_group,
+                                          .src_image = s->c_out * dz_plane,
+                                          .src_plane = dz_plane,
+                                          .src_h = s->out_h,
+                                          .src_w = s->out_w,
+                                          .step_y = 1,
+                                          .step_x = 1,
+                                          .dst_image = s->c_in * plane,
+                                          .dst_row = s->stride_h * s->w,
+                                          .dst_col = s->stride_w,
+                                          .taps = taps,
+                                          .n_taps = n_taps},
+                                 .weights = {.data = w + g * out_group * in_group * kernel,
+                                             .n_s = in_group,
+                                             .channels = out_group,
+                                             .s_stride = kernel,
+                                             .k_stride = in_group * kernel,
+                                             .taps = taps,
+                                             .n_taps = n_taps},
+                                 .dst = dx + g * in_group * plane + a * s->w + b,
+                                 .dst_plane = plane};
+        nncf__grid_flatten(&p.grid);
+        status = nncf__pixel_product_run(context, &p);
+    }
+    return status;
 }
 
 nncf_status nncf__conv2d_backward_input(nncf_context *context, const nncf__conv2d *s, const float *w, const float *dz,
                                         float *dx)
 {
-    (void)context;
-    nncf__conv2d_backward_input_ref(s, w, dz, dx);
-    return NNCF_OK;
+    if (is_reference(context)) {
+        nncf__conv2d_backward_input_ref(s, w, dz, dx);
+        return NNCF_OK;
+    }
+    if (nncf__depthwise_fits(s))
+        return nncf__depthwise_backward_input(context, s, w, dz, dx);
+    nncf__tap few[FEW_TAPS], *taps = taps_alloc(context, s, few);
+    if (!taps)
+        return NNCF_E_NOMEM;
+    nncf_status status = NNCF_OK;
+    for (int64_t a = 0; a < s->stride_h && a < s->h; a++)
+        for (int64_t b = 0; b < s->stride_w && b < s->w && status == NNCF_OK; b++)
+            status = backward_input_phase(context, s, a, b, w, dz, dx, taps);
+    taps_free(context, taps, few);
+    return status;
 }
 
 nncf_status nncf__conv2d_backward_weight(nncf_context *context, const nncf__conv2d *s, const float *x, const float *dz,
                                          float *dw)
 {
-    (void)context;
-    nncf__conv2d_backward_weight_ref(s, x, dz, dw);
-    return NNCF_OK;
-}
-
-const char *nncf__gemm_describe(const nncf_context *context)
-{
-    (void)context;
-    return "none";
+    if (is_reference(context)) {
+        nncf__conv2d_backward_weight_ref(s, x, dz, dw);
+        return NNCF_OK;
+    }
+    if (nncf__depthwise_fits(s))
+        return nncf__depthwise_backward_weight(context, s, x, dz, dw);
+    nncf__tap few[FEW_TAPS], *taps = taps_alloc(context, s, few);
+    if (!taps)
+        return NNCF_E_NOMEM;
+    forward_taps(s, taps);
+    nncf_status status = NNCF_OK;
+    int64_t in_group = s->c_in / s->groups, out_group = s->c_out / s->groups, n_taps = s->kernel_h * s->kernel_w;
+    int64_t dz_plane = s->out_h * s->out_w;
+    for (int64_t g = 0; g < s->groups && status == NNCF_OK; g++) {
+        static const nncf__tap middle = {0, 0, 0};
+        nncf__weight_product p = {.x = input_grid(s, x + g * in_group * s->h * s->w, taps),
+                                  .dz = {.n = s->n,
+                                         .rows = s->out_h,
+                                         .cols = s->out_w,
+                                         .src = dz + g * out_group * dz_plane,
+                                         .channels = out_group,
+                                         .src_image = s->c_out * dz_plane,
+                                         .src_plane = dz_plane,
+                                         .src_h = s->out_h,
+                                         .src_w = s->out_w,
+                                         .step_y = 1,
+                                         .step_x = 1,
+                                         .dst_row = s->out_w,
+                                         .dst_col = 1,
+                                         .taps = &middle,
+                                         .n_taps = 1},
+                                  .dst = dw + g * out_group * in_group * n_taps};
+        nncf__grid_flatten(&p.x);
+        nncf__grid_flatten(&p.dz);
+        status = nncf__weight_product_run(context, &p);
+    }
+    taps_free(context, taps, few);
+    return status;
 }

@@ -450,6 +450,8 @@ static void mask_backward(size_t n, const float *g, const uint8_t *bits, float *
     BLOCKS(n, mask_backward_block(g + i, vm_load(bits, i, m), dw + i, m));
 }
 
+#include "kernels/fast_products.h"
+
 /* Every row of kernels.def must exist above: a missing one does not compile. */
 #define NNCF_KERNEL(name, result, args) name,
 const nncf__kernels LEVEL_TABLE = {

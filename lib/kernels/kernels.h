@@ -30,6 +30,13 @@ typedef struct nncf__epilogue {
     const nncf__fq *fq;      /* nullable */
 } nncf__epilogue;
 
+/* A run of neighbours that a packer or an unpacker moves: `length` floats between offset src of an operand (negative:
+ * zeros) and place dst of a panel or tile. */
+typedef struct nncf__piece {
+    int64_t src;
+    int32_t dst, length;
+} nncf__piece;
+
 typedef struct nncf__kernels {
     const char *name; /* "reference", "portable", "avx2", "avx512" */
     int32_t isa;      /* NNCF_ISA_... */

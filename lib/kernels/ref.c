@@ -246,6 +246,8 @@ static void mask_backward(size_t n, const float *g, const uint8_t *bits, float *
         dw[i] += bit(bits, i) ? g[i] : 0.0f;
 }
 
+#include "kernels/ref_products.h"
+
 #define NNCF_KERNEL(name, result, args) name,
 const nncf__kernels nncf__kernels_reference = {
     "reference",

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rows of gemm.c and depthwise.c in vectors; included once by fast.h, that is once a level. ref_products.h defines
+ * what they compute. */
+#ifndef NNCF__KERNELS_FAST_PRODUCTS_H
+#define NNCF__KERNELS_FAST_PRODUCTS_H
+
+#include "kernels/simd.h"
+
+/* ---- micro-kernel ---- */
+
+#if WIDTH == 16
+enum { TILE_S = 12 };
+INLINE nf nf_multiply_add(nf a, nf b, nf c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+#elif WIDTH == 8
+enum { TILE_S = 6 };
+INLINE nf nf_multiply_add(nf a, nf b, nf c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+#else
+enum { TILE_S = 6 };
+INLINE nf nf_multiply_add(nf a, nf b, nf c)
+{
+    return nf_add(nf_mul(a, b), c);
+}
+#endif
+enum { TILE_V = 2 * WIDTH };
+
+static void gemm_tile(int32_t tile[2])
+{
+    tile[0] = TILE_V;
+    tile[1] = TILE_S;
+}
+
+/* The sums fill the register file: 24 + 3 of 32, 12 + 3 of 16. */
+static void gemm_micro(size_t k, const float *a, const float *b, float *c, bool add)
+{
+    nf low[TILE_S], high[TILE_S];
+#pragma GCC unroll 12
+    for (int j = 0; j < TILE_S; j++)
+        low[j] = high[j] = nf_set(0.0f);
+    for (size_t p = 0; p < k; p++, a += TILE_V, b += TILE_S) {
+        nf a0 = nf_load(a), a1 = nf_load(a + WIDTH);
+#pragma GCC unroll 12
+        for (int j = 0; j < TILE_S; j++) {
+            nf factor = nf_set(b[j]);
+            low[j] = nf_multiply_add(a0, factor, low[j]);
+            high[j] = nf_multiply_add(a1, factor, high[j]);
+        }
+    }
+#pragma GCC unroll 12
+    for (int j = 0; j < TILE_S; j++, c += TILE_V) {
+        nf_store(c, add ? nf_add(nf_load(c), low[j]) : low[j]);
+        nf_store(c + WIDTH, add ? nf_add(nf_load(c + WIDTH), high[j]) : high[j]);
+    }
+}
+
+/* ---- moving floats ---- */
+
+enum { SIDE_LIMIT = 32 }; /* of a tile: NNCF__SIDE_MAX */
+
+#define MOVE(to, from, count) memcpy((to), (from), (count) * sizeof(float))
+
+/* Short runs by two moves that overlap: no loop, nothing outside the run is touched. */
+INLINE void copy_run(float *to, const float *from, size_t n)
+{
+    if (n >= 16) {
+        for (size_t i = 0; i + 16 < n; i += 16)
+            vf_store(to + i, vf_load(from + i, LANES), LANES);
+        vf_store(to + n - 16, vf_load(from + n - 16, LANES), LANES);
+    } else if (n >= 8) {
+        MOVE(to, from, 8);
+        MOVE(to + n - 8, from + n - 8, 8);
+    } else if (n >= 4) {
+        MOVE(to, from, 4);
+        MOVE(to + n - 4, from + n - 4, 4);
+    } else if (n >= 2) {
+        MOVE(to, from, 2);
+        to[n - 1] = from[n - 1];
+    } else if (n == 1) {
+        to[0] = from[0];
+    }
+}
+
+INLINE void copy_strided(float *to, const float *from, size_t n, int64_t step)
+{
+    if (step == 2) { /* the compiler makes shuffles of it */
+        for (size_t i = 0; i < n; i++)
+            to[i] = from[2 * i];
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        to[i] = from[(int64_t)i * step];
+}
+
+static void gemm_gather(size_t n_channels, const float *src, int64_t channel_stride, int64_t step, size_t n_pieces,
+                        const nncf__piece *pieces, float *dst, size_t dst_stride)
+{
+    for (size_t c = 0; c < n_channels; c++, src += channel_stride, dst += dst_stride)
+        for (size_t j = 0; j < n_pieces; j++) {
+            size_t n = (size_t)pieces[j].length;
+            float *to = dst + pieces[j].dst;
+            if (pieces[j].src < 0)
+                memset(to, 0, n * sizeof *to);
+            else if (step == 1)
+                copy_run(to, src + pieces[j].src, n);
+            else
+                copy_strided(to, src + pieces[j].src, n, step);
+        }
+}
+
+INLINE vf round_codes(vf x, vf inverse)
+{
+    const vf magic = vf_set(ROUND_MAGIC);
+    return vf_sub(vf_add(vf_mul(x, inverse), magic), magic);
+}
+
+static void gemm_codes(size_t n, float *x, float inverse)
+{
+    const vf factor = vf_set(inverse);
+    BLOCKS(n, vf_store(x + i, round_codes(vf_load(x + i, m), factor), m));
+}
+
+/* ---- transposition: squares of WIDTH ---- */
+
+typedef float square_row __attribute__((vector_size(4 * WIDTH)));
+#ifdef __clang__
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+typedef int square_index __attribute__((vector_size(4 * WIDTH)));
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (square_index){__VA_ARGS__})
+#endif
+
+/* Swap blocks of d x d: lane l of the upper row keeps l where bit d of l is clear, else takes lane l - d of the lower
+ * row; the lower row takes l + d of the upper row where the bit is clear. */
+#define UPPER(l, d)   ((l) & (d) ? WIDTH + (l) - (d) : (l))
+#define LOWER(l, d)   ((l) & (d) ? WIDTH + (l) : (l) + (d))
+#define FOUR(f, l, d) f(l, d), f(l + 1, d), f(l + 2, d), f(l + 3, d)
+#if WIDTH == 16
+#define INDEX(f, d) FOUR(f, 0, d), FOUR(f, 4, d), FOUR(f, 8, d), FOUR(f, 12, d)
+#elif WIDTH == 8
+#define INDEX(f, d) FOUR(f, 0, d), FOUR(f, 4, d)
+#else
+#define INDEX(f, d) FOUR(f, 0, d)
+#endif
+#define SWAP_BLOCKS(r, d)                                                                                              \
+    _Pragma("GCC unroll 16") for (int i = 0; i < WIDTH; i++) if (!(i & (d)))                                           \
+    {                                                                                                                  \
+        square_row upper = (r)[i], lower = (r)[i + (d)];                                                               \
+        (r)[i] = SHUFFLE(upper, lower, INDEX(UPPER, d));                                                               \
+        (r)[i + (d)] = SHUFFLE(upper, lower, INDEX(LOWER, d));                                                         \
+    }
+
+INLINE void transpose_square(square_row r[WIDTH])
+{
+#if WIDTH == 16
+    SWAP_BLOCKS(r, 8)
+#endif
+#if WIDTH >= 8
+    SWAP_BLOCKS(r, 4)
+#endif
+    SWAP_BLOCKS(r, 2)
+    SWAP_BLOCKS(r, 1)
+}
+
+/* `rows` rows of WIDTH neighbours; `count` lanes of each column are wanted: known when compiling but for odd tiles. */
+INLINE void move_square(const float *src, int64_t row_stride, size_t rows, float *dst, size_t width, size_t count)
+{
+    square_row r[WIDTH];
+#pragma GCC unroll 16
+    for (size_t i = 0; i < WIDTH; i++) {
+        if (i < rows)
+            memcpy(&r[i], src + (int64_t)i * row_stride, sizeof r[i]);
+        else
+            r[i] = (square_row){0};
+    }
+    transpose_square(r);
+#pragma GCC unroll 16
+    for (size_t i = 0; i < WIDTH; i++)
+        MOVE(dst + i * width, &r[i], count);
+}
+
+static void transpose_strip(const float *src, int64_t row_stride, size_t rows, size_t n, float *dst, size_t width,
+                            size_t count)
+{
+    size_t i = 0;
+    if (n >= WIDTH) /* the last square overlaps the one before */
+        for (;;) {
+            if (rows == WIDTH && count == WIDTH)
+                move_square(src + i, row_stride, WIDTH, dst + i * width, width, WIDTH);
+            else if (count == WIDTH)
+                move_square(src + i, row_stride, rows, dst + i * width, width, WIDTH);
+            else if (count == 12 % WIDTH)
+                move_square(src + i, row_stride, rows, dst + i * width, width, 12 % WIDTH);
+            else if (count == 6 % WIDTH)
+                move_square(src + i, row_stride, rows, dst + i * width, width, 6 % WIDTH);
+            else
+                move_square(src + i, row_stride, rows, dst + i * width, width, count);
+            if (i + WIDTH == n)
+                return;
+            i = i + 2 * WIDTH <= n ? i + WIDTH : n - WIDTH;
+        }
+    for (; i < n; i++)
+        for (size_t r = 0; r < count; r++)
+            dst[i * width + r] = r < rows ? src[(int64_t)r * row_stride + (int64_t)i] : 0.0f;
+}
+
+static void gemm_transpose(size_t rows, size_t n, const float *src, int64_t row_stride, float *dst, size_t width)
+{
+    for (size_t r = 0; r < width; r += WIDTH) {
+        size_t count = width - r < WIDTH ? width - r : WIDTH;
+        size_t used = rows <= r ? 0 : rows - r < count ? rows - r : count;
+        transpose_strip(src + (int64_t)r * row_stride, row_stride, used, n, dst + r, width, count);
+    }
+}
+
+/* ---- tiles ---- */
+
+static void gemm_widen(size_t n, const float *tile, double *sum, bool add)
+{
+    if (add)
+        for (size_t i = 0; i < n; i++)
+            sum[i] += (double)tile[i];
+    else
+        for (size_t i = 0; i < n; i++)
+            sum[i] = (double)tile[i];
+}
+
+static void gemm_narrow(size_t n, const double *sum, float *tile)
+{
+    for (size_t i = 0; i < n; i++)
+        tile[i] = (float)sum[i];
+}
+
+static void gemm_store(size_t v, size_t s, const float *tile, const float *scale, const float *bias, float *z,
+                       int64_t z_stride, int64_t step, const nncf__piece *pieces, size_t n_pieces)
+{
+    bool whole = step == 1 && n_pieces == 1 && (size_t)pieces->length == v && v % LANES == 0;
+    for (size_t j = 0; j < s; j++, tile += v, z += z_stride) {
+        const vf factor = vf_set(scale[j]), offset = vf_set(bias[j]);
+        if (whole) {
+            for (size_t i = 0; i < v; i += LANES)
+                vf_store(z + pieces->src + i, vf_add(vf_mul(vf_load(tile + i, LANES), factor), offset), LANES);
+            continue;
+        }
+        float line[SIDE_LIMIT];
+        BLOCKS(v, vf_store(line + i, vf_add(vf_mul(vf_load(tile + i, m), factor), offset), m));
+        for (size_t p = 0; p < n_pieces; p++) {
+            float *to = z + pieces[p].src;
+            const float *from = line + pieces[p].dst;
+            size_t n = (size_t)pieces[p].length;
+            if (step == 1)
+                copy_run(to, from, n);
+            else
+                for (size_t i = 0; i < n; i++)
+                    to[(int64_t)i * step] = from[i];
+        }
+    }
+}
+
+/* ---- depthwise ---- */
+
+/* n_taps is known when compiling for the usual kernels: then the weights stay in registers. */
+INLINE void depthwise_row(size_t cols, const float *in, size_t n_taps, const int64_t *offsets, const float *w, vf scale,
+                          vf bias, float *z)
+{
+    for (size_t x = 0; x < cols; x += LANES) {
+        vf sum = vf_set(0.0f);
+#pragma GCC unroll 25
+        for (size_t t = 0; t < n_taps; t++)
+            sum = vf_add(sum, vf_mul(vf_set(w[t]), vf_load(in + offsets[t] + x, LANES)));
+        size_t m = cols - x < LANES ? cols - x : LANES;
+        sum = vf_add(vf_mul(sum, scale), bias);
+        if (m == LANES)
+            vf_store(z + x, sum, LANES);
+        else
+            vf_store(z + x, sum, m);
+    }
+}
+
+static void depthwise_forward(size_t rows, size_t cols, const float *in, size_t in_step, size_t n_taps,
+                              const int64_t *offsets, const float *w, float scale, float bias, float *z, size_t z_step)
+{
+    const vf factor = vf_set(scale), shift = vf_set(bias);
+    for (size_t y = 0; y < rows; y++, in += in_step, z += z_step) {
+        if (n_taps == 9)
+            depthwise_row(cols, in, 9, offsets, w, factor, shift, z);
+        else
+            depthwise_row(cols, in, n_taps, offsets, w, factor, shift, z);
+    }
+}
+
+/* Up to nine taps at once: their sums stay in registers. */
+INLINE void depthwise_weight_taps(size_t rows, size_t cols, const float *in, size_t in_step, size_t n_taps,
+                                  const int64_t *offsets, const float *dz, size_t dz_step, double (*lanes)[16])
+{
+    vf sum[9];
+#pragma GCC unroll 9
+    for (size_t t = 0; t < n_taps; t++)
+        sum[t] = vf_set(0.0f);
+    for (size_t y = 0; y < rows; y++, in += in_step, dz += dz_step) {
+        size_t x = 0;
+        for (; x + LANES <= cols; x += LANES) {
+            vf g = vf_load(dz + x, LANES);
+#pragma GCC unroll 9
+            for (size_t t = 0; t < n_taps; t++)
+                sum[t] = vf_add(sum[t], vf_mul(g, vf_load(in + offsets[t] + x, LANES)));
+        }
+        if (x < cols) {
+            size_t m = cols - x;
+            vf g = vf_load(dz + x, m);
+#pragma GCC unroll 9
+            for (size_t t = 0; t < n_taps; t++)
+                sum[t] = vf_add(sum[t], vf_live(vf_mul(g, vf_load(in + offsets[t] + x, LANES)), m));
+        }
+    }
+    for (size_t t = 0; t < n_taps; t++) {
+        float lane[LANES];
+        vf_store(lane, sum[t], LANES);
+        for (size_t i = 0; i < LANES; i++)
+            lanes[t][i] += (double)lane[i];
+    }
+}
+
+static void depthwise_weight(size_t rows, size_t cols, const float *in, size_t in_step, size_t n_taps,
+                             const int64_t *offsets, const float *dz, size_t dz_step, double (*lanes)[16])
+{
+    size_t t = 0;
+    for (; t + 9 <= n_taps; t += 9)
+        depthwise_weight_taps(rows, cols, in, in_step, 9, offsets + t, dz, dz_step, lanes + t);
+    for (; t < n_taps; t++)
+        depthwise_weight_taps(rows, cols, in, in_step, 1, offsets + t, dz, dz_step, lanes + t);
+}
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The product engine, private to blis.c, pack.c, gemm.c, conv.c and depthwise.c.
+ *
+ * A product C = sum over k of A(k, .) B(k, .) is made of tiles. A tile has a vector side of v elements that lie side by
+ * side in memory, and a scalar side of s: the micro-kernel multiplies a k x v panel with a k x s panel. Which of the
+ * two is "rows" is the micro-kernel's affair: one that writes columns (BLIS skx, 32 x 12) has its rows on the vector
+ * side, one that writes rows (haswell, zen: 6 x 16) its columns.
+ *
+ * Forward and input gradient ("pixel products"): the vector side is pixels, all images of the batch in one line; the
+ * scalar side is output channels; k runs over (tap, channel), taps outermost, so that a packer handles one tap's shifts
+ * for many channels. Weight gradient: k runs over pixels.
+ */
+#ifndef NNCF__GEMM_H
+#define NNCF__GEMM_H
+
+#include "kernels/kernels.h"
+
+/* A micro-kernel: c(s x v, v contiguous, rows of v floats) = or += panel_v * panel_s. Panels are 64-byte aligned and
+ * may be read a few hundred bytes past their end. */
+typedef struct nncf__micro {
+    int64_t v, s;    /* tile */
+    int64_t kc;      /* longest k for which two panels stay in the first-level cache */
+    int64_t block_v; /* vector-side elements for which kc deep panels stay in the second-level cache */
+    void (*run)(const struct nncf__micro *m, int64_t k, const float *panel_v, const float *panel_s, float *c, bool add);
+    const nncf__kernels *k;
+    void *blis_kernel, *blis_context; /* for run */
+} nncf__micro;
+
+enum { NNCF__SIDE_MAX = 32, NNCF__TILE_MAX = 32 * 16, NNCF__PANEL_SLACK = 1024 /* bytes */ };
+
+/* BLIS's micro-kernel when this context may use it, else our own. */
+void nncf__micro_get(nncf_context *context, nncf__micro *m);
+/* blis.c: false when BLIS is not there, is of a version we do not know, or needs more than level `isa`. */
+bool nncf__blis_micro(nncf_context *context, int32_t isa, nncf__micro *m);
+const char *nncf__blis_describe(void);
+
+/* ---- pack.c ---- */
+
+typedef struct nncf__tap {
+    int64_t y, x;   /* where the source pixel of grid pixel (0, 0) lies; may be outside */
+    int64_t weight; /* index of the tap in the weight's kernel_h * kernel_w */
+} nncf__tap;
+
+/* The pixels of one product: a grid of rows x cols in each of n images, and where its pixels come from and go to. */
+typedef struct nncf__grid {
+    int64_t n, rows, cols;
+    const float *src;
+    int64_t channels, src_image, src_plane, src_h, src_w; /* strides in floats; src_w is also a row's stride */
+    int64_t step_y, step_x;                               /* source step for one grid row, column */
+    int64_t dst_image, dst_row, dst_col;                  /* offset of grid pixel (n, r, c) from the first */
+    const nncf__tap *taps;
+    int64_t n_taps;
+} nncf__grid;
+
+/* Join rows (and images of one pixel) that lie in one line at source and destination. */
+void nncf__grid_flatten(nncf__grid *g);
+
+/* Pieces for pixels [first, last) seen through a tap; pixel first + j goes to (j / v) * panel + j % v. At most one
+ * piece a pixel. */
+size_t nncf__pieces_source(const nncf__grid *g, const nncf__tap *tap, int64_t first, int64_t last, int64_t v,
+                           int64_t panel, nncf__piece *pieces);
+/* Pieces of pixels [first, last) at the destination: piece.src is the offset there, piece.dst the lane. */
+size_t nncf__pieces_destination(const nncf__grid *g, int64_t first, int64_t last, nncf__piece *pieces);
+
+/* Panels of v pixels for pixels [first, last) and k in [k0, k1); inverse is 0 or 1 / step: then codes are packed. */
+void nncf__pack_pixels(const nncf__micro *m, const nncf__grid *g, int64_t first, int64_t last, int64_t k0, int64_t k1,
+                       float inverse, nncf__piece *pieces, float *panels);
+
+/* The weights of a pixel product: w[j * s_stride + channel * k_stride + tap]. */
+typedef struct nncf__weights {
+    const float *data;
+    int64_t n_s, channels, s_stride, k_stride;
+    const nncf__tap *taps;
+    int64_t n_taps;
+    const float *step; /* NULL: floats; else 1 or n_s steps */
+    size_t n_steps;
+} nncf__weights;
+
+/* One panel of s output channels from channel s0 on, all k. */
+void nncf__pack_weights(const nncf__micro *m, const nncf__weights *w, int64_t s0, float *panel);
+
+/* One panel of `width` rows (tap, channel) from row r0 on, for pixels [first, last), transposed: k is pixels.
+ * line holds width * (last - first) floats, pieces one a pixel. */
+void nncf__pack_rows(const nncf__micro *m, const nncf__grid *g, int64_t r0, int64_t width, int64_t first, int64_t last,
+                     nncf__piece *pieces, float *line, float *panel);
+
+/* ---- gemm.c ---- */
+
+typedef struct nncf__pixel_product {
+    nncf__grid grid;
+    nncf__weights weights;
+    float step_x;      /* 0: floats */
+    const float *bias; /* nullable, n_s */
+    float *dst;
+    int64_t dst_plane; /* stride of output channels */
+} nncf__pixel_product;
+
+nncf_status nncf__pixel_product_run(nncf_context *context, const nncf__pixel_product *p);
+
+typedef struct nncf__weight_product {
+    nncf__grid x, dz; /* the same pixels; dz has one tap */
+    float *dst;       /* (dz channels, x channels, taps) */
+} nncf__weight_product;
+
+nncf_status nncf__weight_product_run(nncf_context *context, const nncf__weight_product *p);
+
+/* Run small work on the calling thread. */
+void nncf__gemm_parallel(nncf_context *context, double flops, size_t n_chunks, nncf__chunk_fn *fn, void *arg);
+
+/* ---- depthwise.c: groups == c_in == c_out, strides and kernel not extravagant ---- */
+
+bool nncf__depthwise_fits(const nncf__conv2d *s);
+
+nncf_status nncf__depthwise_forward(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
+                                    const nncf__operand *w, const float *bias, float *z);
+nncf_status nncf__depthwise_backward_input(nncf_context *context, const nncf__conv2d *s, const float *w,
+                                           const float *dz, float *dx);
+nncf_status nncf__depthwise_backward_weight(nncf_context *context, const nncf__conv2d *s, const float *x,
+                                            const float *dz, float *dw);
+
+#endif

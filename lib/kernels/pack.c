@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Packing: pixels, weights and rows into the panels that micro-kernels read. Patches are gathered here, from the image,
+ * each time they are needed: no column buffer is ever written to memory.
+ *
+ * Codes: a value is float(q * step) with |q| <= 255, so value * (1 / step) differs from q by at most
+ * |q| * 3 * 2^-24 < 2^-14 and rounding gives q. A true division is not needed.
+ */
+#include "kernels/gemm.h"
+
+#include <string.h>
+
+static int64_t min_i(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t max_i(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+void nncf__grid_flatten(nncf__grid *g)
+{
+    bool one_tap = g->n_taps == 1 && g->taps[0].y == 0 && g->taps[0].x == 0;
+    if (!one_tap)
+        return;
+    /* Rows follow each other at the source and at the destination: the image is one row. */
+    if (g->rows > 1 && g->step_x == 1 && g->step_y == 1 && g->cols == g->src_w && g->dst_row == g->cols * g->dst_col) {
+        g->cols *= g->rows;
+        g->src_w = g->cols;
+        g->src_h = g->rows = 1;
+    }
+    /* Images of one pixel (linear layers): the batch is one row. */
+    if (g->rows == 1 && g->cols == 1 && g->n > 1) {
+        g->cols = g->n;
+        g->n = 1;
+        g->step_x = g->src_image;
+        g->dst_col = g->dst_image;
+        g->src_w = (g->cols - 1) * g->step_x + 1;
+        g->src_h = 1;
+    }
+}
+
+typedef struct writer {
+    nncf__piece *pieces;
+    size_t n;
+    int64_t at, v, panel; /* next pixel's number in the block */
+} writer;
+
+/* `length` pixels from `src` on, cut where panels end; src < 0: zeros. */
+static void emit(writer *out, int64_t src, int64_t length, int64_t step)
+{
+    while (length > 0) {
+        int64_t lane = out->at % out->v, part = min_i(length, out->v - lane);
+        out->pieces[out->n++] =
+            (nncf__piece){.src = src, .dst = (int32_t)(out->at / out->v * out->panel + lane), .length = (int32_t)part};
+        out->at += part;
+        length -= part;
+        if (src >= 0)
+            src += part * step;
+    }
+}
+
+static int64_t ceil_div(int64_t a, int64_t b) /* b > 0, a of any sign */
+{
+    return a > 0 ? (a + b - 1) / b : -(-a / b);
+}
+
+size_t nncf__pieces_source(const nncf__grid *g, const nncf__tap *tap, int64_t first, int64_t last, int64_t v,
+                           int64_t panel, nncf__piece *pieces)
+{
+    writer out = {.pieces = pieces, .v = v, .panel = panel};
+    int64_t plane = g->rows * g->cols, image = first / plane, row = first % plane / g->cols, col = first % g->cols;
+    /* Grid columns whose source lies inside a row of the image. */
+    int64_t inside_low = max_i(0, ceil_div(-tap->x, g->step_x));
+    int64_t inside_high = min_i(g->cols, ceil_div(g->src_w - tap->x, g->step_x));
+    for (int64_t p = first; p < last;) {
+        int64_t length = min_i(g->cols - col, last - p), end = col + length;
+        int64_t y = row * g->step_y + tap->y;
+        if (y < 0 || y >= g->src_h || inside_low >= inside_high) {
+            emit(&out, -1, length, 0);
+        } else {
+            int64_t low = min_i(max_i(inside_low, col), end), high = max_i(min_i(inside_high, end), low);
+            emit(&out, -1, low - col, 0);
+            emit(&out, image * g->src_image + y * g->src_w + low * g->step_x + tap->x, high - low, g->step_x);
+            emit(&out, -1, end - high, 0);
+        }
+        p += length;
+        col = 0;
+        if (++row == g->rows) {
+            row = 0;
+            image++;
+        }
+    }
+    return out.n;
+}
+
+size_t nncf__pieces_destination(const nncf__grid *g, int64_t first, int64_t last, nncf__piece *pieces)
+{
+    /* Where rows follow each other, cut at images only. */
+    int64_t rows = g->rows, cols = g->cols;
+    if (g->dst_row == cols * g->dst_col) {
+        cols *= rows;
+        rows = 1;
+    }
+    size_t n = 0;
+    int64_t plane = rows * cols, image = first / plane, row = first % plane / cols, col = first % cols;
+    for (int64_t p = first; p < last;) {
+        int64_t length = min_i(cols - col, last - p);
+        pieces[n++] = (nncf__piece){.src = image * g->dst_image + row * g->dst_row + col * g->dst_col,
+                                    .dst = (int32_t)(p - first),
+                                    .length = (int32_t)length};
+        p += length;
+        col = 0;
+        if (++row == rows) {
+            row = 0;
+            image++;
+        }
+    }
+    return n;
+}
+
+void nncf__pack_pixels(const nncf__micro *m, const nncf__grid *g, int64_t first, int64_t last, int64_t k0, int64_t k1,
+                       float inverse, nncf__piece *pieces, float *panels)
+{
+    enum { GROUP = 16 }; /* channels that stay in the first-level cache between gathering and rounding */
+    int64_t n_panels = (last - first + m->v - 1) / m->v, panel = (k1 - k0) * m->v;
+    for (int64_t k = k0; k < k1;) {
+        int64_t t = k / g->channels, c = k % g->channels, n_c = min_i(g->channels - c, k1 - k);
+        size_t n = nncf__pieces_source(g, &g->taps[t], first, last, m->v, panel, pieces);
+        if ((last - first) % m->v) /* idle lanes of the last panel */
+            pieces[n++] = (nncf__piece){.src = -1,
+                                        .dst = (int32_t)((n_panels - 1) * panel + (last - first) % m->v),
+                                        .length = (int32_t)(m->v - (last - first) % m->v)};
+        for (int64_t i = 0; i < n_c; i += GROUP) {
+            int64_t count = min_i(GROUP, n_c - i);
+            float *to = panels + (k - k0 + i) * m->v;
+            m->k->gemm_gather((size_t)count, g->src + (c + i) * g->src_plane, g->src_plane, g->step_x, n, pieces, to,
+                              (size_t)m->v);
+            for (int64_t j = 0; inverse > 0 && j < n_panels; j++)
+                m->k->gemm_codes((size_t)(count * m->v), to + j * panel, inverse);
+        }
+        k += n_c;
+    }
+}
+
+/* Rounding half to even by 1.5 * 2^23, for |x| < 2^22: no libm call, and -0 becomes +0. */
+static float round_code(float x)
+{
+    return (x + 12582912.0f) - 12582912.0f;
+}
+
+void nncf__pack_weights(const nncf__micro *m, const nncf__weights *w, int64_t s0, float *panel)
+{
+    int64_t s = m->s, k = w->n_taps * w->channels;
+    for (int64_t j = 0; j < s; j++) {
+        float *to = panel + j;
+        if (s0 + j >= w->n_s) {
+            for (int64_t i = 0; i < k; i++)
+                to[i * s] = 0.0f;
+            continue;
+        }
+        float inverse = w->step ? 1.0f / w->step[w->n_steps > 1 ? s0 + j : 0] : 0.0f;
+        for (int64_t t = 0; t < w->n_taps; t++, to += w->channels * s) {
+            const float *from = w->data + (s0 + j) * w->s_stride + w->taps[t].weight;
+            if (w->step)
+                for (int64_t c = 0; c < w->channels; c++)
+                    to[c * s] = round_code(from[c * w->k_stride] * inverse);
+            else
+                for (int64_t c = 0; c < w->channels; c++)
+                    to[c * s] = from[c * w->k_stride];
+        }
+    }
+}
+
+void nncf__pack_rows(const nncf__micro *m, const nncf__grid *g, int64_t r0, int64_t width, int64_t first, int64_t last,
+                     nncf__piece *pieces, float *line, float *panel)
+{
+    int64_t n = last - first, r1 = min_i(r0 + width, g->n_taps * g->channels);
+    bool one_tap = r0 / g->channels == (r1 - 1) / g->channels;
+    for (int64_t r = r0; r < r1;) {
+        int64_t t = r / g->channels, c = r % g->channels, n_c = min_i(g->channels - c, r1 - r);
+        size_t n_pieces = nncf__pieces_source(g, &g->taps[t], first, last, n, 0, pieces);
+        const float *src = g->src + c * g->src_plane;
+        if (one_tap && g->step_x == 1 && n_pieces * 16 <= (size_t)n) {
+            /* Long runs of neighbours: transpose straight from the image. */
+            for (size_t i = 0; i < n_pieces; i++) {
+                float *to = panel + pieces[i].dst * width;
+                if (pieces[i].src < 0)
+                    memset(to, 0, (size_t)(pieces[i].length * width) * sizeof *to);
+                else
+                    m->k->gemm_transpose((size_t)n_c, (size_t)pieces[i].length, src + pieces[i].src, g->src_plane, to,
+                                         (size_t)width);
+            }
+            return;
+        }
+        m->k->gemm_gather((size_t)n_c, src, g->src_plane, g->step_x, n_pieces, pieces, line + (r - r0) * n, (size_t)n);
+        r += n_c;
+    }
+    m->k->gemm_transpose((size_t)(r1 - r0), (size_t)n, line, n, panel, (size_t)width);
+}

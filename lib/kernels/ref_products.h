@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rows of gemm.c and depthwise.c as plain loops; included once, by ref.c. */
+#ifndef NNCF__KERNELS_REF_PRODUCTS_H
+#define NNCF__KERNELS_REF_PRODUCTS_H
+
+#include "kernels/kernels.h"
+
+enum { REF_TILE_V = 16, REF_TILE_S = 6 };
+
+static void gemm_tile(int32_t tile[2])
+{
+    tile[0] = REF_TILE_V;
+    tile[1] = REF_TILE_S;
+}
+
+static void gemm_micro(size_t k, const float *a, const float *b, float *c, bool add)
+{
+    for (size_t j = 0; j < REF_TILE_S; j++)
+        for (size_t i = 0; i < REF_TILE_V; i++) {
+            float sum = 0;
+            for (size_t p = 0; p < k; p++)
+                sum += a[p * REF_TILE_V + i] * b[p * REF_TILE_S + j];
+            float *to = &c[j * REF_TILE_V + i];
+            *to = add ? *to + sum : sum;
+        }
+}
+
+static void gemm_gather(size_t n_channels, const float *src, int64_t channel_stride, int64_t step, size_t n_pieces,
+                        const nncf__piece *pieces, float *dst, size_t dst_stride)
+{
+    for (size_t c = 0; c < n_channels; c++)
+        for (size_t j = 0; j < n_pieces; j++)
+            for (int64_t i = 0; i < pieces[j].length; i++)
+                dst[c * dst_stride + (size_t)(pieces[j].dst + i)] =
+                    pieces[j].src < 0 ? 0.0f : src[(int64_t)c * channel_stride + pieces[j].src + i * step];
+}
+
+static void gemm_codes(size_t n, float *x, float inverse)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = rintf(x[i] * inverse) + 0.0f;
+}
+
+static void gemm_transpose(size_t rows, size_t n, const float *src, int64_t row_stride, float *dst, size_t width)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t r = 0; r < width; r++)
+            dst[i * width + r] = r < rows ? src[(int64_t)r * row_stride + (int64_t)i] : 0.0f;
+}
+
+static void gemm_widen(size_t n, const float *tile, double *sum, bool add)
+{
+    for (size_t i = 0; i < n; i++)
+        sum[i] = add ? sum[i] + (double)tile[i] : (double)tile[i];
+}
+
+static void gemm_narrow(size_t n, const double *sum, float *tile)
+{
+    for (size_t i = 0; i < n; i++)
+        tile[i] = (float)sum[i];
+}
+
+static void gemm_store(size_t v, size_t s, const float *tile, const float *scale, const float *bias, float *z,
+                       int64_t z_stride, int64_t step, const nncf__piece *pieces, size_t n_pieces)
+{
+    for (size_t j = 0; j < s; j++)
+        for (size_t p = 0; p < n_pieces; p++)
+            for (int64_t i = 0; i < pieces[p].length; i++)
+                z[(int64_t)j * z_stride + pieces[p].src + i * step] =
+                    tile[j * v + (size_t)(pieces[p].dst + i)] * scale[j] + bias[j];
+}
+
+static void depthwise_forward(size_t rows, size_t cols, const float *in, size_t in_step, size_t n_taps,
+                              const int64_t *offsets, const float *w, float scale, float bias, float *z, size_t z_step)
+{
+    for (size_t y = 0; y < rows; y++)
+        for (size_t x = 0; x < cols; x++) {
+            float sum = 0;
+            for (size_t t = 0; t < n_taps; t++)
+                sum += w[t] * in[y * in_step + (size_t)offsets[t] + x];
+            z[y * z_step + x] = sum * scale + bias;
+        }
+}
+
+static void depthwise_weight(size_t rows, size_t cols, const float *in, size_t in_step, size_t n_taps,
+                             const int64_t *offsets, const float *dz, size_t dz_step, double (*lanes)[16])
+{
+    for (size_t t = 0; t < n_taps; t++) {
+        float sum[LANES] = {0};
+        for (size_t y = 0; y < rows; y++)
+            for (size_t x = 0; x < cols; x++)
+                sum[x % LANES] += dz[y * dz_step + x] * in[y * in_step + (size_t)offsets[t] + x];
+        for (size_t i = 0; i < LANES; i++)
+            lanes[t][i] += (double)sum[i];
+    }
+}
+
+#endif

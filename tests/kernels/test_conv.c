@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Convolutions against the naive loops: random shapes around tile sizes, integer codes exactly, every level, any number
+ * of threads, guard pages, special values. `--bench` measures layer shapes. */
+#include "kernels/gemm.h"
+
+#include "guard.h"
+
+#include <check.h>
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+typedef struct problem {
+    nncf__conv2d s;
+    size_t n_x, n_w, n_z;
+    float *x, *w, *z, *bias, *dz, *dx, *dw; /* z: as dz, dx as x, dw as w */
+    float step_x, *step_w;
+    size_t n_steps_w;
+} problem;
+
+static nncf_context *context_at(int32_t isa, int32_t threads)
+{
+    nncf_context *c = NULL;
+    nncf_context_params params = {.struct_size = sizeof params, .max_isa = isa, .n_threads = threads};
+    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &c, NULL), NNCF_OK);
+    return c;
+}
+
+static bool shape_finish(nncf__conv2d *s)
+{
+    int64_t h = s->h + 2 * s->pad_h - ((s->kernel_h - 1) * s->dilation_h + 1);
+    int64_t w = s->w + 2 * s->pad_w - ((s->kernel_w - 1) * s->dilation_w + 1);
+    if (h < 0 || w < 0)
+        return false;
+    s->out_h = h / s->stride_h + 1;
+    s->out_w = w / s->stride_w + 1;
+    return true;
+}
+
+static void problem_make(problem *p, const nncf__conv2d *s)
+{
+    *p = (problem){.s = *s};
+    p->n_x = (size_t)(s->n * s->c_in * s->h * s->w);
+    p->n_w = (size_t)(s->c_out * (s->c_in / s->groups) * s->kernel_h * s->kernel_w);
+    p->n_z = (size_t)(s->n * s->c_out * s->out_h * s->out_w);
+    p->x = guard_alloc(p->n_x);
+    p->w = guard_alloc(p->n_w);
+    p->z = guard_alloc(p->n_z);
+    p->dz = guard_alloc(p->n_z);
+    p->dx = guard_alloc(p->n_x);
+    p->dw = guard_alloc(p->n_w);
+    p->bias = guard_alloc((size_t)s->c_out);
+    p->step_w = guard_alloc((size_t)s->c_out);
+    guard_fill(p->x, p->n_x);
+    guard_fill(p->w, p->n_w);
+    guard_fill(p->dz, p->n_z);
+    guard_fill(p->bias, (size_t)s->c_out);
+}
+
+static void problem_free(problem *p)
+{
+    guard_free(p->x, p->n_x);
+    guard_free(p->w, p->n_w);
+    guard_free(p->z, p->n_z);
+    guard_free(p->dz, p->n_z);
+    guard_free(p->dx, p->n_x);
+    guard_free(p->dw, p->n_w);
+    guard_free(p->bias, (size_t)p->s.c_out);
+    guard_free(p->step_w, (size_t)p->s.c_out);
+}
+
+/* Codes of both signs up to the limits; a few at the very ends; everything at them when `worst`. */
+static void problem_codes(problem *p, bool per_channel, int x_low, int x_high, int w_limit, bool worst)
+{
+    p->n_steps_w = per_channel ? (size_t)p->s.c_out : 1;
+    p->step_x = 0.0173f;
+    for (size_t i = 0; i < p->n_steps_w; i++)
+        p->step_w[i] = 0.001f * (1.0f + (float)(i % 7) / 3.0f);
+    for (size_t i = 0; i < p->n_x; i++) {
+        int q = worst ? x_high : x_low + (int)(guard_random() % (uint32_t)(x_high - x_low + 1));
+        p->x[i] = (float)q * p->step_x;
+    }
+    size_t row = p->n_w / (size_t)p->s.c_out;
+    for (size_t i = 0; i < p->n_w; i++) {
+        int q = worst ? w_limit : -w_limit + (int)(guard_random() % (uint32_t)(2 * w_limit + 1));
+        p->w[i] = (float)q * p->step_w[per_channel ? i / row : 0];
+    }
+}
+
+static nncf__operand operand_x(const problem *p)
+{
+    return (nncf__operand){p->x, p->step_x > 0 ? &p->step_x : NULL, p->step_x > 0 ? 1 : 0};
+}
+
+static nncf__operand operand_w(const problem *p)
+{
+    return (nncf__operand){p->w, p->step_x > 0 ? p->step_w : NULL, p->step_x > 0 ? p->n_steps_w : 0};
+}
+
+static float *absolute(const float *x, size_t n)
+{
+    float *y = malloc((n + 1) * sizeof *y);
+    for (size_t i = 0; i < n; i++)
+        y[i] = fabsf(x[i]);
+    return y;
+}
+
+static void describe(const problem *p, char *text, size_t size)
+{
+    const nncf__conv2d *s = &p->s;
+    snprintf(text, size, "n%d c%d %dx%d -> c%d %dx%d k%dx%d s%dx%d p%dx%d d%dx%d g%d", (int)s->n, (int)s->c_in,
+             (int)s->h, (int)s->w, (int)s->c_out, (int)s->out_h, (int)s->out_w, (int)s->kernel_h, (int)s->kernel_w,
+             (int)s->stride_h, (int)s->stride_w, (int)s->pad_h, (int)s->pad_w, (int)s->dilation_h, (int)s->dilation_w,
+             (int)s->groups);
+}
+
+/* |d| <= 2 k eps sum|a||b|, element by element. */
+static void assert_close(const problem *p, const char *what, const float *got, const float *want, const float *sums,
+                         size_t n, double k)
+{
+    char text[160];
+    describe(p, text, sizeof text);
+    for (size_t i = 0; i < n; i++) {
+        double d = fabs((double)got[i] - (double)want[i]), limit = 2 * (k + 2) * FLT_EPSILON * (double)sums[i];
+        ck_assert_msg(d <= limit, "%s %s [%zu]: %g, expected %g, |d| %g > %g", what, text, i, (double)got[i],
+                      (double)want[i], d, limit);
+    }
+}
+
+static void check_floats(const problem *p, nncf_context *c)
+{
+    const nncf__conv2d *s = &p->s;
+    size_t most = p->n_x > p->n_z ? p->n_x : p->n_z;
+    most = most > p->n_w ? most : p->n_w;
+    float *want = malloc(most * sizeof *want), *sums = malloc(most * sizeof *sums);
+    float *ax = absolute(p->x, p->n_x), *aw = absolute(p->w, p->n_w), *adz = absolute(p->dz, p->n_z);
+    float *ab = absolute(p->bias, (size_t)s->c_out);
+    nncf__operand x = {p->x, NULL, 0}, w = {p->w, NULL, 0}, abs_x = {ax, NULL, 0}, abs_w = {aw, NULL, 0};
+    double taps = (double)(s->kernel_h * s->kernel_w), in_group = (double)(s->c_in / s->groups);
+
+    nncf__conv2d_forward_ref(s, &x, &w, p->bias, want);
+    nncf__conv2d_forward_ref(s, &abs_x, &abs_w, ab, sums);
+    ck_assert_int_eq(nncf__conv2d_forward(c, s, &x, &w, p->bias, p->z), NNCF_OK);
+    assert_close(p, "forward", p->z, want, sums, p->n_z, taps * in_group);
+
+    nncf__conv2d_backward_input_ref(s, p->w, p->dz, want);
+    nncf__conv2d_backward_input_ref(s, aw, adz, sums);
+    ck_assert_int_eq(nncf__conv2d_backward_input(c, s, p->w, p->dz, p->dx), NNCF_OK);
+    assert_close(p, "backward_input", p->dx, want, sums, p->n_x, taps * (double)(s->c_out / s->groups));
+
+    nncf__conv2d_backward_weight_ref(s, p->x, p->dz, want);
+    nncf__conv2d_backward_weight_ref(s, ax, adz, sums);
+    ck_assert_int_eq(nncf__conv2d_backward_weight(c, s, p->x, p->dz, p->dw), NNCF_OK);
+    assert_close(p, "backward_weight", p->dw, want, sums, p->n_w, (double)(s->n * s->out_h * s->out_w));
+    free(want);
+    free(sums);
+    free(ax);
+    free(aw);
+    free(adz);
+    free(ab);
+}
+
+static void check_codes(const problem *p, nncf_context *c, const float *bias)
+{
+    char text[160];
+    describe(p, text, sizeof text);
+    float *want = malloc(p->n_z * sizeof *want);
+    nncf__operand x = operand_x(p), w = operand_w(p);
+    nncf__conv2d_forward_ref(&p->s, &x, &w, bias, want);
+    memset(p->z, 0xff, p->n_z * sizeof *p->z);
+    ck_assert_int_eq(nncf__conv2d_forward(c, &p->s, &x, &w, bias, p->z), NNCF_OK);
+    for (size_t i = 0; i < p->n_z; i++)
+        ck_assert_msg(memcmp(&p->z[i], &want[i], sizeof(float)) == 0, "codes %s [%zu]: %.9g, expected %.9g", text, i,
+                      (double)p->z[i], (double)want[i]);
+    free(want);
+}
+
+static int64_t pick(const int64_t *from, size_t n)
+{
+    return from[guard_random() % n];
+}
+
+static nncf__conv2d random_shape(int kind)
+{
+    static const int64_t channels[] = {1, 2, 3, 5, 6, 7, 8, 11, 12, 13, 16, 17, 24, 31, 33, 48},
+                         sides[] = {1, 2, 3, 4, 5, 7, 8, 11, 15, 16, 17, 20, 33}, kernels[] = {1, 1, 2, 3, 3, 5},
+                         images[] = {1, 2, 3, 5};
+    for (;;) {
+        nncf__conv2d s = {.n = pick(images, COUNT(images)),
+                          .c_in = pick(channels, COUNT(channels)),
+                          .c_out = pick(channels, COUNT(channels)),
+                          .h = pick(sides, COUNT(sides)),
+                          .w = pick(sides, COUNT(sides)),
+                          .kernel_h = pick(kernels, COUNT(kernels)),
+                          .kernel_w = pick(kernels, COUNT(kernels)),
+                          .stride_h = 1 + guard_random() % 3,
+                          .stride_w = 1 + guard_random() % 3,
+                          .pad_h = guard_random() % 3,
+                          .pad_w = guard_random() % 3,
+                          .dilation_h = 1 + guard_random() % 2,
+                          .dilation_w = 1 + guard_random() % 2,
+                          .groups = 1};
+        if (kind == 1) { /* 1x1, the bulk of a MobileNet */
+            s.kernel_h = s.kernel_w = s.stride_h = s.stride_w = 1;
+            s.pad_h = s.pad_w = 0;
+        } else if (kind == 2) { /* linear */
+            s.h = s.w = s.kernel_h = s.kernel_w = s.stride_h = s.stride_w = 1;
+            s.pad_h = s.pad_w = 0;
+            s.c_in *= 1 + guard_random() % 20;
+            s.n *= 1 + guard_random() % 20;
+        } else if (kind == 3) { /* depthwise */
+            s.groups = s.c_out = s.c_in;
+        } else if (kind == 4) { /* grouped */
+            s.groups = 2 + guard_random() % 3;
+            s.c_in = s.groups * (1 + guard_random() % 5);
+            s.c_out = s.groups * (1 + guard_random() % 20);
+        }
+        if (shape_finish(&s))
+            return s;
+    }
+}
+
+static const int32_t levels[] = {NNCF_ISA_REFERENCE, NNCF_ISA_PORTABLE, NNCF_ISA_AVX2, NNCF_ISA_AVX512};
+
+START_TEST(random_shapes_floats)
+{
+    if (!nncf__kernels_get(levels[_i]))
+        return;
+    nncf_context *c = context_at(levels[_i], 1 + _i % 2);
+    for (int i = 0; i < 150; i++) {
+        nncf__conv2d s = random_shape(i % 5);
+        problem p;
+        problem_make(&p, &s);
+        check_floats(&p, c);
+        problem_free(&p);
+    }
+    nncf_context_destroy(c);
+}
+END_TEST
+
+START_TEST(random_shapes_codes)
+{
+    if (!nncf__kernels_get(levels[_i]))
+        return;
+    nncf_context *c = context_at(levels[_i], 1 + _i % 2);
+    for (int i = 0; i < 150; i++) {
+        nncf__conv2d s = random_shape(i % 5);
+        problem p;
+        problem_make(&p, &s);
+        problem_codes(&p, i % 2, i % 3 ? 0 : -128, i % 3 ? 255 : 127, i % 7 ? 127 : 255, false);
+        check_codes(&p, c, i % 4 ? p.bias : NULL);
+        problem_free(&p);
+    }
+    nncf_context_destroy(c);
+}
+END_TEST
+
+/* Long sums: several blocks of k, the worst codes, and the length where 32-bit sums would overflow. */
+START_TEST(long_sums_of_codes)
+{
+    if (!nncf__kernels_get(levels[_i]))
+        return;
+    nncf_context *c = context_at(levels[_i], 2);
+    static const struct {
+        int64_t c_in, kernel;
+    } sums[] = {{256, 1}, {257, 1}, {258, 1}, {384, 1}, {385, 1}, {518, 1}, {519, 1}, {64, 3}, {911, 3}, {8192, 1}};
+    for (size_t i = 0; i < COUNT(sums); i++)
+        for (int variant = 0; variant < 4; variant++) {
+            nncf__conv2d s = {.n = 1,
+                              .c_in = sums[i].c_in,
+                              .h = 5,
+                              .w = 9,
+                              .c_out = 14,
+                              .kernel_h = sums[i].kernel,
+                              .kernel_w = sums[i].kernel,
+                              .stride_h = 1,
+                              .stride_w = 1,
+                              .dilation_h = 1,
+                              .dilation_w = 1,
+                              .groups = 1};
+            problem p;
+            shape_finish(&s);
+            problem_make(&p, &s);
+            problem_codes(&p, variant & 1, 0, 255, variant & 1 ? 127 : 255, variant & 2);
+            check_codes(&p, c, p.bias);
+            problem_free(&p);
+        }
+    nncf__conv2d s = {.n = 3,
+                      .c_in = 70001,
+                      .h = 1,
+                      .w = 1,
+                      .c_out = 3,
+                      .kernel_h = 1,
+                      .kernel_w = 1,
+                      .stride_h = 1,
+                      .stride_w = 1,
+                      .dilation_h = 1,
+                      .dilation_w = 1,
+                      .groups = 1};
+    problem p;
+    shape_finish(&s);
+    problem_make(&p, &s);
+    problem_codes(&p, false, 0, 255, 255, true);
+    check_codes(&p, c, NULL);
+    problem_free(&p);
+    nncf_context_destroy(c);
+}
+END_TEST
+
+/* The same bits with 1, 2, 3 and 4 threads, and when run twice. */
+START_TEST(threads_change_nothing)
+{
+    if (!nncf__kernels_get(levels[_i]))
+        return;
+    static const int64_t shapes[][6] = {/* n, c_in, side, c_out, kernel, stride */
+                                        {4, 24, 28, 96, 1, 1}, {8, 3, 33, 17, 3, 2},  {16, 70, 4, 150, 1, 1},
+                                        {3, 96, 15, 96, 3, 1}, {3, 96, 16, 96, 3, 2}, {40, 600, 1, 100, 1, 1},
+                                        {2, 64, 14, 64, 3, 1}};
+    for (size_t i = 0; i < COUNT(shapes); i++) {
+        const int64_t *v = shapes[i];
+        nncf__conv2d s = {v[0], v[1], v[2], v[2], v[3], 0, 0, v[4], v[4], v[5], v[5], v[4] / 2, v[4] / 2, 1, 1, 1};
+        if (i == 3 || i == 4)
+            s.groups = s.c_in;
+        shape_finish(&s);
+        problem p;
+        problem_make(&p, &s);
+        nncf__operand x = {p.x, NULL, 0}, w = {p.w, NULL, 0};
+        float *first[3] = {malloc(p.n_z * 4), malloc(p.n_x * 4), malloc(p.n_w * 4)};
+        for (int32_t threads = 1; threads <= 5; threads++) {
+            nncf_context *c = context_at(levels[_i], threads == 5 ? 2 : threads);
+            ck_assert_int_eq(nncf__conv2d_forward(c, &s, &x, &w, p.bias, p.z), NNCF_OK);
+            ck_assert_int_eq(nncf__conv2d_backward_input(c, &s, p.w, p.dz, p.dx), NNCF_OK);
+            ck_assert_int_eq(nncf__conv2d_backward_weight(c, &s, p.x, p.dz, p.dw), NNCF_OK);
+            if (threads == 1) {
+                memcpy(first[0], p.z, p.n_z * 4);
+                memcpy(first[1], p.dx, p.n_x * 4);
+                memcpy(first[2], p.dw, p.n_w * 4);
+            }
+            ck_assert_msg(memcmp(first[0], p.z, p.n_z * 4) == 0, "forward %zu, %d threads", i, threads);
+            ck_assert_msg(memcmp(first[1], p.dx, p.n_x * 4) == 0, "backward_input %zu, %d threads", i, threads);
+            ck_assert_msg(memcmp(first[2], p.dw, p.n_w * 4) == 0, "backward_weight %zu, %d threads", i, threads);
+            nncf_context_destroy(c);
+        }
+        for (int j = 0; j < 3; j++)
+            free(first[j]);
+        problem_free(&p);
+    }
+}
+END_TEST
+
+/* NaN and infinity reach exactly the outputs that the naive loops say. */
+START_TEST(special_values_pass)
+{
+    if (!nncf__kernels_get(levels[_i]))
+        return;
+    nncf_context *c = context_at(levels[_i], 1);
+    for (int i = 0; i < 60; i++) {
+        nncf__conv2d s = random_shape(i % 5);
+        problem p;
+        problem_make(&p, &s);
+        const float special[] = {NAN, INFINITY, -INFINITY};
+        p.x[guard_random() % p.n_x] = special[i % 3];
+        p.w[guard_random() % p.n_w] = special[(i + 1) % 3];
+        p.dz[guard_random() % p.n_z] = special[i / 3 % 3];
+        size_t most = p.n_x > p.n_z ? p.n_x : p.n_z;
+        most = most > p.n_w ? most : p.n_w;
+        float *want = malloc(most * sizeof *want);
+        nncf__operand x = {p.x, NULL, 0}, w = {p.w, NULL, 0};
+        for (int pass = 0; pass < 3; pass++) {
+            const float *got = pass == 0 ? p.z : pass == 1 ? p.dx : p.dw;
+            size_t n = pass == 0 ? p.n_z : pass == 1 ? p.n_x : p.n_w;
+            if (pass == 0) {
+                nncf__conv2d_forward_ref(&s, &x, &w, p.bias, want);
+                ck_assert_int_eq(nncf__conv2d_forward(c, &s, &x, &w, p.bias, p.z), NNCF_OK);
+            } else if (pass == 1) {
+                nncf__conv2d_backward_input_ref(&s, p.w, p.dz, want);
+                ck_assert_int_eq(nncf__conv2d_backward_input(c, &s, p.w, p.dz, p.dx), NNCF_OK);
+            } else {
+                nncf__conv2d_backward_weight_ref(&s, p.x, p.dz, want);
+                ck_assert_int_eq(nncf__conv2d_backward_weight(c, &s, p.x, p.dz, p.dw), NNCF_OK);
+            }
+            char text[160];
+            describe(&p, text, sizeof text);
+            for (size_t e = 0; e < n; e++)
+                ck_assert_msg(isnan(got[e]) == isnan(want[e]) && isinf(got[e]) == isinf(want[e]) &&
+                                  (!isinf(want[e]) || got[e] == want[e]),
+                              "pass %d %s [%zu]: %g, expected %g", pass, text, e, (double)got[e], (double)want[e]);
+        }
+        free(want);
+        problem_free(&p);
+    }
+    /* A NaN among codes, in one and in several blocks of k, reaches its pixel and no other. */
+    for (int64_t k = 100; k <= 1000; k += 900) {
+        nncf__conv2d s = {1, k, 3, 3, 5, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1};
+        shape_finish(&s);
+        problem p;
+        problem_make(&p, &s);
+        problem_codes(&p, false, 0, 255, 127, false);
+        p.x[7 * 9 + 4] = NAN;
+        nncf__operand x = operand_x(&p), w = operand_w(&p);
+        ck_assert_int_eq(nncf__conv2d_forward(c, &s, &x, &w, p.bias, p.z), NNCF_OK);
+        for (size_t e = 0; e < p.n_z; e++)
+            ck_assert_int_eq(isnan(p.z[e]) != 0, e % 9 == 4);
+        problem_free(&p);
+    }
+    nncf_context_destroy(c);
+}
+END_TEST
+
+/* Kernels and strides beyond what the depthwise loops take, planes cut into strips, many taps. */
+START_TEST(extraordinary_shapes)
+{
+    if (!nncf__kernels_get(levels[_i]))
+        return;
+    static const nncf__conv2d shapes[] = {
+        {1, 3, 40, 40, 3, 0, 0, 13, 13, 1, 1, 6, 6, 1, 1, 3},  {2, 2, 30, 30, 2, 0, 0, 3, 3, 5, 5, 1, 1, 1, 1, 2},
+        {1, 2, 300, 400, 2, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 2},  {1, 2, 301, 299, 2, 0, 0, 3, 3, 2, 2, 1, 1, 1, 1, 2},
+        {1, 2, 300, 200, 2, 0, 0, 5, 5, 3, 2, 2, 1, 2, 1, 2},  {1, 3, 20, 20, 4, 0, 0, 9, 8, 2, 1, 4, 3, 1, 2, 1},
+        {2, 4, 7, 9, 3, 0, 0, 1, 1, 2, 3, 0, 0, 1, 1, 1},      {1, 4, 5, 5, 3, 0, 0, 5, 5, 1, 1, 9, 9, 1, 1, 1},
+        {1, 70, 64, 64, 140, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1}, {2, 200, 9, 9, 24, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 1},
+        {1, 12, 3, 3000, 8, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 1},  {1, 2, 6, 70000, 2, 0, 0, 3, 3, 2, 2, 1, 1, 1, 1, 2},
+        {1, 600, 4, 4, 1100, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1},
+    };
+    nncf_context *c = context_at(levels[_i], 2);
+    for (size_t i = 0; i < COUNT(shapes); i++) {
+        if (levels[_i] == NNCF_ISA_REFERENCE && i % 4)
+            continue; /* naive against naive: a few will do */
+        nncf__conv2d s = shapes[i];
+        ck_assert(shape_finish(&s));
+        problem p;
+        problem_make(&p, &s);
+        check_floats(&p, c);
+        problem_codes(&p, i % 2, 0, 255, 127, false);
+        check_codes(&p, c, p.bias);
+        problem_free(&p);
+    }
+    nncf_context_destroy(c);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("conv");
+    TCase *t = tcase_create("conv");
+    tcase_set_timeout(t, 300);
+    int n = (int)COUNT(levels);
+    tcase_add_loop_test(t, random_shapes_floats, 0, n);
+    tcase_add_loop_test(t, random_shapes_codes, 0, n);
+    tcase_add_loop_test(t, long_sums_of_codes, 0, n);
+    tcase_add_loop_test(t, threads_change_nothing, 0, n);
+    tcase_add_loop_test(t, special_values_pass, 0, n);
+    tcase_add_loop_test(t, extraordinary_shapes, 0, n);
+    suite_add_tcase(s, t);
+    return s;
+}
+
+int main(int argc, char **argv)
+{
+    guard_seed(argc, argv);
+    SRunner *runner = srunner_create(suite());
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
