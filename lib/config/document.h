@@ -62,6 +62,8 @@ void nncf__config_release_json(nncf__document *document);
 
 /* path.c */
 nncf__place nncf__config_place(const nncf__document *document, size_t offset);
+/* Bytes of a UTF-8 text up to a limit, whole characters only. */
+size_t nncf__config_cut(const char *text, size_t limit);
 /* "compression[0].params.power"; returns out. */
 char *nncf__config_node_path(const nncf__document *document, uint32_t node, char out[NNCF__PATH_TEXT]);
 /* Append ".key", quoted where needed, to a path. */

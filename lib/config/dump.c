@@ -10,6 +10,7 @@ typedef struct writer {
     bool pretty;
     int depth;
     bool first; /* nothing stands in the open bracket yet */
+    bool flat;  /* inside an array of scalars: all on one line */
 } writer;
 
 static void put(writer *w, const char *text)
@@ -19,7 +20,7 @@ static void put(writer *w, const char *text)
 
 static void put_line(writer *w)
 {
-    if (!w->pretty)
+    if (!w->pretty || w->flat)
         return;
     put(w, "\n");
     for (int i = 0; i < w->depth; i++)
@@ -44,7 +45,7 @@ static void put_string(writer *w, const char *text)
 static void put_item(writer *w, const char *key)
 {
     if (!w->first)
-        put(w, ",");
+        put(w, w->pretty && w->flat ? ", " : ",");
     w->first = false;
     put_line(w);
     if (key) {
@@ -77,6 +78,15 @@ static void put_double(writer *w, double value)
 
 /* ---- the caller's part: scalars as they are written ---- */
 
+/* [1, 3, 224, 224] reads better on one line. */
+static bool is_flat(const nncf__document *d, const nncf__node *array)
+{
+    for (uint32_t i = array->first_child; i != 0; i = d->nodes[i].next)
+        if (d->nodes[i].type > NNCF_CONFIG_DOUBLE)
+            return false;
+    return true;
+}
+
 static void put_node(writer *w, const nncf__document *d, uint32_t index)
 {
     const nncf__node *node = &d->nodes[index];
@@ -86,11 +96,13 @@ static void put_node(writer *w, const nncf__document *d, uint32_t index)
         return;
     }
     open_bracket(w, is_object ? "{" : "[");
+    w->flat = !is_object && is_flat(d, node);
     for (uint32_t i = node->first_child; i != 0; i = d->nodes[i].next) {
         put_item(w, d->nodes[i].key);
         put_node(w, d, i);
     }
     close_bracket(w, is_object ? "}" : "]");
+    w->flat = false;
 }
 
 /* ---- the canonical part ---- */
@@ -121,11 +133,13 @@ static void put_scopes(writer *w, const nncf__strings *strings)
 static void put_numbers(writer *w, const double *values, size_t count)
 {
     open_bracket(w, "[");
+    w->flat = true;
     for (size_t i = 0; i < count; i++) {
         put_item(w, NULL);
         put_double(w, values[i]);
     }
     close_bracket(w, "]");
+    w->flat = false;
 }
 
 static void put_field(writer *w, const nncf__algorithm *a, const nncf__key *key)

@@ -3,7 +3,7 @@
 #ifndef NNCF__CONFIG_KEYS_H
 #define NNCF__CONFIG_KEYS_H
 
-#include "config/config.h"
+#include "config/document.h"
 
 enum nncf__key_type {
     NNCF__KEY_ALGORITHM,  /* the algorithm's name */
@@ -84,7 +84,25 @@ nncf_status nncf__reader_fail(const nncf__reader *reader, nncf_status status, ui
 uint32_t nncf__reader_given(const nncf__reader *reader, size_t offset);
 nncf_status nncf__config_check_rules(nncf__reader *reader);
 
-/* Append an algorithm's word number `index` of a space separated list to out; false past the end. */
+/* explain.c: texts for messages. */
+enum { NNCF__EXPLAIN_TEXT = 320 };
+/* Append to out; what does not fit is cut. */
+void nncf__explain(char out[NNCF__EXPLAIN_TEXT], const char *format, ...) NNCF_PRINTF(2, 3);
+/* A value as the file has it; returns out. */
+const char *nncf__explain_value(const nncf__document *document, uint32_t node, char out[NNCF__EXPLAIN_TEXT]);
+/* What a row allows; returns out. */
+const char *nncf__explain_allowed(const nncf__key *key, char out[NNCF__EXPLAIN_TEXT]);
+/* Word number `index` of a space separated list; false past the end. */
 bool nncf__config_word(const char *words, size_t index, char *out, size_t capacity);
+
+/* Of the words considered, the nearest to what is wanted, if it is near enough to be meant. */
+typedef struct nncf__nearest {
+    const char *wanted;
+    char best[64]; /* "": none */
+    unsigned distance;
+} nncf__nearest;
+void nncf__nearest_consider(nncf__nearest *nearest, const char *word);
+/* Append "; did you mean ...?" if there is one. */
+void nncf__explain_nearest(char out[NNCF__EXPLAIN_TEXT], const nncf__nearest *nearest);
 
 #endif

@@ -19,6 +19,14 @@ nncf__place nncf__config_place(const nncf__document *document, size_t offset)
     return place;
 }
 
+size_t nncf__config_cut(const char *text, size_t limit)
+{
+    size_t length = strnlen(text, limit);
+    while (length == limit && length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
+        limit = --length;
+    return length;
+}
+
 static bool is_plain(const char *key)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-$";
@@ -33,10 +41,15 @@ void nncf__config_path_add_key(char out[NNCF__PATH_TEXT], const char *key)
     bool quoted = !is_plain(key);
     if (quoted && used + 1 < NNCF__PATH_TEXT)
         out[used++] = '"';
-    for (const char *c = key; *c && used + 2 < NNCF__PATH_TEXT; c++) {
-        if (quoted && (*c == '"' || *c == '\\'))
+    size_t length = nncf__config_cut(key, NNCF__PATH_TEXT);
+    for (size_t i = 0; i < length; i++) {
+        bool escaped = quoted && (key[i] == '"' || key[i] == '\\');
+        bool begins = ((unsigned char)key[i] & 0xc0) != 0x80;
+        if (used + (begins ? 6 : 2) > NNCF__PATH_TEXT) /* whole characters only, and the quote and NUL behind them */
+            break;
+        if (escaped)
             out[used++] = '\\';
-        out[used++] = *c;
+        out[used++] = key[i];
     }
     if (quoted && used + 1 < NNCF__PATH_TEXT)
         out[used++] = '"';

@@ -3,7 +3,6 @@
 #include "config/document.h"
 #include "config/keys.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +10,7 @@ nncf_status nncf__reader_fail(const nncf__reader *r, nncf_status status, uint32_
                               ...)
 {
     const nncf__document *d = &r->config->document;
-    char path[NNCF__PATH_TEXT], message[480];
+    char path[NNCF__PATH_TEXT], message[512];
     va_list args;
     va_start(args, format);
     vsnprintf(message, sizeof(message), format, args);
@@ -26,139 +25,19 @@ static nncf_status no_memory(const nncf__reader *r)
     return nncf__fail(r->err, NNCF_E_NOMEM, r->config->document.name, "out of memory");
 }
 
-/* ---- words for messages ---- */
-
-enum { TEXT = 320 };
-
-static void add(char out[TEXT], const char *format, ...) NNCF_PRINTF(2, 3);
-static void add(char out[TEXT], const char *format, ...)
-{
-    size_t used = strlen(out);
-    va_list args;
-    va_start(args, format);
-    vsnprintf(out + used, TEXT - used, format, args);
-    va_end(args);
-}
-
-/* A value as the file has it. */
-static const char *describe_value(const nncf__document *d, uint32_t index, char out[TEXT])
-{
-    enum { LONGEST = 60 };
-    const nncf__node *node = &d->nodes[index];
-    out[0] = '\0';
-    if (node->type == NNCF_CONFIG_ARRAY)
-        add(out, node->count == 0 ? "an empty array" : "an array");
-    else if (node->type == NNCF_CONFIG_OBJECT)
-        add(out, "an object");
-    else if (node->length <= LONGEST)
-        add(out, "%.*s", (int)node->length, d->text + node->offset);
-    else
-        add(out, "%.*s...", LONGEST, d->text + node->offset);
-    return out;
-}
-
-bool nncf__config_word(const char *words, size_t index, char *out, size_t capacity)
-{
-    for (; words && *words; words += strspn(words, " ")) {
-        size_t length = strcspn(words, " ");
-        if (index-- == 0) {
-            snprintf(out, capacity, "%.*s", (int)length, words);
-            return true;
-        }
-        words += length;
-    }
-    return false;
-}
-
-static void add_words(char out[TEXT], const char *words)
-{
-    char word[64];
-    for (size_t i = 0; nncf__config_word(words, i, word, sizeof(word)); i++)
-        add(out, "%s\"%s\"", i > 0 ? ", " : "", word);
-}
-
-static void add_range(char out[TEXT], const nncf__key *key, const char *noun)
-{
-    char min[NNCF__DOUBLE_TEXT], max[NNCF__DOUBLE_TEXT];
-    bool open_min = key->flags & NNCF__KEY_OPEN_MIN, open_max = key->flags & NNCF__KEY_OPEN_MAX;
-    nncf__format_double(key->min, min);
-    nncf__format_double(key->max, max);
-    if (isinf(key->max))
-        add(out, open_min ? "%s greater than %s" : "%s not less than %s", noun, min);
-    else
-        add(out, "%s %s %s %s %s", noun, open_min ? "greater than" : "from", min, open_max ? "to less than" : "to",
-            max);
-}
-
-static const char *describe_allowed(const nncf__key *key, char out[TEXT])
-{
-    out[0] = '\0';
-    switch (key->type) {
-    case NNCF__KEY_SECTION:
-        add(out, "an object { ... }");
-        break;
-    case NNCF__KEY_NUMBER:
-        add_range(out, key, "a number");
-        break;
-    case NNCF__KEY_INTEGER:
-        add_range(out, key, "an integer");
-        break;
-    case NNCF__KEY_FLAG:
-    case NNCF__KEY_CODED_FLAG:
-        add(out, "true, false");
-        break;
-    case NNCF__KEY_WORD:
-        add_words(out, key->words);
-        break;
-    case NNCF__KEY_NUMBERS:
-        add_range(out, key, "an array of numbers, each a number");
-        break;
-    default:
-        add(out, "a scope in double quotes, or an array of them");
-        break;
-    }
-    return out;
-}
-
-/* The nearest of the words if it is near enough to be meant. */
-typedef struct nearest {
-    const char *wanted;
-    char best[64];
-    unsigned distance;
-} nearest;
-
-static void consider(nearest *n, const char *word)
-{
-    size_t length = strlen(n->wanted);
-    unsigned limit = length <= 3 ? 1 : length <= 8 ? 2 : 3;
-    unsigned distance = nncf__edit_distance(n->wanted, word);
-    if (length >= 3 && strncmp(word, n->wanted, length) == 0)
-        distance = 1; /* an abbreviation */
-    if (distance <= limit && (n->best[0] == '\0' || distance < n->distance)) {
-        n->distance = distance;
-        snprintf(n->best, sizeof(n->best), "%s", word);
-    }
-}
-
-static void add_nearest(char out[TEXT], const nearest *n)
-{
-    if (n->best[0])
-        add(out, "; did you mean \"%s\"?", n->best);
-}
-
 static nncf_status wrong_value(const nncf__reader *r, const nncf__key *key, uint32_t node)
 {
     const nncf__document *d = &r->config->document;
-    char value[TEXT], allowed[TEXT], hint[TEXT] = "";
+    char value[NNCF__EXPLAIN_TEXT], allowed[NNCF__EXPLAIN_TEXT], hint[NNCF__EXPLAIN_TEXT] = "";
     if (key->type == NNCF__KEY_WORD && d->nodes[node].type == NNCF_CONFIG_STRING) {
-        nearest n = {.wanted = d->nodes[node].text};
+        nncf__nearest n = {.wanted = d->nodes[node].text};
         char word[64];
         for (size_t i = 0; nncf__config_word(key->words, i, word, sizeof(word)); i++)
-            consider(&n, word);
-        add_nearest(hint, &n);
+            nncf__nearest_consider(&n, word);
+        nncf__explain_nearest(hint, &n);
     }
-    return nncf__reader_fail(r, NNCF_E_CONFIG, node, false, "found %s; allowed: %s%s", describe_value(d, node, value),
-                             describe_allowed(key, allowed), hint);
+    return nncf__reader_fail(r, NNCF_E_CONFIG, node, false, "found %s; allowed: %s%s",
+                             nncf__explain_value(d, node, value), nncf__explain_allowed(key, allowed), hint);
 }
 
 /* ---- which row a key is ---- */
@@ -206,11 +85,11 @@ static const char *name_in_section(const nncf__key *row, const char *section)
 static nncf_status unknown_key(const nncf__reader *r, const char *section, uint32_t node)
 {
     const char *key = r->config->document.nodes[node].key;
-    char hint[TEXT] = "", allowed[TEXT] = "";
+    char hint[NNCF__EXPLAIN_TEXT] = "", allowed[NNCF__EXPLAIN_TEXT] = "";
     size_t count;
     const nncf__key *rows = nncf__config_keys(&count);
     const nncf__key *elsewhere = NULL, *others = NULL;
-    nearest n = {.wanted = key};
+    nncf__nearest n = {.wanted = key};
     for (size_t i = 0; i < count; i++) {
         if (rows[i].refused)
             continue;
@@ -223,9 +102,9 @@ static nncf_status unknown_key(const nncf__reader *r, const char *section, uint3
         }
         const char *name = name_in_section(&rows[i], section);
         if (name) {
-            consider(&n, name);
+            nncf__nearest_consider(&n, name);
             if (!rows[i].another && !(rows[i].flags & NNCF__KEY_ONLY_DEFAULT))
-                add(allowed, "%s%s", allowed[0] ? ", " : "", name);
+                nncf__explain(allowed, "%s%s", allowed[0] ? ", " : "", name);
         } else if (strcmp(last, key) == 0 && !elsewhere) {
             elsewhere = &rows[i];
         }
@@ -233,13 +112,13 @@ static nncf_status unknown_key(const nncf__reader *r, const char *section, uint3
     if (elsewhere) {
         const char *last = strrchr(elsewhere->path, '.');
         if (last)
-            add(hint, "; it belongs into \"%.*s\"", (int)(last - elsewhere->path), elsewhere->path);
+            nncf__explain(hint, "; it belongs into \"%.*s\"", (int)(last - elsewhere->path), elsewhere->path);
         else
-            add(hint, "; it belongs beside \"algorithm\"");
+            nncf__explain(hint, "; it belongs beside \"algorithm\"");
     } else if (others) {
-        add(hint, "; it is not a key of %s", r->algorithm->name);
+        nncf__explain(hint, "; it is not a key of %s", r->algorithm->name);
     } else {
-        add_nearest(hint, &n);
+        nncf__explain_nearest(hint, &n);
     }
     return nncf__reader_fail(r, NNCF_E_CONFIG, node, true, "unknown key%s%s Allowed here: %s", hint,
                              hint[0] && hint[strlen(hint) - 1] == '?' ? "" : ".", allowed[0] ? allowed : "nothing");
@@ -300,7 +179,7 @@ static void store_code(const nncf__reader *r, const nncf__key *key, int64_t code
 static nncf_status read_word(const nncf__reader *r, const nncf__key *key, uint32_t index)
 {
     const nncf__node *node = &r->config->document.nodes[index];
-    char word[64], allowed[TEXT];
+    char word[64], allowed[NNCF__EXPLAIN_TEXT];
     if (node->type != NNCF_CONFIG_STRING)
         return wrong_value(r, key, index);
     for (size_t i = 0; nncf__config_word(key->words, i, word, sizeof(word)); i++) {
@@ -313,7 +192,7 @@ static nncf_status read_word(const nncf__reader *r, const nncf__key *key, uint32
         if (strcmp(word, node->text) == 0)
             return nncf__reader_fail(r, NNCF_E_UNSUPPORTED, index, false,
                                      "\"%s\" is valid in NNCF 1.2 and later; this release has %s", word,
-                                     describe_allowed(key, allowed));
+                                     nncf__explain_allowed(key, allowed));
     return wrong_value(r, key, index);
 }
 
@@ -486,10 +365,10 @@ static void set_defaults(const nncf__reader *r)
 static nncf_status read_name(const nncf__reader *r, uint32_t index, const nncf__algorithm_name **out)
 {
     const nncf__node *node = &r->config->document.nodes[index];
-    char value[TEXT], allowed[TEXT] = "", hint[TEXT] = "";
+    char value[NNCF__EXPLAIN_TEXT], allowed[NNCF__EXPLAIN_TEXT] = "", hint[NNCF__EXPLAIN_TEXT] = "";
     size_t count;
     const nncf__algorithm_name *names = nncf__config_algorithm_names(&count);
-    nearest n = {.wanted = node->type == NNCF_CONFIG_STRING ? node->text : ""};
+    nncf__nearest n = {.wanted = node->type == NNCF_CONFIG_STRING ? node->text : ""};
     for (size_t i = 0; i < count; i++) {
         if (strcmp(names[i].name, n.wanted) == 0) {
             if (names[i].kind == 0)
@@ -500,13 +379,13 @@ static nncf_status read_name(const nncf__reader *r, uint32_t index, const nncf__
             return NNCF_OK;
         }
         if (names[i].kind != 0) {
-            consider(&n, names[i].name);
-            add(allowed, "%s\"%s\"", allowed[0] ? ", " : "", names[i].name);
+            nncf__nearest_consider(&n, names[i].name);
+            nncf__explain(allowed, "%s\"%s\"", allowed[0] ? ", " : "", names[i].name);
         }
     }
-    add_nearest(hint, &n);
+    nncf__explain_nearest(hint, &n);
     return nncf__reader_fail(r, NNCF_E_CONFIG, index, false, "found %s; allowed: %s%s",
-                             describe_value(&r->config->document, index, value), allowed, hint);
+                             nncf__explain_value(&r->config->document, index, value), allowed, hint);
 }
 
 static nncf_status check_combination(const nncf__reader *r, uint32_t index, const nncf__algorithm_name *name)
@@ -530,11 +409,11 @@ static nncf_status read_algorithm(nncf_config *config, uint32_t node, nncf_error
     const nncf__document *d = &config->document;
     nncf__algorithm *algorithm = &config->algorithms[config->n_algorithms];
     nncf__reader r = {.config = config, .err = err, .algorithm = algorithm, .node = node};
-    char value[TEXT];
+    char value[NNCF__EXPLAIN_TEXT];
     if (d->nodes[node].type != NNCF_CONFIG_OBJECT)
         return nncf__reader_fail(&r, NNCF_E_CONFIG, node, false,
                                  "found %s; an algorithm is an object: { \"algorithm\": ... }",
-                                 describe_value(d, node, value));
+                                 nncf__explain_value(d, node, value));
     uint32_t name_node = nncf__config_find_key(d, node, "algorithm");
     if (!name_node)
         return nncf__reader_fail(&r, NNCF_E_CONFIG, node, false,
@@ -589,11 +468,11 @@ nncf_status nncf__config_read(nncf_config *config, nncf_error *err)
         return NNCF_OK;
     const nncf__node *node = &d->nodes[config->compression];
     nncf__reader r = {.config = config, .err = err, .node = config->compression};
-    char value[TEXT];
+    char value[NNCF__EXPLAIN_TEXT];
     if (node->type != NNCF_CONFIG_ARRAY && node->type != NNCF_CONFIG_OBJECT)
         return nncf__reader_fail(&r, NNCF_E_CONFIG, config->compression, false,
                                  "found %s; allowed: an object { \"algorithm\": ... }, or an array of such objects",
-                                 describe_value(d, config->compression, value));
+                                 nncf__explain_value(d, config->compression, value));
     if (node->count == 0)
         return NNCF_OK;
     size_t count = node->type == NNCF_CONFIG_ARRAY ? node->count : 1;

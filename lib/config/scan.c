@@ -369,8 +369,9 @@ static nncf_status check_duplicates(scanner *s, uint32_t object)
     nncf__place place = nncf__config_place(d, d->nodes[first].key_offset);
     s->container = duplicate;
     return fail(s, NNCF_E_PARSE, d->nodes[duplicate].key_offset,
-                "the key \"%.100s\" stands here a second time; the first is in line %d, column %d: keep one",
-                d->nodes[duplicate].key, (int)place.line, (int)place.column);
+                "the key \"%.*s\" stands here a second time; the first is in line %d, column %d: keep one",
+                (int)nncf__config_cut(d->nodes[duplicate].key, 100), d->nodes[duplicate].key, (int)place.line,
+                (int)place.column);
 }
 
 /* A key and the colon behind it. */
