@@ -92,14 +92,18 @@ int main(void)
         w2[i] = 0.175f * noise();
     if (nncf_config_parse(NULL, "minimal", config_text, sizeof config_text - 1, &config, &err) != NNCF_OK ||
         nncf_model_create(NULL, &model, &err) != NNCF_OK ||
-        nncf_model_add_linear(model, &(nncf_linear_params){NNCF_PARAMS(nncf_linear_params),
-                              .scope = "Net/Linear[fc1]", .weight = w1, .weight_grad = dw1, .bias = b1,
-                              .bias_grad = db1, .in_features = IN, .out_features = HIDDEN,
-                              .activation = NNCF_ACTIVATION_RELU}, &layer[0], &err) != NNCF_OK ||
-        nncf_model_add_linear(model, &(nncf_linear_params){NNCF_PARAMS(nncf_linear_params),
-                              .scope = "Net/Linear[fc2]", .weight = w2, .weight_grad = dw2, .bias = b2,
-                              .bias_grad = db2, .in_features = HIDDEN, .out_features = CLASSES,
-                              .inputs = &layer[0], .n_inputs = 1}, &layer[1], &err) != NNCF_OK ||
+        nncf_model_add_linear(model,
+                              &(nncf_linear_params){NNCF_PARAMS(nncf_linear_params), .scope = "Net/Linear[fc1]",
+                                                    .weight = w1, .weight_grad = dw1, .bias = b1, .bias_grad = db1,
+                                                    .in_features = IN, .out_features = HIDDEN,
+                                                    .activation = NNCF_ACTIVATION_RELU},
+                              &layer[0], &err) != NNCF_OK ||
+        nncf_model_add_linear(model,
+                              &(nncf_linear_params){NNCF_PARAMS(nncf_linear_params), .scope = "Net/Linear[fc2]",
+                                                    .weight = w2, .weight_grad = dw2, .bias = b2, .bias_grad = db2,
+                                                    .in_features = HIDDEN, .out_features = CLASSES, .inputs = &layer[0],
+                                                    .n_inputs = 1},
+                              &layer[1], &err) != NNCF_OK ||
         nncf_compression_ctrl_create(model, config, &ctrl, &err) != NNCF_OK)
         goto end;
 
