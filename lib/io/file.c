@@ -69,7 +69,7 @@ static nncf_status sync_folder(nncf_context *context, const char *path)
     return status;
 }
 
-nncf_status nncf__file_replace(nncf_context *context, const char *path, const nncf__piece *pieces, size_t n_pieces,
+nncf_status nncf__file_replace(nncf_context *context, const char *path, const nncf__file_piece *pieces, size_t n_pieces,
                                nncf_error *err)
 {
     nncf__text name = {.context = context};

@@ -68,12 +68,12 @@ uint32_t nncf__crc32c(uint32_t crc, const void *data, size_t size);
 
 /* ---- file.c ---- */
 
-typedef struct nncf__piece {
+typedef struct nncf__file_piece {
     const void *data;
     size_t size;
-} nncf__piece;
+} nncf__file_piece;
 /* Write the pieces one after another to a temporary file beside `path`, fsync, rename, fsync of the folder. */
-nncf_status nncf__file_replace(nncf_context *context, const char *path, const nncf__piece *pieces, size_t n_pieces,
+nncf_status nncf__file_replace(nncf_context *context, const char *path, const nncf__file_piece *pieces, size_t n_pieces,
                                nncf_error *err);
 /* Open a regular file for reading; *size is its length. */
 nncf_status nncf__file_open(const char *path, int *fd, uint64_t *size, nncf_error *err);

@@ -58,7 +58,7 @@ typedef struct writer {
     const nncf_checkpoint_tensor *given, *state;
     size_t n_given, n_state;
     size_t *order;
-    nncf__piece *pieces; /* header, then one a tensor */
+    nncf__file_piece *pieces; /* header, then one a tensor */
     nncf__text header;
 } writer;
 
@@ -210,7 +210,7 @@ static nncf_status compose_and_write(writer *w, const nncf_compression_ctrl *ctr
         nncf__text_free(&whole);
         return nncf__fail(err, NNCF_E_NOMEM, path, "out of memory");
     }
-    w->pieces[0] = (nncf__piece){whole.data, whole.length};
+    w->pieces[0] = (nncf__file_piece){whole.data, whole.length};
     status = nncf__file_replace(w->context, path, w->pieces, 1 + count, err);
     nncf__text_free(&whole);
     return status;

@@ -9,10 +9,10 @@
 #include <string.h>
 
 /* Whole-number texts of a snapshot, "nncf." in front. */
-enum counter { EPOCH, STEP, FROZEN, INIT_DONE, SCHEDULE_EPOCH, SCHEDULE_COUNT, SEED, N_COUNTERS };
+enum counter { EPOCH, STEP, FROZEN, INIT_DONE, SCHEDULE_EPOCH, SCHEDULE_COUNT, STEPPED, ARRIVED, SEED, N_COUNTERS };
 static const char *const counter_names[N_COUNTERS] = {"nncf.epoch",     "nncf.step",           "nncf.frozen",
                                                       "nncf.init_done", "nncf.schedule_epoch", "nncf.schedule_count",
-                                                      "nncf.seed"};
+                                                      "nncf.stepped",   "nncf.arrived_before", "nncf.seed"};
 
 enum { MOST_TENSORS_A_LAYER = 8, FIXED_TENSORS = 2 };
 
@@ -24,6 +24,8 @@ static int64_t *counter_values(const nncf_compression_ctrl *ctrl, int64_t values
     values[INIT_DONE] = ctrl->init_done;
     values[SCHEDULE_EPOCH] = ctrl->schedule.epoch;
     values[SCHEDULE_COUNT] = ctrl->schedule.bad_epochs;
+    values[STEPPED] = ctrl->stepped;
+    values[ARRIVED] = ctrl->arrived_before;
     memcpy(&values[SEED], &ctrl->context->params.seed, sizeof values[SEED]);
     return values;
 }
@@ -150,7 +152,7 @@ static nncf_status read_saved(const nncf_checkpoint *c, const nncf__state *state
         if (!text)
             return nncf__fail(err, NNCF_E_NOTFOUND, counter_names[i], "%s has no \"%s\"", c->path, counter_names[i]);
         bool in_range = nncf__parse_int64(text, &v->counters[i]) && (i == SEED || v->counters[i] >= 0);
-        if ((i == FROZEN || i == INIT_DONE) && v->counters[i] > 1)
+        if ((i == FROZEN || i == INIT_DONE || i == STEPPED || i == ARRIVED) && v->counters[i] > 1)
             in_range = false;
         if (i == SCHEDULE_COUNT && v->counters[i] > INT32_MAX)
             in_range = false;
@@ -214,6 +216,9 @@ static nncf_status restore(const nncf_checkpoint *c, nncf_compression_ctrl *ctrl
     apply(&v, ctrl);
     if ((status = nncf__ctrl_restored(ctrl)) != NNCF_OK)
         return nncf__fail(err, status, c->path, "the controller cannot go on from %s", c->path);
+    /* not derived from the counters: where within an epoch the snapshot was made */
+    ctrl->stepped = v.counters[STEPPED] != 0;
+    ctrl->arrived_before = v.counters[ARRIVED] != 0;
     return NNCF_OK;
 }
 
