@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An outside program: built with nothing but what pkg-config says about the installed library, as C99 and as C++.
+ * Trains one quantized linear layer for a few steps and expects the loss to fall. */
+#include <math.h>
+#include <nncf/nncf.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SAMPLES = 8, IN = 4, OUT = 2, STEPS = 2 };
+
+static const char config_text[] = "{ // plain int8\n"
+                                  "  \"compression\": { \"algorithm\": \"quantization\","
+                                  "    \"initializer\": { \"num_init_steps\": 1, \"type\": \"min_max\" } } }";
+
+/* Mean squared error over the batch; its gradient goes into dy. */
+static double loss_of(const float *y, const float *target, float *dy)
+{
+    double loss = 0.0;
+    int i;
+    for (i = 0; i < SAMPLES * OUT; i++) {
+        double d = (double)y[i] - (double)target[i];
+        loss += d * d / (SAMPLES * OUT);
+        dy[i] = (float)(2.0 * d / (SAMPLES * OUT));
+    }
+    return loss;
+}
+
+static int fail(const char *what, nncf_status status, const nncf_error *err)
+{
+    fprintf(stderr, "%s: %s: %s\n", what, nncf_status_name(status), err->message);
+    return 1;
+}
+
+static void descend(float *data, const float *grad, size_t count)
+{
+    size_t i;
+    for (i = 0; i < count; i++)
+        data[i] -= 0.1f * grad[i];
+}
+
+int main(void)
+{
+    float weight[OUT * IN], weight_grad[OUT * IN], bias[OUT], bias_grad[OUT];
+    float x[SAMPLES * IN], y[SAMPLES * OUT], dy[SAMPLES * OUT], target[SAMPLES * OUT];
+    int64_t x_shape[2], y_shape[2];
+    nncf_tensor x_view, y_view, dy_view;
+    nncf_linear_params params;
+    nncf_error err;
+    nncf_config *config = NULL;
+    nncf_context *context = NULL;
+    nncf_model *model = NULL;
+    nncf_layer *layer = NULL;
+    nncf_compression_ctrl *ctrl = NULL;
+    nncf_status status;
+    double loss = 0.0, first = 0.0;
+    int32_t more = 0;
+    int step, i;
+    size_t p;
+
+    memset(&err, 0, sizeof err);
+    err.struct_size = sizeof err;
+    for (i = 0; i < OUT * IN; i++)
+        weight[i] = 0.1f * (float)(i % 3 - 1);
+    for (i = 0; i < OUT; i++)
+        bias[i] = 0.0f;
+    for (i = 0; i < SAMPLES * IN; i++)
+        x[i] = (float)((i * 7) % 11) / 11.0f - 0.4f;
+    for (i = 0; i < SAMPLES * OUT; i++)
+        target[i] = (float)((i * 5) % 7) / 7.0f;
+    x_shape[0] = y_shape[0] = SAMPLES;
+    x_shape[1] = IN;
+    y_shape[1] = OUT;
+    memset(&x_view, 0, sizeof x_view);
+    x_view.dtype = NNCF_F32;
+    x_view.ndim = 2;
+    y_view = dy_view = x_view;
+    x_view.data = x;
+    x_view.shape = x_shape;
+    y_view.data = y;
+    dy_view.data = dy;
+    y_view.shape = dy_view.shape = y_shape;
+
+    if (nncf_version_number() != NNCF_API_VERSION)
+        return fail("header and library are of different versions", NNCF_E_VERSION, &err);
+    if ((status = nncf_context_create(NNCF_API_VERSION, NULL, &context, &err)) != NNCF_OK)
+        return fail("context", status, &err);
+    if ((status = nncf_config_parse(context, "consumer", config_text, strlen(config_text), &config, &err)) != NNCF_OK)
+        return fail("config", status, &err);
+    if ((status = nncf_model_create(context, &model, &err)) != NNCF_OK)
+        return fail("model", status, &err);
+    memset(&params, 0, sizeof params);
+    params.struct_size = sizeof params;
+    params.scope = "Net/Linear[fc]";
+    params.weight = weight;
+    params.weight_grad = weight_grad;
+    params.bias = bias;
+    params.bias_grad = bias_grad;
+    params.in_features = IN;
+    params.out_features = OUT;
+    if ((status = nncf_model_add_linear(model, &params, &layer, &err)) != NNCF_OK)
+        return fail("layer", status, &err);
+    if ((status = nncf_compression_ctrl_create(model, config, &ctrl, &err)) != NNCF_OK)
+        return fail("controller", status, &err);
+    while ((status = nncf_compression_ctrl_init_step(ctrl, &more)) == NNCF_OK && more)
+        if ((status = nncf_layer_forward(layer, &x_view, &y_view)) != NNCF_OK)
+            break;
+    if (status != NNCF_OK)
+        return fail("initialization", status, &err);
+
+    for (step = 0; step <= STEPS; step++) {
+        memset(weight_grad, 0, sizeof weight_grad);
+        memset(bias_grad, 0, sizeof bias_grad);
+        nncf_compression_ctrl_zero_grad(ctrl);
+        if ((status = nncf_layer_forward(layer, &x_view, &y_view)) != NNCF_OK)
+            return fail("forward", status, &err);
+        loss = loss_of(y, target, dy) + nncf_compression_ctrl_loss(ctrl);
+        printf("step %d: loss %.6f\n", step, loss);
+        if (step == 0)
+            first = loss;
+        if ((status = nncf_layer_backward(layer, &x_view, &dy_view, NULL)) != NNCF_OK)
+            return fail("backward", status, &err);
+        descend(weight, weight_grad, OUT * IN);
+        descend(bias, bias_grad, OUT);
+        for (p = 0; p < nncf_compression_ctrl_parameter_count(ctrl); p++) {
+            nncf_parameter parameter;
+            memset(&parameter, 0, sizeof parameter);
+            parameter.struct_size = sizeof parameter;
+            if ((status = nncf_compression_ctrl_get_parameter(ctrl, p, &parameter)) != NNCF_OK)
+                return fail("parameter", status, &err);
+            descend(parameter.data, parameter.grad, parameter.count);
+        }
+        if ((status = nncf_compression_ctrl_step(ctrl)) != NNCF_OK)
+            return fail("step", status, &err);
+    }
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(model);
+    nncf_config_destroy(config);
+    puts(nncf_context_describe(context));
+    nncf_context_destroy(context);
+    if (!(loss < first)) {
+        fprintf(stderr, "the loss did not fall: %g, then %g\n", first, loss);
+        return 1;
+    }
+    return 0;
+}

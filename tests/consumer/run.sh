@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Builds an outside program against the installed library with pkg-config alone, and runs it.
+#   run.sh BUILD_FOLDER c99|c++11    installs the build into a temporary folder first
+#   run.sh --installed PREFIX c99|c++11    uses what `meson install` put under PREFIX
+# CC and CXX name the compilers. Three ways to link: shared; static libnncf with shared libraries else; all static.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+if [ "$1" = --installed ]; then
+  prefix=$2
+  shift
+else
+  # With DESTDIR the .pc file names the final prefix. The files lie elsewhere for now: say so, as relocating packagers do.
+  meson install -C "$1" --no-rebuild --quiet --destdir "$work/stage"
+  pc=$(find "$work/stage" -name nncf.pc)
+  prefix=$work/stage$(sed -n 's/^prefix=//p' "$pc")
+  sed -i "s|^prefix=.*|prefix=$prefix|" "$pc"
+fi
+standard=$2
+
+pc=$(find "$prefix" -name nncf.pc)
+[ -n "$pc" ] || { echo "nncf.pc was not installed under $prefix"; exit 1; }
+libdir=$(dirname "$(dirname "$pc")")
+for file in "$prefix/include/nncf/nncf.h" "$libdir/libnncf.so" "$libdir/libnncf.a"; do
+  [ -e "$file" ] || { echo "$file was not installed"; exit 1; }
+done
+
+case "$standard" in
+  c99)
+    compiler=("${CC:-cc}" -std=c99)
+    source=$here/program.c
+    ;;
+  c++11)
+    compiler=("${CXX:-c++}" -std=c++11)
+    source=$work/program.cc
+    cp "$here/program.c" "$source"
+    ;;
+  *) echo "unknown standard $standard"; exit 2 ;;
+esac
+compiler+=(-pedantic-errors -Wall -Wextra -Werror)
+
+# build NAME PKG_CONFIG_FLAGS [COMPILER_FLAG...]: the compiler gets pkg-config's words and nothing else of the library's.
+build() {
+  local name=$1 flags=${2:---print-errors}
+  shift 2
+  local cflags libs
+  read -ra cflags <<<"$(pkg-config "$flags" --cflags nncf)"
+  read -ra libs <<<"$(pkg-config "$flags" --libs nncf)"
+  echo "== $name: $(basename "${compiler[0]}") $* ${libs[*]}"
+  "${compiler[@]}" "$@" "${cflags[@]}" "$source" -o "$work/$name" "${libs[@]}"
+}
+
+export PKG_CONFIG_PATH=$libdir/pkgconfig
+build shared ""
+readelf -d "$work/shared" | grep -q 'NEEDED.*libnncf\.so\.' || { echo "the shared program does not name the SONAME"; exit 1; }
+LD_LIBRARY_PATH=$libdir "$work/shared"
+
+# Where only the archive is installed, as with -Ddefault_library=static.
+cp -r "$libdir" "$work/lib"
+rm -f "$work"/lib/libnncf.so*
+sed -i "s|^libdir=.*|libdir=$work/lib|" "$work/lib/pkgconfig/nncf.pc"
+export PKG_CONFIG_PATH=$work/lib/pkgconfig
+build archive --static
+"$work/archive"
+
+build static --static -static
+"$work/static"
