@@ -302,6 +302,8 @@ void nncf__weight_survey_of(const nncf_layer *layer, nncf__weight_survey *survey
 {
     chunk_sums total;
     weight_job job = job_of(layer, true);
+    if (job.fq) /* the optimizer may have moved the range since */
+        nncf__quantizer_refresh(job.c->weight_quantizer);
     job.piece = survey_piece;
     run(&job, &total);
     *survey = (nncf__weight_survey){.kept = total.kept, .zeros = total.zeros, .clipped = total.clipped};
