@@ -3,6 +3,7 @@
  * of threads, guard pages, special values. `--bench` measures layer shapes. */
 #include "kernels/gemm.h"
 
+#include "conv_bench.h"
 #include "guard.h"
 
 #include <check.h>
@@ -460,6 +461,8 @@ static Suite *suite(void)
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "--bench") == 0)
+        return bench(argc, argv);
     guard_seed(argc, argv);
     SRunner *runner = srunner_create(suite());
     srunner_run_all(runner, CK_NORMAL);

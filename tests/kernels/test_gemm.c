@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rows behind the products (gemm_..., depthwise_...) against the reference rows bit for bit, micro-kernels against
+ * integer sums, and which of BLIS's micro-kernels is taken. */
+#include "kernels/gemm.h"
+
+#include "guard.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+static const int32_t levels[] = {NNCF_ISA_PORTABLE, NNCF_ISA_AVX2, NNCF_ISA_AVX512};
+
+static const nncf__kernels *reference(void)
+{
+    return nncf__kernels_get(NNCF_ISA_REFERENCE);
+}
+
+static size_t any(size_t low, size_t high)
+{
+    return low + guard_random() % (uint32_t)(high - low + 1);
+}
+
+static void assert_bits(const char *what, const void *got, const void *want, size_t bytes)
+{
+    ck_assert_msg(memcmp(got, want, bytes) == 0, "%s differs from the reference", what);
+}
+
+/* Some rows of random values with a NaN, an infinity and both zeros among them. */
+static void fill(float *x, size_t n)
+{
+    static const float special[] = {NAN, INFINITY, -0.0f, 0.0f, 1e-42f};
+    guard_fill(x, n);
+    for (size_t i = 0; i < n / 50; i++)
+        x[guard_random() % n] = special[guard_random() % COUNT(special)];
+}
+
+START_TEST(gather)
+{
+    const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
+    if (!k)
+        return;
+    for (int round = 0; round < 400; round++) {
+        size_t channels = any(0, 5), n_pieces = any(0, 12), at = 0;
+        int64_t step = (int64_t)any(1, 3), plane = (int64_t)any(1, 300);
+        size_t n_src = (channels ? channels - 1 : 0) * (size_t)plane + 200;
+        nncf__piece pieces[12];
+        for (size_t i = 0; i < n_pieces; i++) {
+            size_t length = any(1, 1 + (round % 3 ? 33 : 4)), reach = (length - 1) * (size_t)step + 1;
+            pieces[i] = (nncf__piece){.src = guard_random() % 4 ? (int64_t)any(0, 200 - reach) : -1,
+                                      .dst = (int32_t)at,
+                                      .length = (int32_t)length};
+            at += length + any(0, 2);
+        }
+        size_t stride = at + any(0, 9), n_dst = (channels + 1) * (stride + 1);
+        float *src = guard_alloc(n_src), *got = guard_alloc(n_dst), *want = malloc(n_dst * sizeof *want);
+        fill(src, n_src);
+        memset(got, 0x55, n_dst * sizeof *got);
+        memset(want, 0x55, n_dst * sizeof *want);
+        k->gemm_gather(channels, src, plane, step, n_pieces, pieces, got, stride);
+        r->gemm_gather(channels, src, plane, step, n_pieces, pieces, want, stride);
+        assert_bits("gemm_gather", got, want, n_dst * sizeof *got);
+        guard_free(src, n_src);
+        guard_free(got, n_dst);
+        free(want);
+    }
+}
+END_TEST
+
+START_TEST(codes)
+{
+    const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
+    if (!k)
+        return;
+    for (size_t n = 1; n <= 70; n++) {
+        float *got = guard_alloc(n), *want = malloc(n * sizeof *want), step = 0.37f / (float)n;
+        for (size_t i = 0; i < n; i++)
+            want[i] = got[i] = i % 9 == 8 ? -0.0f : (float)((int)(guard_random() % 511) - 255) * step;
+        k->gemm_codes(n, got, 1.0f / step);
+        r->gemm_codes(n, want, 1.0f / step);
+        assert_bits("gemm_codes", got, want, n * sizeof *got);
+        guard_free(got, n);
+        free(want);
+    }
+    /* Every code of every step comes back: the packers rely on it. */
+    for (int i = 0; i < 2000; i++) {
+        float step = ldexpf(1.0f + (float)(guard_random() >> 8) * 0x1p-24f, (int)any(0, 80) - 60), x[511];
+        for (int q = -255; q <= 255; q++)
+            x[q + 255] = (float)q * step;
+        k->gemm_codes(511, x, 1.0f / step);
+        for (int q = -255; q <= 255; q++)
+            ck_assert_msg(x[q + 255] == (float)q, "%d * %a gives code %g", q, (double)step, (double)x[q + 255]);
+    }
+}
+END_TEST
+
+START_TEST(transpose)
+{
+    const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
+    if (!k)
+        return;
+    static const size_t widths[] = {4, 6, 8, 12, 16, 32};
+    for (int round = 0; round < 600; round++) {
+        size_t width = widths[guard_random() % COUNT(widths)], rows = any(0, width), n = any(0, 70);
+        int64_t stride = (int64_t)(n + any(0, 5));
+        size_t n_src = (rows ? rows - 1 : 0) * (size_t)stride + n + 1, n_dst = n * width + 1;
+        float *src = guard_alloc(n_src), *got = guard_alloc(n_dst), *want = malloc(n_dst * sizeof *want);
+        fill(src, n_src);
+        got[n_dst - 1] = want[n_dst - 1] = 7;
+        k->gemm_transpose(rows, n, src + 1, stride, got, width);
+        r->gemm_transpose(rows, n, src + 1, stride, want, width);
+        assert_bits("gemm_transpose", got, want, n_dst * sizeof *got);
+        guard_free(src, n_src);
+        guard_free(got, n_dst);
+        free(want);
+    }
+}
+END_TEST
+
+START_TEST(tiles)
+{
+    const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
+    if (!k)
+        return;
+    for (int round = 0; round < 300; round++) {
+        size_t v = 8 * any(1, 4), s = any(1, 12), n = v * s, n_pieces = 0, lane = 0;
+        int64_t step = (int64_t)any(1, 3), z_stride = (int64_t)any(v * 4, v * 4 + 9);
+        float tile[NNCF__TILE_MAX], back[NNCF__TILE_MAX], want_back[NNCF__TILE_MAX], scale[16], bias[16];
+        double got_sum[NNCF__TILE_MAX], want_sum[NNCF__TILE_MAX];
+        guard_fill(tile, n);
+        guard_fill(scale, s);
+        guard_fill(bias, s);
+        for (int add = 0; add < 2; add++) {
+            k->gemm_widen(n, tile, got_sum, add);
+            r->gemm_widen(n, tile, want_sum, add);
+        }
+        assert_bits("gemm_widen", got_sum, want_sum, n * sizeof *got_sum);
+        k->gemm_narrow(n, got_sum, back);
+        r->gemm_narrow(n, got_sum, want_back);
+        assert_bits("gemm_narrow", back, want_back, n * sizeof *back);
+
+        nncf__piece pieces[32];
+        while (lane < v && (round % 4 || n_pieces == 0)) {
+            size_t length = round % 4 ? any(1, v - lane) : v;
+            pieces[n_pieces++] =
+                (nncf__piece){.src = (int64_t)lane * step + 2, .dst = (int32_t)lane, .length = (int32_t)length};
+            lane += length + any(0, 1);
+        }
+        size_t n_z = (size_t)z_stride * s;
+        float *got = guard_alloc(n_z), *want = malloc(n_z * sizeof *want);
+        memset(got, 0x55, n_z * sizeof *got);
+        memset(want, 0x55, n_z * sizeof *want);
+        k->gemm_store(v, s, tile, scale, bias, got, z_stride, step, pieces, n_pieces);
+        r->gemm_store(v, s, tile, scale, bias, want, z_stride, step, pieces, n_pieces);
+        assert_bits("gemm_store", got, want, n_z * sizeof *got);
+        guard_free(got, n_z);
+        free(want);
+    }
+}
+END_TEST
+
+START_TEST(depthwise)
+{
+    const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
+    if (!k)
+        return;
+    for (int round = 0; round < 300; round++) {
+        size_t rows = any(0, 5), cols = any(1, 50), taps = round % 3 ? 9 : any(0, 26), z_step = cols + any(0, 3);
+        size_t in_step = cols + any(4, 20), n_in = (rows + 6) * in_step + cols + 16, n_z = rows * z_step + 1;
+        int64_t offsets[26];
+        float w[26];
+        for (size_t t = 0; t < taps; t++)
+            offsets[t] = (int64_t)(any(0, 5) * in_step + any(0, 4));
+        guard_fill(w, taps);
+        float *in = guard_alloc(n_in), *got = guard_alloc(n_z), *want = malloc(n_z * sizeof *want);
+        guard_fill(in, n_in);
+        memset(got, 0x55, n_z * sizeof *got);
+        memset(want, 0x55, n_z * sizeof *want);
+        k->depthwise_forward(rows, cols, in, in_step, taps, offsets, w, 1.5f, 0.25f, got, z_step);
+        r->depthwise_forward(rows, cols, in, in_step, taps, offsets, w, 1.5f, 0.25f, want, z_step);
+        assert_bits("depthwise_forward", got, want, n_z * sizeof *got);
+
+        double got_lanes[26][16] = {{0}}, want_lanes[26][16] = {{0}};
+        guard_fill(got, n_z);
+        for (int twice = 0; twice < 2; twice++) {
+            k->depthwise_weight(rows, cols, in, in_step, taps, offsets, got, z_step, got_lanes);
+            r->depthwise_weight(rows, cols, in, in_step, taps, offsets, got, z_step, want_lanes);
+        }
+        assert_bits("depthwise_weight", got_lanes, want_lanes, sizeof got_lanes);
+        guard_free(in, n_in);
+        guard_free(got, n_z);
+        free(want);
+    }
+}
+END_TEST
+
+/* ---- micro-kernels ---- */
+
+static void check_micro(const nncf__micro *m, int64_t k)
+{
+    size_t n_v = (size_t)(k * m->v), n_s = (size_t)(k * m->s), tile = (size_t)(m->v * m->s);
+    float *pv = aligned_alloc(64, (n_v * 4 + NNCF__PANEL_SLACK + 63) / 64 * 64);
+    float *ps = aligned_alloc(64, (n_s * 4 + NNCF__PANEL_SLACK + 63) / 64 * 64);
+    float *c = guard_alloc(tile);
+    for (size_t i = 0; i < n_v; i++)
+        pv[i] = (float)((int)(guard_random() % 511) - 255);
+    for (size_t i = 0; i < n_s; i++)
+        ps[i] = (float)((int)(guard_random() % 255) - 127);
+    for (int add = 0; add < 2; add++) {
+        for (size_t i = 0; i < tile; i++)
+            c[i] = add ? c[i] : NAN; /* must be written, not multiplied by zero */
+        m->run(m, k, pv, ps, c, add);
+    }
+    for (int64_t s = 0; s < m->s; s++)
+        for (int64_t v = 0; v < m->v; v++) {
+            int64_t sum = 0;
+            for (int64_t i = 0; i < k; i++)
+                sum += (int64_t)pv[i * m->v + v] * (int64_t)ps[i * m->s + s];
+            ck_assert_msg(c[s * m->v + v] == (float)(2 * sum), "k %d, tile (%d, %d): %g, expected %g", (int)k, (int)v,
+                          (int)s, (double)c[s * m->v + v], (double)(2 * sum));
+        }
+    free(pv);
+    free(ps);
+    guard_free(c, tile);
+}
+
+static char log_text[1024];
+
+static void log_line(void *user, int32_t level, const char *line)
+{
+    (void)user;
+    (void)level;
+    snprintf(log_text + strlen(log_text), sizeof log_text - strlen(log_text), "%s\n", line);
+}
+
+static nncf_context *context_at(int32_t isa)
+{
+    nncf_context *c = NULL;
+    nncf_context_params params = {.struct_size = sizeof params, .max_isa = isa, .n_threads = 1, .log = log_line};
+    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &c, NULL), NNCF_OK);
+    return c;
+}
+
+START_TEST(micro_kernels)
+{
+    for (size_t i = 0; i < COUNT(levels); i++) {
+        if (!nncf__kernels_get(levels[i]))
+            continue;
+        nncf_context *c = context_at(levels[i]);
+        nncf__micro m;
+        nncf__micro_get(c, &m);
+        ck_assert(m.v <= NNCF__SIDE_MAX && m.s <= NNCF__SIDE_MAX && m.v * m.s <= NNCF__TILE_MAX);
+        for (int64_t k = 0; k <= 40; k++)
+            check_micro(&m, k);
+        check_micro(&m, 250);
+        nncf_context_destroy(c);
+    }
+}
+END_TEST
+
+/* What BLIS_ARCH_TYPE may hold: every test is a process of its own, so BLIS has not been called before. */
+static const struct {
+    const char *value, *expected; /* NULL: our own choice */
+    bool warns;
+} settings[] = {{NULL, NULL, false},
+                {"haswell", "haswell", false},
+                {"zen3", "zen3", false},
+                {"6", "zen3", false},
+                {"generic", "generic", false},
+                {"skx", "skx", false},
+                {"nonsense", NULL, true},
+                {"99", NULL, true},
+                {"-1", NULL, true},
+                {"13", NULL, true},
+                {"", NULL, true},
+                {"3x", NULL, true},
+                {"penryn", "penryn", false}};
+
+START_TEST(blis_configurations)
+{
+    if (!nncf__kernels_get(NNCF_ISA_AVX512))
+        return;
+    const char *value = settings[_i].value;
+    if (value)
+        setenv("BLIS_ARCH_TYPE", value, 1);
+    else
+        unsetenv("BLIS_ARCH_TYPE");
+    nncf_context *c = context_at(NNCF_ISA_BEST);
+    const char *text = nncf__gemm_describe(c);
+    if (strcmp(text, "none") != 0) { /* built without BLIS: nothing to choose */
+        ck_assert_ptr_nonnull(strstr(text, settings[_i].expected ? settings[_i].expected : "skx"));
+        ck_assert_msg((strstr(log_text, "BLIS_ARCH_TYPE") != NULL) == settings[_i].warns, "log: %s", log_text);
+        /* The caller's environment is as it was. */
+        const char *now = getenv("BLIS_ARCH_TYPE");
+        ck_assert_ptr_eq(value ? now : NULL, now);
+        if (value)
+            ck_assert_str_eq(now, value);
+        nncf__micro m;
+        nncf__micro_get(c, &m);
+        for (int64_t k = 1; k < 300; k += 7)
+            check_micro(&m, k);
+    }
+    nncf_context_destroy(c);
+}
+END_TEST
+
+/* A ceiling below what BLIS needs: our own micro-kernel. */
+START_TEST(ceiling)
+{
+    if (!nncf__kernels_get(NNCF_ISA_AVX512))
+        return;
+    setenv("BLIS_ARCH_TYPE", "skx", 1);
+    nncf_context *low = context_at(NNCF_ISA_AVX2);
+    ck_assert_str_eq(nncf__gemm_describe(low), "none");
+    nncf__micro m;
+    nncf__micro_get(low, &m);
+    ck_assert_int_eq(m.v, 16);
+    ck_assert_int_eq(m.s, 6);
+    nncf_context_destroy(low);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("gemm");
+    TCase *t = tcase_create("gemm");
+    tcase_set_timeout(t, 120);
+    int n = (int)COUNT(levels);
+    tcase_add_loop_test(t, gather, 0, n);
+    tcase_add_loop_test(t, codes, 0, n);
+    tcase_add_loop_test(t, transpose, 0, n);
+    tcase_add_loop_test(t, tiles, 0, n);
+    tcase_add_loop_test(t, depthwise, 0, n);
+    tcase_add_test(t, micro_kernels);
+    tcase_add_loop_test(t, blis_configurations, 0, (int)COUNT(settings));
+    tcase_add_test(t, ceiling);
+    suite_add_tcase(s, t);
+    return s;
+}
+
+int main(int argc, char **argv)
+{
+    guard_seed(argc, argv);
+    SRunner *runner = srunner_create(suite());
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
