@@ -55,9 +55,9 @@ void nncf__json_quote(nncf__text *text, const char *string)
     nncf__text_append(text, "\"", 1);
 }
 
-/* Keys in a JSON text, each occurrence counted; SIZE_MAX when a string holds a NUL. json-c keeps only the last of equal
- * keys and cuts strings at a NUL, so this number tells whether its tree is the whole text. */
-static size_t count_keys(const char *text, size_t length)
+/* Keys in a JSON text, each occurrence counted. json-c keeps only the last of equal keys, so this number tells whether
+ * its tree is the whole text. *flaw: what json-c lets pass though it is not JSON, or cannot be held in a C string. */
+static size_t count_keys(const char *text, size_t length, const char **flaw)
 {
     size_t keys = 0;
     bool in_string = false;
@@ -65,10 +65,12 @@ static size_t count_keys(const char *text, size_t length)
         if (!in_string) {
             in_string = text[i] == '"';
             keys += text[i] == ':';
+            if (text[i] == '\'')
+                *flaw = "the header is not JSON: a name in single quotes";
         } else if (text[i] == '\\') {
             i++;
             if (length - i > 4 && memcmp(text + i, "u0000", 5) == 0)
-                return SIZE_MAX;
+                *flaw = "the header has a NUL in a string";
         } else if (text[i] == '"') {
             in_string = false;
         }
@@ -225,6 +227,7 @@ nncf_status nncf__header_parse(nncf_checkpoint *checkpoint, const char *text, si
     enum json_tokener_error problem = json_tokener_get_error(tokener);
     size_t end = json_tokener_get_parse_end(tokener);
     json_tokener_free(tokener);
+    const char *flaw = NULL;
     nncf_status status = NNCF_OK;
     while (problem == json_tokener_success && end < length && text[end] == ' ')
         end++; /* writers pad so that the data is aligned */
@@ -235,9 +238,9 @@ nncf_status nncf__header_parse(nncf_checkpoint *checkpoint, const char *text, si
                             json_tokener_error_desc(problem));
     else if (end != length || !json_object_is_type(root, json_type_object))
         status = nncf__fail(err, NNCF_E_FORMAT, path, "%s: the header is not one JSON object", path);
-    else if (count_keys(text, length) != count_members(root))
+    else if (count_keys(text, length, &flaw) != count_members(root) || flaw)
         status =
-            nncf__fail(err, NNCF_E_FORMAT, path, "%s: the header has the same name twice, or one with a NUL", path);
+            nncf__fail(err, NNCF_E_FORMAT, path, "%s: %s", path, flaw ? flaw : "the header has the same name twice");
     else
         status = read_members(checkpoint, root, data_size, err);
     if (status == NNCF_E_FORMAT && err && problem != json_tokener_success)
