@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Update rules, learning-rate schedules, parameter groups. */
+#include "fixture.h"
+
+#include "models.h"
+#include "optimizer.h"
+#include "schedule.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const optimizer_settings adam = {.type = OPTIMIZER_ADAM, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+
+START_TEST(adam_equals_its_closed_forms)
+{
+    /* Whatever the gradient, the first step is lr * sign(g), up to eps. With a constant gradient so are all others. */
+    static const float grads[4] = {3.0f, -0.001f, 250.0f, -1.0f};
+    float data[4] = {1.0f, 1.0f, 1.0f, 1.0f}, m[4] = {0}, v[4] = {0};
+    for (int step = 1; step <= 10; step++) {
+        adam_update(&adam, 0.01, 0.0, step, 4, data, grads, m, v);
+        for (int i = 0; i < 4; i++)
+            ck_assert_float_eq_tol(data[i], 1.0 - step * 0.01 * (grads[i] > 0 ? 1 : -1), 2e-6);
+    }
+}
+END_TEST
+
+START_TEST(adam_equals_the_formula_in_double)
+{
+    /* Kingma and Ba's algorithm 1 with corrected moments written out, decay in the gradient. */
+    double x = 0.7, m = 0.0, v = 0.0;
+    float data = 0.7f, fm = 0.0f, fv = 0.0f;
+    for (int step = 1; step <= 50; step++) {
+        float g = (float)sin(step * 1.3) + 0.2f;
+        double gd = g + 0.05 * x;
+        m = 0.9 * m + 0.1 * gd;
+        v = 0.999 * v + 0.001 * gd * gd;
+        x -= 0.003 * (m / (1.0 - pow(0.9, step))) / (sqrt(v / (1.0 - pow(0.999, step))) + 1e-8);
+        adam_update(&adam, 0.003, 0.05, step, 1, &data, &g, &fm, &fv);
+        ck_assert_double_eq_tol(data, x, 1e-5);
+    }
+}
+END_TEST
+
+START_TEST(sgd_equals_values_by_hand)
+{
+    /* lr 0.1, decay 0.5, gradient 1 then 2 on x = 2. */
+    static const float g1 = 1.0f, g2 = 2.0f;
+    optimizer_settings s = {.type = OPTIMIZER_SGD};
+    float x = 2.0f, buffer = 0.0f;
+    sgd_update(&s, 0.1, 0.5, 1, 1, &x, &g1, NULL); /* g = 1 + 1 = 2 */
+    ck_assert_float_eq_tol(x, 1.8, 1e-6);
+    sgd_update(&s, 0.1, 0.5, 2, 1, &x, &g2, NULL); /* g = 2 + 0.9 = 2.9 */
+    ck_assert_float_eq_tol(x, 1.51, 1e-6);
+    s.momentum = 0.9;
+    s.dampening = 0.25;
+    x = 2.0f;
+    sgd_update(&s, 0.1, 0.5, 1, 1, &x, &g1, &buffer); /* buffer = 2, undampened */
+    ck_assert_float_eq_tol(x, 1.8, 1e-6);
+    sgd_update(&s, 0.1, 0.5, 2, 1, &x, &g2, &buffer); /* buffer = 1.8 + 0.75 * 2.9 = 3.975 */
+    ck_assert_float_eq_tol(buffer, 3.975, 1e-6);
+    ck_assert_float_eq_tol(x, 1.4025, 1e-6);
+    s.dampening = 0.0;
+    s.nesterov = true;
+    x = 2.0f;
+    buffer = 0.0f;
+    sgd_update(&s, 0.1, 0.0, 1, 1, &x, &g1, &buffer); /* buffer 1, step 1 + 0.9 */
+    ck_assert_float_eq_tol(x, 1.81, 1e-6);
+    sgd_update(&s, 0.1, 0.0, 2, 1, &x, &g2, &buffer); /* buffer 2.9, step 2 + 2.61 */
+    ck_assert_float_eq_tol(x, 1.349, 1e-6);
+}
+END_TEST
+
+START_TEST(schedules_follow_their_tables)
+{
+    int64_t steps[] = {20, 30, 30, 40};
+    const schedule_settings multistep = {.type = SCHEDULE_MULTISTEP, .gamma = 0.1, .steps = steps, .n_steps = 4},
+                            step = {.type = SCHEDULE_STEP, .gamma = 0.5, .step = 30},
+                            poly = {.type = SCHEDULE_POLY, .power = 0.9},
+                            exponential = {.type = SCHEDULE_EXP, .gamma = 0.9};
+    const struct {
+        const schedule_settings *settings;
+        int64_t epoch;
+        double factor;
+    } table[] = {
+        {&multistep, 0, 1.0},
+        {&multistep, 19, 1.0},
+        {&multistep, 20, 0.1},
+        {&multistep, 29, 0.1},
+        {&multistep, 30, 1e-3},
+        {&multistep, 40, 1e-4},
+        {&step, 0, 1.0},
+        {&step, 29, 1.0},
+        {&step, 30, 0.5},
+        {&step, 89, 0.25},
+        {&poly, 0, 1.0},
+        {&poly, 50, 0.5358867312681466},
+        {&poly, 99, 0.01584893192461114},
+        {&poly, 100, 0.0},
+        {&exponential, 0, 1.0},
+        {&exponential, 3, 0.729},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        schedule s = schedule_make(table[i].settings, 100);
+        ck_assert_double_eq_tol(schedule_factor(&s, table[i].epoch), table[i].factor, 1e-12);
+    }
+}
+END_TEST
+
+START_TEST(plateau_waits_for_its_patience)
+{
+    const schedule_settings settings = {.type = SCHEDULE_PLATEAU, .gamma = 0.1, .threshold = 0.1, .patience = 2};
+    /* 70.05 is no better than 70 by the threshold; after the third epoch without progress the rate drops. */
+    static const double top1[] = {50, 70, 70.05, 70.09, 69, 80, 80, 80, 80};
+    static const double after[] = {1, 1, 1, 1, 0.1, 0.1, 0.1, 0.1, 0.01};
+    schedule s = schedule_make(&settings, 100);
+    for (int i = 0; i < 9; i++) {
+        schedule_observe(&s, top1[i]);
+        ck_assert_double_eq_tol(schedule_factor(&s, i + 1), after[i], 1e-12);
+    }
+}
+END_TEST
+
+START_TEST(python_patterns_are_translated)
+{
+    static const struct {
+        const char *python, *posix;
+    } cases[] = {
+        {".*\\._mask", ".*\\._mask"},
+        {"", ""},
+        {"conv\\d+\\.(?:weight|bias)", "conv[0-9]+\\.(weight|bias)"},
+        {"[\\d(?]x", "[\\d(?]x"},
+        {"features\\.1\\.", "features\\.1\\."},
+    };
+    nncf_error err = NNCF_ERROR_INIT;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *posix = optimizer_posix_regex(cases[i].python, &err);
+        ck_assert_str_eq(posix, cases[i].posix);
+        free(posix);
+    }
+    ck_assert_ptr_null(optimizer_posix_regex("^(?!x)", &err));
+    ck_assert_int_eq(err.status, NNCF_E_UNSUPPORTED);
+}
+END_TEST
+
+/* A config with a lenet, and an optimizer made from it. */
+typedef struct made {
+    nncf_config *config;
+    train_settings set;
+    net *network;
+    nncf_compression_ctrl *ctrl;
+    optimizer *opt;
+} made;
+
+static nncf_status make(const char *text, made *m, nncf_error *err)
+{
+    const options o = {.config = "test"};
+    nncf_status status = nncf_config_parse(NULL, "test", text, strlen(text), &m->config, err);
+    if (status == NNCF_OK)
+        status = settings_read(m->config, &o, &m->set, err);
+    if (status == NNCF_OK)
+        status = models_build(m->config, NULL, &m->set, &m->network, err);
+    if (status == NNCF_OK)
+        status = nncf_compression_ctrl_create(net_model(m->network), m->config, &m->ctrl, err);
+    if (status == NNCF_OK)
+        status = optimizer_create(&m->set.optimizer, m->network, m->ctrl, &m->opt, err);
+    return status;
+}
+
+static void unmake(made *m)
+{
+    optimizer_destroy(m->opt);
+    nncf_compression_ctrl_destroy(m->ctrl);
+    net_destroy(m->network);
+    settings_clear(&m->set);
+    nncf_config_destroy(m->config);
+}
+
+#define LENET "\"model\": \"lenet\", \"input_sample_size\": [1, 1, 28, 28], \"num_classes\": 10"
+#define SPARSE                                                                                                         \
+    "\"compression\": [{\"algorithm\": \"rb_sparsity\"}, {\"algorithm\": \"quantization\", \"initializer\": {}}]"
+
+static const optimizer_parameter *find(const made *m, const char *alias)
+{
+    for (size_t i = 0; i < m->opt->n_parameters; i++)
+        if (strcmp(m->opt->parameters[i].alias, alias) == 0)
+            return &m->opt->parameters[i];
+    ck_abort_msg("no parameter %s", alias);
+}
+
+START_TEST(groups_choose_by_the_names_of_nncf)
+{
+    static const char text[] = "{" LENET ", \"optimizer\": {\"type\": \"Adam\", \"base_lr\": 7, \"parameter_groups\": ["
+                               "{\"re\": \".*\\\\._mask\", \"lr\": 0.5, \"weight_decay\": 0.25},"
+                               "{\"re\": \"op\\\\.scale$\", \"lr\": 0.125},"
+                               "{\"re\": \"^conv\\\\d\\\\.\", \"lr\": 2, \"weight_decay\": 3}]}, " SPARSE "}";
+    nncf_error err = NNCF_ERROR_INIT;
+    made m = {0};
+    ck_ok(make(text, &m, &err), err);
+    const optimizer_parameter *mask = find(&m, "conv1.pre_ops.0.op._mask"), *weight = find(&m, "conv1.weight"),
+                              *scale = find(&m, "fc2.pre_ops.1.op.scale"), *other = find(&m, "fc1.weight");
+    ck_assert_str_eq(mask->name, "LeNet/Conv2d[conv1].pre_ops.mask");
+    ck_assert(mask->trained && mask->lr == 0.5 && mask->weight_decay == 0.25);
+    ck_assert(scale->trained && scale->lr == 0.125 && scale->weight_decay == 0.0); /* RB: no decay by default */
+    ck_assert(weight->trained && weight->lr == 2.0 && weight->weight_decay == 3.0);
+    ck_assert(!other->trained);
+    unmake(&m);
+}
+END_TEST
+
+START_TEST(weight_decay_has_its_rule)
+{
+    static const struct {
+        const char *text;
+        double decay;
+    } cases[] = {
+        {"{" LENET "}", 1e-4},
+        {"{" LENET ", " SPARSE "}", 0.0},
+        {"{" LENET ", \"compression\": {\"algorithm\": \"magnitude_sparsity\"}}", 1e-4},
+        {"{" LENET ", \"optimizer\": {\"weight_decay\": 0.5}, " SPARSE "}", 0.5},
+        {"{" LENET ", \"optimizer\": {\"optimizer_params\": {\"weight_decay\": 0.25}}}", 0.25},
+    };
+    nncf_error err = NNCF_ERROR_INIT;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        made m = {0};
+        ck_ok(make(cases[i].text, &m, &err), err);
+        for (size_t k = 0; k < m.opt->n_parameters; k++) {
+            ck_assert_double_eq(m.opt->parameters[k].weight_decay, cases[i].decay);
+            ck_assert_double_eq(m.opt->parameters[k].lr, 1e-4);
+            ck_assert(m.opt->parameters[k].trained);
+        }
+        unmake(&m);
+    }
+}
+END_TEST
+
+START_TEST(wrong_groups_are_errors)
+{
+    static const char *const texts[] = {
+        "{" LENET ", \"optimizer\": {\"parameter_groups\": [{\"re\": \"(\"}]}}",
+        "{" LENET ", \"optimizer\": {\"parameter_groups\": [{\"re\": \"(?=x)\"}]}}",
+        "{" LENET ", \"optimizer\": {\"parameter_groups\": [{\"re\": 5}]}}",
+        "{" LENET ", \"optimizer\": {\"parameter_groups\": 5}}",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        nncf_error err = NNCF_ERROR_INIT;
+        made m = {0};
+        ck_assert_int_ne(make(texts[i], &m, &err), NNCF_OK);
+        ck_assert_str_ne(err.message, "");
+        unmake(&m);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("example_optimizer");
+    TCase *c = tcase_create("all");
+    tcase_add_test(c, adam_equals_its_closed_forms);
+    tcase_add_test(c, adam_equals_the_formula_in_double);
+    tcase_add_test(c, sgd_equals_values_by_hand);
+    tcase_add_test(c, schedules_follow_their_tables);
+    tcase_add_test(c, plateau_waits_for_its_patience);
+    tcase_add_test(c, python_patterns_are_translated);
+    tcase_add_test(c, groups_choose_by_the_names_of_nncf);
+    tcase_add_test(c, weight_decay_has_its_rule);
+    tcase_add_test(c, wrong_groups_are_errors);
+    suite_add_tcase(suite, c);
+    return fixture_run(suite);
+}
