@@ -77,11 +77,11 @@ INLINE vf fq_gradient(vf x, vf dy, const quantizer *q, vd sum[3], size_t m)
 {
     vm above = vf_less(q->x_high, x), below = vf_less(x, q->x_low), outside = vm_or(above, below);
     vd_sum(&sum[0], vf_drop(outside, vf_mul(dy, vf_sub(fake_quantize(x, q), x))), m);
-    /* Clipping is rare, and a zero added would change nothing. */
-    if (vm_any(outside)) {
+    /* Clipping is rare, mostly at one end, and a zero added would change nothing. */
+    if (vm_any(above))
         vd_sum(&sum[1], vf_keep(above, dy), m);
+    if (vm_any(below))
         vd_sum(&sum[2], vf_keep(below, dy), m);
-    }
     return vf_drop(outside, dy);
 }
 

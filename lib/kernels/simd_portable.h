@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The machine layer of fast.h in the vector types of gcc and clang, four floats wide: SSE2 on x86-64, NEON or whatever
- * the baseline has elsewhere. What each name means: simd.h.
+ * the baseline has elsewhere. Intrinsics only where compilers do not find the instruction. What each name means:
+ * simd.h.
  */
 #ifndef NNCF__KERNELS_SIMD_PORTABLE_H
 #define NNCF__KERNELS_SIMD_PORTABLE_H
@@ -9,6 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #define MASKED_ACCESS 0
 #define PARTS         4
@@ -67,11 +71,19 @@ INLINE nf nf_select(nm m, nf a, nf b)
 }
 INLINE nf nf_min(nf a, nf b)
 {
+#ifdef __SSE2__
+    return _mm_min_ps(a, b);
+#else
     return nf_select(a < b, a, b);
+#endif
 }
 INLINE nf nf_max(nf a, nf b)
 {
+#ifdef __SSE2__
+    return _mm_max_ps(a, b);
+#else
     return nf_select(a > b, a, b);
+#endif
 }
 INLINE nf nf_power(nf t)
 {
@@ -100,8 +112,12 @@ INLINE nm nm_bits(unsigned bits)
 }
 INLINE int nm_any(nm m)
 {
+#ifdef __SSE2__
+    return _mm_movemask_ps((nf)m) != 0;
+#else
     nq two = (nq)m;
     return (two[0] | two[1]) != 0;
+#endif
 }
 INLINE nc nc_zero(void)
 {
@@ -121,7 +137,11 @@ INLINE nd nd_zero(void)
 }
 INLINE nd nd_from(nf x)
 {
+#ifdef __SSE2__
+    return (nd){_mm_cvtps_pd(x), _mm_cvtps_pd(_mm_movehl_ps(x, x))};
+#else
     return (nd){{(double)x[0], (double)x[1]}, {(double)x[2], (double)x[3]}};
+#endif
 }
 INLINE nd nd_add(nd a, nd b)
 {
@@ -156,7 +176,11 @@ INLINE nq nq_xor(nq a, nq b)
 }
 INLINE nq nq_mul(nq a, nq b)
 {
+#ifdef __SSE2__
+    return (nq)_mm_mul_epu32((__m128i)a, (__m128i)b);
+#else
     return (a & 0xffffffffu) * (b & 0xffffffffu);
+#endif
 }
 INLINE nq nq_high(nq a)
 {

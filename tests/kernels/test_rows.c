@@ -1,0 +1,711 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every row of kernels.def at every level that this machine has, against the reference rows, bit for bit: all short
+ * lengths, all alignments, in place, between guard pages, with every kind of special value. What the reference computes
+ * is tested in test_row_values.c.  `test_rows --bench` prints times instead.
+ */
+#include "kernels/kernels.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SLOTS 6
+
+/* ck_assert_msg() writes to a pipe each time: too slow for every element. */
+#define REQUIRE(condition, ...)                                                                                        \
+    do {                                                                                                               \
+        if (!(condition))                                                                                              \
+            ck_abort_msg(__VA_ARGS__);                                                                                 \
+    } while (0)
+
+/* One call of a row: its arrays, its other arguments, its results. */
+typedef struct call {
+    size_t n;
+    float *p[SLOTS];
+    const uint8_t *bits;
+    const nncf__fq *q;
+    const nncf__epilogue *e;
+    float c[3];
+    uint32_t first;
+    uint64_t key, counter;
+    double sums[5];
+    float range[2];
+    int64_t result;
+} call;
+
+/* One row. roles: i input, o output, x updated. kinds, what a slot is filled with: v values around the quantizer's
+ * range, g gradients, s logits, u uniforms. */
+typedef struct row {
+    const char *name, *roles, *kinds;
+    bool uses_epilogue, uses_quantizer;
+    void (*run)(const nncf__kernels *k, call *c);
+} row;
+
+#define ROW(row_name, roles, kinds, epilogue, quantizer, expression)                                                   \
+    static void run_##row_name(const nncf__kernels *k, call *c)                                                        \
+    {                                                                                                                  \
+        expression;                                                                                                    \
+    }                                                                                                                  \
+    static const row check_##row_name = {#row_name, roles, kinds, epilogue, quantizer, run_##row_name};
+
+ROW(fq_forward, "io", "vv", false, true, c->result = k->fq_forward(c->n, c->p[0], c->p[1], c->q))
+ROW(fq_backward, "iio", "vgg", false, true, k->fq_backward(c->n, c->p[0], c->p[1], c->p[2], c->q, c->sums))
+ROW(sum_and_squares, "i", "v", false, false, k->sum_and_squares(c->n, c->p[0], c->sums))
+ROW(epilogue_forward, "io", "vv", true, false, c->result = k->epilogue_forward(c->n, c->p[0], c->p[1], c->e))
+ROW(epilogue_backward, "iio", "vgg", true, false,
+    k->epilogue_backward(c->n, c->p[0], c->p[1], c->p[2], c->e, c->c[0], c->c[1], c->sums))
+ROW(batch_norm_backward, "iio", "vgg", false, false,
+    k->batch_norm_backward(c->n, c->p[0], c->p[1], c->p[2], c->c[0], c->c[1], c->c[2]))
+ROW(add_forward, "iio", "vvv", true, false, c->result = k->add_forward(c->n, c->p[0], c->p[1], c->p[2], c->e))
+ROW(add_backward, "iiio", "vvgg", true, false, k->add_backward(c->n, c->p[0], c->p[1], c->p[2], c->p[3], c->e, c->sums))
+ROW(min_max, "i", "v", false, false, k->min_max(c->n, c->p[0], c->range))
+ROW(accumulate, "ix", "gg", false, false, k->accumulate(c->n, c->p[0], c->p[1]))
+ROW(philox_uniform, "o", "u", false, false, k->philox_uniform(c->n, c->first, c->key, c->counter, c->p[0]))
+ROW(rb_forward, "iiio", "vsuv", false, false, k->rb_forward(c->n, c->p[0], c->p[1], c->p[2], c->p[3]))
+ROW(rb_backward, "iiiixx", "gvsugg", false, false,
+    k->rb_backward(c->n, c->p[0], c->p[1], c->p[2], c->p[3], c->p[4], c->p[5]))
+ROW(rb_forward_eval, "iio", "vsv", false, false, k->rb_forward_eval(c->n, c->p[0], c->p[1], c->p[2]))
+ROW(rb_count, "i", "s", false, false, k->rb_count(c->n, c->p[0], c->sums))
+ROW(rb_loss_backward, "ix", "sg", false, false, k->rb_loss_backward(c->n, c->p[0], c->c[0], c->p[1]))
+ROW(mask_forward, "io", "vv", false, false, k->mask_forward(c->n, c->p[0], c->bits, c->p[1]))
+ROW(mask_backward, "ix", "gg", false, false, k->mask_backward(c->n, c->p[0], c->bits, c->p[1]))
+
+/* The test every_row_has_a_check holds this against kernels.def. */
+static const row *const rows[] = {
+    &check_fq_forward,        &check_fq_backward,         &check_sum_and_squares, &check_epilogue_forward,
+    &check_epilogue_backward, &check_batch_norm_backward, &check_add_forward,     &check_add_backward,
+    &check_min_max,           &check_accumulate,          &check_philox_uniform,  &check_rb_forward,
+    &check_rb_backward,       &check_rb_forward_eval,     &check_rb_count,        &check_rb_loss_backward,
+    &check_mask_forward,      &check_mask_backward,
+};
+#define N_ROWS (sizeof rows / sizeof rows[0])
+
+/* ---- random values ---- */
+
+static uint64_t seed = 20210415, state;
+
+static uint32_t random32(void)
+{
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(state >> 32);
+}
+
+static float uniform(float low, float high)
+{
+    return low + (high - low) * ((float)(random32() >> 8) * 0x1p-24f);
+}
+
+static float any_bits(void)
+{
+    uint32_t bits = random32();
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+enum { PLAIN, EDGES, SPECIALS, N_MODES }; /* EDGES: all finite, so that sums mean something */
+
+static float value(const nncf__fq *q, int mode)
+{
+    uint32_t kind = mode == PLAIN ? 99 : random32() % 16;
+    float edge, tie = (floorf(uniform(q->low, q->high)) + 0.5f) * q->step;
+    switch (kind) {
+    case 0:
+        return random32() % 2 ? 0.0f : -0.0f;
+    case 1:
+        return uniform(-1.0f, 1.0f) * 1e-39f;
+    case 2:
+        return tie;
+    case 3:
+        return nextafterf(tie, random32() % 2 ? INFINITY : -INFINITY);
+    case 4:
+        edge = random32() % 2 ? q->x_low : q->x_high;
+        return random32() % 2 ? edge : nextafterf(edge, random32() % 2 ? INFINITY : -INFINITY);
+    case 5:
+        return uniform(-1.0f, 1.0f) * q->step;
+    case 6:
+        return mode == SPECIALS ? (random32() % 2 ? INFINITY : -INFINITY) : 3e9f;
+    case 7:
+        return mode == SPECIALS ? (random32() % 2 ? any_bits() : NAN) : -3e9f;
+    default:
+        return uniform(1.1f * q->x_low - q->step, 1.1f * q->x_high + q->step);
+    }
+}
+
+static float gradient(int mode)
+{
+    uint32_t kind = mode == PLAIN ? 99 : random32() % 24;
+    if (kind == 0)
+        return random32() % 2 ? 0.0f : -0.0f;
+    if (kind == 1)
+        return uniform(-1.0f, 1.0f) * 1e-40f;
+    if (kind == 2 && mode == SPECIALS)
+        return any_bits();
+    return uniform(-2.0f, 2.0f);
+}
+
+static float logit(int mode)
+{
+    uint32_t kind = mode == PLAIN ? 99 : random32() % 16;
+    switch (kind) {
+    case 0:
+        return random32() % 2 ? 0.0f : -0.0f;
+    case 1:
+        return uniform(-1.0f, 1.0f) * 1e-7f;
+    case 2:
+        return uniform(-100.0f, 100.0f);
+    case 3:
+        return nextafterf(random32() % 2 ? 87.3f : -87.3f, random32() % 2 ? 1000.0f : -1000.0f);
+    case 4:
+        return random32() % 2 ? 3e38f : -3e38f;
+    case 5:
+        return mode == SPECIALS ? any_bits() : 1e-40f;
+    case 6:
+        return mode == SPECIALS ? (random32() % 2 ? INFINITY : -INFINITY) : 4.59512f;
+    case 7:
+        return mode == SPECIALS ? NAN : -4.59512f;
+    default:
+        return uniform(-6.0f, 6.0f);
+    }
+}
+
+static float noise(int mode)
+{
+    uint32_t kind = mode == PLAIN ? 99 : random32() % 16;
+    switch (kind) {
+    case 0:
+        return 0.0f;
+    case 1:
+        return 1.0f - 0x1p-24f;
+    case 2:
+        return 1e-6f * uniform(0.0f, 2.0f);
+    case 3:
+        return 1.0f - 1e-6f * uniform(0.0f, 2.0f);
+    case 4:
+        return mode == SPECIALS ? any_bits() : 0.5f;
+    default:
+        return uniform(0.0f, 1.0f);
+    }
+}
+
+/* ---- arrays between guard pages ---- */
+
+#define MAX_N    12600
+#define CAPACITY ((MAX_N + 64) * sizeof(float))
+
+typedef struct area {
+    char *low, *high; /* usable bytes; a page without access on either side */
+} area;
+
+static area area_create(void)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), size = (CAPACITY + page - 1) / page * page;
+    char *all = mmap(NULL, size + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(all, MAP_FAILED);
+    ck_assert_int_eq(mprotect(all + page, size, PROT_READ | PROT_WRITE), 0);
+    return (area){all + page, all + page + size};
+}
+
+static area area_of[SLOTS], area_bits;
+
+static void areas_create(void)
+{
+    for (int s = 0; s < SLOTS; s++)
+        area_of[s] = area_create();
+    area_bits = area_create();
+}
+
+/* `offset` floats from the lower guard page, or from the upper one. */
+static float *place(area a, size_t n, size_t offset, bool at_end)
+{
+    return (float *)(void *)(at_end ? a.high - (n + offset) * sizeof(float) : a.low + offset * sizeof(float));
+}
+
+#define CANARY       0x5a
+#define CANARY_BYTES 256
+
+/* Bytes around the array, as far as the guard pages. */
+static void set_canaries(area a, float *p, size_t n)
+{
+    char *low = (char *)p, *high = (char *)(p + n);
+    size_t below = (size_t)(low - a.low), above = (size_t)(a.high - high);
+    below = below < CANARY_BYTES ? below : CANARY_BYTES;
+    memset(low - below, CANARY, below);
+    memset(high, CANARY, above < CANARY_BYTES ? above : CANARY_BYTES);
+}
+
+static void check_canaries(const char *name, area a, const float *p, size_t n)
+{
+    const char *low = (const char *)p, *high = (const char *)(p + n);
+    for (const char *c = low; c > a.low && c > low - CANARY_BYTES; c--)
+        REQUIRE(c[-1] == CANARY, "%s wrote before its array (n = %zu)", name, n);
+    for (const char *c = high; c < a.high && c < high + CANARY_BYTES; c++)
+        REQUIRE(*c == CANARY, "%s wrote behind its array (n = %zu)", name, n);
+}
+
+/* ---- one comparison ---- */
+
+typedef struct setting {
+    nncf__fq q;
+    nncf__epilogue e;
+    call arguments;
+    float content[SLOTS][MAX_N], expected[SLOTS][MAX_N];
+    uint8_t bits[MAX_N / 8 + 1];
+} setting;
+
+static setting *st; /* one a test process */
+
+static bool same_float(float a, float b)
+{
+    return (isnan(a) && isnan(b)) || memcmp(&a, &b, sizeof a) == 0;
+}
+
+static bool same_double(double a, double b)
+{
+    return (isnan(a) && isnan(b)) || memcmp(&a, &b, sizeof a) == 0;
+}
+
+static bool most_are_equal(const float *x, size_t n)
+{
+    for (size_t start = 0; start < 8; start++) { /* a value of 90 % is one of eight samples but once in 10^8 times */
+        size_t equal = 0;
+        float candidate = x[(start * 2654435761u) % n];
+        for (size_t i = 0; i < n; i++)
+            equal += same_float(x[i], candidate);
+        if (equal * 10 > n * 9)
+            return true;
+    }
+    return false;
+}
+
+static void expect(const row *r, size_t n)
+{
+    call c = st->arguments;
+    c.n = n;
+    for (int s = 0; r->roles[s]; s++) {
+        memcpy(st->expected[s], st->content[s], n * sizeof(float));
+        c.p[s] = st->expected[s];
+    }
+    c.bits = st->bits;
+    r->run(nncf__kernels_get(NNCF_ISA_REFERENCE), &c);
+    memcpy(st->arguments.sums, c.sums, sizeof c.sums); /* expected results travel in a second copy, see compare() */
+    memcpy(st->arguments.range, c.range, sizeof c.range);
+    st->arguments.result = c.result;
+}
+
+/* Run at one level with the arrays placed as told (alias: output slot that lies on input slot alias_in, or -1) and
+ * compare with what expect() left. `before` has the sums and the range as they were. */
+static void compare(const row *r, const nncf__kernels *k, const call *before, size_t n, size_t offset, bool at_end,
+                    int alias_out, int alias_in)
+{
+    call c = *before;
+    c.n = n;
+    for (int s = 0; r->roles[s]; s++) {
+        c.p[s] = place(area_of[s], n, offset + (at_end ? 0 : (size_t)s * 3 % 4), at_end);
+        set_canaries(area_of[s], c.p[s], n);
+        if (r->roles[s] != 'o')
+            memcpy(c.p[s], st->content[s], n * sizeof(float));
+    }
+    if (alias_out >= 0)
+        c.p[alias_out] = c.p[alias_in];
+    size_t n_bytes = (n + 7) / 8;
+    char *bits = at_end ? area_bits.high - n_bytes : area_bits.low;
+    memcpy(bits, st->bits, n_bytes);
+    c.bits = (const uint8_t *)bits;
+    r->run(k, &c);
+
+    const call *want = &st->arguments;
+    REQUIRE(c.result == want->result, "%s/%s n %zu: returns %lld, reference %lld (seed %llu)", r->name, k->name, n,
+            (long long)c.result, (long long)want->result, (unsigned long long)seed);
+    for (int i = 0; i < 5; i++)
+        REQUIRE(same_double(c.sums[i], want->sums[i]), "%s/%s n %zu: sums[%d] = %a, reference %a (seed %llu)", r->name,
+                k->name, n, i, c.sums[i], want->sums[i], (unsigned long long)seed);
+    for (int i = 0; i < 2; i++)
+        REQUIRE(same_float(c.range[i], want->range[i]), "%s/%s n %zu: range[%d] = %a, reference %a (seed %llu)",
+                r->name, k->name, n, i, (double)c.range[i], (double)want->range[i], (unsigned long long)seed);
+    for (int s = 0; r->roles[s]; s++) {
+        if (alias_out < 0 || s != alias_out)
+            check_canaries(r->name, area_of[s], c.p[s], n);
+        if (s == alias_in)
+            continue;
+        for (size_t i = 0; i < n; i++)
+            REQUIRE(same_float(c.p[s][i], st->expected[s][i]),
+                    "%s/%s n %zu offset %zu alias %d-%d: slot %d[%zu] = %a, reference %a (seed %llu)", r->name, k->name,
+                    n, offset, alias_out, alias_in, s, i, (double)c.p[s][i], (double)st->expected[s][i],
+                    (unsigned long long)seed);
+    }
+}
+
+/* ---- the settings that rows are called with ---- */
+
+static nncf__fq quantizer(int which)
+{
+    static const struct {
+        float step, low, high;
+    } table[] = {{0.0078125f, -128, 127}, {0.0371f, -127, 127}, {6.0f / 255.0f, 0, 255},      {0.31f, -8, 7},
+                 {0.013f, -57, 198},      {1.0f, 0, 3},         {3.1e-5f, -32768, 32767},     {0.5f, -255, 0},
+                 {1.9e-38f, -128, 127},   {1e36f, -127, 127},   {0x1p-9f, -4194304, 4194304}, {0.1f, -1, 0}};
+    size_t i = (size_t)which % (sizeof table / sizeof table[0]);
+    return (nncf__fq){table[i].step, table[i].low, table[i].high, table[i].low * table[i].step,
+                      table[i].high * table[i].step};
+}
+
+static nncf__epilogue epilogue(int which, const nncf__fq *q)
+{
+    static const float act[][2] = {{-INFINITY, INFINITY}, {0, INFINITY}, {0, 6}};
+    nncf__epilogue e = {1.0f, 0.0f, act[which % 3][0], act[which % 3][1], which / 3 % 2 ? q : NULL};
+    if (which / 6 % 2) {
+        e.scale = uniform(-2.0f, 2.0f);
+        e.shift = uniform(-1.0f, 1.0f) * 20.0f * q->step;
+    }
+    return e;
+}
+#define N_EPILOGUES 12
+
+/* Fill everything for one row and length. Returns the arguments before the call; expected results are in st. */
+static call prepare(const row *r, size_t n, int variant, int mode)
+{
+    state = seed + (uint64_t)variant * 1000003u + n * 101u + (uint64_t)mode;
+    random32();
+    st->q = quantizer(variant / (r->uses_epilogue ? N_EPILOGUES : 1));
+    st->e = epilogue(variant, &st->q);
+    call c = {.q = &st->q, .e = &st->e, .first = variant % 2 ? random32() : 0xffffffffu - (uint32_t)n / 8};
+    c.key = ((uint64_t)random32() << 32) | random32();
+    c.counter = ((uint64_t)random32() << 32) | random32();
+    for (int i = 0; i < 3; i++)
+        c.c[i] = uniform(-2.0f, 2.0f);
+    for (int i = 0; i < 5; i++)
+        c.sums[i] = (double)uniform(-3.0f, 3.0f);
+    static const float ranges[][2] = {{INFINITY, -INFINITY}, {-0.5f, 0.5f}, {0.0f, -0.0f}, {-0.0f, 0.0f}, {NAN, NAN}};
+    memcpy(c.range, ranges[variant % 5], sizeof c.range);
+    for (int s = 0; r->roles[s]; s++)
+        for (size_t i = 0; i < n; i++) {
+            char kind = r->kinds[s];
+            st->content[s][i] = kind == 'v'   ? value(&st->q, mode)
+                                : kind == 'g' ? gradient(mode)
+                                : kind == 's' ? logit(mode)
+                                              : noise(mode);
+        }
+    static const uint32_t density[] = {50, 0, 1, 10, 90, 99, 100};
+    uint32_t percent = density[variant % 7];
+    memset(st->bits, 0, sizeof st->bits);
+    for (size_t i = 0; i < (n + 7) / 8 * 8; i++)
+        st->bits[i / 8] = (uint8_t)(st->bits[i / 8] | (random32() % 100 < percent) << (i % 8));
+    st->arguments = c;
+    expect(r, n);
+    return c;
+}
+
+/* Outputs that are nearly one value would pass with a broken kernel. Where that is what the case is about: not. */
+static void check_trust(const row *r, size_t n, int variant)
+{
+    bool few_codes = (r->uses_quantizer && st->q.high - st->q.low < 16.0f) || r->uses_epilogue;
+    bool sparse = strncmp(r->name, "mask", 4) == 0 && variant % 7 != 0;
+    if (n < 64 || few_codes || sparse)
+        return;
+    for (int s = 0; r->roles[s]; s++)
+        if (r->roles[s] != 'i')
+            REQUIRE(!most_are_equal(st->expected[s], n),
+                    "%s: the expected output is nearly constant: n %zu, variant %d, %a", r->name, n, variant,
+                    (double)st->expected[s][0]);
+}
+
+static int n_levels(void)
+{
+    return NNCF_ISA_AVX512;
+}
+
+static void check_levels(const row *r, const call *before, size_t n, size_t offset, bool at_end)
+{
+    for (int32_t isa = NNCF_ISA_REFERENCE; isa <= n_levels(); isa++) {
+        const nncf__kernels *k = nncf__kernels_get(isa);
+        if (k)
+            compare(r, k, before, n, offset, at_end, -1, -1);
+    }
+}
+
+static void setup(void)
+{
+    areas_create();
+    st = calloc(1, sizeof *st);
+    ck_assert_ptr_nonnull(st);
+}
+
+static void teardown(void)
+{
+    free(st);
+}
+
+START_TEST(all_lengths)
+{
+    const row *r = rows[_i];
+    for (size_t n = 0; n <= 200; n++)
+        for (int mode = 0; mode < N_MODES; mode++) {
+            int variant = (int)(n * 5) + mode;
+            call before = prepare(r, n, variant, mode);
+            check_trust(r, n, variant);
+            check_levels(r, &before, n, 0, n % 2 == 0);
+            check_levels(r, &before, n, 0, n % 2 != 0);
+        }
+    static const size_t large[] = {255, 256, 257, 1000, 3136, 4099, 12544};
+    for (size_t i = 0; i < sizeof large / sizeof large[0]; i++)
+        for (int mode = 0; mode < N_MODES; mode++) {
+            call before = prepare(r, large[i], (int)i * 7, mode);
+            check_trust(r, large[i], (int)i * 7);
+            check_levels(r, &before, large[i], i, false);
+        }
+}
+END_TEST
+
+START_TEST(all_settings)
+{
+    const row *r = rows[_i];
+    int n_variants = r->uses_epilogue ? N_EPILOGUES * 12 : r->uses_quantizer ? 12 : 35;
+    for (int variant = 0; variant < n_variants; variant++)
+        for (int mode = 0; mode < N_MODES; mode++) {
+            call before = prepare(r, 407, variant, mode);
+            check_trust(r, 407, variant);
+            check_levels(r, &before, 407, 0, true);
+        }
+}
+END_TEST
+
+START_TEST(all_offsets)
+{
+    static const size_t lengths[] = {1, 7, 15, 16, 17, 31, 33, 64, 100};
+    for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++)
+        for (size_t offset = 0; offset < 16; offset++) {
+            call before = prepare(rows[_i], lengths[l], (int)offset, EDGES);
+            check_levels(rows[_i], &before, lengths[l], offset, false);
+            check_levels(rows[_i], &before, lengths[l], offset, true);
+        }
+}
+END_TEST
+
+START_TEST(in_place)
+{
+    const row *r = rows[_i];
+    static const size_t lengths[] = {1, 15, 16, 40, 121, 500};
+    for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++)
+        for (int out = 0; r->roles[out]; out++)
+            for (int in = 0; r->roles[in] == 'i'; in++) {
+                size_t n = lengths[l];
+                if (r->roles[out] == 'i')
+                    continue;
+                call before = prepare(r, n, (int)l * 7 + 6, SPECIALS);
+                if (r->roles[out] == 'x') { /* updated: it starts as the input that it lies on */
+                    memcpy(st->content[out], st->content[in], n * sizeof(float));
+                    st->arguments = before;
+                    expect(r, n);
+                }
+                for (int32_t isa = NNCF_ISA_REFERENCE; isa <= n_levels(); isa++)
+                    if (nncf__kernels_get(isa))
+                        compare(r, nncf__kernels_get(isa), &before, n, 0, true, out, in);
+            }
+}
+END_TEST
+
+/* The magic number's rounding is rintf()'s: bit patterns from everywhere, and every tie of the codes. */
+START_TEST(rounding_everywhere)
+{
+    enum { N = 4096 };
+    static float x[N], want[N], got[N];
+    for (int which = 0; which < 12; which++) {
+        nncf__fq q = quantizer(which);
+        uint32_t bits = (uint32_t)which;
+        for (int round = 0; round < 300; round++) {
+            for (size_t i = 0; i < N; i++) {
+                if (round % 4) {
+                    memcpy(&x[i], &bits, sizeof bits);
+                    bits += 4787u;
+                } else {
+                    float code = q.low - 2.0f + (float)(((size_t)round / 4 * N + i) / 3 % 70000);
+                    x[i] = (code + 0.5f) * q.step;
+                    x[i] = i % 3 == 0 ? x[i] : nextafterf(x[i], i % 3 == 1 ? INFINITY : -INFINITY);
+                }
+            }
+            int64_t outside = nncf__kernels_get(NNCF_ISA_REFERENCE)->fq_forward(N, x, want, &q);
+            for (int32_t isa = NNCF_ISA_PORTABLE; isa <= n_levels(); isa++) {
+                const nncf__kernels *k = nncf__kernels_get(isa);
+                if (!k)
+                    continue;
+                ck_assert_int_eq(k->fq_forward(N, x, got, &q), outside);
+                for (size_t i = 0; i < N; i++)
+                    REQUIRE(same_float(want[i], got[i]), "%s: fq(%a) = %a, reference %a", k->name, (double)x[i],
+                            (double)got[i], (double)want[i]);
+            }
+        }
+    }
+}
+END_TEST
+
+/* The vector sigmoid is the scalar one: every 1009th float. */
+START_TEST(sigmoid_everywhere)
+{
+    enum { N = 4096 };
+    static float s[N], want[2][N], got[2][N], ones[N];
+    for (size_t i = 0; i < N; i++)
+        ones[i] = 1.0f;
+    uint32_t bits = 0;
+    for (size_t done = 0; done < 0xffffffffu / 1009u; done += N) {
+        for (size_t i = 0; i < N; i++, bits += 1009u)
+            memcpy(&s[i], &bits, sizeof bits);
+        for (int32_t isa = NNCF_ISA_REFERENCE; isa <= n_levels(); isa++) {
+            const nncf__kernels *k = nncf__kernels_get(isa);
+            if (!k)
+                continue;
+            float(*to)[N] = isa == NNCF_ISA_REFERENCE ? want : got;
+            memset(to[0], 0, sizeof to[0]);
+            k->rb_loss_backward(N, s, 1.0f, to[0]);
+            k->rb_forward_eval(N, ones, s, to[1]);
+            for (size_t i = 0; i < N && isa != NNCF_ISA_REFERENCE; i++)
+                REQUIRE(same_float(want[0][i], got[0][i]) && want[1][i] == got[1][i], "%s: sigmoid(%a)", k->name,
+                        (double)s[i]);
+        }
+    }
+}
+END_TEST
+
+START_TEST(levels)
+{
+    ck_assert_str_eq(nncf__kernels_get(NNCF_ISA_REFERENCE)->name, "reference");
+    for (int32_t isa = NNCF_ISA_REFERENCE; isa <= n_levels(); isa++)
+        if (nncf__kernels_get(isa))
+            ck_assert_int_eq(nncf__kernels_get(isa)->isa, isa);
+    ck_assert_ptr_null(nncf__kernels_get(NNCF_ISA_BEST));
+    ck_assert_ptr_null(nncf__kernels_get(-1));
+    ck_assert_ptr_null(nncf__kernels_get(NNCF_ISA_AVX512 + 1));
+    int32_t best = NNCF_ISA_REFERENCE;
+    for (int32_t isa = NNCF_ISA_REFERENCE; isa <= NNCF_ISA_AVX512; isa++) {
+        best = nncf__kernels_get(isa) ? isa : best;
+        nncf_context context = {.params.max_isa = isa};
+        ck_assert_int_eq(nncf__kernels_init(&context), NNCF_OK);
+        ck_assert_int_eq(context.params.max_isa, best);
+        ck_assert_ptr_eq(nncf__k(&context), nncf__kernels_get(best));
+    }
+    nncf_context any = {.params.max_isa = NNCF_ISA_BEST}, wrong = {.params.max_isa = 77};
+    ck_assert_int_eq(nncf__kernels_init(&any), NNCF_OK);
+    ck_assert_int_eq(any.params.max_isa, best);
+    ck_assert_int_eq(nncf__kernels_init(&wrong), NNCF_E_ARG);
+    ck_assert_ptr_null(wrong.kernels);
+}
+END_TEST
+
+/* The rows of the products, gemm_... and depthwise_..., are tested with them, in test_gemm.c. */
+START_TEST(every_row_has_a_check)
+{
+    static const char *const names[] = {
+#define NNCF_KERNEL(name, result, args) #name,
+#include "kernels/kernels.def"
+#undef NNCF_KERNEL
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        bool found = strncmp(names[i], "gemm_", 5) == 0 || strncmp(names[i], "depthwise_", 10) == 0;
+        for (size_t r = 0; r < N_ROWS; r++)
+            found = found || strcmp(rows[r]->name, names[i]) == 0;
+        REQUIRE(found, "the row %s of kernels.def has no check in test_rows.c", names[i]);
+    }
+}
+END_TEST
+
+/* ---- times ---- */
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+/* ns an element: the best of some repetitions of about a millisecond each. Planes of n out of arrays of `total`. */
+static double bench(const row *r, const nncf__kernels *k, size_t n, size_t total)
+{
+    static float *array[SLOTS];
+    static uint8_t *bits;
+    nncf__fq q = quantizer(1);
+    nncf__epilogue e = {1.1f, 0.1f, 0.0f, 6.0f, &q};
+    state = seed;
+    for (int s = 0; s < SLOTS; s++) {
+        array[s] = array[s] ? array[s] : aligned_alloc(64, total * sizeof(float));
+        for (size_t i = 0; i < total; i++) {
+            char kind = r->roles[s] ? r->kinds[s] : 'g';
+            array[s][i] = kind == 'v'   ? uniform(q.x_low, q.x_high)
+                          : kind == 'g' ? gradient(PLAIN)
+                          : kind == 's' ? logit(PLAIN)
+                                        : noise(PLAIN);
+        }
+        if (!r->roles[s])
+            break;
+    }
+    bits = bits ? bits : calloc(total / 8 + 1, 1);
+    for (size_t i = 0; i < total / 8; i++)
+        bits[i] = (uint8_t)random32();
+    double best = 1e300, least = k->isa == NNCF_ISA_REFERENCE ? 3 : 12;
+    for (int repetition = 0; repetition < least; repetition++) {
+        call c = {.n = n, .q = &q, .e = &e, .bits = bits, .c = {0.1f, 0.9f, 0.2f}, .key = 1};
+        double start = now();
+        for (size_t at = 0; at + n <= total; at += n) {
+            for (int s = 0; r->roles[s]; s++)
+                c.p[s] = array[s] + at;
+            r->run(k, &c);
+        }
+        double time = (now() - start) / (double)(total / n * n);
+        best = time < best ? time : best;
+    }
+    return best;
+}
+
+static void bench_all(void)
+{
+    static const size_t planes[] = {16, 49, 784, 12544, 500000};
+    printf("ns an element, arrays of 2 MB each; planes of");
+    for (size_t i = 0; i < sizeof planes / sizeof planes[0]; i++)
+        printf(" %zu", planes[i]);
+    printf("\n");
+    for (size_t i = 0; i < N_ROWS; i++)
+        for (int32_t isa = NNCF_ISA_REFERENCE; isa <= n_levels(); isa++) {
+            const nncf__kernels *k = nncf__kernels_get(isa);
+            if (!k)
+                continue;
+            printf("%-20s %-10s", rows[i]->name, k->name);
+            for (size_t p = 0; p < sizeof planes / sizeof planes[0]; p++)
+                printf(" %7.3f", bench(rows[i], k, planes[p], 500000));
+            printf("\n");
+        }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "--bench") == 0) {
+        bench_all();
+        return 0;
+    }
+    const char *given = getenv("NNCF_TEST_SEED");
+    if (given)
+        seed = strtoull(given, NULL, 10);
+    printf("seed %llu (NNCF_TEST_SEED)\n", (unsigned long long)seed);
+    Suite *suite = suite_create("rows");
+    TCase *tc = tcase_create("against the reference");
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_set_timeout(tc, 120);
+    tcase_add_test(tc, levels);
+    tcase_add_test(tc, every_row_has_a_check);
+    tcase_add_loop_test(tc, all_lengths, 0, (int)N_ROWS);
+    tcase_add_loop_test(tc, all_settings, 0, (int)N_ROWS);
+    tcase_add_loop_test(tc, all_offsets, 0, (int)N_ROWS);
+    tcase_add_loop_test(tc, in_place, 0, (int)N_ROWS);
+    tcase_add_test(tc, rounding_everywhere);
+    tcase_add_test(tc, sigmoid_everywhere);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
