@@ -396,13 +396,13 @@ const nncf__algorithm_name *nncf__config_algorithm_names(size_t *count)
 const nncf__root_key *nncf__config_root_keys(size_t *count)
 {
     static const nncf__root_key root_keys[] = {
-        {"ignored_scopes", "1.3", "write it into each algorithm"},
-        {"target_scopes", "1.3", "write it into each algorithm"},
-        {"hw_config_type", "1.3", "quantizers are placed as NNCF 1.0 and 1.1 place them"},
-        {"quantizer_setup_type", "1.5", "quantizers are placed as NNCF 1.0 and 1.1 place them"},
-        {"target_device", "1.5", "quantizers are placed as NNCF 1.0 and 1.1 place them"},
-        {"compression_lr_multiplier", "2.0", "give the compression parameters their own rate in the optimizer"},
-        {"accuracy_aware_training", "2.1", "the training loop is the program's own"},
+        {"ignored_scopes", "write it into each algorithm"},
+        {"target_scopes", "write it into each algorithm"},
+        {"hw_config_type", "quantizers are placed as NNCF 1.0 and 1.1 place them"},
+        {"quantizer_setup_type", "quantizers are placed as NNCF 1.0 and 1.1 place them"},
+        {"target_device", "quantizers are placed as NNCF 1.0 and 1.1 place them"},
+        {"compression_lr_multiplier", "give the compression parameters their own rate in the optimizer"},
+        {"accuracy_aware_training", "the training loop is the program's own"},
     };
     *count = sizeof(root_keys) / sizeof(root_keys[0]);
     return root_keys;

@@ -64,7 +64,7 @@ const nncf__algorithm_name *nncf__config_algorithm_names(size_t *count);
 
 /* NNCF keys of later releases that stand outside of `compression` and change what it does: worth a warning. */
 typedef struct nncf__root_key {
-    const char *key, *since, *note;
+    const char *key, *note;
 } nncf__root_key;
 const nncf__root_key *nncf__config_root_keys(size_t *count);
 

@@ -436,6 +436,14 @@ static nncf_status read_algorithm(nncf_config *config, uint32_t node, nncf_error
     return status;
 }
 
+static void warn_about_key(nncf_config *config, uint32_t node, const char *message, const char *detail)
+{
+    const nncf__document *d = &config->document;
+    nncf__place place = nncf__config_place(d, d->nodes[node].key_offset);
+    nncf__log(config->context, NNCF_LOG_WARNING, "%s:%d:%d: %s: %s%s", d->name, (int)place.line, (int)place.column,
+              d->nodes[node].key, message, detail);
+}
+
 /* Keys at the root are the caller's, but some are misplaced NNCF keys, or `compression` with a slip of the pen: that
  * would silently be another training. */
 static void warn_about_root(nncf_config *config)
@@ -445,17 +453,12 @@ static void warn_about_root(nncf_config *config)
     const nncf__root_key *keys = nncf__config_root_keys(&count);
     for (uint32_t i = d->nodes[0].first_child; i != 0; i = d->nodes[i].next) {
         const char *key = d->nodes[i].key;
-        nncf__place place = nncf__config_place(d, d->nodes[i].key_offset);
         for (size_t k = 0; k < count; k++)
             if (strcmp(key, keys[k].key) == 0)
-                nncf__log(config->context, NNCF_LOG_WARNING,
-                          "%s:%d:%d: %s: a key of NNCF %s and later, which this release does not read; %s", d->name,
-                          (int)place.line, (int)place.column, key, keys[k].since, keys[k].note);
-        unsigned distance = nncf__edit_distance(key, "compression");
-        if (distance > 0 && distance <= 2 && config->compression == 0)
-            nncf__log(config->context, NNCF_LOG_WARNING,
-                      "%s:%d:%d: %s: did you mean \"compression\"? As it stands nothing is compressed", d->name,
-                      (int)place.line, (int)place.column, key);
+                warn_about_key(config, i, "a key of later NNCF releases, which this release does not read; ",
+                               keys[k].note);
+        if (config->compression == 0 && nncf__edit_distance(key, "compression") <= 2)
+            warn_about_key(config, i, "did you mean \"compression\"? As it stands nothing is compressed", "");
     }
 }
 
