@@ -20,10 +20,7 @@ static nncf_status open_context(run *r, nncf_error *err)
                                   .log = on_log,
                                   .log_user = r,
                                   .log_level = r->opts->verbose ? NNCF_LOG_INFO : NNCF_LOG_WARNING};
-    nncf_status status = nncf_context_create(NNCF_API_VERSION, &params, &r->context, err);
-    if (status == NNCF_OK && r->opts->verbose)
-        fprintf(r->errors, "%s\n", nncf_context_describe(r->context));
-    return status;
+    return nncf_context_create(NNCF_API_VERSION, &params, &r->context, err);
 }
 
 static nncf_status open_loader(run *r, const dataset *data, bool train, loader **l, nncf_error *err)

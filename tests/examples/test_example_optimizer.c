@@ -20,7 +20,7 @@ START_TEST(adam_equals_its_closed_forms)
     for (int step = 1; step <= 10; step++) {
         adam_update(&adam, 0.01, 0.0, step, 4, data, grads, m, v);
         for (int i = 0; i < 4; i++)
-            ck_assert_float_eq_tol(data[i], 1.0 - step * 0.01 * (grads[i] > 0 ? 1 : -1), 2e-6);
+            ck_assert_double_eq_tol(data[i], 1.0 - step * 0.01 * (grads[i] > 0 ? 1 : -1), 2e-6);
     }
 }
 END_TEST
@@ -49,25 +49,25 @@ START_TEST(sgd_equals_values_by_hand)
     optimizer_settings s = {.type = OPTIMIZER_SGD};
     float x = 2.0f, buffer = 0.0f;
     sgd_update(&s, 0.1, 0.5, 1, 1, &x, &g1, NULL); /* g = 1 + 1 = 2 */
-    ck_assert_float_eq_tol(x, 1.8, 1e-6);
+    ck_assert_double_eq_tol(x, 1.8, 1e-6);
     sgd_update(&s, 0.1, 0.5, 2, 1, &x, &g2, NULL); /* g = 2 + 0.9 = 2.9 */
-    ck_assert_float_eq_tol(x, 1.51, 1e-6);
+    ck_assert_double_eq_tol(x, 1.51, 1e-6);
     s.momentum = 0.9;
     s.dampening = 0.25;
     x = 2.0f;
     sgd_update(&s, 0.1, 0.5, 1, 1, &x, &g1, &buffer); /* buffer = 2, undampened */
-    ck_assert_float_eq_tol(x, 1.8, 1e-6);
+    ck_assert_double_eq_tol(x, 1.8, 1e-6);
     sgd_update(&s, 0.1, 0.5, 2, 1, &x, &g2, &buffer); /* buffer = 1.8 + 0.75 * 2.9 = 3.975 */
-    ck_assert_float_eq_tol(buffer, 3.975, 1e-6);
-    ck_assert_float_eq_tol(x, 1.4025, 1e-6);
+    ck_assert_double_eq_tol(buffer, 3.975, 1e-6);
+    ck_assert_double_eq_tol(x, 1.4025, 1e-6);
     s.dampening = 0.0;
     s.nesterov = true;
     x = 2.0f;
     buffer = 0.0f;
     sgd_update(&s, 0.1, 0.0, 1, 1, &x, &g1, &buffer); /* buffer 1, step 1 + 0.9 */
-    ck_assert_float_eq_tol(x, 1.81, 1e-6);
+    ck_assert_double_eq_tol(x, 1.81, 1e-6);
     sgd_update(&s, 0.1, 0.0, 2, 1, &x, &g2, &buffer); /* buffer 2.9, step 2 + 2.61 */
-    ck_assert_float_eq_tol(x, 1.349, 1e-6);
+    ck_assert_double_eq_tol(x, 1.349, 1e-6);
 }
 END_TEST
 

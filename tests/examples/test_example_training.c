@@ -367,14 +367,15 @@ static double probe(net *n, const float *x, int64_t count, const float *c)
 START_TEST(gradients_of_a_residual_net_meet_differences)
 {
     /* The blocks with sums are the point: gradients of both ways must meet. Batch norm in train mode, plain layers. */
-    enum { COUNT = 4, CLASSES = 5 };
+    enum { COUNT = 16, CLASSES = 5, PIXELS = 32 * 32 };
     nncf_error err = NNCF_ERROR_INIT;
-    net *n = build("mobilenetv2", 0.25, 1, 1, 16, CLASSES);
-    float x[COUNT * 256], c[COUNT * CLASSES];
+    net *n = build("mobilenetv2", 0.25, 1, 1, 32, CLASSES);
+    static float x[COUNT * PIXELS];
+    float c[COUNT * CLASSES];
     rng r = rng_make(5, RNG_INIT, 0, 0);
     static const char *const names[] = {"features.0.1.bias", "features.1.conv.2.weight", "features.3.conv.2.weight",
                                         "features.9.conv.3.weight", "classifier.1.weight"};
-    for (int i = 0; i < COUNT * 256; i++)
+    for (int i = 0; i < COUNT * PIXELS; i++)
         x[i] = (float)rng_normal(&r);
     for (int i = 0; i < COUNT * CLASSES; i++)
         c[i] = (float)rng_normal(&r);
@@ -394,7 +395,7 @@ START_TEST(gradients_of_a_residual_net_meet_differences)
             norm += (double)t->grad[k] * t->grad[k];
         norm = sqrt(norm);
         ck_assert_double_gt(norm, 1e-4);
-        step = 2e-3;
+        step = 5e-3 / norm; /* changes the probe by a hundredth, far above rounding */
         for (size_t k = 0; k < t->count; k++)
             t->data[k] = (float)(keep[k] + step * t->grad[k] / norm);
         up = probe(n, x, COUNT, c);
@@ -423,10 +424,10 @@ START_TEST(cross_entropy_and_accuracy_by_hand)
         sum += exp(2 - i);
     loss = metrics_cross_entropy(logits, labels, 3, 6, grad);
     ck_assert_double_eq_tol(loss, (log(6.0) + 0.0 + log(sum) - 1.0) / 3.0, 1e-12);
-    ck_assert_float_eq_tol(grad[0], 1.0 / 18.0, 1e-7);
-    ck_assert_float_eq_tol(grad[5], (1.0 / 6.0 - 1.0) / 3.0, 1e-7);
-    ck_assert_float_eq_tol(grad[6], 0.0, 1e-7);
-    ck_assert_float_eq_tol(grad[13], (exp(1.0) / sum - 1.0) / 3.0, 1e-7);
+    ck_assert_double_eq_tol(grad[0], 1.0 / 18.0, 1e-7);
+    ck_assert_double_eq_tol(grad[5], (1.0 / 6.0 - 1.0) / 3.0, 1e-7);
+    ck_assert_double_eq_tol(grad[6], 0.0, 1e-7);
+    ck_assert_double_eq_tol(grad[13], (exp(1.0) / sum - 1.0) / 3.0, 1e-7);
     metrics_count(&a, logits, labels, 3, 6);
     ck_assert_double_eq_tol(metrics_top1(&a), 100.0 / 3.0, 1e-12);
     ck_assert_double_eq_tol(metrics_top5(&a), 200.0 / 3.0, 1e-12);
