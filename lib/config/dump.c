@@ -144,7 +144,7 @@ static void put_numbers(writer *w, const double *values, size_t count)
 
 static void put_field(writer *w, const nncf__algorithm *a, const nncf__key *key)
 {
-    const char *at = (const char *)a + key->offset;
+    const char *at = (const char *)a + (key->offset == NNCF__NO_FIELD ? 0 : key->offset);
     char word[64] = "";
     double number;
     const double *numbers;

@@ -60,9 +60,10 @@ static void add_range(char out[NNCF__EXPLAIN_TEXT], const nncf__key *key, const 
     nncf__format_double(key->max, max);
     if (isinf(key->max))
         nncf__explain(out, open_min ? "%s greater than %s" : "%s not less than %s", noun, min);
+    else if (open_min)
+        nncf__explain(out, "%s greater than %s and %s %s", noun, min, open_max ? "less than" : "at most", max);
     else
-        nncf__explain(out, "%s %s %s %s %s", noun, open_min ? "greater than" : "from", min,
-                      open_max ? "to less than" : "to", max);
+        nncf__explain(out, "%s from %s %s %s", noun, min, open_max ? "to less than" : "to", max);
 }
 
 const char *nncf__explain_allowed(const nncf__key *key, char out[NNCF__EXPLAIN_TEXT])
@@ -86,7 +87,7 @@ const char *nncf__explain_allowed(const nncf__key *key, char out[NNCF__EXPLAIN_T
         add_words(out, key->words);
         break;
     case NNCF__KEY_NUMBERS:
-        add_range(out, key, "an array of numbers, each a number");
+        add_range(out, key, "an array of numbers, each");
         break;
     default:
         nncf__explain(out, "a scope in double quotes, or an array of them");

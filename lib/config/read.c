@@ -251,8 +251,11 @@ static nncf_status read_numbers(const nncf__reader *r, const nncf__key *key, uin
         return no_memory(r);
     size_t i = 0;
     for (uint32_t child = node->first_child; child != 0; child = d->nodes[child].next) {
-        if (!is_number(&d->nodes[child]) || !in_range(key, d->nodes[child].number))
-            return wrong_value(r, key, child);
+        if (!is_number(&d->nodes[child]) || !in_range(key, d->nodes[child].number)) {
+            nncf__key element = *key;
+            element.type = NNCF__KEY_NUMBER;
+            return wrong_value(r, &element, child);
+        }
         values[i++] = d->nodes[child].number;
     }
     memcpy(field(r, key->offset), &(const double *){values}, sizeof(const double *));

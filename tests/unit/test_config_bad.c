@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Configs that do not load: status, line:column, path and words of each; and that nothing at all crashes. */
+#include "config/config.h"
+#include "counting_allocator.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+typedef struct bad {
+    const char *text;
+    nncf_status status;
+    int32_t line, column;
+    const char *where, *says;
+} bad;
+
+static const bad syntax[] = {
+    {"", NNCF_E_PARSE, 1, 1, "", "the config is empty"},
+    {"  \n// nothing\n", NNCF_E_PARSE, 3, 1, "", "the config is empty"},
+    {"[]", NNCF_E_CONFIG, 1, 1, "", "a config is an object"},
+    {"3", NNCF_E_CONFIG, 1, 1, "", "a config is an object"},
+    {"\xef\xbb\xbf{}", NNCF_E_PARSE, 1, 1, "", "remove the byte order mark"},
+    {"\xff\xfe{", NNCF_E_PARSE, 1, 1, "", "UTF-16"},
+    {"{\"a\": \"\xe9\"}", NNCF_E_PARSE, 1, 8, "", "byte 0xe9 is not UTF-8"},
+    {"{} // caf\xe9", NNCF_E_PARSE, 1, 10, "", "byte 0xe9 is not UTF-8"},
+    {"{\"a\": \"\xc0\xaf\"}", NNCF_E_PARSE, 1, 8, "", "not UTF-8"},
+    {"{\"a\": \"\xed\xa0\x80\"}", NNCF_E_PARSE, 1, 8, "", "not UTF-8"},
+    {"{\"a\": \"\xf4\x90\x80\x80\"}", NNCF_E_PARSE, 1, 8, "", "not UTF-8"},
+    {"{\n  \"a\": 1,\n  \"a\": 2\n}", NNCF_E_PARSE, 3, 3, "a", "a second time; the first is in line 2, column 3"},
+    {"{\"o\": {\"k\": 1, \"\\u006b\": 2}}", NNCF_E_PARSE, 1, 16, "o.k", "\"k\" stands here a second time"},
+    {"{\"a\": NaN}", NNCF_E_PARSE, 1, 7, "", "NaN is not JSON"},
+    {"{\"a\": Infinity}", NNCF_E_PARSE, 1, 7, "", "Infinity is not JSON"},
+    {"{\"a\": [1, -Infinity]}", NNCF_E_PARSE, 1, 11, "a", "-Infinity is not JSON"},
+    {"{\"a\": True}", NNCF_E_PARSE, 1, 7, "", "write true"},
+    {"{\"a\": None}", NNCF_E_PARSE, 1, 7, "", "write null"},
+    {"{\"a\": 'x'}", NNCF_E_PARSE, 1, 7, "", "texts stand in double quotes"},
+    {"{'a': 1}", NNCF_E_PARSE, 1, 2, "", "texts stand in double quotes"},
+    {"{a: 1}", NNCF_E_PARSE, 1, 2, "", "a key must stand in double quotes: \"a\""},
+    {"{\"a\": Adam}", NNCF_E_PARSE, 1, 7, "", "found Adam; texts stand in double quotes"},
+    {"{\"a\": 1} x", NNCF_E_PARSE, 1, 10, "", "nothing may follow the config's closing bracket; found 'x'"},
+    {"{\"a\": 1}}", NNCF_E_PARSE, 1, 9, "", "found '}'"},
+    {"{\"a\": 1} {}", NNCF_E_PARSE, 1, 10, "", "nothing may follow"},
+    {"{\"a\\u0000b\": 1}", NNCF_E_PARSE, 1, 4, "", "\\u0000 is not allowed"},
+    {"{\"a\": \"\\u0000\"}", NNCF_E_PARSE, 1, 8, "", "\\u0000 is not allowed"},
+    {"{\"a\": 1e999}", NNCF_E_PARSE, 1, 7, "a", "the number 1e999 is out of range"},
+    {"{\"a\": [0, -1e400]}", NNCF_E_PARSE, 1, 11, "a[1]", "the number -1e400 is out of range"},
+    {"{\"a\": 007}", NNCF_E_PARSE, 1, 7, "", "must not begin with 0: 007"},
+    {"{\"a\": -01}", NNCF_E_PARSE, 1, 7, "", "must not begin with 0"},
+    {"{\"a\": .5}", NNCF_E_PARSE, 1, 7, "", "0.5, not .5"},
+    {"{\"a\": 5.}", NNCF_E_PARSE, 1, 7, "", "not 5."},
+    {"{\"a\": +1}", NNCF_E_PARSE, 1, 7, "", "a number wants a digit"},
+    {"{\"a\": -}", NNCF_E_PARSE, 1, 7, "", "a number wants a digit"},
+    {"{\"a\": 1e}", NNCF_E_PARSE, 1, 7, "", "digits behind its e"},
+    {"{\"a\": 0x10}", NNCF_E_PARSE, 1, 7, "", "hexadecimal"},
+    {"{\"a\": 1 2}", NNCF_E_PARSE, 1, 9, "", "expected ',' or '}', found '2'"},
+    {"{\"a\": 1/**/2}", NNCF_E_PARSE, 1, 12, "", "expected ',' or '}', found '2'"},
+    {"{\"a\": \"x\ty\"}", NNCF_E_PARSE, 1, 9, "", "control character 0x09 in a text; write it \\u0009"},
+    {"{\"a\": \"x\n\"}", NNCF_E_PARSE, 1, 7, "", "is not closed on its line"},
+    {"{\"a\": \"x", NNCF_E_PARSE, 1, 7, "", "is not closed on its line"},
+    {"{\"a\": \"x\\", NNCF_E_PARSE, 1, 9, "", "unknown escape"},
+    {"{\"a\": \"\\x41\"}", NNCF_E_PARSE, 1, 8, "", "unknown escape"},
+    {"{\"a\": \"\\u12g4\"}", NNCF_E_PARSE, 1, 8, "", "four hexadecimal digits"},
+    {"{\"a\": \"\\ud83d\"}", NNCF_E_PARSE, 1, 8, "", "\\ud83d is half of a surrogate pair"},
+    {"{\"a\": \"\\ude00\"}", NNCF_E_PARSE, 1, 8, "", "\\ude00 is half of a surrogate pair"},
+    {"{\"a\": \"\\ud83d\\u0041\"}", NNCF_E_PARSE, 1, 8, "", "half of a surrogate pair"},
+    {"{\"a\": 1,,}", NNCF_E_PARSE, 1, 10, "", "expected a key in double quotes, found '}'"},
+    {"{\"a\": [1,,]}", NNCF_E_PARSE, 1, 11, "a", "expected a value, found ']'"},
+    {"{\"a\": [,1]}", NNCF_E_PARSE, 1, 8, "a", "expected a value, found ','"},
+    {"{\"a\": 1 \"b\": 2}", NNCF_E_PARSE, 1, 9, "", "expected ',' or '}', found '\"'"},
+    {"{\"a\" 1}", NNCF_E_PARSE, 1, 6, "", "expected ':' behind the key, found '1'"},
+    {"{\"a\":}", NNCF_E_PARSE, 1, 6, "", "expected a value, found '}'"},
+    {"{\"a\": [1, 2}", NNCF_E_PARSE, 1, 12, "a", "expected ',' or ']', found '}'"},
+    {"{\n\"a\": [1,\n", NNCF_E_PARSE, 3, 1, "a", "the array that begins in line 2, column 6 is not closed"},
+    {"{\"a\": {\"b\": 1", NNCF_E_PARSE, 1, 14, "a", "the object that begins in line 1, column 7 is not closed"},
+    {"{\"a\": 1 # one\n}", NNCF_E_PARSE, 1, 9, "", "comments begin with // or stand in /* */"},
+    {"{\"a\": 1 / 2}", NNCF_E_PARSE, 1, 9, "", "found '/'"},
+    {"{\n /* never\n \"a\": 1}", NNCF_E_PARSE, 2, 2, "", "the comment that begins here is never closed"},
+    {"{\"a\": 1 /*/ }", NNCF_E_PARSE, 1, 9, "", "never closed"},
+    {"{\"a\": 1\v}", NNCF_E_PARSE, 1, 8, "", "found byte 0x0b"},
+    /* Places count bytes and lines through comments and CRLF. */
+    {"{ // one\r\n  /* two\r\n  three */ \"a\": x }", NNCF_E_PARSE, 3, 17, "", "found x"},
+};
+
+#define RB(params)    "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": {" params "}}}"
+#define MAG(params)   "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"params\": {" params "}}}"
+#define QUANT(more)   "{\"compression\": {\"algorithm\": \"quantization\", " more "}}"
+#define LIST(entries) "{\"compression\": [" entries "]}"
+#define P             "compression.params."
+#define C             "compression."
+
+static const bad meaning[] = {
+    {"{\"compression\": \"rb_sparsity\"}", NNCF_E_CONFIG, 1, 17, "compression",
+     "found \"rb_sparsity\"; allowed: an object"},
+    {"{\"compression\": null}", NNCF_E_CONFIG, 1, 17, "compression", "found null; allowed: an object"},
+    {LIST("3"), NNCF_E_CONFIG, 1, 18, "compression[0]", "found 3; an algorithm is an object"},
+    {LIST("{}"), NNCF_E_CONFIG, 1, 18, "compression[0]", "the key \"algorithm\" is missing"},
+    {"{\"compression\": {\"params\": {}}}", NNCF_E_CONFIG, 1, 17, "compression", "the key \"algorithm\" is missing"},
+    {LIST("{\"algorithm\": 3}"), NNCF_E_CONFIG, 1, 32, "compression[0].algorithm", "found 3; allowed: \"rb_sparsity\""},
+    {LIST("{\"algorithm\": \"rb_sparsty\"}"), NNCF_E_CONFIG, 1, 32, "compression[0].algorithm",
+     "did you mean \"rb_sparsity\"?"},
+    {LIST("{\"algorithm\": \"filter_pruning\"}"), NNCF_E_UNSUPPORTED, 1, 32, "compression[0].algorithm",
+     "\"filter_pruning\" is an algorithm of NNCF 1.3 and later; this release has rb_sparsity"},
+    {LIST("{\"algorithm\": \"binarization\"}"), NNCF_E_UNSUPPORTED, 1, 32, "compression[0].algorithm", "NNCF 1.1"},
+    {LIST("{\"algorithm\": \"knowledge_distillation\"}"), NNCF_E_UNSUPPORTED, 1, 32, "compression[0].algorithm",
+     "NNCF 2.0"},
+    {LIST("{\"algorithm\": \"rb_sparsity\"},\n{\"algorithm\": \"magnitude_sparsity\"}"), NNCF_E_CONFIG, 2, 15,
+     "compression[1].algorithm", "\"magnitude_sparsity\" cannot go together with \"rb_sparsity\""},
+    {LIST("{\"algorithm\": \"quantization\"},\n{\"algorithm\": \"quantization\"}"), NNCF_E_CONFIG, 2, 15,
+     "compression[1].algorithm", "\"quantization\" stands here a second time"},
+    {LIST("{\"algorithm\": \"const_sparsity\"},\n{\"algorithm\": \"const_sparsity\"}"), NNCF_E_CONFIG, 2, 15,
+     "compression[1].algorithm", "a second time"},
+
+    /* keys */
+    {"{\n  \"compression\": [\n    {\n      \"algorithm\": \"rb_sparsity\",\n      \"params\": {\n"
+     "        \"sparsity_traget\": 0.5\n      }\n    }\n  ]\n}",
+     NNCF_E_CONFIG, 6, 9, "compression[0].params.sparsity_traget",
+     "bad.json:6:9: compression[0].params.sparsity_traget: unknown key; did you mean \"sparsity_target\"? Allowed "
+     "here: schedule, sparsity_init, sparsity_target"},
+    {RB("\"qwertz\": 1"), NNCF_E_CONFIG, 1, 57, P "qwertz", "unknown key. Allowed here: schedule"},
+    {RB("\"sched\": \"exponential\""), NNCF_E_CONFIG, 1, 57, P "sched", "did you mean \"schedule\"?"},
+    {RB("\"params.power\": 1"), NNCF_E_CONFIG, 1, 57, P "\"params.power\"", "unknown key"},
+    {"{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params.power\": 1}}", NNCF_E_CONFIG, 1, 46,
+     C "\"params.power\"", "unknown key"},
+    {"{\"compression\": {\"algorithm\": \"rb_sparsity\", \"sparsity_target\": 0.5}}", NNCF_E_CONFIG, 1, 46,
+     C "sparsity_target", "unknown key; it belongs into \"params\""},
+    {RB("\"ignored_scopes\": []"), NNCF_E_CONFIG, 1, 57, P "ignored_scopes", "it belongs beside \"algorithm\""},
+    {RB("\"weight_importance\": \"abs\""), NNCF_E_CONFIG, 1, 57, P "weight_importance",
+     "it is not a key of rb_sparsity"},
+    {QUANT("\"type\": \"min_max\""), NNCF_E_CONFIG, 1, 47, C "type", "it belongs into \"initializer\""},
+    {QUANT("\"weight\": {}"), NNCF_E_CONFIG, 1, 47, C "weight", "did you mean \"weights\"?"},
+    {QUANT("\"weights\": {\"bit\": 8}"), NNCF_E_CONFIG, 1, 59, C "weights.bit", "did you mean \"bits\"?"},
+    {"{\"compression\": {\"algorithm\": \"const_sparsity\", \"params\": {\"power\": 1}}}", NNCF_E_CONFIG, 1, 60,
+     P "power", "it is not a key of const_sparsity. Allowed here: nothing"},
+    {RB("\"sparsity_target_epoch\": 5"), NNCF_E_UNSUPPORTED, 1, 57, P "sparsity_target_epoch",
+     "a key of NNCF 1.4 and later; this release reads NNCF 1.0 and 1.1 configs: use sparsity_steps"},
+    {RB("\"sparsity_freeze_epoch\": 5"), NNCF_E_UNSUPPORTED, 1, 57, P "sparsity_freeze_epoch",
+     "use sparsity_training_steps"},
+    {"{\"compression\": {\"algorithm\": \"rb_sparsity\", \"sparsity_init\": 0.1}}", NNCF_E_UNSUPPORTED, 1, 46,
+     C "sparsity_init", "a key of NNCF 1.6 and later"},
+    {QUANT("\"preset\": \"mixed\""), NNCF_E_UNSUPPORTED, 1, 47, C "preset", "a key of NNCF 2.1 and later"},
+    {QUANT("\"initializer\": {\"range\": {}}"), NNCF_E_UNSUPPORTED, 1, 63, C "initializer.range",
+     "put num_init_steps and type into initializer itself"},
+    {QUANT("\"params\": {}"), NNCF_E_UNSUPPORTED, 1, 47, C "params", "staged quantization"},
+    {MAG("\"steps\": [1], \"multistep_steps\": [1]"), NNCF_E_CONFIG, 1, 78, P "multistep_steps",
+     "says the same as compression.params.steps; keep one of the two"},
+    {"{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"weight_importance\": \"abs\", \"params\": "
+     "{\"weight_importance\": \"abs\"}}}",
+     NNCF_E_CONFIG, 1, 92, P "weight_importance", "says the same as compression.weight_importance"},
+
+    /* values */
+    {"{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": [1]}}", NNCF_E_CONFIG, 1, 56, C "params",
+     "found an array; allowed: an object"},
+    {RB("\"schedule\": \"Exponential\""), NNCF_E_CONFIG, 1, 69, P "schedule",
+     "found \"Exponential\"; allowed: \"exponential\", \"polynomial\", \"multistep\", \"adaptive\"; did you mean "
+     "\"exponential\"?"},
+    {RB("\"schedule\": 1"), NNCF_E_CONFIG, 1, 69, P "schedule", "found 1; allowed: \"exponential\""},
+    {RB("\"sparsity_init\": -0.1"), NNCF_E_CONFIG, 1, 74, P "sparsity_init",
+     "found -0.1; allowed: a number from 0 to less than 1"},
+    {RB("\"sparsity_target\": 1"), NNCF_E_CONFIG, 1, 76, P "sparsity_target", "found 1; allowed: a number from 0"},
+    {RB("\"sparsity_target\": 52"), NNCF_E_CONFIG, 1, 76, P "sparsity_target", "found 52"},
+    {RB("\"sparsity_target\": \"0.5\""), NNCF_E_CONFIG, 1, 76, P "sparsity_target", "found \"0.5\"; allowed: a number"},
+    {RB("\"sparsity_target\": true"), NNCF_E_CONFIG, 1, 76, P "sparsity_target", "found true; allowed: a number"},
+    {RB("\"sparsity_target\": null"), NNCF_E_CONFIG, 1, 76, P "sparsity_target", "found null; allowed: a number"},
+    {RB("\"sparsity_init\": 0.6"), NNCF_E_CONFIG, 1, 74, P "sparsity_init",
+     "sparsity_init 0.6 is above sparsity_target 0.5 (the default)"},
+    {RB("\"sparsity_init\": 0.6, \"sparsity_target\": 0.55"), NNCF_E_CONFIG, 1, 74, P "sparsity_init",
+     "sparsity_init 0.6 is above sparsity_target 0.55, but"},
+    {RB("\"sparsity_steps\": 0"), NNCF_E_CONFIG, 1, 75, P "sparsity_steps",
+     "found 0; allowed: a number greater than 0"},
+    {RB("\"sparsity_steps\": -5"), NNCF_E_CONFIG, 1, 75, P "sparsity_steps", "found -5"},
+    {RB("\"sparsity_steps\": 9223372036854775808"), NNCF_E_CONFIG, 1, 75, P "sparsity_steps",
+     "found 9223372036854775808; allowed"},
+    {RB("\"sparsity_training_steps\": -1"), NNCF_E_CONFIG, 1, 84, P "sparsity_training_steps",
+     "found -1; allowed: a number not less than 0"},
+    {RB("\"patience\": 0"), NNCF_E_CONFIG, 1, 69, P "patience", "found 0; allowed: a number not less than 1"},
+    {RB("\"power\": 0"), NNCF_E_CONFIG, 1, 66, P "power", "found 0; allowed: a number greater than 0"},
+    {RB("\"step\": 0"), NNCF_E_CONFIG, 1, 65, P "step", "found 0; allowed: a number greater than 0 and at most 1"},
+    {RB("\"eps\": 1"), NNCF_E_CONFIG, 1, 64, P "eps", "found 1; allowed: a number from 0 to less than 1"},
+    {MAG("\"schedule\": \"multistep\",\n\"steps\": [1, 2],\n\"sparsity_levels\": [0.1, 0.2]"), NNCF_E_CONFIG, 3, 20,
+     P "sparsity_levels", "2 levels for 2 steps; there must be 3"},
+    {MAG("\"schedule\": \"multistep\",\n\"steps\": [1, 2]"), NNCF_E_CONFIG, 2, 10, P "steps",
+     "2 levels (the default) for 2 steps; there must be 3"},
+    {MAG("\"schedule\": \"multistep\",\n\"multistep_sparsity_levels\": [0.1]"), NNCF_E_CONFIG, 2, 30,
+     P "multistep_sparsity_levels", "1 level for 1 step (the default); there must be 2"},
+    {MAG("\"steps\": [1, 0]"), NNCF_E_CONFIG, 1, 77, P "steps[1]", "found 0; allowed: a number greater than 0"},
+    {MAG("\"steps\": [\"1\"]"), NNCF_E_CONFIG, 1, 74, P "steps[0]", "found \"1\"; allowed: a number"},
+    {MAG("\"steps\": 5"), NNCF_E_CONFIG, 1, 73, P "steps",
+     "found 5; allowed: an array of numbers, each greater than 0"},
+    {MAG("\"sparsity_levels\": [0.1, 1.0]"), NNCF_E_CONFIG, 1, 89, P "sparsity_levels[1]",
+     "found 1.0; allowed: a number from 0 to less than 1"},
+    {MAG("\"sparsity_levels\": []"), NNCF_E_CONFIG, 1, 83, P "sparsity_levels", "found an empty array"},
+    {"{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"weight_importance\": \"norm_abs\"}}", NNCF_E_CONFIG,
+     1, 74, C "weight_importance",
+     "found \"norm_abs\"; allowed: \"normed_abs\", \"abs\"; did you mean \"normed_abs\"?"},
+    {MAG("\"update_mask_on_forward\": true"), NNCF_E_UNSUPPORTED, 1, 90, P "update_mask_on_forward",
+     "valid in NNCF 1.0, but this release has false only"},
+    {QUANT("\"bits\": 1"), NNCF_E_CONFIG, 1, 55, C "bits", "found 1; allowed: an integer from 2 to 8"},
+    {QUANT("\"bits\": 16"), NNCF_E_CONFIG, 1, 55, C "bits", "found 16; allowed: an integer from 2 to 8"},
+    {QUANT("\"bits\": 8.0"), NNCF_E_CONFIG, 1, 55, C "bits", "found 8.0; allowed: an integer"},
+    {QUANT("\"weights\": {\"bits\": \"8\"}"), NNCF_E_CONFIG, 1, 67, C "weights.bits",
+     "found \"8\"; allowed: an integer"},
+    {QUANT("\"weights\": {\"mode\": \"symetric\"}"), NNCF_E_CONFIG, 1, 67, C "weights.mode",
+     "did you mean \"symmetric\"?"},
+    {QUANT("\"activations\": {\"signed\": 1}"), NNCF_E_CONFIG, 1, 73, C "activations.signed",
+     "found 1; allowed: true, false"},
+    {QUANT("\"quantize_inputs\": \"yes\""), NNCF_E_CONFIG, 1, 66, C "quantize_inputs",
+     "found \"yes\"; allowed: true, false"},
+    {QUANT("\"quantize_outputs\": true"), NNCF_E_UNSUPPORTED, 1, 67, C "quantize_outputs",
+     "valid in NNCF 1.1, but this release has false only"},
+    {QUANT("\"quantizable_subgraph_patterns\": [\"cat\"]"), NNCF_E_UNSUPPORTED, 1, 80,
+     C "quantizable_subgraph_patterns", "takes an empty array only"},
+    {QUANT("\"initializer\": {\"num_init_steps\": -1}"), NNCF_E_CONFIG, 1, 81, C "initializer.num_init_steps",
+     "found -1; allowed: an integer from 0 to 1000000"},
+    {QUANT("\"initializer\": {\"num_init_steps\": 1.5}"), NNCF_E_CONFIG, 1, 81, C "initializer.num_init_steps",
+     "found 1.5; allowed: an integer"},
+    {QUANT("\"initializer\": {\"type\": \"threesigma\"}"), NNCF_E_UNSUPPORTED, 1, 71, C "initializer.type",
+     "\"threesigma\" is valid in NNCF 1.2 and later; this release has \"min_max\""},
+    {QUANT("\"initializer\": {\"type\": \"minmax\"}"), NNCF_E_CONFIG, 1, 71, C "initializer.type",
+     "did you mean \"min_max\"?"},
+    {QUANT("\"ignored_scopes\": 5"), NNCF_E_CONFIG, 1, 65, C "ignored_scopes", "found 5; allowed: a scope"},
+    {QUANT("\"ignored_scopes\": [\"a\", 5]"), NNCF_E_CONFIG, 1, 71, C "ignored_scopes[1]", "found 5; allowed: a scope"},
+    {QUANT("\"ignored_scopes\": [\"\"]"), NNCF_E_CONFIG, 1, 66, C "ignored_scopes[0]", "an empty scope matches"},
+    {QUANT("\"ignored_scopes\": \"{re}conv.*\""), NNCF_E_UNSUPPORTED, 1, 65, C "ignored_scopes",
+     "regular expressions ({re}) came with NNCF 1.2"},
+    {QUANT("\"target_scopes\": []"), NNCF_E_CONFIG, 1, 64, C "target_scopes", "selects no layer at all"},
+};
+
+static void check_case(const bad *b, size_t number)
+{
+    nncf_config *config = NULL;
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_status status = nncf_config_parse(NULL, "bad.json", b->text, strlen(b->text), &config, &err);
+    ck_assert_msg(status == b->status, "case %zu: %s, not %s: %s\n%s", number, nncf_status_name(status),
+                  nncf_status_name(b->status), err.message, b->text);
+    ck_assert_ptr_null(config);
+    ck_assert_int_eq(err.status, status);
+    ck_assert_msg(err.line == b->line && err.column == b->column, "case %zu: %d:%d, not %d:%d: %s", number,
+                  (int)err.line, (int)err.column, (int)b->line, (int)b->column, err.message);
+    ck_assert_msg(strcmp(err.where, b->where) == 0, "case %zu: where is %s: %s", number, err.where, err.message);
+    ck_assert_msg(strstr(err.message, b->says) != NULL, "case %zu: %s", number, err.message);
+    char prefix[40];
+    snprintf(prefix, sizeof(prefix), "bad.json:%d:%d: ", (int)b->line, (int)b->column);
+    ck_assert_msg(strncmp(err.message, prefix, strlen(prefix)) == 0, "case %zu: %s", number, err.message);
+    ck_assert_msg(strlen(err.message) < sizeof(err.message) - 1, "case %zu is cut: %s", number, err.message);
+    /* The offset is that place. */
+    int32_t line = 1, column = 1;
+    for (uint64_t i = 0; i < err.offset; i++) {
+        column = b->text[i] == '\n' ? 1 : column + 1;
+        line += b->text[i] == '\n';
+    }
+    ck_assert(line == err.line && column == err.column);
+    ck_assert_int_eq(nncf_config_parse(NULL, NULL, b->text, strlen(b->text), &config, NULL), status);
+}
+
+START_TEST(wrong_syntax)
+{
+    check_case(&syntax[_i], (size_t)_i);
+}
+END_TEST
+
+START_TEST(wrong_meaning)
+{
+    check_case(&meaning[_i], (size_t)_i);
+}
+END_TEST
+
+/* ---- limits ---- */
+
+static nncf_status parse_sized(const char *text, size_t size, nncf_error *err)
+{
+    nncf_config *config = NULL;
+    nncf_status status = nncf_config_parse(NULL, "big", text, size, &config, err);
+    nncf_config_destroy(config);
+    return status;
+}
+
+START_TEST(limits)
+{
+    size_t size = (1 << 20) + 1;
+    char *text = malloc(size + 1);
+    nncf_error err = NNCF_ERROR_INIT;
+    memset(text, ' ', size);
+    memcpy(text, "{}", 2);
+    ck_assert_int_eq(parse_sized(text, size, &err), NNCF_E_LIMIT);
+    ck_assert_ptr_nonnull(strstr(err.message, "at most 1048576 bytes"));
+
+    memset(text, ' ', 200);
+    memcpy(text, "{\"a\":", 5);
+    memset(text + 5, '[', 32); /* the 33rd bracket */
+    ck_assert_int_eq(parse_sized(text, 100, &err), NNCF_E_LIMIT);
+    ck_assert_ptr_nonnull(strstr(err.message, "nested more than 32 deep"));
+    ck_assert_int_eq(err.column, 5 + 32);
+    memset(text, '[', 1 << 20);
+    ck_assert_int_eq(parse_sized(text, 1 << 20, &err), NNCF_E_LIMIT);
+
+    size_t used = (size_t)snprintf(text, size, "{\"a\": \"");
+    memset(text + used, 'x', 4097);
+    memcpy(text + used + 4097, "\"}", 2);
+    ck_assert_int_eq(parse_sized(text, used + 4097 + 2, &err), NNCF_E_LIMIT);
+    ck_assert_ptr_nonnull(strstr(err.message, "longer than 4096 bytes"));
+    text[1] = '"';
+    memset(text + 2, 'x', 4097);
+    memcpy(text + 2 + 4097, "\":1}", 4);
+    ck_assert_int_eq(parse_sized(text, 2 + 4097 + 4, &err), NNCF_E_LIMIT);
+
+    used = (size_t)snprintf(text, size, "{");
+    for (int i = 0; i <= 100000; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s\"%x\":0", i ? "," : "", (unsigned)i);
+    ck_assert_int_eq(parse_sized(text, used, &err), NNCF_E_LIMIT);
+    ck_assert_ptr_nonnull(strstr(err.message, "more than 100000 keys"));
+
+    used =
+        (size_t)snprintf(text, size, "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": {\"steps\": [1");
+    for (int i = 0; i < 4096; i++)
+        used += (size_t)snprintf(text + used, size - used, ",1");
+    used += (size_t)snprintf(text + used, size - used, "]}}}");
+    ck_assert_int_eq(parse_sized(text, used, &err), NNCF_E_LIMIT);
+    ck_assert_ptr_nonnull(strstr(err.message, "found 4097 numbers; at most 4096"));
+
+    /* A NUL inside of the text is a byte like any other, and wrong. */
+    ck_assert_int_eq(parse_sized("{}\0", 3, &err), NNCF_E_PARSE);
+    ck_assert_ptr_nonnull(strstr(err.message, "byte 0x00"));
+    ck_assert_int_eq(parse_sized("{\"a\0b\": 1}", 10, &err), NNCF_E_PARSE);
+    ck_assert_int_eq(parse_sized("{\"a\": \"\\\0\"}", 10, &err), NNCF_E_PARSE);
+    free(text);
+}
+END_TEST
+
+START_TEST(files_that_cannot_be_read)
+{
+    nncf_config *config = NULL;
+    nncf_error err = NNCF_ERROR_INIT;
+    ck_assert_int_eq(nncf_config_load(NULL, "/nonexistent/c.json", &config, &err), NNCF_E_IO);
+    ck_assert_int_eq(err.os_errno, ENOENT);
+    ck_assert_str_eq(err.where, "/nonexistent/c.json");
+    ck_assert_str_eq(err.message, "cannot open /nonexistent/c.json: No such file or directory");
+    ck_assert_int_eq(nncf_config_load(NULL, NNCF_GOLDEN_DIR, &config, &err), NNCF_E_IO);
+    ck_assert_int_eq(err.os_errno, EISDIR);
+    ck_assert_int_eq(nncf_config_load(NULL, "", &config, NULL), NNCF_E_IO);
+
+    char path[] = "/tmp/nncf_test_XXXXXX";
+    int file = mkstemp(path);
+    ck_assert_int_ge(file, 0);
+    ck_assert_int_eq(ftruncate(file, (1 << 20) + 1), 0);
+    ck_assert_int_eq(nncf_config_load(NULL, path, &config, &err), NNCF_E_LIMIT);
+    ck_assert_str_eq(err.where, path);
+    ck_assert_int_eq(ftruncate(file, 0), 0);
+    ck_assert_int_eq((int)write(file, "{\n\"a\": }", 8), 8);
+    ck_assert_int_eq(nncf_config_load(NULL, path, &config, &err), NNCF_E_PARSE);
+    char begin[64];
+    snprintf(begin, sizeof(begin), "%s:2:6: ", path);
+    ck_assert_int_eq(strncmp(err.message, begin, strlen(begin)), 0);
+    close(file);
+    unlink(path);
+    ck_assert_ptr_null(config);
+}
+END_TEST
+
+/* ---- nothing crashes, nothing leaks ---- */
+
+static const char specimen[] =
+    "{ // c\n\"m\": \"\\u00e9\\ud83d\\ude00\", \"n\": [1, -2.5e3, true, null, {\"k\": []}],\n/* d */\"compression\": ["
+    "{\"algorithm\": \"magnitude_sparsity\", \"ignored_scopes\": [\"A/B[c]\"], \"weight_importance\": \"abs\", "
+    "\"params\": {\"schedule\": \"multistep\", \"steps\": [3, 2], \"sparsity_levels\": [0.1, 0.2, 0.3]}},"
+    "{\"algorithm\": \"quantization\", \"bits\": 4, \"initializer\": {\"num_init_steps\": 2, \"type\": \"min_max\",},"
+    "\"weights\": {\"signed\": true}, \"activations\": {\"mode\": \"asymmetric\"}},],}\n";
+
+static bool is_utf8(const char *text)
+{
+    for (const unsigned char *s = (const unsigned char *)text; *s;) {
+        int more = *s < 0x80 ? 0 : *s >= 0xf0 ? 3 : *s >= 0xe0 ? 2 : *s >= 0xc2 ? 1 : -1;
+        if (more < 0)
+            return false;
+        for (s++; more > 0; more--, s++)
+            if ((*s & 0xc0) != 0x80)
+                return false;
+    }
+    return true;
+}
+
+static void check_any(nncf_context *context, const counting *counter, const char *text, size_t size)
+{
+    size_t live = counter->live;
+    nncf_config *config = NULL;
+    nncf_error err = NNCF_ERROR_INIT;
+    char *exact = malloc(size ? size : 1); /* so that reading past the end shows */
+    memcpy(exact, text, size);
+    nncf_status status = nncf_config_parse(context, "any", exact, size, &config, &err);
+    free(exact);
+    if (status == NNCF_OK) {
+        nncf_config_destroy(config);
+    } else {
+        ck_assert_ptr_null(config);
+        ck_assert(status == NNCF_E_PARSE || status == NNCF_E_CONFIG || status == NNCF_E_UNSUPPORTED);
+        ck_assert_int_ge(err.line, 1);
+        ck_assert_int_ge(err.column, 1);
+        ck_assert_uint_le(err.offset, size);
+        ck_assert(is_utf8(err.message) && is_utf8(err.where));
+    }
+    ck_assert_uint_eq(counter->live, live);
+}
+
+START_TEST(cut_and_changed_texts)
+{
+    static const char bytes[] = "{}[],:\"\\/*0-.eutn \n\t\x01\x7f\xc3\xff";
+    counting counter = {0};
+    nncf_context *context = NULL;
+    nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&counter)};
+    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
+    size_t size = sizeof(specimen) - 1;
+    char changed[sizeof(specimen) + 1];
+    check_any(context, &counter, specimen, size);
+    for (size_t i = 0; i < size; i++) {
+        check_any(context, &counter, specimen, i);
+        for (size_t b = 0; b < sizeof(bytes); b++) { /* NUL too */
+            memcpy(changed, specimen, size);
+            changed[i] = bytes[b];
+            check_any(context, &counter, changed, size);
+        }
+        memcpy(changed, specimen, size); /* a byte removed, a byte twice */
+        memmove(changed + i, changed + i + 1, size - i - 1);
+        check_any(context, &counter, changed, size - 1);
+        memcpy(changed, specimen, i + 1);
+        memcpy(changed + i + 1, specimen + i, size - i);
+        check_any(context, &counter, changed, size + 1);
+    }
+    nncf_context_destroy(context);
+    ck_assert_uint_eq(counter.live, 0);
+    ck_assert_uint_eq(counter.mistakes, 0);
+}
+END_TEST
+
+/* Keys and values of every length around the sizes of the buffers that messages are made in. */
+START_TEST(long_words_in_messages)
+{
+    static const char *const forms[] = {"{\"compression\": {\"algorithm\": \"%s\"}}",
+                                        "{\"compression\": {\"algorithm\": \"quantization\", \"%s\": 1}}",
+                                        "{\"compression\": {\"algorithm\": \"quantization\", \"ignored_scopes\": "
+                                        "{\"%s\": 1}}}",
+                                        "{\"%s\": {\"%s\": {\"%s\": [NaN]}}}", "{\"%s\": 1, \"%s\": 2}"};
+    static const char *const characters[] = {"x", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\\\\"};
+    counting counter = {0};
+    nncf_context *context = NULL;
+    nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&counter)};
+    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
+    for (size_t c = 0; c < sizeof(characters) / sizeof(characters[0]); c++) {
+        for (size_t length = 1; length < 300; length += length < 170 ? 1 : 13) {
+            char word[1300] = "", text[4000];
+            for (size_t i = 0; i < length; i++)
+                memcpy(word + i * strlen(characters[c]), characters[c], strlen(characters[c]) + 1);
+            for (size_t f = 0; f < sizeof(forms) / sizeof(forms[0]); f++) {
+                const char *rest = forms[f];
+                size_t used = 0;
+                for (const char *hole; (hole = strstr(rest, "%s")); rest = hole + 2)
+                    used +=
+                        (size_t)snprintf(text + used, sizeof(text) - used, "%.*s%s", (int)(hole - rest), rest, word);
+                used += (size_t)snprintf(text + used, sizeof(text) - used, "%s", rest);
+                check_any(context, &counter, text, used);
+            }
+        }
+    }
+    nncf_context_destroy(context);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("config_bad");
+    TCase *tests = tcase_create("config_bad");
+    tcase_set_timeout(tests, 240);
+    tcase_add_loop_test(tests, wrong_syntax, 0, (int)(sizeof(syntax) / sizeof(syntax[0])));
+    tcase_add_loop_test(tests, wrong_meaning, 0, (int)(sizeof(meaning) / sizeof(meaning[0])));
+    tcase_add_test(tests, limits);
+    tcase_add_test(tests, files_that_cannot_be_read);
+    tcase_add_test(tests, cut_and_changed_texts);
+    tcase_add_test(tests, long_words_in_messages);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
