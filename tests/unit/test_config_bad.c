@@ -434,10 +434,10 @@ END_TEST
 /* Keys and values of every length around the sizes of the buffers that messages are made in. */
 START_TEST(long_words_in_messages)
 {
+    static const char nested[] =
+        "{\"compression\": {\"algorithm\": \"quantization\", \"ignored_scopes\": {\"%s\": 1}}}";
     static const char *const forms[] = {"{\"compression\": {\"algorithm\": \"%s\"}}",
-                                        "{\"compression\": {\"algorithm\": \"quantization\", \"%s\": 1}}",
-                                        "{\"compression\": {\"algorithm\": \"quantization\", \"ignored_scopes\": "
-                                        "{\"%s\": 1}}}",
+                                        "{\"compression\": {\"algorithm\": \"quantization\", \"%s\": 1}}", nested,
                                         "{\"%s\": {\"%s\": {\"%s\": [NaN]}}}", "{\"%s\": 1, \"%s\": 2}"};
     static const char *const characters[] = {"x", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\\\\"};
     counting counter = {0};
