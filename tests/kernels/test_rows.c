@@ -628,8 +628,8 @@ static double bench(const row *r, const nncf__kernels *k, size_t n, size_t total
 {
     static float *array[SLOTS];
     static uint8_t *bits;
-    nncf__fq q = quantizer(1);
-    nncf__epilogue e = {1.1f, 0.1f, 0.0f, 6.0f, &q};
+    nncf__fq q = quantizer(1), codes = quantizer(2);
+    nncf__epilogue e = {1.1f, 0.1f, 0.0f, 6.0f, &codes}; /* relu6 to 8 bits without a sign: nothing is clipped by it */
     state = seed;
     for (int s = 0; s < SLOTS; s++) {
         array[s] = array[s] ? array[s] : aligned_alloc(64, total * sizeof(float));
