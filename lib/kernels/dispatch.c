@@ -3,6 +3,9 @@
  * of the context's parameters. */
 #include "kernels/levels.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #if defined(NNCF__HAVE_AVX2) || defined(NNCF__HAVE_AVX512)
 /* __builtin_cpu_supports also asks the system (XCR0) whether it saves the registers. */
 static bool cpu_has(int32_t isa)
@@ -50,5 +53,8 @@ nncf_status nncf__kernels_init(nncf_context *context)
         table = nncf__kernels_get(--isa);
     context->kernels = table;
     context->params.max_isa = isa;
+    const char *gemm = nncf__gemm_describe(context);
+    snprintf(context->description, sizeof(context->description), "%s, %s", table->name,
+             strcmp(gemm, "none") == 0 ? "no BLIS" : gemm);
     return NNCF_OK;
 }
