@@ -165,13 +165,13 @@ static void sgd(float *data, float *grad, size_t count, float rate)
 static void optimize(network *n, nncf_compression_ctrl *ctrl)
 {
     for (int i = 0; i < LAYERS; i++) {
-        sgd(n->layers[i].weight, n->layers[i].weight_grad, (size_t)(width[i] * width[i + 1]), 0.3f);
-        sgd(n->layers[i].bias, n->layers[i].bias_grad, (size_t)width[i + 1], 0.3f);
+        sgd(n->layers[i].weight, n->layers[i].weight_grad, (size_t)(width[i] * width[i + 1]), 0.2f);
+        sgd(n->layers[i].bias, n->layers[i].bias_grad, (size_t)width[i + 1], 0.2f);
     }
     for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(ctrl); i++) {
         nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
         nncf_compression_ctrl_get_parameter(ctrl, i, &p);
-        sgd(p.data, p.grad, p.count, p.kind == NNCF_PARAMETER_MASK_LOGIT ? 20.0f : 0.01f);
+        sgd(p.data, p.grad, p.count, p.kind == NNCF_PARAMETER_MASK_LOGIT ? 10.0f : 0.01f);
     }
 }
 
