@@ -342,7 +342,7 @@ static void loss_case(json_object *c, json_object *logits)
     size_t count = logits ? json_object_array_length(logits) : 1;
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
     for (size_t i = 0; i < count; i++) {
-        char scope[16];
+        char scope[32];
         size_t n = logits ? json_object_array_length(cf_get(json_object_array_get_idx(logits, i), "data")) : one[0];
         snprintf(scope, sizeof scope, "l%zu", i);
         layers[i] = cf_conv(model, scope, (int64_t)n, 1, 1, NULL, NULL);
