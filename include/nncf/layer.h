@@ -39,10 +39,12 @@ NNCF_API nncf_status nncf_layer_output_shape(const nncf_layer *layer, const nncf
 
 /**
  * @brief Forward.
- * @param x  the input; for a sum an array of two tensors
+ * @param x  the input; for a sum an array of two tensors. Where edges were registered it must be what the feeding layer
+ * wrote: its values are taken as multiples of that layer's quantizer step, so nothing (dropout, a scale) may change
+ * them in between. A host that does so registers the reading layer without inputs
  * @param y  the output, of the shape that nncf_layer_output_shape() tells; must not overlap x
- * @return NNCF_OK; NNCF_E_SHAPE; NNCF_E_DTYPE; NNCF_E_ARG; NNCF_E_NOMEM (only at a new shape); NNCF_E_STATE (the
- * controller's initialization was begun and not ended by the caller)
+ * @return NNCF_OK; NNCF_E_SHAPE; NNCF_E_DTYPE; NNCF_E_ARG; NNCF_E_NOMEM (only at a new shape): y is untouched, but a
+ * forward is needed before the next backward
  * @since 0.1
  */
 NNCF_API nncf_status nncf_layer_forward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y);
@@ -54,7 +56,9 @@ NNCF_API nncf_status nncf_layer_forward(nncf_layer *layer, const nncf_tensor *x,
  * @param x   the same input(s), with the same contents, as in forward
  * @param dy  gradient of the loss for y; its contents are undefined afterwards (it serves as work space)
  * @param dx  receives the gradient(s) for x; NULL when nobody wants it; for a sum an array of two; must not overlap dy
- * @return NNCF_OK; NNCF_E_STATE there was no forward in train mode before; NNCF_E_SHAPE; NNCF_E_DTYPE; NNCF_E_ARG;
+ * nor x
+ * @return NNCF_OK; NNCF_E_STATE there was no forward in train mode before, or the model is in eval mode or being
+ * initialized now; NNCF_E_SHAPE; NNCF_E_DTYPE; NNCF_E_ARG;
  * NNCF_E_NOMEM
  * @since 0.1
  */

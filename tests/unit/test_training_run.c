@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { BATCH = 16, SIDE = 8, WIDTH = 8, CLASSES = 4, STEPS = 24, LONG_STEPS = 400, MAX_ARRAYS = 64 };
+enum { BATCH = 16, SIDE = 8, WIDTH = 8, CLASSES = 4, STEPS = 24, LONG_STEPS = 240, MAX_ARRAYS = 64 };
 enum { BLOCKS = 4, NODES = 8 };
 
 typedef struct array {
@@ -361,10 +361,12 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("training run");
-    TCase *tc = tcase_create("run");
-    tcase_set_timeout(tc, 240);
-    tcase_add_loop_test(tc, learns, 0, N_CONFIGS);
-    tcase_add_loop_test(tc, resumes_bit_for_bit, 0, 2 * (N_CONFIGS - 1));
-    suite_add_tcase(suite, tc);
+    TCase *learn = tcase_create("learn"), *resume = tcase_create("resume");
+    tcase_set_timeout(learn, 240);
+    tcase_set_timeout(resume, 240);
+    tcase_add_loop_test(learn, learns, 0, N_CONFIGS);
+    tcase_add_loop_test(resume, resumes_bit_for_bit, 0, 2 * (N_CONFIGS - 1));
+    suite_add_tcase(suite, learn);
+    suite_add_tcase(suite, resume);
     return fx_main(suite);
 }
