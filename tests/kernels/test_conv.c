@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Convolutions against the naive loops: random shapes around tile sizes, integer codes exactly, every level, any number
  * of threads, guard pages, special values. `--bench` measures layer shapes. */
+#include "../sweep.h"
 #include "kernels/gemm.h"
 
 #include "conv_bench.h"
@@ -127,8 +128,8 @@ static void assert_close(const problem *p, const char *what, const float *got, c
     describe(p, text, sizeof text);
     for (size_t i = 0; i < n; i++) {
         double d = fabs((double)got[i] - (double)want[i]), limit = 2 * (k + 2) * FLT_EPSILON * (double)sums[i];
-        ck_assert_msg(d <= limit, "%s %s [%zu]: %g, expected %g, |d| %g > %g", what, text, i, (double)got[i],
-                      (double)want[i], d, limit);
+        REQUIRE(d <= limit, "%s %s [%zu]: %g, expected %g, |d| %g > %g", what, text, i, (double)got[i], (double)want[i],
+                d, limit);
     }
 }
 
@@ -175,8 +176,8 @@ static void check_codes(const problem *p, nncf_context *c, const float *bias)
     memset(p->z, 0xff, p->n_z * sizeof *p->z);
     ck_assert_int_eq(nncf__conv2d_forward(c, &p->s, &x, &w, bias, p->z), NNCF_OK);
     for (size_t i = 0; i < p->n_z; i++)
-        ck_assert_msg(memcmp(&p->z[i], &want[i], sizeof(float)) == 0, "codes %s [%zu]: %.9g, expected %.9g", text, i,
-                      (double)p->z[i], (double)want[i]);
+        REQUIRE(memcmp(&p->z[i], &want[i], sizeof(float)) == 0, "codes %s [%zu]: %.9g, expected %.9g", text, i,
+                (double)p->z[i], (double)want[i]);
     free(want);
 }
 
@@ -232,7 +233,7 @@ START_TEST(random_shapes_floats)
     if (!nncf__kernels_get(levels[_i]))
         return;
     nncf_context *c = context_at(levels[_i], 1 + _i % 2);
-    for (int i = 0; i < 150; i++) {
+    for (int i = 0; i < sweep_rounds(150, 20); i++) {
         nncf__conv2d s = random_shape(i % 5);
         problem p;
         problem_make(&p, &s);
@@ -248,7 +249,7 @@ START_TEST(random_shapes_codes)
     if (!nncf__kernels_get(levels[_i]))
         return;
     nncf_context *c = context_at(levels[_i], 1 + _i % 2);
-    for (int i = 0; i < 150; i++) {
+    for (int i = 0; i < sweep_rounds(150, 20); i++) {
         nncf__conv2d s = random_shape(i % 5);
         problem p;
         problem_make(&p, &s);
@@ -359,7 +360,7 @@ START_TEST(special_values_pass)
     if (!nncf__kernels_get(levels[_i]))
         return;
     nncf_context *c = context_at(levels[_i], 1);
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < sweep_rounds(60, 9); i++) {
         nncf__conv2d s = random_shape(i % 5);
         problem p;
         problem_make(&p, &s);
@@ -387,9 +388,9 @@ START_TEST(special_values_pass)
             char text[160];
             describe(&p, text, sizeof text);
             for (size_t e = 0; e < n; e++)
-                ck_assert_msg(isnan(got[e]) == isnan(want[e]) && isinf(got[e]) == isinf(want[e]) &&
-                                  (!isinf(want[e]) || got[e] == want[e]),
-                              "pass %d %s [%zu]: %g, expected %g", pass, text, e, (double)got[e], (double)want[e]);
+                REQUIRE(isnan(got[e]) == isnan(want[e]) && isinf(got[e]) == isinf(want[e]) &&
+                            (!isinf(want[e]) || got[e] == want[e]),
+                        "pass %d %s [%zu]: %g, expected %g", pass, text, e, (double)got[e], (double)want[e]);
         }
         free(want);
         problem_free(&p);
@@ -428,7 +429,7 @@ START_TEST(extraordinary_shapes)
     };
     nncf_context *c = context_at(levels[_i], 2);
     for (size_t i = 0; i < COUNT(shapes); i++) {
-        if (levels[_i] == NNCF_ISA_REFERENCE && i % 4)
+        if ((levels[_i] == NNCF_ISA_REFERENCE && i % 4) || (i + (size_t)_i) % (size_t)sweep_rounds(1, 4))
             continue; /* naive against naive: a few will do */
         nncf__conv2d s = shapes[i];
         ck_assert(shape_finish(&s));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rows behind the products (gemm_..., depthwise_...) against the reference rows bit for bit, micro-kernels against
  * integer sums, and which of BLIS's micro-kernels is taken. */
+#include "../sweep.h"
 #include "kernels/gemm.h"
 
 #include "guard.h"
@@ -27,7 +28,7 @@ static size_t any(size_t low, size_t high)
 
 static void assert_bits(const char *what, const void *got, const void *want, size_t bytes)
 {
-    ck_assert_msg(memcmp(got, want, bytes) == 0, "%s differs from the reference", what);
+    REQUIRE(memcmp(got, want, bytes) == 0, "%s differs from the reference", what);
 }
 
 /* Some rows of random values with a NaN, an infinity and both zeros among them. */
@@ -44,7 +45,7 @@ START_TEST(gather)
     const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
     if (!k)
         return;
-    for (int round = 0; round < 400; round++) {
+    for (int round = 0; round < sweep_rounds(400, 60); round++) {
         size_t channels = any(0, 5), n_pieces = any(0, 12), at = 0;
         int64_t step = (int64_t)any(1, 3), plane = (int64_t)any(1, 300);
         size_t n_src = (channels ? channels - 1 : 0) * (size_t)plane + 200;
@@ -87,13 +88,13 @@ START_TEST(codes)
         free(want);
     }
     /* Every code of every step comes back: the packers rely on it. */
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < sweep_rounds(2000, 100); i++) {
         float step = ldexpf(1.0f + (float)(guard_random() >> 8) * 0x1p-24f, (int)any(0, 80) - 60), x[511];
         for (int q = -255; q <= 255; q++)
             x[q + 255] = (float)q * step;
         k->gemm_codes(511, x, 1.0f / step);
         for (int q = -255; q <= 255; q++)
-            ck_assert_msg(x[q + 255] == (float)q, "%d * %a gives code %g", q, (double)step, (double)x[q + 255]);
+            REQUIRE(x[q + 255] == (float)q, "%d * %a gives code %g", q, (double)step, (double)x[q + 255]);
     }
 }
 END_TEST
@@ -104,7 +105,7 @@ START_TEST(transpose)
     if (!k)
         return;
     static const size_t widths[] = {4, 6, 8, 12, 16, 32};
-    for (int round = 0; round < 600; round++) {
+    for (int round = 0; round < sweep_rounds(600, 60); round++) {
         size_t width = widths[guard_random() % COUNT(widths)], rows = any(0, width), n = any(0, 70);
         int64_t stride = (int64_t)(n + any(0, 5));
         size_t n_src = (rows ? rows - 1 : 0) * (size_t)stride + n + 1, n_dst = n * width + 1;
@@ -126,7 +127,7 @@ START_TEST(tiles)
     const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
     if (!k)
         return;
-    for (int round = 0; round < 300; round++) {
+    for (int round = 0; round < sweep_rounds(300, 60); round++) {
         size_t v = 8 * any(1, 4), s = any(1, 12), n = v * s, n_pieces = 0, lane = 0;
         int64_t step = (int64_t)any(1, 3), z_stride = (int64_t)any(v * 4, v * 4 + 9);
         float tile[NNCF__TILE_MAX], back[NNCF__TILE_MAX], want_back[NNCF__TILE_MAX], scale[16], bias[16];
@@ -168,7 +169,7 @@ START_TEST(depthwise)
     const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
     if (!k)
         return;
-    for (int round = 0; round < 300; round++) {
+    for (int round = 0; round < sweep_rounds(300, 60); round++) {
         size_t rows = any(0, 5), cols = any(1, 50), taps = round % 3 ? 9 : any(0, 26), z_step = cols + any(0, 3);
         size_t in_step = cols + any(4, 20), n_in = (rows + 6) * in_step + cols + 16, n_z = rows * z_step + 1;
         int64_t offsets[26];
@@ -220,8 +221,8 @@ static void check_micro(const nncf__micro *m, int64_t k)
             int64_t sum = 0;
             for (int64_t i = 0; i < k; i++)
                 sum += (int64_t)pv[i * m->v + v] * (int64_t)ps[i * m->s + s];
-            ck_assert_msg(c[s * m->v + v] == (float)(2 * sum), "k %d, tile (%d, %d): %g, expected %g", (int)k, (int)v,
-                          (int)s, (double)c[s * m->v + v], (double)(2 * sum));
+            REQUIRE(c[s * m->v + v] == (float)(2 * sum), "k %d, tile (%d, %d): %g, expected %g", (int)k, (int)v, (int)s,
+                    (double)c[s * m->v + v], (double)(2 * sum));
         }
     free(pv);
     free(ps);

@@ -3,6 +3,7 @@
  * What the rows compute, against things that are not of this library: NNCF's own outputs (tests/golden), libm,
  * known answers of Philox, central differences, hand-made tables. At every level that this machine has.
  */
+#include "../sweep.h"
 #include "kernels/kernels.h"
 #include "kernels/philox.h"
 #include "kernels/sigmoid.h"
@@ -15,13 +16,6 @@
 #include <string.h>
 
 #define MAX_N 512
-
-/* ck_assert() writes to a pipe each time: too slow for millions of values. */
-#define REQUIRE(condition, ...)                                                                                        \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            ck_abort_msg(__VA_ARGS__);                                                                                 \
-    } while (0)
 
 static const nncf__kernels *k; /* the level of this loop iteration */
 

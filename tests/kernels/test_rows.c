@@ -4,6 +4,7 @@
  * lengths, all alignments, in place, between guard pages, with every kind of special value. What the reference computes
  * is tested in test_row_values.c.  `test_rows --bench` prints times instead.
  */
+#include "../sweep.h"
 #include "kernels/kernels.h"
 
 #include <check.h>
@@ -16,13 +17,6 @@
 #include <unistd.h>
 
 #define SLOTS 6
-
-/* ck_assert_msg() writes to a pipe each time: too slow for every element. */
-#define REQUIRE(condition, ...)                                                                                        \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            ck_abort_msg(__VA_ARGS__);                                                                                 \
-    } while (0)
 
 /* One call of a row: its arrays, its other arguments, its results. */
 typedef struct call {

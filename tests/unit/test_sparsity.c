@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Masks: against NNCF's own, against plain loops, and that threads change nothing. */
+#include "../sweep.h"
 #include "comp_fixture.h"
 
 /* ---- magnitude ---- */
@@ -486,12 +487,14 @@ static void check_way(const char *config, const int64_t size[3], int32_t threads
             sums[above ? 1 : below ? 2 : 0] += (double)g[i] * (above || below ? 1 : (double)(want[i] - x));
             terms += 1;
         }
-        ck_assert_msg(out[i] == want[i], "%s %zu: %g, want %g", config, i, (double)out[i], (double)want[i]);
-        ck_assert_float_eq_tol(l.weight_grad[i], g[i] * mask[i] * inside, 1e-7f);
+        REQUIRE(out[i] == want[i], "%s %zu: %g, want %g", config, i, (double)out[i], (double)want[i]);
+        REQUIRE(fabsf(l.weight_grad[i] - g[i] * mask[i] * inside) < 1e-7f, "%s: weight gradient %zu: %g", config, i,
+                (double)l.weight_grad[i]);
         if (c->logit) {
             double p = 1 / (1 + exp(-(double)c->logit[i])), v = fmin(fmax((double)u[i], 1e-6), 1 - 1e-6);
             double a = p * v, b = (1 - p) * (1 - v), t = a * b / ((a + b) * (a + b));
-            ck_assert_double_eq_tol((double)c->logit_grad[i], (double)(g[i] * inside * l.weight[i]) * t, 2e-6);
+            REQUIRE(fabs((double)c->logit_grad[i] - (double)(g[i] * inside * l.weight[i]) * t) < 2e-6,
+                    "%s: logit gradient %zu: %g", config, i, (double)c->logit_grad[i]);
         }
         if (q && (i + 1) % run == 0) {
             const nncf__fq *fq = &q->fq[i / run];
