@@ -141,6 +141,10 @@ static inline void fx_register(nncf_model *model, fx_block *k, nncf_layer *input
     fx_fill(k->mean, c, 0.2, state);
     for (size_t i = 0; i < c; i++) {
         k->gamma[i] += 1;
+        if (k->batch_norm && k->activation == NNCF_ACTIVATION_RELU6) { /* so that both of its ends are met */
+            k->gamma[i] *= 2;
+            k->beta[i] += 3;
+        }
         k->var[i] = 0.8f;
     }
     nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params),

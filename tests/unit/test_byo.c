@@ -134,11 +134,11 @@ static double host_forward(twin *t, pass *p)
 
 static void host_backward(twin *t, pass *p)
 {
-    float dwa[CM * CI * 9], dwb[CO * CM], keep = 0;
+    float dwa[CM * CI * 9], dwb[CO * CM], keep[CO * CM];
     host_conv_backward(&t->b, s1, s2, p->y, p->wb, p->dout, p->dy, dwb);
-    keep = dwb[1];
+    memcpy(keep, dwb, sizeof keep);
     ck_assert_int_eq(nncf_layer_compress_weight_backward(t->b.layer, dwb), NNCF_OK);
-    ck_assert(dwb[1] == keep); /* the host's gradient is left alone */
+    ck_assert_mem_eq(dwb, keep, sizeof keep); /* the host's gradient is left alone */
     ck_assert_int_eq(nncf_layer_quantize_output_backward(t->a.layer, &p->tz.t, &p->tdy.t, &p->tdy.t), NNCF_OK);
     for (size_t i = 0; i < fx_count(s1); i++)
         p->dy[i] = p->z[i] > 0 ? p->dy[i] : 0;
@@ -153,7 +153,7 @@ static void assert_same(const char *what, const float *a, const float *b, size_t
     for (size_t i = 0; i < n; i++)
         largest = fmax(largest, fabs((double)a[i]));
     for (size_t i = 0; i < n; i++)
-        ck_assert_msg(fabs((double)a[i] - (double)b[i]) <= 1e-5 * (1e-3 + largest),
+        ck_assert_msg(fabs((double)a[i] - (double)b[i]) <= 1e-5 * (0.1 + largest),
                       "%s[%zu]: ours %.8g, the host's %.8g", what, i, (double)a[i], (double)b[i]);
 }
 
@@ -184,6 +184,8 @@ START_TEST(same_loss_and_gradients)
                 a.data[j] = (float)fx_uniform(&state) * 2;
             else
                 ck_assert_double_eq_tol((double)a.data[j], (double)b.data[j], 1e-5);
+            if (a.kind == NNCF_PARAMETER_SCALE) /* some values outside */
+                a.data[j] *= 0.8f;
             b.data[j] = a.data[j];
         }
     }

@@ -85,6 +85,14 @@ START_TEST(forward_equals_the_oracle)
         ck_assert_int_eq(nncf_model_set_mode(model, eval ? NNCF_MODE_EVAL : NNCF_MODE_TRAIN), NNCF_OK);
         ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, &ty.t), NNCF_OK);
         fx_assert_near("y", y, o.y, no, 3e-6);
+        if (k.activation == NNCF_ACTIVATION_RELU6 && !eval) {
+            size_t ends[2] = {0, 0};
+            for (size_t i = 0; i < no; i++) {
+                ends[0] += y[i] == 0;
+                ends[1] += y[i] == 6;
+            }
+            ck_assert(ends[0] > 0 && ends[1] > 0);
+        }
         if (eval || !k.batch_norm) {
             ck_assert(k.mean[0] == mean_before && k.var[0] == var_before);
         } else {
@@ -397,6 +405,43 @@ START_TEST(same_bits_for_any_thread_count)
 }
 END_TEST
 
+/* Many blocks' worth of elements, so that the sums of several workers meet. */
+START_TEST(sums_over_many_blocks)
+{
+    enum { N = 100000 };
+    static float x[N], dy[N], dx[N];
+    uint64_t state = 8;
+    float first = 0;
+    fx_tensor tx, ty, tdx;
+    const int64_t s[4] = {1, N, 1, 1};
+    fx_view(&tx, x, 2, s), fx_view(&ty, dy, 2, s), fx_view(&tdx, dx, 2, s);
+    fx_fill(x, N, 1.5, &state);
+    fx_fill(dy, N, 1, &state);
+    for (int threads = 1; threads <= 4; threads++) {
+        net n;
+        make_net(&n, NULL, threads, 0, FX_CONFIG(FX_INT8));
+        initialize(&n);
+        nncf__quantizer *q = n.stem.layer->compression->input_quantizer;
+        ck_assert_int_eq(nncf_layer_quantize_input(n.stem.layer, &tx.t, &tdx.t), NNCF_OK);
+        int64_t outside = 0;
+        for (int i = 0; i < N; i++)
+            outside += x[i] < q->fq[0].x_low || x[i] > q->fq[0].x_high;
+        ck_assert_int_eq(q->clipped, outside);
+        ck_assert_int_gt(outside, 0);
+        ck_assert_int_eq(nncf_layer_quantize_input_backward(n.stem.layer, &tx.t, &ty.t, &tdx.t), NNCF_OK);
+        fx_quantizer oracle = fx_symmetric((double)q->scale[0], true, false);
+        double grad = 0;
+        for (int i = 0; i < N; i++)
+            fx_quantize_backward(&oracle, (double)x[i], fx_quantize(&oracle, (double)x[i]), (double)dy[i], &grad);
+        ck_assert_double_eq_tol((double)q->scale_grad[0], grad, 1e-4 * (1 + fabs(grad)));
+        if (threads == 1)
+            first = q->scale_grad[0];
+        ck_assert(q->scale_grad[0] == first);
+        drop_net(&n);
+    }
+}
+END_TEST
+
 START_TEST(quantized_forward_has_the_same_bits_at_every_level)
 {
     float want[BATCH * CLASSES];
@@ -615,6 +660,7 @@ int main(void)
     tcase_add_test(tc, pools_and_sums);
     tcase_add_test(tc, product_of_codes_is_exact);
     tcase_add_loop_test(tc, same_bits_for_any_thread_count, 0, 3);
+    tcase_add_test(tc, sums_over_many_blocks);
     tcase_add_test(tc, quantized_forward_has_the_same_bits_at_every_level);
     tcase_add_test(tc, observing_changes_nothing);
     tcase_add_test(tc, later_steps_allocate_nothing);

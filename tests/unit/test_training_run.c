@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { BATCH = 16, SIDE = 8, WIDTH = 8, CLASSES = 4, STEPS = 24, LONG_STEPS = 240, MAX_ARRAYS = 64 };
+enum { BATCH = 16, SIDE = 8, WIDTH = 8, CLASSES = 4, STEPS = 24, LONG_STEPS = 480, MAX_ARRAYS = 64 };
 enum { BLOCKS = 4, NODES = 8 };
 
 typedef struct array {
@@ -258,20 +258,22 @@ static const char *const configs[] = {NULL, FX_CONFIG(FX_RB ", " FX_INT8), FX_CO
                                       FX_CONFIG(FX_INT8), FX_CONFIG(FX_RB)};
 enum { N_CONFIGS = sizeof configs / sizeof *configs };
 
+/* 15 epochs: the masks settle at the level in the first ten and freeze; then, without noise, batch norm follows them.
+ * Before the freeze masks in training and in evaluation differ, so that the latter says little of so small a net. */
 START_TEST(learns)
 {
     run r;
     make_run(&r, configs[_i], 5);
-    r.epoch_steps = LONG_STEPS / 8;
+    r.epoch_steps = LONG_STEPS / 15;
     initialize(&r);
     train(&r, LONG_STEPS);
     double task = evaluate(&r);
-    ck_assert_msg(task < 0.6, "config %d: cross entropy %g, chance is %g", _i, task, log(CLASSES));
+    ck_assert_msg(task < 0.1, "config %d: cross entropy %g, chance is %g", _i, task, log(CLASSES));
     if (configs[_i] && strstr(configs[_i], "sparsity")) {
         nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
         ck_assert_int_eq(nncf_compression_ctrl_get_statistics(r.ctrl, &s), NNCF_OK);
         ck_assert_double_gt(s.sparsity_target, 0.49);
-        ck_assert_msg(fabs(s.sparsity - s.sparsity_target) < 0.12, "config %d: sparsity %g of %g", _i, s.sparsity,
+        ck_assert_msg(fabs(s.sparsity - s.sparsity_target) < 0.03, "config %d: sparsity %g of %g", _i, s.sparsity,
                       s.sparsity_target);
     }
     drop_run(&r);
