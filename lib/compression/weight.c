@@ -81,19 +81,19 @@ static weight_job job_of(const nncf_layer *layer, bool deterministic)
     return job;
 }
 
+/* The random numbers of n elements from `begin`, where the mask needs some. */
 static void noise(const weight_job *job, size_t begin, size_t n, float *u)
 {
-    job->k->philox_uniform(n, (uint32_t)(begin / 4), job->noise_key, job->noise_counter, u);
+    if (job->mask == MASK_SAMPLED)
+        job->k->philox_uniform(n, (uint32_t)(begin / 4), job->noise_key, job->noise_counter, u);
 }
 
-/* y = mask(weight) for n elements from `begin`, a multiple of ALIGN. */
-static void masked(const weight_job *job, size_t begin, size_t n, float *y)
+/* y = mask(weight) for n elements from `begin`, a multiple of ALIGN; u from noise(). */
+static void masked(const weight_job *job, size_t begin, size_t n, const float *u, float *y)
 {
     const float *w = job->layer->weight + begin;
-    float u[BLOCK];
     switch (job->mask) {
     case MASK_SAMPLED:
-        noise(job, begin, n, u);
         job->k->rb_forward(n, w, job->c->logit + begin, u, y);
         break;
     case MASK_EVAL:
@@ -162,11 +162,12 @@ static block block_at(size_t begin, size_t end)
 
 static void forward_piece(const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
 {
-    float m[BLOCK];
+    float u[BLOCK], m[BLOCK];
     while (begin < end) {
         block b = block_at(begin, end);
         float *y = job->wq + begin;
-        masked(job, b.from, b.n, m);
+        noise(job, b.from, b.n, u);
+        masked(job, b.from, b.n, u, m);
         if (job->fq)
             sums->clipped += job->k->fq_forward(b.n - b.skip, m + b.skip, y, &job->fq[channel]);
         else
@@ -197,25 +198,24 @@ nncf_status nncf__weight_forward(nncf_layer *layer, float *wq)
 }
 
 /* dw += g * mask, and the logits' gradients: for n elements from `begin`; g[0] belongs to element begin + skip. */
-static void masked_backward(const weight_job *job, const block *b, const float *g)
+static void masked_backward(const weight_job *job, const block *b, const float *u, const float *g)
 {
     const nncf_layer *layer = job->layer;
     const size_t begin = b->from + b->skip, n = b->n - b->skip;
     float *dw = layer->weight_grad ? layer->weight_grad + begin : NULL;
     const float *s = job->c->logit ? job->c->logit + begin : NULL;
-    float u[BLOCK], unused[BLOCK], whole[BLOCK];
+    float unused[BLOCK], whole[BLOCK];
     switch (job->mask) {
     case MASK_SAMPLED:
-        noise(job, b->from, b->n, u);
         memset(unused, 0, n * sizeof *unused);
         job->k->rb_backward(n, g, layer->weight + begin, s, u + b->skip, dw ? dw : unused, job->c->logit_grad + begin);
         break;
     case MASK_EVAL:
         if (!job->c->ctrl->frozen) { /* sigmoid(s + logit(1/2)) = sigmoid(s) */
             for (size_t i = 0; i < n; i++)
-                u[i] = 0.5f;
+                whole[i] = 0.5f;
             memset(unused, 0, n * sizeof *unused);
-            job->k->rb_backward(n, g, layer->weight + begin, s, u, unused, job->c->logit_grad + begin);
+            job->k->rb_backward(n, g, layer->weight + begin, s, whole, unused, job->c->logit_grad + begin);
         }
         job->k->rb_forward_eval(n, g, s, unused);
         if (dw)
@@ -241,15 +241,16 @@ static void masked_backward(const weight_job *job, const block *b, const float *
 static void backward_piece(const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
 {
     double own[3] = {0, 0, 0}, *into = job->channels > 1 ? own : sums->fq;
-    float m[BLOCK];
+    float u[BLOCK], m[BLOCK];
     while (begin < end) {
         block b = block_at(begin, end);
         float *g = job->wq + begin;
+        noise(job, b.from, b.n, u);
         if (job->fq) {
-            masked(job, b.from, b.n, m);
+            masked(job, b.from, b.n, u, m);
             job->k->fq_backward(b.n - b.skip, m + b.skip, g, g, &job->fq[channel], into);
         }
-        masked_backward(job, &b, g);
+        masked_backward(job, &b, u, g);
         begin = b.from + b.n;
     }
     if (job->channels > 1) /* a channel belongs to one chunk */
@@ -280,7 +281,7 @@ static void survey_piece(const weight_job *job, size_t channel, size_t begin, si
     while (begin < end) {
         block b = block_at(begin, end);
         size_t n = b.n - b.skip;
-        masked(job, b.from, b.n, m);
+        masked(job, b.from, b.n, NULL, m);
         for (size_t i = b.skip; i < b.n; i++)
             sums->zeros += m[i] == 0;
         if (job->fq)
@@ -315,7 +316,7 @@ static void ranges_piece(const weight_job *job, size_t channel, size_t begin, si
     float range[2] = {INFINITY, -INFINITY};
     while (begin < end) {
         block b = block_at(begin, end);
-        masked(job, b.from, b.n, m);
+        masked(job, b.from, b.n, NULL, m);
         job->k->min_max(b.n - b.skip, m + b.skip, range);
         begin = b.from + b.n;
     }
