@@ -69,7 +69,7 @@ static void percent_row(FILE *file, const char *what, double before, double afte
 
 nncf_status report_summary(const run *r, nncf_error *err)
 {
-    nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
+    nncf_statistics s = r->statistics;
     double best = NAN, last = NAN;
     char *path;
     nncf_status status = NNCF_OK;
@@ -80,8 +80,11 @@ nncf_status report_summary(const run *r, nncf_error *err)
     free(path);
     if (status != NNCF_OK)
         return status;
-    if ((status = nncf_compression_ctrl_get_statistics(r->ctrl, &s)) != NNCF_OK)
-        return app_fail_step(err, status, "statistics");
+    if (s.struct_size == 0) { /* resumed at its end: no epoch was left to train */
+        s = (nncf_statistics){NNCF_PARAMS(nncf_statistics)};
+        if ((status = nncf_compression_ctrl_get_statistics(r->ctrl, &s)) != NNCF_OK)
+            return app_fail_step(err, status, "statistics");
+    }
     if (r->opts->verbose) {
         char *text = statistics_text(r);
         if (text != NULL)

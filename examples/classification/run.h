@@ -29,6 +29,7 @@ typedef struct run {
     optimizer *opt;
     schedule lr;
     run_state state;
+    nncf_statistics statistics; /* of the last epoch trained; struct_size 0 before one */
     progress progress;
     char *name;                           /* "mobilenetv2_imagenet_rb_sparsity_int8" */
     char *log_dir, *snapshot_dir;         /* NULL until run_train() */

@@ -161,6 +161,7 @@ static nncf_status finish_epoch(run *r, epoch_sums *sums, double factor, bool la
         status = nncf_compression_ctrl_epoch_step(r->ctrl);
     if (status != NNCF_OK)
         return app_fail_step(err, status, "end of an epoch");
+    r->statistics = statistics;
     optimizer_refresh(r->opt);
     if (tested) {
         accuracy a;
