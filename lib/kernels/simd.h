@@ -22,8 +22,19 @@
 #include <stdbool.h>
 #include <string.h>
 
+/* With a sanitizer's checks inlined into every operation a file would take minutes to compile. There is no undefined
+ * arithmetic in floats; what matters, the memory that rows touch, stays under watch. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(undefined_behavior_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined(SANITIZED) || defined(__SANITIZE_ADDRESS__)
+#define INLINE static inline __attribute__((no_sanitize("undefined")))
+#else
 #define INLINE static inline __attribute__((always_inline))
-#define LANES  16
+#endif
+#define LANES 16
 
 #include MACHINE
 
