@@ -274,17 +274,16 @@ START_TEST(small_images_are_centred_and_normalized)
 }
 END_TEST
 
-START_TEST(augmentation_shifts_and_mirrors)
+/* What augmentation makes of an image in 1000 epochs: the plain one moved by -2..2 pixels each way and mirrored or not,
+ * never anything else. Returns how many of those 50 came up. */
+static int variants(const char *name)
 {
-    /* Every augmented image is the plain one, moved by -2..2 pixels each way and mirrored or not; all of the 50 come
-     * up. */
     nncf_error err = NNCF_ERROR_INIT;
     dataset *d;
     bool seen[50] = {false};
     int n_seen = 0;
     float *plain = malloc(36 * 36 * sizeof *plain), *out = malloc(32 * 32 * sizeof *out);
-    fixture_write_idx(dir, "train", 20, false);
-    ck_ok(dataset_open("fashion_mnist", dir, true, &d, &err), err);
+    ck_ok(dataset_open(name, dir, true, &d, &err), err);
     ck_ok(augment_sample(d, 5, NULL, 1, 36, plain, &err), err);
     for (uint64_t epoch = 0; epoch < 1000; epoch++) {
         rng r = rng_make(3, RNG_AUGMENT, epoch, 5);
@@ -305,10 +304,17 @@ START_TEST(augmentation_shifts_and_mirrors)
         n_seen += !seen[found];
         seen[found] = true;
     }
-    ck_assert_int_eq(n_seen, 50);
     free(plain);
     free(out);
     dataset_destroy(d);
+    return n_seen;
+}
+
+START_TEST(augmentation_shifts_or_mirrors)
+{
+    fixture_write_idx(dir, "train", 20, false);
+    ck_assert_int_eq(variants("mnist"), 25);        /* digits are moved; mirrored they would be other signs */
+    ck_assert_int_eq(variants("fashion_mnist"), 2); /* clothes are centred; they are mirrored */
 }
 END_TEST
 
@@ -482,7 +488,7 @@ int main(void)
     tcase_add_test(c, broken_jpegs_are_errors);
     tcase_add_test(c, resize_agrees_with_closed_forms);
     tcase_add_test(c, small_images_are_centred_and_normalized);
-    tcase_add_test(c, augmentation_shifts_and_mirrors);
+    tcase_add_test(c, augmentation_shifts_or_mirrors);
     tcase_add_test(c, photographs_keep_their_colour);
     tcase_add_test(c, batches_depend_on_seed_and_epoch_only);
     tcase_add_test(c, an_epoch_sees_every_image_once);
