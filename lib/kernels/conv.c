@@ -88,6 +88,7 @@ nncf_status nncf__conv2d_forward(nncf_context *context, const nncf__conv2d *s, c
     for (int64_t g = 0; g < s->groups && status == NNCF_OK; g++) {
         nncf__pixel_product p = {.grid = input_grid(s, x->data + g * in_group * s->h * s->w, taps),
                                  .weights = {.data = w->data + g * out_group * in_group * n_taps,
+                                             .rows_of_k = true,
                                              .n_s = out_group,
                                              .channels = in_group,
                                              .s_stride = in_group * n_taps,

@@ -6,12 +6,13 @@
  * side, so that shifted rows are contiguous for every stride. The input gradient is the same thing on dz, for each
  * remainder of the input pixel separately (see conv.c).
  */
-#include "kernels/gemm.h"
+#include "kernels/depthwise.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { MAX_STRIDE = 4, MAX_TAPS = 121, STRIP_FLOATS = 32 * 1024, TASK_FLOATS = 32 * 1024 };
+enum { MAX_STRIDE = NNCF__DEPTHWISE_STRIDE, MAX_TAPS = NNCF__DEPTHWISE_TAPS };
+enum { STRIP_FLOATS = 32 * 1024, TASK_FLOATS = 32 * 1024 };
 
 static int64_t min_i(int64_t a, int64_t b)
 {
@@ -30,89 +31,49 @@ bool nncf__depthwise_fits(const nncf__conv2d *s)
            s->stride_w <= MAX_STRIDE && s->kernel_h * s->kernel_w <= MAX_TAPS;
 }
 
-/* One set of taps that makes output pixels (a + i * stride_h, b + j * stride_w); all of them in the forward pass. */
-typedef struct phase {
-    int64_t rows, cols; /* of these pixels */
-    int64_t first_tap, n_taps;
-} phase;
+/* ---- stencils ---- */
 
-/* How a plane lies in scratch, and what is computed from it. */
-typedef struct view {
-    int64_t src_h, src_w;              /* the plane */
-    int64_t step_y, step_x;            /* source pixels between neighbours of the grid */
-    int64_t grid_rows;                 /* of the largest phase */
-    int64_t low_y, high_y, low_x;      /* the taps' reach */
-    int64_t column_length, row_length; /* columns of one remainder; a row of scratch */
-    int64_t strip_rows, strip_floats;  /* grid rows at a time; scratch for them */
-    int64_t n_phases, n_taps;
-    phase phases[MAX_STRIDE * MAX_STRIDE];
-    nncf__tap taps[MAX_TAPS];           /* sorted by phase */
-    int64_t offsets[MAX_TAPS];          /* of the taps, in scratch */
-    nncf__piece pieces[3 * MAX_STRIDE]; /* of one row */
-    size_t n_pieces;
-} view;
-
-static void view_finish(view *v, int64_t grid_cols)
+static void find_reach(nncf__stencil *v)
 {
-    int64_t high_x = v->taps[0].x;
     v->low_y = v->high_y = v->taps[0].y;
-    v->low_x = v->taps[0].x;
+    v->low_x = v->high_x = v->taps[0].x;
     for (int64_t t = 1; t < v->n_taps; t++) {
         v->low_y = min_i(v->low_y, v->taps[t].y);
         v->high_y = max_i(v->high_y, v->taps[t].y);
         v->low_x = min_i(v->low_x, v->taps[t].x);
-        high_x = max_i(high_x, v->taps[t].x);
+        v->high_x = max_i(v->high_x, v->taps[t].x);
     }
-    int64_t span = (grid_cols - 1) * v->step_x + high_x - v->low_x + 1;
-    v->column_length = (span + v->step_x - 1) / v->step_x;
-    v->row_length = v->column_length * v->step_x;
-    for (int64_t t = 0; t < v->n_taps; t++) {
-        int64_t x = v->taps[t].x - v->low_x;
-        v->offsets[t] = (v->taps[t].y - v->low_y) * v->row_length + x % v->step_x * v->column_length + x / v->step_x;
-    }
-    /* Source column of place i of remainder q: i * step_x + q + low_x. */
-    for (int64_t q = 0; q < v->step_x; q++) {
-        int64_t first = q + v->low_x, start = first < 0 ? (-first + v->step_x - 1) / v->step_x : 0;
-        int64_t end = v->src_w > first ? (v->src_w - first + v->step_x - 1) / v->step_x : 0;
-        end = min_i(end, v->column_length);
-        if (start < end)
-            v->pieces[v->n_pieces++] = (nncf__piece){.src = start * v->step_x + first,
-                                                     .dst = (int32_t)(q * v->column_length + start),
-                                                     .length = (int32_t)(end - start)};
-    }
-    int64_t reach = v->high_y - v->low_y + 1;
-    v->strip_rows = max_i(1, (STRIP_FLOATS / v->row_length - reach) / v->step_y + 1);
-    v->strip_rows = min_i(v->strip_rows, v->grid_rows);
-    v->strip_floats = ((v->strip_rows - 1) * v->step_y + reach) * v->row_length;
 }
 
-static void view_forward(view *v, const nncf__conv2d *s)
+static void stencil_forward(nncf__stencil *v, const nncf__conv2d *s)
 {
-    *v = (view){.src_h = s->h,
-                .src_w = s->w,
-                .step_y = s->stride_h,
-                .step_x = s->stride_w,
-                .grid_rows = s->out_h,
-                .n_phases = 1,
-                .n_taps = s->kernel_h * s->kernel_w};
-    v->phases[0] = (phase){s->out_h, s->out_w, 0, v->n_taps};
+    *v = (nncf__stencil){.src_h = s->h,
+                         .src_w = s->w,
+                         .step_y = s->stride_h,
+                         .step_x = s->stride_w,
+                         .grid_rows = s->out_h,
+                         .grid_cols = s->out_w,
+                         .n_phases = 1,
+                         .n_taps = s->kernel_h * s->kernel_w};
+    v->phases[0] = (nncf__phase){s->out_h, s->out_w, 0, v->n_taps};
     for (int64_t t = 0; t < v->n_taps; t++)
         v->taps[t] = (nncf__tap){.y = t / s->kernel_w * s->dilation_h - s->pad_h,
                                  .x = t % s->kernel_w * s->dilation_w - s->pad_w,
                                  .weight = t};
-    view_finish(v, s->out_w);
+    find_reach(v);
 }
 
-static void view_backward(view *v, const nncf__conv2d *s)
+static void stencil_backward(nncf__stencil *v, const nncf__conv2d *s)
 {
-    *v = (view){.src_h = s->out_h,
-                .src_w = s->out_w,
-                .step_y = 1,
-                .step_x = 1,
-                .grid_rows = (s->h + s->stride_h - 1) / s->stride_h};
+    *v = (nncf__stencil){.src_h = s->out_h,
+                         .src_w = s->out_w,
+                         .step_y = 1,
+                         .step_x = 1,
+                         .grid_rows = (s->h + s->stride_h - 1) / s->stride_h,
+                         .grid_cols = (s->w + s->stride_w - 1) / s->stride_w};
     for (int64_t a = 0; a < s->stride_h; a++)
         for (int64_t b = 0; b < s->stride_w; b++) {
-            phase *p = &v->phases[v->n_phases++];
+            nncf__phase *p = &v->phases[v->n_phases++];
             p->rows = s->h > a ? (s->h - a + s->stride_h - 1) / s->stride_h : 0;
             p->cols = s->w > b ? (s->w - b + s->stride_w - 1) / s->stride_w : 0;
             p->first_tap = v->n_taps;
@@ -125,46 +86,74 @@ static void view_backward(view *v, const nncf__conv2d *s)
                 }
             p->n_taps = v->n_taps - p->first_tap;
         }
-    view_finish(v, (s->w + s->stride_w - 1) / s->stride_w);
+    find_reach(v);
+}
+
+/* ---- planes in strips ---- */
+
+typedef struct job {
+    const nncf__depthwise *d;
+    const nncf_context *context;
+    const nncf__kernels *k;
+    int64_t column_length, row_length; /* columns of one remainder; a row of scratch */
+    int64_t strip_rows, strip_floats;  /* grid rows at a time; scratch for them */
+    int64_t offsets[MAX_TAPS];         /* of the taps, in scratch */
+    nncf__piece pieces[MAX_STRIDE];    /* of one row */
+    size_t n_pieces;
+    int64_t planes_per_task;
+    int64_t spare_at; /* floats behind the strip */
+} job;
+
+static void plan_strips(job *j)
+{
+    const nncf__stencil *v = &j->d->stencil;
+    int64_t span = (v->grid_cols - 1) * v->step_x + v->high_x - v->low_x + 1;
+    j->column_length = (span + v->step_x - 1) / v->step_x;
+    j->row_length = j->column_length * v->step_x;
+    for (int64_t t = 0; t < v->n_taps; t++) {
+        int64_t x = v->taps[t].x - v->low_x;
+        j->offsets[t] = (v->taps[t].y - v->low_y) * j->row_length + x % v->step_x * j->column_length + x / v->step_x;
+    }
+    /* Source column of place i of remainder q: i * step_x + q + low_x. */
+    for (int64_t q = 0; q < v->step_x; q++) {
+        int64_t first = q + v->low_x, start = first < 0 ? (-first + v->step_x - 1) / v->step_x : 0;
+        int64_t end = v->src_w > first ? (v->src_w - first + v->step_x - 1) / v->step_x : 0;
+        end = min_i(end, j->column_length);
+        if (start < end)
+            j->pieces[j->n_pieces++] = (nncf__piece){.src = start * v->step_x + first,
+                                                     .dst = (int32_t)(q * j->column_length + start),
+                                                     .length = (int32_t)(end - start)};
+    }
+    int64_t reach = v->high_y - v->low_y + 1;
+    j->strip_rows = max_i(1, (STRIP_FLOATS / j->row_length - reach) / v->step_y + 1);
+    j->strip_rows = min_i(j->strip_rows, v->grid_rows);
+    j->strip_floats = ((j->strip_rows - 1) * v->step_y + reach) * j->row_length;
 }
 
 /* Rows of the plane that grid rows [first, first + count) see. Where the strip is the whole grid its border is the same
  * for every plane, and is zeroed by the caller once. */
-static void copy_strip(const nncf__kernels *k, const view *v, const float *plane, int64_t first, int64_t count,
-                       float inverse, float *strip)
+static void copy_strip(const job *j, const float *plane, int64_t first, int64_t count, float inverse, float *strip)
 {
+    const nncf__stencil *v = &j->d->stencil;
     int64_t top = first * v->step_y + v->low_y, bottom = (first + count - 1) * v->step_y + v->high_y + 1;
     int64_t low = min_i(max_i(top, 0), bottom), high = max_i(min_i(bottom, v->src_h), low);
-    size_t floats = (size_t)((bottom - top) * v->row_length);
-    if (v->strip_rows < v->grid_rows)
+    size_t floats = (size_t)((bottom - top) * j->row_length);
+    if (j->strip_rows < v->grid_rows)
         memset(strip, 0, floats * sizeof *strip);
-    k->gemm_gather((size_t)(high - low), plane + low * v->src_w, v->src_w, v->step_x, v->n_pieces, v->pieces,
-                   strip + (low - top) * v->row_length, (size_t)v->row_length);
+    j->k->gemm_gather((size_t)(high - low), plane + low * v->src_w, v->src_w, v->step_x, j->n_pieces, j->pieces,
+                      strip + (low - top) * j->row_length, (size_t)j->row_length);
     if (inverse > 0)
-        k->gemm_codes(floats, strip, inverse);
+        j->k->gemm_codes(floats, strip, inverse);
 }
-
-typedef struct job {
-    const nncf__conv2d *s;
-    const nncf_context *context;
-    const nncf__kernels *k;
-    const float *x, *w, *bias, *dz;
-    const float *step_x, *step_w; /* NULL: floats */
-    size_t n_steps_w;
-    float *out;
-    int64_t planes_per_task;
-    int64_t spare_at; /* floats behind the strip */
-    view v;
-} job;
 
 /* Weights of a channel in the order of the view's taps, as codes when there are steps. */
 static void channel_weights(const job *j, int64_t channel, float *w)
 {
-    const float *from = j->w + channel * j->v.n_taps;
-    for (int64_t t = 0; t < j->v.n_taps; t++)
-        w[t] = from[j->v.taps[t].weight];
-    if (j->step_w)
-        j->k->gemm_codes((size_t)j->v.n_taps, w, 1.0f / j->step_w[j->n_steps_w > 1 ? channel : 0]);
+    const float *from = j->d->w + channel * j->d->stencil.n_taps;
+    for (int64_t t = 0; t < j->d->stencil.n_taps; t++)
+        w[t] = from[j->d->stencil.taps[t].weight];
+    if (j->d->step_w)
+        j->k->gemm_codes((size_t)j->d->stencil.n_taps, w, 1.0f / j->d->step_w[j->d->n_steps_w > 1 ? channel : 0]);
 }
 
 static float *clean_strip(const job *j, size_t worker)
@@ -177,28 +166,28 @@ static float *clean_strip(const job *j, size_t worker)
 static void forward_task(void *arg, size_t chunk, size_t worker)
 {
     const job *j = arg;
-    const nncf__conv2d *s = j->s;
-    const view *v = &j->v;
+    const nncf__conv2d *s = j->d->s;
+    const nncf__stencil *v = &j->d->stencil;
     float *strip = clean_strip(j, worker), w[MAX_TAPS];
     int64_t first = (int64_t)chunk * j->planes_per_task, last = min_i(first + j->planes_per_task, s->n * s->c_in);
-    float inverse = j->step_x ? 1.0f / *j->step_x : 0.0f;
+    float inverse = j->d->step_x ? 1.0f / *j->d->step_x : 0.0f;
     for (int64_t plane = first; plane < last; plane++) {
         int64_t c = plane % s->c_in;
         channel_weights(j, c, w);
-        float scale = j->step_x ? *j->step_x * j->step_w[j->n_steps_w > 1 ? c : 0] : 1.0f;
-        float bias = j->bias ? j->bias[c] : -0.0f; /* x + -0 is x, for +0 and -0 too */
-        for (int64_t y = 0; y < s->out_h; y += v->strip_rows) {
-            int64_t rows = min_i(v->strip_rows, s->out_h - y);
-            copy_strip(j->k, v, j->x + plane * s->h * s->w, y, rows, inverse, strip);
-            j->k->depthwise_forward((size_t)rows, (size_t)s->out_w, strip, (size_t)(v->step_y * v->row_length),
-                                    (size_t)v->n_taps, v->offsets, w, scale, bias,
-                                    j->out + (plane * s->out_h + y) * s->out_w, (size_t)s->out_w);
+        float scale = j->d->step_x ? *j->d->step_x * j->d->step_w[j->d->n_steps_w > 1 ? c : 0] : 1.0f;
+        float bias = j->d->bias ? j->d->bias[c] : -0.0f; /* x + -0 is x, for +0 and -0 too */
+        for (int64_t y = 0; y < s->out_h; y += j->strip_rows) {
+            int64_t rows = min_i(j->strip_rows, s->out_h - y);
+            copy_strip(j, j->d->x + plane * s->h * s->w, y, rows, inverse, strip);
+            j->k->depthwise_forward((size_t)rows, (size_t)s->out_w, strip, (size_t)(v->step_y * j->row_length),
+                                    (size_t)v->n_taps, j->offsets, w, scale, bias,
+                                    j->d->out + (plane * s->out_h + y) * s->out_w, (size_t)s->out_w);
         }
     }
 }
 
 /* Columns of stride_w phases, computed apart, into rows of the plane. */
-static void interleave(const nncf__conv2d *s, const float *const from[MAX_STRIDE], const phase *p, int64_t row,
+static void interleave(const nncf__conv2d *s, const float *const from[MAX_STRIDE], const nncf__phase *p, int64_t row,
                        float *to)
 {
     if (s->stride_w == 2) {
@@ -219,10 +208,10 @@ static void interleave(const nncf__conv2d *s, const float *const from[MAX_STRIDE
 static void backward_rows(const job *j, const float *strip, const float *w, int64_t first, int64_t count, float *dx,
                           float *spare)
 {
-    const nncf__conv2d *s = j->s;
-    const view *v = &j->v;
+    const nncf__conv2d *s = j->d->s;
+    const nncf__stencil *v = &j->d->stencil;
     for (int64_t a = 0; a < s->stride_h; a++) {
-        const phase *p = &v->phases[a * s->stride_w];
+        const nncf__phase *p = &v->phases[a * s->stride_w];
         int64_t rows = min_i(count, p->rows - first);
         if (rows <= 0)
             continue;
@@ -230,11 +219,11 @@ static void backward_rows(const job *j, const float *strip, const float *w, int6
         for (int64_t b = 0; b < s->stride_w; b++) {
             bool direct = s->stride_w == 1;
             float *to = direct ? dx + (first * s->stride_h + a) * s->w
-                               : spare + b * v->strip_rows * ((s->w + s->stride_w - 1) / s->stride_w);
+                               : spare + b * j->strip_rows * ((s->w + s->stride_w - 1) / s->stride_w);
             from[b] = to;
             if (p[b].cols > 0)
-                j->k->depthwise_forward((size_t)rows, (size_t)p[b].cols, strip, (size_t)v->row_length,
-                                        (size_t)p[b].n_taps, v->offsets + p[b].first_tap, w + p[b].first_tap, 1.0f,
+                j->k->depthwise_forward((size_t)rows, (size_t)p[b].cols, strip, (size_t)j->row_length,
+                                        (size_t)p[b].n_taps, j->offsets + p[b].first_tap, w + p[b].first_tap, 1.0f,
                                         -0.0f, to, (size_t)(direct ? s->stride_h * s->w : p[b].cols));
         }
         for (int64_t i = 0; s->stride_w > 1 && i < rows; i++)
@@ -245,62 +234,78 @@ static void backward_rows(const job *j, const float *strip, const float *w, int6
 static void backward_input_task(void *arg, size_t chunk, size_t worker)
 {
     const job *j = arg;
-    const nncf__conv2d *s = j->s;
-    const view *v = &j->v;
+    const nncf__conv2d *s = j->d->s;
+    const nncf__stencil *v = &j->d->stencil;
     float *strip = clean_strip(j, worker), w[MAX_TAPS];
     int64_t first = (int64_t)chunk * j->planes_per_task, last = min_i(first + j->planes_per_task, s->n * s->c_in);
     for (int64_t plane = first; plane < last; plane++) {
         channel_weights(j, plane % s->c_in, w);
-        for (int64_t y = 0; y < v->grid_rows; y += v->strip_rows) {
-            int64_t rows = min_i(v->strip_rows, v->grid_rows - y);
-            copy_strip(j->k, v, j->dz + plane * s->out_h * s->out_w, y, rows, 0.0f, strip);
-            backward_rows(j, strip, w, y, rows, j->out + plane * s->h * s->w, strip + j->spare_at);
+        for (int64_t y = 0; y < v->grid_rows; y += j->strip_rows) {
+            int64_t rows = min_i(j->strip_rows, v->grid_rows - y);
+            copy_strip(j, j->d->dz + plane * s->out_h * s->out_w, y, rows, 0.0f, strip);
+            backward_rows(j, strip, w, y, rows, j->d->out + plane * s->h * s->w, strip + j->spare_at);
         }
     }
 }
 
-/* All images of a channel, in order: the sums depend on the shape alone. */
+static void weight_plane(const job *j, int64_t plane, float *strip, double (*lanes)[16])
+{
+    const nncf__conv2d *s = j->d->s;
+    const nncf__stencil *v = &j->d->stencil;
+    for (int64_t y = 0; y < s->out_h; y += j->strip_rows) {
+        int64_t rows = min_i(j->strip_rows, s->out_h - y);
+        copy_strip(j, j->d->x + plane * s->h * s->w, y, rows, 0.0f, strip);
+        j->k->depthwise_weight((size_t)rows, (size_t)s->out_w, strip, (size_t)(v->step_y * j->row_length),
+                               (size_t)v->n_taps, j->offsets, j->d->dz + (plane * s->out_h + y) * s->out_w,
+                               (size_t)s->out_w, lanes);
+    }
+}
+
+/* All images of some channels, in order: the sums depend on the shape alone. Neighbouring channels go together because
+ * their planes are neighbours in memory. */
 static void backward_weight_task(void *arg, size_t chunk, size_t worker)
 {
     const job *j = arg;
-    const nncf__conv2d *s = j->s;
-    const view *v = &j->v;
+    const nncf__conv2d *s = j->d->s;
+    const nncf__stencil *v = &j->d->stencil;
     float *strip = clean_strip(j, worker);
-    double lanes[MAX_TAPS][16] = {{0}};
-    int64_t c = (int64_t)chunk;
-    for (int64_t n = 0; n < s->n; n++) {
-        int64_t plane = n * s->c_in + c;
-        for (int64_t y = 0; y < s->out_h; y += v->strip_rows) {
-            int64_t rows = min_i(v->strip_rows, s->out_h - y);
-            copy_strip(j->k, v, j->x + plane * s->h * s->w, y, rows, 0.0f, strip);
-            j->k->depthwise_weight((size_t)rows, (size_t)s->out_w, strip, (size_t)(v->step_y * v->row_length),
-                                   (size_t)v->n_taps, v->offsets, j->dz + (plane * s->out_h + y) * s->out_w,
-                                   (size_t)s->out_w, lanes);
+    double(*lanes)[16] = (double(*)[16])(void *)(strip + j->spare_at);
+    int64_t first = (int64_t)chunk * j->planes_per_task, last = min_i(first + j->planes_per_task, s->c_in);
+    memset(lanes, 0, (size_t)((last - first) * v->n_taps) * sizeof *lanes);
+    for (int64_t n = 0; n < s->n; n++)
+        for (int64_t c = first; c < last; c++)
+            weight_plane(j, n * s->c_in + c, strip, lanes + (c - first) * v->n_taps);
+    for (int64_t c = first; c < last; c++)
+        for (int64_t t = 0; t < v->n_taps; t++) {
+            double *sum = lanes[(c - first) * v->n_taps + t];
+            for (int half = 8; half > 0; half /= 2)
+                for (int i = 0; i < half; i++)
+                    sum[i] += sum[i + half];
+            j->d->out[c * v->n_taps + v->taps[t].weight] = (float)sum[0];
         }
-    }
-    for (int64_t t = 0; t < v->n_taps; t++) {
-        for (int half = 8; half > 0; half /= 2)
-            for (int i = 0; i < half; i++)
-                lanes[t][i] += lanes[t][i + half];
-        j->out[c * v->n_taps + v->taps[t].weight] = (float)lanes[t][0];
-    }
 }
 
-static nncf_status run(nncf_context *context, job *j, bool by_channel, nncf__chunk_fn *task)
+static nncf_status run(nncf_context *context, const nncf__depthwise *d)
 {
-    const nncf__conv2d *s = j->s;
+    if (nncf__depthwise_is_small(d->s))
+        return nncf__depthwise_small_run(context, d);
     enum { OVERREAD = 16 };
-    j->context = context;
-    j->k = nncf__k(context);
-    j->spare_at = (j->v.strip_floats + OVERREAD + 15) / 16 * 16;
-    int64_t spare = j->v.strip_rows * (s->w + s->stride_w);
-    nncf_status status = nncf__scratch_reserve(context, (size_t)(j->spare_at + spare) * sizeof(float));
+    static nncf__chunk_fn *const tasks[] = {forward_task, backward_input_task, backward_weight_task};
+    const nncf__conv2d *s = d->s;
+    job j = {.d = d, .context = context, .k = nncf__k(context)};
+    plan_strips(&j);
+    j.spare_at = (j.strip_floats + OVERREAD + 15) / 16 * 16;
+    bool weights = d->product == NNCF__BACKWARD_WEIGHT;
+    int64_t planes = weights ? s->c_in : s->n * s->c_in, plane = max_i(s->h * s->w, s->out_h * s->out_w);
+    j.planes_per_task = max_i(1, min_i(TASK_FLOATS / plane, planes / (4 * max_i(1, context->params.n_threads))));
+    /* Rows to be interleaved; or double lanes. */
+    int64_t spare = weights ? j.planes_per_task * d->stencil.n_taps * 32 : j.strip_rows * (s->w + s->stride_w);
+    nncf_status status = nncf__scratch_reserve(context, (size_t)(j.spare_at + spare) * sizeof(float));
     if (status)
         return status;
-    int64_t planes = s->n * s->c_in, plane = max_i(s->h * s->w, s->out_h * s->out_w);
-    j->planes_per_task = by_channel ? s->n : max_i(1, TASK_FLOATS / plane);
-    int64_t tasks = (planes + j->planes_per_task - 1) / j->planes_per_task;
-    nncf__gemm_parallel(context, 16.0 * (double)planes * (double)plane, (size_t)tasks, task, j);
+    int64_t n_tasks = (planes + j.planes_per_task - 1) / j.planes_per_task;
+    nncf__gemm_parallel(context, 16.0 * (double)(s->n * s->c_in) * (double)plane, (size_t)n_tasks, tasks[d->product],
+                        &j);
     return NNCF_OK;
 }
 
@@ -308,30 +313,31 @@ nncf_status nncf__depthwise_forward(nncf_context *context, const nncf__conv2d *s
                                     const nncf__operand *w, const float *bias, float *z)
 {
     bool codes = x->step && w->step;
-    job j = {.s = s,
-             .x = x->data,
-             .w = w->data,
-             .bias = bias,
-             .step_x = codes ? x->step : NULL,
-             .step_w = codes ? w->step : NULL,
-             .n_steps_w = w->n_steps,
-             .out = z};
-    view_forward(&j.v, s);
-    return run(context, &j, false, forward_task);
+    nncf__depthwise d = {.s = s,
+                         .x = x->data,
+                         .w = w->data,
+                         .bias = bias,
+                         .step_x = codes ? x->step : NULL,
+                         .step_w = codes ? w->step : NULL,
+                         .n_steps_w = w->n_steps,
+                         .out = z,
+                         .product = NNCF__FORWARD};
+    stencil_forward(&d.stencil, s);
+    return run(context, &d);
 }
 
 nncf_status nncf__depthwise_backward_input(nncf_context *context, const nncf__conv2d *s, const float *w,
                                            const float *dz, float *dx)
 {
-    job j = {.s = s, .w = w, .dz = dz, .out = dx};
-    view_backward(&j.v, s);
-    return run(context, &j, false, backward_input_task);
+    nncf__depthwise d = {.s = s, .w = w, .dz = dz, .out = dx, .product = NNCF__BACKWARD_INPUT};
+    stencil_backward(&d.stencil, s);
+    return run(context, &d);
 }
 
 nncf_status nncf__depthwise_backward_weight(nncf_context *context, const nncf__conv2d *s, const float *x,
                                             const float *dz, float *dw)
 {
-    job j = {.s = s, .x = x, .dz = dz, .out = dw};
-    view_forward(&j.v, s);
-    return run(context, &j, true, backward_weight_task);
+    nncf__depthwise d = {.s = s, .x = x, .dz = dz, .out = dw, .product = NNCF__BACKWARD_WEIGHT};
+    stencil_forward(&d.stencil, s);
+    return run(context, &d);
 }

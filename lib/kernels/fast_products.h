@@ -60,6 +60,14 @@ static void gemm_micro(size_t k, const float *a, const float *b, float *c, bool 
 
 /* ---- moving floats ---- */
 
+typedef float square_row __attribute__((vector_size(4 * WIDTH)));
+#ifdef __clang__
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+typedef int square_index __attribute__((vector_size(4 * WIDTH)));
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (square_index){__VA_ARGS__})
+#endif
+
 enum { SIDE_LIMIT = 32 }; /* of a tile: NNCF__SIDE_MAX */
 
 #define MOVE(to, from, count) memcpy((to), (from), (count) * sizeof(float))
@@ -85,31 +93,82 @@ INLINE void copy_run(float *to, const float *from, size_t n)
     }
 }
 
+#define EVEN(l, d)    2 * (l) + ((l) < WIDTH / 2 ? 0 : 1)
+#define FOUR(f, l, d) f(l, d), f(l + 1, d), f(l + 2, d), f(l + 3, d)
+#if WIDTH == 16
+#define INDEX(f, d) FOUR(f, 0, d), FOUR(f, 4, d), FOUR(f, 8, d), FOUR(f, 12, d)
+#elif WIDTH == 8
+#define INDEX(f, d) FOUR(f, 0, d), FOUR(f, 4, d)
+#else
+#define INDEX(f, d) FOUR(f, 0, d)
+#endif
+
+/* WIDTH of every second float: the second vector begins one float early, so as to end with the last that is wanted. */
+INLINE void copy_second(float *to, const float *from)
+{
+    square_row a, b;
+    MOVE(&a, from, WIDTH);
+    MOVE(&b, from + WIDTH - 1, WIDTH);
+    a = SHUFFLE(a, b, INDEX(EVEN, 0));
+    MOVE(to, &a, WIDTH);
+}
+
 INLINE void copy_strided(float *to, const float *from, size_t n, int64_t step)
 {
-    if (step == 2) { /* the compiler makes shuffles of it */
-        for (size_t i = 0; i < n; i++)
-            to[i] = from[2 * i];
+    if (step == 2 && n >= WIDTH) {
+        for (size_t i = 0; i + WIDTH < n; i += WIDTH)
+            copy_second(to + i, from + 2 * i);
+        copy_second(to + n - WIDTH, from + 2 * (n - WIDTH));
         return;
     }
     for (size_t i = 0; i < n; i++)
         to[i] = from[(int64_t)i * step];
 }
 
+/* One piece of every channel: its length is the same for all, so it is looked at once. */
+INLINE void copy_piece(size_t n_channels, const float *src, int64_t channel_stride, float *dst, size_t dst_stride,
+                       size_t n)
+{
+    for (size_t c = 0; c < n_channels; c++)
+        copy_run(dst + c * dst_stride, src + (int64_t)c * channel_stride, n);
+}
+
+static void copy_pieces(size_t n_channels, const float *src, int64_t channel_stride, float *dst, size_t dst_stride,
+                        size_t n)
+{
+    switch (n) { /* constants: the copy is a few moves */
+    case 32:
+        copy_piece(n_channels, src, channel_stride, dst, dst_stride, 32);
+        return;
+    case 16:
+        copy_piece(n_channels, src, channel_stride, dst, dst_stride, 16);
+        return;
+    case 8:
+        copy_piece(n_channels, src, channel_stride, dst, dst_stride, 8);
+        return;
+    case 4:
+        copy_piece(n_channels, src, channel_stride, dst, dst_stride, 4);
+        return;
+    default:
+        copy_piece(n_channels, src, channel_stride, dst, dst_stride, n);
+    }
+}
+
 static void gemm_gather(size_t n_channels, const float *src, int64_t channel_stride, int64_t step, size_t n_pieces,
                         const nncf__piece *pieces, float *dst, size_t dst_stride)
 {
-    for (size_t c = 0; c < n_channels; c++, src += channel_stride, dst += dst_stride)
-        for (size_t j = 0; j < n_pieces; j++) {
-            size_t n = (size_t)pieces[j].length;
-            float *to = dst + pieces[j].dst;
-            if (pieces[j].src < 0)
-                memset(to, 0, n * sizeof *to);
-            else if (step == 1)
-                copy_run(to, src + pieces[j].src, n);
-            else
-                copy_strided(to, src + pieces[j].src, n, step);
-        }
+    for (size_t j = 0; j < n_pieces; j++) {
+        size_t n = (size_t)pieces[j].length;
+        float *to = dst + pieces[j].dst;
+        if (pieces[j].src < 0)
+            for (size_t c = 0; c < n_channels; c++)
+                memset(to + c * dst_stride, 0, n * sizeof *to);
+        else if (step == 1)
+            copy_pieces(n_channels, src + pieces[j].src, channel_stride, to, dst_stride, n);
+        else
+            for (size_t c = 0; c < n_channels; c++)
+                copy_strided(to + c * dst_stride, src + pieces[j].src + (int64_t)c * channel_stride, n, step);
+    }
 }
 
 INLINE vf round_codes(vf x, vf inverse)
@@ -126,26 +185,10 @@ static void gemm_codes(size_t n, float *x, float inverse)
 
 /* ---- transposition: squares of WIDTH ---- */
 
-typedef float square_row __attribute__((vector_size(4 * WIDTH)));
-#ifdef __clang__
-#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#else
-typedef int square_index __attribute__((vector_size(4 * WIDTH)));
-#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (square_index){__VA_ARGS__})
-#endif
-
 /* Swap blocks of d x d: lane l of the upper row keeps l where bit d of l is clear, else takes lane l - d of the lower
  * row; the lower row takes l + d of the upper row where the bit is clear. */
-#define UPPER(l, d)   ((l) & (d) ? WIDTH + (l) - (d) : (l))
-#define LOWER(l, d)   ((l) & (d) ? WIDTH + (l) : (l) + (d))
-#define FOUR(f, l, d) f(l, d), f(l + 1, d), f(l + 2, d), f(l + 3, d)
-#if WIDTH == 16
-#define INDEX(f, d) FOUR(f, 0, d), FOUR(f, 4, d), FOUR(f, 8, d), FOUR(f, 12, d)
-#elif WIDTH == 8
-#define INDEX(f, d) FOUR(f, 0, d), FOUR(f, 4, d)
-#else
-#define INDEX(f, d) FOUR(f, 0, d)
-#endif
+#define UPPER(l, d) ((l) & (d) ? WIDTH + (l) - (d) : (l))
+#define LOWER(l, d) ((l) & (d) ? WIDTH + (l) : (l) + (d))
 #define SWAP_BLOCKS(r, d)                                                                                              \
     _Pragma("GCC unroll 16") for (int i = 0; i < WIDTH; i++) if (!(i & (d)))                                           \
     {                                                                                                                  \
@@ -166,52 +209,101 @@ INLINE void transpose_square(square_row r[WIDTH])
     SWAP_BLOCKS(r, 1)
 }
 
-/* `rows` rows of WIDTH neighbours; `count` lanes of each column are wanted: known when compiling but for odd tiles. */
-INLINE void move_square(const float *src, int64_t row_stride, size_t rows, float *dst, size_t width, size_t count)
+INLINE square_row load_first(const float *src, size_t m)
+{
+    square_row r;
+#if MASKED_ACCESS
+    nf part = nf_load_first(src, m);
+    memcpy(&r, &part, sizeof r);
+#else
+    float part[WIDTH] = {0};
+    MOVE(part, src, m);
+    memcpy(&r, part, sizeof r);
+#endif
+    return r;
+}
+
+INLINE void store_first(float *dst, const square_row *row, size_t m)
+{
+#if MASKED_ACCESS
+    nf part;
+    memcpy(&part, row, sizeof part);
+    nf_store_first(dst, part, m);
+#else
+    MOVE(dst, row, m);
+#endif
+}
+
+/* `rows` rows of n <= WIDTH neighbours; `count` lanes of each column are wanted: known when compiling but for odd
+ * tiles, as is n but for short rows. */
+INLINE void move_square(const float *src, int64_t row_stride, size_t rows, size_t n, float *dst, size_t width,
+                        size_t count)
 {
     square_row r[WIDTH];
 #pragma GCC unroll 16
     for (size_t i = 0; i < WIDTH; i++) {
-        if (i < rows)
+        if (i >= rows)
+            r[i] = (square_row){0};
+        else if (n == WIDTH)
             memcpy(&r[i], src + (int64_t)i * row_stride, sizeof r[i]);
         else
-            r[i] = (square_row){0};
+            r[i] = load_first(src + (int64_t)i * row_stride, n);
     }
     transpose_square(r);
 #pragma GCC unroll 16
     for (size_t i = 0; i < WIDTH; i++)
-        MOVE(dst + i * width, &r[i], count);
+        if (i < n) {
+            if (count == WIDTH)
+                MOVE(dst + i * width, &r[i], WIDTH);
+            else if (count == 12 % WIDTH || count == 6 % WIDTH || count == 4 % WIDTH)
+                MOVE(dst + i * width, &r[i], count % WIDTH);
+            else
+                store_first(dst + i * width, &r[i], count);
+        }
+}
+
+INLINE void move_strip(const float *src, int64_t row_stride, size_t rows, size_t n, float *dst, size_t width,
+                       size_t count)
+{
+    if (n < WIDTH) {
+        if (n > 0)
+            move_square(src, row_stride, rows, n, dst, width, count);
+        return;
+    }
+    size_t i = 0;
+    for (; i + WIDTH <= n; i += WIDTH)
+        move_square(src + i, row_stride, rows, WIDTH, dst + i * width, width, count);
+    if (i < n) /* the last square overlaps the one before */
+        move_square(src + n - WIDTH, row_stride, rows, WIDTH, dst + (n - WIDTH) * width, width, count);
 }
 
 static void transpose_strip(const float *src, int64_t row_stride, size_t rows, size_t n, float *dst, size_t width,
                             size_t count)
 {
-    size_t i = 0;
-    if (n >= WIDTH) /* the last square overlaps the one before */
-        for (;;) {
-            if (rows == WIDTH && count == WIDTH)
-                move_square(src + i, row_stride, WIDTH, dst + i * width, width, WIDTH);
-            else if (count == WIDTH)
-                move_square(src + i, row_stride, rows, dst + i * width, width, WIDTH);
-            else if (count == 12 % WIDTH)
-                move_square(src + i, row_stride, rows, dst + i * width, width, 12 % WIDTH);
-            else if (count == 6 % WIDTH)
-                move_square(src + i, row_stride, rows, dst + i * width, width, 6 % WIDTH);
-            else
-                move_square(src + i, row_stride, rows, dst + i * width, width, count);
-            if (i + WIDTH == n)
-                return;
-            i = i + 2 * WIDTH <= n ? i + WIDTH : n - WIDTH;
-        }
-    for (; i < n; i++)
-        for (size_t r = 0; r < count; r++)
-            dst[i * width + r] = r < rows ? src[(int64_t)r * row_stride + (int64_t)i] : 0.0f;
+    if (rows == WIDTH && count == WIDTH)
+        move_strip(src, row_stride, WIDTH, n, dst, width, WIDTH);
+    else if (count == WIDTH)
+        move_strip(src, row_stride, rows, n, dst, width, WIDTH);
+#if WIDTH == 16
+    else if (count == 12)
+        move_strip(src, row_stride, rows, n, dst, width, 12);
+#endif
+#if WIDTH >= 8
+    else if (count == 6)
+        move_strip(src, row_stride, rows, n, dst, width, 6);
+    else if (count == 4)
+        move_strip(src, row_stride, rows, n, dst, width, 4);
+#endif
+    else
+        move_strip(src, row_stride, rows, n, dst, width, count);
 }
 
 static void gemm_transpose(size_t rows, size_t n, const float *src, int64_t row_stride, float *dst, size_t width)
 {
     for (size_t r = 0; r < width; r += WIDTH) {
-        size_t count = width - r < WIDTH ? width - r : WIDTH;
+        if (width - r < WIDTH && r > 0) /* overlap here, too */
+            r = width - WIDTH;
+        size_t count = width < WIDTH ? width : WIDTH;
         size_t used = rows <= r ? 0 : rows - r < count ? rows - r : count;
         transpose_strip(src + (int64_t)r * row_stride, row_stride, used, n, dst + r, width, count);
     }
@@ -293,6 +385,16 @@ static void depthwise_forward(size_t rows, size_t cols, const float *in, size_t 
     }
 }
 
+/* m of 16 floats that may all be read; zeros for the others, which may be anything. */
+INLINE vf load_live(const float *x, size_t m)
+{
+#if MASKED_ACCESS
+    return vf_load(x, m);
+#else
+    return vf_live(vf_load(x, LANES), m);
+#endif
+}
+
 /* Up to nine taps at once: their sums stay in registers. */
 INLINE void depthwise_weight_taps(size_t rows, size_t cols, const float *in, size_t in_step, size_t n_taps,
                                   const int64_t *offsets, const float *dz, size_t dz_step, double (*lanes)[16])
@@ -314,7 +416,7 @@ INLINE void depthwise_weight_taps(size_t rows, size_t cols, const float *in, siz
             vf g = vf_load(dz + x, m);
 #pragma GCC unroll 9
             for (size_t t = 0; t < n_taps; t++)
-                sum[t] = vf_add(sum[t], vf_live(vf_mul(g, vf_load(in + offsets[t] + x, LANES)), m));
+                sum[t] = vf_add(sum[t], vf_mul(g, load_live(in + offsets[t] + x, m)));
         }
     }
     for (size_t t = 0; t < n_taps; t++) {
@@ -333,6 +435,65 @@ static void depthwise_weight(size_t rows, size_t cols, const float *in, size_t i
         depthwise_weight_taps(rows, cols, in, in_step, 9, offsets + t, dz, dz_step, lanes + t);
     for (; t < n_taps; t++)
         depthwise_weight_taps(rows, cols, in, in_step, 1, offsets + t, dz, dz_step, lanes + t);
+}
+
+/* ---- depthwise, sixteen channels side by side: a vector is a pixel ---- */
+
+INLINE void lanes_row(size_t cols, const float *in, size_t in_col, size_t n_taps, const int64_t *offsets,
+                      const float *w, vf scale, vf bias, float *z, size_t z_col)
+{
+    for (size_t x = 0; x < cols; x++, in += in_col, z += z_col) {
+        vf sum = vf_set(0.0f);
+#pragma GCC unroll 25
+        for (size_t t = 0; t < n_taps; t++)
+            sum = vf_add(sum, vf_mul(vf_load(w + t * LANES, LANES), vf_load(in + offsets[t], LANES)));
+        vf_store(z, vf_add(vf_mul(sum, scale), bias), LANES);
+    }
+}
+
+static void depthwise_lanes_forward(size_t rows, size_t cols, const float *in, size_t in_row, size_t in_col,
+                                    size_t n_taps, const int64_t *offsets, const float *w, const float *scale,
+                                    const float *bias, float *z, size_t z_row, size_t z_col)
+{
+    const vf factor = vf_load(scale, LANES), shift = vf_load(bias, LANES);
+    for (size_t y = 0; y < rows; y++, in += in_row, z += z_row) {
+        if (n_taps == 9)
+            lanes_row(cols, in, in_col, 9, offsets, w, factor, shift, z, z_col);
+        else
+            lanes_row(cols, in, in_col, n_taps, offsets, w, factor, shift, z, z_col);
+    }
+}
+
+INLINE void lanes_weight_taps(size_t rows, size_t cols, const float *in, size_t in_row, size_t in_col, size_t n_taps,
+                              const int64_t *offsets, const float *dz, double (*lanes)[16])
+{
+    vf sum[9];
+#pragma GCC unroll 9
+    for (size_t t = 0; t < n_taps; t++)
+        sum[t] = vf_set(0.0f);
+    for (size_t y = 0; y < rows; y++, in += in_row)
+        for (size_t x = 0; x < cols; x++, dz += LANES) {
+            vf g = vf_load(dz, LANES);
+#pragma GCC unroll 9
+            for (size_t t = 0; t < n_taps; t++)
+                sum[t] = vf_add(sum[t], vf_mul(g, vf_load(in + x * in_col + offsets[t], LANES)));
+        }
+    for (size_t t = 0; t < n_taps; t++) {
+        float lane[LANES];
+        vf_store(lane, sum[t], LANES);
+        for (size_t i = 0; i < LANES; i++)
+            lanes[t][i] += (double)lane[i];
+    }
+}
+
+static void depthwise_lanes_weight(size_t rows, size_t cols, const float *in, size_t in_row, size_t in_col,
+                                   size_t n_taps, const int64_t *offsets, const float *dz, double (*lanes)[16])
+{
+    size_t t = 0;
+    for (; t + 9 <= n_taps; t += 9)
+        lanes_weight_taps(rows, cols, in, in_row, in_col, 9, offsets + t, dz, lanes + t);
+    for (; t < n_taps; t++)
+        lanes_weight_taps(rows, cols, in, in_row, in_col, 1, offsets + t, dz, lanes + t);
 }
 
 #endif

@@ -31,6 +31,7 @@ enum { NNCF__SIDE_MAX = 32, NNCF__TILE_MAX = 32 * 16, NNCF__PANEL_SLACK = 1024 /
 
 /* BLIS's micro-kernel when this context may use it, else our own. */
 void nncf__micro_get(nncf_context *context, nncf__micro *m);
+void nncf__micro_own(const nncf__kernels *k, nncf__micro *m);
 /* blis.c: false when BLIS is not there, is of a version we do not know, or needs more than level `isa`. */
 bool nncf__blis_micro(nncf_context *context, int32_t isa, nncf__micro *m);
 const char *nncf__blis_describe(void);
@@ -70,6 +71,7 @@ void nncf__pack_pixels(const nncf__micro *m, const nncf__grid *g, int64_t first,
 /* The weights of a pixel product: w[j * s_stride + channel * k_stride + tap]. */
 typedef struct nncf__weights {
     const float *data;
+    bool rows_of_k; /* (s, channel, tap) without gaps, all taps in order */
     int64_t n_s, channels, s_stride, k_stride;
     const nncf__tap *taps;
     int64_t n_taps;

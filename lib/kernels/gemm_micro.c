@@ -7,14 +7,18 @@ static void run_own(const nncf__micro *m, int64_t k, const float *panel_v, const
     m->k->gemm_micro((size_t)k, panel_v, panel_s, c, add);
 }
 
+void nncf__micro_own(const nncf__kernels *k, nncf__micro *m)
+{
+    int32_t tile[2];
+    k->gemm_tile(tile);
+    *m = (nncf__micro){.v = tile[0], .s = tile[1], .kc = 256, .block_v = 384, .run = run_own, .k = k};
+}
+
 void nncf__micro_get(nncf_context *context, nncf__micro *m)
 {
     const nncf__kernels *k = nncf__k(context);
-    if (!nncf__blis_micro(context, k->isa, m)) {
-        int32_t tile[2];
-        k->gemm_tile(tile);
-        *m = (nncf__micro){.v = tile[0], .s = tile[1], .kc = 256, .block_v = 384, .run = run_own};
-    }
+    if (!nncf__blis_micro(context, k->isa, m))
+        nncf__micro_own(k, m);
     m->k = k;
 }
 

@@ -145,33 +145,75 @@ void nncf__pack_pixels(const nncf__micro *m, const nncf__grid *g, int64_t first,
     }
 }
 
-/* Rounding half to even by 1.5 * 2^23, for |x| < 2^22: no libm call, and -0 becomes +0. */
-static float round_code(float x)
+/* Output channels are rows of neighbouring (channel, tap): transpose a strip, then put its rows where k, taps
+ * outermost, wants them. */
+static void pack_rows_of_k(const nncf__micro *m, const nncf__weights *w, int64_t s0, int64_t used, float *panel)
 {
-    return (x + 12582912.0f) - 12582912.0f;
+    enum { STRIP = 144 };
+    int64_t s = m->s, k = w->channels * w->n_taps;
+    const float *src = w->data + s0 * w->s_stride;
+    if (w->n_taps == 1) {
+        m->k->gemm_transpose((size_t)used, (size_t)k, src, w->s_stride, panel, (size_t)s);
+        return;
+    }
+    _Alignas(64) float strip[STRIP * NNCF__SIDE_MAX];
+    for (int64_t i = 0; i < k; i += STRIP) {
+        int64_t n = min_i(STRIP, k - i), c = i / w->n_taps, t = i % w->n_taps;
+        m->k->gemm_transpose((size_t)used, (size_t)n, src + i, w->s_stride, strip, (size_t)s);
+        for (int64_t r = 0; r < n; r++) {
+            memcpy(panel + (t * w->channels + c) * s, strip + r * s, (size_t)s * sizeof *panel);
+            if (++t == w->n_taps) {
+                t = 0;
+                c++;
+            }
+        }
+    }
+}
+
+static void pack_rows_of_s(const nncf__micro *m, const nncf__weights *w, int64_t s0, int64_t used, float *panel)
+{
+    int64_t s = m->s, k = w->channels * w->n_taps;
+    if (used < s)
+        memset(panel, 0, (size_t)(k * s) * sizeof *panel);
+    for (int64_t c = 0; c < w->channels; c++) {
+        const float *src = w->data + c * w->k_stride + s0 * w->s_stride;
+        for (int64_t t = 0; t < w->n_taps; t++) {
+            const float *from = src + w->taps[t].weight;
+            float *to = panel + (t * w->channels + c) * s;
+            if (w->s_stride == 1)
+                memcpy(to, from, (size_t)used * sizeof *to);
+            else
+                for (int64_t j = 0; j < used; j++)
+                    to[j] = from[j * w->s_stride];
+        }
+    }
+}
+
+/* One step a lane: the same rounding as the row gemm_codes, by 1.5 * 2^23. */
+static void round_lanes(int64_t k, int64_t s, const float *inverse, float *panel)
+{
+    for (int64_t i = 0; i < k; i++, panel += s)
+        for (int64_t j = 0; j < s; j++)
+            panel[j] = (panel[j] * inverse[j] + 12582912.0f) - 12582912.0f;
 }
 
 void nncf__pack_weights(const nncf__micro *m, const nncf__weights *w, int64_t s0, float *panel)
 {
-    int64_t s = m->s, k = w->n_taps * w->channels;
-    for (int64_t j = 0; j < s; j++) {
-        float *to = panel + j;
-        if (s0 + j >= w->n_s) {
-            for (int64_t i = 0; i < k; i++)
-                to[i * s] = 0.0f;
-            continue;
-        }
-        float inverse = w->step ? 1.0f / w->step[w->n_steps > 1 ? s0 + j : 0] : 0.0f;
-        for (int64_t t = 0; t < w->n_taps; t++, to += w->channels * s) {
-            const float *from = w->data + (s0 + j) * w->s_stride + w->taps[t].weight;
-            if (w->step)
-                for (int64_t c = 0; c < w->channels; c++)
-                    to[c * s] = round_code(from[c * w->k_stride] * inverse);
-            else
-                for (int64_t c = 0; c < w->channels; c++)
-                    to[c * s] = from[c * w->k_stride];
-        }
+    int64_t s = m->s, k = w->n_taps * w->channels, used = min_i(s, w->n_s - s0);
+    if (w->rows_of_k)
+        pack_rows_of_k(m, w, s0, used, panel);
+    else
+        pack_rows_of_s(m, w, s0, used, panel);
+    if (!w->step)
+        return;
+    if (w->n_steps == 1) {
+        m->k->gemm_codes((size_t)(k * s), panel, 1.0f / w->step[0]);
+        return;
     }
+    float inverse[NNCF__SIDE_MAX] = {0};
+    for (int64_t j = 0; j < used; j++)
+        inverse[j] = 1.0f / w->step[s0 + j];
+    round_lanes(k, s, inverse, panel);
 }
 
 void nncf__pack_rows(const nncf__micro *m, const nncf__grid *g, int64_t r0, int64_t width, int64_t first, int64_t last,

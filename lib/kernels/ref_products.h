@@ -95,4 +95,31 @@ static void depthwise_weight(size_t rows, size_t cols, const float *in, size_t i
     }
 }
 
+static void depthwise_lanes_forward(size_t rows, size_t cols, const float *in, size_t in_row, size_t in_col,
+                                    size_t n_taps, const int64_t *offsets, const float *w, const float *scale,
+                                    const float *bias, float *z, size_t z_row, size_t z_col)
+{
+    for (size_t y = 0; y < rows; y++)
+        for (size_t x = 0; x < cols; x++)
+            for (size_t i = 0; i < LANES; i++) {
+                float sum = 0;
+                for (size_t t = 0; t < n_taps; t++)
+                    sum += w[t * LANES + i] * in[y * in_row + x * in_col + (size_t)offsets[t] + i];
+                z[y * z_row + x * z_col + i] = sum * scale[i] + bias[i];
+            }
+}
+
+static void depthwise_lanes_weight(size_t rows, size_t cols, const float *in, size_t in_row, size_t in_col,
+                                   size_t n_taps, const int64_t *offsets, const float *dz, double (*lanes)[16])
+{
+    for (size_t t = 0; t < n_taps; t++)
+        for (size_t i = 0; i < LANES; i++) {
+            float sum = 0;
+            for (size_t y = 0; y < rows; y++)
+                for (size_t x = 0; x < cols; x++)
+                    sum += dz[(y * cols + x) * LANES + i] * in[y * in_row + x * in_col + (size_t)offsets[t] + i];
+            lanes[t][i] += (double)sum;
+        }
+}
+
 #endif

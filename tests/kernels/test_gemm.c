@@ -199,6 +199,76 @@ START_TEST(depthwise)
 }
 END_TEST
 
+START_TEST(depthwise_lanes)
+{
+    const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
+    if (!k)
+        return;
+    for (int round = 0; round < 200; round++) {
+        size_t rows = any(0, 5), cols = any(1, 7), taps = round % 3 ? 9 : any(0, 26);
+        size_t in_col = 16 * any(1, 2), in_row = 16 * any(14, 18), n_in = (rows + 6) * in_row + 20 * 16;
+        size_t z_col = 16 * any(1, 3), z_row = z_col * cols, n_z = rows * z_row + 1;
+        int64_t offsets[26];
+        float w[26 * 16], scale[16], bias[16];
+        for (size_t t = 0; t < taps; t++)
+            offsets[t] = (int64_t)(any(0, 5) * in_row + 16 * any(0, 4));
+        guard_fill(w, taps * 16);
+        guard_fill(scale, 16);
+        guard_fill(bias, 16);
+        float *in = guard_alloc(n_in), *got = guard_alloc(n_z), *want = malloc(n_z * sizeof *want);
+        guard_fill(in, n_in);
+        memset(got, 0x55, n_z * sizeof *got);
+        memset(want, 0x55, n_z * sizeof *want);
+        k->depthwise_lanes_forward(rows, cols, in, in_row, in_col, taps, offsets, w, scale, bias, got, z_row, z_col);
+        r->depthwise_lanes_forward(rows, cols, in, in_row, in_col, taps, offsets, w, scale, bias, want, z_row, z_col);
+        assert_bits("depthwise_lanes_forward", got, want, n_z * sizeof *got);
+
+        size_t n_dz = rows * cols * 16 + 1;
+        float *dz = guard_alloc(n_dz);
+        double got_lanes[26][16] = {{0}}, want_lanes[26][16] = {{0}};
+        guard_fill(dz, n_dz);
+        for (int twice = 0; twice < 2; twice++) {
+            k->depthwise_lanes_weight(rows, cols, in, in_row, in_col, taps, offsets, dz + 1, got_lanes);
+            r->depthwise_lanes_weight(rows, cols, in, in_row, in_col, taps, offsets, dz + 1, want_lanes);
+        }
+        assert_bits("depthwise_lanes_weight", got_lanes, want_lanes, sizeof got_lanes);
+        guard_free(in, n_in);
+        guard_free(got, n_z);
+        guard_free(dz, n_dz);
+        free(want);
+    }
+}
+END_TEST
+
+/* A row of the products without a check above fails here. */
+START_TEST(every_row_has_a_check)
+{
+    static const char *const names[] = {
+#define NNCF_KERNEL(name, result, args) #name,
+#include "kernels/kernels.def"
+#undef NNCF_KERNEL
+    };
+    static const char *const checked[] = {"gemm_tile",
+                                          "gemm_micro",
+                                          "gemm_gather",
+                                          "gemm_codes",
+                                          "gemm_transpose",
+                                          "gemm_widen",
+                                          "gemm_narrow",
+                                          "gemm_store",
+                                          "depthwise_forward",
+                                          "depthwise_weight",
+                                          "depthwise_lanes_forward",
+                                          "depthwise_lanes_weight"};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        bool found = strncmp(names[i], "gemm_", 5) != 0 && strncmp(names[i], "depthwise_", 10) != 0;
+        for (size_t c = 0; c < COUNT(checked); c++)
+            found = found || strcmp(checked[c], names[i]) == 0;
+        ck_assert_msg(found, "the row %s has no check in test_gemm.c", names[i]);
+    }
+}
+END_TEST
+
 /* ---- micro-kernels ---- */
 
 static void check_micro(const nncf__micro *m, int64_t k)
@@ -259,6 +329,23 @@ START_TEST(micro_kernels)
             check_micro(&m, k);
         check_micro(&m, 250);
         nncf_context_destroy(c);
+    }
+}
+END_TEST
+
+/* Our own at every level, whatever BLIS has: the reference row is naive. */
+START_TEST(own_micro_kernels)
+{
+    static const int32_t all[] = {NNCF_ISA_REFERENCE, NNCF_ISA_PORTABLE, NNCF_ISA_AVX2, NNCF_ISA_AVX512};
+    for (size_t i = 0; i < COUNT(all); i++) {
+        const nncf__kernels *k = nncf__kernels_get(all[i]);
+        if (!k)
+            continue;
+        nncf__micro m;
+        nncf__micro_own(k, &m);
+        for (int64_t depth = 0; depth <= 20; depth++)
+            check_micro(&m, depth);
+        check_micro(&m, 250);
     }
 }
 END_TEST
@@ -336,6 +423,9 @@ static Suite *suite(void)
     tcase_add_loop_test(t, transpose, 0, n);
     tcase_add_loop_test(t, tiles, 0, n);
     tcase_add_loop_test(t, depthwise, 0, n);
+    tcase_add_loop_test(t, depthwise_lanes, 0, n);
+    tcase_add_test(t, every_row_has_a_check);
+    tcase_add_test(t, own_micro_kernels);
     tcase_add_test(t, micro_kernels);
     tcase_add_loop_test(t, blis_configurations, 0, (int)COUNT(settings));
     tcase_add_test(t, ceiling);
