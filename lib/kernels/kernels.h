@@ -19,7 +19,7 @@
  */
 typedef struct nncf__fq {
     float step;          /* > 0 */
-    float low, high;     /* smallest and largest code, zero point subtracted: low <= 0 <= high */
+    float low, high;     /* smallest and largest code, zero point subtracted: low <= 0 <= high, whole, within 2^22 */
     float x_low, x_high; /* low * step, high * step: "inside" is x_low <= x <= x_high */
 } nncf__fq;
 
