@@ -87,12 +87,32 @@ static void warn_unmatched(const plan *p, size_t index, const char *key, const n
 }
 
 /* Lists are each algorithm's own: (no target, or a target) and not ignored. */
-static bool considered(const nncf__algorithm *a, const nncf_layer *layer)
+static bool considered(const nncf__algorithm *a, const char *scope)
 {
     if (a->target_scopes.count > 0 &&
-        !nncf__scope_matches_any(layer->scope, a->target_scopes.items, a->target_scopes.count, NULL))
+        !nncf__scope_matches_any(scope, a->target_scopes.items, a->target_scopes.count, NULL))
         return false;
-    return !nncf__scope_matches_any(layer->scope, a->ignored_scopes.items, a->ignored_scopes.count, NULL);
+    return !nncf__scope_matches_any(scope, a->ignored_scopes.items, a->ignored_scopes.count, NULL);
+}
+
+enum { SCOPE_ROOM = 1024 }; /* registration takes scopes of 960 bytes */
+
+/*
+ * An activation quantizer is asked for by the module of the last operation before it, as NNCF does: to ignore a
+ * convolution is to leave its weight alone, while the quantizer behind its ReLU stays; to ignore the block is to lose
+ * both. Registration names that module only by the block it shares with the layer, so its class stands for it.
+ */
+static const char *last_module(const nncf_layer *layer, char scope[SCOPE_ROOM])
+{
+    const char *module = layer->activation == NNCF_ACTIVATION_RELU6  ? "ReLU6"
+                         : layer->activation == NNCF_ACTIVATION_RELU ? "ReLU"
+                         : layer->has_batch_norm                     ? "BatchNorm2d"
+                                                                     : NULL;
+    const char *end = strrchr(layer->scope, '/');
+    if (!module || !end)
+        return layer->scope;
+    snprintf(scope, SCOPE_ROOM, "%.*s/%s", (int)(end - layer->scope), layer->scope, module);
+    return scope;
 }
 
 /* ---- names ---- */
@@ -214,16 +234,16 @@ static nncf_status place_quantizers(const plan *p, size_t i)
     const nncf__algorithm *a = p->quantization;
     nncf_layer *layer = p->ctrl->model->layers[i];
     nncf__layer_compression *c = &p->ctrl->layers[i];
+    char room[SCOPE_ROOM];
+    const bool own = considered(a, layer->scope);
     nncf_status status = NNCF_OK;
-    if (!considered(a, layer))
-        return NNCF_OK;
-    if (layer->weight_count > 0)
+    if (own && layer->weight_count > 0)
         status = make_quantizer(p, layer, &a->weights, true, NNCF__SIGNED, ".pre_ops.weight_quantizer",
                                 &c->weight_quantizer);
-    if (status == NNCF_OK && a->quantize_inputs && layer->weight_count > 0 && reads_model_input(layer))
+    if (status == NNCF_OK && own && a->quantize_inputs && layer->weight_count > 0 && reads_model_input(layer))
         status =
             make_quantizer(p, layer, &a->activations, false, NNCF__SIGNED, ".input_quantizer", &c->input_quantizer);
-    if (status == NNCF_OK && has_output_quantizer(layer))
+    if (status == NNCF_OK && has_output_quantizer(layer) && considered(a, last_module(layer, room)))
         status =
             make_quantizer(p, layer, &a->activations, false, may_be_negative(layer) ? NNCF__SIGNED : NNCF__UNSIGNED,
                            ".activation_quantizer", &c->output_quantizer);
@@ -235,7 +255,7 @@ static nncf_status place_mask(const plan *p, size_t i)
     nncf_context *context = p->ctrl->context;
     const nncf_layer *layer = p->ctrl->model->layers[i];
     nncf__layer_compression *c = &p->ctrl->layers[i];
-    if (layer->weight_count == 0 || !considered(p->sparsity, layer))
+    if (layer->weight_count == 0 || !considered(p->sparsity, layer->scope))
         return NNCF_OK;
     if (p->sparsity->kind == NNCF__RB_SPARSITY) {
         c->mask_kind = NNCF__MASK_RB;

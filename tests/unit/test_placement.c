@@ -340,6 +340,14 @@ START_TEST(ignored_and_target_scopes)
     ctrl = cf_ctrl(z->model, "{\"compression\": {\"algorithm\": \"quantization\", \"quantize_inputs\": false}}");
     counts(ctrl, 53, 0, 63);
     nncf_compression_ctrl_destroy(ctrl);
+    /* a convolution's own scope: the quantizer behind its ReLU6 is the ReLU6's affair, and the other way round */
+    ctrl = cf_ctrl(z->model, "{\"compression\": {\"algorithm\": \"quantization\", \"ignored_scopes\": "
+                             "\"MobileNetV2/Sequential[features]/InvertedResidual[2]/Sequential[conv]/Conv2d[2]\"}}");
+    counts(ctrl, 52, 1, 63);
+    nncf_compression_ctrl_destroy(ctrl);
+    ctrl = cf_ctrl(z->model, "{\"compression\": {\"algorithm\": \"quantization\", \"ignored_scopes\": [\"ReLU6\"]}}");
+    counts(ctrl, 53, 1, 63 - 35);
+    nncf_compression_ctrl_destroy(ctrl);
     zoo_free(z);
 }
 END_TEST
