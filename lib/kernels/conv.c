@@ -145,11 +145,13 @@ static void zero_task(void *arg, size_t plane, size_t worker)
 }
 
 static nncf_status backward_input_phase(nncf_context *context, const nncf__conv2d *s, int64_t a, int64_t b,
-                                        const float *w, const float *dz, float *dx, nncf__tap *taps)
+                                        const float *w, const float *dz, float *dx, nncf__tap *taps, bool reserve)
 {
     int64_t in_group = s->c_in / s->groups, out_group = s->c_out / s->groups, kernel = s->kernel_h * s->kernel_w;
     int64_t rows = (s->h - a + s->stride_h - 1) / s->stride_h, cols = (s->w - b + s->stride_w - 1) / s->stride_w;
     int64_t n_taps = phase_taps(s, a, b, taps), plane = s->h * s->w, dz_plane = s->out_h * s->out_w;
+    if (n_taps == 0 && reserve)
+        return NNCF_OK;
     if (n_taps == 0) {
         zero_job zero = {s, a, b, dx};
         size_t n = (size_t)(s->n * s->c_in);
@@ -184,6 +186,8 @@ static nncf_status backward_input_phase(nncf_context *context, const nncf__conv2
                                  .dst = dx + g * in_group * plane + a * s->w + b,
                                  .dst_plane = plane};
         nncf__grid_flatten(&p.grid);
+        if (reserve) /* groups are alike */
+            return nncf__pixel_product_reserve(context, &p);
         status = nncf__pixel_product_run(context, &p);
     }
     return status;
@@ -202,9 +206,10 @@ nncf_status nncf__conv2d_backward_input(nncf_context *context, const nncf__conv2
     if (!taps)
         return NNCF_E_NOMEM;
     nncf_status status = NNCF_OK;
-    for (int64_t a = 0; a < s->stride_h && a < s->h; a++)
-        for (int64_t b = 0; b < s->stride_w && b < s->w && status == NNCF_OK; b++)
-            status = backward_input_phase(context, s, a, b, w, dz, dx, taps);
+    for (int pass = 0; pass < 2; pass++) /* all scratch first: on failure dx is as before */
+        for (int64_t a = 0; a < s->stride_h && a < s->h; a++)
+            for (int64_t b = 0; b < s->stride_w && b < s->w && status == NNCF_OK; b++)
+                status = backward_input_phase(context, s, a, b, w, dz, dx, taps, pass == 0);
     taps_free(context, taps, few);
     return status;
 }

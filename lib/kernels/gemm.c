@@ -261,22 +261,34 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
     }
 }
 
+static nncf_status pixel_plan(nncf_context *context, const nncf__pixel_product *p, pixel_job *j)
+{
+    *j = (pixel_job){.p = p, .codes = p->weights.step != NULL && p->step_x > 0};
+    nncf__micro_get(context, &j->m);
+    j->areas.workers = max_i(1, context->params.n_threads);
+    j->n_pixels = p->grid.n * p->grid.rows * p->grid.cols;
+    j->k = p->weights.channels * p->weights.n_taps;
+    j->n_panels = parts(p->weights.n_s, j->m.s);
+    plan_k(j);
+    plan_tasks(j);
+    return areas_reserve(&j->areas, context, plan_private(j), bytes_aligned(j->k * j->m.s), j->n_panels);
+}
+
+nncf_status nncf__pixel_product_reserve(nncf_context *context, const nncf__pixel_product *p)
+{
+    pixel_job j;
+    return pixel_plan(context, p, &j);
+}
+
 nncf_status nncf__pixel_product_run(nncf_context *context, const nncf__pixel_product *p)
 {
-    pixel_job j = {.p = p, .codes = p->weights.step != NULL && p->step_x > 0};
-    nncf__micro_get(context, &j.m);
-    j.areas.workers = max_i(1, context->params.n_threads);
-    j.n_pixels = p->grid.n * p->grid.rows * p->grid.cols;
-    j.k = p->weights.channels * p->weights.n_taps;
-    j.n_panels = parts(p->weights.n_s, j.m.s);
-    plan_k(&j);
-    plan_tasks(&j);
-    size_t private_bytes = plan_private(&j);
-    nncf_status status = areas_reserve(&j.areas, context, private_bytes, bytes_aligned(j.k * j.m.s), j.n_panels);
+    pixel_job j;
+    nncf_status status = pixel_plan(context, p, &j);
     if (status)
         return status;
-    nncf__gemm_parallel(context, 32.0 * (double)(j.k * p->weights.n_s), (size_t)j.n_panels, pack_weights_task, &j);
-    nncf__gemm_parallel(context, 2.0 * (double)j.n_pixels * (double)j.k * (double)p->weights.n_s,
+    double weights = (double)j.k * (double)p->weights.n_s;
+    nncf__gemm_parallel(context, 32.0 * weights, (size_t)j.n_panels, pack_weights_task, &j);
+    nncf__gemm_parallel(context, 2.0 * (double)j.n_pixels * weights,
                         (size_t)(parts(j.n_pixels, j.task_pixels) * j.tasks_across), multiply_task, &j);
     return NNCF_OK;
 }

@@ -99,6 +99,8 @@ typedef struct nncf__pixel_product {
 } nncf__pixel_product;
 
 nncf_status nncf__pixel_product_run(nncf_context *context, const nncf__pixel_product *p);
+/* Only the scratch: then the run cannot fail. For calls of several products, none of which may be done alone. */
+nncf_status nncf__pixel_product_reserve(nncf_context *context, const nncf__pixel_product *p);
 
 typedef struct nncf__weight_product {
     nncf__grid x, dz; /* the same pixels; dz has one tap */

@@ -444,6 +444,74 @@ START_TEST(extraordinary_shapes)
 }
 END_TEST
 
+typedef struct short_memory {
+    int64_t left; /* allocations that still succeed */
+} short_memory;
+
+static void *short_alloc(void *user, size_t size, size_t align)
+{
+    short_memory *m = user;
+    void *p = NULL;
+    return m->left-- > 0 && posix_memalign(&p, align, size) == 0 ? p : NULL;
+}
+
+static void short_free(void *user, void *ptr, size_t size)
+{
+    (void)user;
+    (void)size;
+    free(ptr);
+}
+
+/* Every allocation of a first call fails in turn: the status says so, the output is as before, the next call works. */
+START_TEST(no_memory)
+{
+    for (int kind = 0; kind < 40; kind++)
+        for (int pass = 0; pass < 3; pass++) {
+            nncf__conv2d s = random_shape(kind % 5);
+            if (kind % 8 == 7)
+                s = (nncf__conv2d){1, 4, 9, 9, 3, 0, 0, 8, 8, 2, 2, 4, 4, 1, 1, 1};
+            ck_assert(shape_finish(&s));
+            problem p;
+            problem_make(&p, &s);
+            nncf__operand x = {p.x, NULL, 0}, w = {p.w, NULL, 0};
+            float *out = pass == 0 ? p.z : pass == 1 ? p.dx : p.dw;
+            size_t bytes = (pass == 0 ? p.n_z : pass == 1 ? p.n_x : p.n_w) * sizeof *out;
+            float *before = malloc(bytes);
+            memset(before, 0x55, bytes);
+            nncf_status status = NNCF_E_NOMEM;
+            for (int64_t good = 0; status != NNCF_OK; good++) {
+                short_memory memory = {1000};
+                nncf_context_params params = {.struct_size = sizeof params,
+                                              .n_threads = 2,
+                                              .alloc = short_alloc,
+                                              .free = short_free,
+                                              .alloc_user = &memory};
+                nncf_context *c = NULL;
+                ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &c, NULL), NNCF_OK);
+                memcpy(out, before, bytes);
+                for (int again = 0; again < 2; again++) {
+                    memory.left = again ? 1000 : good;
+                    nncf_status got = pass == 0   ? nncf__conv2d_forward(c, &s, &x, &w, p.bias, p.z)
+                                      : pass == 1 ? nncf__conv2d_backward_input(c, &s, p.w, p.dz, p.dx)
+                                                  : nncf__conv2d_backward_weight(c, &s, p.x, p.dz, p.dw);
+                    if (again)
+                        ck_assert_int_eq(got, NNCF_OK);
+                    else
+                        status = got;
+                    if (got != NNCF_OK) {
+                        ck_assert_int_eq(got, NNCF_E_NOMEM);
+                        ck_assert(memcmp(out, before, bytes) == 0);
+                    }
+                }
+                nncf_context_destroy(c);
+                ck_assert_int_lt(good, 20);
+            }
+            free(before);
+            problem_free(&p);
+        }
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("conv");
@@ -456,6 +524,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, threads_change_nothing, 0, n);
     tcase_add_loop_test(t, special_values_pass, 0, n);
     tcase_add_loop_test(t, extraordinary_shapes, 0, n);
+    tcase_add_test(t, no_memory);
     suite_add_tcase(s, t);
     return s;
 }
