@@ -3,6 +3,7 @@
  * A small residual net learns a synthetic task with the caller's own loop and Adam, compressed; interrupted in the
  * middle and resumed in fresh objects it arrives at the same bits.
  */
+#include "../sweep.h"
 #include "layer_fixture.h"
 
 #include <stdio.h>
@@ -366,8 +367,8 @@ int main(void)
     TCase *learn = tcase_create("learn"), *resume = tcase_create("resume");
     tcase_set_timeout(learn, 240);
     tcase_set_timeout(resume, 240);
-    tcase_add_loop_test(learn, learns, 0, N_CONFIGS);
-    tcase_add_loop_test(resume, resumes_bit_for_bit, 0, 2 * (N_CONFIGS - 1));
+    tcase_add_loop_test(learn, learns, sweep_rounds(0, 1), sweep_rounds(N_CONFIGS, 2));
+    tcase_add_loop_test(resume, resumes_bit_for_bit, 0, sweep_rounds(2 * (N_CONFIGS - 1), 2));
     suite_add_tcase(suite, learn);
     suite_add_tcase(suite, resume);
     return fx_main(suite);
