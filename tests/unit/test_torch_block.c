@@ -342,7 +342,8 @@ static void compare(const graph *g, const char *name, const float *data, size_t 
             worst = i;
         }
     }
-    ck_assert_msg(difference <= TOLERANCE * largest + 1e-7, "%s: %s[%zu] is off by %g, where the largest is %g",
+    /* The gradient of a bias before a batch norm is 0: what is left is the rounding of a sum of terms of about 0.1. */
+    ck_assert_msg(difference <= TOLERANCE * largest + 1e-6, "%s: %s[%zu] is off by %g, where the largest is %g",
                   g->name, name, worst, difference, largest);
 }
 
