@@ -64,8 +64,9 @@ NNCF_API size_t nncf_checkpoint_count(const nncf_checkpoint *checkpoint);
 /** @brief Name of tensor `index` (file order); NULL past the end. Borrowed. @since 0.1 */
 NNCF_API const char *nncf_checkpoint_name(const nncf_checkpoint *checkpoint, size_t index);
 /**
- * @brief A view of a tensor's bytes and shape; borrowed until close; read only.
- * @return NNCF_OK; NNCF_E_NOTFOUND; NNCF_E_DTYPE an element type that nncf_tensor does not have; NNCF_E_ARG
+ * @brief A view of a tensor's bytes and shape; both are borrowed until close; read only.
+ * @return NNCF_OK; NNCF_E_NOTFOUND; NNCF_E_DTYPE an element type that nncf_tensor does not have; NNCF_E_LIMIT more than
+ * NNCF_MAX_NDIM dimensions; NNCF_E_ARG
  * @since 0.1
  */
 NNCF_API nncf_status nncf_checkpoint_get(const nncf_checkpoint *checkpoint, const char *name, nncf_tensor *tensor);
@@ -89,7 +90,8 @@ NNCF_API nncf_status nncf_checkpoint_read(const nncf_checkpoint *checkpoint, con
  * The config must be the same in its canonical `compression` part; otherwise the message says so and nothing is
  * changed.
  * @par Errors NNCF_E_CONFIG another config; NNCF_E_NOTFOUND the snapshot has no controller's state, or lacks tensors;
- * NNCF_E_SHAPE; NNCF_E_ARG.
+ * NNCF_E_SHAPE; NNCF_E_DTYPE; NNCF_E_FORMAT counters that make no sense; NNCF_E_STATE the model is gone; NNCF_E_NOMEM;
+ * NNCF_E_ARG.
  * @since 0.1
  */
 NNCF_API nncf_status nncf_checkpoint_restore(const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl,

@@ -61,13 +61,16 @@ NNCF_API nncf_status nncf_compression_ctrl_init_step(nncf_compression_ctrl *ctrl
  *
  * ((active / total - (1 - level)) / 0.05)^2 over all RB-sparsified layers together; 0 without rb_sparsity and after the
  * freeze.
- * @return the loss; NaN for NULL
+ * @return the loss; NaN for NULL, and when the model is gone
  * @since 0.1
  */
 NNCF_API double nncf_compression_ctrl_loss(nncf_compression_ctrl *ctrl);
 
-/** @brief After the optimizer's step of each batch: the next step's random masks, schedulers that count steps. @return
- * NNCF_OK; NNCF_E_ARG; NNCF_E_STATE @since 0.1 */
+/**
+ * @brief After the optimizer's step of each batch: counts the step, which gives the next one its own random masks.
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE during initialization, or when the model is gone
+ * @since 0.1
+ */
 NNCF_API nncf_status nncf_compression_ctrl_step(nncf_compression_ctrl *ctrl);
 
 /** @brief After each epoch: next sparsity level, magnitude masks anew, freeze when due. @return NNCF_OK; NNCF_E_ARG;
@@ -85,15 +88,17 @@ enum {
 
 /** @brief A trainable array of the controller's, for the caller's optimizer. @since 0.1 */
 typedef struct nncf_parameter {
-    size_t struct_size;   /**< NNCF_PARAMS(nncf_parameter) */
-    const char *name;     /**< "<scope>.pre_ops.mask", ".pre_ops.weight_quantizer.scale", ".activation_quantizer.scale",
-                             ".input_quantizer.scale"; borrowed */
-    float *data;          /**< to be updated in place by the optimizer; borrowed */
-    float *grad;          /**< added to by backward and loss; cleared by nncf_compression_ctrl_zero_grad(); borrowed */
-    size_t count;         /**< floats in data and in grad */
-    int32_t kind;         /**< NNCF_PARAMETER_... */
-    int32_t frozen;       /**< 1: leave it alone (mask logits from `sparsity_training_steps` epochs on) */
-    double lr_multiplier; /**< the config's wish for the learning rate; 1 by default */
+    size_t struct_size; /**< NNCF_PARAMS(nncf_parameter) */
+    const char *name;   /**< "<scope>.pre_ops.mask", ".pre_ops.weight_quantizer.scale", ".activation_quantizer.scale",
+                           ".input_quantizer.scale"; asymmetric quantizers end in ".input_low" and ".input_range";
+                           borrowed */
+    float *data;        /**< to be updated in place by the optimizer; borrowed */
+    float *grad;        /**< added to by backward and loss; cleared by nncf_compression_ctrl_zero_grad(); borrowed */
+    size_t count;       /**< floats in data and in grad */
+    int32_t kind;       /**< NNCF_PARAMETER_... */
+    int32_t frozen;     /**< 1: leave it alone (mask logits from `sparsity_training_steps` epochs on) */
+    double
+        lr_multiplier; /**< factor that the config wishes on the learning rate; configs of NNCF 1.0/1.1 have none: 1 */
 } nncf_parameter;
 
 /** @brief Number of parameters; constant over a controller's life; 0 for NULL. @since 0.1 */
@@ -142,7 +147,7 @@ typedef struct nncf_statistics {
                                  a bit mask plus the non-zeros where that is smaller */
 } nncf_statistics;
 
-/** @brief Fill in the totals. @return NNCF_OK; NNCF_E_ARG @since 0.1 */
+/** @brief Fill in the totals. @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the model is gone @since 0.1 */
 NNCF_API nncf_status nncf_compression_ctrl_get_statistics(const nncf_compression_ctrl *ctrl,
                                                           nncf_statistics *statistics);
 
@@ -169,7 +174,8 @@ typedef struct nncf_layer_statistics {
     double output_clipped; /**< share of the last forward's elements outside the range; NaN before one */
 } nncf_layer_statistics;
 
-/** @brief Statistics of layer `index` of the model. @return NNCF_OK; NNCF_E_NOTFOUND; NNCF_E_ARG @since 0.1 */
+/** @brief Statistics of layer `index` of the model. @return NNCF_OK; NNCF_E_NOTFOUND; NNCF_E_ARG; NNCF_E_STATE the
+ * model is gone @since 0.1 */
 NNCF_API nncf_status nncf_compression_ctrl_get_layer_statistics(const nncf_compression_ctrl *ctrl, size_t index,
                                                                 nncf_layer_statistics *statistics);
 

@@ -72,7 +72,11 @@ NNCF_API nncf_status nncf_config_get_type(const nncf_config *config, const char 
  * NNCF_E_ARG. @since 0.1 */
 NNCF_API nncf_status nncf_config_get_length(const nncf_config *config, const char *path, size_t *length);
 
-/** @brief Key of member `index` (file order) of the object at `path`; borrowed from the config. @since 0.1 */
+/**
+ * @brief Key of member `index` (file order) of the object at `path`; borrowed from the config.
+ * @return NNCF_OK; NNCF_E_NOTFOUND no such path, or index past the end; NNCF_E_CONFIG not an object; NNCF_E_ARG
+ * @since 0.1
+ */
 NNCF_API nncf_status nncf_config_get_key(const nncf_config *config, const char *path, size_t index, const char **key);
 
 /**

@@ -29,10 +29,10 @@ enum {
 
 /** Levels of a log line. @since 0.1 */
 enum {
-    NNCF_LOG_ERROR = 1,
-    NNCF_LOG_WARNING = 2,
-    NNCF_LOG_INFO = 3,
-    NNCF_LOG_DEBUG = 4,
+    NNCF_LOG_ERROR = 1,   /**< a call failed, and this says why */
+    NNCF_LOG_WARNING = 2, /**< done, but probably not what was meant */
+    NNCF_LOG_INFO = 3,    /**< what was chosen */
+    NNCF_LOG_DEBUG = 4,   /**< what happens inside */
     NNCF_LOG_SENTINEL = 0x7fffffff
 };
 

@@ -59,7 +59,8 @@ NNCF_API nncf_status nncf_layer_forward(nncf_layer *layer, const nncf_tensor *x,
  * nor x
  * @return NNCF_OK; NNCF_E_STATE there was no forward in train mode before, or the model is in eval mode or being
  * initialized now; NNCF_E_SHAPE; NNCF_E_DTYPE; NNCF_E_ARG;
- * NNCF_E_NOMEM
+ * NNCF_E_NOMEM (only at a new shape): no gradient was added to, but dy is used up, so the batch begins again with
+ * forward
  * @since 0.1
  */
 NNCF_API nncf_status nncf_layer_backward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy,

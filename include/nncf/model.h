@@ -142,7 +142,7 @@ NNCF_API nncf_status nncf_model_create(nncf_context *context, nncf_model **model
  * @brief Destroy a model and its layers; the caller's buffers are left alone. NULL is fine.
  *
  * Destroy its controller first. If one is still attached it is detached: only nncf_compression_ctrl_destroy() may be
- * called on it afterwards (every other call on it returns NNCF_E_STATE). @since 0.1
+ * called on it afterwards (every other call on it returns NNCF_E_STATE, NaN or 0). @since 0.1
  */
 NNCF_API void nncf_model_destroy(nncf_model *model);
 

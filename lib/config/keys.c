@@ -139,7 +139,7 @@ static const nncf__key keys[] = {
      .fallback = 100,
      .since = "1.0",
      FIELD(schedule.training_steps),
-     .help = "epoch from which the mask is frozen"},
+     .help = "epoch from which an RB mask is frozen"},
     {.path = "params.power",
      .algorithms = SPARS,
      .schedules = POLY,
