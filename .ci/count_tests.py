@@ -35,6 +35,9 @@ def main():
         try:
             with open(path, encoding='utf-8') as log:
                 tests = [json.loads(line) for line in log if line.strip()]
+        except FileNotFoundError:
+            print('no test ran')
+            continue
         except (OSError, ValueError) as problem:
             print(f'{path}: {problem}')
             total[1] += 1
