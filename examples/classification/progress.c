@@ -2,9 +2,11 @@
 #include "progress.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
-enum { BAR = 24 };
+enum { BAR_LEAST = 4, BAR_MOST = 24, LINE = 256 };
 
 progress progress_make(FILE *file, bool terminal, int64_t print_freq)
 {
@@ -40,23 +42,57 @@ static const char *clock_text(double seconds, char *text, size_t size)
     return text;
 }
 
+/* Columns that a line may have on the terminal, so that \r brings the cursor back to its beginning: one less than there
+ * are, as some terminals go to the next row after the last one. Asked each time: windows change. */
+static int columns(FILE *file)
+{
+    struct winsize size = {0};
+    const char *text = getenv("COLUMNS");
+    long n = 0;
+    if (ioctl(fileno(file), TIOCGWINSZ, &size) == 0)
+        n = size.ws_col;
+    if (n < 1 && text != NULL)
+        n = strtol(text, NULL, 10);
+    if (n < 1)
+        n = 80;
+    return n < LINE ? (int)n - 1 : LINE - 1;
+}
+
+/* Instead of the line that is there. */
+static void draw_line(progress *p, const char *line, int width)
+{
+    fprintf(p->file, "\r\033[K%.*s", width, line);
+    p->bar_shown = true;
+    fflush(p->file);
+}
+
+/* The bar takes what the numbers leave; where that is too little it is left out, and at last the line is cut. */
 static void draw_bar(progress *p, const step_report *r)
 {
-    char bar[BAR + 1], eta[24];
+    char head[64], tail[LINE], bar[BAR_MOST + 4] = "", line[LINE + 128], eta[24];
     double now = app_seconds(), mean = (now - p->started) / (double)r->step;
-    int filled = (int)(r->step * BAR / p->steps);
+    int width = columns(p->file), room;
     if (now - p->last_drawn < 0.1 && r->step != p->steps)
         return;
     p->last_drawn = now;
-    memset(bar, ' ', BAR);
-    memset(bar, '#', (size_t)filled);
-    bar[BAR] = '\0';
-    fprintf(p->file, "\r\033[Kepoch %lld/%lld [%s] %lld/%lld  %.1f ms/step  CE %.4f  top-1 %.2f  ETA %s",
-            (long long)p->epoch + 1, (long long)p->epochs, bar, (long long)r->step, (long long)p->steps,
-            1e3 * r->step_seconds, r->mean_ce_loss, r->top1,
-            clock_text(mean * (double)(p->steps - r->step + p->steps_after), eta, sizeof eta));
-    p->bar_shown = true;
-    fflush(p->file);
+    snprintf(head, sizeof head, "epoch %lld (%lld of %lld) ", (long long)p->epoch, (long long)p->epoch + 1,
+             (long long)p->epochs);
+    snprintf(tail, sizeof tail, "%lld/%lld  %.1f ms/step  ETA %s  CE %.4f  top-1 %.2f", (long long)r->step,
+             (long long)p->steps, 1e3 * r->step_seconds,
+             clock_text(mean * (double)(p->steps - r->step + p->steps_after), eta, sizeof eta), r->mean_ce_loss,
+             r->top1);
+    room = width - (int)(strlen(head) + strlen(tail)) - 3; /* "[" and "] " */
+    if (room > BAR_MOST)
+        room = BAR_MOST;
+    if (room >= BAR_LEAST) {
+        size_t filled = (size_t)(r->step * room / p->steps);
+        bar[0] = '[';
+        memset(bar + 1, ' ', (size_t)room);
+        memset(bar + 1, '#', filled);
+        memcpy(bar + 1 + room, "] ", 3);
+    }
+    snprintf(line, sizeof line, "%s%s%s", head, bar, tail);
+    draw_line(p, line, width);
 }
 
 void progress_step(progress *p, const step_report *r)
@@ -75,40 +111,42 @@ void progress_step(progress *p, const step_report *r)
 
 void progress_note(progress *p, const char *what)
 {
+    char line[LINE];
     if (!p->terminal)
         return;
-    fprintf(p->file, "\r\033[K%s ...", what);
-    p->bar_shown = true;
-    fflush(p->file);
+    snprintf(line, sizeof line, "%s ...", what);
+    draw_line(p, line, columns(p->file));
 }
 
-/* A column of the row: blank where there is nothing to tell. */
+/* A column of the row: "-" where there is nothing to tell, fewer digits where the number is too long for its column. */
 static void cell(FILE *file, int width, int digits, double value)
 {
+    char text[32] = "-";
     if (isfinite(value))
-        fprintf(file, " %*.*f", width, digits, value);
-    else
-        fprintf(file, " %*s", width, "-");
+        while (snprintf(text, sizeof text, "%.*f", digits, value) > width && digits > 0)
+            digits--;
+    fprintf(file, " %*s", width, text);
 }
 
+/* 79 columns, as long as an epoch takes less than an hour. */
 void progress_end_epoch(progress *p, const epoch_metrics *m, double train_top5)
 {
     char spent[24];
     progress_clear(p);
     if (!p->header_shown)
-        fprintf(p->file, "epoch       lr  CE loss  RB loss   train top-1/5    test top-1/5  sparsity target/actual "
-                         "ms/step   time\n");
+        fprintf(p->file, "                  loss         train         test         sparsity     ms a\n"
+                         "epoch      lr     CE     RB  top-1 top-5  top-1 top-5 target actual  step  time\n");
     p->header_shown = true;
-    fprintf(p->file, "%5lld %8.2g", (long long)m->epoch, m->lr);
-    cell(p->file, 8, 4, m->ce_loss);
-    cell(p->file, 8, 4, m->compression_loss);
-    cell(p->file, 8, 2, m->train_top1);
-    cell(p->file, 6, 2, train_top5);
-    cell(p->file, 8, 2, m->test_top1);
-    cell(p->file, 6, 2, m->test_top5);
-    cell(p->file, 15, 4, m->sparsity_target);
-    cell(p->file, 7, 4, m->sparsity_actual);
-    cell(p->file, 8, 1, 1e3 * m->step_seconds_median);
-    fprintf(p->file, " %6s\n", clock_text(app_seconds() - p->started, spent, sizeof spent));
+    fprintf(p->file, "%5lld %7.2g", (long long)m->epoch, m->lr);
+    cell(p->file, 6, 4, m->ce_loss);
+    cell(p->file, 6, 4, m->compression_loss);
+    cell(p->file, 6, 2, m->train_top1);
+    cell(p->file, 5, 1, train_top5);
+    cell(p->file, 6, 2, m->test_top1);
+    cell(p->file, 5, 1, m->test_top5);
+    cell(p->file, 6, 4, m->sparsity_target);
+    cell(p->file, 6, 4, m->sparsity_actual);
+    cell(p->file, 5, 1, 1e3 * m->step_seconds_median);
+    fprintf(p->file, " %5s\n", clock_text(app_seconds() - p->started, spent, sizeof spent));
     fflush(p->file);
 }

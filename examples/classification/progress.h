@@ -28,7 +28,7 @@ typedef struct step_report {
 progress progress_make(FILE *file, bool terminal, int64_t print_freq);
 void progress_begin_epoch(progress *p, int64_t epoch, int64_t epochs, int64_t steps, int64_t steps_after);
 void progress_step(progress *p, const step_report *r);
-/* While something without steps of its own goes on, "testing". */
+/* While something without steps of its own goes on, "testing". On a terminal only. */
 void progress_note(progress *p, const char *what);
 void progress_end_epoch(progress *p, const epoch_metrics *m, double train_top5);
 void progress_clear(progress *p); /* takes the bar away */

@@ -67,6 +67,29 @@ static void percent_row(FILE *file, const char *what, double before, double afte
     fputc('\n', file);
 }
 
+static bool snapshot_exists(const run *r, const char *which)
+{
+    char *path = app_format("%s/%s_%s.safetensors", r->snapshot_dir, r->name, which);
+    bool exists = path != NULL && app_is_file(path);
+    free(path);
+    return exists;
+}
+
+/* Where things are: the snapshots that there are. A best one may lie there from a run before this. */
+static void print_places(const run *r)
+{
+    bool last = snapshot_exists(r, "last"), best = r->state.best_top1 >= 0.0 && snapshot_exists(r, "best");
+    fputc('\n', r->output);
+    if (r->state.best_top1 < 0.0)
+        fputs("no epoch reached the final sparsity level, so there is no best snapshot yet\n", r->output);
+    if (last || best)
+        fprintf(r->output, "snapshot%s %s/%s_%s.safetensors, ", last && best ? "s" : "", r->snapshot_dir, r->name,
+                last && best ? "{last,best}"
+                : last       ? "last"
+                             : "best");
+    fprintf(r->output, "metrics %s\n", r->metrics_path);
+}
+
 nncf_status report_summary(const run *r, nncf_error *err)
 {
     nncf_statistics s = r->statistics;
@@ -105,7 +128,6 @@ nncf_status report_summary(const run *r, nncf_error *err)
             (long long)s.activation_quantizers, (long long)s.input_quantizers);
     fprintf(r->output, "%-28s %14lld %14lld   %.1f times smaller\n", "bytes", (long long)s.bytes_float,
             (long long)s.bytes_compressed, (double)s.bytes_float / (double)s.bytes_compressed);
-    fprintf(r->output, "\nsnapshots %s/%s_{last,best}.safetensors, metrics %s\n", r->snapshot_dir, r->name,
-            r->metrics_path);
+    print_places(r);
     return NNCF_OK;
 }

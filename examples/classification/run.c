@@ -85,6 +85,8 @@ nncf_status run_open(const options *o, FILE *output, FILE *errors, run *r, nncf_
     status = nncf_config_load(NULL, o->config, &r->config, err);
     if (status == NNCF_OK)
         status = settings_read(r->config, o, &r->set, err);
+    if (status == NNCF_OK)
+        settings_warn_unknown(r->config, errors);
     if (status == NNCF_OK && o->eval && r->set.weights == NULL && r->set.resume == NULL)
         status = app_fail(err, NNCF_E_ARG, "--eval", "say with --resume or --weights what to test");
     if (status == NNCF_OK)
@@ -129,12 +131,16 @@ void run_close(run *r)
 nncf_status run_initialize(run *r, nncf_error *err)
 {
     int32_t more = 0;
+    bool told = false;
     nncf_status status;
     nncf_model_set_mode(net_model(r->network), NNCF_MODE_TRAIN);
     loader_start(r->train_loader, 0);
     while ((status = nncf_compression_ctrl_init_step(r->ctrl, &more)) == NNCF_OK && more) {
         const batch *b;
         const float *logits;
+        if (!told)
+            progress_note(&r->progress, "initializing ranges");
+        told = true;
         status = loader_next(r->train_loader, &b, err);
         if (status == NNCF_OK && b == NULL) { /* more batches are wanted than an epoch has */
             loader_start(r->train_loader, 0);
@@ -142,9 +148,12 @@ nncf_status run_initialize(run *r, nncf_error *err)
         }
         if (status == NNCF_OK)
             status = net_forward(r->network, b->x, b->count, &logits, err);
-        if (status != NNCF_OK)
+        if (status != NNCF_OK) {
+            progress_clear(&r->progress);
             return status;
+        }
     }
+    progress_clear(&r->progress);
     return status == NNCF_OK ? NNCF_OK : app_fail_step(err, status, "initialization of the quantizers");
 }
 

@@ -57,6 +57,9 @@ typedef struct train_settings {
 } train_settings;
 
 nncf_status settings_read(const nncf_config *config, const options *o, train_settings *s, nncf_error *err);
+/* Say which keys of the root and of `optimizer` look like misspelt ones. Others that are unknown are somebody else's.
+ */
+void settings_warn_unknown(const nncf_config *config, FILE *errors);
 /* Model, data set and algorithms, as NNCF names its files: "mobilenetv2_imagenet_rb_sparsity_int8". free() it. */
 char *settings_run_name(const nncf_config *config, const char *model, const char *dataset);
 void settings_clear(train_settings *s);

@@ -213,6 +213,18 @@ static nncf_status train_epochs(run *r, double *seconds, nncf_error *err)
     return NNCF_OK;
 }
 
+static void print_first_line(const run *r)
+{
+    long long steps = (long long)loader_batches(r->train_loader), samples = (long long)r->opts->train_samples;
+    fprintf(r->output, "%s: ", r->name);
+    if (samples > 0 && (size_t)samples < r->train_data->count)
+        fprintf(r->output, "%lld of ", samples);
+    fprintf(r->output, "%zu training images an epoch, %lld step%s of %lld, %zu test images, seed %llu\n",
+            r->train_data->count, steps, steps == 1 ? "" : "s", (long long)r->set.batch_size, r->test_data->count,
+            (unsigned long long)r->set.seed);
+    fflush(r->output);
+}
+
 nncf_status run_train(run *r, nncf_error *err)
 {
     double *seconds;
@@ -221,9 +233,7 @@ nncf_status run_train(run *r, nncf_error *err)
         status = run_initialize(r, err);
     if (status != NNCF_OK)
         return status;
-    fprintf(r->output, "%s: %zu training images in %lld steps of %lld, %zu test images, seed %llu\n", r->name,
-            r->train_data->count, (long long)loader_batches(r->train_loader), (long long)r->set.batch_size,
-            r->test_data->count, (unsigned long long)r->set.seed);
+    print_first_line(r);
     seconds = malloc((size_t)loader_batches(r->train_loader) * sizeof *seconds);
     if (seconds == NULL)
         return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for the times of the steps");

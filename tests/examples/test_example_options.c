@@ -220,6 +220,31 @@ START_TEST(wrong_settings_name_their_place)
 }
 END_TEST
 
+START_TEST(nearly_known_keys_are_asked_about)
+{
+    static const char text[] =
+        "{\"model\": \"lenet\", \"mode\": \"train\", \"compresion\": {}, \"target_device\": \"x\","
+        "\"optimizer\": {\"base_rl\": 1, \"stps\": [1], \"lr\": 2, \"gamma\": 0.1, \"mine\": 3}}";
+    const options o = {.config = "x"};
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_config *config = NULL;
+    train_settings s;
+    char *printed = NULL;
+    size_t size;
+    FILE *errors = open_memstream(&printed, &size);
+    ck_assert_ptr_nonnull(errors);
+    ck_ok(read_text(text, &o, &config, &s, &err), err);
+    settings_warn_unknown(config, errors);
+    fclose(errors);
+    ck_assert_str_eq(printed, "warning: compresion: unknown; did you mean compression?\n"
+                              "warning: optimizer.base_rl: unknown; did you mean base_lr?\n"
+                              "warning: optimizer.stps: unknown; did you mean steps?\n");
+    free(printed);
+    settings_clear(&s);
+    nncf_config_destroy(config);
+}
+END_TEST
+
 START_TEST(an_unknown_model_is_an_error)
 {
     static const char text[] = "{\"model\": \"alexnet\"}";
@@ -249,6 +274,7 @@ int main(void)
     tcase_add_test(c, the_first_config_of_nncf_loads);
     tcase_add_test(c, every_config_of_the_examples_loads);
     tcase_add_test(c, wrong_settings_name_their_place);
+    tcase_add_test(c, nearly_known_keys_are_asked_about);
     tcase_add_test(c, an_unknown_model_is_an_error);
     suite_add_tcase(suite, c);
     return fixture_run(suite);

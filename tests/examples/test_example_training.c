@@ -162,11 +162,17 @@ START_TEST(the_best_snapshot_is_of_the_final_level)
     fixture_write_text(dir, "config.json", sparse_int8);
     config = app_copy(fixture_path(dir, "config.json"));
     options o = {.config = config, .out = out, .max_steps = 10};
-    ck_ok(run_once(o, NULL, &err), err); /* epochs 0 and 1: below the final level of 0.5 */
+    ck_ok(run_once(o, &printed, &err), err); /* epochs 0 and 1: below the final level of 0.5 */
+    ck_assert_ptr_nonnull(strstr(printed, "no epoch reached the final sparsity level"));
+    ck_assert_ptr_nonnull(strstr(printed, "_last.safetensors"));
+    ck_assert_ptr_null(strstr(printed, "best}"));
+    free(printed);
     ck_assert(!app_is_file(fixture_path(out, "lenet_mnist_rb_sparsity_int8_best.safetensors")));
     o.max_steps = 0;
     ck_ok(run_once(o, &printed, &err), err);
     ck_assert(app_is_file(fixture_path(out, "lenet_mnist_rb_sparsity_int8_best.safetensors")));
+    ck_assert_ptr_nonnull(strstr(printed, "_{last,best}.safetensors"));
+    ck_assert_ptr_null(strstr(printed, "no epoch reached"));
     ck_assert_ptr_nonnull(strstr(printed, "sparsity target"));
     ck_assert_ptr_nonnull(strstr(printed, "weight quantizers"));
     free(printed);
