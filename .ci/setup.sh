@@ -54,7 +54,7 @@ echo "setup: installing ${missing[*]}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 run_logged() {
-  if ! "$@" >"$log" 2>&1 </dev/null; then
+  if ! "$@" >>"$log" 2>&1 </dev/null; then # update alone may only warn: its words are kept for install
     tail -n 30 "$log" >&2
     echo "setup: '$*' failed; its last lines are above." >&2
     echo "       It needs a network or a Debian mirror with: ${missing[*]}" >&2
