@@ -26,9 +26,10 @@ for argument in "$@"; do
 done
 
 build=${NNCF_BUILD_DIR:-build}
-./.ci/setup.sh build test
-./.ci/configure.sh "$build" -Dtests=true -Dexamples=true
-ninja -C "$build" --quiet
+if ! { ./.ci/setup.sh build test && ./.ci/configure.sh "$build" -Dtests=true -Dexamples=true && ninja -C "$build" --quiet; }; then
+  printf '\nnothing could be built, so no test ran\n0 passed, 1 failed\n'
+  exit 1
+fi
 
 status=0
 rm -f "$build"/meson-logs/testlog*.json
