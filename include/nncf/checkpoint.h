@@ -33,9 +33,10 @@ typedef struct nncf_checkpoint_text {
 
 /**
  * @brief Write a snapshot: to a temporary file in the same folder, fsync, rename, fsync of the folder. On failure the
- * old file is still there, and the temporary one is not.
+ * old file is still there, and the temporary one is not; only when the folder cannot be synced at the end is the new
+ * file in place, and the message says so.
  * @param ctrl     nullable: its state is saved too
- * @param path     file to write
+ * @param path     file to write; what is there already must be a regular file, not a link or a device
  * @param tensors  the caller's tensors (weights, batch norm, optimizer state), n_tensors of them
  * @param texts    nullable, n_texts pairs
  * @param[out] err nullable

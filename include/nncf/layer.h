@@ -28,7 +28,7 @@ NNCF_BEGIN_DECLS
 
 /**
  * @brief Shape of a layer's output for an input of the given shape.
- * @param x      the input; only dtype, ndim and shape are read; for a sum both inputs have this shape
+ * @param x      the input; only ndim and shape are read; for a sum both inputs have this shape
  * @param[out] shape  NNCF_MAX_NDIM sizes
  * @param[out] ndim   how many of them are meant
  * @return NNCF_OK; NNCF_E_SHAPE the input does not fit the layer; NNCF_E_ARG

@@ -38,7 +38,7 @@ typedef struct nncf_tensor {
     int32_t ndim;           /**< length of shape */
     uint64_t flags;         /**< must be 0 */
     const int64_t *shape;   /**< ndim sizes */
-    const int64_t *strides; /**< in elements; NULL = C order, the only one accepted by layers so far */
+    const int64_t *strides; /**< in elements; NULL = C order; layers and snapshots accept no other order */
     uint64_t reserved[2];   /**< must be 0 */
 } nncf_tensor;
 

@@ -101,6 +101,9 @@ char *nncf__format_double(double value, char out[NNCF__DOUBLE_TEXT]);
 /* Edit distance (insert, delete, substitute, swap of neighbours), for "did you mean"; texts over 63 bytes count by
  * their first 63. */
 unsigned nncf__edit_distance(const char *a, const char *b);
+/* Length of the UTF-8 sequence at `s` (left > 0 bytes), 0 when it is none (RFC 3629: shortest forms, no surrogates). */
+size_t nncf__utf8_length(const unsigned char *s, size_t left);
+bool nncf__utf8_valid(const char *text);
 
 /* ---- threads.c ---- */
 

@@ -139,3 +139,35 @@ unsigned nncf__edit_distance(const char *a, const char *b)
     }
     return above[m];
 }
+
+size_t nncf__utf8_length(const unsigned char *s, size_t left)
+{
+    if (s[0] < 0x80)
+        return 1;
+    size_t length = s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : s[0] >= 0xe0 && s[0] <= 0xef ? 3 : 0;
+    if (s[0] >= 0xf0 && s[0] <= 0xf4)
+        length = 4;
+    if (length == 0 || length > left)
+        return 0;
+    unsigned char low = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80;
+    unsigned char high = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
+    if (s[1] < low || s[1] > high)
+        return 0;
+    for (size_t i = 2; i < length; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    return length;
+}
+
+bool nncf__utf8_valid(const char *text)
+{
+    size_t left = strlen(text);
+    while (left > 0) {
+        size_t length = nncf__utf8_length((const unsigned char *)text, left);
+        if (length == 0)
+            return false;
+        text += length;
+        left -= length;
+    }
+    return true;
+}

@@ -8,26 +8,6 @@
 
 #include <string.h>
 
-/* Length of the UTF-8 sequence at `s`, 0 when it is none (RFC 3629: no overlong forms, no surrogates). */
-static size_t utf8_length(const unsigned char *s, size_t left)
-{
-    if (s[0] < 0x80)
-        return 1;
-    size_t length = s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : s[0] >= 0xe0 && s[0] <= 0xef ? 3 : 0;
-    if (s[0] >= 0xf0 && s[0] <= 0xf4)
-        length = 4;
-    if (length == 0 || length > left)
-        return 0;
-    unsigned char low = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80;
-    unsigned char high = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
-    if (s[1] < low || s[1] > high)
-        return 0;
-    for (size_t i = 2; i < length; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    return length;
-}
-
 static nncf_status check_encoding(const nncf__document *document, nncf_error *err)
 {
     const unsigned char *text = (const unsigned char *)document->text;
@@ -40,7 +20,7 @@ static nncf_status check_encoding(const nncf__document *document, nncf_error *er
     if (size >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0))
         return nncf__fail_at(err, NNCF_E_PARSE, &place, "", "the file is UTF-16; save it as UTF-8");
     for (size_t i = 0; i < size;) {
-        size_t length = utf8_length(text + i, size - i);
+        size_t length = nncf__utf8_length(text + i, size - i);
         if (length == 0) {
             place = nncf__config_place(document, i);
             return nncf__fail_at(err, NNCF_E_PARSE, &place, "", "byte 0x%02x is not UTF-8; save the file as UTF-8",

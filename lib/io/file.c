@@ -47,46 +47,49 @@ static int create_temporary(const char *path, nncf__text *name)
     return -1;
 }
 
-/* Without this a power failure could undo the rename. File systems that cannot sync a folder say EINVAL. */
-static nncf_status sync_folder(nncf_context *context, const char *path)
+/* The folder that `path` lies in, open for fsync; -1 and errno. */
+static int open_folder(nncf_context *context, const char *path)
 {
-    const char *slash = strrchr(path, '/');
     nncf__text folder = {.context = context};
-    if (!slash)
-        nncf__text_append(&folder, ".", 1);
-    else
-        nncf__text_append(&folder, path, slash == path ? 1 : (size_t)(slash - path));
-    int saved = ENOMEM, fd = folder.failed ? -1 : open(folder.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    nncf_status status = NNCF_OK;
-    if (fd < 0 || (fsync(fd) != 0 && errno != EINVAL)) {
-        saved = folder.failed ? ENOMEM : errno;
-        status = NNCF_E_IO;
-    }
-    if (fd >= 0)
-        close(fd);
+    const char *slash = strrchr(path, '/');
+    nncf__text_append(&folder, slash ? path : ".", slash ? (size_t)(slash - path) + 1 : 1);
+    int fd = folder.failed ? -1 : open(folder.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int saved = folder.failed ? ENOMEM : errno;
     nncf__text_free(&folder);
     errno = saved;
-    return status;
+    return fd;
+}
+
+static nncf_status cannot_create(nncf_error *err, int saved, const char *path)
+{
+    if (saved == ENOMEM)
+        return nncf__fail(err, NNCF_E_NOMEM, path, "out of memory");
+    return nncf__fail_errno(err, saved, path, "cannot create a file beside \"%s\"", path);
 }
 
 nncf_status nncf__file_replace(nncf_context *context, const char *path, const nncf__file_piece *pieces, size_t n_pieces,
                                nncf_error *err)
 {
     nncf__text name = {.context = context};
-    int fd = create_temporary(path, &name);
+    struct stat target;
+    if (lstat(path, &target) == 0 && !S_ISREG(target.st_mode))
+        return nncf__fail(err, NNCF_E_IO, path,
+                          "\"%s\" is there and is not a regular file, so it is not replaced; give another path", path);
+    int folder = open_folder(context, path); /* first, so that once the file is in place little is left to fail */
+    if (folder < 0)
+        return cannot_create(err, errno, path);
+    int fd = create_temporary(path, &name), saved = errno;
     if (fd < 0) {
-        int saved = errno;
+        close(folder);
         nncf__text_free(&name);
-        if (saved == ENOMEM)
-            return nncf__fail(err, NNCF_E_NOMEM, path, "out of memory");
-        return nncf__fail_errno(err, saved, path, "cannot create a file beside \"%s\"", path);
+        return cannot_create(err, saved, path);
     }
     nncf_status status = NNCF_OK;
     for (size_t i = 0; status == NNCF_OK && i < n_pieces; i++)
         status = write_all(fd, pieces[i].data, pieces[i].size);
     if (status == NNCF_OK && fsync(fd) != 0)
         status = NNCF_E_IO;
-    int saved = errno;
+    saved = errno;
     if (close(fd) != 0 && status == NNCF_OK) {
         saved = errno;
         status = NNCF_E_IO;
@@ -97,12 +100,15 @@ nncf_status nncf__file_replace(nncf_context *context, const char *path, const nn
     }
     if (status != NNCF_OK) {
         unlink(name.data);
+        close(folder);
         nncf__text_free(&name);
         return nncf__fail_errno(err, saved, path, "cannot write \"%s\"", path);
     }
     nncf__text_free(&name);
-    if (sync_folder(context, path) != NNCF_OK)
-        return nncf__fail_errno(err, errno, path,
+    saved = fsync(folder) != 0 && errno != EINVAL ? errno : 0; /* EINVAL: a file system that syncs no folders */
+    close(folder);
+    if (saved != 0)
+        return nncf__fail_errno(err, saved, path,
                                 "\"%s\" is written, but its folder could not be synced: a power failure may undo it",
                                 path);
     return NNCF_OK;

@@ -85,7 +85,6 @@ nncf_status nncf__file_read(int fd, const char *path, void *data, size_t size, n
 /* Sort indices 0..count-1 by less(); takes no memory. */
 void nncf__sort_indices(size_t *indices, size_t count, bool (*less)(const void *arg, size_t a, size_t b),
                         const void *arg);
-bool nncf__utf8_valid(const char *text);
 /* Decimal int64, nothing else in the text. */
 bool nncf__parse_int64(const char *text, int64_t *value);
 

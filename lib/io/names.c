@@ -37,33 +37,6 @@ void nncf__sort_indices(size_t *indices, size_t count, bool (*less)(const void *
     }
 }
 
-/* RFC 3629: shortest forms only, no surrogates, up to U+10FFFF. */
-bool nncf__utf8_valid(const char *text)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    while (*p) {
-        unsigned c = *p++, more, least;
-        if (c < 0x80)
-            continue;
-        if (c >= 0xc2 && c <= 0xdf)
-            more = 1, least = 0x80, c &= 0x1f;
-        else if (c >= 0xe0 && c <= 0xef)
-            more = 2, least = 0x800, c &= 0x0f;
-        else if (c >= 0xf0 && c <= 0xf4)
-            more = 3, least = 0x10000, c &= 0x07;
-        else
-            return false;
-        for (; more > 0; more--, p++) {
-            if ((*p & 0xc0) != 0x80)
-                return false;
-            c = c << 6 | (*p & 0x3fu);
-        }
-        if (c < least || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-            return false;
-    }
-    return true;
-}
-
 bool nncf__parse_int64(const char *text, int64_t *value)
 {
     bool negative = text[0] == '-';

@@ -41,6 +41,8 @@ static nncf_status check_scope(const nncf_model *model, const char *scope, nncf_
             return nncf__fail(err, NNCF_E_ARG, NULL, "the scope has a control character at byte %zu",
                               (size_t)(c - scope));
     }
+    if (!nncf__utf8_valid(scope)) /* it becomes a name in snapshots and statistics */
+        return nncf__fail(err, NNCF_E_ARG, NULL, "the scope is not UTF-8; give it one that is");
     const nncf_layer *taken = nncf_model_find_layer(model, scope);
     if (taken)
         return nncf__fail(err, NNCF_E_ARG, scope,

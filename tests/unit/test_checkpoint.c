@@ -521,6 +521,25 @@ START_TEST(failures_of_the_system)
 END_TEST
 
 /* RFC 3720, B.4: the published values of CRC-32C. */
+/* A device, a fifo or a link is not what a snapshot is meant to take the place of. */
+START_TEST(only_regular_files_are_replaced)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    struct stat info;
+    char link_path[512];
+    snprintf(link_path, sizeof link_path, "%s", at("link"));
+    ck_assert_int_eq(symlink("nowhere", link_path), 0);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, link_path, NULL, 0, NULL, 0, &err), NNCF_E_IO);
+    ck_assert_ptr_nonnull(strstr(err.message, "not a regular file"));
+    ck_assert_int_eq(lstat(link_path, &info), 0);
+    ck_assert(S_ISLNK(info.st_mode));
+    ck_assert_int_eq(mkfifo(at("fifo"), 0600), 0);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, at("fifo"), NULL, 0, NULL, 0, &err), NNCF_E_IO);
+    ck_assert_int_eq(lstat(at("fifo"), &info), 0);
+    ck_assert(S_ISFIFO(info.st_mode));
+}
+END_TEST
+
 START_TEST(crc32c)
 {
     uint8_t data[32] = {0};
@@ -684,6 +703,7 @@ int main(void)
     tcase_add_test(tc, no_memory);
     tcase_add_test(tc, save_arguments);
     tcase_add_test(tc, failures_of_the_system);
+    tcase_add_test(tc, only_regular_files_are_replaced);
     tcase_add_test(tc, crc32c);
     tcase_add_test(tc, numbers);
     tcase_add_loop_test(tc, state_comes_back, 0, 3);

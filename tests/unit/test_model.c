@@ -123,6 +123,7 @@ START_TEST(refused_convolutions)
     REFUSE_CONV(NNCF_E_ARG, "no scope", p.scope = NULL);
     REFUSE_CONV(NNCF_E_ARG, "no scope", p.scope = "");
     REFUSE_CONV(NNCF_E_ARG, "control character", p.scope = "a\nb");
+    REFUSE_CONV(NNCF_E_ARG, "not UTF-8", p.scope = "Net/Conv2d[\xff]");
     REFUSE_CONV(NNCF_E_LIMIT, "at most", p.scope = longest);
     REFUSE_CONV(NNCF_E_ARG, "taken by layer 1", p.scope = "Net/second");
     REFUSE_CONV(NNCF_E_ARG, "weight is NULL", p.weight = NULL);
