@@ -9,7 +9,8 @@ packages_of() {
     build) echo gcc libc6-dev meson ninja-build pkg-config libblis-dev libjson-c-dev zlib1g-dev libjpeg-dev ;;
     data) echo dataset-fashion-mnist ;;
     test) echo check g++ python3 binutils ;;
-    ci) echo git clang clang-format libclang-rt-14-dev valgrind libc6-dbg util-linux ;;
+    # libomp-dev: Debian's blis.h includes omp.h, which gcc brings along and clang does not
+    ci) echo git clang clang-format libclang-rt-14-dev libomp-dev valgrind libc6-dbg util-linux ;;
     *)
       echo "setup: there is no package set '$1' (build, data, test, ci)" >&2
       exit 2
