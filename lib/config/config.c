@@ -302,6 +302,11 @@ const char *nncf_config_algorithm_name(const nncf_config *config, size_t index)
     return config && index < config->n_algorithms ? config->algorithms[index].name : NULL;
 }
 
+const nncf__config_setup *nncf__config_setup_of(const nncf_config *config)
+{
+    return &config->setup;
+}
+
 const nncf__algorithm *nncf__config_algorithms(const nncf_config *config, size_t *count)
 {
     *count = config->n_algorithms;

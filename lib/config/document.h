@@ -47,6 +47,7 @@ struct nncf_config {
     bool owns_context;
     nncf__document document;
     uint32_t compression; /* node; 0: there is none */
+    nncf__config_setup setup;
     nncf__algorithm *algorithms;
     size_t n_algorithms;
     struct nncf__block *blocks;

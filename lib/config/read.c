@@ -467,6 +467,7 @@ static void warn_about_root(nncf_config *config)
 
 nncf_status nncf__config_read(nncf_config *config, nncf_error *err)
 {
+    config->setup = (nncf__config_setup){.release = NNCF__RELEASE_SEED, .lr_multiplier = 1};
     const nncf__document *d = &config->document;
     config->compression = nncf__config_find_key(d, 0, "compression");
     warn_about_root(config);
