@@ -13,6 +13,8 @@ static bool is_reference(const nncf_context *context)
 /* Packers multiply by 1 / step; where that is no normal number (steps below 2^-126) the naive loops divide. */
 static bool steps_invert(const nncf__operand *o)
 {
+    if (o->dtype != NNCF_F32)
+        return true; /* bytes are codes already */
     for (size_t i = 0; i < o->n_steps; i++)
         if (!isnormal(1.0f / o->step[i]) || !isnormal(o->step[i]))
             return false;
@@ -24,13 +26,19 @@ static bool has_codes(const nncf__operand *x, const nncf__operand *w)
     return x->step && w->step && x->n_steps && w->n_steps;
 }
 
-/* The input as seen by a kernel of taps: the grid is the output. */
-static nncf__grid input_grid(const nncf__conv2d *s, const float *x, const nncf__tap *taps)
+/* The input of group g as seen by a kernel of taps: the grid is the output. */
+static nncf__grid input_grid(const nncf__conv2d *s, const nncf__operand *x, int64_t g, bool codes,
+                             const nncf__tap *taps)
 {
+    int64_t first = g * (s->c_in / s->groups) * s->h * s->w;
+    bool is_bytes = x->dtype != NNCF_F32;
     return (nncf__grid){.n = s->n,
                         .rows = s->out_h,
                         .cols = s->out_w,
-                        .src = x,
+                        .src = is_bytes ? (const void *)((const uint8_t *)x->data + first)
+                                        : (const void *)((const float *)x->data + first),
+                        .is_bytes = is_bytes,
+                        .bytes = is_bytes ? nncf__bytes_of(x, codes) : (nncf__bytes){0},
                         .channels = s->c_in / s->groups,
                         .src_image = s->c_in * s->h * s->w,
                         .src_plane = s->h * s->w,
@@ -86,8 +94,8 @@ nncf_status nncf__conv2d_forward(nncf_context *context, const nncf__conv2d *s, c
     nncf_status status = NNCF_OK;
     int64_t in_group = s->c_in / s->groups, out_group = s->c_out / s->groups, n_taps = s->kernel_h * s->kernel_w;
     for (int64_t g = 0; g < s->groups && status == NNCF_OK; g++) {
-        nncf__pixel_product p = {.grid = input_grid(s, x->data + g * in_group * s->h * s->w, taps),
-                                 .weights = {.data = w->data + g * out_group * in_group * n_taps,
+        nncf__pixel_product p = {.grid = input_grid(s, x, g, codes, taps),
+                                 .weights = {.data = (const float *)w->data + g * out_group * in_group * n_taps,
                                              .rows_of_k = true,
                                              .n_s = out_group,
                                              .channels = in_group,
@@ -214,8 +222,8 @@ nncf_status nncf__conv2d_backward_input(nncf_context *context, const nncf__conv2
     return status;
 }
 
-nncf_status nncf__conv2d_backward_weight(nncf_context *context, const nncf__conv2d *s, const float *x, const float *dz,
-                                         float *dw)
+nncf_status nncf__conv2d_backward_weight(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
+                                         const float *dz, float *dw)
 {
     if (is_reference(context)) {
         nncf__conv2d_backward_weight_ref(s, x, dz, dw);
@@ -232,7 +240,7 @@ nncf_status nncf__conv2d_backward_weight(nncf_context *context, const nncf__conv
     int64_t dz_plane = s->out_h * s->out_w;
     for (int64_t g = 0; g < s->groups && status == NNCF_OK; g++) {
         static const nncf__tap middle = {0, 0, 0};
-        nncf__weight_product p = {.x = input_grid(s, x + g * in_group * s->h * s->w, taps),
+        nncf__weight_product p = {.x = input_grid(s, x, g, false, taps),
                                   .dz = {.n = s->n,
                                          .rows = s->out_h,
                                          .cols = s->out_w,

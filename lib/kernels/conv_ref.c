@@ -21,6 +21,25 @@ static double code(double x, float step)
     return rint(x / (double)step);
 }
 
+/* Element i of an operand, or its code with the zero point subtracted. */
+static double element(const nncf__operand *o, int64_t i, bool codes)
+{
+    if (o->dtype == NNCF_F32) {
+        double value = (double)((const float *)o->data)[i];
+        return codes ? code(value, o->step[0]) : value;
+    }
+    int32_t q = (o->dtype == NNCF_U8 ? ((const uint8_t *)o->data)[i] : ((const int8_t *)o->data)[i]) - o->zero;
+    return codes ? (double)q : (double)((float)q * o->step[0]);
+}
+
+/* Pixel (y, x) of channel c of image n of the input, with its border of zeros. */
+static double input(const nncf__conv2d *s, const nncf__operand *o, int64_t n, int64_t c, int64_t y, int64_t x,
+                    bool codes)
+{
+    return y >= 0 && y < s->h && x >= 0 && x < s->w ? element(o, ((n * s->c_in + c) * s->h + y) * s->w + x, codes)
+                                                    : 0.0;
+}
+
 /* Codes are summed in double: exact below 2^53, that is for 10^11 products, and a NaN stays a NaN. */
 static double forward_sum(const nncf__conv2d *s, const nncf__operand *x, const nncf__operand *w, int64_t n, int64_t oc,
                           int64_t oy, int64_t ox)
@@ -30,14 +49,13 @@ static double forward_sum(const nncf__conv2d *s, const nncf__operand *x, const n
     float step_w = codes ? w->step[w->n_steps > 1 ? oc : 0] : 1.0f;
     double sum = 0;
     for (int64_t c = 0; c < in_group; c++) {
-        const float *plane = x->data + (n * s->c_in + group * in_group + c) * s->h * s->w;
-        const float *kernel = w->data + (oc * in_group + c) * s->kernel_h * s->kernel_w;
+        const float *kernel = (const float *)w->data + (oc * in_group + c) * s->kernel_h * s->kernel_w;
         for (int64_t ky = 0; ky < s->kernel_h; ky++)
             for (int64_t kx = 0; kx < s->kernel_w; kx++) {
-                double v = pixel(plane, s->h, s->w, oy * s->stride_h - s->pad_h + ky * s->dilation_h,
-                                 ox * s->stride_w - s->pad_w + kx * s->dilation_w);
+                double v = input(s, x, n, group * in_group + c, oy * s->stride_h - s->pad_h + ky * s->dilation_h,
+                                 ox * s->stride_w - s->pad_w + kx * s->dilation_w, codes);
                 double f = (double)kernel[ky * s->kernel_w + kx];
-                sum += codes ? code(v, x->step[0]) * code(f, step_w) : v * f;
+                sum += v * (codes ? code(f, step_w) : f);
             }
     }
     return sum;
@@ -90,24 +108,23 @@ void nncf__conv2d_backward_input_ref(const nncf__conv2d *s, const float *w, cons
                     dx[((n * s->c_in + c) * s->h + y) * s->w + x] = (float)backward_input_sum(s, w, dz, n, c, y, x);
 }
 
-static double backward_weight_sum(const nncf__conv2d *s, const float *x, const float *dz, int64_t oc, int64_t c,
+static double backward_weight_sum(const nncf__conv2d *s, const nncf__operand *x, const float *dz, int64_t oc, int64_t c,
                                   int64_t ky, int64_t kx)
 {
     int64_t in_group = s->c_in / s->groups, group = oc / (s->c_out / s->groups);
     double sum = 0;
     for (int64_t n = 0; n < s->n; n++) {
-        const float *plane = x + (n * s->c_in + group * in_group + c) * s->h * s->w;
         const float *gradient = dz + (n * s->c_out + oc) * s->out_h * s->out_w;
         for (int64_t oy = 0; oy < s->out_h; oy++)
             for (int64_t ox = 0; ox < s->out_w; ox++)
-                sum += (double)gradient[oy * s->out_w + ox] * pixel(plane, s->h, s->w,
-                                                                    oy * s->stride_h - s->pad_h + ky * s->dilation_h,
-                                                                    ox * s->stride_w - s->pad_w + kx * s->dilation_w);
+                sum += (double)gradient[oy * s->out_w + ox] *
+                       input(s, x, n, group * in_group + c, oy * s->stride_h - s->pad_h + ky * s->dilation_h,
+                             ox * s->stride_w - s->pad_w + kx * s->dilation_w, false);
     }
     return sum;
 }
 
-void nncf__conv2d_backward_weight_ref(const nncf__conv2d *s, const float *x, const float *dz, float *dw)
+void nncf__conv2d_backward_weight_ref(const nncf__conv2d *s, const nncf__operand *x, const float *dz, float *dw)
 {
     int64_t in_group = s->c_in / s->groups;
     for (int64_t oc = 0; oc < s->c_out; oc++)

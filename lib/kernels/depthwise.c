@@ -132,7 +132,8 @@ static void plan_strips(job *j)
 
 /* Rows of the plane that grid rows [first, first + count) see. Where the strip is the whole grid its border is the same
  * for every plane, and is zeroed by the caller once. */
-static void copy_strip(const job *j, const float *plane, int64_t first, int64_t count, float inverse, float *strip)
+static void copy_strip(const job *j, const void *planes, bool is_bytes, int64_t plane, int64_t first, int64_t count,
+                       float inverse, float *strip)
 {
     const nncf__stencil *v = &j->d->stencil;
     int64_t top = first * v->step_y + v->low_y, bottom = (first + count - 1) * v->step_y + v->high_y + 1;
@@ -140,8 +141,14 @@ static void copy_strip(const job *j, const float *plane, int64_t first, int64_t 
     size_t floats = (size_t)((bottom - top) * j->row_length);
     if (j->strip_rows < v->grid_rows)
         memset(strip, 0, floats * sizeof *strip);
-    j->k->gemm_gather((size_t)(high - low), plane + low * v->src_w, v->src_w, v->step_x, j->n_pieces, j->pieces,
-                      strip + (low - top) * j->row_length, (size_t)j->row_length);
+    int64_t at = (plane * v->src_h + low) * v->src_w;
+    float *to = strip + (low - top) * j->row_length;
+    if (is_bytes)
+        j->k->gemm_gather_bytes((size_t)(high - low), (const uint8_t *)planes + at, v->src_w, v->step_x, j->n_pieces,
+                                j->pieces, &j->d->bytes, to, (size_t)j->row_length);
+    else
+        j->k->gemm_gather((size_t)(high - low), (const float *)planes + at, v->src_w, v->step_x, j->n_pieces, j->pieces,
+                          to, (size_t)j->row_length);
     if (inverse > 0)
         j->k->gemm_codes(floats, strip, inverse);
 }
@@ -170,7 +177,7 @@ static void forward_task(void *arg, size_t chunk, size_t worker)
     const nncf__stencil *v = &j->d->stencil;
     float *strip = clean_strip(j, worker), w[MAX_TAPS];
     int64_t first = (int64_t)chunk * j->planes_per_task, last = min_i(first + j->planes_per_task, s->n * s->c_in);
-    float inverse = j->d->step_x ? 1.0f / *j->d->step_x : 0.0f;
+    float inverse = nncf__depthwise_inverse(j->d);
     for (int64_t plane = first; plane < last; plane++) {
         int64_t c = plane % s->c_in;
         channel_weights(j, c, w);
@@ -178,7 +185,7 @@ static void forward_task(void *arg, size_t chunk, size_t worker)
         float bias = j->d->bias ? j->d->bias[c] : -0.0f; /* x + -0 is x, for +0 and -0 too */
         for (int64_t y = 0; y < s->out_h; y += j->strip_rows) {
             int64_t rows = min_i(j->strip_rows, s->out_h - y);
-            copy_strip(j, j->d->x + plane * s->h * s->w, y, rows, inverse, strip);
+            copy_strip(j, j->d->x->data, j->d->x->dtype != NNCF_F32, plane, y, rows, inverse, strip);
             j->k->depthwise_forward((size_t)rows, (size_t)s->out_w, strip, (size_t)(v->step_y * j->row_length),
                                     (size_t)v->n_taps, j->offsets, w, scale, bias,
                                     j->d->out + (plane * s->out_h + y) * s->out_w, (size_t)s->out_w);
@@ -242,7 +249,7 @@ static void backward_input_task(void *arg, size_t chunk, size_t worker)
         channel_weights(j, plane % s->c_in, w);
         for (int64_t y = 0; y < v->grid_rows; y += j->strip_rows) {
             int64_t rows = min_i(j->strip_rows, v->grid_rows - y);
-            copy_strip(j, j->d->dz + plane * s->out_h * s->out_w, y, rows, 0.0f, strip);
+            copy_strip(j, j->d->dz, false, plane, y, rows, 0.0f, strip);
             backward_rows(j, strip, w, y, rows, j->d->out + plane * s->h * s->w, strip + j->spare_at);
         }
     }
@@ -254,7 +261,7 @@ static void weight_plane(const job *j, int64_t plane, float *strip, double (*lan
     const nncf__stencil *v = &j->d->stencil;
     for (int64_t y = 0; y < s->out_h; y += j->strip_rows) {
         int64_t rows = min_i(j->strip_rows, s->out_h - y);
-        copy_strip(j, j->d->x + plane * s->h * s->w, y, rows, 0.0f, strip);
+        copy_strip(j, j->d->x->data, j->d->x->dtype != NNCF_F32, plane, y, rows, 0.0f, strip);
         j->k->depthwise_weight((size_t)rows, (size_t)s->out_w, strip, (size_t)(v->step_y * j->row_length),
                                (size_t)v->n_taps, j->offsets, j->d->dz + (plane * s->out_h + y) * s->out_w,
                                (size_t)s->out_w, lanes);
@@ -283,6 +290,11 @@ static void backward_weight_task(void *arg, size_t chunk, size_t worker)
                     sum[i] += sum[i + half];
             j->d->out[c * v->n_taps + v->taps[t].weight] = (float)sum[0];
         }
+}
+
+float nncf__depthwise_inverse(const nncf__depthwise *d)
+{
+    return d->step_x && d->x->dtype == NNCF_F32 ? 1.0f / *d->step_x : 0.0f;
 }
 
 static nncf_status run(nncf_context *context, const nncf__depthwise *d)
@@ -314,7 +326,7 @@ nncf_status nncf__depthwise_forward(nncf_context *context, const nncf__conv2d *s
 {
     bool codes = x->step && w->step;
     nncf__depthwise d = {.s = s,
-                         .x = x->data,
+                         .x = x,
                          .w = w->data,
                          .bias = bias,
                          .step_x = codes ? x->step : NULL,
@@ -322,6 +334,8 @@ nncf_status nncf__depthwise_forward(nncf_context *context, const nncf__conv2d *s
                          .n_steps_w = w->n_steps,
                          .out = z,
                          .product = NNCF__FORWARD};
+    if (x->dtype != NNCF_F32)
+        d.bytes = nncf__bytes_of(x, codes);
     stencil_forward(&d.stencil, s);
     return run(context, &d);
 }
@@ -334,10 +348,12 @@ nncf_status nncf__depthwise_backward_input(nncf_context *context, const nncf__co
     return run(context, &d);
 }
 
-nncf_status nncf__depthwise_backward_weight(nncf_context *context, const nncf__conv2d *s, const float *x,
+nncf_status nncf__depthwise_backward_weight(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
                                             const float *dz, float *dw)
 {
     nncf__depthwise d = {.s = s, .x = x, .dz = dz, .out = dw, .product = NNCF__BACKWARD_WEIGHT};
+    if (x->dtype != NNCF_F32)
+        d.bytes = nncf__bytes_of(x, false);
     stencil_forward(&d.stencil, s);
     return run(context, &d);
 }

@@ -27,13 +27,18 @@ typedef struct nncf__stencil {
 /* One of the three products. Forward: from x; input gradient: from dz; weight gradient: from x and dz. */
 typedef struct nncf__depthwise {
     const nncf__conv2d *s;
-    const float *x, *w, *bias, *dz;
-    const float *step_x, *step_w; /* NULL: floats */
+    const nncf__operand *x; /* forward, weight gradient */
+    const float *w, *bias, *dz;
+    const float *step_x, *step_w; /* NULL: a product of floats */
+    nncf__bytes bytes;            /* what x in bytes becomes */
     size_t n_steps_w;
     float *out;
     enum { NNCF__FORWARD, NNCF__BACKWARD_INPUT, NNCF__BACKWARD_WEIGHT } product;
     nncf__stencil stencil;
 } nncf__depthwise;
+
+/* 1 / step when floats of x have to be rounded to codes, else 0. */
+float nncf__depthwise_inverse(const nncf__depthwise *d);
 
 /* Small planes. */
 bool nncf__depthwise_is_small(const nncf__conv2d *s);

@@ -71,10 +71,25 @@ static void load_lanes(const job *j, int64_t c0, int64_t used, lanes *l)
 }
 
 /* Planes c0.. of an image, transposed and with their border, which is zero already. */
-static void load_source(const job *j, const float *planes, int64_t used, float inverse, float *plain, float *bordered)
+static void load_source(const job *j, int64_t image, int64_t c0, int64_t used, float *scratch)
 {
-    const nncf__stencil *v = &j->d->stencil;
-    int64_t n = v->src_h * v->src_w;
+    const nncf__depthwise *d = j->d;
+    const nncf__stencil *v = &d->stencil;
+    float *plain = scratch + j->plain_at, *bordered = scratch + j->bordered_at;
+    int64_t n = v->src_h * v->src_w, first = (image * d->s->c_in + c0) * n;
+    const float *planes = d->dz;
+    float inverse = 0.0f;
+    if (d->product == NNCF__BACKWARD_INPUT) {
+        planes += first;
+    } else if (d->x->dtype != NNCF_F32) { /* the place of results is still free */
+        const nncf__piece all = {.src = 0, .dst = 0, .length = (int32_t)(used * n)};
+        j->k->gemm_gather_bytes(1, (const uint8_t *)d->x->data + first, 0, 1, 1, &all, &d->bytes,
+                                scratch + j->results_at, 0);
+        planes = scratch + j->results_at;
+    } else {
+        planes = (const float *)d->x->data + first;
+        inverse = nncf__depthwise_inverse(d);
+    }
     j->k->gemm_transpose((size_t)used, (size_t)n, planes, n, plain, LANES);
     if (inverse > 0)
         j->k->gemm_codes((size_t)(n * LANES), plain, inverse);
@@ -110,9 +125,7 @@ static void pixels_task(void *arg, size_t chunk, size_t worker)
         int64_t block = unit / s->n, n = unit % s->n, c0 = block * LANES, used = min_i(LANES, s->c_in - c0);
         if (unit == first || n == 0)
             load_lanes(j, c0, used, &l);
-        const float *planes = (forward ? d->x : d->dz) + (n * s->c_in + c0) * v->src_h * v->src_w;
-        load_source(j, planes, used, d->step_x ? 1.0f / *d->step_x : 0.0f, scratch + j->plain_at,
-                    scratch + j->bordered_at);
+        load_source(j, n, c0, used, scratch);
         for (int64_t p = 0; p < v->n_phases; p++) {
             const nncf__phase *phase = &v->phases[p];
             int64_t a = p / apart_x, b = p % apart_x, t = phase->first_tap;
@@ -140,8 +153,7 @@ static void weight_task(void *arg, size_t chunk, size_t worker)
     memset(sums, 0, (size_t)v->n_taps * sizeof sums[0]);
     int64_t c0 = (int64_t)chunk * LANES, used = min_i(LANES, s->c_in - c0), pixels = s->out_h * s->out_w;
     for (int64_t n = 0; n < s->n; n++) {
-        load_source(j, d->x + (n * s->c_in + c0) * s->h * s->w, used, 0.0f, scratch + j->plain_at,
-                    scratch + j->bordered_at);
+        load_source(j, n, c0, used, scratch);
         j->k->gemm_transpose((size_t)used, (size_t)pixels, d->dz + (n * s->c_in + c0) * pixels, pixels, dz, LANES);
         j->k->depthwise_lanes_weight((size_t)s->out_h, (size_t)s->out_w, scratch + j->bordered_at,
                                      (size_t)(v->step_y * j->cols * LANES), (size_t)(v->step_x * LANES),

@@ -171,6 +171,70 @@ static void gemm_gather(size_t n_channels, const float *src, int64_t channel_str
     }
 }
 
+/* Bytes: one vector of WIDTH at a time, the last one overlaps the one before. */
+INLINE nf scale_bytes(nf x, const nncf__bytes *b)
+{
+    return nf_mul(nf_sub(x, nf_set(b->offset)), nf_set(b->scale));
+}
+
+INLINE void widen_run(float *to, const uint8_t *from, size_t n, const nncf__bytes *b)
+{
+    if (n >= WIDTH) {
+        for (size_t i = 0; i + WIDTH < n; i += WIDTH)
+            nf_store(to + i, scale_bytes(nf_bytes(from + i, b->flip), b));
+        nf_store(to + n - WIDTH, scale_bytes(nf_bytes(from + n - WIDTH, b->flip), b));
+        return;
+    }
+#if MASKED_ACCESS
+    nf_store_first(to, scale_bytes(nf_bytes_first(from, n, b->flip), b), n);
+#else
+    for (size_t i = 0; i < n; i++)
+        to[i] = ((float)(from[i] ^ b->flip) - b->offset) * b->scale;
+#endif
+}
+
+/* Every second byte: see copy_second about the end. */
+INLINE void widen_strided(float *to, const uint8_t *from, size_t n, int64_t step, const nncf__bytes *b)
+{
+    if (step == 2 && n > WIDTH) {
+        for (size_t i = 0; i + WIDTH < n; i += WIDTH)
+            nf_store(to + i, scale_bytes(nf_second_bytes(from + 2 * i, 0, b->flip), b));
+        nf_store(to + n - WIDTH, scale_bytes(nf_second_bytes(from + 2 * (n - WIDTH) - 1, 1, b->flip), b));
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        to[i] = ((float)(from[(int64_t)i * step] ^ b->flip) - b->offset) * b->scale;
+}
+
+INLINE void widen_piece(size_t n_channels, const uint8_t *src, int64_t channel_stride, float *dst, size_t dst_stride,
+                        size_t n, const nncf__bytes *b)
+{
+    for (size_t c = 0; c < n_channels; c++)
+        widen_run(dst + c * dst_stride, src + (int64_t)c * channel_stride, n, b);
+}
+
+static void gemm_gather_bytes(size_t n_channels, const uint8_t *src, int64_t channel_stride, int64_t step,
+                              size_t n_pieces, const nncf__piece *pieces, const nncf__bytes *bytes, float *dst,
+                              size_t dst_stride)
+{
+    const nncf__bytes b = *bytes;
+    for (size_t j = 0; j < n_pieces; j++) {
+        size_t n = (size_t)pieces[j].length;
+        const uint8_t *from = src + pieces[j].src;
+        float *to = dst + pieces[j].dst;
+        if (pieces[j].src < 0)
+            for (size_t c = 0; c < n_channels; c++)
+                memset(to + c * dst_stride, 0, n * sizeof *to);
+        else if (step != 1)
+            for (size_t c = 0; c < n_channels; c++)
+                widen_strided(to + c * dst_stride, from + (int64_t)c * channel_stride, n, step, &b);
+        else if (n == 2 * WIDTH) /* a panel's width, known when compiling */
+            widen_piece(n_channels, from, channel_stride, to, dst_stride, 2 * WIDTH, &b);
+        else
+            widen_piece(n_channels, from, channel_stride, to, dst_stride, n, &b);
+    }
+}
+
 INLINE vf round_codes(vf x, vf inverse)
 {
     const vf magic = vf_set(ROUND_MAGIC);

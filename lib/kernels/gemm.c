@@ -254,8 +254,8 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
     }
     for (int64_t k0 = 0; k0 < j->k; k0 += j->k_block) {
         int64_t k1 = min_i(k0 + j->k_block, j->k);
-        nncf__pack_pixels(&j->m, &p->grid, t.first, t.last, k0, k1, j->codes ? 1.0f / p->step_x : 0.0f, t.pieces,
-                          t.pixels);
+        float inverse = j->codes && !p->grid.is_bytes ? 1.0f / p->step_x : 0.0f;
+        nncf__pack_pixels(&j->m, &p->grid, t.first, t.last, k0, k1, inverse, t.pieces, t.pixels);
         for (int64_t panel = t.panel0; panel < t.panel1; panel++)
             multiply_panel(&t, panel, k0, k1);
     }

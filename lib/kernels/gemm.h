@@ -46,8 +46,10 @@ typedef struct nncf__tap {
 /* The pixels of one product: a grid of rows x cols in each of n images, and where its pixels come from and go to. */
 typedef struct nncf__grid {
     int64_t n, rows, cols;
-    const float *src;
-    int64_t channels, src_image, src_plane, src_h, src_w; /* strides in floats; src_w is also a row's stride */
+    const void *src;
+    bool is_bytes; /* src is bytes, which become floats as `bytes` says */
+    nncf__bytes bytes;
+    int64_t channels, src_image, src_plane, src_h, src_w; /* strides in elements; src_w is also a row's stride */
     int64_t step_y, step_x;                               /* source step for one grid row, column */
     int64_t dst_image, dst_row, dst_col;                  /* offset of grid pixel (n, r, c) from the first */
     const nncf__tap *taps;
@@ -64,7 +66,8 @@ size_t nncf__pieces_source(const nncf__grid *g, const nncf__tap *tap, int64_t fi
 /* Pieces of pixels [first, last) at the destination: piece.src is the offset there, piece.dst the lane. */
 size_t nncf__pieces_destination(const nncf__grid *g, int64_t first, int64_t last, nncf__piece *pieces);
 
-/* Panels of v pixels for pixels [first, last) and k in [k0, k1); inverse is 0 or 1 / step: then codes are packed. */
+/* Panels of v pixels for pixels [first, last) and k in [k0, k1); inverse is 0 or 1 / step: then floats are packed as
+ * codes. */
 void nncf__pack_pixels(const nncf__micro *m, const nncf__grid *g, int64_t first, int64_t last, int64_t k0, int64_t k1,
                        float inverse, nncf__piece *pieces, float *panels);
 
@@ -92,7 +95,7 @@ void nncf__pack_rows(const nncf__micro *m, const nncf__grid *g, int64_t r0, int6
 typedef struct nncf__pixel_product {
     nncf__grid grid;
     nncf__weights weights;
-    float step_x;      /* 0: floats */
+    float step_x;      /* 0: floats; else codes, which a grid of bytes gives by itself */
     const float *bias; /* nullable, n_s */
     float *dst;
     int64_t dst_plane; /* stride of output channels */
@@ -120,7 +123,7 @@ nncf_status nncf__depthwise_forward(nncf_context *context, const nncf__conv2d *s
                                     const nncf__operand *w, const float *bias, float *z);
 nncf_status nncf__depthwise_backward_input(nncf_context *context, const nncf__conv2d *s, const float *w,
                                            const float *dz, float *dx);
-nncf_status nncf__depthwise_backward_weight(nncf_context *context, const nncf__conv2d *s, const float *x,
+nncf_status nncf__depthwise_backward_weight(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
                                             const float *dz, float *dw);
 
 #endif

@@ -13,6 +13,8 @@
 
 #include "base/base.h"
 
+#include <nncf/tensor.h>
+
 /*
  * A quantizer's constants for one tensor or channel, symmetric and asymmetric alike (semantics: the zero point is
  * folded into low and high): q = clamp(rint(x / step), low, high), y = q * step. NaN stays NaN.
@@ -36,6 +38,12 @@ typedef struct nncf__piece {
     int64_t src;
     int32_t dst, length;
 } nncf__piece;
+
+/* How bytes in memory become floats: ((float)(byte ^ flip) - offset) * scale. Codes of either sign: nncf__bytes_of. */
+typedef struct nncf__bytes {
+    float offset, scale; /* offset: a whole number, 0 to 255 */
+    uint32_t flip;       /* 0, or 0x80 for signed codes */
+} nncf__bytes;
 
 typedef struct nncf__kernels {
     const char *name; /* "reference", "portable", "avx2", "avx512" */
@@ -61,35 +69,52 @@ typedef struct nncf__conv2d {
     int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups;
 } nncf__conv2d;
 
-/* An operand: floats, and, when they are multiples of a quantizer's step, that step: then the product is made of
- * integer codes. */
+/*
+ * An operand: floats, and, when they are multiples of a quantizer's step, that step: then the product is made of
+ * integer codes. Or, for x only, the codes themselves, a byte each: the value is (float)(code - zero) * step[0], and a
+ * pixel of padding is 0 as always.
+ */
 typedef struct nncf__operand {
-    const float *data;
+    const void *data;
     const float *step; /* NULL: plain floats; else n_steps steps: 1, or (weights only) one an output channel */
     size_t n_steps;
+    int32_t dtype; /* NNCF_F32; for x also NNCF_U8 or NNCF_S8, then with a step */
+    int32_t zero;  /* the code that means 0; bytes only, 0 to 255 or -128 to 127 */
 } nncf__operand;
+
+/* The bytes of an operand as integer codes (with the zero point subtracted), or as its values. */
+static inline nncf__bytes nncf__bytes_of(const nncf__operand *o, bool codes)
+{
+    bool is_signed = o->dtype == NNCF_S8;
+    return (nncf__bytes){.offset = (float)(o->zero + (is_signed ? 128 : 0)),
+                         .scale = codes ? 1.0f : o->step[0],
+                         .flip = is_signed ? 0x80 : 0};
+}
 
 /*
  * z (n, c_out, out_h, out_w) = conv(x, w) + bias. x is (n, c_in, h, w), w is (c_out, c_in/groups, kernel_h, kernel_w),
  * bias nullable. When both operands have steps: z = float(exact integer sum of codes) * (step_x * step_w[oc]) + bias.
- * For that codes must have magnitude <= 255. Linear layers are the case h = w = 1. Returns NNCF_E_NOMEM only when
- * scratch has to grow.
+ * For that codes (zero point subtracted) must have magnitude <= 255. Otherwise z is a product of floats; x in bytes
+ * gives the bits that the floats would give that its codes stand for. Linear layers are the case h = w = 1. Returns
+ * NNCF_E_NOMEM only when scratch has to grow.
  */
 nncf_status nncf__conv2d_forward(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
                                  const nncf__operand *w, const float *bias, float *z);
 /* dx is written. Plain floats. */
 nncf_status nncf__conv2d_backward_input(nncf_context *context, const nncf__conv2d *s, const float *w, const float *dz,
                                         float *dx);
-/* dw is written, not added to. Plain floats. The sums over n and pixels have a fixed order. */
-nncf_status nncf__conv2d_backward_weight(nncf_context *context, const nncf__conv2d *s, const float *x, const float *dz,
-                                         float *dw);
+/* dw is written, not added to. A product of floats whatever x is: the step of x in bytes goes into its values, one
+ * rounding each as in a fake-quantizer, so bytes and the floats they stand for give the same bits. The sums over n and
+ * pixels have a fixed order. */
+nncf_status nncf__conv2d_backward_weight(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
+                                         const float *dz, float *dw);
 
 /* The naive loops that the three above are tested against (double accumulators; codes in int64). Single-threaded,
  * allocate nothing. */
 void nncf__conv2d_forward_ref(const nncf__conv2d *s, const nncf__operand *x, const nncf__operand *w, const float *bias,
                               float *z);
 void nncf__conv2d_backward_input_ref(const nncf__conv2d *s, const float *w, const float *dz, float *dx);
-void nncf__conv2d_backward_weight_ref(const nncf__conv2d *s, const float *x, const float *dz, float *dw);
+void nncf__conv2d_backward_weight_ref(const nncf__conv2d *s, const nncf__operand *x, const float *dz, float *dw);
 
 /* BLIS version and sub-configuration in use, or "none". Static storage. */
 const char *nncf__gemm_describe(const nncf_context *context);

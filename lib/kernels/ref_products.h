@@ -35,6 +35,22 @@ static void gemm_gather(size_t n_channels, const float *src, int64_t channel_str
                     pieces[j].src < 0 ? 0.0f : src[(int64_t)c * channel_stride + pieces[j].src + i * step];
 }
 
+static void gemm_gather_bytes(size_t n_channels, const uint8_t *src, int64_t channel_stride, int64_t step,
+                              size_t n_pieces, const nncf__piece *pieces, const nncf__bytes *bytes, float *dst,
+                              size_t dst_stride)
+{
+    for (size_t c = 0; c < n_channels; c++)
+        for (size_t j = 0; j < n_pieces; j++)
+            for (int64_t i = 0; i < pieces[j].length; i++) {
+                float value = 0.0f;
+                if (pieces[j].src >= 0) {
+                    unsigned byte = src[(int64_t)c * channel_stride + pieces[j].src + i * step];
+                    value = ((float)(byte ^ bytes->flip) - bytes->offset) * bytes->scale;
+                }
+                dst[c * dst_stride + (size_t)(pieces[j].dst + i)] = value;
+            }
+}
+
 static void gemm_codes(size_t n, float *x, float inverse)
 {
     for (size_t i = 0; i < n; i++)

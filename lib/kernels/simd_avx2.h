@@ -45,6 +45,27 @@ INLINE void nf_store_first(float *p, nf x, size_t m)
 {
     _mm256_maskstore_ps(p, _mm256_castps_si256(nm_first(m)), x);
 }
+INLINE nf bytes_cut(__m256i x, uint32_t flip)
+{
+    return _mm256_cvtepi32_ps(_mm256_xor_si256(x, _mm256_set1_epi32((int)flip)));
+}
+INLINE nf nf_bytes(const uint8_t *p, uint32_t flip)
+{
+    return bytes_cut(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)), flip);
+}
+INLINE nf nf_bytes_first(const uint8_t *p, size_t m, uint32_t flip)
+{
+    uint8_t part[WIDTH] = {0};
+    for (size_t i = 0; i < m; i++)
+        part[i] = p[i];
+    return nf_bytes(part, flip);
+}
+INLINE nf nf_second_bytes(const uint8_t *p, int upper, uint32_t flip)
+{
+    __m256i pairs = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+    return bytes_cut(_mm256_and_si256(_mm256_srl_epi32(pairs, _mm_cvtsi32_si128(8 * upper)), _mm256_set1_epi32(255)),
+                     flip);
+}
 INLINE nf nf_add(nf a, nf b)
 {
     return _mm256_add_ps(a, b);

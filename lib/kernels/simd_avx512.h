@@ -42,6 +42,24 @@ INLINE void nf_store_first(float *p, nf x, size_t m)
 {
     _mm512_mask_storeu_ps(p, nm_first(m), x);
 }
+INLINE nf bytes_cut(__m512i x, uint32_t flip)
+{
+    return _mm512_cvtepi32_ps(_mm512_xor_si512(x, _mm512_set1_epi32((int)flip)));
+}
+INLINE nf nf_bytes(const uint8_t *p, uint32_t flip)
+{
+    return bytes_cut(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)), flip);
+}
+INLINE nf nf_bytes_first(const uint8_t *p, size_t m, uint32_t flip)
+{
+    return bytes_cut(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(nm_first(m), p)), flip);
+}
+INLINE nf nf_second_bytes(const uint8_t *p, int upper, uint32_t flip)
+{
+    __m512i pairs = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p));
+    return bytes_cut(_mm512_and_si512(_mm512_srl_epi32(pairs, _mm_cvtsi32_si128(8 * upper)), _mm512_set1_epi32(255)),
+                     flip);
+}
 INLINE nf nf_add(nf a, nf b)
 {
     return _mm512_add_ps(a, b);

@@ -45,6 +45,18 @@ INLINE nm nm_first(size_t m)
     int32_t count = (int32_t)m;
     return (nm){0, 1, 2, 3} < (nm){count, count, count, count};
 }
+INLINE nf nf_bytes(const uint8_t *p, uint32_t flip)
+{
+    const int32_t f = (int32_t)flip;
+    const nm x = {p[0], p[1], p[2], p[3]};
+    return __builtin_convertvector(x ^ (nm){f, f, f, f}, nf);
+}
+INLINE nf nf_second_bytes(const uint8_t *p, int upper, uint32_t flip)
+{
+    const int32_t f = (int32_t)flip;
+    const nm x = {p[upper], p[2 + upper], p[4 + upper], p[6 + upper]};
+    return __builtin_convertvector(x ^ (nm){f, f, f, f}, nf);
+}
 INLINE nf nf_add(nf a, nf b)
 {
     return a + b;

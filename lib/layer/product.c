@@ -179,7 +179,8 @@ nncf_status nncf__product_backward(nncf_layer *layer, const float *x, const int6
         nncf__batch_norm_backward(layer, &out_planes, layer->z.data, dy);
     else if (has_epilogue(layer))
         nncf__layer_finish_backward(layer, &out_planes, layer->z.data, dy, dy);
-    if (wants_dw && (status = nncf__conv2d_backward_weight(context, &shape, used_x, dy, layer->dw.data)) != NNCF_OK)
+    if (wants_dw && (status = nncf__conv2d_backward_weight(context, &shape, &(nncf__operand){.data = used_x}, dy,
+                                                           layer->dw.data)) != NNCF_OK)
         return status;
     if (dx && (status = nncf__conv2d_backward_input(context, &shape, used_w, dy, dx)) != NNCF_OK)
         return status;

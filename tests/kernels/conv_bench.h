@@ -69,7 +69,7 @@ typedef struct bench_run {
 
 static nncf_status bench_pass(const bench_run *r, int pass)
 {
-    nncf__operand x = {r->x.data, NULL, 0}, w = {r->w.data, NULL, 0};
+    nncf__operand x = {.data = r->x.data}, w = {.data = r->w.data};
     switch (pass) {
     case 0:
         return nncf__conv2d_forward(r->context, &r->s, &x, &w, NULL, r->z);
@@ -78,7 +78,7 @@ static nncf_status bench_pass(const bench_run *r, int pass)
     case 2:
         return nncf__conv2d_backward_input(r->context, &r->s, r->w.data, r->dz, r->dx);
     default:
-        return nncf__conv2d_backward_weight(r->context, &r->s, r->x.data, r->dz, r->dw);
+        return nncf__conv2d_backward_weight(r->context, &r->s, &x, r->dz, r->dw);
     }
 }
 
@@ -102,8 +102,8 @@ static void bench_one(nncf_context *context, const bench_shape *b)
     float step = 1.0f / 64;
     bench_run r = {.context = context,
                    .s = s,
-                   .x = {bench_array(n_x, step), &step, 1},
-                   .w = {bench_array(n_w, step), &step, 1},
+                   .x = {.data = bench_array(n_x, step), .step = &step, .n_steps = 1},
+                   .w = {.data = bench_array(n_w, step), .step = &step, .n_steps = 1},
                    .z = bench_array(n_z, step),
                    .dz = bench_array(n_z, step),
                    .dx = bench_array(n_x, step),
@@ -126,8 +126,8 @@ static void bench_one(nncf_context *context, const bench_shape *b)
     }
     printf("\n");
     fflush(stdout);
-    free((float *)(uintptr_t)r.x.data);
-    free((float *)(uintptr_t)r.w.data);
+    free((void *)(uintptr_t)r.x.data);
+    free((void *)(uintptr_t)r.w.data);
     free(r.z);
     free(r.dz);
     free(r.dx);

@@ -57,6 +57,19 @@ static void guard_free(float *x, size_t n)
     munmap((void *)base, guard_span(n) + 2 * page);
 }
 
+/* The same for bytes. */
+static uint8_t *guard_bytes(size_t n)
+{
+    size_t floats = (n + sizeof(float) - 1) / sizeof(float), page = (size_t)sysconf(_SC_PAGESIZE);
+    uint8_t *x = (uint8_t *)guard_alloc(floats);
+    return (uintptr_t)x % page == 0 ? x : x + floats * sizeof(float) - n;
+}
+
+static void guard_free_bytes(uint8_t *x, size_t n)
+{
+    guard_free((float *)(void *)(x - (uintptr_t)x % sizeof(float)), (n + sizeof(float) - 1) / sizeof(float));
+}
+
 /* Numbers around 1, of either sign. */
 static void guard_fill(float *x, size_t n)
 {

@@ -95,12 +95,13 @@ static void problem_codes(problem *p, bool per_channel, int x_low, int x_high, i
 
 static nncf__operand operand_x(const problem *p)
 {
-    return (nncf__operand){p->x, p->step_x > 0 ? &p->step_x : NULL, p->step_x > 0 ? 1 : 0};
+    return (nncf__operand){.data = p->x, .step = p->step_x > 0 ? &p->step_x : NULL, .n_steps = p->step_x > 0 ? 1 : 0};
 }
 
 static nncf__operand operand_w(const problem *p)
 {
-    return (nncf__operand){p->w, p->step_x > 0 ? p->step_w : NULL, p->step_x > 0 ? p->n_steps_w : 0};
+    return (nncf__operand){
+        .data = p->w, .step = p->step_x > 0 ? p->step_w : NULL, .n_steps = p->step_x > 0 ? p->n_steps_w : 0};
 }
 
 static float *absolute(const float *x, size_t n)
@@ -141,7 +142,7 @@ static void check_floats(const problem *p, nncf_context *c)
     float *want = malloc(most * sizeof *want), *sums = malloc(most * sizeof *sums);
     float *ax = absolute(p->x, p->n_x), *aw = absolute(p->w, p->n_w), *adz = absolute(p->dz, p->n_z);
     float *ab = absolute(p->bias, (size_t)s->c_out);
-    nncf__operand x = {p->x, NULL, 0}, w = {p->w, NULL, 0}, abs_x = {ax, NULL, 0}, abs_w = {aw, NULL, 0};
+    nncf__operand x = {.data = p->x}, w = {.data = p->w}, abs_x = {.data = ax}, abs_w = {.data = aw};
     double taps = (double)(s->kernel_h * s->kernel_w), in_group = (double)(s->c_in / s->groups);
 
     nncf__conv2d_forward_ref(s, &x, &w, p->bias, want);
@@ -154,9 +155,9 @@ static void check_floats(const problem *p, nncf_context *c)
     ck_assert_int_eq(nncf__conv2d_backward_input(c, s, p->w, p->dz, p->dx), NNCF_OK);
     assert_close(p, "backward_input", p->dx, want, sums, p->n_x, taps * (double)(s->c_out / s->groups));
 
-    nncf__conv2d_backward_weight_ref(s, p->x, p->dz, want);
-    nncf__conv2d_backward_weight_ref(s, ax, adz, sums);
-    ck_assert_int_eq(nncf__conv2d_backward_weight(c, s, p->x, p->dz, p->dw), NNCF_OK);
+    nncf__conv2d_backward_weight_ref(s, &x, p->dz, want);
+    nncf__conv2d_backward_weight_ref(s, &abs_x, adz, sums);
+    ck_assert_int_eq(nncf__conv2d_backward_weight(c, s, &x, p->dz, p->dw), NNCF_OK);
     assert_close(p, "backward_weight", p->dw, want, sums, p->n_w, (double)(s->n * s->out_h * s->out_w));
     free(want);
     free(sums);
@@ -261,6 +262,59 @@ START_TEST(random_shapes_codes)
 }
 END_TEST
 
+/* x in bytes, of either sign and with any zero point: forward with codes is the exact product, forward with plain
+ * weights and the weight gradient have the bits that the floats give. */
+static void check_bytes(const problem *p, nncf_context *c, bool is_signed)
+{
+    char text[160];
+    describe(p, text, sizeof text);
+    uint8_t *bytes = guard_bytes(p->n_x);
+    int zero = (int)(guard_random() % 256) - (is_signed ? 128 : 0), low = is_signed ? -128 : 0;
+    for (size_t i = 0; i < p->n_x; i++) {
+        int q = guard_random() % 8 ? (int)(guard_random() % 256) + low : guard_random() % 2 ? zero : low + 255;
+        bytes[i] = (uint8_t)q;
+        p->x[i] = (float)(q - zero) * p->step_x;
+    }
+    nncf__operand x = operand_x(p), w = operand_w(p), plain_x = {.data = p->x}, plain_w = {.data = p->w};
+    nncf__operand b = {
+        .data = bytes, .step = &p->step_x, .n_steps = 1, .dtype = is_signed ? NNCF_S8 : NNCF_U8, .zero = zero};
+    size_t most = p->n_z > p->n_w ? p->n_z : p->n_w;
+    float *want = malloc(most * sizeof *want);
+
+    nncf__conv2d_forward_ref(&p->s, &b, &w, p->bias, want);
+    ck_assert_int_eq(nncf__conv2d_forward(c, &p->s, &b, &w, p->bias, p->z), NNCF_OK);
+    REQUIRE(memcmp(p->z, want, p->n_z * sizeof *want) == 0, "codes in bytes %s: not the exact product", text);
+    ck_assert_int_eq(nncf__conv2d_forward(c, &p->s, &x, &w, p->bias, p->z), NNCF_OK);
+    REQUIRE(memcmp(p->z, want, p->n_z * sizeof *want) == 0, "codes in floats %s: not the exact product", text);
+
+    ck_assert_int_eq(nncf__conv2d_forward(c, &p->s, &plain_x, &plain_w, p->bias, want), NNCF_OK);
+    ck_assert_int_eq(nncf__conv2d_forward(c, &p->s, &b, &plain_w, p->bias, p->z), NNCF_OK);
+    REQUIRE(memcmp(p->z, want, p->n_z * sizeof *want) == 0, "bytes times floats %s: not the bits of floats", text);
+
+    ck_assert_int_eq(nncf__conv2d_backward_weight(c, &p->s, &plain_x, p->dz, want), NNCF_OK);
+    ck_assert_int_eq(nncf__conv2d_backward_weight(c, &p->s, &b, p->dz, p->dw), NNCF_OK);
+    REQUIRE(memcmp(p->dw, want, p->n_w * sizeof *want) == 0, "dw from bytes %s: not the bits of floats", text);
+    free(want);
+    guard_free_bytes(bytes, p->n_x);
+}
+
+START_TEST(random_shapes_bytes)
+{
+    if (!nncf__kernels_get(levels[_i]))
+        return;
+    nncf_context *c = context_at(levels[_i], 1 + _i % 2);
+    for (int i = 0; i < sweep_rounds(250, 25); i++) {
+        nncf__conv2d s = random_shape(i % 5);
+        problem p;
+        problem_make(&p, &s);
+        problem_codes(&p, i % 3, 0, 255, 127, false);
+        check_bytes(&p, c, i % 2);
+        problem_free(&p);
+    }
+    nncf_context_destroy(c);
+}
+END_TEST
+
 /* Long sums: several blocks of k, the worst codes, and the length where 32-bit sums would overflow. */
 START_TEST(long_sums_of_codes)
 {
@@ -330,13 +384,13 @@ START_TEST(threads_change_nothing)
         shape_finish(&s);
         problem p;
         problem_make(&p, &s);
-        nncf__operand x = {p.x, NULL, 0}, w = {p.w, NULL, 0};
+        nncf__operand x = {.data = p.x}, w = {.data = p.w};
         float *first[3] = {malloc(p.n_z * 4), malloc(p.n_x * 4), malloc(p.n_w * 4)};
         for (int32_t threads = 1; threads <= 5; threads += sweep_rounds(1, 4)) {
             nncf_context *c = context_at(levels[_i], threads == 5 ? 2 : threads);
             ck_assert_int_eq(nncf__conv2d_forward(c, &s, &x, &w, p.bias, p.z), NNCF_OK);
             ck_assert_int_eq(nncf__conv2d_backward_input(c, &s, p.w, p.dz, p.dx), NNCF_OK);
-            ck_assert_int_eq(nncf__conv2d_backward_weight(c, &s, p.x, p.dz, p.dw), NNCF_OK);
+            ck_assert_int_eq(nncf__conv2d_backward_weight(c, &s, &x, p.dz, p.dw), NNCF_OK);
             if (threads == 1) {
                 memcpy(first[0], p.z, p.n_z * 4);
                 memcpy(first[1], p.dx, p.n_x * 4);
@@ -371,7 +425,7 @@ START_TEST(special_values_pass)
         size_t most = p.n_x > p.n_z ? p.n_x : p.n_z;
         most = most > p.n_w ? most : p.n_w;
         float *want = malloc(most * sizeof *want);
-        nncf__operand x = {p.x, NULL, 0}, w = {p.w, NULL, 0};
+        nncf__operand x = {.data = p.x}, w = {.data = p.w};
         for (int pass = 0; pass < 3; pass++) {
             const float *got = pass == 0 ? p.z : pass == 1 ? p.dx : p.dw;
             size_t n = pass == 0 ? p.n_z : pass == 1 ? p.n_x : p.n_w;
@@ -382,8 +436,8 @@ START_TEST(special_values_pass)
                 nncf__conv2d_backward_input_ref(&s, p.w, p.dz, want);
                 ck_assert_int_eq(nncf__conv2d_backward_input(c, &s, p.w, p.dz, p.dx), NNCF_OK);
             } else {
-                nncf__conv2d_backward_weight_ref(&s, p.x, p.dz, want);
-                ck_assert_int_eq(nncf__conv2d_backward_weight(c, &s, p.x, p.dz, p.dw), NNCF_OK);
+                nncf__conv2d_backward_weight_ref(&s, &x, p.dz, want);
+                ck_assert_int_eq(nncf__conv2d_backward_weight(c, &s, &x, p.dz, p.dw), NNCF_OK);
             }
             char text[160];
             describe(&p, text, sizeof text);
@@ -438,6 +492,7 @@ START_TEST(extraordinary_shapes)
         check_floats(&p, c);
         problem_codes(&p, i % 2, 0, 255, 127, false);
         check_codes(&p, c, p.bias);
+        check_bytes(&p, c, i % 2);
         problem_free(&p);
     }
     nncf_context_destroy(c);
@@ -473,7 +528,7 @@ START_TEST(no_memory)
             ck_assert(shape_finish(&s));
             problem p;
             problem_make(&p, &s);
-            nncf__operand x = {p.x, NULL, 0}, w = {p.w, NULL, 0};
+            nncf__operand x = {.data = p.x}, w = {.data = p.w};
             float *out = pass == 0 ? p.z : pass == 1 ? p.dx : p.dw;
             size_t bytes = (pass == 0 ? p.n_z : pass == 1 ? p.n_x : p.n_w) * sizeof *out;
             float *before = malloc(bytes);
@@ -493,7 +548,7 @@ START_TEST(no_memory)
                     memory.left = again ? 1000 : good;
                     nncf_status got = pass == 0   ? nncf__conv2d_forward(c, &s, &x, &w, p.bias, p.z)
                                       : pass == 1 ? nncf__conv2d_backward_input(c, &s, p.w, p.dz, p.dx)
-                                                  : nncf__conv2d_backward_weight(c, &s, p.x, p.dz, p.dw);
+                                                  : nncf__conv2d_backward_weight(c, &s, &x, p.dz, p.dw);
                     if (again)
                         ck_assert_int_eq(got, NNCF_OK);
                     else
@@ -520,6 +575,7 @@ static Suite *suite(void)
     int n = (int)COUNT(levels);
     tcase_add_loop_test(t, random_shapes_floats, 0, n);
     tcase_add_loop_test(t, random_shapes_codes, 0, n);
+    tcase_add_loop_test(t, random_shapes_bytes, 0, n);
     tcase_add_loop_test(t, long_sums_of_codes, 0, n);
     tcase_add_loop_test(t, threads_change_nothing, 0, n);
     tcase_add_loop_test(t, special_values_pass, 0, n);

@@ -72,6 +72,44 @@ START_TEST(gather)
 }
 END_TEST
 
+START_TEST(gather_bytes)
+{
+    const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
+    if (!k)
+        return;
+    for (int round = 0; round < sweep_rounds(600, 60); round++) {
+        size_t channels = any(0, 5), n_pieces = any(0, 12), at = 0;
+        int64_t step = (int64_t)any(1, 3), plane = (int64_t)any(1, 300);
+        size_t reach = 0, n_src = (channels ? channels - 1 : 0) * (size_t)plane + 200;
+        nncf__piece pieces[12];
+        for (size_t i = 0; i < n_pieces; i++) {
+            size_t length = i % 5 ? any(1, 1 + (round % 3 ? 50 : 4)) : 32;
+            reach = (length - 1) * (size_t)step + 1;
+            /* Both ends of the source, too. */
+            int64_t src = guard_random() % 3 ? (int64_t)any(0, 200 - reach) : (int64_t)(200 - reach);
+            pieces[i] =
+                (nncf__piece){.src = guard_random() % 4 ? src : -1, .dst = (int32_t)at, .length = (int32_t)length};
+            at += length + any(0, 2);
+        }
+        size_t stride = at + any(0, 9), n_dst = (channels + 1) * (stride + 1);
+        const nncf__bytes as = {
+            .flip = round % 2 ? 0x80 : 0, .offset = (float)any(0, 255), .scale = round % 5 ? 1.0f : 0.0173f};
+        uint8_t *src = guard_bytes(n_src);
+        float *got = guard_alloc(n_dst), *want = malloc(n_dst * sizeof *want);
+        for (size_t i = 0; i < n_src; i++)
+            src[i] = (uint8_t)guard_random();
+        memset(got, 0x55, n_dst * sizeof *got);
+        memset(want, 0x55, n_dst * sizeof *want);
+        k->gemm_gather_bytes(channels, src, plane, step, n_pieces, pieces, &as, got, stride);
+        r->gemm_gather_bytes(channels, src, plane, step, n_pieces, pieces, &as, want, stride);
+        assert_bits("gemm_gather_bytes", got, want, n_dst * sizeof *got);
+        guard_free_bytes(src, n_src);
+        guard_free(got, n_dst);
+        free(want);
+    }
+}
+END_TEST
+
 START_TEST(codes)
 {
     const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
@@ -251,6 +289,7 @@ START_TEST(every_row_has_a_check)
     static const char *const checked[] = {"gemm_tile",
                                           "gemm_micro",
                                           "gemm_gather",
+                                          "gemm_gather_bytes",
                                           "gemm_codes",
                                           "gemm_transpose",
                                           "gemm_widen",
@@ -419,6 +458,7 @@ static Suite *suite(void)
     tcase_set_timeout(t, 120);
     int n = (int)COUNT(levels);
     tcase_add_loop_test(t, gather, 0, n);
+    tcase_add_loop_test(t, gather_bytes, 0, n);
     tcase_add_loop_test(t, codes, 0, n);
     tcase_add_loop_test(t, transpose, 0, n);
     tcase_add_loop_test(t, tiles, 0, n);
