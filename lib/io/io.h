@@ -80,6 +80,13 @@ nncf_status nncf__file_open(const char *path, int *fd, uint64_t *size, nncf_erro
 /* Read exactly `size` bytes; NNCF_E_FORMAT when the file ends before. */
 nncf_status nncf__file_read(int fd, const char *path, void *data, size_t size, nncf_error *err);
 
+/* ---- fold.c ---- */
+
+/* What follows the product of a conv2d or linear layer in eval mode, bias and batch norm together:
+ * y = activation(product * factor[c] + shift[c]); both [out_channels], in double. Without batch norm the factor is 1.
+ * Folded into a weight, factor[c] multiplies row c: of a quantized one its step, so that the codes stay. */
+void nncf__fold_batch_norm(const nncf_layer *layer, double *factor, double *shift);
+
 /* ---- names.c ---- */
 
 /* Sort indices 0..count-1 by less(); takes no memory. */
