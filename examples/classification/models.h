@@ -12,6 +12,7 @@ nncf_status models_build(const nncf_config *config, nncf_context *context, const
 
 void mobilenetv2_build(net *n, const model_settings *m, int64_t num_classes);
 void resnet18_build(net *n, const model_settings *m, int64_t num_classes);
+void resnet50_build(net *n, const model_settings *m, int64_t num_classes);
 void lenet_build(net *n, const model_settings *m, int64_t num_classes);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ResNet-18 (He et al. 2015) with torchvision's scopes and parameter names. `stem_stride` 1 is the usual change for
- * images of about 32x32: a 3x3 first convolution without stride and no max pooling. */
+/* ResNet-18 and ResNet-50 (He et al. 2015) with torchvision's scopes and parameter names; as there, a stage of
+ * ResNet-50 strides in the 3x3 convolution of its first block. `stem_stride` 1 is the usual change for images of about
+ * 32x32: a 3x3 first convolution without stride and no max pooling. */
 #include "models.h"
 
 #include <stdio.h>
@@ -19,10 +20,20 @@ static int add_conv(net *n, const char *block_scope, const char *block_name, con
     return net_add_conv(n, &spec);
 }
 
-static int add_basic_block(net *n, int stage, int index, int64_t channels, int stride, int input)
+/* 1x1 where the block changes the shape, else the block's own input. */
+static int add_shortcut(net *n, const char *scope, const char *name, int64_t channels, int stride, int input)
 {
+    if (stride == 1 && net_channels(n, input) == channels)
+        return input;
+    return add_conv(n, scope, name, "Sequential[downsample]/Conv2d[0]", "downsample.0", "downsample.1",
+                    (net_layer_spec){.input = input, .out = channels, .kernel = 1, .stride = stride});
+}
+
+static int add_basic_block(net *n, int stage, int index, int stride, int input)
+{
+    int64_t channels = (int64_t)32 << stage;
     char scope[80], name[32], sum[112];
-    int shortcut = input, x;
+    int shortcut, x;
     snprintf(scope, sizeof scope, "ResNet/Sequential[layer%d]/BasicBlock[%d]", stage, index);
     snprintf(name, sizeof name, "layer%d.%d", stage, index);
     snprintf(sum, sizeof sum, "%s/__iadd___0", scope);
@@ -35,13 +46,33 @@ static int add_basic_block(net *n, int stage, int index, int64_t channels, int s
                                   .activation = NNCF_ACTIVATION_RELU});
     x = add_conv(n, scope, name, "Conv2d[conv2]", "conv2", "bn2",
                  (net_layer_spec){.input = x, .out = channels, .kernel = 3, .padding = 1});
-    if (stride != 1 || net_channels(n, input) != channels)
-        shortcut = add_conv(n, scope, name, "Sequential[downsample]/Conv2d[0]", "downsample.0", "downsample.1",
-                            (net_layer_spec){.input = input, .out = channels, .kernel = 1, .stride = stride});
+    shortcut = add_shortcut(n, scope, name, channels, stride, input);
     return net_add_sum(n, sum, x, shortcut, NNCF_ACTIVATION_RELU);
 }
 
-void resnet18_build(net *n, const model_settings *m, int64_t num_classes)
+static int add_bottleneck(net *n, int stage, int index, int stride, int input)
+{
+    int64_t width = (int64_t)32 << stage, channels = 4 * width;
+    char scope[80], name[32], sum[112];
+    int shortcut, x;
+    snprintf(scope, sizeof scope, "ResNet/Sequential[layer%d]/Bottleneck[%d]", stage, index);
+    snprintf(name, sizeof name, "layer%d.%d", stage, index);
+    snprintf(sum, sizeof sum, "%s/__iadd___0", scope);
+    x = add_conv(n, scope, name, "Conv2d[conv1]", "conv1", "bn1",
+                 (net_layer_spec){.input = input, .out = width, .kernel = 1, .activation = NNCF_ACTIVATION_RELU});
+    x = add_conv(
+        n, scope, name, "Conv2d[conv2]", "conv2", "bn2",
+        (net_layer_spec){
+            .input = x, .out = width, .kernel = 3, .stride = stride, .padding = 1, .activation = NNCF_ACTIVATION_RELU});
+    x = add_conv(n, scope, name, "Conv2d[conv3]", "conv3", "bn3",
+                 (net_layer_spec){.input = x, .out = channels, .kernel = 1});
+    shortcut = add_shortcut(n, scope, name, channels, stride, input);
+    return net_add_sum(n, sum, x, shortcut, NNCF_ACTIVATION_RELU);
+}
+
+typedef int add_block_fn(net *n, int stage, int index, int stride, int input);
+
+static void build(net *n, const model_settings *m, int64_t num_classes, const int blocks[4], add_block_fn *add_block)
 {
     bool small = m->stem_stride == 1;
     int x = net_add_conv(n, &(net_layer_spec){.scope = "ResNet/Conv2d[conv1]",
@@ -57,8 +88,8 @@ void resnet18_build(net *n, const model_settings *m, int64_t num_classes)
     if (!small)
         x = net_add_pool(n, "ResNet/MaxPool2d[maxpool]", x, NNCF_POOL_MAX, 3, 2, 1);
     for (int stage = 1; stage <= 4; stage++)
-        for (int i = 0; i < 2; i++)
-            x = add_basic_block(n, stage, i, (int64_t)32 << stage, stage > 1 && i == 0 ? 2 : 1, x);
+        for (int i = 0; i < blocks[stage - 1]; i++)
+            x = add_block(n, stage, i, stage > 1 && i == 0 ? 2 : 1, x);
     x = net_add_pool(n, "ResNet/AdaptiveAvgPool2d[avgpool]", x, NNCF_POOL_GLOBAL_AVERAGE, 0, 0, 0);
     net_add_linear(n, &(net_layer_spec){.scope = "ResNet/Linear[fc]",
                                         .name = "fc",
@@ -66,4 +97,14 @@ void resnet18_build(net *n, const model_settings *m, int64_t num_classes)
                                         .out = num_classes,
                                         .bias = true,
                                         .init = NET_INIT_UNIFORM});
+}
+
+void resnet18_build(net *n, const model_settings *m, int64_t num_classes)
+{
+    build(n, m, num_classes, (const int[]){2, 2, 2, 2}, add_basic_block);
+}
+
+void resnet50_build(net *n, const model_settings *m, int64_t num_classes)
+{
+    build(n, m, num_classes, (const int[]){3, 4, 6, 3}, add_bottleneck);
 }

@@ -122,7 +122,7 @@ static nncf_status read_model(const nncf_config *config, train_settings *s, nncf
     if ((status = settings_text(config, "model", &s->model.name, err)) != NNCF_OK)
         return status;
     if (s->model.name == NULL)
-        return nncf_config_complain(config, "model", "is required: mobilenetv2, resnet18 or lenet", err);
+        return nncf_config_complain(config, "model", "is required: mobilenetv2, resnet18, resnet50 or lenet", err);
     if (nncf_config_get_type(config, "model_params", NULL) != NNCF_OK)
         return NNCF_OK;
     if (nncf_config_get_length(config, "model_params", &length) != NNCF_OK)

@@ -38,7 +38,7 @@ typedef struct schedule_settings {
 typedef struct model_settings {
     const char *name;
     double width_mult;   /* mobilenetv2 */
-    int64_t stem_stride; /* mobilenetv2, resnet18: 1 for images of about 32x32 */
+    int64_t stem_stride; /* mobilenetv2, resnets: 1 for images of about 32x32 */
 } model_settings;
 
 /* Texts point into the config or the options. */

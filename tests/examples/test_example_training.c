@@ -344,6 +344,11 @@ START_TEST(models_have_the_published_sizes_and_names)
     ck_assert_int_eq(tensor(n, "layer2.0.downsample.0.weight")->shape[0], 128);
     ck_assert_ptr_nonnull(nncf_model_find_layer(net_model(n), "ResNet/Sequential[layer1]/BasicBlock[0]/Conv2d[conv1]"));
     net_destroy(n);
+    n = build("resnet50", 1.0, 2, 3, 224, 1000);
+    ck_assert_uint_eq(parameters(n), 25557032); /* torchvision's resnet50 */
+    ck_assert_int_eq(tensor(n, "layer4.0.conv2.weight")->shape[2], 3);
+    ck_assert_ptr_nonnull(nncf_model_find_layer(net_model(n), "ResNet/Sequential[layer4]/Bottleneck[2]/Conv2d[conv3]"));
+    net_destroy(n);
     n = build("lenet", 1.0, 2, 1, 28, 10);
     ck_assert_uint_eq(parameters(n), 61706); /* LeNet-5 */
     net_destroy(n);

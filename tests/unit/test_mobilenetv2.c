@@ -40,28 +40,32 @@ static net *build(nncf_context *context, void (*add_layers)(net *, const model_s
     return n;
 }
 
-/* The last node of the stage: the one whose scope begins with the stage's. */
-static const net_node *stage_node(const net *n, const char *prefix)
+/* The last node of the stage: the one whose scope begins with the stage's, whatever the class of its blocks. */
+static const net_node *stage_node(const net *n, const char *prefix, const char *index)
 {
     const net_node *found = NULL;
-    for (int i = 0; i < n->n_nodes; i++)
-        if (strncmp(nncf_layer_scope(n->nodes[i].layer), prefix, strlen(prefix)) == 0)
+    for (int i = 0; i < n->n_nodes; i++) {
+        const char *scope = nncf_layer_scope(n->nodes[i].layer), *block;
+        if (strncmp(scope, prefix, strlen(prefix)) != 0 || (block = strchr(scope + strlen(prefix), '[')) == NULL)
+            continue;
+        if (strncmp(block, index, strlen(index)) == 0)
             found = &n->nodes[i];
-    ck_assert_msg(found != NULL, "no layer in %s", prefix);
+    }
+    ck_assert_msg(found != NULL, "no layer in %s...%s", prefix, index);
     return found;
 }
 
-/* torchvision's name of a stage, as a prefix of scopes. */
-static void stage_prefix(const char *stage, char *prefix, size_t size)
+/* torchvision's name of a stage, as what scopes begin with up to the class of the block, and the block's index. */
+static void stage_prefix(const char *stage, char *prefix, char *index, size_t size)
 {
     int number, block;
-    if (sscanf(stage, "features.%d", &number) == 1)
-        snprintf(prefix, size, "MobileNetV2/Sequential[features]/%s[%d]/",
-                 number == 0 || number == 18 ? "Sequential" : "InvertedResidual", number);
+    if (sscanf(stage, "features.%d", &block) == 1)
+        snprintf(prefix, size, "MobileNetV2/Sequential[features]/");
     else if (sscanf(stage, "layer%d.%d", &number, &block) == 2)
-        snprintf(prefix, size, "ResNet/Sequential[layer%d]/BasicBlock[%d]/", number, block);
+        snprintf(prefix, size, "ResNet/Sequential[layer%d]/", number);
     else
         ck_abort_msg("unknown stage %s", stage);
+    snprintf(index, size, "[%d]/", block);
 }
 
 /* Says where a wrong result begins: mean and a few values after every stage. */
@@ -69,12 +73,12 @@ static void check_stages(const net *n, struct json_object *stages)
 {
     json_object_object_foreach(stages, stage, expected)
     {
-        char prefix[128];
+        char prefix[128], index[128];
         const net_node *node;
         double mean = 0.0, largest = json_object_get_double(get(expected, "max_abs"));
         size_t count;
-        stage_prefix(stage, prefix, sizeof prefix);
-        node = stage_node(n, prefix);
+        stage_prefix(stage, prefix, index, sizeof prefix);
+        node = stage_node(n, prefix, index);
         count = node->count * (size_t)n->batch;
         for (size_t i = 0; i < count; i++)
             mean += (double)node->y[i] / (double)count;
@@ -144,6 +148,12 @@ START_TEST(test_resnet18)
 }
 END_TEST
 
+START_TEST(test_resnet50)
+{
+    check_model(NNCF_GOLDEN_DIR "/resnet50_torchvision.json", resnet50_build);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("torchvision");
@@ -153,6 +163,7 @@ int main(void)
     tcase_set_timeout(tcase, 280);
     tcase_add_test(tcase, test_mobilenetv2);
     tcase_add_test(tcase, test_resnet18);
+    tcase_add_test(tcase, test_resnet50);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

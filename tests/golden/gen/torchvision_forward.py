@@ -14,7 +14,8 @@ import torchvision
 import formula
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
-MODELS = {'mobilenetv2': torchvision.models.mobilenet_v2, 'resnet18': torchvision.models.resnet18}
+MODELS = {'mobilenetv2': torchvision.models.mobilenet_v2, 'resnet18': torchvision.models.resnet18,
+          'resnet50': torchvision.models.resnet50}
 SHAPE = (2, 3, 224, 224)
 
 

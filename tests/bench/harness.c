@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bench.h"
+
+#include "../../examples/classification/app.h"
+#include "../../examples/classification/rng.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+double bench_seconds(void)
+{
+    return app_seconds();
+}
+
+static double one_call(bench_contender *c)
+{
+    double start = bench_seconds();
+    for (int64_t i = 0; i < c->repeat; i++)
+        c->run(c->arg);
+    return (bench_seconds() - start) / (double)c->repeat;
+}
+
+/* The first calls fault memory in and let caches and clocks settle; the last of them says how often to repeat. */
+static void warm_up(const bench_options *o, bench_contender *c)
+{
+    double seconds = 0;
+    c->repeat = 1;
+    for (int64_t i = 0; i <= o->warmup; i++)
+        seconds = one_call(c);
+    if (seconds < 1e-3 && !o->quick)
+        c->repeat = (int64_t)fmin(1e6, ceil(1e-3 / fmax(seconds, 1e-9)));
+}
+
+void bench_contest(const bench_options *o, bench_contender *contenders, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        contenders[i].times.n = 0;
+        contenders[i].times.at = calloc((size_t)o->runs, sizeof(double));
+        if (contenders[i].times.at == NULL)
+            exit(EXIT_FAILURE);
+        warm_up(o, &contenders[i]);
+    }
+    for (int64_t round = 0; round < o->runs; round++)
+        for (size_t i = 0; i < n; i++)
+            contenders[i].times.at[contenders[i].times.n++] = one_call(&contenders[i]);
+}
+
+void bench_times_free(bench_contender *contenders, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(contenders[i].times.at);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* What stands at place `rank` of n - 1, between two values in proportion. */
+static double at_rank(const bench_times *t, double rank)
+{
+    double *sorted, value;
+    size_t below = (size_t)rank;
+    if (t->n == 0 || (sorted = malloc(t->n * sizeof *sorted)) == NULL)
+        return NAN;
+    memcpy(sorted, t->at, t->n * sizeof *sorted);
+    qsort(sorted, t->n, sizeof *sorted, by_value);
+    value = sorted[below];
+    if (below + 1 < t->n)
+        value += (rank - (double)below) * (sorted[below + 1] - sorted[below]);
+    free(sorted);
+    return value;
+}
+
+double bench_median(const bench_times *t)
+{
+    return at_rank(t, 0.5 * ((double)t->n - 1.0));
+}
+
+double bench_min(const bench_times *t)
+{
+    return at_rank(t, 0.0);
+}
+
+double bench_max(const bench_times *t)
+{
+    return at_rank(t, (double)t->n - 1.0);
+}
+
+void json_begin(const char *mode)
+{
+    printf("{\"bench\": \"%s\"", mode);
+}
+
+void json_text(const char *key, const char *value)
+{
+    printf(", \"%s\": \"", key);
+    for (const unsigned char *c = (const unsigned char *)value; *c != '\0'; c++)
+        if (*c == '"' || *c == '\\' || *c < 0x20)
+            printf("\\u%04x", *c);
+        else
+            putchar(*c);
+    putchar('"');
+}
+
+void json_int(const char *key, int64_t value)
+{
+    printf(", \"%s\": %lld", key, (long long)value);
+}
+
+static void put_number(double value)
+{
+    if (isfinite(value))
+        printf("%.9g", value);
+    else
+        printf("null");
+}
+
+void json_number(const char *key, double value)
+{
+    printf(", \"%s\": ", key);
+    put_number(value);
+}
+
+void json_numbers(const char *key, const double *values, size_t n)
+{
+    printf(", \"%s\": [", key);
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0)
+            printf(", ");
+        put_number(values[i]);
+    }
+    putchar(']');
+}
+
+void json_times(const bench_times *t)
+{
+    json_int("runs", (int64_t)t->n);
+    json_number("min", bench_min(t));
+    json_number("median", bench_median(t));
+    json_number("max", bench_max(t));
+}
+
+void json_end(void)
+{
+    json_int("peak_rss_bytes", app_peak_rss_bytes());
+    printf("}\n");
+    fflush(stdout);
+}
+
+float *bench_floats(size_t n)
+{
+    float *x = app_floats(n);
+    if (x == NULL) {
+        fprintf(stderr, "nncf-bench: no memory for %zu floats\n", n);
+        exit(EXIT_FAILURE);
+    }
+    return x;
+}
+
+void bench_fill(float *x, size_t n, uint64_t stream, float low, float high)
+{
+    rng r = rng_make(1, RNG_AUGMENT, stream, 0);
+    for (size_t i = 0; i < n; i++)
+        x[i] = (float)rng_between(&r, (double)low, (double)high);
+}

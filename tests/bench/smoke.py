@@ -1,0 +1,33 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""smoke.py NNCF-BENCH CONFIG: every mode of nncf-bench runs and prints JSON lines with what a report needs."""
+import json
+import subprocess
+import sys
+
+PROGRAM, CONFIG = sys.argv[1:3]
+EVERY_LINE = ('bench', 'who', 'min', 'median', 'max', 'runs', 'peak_rss_bytes')
+MODES = {
+    ('step',): ('model', 'forward', 'backward', 'update', 'seconds'),
+    ('step', '--config', CONFIG): ('model', 'forward', 'backward', 'update', 'seconds'),
+    ('step', '--model', 'resnet18', '--optimizer', 'sgd'): ('model', 'seconds'),
+}
+
+
+def check(arguments, keys):
+    command = [PROGRAM, *arguments, '--quick', '--threads', '2']
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    if not lines:
+        sys.exit(f'{" ".join(command)}: printed nothing')
+    for line in lines:
+        missing = [key for key in (*EVERY_LINE, *keys) if key not in line]
+        if missing or line['bench'] != arguments[0]:
+            sys.exit(f'{" ".join(command)}: lacks {missing}: {line}')
+        if not (line['peak_rss_bytes'] > 0 and 0 < line['min'] <= line['median'] <= line['max']):
+            sys.exit(f'{" ".join(command)}: impossible figures: {line}')
+    print(f'{" ".join(arguments)}: {len(lines)} lines')
+
+
+for mode, wanted in MODES.items():
+    check(mode, wanted)
