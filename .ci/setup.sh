@@ -1,22 +1,54 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing: .ci/setup.sh SET...   (sets: build data test ci)
+# Installs what is missing: .ci/setup.sh SET...   (sets: build data test ci python)
 # Debian 12 package names. Where nothing is missing nothing is run, so a second run needs no network and no root.
+# `python` is a virtual environment with the engines and readers that tests compare with (ONNX Runtime, OpenVINO, ...) in
+# the folder that NNCF_VENV names, build-venv by default; nothing else is touched. Tests that find none are skipped.
 set -euo pipefail
 
 packages_of() {
   case "$1" in
     # dpkg-dev: without it Meson installs into lib64, where neither pkg-config nor the loader of Debian looks
-    build) echo gcc libc6-dev dpkg-dev meson ninja-build pkg-config libblis-dev libjson-c-dev zlib1g-dev libjpeg-dev ;;
+    build) echo gcc libc6-dev dpkg-dev meson ninja-build pkg-config libblis-dev libjson-c-dev zlib1g-dev libjpeg-dev \
+      libonnx-dev libprotobuf-c-dev protobuf-c-compiler ;;
     data) echo dataset-fashion-mnist ;;
     test) echo check g++ python3 binutils ;;
     # libomp-dev: Debian's blis.h includes omp.h, which gcc brings along and clang does not
     ci) echo git clang clang-format libclang-rt-14-dev libomp-dev valgrind libc6-dbg util-linux ;;
+    python) echo python3 python3-venv ;;
     *)
-      echo "setup: there is no package set '$1' (build, data, test, ci)" >&2
+      echo "setup: there is no package set '$1' (build, data, test, ci, python)" >&2
       exit 2
       ;;
   esac
+}
+
+# PyPI, at test time only; versions fixed, so that a comparison says the same tomorrow.
+python_packages=(numpy==2.4.6 onnx==1.23.2 onnxruntime==1.32.0 openvino==2026.4.1 safetensors==0.8.0)
+install_python() {
+  local venv=${NNCF_VENV:-$(dirname "$0")/../build-venv} list="${python_packages[*]}" log
+  [ "$(cat "$venv/installed.txt" 2>/dev/null)" != "$list" ] || return 0
+  if [ -e "$venv" ] && [ ! -e "$venv/pyvenv.cfg" ]; then
+    echo "setup: '$venv' is there and is no virtual environment; name another folder in NNCF_VENV" >&2
+    exit 1
+  fi
+  echo "setup: $venv: $list"
+  log=$(mktemp)
+  if ! { mkdir -p "$(dirname "$venv")" && rm -rf "$venv" && python3 -m venv "$venv" &&
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "${python_packages[@]}"; } >"$log" 2>&1 </dev/null; then
+    tail -n 30 "$log" >&2
+    rm -f "$log"
+    echo "setup: the virtual environment $venv could not be made; its last lines are above." >&2
+    exit 1
+  fi
+  rm -f "$log"
+  echo "$list" >"$venv/installed.txt" # last: what was interrupted is made anew
+}
+finish() {
+  case " $* " in
+    *" python "*) install_python ;;
+  esac
+  exit 0
 }
 
 wanted=()
@@ -29,7 +61,7 @@ done
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
   echo "setup: this is not a Debian system, so nothing is installed. On Debian 12 these packages are needed:" >&2
   echo "       ${wanted[*]}" >&2
-  exit 0
+  finish "$@"
 fi
 
 missing=()
@@ -38,7 +70,7 @@ for package in "${wanted[@]}"; do
   status=$(dpkg-query -W -f='${db:Status-Abbrev}\n' "$package" 2>/dev/null | grep -c '^.i' || true)
   [ "$status" != 0 ] || missing+=("$package")
 done
-[ ${#missing[@]} -gt 0 ] || exit 0
+[ ${#missing[@]} -gt 0 ] || finish "$@"
 
 as_root=()
 if [ "$(id -u)" != 0 ]; then
@@ -67,3 +99,4 @@ run_logged() {
 [ "$(id -u)" = 0 ] || sudo true
 run_logged "${as_root[@]}" apt-get -q -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 update
 run_logged "${as_root[@]}" apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 install --no-install-recommends "${missing[@]}"
+finish "$@"
