@@ -158,21 +158,25 @@ static int64_t epilogue_forward(size_t n, const float *z, float *y, const nncf__
     return e->fq ? epilogue_forward_loop(n, z, y, e, true) : epilogue_forward_loop(n, z, y, e, false);
 }
 
+INLINE vm passes(vf v, const epilogue *e)
+{
+    return vm_or(e->no_activation, vm_and(vf_less(e->act_low, v), vf_less(v, e->act_high)));
+}
+
 INLINE vf activate_gradient(vf v, vf dy, const epilogue *e, bool quantized, vd sum[3], size_t m)
 {
     if (quantized)
         dy = fq_gradient(clamp(v, e->act_low, e->act_high), dy, &e->q, sum, m);
-    return vf_keep(vm_or(e->no_activation, vm_and(vf_less(e->act_low, v), vf_less(v, e->act_high))), dy);
+    return vf_keep(passes(v, e), dy);
 }
 
-INLINE void epilogue_backward_block(const float *z, const float *dy, float *da, const epilogue *e, bool quantized,
-                                    vf mean, vf inv_std, vd sum[5], size_t m)
+INLINE vf epilogue_gradient(vf v, const float *dy, const epilogue *e, bool quantized, vf mean, vf inv_std, vd sum[5],
+                            size_t m)
 {
-    vf v = vf_load(z, m);
     vf g = activate_gradient(vf_add(vf_mul(v, e->scale), e->shift), vf_load(dy, m), e, quantized, sum, m);
     vd_sum(&sum[3], g, m);
     vd_sum(&sum[4], vf_mul(g, vf_mul(vf_sub(v, mean), inv_std)), m);
-    vf_store(da, g, m);
+    return g;
 }
 
 INLINE void epilogue_backward_loop(size_t n, const float *z, const float *dy, float *da,
@@ -182,7 +186,8 @@ INLINE void epilogue_backward_loop(size_t n, const float *z, const float *dy, fl
     const epilogue e = epilogue_load(constants, quantized);
     const vf mean_v = vf_set(mean), inv_std_v = vf_set(inv_std);
     vd sum[5] = {vd_zero(), vd_zero(), vd_zero(), vd_zero(), vd_zero()};
-    BLOCKS(n, epilogue_backward_block(z + i, dy + i, da + i, &e, quantized, mean_v, inv_std_v, sum, m));
+    BLOCKS(n, vf_store(da + i,
+                       epilogue_gradient(vf_load(z + i, m), dy + i, &e, quantized, mean_v, inv_std_v, sum, m), m));
     for (int k = 0; k < 5; k++)
         sums[k] += vd_total(sum[k].p);
 }
@@ -206,6 +211,53 @@ static void batch_norm_backward(size_t n, const float *z, const float *da, float
 {
     const vf a = vf_set(k0), b = vf_set(k1), c = vf_set(k2);
     BLOCKS(n, batch_norm_backward_block(z + i, da + i, dz + i, a, b, c, m));
+}
+
+INLINE void epilogue_sums_loop(size_t n, const float *z, const float *dy, const nncf__epilogue *constants,
+                               bool quantized, float mean, float inv_std, double sums[5])
+{
+    const epilogue e = epilogue_load(constants, quantized);
+    const vf mean_v = vf_set(mean), inv_std_v = vf_set(inv_std);
+    vd sum[5] = {vd_zero(), vd_zero(), vd_zero(), vd_zero(), vd_zero()};
+    BLOCKS(n, epilogue_gradient(vf_load(z + i, m), dy + i, &e, quantized, mean_v, inv_std_v, sum, m));
+    for (int k = 0; k < 5; k++)
+        sums[k] += vd_total(sum[k].p);
+}
+
+static void epilogue_sums(size_t n, const float *z, const float *dy, const nncf__epilogue *e, float mean, float inv_std,
+                          double sums[5])
+{
+    if (e->fq)
+        epilogue_sums_loop(n, z, dy, e, true, mean, inv_std, sums);
+    else
+        epilogue_sums_loop(n, z, dy, e, false, mean, inv_std, sums);
+}
+
+INLINE void epilogue_dz_block(const float *z, const float *dy, float *dz, const epilogue *e, bool quantized, vf k0,
+                              vf k1, vf k2, size_t m)
+{
+    vf x = vf_load(z, m), g = vf_load(dy, m), v = vf_add(vf_mul(x, e->scale), e->shift);
+    if (quantized)
+        g = vf_drop(outside_of(clamp(v, e->act_low, e->act_high), &e->q), g);
+    g = vf_keep(passes(v, e), g);
+    vf_store(dz, vf_add(vf_mul(k0, g), vf_add(vf_mul(k1, x), k2)), m);
+}
+
+INLINE void epilogue_dz_loop(size_t n, const float *z, const float *dy, float *dz, const nncf__epilogue *constants,
+                             bool quantized, float k0, float k1, float k2)
+{
+    const epilogue e = epilogue_load(constants, quantized);
+    const vf a = vf_set(k0), b = vf_set(k1), c = vf_set(k2);
+    BLOCKS(n, epilogue_dz_block(z + i, dy + i, dz + i, &e, quantized, a, b, c, m));
+}
+
+static void epilogue_dz(size_t n, const float *z, const float *dy, float *dz, const nncf__epilogue *e, float k0,
+                        float k1, float k2)
+{
+    if (e->fq)
+        epilogue_dz_loop(n, z, dy, dz, e, true, k0, k1, k2);
+    else
+        epilogue_dz_loop(n, z, dy, dz, e, false, k0, k1, k2);
 }
 
 INLINE int64_t add_forward_loop(size_t n, const float *a, const float *b, float *y, const nncf__epilogue *constants,
@@ -246,6 +298,48 @@ static void add_backward(size_t n, const float *a, const float *b, const float *
         add_backward_loop(n, a, b, dy, dx, e, true, sums);
     else
         add_backward_loop(n, a, b, dy, dx, e, false, sums);
+}
+
+/* ---- codes in bytes ---- */
+
+INLINE void activate_to_code(vf v, uint8_t *y, const epilogue *e, vf zero, vc *count, size_t m)
+{
+    const vf magic = vf_set(ROUND_MAGIC);
+    vf a = clamp(v, e->act_low, e->act_high);
+    *count = vc_add(*count, vm_live(outside_of(a, &e->q), m));
+    vf code = vf_max(vf_min(vf_div(a, e->q.step), e->q.high), e->q.low); /* a NaN becomes `high` */
+    code = vf_add(vf_sub(vf_add(code, magic), magic), zero);
+    vf_store_bytes(y, code, m);
+}
+
+static int64_t epilogue_codes(size_t n, const float *z, uint8_t *y, const nncf__epilogue *constants, float zero)
+{
+    const epilogue e = epilogue_load(constants, true);
+    const vf zero_v = vf_set(zero);
+    vc count = vc_zero();
+    BLOCKS(n, activate_to_code(vf_add(vf_mul(vf_load(z + i, m), e.scale), e.shift), y + i, &e, zero_v, &count, m));
+    return vc_total(count);
+}
+
+static int64_t add_codes(size_t n, const float *a, const float *b, uint8_t *y, const nncf__epilogue *constants,
+                         float zero)
+{
+    const epilogue e = epilogue_load(constants, true);
+    const vf zero_v = vf_set(zero);
+    vc count = vc_zero();
+    BLOCKS(n, activate_to_code(vf_add(vf_load(a + i, m), vf_load(b + i, m)), y + i, &e, zero_v, &count, m));
+    return vc_total(count);
+}
+
+INLINE vf value_of_code(const uint8_t *x, uint32_t flip, vf offset, vf scale, size_t m)
+{
+    return vf_mul(vf_sub(vf_load_bytes(x, flip, m), offset), scale);
+}
+
+static void values_of_codes(size_t n, const uint8_t *x, float *y, const nncf__bytes *bytes)
+{
+    const vf offset = vf_set(bytes->offset), scale = vf_set(bytes->scale);
+    BLOCKS(n, vf_store(y + i, value_of_code(x + i, bytes->flip, offset, scale, m), m));
 }
 
 /* ---- small ones ---- */

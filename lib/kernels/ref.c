@@ -125,6 +125,33 @@ static void batch_norm_backward(size_t n, const float *z, const float *da, float
         dz[i] = k0 * da[i] + (k1 * z[i] + k2);
 }
 
+/* The gradient for z * scale + shift alone. */
+static float epilogue_da(float v, float dy, const nncf__epilogue *e)
+{
+    double unused[3][LANES] = {{0}};
+    return activate_gradient(v * e->scale + e->shift, dy, e, unused, 0);
+}
+
+static void epilogue_sums(size_t n, const float *z, const float *dy, const nncf__epilogue *e, float mean, float inv_std,
+                          double sums[5])
+{
+    double lane[5][LANES] = {{0}};
+    for (size_t i = 0; i < n; i++) {
+        float g = activate_gradient(z[i] * e->scale + e->shift, dy[i], e, lane, i);
+        lane[3][i % LANES] += (double)g;
+        lane[4][i % LANES] += (double)(g * ((z[i] - mean) * inv_std));
+    }
+    for (int k = 0; k < 5; k++)
+        lanes_add_to(lane[k], &sums[k]);
+}
+
+static void epilogue_dz(size_t n, const float *z, const float *dy, float *dz, const nncf__epilogue *e, float k0,
+                        float k1, float k2)
+{
+    for (size_t i = 0; i < n; i++)
+        dz[i] = k0 * epilogue_da(z[i], dy[i], e) + (k1 * z[i] + k2);
+}
+
 static int64_t add_forward(size_t n, const float *a, const float *b, float *y, const nncf__epilogue *e)
 {
     int64_t outside = 0;
@@ -141,6 +168,38 @@ static void add_backward(size_t n, const float *a, const float *b, const float *
         dx[i] = activate_gradient(a[i] + b[i], dy[i], e, lane, i);
     for (int k = 0; k < 3; k++)
         lanes_add_to(lane[k], &sums[k]);
+}
+
+/* The byte of activate()'s value. */
+static int64_t activate_to_code(float v, uint8_t *y, const nncf__epilogue *e, float zero)
+{
+    float a = clamp(v, e->act_low, e->act_high), code = rintf(a / e->fq->step);
+    code = code < e->fq->high ? code : e->fq->high; /* also when it is not a number */
+    code = code > e->fq->low ? code : e->fq->low;
+    *y = (uint8_t)(int32_t)(code + zero);
+    return a < e->fq->x_low || a > e->fq->x_high;
+}
+
+static int64_t epilogue_codes(size_t n, const float *z, uint8_t *y, const nncf__epilogue *e, float zero)
+{
+    int64_t outside = 0;
+    for (size_t i = 0; i < n; i++)
+        outside += activate_to_code(z[i] * e->scale + e->shift, &y[i], e, zero);
+    return outside;
+}
+
+static int64_t add_codes(size_t n, const float *a, const float *b, uint8_t *y, const nncf__epilogue *e, float zero)
+{
+    int64_t outside = 0;
+    for (size_t i = 0; i < n; i++)
+        outside += activate_to_code(a[i] + b[i], &y[i], e, zero);
+    return outside;
+}
+
+static void values_of_codes(size_t n, const uint8_t *x, float *y, const nncf__bytes *bytes)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = ((float)(x[i] ^ bytes->flip) - bytes->offset) * bytes->scale;
 }
 
 static void min_max(size_t n, const float *x, float range[2])

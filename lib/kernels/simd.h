@@ -10,6 +10,7 @@
  *                        where MASKED_ACCESS is 1
  *   nf_bytes(p, flip)    WIDTH bytes, each xor flip, as floats; nf_bytes_first: only the first m are read
  *   nf_second_bytes(p, upper, flip)   the same of the lower or upper (as numbers in memory) bytes of WIDTH pairs
+ *   nf_store_bytes       the low bytes of WIDTH whole numbers within 32 bits
  *   nm_bits              lane i is set where bit i is
  *   nd_from              the doubles, lanes in order: first half in low, second half in high
  *   vd_total             the fixed tree of kernels.def over all 16 lanes
@@ -154,6 +155,29 @@ INLINE void vf_store(float *y, vf x, size_t m)
         memcpy(y, padded, m * sizeof *y);
 }
 #endif
+
+/* Whole numbers of 0..255 or -128..127, as the low byte of each. */
+INLINE void vf_store_bytes(uint8_t *y, vf x, size_t m)
+{
+    uint8_t padded[LANES];
+    uint8_t *to = m == LANES ? y : padded;
+    EACH(k)
+    nf_store_bytes(to + k * WIDTH, x.p[k]);
+    if (m != LANES)
+        memcpy(y, padded, m);
+}
+
+/* (float)(byte ^ flip) */
+INLINE vf vf_load_bytes(const uint8_t *x, uint32_t flip, size_t m)
+{
+    uint8_t padded[LANES] = {0};
+    if (m != LANES)
+        x = memcpy(padded, x, m);
+    vf r;
+    EACH(k)
+    r.p[k] = nf_bytes(x + k * WIDTH, flip);
+    return r;
+}
 
 INLINE vm vm_first(size_t m)
 {

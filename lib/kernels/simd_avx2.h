@@ -65,6 +65,11 @@ INLINE nf nf_second_bytes(const uint8_t *p, int upper, uint32_t flip)
     __m256i pairs = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
     return bytes_cut(_mm256_and_si256(_mm256_srl_epi32(pairs, _mm_cvtsi32_si128(8 * upper)), _mm256_set1_epi32(255)),
                      flip);
+INLINE void nf_store_bytes(uint8_t *p, nf x)
+{
+    __m256i whole = _mm256_and_si256(_mm256_cvtps_epi32(x), _mm256_set1_epi32(255));
+    __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+    _mm_storel_epi64((__m128i *)(void *)p, _mm_packus_epi16(words, words));
 }
 INLINE nf nf_add(nf a, nf b)
 {
