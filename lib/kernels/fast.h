@@ -186,8 +186,8 @@ INLINE void epilogue_backward_loop(size_t n, const float *z, const float *dy, fl
     const epilogue e = epilogue_load(constants, quantized);
     const vf mean_v = vf_set(mean), inv_std_v = vf_set(inv_std);
     vd sum[5] = {vd_zero(), vd_zero(), vd_zero(), vd_zero(), vd_zero()};
-    BLOCKS(n, vf_store(da + i,
-                       epilogue_gradient(vf_load(z + i, m), dy + i, &e, quantized, mean_v, inv_std_v, sum, m), m));
+    BLOCKS(n,
+           vf_store(da + i, epilogue_gradient(vf_load(z + i, m), dy + i, &e, quantized, mean_v, inv_std_v, sum, m), m));
     for (int k = 0; k < 5; k++)
         sums[k] += vd_total(sum[k].p);
 }

@@ -65,6 +65,7 @@ INLINE nf nf_second_bytes(const uint8_t *p, int upper, uint32_t flip)
     __m256i pairs = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
     return bytes_cut(_mm256_and_si256(_mm256_srl_epi32(pairs, _mm_cvtsi32_si128(8 * upper)), _mm256_set1_epi32(255)),
                      flip);
+}
 INLINE void nf_store_bytes(uint8_t *p, nf x)
 {
     __m256i whole = _mm256_and_si256(_mm256_cvtps_epi32(x), _mm256_set1_epi32(255));

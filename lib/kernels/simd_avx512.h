@@ -59,6 +59,7 @@ INLINE nf nf_second_bytes(const uint8_t *p, int upper, uint32_t flip)
     __m512i pairs = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p));
     return bytes_cut(_mm512_and_si512(_mm512_srl_epi32(pairs, _mm_cvtsi32_si128(8 * upper)), _mm512_set1_epi32(255)),
                      flip);
+}
 INLINE void nf_store_bytes(uint8_t *p, nf x)
 {
     _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));

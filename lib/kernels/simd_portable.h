@@ -56,6 +56,7 @@ INLINE nf nf_second_bytes(const uint8_t *p, int upper, uint32_t flip)
     const int32_t f = (int32_t)flip;
     const nm x = {p[upper], p[2 + upper], p[4 + upper], p[6 + upper]};
     return __builtin_convertvector(x ^ (nm){f, f, f, f}, nf);
+}
 INLINE void nf_store_bytes(uint8_t *p, nf x)
 {
     nm whole = __builtin_convertvector(x, nm);

@@ -140,17 +140,15 @@ static void backward_channel(const norm_job *job, size_t c, float *scratch)
     float mean = job->channels.mean[c], inv_std = job->channels.inv_std[c];
     double *sums = job->channels.sums + 5 * c;
     memset(sums, 0, 5 * sizeof *sums);
-    for (size_t i = 0; i < col.pieces; i++) {
-        float *dy = col.y + i * col.stride;
-        job->k->epilogue_backward(col.length, col.z + i * col.stride, dy, dy, &e, mean, inv_std, sums);
-    }
+    for (size_t i = 0; i < col.pieces; i++)
+        job->k->epilogue_sums(col.length, col.z + i * col.stride, col.y + i * col.stride, &e, mean, inv_std, sums);
     /* dz = scale * (da - mean(da) - zhat * mean(da * zhat)), the derivative of algorithm 1 through mean and variance */
     double count = (double)(col.pieces * col.length), k0 = (double)e.scale;
     double k1 = -k0 * (double)inv_std * sums[4] / count;
     double k2 = -k0 * sums[3] / count - k1 * (double)mean;
     for (size_t i = 0; i < col.pieces; i++) {
         float *dy = col.y + i * col.stride;
-        job->k->batch_norm_backward(col.length, col.z + i * col.stride, dy, dy, (float)k0, (float)k1, (float)k2);
+        job->k->epilogue_dz(col.length, col.z + i * col.stride, dy, dy, &e, (float)k0, (float)k1, (float)k2);
     }
     if (gathered)
         scatter(&job->planes, c, col.y, job->y);

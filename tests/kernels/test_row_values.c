@@ -576,6 +576,67 @@ START_TEST(epilogue_is_its_parts)
 END_TEST
 
 /* No activation: everything passes, infinities too. relu: strictly above 0. */
+/* Codes of 8 bits with and without a sign, of 2 bits, and with a zero point: what they stand for are the floats of the
+ * rows that write floats, bit for bit; the highest code stands for a NaN. */
+START_TEST(codes_are_the_floats)
+{
+    enum { N = 301 };
+    static const struct {
+        float step, low, high, zero;
+        uint32_t flip;
+    } table[] = {
+        {0.031f, -128, 127, 0, 0x80}, {0.0235f, 0, 255, 0, 0}, {0.7f, 0, 3, 0, 0}, {0.019f, -100, 155, 100, 0}};
+    static float a[N], b[N], y[N], value[N];
+    static uint8_t code[N];
+    if (!use_level(_i))
+        return;
+    for (size_t t = 0; t < sizeof table / sizeof table[0]; t++) {
+        nncf__fq q = {table[t].step, table[t].low, table[t].high, table[t].low * table[t].step,
+                      table[t].high * table[t].step};
+        nncf__epilogue e = {0.9f, -0.03f, t == 1 ? 0 : -INFINITY, t == 1 ? 6 : INFINITY, &q};
+        nncf__bytes bytes = {table[t].zero + (table[t].flip ? 128.0f : 0.0f), q.step, table[t].flip};
+        for (int i = 0; i < N; i++) {
+            a[i] = (float)(i - 150) * 0.0531f;
+            b[i] = (float)(i * 7 % 13 - 6) * 0.31f;
+        }
+        ck_assert_int_eq(k->epilogue_codes(N, a, code, &e, table[t].zero), k->epilogue_forward(N, a, y, &e));
+        k->values_of_codes(N, code, value, &bytes);
+        ck_assert_mem_eq(value, y, sizeof y);
+        ck_assert_int_eq(k->add_codes(N, a, b, code, &e, table[t].zero), k->add_forward(N, a, b, y, &e));
+        k->values_of_codes(N, code, value, &bytes);
+        ck_assert_mem_eq(value, y, sizeof y);
+        a[0] = NAN;
+        k->epilogue_codes(1, a, code, &e, table[t].zero);
+        ck_assert_int_eq(code[0], (uint8_t)(int32_t)(table[t].high + table[t].zero));
+    }
+}
+END_TEST
+
+/* The two halves of a backward give the bits of the two passes that they stand for. */
+START_TEST(epilogue_backward_halves)
+{
+    enum { N = 157 };
+    static float z[N], dy[N], da[N], dz[N], want[N];
+    const nncf__fq q = {6.0f / 255.0f, 0, 255, 0, 6};
+    if (!use_level(_i))
+        return;
+    for (int which = 0; which < 4; which++) {
+        nncf__epilogue e = {1.7f, 0.2f, which % 2 ? 0 : -INFINITY, which % 2 ? 6 : INFINITY, which / 2 ? &q : NULL};
+        double sums[5] = {1, 2, 3, 4, 5}, halves[5] = {1, 2, 3, 4, 5};
+        for (int i = 0; i < N; i++) {
+            z[i] = (float)(i * 31 % N - 60) * 0.07f;
+            dy[i] = (float)(i * 17 % 23 - 11) * 0.013f;
+        }
+        k->epilogue_backward(N, z, dy, da, &e, 0.3f, 0.8f, sums);
+        k->batch_norm_backward(N, z, da, want, 1.7f, -0.01f, 0.02f);
+        k->epilogue_sums(N, z, dy, &e, 0.3f, 0.8f, halves);
+        k->epilogue_dz(N, z, dy, dz, &e, 1.7f, -0.01f, 0.02f);
+        ck_assert_mem_eq(halves, sums, sizeof sums);
+        ck_assert_mem_eq(dz, want, sizeof dz);
+    }
+}
+END_TEST
+
 START_TEST(activation_edges)
 {
     if (!use_level(_i))
@@ -697,6 +758,8 @@ int main(void)
     tcase_add_loop_test(tc, philox_rows, first, end);
     tcase_add_loop_test(tc, epilogue_gradients, first, end);
     tcase_add_loop_test(tc, epilogue_is_its_parts, first, end);
+    tcase_add_loop_test(tc, codes_are_the_floats, first, end);
+    tcase_add_loop_test(tc, epilogue_backward_halves, first, end);
     tcase_add_loop_test(tc, activation_edges, first, end);
     tcase_add_loop_test(tc, batch_norm_gradients, first, end);
     tcase_add_loop_test(tc, small_rows, first, end);

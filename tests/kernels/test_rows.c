@@ -25,7 +25,8 @@ typedef struct call {
     const uint8_t *bits;
     const nncf__fq *q;
     const nncf__epilogue *e;
-    float c[3];
+    float c[3], zero;
+    nncf__bytes bytes;
     uint32_t first;
     uint64_t key, counter;
     double sums[5];
@@ -34,12 +35,28 @@ typedef struct call {
 } call;
 
 /* One row. roles: i input, o output, x updated. kinds, what a slot is filled with: v values around the quantizer's
- * range, g gradients, s logits, u uniforms. */
+ * range, g gradients, s logits, u uniforms, b bytes. */
 typedef struct row {
     const char *name, *roles, *kinds;
     bool uses_epilogue, uses_quantizer;
     void (*run)(const nncf__kernels *k, call *c);
 } row;
+
+static bool is_bytes(const row *r, int slot)
+{
+    return r->kinds[slot] == 'b';
+}
+
+static size_t size_of(const row *r, int slot, size_t n)
+{
+    return is_bytes(r, slot) ? n : n * sizeof(float);
+}
+
+/* Quantizers of at most 256 codes are wanted. */
+static bool makes_codes(const row *r)
+{
+    return strchr(r->kinds, 'b') != NULL && r->uses_epilogue;
+}
 
 #define ROW(row_name, roles, kinds, epilogue, quantizer, expression)                                                   \
     static void run_##row_name(const nncf__kernels *k, call *c)                                                        \
@@ -58,6 +75,14 @@ ROW(batch_norm_backward, "iio", "vgg", false, false,
     k->batch_norm_backward(c->n, c->p[0], c->p[1], c->p[2], c->c[0], c->c[1], c->c[2]))
 ROW(add_forward, "iio", "vvv", true, false, c->result = k->add_forward(c->n, c->p[0], c->p[1], c->p[2], c->e))
 ROW(add_backward, "iiio", "vvgg", true, false, k->add_backward(c->n, c->p[0], c->p[1], c->p[2], c->p[3], c->e, c->sums))
+ROW(epilogue_sums, "ii", "vg", true, false, k->epilogue_sums(c->n, c->p[0], c->p[1], c->e, c->c[0], c->c[1], c->sums))
+ROW(epilogue_dz, "iio", "vgg", true, false,
+    k->epilogue_dz(c->n, c->p[0], c->p[1], c->p[2], c->e, c->c[0], c->c[1], c->c[2]))
+ROW(epilogue_codes, "io", "vb", true, false,
+    c->result = k->epilogue_codes(c->n, c->p[0], (uint8_t *)c->p[1], c->e, c->zero))
+ROW(add_codes, "iio", "vvb", true, false,
+    c->result = k->add_codes(c->n, c->p[0], c->p[1], (uint8_t *)c->p[2], c->e, c->zero))
+ROW(values_of_codes, "io", "bv", false, true, k->values_of_codes(c->n, (const uint8_t *)c->p[0], c->p[1], &c->bytes))
 ROW(min_max, "i", "v", false, false, k->min_max(c->n, c->p[0], c->range))
 ROW(accumulate, "ix", "gg", false, false, k->accumulate(c->n, c->p[0], c->p[1]))
 ROW(philox_uniform, "o", "u", false, false, k->philox_uniform(c->n, c->first, c->key, c->counter, c->p[0]))
@@ -76,7 +101,8 @@ static const row *const rows[] = {
     &check_epilogue_backward, &check_batch_norm_backward, &check_add_forward,     &check_add_backward,
     &check_min_max,           &check_accumulate,          &check_philox_uniform,  &check_rb_forward,
     &check_rb_backward,       &check_rb_forward_eval,     &check_rb_count,        &check_rb_loss_backward,
-    &check_mask_forward,      &check_mask_backward,
+    &check_mask_forward,      &check_mask_backward,       &check_epilogue_sums,   &check_epilogue_dz,
+    &check_epilogue_codes,    &check_add_codes,           &check_values_of_codes,
 };
 #define N_ROWS (sizeof rows / sizeof rows[0])
 
@@ -215,32 +241,32 @@ static void areas_create(void)
     area_bits = area_create();
 }
 
-/* `offset` floats from the lower guard page, or from the upper one. */
-static float *place(area a, size_t n, size_t offset, bool at_end)
+/* An array of that size in bytes, `offset` from the lower guard page, or from the upper one. */
+static float *place(area a, size_t size, size_t offset, bool at_end)
 {
-    return (float *)(void *)(at_end ? a.high - (n + offset) * sizeof(float) : a.low + offset * sizeof(float));
+    return (float *)(void *)(at_end ? a.high - size - offset : a.low + offset);
 }
 
 #define CANARY       0x5a
 #define CANARY_BYTES 256
 
 /* Bytes around the array, as far as the guard pages. */
-static void set_canaries(area a, float *p, size_t n)
+static void set_canaries(area a, float *p, size_t size)
 {
-    char *low = (char *)p, *high = (char *)(p + n);
+    char *low = (char *)p, *high = low + size;
     size_t below = (size_t)(low - a.low), above = (size_t)(a.high - high);
     below = below < CANARY_BYTES ? below : CANARY_BYTES;
     memset(low - below, CANARY, below);
     memset(high, CANARY, above < CANARY_BYTES ? above : CANARY_BYTES);
 }
 
-static void check_canaries(const char *name, area a, const float *p, size_t n)
+static void check_canaries(const char *name, area a, const float *p, size_t size)
 {
-    const char *low = (const char *)p, *high = (const char *)(p + n);
+    const char *low = (const char *)p, *high = low + size;
     for (const char *c = low; c > a.low && c > low - CANARY_BYTES; c--)
-        REQUIRE(c[-1] == CANARY, "%s wrote before its array (n = %zu)", name, n);
+        REQUIRE(c[-1] == CANARY, "%s wrote before its array of %zu bytes", name, size);
     for (const char *c = high; c < a.high && c < high + CANARY_BYTES; c++)
-        REQUIRE(*c == CANARY, "%s wrote behind its array (n = %zu)", name, n);
+        REQUIRE(*c == CANARY, "%s wrote behind its array of %zu bytes", name, size);
 }
 
 /* ---- one comparison ---- */
@@ -265,6 +291,17 @@ static bool same_double(double a, double b)
     return (isnan(a) && isnan(b)) || memcmp(&a, &b, sizeof a) == 0;
 }
 
+static bool most_bytes_are_equal(const uint8_t *x, size_t n)
+{
+    size_t counts[256] = {0};
+    for (size_t i = 0; i < n; i++)
+        counts[x[i]]++;
+    for (size_t i = 0; i < 256; i++)
+        if (counts[i] * 10 > n * 9)
+            return true;
+    return false;
+}
+
 static bool most_are_equal(const float *x, size_t n)
 {
     for (size_t start = 0; start < 8; start++) { /* a value of 90 % is one of eight samples but once in 10^8 times */
@@ -283,7 +320,7 @@ static void expect(const row *r, size_t n)
     call c = st->arguments;
     c.n = n;
     for (int s = 0; r->roles[s]; s++) {
-        memcpy(st->expected[s], st->content[s], n * sizeof(float));
+        memcpy(st->expected[s], st->content[s], size_of(r, s, n));
         c.p[s] = st->expected[s];
     }
     c.bits = st->bits;
@@ -301,10 +338,10 @@ static void compare(const row *r, const nncf__kernels *k, const call *before, si
     call c = *before;
     c.n = n;
     for (int s = 0; r->roles[s]; s++) {
-        c.p[s] = place(area_of[s], n, offset + (at_end ? 0 : (size_t)s * 3 % 4), at_end);
-        set_canaries(area_of[s], c.p[s], n);
+        c.p[s] = place(area_of[s], size_of(r, s, n), size_of(r, s, offset + (at_end ? 0 : (size_t)s * 3 % 4)), at_end);
+        set_canaries(area_of[s], c.p[s], size_of(r, s, n));
         if (r->roles[s] != 'o')
-            memcpy(c.p[s], st->content[s], n * sizeof(float));
+            memcpy(c.p[s], st->content[s], size_of(r, s, n));
     }
     if (alias_out >= 0)
         c.p[alias_out] = c.p[alias_in];
@@ -325,9 +362,14 @@ static void compare(const row *r, const nncf__kernels *k, const call *before, si
                 r->name, k->name, n, i, (double)c.range[i], (double)want->range[i], (unsigned long long)seed);
     for (int s = 0; r->roles[s]; s++) {
         if (alias_out < 0 || s != alias_out)
-            check_canaries(r->name, area_of[s], c.p[s], n);
+            check_canaries(r->name, area_of[s], c.p[s], size_of(r, s, n));
         if (s == alias_in)
             continue;
+        if (is_bytes(r, s)) {
+            REQUIRE(memcmp(c.p[s], st->expected[s], n) == 0, "%s/%s n %zu offset %zu: bytes differ (seed %llu)",
+                    r->name, k->name, n, offset, (unsigned long long)seed);
+            continue;
+        }
         for (size_t i = 0; i < n; i++)
             REQUIRE(same_float(c.p[s][i], st->expected[s][i]),
                     "%s/%s n %zu offset %zu alias %d-%d: slot %d[%zu] = %a, reference %a (seed %llu)", r->name, k->name,
@@ -367,13 +409,23 @@ static call prepare(const row *r, size_t n, int variant, int mode)
 {
     state = seed + (uint64_t)variant * 1000003u + n * 101u + (uint64_t)mode;
     random32();
-    st->q = quantizer(variant / (r->uses_epilogue ? N_EPILOGUES : 1));
+    int which = variant / (r->uses_epilogue ? N_EPILOGUES : 1);
+    st->q = quantizer(which);
+    if (makes_codes(r)) {
+        for (int i = 1; st->q.high - st->q.low > 255; i++)
+            st->q = quantizer(which + i);
+    }
     st->e = epilogue(variant, &st->q);
+    if (makes_codes(r))
+        st->e.fq = &st->q;
     call c = {.q = &st->q, .e = &st->e, .first = variant % 2 ? random32() : 0xffffffffu - (uint32_t)n / 8};
     c.key = ((uint64_t)random32() << 32) | random32();
     c.counter = ((uint64_t)random32() << 32) | random32();
     for (int i = 0; i < 3; i++)
         c.c[i] = uniform(-2.0f, 2.0f);
+    /* signed codes around 0 as they are, others from their lowest on */
+    c.zero = st->q.low >= -128 && st->q.high <= 127 && variant % 5 ? 0 : -st->q.low;
+    c.bytes = (nncf__bytes){(float)(variant * 37 % 256), st->q.step, variant % 2 ? 0x80 : 0};
     for (int i = 0; i < 5; i++)
         c.sums[i] = (double)uniform(-3.0f, 3.0f);
     static const float ranges[][2] = {{INFINITY, -INFINITY}, {-0.5f, 0.5f}, {0.0f, -0.0f}, {-0.0f, 0.0f}, {NAN, NAN}};
@@ -381,6 +433,10 @@ static call prepare(const row *r, size_t n, int variant, int mode)
     for (int s = 0; r->roles[s]; s++)
         for (size_t i = 0; i < n; i++) {
             char kind = r->kinds[s];
+            if (kind == 'b') {
+                ((uint8_t *)st->content[s])[i] = (uint8_t)random32();
+                continue;
+            }
             st->content[s][i] = kind == 'v'   ? value(&st->q, mode)
                                 : kind == 'g' ? gradient(mode)
                                 : kind == 's' ? logit(mode)
@@ -405,7 +461,8 @@ static void check_trust(const row *r, size_t n, int variant)
         return;
     for (int s = 0; r->roles[s]; s++)
         if (r->roles[s] != 'i')
-            REQUIRE(!most_are_equal(st->expected[s], n),
+            REQUIRE(!(is_bytes(r, s) ? most_bytes_are_equal((const uint8_t *)st->expected[s], n)
+                                     : most_are_equal(st->expected[s], n)),
                     "%s: the expected output is nearly constant: n %zu, variant %d, %a", r->name, n, variant,
                     (double)st->expected[s][0]);
 }
@@ -490,7 +547,7 @@ START_TEST(in_place)
         for (int out = 0; r->roles[out]; out++)
             for (int in = 0; r->roles[in] == 'i'; in++) {
                 size_t n = lengths[l];
-                if (r->roles[out] == 'i')
+                if (r->roles[out] == 'i' || is_bytes(r, out) != is_bytes(r, in))
                     continue;
                 call before = prepare(r, n, (int)l * 7 + 6, SPECIALS);
                 if (r->roles[out] == 'x') { /* updated: it starts as the input that it lies on */
@@ -642,11 +699,11 @@ static double bench(const row *r, const nncf__kernels *k, size_t n, size_t total
         bits[i] = (uint8_t)random32();
     double best = 1e300, least = k->isa == NNCF_ISA_REFERENCE ? 3 : 12;
     for (int repetition = 0; repetition < least; repetition++) {
-        call c = {.n = n, .q = &q, .e = &e, .bits = bits, .c = {0.1f, 0.9f, 0.2f}, .key = 1};
+        call c = {.n = n, .q = &q, .e = &e, .bits = bits, .c = {0.1f, 0.9f, 0.2f}, .key = 1, .bytes = {3.0f, 0.1f, 0}};
         double start = now();
         for (size_t at = 0; at + n <= total; at += n) {
             for (int s = 0; r->roles[s]; s++)
-                c.p[s] = array[s] + at;
+                c.p[s] = (float *)(void *)((char *)array[s] + size_of(r, s, at));
             r->run(k, &c);
         }
         double time = (now() - start) / (double)(total / n * n);
