@@ -35,27 +35,94 @@ static void gemm_tile(int32_t tile[2])
     tile[1] = TILE_S;
 }
 
-/* The sums fill the register file: 24 + 3 of 32, 12 + 3 of 16. */
-static void gemm_micro(size_t k, const float *a, const float *b, float *c, bool add)
+/* The sums fill the register file: 24 + 3 of 32, 12 + 3 of 16. s is known when compiling: a narrow panel, the last one
+ * of a product, costs what it holds. */
+INLINE void micro_sums(size_t k, const float *a, const float *b, int s, nf low[TILE_S], nf high[TILE_S])
 {
-    nf low[TILE_S], high[TILE_S];
 #pragma GCC unroll 12
-    for (int j = 0; j < TILE_S; j++)
+    for (int j = 0; j < s; j++)
         low[j] = high[j] = nf_set(0.0f);
     for (size_t p = 0; p < k; p++, a += TILE_V, b += TILE_S) {
         nf a0 = nf_load(a), a1 = nf_load(a + WIDTH);
 #pragma GCC unroll 12
-        for (int j = 0; j < TILE_S; j++) {
+        for (int j = 0; j < s; j++) {
             nf factor = nf_set(b[j]);
             low[j] = nf_multiply_add(a0, factor, low[j]);
             high[j] = nf_multiply_add(a1, factor, high[j]);
         }
     }
+}
+
+INLINE void micro_tile(size_t k, const float *a, const float *b, int s, float *c, bool add)
+{
+    nf low[TILE_S], high[TILE_S];
+    micro_sums(k, a, b, s, low, high);
 #pragma GCC unroll 12
-    for (int j = 0; j < TILE_S; j++, c += TILE_V) {
+    for (int j = 0; j < s; j++, c += TILE_V) {
         nf_store(c, add ? nf_add(nf_load(c), low[j]) : low[j]);
         nf_store(c + WIDTH, add ? nf_add(nf_load(c + WIDTH), high[j]) : high[j]);
     }
+}
+
+INLINE void micro_store(size_t k, const float *a, const float *b, int s, const float *scale, const float *bias,
+                        float *z, int64_t z_stride, bool stream)
+{
+    nf low[TILE_S], high[TILE_S];
+    micro_sums(k, a, b, s, low, high);
+#pragma GCC unroll 12
+    for (int j = 0; j < s; j++) {
+        nf factor = nf_set(scale[j]), offset = nf_set(bias[j]);
+        low[j] = nf_add(nf_mul(low[j], factor), offset);
+        high[j] = nf_add(nf_mul(high[j], factor), offset);
+    }
+#pragma GCC unroll 12
+    for (int j = 0; j < s; j++, z += z_stride) {
+        if (stream) {
+            nf_stream(z, low[j]);
+            nf_stream(z + WIDTH, high[j]);
+        } else {
+            nf_store(z, low[j]);
+            nf_store(z + WIDTH, high[j]);
+        }
+    }
+}
+
+#if WIDTH == 16
+#define WIDE_CASES(what)                                                                                               \
+    case 12:                                                                                                           \
+        what(12) case 11 : what(11) case 10 : what(10) case 9 : what(9) case 8 : what(8) case 7 : what(7)
+#else
+#define WIDE_CASES(what)
+#endif
+#define EACH_WIDTH(used, what)                                                                                         \
+    switch (used) {                                                                                                    \
+        WIDE_CASES(what)                                                                                               \
+    case 6:                                                                                                            \
+        what(6) case 5 : what(5) case 4 : what(4) case 3 : what(3) case 2 : what(2) case 1 : what(1) default : return; \
+    }
+
+static void gemm_micro(size_t k, const float *a, const float *b, size_t used, float *c, bool add)
+{
+#define TILE(s)                                                                                                        \
+    micro_tile(k, a, b, s, c, add);                                                                                    \
+    return;
+    EACH_WIDTH(used, TILE)
+#undef TILE
+}
+
+static void gemm_micro_store(size_t k, const float *a, const float *b, size_t used, const float *scale,
+                             const float *bias, float *z, int64_t z_stride, bool stream)
+{
+#define STORE(s)                                                                                                       \
+    micro_store(k, a, b, s, scale, bias, z, z_stride, stream);                                                         \
+    return;
+    EACH_WIDTH(used, STORE)
+#undef STORE
+}
+
+static void gemm_streams_end(void)
+{
+    streams_end();
 }
 
 /* ---- moving floats ---- */

@@ -16,14 +16,16 @@
 
 #include "kernels/kernels.h"
 
-/* A micro-kernel: c(s x v, v contiguous, rows of v floats) = or += panel_v * panel_s. Panels are 64-byte aligned and
- * may be read a few hundred bytes past their end. */
+/* A micro-kernel: the first `used` of the s rows of c (rows of v floats) = or += panel_v * panel_s; what becomes of the
+ * other rows is open. Panels are 64-byte aligned and may be read a few hundred bytes past their end. */
 typedef struct nncf__micro {
     int64_t v, s;    /* tile */
     int64_t kc;      /* longest k for which two panels stay in the first-level cache */
     int64_t block_v; /* vector-side elements for which kc deep panels stay in the second-level cache */
-    void (*run)(const struct nncf__micro *m, int64_t k, const float *panel_v, const float *panel_s, float *c, bool add);
+    void (*run)(const struct nncf__micro *m, int64_t k, const float *panel_v, const float *panel_s, int64_t used,
+                float *c, bool add);
     const nncf__kernels *k;
+    bool own_fits;                    /* the rows gemm_micro and gemm_micro_store have this tile */
     void *blis_kernel, *blis_context; /* for run */
 } nncf__micro;
 

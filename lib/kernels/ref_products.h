@@ -13,9 +13,9 @@ static void gemm_tile(int32_t tile[2])
     tile[1] = REF_TILE_S;
 }
 
-static void gemm_micro(size_t k, const float *a, const float *b, float *c, bool add)
+static void gemm_micro(size_t k, const float *a, const float *b, size_t used, float *c, bool add)
 {
-    for (size_t j = 0; j < REF_TILE_S; j++)
+    for (size_t j = 0; j < used; j++)
         for (size_t i = 0; i < REF_TILE_V; i++) {
             float sum = 0;
             for (size_t p = 0; p < k; p++)
@@ -23,6 +23,23 @@ static void gemm_micro(size_t k, const float *a, const float *b, float *c, bool 
             float *to = &c[j * REF_TILE_V + i];
             *to = add ? *to + sum : sum;
         }
+}
+
+static void gemm_micro_store(size_t k, const float *a, const float *b, size_t used, const float *scale,
+                             const float *bias, float *z, int64_t z_stride, bool stream)
+{
+    (void)stream;
+    for (size_t j = 0; j < used; j++)
+        for (size_t i = 0; i < REF_TILE_V; i++) {
+            float sum = 0;
+            for (size_t p = 0; p < k; p++)
+                sum += a[p * REF_TILE_V + i] * b[p * REF_TILE_S + j];
+            z[(int64_t)j * z_stride + (int64_t)i] = sum * scale[j] + bias[j];
+        }
+}
+
+static void gemm_streams_end(void)
+{
 }
 
 static void gemm_gather(size_t n_channels, const float *src, int64_t channel_stride, int64_t step, size_t n_pieces,

@@ -8,6 +8,8 @@
  * does) nf_keep(m, x), nf_drop(m, x) m ? x : +0, m ? +0 : x nf_power(t)          t's bits shifted left by 23: sigmoid.h
  *   nf_load_first, nf_store_first   the first m <= WIDTH lanes, nothing else is touched; the others load as +0; only
  *                        where MASKED_ACCESS is 1
+ *   nf_stream            a store past the caches, where the machine has one; p is aligned to the vector. streams_end():
+ *                        what was stored so is seen by other threads
  *   nf_bytes(p, flip)    WIDTH bytes, each xor flip, as floats; nf_bytes_first: only the first m are read
  *   nf_second_bytes(p, upper, flip)   the same of the lower or upper (as numbers in memory) bytes of WIDTH pairs
  *   nf_store_bytes       the low bytes of WIDTH whole numbers within 32 bits

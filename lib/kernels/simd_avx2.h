@@ -33,6 +33,14 @@ INLINE void nf_store(float *p, nf x)
 {
     _mm256_storeu_ps(p, x);
 }
+INLINE void nf_stream(float *p, nf x)
+{
+    _mm256_stream_ps(p, x);
+}
+INLINE void streams_end(void)
+{
+    _mm_sfence();
+}
 INLINE nm nm_first(size_t m)
 {
     return _mm256_castsi256_ps(_mm256_loadu_si256((const __m256i *)(const void *)(first_lanes + WIDTH - m)));

@@ -30,6 +30,14 @@ INLINE void nf_store(float *p, nf x)
 {
     _mm512_storeu_ps(p, x);
 }
+INLINE void nf_stream(float *p, nf x)
+{
+    _mm512_stream_ps(p, x);
+}
+INLINE void streams_end(void)
+{
+    _mm_sfence();
+}
 INLINE nm nm_first(size_t m)
 {
     return (nm)((1u << m) - 1);

@@ -40,6 +40,13 @@ INLINE void nf_store(float *p, nf x)
 {
     memcpy(p, &x, sizeof x);
 }
+INLINE void nf_stream(float *p, nf x)
+{
+    nf_store(p, x);
+}
+INLINE void streams_end(void)
+{
+}
 INLINE nm nm_first(size_t m)
 {
     int32_t count = (int32_t)m;

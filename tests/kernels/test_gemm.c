@@ -288,6 +288,8 @@ START_TEST(every_row_has_a_check)
     };
     static const char *const checked[] = {"gemm_tile",
                                           "gemm_micro",
+                                          "gemm_micro_store",
+                                          "gemm_streams_end",
                                           "gemm_gather",
                                           "gemm_gather_bytes",
                                           "gemm_codes",
@@ -310,8 +312,37 @@ END_TEST
 
 /* ---- micro-kernels ---- */
 
+/* Integer sums times a power of two, plus whole numbers: exact. What lies between planes is left alone. */
+static void check_micro_store(const nncf__micro *m, int64_t k, const float *pv, const float *ps, int64_t used)
+{
+    float scale[NNCF__SIDE_MAX], bias[NNCF__SIDE_MAX];
+    for (int64_t s = 0; s < used; s++) {
+        scale[s] = ldexpf(1.0f, (int)any(0, 4) - 2);
+        bias[s] = (float)any(0, 100);
+    }
+    bool stream = guard_random() % 2;
+    int64_t stride = stream ? m->v + 16 * (int64_t)any(0, 2) : m->v + (int64_t)any(0, 9);
+    size_t offset = stream ? 0 : any(0, 5), n = (size_t)(used * stride) + offset;
+    float *z = aligned_alloc(64, (n * 4 + 63) / 64 * 64);
+    for (size_t i = 0; i < n; i++)
+        z[i] = -7.5f;
+    m->k->gemm_micro_store((size_t)k, pv, ps, (size_t)used, scale, bias, z + offset, stride, stream);
+    m->k->gemm_streams_end();
+    for (size_t i = 0; i < n; i++) {
+        int64_t at = (int64_t)i - (int64_t)offset, s = at / stride, v = at % stride, sum = 0;
+        bool between = at < 0 || v >= m->v;
+        for (int64_t j = 0; !between && j < k; j++)
+            sum += (int64_t)pv[j * m->v + v] * (int64_t)ps[j * m->s + s];
+        float want = between ? -7.5f : (float)sum * scale[s] + bias[s];
+        REQUIRE(z[i] == want, "micro_store, k %d, [%zu]: %g, expected %g", (int)k, i, (double)z[i], (double)want);
+    }
+    free(z);
+}
+
+/* c = panel products and c += the same again, against integer sums; then the row that scales and stores. */
 static void check_micro(const nncf__micro *m, int64_t k)
 {
+    int64_t used = guard_random() % 2 ? m->s : (int64_t)any(1, (size_t)m->s);
     size_t n_v = (size_t)(k * m->v), n_s = (size_t)(k * m->s), tile = (size_t)(m->v * m->s);
     float *pv = aligned_alloc(64, (n_v * 4 + NNCF__PANEL_SLACK + 63) / 64 * 64);
     float *ps = aligned_alloc(64, (n_s * 4 + NNCF__PANEL_SLACK + 63) / 64 * 64);
@@ -323,9 +354,9 @@ static void check_micro(const nncf__micro *m, int64_t k)
     for (int add = 0; add < 2; add++) {
         for (size_t i = 0; i < tile; i++)
             c[i] = add ? c[i] : NAN; /* must be written, not multiplied by zero */
-        m->run(m, k, pv, ps, c, add);
+        m->run(m, k, pv, ps, used, c, add);
     }
-    for (int64_t s = 0; s < m->s; s++)
+    for (int64_t s = 0; s < used; s++)
         for (int64_t v = 0; v < m->v; v++) {
             int64_t sum = 0;
             for (int64_t i = 0; i < k; i++)
@@ -333,6 +364,8 @@ static void check_micro(const nncf__micro *m, int64_t k)
             REQUIRE(c[s * m->v + v] == (float)(2 * sum), "k %d, tile (%d, %d): %g, expected %g", (int)k, (int)v, (int)s,
                     (double)c[s * m->v + v], (double)(2 * sum));
         }
+    if (m->own_fits)
+        check_micro_store(m, k, pv, ps, used);
     free(pv);
     free(ps);
     guard_free(c, tile);
