@@ -10,7 +10,7 @@ packages_of() {
   case "$1" in
     # dpkg-dev: without it Meson installs into lib64, where neither pkg-config nor the loader of Debian looks
     build) echo gcc libc6-dev dpkg-dev meson ninja-build pkg-config libblis-dev libjson-c-dev zlib1g-dev libjpeg-dev \
-      libonnx-dev libprotobuf-c-dev protobuf-c-compiler ;;
+      libpcre2-dev libonnx-dev libprotobuf-c-dev protobuf-c-compiler ;;
     data) echo dataset-fashion-mnist ;;
     test) echo check g++ python3 binutils ;;
     # libomp-dev: Debian's blis.h includes omp.h, which gcc brings along and clang does not

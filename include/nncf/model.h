@@ -192,5 +192,22 @@ NNCF_API const char *nncf_layer_scope(const nncf_layer *layer);
  */
 NNCF_API int32_t nncf_scope_matches(const char *scope, const char *pattern);
 
+/**
+ * @brief The same as a given release of NNCF answers.
+ *
+ * Releases before 2.0 match as nncf_scope_matches() does, with the classes that the release wraps (1.3: Conv1d, 1.4:
+ * Embedding, 1.6: EmbeddingBag besides those of 1.1); 2.0 and later ask for equal strings. From 1.2 on a pattern with
+ * `{re}` in it is a regular expression (PCRE2, which reads what Python's re reads) that may match anywhere in the
+ * scope.
+ * @param release  major * 10000 + minor * 100 + patch: 10301 is 1.3.1
+ * @param[out] matches 1 or 0
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_CONFIG the regular expression is none; NNCF_E_LIMIT it takes too long;
+ * NNCF_E_NOMEM
+ * @par Threads any. @since 0.1
+ */
+NNCF_API nncf_status nncf_scope_matches_release(const char *scope, const char *pattern, int32_t release,
+                                                int32_t *matches, nncf_error *err);
+
 NNCF_END_DECLS
 #endif

@@ -65,8 +65,31 @@ struct nncf_model {
 
 /* model.c: free a layer that is in no model's list (any more). NULL is fine. */
 void nncf__layer_free(nncf_context *context, nncf_layer *layer);
-/* scope.c: does any of the patterns match? *which (nullable) is its index. */
+
+/* ---- scope.c ---- */
+
+enum { NNCF__RELEASE_1_1 = 10100 }; /* releases as major * 10000 + minor * 100 + patch */
+struct nncf__regex;
+/* A list of patterns, ready for use. */
+typedef struct nncf__scope_set {
+    nncf_context *context;
+    int32_t release;
+    bool exact;               /* the rule of 2.0 and later */
+    const char *const *items; /* borrowed */
+    struct nncf__regex **regexes;
+    size_t count;
+} nncf__scope_set;
+/* NNCF_E_CONFIG: a bad regular expression; `where` names the list. */
+nncf_status nncf__scope_set_make(nncf__scope_set *set, nncf_context *context, int32_t release, bool exact,
+                                 const char *const *items, size_t count, const char *where, nncf_error *err);
+void nncf__scope_set_free(nncf__scope_set *set); /* a zeroed one is fine */
+/* Does a pattern match? 1, 0, or -1: a regular expression takes too long. *which (nullable) is the index, unless 0. */
+int nncf__scope_set_matches(const nncf__scope_set *set, const char *scope, size_t *which);
+int nncf__scope_set_matches_one(const nncf__scope_set *set, size_t i, const char *scope);
+/* nncf_scope_matches() with any of the patterns; *which (nullable) is its index. */
 bool nncf__scope_matches_any(const char *scope, const char *const *patterns, size_t count, size_t *which);
+/* Does that release wrap modules of this class ("Conv2d" becomes "NNCFConv2d")? */
+bool nncf__scope_class_wrapped(const char *class_name, size_t length, int32_t release);
 /* The registered layer whose scope is nearest to `pattern` by edit distance, for messages; NULL when nothing is near.
  */
 const nncf_layer *nncf__model_nearest(const nncf_model *model, const char *pattern);

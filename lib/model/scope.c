@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Scope matching as NNCF 1.0 to 1.7.1 do it (in_scope_list), and the nearest scope for messages. */
+/*
+ * Scope matching, release by release: 1.0 to 1.7.1 compare whole elements from any place (in_scope_list), 2.0 and later
+ * whole strings (matches_any); from 1.2 on a pattern with {re} in it is a regular expression. And the nearest scope for
+ * messages.
+ */
 #include "model/model.h"
+#include "model/regex.h"
 
 #include <string.h>
 
@@ -35,29 +40,43 @@ static element class_of(element e)
     return e;
 }
 
-/* A wrapped module has its original's name too, in this direction only: "NNCFConv2d[0]" is called by "Conv2d[0]". */
-static bool is_alias(element scope, element pattern)
+/* Classes that NNCF wraps, and the release that began with it. */
+static const struct {
+    const char *name;
+    int32_t since;
+} wrapped[] = {
+    {"Conv2d", 0},     {"Linear", 0},        {"ConvTranspose2d", 0},  {"Conv3d", 10100},
+    {"Conv1d", 10300}, {"Embedding", 10400}, {"EmbeddingBag", 10600}, {"ConvTranspose3d", 10100},
+};
+
+bool nncf__scope_class_wrapped(const char *class_name, size_t length, int32_t release)
 {
-    static const char *const wrapped[] = {"Conv2d", "Linear", "ConvTranspose2d", "Conv3d", "ConvTranspose3d"};
+    for (size_t i = 0; i < sizeof wrapped / sizeof *wrapped; i++) {
+        if (release >= wrapped[i].since &&
+            equal((element){class_name, length}, (element){wrapped[i].name, strlen(wrapped[i].name)}))
+            return true;
+    }
+    return false;
+}
+
+/* A wrapped module has its original's name too, in this direction only: "NNCFConv2d[0]" is called by "Conv2d[0]". */
+static bool is_alias(element scope, element pattern, int32_t release)
+{
     if (scope.length < 4 || memcmp(scope.text, "NNCF", 4) != 0)
         return false;
     element inner = {scope.text + 4, scope.length - 4};
     if (!equal(inner, pattern))
         return false;
     element name = class_of(inner);
-    for (size_t i = 0; i < sizeof wrapped / sizeof *wrapped; i++) {
-        if (equal(name, (element){wrapped[i], strlen(wrapped[i])}))
-            return true;
-    }
-    return false;
+    return nncf__scope_class_wrapped(name.text, name.length, release);
 }
 
 /* Are the pattern's elements the first ones of the scope? The scope has at least as many. */
-static bool is_prefix(const char *scope, const char *pattern, bool first_loses_field)
+static bool is_prefix(const char *scope, const char *pattern, bool first_loses_field, int32_t release)
 {
     element whole = element_at(scope), p = element_at(pattern);
     element s = first_loses_field ? class_of(whole) : whole;
-    while (equal(s, p) || is_alias(s, p)) {
+    while (equal(s, p) || is_alias(s, p, release)) {
         const char *next_pattern = next_of(p), *next_scope = next_of(whole);
         if (!next_pattern || !next_scope)
             return !next_pattern;
@@ -75,18 +94,21 @@ static size_t count_elements(const char *text)
     return n;
 }
 
-int32_t nncf_scope_matches(const char *scope, const char *pattern)
+static bool matches_by_elements(const char *scope, const char *pattern, int32_t release)
 {
-    if (!scope || !pattern)
-        return 0;
     size_t wanted = count_elements(pattern), left = count_elements(scope);
     for (bool dropped = false; scope && left >= wanted; left--) {
-        if (is_prefix(scope, pattern, dropped))
-            return 1;
+        if (is_prefix(scope, pattern, dropped, release))
+            return true;
         scope = next_of(element_at(scope));
         dropped = true;
     }
-    return 0;
+    return false;
+}
+
+int32_t nncf_scope_matches(const char *scope, const char *pattern)
+{
+    return scope && pattern && matches_by_elements(scope, pattern, NNCF__RELEASE_1_1);
 }
 
 bool nncf__scope_matches_any(const char *scope, const char *const *patterns, size_t count, size_t *which)
@@ -99,6 +121,110 @@ bool nncf__scope_matches_any(const char *scope, const char *const *patterns, siz
         }
     }
     return false;
+}
+
+/* ---- a list of patterns ---- */
+
+/* "{re}", wherever it stands, makes a regular expression of the rest. */
+static const char re_mark[] = "{re}";
+
+static nncf_status compile_pattern(nncf__scope_set *set, size_t i, const char *where, nncf_error *err)
+{
+    const char *from = set->items[i], *mark = strstr(from, re_mark);
+    if (set->release < 10200 || !mark)
+        return NNCF_OK;
+    char *rest = nncf__alloc(set->context, strlen(from) + 1), *to = rest;
+    if (!rest)
+        return nncf__fail(err, NNCF_E_NOMEM, where, "no memory for a list of scopes");
+    for (; mark; mark = strstr(from, re_mark)) {
+        memcpy(to, from, (size_t)(mark - from));
+        to += mark - from;
+        from = mark + sizeof re_mark - 1;
+    }
+    memcpy(to, from, strlen(from) + 1);
+    nncf_status status = nncf__regex_compile(set->context, rest, where, &set->regexes[i], err);
+    nncf__free(set->context, rest);
+    return status;
+}
+
+nncf_status nncf__scope_set_make(nncf__scope_set *set, nncf_context *context, int32_t release, bool exact,
+                                 const char *const *items, size_t count, const char *where, nncf_error *err)
+{
+    *set = (nncf__scope_set){.context = context, .release = release, .exact = exact, .items = items, .count = count};
+    if (count == 0)
+        return NNCF_OK;
+    set->regexes = nncf__calloc(context, count, sizeof *set->regexes);
+    if (!set->regexes) {
+        set->count = 0;
+        return nncf__fail(err, NNCF_E_NOMEM, where, "no memory for a list of scopes");
+    }
+    for (size_t i = 0; i < count; i++) {
+        nncf_status status = compile_pattern(set, i, where, err);
+        if (status != NNCF_OK) {
+            nncf__scope_set_free(set);
+            return status;
+        }
+    }
+    return NNCF_OK;
+}
+
+void nncf__scope_set_free(nncf__scope_set *set)
+{
+    for (size_t i = 0; set->regexes && i < set->count; i++)
+        nncf__regex_free(set->regexes[i]);
+    nncf__free(set->context, set->regexes);
+    set->regexes = NULL;
+    set->count = 0;
+}
+
+int nncf__scope_set_matches_one(const nncf__scope_set *set, size_t i, const char *scope)
+{
+    if (set->regexes[i]) {
+        int found = nncf__regex_search(set->regexes[i], scope);
+        if (found != 0)
+            return found;
+    }
+    if (set->exact)
+        return strcmp(scope, set->items[i]) == 0;
+    return matches_by_elements(scope, set->items[i], set->release);
+}
+
+int nncf__scope_set_matches(const nncf__scope_set *set, const char *scope, size_t *which)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        int found = nncf__scope_set_matches_one(set, i, scope);
+        if (found == 0)
+            continue;
+        if (which)
+            *which = i;
+        return found;
+    }
+    return 0;
+}
+
+nncf_status nncf_scope_matches_release(const char *scope, const char *pattern, int32_t release, int32_t *matches,
+                                       nncf_error *err)
+{
+    if (!scope || !pattern || !matches || release < 0)
+        return nncf__fail(err, NNCF_E_ARG, NULL,
+                          "nncf_scope_matches_release: scope, pattern and matches must not be NULL, and release is "
+                          "like 10100 for 1.1");
+    nncf_context *context;
+    nncf_status status = nncf__context_default(&context, err);
+    if (status != NNCF_OK)
+        return status;
+    nncf__scope_set set;
+    status = nncf__scope_set_make(&set, context, release, release >= 20000, &pattern, 1, pattern, err);
+    if (status == NNCF_OK) {
+        int found = nncf__scope_set_matches(&set, scope, NULL);
+        nncf__scope_set_free(&set);
+        if (found < 0)
+            status = nncf__fail(err, NNCF_E_LIMIT, pattern, "this regular expression takes too long on \"%s\"", scope);
+        else
+            *matches = found;
+    }
+    nncf_context_destroy(context);
+    return status;
 }
 
 /* Edit distance of what differs: long scopes share their beginnings and ends, and the distance looks at 63 bytes. */

@@ -2,35 +2,84 @@
 /* Scope matching against what NNCF's own functions answered. */
 #include "comp_fixture.h"
 
-static int matches_any(const char *scope, json_object *patterns)
+static int32_t matches(const char *scope, const char *pattern, int32_t release)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    int32_t answer = -1;
+    ck_assert_msg(nncf_scope_matches_release(scope, pattern, release, &answer, &err) == NNCF_OK, "%s", err.message);
+    ck_assert(answer == 0 || answer == 1);
+    return answer;
+}
+
+static int matches_any(const char *scope, json_object *patterns, int32_t release)
 {
     if (json_object_is_type(patterns, json_type_string))
-        return nncf_scope_matches(scope, json_object_get_string(patterns));
+        return matches(scope, json_object_get_string(patterns), release);
     for (size_t i = 0; patterns && i < json_object_array_length(patterns); i++) {
-        if (nncf_scope_matches(scope, json_object_get_string(json_object_array_get_idx(patterns, i))))
+        if (matches(scope, json_object_get_string(json_object_array_get_idx(patterns, i)), release))
             return 1;
     }
     return 0;
 }
 
+static const struct {
+    const char *name;
+    int32_t number;
+} releases[] = {{"v1.0", 10000},   {"v1.1", 10100},   {"v1.2", 10200},   {"v1.3", 10300},   {"v1.3.1", 10301},
+                {"v1.4.1", 10401}, {"v1.5.0", 10500}, {"v1.6.0", 10600}, {"v1.7.0", 10700}, {"v1.7.1", 10701},
+                {"v2.0.0", 20000}, {"v2.4.0", 20400}, {"v2.19.0", 21900}};
+enum { N_RELEASES = sizeof releases / sizeof *releases };
+
 START_TEST(golden)
 {
     json_object *root = cf_golden("scope_cases.json"), *cases = cf_get(root, "cases");
-    const char *const releases[] = {"v1.0", "v1.1"};
-    size_t ran = 0;
-    for (size_t i = 0; i < json_object_array_length(cases); i++) {
+    size_t n = json_object_array_length(cases), ran = 0, yes = 0;
+    for (size_t i = 0; i < n; i++) {
         json_object *c = json_object_array_get_idx(cases, i), *expected = cf_get(c, "matches");
-        for (size_t j = 0; j < 2; j++) {
-            json_object *want = cf_get(expected, releases[j]);
+        ck_assert_int_eq(json_object_object_length(expected), N_RELEASES); /* no column is left out */
+        for (size_t j = 0; j < N_RELEASES; j++) {
+            json_object *want = cf_get(expected, releases[j].name);
             ck_assert_ptr_nonnull(want);
-            ck_assert_msg(matches_any(cf_string(c, "scope"), cf_get(c, "pattern")) == json_object_get_boolean(want),
-                          "case %s, %s", cf_string(c, "id"), releases[j]);
+            ck_assert_msg(matches_any(cf_string(c, "scope"), cf_get(c, "pattern"), releases[j].number) ==
+                              json_object_get_boolean(want),
+                          "case %s, %s", cf_string(c, "id"), releases[j].name);
             ran++;
+            yes += json_object_get_boolean(want) != 0;
         }
     }
-    printf("scope_cases.json: %zu cases, %zu answers\n", json_object_array_length(cases), ran);
-    ck_assert_uint_ge(ran, 74);
+    printf("scope_cases.json: %zu cases, %zu answers, %zu of them yes\n", n, ran, yes);
+    ck_assert_uint_eq(ran, 37 * N_RELEASES);
     json_object_put(root);
+}
+END_TEST
+
+/* What Python's patterns in real configs use. */
+START_TEST(regular_expressions)
+{
+    const char conv[] = "ResNet/Sequential[layer2]/BasicBlock[0]/NNCFConv2d[conv1]";
+    ck_assert_int_eq(matches(conv, "{re}BasicBlock\\[\\d+\\]", 10200), 1);
+    ck_assert_int_eq(matches(conv, "{re}^(?!.*conv1).*", 10200), 0); /* lookahead */
+    ck_assert_int_eq(matches(conv, "{re}^(?!.*conv2).*$", 10200), 1);
+    ck_assert_int_eq(matches(conv, "{re}layer2.*?conv1", 20000), 1);
+    ck_assert_int_eq(matches(conv, "{re}(?P<block>BasicBlock)\\[0\\]", 20000), 1);
+    ck_assert_int_eq(matches(conv, "{re}resnet", 10301), 0);
+    ck_assert_int_eq(matches(conv, "{re}(?i)resnet", 10301), 1);
+    ck_assert_int_eq(matches(conv, "Res{re}Net", 10301), 1); /* the mark goes, wherever it stands */
+    ck_assert_int_eq(matches(conv, "{re}", 10100), 0);       /* plain text to 1.0 and 1.1 */
+    ck_assert_int_eq(matches("Net/Caf\xc3\xa9[a]", "{re}Caf\\w\\[a", 20000), 1);
+
+    nncf_error err = NNCF_ERROR_INIT;
+    int32_t answer = 7;
+    ck_assert_int_eq(nncf_scope_matches_release(conv, "{re}*", 10200, &answer, &err), NNCF_E_CONFIG);
+    ck_assert_ptr_nonnull(strstr(err.message, "not a regular expression"));
+    ck_assert_int_eq(nncf_scope_matches_release(conv, "{re}BasicBlock[0", 20000, &answer, &err), NNCF_E_CONFIG);
+    ck_assert_ptr_nonnull(strstr(err.message, "\\["));
+    /* work is bounded */
+    const char many[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab";
+    ck_assert_int_eq(nncf_scope_matches_release(many, "{re}^(a+)+$", 20000, &answer, &err), NNCF_E_LIMIT);
+    ck_assert_int_eq(nncf_scope_matches_release(NULL, "a", 10100, &answer, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_scope_matches_release("a", "a", -1, &answer, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(answer, 7);
 }
 END_TEST
 
@@ -46,11 +95,17 @@ START_TEST(edges)
     ck_assert_int_eq(nncf_scope_matches("Net/NNCFConv2dX[a]", "Net/Conv2dX[a]"), 0);
     ck_assert_int_eq(nncf_scope_matches("A/A/B", "A/B"), 1);
     ck_assert_int_eq(nncf_scope_matches("A", "A/B"), 0);
-    const char *const patterns[] = {"X", "Conv2d"};
+    const char *const patterns[] = {"X", "{re}nothing", "Conv2d"};
+    nncf_context *context;
+    nncf__scope_set set;
     size_t which = 9;
-    ck_assert(nncf__scope_matches_any("Net/Conv2d[a]", patterns, 2, &which));
-    ck_assert_uint_eq(which, 1);
-    ck_assert(!nncf__scope_matches_any("Net/Linear[a]", patterns, 2, NULL));
+    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, NULL, &context, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf__scope_set_make(&set, context, 10200, false, patterns, 3, "here", NULL), NNCF_OK);
+    ck_assert_int_eq(nncf__scope_set_matches(&set, "Net/Conv2d[a]", &which), 1);
+    ck_assert_uint_eq(which, 2);
+    ck_assert_int_eq(nncf__scope_set_matches(&set, "Net/Linear[a]", NULL), 0);
+    nncf__scope_set_free(&set);
+    nncf_context_destroy(context);
 }
 END_TEST
 
@@ -70,4 +125,4 @@ START_TEST(nearest)
 }
 END_TEST
 
-CF_MAIN("scope", golden, edges, nearest)
+CF_MAIN("scope", golden, regular_expressions, edges, nearest)
