@@ -18,14 +18,22 @@
 typedef struct nncf__schedule {
     nncf__schedule_params params; /* arrays owned by the controller */
     int64_t epoch;
-    double level;       /* during the present epoch */
-    int32_t bad_epochs; /* adaptive: good epochs counted towards patience */
+    double level;            /* during the present epoch */
+    int32_t bad_epochs;      /* adaptive: good epochs counted towards patience */
+    int64_t step;            /* steps made in the present epoch */
+    int64_t steps_per_epoch; /* by optimizer steps only: known from the config, or counted; 0: not known yet */
 } nncf__schedule;
 void nncf__schedule_start(nncf__schedule *schedule, const nncf__schedule_params *params); /* level of epoch 0 */
 void nncf__schedule_epoch_step(nncf__schedule *schedule, double current_sparsity);        /* to the next epoch */
 double nncf__schedule_level(const nncf__schedule_params *params, int64_t epoch); /* closed form; not adaptive */
-bool nncf__schedule_frozen(const nncf__schedule *schedule);                      /* epoch >= training_steps */
-bool nncf__schedule_arrived(const nncf__schedule *schedule);                     /* the final level */
+/* Does the level move with every step? */
+bool nncf__schedule_by_steps(const nncf__schedule_params *params);
+/* A step was made. True: the level is another one. */
+bool nncf__schedule_step(nncf__schedule *schedule);
+/* The level by epoch and step; an adaptive one stays as it is. */
+void nncf__schedule_refresh(nncf__schedule *schedule);
+bool nncf__schedule_frozen(const nncf__schedule *schedule);  /* epoch >= training_steps */
+bool nncf__schedule_arrived(const nncf__schedule *schedule); /* the final level */
 
 /* ---- quantizer.c ---- */
 
@@ -33,6 +41,7 @@ typedef struct nncf__quantizer {
     nncf__quantizer_params params; /* sign resolved to 0 or 1 once initialized */
     bool is_weight;
     int32_t wanted_sign;       /* nncf__sign as configured: params.sign is decided anew with each initialization */
+    nncf__range_rule rule;     /* how its range is found; without scopes */
     bool initialized;          /* ranges came from data or a snapshot */
     bool observing;            /* initialization: see, change nothing */
     size_t channels;           /* 1, or one an output channel (weights), input channel (activations) */
@@ -65,6 +74,38 @@ void nncf__quantizer_observe_begin(nncf__quantizer *quantizer);
 const float *nncf__quantizer_observed(const nncf__quantizer *quantizer);
 /* Add sums of fq_backward (inside, above, below) to the gradient of channel c. */
 void nncf__quantizer_add_gradient(nncf__quantizer *quantizer, size_t channel, const double sums[3]);
+
+/* ---- quantizer_rules.c: what the config says about one quantizer ---- */
+
+/* What a quantizer is made with, and which lines of the config decided it. */
+typedef struct nncf__quantizer_rule {
+    nncf__quantizer_params params; /* the group's, with the overrides that fit */
+    nncf__range_rule range;        /* kind NNCF__RANGE_NONE: not initialized from data. Never mixed_min_max. Borrows */
+    int64_t override_index;        /* of the last override that fits, in the algorithm's list; -1: none */
+    int64_t range_index;           /* of the range rule, in the algorithm's list; -1: none, or the algorithm's own */
+} nncf__quantizer_rule;
+void nncf__quantizer_rule_of(const nncf__algorithm *algorithm, int32_t group, const char *scope,
+                             nncf__quantizer_rule *rule);
+/* Does the algorithm see this scope: (no target, or a target) and not ignored? Sparsity, and quantization to 1.2. */
+bool nncf__algorithm_considers(const nncf__algorithm *algorithm, const char *scope);
+/* Do the lists of the algorithm and of its group let a quantizer stand here? By the rule of the dialect's release. */
+bool nncf__quantizer_wanted(const nncf__algorithm *algorithm, int32_t release, int32_t group, const char *scope);
+
+/* ---- quantizer_create.c ---- */
+
+/* Where a quantizer is to stand. */
+typedef struct nncf__quantizer_wish {
+    const nncf_layer *layer; /* its scope makes the parameters' names, and the place in messages */
+    int32_t group;           /* nncf__quantizer_group: weights or activations */
+    const char *stem;        /* of the parameters' names, behind the scope: ".input_quantizer" */
+    size_t channels;         /* of the tensor, for per_channel; 0: not known, which refuses per_channel */
+    int32_t sign; /* NNCF__UNSIGNED or NNCF__SIGNED: until ranges are known, where the config leaves it open */
+} nncf__quantizer_wish;
+/* A quantizer in its state before initialization. NNCF_E_UNSUPPORTED: more bits than there are codes for, or channels
+ * that are not known; NNCF_E_NOMEM. */
+nncf_status nncf__quantizer_create(nncf_context *context, const nncf__quantizer_wish *wish,
+                                   const nncf__quantizer_rule *rule, nncf__quantizer **quantizer, nncf_error *err);
+void nncf__quantizer_destroy(nncf_context *context, nncf__quantizer *quantizer); /* NULL is fine */
 
 /* ---- what a layer carries ---- */
 
@@ -114,7 +155,8 @@ double nncf__rb_loss(struct nncf_compression_ctrl *ctrl);
 
 /* What nncf__magnitude_mask() needs. Everything that can fail is here. */
 nncf_status nncf__magnitude_reserve(struct nncf_compression_ctrl *ctrl);
-/* Masks for the present level over all sparsified layers; sets ctrl->threshold. Reserve first. */
+/* Masks for the present level over all sparsified layers together, or over each of them (local levels); sets
+ * ctrl->threshold. Allocates nothing: reserve first. */
 void nncf__magnitude_mask(struct nncf_compression_ctrl *ctrl);
 /* Masks that keep the weights that are not zero. */
 void nncf__const_mask(struct nncf_compression_ctrl *ctrl);
@@ -130,8 +172,9 @@ struct nncf_compression_ctrl {
     size_t n_parameters;
     nncf__schedule schedule; /* of the sparsity algorithm, if any */
     int32_t sparsity_kind;   /* nncf__algorithm_kind, 0 = none */
-    int32_t importance;
-    double threshold; /* magnitude; NaN otherwise */
+    int32_t importance;      /* nncf__importance_kind */
+    int32_t level_mode;      /* nncf__level_mode: one threshold over all layers, or one for each */
+    double threshold;        /* magnitude: the (largest) threshold; NaN otherwise */
     bool has_quantization;
     int64_t epoch, step;
     bool frozen;

@@ -287,6 +287,8 @@ nncf_status nncf_compression_ctrl_step(nncf_compression_ctrl *ctrl)
     warn_uninitialized(ctrl);
     ctrl->step++;
     ctrl->stepped = true;
+    if (has_schedule(ctrl) && nncf__schedule_step(&ctrl->schedule) && ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY)
+        nncf__magnitude_mask(ctrl);
     return NNCF_OK;
 }
 
@@ -312,6 +314,17 @@ static double current_sparsity(const nncf_compression_ctrl *ctrl)
     return total > 0 ? 1 - kept / total : 0;
 }
 
+/* A schedule by optimizer steps was told, or has counted, how many there are. */
+static void warn_epoch_length(const nncf_compression_ctrl *ctrl)
+{
+    const nncf__schedule *s = &ctrl->schedule;
+    if (nncf__schedule_by_steps(&s->params) && s->steps_per_epoch > 0 && s->step != s->steps_per_epoch)
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+                  "epoch %lld had %lld steps, the schedule was made for %lld (steps_per_epoch): the level %s",
+                  (long long)ctrl->epoch, (long long)s->step, (long long)s->steps_per_epoch,
+                  s->step < s->steps_per_epoch ? "jumps to that of the next epoch" : "has waited at the epoch's end");
+}
+
 nncf_status nncf_compression_ctrl_epoch_step(nncf_compression_ctrl *ctrl)
 {
     if (!ctrl)
@@ -327,6 +340,7 @@ nncf_status nncf_compression_ctrl_epoch_step(nncf_compression_ctrl *ctrl)
     ctrl->epoch++;
     if (has_schedule(ctrl)) {
         bool adaptive = ctrl->schedule.params.kind == NNCF__ADAPTIVE;
+        warn_epoch_length(ctrl);
         ctrl->arrived_before = nncf__schedule_arrived(&ctrl->schedule);
         nncf__schedule_epoch_step(&ctrl->schedule, adaptive ? current_sparsity(ctrl) : 0);
     }
@@ -343,10 +357,9 @@ nncf_status nncf__ctrl_restored(struct nncf_compression_ctrl *ctrl)
     ctrl->stepped = false;
     if (has_schedule(ctrl)) {
         nncf__schedule *s = &ctrl->schedule;
-        s->epoch = ctrl->epoch;
+        nncf__schedule_refresh(s); /* an adaptive level was read: it depends on what happened */
         ctrl->arrived_before = nncf__schedule_arrived(s);
-        if (s->params.kind != NNCF__ADAPTIVE) { /* an adaptive level was read: it depends on what happened */
-            s->level = nncf__schedule_level(&s->params, s->epoch);
+        if (s->params.kind != NNCF__ADAPTIVE) {
             if (s->epoch > 0) {
                 nncf__schedule before = *s;
                 before.epoch--;

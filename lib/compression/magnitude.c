@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Magnitude sparsity: mask the floor(level * n) least important weights of all sparsified layers together. Exactly that
- * many: NNCF keeps what is above sorted[int(level * n)], which masks at least one more, and all ties (D9).
+ * Magnitude sparsity: mask the floor(level * n) least important weights of all sparsified layers together, or (local
+ * levels) of each layer. Exactly that many: NNCF keeps what is above sorted[int(level * n)], which masks at least one
+ * more, and all ties (D9).
  *
  * The threshold is found by radix selection: importances are floats >= 0, whose bits order as their values do. Three
  * histograms, of the upper, middle and lower bits, close in on it; nothing is sorted or stored. Counts are integers, so
@@ -88,13 +89,18 @@ nncf_status nncf__magnitude_reserve(struct nncf_compression_ctrl *ctrl)
     return nncf__scratch_reserve(ctrl->context, BINS * sizeof(uint64_t));
 }
 
-/* Sum of the workers' histograms over all layers. */
-static void histogram(const struct nncf_compression_ctrl *ctrl, histogram_job *job, uint64_t bins[BINS])
+/* Layers over which one level holds: all of them, or one. */
+typedef struct group {
+    size_t begin, end;
+} group;
+
+/* Sum of the workers' histograms over a group. */
+static void histogram(const struct nncf_compression_ctrl *ctrl, const group *g, histogram_job *job, uint64_t bins[BINS])
 {
     const size_t workers = (size_t)ctrl->context->params.n_threads;
     for (size_t w = 0; w < workers; w++)
         memset(nncf__scratch(ctrl->context, w), 0, BINS * sizeof *bins);
-    for (size_t i = 0; i < ctrl->n_layers; i++) {
+    for (size_t i = g->begin; i < g->end; i++) {
         if (ctrl->layers[i].mask_kind != NNCF__MASK_BITS)
             continue;
         job->from = source_of(ctrl, i);
@@ -109,14 +115,14 @@ static void histogram(const struct nncf_compression_ctrl *ctrl, histogram_job *j
 }
 
 /* Bits of the importance that stands at place `rank` (from 0) in ascending order; *below: how many are less. */
-static uint32_t select_rank(const struct nncf_compression_ctrl *ctrl, uint64_t rank, uint64_t *below)
+static uint32_t select_rank(const struct nncf_compression_ctrl *ctrl, const group *g, uint64_t rank, uint64_t *below)
 {
     uint64_t bins[BINS], left = rank;
     histogram_job job = {.context = ctrl->context};
     for (int pass = 0; pass < PASSES; pass++) {
         job.shift = shifts[pass];
         job.width = widths[pass];
-        histogram(ctrl, &job, bins);
+        histogram(ctrl, g, &job, bins);
         uint32_t bin = 0;
         while (left >= bins[bin])
             left -= bins[bin++];
@@ -144,19 +150,19 @@ static void mask_layer(const source *s, uint8_t *bits, uint32_t threshold, uint6
     }
 }
 
-void nncf__magnitude_mask(struct nncf_compression_ctrl *ctrl)
+/* Mask the floor(level * n) least important weights of a group; returns its threshold. */
+static double mask_group(struct nncf_compression_ctrl *ctrl, const group *g)
 {
     uint64_t total = 0, below = 0, ties = 0;
     uint32_t threshold = 0;
-    for (size_t i = 0; i < ctrl->n_layers; i++)
+    for (size_t i = g->begin; i < g->end; i++)
         total += ctrl->layers[i].mask_kind == NNCF__MASK_BITS ? ctrl->model->layers[i]->weight_count : 0;
-    set_norms(ctrl);
     const uint64_t zeros = (uint64_t)floor(ctrl->schedule.level * (double)total);
     if (zeros > 0) {
-        threshold = select_rank(ctrl, zeros - 1, &below);
+        threshold = select_rank(ctrl, g, zeros - 1, &below);
         ties = zeros - below;
     }
-    for (size_t i = 0; i < ctrl->n_layers; i++) {
+    for (size_t i = g->begin; i < g->end; i++) {
         if (ctrl->layers[i].mask_kind != NNCF__MASK_BITS)
             continue;
         source s = source_of(ctrl, i);
@@ -164,7 +170,20 @@ void nncf__magnitude_mask(struct nncf_compression_ctrl *ctrl)
     }
     float value;
     memcpy(&value, &threshold, sizeof value);
-    ctrl->threshold = (double)value;
+    return (double)value;
+}
+
+void nncf__magnitude_mask(struct nncf_compression_ctrl *ctrl)
+{
+    set_norms(ctrl);
+    if (ctrl->level_mode == NNCF__LEVEL_GLOBAL) {
+        ctrl->threshold = mask_group(ctrl, &(group){0, ctrl->n_layers});
+        return;
+    }
+    ctrl->threshold = 0;
+    for (size_t i = 0; i < ctrl->n_layers; i++)
+        if (ctrl->layers[i].mask_kind == NNCF__MASK_BITS)
+            ctrl->threshold = fmax(ctrl->threshold, mask_group(ctrl, &(group){i, i + 1}));
 }
 
 void nncf__const_mask(struct nncf_compression_ctrl *ctrl)

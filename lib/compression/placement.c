@@ -13,6 +13,7 @@
 typedef struct plan {
     struct nncf_compression_ctrl *ctrl;
     const nncf__algorithm *sparsity, *quantization; /* nullable */
+    int32_t release;                                /* of the config's dialect */
     nncf_error *err;
 } plan;
 
@@ -26,23 +27,6 @@ static nncf_status out_of_memory(const plan *p, const nncf_layer *layer)
 static bool is_sparsity(const nncf__algorithm *a)
 {
     return a->kind == NNCF__RB_SPARSITY || a->kind == NNCF__MAGNITUDE_SPARSITY || a->kind == NNCF__CONST_SPARSITY;
-}
-
-static nncf_status check_quantizer(const plan *p, size_t index, const char *group, const nncf__quantizer_params *params)
-{
-    char where[64];
-    nncf_status status = NNCF_OK;
-    snprintf(where, sizeof where, "compression[%zu].%s", index, group);
-    if (params->bits < 2 || params->bits > 8)
-        status = nncf__fail(p->err, NNCF_E_UNSUPPORTED, where, "%d bits: this release quantizes to 2..8 bits",
-                            (int)params->bits);
-    else if (params->mode != NNCF__SYMMETRIC && params->mode != NNCF__ASYMMETRIC)
-        status = nncf__fail(p->err, NNCF_E_UNSUPPORTED, where, "the mode must be symmetric or asymmetric");
-    else if (params->per_channel && strcmp(group, "activations") == 0)
-        status = nncf__fail(p->err, NNCF_E_UNSUPPORTED, where,
-                            "per_channel: this release quantizes activations per tensor only; per_channel is for "
-                            "weights");
-    return status;
 }
 
 static nncf_status take_algorithm(plan *p, size_t index, const nncf__algorithm *a)
@@ -60,8 +44,7 @@ static nncf_status take_algorithm(plan *p, size_t index, const nncf__algorithm *
             return nncf__fail(p->err, NNCF_E_CONFIG, a->name,
                               "compression[%zu]: a second quantization; a model takes one", index);
         p->quantization = a;
-        nncf_status status = check_quantizer(p, index, "weights", &a->weights);
-        return status != NNCF_OK ? status : check_quantizer(p, index, "activations", &a->activations);
+        return NNCF_OK;
     }
     return nncf__fail(p->err, NNCF_E_UNSUPPORTED, a->name,
                       "compression[%zu]: %s is not in this release; it has rb_sparsity, magnitude_sparsity, "
@@ -84,15 +67,6 @@ static void warn_unmatched(const plan *p, size_t index, const char *key, const n
                   patterns->items[i], nearest ? "; the nearest scope is \"" : "", nearest ? nearest->scope : "",
                   nearest ? "\"" : "");
     }
-}
-
-/* Lists are each algorithm's own: (no target, or a target) and not ignored. */
-static bool considered(const nncf__algorithm *a, const char *scope)
-{
-    if (a->target_scopes.count > 0 &&
-        !nncf__scope_matches_any(scope, a->target_scopes.items, a->target_scopes.count, NULL))
-        return false;
-    return !nncf__scope_matches_any(scope, a->ignored_scopes.items, a->ignored_scopes.count, NULL);
 }
 
 enum { SCOPE_ROOM = 1024 }; /* registration takes scopes of 960 bytes */
@@ -128,80 +102,22 @@ static char *name_of(const plan *p, const nncf_layer *layer, const char *suffix)
     return name;
 }
 
-/* ---- quantizers ---- */
-
-static void free_quantizer(nncf_context *context, nncf__quantizer *q)
-{
-    if (!q)
-        return;
-    void *parts[] = {q->name,  q->range_name, q->scale, q->scale_grad,
-                     q->range, q->range_grad, q->fq,    q->observed_channels};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        nncf__free(context, parts[i]);
-    nncf__free(context, q);
-}
-
-static bool fill_quantizer(const plan *p, const nncf_layer *layer, const char *stem, nncf__quantizer *q)
-{
-    nncf_context *context = p->ctrl->context;
-    const bool asymmetric = q->params.mode == NNCF__ASYMMETRIC;
-    char suffix[64];
-    snprintf(suffix, sizeof suffix, "%s%s", stem, asymmetric ? ".input_low" : ".scale");
-    q->name = name_of(p, layer, suffix);
-    q->scale = nncf__calloc(context, q->channels, sizeof *q->scale);
-    q->scale_grad = nncf__calloc(context, q->channels, sizeof *q->scale_grad);
-    q->fq = nncf__calloc(context, q->channels, sizeof *q->fq);
-    if (!q->name || !q->scale || !q->scale_grad || !q->fq)
-        return false;
-    if (q->channels > 1 && !(q->observed_channels = nncf__calloc(context, q->channels, 2 * sizeof(float))))
-        return false;
-    if (asymmetric) {
-        snprintf(suffix, sizeof suffix, "%s.input_range", stem);
-        q->range_name = name_of(p, layer, suffix);
-        q->range = nncf__calloc(context, q->channels, sizeof *q->range);
-        q->range_grad = nncf__calloc(context, q->channels, sizeof *q->range_grad);
-        if (!q->range_name || !q->range || !q->range_grad)
-            return false;
-    }
-    /* before any initialization: scale 1; asymmetric -1..1 where negative values are expected */
-    const bool negative = q->params.sign != NNCF__UNSIGNED;
-    for (size_t c = 0; c < q->channels; c++) {
-        q->scale[c] = !asymmetric ? 1.0f : negative ? -1.0f : 0.0f;
-        if (asymmetric)
-            q->range[c] = negative ? 2.0f : 1.0f;
-    }
-    nncf__quantizer_observe_begin(q);
-    nncf__quantizer_refresh(q);
-    return true;
-}
-
-/* A quantizer in its state before initialization; `sign` is what it counts with until then when the config leaves the
- * sign open. */
-static nncf_status make_quantizer(const plan *p, const nncf_layer *layer, const nncf__quantizer_params *params,
-                                  bool is_weight, int32_t sign, const char *stem, nncf__quantizer **out)
-{
-    nncf__quantizer *q = nncf__calloc(p->ctrl->context, 1, sizeof *q);
-    if (!q)
-        return out_of_memory(p, layer);
-    q->params = *params;
-    q->is_weight = is_weight;
-    q->wanted_sign = params->sign;
-    if (q->params.sign == NNCF__SIGN_AUTO)
-        q->params.sign = sign;
-    q->channels = is_weight && params->per_channel ? (size_t)layer->out_channels : 1;
-    if (!fill_quantizer(p, layer, stem, q)) {
-        free_quantizer(p->ctrl->context, q);
-        return out_of_memory(p, layer);
-    }
-    *out = q;
-    return NNCF_OK;
-}
-
 /* ---- places ---- */
 
-static bool has_output_quantizer(const nncf_layer *layer)
+/* `scope` is what asks for it, and what the config's rules are matched with. */
+static nncf_status make_quantizer(const plan *p, const nncf_layer *layer, int32_t group, const char *scope,
+                                  int64_t channels, int32_t sign, const char *stem, nncf__quantizer **out)
 {
-    if (layer->n_consumers == 0) /* an output of the model: left as it is */
+    const nncf__quantizer_wish wish = {
+        .layer = layer, .group = group, .stem = stem, .channels = (size_t)channels, .sign = sign};
+    nncf__quantizer_rule rule;
+    nncf__quantizer_rule_of(p->quantization, group, scope, &rule);
+    return nncf__quantizer_create(p->ctrl->context, &wish, &rule, out, p->err);
+}
+
+static bool has_output_quantizer(const nncf_layer *layer, bool quantize_outputs)
+{
+    if (layer->n_consumers == 0 && !quantize_outputs) /* an output of the model: left as it is */
         return false;
     return layer->kind != NNCF__POOL2D || layer->pool_kind != NNCF_POOL_MAX;
 }
@@ -235,18 +151,20 @@ static nncf_status place_quantizers(const plan *p, size_t i)
     nncf_layer *layer = p->ctrl->model->layers[i];
     nncf__layer_compression *c = &p->ctrl->layers[i];
     char room[SCOPE_ROOM];
-    const bool own = considered(a, layer->scope);
+    const char *behind = last_module(layer, room);
     nncf_status status = NNCF_OK;
-    if (own && layer->weight_count > 0)
-        status = make_quantizer(p, layer, &a->weights, true, NNCF__SIGNED, ".pre_ops.weight_quantizer",
-                                &c->weight_quantizer);
-    if (status == NNCF_OK && own && a->quantize_inputs && layer->weight_count > 0 && reads_model_input(layer))
-        status =
-            make_quantizer(p, layer, &a->activations, false, NNCF__SIGNED, ".input_quantizer", &c->input_quantizer);
-    if (status == NNCF_OK && has_output_quantizer(layer) && considered(a, last_module(layer, room)))
-        status =
-            make_quantizer(p, layer, &a->activations, false, may_be_negative(layer) ? NNCF__SIGNED : NNCF__UNSIGNED,
-                           ".activation_quantizer", &c->output_quantizer);
+    if (layer->weight_count > 0 && nncf__quantizer_wanted(a, p->release, NNCF__GROUP_WEIGHTS, layer->scope))
+        status = make_quantizer(p, layer, NNCF__GROUP_WEIGHTS, layer->scope, layer->out_channels, NNCF__SIGNED,
+                                ".pre_ops.weight_quantizer", &c->weight_quantizer);
+    if (status == NNCF_OK && a->quantize_inputs && layer->weight_count > 0 && reads_model_input(layer) &&
+        nncf__quantizer_wanted(a, p->release, NNCF__GROUP_ACTIVATIONS, layer->scope))
+        status = make_quantizer(p, layer, NNCF__GROUP_ACTIVATIONS, layer->scope, layer->in_channels, NNCF__SIGNED,
+                                ".input_quantizer", &c->input_quantizer);
+    if (status == NNCF_OK && has_output_quantizer(layer, a->quantize_outputs) &&
+        nncf__quantizer_wanted(a, p->release, NNCF__GROUP_ACTIVATIONS, behind))
+        status = make_quantizer(p, layer, NNCF__GROUP_ACTIVATIONS, behind, layer->out_channels,
+                                may_be_negative(layer) ? NNCF__SIGNED : NNCF__UNSIGNED, ".activation_quantizer",
+                                &c->output_quantizer);
     return status;
 }
 
@@ -255,7 +173,7 @@ static nncf_status place_mask(const plan *p, size_t i)
     nncf_context *context = p->ctrl->context;
     const nncf_layer *layer = p->ctrl->model->layers[i];
     nncf__layer_compression *c = &p->ctrl->layers[i];
-    if (layer->weight_count == 0 || !considered(p->sparsity, layer->scope))
+    if (layer->weight_count == 0 || !nncf__algorithm_considers(p->sparsity, layer->scope))
         return NNCF_OK;
     if (p->sparsity->kind == NNCF__RB_SPARSITY) {
         c->mask_kind = NNCF__MASK_RB;
@@ -336,6 +254,7 @@ static nncf_status take_schedule(const plan *p)
     nncf__schedule_params params = p->sparsity->schedule;
     ctrl->sparsity_kind = p->sparsity->kind;
     ctrl->importance = p->sparsity->importance;
+    ctrl->level_mode = p->sparsity->level_mode;
     if (p->sparsity->kind == NNCF__CONST_SPARSITY)
         return NNCF_OK;
     if (params.kind == NNCF__MULTISTEP) { /* the config need not outlive the controller */
@@ -355,7 +274,7 @@ static nncf_status take_schedule(const plan *p)
 
 nncf_status nncf__placement_make(struct nncf_compression_ctrl *ctrl, const nncf_config *config, nncf_error *err)
 {
-    plan p = {.ctrl = ctrl, .err = err};
+    plan p = {.ctrl = ctrl, .release = nncf__config_setup_of(config)->release, .err = err};
     size_t count;
     const nncf__algorithm *algorithms = nncf__config_algorithms(config, &count);
     nncf_status status = NNCF_OK;
@@ -400,7 +319,7 @@ void nncf__placement_free(struct nncf_compression_ctrl *ctrl)
         nncf__free(ctrl->context, c->logit_grad);
         nncf__free(ctrl->context, c->bits);
         for (int j = 0; j < 3; j++)
-            free_quantizer(ctrl->context, nncf__layer_quantizer(c, j));
+            nncf__quantizer_destroy(ctrl->context, nncf__layer_quantizer(c, j));
     }
     nncf__free(ctrl->context, ctrl->parameters);
     nncf__free(ctrl->context, ctrl->multistep);

@@ -81,11 +81,12 @@ typedef struct nncf__range_rule {
 } nncf__range_rule;
 
 /* scope_overrides, bitwidth_per_scope: in file order, later ones win, member by member. */
+enum { NNCF__NOT_OVERRIDDEN = -2 };
 typedef struct nncf__override {
     const char *scope;
     int32_t group;                   /* nncf__quantizer_group */
     int32_t bits;                    /* 0: not overridden */
-    int32_t mode, sign, per_channel; /* -2: not overridden */
+    int32_t mode, sign, per_channel; /* NNCF__NOT_OVERRIDDEN */
 } nncf__override;
 
 /* One pattern of quantizable_subgraph_patterns: a chain of operator names. */

@@ -9,10 +9,24 @@
 #include <string.h>
 
 /* Whole-number texts of a snapshot, "nncf." in front. */
-enum counter { EPOCH, STEP, FROZEN, INIT_DONE, SCHEDULE_EPOCH, SCHEDULE_COUNT, STEPPED, ARRIVED, SEED, N_COUNTERS };
-static const char *const counter_names[N_COUNTERS] = {"nncf.epoch",     "nncf.step",           "nncf.frozen",
-                                                      "nncf.init_done", "nncf.schedule_epoch", "nncf.schedule_count",
-                                                      "nncf.stepped",   "nncf.arrived_before", "nncf.seed"};
+enum counter {
+    EPOCH,
+    STEP,
+    FROZEN,
+    INIT_DONE,
+    SCHEDULE_EPOCH,
+    SCHEDULE_COUNT,
+    STEPPED,
+    ARRIVED,
+    SEED,
+    SCHEDULE_STEP, /* from here on: absent in the first snapshots, then 0 */
+    STEPS_PER_EPOCH,
+    N_COUNTERS
+};
+static const char *const counter_names[N_COUNTERS] = {
+    "nncf.epoch",          "nncf.step",           "nncf.frozen",         "nncf.init_done",
+    "nncf.schedule_epoch", "nncf.schedule_count", "nncf.stepped",        "nncf.arrived_before",
+    "nncf.seed",           "nncf.schedule_step",  "nncf.steps_per_epoch"};
 
 enum { MOST_TENSORS_A_LAYER = 8, FIXED_TENSORS = 2 };
 
@@ -26,6 +40,8 @@ static int64_t *counter_values(const nncf_compression_ctrl *ctrl, int64_t values
     values[SCHEDULE_COUNT] = ctrl->schedule.bad_epochs;
     values[STEPPED] = ctrl->stepped;
     values[ARRIVED] = ctrl->arrived_before;
+    values[SCHEDULE_STEP] = ctrl->schedule.step;
+    values[STEPS_PER_EPOCH] = ctrl->schedule.steps_per_epoch;
     memcpy(&values[SEED], &ctrl->context->params.seed, sizeof values[SEED]);
     return values;
 }
@@ -149,6 +165,10 @@ static nncf_status read_saved(const nncf_checkpoint *c, const nncf__state *state
 {
     for (int i = 0; i < N_COUNTERS; i++) {
         const char *text = nncf_checkpoint_text_get(c, counter_names[i]);
+        if (!text && i >= SCHEDULE_STEP) {
+            v->counters[i] = 0;
+            continue;
+        }
         if (!text)
             return nncf__fail(err, NNCF_E_NOTFOUND, counter_names[i], "%s has no \"%s\"", c->path, counter_names[i]);
         bool in_range = nncf__parse_int64(text, &v->counters[i]) && (i == SEED || v->counters[i] >= 0);
@@ -183,6 +203,9 @@ static void apply(const saved *v, nncf_compression_ctrl *ctrl)
     ctrl->init_begun = ctrl->init_done ? ctrl->init_wanted : 0;
     ctrl->schedule.epoch = v->counters[SCHEDULE_EPOCH];
     ctrl->schedule.bad_epochs = (int32_t)v->counters[SCHEDULE_COUNT];
+    ctrl->schedule.step = v->counters[SCHEDULE_STEP];
+    if (v->counters[STEPS_PER_EPOCH] > 0)
+        ctrl->schedule.steps_per_epoch = v->counters[STEPS_PER_EPOCH];
     ctrl->schedule.level = v->levels[0];
     ctrl->threshold = v->levels[1];
     for (size_t i = 0; i < ctrl->n_layers; i++) {

@@ -133,6 +133,73 @@ START_TEST(seed_levels)
 }
 END_TEST
 
+/* The curve of NNCF 1.4 on, as its scheduler gave it; the two agree at both ends, and where the power is 1. */
+START_TEST(polynomial_curves)
+{
+    const double in[] = {0.01, 0.129811, 0.233575, 0.332037, 0.427207, 0.52, 0.52};
+    const double out[] = {0.01, 0.102793, 0.197963, 0.296425, 0.400189, 0.52, 0.52};
+    nncf__schedule_params p = {
+        .kind = NNCF__POLYNOMIAL, .init = 0.01, .target = 0.52, .steps = 5, .power = 0.9, .training_steps = 10};
+    for (int64_t e = 0; e < 7; e++) {
+        p.curve = NNCF__CURVE_EASE_IN;
+        ck_assert_double_eq_tol(nncf__schedule_level(&p, e), in[e], 5e-7);
+        p.curve = NNCF__CURVE_EASE_OUT;
+        ck_assert_double_eq_tol(nncf__schedule_level(&p, e), out[e], 5e-7);
+        const double x = fmin((double)e / 5, 1);
+        ck_assert_double_eq_tol(nncf__schedule_level(&p, e), 0.52 - 0.51 * pow(1 - x, 0.9), 1e-12);
+        p.power = 1;
+        double line = nncf__schedule_level(&p, e);
+        p.curve = NNCF__CURVE_EASE_IN;
+        ck_assert_double_eq_tol(nncf__schedule_level(&p, e), line, 1e-12);
+        p.power = 0.9;
+    }
+}
+END_TEST
+
+START_TEST(levels_by_optimizer_steps)
+{
+    nncf__schedule_params p = {.kind = NNCF__POLYNOMIAL,
+                               .init = 0.1,
+                               .target = 0.5,
+                               .steps = 2,
+                               .power = 3,
+                               .curve = NNCF__CURVE_EASE_OUT,
+                               .training_steps = 3,
+                               .update_per_optimizer_step = 1,
+                               .steps_per_epoch = 4};
+    nncf__schedule s;
+    nncf__schedule_start(&s, &p);
+    for (int batch = 0; batch < 12; batch++) {
+        const double x = fmin((double)batch / 8, 1);
+        ck_assert_double_eq_tol(s.level, 0.5 - 0.4 * pow(1 - x, 3), 1e-12);
+        ck_assert_int_eq(nncf__schedule_step(&s), batch < 8);
+        if (batch % 4 == 3)
+            nncf__schedule_epoch_step(&s, 0);
+    }
+    ck_assert(nncf__schedule_frozen(&s));
+    /* more steps than there should be wait at the epoch's end, fewer are no matter */
+    nncf__schedule_start(&s, &p);
+    for (int i = 0; i < 6; i++)
+        nncf__schedule_step(&s);
+    ck_assert_double_eq(s.level, nncf__schedule_level(&p, 1));
+    nncf__schedule_epoch_step(&s, 0);
+    ck_assert_double_eq(s.level, nncf__schedule_level(&p, 1));
+    /* not told: an epoch that only counts comes first */
+    p.steps_per_epoch = 0;
+    nncf__schedule_start(&s, &p);
+    for (int i = 0; i < 3; i++) {
+        ck_assert(!nncf__schedule_step(&s));
+        ck_assert_double_eq_tol(s.level, 0.1, 1e-12);
+    }
+    nncf__schedule_epoch_step(&s, 0);
+    ck_assert_int_eq(s.steps_per_epoch, 3);
+    ck_assert_int_eq(s.epoch, 0);
+    ck_assert_double_eq_tol(s.level, 0.1, 1e-12);
+    ck_assert(nncf__schedule_step(&s));
+    ck_assert_double_eq_tol(s.level, 0.5 - 0.4 * pow(1 - 1.0 / 6, 3), 1e-12);
+}
+END_TEST
+
 START_TEST(multistep_counts_equal_steps_twice)
 {
     const double steps[] = {3, 3}, levels[] = {0.6, 0.2, 0.3};
@@ -177,4 +244,5 @@ START_TEST(adaptive_waits_and_stops)
 }
 END_TEST
 
-CF_MAIN("schedule", golden, seed_levels, multistep_counts_equal_steps_twice, adaptive_waits_and_stops)
+CF_MAIN("schedule", golden, seed_levels, polynomial_curves, levels_by_optimizer_steps,
+        multistep_counts_equal_steps_twice, adaptive_waits_and_stops)

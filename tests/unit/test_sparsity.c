@@ -228,6 +228,44 @@ START_TEST(magnitude_selects_as_sorting_does)
 }
 END_TEST
 
+/* One threshold a layer: each has its own floor(level * n) zeros, and ties are counted within it. */
+START_TEST(magnitude_levels_of_each_layer)
+{
+    const float small[7] = {0.1f, 0.2f, -0.1f, 0.1f, 0, 0.3f, 0.1f};
+    nncf_model *model;
+    ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+    cf_layer a = cf_conv(model, "a", 40, 33, 1, NULL, NULL), b = cf_conv(model, "b", 7, 1, 1, small, NULL);
+    nncf_compression_ctrl *ctrl = cf_ctrl(model, "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", "
+                                                 "\"params\": {\"schedule\": \"multistep\", \"steps\": [1, 2], "
+                                                 "\"sparsity_levels\": [0.3, 0.6, 0]}}}");
+    ctrl->level_mode = NNCF__LEVEL_LOCAL;
+    ck_assert_int_eq(nncf_compression_ctrl_epoch_step(ctrl), NNCF_OK);
+    nncf_layer_statistics s = {NNCF_PARAMS(nncf_layer_statistics)};
+    ck_assert_int_eq(nncf_compression_ctrl_get_layer_statistics(ctrl, 0, &s), NNCF_OK);
+    ck_assert_double_eq(s.sparsity, 792.0 / 1320);
+    float sorted[1320];
+    double norm = 0;
+    for (size_t i = 0; i < a.count; i++) {
+        sorted[i] = fabsf(a.weight[i]);
+        norm += (double)a.weight[i] * (double)a.weight[i];
+    }
+    qsort(sorted, a.count, sizeof *sorted, ascending);
+    for (size_t i = 0; i < a.count; i++)
+        ck_assert_int_eq(ctrl->layers[0].bits[i / 8] >> (i % 8) & 1, fabsf(a.weight[i]) > sorted[791]);
+    /* 4 of 7: the zero, then three of the four ties in order */
+    ck_assert_uint_eq(ctrl->layers[1].bits[0] & 0x7f, 0x62);
+    /* the largest of the thresholds; importances are normed */
+    double of_a = (double)sorted[791] / sqrt(norm), of_b = 0.1 / sqrt(0.04 + 0.09 + 0.04);
+    ck_assert_double_eq_tol(cf_statistics(ctrl).magnitude_threshold, fmax(of_a, of_b), 1e-6);
+    ck_assert_int_eq(nncf_compression_ctrl_epoch_step(ctrl), NNCF_OK);
+    ck_assert_double_eq(cf_statistics(ctrl).sparsity, 0);
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(model);
+    cf_layer_free(&a);
+    cf_layer_free(&b);
+}
+END_TEST
+
 START_TEST(constant_mask)
 {
     const float weight[10] = {1, 0, 2, -0.0f, 3, 4, 0, 5, 6, 0};
@@ -649,5 +687,6 @@ START_TEST(freeze)
 }
 END_TEST
 
-CF_MAIN("sparsity", golden_magnitude, magnitude_ties_zeros_and_levels, magnitude_selects_as_sorting_does, constant_mask,
-        golden_rb, weight_against_loops, noise_is_of_seed_layer_and_step, freeze)
+CF_MAIN("sparsity", golden_magnitude, magnitude_ties_zeros_and_levels, magnitude_selects_as_sorting_does,
+        magnitude_levels_of_each_layer, constant_mask, golden_rb, weight_against_loops, noise_is_of_seed_layer_and_step,
+        freeze)
