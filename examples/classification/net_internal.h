@@ -13,9 +13,10 @@ typedef struct net_node {
     int64_t sample[NNCF_MAX_NDIM]; /* shape of the output for one sample */
     int64_t shape[NNCF_MAX_NDIM];  /* the same for the batch at hand */
     int32_t ndim;
-    size_t count; /* floats of one sample's output */
-    float *y;     /* output; room for `capacity` samples */
-    float *grad;  /* gradient of the loss for y, while backward needs it; from the pool */
+    size_t count;  /* floats of one sample's output */
+    void *y;       /* output; room for `capacity` samples of the type below */
+    int32_t dtype; /* floats, or the codes that the layer can write since its quantizer is initialized */
+    float *grad;   /* gradient of the loss for y, while backward needs it; from the pool */
 } net_node;
 
 /* A gradient buffer. Few are in use at once; those that are not are used again. */

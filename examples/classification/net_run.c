@@ -17,27 +17,33 @@ nncf_tensor net__view(const net *n, int node, const float *input, int64_t input_
         t.shape = input_shape;
     } else {
         t.data = n->nodes[node].y;
+        t.dtype = n->nodes[node].dtype;
         t.ndim = n->nodes[node].ndim;
         t.shape = n->nodes[node].shape;
     }
     return t;
 }
 
-/* Outputs with room for `count` samples. */
+/* Outputs with room for `count` samples. Those that are few distinct values are kept as codes, a byte an element. */
 static nncf_status reserve(net *n, int64_t count, nncf_error *err)
 {
-    if (count <= n->capacity)
-        return NNCF_OK;
-    n->capacity = 0;
+    const int64_t capacity = count > n->capacity ? count : n->capacity;
     for (int i = 0; i < n->n_nodes; i++) {
         net_node *node = &n->nodes[i];
+        const int32_t dtype = nncf_layer_output_dtype(node->layer);
+        const size_t elements = node->count * (size_t)capacity;
+        if (node->y != NULL && dtype == node->dtype && capacity == n->capacity)
+            continue;
         free(node->y);
-        node->y = app_floats(node->count * (size_t)count);
-        if (node->y == NULL)
+        node->dtype = dtype;
+        node->y = dtype == NNCF_F32 ? app_floats(elements) : calloc(elements, 1);
+        if (node->y == NULL) {
+            n->capacity = 0;
             return app_fail(err, NNCF_E_NOMEM, nncf_layer_scope(node->layer),
                             "no memory for the outputs of %lld samples: make the batch smaller", (long long)count);
+        }
     }
-    n->capacity = count;
+    n->capacity = capacity;
     return NNCF_OK;
 }
 
@@ -135,6 +141,7 @@ static nncf_status node_backward(net *n, net_node *node, const float *x, nncf_er
     for (int k = 0; k < node->n_inputs; k++) {
         in[k] = net__view(n, node->inputs[k], x, input_shape);
         dx[k] = in[k];
+        dx[k].dtype = NNCF_F32;
         if (wanted && (dx[k].data = pool_take(n, n->nodes[node->inputs[k]].count * (size_t)n->batch)) == NULL)
             return app_fail(err, NNCF_E_NOMEM, nncf_layer_scope(node->layer),
                             "no memory for gradients: make the batch smaller");

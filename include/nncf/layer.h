@@ -38,12 +38,36 @@ NNCF_API nncf_status nncf_layer_output_shape(const nncf_layer *layer, const nncf
                                              int32_t *ndim);
 
 /**
+ * @brief Element type of the codes that a layer can write as its output now.
+ *
+ * Where a block ends in a quantizer its output is few distinct values: integer codes times a step. They take a byte an
+ * element in place of four, and the next layer reads them faster. NNCF_U8 or NNCF_S8: the layer has an initialized
+ * output quantizer of one range for the tensor and at most 8 bits, or it is a max pool whose input is such codes; y of
+ * nncf_layer_forward() may be of this type then. NNCF_F32: no codes, for want of such a quantizer, or because ranges
+ * are being initialized. Floats may be asked for always. Outputs and gradients are the same bits either way.
+ *
+ * What the codes stand for is known to the layers that were registered with this one among their inputs, and to nobody
+ * else: (code - zero) * step, where zero is 0 but for asymmetric quantizers, whose lowest code is stored as 0. Give
+ * such a layer what was written, with the type it was written with. The answer changes only with a controller that
+ * comes or goes, and with initialization: ask again after these.
+ *
+ * A NaN has no code: it becomes the highest one, here and in a layer's own quantized input.
+ * @return NNCF_U8, NNCF_S8 or NNCF_F32; NNCF_F32 for NULL
+ * @since 0.1
+ */
+NNCF_API int32_t nncf_layer_output_dtype(const nncf_layer *layer);
+
+/**
  * @brief Forward.
- * @param x  the input; for a sum an array of two tensors. Where edges were registered it must be what the feeding layer
+ * @param x  the input, floats or the codes that the feeding layer wrote; for a sum an array of two tensors, each of
+ * either kind. Where edges were registered it must be what the feeding layer
  * wrote: its values are taken as multiples of that layer's quantizer step, so nothing (dropout, a scale) may change
  * them in between. A host that does so registers the reading layer without inputs
- * @param y  the output, of the shape that nncf_layer_output_shape() tells; must not overlap x
- * @return NNCF_OK; NNCF_E_SHAPE; NNCF_E_DTYPE; NNCF_E_ARG; NNCF_E_NOMEM (only at a new shape): y is untouched, but a
+ * @param y  the output, of the shape that nncf_layer_output_shape() tells, floats or codes of the type that
+ * nncf_layer_output_dtype() tells; must not overlap x
+ * @return NNCF_OK; NNCF_E_SHAPE; NNCF_E_DTYPE: x or y is neither floats nor of the codes' type: no registered layer
+ * with an initialized quantizer feeds this one, ranges are being initialized, their sign has changed, or a max pool is
+ * asked for codes of floats; NNCF_E_ARG; NNCF_E_NOMEM (only at a new shape): y is untouched, but a
  * forward is needed before the next backward
  * @since 0.1
  */
@@ -53,7 +77,7 @@ NNCF_API nncf_status nncf_layer_forward(nncf_layer *layer, const nncf_tensor *x,
  * @brief Backward of the last forward in train mode.
  *
  * Adds to the registered gradient buffers and to those of nncf_compression_ctrl_get_parameter(); writes dx.
- * @param x   the same input(s), with the same contents, as in forward
+ * @param x   the same input(s), with the same contents and types, as in forward; dy and dx are floats always
  * @param dy  gradient of the loss for y; its contents are undefined afterwards (it serves as work space)
  * @param dx  receives the gradient(s) for x; NULL when nobody wants it; for a sum an array of two; must not overlap dy
  * nor x

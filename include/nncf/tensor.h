@@ -29,7 +29,8 @@ enum {
 /**
  * @brief A borrowed view of an array. The library never keeps one beyond the call that received it.
  *
- * Activations are (N,C,H,W) or (N,C). Layers take NNCF_F32 in C order (strides NULL) at any alignment of a float.
+ * Activations are (N,C,H,W) or (N,C). Layers take NNCF_F32 in C order (strides NULL) at any alignment of a float, and
+ * NNCF_U8 or NNCF_S8 where nncf_layer_output_dtype() says so; gradients are NNCF_F32.
  * @since 0.1
  */
 typedef struct nncf_tensor {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Elementwise sum, activation, output quantizer. Both inputs get the same gradient. Keeps nothing: backward adds anew.
- */
+ * Inputs that are codes become floats in a worker's scratch, a piece at a time. */
 #include "layer/layer.h"
 
 #include <string.h>
@@ -10,11 +10,34 @@ static nncf__planes planes_of(const int64_t shape[4])
     return (nncf__planes){(size_t)shape[0], (size_t)shape[1], (size_t)(shape[2] * shape[3])};
 }
 
-static void forward_piece(const nncf__walk *walk, size_t channel, size_t offset, size_t count, double *sums)
+/* Scratch for the floats of both inputs. */
+static nncf_status reserve(nncf_context *context, const nncf__walk *walk)
+{
+    size_t floats = 0;
+    for (int i = 0; i < 2; i++)
+        floats += walk->codes_in[i].dtype == NNCF_F32 ? 0 : nncf__walk_piece(walk);
+    return floats == 0 ? NNCF_OK : nncf__scratch_reserve(context, floats * sizeof(float));
+}
+
+static void inputs_of(const nncf__walk *walk, size_t offset, size_t count, float *room, const float *in[2])
+{
+    for (int i = 0; i < 2; i++) {
+        in[i] = nncf__floats_of(walk->k, &walk->codes_in[i], offset, count, room);
+        room += walk->codes_in[i].dtype == NNCF_F32 ? 0 : count;
+    }
+}
+
+static void forward_piece(const nncf__walk *walk, size_t channel, size_t offset, size_t count, float *room,
+                          double *sums)
 {
     nncf__epilogue e = nncf__layer_epilogue(walk->layer, walk->quantizer, channel);
-    sums[5] +=
-        (double)walk->k->add_forward(count, walk->in[0] + offset, walk->in[1] + offset, walk->out[0] + offset, &e);
+    const float *in[2];
+    inputs_of(walk, offset, count, room, in);
+    if (walk->codes)
+        sums[5] += (double)walk->k->add_codes(count, in[0], in[1], walk->codes + offset, &e,
+                                              (float)nncf__quantizer_zero(walk->quantizer));
+    else
+        sums[5] += (double)walk->k->add_forward(count, in[0], in[1], walk->out[0] + offset, &e);
 }
 
 static void forward_deliver(const nncf__walk *walk, size_t channel, const double *sums)
@@ -24,18 +47,24 @@ static void forward_deliver(const nncf__walk *walk, size_t channel, const double
         walk->quantizer->clipped += (int64_t)sums[5];
 }
 
-void nncf__add_forward(nncf_layer *layer, const float *a, const float *b, const int64_t shape[4], float *y)
+nncf_status nncf__add_forward(nncf_layer *layer, const nncf__operand x[2], const int64_t shape[4],
+                              const nncf__output *y)
 {
     nncf__quantizer *output = nncf__layer_output_quantizer(layer);
     nncf_context *context = layer->model->context;
-    bool observing = output && output->observing;
+    bool observing = output && output->observing, codes = y->dtype != NNCF_F32;
     nncf__walk walk = {.planes = planes_of(shape),
                        .by_channel = output && output->channels > 1 && !observing,
                        .piece = forward_piece,
                        .quantizer = output,
                        .layer = layer,
-                       .in = {a, b},
-                       .out = {y, NULL}};
+                       .codes_in = x,
+                       .out = {codes ? NULL : y->data, NULL},
+                       .codes = codes ? y->data : NULL};
+    nncf_status status = reserve(context, &walk);
+    layer->ready_for_backward = false;
+    if (status != NNCF_OK)
+        return status;
     if (output && !observing) {
         nncf__quantizer_refresh(output);
         output->clipped = 0;
@@ -44,15 +73,19 @@ void nncf__add_forward(nncf_layer *layer, const float *a, const float *b, const 
     }
     nncf__walk_run(context, &walk);
     if (observing)
-        nncf__layer_observe(context, output, &walk.planes, y);
+        nncf__layer_observe(context, output, &walk.planes, y->data);
     layer->ready_for_backward = layer->model->mode == NNCF_MODE_TRAIN && !nncf__layer_observing(layer);
+    return NNCF_OK;
 }
 
-static void backward_piece(const nncf__walk *walk, size_t channel, size_t offset, size_t count, double *sums)
+static void backward_piece(const nncf__walk *walk, size_t channel, size_t offset, size_t count, float *room,
+                           double *sums)
 {
     nncf__epilogue e = nncf__layer_epilogue(walk->layer, walk->quantizer, channel);
     float *da = walk->out[0] + offset, *db = walk->out[1] + offset;
-    walk->k->add_backward(count, walk->in[0] + offset, walk->in[1] + offset, walk->grad + offset, da, &e, sums);
+    const float *in[2];
+    inputs_of(walk, offset, count, room, in);
+    walk->k->add_backward(count, in[0], in[1], walk->grad + offset, da, &e, sums);
     if (da != db)
         memcpy(db, da, count * sizeof *db);
 }
@@ -62,8 +95,8 @@ static void backward_deliver(const nncf__walk *walk, size_t channel, const doubl
     nncf__quantizer_add_gradient(walk->quantizer, channel, sums);
 }
 
-void nncf__add_backward(nncf_layer *layer, const float *a, const float *b, const int64_t shape[4], const float *dy,
-                        float *da, float *db)
+nncf_status nncf__add_backward(nncf_layer *layer, const nncf__operand x[2], const int64_t shape[4], const float *dy,
+                               float *da, float *db)
 {
     nncf__quantizer *output = nncf__layer_output_quantizer(layer);
     nncf__walk walk = {.planes = planes_of(shape),
@@ -72,8 +105,11 @@ void nncf__add_backward(nncf_layer *layer, const float *a, const float *b, const
                        .deliver = output ? backward_deliver : NULL,
                        .quantizer = output,
                        .layer = layer,
-                       .in = {a, b},
+                       .codes_in = x,
                        .out = {da, db},
                        .grad = dy};
-    nncf__walk_run(layer->model->context, &walk);
+    nncf_status status = reserve(layer->model->context, &walk);
+    if (status == NNCF_OK)
+        nncf__walk_run(layer->model->context, &walk);
+    return status;
 }

@@ -44,7 +44,9 @@ typedef struct norm_job {
     bool batch_statistics, update_running;
     size_t group; /* channels in a chunk */
     const float *z;
-    float *y; /* forward: output; backward: dy, then dz */
+    float *y;       /* forward: output; backward: dy, then dz */
+    uint8_t *codes; /* forward: output as codes, then y is NULL */
+    float zero;     /* the code of 0 */
 } norm_job;
 
 /* The planes of a channel: as they lie, or gathered into one. */
@@ -52,6 +54,7 @@ typedef struct column {
     size_t pieces, length, stride;
     const float *z;
     float *y;
+    uint8_t *codes;
 } column;
 
 static void gather(const nncf__planes *p, size_t c, const float *from, float *to)
@@ -62,6 +65,13 @@ static void gather(const nncf__planes *p, size_t c, const float *from, float *to
 }
 
 static void scatter(const nncf__planes *p, size_t c, const float *from, float *to)
+{
+    for (size_t n = 0; n < p->n; n++)
+        for (size_t i = 0; i < p->hw; i++)
+            to[(n * p->c + c) * p->hw + i] = from[n * p->hw + i];
+}
+
+static void scatter_codes(const nncf__planes *p, size_t c, const uint8_t *from, uint8_t *to)
 {
     for (size_t n = 0; n < p->n; n++)
         for (size_t i = 0; i < p->hw; i++)
@@ -111,10 +121,16 @@ static column column_of(const norm_job *job, size_t c, float *scratch)
 {
     const nncf__planes *p = &job->planes;
     if (p->hw >= SMALL_PLANE) {
-        return (column){p->n, p->hw, p->c * p->hw, job->z + c * p->hw, job->y + c * p->hw};
+        column col = {p->n, p->hw, p->c * p->hw, job->z + c * p->hw, NULL, NULL};
+        if (job->codes)
+            col.codes = job->codes + c * p->hw;
+        else
+            col.y = job->y + c * p->hw;
+        return col;
     }
     gather(p, c, job->z, scratch);
-    return (column){1, p->n * p->hw, 0, scratch, scratch + p->n * p->hw};
+    float *out = scratch + p->n * p->hw;
+    return (column){1, p->n * p->hw, 0, scratch, out, (uint8_t *)out};
 }
 
 static void forward_channel(const norm_job *job, size_t c, float *scratch)
@@ -123,10 +139,15 @@ static void forward_channel(const norm_job *job, size_t c, float *scratch)
     set_constants(job, c, &col);
     nncf__epilogue e = epilogue_of(job, c);
     int64_t clipped = 0;
-    for (size_t i = 0; i < col.pieces; i++)
-        clipped += job->k->epilogue_forward(col.length, col.z + i * col.stride, col.y + i * col.stride, &e);
+    for (size_t i = 0; i < col.pieces; i++) {
+        const float *z = col.z + i * col.stride;
+        clipped += job->codes ? job->k->epilogue_codes(col.length, z, col.codes + i * col.stride, &e, job->zero)
+                              : job->k->epilogue_forward(col.length, z, col.y + i * col.stride, &e);
+    }
     job->channels.sums[5 * c] = (double)clipped;
-    if (col.z == scratch)
+    if (col.z == scratch && job->codes)
+        scatter_codes(&job->planes, c, col.codes, job->codes);
+    else if (col.z == scratch)
         scatter(&job->planes, c, col.y, job->y);
 }
 
@@ -189,16 +210,21 @@ static norm_job start(nncf_layer *layer, const nncf__planes *planes, const float
     return job;
 }
 
-void nncf__batch_norm_forward(nncf_layer *layer, const nncf__planes *planes, const float *z, float *y)
+void nncf__batch_norm_forward(nncf_layer *layer, const nncf__planes *planes, const float *z, const nncf__output *y)
 {
-    norm_job job = start(layer, planes, z, y);
+    const bool codes = y->dtype != NNCF_F32;
+    norm_job job = start(layer, planes, z, codes ? NULL : y->data);
     job.batch_statistics = layer->model->mode == NNCF_MODE_TRAIN;
     job.update_running = job.batch_statistics && !nncf__layer_observing(layer);
     if (job.output && !job.output->observing)
         nncf__quantizer_refresh(job.output);
+    if (codes) {
+        job.codes = y->data;
+        job.zero = (float)nncf__quantizer_zero(job.output);
+    }
     nncf__parallel(job.context, (planes->c + job.group - 1) / job.group, forward_chunk, &job);
     if (job.output && job.output->observing) {
-        nncf__layer_observe(job.context, job.output, planes, y);
+        nncf__layer_observe(job.context, job.output, planes, y->data);
     } else if (job.output) {
         job.output->total = (int64_t)(planes->n * planes->c * planes->hw);
         job.output->clipped = 0;

@@ -12,10 +12,31 @@
 
 /* Shape of the input as (n, c, h, w): (n, c) counts as (n, c, 1, 1), and a linear layer flattens. */
 nncf_status nncf__layer_input_shape(const nncf_layer *layer, const nncf_tensor *x, int64_t shape[4]);
-/* Every rule of nncf_tensor but for the shape's meaning. *count (nullable): elements. */
-nncf_status nncf__layer_check_tensor(const nncf_tensor *t, size_t *count);
+/* Every rule of nncf_tensor but for the shape's meaning. Elements are floats, or of the type `codes`. *count
+ * (nullable): elements. */
+nncf_status nncf__layer_check_tensor(const nncf_tensor *t, int32_t codes, size_t *count);
 /* The controller's initialization is under way: quantizers see and pass on, batch norm changes nothing. */
 bool nncf__layer_observing(const nncf_layer *layer);
+
+/* ---- codes.c: activations as integer codes, a byte each ---- */
+
+/* Type of the codes that a quantizer stores in bytes: NNCF_U8 or NNCF_S8; NNCF_F32: it cannot now (or is NULL). */
+int32_t nncf__quantizer_dtype(const nncf__quantizer *quantizer);
+int32_t nncf__quantizer_zero(const nncf__quantizer *quantizer);
+/* Codes of a quantizer as what a product reads. */
+nncf__operand nncf__codes_operand(const nncf__quantizer *quantizer, const void *data);
+/* Whose codes reach a layer through its registered edge, or NULL. */
+const nncf__quantizer *nncf__layer_feeding_quantizer(const nncf_layer *layer, size_t input);
+/* The type of codes that may arrive there, and may leave; NNCF_F32: none. Floats may always. */
+int32_t nncf__layer_input_dtype(const nncf_layer *layer, size_t input);
+int32_t nncf__layer_output_dtype(const nncf_layer *layer);
+/* An output: floats, or codes of the layer's output quantizer. */
+typedef struct nncf__output {
+    void *data;
+    int32_t dtype;
+} nncf__output;
+/* Floats [offset, offset + count) of x: where they lie, or what the codes stand for, written to `room`. */
+const float *nncf__floats_of(const nncf__kernels *k, const nncf__operand *x, size_t offset, size_t count, float *room);
 
 /* ---- walk.c: one pass over a tensor on all threads, with sums whose order does not depend on them ---- */
 
@@ -31,8 +52,8 @@ struct nncf__walk {
     nncf__planes planes;
     bool by_channel; /* pieces lie within one plane, and sums are delivered for each channel */
     bool extremes;   /* sums[0] is a minimum and sums[1] a maximum */
-    /* Work on `count` elements from `offset`, add to sums. Called from any thread. */
-    void (*piece)(const nncf__walk *walk, size_t channel, size_t offset, size_t count, double *sums);
+    /* Work on `count` elements from `offset`, add to sums. Called from any thread; `room` is this worker's scratch. */
+    void (*piece)(const nncf__walk *walk, size_t channel, size_t offset, size_t count, float *room, double *sums);
     /* Nullable. Called in the caller's thread, channel 0, 1, ... (or once with channel 0). */
     void (*deliver)(const nncf__walk *walk, size_t channel, const double *sums);
     /* What piece and deliver work with; walk.c does not look at it. */
@@ -40,9 +61,13 @@ struct nncf__walk {
     nncf__quantizer *quantizer;
     const nncf_layer *layer;
     const float *in[2];
+    const nncf__operand *codes_in; /* a sum's two inputs, floats or codes */
     float *out[2];
+    uint8_t *codes; /* the output as codes, then out[0] is not looked at */
     const float *grad;
 };
+/* Elements of the largest piece. */
+size_t nncf__walk_piece(const nncf__walk *walk);
 /* Allocates nothing and cannot fail. */
 void nncf__walk_run(nncf_context *context, nncf__walk *walk);
 /* sums[c] = sum of channel c, in double, overwritten. */
@@ -59,6 +84,9 @@ static inline const nncf__fq *nncf__fq_of(const nncf__quantizer *quantizer, size
  */
 void nncf__layer_quantize(nncf_context *context, nncf__quantizer *quantizer, const nncf__planes *planes, const float *x,
                           float *y);
+/* The same to codes, for a quantizer that has a type for them. */
+void nncf__layer_quantize_to_codes(nncf_context *context, nncf__quantizer *quantizer, const nncf__planes *planes,
+                                   const float *x, uint8_t *y);
 /* dx from dy; adds to the quantizer's gradient. dx may be dy. */
 void nncf__layer_quantize_backward(nncf_context *context, nncf__quantizer *quantizer, const nncf__planes *planes,
                                    const float *x, const float *dy, float *dx);
@@ -69,8 +97,8 @@ void nncf__layer_observe(nncf_context *context, nncf__quantizer *quantizer, cons
 nncf__epilogue nncf__layer_epilogue(const nncf_layer *layer, const nncf__quantizer *output, size_t channel);
 /* The layer's output quantizer, or NULL. */
 nncf__quantizer *nncf__layer_output_quantizer(const nncf_layer *layer);
-/* y = quantizer(activation(z)) and its backward; y may be z and da may be dy. */
-void nncf__layer_finish(nncf_layer *layer, const nncf__planes *planes, const float *z, float *y);
+/* y = quantizer(activation(z)) and its backward; y may be z (but not as codes) and da may be dy. */
+void nncf__layer_finish(nncf_layer *layer, const nncf__planes *planes, const float *z, const nncf__output *y);
 void nncf__layer_finish_backward(nncf_layer *layer, const nncf__planes *planes, const float *z, const float *dy,
                                  float *da);
 
@@ -86,24 +114,26 @@ typedef struct nncf__channels {
 nncf_status nncf__channels_reserve(nncf_layer *layer, const nncf__planes *planes);
 nncf__channels nncf__channels_of(const nncf_layer *layer);
 
-/* y = quantizer(activation(batch norm(z))); y may be z. Batch statistics in train mode, which then (unless the
- * controller observes) update the running ones. */
-void nncf__batch_norm_forward(nncf_layer *layer, const nncf__planes *planes, const float *z, float *y);
+/* y = quantizer(activation(batch norm(z))); y may be z (but not as codes). Batch statistics in train mode, which then
+ * (unless the controller observes) update the running ones. */
+void nncf__batch_norm_forward(nncf_layer *layer, const nncf__planes *planes, const float *z, const nncf__output *y);
 /* dz in place of dy; the sums stay in nncf__channels for nncf__batch_norm_add_gradients(). */
 void nncf__batch_norm_backward(nncf_layer *layer, const nncf__planes *planes, const float *z, float *dy);
 void nncf__batch_norm_add_gradients(nncf_layer *layer, const nncf__planes *planes);
 
 /* ---- product.c, add.c, pool.c: one pair a kind of layer; dx NULL: not wanted ---- */
 
-nncf_status nncf__product_forward(nncf_layer *layer, const float *x, const int64_t in[4], const int64_t out[4],
-                                  float *y);
-nncf_status nncf__product_backward(nncf_layer *layer, const float *x, const int64_t in[4], const int64_t out[4],
+nncf_status nncf__product_forward(nncf_layer *layer, const nncf__operand *x, const int64_t in[4], const int64_t out[4],
+                                  const nncf__output *y);
+nncf_status nncf__product_backward(nncf_layer *layer, const nncf__operand *x, const int64_t in[4], const int64_t out[4],
                                    float *dy, float *dx);
-void nncf__add_forward(nncf_layer *layer, const float *a, const float *b, const int64_t shape[4], float *y);
-void nncf__add_backward(nncf_layer *layer, const float *a, const float *b, const int64_t shape[4], const float *dy,
-                        float *da, float *db);
-nncf_status nncf__pool_forward(nncf_layer *layer, const float *x, const int64_t in[4], const int64_t out[4], float *y);
-nncf_status nncf__pool_backward(nncf_layer *layer, const float *x, const int64_t in[4], const int64_t out[4], float *dy,
-                                float *dx);
+nncf_status nncf__add_forward(nncf_layer *layer, const nncf__operand x[2], const int64_t shape[4],
+                              const nncf__output *y);
+nncf_status nncf__add_backward(nncf_layer *layer, const nncf__operand x[2], const int64_t shape[4], const float *dy,
+                               float *da, float *db);
+nncf_status nncf__pool_forward(nncf_layer *layer, const nncf__operand *x, const int64_t in[4], const int64_t out[4],
+                               const nncf__output *y);
+nncf_status nncf__pool_backward(nncf_layer *layer, const nncf__operand *x, const int64_t in[4], const int64_t out[4],
+                                float *dy, float *dx);
 
 #endif

@@ -16,12 +16,13 @@ nncf_status nncf_layer_compress_weight_backward(nncf_layer *layer, const float *
     if (!layer || !grad || layer->weight_count == 0)
         return NNCF_E_ARG;
     /* a copy, because nncf__weight_backward() works in place and the gradient is the host's */
+    nncf__buffer *dw = &layer->model->dw;
     nncf_status status =
-        nncf__grow(layer->model->context, &layer->dw.data, &layer->dw.capacity, layer->weight_count * sizeof(float));
+        nncf__grow(layer->model->context, &dw->data, &dw->capacity, layer->weight_count * sizeof(float));
     if (status != NNCF_OK)
         return status;
-    memcpy(layer->dw.data, grad, layer->weight_count * sizeof(float));
-    return nncf__weight_backward(layer, layer->dw.data);
+    memcpy(dw->data, grad, layer->weight_count * sizeof(float));
+    return nncf__weight_backward(layer, dw->data);
 }
 
 /* Check tensors of one shape, any number of dimensions; the second one is the channel. */
@@ -31,7 +32,7 @@ static nncf_status same_shapes(const nncf_tensor *const *tensors, size_t n_tenso
     const nncf_tensor *x = tensors[0];
     size_t count = 0;
     for (size_t i = 0; i < n_tensors; i++) {
-        nncf_status status = nncf__layer_check_tensor(tensors[i], &count);
+        nncf_status status = nncf__layer_check_tensor(tensors[i], NNCF_F32, &count);
         if (status != NNCF_OK)
             return status;
         if (tensors[i]->ndim != x->ndim || memcmp(tensors[i]->shape, x->shape, (size_t)x->ndim * sizeof *x->shape) != 0)

@@ -15,8 +15,11 @@ typedef struct pool_job {
     const nncf__kernels *k;
     size_t planes, group; /* n * c; planes in a chunk */
     int64_t h, w, out_h, out_w;
-    const float *x, *dy;
+    nncf_context *context;
+    const nncf__operand *x;
+    const float *dy;
     float *y, *dx;
+    uint8_t *codes; /* of a maximum: y is codes, those of x */
 } pool_job;
 
 /* The part of window (oy, ox) that lies on the plane: rows y0..y1-1, columns x0..x1-1. */
@@ -57,6 +60,17 @@ static float average(const float *x, int64_t width, const window *r, double divi
         for (int64_t j = r->x0; j < r->x1; j++)
             sum += (double)x[i * width + j];
     return (float)(sum / divisor);
+}
+
+/* Where the maxima are: the code there is theirs too. */
+static void max_codes(const pool_job *job, const float *x, const uint8_t *code, uint8_t *y)
+{
+    for (int64_t oy = 0; oy < job->out_h; oy++) {
+        for (int64_t ox = 0; ox < job->out_w; ox++) {
+            window r = window_of(job, oy, ox);
+            *y++ = code[argmax(x, job->w, &r)];
+        }
+    }
 }
 
 static void forward_plane(const pool_job *job, const float *x, float *y)
@@ -107,26 +121,38 @@ static void pool_chunk(void *arg, size_t chunk, size_t worker)
 {
     const pool_job *job = arg;
     size_t in = (size_t)(job->h * job->w), out = (size_t)(job->out_h * job->out_w);
-    (void)worker;
+    float *room = nncf__scratch(job->context, worker);
     for (size_t p = chunk * job->group; p < (chunk + 1) * job->group && p < job->planes; p++) {
+        const bool looks = !job->dx || job->layer->pool_kind == NNCF_POOL_MAX; /* gradients of averages need no x */
+        const float *x = looks ? nncf__floats_of(job->k, job->x, p * in, in, room) : NULL;
         if (job->dx)
-            backward_plane(job, job->x + p * in, job->dy + p * out, job->dx + p * in);
+            backward_plane(job, x, job->dy + p * out, job->dx + p * in);
+        else if (job->codes)
+            max_codes(job, x, (const uint8_t *)job->x->data + p * in, job->codes + p * out);
         else
-            forward_plane(job, job->x + p * in, job->y + p * out);
+            forward_plane(job, x, job->y + p * out);
     }
 }
 
-static void run(nncf_context *context, pool_job *job)
+/* Codes become floats a plane at a time. */
+static nncf_status reserve(const pool_job *job)
 {
-    job->k = nncf__k(context);
-    job->group = CHUNK_ELEMENTS / (size_t)(job->h * job->w);
-    job->group = job->group < 1 ? 1 : job->group;
-    nncf__parallel(context, (job->planes + job->group - 1) / job->group, pool_chunk, job);
+    return job->x->dtype == NNCF_F32 ? NNCF_OK
+                                     : nncf__scratch_reserve(job->context, (size_t)(job->h * job->w) * sizeof(float));
 }
 
-static pool_job job_of(const nncf_layer *layer, const int64_t in[4], const int64_t out[4], const float *x)
+static void run(pool_job *job)
+{
+    job->k = nncf__k(job->context);
+    job->group = CHUNK_ELEMENTS / (size_t)(job->h * job->w);
+    job->group = job->group < 1 ? 1 : job->group;
+    nncf__parallel(job->context, (job->planes + job->group - 1) / job->group, pool_chunk, job);
+}
+
+static pool_job job_of(const nncf_layer *layer, const int64_t in[4], const int64_t out[4], const nncf__operand *x)
 {
     return (pool_job){.layer = layer,
+                      .context = layer->model->context,
                       .planes = (size_t)(in[0] * in[1]),
                       .h = in[2],
                       .w = in[3],
@@ -140,43 +166,52 @@ static nncf__planes planes_of(const int64_t shape[4])
     return (nncf__planes){(size_t)shape[0], (size_t)shape[1], (size_t)(shape[2] * shape[3])};
 }
 
-nncf_status nncf__pool_forward(nncf_layer *layer, const float *x, const int64_t in[4], const int64_t out[4], float *y)
+nncf_status nncf__pool_forward(nncf_layer *layer, const nncf__operand *x, const int64_t in[4], const int64_t out[4],
+                               const nncf__output *y)
 {
     const nncf__planes planes = planes_of(out);
     nncf_context *context = layer->model->context;
     const bool keep = layer->model->mode == NNCF_MODE_TRAIN && !nncf__layer_observing(layer);
-    const bool keep_z = keep && nncf__layer_output_quantizer(layer);
-    layer->ready_for_backward = false;
-    if (keep_z) {
-        nncf_status status =
-            nncf__grow(context, &layer->z.data, &layer->z.capacity, planes.n * planes.c * planes.hw * sizeof(float));
-        if (status != NNCF_OK)
-            return status;
-    }
+    const bool has_output = nncf__layer_output_quantizer(layer), codes = y->dtype != NNCF_F32;
+    /* also where y has no room for the floats that the quantizer sees */
+    const bool keep_z = has_output && (keep || codes);
     pool_job job = job_of(layer, in, out, x);
-    job.y = keep_z ? layer->z.data : y;
-    run(context, &job);
-    nncf__layer_finish(layer, &planes, job.y, y);
+    layer->ready_for_backward = false;
+    nncf_status status = reserve(&job);
+    if (status == NNCF_OK && keep_z)
+        status =
+            nncf__grow(context, &layer->z.data, &layer->z.capacity, planes.n * planes.c * planes.hw * sizeof(float));
+    if (status != NNCF_OK)
+        return status;
+    if (codes && !has_output)
+        job.codes = y->data;
+    else
+        job.y = keep_z ? layer->z.data : y->data;
+    run(&job);
+    if (!job.codes)
+        nncf__layer_finish(layer, &planes, job.y, y);
     layer->ready_for_backward = keep;
     return NNCF_OK;
 }
 
-nncf_status nncf__pool_backward(nncf_layer *layer, const float *x, const int64_t in[4], const int64_t out[4], float *dy,
-                                float *dx)
+nncf_status nncf__pool_backward(nncf_layer *layer, const nncf__operand *x, const int64_t in[4], const int64_t out[4],
+                                float *dy, float *dx)
 {
     const nncf__planes planes = planes_of(out);
     const nncf__quantizer *output = nncf__layer_output_quantizer(layer);
-    if (output) {
-        /* a controller that came after forward finds no z */
-        if (output->observing || layer->z.capacity / sizeof(float) < planes.n * planes.c * planes.hw)
-            return NNCF_E_STATE;
+    pool_job job = job_of(layer, in, out, x);
+    /* a controller that came after forward finds no z */
+    if (output && (output->observing || layer->z.capacity / sizeof(float) < planes.n * planes.c * planes.hw))
+        return NNCF_E_STATE;
+    nncf_status status = reserve(&job);
+    if (status != NNCF_OK)
+        return status;
+    if (output)
         nncf__layer_finish_backward(layer, &planes, layer->z.data, dy, dy);
-    }
     if (dx) {
-        pool_job job = job_of(layer, in, out, x);
         job.dy = dy;
         job.dx = dx;
-        run(layer->model->context, &job);
+        run(&job);
     }
     return NNCF_OK;
 }

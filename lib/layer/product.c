@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Convolution and linear layers. Forward in train mode keeps what backward cannot get elsewhere: the compressed weight,
- * the quantized own input, and z, the product before batch norm, activation and output quantizer (only when one of them
- * follows). Everything that can fail happens before the first byte of the caller's is written.
+ * the quantized own input (as codes where it has them), and z, the product before batch norm, activation and output
+ * quantizer (only when one of them follows). Everything that can fail happens before the first byte of the caller's is
+ * written.
  */
 #include "layer/layer.h"
 
@@ -55,9 +56,23 @@ static bool has_epilogue(const nncf_layer *layer)
     return layer->has_batch_norm || layer->activation != NNCF_ACTIVATION_NONE || nncf__layer_output_quantizer(layer);
 }
 
-static nncf_status grow(nncf_layer *layer, nncf__buffer *buffer, size_t floats)
+static nncf_status grow(nncf_layer *layer, nncf__buffer *buffer, size_t bytes)
 {
-    return nncf__grow(layer->model->context, &buffer->data, &buffer->capacity, floats * sizeof(float));
+    return nncf__grow(layer->model->context, &buffer->data, &buffer->capacity, bytes);
+}
+
+/* Bytes of the quantized own input. */
+static size_t own_input_bytes(const nncf__quantizer *input, const nncf__planes *in)
+{
+    return elements(in) * (nncf__quantizer_dtype(input) == NNCF_F32 ? sizeof(float) : 1);
+}
+
+/* The own input as it is used, from where nncf__product_forward() put it. */
+static nncf__operand own_input(const nncf_layer *layer, const nncf__quantizer *input)
+{
+    if (nncf__quantizer_dtype(input) != NNCF_F32)
+        return nncf__codes_operand(input, layer->xq.data);
+    return (nncf__operand){.data = layer->xq.data};
 }
 
 /* Do the values that this quantizer made have codes that a product of codes may be made of? */
@@ -79,49 +94,69 @@ static void set_steps(const nncf_layer *layer, nncf__operand *x, nncf__operand *
         steps[i] = wq->fq[i].step;
     w->step = steps;
     w->n_steps = wq->channels;
-    x->step = &c->incoming_quantizer->fq[0].step;
-    x->n_steps = 1;
+    if (x->dtype == NNCF_F32) {
+        x->step = &c->incoming_quantizer->fq[0].step;
+        x->n_steps = 1;
+    }
 }
 
-nncf_status nncf__product_forward(nncf_layer *layer, const float *x, const int64_t in[4], const int64_t out[4],
-                                  float *y)
+/* Where the product goes: kept, or into y, or, where that takes only codes, into work space. */
+static nncf_status find_z(nncf_layer *layer, bool keep, size_t count, const nncf__output *y, float **z)
+{
+    const size_t bytes = count * sizeof(float);
+    nncf__buffer *buffer = &layer->z;
+    if (!keep && y->dtype == NNCF_F32) {
+        *z = y->data;
+        return NNCF_OK;
+    }
+    if (!keep && layer->z.capacity < bytes) /* what an earlier training step has left there serves too */
+        buffer = &layer->model->work;
+    nncf_status status = grow(layer, buffer, bytes);
+    *z = buffer->data;
+    return status;
+}
+
+nncf_status nncf__product_forward(nncf_layer *layer, const nncf__operand *x, const int64_t in[4], const int64_t out[4],
+                                  const nncf__output *y)
 {
     nncf_context *context = layer->model->context;
     const nncf__planes in_planes = planes_of(in), out_planes = planes_of(out);
     nncf__quantizer *input = input_quantizer(layer);
     const bool quantizes = input && !input->observing, compresses = compresses_weight(layer);
     const bool keep = layer->model->mode == NNCF_MODE_TRAIN && !nncf__layer_observing(layer);
-    const bool keep_z = keep && has_epilogue(layer);
     nncf_status status;
+    float *z;
 
     layer->ready_for_backward = false; /* what it kept is overwritten from here on */
     if ((status = nncf__channels_reserve(layer, &out_planes)) != NNCF_OK)
         return status;
-    if (compresses && (status = grow(layer, &layer->wq, layer->weight_count)) != NNCF_OK)
+    if (compresses && (status = grow(layer, &layer->wq, layer->weight_count * sizeof(float))) != NNCF_OK)
         return status;
-    if (quantizes && (status = grow(layer, &layer->xq, elements(&in_planes))) != NNCF_OK)
+    if (quantizes && (status = grow(layer, &layer->xq, own_input_bytes(input, &in_planes))) != NNCF_OK)
         return status;
-    if (keep_z && (status = grow(layer, &layer->z, elements(&out_planes))) != NNCF_OK)
+    if ((status = find_z(layer, keep && has_epilogue(layer), elements(&out_planes), y, &z)) != NNCF_OK)
         return status;
 
-    nncf__operand xo = {.data = x}, wo = {.data = layer->weight};
+    nncf__operand xo = *x, wo = {.data = layer->weight};
     if (compresses) {
         if ((status = nncf__weight_forward(layer, layer->wq.data)) != NNCF_OK)
             return status;
         wo.data = layer->wq.data;
     }
     if (quantizes) {
-        nncf__layer_quantize(context, input, &in_planes, x, layer->xq.data);
-        xo.data = layer->xq.data;
+        if (nncf__quantizer_dtype(input) != NNCF_F32)
+            nncf__layer_quantize_to_codes(context, input, &in_planes, x->data, layer->xq.data);
+        else
+            nncf__layer_quantize(context, input, &in_planes, x->data, layer->xq.data);
+        xo = own_input(layer, input);
     }
     set_steps(layer, &xo, &wo);
-    float *z = keep_z ? layer->z.data : y;
     const nncf__conv2d shape = conv_shape(layer, in, out);
     if ((status = nncf__conv2d_forward(context, &shape, &xo, &wo, layer->bias, z)) != NNCF_OK)
         return status;
 
     if (input && !quantizes)
-        nncf__layer_observe(context, input, &in_planes, x);
+        nncf__layer_observe(context, input, &in_planes, x->data);
     if (layer->has_batch_norm)
         nncf__batch_norm_forward(layer, &out_planes, z, y);
     else
@@ -146,12 +181,12 @@ static bool kept_enough(const nncf_layer *layer, const nncf__planes *in, const n
 {
     const nncf__quantizer *output = nncf__layer_output_quantizer(layer), *input = input_quantizer(layer);
     return (!has_epilogue(layer) || has_floats(&layer->z, elements(out))) &&
-           (!input || has_floats(&layer->xq, elements(in))) &&
+           (!input || layer->xq.capacity >= own_input_bytes(input, in)) &&
            (!compresses_weight(layer) || has_floats(&layer->wq, layer->weight_count)) &&
            !(output && output->observing) && !(input && input->observing);
 }
 
-nncf_status nncf__product_backward(nncf_layer *layer, const float *x, const int64_t in[4], const int64_t out[4],
+nncf_status nncf__product_backward(nncf_layer *layer, const nncf__operand *x, const int64_t in[4], const int64_t out[4],
                                    float *dy, float *dx)
 {
     nncf_model *model = layer->model;
@@ -160,17 +195,17 @@ nncf_status nncf__product_backward(nncf_layer *layer, const float *x, const int6
     nncf__quantizer *input = input_quantizer(layer);
     const bool compresses = compresses_weight(layer), wants_dw = wants_weight_gradient(layer);
     const nncf__conv2d shape = conv_shape(layer, in, out);
-    const float *used_x = input ? layer->xq.data : x, *used_w = compresses ? layer->wq.data : layer->weight;
+    const float *used_w = compresses ? layer->wq.data : layer->weight;
     nncf_status status;
 
     if (!kept_enough(layer, &in_planes, &out_planes))
         return NNCF_E_STATE;
     if ((status = nncf__channels_reserve(layer, &out_planes)) != NNCF_OK)
         return status;
-    if (wants_dw && (status = grow(layer, &layer->dw, layer->weight_count)) != NNCF_OK)
+    if (wants_dw && (status = grow(layer, &model->dw, layer->weight_count * sizeof(float))) != NNCF_OK)
         return status;
     if (input && !dx) { /* the gradient of the input's scale is made from it */
-        if ((status = grow(layer, &model->work, elements(&in_planes))) != NNCF_OK)
+        if ((status = grow(layer, &model->work, elements(&in_planes) * sizeof(float))) != NNCF_OK)
             return status;
         dx = model->work.data;
     }
@@ -179,19 +214,19 @@ nncf_status nncf__product_backward(nncf_layer *layer, const float *x, const int6
         nncf__batch_norm_backward(layer, &out_planes, layer->z.data, dy);
     else if (has_epilogue(layer))
         nncf__layer_finish_backward(layer, &out_planes, layer->z.data, dy, dy);
-    if (wants_dw && (status = nncf__conv2d_backward_weight(context, &shape, &(nncf__operand){.data = used_x}, dy,
-                                                           layer->dw.data)) != NNCF_OK)
+    const nncf__operand used_x = input ? own_input(layer, input) : *x;
+    if (wants_dw && (status = nncf__conv2d_backward_weight(context, &shape, &used_x, dy, model->dw.data)) != NNCF_OK)
         return status;
     if (dx && (status = nncf__conv2d_backward_input(context, &shape, used_w, dy, dx)) != NNCF_OK)
         return status;
     if (compresses) {
-        if ((status = nncf__weight_backward(layer, layer->dw.data)) != NNCF_OK)
+        if ((status = nncf__weight_backward(layer, model->dw.data)) != NNCF_OK)
             return status;
     } else if (layer->weight_grad) {
-        nncf__k(context)->accumulate(layer->weight_count, layer->dw.data, layer->weight_grad);
+        nncf__k(context)->accumulate(layer->weight_count, model->dw.data, layer->weight_grad);
     }
     if (input)
-        nncf__layer_quantize_backward(context, input, &in_planes, x, dx, dx);
+        nncf__layer_quantize_backward(context, input, &in_planes, x->data, dx, dx);
     if (layer->has_batch_norm)
         nncf__batch_norm_add_gradients(layer, &out_planes);
     if (layer->bias_grad) {

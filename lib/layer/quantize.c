@@ -35,8 +35,10 @@ static void add_gradient(const nncf__walk *walk, size_t channel, const double *s
         nncf__quantizer_add_gradient(walk->quantizer, channel, sums);
 }
 
-static void observe_piece(const nncf__walk *walk, size_t channel, size_t offset, size_t count, double *sums)
+static void observe_piece(const nncf__walk *walk, size_t channel, size_t offset, size_t count, float *room,
+                          double *sums)
 {
+    (void)room;
     float range[2] = {(float)sums[0], (float)sums[1]};
     (void)channel;
     walk->k->min_max(count, walk->in[0] + offset, range);
@@ -70,8 +72,10 @@ void nncf__layer_observe(nncf_context *context, nncf__quantizer *quantizer, cons
     quantizer->observed_count += (int64_t)(planes->n * planes->c * planes->hw);
 }
 
-static void quantize_piece(const nncf__walk *walk, size_t channel, size_t offset, size_t count, double *sums)
+static void quantize_piece(const nncf__walk *walk, size_t channel, size_t offset, size_t count, float *room,
+                           double *sums)
 {
+    (void)room;
     const nncf__fq *fq = nncf__fq_of(walk->quantizer, channel);
     sums[5] += (double)walk->k->fq_forward(count, walk->in[0] + offset, walk->out[0] + offset, fq);
 }
@@ -98,8 +102,34 @@ void nncf__layer_quantize(nncf_context *context, nncf__quantizer *quantizer, con
     nncf__walk_run(context, &walk);
 }
 
-static void quantize_backward_piece(const nncf__walk *walk, size_t channel, size_t offset, size_t count, double *sums)
+/* A fake-quantizer alone is an epilogue that changes nothing before it. */
+static void to_codes_piece(const nncf__walk *walk, size_t channel, size_t offset, size_t count, float *room,
+                           double *sums)
 {
+    const nncf__epilogue e = {1, 0, -INFINITY, INFINITY, nncf__fq_of(walk->quantizer, channel)};
+    float zero = (float)nncf__quantizer_zero(walk->quantizer);
+    (void)room;
+    sums[5] += (double)walk->k->epilogue_codes(count, walk->in[0] + offset, walk->codes + offset, &e, zero);
+}
+
+void nncf__layer_quantize_to_codes(nncf_context *context, nncf__quantizer *quantizer, const nncf__planes *planes,
+                                   const float *x, uint8_t *y)
+{
+    nncf__quantizer_refresh(quantizer);
+    start_record(quantizer, planes);
+    nncf__walk walk = {.planes = *planes,
+                       .piece = to_codes_piece,
+                       .deliver = record_clipped,
+                       .quantizer = quantizer,
+                       .in = {x, NULL},
+                       .codes = y};
+    nncf__walk_run(context, &walk);
+}
+
+static void quantize_backward_piece(const nncf__walk *walk, size_t channel, size_t offset, size_t count, float *room,
+                                    double *sums)
+{
+    (void)room;
     const nncf__fq *fq = nncf__fq_of(walk->quantizer, channel);
     walk->k->fq_backward(count, walk->in[0] + offset, walk->grad + offset, walk->out[0] + offset, fq, sums);
 }
@@ -139,19 +169,27 @@ nncf__epilogue nncf__layer_epilogue(const nncf_layer *layer, const nncf__quantiz
     return e;
 }
 
-static void finish_piece(const nncf__walk *walk, size_t channel, size_t offset, size_t count, double *sums)
+static void finish_piece(const nncf__walk *walk, size_t channel, size_t offset, size_t count, float *room, double *sums)
 {
+    (void)room;
     nncf__epilogue e = nncf__layer_epilogue(walk->layer, walk->quantizer, channel);
+    if (walk->codes) {
+        float zero = (float)nncf__quantizer_zero(walk->quantizer);
+        sums[5] += (double)walk->k->epilogue_codes(count, walk->in[0] + offset, walk->codes + offset, &e, zero);
+        return;
+    }
     sums[5] += (double)walk->k->epilogue_forward(count, walk->in[0] + offset, walk->out[0] + offset, &e);
 }
 
-void nncf__layer_finish(nncf_layer *layer, const nncf__planes *planes, const float *z, float *y)
+void nncf__layer_finish(nncf_layer *layer, const nncf__planes *planes, const float *z, const nncf__output *output_of)
 {
     nncf__quantizer *output = nncf__layer_output_quantizer(layer);
     nncf_context *context = layer->model->context;
-    bool observing = output && output->observing;
+    bool observing = output && output->observing, codes = output_of->dtype != NNCF_F32;
+    float *y = codes ? NULL : output_of->data;
     nncf__walk walk = {.planes = *planes,
                        .by_channel = per_channel(output) && !observing,
+                       .codes = codes ? output_of->data : NULL,
                        .piece = finish_piece,
                        .deliver = record_clipped,
                        .quantizer = output,
@@ -170,8 +208,10 @@ void nncf__layer_finish(nncf_layer *layer, const nncf__planes *planes, const flo
         nncf__layer_observe(context, output, planes, y);
 }
 
-static void finish_backward_piece(const nncf__walk *walk, size_t channel, size_t offset, size_t count, double *sums)
+static void finish_backward_piece(const nncf__walk *walk, size_t channel, size_t offset, size_t count, float *room,
+                                  double *sums)
 {
+    (void)room;
     nncf__epilogue e = nncf__layer_epilogue(walk->layer, walk->quantizer, channel);
     walk->k->epilogue_backward(count, walk->in[0] + offset, walk->grad + offset, walk->out[0] + offset, &e, 0, 0, sums);
 }

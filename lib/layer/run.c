@@ -39,17 +39,18 @@ static bool c_order(const nncf_tensor *t)
     return true;
 }
 
-nncf_status nncf__layer_check_tensor(const nncf_tensor *t, size_t *count)
+nncf_status nncf__layer_check_tensor(const nncf_tensor *t, int32_t codes, size_t *count)
 {
     size_t n;
     if (!t || t->flags != 0 || t->reserved[0] != 0 || t->reserved[1] != 0)
         return NNCF_E_ARG;
-    if (t->dtype != NNCF_F32)
+    if (t->dtype != NNCF_F32 && t->dtype != codes)
         return NNCF_E_DTYPE;
     nncf_status status = check_shape(t, &n);
     if (status != NNCF_OK)
         return status;
-    if (!t->data || (uintptr_t)t->data % _Alignof(float) != 0 || (t->strides && !c_order(t)))
+    size_t alignment = t->dtype == NNCF_F32 ? _Alignof(float) : 1;
+    if (!t->data || (uintptr_t)t->data % alignment != 0 || (t->strides && !c_order(t)))
         return NNCF_E_ARG;
     if (count)
         *count = n;
@@ -124,9 +125,9 @@ nncf_status nncf_layer_output_shape(const nncf_layer *layer, const nncf_tensor *
 }
 
 /* A valid tensor of that shape; (n, c) stands for (n, c, 1, 1). */
-static nncf_status check_as(const nncf_tensor *t, const int64_t shape[4])
+static nncf_status check_as(const nncf_tensor *t, int32_t codes, const int64_t shape[4])
 {
-    nncf_status status = nncf__layer_check_tensor(t, NULL);
+    nncf_status status = nncf__layer_check_tensor(t, codes, NULL);
     if (status != NNCF_OK)
         return status;
     if (t->ndim != 2 && t->ndim != 4)
@@ -137,11 +138,16 @@ static nncf_status check_as(const nncf_tensor *t, const int64_t shape[4])
     return NNCF_OK;
 }
 
+static size_t element_size(const nncf_tensor *t)
+{
+    return t->dtype == NNCF_F32 ? sizeof(float) : 1;
+}
+
 static bool overlap(const nncf_tensor *a, const int64_t a_shape[4], const nncf_tensor *b, const int64_t b_shape[4])
 {
     uintptr_t i = (uintptr_t)a->data, j = (uintptr_t)b->data;
-    uintptr_t m = (uintptr_t)(a_shape[0] * a_shape[1] * a_shape[2] * a_shape[3]) * sizeof(float);
-    uintptr_t n = (uintptr_t)(b_shape[0] * b_shape[1] * b_shape[2] * b_shape[3]) * sizeof(float);
+    uintptr_t m = (uintptr_t)(a_shape[0] * a_shape[1] * a_shape[2] * a_shape[3]) * element_size(a);
+    uintptr_t n = (uintptr_t)(b_shape[0] * b_shape[1] * b_shape[2] * b_shape[3]) * element_size(b);
     return i < j + n && j < i + m;
 }
 
@@ -150,17 +156,20 @@ static size_t input_count(const nncf_layer *layer)
     return layer->kind == NNCF__ADD ? 2 : 1;
 }
 
-/* Check the inputs and y (or dy), and work out both shapes. */
-static nncf_status check_pair(const nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y, int64_t in[4],
-                              int64_t out[4])
+/* Check the inputs and y (or dy), which may be of the type y_codes, and work out both shapes. */
+static nncf_status check_pair(const nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y, int32_t y_codes,
+                              int64_t in[4], int64_t out[4])
 {
-    nncf_status status = nncf__layer_check_tensor(x, NULL);
+    nncf_status status = nncf__layer_check_tensor(x, nncf__layer_input_dtype(layer, 0), NULL);
     if (status != NNCF_OK || (status = nncf__layer_input_shape(layer, x, in)) != NNCF_OK)
         return status;
-    if (input_count(layer) == 2 && (status = check_as(&x[1], in)) != NNCF_OK)
+    if (input_count(layer) == 2 && (status = check_as(&x[1], nncf__layer_input_dtype(layer, 1), in)) != NNCF_OK)
         return status;
-    if ((status = output_shape(layer, in, out)) != NNCF_OK || (status = check_as(y, out)) != NNCF_OK)
+    if ((status = output_shape(layer, in, out)) != NNCF_OK || (status = check_as(y, y_codes, out)) != NNCF_OK)
         return status;
+    /* a maximum has no codes of its own: those of its input, or none */
+    if (y->dtype != NNCF_F32 && !nncf__layer_output_quantizer(layer) && x->dtype != y->dtype)
+        return NNCF_E_DTYPE;
     for (size_t i = 0; i < input_count(layer); i++)
         if (overlap(&x[i], in, y, out))
             return NNCF_E_ARG;
@@ -168,20 +177,34 @@ static nncf_status check_pair(const nncf_layer *layer, const nncf_tensor *x, con
     return q && q->channels > 1 && q->channels != (size_t)out[1] ? NNCF_E_SHAPE : NNCF_OK;
 }
 
+/* The inputs as the layers read them: floats, or codes and what they stand for. */
+static void operands_of(const nncf_layer *layer, const nncf_tensor *x, nncf__operand operands[2])
+{
+    for (size_t i = 0; i < input_count(layer); i++) {
+        if (x[i].dtype == NNCF_F32)
+            operands[i] = (nncf__operand){.data = x[i].data};
+        else
+            operands[i] = nncf__codes_operand(nncf__layer_feeding_quantizer(layer, i), x[i].data);
+    }
+}
+
 nncf_status nncf_layer_forward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y)
 {
     int64_t in[4], out[4];
+    nncf__operand operands[2];
     if (!layer || !x || !y)
         return NNCF_E_ARG;
-    nncf_status status = check_pair(layer, x, y, in, out);
+    nncf_status status = check_pair(layer, x, y, nncf__layer_output_dtype(layer), in, out);
     if (status != NNCF_OK)
         return status;
+    const nncf__output output = {y->data, y->dtype};
+    operands_of(layer, x, operands);
     if (layer->kind == NNCF__ADD)
-        nncf__add_forward(layer, x[0].data, x[1].data, in, y->data);
+        status = nncf__add_forward(layer, operands, in, &output);
     else if (layer->kind == NNCF__POOL2D)
-        status = nncf__pool_forward(layer, x->data, in, out, y->data);
+        status = nncf__pool_forward(layer, operands, in, out, &output);
     else
-        status = nncf__product_forward(layer, x->data, in, out, y->data);
+        status = nncf__product_forward(layer, operands, in, out, &output);
     if (status == NNCF_OK)
         memcpy(layer->batch_shape, in, sizeof in);
     return status;
@@ -192,7 +215,7 @@ static nncf_status check_dx(const nncf_layer *layer, const nncf_tensor *x, const
 {
     for (size_t i = 0; i < input_count(layer); i++) {
         int64_t shape[4];
-        nncf_status status = nncf__layer_check_tensor(&dx[i], NULL);
+        nncf_status status = nncf__layer_check_tensor(&dx[i], NNCF_F32, NULL);
         if (status != NNCF_OK || (status = nncf__layer_input_shape(layer, &dx[i], shape)) != NNCF_OK)
             return status;
         if (memcmp(shape, in, sizeof shape) != 0)
@@ -213,7 +236,7 @@ nncf_status nncf_layer_backward(nncf_layer *layer, const nncf_tensor *x, const n
     int64_t in[4], out[4];
     if (!layer || !x || !dy)
         return NNCF_E_ARG;
-    nncf_status status = check_pair(layer, x, dy, in, out);
+    nncf_status status = check_pair(layer, x, dy, NNCF_F32, in, out);
     if (status == NNCF_OK && dx)
         status = check_dx(layer, x, dy, dx, in, out);
     if (status != NNCF_OK)
@@ -223,15 +246,16 @@ nncf_status nncf_layer_backward(nncf_layer *layer, const nncf_tensor *x, const n
         return NNCF_E_STATE;
     if (memcmp(in, layer->batch_shape, sizeof in) != 0)
         return NNCF_E_SHAPE;
+    nncf__operand operands[2];
+    operands_of(layer, x, operands);
     if (layer->kind == NNCF__ADD) {
-        if (dx || nncf__layer_output_quantizer(layer)) {
-            /* the gradient of the scale is wanted also when dx is not: dy serves as work space */
-            float *da = dx ? dx[0].data : dy->data, *db = dx ? dx[1].data : dy->data;
-            nncf__add_backward(layer, x[0].data, x[1].data, in, dy->data, da, db);
-        }
-        return NNCF_OK;
+        if (!dx && !nncf__layer_output_quantizer(layer))
+            return NNCF_OK;
+        /* the gradient of the scale is wanted also when dx is not: dy serves as work space */
+        float *da = dx ? dx[0].data : dy->data, *db = dx ? dx[1].data : dy->data;
+        return nncf__add_backward(layer, operands, in, dy->data, da, db);
     }
     if (layer->kind == NNCF__POOL2D)
-        return nncf__pool_backward(layer, x->data, in, out, dy->data, dx ? dx->data : NULL);
-    return nncf__product_backward(layer, x->data, in, out, dy->data, dx ? dx->data : NULL);
+        return nncf__pool_backward(layer, operands, in, out, dy->data, dx ? dx->data : NULL);
+    return nncf__product_backward(layer, operands, in, out, dy->data, dx ? dx->data : NULL);
 }

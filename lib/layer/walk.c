@@ -13,6 +13,7 @@ enum { MAX_SLOTS = 256, MIN_BLOCK = 16384, SMALL_PLANE = 16, COLUMN_GROUP = 64 }
 
 typedef struct walk_job {
     const nncf__walk *walk;
+    nncf_context *context;
     size_t first_channel;
     size_t block, total; /* of the blocks */
     double (*slots)[NNCF__WALK_SUMS];
@@ -33,29 +34,44 @@ static void channel_chunk(void *arg, size_t chunk, size_t worker)
     const walk_job *job = arg;
     const nncf__planes *p = &job->walk->planes;
     size_t c = job->first_channel + chunk;
-    (void)worker;
+    float *room = nncf__scratch(job->context, worker);
     clear(job->walk, job->slots[chunk]);
     for (size_t n = 0; n < p->n; n++)
-        job->walk->piece(job->walk, c, (n * p->c + c) * p->hw, p->hw, job->slots[chunk]);
+        job->walk->piece(job->walk, c, (n * p->c + c) * p->hw, p->hw, room, job->slots[chunk]);
 }
 
 static void block_chunk(void *arg, size_t chunk, size_t worker)
 {
     const walk_job *job = arg;
     size_t offset = chunk * job->block, left = job->total - offset;
-    (void)worker;
     clear(job->walk, job->slots[chunk]);
-    job->walk->piece(job->walk, 0, offset, left < job->block ? left : job->block, job->slots[chunk]);
+    job->walk->piece(job->walk, 0, offset, left < job->block ? left : job->block, nncf__scratch(job->context, worker),
+                     job->slots[chunk]);
+}
+
+static size_t elements(const nncf__walk *walk)
+{
+    return walk->planes.n * walk->planes.c * walk->planes.hw;
+}
+
+static size_t block_of(size_t total)
+{
+    size_t block = (total + MAX_SLOTS - 1) / MAX_SLOTS;
+    return block < MIN_BLOCK ? MIN_BLOCK : (block + 63) / 64 * 64;
+}
+
+size_t nncf__walk_piece(const nncf__walk *walk)
+{
+    return walk->by_channel ? walk->planes.hw : block_of(elements(walk));
 }
 
 static void run_blocks(nncf_context *context, nncf__walk *walk)
 {
     double slots[MAX_SLOTS][NNCF__WALK_SUMS], sums[NNCF__WALK_SUMS];
-    walk_job job = {.walk = walk, .total = walk->planes.n * walk->planes.c * walk->planes.hw, .slots = slots};
+    walk_job job = {.walk = walk, .context = context, .total = elements(walk), .slots = slots};
     if (job.total == 0)
         return;
-    job.block = (job.total + MAX_SLOTS - 1) / MAX_SLOTS;
-    job.block = job.block < MIN_BLOCK ? MIN_BLOCK : (job.block + 63) / 64 * 64;
+    job.block = block_of(job.total);
     size_t count = (job.total + job.block - 1) / job.block;
     nncf__parallel(context, count, block_chunk, &job);
     clear(walk, sums);
@@ -80,7 +96,7 @@ void nncf__walk_run(nncf_context *context, nncf__walk *walk)
         return;
     }
     double slots[MAX_SLOTS][NNCF__WALK_SUMS];
-    walk_job job = {.walk = walk, .slots = slots};
+    walk_job job = {.walk = walk, .context = context, .slots = slots};
     for (size_t first = 0; first < walk->planes.c; first += MAX_SLOTS) {
         size_t left = walk->planes.c - first, count = left < MAX_SLOTS ? left : MAX_SLOTS;
         job.first_channel = first;

@@ -31,7 +31,7 @@ void nncf__layer_free(nncf_context *context, nncf_layer *layer)
 {
     if (!layer)
         return;
-    nncf__buffer *buffers[] = {&layer->wq, &layer->xq, &layer->z, &layer->dw, &layer->channel};
+    nncf__buffer *buffers[] = {&layer->wq, &layer->xq, &layer->z, &layer->channel};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         nncf__free(context, buffers[i]->data);
     nncf__free(context, layer->inputs);
@@ -51,6 +51,7 @@ void nncf_model_destroy(nncf_model *model)
         nncf__layer_free(context, model->layers[i]);
     nncf__free(context, model->layers);
     nncf__free(context, model->work.data);
+    nncf__free(context, model->dw.data);
     nncf__free(context, model);
     if (owns_context)
         nncf_context_destroy(context);

@@ -45,9 +45,8 @@ struct nncf_layer {
 
     /* Work space, filled by layer/. */
     nncf__buffer wq;         /* compressed weight */
-    nncf__buffer xq;         /* quantized own input */
+    nncf__buffer xq;         /* quantized own input, codes or floats */
     nncf__buffer z;          /* product before batch norm, kept for backward */
-    nncf__buffer dw;         /* gradient of the compressed weight */
     nncf__buffer channel;    /* per-channel constants */
     bool ready_for_backward; /* forward ran in train mode with the shape below */
     int64_t batch_shape[4];  /* (n, c, h, w) of that forward's input */
@@ -60,7 +59,7 @@ struct nncf_model {
     size_t n_layers, layers_capacity;
     int32_t mode;                       /* NNCF_MODE_... */
     struct nncf_compression_ctrl *ctrl; /* attached controller */
-    nncf__buffer work;                  /* shared by the layers within one call */
+    nncf__buffer work, dw;              /* shared by the layers within one call; dw: gradient of a compressed weight */
 };
 
 /* model.c: free a layer that is in no model's list (any more). NULL is fine. */

@@ -75,19 +75,21 @@ static void check_stages(const net *n, struct json_object *stages)
     {
         char prefix[128], index[128];
         const net_node *node;
+        const float *y;
         double mean = 0.0, largest = json_object_get_double(get(expected, "max_abs"));
         size_t count;
         stage_prefix(stage, prefix, index, sizeof prefix);
         node = stage_node(n, prefix, index);
         count = node->count * (size_t)n->batch;
+        y = node->y;
         for (size_t i = 0; i < count; i++)
-            mean += (double)node->y[i] / (double)count;
+            mean += (double)y[i] / (double)count;
         ck_assert_msg(fabs(mean - json_object_get_double(get(expected, "mean"))) <= TOLERANCE * largest,
                       "%s: mean %.9g, expected %.9g", stage, mean, json_object_get_double(get(expected, "mean")));
         for (size_t i = 0; i < 4; i++) {
             double value = json_object_get_double(json_object_array_get_idx(get(expected, "first"), i));
-            ck_assert_msg(fabs((double)node->y[i] - value) <= TOLERANCE * largest, "%s: element %zu is %.9g, not %.9g",
-                          stage, i, (double)node->y[i], value);
+            ck_assert_msg(fabs((double)y[i] - value) <= TOLERANCE * largest, "%s: element %zu is %.9g, not %.9g", stage,
+                          i, (double)y[i], value);
         }
     }
 }
