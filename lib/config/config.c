@@ -69,6 +69,7 @@ static nncf_status parse(nncf_context *context, bool owns_context, const char *n
     }
     config->context = context;
     config->owns_context = owns_context;
+    config->wanted_check = -1;
     nncf__document *d = &config->document;
     d->context = context;
     d->size = size;

@@ -13,7 +13,8 @@ enum nncf__algorithm_kind {
     NNCF__CONST_SPARSITY,
     NNCF__QUANTIZATION,
     NNCF__FILTER_PRUNING,
-    NNCF__BINARIZATION
+    NNCF__BINARIZATION,
+    NNCF__OTHER_ALGORITHM /* of later releases: no table of its keys here */
 };
 enum nncf__schedule_kind { NNCF__EXPONENTIAL = 1, NNCF__POLYNOMIAL, NNCF__MULTISTEP, NNCF__ADAPTIVE };
 enum nncf__importance_kind { NNCF__NORMED_ABS = 0, NNCF__ABS = 1 };
@@ -31,6 +32,10 @@ enum nncf__sign { NNCF__SIGN_AUTO = -1, NNCF__UNSIGNED = 0, NNCF__SIGNED = 1 };
 /* Polynomial schedule: init + (target - init) x^power (1.0-1.3), or target - (target - init) (1 - x)^power (1.4+). */
 enum nncf__curve { NNCF__CURVE_EASE_IN = 0, NNCF__CURVE_EASE_OUT = 1 };
 enum nncf__level_mode { NNCF__LEVEL_GLOBAL = 0, NNCF__LEVEL_LOCAL = 1 };
+enum { NNCF__GIVEN_BITS = 1, NNCF__GIVEN_MODE = 2, NNCF__GIVEN_SIGN = 4, NNCF__GIVEN_PER_CHANNEL = 8 };
+/* Weights with half of the codes, so that 8-bit products do not saturate on old processors. */
+enum nncf__overflow_fix { NNCF__OVERFLOW_ENABLE = 0, NNCF__OVERFLOW_DISABLE = 1, NNCF__OVERFLOW_FIRST_LAYER_ONLY = 2 };
+enum nncf__preset { NNCF__PRESET_PERFORMANCE = 0, NNCF__PRESET_MIXED = 1 };
 enum nncf__quantizer_group { NNCF__GROUP_ANY = 0, NNCF__GROUP_WEIGHTS = 1, NNCF__GROUP_ACTIVATIONS = 2 };
 /* Where activation quantizers stand: config-dialects.md 7.1 and 7.2. */
 enum nncf__setup { NNCF__SETUP_PATTERN = 0, NNCF__SETUP_PROPAGATION = 1 };
@@ -68,6 +73,7 @@ typedef struct nncf__quantizer_params {
     int32_t mode;        /* nncf__quantizer_mode */
     int32_t sign;        /* nncf__sign */
     int32_t per_channel; /* 0, 1 */
+    int32_t given;       /* NNCF__GIVEN_..., or-ed: what the config says itself; where it does not, a device decides */
 } nncf__quantizer_params;
 
 /* One rule for ranges; of several the last one whose scopes and group fit a quantizer counts. */
@@ -101,6 +107,7 @@ typedef struct nncf__algorithm {
     /* sparsity */
     nncf__schedule_params schedule;
     int32_t importance; /* nncf__importance_kind */
+    int32_t concave; /* params.concave as it counts in the dialect, resolved into schedule.curve; -1: there is none */
     int32_t level_mode; /* nncf__level_mode */
     /* quantization */
     nncf__quantizer_params weights, activations;
@@ -118,6 +125,11 @@ typedef struct nncf__algorithm {
     size_t n_patterns;
     /* initializer.batchnorm_adaptation: batches (or -1 and samples) over which running statistics are taken anew */
     int64_t bn_adaptation_steps, bn_adaptation_samples, bn_forget_steps;
+    int64_t bn_forget_samples; /* as bn_adaptation_samples: -1: bn_forget_steps says it */
+    int32_t preset;            /* nncf__preset; resolved into `activations` already */
+    int32_t overflow_fix;      /* nncf__overflow_fix */
+    int32_t validate_scopes;   /* 1; 0: a pattern without a match is no error (2.6+) */
+    double lr_multiplier;      /* of this algorithm's parameters: its own key, or the root's */
 } nncf__algorithm;
 
 /* What holds for all algorithms of a config. */
@@ -131,6 +143,8 @@ typedef struct nncf__config_setup {
     double lr_multiplier;                        /* compression_lr_multiplier, 1 */
 } nncf__config_setup;
 
+/* NNCF_E_UNSUPPORTED naming the first thing in the config that the library cannot do yet. */
+nncf_status nncf__config_check_supported(const nncf_config *config, nncf_error *err);
 const nncf__config_setup *nncf__config_setup_of(const nncf_config *config);
 /* Algorithms in file order; borrowed from the config. */
 const nncf__algorithm *nncf__config_algorithms(const nncf_config *config, size_t *count);

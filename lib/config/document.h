@@ -42,6 +42,23 @@ typedef struct nncf__document {
 /* Memory that lives as long as its config. */
 struct nncf__block;
 
+/* Where the values of an algorithm come from. Rows are those of the table of keys. */
+typedef struct nncf__source {
+    uint32_t node;         /* of the algorithm */
+    uint32_t *given;       /* [row] node that gave it; 0: none */
+    uint32_t *via;         /* [row] node of another key that set the row's field; 0: none */
+    uint32_t **rule_given; /* [rule] the same for each range rule; NULL: the rule is not one of the file */
+    size_t n_rules;        /* of them: those of overrides come behind */
+    bool flat;             /* the range rule is written as in NNCF 1.0 to 1.2 */
+} nncf__source;
+
+/* Something valid that this release does not do: a controller is refused. */
+typedef struct nncf__not_yet {
+    uint32_t node;
+    const char *what; /* static */
+} nncf__not_yet;
+enum { NNCF__MAX_NOT_YET = 64 };
+
 struct nncf_config {
     nncf_context *context;
     bool owns_context;
@@ -49,7 +66,14 @@ struct nncf_config {
     uint32_t compression; /* node; 0: there is none */
     nncf__config_setup setup;
     nncf__algorithm *algorithms;
+    nncf__source *sources; /* [n_algorithms] */
     size_t n_algorithms;
+    nncf__not_yet not_yet[NNCF__MAX_NOT_YET];
+    size_t n_not_yet;
+    int32_t wanted_release; /* by the caller; 0: none */
+    int32_t wanted_check;   /* nncf__scope_check by the caller; -1: none */
+    uint32_t release_node;  /* whose key decided the dialect; 0: none */
+    uint32_t device_node, setup_node, multiplier_node;
     struct nncf__block *blocks;
 };
 
@@ -76,6 +100,11 @@ nncf_status nncf__config_find_path(const nncf__document *document, const char *p
 
 /* config.c: memory that nncf_config_destroy() gives back. */
 void *nncf__config_keep(nncf_config *config, size_t size);
+
+/* Take note of something that is not there yet. */
+void nncf__config_add_not_yet(nncf_config *config, uint32_t node, const char *what);
+/* Log a line about a node's key. */
+void nncf__config_log_key(nncf_config *config, int32_t level, uint32_t node, const char *message, const char *detail);
 
 /* read.c: `compression` -> canonical form. */
 nncf_status nncf__config_read(nncf_config *config, nncf_error *err);

@@ -89,6 +89,21 @@ const char *nncf__explain_allowed(const nncf__key *key, char out[NNCF__EXPLAIN_T
     case NNCF__KEY_NUMBERS:
         add_range(out, key, "an array of numbers, each");
         break;
+    case NNCF__KEY_TEXT:
+        nncf__explain(out, "a text in double quotes");
+        break;
+    case NNCF__KEY_RANGES:
+        nncf__explain(out, "an object { \"type\": ... }, or an array of such objects");
+        break;
+    case NNCF__KEY_OVERRIDES:
+        nncf__explain(out, "an object { scope: { \"bits\": ... } }");
+        break;
+    case NNCF__KEY_BITWIDTHS:
+        nncf__explain(out, "an array of pairs [bits, \"scope\"]");
+        break;
+    case NNCF__KEY_PATTERNS:
+        nncf__explain(out, "an array, each element a name or an array of names");
+        break;
     default:
         nncf__explain(out, "a scope in double quotes, or an array of them");
         break;

@@ -14,75 +14,153 @@ enum nncf__key_type {
     NNCF__KEY_CODED_FLAG, /* false, true -> codes[0], codes[1] in an int32_t */
     NNCF__KEY_WORD,       /* one of `words` -> first_code + its index in an int32_t */
     NNCF__KEY_SCOPES,     /* a text or texts -> nncf__strings */
-    NNCF__KEY_NUMBERS     /* const double * and, at count_offset, size_t */
+    NNCF__KEY_NUMBERS,    /* const double * and, at count_offset, size_t */
+    NNCF__KEY_TEXT,       /* any text; no field */
+    NNCF__KEY_RANGES,     /* an object, or an array of them, whose keys are rows "section.key" of a nncf__range_rule */
+    NNCF__KEY_OVERRIDES,  /* scope_overrides */
+    NNCF__KEY_BITWIDTHS,  /* [[bits, scope], ...] */
+    NNCF__KEY_SIGNS,      /* scopes whose activations are signed */
+    NNCF__KEY_PATTERNS,   /* an array whose elements are a text or an array of texts */
+    NNCF__KEY_ANY         /* whatever it is: it belongs to something that is not there yet */
 };
 
 enum {
-    NNCF__KEY_OPEN_MIN = 1,     /* min itself is not allowed */
-    NNCF__KEY_OPEN_MAX = 2,     /* max itself is not allowed */
-    NNCF__KEY_SPREAD = 4,       /* also sets the field at offset_2; keys that set one of them directly win */
-    NNCF__KEY_NO_DEFAULT = 8,   /* when the key is absent the field keeps `fallback`, and a dump leaves the key out */
-    NNCF__KEY_NOT_EMPTY = 16,   /* an empty list is an error */
-    NNCF__KEY_ONLY_DEFAULT = 32 /* valid NNCF, but this release has the default only; no field */
+    NNCF__KEY_OPEN_MIN = 1,    /* min itself is not allowed */
+    NNCF__KEY_OPEN_MAX = 2,    /* max itself is not allowed */
+    NNCF__KEY_SPREAD = 4,      /* also sets the field at offset_2; keys that set one of them directly win */
+    NNCF__KEY_NO_DEFAULT = 8,  /* when the key is absent the field keeps `fallback`, and a dump leaves the key out */
+    NNCF__KEY_NOT_EMPTY = 16,  /* an empty list is an error */
+    NNCF__KEY_AS_WRITTEN = 32, /* a dump shows it as the file has it, if the file has it */
+    NNCF__KEY_FLAT = 64,       /* how NNCF 1.0 to 1.2 wrote the one range rule */
+    NNCF__KEY_NOT_FLAT = 128,  /* how later releases write the range rules */
+    NNCF__KEY_RULE = 256,      /* the field is one of nncf__range_rule */
+    NNCF__KEY_ODD = 512        /* not_yet holds for any value that is not the default */
 };
 
 #define NNCF__NO_FIELD ((size_t)-1)
+
+/* Releases as in nncf__config_setup; "still there" is the last JSON dialect. */
+enum { NNCF__RELEASE_LAST = 21700 };
+
+typedef struct nncf__later_default {
+    int32_t from;
+    double value;
+} nncf__later_default;
 
 typedef struct nncf__key {
     const char *path;    /* within the algorithm: "params.power" */
     uint32_t algorithms; /* 1 << nncf__algorithm_kind, or-ed */
     uint32_t schedules;  /* 1 << nncf__schedule_kind for which it matters; 0: all */
     int32_t type, flags;
-    double min, max;         /* of numbers, and of each number in a list */
-    const char *words;       /* space separated */
-    const char *later_words; /* of later NNCF releases: answered with NNCF_E_UNSUPPORTED */
+    int32_t from, to;          /* releases that have it; to 0: still there in 2.17 */
+    double min, max;           /* of numbers, and of each number in a list */
+    const char *words;         /* space separated */
+    const int32_t *words_from; /* releases of the words; NULL: all are as old as the key */
     int32_t first_code;
     int32_t codes[2];
-    double fallback; /* default; codes for words */
+    double fallback;                  /* default; codes for words */
+    const nncf__later_default *later; /* defaults of later releases, oldest first, ended by from 0; nullable */
     const double *fallback_list;
     size_t fallback_count;
-    size_t offset, offset_2, count_offset; /* in nncf__algorithm */
+    size_t offset, offset_2, count_offset; /* in nncf__algorithm, or nncf__range_rule */
     size_t size;                           /* of the field */
-    const char *another; /* canonical path, when this is another name of that key; dumps use that one */
-    const char *since;   /* first NNCF release that has it */
-    const char *refused; /* this release does not read it: what to do instead. "" when there is nothing */
-    const char *help;    /* one line; for keys that are read */
+    const char *another;   /* canonical path, when this is another name of that key; dumps use that one */
+    const char *latest;    /* where 2.17 has it, if not at `path`; "": nowhere */
+    const char *not_yet;   /* valid, but a controller is refused: why */
+    const char *no_effect; /* valid, but changes nothing here: why; logged */
+    const char *help;      /* one line */
 } nncf__key;
 
-enum { NNCF__MAX_KEYS = 128 };
+enum { NNCF__MAX_KEYS = 192 };
 
 /* The rows, in the order of a dump: the keys of one section stand together. */
 const nncf__key *nncf__config_keys(size_t *count);
+/* The row of a canonical path for a kind of algorithm; NULL: there is none. */
+const nncf__key *nncf__config_key(int32_t kind, const char *path);
+/* Default of a row in a release. */
+double nncf__config_default(const nncf__key *key, int32_t release);
 
 typedef struct nncf__algorithm_name {
     const char *name;
-    int32_t kind;        /* 0: not in this release */
-    const char *since;   /* NNCF release */
-    const char *refused; /* why not, what instead */
+    int32_t kind; /* nncf__algorithm_kind */
+    int32_t from, to;
+    bool is_there; /* false: loads, and a controller is refused */
 } nncf__algorithm_name;
 const nncf__algorithm_name *nncf__config_algorithm_names(size_t *count);
 
-/* NNCF keys of later releases that stand outside of `compression` and change what it does: worth a warning. */
+/* NNCF's keys at the root. Everything else there is the training program's. */
+enum nncf__root_kind {
+    NNCF__ROOT_OTHER, /* says something about the release only */
+    NNCF__ROOT_DIALECT,
+    NNCF__ROOT_DEVICE,
+    NNCF__ROOT_SETUP,
+    NNCF__ROOT_SCOPES,
+    NNCF__ROOT_MULTIPLIER
+};
 typedef struct nncf__root_key {
-    const char *key, *note;
+    const char *key;
+    int32_t kind; /* nncf__root_kind */
+    int32_t from, to;
+    const char *words; /* that are allowed; NULL: anything */
+    const char *help;
+    const char *no_effect, *not_yet; /* as in nncf__key */
 } nncf__root_key;
 const nncf__root_key *nncf__config_root_keys(size_t *count);
+
+/* release.c */
+enum { NNCF__RELEASE_TEXT = 16 };
+/* "1.3.1" for 10301; returns out. */
+const char *nncf__config_release_text(int32_t release, char out[NNCF__RELEASE_TEXT]);
+/* Every release with a JSON dialect, oldest first. */
+const int32_t *nncf__config_releases(size_t *count);
+/* "2.4", "1.3.1", "v1.5" or "seed"; 0: no such release. */
+int32_t nncf__config_release_of(const char *text);
+/* The dialect that the keys speak: config->setup.release, and where that comes from. */
+nncf_status nncf__config_detect(nncf_config *config, nncf_error *err);
+/* root.c: the rest of config->setup. */
+nncf_status nncf__config_read_root(nncf_config *config, nncf_error *err);
 
 /* Reading one algorithm (read.c), then the rules between its keys (rules.c). */
 typedef struct nncf__reader {
     nncf_config *config;
     nncf_error *err;
     nncf__algorithm *algorithm;
-    uint32_t node;                  /* of the algorithm */
-    uint32_t given[NNCF__MAX_KEYS]; /* node that gave the row, 0: it is absent */
+    nncf__source *source; /* of the algorithm */
+    void *base;           /* what the rows' offsets are into: the algorithm, or a range rule */
+    uint32_t *given;      /* of base: node that gave the row, 0: it is absent */
+    nncf__range_rule *rules;
+    nncf__override *overrides;
+    size_t n_rules, rules_capacity, n_overrides, overrides_capacity;
+    bool has_initializer, has_range;
 } nncf__reader;
 
 /* Fail with the place and path of a node's value, or of its key. */
 nncf_status nncf__reader_fail(const nncf__reader *reader, nncf_status status, uint32_t node, bool at_key,
                               const char *format, ...) NNCF_PRINTF(5, 6);
+nncf_status nncf__reader_wrong_value(const nncf__reader *reader, const nncf__key *key, uint32_t node);
+nncf_status nncf__reader_no_memory(const nncf__reader *reader);
 /* Node that set the field at `offset` of nncf__algorithm, 0 when it is a default. */
 uint32_t nncf__reader_given(const nncf__reader *reader, size_t offset);
+/* Read the keys of a section; `section` is the path of its rows. */
+nncf_status nncf__reader_members(nncf__reader *reader, const char *section, uint32_t object);
+/* Room for one more; NULL: no memory. */
+nncf__range_rule *nncf__reader_add_rule(nncf__reader *reader, uint32_t **given);
+nncf__override *nncf__reader_add_override(nncf__reader *reader);
+/* A rule with the defaults of the dialect. */
+void nncf__reader_rule_defaults(const nncf__reader *reader, nncf__range_rule *rule);
 nncf_status nncf__config_check_rules(nncf__reader *reader);
+
+/* read_lists.c: values that are more than one number or word. */
+nncf_status nncf__read_scopes(const nncf__reader *r, const nncf__key *key, uint32_t node, nncf__strings *out);
+nncf_status nncf__read_ranges(nncf__reader *r, const nncf__key *key, uint32_t node);
+nncf_status nncf__read_overrides(nncf__reader *r, const nncf__key *key, uint32_t node);
+nncf_status nncf__read_bitwidths(nncf__reader *r, const nncf__key *key, uint32_t node);
+nncf_status nncf__read_signs(nncf__reader *r, const nncf__key *key, uint32_t node);
+/* Is the member of scope_overrides one of the groups of 2.0 and later? */
+bool nncf__is_override_group(const nncf__document *document, uint32_t node);
+/* The range rules that overrides bring along. */
+nncf_status nncf__read_override_rules(nncf__reader *r, uint32_t node);
+nncf_status nncf__read_patterns(nncf__reader *r, const nncf__key *key, uint32_t node);
 
 /* explain.c: texts for messages. */
 enum { NNCF__EXPLAIN_TEXT = 320 };

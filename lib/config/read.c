@@ -20,12 +20,12 @@ nncf_status nncf__reader_fail(const nncf__reader *r, nncf_status status, uint32_
     return nncf__fail_at(r->err, status, &place, path, "%s: %s", path, message);
 }
 
-static nncf_status no_memory(const nncf__reader *r)
+nncf_status nncf__reader_no_memory(const nncf__reader *r)
 {
     return nncf__fail(r->err, NNCF_E_NOMEM, r->config->document.name, "out of memory");
 }
 
-static nncf_status wrong_value(const nncf__reader *r, const nncf__key *key, uint32_t node)
+nncf_status nncf__reader_wrong_value(const nncf__reader *r, const nncf__key *key, uint32_t node)
 {
     const nncf__document *d = &r->config->document;
     char value[NNCF__EXPLAIN_TEXT], allowed[NNCF__EXPLAIN_TEXT], hint[NNCF__EXPLAIN_TEXT] = "";
@@ -82,6 +82,23 @@ static const char *name_in_section(const nncf__key *row, const char *section)
     return strchr(name, '.') ? NULL : name;
 }
 
+static bool is_of_release(const nncf__reader *r, const nncf__key *key)
+{
+    int32_t release = r->config->setup.release;
+    return key->from <= release && (key->to == 0 || release <= key->to) && key->type != NNCF__KEY_ALGORITHM;
+}
+
+/* Messages are short: not every key has room. */
+static void list_name(char out[NNCF__EXPLAIN_TEXT], const char *name)
+{
+    enum { LONGEST = 70 };
+    size_t used = strlen(out);
+    if (used > LONGEST && strcmp(out + used - 3, "...") != 0)
+        nncf__explain(out, ", ...");
+    else if (used <= LONGEST)
+        nncf__explain(out, "%s%s", used > 0 ? ", " : "", name);
+}
+
 static nncf_status unknown_key(const nncf__reader *r, const char *section, uint32_t node)
 {
     const char *key = r->config->document.nodes[node].key;
@@ -91,8 +108,6 @@ static nncf_status unknown_key(const nncf__reader *r, const char *section, uint3
     const nncf__key *elsewhere = NULL, *others = NULL;
     nncf__nearest n = {.wanted = key};
     for (size_t i = 0; i < count; i++) {
-        if (rows[i].refused)
-            continue;
         const char *last = strrchr(rows[i].path, '.');
         last = last ? last + 1 : rows[i].path;
         if (!(rows[i].algorithms & kind_bit(r))) {
@@ -103,8 +118,8 @@ static nncf_status unknown_key(const nncf__reader *r, const char *section, uint3
         const char *name = name_in_section(&rows[i], section);
         if (name) {
             nncf__nearest_consider(&n, name);
-            if (!rows[i].another && !(rows[i].flags & NNCF__KEY_ONLY_DEFAULT))
-                nncf__explain(allowed, "%s%s", allowed[0] ? ", " : "", name);
+            if (is_of_release(r, &rows[i]))
+                list_name(allowed, name);
         } else if (strcmp(last, key) == 0 && !elsewhere) {
             elsewhere = &rows[i];
         }
@@ -128,7 +143,7 @@ static nncf_status unknown_key(const nncf__reader *r, const char *section, uint3
 
 static void *field(const nncf__reader *r, size_t offset)
 {
-    return (char *)r->algorithm + offset;
+    return (char *)r->base + offset;
 }
 
 static bool in_range(const nncf__key *key, double value)
@@ -162,78 +177,49 @@ static void store_int(void *to, size_t size, int64_t value)
         memcpy(to, &value, sizeof(value));
 }
 
+/* Take note that `node` set the field of the row that has it of its own. */
+static void note_via(const nncf__reader *r, size_t offset, uint32_t node)
+{
+    size_t count;
+    const nncf__key *rows = nncf__config_keys(&count);
+    for (size_t i = 0; i < count; i++)
+        if ((rows[i].algorithms & kind_bit(r)) && rows[i].offset == offset && !rows[i].another &&
+            !(rows[i].flags & (NNCF__KEY_SPREAD | NNCF__KEY_RULE)))
+            r->source->via[i] = node;
+}
+
 /* A key that sets a group's field directly wins over one that is spread from the algorithm's level, whichever comes
  * first. */
-static void store_code(const nncf__reader *r, const nncf__key *key, int64_t code)
+static void store_code(const nncf__reader *r, const nncf__key *key, uint32_t node, int64_t code)
 {
+    if (key->offset == NNCF__NO_FIELD)
+        return;
     if (!(key->flags & NNCF__KEY_SPREAD)) {
         store_int(field(r, key->offset), key->size, code);
         return;
     }
-    if (nncf__reader_given(r, key->offset) == 0)
-        store_int(field(r, key->offset), key->size, code);
-    if (nncf__reader_given(r, key->offset_2) == 0)
-        store_int(field(r, key->offset_2), key->size, code);
+    const size_t offsets[] = {key->offset, key->offset_2};
+    for (size_t i = 0; i < 2; i++) {
+        if (nncf__reader_given(r, offsets[i]) != 0)
+            continue;
+        store_int(field(r, offsets[i]), key->size, code);
+        note_via(r, offsets[i], node);
+    }
 }
 
 static nncf_status read_word(const nncf__reader *r, const nncf__key *key, uint32_t index)
 {
     const nncf__node *node = &r->config->document.nodes[index];
-    char word[64], allowed[NNCF__EXPLAIN_TEXT];
+    char word[64];
     if (node->type != NNCF_CONFIG_STRING)
-        return wrong_value(r, key, index);
+        return nncf__reader_wrong_value(r, key, index);
     for (size_t i = 0; nncf__config_word(key->words, i, word, sizeof(word)); i++) {
         if (strcmp(word, node->text) == 0) {
-            store_code(r, key, key->first_code + (int64_t)i);
+            store_code(r, key, index, key->first_code + (int64_t)i);
             return NNCF_OK;
         }
     }
-    for (size_t i = 0; nncf__config_word(key->later_words, i, word, sizeof(word)); i++)
-        if (strcmp(word, node->text) == 0)
-            return nncf__reader_fail(r, NNCF_E_UNSUPPORTED, index, false,
-                                     "\"%s\" is valid in NNCF 1.2 and later; this release has %s", word,
-                                     nncf__explain_allowed(key, allowed));
-    return wrong_value(r, key, index);
-}
-
-static nncf_status read_scopes(const nncf__reader *r, const nncf__key *key, uint32_t index)
-{
-    const nncf__document *d = &r->config->document;
-    const nncf__node *node = &d->nodes[index];
-    bool single = node->type == NNCF_CONFIG_STRING;
-    if (!single && node->type != NNCF_CONFIG_ARRAY)
-        return wrong_value(r, key, index);
-    size_t count = single ? 1 : node->count;
-    if (key->flags & NNCF__KEY_ONLY_DEFAULT) {
-        if (count == 0)
-            return NNCF_OK;
-        return nncf__reader_fail(r, NNCF_E_UNSUPPORTED, index, false,
-                                 "valid in NNCF %s, but this release takes an empty array only: %s", key->since,
-                                 key->help);
-    }
-    if (count == 0 && (key->flags & NNCF__KEY_NOT_EMPTY))
-        return nncf__reader_fail(r, NNCF_E_CONFIG, index, false,
-                                 "an empty array selects no layer at all; leave the key out to select every layer");
-    const char **items = nncf__config_keep(r->config, (count > 0 ? count : 1) * sizeof(*items));
-    if (!items)
-        return no_memory(r);
-    uint32_t child = single ? index : node->first_child;
-    for (size_t i = 0; i < count; i++, child = d->nodes[child].next) {
-        if (d->nodes[child].type != NNCF_CONFIG_STRING)
-            return wrong_value(r, key, child);
-        const char *scope = d->nodes[child].text;
-        if (scope[0] == '\0')
-            return nncf__reader_fail(r, NNCF_E_CONFIG, child, false, "an empty scope matches no layer; remove it");
-        if (strncmp(scope, "{re}", 4) == 0)
-            return nncf__reader_fail(r, NNCF_E_UNSUPPORTED, child, false,
-                                     "regular expressions ({re}) came with NNCF 1.2; this release matches scopes as "
-                                     "NNCF 1.0 and 1.1 do: write the first elements of the scope, or a class name");
-        items[i] = scope;
-    }
-    nncf__strings *strings = field(r, key->offset);
-    strings->items = items;
-    strings->count = count;
-    return NNCF_OK;
+    return nncf__reader_wrong_value(r, key, index);
 }
 
 static nncf_status read_numbers(const nncf__reader *r, const nncf__key *key, uint32_t index)
@@ -242,22 +228,24 @@ static nncf_status read_numbers(const nncf__reader *r, const nncf__key *key, uin
     const nncf__document *d = &r->config->document;
     const nncf__node *node = &d->nodes[index];
     if (node->type != NNCF_CONFIG_ARRAY || (node->count == 0 && (key->flags & NNCF__KEY_NOT_EMPTY)))
-        return wrong_value(r, key, index);
+        return nncf__reader_wrong_value(r, key, index);
     if (node->count > LONGEST)
         return nncf__reader_fail(r, NNCF_E_LIMIT, index, false, "found %u numbers; at most %d are allowed",
                                  (unsigned)node->count, LONGEST);
     double *values = nncf__config_keep(r->config, (node->count > 0 ? node->count : 1) * sizeof(*values));
     if (!values)
-        return no_memory(r);
+        return nncf__reader_no_memory(r);
     size_t i = 0;
     for (uint32_t child = node->first_child; child != 0; child = d->nodes[child].next) {
         if (!is_number(&d->nodes[child]) || !in_range(key, d->nodes[child].number)) {
             nncf__key element = *key;
             element.type = NNCF__KEY_NUMBER;
-            return wrong_value(r, &element, child);
+            return nncf__reader_wrong_value(r, &element, child);
         }
         values[i++] = d->nodes[child].number;
     }
+    if (key->offset == NNCF__NO_FIELD)
+        return NNCF_OK;
     memcpy(field(r, key->offset), &(const double *){values}, sizeof(const double *));
     memcpy(field(r, key->count_offset), &i, sizeof(i));
     return NNCF_OK;
@@ -267,55 +255,68 @@ static nncf_status read_flag(const nncf__reader *r, const nncf__key *key, uint32
 {
     const nncf__node *node = &r->config->document.nodes[index];
     if (node->type != NNCF_CONFIG_BOOL)
-        return wrong_value(r, key, index);
+        return nncf__reader_wrong_value(r, key, index);
     bool value = node->integer != 0;
-    if (key->type == NNCF__KEY_CODED_FLAG) {
-        store_code(r, key, key->codes[value]);
-    } else if (!(key->flags & NNCF__KEY_ONLY_DEFAULT)) {
-        store_code(r, key, value);
-    } else if (value != (key->fallback != 0)) {
-        return nncf__reader_fail(r, NNCF_E_UNSUPPORTED, index, false,
-                                 "valid in NNCF %s, but this release has %s only: %s", key->since,
-                                 value ? "false" : "true", key->help);
-    }
+    store_code(r, key, index, key->type == NNCF__KEY_CODED_FLAG ? key->codes[value] : value);
     return NNCF_OK;
 }
 
-static nncf_status read_members(nncf__reader *r, const char *section, uint32_t object);
+static nncf_status read_scalar(const nncf__reader *r, const nncf__key *key, uint32_t index)
+{
+    const nncf__node *node = &r->config->document.nodes[index];
+    bool is_right = key->type == NNCF__KEY_NUMBER ? is_number(node) : node->type == NNCF_CONFIG_INT;
+    if (!is_right || !in_range(key, node->number))
+        return nncf__reader_wrong_value(r, key, index);
+    if (key->type == NNCF__KEY_INTEGER)
+        store_code(r, key, index, node->integer);
+    else if (key->offset != NNCF__NO_FIELD)
+        memcpy(field(r, key->offset), &node->number, sizeof(double));
+    return NNCF_OK;
+}
 
 static nncf_status read_value(nncf__reader *r, const nncf__key *key, uint32_t index)
 {
     const nncf__node *node = &r->config->document.nodes[index];
     switch (key->type) {
-    case NNCF__KEY_ALGORITHM:
-        return NNCF_OK;
     case NNCF__KEY_SECTION:
         if (node->type != NNCF_CONFIG_OBJECT)
-            return wrong_value(r, key, index);
-        return read_members(r, key->path, index);
+            return nncf__reader_wrong_value(r, key, index);
+        return nncf__reader_members(r, key->path, index);
     case NNCF__KEY_NUMBER:
-        if (!is_number(node) || !in_range(key, node->number))
-            return wrong_value(r, key, index);
-        memcpy(field(r, key->offset), &node->number, sizeof(double));
-        return NNCF_OK;
     case NNCF__KEY_INTEGER:
-        if (node->type != NNCF_CONFIG_INT || !in_range(key, node->number))
-            return wrong_value(r, key, index);
-        store_code(r, key, node->integer);
-        return NNCF_OK;
+        return read_scalar(r, key, index);
     case NNCF__KEY_FLAG:
     case NNCF__KEY_CODED_FLAG:
         return read_flag(r, key, index);
     case NNCF__KEY_WORD:
         return read_word(r, key, index);
     case NNCF__KEY_SCOPES:
-        return read_scopes(r, key, index);
-    default:
+        return nncf__read_scopes(r, key, index, field(r, key->offset));
+    case NNCF__KEY_NUMBERS:
         return read_numbers(r, key, index);
+    case NNCF__KEY_TEXT:
+        return node->type == NNCF_CONFIG_STRING ? NNCF_OK : nncf__reader_wrong_value(r, key, index);
+    case NNCF__KEY_RANGES:
+        return nncf__read_ranges(r, key, index);
+    case NNCF__KEY_PATTERNS:
+        return nncf__read_patterns(r, key, index);
+    default: /* the name, what stays as it is, and what rules.c reads in an order of its own */
+        return NNCF_OK;
     }
 }
 
-static nncf_status read_members(nncf__reader *r, const char *section, uint32_t object)
+/* Valid, but without effect, or without code. */
+static void note_limits(nncf__reader *r, const nncf__key *key, uint32_t index)
+{
+    const nncf__node *node = &r->config->document.nodes[index];
+    bool is_default = node->type == NNCF_CONFIG_BOOL && (node->integer != 0) == (key->fallback != 0);
+    if (key->no_effect)
+        nncf__config_log_key(r->config, NNCF_LOG_INFO, index, "has no effect here: ", key->no_effect);
+    if (key->not_yet && key->type != NNCF__KEY_PATTERNS && !((key->flags & NNCF__KEY_ODD) && is_default))
+        nncf__config_add_not_yet(r->config, index, key->not_yet);
+}
+
+nncf_status nncf__reader_members(nncf__reader *r, const char *section, uint32_t object)
 {
     const nncf__document *d = &r->config->document;
     size_t count;
@@ -324,10 +325,6 @@ static nncf_status read_members(nncf__reader *r, const char *section, uint32_t o
         const nncf__key *key = find_row(r, section, d->nodes[child].key);
         if (!key)
             return unknown_key(r, section, child);
-        if (key->refused)
-            return nncf__reader_fail(r, NNCF_E_UNSUPPORTED, child, true,
-                                     "a key of NNCF %s and later; this release reads NNCF 1.0 and 1.1 configs%s%s",
-                                     key->since, key->refused[0] ? ": " : "", key->refused);
         bool has_field = key->offset != NNCF__NO_FIELD && !(key->flags & NNCF__KEY_SPREAD);
         uint32_t twin = has_field ? nncf__reader_given(r, key->offset) : 0;
         if (twin) {
@@ -339,30 +336,84 @@ static nncf_status read_members(nncf__reader *r, const char *section, uint32_t o
         nncf_status status = read_value(r, key, child);
         if (status != NNCF_OK)
             return status;
+        note_limits(r, key, child);
     }
     return NNCF_OK;
 }
 
 /* ---- algorithms ---- */
 
-static void set_defaults(const nncf__reader *r)
+static void set_defaults(const nncf__reader *r, bool of_rule)
 {
     size_t count;
     const nncf__key *rows = nncf__config_keys(&count);
     for (size_t i = 0; i < count; i++) {
         const nncf__key *key = &rows[i];
         if (!(key->algorithms & kind_bit(r)) || key->offset == NNCF__NO_FIELD || key->another ||
-            (key->flags & NNCF__KEY_SPREAD))
+            (key->flags & NNCF__KEY_SPREAD) || ((key->flags & NNCF__KEY_RULE) != 0) != of_rule)
             continue;
+        double value = nncf__config_default(key, r->config->setup.release);
         if (key->type == NNCF__KEY_NUMBER) {
-            memcpy(field(r, key->offset), &key->fallback, sizeof(double));
+            memcpy(field(r, key->offset), &value, sizeof(double));
         } else if (key->type == NNCF__KEY_NUMBERS) {
             memcpy(field(r, key->offset), &key->fallback_list, sizeof(const double *));
             memcpy(field(r, key->count_offset), &key->fallback_count, sizeof(size_t));
-        } else if (key->type != NNCF__KEY_SCOPES) {
-            store_int(field(r, key->offset), key->size, (int64_t)key->fallback);
+        } else if (key->type != NNCF__KEY_SCOPES && key->type != NNCF__KEY_PATTERNS) {
+            store_int(field(r, key->offset), key->size, (int64_t)value);
         }
     }
+}
+
+void nncf__reader_rule_defaults(const nncf__reader *r, nncf__range_rule *rule)
+{
+    nncf__reader inner = *r;
+    inner.base = rule;
+    set_defaults(&inner, true);
+}
+
+/* Double the room; contents are kept. */
+static void *more_room(const nncf__reader *r, const void *old, size_t *capacity, size_t size)
+{
+    size_t wanted = *capacity > 0 ? 2 * *capacity : 4;
+    void *more = nncf__config_keep(r->config, wanted * size);
+    if (more && *capacity > 0)
+        memcpy(more, old, *capacity * size);
+    if (more)
+        *capacity = wanted;
+    return more;
+}
+
+nncf__range_rule *nncf__reader_add_rule(nncf__reader *r, uint32_t **given)
+{
+    if (r->n_rules == r->rules_capacity) {
+        size_t capacity = r->rules_capacity;
+        nncf__range_rule *rules = more_room(r, r->rules, &capacity, sizeof(*rules));
+        uint32_t **rule_given = more_room(r, r->source->rule_given, &r->rules_capacity, sizeof(*rule_given));
+        if (!rules || !rule_given)
+            return NULL;
+        r->rules = rules;
+        r->source->rule_given = rule_given;
+    }
+    if (given) {
+        *given = nncf__config_keep(r->config, NNCF__MAX_KEYS * sizeof(**given));
+        if (!*given)
+            return NULL;
+        r->source->rule_given[r->n_rules] = *given;
+    }
+    return &r->rules[r->n_rules++];
+}
+
+nncf__override *nncf__reader_add_override(nncf__reader *r)
+{
+    if (r->n_overrides == r->overrides_capacity) {
+        nncf__override *overrides = more_room(r, r->overrides, &r->overrides_capacity, sizeof(*overrides));
+        if (!overrides)
+            return NULL;
+        r->overrides = overrides;
+    }
+    nncf__override *o = &r->overrides[r->n_overrides++];
+    *o = (nncf__override){.mode = -2, .sign = -2, .per_channel = -2};
+    return o;
 }
 
 static nncf_status read_name(const nncf__reader *r, uint32_t index, const nncf__algorithm_name **out)
@@ -374,31 +425,31 @@ static nncf_status read_name(const nncf__reader *r, uint32_t index, const nncf__
     nncf__nearest n = {.wanted = node->type == NNCF_CONFIG_STRING ? node->text : ""};
     for (size_t i = 0; i < count; i++) {
         if (strcmp(names[i].name, n.wanted) == 0) {
-            if (names[i].kind == 0)
-                return nncf__reader_fail(r, NNCF_E_UNSUPPORTED, index, false,
-                                         "\"%s\" is an algorithm of NNCF %s and later; %s", names[i].name,
-                                         names[i].since, names[i].refused);
             *out = &names[i];
             return NNCF_OK;
         }
-        if (names[i].kind != 0) {
-            nncf__nearest_consider(&n, names[i].name);
+        nncf__nearest_consider(&n, names[i].name);
+        if (names[i].is_there)
             nncf__explain(allowed, "%s\"%s\"", allowed[0] ? ", " : "", names[i].name);
-        }
     }
     nncf__explain_nearest(hint, &n);
     return nncf__reader_fail(r, NNCF_E_CONFIG, index, false, "found %s; allowed: %s%s",
                              nncf__explain_value(&r->config->document, index, value), allowed, hint);
 }
 
+static bool is_sparsity(int32_t kind)
+{
+    return kind == NNCF__RB_SPARSITY || kind == NNCF__MAGNITUDE_SPARSITY || kind == NNCF__CONST_SPARSITY;
+}
+
 static nncf_status check_combination(const nncf__reader *r, uint32_t index, const nncf__algorithm_name *name)
 {
     for (size_t i = 0; i < r->config->n_algorithms; i++) {
         const nncf__algorithm *other = &r->config->algorithms[i];
-        if (other->kind == name->kind)
+        if (strcmp(other->name, name->name) == 0)
             return nncf__reader_fail(r, NNCF_E_CONFIG, index, false, "\"%s\" stands here a second time; keep one",
                                      name->name);
-        if (other->kind != NNCF__QUANTIZATION && name->kind != NNCF__QUANTIZATION)
+        if (is_sparsity(other->kind) && is_sparsity(name->kind))
             return nncf__reader_fail(r, NNCF_E_CONFIG, index, false,
                                      "\"%s\" cannot go together with \"%s\": both would mask the same weights; keep "
                                      "one sparsity algorithm",
@@ -411,7 +462,8 @@ static nncf_status read_algorithm(nncf_config *config, uint32_t node, nncf_error
 {
     const nncf__document *d = &config->document;
     nncf__algorithm *algorithm = &config->algorithms[config->n_algorithms];
-    nncf__reader r = {.config = config, .err = err, .algorithm = algorithm, .node = node};
+    nncf__source *source = &config->sources[config->n_algorithms];
+    nncf__reader r = {.config = config, .err = err, .algorithm = algorithm, .base = algorithm, .source = source};
     char value[NNCF__EXPLAIN_TEXT];
     if (d->nodes[node].type != NNCF_CONFIG_OBJECT)
         return nncf__reader_fail(&r, NNCF_E_CONFIG, node, false,
@@ -430,51 +482,32 @@ static nncf_status read_algorithm(nncf_config *config, uint32_t node, nncf_error
         return status;
     algorithm->kind = name->kind;
     algorithm->name = name->name;
-    set_defaults(&r);
-    status = read_members(&r, "", node);
-    if (status == NNCF_OK)
-        status = nncf__config_check_rules(&r);
+    source->node = node;
+    source->given = nncf__config_keep(config, 2 * NNCF__MAX_KEYS * sizeof(*source->given));
+    if (!source->given)
+        return nncf__reader_no_memory(&r);
+    source->via = source->given + NNCF__MAX_KEYS;
+    r.given = source->given;
+    if (!name->is_there)
+        nncf__config_add_not_yet(config, name_node, "the algorithm");
+    set_defaults(&r, false);
+    if (name->kind != NNCF__OTHER_ALGORITHM) {
+        status = nncf__reader_members(&r, "", node);
+        if (status == NNCF_OK)
+            status = nncf__config_check_rules(&r);
+    }
     if (status == NNCF_OK)
         config->n_algorithms++;
     return status;
 }
 
-static void warn_about_key(nncf_config *config, uint32_t node, const char *message, const char *detail)
+static nncf_status read_compression(nncf_config *config, nncf_error *err)
 {
     const nncf__document *d = &config->document;
-    nncf__place place = nncf__config_place(d, d->nodes[node].key_offset);
-    nncf__log(config->context, NNCF_LOG_WARNING, "%s:%d:%d: %s: %s%s", d->name, (int)place.line, (int)place.column,
-              d->nodes[node].key, message, detail);
-}
-
-/* Keys at the root are the caller's, but some are misplaced NNCF keys, or `compression` with a slip of the pen: that
- * would silently be another training. */
-static void warn_about_root(nncf_config *config)
-{
-    const nncf__document *d = &config->document;
-    size_t count;
-    const nncf__root_key *keys = nncf__config_root_keys(&count);
-    for (uint32_t i = d->nodes[0].first_child; i != 0; i = d->nodes[i].next) {
-        const char *key = d->nodes[i].key;
-        for (size_t k = 0; k < count; k++)
-            if (strcmp(key, keys[k].key) == 0)
-                warn_about_key(config, i, "a key of later NNCF releases, which this release does not read; ",
-                               keys[k].note);
-        if (config->compression == 0 && nncf__edit_distance(key, "compression") <= 2)
-            warn_about_key(config, i, "did you mean \"compression\"? As it stands nothing is compressed", "");
-    }
-}
-
-nncf_status nncf__config_read(nncf_config *config, nncf_error *err)
-{
-    config->setup = (nncf__config_setup){.release = NNCF__RELEASE_SEED, .lr_multiplier = 1};
-    const nncf__document *d = &config->document;
-    config->compression = nncf__config_find_key(d, 0, "compression");
-    warn_about_root(config);
     if (config->compression == 0)
         return NNCF_OK;
     const nncf__node *node = &d->nodes[config->compression];
-    nncf__reader r = {.config = config, .err = err, .node = config->compression};
+    nncf__reader r = {.config = config, .err = err};
     char value[NNCF__EXPLAIN_TEXT];
     if (node->type != NNCF_CONFIG_ARRAY && node->type != NNCF_CONFIG_OBJECT)
         return nncf__reader_fail(&r, NNCF_E_CONFIG, config->compression, false,
@@ -484,8 +517,9 @@ nncf_status nncf__config_read(nncf_config *config, nncf_error *err)
         return NNCF_OK;
     size_t count = node->type == NNCF_CONFIG_ARRAY ? node->count : 1;
     config->algorithms = nncf__config_keep(config, count * sizeof(nncf__algorithm));
-    if (!config->algorithms)
-        return no_memory(&r);
+    config->sources = nncf__config_keep(config, count * sizeof(nncf__source));
+    if (!config->algorithms || !config->sources)
+        return nncf__reader_no_memory(&r);
     if (node->type == NNCF_CONFIG_OBJECT)
         return read_algorithm(config, config->compression, err);
     for (uint32_t i = node->first_child; i != 0; i = d->nodes[i].next) {
@@ -494,4 +528,21 @@ nncf_status nncf__config_read(nncf_config *config, nncf_error *err)
             return status;
     }
     return NNCF_OK;
+}
+
+nncf_status nncf__config_read(nncf_config *config, nncf_error *err)
+{
+    const nncf__document *d = &config->document;
+    config->compression = nncf__config_find_key(d, 0, "compression");
+    nncf_status status = nncf__config_detect(config, err);
+    if (status == NNCF_OK)
+        status = nncf__config_read_root(config, err);
+    if (status == NNCF_OK)
+        status = read_compression(config, err);
+    for (size_t i = 0; i < config->n_algorithms && status == NNCF_OK; i++)
+        if (!config->algorithms[i].validate_scopes && config->algorithms[i].kind != NNCF__OTHER_ALGORITHM)
+            config->setup.scope_check = NNCF__SCOPES_OFF;
+    if (config->wanted_check >= 0)
+        config->setup.scope_check = config->wanted_check;
+    return status;
 }

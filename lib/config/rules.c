@@ -69,37 +69,244 @@ static nncf_status check_multistep(nncf__reader *r)
     return NNCF_OK;
 }
 
-/* Without the section, and with num_init_steps 0, there is no initialization (NNCF 1.0 and 1.1). */
-static void resolve_initializer(const nncf__reader *r)
+/* ---- sparsity ---- */
+
+/* Until 1.3 the level came to the target as x^power; 1.4 to 1.6 had `concave` for that, and from 1.7 on the word means
+ * the opposite. */
+static void resolve_curve(const nncf__reader *r)
 {
     nncf__algorithm *a = r->algorithm;
-    bool has_section = false;
+    bool rises_late = a->concave == -1 || (r->config->setup.release < 10700 ? a->concave == 1 : a->concave == 0);
+    a->schedule.curve = rises_late ? NNCF__CURVE_EASE_IN : NNCF__CURVE_EASE_OUT;
+}
+
+/* ---- initializers ---- */
+
+static uint32_t given_at(const nncf__reader *r, const char *path)
+{
+    size_t count;
+    const nncf__key *rows = nncf__config_keys(&count), *key = nncf__config_key(r->algorithm->kind, path);
+    return key ? r->given[key - rows] : 0;
+}
+
+/* Running statistics: none before 1.6 unless the config says so; later quantization has 2000 samples. */
+static void resolve_adaptation(const nncf__reader *r)
+{
+    nncf__algorithm *a = r->algorithm;
+    int32_t release = r->config->setup.release;
+    uint32_t section = given_at(r, "initializer.batchnorm_adaptation");
+    bool says_steps = nncf__reader_given(r, OFFSET(bn_adaptation_steps)) != 0;
+    bool says_samples = nncf__reader_given(r, OFFSET(bn_adaptation_samples)) != 0;
+    bool is_empty = !section || r->config->document.nodes[section].count == 0;
+    if (says_samples) {
+        a->bn_adaptation_steps = -1;
+    } else if (!says_steps && release >= 10600 && a->kind == NNCF__QUANTIZATION && (is_empty || release >= 20000)) {
+        a->bn_adaptation_samples = 2000;
+        a->bn_adaptation_steps = -1;
+        if (release < 20000)
+            a->bn_forget_samples = 1000;
+    }
+    if (says_steps && section && !nncf__reader_given(r, OFFSET(bn_forget_steps)) && release < 10600)
+        a->bn_forget_steps = 5;
+}
+
+/* The one rule of 1.0 to 1.2: without the section, and with num_init_steps 0, there is no initialization. */
+static nncf_status resolve_flat(nncf__reader *r)
+{
+    nncf__algorithm *a = r->algorithm;
+    nncf__range_rule *rule = nncf__reader_add_rule(r, NULL);
+    if (!rule)
+        return nncf__reader_no_memory(r);
+    nncf__reader_rule_defaults(r, rule);
+    if (!r->has_initializer)
+        a->num_init_steps = 0;
+    rule->n_steps = a->num_init_steps;
+    rule->n_samples = -1;
+    rule->kind = a->num_init_steps > 0 ? a->range_kind : NNCF__RANGE_NONE;
+    r->source->flat = true;
+    return NNCF_OK;
+}
+
+/* The flat keys in a dialect that has `range`: the rest of the rule is that dialect's. */
+static nncf_status translate_flat(nncf__reader *r, uint32_t steps, uint32_t type)
+{
+    nncf__algorithm *a = r->algorithm;
+    uint32_t *given;
+    nncf__range_rule *rule = nncf__reader_add_rule(r, &given);
+    if (!rule)
+        return nncf__reader_no_memory(r);
     size_t count;
     const nncf__key *rows = nncf__config_keys(&count);
-    for (size_t i = 0; i < count; i++)
-        if (r->given[i] && rows[i].type == NNCF__KEY_SECTION && strcmp(rows[i].path, "initializer") == 0)
-            has_section = true;
-    if (!has_section)
-        a->num_init_steps = 0;
-    if (a->num_init_steps == 0)
-        a->range_kind = NNCF__RANGE_NONE;
+    nncf__reader_rule_defaults(r, rule);
+    if (steps) {
+        rule->n_steps = a->num_init_steps;
+        rule->n_samples = -1;
+        given[nncf__config_key(a->kind, "initializer.range.num_init_steps") - rows] = steps;
+    }
+    if (type) {
+        rule->kind = a->range_kind;
+        given[nncf__config_key(a->kind, "initializer.range.type") - rows] = type;
+    }
+    return NNCF_OK;
+}
+
+static nncf_status resolve_ranges(nncf__reader *r)
+{
+    int32_t release = r->config->setup.release;
+    uint32_t steps = given_at(r, "initializer.num_init_steps"), type = given_at(r, "initializer.type");
+    r->has_initializer = given_at(r, "initializer") != 0;
+    if (r->has_range) {
+        if (steps || type)
+            return nncf__reader_fail(r, NNCF_E_CONFIG, steps ? steps : type, true,
+                                     "says the same as initializer.range; keep one of the two");
+        return NNCF_OK;
+    }
+    if (release < 10300)
+        return resolve_flat(r);
+    if (steps || type)
+        return translate_flat(r, steps, type);
+    if (r->has_initializer && release >= 10301 && release < 10500)
+        return NNCF_OK; /* an initializer without a range was none */
+    nncf__range_rule *rule = nncf__reader_add_rule(r, NULL);
+    if (!rule)
+        return nncf__reader_no_memory(r);
+    nncf__reader_rule_defaults(r, rule);
+    return NNCF_OK;
+}
+
+/* The fields that say how many batches an initialization takes, for those who ask for one number. */
+static void summarize_ranges(const nncf__reader *r)
+{
+    nncf__algorithm *a = r->algorithm;
+    const nncf__document *d = &r->config->document;
+    uint32_t node = nncf__config_find_key(d, 0, "batch_size");
+    int64_t batch =
+        node && d->nodes[node].type == NNCF_CONFIG_INT && d->nodes[node].integer > 0 ? d->nodes[node].integer : 1;
+    if (r->source->flat) {
+        a->range_kind = r->rules[0].kind;
+        return;
+    }
+    a->range_kind = NNCF__RANGE_NONE;
+    a->num_init_steps = 0;
+    for (size_t i = 0; i < r->n_rules; i++) {
+        nncf__range_rule *rule = &r->rules[i];
+        int64_t steps = rule->n_steps >= 0 ? rule->n_steps : rule->n_samples / batch + (rule->n_samples % batch != 0);
+        if (steps == 0)
+            continue;
+        if (a->range_kind == NNCF__RANGE_NONE)
+            a->range_kind = rule->kind;
+        if (steps > a->num_init_steps)
+            a->num_init_steps = steps;
+    }
+    for (size_t i = 0; i < r->n_rules; i++)
+        if (r->rules[i].n_steps == 0 || r->rules[i].n_samples == 0)
+            r->rules[i].kind = NNCF__RANGE_NONE;
+}
+
+/* ---- quantizers ---- */
+
+/* Later ones win: signs of 1.0, then scope_overrides, then the bits that are given by hand. */
+static nncf_status resolve_overrides(nncf__reader *r)
+{
+    typedef nncf_status read_fn(nncf__reader *, const nncf__key *, uint32_t);
+    static const struct {
+        const char *path;
+        read_fn *read;
+    } steps[] = {{"signed_activation_scopes", nncf__read_signs},
+                 {"activations.signed_scope", nncf__read_signs},
+                 {"scope_overrides", nncf__read_overrides},
+                 {"initializer.precision.bitwidth_per_scope", nncf__read_bitwidths}};
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        uint32_t node = given_at(r, steps[i].path);
+        const nncf__key *key = nncf__config_key(r->algorithm->kind, steps[i].path);
+        nncf_status status = node ? steps[i].read(r, key, node) : NNCF_OK;
+        if (status == NNCF_OK && node && steps[i].read == nncf__read_overrides)
+            status = nncf__read_override_rules(r, node);
+        if (status != NNCF_OK)
+            return status;
+    }
+    return NNCF_OK;
+}
+
+static int32_t given_mask(const nncf__reader *r, const char *group)
+{
+    static const char *const names[] = {"bits", "mode", "signed", "per_channel"};
+    size_t count;
+    const nncf__key *rows = nncf__config_keys(&count);
+    int32_t mask = 0;
+    for (int i = 0; i < 4; i++) {
+        char path[64];
+        snprintf(path, sizeof(path), "%s.%s", group, names[i]);
+        const nncf__key *key = nncf__config_key(r->algorithm->kind, path);
+        if (r->given[key - rows] || r->source->via[key - rows])
+            mask |= 1 << i;
+    }
+    return mask;
+}
+
+static void resolve_preset(const nncf__reader *r)
+{
+    nncf__algorithm *a = r->algorithm;
+    size_t count;
+    const nncf__key *rows = nncf__config_keys(&count), *mode = nncf__config_key(a->kind, "activations.mode");
+    uint32_t preset = given_at(r, "preset");
+    if (a->preset != NNCF__PRESET_MIXED || r->given[mode - rows] || r->source->via[mode - rows])
+        return;
+    a->activations.mode = NNCF__ASYMMETRIC;
+    r->source->via[mode - rows] = preset;
+}
+
+static nncf_status resolve_quantization(nncf__reader *r)
+{
+    nncf__algorithm *a = r->algorithm;
+    nncf_status status = resolve_ranges(r);
+    r->source->n_rules = r->n_rules;
+    if (status == NNCF_OK)
+        status = resolve_overrides(r);
+    if (status != NNCF_OK)
+        return status;
+    summarize_ranges(r);
+    resolve_preset(r);
+    a->weights.given = given_mask(r, "weights");
+    a->activations.given = given_mask(r, "activations");
+    a->ranges = r->rules;
+    a->n_ranges = r->n_rules;
+    a->overrides = r->overrides;
+    a->n_overrides = r->n_overrides;
+    uint32_t precision = given_at(r, "initializer.precision.type");
+    if (precision && strcmp(r->config->document.nodes[precision].text, "manual") != 0)
+        nncf__config_add_not_yet(r->config, precision, "choosing the bits of quantizers automatically");
+    uint32_t overflow = nncf__reader_given(r, OFFSET(overflow_fix));
+    if (overflow && a->overflow_fix != NNCF__OVERFLOW_DISABLE)
+        nncf__config_log_key(r->config, NNCF_LOG_WARNING, overflow,
+                             "has no effect here: ", "weights use all their codes, as with \"disable\"");
+    return NNCF_OK;
 }
 
 nncf_status nncf__config_check_rules(nncf__reader *r)
 {
+    nncf__algorithm *a = r->algorithm;
     nncf_status status = NNCF_OK;
-    switch (r->algorithm->kind) {
+    switch (a->kind) {
     case NNCF__RB_SPARSITY:
     case NNCF__MAGNITUDE_SPARSITY:
-        status = r->algorithm->schedule.kind == NNCF__MULTISTEP ? check_multistep(r) : check_levels(r);
-        if (status == NNCF_OK)
+        status = a->schedule.kind == NNCF__MULTISTEP ? check_multistep(r) : check_levels(r);
+        if (status == NNCF_OK) {
+            resolve_curve(r);
             warn_about_idle_keys(r);
+        }
         break;
     case NNCF__QUANTIZATION:
-        resolve_initializer(r);
+    case NNCF__BINARIZATION:
+        status = resolve_quantization(r);
         break;
     default:
         break;
     }
-    return status;
+    if (status != NNCF_OK)
+        return status;
+    resolve_adaptation(r);
+    if (!nncf__reader_given(r, OFFSET(lr_multiplier)))
+        a->lr_multiplier = r->config->setup.lr_multiplier;
+    return NNCF_OK;
 }

@@ -520,7 +520,8 @@ START_TEST(what_is_odd_but_valid_is_logged)
         const char *text, *line;
     } cases[] = {
         {"{\"compresion\": []}", "c.json:1:2: compresion: did you mean \"compression\"?"},
-        {"{\"target_device\": \"CPU\"}", "c.json:1:2: target_device: a key of later NNCF releases"},
+        {"{\"compression\": {\"algorithm\": \"quantization\"},\n\"ignored_scopes\": []}",
+         "c.json:2:1: ignored_scopes: read by NNCF 1.3 and later only"},
         {"{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": {\n\"patience\": 3}}}",
          "c.json:2:1: compression.params.patience: has no effect with this schedule"},
         {"{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": {\"schedule\": \"polynomial\"}}}", NULL},

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* NNCF's keys at the root: device, placement, scopes. Everything else there is the training program's. */
+#include "config/document.h"
+#include "config/keys.h"
+
+#include <string.h>
+
+void nncf__config_log_key(nncf_config *config, int32_t level, uint32_t node, const char *message, const char *detail)
+{
+    const nncf__document *d = &config->document;
+    char path[NNCF__PATH_TEXT];
+    nncf__place place = nncf__config_place(d, d->nodes[node].key ? d->nodes[node].key_offset : d->nodes[node].offset);
+    nncf__log(config->context, level, "%s:%d:%d: %s: %s%s", d->name, (int)place.line, (int)place.column,
+              nncf__config_node_path(d, node, path), message, detail);
+}
+
+void nncf__config_add_not_yet(nncf_config *config, uint32_t node, const char *what)
+{
+    if (config->n_not_yet < NNCF__MAX_NOT_YET)
+        config->not_yet[config->n_not_yet++] = (nncf__not_yet){.node = node, .what = what};
+}
+
+nncf_status nncf__config_check_supported(const nncf_config *config, nncf_error *err)
+{
+    if (config->n_not_yet == 0)
+        return NNCF_OK;
+    const nncf__document *d = &config->document;
+    const nncf__not_yet *first = &config->not_yet[0];
+    char path[NNCF__PATH_TEXT];
+    nncf__place place = nncf__config_place(d, d->nodes[first->node].offset);
+    nncf__config_node_path(d, first->node, path);
+    return nncf__fail_at(err, NNCF_E_UNSUPPORTED, &place, path, "%s: not supported yet: %s", path, first->what);
+}
+
+static const nncf__root_key *root_key(const char *name)
+{
+    size_t count;
+    const nncf__root_key *keys = nncf__config_root_keys(&count);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(keys[i].key, name) == 0)
+            return &keys[i];
+    return NULL;
+}
+
+/* Index of the word that the key has; -1: the key is absent. */
+static nncf_status read_word(nncf_config *config, const char *name, int32_t *index, uint32_t *node, nncf_error *err)
+{
+    const nncf__document *d = &config->document;
+    *index = -1;
+    *node = nncf__config_find_key(d, 0, name);
+    if (!*node)
+        return NNCF_OK;
+    const nncf__node *n = &d->nodes[*node];
+    nncf__reader r = {.config = config, .err = err};
+    nncf__key key = {.type = NNCF__KEY_WORD, .words = root_key(name)->words};
+    char word[64];
+    for (size_t i = 0; n->type == NNCF_CONFIG_STRING && nncf__config_word(key.words, i, word, sizeof(word)); i++) {
+        if (strcmp(word, n->text) == 0) {
+            *index = (int32_t)i;
+            return NNCF_OK;
+        }
+    }
+    return nncf__reader_wrong_value(&r, &key, *node);
+}
+
+static nncf_status read_device(nncf_config *config, nncf_error *err)
+{
+    static const int32_t hw[] = {NNCF__DEVICE_CPU, NNCF__DEVICE_GPU, NNCF__DEVICE_VPU};
+    static const int32_t devices[] = {NNCF__DEVICE_ANY,  NNCF__DEVICE_CPU,  NNCF__DEVICE_GPU, NNCF__DEVICE_VPU,
+                                      NNCF__DEVICE_NONE, NNCF__DEVICE_NONE, NNCF__DEVICE_VPU, NNCF__DEVICE_CPU};
+    nncf__config_setup *setup = &config->setup;
+    int32_t index;
+    uint32_t node;
+    setup->setup = setup->release >= 10500 ? NNCF__SETUP_PROPAGATION : NNCF__SETUP_PATTERN;
+    nncf_status status = read_word(config, "hw_config_type", &index, &node, err);
+    if (status == NNCF_OK && index >= 0) {
+        setup->device = hw[index];
+        setup->setup = NNCF__SETUP_PROPAGATION;
+        config->device_node = config->setup_node = node;
+    }
+    if (status == NNCF_OK)
+        status = read_word(config, "target_device", &index, &node, err);
+    if (status == NNCF_OK && index >= 0) {
+        setup->device = devices[index];
+        setup->setup = NNCF__SETUP_PROPAGATION;
+        config->device_node = node;
+    }
+    if (status == NNCF_OK)
+        status = read_word(config, "quantizer_setup_type", &index, &node, err);
+    if (status == NNCF_OK && index >= 0) {
+        setup->setup = index == 0 ? NNCF__SETUP_PATTERN : NNCF__SETUP_PROPAGATION;
+        config->setup_node = node;
+    }
+    return status;
+}
+
+static nncf_status read_scopes(nncf_config *config, const char *name, nncf__strings *out, nncf_error *err)
+{
+    nncf__reader r = {.config = config, .err = err};
+    nncf__key key = {.type = NNCF__KEY_SCOPES, .path = name};
+    uint32_t node = nncf__config_find_key(&config->document, 0, name);
+    if (!node)
+        return NNCF_OK;
+    if (config->setup.release < 10300) {
+        nncf__config_log_key(config, NNCF_LOG_WARNING, node, "read by NNCF 1.3 and later only; ",
+                             "write it into each algorithm");
+        return NNCF_OK;
+    }
+    return nncf__read_scopes(&r, &key, node, out);
+}
+
+static nncf_status read_multiplier(nncf_config *config, nncf_error *err)
+{
+    const nncf__document *d = &config->document;
+    nncf__reader r = {.config = config, .err = err};
+    static const nncf__key key = {.type = NNCF__KEY_NUMBER, .max = 1e30};
+    uint32_t node = nncf__config_find_key(d, 0, "compression_lr_multiplier");
+    if (!node)
+        return NNCF_OK;
+    const nncf__node *n = &d->nodes[node];
+    if ((n->type != NNCF_CONFIG_INT && n->type != NNCF_CONFIG_DOUBLE) || n->number < 0 || n->number > key.max)
+        return nncf__reader_wrong_value(&r, &key, node);
+    config->setup.lr_multiplier = n->number;
+    config->multiplier_node = node;
+    return NNCF_OK;
+}
+
+static void log_root_keys(nncf_config *config)
+{
+    const nncf__document *d = &config->document;
+    size_t count;
+    const nncf__root_key *keys = nncf__config_root_keys(&count);
+    for (uint32_t i = d->nodes[0].first_child; i != 0; i = d->nodes[i].next) {
+        const char *key = d->nodes[i].key;
+        for (size_t k = 0; k < count; k++)
+            if (keys[k].no_effect && strcmp(key, keys[k].key) == 0)
+                nncf__config_log_key(config, NNCF_LOG_INFO, i, "has no effect here: ", keys[k].no_effect);
+        if (config->compression == 0 && nncf__edit_distance(key, "compression") <= 2)
+            nncf__config_log_key(config, NNCF_LOG_WARNING, i,
+                                 "did you mean \"compression\"? As it stands nothing is compressed", "");
+    }
+}
+
+nncf_status nncf__config_read_root(nncf_config *config, nncf_error *err)
+{
+    nncf__config_setup *setup = &config->setup;
+    setup->lr_multiplier = 1;
+    log_root_keys(config);
+    setup->scope_rule = setup->release >= 20000 ? NNCF__SCOPES_EXACT : NNCF__SCOPES_PREFIX;
+    setup->scope_check = setup->release >= 20400 ? NNCF__SCOPES_STRICT : NNCF__SCOPES_WARN;
+    if (config->compression == 0)
+        return NNCF_OK;
+    nncf_status status = read_device(config, err);
+    if (status == NNCF_OK)
+        status = read_scopes(config, "ignored_scopes", &setup->ignored_scopes, err);
+    if (status == NNCF_OK)
+        status = read_scopes(config, "target_scopes", &setup->target_scopes, err);
+    if (status == NNCF_OK)
+        status = read_multiplier(config, err);
+    return status;
+}
