@@ -73,7 +73,6 @@ typedef struct nncf__quantizer_params {
     int32_t mode;        /* nncf__quantizer_mode */
     int32_t sign;        /* nncf__sign */
     int32_t per_channel; /* 0, 1 */
-    int32_t given;       /* NNCF__GIVEN_..., or-ed: what the config says itself; where it does not, a device decides */
 } nncf__quantizer_params;
 
 /* One rule for ranges; of several the last one whose scopes and group fit a quantizer counts. */
@@ -111,6 +110,8 @@ typedef struct nncf__algorithm {
     int32_t level_mode; /* nncf__level_mode */
     /* quantization */
     nncf__quantizer_params weights, activations;
+    int32_t weights_given,
+        activations_given;   /* NNCF__GIVEN_..., or-ed: what the config says; the rest a device decides */
     int32_t quantize_inputs; /* default 1 (v1.1, the later release of the seed's dialect) */
     int32_t range_kind; /* nncf__range_kind: NNCF__RANGE_NONE when there is no initializer, or num_init_steps is 0 */
     int64_t num_init_steps;

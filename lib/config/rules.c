@@ -267,8 +267,8 @@ static nncf_status resolve_quantization(nncf__reader *r)
         return status;
     summarize_ranges(r);
     resolve_preset(r);
-    a->weights.given = given_mask(r, "weights");
-    a->activations.given = given_mask(r, "activations");
+    a->weights_given = given_mask(r, "weights");
+    a->activations_given = given_mask(r, "activations");
     a->ranges = r->rules;
     a->n_ranges = r->n_rules;
     a->overrides = r->overrides;
