@@ -4,8 +4,13 @@
  * @brief Snapshots: one safetensors file with the caller's tensors and the controller's state.
  *
  * The file is an ordinary safetensors file: the caller's tensors under the caller's names, the controller's under the
- * names of nncf_parameter plus "nncf." names, and in `__metadata__` the format version, the canonical config, counters
- * and whatever the caller adds.
+ * names of nncf_parameter plus "nncf." names, and in `__metadata__` the library and format version, the canonical
+ * config with its SHA-256, the schedule's and step counters, the seed, a CRC-32C of the header and of every tensor, and
+ * whatever the caller adds. docs/snapshots.md describes it all.
+ *
+ * Memory: an open snapshot holds its tensors once (at most 7 bytes a tensor more than the file). They are read, not
+ * mapped: a file that another program truncates would kill a process that maps it. Nothing is allocated from a size
+ * that was not compared with the file's.
  */
 #ifndef NNCF_CHECKPOINT_H
 #define NNCF_CHECKPOINT_H
@@ -47,6 +52,34 @@ NNCF_API nncf_status nncf_checkpoint_save(const nncf_compression_ctrl *ctrl, con
                                           const nncf_checkpoint_tensor *tensors, size_t n_tensors,
                                           const nncf_checkpoint_text *texts, size_t n_texts, nncf_error *err);
 
+/** @brief Everything that a snapshot can be made of and where it goes. @since 0.1 */
+typedef struct nncf_checkpoint_save_params {
+    size_t struct_size;                    /**< NNCF_PARAMS(nncf_checkpoint_save_params) */
+    const nncf_compression_ctrl *ctrl;     /**< nullable: its state is saved too */
+    const char *path;                      /**< the file, as in nncf_checkpoint_save(); or NULL and `write` */
+    const nncf_checkpoint_tensor *tensors; /**< the caller's tensors */
+    size_t n_tensors;                      /**< length of tensors */
+    const nncf_checkpoint_text *texts;     /**< pairs for `__metadata__` */
+    size_t n_texts;                        /**< length of texts */
+    /** Nullable: an opened snapshot, of which all tensors and texts are written too that are neither among those above
+        nor the controller's. So a program keeps what it does not know. */
+    const nncf_checkpoint *carry;
+    /** Instead of path: takes all `size` bytes and returns 0; anything else: a failure. Called a few times, in the
+       order of the file. */
+    int32_t (*write)(void *user, const void *data, size_t size);
+    void *user;            /**< first argument of write */
+    int32_t keep_previous; /**< 1, with path: what was at path stays, as "<path>.previous" (a hard link); at every
+                              moment there is a whole snapshot at path. Default 0 */
+    int32_t padding;       /**< must be 0 */
+} nncf_checkpoint_save_params;
+
+/**
+ * @brief Write a snapshot as nncf_checkpoint_save() does, with the choices of `params`.
+ * @param[out] err nullable
+ * @par Errors as nncf_checkpoint_save(); NNCF_E_CALLBACK write reported a failure. @since 0.1
+ */
+NNCF_API nncf_status nncf_checkpoint_save_with(const nncf_checkpoint_save_params *params, nncf_error *err);
+
 /**
  * @brief Open a snapshot and check all of its header. Any safetensors file opens, also one that this library did not
  * write.
@@ -57,6 +90,24 @@ NNCF_API nncf_status nncf_checkpoint_save(const nncf_compression_ctrl *ctrl, con
  */
 NNCF_API nncf_status nncf_checkpoint_open(nncf_context *context, const char *path, nncf_checkpoint **checkpoint,
                                           nncf_error *err);
+
+/** @brief Where a snapshot comes from. @since 0.1 */
+typedef struct nncf_checkpoint_open_params {
+    size_t struct_size; /**< NNCF_PARAMS(nncf_checkpoint_open_params) */
+    const char *path;   /**< the file; or NULL and `read` with `size` */
+    /** Puts up to `size` bytes into data and returns how many; 0: the end, negative: a failure. */
+    int64_t (*read)(void *user, void *data, size_t size);
+    void *user;    /**< first argument of read */
+    uint64_t size; /**< bytes that read will deliver: no more memory is taken than these justify */
+} nncf_checkpoint_open_params;
+
+/**
+ * @brief Open a snapshot from a file or a stream.
+ * @param context nullable
+ * @par Errors as nncf_checkpoint_open(); NNCF_E_CALLBACK read reported a failure. @since 0.1
+ */
+NNCF_API nncf_status nncf_checkpoint_open_with(nncf_context *context, const nncf_checkpoint_open_params *params,
+                                               nncf_checkpoint **checkpoint, nncf_error *err);
 /** @brief Close a snapshot; views from it end. NULL is fine. @since 0.1 */
 NNCF_API void nncf_checkpoint_close(nncf_checkpoint *checkpoint);
 
@@ -77,8 +128,8 @@ NNCF_API const char *nncf_checkpoint_text_get(const nncf_checkpoint *checkpoint,
 /**
  * @brief Copy tensors out of a snapshot: every one of `tensors` is filled from the tensor of its name.
  *
- * All names, types and shapes are checked first; if any is missing or different nothing is copied and the message names
- * them.
+ * All names, types and shapes are checked first; if any is missing or different nothing is copied, the message names as
+ * many as it holds, and the log (level error) all of them.
  * @par Errors NNCF_E_NOTFOUND, NNCF_E_SHAPE, NNCF_E_DTYPE, NNCF_E_ARG. @since 0.1
  */
 NNCF_API nncf_status nncf_checkpoint_read(const nncf_checkpoint *checkpoint, const nncf_checkpoint_tensor *tensors,
@@ -88,8 +139,8 @@ NNCF_API nncf_status nncf_checkpoint_read(const nncf_checkpoint *checkpoint, con
  * @brief Put a controller into the state that was saved: logits, masks, ranges, counters, schedulers. Initialization is
  * not run again.
  *
- * The config must be the same in its canonical `compression` part; otherwise the message says so and nothing is
- * changed.
+ * The config must be the same in its canonical `compression` part; otherwise the message says what differs, by key
+ * path, and nothing is changed.
  * @par Errors NNCF_E_CONFIG another config; NNCF_E_NOTFOUND the snapshot has no controller's state, or lacks tensors;
  * NNCF_E_SHAPE; NNCF_E_DTYPE; NNCF_E_FORMAT counters that make no sense; NNCF_E_STATE the model is gone; NNCF_E_NOMEM;
  * NNCF_E_ARG.
@@ -97,6 +148,39 @@ NNCF_API nncf_status nncf_checkpoint_read(const nncf_checkpoint *checkpoint, con
  */
 NNCF_API nncf_status nncf_checkpoint_restore(const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl,
                                              nncf_error *err);
+
+/** @brief How to restore. @since 0.1 */
+typedef struct nncf_checkpoint_restore_params {
+    size_t struct_size; /**< NNCF_PARAMS(nncf_checkpoint_restore_params) */
+    /**
+     * 1: go on although the config differs in its canonical `compression` part; each difference is a warning in the
+     * log. Carried over are the logits, masks, ranges and counters; the present config decides the rest: the sparsity
+     * level follows its schedule at the saved epoch, and bits and initializers are its own. The controller must have
+     * the same tensors: where the new config masks or quantizes something that the old one did not, restoring is
+     * refused, with the list. A magnitude mask is the saved one until the next epoch_step. Default 0: refuse.
+     */
+    int32_t accept_config;
+    int32_t padding; /**< must be 0 */
+} nncf_checkpoint_restore_params;
+
+/**
+ * @brief As nncf_checkpoint_restore(), with the choices of `params` (nullable).
+ * @par Errors as nncf_checkpoint_restore(). @since 0.1
+ */
+NNCF_API nncf_status nncf_checkpoint_restore_with(const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl,
+                                                  const nncf_checkpoint_restore_params *params, nncf_error *err);
+
+/**
+ * @brief Names of the tensors in a snapshot that nobody asks for: neither one of `tensors` nor of the controller's.
+ * @param ctrl       nullable
+ * @param[out] names nullable; the first `capacity` names in file order; borrowed from the snapshot
+ * @param[out] count how many there are
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the controller's model is gone; NNCF_E_NOMEM
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_checkpoint_unknown(const nncf_checkpoint *checkpoint, const nncf_compression_ctrl *ctrl,
+                                             const nncf_checkpoint_tensor *tensors, size_t n_tensors,
+                                             const char **names, size_t capacity, size_t *count);
 
 NNCF_END_DECLS
 #endif

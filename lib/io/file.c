@@ -67,51 +67,133 @@ static nncf_status cannot_create(nncf_error *err, int saved, const char *path)
     return nncf__fail_errno(err, saved, path, "cannot create a file beside \"%s\"", path);
 }
 
-nncf_status nncf__file_replace(nncf_context *context, const char *path, const nncf__file_piece *pieces, size_t n_pieces,
-                               nncf_error *err)
+static nncf_status replaceable(const char *path, nncf_error *err)
 {
-    nncf__text name = {.context = context};
     struct stat target;
     if (lstat(path, &target) == 0 && !S_ISREG(target.st_mode))
         return nncf__fail(err, NNCF_E_IO, path,
                           "\"%s\" is there and is not a regular file, so it is not replaced; give another path", path);
-    int folder = open_folder(context, path); /* first, so that once the file is in place little is left to fail */
-    if (folder < 0)
-        return cannot_create(err, errno, path);
-    int fd = create_temporary(path, &name), saved = errno;
-    if (fd < 0) {
-        close(folder);
-        nncf__text_free(&name);
-        return cannot_create(err, saved, path);
-    }
-    nncf_status status = NNCF_OK;
-    for (size_t i = 0; status == NNCF_OK && i < n_pieces; i++)
-        status = write_all(fd, pieces[i].data, pieces[i].size);
-    if (status == NNCF_OK && fsync(fd) != 0)
-        status = NNCF_E_IO;
-    saved = errno;
-    if (close(fd) != 0 && status == NNCF_OK) {
+    return NNCF_OK;
+}
+
+/* Fill the temporary file and see it on the device; false: errno says why. Closes it. */
+static bool fill_temporary(int fd, const nncf__file_piece *pieces, size_t n_pieces)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < n_pieces; i++)
+        ok = write_all(fd, pieces[i].data, pieces[i].size) == NNCF_OK;
+    ok = ok && fsync(fd) == 0;
+    int saved = errno;
+    if (close(fd) != 0 && ok) {
         saved = errno;
-        status = NNCF_E_IO;
+        ok = false;
     }
-    if (status == NNCF_OK && rename(name.data, path) != 0) {
-        saved = errno;
-        status = NNCF_E_IO;
+    errno = saved;
+    return ok;
+}
+
+/* Give the file at `path` the second name `previous`, in place of what that was; false: errno says why. */
+static bool keep_previous(const char *path, const char *previous, nncf__text *name)
+{
+    for (int i = 0; i < TEMPORARY_TRIES; i++) {
+        name->length = 0;
+        nncf__text_printf(name, "%s.tmp-%ld-%d", previous, (long)getpid(), i);
+        if (name->failed) {
+            errno = ENOMEM;
+            return false;
+        }
+        if (link(path, name->data) == 0) {
+            bool ok = rename(name->data, previous) == 0;
+            int saved = errno;
+            unlink(name->data); /* still there also when both were names of one file: then rename does nothing */
+            errno = saved;
+            return ok;
+        }
+        if (errno != EEXIST)
+            return errno == ENOENT; /* there was no file */
     }
-    if (status != NNCF_OK) {
-        unlink(name.data);
-        close(folder);
-        nncf__text_free(&name);
-        return nncf__fail_errno(err, saved, path, "cannot write \"%s\"", path);
-    }
-    nncf__text_free(&name);
-    saved = fsync(folder) != 0 && errno != EINVAL ? errno : 0; /* EINVAL: a file system that syncs no folders */
-    close(folder);
-    if (saved != 0)
+    return false;
+}
+
+/* Name of a temporary file, and of the previous generation when that is to be kept. */
+typedef struct names {
+    nncf__text temporary, previous, link;
+} names;
+
+static nncf_status put_in_place(const char *path, int fd, const nncf__file_piece *pieces, size_t n_pieces, names *n,
+                                nncf_error *err)
+{
+    bool ok = fill_temporary(fd, pieces, n_pieces);
+    const bool written = ok;
+    if (ok && n->previous.data)
+        ok = keep_previous(path, n->previous.data, &n->link);
+    const bool kept = ok;
+    ok = ok && rename(n->temporary.data, path) == 0;
+    if (ok)
+        return NNCF_OK;
+    int saved = errno;
+    unlink(n->temporary.data);
+    if (saved == ENOMEM && n->link.failed)
+        return nncf__fail(err, NNCF_E_NOMEM, path, "out of memory");
+    if (written && !kept)
         return nncf__fail_errno(err, saved, path,
+                                "cannot keep \"%s\" as \"%s\" (its file system must have hard links), so it is not "
+                                "replaced",
+                                path, n->previous.data);
+    return nncf__fail_errno(err, saved, path, "cannot write \"%s\"", path);
+}
+
+static nncf_status replace(const char *path, int folder, const nncf__file_piece *pieces, size_t n_pieces, names *n,
+                           nncf_error *err)
+{
+    int fd = create_temporary(path, &n->temporary);
+    if (fd < 0)
+        return cannot_create(err, errno, path);
+    nncf_status status = put_in_place(path, fd, pieces, n_pieces, n, err);
+    if (status != NNCF_OK)
+        return status;
+    if (fsync(folder) != 0 && errno != EINVAL) /* EINVAL: a file system that syncs no folders */
+        return nncf__fail_errno(err, errno, path,
                                 "\"%s\" is written, but its folder could not be synced: a power failure may undo it",
                                 path);
     return NNCF_OK;
+}
+
+static nncf_status replace_file(nncf_context *context, const char *path, bool keep, const nncf__file_piece *pieces,
+                                size_t n_pieces, nncf_error *err)
+{
+    names n = {{.context = context}, {.context = context}, {.context = context}};
+    nncf_status status = replaceable(path, err);
+    if (status == NNCF_OK && keep) {
+        nncf__text_printf(&n.previous, "%s" NNCF__PREVIOUS, path);
+        status = n.previous.failed ? nncf__fail(err, NNCF_E_NOMEM, path, "out of memory")
+                                   : replaceable(n.previous.data, err);
+    }
+    if (status == NNCF_OK) {
+        int folder = open_folder(context, path); /* first, so that once the file is in place little is left to fail */
+        if (folder < 0) {
+            status = cannot_create(err, errno, path);
+        } else {
+            status = replace(path, folder, pieces, n_pieces, &n, err);
+            close(folder);
+        }
+    }
+    nncf__text_free(&n.temporary);
+    nncf__text_free(&n.previous);
+    nncf__text_free(&n.link);
+    return status;
+}
+
+nncf_status nncf__file_replace(nncf_context *context, const char *path, const nncf__file_piece *pieces, size_t n_pieces,
+                               nncf_error *err)
+{
+    return replace_file(context, path, false, pieces, n_pieces, err);
+}
+
+nncf_status nncf__file_replace_keeping(nncf_context *context, const char *path, const nncf__file_piece *pieces,
+                                       size_t n_pieces, nncf_error *err)
+{
+    return replace_file(context, path, true, pieces, n_pieces, err);
 }
 
 nncf_status nncf__file_open(const char *path, int *fd, uint64_t *size, nncf_error *err)
@@ -135,17 +217,31 @@ nncf_status nncf__file_open(const char *path, int *fd, uint64_t *size, nncf_erro
     return NNCF_OK;
 }
 
-nncf_status nncf__file_read(int fd, const char *path, void *data, size_t size, nncf_error *err)
+/* As read(2), but with the callback's failure as errno 0. */
+static int64_t read_some(const nncf__source *source, void *data, size_t size)
 {
+    size = size < write_limit ? size : write_limit;
+    if (!source->read)
+        return read(source->fd, data, size);
+    errno = 0;
+    return source->read(source->user, data, size);
+}
+
+nncf_status nncf__source_read(const nncf__source *source, void *data, size_t size, nncf_error *err)
+{
+    const char *name = source->name;
     char *p = data;
     while (size > 0) {
-        ssize_t n = read(fd, p, size < write_limit ? size : write_limit);
-        if (n < 0 && errno == EINTR)
+        int64_t n = read_some(source, p, size);
+        if (n < 0 && !source->read && errno == EINTR)
             continue;
+        if (source->read && (n < 0 || (uint64_t)n > size))
+            return nncf__fail(err, NNCF_E_CALLBACK, name, "%s: the read callback %s", name,
+                              n < 0 ? "reported a failure" : "returned more bytes than were asked for");
         if (n < 0)
-            return nncf__fail_errno(err, errno, path, "cannot read \"%s\"", path);
+            return nncf__fail_errno(err, errno, name, "cannot read \"%s\"", name);
         if (n == 0)
-            return nncf__fail(err, NNCF_E_FORMAT, path, "\"%s\" became shorter while it was read", path);
+            return nncf__fail(err, NNCF_E_FORMAT, name, "\"%s\" ended before its announced size was read", name);
         p += n;
         size -= (size_t)n;
     }

@@ -21,12 +21,13 @@ enum { NNCF__CHECKSUM_AT = sizeof NNCF__CHECKSUM_PREFIX - 1, NNCF__HEX = 8, NNCF
 
 typedef struct nncf__entry {
     char *name;
-    int32_t dtype; /* NNCF_F32 ..., or -1: a type that nncf_tensor does not have */
-    uint32_t bits; /* of an element */
+    int32_t dtype;    /* NNCF_F32 ..., or -1: a type that nncf_tensor does not have */
+    const char *type; /* its name in the format, static */
+    uint32_t bits;    /* of an element */
     size_t ndim;
     int64_t *shape;      /* [ndim] */
     uint64_t begin, end; /* in the data */
-    const void *data;    /* reader: aligned for the type */
+    const void *data;    /* 8-byte aligned */
 } nncf__entry;
 
 typedef struct nncf__pair {
@@ -36,14 +37,13 @@ typedef struct nncf__pair {
 struct nncf_checkpoint {
     nncf_context *context;
     bool owns_context;
-    char *path;
+    char *path;           /* of the file, or what stands for it in messages */
     nncf__entry *entries; /* in the order of their data */
     size_t n_entries;
     size_t *by_name; /* indices of entries, sorted by name */
     nncf__pair *texts;
     size_t n_texts;
-    void *data;    /* everything behind the header */
-    void *aligned; /* copies of tensors that a foreign writer put at an odd place; or NULL */
+    void *data; /* the tensors, each at a multiple of NNCF__ALIGNMENT */
 };
 
 /* ---- json.c: the only file here that knows json-c ---- */
@@ -54,9 +54,8 @@ nncf_status nncf__header_parse(nncf_checkpoint *checkpoint, const char *text, si
                                nncf_error *err);
 /* Append a JSON string literal. */
 void nncf__json_quote(nncf__text *text, const char *string);
-/* Path of the first difference between two JSON texts, and the two values; false when there is none. `difference` holds
- * a NUL-terminated text in any case. */
-bool nncf__json_difference(const char *ours, const char *theirs, char *difference, size_t capacity);
+/* Append a line "path is VALUE here, VALUE in the snapshot" for each place where two JSON texts differ; how many. */
+size_t nncf__json_differences(const char *ours, const char *theirs, nncf__text *lines);
 /* Name of an element type in the format; NULL: none. */
 const char *nncf__dtype_name(int32_t dtype);
 /* Bytes of an element; 0: not a type. */
@@ -65,6 +64,11 @@ size_t nncf__dtype_size(int32_t dtype);
 /* ---- crc32c.c: CRC-32C (Castagnoli, reflected 0x82f63b78); start with 0 ---- */
 
 uint32_t nncf__crc32c(uint32_t crc, const void *data, size_t size);
+
+/* ---- sha256.c: FIPS 180-4; 64 hex digits and a NUL ---- */
+
+enum { NNCF__DIGEST_TEXT = 65 };
+void nncf__sha256_text(const void *data, size_t size, char hex[NNCF__DIGEST_TEXT]);
 
 /* ---- file.c ---- */
 
@@ -75,10 +79,24 @@ typedef struct nncf__file_piece {
 /* Write the pieces one after another to a temporary file beside `path`, fsync, rename, fsync of the folder. */
 nncf_status nncf__file_replace(nncf_context *context, const char *path, const nncf__file_piece *pieces, size_t n_pieces,
                                nncf_error *err);
+/* The same; what was at `path` before (if anything) is then at `path` NNCF__PREVIOUS. At no moment is there no file at
+ * `path`. */
+#define NNCF__PREVIOUS ".previous"
+nncf_status nncf__file_replace_keeping(nncf_context *context, const char *path, const nncf__file_piece *pieces,
+                                       size_t n_pieces, nncf_error *err);
 /* Open a regular file for reading; *size is its length. */
 nncf_status nncf__file_open(const char *path, int *fd, uint64_t *size, nncf_error *err);
-/* Read exactly `size` bytes; NNCF_E_FORMAT when the file ends before. */
-nncf_status nncf__file_read(int fd, const char *path, void *data, size_t size, nncf_error *err);
+
+/* Where a snapshot is read from: a file, or the caller's callback. */
+typedef struct nncf__source {
+    const char *name; /* for messages */
+    int fd;
+    int64_t (*read)(void *user, void *data, size_t size); /* NULL: fd */
+    void *user;
+    uint64_t size; /* bytes that are there */
+} nncf__source;
+/* Read exactly `size` bytes; NNCF_E_FORMAT when the source ends before. */
+nncf_status nncf__source_read(const nncf__source *source, void *data, size_t size, nncf_error *err);
 
 /* ---- fold.c ---- */
 
@@ -100,6 +118,8 @@ bool nncf__parse_int64(const char *text, int64_t *value);
 /* A context for calls and objects that were given none: no threads of its own. */
 nncf_status nncf__io_context(nncf_context **context, nncf_error *err);
 const nncf__entry *nncf__checkpoint_find(const nncf_checkpoint *checkpoint, const char *name);
+/* The tensor of that name among `count` in the order of `by_name`, or NULL. */
+const nncf__entry *nncf__entry_find(const nncf__entry *entries, const size_t *by_name, size_t count, const char *name);
 /* Every rule for a named tensor of the caller's, but for what its name may begin with. */
 nncf_status nncf__io_check_tensor(const nncf_checkpoint_tensor *tensor, size_t index, nncf_error *err);
 /* Do the tensors fit the snapshot? Then they may be filled. */
@@ -108,6 +128,23 @@ nncf_status nncf__checkpoint_verify(const nncf_checkpoint *checkpoint, const nnc
 void nncf__checkpoint_copy(const nncf_checkpoint *checkpoint, const nncf_checkpoint_tensor *tensors, size_t n_tensors);
 
 /* ---- state.c: what a controller is made of, as tensors and texts ---- */
+
+/* Whole-number texts of a snapshot. */
+enum nncf__counter {
+    NNCF__EPOCH,
+    NNCF__STEP,
+    NNCF__FROZEN,
+    NNCF__INIT_DONE,
+    NNCF__SCHEDULE_EPOCH,
+    NNCF__SCHEDULE_COUNT,
+    NNCF__STEPPED,
+    NNCF__ARRIVED,
+    NNCF__SEED,
+    NNCF__SCHEDULE_STEP, /* from here on: absent in the first snapshots, then 0 */
+    NNCF__STEPS_PER_EPOCH,
+    NNCF__N_COUNTERS
+};
+extern const char *const nncf__counter_names[NNCF__N_COUNTERS];
 
 typedef struct nncf__state {
     nncf_context *context;

@@ -143,6 +143,7 @@ static nncf_status read_entry(nncf_checkpoint *c, nncf__entry *e, struct json_ob
     for (size_t i = 0; i < N_DTYPES; i++) {
         if (strcmp(json_object_get_string(type), dtypes[i].name) == 0) {
             e->dtype = dtypes[i].dtype;
+            e->type = dtypes[i].name;
             e->bits = dtypes[i].bits;
         }
     }
@@ -249,58 +250,77 @@ nncf_status nncf__header_parse(nncf_checkpoint *checkpoint, const char *text, si
     return status;
 }
 
-/* Append to the path, then look deeper; the path stays as it is once a difference was found. */
-static bool differ(struct json_object *a, struct json_object *b, char *path, size_t capacity, char *values)
+/* The walk over two trees at once. */
+typedef struct walk {
+    char path[192];
+    nncf__text *lines;
+    size_t count;
+} walk;
+
+static void differ(walk *w, struct json_object *a, struct json_object *b);
+
+/* One step deeper: `format` of the key or index. */
+static void descend(walk *w, struct json_object *a, struct json_object *b, const char *key, size_t index)
 {
-    size_t length = strlen(path);
-    enum json_type type = json_object_get_type(a);
-    if (type == json_type_object && json_object_is_type(b, json_type_object)) {
-        for (int side = 0; side < 2; side++) {
-            struct json_object *from = side ? b : a, *other = side ? a : b;
-            struct json_object_iterator it = json_object_iter_begin(from), end = json_object_iter_end(from);
-            for (; !json_object_iter_equal(&it, &end); json_object_iter_next(&it)) {
-                const char *key = json_object_iter_peek_name(&it);
-                struct json_object *value = json_object_iter_peek_value(&it), *match = NULL;
-                (void)json_object_object_get_ex(other, key, &match);
-                snprintf(path + length, capacity - length, "%s%s", length ? "." : "", key);
-                if (side ? differ(match, value, path, capacity, values) : differ(value, match, path, capacity, values))
-                    return true;
-            }
-        }
-        path[length] = 0;
-        return false;
-    }
-    if (type == json_type_array && json_object_is_type(b, json_type_array)) {
-        size_t n = json_object_array_length(a), m = json_object_array_length(b);
-        for (size_t i = 0; i < n || i < m; i++) {
-            snprintf(path + length, capacity - length, "[%zu]", i);
-            if (differ(i < n ? json_object_array_get_idx(a, i) : NULL, i < m ? json_object_array_get_idx(b, i) : NULL,
-                       path, capacity, values))
-                return true;
-        }
-        path[length] = 0;
-        return false;
-    }
-    if (json_object_equal(a, b))
-        return false;
-    snprintf(values, 128, "%.48s here, %.48s in the snapshot", a ? json_object_to_json_string(a) : "nothing",
-             b ? json_object_to_json_string(b) : "nothing");
-    return true;
+    const size_t length = strlen(w->path), left = sizeof w->path - length;
+    if (key)
+        snprintf(w->path + length, left, "%s%s", length ? "." : "", key);
+    else
+        snprintf(w->path + length, left, "[%zu]", index);
+    differ(w, a, b);
+    w->path[length] = 0;
 }
 
-bool nncf__json_difference(const char *ours, const char *theirs, char *difference, size_t capacity)
+static void differ_objects(walk *w, struct json_object *a, struct json_object *b)
 {
-    char path[192] = "", values[128] = "";
-    if (strcmp(ours, theirs) == 0) {
-        difference[0] = 0;
-        return false;
+    for (int side = 0; side < 2; side++) {
+        struct json_object *from = side ? b : a, *other = side ? a : b;
+        struct json_object_iterator it = json_object_iter_begin(from), end = json_object_iter_end(from);
+        for (; !json_object_iter_equal(&it, &end); json_object_iter_next(&it)) {
+            const char *key = json_object_iter_peek_name(&it);
+            struct json_object *value = json_object_iter_peek_value(&it), *match = NULL;
+            bool there = json_object_object_get_ex(other, key, &match);
+            if (side == 0)
+                descend(w, value, match, key, 0);
+            else if (!there)
+                descend(w, NULL, value, key, 0);
+        }
     }
+}
+
+static void differ(walk *w, struct json_object *a, struct json_object *b)
+{
+    if (json_object_is_type(a, json_type_object) && json_object_is_type(b, json_type_object)) {
+        differ_objects(w, a, b);
+        return;
+    }
+    if (json_object_is_type(a, json_type_array) && json_object_is_type(b, json_type_array)) {
+        size_t n = json_object_array_length(a), m = json_object_array_length(b);
+        for (size_t i = 0; i < n || i < m; i++)
+            descend(w, i < n ? json_object_array_get_idx(a, i) : NULL, i < m ? json_object_array_get_idx(b, i) : NULL,
+                    NULL, i);
+        return;
+    }
+    if (json_object_equal(a, b))
+        return;
+    w->count++;
+    nncf__text_printf(w->lines, "%s is %.48s here, ", w->path, a ? json_object_to_json_string(a) : "nothing");
+    nncf__text_printf(w->lines, "%.48s in the snapshot\n", b ? json_object_to_json_string(b) : "nothing");
+}
+
+size_t nncf__json_differences(const char *ours, const char *theirs, nncf__text *lines)
+{
+    walk w = {.lines = lines};
+    if (strcmp(ours, theirs) == 0)
+        return 0;
     struct json_object *a = json_tokener_parse(ours), *b = json_tokener_parse(theirs);
-    if (a && b && differ(a, b, path, sizeof path, values))
-        snprintf(difference, capacity, "%s is %s", path, values);
-    else
-        snprintf(difference, capacity, "the texts differ");
+    if (a && b)
+        differ(&w, a, b);
+    if (w.count == 0) { /* an empty text, or equal values written differently */
+        w.count = 1;
+        nncf__text_printf(lines, "the texts differ\n");
+    }
     json_object_put(a);
     json_object_put(b);
-    return true;
+    return w.count;
 }

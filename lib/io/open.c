@@ -63,36 +63,30 @@ static nncf_status arrange(nncf_checkpoint *c, uint64_t data_size, nncf_error *e
     return NNCF_OK;
 }
 
-static size_t alignment_of(const nncf__entry *e)
+/* Bytes from one tensor's place to the next one's. */
+static size_t padded(const nncf__entry *e)
 {
-    return e->dtype < 0 ? 1 : nncf__dtype_size(e->dtype);
+    return ((size_t)(e->end - e->begin) + NNCF__ALIGNMENT - 1) / NNCF__ALIGNMENT * NNCF__ALIGNMENT;
 }
 
-/* Point every entry at its data; where a foreign writer left it unaligned for its type, at a copy. */
-static nncf_status place(nncf_checkpoint *c, nncf_error *err)
+/* Read the tensors, each to an aligned place wherever the file has it: a view needs no copy then. The memory is the
+ * file's data and at most 7 bytes a tensor. */
+static nncf_status read_data(nncf_checkpoint *c, const nncf__source *source, nncf_error *err)
 {
     size_t total = 0;
-    for (size_t i = 0; i < c->n_entries; i++) {
+    nncf_status status = NNCF_OK;
+    for (size_t i = 0; i < c->n_entries; i++) /* they cover the data, which is no larger than the file: no overflow */
+        total += padded(&c->entries[i]);
+    if (total > PTRDIFF_MAX || !(c->data = nncf__alloc(c->context, total)))
+        return nncf__fail(err, NNCF_E_NOMEM, c->path, "%s: no memory for %zu bytes of tensors", c->path, total);
+    char *to = c->data;
+    for (size_t i = 0; status == NNCF_OK && i < c->n_entries; i++) {
         nncf__entry *e = &c->entries[i];
-        e->data = (const char *)c->data + e->begin;
-        if (e->begin % alignment_of(e) != 0)
-            total += ((size_t)(e->end - e->begin) + NNCF__ALIGNMENT - 1) / NNCF__ALIGNMENT * NNCF__ALIGNMENT;
-    }
-    if (total == 0)
-        return NNCF_OK;
-    if (!(c->aligned = nncf__alloc(c->context, total)))
-        return nncf__fail(err, NNCF_E_NOMEM, c->path, "out of memory");
-    char *to = c->aligned;
-    for (size_t i = 0; i < c->n_entries; i++) {
-        nncf__entry *e = &c->entries[i];
-        size_t size = (size_t)(e->end - e->begin);
-        if (e->begin % alignment_of(e) == 0)
-            continue;
-        memcpy(to, e->data, size);
         e->data = to;
-        to += (size + NNCF__ALIGNMENT - 1) / NNCF__ALIGNMENT * NNCF__ALIGNMENT;
+        status = nncf__source_read(source, to, (size_t)(e->end - e->begin), err);
+        to += padded(e);
     }
-    return NNCF_OK;
+    return status;
 }
 
 static bool parse_hex(const char *text, uint32_t *value)
@@ -164,79 +158,103 @@ static nncf_status check_own_data(const nncf_checkpoint *c, nncf_error *err)
     return NNCF_OK;
 }
 
-static nncf_status read_file(nncf_checkpoint *c, int fd, uint64_t size, nncf_error *err)
+/* The 8 bytes and the header that they announce, in *header (to be freed by the caller). */
+static nncf_status read_header(nncf_checkpoint *c, const nncf__source *source, char **header, size_t *length,
+                               nncf_error *err)
 {
     uint8_t prefix[8];
-    uint64_t length = 0;
-    if (size < sizeof prefix + 2)
+    uint64_t announced = 0;
+    if (source->size < sizeof prefix + 2)
         return nncf__fail(err, NNCF_E_FORMAT, c->path, "%s: %llu bytes are too few for a safetensors file", c->path,
-                          (unsigned long long)size);
-    nncf_status status = nncf__file_read(fd, c->path, prefix, sizeof prefix, err);
+                          (unsigned long long)source->size);
+    nncf_status status = nncf__source_read(source, prefix, sizeof prefix, err);
     if (status != NNCF_OK)
         return status;
     for (int i = 7; i >= 0; i--)
-        length = length << 8 | prefix[i];
-    if (length > size - sizeof prefix || length > NNCF__HEADER_LIMIT || length < 2)
+        announced = announced << 8 | prefix[i];
+    if (announced > source->size - sizeof prefix || announced > NNCF__HEADER_LIMIT || announced < 2)
         return nncf__fail(err, NNCF_E_FORMAT, c->path,
                           "%s: the first 8 bytes announce a header of %llu bytes, the file has %llu: not a safetensors "
                           "file, or cut off",
-                          c->path, (unsigned long long)length, (unsigned long long)size);
-    const uint64_t data_size = size - sizeof prefix - length;
-    char *header = nncf__alloc(c->context, (size_t)length + sizeof prefix);
-    if (!header)
+                          c->path, (unsigned long long)announced, (unsigned long long)source->size);
+    *length = (size_t)announced + sizeof prefix;
+    if (!(*header = nncf__alloc(c->context, *length)))
         return nncf__fail(err, NNCF_E_NOMEM, c->path, "out of memory");
-    memcpy(header, prefix, sizeof prefix);
+    memcpy(*header, prefix, sizeof prefix);
+    return nncf__source_read(source, *header + sizeof prefix, (size_t)announced, err);
+}
+
+static nncf_status read_source(nncf_checkpoint *c, const nncf__source *source, nncf_error *err)
+{
+    char *header = NULL;
+    size_t length = 0;
     bool own = false;
-    status = nncf__file_read(fd, c->path, header + sizeof prefix, (size_t)length, err);
+    nncf_status status = read_header(c, source, &header, &length, err);
+    const uint64_t data_size = source->size - length;
     if (status == NNCF_OK)
-        status = nncf__header_parse(c, header + sizeof prefix, (size_t)length, data_size, err);
+        status = nncf__header_parse(c, header + 8, length - 8, data_size, err);
     if (status == NNCF_OK)
         status = arrange(c, data_size, err);
     if (status == NNCF_OK)
-        status = check_own_header(c, header, (size_t)length + sizeof prefix, &own, err);
+        status = check_own_header(c, header, length, &own, err);
     nncf__free(c->context, header);
-    if (status != NNCF_OK)
-        return status;
-    if (data_size > PTRDIFF_MAX || !(c->data = nncf__alloc(c->context, (size_t)data_size)))
-        return nncf__fail(err, NNCF_E_NOMEM, c->path, "%s: no memory for %llu bytes of tensors", c->path,
-                          (unsigned long long)data_size);
-    status = nncf__file_read(fd, c->path, c->data, (size_t)data_size, err);
     if (status == NNCF_OK)
-        status = place(c, err);
+        status = read_data(c, source, err);
     return status == NNCF_OK && own ? check_own_data(c, err) : status;
 }
 
-nncf_status nncf_checkpoint_open(nncf_context *context, const char *path, nncf_checkpoint **checkpoint, nncf_error *err)
+static nncf_status open_source(nncf_checkpoint *c, const nncf_checkpoint_open_params *p, nncf_error *err)
 {
-    if (!path || !checkpoint)
-        return nncf__fail(err, NNCF_E_ARG, NULL, "%s is NULL", !path ? "path" : "checkpoint");
-    bool owns = !context;
+    static const char stream[] = "the stream";
+    nncf__source source = {.name = p->path ? p->path : stream, .fd = -1, .read = p->read, .user = p->user};
     nncf_status status = NNCF_OK;
+    source.size = p->size;
+    if (!(c->path = nncf__strdup(c->context, source.name)))
+        return nncf__fail(err, NNCF_E_NOMEM, source.name, "out of memory");
+    if (p->path && (status = nncf__file_open(p->path, &source.fd, &source.size, err)) != NNCF_OK)
+        return status;
+    status = read_source(c, &source, err);
+    if (p->path)
+        close(source.fd);
+    return status;
+}
+
+nncf_status nncf_checkpoint_open_with(nncf_context *context, const nncf_checkpoint_open_params *params,
+                                      nncf_checkpoint **checkpoint, nncf_error *err)
+{
+    nncf_checkpoint_open_params p = {NNCF_PARAMS(nncf_checkpoint_open_params)};
+    if (!params || !checkpoint)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "%s is NULL", !params ? "params" : "checkpoint");
+    nncf_status status = nncf__params_copy(&p, sizeof p, params, "nncf_checkpoint_open_params", err);
+    if (status != NNCF_OK)
+        return status;
+    if (!p.path == !p.read)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_checkpoint_open_params: give either path or read");
+    const bool owns = !context;
     if (owns && (status = nncf__io_context(&context, err)) != NNCF_OK)
         return status;
     nncf_checkpoint *c = nncf__calloc(context, 1, sizeof *c);
     if (!c) {
         if (owns)
             nncf_context_destroy(context);
-        return nncf__fail(err, NNCF_E_NOMEM, path, "out of memory");
+        return nncf__fail(err, NNCF_E_NOMEM, p.path, "out of memory");
     }
     c->context = context;
     c->owns_context = owns;
-    int fd = -1;
-    uint64_t size = 0;
-    if (!(c->path = nncf__strdup(context, path)))
-        status = nncf__fail(err, NNCF_E_NOMEM, path, "out of memory");
-    else
-        status = nncf__file_open(path, &fd, &size, err);
-    if (status == NNCF_OK) {
-        status = read_file(c, fd, size, err);
-        close(fd);
-    }
+    status = open_source(c, &p, err);
     if (status != NNCF_OK)
         nncf_checkpoint_close(c);
     else
         *checkpoint = c;
     return status;
+}
+
+nncf_status nncf_checkpoint_open(nncf_context *context, const char *path, nncf_checkpoint **checkpoint, nncf_error *err)
+{
+    nncf_checkpoint_open_params p = {NNCF_PARAMS(nncf_checkpoint_open_params), .path = path};
+    if (!path)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "path is NULL");
+    return nncf_checkpoint_open_with(context, &p, checkpoint, err);
 }
 
 void nncf_checkpoint_close(nncf_checkpoint *c)
@@ -256,7 +274,6 @@ void nncf_checkpoint_close(nncf_checkpoint *c)
     nncf__free(context, c->texts);
     nncf__free(context, c->by_name);
     nncf__free(context, c->data);
-    nncf__free(context, c->aligned);
     nncf__free(context, c->path);
     bool owns = c->owns_context;
     nncf__free(context, c);

@@ -14,12 +14,12 @@ const char *nncf_checkpoint_name(const nncf_checkpoint *checkpoint, size_t index
     return checkpoint && index < checkpoint->n_entries ? checkpoint->entries[index].name : NULL;
 }
 
-const nncf__entry *nncf__checkpoint_find(const nncf_checkpoint *checkpoint, const char *name)
+const nncf__entry *nncf__entry_find(const nncf__entry *entries, const size_t *by_name, size_t count, const char *name)
 {
-    size_t low = 0, high = checkpoint->n_entries;
+    size_t low = 0, high = count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        const nncf__entry *e = &checkpoint->entries[checkpoint->by_name[middle]];
+        const nncf__entry *e = &entries[by_name[middle]];
         int order = strcmp(name, e->name);
         if (order == 0)
             return e;
@@ -29,6 +29,11 @@ const nncf__entry *nncf__checkpoint_find(const nncf_checkpoint *checkpoint, cons
             low = middle + 1;
     }
     return NULL;
+}
+
+const nncf__entry *nncf__checkpoint_find(const nncf_checkpoint *checkpoint, const char *name)
+{
+    return nncf__entry_find(checkpoint->entries, checkpoint->by_name, checkpoint->n_entries, name);
 }
 
 nncf_status nncf_checkpoint_get(const nncf_checkpoint *checkpoint, const char *name, nncf_tensor *tensor)
@@ -91,18 +96,24 @@ static nncf_status verify(const nncf_checkpoint *c, const nncf_checkpoint_tensor
 nncf_status nncf__checkpoint_verify(const nncf_checkpoint *checkpoint, const nncf_checkpoint_tensor *tensors,
                                     size_t n_tensors, nncf_error *err)
 {
-    enum { ENOUGH = 1024 };
+    enum { ENOUGH = 1024 }; /* more than a message holds */
     nncf__text text = {.context = checkpoint->context};
     nncf_status first = NNCF_OK;
     size_t wrong = 0, at = 0;
     for (size_t i = 0; i < n_tensors; i++) {
-        nncf__text rest = {.context = checkpoint->context};
-        nncf_status status = verify(checkpoint, &tensors[i], text.length < ENOUGH ? &text : &rest);
-        nncf__text_free(&rest);
-        if (status != NNCF_OK && wrong++ == 0) {
-            first = status;
-            at = i;
+        nncf__text clause = {.context = checkpoint->context};
+        nncf_status status = verify(checkpoint, &tensors[i], &clause);
+        if (status != NNCF_OK) {
+            nncf__log(checkpoint->context, NNCF_LOG_ERROR, "%s: %s", checkpoint->path,
+                      clause.data ? clause.data + 2 : tensors[i].name);
+            if (clause.data && text.length < ENOUGH)
+                nncf__text_append(&text, clause.data, clause.length);
+            if (wrong++ == 0) {
+                first = status;
+                at = i;
+            }
         }
+        nncf__text_free(&clause);
     }
     if (wrong > 0)
         nncf__fail(err, first, tensors[at].name, "%s does not hold what is asked for (%zu of %zu tensors)%s",
@@ -134,4 +145,40 @@ nncf_status nncf_checkpoint_read(const nncf_checkpoint *checkpoint, const nncf_c
     if (status == NNCF_OK)
         nncf__checkpoint_copy(checkpoint, tensors, n_tensors);
     return status;
+}
+
+static bool any_named(const nncf_checkpoint_tensor *tensors, size_t n_tensors, const char *name)
+{
+    for (size_t i = 0; i < n_tensors; i++)
+        if (tensors[i].name && strcmp(tensors[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+nncf_status nncf_checkpoint_unknown(const nncf_checkpoint *checkpoint, const nncf_compression_ctrl *ctrl,
+                                    const nncf_checkpoint_tensor *tensors, size_t n_tensors, const char **names,
+                                    size_t capacity, size_t *count)
+{
+    nncf__state state = {0};
+    size_t found = 0;
+    if (!checkpoint || !count || (!tensors && n_tensors > 0) || (!names && capacity > 0))
+        return NNCF_E_ARG;
+    if (ctrl && !ctrl->model)
+        return NNCF_E_STATE;
+    if (ctrl) {
+        nncf_status status = nncf__state_make(ctrl, &state);
+        if (status != NNCF_OK)
+            return status;
+    }
+    for (size_t i = 0; i < checkpoint->n_entries; i++) {
+        const char *name = checkpoint->entries[i].name;
+        if (any_named(tensors, n_tensors, name) || any_named(state.tensors, state.n_tensors, name))
+            continue;
+        if (found < capacity)
+            names[found] = name;
+        found++;
+    }
+    nncf__state_free(&state);
+    *count = found;
+    return NNCF_OK;
 }

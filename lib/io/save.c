@@ -52,50 +52,82 @@ nncf_status nncf__io_check_tensor(const nncf_checkpoint_tensor *tensor, size_t i
     return NNCF_OK;
 }
 
-/* One job: the tensors of both sources in the order of the file. */
+/* One job: all tensors of the file, the caller's first, then the controller's, then those carried over. */
 typedef struct writer {
     nncf_context *context;
-    const nncf_checkpoint_tensor *given, *state;
-    size_t n_given, n_state;
+    const nncf_checkpoint_save_params *p;
+    nncf__entry *items;
+    size_t n_items;
     size_t *order;
-    nncf__file_piece *pieces; /* header, then one a tensor */
+    nncf__file_piece *pieces; /* header, then one a tensor in the order of the file */
     nncf__text header;
 } writer;
 
-static const nncf_checkpoint_tensor *item(const writer *w, size_t index)
+static bool name_before(const void *arg, size_t a, size_t b)
 {
-    return index < w->n_given ? &w->given[index] : &w->state[index - w->n_given];
+    const nncf__entry *items = arg;
+    return strcmp(items[a].name, items[b].name) < 0;
 }
 
 /* Larger elements first, as the format's own writer does: then every tensor is aligned and there are no holes. */
 static bool file_before(const void *arg, size_t a, size_t b)
 {
-    size_t p = nncf__dtype_size(item(arg, a)->tensor.dtype), q = nncf__dtype_size(item(arg, b)->tensor.dtype);
-    return p != q ? p > q : a < b;
+    const nncf__entry *items = arg;
+    return items[a].bits != items[b].bits ? items[a].bits > items[b].bits : a < b;
 }
 
-static bool name_before(const void *arg, size_t a, size_t b)
+/* Borrows all of the tensor. */
+static void put_item(writer *w, const nncf_checkpoint_tensor *t)
 {
-    return strcmp(item(arg, a)->name, item(arg, b)->name) < 0;
+    size_t bytes = 0;
+    (void)tensor_bytes(&t->tensor, &bytes); /* checked before */
+    w->items[w->n_items++] = (nncf__entry){.name = (char *)(uintptr_t)t->name,
+                                           .dtype = t->tensor.dtype,
+                                           .type = nncf__dtype_name(t->tensor.dtype),
+                                           .bits = 8 * (uint32_t)nncf__dtype_size(t->tensor.dtype),
+                                           .ndim = (size_t)t->tensor.ndim,
+                                           .shape = (int64_t *)(uintptr_t)t->tensor.shape,
+                                           .end = bytes,
+                                           .data = t->tensor.data};
 }
 
-static nncf_status check_tensors(const writer *w, nncf_error *err)
+static nncf_status check_given(const nncf_checkpoint_tensor *t, size_t i, nncf_error *err)
 {
-    for (size_t i = 0; i < w->n_given; i++) {
-        const nncf_checkpoint_tensor *t = &w->given[i];
-        nncf_status status = nncf__io_check_tensor(t, i, err);
+    nncf_status status = nncf__io_check_tensor(t, i, err);
+    if (status != NNCF_OK)
+        return status;
+    if (strncmp(t->name, "nncf.", 5) == 0 || strncmp(t->name, "__", 2) == 0)
+        return bad_tensor(err, NNCF_E_ARG, t, i, "names beginning with \"nncf.\" or \"__\" are the library's");
+    if (!nncf__utf8_valid(t->name))
+        return bad_tensor(err, NNCF_E_ARG, t, i, "the name is not UTF-8");
+    return NNCF_OK;
+}
+
+static nncf_status gather_items(writer *w, const nncf__state *state, nncf_error *err)
+{
+    const nncf_checkpoint *carry = w->p->carry;
+    for (size_t i = 0; i < w->p->n_tensors; i++) {
+        nncf_status status = check_given(&w->p->tensors[i], i, err);
         if (status != NNCF_OK)
             return status;
-        if (strncmp(t->name, "nncf.", 5) == 0 || strncmp(t->name, "__", 2) == 0)
-            return bad_tensor(err, NNCF_E_ARG, t, i, "names beginning with \"nncf.\" or \"__\" are the library's");
-        if (!nncf__utf8_valid(t->name))
-            return bad_tensor(err, NNCF_E_ARG, t, i, "the name is not UTF-8");
+        put_item(w, &w->p->tensors[i]);
     }
-    nncf__sort_indices(w->order, w->n_given + w->n_state, name_before, w);
-    for (size_t i = 1; i < w->n_given + w->n_state; i++) {
-        const char *name = item(w, w->order[i])->name;
-        if (strcmp(name, item(w, w->order[i - 1])->name) == 0)
+    for (size_t i = 0; i < state->n_tensors; i++)
+        put_item(w, &state->tensors[i]);
+    const size_t named = w->n_items;
+    nncf__sort_indices(w->order, named, name_before, w->items);
+    for (size_t i = 1; i < named; i++) {
+        const char *name = w->items[w->order[i]].name;
+        if (strcmp(name, w->items[w->order[i - 1]].name) == 0)
             return nncf__fail(err, NNCF_E_ARG, name, "two tensors have the name \"%.64s\"", name);
+    }
+    for (size_t i = 0; carry && i < carry->n_entries; i++) {
+        const nncf__entry *e = &carry->entries[i];
+        if (strncmp(e->name, "nncf.", 5) != 0 && !nncf__entry_find(w->items, w->order, named, e->name)) {
+            w->items[w->n_items] = *e;
+            w->items[w->n_items].begin = 0;
+            w->items[w->n_items++].end = e->end - e->begin;
+        }
     }
     return NNCF_OK;
 }
@@ -117,23 +149,40 @@ static nncf_status check_texts(const nncf_checkpoint_text *texts, size_t n_texts
     return NNCF_OK;
 }
 
-static void put_metadata(writer *w, const nncf_compression_ctrl *ctrl, const nncf_checkpoint_text *texts,
-                         size_t n_texts)
+static void put_text(nncf__text *h, const char *key, const char *value)
 {
+    nncf__text_append(h, ",", 1);
+    nncf__json_quote(h, key);
+    nncf__text_append(h, ":", 1);
+    nncf__json_quote(h, value);
+}
+
+static bool has_text(const nncf_checkpoint_save_params *p, const char *key)
+{
+    for (size_t i = 0; i < p->n_texts; i++)
+        if (strcmp(p->texts[i].key, key) == 0)
+            return true;
+    return false;
+}
+
+static void put_metadata(writer *w)
+{
+    const nncf_checkpoint_save_params *p = w->p;
     nncf__text *h = &w->header;
     nncf__text_append(h, NNCF__CHECKSUM_PREFIX "00000000\"", NNCF__CHECKSUM_AT + NNCF__HEX + 1);
     nncf__text_printf(h, ",\"nncf.format\":\"%d\",\"nncf.library\":\"%s\",\"nncf.crc32c\":\"",
                       (int)NNCF__FORMAT_VERSION, nncf_version_string());
-    for (size_t i = 0; i < w->n_given + w->n_state; i++)
+    for (size_t i = 0; i < w->n_items; i++)
         nncf__text_printf(h, "%08x", (unsigned)nncf__crc32c(0, w->pieces[1 + i].data, w->pieces[1 + i].size));
     nncf__text_append(h, "\"", 1);
-    if (ctrl)
-        nncf__state_texts(ctrl, h);
-    for (size_t i = 0; i < n_texts; i++) {
-        nncf__text_append(h, ",", 1);
-        nncf__json_quote(h, texts[i].key);
-        nncf__text_append(h, ":", 1);
-        nncf__json_quote(h, texts[i].value);
+    if (p->ctrl)
+        nncf__state_texts(p->ctrl, h);
+    for (size_t i = 0; i < p->n_texts; i++)
+        put_text(h, p->texts[i].key, p->texts[i].value);
+    for (size_t i = 0; p->carry && i < p->carry->n_texts; i++) {
+        const nncf__pair *t = &p->carry->texts[i];
+        if (strncmp(t->key, "nncf.", 5) != 0 && !has_text(p, t->key))
+            put_text(h, t->key, t->value);
     }
     nncf__text_append(h, "}", 1);
 }
@@ -142,16 +191,16 @@ static bool put_tensors(writer *w)
 {
     nncf__text *h = &w->header;
     size_t at = 0;
-    for (size_t i = 0; i < w->n_given + w->n_state; i++) {
-        const nncf_checkpoint_tensor *t = item(w, w->order[i]);
+    for (size_t i = 0; i < w->n_items; i++) {
+        const nncf__entry *e = &w->items[w->order[i]];
         size_t end;
         if (!nncf__add(at, w->pieces[1 + i].size, &end) || end > INT64_MAX)
             return false;
         nncf__text_append(h, ",", 1);
-        nncf__json_quote(h, t->name);
-        nncf__text_printf(h, ":{\"dtype\":\"%s\",\"shape\":[", nncf__dtype_name(t->tensor.dtype));
-        for (int32_t j = 0; j < t->tensor.ndim; j++)
-            nncf__text_printf(h, "%s%lld", j ? "," : "", (long long)t->tensor.shape[j]);
+        nncf__json_quote(h, e->name);
+        nncf__text_printf(h, ":{\"dtype\":\"%s\",\"shape\":[", e->type);
+        for (size_t j = 0; j < e->ndim; j++)
+            nncf__text_printf(h, "%s%lld", j ? "," : "", (long long)e->shape[j]);
         nncf__text_printf(h, "],\"data_offsets\":[%zu,%zu]}", at, end);
         at = end;
     }
@@ -159,60 +208,105 @@ static bool put_tensors(writer *w)
     return true;
 }
 
-/* Pad so that the data is aligned, fill in the length and the header's checksum. */
-static nncf_status finish_header(writer *w, uint8_t prefix[8], nncf_error *err)
+/* Pad so that the data is aligned, fill in the length (in front, as 8 bytes) and the header's checksum. */
+static nncf_status finish_header(writer *w, nncf_error *err)
 {
     nncf__text *h = &w->header;
     while (h->length % NNCF__ALIGNMENT != 0 && !h->failed)
         nncf__text_append(h, " ", 1);
     if (h->failed)
         return nncf__fail(err, NNCF_E_NOMEM, NULL, "out of memory");
-    if (h->length > NNCF__HEADER_LIMIT)
-        return nncf__fail(err, NNCF_E_LIMIT, NULL, "names and texts take %zu bytes, the format allows %d", h->length,
+    const size_t length = h->length - 8;
+    if (length > NNCF__HEADER_LIMIT)
+        return nncf__fail(err, NNCF_E_LIMIT, NULL, "names and texts take %zu bytes, the format allows %d", length,
                           (int)NNCF__HEADER_LIMIT);
     for (int i = 0; i < 8; i++)
-        prefix[i] = (uint8_t)((uint64_t)h->length >> (8 * i));
+        h->data[i] = (char)(uint8_t)((uint64_t)length >> (8 * i));
     char hex[NNCF__HEX + 1];
-    uint32_t crc = nncf__crc32c(nncf__crc32c(0, prefix, 8), h->data, h->length);
-    snprintf(hex, sizeof hex, "%08x", (unsigned)crc);
-    memcpy(h->data + NNCF__CHECKSUM_AT, hex, NNCF__HEX);
+    snprintf(hex, sizeof hex, "%08x", (unsigned)nncf__crc32c(0, h->data, h->length));
+    memcpy(h->data + 8 + NNCF__CHECKSUM_AT, hex, NNCF__HEX);
     return NNCF_OK;
 }
 
-static nncf_status compose_and_write(writer *w, const nncf_compression_ctrl *ctrl, const char *path,
-                                     const nncf_checkpoint_text *texts, size_t n_texts, nncf_error *err)
+static nncf_status write_out(const writer *w, nncf_error *err)
 {
-    const size_t count = w->n_given + w->n_state;
-    uint8_t prefix[8];
-    w->order = nncf__calloc(w->context, count ? count : 1, sizeof *w->order);
-    w->pieces = nncf__calloc(w->context, count + 2, sizeof *w->pieces);
-    if (!w->order || !w->pieces)
-        return nncf__fail(err, NNCF_E_NOMEM, path, "out of memory");
-    nncf_status status = check_tensors(w, err);
-    if (status != NNCF_OK || (status = check_texts(texts, n_texts, err)) != NNCF_OK)
+    const nncf_checkpoint_save_params *p = w->p;
+    if (p->path)
+        return (p->keep_previous ? nncf__file_replace_keeping : nncf__file_replace)(w->context, p->path, w->pieces,
+                                                                                    1 + w->n_items, err);
+    for (size_t i = 0; i < 1 + w->n_items; i++)
+        if (w->pieces[i].size > 0 && p->write(p->user, w->pieces[i].data, w->pieces[i].size) != 0)
+            return nncf__fail(err, NNCF_E_CALLBACK, NULL, "the write callback reported a failure");
+    return NNCF_OK;
+}
+
+static nncf_status compose_and_write(writer *w, const nncf__state *state, nncf_error *err)
+{
+    const nncf_checkpoint_save_params *p = w->p;
+    const size_t most = p->n_tensors + state->n_tensors + (p->carry ? p->carry->n_entries : 0);
+    w->items = nncf__calloc(w->context, most + 1, sizeof *w->items);
+    w->order = nncf__calloc(w->context, most + 1, sizeof *w->order);
+    w->pieces = nncf__calloc(w->context, most + 1, sizeof *w->pieces);
+    if (!w->items || !w->order || !w->pieces)
+        return nncf__fail(err, NNCF_E_NOMEM, p->path, "out of memory");
+    nncf_status status = gather_items(w, state, err);
+    if (status != NNCF_OK || (status = check_texts(p->texts, p->n_texts, err)) != NNCF_OK)
         return status;
-    nncf__sort_indices(w->order, count, file_before, w);
-    for (size_t i = 0; i < count; i++) {
-        const nncf_tensor *t = &item(w, w->order[i])->tensor;
-        w->pieces[1 + i].data = t->data;
-        (void)tensor_bytes(t, &w->pieces[1 + i].size); /* checked before */
+    nncf__sort_indices(w->order, w->n_items, file_before, w->items);
+    for (size_t i = 0; i < w->n_items; i++) {
+        const nncf__entry *e = &w->items[w->order[i]];
+        w->pieces[1 + i] = (nncf__file_piece){e->data, (size_t)e->end};
     }
-    put_metadata(w, ctrl, texts, n_texts);
-    if (!put_tensors(w))
-        return nncf__fail(err, NNCF_E_LIMIT, path, "the tensors are too large for one file");
-    if ((status = finish_header(w, prefix, err)) != NNCF_OK)
-        return status;
     /* length and header as one piece, so that the first write shows whether the device takes anything */
-    nncf__text whole = {.context = w->context};
-    nncf__text_append(&whole, (const char *)prefix, sizeof prefix);
-    nncf__text_append(&whole, w->header.data, w->header.length);
-    if (whole.failed) {
-        nncf__text_free(&whole);
-        return nncf__fail(err, NNCF_E_NOMEM, path, "out of memory");
-    }
-    w->pieces[0] = (nncf__file_piece){whole.data, whole.length};
-    status = nncf__file_replace(w->context, path, w->pieces, 1 + count, err);
-    nncf__text_free(&whole);
+    nncf__text_append(&w->header, "........", 8);
+    put_metadata(w);
+    if (!put_tensors(w))
+        return nncf__fail(err, NNCF_E_LIMIT, p->path, "the tensors are too large for one file");
+    if ((status = finish_header(w, err)) != NNCF_OK)
+        return status;
+    w->pieces[0] = (nncf__file_piece){w->header.data, w->header.length};
+    return write_out(w, err);
+}
+
+static nncf_status check_params(const nncf_checkpoint_save_params *p, nncf_error *err)
+{
+    if (!p->path == !p->write)
+        return nncf__fail(err, NNCF_E_ARG, "path", "give either path or write");
+    if (p->path && !*p->path)
+        return nncf__fail(err, NNCF_E_ARG, "path", "path is empty");
+    if (p->keep_previous < 0 || p->keep_previous > 1 || (p->keep_previous && !p->path) || p->padding != 0)
+        return nncf__fail(err, NNCF_E_ARG, "keep_previous", "keep_previous must be 0, or 1 with a path; padding 0");
+    if ((!p->tensors && p->n_tensors > 0) || (!p->texts && p->n_texts > 0))
+        return nncf__fail(err, NNCF_E_ARG, NULL, "%s is NULL", !p->tensors && p->n_tensors > 0 ? "tensors" : "texts");
+    if (p->ctrl && !p->ctrl->model)
+        return nncf__fail(err, NNCF_E_STATE, NULL, "the controller's model is gone");
+    return NNCF_OK;
+}
+
+nncf_status nncf_checkpoint_save_with(const nncf_checkpoint_save_params *params, nncf_error *err)
+{
+    nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params)};
+    if (!params)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "params is NULL");
+    nncf_status status = nncf__params_copy(&p, sizeof p, params, "nncf_checkpoint_save_params", err);
+    if (status != NNCF_OK || (status = check_params(&p, err)) != NNCF_OK)
+        return status;
+    nncf__state state = {0};
+    nncf_context *own = NULL;
+    if (!p.ctrl && (status = nncf__io_context(&own, err)) != NNCF_OK)
+        return status;
+    writer w = {.context = p.ctrl ? p.ctrl->context : own, .p = &p};
+    w.header.context = w.context;
+    if (p.ctrl && (status = nncf__state_make(p.ctrl, &state)) != NNCF_OK)
+        nncf__fail(err, status, p.path, "out of memory");
+    if (status == NNCF_OK)
+        status = compose_and_write(&w, &state, err);
+    nncf__free(w.context, w.items);
+    nncf__free(w.context, w.order);
+    nncf__free(w.context, w.pieces);
+    nncf__text_free(&w.header);
+    nncf__state_free(&state);
+    nncf_context_destroy(own);
     return status;
 }
 
@@ -220,29 +314,14 @@ nncf_status nncf_checkpoint_save(const nncf_compression_ctrl *ctrl, const char *
                                  const nncf_checkpoint_tensor *tensors, size_t n_tensors,
                                  const nncf_checkpoint_text *texts, size_t n_texts, nncf_error *err)
 {
-    if (!path || !*path)
+    nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
+                                     .ctrl = ctrl,
+                                     .path = path,
+                                     .tensors = tensors,
+                                     .n_tensors = n_tensors,
+                                     .texts = texts,
+                                     .n_texts = n_texts};
+    if (!path)
         return nncf__fail(err, NNCF_E_ARG, "path", "path is NULL or empty");
-    if ((!tensors && n_tensors > 0) || (!texts && n_texts > 0))
-        return nncf__fail(err, NNCF_E_ARG, NULL, "%s is NULL", !tensors && n_tensors > 0 ? "tensors" : "texts");
-    if (ctrl && !ctrl->model)
-        return nncf__fail(err, NNCF_E_STATE, NULL, "the controller's model is gone");
-    nncf__state state = {0};
-    nncf_context *own = NULL;
-    nncf_status status = NNCF_OK;
-    if (!ctrl && (status = nncf__io_context(&own, err)) != NNCF_OK)
-        return status;
-    writer w = {.context = ctrl ? ctrl->context : own, .given = tensors, .n_given = n_tensors};
-    w.header.context = w.context;
-    if (ctrl && (status = nncf__state_make(ctrl, &state)) != NNCF_OK)
-        nncf__fail(err, status, path, "out of memory");
-    w.state = state.tensors;
-    w.n_state = state.n_tensors;
-    if (status == NNCF_OK)
-        status = compose_and_write(&w, ctrl, path, texts, n_texts, err);
-    nncf__free(w.context, w.order);
-    nncf__free(w.context, w.pieces);
-    nncf__text_free(&w.header);
-    nncf__state_free(&state);
-    nncf_context_destroy(own);
-    return status;
+    return nncf_checkpoint_save_with(&p, err);
 }

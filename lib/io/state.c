@@ -8,52 +8,40 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Whole-number texts of a snapshot, "nncf." in front. */
-enum counter {
-    EPOCH,
-    STEP,
-    FROZEN,
-    INIT_DONE,
-    SCHEDULE_EPOCH,
-    SCHEDULE_COUNT,
-    STEPPED,
-    ARRIVED,
-    SEED,
-    SCHEDULE_STEP, /* from here on: absent in the first snapshots, then 0 */
-    STEPS_PER_EPOCH,
-    N_COUNTERS
-};
-static const char *const counter_names[N_COUNTERS] = {
+const char *const nncf__counter_names[NNCF__N_COUNTERS] = {
     "nncf.epoch",          "nncf.step",           "nncf.frozen",         "nncf.init_done",
     "nncf.schedule_epoch", "nncf.schedule_count", "nncf.stepped",        "nncf.arrived_before",
     "nncf.seed",           "nncf.schedule_step",  "nncf.steps_per_epoch"};
 
 enum { MOST_TENSORS_A_LAYER = 8, FIXED_TENSORS = 2 };
 
-static int64_t *counter_values(const nncf_compression_ctrl *ctrl, int64_t values[N_COUNTERS])
+static int64_t *counter_values(const nncf_compression_ctrl *ctrl, int64_t values[NNCF__N_COUNTERS])
 {
-    values[EPOCH] = ctrl->epoch;
-    values[STEP] = ctrl->step;
-    values[FROZEN] = ctrl->frozen;
-    values[INIT_DONE] = ctrl->init_done;
-    values[SCHEDULE_EPOCH] = ctrl->schedule.epoch;
-    values[SCHEDULE_COUNT] = ctrl->schedule.bad_epochs;
-    values[STEPPED] = ctrl->stepped;
-    values[ARRIVED] = ctrl->arrived_before;
-    values[SCHEDULE_STEP] = ctrl->schedule.step;
-    values[STEPS_PER_EPOCH] = ctrl->schedule.steps_per_epoch;
-    memcpy(&values[SEED], &ctrl->context->params.seed, sizeof values[SEED]);
+    values[NNCF__EPOCH] = ctrl->epoch;
+    values[NNCF__STEP] = ctrl->step;
+    values[NNCF__FROZEN] = ctrl->frozen;
+    values[NNCF__INIT_DONE] = ctrl->init_done;
+    values[NNCF__SCHEDULE_EPOCH] = ctrl->schedule.epoch;
+    values[NNCF__SCHEDULE_COUNT] = ctrl->schedule.bad_epochs;
+    values[NNCF__STEPPED] = ctrl->stepped;
+    values[NNCF__ARRIVED] = ctrl->arrived_before;
+    values[NNCF__SCHEDULE_STEP] = ctrl->schedule.step;
+    values[NNCF__STEPS_PER_EPOCH] = ctrl->schedule.steps_per_epoch;
+    memcpy(&values[NNCF__SEED], &ctrl->context->params.seed, sizeof values[NNCF__SEED]);
     return values;
 }
 
 void nncf__state_texts(const nncf_compression_ctrl *ctrl, nncf__text *text)
 {
-    int64_t values[N_COUNTERS];
+    int64_t values[NNCF__N_COUNTERS];
     counter_values(ctrl, values);
-    for (int i = 0; i < N_COUNTERS; i++)
-        nncf__text_printf(text, ",\"%s\":\"%lld\"", counter_names[i], (long long)values[i]);
-    nncf__text_append(text, ",\"nncf.config\":", 15);
-    nncf__json_quote(text, ctrl->canonical_config ? ctrl->canonical_config : "");
+    for (int i = 0; i < NNCF__N_COUNTERS; i++)
+        nncf__text_printf(text, ",\"%s\":\"%lld\"", nncf__counter_names[i], (long long)values[i]);
+    const char *config = ctrl->canonical_config ? ctrl->canonical_config : "";
+    char digest[NNCF__DIGEST_TEXT];
+    nncf__sha256_text(config, strlen(config), digest);
+    nncf__text_printf(text, ",\"nncf.config_sha256\":\"%s\",\"nncf.config\":", digest);
+    nncf__json_quote(text, config);
 }
 
 static nncf_tensor *put(nncf__state *s, const char *name, int32_t dtype, void *data)
@@ -152,119 +140,4 @@ void nncf__state_free(nncf__state *state)
     nncf__free(state->context, state->names);
     nncf__free(state->context, state->quantizers);
     memset(state, 0, sizeof *state);
-}
-
-/* The values of the snapshot's own tensors and texts, before anything is copied. */
-typedef struct saved {
-    int64_t counters[N_COUNTERS];
-    double levels[2];
-    const int32_t *quantizers; /* [n][2], in the checkpoint */
-} saved;
-
-static nncf_status read_saved(const nncf_checkpoint *c, const nncf__state *state, saved *v, nncf_error *err)
-{
-    for (int i = 0; i < N_COUNTERS; i++) {
-        const char *text = nncf_checkpoint_text_get(c, counter_names[i]);
-        if (!text && i >= SCHEDULE_STEP) {
-            v->counters[i] = 0;
-            continue;
-        }
-        if (!text)
-            return nncf__fail(err, NNCF_E_NOTFOUND, counter_names[i], "%s has no \"%s\"", c->path, counter_names[i]);
-        bool in_range = nncf__parse_int64(text, &v->counters[i]) && (i == SEED || v->counters[i] >= 0);
-        if ((i == FROZEN || i == INIT_DONE || i == STEPPED || i == ARRIVED) && v->counters[i] > 1)
-            in_range = false;
-        if (i == SCHEDULE_COUNT && v->counters[i] > INT32_MAX)
-            in_range = false;
-        if (!in_range)
-            return nncf__fail(err, NNCF_E_FORMAT, counter_names[i], "%s: \"%s\" is not a number in range", c->path,
-                              counter_names[i]);
-    }
-    memcpy(v->levels, nncf__checkpoint_find(c, "nncf.levels")->data, sizeof v->levels);
-    if (!(v->levels[0] >= 0 && v->levels[0] <= 1))
-        return nncf__fail(err, NNCF_E_FORMAT, "nncf.levels", "%s: the sparsity level is not in 0..1", c->path);
-    v->quantizers = nncf__checkpoint_find(c, "nncf.quantizers")->data;
-    for (size_t i = 0; i < state->n_quantizers; i++) {
-        int32_t sign = v->quantizers[2 * i], initialized = v->quantizers[2 * i + 1];
-        if (sign < NNCF__SIGN_AUTO || sign > NNCF__SIGNED || initialized < 0 || initialized > 1)
-            return nncf__fail(err, NNCF_E_FORMAT, "nncf.quantizers", "%s: the state of quantizer %zu is out of range",
-                              c->path, i);
-    }
-    return NNCF_OK;
-}
-
-static void apply(const saved *v, nncf_compression_ctrl *ctrl)
-{
-    size_t next = 0;
-    ctrl->epoch = v->counters[EPOCH];
-    ctrl->step = v->counters[STEP];
-    ctrl->frozen = v->counters[FROZEN] != 0;
-    ctrl->init_done = v->counters[INIT_DONE] != 0;
-    ctrl->init_begun = ctrl->init_done ? ctrl->init_wanted : 0;
-    ctrl->schedule.epoch = v->counters[SCHEDULE_EPOCH];
-    ctrl->schedule.bad_epochs = (int32_t)v->counters[SCHEDULE_COUNT];
-    ctrl->schedule.step = v->counters[SCHEDULE_STEP];
-    if (v->counters[STEPS_PER_EPOCH] > 0)
-        ctrl->schedule.steps_per_epoch = v->counters[STEPS_PER_EPOCH];
-    ctrl->schedule.level = v->levels[0];
-    ctrl->threshold = v->levels[1];
-    for (size_t i = 0; i < ctrl->n_layers; i++) {
-        const nncf__layer_compression *c = &ctrl->layers[i];
-        nncf__quantizer *quantizers[] = {c->weight_quantizer, c->input_quantizer, c->output_quantizer};
-        for (size_t j = 0; j < sizeof quantizers / sizeof *quantizers; j++) {
-            if (!quantizers[j])
-                continue;
-            quantizers[j]->params.sign = v->quantizers[2 * next];
-            quantizers[j]->initialized = v->quantizers[2 * next + 1] != 0;
-            quantizers[j]->observing = false;
-            next++;
-        }
-    }
-}
-
-static nncf_status restore(const nncf_checkpoint *c, nncf_compression_ctrl *ctrl, nncf__state *state, nncf_error *err)
-{
-    saved v;
-    nncf_status status = nncf__checkpoint_verify(c, state->tensors, state->n_tensors, err);
-    if (status != NNCF_OK || (status = read_saved(c, state, &v, err)) != NNCF_OK)
-        return status;
-    uint64_t seed;
-    memcpy(&seed, &v.counters[SEED], sizeof seed);
-    if (seed != ctrl->context->params.seed)
-        nncf__log(ctrl->context, NNCF_LOG_WARNING,
-                  "%s was trained with seed %llu, the context has %llu: random masks will differ from those of a run "
-                  "that was not interrupted",
-                  c->path, (unsigned long long)seed, (unsigned long long)ctrl->context->params.seed);
-    nncf__checkpoint_copy(c, state->tensors, state->n_tensors);
-    apply(&v, ctrl);
-    if ((status = nncf__ctrl_restored(ctrl)) != NNCF_OK)
-        return nncf__fail(err, status, c->path, "the controller cannot go on from %s", c->path);
-    /* not derived from the counters: where within an epoch the snapshot was made */
-    ctrl->stepped = v.counters[STEPPED] != 0;
-    ctrl->arrived_before = v.counters[ARRIVED] != 0;
-    return NNCF_OK;
-}
-
-nncf_status nncf_checkpoint_restore(const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl, nncf_error *err)
-{
-    if (!checkpoint || !ctrl)
-        return nncf__fail(err, NNCF_E_ARG, NULL, "%s is NULL", !checkpoint ? "checkpoint" : "ctrl");
-    if (!ctrl->model)
-        return nncf__fail(err, NNCF_E_STATE, NULL, "the controller's model is gone");
-    const char *config = nncf_checkpoint_text_get(checkpoint, "nncf.config");
-    if (!config)
-        return nncf__fail(err, NNCF_E_NOTFOUND, "nncf.config",
-                          "%s holds no controller's state: save with the controller", checkpoint->path);
-    char difference[320];
-    if (nncf__json_difference(ctrl->canonical_config ? ctrl->canonical_config : "", config, difference,
-                              sizeof difference))
-        return nncf__fail(err, NNCF_E_CONFIG, "compression", "%s was made with another config: %s", checkpoint->path,
-                          difference);
-    nncf__state state = {0};
-    nncf_status status = nncf__state_make(ctrl, &state);
-    if (status != NNCF_OK)
-        return nncf__fail(err, status, checkpoint->path, "out of memory");
-    status = restore(checkpoint, ctrl, &state, err);
-    nncf__state_free(&state);
-    return status;
 }

@@ -165,6 +165,29 @@ SIZE(nncf_checkpoint_text, 16)
 MEMBER(nncf_checkpoint_text, key, 0)
 MEMBER(nncf_checkpoint_text, value, 8)
 
+SIZE(nncf_checkpoint_save_params, 88)
+MEMBER(nncf_checkpoint_save_params, ctrl, 8)
+MEMBER(nncf_checkpoint_save_params, path, 16)
+MEMBER(nncf_checkpoint_save_params, tensors, 24)
+MEMBER(nncf_checkpoint_save_params, n_tensors, 32)
+MEMBER(nncf_checkpoint_save_params, texts, 40)
+MEMBER(nncf_checkpoint_save_params, n_texts, 48)
+MEMBER(nncf_checkpoint_save_params, carry, 56)
+MEMBER(nncf_checkpoint_save_params, write, 64)
+MEMBER(nncf_checkpoint_save_params, user, 72)
+MEMBER(nncf_checkpoint_save_params, keep_previous, 80)
+MEMBER(nncf_checkpoint_save_params, padding, 84)
+
+SIZE(nncf_checkpoint_open_params, 40)
+MEMBER(nncf_checkpoint_open_params, path, 8)
+MEMBER(nncf_checkpoint_open_params, read, 16)
+MEMBER(nncf_checkpoint_open_params, user, 24)
+MEMBER(nncf_checkpoint_open_params, size, 32)
+
+SIZE(nncf_checkpoint_restore_params, 16)
+MEMBER(nncf_checkpoint_restore_params, accept_config, 8)
+MEMBER(nncf_checkpoint_restore_params, padding, 12)
+
 #endif
 
 #define VALUE(name, value) _Static_assert((name) == (value), "value of " #name " has changed");

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A real full disk: a small tmpfs in a mount namespace of our own. Exit status 77 (skipped) where that is not
+ * permitted; the simulated one of test_kill.c runs everywhere. */
+#include "generations.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <sys/mount.h>
+
+static generations g;
+static char folder[] = "/tmp/nncf-tmpfs-XXXXXX";
+
+static void begin(void)
+{
+    gen_begin(&g, folder);
+}
+
+static void end(void)
+{
+    gen_end(&g);
+}
+
+/* Room for one snapshot and a half. */
+static bool mount_small(void)
+{
+    if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
+        return false;
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+        return false;
+    return mount("tmpfs", folder, "tmpfs", 0, "size=200k") == 0;
+}
+
+START_TEST(disk_full)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    ck_assert_msg(gen_save(&g, 1, false, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_int_eq(gen_save(&g, 2, false, &err), NNCF_E_IO); /* old and new do not fit at once */
+    ck_assert_int_eq(err.os_errno, ENOSPC);
+    ck_assert_ptr_nonnull(strstr(err.message, g.path));
+    ck_assert_ptr_nonnull(strstr(err.message, "No space left on device"));
+    printf("%s\n", err.message);
+    ck_assert_int_eq(gen_load(&g, g.path), 1);
+    ck_assert_int_eq(gen_files(&g), 1);
+    ck_assert_int_eq(unlink(g.path), 0); /* with room it works again */
+    ck_assert_int_eq(gen_save(&g, 3, false, &err), NNCF_OK);
+    ck_assert_int_eq(gen_load(&g, g.path), 3);
+}
+END_TEST
+
+int main(void)
+{
+    if (!mkdtemp(folder))
+        return EXIT_FAILURE;
+    if (!mount_small()) {
+        printf("skipped: a tmpfs cannot be mounted here (%s)\n", strerror(errno));
+        rmdir(folder);
+        return 77;
+    }
+    Suite *suite = suite_create("disk_full");
+    TCase *tc = tcase_create("disk_full");
+    tcase_add_checked_fixture(tc, begin, end);
+    tcase_add_test(tc, disk_full);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    umount2(folder, MNT_DETACH);
+    rmdir(folder);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
