@@ -43,6 +43,8 @@ struct nncf_checkpoint {
     size_t *by_name; /* indices of entries, sorted by name */
     nncf__pair *texts;
     size_t n_texts;
+    char *strings; /* names, keys and values lie here */
+    size_t strings_size, strings_used;
     void *data; /* the tensors, each at a multiple of NNCF__ALIGNMENT */
 };
 

@@ -165,6 +165,18 @@ static nncf_status read_entry(nncf_checkpoint *c, nncf__entry *e, struct json_ob
     return NNCF_OK;
 }
 
+/* A copy in c->strings, which has as many bytes as the header: there each string has its quotes besides. */
+static char *keep(nncf_checkpoint *c, const char *text)
+{
+    size_t n = strlen(text) + 1;
+    if (n > c->strings_size - c->strings_used)
+        return NULL;
+    char *to = c->strings + c->strings_used;
+    memcpy(to, text, n);
+    c->strings_used += n;
+    return to;
+}
+
 static nncf_status read_texts(nncf_checkpoint *c, struct json_object *metadata, nncf_error *err)
 {
     static const char where[] = "__metadata__";
@@ -181,10 +193,10 @@ static nncf_status read_texts(nncf_checkpoint *c, struct json_object *metadata, 
         if (!json_object_is_type(value, json_type_string))
             return nncf__fail(err, NNCF_E_FORMAT, where, "%s: __metadata__: \"%.64s\" is not a string", c->path, key);
         nncf__pair *pair = &c->texts[c->n_texts++];
-        pair->key = nncf__strdup(c->context, key);
-        pair->value = nncf__strdup(c->context, json_object_get_string(value));
+        pair->key = keep(c, key);
+        pair->value = keep(c, json_object_get_string(value));
         if (!pair->key || !pair->value)
-            return nncf__fail(err, NNCF_E_NOMEM, where, "out of memory");
+            return nncf__fail(err, NNCF_E_INTERNAL, where, "the texts take more room than the header");
     }
     return NNCF_OK;
 }
@@ -204,8 +216,8 @@ static nncf_status read_members(nncf_checkpoint *c, struct json_object *root, ui
             status = read_texts(c, value, err);
         } else {
             nncf__entry *e = &c->entries[c->n_entries++];
-            if (!(e->name = nncf__strdup(c->context, name)))
-                return nncf__fail(err, NNCF_E_NOMEM, c->path, "out of memory");
+            if (!(e->name = keep(c, name)))
+                return nncf__fail(err, NNCF_E_INTERNAL, c->path, "the names take more room than the header");
             status = read_entry(c, e, value, data_size, err);
         }
         if (status != NNCF_OK)
@@ -219,6 +231,9 @@ nncf_status nncf__header_parse(nncf_checkpoint *checkpoint, const char *text, si
 {
     enum { MAX_DEPTH = 8 };
     const char *path = checkpoint->path;
+    checkpoint->strings_size = length;
+    if (!(checkpoint->strings = nncf__alloc(checkpoint->context, length)))
+        return nncf__fail(err, NNCF_E_NOMEM, path, "out of memory");
     struct json_tokener *tokener = json_tokener_new_ex(MAX_DEPTH);
     if (!tokener)
         return nncf__fail(err, NNCF_E_NOMEM, path, "out of memory");

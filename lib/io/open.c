@@ -262,14 +262,9 @@ void nncf_checkpoint_close(nncf_checkpoint *c)
     if (!c)
         return;
     nncf_context *context = c->context;
-    for (size_t i = 0; i < c->n_entries; i++) {
-        nncf__free(context, c->entries[i].name);
+    for (size_t i = 0; i < c->n_entries; i++)
         nncf__free(context, c->entries[i].shape);
-    }
-    for (size_t i = 0; i < c->n_texts; i++) {
-        nncf__free(context, c->texts[i].key);
-        nncf__free(context, c->texts[i].value);
-    }
+    nncf__free(context, c->strings);
     nncf__free(context, c->entries);
     nncf__free(context, c->texts);
     nncf__free(context, c->by_name);
