@@ -18,6 +18,11 @@ typedef struct bench_options {
 
 /* Each returns an exit status. */
 int step_mode(const bench_options *o);
+int gemm_mode(const bench_options *o);
+int conv_mode(const bench_options *o);
+int fakequant_mode(const bench_options *o);
+int rb_mode(const bench_options *o);
+int threshold_mode(const bench_options *o);
 
 /* ---- harness.c ---- */
 

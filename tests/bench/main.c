@@ -11,6 +11,11 @@ static const struct {
     const char *what;
 } modes[] = {
     {"step", step_mode, "a training step of a model: forward, loss, backward, optimizer, controller"},
+    {"gemm", gemm_mode, "1x1 convolutions and linear layers of a model, each shape: forward and both gradients"},
+    {"conv", conv_mode, "the other convolutions of a model, depthwise ones too"},
+    {"fakequant", fakequant_mode, "fake-quantization of activations, against memcpy"},
+    {"rb", rb_mode, "a weight through RB mask and quantizer, and its gradient back"},
+    {"threshold", threshold_mode, "magnitude thresholds and masks over ResNet-50's weights, against a sort"},
 };
 enum { N_MODES = sizeof modes / sizeof *modes };
 

@@ -11,13 +11,25 @@ MODES = {
     ('step',): ('model', 'forward', 'backward', 'update', 'seconds'),
     ('step', '--config', CONFIG): ('model', 'forward', 'backward', 'update', 'seconds'),
     ('step', '--model', 'resnet18', '--optimizer', 'sgd'): ('model', 'seconds'),
+    ('gemm', '--only', '1280'): ('shape', 'pass', 'gflops', 'share'),
+    ('conv', '--only', '96'): ('shape', 'pass', 'gflops', 'share'),
+    ('fakequant',): ('gigabytes_per_second',),
+    ('rb',): ('gigabytes_per_second',),
+    ('threshold',): ('elements',),
 }
+
+
+def members(pairs):
+    line = dict(pairs)
+    if len(line) != len(pairs):
+        sys.exit(f'a key stands twice: {pairs}')
+    return line
 
 
 def check(arguments, keys):
     command = [PROGRAM, *arguments, '--quick', '--threads', '2']
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    lines = [json.loads(line, object_pairs_hook=members) for line in done.stdout.splitlines()]
     if not lines:
         sys.exit(f'{" ".join(command)}: printed nothing')
     for line in lines:

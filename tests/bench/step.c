@@ -129,7 +129,7 @@ static void print(const bench_options *o, const training *t)
     json_times(&t->step);
     for (int i = 0; i < PARTS; i++)
         json_number(part_names[i], bench_median(&t->parts[i]));
-    json_number("loss", t->loss);
+    json_number("loss_value", t->loss);
     json_numbers("seconds", t->step.at, t->step.n);
     json_end();
 }
