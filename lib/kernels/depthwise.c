@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum { MAX_STRIDE = NNCF__DEPTHWISE_STRIDE, MAX_TAPS = NNCF__DEPTHWISE_TAPS };
-enum { STRIP_FLOATS = 32 * 1024, TASK_FLOATS = 32 * 1024 };
+enum { STRIP_FLOATS = 32 * 1024, TASK_FLOATS = 32 * 1024, ROWS_FLOATS = 512, AHEAD = 8192 };
 
 static int64_t min_i(int64_t a, int64_t b)
 {
@@ -77,8 +77,9 @@ static void stencil_backward(nncf__stencil *v, const nncf__conv2d *s)
             p->rows = s->h > a ? (s->h - a + s->stride_h - 1) / s->stride_h : 0;
             p->cols = s->w > b ? (s->w - b + s->stride_w - 1) / s->stride_w : 0;
             p->first_tap = v->n_taps;
-            for (int64_t ky = 0; ky < s->kernel_h; ky++)
-                for (int64_t kx = 0; kx < s->kernel_w; kx++) {
+            /* Backwards: so that the source's rows and columns come in order. */
+            for (int64_t ky = s->kernel_h - 1; ky >= 0; ky--)
+                for (int64_t kx = s->kernel_w - 1; kx >= 0; kx--) {
                     int64_t y = a + s->pad_h - ky * s->dilation_h, x = b + s->pad_w - kx * s->dilation_w;
                     if (y % s->stride_h == 0 && x % s->stride_w == 0)
                         v->taps[v->n_taps++] =
@@ -102,6 +103,7 @@ typedef struct job {
     size_t n_pieces;
     int64_t planes_per_task;
     int64_t spare_at; /* floats behind the strip */
+    bool stream;      /* the output is larger than caches, and its rows are whole lines */
 } job;
 
 static void plan_strips(job *j)
@@ -130,27 +132,60 @@ static void plan_strips(job *j)
     j->strip_floats = ((j->strip_rows - 1) * v->step_y + reach) * j->row_length;
 }
 
-/* Rows of the plane that grid rows [first, first + count) see. Where the strip is the whole grid its border is the same
- * for every plane, and is zeroed by the caller once. */
-static void copy_strip(const job *j, const void *planes, bool is_bytes, int64_t plane, int64_t first, int64_t count,
-                       float inverse, float *strip)
+/* What copy_strip reads. */
+typedef struct source {
+    const void *planes;
+    bool is_bytes;
+    float inverse; /* 0, or what floats are multiplied by to give codes */
+} source;
+
+static source source_x(const nncf__depthwise *d, bool codes)
+{
+    return (source){d->x->data, d->x->dtype != NNCF_F32, codes ? nncf__depthwise_inverse(d) : 0.0f};
+}
+
+/* A prefetch may go beyond the end of memory: it is dropped there. */
+static void fetch(uintptr_t from, int64_t bytes)
+{
+    for (int64_t i = 0; i < bytes; i += 64)
+        __builtin_prefetch((const void *)(from + (uintptr_t)i));
+}
+
+/*
+ * Rows of the plane that grid rows [first, first + count) see. Where the strip is the whole grid its border is the same
+ * for every plane, and is zeroed by the caller once. Some rows at a time; meanwhile what lies a little behind them is
+ * on its way, and so is `soon` (nullable), as many rows of the output as the strip is for: memory's pages are short,
+ * and the hardware's own prefetch ends with each.
+ */
+static void copy_strip(const job *j, const source *from, int64_t plane, int64_t first, int64_t count, float *strip,
+                       const float *soon)
 {
     const nncf__stencil *v = &j->d->stencil;
     int64_t top = first * v->step_y + v->low_y, bottom = (first + count - 1) * v->step_y + v->high_y + 1;
     int64_t low = min_i(max_i(top, 0), bottom), high = max_i(min_i(bottom, v->src_h), low);
-    size_t floats = (size_t)((bottom - top) * j->row_length);
     if (j->strip_rows < v->grid_rows)
-        memset(strip, 0, floats * sizeof *strip);
-    int64_t at = (plane * v->src_h + low) * v->src_w;
-    float *to = strip + (low - top) * j->row_length;
-    if (is_bytes)
-        j->k->gemm_gather_bytes((size_t)(high - low), (const uint8_t *)planes + at, v->src_w, v->step_x, j->n_pieces,
-                                j->pieces, &j->d->bytes, to, (size_t)j->row_length);
-    else
-        j->k->gemm_gather((size_t)(high - low), (const float *)planes + at, v->src_w, v->step_x, j->n_pieces, j->pieces,
-                          to, (size_t)j->row_length);
-    if (inverse > 0)
-        j->k->gemm_codes(floats, strip, inverse);
+        memset(strip, 0, (size_t)((bottom - top) * j->row_length) * sizeof *strip);
+    int64_t rows_at_once = max_i(1, ROWS_FLOATS / v->src_w), element = from->is_bytes ? 1 : sizeof(float);
+    int64_t soon_bytes = count * j->d->s->out_w * (int64_t)sizeof(float), fetched = 0;
+    for (int64_t row = low, n; row < high; row += n) {
+        n = min_i(rows_at_once, high - row);
+        const char *rows = (const char *)from->planes + (plane * v->src_h + row) * v->src_w * element;
+        float *to = strip + (row - top) * j->row_length;
+        fetch((uintptr_t)rows + AHEAD, n * v->src_w * element);
+        if (soon) {
+            int64_t until = soon_bytes * (row + n - low) / (high - low);
+            fetch((uintptr_t)soon + (uintptr_t)fetched, until - fetched);
+            fetched = until;
+        }
+        if (from->is_bytes)
+            j->k->gemm_gather_bytes((size_t)n, (const uint8_t *)rows, v->src_w, v->step_x, j->n_pieces, j->pieces,
+                                    &j->d->bytes, to, (size_t)j->row_length);
+        else
+            j->k->gemm_gather((size_t)n, (const float *)(const void *)rows, v->src_w, v->step_x, j->n_pieces, j->pieces,
+                              to, (size_t)j->row_length);
+        if (from->inverse > 0)
+            j->k->gemm_codes((size_t)(n * j->row_length), to, from->inverse);
+    }
 }
 
 /* Weights of a channel in the order of the view's taps, as codes when there are steps. */
@@ -177,7 +212,7 @@ static void forward_task(void *arg, size_t chunk, size_t worker)
     const nncf__stencil *v = &j->d->stencil;
     float *strip = clean_strip(j, worker), w[MAX_TAPS];
     int64_t first = (int64_t)chunk * j->planes_per_task, last = min_i(first + j->planes_per_task, s->n * s->c_in);
-    float inverse = nncf__depthwise_inverse(j->d);
+    const source from = source_x(j->d, true);
     for (int64_t plane = first; plane < last; plane++) {
         int64_t c = plane % s->c_in;
         channel_weights(j, c, w);
@@ -185,28 +220,19 @@ static void forward_task(void *arg, size_t chunk, size_t worker)
         float bias = j->d->bias ? j->d->bias[c] : -0.0f; /* x + -0 is x, for +0 and -0 too */
         for (int64_t y = 0; y < s->out_h; y += j->strip_rows) {
             int64_t rows = min_i(j->strip_rows, s->out_h - y);
-            copy_strip(j, j->d->x->data, j->d->x->dtype != NNCF_F32, plane, y, rows, inverse, strip);
+            copy_strip(j, &from, plane, y, rows, strip, NULL);
             j->k->depthwise_forward((size_t)rows, (size_t)s->out_w, strip, (size_t)(v->step_y * j->row_length),
                                     (size_t)v->n_taps, j->offsets, w, scale, bias,
-                                    j->d->out + (plane * s->out_h + y) * s->out_w, (size_t)s->out_w);
+                                    j->d->out + (plane * s->out_h + y) * s->out_w, (size_t)s->out_w, j->stream);
         }
     }
+    j->k->gemm_streams_end();
 }
 
 /* Columns of stride_w phases, computed apart, into rows of the plane. */
 static void interleave(const nncf__conv2d *s, const float *const from[MAX_STRIDE], const nncf__phase *p, int64_t row,
                        float *to)
 {
-    if (s->stride_w == 2) {
-        const float *even = from[0] + row * p[0].cols, *odd = from[1] + row * p[1].cols;
-        for (int64_t i = 0; i < p[1].cols; i++) {
-            to[2 * i] = even[i];
-            to[2 * i + 1] = odd[i];
-        }
-        if (p[0].cols > p[1].cols)
-            to[2 * p[1].cols] = even[p[1].cols];
-        return;
-    }
     for (int64_t b = 0; b < s->stride_w; b++)
         for (int64_t i = 0; i < p[b].cols; i++)
             to[i * s->stride_w + b] = from[b][row * p[b].cols + i];
@@ -222,6 +248,12 @@ static void backward_rows(const job *j, const float *strip, const float *w, int6
         int64_t rows = min_i(count, p->rows - first);
         if (rows <= 0)
             continue;
+        if (s->stride_w == 2) {
+            j->k->depthwise_pairs((size_t)rows, (size_t)s->w, strip, (size_t)j->row_length, (size_t)p[0].n_taps,
+                                  (size_t)p[1].n_taps, j->offsets + p->first_tap, w + p->first_tap,
+                                  dx + (first * s->stride_h + a) * s->w, (size_t)(s->stride_h * s->w), j->stream);
+            continue;
+        }
         const float *from[MAX_STRIDE];
         for (int64_t b = 0; b < s->stride_w; b++) {
             bool direct = s->stride_w == 1;
@@ -231,7 +263,8 @@ static void backward_rows(const job *j, const float *strip, const float *w, int6
             if (p[b].cols > 0)
                 j->k->depthwise_forward((size_t)rows, (size_t)p[b].cols, strip, (size_t)j->row_length,
                                         (size_t)p[b].n_taps, j->offsets + p[b].first_tap, w + p[b].first_tap, 1.0f,
-                                        -0.0f, to, (size_t)(direct ? s->stride_h * s->w : p[b].cols));
+                                        -0.0f, to, (size_t)(direct ? s->stride_h * s->w : p[b].cols),
+                                        direct && j->stream);
         }
         for (int64_t i = 0; s->stride_w > 1 && i < rows; i++)
             interleave(s, from, p, i, dx + ((first + i) * s->stride_h + a) * s->w);
@@ -245,26 +278,29 @@ static void backward_input_task(void *arg, size_t chunk, size_t worker)
     const nncf__stencil *v = &j->d->stencil;
     float *strip = clean_strip(j, worker), w[MAX_TAPS];
     int64_t first = (int64_t)chunk * j->planes_per_task, last = min_i(first + j->planes_per_task, s->n * s->c_in);
+    const source from = {j->d->dz, false, 0.0f};
     for (int64_t plane = first; plane < last; plane++) {
         channel_weights(j, plane % s->c_in, w);
         for (int64_t y = 0; y < v->grid_rows; y += j->strip_rows) {
             int64_t rows = min_i(j->strip_rows, v->grid_rows - y);
-            copy_strip(j, j->d->dz, false, plane, y, rows, 0.0f, strip);
+            copy_strip(j, &from, plane, y, rows, strip, NULL);
             backward_rows(j, strip, w, y, rows, j->d->out + plane * s->h * s->w, strip + j->spare_at);
         }
     }
+    j->k->gemm_streams_end();
 }
 
 static void weight_plane(const job *j, int64_t plane, float *strip, double (*lanes)[16])
 {
     const nncf__conv2d *s = j->d->s;
     const nncf__stencil *v = &j->d->stencil;
+    const source from = source_x(j->d, false);
     for (int64_t y = 0; y < s->out_h; y += j->strip_rows) {
         int64_t rows = min_i(j->strip_rows, s->out_h - y);
-        copy_strip(j, j->d->x->data, j->d->x->dtype != NNCF_F32, plane, y, rows, 0.0f, strip);
+        const float *dz = j->d->dz + (plane * s->out_h + y) * s->out_w;
+        copy_strip(j, &from, plane, y, rows, strip, dz);
         j->k->depthwise_weight((size_t)rows, (size_t)s->out_w, strip, (size_t)(v->step_y * j->row_length),
-                               (size_t)v->n_taps, j->offsets, j->d->dz + (plane * s->out_h + y) * s->out_w,
-                               (size_t)s->out_w, lanes);
+                               (size_t)v->n_taps, j->offsets, dz, (size_t)s->out_w, lanes);
     }
 }
 
@@ -306,6 +342,10 @@ static nncf_status run(nncf_context *context, const nncf__depthwise *d)
     const nncf__conv2d *s = d->s;
     job j = {.d = d, .context = context, .k = nncf__k(context)};
     plan_strips(&j);
+    int64_t out_cols = d->product == NNCF__FORWARD ? s->out_w : s->w;
+    int64_t out_rows = d->product == NNCF__FORWARD ? s->out_h : s->h;
+    j.stream = s->n * s->c_in * out_rows * out_cols >= NNCF__STREAM_FLOATS && out_cols % 16 == 0 &&
+               (uintptr_t)d->out % 64 == 0;
     j.spare_at = (j.strip_floats + OVERREAD + 15) / 16 * 16;
     bool weights = d->product == NNCF__BACKWARD_WEIGHT;
     int64_t planes = weights ? s->c_in : s->n * s->c_in, plane = max_i(s->h * s->w, s->out_h * s->out_w);

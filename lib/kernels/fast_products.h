@@ -139,6 +139,31 @@ enum { SIDE_LIMIT = 32 }; /* of a tile: NNCF__SIDE_MAX */
 
 #define MOVE(to, from, count) memcpy((to), (from), (count) * sizeof(float))
 
+INLINE square_row load_first(const float *src, size_t m)
+{
+    square_row r;
+#if MASKED_ACCESS
+    nf part = nf_load_first(src, m);
+    memcpy(&r, &part, sizeof r);
+#else
+    float part[WIDTH] = {0};
+    MOVE(part, src, m);
+    memcpy(&r, part, sizeof r);
+#endif
+    return r;
+}
+
+INLINE void store_first(float *dst, const square_row *row, size_t m)
+{
+#if MASKED_ACCESS
+    nf part;
+    memcpy(&part, row, sizeof part);
+    nf_store_first(dst, part, m);
+#else
+    MOVE(dst, row, m);
+#endif
+}
+
 /* Short runs by two moves that overlap: no loop, nothing outside the run is touched. */
 INLINE void copy_run(float *to, const float *from, size_t n)
 {
@@ -146,6 +171,11 @@ INLINE void copy_run(float *to, const float *from, size_t n)
         for (size_t i = 0; i + 16 < n; i += 16)
             vf_store(to + i, vf_load(from + i, LANES), LANES);
         vf_store(to + n - 16, vf_load(from + n - 16, LANES), LANES);
+#if MASKED_ACCESS && WIDTH == 16
+    } else {
+        nf_store_first(to, nf_load_first(from, n), n);
+    }
+#else
     } else if (n >= 8) {
         MOVE(to, from, 8);
         MOVE(to + n - 8, from + n - 8, 8);
@@ -158,6 +188,7 @@ INLINE void copy_run(float *to, const float *from, size_t n)
     } else if (n == 1) {
         to[0] = from[0];
     }
+#endif
 }
 
 #define EVEN(l, d)    2 * (l) + ((l) < WIDTH / 2 ? 0 : 1)
@@ -188,6 +219,16 @@ INLINE void copy_strided(float *to, const float *from, size_t n, int64_t step)
         copy_second(to + n - WIDTH, from + 2 * (n - WIDTH));
         return;
     }
+#if MASKED_ACCESS
+    if (step == 2 && n > 0) {
+        square_row a = load_first(from, 2 * n - 1 < WIDTH ? 2 * n - 1 : WIDTH), b = {0};
+        if (2 * n > WIDTH)
+            b = load_first(from + WIDTH - 1, 2 * n - WIDTH);
+        a = SHUFFLE(a, b, INDEX(EVEN, 0));
+        store_first(to, &a, n);
+        return;
+    }
+#endif
     for (size_t i = 0; i < n; i++)
         to[i] = from[(int64_t)i * step];
 }
@@ -269,6 +310,12 @@ INLINE void widen_strided(float *to, const uint8_t *from, size_t n, int64_t step
         nf_store(to + n - WIDTH, scale_bytes(nf_second_bytes(from + 2 * (n - WIDTH) - 1, 1, b->flip), b));
         return;
     }
+#if MASKED_ACCESS
+    if (step == 2 && n > 0) {
+        nf_store_first(to, scale_bytes(nf_second_bytes_first(from, n, b->flip), b), n);
+        return;
+    }
+#endif
     for (size_t i = 0; i < n; i++)
         to[i] = ((float)(from[(int64_t)i * step] ^ b->flip) - b->offset) * b->scale;
 }
@@ -338,31 +385,6 @@ INLINE void transpose_square(square_row r[WIDTH])
 #endif
     SWAP_BLOCKS(r, 2)
     SWAP_BLOCKS(r, 1)
-}
-
-INLINE square_row load_first(const float *src, size_t m)
-{
-    square_row r;
-#if MASKED_ACCESS
-    nf part = nf_load_first(src, m);
-    memcpy(&r, &part, sizeof r);
-#else
-    float part[WIDTH] = {0};
-    MOVE(part, src, m);
-    memcpy(&r, part, sizeof r);
-#endif
-    return r;
-}
-
-INLINE void store_first(float *dst, const square_row *row, size_t m)
-{
-#if MASKED_ACCESS
-    nf part;
-    memcpy(&part, row, sizeof part);
-    nf_store_first(dst, part, m);
-#else
-    MOVE(dst, row, m);
-#endif
 }
 
 /* `rows` rows of n <= WIDTH neighbours; `count` lanes of each column are wanted: known when compiling but for odd
@@ -484,147 +506,6 @@ static void gemm_store(size_t v, size_t s, const float *tile, const float *scale
     }
 }
 
-/* ---- depthwise ---- */
-
-/* n_taps is known when compiling for the usual kernels: then the weights stay in registers. */
-INLINE void depthwise_row(size_t cols, const float *in, size_t n_taps, const int64_t *offsets, const float *w, vf scale,
-                          vf bias, float *z)
-{
-    for (size_t x = 0; x < cols; x += LANES) {
-        vf sum = vf_set(0.0f);
-#pragma GCC unroll 25
-        for (size_t t = 0; t < n_taps; t++)
-            sum = vf_add(sum, vf_mul(vf_set(w[t]), vf_load(in + offsets[t] + x, LANES)));
-        size_t m = cols - x < LANES ? cols - x : LANES;
-        sum = vf_add(vf_mul(sum, scale), bias);
-        if (m == LANES)
-            vf_store(z + x, sum, LANES);
-        else
-            vf_store(z + x, sum, m);
-    }
-}
-
-static void depthwise_forward(size_t rows, size_t cols, const float *in, size_t in_step, size_t n_taps,
-                              const int64_t *offsets, const float *w, float scale, float bias, float *z, size_t z_step)
-{
-    const vf factor = vf_set(scale), shift = vf_set(bias);
-    for (size_t y = 0; y < rows; y++, in += in_step, z += z_step) {
-        if (n_taps == 9)
-            depthwise_row(cols, in, 9, offsets, w, factor, shift, z);
-        else
-            depthwise_row(cols, in, n_taps, offsets, w, factor, shift, z);
-    }
-}
-
-/* m of 16 floats that may all be read; zeros for the others, which may be anything. */
-INLINE vf load_live(const float *x, size_t m)
-{
-#if MASKED_ACCESS
-    return vf_load(x, m);
-#else
-    return vf_live(vf_load(x, LANES), m);
-#endif
-}
-
-/* Up to nine taps at once: their sums stay in registers. */
-INLINE void depthwise_weight_taps(size_t rows, size_t cols, const float *in, size_t in_step, size_t n_taps,
-                                  const int64_t *offsets, const float *dz, size_t dz_step, double (*lanes)[16])
-{
-    vf sum[9];
-#pragma GCC unroll 9
-    for (size_t t = 0; t < n_taps; t++)
-        sum[t] = vf_set(0.0f);
-    for (size_t y = 0; y < rows; y++, in += in_step, dz += dz_step) {
-        size_t x = 0;
-        for (; x + LANES <= cols; x += LANES) {
-            vf g = vf_load(dz + x, LANES);
-#pragma GCC unroll 9
-            for (size_t t = 0; t < n_taps; t++)
-                sum[t] = vf_add(sum[t], vf_mul(g, vf_load(in + offsets[t] + x, LANES)));
-        }
-        if (x < cols) {
-            size_t m = cols - x;
-            vf g = vf_load(dz + x, m);
-#pragma GCC unroll 9
-            for (size_t t = 0; t < n_taps; t++)
-                sum[t] = vf_add(sum[t], vf_mul(g, load_live(in + offsets[t] + x, m)));
-        }
-    }
-    for (size_t t = 0; t < n_taps; t++) {
-        float lane[LANES];
-        vf_store(lane, sum[t], LANES);
-        for (size_t i = 0; i < LANES; i++)
-            lanes[t][i] += (double)lane[i];
-    }
-}
-
-static void depthwise_weight(size_t rows, size_t cols, const float *in, size_t in_step, size_t n_taps,
-                             const int64_t *offsets, const float *dz, size_t dz_step, double (*lanes)[16])
-{
-    size_t t = 0;
-    for (; t + 9 <= n_taps; t += 9)
-        depthwise_weight_taps(rows, cols, in, in_step, 9, offsets + t, dz, dz_step, lanes + t);
-    for (; t < n_taps; t++)
-        depthwise_weight_taps(rows, cols, in, in_step, 1, offsets + t, dz, dz_step, lanes + t);
-}
-
-/* ---- depthwise, sixteen channels side by side: a vector is a pixel ---- */
-
-INLINE void lanes_row(size_t cols, const float *in, size_t in_col, size_t n_taps, const int64_t *offsets,
-                      const float *w, vf scale, vf bias, float *z, size_t z_col)
-{
-    for (size_t x = 0; x < cols; x++, in += in_col, z += z_col) {
-        vf sum = vf_set(0.0f);
-#pragma GCC unroll 25
-        for (size_t t = 0; t < n_taps; t++)
-            sum = vf_add(sum, vf_mul(vf_load(w + t * LANES, LANES), vf_load(in + offsets[t], LANES)));
-        vf_store(z, vf_add(vf_mul(sum, scale), bias), LANES);
-    }
-}
-
-static void depthwise_lanes_forward(size_t rows, size_t cols, const float *in, size_t in_row, size_t in_col,
-                                    size_t n_taps, const int64_t *offsets, const float *w, const float *scale,
-                                    const float *bias, float *z, size_t z_row, size_t z_col)
-{
-    const vf factor = vf_load(scale, LANES), shift = vf_load(bias, LANES);
-    for (size_t y = 0; y < rows; y++, in += in_row, z += z_row) {
-        if (n_taps == 9)
-            lanes_row(cols, in, in_col, 9, offsets, w, factor, shift, z, z_col);
-        else
-            lanes_row(cols, in, in_col, n_taps, offsets, w, factor, shift, z, z_col);
-    }
-}
-
-INLINE void lanes_weight_taps(size_t rows, size_t cols, const float *in, size_t in_row, size_t in_col, size_t n_taps,
-                              const int64_t *offsets, const float *dz, double (*lanes)[16])
-{
-    vf sum[9];
-#pragma GCC unroll 9
-    for (size_t t = 0; t < n_taps; t++)
-        sum[t] = vf_set(0.0f);
-    for (size_t y = 0; y < rows; y++, in += in_row)
-        for (size_t x = 0; x < cols; x++, dz += LANES) {
-            vf g = vf_load(dz, LANES);
-#pragma GCC unroll 9
-            for (size_t t = 0; t < n_taps; t++)
-                sum[t] = vf_add(sum[t], vf_mul(g, vf_load(in + x * in_col + offsets[t], LANES)));
-        }
-    for (size_t t = 0; t < n_taps; t++) {
-        float lane[LANES];
-        vf_store(lane, sum[t], LANES);
-        for (size_t i = 0; i < LANES; i++)
-            lanes[t][i] += (double)lane[i];
-    }
-}
-
-static void depthwise_lanes_weight(size_t rows, size_t cols, const float *in, size_t in_row, size_t in_col,
-                                   size_t n_taps, const int64_t *offsets, const float *dz, double (*lanes)[16])
-{
-    size_t t = 0;
-    for (; t + 9 <= n_taps; t += 9)
-        lanes_weight_taps(rows, cols, in, in_row, in_col, 9, offsets + t, dz, lanes + t);
-    for (; t < n_taps; t++)
-        lanes_weight_taps(rows, cols, in, in_row, in_col, 1, offsets + t, dz, lanes + t);
-}
+#include "kernels/fast_depthwise.h"
 
 #endif

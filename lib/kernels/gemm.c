@@ -283,9 +283,6 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
         j->m.k->gemm_streams_end();
 }
 
-/* What does not stay in caches until it is read again is written past them: no line is read before it is written. */
-enum { STREAM_FLOATS = 4 << 20 };
-
 static nncf_status pixel_plan(nncf_context *context, const nncf__pixel_product *p, pixel_job *j)
 {
     *j = (pixel_job){.p = p, .codes = p->weights.step != NULL && p->step_x > 0};
@@ -294,7 +291,7 @@ static nncf_status pixel_plan(nncf_context *context, const nncf__pixel_product *
     j->n_pixels = p->grid.n * p->grid.rows * p->grid.cols;
     j->k = p->weights.channels * p->weights.n_taps;
     j->n_panels = parts(p->weights.n_s, j->m.s);
-    j->stream = j->n_pixels * p->weights.n_s >= STREAM_FLOATS && p->dst_plane % 16 == 0;
+    j->stream = j->n_pixels * p->weights.n_s >= NNCF__STREAM_FLOATS && p->dst_plane % 16 == 0;
     plan_k(j);
     plan_tasks(j);
     return areas_reserve(&j->areas, context, plan_private(j), bytes_aligned(j->k * j->m.s), j->n_panels);

@@ -29,6 +29,10 @@ typedef struct nncf__micro {
     void *blis_kernel, *blis_context; /* for run */
 } nncf__micro;
 
+/* What does not stay in caches until it is read again is written past them: no line is read before it is written. So
+ * many floats of output are more than caches hold. */
+enum { NNCF__STREAM_FLOATS = 4 << 20 };
+
 enum { NNCF__SIDE_MAX = 32, NNCF__TILE_MAX = 32 * 16, NNCF__PANEL_SLACK = 1024 /* bytes */ };
 
 /* BLIS's micro-kernel when this context may use it, else our own. */

@@ -104,8 +104,10 @@ static void gemm_store(size_t v, size_t s, const float *tile, const float *scale
 }
 
 static void depthwise_forward(size_t rows, size_t cols, const float *in, size_t in_step, size_t n_taps,
-                              const int64_t *offsets, const float *w, float scale, float bias, float *z, size_t z_step)
+                              const int64_t *offsets, const float *w, float scale, float bias, float *z, size_t z_step,
+                              bool stream)
 {
+    (void)stream;
     for (size_t y = 0; y < rows; y++)
         for (size_t x = 0; x < cols; x++) {
             float sum = 0;
@@ -115,14 +117,28 @@ static void depthwise_forward(size_t rows, size_t cols, const float *in, size_t 
         }
 }
 
+static void depthwise_pairs(size_t rows, size_t cols, const float *in, size_t in_step, size_t n_even, size_t n_odd,
+                            const int64_t *offsets, const float *w, float *z, size_t z_step, bool stream)
+{
+    (void)stream;
+    for (size_t y = 0; y < rows; y++)
+        for (size_t x = 0; x < cols; x++) {
+            float sum = 0;
+            for (size_t t = x % 2 ? n_even : 0; t < (x % 2 ? n_even + n_odd : n_even); t++)
+                sum += w[t] * in[y * in_step + (size_t)offsets[t] + x / 2];
+            z[y * z_step + x] = sum;
+        }
+}
+
 static void depthwise_weight(size_t rows, size_t cols, const float *in, size_t in_step, size_t n_taps,
                              const int64_t *offsets, const float *dz, size_t dz_step, double (*lanes)[16])
 {
     for (size_t t = 0; t < n_taps; t++) {
         float sum[LANES] = {0};
-        for (size_t y = 0; y < rows; y++)
-            for (size_t x = 0; x < cols; x++)
-                sum[x % LANES] += dz[y * dz_step + x] * in[y * in_step + (size_t)offsets[t] + x];
+        for (size_t block = 0; block < cols; block += LANES)
+            for (size_t y = 0; y < rows; y++)
+                for (size_t x = block; x < cols && x < block + LANES; x++)
+                    sum[x % LANES] += dz[y * dz_step + x] * in[y * in_step + (size_t)offsets[t] + x];
         for (size_t i = 0; i < LANES; i++)
             lanes[t][i] += (double)sum[i];
     }

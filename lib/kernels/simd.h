@@ -13,6 +13,7 @@
  *   nf_bytes(p, flip)    WIDTH bytes, each xor flip, as floats; nf_bytes_first: only the first m are read
  *   nf_second_bytes(p, upper, flip)   the same of the lower or upper (as numbers in memory) bytes of WIDTH pairs
  *   nf_store_bytes       the low bytes of WIDTH whole numbers within 32 bits
+ *   nf_second_bytes_first(p, m, flip)   m > 0 of every second byte from p[0] on; nothing else is read
  *   nm_bits              lane i is set where bit i is
  *   nd_from              the doubles, lanes in order: first half in low, second half in high
  *   vd_total             the fixed tree of kernels.def over all 16 lanes

@@ -80,6 +80,13 @@ INLINE void nf_store_bytes(uint8_t *p, nf x)
     __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
     _mm_storel_epi64((__m128i *)(void *)p, _mm_packus_epi16(words, words));
 }
+INLINE nf nf_second_bytes_first(const uint8_t *p, size_t m, uint32_t flip)
+{
+    uint8_t part[WIDTH] = {0};
+    for (size_t i = 0; i < m; i++)
+        part[i] = p[2 * i];
+    return nf_bytes(part, flip);
+}
 INLINE nf nf_add(nf a, nf b)
 {
     return _mm256_add_ps(a, b);

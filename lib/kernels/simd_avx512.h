@@ -72,6 +72,11 @@ INLINE void nf_store_bytes(uint8_t *p, nf x)
 {
     _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));
 }
+INLINE nf nf_second_bytes_first(const uint8_t *p, size_t m, uint32_t flip)
+{
+    __m512i pairs = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi8((__mmask32)((1ull << (2 * m - 1)) - 1), p));
+    return bytes_cut(_mm512_and_si512(pairs, _mm512_set1_epi32(255)), flip);
+}
 INLINE nf nf_add(nf a, nf b)
 {
     return _mm512_add_ps(a, b);

@@ -208,20 +208,32 @@ START_TEST(depthwise)
     if (!k)
         return;
     for (int round = 0; round < sweep_rounds(300, 60); round++) {
-        size_t rows = any(0, 5), cols = any(1, 50), taps = round % 3 ? 9 : any(0, 26), z_step = cols + any(0, 3);
-        size_t in_step = cols + any(4, 20), n_in = (rows + 6) * in_step + cols + 16, n_z = rows * z_step + 1;
+        size_t rows = any(0, 17), cols = any(1, 50), taps = round % 3 ? 9 : any(0, 26), z_step = cols + any(0, 3);
+        size_t in_step = (cols + any(4, 20)) / 2 * 2, n_in = (rows + 6) * in_step + cols + 16, n_z = rows * z_step + 1;
         int64_t offsets[26];
         float w[26];
         for (size_t t = 0; t < taps; t++)
             offsets[t] = (int64_t)(any(0, 5) * in_step + any(0, 4));
+        if (round % 3 == 1) { /* three by three, at stride 1 and 2, and dilated */
+            size_t row = round % 2 ? in_step : in_step / 2;
+            for (size_t t = 0; t < 3; t++)
+                offsets[t] = (int64_t)any(0, 4);
+            for (size_t t = 3; t < 9; t++)
+                offsets[t] = offsets[t % 3] + (int64_t)(t / 3 * row);
+        }
         guard_fill(w, taps);
         float *in = guard_alloc(n_in), *got = guard_alloc(n_z), *want = malloc(n_z * sizeof *want);
         guard_fill(in, n_in);
         memset(got, 0x55, n_z * sizeof *got);
         memset(want, 0x55, n_z * sizeof *want);
-        k->depthwise_forward(rows, cols, in, in_step, taps, offsets, w, 1.5f, 0.25f, got, z_step);
-        r->depthwise_forward(rows, cols, in, in_step, taps, offsets, w, 1.5f, 0.25f, want, z_step);
+        k->depthwise_forward(rows, cols, in, in_step, taps, offsets, w, 1.5f, 0.25f, got, z_step, false);
+        r->depthwise_forward(rows, cols, in, in_step, taps, offsets, w, 1.5f, 0.25f, want, z_step, false);
         assert_bits("depthwise_forward", got, want, n_z * sizeof *got);
+
+        size_t n_even = any(0, taps), n_odd = any(0, taps - n_even);
+        k->depthwise_pairs(rows, cols, in, in_step, n_even, n_odd, offsets, w, got, z_step, false);
+        r->depthwise_pairs(rows, cols, in, in_step, n_even, n_odd, offsets, w, want, z_step, false);
+        assert_bits("depthwise_pairs", got, want, n_z * sizeof *got);
 
         double got_lanes[26][16] = {{0}}, want_lanes[26][16] = {{0}};
         guard_fill(got, n_z);
@@ -298,6 +310,7 @@ START_TEST(every_row_has_a_check)
                                           "gemm_narrow",
                                           "gemm_store",
                                           "depthwise_forward",
+                                          "depthwise_pairs",
                                           "depthwise_weight",
                                           "depthwise_lanes_forward",
                                           "depthwise_lanes_weight"};
