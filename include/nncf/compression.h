@@ -8,6 +8,9 @@
  * nncf_compression_ctrl_get_parameter(), nncf_compression_ctrl_step(); after each epoch
  * nncf_compression_ctrl_epoch_step(), then statistics and snapshot.
  *
+ * Mistakes in the loop that no status can tell are said once each as warnings through the log callback: the loss never
+ * asked for, epoch_step never called, step before initialization ended, parameters with gradients that never move.
+ *
  * Threads: one thread at a time for a controller and its model.
  */
 #ifndef NNCF_COMPRESSION_H
@@ -42,15 +45,26 @@ NNCF_API nncf_status nncf_compression_ctrl_create(nncf_model *model, const nncf_
 NNCF_API void nncf_compression_ctrl_destroy(nncf_compression_ctrl *ctrl);
 
 /**
- * @brief Initialization of activation quantizers: call, and while *more is 1 run one forward over a batch.
+ * @brief Initialization: call, and while *more is 1 run one forward of every layer over a batch.
  *
- * `while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more) forward(next_batch());` runs exactly
- * `num_init_steps` batches. In these forwards quantizers of activations observe and pass their input on; masks are
- * deterministic; batch norm uses batch statistics in train mode and running ones in eval mode, and changes neither. The
- * last call sets the ranges. Ranges that were never initialized (and not loaded) start at scale 1.
+ * `while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more) forward(next_batch());` is the whole of it.
+ * First come the batches that the config wants for the ranges of activation quantizers (`num_init_steps`, or as many as
+ * it takes to see `num_init_samples` images; of several range rules the longest). In these forwards quantizers of
+ * activations observe and pass their input on; masks are deterministic; batch norm uses batch statistics in train mode
+ * and running ones in eval mode, and changes neither. The call behind them sets the ranges. Ranges that were never
+ * initialized (and not loaded) start at scale 1.
+ *
+ * Then, with `batchnorm_adaptation` in the config, come the batches from which running statistics of batch norm are
+ * taken anew, with masks and quantizers at work: first `num_bn_forget_steps` in which they forget (momentum 0.9), then
+ * the wanted ones at each layer's momentum. The caller does the same in both; the last call says 0.
+ *
+ * An image is a row of the batch dimension; a batch counts as many as the largest of the forwards in it. Nothing is
+ * kept for backward meanwhile. Rules by order (percentile, mean_percentile, threesigma) are exact up to 4096 elements
+ * (per channel: 512 each), and from there on answered by histograms of constant size; their error is stated in
+ * docs/formulas.md.
  * @param[out] more  1: run one batch and call again. 0: done
- * @return NNCF_OK; NNCF_E_STATE a quantizer saw no data in the batch just run (did every layer run forward?);
- * NNCF_E_ARG
+ * @return NNCF_OK; NNCF_E_STATE a quantizer saw no data in the batch just run, or no layer ran (did every layer run
+ * forward?); NNCF_E_ARG
  * @since 0.1
  */
 NNCF_API nncf_status nncf_compression_ctrl_init_step(nncf_compression_ctrl *ctrl, int32_t *more);
@@ -66,15 +80,36 @@ NNCF_API nncf_status nncf_compression_ctrl_init_step(nncf_compression_ctrl *ctrl
  */
 NNCF_API double nncf_compression_ctrl_loss(nncf_compression_ctrl *ctrl);
 
+/** Where step and epoch_step stand in the training loop. @since 0.1 */
+enum {
+    NNCF_ORDER_AFTER = 0,  /**< step after each batch, epoch_step after each epoch: NNCF 1.0 to 1.5, the default */
+    NNCF_ORDER_BEFORE = 1, /**< step before each batch, epoch_step before each epoch: NNCF 1.6 and later */
+    NNCF_ORDER_SENTINEL = 0x7fffffff
+};
+
 /**
- * @brief After the optimizer's step of each batch: counts the step, which gives the next one its own random masks.
+ * @brief Say where the loop calls nncf_compression_ctrl_step() and nncf_compression_ctrl_epoch_step().
+ *
+ * With NNCF_ORDER_BEFORE the first call of either does not move on: epoch 0 and batch 0 begin with it. Levels, masks
+ * and noise of each batch are then the same as in a loop of the other order. A loop that is made for the order that was
+ * not chosen is noticed at its first batch and told so through the log callback. Not part of a snapshot's config: say
+ * it again before restoring one.
+ * @param order  NNCF_ORDER_...
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE training has begun, or the model is gone
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_compression_ctrl_set_order(nncf_compression_ctrl *ctrl, int32_t order);
+
+/**
+ * @brief After the optimizer's step of each batch (or before each batch, see nncf_compression_ctrl_set_order()): counts
+ * the step, which gives the next one its own random masks, and moves a schedule by optimizer steps.
  * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE during initialization, or when the model is gone
  * @since 0.1
  */
 NNCF_API nncf_status nncf_compression_ctrl_step(nncf_compression_ctrl *ctrl);
 
-/** @brief After each epoch: next sparsity level, magnitude masks anew, freeze when due. @return NNCF_OK; NNCF_E_ARG;
- * NNCF_E_STATE; NNCF_E_NOMEM @since 0.1 */
+/** @brief After each epoch (or before, see nncf_compression_ctrl_set_order()): next sparsity level, magnitude masks
+ * anew, freeze when due. @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE; NNCF_E_NOMEM @since 0.1 */
 NNCF_API nncf_status nncf_compression_ctrl_epoch_step(nncf_compression_ctrl *ctrl);
 
 /** Kinds of nncf_parameter. @since 0.1 */
@@ -98,7 +133,8 @@ typedef struct nncf_parameter {
     int32_t kind;       /**< NNCF_PARAMETER_... */
     int32_t frozen;     /**< 1: leave it alone (mask logits from `sparsity_training_steps` epochs on) */
     double
-        lr_multiplier; /**< factor that the config wishes on the learning rate; configs of NNCF 1.0/1.1 have none: 1 */
+        lr_multiplier; /**< factor on the learning rate: the config's `compression_lr_multiplier`, else 1. NNCF puts it
+                           on the gradient, which adaptive optimizers divide out again; on the rate it works with all */
 } nncf_parameter;
 
 /** @brief Number of parameters; constant over a controller's life; 0 for NULL. @since 0.1 */

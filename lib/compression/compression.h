@@ -40,20 +40,22 @@ bool nncf__schedule_arrived(const nncf__schedule *schedule); /* the final level 
 typedef struct nncf__quantizer {
     nncf__quantizer_params params; /* sign resolved to 0 or 1 once initialized */
     bool is_weight;
-    int32_t wanted_sign;       /* nncf__sign as configured: params.sign is decided anew with each initialization */
-    nncf__range_rule rule;     /* how its range is found; without scopes */
-    bool initialized;          /* ranges came from data or a snapshot */
-    bool observing;            /* initialization: see, change nothing */
-    size_t channels;           /* 1, or one an output channel (weights), input channel (activations) */
-    char *name;                /* of the scale or low parameter, as in nncf_parameter */
-    char *range_name;          /* asymmetric only */
-    float *scale, *scale_grad; /* [channels]: symmetric scale, or asymmetric input_low */
-    float *range, *range_grad; /* [channels]: asymmetric input_range; NULL when symmetric */
-    nncf__fq *fq;              /* [channels], from the above by nncf__quantizer_refresh() */
-    float observed[2];         /* running min, max over everything; {inf, -inf}: nothing seen */
-    float *observed_channels;  /* [channels][2], the same by channel; NULL when there is one channel */
-    int64_t observed_count;    /* elements seen in the present batch */
-    int64_t clipped, total;    /* of the last forward */
+    int32_t wanted_sign;   /* nncf__sign as configured: params.sign is decided anew with each initialization */
+    nncf__range_rule rule; /* how its range is found; without scopes */
+    struct nncf__observer *observer; /* what that needs beside the extremes; NULL: nothing, or the time is over */
+    bool initialized;                /* ranges came from data or a snapshot */
+    bool observing;                  /* initialization: see, change nothing */
+    bool sated;                      /* while observing: has seen enough, only passes on */
+    size_t channels;                 /* 1, or one an output channel (weights), input channel (activations) */
+    char *name;                      /* of the scale or low parameter, as in nncf_parameter */
+    char *range_name;                /* asymmetric only */
+    float *scale, *scale_grad;       /* [channels]: symmetric scale, or asymmetric input_low */
+    float *range, *range_grad;       /* [channels]: asymmetric input_range; NULL when symmetric */
+    nncf__fq *fq;                    /* [channels], from the above by nncf__quantizer_refresh() */
+    float observed[2];               /* running min, max over everything; {inf, -inf}: nothing seen */
+    float *observed_channels;        /* [channels][2], the same by channel; NULL when there is one channel */
+    int64_t observed_count;          /* elements seen in the present batch */
+    int64_t clipped, total;          /* of the last forward */
 } nncf__quantizer;
 
 /* Recompute fq from scale or low and range (the optimizer moves them). Call once at the start of each forward that uses
@@ -72,6 +74,9 @@ bool nncf__quantizer_set_ranges(nncf__quantizer *quantizer, const float *ranges)
 void nncf__quantizer_observe_begin(nncf__quantizer *quantizer);
 /* ranges[channels][2] of what was observed. */
 const float *nncf__quantizer_observed(const nncf__quantizer *quantizer);
+/* Let an observing quantizer see x (n, c, hw), for the rules that need more than the extremes. observer.c. */
+void nncf__quantizer_see(nncf_context *context, nncf__quantizer *quantizer, size_t n, size_t c, size_t hw,
+                         const float *x);
 /* Add sums of fq_backward (inside, above, below) to the gradient of channel c. */
 void nncf__quantizer_add_gradient(nncf__quantizer *quantizer, size_t channel, const double sums[3]);
 
@@ -141,6 +146,8 @@ typedef struct nncf__weight_survey {
 void nncf__weight_survey_of(const nncf_layer *layer, nncf__weight_survey *survey);
 /* ranges[channels][2] of the masked weight, channels as the layer's weight quantizer has them. */
 void nncf__weight_ranges(const nncf_layer *layer, float *ranges);
+/* The masked weight of one channel of those. */
+void nncf__weight_values(const nncf_layer *layer, size_t channel, float *values);
 
 /* ---- rb.c: regularization-based sparsity over all layers together ---- */
 
@@ -161,6 +168,48 @@ void nncf__magnitude_mask(struct nncf_compression_ctrl *ctrl);
 /* Masks that keep the weights that are not zero. */
 void nncf__const_mask(struct nncf_compression_ctrl *ctrl);
 
+/* ---- init.c ---- */
+
+enum nncf__adaptation_mode { NNCF__FORGETTING = 1, NNCF__ADAPTING };
+
+/* Running statistics of batch norm taken anew: first batches in which they forget fast, then those that count. */
+typedef struct nncf__adaptation {
+    int64_t steps, samples, forget_steps; /* wanted; steps and samples 0: none at all */
+    int64_t begun, images;                /* batches begun, images in those that count */
+    int32_t mode;                         /* nncf__adaptation_mode of the present batch, 0: not at it */
+} nncf__adaptation;
+
+/* What weight ranges need; everything that can fail. */
+nncf_status nncf__init_reserve(struct nncf_compression_ctrl *ctrl);
+/* The adaptation that an algorithm asks for. */
+void nncf__init_take_adaptation(struct nncf_compression_ctrl *ctrl, const nncf__algorithm *algorithm);
+/* Ranges of the weights as their quantizers see them, by their rules: after the deterministic mask. */
+void nncf__init_weights(struct nncf_compression_ctrl *ctrl);
+/* Are there activation quantizers whose ranges come from batches? */
+bool nncf__init_wanted(const struct nncf_compression_ctrl *ctrl);
+
+/* ---- protocol.c: mistakes in the order of calls, each told once ---- */
+
+typedef struct nncf__protocol {
+    uint32_t said; /* what was told */
+    int64_t steps, epoch_steps;
+    bool loss_called, loss_ever; /* since the last step; at all */
+    int64_t steps_without_loss;
+    bool trained, evaluated, resumed; /* a forward in train mode; one in eval mode since the last step; a snapshot */
+    int32_t validations;              /* evaluations followed by a step, since the last epoch_step */
+    /* of [0] logits and [1] ranges: a hash of some elements, and for how many steps it stayed with gradients there */
+    bool watched[2], moves[2], gradient[2];
+    uint64_t hash[2];
+    int32_t still[2];
+} nncf__protocol;
+void nncf__protocol_loss(struct nncf_compression_ctrl *ctrl);
+void nncf__protocol_forward(struct nncf_compression_ctrl *ctrl);
+void nncf__protocol_backward(struct nncf_compression_ctrl *ctrl);
+void nncf__protocol_step(struct nncf_compression_ctrl *ctrl);
+void nncf__protocol_early_step(struct nncf_compression_ctrl *ctrl, const char *call);
+void nncf__protocol_epoch_step(struct nncf_compression_ctrl *ctrl);
+void nncf__protocol_end(struct nncf_compression_ctrl *ctrl);
+
 /* ---- ctrl.c ---- */
 
 struct nncf_compression_ctrl {
@@ -178,20 +227,33 @@ struct nncf_compression_ctrl {
     bool has_quantization;
     int64_t epoch, step;
     bool frozen;
-    /* initialization: steps wanted, steps begun; observing between the two */
-    int64_t init_wanted, init_begun;
+    /* initialization: batches begun for ranges, images in those that ended and in the present one */
+    int64_t init_begun, init_images, batch_images;
+    bool initializing; /* a batch was asked for, or more will be: masks are deterministic, nothing is kept for backward
+                        */
+    bool ranges_done;  /* adaptation is next */
     bool init_done;
-    char *canonical_config; /* what nncf__config_canonical() said */
-    double *multistep;      /* storage for the schedule's arrays */
-    bool owns_context;      /* taken over from a model that was destroyed first */
-    bool initializes;       /* the config has an initializer: weight ranges come from the weights */
-    bool warned;            /* about training without initialization */
-    bool stepped;           /* a step was made since the last epoch_step */
-    bool arrived_before;    /* the schedule had arrived in the epoch before this one */
+    nncf__adaptation adaptation;
+    float *weight_values; /* work space of weight ranges; NULL: none needs it */
+    nncf__protocol protocol;
+    int32_t order;                             /* NNCF_ORDER_... */
+    bool step_begun, epoch_begun, epoch_fresh; /* called at all; no step since the last epoch_step */
+    char *canonical_config;                    /* what nncf__config_canonical() said */
+    double *multistep;                         /* storage for the schedule's arrays */
+    bool owns_context;                         /* taken over from a model that was destroyed first */
+    bool warned;                               /* about training without initialization */
+    bool stepped;                              /* a step was made since the last epoch_step */
+    bool arrived_before;                       /* the schedule had arrived in the epoch before this one */
 };
 
 /* RB noise of this step: key from the context's seed and the layer's index, counter = step. */
 uint64_t nncf__ctrl_noise_key(const struct nncf_compression_ctrl *ctrl, const nncf_layer *layer);
+/* A forward of n images runs: how initialization counts them. */
+static inline void nncf__ctrl_saw_images(struct nncf_compression_ctrl *ctrl, int64_t n)
+{
+    if (ctrl && ctrl->initializing && n > ctrl->batch_images)
+        ctrl->batch_images = n;
+}
 /* Quantizer `i` (0 weight, 1 input, 2 output) of a layer, or NULL. */
 nncf__quantizer *nncf__layer_quantizer(const nncf__layer_compression *layer, int i);
 

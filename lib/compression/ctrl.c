@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The controller's life: made, initialized, stepped, destroyed. */
+/* The controller's life: made, stepped, destroyed. Initialization is in init.c. */
 #include "compression/compression.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { N_QUANTIZERS = 3, WEIGHT = 0 };
+enum { N_QUANTIZERS = 3 };
 
 /* Philox keys: one a layer, unrelated for neighbouring seeds (the finalizer of splitmix64, Steele et al. 2014). */
 static uint64_t mixed(uint64_t x)
@@ -35,120 +35,6 @@ static void update_frozen(nncf_compression_ctrl *ctrl)
         ctrl->parameters[i].frozen = ctrl->frozen && ctrl->parameters[i].kind == NNCF_PARAMETER_MASK_LOGIT;
 }
 
-/* ---- ranges ---- */
-
-static void set_ranges(const nncf_compression_ctrl *ctrl, size_t i, nncf__quantizer *q, const float *ranges)
-{
-    if (!nncf__quantizer_set_ranges(q, ranges))
-        nncf__log(ctrl->context, NNCF_LOG_WARNING,
-                  "%s: %s was all zero or not finite during initialization: scale 1 (parameter %s)",
-                  ctrl->model->layers[i]->scope, q->is_weight ? "the weight, or a channel of it," : "the activation",
-                  q->name);
-}
-
-/* Ranges of the weights as the quantizers see them: after the deterministic mask. */
-static void set_weight_ranges(const nncf_compression_ctrl *ctrl)
-{
-    for (size_t i = 0; i < ctrl->n_layers; i++) {
-        nncf__quantizer *q = ctrl->layers[i].weight_quantizer;
-        if (!q)
-            continue;
-        nncf__quantizer_observe_begin(q);
-        float *ranges = q->observed_channels ? q->observed_channels : q->observed;
-        nncf__weight_ranges(ctrl->model->layers[i], ranges);
-        set_ranges(ctrl, i, q, ranges);
-    }
-}
-
-static bool initializing(const nncf_compression_ctrl *ctrl)
-{
-    return ctrl->init_begun > 0 && !ctrl->init_done;
-}
-
-static size_t activation_quantizers(const nncf_compression_ctrl *ctrl)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < ctrl->n_layers; i++)
-        n += (ctrl->layers[i].input_quantizer != NULL) + (size_t)(ctrl->layers[i].output_quantizer != NULL);
-    return n;
-}
-
-/* The first activation quantizer that saw nothing in the batch just run, or NULL. */
-static const nncf__quantizer *idle_quantizer(const nncf_compression_ctrl *ctrl)
-{
-    for (size_t i = 0; i < ctrl->n_layers; i++) {
-        for (int j = WEIGHT + 1; j < N_QUANTIZERS; j++) {
-            const nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
-            if (q && q->observed_count == 0)
-                return q;
-        }
-    }
-    return NULL;
-}
-
-static void begin_batch(nncf_compression_ctrl *ctrl)
-{
-    const bool first = ctrl->init_begun == 0;
-    if (first) /* the weights may have been loaded since creation */
-        set_weight_ranges(ctrl);
-    for (size_t i = 0; i < ctrl->n_layers; i++) {
-        for (int j = WEIGHT + 1; j < N_QUANTIZERS; j++) {
-            nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
-            if (!q)
-                continue;
-            if (first)
-                nncf__quantizer_observe_begin(q);
-            q->observing = true;
-            q->observed_count = 0;
-        }
-    }
-    ctrl->init_begun++;
-}
-
-static void finish_initialization(nncf_compression_ctrl *ctrl)
-{
-    for (size_t i = 0; ctrl->init_begun > 0 && i < ctrl->n_layers; i++) {
-        for (int j = WEIGHT + 1; j < N_QUANTIZERS; j++) {
-            nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
-            if (!q)
-                continue;
-            q->observing = false;
-            set_ranges(ctrl, i, q, nncf__quantizer_observed(q));
-        }
-    }
-    if (ctrl->initializes)
-        set_weight_ranges(ctrl);
-    ctrl->init_done = true;
-}
-
-nncf_status nncf_compression_ctrl_init_step(nncf_compression_ctrl *ctrl, int32_t *more)
-{
-    if (!ctrl || !more)
-        return NNCF_E_ARG;
-    if (!ctrl->model)
-        return NNCF_E_STATE;
-    if (ctrl->init_done || ctrl->init_wanted == 0 || activation_quantizers(ctrl) == 0) {
-        if (!ctrl->init_done)
-            finish_initialization(ctrl);
-        *more = 0;
-        return NNCF_OK;
-    }
-    const nncf__quantizer *idle = ctrl->init_begun > 0 ? idle_quantizer(ctrl) : NULL;
-    if (idle) {
-        nncf__log(ctrl->context, NNCF_LOG_ERROR,
-                  "nncf_compression_ctrl_init_step: the quantizer of %s saw no data in batch %lld; run every layer "
-                  "forward between two calls",
-                  idle->name, (long long)ctrl->init_begun);
-        return NNCF_E_STATE;
-    }
-    *more = ctrl->init_begun < ctrl->init_wanted;
-    if (*more)
-        begin_batch(ctrl);
-    else
-        finish_initialization(ctrl);
-    return NNCF_OK;
-}
-
 /* ---- creation and destruction ---- */
 
 static void free_ctrl(nncf_compression_ctrl *ctrl)
@@ -158,6 +44,7 @@ static void free_ctrl(nncf_compression_ctrl *ctrl)
     nncf__placement_free(ctrl);
     nncf__free(context, ctrl->layers);
     nncf__free(context, ctrl->canonical_config);
+    nncf__free(context, ctrl->weight_values);
     nncf__free(context, ctrl);
     if (owns_context)
         nncf_context_destroy(context);
@@ -182,8 +69,15 @@ static nncf_status prepare(nncf_compression_ctrl *ctrl, const nncf_config *confi
         return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for a controller");
     }
     ctrl->canonical_config = text.data;
-    if (ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY && nncf__magnitude_reserve(ctrl) != NNCF_OK)
+    if ((ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY && nncf__magnitude_reserve(ctrl) != NNCF_OK) ||
+        nncf__init_reserve(ctrl) != NNCF_OK)
         return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for a controller");
+    size_t count;
+    const nncf__algorithm *algorithms = nncf__config_algorithms(config, &count);
+    for (size_t i = 0; i < count; i++)
+        nncf__init_take_adaptation(ctrl, &algorithms[i]);
+    for (size_t i = 0; i < ctrl->n_parameters; i++)
+        ctrl->parameters[i].lr_multiplier = nncf__config_setup_of(config)->lr_multiplier;
     return NNCF_OK;
 }
 
@@ -222,8 +116,7 @@ nncf_status nncf_compression_ctrl_create(nncf_model *model, const nncf_config *c
         nncf__magnitude_mask(c);
     else if (c->sparsity_kind == NNCF__CONST_SPARSITY)
         nncf__const_mask(c);
-    if (c->initializes)
-        set_weight_ranges(c);
+    nncf__init_weights(c);
     update_frozen(c);
     *ctrl = c;
     return NNCF_OK;
@@ -254,8 +147,10 @@ void nncf_compression_ctrl_destroy(nncf_compression_ctrl *ctrl)
 {
     if (!ctrl)
         return;
-    if (ctrl->model)
+    if (ctrl->model) {
+        nncf__protocol_end(ctrl);
         unhook(ctrl);
+    }
     free_ctrl(ctrl);
 }
 
@@ -263,7 +158,7 @@ void nncf_compression_ctrl_destroy(nncf_compression_ctrl *ctrl)
 
 static void warn_uninitialized(nncf_compression_ctrl *ctrl)
 {
-    if (ctrl->warned || ctrl->init_done || !ctrl->initializes || activation_quantizers(ctrl) == 0)
+    if (ctrl->warned || ctrl->init_done || !nncf__init_wanted(ctrl))
         return;
     ctrl->warned = true;
     nncf__log(ctrl->context, NNCF_LOG_WARNING,
@@ -275,21 +170,48 @@ double nncf_compression_ctrl_loss(nncf_compression_ctrl *ctrl)
 {
     if (!ctrl || !ctrl->model)
         return (double)NAN;
+    nncf__protocol_loss(ctrl);
     if (ctrl->sparsity_kind != NNCF__RB_SPARSITY || ctrl->frozen)
         return 0;
     return nncf__rb_loss(ctrl);
+}
+
+/* Training calls are for a controller with a model, and not for the time of its initialization. */
+static nncf_status check_running(nncf_compression_ctrl *ctrl, const char *call)
+{
+    if (ctrl->model && ctrl->initializing)
+        nncf__protocol_early_step(ctrl, call);
+    return ctrl->model && !ctrl->initializing ? NNCF_OK : NNCF_E_STATE;
+}
+
+nncf_status nncf_compression_ctrl_set_order(nncf_compression_ctrl *ctrl, int32_t order)
+{
+    if (!ctrl || (order != NNCF_ORDER_AFTER && order != NNCF_ORDER_BEFORE))
+        return NNCF_E_ARG;
+    if (!ctrl->model || ctrl->step > 0 || ctrl->epoch > 0 || ctrl->step_begun || ctrl->epoch_begun)
+        return NNCF_E_STATE;
+    ctrl->order = order;
+    return NNCF_OK;
 }
 
 nncf_status nncf_compression_ctrl_step(nncf_compression_ctrl *ctrl)
 {
     if (!ctrl)
         return NNCF_E_ARG;
-    if (!ctrl->model || initializing(ctrl))
-        return NNCF_E_STATE;
+    nncf_status status = check_running(ctrl, "nncf_compression_ctrl_step()");
+    if (status != NNCF_OK)
+        return status;
     warn_uninitialized(ctrl);
-    ctrl->step++;
+    nncf__protocol_step(ctrl);
     ctrl->stepped = true;
-    if (has_schedule(ctrl) && nncf__schedule_step(&ctrl->schedule) && ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY)
+    /* called before its batch, a step that is the first of all, or of an epoch, is batch 0, not 1 */
+    const bool before = ctrl->order == NNCF_ORDER_BEFORE, first = before && !ctrl->step_begun,
+               first_of_epoch = before && ctrl->epoch_fresh;
+    ctrl->step_begun = true;
+    ctrl->epoch_fresh = false;
+    ctrl->step += first ? 0 : 1;
+    if (has_schedule(ctrl) && !first_of_epoch && nncf__schedule_step(&ctrl->schedule) &&
+        ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY)
         nncf__magnitude_mask(ctrl);
     return NNCF_OK;
 }
@@ -331,13 +253,18 @@ nncf_status nncf_compression_ctrl_epoch_step(nncf_compression_ctrl *ctrl)
 {
     if (!ctrl)
         return NNCF_E_ARG;
-    if (!ctrl->model || initializing(ctrl))
-        return NNCF_E_STATE;
-    if (ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY) {
-        nncf_status status = nncf__magnitude_reserve(ctrl);
-        if (status != NNCF_OK)
-            return status;
-    }
+    nncf_status status = check_running(ctrl, "nncf_compression_ctrl_epoch_step()");
+    if (status == NNCF_OK && ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY)
+        status = nncf__magnitude_reserve(ctrl);
+    if (status != NNCF_OK)
+        return status;
+    nncf__protocol_epoch_step(ctrl);
+    const bool before = ctrl->order == NNCF_ORDER_BEFORE, first = before && !ctrl->epoch_begun;
+    ctrl->epoch_fresh = ctrl->epoch_begun = true;
+    if (first) /* epoch 0 begins; its level is set already */
+        return NNCF_OK;
+    if (before && ctrl->stepped) /* the batch that the last step() began */
+        ctrl->schedule.step++;
     ctrl->stepped = false;
     ctrl->epoch++;
     if (has_schedule(ctrl)) {
@@ -357,6 +284,9 @@ nncf_status nncf__ctrl_restored(struct nncf_compression_ctrl *ctrl)
     if (!ctrl->model)
         return NNCF_E_STATE;
     ctrl->stepped = false;
+    ctrl->initializing = false;
+    ctrl->adaptation.mode = 0;
+    ctrl->protocol.resumed = true;
     if (has_schedule(ctrl)) {
         nncf__schedule *s = &ctrl->schedule;
         nncf__schedule_refresh(s); /* an adaptive level was read: it depends on what happened */

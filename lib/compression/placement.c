@@ -300,8 +300,6 @@ nncf_status nncf__placement_make(struct nncf_compression_ctrl *ctrl, const nncf_
     }
     if (p.quantization) {
         ctrl->has_quantization = true;
-        ctrl->initializes = p.quantization->range_kind != NNCF__RANGE_NONE;
-        ctrl->init_wanted = ctrl->initializes ? p.quantization->num_init_steps : 0;
     }
     for (size_t i = 0; i < count; i++) {
         warn_unmatched(&p, i, "ignored_scopes", &algorithms[i].ignored_scopes);

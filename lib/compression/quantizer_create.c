@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Quantizers made and unmade: names, arrays, the state before any range is known. */
-#include "compression/compression.h"
+#include "compression/observer.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -27,6 +27,7 @@ void nncf__quantizer_destroy(nncf_context *context, nncf__quantizer *quantizer)
     nncf__quantizer *q = quantizer;
     if (!q)
         return;
+    nncf__observer_destroy(context, q);
     void *parts[] = {q->name,  q->range_name, q->scale, q->scale_grad,
                      q->range, q->range_grad, q->fq,    q->observed_channels};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
@@ -90,7 +91,7 @@ nncf_status nncf__quantizer_create(nncf_context *context, const nncf__quantizer_
         q->rule.target_scopes = q->rule.ignored_scopes = (nncf__strings){0}; /* the config may go */
         q->channels = rule->params.per_channel ? wish->channels : 1;
     }
-    if (!q || !fill(context, wish, q)) {
+    if (!q || !fill(context, wish, q) || nncf__observer_create(context, q) != NNCF_OK) {
         nncf__quantizer_destroy(context, q);
         return nncf__fail(err, NNCF_E_NOMEM, wish->layer->scope, "no memory for masks and quantizers");
     }

@@ -54,7 +54,7 @@ static int32_t level_of(const nncf_compression_ctrl *ctrl)
     if (ctrl->sparsity_kind != NNCF__RB_SPARSITY && ctrl->sparsity_kind != NNCF__MAGNITUDE_SPARSITY)
         return NNCF_COMPRESSION_FULL;
     /* right after epoch_step the question is about the epoch that was trained, not about the one to come */
-    const bool between = !ctrl->stepped && ctrl->epoch > 0;
+    const bool between = !ctrl->stepped && ctrl->epoch > 0 && ctrl->order == NNCF_ORDER_AFTER;
     if (between ? ctrl->arrived_before : nncf__schedule_arrived(&ctrl->schedule))
         return NNCF_COMPRESSION_FULL;
     return ctrl->schedule.level > 0 || ctrl->has_quantization ? NNCF_COMPRESSION_PARTIAL : NNCF_COMPRESSION_NONE;

@@ -43,18 +43,13 @@ nncf__quantizer *nncf__layer_quantizer(const nncf__layer_compression *layer, int
     return i == 0 ? layer->weight_quantizer : i == 1 ? layer->input_quantizer : layer->output_quantizer;
 }
 
-/* While ranges are initialized masks are the deterministic ones. */
-static bool initializing(const struct nncf_compression_ctrl *ctrl)
-{
-    return ctrl->init_begun > 0 && !ctrl->init_done;
-}
-
+/* While the controller initializes masks are the deterministic ones. */
 static enum mask_mode mask_of(const nncf_layer *layer, bool deterministic)
 {
     const nncf__layer_compression *c = layer->compression;
     switch (c->mask_kind) {
     case NNCF__MASK_RB:
-        if (deterministic || layer->model->mode != NNCF_MODE_TRAIN || c->ctrl->frozen || initializing(c->ctrl))
+        if (deterministic || layer->model->mode != NNCF_MODE_TRAIN || c->ctrl->frozen || c->ctrl->initializing)
             return MASK_EVAL;
         return MASK_SAMPLED;
     case NNCF__MASK_BITS:
@@ -183,6 +178,7 @@ nncf_status nncf__weight_forward(nncf_layer *layer, float *wq)
         return NNCF_OK;
     }
     nncf__quantizer *quantizer = layer->compression->weight_quantizer;
+    nncf__protocol_forward(layer->compression->ctrl);
     if (quantizer)
         nncf__quantizer_refresh(quantizer);
     chunk_sums total;
@@ -271,6 +267,7 @@ nncf_status nncf__weight_backward(nncf_layer *layer, float *dwq)
     run(&job, &total);
     if (job.fq && job.channels == 1)
         nncf__quantizer_add_gradient(layer->compression->weight_quantizer, 0, total.fq);
+    nncf__protocol_backward(layer->compression->ctrl);
     return NNCF_OK;
 }
 
@@ -337,4 +334,25 @@ void nncf__weight_ranges(const nncf_layer *layer, float *ranges)
         ranges[2 * c + 1] = -INFINITY;
         ranges_piece(&job, c, c * job.run, (c + 1) * job.run, &sums);
     }
+}
+
+static void values_piece(const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
+{
+    float m[BLOCK];
+    const size_t first = begin;
+    (void)channel;
+    (void)sums;
+    while (begin < end) {
+        block b = block_at(begin, end);
+        masked(job, b.from, b.n, NULL, m);
+        memcpy(job->wq + (begin - first), m + b.skip, (b.n - b.skip) * sizeof *m);
+        begin = b.from + b.n;
+    }
+}
+
+void nncf__weight_values(const nncf_layer *layer, size_t channel, float *values)
+{
+    weight_job job = job_of(layer, true);
+    job.wq = values;
+    values_piece(&job, channel, channel * job.run, (channel + 1) * job.run, NULL);
 }

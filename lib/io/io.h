@@ -144,6 +144,7 @@ enum nncf__counter {
     NNCF__SEED,
     NNCF__SCHEDULE_STEP, /* from here on: absent in the first snapshots, then 0 */
     NNCF__STEPS_PER_EPOCH,
+    NNCF__BEGUN, /* bits: step_begun, epoch_begun, epoch_fresh */
     NNCF__N_COUNTERS
 };
 extern const char *const nncf__counter_names[NNCF__N_COUNTERS];

@@ -52,10 +52,14 @@ static void apply(const saved *v, nncf_compression_ctrl *ctrl)
     ctrl->step = v->counters[NNCF__STEP];
     ctrl->frozen = v->counters[NNCF__FROZEN] != 0;
     ctrl->init_done = v->counters[NNCF__INIT_DONE] != 0;
-    ctrl->init_begun = ctrl->init_done ? ctrl->init_wanted : 0;
+    ctrl->ranges_done = ctrl->init_done;
+    ctrl->init_begun = ctrl->init_images = 0; /* an initialization that was under way begins anew */
     ctrl->schedule.epoch = v->counters[NNCF__SCHEDULE_EPOCH];
     ctrl->schedule.bad_epochs = (int32_t)v->counters[NNCF__SCHEDULE_COUNT];
     ctrl->schedule.step = v->counters[NNCF__SCHEDULE_STEP];
+    ctrl->step_begun = v->counters[NNCF__BEGUN] & 1;
+    ctrl->epoch_begun = v->counters[NNCF__BEGUN] >> 1 & 1;
+    ctrl->epoch_fresh = v->counters[NNCF__BEGUN] >> 2 & 1;
     if (v->counters[NNCF__STEPS_PER_EPOCH] > 0)
         ctrl->schedule.steps_per_epoch = v->counters[NNCF__STEPS_PER_EPOCH];
     ctrl->schedule.level = v->levels[0];

@@ -9,9 +9,9 @@
 #include <string.h>
 
 const char *const nncf__counter_names[NNCF__N_COUNTERS] = {
-    "nncf.epoch",          "nncf.step",           "nncf.frozen",         "nncf.init_done",
-    "nncf.schedule_epoch", "nncf.schedule_count", "nncf.stepped",        "nncf.arrived_before",
-    "nncf.seed",           "nncf.schedule_step",  "nncf.steps_per_epoch"};
+    "nncf.epoch",          "nncf.step",           "nncf.frozen",          "nncf.init_done",
+    "nncf.schedule_epoch", "nncf.schedule_count", "nncf.stepped",         "nncf.arrived_before",
+    "nncf.seed",           "nncf.schedule_step",  "nncf.steps_per_epoch", "nncf.begun"};
 
 enum { MOST_TENSORS_A_LAYER = 8, FIXED_TENSORS = 2 };
 
@@ -26,6 +26,7 @@ static int64_t *counter_values(const nncf_compression_ctrl *ctrl, int64_t values
     values[NNCF__STEPPED] = ctrl->stepped;
     values[NNCF__ARRIVED] = ctrl->arrived_before;
     values[NNCF__SCHEDULE_STEP] = ctrl->schedule.step;
+    values[NNCF__BEGUN] = ctrl->step_begun | ctrl->epoch_begun << 1 | ctrl->epoch_fresh << 2;
     values[NNCF__STEPS_PER_EPOCH] = ctrl->schedule.steps_per_epoch;
     memcpy(&values[NNCF__SEED], &ctrl->context->params.seed, sizeof values[NNCF__SEED]);
     return values;

@@ -12,6 +12,8 @@
 /* Planes smaller than this are gathered, channel by channel, into one row: a kernel call for each would cost more than
  * the work. Channels of one chunk: neighbours, because then they share the cache lines of small planes. */
 enum { SMALL_PLANE = 16, CHUNK_ELEMENTS = 16384 };
+/* Of the batches in which an adaptation forgets, as NNCF has it. */
+#define FORGET_MOMENTUM 0.9
 
 nncf_status nncf__channels_reserve(nncf_layer *layer, const nncf__planes *planes)
 {
@@ -42,6 +44,7 @@ typedef struct norm_job {
     nncf__channels channels;
     nncf__quantizer *output;
     bool batch_statistics, update_running;
+    double momentum;
     size_t group; /* channels in a chunk */
     const float *z;
     float *y;       /* forward: output; backward: dy, then dz */
@@ -92,7 +95,7 @@ static void set_constants(const norm_job *job, size_t c, const column *col)
         if (var < 0) /* rounding; a NaN stays one */
             var = 0;
         if (job->update_running) {
-            double m = (double)bn->momentum, unbiased = count > 1 ? var * count / (count - 1) : var;
+            double m = job->momentum, unbiased = count > 1 ? var * count / (count - 1) : var;
             bn->running_mean[c] = (float)((1 - m) * (double)bn->running_mean[c] + m * mean);
             bn->running_var[c] = (float)((1 - m) * (double)bn->running_var[c] + m * unbiased);
         }
@@ -214,8 +217,12 @@ void nncf__batch_norm_forward(nncf_layer *layer, const nncf__planes *planes, con
 {
     const bool codes = y->dtype != NNCF_F32;
     norm_job job = start(layer, planes, z, codes ? NULL : y->data);
-    job.batch_statistics = layer->model->mode == NNCF_MODE_TRAIN;
-    job.update_running = job.batch_statistics && !nncf__layer_observing(layer);
+    /* the controller's adaptation takes running statistics anew, whatever the mode; its first batches make them forget
+     */
+    const int32_t adapting = layer->model->ctrl ? layer->model->ctrl->adaptation.mode : 0;
+    job.batch_statistics = layer->model->mode == NNCF_MODE_TRAIN || adapting;
+    job.update_running = job.batch_statistics && (adapting || !nncf__layer_observing(layer));
+    job.momentum = adapting == NNCF__FORGETTING ? FORGET_MOMENTUM : (double)layer->batch_norm.momentum;
     if (job.output && !job.output->observing)
         nncf__quantizer_refresh(job.output);
     if (codes) {

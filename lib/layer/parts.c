@@ -65,6 +65,7 @@ static nncf_status forward(nncf_layer *layer, bool input, const nncf_tensor *x, 
         return status;
     if (overlap_partly(x, y, &planes))
         return NNCF_E_ARG;
+    nncf__ctrl_saw_images(layer->model->ctrl, (int64_t)planes.n);
     nncf__layer_quantize(layer->model->context, quantizer, &planes, x->data, y->data);
     return NNCF_OK;
 }

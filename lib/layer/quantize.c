@@ -61,6 +61,8 @@ static void observe_deliver(const nncf__walk *walk, size_t channel, const double
 
 void nncf__layer_observe(nncf_context *context, nncf__quantizer *quantizer, const nncf__planes *planes, const float *x)
 {
+    if (quantizer->sated)
+        return;
     nncf__walk walk = {.planes = *planes,
                        .by_channel = per_channel(quantizer),
                        .extremes = true,
@@ -69,6 +71,7 @@ void nncf__layer_observe(nncf_context *context, nncf__quantizer *quantizer, cons
                        .quantizer = quantizer,
                        .in = {x, NULL}};
     nncf__walk_run(context, &walk);
+    nncf__quantizer_see(context, quantizer, planes->n, planes->c, planes->hw, x);
     quantizer->observed_count += (int64_t)(planes->n * planes->c * planes->hw);
 }
 

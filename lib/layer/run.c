@@ -7,7 +7,7 @@
 bool nncf__layer_observing(const nncf_layer *layer)
 {
     const struct nncf_compression_ctrl *ctrl = layer->model->ctrl;
-    return ctrl && ctrl->init_begun > 0 && !ctrl->init_done;
+    return ctrl && ctrl->initializing;
 }
 
 /* 1..NNCF_MAX_NDIM sizes >= 1 whose floats can be addressed. */
@@ -199,6 +199,7 @@ nncf_status nncf_layer_forward(nncf_layer *layer, const nncf_tensor *x, const nn
         return status;
     const nncf__output output = {y->data, y->dtype};
     operands_of(layer, x, operands);
+    nncf__ctrl_saw_images(layer->model->ctrl, in[0]);
     if (layer->kind == NNCF__ADD)
         status = nncf__add_forward(layer, operands, in, &output);
     else if (layer->kind == NNCF__POOL2D)

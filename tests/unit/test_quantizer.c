@@ -249,95 +249,6 @@ START_TEST(golden_asymmetric)
 }
 END_TEST
 
-/* Minimum and maximum over the batches of a data set, for each channel. */
-static size_t observe(json_object *batches, bool per_channel, bool is_weight, float ranges[16])
-{
-    size_t channels = 1;
-    for (size_t i = 0; i < json_object_array_length(batches); i++) {
-        json_object *batch = json_object_array_get_idx(batches, i), *dims = cf_get(batch, "shape");
-        size_t n, inner = 1, at = is_weight ? 0 : 1;
-        float *x = cf_floats(batch, &n);
-        for (size_t j = at + 1; j < json_object_array_length(dims); j++)
-            inner *= (size_t)json_object_get_int(json_object_array_get_idx(dims, j));
-        if (per_channel)
-            channels = (size_t)json_object_get_int(json_object_array_get_idx(dims, at));
-        for (size_t c = 0; i == 0 && c < channels; c++) {
-            ranges[2 * c] = INFINITY;
-            ranges[2 * c + 1] = -INFINITY;
-        }
-        for (size_t j = 0; j < n; j++)
-            rows()->min_max(1, x + j, ranges + 2 * (per_channel ? j / inner % channels : 0));
-        free(x);
-    }
-    return channels;
-}
-
-START_TEST(golden_ranges)
-{
-    json_object *root = cf_golden("range_init.json"), *cases = cf_get(root, "cases");
-    size_t ran = 0, floored = 0, zeros = 0, others = 0;
-    for (size_t i = 0; i < json_object_array_length(cases); i++) {
-        json_object *c = json_object_array_get_idx(cases, i), *forced = cf_get(c, "signed_forced");
-        if (strcmp(cf_string(cf_get(c, "init"), "type"), "min_max") != 0 || cf_get(c, "error")) {
-            others++;
-            continue;
-        }
-        bool per_channel = json_object_get_boolean(cf_get(c, "per_channel"));
-        bool is_weight = json_object_get_boolean(cf_get(c, "is_weights"));
-        bool asymmetric = strcmp(cf_string(c, "mode"), "asymmetric") == 0;
-        float ranges[16];
-        size_t channels = observe(cf_get(cf_get(root, "data"), cf_string(c, "data")), per_channel, is_weight, ranges);
-        float *min = cf_floats(cf_get(c, "min"), NULL), *max = cf_floats(cf_get(c, "max"), NULL);
-        bench b;
-        nncf__quantizer *q =
-            set_up(&b, 8, asymmetric, forced ? json_object_get_boolean(forced) : NNCF__SIGN_AUTO, is_weight, channels);
-        bool all_zero = strcmp(cf_string(c, "data"), "zeros") == 0;
-        ck_assert_int_eq(nncf__quantizer_set_ranges(q, ranges), !all_zero);
-        for (size_t k = 0; k < channels; k++) {
-            ck_assert_float_eq(ranges[2 * k], min[k]);
-            ck_assert_float_eq(ranges[2 * k + 1], max[k]);
-            float extent = fmaxf(fabsf(min[k]), fabsf(max[k]));
-            if (all_zero) { /* D5: 1 where there is nothing to go by */
-                ck_assert_float_eq(asymmetric ? q->range[k] : q->scale[k], 1);
-                zeros++;
-            } else if (asymmetric) {
-                float *low = cf_floats(cf_get(c, "input_low"), NULL),
-                      *range = cf_floats(cf_get(c, "input_range"), NULL);
-                ck_assert_float_eq_tol(q->scale[k], low[k], 1e-6f);
-                ck_assert_float_eq_tol(q->range[k], range[k], 1e-6f);
-                free(low);
-                free(range);
-            } else {
-                /* D5 and D6: each channel's own extreme, with no floor; NNCF floors at 0.1, and misplaces channels when
-                 * some are floored. Where nothing is floored the two agree. */
-                ck_assert_float_eq(q->scale[k], extent);
-                bool clean = true;
-                for (size_t j = 0; j < channels; j++)
-                    clean = clean && fmaxf(fabsf(min[j]), fabsf(max[j])) > 0.1f;
-                float *scale = cf_floats(cf_get(c, "scale"), NULL);
-                if (clean)
-                    ck_assert_float_eq(q->scale[k], scale[k]);
-                free(scale);
-                floored += !clean;
-            }
-            if (!asymmetric) {
-                ck_assert_float_eq(q->fq[k].low, (float)cf_number(c, "level_low"));
-                ck_assert_float_eq(q->fq[k].high, (float)cf_number(c, "level_high"));
-                ck_assert_int_eq(q->params.sign, json_object_get_int(cf_get(c, "signed")));
-            }
-        }
-        ran++;
-        free(min);
-        free(max);
-    }
-    printf("range_init.json: %zu min_max cases, of which %zu channels with NNCF's floor and %zu all zero deviate as "
-           "documented; %zu cases of other rules not run\n",
-           ran, floored, zeros, others);
-    ck_assert_uint_ge(ran, 25);
-    json_object_put(root);
-}
-END_TEST
-
 START_TEST(constants)
 {
     nncf__fq fq;
@@ -403,4 +314,4 @@ START_TEST(ranges_without_data)
 }
 END_TEST
 
-CF_MAIN("quantizer", golden_symmetric, golden_asymmetric, golden_ranges, constants, ranges_without_data)
+CF_MAIN("quantizer", golden_symmetric, golden_asymmetric, constants, ranges_without_data)
