@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing: .ci/setup.sh SET...   (sets: build data test ci python)
+# Installs what is missing: .ci/setup.sh SET...   (sets: build data test ci python bench)
 # Debian 12 package names. Where nothing is missing nothing is run, so a second run needs no network and no root.
 # `python` is a virtual environment with the engines and readers that tests compare with (ONNX Runtime, OpenVINO, ...) in
 # the folder that NNCF_VENV names, build-venv by default; nothing else is touched. Tests that find none are skipped.
@@ -16,8 +16,11 @@ packages_of() {
     # libomp-dev: Debian's blis.h includes omp.h, which gcc brings along and clang does not
     ci) echo git clang clang-format libclang-rt-14-dev libomp-dev valgrind libc6-dbg util-linux ;;
     python) echo python3 python3-venv ;;
+    # what tests/bench compares with; the last ones compile the C++ functions of NNCF on PyTorch
+    bench) echo libdnnl-dev python3 python3-torch python3-torchvision libtcmalloc-minimal4 python3-venv g++ ninja-build \
+      python3-dev libtorch-dev pybind11-dev ;;
     *)
-      echo "setup: there is no package set '$1' (build, data, test, ci, python)" >&2
+      echo "setup: there is no package set '$1' (build, data, test, ci, python, bench)" >&2
       exit 2
       ;;
   esac

@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The step of `nncf-bench step` in PyTorch, or in NNCF on PyTorch, as a line of JSON with the same keys.
+
+Debian's python3-torch and python3-torchvision are enough for PyTorch; NNCF comes from tests/bench/setup_peers.sh.
+Run it through run.sh, which preloads tcmalloc: without it PyTorch is slower here.
+"""
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import sys
+import time
+
+import torch
+import torchvision
+
+PARTS = ('forward', 'loss', 'backward', 'update')
+
+
+def options():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--model', default='mobilenetv2', choices=('mobilenetv2', 'resnet18', 'resnet50'))
+    parser.add_argument('--compression', default='none', choices=('none', 'int8', 'rb', 'rb_int8', 'magnitude_int8'),
+                        help='with NNCF; rb_int8 is what examples/configs/mobilenetv2_imagenet_rb_int8.json asks for')
+    parser.add_argument('--layout', default='nchw', choices=('nchw', 'channels_last'))
+    parser.add_argument('--optimizer', default='adam', choices=('adam', 'sgd'))
+    for name, default in (('batch', 16), ('image', 224), ('threads', 2), ('runs', 7), ('warmup', 2)):
+        parser.add_argument('--' + name, type=int, default=default)
+    return parser.parse_args()
+
+
+def nncf_config(compression, shape):
+    """The config in the dialect of NNCF 2.x. TRIAL: no device's rules, so weights have one scale, as in NNCF 1.x."""
+    algorithms = []
+    if compression.startswith('rb'):
+        algorithms.append({'algorithm': 'rb_sparsity', 'sparsity_init': 0.01,
+                           'params': {'schedule': 'exponential', 'sparsity_target': 0.52, 'sparsity_target_epoch': 5,
+                                      'sparsity_freeze_epoch': 10},
+                           'ignored_scopes': [r'{re}.*Sequential\[features\]/\w+\[0\]/NNCFConv2d\[0\].*']})
+    if compression.startswith('magnitude'):
+        algorithms.append({'algorithm': 'magnitude_sparsity', 'sparsity_init': 0.5,
+                           'params': {'schedule': 'multistep', 'multistep_steps': [5], 'multistep_sparsity_levels': [0.5, 0.6]}})
+    if compression.endswith('int8'):
+        algorithms.append({'algorithm': 'quantization', 'initializer': {
+            'range': {'num_init_samples': shape[0], 'type': 'min_max'},
+            'batchnorm_adaptation': {'num_bn_adaptation_samples': 0}}})
+    return {'input_info': {'sample_size': list(shape)}, 'target_device': 'TRIAL', 'compression': algorithms}
+
+
+def compress(model, o, images):
+    """NNCF's model and controller."""
+    from nncf import NNCFConfig
+    from nncf.torch import create_compressed_model, register_default_init_args
+    config = NNCFConfig.from_dict(nncf_config(o.compression, images.shape))
+    data = torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(images, torch.zeros(o.batch, dtype=torch.long)), batch_size=o.batch)
+    config = register_default_init_args(config, data)
+    controller, model = create_compressed_model(model, config, dump_graphs=False)
+    return model, controller
+
+
+def main():
+    o = options()
+    torch.manual_seed(0)
+    torch.set_num_threads(o.threads)
+    build = {'mobilenetv2': torchvision.models.mobilenet_v2, 'resnet18': torchvision.models.resnet18,
+             'resnet50': torchvision.models.resnet50}[o.model]
+    model = build(weights=None)
+    images = torch.rand(o.batch, 3, o.image, o.image) * 4 - 2
+    labels = torch.arange(o.batch) * 7919 % 1000
+    controller = None
+    who = 'pytorch ' + torch.__version__
+    if o.compression != 'none':
+        import nncf
+        who = 'nncf-python ' + nncf.__version__
+        model, controller = compress(model, o, images)
+    model.train()
+    if o.layout == 'channels_last':
+        model = model.to(memory_format=torch.channels_last)
+        images = images.to(memory_format=torch.channels_last)
+    optimizer = (torch.optim.Adam(model.parameters(), lr=1e-4) if o.optimizer == 'adam' else
+                 torch.optim.SGD(model.parameters(), lr=1e-2, momentum=0.9))
+    criterion = torch.nn.CrossEntropyLoss()
+    seconds, parts = [], {name: [] for name in PARTS}
+    for i in range(o.warmup + o.runs):
+        at = [time.monotonic()]
+        optimizer.zero_grad()
+        logits = model(images)
+        at.append(time.monotonic())
+        loss = criterion(logits, labels)
+        if controller is not None:
+            loss = loss + controller.loss()
+        at.append(time.monotonic())
+        loss.backward()
+        at.append(time.monotonic())
+        optimizer.step()
+        if controller is not None:
+            controller.scheduler.step()
+        at.append(time.monotonic())
+        if i >= o.warmup:
+            seconds.append(at[-1] - at[0])
+            for k, name in enumerate(PARTS):
+                parts[name].append(at[k + 1] - at[k])
+    line = {'bench': 'step', 'who': who, 'what': o.compression, 'layout': o.layout, 'model': o.model,
+            'optimizer': o.optimizer, 'batch': o.batch, 'image': o.image, 'threads': o.threads,
+            'tcmalloc': 'tcmalloc' in os.environ.get('LD_PRELOAD', ''), 'onednn': torch.backends.mkldnn.is_available(),
+            'python': platform.python_version(), 'runs': len(seconds), 'min': min(seconds),
+            'median': statistics.median(seconds), 'max': max(seconds)}
+    line.update({name: statistics.median(values) for name, values in parts.items()})
+    line.update({'loss_value': loss.item(), 'seconds': [round(s, 6) for s in seconds],
+                 'peak_rss_bytes': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024})
+    print(json.dumps(line))
+    sys.stdout.flush()
+
+
+if __name__ == '__main__':
+    main()
