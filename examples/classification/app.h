@@ -17,7 +17,8 @@ nncf_status app_fail_errno(nncf_error *err, const char *path, const char *what);
 /* For a library call that returns a status alone; `where` is usually a scope. */
 nncf_status app_fail_step(nncf_error *err, nncf_status status, const char *where);
 
-/* Zeroed floats, 64-byte aligned; free() them. NULL when there is no memory. */
+/* Zeroed memory, 64-byte aligned; free() it. NULL when there is none. */
+void *app_bytes(size_t size);
 float *app_floats(size_t count);
 /* printf into new memory; NULL when there is none. */
 char *app_format(const char *format, ...) NNCF_PRINTF(1, 2);

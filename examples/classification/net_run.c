@@ -36,7 +36,7 @@ static nncf_status reserve(net *n, int64_t count, nncf_error *err)
             continue;
         free(node->y);
         node->dtype = dtype;
-        node->y = dtype == NNCF_F32 ? app_floats(elements) : calloc(elements, 1);
+        node->y = dtype == NNCF_F32 ? app_floats(elements) : app_bytes(elements);
         if (node->y == NULL) {
             n->capacity = 0;
             return app_fail(err, NNCF_E_NOMEM, nncf_layer_scope(node->layer),
