@@ -90,6 +90,40 @@ NNCF_API nncf_status nncf_layer_forward(nncf_layer *layer, const nncf_tensor *x,
 NNCF_API nncf_status nncf_layer_backward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy,
                                          const nncf_tensor *dx);
 
+/** @brief What nncf_model_memory() tells, in bytes. @since 0.1 */
+typedef struct nncf_memory {
+    size_t struct_size;   /**< NNCF_PARAMS(nncf_memory) */
+    uint64_t library;     /**< all that the library allocates to run the layers: the six below, and 64 for each block */
+    uint64_t activations; /**< products that are kept for backward */
+    uint64_t inputs;      /**< quantized inputs of the layers that read the model's input */
+    uint64_t weights;     /**< compressed weights */
+    uint64_t channels;    /**< constants and sums a channel */
+    uint64_t work;        /**< work space that the layers share, the gradient of a compressed weight among it */
+    uint64_t scratch;     /**< of the context's threads, together */
+    uint64_t outputs;     /**< the caller's: all layers' outputs, of the types that nncf_layer_output_dtype() tells once
+                               ranges are initialized */
+    uint64_t outputs_as_floats; /**< the caller's: the same all in floats, as while ranges are initialized */
+    uint64_t parameters;        /**< the caller's: registered weights, biases, batch norm, and their gradients */
+} nncf_memory;
+
+/**
+ * @brief What forward and backward of a model will need, without running them: to choose a batch that fits.
+ *
+ * Allocates nothing that stays, and changes nothing. A controller that is attached counts with what it will do to the
+ * layers; its own parameters are there already, and not in the sums. In train mode the sums are for a step in which
+ * nobody asks for the gradient of the model's input; in eval mode for a model that has not been trained before (a
+ * trained one uses what training has left). What the library has allocated already is not subtracted.
+ * @param inputs   shapes of what the layers without registered inputs read, in their order; a single one is for all of
+ * them; only ndim and shape are read
+ * @param mode     NNCF_MODE_TRAIN or NNCF_MODE_EVAL
+ * @param[out] memory  struct_size must be set
+ * @param[out] err     nullable; where is the scope of a layer whose input has a wrong shape
+ * @return NNCF_OK; NNCF_E_SHAPE; NNCF_E_ARG; NNCF_E_NOMEM
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_model_memory(nncf_model *model, const nncf_tensor *inputs, size_t n_inputs, int32_t mode,
+                                       nncf_memory *memory, nncf_error *err);
+
 /**
  * @name Bring your own kernels
  * For a host that runs its own convolution: it asks for the compressed weight and the fake-quantized activations, and

@@ -62,6 +62,11 @@ static void *raw_alloc(const nncf_context *context, size_t size)
     return ptr;
 }
 
+size_t nncf__alloc_bytes(size_t size)
+{
+    return size + ALIGNMENT;
+}
+
 void *nncf__alloc(nncf_context *context, size_t size)
 {
     size_t total;

@@ -22,6 +22,8 @@ struct nncf_context {
     const void *kernels;        /* cached by nncf__kernels_get(); see kernels/kernels.h */
     void **scratch;             /* [n_threads], each scratch_size bytes, 64-byte aligned */
     size_t scratch_size;
+    bool dry; /* a copy that finds out how much scratch a call wants: reserving notes it, nncf__parallel() does nothing
+               */
     char description[256];
 };
 
@@ -43,6 +45,7 @@ void *nncf__calloc(nncf_context *context, size_t count,
                    size_t size);                   /* zeroed; NULL also when count * size overflows */
 void nncf__free(nncf_context *context, void *ptr); /* NULL is fine */
 char *nncf__strdup(nncf_context *context, const char *text);
+size_t nncf__alloc_bytes(size_t size); /* what a block of that size takes from the allocator */
 /* Make *ptr hold at least `size` bytes, contents not kept; *capacity follows. On failure nothing changes. */
 nncf_status nncf__grow(nncf_context *context, void **ptr, size_t *capacity, size_t size);
 

@@ -251,6 +251,8 @@ static void host_worker(void *arg, size_t i)
 void nncf__parallel(nncf_context *context, size_t n_chunks, nncf__chunk_fn *fn, void *arg)
 {
     size_t n_threads = (size_t)context->params.n_threads;
+    if (context->dry)
+        return;
     if (n_chunks > 1 && n_threads > 1 && context->params.parallel_for) {
         job work = {fn, arg, n_chunks, 0};
         context->params.parallel_for(context->params.parallel_user, n_threads < n_chunks ? n_threads : n_chunks,
@@ -266,11 +268,15 @@ void nncf__parallel(nncf_context *context, size_t n_chunks, nncf__chunk_fn *fn, 
 nncf_status nncf__scratch_reserve(nncf_context *context, size_t size)
 {
     enum { GRANULE = 4096 };
-    if (context->scratch && size <= context->scratch_size)
+    if ((context->scratch || context->dry) && size <= context->scratch_size)
         return NNCF_OK;
     if (!nncf__add(size, GRANULE - 1, &size))
         return NNCF_E_NOMEM;
     size &= ~(size_t)(GRANULE - 1);
+    if (context->dry) {
+        context->scratch_size = size;
+        return NNCF_OK;
+    }
     size_t n = (size_t)context->params.n_threads;
     void **scratch = nncf__calloc(context, n, sizeof(*scratch));
     if (!scratch)

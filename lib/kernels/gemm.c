@@ -69,7 +69,7 @@ static float *area_unit(const areas *a, int64_t unit)
 void nncf__gemm_parallel(nncf_context *context, double flops, size_t n_chunks, nncf__chunk_fn *fn, void *arg)
 {
     /* Waking the others costs some microseconds: about as much as this many operations on one. */
-    if (flops < 400e3) {
+    if (flops < 400e3 && !context->dry) {
         for (size_t i = 0; i < n_chunks; i++)
             fn(arg, i, 0);
         return;

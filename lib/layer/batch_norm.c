@@ -15,13 +15,22 @@ enum { SMALL_PLANE = 16, CHUNK_ELEMENTS = 16384 };
 /* Of the batches in which an adaptation forgets, as NNCF has it. */
 #define FORGET_MOMENTUM 0.9
 
+size_t nncf__channels_bytes(const nncf__planes *planes)
+{
+    return planes->c * (5 * sizeof(double) + 5 * sizeof(float));
+}
+
+size_t nncf__batch_norm_scratch(const nncf__planes *planes)
+{
+    return planes->hw < SMALL_PLANE ? 2 * planes->n * planes->hw * sizeof(float) : 0;
+}
+
 nncf_status nncf__channels_reserve(nncf_layer *layer, const nncf__planes *planes)
 {
-    size_t bytes = planes->c * (5 * sizeof(double) + 5 * sizeof(float));
-    nncf_status status = nncf__grow(layer->model->context, &layer->channel.data, &layer->channel.capacity, bytes);
-    if (status == NNCF_OK && layer->has_batch_norm && planes->hw < SMALL_PLANE)
-        status = nncf__scratch_reserve(layer->model->context, 2 * planes->n * planes->hw * sizeof(float));
-    return status;
+    nncf_status status =
+        nncf__grow(layer->model->context, &layer->channel.data, &layer->channel.capacity, nncf__channels_bytes(planes));
+    size_t scratch = layer->has_batch_norm ? nncf__batch_norm_scratch(planes) : 0;
+    return status == NNCF_OK && scratch > 0 ? nncf__scratch_reserve(layer->model->context, scratch) : status;
 }
 
 nncf__channels nncf__channels_of(const nncf_layer *layer)

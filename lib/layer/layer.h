@@ -111,6 +111,8 @@ typedef struct nncf__channels {
     float *weight_step;                    /* [c], for integer codes */
 } nncf__channels;
 /* Reserve them, and the scratch that batch norm over small planes needs. */
+size_t nncf__channels_bytes(const nncf__planes *planes);
+size_t nncf__batch_norm_scratch(const nncf__planes *planes); /* a worker's */
 nncf_status nncf__channels_reserve(nncf_layer *layer, const nncf__planes *planes);
 nncf__channels nncf__channels_of(const nncf_layer *layer);
 
@@ -120,6 +122,18 @@ void nncf__batch_norm_forward(nncf_layer *layer, const nncf__planes *planes, con
 /* dz in place of dy; the sums stay in nncf__channels for nncf__batch_norm_add_gradients(). */
 void nncf__batch_norm_backward(nncf_layer *layer, const nncf__planes *planes, const float *z, float *dy);
 void nncf__batch_norm_add_gradients(nncf_layer *layer, const nncf__planes *planes);
+
+/* ---- memory.c ---- */
+
+/* What running a layer takes, in bytes: blocks of its own, and the most that it wants of what all layers share. */
+typedef struct nncf__needs {
+    bool train;
+    nncf_context dry; /* its scratch_size is the result */
+    size_t z, xq, wq, channels;
+    size_t work, dw;
+} nncf__needs;
+/* For a convolution or linear layer whose quantizers are initialized, and whose input is codes where it may be. */
+nncf_status nncf__product_needs(nncf_layer *layer, const int64_t in[4], const int64_t out[4], nncf__needs *needs);
 
 /* ---- product.c, add.c, pool.c: one pair a kind of layer; dx NULL: not wanted ---- */
 

@@ -237,3 +237,45 @@ nncf_status nncf__product_backward(nncf_layer *layer, const nncf__operand *x, co
     }
     return NNCF_OK;
 }
+
+nncf_status nncf__product_needs(nncf_layer *layer, const int64_t in[4], const int64_t out[4], nncf__needs *needs)
+{
+    const nncf__planes in_planes = planes_of(in), out_planes = planes_of(out);
+    const nncf__quantizer *input = input_quantizer(layer), *output = nncf__layer_output_quantizer(layer);
+    const nncf__quantizer *feeding = input ? input : nncf__layer_feeding_quantizer(layer, 0);
+    const size_t z = elements(&out_planes) * sizeof(float), weight = layer->weight_count * sizeof(float);
+    const nncf__conv2d shape = conv_shape(layer, in, out);
+    const nncf__quantizer *wq = layer->compression ? layer->compression->weight_quantizer : NULL;
+    static const float step = 1;
+    float *any = layer->weight; /* a valid pointer: in a dry run nobody reads or writes tensors */
+    nncf_context *dry = &needs->dry;
+    nncf_status status = NNCF_OK;
+
+    needs->channels = nncf__channels_bytes(&out_planes);
+    needs->wq = compresses_weight(layer) ? weight : 0;
+    needs->xq = input ? own_input_bytes(input, &in_planes) : 0;
+    needs->z = needs->train && has_epilogue(layer) ? z : 0;
+    needs->work = needs->train ? (input ? elements(&in_planes) * sizeof(float) : 0)
+                               : (nncf__quantizer_dtype(output) != NNCF_F32 ? z : 0);
+    needs->dw = needs->train && wants_weight_gradient(layer) ? weight : 0;
+    if (layer->has_batch_norm && nncf__batch_norm_scratch(&out_planes) > 0)
+        status = nncf__scratch_reserve(dry, nncf__batch_norm_scratch(&out_planes));
+    if (nncf__k(dry)->isa == NNCF_ISA_REFERENCE) /* its products work in place */
+        return status;
+    /* with floats, as while ranges are initialized, and with codes */
+    nncf__operand x = {.data = any}, w = {.data = any};
+    for (int codes = 0; codes < 2 && status == NNCF_OK; codes++) {
+        if (codes && nncf__quantizer_dtype(feeding) != NNCF_F32)
+            x = (nncf__operand){.data = any, .step = &step, .n_steps = 1, .dtype = nncf__quantizer_dtype(feeding)};
+        if (codes && x.step && gives_codes(wq)) {
+            w.step = &step;
+            w.n_steps = 1;
+        }
+        status = nncf__conv2d_forward(dry, &shape, &x, &w, NULL, any);
+        if (status == NNCF_OK && needs->dw > 0)
+            status = nncf__conv2d_backward_weight(dry, &shape, &x, any, any);
+    }
+    if (status == NNCF_OK && needs->train)
+        status = nncf__conv2d_backward_input(dry, &shape, any, any, any);
+    return status;
+}

@@ -4,6 +4,7 @@
  * and as codes, and must come to the same bits: outputs, all gradients, running statistics. The floats are the path
  * that the other tests hold against oracles. Also: which types are refused when.
  */
+#include "counting_allocator.h"
 #include "layer/layer.h"
 #include "layer_fixture.h"
 
@@ -28,6 +29,8 @@ typedef struct run {
     float *dx[2];
     bool codes; /* activations are passed as codes where a layer can write them */
 } run;
+
+static counting *counter; /* what make_run() gives its context; NULL: malloc */
 
 static nncf_tensor view(const node *n, bool gradient)
 {
@@ -116,7 +119,13 @@ static void make_run(run *r, const char *config, bool codes, int32_t threads, in
         {.scope = "n/small", .in_channels = 2 * WIDTH, .out_channels = WIDTH, .groups = 2, .batch_norm = true},
         {.scope = "n/classifier", .in_channels = WIDTH, .out_channels = CLASSES, .linear = true, .bias = true}};
     memcpy(r->block, blocks, sizeof blocks);
-    r->context = fx_context(NULL, threads, isa, 11);
+    const nncf_context_params counted = {
+        NNCF_PARAMS(nncf_context_params), .n_threads = threads,  .max_isa = isa,       .seed = 11,
+        .alloc = counting_alloc,          .free = counting_free, .alloc_user = counter};
+    if (counter)
+        ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &counted, &r->context, NULL), NNCF_OK);
+    else
+        r->context = fx_context(NULL, threads, isa, 11);
     ck_assert_int_eq(nncf_model_create(r->context, &r->model, NULL), NNCF_OK);
 
     r->node[INPUT] = (node){.shape = {BATCH, 3, SIDE, SIDE}, .ndim = 4};
@@ -168,8 +177,8 @@ static int forward(run *r)
     return coded;
 }
 
-/* All gradients begin at 0; node[INPUT].d is that of the input. */
-static void backward(run *r)
+/* All gradients begin at 0; node[INPUT].d is that of the input, if it is wanted. */
+static void backward(run *r, bool to_input)
 {
     node *last = &r->node[NODES - 1];
     for (int i = 0; i < NODES; i++)
@@ -192,8 +201,9 @@ static void backward(run *r)
             ck_assert_ptr_nonnull(r->dx[k]);
             dx[k].data = r->dx[k];
         }
-        ck_assert_int_eq(nncf_layer_backward(n->layer, x, &dy, dx), NNCF_OK);
-        for (int k = 0; k < (n->in[0] == n->in[1] ? 1 : 2); k++)
+        const bool wanted = to_input || n->in[0] != INPUT;
+        ck_assert_int_eq(nncf_layer_backward(n->layer, x, &dy, wanted ? dx : NULL), NNCF_OK);
+        for (int k = 0; wanted && k < (n->in[0] == n->in[1] ? 1 : 2); k++)
             for (size_t j = 0; j < r->node[n->in[k]].count; j++)
                 r->node[n->in[k]].d[j] += r->dx[k][j];
     }
@@ -229,7 +239,7 @@ static void train_step(run *r, int step)
     forward(r);
     if (r->ctrl)
         nncf_compression_ctrl_loss(r->ctrl);
-    backward(r);
+    backward(r, true);
 }
 
 static void update(run *r)
@@ -454,6 +464,92 @@ START_TEST(refused)
 }
 END_TEST
 
+/* What the query says is what a first step allocates, to the byte; a second one allocates nothing. */
+START_TEST(memory)
+{
+    const int32_t mode = _i % 2 ? NNCF_MODE_EVAL : NNCF_MODE_TRAIN;
+    const int which = _i / 2;
+    counting c = {0};
+    run r;
+    nncf_memory m = {NNCF_PARAMS(nncf_memory)}, again = m;
+    counter = &c;
+    make_run(&r, cases[which].config, true, 1 + which % 3, NNCF_ISA_BEST);
+    counter = NULL;
+    /* finding the thresholds of magnitude sparsity takes scratch already */
+    const size_t threads = (size_t)r.context->params.n_threads;
+    const size_t scratch = r.context->scratch ? threads * (r.context->scratch_size + 64 + sizeof(void *)) + 64 : 0;
+    const size_t before = c.bytes, live = c.live;
+    const nncf_tensor x = {.ndim = 4, .shape = r.node[INPUT].shape};
+    ck_assert_int_eq(nncf_model_memory(r.model, &x, 1, mode, &m, NULL), NNCF_OK);
+    ck_assert_uint_eq(c.bytes, before);
+    ck_assert_uint_eq(c.live, live);
+
+    ck_assert_int_eq(nncf_model_set_mode(r.model, mode), NNCF_OK);
+    initialize(&r);
+    for (int step = 0; step < 3; step++) {
+        const size_t calls = c.calls;
+        set_input(&r, step);
+        forward(&r);
+        if (mode == NNCF_MODE_TRAIN)
+            backward(&r, false);
+        if (step > 0)
+            ck_assert_uint_eq(c.calls, calls);
+    }
+    ck_assert_uint_eq(c.bytes + scratch - before, m.library);
+    ck_assert_int_eq(nncf_model_memory(r.model, &x, 1, mode, &again, NULL), NNCF_OK);
+    ck_assert_mem_eq(&m, &again, sizeof m); /* before and after initialization */
+
+    /* the caller's part, counted by hand */
+    uint64_t floats = 0, outputs = 0, parameters = 0;
+    for (int i = 1; i < NODES; i++) {
+        floats += r.node[i].count * sizeof(float);
+        outputs += r.node[i].count * (r.node[i].dtype == NNCF_F32 ? sizeof(float) : 1);
+    }
+    for (int i = 0; i < BLOCKS; i++) {
+        const fx_block *k = &r.block[i];
+        parameters += sizeof(float) *
+                      (2 * k->weights + (size_t)k->out_channels * ((k->bias ? 2u : 0u) + (k->batch_norm ? 6u : 0u)));
+    }
+    ck_assert_uint_eq(m.outputs_as_floats, floats);
+    ck_assert_uint_eq(m.outputs, outputs);
+    ck_assert_uint_eq(m.parameters, parameters);
+    ck_assert_uint_ge(m.library, m.activations + m.inputs + m.weights + m.channels + m.work + m.scratch);
+    if (mode == NNCF_MODE_TRAIN && cases[which].config) /* z of the blocks and of the two quantized averages */
+        ck_assert_uint_eq(m.activations,
+                          sizeof(float) * (r.node[1].count + r.node[3].count + r.node[4].count + r.node[7].count +
+                                           r.node[8].count + r.node[9].count + r.node[10].count));
+    drop_run(&r);
+    ck_assert_uint_eq(c.live, 0);
+    ck_assert_uint_eq(c.mistakes, 0);
+}
+END_TEST
+
+START_TEST(memory_errors)
+{
+    run r;
+    nncf_memory m = {NNCF_PARAMS(nncf_memory)}, short_one = {.struct_size = 3};
+    nncf_error err = NNCF_ERROR_INIT;
+    make_run(&r, NULL, false, 1, 0);
+    const nncf_tensor good = {.ndim = 4, .shape = r.node[INPUT].shape},
+                      small = {.ndim = 4, .shape = (int64_t[]){1, 3, 0, 8}},
+                      channels = {.ndim = 4, .shape = (int64_t[]){1, 4, 10, 10}};
+    const nncf_tensor odd = {.ndim = 4, .shape = (int64_t[]){1, 3, 1, 1}};
+    ck_assert_int_eq(nncf_model_memory(NULL, &good, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_model_memory(r.model, NULL, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_model_memory(r.model, &good, 0, NNCF_MODE_TRAIN, &m, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_model_memory(r.model, &good, 1, 2, &m, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_model_memory(r.model, &good, 1, NNCF_MODE_TRAIN, NULL, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_model_memory(r.model, &good, 1, NNCF_MODE_TRAIN, &short_one, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_model_memory(r.model, &small, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_SHAPE);
+    ck_assert_int_eq(nncf_model_memory(r.model, &channels, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_SHAPE);
+    ck_assert_str_eq(err.where, "n/stem");
+    ck_assert_int_eq(nncf_model_memory(r.model, &odd, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_SHAPE);
+    ck_assert_str_eq(err.where, "n/max"); /* a window of 2 on a plane of 1 */
+    ck_assert_int_eq(nncf_model_memory(r.model, &good, 1, NNCF_MODE_TRAIN, &m, NULL), NNCF_OK);
+    drop_run(&r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("codes");
@@ -462,6 +558,8 @@ int main(void)
     tcase_add_loop_test(tc, same_bits, 0, (int)(sizeof cases / sizeof *cases));
     tcase_add_test(tc, mixed);
     tcase_add_test(tc, refused);
+    tcase_add_loop_test(tc, memory, 0, 2 * (int)(sizeof cases / sizeof *cases));
+    tcase_add_test(tc, memory_errors);
     suite_add_tcase(suite, tc);
     return fx_main(suite);
 }
