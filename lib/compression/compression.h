@@ -174,9 +174,11 @@ enum nncf__adaptation_mode { NNCF__FORGETTING = 1, NNCF__ADAPTING };
 
 /* Running statistics of batch norm taken anew: first batches in which they forget fast, then those that count. */
 typedef struct nncf__adaptation {
-    int64_t steps, samples, forget_steps; /* wanted; steps and samples 0: none at all */
-    int64_t begun, images;                /* batches begun, images in those that count */
-    int32_t mode;                         /* nncf__adaptation_mode of the present batch, 0: not at it */
+    struct nncf__adaptation_part {
+        int64_t steps, samples; /* wanted: both; 0 or less: nothing of that kind */
+        int64_t begun, images;  /* batches begun, images in those that ended */
+    } forget, adapt;            /* nothing wanted of adapt: none at all */
+    int32_t mode;               /* nncf__adaptation_mode of the present batch, 0: not at it */
 } nncf__adaptation;
 
 /* What weight ranges need; everything that can fail. */

@@ -50,6 +50,16 @@ static void free_ctrl(nncf_compression_ctrl *ctrl)
         nncf_context_destroy(context);
 }
 
+/* compression_lr_multiplier of the algorithm that a parameter belongs to. */
+static void set_multipliers(const nncf_compression_ctrl *ctrl, const nncf__algorithm *algorithm)
+{
+    for (size_t i = 0; i < ctrl->n_parameters; i++) {
+        const bool of_quantizer = ctrl->parameters[i].kind != NNCF_PARAMETER_MASK_LOGIT;
+        if (of_quantizer == (algorithm->kind == NNCF__QUANTIZATION))
+            ctrl->parameters[i].lr_multiplier = algorithm->lr_multiplier;
+    }
+}
+
 /* Everything that can fail. */
 static nncf_status prepare(nncf_compression_ctrl *ctrl, const nncf_config *config, nncf_error *err)
 {
@@ -74,10 +84,10 @@ static nncf_status prepare(nncf_compression_ctrl *ctrl, const nncf_config *confi
         return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for a controller");
     size_t count;
     const nncf__algorithm *algorithms = nncf__config_algorithms(config, &count);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         nncf__init_take_adaptation(ctrl, &algorithms[i]);
-    for (size_t i = 0; i < ctrl->n_parameters; i++)
-        ctrl->parameters[i].lr_multiplier = nncf__config_setup_of(config)->lr_multiplier;
+        set_multipliers(ctrl, &algorithms[i]);
+    }
     return NNCF_OK;
 }
 

@@ -186,31 +186,39 @@ static bool has_batch_norm(const nncf_compression_ctrl *ctrl)
     return false;
 }
 
+static void want_more(struct nncf__adaptation_part *part, int64_t steps, int64_t samples)
+{
+    part->steps = steps > part->steps ? steps : part->steps;
+    part->samples = samples > part->samples ? samples : part->samples;
+}
+
 void nncf__init_take_adaptation(struct nncf_compression_ctrl *ctrl, const nncf__algorithm *algorithm)
 {
     const nncf__algorithm *a = algorithm;
-    nncf__adaptation *d = &ctrl->adaptation;
     if (a->bn_adaptation_steps <= 0 && a->bn_adaptation_samples <= 0)
         return;
     /* several algorithms ask for it: once is enough, with the most that one of them wants */
-    d->steps = a->bn_adaptation_steps > d->steps ? a->bn_adaptation_steps : d->steps;
-    d->samples = a->bn_adaptation_samples > d->samples ? a->bn_adaptation_samples : d->samples;
-    d->forget_steps = a->bn_forget_steps > d->forget_steps ? a->bn_forget_steps : d->forget_steps;
+    want_more(&ctrl->adaptation.adapt, a->bn_adaptation_steps, a->bn_adaptation_samples);
+    want_more(&ctrl->adaptation.forget, a->bn_forget_steps, a->bn_forget_samples);
+}
+
+static bool has_ended(const struct nncf__adaptation_part *part)
+{
+    return part->begun >= part->steps && part->images >= part->samples;
 }
 
 /* The next batch of the adaptation; false: there is none (any more). */
 static bool begin_adaptation_batch(nncf_compression_ctrl *ctrl)
 {
     nncf__adaptation *d = &ctrl->adaptation;
-    if ((d->steps <= 0 && d->samples <= 0) || !has_batch_norm(ctrl))
+    if ((d->adapt.steps <= 0 && d->adapt.samples <= 0) || !has_batch_norm(ctrl))
         return false;
-    if (d->mode == NNCF__ADAPTING)
-        d->images += ctrl->batch_images;
-    const int64_t begun = d->begun - d->forget_steps; /* < 0: still forgetting */
-    if (begun >= 0 && begun >= d->steps && d->images >= d->samples)
+    if (d->mode)
+        (d->mode == NNCF__FORGETTING ? &d->forget : &d->adapt)->images += ctrl->batch_images;
+    d->mode = !has_ended(&d->forget) ? NNCF__FORGETTING : !has_ended(&d->adapt) ? NNCF__ADAPTING : 0;
+    if (!d->mode)
         return false;
-    d->mode = begun < 0 ? NNCF__FORGETTING : NNCF__ADAPTING;
-    d->begun++;
+    (d->mode == NNCF__FORGETTING ? &d->forget : &d->adapt)->begun++;
     ctrl->batch_images = 0;
     ctrl->initializing = true;
     return true;
@@ -231,7 +239,7 @@ static nncf_status check_batch(const nncf_compression_ctrl *ctrl)
             ctrl->context, NNCF_LOG_ERROR,
             "nncf_compression_ctrl_init_step: no layer ran forward in batch %lld of the adaptation of batch norm; "
             "run every layer forward between two calls",
-            (long long)ctrl->adaptation.begun);
+            (long long)(ctrl->adaptation.forget.begun + ctrl->adaptation.adapt.begun));
     else
         return NNCF_OK;
     return NNCF_E_STATE;

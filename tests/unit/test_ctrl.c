@@ -283,6 +283,27 @@ START_TEST(parameters)
 }
 END_TEST
 
+START_TEST(learning_rates)
+{
+    pair p;
+    pair_open(&p, 1);
+    nncf_compression_ctrl *ctrl = cf_ctrl(
+        p.model, "{\"compression_lr_multiplier\": 0.5, \"compression\": [{\"algorithm\": \"rb_sparsity\", "
+                 "\"sparsity_init\": 0.1}, {\"algorithm\": \"quantization\", \"compression_lr_multiplier\": 4}]}");
+    size_t logits = 0, scales = 0;
+    for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(ctrl); i++) {
+        nncf_parameter parameter = cf_parameter(ctrl, i);
+        bool is_logit = parameter.kind == NNCF_PARAMETER_MASK_LOGIT;
+        ck_assert_double_eq(parameter.lr_multiplier, is_logit ? 0.5 : 4);
+        logits += is_logit;
+        scales += !is_logit;
+    }
+    ck_assert(logits == 2 && scales >= 4);
+    nncf_compression_ctrl_destroy(ctrl);
+    pair_close(&p);
+}
+END_TEST
+
 START_TEST(refused_and_warned)
 {
     pair p;
@@ -501,5 +522,5 @@ START_TEST(statistics_without_memory)
 END_TEST
 
 CF_MAIN("ctrl", plain_training, wrong_calls, initialization, ranges_see_the_mask, training_without_initialization,
-        all_zero_data, parameters, refused_and_warned, model_goes_first, compression_levels, bytes, text_and_json,
-        allocation_failures, statistics_without_memory)
+        all_zero_data, parameters, learning_rates, refused_and_warned, model_goes_first, compression_levels, bytes,
+        text_and_json, allocation_failures, statistics_without_memory)

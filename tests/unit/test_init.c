@@ -13,7 +13,9 @@ typedef struct bench {
     nncf_compression_ctrl *ctrl;
 } bench;
 
-static void bench_open(bench *b, const int64_t shape[4], int64_t in_channels, const float *weight, const char *group)
+/* `range` NULL: min_max over 3 batches. */
+static void bench_open(bench *b, const int64_t shape[4], int64_t in_channels, const float *weight, const char *group,
+                       const char *range)
 {
     char text[512];
     cf_open(&b->c, 2, 0);
@@ -21,8 +23,8 @@ static void bench_open(bench *b, const int64_t shape[4], int64_t in_channels, co
     b->conv = weight ? cf_conv(b->model, "Net/Conv2d[c]", shape[0], shape[1], (int32_t)shape[2], weight, NULL)
                      : cf_conv(b->model, "Net/Conv2d[c]", 1, in_channels, 1, NULL, NULL);
     snprintf(text, sizeof text,
-             "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 3}, %s}}",
-             group);
+             "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"range\": {%s}}, %s}}",
+             range ? range : "\"num_init_steps\": 3, \"type\": \"min_max\"", group);
     b->ctrl = cf_ctrl(b->model, text);
 }
 
@@ -42,25 +44,13 @@ static void set_rule(bench *b, nncf__quantizer *q, const nncf__range_rule *rule)
     ck_assert_int_eq(nncf__observer_create(b->c.context, q), NNCF_OK);
 }
 
-static nncf__range_rule rule_of(json_object *init, int64_t steps)
+/* The case's rule as the config has it. */
+static void range_text(json_object *init, size_t steps, char *out, size_t capacity)
 {
-    static const struct {
-        const char *name;
-        int32_t kind;
-    } kinds[] = {{"min_max", NNCF__MIN_MAX},
-                 {"mean_min_max", NNCF__MEAN_MIN_MAX},
-                 {"threesigma", NNCF__THREESIGMA},
-                 {"percentile", NNCF__PERCENTILE}};
-    nncf__range_rule rule = {.n_steps = steps, .n_samples = -1};
-    for (size_t i = 0; i < 4; i++)
-        if (strcmp(kinds[i].name, cf_string(init, "type")) == 0)
-            rule.kind = kinds[i].kind;
-    ck_assert_int_ne(rule.kind, NNCF__RANGE_NONE);
-    if (rule.kind == NNCF__PERCENTILE) {
-        rule.min_percentile = cf_number(init, "min_percentile");
-        rule.max_percentile = cf_number(init, "max_percentile");
-    }
-    return rule;
+    int n = snprintf(out, capacity, "\"num_init_steps\": %zu, \"type\": \"%s\"", steps, cf_string(init, "type"));
+    if (cf_get(init, "min_percentile"))
+        snprintf(out + n, capacity - (size_t)n, ", \"min_percentile\": %.17g, \"max_percentile\": %.17g",
+                 cf_number(init, "min_percentile"), cf_number(init, "max_percentile"));
 }
 
 /* The batches of a data set, all of one shape. */
@@ -190,7 +180,7 @@ static void run_case(json_object *root, json_object *c, bool first_images, tally
                asymmetric = strcmp(cf_string(c, "mode"), "asymmetric") == 0,
                all_zero = strcmp(cf_string(c, "data"), "zeros") == 0;
     json_object *forced = cf_get(c, "signed_forced"), *set = cf_get(cf_get(root, "data"), cf_string(c, "data"));
-    char group[200];
+    char group[200], range[200];
     snprintf(group, sizeof group, "\"%s\": {\"mode\": \"%s\", \"per_channel\": %s%s}",
              is_weight ? "weights" : "activations", cf_string(c, "mode"),
              json_object_get_boolean(cf_get(c, "per_channel")) ? "true" : "false",
@@ -199,15 +189,12 @@ static void run_case(json_object *root, json_object *c, bool first_images, tally
                                                : ", \"signed\": false");
     batches b = batches_of(set);
     bench n;
-    bench_open(&n, b.shape, b.shape[1], is_weight ? b.x[0] : NULL, group);
+    range_text(cf_get(c, "init"), b.count, range, sizeof range);
+    bench_open(&n, b.shape, b.shape[1], is_weight ? b.x[0] : NULL, group, range);
     nncf__quantizer *q = is_weight ? n.ctrl->layers[0].weight_quantizer : n.ctrl->layers[0].input_quantizer;
-    const nncf__range_rule rule = rule_of(cf_get(c, "init"), (int64_t)b.count);
-    set_rule(&n, q, &rule);
-    if (is_weight) {
-        nncf__init_weights(n.ctrl);
-    } else {
+    const nncf__range_rule rule = q->rule;
+    if (!is_weight) /* weights have theirs since creation */
         feed(&n, &b, first_images);
-    }
     if (rule.kind == NNCF__PERCENTILE && !first_images && !all_zero)
         check_percentiles(q, &b, t);
     t->of_kind[rule.kind] += !first_images;
@@ -290,7 +277,8 @@ static double rank_error(const float *sorted, size_t n, double value, double per
 
 START_TEST(estimates_from_bins)
 {
-    enum { N = 200000 };
+    enum { MOST = 200000 };
+    const size_t N = getenv("NNCF_TEST_QUICK") ? 20000 : MOST;
     static stream s;
     float *x = calloc(N, sizeof *x), *sorted = calloc(N, sizeof *x);
     const double percents[] = {0.1, 1, 10, 50, 90, 99, 99.9};
@@ -308,7 +296,7 @@ START_TEST(estimates_from_bins)
                 nncf__histogram_add(&s.h, 1000, x + at);
             ck_assert(s.h.spilled);
             ck_assert(nncf__histogram_range(&s.h, &rule, range));
-            const double exact = (double)sorted[(size_t)round(percents[i] / 100 * (N - 1))];
+            const double exact = (double)sorted[(size_t)round(percents[i] / 100 * (double)(N - 1))];
             if (kind < 2) /* the third crowds in one bin: what holds there is the bound on the value */
                 worst_rank = fmax(worst_rank, rank_error(sorted, N, range[0], percents[i]));
             worst_value = fmax(worst_value, exact != 0 ? fabs(range[0] / exact - 1) : fabs(range[0]));
@@ -322,7 +310,7 @@ START_TEST(estimates_from_bins)
             worst_sigma = fmax(worst_sigma, fabs(of_bins[i] - of_values[i]) / (of_values[1] - of_values[0]));
     }
     printf(
-        "histograms of %d elements: rank error at most %.2g of them, value within %.2g of itself, three sigmas within "
+        "histograms of %zu elements: rank error at most %.2g of them, value within %.2g of itself, three sigmas within "
         "%.2g of their width\n",
         N, worst_rank, worst_value, worst_sigma);
     ck_assert_double_le(worst_rank, 2e-3);
@@ -428,7 +416,7 @@ START_TEST(batches_and_images)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         for (int parts = 0; parts < 2; parts++) {
             bench n;
-            bench_open(&n, shape, 3, NULL, "\"activations\": {\"bits\": 8}");
+            bench_open(&n, shape, 3, NULL, "\"activations\": {\"bits\": 8}", NULL);
             const nncf__range_rule rule = {
                 .kind = cases[i].kind, .n_steps = cases[i].steps, .n_samples = cases[i].samples, .max_percentile = 100};
             set_rule(&n, n.ctrl->layers[0].input_quantizer, &rule);
@@ -550,8 +538,11 @@ START_TEST(batch_norm_is_adapted)
         ck_assert_int_eq(nncf_model_add_conv2d(model, &p, &layer, NULL), NNCF_OK);
         nncf_model_set_mode(model, mode);
         nncf_compression_ctrl *ctrl = cf_ctrl(
-            model, "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 2}}}");
-        ctrl->adaptation = (nncf__adaptation){.forget_steps = 2, .samples = 9}; /* batches of 4: three of them */
+            model,
+            "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"range\": {\"num_init_steps\": 2, "
+            "\"type\": \"min_max\"}, \"batchnorm_adaptation\": {\"num_bn_forget_steps\": 2, "
+            "\"num_bn_adaptation_steps\": "
+            "3}}}}");
         double want_mean = 7, want_var = 70;
         int at = 0;
         while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more) {
@@ -582,11 +573,24 @@ START_TEST(batch_norm_is_adapted)
         nncf_compression_ctrl_destroy(ctrl);
         /* no forward between two calls is noticed here too */
         ctrl = cf_ctrl(model, "{\"compression\": {\"algorithm\": \"rb_sparsity\"}}");
-        ctrl->adaptation.steps = 2;
+        ctrl->adaptation.adapt.steps = 2;
         ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
         ck_assert_int_eq(more, 1);
         ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_E_STATE);
         ck_assert_ptr_nonnull(strstr(c.log, "adaptation of batch norm"));
+        nncf_compression_ctrl_destroy(ctrl);
+        /* counted in images: batches of 4, 5 to forget and 9 that count */
+        ctrl = cf_ctrl(
+            model, "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"initializer\": "
+                   "{\"batchnorm_adaptation\": {\"num_bn_forget_samples\": 5, \"num_bn_adaptation_samples\": 9}}}}");
+        for (at = 0; nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more; at++) {
+            const int64_t shape[4] = {4, 1, 2, 1};
+            const nncf_tensor tx = {.data = x[at], .ndim = 4, .shape = shape},
+                              ty = {.data = y, .ndim = 4, .shape = shape};
+            ck_assert_int_eq(ctrl->adaptation.mode, at < 2 ? NNCF__FORGETTING : NNCF__ADAPTING);
+            ck_assert_int_eq(nncf_layer_forward(layer, &tx, &ty), NNCF_OK);
+        }
+        ck_assert_int_eq(at, 2 + 3);
         nncf_compression_ctrl_destroy(ctrl);
         nncf_model_destroy(model);
         cf_close(&c);
@@ -610,7 +614,7 @@ START_TEST(activations_per_channel)
     const float sizes[C] = {1, 0.01f, 30, 5};
     const nncf_tensor tx = {.data = x, .ndim = 4, .shape = in}, ty = {.data = y, .ndim = 4, .shape = out},
                       tdx = {.data = dx, .ndim = 4, .shape = in}, tdy = {.data = dy, .ndim = 4, .shape = out};
-    bench_open(&n, shape, C, weight, "\"activations\": {\"per_channel\": true, \"bits\": 5}");
+    bench_open(&n, shape, C, weight, "\"activations\": {\"per_channel\": true, \"bits\": 5}", NULL);
     for (size_t i = 0; i < N * C * HW; i++)
         x[i] = ((float)cf_random(&seed) * 0x1p-23f - 1) * sizes[i / HW % C];
     for (size_t i = 0; i < N * OUT * HW; i++)

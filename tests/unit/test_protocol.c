@@ -2,6 +2,8 @@
 /* Mistakes in a training loop are told once, in words; and the two orders of calls come to the same. */
 #include "comp_fixture.h"
 
+#include <unistd.h>
+
 #define RB                                                                                                             \
     "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": {\"sparsity_init\": 0.1, \"sparsity_target\": "    \
     "0.5, \"sparsity_steps\": 4, \"sparsity_training_steps\": 6}}}"
@@ -198,8 +200,29 @@ START_TEST(the_other_order_is_noticed)
 }
 END_TEST
 
-/* Level, masked weights and statistics of each batch, in a loop of either order. */
-static void record(const char *config, int32_t order, int per_epoch, double levels[], float weights[][16])
+/* Go on in another model and controller, from a snapshot. */
+static void resume(loop *l, const char *config, int32_t order)
+{
+    char path[] = "nncf-protocol-XXXXXX";
+    nncf_checkpoint *checkpoint = NULL;
+    nncf_error err = NNCF_ERROR_INIT;
+    int file = mkstemp(path);
+    ck_assert_int_ge(file, 0);
+    close(file);
+    ck_assert_msg(nncf_checkpoint_save(l->ctrl, path, NULL, 0, NULL, 0, &err) == NNCF_OK, "%s", err.message);
+    loop_close(l);
+    loop_open(l, config);
+    ck_assert_int_eq(nncf_compression_ctrl_set_order(l->ctrl, order), NNCF_OK);
+    ck_assert_msg(nncf_checkpoint_open(NULL, path, &checkpoint, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(nncf_checkpoint_restore(checkpoint, l->ctrl, &err) == NNCF_OK, "%s", err.message);
+    nncf_checkpoint_close(checkpoint);
+    unlink(path);
+}
+
+/* Level, masked weights and statistics of each batch, in a loop of either order; interrupted after batch `resume_at`.
+ */
+static void record(const char *config, int32_t order, int per_epoch, int resume_at, double levels[],
+                   float weights[][16])
 {
     loop l;
     int at = 0;
@@ -216,10 +239,12 @@ static void record(const char *config, int32_t order, int per_epoch, double leve
             batch(&l, true, true);
             if (order == NNCF_ORDER_AFTER)
                 step(&l);
+            if (at == resume_at)
+                resume(&l, config, order);
         }
         ck_assert_int_eq(cf_statistics(l.ctrl).epoch, epoch);
         const int32_t arrived = epoch >= 4 ? NNCF_COMPRESSION_FULL : NNCF_COMPRESSION_PARTIAL;
-        if (!l.ctrl->schedule.params.update_per_optimizer_step)
+        if (strcmp(config, RB) == 0)
             ck_assert_int_eq(cf_statistics(l.ctrl).compression_level, arrived);
         if (order == NNCF_ORDER_AFTER)
             epoch_step(&l);
@@ -228,20 +253,56 @@ static void record(const char *config, int32_t order, int per_epoch, double leve
     loop_close(&l);
 }
 
+#define BY_STEPS(given)                                                                                                \
+    "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": \"polynomial\", "            \
+    "\"sparsity_init\": 0.1, \"sparsity_target\": 0.8, \"sparsity_target_epoch\": 4, "                                 \
+    "\"update_per_optimizer_step\": true" given "}}}"
+#define ADAPTIVE                                                                                                       \
+    "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": {\"schedule\": \"adaptive\", \"sparsity_init\": "  \
+    "0.01, \"sparsity_target\": 0.5, \"patience\": 2, \"eps\": 0.5}}}"
+
+/* Either order, and with or without an interruption anywhere: the same levels, and the same masks bit for bit. */
 START_TEST(both_orders_come_to_the_same)
 {
     enum { PER_EPOCH = 3, N = 7 * PER_EPOCH };
-    double after[N], before[N];
+    static const char *const configs[] = {RB, BY_STEPS(", \"steps_per_epoch\": 3"), BY_STEPS(""), ADAPTIVE};
     static float masked[N][16], same[N][16];
-    record(RB, NNCF_ORDER_AFTER, PER_EPOCH, after, masked);
-    record(RB, NNCF_ORDER_BEFORE, PER_EPOCH, before, same);
-    for (int i = 0; i < N; i++)
-        ck_assert_double_eq(after[i], before[i]);
-    ck_assert_double_eq_tol(after[0], 0.1, 1e-12);
-    ck_assert_double_eq(after[N - 1], 0.5);
-    ck_assert_int_eq(memcmp(masked, same, sizeof masked), 0);
+    double after[N], before[N];
+    const char *config = configs[_i];
+    record(config, NNCF_ORDER_AFTER, PER_EPOCH, -1, after, masked);
+    for (int resume_at = -1; resume_at < N - 1; resume_at++) {
+        for (int32_t order = NNCF_ORDER_AFTER; order <= NNCF_ORDER_BEFORE; order++) {
+            record(config, order, PER_EPOCH, resume_at, before, same);
+            for (int i = 0; i < N; i++)
+                ck_assert_msg(after[i] == before[i], "order %d resumed at %d, batch %d: %.17g, %.17g", order, resume_at,
+                              i, after[i], before[i]);
+            ck_assert_int_eq(memcmp(masked, same, sizeof masked), 0);
+        }
+    }
+    ck_assert(after[N - 1] > after[0]);
 }
 END_TEST
 
-CF_MAIN("protocol", a_loop_without_mistakes_is_left_alone, the_loss_is_missed, epochs_are_missed,
-        parameters_stand_still, steps_during_initialization, the_other_order_is_noticed, both_orders_come_to_the_same)
+static void add_tests(TCase *tcase)
+{
+    const TTest *const tests[] = {
+        a_loop_without_mistakes_is_left_alone, the_loss_is_missed,        epochs_are_missed, parameters_stand_still,
+        steps_during_initialization,           the_other_order_is_noticed};
+    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
+        tcase_add_test(tcase, tests[i]);
+    tcase_add_loop_test(tcase, both_orders_come_to_the_same, 0, 4);
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("protocol");
+    TCase *tcase = tcase_create("protocol");
+    tcase_set_timeout(tcase, 120);
+    add_tests(tcase);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

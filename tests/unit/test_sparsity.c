@@ -266,6 +266,38 @@ START_TEST(magnitude_levels_of_each_layer)
 }
 END_TEST
 
+/* A level by optimizer steps, for each layer, as a config says it: exact zeros after every step. */
+START_TEST(masks_follow_the_steps)
+{
+    nncf_model *model;
+    ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+    cf_layer a = cf_conv(model, "Net/Conv2d[a]", 40, 33, 1, NULL, NULL),
+             b = cf_conv(model, "Net/Conv2d[b]", 7, 3, 1, NULL, NULL);
+    nncf_compression_ctrl *ctrl = cf_ctrl(
+        model, "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": "
+               "\"polynomial\", \"sparsity_init\": 0.1, \"sparsity_target\": 0.5, \"sparsity_target_epoch\": 2, "
+               "\"sparsity_freeze_epoch\": 3, \"power\": 2, \"update_per_optimizer_step\": true, "
+               "\"steps_per_epoch\": 3, \"sparsity_level_setting_mode\": \"local\"}}}");
+    for (int step = 0; step < 9; step++) {
+        const double level = 0.5 - 0.4 * pow(1 - fmin((double)step / 6, 1), 2);
+        ck_assert_double_eq_tol(cf_statistics(ctrl).sparsity_target, level, 1e-12);
+        for (size_t i = 0; i < 2; i++) {
+            nncf_layer_statistics s = {NNCF_PARAMS(nncf_layer_statistics)};
+            const double n = i == 0 ? 1320 : 21;
+            ck_assert_int_eq(nncf_compression_ctrl_get_layer_statistics(ctrl, i, &s), NNCF_OK);
+            ck_assert_double_eq_tol(s.sparsity * n, floor(cf_statistics(ctrl).sparsity_target * n), 1e-9);
+        }
+        ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
+        if (step % 3 == 2)
+            ck_assert_int_eq(nncf_compression_ctrl_epoch_step(ctrl), NNCF_OK);
+    }
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(model);
+    cf_layer_free(&a);
+    cf_layer_free(&b);
+}
+END_TEST
+
 START_TEST(constant_mask)
 {
     const float weight[10] = {1, 0, 2, -0.0f, 3, 4, 0, 5, 6, 0};
@@ -688,5 +720,5 @@ START_TEST(freeze)
 END_TEST
 
 CF_MAIN("sparsity", golden_magnitude, magnitude_ties_zeros_and_levels, magnitude_selects_as_sorting_does,
-        magnitude_levels_of_each_layer, constant_mask, golden_rb, weight_against_loops, noise_is_of_seed_layer_and_step,
-        freeze)
+        magnitude_levels_of_each_layer, masks_follow_the_steps, constant_mask, golden_rb, weight_against_loops,
+        noise_is_of_seed_layer_and_step, freeze)
