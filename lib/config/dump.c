@@ -331,22 +331,29 @@ static void put_compression(writer *w, const nncf_config *config)
     close_bracket(w, "]");
 }
 
-/* NNCF's keys at the root that decide what the algorithms do. */
+/* What an absent key of the root means in a dialect that has it; NULL: it has not. */
+static const char *setup_default(const nncf_config *config, const char *key)
+{
+    int32_t release = config->setup.release;
+    if (strcmp(key, "target_device") == 0 && release >= 10500 && config->device_node == 0)
+        return "ANY";
+    if (strcmp(key, "quantizer_setup_type") == 0 && release >= 10500 && release < 10700 && config->setup_node == 0)
+        return "propagation_based";
+    return NULL;
+}
+
+/* The dialect, and the root's keys that are not there. */
 static void put_setup(writer *w, const nncf_config *config)
 {
-    static const char *const devices[] = {"ANY", "CPU", "GPU", "VPU", "NONE"};
-    static const char *const setups[] = {"pattern_based", "propagation_based"};
+    static const char *const keys[] = {"target_device", "quantizer_setup_type"};
     char release[NNCF__RELEASE_TEXT];
-    const nncf__config_setup *setup = &config->setup;
     put_item(w, "nncf_dialect");
-    put_string(w, nncf__config_release_text(setup->release, release));
-    if (setup->release >= 10500 && config->device_node == 0) {
-        put_item(w, "target_device");
-        put_string(w, devices[setup->device]);
-    }
-    if (setup->release >= 10500 && setup->release < 10700 && config->setup_node == 0) {
-        put_item(w, "quantizer_setup_type");
-        put_string(w, setups[setup->setup]);
+    put_string(w, nncf__config_release_text(config->setup.release, release));
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        if (!setup_default(config, keys[i]))
+            continue;
+        put_item(w, keys[i]);
+        put_string(w, setup_default(config, keys[i]));
     }
 }
 
@@ -361,14 +368,20 @@ void nncf__config_canonical(const nncf_config *config, nncf__text *text)
         put_compression(&w, config);
         return;
     }
+    char release[NNCF__RELEASE_TEXT];
     open_bracket(&w, "{");
-    put_setup(&w, config);
+    put_item(&w, "nncf_dialect");
+    put_string(&w, nncf__config_release_text(config->setup.release, release));
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         uint32_t node = nncf__config_find_key(&config->document, 0, keys[i]);
-        if (!node)
+        const char *fallback = setup_default(config, keys[i]);
+        if (!node && !fallback)
             continue;
         put_item(&w, keys[i]);
-        put_node(&w, &config->document, node);
+        if (node)
+            put_node(&w, &config->document, node);
+        else
+            put_string(&w, fallback);
     }
     put_item(&w, "compression");
     put_compression(&w, config);
@@ -386,7 +399,7 @@ nncf_status nncf_config_dump(const nncf_config *config, char *buffer, size_t cap
     for (uint32_t i = d->nodes[0].first_child; i != 0; i = d->nodes[i].next) {
         if (strcmp(d->nodes[i].key, "nncf_dialect") == 0)
             continue;
-        if (i == config->compression && config->n_algorithms > 0)
+        if (i == config->compression && (config->n_algorithms > 0 || nncf__config_find_key(d, 0, "nncf_dialect")))
             put_setup(&w, config);
         put_item(&w, d->nodes[i].key);
         if (i == config->compression)

@@ -60,7 +60,7 @@ static const nncf__later_default quantize_outputs_defaults[] = {{10100, 0}, {0, 
 static const nncf__later_default concave_defaults[] = {{10400, 0}, {10700, 1}, {0, 0}};
 static const nncf__later_default steps_defaults[] = {{10600, -1}, {0, 0}};
 static const nncf__later_default samples_defaults[] = {{10600, 256}, {0, 0}};
-static const nncf__later_default range_defaults[] = {{20100, NNCF__MIXED_MIN_MAX}, {0, 0}};
+static const nncf__later_default range_defaults[] = {{10300, NNCF__MEAN_MIN_MAX}, {20100, NNCF__MIXED_MIN_MAX}, {0, 0}};
 
 static const nncf__key keys[] = {
     {.path = "algorithm", .algorithms = ALL, .type = NNCF__KEY_ALGORITHM, .from = 10000, NO_FIELD, .help = "its name"},
