@@ -57,6 +57,55 @@ NNCF_API nncf_status nncf_config_load(nncf_context *context, const char *path, n
 NNCF_API nncf_status nncf_config_parse(nncf_context *context, const char *name, const char *text, size_t size,
                                        nncf_config **config, nncf_error *err);
 
+/** What becomes of scopes that match no layer. @since 0.1 */
+enum {
+    NNCF_SCOPES_BY_DIALECT = 0, /**< as the release did: warnings, from 2.4 on an error */
+    NNCF_SCOPES_WARN = 1,       /**< a warning in the log */
+    NNCF_SCOPES_STRICT = 2,     /**< the controller is not made */
+    NNCF_SCOPES_OFF = 3,        /**< nothing */
+    NNCF_SCOPES_SENTINEL = 0x7fffffff
+};
+
+/** How to read a config. Zero is the default. @since 0.1 */
+typedef struct nncf_config_params {
+    size_t struct_size; /**< NNCF_PARAMS(nncf_config_params) */
+    const char
+        *dialect;     /**< NNCF release whose keys, meanings and defaults hold: "1.0" to "2.17", or "seed" (1.1). NULL:
+                         what the key `nncf_dialect` at the root says, else what the keys tell (docs/config.md) */
+    int32_t scopes;   /**< NNCF_SCOPES_... */
+    int32_t reserved; /**< 0 */
+} nncf_config_params;
+
+/**
+ * @brief As nncf_config_load(), in a dialect of the caller's choice.
+ * @param params  nullable
+ * @copydetails nncf_config_load
+ */
+NNCF_API nncf_status nncf_config_load_as(nncf_context *context, const char *path, const nncf_config_params *params,
+                                         nncf_config **config, nncf_error *err);
+
+/**
+ * @brief As nncf_config_parse(), in a dialect of the caller's choice.
+ * @param params  nullable
+ * @copydetails nncf_config_parse
+ */
+NNCF_API nncf_status nncf_config_parse_as(nncf_context *context, const char *name, const char *text, size_t size,
+                                          const nncf_config_params *params, nncf_config **config, nncf_error *err);
+
+/** @brief NNCF release that the config is read as: "1.1", "1.3.1", "2.17". Borrowed; NULL for NULL. @since 0.1 */
+NNCF_API const char *nncf_config_dialect(const nncf_config *config);
+
+/**
+ * @brief Can a controller be made from the config, as far as the config itself tells?
+ *
+ * A config may hold what is valid in NNCF and not there yet in this library: algorithms such as filter_pruning, or keys
+ * such as unified_scale_ops. It loads, and nncf_compression_ctrl_create() refuses it with the same error.
+ * @param[out] err  nullable; place, path and what is missing, of the first such thing
+ * @return NNCF_OK; NNCF_E_UNSUPPORTED; NNCF_E_ARG
+ * @par Threads any. @since 0.1
+ */
+NNCF_API nncf_status nncf_config_check_supported(const nncf_config *config, nncf_error *err);
+
 /** @brief Destroy a config. NULL is fine. Controllers made from it do not need it any more. @since 0.1 */
 NNCF_API void nncf_config_destroy(nncf_config *config);
 
@@ -122,6 +171,37 @@ NNCF_API const char *nncf_config_algorithm_name(const nncf_config *config, size_
  * @par Threads any. @since 0.1
  */
 NNCF_API nncf_status nncf_config_dump(const nncf_config *config, char *buffer, size_t capacity, size_t *needed);
+
+/** Forms of nncf_config_explain(). @since 0.1 */
+enum {
+    NNCF_CONFIG_FORM_TEXT = 0, /**< a line a value: `path = value  # where from` */
+    NNCF_CONFIG_FORM_JSON = 1, /**< an array of {"path", "value", "origin", ...} */
+    NNCF_CONFIG_FORM_SENTINEL = 0x7fffffff
+};
+
+/**
+ * @brief The effective config with the origin of each value: a line of the file, another key that was translated, a
+ * default of the dialect, or left to the device that quantizers are placed for.
+ *
+ * In JSON, "origin" is "file", "translated", "default" or "device"; "key", "line" and "column" name what in the file
+ * says it, "release" whose default it is. "value" is null for "device".
+ * @param form  NNCF_CONFIG_FORM_...
+ * @param[out] buffer, needed  as in nncf_config_dump()
+ * @par Threads any. @since 0.1
+ */
+NNCF_API nncf_status nncf_config_explain(const nncf_config *config, int32_t form, char *buffer, size_t capacity,
+                                         size_t *needed);
+
+/**
+ * @brief The same config in NNCF's last JSON dialect, 2.17, as JSON with comments.
+ *
+ * Keys are renamed and moved, batches become samples (with `batch_size`, 1 if there is none), scopes become regular
+ * expressions that match what they matched, and where the old release's default differs the value is written out. The
+ * caller's own keys stay. What cannot be said in 2.17 stands in comments at the top.
+ * @param[out] buffer, needed  as in nncf_config_dump()
+ * @par Threads any. @since 0.1
+ */
+NNCF_API nncf_status nncf_config_migrate(const nncf_config *config, char *buffer, size_t capacity, size_t *needed);
 
 NNCF_END_DECLS
 #endif

@@ -2,6 +2,7 @@
 /* A config's life, and reading it by path. */
 #include "config/config.h"
 #include "config/document.h"
+#include "config/keys.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,9 +58,39 @@ static nncf_status ensure_context(nncf_context **context, bool *owns, nncf_error
     return nncf_context_create(NNCF_API_VERSION, &params, context, err);
 }
 
+/* What a caller's parameters say. */
+typedef struct load_options {
+    int32_t release; /* 0: none */
+    int32_t check;   /* nncf__scope_check, -1: the dialect's */
+} load_options;
+
+static nncf_status read_params(const nncf_config_params *params, load_options *out, nncf_error *err)
+{
+    static const int32_t checks[] = {-1, NNCF__SCOPES_WARN, NNCF__SCOPES_STRICT, NNCF__SCOPES_OFF};
+    nncf_config_params p;
+    *out = (load_options){.check = -1};
+    if (!params)
+        return NNCF_OK;
+    nncf_status status = nncf__params_copy(&p, sizeof(p), params, "nncf_config_params", err);
+    if (status != NNCF_OK)
+        return status;
+    if (p.scopes < 0 || p.scopes > NNCF_SCOPES_OFF || p.reserved != 0)
+        return nncf__fail(err, NNCF_E_ARG, "nncf_config_params",
+                          "scopes is none of NNCF_SCOPES_..., or reserved not 0");
+    out->check = checks[p.scopes];
+    if (p.dialect)
+        out->release = nncf__config_release_of(p.dialect);
+    if (p.dialect && out->release == 0)
+        return nncf__fail(err, NNCF_E_ARG, "nncf_config_params",
+                          "dialect \"%.40s\" is no NNCF release with a JSON dialect; allowed: \"1.0\" to \"2.17\", "
+                          "\"seed\"",
+                          p.dialect);
+    return NNCF_OK;
+}
+
 /* Takes over the context if it owns it, also on failure. */
 static nncf_status parse(nncf_context *context, bool owns_context, const char *name, const char *text, size_t size,
-                         nncf_config **out, nncf_error *err)
+                         const load_options *options, nncf_config **out, nncf_error *err)
 {
     nncf_config *config = nncf__calloc(context, 1, sizeof(*config));
     if (!config) {
@@ -69,7 +100,8 @@ static nncf_status parse(nncf_context *context, bool owns_context, const char *n
     }
     config->context = context;
     config->owns_context = owns_context;
-    config->wanted_check = -1;
+    config->wanted_check = options->check;
+    config->wanted_release = options->release;
     nncf__document *d = &config->document;
     d->context = context;
     d->size = size;
@@ -106,6 +138,12 @@ static nncf_status too_large(const char *name, nncf_error *err)
 nncf_status nncf_config_parse(nncf_context *context, const char *name, const char *text, size_t size,
                               nncf_config **config, nncf_error *err)
 {
+    return nncf_config_parse_as(context, name, text, size, NULL, config, err);
+}
+
+nncf_status nncf_config_parse_as(nncf_context *context, const char *name, const char *text, size_t size,
+                                 const nncf_config_params *params, nncf_config **config, nncf_error *err)
+{
     if (!config)
         return nncf__fail(err, NNCF_E_ARG, "nncf_config_parse", "config is NULL");
     if (!text && size > 0)
@@ -114,11 +152,14 @@ nncf_status nncf_config_parse(nncf_context *context, const char *name, const cha
         name = "<memory>";
     if (size > NNCF__MAX_CONFIG_SIZE)
         return too_large(name, err);
+    load_options options;
     bool owns_context;
-    nncf_status status = ensure_context(&context, &owns_context, err);
+    nncf_status status = read_params(params, &options, err);
+    if (status == NNCF_OK)
+        status = ensure_context(&context, &owns_context, err);
     if (status != NNCF_OK)
         return status;
-    return parse(context, owns_context, name, text, size, config, err);
+    return parse(context, owns_context, name, text, size, &options, config, err);
 }
 
 /* Read at most capacity bytes. */
@@ -149,10 +190,19 @@ static nncf_status read_file(const char *path, char *buffer, size_t capacity, si
 
 nncf_status nncf_config_load(nncf_context *context, const char *path, nncf_config **config, nncf_error *err)
 {
+    return nncf_config_load_as(context, path, NULL, config, err);
+}
+
+nncf_status nncf_config_load_as(nncf_context *context, const char *path, const nncf_config_params *params,
+                                nncf_config **config, nncf_error *err)
+{
     if (!path || !config)
         return nncf__fail(err, NNCF_E_ARG, "nncf_config_load", "%s is NULL", path ? "config" : "path");
+    load_options options;
     bool owns_context;
-    nncf_status status = ensure_context(&context, &owns_context, err);
+    nncf_status status = read_params(params, &options, err);
+    if (status == NNCF_OK)
+        status = ensure_context(&context, &owns_context, err);
     if (status != NNCF_OK)
         return status;
     size_t size = 0;
@@ -171,7 +221,7 @@ nncf_status nncf_config_load(nncf_context *context, const char *path, nncf_confi
     }
     /* The text is given back before the context may end with the config. */
     nncf_config *loaded = NULL;
-    status = parse(context, false, path, text, size, &loaded, err);
+    status = parse(context, false, path, text, size, &options, &loaded, err);
     nncf__free(context, text);
     if (status == NNCF_OK) {
         loaded->owns_context = owns_context;
@@ -291,6 +341,17 @@ nncf_status nncf_config_complain(const nncf_config *config, const char *path, co
     (void)nncf__config_find_path(&config->document, path, &index);
     nncf__place place = nncf__config_place(&config->document, config->document.nodes[index].offset);
     return nncf__fail_at(err, NNCF_E_CONFIG, &place, path, "%s%s%s", path, *path ? ": " : "", message);
+}
+
+const char *nncf_config_dialect(const nncf_config *config)
+{
+    return config ? config->dialect : NULL;
+}
+
+nncf_status nncf_config_check_supported(const nncf_config *config, nncf_error *err)
+{
+    return config ? nncf__config_check_supported(config, err)
+                  : nncf__fail(err, NNCF_E_ARG, "nncf_config_check_supported", "config is NULL");
 }
 
 size_t nncf_config_algorithm_count(const nncf_config *config)

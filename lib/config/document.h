@@ -70,6 +70,7 @@ struct nncf_config {
     size_t n_algorithms;
     nncf__not_yet not_yet[NNCF__MAX_NOT_YET];
     size_t n_not_yet;
+    char dialect[16];       /* setup.release as text */
     int32_t wanted_release; /* by the caller; 0: none */
     int32_t wanted_check;   /* nncf__scope_check by the caller; -1: none */
     uint32_t release_node;  /* whose key decided the dialect; 0: none */

@@ -18,6 +18,12 @@ MEMBER(nncf_error, column, 28)
 MEMBER(nncf_error, where, 32)
 MEMBER(nncf_error, message, 160)
 
+SIZE(nncf_config_params, 24)
+MEMBER(nncf_config_params, struct_size, 0)
+MEMBER(nncf_config_params, dialect, 8)
+MEMBER(nncf_config_params, scopes, 16)
+MEMBER(nncf_config_params, reserved, 20)
+
 SIZE(nncf_context_params, 88)
 MEMBER(nncf_context_params, struct_size, 0)
 MEMBER(nncf_context_params, seed, 8)
@@ -205,6 +211,12 @@ MEMBER(nncf_checkpoint_restore_params, padding, 12)
 
 #define VALUE(name, value) _Static_assert((name) == (value), "value of " #name " has changed");
 
+VALUE(NNCF_SCOPES_BY_DIALECT, 0)
+VALUE(NNCF_SCOPES_WARN, 1)
+VALUE(NNCF_SCOPES_STRICT, 2)
+VALUE(NNCF_SCOPES_OFF, 3)
+VALUE(NNCF_CONFIG_FORM_TEXT, 0)
+VALUE(NNCF_CONFIG_FORM_JSON, 1)
 VALUE(NNCF_OK, 0)
 VALUE(NNCF_E_ARG, -1)
 VALUE(NNCF_E_STATE, -2)

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where each value of the effective config comes from. */
+#include "config/writer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum origin_kind { FROM_FILE, FROM_ANOTHER_KEY, FROM_DEFAULT, FROM_DEVICE };
+
+/* What writes one value after the other. */
+typedef struct listing {
+    const nncf_config *config;
+    nncf__writer w;
+    bool json;
+} listing;
+
+typedef struct entry {
+    const char *path, *value;
+    int32_t kind;  /* origin_kind */
+    uint32_t node; /* that says it; 0: none */
+} entry;
+
+static void put_text_entry(listing *l, const entry *e)
+{
+    const nncf__document *d = &l->config->document;
+    char path[NNCF__PATH_TEXT], release[NNCF__RELEASE_TEXT];
+    nncf__text *text = l->w.text;
+    nncf__text_printf(text, "%s = %s", e->path, e->value ? e->value : "?");
+    size_t width = strlen(e->path) + 3 + (e->value ? strlen(e->value) : 1);
+    nncf__text_printf(text, "%*s  # ", width < 70 ? (int)(70 - width) : 0, "");
+    if (e->kind == FROM_FILE)
+        nncf__text_printf(text, "line %d\n", (int)nncf__config_place(d, d->nodes[e->node].offset).line);
+    else if (e->kind == FROM_ANOTHER_KEY)
+        nncf__text_printf(text, "line %d, from %s\n", (int)nncf__config_place(d, d->nodes[e->node].offset).line,
+                          nncf__config_node_path(d, e->node, path));
+    else if (e->kind == FROM_DEFAULT)
+        nncf__text_printf(text, "default of NNCF %s\n", nncf__config_release_text(l->config->setup.release, release));
+    else
+        nncf__text_printf(text, "left to the device\n");
+}
+
+static void put_json_entry(listing *l, const entry *e)
+{
+    static const char *const origins[] = {"file", "translated", "default", "device"};
+    const nncf__document *d = &l->config->document;
+    nncf__writer *w = &l->w;
+    char path[NNCF__PATH_TEXT], release[NNCF__RELEASE_TEXT];
+    nncf__put_item(w, NULL);
+    nncf__put_open(w, "{");
+    nncf__put_item(w, "path");
+    nncf__put_string(w, e->path);
+    nncf__put_item(w, "value");
+    nncf__put(w, e->value ? e->value : "null");
+    nncf__put_item(w, "origin");
+    nncf__put_string(w, origins[e->kind]);
+    if (e->node) {
+        nncf__place place = nncf__config_place(d, d->nodes[e->node].offset);
+        nncf__put_item(w, "key");
+        nncf__put_string(w, nncf__config_node_path(d, e->node, path));
+        nncf__put_item(w, "line");
+        nncf__text_printf(w->text, "%d", (int)place.line);
+        nncf__put_item(w, "column");
+        nncf__text_printf(w->text, "%d", (int)place.column);
+    } else if (e->kind == FROM_DEFAULT) {
+        nncf__put_item(w, "release");
+        nncf__put_string(w, nncf__config_release_text(l->config->setup.release, release));
+    }
+    nncf__put_close(w, "}");
+}
+
+/* The value is what `put` writes. */
+static void add(listing *l, const char *path, uint32_t node, bool for_device, const nncf__text *value)
+{
+    const nncf__document *d = &l->config->document;
+    char said[NNCF__PATH_TEXT];
+    entry e = {.path = path, .node = node, .value = for_device ? NULL : value->data};
+    if (for_device)
+        e.kind = FROM_DEVICE;
+    else if (!node)
+        e.kind = FROM_DEFAULT;
+    else
+        e.kind = strcmp(nncf__config_node_path(d, node, said), path) == 0 ? FROM_FILE : FROM_ANOTHER_KEY;
+    if (l->json)
+        put_json_entry(l, &e);
+    else
+        put_text_entry(l, &e);
+}
+
+/* Node that set a row's field. */
+static uint32_t origin_of(const nncf__key *rows, size_t n_rows, size_t row, const uint32_t *given, const uint32_t *via)
+{
+    if (given[row])
+        return given[row];
+    for (size_t i = 0; i < n_rows; i++)
+        if (given[i] && rows[row].offset != NNCF__NO_FIELD && !(rows[i].flags & NNCF__KEY_SPREAD) &&
+            rows[i].offset == rows[row].offset)
+            return given[i];
+    return via ? via[row] : 0;
+}
+
+static void add_node(listing *l, const char *path, uint32_t node)
+{
+    nncf__text value = {.context = l->config->context};
+    nncf__writer w = {.text = &value};
+    nncf__put_node(&w, &l->config->document, node);
+    l->w.text->failed |= value.failed;
+    add(l, path, node, false, &value);
+    nncf__text_free(&value);
+}
+
+static void add_field(listing *l, const char *path, const void *base, const nncf__key *key, uint32_t node,
+                      bool for_device)
+{
+    nncf__text value = {.context = l->config->context};
+    nncf__writer w = {.text = &value};
+    nncf__put_field(&w, base, key);
+    l->w.text->failed |= value.failed;
+    add(l, path, node, for_device, &value);
+    nncf__text_free(&value);
+}
+
+static void add_text(listing *l, const char *path, const char *text, uint32_t node)
+{
+    nncf__text value = {.context = l->config->context};
+    nncf__writer w = {.text = &value};
+    nncf__put_string(&w, text);
+    l->w.text->failed |= value.failed;
+    add(l, path, node, false, &value);
+    nncf__text_free(&value);
+}
+
+static void join(char out[NNCF__PATH_TEXT], const char *head, const char *tail)
+{
+    size_t used = strlen(head), more = strlen(tail);
+    if (used + more + 2 > NNCF__PATH_TEXT)
+        more = NNCF__PATH_TEXT - used - 2;
+    memmove(out, head, used);
+    out[used] = '.';
+    memcpy(out + used + 1, tail, more);
+    out[used + 1 + more] = '\0';
+}
+
+static void add_rules(listing *l, size_t index, const char *prefix)
+{
+    static const char section[] = "initializer.range";
+    const nncf__algorithm *a = &l->config->algorithms[index];
+    const nncf__source *source = &l->config->sources[index];
+    uint32_t nothing[NNCF__MAX_KEYS] = {0};
+    size_t count;
+    const nncf__key *rows = nncf__config_keys(&count);
+    for (size_t i = 0; i < source->n_rules; i++) {
+        const uint32_t *given = source->rule_given[i] ? source->rule_given[i] : nothing;
+        for (size_t row = 0; row < count; row++) {
+            char name[NNCF__PATH_TEXT], path[NNCF__PATH_TEXT];
+            if (!nncf__is_shown_in_rule(&a->ranges[i], a, &rows[row]))
+                continue;
+            /* a single rule is written without its index */
+            if (source->n_rules > 1)
+                snprintf(name, sizeof(name), "%s[%zu]%s", section, i, rows[row].path + sizeof(section) - 1);
+            else
+                snprintf(name, sizeof(name), "%s", rows[row].path);
+            join(path, prefix, name);
+            add_field(l, path, &a->ranges[i], &rows[row], origin_of(rows, count, row, given, NULL), false);
+        }
+    }
+}
+
+static void add_algorithm(listing *l, size_t index)
+{
+    const nncf__algorithm *a = &l->config->algorithms[index];
+    const nncf__source *source = &l->config->sources[index];
+    char prefix[NNCF__PATH_TEXT], path[NNCF__PATH_TEXT];
+    size_t count;
+    const nncf__key *rows = nncf__config_keys(&count);
+    nncf__config_node_path(&l->config->document, source->node, prefix);
+    if (a->kind == NNCF__OTHER_ALGORITHM || a->kind == NNCF__FILTER_PRUNING || a->kind == NNCF__BINARIZATION) {
+        add_node(l, prefix, source->node);
+        return;
+    }
+    for (size_t row = 0; row < count; row++) {
+        uint32_t node = origin_of(rows, count, row, source->given, source->via);
+        bool is_applicable = (rows[row].algorithms & 1u << a->kind) && rows[row].type != NNCF__KEY_SECTION;
+        bool for_device = is_applicable && !node && nncf__is_for_device(l->config, &rows[row]) && !rows[row].another &&
+                          rows[row].offset != NNCF__NO_FIELD && !(rows[row].flags & NNCF__KEY_NO_DEFAULT);
+        if (!for_device && !nncf__is_shown(l->config, index, row))
+            continue;
+        join(path, prefix, rows[row].path);
+        if (rows[row].type == NNCF__KEY_ALGORITHM)
+            add_text(l, path, a->name, node);
+        else if (rows[row].type == NNCF__KEY_RANGES)
+            add_rules(l, index, prefix);
+        else if (rows[row].flags & NNCF__KEY_AS_WRITTEN)
+            add_node(l, path, node);
+        else
+            add_field(l, path, a, &rows[row], node, for_device);
+    }
+}
+
+static void add_setup(listing *l)
+{
+    static const char *const keys[] = {"target_device", "quantizer_setup_type"};
+    static const char *const rules[] = {"prefix", "exact"}, *const checks[] = {"warn", "strict", "off"};
+    const nncf_config *config = l->config;
+    char release[NNCF__RELEASE_TEXT];
+    add_text(l, "nncf_dialect", nncf__config_release_text(config->setup.release, release), config->release_node);
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        if (nncf__setup_default(config, keys[i]))
+            add_text(l, keys[i], nncf__setup_default(config, keys[i]), 0);
+    add_text(l, "(scopes match)", rules[config->setup.scope_rule], 0);
+    add_text(l, "(scopes without a match)", checks[config->setup.scope_check], 0);
+}
+
+nncf_status nncf_config_explain(const nncf_config *config, int32_t form, char *buffer, size_t capacity, size_t *needed)
+{
+    if (!config || (form != NNCF_CONFIG_FORM_TEXT && form != NNCF_CONFIG_FORM_JSON))
+        return NNCF_E_ARG;
+    const nncf__document *d = &config->document;
+    nncf__text text = {.context = config->context};
+    listing l = {.config = config, .w = {.text = &text, .pretty = true}, .json = form == NNCF_CONFIG_FORM_JSON};
+    if (l.json)
+        nncf__put_open(&l.w, "[");
+    if (config->n_algorithms > 0)
+        add_setup(&l);
+    for (uint32_t i = d->nodes[0].first_child; i != 0; i = d->nodes[i].next) {
+        char path[NNCF__PATH_TEXT];
+        if (i == config->compression || strcmp(d->nodes[i].key, "nncf_dialect") == 0)
+            continue;
+        add_node(&l, nncf__config_node_path(d, i, path), i);
+    }
+    for (size_t i = 0; i < config->n_algorithms; i++)
+        add_algorithm(&l, i);
+    if (l.json) {
+        nncf__put_close(&l.w, "]");
+        nncf__put(&l.w, "\n");
+    }
+    nncf__text_append(&text, "", 0);
+    return nncf__text_deliver(&text, buffer, capacity, needed);
+}
