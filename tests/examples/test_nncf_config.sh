@@ -1,0 +1,68 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# test_nncf_config.sh PROGRAM DOCUMENT: nncf-config does what it says, and its exit status says so.
+program=$1 document=$2
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+failures=0
+fail() {
+  echo "FAIL: $1"
+  failures=$((failures + 1))
+}
+expect() { # STATUS PATTERN_OF_STDOUT PATTERN_OF_STDERR ARGUMENT...
+  status=$1 out=$2 err=$3
+  shift 3
+  "$program" "$@" >out 2>err
+  actual=$?
+  [ "$actual" = "$status" ] || fail "$*: exit $actual"
+  [ -z "$out" ] || grep -q -e "$out" out || fail "$*: stdout: $(cat out)"
+  [ -z "$err" ] || grep -q -e "$err" err || fail "$*: stderr: $(cat err)"
+}
+expect_empty() { [ ! -s "$1" ] || fail "$1 is not empty: $(cat "$1")"; }
+
+# the JSON block of NNCF's own document
+sed -n '/^```yaml/,/^```/p' "$document" | sed '1d;$d' >seed.json
+cat >later.json <<'EOF'
+{
+    "target_device": "CPU",
+    "compression": [
+        { "algorithm": "magnitude_sparsity", "sparsity_init": 0.1, "params": { "sparsity_target_epoch": 4 } },
+        { "algorithm": "filter_pruning" }
+    ]
+}
+EOF
+printf '{\n "compression": {"algorithm": "rb_sparsity", "parms": {}}\n}\n' >wrong.json
+
+expect 0 '^seed.json: valid, NNCF 1.1$' '' check seed.json
+expect_empty err
+expect 0 '^later.json: valid, NNCF 1.6$' '^note: later.json:5:24: compression\[1\].algorithm: not supported yet' check later.json
+expect 1 'seed.json: valid' '^wrong.json:2:46: compression.parms: unknown key; did you mean "params"' check seed.json wrong.json
+expect 1 '"valid": false, "error": {"status": "NNCF_E_CONFIG", "line": 2, "column": 46' 'wrong.json' check --json wrong.json
+expect 1 '' 'cannot open none.json' check none.json
+expect_empty out
+expect 0 '^compression\[0\].params.sparsity_steps = 5  *# line 30$' '' explain seed.json
+expect 0 '^compression\[1\].weights.bits = 8  *# default of NNCF 1.1$' '' explain seed.json
+expect 0 '^compression\[0\].params.sparsity_steps = 4  *# line 4, from compression\[0\].params.sparsity_target_epoch$' '' \
+  explain later.json
+expect 0 '"origin": "translated",' '' explain --json later.json
+expect 0 '^nncf_dialect = "2.4"' '' explain --dialect 2.4 later.json
+expect 0 '"nncf_dialect": "1.1"' '' dump seed.json
+expect 0 '"sparsity_target_epoch": 5' '' migrate seed.json
+expect 1 '' 'dialect "4.0" is no NNCF release' check --dialect 4.0 seed.json
+expect 1 '' 'there is no command frobnicate' frobnicate seed.json
+expect 1 '' 'no file given' explain
+expect 1 '' 'no command given'
+expect 1 '' 'unknown option' check --frob seed.json
+expect 0 'usage: nncf-config' '' --help
+expect 0 '^nncf-config [0-9]' '' --version
+
+# What is migrated is valid, of 2.17. Migrating it again writes out defaults of 2.17's own keys, and then nothing changes.
+for name in seed later; do
+  "$program" migrate $name.json >new.json || fail "migrate $name"
+  expect 0 'new.json: valid, NNCF 2.17' '' check --dialect 2.17 new.json
+  "$program" migrate --dialect 2.17 new.json >newer.json || fail "migrate the migrated $name"
+  "$program" migrate --dialect 2.17 newer.json >newest.json || fail "migrate $name a third time"
+  cmp newer.json newest.json || fail "$name: migrated again is another config"
+done
+[ "$failures" = 0 ] || exit 1
