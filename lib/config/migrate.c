@@ -258,6 +258,7 @@ static void add_overrides(migration *m, size_t index, const char *path, int32_t 
         nncf__put_item(&w, NULL);
         nncf__text_append(w.text, key.data ? key.data : "", key.length);
         nncf__put(&w, ":");
+        w.text->failed |= key.failed;
         nncf__text_free(&key);
         put_override(&w, m, index, o);
     }

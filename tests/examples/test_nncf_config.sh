@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # test_nncf_config.sh PROGRAM DOCUMENT: nncf-config does what it says, and its exit status says so.
-program=$1 document=$2
+program=$(realpath "$1") document=$(realpath "$2")
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
