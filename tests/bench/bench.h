@@ -27,6 +27,8 @@ int threshold_mode(const bench_options *o);
 /* ---- harness.c ---- */
 
 double bench_seconds(void);
+/* First of all. */
+void bench_begin(void);
 
 /* Times of one contender, in the order in which they were taken. */
 typedef struct bench_times {
@@ -60,7 +62,8 @@ void json_number(const char *key, double value);
 void json_times(const bench_times *t);
 /* All of them, as an array. */
 void json_numbers(const char *key, const double *values, size_t n);
-/* Ends with the peak resident memory of this process so far. */
+/* Ends with the peak resident memory of this process so far, and with how many processors others kept busy since it
+ * began: figures with more than a little of that are worth nothing. */
 void json_end(void);
 
 /* Never NULL: ends the program when there is no memory. 64-byte aligned, zeroed; free(). */

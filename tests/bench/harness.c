@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 double bench_seconds(void)
 {
@@ -103,6 +105,37 @@ double bench_max(const bench_times *t)
     return at_rank(t, (double)t->n - 1.0);
 }
 
+/* Seconds that the machine's processors have worked, and this process. */
+typedef struct work {
+    double at, all, own;
+} work;
+
+static work begun;
+
+/* User, nice, system, (idle, waiting,) interrupts, steal: in hundredths of a second. All zero where it is not told. */
+static work work_so_far(void)
+{
+    unsigned long long t[8] = {0};
+    struct rusage own = {0};
+    work w = {.at = bench_seconds()};
+    FILE *file = fopen("/proc/stat", "r");
+    if (file != NULL) {
+        if (fscanf(file, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &t[0], &t[1], &t[2], &t[3], &t[4], &t[5], &t[6],
+                   &t[7]) == 8)
+            w.all = (double)(t[0] + t[1] + t[2] + t[5] + t[6] + t[7]) / (double)sysconf(_SC_CLK_TCK);
+        fclose(file);
+    }
+    getrusage(RUSAGE_SELF, &own);
+    w.own = (double)(own.ru_utime.tv_sec + own.ru_stime.tv_sec) +
+            1e-6 * (double)(own.ru_utime.tv_usec + own.ru_stime.tv_usec);
+    return w;
+}
+
+void bench_begin(void)
+{
+    begun = work_so_far();
+}
+
 void json_begin(const char *mode)
 {
     printf("{\"bench\": \"%s\"", mode);
@@ -159,6 +192,9 @@ void json_times(const bench_times *t)
 
 void json_end(void)
 {
+    work now = work_so_far();
+    double others = now.all - begun.all - (now.own - begun.own);
+    json_number("others", now.all > 0 ? fmax(0, others) / (now.at - begun.at) : 0);
     json_int("peak_rss_bytes", app_peak_rss_bytes());
     printf("}\n");
     fflush(stdout);

@@ -84,6 +84,7 @@ int main(int argc, char **argv)
                        .threads = 2,
                        .runs = 7,
                        .warmup = 2};
+    bench_begin();
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
         usage(stdout);
         return EXIT_SUCCESS;

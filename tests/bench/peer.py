@@ -62,7 +62,17 @@ def compress(model, o, images):
     return model, controller
 
 
+def work_so_far():
+    """Seconds: the clock, all processors' work, this process's."""
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    with open('/proc/stat', encoding='ascii') as file:
+        ticks = [int(word) for word in file.readline().split()[1:9]]
+    busy = sum(ticks) - ticks[3] - ticks[4]
+    return time.monotonic(), busy / os.sysconf('SC_CLK_TCK'), own.ru_utime + own.ru_stime
+
+
 def main():
+    begun = work_so_far()
     o = options()
     torch.manual_seed(0)
     torch.set_num_threads(o.threads)
@@ -110,6 +120,8 @@ def main():
             'python': platform.python_version(), 'runs': len(seconds), 'min': min(seconds),
             'median': statistics.median(seconds), 'max': max(seconds)}
     line.update({name: statistics.median(values) for name, values in parts.items()})
+    now = [after - before for after, before in zip(work_so_far(), begun)]
+    line['others'] = max(0.0, now[1] - now[2]) / now[0]
     line.update({'loss_value': loss.item(), 'seconds': [round(s, 6) for s in seconds],
                  'peak_rss_bytes': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024})
     print(json.dumps(line))

@@ -175,6 +175,10 @@ def report_ratios(ratios):
 def main():
     lines = read(sys.argv[1])
     all_steps, all_products = steps(lines), products(lines)
+    disturbed = [line for line in lines if line['others'] > 0.1]
+    if disturbed:
+        print(f'**{len(disturbed)} of {len(lines)} lines were measured while other programs kept more than 0.1 processors '
+              f'busy (up to {max(line["others"] for line in disturbed):.1f}): not to be trusted.**\n')
     report_steps(all_steps)
     report_rows(lines)
     report_products(all_products)

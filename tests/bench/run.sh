@@ -34,12 +34,12 @@ python=/usr/bin/python3
 tcmalloc=$(find /usr/lib -name 'libtcmalloc_minimal.so.4' 2>/dev/null | head -n 1)
 peer() {
   env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE -u GOMP_SPINCOUNT ${tcmalloc:+LD_PRELOAD="$tcmalloc"} OMP_NUM_THREADS="$threads" \
-    TORCH_EXTENSIONS_DIR="$peers/extensions" "$python" tests/bench/peer.py --threads "$threads" "$@" 2>/dev/null >>"$out" ||
-    echo "run.sh: peer.py $* failed; left out" >&2
+    TORCH_EXTENSIONS_DIR="$peers/extensions" "$python" tests/bench/peer.py --threads "$threads" "$@" 2>/dev/null |
+    grep '^{' >>"$out" || echo "run.sh: peer.py $* failed; left out" >&2 # NNCF logs to standard output
 }
 
 has_torch() {
-  "$python" -c 'import torch, torchvision' 2>/dev/null
+  "$python" -c 'import torch, torchvision' >/dev/null 2>&1
 }
 
 step_round() {
@@ -48,7 +48,7 @@ step_round() {
   if has_torch; then
     peer --layout nchw
     peer --layout channels_last
-    if "$python" -c 'import nncf' 2>/dev/null; then
+    if "$python" -c 'import nncf' >/dev/null 2>&1; then
       peer --compression rb_int8 --warmup 1
     fi
   fi

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 PROGRAM, CONFIG = sys.argv[1:3]
-EVERY_LINE = ('bench', 'who', 'min', 'median', 'max', 'runs', 'peak_rss_bytes')
+EVERY_LINE = ('bench', 'who', 'min', 'median', 'max', 'runs', 'peak_rss_bytes', 'others')
 MODES = {
     ('step',): ('model', 'forward', 'backward', 'update', 'seconds'),
     ('step', '--config', CONFIG): ('model', 'forward', 'backward', 'update', 'seconds'),

@@ -165,6 +165,8 @@ static nncf_status run(const bench_options *o, training *t, nncf_error *err)
         status = train(t, i < o->warmup, err);
     if (status == NNCF_OK)
         print(o, t);
+    if (status == NNCF_OK) /* the library warns of training loops that forget it */
+        status = nncf_compression_ctrl_epoch_step(t->ctrl);
     return status;
 }
 
