@@ -21,6 +21,10 @@ enum {
     OPT_THREADS,
     OPT_SEED,
     OPT_EVAL,
+    OPT_EXPORT_ONNX,
+    OPT_EXPORT_FORMAT,
+    OPT_EXPORT_FOLD,
+    OPT_EXPORT_IMAGES,
     OPT_VERBOSE,
     OPT_VERSION,
     OPT_HELP
@@ -39,6 +43,10 @@ static const struct option long_options[] = {{"config", required_argument, NULL,
                                              {"threads", required_argument, NULL, OPT_THREADS},
                                              {"seed", required_argument, NULL, OPT_SEED},
                                              {"eval", no_argument, NULL, OPT_EVAL},
+                                             {"export-onnx", required_argument, NULL, OPT_EXPORT_ONNX},
+                                             {"export-format", required_argument, NULL, OPT_EXPORT_FORMAT},
+                                             {"export-fold-batch-norm", no_argument, NULL, OPT_EXPORT_FOLD},
+                                             {"export-images", required_argument, NULL, OPT_EXPORT_IMAGES},
                                              {"verbose", no_argument, NULL, OPT_VERBOSE},
                                              {"version", no_argument, NULL, OPT_VERSION},
                                              {"help", no_argument, NULL, OPT_HELP},
@@ -55,6 +63,10 @@ static const char help[] =
     "  --weights FILE           start from the weights in this safetensors file, by name\n"
     "  --resume FILE            go on from a snapshot of this program, bit for bit\n"
     "  --eval                   only test what --resume or --weights gives\n"
+    "  --export-onnx FILE       at the end write the model as ONNX, with a few images and their logits inside\n"
+    "  --export-format FORMAT   qdq: QuantizeLinear and DequantizeLinear (default); fakequantize: OpenVINO's operator\n"
+    "  --export-fold-batch-norm put batch norm into the weights' scales, for engines that run integer convolutions\n"
+    "  --export-images N        so many test images go along (default 4)\n"
     "  --epochs N               train up to epoch N in all\n"
     "  --max-steps N            stop after N training steps, and test on N batches at most\n"
     "  --batch-size N           images per step\n"
@@ -77,6 +89,16 @@ static bool parse_number(const char *name, const char *text, int64_t lowest, FIL
         return false;
     }
     *value = n;
+    return true;
+}
+
+static bool parse_format(const char *text, FILE *errors, int32_t *format)
+{
+    if (strcmp(text, "qdq") != 0 && strcmp(text, "fakequantize") != 0) {
+        fprintf(errors, "nncf-classification: --export-format takes qdq or fakequantize, not \"%s\"\n", text);
+        return false;
+    }
+    *format = strcmp(text, "qdq") == 0 ? NNCF_ONNX_QDQ : NNCF_ONNX_FAKE_QUANTIZE;
     return true;
 }
 
@@ -122,6 +144,17 @@ static bool set_option(int code, const char *name, const char *value, FILE *erro
     case OPT_EVAL:
         o->eval = true;
         return true;
+    case OPT_EXPORT_ONNX:
+        o->export_onnx = value;
+        return true;
+    case OPT_EXPORT_FORMAT:
+        o->export_format_given = true;
+        return parse_format(value, errors, &o->export_format);
+    case OPT_EXPORT_FOLD:
+        o->export_fold_batch_norm = true;
+        return true;
+    case OPT_EXPORT_IMAGES:
+        return parse_number(name, value, 1, errors, &o->export_images);
     default:
         o->verbose = true;
         return true;
@@ -162,6 +195,10 @@ enum options_result options_parse(int argc, char **argv, FILE *output, FILE *err
     }
     if (o->config == NULL) {
         fputs("nncf-classification: --config FILE is required (see --help)\n", errors);
+        return OPTIONS_WRONG;
+    }
+    if (o->export_onnx == NULL && (o->export_format_given || o->export_fold_batch_norm || o->export_images > 0)) {
+        fputs("nncf-classification: the other --export- options go with --export-onnx FILE\n", errors);
         return OPTIONS_WRONG;
     }
     if (o->weights != NULL && o->resume != NULL) {

@@ -14,6 +14,11 @@ typedef struct options {
     const char *weights;          /* NULL: config */
     const char *resume;           /* NULL: config */
     const char *baseline_metrics; /* NULL: beside the weights */
+    const char *export_onnx;      /* NULL: no export */
+    int32_t export_format;        /* NNCF_ONNX_... */
+    bool export_format_given;
+    bool export_fold_batch_norm;
+    int64_t export_images; /* 0: default */
     int64_t epochs;               /* 0: config */
     int64_t max_steps;            /* 0: no limit */
     int64_t batch_size;           /* 0: config */

@@ -21,6 +21,7 @@
 #include <nncf/compression.h>
 #include <nncf/config.h>
 #include <nncf/context.h>
+#include <nncf/export.h>
 #include <nncf/layer.h>
 #include <nncf/model.h>
 #include <nncf/tensor.h>

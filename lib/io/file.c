@@ -76,13 +76,36 @@ static nncf_status replaceable(const char *path, nncf_error *err)
     return NNCF_OK;
 }
 
-/* Fill the temporary file and see it on the device; false: errno says why. Closes it. */
-static bool fill_temporary(int fd, const nncf__file_piece *pieces, size_t n_pieces)
+bool nncf__file_put(nncf__file_sink *sink, const void *data, size_t size)
 {
+    return write_all(sink->fd, data, size) == NNCF_OK;
+}
+
+/* What a file is to hold: something that writes it. */
+typedef struct content {
+    nncf__file_fill *fill;
+    void *user;
+} content;
+
+typedef struct piece_list {
+    const nncf__file_piece *pieces;
+    size_t count;
+} piece_list;
+
+static bool fill_pieces(void *user, nncf__file_sink *sink)
+{
+    const piece_list *list = user;
     bool ok = true;
-    for (size_t i = 0; ok && i < n_pieces; i++)
-        ok = write_all(fd, pieces[i].data, pieces[i].size) == NNCF_OK;
-    ok = ok && fsync(fd) == 0;
+    for (size_t i = 0; ok && i < list->count; i++)
+        ok = nncf__file_put(sink, list->pieces[i].data, list->pieces[i].size);
+    return ok;
+}
+
+/* Fill the temporary file and see it on the device; false: errno says why. Closes it. */
+static bool fill_temporary(int fd, const content *what)
+{
+    nncf__file_sink sink = {fd};
+    bool ok = what->fill(what->user, &sink) && fsync(fd) == 0;
     int saved = errno;
     if (close(fd) != 0 && ok) {
         saved = errno;
@@ -120,10 +143,9 @@ typedef struct names {
     nncf__text temporary, previous, link;
 } names;
 
-static nncf_status put_in_place(const char *path, int fd, const nncf__file_piece *pieces, size_t n_pieces, names *n,
-                                nncf_error *err)
+static nncf_status put_in_place(const char *path, int fd, const content *what, names *n, nncf_error *err)
 {
-    bool ok = fill_temporary(fd, pieces, n_pieces);
+    bool ok = fill_temporary(fd, what);
     const bool written = ok;
     if (ok && n->previous.data)
         ok = keep_previous(path, n->previous.data, &n->link);
@@ -143,13 +165,12 @@ static nncf_status put_in_place(const char *path, int fd, const nncf__file_piece
     return nncf__fail_errno(err, saved, path, "cannot write \"%s\"", path);
 }
 
-static nncf_status replace(const char *path, int folder, const nncf__file_piece *pieces, size_t n_pieces, names *n,
-                           nncf_error *err)
+static nncf_status replace(const char *path, int folder, const content *what, names *n, nncf_error *err)
 {
     int fd = create_temporary(path, &n->temporary);
     if (fd < 0)
         return cannot_create(err, errno, path);
-    nncf_status status = put_in_place(path, fd, pieces, n_pieces, n, err);
+    nncf_status status = put_in_place(path, fd, what, n, err);
     if (status != NNCF_OK)
         return status;
     if (fsync(folder) != 0 && errno != EINVAL) /* EINVAL: a file system that syncs no folders */
@@ -159,8 +180,8 @@ static nncf_status replace(const char *path, int folder, const nncf__file_piece 
     return NNCF_OK;
 }
 
-static nncf_status replace_file(nncf_context *context, const char *path, bool keep, const nncf__file_piece *pieces,
-                                size_t n_pieces, nncf_error *err)
+static nncf_status replace_file(nncf_context *context, const char *path, bool keep, const content *what,
+                                nncf_error *err)
 {
     names n = {{.context = context}, {.context = context}, {.context = context}};
     nncf_status status = replaceable(path, err);
@@ -174,7 +195,7 @@ static nncf_status replace_file(nncf_context *context, const char *path, bool ke
         if (folder < 0) {
             status = cannot_create(err, errno, path);
         } else {
-            status = replace(path, folder, pieces, n_pieces, &n, err);
+            status = replace(path, folder, what, &n, err);
             close(folder);
         }
     }
@@ -187,13 +208,21 @@ static nncf_status replace_file(nncf_context *context, const char *path, bool ke
 nncf_status nncf__file_replace(nncf_context *context, const char *path, const nncf__file_piece *pieces, size_t n_pieces,
                                nncf_error *err)
 {
-    return replace_file(context, path, false, pieces, n_pieces, err);
+    piece_list list = {pieces, n_pieces};
+    return replace_file(context, path, false, &(content){fill_pieces, &list}, err);
 }
 
 nncf_status nncf__file_replace_keeping(nncf_context *context, const char *path, const nncf__file_piece *pieces,
                                        size_t n_pieces, nncf_error *err)
 {
-    return replace_file(context, path, true, pieces, n_pieces, err);
+    piece_list list = {pieces, n_pieces};
+    return replace_file(context, path, true, &(content){fill_pieces, &list}, err);
+}
+
+nncf_status nncf__file_replace_by(nncf_context *context, const char *path, nncf__file_fill *fill, void *user,
+                                  nncf_error *err)
+{
+    return replace_file(context, path, false, &(content){fill, user}, err);
 }
 
 nncf_status nncf__file_open(const char *path, int *fd, uint64_t *size, nncf_error *err)

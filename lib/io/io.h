@@ -86,6 +86,15 @@ nncf_status nncf__file_replace(nncf_context *context, const char *path, const nn
 #define NNCF__PREVIOUS ".previous"
 nncf_status nncf__file_replace_keeping(nncf_context *context, const char *path, const nncf__file_piece *pieces,
                                        size_t n_pieces, nncf_error *err);
+/* The same for content that is made while it is written: fill hands it to nncf__file_put(). Both are false when writing
+ * failed, with the reason in errno. */
+typedef struct nncf__file_sink {
+    int fd;
+} nncf__file_sink;
+typedef bool nncf__file_fill(void *user, nncf__file_sink *sink);
+bool nncf__file_put(nncf__file_sink *sink, const void *data, size_t size);
+nncf_status nncf__file_replace_by(nncf_context *context, const char *path, nncf__file_fill *fill, void *user,
+                                  nncf_error *err);
 /* Open a regular file for reading; *size is its length. */
 nncf_status nncf__file_open(const char *path, int *fd, uint64_t *size, nncf_error *err);
 

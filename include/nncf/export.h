@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file export.h
+ * @brief A compressed model as an ONNX file that other engines run.
+ *
+ * What is written is the registered graph in eval mode: masks applied, weights quantized, batch norm with its running
+ * statistics. Names are scopes, the batch dimension is "N". Two forms:
+ *
+ * - NNCF_ONNX_QDQ: weights as 8-bit codes behind DequantizeLinear (one scale, or one an output channel), activation
+ *   quantizers as QuantizeLinear and DequantizeLinear. Standard operators only; every engine reads it. Codes of fewer
+ *   than 8 bits are stored in 8, with a Clip in front of QuantizeLinear where the range is narrower than the type's.
+ * - NNCF_ONNX_FAKE_QUANTIZE: FakeQuantize of the domain org.openvinotoolkit, as NNCF's own export has it. Weights are
+ *   floats that lie on the grid already. OpenVINO reads it, ONNX Runtime does not know the operator.
+ *
+ * Metadata of the file: "nncf.library", "nncf.rounding" (half to even), "nncf.format", "nncf.config_digest", and where
+ * the caller gave some, golden input and output (see nncf_onnx_params), so that whoever receives the file can check
+ * that an engine computes what training computed.
+ */
+#ifndef NNCF_EXPORT_H
+#define NNCF_EXPORT_H
+
+#include <nncf/base.h>
+#include <nncf/checkpoint.h>
+#include <nncf/compression.h>
+#include <nncf/tensor.h>
+
+NNCF_BEGIN_DECLS
+
+/** Forms of an export. @since 0.1 */
+enum {
+    NNCF_ONNX_QDQ = 0,           /**< QuantizeLinear and DequantizeLinear (default) */
+    NNCF_ONNX_FAKE_QUANTIZE = 1, /**< OpenVINO's FakeQuantize */
+    NNCF_ONNX_SENTINEL = 0x7fffffff
+};
+
+/** @brief How to export; zero means the default everywhere. @since 0.1 */
+typedef struct nncf_onnx_params {
+    size_t struct_size; /**< NNCF_PARAMS(nncf_onnx_params) */
+    int32_t format;     /**< NNCF_ONNX_QDQ or NNCF_ONNX_FAKE_QUANTIZE */
+    int32_t opset;      /**< of the standard operators, 13 to 17; default 13 */
+    int32_t
+        fold_batch_norm; /**< 1: batch norm goes into the weight's scales and the bias. Codes stay what they are, but a
+                            weight with one scale gets one a channel. Default 0: as trained, a node of its own */
+    int32_t input_ndim;  /**< 2 or 4; default: what the layers that read the model's input take, 2 for linear ones */
+    int64_t input_shape[4]; /**< (N, channels, height, width); 0: not fixed, which is what the first should be; channels
+                               are known from the layers and need not be given */
+    const char *input_name; /**< default "input" */
+    const char *output_name; /**< default "output"; of several outputs each bears its layer's scope instead */
+    const char *graph_name;  /**< default "nncf" */
+    const nncf_checkpoint_text
+        *texts;                       /**< further metadata, n_texts pairs; keys not beginning with "nncf."; nullable */
+    size_t n_texts;                   /**< pairs in texts */
+    const nncf_tensor *golden_input;  /**< a small batch, float, C order; nullable */
+    const nncf_tensor *golden_output; /**< what forward in eval mode made of it; required with golden_input. Only for a
+                                         model with one output */
+} nncf_onnx_params;
+
+/**
+ * @brief Write the model as an ONNX file: to a temporary file in the same folder, fsync, rename, as
+ * nncf_checkpoint_save() does, with the same guarantees. Weights are made while they are written, so that the export
+ * takes little memory whatever their size.
+ *
+ * Refused, with the reason and the layer: a graph without edges; a kind of layer or activation that has no ONNX form
+ * here; a file above 2 GiB; ranges or statistics that are not finite; as QDQ, activations with a range a channel and
+ * fewer than 8 bits. Every other quantizer that the library trains is exported.
+ * @param ctrl   of the model; its ranges must be initialized or loaded. A config without algorithms gives a plain model
+ * @param path   file to write
+ * @param params nullable: all defaults
+ * @param[out] err nullable
+ * @par Threads: one thread at a time for a controller and its model. The model's mode stays what it is.
+ * @par Errors NNCF_E_STATE the model is gone, or ranges were not initialized; NNCF_E_UNSUPPORTED; NNCF_E_LIMIT;
+ * NNCF_E_SHAPE; NNCF_E_DTYPE; NNCF_E_ARG; NNCF_E_IO; NNCF_E_NOMEM. Built without ONNX (Meson option `onnx`) it always
+ * returns NNCF_E_UNSUPPORTED.
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_export_onnx(const nncf_compression_ctrl *ctrl, const char *path,
+                                      const nncf_onnx_params *params, nncf_error *err);
+
+NNCF_END_DECLS
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From messages to the file. protobuf-c packs into a buffer object of ours, which gathers the small pieces, hands large
+ * ones straight on, and makes a weight's bytes, block by block, when the "bytes" that come are a source (export.h).
+ * Packing cannot stop half-way: after a failure the rest is swallowed.
+ */
+#include "export/export.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+/* Elements of a block: a multiple of 8, so that it begins at a byte of a bit mask. */
+enum { BLOCK = 1024, BUFFER_BYTES = 16384 };
+
+typedef struct stream {
+    ProtobufCBuffer base; /* first: append() gets its address */
+    const nncf__onnx_builder *builder;
+    const Nncf__Onnx__ModelProto *model;
+    nncf__file_sink *sink;
+    int os_errno; /* of the first write that failed */
+    size_t used;
+    uint8_t buffer[BUFFER_BYTES];
+} stream;
+
+static void hand_on(stream *s, const void *data, size_t size)
+{
+    if (s->os_errno == 0 && !nncf__file_put(s->sink, data, size))
+        s->os_errno = errno;
+}
+
+static void flush(stream *s)
+{
+    if (s->used > 0)
+        hand_on(s, s->buffer, s->used);
+    s->used = 0;
+}
+
+static void put(stream *s, const void *data, size_t size)
+{
+    if (size > BUFFER_BYTES - s->used)
+        flush(s);
+    if (size <= BUFFER_BYTES) {
+        memcpy(s->buffer + s->used, data, size);
+        s->used += size;
+    } else {
+        hand_on(s, data, size);
+    }
+}
+
+/* out = mask(weight) for n <= BLOCK elements from `begin`, a multiple of 8; deterministic, as in eval mode. */
+static void masked(const nncf_layer *layer, size_t begin, size_t n, float *out)
+{
+    const nncf__layer_compression *c = layer->compression;
+    const nncf__kernels *k = nncf__k(layer->model->context);
+    if (c && c->mask_kind == NNCF__MASK_RB)
+        k->rb_forward_eval(n, layer->weight + begin, c->logit + begin, out);
+    else if (c && c->mask_kind == NNCF__MASK_BITS)
+        k->mask_forward(n, layer->weight + begin, c->bits + begin / 8, out);
+    else
+        memcpy(out, layer->weight + begin, n * sizeof *out);
+}
+
+/* Elements begin..begin+n-1 lie in one output channel. */
+static void finish(const nncf__onnx_source *s, size_t channel, size_t n, float *x, void *out)
+{
+    const nncf__layer_compression *c = s->layer->compression;
+    const nncf__quantizer *q = c ? c->weight_quantizer : NULL;
+    const float factor = s->factor ? s->factor[channel] : 1;
+    if (q) {
+        const nncf__fq *fq = &q->fq[q->channels > 1 ? channel : 0];
+        (void)nncf__k(s->layer->model->context)->fq_forward(n, x, x, fq);
+        if (s->codes) {
+            const int zero = s->zero_point[s->channels > 1 ? channel : 0];
+            const int sign = factor < 0 ? -1 : factor == 0 ? 0 : 1;
+            uint8_t *codes = out;
+            for (size_t i = 0; i < n; i++)
+                codes[i] = (uint8_t)(sign * (int)lrintf(x[i] / fq->step) + zero);
+            return;
+        }
+    }
+    float *values = out;
+    for (size_t i = 0; i < n; i++)
+        values[i] = x[i] * factor;
+}
+
+void nncf__onnx_source_make(const nncf__onnx_source *source, size_t begin, size_t n, void *out)
+{
+    const nncf_layer *layer = source->layer;
+    const size_t run = layer->weight_count / (size_t)layer->out_channels, size = source->codes ? 1 : sizeof(float);
+    uint8_t *to = out;
+    float x[BLOCK];
+    masked(layer, begin, n, x);
+    for (size_t i = 0; i < n;) {
+        size_t channel = (begin + i) / run, left = (channel + 1) * run - (begin + i);
+        size_t count = left < n - i ? left : n - i;
+        finish(source, channel, count, x + i, to + i * size);
+        i += count;
+    }
+}
+
+static void put_source(stream *s, const nncf__onnx_source *source)
+{
+    const size_t count = source->layer->weight_count, size = source->codes ? 1 : sizeof(float);
+    uint8_t block[BLOCK * sizeof(float)];
+    for (size_t begin = 0; begin < count && s->os_errno == 0; begin += BLOCK) {
+        size_t n = count - begin < BLOCK ? count - begin : BLOCK;
+        nncf__onnx_source_make(source, begin, n, block);
+        put(s, block, n * size);
+    }
+}
+
+static void append(ProtobufCBuffer *buffer, size_t length, const uint8_t *data)
+{
+    stream *s = (stream *)buffer;
+    const uintptr_t at = (uintptr_t)data, first = (uintptr_t)s->builder->sources;
+    if (at >= first && at < first + s->builder->n_sources * sizeof *s->builder->sources)
+        put_source(s, (const nncf__onnx_source *)(const void *)data);
+    else
+        put(s, data, length);
+}
+
+static bool fill(void *user, nncf__file_sink *sink)
+{
+    stream *s = user;
+    s->sink = sink;
+    nncf__onnx__model_proto__pack_to_buffer(s->model, &s->base);
+    flush(s);
+    errno = s->os_errno;
+    return s->os_errno == 0;
+}
+
+nncf_status nncf__onnx_write(nncf__onnx_builder *b, const char *path, const Nncf__Onnx__ModelProto *model)
+{
+    stream *s = nncf__calloc(b->context, 1, sizeof *s);
+    if (!s)
+        return nncf__fail(b->err, NNCF_E_NOMEM, path, "no memory for the export");
+    s->base.append = append;
+    s->builder = b;
+    s->model = model;
+    nncf_status status = nncf__file_replace_by(b->context, path, fill, s, b->err);
+    nncf__free(b->context, s);
+    return status;
+}
