@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Exports of every case in other engines: compare.py WRITE_CASES CHECK_ONNX SOURCE_FOLDER
+
+Needs the virtual environment of `.ci/setup.sh python` (NNCF_VENV, or build-venv in the source folder); without it the
+test is skipped (exit 77). Asserted: onnx.checker accepts every file; every case was exported in both forms; without
+graph optimizations ONNX Runtime and OpenVINO compute what we computed, to float rounding, so every code is the same
+one; with optimizations they run, near our outputs (they drop or move roundings there, see docs/classification.md).
+"""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+SKIP = 77
+
+
+def main():
+    write_cases, script, source = sys.argv[1:4]
+    venv = os.environ.get('NNCF_VENV') or os.path.join(source, 'build-venv')
+    python = os.path.join(venv, 'bin', 'python')
+    if not os.path.exists(os.path.join(venv, 'installed.txt')):
+        print(f'skipped: there is no virtual environment {venv}; .ci/setup.sh python makes it')
+        return SKIP
+    if os.path.realpath(sys.prefix) != os.path.realpath(venv):
+        # the engines are not instrumented: a sanitizer's or valgrind's preload is for our own program only
+        return subprocess.run([python, __file__, *sys.argv[1:]], check=False).returncode
+    return compare(write_cases, pathlib.Path(script))
+
+
+def compare(write_cases, script):
+    import numpy as np
+    import onnx
+    sys.path.insert(0, str(script.parent))
+    import check_onnx
+    problems = []
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([write_cases, folder], check=True)
+        files = sorted(pathlib.Path(folder).glob('*.onnx'))
+        if len(files) != 44:
+            problems.append(f'{len(files)} files were written, not 44')
+        for path in files:
+            onnx.checker.check_model(onnx.load(path), full_check=True)
+            pairs = check_onnx.metadata(path)
+            x, y = check_onnx.golden(pairs, 'input'), check_onnx.golden(pairs, 'output')
+            scale = float(np.abs(y).max())
+            if not scale > 0.1 or len(np.unique(y)) < y.size // 4:
+                problems.append(f'{path.name}: the golden output says nothing')
+            for engine, run in check_onnx.ENGINES.items():
+                if engine == 'onnxruntime' and pairs['nncf.format'] == 'fakequantize':
+                    continue
+                for optimize, limit in ((False, 2e-6), (True, 0.25)):
+                    difference = float(np.abs(run(str(path), x, optimize) - y).max()) / scale
+                    what = f'{path.name}: {engine}{" optimized" if optimize else ""}: {difference:.2e}'
+                    print(what)
+                    if not difference <= limit:
+                        problems.append(f'{what} is above {limit}')
+    for problem in problems:
+        print('FAILED', problem)
+    return 1 if problems else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

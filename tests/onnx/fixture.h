@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A small network with every kind of layer that the export knows, on public headers only: strided and depthwise
+ * convolutions with batch norm, a residual sum, the three pools, two linear layers. Weights and images are
+ * pseudo-random.
+ */
+#ifndef ONNX_FIXTURE_H
+#define ONNX_FIXTURE_H
+
+#include <nncf/nncf.h>
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ON_LAYERS = 10, ON_BATCH = 16, ON_IMAGE = 2 * 12 * 12, ON_CLASSES = 5, ON_WEIGHT_LAYERS = 6 };
+
+typedef struct on_net {
+    nncf_context *context;
+    nncf_config *config;
+    nncf_model *model;
+    nncf_compression_ctrl *ctrl;
+    nncf_layer *layers[ON_LAYERS];
+    int inputs[ON_LAYERS][2]; /* -1: the model's input */
+    float *buffers[64];
+    size_t n_buffers;
+    float *values[ON_LAYERS]; /* outputs */
+    int64_t shapes[ON_LAYERS][4];
+    int32_t ndims[ON_LAYERS];
+    float images[ON_BATCH * ON_IMAGE];
+    uint64_t random;
+} on_net;
+
+/* An LCG (Knuth's constants), top bits, in [-1, 1). */
+static inline double on_uniform(on_net *n)
+{
+    n->random = n->random * 6364136223846793005u + 1442695040888963407u;
+    return (double)(n->random >> 11) * 0x1p-52 - 1;
+}
+
+static inline float *on_floats(on_net *n, size_t count, double scale, double offset)
+{
+    float *x = calloc(count, sizeof *x);
+    if (!x)
+        abort();
+    for (size_t i = 0; i < count; i++)
+        x[i] = (float)(offset + scale * on_uniform(n));
+    n->buffers[n->n_buffers++] = x;
+    return x;
+}
+
+static inline void on_must(nncf_status status, const nncf_error *err)
+{
+    if (status != NNCF_OK) {
+        fprintf(stderr, "%s: %s\n", nncf_status_name(status), err->message);
+        abort();
+    }
+}
+
+static inline void on_conv(on_net *n, int i, const char *scope, int input, int64_t in, int64_t out, int kernel,
+                           int stride, int padding, int groups, int activation, bool norm, bool bias)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    const size_t weights = (size_t)(out * (in / groups) * kernel * kernel);
+    nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params)};
+    if (norm) { /* a gamma that is negative and one that is 0, as training may leave them */
+        bn.weight = on_floats(n, (size_t)out, 0.5, 1);
+        bn.weight[0] = -0.75f;
+        bn.weight[1] = 0;
+        bn.bias = on_floats(n, (size_t)out, 0.5, 0.3);
+        bn.running_mean = on_floats(n, (size_t)out, 0.1, 0);
+        bn.running_var = on_floats(n, (size_t)out, 0.4, 0.8);
+    }
+    const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params),
+                                  .scope = scope,
+                                  .weight = on_floats(n, weights, 1.5 * sqrt((double)out / (double)weights), 0),
+                                  .bias = bias ? on_floats(n, (size_t)out, 0.2, 0) : NULL,
+                                  .in_channels = in,
+                                  .out_channels = out,
+                                  .kernel = {kernel, kernel},
+                                  .stride = {stride, stride},
+                                  .padding = {padding, padding},
+                                  .groups = groups,
+                                  .activation = activation,
+                                  .batch_norm = norm ? &bn : NULL,
+                                  .inputs = input < 0 ? NULL : &n->layers[input],
+                                  .n_inputs = input < 0 ? 0 : 1};
+    on_must(nncf_model_add_conv2d(n->model, &p, &n->layers[i], &err), &err);
+    n->inputs[i][0] = input;
+}
+
+static inline void on_pool(on_net *n, int i, const char *scope, int input, int kind, int kernel, int stride,
+                           int padding)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    const nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params),
+                                  .scope = scope,
+                                  .kind = kind,
+                                  .kernel = {kernel, kernel},
+                                  .stride = {stride, stride},
+                                  .padding = {padding, padding},
+                                  .inputs = &n->layers[input],
+                                  .n_inputs = 1};
+    on_must(nncf_model_add_pool2d(n->model, &p, &n->layers[i], &err), &err);
+    n->inputs[i][0] = input;
+}
+
+static inline void on_linear(on_net *n, int i, const char *scope, int input, int64_t in, int64_t out, int activation)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params),
+                                  .scope = scope,
+                                  .weight = on_floats(n, (size_t)(in * out), 1.5 / sqrt((double)in), 0),
+                                  .bias = on_floats(n, (size_t)out, 0.3, 0),
+                                  .in_features = in,
+                                  .out_features = out,
+                                  .activation = activation,
+                                  .inputs = &n->layers[input],
+                                  .n_inputs = 1};
+    on_must(nncf_model_add_linear(n->model, &p, &n->layers[i], &err), &err);
+    n->inputs[i][0] = input;
+}
+
+static inline nncf_tensor on_view(const on_net *n, int node, float *images, int64_t batch, int64_t shape[4])
+{
+    nncf_tensor t = {.data = images, .dtype = NNCF_F32, .ndim = 4, .shape = shape};
+    if (node < 0) {
+        const int64_t s[4] = {batch, 2, 12, 12};
+        memcpy(shape, s, sizeof s);
+        return t;
+    }
+    memcpy(shape, n->shapes[node], sizeof n->shapes[node]);
+    t.data = n->values[node];
+    t.ndim = n->ndims[node];
+    return t;
+}
+
+static inline void on_forward(on_net *n, float *images, int64_t batch)
+{
+    for (int i = 0; i < ON_LAYERS; i++) {
+        int64_t shapes[2][4];
+        nncf_tensor x[2];
+        nncf_error err = NNCF_ERROR_INIT;
+        for (int j = 0; j < 2; j++)
+            x[j] = on_view(n, n->inputs[i][n->inputs[i][1] >= 0 ? j : 0], images, batch, shapes[j]);
+        on_must(nncf_layer_output_shape(n->layers[i], x, n->shapes[i], &n->ndims[i]), &err);
+        const nncf_tensor y = {.data = n->values[i], .dtype = NNCF_F32, .ndim = n->ndims[i], .shape = n->shapes[i]};
+        on_must(nncf_layer_forward(n->layers[i], x, &y), &err);
+    }
+}
+
+/* Model and controller from a config's text; allocator as the context's parameters say (nullable). `initialize`: run
+ * the quantizers' initialization, and then forward in eval mode over the images. */
+static inline void on_create(on_net *n, const char *config, const nncf_context_params *params, bool initialize)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    int32_t more = 0;
+    memset(n, 0, sizeof *n);
+    n->random = 7;
+    for (int i = 0; i < ON_LAYERS; i++) {
+        n->inputs[i][1] = -1;
+        n->values[i] = on_floats(n, (size_t)ON_BATCH * 16 * 12 * 12, 0, 0);
+    }
+    for (size_t i = 0; i < sizeof n->images / sizeof *n->images; i++)
+        n->images[i] = (float)(1.5 * on_uniform(n));
+    on_must(nncf_context_create(NNCF_API_VERSION, params, &n->context, &err), &err);
+    on_must(nncf_config_parse(n->context, "case", config, strlen(config), &n->config, &err), &err);
+    on_must(nncf_model_create(n->context, &n->model, &err), &err);
+    on_conv(n, 0, "Net/Block[a]/Conv2d[0]", -1, 2, 8, 3, 1, 1, 1, NNCF_ACTIVATION_RELU6, true, false);
+    on_conv(n, 1, "Net/Block[b]/Conv2d[0]", 0, 8, 8, 3, 1, 1, 8, NNCF_ACTIVATION_RELU, true, true);
+    on_conv(n, 2, "Net/Block[b]/Conv2d[1]", 1, 8, 8, 1, 1, 0, 1, NNCF_ACTIVATION_NONE, true, false);
+    nncf_layer *const pair[2] = {n->layers[0], n->layers[2]};
+    const nncf_add_params sum = {NNCF_PARAMS(nncf_add_params), .scope = "Net/__add___0", .inputs = pair, .n_inputs = 2};
+    on_must(nncf_model_add_add(n->model, &sum, &n->layers[3], &err), &err);
+    n->inputs[3][0] = 0;
+    n->inputs[3][1] = 2;
+    on_pool(n, 4, "Net/MaxPool2d[0]", 3, NNCF_POOL_MAX, 3, 2, 1);
+    on_conv(n, 5, "Net/Block[c]/Conv2d[0]", 4, 8, 16, 3, 2, 1, 2, NNCF_ACTIVATION_RELU, false, true);
+    on_pool(n, 6, "Net/AvgPool2d[0]", 5, NNCF_POOL_AVERAGE, 2, 1, 1);
+    on_pool(n, 7, "Net/AdaptiveAvgPool2d[0]", 6, NNCF_POOL_GLOBAL_AVERAGE, 0, 0, 0);
+    on_linear(n, 8, "Net/Linear[0]", 7, 16, 12, NNCF_ACTIVATION_RELU);
+    on_linear(n, 9, "Net/Linear[1]", 8, 12, ON_CLASSES, NNCF_ACTIVATION_NONE);
+    on_must(nncf_compression_ctrl_create(n->model, n->config, &n->ctrl, &err), &err);
+    on_must(nncf_model_set_mode(n->model, NNCF_MODE_EVAL), &err);
+    if (!initialize)
+        return;
+    for (;;) {
+        on_must(nncf_compression_ctrl_init_step(n->ctrl, &more), &err);
+        on_forward(n, n->images, ON_BATCH); /* the last one is with the ranges in place */
+        if (!more)
+            break;
+    }
+}
+
+static inline void on_destroy(on_net *n)
+{
+    nncf_compression_ctrl_destroy(n->ctrl);
+    nncf_model_destroy(n->model);
+    nncf_config_destroy(n->config);
+    nncf_context_destroy(n->context);
+    for (size_t i = 0; i < n->n_buffers; i++)
+        free(n->buffers[i]);
+}
+
+/* Export with the images and the outputs of the last forward. */
+static inline nncf_status on_export(const on_net *n, const char *path, int32_t format, int32_t fold, nncf_error *err)
+{
+    static const int64_t in[4] = {ON_BATCH, 2, 12, 12}, out[2] = {ON_BATCH, ON_CLASSES};
+    const nncf_tensor x = {.data = (void *)(uintptr_t)n->images, .dtype = NNCF_F32, .ndim = 4, .shape = in};
+    const nncf_tensor y = {.data = n->values[ON_LAYERS - 1], .dtype = NNCF_F32, .ndim = 2, .shape = out};
+    const nncf_onnx_params params = {NNCF_PARAMS(nncf_onnx_params), .format = format, .fold_batch_norm = fold,
+                                     .golden_input = &x, .golden_output = &y};
+    return nncf_export_onnx(n->ctrl, path, &params, err);
+}
+
+/* ---- configs ---- */
+
+typedef struct on_case {
+    const char *name, *config;
+} on_case;
+
+#define ON_QUANTIZATION(weights, activations)                                                                          \
+    "{\"algorithm\":\"quantization\",\"initializer\":{\"num_init_steps\":1,\"type\":\"min_max\"},"                     \
+    "\"weights\":{" weights "},\"activations\":{" activations "}}"
+#define ON_CONFIG(algorithms) "{\"input_info\":{\"sample_size\":[1,2,12,12]},\"compression\":[" algorithms "]}"
+
+static const on_case on_cases[] = {
+    {"plain", ON_CONFIG("")},
+    {"magnitude",
+     ON_CONFIG("{\"algorithm\":\"magnitude_sparsity\",\"params\":{\"schedule\":\"multistep\",\"steps\":[1],"
+               "\"sparsity_levels\":[0.5,0.6]}}")},
+    {"int8", ON_CONFIG(ON_QUANTIZATION("\"bits\":8", "\"bits\":8"))},
+    {"int8_per_channel", ON_CONFIG(ON_QUANTIZATION("\"bits\":8,\"per_channel\":true", "\"bits\":8"))},
+    {"asymmetric", ON_CONFIG(ON_QUANTIZATION("\"mode\":\"asymmetric\"", "\"mode\":\"asymmetric\""))},
+    {"asymmetric_per_channel",
+     ON_CONFIG(ON_QUANTIZATION("\"mode\":\"asymmetric\",\"per_channel\":true", "\"mode\":\"asymmetric\""))},
+    {"int4", ON_CONFIG(ON_QUANTIZATION("\"bits\":4", "\"bits\":4"))},
+    {"int4_per_channel", ON_CONFIG(ON_QUANTIZATION("\"bits\":4,\"per_channel\":true", "\"bits\":4"))},
+    {"int4_asymmetric",
+     ON_CONFIG(ON_QUANTIZATION("\"bits\":4,\"mode\":\"asymmetric\"", "\"bits\":4,\"mode\":\"asymmetric\""))},
+    {"int2_weights", ON_CONFIG(ON_QUANTIZATION("\"bits\":2", "\"bits\":8"))},
+    {"rb_int8", ON_CONFIG("{\"algorithm\":\"rb_sparsity\"}," ON_QUANTIZATION("\"bits\":8", "\"bits\":8"))},
+};
+enum { ON_CASES = sizeof on_cases / sizeof *on_cases };
+
+#endif
