@@ -107,6 +107,9 @@ def check(path, engine, optimize, options):
     except ImportError:
         print(f'{what}: skipped, not installed')
         return None
+    except Exception as error:  # whatever an engine says of a model that it cannot run
+        print(f'{what}: FAILED: {error}')
+        return False
     difference = float(np.abs(got - y).max())
     relative = difference / max(float(np.abs(y).max()), 1e-30)
     flips = float(np.mean(got.argmax(1) != y.argmax(1)))
@@ -127,7 +130,7 @@ def main():
     parser.add_argument('--optimize', choices=['yes', 'no', 'both'], default='yes',
                         help="with the engine's graph optimizations (default), without, or both")
     parser.add_argument('--tolerance', type=float, default=0.05)
-    parser.add_argument('--flips', type=float, default=0.0)
+    parser.add_argument('--flips', type=float, default=0.01)
     parser.add_argument('--labels', help='IDX file (gz) of the images\' classes: prints top-1 too')
     options = parser.parse_args()
     engines = list(ENGINES) if options.engine == 'all' else [options.engine]

@@ -38,10 +38,10 @@ typedef struct nncf_onnx_params {
     size_t struct_size; /**< NNCF_PARAMS(nncf_onnx_params) */
     int32_t format;     /**< NNCF_ONNX_QDQ or NNCF_ONNX_FAKE_QUANTIZE */
     int32_t opset;      /**< of the standard operators, 13 to 17; default 13 */
-    int32_t
-        fold_batch_norm; /**< 1: batch norm goes into the weight's scales and the bias. Codes stay what they are, but a
-                            weight with one scale gets one a channel. Default 0: as trained, a node of its own */
-    int32_t input_ndim;  /**< 2 or 4; default: what the layers that read the model's input take, 2 for linear ones */
+    /** 1: batch norm goes into the weight's scales and the bias. Codes stay what they are, but a weight with one scale
+     * gets one a channel, and engines round the bias. Default 0: as trained, a node of its own. */
+    int32_t fold_batch_norm;
+    int32_t input_ndim;     /**< 2 or 4; default: what the layers that read the model's input take, 2 for linear ones */
     int64_t input_shape[4]; /**< (N, channels, height, width); 0: not fixed, which is what the first should be; channels
                                are known from the layers and need not be given */
     const char *input_name; /**< default "input" */
@@ -61,8 +61,8 @@ typedef struct nncf_onnx_params {
  * takes little memory whatever their size.
  *
  * Refused, with the reason and the layer: a graph without edges; a kind of layer or activation that has no ONNX form
- * here; a file above 2 GiB; ranges or statistics that are not finite; as QDQ, activations with a range a channel and
- * fewer than 8 bits. Every other quantizer that the library trains is exported.
+ * here; a file above 2 GiB; ranges or statistics that are not finite; as QDQ, activations with a range a
+ * channel. Every other quantizer that the library trains is exported.
  * @param ctrl   of the model; its ranges must be initialized or loaded. A config without algorithms gives a plain model
  * @param path   file to write
  * @param params nullable: all defaults

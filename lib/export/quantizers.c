@@ -132,14 +132,15 @@ char *nncf__onnx_quantize(nncf__onnx_builder *b, const nncf_layer *layer, nncf__
         return NULL;
     if (b->params.format == NNCF_ONNX_FAKE_QUANTIZE)
         return fake_quantize(b, &k, value, output, 1, (size_t)ndim);
+    if (k.channels > 1) { /* the operators are there, but ONNX Runtime's integer ones do not load such a model */
+        *status =
+            nncf__fail(b->err, NNCF_E_UNSUPPORTED, layer->scope,
+                       "an activation quantizer with a range a channel (%s): engines that run QuantizeLinear take "
+                       "activations with one range only; export as FakeQuantize",
+                       q->name);
+        return NULL;
+    }
     if (k.narrow) { /* QuantizeLinear saturates at the ends of its type only */
-        if (k.channels > 1) {
-            *status = nncf__fail(b->err, NNCF_E_UNSUPPORTED, layer->scope,
-                                 "an activation quantizer with %d levels and a range a channel has no form with "
-                                 "QuantizeLinear; export with FakeQuantize, or quantize to 8 bits",
-                                 k.levels);
-            return NULL;
-        }
         char *clipped = joined(b, stem, "::clipped");
         Nncf__Onnx__NodeProto *clip = nncf__onnx_node(b, "Clip", clipped);
         nncf__onnx_input(b, clip, value);
@@ -157,10 +158,6 @@ char *nncf__onnx_quantize(nncf__onnx_builder *b, const nncf_layer *layer, nncf__
     nncf__onnx_input(b, from, codes);
     nncf__onnx_input(b, from, scale);
     nncf__onnx_input(b, from, zero);
-    if (k.channels > 1) {
-        nncf__onnx_attribute_int(b, to, "axis", 1);
-        nncf__onnx_attribute_int(b, from, "axis", 1);
-    }
     return output;
 }
 

@@ -242,6 +242,7 @@ static const on_case on_cases[] = {
     {"int4_asymmetric",
      ON_CONFIG(ON_QUANTIZATION("\"bits\":4,\"mode\":\"asymmetric\"", "\"bits\":4,\"mode\":\"asymmetric\""))},
     {"int2_weights", ON_CONFIG(ON_QUANTIZATION("\"bits\":2", "\"bits\":8"))},
+    {"int8_activations_per_channel", ON_CONFIG(ON_QUANTIZATION("\"bits\":8", "\"bits\":8,\"per_channel\":true"))},
     {"rb_int8", ON_CONFIG("{\"algorithm\":\"rb_sparsity\"}," ON_QUANTIZATION("\"bits\":8", "\"bits\":8"))},
 };
 enum { ON_CASES = sizeof on_cases / sizeof *on_cases };
