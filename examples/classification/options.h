@@ -19,11 +19,11 @@ typedef struct options {
     bool export_format_given;
     bool export_fold_batch_norm;
     int64_t export_images; /* 0: default */
-    int64_t epochs;               /* 0: config */
-    int64_t max_steps;            /* 0: no limit */
-    int64_t batch_size;           /* 0: config */
-    int64_t train_samples;        /* 0: all */
-    int64_t threads;              /* 0: the processors there are */
+    int64_t epochs;        /* 0: config */
+    int64_t max_steps;     /* 0: no limit */
+    int64_t batch_size;    /* 0: config */
+    int64_t train_samples; /* 0: all */
+    int64_t threads;       /* 0: the processors there are */
     uint64_t seed;
     bool seed_given;
     bool eval;
