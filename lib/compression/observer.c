@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Per tensor: elements kept as they are, and fineness. Per channel there are many histograms, so they are smaller. */
-enum { TENSOR_ROOM = 4096, TENSOR_BITS = 7, CHANNEL_ROOM = 512, CHANNEL_BITS = 5, PIECE = 65536 };
+enum { TENSOR_ROOM = 4096, TENSOR_BITS = 9, CHANNEL_ROOM = 512, CHANNEL_BITS = 5, PIECE = 65536 };
 
 static bool has_histograms(int32_t kind)
 {

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define TOLERANCE 1e-4 /* largest difference of a logit, relative to the largest logit */
 
@@ -138,6 +139,120 @@ static void check_model(const char *file, void (*add_layers)(net *, const model_
     json_object_put(golden);
 }
 
+/* ---- signs and places of NNCF 1.3.1's quantizers ---- */
+
+enum { KEY = 96 };
+
+/* One name for an activation quantizer, of NNCF's id (torchvision's classes) and of a layer of the sample: which block,
+ * and what stands at its end. */
+static void key_of_id(const char *id, char out[KEY])
+{
+    int block = -1, position = -1;
+    const char *inverted = strstr(id, "InvertedResidual["), *single = strstr(id, "[features]/Conv2dNormActivation[");
+    const char *unit = inverted ? strstr(id, "[conv]/Conv2dNormActivation[") : NULL;
+    if (strstr(id, "module_input")) {
+        snprintf(out, KEY, "input");
+    } else if (inverted) {
+        ck_assert_int_eq(sscanf(inverted, "InvertedResidual[%d]", &block), 1);
+        if (unit)
+            ck_assert_int_eq(sscanf(unit, "[conv]/Conv2dNormActivation[%d]", &position), 1);
+        snprintf(out, KEY, "%d %s %d", block, unit ? "relu" : strstr(id, "__add__") ? "add" : "bn", position);
+    } else if (single) {
+        ck_assert_int_eq(sscanf(single, "[features]/Conv2dNormActivation[%d]", &block), 1);
+        snprintf(out, KEY, "%d relu -1", block);
+    } else {
+        snprintf(out, KEY, "%s", strstr(id, "avg_pool") ? "pool" : id);
+    }
+}
+
+static void key_of_scope(const char *scope, char out[KEY])
+{
+    int block = -1, position = -1;
+    const char *inverted = strstr(scope, "InvertedResidual["), *single = strstr(scope, "[features]/Sequential[");
+    if (inverted && strstr(inverted, "__add__")) {
+        ck_assert_int_eq(sscanf(inverted, "InvertedResidual[%d]", &block), 1);
+        snprintf(out, KEY, "%d add -1", block);
+    } else if (inverted) { /* convolution, batch norm, ReLU6 count as three; the last one has no ReLU6 */
+        ck_assert_int_eq(sscanf(inverted, "InvertedResidual[%d]/Sequential[conv]/Conv2d[%d]", &block, &position), 2);
+        const bool last = position == (block == 1 ? 3 : 6);
+        snprintf(out, KEY, "%d %s %d", block, last ? "bn" : "relu", last ? -1 : position / 3);
+    } else if (single) {
+        ck_assert_int_eq(sscanf(single, "[features]/Sequential[%d]", &block), 1);
+        snprintf(out, KEY, "%d relu -1", block);
+    } else {
+        snprintf(out, KEY, "%s", strstr(scope, "mean") ? "pool" : scope);
+    }
+}
+
+/* Find the vector of that key, compare its sign, and count it. */
+static void expect_quantizer(struct json_object *vectors, const char *key, int32_t bits, int32_t is_signed,
+                             size_t *found)
+{
+    for (size_t i = 0; i < json_object_array_length(vectors); i++) {
+        struct json_object *v = json_object_array_get_idx(vectors, i);
+        char other[KEY];
+        key_of_id(json_object_get_string(get(v, "id")), other);
+        if (strcmp(key, other) != 0)
+            continue;
+        ck_assert_int_eq(1 << bits, json_object_get_int(get(v, "levels")));
+        ck_assert_msg(is_signed == json_object_get_int(get(v, "signed")), "%s: signed is %d", key, (int)is_signed);
+        (*found)++;
+        return;
+    }
+    ck_abort_msg("NNCF has no quantizer %s", key);
+}
+
+START_TEST(test_quantizers)
+{
+    static const char text[] = "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"range\": "
+                               "{\"num_init_steps\": 1, \"type\": \"mean_min_max\"}}}}";
+    struct json_object *golden = json_object_from_file(NNCF_GOLDEN_DIR "/mobilenet_v2_quantizers.json");
+    struct json_object *activations = get(golden, "activation_quantizers"), *weights = get(golden, "weight_quantizers");
+    const size_t count = 3 * 224 * 224;
+    nncf_context *context = NULL;
+    nncf_config *config = NULL;
+    nncf_compression_ctrl *ctrl = NULL;
+    nncf_error err = NNCF_ERROR_INIT;
+    float *x = malloc(count * sizeof *x);
+    const float *logits = NULL;
+    size_t found = 0, n_weights = 0;
+    int32_t more;
+    ck_assert_ptr_nonnull(x);
+    golden_uniform("input", -2.0, 2.0, count, x);
+    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, NULL, &context, &err), NNCF_OK);
+    net *n = build(context, mobilenetv2_build);
+    ck_assert_msg(nncf_config_parse(context, "test", text, strlen(text), &config, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(nncf_compression_ctrl_create(net_model(n), config, &ctrl, &err) == NNCF_OK, "%s", err.message);
+    while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more)
+        ck_assert_msg(net_forward(n, x, 1, &logits, &err) == NNCF_OK, "%s", err.message);
+    nncf_layer_statistics s = {NNCF_PARAMS(nncf_layer_statistics)};
+    for (size_t i = 0; nncf_compression_ctrl_get_layer_statistics(ctrl, i, &s) == NNCF_OK; i++) {
+        char key[KEY];
+        key_of_scope(s.scope, key);
+        if (s.output_bits)
+            expect_quantizer(activations, key, s.output_bits, s.output_signed, &found);
+        if (s.input_bits)
+            expect_quantizer(activations, "input", s.input_bits, s.input_signed, &found);
+        if (s.weight_bits) {
+            struct json_object *v = json_object_array_get_idx(weights, n_weights++);
+            ck_assert_int_eq(s.weight_signed, json_object_get_int(get(v, "signed")));
+            ck_assert_int_eq((1 << s.weight_bits) - 1, json_object_get_int(get(v, "levels")));
+        }
+    }
+    ck_assert_uint_eq(found, json_object_array_length(activations));
+    ck_assert_uint_eq(n_weights, json_object_array_length(weights));
+    printf(
+        "mobilenet_v2_quantizers.json: %zu activation and %zu weight quantizers, all in place and of the same sign\n",
+        found, n_weights);
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_config_destroy(config);
+    net_destroy(n);
+    nncf_context_destroy(context);
+    free(x);
+    json_object_put(golden);
+}
+END_TEST
+
 START_TEST(test_mobilenetv2)
 {
     check_model(NNCF_GOLDEN_DIR "/mobilenetv2_torchvision.json", mobilenetv2_build);
@@ -164,6 +279,7 @@ int main(void)
     int failed;
     tcase_set_timeout(tcase, 280);
     tcase_add_test(tcase, test_mobilenetv2);
+    tcase_add_test(tcase, test_quantizers);
     tcase_add_test(tcase, test_resnet18);
     tcase_add_test(tcase, test_resnet50);
     suite_add_tcase(suite, tcase);
