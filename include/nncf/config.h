@@ -181,10 +181,10 @@ enum {
 
 /**
  * @brief The effective config with the origin of each value: a line of the file, another key that was translated, a
- * default of the dialect, or left to the device that quantizers are placed for.
+ * default of the dialect, left to the device that quantizers are placed for, or said by the caller.
  *
- * In JSON, "origin" is "file", "translated", "default" or "device"; "key", "line" and "column" name what in the file
- * says it, "release" whose default it is. "value" is null for "device".
+ * In JSON, "origin" is "file", "translated", "default", "device" or "caller"; "key", "line" and "column" name what in
+ * the file says it, "release" whose default it is. "value" is null for "device".
  * @param form  NNCF_CONFIG_FORM_...
  * @param[out] buffer, needed  as in nncf_config_dump()
  * @par Threads any. @since 0.1

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum origin_kind { FROM_FILE, FROM_ANOTHER_KEY, FROM_DEFAULT, FROM_DEVICE };
+enum origin_kind { FROM_FILE, FROM_ANOTHER_KEY, FROM_DEFAULT, FROM_DEVICE, FROM_CALLER };
 
 /* What writes one value after the other. */
 typedef struct listing {
@@ -36,12 +36,12 @@ static void put_text_entry(listing *l, const entry *e)
     else if (e->kind == FROM_DEFAULT)
         nncf__text_printf(text, "default of NNCF %s\n", nncf__config_release_text(l->config->setup.release, release));
     else
-        nncf__text_printf(text, "left to the device\n");
+        nncf__text_printf(text, "%s\n", e->kind == FROM_DEVICE ? "left to the device" : "said by the caller");
 }
 
 static void put_json_entry(listing *l, const entry *e)
 {
-    static const char *const origins[] = {"file", "translated", "default", "device"};
+    static const char *const origins[] = {"file", "translated", "default", "device", "caller"};
     const nncf__document *d = &l->config->document;
     nncf__writer *w = &l->w;
     char path[NNCF__PATH_TEXT], release[NNCF__RELEASE_TEXT];
@@ -68,7 +68,15 @@ static void put_json_entry(listing *l, const entry *e)
     nncf__put_close(w, "}");
 }
 
-/* The value is what `put` writes. */
+static void put_entry(listing *l, const entry *e)
+{
+    if (l->json)
+        put_json_entry(l, e);
+    else
+        put_text_entry(l, e);
+}
+
+/* A value with what is in the file, or not, as its origin. */
 static void add(listing *l, const char *path, uint32_t node, bool for_device, const nncf__text *value)
 {
     const nncf__document *d = &l->config->document;
@@ -80,10 +88,20 @@ static void add(listing *l, const char *path, uint32_t node, bool for_device, co
         e.kind = FROM_DEFAULT;
     else
         e.kind = strcmp(nncf__config_node_path(d, node, said), path) == 0 ? FROM_FILE : FROM_ANOTHER_KEY;
-    if (l->json)
-        put_json_entry(l, &e);
+    put_entry(l, &e);
+}
+
+/* A word that may be the caller's. */
+static void add_setting(listing *l, const char *path, const char *word, uint32_t node, bool of_caller)
+{
+    char quoted[64];
+    snprintf(quoted, sizeof(quoted), "\"%s\"", word);
+    const nncf__text value = {.data = quoted, .length = strlen(quoted)};
+    const entry e = {.path = path, .value = quoted, .kind = FROM_CALLER};
+    if (of_caller)
+        put_entry(l, &e);
     else
-        put_text_entry(l, &e);
+        add(l, path, node, false, &value);
 }
 
 /* Node that set a row's field. */
@@ -201,13 +219,13 @@ static void add_setup(listing *l)
     static const char *const keys[] = {"target_device", "quantizer_setup_type"};
     static const char *const rules[] = {"prefix", "exact"}, *const checks[] = {"warn", "strict", "off"};
     const nncf_config *config = l->config;
-    char release[NNCF__RELEASE_TEXT];
-    add_text(l, "nncf_dialect", nncf__config_release_text(config->setup.release, release), config->release_node);
+    bool has_check = config->wanted_check >= 0;
+    add_setting(l, "nncf_dialect", config->dialect, config->release_node, config->wanted_release != 0);
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
         if (nncf__setup_default(config, keys[i]))
-            add_text(l, keys[i], nncf__setup_default(config, keys[i]), 0);
-    add_text(l, "(scopes match)", rules[config->setup.scope_rule], 0);
-    add_text(l, "(scopes without a match)", checks[config->setup.scope_check], 0);
+            add_setting(l, keys[i], nncf__setup_default(config, keys[i]), 0, false);
+    add_setting(l, "(scopes match)", rules[config->setup.scope_rule], 0, false);
+    add_setting(l, "(scopes without a match)", checks[config->setup.scope_check], 0, has_check);
 }
 
 nncf_status nncf_config_explain(const nncf_config *config, int32_t form, char *buffer, size_t capacity, size_t *needed)
