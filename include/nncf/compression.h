@@ -228,5 +228,41 @@ NNCF_API nncf_status nncf_compression_ctrl_statistics_text(const nncf_compressio
 NNCF_API nncf_status nncf_compression_ctrl_statistics_json(const nncf_compression_ctrl *ctrl, char *buffer,
                                                            size_t capacity, size_t *needed);
 
+/** What a config will do to a model. Opaque; keeps nothing of either. @since 0.1 */
+typedef struct nncf_plan nncf_plan;
+
+/**
+ * @brief Say what nncf_compression_ctrl_create() would do: every mask and quantizer, where it stands, with which
+ * parameters, where its range will come from, which line of the config decided it, and the bytes it will take in
+ * training. Nothing is made, and nothing of the model changes; weights are not read.
+ * @param model   with all of its layers; may have a controller
+ * @param[out] plan  destroy with nncf_plan_destroy()
+ * @param[out] err   nullable
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the model has no layers; what else creation of a controller returns
+ * @par Threads as the model's. @since 0.1
+ */
+NNCF_API nncf_status nncf_plan_create(const nncf_model *model, const nncf_config *config, nncf_plan **plan,
+                                      nncf_error *err);
+/** @brief NULL is fine. Before its model: the plan's memory is of the model's context. @since 0.1 */
+NNCF_API void nncf_plan_destroy(nncf_plan *plan);
+/**
+ * @brief The plan as a table for people.
+ *
+ * One line a mask or quantizer: layer; what (`mask`, or a quantizer of `weight`, `input`, `output`, or `inner`, in
+ * front of a sum's activation); bits and mode; channels; range source; bytes; config path and line.
+ * @param[out] buffer,capacity,needed  as nncf_compression_ctrl_statistics_text()
+ * @return the same
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_plan_text(const nncf_plan *plan, char *buffer, size_t capacity, size_t *needed);
+/**
+ * @brief The plan as one JSON object: `entries`, an array with `layer`, `what`, `scope` (NNCF's name of the place),
+ * and for quantizers `bits`, `mode`, `signed` (true, false; null: the data decides), `per_channel`, `channels`,
+ * `range`; `bytes`, `config` (path), `line`; then the totals `masks`, `weight_quantizers`, `input_quantizers`,
+ * `activation_quantizers`, `bytes`.
+ * @copydetails nncf_plan_text
+ */
+NNCF_API nncf_status nncf_plan_json(const nncf_plan *plan, char *buffer, size_t capacity, size_t *needed);
+
 NNCF_END_DECLS
 #endif

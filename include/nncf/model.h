@@ -55,6 +55,8 @@ typedef struct nncf_batch_norm_params {
     float *running_var;  /**< required */
     float eps;           /**< default 1e-5 */
     float momentum;      /**< weight of the new batch in the running statistics; default 0.1 */
+    const char *scope; /**< of its module, "Net/BatchNorm2d[bn1]", for configs that name it; copied. Default: its class
+                            in the layer's block, "Net/BatchNorm2d" */
 } nncf_batch_norm_params;
 
 /** @brief A 2-d convolution with optional batch norm and activation. x is (N,C,H,W), zero padding. @since 0.1 */
@@ -76,6 +78,8 @@ typedef struct nncf_conv2d_params {
     const nncf_batch_norm_params *batch_norm; /**< nullable; the struct is copied, its arrays are not */
     nncf_layer *const *inputs;                /**< layers that feed this one, at most one here; copied */
     size_t n_inputs;                          /**< 0: reads the model's input */
+    const char *activation_scope; /**< of the activation's module or operator, "Net/ReLU[relu]/RELU_0"; copied. Default:
+                                        its class in the layer's block, "Net/ReLU" */
 } nncf_conv2d_params;
 
 /** @brief y = x w^T + b with optional batch norm and activation. x is (N,in) or (N,C,H,W) with C*H*W = in. @since 0.1
@@ -94,16 +98,20 @@ typedef struct nncf_linear_params {
     const nncf_batch_norm_params *batch_norm; /**< nullable */
     nncf_layer *const *inputs;                /**< at most one; copied */
     size_t n_inputs;                          /**< 0: reads the model's input */
+    const char *activation_scope; /**< of the activation's module or operator, "Net/ReLU[relu]/RELU_0"; copied. Default:
+                                        its class in the layer's block, "Net/ReLU" */
 } nncf_linear_params;
 
 /** @brief Elementwise sum of two tensors of one shape, then an activation: a residual connection. @since 0.1 */
 typedef struct nncf_add_params {
-    size_t struct_size;        /**< NNCF_PARAMS(nncf_add_params) */
-    const char *scope;         /**< required, unique in the model; copied */
-    int32_t activation;        /**< NNCF_ACTIVATION_...; default none */
-    int32_t padding;           /**< must be 0 */
-    nncf_layer *const *inputs; /**< two layers, or none when edges are left out; copied */
-    size_t n_inputs;           /**< 2 or 0 */
+    size_t struct_size;           /**< NNCF_PARAMS(nncf_add_params) */
+    const char *scope;            /**< required, unique in the model; copied */
+    int32_t activation;           /**< NNCF_ACTIVATION_...; default none */
+    int32_t padding;              /**< must be 0 */
+    nncf_layer *const *inputs;    /**< two layers, or none when edges are left out; copied */
+    size_t n_inputs;              /**< 2 or 0 */
+    const char *activation_scope; /**< of the activation's module or operator, "Net/ReLU[relu]/RELU_0"; copied. Default:
+                                        its class in the layer's block, "Net/ReLU" */
 } nncf_add_params;
 
 /** Kinds of pooling. @since 0.1 */
@@ -112,6 +120,8 @@ enum {
     NNCF_POOL_AVERAGE =
         1,             /**< padding counts as zeros in the average, as PyTorch's default; a quantizer may follow it */
     NNCF_POOL_MAX = 2, /**< padding never wins; passes on its producer's quantizer */
+    NNCF_POOL_MEAN_ROWS = 3,    /**< mean over H: (N,C,H,W) -> (N,C,1,W), torch's mean(2); a quantizer may follow it */
+    NNCF_POOL_MEAN_COLUMNS = 4, /**< mean over W: (N,C,H,W) -> (N,C,H,1), torch's mean(3); a quantizer may follow it */
     NNCF_POOL_SENTINEL = 0x7fffffff
 };
 
@@ -127,6 +137,86 @@ typedef struct nncf_pool2d_params {
     nncf_layer *const *inputs; /**< at most one; copied */
     size_t n_inputs;           /**< 0: reads the model's input */
 } nncf_pool2d_params;
+
+/**
+ * Kinds of operators. Those that the library runs itself have a registration of their own (nncf_model_add_conv2d() and
+ * so on); nncf_model_add_op() takes all of them. In brackets: what NNCF calls the operator in scopes. @since 0.1
+ */
+enum {
+    NNCF_OP_OTHER = 0,             /**< something that quantizers pass by; named by its scope */
+    NNCF_OP_INPUT = 1,             /**< an input of the model, for several layers that read it [nncf_model_input] */
+    NNCF_OP_CONV1D = 2,            /**< weight (out, in / groups, k) [conv1d] */
+    NNCF_OP_CONV2D = 3,            /**< weight (out, in / groups, kh, kw) [conv2d] */
+    NNCF_OP_CONV3D = 4,            /**< weight (out, in / groups, kd, kh, kw) [conv3d] */
+    NNCF_OP_CONV_TRANSPOSE1D = 5,  /**< weight (in, out / groups, k) [conv_transpose1d] */
+    NNCF_OP_CONV_TRANSPOSE2D = 6,  /**< weight (in, out / groups, kh, kw) [conv_transpose2d] */
+    NNCF_OP_CONV_TRANSPOSE3D = 7,  /**< weight (in, out / groups, kd, kh, kw) [conv_transpose3d] */
+    NNCF_OP_LINEAR = 8,            /**< weight (out, in) [linear] */
+    NNCF_OP_FUNCTIONAL_LINEAR = 9, /**< one whose weight (out, in) no module holds: an activation to NNCF; may be left
+                                        out where a second input brings it [linear] */
+    NNCF_OP_EMBEDDING = 10,        /**< weight (words, size) [embedding] */
+    NNCF_OP_BATCH_NORM = 11,       /**< [batch_norm] */
+    NNCF_OP_LAYER_NORM = 12,       /**< [layer_norm] */
+    NNCF_OP_RELU = 13,             /**< [RELU] */
+    NNCF_OP_RELU6 = 14,            /**< [hardtanh] */
+    NNCF_OP_HSWISH = 15,  /**< x relu6(x + 3) / 6; NNCF sees its parts, and here a quantizer may stand behind it only */
+    NNCF_OP_SIGMOID = 16, /**< [sigmoid] */
+    NNCF_OP_TANH = 17,    /**< [tanh] */
+    NNCF_OP_GELU = 18,    /**< [gelu] */
+    NNCF_OP_ELU = 19,     /**< [elu] */
+    NNCF_OP_PRELU = 20,   /**< [prelu] */
+    NNCF_OP_SOFTMAX = 21, /**< [softmax] */
+    NNCF_OP_ADD = 22,    /**< + [__add__, __iadd__]; by the scope [add] it is torch.add, which pattern mode passes by */
+    NNCF_OP_SUB = 23,    /**< [__sub__] */
+    NNCF_OP_MUL = 24,    /**< [__mul__, __rmul__, __imul__; mul] */
+    NNCF_OP_DIV = 25,    /**< [__truediv__] */
+    NNCF_OP_MATMUL = 26, /**< matmul and bmm [matmul] */
+    NNCF_OP_CONCAT = 27, /**< along the channels unless `channels` says more [cat] */
+    NNCF_OP_MEAN = 28,   /**< [mean] */
+    NNCF_OP_MAX_POOL = 29,              /**< [max_pool2d] */
+    NNCF_OP_AVERAGE_POOL = 30,          /**< [avg_pool2d] */
+    NNCF_OP_ADAPTIVE_AVERAGE_POOL = 31, /**< to a given size, 1 x 1 included [adaptive_avg_pool2d] */
+    NNCF_OP_FLATTEN = 32,               /**< [flatten] */
+    NNCF_OP_RESHAPE = 33,               /**< view and reshape [view] */
+    NNCF_OP_TRANSPOSE = 34,             /**< transpose and permute [transpose] */
+    NNCF_OP_PAD = 35,                   /**< [pad] */
+    NNCF_OP_DROPOUT = 36,               /**< [dropout] */
+    NNCF_OP_INTERPOLATE = 37,           /**< linear; register others as NNCF_OP_OTHER [interpolate] */
+    NNCF_OP_SENTINEL = 0x7fffffff
+};
+
+/**
+ * @brief An operator that the host runs with its own kernels: a node of the graph for placing quantizers, and a layer
+ * for nncf_layer_compress_weight(), nncf_layer_quantize_input() and nncf_layer_quantize_output(). @since 0.1
+ *
+ * What the members from `kernel` on say is for export; the library computes nothing with it.
+ */
+typedef struct nncf_op_params {
+    size_t struct_size;          /**< NNCF_PARAMS(nncf_op_params) */
+    const char *scope;           /**< required, unique; a module's, "Net/Conv1d[a]", or an operator's as NNCF names it,
+                                      "Net/Block[0]/__add___0"; copied */
+    int32_t op;                  /**< NNCF_OP_... */
+    int32_t weight_ndim;         /**< 0: no weight */
+    const int64_t *weight_shape; /**< weight_ndim sizes, in PyTorch's order; copied */
+    float *weight;               /**< required where the kind has a weight */
+    float *weight_grad;          /**< same shape, added to; nullable */
+    float *bias;                 /**< nullable; the library does not touch it */
+    float *bias_grad;            /**< nullable; the same */
+    int64_t groups;              /**< of a convolution; default 1; = in_channels: depthwise */
+    int64_t channels;            /**< second size of the output, for quantizers per channel. Default: what the weight
+                                      says, else as the input has; 0 where that is not known */
+    nncf_layer *const *inputs;   /**< layers that feed this one, in order; copied */
+    size_t n_inputs;             /**< 0: reads the model's input, or edges are left out */
+    const nncf_batch_norm_params *batch_norm; /**< of NNCF_OP_BATCH_NORM; nullable */
+    int32_t kernel[3];                        /**< of a pool; depth, height, width: the last ones count */
+    int32_t stride[3];                        /**< likewise */
+    int32_t padding[3];                       /**< likewise */
+    int32_t output_padding[3];                /**< likewise */
+    int32_t dilation[3];                      /**< likewise */
+    int32_t axis;                             /**< of concat, softmax, mean, flatten */
+    float alpha;                              /**< of elu */
+    int32_t reserved;                         /**< must be 0 */
+} nncf_op_params;
 
 /**
  * @brief Make an empty model.
@@ -166,6 +256,17 @@ NNCF_API nncf_status nncf_model_add_add(nncf_model *model, const nncf_add_params
 NNCF_API nncf_status nncf_model_add_pool2d(nncf_model *model, const nncf_pool2d_params *params, nncf_layer **layer,
                                            nncf_error *err);
 
+/**
+ * @brief Register an operator that the host runs itself.
+ *
+ * nncf_layer_forward(), nncf_layer_backward() and nncf_layer_output_shape() on it return NNCF_E_UNSUPPORTED; everything
+ * else works as on any layer. Weights are masked and quantized per tensor or per output channel: the first size of a
+ * weight, of a transposed convolution the second.
+ * @copydetails nncf_model_add_conv2d
+ */
+NNCF_API nncf_status nncf_model_add_op(nncf_model *model, const nncf_op_params *params, nncf_layer **layer,
+                                       nncf_error *err);
+
 /** @brief Train or eval, for every later forward. @return NNCF_OK; NNCF_E_ARG. @since 0.1 */
 NNCF_API nncf_status nncf_model_set_mode(nncf_model *model, int32_t mode);
 /** @brief NNCF_MODE_TRAIN or NNCF_MODE_EVAL; -1 for NULL. @since 0.1 */
@@ -177,6 +278,12 @@ NNCF_API size_t nncf_model_layer_count(const nncf_model *model);
 NNCF_API nncf_layer *nncf_model_get_layer(const nncf_model *model, size_t index);
 /** @brief The layer of that scope, or NULL. Borrowed. @since 0.1 */
 NNCF_API nncf_layer *nncf_model_find_layer(const nncf_model *model, const char *scope);
+/** @brief NNCF_OP_... of a layer, however it was registered; -1 for NULL. @since 0.1 */
+NNCF_API int32_t nncf_layer_op(const nncf_layer *layer);
+/** @brief Number of layers that feed this one; 0 for NULL. @since 0.1 */
+NNCF_API size_t nncf_layer_input_count(const nncf_layer *layer);
+/** @brief The layer that feeds input `index`; NULL past the end. Borrowed. @since 0.1 */
+NNCF_API nncf_layer *nncf_layer_get_input(const nncf_layer *layer, size_t index);
 /** @brief Scope of a layer; borrowed; NULL for NULL. @since 0.1 */
 NNCF_API const char *nncf_layer_scope(const nncf_layer *layer);
 

@@ -124,6 +124,7 @@ typedef struct nncf__layer_compression {
     uint8_t *bits;             /* [(weight_count + 7) / 8], magnitude and const */
     float norm;                /* magnitude: what importances are divided by */
     nncf__quantizer *weight_quantizer, *input_quantizer, *output_quantizer; /* nullable */
+    nncf__quantizer *pre_quantizer; /* of a sum, in front of its activation; nullable */
     /* The quantizer whose codes this layer's input consists of (its own input quantizer, or its producer's output one,
        seen through max pooling); NULL: plain floats. Per tensor only. */
     nncf__quantizer *incoming_quantizer;
@@ -256,7 +257,8 @@ static inline void nncf__ctrl_saw_images(struct nncf_compression_ctrl *ctrl, int
     if (ctrl && ctrl->initializing && n > ctrl->batch_images)
         ctrl->batch_images = n;
 }
-/* Quantizer `i` (0 weight, 1 input, 2 output) of a layer, or NULL. */
+/* Quantizer `i` (0 weight, 1 input, 2 output, 3 in front of the activation) of a layer, or NULL. */
+enum { NNCF__N_QUANTIZERS = 4 };
 nncf__quantizer *nncf__layer_quantizer(const nncf__layer_compression *layer, int i);
 
 /* ---- placement.c: which layer gets what; allocates all of it, hangs nothing on the model yet ---- */

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { N_QUANTIZERS = 3 };
+enum { N_QUANTIZERS = NNCF__N_QUANTIZERS };
 
 /* Philox keys: one a layer, unrelated for neighbouring seeds (the finalizer of splitmix64, Steele et al. 2014). */
 static uint64_t mixed(uint64_t x)

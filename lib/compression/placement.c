@@ -1,198 +1,98 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Which layer gets a mask, and where quantizers stand: NNCF's pattern mode as of v1.1. A weight quantizer for every
- * convolution and linear layer; an activation quantizer behind every convolution, linear layer and sum (with its batch
- * norm and activation) and behind average pools, unless nobody registered reads it; a quantizer on the input of the
- * layers that read the model's input. Max pools pass on the codes of what feeds them.
+/* What the plan says, allocated: masks, quantizers, the list of parameters. Deciding is placement_decide.c's business.
  */
-#include "compression/compression.h"
+#include "compression/placement.h"
 
-#include <stdio.h>
 #include <string.h>
 
-typedef struct plan {
+typedef struct maker {
     struct nncf_compression_ctrl *ctrl;
-    const nncf__algorithm *sparsity, *quantization; /* nullable */
-    int32_t release;                                /* of the config's dialect */
+    const struct nncf__placement *placement;
     nncf_error *err;
-} plan;
+} maker;
 
-static nncf_status out_of_memory(const plan *p, const nncf_layer *layer)
+static nncf_status out_of_memory(const maker *m, const nncf_layer *layer)
 {
-    return nncf__fail(p->err, NNCF_E_NOMEM, layer->scope, "no memory for masks and quantizers");
+    return nncf__fail(m->err, NNCF_E_NOMEM, layer->scope, "no memory for masks and quantizers");
 }
 
-/* ---- the config: what this release does, and patterns that match nothing ---- */
-
-static bool is_sparsity(const nncf__algorithm *a)
+static char *name_of(const maker *m, const nncf_layer *layer, const char *suffix)
 {
-    return a->kind == NNCF__RB_SPARSITY || a->kind == NNCF__MAGNITUDE_SPARSITY || a->kind == NNCF__CONST_SPARSITY;
-}
-
-static nncf_status take_algorithm(plan *p, size_t index, const nncf__algorithm *a)
-{
-    if (is_sparsity(a)) {
-        if (p->sparsity)
-            return nncf__fail(p->err, NNCF_E_CONFIG, a->name,
-                              "compression[%zu]: %s, but %s is there already; a model takes one sparsity algorithm",
-                              index, a->name, p->sparsity->name);
-        p->sparsity = a;
-        return NNCF_OK;
-    }
-    if (a->kind == NNCF__QUANTIZATION) {
-        if (p->quantization)
-            return nncf__fail(p->err, NNCF_E_CONFIG, a->name,
-                              "compression[%zu]: a second quantization; a model takes one", index);
-        p->quantization = a;
-        return NNCF_OK;
-    }
-    return nncf__fail(p->err, NNCF_E_UNSUPPORTED, a->name,
-                      "compression[%zu]: %s is not in this release; it has rb_sparsity, magnitude_sparsity, "
-                      "const_sparsity and quantization",
-                      index, a->name);
-}
-
-static void warn_unmatched(const plan *p, size_t index, const char *key, const nncf__strings *patterns)
-{
-    const nncf_model *model = p->ctrl->model;
-    for (size_t i = 0; i < patterns->count; i++) {
-        bool matched = false;
-        for (size_t j = 0; j < model->n_layers && !matched; j++)
-            matched = nncf_scope_matches(model->layers[j]->scope, patterns->items[i]) != 0;
-        if (matched)
-            continue;
-        const nncf_layer *nearest = nncf__model_nearest(model, patterns->items[i]);
-        nncf__log(p->ctrl->context, NNCF_LOG_WARNING,
-                  "compression[%zu].%s[%zu]: \"%s\" matches no registered layer%s%s%s", index, key, i,
-                  patterns->items[i], nearest ? "; the nearest scope is \"" : "", nearest ? nearest->scope : "",
-                  nearest ? "\"" : "");
-    }
-}
-
-enum { SCOPE_ROOM = 1024 }; /* registration takes scopes of 960 bytes */
-
-/*
- * An activation quantizer is asked for by the module of the last operation before it, as NNCF does: to ignore a
- * convolution is to leave its weight alone, while the quantizer behind its ReLU stays; to ignore the block is to lose
- * both. Registration names that module only by the block it shares with the layer, so its class stands for it.
- */
-static const char *last_module(const nncf_layer *layer, char scope[SCOPE_ROOM])
-{
-    const char *module = layer->activation == NNCF_ACTIVATION_RELU6  ? "ReLU6"
-                         : layer->activation == NNCF_ACTIVATION_RELU ? "ReLU"
-                         : layer->has_batch_norm                     ? "BatchNorm2d"
-                                                                     : NULL;
-    const char *end = strrchr(layer->scope, '/');
-    if (!module || !end)
-        return layer->scope;
-    snprintf(scope, SCOPE_ROOM, "%.*s/%s", (int)(end - layer->scope), layer->scope, module);
-    return scope;
-}
-
-/* ---- names ---- */
-
-static char *name_of(const plan *p, const nncf_layer *layer, const char *suffix)
-{
-    size_t n = strlen(layer->scope), m = strlen(suffix);
-    char *name = nncf__alloc(p->ctrl->context, n + m + 1);
+    size_t n = strlen(layer->scope), k = strlen(suffix);
+    char *name = nncf__alloc(m->ctrl->context, n + k + 1);
     if (name) {
         memcpy(name, layer->scope, n);
-        memcpy(name + n, suffix, m + 1);
+        memcpy(name + n, suffix, k + 1);
     }
     return name;
 }
 
-/* ---- places ---- */
+/* ---- masks and quantizers ---- */
 
-/* `scope` is what asks for it, and what the config's rules are matched with. */
-static nncf_status make_quantizer(const plan *p, const nncf_layer *layer, int32_t group, const char *scope,
-                                  int64_t channels, int32_t sign, const char *stem, nncf__quantizer **out)
+static nncf_status make_quantizers(const maker *m, size_t i)
 {
-    const nncf__quantizer_wish wish = {
-        .layer = layer, .group = group, .stem = stem, .channels = (size_t)channels, .sign = sign};
-    nncf__quantizer_rule rule;
-    nncf__quantizer_rule_of(p->quantization, group, scope, &rule);
-    return nncf__quantizer_create(p->ctrl->context, &wish, &rule, out, p->err);
-}
-
-static bool has_output_quantizer(const nncf_layer *layer, bool quantize_outputs)
-{
-    if (layer->n_consumers == 0 && !quantize_outputs) /* an output of the model: left as it is */
-        return false;
-    return layer->kind != NNCF__POOL2D || layer->pool_kind != NNCF_POOL_MAX;
-}
-
-/* Does x reach the layer as the model received it? Max pools do not stand in the way, every other layer does. */
-static bool reads_model_input(const nncf_layer *layer)
-{
-    while (layer->n_inputs == 1) {
-        layer = layer->inputs[0];
-        if (layer->kind != NNCF__POOL2D || layer->pool_kind != NNCF_POOL_MAX)
-            return false;
-    }
-    return layer->n_inputs == 0;
-}
-
-/* Can its output be negative, as far as registration tells? */
-static bool may_be_negative(const nncf_layer *layer)
-{
-    for (;;) {
-        if (layer->activation != NNCF_ACTIVATION_NONE)
-            return false;
-        if (layer->kind != NNCF__POOL2D || layer->n_inputs == 0)
-            return true;
-        layer = layer->inputs[0];
-    }
-}
-
-static nncf_status place_quantizers(const plan *p, size_t i)
-{
-    const nncf__algorithm *a = p->quantization;
-    nncf_layer *layer = p->ctrl->model->layers[i];
-    nncf__layer_compression *c = &p->ctrl->layers[i];
-    char room[SCOPE_ROOM];
-    const char *behind = last_module(layer, room);
+    static const char *const stems[NNCF__PLACES] = {".pre_ops.weight_quantizer", ".input_quantizer",
+                                                    ".activation_quantizer", ".pre_activation_quantizer"};
+    nncf__layer_compression *c = &m->ctrl->layers[i];
+    nncf__quantizer **const slots[NNCF__PLACES] = {&c->weight_quantizer, &c->input_quantizer, &c->output_quantizer,
+                                                   &c->pre_quantizer};
     nncf_status status = NNCF_OK;
-    if (layer->weight_count > 0 && nncf__quantizer_wanted(a, p->release, NNCF__GROUP_WEIGHTS, layer->scope))
-        status = make_quantizer(p, layer, NNCF__GROUP_WEIGHTS, layer->scope, layer->out_channels, NNCF__SIGNED,
-                                ".pre_ops.weight_quantizer", &c->weight_quantizer);
-    if (status == NNCF_OK && a->quantize_inputs && layer->weight_count > 0 && reads_model_input(layer) &&
-        nncf__quantizer_wanted(a, p->release, NNCF__GROUP_ACTIVATIONS, layer->scope))
-        status = make_quantizer(p, layer, NNCF__GROUP_ACTIVATIONS, layer->scope, layer->in_channels, NNCF__SIGNED,
-                                ".input_quantizer", &c->input_quantizer);
-    if (status == NNCF_OK && has_output_quantizer(layer, a->quantize_outputs) &&
-        nncf__quantizer_wanted(a, p->release, NNCF__GROUP_ACTIVATIONS, behind))
-        status = make_quantizer(p, layer, NNCF__GROUP_ACTIVATIONS, behind, layer->out_channels,
-                                may_be_negative(layer) ? NNCF__SIGNED : NNCF__UNSIGNED, ".activation_quantizer",
-                                &c->output_quantizer);
+    for (int j = 0; j < NNCF__PLACES && status == NNCF_OK; j++) {
+        const nncf__planned *planned = &m->placement->layers[i].quantizers[j];
+        if (!planned->present)
+            continue;
+        const nncf__quantizer_wish wish = {.layer = m->ctrl->model->layers[i],
+                                           .group =
+                                               j == NNCF__PLACE_WEIGHT ? NNCF__GROUP_WEIGHTS : NNCF__GROUP_ACTIVATIONS,
+                                           .stem = stems[j],
+                                           .channels = (size_t)planned->channels,
+                                           .sign = planned->sign};
+        status = nncf__quantizer_create(m->ctrl->context, &wish, &planned->rule, slots[j], m->err);
+    }
     return status;
 }
 
-static nncf_status place_mask(const plan *p, size_t i)
+static nncf_status make_mask(const maker *m, size_t i)
 {
-    nncf_context *context = p->ctrl->context;
-    const nncf_layer *layer = p->ctrl->model->layers[i];
-    nncf__layer_compression *c = &p->ctrl->layers[i];
-    if (layer->weight_count == 0 || !nncf__algorithm_considers(p->sparsity, layer->scope))
+    nncf_context *context = m->ctrl->context;
+    const nncf_layer *layer = m->ctrl->model->layers[i];
+    nncf__layer_compression *c = &m->ctrl->layers[i];
+    if (!m->placement->layers[i].masked)
         return NNCF_OK;
-    if (p->sparsity->kind == NNCF__RB_SPARSITY) {
+    if (m->placement->sparsity->algorithm->kind == NNCF__RB_SPARSITY) {
         c->mask_kind = NNCF__MASK_RB;
-        c->logit_name = name_of(p, layer, ".pre_ops.mask");
+        c->logit_name = name_of(m, layer, ".pre_ops.mask");
         c->logit = nncf__calloc(context, layer->weight_count, sizeof *c->logit);
         c->logit_grad = nncf__calloc(context, layer->weight_count, sizeof *c->logit_grad);
-        return c->logit_name && c->logit && c->logit_grad ? NNCF_OK : out_of_memory(p, layer);
+        return c->logit_name && c->logit && c->logit_grad ? NNCF_OK : out_of_memory(m, layer);
     }
     c->mask_kind = NNCF__MASK_BITS;
     c->bits = nncf__calloc(context, (layer->weight_count + 7) / 8, 1);
     if (!c->bits)
-        return out_of_memory(p, layer);
+        return out_of_memory(m, layer);
     memset(c->bits, 0xff, layer->weight_count / 8);
     for (size_t j = layer->weight_count / 8 * 8; j < layer->weight_count; j++)
         c->bits[j / 8] |= (uint8_t)(1u << (j % 8));
     return NNCF_OK;
 }
 
-/* The quantizer that made the codes which a layer reads: its own, or its producer's, seen through max pools. */
+/* Does the output of a layer consist of the codes that its input consists of, in some order, some of them zero? */
+static bool passes_codes_on(const nncf_layer *layer)
+{
+    switch (layer->op) {
+    case NNCF_OP_MAX_POOL:
+    case NNCF_OP_RELU:
+    case NNCF_OP_FLATTEN:
+    case NNCF_OP_RESHAPE:
+    case NNCF_OP_TRANSPOSE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The quantizer that made the codes which a layer reads: its own, or its producer's, seen through what passes codes on.
+ */
 static nncf__quantizer *incoming_of(const struct nncf_compression_ctrl *ctrl, const nncf_layer *layer)
 {
     const nncf__layer_compression *c = &ctrl->layers[layer->index];
@@ -203,7 +103,9 @@ static nncf__quantizer *incoming_of(const struct nncf_compression_ctrl *ctrl, co
         c = &ctrl->layers[layer->index];
         if (c->output_quantizer)
             return c->output_quantizer;
-        if (layer->kind != NNCF__POOL2D || layer->pool_kind != NNCF_POOL_MAX)
+        if (c->pre_quantizer && layer->activation == NNCF_ACTIVATION_RELU)
+            return c->pre_quantizer;
+        if (!passes_codes_on(layer))
             return NULL;
     }
     return NULL;
@@ -221,19 +123,20 @@ static nncf_parameter *list(struct nncf_compression_ctrl *ctrl, int32_t kind, co
     return parameter;
 }
 
-static nncf_status list_parameters(const plan *p)
+static nncf_status list_parameters(const maker *m)
 {
-    struct nncf_compression_ctrl *ctrl = p->ctrl;
-    /* a layer has at most its logits and three quantizers of two */
-    ctrl->parameters = nncf__calloc(ctrl->context, 7 * ctrl->n_layers, sizeof *ctrl->parameters);
+    struct nncf_compression_ctrl *ctrl = m->ctrl;
+    /* a layer has at most its logits and four quantizers of two */
+    ctrl->parameters =
+        nncf__calloc(ctrl->context, (1 + 2 * NNCF__N_QUANTIZERS) * ctrl->n_layers, sizeof *ctrl->parameters);
     if (!ctrl->parameters)
-        return nncf__fail(p->err, NNCF_E_NOMEM, NULL, "no memory for a controller");
+        return nncf__fail(m->err, NNCF_E_NOMEM, NULL, "no memory for a controller");
     for (size_t i = 0; i < ctrl->n_layers; i++) {
         const nncf__layer_compression *c = &ctrl->layers[i];
         if (c->mask_kind == NNCF__MASK_RB)
             list(ctrl, NNCF_PARAMETER_MASK_LOGIT, c->logit_name, c->logit, c->logit_grad,
                  ctrl->model->layers[i]->weight_count);
-        for (int j = 0; j < 3; j++) {
+        for (int j = 0; j < NNCF__N_QUANTIZERS; j++) {
             const nncf__quantizer *q = nncf__layer_quantizer(c, j);
             if (!q)
                 continue;
@@ -248,20 +151,21 @@ static nncf_status list_parameters(const plan *p)
 
 /* ---- all of it ---- */
 
-static nncf_status take_schedule(const plan *p)
+static nncf_status take_schedule(const maker *m)
 {
-    struct nncf_compression_ctrl *ctrl = p->ctrl;
-    nncf__schedule_params params = p->sparsity->schedule;
-    ctrl->sparsity_kind = p->sparsity->kind;
-    ctrl->importance = p->sparsity->importance;
-    ctrl->level_mode = p->sparsity->level_mode;
-    if (p->sparsity->kind == NNCF__CONST_SPARSITY)
+    struct nncf_compression_ctrl *ctrl = m->ctrl;
+    const nncf__algorithm *sparsity = m->placement->sparsity->algorithm;
+    nncf__schedule_params params = sparsity->schedule;
+    ctrl->sparsity_kind = sparsity->kind;
+    ctrl->importance = sparsity->importance;
+    ctrl->level_mode = sparsity->level_mode;
+    if (sparsity->kind == NNCF__CONST_SPARSITY)
         return NNCF_OK;
     if (params.kind == NNCF__MULTISTEP) { /* the config need not outlive the controller */
         size_t n = params.n_multistep;
         ctrl->multistep = nncf__calloc(ctrl->context, 2 * n + 1, sizeof *ctrl->multistep);
         if (!ctrl->multistep)
-            return nncf__fail(p->err, NNCF_E_NOMEM, NULL, "no memory for a controller");
+            return nncf__fail(m->err, NNCF_E_NOMEM, NULL, "no memory for a controller");
         if (n > 0)
             memcpy(ctrl->multistep, params.multistep_steps, n * sizeof(double));
         memcpy(ctrl->multistep + n, params.multistep_levels, (n + 1) * sizeof(double));
@@ -272,24 +176,28 @@ static nncf_status take_schedule(const plan *p)
     return NNCF_OK;
 }
 
+static nncf_status make_all(const maker *m)
+{
+    struct nncf_compression_ctrl *ctrl = m->ctrl;
+    nncf_status status = m->placement->sparsity ? take_schedule(m) : NNCF_OK;
+    for (size_t i = 0; i < ctrl->n_layers && status == NNCF_OK; i++) {
+        status = make_mask(m, i);
+        if (status == NNCF_OK)
+            status = make_quantizers(m, i);
+    }
+    return status == NNCF_OK ? list_parameters(m) : status;
+}
+
 nncf_status nncf__placement_make(struct nncf_compression_ctrl *ctrl, const nncf_config *config, nncf_error *err)
 {
-    plan p = {.ctrl = ctrl, .release = nncf__config_setup_of(config)->release, .err = err};
-    size_t count;
-    const nncf__algorithm *algorithms = nncf__config_algorithms(config, &count);
-    nncf_status status = NNCF_OK;
-    for (size_t i = 0; i < count && status == NNCF_OK; i++)
-        status = take_algorithm(&p, i, &algorithms[i]);
-    if (status == NNCF_OK && p.sparsity)
-        status = take_schedule(&p);
-    for (size_t i = 0; i < ctrl->n_layers && status == NNCF_OK; i++) {
-        if (p.sparsity)
-            status = place_mask(&p, i);
-        if (status == NNCF_OK && p.quantization)
-            status = place_quantizers(&p, i);
-    }
-    if (status == NNCF_OK)
-        status = list_parameters(&p);
+    struct nncf__placement placement;
+    nncf_status status = nncf__placement_decide(&placement, ctrl->model, config, err);
+    if (status != NNCF_OK)
+        return status;
+    const maker m = {.ctrl = ctrl, .placement = &placement, .err = err};
+    const nncf__algorithm *quantization = placement.quantization ? placement.quantization->algorithm : NULL;
+    status = make_all(&m);
+    nncf__placement_forget(&placement);
     if (status != NNCF_OK)
         return status;
 
@@ -298,12 +206,8 @@ nncf_status nncf__placement_make(struct nncf_compression_ctrl *ctrl, const nncf_
         if (ctrl->model->layers[i]->weight_count > 0)
             ctrl->layers[i].incoming_quantizer = incoming_of(ctrl, ctrl->model->layers[i]);
     }
-    if (p.quantization) {
+    if (quantization) {
         ctrl->has_quantization = true;
-    }
-    for (size_t i = 0; i < count; i++) {
-        warn_unmatched(&p, i, "ignored_scopes", &algorithms[i].ignored_scopes);
-        warn_unmatched(&p, i, "target_scopes", &algorithms[i].target_scopes);
     }
     return NNCF_OK;
 }
@@ -316,7 +220,7 @@ void nncf__placement_free(struct nncf_compression_ctrl *ctrl)
         nncf__free(ctrl->context, c->logit);
         nncf__free(ctrl->context, c->logit_grad);
         nncf__free(ctrl->context, c->bits);
-        for (int j = 0; j < 3; j++)
+        for (int j = 0; j < NNCF__N_QUANTIZERS; j++)
             nncf__quantizer_destroy(ctrl->context, nncf__layer_quantizer(c, j));
     }
     nncf__free(ctrl->context, ctrl->parameters);

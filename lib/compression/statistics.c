@@ -42,7 +42,7 @@ static int64_t weight_bytes(const nncf_layer *layer, const nncf__weight_survey *
 static int64_t quantizer_bytes(const nncf__layer_compression *c)
 {
     int64_t floats = 0;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < NNCF__N_QUANTIZERS; i++) {
         const nncf__quantizer *q = nncf__layer_quantizer(c, i);
         floats += q ? (int64_t)(q->channels * (q->range ? 2 : 1)) : 0;
     }
@@ -82,7 +82,7 @@ nncf_status nncf_compression_ctrl_get_statistics(const nncf_compression_ctrl *ct
         s.bytes_compressed += small * (int64_t)sizeof(float) + quantizer_bytes(c);
         zeros += small_zeros;
         s.weight_quantizers += c->weight_quantizer != NULL;
-        s.activation_quantizers += c->output_quantizer != NULL;
+        s.activation_quantizers += (c->output_quantizer != NULL) + (c->pre_quantizer != NULL);
         s.input_quantizers += c->input_quantizer != NULL;
         if (layer->weight_count == 0)
             continue;

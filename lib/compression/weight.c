@@ -4,9 +4,9 @@
  * the order in the config. Both happen block by block in a buffer on the stack, so that the random numbers of an RB
  * mask and the masked weight never go to memory; backward makes them again.
  *
- * A run is a stretch of weights with one set of quantizer constants: all of them, or one output channel. What is added
- * to what follows from the shape alone (runs are cut into the same blocks for any number of threads, and their sums are
- * added in order), so results do not depend on the threads.
+ * A run is a stretch of weights with one set of quantizer constants: all of them, or (a part of) one output channel.
+ * What is added to what follows from the shape alone (runs are cut into the same blocks for any number of threads, and
+ * their sums are added in order), so results do not depend on the threads.
  */
 #include "compression/compression.h"
 
@@ -31,16 +31,21 @@ typedef struct weight_job {
     const nncf__fq *fq; /* [channels], NULL: no quantizer */
     enum mask_mode mask;
     uint64_t noise_key, noise_counter;
-    size_t channels, run, chunk; /* runs; elements of a run; of a chunk: elements (one run) or runs (many) */
-    float *wq;                   /* forward: out; backward: gradient in, work space */
-    float *ranges;               /* ranges: out, [channels][2] */
+    size_t channels, runs, run, chunk; /* runs of a channel; elements of a run; of a chunk: elements (one channel) or
+                                          channels (many) */
+    float *wq;                         /* forward: out; backward: gradient in, work space */
+    float *ranges;                     /* ranges: out, [channels][2] */
+    bool adds_gradient;                /* backward per channel: the sums of a channel go to the quantizer */
     void (*piece)(const struct weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums);
     chunk_sums *sums; /* [chunks] */
 } weight_job;
 
 nncf__quantizer *nncf__layer_quantizer(const nncf__layer_compression *layer, int i)
 {
-    return i == 0 ? layer->weight_quantizer : i == 1 ? layer->input_quantizer : layer->output_quantizer;
+    return i == 0   ? layer->weight_quantizer
+           : i == 1 ? layer->input_quantizer
+           : i == 2 ? layer->output_quantizer
+                    : layer->pre_quantizer;
 }
 
 /* While the controller initializes masks are the deterministic ones. */
@@ -68,7 +73,10 @@ static weight_job job_of(const nncf_layer *layer, bool deterministic)
                       .fq = c->weight_quantizer ? c->weight_quantizer->fq : NULL,
                       .mask = mask_of(layer, deterministic),
                       .channels = c->weight_quantizer ? c->weight_quantizer->channels : 1};
-    job.run = layer->weight_count / job.channels;
+    job.runs = 1;
+    if (job.channels > 1 && layer->weight_axis == 1) /* a transposed convolution: every input has a part of a channel */
+        job.runs = (size_t)layer->weight_shape[0];
+    job.run = layer->weight_count / job.channels / job.runs;
     if (job.mask == MASK_SAMPLED) {
         job.noise_key = nncf__ctrl_noise_key(c->ctrl, layer);
         job.noise_counter = (uint64_t)c->ctrl->step;
@@ -114,8 +122,15 @@ static void run_chunk(void *arg, size_t chunk, size_t worker)
         return;
     }
     size_t first = chunk * job->chunk, end = first + job->chunk < job->channels ? first + job->chunk : job->channels;
-    for (size_t c = first; c < end; c++)
-        job->piece(job, c, c * job->run, (c + 1) * job->run, sums);
+    for (size_t c = first; c < end; c++) {
+        memset(sums->fq, 0, sizeof sums->fq);
+        for (size_t r = 0; r < job->runs; r++) {
+            size_t begin = (r * job->channels + c) * job->run;
+            job->piece(job, c, begin, begin + job->run, sums);
+        }
+        if (job->adds_gradient) /* a channel belongs to one chunk */
+            nncf__quantizer_add_gradient(job->c->weight_quantizer, c, sums->fq);
+    }
 }
 
 /* Run job->piece over all weights; the chunks' sums are added in order. */
@@ -123,7 +138,8 @@ static void run(weight_job *job, chunk_sums *total)
 {
     chunk_sums sums[MAX_CHUNKS];
     size_t count = job->channels == 1 ? job->run : job->channels;
-    size_t least = job->channels == 1 ? CHUNK : (CHUNK + job->run - 1) / job->run;
+    size_t of_channel = job->runs * job->run;
+    size_t least = job->channels == 1 ? CHUNK : (CHUNK + of_channel - 1) / of_channel;
     job->chunk = (count + MAX_CHUNKS - 1) / MAX_CHUNKS;
     if (job->channels == 1) /* one run: chunks are of whole blocks */
         job->chunk = (job->chunk + BLOCK - 1) / BLOCK * BLOCK;
@@ -236,7 +252,6 @@ static void masked_backward(const weight_job *job, const block *b, const float *
 
 static void backward_piece(const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
 {
-    double own[3] = {0, 0, 0}, *into = job->channels > 1 ? own : sums->fq;
     float u[BLOCK], m[BLOCK];
     while (begin < end) {
         block b = block_at(begin, end);
@@ -244,13 +259,11 @@ static void backward_piece(const weight_job *job, size_t channel, size_t begin, 
         noise(job, b.from, b.n, u);
         if (job->fq) {
             masked(job, b.from, b.n, u, m);
-            job->k->fq_backward(b.n - b.skip, m + b.skip, g, g, &job->fq[channel], into);
+            job->k->fq_backward(b.n - b.skip, m + b.skip, g, g, &job->fq[channel], sums->fq);
         }
         masked_backward(job, &b, u, g);
         begin = b.from + b.n;
     }
-    if (job->channels > 1) /* a channel belongs to one chunk */
-        nncf__quantizer_add_gradient(job->c->weight_quantizer, channel, own);
 }
 
 nncf_status nncf__weight_backward(nncf_layer *layer, float *dwq)
@@ -264,6 +277,7 @@ nncf_status nncf__weight_backward(nncf_layer *layer, float *dwq)
     weight_job job = job_of(layer, false);
     job.wq = dwq;
     job.piece = backward_piece;
+    job.adds_gradient = job.fq && job.channels > 1;
     run(&job, &total);
     if (job.fq && job.channels == 1)
         nncf__quantizer_add_gradient(layer->compression->weight_quantizer, 0, total.fq);
@@ -332,7 +346,10 @@ void nncf__weight_ranges(const nncf_layer *layer, float *ranges)
     for (size_t c = 0; c < job.channels; c++) {
         ranges[2 * c] = INFINITY;
         ranges[2 * c + 1] = -INFINITY;
-        ranges_piece(&job, c, c * job.run, (c + 1) * job.run, &sums);
+        for (size_t r = 0; r < job.runs; r++) {
+            size_t begin = (r * job.channels + c) * job.run;
+            ranges_piece(&job, c, begin, begin + job.run, &sums);
+        }
     }
 }
 

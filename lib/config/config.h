@@ -149,6 +149,10 @@ nncf_status nncf__config_check_supported(const nncf_config *config, nncf_error *
 const nncf__config_setup *nncf__config_setup_of(const nncf_config *config);
 /* Algorithms in file order; borrowed from the config. */
 const nncf__algorithm *nncf__config_algorithms(const nncf_config *config, size_t *count);
+/* Line of the entry of algorithm `algorithm`, or of what the keys `steps` lead to in it, as far as the file has them
+ * (*taken of them; nullable). Its path goes to `out`. */
+int32_t nncf__config_origin(const nncf_config *config, size_t algorithm, const char *const *steps, size_t n_steps,
+                            char *out, size_t room, size_t *taken);
 /* The canonical `compression` part as JSON text (keys sorted by the table, defaults in): what a snapshot compares.
  * Append to text. */
 void nncf__config_canonical(const nncf_config *config, nncf__text *text);

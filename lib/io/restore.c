@@ -66,7 +66,8 @@ static void apply(const saved *v, nncf_compression_ctrl *ctrl)
     ctrl->threshold = v->levels[1];
     for (size_t i = 0; i < ctrl->n_layers; i++) {
         const nncf__layer_compression *c = &ctrl->layers[i];
-        nncf__quantizer *quantizers[] = {c->weight_quantizer, c->input_quantizer, c->output_quantizer};
+        nncf__quantizer *quantizers[] = {c->weight_quantizer, c->input_quantizer, c->output_quantizer,
+                                         c->pre_quantizer};
         for (size_t j = 0; j < sizeof quantizers / sizeof *quantizers; j++) {
             if (!quantizers[j])
                 continue;

@@ -13,7 +13,7 @@ const char *const nncf__counter_names[NNCF__N_COUNTERS] = {
     "nncf.schedule_epoch", "nncf.schedule_count", "nncf.stepped",         "nncf.arrived_before",
     "nncf.seed",           "nncf.schedule_step",  "nncf.steps_per_epoch", "nncf.begun"};
 
-enum { MOST_TENSORS_A_LAYER = 8, FIXED_TENSORS = 2 };
+enum { MOST_TENSORS_A_LAYER = 1 + 2 * NNCF__N_QUANTIZERS, FIXED_TENSORS = 2 };
 
 static int64_t *counter_values(const nncf_compression_ctrl *ctrl, int64_t values[NNCF__N_COUNTERS])
 {
@@ -95,7 +95,8 @@ static nncf_status put_layer(nncf__state *s, const nncf_layer *layer, const nncf
         put(s, copy, NNCF_U8, c->bits);
         last_shape(s)[0] = (int64_t)((layer->weight_count + 7) / 8);
     }
-    const nncf__quantizer *quantizers[] = {c->weight_quantizer, c->input_quantizer, c->output_quantizer};
+    const nncf__quantizer *quantizers[] = {c->weight_quantizer, c->input_quantizer, c->output_quantizer,
+                                           c->pre_quantizer};
     for (size_t i = 0; i < sizeof quantizers / sizeof *quantizers; i++)
         if (quantizers[i])
             put_quantizer(s, quantizers[i]);
@@ -110,7 +111,7 @@ nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, nncf__state *sta
     s.tensors = nncf__calloc(s.context, most, sizeof *s.tensors);
     s.shapes = nncf__calloc(s.context, most, sizeof *s.shapes);
     s.names = nncf__calloc(s.context, most, sizeof *s.names);
-    s.quantizers = nncf__calloc(s.context, 3 * ctrl->n_layers + 1, 2 * sizeof *s.quantizers);
+    s.quantizers = nncf__calloc(s.context, NNCF__N_QUANTIZERS * ctrl->n_layers + 1, 2 * sizeof *s.quantizers);
     if (!s.tensors || !s.shapes || !s.names || !s.quantizers)
         status = NNCF_E_NOMEM;
     for (size_t i = 0; status == NNCF_OK && i < ctrl->n_layers; i++)

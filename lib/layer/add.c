@@ -3,6 +3,7 @@
  * Inputs that are codes become floats in a worker's scratch, a piece at a time. */
 #include "layer/layer.h"
 
+#include <math.h>
 #include <string.h>
 
 static nncf__planes planes_of(const int64_t shape[4])
@@ -47,6 +48,71 @@ static void forward_deliver(const nncf__walk *walk, size_t channel, const double
         walk->quantizer->clipped += (int64_t)sums[5];
 }
 
+/* ---- with a quantizer in front of the activation: step by step ---- */
+
+static nncf__quantizer *pre_quantizer(const nncf_layer *layer)
+{
+    return layer->compression ? layer->compression->pre_quantizer : NULL;
+}
+
+static void sum_piece(const nncf__walk *walk, size_t channel, size_t offset, size_t count, float *room, double *sums)
+{
+    const nncf__epilogue plain = {.scale = 1, .act_low = -INFINITY, .act_high = INFINITY};
+    const float *in[2];
+    (void)channel;
+    (void)sums;
+    inputs_of(walk, offset, count, room, in);
+    walk->k->add_forward(count, in[0], in[1], walk->out[0] + offset, &plain);
+}
+
+/* The plain sum into layer->z, which gets room for `times` such tensors. */
+static nncf_status sum_into_z(nncf_layer *layer, const nncf__operand x[2], const nncf__planes *planes, size_t times)
+{
+    nncf_context *context = layer->model->context;
+    const size_t bytes = times * planes->n * planes->c * planes->hw * sizeof(float);
+    nncf__walk walk = {.planes = *planes, .piece = sum_piece, .layer = layer, .codes_in = x};
+    nncf_status status = nncf__grow(context, &layer->z.data, &layer->z.capacity, bytes);
+    if (status == NNCF_OK)
+        status = reserve(context, &walk);
+    if (status != NNCF_OK)
+        return status;
+    walk.out[0] = layer->z.data;
+    nncf__walk_run(context, &walk);
+    return NNCF_OK;
+}
+
+static nncf_status forward_in_steps(nncf_layer *layer, const nncf__operand x[2], const nncf__planes *planes,
+                                    const nncf__output *y)
+{
+    layer->ready_for_backward = false;
+    nncf_status status = sum_into_z(layer, x, planes, 1);
+    if (status != NNCF_OK)
+        return status;
+    nncf__layer_quantize(layer->model->context, pre_quantizer(layer), planes, layer->z.data, layer->z.data);
+    nncf__layer_finish(layer, planes, layer->z.data, y);
+    layer->ready_for_backward = layer->model->mode == NNCF_MODE_TRAIN && !nncf__layer_observing(layer);
+    return NNCF_OK;
+}
+
+static nncf_status backward_in_steps(nncf_layer *layer, const nncf__operand x[2], const nncf__planes *planes,
+                                     const float *dy, float *da, float *db)
+{
+    nncf_context *context = layer->model->context;
+    const size_t count = planes->n * planes->c * planes->hw;
+    nncf_status status = sum_into_z(layer, x, planes, 2);
+    if (status != NNCF_OK)
+        return status;
+    float *z = layer->z.data, *quantized = z + count;
+    nncf__layer_quantize(context, pre_quantizer(layer), planes, z, quantized);
+    nncf__layer_finish_backward(layer, planes, quantized, dy, da);
+    nncf__layer_quantize_backward(context, pre_quantizer(layer), planes, z, da, da);
+    if (da != db)
+        memcpy(db, da, count * sizeof *db);
+    return NNCF_OK;
+}
+
+/* ---- in one pass ---- */
+
 nncf_status nncf__add_forward(nncf_layer *layer, const nncf__operand x[2], const int64_t shape[4],
                               const nncf__output *y)
 {
@@ -61,6 +127,8 @@ nncf_status nncf__add_forward(nncf_layer *layer, const nncf__operand x[2], const
                        .codes_in = x,
                        .out = {codes ? NULL : y->data, NULL},
                        .codes = codes ? y->data : NULL};
+    if (pre_quantizer(layer))
+        return forward_in_steps(layer, x, &walk.planes, y);
     nncf_status status = reserve(context, &walk);
     layer->ready_for_backward = false;
     if (status != NNCF_OK)
@@ -108,6 +176,8 @@ nncf_status nncf__add_backward(nncf_layer *layer, const nncf__operand x[2], cons
                        .codes_in = x,
                        .out = {da, db},
                        .grad = dy};
+    if (pre_quantizer(layer))
+        return backward_in_steps(layer, x, &walk.planes, dy, da, db);
     nncf_status status = reserve(layer->model->context, &walk);
     if (status == NNCF_OK)
         nncf__walk_run(layer->model->context, &walk);

@@ -15,6 +15,7 @@ typedef struct pool_job {
     const nncf__kernels *k;
     size_t planes, group; /* n * c; planes in a chunk */
     int64_t h, w, out_h, out_w;
+    int64_t kernel[2], stride[2]; /* the layer's; a mean over rows or columns has windows as long as they are */
     nncf_context *context;
     const nncf__operand *x;
     const float *dy;
@@ -30,8 +31,8 @@ typedef struct window {
 static window window_of(const pool_job *job, int64_t oy, int64_t ox)
 {
     const nncf_layer *l = job->layer;
-    int64_t y = oy * l->stride[0] - l->padding[0], x = ox * l->stride[1] - l->padding[1];
-    window r = {y, y + l->kernel[0], x, x + l->kernel[1]};
+    int64_t y = oy * job->stride[0] - l->padding[0], x = ox * job->stride[1] - l->padding[1];
+    window r = {y, y + job->kernel[0], x, x + job->kernel[1]};
     r.y0 = r.y0 < 0 ? 0 : r.y0;
     r.x0 = r.x0 < 0 ? 0 : r.x0;
     r.y1 = r.y1 > job->h ? job->h : r.y1;
@@ -76,7 +77,7 @@ static void max_codes(const pool_job *job, const float *x, const uint8_t *code, 
 static void forward_plane(const pool_job *job, const float *x, float *y)
 {
     const nncf_layer *l = job->layer;
-    const double divisor = (double)(l->kernel[0] * l->kernel[1]);
+    const double divisor = (double)(job->kernel[0] * job->kernel[1]);
     if (l->pool_kind == NNCF_POOL_GLOBAL_AVERAGE) {
         double sums[2] = {0, 0};
         job->k->sum_and_squares((size_t)(job->h * job->w), x, sums);
@@ -94,7 +95,7 @@ static void forward_plane(const pool_job *job, const float *x, float *y)
 static void backward_plane(const pool_job *job, const float *x, const float *dy, float *dx)
 {
     const nncf_layer *l = job->layer;
-    const float share = (float)(1 / (double)(l->kernel[0] * l->kernel[1]));
+    const float share = (float)(1 / (double)(job->kernel[0] * job->kernel[1]));
     const size_t count = (size_t)(job->h * job->w);
     if (l->pool_kind == NNCF_POOL_GLOBAL_AVERAGE) {
         float g = (float)((double)dy[0] / (double)count);
@@ -151,14 +152,24 @@ static void run(pool_job *job)
 
 static pool_job job_of(const nncf_layer *layer, const int64_t in[4], const int64_t out[4], const nncf__operand *x)
 {
-    return (pool_job){.layer = layer,
-                      .context = layer->model->context,
-                      .planes = (size_t)(in[0] * in[1]),
-                      .h = in[2],
-                      .w = in[3],
-                      .out_h = out[2],
-                      .out_w = out[3],
-                      .x = x};
+    pool_job job = {.layer = layer,
+                    .context = layer->model->context,
+                    .planes = (size_t)(in[0] * in[1]),
+                    .h = in[2],
+                    .w = in[3],
+                    .out_h = out[2],
+                    .out_w = out[3],
+                    .x = x};
+    for (int i = 0; i < 2; i++) {
+        job.kernel[i] = layer->kernel[i];
+        job.stride[i] = layer->stride[i];
+    }
+    if (layer->pool_kind == NNCF_POOL_MEAN_ROWS || layer->pool_kind == NNCF_POOL_MEAN_COLUMNS) {
+        job.kernel[0] = layer->pool_kind == NNCF_POOL_MEAN_ROWS ? in[2] : 1;
+        job.kernel[1] = layer->pool_kind == NNCF_POOL_MEAN_COLUMNS ? in[3] : 1;
+        job.stride[0] = job.stride[1] = 1;
+    }
+    return job;
 }
 
 static nncf__planes planes_of(const int64_t shape[4])

@@ -63,6 +63,8 @@ nncf_status nncf__layer_input_shape(const nncf_layer *layer, const nncf_tensor *
     nncf_status status = check_shape(x, &count);
     if (status != NNCF_OK)
         return status;
+    if (layer->kind == NNCF__OPERATOR) /* the host runs it */
+        return NNCF_E_UNSUPPORTED;
     if (x->ndim != 2 && x->ndim != 4)
         return NNCF_E_SHAPE;
     int64_t s[4] = {x->shape[0], x->shape[1], x->ndim == 4 ? x->shape[2] : 1, x->ndim == 4 ? x->shape[3] : 1};
@@ -93,6 +95,10 @@ static nncf_status output_shape(const nncf_layer *layer, const int64_t in[4], in
         s[1] = layer->out_channels;
     } else if (layer->kind == NNCF__POOL2D && layer->pool_kind == NNCF_POOL_GLOBAL_AVERAGE) {
         s[2] = s[3] = 1;
+    } else if (layer->kind == NNCF__POOL2D && layer->pool_kind == NNCF_POOL_MEAN_ROWS) {
+        s[2] = 1;
+    } else if (layer->kind == NNCF__POOL2D && layer->pool_kind == NNCF_POOL_MEAN_COLUMNS) {
+        s[3] = 1;
     } else if (layer->kind != NNCF__ADD) {
         for (int i = 0; i < 2; i++) {
             int64_t dilation = layer->kind == NNCF__CONV2D ? layer->dilation[i] : 1;
@@ -250,7 +256,7 @@ nncf_status nncf_layer_backward(nncf_layer *layer, const nncf_tensor *x, const n
     nncf__operand operands[2];
     operands_of(layer, x, operands);
     if (layer->kind == NNCF__ADD) {
-        if (!dx && !nncf__layer_output_quantizer(layer))
+        if (!dx && !nncf__layer_output_quantizer(layer) && !(layer->compression && layer->compression->pre_quantizer))
             return NNCF_OK;
         /* the gradient of the scale is wanted also when dx is not: dy serves as work space */
         float *da = dx ? dx[0].data : dy->data, *db = dx ? dx[1].data : dy->data;

@@ -36,6 +36,8 @@ void nncf__layer_free(nncf_context *context, nncf_layer *layer)
         nncf__free(context, buffers[i]->data);
     nncf__free(context, layer->inputs);
     nncf__free(context, layer->scope);
+    nncf__free(context, layer->norm_scope);
+    nncf__free(context, layer->activation_scope);
     nncf__free(context, layer);
 }
 
@@ -94,4 +96,19 @@ nncf_layer *nncf_model_find_layer(const nncf_model *model, const char *scope)
 const char *nncf_layer_scope(const nncf_layer *layer)
 {
     return layer ? layer->scope : NULL;
+}
+
+int32_t nncf_layer_op(const nncf_layer *layer)
+{
+    return layer ? layer->op : -1;
+}
+
+size_t nncf_layer_input_count(const nncf_layer *layer)
+{
+    return layer ? layer->n_inputs : 0;
+}
+
+nncf_layer *nncf_layer_get_input(const nncf_layer *layer, size_t index)
+{
+    return layer && index < layer->n_inputs ? layer->inputs[index] : NULL;
 }

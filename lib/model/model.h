@@ -8,7 +8,36 @@
 #include <nncf/model.h>
 #include <nncf/tensor.h>
 
-enum nncf__layer_kind { NNCF__CONV2D = 1, NNCF__LINEAR, NNCF__ADD, NNCF__POOL2D };
+enum nncf__layer_kind {
+    NNCF__CONV2D = 1,
+    NNCF__LINEAR,
+    NNCF__ADD,
+    NNCF__POOL2D,
+    NNCF__OPERATOR /* run by the host; nncf_layer.op says what it is */
+};
+
+/* ---- ops.c ---- */
+
+enum { NNCF__OP_COUNT = NNCF_OP_INTERPOLATE + 1 };
+#define NNCF__ANY_INPUTS ((size_t)-1)
+typedef struct nncf__op_info {
+    const char *name; /* in NNCF's scopes */
+    size_t min_inputs, max_inputs;
+    int32_t min_weight_ndim, max_weight_ndim; /* 0, 0: it has no weight */
+    int32_t weight_axis;                      /* of the output channels */
+} nncf__op_info;
+const nncf__op_info *nncf__op_info_of(int32_t op); /* NULL: there is no such kind */
+/* Is the last element of a scope an operator, "RELU_1"? Where its name begins, plus 1, and its length; 0: no. */
+size_t nncf__scope_operator(const char *scope, size_t *length);
+/* How many bytes of a scope come before the slash of its last element; 0: it has one element. */
+size_t nncf__scope_parent(const char *scope);
+
+/* What the host says of an operator that it runs itself, for export. */
+typedef struct nncf__op_attributes {
+    int32_t kernel[3], stride[3], padding[3], output_padding[3], dilation[3];
+    int32_t axis;
+    float alpha;
+} nncf__op_attributes;
 
 /* A growable buffer of a layer; see nncf__grow(). */
 typedef struct nncf__buffer {
@@ -23,19 +52,23 @@ struct nncf_layer {
     size_t index;
     char *scope;
     int32_t kind; /* nncf__layer_kind */
+    int32_t op;   /* NNCF_OP_... */
     int32_t activation;
+    char *norm_scope, *activation_scope; /* nullable */
 
     /* conv2d and linear (kernel 1x1, stride 1, no padding, one group) */
     float *weight, *weight_grad, *bias, *bias_grad;
     int64_t in_channels, out_channels, groups;
     int64_t kernel[2], stride[2], padding[2], dilation[2]; /* pool2d uses the first three too */
-    int64_t weight_shape[4];
-    int32_t weight_ndim; /* 4, 2; 0: no weight */
+    int64_t weight_shape[5];
+    int32_t weight_ndim; /* 0: no weight */
+    int32_t weight_axis; /* of the output channels: 0, of a transposed convolution 1 */
     size_t weight_count; /* 0: no weight */
     bool has_batch_norm;
     nncf_batch_norm_params batch_norm; /* eps and momentum resolved */
 
     int32_t pool_kind;
+    nncf__op_attributes attributes; /* NNCF__OPERATOR */
 
     nncf_layer **inputs;
     size_t n_inputs;

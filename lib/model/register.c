@@ -3,7 +3,7 @@
  * Registration. Everything is checked and allocated on a layer of its own before the model changes, so that a refusal
  * leaves the model as it was. Shapes in space are not known here; channels are, and are checked along the edges.
  */
-#include "model/model.h"
+#include "model/register.h"
 
 #include <math.h>
 #include <string.h>
@@ -14,27 +14,19 @@ enum { MAX_SCOPE = 960, MAX_LAYERS = 1 << 20 };
 #define MAX_SIZE   ((int64_t)1 << 31)
 #define MAX_WEIGHT ((size_t)1 << 32)
 
-/* What all kinds hand to begin(). */
-typedef struct common {
-    int32_t kind;
-    const char *scope;
-    int32_t activation;
-    nncf_layer *const *inputs;
-    size_t n_inputs;
-} common;
+typedef nncf__register_common common;
 
 static const char *shown(const char *scope)
 {
     return scope ? scope : "";
 }
 
-static nncf_status check_scope(const nncf_model *model, const char *scope, nncf_error *err)
+/* What any scope must be. `where` names the layer. */
+static nncf_status check_name(const char *scope, const char *where, nncf_error *err)
 {
-    if (!scope || !*scope)
-        return nncf__fail(err, NNCF_E_ARG, NULL, "the layer has no scope; give it one, such as \"Net/Conv2d[conv1]\"");
     size_t length = strlen(scope);
     if (length > MAX_SCOPE)
-        return nncf__fail(err, NNCF_E_LIMIT, scope, "the scope has %zu bytes, at most %d are allowed", length,
+        return nncf__fail(err, NNCF_E_LIMIT, where, "the scope has %zu bytes, at most %d are allowed", length,
                           MAX_SCOPE);
     for (const char *c = scope; *c; c++) {
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
@@ -43,6 +35,16 @@ static nncf_status check_scope(const nncf_model *model, const char *scope, nncf_
     }
     if (!nncf__utf8_valid(scope)) /* it becomes a name in snapshots and statistics */
         return nncf__fail(err, NNCF_E_ARG, NULL, "the scope is not UTF-8; give it one that is");
+    return NNCF_OK;
+}
+
+static nncf_status check_scope(const nncf_model *model, const char *scope, nncf_error *err)
+{
+    if (!scope || !*scope)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "the layer has no scope; give it one, such as \"Net/Conv2d[conv1]\"");
+    nncf_status status = check_name(scope, scope, err);
+    if (status != NNCF_OK)
+        return status;
     const nncf_layer *taken = nncf_model_find_layer(model, scope);
     if (taken)
         return nncf__fail(err, NNCF_E_ARG, scope,
@@ -54,10 +56,12 @@ static nncf_status check_inputs(const nncf_model *model, const common *c, nncf_e
 {
     if (c->n_inputs > 0 && !c->inputs)
         return nncf__fail(err, NNCF_E_ARG, c->scope, "n_inputs is %zu but inputs is NULL", c->n_inputs);
+    if (c->kind == NNCF__OPERATOR && c->n_inputs > 65536)
+        return nncf__fail(err, NNCF_E_LIMIT, c->scope, "%zu inputs, at most 65536 are allowed", c->n_inputs);
     if (c->kind == NNCF__ADD && c->n_inputs != 0 && c->n_inputs != 2)
         return nncf__fail(err, NNCF_E_ARG, c->scope, "a sum has two inputs, or none when edges are left out; not %zu",
                           c->n_inputs);
-    if (c->kind != NNCF__ADD && c->n_inputs > 1)
+    if (c->kind != NNCF__ADD && c->kind != NNCF__OPERATOR && c->n_inputs > 1)
         return nncf__fail(err, NNCF_E_ARG, c->scope, "this kind of layer has at most one input, not %zu", c->n_inputs);
     for (size_t i = 0; i < c->n_inputs; i++) {
         const nncf_layer *input = c->inputs[i];
@@ -74,7 +78,7 @@ static nncf_status check_inputs(const nncf_model *model, const common *c, nncf_e
 }
 
 /* A new layer with all that the kinds have in common; not yet in the model. */
-static nncf_status begin(nncf_model *model, const common *c, nncf_layer **layer, nncf_error *err)
+nncf_status nncf__register_begin(nncf_model *model, const common *c, nncf_layer **layer, nncf_error *err)
 {
     if (model->ctrl)
         return nncf__fail(err, NNCF_E_STATE, shown(c->scope),
@@ -83,6 +87,8 @@ static nncf_status begin(nncf_model *model, const common *c, nncf_layer **layer,
     if (status == NNCF_OK)
         status = check_inputs(model, c, err);
     if (status != NNCF_OK)
+        return status;
+    if (c->activation_scope && (status = check_name(c->activation_scope, c->scope, err)) != NNCF_OK)
         return status;
     if (c->activation < NNCF_ACTIVATION_NONE || c->activation > NNCF_ACTIVATION_RELU6)
         return nncf__fail(err, NNCF_E_ARG, c->scope, "activation is %d, not one of NNCF_ACTIVATION_...",
@@ -95,10 +101,13 @@ static nncf_status begin(nncf_model *model, const common *c, nncf_layer **layer,
         return nncf__fail(err, NNCF_E_NOMEM, c->scope, "no memory for a layer");
     l->model = model;
     l->kind = c->kind;
+    l->op = c->op;
     l->activation = c->activation;
     l->scope = nncf__strdup(model->context, c->scope);
     l->inputs = c->n_inputs ? nncf__calloc(model->context, c->n_inputs, sizeof *l->inputs) : NULL;
-    if (!l->scope || (c->n_inputs && !l->inputs)) {
+    if (c->activation_scope)
+        l->activation_scope = nncf__strdup(model->context, c->activation_scope);
+    if (!l->scope || (c->n_inputs && !l->inputs) || (c->activation_scope && !l->activation_scope)) {
         nncf__layer_free(model->context, l);
         return nncf__fail(err, NNCF_E_NOMEM, c->scope, "no memory for a layer");
     }
@@ -110,7 +119,8 @@ static nncf_status begin(nncf_model *model, const common *c, nncf_layer **layer,
 }
 
 /* Into the model with it, or free it when something was wrong. */
-static nncf_status commit(nncf_model *model, nncf_layer *l, nncf_status status, nncf_layer **layer, nncf_error *err)
+nncf_status nncf__register_commit(nncf_model *model, nncf_layer *l, nncf_status status, nncf_layer **layer,
+                                  nncf_error *err)
 {
     if (status == NNCF_OK && model->n_layers == model->layers_capacity) {
         size_t capacity = model->layers_capacity ? 2 * model->layers_capacity : 64;
@@ -138,7 +148,8 @@ static nncf_status commit(nncf_model *model, nncf_layer *l, nncf_status status, 
 }
 
 /* A size that must be in low..MAX_SIZE. */
-static nncf_status check_size(const nncf_layer *l, const char *name, int64_t value, int64_t low, nncf_error *err)
+nncf_status nncf__register_check_size(const nncf_layer *l, const char *name, int64_t value, int64_t low,
+                                      nncf_error *err)
 {
     if (value < low)
         return nncf__fail(err, NNCF_E_ARG, l->scope, "%s is %lld, it must be at least %lld", name, (long long)value,
@@ -158,12 +169,12 @@ static nncf_status check_pair(const nncf_layer *l, const char *name, const int64
         size_t n = strlen(name);
         memcpy(text, name, n);
         memcpy(text + n, i ? "[1]" : "[0]", 4);
-        status = check_size(l, text, value[i], low, err);
+        status = nncf__register_check_size(l, text, value[i], low, err);
     }
     return status;
 }
 
-static nncf_status set_batch_norm(nncf_layer *l, const nncf_batch_norm_params *params, nncf_error *err)
+nncf_status nncf__register_batch_norm(nncf_layer *l, const nncf_batch_norm_params *params, nncf_error *err)
 {
     nncf_batch_norm_params *bn = &l->batch_norm;
     if (!params)
@@ -186,12 +197,21 @@ static nncf_status set_batch_norm(nncf_layer *l, const nncf_batch_norm_params *p
     if (!(bn->momentum > 0 && bn->momentum <= 1))
         return nncf__fail(err, NNCF_E_ARG, l->scope, "batch_norm->momentum is %g, it must be in (0, 1]",
                           (double)bn->momentum);
+    if (bn->scope) {
+        status = check_name(bn->scope, l->scope, err);
+        if (status != NNCF_OK)
+            return status;
+        l->norm_scope = nncf__strdup(l->model->context, bn->scope);
+        if (!l->norm_scope)
+            return nncf__fail(err, NNCF_E_NOMEM, l->scope, "no memory for a layer");
+        bn->scope = NULL; /* ours is kept */
+    }
     l->has_batch_norm = true;
     return NNCF_OK;
 }
 
 /* weight_count from the shape. */
-static nncf_status set_weight_count(nncf_layer *l, nncf_error *err)
+nncf_status nncf__register_weight_count(nncf_layer *l, nncf_error *err)
 {
     size_t count = 1;
     for (int32_t i = 0; i < l->weight_ndim; i++) {
@@ -258,9 +278,9 @@ static nncf_status fill_conv2d(nncf_layer *l, const nncf_conv2d_params *p, nncf_
         l->padding[i] = p->padding[i];
         l->dilation[i] = p->dilation[i] ? p->dilation[i] : 1;
     }
-    if ((status = check_size(l, "in_channels", l->in_channels, 1, err)) != NNCF_OK ||
-        (status = check_size(l, "out_channels", l->out_channels, 1, err)) != NNCF_OK ||
-        (status = check_size(l, "groups", l->groups, 1, err)) != NNCF_OK ||
+    if ((status = nncf__register_check_size(l, "in_channels", l->in_channels, 1, err)) != NNCF_OK ||
+        (status = nncf__register_check_size(l, "out_channels", l->out_channels, 1, err)) != NNCF_OK ||
+        (status = nncf__register_check_size(l, "groups", l->groups, 1, err)) != NNCF_OK ||
         (status = check_pair(l, "kernel", l->kernel, 1, err)) != NNCF_OK ||
         (status = check_pair(l, "stride", l->stride, 1, err)) != NNCF_OK ||
         (status = check_pair(l, "padding", l->padding, 0, err)) != NNCF_OK ||
@@ -275,7 +295,8 @@ static nncf_status fill_conv2d(nncf_layer *l, const nncf_conv2d_params *p, nncf_
     l->weight_shape[1] = l->in_channels / l->groups;
     l->weight_shape[2] = l->kernel[0];
     l->weight_shape[3] = l->kernel[1];
-    if ((status = set_weight_count(l, err)) != NNCF_OK || (status = set_batch_norm(l, p->batch_norm, err)) != NNCF_OK)
+    if ((status = nncf__register_weight_count(l, err)) != NNCF_OK ||
+        (status = nncf__register_batch_norm(l, p->batch_norm, err)) != NNCF_OK)
         return status;
     return check_channels(l, err);
 }
@@ -290,10 +311,10 @@ nncf_status nncf_model_add_conv2d(nncf_model *model, const nncf_conv2d_params *p
     nncf_status status = nncf__params_copy(&p, sizeof p, params, "nncf_conv2d_params", err);
     if (status != NNCF_OK)
         return status;
-    const common c = {NNCF__CONV2D, p.scope, p.activation, p.inputs, p.n_inputs};
-    if ((status = begin(model, &c, &l, err)) != NNCF_OK)
+    const common c = {NNCF__CONV2D, NNCF_OP_CONV2D, p.scope, p.activation, p.activation_scope, p.inputs, p.n_inputs};
+    if ((status = nncf__register_begin(model, &c, &l, err)) != NNCF_OK)
         return status;
-    return commit(model, l, fill_conv2d(l, &p, err), layer, err);
+    return nncf__register_commit(model, l, fill_conv2d(l, &p, err), layer, err);
 }
 
 static nncf_status fill_linear(nncf_layer *l, const nncf_linear_params *p, nncf_error *err)
@@ -310,13 +331,14 @@ static nncf_status fill_linear(nncf_layer *l, const nncf_linear_params *p, nncf_
     l->groups = 1;
     for (int i = 0; i < 2; i++)
         l->kernel[i] = l->stride[i] = l->dilation[i] = 1;
-    if ((status = check_size(l, "in_features", l->in_channels, 1, err)) != NNCF_OK ||
-        (status = check_size(l, "out_features", l->out_channels, 1, err)) != NNCF_OK)
+    if ((status = nncf__register_check_size(l, "in_features", l->in_channels, 1, err)) != NNCF_OK ||
+        (status = nncf__register_check_size(l, "out_features", l->out_channels, 1, err)) != NNCF_OK)
         return status;
     l->weight_ndim = 2;
     l->weight_shape[0] = l->out_channels;
     l->weight_shape[1] = l->in_channels;
-    if ((status = set_weight_count(l, err)) != NNCF_OK || (status = set_batch_norm(l, p->batch_norm, err)) != NNCF_OK)
+    if ((status = nncf__register_weight_count(l, err)) != NNCF_OK ||
+        (status = nncf__register_batch_norm(l, p->batch_norm, err)) != NNCF_OK)
         return status;
     return check_channels(l, err);
 }
@@ -331,10 +353,10 @@ nncf_status nncf_model_add_linear(nncf_model *model, const nncf_linear_params *p
     nncf_status status = nncf__params_copy(&p, sizeof p, params, "nncf_linear_params", err);
     if (status != NNCF_OK)
         return status;
-    const common c = {NNCF__LINEAR, p.scope, p.activation, p.inputs, p.n_inputs};
-    if ((status = begin(model, &c, &l, err)) != NNCF_OK)
+    const common c = {NNCF__LINEAR, NNCF_OP_LINEAR, p.scope, p.activation, p.activation_scope, p.inputs, p.n_inputs};
+    if ((status = nncf__register_begin(model, &c, &l, err)) != NNCF_OK)
         return status;
-    return commit(model, l, fill_linear(l, &p, err), layer, err);
+    return nncf__register_commit(model, l, fill_linear(l, &p, err), layer, err);
 }
 
 nncf_status nncf_model_add_add(nncf_model *model, const nncf_add_params *params, nncf_layer **layer, nncf_error *err)
@@ -346,32 +368,33 @@ nncf_status nncf_model_add_add(nncf_model *model, const nncf_add_params *params,
     nncf_status status = nncf__params_copy(&p, sizeof p, params, "nncf_add_params", err);
     if (status != NNCF_OK)
         return status;
-    const common c = {NNCF__ADD, p.scope, p.activation, p.inputs, p.n_inputs};
-    if ((status = begin(model, &c, &l, err)) != NNCF_OK)
+    const common c = {NNCF__ADD, NNCF_OP_ADD, p.scope, p.activation, p.activation_scope, p.inputs, p.n_inputs};
+    if ((status = nncf__register_begin(model, &c, &l, err)) != NNCF_OK)
         return status;
     status = p.padding == 0 ? check_channels(l, err)
                             : nncf__fail(err, NNCF_E_ARG, l->scope, "nncf_add_params: padding must be 0");
-    return commit(model, l, status, layer, err);
+    return nncf__register_commit(model, l, status, layer, err);
 }
 
 static nncf_status fill_pool2d(nncf_layer *l, const nncf_pool2d_params *p, nncf_error *err)
 {
     nncf_status status;
-    if (p->kind < NNCF_POOL_GLOBAL_AVERAGE || p->kind > NNCF_POOL_MAX)
+    if (p->kind < NNCF_POOL_GLOBAL_AVERAGE || p->kind > NNCF_POOL_MEAN_COLUMNS)
         return nncf__fail(err, NNCF_E_ARG, l->scope, "kind is %d, not one of NNCF_POOL_...", (int)p->kind);
     if (p->reserved != 0)
         return nncf__fail(err, NNCF_E_ARG, l->scope, "nncf_pool2d_params: reserved must be 0");
+    const bool whole = p->kind != NNCF_POOL_AVERAGE && p->kind != NNCF_POOL_MAX;
     l->pool_kind = p->kind;
     for (int i = 0; i < 2; i++) {
         l->kernel[i] = p->kernel[i];
         l->stride[i] = p->stride[i] ? p->stride[i] : p->kernel[i];
         l->padding[i] = p->padding[i];
         l->dilation[i] = 1;
-        if (p->kind == NNCF_POOL_GLOBAL_AVERAGE && (p->kernel[i] || p->stride[i] || p->padding[i]))
+        if (whole && (p->kernel[i] || p->stride[i] || p->padding[i]))
             return nncf__fail(err, NNCF_E_ARG, l->scope,
-                              "a global average pool takes the whole plane: leave kernel, stride and padding 0");
+                              "this pool takes the whole plane, row or column: leave kernel, stride and padding 0");
     }
-    if (p->kind != NNCF_POOL_GLOBAL_AVERAGE) {
+    if (!whole) {
         if ((status = check_pair(l, "kernel", l->kernel, 1, err)) != NNCF_OK ||
             (status = check_pair(l, "stride", l->stride, 1, err)) != NNCF_OK ||
             (status = check_pair(l, "padding", l->padding, 0, err)) != NNCF_OK)
@@ -395,8 +418,12 @@ nncf_status nncf_model_add_pool2d(nncf_model *model, const nncf_pool2d_params *p
     nncf_status status = nncf__params_copy(&p, sizeof p, params, "nncf_pool2d_params", err);
     if (status != NNCF_OK)
         return status;
-    const common c = {NNCF__POOL2D, p.scope, NNCF_ACTIVATION_NONE, p.inputs, p.n_inputs};
-    if ((status = begin(model, &c, &l, err)) != NNCF_OK)
+    const int32_t op = p.kind == NNCF_POOL_MAX              ? NNCF_OP_MAX_POOL
+                       : p.kind == NNCF_POOL_AVERAGE        ? NNCF_OP_AVERAGE_POOL
+                       : p.kind == NNCF_POOL_GLOBAL_AVERAGE ? NNCF_OP_ADAPTIVE_AVERAGE_POOL
+                                                            : NNCF_OP_MEAN;
+    const common c = {NNCF__POOL2D, op, p.scope, NNCF_ACTIVATION_NONE, NULL, p.inputs, p.n_inputs};
+    if ((status = nncf__register_begin(model, &c, &l, err)) != NNCF_OK)
         return status;
-    return commit(model, l, fill_pool2d(l, &p, err), layer, err);
+    return nncf__register_commit(model, l, fill_pool2d(l, &p, err), layer, err);
 }

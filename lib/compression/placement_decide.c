@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The plan: which layer gets a mask, and which quantizers stand where in it, with the parameters that the config gives
+ * them. The rules mark operators; here marks become places of layers. Nothing is allocated for any mask or quantizer.
+ */
+#include "compression/placement.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- the config: what this release does ---- */
+
+static bool is_sparsity(const nncf__algorithm *a)
+{
+    return a->kind == NNCF__RB_SPARSITY || a->kind == NNCF__MAGNITUDE_SPARSITY || a->kind == NNCF__CONST_SPARSITY;
+}
+
+static nncf_status take_algorithm(struct nncf__placement *p, const nncf__algorithm_scopes *a, nncf_error *err)
+{
+    const nncf__algorithm_scopes **kind = is_sparsity(a->algorithm)                  ? &p->sparsity
+                                          : a->algorithm->kind == NNCF__QUANTIZATION ? &p->quantization
+                                                                                     : NULL;
+    if (!kind)
+        return nncf__fail(err, NNCF_E_UNSUPPORTED, a->algorithm->name,
+                          "compression[%zu]: %s is not in this release; it has rb_sparsity, magnitude_sparsity, "
+                          "const_sparsity and quantization",
+                          a->index, a->algorithm->name);
+    if (*kind && kind == &p->sparsity)
+        return nncf__fail(err, NNCF_E_CONFIG, a->algorithm->name,
+                          "compression[%zu]: %s, but %s is there already; a model takes one sparsity algorithm",
+                          a->index, a->algorithm->name, (*kind)->algorithm->name);
+    if (*kind)
+        return nncf__fail(err, NNCF_E_CONFIG, a->algorithm->name,
+                          "compression[%zu]: a second quantization; a model takes one", a->index);
+    *kind = a;
+    return NNCF_OK;
+}
+
+/* ---- signs ---- */
+
+/* Operators whose output has no negative values, as far as the graph tells. */
+static void find_non_negative(const nncf__op_graph *graph, bool *non_negative)
+{
+    for (size_t i = 0; i < graph->count; i++) {
+        const nncf__op *op = &graph->ops[i];
+        switch (op->op) {
+        case NNCF_OP_RELU:
+        case NNCF_OP_RELU6:
+        case NNCF_OP_SIGMOID:
+        case NNCF_OP_SOFTMAX:
+            non_negative[i] = true;
+            break;
+        case NNCF_OP_MAX_POOL:
+        case NNCF_OP_AVERAGE_POOL:
+        case NNCF_OP_ADAPTIVE_AVERAGE_POOL:
+        case NNCF_OP_MEAN:
+        case NNCF_OP_FLATTEN:
+        case NNCF_OP_RESHAPE:
+        case NNCF_OP_TRANSPOSE:
+        case NNCF_OP_PAD:
+        case NNCF_OP_DROPOUT:
+        case NNCF_OP_INTERPOLATE:
+        case NNCF_OP_CONCAT:
+            non_negative[i] = op->n_inputs > 0;
+            for (size_t j = 0; j < op->n_inputs; j++)
+                non_negative[i] = non_negative[i] && non_negative[op->inputs[j]];
+            break;
+        default:
+            non_negative[i] = false;
+        }
+    }
+}
+
+/* ---- parameters on a device ---- */
+
+static bool allows(const nncf__quantizer_params *given, int32_t mask, const nncf__device_choice *c)
+{
+    return (!(mask & NNCF__GIVEN_BITS) || given->bits == c->bits) &&
+           (!(mask & NNCF__GIVEN_MODE) || given->mode == c->mode) &&
+           (!(mask & NNCF__GIVEN_PER_CHANNEL) || given->per_channel == c->per_channel);
+}
+
+/* The device's first choice that what the config says itself allows; where none does the config rules, and is asked to
+ * look at it. */
+static void choose(struct nncf__placement *p, nncf__planned *planned, const nncf__device_choice *choices, size_t n,
+                   const char *scope)
+{
+    nncf__quantizer_params *params = &planned->rule.params;
+    for (size_t i = 0; i < n; i++) {
+        if (!allows(params, planned->given, &choices[i]))
+            continue;
+        params->bits = choices[i].bits;
+        params->mode = choices[i].mode;
+        params->per_channel = choices[i].per_channel;
+        return;
+    }
+    if (n > 0)
+        nncf__log(p->context, NNCF_LOG_WARNING,
+                  "%s: the device has no quantizer of %d bits, %s, per %s; the config's is used", scope,
+                  (int)params->bits, params->mode == NNCF__SYMMETRIC ? "symmetric" : "asymmetric",
+                  params->per_channel ? "channel" : "tensor");
+}
+
+/* ---- from marks to places ---- */
+
+static nncf__planned *plan_at(struct nncf__placement *p, size_t op, int32_t place)
+{
+    nncf__planned *planned = &p->layers[p->graph.ops[op].layer->index].quantizers[place];
+    *planned = (nncf__planned){.present = true, .op = op, .sign = NNCF__SIGNED};
+    planned->given = nncf__scopes_rule(&p->scopes, p->quantization, &p->graph.ops[op], place, &planned->rule);
+    return planned;
+}
+
+/* Channels of what comes out of an operator. */
+static int64_t channels_of(const nncf__op *op)
+{
+    return op->part == NNCF__PART_INPUT ? op->layer->in_channels : op->layer->out_channels;
+}
+
+/* Which place of its layer is behind this operator? */
+static nncf_status place_behind(const struct nncf__placement *p, size_t i, int32_t *place, nncf_error *err)
+{
+    const nncf__op *op = &p->graph.ops[i];
+    const nncf_layer *layer = op->layer;
+    if (op->part == NNCF__PART_INPUT) {
+        if (layer->kind == NNCF__CONV2D || layer->kind == NNCF__LINEAR || layer->kind == NNCF__OPERATOR) {
+            *place = NNCF__PLACE_INPUT;
+            return NNCF_OK;
+        }
+        if (layer->kind == NNCF__POOL2D && layer->pool_kind == NNCF_POOL_MAX &&
+            !p->layers[layer->index].quantizers[NNCF__PLACE_OUTPUT].present) {
+            *place = NNCF__PLACE_OUTPUT; /* a maximum of codes is a code: it may as well stand behind the pool */
+            return NNCF_OK;
+        }
+        return nncf__fail(err, NNCF_E_UNSUPPORTED, layer->scope,
+                          "a quantizer stands on the input of this layer, which does not quantize its input; register "
+                          "what feeds it (NNCF_OP_INPUT for the model's input)");
+    }
+    if (i == p->graph.last[layer->index]) {
+        *place = NNCF__PLACE_OUTPUT;
+        return NNCF_OK;
+    }
+    if (op->part == NNCF__PART_CORE && layer->kind == NNCF__ADD) {
+        *place = NNCF__PLACE_BEFORE_ACTIVATION;
+        return NNCF_OK;
+    }
+    return nncf__fail(err, NNCF_E_UNSUPPORTED, layer->scope,
+                      "a quantizer stands behind %s, in the middle of this layer; register what follows it as a layer "
+                      "of its own",
+                      op->scope);
+}
+
+static nncf_status place_activation(struct nncf__placement *p, size_t i, const nncf__mark *mark, bool non_negative,
+                                    nncf_error *err)
+{
+    const nncf__op *op = &p->graph.ops[i];
+    int32_t place = NNCF__PLACE_OUTPUT;
+    if (op->part == NNCF__PART_INNER) {
+        nncf__log(p->context, NNCF_LOG_INFO,
+                  "%s: NNCF has a quantizer inside of this operator, behind its ReLU6, which is left out; register its "
+                  "parts to have it",
+                  op->layer->scope);
+        return NNCF_OK;
+    }
+    if (!nncf__scopes_take_activation(&p->scopes, p->quantization, op, NNCF__PLACE_OUTPUT) &&
+        p->setup->setup == NNCF__SETUP_PATTERN)
+        return NNCF_OK;
+    nncf_status status = place_behind(p, i, &place, err);
+    if (status != NNCF_OK)
+        return status;
+    nncf__planned *planned = plan_at(p, i, place);
+    planned->sign = non_negative ? NNCF__UNSIGNED : NNCF__SIGNED;
+    planned->channels = channels_of(op);
+    choose(p, planned, mark->choices, mark->n_choices, op->scope);
+    return NNCF_OK;
+}
+
+static nncf_status place_marks(struct nncf__placement *p, const nncf__mark *marks, const bool *non_negative,
+                               nncf_error *err)
+{
+    nncf_status status = NNCF_OK;
+    for (size_t i = 0; i < p->graph.count && status == NNCF_OK; i++) {
+        const nncf__op *op = &p->graph.ops[i];
+        if (marks[i].after)
+            status = place_activation(p, i, &marks[i], non_negative[i], err);
+        if (status == NNCF_OK && marks[i].input &&
+            nncf__scopes_take_activation(&p->scopes, p->quantization, op, NNCF__PLACE_INPUT))
+            plan_at(p, i, NNCF__PLACE_INPUT)->channels = op->layer->in_channels;
+    }
+    return status;
+}
+
+/* The rule that the config chose marks operators; those marks are placed. */
+static nncf_status place_activations(struct nncf__placement *p, nncf_error *err)
+{
+    const size_t n = p->graph.count + 1;
+    nncf__mark *marks = nncf__calloc(p->context, n, sizeof *marks);
+    bool *flags = nncf__calloc(p->context, n, sizeof *flags);
+    nncf_status status = NNCF_OK;
+    if (!marks || !flags) {
+        status = nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for placing quantizers");
+    } else if (p->setup->setup == NNCF__SETUP_PATTERN) {
+        status = nncf__place_by_patterns(&p->graph, p->quantization->algorithm, p->setup->release, marks, err);
+    } else {
+        for (size_t i = 0; i < p->graph.count; i++)
+            flags[i] = nncf__scopes_ignore(&p->scopes, p->quantization, &p->graph.ops[i]);
+        status = nncf__place_by_propagation(&p->graph, p->setup->device, flags, marks, err);
+    }
+    if (status == NNCF_OK) {
+        find_non_negative(&p->graph, flags);
+        status = place_marks(p, marks, flags, err);
+    }
+    nncf__free(p->context, marks);
+    nncf__free(p->context, flags);
+    return status;
+}
+
+static void place_weights(struct nncf__placement *p)
+{
+    for (size_t i = 0; i < p->model->n_layers; i++) {
+        const size_t core = p->graph.first[i];
+        const nncf__op *op = &p->graph.ops[core];
+        nncf__device_choice choices[NNCF__MAX_CHOICES];
+        if (p->model->layers[i]->weight_count == 0)
+            continue;
+        if (op->is_module && p->sparsity)
+            p->layers[i].masked = nncf__scopes_take_weight(&p->scopes, p->sparsity, op);
+        if (!p->quantization)
+            continue;
+        if (op->is_module ? !nncf__scopes_take_weight(&p->scopes, p->quantization, op)
+                          : !nncf__scopes_take_activation(&p->scopes, p->quantization, op, NNCF__PLACE_OUTPUT))
+            continue;
+        nncf__planned *planned = plan_at(p, core, NNCF__PLACE_WEIGHT);
+        planned->channels = op->layer->weight_shape[op->layer->weight_axis];
+        if (p->setup->setup == NNCF__SETUP_PROPAGATION)
+            choose(p, planned, choices, nncf__device_weights(p->setup->device, op, choices), op->module);
+    }
+}
+
+nncf_status nncf__placement_decide(struct nncf__placement *placement, const nncf_model *model,
+                                   const nncf_config *config, nncf_error *err)
+{
+    struct nncf__placement *p = placement;
+    *p = (struct nncf__placement){.context = model->context, .model = model, .setup = nncf__config_setup_of(config)};
+    p->layers = nncf__calloc(p->context, model->n_layers + 1, sizeof *p->layers);
+    nncf_status status = p->layers ? nncf__op_graph_make(&p->graph, model, p->setup->release, err)
+                                   : nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for placing quantizers");
+    if (status == NNCF_OK)
+        status = nncf__scopes_make(&p->scopes, p->context, config, err);
+    for (size_t i = 0; i < p->scopes.count && status == NNCF_OK; i++)
+        status = take_algorithm(p, &p->scopes.algorithms[i], err);
+    if (status == NNCF_OK)
+        place_weights(p);
+    if (status == NNCF_OK && p->quantization)
+        status = place_activations(p, err);
+    if (status == NNCF_OK)
+        status = nncf__scopes_check(&p->scopes, &p->graph, model, err);
+    if (status != NNCF_OK)
+        nncf__placement_forget(p);
+    return status;
+}
+
+void nncf__placement_forget(struct nncf__placement *placement)
+{
+    nncf__scopes_free(&placement->scopes);
+    nncf__op_graph_free(&placement->graph);
+    nncf__free(placement->context, placement->layers);
+    placement->layers = NULL;
+}

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The config's lists of scopes, asked as the dialect's release asked them. Lists are each algorithm's own. A weight is
+ * asked for by its module, with NNCF's class (to 1.2 by torch's too, before the module was wrapped); an activation
+ * quantizer by the last operator before it: to 1.1 by that operator's module, from 1.2 on as "module/operator_k"; an
+ * input quantizer from 1.3 on by the empty scope. From 2.0 on everything is asked for as "module/operator_k".
+ *
+ * From 1.3 on targets of a quantization silence its ignored lists.
+ */
+#include "compression/placement.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { V1_1 = 10100, V1_2 = 10200, V1_3 = 10300, V1_4 = 10400, V2_0 = 20000 };
+
+/* ---- making and freeing ---- */
+
+static nncf_status make_list(nncf__placement_scopes *s, nncf__scope_set *set, const nncf__strings *strings,
+                             const char *where, nncf_error *err)
+{
+    return nncf__scope_set_make(set, s->context, s->setup->release, s->setup->scope_rule == NNCF__SCOPES_EXACT,
+                                strings->items, strings->count, where, err);
+}
+
+static const char *const list_names[NNCF__LISTS] = {"target_scopes",
+                                                    "ignored_scopes",
+                                                    "weights.target_scopes",
+                                                    "weights.ignored_scopes",
+                                                    "activations.target_scopes",
+                                                    "activations.ignored_scopes",
+                                                    "scope_overrides"};
+
+static nncf_status make_ranges(nncf__placement_scopes *s, nncf__algorithm_scopes *a, nncf_error *err)
+{
+    const nncf__algorithm *alg = a->algorithm;
+    nncf_status status = NNCF_OK;
+    char where[80];
+    a->range_targets = nncf__calloc(s->context, alg->n_ranges + 1, sizeof *a->range_targets);
+    a->range_ignored = nncf__calloc(s->context, alg->n_ranges + 1, sizeof *a->range_ignored);
+    if (!a->range_targets || !a->range_ignored)
+        return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for lists of scopes");
+    for (size_t i = 0; i < alg->n_ranges && status == NNCF_OK; i++) {
+        snprintf(where, sizeof where, "compression[%zu].initializer.range[%zu]", a->index, i);
+        status = make_list(s, &a->range_targets[i], &alg->ranges[i].target_scopes, where, err);
+        if (status == NNCF_OK)
+            status = make_list(s, &a->range_ignored[i], &alg->ranges[i].ignored_scopes, where, err);
+    }
+    return status;
+}
+
+static nncf_status make_algorithm(nncf__placement_scopes *s, nncf__algorithm_scopes *a, nncf_error *err)
+{
+    const nncf__algorithm *alg = a->algorithm;
+    nncf_status status = NNCF_OK;
+    char where[80];
+    a->override_scopes = nncf__calloc(s->context, alg->n_overrides + 1, sizeof *a->override_scopes);
+    if (!a->override_scopes)
+        return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for lists of scopes");
+    for (size_t i = 0; i < alg->n_overrides; i++)
+        a->override_scopes[i] = alg->overrides[i].scope;
+    const nncf__strings overrides = {a->override_scopes, alg->n_overrides}, none = {NULL, 0};
+    const nncf__strings *lists[NNCF__LISTS] = {/* 1.0 knows no targets */
+                                               s->setup->release < V1_1 ? &none : &alg->target_scopes,
+                                               &alg->ignored_scopes,
+                                               &alg->weight_target_scopes,
+                                               &alg->weight_ignored_scopes,
+                                               &alg->activation_target_scopes,
+                                               &alg->activation_ignored_scopes,
+                                               &overrides};
+    for (int i = 0; i < NNCF__LISTS && status == NNCF_OK; i++) {
+        snprintf(where, sizeof where, "compression[%zu].%s", a->index, list_names[i]);
+        status = make_list(s, &a->lists[i], lists[i], where, err);
+    }
+    return status == NNCF_OK ? make_ranges(s, a, err) : status;
+}
+
+nncf_status nncf__scopes_make(nncf__placement_scopes *scopes, nncf_context *context, const nncf_config *config,
+                              nncf_error *err)
+{
+    const nncf__algorithm *algorithms = nncf__config_algorithms(config, &scopes->count);
+    scopes->context = context;
+    scopes->setup = nncf__config_setup_of(config);
+    scopes->algorithms = nncf__calloc(context, scopes->count + 1, sizeof *scopes->algorithms);
+    if (!scopes->algorithms)
+        return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for lists of scopes");
+    nncf_status status =
+        make_list(scopes, &scopes->root_ignored, &scopes->setup->ignored_scopes, "ignored_scopes", err);
+    if (status == NNCF_OK)
+        status = make_list(scopes, &scopes->root_targets, &scopes->setup->target_scopes, "target_scopes", err);
+    for (size_t i = 0; i < scopes->count && status == NNCF_OK; i++) {
+        scopes->algorithms[i].algorithm = &algorithms[i];
+        scopes->algorithms[i].index = i;
+        status = make_algorithm(scopes, &scopes->algorithms[i], err);
+    }
+    return status;
+}
+
+void nncf__scopes_free(nncf__placement_scopes *scopes)
+{
+    if (!scopes->context)
+        return;
+    for (size_t i = 0; scopes->algorithms && i < scopes->count; i++) {
+        nncf__algorithm_scopes *a = &scopes->algorithms[i];
+        for (int j = 0; j < NNCF__LISTS; j++)
+            nncf__scope_set_free(&a->lists[j]);
+        for (size_t j = 0; a->algorithm && j < a->algorithm->n_ranges; j++) {
+            if (a->range_targets)
+                nncf__scope_set_free(&a->range_targets[j]);
+            if (a->range_ignored)
+                nncf__scope_set_free(&a->range_ignored[j]);
+        }
+        nncf__free(scopes->context, a->override_scopes);
+        nncf__free(scopes->context, a->range_targets);
+        nncf__free(scopes->context, a->range_ignored);
+    }
+    nncf__free(scopes->context, scopes->algorithms);
+    nncf__scope_set_free(&scopes->root_ignored);
+    nncf__scope_set_free(&scopes->root_targets);
+    scopes->context = NULL;
+}
+
+/* ---- asking ---- */
+
+static bool ask(nncf__placement_scopes *s, const nncf__scope_set *set, const char *scope)
+{
+    int answer = nncf__scope_set_matches(set, scope, NULL);
+    if (answer < 0 && !s->too_long)
+        s->too_long = scope;
+    return answer > 0;
+}
+
+/* A host may call its layers as it likes: a pattern that is the registered scope, letter by letter, means it. */
+static bool is_registered_name(const nncf__scope_set *set, const nncf__op *op)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        if (strcmp(set->items[i], op->layer->scope) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Does the list speak of a module's weight? */
+static bool ask_module(nncf__placement_scopes *s, const nncf__scope_set *set, const nncf__op *op)
+{
+    if (set->count == 0)
+        return false;
+    if (ask(s, set, s->setup->release >= V2_0 ? op->scope : op->module) || is_registered_name(set, op))
+        return true;
+    return s->setup->release < V1_3 && ask(s, set, op->layer->scope);
+}
+
+/* Does the list speak of a quantizer behind an operator, or on a module's input? */
+static bool ask_activation(nncf__placement_scopes *s, const nncf__scope_set *set, const nncf__op *op, int32_t place)
+{
+    if (set->count == 0)
+        return false;
+    if (place == NNCF__PLACE_INPUT && op->part != NNCF__PART_INPUT)
+        return s->setup->release >= V1_3 ? ask(s, set, "") : ask_module(s, set, op);
+    if (s->setup->release >= V1_2)
+        return ask(s, set, op->scope) || (op->part == NNCF__PART_CORE && is_registered_name(set, op));
+    return ask(s, set, op->module) || (op->part == NNCF__PART_CORE && ask(s, set, op->layer->scope));
+}
+
+static bool by_lists(const nncf__placement_scopes *s, bool is_quantization, size_t n_targets, bool targeted,
+                     bool ignored)
+{
+    if (is_quantization && s->setup->release >= V1_3 && n_targets > 0)
+        return targeted;
+    return (n_targets == 0 || targeted) && !ignored;
+}
+
+bool nncf__scopes_take_weight(nncf__placement_scopes *scopes, const nncf__algorithm_scopes *a, const nncf__op *op)
+{
+    const nncf__scope_set *l = a->lists;
+    const bool quantization = a->algorithm->kind == NNCF__QUANTIZATION;
+    if (ask_module(scopes, &scopes->root_ignored, op) ||
+        (scopes->root_targets.count > 0 && !ask_module(scopes, &scopes->root_targets, op)))
+        return false;
+    bool targeted = ask_module(scopes, &l[NNCF__LIST_TARGETS], op);
+    bool ignored = ask_module(scopes, &l[NNCF__LIST_IGNORED], op);
+    size_t n_targets = l[NNCF__LIST_TARGETS].count;
+    if (quantization) {
+        targeted = targeted || ask_module(scopes, &l[NNCF__LIST_WEIGHT_TARGETS], op);
+        ignored = ignored || ask_module(scopes, &l[NNCF__LIST_WEIGHT_IGNORED], op);
+        n_targets += l[NNCF__LIST_WEIGHT_TARGETS].count;
+    }
+    return by_lists(scopes, quantization, n_targets, targeted, ignored);
+}
+
+bool nncf__scopes_take_activation(nncf__placement_scopes *scopes, const nncf__algorithm_scopes *a, const nncf__op *op,
+                                  int32_t place)
+{
+    const nncf__scope_set *l = a->lists;
+    bool targeted = ask_activation(scopes, &l[NNCF__LIST_TARGETS], op, place) ||
+                    ask_activation(scopes, &l[NNCF__LIST_ACTIVATION_TARGETS], op, place);
+    bool ignored = ask_activation(scopes, &l[NNCF__LIST_IGNORED], op, place) ||
+                   ask_activation(scopes, &l[NNCF__LIST_ACTIVATION_IGNORED], op, place);
+    return by_lists(scopes, true, l[NNCF__LIST_TARGETS].count + l[NNCF__LIST_ACTIVATION_TARGETS].count, targeted,
+                    ignored);
+}
+
+bool nncf__scopes_ignore(nncf__placement_scopes *scopes, const nncf__algorithm_scopes *a, const nncf__op *op)
+{
+    if (scopes->setup->release < V1_4) /* propagation did not look at them yet */
+        return false;
+    return !nncf__scopes_take_activation(scopes, a, op, NNCF__PLACE_OUTPUT);
+}
+
+/* ---- parameters of one quantizer ---- */
+
+/* Names that overrides and range rules may call a quantizer by: its module, its operator, and NNCF's name for it. */
+static bool speaks_of(nncf__placement_scopes *s, const nncf__scope_set *set, size_t i, const nncf__op *op,
+                      int32_t place)
+{
+    char id[1300];
+    const char *names[4] = {op->scope, NULL, NULL, NULL};
+    if (place == NNCF__PLACE_WEIGHT || (place == NNCF__PLACE_INPUT && op->part != NNCF__PART_INPUT)) {
+        snprintf(id, sizeof id, "%smodule_%s", op->module, place == NNCF__PLACE_WEIGHT ? "weight" : "input");
+        names[1] = op->module;
+        names[2] = id;
+    }
+    if (op->part == NNCF__PART_CORE)
+        names[3] = op->layer->scope;
+    for (int j = 0; j < 4; j++) {
+        int answer = names[j] ? nncf__scope_set_matches_one(set, i, names[j]) : 0;
+        if (answer < 0 && !s->too_long)
+            s->too_long = op->scope;
+        if (answer > 0)
+            return true;
+    }
+    return false;
+}
+
+static bool any_speaks_of(nncf__placement_scopes *s, const nncf__scope_set *set, const nncf__op *op, int32_t place)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        if (speaks_of(s, set, i, op, place))
+            return true;
+    }
+    return false;
+}
+
+static void take_range(nncf__placement_scopes *s, const nncf__algorithm_scopes *a, const nncf__op *op, int32_t place,
+                       int32_t group, nncf__quantizer_rule *rule)
+{
+    const nncf__algorithm *alg = a->algorithm;
+    nncf__range_rule *r = &rule->range;
+    *r = (nncf__range_rule){.kind = alg->range_kind, .n_steps = alg->num_init_steps, .n_samples = -1};
+    if (alg->n_ranges > 0) /* where no rule fits there is no initialization */
+        *r = (nncf__range_rule){.kind = NNCF__RANGE_NONE, .n_samples = -1};
+    for (size_t i = 0; i < alg->n_ranges; i++) {
+        const nncf__range_rule *candidate = &alg->ranges[i];
+        if ((candidate->group != NNCF__GROUP_ANY && candidate->group != group) ||
+            (a->range_targets[i].count > 0 && !any_speaks_of(s, &a->range_targets[i], op, place)) ||
+            any_speaks_of(s, &a->range_ignored[i], op, place))
+            continue;
+        *r = *candidate;
+        rule->range_index = (int64_t)i;
+    }
+    if (r->n_steps == 0 || (r->n_steps < 0 && r->n_samples <= 0))
+        r->kind = NNCF__RANGE_NONE;
+    if (r->kind == NNCF__MIXED_MIN_MAX)
+        r->kind = group == NNCF__GROUP_WEIGHTS ? NNCF__MIN_MAX : NNCF__MEAN_MIN_MAX;
+}
+
+static int32_t override(const nncf__override *o, nncf__quantizer_params *params)
+{
+    int32_t given = 0;
+    if (o->bits != 0) {
+        params->bits = o->bits;
+        given |= NNCF__GIVEN_BITS;
+    }
+    if (o->mode != NNCF__NOT_OVERRIDDEN) {
+        params->mode = o->mode;
+        given |= NNCF__GIVEN_MODE;
+    }
+    if (o->sign != NNCF__NOT_OVERRIDDEN) {
+        params->sign = o->sign;
+        given |= NNCF__GIVEN_SIGN;
+    }
+    if (o->per_channel != NNCF__NOT_OVERRIDDEN) {
+        params->per_channel = o->per_channel;
+        given |= NNCF__GIVEN_PER_CHANNEL;
+    }
+    return given;
+}
+
+int32_t nncf__scopes_rule(nncf__placement_scopes *scopes, const nncf__algorithm_scopes *a, const nncf__op *op,
+                          int32_t place, nncf__quantizer_rule *rule)
+{
+    const nncf__algorithm *alg = a->algorithm;
+    const int32_t group = place == NNCF__PLACE_WEIGHT && op->is_module ? NNCF__GROUP_WEIGHTS : NNCF__GROUP_ACTIVATIONS;
+    int32_t given = group == NNCF__GROUP_WEIGHTS ? alg->weights_given : alg->activations_given;
+    if (group == NNCF__GROUP_ACTIVATIONS && alg->preset == NNCF__PRESET_MIXED) /* says the mode of activations */
+        given |= NNCF__GIVEN_MODE;
+    *rule = (nncf__quantizer_rule){.params = group == NNCF__GROUP_WEIGHTS ? alg->weights : alg->activations,
+                                   .override_index = -1,
+                                   .range_index = -1};
+    for (size_t i = 0; i < alg->n_overrides; i++) {
+        const nncf__override *o = &alg->overrides[i];
+        if ((o->group != NNCF__GROUP_ANY && o->group != group) ||
+            !speaks_of(scopes, &a->lists[NNCF__LIST_OVERRIDES], i, op, place))
+            continue;
+        rule->override_index = (int64_t)i;
+        given |= override(o, &rule->params);
+    }
+    take_range(scopes, a, op, place, group, rule);
+    return given;
+}
+
+/* ---- patterns that match nothing ---- */
+
+typedef struct check {
+    nncf__placement_scopes *scopes;
+    const nncf__op_graph *graph;
+    const nncf_model *model;
+    size_t found;
+    char first[160];
+} check;
+
+static bool matches_something(check *c, const nncf__scope_set *set, size_t i)
+{
+    if (set->items[i][0] == 0)
+        return false;
+    for (size_t j = 0; j < c->graph->count; j++) {
+        const nncf__op *op = &c->graph->ops[j];
+        if (strcmp(set->items[i], op->layer->scope) == 0)
+            return true;
+        if (set->exact ? nncf__scope_set_matches_one(set, i, op->scope) != 0
+                       : speaks_of(c->scopes, set, i, op, NNCF__PLACE_WEIGHT) ||
+                             speaks_of(c->scopes, set, i, op, NNCF__PLACE_INPUT) ||
+                             nncf__scope_set_matches_one(set, i, op->module) != 0)
+            return true;
+    }
+    return set->regexes[i] && nncf__scope_set_matches_one(set, i, "") != 0;
+}
+
+static void check_list(check *c, const nncf__scope_set *set, const char *where)
+{
+    const bool strict = c->scopes->setup->scope_check == NNCF__SCOPES_STRICT;
+    for (size_t i = 0; i < set->count; i++) {
+        if (matches_something(c, set, i))
+            continue;
+        const nncf_layer *nearest = nncf__model_nearest(c->model, set->items[i]);
+        nncf__log(c->scopes->context, strict ? NNCF_LOG_ERROR : NNCF_LOG_WARNING,
+                  "%s[%zu]: \"%s\" matches no registered layer%s%s%s", where, i, set->items[i],
+                  nearest ? "; the nearest scope is \"" : "", nearest ? nearest->scope : "", nearest ? "\"" : "");
+        if (c->found++ == 0)
+            snprintf(c->first, sizeof c->first, "\"%.60s\" (nearest: \"%.70s\")", set->items[i],
+                     nearest ? nearest->scope : "none");
+    }
+}
+
+nncf_status nncf__scopes_check(nncf__placement_scopes *scopes, const nncf__op_graph *graph, const nncf_model *model,
+                               nncf_error *err)
+{
+    check c = {.scopes = scopes, .graph = graph, .model = model};
+    char where[80];
+    if (scopes->too_long)
+        return nncf__fail(err, NNCF_E_LIMIT, scopes->too_long,
+                          "a regular expression of the config takes too long on this scope; write it without nested "
+                          "repeats");
+    if (scopes->setup->scope_check == NNCF__SCOPES_OFF)
+        return NNCF_OK;
+    check_list(&c, &scopes->root_ignored, "ignored_scopes");
+    check_list(&c, &scopes->root_targets, "target_scopes");
+    for (size_t i = 0; i < scopes->count; i++) {
+        for (int j = 0; j < NNCF__LISTS; j++) {
+            snprintf(where, sizeof where, "compression[%zu].%s", i, list_names[j]);
+            check_list(&c, &scopes->algorithms[i].lists[j], where);
+        }
+    }
+    if (c.found == 0 || scopes->setup->scope_check != NNCF__SCOPES_STRICT)
+        return NNCF_OK;
+    return nncf__fail(
+        err, NNCF_E_CONFIG, "compression",
+        "%zu scope pattern%s of the config match%s no registered layer; the first is %s; the log names all", c.found,
+        c.found == 1 ? "" : "s", c.found == 1 ? "es" : "", c.first);
+}
