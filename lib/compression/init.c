@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-enum { N_QUANTIZERS = 3, WEIGHT = 0 };
+enum { N_QUANTIZERS = NNCF__N_QUANTIZERS, WEIGHT = 0 };
 
 /* ---- ranges ---- */
 

@@ -195,7 +195,7 @@ nncf_status nncf__placement_make(struct nncf_compression_ctrl *ctrl, const nncf_
     if (status != NNCF_OK)
         return status;
     const maker m = {.ctrl = ctrl, .placement = &placement, .err = err};
-    const nncf__algorithm *quantization = placement.quantization ? placement.quantization->algorithm : NULL;
+    const bool quantizes = placement.quantization != NULL;
     status = make_all(&m);
     nncf__placement_forget(&placement);
     if (status != NNCF_OK)
@@ -206,9 +206,7 @@ nncf_status nncf__placement_make(struct nncf_compression_ctrl *ctrl, const nncf_
         if (ctrl->model->layers[i]->weight_count > 0)
             ctrl->layers[i].incoming_quantizer = incoming_of(ctrl, ctrl->model->layers[i]);
     }
-    if (quantization) {
-        ctrl->has_quantization = true;
-    }
+    ctrl->has_quantization = quantizes;
     return NNCF_OK;
 }
 
