@@ -24,6 +24,7 @@
 #include <nncf/export.h>
 #include <nncf/layer.h>
 #include <nncf/model.h>
+#include <nncf/strip.h>
 #include <nncf/tensor.h>
 
 #endif
