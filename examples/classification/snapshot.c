@@ -151,52 +151,34 @@ nncf_status snapshot_resume(nncf_context *context, const char *path, net *n, nnc
     return status;
 }
 
-/* Is `stored` the name `wanted`, apart from any number of "module." in it? */
-static bool same_name(const char *stored, const char *wanted)
+/* What was not loaded, a line each. */
+static void report_weights(const net_tensor *tensors, const nncf_checkpoint_match *matches, size_t count,
+                           const nncf_weights_report *r, const char *path, FILE *report)
 {
-    static const char module[] = "module.";
-    while (strncmp(stored, module, sizeof module - 1) == 0)
-        stored += sizeof module - 1;
-    while (*stored != '\0' && *stored == *wanted) {
-        stored++;
-        wanted++;
-        while (stored[-1] == '.' && strncmp(stored, module, sizeof module - 1) == 0)
-            stored += sizeof module - 1;
-    }
-    return *stored == '\0' && *wanted == '\0';
-}
-
-/* 1: copied, 0: not there or not fit (and reported). */
-static int load_tensor(const nncf_checkpoint *c, const net_tensor *t, FILE *report)
-{
-    nncf_tensor found = {0};
-    bool fits;
-    size_t i = 0, n = nncf_checkpoint_count(c);
-    while (i < n && !same_name(nncf_checkpoint_name(c, i), t->name))
-        i++;
-    if (i == n) {
-        fprintf(report, "weights: there is no %s\n", t->name);
-        return 0;
-    }
-    if (nncf_checkpoint_get(c, nncf_checkpoint_name(c, i), &found) != NNCF_OK || found.dtype != NNCF_F32) {
-        fprintf(report, "weights: %s is not of float32\n", t->name);
-        return 0;
-    }
-    fits = found.ndim == t->ndim;
-    for (int k = 0; fits && k < t->ndim; k++)
-        fits = found.shape[k] == t->shape[k];
-    if (!fits) {
-        fprintf(report, "weights: %s has another shape\n", t->name);
-        return 0;
-    }
-    memcpy(t->data, found.data, t->count * sizeof(float));
-    return 1;
+    static const char *const fates[] = {[NNCF_MATCH_MISSING] = "is not in the file",
+                                        [NNCF_MATCH_SHAPE] = "has another shape in the file",
+                                        [NNCF_MATCH_TYPE] = "is not of float in the file",
+                                        [NNCF_MATCH_AMBIGUOUS] = "is in the file under several names"};
+    for (size_t i = 0; i < count; i++)
+        if (matches[i].state != NNCF_MATCH_LOADED)
+            fprintf(report, "weights: %s %s\n", tensors[i].name, fates[matches[i].state]);
+    for (size_t i = 0; i < r->unexpected && i < r->capacity; i++)
+        fprintf(report, "weights: %s of the file has no place in this model\n", r->unexpected_names[i]);
+    if (r->loaded < count || r->unexpected > 0)
+        fprintf(report,
+                "weights: %zu of %zu tensors taken from %s; %zu missing, %zu of another shape, %zu not of float, "
+                "%zu unexpected in the file\n",
+                r->loaded, count, path, r->missing + r->ambiguous, r->wrong_shape, r->wrong_type, r->unexpected);
 }
 
 nncf_status snapshot_load_weights(nncf_context *context, const char *path, net *n, FILE *report, nncf_error *err)
 {
+    const char *unexpected[32];
+    nncf_weights_report r = {NNCF_PARAMS(nncf_weights_report), .unexpected_names = unexpected,
+                             .capacity = sizeof unexpected / sizeof *unexpected};
     nncf_checkpoint *c;
-    size_t count, loaded = 0;
+    inventory v;
+    size_t count;
     const net_tensor *tensors = net_tensors(n, &count);
     nncf_status status = nncf_checkpoint_open(context, path, &c, err);
     if (status == NNCF_E_FORMAT)
@@ -204,12 +186,20 @@ nncf_status snapshot_load_weights(nncf_context *context, const char *path, net *
                         path);
     if (status != NNCF_OK)
         return status;
-    for (size_t i = 0; i < count; i++)
-        loaded += (size_t)load_tensor(c, &tensors[i], report);
+    nncf_checkpoint_match *matches = calloc(count + 1, sizeof *matches);
+    if (matches == NULL)
+        status = app_fail(err, NNCF_E_NOMEM, path, "no memory for a list of tensors");
+    if (status == NNCF_OK && (status = inventory_make(n, NULL, &v, err)) == NNCF_OK) {
+        status = nncf_checkpoint_load_weights(c, v.items, v.count, matches, &r, err);
+        inventory_clear(&v);
+    }
+    if (status == NNCF_E_NOTFOUND)
+        status = app_fail(err, NNCF_E_NOTFOUND, path, "%s: has no tensor of this model", path);
+    if (nncf_checkpoint_text_get(c, "nncf.format") != NULL)
+        r.unexpected = 0; /* a snapshot of ours: optimizer and masks are in it for --resume */
+    if (status == NNCF_OK)
+        report_weights(tensors, matches, count, &r, path, report);
+    free(matches);
     nncf_checkpoint_close(c);
-    if (loaded == 0)
-        return app_fail(err, NNCF_E_NOTFOUND, path, "%s: has no tensor of this model", path);
-    if (loaded < count)
-        fprintf(report, "weights: %zu of %zu tensors taken from %s\n", loaded, count, path);
-    return NNCF_OK;
+    return status;
 }

@@ -182,5 +182,55 @@ NNCF_API nncf_status nncf_checkpoint_unknown(const nncf_checkpoint *checkpoint, 
                                              const nncf_checkpoint_tensor *tensors, size_t n_tensors,
                                              const char **names, size_t capacity, size_t *count);
 
+/** What nncf_checkpoint_load_weights() did with a tensor. @since 0.1 */
+enum {
+    NNCF_MATCH_LOADED = 0,    /**< its values are the file's */
+    NNCF_MATCH_MISSING = 1,   /**< no tensor of the file has that name */
+    NNCF_MATCH_SHAPE = 2,     /**< the one that has it is of another shape */
+    NNCF_MATCH_TYPE = 3,      /**< the one that has it is of a type that is not converted */
+    NNCF_MATCH_AMBIGUOUS = 4, /**< several have it, none of them exactly */
+    NNCF_MATCH_SENTINEL = 0x7fffffff
+};
+
+/** @brief One tensor's fate. Passed in arrays, so frozen. @since 0.1 */
+typedef struct nncf_checkpoint_match {
+    const char *source; /**< its name in the file, borrowed from the snapshot; NULL: missing */
+    int32_t state;      /**< NNCF_MATCH_... */
+    int32_t padding;    /**< 0 */
+} nncf_checkpoint_match;
+
+/** @brief Counts of nncf_checkpoint_load_weights(). @since 0.1 */
+typedef struct nncf_weights_report {
+    size_t struct_size;            /**< NNCF_PARAMS(nncf_weights_report) */
+    const char **unexpected_names; /**< in, nullable: where the first `capacity` names go that nothing asked for, in
+                                      file order; borrowed from the snapshot */
+    size_t capacity;               /**< in: length of unexpected_names */
+    size_t loaded;                 /**< out: tensors by their NNCF_MATCH_... state */
+    size_t missing;                /**< out */
+    size_t wrong_shape;            /**< out */
+    size_t wrong_type;             /**< out */
+    size_t ambiguous;              /**< out */
+    size_t unexpected; /**< out: tensors of the file that nothing asked for; PyTorch's num_batches_tracked is
+                          not counted */
+} nncf_weights_report;
+
+/**
+ * @brief Fill tensors from a file of somebody else, by name, as NNCF's samples load `weights`.
+ *
+ * Names are compared part by part ("." between parts). Parts "module" and "nncf_module", which wrappers add, do not
+ * count. A name that begins with a scope stands for the fields of the scope:
+ * "ResNet/Sequential[layer1]/BasicBlock[0]/Conv2d[conv1].weight" is torchvision's "layer1.0.conv1.weight". If that
+ * finds nothing, "pre_ops.N.op" counts as "operation". F64, F16 and BF16 are converted to F32. Tensors that are not
+ * loaded keep their values.
+ * @param[out] matches nullable, n_tensors of them
+ * @param[in,out] report nullable
+ * @par Errors NNCF_E_NOTFOUND no tensor could be loaded (nothing is changed then); NNCF_E_ARG; NNCF_E_NOMEM; for
+ * tensors that make no sense as nncf_checkpoint_save(). @since 0.1
+ */
+NNCF_API nncf_status nncf_checkpoint_load_weights(const nncf_checkpoint *checkpoint,
+                                                  const nncf_checkpoint_tensor *tensors, size_t n_tensors,
+                                                  nncf_checkpoint_match *matches, nncf_weights_report *report,
+                                                  nncf_error *err);
+
 NNCF_END_DECLS
 #endif

@@ -240,7 +240,7 @@ static nncf_status put_layer(list *l, nncf_layer *layer, const nncf_strip_params
     double *fold = NULL;
     for (int i = 0; i < 3; i++) {
         nncf__quantizer *q = nncf__layer_quantizer(c, i);
-        if (q && !q->initialized && c->ctrl->initializes)
+        if (q && !q->initialized && q->rule.kind != NNCF__RANGE_NONE)
             return nncf__fail(err, NNCF_E_STATE, layer->scope,
                               "%s: the quantizer of %s has no range yet: initialize, or restore a snapshot",
                               layer->scope, q->name);
