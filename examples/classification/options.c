@@ -25,6 +25,7 @@ enum {
     OPT_EXPORT_FORMAT,
     OPT_EXPORT_FOLD,
     OPT_EXPORT_IMAGES,
+    OPT_ACCEPT_CONFIG,
     OPT_VERBOSE,
     OPT_VERSION,
     OPT_HELP
@@ -47,6 +48,7 @@ static const struct option long_options[] = {{"config", required_argument, NULL,
                                              {"export-format", required_argument, NULL, OPT_EXPORT_FORMAT},
                                              {"export-fold-batch-norm", no_argument, NULL, OPT_EXPORT_FOLD},
                                              {"export-images", required_argument, NULL, OPT_EXPORT_IMAGES},
+                                             {"accept-config", no_argument, NULL, OPT_ACCEPT_CONFIG},
                                              {"verbose", no_argument, NULL, OPT_VERBOSE},
                                              {"version", no_argument, NULL, OPT_VERSION},
                                              {"help", no_argument, NULL, OPT_HELP},
@@ -62,6 +64,7 @@ static const char help[] =
     "  --out DIR                snapshots, metrics.jsonl and statistics.txt go there\n"
     "  --weights FILE           start from the weights in this safetensors file, by name\n"
     "  --resume FILE            go on from a snapshot of this program, bit for bit\n"
+    "  --accept-config          resume although the config's compression part differs from the snapshot's\n"
     "  --eval                   only test what --resume or --weights gives\n"
     "  --export-onnx FILE       at the end write the model as ONNX, with a few images and their logits inside\n"
     "  --export-format FORMAT   qdq: QuantizeLinear and DequantizeLinear (default); fakequantize: OpenVINO's operator\n"
@@ -140,6 +143,9 @@ static bool set_option(int code, const char *name, const char *value, FILE *erro
             return false;
         o->seed = (uint64_t)seed;
         o->seed_given = true;
+        return true;
+    case OPT_ACCEPT_CONFIG:
+        o->accept_config = true;
         return true;
     case OPT_EVAL:
         o->eval = true;

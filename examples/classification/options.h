@@ -27,6 +27,7 @@ typedef struct options {
     uint64_t seed;
     bool seed_given;
     bool eval;
+    bool accept_config; /* --resume although the config differs */
     bool verbose;
 } options;
 

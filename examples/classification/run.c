@@ -74,7 +74,8 @@ static nncf_status open_model(run *r, nncf_error *err)
             fprintf(r->errors, "warning: no pattern of optimizer.parameter_groups finds %s: it is not trained\n",
                     r->opt->parameters[i].alias);
     if (r->set.resume != NULL)
-        status = snapshot_resume(r->context, r->set.resume, r->network, r->ctrl, r->opt, &r->lr, &r->state, err);
+        status = snapshot_resume(r->context, r->set.resume, r->network, r->ctrl, r->opt, &r->lr, &r->state,
+                                 r->opts->accept_config, err);
     return status;
 }
 

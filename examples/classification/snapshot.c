@@ -131,8 +131,10 @@ static nncf_status read_state(const nncf_checkpoint *c, const char *path, optimi
 }
 
 nncf_status snapshot_resume(nncf_context *context, const char *path, net *n, nncf_compression_ctrl *ctrl, optimizer *o,
-                            schedule *lr, run_state *state, nncf_error *err)
+                            schedule *lr, run_state *state, bool accept_config, nncf_error *err)
 {
+    const nncf_checkpoint_restore_params how = {NNCF_PARAMS(nncf_checkpoint_restore_params),
+                                                .accept_config = accept_config};
     nncf_checkpoint *c;
     inventory v;
     nncf_status status = nncf_checkpoint_open(context, path, &c, err);
@@ -144,7 +146,7 @@ nncf_status snapshot_resume(nncf_context *context, const char *path, net *n, nnc
         inventory_clear(&v);
     }
     if (status == NNCF_OK)
-        status = nncf_checkpoint_restore(c, ctrl, err);
+        status = nncf_checkpoint_restore_with(c, ctrl, &how, err);
     if (status == NNCF_OK && o != NULL)
         optimizer_refresh(o);
     nncf_checkpoint_close(c);

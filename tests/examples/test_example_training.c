@@ -155,6 +155,35 @@ START_TEST(same_seed_same_run_and_resumed_too)
 }
 END_TEST
 
+/* Another target: named and refused, and accepted when asked to. */
+START_TEST(a_changed_config_is_accepted_on_request)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    char *out = app_format("%s/out", dir), *changed = app_copy(sparse_int8), *config, *printed, *snapshot;
+    fixture_write_text(dir, "config.json", sparse_int8);
+    config = app_copy(fixture_path(dir, "config.json"));
+    options o = {.config = config, .out = out, .max_steps = 10, .threads = 1};
+    ck_ok(run_once(o, NULL, &err), err);
+    snapshot = app_format("%s/lenet_mnist_rb_sparsity_int8_last.safetensors", out);
+    char *target = strstr(changed, "\"sparsity_target\": 0.5");
+    ck_assert_ptr_nonnull(target);
+    target[strlen("\"sparsity_target\": 0.")] = '6';
+    fixture_write_text(dir, "config.json", changed);
+    o.resume = snapshot;
+    ck_assert_int_eq(run_once(o, NULL, &err), NNCF_E_CONFIG);
+    ck_assert_msg(strstr(err.message, "sparsity_target is 0.6 here, 0.5 in the snapshot") != NULL, "%s", err.message);
+    o.accept_config = true;
+    o.max_steps = 0;
+    ck_ok(run_once(o, &printed, &err), err);
+    ck_assert_ptr_nonnull(strstr(printed, "sparsity_target is 0.6 here, 0.5 in the snapshot"));
+    free(printed);
+    free(snapshot);
+    free(changed);
+    free(config);
+    free(out);
+}
+END_TEST
+
 START_TEST(the_best_snapshot_is_of_the_final_level)
 {
     nncf_error err = NNCF_ERROR_INIT;
@@ -500,6 +529,7 @@ int main(void)
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_set_timeout(c, 120);
     tcase_add_loop_test(c, same_seed_same_run_and_resumed_too, 0, 3);
+    tcase_add_test(c, a_changed_config_is_accepted_on_request);
     tcase_add_test(c, the_best_snapshot_is_of_the_final_level);
     tcase_add_test(c, weights_go_from_fp32_to_compressed_and_are_tested);
     tcase_add_test(c, what_cannot_be_resumed_says_why);
