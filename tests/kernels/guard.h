@@ -58,20 +58,20 @@ static void guard_free(float *x, size_t n)
 }
 
 /* The same for bytes. */
-static uint8_t *guard_bytes(size_t n)
+static inline uint8_t *guard_bytes(size_t n)
 {
     size_t floats = (n + sizeof(float) - 1) / sizeof(float), page = (size_t)sysconf(_SC_PAGESIZE);
     uint8_t *x = (uint8_t *)guard_alloc(floats);
     return (uintptr_t)x % page == 0 ? x : x + floats * sizeof(float) - n;
 }
 
-static void guard_free_bytes(uint8_t *x, size_t n)
+static inline void guard_free_bytes(uint8_t *x, size_t n)
 {
     guard_free((float *)(void *)(x - (uintptr_t)x % sizeof(float)), (n + sizeof(float) - 1) / sizeof(float));
 }
 
 /* Numbers around 1, of either sign. */
-static void guard_fill(float *x, size_t n)
+static inline void guard_fill(float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         x[i] = (float)(int32_t)guard_random() * 0x1p-30f;
