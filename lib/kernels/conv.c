@@ -201,6 +201,19 @@ static nncf_status backward_input_phase(nncf_context *context, const nncf__conv2
     return status;
 }
 
+static nncf_status backward_input_phases(nncf_context *context, const nncf__conv2d *s, const float *w, const float *dz,
+                                         float *dx, nncf__tap *taps, bool reserve)
+{
+    nncf_status status = NNCF_OK;
+    for (int64_t a = 0; a < s->stride_h && a < s->h; a++)
+        for (int64_t b = 0; b < s->stride_w && b < s->w && status == NNCF_OK; b++)
+            status = backward_input_phase(context, s, a, b, w, dz, dx, taps, reserve);
+    return status;
+}
+
+/* Every phase reads all of dz: few images at a time, so that they find them in a cache. */
+enum { PHASES_FLOATS = 1 << 19 };
+
 nncf_status nncf__conv2d_backward_input(nncf_context *context, const nncf__conv2d *s, const float *w, const float *dz,
                                         float *dx)
 {
@@ -213,11 +226,15 @@ nncf_status nncf__conv2d_backward_input(nncf_context *context, const nncf__conv2
     nncf__tap few[FEW_TAPS], *taps = taps_alloc(context, s, few);
     if (!taps)
         return NNCF_E_NOMEM;
-    nncf_status status = NNCF_OK;
-    for (int pass = 0; pass < 2; pass++) /* all scratch first: on failure dx is as before */
-        for (int64_t a = 0; a < s->stride_h && a < s->h; a++)
-            for (int64_t b = 0; b < s->stride_w && b < s->w && status == NNCF_OK; b++)
-                status = backward_input_phase(context, s, a, b, w, dz, dx, taps, pass == 0);
+    nncf_status status = backward_input_phases(context, s, w, dz, dx, taps, true);
+    nncf__conv2d some = *s;
+    int64_t image = s->c_out * s->out_h * s->out_w;
+    if (s->stride_h * s->stride_w > 1)
+        some.n = s->n < PHASES_FLOATS / image ? s->n : PHASES_FLOATS / image > 1 ? PHASES_FLOATS / image : 1;
+    for (int64_t n = 0; n < s->n && status == NNCF_OK; n += some.n) {
+        some.n = some.n < s->n - n ? some.n : s->n - n;
+        status = backward_input_phases(context, &some, w, dz + n * image, dx + n * s->c_in * s->h * s->w, taps, false);
+    }
     taps_free(context, taps, few);
     return status;
 }
