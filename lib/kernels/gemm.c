@@ -350,12 +350,28 @@ static void plan_chunks(weight_job *j)
     j->n_chunks = parts(j->n_pixels, j->chunk);
     int64_t block = min_i(j->m.kc, 384);
     j->k_block = ceil_to(parts(j->chunk, parts(j->chunk, block)), 16);
-    /* Shares of the output. They change no bits, so the number of threads may have a say. */
-    int64_t wanted = j->areas.workers > 1 ? 4 * j->areas.workers : 1;
-    j->block_v = min_i(j->v_panels, max_i(1, j->m.block_v / j->m.v));
-    j->block_s = min_i(j->s_panels, max_i(1, 1024 / j->m.s));
-    while (j->block_v > 3 && j->n_chunks * parts(j->v_panels, j->block_v) * parts(j->s_panels, j->block_s) < wanted)
-        j->block_v = parts(j->block_v, 2);
+}
+
+/* Shares of the output. They change no bits, so the number of threads may have a say. A share packs its rows of both
+ * sides: of all ways to cut, the one that packs least. */
+static void plan_shares(weight_job *j)
+{
+    int64_t wanted = parts(j->areas.workers > 1 ? 4 * j->areas.workers : 1, j->n_chunks);
+    int64_t least_v = parts(j->v_panels, max_i(1, j->m.block_v / j->m.v)), best = INT64_MAX;
+    int64_t least_s = parts(j->s_panels, max_i(1, 1024 / j->m.s));
+    for (int64_t n_v = least_v; n_v <= j->v_panels && n_v < least_v + wanted; n_v++) {
+        int64_t n_s = min_i(max_i(least_s, parts(wanted, n_v)), j->s_panels);
+        int64_t packed = n_s * j->n_v + n_v * j->n_s;
+        if (n_v * n_s < min_i(wanted, j->v_panels * j->s_panels) || packed >= best)
+            continue;
+        best = packed;
+        j->block_v = parts(j->v_panels, n_v);
+        j->block_s = parts(j->s_panels, n_s);
+    }
+    if (best == INT64_MAX) { /* few panels: each a share */
+        j->block_v = 1;
+        j->block_s = min_i(j->s_panels, max_i(1, 1024 / j->m.s));
+    }
     j->n_bv = parts(j->v_panels, j->block_v);
     j->n_bs = parts(j->s_panels, j->block_s);
 }
@@ -451,6 +467,7 @@ nncf_status nncf__weight_product_run(nncf_context *context, const nncf__weight_p
     j.areas.workers = max_i(1, context->params.n_threads);
     plan_sides(&j);
     plan_chunks(&j);
+    plan_shares(&j);
     int64_t width = max_i(j.m.v, j.m.s);
     j.line_at = ((size_t)j.k_block * sizeof(nncf__piece) + 63) / 64 * 64;
     j.panels_v_at = j.line_at + bytes_aligned(width * j.k_block);
