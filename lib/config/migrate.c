@@ -395,8 +395,11 @@ static void put_members(nncf__writer *w, const migration *m, const char *prefix)
         nncf__text_append(w->text, m->pairs[i].value.data ? m->pairs[i].value.data : "null", m->pairs[i].value.length);
     }
     for (size_t i = 0; i < m->n_pairs; i++) {
-        const char *path = m->pairs[i].path, *dot = strchr(path + length, '.');
-        if (strncmp(path, prefix, length) != 0 || !dot)
+        const char *path = m->pairs[i].path;
+        if (strncmp(path, prefix, length) != 0)
+            continue;
+        const char *dot = strchr(path + length, '.');
+        if (!dot)
             continue;
         char section[NNCF__PATH_TEXT], name[NNCF__PATH_TEXT];
         snprintf(section, sizeof(section), "%.*s", (int)(dot + 1 - path), path);
