@@ -97,7 +97,7 @@ def main():
     seconds, parts = [], {name: [] for name in PARTS}
     for i in range(o.warmup + o.runs):
         at = [time.monotonic()]
-        optimizer.zero_grad()
+        optimizer.zero_grad(set_to_none=True)  # the faster way
         logits = model(images)
         at.append(time.monotonic())
         loss = criterion(logits, labels)

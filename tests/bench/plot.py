@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape
 
 import report
 
-WIDTH, LABEL, BAR, ROW = 900, 330, 470, 26
+WIDTH, LABEL, BAR, ROW = 900, 350, 460, 26
 STYLE = """text { font: 13px sans-serif; fill: #1b1f24 } .title { font-weight: bold } .ours { fill: #1f6feb } .other { fill: #a0a8b2 }
 .part { fill: #ffffff; fill-opacity: .35 } .whisker { stroke: #1b1f24; stroke-width: 1 }
 @media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .whisker { stroke: #e6edf3 } .other { fill: #6e7681 } }"""
