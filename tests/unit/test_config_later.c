@@ -425,6 +425,50 @@ START_TEST(every_failed_allocation_is_survived)
 }
 END_TEST
 
+/* Whatever the text is, it loads or says where it is wrong, and what loads can be explained and migrated. */
+static void use_any(nncf_context *context, const char *text, size_t size)
+{
+    static char buffer[1 << 14];
+    nncf_config *config = NULL;
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_status status = nncf_config_parse(context, "any", text, size, &config, &err);
+    if (status == NNCF_OK) {
+        ck_assert_int_eq(nncf_config_explain(config, NNCF_CONFIG_FORM_TEXT, buffer, sizeof(buffer), NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_config_migrate(config, buffer, sizeof(buffer), NULL), NNCF_OK);
+        nncf_config_destroy(config);
+    } else {
+        ck_assert(status == NNCF_E_PARSE || status == NNCF_E_CONFIG);
+        ck_assert(err.line >= 1 && err.column >= 1 && err.offset <= size);
+    }
+}
+
+START_TEST(cut_and_changed_texts)
+{
+    static const char bytes[] = "{}[],:\"\\0-e";
+    const size_t size = sizeof(large) - 1;
+    char changed[sizeof(large)];
+    counting counter = {0};
+    nncf_context *context = NULL;
+    nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&counter)};
+    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
+    use_any(context, large, size);
+    for (size_t i = 0; i < size; i++) {
+        use_any(context, large, i);
+        for (size_t b = 0; b < sizeof(bytes); b++) {
+            memcpy(changed, large, size);
+            changed[i] = bytes[b];
+            use_any(context, changed, size);
+        }
+        memcpy(changed, large, size); /* a byte removed */
+        memmove(changed + i, changed + i + 1, size - i - 1);
+        use_any(context, changed, size - 1);
+    }
+    nncf_context_destroy(context);
+    ck_assert_uint_eq(counter.live, 0);
+    ck_assert_uint_eq(counter.mistakes, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("config_later");
@@ -438,6 +482,7 @@ int main(void)
     tcase_add_test(tests, what_is_migrated_means_the_same);
     tcase_add_test(tests, overrides_are_migrated);
     tcase_add_test(tests, every_failed_allocation_is_survived);
+    tcase_add_test(tests, cut_and_changed_texts);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
