@@ -3,6 +3,8 @@
  * Looks at NNCF JSON configs of any release: is it valid, what does it mean and why, how is it written in the last
  * dialect. Results go to stdout, complaints to stderr. Exit: 0 done, 1 not.
  */
+#include "models.h"
+
 #include <nncf/nncf.h>
 
 #include <stdbool.h>
@@ -13,22 +15,26 @@
 typedef struct options {
     const char *command;
     const char **files;
+    const char *model;
     int n_files;
     bool json;
     nncf_config_params params;
 } options;
 
-static const char help[] = "usage: nncf-config COMMAND [OPTION...] FILE...\n"
-                           "\n"
-                           "  check FILE...   is each file a valid config? Names what a controller would refuse\n"
-                           "  explain FILE    the effective config, and where each value comes from\n"
-                           "  dump FILE       the effective config as JSON\n"
-                           "  migrate FILE    the same config in the last JSON dialect, NNCF 2.17\n"
-                           "\n"
-                           "  --dialect R     read it as NNCF R (1.0 ... 2.17, or seed), whatever its keys say\n"
-                           "  --scopes HOW    scopes without a match: warn, strict, off\n"
-                           "  --json          write JSON (check, explain)\n"
-                           "  --help, --version\n";
+static const char help[] =
+    "usage: nncf-config COMMAND [OPTION...] FILE...\n"
+    "\n"
+    "  check FILE...   is each file a valid config? Names what a controller would refuse\n"
+    "  explain FILE    the effective config, and where each value comes from\n"
+    "  dump FILE       the effective config as JSON\n"
+    "  migrate FILE    the same config in the last JSON dialect, NNCF 2.17\n"
+    "  plan FILE       the masks and quantizers that it gives a model, and which line decided each\n"
+    "\n"
+    "  --dialect R     read it as NNCF R (1.0 ... 2.17, or seed), whatever its keys say\n"
+    "  --scopes HOW    scopes without a match: warn, strict, off\n"
+    "  --model NAME    for plan: mobilenetv2 (as NNCF 1.0's sample has it), mobilenet_v2, resnet18, resnet50\n"
+    "  --json          write JSON (check, explain, plan)\n"
+    "  --help, --version\n";
 
 static int complain(const char *message, const char *detail)
 {
@@ -170,6 +176,51 @@ static int print_text(nncf_context *context, const options *o, text_fn *text_of)
     return status == NNCF_OK ? 0 : 1;
 }
 
+/* Print the plan; NNCF_E_LIMIT when there is no memory for its text. */
+static nncf_status print_plan(const nncf_plan *plan, bool json)
+{
+    nncf_status (*text_of)(const nncf_plan *, char *, size_t, size_t *) = json ? nncf_plan_json : nncf_plan_text;
+    size_t needed = 0;
+    nncf_status status = text_of(plan, NULL, 0, &needed);
+    char *text = status == NNCF_E_LIMIT ? malloc(needed) : NULL;
+    if (text)
+        status = text_of(plan, text, needed, NULL);
+    if (text && status == NNCF_OK)
+        fputs(text, stdout);
+    free(text);
+    return status;
+}
+
+static int plan(nncf_context *context, const options *o)
+{
+    nncf_config *config = NULL;
+    nncf_model *model = NULL;
+    nncf_plan *made = NULL;
+    float *weight = NULL;
+    nncf_error err = NNCF_ERROR_INIT;
+    if (o->n_files != 1 || !o->model)
+        return complain("plan takes one file and --model, one of: ", models_names);
+    nncf_status status = load(context, o, o->files[0], &config, &err);
+    if (status == NNCF_OK) {
+        status = models_create(context, o->model, &model, &weight, &err);
+        if (status == NNCF_E_NOTFOUND) {
+            nncf_config_destroy(config);
+            return complain("--model is one of: ", models_names);
+        }
+    }
+    if (status == NNCF_OK)
+        status = nncf_plan_create(model, config, &made, &err);
+    if (status == NNCF_OK)
+        status = print_plan(made, o->json);
+    if (status != NNCF_OK)
+        fprintf(stderr, "%s\n", err.message[0] ? err.message : nncf_status_name(status));
+    nncf_plan_destroy(made);
+    nncf_model_destroy(model);
+    nncf_config_destroy(config);
+    free(weight);
+    return status == NNCF_OK ? 0 : 1;
+}
+
 static int run(const options *o)
 {
     const nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, .log = log_line};
@@ -188,6 +239,8 @@ static int run(const options *o)
         result = print_text(context, o, dump);
     else if (strcmp(o->command, "migrate") == 0)
         result = print_text(context, o, migrate);
+    else if (strcmp(o->command, "plan") == 0)
+        result = plan(context, o);
     else
         result = complain("there is no command ", o->command);
     nncf_context_destroy(context);
@@ -228,6 +281,8 @@ int main(int argc, char **argv)
             o.json = true;
         } else if (strcmp(word, "--dialect") == 0 && i + 1 < argc) {
             o.params.dialect = argv[++i];
+        } else if (strcmp(word, "--model") == 0 && i + 1 < argc) {
+            o.model = argv[++i];
         } else if (strcmp(word, "--scopes") == 0 && i + 1 < argc) {
             if (!read_scopes(argv[++i], &o.params.scopes))
                 result = complain("--scopes is warn, strict or off, not ", argv[i]);

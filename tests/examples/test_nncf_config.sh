@@ -49,6 +49,20 @@ expect 0 '"origin": "translated",' '' explain --json later.json
 expect 0 '^nncf_dialect = "2.4"' '' explain --dialect 2.4 later.json
 expect 0 '"nncf_dialect": "1.1"' '' dump seed.json
 expect 0 '"sparsity_target_epoch": 5' '' migrate seed.json
+# Counts of NNCF itself for these models, from its reference graphs: 1.1 by patterns, 1.3 on a CPU
+# by propagation. The seed's ignored scope leaves 52 of 53 layers to sparsity.
+expect 0 '^masks 52, quantizers of weights 53, of inputs 1, of activations 64;' '' plan seed.json --model mobilenetv2
+expect 0 '"weight_quantizers": *53, *"input_quantizers": *1, *"activation_quantizers": *63' 'matches no registered layer' \
+  plan --json seed.json --model mobilenet_v2
+expect 0 'of weights 21, of inputs 1, of activations 29;' '' plan seed.json --model resnet18
+expect 0 'of weights 54, of inputs 1, of activations 70;' '' plan seed.json --model resnet50
+printf '{"hw_config_type": "cpu", "compression": {"algorithm": "quantization"}}\n' >cpu.json
+# by propagation NNCF counts 30 activations: the model's input is one of them
+expect 0 'of weights 21, of inputs 1, of activations 29;' '' plan cpu.json --model resnet18
+expect 0 '^ResNet/Sequential.layer4.*/__iadd___0  *inner ' '' plan cpu.json --model resnet18
+expect 1 '' 'later.json:5:24: compression\[1\].algorithm: not supported yet' plan later.json --model resnet18
+expect 1 '' '--model is one of: mobilenetv2' plan seed.json --model vgg
+expect 1 '' 'plan takes one file and --model' plan seed.json
 expect 1 '' 'dialect "4.0" is no NNCF release' check --dialect 4.0 seed.json
 expect 1 '' 'there is no command frobnicate' frobnicate seed.json
 expect 1 '' 'no file given' explain
