@@ -276,21 +276,32 @@ static void put_norm(nncf__onnx_builder *b, chain *c)
     c->value = output;
 }
 
-static void put_pool(nncf__onnx_builder *b, chain *c)
+static nncf_status put_pool(nncf__onnx_builder *b, chain *c)
 {
     const nncf_layer *l = c->layer;
+    const char *op;
+    switch (l->pool_kind) {
+    case NNCF_POOL_GLOBAL_AVERAGE:
+        op = "GlobalAveragePool";
+        break;
+    case NNCF_POOL_AVERAGE:
+        op = "AveragePool";
+        break;
+    case NNCF_POOL_MAX:
+        op = "MaxPool";
+        break;
+    default:
+        return refuse(b, l, "this kind of pooling has no form in the export yet");
+    }
     char *output = stage_name(b, c, STAGE_PRODUCT);
-    Nncf__Onnx__NodeProto *node = nncf__onnx_node(b,
-                                                  l->pool_kind == NNCF_POOL_GLOBAL_AVERAGE ? "GlobalAveragePool"
-                                                  : l->pool_kind == NNCF_POOL_MAX          ? "MaxPool"
-                                                                                           : "AveragePool",
-                                                  output);
+    Nncf__Onnx__NodeProto *node = nncf__onnx_node(b, op, output);
     nncf__onnx_input(b, node, c->value);
     if (l->pool_kind != NNCF_POOL_GLOBAL_AVERAGE)
         put_window(b, node, l);
     if (l->pool_kind == NNCF_POOL_AVERAGE)
         nncf__onnx_attribute_int(b, node, "count_include_pad", 1);
     c->value = output;
+    return NNCF_OK;
 }
 
 static nncf_status put_activation(nncf__onnx_builder *b, chain *c)
@@ -333,8 +344,7 @@ static nncf_status put_main(nncf__onnx_builder *b, chain *c, const nncf__onnx_va
     case NNCF__LINEAR:
         return put_product(b, c);
     case NNCF__POOL2D:
-        put_pool(b, c);
-        return NNCF_OK;
+        return put_pool(b, c);
     case NNCF__ADD: {
         char *output = stage_name(b, c, STAGE_PRODUCT);
         Nncf__Onnx__NodeProto *node = nncf__onnx_node(b, "Add", output);
