@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Layers as nodes. A layer is a chain of stages: what it computes, batch norm, activation, output quantizer. The last
- * one bears the layer's scope as its name (or the graph output's name), the others the scope with "::" and what they
- * are, which is why a scope must not contain that.
+ * Layers as nodes. A layer is a chain of stages: what it computes, batch norm, a sum's quantizer in front of its
+ * activation, activation, output quantizer. The last one bears the layer's scope as its name (or the graph output's
+ * name), the others the scope with "::" and what they are, which is why a scope must not contain that.
  */
 #include "export/export.h"
 
 #include <math.h>
 #include <string.h>
 
-enum stage { STAGE_PRODUCT, STAGE_NORM, STAGE_ACTIVATION, STAGE_QUANTIZER, N_STAGES };
-static const char *const stage_names[N_STAGES] = {"product", "norm", "activation", "quantized"};
+enum stage { STAGE_PRODUCT, STAGE_NORM, STAGE_PRE_QUANTIZER, STAGE_ACTIVATION, STAGE_QUANTIZER, N_STAGES };
+static const char *const stage_names[N_STAGES] = {"product", "norm", "pre", "activation", "quantized"};
 
 /* One layer on its way. */
 typedef struct chain {
@@ -333,6 +333,8 @@ static nncf_status put_main(nncf__onnx_builder *b, chain *c, const nncf__onnx_va
     nncf_status status = NNCF_OK;
     nncf__quantizer *own = quantizer(l, 1);
     c->value = as_wanted(b, l, x);
+    if (own && l->weight_count == 0)
+        return refuse(b, l, "a quantizer on the input of this kind of layer has no form in the export yet");
     if (own) {
         char *stem = nncf__onnx_printf(b, "%s::input", l->scope);
         c->value = nncf__onnx_quantize(b, l, own, c->value, l->kind == NNCF__LINEAR ? 2 : 4, stem, stem, &status);
@@ -354,8 +356,21 @@ static nncf_status put_main(nncf__onnx_builder *b, chain *c, const nncf__onnx_va
         return NNCF_OK;
     }
     default:
-        return refuse(b, l, "this kind of layer has no form in the export yet");
+        return NNCF_E_INTERNAL; /* check_kind() let it through */
     }
+}
+
+/* Before anything is asked of the layer: kernels of operators that the host runs may be zeros. */
+static nncf_status check_kind(nncf__onnx_builder *b, const nncf_layer *l)
+{
+    if (l->kind == NNCF__OPERATOR)
+        return nncf__fail(b->err, NNCF_E_UNSUPPORTED, l->scope,
+                          "%s: an operator that the host runs (%s) has no form in the export yet; the layers that the "
+                          "library runs have",
+                          l->scope, nncf__op_info_of(l->op) ? nncf__op_info_of(l->op)->name : "?");
+    if (l->kind == NNCF__POOL2D && l->pool_kind > NNCF_POOL_MAX)
+        return refuse(b, l, "this kind of pooling has no form in the export yet");
+    return NNCF_OK;
 }
 
 static nncf_status put_layer(nncf__onnx_builder *b, const nncf_layer *layer, char *final_name)
@@ -365,13 +380,20 @@ static nncf_status put_layer(nncf__onnx_builder *b, const nncf_layer *layer, cha
     chain c = {.layer = layer, .final_name = final_name};
     c.has[STAGE_PRODUCT] = true;
     c.has[STAGE_NORM] = layer->has_batch_norm && !b->params.fold_batch_norm;
+    c.has[STAGE_PRE_QUANTIZER] = quantizer(layer, 3) != NULL;
     c.has[STAGE_ACTIVATION] = layer->activation != NNCF_ACTIVATION_NONE;
     c.has[STAGE_QUANTIZER] = quantizer(layer, 2) != NULL;
-    nncf_status status = set_shape(b, layer, x, y);
+    nncf_status status = check_kind(b, layer);
+    if (status == NNCF_OK)
+        status = set_shape(b, layer, x, y);
     if (status == NNCF_OK)
         status = put_main(b, &c, x);
     if (status == NNCF_OK && c.has[STAGE_NORM])
         put_norm(b, &c);
+    if (status == NNCF_OK && c.has[STAGE_PRE_QUANTIZER])
+        c.value = nncf__onnx_quantize(b, layer, quantizer(layer, 3), c.value, y->ndim,
+                                      nncf__onnx_printf(b, "%s::in_front", layer->scope),
+                                      stage_name(b, &c, STAGE_PRE_QUANTIZER), &status);
     if (status == NNCF_OK && c.has[STAGE_ACTIVATION])
         status = put_activation(b, &c);
     if (status == NNCF_OK && c.has[STAGE_QUANTIZER])
