@@ -296,6 +296,8 @@ nncf_status nncf__ctrl_restored(struct nncf_compression_ctrl *ctrl)
     ctrl->stepped = false;
     ctrl->initializing = false;
     ctrl->adaptation.mode = 0;
+    ctrl->adaptation.forget.begun = ctrl->adaptation.forget.images = 0;
+    ctrl->adaptation.adapt.begun = ctrl->adaptation.adapt.images = 0;
     ctrl->protocol.resumed = true;
     if (has_schedule(ctrl)) {
         nncf__schedule *s = &ctrl->schedule;

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Output quantizers per channel behind every kind of layer. The oracle is the same layer of a model without a
+ * controller: what it gives, quantized channel by channel here, and its own backward of the gradient that passes the
+ * quantizer.
+ */
+#include "comp_fixture.h"
+
+enum { N = 2, C = 3, H = 5, W = 4, MOST = N * C * H * W };
+
+enum kind { NORMED, PLAIN, SUM, POOL, KINDS };
+
+typedef struct chain {
+    nncf_model *model;
+    nncf_layer *tested;
+    float weight[4][C * C], weight_grad[4][C * C];
+    float gamma[C], beta[C], gamma_grad[C], beta_grad[C], mean[C], var[C];
+} chain;
+
+/* Whole weights up to 1: their quantizer, of scale 1, leaves them alone but for rounding of 1/127. */
+static nncf_layer *conv(chain *m, int i, const char *scope, bool normed, nncf_layer *input)
+{
+    nncf_layer *layer;
+    nncf_error err = NNCF_ERROR_INIT;
+    uint32_t seed = (uint32_t)i + 1;
+    for (int j = 0; j < C * C; j++)
+        m->weight[i][j] = (float)(cf_random(&seed) % 3) - 1;
+    m->weight[i][0] = 1;
+    for (int j = 0; j < C; j++) {
+        m->gamma[j] = 1.5f + 0.25f * (float)j;
+        m->beta[j] = 0.5f - 0.75f * (float)j;
+        m->var[j] = 1;
+    }
+    const nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params),
+                                       .weight = m->gamma,
+                                       .bias = m->beta,
+                                       .weight_grad = m->gamma_grad,
+                                       .bias_grad = m->beta_grad,
+                                       .running_mean = m->mean,
+                                       .running_var = m->var};
+    const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params),
+                                  .scope = scope,
+                                  .weight = m->weight[i],
+                                  .weight_grad = m->weight_grad[i],
+                                  .in_channels = C,
+                                  .out_channels = C,
+                                  .kernel = {1, 1},
+                                  .activation = normed ? NNCF_ACTIVATION_RELU6 : NNCF_ACTIVATION_NONE,
+                                  .batch_norm = normed ? &bn : NULL,
+                                  .inputs = input ? &input : NULL,
+                                  .n_inputs = input ? 1 : 0};
+    ck_assert_msg(nncf_model_add_conv2d(m->model, &p, &layer, &err) == NNCF_OK, "%s", err.message);
+    return layer;
+}
+
+/* Two convolutions, the layer that is tested, and one that reads it. */
+static void build(chain *m, nncf_context *context, enum kind kind)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    memset(m, 0, sizeof *m);
+    ck_assert_int_eq(nncf_model_create(context, &m->model, NULL), NNCF_OK);
+    nncf_layer *both[2] = {conv(m, 0, "Net/Conv2d[a]", false, NULL), conv(m, 1, "Net/Conv2d[b]", false, NULL)};
+    nncf_status status = NNCF_OK;
+    if (kind == SUM) {
+        const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = "Net/__add___0", .inputs = both,
+                                   .n_inputs = 2};
+        status = nncf_model_add_add(m->model, &p, &m->tested, &err);
+    } else if (kind == POOL) {
+        const nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params),
+                                      .scope = "Net/AvgPool2d[p]",
+                                      .kind = NNCF_POOL_AVERAGE,
+                                      .kernel = {2, 2},
+                                      .stride = {1, 1},
+                                      .inputs = both,
+                                      .n_inputs = 1};
+        status = nncf_model_add_pool2d(m->model, &p, &m->tested, &err);
+    } else {
+        m->tested = conv(m, 2, "Net/Conv2d[t]", kind == NORMED, both[0]);
+    }
+    ck_assert_msg(status == NNCF_OK, "%s", err.message);
+    conv(m, 3, "Net/Conv2d[sink]", false, m->tested);
+}
+
+static nncf_parameter scale_of(const nncf_compression_ctrl *ctrl, const nncf_layer *layer)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s.activation_quantizer.scale", nncf_layer_scope(layer));
+    for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(ctrl); i++) {
+        nncf_parameter p = cf_parameter(ctrl, i);
+        if (strcmp(p.name, name) == 0)
+            return p;
+    }
+    ck_abort_msg("no parameter %s", name);
+}
+
+START_TEST(outputs)
+{
+    const enum kind kind = (enum kind)_i;
+    cf_context c;
+    chain a, b;
+    uint32_t seed = 77;
+    float x[2][MOST], dx[2][MOST], dy[MOST], y[MOST], want[MOST], passed[MOST], want_dx[2][MOST];
+    const int64_t in[4] = {N, C, H, W}, out[4] = {N, C, kind == POOL ? H - 1 : H, kind == POOL ? W - 1 : W};
+    const size_t hw = (size_t)(out[2] * out[3]), count = N * C * hw;
+    nncf_tensor tx[2], tdx[2], twant_dx[2];
+    for (int i = 0; i < 2; i++) {
+        tx[i] = (nncf_tensor){.data = x[i], .ndim = 4, .shape = in};
+        tdx[i] = (nncf_tensor){.data = dx[i], .ndim = 4, .shape = in};
+        twant_dx[i] = (nncf_tensor){.data = want_dx[i], .ndim = 4, .shape = in};
+        cf_fill(x[i], MOST, (uint32_t)i + 9);
+    }
+    const nncf_tensor ty = {.data = y, .ndim = 4, .shape = out}, twant = {.data = want, .ndim = 4, .shape = out},
+                      tdy = {.data = dy, .ndim = 4, .shape = out}, tpassed = {.data = passed, .ndim = 4, .shape = out};
+    cf_open(&c, 2, 0);
+    build(&a, c.context, kind);
+    build(&b, c.context, kind);
+    nncf_compression_ctrl *ctrl =
+        cf_ctrl(a.model, "{\"compression\": {\"algorithm\": \"quantization\", \"activations\": "
+                         "{\"per_channel\": true, \"bits\": 4, \"signed\": true}}}");
+    nncf_parameter scale = scale_of(ctrl, a.tested);
+    ck_assert_uint_eq(scale.count, C);
+    for (size_t k = 0; k < C; k++) /* small, so that some are clipped; different, so that channels show */
+        scale.data[k] = (kind == NORMED ? 2.0f : kind == POOL ? 0.4f : 0.8f) * (1 + 0.5f * (float)k);
+
+    ck_assert_int_eq(nncf_layer_forward(b.tested, tx, &twant), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(a.tested, tx, &ty), NNCF_OK);
+    double grad[C] = {0};
+    size_t clipped = 0;
+    for (size_t i = 0; i < count; i++) {
+        const size_t k = i / hw % C;
+        const double s = (double)scale.data[k], step = s / 7, v = (double)want[i];
+        const double code = fmin(fmax(rint(v / step), -8), 7);
+        dy[i] = (float)cf_random(&seed) * 0x1p-23f - 1;
+        const double away = fabs(fabs(v / step - floor(v / step)) - 0.5);
+        ck_assert_msg(fabs((double)y[i] - code * step) < 1e-5 || away < 1e-4, "element %zu: %g, want %g", i,
+                      (double)y[i], code * step);
+        const bool above = v > s, below = v < -8 * step;
+        passed[i] = above || below ? 0 : dy[i];
+        grad[k] += (double)dy[i] * (above ? 1 : below ? -8.0 / 7 : ((double)y[i] - v) / (15 * step));
+        clipped += above || below;
+    }
+    ck_assert(clipped > count / 50 && clipped < count / 2);
+    ck_assert_int_eq(nncf_layer_backward(b.tested, tx, &tpassed, twant_dx), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_backward(a.tested, tx, &tdy, tdx), NNCF_OK);
+    for (size_t k = 0; k < C; k++)
+        ck_assert_double_eq_tol((double)scale.grad[k], grad[k], 1e-4);
+    for (int j = 0; j < (kind == SUM ? 2 : 1); j++)
+        for (size_t i = 0; i < MOST; i++)
+            ck_assert_double_eq_tol((double)dx[j][i], (double)want_dx[j][i], 1e-4);
+    for (size_t i = 0; i < C * C; i++)
+        ck_assert_double_eq_tol((double)a.weight_grad[2][i], (double)b.weight_grad[2][i], 1e-3);
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(a.model);
+    nncf_model_destroy(b.model);
+    cf_close(&c);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("per_channel");
+    TCase *tcase = tcase_create("per_channel");
+    tcase_add_loop_test(tcase, outputs, 0, KINDS);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
