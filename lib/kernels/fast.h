@@ -73,10 +73,58 @@ static int64_t fq_forward(size_t n, const float *x, float *y, const nncf__fq *fq
     return vc_total(count);
 }
 
-INLINE vf fq_gradient(vf x, vf dy, const quantizer *q, vd sum[3], size_t m)
+/* Terms of sums for four blocks: added in float before they are widened, which costs more than the sum. Rare ones are
+ * widened block by block. */
+typedef struct terms {
+    vf inside[4], gradient[4], product[4];
+} terms;
+
+INLINE void vd_sum_four(vd *sum, const vf t[4])
+{
+    *sum = vd_add(*sum, vd_from(vf_add(vf_add(t[0], t[1]), vf_add(t[2], t[3]))));
+}
+
+/* Run `call` for the blocks b = 0..3 of each 64 elements, with i the block's start and m its length, then `sum`. */
+#define BLOCKS_OF_FOUR(n, call, sum)                                                                                   \
+    do {                                                                                                               \
+        size_t start = 0;                                                                                              \
+        for (; start + 4 * LANES <= (n); start += 4 * LANES) {                                                         \
+            terms t;                                                                                                   \
+            for (int b = 0; b < 4; b++) {                                                                              \
+                enum { m = LANES };                                                                                    \
+                const size_t i = start + (size_t)b * LANES;                                                            \
+                call;                                                                                                  \
+            }                                                                                                          \
+            sum;                                                                                                       \
+        }                                                                                                              \
+        if (start < (n)) {                                                                                             \
+            terms t = terms_zero();                                                                                    \
+            for (int b = 0; b < 4; b++) {                                                                              \
+                const size_t i = start + (size_t)b * LANES;                                                            \
+                if (i + LANES <= (n)) {                                                                                \
+                    enum { m = LANES };                                                                                \
+                    call;                                                                                              \
+                } else if (i < (n)) {                                                                                  \
+                    const size_t m = (n)-i;                                                                            \
+                    call;                                                                                              \
+                }                                                                                                      \
+            }                                                                                                          \
+            sum;                                                                                                       \
+        }                                                                                                              \
+    } while (0)
+
+INLINE terms terms_zero(void)
+{
+    terms t;
+    for (int b = 0; b < 4; b++)
+        t.inside[b] = t.gradient[b] = t.product[b] = vf_set(0.0f);
+    return t;
+}
+
+INLINE vf fq_gradient(vf x, vf dy, const quantizer *q, vf *inside, vd sum[3], size_t m)
 {
     vm above = vf_less(q->x_high, x), below = vf_less(x, q->x_low), outside = vm_or(above, below);
-    vd_sum(&sum[0], vf_drop(outside, vf_mul(dy, vf_sub(fake_quantize(x, q), x))), m);
+    *inside = vf_live(vf_drop(outside, vf_mul(dy, vf_sub(fake_quantize(x, q), x))), m);
     /* Clipping is rare, mostly at one end, and a zero added would change nothing. */
     if (vm_any(above))
         vd_sum(&sum[1], vf_keep(above, dy), m);
@@ -85,16 +133,12 @@ INLINE vf fq_gradient(vf x, vf dy, const quantizer *q, vd sum[3], size_t m)
     return vf_drop(outside, dy);
 }
 
-INLINE void fq_backward_block(const float *x, const float *dy, float *dx, const quantizer *q, vd sum[3], size_t m)
-{
-    vf_store(dx, fq_gradient(vf_load(x, m), vf_load(dy, m), q, sum, m), m);
-}
-
 static void fq_backward(size_t n, const float *x, const float *dy, float *dx, const nncf__fq *fq, double sums[3])
 {
     const quantizer q = quantizer_load(fq);
     vd sum[3] = {vd_zero(), vd_zero(), vd_zero()};
-    BLOCKS(n, fq_backward_block(x + i, dy + i, dx + i, &q, sum, m));
+    BLOCKS_OF_FOUR(n, vf_store(dx + i, fq_gradient(vf_load(x + i, m), vf_load(dy + i, m), &q, &t.inside[b], sum, m), m),
+                   vd_sum_four(&sum[0], t.inside));
     for (int k = 0; k < 3; k++)
         sums[k] += vd_total(sum[k].p);
 }
@@ -163,20 +207,29 @@ INLINE vm passes(vf v, const epilogue *e)
     return vm_or(e->no_activation, vm_and(vf_less(e->act_low, v), vf_less(v, e->act_high)));
 }
 
-INLINE vf activate_gradient(vf v, vf dy, const epilogue *e, bool quantized, vd sum[3], size_t m)
+INLINE vf activate_gradient(vf v, vf dy, const epilogue *e, bool quantized, vf *inside, vd sum[3], size_t m)
 {
     if (quantized)
-        dy = fq_gradient(clamp(v, e->act_low, e->act_high), dy, &e->q, sum, m);
+        dy = fq_gradient(clamp(v, e->act_low, e->act_high), dy, &e->q, inside, sum, m);
     return vf_keep(passes(v, e), dy);
 }
 
-INLINE vf epilogue_gradient(vf v, const float *dy, const epilogue *e, bool quantized, vf mean, vf inv_std, vd sum[5],
-                            size_t m)
+INLINE vf epilogue_gradient(vf v, const float *dy, const epilogue *e, bool quantized, vf mean, vf inv_std, terms *t,
+                            int b, vd sum[5], size_t m)
 {
-    vf g = activate_gradient(vf_add(vf_mul(v, e->scale), e->shift), vf_load(dy, m), e, quantized, sum, m);
-    vd_sum(&sum[3], g, m);
-    vd_sum(&sum[4], vf_mul(g, vf_mul(vf_sub(v, mean), inv_std)), m);
+    vf g =
+        activate_gradient(vf_add(vf_mul(v, e->scale), e->shift), vf_load(dy, m), e, quantized, &t->inside[b], sum, m);
+    t->gradient[b] = vf_live(g, m);
+    t->product[b] = vf_live(vf_mul(g, vf_mul(vf_sub(v, mean), inv_std)), m);
     return g;
+}
+
+INLINE void epilogue_sum(vd sum[5], const terms *t, bool quantized)
+{
+    if (quantized)
+        vd_sum_four(&sum[0], t->inside);
+    vd_sum_four(&sum[3], t->gradient);
+    vd_sum_four(&sum[4], t->product);
 }
 
 INLINE void epilogue_backward_loop(size_t n, const float *z, const float *dy, float *da,
@@ -186,8 +239,11 @@ INLINE void epilogue_backward_loop(size_t n, const float *z, const float *dy, fl
     const epilogue e = epilogue_load(constants, quantized);
     const vf mean_v = vf_set(mean), inv_std_v = vf_set(inv_std);
     vd sum[5] = {vd_zero(), vd_zero(), vd_zero(), vd_zero(), vd_zero()};
-    BLOCKS(n,
-           vf_store(da + i, epilogue_gradient(vf_load(z + i, m), dy + i, &e, quantized, mean_v, inv_std_v, sum, m), m));
+    BLOCKS_OF_FOUR(
+        n,
+        vf_store(da + i, epilogue_gradient(vf_load(z + i, m), dy + i, &e, quantized, mean_v, inv_std_v, &t, b, sum, m),
+                 m),
+        epilogue_sum(sum, &t, quantized));
     for (int k = 0; k < 5; k++)
         sums[k] += vd_total(sum[k].p);
 }
@@ -219,7 +275,8 @@ INLINE void epilogue_sums_loop(size_t n, const float *z, const float *dy, const 
     const epilogue e = epilogue_load(constants, quantized);
     const vf mean_v = vf_set(mean), inv_std_v = vf_set(inv_std);
     vd sum[5] = {vd_zero(), vd_zero(), vd_zero(), vd_zero(), vd_zero()};
-    BLOCKS(n, epilogue_gradient(vf_load(z + i, m), dy + i, &e, quantized, mean_v, inv_std_v, sum, m));
+    BLOCKS_OF_FOUR(n, epilogue_gradient(vf_load(z + i, m), dy + i, &e, quantized, mean_v, inv_std_v, &t, b, sum, m),
+                   epilogue_sum(sum, &t, quantized));
     for (int k = 0; k < 5; k++)
         sums[k] += vd_total(sum[k].p);
 }
@@ -275,18 +332,19 @@ static int64_t add_forward(size_t n, const float *a, const float *b, float *y, c
 }
 
 INLINE void add_backward_block(const float *a, const float *b, const float *dy, float *dx, const epilogue *e,
-                               bool quantized, vd sum[3], size_t m)
+                               bool quantized, vf *inside, vd sum[3], size_t m)
 {
     vf v = vf_add(vf_load(a, m), vf_load(b, m));
-    vf_store(dx, activate_gradient(v, vf_load(dy, m), e, quantized, sum, m), m);
+    vf_store(dx, activate_gradient(v, vf_load(dy, m), e, quantized, inside, sum, m), m);
 }
 
-INLINE void add_backward_loop(size_t n, const float *a, const float *b, const float *dy, float *dx,
+INLINE void add_backward_loop(size_t n, const float *x, const float *y, const float *dy, float *dx,
                               const nncf__epilogue *constants, bool quantized, double sums[3])
 {
     const epilogue e = epilogue_load(constants, quantized);
     vd sum[3] = {vd_zero(), vd_zero(), vd_zero()};
-    BLOCKS(n, add_backward_block(a + i, b + i, dy + i, dx + i, &e, quantized, sum, m));
+    BLOCKS_OF_FOUR(n, add_backward_block(x + i, y + i, dy + i, dx + i, &e, quantized, &t.inside[b], sum, m),
+                   if (quantized) vd_sum_four(&sum[0], t.inside));
     for (int k = 0; k < 3; k++)
         sums[k] += vd_total(sum[k].p);
 }

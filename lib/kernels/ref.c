@@ -10,6 +10,7 @@
 #include "kernels/sigmoid.h"
 
 #include <math.h>
+#include <string.h>
 
 #define LANES 16
 
@@ -21,6 +22,39 @@ static void lanes_add_to(double lane[LANES], double *sum)
             lane[i] += lane[i + half];
     *sum += lane[0];
 }
+
+/* Lanes whose terms are added in float first, four at a time: those of elements i, i + 16, i + 32, i + 48 of each 64.
+ * Starts zeroed; flush when all n terms are in. */
+typedef struct grouped {
+    double lane[LANES];
+    float group[4][LANES];
+} grouped;
+
+static void grouped_flush(grouped *s)
+{
+    for (int i = 0; i < LANES; i++)
+        s->lane[i] += (double)((s->group[0][i] + s->group[1][i]) + (s->group[2][i] + s->group[3][i]));
+    memset(s->group, 0, sizeof s->group);
+}
+
+static void grouped_add(grouped *s, size_t i, float term)
+{
+    s->group[i / LANES % 4][i % LANES] = term;
+    if (i % (4 * (size_t)LANES) == 4 * (size_t)LANES - 1)
+        grouped_flush(s);
+}
+
+static void grouped_add_to(grouped *s, double *sum)
+{
+    grouped_flush(s); /* of zeros it changes nothing */
+    lanes_add_to(s->lane, sum);
+}
+
+/* The sums of a backward: the three of the quantizer, and the two of batch norm. */
+typedef struct backward_sums {
+    grouped inside, gradient, product;
+    double above[LANES], below[LANES];
+} backward_sums;
 
 /* NaN passes: both comparisons are false. */
 static float clamp(float x, float low, float high)
@@ -47,26 +81,31 @@ static int64_t fq_forward(size_t n, const float *x, float *y, const nncf__fq *q)
 }
 
 /* One element of the quantizer's backward: the gradient for x; the three terms for the gradients of the range. */
-static float fq_gradient(float x, float dy, const nncf__fq *q, double lane[3][LANES], size_t i)
+static float fq_gradient(float x, float dy, const nncf__fq *q, backward_sums *s, size_t i)
 {
     bool above = x > q->x_high, below = x < q->x_low;
     float y = fake_quantize(x, q);
     if (above)
-        lane[1][i % LANES] += (double)dy;
+        s->above[i % LANES] += (double)dy;
     else if (below)
-        lane[2][i % LANES] += (double)dy;
-    else
-        lane[0][i % LANES] += (double)(dy * (y - x));
+        s->below[i % LANES] += (double)dy;
+    grouped_add(&s->inside, i, above || below ? 0.0f : dy * (y - x));
     return above || below ? 0.0f : dy;
+}
+
+static void quantizer_sums(backward_sums *s, double sums[3])
+{
+    grouped_add_to(&s->inside, &sums[0]);
+    lanes_add_to(s->above, &sums[1]);
+    lanes_add_to(s->below, &sums[2]);
 }
 
 static void fq_backward(size_t n, const float *x, const float *dy, float *dx, const nncf__fq *q, double sums[3])
 {
-    double lane[3][LANES] = {{0}};
+    backward_sums s = {0};
     for (size_t i = 0; i < n; i++)
-        dx[i] = fq_gradient(x[i], dy[i], q, lane, i);
-    for (int k = 0; k < 3; k++)
-        lanes_add_to(lane[k], &sums[k]);
+        dx[i] = fq_gradient(x[i], dy[i], q, &s, i);
+    quantizer_sums(&s, sums);
 }
 
 static void sum_and_squares(size_t n, const float *z, double sums[2])
@@ -96,27 +135,37 @@ static int64_t epilogue_forward(size_t n, const float *z, float *y, const nncf__
     return outside;
 }
 
-static float activate_gradient(float v, float dy, const nncf__epilogue *e, double lane[3][LANES], size_t i)
+static float activate_gradient(float v, float dy, const nncf__epilogue *e, backward_sums *s, size_t i)
 {
     bool no_activation = e->act_low == -INFINITY && e->act_high == INFINITY;
     if (e->fq)
-        dy = fq_gradient(clamp(v, e->act_low, e->act_high), dy, e->fq, lane, i);
+        dy = fq_gradient(clamp(v, e->act_low, e->act_high), dy, e->fq, s, i);
     return no_activation || (v > e->act_low && v < e->act_high) ? dy : 0.0f;
+}
+
+static float epilogue_gradient(float z, float dy, const nncf__epilogue *e, float mean, float inv_std, backward_sums *s,
+                               size_t i)
+{
+    float g = activate_gradient(z * e->scale + e->shift, dy, e, s, i);
+    grouped_add(&s->gradient, i, g);
+    grouped_add(&s->product, i, g * ((z - mean) * inv_std));
+    return g;
+}
+
+static void batch_norm_sums(backward_sums *s, double sums[5])
+{
+    quantizer_sums(s, sums);
+    grouped_add_to(&s->gradient, &sums[3]);
+    grouped_add_to(&s->product, &sums[4]);
 }
 
 static void epilogue_backward(size_t n, const float *z, const float *dy, float *da, const nncf__epilogue *e, float mean,
                               float inv_std, double sums[5])
 {
-    double lane[5][LANES] = {{0}};
-    for (size_t i = 0; i < n; i++) {
-        float v = z[i];
-        float g = activate_gradient(v * e->scale + e->shift, dy[i], e, lane, i);
-        lane[3][i % LANES] += (double)g;
-        lane[4][i % LANES] += (double)(g * ((v - mean) * inv_std));
-        da[i] = g;
-    }
-    for (int k = 0; k < 5; k++)
-        lanes_add_to(lane[k], &sums[k]);
+    backward_sums s = {0};
+    for (size_t i = 0; i < n; i++)
+        da[i] = epilogue_gradient(z[i], dy[i], e, mean, inv_std, &s, i);
+    batch_norm_sums(&s, sums);
 }
 
 static void batch_norm_backward(size_t n, const float *z, const float *da, float *dz, float k0, float k1, float k2)
@@ -128,21 +177,17 @@ static void batch_norm_backward(size_t n, const float *z, const float *da, float
 /* The gradient for z * scale + shift alone. */
 static float epilogue_da(float v, float dy, const nncf__epilogue *e)
 {
-    double unused[3][LANES] = {{0}};
-    return activate_gradient(v * e->scale + e->shift, dy, e, unused, 0);
+    backward_sums unused = {0};
+    return activate_gradient(v * e->scale + e->shift, dy, e, &unused, 0);
 }
 
 static void epilogue_sums(size_t n, const float *z, const float *dy, const nncf__epilogue *e, float mean, float inv_std,
                           double sums[5])
 {
-    double lane[5][LANES] = {{0}};
-    for (size_t i = 0; i < n; i++) {
-        float g = activate_gradient(z[i] * e->scale + e->shift, dy[i], e, lane, i);
-        lane[3][i % LANES] += (double)g;
-        lane[4][i % LANES] += (double)(g * ((z[i] - mean) * inv_std));
-    }
-    for (int k = 0; k < 5; k++)
-        lanes_add_to(lane[k], &sums[k]);
+    backward_sums s = {0};
+    for (size_t i = 0; i < n; i++)
+        epilogue_gradient(z[i], dy[i], e, mean, inv_std, &s, i);
+    batch_norm_sums(&s, sums);
 }
 
 static void epilogue_dz(size_t n, const float *z, const float *dy, float *dz, const nncf__epilogue *e, float k0,
@@ -163,11 +208,10 @@ static int64_t add_forward(size_t n, const float *a, const float *b, float *y, c
 static void add_backward(size_t n, const float *a, const float *b, const float *dy, float *dx, const nncf__epilogue *e,
                          double sums[3])
 {
-    double lane[3][LANES] = {{0}};
+    backward_sums s = {0};
     for (size_t i = 0; i < n; i++)
-        dx[i] = activate_gradient(a[i] + b[i], dy[i], e, lane, i);
-    for (int k = 0; k < 3; k++)
-        lanes_add_to(lane[k], &sums[k]);
+        dx[i] = activate_gradient(a[i] + b[i], dy[i], e, &s, i);
+    quantizer_sums(&s, sums);
 }
 
 /* The byte of activate()'s value. */
