@@ -10,8 +10,9 @@
 #include <string.h>
 
 /* Planes smaller than this are gathered, channel by channel, into one row: a kernel call for each would cost more than
- * the work. Channels of one chunk: neighbours, because then they share the cache lines of small planes. */
-enum { SMALL_PLANE = 16, CHUNK_ELEMENTS = 16384 };
+ * the work. That is more in backward, whose rows have more to set up and to sum. CHUNK_ELEMENTS: channels of one chunk
+ * are neighbours, because then they share the cache lines of small planes. */
+enum { SMALL_PLANE = 16, SMALL_BACKWARD = 100, CHUNK_ELEMENTS = 16384 };
 /* Of the batches in which an adaptation forgets, as NNCF has it. */
 #define FORGET_MOMENTUM 0.9
 
@@ -22,7 +23,7 @@ size_t nncf__channels_bytes(const nncf__planes *planes)
 
 size_t nncf__batch_norm_scratch(const nncf__planes *planes)
 {
-    return planes->hw < SMALL_PLANE ? 2 * planes->n * planes->hw * sizeof(float) : 0;
+    return planes->hw < SMALL_BACKWARD ? 2 * planes->n * planes->hw * sizeof(float) : 0;
 }
 
 nncf_status nncf__channels_reserve(nncf_layer *layer, const nncf__planes *planes)
@@ -59,6 +60,7 @@ typedef struct norm_job {
     float *y;       /* forward: output; backward: dy, then dz */
     uint8_t *codes; /* forward: output as codes, then y is NULL */
     float zero;     /* the code of 0 */
+    bool gathers;   /* small planes */
 } norm_job;
 
 /* The planes of a channel: as they lie, or gathered into one. */
@@ -69,25 +71,33 @@ typedef struct column {
     uint8_t *codes;
 } column;
 
+/* Copies of a few elements: a loop where a call would cost more. */
+static void copy(void *to, const void *from, size_t count, size_t size)
+{
+    if (count >= SMALL_PLANE) {
+        memcpy(to, from, count * size);
+        return;
+    }
+    for (size_t i = 0; i < count * size; i += size)
+        memcpy((char *)to + i, (const char *)from + i, size);
+}
+
 static void gather(const nncf__planes *p, size_t c, const float *from, float *to)
 {
     for (size_t n = 0; n < p->n; n++)
-        for (size_t i = 0; i < p->hw; i++)
-            to[n * p->hw + i] = from[(n * p->c + c) * p->hw + i];
+        copy(to + n * p->hw, from + (n * p->c + c) * p->hw, p->hw, sizeof *to);
 }
 
 static void scatter(const nncf__planes *p, size_t c, const float *from, float *to)
 {
     for (size_t n = 0; n < p->n; n++)
-        for (size_t i = 0; i < p->hw; i++)
-            to[(n * p->c + c) * p->hw + i] = from[n * p->hw + i];
+        copy(to + (n * p->c + c) * p->hw, from + n * p->hw, p->hw, sizeof *to);
 }
 
 static void scatter_codes(const nncf__planes *p, size_t c, const uint8_t *from, uint8_t *to)
 {
     for (size_t n = 0; n < p->n; n++)
-        for (size_t i = 0; i < p->hw; i++)
-            to[(n * p->c + c) * p->hw + i] = from[n * p->hw + i];
+        copy(to + (n * p->c + c) * p->hw, from + n * p->hw, p->hw, 1);
 }
 
 /* Statistics of one channel -> its constants. */
@@ -132,7 +142,7 @@ static nncf__epilogue epilogue_of(const norm_job *job, size_t c)
 static column column_of(const norm_job *job, size_t c, float *scratch)
 {
     const nncf__planes *p = &job->planes;
-    if (p->hw >= SMALL_PLANE) {
+    if (!job->gathers) {
         column col = {p->n, p->hw, p->c * p->hw, job->z + c * p->hw, NULL, NULL};
         if (job->codes)
             col.codes = job->codes + c * p->hw;
@@ -157,16 +167,16 @@ static void forward_channel(const norm_job *job, size_t c, float *scratch)
                               : job->k->epilogue_forward(col.length, z, col.y + i * col.stride, &e);
     }
     job->channels.sums[5 * c] = (double)clipped;
-    if (col.z == scratch && job->codes)
+    if (job->gathers && job->codes)
         scatter_codes(&job->planes, c, col.codes, job->codes);
-    else if (col.z == scratch)
+    else if (job->gathers)
         scatter(&job->planes, c, col.y, job->y);
 }
 
 static void backward_channel(const norm_job *job, size_t c, float *scratch)
 {
     column col = column_of(job, c, scratch);
-    bool gathered = col.z == scratch;
+    bool gathered = job->gathers;
     if (gathered)
         gather(&job->planes, c, job->y, col.y);
     nncf__epilogue e = epilogue_of(job, c);
@@ -190,7 +200,7 @@ static void backward_channel(const norm_job *job, size_t c, float *scratch)
 static void run_chunk(const norm_job *job, size_t chunk, size_t worker,
                       void (*channel)(const norm_job *, size_t, float *))
 {
-    float *scratch = job->planes.hw < SMALL_PLANE ? nncf__scratch(job->context, worker) : NULL;
+    float *scratch = job->gathers ? nncf__scratch(job->context, worker) : NULL;
     size_t first = chunk * job->group, end = first + job->group;
     for (size_t c = first; c < end && c < job->planes.c; c++)
         channel(job, c, scratch);
@@ -230,6 +240,7 @@ void nncf__batch_norm_forward(nncf_layer *layer, const nncf__planes *planes, con
      */
     const int32_t adapting = layer->model->ctrl ? layer->model->ctrl->adaptation.mode : 0;
     job.batch_statistics = layer->model->mode == NNCF_MODE_TRAIN || adapting;
+    job.gathers = planes->hw < SMALL_PLANE;
     job.update_running = job.batch_statistics && (adapting || !nncf__layer_observing(layer));
     job.momentum = adapting == NNCF__FORGETTING ? FORGET_MOMENTUM : (double)layer->batch_norm.momentum;
     if (job.output && !job.output->observing)
@@ -252,6 +263,7 @@ void nncf__batch_norm_forward(nncf_layer *layer, const nncf__planes *planes, con
 void nncf__batch_norm_backward(nncf_layer *layer, const nncf__planes *planes, const float *z, float *dy)
 {
     norm_job job = start(layer, planes, z, dy);
+    job.gathers = planes->hw < SMALL_BACKWARD;
     nncf__parallel(job.context, (planes->c + job.group - 1) / job.group, backward_chunk, &job);
 }
 
