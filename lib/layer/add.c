@@ -24,7 +24,8 @@ static void inputs_of(const nncf__walk *walk, size_t offset, size_t count, float
 {
     for (int i = 0; i < 2; i++) {
         in[i] = nncf__floats_of(walk->k, &walk->codes_in[i], offset, count, room);
-        room += walk->codes_in[i].dtype == NNCF_F32 ? 0 : count;
+        if (in[i] == room)
+            room += count;
     }
 }
 
