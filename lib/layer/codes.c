@@ -37,6 +37,8 @@ const nncf__quantizer *nncf__layer_feeding_quantizer(const nncf_layer *layer, si
 {
     for (size_t i = input; i < layer->n_inputs; i = 0) {
         layer = layer->inputs[i];
+        if (layer->kind == NNCF__OPERATOR) /* the host writes what it computes as floats */
+            return NULL;
         const nncf__quantizer *output = nncf__layer_output_quantizer(layer);
         if (output || !passes_codes_on(layer))
             return output;
@@ -54,6 +56,8 @@ int32_t nncf__layer_input_dtype(const nncf_layer *layer, size_t input)
 int32_t nncf__layer_output_dtype(const nncf_layer *layer)
 {
     const nncf__quantizer *output = nncf__layer_output_quantizer(layer);
+    if (layer->kind == NNCF__OPERATOR)
+        return NNCF_F32;
     if (!output)
         return passes_codes_on(layer) ? nncf__layer_input_dtype(layer, 0) : NNCF_F32;
     return output->initialized && !nncf__layer_observing(layer) ? nncf__quantizer_dtype(output) : NNCF_F32;

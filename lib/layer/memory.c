@@ -148,8 +148,10 @@ nncf_status nncf_model_memory(nncf_model *model, const nncf_tensor *inputs, size
         status = add_layer(&f, model->layers[i], &largest, &m);
         if (status != NNCF_OK)
             nncf__fail(err, status, model->layers[i]->scope,
-                       status == NNCF_E_ARG ? "more layers without inputs than shapes were given"
-                                            : "its input has a shape that it cannot read");
+                       model->layers[i]->kind == NNCF__OPERATOR
+                           ? "the host runs it: the shape of its output is not known"
+                       : status == NNCF_E_ARG ? "more layers without inputs than shapes were given"
+                                              : "its input has a shape that it cannot read");
     }
     nncf__free(context, f.shapes);
     nncf__free(context, f.ndims);
