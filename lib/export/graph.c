@@ -47,19 +47,31 @@ static int64_t window_count(int64_t size, int64_t kernel, int64_t stride, int64_
     return size < 0 ? -1 : padded < reach ? 0 : (padded - reach) / stride + 1;
 }
 
+static bool is_mean(const nncf_layer *layer)
+{
+    return layer->kind == NNCF__POOL2D &&
+           (layer->pool_kind == NNCF_POOL_MEAN_ROWS || layer->pool_kind == NNCF_POOL_MEAN_COLUMNS);
+}
+
+/* Is dimension 2 + i averaged to one value? */
+static bool is_averaged(const nncf_layer *layer, int i)
+{
+    return layer->kind == NNCF__POOL2D && (layer->pool_kind == NNCF_POOL_GLOBAL_AVERAGE ||
+                                           layer->pool_kind == (i == 0 ? NNCF_POOL_MEAN_ROWS : NNCF_POOL_MEAN_COLUMNS));
+}
+
 /* The shape of a layer's output, as lib/layer has it; -1 is open and stays so. */
 static nncf_status set_shape(nncf__onnx_builder *b, const nncf_layer *layer, const nncf__onnx_value *x,
                              nncf__onnx_value *y)
 {
-    const bool global = layer->kind == NNCF__POOL2D && layer->pool_kind == NNCF_POOL_GLOBAL_AVERAGE;
     y->ndim = layer->kind == NNCF__LINEAR ? 2 : layer->kind == NNCF__ADD ? x->ndim : 4;
     y->shape[0] = x->shape[0];
     y->shape[1] = layer->out_channels > 0 ? layer->out_channels : x->shape[1];
     for (int i = 0; i < 2; i++) {
         int64_t in = x->ndim == 4 ? x->shape[2 + i] : 1,
                 dilation = layer->kind == NNCF__CONV2D ? layer->dilation[i] : 1;
-        y->shape[2 + i] = global ? 1
-                          : layer->kind == NNCF__ADD
+        y->shape[2 + i] = is_averaged(layer, i) ? 1
+                          : layer->kind == NNCF__ADD || is_mean(layer)
                               ? in
                               : window_count(in, layer->kernel[i], layer->stride[i], layer->padding[i], dilation);
         if (y->ndim == 4 && y->shape[2 + i] == 0)
@@ -290,14 +302,22 @@ static nncf_status put_pool(nncf__onnx_builder *b, chain *c)
     case NNCF_POOL_MAX:
         op = "MaxPool";
         break;
+    case NNCF_POOL_MEAN_ROWS:
+    case NNCF_POOL_MEAN_COLUMNS:
+        op = "ReduceMean";
+        break;
     default:
         return refuse(b, l, "this kind of pooling has no form in the export yet");
     }
     char *output = stage_name(b, c, STAGE_PRODUCT);
     Nncf__Onnx__NodeProto *node = nncf__onnx_node(b, op, output);
     nncf__onnx_input(b, node, c->value);
-    if (l->pool_kind != NNCF_POOL_GLOBAL_AVERAGE)
+    if (is_mean(l)) { /* dimensions are kept: the operator's default */
+        const int64_t axis = l->pool_kind == NNCF_POOL_MEAN_ROWS ? 2 : 3;
+        nncf__onnx_attribute_ints(b, node, "axes", &axis, 1);
+    } else if (l->pool_kind != NNCF_POOL_GLOBAL_AVERAGE) {
         put_window(b, node, l);
+    }
     if (l->pool_kind == NNCF_POOL_AVERAGE)
         nncf__onnx_attribute_int(b, node, "count_include_pad", 1);
     c->value = output;
@@ -368,7 +388,7 @@ static nncf_status check_kind(nncf__onnx_builder *b, const nncf_layer *l)
                           "%s: an operator that the host runs (%s) has no form in the export yet; the layers that the "
                           "library runs have",
                           l->scope, nncf__op_info_of(l->op) ? nncf__op_info_of(l->op)->name : "?");
-    if (l->kind == NNCF__POOL2D && l->pool_kind > NNCF_POOL_MAX)
+    if (l->kind == NNCF__POOL2D && l->pool_kind > NNCF_POOL_MEAN_COLUMNS)
         return refuse(b, l, "this kind of pooling has no form in the export yet");
     return NNCF_OK;
 }

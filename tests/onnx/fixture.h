@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A small network with every kind of layer that the export knows, on public headers only: strided and depthwise
- * convolutions with batch norm, a residual sum, the three pools, two linear layers. Weights and images are
+ * convolutions with batch norm, a residual sum, every pool, two linear layers. Weights and images are
  * pseudo-random.
  */
 #ifndef ONNX_FIXTURE_H
@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ON_LAYERS = 10, ON_BATCH = 16, ON_IMAGE = 2 * 12 * 12, ON_CLASSES = 5, ON_WEIGHT_LAYERS = 6 };
+enum { ON_LAYERS = 12, ON_BATCH = 16, ON_IMAGE = 2 * 12 * 12, ON_CLASSES = 5, ON_WEIGHT_LAYERS = 6 };
 
 typedef struct on_net {
     nncf_context *context;
@@ -180,9 +180,11 @@ static inline void on_create(on_net *n, const char *config, const nncf_context_p
     on_pool(n, 4, "Net/MaxPool2d[0]", 3, NNCF_POOL_MAX, 3, 2, 1);
     on_conv(n, 5, "Net/Block[c]/Conv2d[0]", 4, 8, 16, 3, 2, 1, 2, NNCF_ACTIVATION_RELU, false, true);
     on_pool(n, 6, "Net/AvgPool2d[0]", 5, NNCF_POOL_AVERAGE, 2, 1, 1);
-    on_pool(n, 7, "Net/AdaptiveAvgPool2d[0]", 6, NNCF_POOL_GLOBAL_AVERAGE, 0, 0, 0);
-    on_linear(n, 8, "Net/Linear[0]", 7, 16, 12, NNCF_ACTIVATION_RELU);
-    on_linear(n, 9, "Net/Linear[1]", 8, 12, ON_CLASSES, NNCF_ACTIVATION_NONE);
+    on_pool(n, 7, "Net/mean_0", 6, NNCF_POOL_MEAN_COLUMNS, 0, 0, 0);
+    on_pool(n, 8, "Net/mean_1", 7, NNCF_POOL_MEAN_ROWS, 0, 0, 0);
+    on_pool(n, 9, "Net/AdaptiveAvgPool2d[0]", 8, NNCF_POOL_GLOBAL_AVERAGE, 0, 0, 0);
+    on_linear(n, 10, "Net/Linear[0]", 9, 16, 12, NNCF_ACTIVATION_RELU);
+    on_linear(n, 11, "Net/Linear[1]", 10, 12, ON_CLASSES, NNCF_ACTIVATION_NONE);
     on_must(nncf_compression_ctrl_create(n->model, n->config, &n->ctrl, &err), &err);
     on_must(nncf_model_set_mode(n->model, NNCF_MODE_EVAL), &err);
     if (!initialize)

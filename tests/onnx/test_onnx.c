@@ -167,6 +167,7 @@ START_TEST(counts_and_weights)
         ck_assert_uint_eq(count_op(g, "BatchNormalization"), 3);
         ck_assert_uint_eq(count_op(g, "Add"), 1);
         ck_assert_uint_eq(count_op(g, "MaxPool") + count_op(g, "AveragePool") + count_op(g, "GlobalAveragePool"), 3);
+        ck_assert_uint_eq(count_op(g, "ReduceMean"), 2);
         ck_assert_uint_eq(count_op(g, "Relu"), 3);
         ck_assert_str_eq(g->output[0]->name, "output");
         ck_assert_uint_eq(m->n_opset_import, qdq ? 1 : 2);
