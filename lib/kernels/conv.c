@@ -62,8 +62,8 @@ static void forward_taps(const nncf__conv2d *s, nncf__tap *taps)
                                                       .weight = ky * s->kernel_w + kx};
 }
 
-/* Taps live on the stack up to 7 x 7, else in memory of the context's. */
-enum { FEW_TAPS = 49 };
+/* Taps live on the stack up to 32 x 32: a step of training allocates nothing. Beyond, in memory of the context's. */
+enum { FEW_TAPS = 1024 };
 
 static nncf__tap *taps_alloc(nncf_context *context, const nncf__conv2d *s, nncf__tap *few)
 {

@@ -524,7 +524,7 @@ START_TEST(no_memory)
         for (int pass = 0; pass < 3; pass++) {
             nncf__conv2d s = random_shape(kind % 5);
             if (kind % 8 == 7)
-                s = (nncf__conv2d){1, 4, 9, 9, 3, 0, 0, 8, 8, 2, 2, 4, 4, 1, 1, 1};
+                s = (nncf__conv2d){1, 2, 9, 9, 3, 0, 0, 33, 33, 2, 2, 16, 16, 1, 1, 1};
             ck_assert(shape_finish(&s));
             problem p;
             problem_make(&p, &s);
