@@ -101,7 +101,8 @@ void mobilenetv2_build(net *n, const model_settings *m, int64_t num_classes)
                                           .kernel = 1,
                                           .activation = NNCF_ACTIVATION_RELU6,
                                           .init = NET_INIT_KAIMING});
-    x = net_add_pool(n, ROOT "mean_0", x, NNCF_POOL_GLOBAL_AVERAGE, 0, 0, 0);
+    x = net_add_pool(n, ROOT "mean_0", x, NNCF_POOL_MEAN_COLUMNS, 0, 0, 0); /* x.mean(3).mean(2), as NNCF's sample */
+    x = net_add_pool(n, ROOT "mean_1", x, NNCF_POOL_MEAN_ROWS, 0, 0, 0);
     net_add_linear(n, &(net_layer_spec){.scope = ROOT "Sequential[classifier]/Linear[1]",
                                         .name = "classifier.1",
                                         .input = x,

@@ -229,7 +229,9 @@ START_TEST(test_quantizers)
     for (size_t i = 0; nncf_compression_ctrl_get_layer_statistics(ctrl, i, &s) == NNCF_OK; i++) {
         char key[KEY];
         key_of_scope(s.scope, key);
-        if (s.output_bits)
+        if (strstr(s.scope, "mean_1")) /* torchvision pools in one step, the sample's model in two */
+            ck_assert(s.output_bits == 8 && !s.output_signed);
+        else if (s.output_bits)
             expect_quantizer(activations, key, s.output_bits, s.output_signed, &found);
         if (s.input_bits)
             expect_quantizer(activations, "input", s.input_bits, s.input_signed, &found);
