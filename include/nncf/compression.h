@@ -191,8 +191,8 @@ NNCF_API nncf_status nncf_compression_ctrl_get_statistics(const nncf_compression
 typedef struct nncf_layer_statistics {
     size_t struct_size;    /**< NNCF_PARAMS(nncf_layer_statistics) */
     const char *scope;     /**< borrowed from the model */
-    int64_t shape[4];      /**< of the weight */
-    int32_t ndim;          /**< of the weight: 4 or 2; 0: the layer has no weight */
+    int64_t shape[5];      /**< of the weight */
+    int32_t ndim;          /**< of the weight, 2 to 5; 0: the layer has no weight */
     int32_t sparsified;    /**< 1: has a mask */
     double sparsity;       /**< zeros / weights */
     double weight_share;   /**< weights / weights of all sparsified layers; 0 when not sparsified */
@@ -201,7 +201,7 @@ typedef struct nncf_layer_statistics {
     double weight_scale;   /**< range of the weight's codes: scale of the quantizer (largest, if per channel) */
     double weight_clipped; /**< share of the weights outside the quantizer's range */
     int32_t input_bits;    /**< quantizer of the layer's own input; 0: none */
-    int32_t output_bits;   /**< quantizer of the output; 0: none */
+    int32_t output_bits;   /**< quantizer of the output; 0: none. One in front of a sum's activation is not told here */
     double input_scale;    /**< scale, or range when asymmetric */
     double output_scale;   /**< scale, or range when asymmetric */
     int32_t input_signed;  /**< 1: signed */

@@ -162,10 +162,10 @@ typedef struct nncf__state {
     nncf_context *context;
     nncf_checkpoint_tensor *tensors; /* views of the controller's arrays, and of levels and quantizers below */
     size_t n_tensors;
-    char **names;         /* those made here */
-    int64_t (*shapes)[4]; /* [n_tensors] */
-    double levels[2];     /* schedule level, magnitude threshold */
-    int32_t *quantizers;  /* [n_quantizers][2]: sign, initialized */
+    char **names;                             /* those made here */
+    int64_t (*shapes)[NNCF__MAX_WEIGHT_NDIM]; /* [n_tensors] */
+    double levels[2];                         /* schedule level, magnitude threshold */
+    int32_t *quantizers;                      /* [n_quantizers][2]: sign, initialized */
     size_t n_quantizers;
 } nncf__state;
 nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, nncf__state *state);

@@ -13,13 +13,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { FORMAT = 1, PACKED_BITS = 4, MOST_A_LAYER = 14 };
+/* Tensors of a layer: weight, mask, scale, zero point; bias; four of batch norm; three a quantizer of activations. */
+enum { PACKED_BITS = 4, MOST_A_LAYER = 4 + 1 + 4 + 3 * 3 };
 
 /* Everything that is put on the list is owned by it. */
 typedef struct list {
     nncf_context *context;
     nncf_checkpoint_tensor *tensors;
-    int64_t (*shapes)[4];
+    int64_t (*shapes)[NNCF__MAX_WEIGHT_NDIM];
     size_t count;
     nncf__text layers; /* JSON */
     bool failed;       /* no memory */
@@ -86,9 +87,13 @@ typedef struct weight {
     bool sparse;
 } weight;
 
+/* Along the axis of the output channels, which for transposed convolutions is the second one. */
 static size_t channel_of(const weight *w, size_t i)
 {
-    return w->q->channels > 1 ? i / (w->count / w->q->channels) : 0;
+    size_t inner = 1;
+    for (int32_t d = w->layer->weight_axis + 1; d < w->layer->weight_ndim; d++)
+        inner *= (size_t)w->layer->weight_shape[d];
+    return w->q->channels > 1 ? i / inner % w->q->channels : 0;
 }
 
 /* Stored code of element i. The value is code * step rounded once, so that the quotient is within half of the code. */
@@ -238,7 +243,7 @@ static nncf_status put_layer(list *l, nncf_layer *layer, const nncf_strip_params
     const size_t channels = (size_t)layer->out_channels;
     nncf_status status = NNCF_OK;
     double *fold = NULL;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < NNCF__N_QUANTIZERS; i++) {
         nncf__quantizer *q = nncf__layer_quantizer(c, i);
         if (q && !q->initialized && q->rule.kind != NNCF__RANGE_NONE)
             return nncf__fail(err, NNCF_E_STATE, layer->scope,
@@ -274,6 +279,8 @@ static nncf_status put_layer(list *l, nncf_layer *layer, const nncf_strip_params
         put_quantizer(l, layer, "input", c->input_quantizer);
     if (c->output_quantizer)
         put_quantizer(l, layer, "output", c->output_quantizer);
+    if (c->pre_quantizer)
+        put_quantizer(l, layer, "inner", c->pre_quantizer);
     nncf__free(l->context, fold);
     return status;
 }

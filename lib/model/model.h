@@ -19,6 +19,7 @@ enum nncf__layer_kind {
 /* ---- ops.c ---- */
 
 enum { NNCF__OP_COUNT = NNCF_OP_INTERPOLATE + 1 };
+enum { NNCF__MAX_WEIGHT_NDIM = 5 }; /* of a 3-d convolution */
 #define NNCF__ANY_INPUTS ((size_t)-1)
 typedef struct nncf__op_info {
     const char *name; /* in NNCF's scopes */
@@ -60,7 +61,7 @@ struct nncf_layer {
     float *weight, *weight_grad, *bias, *bias_grad;
     int64_t in_channels, out_channels, groups;
     int64_t kernel[2], stride[2], padding[2], dilation[2]; /* pool2d uses the first three too */
-    int64_t weight_shape[5];
+    int64_t weight_shape[NNCF__MAX_WEIGHT_NDIM];
     int32_t weight_ndim; /* 0: no weight */
     int32_t weight_axis; /* of the output channels: 0, of a transposed convolution 1 */
     size_t weight_count; /* 0: no weight */

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Weights that only host-run operators have (five dimensions; output channels along the second one) and the quantizer
+ * in front of a sum's activation, through everything that leaves the library: statistics, snapshots, stripped models.
+ */
+#include "comp_fixture.h"
+
+#include <unistd.h>
+
+enum { CUBE, TRANSPOSED, KINDS, MOST = 128, CHANNELS = 3 };
+
+static const struct {
+    int32_t op, ndim;
+    int64_t shape[5];
+    size_t count, inner; /* elements; of them side by side in one channel */
+    const char *scope;
+} kinds[KINDS] = {{NNCF_OP_CONV3D, 5, {CHANNELS, 2, 3, 1, 4}, 72, 24, "Net/Conv3d[w]"},
+                  {NNCF_OP_CONV_TRANSPOSE2D, 4, {4, CHANNELS, 3, 3}, 108, 9, "Net/ConvTranspose2d[w]"}};
+
+static const char config[] = "{\"compression\": [{\"algorithm\": \"rb_sparsity\"}, {\"algorithm\": \"quantization\", "
+                             "\"weights\": {\"bits\": 8, \"signed\": true, \"per_channel\": true}}]}";
+
+typedef struct rig {
+    nncf_model *model;
+    nncf_layer *layer;
+    nncf_compression_ctrl *ctrl;
+    float weight[MOST];
+} rig;
+
+static nncf_parameter find(const rig *r, const char *end)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s.%s", nncf_layer_scope(r->layer), end);
+    for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(r->ctrl); i++)
+        if (strcmp(cf_parameter(r->ctrl, i).name, name) == 0)
+            return cf_parameter(r->ctrl, i);
+    ck_abort_msg("no parameter %s", name);
+}
+
+/* A layer between two others of its kind of weight, so that what is written past an end falls on something. */
+static void begin(rig *r, int kind)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_layer *input = NULL, *layer;
+    ck_assert_int_eq(nncf_model_create(NULL, &r->model, NULL), NNCF_OK);
+    cf_fill(r->weight, MOST, (uint32_t)kind + 5);
+    for (int i = 0; i < 2; i++) {
+        char scope[64];
+        snprintf(scope, sizeof scope, "%s%s", i ? "Net/Block/" : "", i ? "Conv3d[last]" : kinds[kind].scope);
+        const int k = i ? CUBE : kind;
+        const nncf_op_params p = {NNCF_PARAMS(nncf_op_params),
+                                  .scope = scope,
+                                  .op = kinds[k].op,
+                                  .weight_ndim = kinds[k].ndim,
+                                  .weight_shape = kinds[k].shape,
+                                  .weight = r->weight,
+                                  .inputs = input ? &input : NULL,
+                                  .n_inputs = input ? 1 : 0};
+        ck_assert_msg(nncf_model_add_op(r->model, &p, &layer, &err) == NNCF_OK, "%s", err.message);
+        r->layer = i ? r->layer : layer;
+        input = layer;
+    }
+    r->ctrl = cf_ctrl(r->model, config);
+    nncf_parameter scale = find(r, "pre_ops.weight_quantizer.scale"), logits = find(r, "pre_ops.mask");
+    ck_assert_uint_eq(scale.count, CHANNELS);
+    for (size_t c = 0; c < CHANNELS; c++)
+        scale.data[c] = 0.4f + 0.3f * (float)c;
+    for (size_t i = 0; i < logits.count; i++)
+        logits.data[i] = i % 3 == 1 ? -1.0f : 1.0f;
+}
+
+static void end(rig *r)
+{
+    nncf_compression_ctrl_destroy(r->ctrl);
+    nncf_model_destroy(r->model);
+}
+
+static void temporary(char path[32])
+{
+    strcpy(path, "/tmp/nncf-host-XXXXXX");
+    const int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+}
+
+static nncf_checkpoint *open_file(const char *path)
+{
+    nncf_checkpoint *c = NULL;
+    nncf_error err = NNCF_ERROR_INIT;
+    ck_assert_msg(nncf_checkpoint_open(NULL, path, &c, &err) == NNCF_OK, "%s", err.message);
+    return c;
+}
+
+static nncf_tensor get(const nncf_checkpoint *c, const char *scope, const char *what)
+{
+    char name[128];
+    nncf_tensor t;
+    snprintf(name, sizeof name, "%s.%s", scope, what);
+    ck_assert_msg(nncf_checkpoint_get(c, name, &t) == NNCF_OK, "%s is not in the file", name);
+    return t;
+}
+
+static void expect_shape(const int64_t *shape, int32_t ndim, int kind)
+{
+    ck_assert_int_eq(ndim, kinds[kind].ndim);
+    for (int32_t i = 0; i < ndim; i++)
+        ck_assert_int_eq(shape[i], kinds[kind].shape[i]);
+}
+
+START_TEST(statistics)
+{
+    rig r;
+    char text[4096];
+    nncf_layer_statistics s = {NNCF_PARAMS(nncf_layer_statistics)};
+    begin(&r, _i);
+    ck_assert_int_eq(nncf_compression_ctrl_get_layer_statistics(r.ctrl, 0, &s), NNCF_OK);
+    expect_shape(s.shape, s.ndim, _i);
+    ck_assert_int_eq(nncf_compression_ctrl_statistics_json(r.ctrl, text, sizeof text, NULL), NNCF_OK);
+    ck_assert_ptr_nonnull(strstr(text, _i == CUBE ? "\"shape\":[3,2,3,1,4]" : "\"shape\":[4,3,3,3]"));
+    ck_assert_int_eq(nncf_compression_ctrl_statistics_text(r.ctrl, text, sizeof text, NULL), NNCF_OK);
+    ck_assert_ptr_nonnull(strstr(text, _i == CUBE ? " 3 x 2 x 3 x 1 x 4 " : " 4 x 3 x 3 x 3 "));
+    end(&r);
+}
+END_TEST
+
+START_TEST(snapshots)
+{
+    rig r, other;
+    char path[32];
+    nncf_error err = NNCF_ERROR_INIT;
+    begin(&r, _i);
+    begin(&other, _i);
+    temporary(path);
+    nncf_parameter logits = find(&other, "pre_ops.mask");
+    memset(logits.data, 0, logits.count * sizeof(float));
+    ck_assert_msg(nncf_checkpoint_save(r.ctrl, path, NULL, 0, NULL, 0, &err) == NNCF_OK, "%s", err.message);
+    nncf_checkpoint *c = open_file(path);
+    const nncf_tensor t = get(c, kinds[_i].scope, "pre_ops.mask");
+    expect_shape(t.shape, t.ndim, _i);
+    ck_assert_msg(nncf_checkpoint_restore(c, other.ctrl, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_mem_eq(logits.data, find(&r, "pre_ops.mask").data, kinds[_i].count * sizeof(float));
+    nncf_checkpoint_close(c);
+    unlink(path);
+    end(&r);
+    end(&other);
+}
+END_TEST
+
+/* Code times scale of its channel is the weight of eval mode, bit for bit. */
+START_TEST(stripped)
+{
+    rig r;
+    char path[32];
+    float want[MOST];
+    nncf_error err = NNCF_ERROR_INIT;
+    size_t zeros = 0;
+    begin(&r, _i);
+    temporary(path);
+    ck_assert_msg(nncf_strip_save(r.ctrl, path, NULL, NULL, &err) == NNCF_OK, "%s", err.message);
+    nncf_checkpoint *c = open_file(path);
+    const nncf_tensor codes = get(c, kinds[_i].scope, "weight"), scale = get(c, kinds[_i].scope, "weight_scale");
+    expect_shape(codes.shape, codes.ndim, _i);
+    ck_assert_int_eq(codes.dtype, NNCF_S8);
+    ck_assert_int_eq(scale.shape[0], CHANNELS);
+    nncf_model_set_mode(r.model, NNCF_MODE_EVAL);
+    ck_assert_int_eq(nncf_layer_compress_weight(r.layer, want), NNCF_OK);
+    for (size_t i = 0; i < kinds[_i].count; i++) {
+        const size_t channel = i / kinds[_i].inner % CHANNELS;
+        const float got = (float)((const int8_t *)codes.data)[i] * ((const float *)scale.data)[channel];
+        ck_assert_msg(got == want[i], "weight %zu is %.9g, should be %.9g", i, (double)got, (double)want[i]);
+        zeros += want[i] == 0;
+    }
+    ck_assert_uint_ge(zeros, kinds[_i].count / 3);
+    ck_assert_uint_lt(zeros, kinds[_i].count / 2);
+    nncf_checkpoint_close(c);
+    unlink(path);
+    end(&r);
+}
+END_TEST
+
+/* Where the ranges of a placement by propagation stand in front of a ReLU, a deployed model has to round there too. */
+START_TEST(quantizer_in_front_of_an_activation)
+{
+    nncf_model *model;
+    nncf_layer *sum;
+    char path[32];
+    nncf_error err = NNCF_ERROR_INIT;
+    ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+    cf_layer a = cf_conv(model, "Net/Conv2d[a]", 3, 3, 1, NULL, NULL),
+             b = cf_conv(model, "Net/Conv2d[b]", 3, 3, 1, NULL, NULL);
+    nncf_layer *const both[] = {a.layer, b.layer};
+    const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = "Net/__add___0", .inputs = both, .n_inputs = 2,
+                               .activation = NNCF_ACTIVATION_RELU};
+    ck_assert_int_eq(nncf_model_add_add(model, &p, &sum, NULL), NNCF_OK);
+    cf_layer last = cf_conv(model, "Net/Conv2d[last]", 3, 3, 1, NULL, sum);
+    nncf_compression_ctrl *ctrl = cf_ctrl(
+        model, "{\"target_device\": \"CPU\", \"compression\": {\"algorithm\": \"quantization\", \"initializer\": "
+               "{\"range\": {\"num_init_steps\": 0}}}}");
+    nncf__quantizer *q = ctrl->layers[sum->index].pre_quantizer;
+    ck_assert_ptr_nonnull(q);
+    q->scale[0] = 12.7f;
+    temporary(path);
+    ck_assert_msg(nncf_strip_save(ctrl, path, NULL, NULL, &err) == NNCF_OK, "%s", err.message);
+    nncf_checkpoint *c = open_file(path);
+    ck_assert_float_eq_tol(*(const float *)get(c, "Net/__add___0", "inner_scale").data, 0.1f, 1e-7f);
+    ck_assert_int_eq(*(const int32_t *)get(c, "Net/__add___0", "inner_zero_point").data, 0);
+    const int32_t *codes = get(c, "Net/__add___0", "inner_codes").data;
+    ck_assert_int_eq(codes[0], -128);
+    ck_assert_int_eq(codes[1], 127);
+    ck_assert_ptr_nonnull(strstr(nncf_checkpoint_text_get(c, "strip.layers"), "\"inner_bits\":8"));
+    nncf_checkpoint_close(c);
+    unlink(path);
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(model);
+    cf_layer_free(&a);
+    cf_layer_free(&b);
+    cf_layer_free(&last);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("host_weights");
+    TCase *tc = tcase_create("host_weights");
+    tcase_add_loop_test(tc, statistics, 0, KINDS);
+    tcase_add_loop_test(tc, snapshots, 0, KINDS);
+    tcase_add_loop_test(tc, stripped, 0, KINDS);
+    tcase_add_test(tc, quantizer_in_front_of_an_activation);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
