@@ -8,26 +8,7 @@
 
 /* ---- micro-kernel ---- */
 
-#if WIDTH == 16
-enum { TILE_S = 12 };
-INLINE nf nf_multiply_add(nf a, nf b, nf c)
-{
-    return _mm512_fmadd_ps(a, b, c);
-}
-#elif WIDTH == 8
-enum { TILE_S = 6 };
-INLINE nf nf_multiply_add(nf a, nf b, nf c)
-{
-    return _mm256_fmadd_ps(a, b, c);
-}
-#else
-enum { TILE_S = 6 };
-INLINE nf nf_multiply_add(nf a, nf b, nf c)
-{
-    return nf_add(nf_mul(a, b), c);
-}
-#endif
-enum { TILE_V = 2 * WIDTH };
+enum { TILE_S = WIDTH == 16 ? 12 : 6, TILE_V = 2 * WIDTH };
 
 static void gemm_tile(int32_t tile[2])
 {

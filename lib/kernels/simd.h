@@ -4,8 +4,11 @@
  * have 16 lanes. The file that includes this names its machine layer in MACHINE; that one defines
  *
  *   nf, nm, nd, nc, nq   WIDTH floats; a mask of as many lanes; as many doubles; a counter a lane; WIDTH / 2 uint64
- *   nf_min(a, b), nf_max(a, b)   a < b ? a : b, a > b ? a : b: for NaN and for equals the second operand (as minps
- * does) nf_keep(m, x), nf_drop(m, x) m ? x : +0, m ? +0 : x nf_power(t)          t's bits shifted left by 23: sigmoid.h
+ *   nf_min(a, b), nf_max(a, b)   a < b ? a : b, a > b ? a : b: for NaN and for equals the second operand, as minps
+ *   nf_multiply_add(a, b, c)     a b + c, fused where there is an instruction: in products of floats only, which are
+ *                        not EXACT
+ *   nf_keep(m, x), nf_drop(m, x)   m ? x : +0, m ? +0 : x
+ *   nf_power(t)          t's bits shifted left by 23: sigmoid.h
  *   nf_load_first, nf_store_first   the first m <= WIDTH lanes, nothing else is touched; the others load as +0; only
  *                        where MASKED_ACCESS is 1
  *   nf_stream            a store past the caches, where the machine has one; p is aligned to the vector. streams_end():
@@ -17,10 +20,10 @@
  *   nm_bits              lane i is set where bit i is
  *   nd_from              the doubles, lanes in order: first half in low, second half in high
  *   vd_total             the fixed tree of kernels.def over all 16 lanes
- *   nq_mul               64-bit products of the lower halves; nq_high: a >> 32. Upper halves may hold garbage
- * elsewhere. nq_blocks, nq_uniform   lane numbering and output of Philox blocks, so that the words come out in order
+ *   nq_mul               64-bit products of the lower halves; nq_high: a >> 32. Upper halves may hold garbage elsewhere
+ *   nq_blocks, nq_uniform   lane numbering and output of Philox blocks, so that the words come out in order
  *
- * and what goes without saying. No fused multiply-add anywhere: other levels could not give its bits.
+ * and what goes without saying. No other fused multiply-add: not every level could give its bits.
  */
 #ifndef NNCF__KERNELS_SIMD_H
 #define NNCF__KERNELS_SIMD_H

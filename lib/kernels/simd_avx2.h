@@ -99,6 +99,10 @@ INLINE nf nf_mul(nf a, nf b)
 {
     return _mm256_mul_ps(a, b);
 }
+INLINE nf nf_multiply_add(nf a, nf b, nf c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
 INLINE nf nf_div(nf a, nf b)
 {
     return _mm256_div_ps(a, b);

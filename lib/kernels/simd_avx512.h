@@ -89,6 +89,10 @@ INLINE nf nf_mul(nf a, nf b)
 {
     return _mm512_mul_ps(a, b);
 }
+INLINE nf nf_multiply_add(nf a, nf b, nf c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
 INLINE nf nf_div(nf a, nf b)
 {
     return _mm512_div_ps(a, b);

@@ -82,6 +82,10 @@ INLINE nf nf_mul(nf a, nf b)
 {
     return a * b;
 }
+INLINE nf nf_multiply_add(nf a, nf b, nf c)
+{
+    return a * b + c;
+}
 INLINE nf nf_div(nf a, nf b)
 {
     return a / b;
