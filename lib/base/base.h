@@ -92,6 +92,8 @@ typedef struct nncf__text {
 } nncf__text;
 void nncf__text_append(nncf__text *text, const char *data, size_t length);
 void nncf__text_printf(nncf__text *text, const char *format, ...) NNCF_PRINTF(2, 3);
+/* Append a JSON string: in quotes, with escapes. UTF-8 is left as it is. */
+void nncf__text_json_string(nncf__text *text, const char *string);
 void nncf__text_free(nncf__text *text);
 /* Hand a finished text to a caller's buffer by the rule of nncf_config_dump(); frees the text. */
 nncf_status nncf__text_deliver(nncf__text *text, char *buffer, size_t capacity, size_t *needed);

@@ -44,6 +44,21 @@ void nncf__text_append(nncf__text *text, const char *data, size_t length)
     text->data[text->length] = '\0';
 }
 
+void nncf__text_json_string(nncf__text *text, const char *string)
+{
+    nncf__text_append(text, "\"", 1);
+    for (const char *p = string; *p; p++) {
+        const unsigned char c = (unsigned char)*p;
+        if (c == '"' || c == '\\')
+            nncf__text_printf(text, "\\%c", c);
+        else if (c < 0x20)
+            nncf__text_printf(text, "\\u%04x", c);
+        else
+            nncf__text_append(text, p, 1);
+    }
+    nncf__text_append(text, "\"", 1);
+}
+
 void nncf__text_printf(nncf__text *text, const char *format, ...)
 {
     va_list args;

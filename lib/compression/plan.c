@@ -95,13 +95,8 @@ static const char *range_source(const entry *e, char cell[CELL])
 
 static void json_string(nncf__text *text, const char *key, const char *value)
 {
-    nncf__text_printf(text, "\"%s\":\"", key);
-    for (; *value; value++) { /* scopes and paths have no control characters */
-        if (*value == '"' || *value == '\\')
-            nncf__text_append(text, "\\", 1);
-        nncf__text_append(text, value, 1);
-    }
-    nncf__text_append(text, "\"", 1);
+    nncf__text_printf(text, "\"%s\":", key);
+    nncf__text_json_string(text, value);
 }
 
 static void write_json(writer *w, const entry *e)

@@ -187,18 +187,6 @@ static void json_bool(nncf__text *text, const char *key, int32_t value)
     nncf__text_printf(text, ",\"%s\":%s", key, value ? "true" : "false");
 }
 
-/* Registration refuses control characters in scopes. */
-static void json_string(nncf__text *text, const char *string)
-{
-    nncf__text_append(text, "\"", 1);
-    for (; *string; string++) {
-        if (*string == '"' || *string == '\\')
-            nncf__text_append(text, "\\", 1);
-        nncf__text_append(text, string, 1);
-    }
-    nncf__text_append(text, "\"", 1);
-}
-
 static void json_quantizer(nncf__text *text, const char *name, int32_t bits, int32_t is_signed, double scale,
                            double clipped)
 {
@@ -217,7 +205,7 @@ static void json_quantizer(nncf__text *text, const char *name, int32_t bits, int
 static void json_layer(nncf__text *text, const nncf_layer_statistics *s)
 {
     nncf__text_append(text, "{\"scope\":", 9);
-    json_string(text, s->scope);
+    nncf__text_json_string(text, s->scope);
     nncf__text_append(text, ",\"shape\":[", 10);
     for (int32_t i = 0; i < s->ndim; i++)
         nncf__text_printf(text, "%s%lld", i ? "," : "", (long long)s->shape[i]);

@@ -20,16 +20,7 @@ static void put_line(nncf__writer *w)
 
 void nncf__put_string(nncf__writer *w, const char *text)
 {
-    nncf__put(w, "\"");
-    for (const char *c = text; *c; c++) {
-        if (*c == '"' || *c == '\\')
-            nncf__text_printf(w->text, "\\%c", *c);
-        else if ((unsigned char)*c < 0x20)
-            nncf__text_printf(w->text, "\\u%04x", (unsigned)*c);
-        else
-            nncf__text_append(w->text, c, 1);
-    }
-    nncf__put(w, "\"");
+    nncf__text_json_string(w->text, text);
 }
 
 /* What stands in front of a member or element. */
@@ -111,7 +102,7 @@ int64_t nncf__load_int(const void *base, const nncf__key *key)
     return wide;
 }
 
-void nncf__put_scopes(nncf__writer *w, const nncf__strings *strings)
+static void put_scopes(nncf__writer *w, const nncf__strings *strings)
 {
     nncf__put_open(w, "[");
     for (size_t i = 0; i < strings->count; i++) {
@@ -121,7 +112,7 @@ void nncf__put_scopes(nncf__writer *w, const nncf__strings *strings)
     nncf__put_close(w, "]");
 }
 
-void nncf__put_numbers(nncf__writer *w, const double *values, size_t count)
+static void put_numbers(nncf__writer *w, const double *values, size_t count)
 {
     nncf__put_open(w, "[");
     w->flat = true;
@@ -167,12 +158,12 @@ void nncf__put_field(nncf__writer *w, const void *base, const nncf__key *key)
         put_word(w, base, key);
         break;
     case NNCF__KEY_SCOPES:
-        nncf__put_scopes(w, (const nncf__strings *)(const void *)at);
+        put_scopes(w, (const nncf__strings *)(const void *)at);
         break;
     default:
         memcpy(&numbers, at, sizeof(numbers));
         memcpy(&count, (const char *)base + key->count_offset, sizeof(count));
-        nncf__put_numbers(w, numbers, count);
+        put_numbers(w, numbers, count);
         break;
     }
 }

@@ -23,14 +23,11 @@ void nncf__put_open(nncf__writer *w, const char *bracket);
 void nncf__put_close(nncf__writer *w, const char *bracket);
 /* A value of the file, scalars as they are written. */
 void nncf__put_node(nncf__writer *w, const nncf__document *d, uint32_t index);
-void nncf__put_scopes(nncf__writer *w, const nncf__strings *strings);
-void nncf__put_numbers(nncf__writer *w, const double *values, size_t count);
 /* The field of a row, of an algorithm or a range rule. */
 void nncf__put_field(nncf__writer *w, const void *base, const nncf__key *key);
 int64_t nncf__load_int(const void *base, const nncf__key *key);
 
 /* dump.c: which rows say something about an algorithm. */
-bool nncf__is_given(const nncf__key *rows, size_t n_rows, size_t row, const uint32_t *given);
 bool nncf__is_for_device(const nncf_config *config, const nncf__key *key);
 bool nncf__is_shown(const nncf_config *config, size_t index, size_t row);
 bool nncf__is_shown_in_rule(const nncf__range_rule *rule, const nncf__algorithm *a, const nncf__key *key);

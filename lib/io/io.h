@@ -54,8 +54,6 @@ struct nncf_checkpoint {
  * the entries lie together is not. On failure what was filled in is for nncf_checkpoint_close(). */
 nncf_status nncf__header_parse(nncf_checkpoint *checkpoint, const char *text, size_t length, uint64_t data_size,
                                nncf_error *err);
-/* Append a JSON string literal. */
-void nncf__json_quote(nncf__text *text, const char *string);
 /* Append a line "path is VALUE here, VALUE in the snapshot" for each place where two JSON texts differ; how many. */
 size_t nncf__json_differences(const char *ours, const char *theirs, nncf__text *lines);
 /* Name of an element type in the format; NULL: none. */

@@ -40,21 +40,6 @@ size_t nncf__dtype_size(int32_t type)
     return 0;
 }
 
-void nncf__json_quote(nncf__text *text, const char *string)
-{
-    nncf__text_append(text, "\"", 1);
-    for (const char *p = string; *p; p++) {
-        unsigned char c = (unsigned char)*p;
-        if (c == '"' || c == '\\')
-            nncf__text_printf(text, "\\%c", c);
-        else if (c < 0x20)
-            nncf__text_printf(text, "\\u%04x", c);
-        else
-            nncf__text_append(text, p, 1);
-    }
-    nncf__text_append(text, "\"", 1);
-}
-
 /* Keys in a JSON text, each occurrence counted. json-c keeps only the last of equal keys, so this number tells whether
  * its tree is the whole text. *flaw: what json-c lets pass though it is not JSON, or cannot be held in a C string. */
 static size_t count_keys(const char *text, size_t length, const char **flaw)

@@ -152,9 +152,9 @@ static nncf_status check_texts(const nncf_checkpoint_text *texts, size_t n_texts
 static void put_text(nncf__text *h, const char *key, const char *value)
 {
     nncf__text_append(h, ",", 1);
-    nncf__json_quote(h, key);
+    nncf__text_json_string(h, key);
     nncf__text_append(h, ":", 1);
-    nncf__json_quote(h, value);
+    nncf__text_json_string(h, value);
 }
 
 static bool has_text(const nncf_checkpoint_save_params *p, const char *key)
@@ -197,7 +197,7 @@ static bool put_tensors(writer *w)
         if (!nncf__add(at, w->pieces[1 + i].size, &end) || end > INT64_MAX)
             return false;
         nncf__text_append(h, ",", 1);
-        nncf__json_quote(h, e->name);
+        nncf__text_json_string(h, e->name);
         nncf__text_printf(h, ":{\"dtype\":\"%s\",\"shape\":[", e->type);
         for (size_t j = 0; j < e->ndim; j++)
             nncf__text_printf(h, "%s%lld", j ? "," : "", (long long)e->shape[j]);

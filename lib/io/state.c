@@ -42,7 +42,7 @@ void nncf__state_texts(const nncf_compression_ctrl *ctrl, nncf__text *text)
     char digest[NNCF__DIGEST_TEXT];
     nncf__sha256_text(config, strlen(config), digest);
     nncf__text_printf(text, ",\"nncf.config_sha256\":\"%s\",\"nncf.config\":", digest);
-    nncf__json_quote(text, config);
+    nncf__text_json_string(text, config);
 }
 
 static nncf_tensor *put(nncf__state *s, const char *name, int32_t dtype, void *data)

@@ -288,11 +288,11 @@ static nncf_status put_layer(list *l, nncf_layer *layer, const nncf_strip_params
 static void begin_layer(list *l, const nncf_layer *layer, bool first)
 {
     nncf__text_printf(&l->layers, "%s{\"scope\":", first ? "" : ",");
-    nncf__json_quote(&l->layers, layer->scope);
+    nncf__text_json_string(&l->layers, layer->scope);
     nncf__text_printf(&l->layers, ",\"inputs\":[");
     for (size_t i = 0; i < layer->n_inputs; i++) {
         nncf__text_append(&l->layers, ",", i ? 1 : 0);
-        nncf__json_quote(&l->layers, layer->inputs[i]->scope);
+        nncf__text_json_string(&l->layers, layer->inputs[i]->scope);
     }
     static const char *const kinds[] = {
         [NNCF__CONV2D] = "conv2d", [NNCF__LINEAR] = "linear", [NNCF__ADD] = "add", [NNCF__POOL2D] = "pool2d"};
