@@ -92,8 +92,6 @@ nncf__place nncf__config_place(const nncf__document *document, size_t offset);
 size_t nncf__config_cut(const char *text, size_t limit);
 /* "compression[0].params.power"; returns out. */
 char *nncf__config_node_path(const nncf__document *document, uint32_t node, char out[NNCF__PATH_TEXT]);
-/* Append ".key", quoted where needed, to a path. */
-void nncf__config_path_add_key(char out[NNCF__PATH_TEXT], const char *key);
 uint32_t nncf__config_find_key(const nncf__document *document, uint32_t object, const char *key); /* 0: none */
 /* Node at a caller's path: NNCF_E_ARG when it is malformed, NNCF_E_NOTFOUND when there is none; then *node is the
  * nearest enclosing one. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Is the row, or another name of it, in the file? `given` belongs to the base. */
-bool nncf__is_given(const nncf__key *rows, size_t n_rows, size_t row, const uint32_t *given)
+static bool is_given(const nncf__key *rows, size_t n_rows, size_t row, const uint32_t *given)
 {
     if (given[row])
         return true;
@@ -44,7 +44,7 @@ bool nncf__is_shown(const nncf_config *config, size_t index, size_t row)
         return false;
     if (key->schedules != 0 && !(key->schedules & 1u << a->schedule.kind))
         return false;
-    bool is_said = source->via[row] || nncf__is_given(rows, count, row, source->given);
+    bool is_said = source->via[row] || is_given(rows, count, row, source->given);
     int32_t release = config->setup.release < NNCF__RELEASE_SEED ? NNCF__RELEASE_SEED : config->setup.release;
     if (!is_said && (key->from > release || nncf__is_for_device(config, key)))
         return false;

@@ -111,8 +111,6 @@ const nncf__root_key *nncf__config_root_keys(size_t *count);
 enum { NNCF__RELEASE_TEXT = 16 };
 /* "1.3.1" for 10301; returns out. */
 const char *nncf__config_release_text(int32_t release, char out[NNCF__RELEASE_TEXT]);
-/* Every release with a JSON dialect, oldest first. */
-const int32_t *nncf__config_releases(size_t *count);
 /* "2.4", "1.3.1", "v1.5" or "seed"; 0: no such release. */
 int32_t nncf__config_release_of(const char *text);
 /* The dialect that the keys speak: config->setup.release, and where that comes from. */

@@ -33,7 +33,8 @@ static bool is_plain(const char *key)
     return *key && key[strspn(key, plain)] == '\0';
 }
 
-void nncf__config_path_add_key(char out[NNCF__PATH_TEXT], const char *key)
+/* Append ".key", quoted where needed. */
+static void add_key(char out[NNCF__PATH_TEXT], const char *key)
 {
     size_t used = strlen(out);
     if (used > 0 && used + 1 < NNCF__PATH_TEXT)
@@ -66,7 +67,7 @@ char *nncf__config_node_path(const nncf__document *document, uint32_t node, char
     while (depth > 0) {
         const nncf__node *n = &document->nodes[chain[--depth]];
         if (n->key) {
-            nncf__config_path_add_key(out, n->key);
+            add_key(out, n->key);
         } else {
             size_t used = strlen(out);
             snprintf(out + used, NNCF__PATH_TEXT - used, "[%u]", (unsigned)n->index);

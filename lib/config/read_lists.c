@@ -198,23 +198,30 @@ static int32_t group_of(const char *key)
     return strcmp(key, "weights") == 0 ? NNCF__GROUP_WEIGHTS : NNCF__GROUP_ACTIVATIONS;
 }
 
-nncf_status nncf__read_overrides(nncf__reader *r, const nncf__key *key, uint32_t index)
+/* Call read for each scope of the overrides, those in "weights" and "activations" (from 2.0 on) with their group. */
+static nncf_status for_overrides(nncf__reader *r, uint32_t index,
+                                 nncf_status (*read)(nncf__reader *r, uint32_t node, int32_t group))
 {
     const nncf__document *d = document_of(r);
-    if (d->nodes[index].type != NNCF_CONFIG_OBJECT)
-        return nncf__reader_wrong_value(r, key, index);
     for (uint32_t i = d->nodes[index].first_child; i != 0; i = d->nodes[i].next) {
         nncf_status status = NNCF_OK;
         if (!nncf__is_override_group(d, i)) {
-            status = read_override(r, i, NNCF__GROUP_ANY);
+            status = read(r, i, NNCF__GROUP_ANY);
         } else {
             for (uint32_t j = d->nodes[i].first_child; j != 0 && status == NNCF_OK; j = d->nodes[j].next)
-                status = read_override(r, j, group_of(d->nodes[i].key));
+                status = read(r, j, group_of(d->nodes[i].key));
         }
         if (status != NNCF_OK)
             return status;
     }
     return NNCF_OK;
+}
+
+nncf_status nncf__read_overrides(nncf__reader *r, const nncf__key *key, uint32_t index)
+{
+    if (document_of(r)->nodes[index].type != NNCF_CONFIG_OBJECT)
+        return nncf__reader_wrong_value(r, key, index);
+    return for_overrides(r, index, read_override);
 }
 
 /* {"initializer": {"range": {...}}}, or as 1.2 wrote it {"initializer": {"num_init_steps": ...}}. */
@@ -238,19 +245,7 @@ static nncf_status read_override_rule(nncf__reader *r, uint32_t node, int32_t gr
 
 nncf_status nncf__read_override_rules(nncf__reader *r, uint32_t index)
 {
-    const nncf__document *d = document_of(r);
-    for (uint32_t i = d->nodes[index].first_child; i != 0; i = d->nodes[i].next) {
-        nncf_status status = NNCF_OK;
-        if (!nncf__is_override_group(d, i)) {
-            status = read_override_rule(r, i, NNCF__GROUP_ANY);
-        } else {
-            for (uint32_t j = d->nodes[i].first_child; j != 0 && status == NNCF_OK; j = d->nodes[j].next)
-                status = read_override_rule(r, j, group_of(d->nodes[i].key));
-        }
-        if (status != NNCF_OK)
-            return status;
-    }
-    return NNCF_OK;
+    return for_overrides(r, index, read_override_rule);
 }
 
 /* [[4, "scope"], ...]; some releases took a third element, the group's name, which is left unread there too. */

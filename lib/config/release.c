@@ -10,15 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Every release with a JSON dialect, oldest first. */
 static const int32_t releases[] = {10000, 10100, 10200, 10300, 10301, 10400, 10500, 10600, 10700,
                                    20000, 20100, 20200, 20300, 20400, 20500, 20600, 20700, 20800,
                                    20900, 21000, 21100, 21200, 21300, 21400, 21500, 21600, 21700};
-
-const int32_t *nncf__config_releases(size_t *count)
-{
-    *count = sizeof(releases) / sizeof(releases[0]);
-    return releases;
-}
 
 const char *nncf__config_release_text(int32_t release, char out[NNCF__RELEASE_TEXT])
 {

@@ -72,9 +72,8 @@ void nncf__onnx_attribute_ints(nncf__onnx_builder *b, Nncf__Onnx__NodeProto *nod
 /* An initializer; data is borrowed until the file is written. Returns its name. */
 char *nncf__onnx_tensor(nncf__onnx_builder *b, char *name, int32_t type, const int64_t *shape, size_t ndim,
                         const void *data, size_t bytes);
-/* A float without dimensions, and floats along one. */
+/* A float without dimensions. */
 char *nncf__onnx_scalar(nncf__onnx_builder *b, char *name, float value);
-char *nncf__onnx_floats(nncf__onnx_builder *b, char *name, const float *values, int64_t count);
 Nncf__Onnx__ValueInfoProto *nncf__onnx_value_info(nncf__onnx_builder *b, const nncf__onnx_value *value);
 void nncf__onnx_metadata(nncf__onnx_builder *b, Nncf__Onnx__ModelProto *model, const char *key, const char *value);
 
@@ -95,7 +94,5 @@ nncf_status nncf__onnx_graph(nncf__onnx_builder *b, Nncf__Onnx__GraphProto *grap
 /* ---- stream.c: packing into the file ---- */
 
 nncf_status nncf__onnx_write(nncf__onnx_builder *b, const char *path, const Nncf__Onnx__ModelProto *model);
-/* Elements begin..begin+n-1 of a source, as they lie in the file. */
-void nncf__onnx_source_make(const nncf__onnx_source *source, size_t begin, size_t n, void *out);
 
 #endif

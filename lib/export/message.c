@@ -165,16 +165,6 @@ char *nncf__onnx_tensor(nncf__onnx_builder *b, char *name, int32_t type, const i
     return name;
 }
 
-char *nncf__onnx_floats(nncf__onnx_builder *b, char *name, const float *values, int64_t count)
-{
-    float *copy = nncf__onnx_alloc(b, (size_t)count * sizeof *copy);
-    if (!copy)
-        return NULL;
-    memcpy(copy, values, (size_t)count * sizeof *copy);
-    return nncf__onnx_tensor(b, name, NNCF__ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, &count, 1, copy,
-                             (size_t)count * sizeof *copy);
-}
-
 char *nncf__onnx_scalar(nncf__onnx_builder *b, char *name, float value)
 {
     float *copy = nncf__onnx_alloc(b, sizeof *copy);

@@ -84,7 +84,8 @@ static void finish(const nncf__onnx_source *s, size_t channel, size_t n, float *
         values[i] = x[i] * factor;
 }
 
-void nncf__onnx_source_make(const nncf__onnx_source *source, size_t begin, size_t n, void *out)
+/* Elements begin..begin+n-1 of a source, as they lie in the file. */
+static void make(const nncf__onnx_source *source, size_t begin, size_t n, void *out)
 {
     const nncf_layer *layer = source->layer;
     const size_t run = layer->weight_count / (size_t)layer->out_channels, size = source->codes ? 1 : sizeof(float);
@@ -105,7 +106,7 @@ static void put_source(stream *s, const nncf__onnx_source *source)
     uint8_t block[BLOCK * sizeof(float)];
     for (size_t begin = 0; begin < count && s->os_errno == 0; begin += BLOCK) {
         size_t n = count - begin < BLOCK ? count - begin : BLOCK;
-        nncf__onnx_source_make(source, begin, n, block);
+        make(source, begin, n, block);
         put(s, block, n * size);
     }
 }

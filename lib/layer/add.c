@@ -6,11 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-static nncf__planes planes_of(const int64_t shape[4])
-{
-    return (nncf__planes){(size_t)shape[0], (size_t)shape[1], (size_t)(shape[2] * shape[3])};
-}
-
 /* Scratch for the floats of both inputs. */
 static nncf_status reserve(nncf_context *context, const nncf__walk *walk)
 {
@@ -120,7 +115,7 @@ nncf_status nncf__add_forward(nncf_layer *layer, const nncf__operand x[2], const
     nncf__quantizer *output = nncf__layer_output_quantizer(layer);
     nncf_context *context = layer->model->context;
     bool observing = output && output->observing, codes = y->dtype != NNCF_F32;
-    nncf__walk walk = {.planes = planes_of(shape),
+    nncf__walk walk = {.planes = nncf__planes_of(shape),
                        .by_channel = output && output->channels > 1 && !observing,
                        .piece = forward_piece,
                        .quantizer = output,
@@ -168,7 +163,7 @@ nncf_status nncf__add_backward(nncf_layer *layer, const nncf__operand x[2], cons
                                float *da, float *db)
 {
     nncf__quantizer *output = nncf__layer_output_quantizer(layer);
-    nncf__walk walk = {.planes = planes_of(shape),
+    nncf__walk walk = {.planes = nncf__planes_of(shape),
                        .by_channel = output && output->channels > 1,
                        .piece = backward_piece,
                        .deliver = output ? backward_deliver : NULL,

@@ -44,6 +44,7 @@ const float *nncf__floats_of(const nncf__kernels *k, const nncf__operand *x, siz
 typedef struct nncf__planes {
     size_t n, c, hw;
 } nncf__planes;
+nncf__planes nncf__planes_of(const int64_t shape[4]);
 
 enum { NNCF__WALK_SUMS = 6 };
 

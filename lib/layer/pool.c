@@ -172,15 +172,10 @@ static pool_job job_of(const nncf_layer *layer, const int64_t in[4], const int64
     return job;
 }
 
-static nncf__planes planes_of(const int64_t shape[4])
-{
-    return (nncf__planes){(size_t)shape[0], (size_t)shape[1], (size_t)(shape[2] * shape[3])};
-}
-
 nncf_status nncf__pool_forward(nncf_layer *layer, const nncf__operand *x, const int64_t in[4], const int64_t out[4],
                                const nncf__output *y)
 {
-    const nncf__planes planes = planes_of(out);
+    const nncf__planes planes = nncf__planes_of(out);
     nncf_context *context = layer->model->context;
     const bool keep = layer->model->mode == NNCF_MODE_TRAIN && !nncf__layer_observing(layer);
     const bool has_output = nncf__layer_output_quantizer(layer), codes = y->dtype != NNCF_F32;
@@ -208,7 +203,7 @@ nncf_status nncf__pool_forward(nncf_layer *layer, const nncf__operand *x, const 
 nncf_status nncf__pool_backward(nncf_layer *layer, const nncf__operand *x, const int64_t in[4], const int64_t out[4],
                                 float *dy, float *dx)
 {
-    const nncf__planes planes = planes_of(out);
+    const nncf__planes planes = nncf__planes_of(out);
     const nncf__quantizer *output = nncf__layer_output_quantizer(layer);
     pool_job job = job_of(layer, in, out, x);
     /* a controller that came after forward finds no z */

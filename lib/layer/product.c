@@ -29,11 +29,6 @@ static nncf__conv2d conv_shape(const nncf_layer *l, const int64_t in[4], const i
                           .groups = l->groups};
 }
 
-static nncf__planes planes_of(const int64_t shape[4])
-{
-    return (nncf__planes){(size_t)shape[0], (size_t)shape[1], (size_t)(shape[2] * shape[3])};
-}
-
 static size_t elements(const nncf__planes *p)
 {
     return p->n * p->c * p->hw;
@@ -120,7 +115,7 @@ nncf_status nncf__product_forward(nncf_layer *layer, const nncf__operand *x, con
                                   const nncf__output *y)
 {
     nncf_context *context = layer->model->context;
-    const nncf__planes in_planes = planes_of(in), out_planes = planes_of(out);
+    const nncf__planes in_planes = nncf__planes_of(in), out_planes = nncf__planes_of(out);
     nncf__quantizer *input = input_quantizer(layer);
     const bool quantizes = input && !input->observing, compresses = compresses_weight(layer);
     const bool keep = layer->model->mode == NNCF_MODE_TRAIN && !nncf__layer_observing(layer);
@@ -191,7 +186,7 @@ nncf_status nncf__product_backward(nncf_layer *layer, const nncf__operand *x, co
 {
     nncf_model *model = layer->model;
     nncf_context *context = model->context;
-    const nncf__planes in_planes = planes_of(in), out_planes = planes_of(out);
+    const nncf__planes in_planes = nncf__planes_of(in), out_planes = nncf__planes_of(out);
     nncf__quantizer *input = input_quantizer(layer);
     const bool compresses = compresses_weight(layer), wants_dw = wants_weight_gradient(layer);
     const nncf__conv2d shape = conv_shape(layer, in, out);
@@ -240,7 +235,7 @@ nncf_status nncf__product_backward(nncf_layer *layer, const nncf__operand *x, co
 
 nncf_status nncf__product_needs(nncf_layer *layer, const int64_t in[4], const int64_t out[4], nncf__needs *needs)
 {
-    const nncf__planes in_planes = planes_of(in), out_planes = planes_of(out);
+    const nncf__planes in_planes = nncf__planes_of(in), out_planes = nncf__planes_of(out);
     const nncf__quantizer *input = input_quantizer(layer), *output = nncf__layer_output_quantizer(layer);
     const nncf__quantizer *feeding = input ? input : nncf__layer_feeding_quantizer(layer, 0);
     const size_t z = elements(&out_planes) * sizeof(float), weight = layer->weight_count * sizeof(float);

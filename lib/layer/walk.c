@@ -49,6 +49,11 @@ static void block_chunk(void *arg, size_t chunk, size_t worker)
                      job->slots[chunk]);
 }
 
+nncf__planes nncf__planes_of(const int64_t shape[4])
+{
+    return (nncf__planes){(size_t)shape[0], (size_t)shape[1], (size_t)(shape[2] * shape[3])};
+}
+
 static size_t elements(const nncf__walk *walk)
 {
     return walk->planes.n * walk->planes.c * walk->planes.hw;
