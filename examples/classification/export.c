@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The trained model as an ONNX file. The first test images and what the network makes of them go along, so that whoever
- * has the file can check what an engine computes (check_onnx.py). */
+/* The trained model as an ONNX file, and stripped. In ONNX files the first test images and what the network makes of
+ * them go along, so that whoever has the file can check what an engine computes (check_onnx.py). */
 #include "run.h"
 
 #include <stdlib.h>
@@ -51,7 +51,7 @@ static nncf_status write_file(const run *r, const golden *g, nncf_error *err)
     return nncf_export_onnx(r->ctrl, r->opts->export_onnx, &params, err);
 }
 
-nncf_status run_export(run *r, nncf_error *err)
+static nncf_status export_onnx(run *r, nncf_error *err)
 {
     const int64_t *sample = r->set.sample_size,
                   wanted = r->opts->export_images > 0 ? r->opts->export_images : GOLDEN_IMAGES;
@@ -73,5 +73,25 @@ nncf_status run_export(run *r, nncf_error *err)
                 (long long)g.count);
     free(g.x);
     free(g.logits);
+    return status;
+}
+
+static nncf_status strip(run *r, nncf_error *err)
+{
+    const nncf_strip_params params = {NNCF_PARAMS(nncf_strip_params),
+                                      .fold_batch_norm = r->opts->export_fold_batch_norm, .sparse = 1};
+    nncf_strip_report report = {NNCF_PARAMS(nncf_strip_report)};
+    nncf_status status = nncf_strip_save(r->ctrl, r->opts->strip, &params, &report, err);
+    if (status == NNCF_OK)
+        fprintf(r->output, "stripped to %s: %lld bytes, of which %lld are weights; %lld as floats\n", r->opts->strip,
+                (long long)report.bytes_file, (long long)report.bytes_weights, (long long)report.bytes_float);
+    return status;
+}
+
+nncf_status run_export(run *r, nncf_error *err)
+{
+    nncf_status status = r->opts->export_onnx != NULL ? export_onnx(r, err) : NNCF_OK;
+    if (status == NNCF_OK && r->opts->strip != NULL)
+        status = strip(r, err);
     return status;
 }

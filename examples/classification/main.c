@@ -21,7 +21,7 @@ int main(int argc, char **argv)
     status = run_open(&o, stdout, stderr, &r, &err);
     if (status == NNCF_OK) {
         status = o.eval ? run_eval(&r, &err) : run_train(&r, &err);
-        if (status == NNCF_OK && o.export_onnx != NULL)
+        if (status == NNCF_OK)
             status = run_export(&r, &err);
         run_close(&r);
     }

@@ -25,6 +25,7 @@ enum {
     OPT_EXPORT_FORMAT,
     OPT_EXPORT_FOLD,
     OPT_EXPORT_IMAGES,
+    OPT_STRIP,
     OPT_ACCEPT_CONFIG,
     OPT_VERBOSE,
     OPT_VERSION,
@@ -48,6 +49,7 @@ static const struct option long_options[] = {{"config", required_argument, NULL,
                                              {"export-format", required_argument, NULL, OPT_EXPORT_FORMAT},
                                              {"export-fold-batch-norm", no_argument, NULL, OPT_EXPORT_FOLD},
                                              {"export-images", required_argument, NULL, OPT_EXPORT_IMAGES},
+                                             {"strip", required_argument, NULL, OPT_STRIP},
                                              {"accept-config", no_argument, NULL, OPT_ACCEPT_CONFIG},
                                              {"verbose", no_argument, NULL, OPT_VERBOSE},
                                              {"version", no_argument, NULL, OPT_VERSION},
@@ -70,6 +72,8 @@ static const char help[] =
     "  --export-format FORMAT   qdq: QuantizeLinear and DequantizeLinear (default); fakequantize: OpenVINO's operator\n"
     "  --export-fold-batch-norm put batch norm into the weights' scales, for engines that run integer convolutions\n"
     "  --export-images N        so many test images go along (default 4)\n"
+    "  --strip FILE             at the end write the deployable model: codes, scales and ranges as safetensors;\n"
+    "                           sparse weights as a bit mask and non-zeros (--export-fold-batch-norm goes for it too)\n"
     "  --epochs N               train up to epoch N in all\n"
     "  --max-steps N            stop after N training steps, and test on N batches at most\n"
     "  --batch-size N           images per step\n"
@@ -161,6 +165,9 @@ static bool set_option(int code, const char *name, const char *value, FILE *erro
         return true;
     case OPT_EXPORT_IMAGES:
         return parse_number(name, value, 1, errors, &o->export_images);
+    case OPT_STRIP:
+        o->strip = value;
+        return true;
     default:
         o->verbose = true;
         return true;
@@ -203,7 +210,8 @@ enum options_result options_parse(int argc, char **argv, FILE *output, FILE *err
         fputs("nncf-classification: --config FILE is required (see --help)\n", errors);
         return OPTIONS_WRONG;
     }
-    if (o->export_onnx == NULL && (o->export_format_given || o->export_fold_batch_norm || o->export_images > 0)) {
+    if (o->export_onnx == NULL &&
+        (o->export_format_given || o->export_images > 0 || (o->export_fold_batch_norm && o->strip == NULL))) {
         fputs("nncf-classification: the other --export- options go with --export-onnx FILE\n", errors);
         return OPTIONS_WRONG;
     }

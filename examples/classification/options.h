@@ -15,15 +15,16 @@ typedef struct options {
     const char *resume;           /* NULL: config */
     const char *baseline_metrics; /* NULL: beside the weights */
     const char *export_onnx;      /* NULL: no export */
+    const char *strip;            /* NULL: no stripped file */
     int32_t export_format;        /* NNCF_ONNX_... */
     bool export_format_given;
-    bool export_fold_batch_norm;
-    int64_t export_images; /* 0: default */
-    int64_t epochs;        /* 0: config */
-    int64_t max_steps;     /* 0: no limit */
-    int64_t batch_size;    /* 0: config */
-    int64_t train_samples; /* 0: all */
-    int64_t threads;       /* 0: the processors there are */
+    bool export_fold_batch_norm; /* goes for the stripped file too */
+    int64_t export_images;       /* 0: default */
+    int64_t epochs;              /* 0: config */
+    int64_t max_steps;           /* 0: no limit */
+    int64_t batch_size;          /* 0: config */
+    int64_t train_samples;       /* 0: all */
+    int64_t threads;             /* 0: the processors there are */
     uint64_t seed;
     bool seed_given;
     bool eval;

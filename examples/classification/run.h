@@ -43,7 +43,7 @@ void run_close(run *r);
 nncf_status run_train(run *r, nncf_error *err);
 /* Test and print. */
 nncf_status run_eval(run *r, nncf_error *err);
-/* export.c: write the model as --export-onnx says. */
+/* export.c: write the model as --export-onnx and --strip say. */
 nncf_status run_export(run *r, nncf_error *err);
 
 /* Accuracy over the test images, at most `max_batches` batches (0: all). */

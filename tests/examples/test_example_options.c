@@ -57,6 +57,9 @@ START_TEST(wrong_options_say_so)
         {{"--config", "x", "--threads", "2x", NULL}, "--threads"},
         {{"--config", "x", "more", NULL}, "\"more\" is not an option"},
         {{"--config", "x", "--weights=a", "--resume=b", NULL}, "exclude each other"},
+        {{"--config", "x", "--export-format", "onnx", NULL}, "qdq"},
+        {{"--config", "x", "--export-images", "3", NULL}, "go with --export-onnx"},
+        {{"--config", "x", "--export-fold-batch-norm", NULL}, "go with --export-onnx"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         options o;

@@ -54,6 +54,8 @@ static nncf_status run_once(options o, char **printed, nncf_error *err)
     status = run_open(&o, output, output, &r, err);
     if (status == NNCF_OK) {
         status = o.eval ? run_eval(&r, err) : run_train(&r, err);
+        if (status == NNCF_OK)
+            status = run_export(&r, err);
         run_close(&r);
     }
     fclose(output);
@@ -240,6 +242,30 @@ START_TEST(weights_go_from_fp32_to_compressed_and_are_tested)
     ck_assert_ptr_nonnull(strstr(again, expected));
     free(printed);
     free(again);
+    /* Stripped, the weights are codes, and no logit or optimizer state is left. */
+    char *stripped = app_format("%s/stripped.safetensors", dir);
+    ck_ok(
+        run_once((options){.config = configs[1], .resume = snapshot, .eval = true, .strip = stripped}, &printed, &err),
+        err);
+    ck_assert_ptr_nonnull(strstr(printed, "stripped to "));
+    free(printed);
+    nncf_checkpoint *whole, *small_one;
+    ck_ok(nncf_checkpoint_open(NULL, snapshot, &whole, &err), err);
+    ck_ok(nncf_checkpoint_open(NULL, stripped, &small_one, &err), err);
+    size_t codes = 0;
+    for (size_t i = 0; i < nncf_checkpoint_count(small_one); i++) {
+        nncf_tensor t;
+        const char *name = nncf_checkpoint_name(small_one, i);
+        ck_assert_ptr_null(strstr(name, "optimizer"));
+        ck_assert_ptr_null(strstr(name, "mask_logit"));
+        ck_assert_int_eq(nncf_checkpoint_get(small_one, name, &t), NNCF_OK);
+        codes += t.dtype == NNCF_S8 || t.dtype == NNCF_U8;
+    }
+    ck_assert_uint_gt(codes, 0);
+    ck_assert_uint_lt(nncf_checkpoint_count(small_one), nncf_checkpoint_count(whole));
+    nncf_checkpoint_close(small_one);
+    nncf_checkpoint_close(whole);
+    free(stripped);
     /* Weights alone, quantizers initialized on the spot. */
     ck_ok(run_once((options){.config = configs[1], .weights = weights, .eval = true}, &printed, &err), err);
     ck_assert_ptr_nonnull(strstr(printed, "30 images"));
