@@ -46,7 +46,8 @@ typedef struct nncf_checkpoint_text {
  * @param texts    nullable, n_texts pairs
  * @param[out] err nullable
  * @par Threads: nobody may change the tensors meanwhile.
- * @par Errors NNCF_E_IO (os_errno set), NNCF_E_ARG, NNCF_E_NOMEM. @since 0.1
+ * @par Errors NNCF_E_IO (os_errno set), NNCF_E_STATE the controller's model is gone, NNCF_E_ARG, NNCF_E_NOMEM. @since
+ * 0.1
  */
 NNCF_API nncf_status nncf_checkpoint_save(const nncf_compression_ctrl *ctrl, const char *path,
                                           const nncf_checkpoint_tensor *tensors, size_t n_tensors,

@@ -30,12 +30,14 @@ typedef struct nncf_compression_ctrl nncf_compression_ctrl;
  *
  * Decides which weights are masked and quantized and where activation quantizers stand, sets the sparsity level of
  * epoch 0, and initializes the weight quantizers. A config without algorithms gives a controller that changes nothing:
- * plain training. Scope patterns that match no layer are reported through the log callback, with the nearest registered
- * scope.
+ * plain training. Scope patterns that match no layer are told all at once, each with the nearest registered scope:
+ * through the log callback, or as an error where the config is read so (`nncf_config_params.scopes`).
  * @param[out] ctrl  destroy before the model. A model has at most one controller at a time
  * @param[out] err   nullable
- * @par Errors NNCF_E_STATE the model has a controller already or no layers; NNCF_E_UNSUPPORTED; NNCF_E_CONFIG;
- * NNCF_E_ARG; NNCF_E_NOMEM. The model is then as before.
+ * @par Errors NNCF_E_STATE the model has a controller already or no layers; NNCF_E_UNSUPPORTED the config asks for what
+ * this release does not have, or for a quantizer where a layer cannot have one; NNCF_E_CONFIG scopes without a match,
+ * or a bad regular expression; NNCF_E_LIMIT a regular expression takes too long; NNCF_E_ARG; NNCF_E_NOMEM. The model is
+ * then as before.
  * @since 0.1
  */
 NNCF_API nncf_status nncf_compression_ctrl_create(nncf_model *model, const nncf_config *config,
@@ -125,8 +127,8 @@ enum {
 typedef struct nncf_parameter {
     size_t struct_size; /**< NNCF_PARAMS(nncf_parameter) */
     const char *name;   /**< "<scope>.pre_ops.mask", ".pre_ops.weight_quantizer.scale", ".activation_quantizer.scale",
-                           ".input_quantizer.scale"; asymmetric quantizers end in ".input_low" and ".input_range";
-                           borrowed */
+                           ".input_quantizer.scale", ".pre_activation_quantizer.scale" (of a sum); asymmetric
+                           quantizers end in ".input_low" and ".input_range"; borrowed */
     float *data;        /**< to be updated in place by the optimizer; borrowed */
     float *grad;        /**< added to by backward and loss; cleared by nncf_compression_ctrl_zero_grad(); borrowed */
     size_t count;       /**< floats in data and in grad */
@@ -143,12 +145,13 @@ NNCF_API size_t nncf_compression_ctrl_parameter_count(const nncf_compression_ctr
  * @brief Parameter `index`. data, grad and count are constant over the controller's life; `frozen` may change at
  * epoch_step.
  * @param[in,out] parameter  its struct_size must be set
- * @return NNCF_OK; NNCF_E_NOTFOUND past the end; NNCF_E_ARG
+ * @return NNCF_OK; NNCF_E_NOTFOUND past the end; NNCF_E_ARG; NNCF_E_STATE the model is gone
  * @since 0.1
  */
 NNCF_API nncf_status nncf_compression_ctrl_get_parameter(const nncf_compression_ctrl *ctrl, size_t index,
                                                          nncf_parameter *parameter);
-/** @brief Clear the gradients of all the controller's parameters. @since 0.1 */
+/** @brief Clear the gradients of all the controller's parameters. @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the model
+ * is gone @since 0.1 */
 NNCF_API nncf_status nncf_compression_ctrl_zero_grad(nncf_compression_ctrl *ctrl);
 
 /** Compression levels, for choosing a best snapshot. @since 0.1 */
@@ -219,7 +222,8 @@ NNCF_API nncf_status nncf_compression_ctrl_get_layer_statistics(const nncf_compr
  * @brief The statistics as a table for people, or as one JSON object.
  * @param[out] buffer  at most `capacity` bytes with the final NUL; may be NULL when capacity is 0
  * @param[out] needed  nullable; bytes that the whole text takes, NUL included
- * @return NNCF_OK; NNCF_E_LIMIT capacity too small (what fits is there, with a NUL); NNCF_E_NOMEM; NNCF_E_ARG
+ * @return NNCF_OK; NNCF_E_LIMIT capacity too small (what fits is there, with a NUL); NNCF_E_NOMEM; NNCF_E_ARG;
+ * NNCF_E_STATE the model is gone
  * @since 0.1
  */
 NNCF_API nncf_status nncf_compression_ctrl_statistics_text(const nncf_compression_ctrl *ctrl, char *buffer,

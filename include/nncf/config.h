@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file config.h
- * @brief An NNCF JSON config: JSON with comments, in which `compression` is checked and the rest is the caller's.
+ * @brief An NNCF JSON config: JSON with comments, in which what NNCF reads is checked and the rest is the caller's.
  *
  * The text is strict JSON plus line and block comments and one trailing comma before a closing bracket, as
  * NNCF's samples take it. Every key under `compression` is checked against one table (name, type, bounds, default); a
- * wrong one fails with file:line:column, the path, what is allowed and the nearest known key. Keys outside
- * `compression` belong to the training program: they are kept, read by path, and never rejected.
+ * wrong one fails with file:line:column, the path, what is allowed and the nearest known key. So are the few keys
+ * beside it that NNCF reads itself (docs/config.md, "At the root"). All others belong to the training program: they are
+ * kept, read by path, and never rejected.
  *
  * Paths: `optimizer.base_lr`, `compression[0].params.schedule`; "/" may stand for ".". A key that holds a dot is
  * reached by quoting it: `a."b.c"`.
@@ -41,9 +42,9 @@ enum {
  * @param[out] config  destroy with nncf_config_destroy()
  * @param[out] err nullable; line, column, offset and where are filled in for a bad config
  * @par Threads any.
- * @par Errors NNCF_E_IO the file cannot be read; NNCF_E_PARSE not JSON; NNCF_E_CONFIG a key or value under
- * `compression` is wrong; NNCF_E_UNSUPPORTED valid NNCF, but not in this release; NNCF_E_LIMIT too large or nested too
- * deep; NNCF_E_NOMEM; NNCF_E_ARG.
+ * @par Errors NNCF_E_IO the file cannot be read; NNCF_E_PARSE not JSON; NNCF_E_CONFIG a key or value is wrong;
+ * NNCF_E_LIMIT too large or nested too deep; NNCF_E_NOMEM; NNCF_E_ARG. What is valid NNCF but not in this release
+ * loads: nncf_config_check_supported().
  * @since 0.1
  */
 NNCF_API nncf_status nncf_config_load(nncf_context *context, const char *path, nncf_config **config, nncf_error *err);
@@ -73,7 +74,7 @@ typedef struct nncf_config_params {
         *dialect;     /**< NNCF release whose keys, meanings and defaults hold: "1.0" to "2.17", or "seed" (1.1). NULL:
                          what the key `nncf_dialect` at the root says, else what the keys tell (docs/config.md) */
     int32_t scopes;   /**< NNCF_SCOPES_... */
-    int32_t reserved; /**< 0 */
+    int32_t reserved; /**< must be 0 */
 } nncf_config_params;
 
 /**
@@ -187,6 +188,7 @@ enum {
  * the file says it, "release" whose default it is. "value" is null for "device".
  * @param form  NNCF_CONFIG_FORM_...
  * @param[out] buffer, needed  as in nncf_config_dump()
+ * @return as nncf_config_dump()
  * @par Threads any. @since 0.1
  */
 NNCF_API nncf_status nncf_config_explain(const nncf_config *config, int32_t form, char *buffer, size_t capacity,
@@ -199,6 +201,7 @@ NNCF_API nncf_status nncf_config_explain(const nncf_config *config, int32_t form
  * expressions that match what they matched, and where the old release's default differs the value is written out. The
  * caller's own keys stay. What cannot be said in 2.17 stands in comments at the top.
  * @param[out] buffer, needed  as in nncf_config_dump()
+ * @return as nncf_config_dump()
  * @par Threads any. @since 0.1
  */
 NNCF_API nncf_status nncf_config_migrate(const nncf_config *config, char *buffer, size_t capacity, size_t *needed);

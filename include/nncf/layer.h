@@ -5,8 +5,9 @@
  * kernels of its own.
  *
  * A layer computes, in this order: input quantizer (only where it reads the model's input), convolution or product with
- * the compressed weight (sparsity mask first, then fake-quantize), bias, batch norm, activation, output quantizer
- * (where pattern matching put one). Without a controller it computes the plain layer.
+ * the compressed weight (sparsity mask first, then fake-quantize), bias, batch norm, activation, output quantizer. A
+ * sum may have a quantizer in front of its activation, too. Which of them are there nncf_plan_create() tells. Without a
+ * controller it computes the plain layer.
  *
  * Where input and weight are both quantized to at most 8 bits, the sums are those of the integer codes, exactly: what
  * is simulated is, product by product, what an int8 engine computes.
@@ -31,7 +32,8 @@ NNCF_BEGIN_DECLS
  * @param x      the input; only ndim and shape are read; for a sum both inputs have this shape
  * @param[out] shape  NNCF_MAX_NDIM sizes
  * @param[out] ndim   how many of them are meant
- * @return NNCF_OK; NNCF_E_SHAPE the input does not fit the layer; NNCF_E_ARG
+ * @return NNCF_OK; NNCF_E_SHAPE the input does not fit the layer; NNCF_E_UNSUPPORTED the host runs it
+ * (nncf_model_add_op()); NNCF_E_ARG
  * @since 0.1
  */
 NNCF_API nncf_status nncf_layer_output_shape(const nncf_layer *layer, const nncf_tensor *x, int64_t *shape,
@@ -60,15 +62,15 @@ NNCF_API int32_t nncf_layer_output_dtype(const nncf_layer *layer);
 /**
  * @brief Forward.
  * @param x  the input, floats or the codes that the feeding layer wrote; for a sum an array of two tensors, each of
- * either kind. Where edges were registered it must be what the feeding layer
- * wrote: its values are taken as multiples of that layer's quantizer step, so nothing (dropout, a scale) may change
- * them in between. A host that does so registers the reading layer without inputs
+ * either kind. Where edges were registered it must be what the feeding layer wrote: its values are taken as multiples
+ * of that layer's quantizer step, so nothing (dropout, a scale) may change them in between. A host that does so
+ * registers the reading layer without inputs
  * @param y  the output, of the shape that nncf_layer_output_shape() tells, floats or codes of the type that
  * nncf_layer_output_dtype() tells; must not overlap x
  * @return NNCF_OK; NNCF_E_SHAPE; NNCF_E_DTYPE: x or y is neither floats nor of the codes' type: no registered layer
  * with an initialized quantizer feeds this one, ranges are being initialized, their sign has changed, or a max pool is
- * asked for codes of floats; NNCF_E_ARG; NNCF_E_NOMEM (only at a new shape): y is untouched, but a
- * forward is needed before the next backward
+ * asked for codes of floats; NNCF_E_UNSUPPORTED the host runs this layer; NNCF_E_ARG; NNCF_E_NOMEM (only at a new
+ * shape): y is untouched, but a forward is needed before the next backward
  * @since 0.1
  */
 NNCF_API nncf_status nncf_layer_forward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y);
@@ -82,9 +84,8 @@ NNCF_API nncf_status nncf_layer_forward(nncf_layer *layer, const nncf_tensor *x,
  * @param dx  receives the gradient(s) for x; NULL when nobody wants it; for a sum an array of two; must not overlap dy
  * nor x
  * @return NNCF_OK; NNCF_E_STATE there was no forward in train mode before, or the model is in eval mode or being
- * initialized now; NNCF_E_SHAPE; NNCF_E_DTYPE; NNCF_E_ARG;
- * NNCF_E_NOMEM (only at a new shape): no gradient was added to, but dy is used up, so the batch begins again with
- * forward
+ * initialized now; NNCF_E_SHAPE; NNCF_E_DTYPE; NNCF_E_UNSUPPORTED the host runs this layer; NNCF_E_ARG; NNCF_E_NOMEM
+ * (only at a new shape): no gradient was added to, but dy is used up, so the batch begins again with forward
  * @since 0.1
  */
 NNCF_API nncf_status nncf_layer_backward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy,

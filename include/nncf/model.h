@@ -10,8 +10,10 @@
  * A scope names a layer as NNCF does, `MobileNetV2/Sequential[features]/Sequential[0]/Conv2d[0]`; configs select by it.
  *
  * Edges: `inputs` lists the layers whose outputs this layer reads. A layer without inputs reads the model's input (or
- * something that the library does not see) and gets a quantizer of its own for it. A layer that no registered layer
- * reads is an output, and outputs are not quantized.
+ * something that the library does not see) and gets a quantizer of its own for it, where the config has inputs
+ * quantized. A layer that no registered layer reads is an output; outputs are quantized where the config says so
+ * (`quantize_outputs`; in NNCF 1.0 they are). Where quantizers stand otherwise the config's release decides:
+ * nncf_plan_create() shows it.
  */
 #ifndef NNCF_MODEL_H
 #define NNCF_MODEL_H
@@ -28,7 +30,7 @@ typedef struct nncf_layer nncf_layer;
 
 /** What follows the convolution, batch norm or sum of a layer. @since 0.1 */
 enum {
-    NNCF_ACTIVATION_NONE = 0,
+    NNCF_ACTIVATION_NONE = 0,  /**< nothing */
     NNCF_ACTIVATION_RELU = 1,  /**< max(x, 0) */
     NNCF_ACTIVATION_RELU6 = 2, /**< min(max(x, 0), 6) */
     NNCF_ACTIVATION_SENTINEL = 0x7fffffff
@@ -237,7 +239,7 @@ NNCF_API nncf_status nncf_model_create(nncf_context *context, nncf_model **model
 NNCF_API void nncf_model_destroy(nncf_model *model);
 
 /**
- * @brief Register a convolution, linear layer, sum or pooling.
+ * @brief Register a convolution, linear layer, sum or pooling, that the library runs.
  * @param[out] layer the new layer, owned by the model
  * @param[out] err   nullable; where is the scope
  * @par Errors NNCF_E_ARG a member is missing or out of bounds, the scope is taken; NNCF_E_STATE a controller was

@@ -5,11 +5,11 @@
  *
  * Objects and how long they live (an arrow points at what must live longer):
  *
- *     nncf_context <--- nncf_config
+ *     nncf_context <--- nncf_config, nncf_checkpoint
  *          ^
  *          +----------- nncf_model <----- nncf_layer (owned by the model)
  *                           ^
- *                           +------------ nncf_compression_ctrl   (nncf_config is only read at creation)
+ *                           +------------ nncf_compression_ctrl, nncf_plan   (nncf_config is only read at creation)
  *
  *     the caller's weight, gradient and batch norm buffers <--- nncf_model
  */
