@@ -165,6 +165,9 @@ static nncf_status place_activation(struct nncf__placement *p, size_t i, const n
     if (!nncf__scopes_take_activation(&p->scopes, p->quantization, op, NNCF__PLACE_OUTPUT) &&
         p->setup->setup == NNCF__SETUP_PATTERN)
         return NNCF_OK;
+    if (op->op == NNCF_OP_INPUT &&
+        !p->quantization->algorithm->quantize_inputs) /* propagation has not looked at this */
+        return NNCF_OK;
     nncf_status status = place_behind(p, i, &place, err);
     if (status != NNCF_OK)
         return status;

@@ -496,6 +496,12 @@ static nncf_status read_algorithm(nncf_config *config, uint32_t node, nncf_error
         if (status == NNCF_OK)
             status = nncf__config_check_rules(&r);
     }
+    if (name->kind == NNCF__QUANTIZATION && algorithm->quantize_outputs &&
+        config->setup.setup == NNCF__SETUP_PROPAGATION) {
+        const uint32_t key = nncf__config_find_key(d, node, "quantize_outputs");
+        nncf__config_add_not_yet(config, key ? key : name_node,
+                                 "quantized outputs where quantizers are placed by propagation");
+    }
     if (status == NNCF_OK)
         config->n_algorithms++;
     return status;

@@ -44,6 +44,34 @@ START_TEST(resnet)
 }
 END_TEST
 
+/* By propagation too the model's input is left alone where the config says so; and what is not there is refused. */
+START_TEST(inputs_and_outputs_by_propagation)
+{
+    static const char with[] = "{\"target_device\": \"CPU\", \"compression\": {\"algorithm\": \"quantization\"%s}}";
+    char text[256];
+    zoo *z = zoo_mobilenet_v2(true, ZOO_TORCHVISION);
+    snprintf(text, sizeof text, with, "");
+    nncf_compression_ctrl *ctrl = cf_ctrl(z->model, text);
+    const int64_t activations = cf_statistics(ctrl).activation_quantizers;
+    counts(ctrl, 53, 1, activations);
+    ck_assert_int_gt(activations, 50);
+    nncf_compression_ctrl_destroy(ctrl);
+    snprintf(text, sizeof text, with, ", \"quantize_inputs\": false");
+    ctrl = cf_ctrl(z->model, text);
+    counts(ctrl, 53, 0, activations);
+    ck_assert_ptr_null(ctrl->layers[0].incoming_quantizer);
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_error err = NNCF_ERROR_INIT;
+    snprintf(text, sizeof text, with, ", \"quantize_outputs\": true");
+    nncf_config *config = cf_config(NULL, text);
+    ck_assert_int_eq(nncf_compression_ctrl_create(z->model, config, &ctrl, &err), NNCF_E_UNSUPPORTED);
+    ck_assert_str_eq(err.where, "compression.quantize_outputs");
+    ck_assert_ptr_nonnull(strstr(err.message, "propagation"));
+    nncf_config_destroy(config);
+    zoo_free(z);
+}
+END_TEST
+
 /* The config of NNCF's own documentation, verbatim, on the model that it was written for. */
 START_TEST(seed)
 {
@@ -147,4 +175,4 @@ START_TEST(inputs)
 }
 END_TEST
 
-CF_MAIN("placement", mobilenet, resnet, seed, ignored_and_target_scopes, inputs)
+CF_MAIN("placement", mobilenet, inputs_and_outputs_by_propagation, resnet, seed, ignored_and_target_scopes, inputs)
