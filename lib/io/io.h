@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Snapshots on the published safetensors format: 8 bytes little-endian header length, a JSON object, the data without
- * holes. Internal to this folder; the rest of the world calls include/nncf/checkpoint.h.
+ * holes. For this folder and export/, which writes its file and folds batch norm through it; the rest of the world
+ * calls include/nncf/checkpoint.h and strip.h.
  */
 #ifndef NNCF__IO_H
 #define NNCF__IO_H
