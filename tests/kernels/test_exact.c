@@ -147,8 +147,6 @@ static const struct {
 /* Every test is a process of its own, so BLIS has not been called before. */
 static nncf_context *engine_context(int i, int32_t threads)
 {
-    if (!nncf__kernels_get(engines[i].isa))
-        return NULL;
     if (engines[i].blis)
         setenv("BLIS_ARCH_TYPE", engines[i].blis, 1);
     else
@@ -181,8 +179,7 @@ START_TEST(inner_products)
 {
     nncf_context *contexts[4] = {NULL};
     for (int32_t t = 0; t < 4; t++)
-        if (!(contexts[t] = engine_context(_i, t + 1)))
-            return;
+        contexts[t] = engine_context(_i, t + 1);
     static const int64_t lengths[] = {1,   2,    3,    7,    16,   27,   64,   127,  128,  129,  130,  255, 256, 257,
                                       258, 259,  260,  383,  384,  385,  388,  512,  516,  517,  518,  519, 520, 768,
                                       769, 1028, 1036, 1037, 1152, 2047, 2048, 2049, 4096, 4607, 8191, 8192};
@@ -282,7 +279,7 @@ START_TEST(convolutions)
     };
     for (int32_t threads = 1; threads <= 4; threads++) {
         nncf_context *context = engine_context(_i, threads);
-        for (size_t i = 0; context && i < COUNT(shapes); i++)
+        for (size_t i = 0; i < COUNT(shapes); i++)
             run_shape(&shapes[i], context, (size_t)threads, "convolution");
         nncf_context_destroy(context);
     }
@@ -294,8 +291,12 @@ static Suite *suite(void)
     Suite *s = suite_create("exact");
     TCase *t = tcase_create("exact");
     tcase_set_timeout(t, 300);
-    tcase_add_loop_test(t, inner_products, 0, (int)COUNT(engines));
-    tcase_add_loop_test(t, convolutions, 0, (int)COUNT(engines));
+    for (int i = 0; i < (int)COUNT(engines); i++) {
+        if (!nncf__kernels_get(engines[i].isa)) /* this machine has it not */
+            continue;
+        tcase_add_loop_test(t, inner_products, i, i + 1);
+        tcase_add_loop_test(t, convolutions, i, i + 1);
+    }
     suite_add_tcase(s, t);
     return s;
 }

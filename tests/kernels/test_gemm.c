@@ -43,8 +43,6 @@ static void fill(float *x, size_t n)
 START_TEST(gather)
 {
     const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
-    if (!k)
-        return;
     for (int round = 0; round < sweep_rounds(400, 60); round++) {
         size_t channels = any(0, 5), n_pieces = any(0, 12), at = 0;
         int64_t step = (int64_t)any(1, 3), plane = (int64_t)any(1, 300);
@@ -75,8 +73,6 @@ END_TEST
 START_TEST(gather_bytes)
 {
     const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
-    if (!k)
-        return;
     for (int round = 0; round < sweep_rounds(600, 60); round++) {
         size_t channels = any(0, 5), n_pieces = any(0, 12), at = 0;
         int64_t step = (int64_t)any(1, 3), plane = (int64_t)any(1, 300);
@@ -113,8 +109,6 @@ END_TEST
 START_TEST(codes)
 {
     const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
-    if (!k)
-        return;
     for (size_t n = 1; n <= 70; n++) {
         float *got = guard_alloc(n), *want = malloc(n * sizeof *want), step = 0.37f / (float)n;
         for (size_t i = 0; i < n; i++)
@@ -140,8 +134,6 @@ END_TEST
 START_TEST(transpose)
 {
     const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
-    if (!k)
-        return;
     static const size_t widths[] = {4, 6, 8, 12, 16, 32};
     for (int round = 0; round < sweep_rounds(600, 60); round++) {
         size_t width = widths[guard_random() % COUNT(widths)], rows = any(0, width), n = any(0, 70);
@@ -163,8 +155,6 @@ END_TEST
 START_TEST(tiles)
 {
     const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
-    if (!k)
-        return;
     for (int round = 0; round < sweep_rounds(300, 60); round++) {
         size_t v = 8 * any(1, 4), s = any(1, 12), n = v * s, n_pieces = 0, lane = 0;
         int64_t step = (int64_t)any(1, 3), z_stride = (int64_t)any(v * 4, v * 4 + 9);
@@ -205,8 +195,6 @@ END_TEST
 START_TEST(depthwise)
 {
     const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
-    if (!k)
-        return;
     for (int round = 0; round < sweep_rounds(300, 60); round++) {
         size_t rows = any(0, 17), cols = any(1, 50), taps = round % 3 ? 9 : any(0, 26), z_step = cols + any(0, 3);
         size_t in_step = (cols + any(4, 20)) / 2 * 2, n_in = (rows + 6) * in_step + cols + 16, n_z = rows * z_step + 1;
@@ -252,8 +240,6 @@ END_TEST
 START_TEST(depthwise_lanes)
 {
     const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
-    if (!k)
-        return;
     for (int round = 0; round < 200; round++) {
         size_t rows = any(0, 5), cols = any(1, 7), taps = round % 3 ? 9 : any(0, 26);
         size_t in_col = 16 * any(1, 2), in_row = 16 * any(14, 18), n_in = (rows + 6) * in_row + 20 * 16;
@@ -455,8 +441,6 @@ static const struct {
 
 START_TEST(blis_configurations)
 {
-    if (!nncf__kernels_get(NNCF_ISA_AVX512))
-        return;
     const char *value = settings[_i].value;
     if (value)
         setenv("BLIS_ARCH_TYPE", value, 1);
@@ -484,8 +468,6 @@ END_TEST
 /* A ceiling below what BLIS needs: our own micro-kernel. */
 START_TEST(ceiling)
 {
-    if (!nncf__kernels_get(NNCF_ISA_AVX512))
-        return;
     setenv("BLIS_ARCH_TYPE", "skx", 1);
     nncf_context *low = context_at(NNCF_ISA_AVX2);
     ck_assert_str_eq(nncf__gemm_describe(low), "none");
@@ -502,7 +484,9 @@ static Suite *suite(void)
     Suite *s = suite_create("gemm");
     TCase *t = tcase_create("gemm");
     tcase_set_timeout(t, 120);
-    int n = (int)COUNT(levels);
+    int n = 0; /* levels that this machine has */
+    while (n < (int)COUNT(levels) && nncf__kernels_get(levels[n]))
+        n++;
     tcase_add_loop_test(t, gather, 0, n);
     tcase_add_loop_test(t, gather_bytes, 0, n);
     tcase_add_loop_test(t, codes, 0, n);
@@ -513,8 +497,10 @@ static Suite *suite(void)
     tcase_add_test(t, every_row_has_a_check);
     tcase_add_test(t, own_micro_kernels);
     tcase_add_test(t, micro_kernels);
-    tcase_add_loop_test(t, blis_configurations, 0, (int)COUNT(settings));
-    tcase_add_test(t, ceiling);
+    if (nncf__kernels_get(NNCF_ISA_AVX512)) {
+        tcase_add_loop_test(t, blis_configurations, 0, (int)COUNT(settings));
+        tcase_add_test(t, ceiling);
+    }
     suite_add_tcase(s, t);
     return s;
 }
