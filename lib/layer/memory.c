@@ -45,19 +45,21 @@ static int32_t dtype_then(const nncf_layer *layer)
     return nncf__quantizer_dtype(output);
 }
 
-/* Sums and pooling: floats that codes are turned into, a piece or a plane at a time, and a pool's z. */
+/* Sums and pooling: floats that codes are turned into, a piece or a plane at a time, and a pool's z. A sum that is
+ * quantized in front of its activation keeps itself, for backward twice. */
 static nncf_status others_need(const nncf_layer *layer, const int64_t in[4], const int64_t out[4], nncf__needs *needs)
 {
     const nncf__quantizer *output = nncf__layer_output_quantizer(layer);
-    const bool pool = layer->kind == NNCF__POOL2D;
-    const nncf__walk walk = {.planes = {(size_t)in[0], (size_t)in[1], (size_t)(in[2] * in[3])},
-                             .by_channel = output && output->channels > 1};
+    const bool pool = layer->kind == NNCF__POOL2D, in_steps = layer->compression && layer->compression->pre_quantizer;
+    const nncf__walk walk = {.planes = nncf__planes_of(in), .by_channel = output && output->channels > 1 && !in_steps};
     size_t floats = 0;
     for (size_t i = 0; i < layer->n_inputs; i++)
         if (nncf__quantizer_dtype(nncf__layer_feeding_quantizer(layer, i)) != NNCF_F32)
             floats += pool ? walk.planes.hw : nncf__walk_piece(&walk);
     if (pool && output && (needs->train || nncf__quantizer_dtype(output) != NNCF_F32))
         needs->z = (size_t)count_of(out) * sizeof(float);
+    if (in_steps)
+        needs->z = (size_t)count_of(out) * sizeof(float) * (needs->train ? 2 : 1);
     return floats == 0 ? NNCF_OK : nncf__scratch_reserve(&needs->dry, floats * sizeof(float));
 }
 

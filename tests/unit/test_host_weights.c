@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Weights that only host-run operators have (five dimensions; output channels along the second one) and the quantizer
- * in front of a sum's activation, through everything that leaves the library: statistics, snapshots, stripped models.
+ * in front of a sum's activation, through what is easily forgotten: statistics, snapshots, stripped models, memory.
  */
 #include "comp_fixture.h"
 
@@ -178,6 +178,9 @@ START_TEST(stripped)
 }
 END_TEST
 
+static const char by_propagation[] = "{\"target_device\": \"CPU\", \"compression\": {\"algorithm\": \"quantization\", "
+                                     "\"initializer\": {\"range\": {\"num_init_steps\": 1, \"type\": \"min_max\"}}}}";
+
 /* Where the ranges of a placement by propagation stand in front of a ReLU, a deployed model has to round there too. */
 START_TEST(quantizer_in_front_of_an_activation)
 {
@@ -193,12 +196,14 @@ START_TEST(quantizer_in_front_of_an_activation)
                                .activation = NNCF_ACTIVATION_RELU};
     ck_assert_int_eq(nncf_model_add_add(model, &p, &sum, NULL), NNCF_OK);
     cf_layer last = cf_conv(model, "Net/Conv2d[last]", 3, 3, 1, NULL, sum);
-    nncf_compression_ctrl *ctrl = cf_ctrl(
-        model, "{\"target_device\": \"CPU\", \"compression\": {\"algorithm\": \"quantization\", \"initializer\": "
-               "{\"range\": {\"num_init_steps\": 0}}}}");
+    nncf_compression_ctrl *ctrl = cf_ctrl(model, by_propagation);
     nncf__quantizer *q = ctrl->layers[sum->index].pre_quantizer;
     ck_assert_ptr_nonnull(q);
     q->scale[0] = 12.7f;
+    for (size_t i = 0; i < ctrl->n_layers; i++) /* as after an initialization */
+        for (int j = 0; j < NNCF__N_QUANTIZERS; j++)
+            if (nncf__layer_quantizer(&ctrl->layers[i], j))
+                nncf__layer_quantizer(&ctrl->layers[i], j)->initialized = true;
     temporary(path);
     ck_assert_msg(nncf_strip_save(ctrl, path, NULL, NULL, &err) == NNCF_OK, "%s", err.message);
     nncf_checkpoint *c = open_file(path);
@@ -218,6 +223,71 @@ START_TEST(quantizer_in_front_of_an_activation)
 }
 END_TEST
 
+/* A step of such a sum takes what nncf_model_memory() foretells, and the second one nothing. */
+START_TEST(memory_of_a_quantizer_in_front_of_an_activation)
+{
+    enum { N = 2 * 3 * 5 * 5 };
+    const int32_t mode = _i ? NNCF_MODE_EVAL : NNCF_MODE_TRAIN;
+    cf_context c;
+    nncf_model *model;
+    cf_layer layers[3];
+    nncf_layer *sum;
+    static const int64_t shape[4] = {2, 3, 5, 5};
+    float x[N], y[2][N], s[N], last[N], dlast[N], ds[N], dy[2][N];
+    cf_open(&c, 1, 0);
+    ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
+    layers[0] = cf_conv(model, "Net/Conv2d[a]", 3, 3, 1, NULL, NULL);
+    layers[1] = cf_conv(model, "Net/Conv2d[b]", 3, 3, 1, NULL, NULL);
+    nncf_layer *const both[] = {layers[0].layer, layers[1].layer};
+    const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = "Net/__add___0", .inputs = both, .n_inputs = 2,
+                               .activation = NNCF_ACTIVATION_RELU};
+    ck_assert_int_eq(nncf_model_add_add(model, &p, &sum, NULL), NNCF_OK);
+    layers[2] = cf_conv(model, "Net/Conv2d[last]", 3, 3, 1, NULL, sum);
+    nncf_compression_ctrl *ctrl = cf_ctrl(model, by_propagation);
+    ck_assert_ptr_nonnull(ctrl->layers[sum->index].pre_quantizer);
+    ck_assert_int_eq(nncf_model_set_mode(model, mode), NNCF_OK);
+
+#define VIEW(to) {.data = to, .dtype = NNCF_F32, .ndim = 4, .shape = shape}
+    nncf_tensor ty[2] = {VIEW(y[0]), VIEW(y[1])}, ts = VIEW(s);
+    const nncf_tensor tx = VIEW(x), tlast = VIEW(last), tdlast = VIEW(dlast), tds = VIEW(ds),
+                      tdy[2] = {VIEW(dy[0]), VIEW(dy[1])};
+    nncf_memory m = {NNCF_PARAMS(nncf_memory)};
+    const size_t before = c.memory.bytes;
+    ck_assert_int_eq(nncf_model_memory(model, &tx, 1, mode, &m, NULL), NNCF_OK);
+    ck_assert_uint_eq(c.memory.bytes, before);
+    size_t calls = 0;
+    int32_t more = 1;
+    cf_fill(x, N, 3);
+    for (int step = 0; step < 3; step++) { /* of which the first initializes */
+        calls = c.memory.calls;
+        ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
+        ck_assert_int_eq(more, step == 0);
+        for (int i = 0; i < 2; i++) {
+            ty[i].dtype = nncf_layer_output_dtype(layers[i].layer);
+            ck_assert_int_eq(ty[i].dtype, step == 0 ? NNCF_F32 : NNCF_S8);
+            ck_assert_int_eq(nncf_layer_forward(layers[i].layer, &tx, &ty[i]), NNCF_OK);
+        }
+        ts.dtype = nncf_layer_output_dtype(sum);
+        ck_assert_int_eq(nncf_layer_forward(sum, ty, &ts), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(layers[2].layer, &ts, &tlast), NNCF_OK);
+        if (step == 0 || mode == NNCF_MODE_EVAL)
+            continue;
+        cf_fill(dlast, N, 4);
+        ck_assert_int_eq(nncf_layer_backward(layers[2].layer, &ts, &tdlast, &tds), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_backward(sum, ty, &tds, tdy), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_backward(layers[1].layer, &tx, &tdy[1], NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_backward(layers[0].layer, &tx, &tdy[0], NULL), NNCF_OK);
+    }
+    ck_assert_uint_eq(c.memory.calls, calls);
+    ck_assert_uint_eq(c.memory.bytes - before, m.library);
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(model);
+    for (int i = 0; i < 3; i++)
+        cf_layer_free(&layers[i]);
+    cf_close(&c);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("host_weights");
@@ -226,6 +296,7 @@ int main(void)
     tcase_add_loop_test(tc, snapshots, 0, KINDS);
     tcase_add_loop_test(tc, stripped, 0, KINDS);
     tcase_add_test(tc, quantizer_in_front_of_an_activation);
+    tcase_add_loop_test(tc, memory_of_a_quantizer_in_front_of_an_activation, 0, 2);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
