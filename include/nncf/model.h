@@ -191,7 +191,8 @@ enum {
  * @brief An operator that the host runs with its own kernels: a node of the graph for placing quantizers, and a layer
  * for nncf_layer_compress_weight(), nncf_layer_quantize_input() and nncf_layer_quantize_output(). @since 0.1
  *
- * What the members from `kernel` on say is for export; the library computes nothing with it.
+ * What the members from `kernel` on say is kept for an export; the library computes nothing with it, and
+ * nncf_export_onnx() of this release refuses operators that the host runs.
  */
 typedef struct nncf_op_params {
     size_t struct_size;          /**< NNCF_PARAMS(nncf_op_params) */

@@ -236,6 +236,12 @@ static void put_quantizer(list *l, const nncf_layer *layer, const char *what, co
     nncf__text_printf(&l->layers, ",\"%s_bits\":%d", what, (int)q->params.bits);
 }
 
+/* Behind the layer's product, or the layer is one that the host runs. */
+static bool has_norm(const nncf_layer *layer)
+{
+    return layer->has_batch_norm || (layer->op == NNCF_OP_BATCH_NORM && layer->batch_norm.running_mean);
+}
+
 static nncf_status put_layer(list *l, nncf_layer *layer, const nncf_strip_params *p, nncf_strip_report *report,
                              nncf_error *err)
 {
@@ -266,7 +272,7 @@ static nncf_status put_layer(list *l, nncf_layer *layer, const nncf_strip_params
     } else if (layer->bias) {
         put_floats(l, layer, "bias", layer->bias, channels, 0);
     }
-    if (layer->has_batch_norm && !fold) {
+    if (has_norm(layer) && !fold) {
         const nncf_batch_norm_params *bn = &layer->batch_norm;
         put_floats(l, layer, "batch_norm.weight", bn->weight, channels, 1);
         put_floats(l, layer, "batch_norm.bias", bn->bias, channels, 0);
@@ -296,10 +302,20 @@ static void begin_layer(list *l, const nncf_layer *layer, bool first)
     }
     static const char *const kinds[] = {
         [NNCF__CONV2D] = "conv2d", [NNCF__LINEAR] = "linear", [NNCF__ADD] = "add", [NNCF__POOL2D] = "pool2d"};
+    static const char *const pools[] = {"global_average", "average", "max", "mean_rows",
+                                        "mean_columns"}; /* NNCF_POOL_ */
     const size_t kind = (size_t)layer->kind;
     nncf__text_printf(&l->layers, "],\"kind\":\"%s\",\"activation\":%d",
                       kind < sizeof kinds / sizeof *kinds && kinds[kind] ? kinds[kind] : "other",
                       (int)layer->activation);
+    if (layer->kind == NNCF__OPERATOR)
+        nncf__text_printf(&l->layers, ",\"op\":\"%s\"", nncf__op_info_of(layer->op)->name);
+    if (layer->kind == NNCF__POOL2D)
+        nncf__text_printf(&l->layers,
+                          ",\"pool\":\"%s\",\"kernel\":[%lld,%lld],\"stride\":[%lld,%lld],\"padding\":[%lld,%lld]",
+                          pools[layer->pool_kind], (long long)layer->kernel[0], (long long)layer->kernel[1],
+                          (long long)layer->stride[0], (long long)layer->stride[1], (long long)layer->padding[0],
+                          (long long)layer->padding[1]);
     if (layer->kind == NNCF__CONV2D)
         nncf__text_printf(&l->layers,
                           ",\"stride\":[%lld,%lld],\"padding\":[%lld,%lld],\"dilation\":[%lld,%lld],\"groups\":%lld",
@@ -315,7 +331,7 @@ static int64_t float_bytes(const nncf_model *model)
         const nncf_layer *layer = model->layers[i];
         const nncf_batch_norm_params *bn = &layer->batch_norm;
         size_t rows = (layer->bias != NULL) +
-                      (layer->has_batch_norm ? (size_t)(bn->weight != NULL) + (size_t)(bn->bias != NULL) + 2u : 0u);
+                      (has_norm(layer) ? (size_t)(bn->weight != NULL) + (size_t)(bn->bias != NULL) + 2u : 0u);
         n += layer->weight_count + rows * (size_t)layer->out_channels;
     }
     return (int64_t)(n * sizeof(float));

@@ -23,7 +23,7 @@ enum { NNCF__MAX_WEIGHT_NDIM = 5 }; /* of a 3-d convolution */
 #define NNCF__ANY_INPUTS ((size_t)-1)
 typedef struct nncf__op_info {
     const char *name; /* in NNCF's scopes */
-    size_t min_inputs, max_inputs;
+    size_t max_inputs;
     int32_t min_weight_ndim, max_weight_ndim; /* 0, 0: it has no weight */
     int32_t weight_axis;                      /* of the output channels */
 } nncf__op_info;

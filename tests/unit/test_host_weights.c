@@ -223,6 +223,62 @@ START_TEST(quantizer_in_front_of_an_activation)
 }
 END_TEST
 
+/* Batch norms as nodes of their own, and what a reader needs to know of pools and of what the host runs. */
+START_TEST(nodes_of_a_stripped_model)
+{
+    nncf_model *model;
+    nncf_layer *norm, *pool;
+    char path[32];
+    nncf_error err = NNCF_ERROR_INIT;
+    float mean[3] = {1, 2, 3}, var[3] = {4, 5, 6}, beta[3] = {-1, 0, 1};
+    ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+    cf_layer a = cf_conv(model, "Net/Conv2d[a]", 3, 3, 1, NULL, NULL);
+    const nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .bias = beta, .running_mean = mean,
+                                       .running_var = var, .eps = 0.25f};
+    const nncf_op_params op = {NNCF_PARAMS(nncf_op_params), .scope = "Net/BatchNorm2d[n]",
+                               .op = NNCF_OP_BATCH_NORM,    .batch_norm = &bn,
+                               .inputs = &a.layer,          .n_inputs = 1};
+    ck_assert_msg(nncf_model_add_op(model, &op, &norm, &err) == NNCF_OK, "%s", err.message);
+    const nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params),
+                                  .scope = "Net/MaxPool2d[p]",
+                                  .kind = NNCF_POOL_MAX,
+                                  .kernel = {3, 2},
+                                  .stride = {2, 1},
+                                  .padding = {1, 0},
+                                  .inputs = &norm,
+                                  .n_inputs = 1};
+    ck_assert_msg(nncf_model_add_pool2d(model, &p, &pool, &err) == NNCF_OK, "%s", err.message);
+    nncf_compression_ctrl *ctrl = cf_ctrl(model, "{}");
+    nncf_strip_report report = {NNCF_PARAMS(nncf_strip_report)};
+    temporary(path);
+    ck_assert_msg(nncf_strip_save(ctrl, path, NULL, &report, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_int_eq(report.bytes_float, (9 + 9) * (int64_t)sizeof(float)); /* a weight, three arrays of three */
+    nncf_checkpoint *c = open_file(path);
+    ck_assert_mem_eq(get(c, "Net/BatchNorm2d[n]", "batch_norm.running_mean").data, mean, sizeof mean);
+    ck_assert_mem_eq(get(c, "Net/BatchNorm2d[n]", "batch_norm.running_var").data, var, sizeof var);
+    ck_assert_mem_eq(get(c, "Net/BatchNorm2d[n]", "batch_norm.bias").data, beta, sizeof beta);
+    const char *layers = nncf_checkpoint_text_get(c, "strip.layers");
+    json_object *list = json_tokener_parse(layers), *second = json_object_array_get_idx(list, 1),
+                *third = json_object_array_get_idx(list, 2);
+    ck_assert_uint_eq(json_object_array_length(list), 3);
+    ck_assert_str_eq(cf_string(second, "kind"), "other");
+    ck_assert_str_eq(cf_string(second, "op"), "batch_norm");
+    ck_assert_double_eq(cf_number(second, "batch_norm_eps"), 0.25);
+    ck_assert_str_eq(cf_string(third, "pool"), "max");
+    static const char *const keys[] = {"kernel", "stride", "padding"};
+    static const int sizes[3][2] = {{3, 2}, {2, 1}, {1, 0}};
+    for (size_t i = 0; i < 3; i++)
+        for (size_t j = 0; j < 2; j++)
+            ck_assert_int_eq(json_object_get_int(json_object_array_get_idx(cf_get(third, keys[i]), j)), sizes[i][j]);
+    json_object_put(list);
+    nncf_checkpoint_close(c);
+    unlink(path);
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(model);
+    cf_layer_free(&a);
+}
+END_TEST
+
 /* A step of such a sum takes what nncf_model_memory() foretells, and the second one nothing. */
 START_TEST(memory_of_a_quantizer_in_front_of_an_activation)
 {
@@ -296,6 +352,7 @@ int main(void)
     tcase_add_loop_test(tc, snapshots, 0, KINDS);
     tcase_add_loop_test(tc, stripped, 0, KINDS);
     tcase_add_test(tc, quantizer_in_front_of_an_activation);
+    tcase_add_test(tc, nodes_of_a_stripped_model);
     tcase_add_loop_test(tc, memory_of_a_quantizer_in_front_of_an_activation, 0, 2);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
