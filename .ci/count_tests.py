@@ -29,6 +29,12 @@ def count(test):
     return (1, 0, 0) if good else (0, 1, 0)
 
 
+def reason(test):
+    """Why a test was skipped: the line of its output that says so."""
+    lines = [line for line in test.get('stdout', '').splitlines() if 'skipped' in line]
+    return ': ' + lines[-1].removeprefix('skipped: ').removesuffix(': skipped') if lines else ''
+
+
 def main():
     total = [0, 0, 0]
     for path in sys.argv[1:]:
@@ -48,7 +54,7 @@ def main():
             if numbers[1]:
                 print(f'FAILED {test["name"]} ({test["result"]}, exit status {test.get("returncode")}), see {path[:-5]}.txt')
             if numbers[2]:
-                print(f'skipped {test["name"]}')
+                print(f'skipped {test["name"]}{reason(test)}')
     passed, failed, skipped = total
     print(f'{passed} passed, {failed} failed' + (f', {skipped} skipped' if skipped else ''))
     return 0 if passed and not failed else 1

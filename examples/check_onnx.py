@@ -12,7 +12,11 @@ import base64
 import gzip
 import sys
 
-import numpy as np
+try:
+    import numpy as np
+except ImportError:
+    sys.exit('check_onnx.py: needs numpy, and onnxruntime or openvino: '
+             'python3 -m venv check && check/bin/pip install numpy onnxruntime')
 
 BATCH = 100
 

@@ -19,7 +19,7 @@ static char *statistics_text(const run *r)
     return text;
 }
 
-nncf_status report_statistics(const run *r, int64_t epoch, nncf_error *err)
+nncf_status report_statistics(run *r, int64_t epoch, nncf_error *err)
 {
     FILE *file;
     char *text;
@@ -33,7 +33,8 @@ nncf_status report_statistics(const run *r, int64_t epoch, nncf_error *err)
         return app_fail_errno(err, r->statistics_path, "open");
     }
     fprintf(file, "epoch %lld\n%s\n", (long long)epoch, text);
-    free(text);
+    free(r->layers);
+    r->layers = text;
     written = !ferror(file);
     return fclose(file) == 0 && written ? NNCF_OK : app_fail_errno(err, r->statistics_path, "write");
 }
@@ -83,7 +84,7 @@ static void print_places(const run *r)
     if (r->state.best_top1 < 0.0)
         fputs("no epoch reached the final sparsity level, so there is no best snapshot yet\n", r->output);
     if (last || best)
-        fprintf(r->output, "snapshot%s %s/%s_%s.safetensors, ", last && best ? "s" : "", r->snapshot_dir, r->name,
+        fprintf(r->output, "snapshot%s %s/%s_%s.safetensors\n", last && best ? "s" : "", r->snapshot_dir, r->name,
                 last && best ? "{last,best}"
                 : last       ? "last"
                              : "best");
@@ -96,8 +97,10 @@ nncf_status report_summary(const run *r, nncf_error *err)
     double best = NAN, last = NAN;
     char *path;
     nncf_status status = NNCF_OK;
-    if (nncf_config_algorithm_count(r->config) == 0)
+    if (nncf_config_algorithm_count(r->config) == 0) {
+        print_places(r);
         return NNCF_OK;
+    }
     if ((path = baseline_path(r)) != NULL)
         status = metrics_read_top1(path, &best, &last, err);
     free(path);
@@ -109,9 +112,9 @@ nncf_status report_summary(const run *r, nncf_error *err)
             return app_fail_step(err, status, "statistics");
     }
     if (r->opts->verbose) {
-        char *text = statistics_text(r);
-        if (text != NULL)
-            fputs(text, r->output);
+        char *text = r->layers == NULL ? statistics_text(r) : NULL;
+        if (r->layers != NULL || text != NULL)
+            fprintf(r->output, "\n%s", r->layers != NULL ? r->layers : text);
         free(text);
     }
     fprintf(r->output, "\n%-28s %14s %14s\n", "", "FP32", "compressed");

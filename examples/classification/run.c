@@ -58,7 +58,7 @@ static nncf_status open_model(run *r, nncf_error *err)
 {
     nncf_status status = models_build(r->config, r->context, &r->set, &r->network, err);
     if (status == NNCF_OK && r->set.weights_are_placeholder)
-        fprintf(r->errors, "warning: \"weights\" holds the placeholder of an example: starting from random weights\n");
+        fprintf(r->errors, "warning: \"weights\" is an example's placeholder: starting from random weights\n");
     if (status == NNCF_OK && r->set.weights != NULL)
         status = snapshot_load_weights(r->context, r->set.weights, r->network, r->errors, err);
     if (status == NNCF_OK)
@@ -121,6 +121,7 @@ void run_close(run *r)
     nncf_context_destroy(r->context);
     settings_clear(&r->set);
     nncf_config_destroy(r->config);
+    free(r->layers);
     free(r->name);
     free(r->log_dir);
     free(r->snapshot_dir);

@@ -30,6 +30,7 @@ typedef struct run {
     schedule lr;
     run_state state;
     nncf_statistics statistics; /* of the last epoch trained; struct_size 0 before one */
+    char *layers;               /* table of layers of that epoch; NULL before one */
     progress progress;
     char *name;                           /* "mobilenetv2_imagenet_rb_sparsity_int8" */
     char *log_dir, *snapshot_dir;         /* NULL until run_train() */
@@ -53,7 +54,7 @@ nncf_status run_initialize(run *r, nncf_error *err);
 
 /* report.c */
 /* Append the table of layers to statistics.txt. */
-nncf_status report_statistics(const run *r, int64_t epoch, nncf_error *err);
+nncf_status report_statistics(run *r, int64_t epoch, nncf_error *err);
 /* What was reached, beside the FP32 run. */
 nncf_status report_summary(const run *r, nncf_error *err);
 

@@ -213,15 +213,18 @@ static nncf_status train_epochs(run *r, double *seconds, nncf_error *err)
     return NNCF_OK;
 }
 
-static void print_first_line(const run *r)
+static void print_first_lines(const run *r)
 {
     long long steps = (long long)loader_batches(r->train_loader), samples = (long long)r->opts->train_samples;
-    fprintf(r->output, "%s: ", r->name);
+    fprintf(r->output, "%s\n", r->name);
     if (samples > 0 && (size_t)samples < r->train_data->count)
         fprintf(r->output, "%lld of ", samples);
-    fprintf(r->output, "%zu training images an epoch, %lld step%s of %lld, %zu test images, seed %llu\n",
-            r->train_data->count, steps, steps == 1 ? "" : "s", (long long)r->set.batch_size, r->test_data->count,
+    fprintf(r->output, "%zu images an epoch, %lld step%s of %lld; %zu test images; seed %llu\n", r->train_data->count,
+            steps, steps == 1 ? "" : "s", (long long)r->set.batch_size, r->test_data->count,
             (unsigned long long)r->set.seed);
+    if (r->opts->max_steps > 0)
+        fprintf(r->output, "--max-steps %lld: training ends after so many steps, a test after so many batches\n",
+                (long long)r->opts->max_steps);
     fflush(r->output);
 }
 
@@ -233,7 +236,7 @@ nncf_status run_train(run *r, nncf_error *err)
         status = run_initialize(r, err);
     if (status != NNCF_OK)
         return status;
-    print_first_line(r);
+    print_first_lines(r);
     seconds = malloc((size_t)loader_batches(r->train_loader) * sizeof *seconds);
     if (seconds == NULL)
         return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for the times of the steps");

@@ -32,7 +32,8 @@ static const char help[] =
     "\n"
     "  --dialect R     read it as NNCF R (1.0 ... 2.17, or seed), whatever its keys say\n"
     "  --scopes HOW    scopes without a match: warn, strict, off\n"
-    "  --model NAME    for plan: mobilenetv2 (as NNCF 1.0's sample has it), mobilenet_v2, resnet18, resnet50\n"
+    "  --model NAME    for plan: mobilenetv2 (as NNCF 1.0's sample has it), mobilenet_v2, resnet18, resnet50;\n"
+    "                  without it the config's own \"model\"\n"
     "  --json          write JSON (check, explain, plan)\n"
     "  --help, --version\n";
 
@@ -198,14 +199,21 @@ static int plan(nncf_context *context, const options *o)
     nncf_plan *made = NULL;
     float *weight = NULL;
     nncf_error err = NNCF_ERROR_INIT;
-    if (o->n_files != 1 || !o->model)
-        return complain("plan takes one file and --model, one of: ", models_names);
+    const char *name = o->model;
+    if (o->n_files != 1)
+        return complain("plan takes one file", "");
     nncf_status status = load(context, o, o->files[0], &config, &err);
+    if (status == NNCF_OK && !name && nncf_config_get_string(config, "model", &name) != NNCF_OK) {
+        nncf_config_destroy(config);
+        return complain("the config names no \"model\": say with --model which, one of: ", models_names);
+    }
     if (status == NNCF_OK) {
-        status = models_create(context, o->model, &model, &weight, &err);
+        status = models_create(context, name, &model, &weight, &err);
         if (status == NNCF_E_NOTFOUND) {
+            fprintf(stderr, "nncf-config: no model \"%s\"; ", name);
             nncf_config_destroy(config);
-            return complain("--model is one of: ", models_names);
+            fprintf(stderr, "--model is one of: %s\nTry nncf-config --help\n", models_names);
+            return 1;
         }
     }
     if (status == NNCF_OK)

@@ -458,6 +458,20 @@ static nncf_status check_combination(const nncf__reader *r, uint32_t index, cons
     return NNCF_OK;
 }
 
+/* No key "algorithm": the one that was meant to be it is named, where a key looks like it. */
+static nncf_status fail_without_algorithm(const nncf__reader *r, uint32_t node)
+{
+    const nncf__document *d = &r->config->document;
+    for (uint32_t child = d->nodes[node].first_child; child != 0; child = d->nodes[child].next) {
+        nncf__nearest n = {.wanted = d->nodes[child].key};
+        nncf__nearest_consider(&n, "algorithm");
+        if (n.best[0])
+            return nncf__reader_fail(r, NNCF_E_CONFIG, child, true, "unknown key; did you mean \"algorithm\"?");
+    }
+    return nncf__reader_fail(r, NNCF_E_CONFIG, node, false,
+                             "the key \"algorithm\" is missing; add it, for example \"algorithm\": \"rb_sparsity\"");
+}
+
 static nncf_status read_algorithm(nncf_config *config, uint32_t node, nncf_error *err)
 {
     const nncf__document *d = &config->document;
@@ -471,9 +485,7 @@ static nncf_status read_algorithm(nncf_config *config, uint32_t node, nncf_error
                                  nncf__explain_value(d, node, value));
     uint32_t name_node = nncf__config_find_key(d, node, "algorithm");
     if (!name_node)
-        return nncf__reader_fail(&r, NNCF_E_CONFIG, node, false,
-                                 "the key \"algorithm\" is missing; add it, for example \"algorithm\": "
-                                 "\"rb_sparsity\"");
+        return fail_without_algorithm(&r, node);
     const nncf__algorithm_name *name = NULL;
     nncf_status status = read_name(&r, name_node, &name);
     if (status == NNCF_OK)

@@ -223,6 +223,7 @@ START_TEST(weights_go_from_fp32_to_compressed_and_are_tested)
     configs[1] = app_copy(fixture_path(dir, "sparse.json"));
     ck_ok(run_once((options){.config = configs[0], .out = fp32, .epochs = 4}, &printed, &err), err);
     ck_assert_ptr_null(strstr(printed, "compressed"));
+    ck_assert_ptr_nonnull(strstr(printed, "lenet_mnist_{last,best}.safetensors"));
     free(printed);
     ck_ok(run_once((options){.config = configs[1], .out = small, .weights = weights}, &printed, &err), err);
     ck_assert_ptr_null(strstr(printed, "weights: ")); /* all of them fit */
@@ -334,6 +335,7 @@ START_TEST(photographs_train_with_the_first_config_of_nncf)
     run_close(&r);
     fclose(output);
     ck_assert_ptr_nonnull(strstr(text, "placeholder"));
+    ck_assert_ptr_nonnull(strstr(text, "--max-steps 1: training ends"));
     ck_assert(app_is_file(fixture_path(out, "mobilenetv2_imagenet_rb_sparsity_int8_last.safetensors")));
     free(text);
     free(pictures);

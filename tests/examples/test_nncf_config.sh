@@ -61,8 +61,10 @@ printf '{"hw_config_type": "cpu", "compression": {"algorithm": "quantization"}}\
 expect 0 'of weights 21, of inputs 1, of activations 29;' '' plan cpu.json --model resnet18
 expect 0 '^ResNet/Sequential.layer4.*/__iadd___0  *inner ' '' plan cpu.json --model resnet18
 expect 1 '' 'later.json:5:24: compression\[1\].algorithm: not supported yet' plan later.json --model resnet18
-expect 1 '' '--model is one of: mobilenetv2' plan seed.json --model vgg
-expect 1 '' 'plan takes one file and --model' plan seed.json
+expect 1 '' 'no model "vgg"; --model is one of: mobilenetv2' plan seed.json --model vgg
+expect 1 '' 'plan takes one file' plan seed.json cpu.json
+expect 0 '^masks 52, quantizers of weights 53, of inputs 1, of activations 64;' '' plan seed.json
+expect 1 '' 'the config names no "model": say with --model which, one of: mobilenetv2' plan cpu.json
 expect 1 '' 'dialect "4.0" is no NNCF release' check --dialect 4.0 seed.json
 expect 1 '' 'there is no command frobnicate' frobnicate seed.json
 expect 1 '' 'no file given' explain

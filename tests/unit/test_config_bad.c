@@ -96,6 +96,8 @@ static const bad meaning[] = {
     {LIST("3"), NNCF_E_CONFIG, 1, 18, "compression[0]", "found 3; an algorithm is an object"},
     {LIST("{}"), NNCF_E_CONFIG, 1, 18, "compression[0]", "the key \"algorithm\" is missing"},
     {"{\"compression\": {\"params\": {}}}", NNCF_E_CONFIG, 1, 17, "compression", "the key \"algorithm\" is missing"},
+    {LIST("{\"params\": {},\n\"algoritm\": \"rb_sparsity\"}"), NNCF_E_CONFIG, 2, 1, "compression[0].algoritm",
+     "unknown key; did you mean \"algorithm\"?"},
     {LIST("{\"algorithm\": 3}"), NNCF_E_CONFIG, 1, 32, "compression[0].algorithm", "found 3; allowed: \"rb_sparsity\""},
     {LIST("{\"algorithm\": \"rb_sparsty\"}"), NNCF_E_CONFIG, 1, 32, "compression[0].algorithm",
      "did you mean \"rb_sparsity\"?"},
