@@ -155,13 +155,20 @@ nncf_status nncf__fail_errno(nncf_error *err, int os_errno, const char *where, c
 /* A struct_size above this is an uninitialized struct, not a newer one. */
 enum { MAX_STRUCT_SIZE = 1 << 16 };
 
+/* Could sizeof have given it? A struct that begins with a size_t is whole multiples of one; half a pointer is not read.
+ */
+static bool plausible_size(size_t size)
+{
+    return size >= sizeof(size_t) && size <= MAX_STRUCT_SIZE && size % sizeof(size_t) == 0;
+}
+
 nncf_status nncf__params_copy(void *dst, size_t dst_size, const void *src, const char *type_name, nncf_error *err)
 {
     size_t src_size;
     if (!src)
         return nncf__fail(err, NNCF_E_ARG, type_name, "%s: the pointer is NULL", type_name);
     memcpy(&src_size, src, sizeof(src_size));
-    if (src_size < sizeof(size_t) || src_size > MAX_STRUCT_SIZE)
+    if (!plausible_size(src_size))
         return nncf__fail(err, NNCF_E_ARG, type_name,
                           "%s: struct_size is %zu; initialize the struct with { NNCF_PARAMS(%s), ... }", type_name,
                           src_size, type_name);
@@ -184,7 +191,7 @@ nncf_status nncf__result_copy(void *dst, const void *src, size_t src_size)
         return NNCF_E_ARG;
     size_t dst_size;
     memcpy(&dst_size, dst, sizeof(dst_size));
-    if (dst_size < sizeof(size_t) || dst_size > MAX_STRUCT_SIZE)
+    if (!plausible_size(dst_size))
         return NNCF_E_ARG;
     memcpy(dst, src, src_size < dst_size ? src_size : dst_size);
     memcpy(dst, &dst_size, sizeof(dst_size));

@@ -50,6 +50,10 @@ void nncf__fq_asymmetric(const nncf__quantizer_params *params, float low, float 
     /* Zero must have a code: move one end, the one that makes the range wider; with zero at an end nothing moves. The
      * zero point takes the number of steps, levels - 1 (NNCF's code: levels, a deviation of ours, D2). */
     double zero = rint(-l * n / (h - l));
+    if (!(zero >= 0 && zero <= n)) { /* not a range of numbers: values become NaN, codes keep to their bounds */
+        fill(fq, (double)NAN, 0, n);
+        return;
+    }
     if (zero > 0 && zero < n) {
         double moved_low = zero / (zero - n) * h, moved_high = (zero - n) / zero * l;
         if (h - moved_low > moved_high - l)

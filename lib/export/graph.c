@@ -141,6 +141,9 @@ static nncf_status set_input(nncf__onnx_builder *b)
         if (p->input_shape[i] < 0 || (i >= ndim && p->input_shape[i] > 0))
             return nncf__fail(b->err, NNCF_E_ARG, "input_shape", "input_shape[%d] is %lld", (int)i,
                               (long long)p->input_shape[i]);
+        if (p->input_shape[i] > INT32_MAX) /* sizes of windows are computed from it */
+            return nncf__fail(b->err, NNCF_E_LIMIT, "input_shape", "input_shape[%d] is %lld, at most %d is allowed",
+                              (int)i, (long long)p->input_shape[i], (int)INT32_MAX);
         b->input.shape[i] = p->input_shape[i] > 0 ? p->input_shape[i] : -1;
     }
     int64_t *channels = &b->input.shape[1];

@@ -173,17 +173,45 @@ static Nncf__Onnx__OperatorSetIdProto *opset(nncf__onnx_builder *b, const char *
     return id;
 }
 
+/* Has a golden tensor the shape of what the graph reads or writes? Sizes that the graph leaves open fit any. */
+static nncf_status check_golden_shape(const nncf__onnx_builder *b, const nncf__onnx_value *value,
+                                      const nncf_tensor *golden, const char *name)
+{
+    if (golden->ndim != value->ndim)
+        return nncf__fail(b->err, NNCF_E_SHAPE, name, "%s has %d dimensions, the model's has %d", name,
+                          (int)golden->ndim, (int)value->ndim);
+    for (int32_t i = 0; i < golden->ndim; i++)
+        if (value->shape[i] >= 0 && golden->shape[i] != value->shape[i])
+            return nncf__fail(b->err, NNCF_E_SHAPE, name, "dimension %d of %s is %lld, the model's is %lld", (int)i,
+                              name, (long long)golden->shape[i], (long long)value->shape[i]);
+    return NNCF_OK;
+}
+
+/* `graph` is complete. */
+static nncf_status check_golden_fits(const nncf__onnx_builder *b, const Nncf__Onnx__GraphProto *graph)
+{
+    if (!b->params.golden_input)
+        return NNCF_OK;
+    if (graph->n_output != 1)
+        return nncf__fail(b->err, NNCF_E_ARG, "golden_output", "the model has %zu outputs, and golden_output is one",
+                          graph->n_output);
+    nncf_status status = check_golden_shape(b, &b->input, b->params.golden_input, "golden_input");
+    for (size_t i = 0; status == NNCF_OK && i < b->model->n_layers; i++)
+        if (b->model->layers[i]->n_consumers == 0)
+            status = check_golden_shape(b, &b->values[i], b->params.golden_output, "golden_output");
+    return status;
+}
+
 static nncf_status export_model(nncf__onnx_builder *b, const char *path)
 {
     Nncf__Onnx__GraphProto graph = NNCF__ONNX__GRAPH_PROTO__INIT;
     Nncf__Onnx__ModelProto model = NNCF__ONNX__MODEL_PROTO__INIT;
     Nncf__Onnx__OperatorSetIdProto *opsets[2];
     nncf_status status = nncf__onnx_graph(b, &graph);
+    if (status == NNCF_OK)
+        status = check_golden_fits(b, &graph);
     if (status != NNCF_OK)
         return status;
-    if (b->params.golden_input && graph.n_output != 1)
-        return nncf__fail(b->err, NNCF_E_ARG, "golden_output", "the model has %zu outputs, and golden_output is one",
-                          graph.n_output);
     opsets[0] = opset(b, "", b->params.opset);
     opsets[1] = opset(b, NNCF__ONNX_OPENVINO_DOMAIN, 1);
     model.opset_import = opsets;

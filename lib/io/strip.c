@@ -83,7 +83,8 @@ typedef struct weight {
     const nncf__quantizer *q; /* NULL: floats */
     float *values;            /* [count], of eval mode; with folding multiplied where q is NULL */
     double *factor;           /* [out_channels], or NULL: not folded */
-    size_t count, nonzeros;
+    size_t count, zeros;      /* zeros: of mask and quantizer */
+    size_t nonzeros;          /* of what is stored: folding may make zeros of floats */
     bool sparse;
 } weight;
 
@@ -171,11 +172,12 @@ static nncf_status make_weight(weight *w, nncf_layer *layer)
     if (status != NNCF_OK)
         return status;
     for (size_t i = 0; i < w->count; i++) {
-        if (!isfinite(w->values[i]))
-            return NNCF_E_UNSUPPORTED;
-        w->nonzeros += w->values[i] != 0;
+        w->zeros += w->values[i] == 0;
         if (w->factor && !w->q)
             w->values[i] = (float)((double)w->values[i] * w->factor[i / (w->count / (size_t)layer->out_channels)]);
+        if (!isfinite(w->values[i]))
+            return NNCF_E_UNSUPPORTED;
+        w->nonzeros += w->values[i] != 0; /* after the product: it counts what the file gets */
     }
     return NNCF_OK;
 }
@@ -198,7 +200,7 @@ static nncf_status put_weight(list *l, nncf_layer *layer, double *factor, const 
         if (w.q)
             bytes += put_scales(l, &w);
         report->weights += (int64_t)w.count;
-        report->zeros += (int64_t)(w.count - w.nonzeros);
+        report->zeros += (int64_t)w.zeros;
         report->bytes_weights += (int64_t)bytes;
         nncf__text_printf(&l->layers, ",\"weight_shape\":[");
         for (int32_t i = 0; i < layer->weight_ndim; i++)
@@ -242,26 +244,54 @@ static bool has_norm(const nncf_layer *layer)
     return layer->has_batch_norm || (layer->op == NNCF_OP_BATCH_NORM && layer->batch_norm.running_mean);
 }
 
+/* Are the quantizers' ranges there, and numbers? Makes their steps. */
+static nncf_status check_quantizers(const nncf_layer *layer, nncf_error *err)
+{
+    for (int i = 0; i < NNCF__N_QUANTIZERS; i++) {
+        nncf__quantizer *q = nncf__layer_quantizer(layer->compression, i);
+        if (!q)
+            continue;
+        if (!q->initialized && q->rule.kind != NNCF__RANGE_NONE)
+            return nncf__fail(err, NNCF_E_STATE, layer->scope,
+                              "%s: the quantizer of %s has no range yet: initialize, or restore a snapshot",
+                              layer->scope, q->name);
+        nncf__quantizer_refresh(q);
+        for (size_t c = 0; c < q->channels; c++)
+            if (!isfinite(q->fq[c].step))
+                return nncf__fail(err, NNCF_E_UNSUPPORTED, layer->scope,
+                                  "%s: the range of %s is not finite; restore an earlier snapshot", layer->scope,
+                                  q->name);
+    }
+    return NNCF_OK;
+}
+
+/* Factors and shifts of a folded batch norm, one after the other; they become floats in the file. */
+static nncf_status make_fold(const list *l, const nncf_layer *layer, double **fold, nncf_error *err)
+{
+    const size_t channels = (size_t)layer->out_channels;
+    if (!(*fold = nncf__calloc(l->context, 2 * channels, sizeof **fold)))
+        return nncf__fail(err, NNCF_E_NOMEM, layer->scope, "out of memory");
+    nncf__fold_batch_norm(layer, *fold, *fold + channels);
+    for (size_t i = 0; i < 2 * channels; i++)
+        if (!isfinite((float)(*fold)[i]))
+            return nncf__fail(err, NNCF_E_UNSUPPORTED, layer->scope,
+                              "%s: batch norm or bias of channel %zu is not finite, so it cannot be folded",
+                              layer->scope, i % channels);
+    return NNCF_OK;
+}
+
 static nncf_status put_layer(list *l, nncf_layer *layer, const nncf_strip_params *p, nncf_strip_report *report,
                              nncf_error *err)
 {
     const nncf__layer_compression *c = layer->compression;
     const size_t channels = (size_t)layer->out_channels;
-    nncf_status status = NNCF_OK;
     double *fold = NULL;
-    for (int i = 0; i < NNCF__N_QUANTIZERS; i++) {
-        nncf__quantizer *q = nncf__layer_quantizer(c, i);
-        if (q && !q->initialized && q->rule.kind != NNCF__RANGE_NONE)
-            return nncf__fail(err, NNCF_E_STATE, layer->scope,
-                              "%s: the quantizer of %s has no range yet: initialize, or restore a snapshot",
-                              layer->scope, q->name);
-        if (q)
-            nncf__quantizer_refresh(q);
-    }
-    if (layer->weight_count && p->fold_batch_norm && layer->has_batch_norm) {
-        if (!(fold = nncf__calloc(l->context, 2 * channels, sizeof *fold)))
-            return nncf__fail(err, NNCF_E_NOMEM, layer->scope, "out of memory");
-        nncf__fold_batch_norm(layer, fold, fold + channels);
+    nncf_status status = check_quantizers(layer, err);
+    if (status == NNCF_OK && layer->weight_count && p->fold_batch_norm && layer->has_batch_norm)
+        status = make_fold(l, layer, &fold, err);
+    if (status != NNCF_OK) {
+        nncf__free(l->context, fold);
+        return status;
     }
     if (layer->weight_count)
         status = put_weight(l, layer, fold, p, report, err);

@@ -155,6 +155,9 @@ nncf_status nncf_model_memory(nncf_model *model, const nncf_tensor *inputs, size
                        : status == NNCF_E_ARG ? "more layers without inputs than shapes were given"
                                               : "its input has a shape that it cannot read");
     }
+    if (status == NNCF_OK && n_inputs > 1 && f.next != n_inputs)
+        status =
+            nncf__fail(err, NNCF_E_ARG, NULL, "%zu shapes were given, but %zu layers have no inputs", n_inputs, f.next);
     nncf__free(context, f.shapes);
     nncf__free(context, f.ndims);
     if (status != NNCF_OK)

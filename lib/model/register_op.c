@@ -2,6 +2,7 @@
 /* Registration of operators that a host runs with its own kernels. */
 #include "model/register.h"
 
+#include <math.h>
 #include <string.h>
 
 static nncf_status check_inputs(const nncf_op_params *p, const nncf__op_info *info, nncf_error *err)
@@ -80,6 +81,30 @@ static nncf_status fill_channels(nncf_layer *l, const nncf_op_params *p, const n
     return NNCF_OK;
 }
 
+/* What the library only passes on is refused where no operator means it. */
+static nncf_status check_attributes(const nncf_layer *l, const nncf_op_params *p, nncf_error *err)
+{
+    const struct {
+        const char *name;
+        const int32_t *values;
+    } windows[] = {{"kernel", p->kernel},
+                   {"stride", p->stride},
+                   {"padding", p->padding},
+                   {"output_padding", p->output_padding},
+                   {"dilation", p->dilation}};
+    for (size_t w = 0; w < sizeof windows / sizeof *windows; w++)
+        for (int i = 0; i < 3; i++)
+            if (windows[w].values[i] < 0)
+                return nncf__fail(err, NNCF_E_ARG, l->scope, "%s[%d] is %d, it must be at least 0", windows[w].name, i,
+                                  (int)windows[w].values[i]);
+    if (p->axis < -NNCF_MAX_NDIM || p->axis >= NNCF_MAX_NDIM)
+        return nncf__fail(err, NNCF_E_ARG, l->scope, "axis is %d, it must be in -%d..%d", (int)p->axis, NNCF_MAX_NDIM,
+                          NNCF_MAX_NDIM - 1);
+    if (!isfinite(p->alpha))
+        return nncf__fail(err, NNCF_E_ARG, l->scope, "alpha is %g, it must be finite", (double)p->alpha);
+    return NNCF_OK;
+}
+
 static nncf_status fill(nncf_layer *l, const nncf_op_params *p, const nncf__op_info *info, nncf_error *err)
 {
     nncf_status status;
@@ -94,6 +119,8 @@ static nncf_status fill(nncf_layer *l, const nncf_op_params *p, const nncf__op_i
     if (p->batch_norm && (status = nncf__register_batch_norm(l, p->batch_norm, err)) != NNCF_OK)
         return status;
     l->has_batch_norm = false; /* the node is one; it has none behind it */
+    if ((status = check_attributes(l, p, err)) != NNCF_OK)
+        return status;
     for (int i = 0; i < 3; i++) {
         l->attributes.kernel[i] = p->kernel[i];
         l->attributes.stride[i] = p->stride[i];

@@ -295,6 +295,14 @@ START_TEST(refusals)
     refused(&n, P(.golden_input = &a), NNCF_E_ARG, "go together");
     refused(&n, P(.golden_input = &a, .golden_output = &b), NNCF_E_SHAPE, "images");
     refused(&n, P(.golden_input = &c, .golden_output = &a), NNCF_E_DTYPE, "golden_input");
+    const int64_t classes[2] = {1, ON_CLASSES + 1}, image[4] = {1, 2, 12, 12}, other[4] = {1, 3, 12, 12};
+    float wide[3 * 12 * 12 + ON_CLASSES] = {0};
+    const nncf_tensor in = {.data = wide, .ndim = 4, .shape = image}, odd = {.data = wide, .ndim = 4, .shape = other};
+    const nncf_tensor out = {.data = wide, .ndim = 2, .shape = classes};
+    refused(&n, P(.golden_input = &a, .golden_output = &a), NNCF_E_SHAPE, "golden_input has 2 dimensions");
+    refused(&n, P(.golden_input = &odd, .golden_output = &a), NNCF_E_SHAPE, "dimension 1 of golden_input is 3");
+    refused(&n, P(.golden_input = &in, .golden_output = &out), NNCF_E_SHAPE, "dimension 1 of golden_output");
+    refused(&n, P(.input_shape = {0, 2, INT64_MAX, INT64_MAX}), NNCF_E_LIMIT, "input_shape[2]");
     n.buffers[ON_LAYERS + 3][2] = NAN; /* a running variance */
     refused(&n, NULL, NNCF_E_UNSUPPORTED, "not finite");
     n.buffers[ON_LAYERS + 3][2] = 1;

@@ -221,10 +221,10 @@ START_TEST(parameter_structs_of_other_sizes)
     ck_assert_int_eq(nncf__params_copy(&ours, sizeof(ours), &theirs, "small_params", &err), NNCF_OK);
     ck_assert(ours.a == 1 && ours.b == 2 && ours.c == 3.0);
 
-    theirs.struct_size = offsetof(small_params, b); /* an older program */
+    theirs.struct_size = offsetof(small_params, c); /* an older program */
     memset(&ours, 0xff, sizeof(ours));
     ck_assert_int_eq(nncf__params_copy(&ours, sizeof(ours), &theirs, "small_params", &err), NNCF_OK);
-    ck_assert(ours.a == 1 && ours.b == 0 && ours.c == 0.0);
+    ck_assert(ours.a == 1 && ours.b == 2 && ours.c == 0.0);
     ck_assert_uint_eq(ours.struct_size, sizeof(ours));
 
     struct {
@@ -239,6 +239,8 @@ START_TEST(parameter_structs_of_other_sizes)
     ck_assert_int_eq(ours.a, -1); /* untouched */
     ck_assert_ptr_nonnull(strstr(err.message, "byte 28 is set"));
 
+    theirs.struct_size = offsetof(small_params, b); /* no struct ends there: it could cut a pointer in half */
+    ck_assert_int_eq(nncf__params_copy(&ours, sizeof(ours), &theirs, "small_params", &err), NNCF_E_ARG);
     theirs.struct_size = 0;
     ck_assert_int_eq(nncf__params_copy(&ours, sizeof(ours), &theirs, "small_params", &err), NNCF_E_ARG);
     ck_assert_ptr_nonnull(strstr(err.message, "NNCF_PARAMS(small_params)"));
@@ -249,6 +251,8 @@ START_TEST(parameter_structs_of_other_sizes)
     small_params result = {sizeof(result), 7, 8, 9.0}, out = {offsetof(small_params, c), -1, -1, -1.0};
     ck_assert_int_eq(nncf__result_copy(&out, &result, sizeof(result)), NNCF_OK);
     ck_assert(out.a == 7 && out.b == 8 && out.c == -1.0 && out.struct_size == offsetof(small_params, c));
+    out.struct_size = offsetof(small_params, b);
+    ck_assert_int_eq(nncf__result_copy(&out, &result, sizeof(result)), NNCF_E_ARG);
     out.struct_size = 0;
     ck_assert_int_eq(nncf__result_copy(&out, &result, sizeof(result)), NNCF_E_ARG);
     ck_assert_int_eq(nncf__result_copy(NULL, &result, sizeof(result)), NNCF_E_ARG);

@@ -540,6 +540,9 @@ START_TEST(memory_errors)
     ck_assert_int_eq(nncf_model_memory(r.model, &good, 1, 2, &m, &err), NNCF_E_ARG);
     ck_assert_int_eq(nncf_model_memory(r.model, &good, 1, NNCF_MODE_TRAIN, NULL, &err), NNCF_E_ARG);
     ck_assert_int_eq(nncf_model_memory(r.model, &good, 1, NNCF_MODE_TRAIN, &short_one, &err), NNCF_E_ARG);
+    const nncf_tensor surplus[] = {good, good};
+    ck_assert_int_eq(nncf_model_memory(r.model, surplus, 2, NNCF_MODE_TRAIN, &m, &err), NNCF_E_ARG);
+    ck_assert_msg(strstr(err.message, "2 shapes were given") != NULL, "%s", err.message);
     ck_assert_int_eq(nncf_model_memory(r.model, &small, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_SHAPE);
     ck_assert_int_eq(nncf_model_memory(r.model, &channels, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_SHAPE);
     ck_assert_str_eq(err.where, "n/stem");

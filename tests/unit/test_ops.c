@@ -42,7 +42,7 @@ START_TEST(registration)
     const nncf_op_params good = {NNCF_PARAMS(nncf_op_params), .scope = "Net/Conv2d[w]",
                                  .op = NNCF_OP_CONV2D,        .weight_ndim = 4,
                                  .weight_shape = shape,       .weight = w};
-    nncf_op_params bad[12];
+    nncf_op_params bad[19];
     size_t n_bad = sizeof bad / sizeof *bad;
     for (size_t i = 0; i < n_bad; i++)
         bad[i] = good;
@@ -58,6 +58,9 @@ START_TEST(registration)
     bad[9].reserved = 1;
     bad[10].n_inputs = 2;
     bad[11].scope = "Net/Op[0]"; /* taken */
+    bad[12].kernel[0] = bad[13].stride[1] = bad[14].padding[2] = bad[15].dilation[0] = bad[16].output_padding[2] = -1;
+    bad[17].axis = NNCF_MAX_NDIM;
+    bad[18].alpha = NAN;
     for (size_t i = 0; i < n_bad; i++)
         ck_assert_msg(add(model, bad[i], &layer) == NNCF_E_ARG, "case %zu", i);
     bad[0] = good;

@@ -363,6 +363,23 @@ START_TEST(constants)
 }
 END_TEST
 
+/* What a training that has blown up leaves: values become NaN, and codes stay where codes are (they index and are
+ * cast). */
+START_TEST(ranges_that_are_no_numbers)
+{
+    const float values[][2] = {{NAN, 1},       {-INFINITY, 1}, {INFINITY, 1},
+                               {-1, INFINITY}, {NAN, NAN},     {-INFINITY, INFINITY}};
+    const nncf__quantizer_params p = {.bits = 8, .sign = NNCF__SIGNED};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        nncf__fq fq;
+        nncf__fq_asymmetric(&p, values[i][0], values[i][1], &fq);
+        ck_assert_msg(!isfinite(fq.step), "case %zu: step %g", i, (double)fq.step);
+        ck_assert_msg(fq.low >= -255 && fq.low <= 0 && fq.high == fq.low + 255, "case %zu: codes %g to %g", i,
+                      (double)fq.low, (double)fq.high);
+    }
+}
+END_TEST
+
 START_TEST(ranges_without_data)
 {
     bench b;
@@ -393,4 +410,4 @@ START_TEST(ranges_without_data)
 }
 END_TEST
 
-CF_MAIN("quantizer", golden_symmetric, golden_asymmetric, constants, ranges_without_data)
+CF_MAIN("quantizer", golden_symmetric, golden_asymmetric, constants, ranges_that_are_no_numbers, ranges_without_data)

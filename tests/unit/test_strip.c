@@ -305,6 +305,63 @@ START_TEST(refused)
 }
 END_TEST
 
+/* Numbers that a broken training leaves behind, with weights that mask to 0: all of them refused, nothing written. */
+START_TEST(not_finite)
+{
+    const struct {
+        const char *config, *parameter;
+        float value, gamma, var;
+        bool fold;
+    } cases[] = {
+        {FX_CONFIG(FX_MAGNITUDE), NULL, 0, INFINITY, 1, true}, /* 0 * inf is not 0: more elements than were counted */
+        {FX_CONFIG(FX_MAGNITUDE), NULL, 0, 1, NAN, true},
+        {FX_CONFIG(FX_INT8), NULL, 0, INFINITY, 1, true},
+        {FX_CONFIG(WEIGHTS(8, "asymmetric", "false")), "Net/Conv2d[a].input_quantizer.input_low", NAN, 1, 1, false},
+        {FX_CONFIG(WEIGHTS(8, "asymmetric", "false")), "Net/Conv2d[a].input_quantizer.input_low", -INFINITY, 1, 1,
+         false},
+        {FX_CONFIG(WEIGHTS(8, "symmetric", "false")), "Net/Conv2d[a].input_quantizer.scale", INFINITY, 1, 1, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        nncf_error err = NNCF_ERROR_INIT;
+        const nncf_strip_params p = {NNCF_PARAMS(nncf_strip_params), .fold_batch_norm = cases[i].fold, .sparse = 1};
+        begin(cases[i].config);
+        unlink(r.path);
+        r.conv.gamma[0] = cases[i].gamma;
+        r.conv.var[0] = cases[i].var;
+        if (cases[i].parameter)
+            fx_parameter(r.ctrl, cases[i].parameter).data[0] = cases[i].value;
+        ck_assert_int_eq(nncf_strip_save(r.ctrl, r.path, &p, NULL, &err), NNCF_E_UNSUPPORTED);
+        ck_assert_str_eq(err.where, "Net/Conv2d[a]");
+        ck_assert_msg(strstr(err.message, "not finite") != NULL, "%zu: %s", i, err.message);
+        ck_assert_int_ne(access(r.path, F_OK), 0);
+        end();
+    }
+}
+END_TEST
+
+/* A gamma of 0 folds weights to 0: the mask of a sparse weight counts what is stored, the report what was masked. */
+START_TEST(folded_to_zero)
+{
+    const nncf_strip_params p = {NNCF_PARAMS(nncf_strip_params), .fold_batch_norm = 1, .sparse = 1};
+    nncf_strip_report report = {NNCF_PARAMS(nncf_strip_report)};
+    nncf_tensor mask, weight;
+    begin(FX_CONFIG(FX_MAGNITUDE));
+    for (int64_t i = 0; i < OUT - 1; i++)
+        r.conv.gamma[i] = 0;
+    nncf_checkpoint *c = strip(&p, &report);
+    ck_assert(find(c, &r.conv, "weight_mask", &mask) && find(c, &r.conv, "weight", &weight));
+    int64_t set = 0;
+    for (int64_t i = 0; i < 8 * mask.shape[0]; i++)
+        set += ((const uint8_t *)mask.data)[i / 8] >> i % 8 & 1;
+    ck_assert_int_eq(weight.shape[0], set);
+    nncf_strip_report plain = {NNCF_PARAMS(nncf_strip_report)};
+    nncf_checkpoint_close(c);
+    nncf_checkpoint_close(strip(NULL, &plain));
+    ck_assert_int_eq(report.zeros, plain.zeros);
+    end();
+}
+END_TEST
+
 START_TEST(no_memory)
 {
     fx_memory memory = {0};
@@ -349,6 +406,8 @@ int main(void)
     tcase_add_loop_test(tc, folded_batch_norm, 0, N_CONFIGS);
     tcase_add_test(tc, sizes);
     tcase_add_test(tc, refused);
+    tcase_add_test(tc, not_finite);
+    tcase_add_test(tc, folded_to_zero);
     tcase_add_test(tc, no_memory);
     suite_add_tcase(suite, tc);
     return fx_main(suite);
