@@ -145,8 +145,13 @@ nncf_status snapshot_resume(nncf_context *context, const char *path, net *n, nnc
         status = nncf_checkpoint_read(c, v.items, v.count, err);
         inventory_clear(&v);
     }
-    if (status == NNCF_OK)
+    if (status == NNCF_OK) {
         status = nncf_checkpoint_restore_with(c, ctrl, &how, err);
+        if (status == NNCF_E_CONFIG && !accept_config) {
+            const nncf_error why = *err;
+            app_fail(err, status, why.where, "not without --accept-config: %s", why.message);
+        }
+    }
     if (status == NNCF_OK && o != NULL)
         optimizer_refresh(o);
     nncf_checkpoint_close(c);

@@ -222,6 +222,8 @@ static void print_first_lines(const run *r)
     fprintf(r->output, "%zu images an epoch, %lld step%s of %lld; %zu test images; seed %llu\n", r->train_data->count,
             steps, steps == 1 ? "" : "s", (long long)r->set.batch_size, r->test_data->count,
             (unsigned long long)r->set.seed);
+    if (r->train_data->count < (size_t)r->set.batch_size)
+        fputs("that is less than a batch: images are drawn again until it is full\n", r->output);
     if (r->opts->max_steps > 0)
         fprintf(r->output, "--max-steps %lld: training ends after so many steps, a test after so many batches\n",
                 (long long)r->opts->max_steps);

@@ -174,6 +174,7 @@ START_TEST(a_changed_config_is_accepted_on_request)
     o.resume = snapshot;
     ck_assert_int_eq(run_once(o, NULL, &err), NNCF_E_CONFIG);
     ck_assert_msg(strstr(err.message, "sparsity_target is 0.6 here, 0.5 in the snapshot") != NULL, "%s", err.message);
+    ck_assert_msg(strstr(err.message, "not without --accept-config: ") != NULL, "%s", err.message);
     o.accept_config = true;
     o.max_steps = 0;
     ck_ok(run_once(o, &printed, &err), err);
