@@ -61,4 +61,8 @@ echo "== 2 of 2: sparse and int8, from those weights ($config_compressed)"
   --baseline-metrics "$results/fashion_mnist_fp32/metrics.jsonl" "${compressed[@]}" "${more[@]}"
 echo
 printf 'done in %d:%02d\n' $((SECONDS / 60)) $((SECONDS % 60))
-[ "$quick" = 0 ] || echo 'this was --quick: it shows that every step works; its accuracies and sparsity mean nothing'
+if [ "$quick" = 1 ]; then
+  echo 'this was --quick: it shows that every step works; its accuracies and sparsity mean nothing'
+else
+  echo 'the compressed run trains on from the FP32 one, which was short: docs/classification.md compares runs of the same length'
+fi
