@@ -80,23 +80,14 @@ void nncf__quantizer_see(nncf_context *context, nncf__quantizer *quantizer, size
 /* Add sums of fq_backward (inside, above, below) to the gradient of channel c. */
 void nncf__quantizer_add_gradient(nncf__quantizer *quantizer, size_t channel, const double sums[3]);
 
-/* ---- quantizer_rules.c: what the config says about one quantizer ---- */
+/* ---- quantizer_create.c ---- */
 
-/* What a quantizer is made with, and which lines of the config decided it. */
+/* What a quantizer is made with (placement_scopes.c finds it), and which line of the config decided it. */
 typedef struct nncf__quantizer_rule {
     nncf__quantizer_params params; /* the group's, with the overrides that fit */
     nncf__range_rule range;        /* kind NNCF__RANGE_NONE: not initialized from data. Never mixed_min_max. Borrows */
     int64_t override_index;        /* of the last override that fits, in the algorithm's list; -1: none */
-    int64_t range_index;           /* of the range rule, in the algorithm's list; -1: none, or the algorithm's own */
 } nncf__quantizer_rule;
-void nncf__quantizer_rule_of(const nncf__algorithm *algorithm, int32_t group, const char *scope,
-                             nncf__quantizer_rule *rule);
-/* Does the algorithm see this scope: (no target, or a target) and not ignored? Sparsity, and quantization to 1.2. */
-bool nncf__algorithm_considers(const nncf__algorithm *algorithm, const char *scope);
-/* Do the lists of the algorithm and of its group let a quantizer stand here? By the rule of the dialect's release. */
-bool nncf__quantizer_wanted(const nncf__algorithm *algorithm, int32_t release, int32_t group, const char *scope);
-
-/* ---- quantizer_create.c ---- */
 
 /* Where a quantizer is to stand. */
 typedef struct nncf__quantizer_wish {

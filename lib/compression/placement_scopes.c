@@ -246,9 +246,7 @@ static void take_range(nncf__placement_scopes *s, const nncf__algorithm_scopes *
 {
     const nncf__algorithm *alg = a->algorithm;
     nncf__range_rule *r = &rule->range;
-    *r = (nncf__range_rule){.kind = alg->range_kind, .n_steps = alg->num_init_steps, .n_samples = -1};
-    if (alg->n_ranges > 0) /* where no rule fits there is no initialization */
-        *r = (nncf__range_rule){.kind = NNCF__RANGE_NONE, .n_samples = -1};
+    *r = (nncf__range_rule){.kind = NNCF__RANGE_NONE, .n_samples = -1}; /* where no rule fits, no initialization */
     for (size_t i = 0; i < alg->n_ranges; i++) {
         const nncf__range_rule *candidate = &alg->ranges[i];
         if ((candidate->group != NNCF__GROUP_ANY && candidate->group != group) ||
@@ -256,7 +254,6 @@ static void take_range(nncf__placement_scopes *s, const nncf__algorithm_scopes *
             any_speaks_of(s, &a->range_ignored[i], op, place))
             continue;
         *r = *candidate;
-        rule->range_index = (int64_t)i;
     }
     if (r->n_steps == 0 || (r->n_steps < 0 && r->n_samples <= 0))
         r->kind = NNCF__RANGE_NONE;
@@ -295,8 +292,7 @@ int32_t nncf__scopes_rule(nncf__placement_scopes *scopes, const nncf__algorithm_
     if (group == NNCF__GROUP_ACTIVATIONS && alg->preset == NNCF__PRESET_MIXED) /* says the mode of activations */
         given |= NNCF__GIVEN_MODE;
     *rule = (nncf__quantizer_rule){.params = group == NNCF__GROUP_WEIGHTS ? alg->weights : alg->activations,
-                                   .override_index = -1,
-                                   .range_index = -1};
+                                   .override_index = -1};
     for (size_t i = 0; i < alg->n_overrides; i++) {
         const nncf__override *o = &alg->overrides[i];
         if ((o->group != NNCF__GROUP_ANY && o->group != group) ||

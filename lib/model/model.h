@@ -119,8 +119,6 @@ void nncf__scope_set_free(nncf__scope_set *set); /* a zeroed one is fine */
 /* Does a pattern match? 1, 0, or -1: a regular expression takes too long. *which (nullable) is the index, unless 0. */
 int nncf__scope_set_matches(const nncf__scope_set *set, const char *scope, size_t *which);
 int nncf__scope_set_matches_one(const nncf__scope_set *set, size_t i, const char *scope);
-/* nncf_scope_matches() with any of the patterns; *which (nullable) is its index. */
-bool nncf__scope_matches_any(const char *scope, const char *const *patterns, size_t count, size_t *which);
 /* Does that release wrap modules of this class ("Conv2d" becomes "NNCFConv2d")? */
 bool nncf__scope_class_wrapped(const char *class_name, size_t length, int32_t release);
 /* The registered layer whose scope is nearest to `pattern` by edit distance, for messages; NULL when nothing is near.

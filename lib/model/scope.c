@@ -111,18 +111,6 @@ int32_t nncf_scope_matches(const char *scope, const char *pattern)
     return scope && pattern && matches_by_elements(scope, pattern, NNCF__RELEASE_1_1);
 }
 
-bool nncf__scope_matches_any(const char *scope, const char *const *patterns, size_t count, size_t *which)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (nncf_scope_matches(scope, patterns[i])) {
-            if (which)
-                *which = i;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* ---- a list of patterns ---- */
 
 /* "{re}", wherever it stands, makes a regular expression of the rest. */

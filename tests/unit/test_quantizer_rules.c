@@ -1,107 +1,174 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the config says about one quantizer: lists, overrides, range rules. On canonical forms made by hand: every
- * dialect ends in one. */
+/* What the config says about one quantizer: lists, overrides, range rules. Asked of the plan of a model of four
+ * convolutions, one after the other. */
 #include "comp_fixture.h"
+#include "compression/placement.h"
 
 #define A "Net/Block[0]/Conv2d[conv]"
 #define B "Net/Block[1]/Conv2d[conv]"
-#define LIST(...)                                                                                                      \
-    {                                                                                                                  \
-        (const char *[]){__VA_ARGS__}, sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)                          \
-    }
 
-enum { N = NNCF__NOT_OVERRIDDEN };
+enum { LAYER_A = 0, LAYER_B, LAYER_7, LAYER_LAST, LAYERS };
 
-static nncf__quantizer_rule rule_of(const nncf__algorithm *a, int32_t group, const char *scope)
+typedef struct fixture {
+    nncf_model *model;
+    cf_layer layers[LAYERS];
+    nncf_config *config;
+    struct nncf__placement placement; /* of the config that was planned last */
+} fixture;
+
+static void fixture_open(fixture *f)
 {
-    nncf__quantizer_rule rule;
-    nncf__quantizer_rule_of(a, group, scope, &rule);
-    return rule;
+    static const char *const scopes[LAYERS] = {A, B, "Net/Block[7]/Conv2d[conv]", "Net/Conv2d[last]"};
+    memset(f, 0, sizeof *f);
+    ck_assert_int_eq(nncf_model_create(NULL, &f->model, NULL), NNCF_OK);
+    for (size_t i = 0; i < LAYERS; i++)
+        f->layers[i] = cf_conv(f->model, scopes[i], 2, 2, 1, NULL, i > 0 ? f->layers[i - 1].layer : NULL);
 }
+
+static void forget(fixture *f)
+{
+    if (f->config)
+        nncf__placement_forget(&f->placement);
+    nncf_config_destroy(f->config);
+    f->config = NULL;
+}
+
+static void fixture_close(fixture *f)
+{
+    forget(f);
+    nncf_model_destroy(f->model);
+    for (size_t i = 0; i < LAYERS; i++)
+        cf_layer_free(&f->layers[i]);
+}
+
+/* Plan an algorithm's members as that release's dialect: quantizers behind each convolution but the last. */
+static void plan(fixture *f, const char *release, const char *algorithm, const char *members)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    char text[2048];
+    forget(f);
+    ck_assert_int_lt(snprintf(text, sizeof text,
+                              "{\"nncf_dialect\": \"%s\", \"quantizer_setup_type\": \"pattern_based\", "
+                              "\"validate_scopes\": false, \"compression\": {\"algorithm\": \"%s\", %s}}",
+                              release, algorithm, members),
+                     (int)sizeof text);
+    f->config = cf_config(NULL, text);
+    ck_assert_msg(nncf__placement_decide(&f->placement, f->model, f->config, &err) == NNCF_OK, "%s: %s", err.where,
+                  err.message);
+}
+
+static const nncf__quantizer_rule *rule(const fixture *f, size_t layer, int32_t place)
+{
+    const nncf__planned *planned = &f->placement.layers[layer].quantizers[place];
+    ck_assert(planned->present);
+    return &planned->rule;
+}
+
+static bool has(const fixture *f, size_t layer, int32_t place)
+{
+    return f->placement.layers[layer].quantizers[place].present;
+}
+
+enum { W = NNCF__PLACE_WEIGHT, Y = NNCF__PLACE_OUTPUT };
 
 START_TEST(overrides_win_member_by_member)
 {
-    const nncf__override overrides[] = {
-        {.scope = "Net/Block[0]", .bits = 4, .mode = NNCF__ASYMMETRIC, .sign = N, .per_channel = N},
-        {.scope = A, .group = NNCF__GROUP_WEIGHTS, .bits = 2, .mode = N, .sign = NNCF__SIGNED, .per_channel = 1},
-        {.scope = "Net/Nothing", .bits = 3, .mode = N, .sign = N, .per_channel = N},
-        {.scope = A, .bits = 0, .mode = N, .sign = N, .per_channel = 0}};
-    const nncf__algorithm a = {.kind = NNCF__QUANTIZATION,
-                               .weights = {8, NNCF__SYMMETRIC, NNCF__SIGN_AUTO, 0},
-                               .activations = {7, NNCF__SYMMETRIC, NNCF__UNSIGNED, 1},
-                               .overrides = overrides,
-                               .n_overrides = 4};
-    nncf__quantizer_rule r = rule_of(&a, NNCF__GROUP_WEIGHTS, A);
-    ck_assert(r.params.bits == 2 && r.params.mode == NNCF__ASYMMETRIC && r.params.sign == NNCF__SIGNED);
-    ck_assert_int_eq(r.params.per_channel, 0);
-    ck_assert_int_eq(r.override_index, 3);
-    r = rule_of(&a, NNCF__GROUP_ACTIVATIONS, A);
-    ck_assert(r.params.bits == 4 && r.params.mode == NNCF__ASYMMETRIC && r.params.sign == NNCF__UNSIGNED);
-    ck_assert_int_eq(r.params.per_channel, 0);
-    r = rule_of(&a, NNCF__GROUP_ACTIVATIONS, B);
-    ck_assert(r.params.bits == 7 && r.params.per_channel == 1);
-    ck_assert_int_eq(r.override_index, -1);
+    fixture f;
+    fixture_open(&f);
+    plan(&f, "1.7", "quantization",
+         "\"weights\": {\"bits\": 8, \"mode\": \"symmetric\"}, "
+         "\"activations\": {\"bits\": 7, \"mode\": \"symmetric\", \"signed\": false, \"per_channel\": true}, "
+         "\"scope_overrides\": {"
+         "\"Net/Block[0]\": {\"bits\": 4, \"mode\": \"asymmetric\"}, "
+         "\"weights\": {\"" A "\": {\"bits\": 2, \"signed\": true, \"per_channel\": true}}, "
+         "\"Net/Nothing\": {\"bits\": 3}, "
+         "\"" A "\": {\"per_channel\": false}}");
+    const nncf__quantizer_rule *r = rule(&f, LAYER_A, W);
+    ck_assert(r->params.bits == 2 && r->params.mode == NNCF__ASYMMETRIC && r->params.sign == NNCF__SIGNED);
+    ck_assert_int_eq(r->params.per_channel, 0);
+    ck_assert_int_eq(r->override_index, 3);
+    r = rule(&f, LAYER_A, Y);
+    ck_assert(r->params.bits == 4 && r->params.mode == NNCF__ASYMMETRIC && r->params.sign == NNCF__UNSIGNED);
+    ck_assert_int_eq(r->params.per_channel, 0);
+    r = rule(&f, LAYER_B, Y);
+    ck_assert(r->params.bits == 7 && r->params.mode == NNCF__SYMMETRIC && r->params.per_channel == 1);
+    ck_assert_int_eq(r->override_index, -1);
+    fixture_close(&f);
 }
 END_TEST
 
 START_TEST(ranges_of_the_last_rule_that_fits)
 {
-    const nncf__range_rule ranges[] = {
-        {.kind = NNCF__MIXED_MIN_MAX, .n_steps = -1, .n_samples = 256},
-        {.kind = NNCF__PERCENTILE,
-         .group = NNCF__GROUP_ACTIVATIONS,
-         .n_steps = 3,
-         .n_samples = -1,
-         .min_percentile = 1,
-         .max_percentile = 99,
-         .target_scopes = LIST("Net/Block[0]", "Net/Block[1]"),
-         .ignored_scopes = LIST(B)},
-        {.kind = NNCF__THREESIGMA, .n_steps = 0, .n_samples = -1, .target_scopes = LIST("Net/Block[7]")}};
-    nncf__algorithm a = {.kind = NNCF__QUANTIZATION, .ranges = ranges, .n_ranges = 3};
-    nncf__quantizer_rule r = rule_of(&a, NNCF__GROUP_ACTIVATIONS, A);
-    ck_assert(r.range.kind == NNCF__PERCENTILE && r.range_index == 1 && r.range.n_steps == 3);
-    ck_assert_double_eq(r.range.max_percentile, 99);
-    r = rule_of(&a, NNCF__GROUP_ACTIVATIONS, B);
-    ck_assert(r.range.kind == NNCF__MEAN_MIN_MAX && r.range_index == 0 && r.range.n_samples == 256);
-    r = rule_of(&a, NNCF__GROUP_WEIGHTS, A);
-    ck_assert(r.range.kind == NNCF__MIN_MAX && r.range_index == 0);
-    r = rule_of(&a, NNCF__GROUP_WEIGHTS, "Net/Block[7]/Linear[fc]"); /* no batches: no initialization */
-    ck_assert(r.range.kind == NNCF__RANGE_NONE && r.range_index == 2);
-    a.ranges++;
-    a.n_ranges = 1; /* none fits */
-    r = rule_of(&a, NNCF__GROUP_ACTIVATIONS, "Net/Linear[fc]");
-    ck_assert(r.range.kind == NNCF__RANGE_NONE && r.range_index == -1);
-    a.n_ranges = 0; /* the algorithm's own */
-    a.range_kind = NNCF__MIN_MAX;
-    a.num_init_steps = 5;
-    r = rule_of(&a, NNCF__GROUP_WEIGHTS, A);
-    ck_assert(r.range.kind == NNCF__MIN_MAX && r.range.n_steps == 5 && r.range_index == -1);
+    static const char percentile[] =
+        "{\"type\": \"percentile\", \"target_quantizer_group\": \"activations\", \"num_init_steps\": 3, "
+        "\"params\": {\"min_percentile\": 1, \"max_percentile\": 99}, "
+        "\"target_scopes\": [\"Net/Block[0]\", \"Net/Block[1]\"], \"ignored_scopes\": [\"" B "\"]}";
+    char members[1024];
+    fixture f;
+    fixture_open(&f);
+    snprintf(members, sizeof members,
+             "\"initializer\": {\"range\": [{\"type\": \"mixed_min_max\", \"num_init_samples\": 256}, %s, "
+             "{\"type\": \"threesigma\", \"num_init_steps\": 0, \"target_scopes\": \"Net/Block[7]\"}]}",
+             percentile);
+    plan(&f, "1.7", "quantization", members);
+    const nncf__range_rule *r = &rule(&f, LAYER_A, Y)->range;
+    ck_assert(r->kind == NNCF__PERCENTILE && r->n_steps == 3);
+    ck_assert_double_eq(r->max_percentile, 99);
+    r = &rule(&f, LAYER_B, Y)->range;
+    ck_assert(r->kind == NNCF__MEAN_MIN_MAX && r->n_samples == 256);
+    r = &rule(&f, LAYER_A, W)->range;
+    ck_assert(r->kind == NNCF__MIN_MAX && r->n_samples == 256);
+    ck_assert_int_eq(rule(&f, LAYER_7, W)->range.kind, NNCF__RANGE_NONE); /* no batches: no initialization */
+    ck_assert_int_eq(rule(&f, LAYER_LAST, W)->range.kind, NNCF__MIN_MAX);
+
+    snprintf(members, sizeof members, "\"initializer\": {\"range\": [%s]}", percentile); /* fits one only */
+    plan(&f, "1.7", "quantization", members);
+    ck_assert_int_eq(rule(&f, LAYER_A, Y)->range.kind, NNCF__PERCENTILE);
+    ck_assert_int_eq(rule(&f, LAYER_7, Y)->range.kind, NNCF__RANGE_NONE);
+    ck_assert_int_eq(rule(&f, LAYER_A, W)->range.kind, NNCF__RANGE_NONE);
+
+    plan(&f, "1.2", "quantization", "\"initializer\": {\"type\": \"min_max\", \"num_init_steps\": 5}");
+    r = &rule(&f, LAYER_A, Y)->range;
+    ck_assert(r->kind == NNCF__MIN_MAX && r->n_steps == 5);
+    plan(&f, "1.2", "quantization", "\"quantize_inputs\": true"); /* without the section there was none */
+    ck_assert_int_eq(rule(&f, LAYER_A, Y)->range.kind, NNCF__RANGE_NONE);
+    plan(&f, "1.4", "quantization", "\"initializer\": {}"); /* nor with an empty one */
+    ck_assert_int_eq(rule(&f, LAYER_A, Y)->range.kind, NNCF__RANGE_NONE);
+    fixture_close(&f);
 }
 END_TEST
 
 START_TEST(lists_of_algorithm_and_group)
 {
-    enum { W = NNCF__GROUP_WEIGHTS, X = NNCF__GROUP_ACTIVATIONS };
-    nncf__algorithm a = {.kind = NNCF__QUANTIZATION, .ignored_scopes = LIST(A)};
-    for (int32_t release = 10000; release <= 20400; release += 10400) {
-        ck_assert(!nncf__quantizer_wanted(&a, release, W, A) && nncf__quantizer_wanted(&a, release, X, B));
+    static const char *const releases[] = {"1.0", "1.3", "1.7"};
+    fixture f;
+    fixture_open(&f);
+    for (size_t i = 0; i < 3; i++) {
+        plan(&f, releases[i], "quantization", "\"ignored_scopes\": \"" A "\"");
+        ck_assert(!has(&f, LAYER_A, W) && !has(&f, LAYER_A, Y) && has(&f, LAYER_B, W) && has(&f, LAYER_B, Y));
     }
     /* a target silences the ignored lists from 1.3 on */
-    a.target_scopes = (nncf__strings)LIST("Net/Block[0]");
-    ck_assert(!nncf__quantizer_wanted(&a, 10100, W, A));
-    ck_assert(nncf__quantizer_wanted(&a, 10300, W, A) && !nncf__quantizer_wanted(&a, 10300, W, B));
+    static const char both[] = "\"ignored_scopes\": [\"" A "\"], \"target_scopes\": [\"Net/Block[0]\"]";
+    plan(&f, "1.1", "quantization", both);
+    ck_assert(!has(&f, LAYER_A, W) && !has(&f, LAYER_B, W));
+    plan(&f, "1.3", "quantization", both);
+    ck_assert(has(&f, LAYER_A, W) && has(&f, LAYER_A, Y) && !has(&f, LAYER_B, W) && !has(&f, LAYER_B, Y));
     /* a group's lists are for that group */
-    a.target_scopes = (nncf__strings){0};
-    a.activation_ignored_scopes = (nncf__strings)LIST(B);
-    ck_assert(!nncf__quantizer_wanted(&a, 10300, X, B) && nncf__quantizer_wanted(&a, 10300, W, B));
-    ck_assert(!nncf__quantizer_wanted(&a, 10300, W, A) && !nncf__quantizer_wanted(&a, 10300, X, A));
-    a.weight_target_scopes = (nncf__strings)LIST(A);
-    ck_assert(nncf__quantizer_wanted(&a, 10300, W, A) && !nncf__quantizer_wanted(&a, 10300, W, B));
-    ck_assert(!nncf__quantizer_wanted(&a, 10300, X, A));
+    plan(&f, "1.3", "quantization",
+         "\"ignored_scopes\": [\"" A "\"], \"activations\": {\"ignored_scopes\": [\"" B "\"]}");
+    ck_assert(!has(&f, LAYER_B, Y) && has(&f, LAYER_B, W) && !has(&f, LAYER_A, W) && !has(&f, LAYER_A, Y));
+    plan(&f, "1.3", "quantization",
+         "\"ignored_scopes\": [\"" A "\"], \"activations\": {\"ignored_scopes\": [\"" B "\"]}, "
+         "\"weights\": {\"target_scopes\": [\"" A "\"]}");
+    ck_assert(has(&f, LAYER_A, W) && !has(&f, LAYER_B, W) && !has(&f, LAYER_A, Y));
     /* sparsity: both lists, in every release */
-    a.target_scopes = (nncf__strings)LIST("Net/Block[0]", B);
-    ck_assert(!nncf__algorithm_considers(&a, A) && nncf__algorithm_considers(&a, B));
-    ck_assert(!nncf__algorithm_considers(&a, "Net/Linear[fc]"));
+    for (size_t i = 1; i < 3; i++) {
+        plan(&f, releases[i], "rb_sparsity",
+             "\"ignored_scopes\": [\"" A "\"], \"target_scopes\": [\"Net/Block[0]\", \"" B "\"]");
+        ck_assert(!f.placement.layers[LAYER_A].masked && f.placement.layers[LAYER_B].masked);
+        ck_assert(!f.placement.layers[LAYER_7].masked && !f.placement.layers[LAYER_LAST].masked);
+    }
+    fixture_close(&f);
 }
 END_TEST
 
