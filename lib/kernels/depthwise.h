@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What depthwise.c (planes) and depthwise_small.c (sixteen channels at a time) share. */
+/*
+ * Depthwise convolution: what depthwise.c (the order of the work), depthwise_strips.c (planes, with a border of zeros)
+ * and depthwise_small.c (sixteen channels at a time) share.
+ *
+ * A channel is a world of its own, so the work is cut into groups of neighbouring channels, and one worker takes the
+ * images of a group. Within a group the order is image by image, because the planes of neighbouring channels are
+ * neighbours in memory. Sums over images have that order, too, whatever the groups are.
+ */
 #ifndef NNCF__DEPTHWISE_H
 #define NNCF__DEPTHWISE_H
 
@@ -24,24 +31,70 @@ typedef struct nncf__stencil {
     nncf__tap taps[NNCF__DEPTHWISE_TAPS];                                /* sorted by phase */
 } nncf__stencil;
 
+/* How a product lays out a worker's scratch, and where its taps lie there; for its way's own use. */
+typedef struct nncf__depthwise_layout {
+    int64_t offsets[NNCF__DEPTHWISE_TAPS]; /* of the taps, from a grid point's place */
+    /* depthwise_strips.c */
+    int64_t column_length, row_length; /* columns of one remainder; a row */
+    int64_t strip_rows;                /* grid rows at a time */
+    nncf__piece pieces[NNCF__DEPTHWISE_STRIDE];
+    size_t n_pieces; /* of one row */
+    int64_t weights_at, spare_at;
+    /* depthwise_small.c */
+    int64_t rows, cols; /* a source plane with its border */
+    int64_t bordered_at, results_at, lanes_at;
+} nncf__depthwise_layout;
+
+typedef enum nncf__depthwise_product {
+    NNCF__FORWARD,
+    NNCF__BACKWARD_INPUT,
+    NNCF__BACKWARD_WEIGHT
+} nncf__depthwise_product;
+
 /* One of the three products. Forward: from x; input gradient: from dz; weight gradient: from x and dz. */
 typedef struct nncf__depthwise {
+    const nncf__kernels *k;
     const nncf__conv2d *s;
     const nncf__operand *x; /* forward, weight gradient */
-    const float *w, *bias, *dz;
+    const float *w, *bias;
     const float *step_x, *step_w; /* NULL: a product of floats */
     nncf__bytes bytes;            /* what x in bytes becomes */
     size_t n_steps_w;
     float *out;
-    enum { NNCF__FORWARD, NNCF__BACKWARD_INPUT, NNCF__BACKWARD_WEIGHT } product;
+    nncf__depthwise_product product;
+    bool stream;    /* the output is larger than caches, its rows are whole lines, and nobody reads it soon */
+    bool dz_is_hot; /* dz has just been made: nothing of it need be fetched ahead */
     nncf__stencil stencil;
+    nncf__depthwise_layout layout;
 } nncf__depthwise;
 
-/* 1 / step when floats of x have to be rounded to codes, else 0. */
-float nncf__depthwise_inverse(const nncf__depthwise *d);
+/* What a worker does now: channels [first, end), with its scratch for this product (aligned to 64 bytes). */
+typedef struct nncf__depthwise_task {
+    int64_t first, end;
+    float *scratch;
+} nncf__depthwise_task;
 
-/* Small planes. */
+/* A way to make a product. */
+typedef struct nncf__depthwise_way {
+    int64_t unit, largest_group; /* channels that it takes at a time (groups are multiples of it), and the most */
+    /* Fill in the layout for groups of that many channels; returns floats of scratch. */
+    int64_t (*plan)(nncf__depthwise *d, int64_t group);
+    /* For each group: begin, planes for each image and unit, images in order, then end. */
+    void (*begin)(const nncf__depthwise *d, const nncf__depthwise_task *t);
+    /* The product for channel c and the others of its unit in image n; dz: of these planes, NULL in the forward pass.
+     */
+    void (*planes)(const nncf__depthwise *d, const nncf__depthwise_task *t, int64_t n, int64_t c, const float *dz);
+    void (*end)(const nncf__depthwise *d, const nncf__depthwise_task *t);
+} nncf__depthwise_way;
+
+/* 1 / step when floats of x have to be rounded to codes, else 0. */
+static inline float nncf__depthwise_inverse(const nncf__depthwise *d)
+{
+    return d->step_x && d->x->dtype == NNCF_F32 ? 1.0f / *d->step_x : 0.0f;
+}
+
+extern const nncf__depthwise_way nncf__depthwise_strips, nncf__depthwise_small;
+/* Planes for which the second is the better one. */
 bool nncf__depthwise_is_small(const nncf__conv2d *s);
-nncf_status nncf__depthwise_small_run(nncf_context *context, const nncf__depthwise *d);
 
 #endif
