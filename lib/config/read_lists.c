@@ -10,7 +10,9 @@ static const nncf__document *document_of(const nncf__reader *r)
     return &r->config->document;
 }
 
-nncf_status nncf__read_scopes(const nncf__reader *r, const nncf__key *key, uint32_t index, nncf__strings *out)
+/* A text, or an array of texts; NULL for `empty`: the empty text is one, else what is wrong with it. */
+static nncf_status read_texts(const nncf__reader *r, const nncf__key *key, uint32_t index, const char *empty,
+                              nncf__strings *out)
 {
     const nncf__document *d = document_of(r);
     const nncf__node *node = &d->nodes[index];
@@ -18,9 +20,6 @@ nncf_status nncf__read_scopes(const nncf__reader *r, const nncf__key *key, uint3
     if (!single && node->type != NNCF_CONFIG_ARRAY)
         return nncf__reader_wrong_value(r, key, index);
     size_t count = single ? 1 : node->count;
-    if (count == 0 && (key->flags & NNCF__KEY_NOT_EMPTY))
-        return nncf__reader_fail(r, NNCF_E_CONFIG, index, false,
-                                 "an empty array selects no layer at all; leave the key out to select every layer");
     const char **items = nncf__config_keep(r->config, (count > 0 ? count : 1) * sizeof(*items));
     if (!items)
         return nncf__reader_no_memory(r);
@@ -28,13 +27,26 @@ nncf_status nncf__read_scopes(const nncf__reader *r, const nncf__key *key, uint3
     for (size_t i = 0; i < count; i++, child = d->nodes[child].next) {
         if (d->nodes[child].type != NNCF_CONFIG_STRING)
             return nncf__reader_wrong_value(r, key, child);
-        if (d->nodes[child].text[0] == '\0')
-            return nncf__reader_fail(r, NNCF_E_CONFIG, child, false, "an empty scope matches no layer; remove it");
+        if (empty && d->nodes[child].text[0] == '\0')
+            return nncf__reader_fail(r, NNCF_E_CONFIG, child, false, "%s", empty);
         items[i] = d->nodes[child].text;
     }
-    out->items = items;
-    out->count = count;
+    *out = (nncf__strings){.items = items, .count = count};
     return NNCF_OK;
+}
+
+static bool is_empty_array(const nncf__reader *r, uint32_t index)
+{
+    const nncf__node *node = &document_of(r)->nodes[index];
+    return node->type == NNCF_CONFIG_ARRAY && node->count == 0;
+}
+
+nncf_status nncf__read_scopes(const nncf__reader *r, const nncf__key *key, uint32_t index, nncf__strings *out)
+{
+    if (is_empty_array(r, index) && (key->flags & NNCF__KEY_NOT_EMPTY))
+        return nncf__reader_fail(r, NNCF_E_CONFIG, index, false,
+                                 "an empty array selects no layer at all; leave the key out to select every layer");
+    return read_texts(r, key, index, "an empty scope matches no layer; remove it", out);
 }
 
 /* ---- ranges ---- */
@@ -293,23 +305,9 @@ nncf_status nncf__read_signs(nncf__reader *r, const nncf__key *key, uint32_t ind
 
 static nncf_status read_pattern(const nncf__reader *r, const nncf__key *key, uint32_t index, nncf__pattern *out)
 {
-    const nncf__document *d = document_of(r);
-    const nncf__node *node = &d->nodes[index];
-    bool single = node->type == NNCF_CONFIG_STRING;
-    if (!single && (node->type != NNCF_CONFIG_ARRAY || node->count == 0))
+    if (is_empty_array(r, index))
         return nncf__reader_wrong_value(r, key, index);
-    size_t count = single ? 1 : node->count;
-    const char **items = nncf__config_keep(r->config, count * sizeof(*items));
-    if (!items)
-        return nncf__reader_no_memory(r);
-    uint32_t child = single ? index : node->first_child;
-    for (size_t i = 0; i < count; i++, child = d->nodes[child].next) {
-        if (d->nodes[child].type != NNCF_CONFIG_STRING)
-            return nncf__reader_wrong_value(r, key, child);
-        items[i] = d->nodes[child].text;
-    }
-    out->operators = (nncf__strings){.items = items, .count = count};
-    return NNCF_OK;
+    return read_texts(r, key, index, NULL, &out->operators);
 }
 
 nncf_status nncf__read_patterns(nncf__reader *r, const nncf__key *key, uint32_t index)

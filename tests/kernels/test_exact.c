@@ -203,84 +203,23 @@ END_TEST
 
 START_TEST(convolutions)
 {
-    static const nncf__conv2d shapes[] = {
-        {.n = 2,
-         .c_in = 58,
-         .h = 9,
-         .w = 11,
-         .c_out = 28,
-         .kernel_h = 3,
-         .kernel_w = 3,
-         .stride_h = 1,
-         .stride_w = 1,
-         .pad_h = 1,
-         .pad_w = 1,
-         .groups = 1},
-        {.n = 1,
-         .c_in = 130,
-         .h = 8,
-         .w = 9,
-         .c_out = 13,
-         .kernel_h = 3,
-         .kernel_w = 3,
-         .stride_h = 2,
-         .stride_w = 2,
-         .pad_h = 1,
-         .pad_w = 1,
-         .groups = 1},
-        {.n = 2,
-         .c_in = 3,
-         .h = 23,
-         .w = 34,
-         .c_out = 32,
-         .kernel_h = 7,
-         .kernel_w = 7,
-         .stride_h = 2,
-         .stride_w = 2,
-         .pad_h = 3,
-         .pad_w = 3,
-         .groups = 1},
-        {.n = 2,
-         .c_in = 18,
-         .h = 28,
-         .w = 28,
-         .c_out = 18,
-         .kernel_h = 3,
-         .kernel_w = 3,
-         .stride_h = 1,
-         .stride_w = 1,
-         .pad_h = 1,
-         .pad_w = 1,
-         .groups = 18},
-        {.n = 2,
-         .c_in = 5,
-         .h = 29,
-         .w = 30,
-         .c_out = 5,
-         .kernel_h = 11,
-         .kernel_w = 11,
-         .stride_h = 1,
-         .stride_w = 1,
-         .pad_h = 5,
-         .pad_w = 5,
-         .groups = 5},
-        {.n = 2,
-         .c_in = 33,
-         .h = 7,
-         .w = 7,
-         .c_out = 33,
-         .kernel_h = 3,
-         .kernel_w = 3,
-         .stride_h = 2,
-         .stride_w = 2,
-         .pad_h = 1,
-         .pad_w = 1,
-         .groups = 33},
+    static const struct {
+        int64_t n, c_in, h, w, c_out, kernel, stride, pad, groups;
+    } shapes[] = {
+        {2, 58, 9, 11, 28, 3, 1, 1, 1},   {1, 130, 8, 9, 13, 3, 2, 1, 1}, {2, 3, 23, 34, 32, 7, 2, 3, 1},
+        {2, 18, 28, 28, 18, 3, 1, 1, 18}, {2, 5, 29, 30, 5, 11, 1, 5, 5}, {2, 33, 7, 7, 33, 3, 2, 1, 33},
     };
     for (int32_t threads = 1; threads <= 4; threads++) {
         nncf_context *context = engine_context(_i, threads);
-        for (size_t i = 0; i < COUNT(shapes); i++)
-            run_shape(&shapes[i], context, (size_t)threads, "convolution");
+        for (size_t i = 0; i < COUNT(shapes); i++) {
+            nncf__conv2d s = {.n = shapes[i].n, .c_in = shapes[i].c_in, .h = shapes[i].h, .w = shapes[i].w};
+            s.c_out = shapes[i].c_out;
+            s.kernel_h = s.kernel_w = shapes[i].kernel;
+            s.stride_h = s.stride_w = shapes[i].stride;
+            s.pad_h = s.pad_w = shapes[i].pad;
+            s.groups = shapes[i].groups;
+            run_shape(&s, context, (size_t)threads, "convolution");
+        }
         nncf_context_destroy(context);
     }
 }

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows of configs that do not load, and what must be said of each. */
+#ifndef BAD_CONFIG_H
+#define BAD_CONFIG_H
+
+#include <nncf/nncf.h>
+
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct bad {
+    const char *text;
+    nncf_status status;
+    int32_t line, column;
+    const char *where, *says;
+} bad;
+
+/* Status, place and path are these, and the words are in the message. */
+static inline void bad_check(const bad *b, size_t number)
+{
+    nncf_config *config = NULL;
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_status status = nncf_config_parse(NULL, "bad.json", b->text, strlen(b->text), &config, &err);
+    ck_assert_msg(status == b->status, "case %zu: %s, not %s: %s\n%s", number, nncf_status_name(status),
+                  nncf_status_name(b->status), err.message, b->text);
+    ck_assert_ptr_null(config);
+    ck_assert_int_eq(err.status, status);
+    ck_assert_msg(err.line == b->line && err.column == b->column, "case %zu: %d:%d, not %d:%d: %s", number,
+                  (int)err.line, (int)err.column, (int)b->line, (int)b->column, err.message);
+    ck_assert_msg(strcmp(err.where, b->where) == 0, "case %zu: where is %s: %s", number, err.where, err.message);
+    ck_assert_msg(strstr(err.message, b->says) != NULL, "case %zu: %s", number, err.message);
+    char prefix[40];
+    snprintf(prefix, sizeof(prefix), "bad.json:%d:%d: ", (int)b->line, (int)b->column);
+    ck_assert_msg(strncmp(err.message, prefix, strlen(prefix)) == 0, "case %zu: %s", number, err.message);
+    ck_assert_msg(strlen(err.message) < sizeof(err.message) - 1, "case %zu is cut: %s", number, err.message);
+    /* The offset is that place. */
+    int32_t line = 1, column = 1;
+    for (uint64_t i = 0; i < err.offset; i++) {
+        column = b->text[i] == '\n' ? 1 : column + 1;
+        line += b->text[i] == '\n';
+    }
+    ck_assert(line == err.line && column == err.column);
+    ck_assert_int_eq(nncf_config_parse(NULL, NULL, b->text, strlen(b->text), &config, NULL), status);
+}
+
+#endif
