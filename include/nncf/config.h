@@ -198,8 +198,9 @@ NNCF_API nncf_status nncf_config_explain(const nncf_config *config, int32_t form
  * @brief The same config in NNCF's last JSON dialect, 2.17, as JSON with comments.
  *
  * Keys are renamed and moved, batches become samples (with `batch_size`, 1 if there is none), scopes become regular
- * expressions that match what they matched, and where the old release's default differs the value is written out. The
- * caller's own keys stay. What cannot be said in 2.17 stands in comments at the top.
+ * expressions that match what they matched, and where the old release's default differs the value is written out.
+ * `nncf_dialect` says that it is 2.17, since the keys alone may fit earlier releases too (NNCF leaves that key alone).
+ * The caller's own keys stay. What cannot be said in 2.17 stands in comments at the top.
  * @param[out] buffer, needed  as in nncf_config_dump()
  * @return as nncf_config_dump()
  * @par Threads any. @since 0.1

@@ -468,6 +468,8 @@ static void put_root(nncf__writer *w, migration *m)
     const nncf_config *config = m->config;
     const nncf__document *d = &config->document;
     static const char *const dropped[] = {"nncf_dialect", "hw_config_type", "quantizer_setup_type", "target_device"};
+    nncf__put_item(w, "nncf_dialect"); /* the keys alone may fit earlier releases too */
+    nncf__put_string(w, "2.17");
     for (uint32_t i = d->nodes[0].first_child; i != 0; i = d->nodes[i].next) {
         const char *key = d->nodes[i].key;
         bool is_dropped = false;

@@ -166,6 +166,40 @@ static void check_dump(const kase *k, const nncf_config *config, const char *exp
     nncf_config_destroy(again);
 }
 
+static bool same_levels(const nncf__schedule_params *a, const nncf__schedule_params *b)
+{
+    if (a->kind != b->kind)
+        return false;
+    if (a->kind == NNCF__MULTISTEP)
+        return a->n_levels == b->n_levels && a->n_multistep == b->n_multistep &&
+               memcmp(a->multistep_levels, b->multistep_levels, a->n_levels * sizeof(double)) == 0 &&
+               memcmp(a->multistep_steps, b->multistep_steps, a->n_multistep * sizeof(double)) == 0;
+    return a->init == b->init && a->target == b->target && a->steps == b->steps && a->power == b->power &&
+           (a->kind != NNCF__POLYNOMIAL || a->curve == b->curve);
+}
+
+/* What is migrated says itself that it is of 2.17, and the same algorithms rise to the same levels. */
+static void check_migration(const kase *k, const nncf_config *config)
+{
+    static char text[1 << 16];
+    nncf_config *migrated = NULL;
+    nncf_error err = NNCF_ERROR_INIT;
+    size_t count, same;
+    ck_assert_int_eq(nncf_config_migrate(config, text, sizeof(text), NULL), NNCF_OK);
+    nncf_status status = nncf_config_parse(NULL, "migrated", text, strlen(text), &migrated, &err);
+    ck_assert_msg(status == NNCF_OK, "%s: %s\n%s", k->name, err.message, text);
+    ck_assert_msg(strcmp(nncf_config_dialect(migrated), "2.17") == 0, "%s: %s\n%s", k->name,
+                  nncf_config_dialect(migrated), text);
+    const nncf__algorithm *before = nncf__config_algorithms(config, &count);
+    const nncf__algorithm *after = nncf__config_algorithms(migrated, &same);
+    ck_assert_uint_eq(count, same);
+    for (size_t i = 0; i < count; i++) {
+        ck_assert_str_eq(before[i].name, after[i].name);
+        ck_assert_msg(same_levels(&before[i].schedule, &after[i].schedule), "%s:\n%s", k->name, text);
+    }
+    nncf_config_destroy(migrated);
+}
+
 static void check_case(const kase *k)
 {
     nncf_config *config = NULL;
@@ -188,6 +222,7 @@ static void check_case(const kase *k)
         ck_assert_ptr_nonnull(strstr(err.message, ": not supported yet: "));
     }
     check_dump(k, config, actual);
+    check_migration(k, config);
     free(actual);
     nncf_config_destroy(config);
 }
