@@ -36,6 +36,7 @@ void nncf_config_destroy(nncf_config *config)
     nncf__config_release_json(d);
     nncf__free(context, d->nodes);
     nncf__free(context, d->keys);
+    nncf__free(context, d->marks);
     nncf__free(context, d->text);
     nncf__free(context, d->name);
     while (config->blocks) {
@@ -114,7 +115,8 @@ static nncf_status parse(nncf_context *context, bool owns_context, const char *n
         if (size > 0)
             memcpy(d->text, text, size);
         d->text[size] = '\0';
-        status = nncf__config_blank_comments(d, err);
+        status = nncf__config_mark_lines(d) ? nncf__config_blank_comments(d, err)
+                                            : nncf__fail(err, NNCF_E_NOMEM, name, "out of memory");
         if (status == NNCF_OK)
             status = nncf__config_scan(d, err);
         if (status == NNCF_OK)

@@ -28,12 +28,19 @@ typedef struct nncf__node {
     const char *text; /* NNCF_CONFIG_STRING; owned by json-c's tree */
 } nncf__node;
 
+/* Every so many bytes of the text, the line there and where it begins: a place is found from the mark before it. */
+enum { NNCF__LINE_MARK_BYTES = 1024 };
+typedef struct nncf__line_mark {
+    uint32_t line, start;
+} nncf__line_mark;
+
 typedef struct nncf__document {
     nncf_context *context;
     char *name; /* of the file, for messages */
     char *text; /* comments blanked; NUL after `size` bytes */
     size_t size;
-    char *keys; /* decoded keys one after the other */
+    nncf__line_mark *marks; /* [size / NNCF__LINE_MARK_BYTES + 1] */
+    char *keys;             /* decoded keys one after the other */
     nncf__node *nodes;
     uint32_t n_nodes, nodes_capacity;
     void *json; /* json-c's tree: see json.c */
@@ -87,6 +94,8 @@ nncf_status nncf__config_attach_json(nncf__document *document, nncf_error *err);
 void nncf__config_release_json(nncf__document *document);
 
 /* path.c */
+/* Make the marks of the lines; newlines stay where they are from then on. False: no memory. */
+bool nncf__config_mark_lines(nncf__document *document);
 nncf__place nncf__config_place(const nncf__document *document, size_t offset);
 /* Bytes of a UTF-8 text up to a limit, whole characters only. */
 size_t nncf__config_cut(const char *text, size_t limit);

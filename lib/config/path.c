@@ -5,18 +5,36 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Go on counting from `from` to `to`. */
+static nncf__line_mark count_lines(const nncf__document *document, nncf__line_mark mark, size_t from, size_t to)
+{
+    for (size_t i = from; i < to && i < document->size; i++)
+        if (document->text[i] == '\n')
+            mark = (nncf__line_mark){.line = mark.line + 1, .start = (uint32_t)i + 1};
+    return mark;
+}
+
+bool nncf__config_mark_lines(nncf__document *document)
+{
+    const size_t count = document->size / NNCF__LINE_MARK_BYTES + 1;
+    document->marks = nncf__calloc(document->context, count, sizeof(*document->marks));
+    if (!document->marks)
+        return false;
+    document->marks[0] = (nncf__line_mark){.line = 1, .start = 0};
+    for (size_t i = 1; i < count; i++)
+        document->marks[i] =
+            count_lines(document, document->marks[i - 1], (i - 1) * NNCF__LINE_MARK_BYTES, i * NNCF__LINE_MARK_BYTES);
+    return true;
+}
+
 nncf__place nncf__config_place(const nncf__document *document, size_t offset)
 {
-    nncf__place place = {.file = document->name, .offset = offset, .line = 1, .column = 1};
-    size_t line_start = 0;
-    for (size_t i = 0; i < offset && i < document->size; i++) {
-        if (document->text[i] == '\n') {
-            place.line++;
-            line_start = i + 1;
-        }
-    }
-    place.column = (int32_t)(offset - line_start) + 1;
-    return place;
+    const size_t i = (offset < document->size ? offset : document->size) / NNCF__LINE_MARK_BYTES;
+    const nncf__line_mark mark = count_lines(document, document->marks[i], i * NNCF__LINE_MARK_BYTES, offset);
+    return (nncf__place){.file = document->name,
+                         .offset = offset,
+                         .line = (int32_t)mark.line,
+                         .column = (int32_t)(offset - mark.start) + 1};
 }
 
 size_t nncf__config_cut(const char *text, size_t limit)

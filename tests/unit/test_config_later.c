@@ -284,6 +284,59 @@ START_TEST(explanations_in_json)
 }
 END_TEST
 
+/* Lines of a file near the limit of 1 MiB, some long, some empty: each place is what counting while writing says. */
+START_TEST(places_in_a_large_file)
+{
+    enum { KEYS = 40000 };
+    const size_t room = 1 << 20;
+    char *text = malloc(room), path[32];
+    int32_t *lines = calloc(KEYS, sizeof(*lines)), line = 1;
+    size_t used = (size_t)snprintf(text, room, "{"), needed = 0, *starts = calloc(KEYS, sizeof(*starts)), start = 0;
+    for (int i = 0; i < KEYS; i++) {
+        if (i % 7 != 3)                                     /* else a line of several keys, */
+            for (int n = i % 11 == 0 ? 3 : 1; n > 0; n--) { /* or empty lines */
+                text[used++] = '\n';
+                start = used;
+                line++;
+            }
+        if (i % 5000 == 9) { /* a line longer than what lies between two marks */
+            memset(text + used, ' ', 3000);
+            used += 3000;
+        }
+        lines[i] = line;
+        starts[i] = start;
+        used += (size_t)snprintf(text + used, room - used, "\"k%d\": %d,", i, i % 10);
+    }
+    used += (size_t)snprintf(text + used, room - used, " // last\n\n}\n");
+    ck_assert_uint_lt(used, room);
+    nncf_config *config = parse_as(text, NULL, 0);
+    ck_assert_int_eq(nncf_config_explain(config, NNCF_CONFIG_FORM_TEXT, NULL, 0, &needed), NNCF_E_LIMIT);
+    char *explained = malloc(needed), *at = explained;
+    ck_assert_int_eq(nncf_config_explain(config, NNCF_CONFIG_FORM_TEXT, explained, needed, NULL), NNCF_OK);
+    for (int i = 0; i < KEYS; i++) {
+        int key = -1, value = -1, said = -1;
+        char *end = strchr(at, '\n');
+        if (!end || sscanf(at, "k%d = %d # line %d", &key, &value, &said) != 3 || key != i || value != i % 10 ||
+            said != lines[i])
+            ck_abort_msg("key %d of line %d: %.100s", i, (int)lines[i], at);
+        at = end + 1;
+    }
+    for (int i = 0; i < KEYS; i += i % 5000 == 9 ? 1 : 307) {
+        nncf_error err = NNCF_ERROR_INIT;
+        snprintf(path, sizeof(path), "k%d", i);
+        ck_assert_int_eq(nncf_config_complain(config, path, NULL, &err), NNCF_E_CONFIG);
+        ck_assert_int_eq(err.line, lines[i]);
+        ck_assert_uint_eq(starts[i] + (uint64_t)err.column - 1, err.offset);
+        ck_assert_int_eq(text[err.offset], '0' + i % 10);
+    }
+    nncf_config_destroy(config);
+    free(explained);
+    free(starts);
+    free(lines);
+    free(text);
+}
+END_TEST
+
 /* ---- migrations ---- */
 
 static nncf_config *migrate(const char *text, const char *dialect)
@@ -465,6 +518,7 @@ int main(void)
     tcase_add_test(tests, broken_callers_are_told);
     tcase_add_test(tests, every_value_has_an_origin);
     tcase_add_test(tests, explanations_in_json);
+    tcase_add_test(tests, places_in_a_large_file);
     tcase_add_test(tests, what_is_migrated_means_the_same);
     tcase_add_test(tests, overrides_are_migrated);
     tcase_add_test(tests, every_failed_allocation_is_survived);
