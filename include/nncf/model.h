@@ -297,7 +297,8 @@ NNCF_API const char *nncf_layer_scope(const nncf_layer *layer);
  * with leading elements dropped (the first of what remains then loses its [field]); so a block's scope matches
  * everything inside the block and a class name matches every module of that class. `NNCFConv2d` in the scope equals
  * `Conv2d` in the pattern.
- * @return 1 or 0 (also for NULL)
+ * @return 1 or 0 (also for NULL, and when either has more than 4096 bytes, which no scope of a model and no text of a
+ * config has)
  * @par Threads any. @since 0.1
  */
 NNCF_API int32_t nncf_scope_matches(const char *scope, const char *pattern);
@@ -312,8 +313,8 @@ NNCF_API int32_t nncf_scope_matches(const char *scope, const char *pattern);
  * @param release  major * 10000 + minor * 100 + patch: 10301 is 1.3.1
  * @param[out] matches 1 or 0
  * @param[out] err nullable
- * @return NNCF_OK; NNCF_E_ARG; NNCF_E_CONFIG the regular expression is none; NNCF_E_LIMIT it takes too long;
- * NNCF_E_NOMEM
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_CONFIG the regular expression is none; NNCF_E_LIMIT it takes too long, or scope
+ * or pattern has more than 4096 bytes; NNCF_E_NOMEM
  * @par Threads any. @since 0.1
  */
 NNCF_API nncf_status nncf_scope_matches_release(const char *scope, const char *pattern, int32_t release,

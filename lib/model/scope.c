@@ -9,6 +9,15 @@
 
 #include <string.h>
 
+/* A registered scope has 960 bytes at most, a text of a config 4096. Longer ones could only come from the public calls,
+ * and comparing elements from any place takes time in proportion to the product of both lengths. */
+enum { MAX_TEXT = 4096 };
+
+static bool too_long(const char *text)
+{
+    return strnlen(text, MAX_TEXT + 1) > MAX_TEXT;
+}
+
 /* A piece of a scope between two slashes. */
 typedef struct element {
     const char *text;
@@ -108,7 +117,8 @@ static bool matches_by_elements(const char *scope, const char *pattern, int32_t 
 
 int32_t nncf_scope_matches(const char *scope, const char *pattern)
 {
-    return scope && pattern && matches_by_elements(scope, pattern, NNCF__RELEASE_1_1);
+    return scope && pattern && !too_long(scope) && !too_long(pattern) &&
+           matches_by_elements(scope, pattern, NNCF__RELEASE_1_1);
 }
 
 /* ---- a list of patterns ---- */
@@ -197,6 +207,12 @@ nncf_status nncf_scope_matches_release(const char *scope, const char *pattern, i
         return nncf__fail(err, NNCF_E_ARG, NULL,
                           "nncf_scope_matches_release: scope, pattern and matches must not be NULL, and release is "
                           "like 10100 for 1.1");
+    if (too_long(scope) || too_long(pattern))
+        return nncf__fail(
+            err, NNCF_E_LIMIT, NULL,
+            "nncf_scope_matches_release: the %s is longer than %d bytes, which no scope of a model and no "
+            "text of a config is",
+            too_long(scope) ? "scope" : "pattern", MAX_TEXT);
     nncf_context *context;
     nncf_status status = nncf__context_default(&context, err);
     if (status != NNCF_OK)

@@ -109,6 +109,35 @@ START_TEST(edges)
 }
 END_TEST
 
+/* Texts that elements are compared in from any place may not be longer than a config's; up to there all is answered. */
+START_TEST(long_texts)
+{
+    enum { MOST = 4096 };
+    static char scope[MOST + 2], pattern[MOST + 2];
+    nncf_error err = NNCF_ERROR_INIT;
+    int32_t answer = 7;
+    for (size_t i = 0; i < MOST; i++)
+        scope[i] = pattern[i] = i % 2 ? '/' : 'a';
+    scope[MOST - 1] = 'b'; /* the last of 2048 elements is "ab" */
+    pattern[MOST / 2] = 0; /* 1024 elements and an empty one, which is nowhere */
+    ck_assert_int_eq(matches(scope, pattern, 10100), 0);
+    pattern[MOST / 2 - 1] = 0;
+    ck_assert_int_eq(matches(scope, pattern, 10100), 1);
+    ck_assert_int_eq(nncf_scope_matches(scope, pattern), 1);
+    ck_assert_int_eq(matches(scope, scope, 20000), 1);
+    strcpy(scope + MOST, "c");
+    ck_assert_int_eq(nncf_scope_matches(scope, pattern), 0);
+    ck_assert_int_eq(nncf_scope_matches(pattern, scope), 0);
+    for (int32_t release = 10000; release <= 20000; release += 10000) {
+        ck_assert_int_eq(nncf_scope_matches_release(scope, pattern, release, &answer, &err), NNCF_E_LIMIT);
+        ck_assert_ptr_nonnull(strstr(err.message, "the scope is longer than 4096 bytes"));
+        ck_assert_int_eq(nncf_scope_matches_release(pattern, scope, release, &answer, &err), NNCF_E_LIMIT);
+        ck_assert_ptr_nonnull(strstr(err.message, "the pattern is longer than 4096 bytes"));
+    }
+    ck_assert_int_eq(answer, 7);
+}
+END_TEST
+
 START_TEST(nearest)
 {
     nncf_model *model;
@@ -125,4 +154,4 @@ START_TEST(nearest)
 }
 END_TEST
 
-CF_MAIN("scope", golden, regular_expressions, edges, nearest)
+CF_MAIN("scope", golden, regular_expressions, edges, long_texts, nearest)
