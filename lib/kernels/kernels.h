@@ -45,6 +45,13 @@ typedef struct nncf__bytes {
     uint32_t flip;       /* 0, or 0x80 for signed codes */
 } nncf__bytes;
 
+/* What gemm_dots fetches from memory while it runs: a + ahead, of every `of` tiles of rows the `turn`-th. Several calls
+ * with the same a share the work. */
+typedef struct nncf__dots_fetch {
+    int64_t ahead;
+    size_t turn, of;
+} nncf__dots_fetch;
+
 typedef struct nncf__kernels {
     const char *name; /* "reference", "portable", "avx2", "avx512" */
     int32_t isa;      /* NNCF_ISA_... */
