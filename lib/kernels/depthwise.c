@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Depthwise convolution, directly: a product per channel would be one row high. The order of the work, and from which
- * pixels pixels are made; depthwise_strips.c and depthwise_small.c make them. */
+ * pixels pixels are made; depthwise_direct.c, depthwise_strips.c and depthwise_small.c make them. */
 #include "kernels/depthwise.h"
 
 enum { MAX_STRIDE = NNCF__DEPTHWISE_STRIDE, MAX_TAPS = NNCF__DEPTHWISE_TAPS };
@@ -123,14 +123,17 @@ static void group_task(void *arg, size_t chunk, size_t worker)
     nncf__k(j->context)->gemm_streams_end();
 }
 
+static const nncf__depthwise_way *way_of(const nncf__depthwise *d)
+{
+    const nncf__depthwise_way *direct =
+        nncf__depthwise_direct(d->s, d->product == NNCF__FORWARD && nncf__depthwise_inverse(d) > 0);
+    return direct ? direct : nncf__depthwise_is_small(d->s) ? &nncf__depthwise_small : &nncf__depthwise_strips;
+}
+
 static nncf_status run(nncf_context *context, nncf__depthwise *const products[2], size_t n_products, const float *dz)
 {
     const nncf__conv2d *s = products[0]->s;
-    job j = {.context = context,
-             .way = nncf__depthwise_is_small(s) ? &nncf__depthwise_small : &nncf__depthwise_strips,
-             .n_products = n_products,
-             .s = s,
-             .dz = dz};
+    job j = {.context = context, .way = way_of(products[0]), .n_products = n_products, .s = s, .dz = dz};
     int64_t plane = max_i(s->h * s->w, s->out_h * s->out_w);
     j.group = min_i(GROUP_FLOATS / (s->n * plane), min_i(s->c_in / GROUPS, j.way->largest_group));
     j.group = max_i(1, j.group / j.way->unit) * j.way->unit;

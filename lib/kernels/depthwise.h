@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Depthwise convolution: what depthwise.c (the order of the work), depthwise_strips.c (planes, with a border of zeros)
- * and depthwise_small.c (sixteen channels at a time) share.
+ * Depthwise convolution: what depthwise.c (the order of the work), depthwise_direct.c (3 x 3), depthwise_strips.c
+ * (planes, with a border of zeros) and depthwise_small.c (sixteen channels at a time) share.
  *
  * A channel is a world of its own, so the work is cut into groups of neighbouring channels, and one worker takes the
  * images of a group. Within a group the order is image by image, because the planes of neighbouring channels are
@@ -94,6 +94,8 @@ static inline float nncf__depthwise_inverse(const nncf__depthwise *d)
 }
 
 extern const nncf__depthwise_way nncf__depthwise_strips, nncf__depthwise_small;
+/* The way for 3 x 3 with a padding of 1 and one stride of 1 or 2, else NULL; rounds: floats of x become codes. */
+const nncf__depthwise_way *nncf__depthwise_direct(const nncf__conv2d *s, bool rounds);
 /* Planes for which the second is the better one. */
 bool nncf__depthwise_is_small(const nncf__conv2d *s);
 

@@ -45,12 +45,14 @@ typedef struct nncf__bytes {
     uint32_t flip;       /* 0, or 0x80 for signed codes */
 } nncf__bytes;
 
-/* What gemm_dots fetches from memory while it runs: a + ahead, of every `of` tiles of rows the `turn`-th. Several calls
- * with the same a share the work. */
-typedef struct nncf__dots_fetch {
-    int64_t ahead;
-    size_t turn, of;
-} nncf__dots_fetch;
+/* Planes of neighbouring channels of an image, as they lie in memory. */
+typedef struct nncf__plane_group {
+    const void *data; /* n x h x w floats, or bytes, which become floats as `bytes` says */
+    bool is_bytes;
+    nncf__bytes bytes;
+    size_t n, h, w;
+    const void *ahead; /* nullable: as many that are read soon: their cache lines are called for meanwhile */
+} nncf__plane_group;
 
 typedef struct nncf__kernels {
     const char *name; /* "reference", "portable", "avx2", "avx512" */

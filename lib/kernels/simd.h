@@ -15,13 +15,16 @@
  *                        what was stored so is seen by other threads
  *   nf_bytes(p, flip)    WIDTH bytes, each xor flip, as floats; nf_bytes_first: only the first m are read
  *   nf_second_bytes(p, upper, flip)   the same of the lower or upper (as numbers in memory) bytes of WIDTH pairs
- *   nf_store_bytes       the low bytes of WIDTH whole numbers within 32 bits
- *   nf_second_bytes_first(p, m, flip)   m > 0 of every second byte from p[0] on; nothing else is read
- *   nm_bits              lane i is set where bit i is
- *   nd_from              the doubles, lanes in order: first half in low, second half in high
- *   vd_total             the fixed tree of kernels.def over all 16 lanes
- *   nq_mul               64-bit products of the lower halves; nq_high: a >> 32. Upper halves may hold garbage elsewhere
- *   nq_blocks, nq_uniform   lane numbering and output of Philox blocks, so that the words come out in order
+ *   nf_load_where(m, p)  lanes of m from p + lane; nothing else is read; +0 in the others
+ *   nf_bytes_where(m, base, at, n, flip)   lanes of m of bytes base[at + lane] as floats; base has n bytes, of which
+ * any may be read; the others: as a byte of 0, or +0 nf_second_bytes_where   the same of base[at + 2 * lane] ni,
+ * ni_load, nf_pick(m, a, b, index)   lane numbers; any lanes of two vectors; only where HAS_PICK is 1 nf_store_bytes
+ * the low bytes of WIDTH whole numbers within 32 bits nf_second_bytes_first(p, m, flip)   m > 0 of every second byte
+ * from p[0] on; nothing else is read nm_bits              lane i is set where bit i is nd_from              the
+ * doubles, lanes in order: first half in low, second half in high vd_total             the fixed tree of kernels.def
+ * over all 16 lanes nq_mul               64-bit products of the lower halves; nq_high: a >> 32. Upper halves may hold
+ * garbage elsewhere nq_blocks, nq_uniform   lane numbering and output of Philox blocks, so that the words come out in
+ * order
  *
  * and what goes without saying. No other fused multiply-add: not every level could give its bits.
  */
@@ -111,6 +114,15 @@ INLINE vf vf_power(vf t)
     return r;
 }
 
+/* a b + c, fused where there is an instruction: not the same bits at every level. */
+INLINE vf vf_multiply_add(vf a, vf b, vf c)
+{
+    vf r;
+    EACH(k)
+    r.p[k] = nf_multiply_add(a.p[k], b.p[k], c.p[k]);
+    return r;
+}
+
 /* How many of part k's lanes are among the first m of all. */
 INLINE size_t part_count(size_t m, int k)
 {
@@ -190,6 +202,32 @@ INLINE vm vm_first(size_t m)
     vm r;
     EACH(k)
     r.p[k] = nm_first(part_count(m, k));
+    return r;
+}
+
+INLINE vm vm_bits(unsigned bits)
+{
+    vm r;
+    EACH(k)
+    r.p[k] = nm_bits(bits >> (k * WIDTH));
+    return r;
+}
+
+INLINE vf vf_load_where(vm m, const float *x)
+{
+    vf r;
+    EACH(k)
+    r.p[k] = nf_load_where(m.p[k], x + k * WIDTH);
+    return r;
+}
+
+/* step 1 or 2: base[at + step * lane] */
+INLINE vf vf_bytes_where(vm m, const uint8_t *base, ptrdiff_t at, int step, size_t n, uint32_t flip)
+{
+    vf r;
+    EACH(k)
+    r.p[k] = step == 1 ? nf_bytes_where(m.p[k], base, at + k * WIDTH, n, flip)
+                       : nf_second_bytes_where(m.p[k], base, at + 2 * k * WIDTH, n, flip);
     return r;
 }
 

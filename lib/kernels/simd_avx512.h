@@ -9,6 +9,7 @@
 
 #define MASKED_ACCESS 1
 #define PARTS         1
+#define HAS_PICK      1 /* nf_pick: any lanes of two vectors */
 #define WIDTH         16
 typedef __m512 nf;
 typedef __mmask16 nm;
@@ -17,6 +18,7 @@ typedef struct nd {
 } nd;
 typedef int64_t nc;
 typedef __m512i nq;
+typedef __m512i ni;
 
 INLINE nf nf_set(float x)
 {
@@ -71,6 +73,44 @@ INLINE nf nf_second_bytes(const uint8_t *p, int upper, uint32_t flip)
 INLINE void nf_store_bytes(uint8_t *p, nf x)
 {
     _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));
+}
+INLINE nf nf_load_where(nm m, const float *p)
+{
+    return _mm512_maskz_loadu_ps(m, p);
+}
+INLINE nf nf_bytes_where(nm m, const uint8_t *base, ptrdiff_t at, size_t n, uint32_t flip)
+{
+    (void)n;
+    return bytes_cut(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(m, base + at)), flip);
+}
+INLINE nf nf_second_bytes_where(nm m, const uint8_t *base, ptrdiff_t at, size_t n, uint32_t flip)
+{
+    (void)n;
+    uint32_t every = m; /* its bits at even places */
+    every = (every | every << 8) & 0x00ff00ffu;
+    every = (every | every << 4) & 0x0f0f0f0fu;
+    every = (every | every << 2) & 0x33333333u;
+    every = (every | every << 1) & 0x55555555u;
+    return bytes_cut(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi8(every, base + at)), flip);
+}
+/* 0, 2, 4 .. and shift, in lanes below `first`; the same of the second vector in those from there on. */
+INLINE ni ni_every_second(int first, int shift)
+{
+    const ni lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    ni index = _mm512_add_epi32(_mm512_add_epi32(lane, lane), _mm512_set1_epi32(shift));
+    return _mm512_mask_add_epi32(index, _mm512_cmpge_epi32_mask(lane, _mm512_set1_epi32(first)), index,
+                                 _mm512_set1_epi32(WIDTH - 2 * first));
+}
+/* From lane `first` on of both vectors, one of each in turn. */
+INLINE ni ni_zip(int first)
+{
+    return _mm512_add_epi32(_mm512_set_epi32(23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0),
+                            _mm512_set1_epi32(first));
+}
+/* Lane i: lane index[i] % 16 of a, or of b where index[i] is 16 or more; +0 outside m. */
+INLINE nf nf_pick(nm m, nf a, nf b, ni index)
+{
+    return _mm512_maskz_permutex2var_ps(m, a, index, b);
 }
 INLINE nf nf_second_bytes_first(const uint8_t *p, size_t m, uint32_t flip)
 {

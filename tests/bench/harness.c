@@ -37,12 +37,13 @@ static void warm_up(const bench_options *o, bench_contender *c)
 }
 
 /* An OpenMP program's threads go on looking for work for some time after it is done (run.sh makes that short), and
- * would take a core from the next contender, whose own threads sleep by now: the untimed call wakes them. */
+ * would take a core from the next contender, whose own threads sleep by now: untimed calls wake them, for a
+ * millisecond, because a sleeping thread may need some tenths of one and we do not wait for it. */
 static void settle(bench_contender *c)
 {
     const struct timespec pause = {.tv_nsec = 2000000};
     nanosleep(&pause, NULL);
-    c->run(c->arg);
+    one_call(c);
 }
 
 void bench_contest(const bench_options *o, bench_contender *contenders, size_t n)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rows behind the products (gemm_..., depthwise_...) against the reference rows bit for bit, micro-kernels against
+/* The rows behind the products (gemm_...) against the reference rows bit for bit, micro-kernels against
  * integer sums, and which of BLIS's micro-kernels is taken. */
 #include "../sweep.h"
 #include "kernels/gemm.h"
@@ -192,90 +192,6 @@ START_TEST(tiles)
 }
 END_TEST
 
-START_TEST(depthwise)
-{
-    const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
-    for (int round = 0; round < sweep_rounds(300, 60); round++) {
-        size_t rows = any(0, 17), cols = any(1, 50), taps = round % 3 ? 9 : any(0, 26), z_step = cols + any(0, 3);
-        size_t in_step = (cols + any(4, 20)) / 2 * 2, n_in = (rows + 6) * in_step + cols + 16, n_z = rows * z_step + 1;
-        int64_t offsets[26];
-        float w[26];
-        for (size_t t = 0; t < taps; t++)
-            offsets[t] = (int64_t)(any(0, 5) * in_step + any(0, 4));
-        if (round % 3 == 1) { /* three by three, at stride 1 and 2, and dilated */
-            size_t row = round % 2 ? in_step : in_step / 2;
-            for (size_t t = 0; t < 3; t++)
-                offsets[t] = (int64_t)any(0, 4);
-            for (size_t t = 3; t < 9; t++)
-                offsets[t] = offsets[t % 3] + (int64_t)(t / 3 * row);
-        }
-        guard_fill(w, taps);
-        float *in = guard_alloc(n_in), *got = guard_alloc(n_z), *want = malloc(n_z * sizeof *want);
-        guard_fill(in, n_in);
-        memset(got, 0x55, n_z * sizeof *got);
-        memset(want, 0x55, n_z * sizeof *want);
-        k->depthwise_forward(rows, cols, in, in_step, taps, offsets, w, 1.5f, 0.25f, got, z_step, false);
-        r->depthwise_forward(rows, cols, in, in_step, taps, offsets, w, 1.5f, 0.25f, want, z_step, false);
-        assert_bits("depthwise_forward", got, want, n_z * sizeof *got);
-
-        size_t n_even = any(0, taps), n_odd = any(0, taps - n_even);
-        k->depthwise_pairs(rows, cols, in, in_step, n_even, n_odd, offsets, w, got, z_step, false);
-        r->depthwise_pairs(rows, cols, in, in_step, n_even, n_odd, offsets, w, want, z_step, false);
-        assert_bits("depthwise_pairs", got, want, n_z * sizeof *got);
-
-        double got_lanes[26][16] = {{0}}, want_lanes[26][16] = {{0}};
-        guard_fill(got, n_z);
-        for (int twice = 0; twice < 2; twice++) {
-            k->depthwise_weight(rows, cols, in, in_step, taps, offsets, got, z_step, got_lanes);
-            r->depthwise_weight(rows, cols, in, in_step, taps, offsets, got, z_step, want_lanes);
-        }
-        assert_bits("depthwise_weight", got_lanes, want_lanes, sizeof got_lanes);
-        guard_free(in, n_in);
-        guard_free(got, n_z);
-        free(want);
-    }
-}
-END_TEST
-
-START_TEST(depthwise_lanes)
-{
-    const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
-    for (int round = 0; round < 200; round++) {
-        size_t rows = any(0, 5), cols = any(1, 7), taps = round % 3 ? 9 : any(0, 26);
-        size_t in_col = 16 * any(1, 2), in_row = 16 * any(14, 18), n_in = (rows + 6) * in_row + 20 * 16;
-        size_t z_col = 16 * any(1, 3), z_row = z_col * cols, n_z = rows * z_row + 1;
-        int64_t offsets[26];
-        float w[26 * 16], scale[16], bias[16];
-        for (size_t t = 0; t < taps; t++)
-            offsets[t] = (int64_t)(any(0, 5) * in_row + 16 * any(0, 4));
-        guard_fill(w, taps * 16);
-        guard_fill(scale, 16);
-        guard_fill(bias, 16);
-        float *in = guard_alloc(n_in), *got = guard_alloc(n_z), *want = malloc(n_z * sizeof *want);
-        guard_fill(in, n_in);
-        memset(got, 0x55, n_z * sizeof *got);
-        memset(want, 0x55, n_z * sizeof *want);
-        k->depthwise_lanes_forward(rows, cols, in, in_row, in_col, taps, offsets, w, scale, bias, got, z_row, z_col);
-        r->depthwise_lanes_forward(rows, cols, in, in_row, in_col, taps, offsets, w, scale, bias, want, z_row, z_col);
-        assert_bits("depthwise_lanes_forward", got, want, n_z * sizeof *got);
-
-        size_t n_dz = rows * cols * 16 + 1;
-        float *dz = guard_alloc(n_dz);
-        double got_lanes[26][16] = {{0}}, want_lanes[26][16] = {{0}};
-        guard_fill(dz, n_dz);
-        for (int twice = 0; twice < 2; twice++) {
-            k->depthwise_lanes_weight(rows, cols, in, in_row, in_col, taps, offsets, dz + 1, got_lanes);
-            r->depthwise_lanes_weight(rows, cols, in, in_row, in_col, taps, offsets, dz + 1, want_lanes);
-        }
-        assert_bits("depthwise_lanes_weight", got_lanes, want_lanes, sizeof got_lanes);
-        guard_free(in, n_in);
-        guard_free(got, n_z);
-        guard_free(dz, n_dz);
-        free(want);
-    }
-}
-END_TEST
-
 /* A row of the products without a check above fails here. */
 START_TEST(every_row_has_a_check)
 {
@@ -284,25 +200,11 @@ START_TEST(every_row_has_a_check)
 #include "kernels/kernels.def"
 #undef NNCF_KERNEL
     };
-    static const char *const checked[] = {"gemm_tile",
-                                          "gemm_micro",
-                                          "gemm_micro_store",
-                                          "gemm_streams_end",
-                                          "gemm_gather",
-                                          "gemm_gather_bytes",
-                                          "gemm_codes",
-                                          "gemm_transpose",
-                                          "gemm_dots",
-                                          "gemm_widen",
-                                          "gemm_narrow",
-                                          "gemm_store",
-                                          "depthwise_forward",
-                                          "depthwise_pairs",
-                                          "depthwise_weight",
-                                          "depthwise_lanes_forward",
-                                          "depthwise_lanes_weight"};
+    static const char *const checked[] = {"gemm_tile",   "gemm_micro",        "gemm_micro_store", "gemm_streams_end",
+                                          "gemm_gather", "gemm_gather_bytes", "gemm_codes",       "gemm_transpose",
+                                          "gemm_widen",  "gemm_narrow",       "gemm_store"};
     for (size_t i = 0; i < COUNT(names); i++) {
-        bool found = strncmp(names[i], "gemm_", 5) != 0 && strncmp(names[i], "depthwise_", 10) != 0;
+        bool found = strncmp(names[i], "gemm_", 5) != 0;
         for (size_t c = 0; c < COUNT(checked); c++)
             found = found || strcmp(checked[c], names[i]) == 0;
         ck_assert_msg(found, "the row %s has no check in test_gemm.c", names[i]);
@@ -311,53 +213,6 @@ START_TEST(every_row_has_a_check)
 END_TEST
 
 /* ---- micro-kernels ---- */
-
-/* Integer sums are exact, what lies between rows is left alone, and floats have the same bits wherever they stand. */
-static void check_dots(const nncf__kernels *k, size_t n, size_t n_a, size_t n_b)
-{
-    size_t stride_a = n + any(0, 9), stride_b = n + any(0, 9), stride = n_b + any(0, 3);
-    size_t size_a = (n_a - 1) * stride_a + n, size_b = (n_b - 1) * stride_b + n, size = n_a * stride;
-    float *a = guard_alloc(size_a), *b = guard_alloc(size_b), *sums = guard_alloc(size), one[2];
-    const nncf__dots_fetch fetch = {(int64_t)any(0, 9999) - 5000, any(0, 1), 2};
-    for (size_t i = 0; i < size_a; i++)
-        a[i] = (float)((int)(guard_random() % 511) - 255);
-    for (size_t i = 0; i < size_b; i++)
-        b[i] = (float)((int)(guard_random() % 255) - 127);
-    for (size_t i = 0; i < size; i++)
-        sums[i] = -7.5f;
-    for (int add = 0; add < 2; add++)
-        k->gemm_dots(n, a, (int64_t)stride_a, n_a, b, (int64_t)stride_b, n_b, add ? &fetch : NULL, sums,
-                     (int64_t)stride, add);
-    for (size_t i = 0; i < size; i++) {
-        size_t row = i / stride, col = i % stride;
-        int64_t sum = 0;
-        for (size_t p = 0; p < n && col < n_b; p++)
-            sum += (int64_t)a[row * stride_a + p] * (int64_t)b[col * stride_b + p];
-        float want = col < n_b ? (float)(2 * sum) : -7.5f;
-        REQUIRE(sums[i] == want, "dots %zu, %zu x %zu, [%zu]: %g, expected %g", n, n_a, n_b, i, (double)sums[i],
-                (double)want);
-    }
-    guard_fill(a, size_a);
-    guard_fill(b, size_b);
-    k->gemm_dots(n, a, (int64_t)stride_a, n_a, b, (int64_t)stride_b, n_b, NULL, sums, (int64_t)stride, false);
-    for (int i = 0; i < 5; i++) {
-        size_t row = any(0, n_a - 1), col = any(0, n_b - 1);
-        k->gemm_dots(n, a + row * stride_a, 0, 1, b + col * stride_b, 0, 1, NULL, one, 1, false);
-        assert_bits("gemm_dots, one by one,", one, sums + row * stride + col, sizeof *one);
-    }
-    guard_free(a, size_a);
-    guard_free(b, size_b);
-    guard_free(sums, size);
-}
-
-START_TEST(dots)
-{
-    const nncf__kernels *k = _i < 0 ? reference() : nncf__kernels_get(levels[_i]);
-    for (size_t n_a = 1; n_a <= 9; n_a++)
-        for (size_t n_b = 1; n_b <= 19; n_b++)
-            check_dots(k, 16 * any(0, 9), n_a, n_b);
-}
-END_TEST
 
 /* Integer sums times a power of two, plus whole numbers: exact. What lies between planes is left alone. */
 static void check_micro_store(const nncf__micro *m, int64_t k, const float *pv, const float *ps, int64_t used)
@@ -540,9 +395,6 @@ static Suite *suite(void)
     tcase_add_loop_test(t, codes, 0, n);
     tcase_add_loop_test(t, transpose, 0, n);
     tcase_add_loop_test(t, tiles, 0, n);
-    tcase_add_loop_test(t, dots, -1, n);
-    tcase_add_loop_test(t, depthwise, 0, n);
-    tcase_add_loop_test(t, depthwise_lanes, 0, n);
     tcase_add_test(t, every_row_has_a_check);
     tcase_add_test(t, own_micro_kernels);
     tcase_add_test(t, micro_kernels);

@@ -648,7 +648,8 @@ START_TEST(levels)
 }
 END_TEST
 
-/* The rows of the products, gemm_... and depthwise_..., are tested with them, in test_gemm.c. */
+/* The rows of the products, gemm_... and depthwise_..., are tested with them, in test_gemm.c and
+ * test_depthwise.c. */
 START_TEST(every_row_has_a_check)
 {
     static const char *const names[] = {

@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Depthwise 3 x 3 with a padding of 1 on planes as they lie in memory, in vectors; included once by fast_products.h.
+ * Masks do what a border of zeros would, so that nothing is copied, and planes of seven or fourteen columns fill
+ * vectors: rows of up to eight columns are stacked.
+ *
+ * One vector of the output has sixteen columns of a row, or several whole rows. For each of the three rows of taps it
+ * needs a source: three vectors, for the column to the left, the column itself and the one to the right.
+ */
+#ifndef NNCF__KERNELS_FAST_DEPTHWISE_3X3_H
+#define NNCF__KERNELS_FAST_DEPTHWISE_3X3_H
+
+#include "kernels/fast_depthwise.h"
+
+/* What a plane is made of: floats; bytes as they are, for the weight gradient times a scale; any bytes. */
+enum { FLOATS, UNSIGNED, BYTES };
+/* How outputs lie in a vector. At stride 1: columns of a row, or whole rows. At stride 2: columns of a row, or two
+ * whole rows. */
+enum { ROW, STACK, STRIDED, PAIR };
+enum { FORWARD, WEIGHT };
+
+typedef struct source_plane {
+    const float *floats;
+    const uint8_t *bytes;
+    const void *ahead;
+    size_t n; /* elements */
+    ptrdiff_t h, w;
+    uint32_t flip;
+    vf offset, scale;
+} source_plane;
+
+static source_plane source_of(const nncf__plane_group *x)
+{
+    return (source_plane){.floats = x->data,
+                          .bytes = x->data,
+                          .ahead = x->ahead,
+                          .n = x->h * x->w,
+                          .h = (ptrdiff_t)x->h,
+                          .w = (ptrdiff_t)x->w,
+                          .flip = x->bytes.flip,
+                          .offset = vf_set(x->bytes.offset),
+                          .scale = vf_set(x->bytes.scale)};
+}
+
+static int kind_of(const nncf__plane_group *x, int op)
+{
+    if (!x->is_bytes)
+        return FLOATS;
+    bool plain = x->bytes.flip == 0 && x->bytes.offset <= 0.0f;
+    return plain && (op == WEIGHT || (x->bytes.scale >= 1.0f && x->bytes.scale <= 1.0f)) ? UNSIGNED : BYTES;
+}
+
+/* Every step-th element from `at` on, 0 outside m. */
+INLINE vf take(int op, int kind, const source_plane *p, ptrdiff_t at, int step, vm m)
+{
+    if (kind == FLOATS)
+        return vf_load_where(m, p->floats + at);
+    vf v = vf_bytes_where(m, p->bytes, at, step, p->n, kind == UNSIGNED ? 0 : p->flip);
+    if (kind == BYTES)
+        v = vf_keep(m, vf_sub(v, p->offset));
+    return kind == BYTES || op == WEIGHT ? vf_mul(v, p->scale) : v;
+}
+
+#define TAKE_EVEN(l, d) (2 * (l))
+#define TAKE_ODD(l, d)  (2 * (l) + 1)
+
+/* The even or the odd ones of 32. */
+INLINE vf every_second(vf a, vf b, bool odd)
+{
+    nf all[2 * PARTS];
+    vf r;
+    EACH(k)
+    {
+        all[k] = a.p[k];
+        all[PARTS + k] = b.p[k];
+    }
+    EACH(k)
+    {
+        square_row low, high, picked;
+        memcpy(&low, &all[2 * k], sizeof low);
+        memcpy(&high, &all[2 * k + 1], sizeof high);
+        picked = odd ? SHUFFLE(low, high, INDEX(TAKE_ODD, 0)) : SHUFFLE(low, high, INDEX(TAKE_EVEN, 0));
+        memcpy(&r.p[k], &picked, sizeof picked);
+    }
+    return r;
+}
+
+/* Lines of what will be read soon, while this is computed: the hardware's own prefetch ends with each page, and small
+ * planes are over before it begins. A prefetch may go beyond the end of memory: it is dropped there. */
+INLINE void fetch(const void *base, ptrdiff_t first, ptrdiff_t end)
+{
+    enum { LINE = 64 };
+    if (!base)
+        return;
+    for (ptrdiff_t i = first / LINE * LINE; i < end; i += LINE)
+        __builtin_prefetch((const char *)base + i);
+}
+
+INLINE unsigned low_bits(ptrdiff_t n)
+{
+    return n <= 0 ? 0 : n >= 16 ? 0xffffu : (1u << n) - 1;
+}
+
+/* Masks of a source at columns col .. col + m - 1 of the output, w columns in all. ROW: of the three vectors. STRIDED:
+ * of the three vectors for bytes; of the four that floats are loaded as. */
+INLINE void column_masks(int kind, int shape, ptrdiff_t col, ptrdiff_t m, ptrdiff_t w, vm masks[4])
+{
+    unsigned left = col == 0 ? 0xfffe : 0xffff;
+    if (shape == ROW || kind != FLOATS) {
+        ptrdiff_t right = shape == ROW ? w - 1 - col : w / 2 - col;
+        masks[0] = vm_bits(low_bits(m) & left);
+        masks[1] = vm_bits(low_bits(m));
+        masks[2] = vm_bits(low_bits(m) & low_bits(right));
+        return;
+    }
+    ptrdiff_t first = 2 * col - 1, end = 2 * (col + m) - 1, behind = end + 1 < w ? end + 1 : w;
+    masks[0] = vm_bits(low_bits(end - first) & left);
+    masks[1] = vm_bits(low_bits(end - first - LANES));
+    masks[2] = vm_bits(low_bits(behind - first - 2));
+    masks[3] = vm_bits(low_bits(behind - first - 2 - LANES));
+}
+
+/* Lanes of `rows` whole rows of ow columns whose left, own, right column is in the plane. */
+INLINE void stack_masks(ptrdiff_t ow, vm masks[4])
+{
+    unsigned first = 0, all = low_bits(LANES / ow * ow);
+    for (ptrdiff_t i = 0; i < LANES; i += ow)
+        first |= 1u << i;
+    masks[0] = vm_bits(all & ~first);
+    masks[1] = vm_bits(all);
+    masks[2] = vm_bits(all & ~(first << (ow - 1)));
+}
+
+/* The three vectors of a source. edge: rows may be outside of the plane. lanes: of a stack, at an edge: how many. */
+INLINE void load_source(int op, int kind, int shape, bool edge, const source_plane *p, ptrdiff_t row, ptrdiff_t col,
+                        ptrdiff_t lanes, const vm m[4], vf v[3])
+{
+    ptrdiff_t at = row * p->w + (shape == STRIDED ? 2 * col : col);
+    if (shape != STACK && edge && (row < 0 || row >= p->h)) {
+        v[0] = v[1] = v[2] = vf_set(0.0f);
+    } else if (shape == STRIDED && kind == FLOATS) {
+        vf a = vf_load_where(m[0], p->floats + at - 1), b = vf_load_where(m[1], p->floats + at - 1 + LANES);
+        vf c = vf_load_where(m[2], p->floats + at + 1), d = vf_load_where(m[3], p->floats + at + 1 + LANES);
+        v[0] = every_second(a, b, false);
+        v[1] = every_second(a, b, true);
+        v[2] = every_second(c, d, false);
+    } else if (shape == STACK && edge) {
+        ptrdiff_t inside = (p->h - row) * p->w;
+        unsigned live = low_bits(inside < lanes ? inside : lanes) & ~(row < 0 ? low_bits(p->w) : 0);
+        vm rows = vm_bits(live);
+#pragma GCC unroll 3
+        for (int t = 0; t < 3; t++)
+            v[t] = take(op, kind, p, at + t - 1, 1, vm_and(rows, m[t]));
+    } else {
+#pragma GCC unroll 3
+        for (int t = 0; t < 3; t++)
+            v[t] = take(op, kind, p, at + t - 1, shape == STRIDED ? 2 : 1, m[t]);
+    }
+}
+
+/*
+ * n vectors of the output below each other, from row y on: a source is loaded once for all that need it, which are
+ * those in reach / sources apart. Forward: sums of outputs, terms in the order of the taps. Weight gradient: sums of
+ * taps; g holds the gradients.
+ */
+INLINE void block(int op, int kind, int shape, int n, const source_plane *p, ptrdiff_t y, ptrdiff_t col,
+                  ptrdiff_t lanes, const vm m[4], const vf *factor, const vf *g, vf *sum)
+{
+    const int reach = shape == ROW ? 1 : 2, last = (n - 1) * reach + 2;
+    ptrdiff_t row = (shape == STRIDED ? 2 * y : y) - 1;
+#pragma GCC unroll 16
+    for (int i = 0; i <= last; i++, row++) {
+        KEEP(row);
+        vf v[3];
+        bool edge = i == 0 || i == last || (shape == STACK && i == last - 1);
+        load_source(op, kind, shape, edge, p, row, col, lanes, m, v);
+#pragma GCC unroll 8
+        for (int r = 0; r < n; r++)
+            if (i >= r * reach && i < r * reach + 3)
+#pragma GCC unroll 3
+                for (int t = 0; t < 3; t++) {
+                    int tap = (i - r * reach) * 3 + t;
+                    if (op == FORWARD)
+                        sum[r] = vf_multiply_add(factor[tap], v[t], sum[r]);
+                    else
+                        sum[tap] = vf_multiply_add(g[r], v[t], sum[tap]);
+                }
+    }
+}
+
+/* ---- the output in vectors ---- */
+
+/* What is made, from what: planes of neighbouring channels, the first of them. */
+typedef struct product_3x3 {
+    source_plane p;
+    ptrdiff_t oh, ow, rows; /* rows: of the output in one vector of a stack */
+    const float *w, *scale, *bias;
+    float *z;
+    bool stream;
+    const float *dz, *dz_ahead;
+    float (*lanes)[16];
+} product_3x3;
+
+/* n vectors of columns, or of stacked rows. */
+INLINE void vectors(int op, int kind, int shape, int n, const product_3x3 *d, ptrdiff_t y, ptrdiff_t col, const vm m[4],
+                    const vf factor[11], vf sum[9])
+{
+    enum { MOST = 8 };
+    const ptrdiff_t rows = shape == STACK ? d->rows : 1;
+    vf part[MOST];
+    size_t live[MOST];
+#pragma GCC unroll 8
+    for (int r = 0; r < n; r++) {
+        ptrdiff_t below = d->oh - y - r * rows, rest = d->ow - col;
+        live[r] = (size_t)(shape == STACK ? (below < rows ? below : rows) * d->ow : rest < LANES ? rest : LANES);
+        ptrdiff_t at = (y + r * rows) * d->ow + col;
+        part[r] = op == FORWARD ? vf_set(0.0f) : vf_load(d->dz + at, live[r]);
+    }
+    block(op, kind, shape, n, &d->p, y, col, op == FORWARD ? rows * d->ow : (ptrdiff_t)live[0], m, factor, part,
+          op == FORWARD ? part : sum);
+#pragma GCC unroll 8
+    for (int r = 0; r < n && op == FORWARD; r++)
+        put(d->z + (y + r * rows) * d->ow + col, vf_add(vf_mul(part[r], factor[9]), factor[10]), live[r], d->stream);
+}
+
+/* While n rows of the output are made. */
+INLINE void fetch_rows(int op, int kind, ptrdiff_t stride, ptrdiff_t n, const product_3x3 *d, ptrdiff_t y)
+{
+    const ptrdiff_t size = kind == FLOATS ? sizeof(float) : 1, row = stride * d->p.w * size;
+    const ptrdiff_t dz_row = d->ow * (ptrdiff_t)sizeof(float);
+    fetch(d->p.ahead, y * row, (y + n) * row);
+    if (op == WEIGHT)
+        fetch(d->dz_ahead, y * dz_row, (y + n) * dz_row);
+}
+
+INLINE void columns(int op, int kind, int shape, int n, const product_3x3 *d, ptrdiff_t y, const vf factor[11],
+                    vf sum[9])
+{
+    fetch_rows(op, kind, shape == STRIDED ? 2 : 1, n, d, y);
+    for (ptrdiff_t col = 0; col < d->ow; col += LANES) {
+        vm m[4];
+        column_masks(kind, shape, col, d->ow - col < LANES ? d->ow - col : LANES, d->p.w, m);
+        vectors(op, kind, shape, n, d, y, col, m, factor, sum);
+    }
+}
+
+INLINE void plane_of_columns(int op, int kind, int shape, const product_3x3 *d, const vf factor[11], vf sum[9])
+{
+    ptrdiff_t y = 0;
+    for (; y + BLOCK_ROWS <= d->oh; y += BLOCK_ROWS)
+        columns(op, kind, shape, BLOCK_ROWS, d, y, factor, sum);
+#if PARTS == 1
+    for (; y + 3 <= d->oh; y += 3)
+        columns(op, kind, shape, 3, d, y, factor, sum);
+#endif
+    for (; y < d->oh; y++)
+        columns(op, kind, shape, 1, d, y, factor, sum);
+}
+
+INLINE void plane_of_stacks(int op, int kind, const product_3x3 *d, const vm m[4], const vf factor[11], vf sum[9])
+{
+    ptrdiff_t y = 0;
+    fetch_rows(op, kind, 1, d->oh, d, 0);
+    /* Two rows: a source serves the stack above and the one below it. Not in the gradient: a stack that is not full
+     * must not meet what is beside its rows, not even with zeros. */
+    if (op == FORWARD && PARTS == 1 && d->rows == 2)
+        for (; y + 6 < d->oh; y += 8)
+            vectors(op, kind, STACK, 4, d, y, 0, m, factor, sum);
+    for (; y < d->oh; y += d->rows)
+        vectors(op, kind, STACK, 1, d, y, 0, m, factor, sum);
+}
+
+#if HAS_PICK
+/* Two rows of up to eight outputs at stride 2, of rows of up to sixteen columns: lane l of the first, lanes ow + l of
+ * the second. */
+INLINE void pair_masks(const product_3x3 *d, vm masks[4], ni index[3])
+{
+    const unsigned all = low_bits(2 * d->ow), first = 1u | 1u << d->ow, last = first << (d->ow - 1);
+    masks[0] = vm_bits(all & ~first);
+    masks[1] = vm_bits(all);
+    masks[2] = vm_bits(d->p.w % 2 ? all & ~last : all);
+    masks[3] = vm_first((size_t)d->p.w);
+    for (int t = 0; t < 3; t++)
+        index[t] = ni_every_second((int)d->ow, t - 1);
+}
+
+INLINE void plane_of_pairs(int op, int kind, const product_3x3 *d, const vm m[4], const ni index[3],
+                           const vf factor[11], vf sum[9])
+{
+    const source_plane *p = &d->p;
+    fetch_rows(op, kind, 2, d->oh, d, 0);
+    for (ptrdiff_t y = 0; y < d->oh; y += 2) {
+        bool two = y + 1 < d->oh;
+        size_t live = (size_t)((two ? 2 : 1) * d->ow);
+        vf row[5], z = vf_set(0.0f), g = op == FORWARD ? z : vf_load(d->dz + y * d->ow, live);
+#pragma GCC unroll 5
+        for (int i = 0; i < 5; i++) {
+            ptrdiff_t r = 2 * y - 1 + i;
+            row[i] = r >= 0 && r < p->h && (two || i < 3) ? take(op, kind, p, r * p->w, 1, m[3]) : vf_set(0.0f);
+        }
+#pragma GCC unroll 3
+        for (int i = 0; i < 3; i++) {
+            vf second = two ? row[i + 2] : vf_set(0.0f);
+#pragma GCC unroll 3
+            for (int t = 0; t < 3; t++) {
+                vf v = {{nf_pick(m[t].p[0], row[i].p[0], second.p[0], index[t])}};
+                if (op == FORWARD)
+                    z = vf_multiply_add(factor[3 * i + t], v, z);
+                else
+                    sum[3 * i + t] = vf_multiply_add(g, v, sum[3 * i + t]);
+            }
+        }
+        if (op == FORWARD)
+            put(d->z + y * d->ow, vf_add(vf_mul(z, factor[9]), factor[10]), live, false);
+    }
+}
+#endif
+
+/* On to the next channel. */
+INLINE void next_plane(int op, int kind, product_3x3 *d)
+{
+    const ptrdiff_t outputs = d->oh * d->ow;
+    if (kind == FLOATS)
+        d->p.floats += d->p.n;
+    else
+        d->p.bytes += d->p.n;
+    if (d->p.ahead)
+        d->p.ahead = (const char *)d->p.ahead + d->p.n * (kind == FLOATS ? sizeof(float) : 1);
+    if (op == FORWARD) {
+        d->w += 9;
+        d->scale++;
+        d->bias++;
+        d->z += outputs;
+        return;
+    }
+    d->lanes += 9;
+    d->dz += outputs;
+    if (d->dz_ahead)
+        d->dz_ahead += outputs;
+}
+
+INLINE void planes(int op, int kind, int shape, size_t n, product_3x3 *d)
+{
+    vm m[4] = {vm_first(0), vm_first(0), vm_first(0), vm_first(0)};
+    if (shape == STACK)
+        stack_masks(d->ow, m);
+#if HAS_PICK
+    ni index[3];
+    if (shape == PAIR)
+        pair_masks(d, m, index);
+#endif
+    for (; n > 0; n--, next_plane(op, kind, d)) {
+        vf factor[11], sum[9];
+#pragma GCC unroll 9
+        for (int t = 0; t < 9; t++) {
+            if (op == FORWARD)
+                factor[t] = vf_set(d->w[t]);
+            else
+                sum[t] = vf_load(d->lanes[t], LANES);
+        }
+        if (op == FORWARD) {
+            factor[9] = vf_set(*d->scale);
+            factor[10] = vf_set(*d->bias);
+        }
+        if (shape == STACK)
+            plane_of_stacks(op, kind, d, m, factor, sum);
+#if HAS_PICK
+        else if (shape == PAIR)
+            plane_of_pairs(op, kind, d, m, index, factor, sum);
+#endif
+        else
+            plane_of_columns(op, kind, shape, d, factor, sum);
+#pragma GCC unroll 9
+        for (int t = 0; t < 9 && op == WEIGHT; t++)
+            vf_store(d->lanes[t], sum[t], LANES);
+    }
+}
+
+INLINE void planes_of_kind(int op, int kind, size_t stride, size_t n, product_3x3 *d)
+{
+    if (stride == 1 && d->ow <= LANES / 2)
+        planes(op, kind, STACK, n, d);
+    else if (stride == 1)
+        planes(op, kind, ROW, n, d);
+    else if (HAS_PICK && d->ow <= LANES / 2)
+        planes(op, kind, PAIR, n, d);
+    else
+        planes(op, kind, STRIDED, n, d);
+}
+
+INLINE void planes_run(int op, int kind, size_t stride, size_t n, product_3x3 *d)
+{
+    switch (kind) {
+    case FLOATS:
+        planes_of_kind(op, FLOATS, stride, n, d);
+        break;
+    case UNSIGNED:
+        planes_of_kind(op, UNSIGNED, stride, n, d);
+        break;
+    default:
+        planes_of_kind(op, BYTES, stride, n, d);
+        break;
+    }
+}
+
+static product_3x3 product_for(const nncf__plane_group *x, size_t stride)
+{
+    product_3x3 d = {
+        .p = source_of(x), .oh = (ptrdiff_t)((x->h - 1) / stride + 1), .ow = (ptrdiff_t)((x->w - 1) / stride + 1)};
+    d.rows = d.ow < LANES ? LANES / d.ow : 1;
+    return d;
+}
+
+static void depthwise_3x3_forward(const nncf__plane_group *x, size_t stride, const float *w, const float *scale,
+                                  const float *bias, float *z, bool stream)
+{
+    product_3x3 d = product_for(x, stride);
+    d.w = w;
+    d.scale = scale;
+    d.bias = bias;
+    d.z = z;
+    d.stream = stream;
+    planes_run(FORWARD, kind_of(x, FORWARD), stride, x->n, &d);
+}
+
+static void depthwise_3x3_weight(const nncf__plane_group *x, size_t stride, const float *dz, const float *dz_ahead,
+                                 float (*lanes)[16])
+{
+    product_3x3 d = product_for(x, stride);
+    d.dz = dz;
+    d.dz_ahead = dz_ahead;
+    d.lanes = lanes;
+    planes_run(WEIGHT, kind_of(x, WEIGHT), stride, x->n, &d);
+}
+
+/* ---- the input gradient at stride 2: sixteen gradients make thirty-two columns of two rows ---- */
+
+/* own, right: gradients and their right neighbours; below: of the next row. */
+INLINE void input_sums(const vf w[9], vf own, vf right, vf own_below, vf right_below, vf even[2], vf odd[2])
+{
+    const vf none = vf_set(0.0f);
+    even[0] = vf_multiply_add(w[4], own, none);
+    odd[0] = vf_multiply_add(w[3], right, vf_multiply_add(w[5], own, none));
+    even[1] = vf_multiply_add(w[1], own_below, vf_multiply_add(w[7], own, none));
+    odd[1] = vf_multiply_add(w[6], right, vf_multiply_add(w[8], own, none));
+    odd[1] = vf_multiply_add(w[0], right_below, vf_multiply_add(w[2], own_below, odd[1]));
+}
+
+INLINE void input_columns(ptrdiff_t h, ptrdiff_t w, const vf weight[9], const float *dz, const float *ahead, float *dx,
+                          bool stream)
+{
+    ptrdiff_t oh = (h + 1) / 2, ow = (w + 1) / 2, row = ow * (ptrdiff_t)sizeof(float);
+    for (ptrdiff_t y = 0; y < oh; y++, dz += ow) {
+        fetch(ahead, y * row, (y + 1) * row);
+        for (ptrdiff_t col = 0; col < ow; col += LANES) {
+            const vm here = vm_bits(low_bits(ow - col)), next = vm_bits(low_bits(ow - col - 1));
+            vf own = vf_load_where(here, dz + col), right = vf_load_where(next, dz + col + 1);
+            vf own_below = vf_set(0.0f), right_below = own_below, even[2], odd[2];
+            if (y + 1 < oh) {
+                own_below = vf_load_where(here, dz + ow + col);
+                right_below = vf_load_where(next, dz + ow + col + 1);
+            }
+            input_sums(weight, own, right, own_below, right_below, even, odd);
+            float *to = dx + 2 * y * w + 2 * col;
+            size_t count = (size_t)(w - 2 * col < 2 * LANES ? w - 2 * col : 2 * LANES);
+            put_pairs(to, even[0], odd[0], count, stream);
+            if (2 * y + 1 < h)
+                put_pairs(to + w, even[1], odd[1], count, stream);
+        }
+    }
+}
+
+#if HAS_PICK
+/* Two rows of up to eight gradients at once. */
+INLINE void input_pairs(ptrdiff_t h, ptrdiff_t w, const vf weight[9], const float *dz, const float *ahead, float *dx)
+{
+    ptrdiff_t oh = (h + 1) / 2, ow = (w + 1) / 2;
+    const nm all = nm_first((size_t)w);
+    const ni zip[2] = {ni_zip(0), ni_zip((int)ow)};
+    const unsigned last = 1u << (ow - 1) | 1u << (2 * ow - 1);
+    fetch(ahead, 0, oh * ow * (ptrdiff_t)sizeof(float));
+    for (ptrdiff_t y = 0; y < oh; y += 2, dz += 2 * ow) {
+        unsigned here = low_bits((oh - y < 2 ? oh - y : 2) * ow);
+        unsigned below = low_bits((oh - y - 1 < 2 ? oh - y - 1 : 2) * ow);
+        vf even[2], odd[2];
+        input_sums(weight, vf_load_where(vm_bits(here), dz), vf_load_where(vm_bits(here & ~last), dz + 1),
+                   vf_load_where(vm_bits(below), dz + ow), vf_load_where(vm_bits(below & ~last), dz + ow + 1), even,
+                   odd);
+#pragma GCC unroll 4
+        for (ptrdiff_t r = 0; r < 4; r++)
+            if (2 * y + r < h) {
+                vf x = {{nf_pick(all, even[r % 2].p[0], odd[r % 2].p[0], zip[r / 2])}};
+                vf_store(dx + (2 * y + r) * w, x, (size_t)w);
+            }
+    }
+}
+#endif
+
+static void depthwise_3x3_input(size_t n, size_t h, size_t w, const float *weights, const float *dz,
+                                const float *dz_ahead, float *dx, bool stream)
+{
+    const size_t outputs = (h + 1) / 2 * ((w + 1) / 2);
+    for (; n > 0; n--, weights += 9, dz += outputs, dx += h * w) {
+        vf factor[9];
+#pragma GCC unroll 9
+        for (int t = 0; t < 9; t++)
+            factor[t] = vf_set(weights[t]);
+#if HAS_PICK
+        if (w <= LANES)
+            input_pairs((ptrdiff_t)h, (ptrdiff_t)w, factor, dz, dz_ahead, dx);
+        else
+#endif
+            input_columns((ptrdiff_t)h, (ptrdiff_t)w, factor, dz, dz_ahead, dx, stream);
+        if (dz_ahead)
+            dz_ahead += outputs;
+    }
+}
+
+#endif
