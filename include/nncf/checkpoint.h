@@ -141,7 +141,7 @@ NNCF_API nncf_status nncf_checkpoint_read(const nncf_checkpoint *checkpoint, con
  * not run again.
  *
  * The config must be the same in its canonical `compression` part; otherwise the message says what differs, by key
- * path, and nothing is changed.
+ * path, and nothing is changed. What the message has no room for is in the log (level error).
  * @par Errors NNCF_E_CONFIG another config; NNCF_E_NOTFOUND the snapshot has no controller's state, or lacks tensors;
  * NNCF_E_SHAPE; NNCF_E_DTYPE; NNCF_E_FORMAT counters that make no sense; NNCF_E_STATE the model is gone; NNCF_E_NOMEM;
  * NNCF_E_ARG.

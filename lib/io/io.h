@@ -56,7 +56,7 @@ struct nncf_checkpoint {
 nncf_status nncf__header_parse(nncf_checkpoint *checkpoint, const char *text, size_t length, uint64_t data_size,
                                nncf_error *err);
 /* Append a line "path is VALUE here, VALUE in the snapshot" for each place where two JSON texts differ; how many. */
-size_t nncf__json_differences(const char *ours, const char *theirs, nncf__text *lines);
+size_t nncf__config_differences(const char *ours, const char *theirs, nncf__text *lines);
 /* Name of an element type in the format; NULL: none. */
 const char *nncf__dtype_name(int32_t dtype);
 /* Bytes of an element; 0: not a type. */

@@ -308,12 +308,33 @@ static void differ(walk *w, struct json_object *a, struct json_object *b)
     nncf__text_printf(w->lines, "%.48s in the snapshot\n", b ? json_object_to_json_string(b) : "nothing");
 }
 
-size_t nncf__json_differences(const char *ours, const char *theirs, nncf__text *lines)
+/* The canonical form of NNCF 1.1 is the array of algorithms alone; the others have it at "compression". NULL: no
+ * memory.
+ */
+static struct json_object *parse_config(const char *text)
+{
+    struct json_object *root = json_tokener_parse(text);
+    if (!json_object_is_type(root, json_type_array))
+        return root;
+    struct json_object *whole = json_object_new_object(), *dialect = json_object_new_string("1.1");
+    if (!whole || !dialect || json_object_object_add(whole, "nncf_dialect", dialect) != 0) {
+        json_object_put(dialect);
+        json_object_put(root);
+    } else if (json_object_object_add(whole, "compression", root) == 0) {
+        return whole;
+    } else {
+        json_object_put(root);
+    }
+    json_object_put(whole);
+    return NULL;
+}
+
+size_t nncf__config_differences(const char *ours, const char *theirs, nncf__text *lines)
 {
     walk w = {.lines = lines};
     if (strcmp(ours, theirs) == 0)
         return 0;
-    struct json_object *a = json_tokener_parse(ours), *b = json_tokener_parse(theirs);
+    struct json_object *a = parse_config(ours), *b = parse_config(theirs);
     if (a && b)
         differ(&w, a, b);
     if (w.count == 0) { /* an empty text, or equal values written differently */

@@ -109,6 +109,22 @@ static void log_lines(nncf_context *context, int32_t level, const char *path, co
         nncf__log(context, level, "%s: config: %.*s", path, (int)strcspn(p, "\n"), p);
 }
 
+/* Refuse, with all lines in one message; those that it has no room for are in the log with the others. */
+static nncf_status refuse_config(const nncf_checkpoint *c, const nncf_compression_ctrl *ctrl, size_t count,
+                                 const nncf__text *lines, nncf_error *err)
+{
+    nncf__text message = {.context = ctrl->context};
+    nncf__text_printf(&message, "%s was made with another config (%zu difference%s): ", c->path, count,
+                      count == 1 ? "" : "s");
+    for (const char *p = lines->data; p && *p; p += strcspn(p, "\n") + 1)
+        nncf__text_printf(&message, "%s%.*s", p == lines->data ? "" : "; ", (int)strcspn(p, "\n"), p);
+    if (!err || message.failed || message.length >= sizeof err->message)
+        log_lines(ctrl->context, NNCF_LOG_ERROR, c->path, lines);
+    nncf_status status = nncf__fail(err, NNCF_E_CONFIG, "compression", "%s", message.data ? message.data : c->path);
+    nncf__text_free(&message);
+    return status;
+}
+
 /* The snapshot's config against the controller's. With `accept` a difference is a warning. */
 static nncf_status compare_configs(const nncf_checkpoint *c, const nncf_compression_ctrl *ctrl, bool accept,
                                    nncf_error *err)
@@ -124,18 +140,12 @@ static nncf_status compare_configs(const nncf_checkpoint *c, const nncf_compress
         return nncf__fail(err, NNCF_E_FORMAT, "nncf.config_sha256", "%s: the config does not match its digest",
                           c->path);
     nncf__text lines = {.context = ctrl->context};
-    size_t count = nncf__json_differences(ctrl->canonical_config ? ctrl->canonical_config : "", config, &lines);
+    size_t count = nncf__config_differences(ctrl->canonical_config ? ctrl->canonical_config : "", config, &lines);
     nncf_status status = NNCF_OK;
-    if (count > 0) {
-        log_lines(ctrl->context, accept ? NNCF_LOG_WARNING : NNCF_LOG_ERROR, c->path, &lines);
-        for (size_t i = 0; i + 1 < lines.length; i++)
-            if (lines.data[i] == '\n')
-                lines.data[i] = ';';
-        if (!accept)
-            status = nncf__fail(
-                err, NNCF_E_CONFIG, "compression", "%s was made with another config (%zu difference%s): %.*s", c->path,
-                count, count == 1 ? "" : "s", (int)(lines.length ? lines.length - 1 : 0), lines.data ? lines.data : "");
-    }
+    if (count > 0 && accept)
+        log_lines(ctrl->context, NNCF_LOG_WARNING, c->path, &lines);
+    else if (count > 0)
+        status = refuse_config(c, ctrl, count, &lines, err);
     nncf__text_free(&lines);
     return status;
 }

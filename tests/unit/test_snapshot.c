@@ -393,9 +393,12 @@ START_TEST(a_changed_config)
     ck_assert_int_eq(open_stream(b.context, &s, &c, &err), NNCF_OK);
     ck_assert_int_eq(nncf_checkpoint_restore_with(c, b.ctrl, &p, &err), NNCF_E_CONFIG);
     ck_assert_msg(strstr(err.message, "2 differences"), "%s", err.message);
-    ck_assert_msg(strstr(err.message, "sparsity_init is 0.2 here, 0.1 in the snapshot"), "%s", err.message);
-    ck_assert_msg(strstr(err.message, "sparsity_target is 0.7 here, 0.5 in the snapshot"), "%s", err.message);
-    ck_assert_ptr_nonnull(strstr(b.log, "1 the stream: config:"));
+    ck_assert_msg(strstr(err.message, ": compression[0].params.sparsity_init is 0.2 here, 0.1 in the snapshot; "
+                                      "compression[0].params.sparsity_target is 0.7 here, 0.5 in the snapshot"),
+                  "%s", err.message);
+    ck_assert_str_eq(b.log, ""); /* the message says it all */
+    ck_assert_int_eq(nncf_checkpoint_restore_with(c, b.ctrl, &p, NULL), NNCF_E_CONFIG);
+    ck_assert_ptr_nonnull(strstr(b.log, "1 the stream: config: compression[0].params.sparsity_init is 0.2 here"));
     stream after = state_of(&b);
     ck_assert(same_stream(&before, &after));
     b.log[0] = 0;
@@ -410,6 +413,13 @@ START_TEST(a_changed_config)
     ck_assert(of.sparsity_target == nncf__schedule_level(&b.ctrl->schedule.params, 3));
     p.accept_config = 2;
     ck_assert_int_eq(nncf_checkpoint_restore_with(c, b.ctrl, &p, &err), NNCF_E_ARG);
+    /* another dialect is a difference of its own, not of the whole config */
+    rig d;
+    make_rig(&d, "{\"nncf_dialect\": \"1.2\", \"compression\": [" FX_RB ", " FX_INT8 "]}");
+    ck_assert_int_eq(nncf_checkpoint_restore(c, d.ctrl, &err), NNCF_E_CONFIG);
+    ck_assert_msg(strstr(err.message, ": nncf_dialect is \"1.2\" here, \"1.1\" in the snapshot"), "%s", err.message);
+    ck_assert_msg(!strstr(err.message, "compression is"), "%s", err.message);
+    drop_rig(&d);
     nncf_checkpoint_close(c);
     drop_stream(&s);
     drop_stream(&before);
