@@ -91,7 +91,7 @@ char *nncf__onnx_quantize(nncf__onnx_builder *b, const nncf_layer *layer, nncf__
 
 nncf_status nncf__onnx_graph(nncf__onnx_builder *b, Nncf__Onnx__GraphProto *graph);
 
-/* ---- stream.c: packing into the file ---- */
+/* ---- stream.c: packing into the file; path NULL: into params.write ---- */
 
 nncf_status nncf__onnx_write(nncf__onnx_builder *b, const char *path, const Nncf__Onnx__ModelProto *model);
 

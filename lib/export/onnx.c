@@ -234,10 +234,11 @@ nncf_status nncf_export_onnx(const nncf_compression_ctrl *ctrl, const char *path
                              nncf_error *err)
 {
     nncf__onnx_builder b = {.ctrl = ctrl, .err = err};
-    if (!ctrl || !path || !*path)
-        return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_export_onnx: %s",
-                          !ctrl ? "ctrl is NULL" : "path is NULL or empty");
+    if (!ctrl || (path && !*path))
+        return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_export_onnx: %s", !ctrl ? "ctrl is NULL" : "path is empty");
     nncf_status status = take_params(params, &b.params, err);
+    if (status == NNCF_OK && !path == !b.params.write)
+        status = nncf__fail(err, NNCF_E_ARG, "path", "nncf_export_onnx: give either path or params->write");
     if (status == NNCF_OK)
         status = check_state(ctrl, err);
     if (status != NNCF_OK)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From messages to the file. protobuf-c packs into a buffer object of ours, which gathers the small pieces, hands large
- * ones straight on, and makes a weight's bytes, block by block, when the "bytes" that come are a source (export.h).
- * Packing cannot stop half-way: after a failure the rest is swallowed.
+ * From messages to the file, or to the caller's callback. protobuf-c packs into a buffer object of ours, which gathers
+ * the small pieces, hands large ones straight on, and makes a weight's bytes, block by block, when the "bytes" that
+ * come are a source (export.h). Packing cannot stop half-way: after a failure the rest is swallowed.
  */
 #include "export/export.h"
 
@@ -17,15 +17,20 @@ typedef struct stream {
     ProtobufCBuffer base; /* first: append() gets its address */
     const nncf__onnx_builder *builder;
     const Nncf__Onnx__ModelProto *model;
-    nncf__file_sink *sink;
-    int os_errno; /* of the first write that failed */
+    nncf__file_sink *sink; /* NULL: the caller's callback takes it all */
+    bool failed;
+    int os_errno; /* of the write to a file that failed */
     size_t used;
     uint8_t buffer[BUFFER_BYTES];
 } stream;
 
 static void hand_on(stream *s, const void *data, size_t size)
 {
-    if (s->os_errno == 0 && !nncf__file_put(s->sink, data, size))
+    const nncf_onnx_params *p = &s->builder->params;
+    if (s->failed)
+        return;
+    s->failed = s->sink ? !nncf__file_put(s->sink, data, size) : p->write(p->user, data, size) != 0;
+    if (s->failed && s->sink)
         s->os_errno = errno;
 }
 
@@ -104,7 +109,7 @@ static void put_source(stream *s, const nncf__onnx_source *source)
 {
     const size_t count = source->layer->weight_count, size = source->codes ? 1 : sizeof(float);
     uint8_t block[BLOCK * sizeof(float)];
-    for (size_t begin = 0; begin < count && s->os_errno == 0; begin += BLOCK) {
+    for (size_t begin = 0; begin < count && !s->failed; begin += BLOCK) {
         size_t n = count - begin < BLOCK ? count - begin : BLOCK;
         make(source, begin, n, block);
         put(s, block, n * size);
@@ -128,7 +133,7 @@ static bool fill(void *user, nncf__file_sink *sink)
     nncf__onnx__model_proto__pack_to_buffer(s->model, &s->base);
     flush(s);
     errno = s->os_errno;
-    return s->os_errno == 0;
+    return !s->failed;
 }
 
 nncf_status nncf__onnx_write(nncf__onnx_builder *b, const char *path, const Nncf__Onnx__ModelProto *model)
@@ -139,7 +144,11 @@ nncf_status nncf__onnx_write(nncf__onnx_builder *b, const char *path, const Nncf
     s->base.append = append;
     s->builder = b;
     s->model = model;
-    nncf_status status = nncf__file_replace_by(b->context, path, fill, s, b->err);
+    nncf_status status = NNCF_OK;
+    if (path)
+        status = nncf__file_replace_by(b->context, path, fill, s, b->err);
+    else if (!fill(s, NULL))
+        status = nncf__fail(b->err, NNCF_E_CALLBACK, NULL, "the write callback reported a failure");
     nncf__free(b->context, s);
     return status;
 }

@@ -43,6 +43,31 @@ static Nncf__Onnx__ModelProto *read_back(void)
     return model;
 }
 
+/* What a write callback took. */
+typedef struct collected {
+    uint8_t *data;
+    size_t size, calls;
+    size_t fail_at; /* this call fails, from 1; 0: none */
+} collected;
+
+static int32_t collect(void *user, const void *data, size_t size)
+{
+    collected *c = user;
+    if (++c->calls == c->fail_at)
+        return 1;
+    c->data = realloc(c->data, c->size + size);
+    memcpy(c->data + c->size, data, size);
+    c->size += size;
+    return 0;
+}
+
+static int32_t measure(void *user, const void *data, size_t size)
+{
+    (void)data;
+    *(size_t *)user += size;
+    return 0;
+}
+
 static size_t count_op(const Nncf__Onnx__GraphProto *g, const char *op)
 {
     size_t n = 0;
@@ -283,6 +308,9 @@ START_TEST(refusals)
     on_create(&n, on_cases[2].config, NULL, true);
     ck_assert_int_eq(nncf_export_onnx(NULL, path, NULL, &err), NNCF_E_ARG);
     ck_assert_int_eq(nncf_export_onnx(n.ctrl, "", NULL, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_export_onnx(n.ctrl, NULL, NULL, &err), NNCF_E_ARG); /* and no callback */
+    ck_assert_ptr_nonnull(strstr(err.message, "either path or params->write"));
+    refused(&n, P(.write = collect), NNCF_E_ARG, "path"); /* and a path */
     refused(&n, P(.format = 2), NNCF_E_ARG, "format");
     refused(&n, P(.opset = 12), NNCF_E_ARG, "opset");
     refused(&n, P(.fold_batch_norm = 2), NNCF_E_ARG, "fold_batch_norm");
@@ -417,6 +445,109 @@ START_TEST(memory_fails)
 }
 END_TEST
 
+/* ---- streams and memory ---- */
+
+/* The file's bytes through a callback, in every form. */
+START_TEST(streams)
+{
+    static on_net n;
+    nncf_error err = NNCF_ERROR_INIT;
+    on_create(&n, on_cases[_i].config, NULL, true);
+    for (int32_t format = NNCF_ONNX_QDQ; format <= NNCF_ONNX_FAKE_QUANTIZE; format++) {
+        collected c = {0};
+        const nncf_onnx_params to_file = {NNCF_PARAMS(nncf_onnx_params), .format = format,
+                                          .input_shape = {0, 2, 12, 12}};
+        nncf_onnx_params to_stream = to_file;
+        to_stream.write = collect;
+        to_stream.user = &c;
+        const nncf_status status = nncf_export_onnx(n.ctrl, path, &to_file, &err);
+        ck_assert_int_eq(nncf_export_onnx(n.ctrl, NULL, &to_stream, &err), status);
+        if (status != NNCF_OK) { /* this config has no such form */
+            ck_assert_uint_eq(c.calls, 0);
+            continue;
+        }
+        FILE *file = fopen(path, "rb");
+        uint8_t *data = malloc(c.size + 1);
+        ck_assert_ptr_nonnull(file);
+        ck_assert_uint_eq(fread(data, 1, c.size + 1, file), c.size);
+        ck_assert(c.size > 0 && memcmp(data, c.data, c.size) == 0);
+        fclose(file);
+        free(data);
+        /* a failure: told, and not called again */
+        const size_t calls = c.calls;
+        for (c.fail_at = 1; c.fail_at <= calls; c.fail_at++) {
+            c.calls = c.size = 0;
+            ck_assert_int_eq(nncf_export_onnx(n.ctrl, NULL, &to_stream, &err), NNCF_E_CALLBACK);
+            ck_assert_str_eq(err.message, "the write callback reported a failure");
+            ck_assert_uint_eq(c.calls, c.fail_at);
+        }
+        free(c.data);
+    }
+    on_destroy(&n);
+}
+END_TEST
+
+/* Two linear layers of width x width in a stream that keeps nothing: what the export takes meanwhile. */
+static size_t peak_of_export(int64_t width, int32_t format, size_t *size)
+{
+    counting memory = {0};
+    const nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&memory)};
+    const char *text =
+        ON_CONFIG("{\"algorithm\":\"quantization\",\"initializer\":{\"num_init_steps\":0,\"type\":\"min_max\"}}");
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_context *context;
+    nncf_model *model;
+    nncf_config *config;
+    nncf_compression_ctrl *ctrl;
+    nncf_layer *layers[2];
+    float *w = calloc((size_t)(width * width), sizeof *w);
+    w[1] = 1;
+    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_config_parse(context, "case", text, strlen(text), &config, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_model_create(context, &model, &err), NNCF_OK);
+    for (size_t i = 0; i < 2; i++) {
+        const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params),
+                                      .scope = i ? "Net/Linear[b]" : "Net/Linear[a]",
+                                      .weight = w,
+                                      .in_features = width,
+                                      .out_features = width,
+                                      .inputs = layers,
+                                      .n_inputs = i};
+        ck_assert_int_eq(nncf_model_add_linear(model, &p, &layers[i], &err), NNCF_OK);
+    }
+    ck_assert_int_eq(nncf_compression_ctrl_create(model, config, &ctrl, &err), NNCF_OK);
+    const size_t before = memory.bytes;
+    memory.peak = before;
+    const nncf_onnx_params to = {NNCF_PARAMS(nncf_onnx_params), .format = format, .write = measure, .user = size};
+    *size = 0;
+    ck_assert_msg(nncf_export_onnx(ctrl, NULL, &to, &err) == NNCF_OK, "%s", err.message);
+    const size_t peak = memory.peak - before;
+    ck_assert_uint_eq(memory.bytes, before);
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(model);
+    nncf_config_destroy(config);
+    nncf_context_destroy(context);
+    ck_assert_uint_eq(memory.live, 0);
+    free(w);
+    return peak;
+}
+
+START_TEST(memory_does_not_grow_with_weights)
+{
+    for (int32_t format = NNCF_ONNX_QDQ; format <= NNCF_ONNX_FAKE_QUANTIZE; format++) {
+        size_t small_size, large_size;
+        const size_t small = peak_of_export(16, format, &small_size);
+        const size_t large = peak_of_export(1024, format, &large_size);
+        const size_t bytes = 2 * 1024 * 1024 * (format == NNCF_ONNX_QDQ ? 1 : sizeof(float));
+        printf("format %d: %zu bytes of memory for a file of %zu, %zu for one of %zu\n", (int)format, small, small_size,
+               large, large_size);
+        ck_assert_uint_gt(large_size, bytes);
+        ck_assert_uint_gt(small, 0);
+        ck_assert_uint_le(large, small);
+    }
+}
+END_TEST
+
 /* A weight of many blocks, RB-masked: the file holds what eval mode computes with, though the model trains. */
 START_TEST(export_is_of_eval_mode)
 {
@@ -459,6 +590,8 @@ int main(void)
     tcase_add_test(tests, edges_are_needed);
     tcase_add_test(tests, operators_are_refused);
     tcase_add_test(tests, memory_fails);
+    tcase_add_loop_test(tests, streams, 0, ON_CASES);
+    tcase_add_test(tests, memory_does_not_grow_with_weights);
     tcase_add_test(tests, export_is_of_eval_mode);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

@@ -17,6 +17,7 @@ typedef struct counting {
     atomic_size_t calls;    /* allocations asked for */
     atomic_size_t live;     /* allocations not given back */
     atomic_size_t bytes;    /* of those */
+    atomic_size_t peak;     /* the most that bytes ever was */
     atomic_size_t mistakes; /* wrong size or pointer given back, odd requests */
     size_t fail_at;         /* fail allocation number fail_at (from 1); 0: never */
     bool fail_on;           /* and every later one */
@@ -45,7 +46,10 @@ static inline void *counting_alloc(void *user, size_t size, size_t align)
     const counting_record record = {size, COUNTING_MAGIC};
     memcpy(ptr + size, &record, sizeof(record));
     atomic_fetch_add(&c->live, 1);
-    atomic_fetch_add(&c->bytes, size);
+    const size_t now = atomic_fetch_add(&c->bytes, size) + size;
+    size_t most = atomic_load(&c->peak);
+    while (now > most && !atomic_compare_exchange_weak(&c->peak, &most, now)) {
+    }
     return ptr;
 }
 
