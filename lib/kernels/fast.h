@@ -25,6 +25,15 @@
         }                                                                                                              \
     } while (0)
 
+/* Floats from x[i + AHEAD] on are asked for: memory's pages are short, and the hardware's own prefetch ends with each.
+ * Beyond the end of an array that is in vain at worst. */
+enum { AHEAD = 1024 };
+
+INLINE void fetch_ahead(const float *x, size_t i)
+{
+    __builtin_prefetch((const void *)((uintptr_t)x + (i + AHEAD) * sizeof *x));
+}
+
 /* 1.5 * 2^23: adding and subtracting it rounds to an integer, half to even, for |x| <= 2^22, and makes -0 a +0. */
 #define ROUND_MAGIC 12582912.0f
 
@@ -155,7 +164,7 @@ INLINE void sum_and_squares_block(const float *z, vd sum[2], size_t m)
 static void sum_and_squares(size_t n, const float *z, double sums[2])
 {
     vd sum[2] = {vd_zero(), vd_zero()};
-    BLOCKS(n, sum_and_squares_block(z + i, sum, m));
+    BLOCKS(n, (fetch_ahead(z, i), sum_and_squares_block(z + i, sum, m)));
     for (int k = 0; k < 2; k++)
         sums[k] += vd_total(sum[k].p);
 }
@@ -193,7 +202,8 @@ INLINE int64_t epilogue_forward_loop(size_t n, const float *z, float *y, const n
 {
     const epilogue e = epilogue_load(constants, quantized);
     vc count = vc_zero();
-    BLOCKS(n, activate(vf_add(vf_mul(vf_load(z + i, m), e.scale), e.shift), y + i, &e, quantized, &count, m));
+    BLOCKS(n, (fetch_ahead(z, i),
+               activate(vf_add(vf_mul(vf_load(z + i, m), e.scale), e.shift), y + i, &e, quantized, &count, m)));
     return vc_total(count);
 }
 
@@ -275,7 +285,9 @@ INLINE void epilogue_sums_loop(size_t n, const float *z, const float *dy, const 
     const epilogue e = epilogue_load(constants, quantized);
     const vf mean_v = vf_set(mean), inv_std_v = vf_set(inv_std);
     vd sum[5] = {vd_zero(), vd_zero(), vd_zero(), vd_zero(), vd_zero()};
-    BLOCKS_OF_FOUR(n, epilogue_gradient(vf_load(z + i, m), dy + i, &e, quantized, mean_v, inv_std_v, &t, b, sum, m),
+    BLOCKS_OF_FOUR(n,
+                   (fetch_ahead(z, i), fetch_ahead(dy, i),
+                    epilogue_gradient(vf_load(z + i, m), dy + i, &e, quantized, mean_v, inv_std_v, &t, b, sum, m)),
                    epilogue_sum(sum, &t, quantized));
     for (int k = 0; k < 5; k++)
         sums[k] += vd_total(sum[k].p);
@@ -305,7 +317,8 @@ INLINE void epilogue_dz_loop(size_t n, const float *z, const float *dy, float *d
 {
     const epilogue e = epilogue_load(constants, quantized);
     const vf a = vf_set(k0), b = vf_set(k1), c = vf_set(k2);
-    BLOCKS(n, epilogue_dz_block(z + i, dy + i, dz + i, &e, quantized, a, b, c, m));
+    BLOCKS(n, (fetch_ahead(z, i), fetch_ahead(dy, i),
+               epilogue_dz_block(z + i, dy + i, dz + i, &e, quantized, a, b, c, m)));
 }
 
 static void epilogue_dz(size_t n, const float *z, const float *dy, float *dz, const nncf__epilogue *e, float k0,
@@ -322,7 +335,8 @@ INLINE int64_t add_forward_loop(size_t n, const float *a, const float *b, float 
 {
     const epilogue e = epilogue_load(constants, quantized);
     vc count = vc_zero();
-    BLOCKS(n, activate(vf_add(vf_load(a + i, m), vf_load(b + i, m)), y + i, &e, quantized, &count, m));
+    BLOCKS(n, (fetch_ahead(a, i), fetch_ahead(b, i),
+               activate(vf_add(vf_load(a + i, m), vf_load(b + i, m)), y + i, &e, quantized, &count, m)));
     return vc_total(count);
 }
 
@@ -343,7 +357,9 @@ INLINE void add_backward_loop(size_t n, const float *x, const float *y, const fl
 {
     const epilogue e = epilogue_load(constants, quantized);
     vd sum[3] = {vd_zero(), vd_zero(), vd_zero()};
-    BLOCKS_OF_FOUR(n, add_backward_block(x + i, y + i, dy + i, dx + i, &e, quantized, &t.inside[b], sum, m),
+    BLOCKS_OF_FOUR(n,
+                   (fetch_ahead(x, i), fetch_ahead(y, i), fetch_ahead(dy, i),
+                    add_backward_block(x + i, y + i, dy + i, dx + i, &e, quantized, &t.inside[b], sum, m)),
                    if (quantized) vd_sum_four(&sum[0], t.inside));
     for (int k = 0; k < 3; k++)
         sums[k] += vd_total(sum[k].p);
@@ -375,7 +391,8 @@ static int64_t epilogue_codes(size_t n, const float *z, uint8_t *y, const nncf__
     const epilogue e = epilogue_load(constants, true);
     const vf zero_v = vf_set(zero);
     vc count = vc_zero();
-    BLOCKS(n, activate_to_code(vf_add(vf_mul(vf_load(z + i, m), e.scale), e.shift), y + i, &e, zero_v, &count, m));
+    BLOCKS(n, (fetch_ahead(z, i),
+               activate_to_code(vf_add(vf_mul(vf_load(z + i, m), e.scale), e.shift), y + i, &e, zero_v, &count, m)));
     return vc_total(count);
 }
 
@@ -385,7 +402,8 @@ static int64_t add_codes(size_t n, const float *a, const float *b, uint8_t *y, c
     const epilogue e = epilogue_load(constants, true);
     const vf zero_v = vf_set(zero);
     vc count = vc_zero();
-    BLOCKS(n, activate_to_code(vf_add(vf_load(a + i, m), vf_load(b + i, m)), y + i, &e, zero_v, &count, m));
+    BLOCKS(n, (fetch_ahead(a, i), fetch_ahead(b, i),
+               activate_to_code(vf_add(vf_load(a + i, m), vf_load(b + i, m)), y + i, &e, zero_v, &count, m)));
     return vc_total(count);
 }
 
