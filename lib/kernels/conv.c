@@ -86,7 +86,7 @@ nncf_status nncf__conv2d_forward(nncf_context *context, const nncf__conv2d *s, c
         return NNCF_OK;
     }
     if (nncf__depthwise_fits(s))
-        return nncf__depthwise_forward(context, s, x, w, bias, z);
+        return nncf__depthwise_forward(context, s, x, w, bias, z, NULL);
     nncf__tap few[FEW_TAPS], *taps = taps_alloc(context, s, few);
     if (!taps)
         return NNCF_E_NOMEM;
@@ -222,7 +222,7 @@ nncf_status nncf__conv2d_backward_input(nncf_context *context, const nncf__conv2
         return NNCF_OK;
     }
     if (nncf__depthwise_fits(s))
-        return nncf__depthwise_backward_input(context, s, w, dz, dx);
+        return nncf__depthwise_backward(context, s, NULL, w, dz, NULL, dx, NULL);
     nncf__tap few[FEW_TAPS], *taps = taps_alloc(context, s, few);
     if (!taps)
         return NNCF_E_NOMEM;
@@ -247,7 +247,7 @@ nncf_status nncf__conv2d_backward_weight(nncf_context *context, const nncf__conv
         return NNCF_OK;
     }
     if (nncf__depthwise_fits(s))
-        return nncf__depthwise_backward_weight(context, s, x, dz, dw);
+        return nncf__depthwise_backward(context, s, x, NULL, dz, NULL, NULL, dw);
     nncf__tap few[FEW_TAPS], *taps = taps_alloc(context, s, few);
     if (!taps)
         return NNCF_E_NOMEM;
@@ -280,4 +280,31 @@ nncf_status nncf__conv2d_backward_weight(nncf_context *context, const nncf__conv
     }
     taps_free(context, taps, few);
     return status;
+}
+
+/* ---- depthwise blocks ---- */
+
+bool nncf__conv2d_by_channel(const nncf_context *context, const nncf__conv2d *s)
+{
+    return !is_reference(context) && nncf__depthwise_fits(s);
+}
+
+nncf_status nncf__conv2d_forward_channels(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
+                                          const nncf__operand *w, const float *bias, float *z,
+                                          const nncf__channel_hooks *after)
+{
+    if (!has_codes(x, w) || (steps_invert(x) && steps_invert(w)))
+        return nncf__depthwise_forward(context, s, x, w, bias, z, after);
+    nncf_status status = nncf__scratch_reserve(context, after->room);
+    if (status == NNCF_OK)
+        status = nncf__conv2d_forward(context, s, x, w, bias, z);
+    if (status == NNCF_OK)
+        after->group(after->arg, 0, s->c_out, nncf__scratch(context, 0));
+    return status;
+}
+
+nncf_status nncf__conv2d_backward_channels(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
+                                           const float *w, const nncf__channel_hooks *before, float *dx, float *dw)
+{
+    return nncf__depthwise_backward(context, s, x, w, NULL, before, dx, dw);
 }

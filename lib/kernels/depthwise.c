@@ -86,41 +86,56 @@ static void stencil_backward(nncf__stencil *v, const nncf__conv2d *s)
 
 /* ---- groups of channels ---- */
 
-/* One product, or two of one shape and one dz. */
 typedef struct job {
     const nncf_context *context;
     const nncf__depthwise_way *way;
-    const nncf__depthwise *products[2];
-    int64_t at[2]; /* floats in scratch */
+    nncf__depthwise products[2]; /* one, or two of one shape and one dz */
+    int64_t at[2];               /* floats in scratch */
     size_t n_products;
     const nncf__conv2d *s;
-    const float *dz;
-    int64_t group, n_groups; /* channels of one */
-    int64_t images, parts;   /* a task takes so many images of a group, which then is so many tasks */
+    const float *dz;                  /* NULL in the forward pass, and where hooks give it */
+    const nncf__channel_hooks *hooks; /* nullable */
+    int64_t dz_at, room_at;           /* in scratch: what hooks make, what they need */
+    int64_t group, n_groups;          /* channels of one */
+    int64_t images, parts;            /* a task takes so many images of a group, which then is so many tasks */
 } job;
+
+/* Planes of dz of one unit from channel c on. */
+static const float *dz_of(const job *j, int64_t n, int64_t c, int64_t end, float *scratch)
+{
+    const nncf__conv2d *s = j->s;
+    if (j->hooks && j->hooks->dz)
+        return j->hooks->dz(j->hooks->arg, n, c, min_i(c + j->way->unit, end), scratch + j->dz_at);
+    return j->dz ? j->dz + (n * s->c_out + c) * s->out_h * s->out_w : NULL;
+}
 
 static void group_task(void *arg, size_t chunk, size_t worker)
 {
     const job *j = arg;
     const nncf__conv2d *s = j->s;
     const nncf__depthwise_way *way = j->way;
+    const nncf__channel_hooks *hooks = j->hooks;
     int64_t first = (int64_t)chunk / j->parts * j->group, end = min_i(first + j->group, s->c_in);
     int64_t n0 = (int64_t)chunk % j->parts * j->images, n1 = min_i(n0 + j->images, s->n);
     float *scratch = nncf__scratch(j->context, worker);
     nncf__depthwise_task tasks[2];
+    if (hooks && hooks->dz)
+        hooks->group(hooks->arg, first, end, scratch + j->room_at);
     for (size_t p = 0; p < j->n_products; p++) {
         tasks[p] = (nncf__depthwise_task){first, end, scratch + j->at[p]};
-        way->begin(j->products[p], &tasks[p]);
+        way->begin(&j->products[p], &tasks[p]);
     }
     for (int64_t n = n0; n < n1; n++)
         for (int64_t c = first; c < end; c += way->unit) {
-            const float *dz = j->dz ? j->dz + (n * s->c_in + c) * s->out_h * s->out_w : NULL;
+            const float *dz = dz_of(j, n, c, end, scratch);
             for (size_t p = 0; p < j->n_products; p++)
-                way->planes(j->products[p], &tasks[p], n, c, dz);
+                way->planes(&j->products[p], &tasks[p], n, c, dz);
         }
     for (size_t p = 0; p < j->n_products; p++)
-        way->end(j->products[p], &tasks[p]);
+        way->end(&j->products[p], &tasks[p]);
     nncf__k(j->context)->gemm_streams_end();
+    if (hooks && !hooks->dz)
+        hooks->group(hooks->arg, first, end, scratch + j->room_at);
 }
 
 static const nncf__depthwise_way *way_of(const nncf__depthwise *d)
@@ -130,78 +145,95 @@ static const nncf__depthwise_way *way_of(const nncf__depthwise *d)
     return direct ? direct : nncf__depthwise_is_small(d->s) ? &nncf__depthwise_small : &nncf__depthwise_strips;
 }
 
-static nncf_status run(nncf_context *context, nncf__depthwise *const products[2], size_t n_products, const float *dz)
+/* Is the output larger than caches, are its rows whole lines, and does nobody read it soon? */
+static bool streams(const job *j, const nncf__depthwise *d)
 {
-    const nncf__conv2d *s = products[0]->s;
-    job j = {.context = context, .way = way_of(products[0]), .n_products = n_products, .s = s, .dz = dz};
+    const nncf__conv2d *s = d->s;
+    bool forward = d->product == NNCF__FORWARD;
+    int64_t rows = forward ? s->out_h : s->h, cols = forward ? s->out_w : s->w;
+    return s->n * s->c_in * rows * cols >= NNCF__STREAM_FLOATS && cols % 16 == 0 && (uintptr_t)d->out % 64 == 0 &&
+           !(forward && j->hooks);
+}
+
+static int64_t reserve_lines(int64_t *floats, int64_t count)
+{
+    int64_t at = *floats;
+    *floats += (count + 15) / 16 * 16;
+    return at;
+}
+
+static nncf_status run(nncf_context *context, job *j)
+{
+    const nncf__conv2d *s = j->s;
+    j->context = context;
+    j->way = way_of(&j->products[0]); /* both gradients go one way */
     int64_t plane = max_i(s->h * s->w, s->out_h * s->out_w);
-    j.group = min_i(GROUP_FLOATS / (s->n * plane), min_i(s->c_in / GROUPS, j.way->largest_group));
-    j.group = max_i(1, j.group / j.way->unit) * j.way->unit;
-    j.n_groups = (s->c_in + j.group - 1) / j.group;
+    j->group = min_i(GROUP_FLOATS / (s->n * plane), min_i(s->c_in / GROUPS, j->way->largest_group));
+    j->group = max_i(1, j->group / j->way->unit) * j->way->unit;
+    j->n_groups = (s->c_in + j->group - 1) / j->group;
     int64_t floats = 0;
-    bool sums = false;
-    for (size_t p = 0; p < n_products; p++) {
-        nncf__depthwise *d = products[p];
-        bool forward = d->product == NNCF__FORWARD;
-        int64_t rows = forward ? s->out_h : s->h, cols = forward ? s->out_w : s->w;
-        d->stream =
-            s->n * s->c_in * rows * cols >= NNCF__STREAM_FLOATS && cols % 16 == 0 && (uintptr_t)d->out % 64 == 0;
-        sums = sums || d->product == NNCF__BACKWARD_WEIGHT;
-        j.products[p] = d;
-        j.at[p] = floats;
-        floats += (j.way->plan(d, j.group) + 15) / 16 * 16;
+    bool whole = j->hooks != NULL; /* sums over images are one task's */
+    for (size_t p = 0; p < j->n_products; p++) {
+        nncf__depthwise *d = &j->products[p];
+        d->stream = streams(j, d);
+        d->dz_is_hot = j->hooks != NULL;
+        whole = whole || d->product == NNCF__BACKWARD_WEIGHT;
+        j->at[p] = reserve_lines(&floats, j->way->plan(d, j->group));
     }
+    if (j->hooks && j->hooks->dz)
+        j->dz_at = reserve_lines(&floats, j->way->unit * s->out_h * s->out_w);
+    if (j->hooks)
+        j->room_at = reserve_lines(&floats, (int64_t)((j->hooks->room + sizeof(float) - 1) / sizeof(float)));
     nncf_status status = nncf__scratch_reserve(context, (size_t)floats * sizeof(float));
     if (status)
         return status;
-    /* Sums over images are one task's. */
-    j.parts = sums ? 1 : min_i(s->n, (GROUPS + j.n_groups - 1) / j.n_groups);
-    j.images = (s->n + j.parts - 1) / j.parts;
-    nncf__gemm_parallel(context, 16.0 * (double)(s->n * s->c_in) * (double)plane * (double)n_products,
-                        (size_t)(j.n_groups * j.parts), group_task, &j);
+    j->parts = whole ? 1 : min_i(s->n, (GROUPS + j->n_groups - 1) / j->n_groups);
+    j->images = (s->n + j->parts - 1) / j->parts;
+    double passes = (double)j->n_products + (j->hooks ? 1 : 0);
+    nncf__gemm_parallel(context, 16.0 * (double)(s->n * s->c_in) * (double)plane * passes,
+                        (size_t)(j->n_groups * j->parts), group_task, j);
     return NNCF_OK;
 }
 
-static nncf_status run_one(nncf_context *context, nncf__depthwise *product, const float *dz)
-{
-    nncf__depthwise *const products[2] = {product, NULL};
-    return run(context, products, 1, dz);
-}
-
 nncf_status nncf__depthwise_forward(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
-                                    const nncf__operand *w, const float *bias, float *z)
+                                    const nncf__operand *w, const float *bias, float *z,
+                                    const nncf__channel_hooks *after)
 {
     bool codes = x->step && w->step;
-    nncf__depthwise d = {.k = nncf__k(context),
-                         .s = s,
-                         .x = x,
-                         .w = w->data,
-                         .bias = bias,
-                         .step_x = codes ? x->step : NULL,
-                         .step_w = codes ? w->step : NULL,
-                         .n_steps_w = w->n_steps,
-                         .out = z,
-                         .product = NNCF__FORWARD};
+    job j = {.s = s, .n_products = 1, .hooks = after};
+    nncf__depthwise *d = &j.products[0];
+    *d = (nncf__depthwise){.k = nncf__k(context),
+                           .s = s,
+                           .x = x,
+                           .w = w->data,
+                           .bias = bias,
+                           .step_x = codes ? x->step : NULL,
+                           .step_w = codes ? w->step : NULL,
+                           .n_steps_w = w->n_steps,
+                           .out = z,
+                           .product = NNCF__FORWARD};
     if (x->dtype != NNCF_F32)
-        d.bytes = nncf__bytes_of(x, codes);
-    stencil_forward(&d.stencil, s);
-    return run_one(context, &d, NULL);
+        d->bytes = nncf__bytes_of(x, codes);
+    stencil_forward(&d->stencil, s);
+    return run(context, &j);
 }
 
-nncf_status nncf__depthwise_backward_input(nncf_context *context, const nncf__conv2d *s, const float *w,
-                                           const float *dz, float *dx)
+nncf_status nncf__depthwise_backward(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
+                                     const float *w, const float *dz, const nncf__channel_hooks *before, float *dx,
+                                     float *dw)
 {
-    nncf__depthwise d = {.k = nncf__k(context), .s = s, .w = w, .out = dx, .product = NNCF__BACKWARD_INPUT};
-    stencil_backward(&d.stencil, s);
-    return run_one(context, &d, dz);
-}
-
-nncf_status nncf__depthwise_backward_weight(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
-                                            const float *dz, float *dw)
-{
-    nncf__depthwise d = {.k = nncf__k(context), .s = s, .x = x, .out = dw, .product = NNCF__BACKWARD_WEIGHT};
-    if (x->dtype != NNCF_F32)
-        d.bytes = nncf__bytes_of(x, false);
-    stencil_forward(&d.stencil, s);
-    return run_one(context, &d, dz);
+    job j = {.s = s, .dz = dz, .hooks = before};
+    if (dx) {
+        nncf__depthwise *d = &j.products[j.n_products++];
+        *d = (nncf__depthwise){.k = nncf__k(context), .s = s, .w = w, .out = dx, .product = NNCF__BACKWARD_INPUT};
+        stencil_backward(&d->stencil, s);
+    }
+    if (dw) {
+        nncf__depthwise *d = &j.products[j.n_products++];
+        *d = (nncf__depthwise){.k = nncf__k(context), .s = s, .x = x, .out = dw, .product = NNCF__BACKWARD_WEIGHT};
+        if (x->dtype != NNCF_F32)
+            d->bytes = nncf__bytes_of(x, false);
+        stencil_forward(&d->stencil, s);
+    }
+    return run(context, &j);
 }

@@ -4,8 +4,9 @@
  * (planes, with a border of zeros) and depthwise_small.c (sixteen channels at a time) share.
  *
  * A channel is a world of its own, so the work is cut into groups of neighbouring channels, and one worker takes the
- * images of a group. Within a group the order is image by image, because the planes of neighbouring channels are
- * neighbours in memory. Sums over images have that order, too, whatever the groups are.
+ * images of a group: what else is done to its planes (nncf__channel_hooks) finds them in that worker's cache. Within a
+ * group the order is image by image, because the planes of neighbouring channels are neighbours in memory. Sums over
+ * images have that order, too, whatever the groups are.
  */
 #ifndef NNCF__DEPTHWISE_H
 #define NNCF__DEPTHWISE_H

@@ -125,11 +125,13 @@ void nncf__gemm_parallel(nncf_context *context, double flops, size_t n_chunks, n
 
 bool nncf__depthwise_fits(const nncf__conv2d *s);
 
+/* As the functions of kernels.h; `after` is nullable. */
 nncf_status nncf__depthwise_forward(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
-                                    const nncf__operand *w, const float *bias, float *z);
-nncf_status nncf__depthwise_backward_input(nncf_context *context, const nncf__conv2d *s, const float *w,
-                                           const float *dz, float *dx);
-nncf_status nncf__depthwise_backward_weight(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
-                                            const float *dz, float *dw);
+                                    const nncf__operand *w, const float *bias, float *z,
+                                    const nncf__channel_hooks *after);
+/* From dz, or from where the hooks say. */
+nncf_status nncf__depthwise_backward(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
+                                     const float *w, const float *dz, const nncf__channel_hooks *before, float *dx,
+                                     float *dw);
 
 #endif

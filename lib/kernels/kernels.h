@@ -118,7 +118,31 @@ nncf_status nncf__conv2d_backward_input(nncf_context *context, const nncf__conv2
 nncf_status nncf__conv2d_backward_weight(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
                                          const float *dz, float *dw);
 
-/* The naive loops that the three above are tested against (double accumulators; codes in int64). Single-threaded,
+/*
+ * Depthwise convolutions whose channels are worked on further, or are made, by the worker that has them in its cache.
+ * Hooks are called from any thread, each channel's once, in no order that may matter; `room` is the worker's.
+ */
+typedef struct nncf__channel_hooks {
+    void *arg;
+    size_t room; /* bytes, aligned to 64 */
+    /* Forward: z of channels [c0, c1) is there. Backward: it will be asked for their dz. */
+    void (*group)(void *arg, int64_t c0, int64_t c1, void *room);
+    /* Backward: dz of channels [c0, c1) in image n, written to `to`, or where it lies. Images in order. */
+    const float *(*dz)(void *arg, int64_t n, int64_t c0, int64_t c1, float *to);
+} nncf__channel_hooks;
+
+/* Can the two below be called? Not at the reference level, which has one loop for all convolutions. */
+bool nncf__conv2d_by_channel(const nncf_context *context, const nncf__conv2d *s);
+/* nncf__conv2d_forward(), and then. The bits are the same; on failure no hook was called. */
+nncf_status nncf__conv2d_forward_channels(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
+                                          const nncf__operand *w, const float *bias, float *z,
+                                          const nncf__channel_hooks *after);
+/* nncf__conv2d_backward_input() and nncf__conv2d_backward_weight() at once; either of dx and dw may be NULL (not
+ * wanted), not both. The bits are the same; on failure no hook was called. */
+nncf_status nncf__conv2d_backward_channels(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
+                                           const float *w, const nncf__channel_hooks *before, float *dx, float *dw);
+
+/* The naive loops that the products above are tested against (double accumulators; codes in int64). Single-threaded,
  * allocate nothing. */
 void nncf__conv2d_forward_ref(const nncf__conv2d *s, const nncf__operand *x, const nncf__operand *w, const float *bias,
                               float *z);

@@ -46,23 +46,6 @@ nncf__channels nncf__channels_of(const nncf_layer *layer)
     return s;
 }
 
-typedef struct norm_job {
-    nncf_layer *layer;
-    nncf_context *context;
-    const nncf__kernels *k;
-    nncf__planes planes;
-    nncf__channels channels;
-    nncf__quantizer *output;
-    bool batch_statistics, update_running;
-    double momentum;
-    size_t group; /* channels in a chunk */
-    const float *z;
-    float *y;       /* forward: output; backward: dy, then dz */
-    uint8_t *codes; /* forward: output as codes, then y is NULL */
-    float zero;     /* the code of 0 */
-    bool gathers;   /* small planes */
-} norm_job;
-
 /* The planes of a channel: as they lie, or gathered into one. */
 typedef struct column {
     size_t pieces, length, stride;
@@ -101,7 +84,7 @@ static void scatter_codes(const nncf__planes *p, size_t c, const uint8_t *from, 
 }
 
 /* Statistics of one channel -> its constants. */
-static void set_constants(const norm_job *job, size_t c, const column *col)
+static void set_constants(const nncf__norm *job, size_t c, const column *col)
 {
     const nncf_batch_norm_params *bn = &job->layer->batch_norm;
     double mean, var;
@@ -131,7 +114,7 @@ static void set_constants(const norm_job *job, size_t c, const column *col)
     job->channels.inv_std[c] = (float)inv_std;
 }
 
-static nncf__epilogue epilogue_of(const norm_job *job, size_t c)
+static nncf__epilogue epilogue_of(const nncf__norm *job, size_t c)
 {
     nncf__epilogue e = nncf__layer_epilogue(job->layer, job->output, c);
     e.scale = job->channels.scale[c];
@@ -139,7 +122,7 @@ static nncf__epilogue epilogue_of(const norm_job *job, size_t c)
     return e;
 }
 
-static column column_of(const norm_job *job, size_t c, float *scratch)
+static column column_of(const nncf__norm *job, size_t c, float *scratch)
 {
     const nncf__planes *p = &job->planes;
     if (!job->gathers) {
@@ -155,7 +138,7 @@ static column column_of(const norm_job *job, size_t c, float *scratch)
     return (column){1, p->n * p->hw, 0, scratch, out, (uint8_t *)out};
 }
 
-static void forward_channel(const norm_job *job, size_t c, float *scratch)
+static void forward_channel(const nncf__norm *job, size_t c, float *scratch)
 {
     column col = column_of(job, c, scratch);
     set_constants(job, c, &col);
@@ -173,35 +156,58 @@ static void forward_channel(const norm_job *job, size_t c, float *scratch)
         scatter(&job->planes, c, col.y, job->y);
 }
 
-static void backward_channel(const norm_job *job, size_t c, float *scratch)
+/* dz = k0 * da + (k1 * z + k2), the derivative of algorithm 1 through mean and variance:
+ * scale * (da - mean(da) - zhat * mean(da * zhat)) */
+typedef struct gradient {
+    float k0, k1, k2;
+} gradient;
+
+static gradient gradient_of(const nncf__norm *job, size_t c)
 {
-    column col = column_of(job, c, scratch);
-    bool gathered = job->gathers;
-    if (gathered)
-        gather(&job->planes, c, job->y, col.y);
-    nncf__epilogue e = epilogue_of(job, c);
-    float mean = job->channels.mean[c], inv_std = job->channels.inv_std[c];
+    const double *sums = job->channels.sums + 5 * c;
+    double count = (double)(job->planes.n * job->planes.hw), k0 = (double)job->channels.scale[c];
+    double k1 = -k0 * (double)job->channels.inv_std[c] * sums[4] / count;
+    double k2 = -k0 * sums[3] / count - k1 * (double)job->channels.mean[c];
+    return (gradient){(float)k0, (float)k1, (float)k2};
+}
+
+static void backward_sums(const nncf__norm *job, size_t c, const column *col, const nncf__epilogue *e)
+{
     double *sums = job->channels.sums + 5 * c;
     memset(sums, 0, 5 * sizeof *sums);
-    for (size_t i = 0; i < col.pieces; i++)
-        job->k->epilogue_sums(col.length, col.z + i * col.stride, col.y + i * col.stride, &e, mean, inv_std, sums);
-    /* dz = scale * (da - mean(da) - zhat * mean(da * zhat)), the derivative of algorithm 1 through mean and variance */
-    double count = (double)(col.pieces * col.length), k0 = (double)e.scale;
-    double k1 = -k0 * (double)inv_std * sums[4] / count;
-    double k2 = -k0 * sums[3] / count - k1 * (double)mean;
+    for (size_t i = 0; i < col->pieces; i++)
+        job->k->epilogue_sums(col->length, col->z + i * col->stride, col->y + i * col->stride, e, job->channels.mean[c],
+                              job->channels.inv_std[c], sums);
+}
+
+static void backward_channel(const nncf__norm *job, size_t c, float *scratch)
+{
+    column col = column_of(job, c, scratch);
+    if (job->gathers)
+        gather(&job->planes, c, job->y, col.y);
+    nncf__epilogue e = epilogue_of(job, c);
+    backward_sums(job, c, &col, &e);
+    gradient g = gradient_of(job, c);
     for (size_t i = 0; i < col.pieces; i++) {
         float *dy = col.y + i * col.stride;
-        job->k->epilogue_dz(col.length, col.z + i * col.stride, dy, dy, &e, (float)k0, (float)k1, (float)k2);
+        job->k->epilogue_dz(col.length, col.z + i * col.stride, dy, dy, &e, g.k0, g.k1, g.k2);
     }
-    if (gathered)
+    if (job->gathers)
         scatter(&job->planes, c, col.y, job->y);
 }
 
-static void run_chunk(const norm_job *job, size_t chunk, size_t worker,
-                      void (*channel)(const norm_job *, size_t, float *))
+/* Channels of one chunk. */
+static size_t chunk_channels(const nncf__norm *job)
 {
-    float *scratch = job->gathers ? nncf__scratch(job->context, worker) : NULL;
-    size_t first = chunk * job->group, end = first + job->group;
+    size_t group = CHUNK_ELEMENTS / (job->planes.n * job->planes.hw);
+    return group < 1 ? 1 : group;
+}
+
+static void run_chunk(const nncf__norm *job, size_t chunk, size_t worker,
+                      void (*channel)(const nncf__norm *, size_t, float *))
+{
+    float *scratch = job->gathers ? nncf__scratch(job->layer->model->context, worker) : NULL;
+    size_t group = chunk_channels(job), first = chunk * group, end = first + group;
     for (size_t c = first; c < end && c < job->planes.c; c++)
         channel(job, c, scratch);
 }
@@ -216,26 +222,27 @@ static void backward_chunk(void *arg, size_t chunk, size_t worker)
     run_chunk(arg, chunk, worker, backward_channel);
 }
 
-static norm_job start(nncf_layer *layer, const nncf__planes *planes, const float *z, float *y)
+static void run(nncf__norm *job, nncf__chunk_fn *chunk)
 {
-    nncf_context *context = layer->model->context;
-    norm_job job = {.layer = layer,
-                    .context = context,
-                    .k = nncf__k(context),
-                    .planes = *planes,
-                    .channels = nncf__channels_of(layer),
-                    .output = nncf__layer_output_quantizer(layer),
-                    .z = z,
-                    .y = y};
-    job.group = CHUNK_ELEMENTS / (planes->n * planes->hw);
-    job.group = job.group < 1 ? 1 : job.group;
-    return job;
+    size_t group = chunk_channels(job);
+    nncf__parallel(job->layer->model->context, (job->planes.c + group - 1) / group, chunk, job);
 }
 
-void nncf__batch_norm_forward(nncf_layer *layer, const nncf__planes *planes, const float *z, const nncf__output *y)
+static nncf__norm start(nncf_layer *layer, const nncf__planes *planes, const float *z, float *y)
 {
-    const bool codes = y->dtype != NNCF_F32;
-    norm_job job = start(layer, planes, z, codes ? NULL : y->data);
+    return (nncf__norm){.layer = layer,
+                        .k = nncf__k(layer->model->context),
+                        .planes = *planes,
+                        .channels = nncf__channels_of(layer),
+                        .output = nncf__layer_output_quantizer(layer),
+                        .z = z,
+                        .y = y};
+}
+
+nncf__norm nncf__batch_norm_forward_start(nncf_layer *layer, const nncf__planes *planes, const float *z,
+                                          const nncf__output *y)
+{
+    nncf__norm job = start(layer, planes, z, y->data);
     /* the controller's adaptation takes running statistics anew, whatever the mode; its first batches make them forget
      */
     const int32_t adapting = layer->model->ctrl ? layer->model->ctrl->adaptation.mode : 0;
@@ -245,26 +252,83 @@ void nncf__batch_norm_forward(nncf_layer *layer, const nncf__planes *planes, con
     job.momentum = adapting == NNCF__FORGETTING ? FORGET_MOMENTUM : (double)layer->batch_norm.momentum;
     if (job.output && !job.output->observing)
         nncf__quantizer_refresh(job.output);
-    if (codes) {
+    if (y->dtype != NNCF_F32) {
         job.codes = y->data;
+        job.y = NULL;
         job.zero = (float)nncf__quantizer_zero(job.output);
     }
-    nncf__parallel(job.context, (planes->c + job.group - 1) / job.group, forward_chunk, &job);
-    if (job.output && job.output->observing) {
-        nncf__layer_observe(job.context, job.output, planes, y->data);
-    } else if (job.output) {
-        job.output->total = (int64_t)(planes->n * planes->c * planes->hw);
-        job.output->clipped = 0;
-        for (size_t c = 0; c < planes->c; c++)
-            job.output->clipped += (int64_t)job.channels.sums[5 * c];
+    return job;
+}
+
+void nncf__batch_norm_forward_channels(void *norm, int64_t c0, int64_t c1, void *room)
+{
+    for (int64_t c = c0; c < c1; c++)
+        forward_channel(norm, (size_t)c, room);
+}
+
+void nncf__batch_norm_forward_finish(const nncf__norm *job)
+{
+    nncf__quantizer *output = job->output;
+    if (output && output->observing) {
+        nncf__layer_observe(job->layer->model->context, output, &job->planes, job->y);
+    } else if (output) {
+        output->total = (int64_t)(job->planes.n * job->planes.c * job->planes.hw);
+        output->clipped = 0;
+        for (size_t c = 0; c < job->planes.c; c++)
+            output->clipped += (int64_t)job->channels.sums[5 * c];
     }
+}
+
+void nncf__batch_norm_forward(nncf_layer *layer, const nncf__planes *planes, const float *z, const nncf__output *y)
+{
+    nncf__norm job = nncf__batch_norm_forward_start(layer, planes, z, y);
+    run(&job, forward_chunk);
+    nncf__batch_norm_forward_finish(&job);
+}
+
+nncf__norm nncf__batch_norm_backward_start(nncf_layer *layer, const nncf__planes *planes, const float *z, float *dy,
+                                           bool in_place)
+{
+    nncf__norm job = start(layer, planes, z, dy);
+    job.gathers = planes->hw < SMALL_BACKWARD;
+    job.in_place = in_place;
+    return job;
+}
+
+/* What has to be gathered is made in place at once. */
+void nncf__batch_norm_backward_sums(void *norm, int64_t c0, int64_t c1, void *room)
+{
+    const nncf__norm *job = norm;
+    for (int64_t i = c0; i < c1; i++) {
+        size_t c = (size_t)i;
+        if (job->gathers) {
+            backward_channel(job, c, room);
+            continue;
+        }
+        column col = column_of(job, c, NULL);
+        nncf__epilogue e = epilogue_of(job, c);
+        backward_sums(job, c, &col, &e);
+    }
+}
+
+const float *nncf__batch_norm_backward_dz(void *norm, int64_t n, int64_t c0, int64_t c1, float *to)
+{
+    const nncf__norm *job = norm;
+    const size_t hw = job->planes.hw, first = ((size_t)n * job->planes.c + (size_t)c0) * hw;
+    if (job->gathers || job->in_place)
+        to = job->y + first;
+    for (size_t c = (size_t)c0, at = 0; c < (size_t)c1 && !job->gathers; c++, at += hw) {
+        nncf__epilogue e = epilogue_of(job, c);
+        gradient g = gradient_of(job, c);
+        job->k->epilogue_dz(hw, job->z + first + at, job->y + first + at, to + at, &e, g.k0, g.k1, g.k2);
+    }
+    return to;
 }
 
 void nncf__batch_norm_backward(nncf_layer *layer, const nncf__planes *planes, const float *z, float *dy)
 {
-    norm_job job = start(layer, planes, z, dy);
-    job.gathers = planes->hw < SMALL_BACKWARD;
-    nncf__parallel(job.context, (planes->c + job.group - 1) / job.group, backward_chunk, &job);
+    nncf__norm job = nncf__batch_norm_backward_start(layer, planes, z, dy, true);
+    run(&job, backward_chunk);
 }
 
 void nncf__batch_norm_add_gradients(nncf_layer *layer, const nncf__planes *planes)

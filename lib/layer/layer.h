@@ -117,11 +117,44 @@ size_t nncf__batch_norm_scratch(const nncf__planes *planes); /* a worker's */
 nncf_status nncf__channels_reserve(nncf_layer *layer, const nncf__planes *planes);
 nncf__channels nncf__channels_of(const nncf_layer *layer);
 
-/* y = quantizer(activation(batch norm(z))); y may be z (but not as codes). Batch statistics in train mode, which then
- * (unless the controller observes) update the running ones. */
+/* One batch norm at work. */
+typedef struct nncf__norm {
+    nncf_layer *layer;
+    const nncf__kernels *k;
+    nncf__planes planes;
+    nncf__channels channels;
+    nncf__quantizer *output;
+    bool batch_statistics, update_running;
+    double momentum;
+    const float *z;
+    float *y;       /* forward: output; backward: dy, then dz */
+    uint8_t *codes; /* forward: output as codes, then y is NULL */
+    float zero;     /* the code of 0 */
+    bool gathers;   /* small planes */
+    bool in_place;  /* dz goes there even where it is wanted elsewhere */
+} nncf__norm;
+
+/*
+ * y = quantizer(activation(batch norm(z))); y may be z (but not as codes). Batch statistics in train mode, which then
+ * (unless the controller observes) update the running ones. Either all of it, or start, each channel once, finish: the
+ * ..._channels take channels [c0, c1) and nncf__batch_norm_scratch() of room, from any thread. `norm` is an nncf__norm.
+ */
 void nncf__batch_norm_forward(nncf_layer *layer, const nncf__planes *planes, const float *z, const nncf__output *y);
-/* dz in place of dy; the sums stay in nncf__channels for nncf__batch_norm_add_gradients(). */
+nncf__norm nncf__batch_norm_forward_start(nncf_layer *layer, const nncf__planes *planes, const float *z,
+                                          const nncf__output *y);
+void nncf__batch_norm_forward_channels(void *norm, int64_t c0, int64_t c1, void *room);
+void nncf__batch_norm_forward_finish(const nncf__norm *norm);
+
+/*
+ * dz in place of dy; the sums stay in nncf__channels for nncf__batch_norm_add_gradients(). Or, in steps: start; for
+ * channels [c0, c1) their sums; then dz of each image, which is written to `to` (one plane behind the other), or lies
+ * in place: what is returned is where. With in_place it always lies there.
+ */
 void nncf__batch_norm_backward(nncf_layer *layer, const nncf__planes *planes, const float *z, float *dy);
+nncf__norm nncf__batch_norm_backward_start(nncf_layer *layer, const nncf__planes *planes, const float *z, float *dy,
+                                           bool in_place);
+void nncf__batch_norm_backward_sums(void *norm, int64_t c0, int64_t c1, void *room);
+const float *nncf__batch_norm_backward_dz(void *norm, int64_t n, int64_t c0, int64_t c1, float *to);
 void nncf__batch_norm_add_gradients(nncf_layer *layer, const nncf__planes *planes);
 
 /* ---- memory.c ---- */

@@ -95,6 +95,21 @@ static void set_steps(const nncf_layer *layer, nncf__operand *x, nncf__operand *
     }
 }
 
+/* What is done to the channels of a depthwise block. */
+static nncf__channel_hooks forward_hooks(const nncf__planes *out, nncf__norm *norm)
+{
+    return (nncf__channel_hooks){
+        .arg = norm, .room = nncf__batch_norm_scratch(out), .group = nncf__batch_norm_forward_channels};
+}
+
+static nncf__channel_hooks backward_hooks(const nncf__planes *out, nncf__norm *norm)
+{
+    return (nncf__channel_hooks){.arg = norm,
+                                 .room = nncf__batch_norm_scratch(out),
+                                 .group = nncf__batch_norm_backward_sums,
+                                 .dz = nncf__batch_norm_backward_dz};
+}
+
 /* Where the product goes: kept, or into y, or, where that takes only codes, into work space. */
 static nncf_status find_z(nncf_layer *layer, bool keep, size_t count, const nncf__output *y, float **z)
 {
@@ -109,6 +124,29 @@ static nncf_status find_z(nncf_layer *layer, bool keep, size_t count, const nncf
     nncf_status status = grow(layer, buffer, bytes);
     *z = buffer->data;
     return status;
+}
+
+/* z, and y from it. A depthwise block is done channel by channel: its z is read back before it leaves the caches. */
+static nncf_status multiply(nncf_layer *layer, const nncf__conv2d *shape, const nncf__operand *x,
+                            const nncf__operand *w, const nncf__planes *planes, float *z, const nncf__output *y)
+{
+    nncf_context *context = layer->model->context;
+    if (layer->has_batch_norm && nncf__conv2d_by_channel(context, shape)) {
+        nncf__norm norm = nncf__batch_norm_forward_start(layer, planes, z, y);
+        const nncf__channel_hooks hooks = forward_hooks(planes, &norm);
+        nncf_status status = nncf__conv2d_forward_channels(context, shape, x, w, layer->bias, z, &hooks);
+        if (status == NNCF_OK)
+            nncf__batch_norm_forward_finish(&norm);
+        return status;
+    }
+    nncf_status status = nncf__conv2d_forward(context, shape, x, w, layer->bias, z);
+    if (status != NNCF_OK)
+        return status;
+    if (layer->has_batch_norm)
+        nncf__batch_norm_forward(layer, planes, z, y);
+    else
+        nncf__layer_finish(layer, planes, z, y);
+    return NNCF_OK;
 }
 
 nncf_status nncf__product_forward(nncf_layer *layer, const nncf__operand *x, const int64_t in[4], const int64_t out[4],
@@ -147,15 +185,10 @@ nncf_status nncf__product_forward(nncf_layer *layer, const nncf__operand *x, con
     }
     set_steps(layer, &xo, &wo);
     const nncf__conv2d shape = conv_shape(layer, in, out);
-    if ((status = nncf__conv2d_forward(context, &shape, &xo, &wo, layer->bias, z)) != NNCF_OK)
+    if ((status = multiply(layer, &shape, &xo, &wo, &out_planes, z, y)) != NNCF_OK)
         return status;
-
     if (input && !quantizes)
         nncf__layer_observe(context, input, &in_planes, x->data);
-    if (layer->has_batch_norm)
-        nncf__batch_norm_forward(layer, &out_planes, z, y);
-    else
-        nncf__layer_finish(layer, &out_planes, z, y);
     layer->ready_for_backward = keep;
     return NNCF_OK;
 }
@@ -179,6 +212,24 @@ static bool kept_enough(const nncf_layer *layer, const nncf__planes *in, const n
            (!input || layer->xq.capacity >= own_input_bytes(input, in)) &&
            (!compresses_weight(layer) || has_floats(&layer->wq, layer->weight_count)) &&
            !(output && output->observing) && !(input && input->observing);
+}
+
+/* Through all that follows the product, and the product: dx and dw (NULL: not wanted) from dy. */
+static nncf_status multiply_backward(nncf_layer *layer, const nncf__conv2d *shape, const nncf__operand *x,
+                                     const float *w, const nncf__planes *planes, float *dy, float *dx, float *dw)
+{
+    nncf_context *context = layer->model->context;
+    if (layer->has_batch_norm && nncf__conv2d_by_channel(context, shape) && (dx || dw)) {
+        nncf__norm norm = nncf__batch_norm_backward_start(layer, planes, layer->z.data, dy, layer->bias_grad != NULL);
+        const nncf__channel_hooks hooks = backward_hooks(planes, &norm);
+        return nncf__conv2d_backward_channels(context, shape, x, w, &hooks, dx, dw);
+    }
+    if (layer->has_batch_norm)
+        nncf__batch_norm_backward(layer, planes, layer->z.data, dy);
+    else if (has_epilogue(layer))
+        nncf__layer_finish_backward(layer, planes, layer->z.data, dy, dy);
+    nncf_status status = dw ? nncf__conv2d_backward_weight(context, shape, x, dy, dw) : NNCF_OK;
+    return status == NNCF_OK && dx ? nncf__conv2d_backward_input(context, shape, w, dy, dx) : status;
 }
 
 nncf_status nncf__product_backward(nncf_layer *layer, const nncf__operand *x, const int64_t in[4], const int64_t out[4],
@@ -205,14 +256,9 @@ nncf_status nncf__product_backward(nncf_layer *layer, const nncf__operand *x, co
         dx = model->work.data;
     }
 
-    if (layer->has_batch_norm)
-        nncf__batch_norm_backward(layer, &out_planes, layer->z.data, dy);
-    else if (has_epilogue(layer))
-        nncf__layer_finish_backward(layer, &out_planes, layer->z.data, dy, dy);
     const nncf__operand used_x = input ? own_input(layer, input) : *x;
-    if (wants_dw && (status = nncf__conv2d_backward_weight(context, &shape, &used_x, dy, model->dw.data)) != NNCF_OK)
-        return status;
-    if (dx && (status = nncf__conv2d_backward_input(context, &shape, used_w, dy, dx)) != NNCF_OK)
+    status = multiply_backward(layer, &shape, &used_x, used_w, &out_planes, dy, dx, wants_dw ? model->dw.data : NULL);
+    if (status != NNCF_OK)
         return status;
     if (compresses) {
         if ((status = nncf__weight_backward(layer, model->dw.data)) != NNCF_OK)
@@ -257,6 +303,8 @@ nncf_status nncf__product_needs(nncf_layer *layer, const int64_t in[4], const in
         status = nncf__scratch_reserve(dry, nncf__batch_norm_scratch(&out_planes));
     if (nncf__k(dry)->isa == NNCF_ISA_REFERENCE) /* its products work in place */
         return status;
+    const bool by_channel = layer->has_batch_norm && nncf__conv2d_by_channel(dry, &shape);
+    const nncf__channel_hooks after = forward_hooks(&out_planes, NULL), before = backward_hooks(&out_planes, NULL);
     /* with floats, as while ranges are initialized, and with codes */
     nncf__operand x = {.data = any}, w = {.data = any};
     for (int codes = 0; codes < 2 && status == NNCF_OK; codes++) {
@@ -266,11 +314,14 @@ nncf_status nncf__product_needs(nncf_layer *layer, const int64_t in[4], const in
             w.step = &step;
             w.n_steps = 1;
         }
-        status = nncf__conv2d_forward(dry, &shape, &x, &w, NULL, any);
-        if (status == NNCF_OK && needs->dw > 0)
+        status = by_channel ? nncf__conv2d_forward_channels(dry, &shape, &x, &w, NULL, any, &after)
+                            : nncf__conv2d_forward(dry, &shape, &x, &w, NULL, any);
+        if (status == NNCF_OK && needs->train && by_channel)
+            status = nncf__conv2d_backward_channels(dry, &shape, &x, any, &before, any, needs->dw > 0 ? any : NULL);
+        else if (status == NNCF_OK && needs->dw > 0)
             status = nncf__conv2d_backward_weight(dry, &shape, &x, any, any);
     }
-    if (status == NNCF_OK && needs->train)
+    if (status == NNCF_OK && needs->train && !by_channel)
         status = nncf__conv2d_backward_input(dry, &shape, any, any, any);
     return status;
 }
