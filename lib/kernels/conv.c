@@ -118,6 +118,78 @@ nncf_status nncf__conv2d_forward(nncf_context *context, const nncf__conv2d *s, c
     return status;
 }
 
+/* A linear layer, or a 1x1 convolution of single pixels. */
+static bool is_linear(const nncf__conv2d *s)
+{
+    return s->h * s->w == 1 && s->kernel_h * s->kernel_w == 1 && s->out_h * s->out_w == 1;
+}
+
+static const nncf__tap middle = {0, 0, 0};
+
+/*
+ * The gradients of a linear layer are sums of rows of what lies side by side along its inputs: x for the weight, the
+ * weight for x. These are the "pixels" then, k counts the rows, and what they are multiplied by are the "weights".
+ */
+static nncf__pixel_product linear_gradient(const nncf__conv2d *s, const void *rows, int64_t n_rows, int64_t row_stride,
+                                           float *dst, int64_t dst_stride)
+{
+    int64_t in_group = s->c_in / s->groups;
+    return (nncf__pixel_product){.grid = {.n = 1,
+                                          .rows = 1,
+                                          .cols = in_group,
+                                          .src = rows,
+                                          .channels = n_rows,
+                                          .src_plane = row_stride,
+                                          .src_h = 1,
+                                          .src_w = in_group,
+                                          .step_y = 1,
+                                          .step_x = 1,
+                                          .dst_row = in_group,
+                                          .dst_col = 1,
+                                          .taps = &middle,
+                                          .n_taps = 1},
+                                 .weights = {.channels = n_rows, .taps = &middle, .n_taps = 1},
+                                 .dst = dst,
+                                 .dst_plane = dst_stride};
+}
+
+static nncf_status linear_backward_input(nncf_context *context, const nncf__conv2d *s, const float *w, const float *dz,
+                                         float *dx)
+{
+    int64_t in_group = s->c_in / s->groups, out_group = s->c_out / s->groups;
+    nncf_status status = NNCF_OK;
+    for (int64_t g = 0; g < s->groups && status == NNCF_OK; g++) { /* groups are alike: none but the first can fail */
+        nncf__pixel_product p =
+            linear_gradient(s, w + g * out_group * in_group, out_group, in_group, dx + g * in_group, s->c_in);
+        p.weights.data = dz + g * out_group;
+        p.weights.rows_of_k = true;
+        p.weights.n_s = s->n;
+        p.weights.s_stride = s->c_out;
+        p.weights.k_stride = 1;
+        status = nncf__pixel_product_run(context, &p);
+    }
+    return status;
+}
+
+static nncf_status linear_backward_weight(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
+                                          const float *dz, float *dw)
+{
+    int64_t in_group = s->c_in / s->groups, out_group = s->c_out / s->groups;
+    nncf_status status = NNCF_OK;
+    for (int64_t g = 0; g < s->groups && status == NNCF_OK; g++) {
+        const nncf__grid input = input_grid(s, x, g, false, &middle);
+        nncf__pixel_product p = linear_gradient(s, input.src, s->n, s->c_in, dw + g * out_group * in_group, in_group);
+        p.grid.is_bytes = input.is_bytes;
+        p.grid.bytes = input.bytes;
+        p.weights.data = dz + g * out_group;
+        p.weights.n_s = out_group;
+        p.weights.s_stride = 1;
+        p.weights.k_stride = s->c_out;
+        status = nncf__pixel_product_run(context, &p);
+    }
+    return status;
+}
+
 /*
  * Input pixels (a + i * stride_h, b + j * stride_w) are reached by the same taps, those with
  * (a + pad_h - ky * dilation_h) % stride_h == 0 and the like for x, from output pixels that lie side by side: for each
@@ -223,6 +295,8 @@ nncf_status nncf__conv2d_backward_input(nncf_context *context, const nncf__conv2
     }
     if (nncf__depthwise_fits(s))
         return nncf__depthwise_backward(context, s, NULL, w, dz, NULL, dx, NULL);
+    if (is_linear(s))
+        return linear_backward_input(context, s, w, dz, dx);
     nncf__tap few[FEW_TAPS], *taps = taps_alloc(context, s, few);
     if (!taps)
         return NNCF_E_NOMEM;
@@ -248,6 +322,8 @@ nncf_status nncf__conv2d_backward_weight(nncf_context *context, const nncf__conv
     }
     if (nncf__depthwise_fits(s))
         return nncf__depthwise_backward(context, s, x, NULL, dz, NULL, NULL, dw);
+    if (is_linear(s))
+        return linear_backward_weight(context, s, x, dz, dw);
     nncf__tap few[FEW_TAPS], *taps = taps_alloc(context, s, few);
     if (!taps)
         return NNCF_E_NOMEM;
@@ -256,7 +332,6 @@ nncf_status nncf__conv2d_backward_weight(nncf_context *context, const nncf__conv
     int64_t in_group = s->c_in / s->groups, out_group = s->c_out / s->groups, n_taps = s->kernel_h * s->kernel_w;
     int64_t dz_plane = s->out_h * s->out_w;
     for (int64_t g = 0; g < s->groups && status == NNCF_OK; g++) {
-        static const nncf__tap middle = {0, 0, 0};
         nncf__weight_product p = {.x = input_grid(s, x, g, false, taps),
                                   .dz = {.n = s->n,
                                          .rows = s->out_h,

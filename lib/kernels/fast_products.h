@@ -443,6 +443,112 @@ static void gemm_transpose(size_t rows, size_t n, const float *src, int64_t row_
     }
 }
 
+/* ---- dot products ---- */
+
+/* Sums fill the register file: 4 x 6, or 4 x 4 where rows of b are left over, of 32 vectors; 3 x 4 of 16. */
+enum { DOTS_A = WIDTH == 16 ? 4 : 3, DOTS_B = WIDTH == 16 ? 6 : 4, DOTS_FEW = 4 };
+
+/* Rows i and i + d, folded in halves of d, become one. */
+#define FOLD(r, d)                                                                                                     \
+    _Pragma("GCC unroll 8") for (int i = 0; i < (d); i++)                                                              \
+    {                                                                                                                  \
+        square_row upper = (r)[i], lower = (r)[i + (d)];                                                               \
+        (r)[i] = SHUFFLE(upper, lower, INDEX(UPPER, d)) + SHUFFLE(upper, lower, INDEX(LOWER, d));                      \
+    }
+
+/* to[l] = the sum of row l: whichever row it is, its lanes are added in the same order. */
+INLINE void fold_square(square_row r[WIDTH], float *to)
+{
+#if WIDTH == 16
+    FOLD(r, 8)
+#endif
+#if WIDTH >= 8
+    FOLD(r, 4)
+#endif
+    FOLD(r, 2)
+    FOLD(r, 1)
+    MOVE(to, &r[0], WIDTH);
+}
+
+/* n_b and fetches are known when compiling. Rows that are not there are given as the last one, and dropped. */
+INLINE void dots_tile(size_t k, const float *const a[DOTS_A], const float *const b[DOTS_B], int n_b, bool fetches,
+                      int64_t ahead, float sums[2 * WIDTH])
+{
+    nf s[DOTS_A * DOTS_B];
+#pragma GCC unroll 24
+    for (int i = 0; i < DOTS_A * n_b; i++)
+        s[i] = nf_set(0.0f);
+    for (size_t p = 0; p < k; p += WIDTH) {
+        nf x[DOTS_A];
+#pragma GCC unroll 4
+        for (int i = 0; i < DOTS_A; i++) {
+            x[i] = nf_load(a[i] + p);
+            if (fetches)
+                __builtin_prefetch(a[i] + p + ahead, 0, 2);
+        }
+#pragma GCC unroll 6
+        for (int j = 0; j < n_b; j++) {
+            nf y = nf_load(b[j] + p);
+#pragma GCC unroll 4
+            for (int i = 0; i < DOTS_A; i++)
+                s[i * n_b + j] = nf_multiply_add(x[i], y, s[i * n_b + j]);
+        }
+    }
+#pragma GCC unroll 4
+    for (int first = 0; first < DOTS_A * n_b; first += WIDTH) {
+        square_row r[WIDTH];
+#pragma GCC unroll 16
+        for (int i = 0; i < WIDTH; i++) {
+            if (first + i < DOTS_A * n_b)
+                memcpy(&r[i], &s[first + i], sizeof r[i]);
+            else
+                r[i] = (square_row){0};
+        }
+        fold_square(r, sums + first);
+    }
+}
+
+/* A strip of `used` <= n_b rows of b against all rows of a. */
+INLINE void dots_strip(size_t k, const float *a, int64_t a_stride, size_t n_a, const float *b, int64_t b_stride,
+                       int n_b, size_t used, const nncf__dots_fetch *fetch, float *sums, int64_t sums_stride, bool add)
+{
+    const float *rows_a[DOTS_A], *rows_b[DOTS_B];
+    for (int j = 0; j < n_b; j++)
+        rows_b[j] = b + b_stride * ((size_t)j < used ? j : (int64_t)used - 1);
+    for (size_t i = 0; i < n_a; i += DOTS_A) {
+        size_t count = n_a - i < DOTS_A ? n_a - i : DOTS_A;
+        for (size_t r = 0; r < DOTS_A; r++)
+            rows_a[r] = a + a_stride * (int64_t)(i + (r < count ? r : count - 1));
+        _Alignas(64) float tile[DOTS_A * DOTS_B + WIDTH];
+        if (fetch && i / DOTS_A % fetch->of == fetch->turn)
+            dots_tile(k, rows_a, rows_b, n_b, true, fetch->ahead, tile);
+        else
+            dots_tile(k, rows_a, rows_b, n_b, false, 0, tile);
+        for (size_t r = 0; r < count; r++) {
+            float *to = sums + (int64_t)(i + r) * sums_stride;
+            const float *from = tile + r * (size_t)n_b;
+            for (size_t j = 0; j < used; j++)
+                to[j] = add ? to[j] + from[j] : from[j];
+        }
+    }
+}
+
+static void gemm_dots(size_t k, const float *a, int64_t a_stride, size_t n_a, const float *b, int64_t b_stride,
+                      size_t n_b, const nncf__dots_fetch *fetch, float *sums, int64_t sums_stride, bool add)
+{
+    for (size_t j = 0; j < n_b; fetch = NULL) {
+        /* 16 rows are 6 + 6 + 4, 8 are 4 + 4: the others are rare. */
+        size_t left = n_b - j, most = left % DOTS_B == 0 || left > 2 * DOTS_FEW ? DOTS_B : DOTS_FEW;
+        size_t used = left < most ? left : most;
+        const float *from = b + (int64_t)j * b_stride;
+        if (most == DOTS_B)
+            dots_strip(k, a, a_stride, n_a, from, b_stride, DOTS_B, used, fetch, sums + j, sums_stride, add);
+        else
+            dots_strip(k, a, a_stride, n_a, from, b_stride, DOTS_FEW, used, fetch, sums + j, sums_stride, add);
+        j += used;
+    }
+}
+
 /* ---- tiles ---- */
 
 static void gemm_widen(size_t n, const float *tile, double *sum, bool add)

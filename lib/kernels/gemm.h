@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The product engine, private to blis.c, pack.c, gemm.c, conv.c and depthwise.c.
+ * The product engine, private to blis.c, pack.c, gemm.c, gemm_weight.c, conv.c and depthwise.c.
  *
  * A product C = sum over k of A(k, .) B(k, .) is made of tiles. A tile has a vector side of v elements that lie side by
  * side in memory, and a scalar side of s: the micro-kernel multiplies a k x v panel with a k x s panel. Which of the
@@ -9,7 +9,8 @@
  *
  * Forward and input gradient ("pixel products"): the vector side is pixels, all images of the batch in one line; the
  * scalar side is output channels; k runs over (tap, channel), taps outermost, so that a packer handles one tap's shifts
- * for many channels. Weight gradient: k runs over pixels.
+ * for many channels. Weight gradient: k runs over pixels, which lie side by side on both sides: dot products, without
+ * the micro-kernel (gemm_weight.c).
  */
 #ifndef NNCF__GEMM_H
 #define NNCF__GEMM_H
@@ -91,10 +92,9 @@ typedef struct nncf__weights {
 /* One panel of s output channels from channel s0 on, all k. */
 void nncf__pack_weights(const nncf__micro *m, const nncf__weights *w, int64_t s0, float *panel);
 
-/* One panel of `width` rows (tap, channel) from row r0 on, for pixels [first, last), transposed: k is pixels.
- * line holds width * (last - first) floats, pieces one a pixel. */
-void nncf__pack_rows(const nncf__micro *m, const nncf__grid *g, int64_t r0, int64_t width, int64_t first, int64_t last,
-                     nncf__piece *pieces, float *line, float *panel);
+/* The pieces of n_c channels from c on, as floats; a channel's begin `stride` after the one before. */
+void nncf__gather(const nncf__kernels *k, const nncf__grid *g, int64_t c, int64_t n_c, size_t n,
+                  const nncf__piece *pieces, float *to, int64_t stride);
 
 /* ---- gemm.c ---- */
 
@@ -111,12 +111,31 @@ nncf_status nncf__pixel_product_run(nncf_context *context, const nncf__pixel_pro
 /* Only the scratch: then the run cannot fail. For calls of several products, none of which may be done alone. */
 nncf_status nncf__pixel_product_reserve(nncf_context *context, const nncf__pixel_product *p);
 
+/* ---- gemm_weight.c ---- */
+
 typedef struct nncf__weight_product {
     nncf__grid x, dz; /* the same pixels; dz has one tap */
     float *dst;       /* (dz channels, x channels, taps) */
 } nncf__weight_product;
 
 nncf_status nncf__weight_product_run(nncf_context *context, const nncf__weight_product *p);
+
+/* ---- gemm_micro.c ---- */
+
+/*
+ * Scratch of a call: each worker has a private area; behind it lies its share of memory that all workers see, handed
+ * out in equal units so that shared memory takes no more than its size over all workers together.
+ */
+typedef struct nncf__areas {
+    const nncf_context *context;
+    size_t private_bytes, unit_bytes;
+    int64_t workers;
+} nncf__areas;
+
+size_t nncf__bytes_aligned(int64_t floats); /* to 64 */
+nncf_status nncf__areas_reserve(nncf__areas *a, nncf_context *context, size_t private_bytes, size_t unit_bytes,
+                                int64_t n_units);
+float *nncf__area_unit(const nncf__areas *a, int64_t unit);
 
 /* Run small work on the calling thread. */
 void nncf__gemm_parallel(nncf_context *context, double flops, size_t n_chunks, nncf__chunk_fn *fn, void *arg);

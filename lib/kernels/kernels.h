@@ -54,6 +54,13 @@ typedef struct nncf__plane_group {
     const void *ahead; /* nullable: as many that are read soon: their cache lines are called for meanwhile */
 } nncf__plane_group;
 
+/* What gemm_dots fetches from memory while it runs: a + ahead, of every `of` tiles of rows the `turn`-th. Several calls
+ * with the same a share the work. */
+typedef struct nncf__dots_fetch {
+    int64_t ahead;
+    size_t turn, of;
+} nncf__dots_fetch;
+
 typedef struct nncf__kernels {
     const char *name; /* "reference", "portable", "avx2", "avx512" */
     int32_t isa;      /* NNCF_ISA_... */

@@ -121,16 +121,15 @@ size_t nncf__pieces_destination(const nncf__grid *g, int64_t first, int64_t last
     return n;
 }
 
-/* The pieces of n_c channels from c on, as floats. */
-static void gather(const nncf__micro *m, const nncf__grid *g, int64_t c, int64_t n_c, size_t n,
-                   const nncf__piece *pieces, float *to, int64_t stride)
+void nncf__gather(const nncf__kernels *k, const nncf__grid *g, int64_t c, int64_t n_c, size_t n,
+                  const nncf__piece *pieces, float *to, int64_t stride)
 {
     if (g->is_bytes)
-        m->k->gemm_gather_bytes((size_t)n_c, (const uint8_t *)g->src + c * g->src_plane, g->src_plane, g->step_x, n,
-                                pieces, &g->bytes, to, (size_t)stride);
+        k->gemm_gather_bytes((size_t)n_c, (const uint8_t *)g->src + c * g->src_plane, g->src_plane, g->step_x, n,
+                             pieces, &g->bytes, to, (size_t)stride);
     else
-        m->k->gemm_gather((size_t)n_c, (const float *)g->src + c * g->src_plane, g->src_plane, g->step_x, n, pieces, to,
-                          (size_t)stride);
+        k->gemm_gather((size_t)n_c, (const float *)g->src + c * g->src_plane, g->src_plane, g->step_x, n, pieces, to,
+                       (size_t)stride);
 }
 
 void nncf__pack_pixels(const nncf__micro *m, const nncf__grid *g, int64_t first, int64_t last, int64_t k0, int64_t k1,
@@ -148,7 +147,7 @@ void nncf__pack_pixels(const nncf__micro *m, const nncf__grid *g, int64_t first,
         for (int64_t i = 0; i < n_c; i += GROUP) {
             int64_t count = min_i(GROUP, n_c - i);
             float *to = panels + (k - k0 + i) * m->v;
-            gather(m, g, c + i, count, n, pieces, to, m->v);
+            nncf__gather(m->k, g, c + i, count, n, pieces, to, m->v);
             for (int64_t j = 0; inverse > 0 && j < n_panels; j++)
                 m->k->gemm_codes((size_t)(count * m->v), to + j * panel, inverse);
         }
@@ -225,31 +224,4 @@ void nncf__pack_weights(const nncf__micro *m, const nncf__weights *w, int64_t s0
     for (int64_t j = 0; j < used; j++)
         inverse[j] = 1.0f / w->step[s0 + j];
     round_lanes(k, s, inverse, panel);
-}
-
-void nncf__pack_rows(const nncf__micro *m, const nncf__grid *g, int64_t r0, int64_t width, int64_t first, int64_t last,
-                     nncf__piece *pieces, float *line, float *panel)
-{
-    int64_t n = last - first, r1 = min_i(r0 + width, g->n_taps * g->channels);
-    bool one_tap = r0 / g->channels == (r1 - 1) / g->channels;
-    for (int64_t r = r0; r < r1;) {
-        int64_t t = r / g->channels, c = r % g->channels, n_c = min_i(g->channels - c, r1 - r);
-        size_t n_pieces = nncf__pieces_source(g, &g->taps[t], first, last, n, 0, pieces);
-        if (one_tap && !g->is_bytes && g->step_x == 1 && n_pieces * 16 <= (size_t)n) {
-            /* Long runs of neighbours: transpose straight from the image. */
-            const float *src = (const float *)g->src + c * g->src_plane;
-            for (size_t i = 0; i < n_pieces; i++) {
-                float *to = panel + pieces[i].dst * width;
-                if (pieces[i].src < 0)
-                    memset(to, 0, (size_t)(pieces[i].length * width) * sizeof *to);
-                else
-                    m->k->gemm_transpose((size_t)n_c, (size_t)pieces[i].length, src + pieces[i].src, g->src_plane, to,
-                                         (size_t)width);
-            }
-            return;
-        }
-        gather(m, g, c, n_c, n_pieces, pieces, line + (r - r0) * n, n);
-        r += n_c;
-    }
-    m->k->gemm_transpose((size_t)(r1 - r0), (size_t)n, line, n, panel, (size_t)width);
 }

@@ -81,6 +81,20 @@ static void gemm_transpose(size_t rows, size_t n, const float *src, int64_t row_
             dst[i * width + r] = r < rows ? src[(int64_t)r * row_stride + (int64_t)i] : 0.0f;
 }
 
+static void gemm_dots(size_t k, const float *a, int64_t a_stride, size_t n_a, const float *b, int64_t b_stride,
+                      size_t n_b, const nncf__dots_fetch *fetch, float *sums, int64_t sums_stride, bool add)
+{
+    (void)fetch;
+    for (size_t i = 0; i < n_a; i++)
+        for (size_t j = 0; j < n_b; j++) {
+            float sum = 0;
+            for (size_t p = 0; p < k; p++)
+                sum += a[(int64_t)i * a_stride + (int64_t)p] * b[(int64_t)j * b_stride + (int64_t)p];
+            float *to = &sums[(int64_t)i * sums_stride + (int64_t)j];
+            *to = add ? *to + sum : sum;
+        }
+}
+
 static void gemm_widen(size_t n, const float *tile, double *sum, bool add)
 {
     for (size_t i = 0; i < n; i++)

@@ -202,7 +202,7 @@ START_TEST(every_row_has_a_check)
     };
     static const char *const checked[] = {"gemm_tile",   "gemm_micro",        "gemm_micro_store", "gemm_streams_end",
                                           "gemm_gather", "gemm_gather_bytes", "gemm_codes",       "gemm_transpose",
-                                          "gemm_widen",  "gemm_narrow",       "gemm_store"};
+                                          "gemm_dots",   "gemm_widen",        "gemm_narrow",      "gemm_store"};
     for (size_t i = 0; i < COUNT(names); i++) {
         bool found = strncmp(names[i], "gemm_", 5) != 0;
         for (size_t c = 0; c < COUNT(checked); c++)
@@ -213,6 +213,53 @@ START_TEST(every_row_has_a_check)
 END_TEST
 
 /* ---- micro-kernels ---- */
+
+/* Integer sums are exact, what lies between rows is left alone, and floats have the same bits wherever they stand. */
+static void check_dots(const nncf__kernels *k, size_t n, size_t n_a, size_t n_b)
+{
+    size_t stride_a = n + any(0, 9), stride_b = n + any(0, 9), stride = n_b + any(0, 3);
+    size_t size_a = (n_a - 1) * stride_a + n, size_b = (n_b - 1) * stride_b + n, size = n_a * stride;
+    float *a = guard_alloc(size_a), *b = guard_alloc(size_b), *sums = guard_alloc(size), one[2];
+    const nncf__dots_fetch fetch = {(int64_t)any(0, 9999) - 5000, any(0, 1), 2};
+    for (size_t i = 0; i < size_a; i++)
+        a[i] = (float)((int)(guard_random() % 511) - 255);
+    for (size_t i = 0; i < size_b; i++)
+        b[i] = (float)((int)(guard_random() % 255) - 127);
+    for (size_t i = 0; i < size; i++)
+        sums[i] = -7.5f;
+    for (int add = 0; add < 2; add++)
+        k->gemm_dots(n, a, (int64_t)stride_a, n_a, b, (int64_t)stride_b, n_b, add ? &fetch : NULL, sums,
+                     (int64_t)stride, add);
+    for (size_t i = 0; i < size; i++) {
+        size_t row = i / stride, col = i % stride;
+        int64_t sum = 0;
+        for (size_t p = 0; p < n && col < n_b; p++)
+            sum += (int64_t)a[row * stride_a + p] * (int64_t)b[col * stride_b + p];
+        float want = col < n_b ? (float)(2 * sum) : -7.5f;
+        REQUIRE(sums[i] == want, "dots %zu, %zu x %zu, [%zu]: %g, expected %g", n, n_a, n_b, i, (double)sums[i],
+                (double)want);
+    }
+    guard_fill(a, size_a);
+    guard_fill(b, size_b);
+    k->gemm_dots(n, a, (int64_t)stride_a, n_a, b, (int64_t)stride_b, n_b, NULL, sums, (int64_t)stride, false);
+    for (int i = 0; i < 5; i++) {
+        size_t row = any(0, n_a - 1), col = any(0, n_b - 1);
+        k->gemm_dots(n, a + row * stride_a, 0, 1, b + col * stride_b, 0, 1, NULL, one, 1, false);
+        assert_bits("gemm_dots, one by one,", one, sums + row * stride + col, sizeof *one);
+    }
+    guard_free(a, size_a);
+    guard_free(b, size_b);
+    guard_free(sums, size);
+}
+
+START_TEST(dots)
+{
+    const nncf__kernels *k = _i < 0 ? reference() : nncf__kernels_get(levels[_i]);
+    for (size_t n_a = 1; n_a <= 9; n_a++)
+        for (size_t n_b = 1; n_b <= 19; n_b++)
+            check_dots(k, 16 * any(0, 9), n_a, n_b);
+}
+END_TEST
 
 /* Integer sums times a power of two, plus whole numbers: exact. What lies between planes is left alone. */
 static void check_micro_store(const nncf__micro *m, int64_t k, const float *pv, const float *ps, int64_t used)
@@ -393,6 +440,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, codes, 0, n);
     tcase_add_loop_test(t, transpose, 0, n);
     tcase_add_loop_test(t, tiles, 0, n);
+    tcase_add_loop_test(t, dots, -1, n);
     tcase_add_test(t, every_row_has_a_check);
     tcase_add_test(t, own_micro_kernels);
     tcase_add_test(t, micro_kernels);
