@@ -321,7 +321,8 @@ nncf_status nncf__product_needs(nncf_layer *layer, const int64_t in[4], const in
         else if (status == NNCF_OK && needs->dw > 0)
             status = nncf__conv2d_backward_weight(dry, &shape, &x, any, any);
     }
-    if (status == NNCF_OK && needs->train && !by_channel)
+    /* nobody asks for the gradient of the model's input, but the scale of its quantizer needs it */
+    if (status == NNCF_OK && needs->train && !by_channel && (layer->n_inputs > 0 || input))
         status = nncf__conv2d_backward_input(dry, &shape, any, any, any);
     return status;
 }
