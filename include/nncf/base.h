@@ -99,7 +99,11 @@ typedef struct nncf_error {
 
 /**
  * First member of every parameter struct: `nncf_conv2d_params p = { NNCF_PARAMS(nncf_conv2d_params), .scope = ... };`
- * Members left out are zero, and zero always means the documented default. @since 0.1
+ * Members left out are zero, and zero always means the documented default.
+ *
+ * In C++ `nncf_conv2d_params p = {}; p.struct_size = sizeof p; p.scope = ...;` says the same in every standard. The
+ * macro is for C++20, where designated initializers begin, and there g++ -Wextra warns of every member that is left out
+ * (-Wno-missing-field-initializers, or the form above). @since 0.1
  */
 #define NNCF_PARAMS(type) .struct_size = sizeof(type)
 

@@ -6,6 +6,18 @@
 #include <stdio.h>
 #include <string.h>
 
+/* All members zero, in C and (as base.h says it) in C++, without a warning of -Wextra. */
+#ifdef __cplusplus
+#define ZERO                                                                                                           \
+    {                                                                                                                  \
+    }
+#else
+#define ZERO                                                                                                           \
+    {                                                                                                                  \
+        0                                                                                                              \
+    }
+#endif
+
 enum { SAMPLES = 8, IN = 4, OUT = 2, STEPS = 2 };
 
 static const char config_text[] = "{ // plain int8\n"
@@ -44,8 +56,8 @@ int main(void)
     float x[SAMPLES * IN], y[SAMPLES * OUT], dy[SAMPLES * OUT], target[SAMPLES * OUT];
     int64_t x_shape[2], y_shape[2];
     nncf_tensor x_view, y_view, dy_view;
-    nncf_linear_params params;
-    nncf_error err;
+    nncf_linear_params params = ZERO;
+    nncf_error err = NNCF_ERROR_INIT;
     nncf_config *config = NULL;
     nncf_context *context = NULL;
     nncf_model *model = NULL;
@@ -57,8 +69,6 @@ int main(void)
     int step, i;
     size_t p;
 
-    memset(&err, 0, sizeof err);
-    err.struct_size = sizeof err;
     for (i = 0; i < OUT * IN; i++)
         weight[i] = 0.1f * (float)(i % 3 - 1);
     for (i = 0; i < OUT; i++)
@@ -88,7 +98,6 @@ int main(void)
         return fail("config", status, &err);
     if ((status = nncf_model_create(context, &model, &err)) != NNCF_OK)
         return fail("model", status, &err);
-    memset(&params, 0, sizeof params);
     params.struct_size = sizeof params;
     params.scope = "Net/Linear[fc]";
     params.weight = weight;
@@ -122,8 +131,7 @@ int main(void)
         descend(weight, weight_grad, OUT * IN);
         descend(bias, bias_grad, OUT);
         for (p = 0; p < nncf_compression_ctrl_parameter_count(ctrl); p++) {
-            nncf_parameter parameter;
-            memset(&parameter, 0, sizeof parameter);
+            nncf_parameter parameter = ZERO;
             parameter.struct_size = sizeof parameter;
             if ((status = nncf_compression_ctrl_get_parameter(ctrl, p, &parameter)) != NNCF_OK)
                 return fail("parameter", status, &err);
