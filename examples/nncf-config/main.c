@@ -24,7 +24,7 @@ typedef struct options {
 static const char help[] =
     "usage: nncf-config COMMAND [OPTION...] FILE...\n"
     "\n"
-    "  check FILE...   is each file a valid config? Names what a controller would refuse\n"
+    "  check FILE...   is each file a valid config? Names every mistake, and what a controller would refuse\n"
     "  explain FILE    the effective config, and where each value comes from\n"
     "  dump FILE       the effective config as JSON\n"
     "  migrate FILE    the same config in the last JSON dialect, NNCF 2.17\n"
@@ -77,17 +77,34 @@ static void print_member(const char *key, const char *text)
     print_json(text);
 }
 
-static void print_error(const char *key, const nncf_error *err)
+static void print_error(const nncf_error *err)
 {
-    printf(", \"%s\": {\"status\": \"%s\", \"line\": %d, \"column\": %d", key, nncf_status_name(err->status),
-           (int)err->line, (int)err->column);
+    printf("{\"status\": \"%s\", \"line\": %d, \"column\": %d", nncf_status_name(err->status), (int)err->line,
+           (int)err->column);
     print_member("where", err->where);
     print_member("message", err->message);
     putchar('}');
 }
 
+/* What is wrong with one file, in its order. */
+typedef struct mistakes {
+    nncf_error errors[64]; /* the library tells of no more */
+    size_t count;
+} mistakes;
+
+static void add_mistake(void *user, const nncf_error *error)
+{
+    mistakes *m = user;
+    if (m->count == sizeof(m->errors) / sizeof(m->errors[0]))
+        return;
+    size_t i = m->count++;
+    for (; i > 0 && m->errors[i - 1].offset > error->offset; i--)
+        m->errors[i] = m->errors[i - 1];
+    m->errors[i] = *error;
+}
+
 /* One element of check's JSON, without the opening bracket's comma. */
-static void print_check(const char *file, const nncf_config *config, const nncf_error *err, const nncf_error *missing)
+static void print_check(const char *file, const nncf_config *config, const mistakes *wrong, const nncf_error *missing)
 {
     printf("{\"file\": ");
     print_json(file);
@@ -100,32 +117,46 @@ static void print_check(const char *file, const nncf_config *config, const nncf_
             print_json(nncf_config_algorithm_name(config, i));
         }
         printf("], \"supported\": %s", missing->status == NNCF_OK ? "true" : "false");
-        if (missing->status != NNCF_OK)
-            print_error("missing", missing);
+        if (missing->status != NNCF_OK) {
+            printf(", \"missing\": ");
+            print_error(missing);
+        }
     } else {
-        print_error("error", err);
+        printf(", \"errors\": [");
+        for (size_t i = 0; i < wrong->count; i++) {
+            printf("%s", i > 0 ? ", " : "");
+            print_error(&wrong->errors[i]);
+        }
+        putchar(']');
     }
     putchar('}');
 }
 
 static int check(nncf_context *context, const options *o)
 {
+    static mistakes wrong;
+    nncf_config_params params = o->params;
     int failed = 0;
+    params.report = add_mistake;
+    params.report_user = &wrong;
     if (o->json)
         printf("[");
     for (int i = 0; i < o->n_files; i++) {
         nncf_config *config = NULL;
         nncf_error err = NNCF_ERROR_INIT, missing = NNCF_ERROR_INIT;
-        nncf_status status = load(context, o, o->files[i], &config, &err);
-        if (status != NNCF_OK) {
+        wrong.count = 0;
+        if (nncf_config_load_as(context, o->files[i], &params, &config, &err) != NNCF_OK) {
             failed = 1;
-            fprintf(stderr, "%s\n", err.message);
+            if (wrong.count == 0) /* the file cannot be read */
+                add_mistake(&wrong, &err);
+            for (size_t k = 0; k < wrong.count; k++)
+                fprintf(stderr, "%s\n", wrong.errors[k].message);
         } else if (nncf_config_check_supported(config, &missing) != NNCF_OK) {
             fprintf(stderr, "note: %s\n", missing.message);
         }
         if (o->json) {
             printf("%s", i > 0 ? ",\n " : "");
-            print_check(o->files[i], config, &err, &missing);
+            print_check(o->files[i], config, &wrong, &missing);
         } else if (config) {
             printf("%s: valid, NNCF %s\n", o->files[i], nncf_config_dialect(config));
         }

@@ -75,6 +75,14 @@ typedef struct nncf_config_params {
                          what the key `nncf_dialect` at the root says, else what the keys tell (docs/config.md) */
     int32_t scopes;   /**< NNCF_SCOPES_... */
     int32_t reserved; /**< must be 0 */
+    /**
+     * Nullable: called for each mistake in what NNCF reads, not only for the first, which the call returns as it does
+     * without this. Keys, values and algorithms are looked at one by one; what they must be together is, once each of
+     * them is right. Not JSON, or a wrong `nncf_dialect`: that alone. At most 64. `error` is the library's; it is gone
+     * when this returns.
+     */
+    void (*report)(void *user, const nncf_error *error);
+    void *report_user; /**< its first argument */
 } nncf_config_params;
 
 /**

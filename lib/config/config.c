@@ -61,8 +61,10 @@ static nncf_status ensure_context(nncf_context **context, bool *owns, nncf_error
 
 /* What a caller's parameters say. */
 typedef struct load_options {
-    int32_t release; /* 0: none */
-    int32_t check;   /* nncf__scope_check, -1: the dialect's */
+    int32_t release;                                     /* 0: none */
+    int32_t check;                                       /* nncf__scope_check, -1: the dialect's */
+    void (*report)(void *user, const nncf_error *error); /* nullable */
+    void *report_user;
 } load_options;
 
 static nncf_status read_params(const nncf_config_params *params, load_options *out, nncf_error *err)
@@ -79,6 +81,8 @@ static nncf_status read_params(const nncf_config_params *params, load_options *o
         return nncf__fail(err, NNCF_E_ARG, "nncf_config_params",
                           "scopes is none of NNCF_SCOPES_..., or reserved not 0");
     out->check = checks[p.scopes];
+    out->report = p.report;
+    out->report_user = p.report_user;
     if (p.dialect)
         out->release = nncf__config_release_of(p.dialect);
     if (p.dialect && out->release == 0)
@@ -103,12 +107,17 @@ static nncf_status parse(nncf_context *context, bool owns_context, const char *n
     config->owns_context = owns_context;
     config->wanted_check = options->check;
     config->wanted_release = options->release;
+    config->report = options->report;
+    config->report_user = options->report_user;
     nncf__document *d = &config->document;
     d->context = context;
     d->size = size;
     d->name = nncf__strdup(context, name);
     d->text = nncf__alloc(context, size + 1);
     nncf_status status;
+    nncf_error own = NNCF_ERROR_INIT, *callers = err;
+    if (config->report)
+        err = &own;
     if (!d->name || !d->text) {
         status = nncf__fail(err, NNCF_E_NOMEM, name, "out of memory");
     } else {
@@ -123,6 +132,11 @@ static nncf_status parse(nncf_context *context, bool owns_context, const char *n
             status = nncf__config_attach_json(d, err);
         if (status == NNCF_OK)
             status = nncf__config_read(config, err);
+    }
+    if (config->report && status != NNCF_OK) {
+        if (config->n_reported == 0 && status != NNCF_E_NOMEM) /* it is no JSON */
+            config->report(config->report_user, &own);
+        (void)nncf__result_copy(callers, &own, sizeof(own));
     }
     if (status != NNCF_OK) {
         nncf_config_destroy(config);

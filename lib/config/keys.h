@@ -137,6 +137,9 @@ nncf_status nncf__reader_fail(const nncf__reader *reader, nncf_status status, ui
                               const char *format, ...) NNCF_PRINTF(5, 6);
 nncf_status nncf__reader_wrong_value(const nncf__reader *reader, const nncf__key *key, uint32_t node);
 nncf_status nncf__reader_no_memory(const nncf__reader *reader);
+/* Is what comes next read too, after something that gave `status`? Yes when that was right, or when it was wrong and
+ * the caller wants to hear of every mistake. *first: what is returned in the end, NNCF_OK at the beginning. */
+bool nncf__config_goes_on(const nncf_config *config, nncf_status status, nncf_status *first);
 /* Node that set the field at `offset` of nncf__algorithm, 0 when it is a default. */
 uint32_t nncf__reader_given(const nncf__reader *reader, size_t offset);
 /* Read the keys of a section; `section` is the path of its rows. */
@@ -147,6 +150,8 @@ nncf__override *nncf__reader_add_override(nncf__reader *reader);
 /* A rule with the defaults of the dialect. */
 void nncf__reader_rule_defaults(const nncf__reader *reader, nncf__range_rule *rule);
 nncf_status nncf__config_check_rules(nncf__reader *reader);
+/* Overrides and bits of single quantizers. */
+nncf_status nncf__config_read_overrides(nncf__reader *reader);
 
 /* read_lists.c: values that are more than one number or word. */
 nncf_status nncf__read_scopes(const nncf__reader *r, const nncf__key *key, uint32_t node, nncf__strings *out);

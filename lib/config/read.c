@@ -17,7 +17,24 @@ nncf_status nncf__reader_fail(const nncf__reader *r, nncf_status status, uint32_
     va_end(args);
     nncf__config_node_path(d, node, path);
     nncf__place place = nncf__config_place(d, at_key ? d->nodes[node].key_offset : d->nodes[node].offset);
-    return nncf__fail_at(r->err, status, &place, path, "%s: %s", path, message);
+    nncf_config *config = r->config;
+    if (!config->report)
+        return nncf__fail_at(r->err, status, &place, path, "%s: %s", path, message);
+    nncf_error error = NNCF_ERROR_INIT;
+    (void)nncf__fail_at(&error, status, &place, path, "%s: %s", path, message);
+    if (config->n_reported++ == 0)
+        (void)nncf__result_copy(r->err, &error, sizeof(error));
+    config->report(config->report_user, &error);
+    return status;
+}
+
+bool nncf__config_goes_on(const nncf_config *config, nncf_status status, nncf_status *first)
+{
+    enum { MOST = 64 };
+    bool is_mistake = status == NNCF_E_CONFIG || status == NNCF_E_LIMIT;
+    if (*first == NNCF_OK || (status != NNCF_OK && !is_mistake))
+        *first = status;
+    return status == NNCF_OK || (is_mistake && config->report && config->n_reported < MOST);
 }
 
 nncf_status nncf__reader_no_memory(const nncf__reader *r)
@@ -316,29 +333,35 @@ static void note_limits(nncf__reader *r, const nncf__key *key, uint32_t index)
         nncf__config_add_not_yet(r->config, index, key->not_yet);
 }
 
-nncf_status nncf__reader_members(nncf__reader *r, const char *section, uint32_t object)
+static nncf_status read_member(nncf__reader *r, const char *section, uint32_t index)
 {
     const nncf__document *d = &r->config->document;
     size_t count;
-    const nncf__key *rows = nncf__config_keys(&count);
-    for (uint32_t child = d->nodes[object].first_child; child != 0; child = d->nodes[child].next) {
-        const nncf__key *key = find_row(r, section, d->nodes[child].key);
-        if (!key)
-            return unknown_key(r, section, child);
-        bool has_field = key->offset != NNCF__NO_FIELD && !(key->flags & NNCF__KEY_SPREAD);
-        uint32_t twin = has_field ? nncf__reader_given(r, key->offset) : 0;
-        if (twin) {
-            char path[NNCF__PATH_TEXT];
-            return nncf__reader_fail(r, NNCF_E_CONFIG, child, true, "says the same as %s; keep one of the two",
-                                     nncf__config_node_path(d, twin, path));
-        }
-        r->given[key - rows] = child;
-        nncf_status status = read_value(r, key, child);
-        if (status != NNCF_OK)
-            return status;
-        note_limits(r, key, child);
+    const nncf__key *rows = nncf__config_keys(&count), *key = find_row(r, section, d->nodes[index].key);
+    if (!key)
+        return unknown_key(r, section, index);
+    bool has_field = key->offset != NNCF__NO_FIELD && !(key->flags & NNCF__KEY_SPREAD);
+    uint32_t twin = has_field ? nncf__reader_given(r, key->offset) : 0;
+    if (twin) {
+        char path[NNCF__PATH_TEXT];
+        return nncf__reader_fail(r, NNCF_E_CONFIG, index, true, "says the same as %s; keep one of the two",
+                                 nncf__config_node_path(d, twin, path));
     }
-    return NNCF_OK;
+    r->given[key - rows] = index;
+    nncf_status status = read_value(r, key, index);
+    if (status == NNCF_OK)
+        note_limits(r, key, index);
+    return status;
+}
+
+nncf_status nncf__reader_members(nncf__reader *r, const char *section, uint32_t object)
+{
+    const nncf__document *d = &r->config->document;
+    nncf_status first = NNCF_OK;
+    for (uint32_t child = d->nodes[object].first_child; child != 0; child = d->nodes[child].next)
+        if (!nncf__config_goes_on(r->config, read_member(r, section, child), &first))
+            break;
+    return first;
 }
 
 /* ---- algorithms ---- */
@@ -477,6 +500,8 @@ static nncf_status read_algorithm(nncf_config *config, uint32_t node, nncf_error
     const nncf__document *d = &config->document;
     nncf__algorithm *algorithm = &config->algorithms[config->n_algorithms];
     nncf__source *source = &config->sources[config->n_algorithms];
+    *algorithm = (nncf__algorithm){0}; /* one that was wrong may have been here */
+    *source = (nncf__source){0};
     nncf__reader r = {.config = config, .err = err, .algorithm = algorithm, .base = algorithm, .source = source};
     char value[NNCF__EXPLAIN_TEXT];
     if (d->nodes[node].type != NNCF_CONFIG_OBJECT)
@@ -507,6 +532,8 @@ static nncf_status read_algorithm(nncf_config *config, uint32_t node, nncf_error
         status = nncf__reader_members(&r, "", node);
         if (status == NNCF_OK)
             status = nncf__config_check_rules(&r);
+        else if (config->report) /* these do not depend on the others */
+            (void)nncf__config_goes_on(config, nncf__config_read_overrides(&r), &status);
     }
     if (name->kind == NNCF__QUANTIZATION && algorithm->quantize_outputs &&
         config->setup.setup == NNCF__SETUP_PROPAGATION) {
@@ -540,12 +567,11 @@ static nncf_status read_compression(nncf_config *config, nncf_error *err)
         return nncf__reader_no_memory(&r);
     if (node->type == NNCF_CONFIG_OBJECT)
         return read_algorithm(config, config->compression, err);
-    for (uint32_t i = node->first_child; i != 0; i = d->nodes[i].next) {
-        nncf_status status = read_algorithm(config, i, err);
-        if (status != NNCF_OK)
-            return status;
-    }
-    return NNCF_OK;
+    nncf_status first = NNCF_OK;
+    for (uint32_t i = node->first_child; i != 0; i = d->nodes[i].next)
+        if (!nncf__config_goes_on(config, read_algorithm(config, i, err), &first))
+            break;
+    return first;
 }
 
 nncf_status nncf__config_read(nncf_config *config, nncf_error *err)
@@ -553,10 +579,8 @@ nncf_status nncf__config_read(nncf_config *config, nncf_error *err)
     const nncf__document *d = &config->document;
     config->compression = nncf__config_find_key(d, 0, "compression");
     nncf_status status = nncf__config_detect(config, err);
-    if (status == NNCF_OK)
-        status = nncf__config_read_root(config, err);
-    if (status == NNCF_OK)
-        status = read_compression(config, err);
+    if (status == NNCF_OK && nncf__config_goes_on(config, nncf__config_read_root(config, err), &status))
+        (void)nncf__config_goes_on(config, read_compression(config, err), &status);
     for (size_t i = 0; i < config->n_algorithms && status == NNCF_OK; i++)
         if (!config->algorithms[i].validate_scopes && config->algorithms[i].kind != NNCF__OTHER_ALGORITHM)
             config->setup.scope_check = NNCF__SCOPES_OFF;

@@ -123,14 +123,14 @@ nncf_status nncf__read_ranges(nncf__reader *r, const nncf__key *key, uint32_t in
         return read_rule(r, index, NULL);
     if (node->type != NNCF_CONFIG_ARRAY)
         return nncf__reader_wrong_value(r, key, index);
+    nncf_status first = NNCF_OK;
     for (uint32_t child = node->first_child; child != 0; child = d->nodes[child].next) {
-        if (d->nodes[child].type != NNCF_CONFIG_OBJECT)
-            return nncf__reader_wrong_value(r, key, child);
-        nncf_status status = read_rule(r, child, NULL);
-        if (status != NNCF_OK)
-            return status;
+        bool is_object = d->nodes[child].type == NNCF_CONFIG_OBJECT;
+        nncf_status status = is_object ? read_rule(r, child, NULL) : nncf__reader_wrong_value(r, key, child);
+        if (!nncf__config_goes_on(r->config, status, &first))
+            break;
     }
-    return NNCF_OK;
+    return first;
 }
 
 /* ---- overrides ---- */
@@ -197,12 +197,11 @@ static nncf_status read_override(nncf__reader *r, uint32_t node, int32_t group)
         return nncf__reader_no_memory(r);
     o->scope = d->nodes[node].key;
     o->group = group;
-    for (uint32_t i = d->nodes[node].first_child; i != 0; i = d->nodes[i].next) {
-        nncf_status status = read_override_member(r, o, i);
-        if (status != NNCF_OK)
-            return status;
-    }
-    return NNCF_OK;
+    nncf_status first = NNCF_OK;
+    for (uint32_t i = d->nodes[node].first_child; i != 0; i = d->nodes[i].next)
+        if (!nncf__config_goes_on(r->config, read_override_member(r, o, i), &first))
+            break;
+    return first;
 }
 
 static int32_t group_of(const char *key)
@@ -215,18 +214,18 @@ static nncf_status for_overrides(nncf__reader *r, uint32_t index,
                                  nncf_status (*read)(nncf__reader *r, uint32_t node, int32_t group))
 {
     const nncf__document *d = document_of(r);
+    nncf_status first = NNCF_OK;
     for (uint32_t i = d->nodes[index].first_child; i != 0; i = d->nodes[i].next) {
-        nncf_status status = NNCF_OK;
         if (!nncf__is_override_group(d, i)) {
-            status = read(r, i, NNCF__GROUP_ANY);
-        } else {
-            for (uint32_t j = d->nodes[i].first_child; j != 0 && status == NNCF_OK; j = d->nodes[j].next)
-                status = read(r, j, group_of(d->nodes[i].key));
+            if (!nncf__config_goes_on(r->config, read(r, i, NNCF__GROUP_ANY), &first))
+                return first;
+            continue;
         }
-        if (status != NNCF_OK)
-            return status;
+        for (uint32_t j = d->nodes[i].first_child; j != 0; j = d->nodes[j].next)
+            if (!nncf__config_goes_on(r->config, read(r, j, group_of(d->nodes[i].key)), &first))
+                return first;
     }
-    return NNCF_OK;
+    return first;
 }
 
 nncf_status nncf__read_overrides(nncf__reader *r, const nncf__key *key, uint32_t index)

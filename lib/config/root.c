@@ -72,22 +72,24 @@ static nncf_status read_device(nncf_config *config, nncf_error *err)
     int32_t index;
     uint32_t node;
     setup->setup = setup->release >= 10500 ? NNCF__SETUP_PROPAGATION : NNCF__SETUP_PATTERN;
-    nncf_status status = read_word(config, "hw_config_type", &index, &node, err);
-    if (status == NNCF_OK && index >= 0) {
+    nncf_status status = NNCF_OK;
+    if (!nncf__config_goes_on(config, read_word(config, "hw_config_type", &index, &node, err), &status))
+        return status;
+    if (index >= 0) {
         setup->device = hw[index];
         setup->setup = NNCF__SETUP_PROPAGATION;
         config->device_node = config->setup_node = node;
     }
-    if (status == NNCF_OK)
-        status = read_word(config, "target_device", &index, &node, err);
-    if (status == NNCF_OK && index >= 0) {
+    if (!nncf__config_goes_on(config, read_word(config, "target_device", &index, &node, err), &status))
+        return status;
+    if (index >= 0) {
         setup->device = devices[index];
         setup->setup = NNCF__SETUP_PROPAGATION;
         config->device_node = node;
     }
-    if (status == NNCF_OK)
-        status = read_word(config, "quantizer_setup_type", &index, &node, err);
-    if (status == NNCF_OK && index >= 0) {
+    if (!nncf__config_goes_on(config, read_word(config, "quantizer_setup_type", &index, &node, err), &status))
+        return status;
+    if (index >= 0) {
         setup->setup = index == 0 ? NNCF__SETUP_PATTERN : NNCF__SETUP_PROPAGATION;
         config->setup_node = node;
     }
@@ -150,12 +152,10 @@ nncf_status nncf__config_read_root(nncf_config *config, nncf_error *err)
     setup->scope_check = setup->release >= 20400 ? NNCF__SCOPES_STRICT : NNCF__SCOPES_WARN;
     if (config->compression == 0)
         return NNCF_OK;
-    nncf_status status = read_device(config, err);
-    if (status == NNCF_OK)
-        status = read_scopes(config, "ignored_scopes", &setup->ignored_scopes, err);
-    if (status == NNCF_OK)
-        status = read_scopes(config, "target_scopes", &setup->target_scopes, err);
-    if (status == NNCF_OK)
-        status = read_multiplier(config, err);
-    return status;
+    nncf_status first = NNCF_OK;
+    if (nncf__config_goes_on(config, read_device(config, err), &first) &&
+        nncf__config_goes_on(config, read_scopes(config, "ignored_scopes", &setup->ignored_scopes, err), &first) &&
+        nncf__config_goes_on(config, read_scopes(config, "target_scopes", &setup->target_scopes, err), &first))
+        (void)nncf__config_goes_on(config, read_multiplier(config, err), &first);
+    return first;
 }

@@ -206,7 +206,7 @@ static void summarize_ranges(const nncf__reader *r)
 /* ---- quantizers ---- */
 
 /* Later ones win: signs of 1.0, then scope_overrides, then the bits that are given by hand. */
-static nncf_status resolve_overrides(nncf__reader *r)
+nncf_status nncf__config_read_overrides(nncf__reader *r)
 {
     typedef nncf_status read_fn(nncf__reader *, const nncf__key *, uint32_t);
     static const struct {
@@ -216,16 +216,17 @@ static nncf_status resolve_overrides(nncf__reader *r)
                  {"activations.signed_scope", nncf__read_signs},
                  {"scope_overrides", nncf__read_overrides},
                  {"initializer.precision.bitwidth_per_scope", nncf__read_bitwidths}};
+    nncf_status first = NNCF_OK;
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         uint32_t node = given_at(r, steps[i].path);
         const nncf__key *key = nncf__config_key(r->algorithm->kind, steps[i].path);
         nncf_status status = node ? steps[i].read(r, key, node) : NNCF_OK;
         if (status == NNCF_OK && node && steps[i].read == nncf__read_overrides)
             status = nncf__read_override_rules(r, node);
-        if (status != NNCF_OK)
-            return status;
+        if (!nncf__config_goes_on(r->config, status, &first))
+            break;
     }
-    return NNCF_OK;
+    return first;
 }
 
 static int32_t given_mask(const nncf__reader *r, const char *group)
@@ -262,7 +263,7 @@ static nncf_status resolve_quantization(nncf__reader *r)
     nncf_status status = resolve_ranges(r);
     r->source->n_rules = r->n_rules;
     if (status == NNCF_OK)
-        status = resolve_overrides(r);
+        status = nncf__config_read_overrides(r);
     if (status != NNCF_OK)
         return status;
     summarize_ranges(r);

@@ -38,9 +38,26 @@ expect 0 '^seed.json: valid, NNCF 1.1$' '' check seed.json
 expect_empty err
 expect 0 '^later.json: valid, NNCF 1.6$' '^note: later.json:5:24: compression\[1\].algorithm: not supported yet' check later.json
 expect 1 'seed.json: valid' '^wrong.json:2:46: compression.parms: unknown key; did you mean "params"' check seed.json wrong.json
-expect 1 '"valid": false, "error": {"status": "NNCF_E_CONFIG", "line": 2, "column": 46' 'wrong.json' check --json wrong.json
+expect 1 '"valid": false, "errors": \[{"status": "NNCF_E_CONFIG", "line": 2, "column": 46' 'wrong.json' check --json wrong.json
 expect 1 '' 'cannot open none.json' check none.json
 expect_empty out
+# every mistake, in the order of the file
+cat >many.json <<'EOF'
+{
+    "compression": [
+        { "algorithm": "rb_sparsity", "params": { "power": 0, "shedule": "polynomial" } },
+        { "algorithm": "quantization", "weights": { "bits": 9 } }
+    ],
+    "target_device": "cpu"
+}
+EOF
+expect 1 '' '' check many.json
+expect_empty out
+[ "$(cut -d: -f2 err | tr '\n' ' ')" = '3 3 4 6 ' ] || fail "mistakes of many.json: $(cat err)"
+expect 1 '"line": 3,.*"line": 3,.*"line": 4,.*"line": 6,.*}\]}\]$' '' check --json many.json
+expect 1 '"errors": \[{"status": "NNCF_E_IO"' '' check --json none.json
+printf '{ "compression": { "algorithm": "rb_sparsity", } x\n' >syntax.json
+expect 1 '' '^syntax.json:1:50: ' check syntax.json
 expect 0 '^compression\[0\].params.sparsity_steps = 5  *# line 30$' '' explain seed.json
 expect 0 '^compression\[1\].weights.bits = 8  *# default of NNCF 1.1$' '' explain seed.json
 expect 0 '^compression\[0\].params.sparsity_steps = 4  *# line 4, from compression\[0\].params.sparsity_target_epoch$' '' \

@@ -16,6 +16,36 @@ typedef struct bad {
     const char *where, *says;
 } bad;
 
+/* Mistakes that a caller is told of. */
+typedef struct bad_reports {
+    nncf_error errors[80];
+    size_t count;
+} bad_reports;
+
+static inline void bad_report(void *user, const nncf_error *error)
+{
+    bad_reports *r = user;
+    ck_assert_uint_lt(r->count, sizeof(r->errors) / sizeof(r->errors[0]));
+    r->errors[r->count++] = *error;
+}
+
+/* Parse again, to hear of every mistake: the status and the error are those of the first, as without it. */
+static inline void bad_parse_all(const char *name, const char *text, size_t size, nncf_status status,
+                                 const nncf_error *first, bad_reports *reports)
+{
+    const nncf_config_params params = {NNCF_PARAMS(nncf_config_params), .report = bad_report, .report_user = reports};
+    nncf_config *config = NULL;
+    nncf_error err = NNCF_ERROR_INIT;
+    reports->count = 0;
+    ck_assert_int_eq(nncf_config_parse_as(NULL, name, text, size, &params, &config, &err), status);
+    nncf_config_destroy(config);
+    ck_assert_msg((reports->count == 0) == (status == NNCF_OK), "%zu mistakes", reports->count);
+    if (status == NNCF_OK)
+        return;
+    ck_assert(memcmp(&err, first, sizeof(err)) == 0);
+    ck_assert(memcmp(&reports->errors[0], first, sizeof(err)) == 0);
+}
+
 /* Status, place and path are these, and the words are in the message. */
 static inline void bad_check(const bad *b, size_t number)
 {
@@ -42,6 +72,8 @@ static inline void bad_check(const bad *b, size_t number)
     }
     ck_assert(line == err.line && column == err.column);
     ck_assert_int_eq(nncf_config_parse(NULL, NULL, b->text, strlen(b->text), &config, NULL), status);
+    static bad_reports reports;
+    bad_parse_all("bad.json", b->text, strlen(b->text), status, &err, &reports);
 }
 
 #endif

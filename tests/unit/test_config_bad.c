@@ -209,6 +209,81 @@ START_TEST(wrong_meaning)
 }
 END_TEST
 
+/* ---- all of them ---- */
+
+static const char many_mistakes[] =
+    "{\n"
+    " \"target_device\": \"cpu\",\n"
+    " \"compression\": [\n"
+    "  {\"algorithm\": \"rb_sparsity\", \"parms\": {},\n"
+    "   \"params\": {\"schedule\": \"expo\", \"power\": 0,\n"
+    "    \"sparsity_init\": 0.9}},\n" /* above the target: looked at once the others are right */
+    "  {\"algorithm\": \"quantizaton\", \"bits\": 99},\n"
+    "  {\"algorithm\": \"quantization\", \"weights\": {\"bits\": 9, \"mode\": \"symetric\"},\n"
+    "   \"initializer\": {\"range\": [{\"type\": \"min\"}, 3, {\"num_init_samples\": -1}]},\n"
+    "   \"scope_overrides\": {\"A\": {\"bit\": 4, \"bits\": 1}, \"weights\": {\"B\": {\"mode\": 3}}}},\n"
+    "  {\"algorithm\": \"const_sparsity\", \"ignored_scopes\": [\"\"]}\n"
+    " ],\n"
+    " \"target_scopes\": [1], \"compression_lr_multiplier\": -1, \"anything\": {\"else\": \"is not looked at\"}\n"
+    "}\n";
+
+START_TEST(every_mistake_is_reported)
+{
+    static const struct {
+        int32_t line;
+        const char *where;
+    } expected[] = {{2, "target_device"},
+                    {13, "target_scopes[0]"},
+                    {13, "compression_lr_multiplier"},
+                    {4, "compression[0].parms"},
+                    {5, "compression[0].params.schedule"},
+                    {5, "compression[0].params.power"},
+                    {7, "compression[1].algorithm"},
+                    {8, "compression[2].weights.bits"},
+                    {8, "compression[2].weights.mode"},
+                    {9, "compression[2].initializer.range[0].type"},
+                    {9, "compression[2].initializer.range[1]"},
+                    {9, "compression[2].initializer.range[2].num_init_samples"},
+                    {10, "compression[2].scope_overrides.A.bit"},
+                    {10, "compression[2].scope_overrides.A.bits"},
+                    {10, "compression[2].scope_overrides.weights.B.mode"},
+                    {11, "compression[3].ignored_scopes[0]"}};
+    static bad_reports r;
+    nncf_config *config = NULL;
+    nncf_error err = NNCF_ERROR_INIT;
+    ck_assert_int_eq(nncf_config_parse(NULL, "bad.json", many_mistakes, strlen(many_mistakes), &config, &err),
+                     NNCF_E_CONFIG);
+    bad_parse_all("bad.json", many_mistakes, strlen(many_mistakes), NNCF_E_CONFIG, &err, &r);
+    for (size_t i = 0; i < r.count && i < sizeof(expected) / sizeof(expected[0]); i++) {
+        ck_assert_msg(strcmp(r.errors[i].where, expected[i].where) == 0, "%zu: %s", i, r.errors[i].message);
+        ck_assert_int_eq(r.errors[i].line, expected[i].line);
+        ck_assert_int_eq(r.errors[i].status, NNCF_E_CONFIG);
+    }
+    ck_assert_uint_eq(r.count, sizeof(expected) / sizeof(expected[0]));
+
+    /* what an algorithm's keys must be together is told when each is right, beside the mistakes of another one */
+    static const char together[] =
+        "{\"compression\": [{\"algorithm\": \"rb_sparsity\", \"params\": {\"sparsity_init\": "
+        "0.9}}, {\"algorithm\": \"quantization\", \"bit\": 8}]}";
+    ck_assert_int_eq(nncf_config_parse(NULL, "b", together, strlen(together), &config, &err), NNCF_E_CONFIG);
+    bad_parse_all("b", together, strlen(together), NNCF_E_CONFIG, &err, &r);
+    ck_assert_uint_eq(r.count, 2);
+    ck_assert_str_eq(r.errors[0].where, "compression[0].params.sparsity_init");
+    ck_assert_str_eq(r.errors[1].where, "compression[1].bit");
+
+    /* no more than 64 */
+    static char text[4096] = "{\"compression\": {\"algorithm\": \"rb_sparsity\"";
+    for (int i = 0; i < 100; i++)
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), ", \"x%d\": 1", i);
+    strcat(text, "}}");
+    ck_assert_int_eq(nncf_config_parse(NULL, "b", text, strlen(text), &config, &err), NNCF_E_CONFIG);
+    bad_parse_all("b", text, strlen(text), NNCF_E_CONFIG, &err, &r);
+    ck_assert_uint_eq(r.count, 64);
+    ck_assert_str_eq(r.errors[63].where, "compression.x63");
+    ck_assert_ptr_null(config);
+}
+END_TEST
+
 /* ---- limits ---- */
 
 static nncf_status parse_sized(const char *text, size_t size, nncf_error *err)
@@ -415,6 +490,7 @@ int main(void)
     tcase_set_timeout(tests, 240);
     tcase_add_loop_test(tests, wrong_syntax, 0, (int)(sizeof(syntax) / sizeof(syntax[0])));
     tcase_add_loop_test(tests, wrong_meaning, 0, (int)(sizeof(meaning) / sizeof(meaning[0])));
+    tcase_add_test(tests, every_mistake_is_reported);
     tcase_add_test(tests, limits);
     tcase_add_test(tests, files_that_cannot_be_read);
     tcase_add_test(tests, cut_and_changed_texts);

@@ -479,6 +479,8 @@ static void use_any(nncf_context *context, const char *text, size_t size)
         ck_assert(status == NNCF_E_PARSE || status == NNCF_E_CONFIG);
         ck_assert(err.line >= 1 && err.column >= 1 && err.offset <= size);
     }
+    static bad_reports reports;
+    bad_parse_all("any", text, size, status, &err, &reports);
 }
 
 START_TEST(cut_and_changed_texts)
