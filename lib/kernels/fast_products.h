@@ -567,28 +567,45 @@ static void gemm_narrow(size_t n, const double *sum, float *tile)
         tile[i] = (float)sum[i];
 }
 
+/* Lanes [first, first + n) of WIDTH sums, scaled, of each row: straight from registers, as what has just been stored in
+ * parts could not be loaded at once. */
+INLINE void store_lanes(size_t s, size_t v, const float *tile, const float *scale, const float *bias, float *z,
+                        int64_t z_stride, size_t first, size_t n)
+{
+    for (size_t j = 0; j < s; j++, tile += v, z += z_stride) {
+        nf x = nf_add(nf_mul(nf_load(tile), nf_set(scale[j])), nf_set(bias[j]));
+        if (n == WIDTH)
+            nf_store(z, x);
+        else
+            nf_store_lanes(z, x, first, n);
+    }
+}
+
+static void store_strided(size_t v, size_t s, const float *tile, const float *scale, const float *bias, float *z,
+                          int64_t z_stride, int64_t step, const nncf__piece *pieces, size_t n_pieces)
+{
+    for (size_t j = 0; j < s; j++, tile += v, z += z_stride)
+        for (size_t p = 0; p < n_pieces; p++) {
+            float *to = z + pieces[p].src;
+            const float *from = tile + pieces[p].dst;
+            for (int64_t i = 0; i < pieces[p].length; i++)
+                to[i * step] = from[i] * scale[j] + bias[j];
+        }
+}
+
 static void gemm_store(size_t v, size_t s, const float *tile, const float *scale, const float *bias, float *z,
                        int64_t z_stride, int64_t step, const nncf__piece *pieces, size_t n_pieces)
 {
-    bool whole = step == 1 && n_pieces == 1 && (size_t)pieces->length == v && v % LANES == 0;
-    for (size_t j = 0; j < s; j++, tile += v, z += z_stride) {
-        const vf factor = vf_set(scale[j]), offset = vf_set(bias[j]);
-        if (whole) {
-            for (size_t i = 0; i < v; i += LANES)
-                vf_store(z + pieces->src + i, vf_add(vf_mul(vf_load(tile + i, LANES), factor), offset), LANES);
-            continue;
-        }
-        float line[SIDE_LIMIT];
-        BLOCKS(v, vf_store(line + i, vf_add(vf_mul(vf_load(tile + i, m), factor), offset), m));
-        for (size_t p = 0; p < n_pieces; p++) {
-            float *to = z + pieces[p].src;
-            const float *from = line + pieces[p].dst;
-            size_t n = (size_t)pieces[p].length;
-            if (step == 1)
-                copy_run(to, from, n);
-            else
-                for (size_t i = 0; i < n; i++)
-                    to[(int64_t)i * step] = from[i];
+    if (step != 1 || v % WIDTH) {
+        store_strided(v, s, tile, scale, bias, z, z_stride, step, pieces, n_pieces);
+        return;
+    }
+    for (size_t p = 0; p < n_pieces; p++) {
+        size_t first = (size_t)pieces[p].dst, end = first + (size_t)pieces[p].length;
+        for (size_t i = first / WIDTH * WIDTH; i < end; i += WIDTH) {
+            size_t low = first > i ? first - i : 0, high = end - i < WIDTH ? end - i : WIDTH;
+            store_lanes(s, v, tile + i, scale, bias, z + pieces[p].src + ((int64_t)i - (int64_t)first), z_stride, low,
+                        high - low);
         }
     }
 }

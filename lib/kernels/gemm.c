@@ -39,8 +39,8 @@ typedef struct pixel_job {
     const nncf__pixel_product *p;
     nncf__micro m;
     nncf__areas areas;
-    int64_t n_pixels, k, k_block, n_panels; /* n_panels: of output channels */
-    int64_t task_pixels, task_panels, tasks_across;
+    int64_t n_pixels, k, k_block, n_panels;                       /* n_panels: of output channels */
+    int64_t block_pixels, task_blocks, task_panels, tasks_across; /* a task: so many blocks, one after the other */
     bool codes;
     bool stream; /* the output is larger than caches, and its planes are whole lines */
     size_t targets_at, starts_at, pixels_at, sums_at, scales_at; /* offsets in the private area; pieces at 0 */
@@ -75,6 +75,22 @@ static void plan_k(pixel_job *j)
     j->k_block = ceil_to(parts(j->k, parts(j->k, limit)), 4);
 }
 
+/* Blocks of pixels that a task takes, so that one can be fetched while the one before is multiplied: as many as leave
+ * the threads equal shares. */
+static int64_t blocks_of_task(const pixel_job *j)
+{
+    enum { MOST = 8 };
+    int64_t n = parts(j->n_pixels, j->block_pixels), workers = j->areas.workers, best = 1, least = INT64_MAX;
+    for (int64_t b = 1; b <= MOST && n * j->tasks_across >= 4 * b * workers; b++) {
+        int64_t share = parts(parts(n, b) * j->tasks_across, workers) * b;
+        if (share <= least) {
+            least = share;
+            best = b;
+        }
+    }
+    return best;
+}
+
 /* How much of the output a task computes. Its pixels, packed, and its sums, where k has several blocks, stay in the
  * second-level cache; there are a few tasks a thread. */
 static void plan_tasks(pixel_job *j)
@@ -92,20 +108,21 @@ static void plan_tasks(pixel_job *j)
     while (j->task_panels > 7 && parts(j->n_pixels, pixels) * parts(j->n_panels, j->task_panels) < wanted)
         j->task_panels = parts(j->task_panels, 2);
     /* Equal shares, not full ones and a rest. */
-    j->task_pixels = ceil_to(parts(j->n_pixels, parts(j->n_pixels, pixels)), v);
+    j->block_pixels = ceil_to(parts(j->n_pixels, parts(j->n_pixels, pixels)), v);
     j->tasks_across = parts(j->n_panels, j->task_panels);
     j->task_panels = parts(j->n_panels, j->tasks_across);
+    j->task_blocks = blocks_of_task(j);
 }
 
 static size_t plan_private(pixel_job *j)
 {
     int64_t n_s = j->n_panels * j->m.s;
-    j->targets_at = (size_t)(j->task_pixels + 1) * sizeof(nncf__piece);
-    j->starts_at = j->targets_at + (size_t)j->task_pixels * sizeof(nncf__piece);
-    size_t starts = (size_t)(j->task_pixels / j->m.v + 1) * sizeof(size_t);
+    j->targets_at = (size_t)(j->block_pixels + 1) * sizeof(nncf__piece);
+    j->starts_at = j->targets_at + (size_t)j->block_pixels * sizeof(nncf__piece);
+    size_t starts = (size_t)(j->block_pixels / j->m.v + 1) * sizeof(size_t);
     j->pixels_at = (j->starts_at + starts + 63) / 64 * 64;
-    j->sums_at = j->pixels_at + nncf__bytes_aligned(j->task_pixels * j->k_block) + NNCF__PANEL_SLACK;
-    size_t sums = j->k_block < j->k ? nncf__bytes_aligned(j->task_pixels * j->task_panels * j->m.s) : 0;
+    j->sums_at = j->pixels_at + nncf__bytes_aligned(j->block_pixels * j->k_block) + NNCF__PANEL_SLACK;
+    size_t sums = j->k_block < j->k ? nncf__bytes_aligned(j->block_pixels * j->task_panels * j->m.s) : 0;
     j->scales_at = j->sums_at + sums * (j->codes ? 2 : 1);
     return j->scales_at + nncf__bytes_aligned(2 * n_s);
 }
@@ -124,7 +141,43 @@ typedef struct pixel_task {
     nncf__piece *targets; /* of the destination, panel by panel */
     size_t *starts;       /* where each panel's targets begin */
     float *pixels, *sums, *scale, *bias;
+    /* The next block's pixels in memory: n_channels runs of n_lines lines, some of which are fetched at each tile. */
+    const char *ahead;
+    int64_t channels_ahead, n_lines, line, lines_a_tile;
 } pixel_task;
+
+enum { LINE_BYTES = 64 };
+
+/* Only where pixels lie in one line: what several taps read is in a cache by and by. */
+static void plan_ahead(pixel_task *t, int64_t first, int64_t last)
+{
+    const pixel_job *j = t->j;
+    const nncf__grid *g = &j->p->grid;
+    int64_t size = g->is_bytes ? 1 : (int64_t)sizeof(float), in_image = first % g->cols;
+    t->channels_ahead = 0;
+    if (g->n_taps > 1 || g->rows > 1 || g->step_x > 1 || g->src_w != g->cols || first >= last)
+        return;
+    int64_t bytes = (min_i(last - first, g->cols - in_image)) * size;
+    t->ahead = (const char *)g->src + (first / g->cols * g->src_image + in_image) * size;
+    t->channels_ahead = g->channels;
+    t->n_lines = parts(bytes, LINE_BYTES);
+    t->line = 0;
+    int64_t tiles = parts(t->last - t->first, j->m.v) * (t->panel1 - t->panel0) * parts(j->k, j->k_block);
+    t->lines_a_tile = parts(t->n_lines * g->channels, tiles);
+}
+
+static void fetch_ahead(pixel_task *t)
+{
+    const nncf__grid *g = &t->j->p->grid;
+    for (int64_t i = 0; i < t->lines_a_tile && t->channels_ahead > 0; i++) {
+        __builtin_prefetch(t->ahead + t->line * LINE_BYTES, 0, 2);
+        if (++t->line == t->n_lines) {
+            t->line = 0;
+            t->channels_ahead--;
+            t->ahead += g->src_plane * (g->is_bytes ? 1 : (int64_t)sizeof(float));
+        }
+    }
+}
 
 /* The tile's lines are on their way while the micro-kernel runs: 15-25 % where k is small and the output large. */
 static void fetch_lines(const pixel_task *t, int64_t panel, int64_t i, int64_t used)
@@ -155,7 +208,7 @@ static bool is_aligned(const float *dst)
 }
 
 /* One channel panel times all pixel panels of the task, for one block of k. */
-static void multiply_panel(const pixel_task *t, int64_t panel, int64_t k0, int64_t k1)
+static void multiply_panel(pixel_task *t, int64_t panel, int64_t k0, int64_t k1)
 {
     const pixel_job *j = t->j;
     const nncf__micro *m = &j->m;
@@ -166,12 +219,13 @@ static void multiply_panel(const pixel_task *t, int64_t panel, int64_t k0, int64
     bool first_block = k0 == 0, last_block = k1 == j->k;
     bool direct = first_block && last_block && m->own_fits && p->grid.dst_col == 1 && depth <= DIRECT_K;
     for (int64_t i = 0; t->first + i * v < t->last; i++) {
-        int64_t at = ((panel - t->panel0) * (j->task_pixels / v) + i) * size;
+        int64_t at = ((panel - t->panel0) * (j->block_pixels / v) + i) * size;
         const float *pixels = t->pixels + i * depth * v;
         float *c = j->k_block < j->k && !j->codes ? t->sums + at : tile;
         float *dst = p->dst + panel * s * p->dst_plane;
         const float *scale = t->scale + panel * s, *bias = t->bias + panel * s;
         const nncf__piece *to = t->targets + t->starts[i];
+        fetch_ahead(t);
         if (direct && to->length == v) {
             m->k->gemm_micro_store((size_t)depth, pixels, weights, (size_t)used, scale, bias, dst + to->src,
                                    p->dst_plane, j->stream && is_aligned(dst + to->src));
@@ -203,17 +257,29 @@ static void find_targets(const pixel_task *t)
     t->starts[panel] = n;
 }
 
+static void multiply_block(pixel_task *t)
+{
+    const pixel_job *j = t->j;
+    const nncf__pixel_product *p = j->p;
+    find_targets(t);
+    for (int64_t k0 = 0; k0 < j->k; k0 += j->k_block) {
+        int64_t k1 = min_i(k0 + j->k_block, j->k);
+        float inverse = j->codes && !p->grid.is_bytes ? 1.0f / p->step_x : 0.0f;
+        nncf__pack_pixels(&j->m, &p->grid, t->first, t->last, k0, k1, inverse, t->pieces, t->pixels);
+        for (int64_t panel = t->panel0; panel < t->panel1; panel++)
+            multiply_panel(t, panel, k0, k1);
+    }
+}
+
 static void multiply_task(void *arg, size_t chunk, size_t worker)
 {
     const pixel_job *j = arg;
     const nncf__pixel_product *p = j->p;
     const nncf__weights *w = &p->weights;
     char *area = nncf__scratch(j->areas.context, worker);
-    int64_t block = (int64_t)chunk / j->tasks_across, across = (int64_t)chunk % j->tasks_across;
-    int64_t n_s = j->n_panels * j->m.s;
+    int64_t block = (int64_t)chunk / j->tasks_across * j->task_blocks, across = (int64_t)chunk % j->tasks_across;
+    int64_t n_s = j->n_panels * j->m.s, end = min_i((block + j->task_blocks) * j->block_pixels, j->n_pixels);
     pixel_task t = {.j = j,
-                    .first = block * j->task_pixels,
-                    .last = min_i((block + 1) * j->task_pixels, j->n_pixels),
                     .panel0 = across * j->task_panels,
                     .panel1 = min_i((across + 1) * j->task_panels, j->n_panels),
                     .pieces = (nncf__piece *)(void *)area,
@@ -223,17 +289,15 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
                     .sums = (float *)(void *)(area + j->sums_at),
                     .scale = (float *)(void *)(area + j->scales_at),
                     .bias = (float *)(void *)(area + j->scales_at) + n_s};
-    find_targets(&t);
     for (int64_t i = t.panel0 * j->m.s; i < min_i(t.panel1 * j->m.s, w->n_s); i++) {
         t.scale[i] = j->codes ? p->step_x * w->step[w->n_steps > 1 ? i : 0] : 1.0f;
         t.bias[i] = p->bias ? p->bias[i] : -0.0f; /* x + -0 is x, for +0 and -0 too */
     }
-    for (int64_t k0 = 0; k0 < j->k; k0 += j->k_block) {
-        int64_t k1 = min_i(k0 + j->k_block, j->k);
-        float inverse = j->codes && !p->grid.is_bytes ? 1.0f / p->step_x : 0.0f;
-        nncf__pack_pixels(&j->m, &p->grid, t.first, t.last, k0, k1, inverse, t.pieces, t.pixels);
-        for (int64_t panel = t.panel0; panel < t.panel1; panel++)
-            multiply_panel(&t, panel, k0, k1);
+    for (int64_t first = block * j->block_pixels; first < end; first += j->block_pixels) {
+        t.first = first;
+        t.last = min_i(first + j->block_pixels, end);
+        plan_ahead(&t, t.last, min_i(t.last + j->block_pixels, end));
+        multiply_block(&t);
     }
     if (j->stream)
         j->m.k->gemm_streams_end();
@@ -268,6 +332,7 @@ nncf_status nncf__pixel_product_run(nncf_context *context, const nncf__pixel_pro
     double weights = (double)j.k * (double)p->weights.n_s;
     nncf__gemm_parallel(context, 32.0 * weights, (size_t)j.n_panels, pack_weights_task, &j);
     nncf__gemm_parallel(context, 2.0 * (double)j.n_pixels * weights,
-                        (size_t)(parts(j.n_pixels, j.task_pixels) * j.tasks_across), multiply_task, &j);
+                        (size_t)(parts(j.n_pixels, j.task_blocks * j.block_pixels) * j.tasks_across), multiply_task,
+                        &j);
     return NNCF_OK;
 }

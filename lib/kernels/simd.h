@@ -11,6 +11,7 @@
  *   nf_power(t)          t's bits shifted left by 23: sigmoid.h
  *   nf_load_first, nf_store_first   the first m <= WIDTH lanes, nothing else is touched; the others load as +0; only
  *                        where MASKED_ACCESS is 1
+ *   nf_store_lanes(p, x, first, n)   n lanes from the first on, to p + first and behind it; nothing else is touched
  *   nf_stream            a store past the caches, where the machine has one; p is aligned to the vector. streams_end():
  *                        what was stored so is seen by other threads
  *   nf_bytes(p, flip)    WIDTH bytes, each xor flip, as floats; nf_bytes_first: only the first m are read

@@ -55,6 +55,10 @@ INLINE void nf_store_first(float *p, nf x, size_t m)
 {
     _mm256_maskstore_ps(p, _mm256_castps_si256(nm_first(m)), x);
 }
+INLINE void nf_store_lanes(float *p, nf x, size_t first, size_t n)
+{
+    _mm256_maskstore_ps(p, _mm256_castps_si256(_mm256_andnot_ps(nm_first(first), nm_first(first + n))), x);
+}
 INLINE nf bytes_cut(__m256i x, uint32_t flip)
 {
     return _mm256_cvtepi32_ps(_mm256_xor_si256(x, _mm256_set1_epi32((int)flip)));

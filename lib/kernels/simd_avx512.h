@@ -52,6 +52,10 @@ INLINE void nf_store_first(float *p, nf x, size_t m)
 {
     _mm512_mask_storeu_ps(p, nm_first(m), x);
 }
+INLINE void nf_store_lanes(float *p, nf x, size_t first, size_t n)
+{
+    _mm512_mask_storeu_ps(p, (nm)(nm_first(n) << first), x);
+}
 INLINE nf bytes_cut(__m512i x, uint32_t flip)
 {
     return _mm512_cvtepi32_ps(_mm512_xor_si512(x, _mm512_set1_epi32((int)flip)));

@@ -41,6 +41,10 @@ INLINE void nf_store(float *p, nf x)
 {
     memcpy(p, &x, sizeof x);
 }
+INLINE void nf_store_lanes(float *p, nf x, size_t first, size_t n)
+{
+    memcpy(p + first, (const char *)&x + first * sizeof *p, n * sizeof *p);
+}
 INLINE void nf_stream(float *p, nf x)
 {
     nf_store(p, x);
