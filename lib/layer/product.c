@@ -305,6 +305,8 @@ nncf_status nncf__product_needs(nncf_layer *layer, const int64_t in[4], const in
         return status;
     const bool by_channel = layer->has_batch_norm && nncf__conv2d_by_channel(dry, &shape);
     const nncf__channel_hooks after = forward_hooks(&out_planes, NULL), before = backward_hooks(&out_planes, NULL);
+    /* nobody asks for the gradient of the model's input, but the scale of its quantizer needs it */
+    const bool wants_dx = needs->train && (layer->n_inputs > 0 || input);
     /* with floats, as while ranges are initialized, and with codes */
     nncf__operand x = {.data = any}, w = {.data = any};
     for (int codes = 0; codes < 2 && status == NNCF_OK; codes++) {
@@ -316,13 +318,13 @@ nncf_status nncf__product_needs(nncf_layer *layer, const int64_t in[4], const in
         }
         status = by_channel ? nncf__conv2d_forward_channels(dry, &shape, &x, &w, NULL, any, &after)
                             : nncf__conv2d_forward(dry, &shape, &x, &w, NULL, any);
-        if (status == NNCF_OK && needs->train && by_channel)
-            status = nncf__conv2d_backward_channels(dry, &shape, &x, any, &before, any, needs->dw > 0 ? any : NULL);
+        if (status == NNCF_OK && by_channel && (wants_dx || needs->dw > 0))
+            status = nncf__conv2d_backward_channels(dry, &shape, &x, any, &before, wants_dx ? any : NULL,
+                                                    needs->dw > 0 ? any : NULL);
         else if (status == NNCF_OK && needs->dw > 0)
             status = nncf__conv2d_backward_weight(dry, &shape, &x, any, any);
     }
-    /* nobody asks for the gradient of the model's input, but the scale of its quantizer needs it */
-    if (status == NNCF_OK && needs->train && !by_channel && (layer->n_inputs > 0 || input))
+    if (status == NNCF_OK && wants_dx && !by_channel)
         status = nncf__conv2d_backward_input(dry, &shape, any, any, any);
     return status;
 }
