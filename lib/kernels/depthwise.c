@@ -141,7 +141,7 @@ static void group_task(void *arg, size_t chunk, size_t worker)
 static const nncf__depthwise_way *way_of(const nncf__depthwise *d)
 {
     const nncf__depthwise_way *direct =
-        nncf__depthwise_direct(d->s, d->product == NNCF__FORWARD && nncf__depthwise_inverse(d) > 0);
+        nncf__depthwise_direct(d->k, d->s, d->product == NNCF__FORWARD && nncf__depthwise_inverse(d) > 0);
     return direct ? direct : nncf__depthwise_is_small(d->s) ? &nncf__depthwise_small : &nncf__depthwise_strips;
 }
 

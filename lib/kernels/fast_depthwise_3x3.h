@@ -14,9 +14,9 @@
 
 /* What a plane is made of: floats; bytes as they are, for the weight gradient times a scale; any bytes. */
 enum { FLOATS, UNSIGNED, BYTES };
-/* How outputs lie in a vector. At stride 1: columns of a row, or whole rows. At stride 2: columns of a row, or two
- * whole rows. */
-enum { ROW, STACK, STRIDED, PAIR };
+/* How outputs lie in a vector. At stride 1: columns of a row, a whole row, or several. At stride 2: columns of a row, a
+ * whole row, or two. */
+enum { COLUMNS, ROW, STACK, STRIDED_COLUMNS, STRIDED_ROW, PAIR };
 enum { FORWARD, WEIGHT };
 
 typedef struct source_plane {
@@ -101,85 +101,101 @@ INLINE unsigned low_bits(ptrdiff_t n)
     return n <= 0 ? 0 : n >= 16 ? 0xffffu : (1u << n) - 1;
 }
 
-/* Masks of a source at columns col .. col + m - 1 of the output, w columns in all. ROW: of the three vectors. STRIDED:
- * of the three vectors for bytes; of the four that floats are loaded as. */
-INLINE void column_masks(int kind, int shape, ptrdiff_t col, ptrdiff_t m, ptrdiff_t w, vm masks[4])
+INLINE bool is_strided(int shape)
 {
-    unsigned left = col == 0 ? 0xfffe : 0xffff;
-    if (shape == ROW || kind != FLOATS) {
-        ptrdiff_t right = shape == ROW ? w - 1 - col : w / 2 - col;
-        masks[0] = vm_bits(low_bits(m) & left);
-        masks[1] = vm_bits(low_bits(m));
-        masks[2] = vm_bits(low_bits(m) & low_bits(right));
-        return;
-    }
-    ptrdiff_t first = 2 * col - 1, end = 2 * (col + m) - 1, behind = end + 1 < w ? end + 1 : w;
-    masks[0] = vm_bits(low_bits(end - first) & left);
-    masks[1] = vm_bits(low_bits(end - first - LANES));
-    masks[2] = vm_bits(low_bits(behind - first - 2));
-    masks[3] = vm_bits(low_bits(behind - first - 2 - LANES));
+    return shape == STRIDED_COLUMNS || shape == STRIDED_ROW;
 }
 
-/* Lanes of `rows` whole rows of ow columns whose left, own, right column is in the plane. */
-INLINE void stack_masks(ptrdiff_t ow, vm masks[4])
-{
-    unsigned first = 0, all = low_bits(LANES / ow * ow);
-    for (ptrdiff_t i = 0; i < LANES; i += ow)
-        first |= 1u << i;
-    masks[0] = vm_bits(all & ~first);
-    masks[1] = vm_bits(all);
-    masks[2] = vm_bits(all & ~(first << (ow - 1)));
-}
+/* Where a vector's columns are: masks of its three vectors; of what floats at stride 2 are loaded as, from the column
+ * itself on and from the one before; and how far it is to the column on the left of them, on the right, or 0 where
+ * there is none. */
+typedef struct place {
+    vm m[3], load[2], before[2];
+    ptrdiff_t left, right;
+} place;
 
-/* The three vectors of a source. edge: rows may be outside of the plane. lanes: of a stack, at an edge: how many. */
-INLINE void load_source(int op, int kind, int shape, bool edge, const source_plane *p, ptrdiff_t row, ptrdiff_t col,
-                        ptrdiff_t lanes, const vm m[4], vf v[3])
+/* Columns col .. col + m - 1 of the output. */
+INLINE void find_place(int shape, ptrdiff_t col, ptrdiff_t m, ptrdiff_t w, place *at)
 {
-    ptrdiff_t at = row * p->w + (shape == STRIDED ? 2 * col : col);
-    if (shape != STACK && edge && (row < 0 || row >= p->h)) {
-        v[0] = v[1] = v[2] = vf_set(0.0f);
-    } else if (shape == STRIDED && kind == FLOATS) {
-        vf a = vf_load_where(m[0], p->floats + at - 1), b = vf_load_where(m[1], p->floats + at - 1 + LANES);
-        vf c = vf_load_where(m[2], p->floats + at + 1), d = vf_load_where(m[3], p->floats + at + 1 + LANES);
-        v[0] = every_second(a, b, false);
-        v[1] = every_second(a, b, true);
-        v[2] = every_second(c, d, false);
-    } else if (shape == STACK && edge) {
-        ptrdiff_t inside = (p->h - row) * p->w;
-        unsigned live = low_bits(inside < lanes ? inside : lanes) & ~(row < 0 ? low_bits(p->w) : 0);
-        vm rows = vm_bits(live);
-#pragma GCC unroll 3
-        for (int t = 0; t < 3; t++)
-            v[t] = take(op, kind, p, at + t - 1, 1, vm_and(rows, m[t]));
-    } else {
-#pragma GCC unroll 3
-        for (int t = 0; t < 3; t++)
-            v[t] = take(op, kind, p, at + t - 1, shape == STRIDED ? 2 : 1, m[t]);
+    const ptrdiff_t right = is_strided(shape) ? w / 2 - col : w - 1 - col;
+    at->m[0] = vm_bits(low_bits(m) & (col == 0 ? 0xfffe : 0xffff));
+    at->m[1] = vm_bits(low_bits(m));
+    at->m[2] = vm_bits(low_bits(m) & low_bits(right));
+    at->left = col > 0 ? -1 : 0;
+    at->right = right > LANES - 1 ? LANES : 0;
+    if (is_strided(shape)) {
+        ptrdiff_t columns = w - 2 * col < 2 * m ? w - 2 * col : 2 * m;
+        at->load[0] = vm_bits(low_bits(columns));
+        at->load[1] = vm_bits(low_bits(columns - LANES));
+        at->before[0] = vm_bits(low_bits(2 * m) & (col == 0 ? 0xfffe : 0xffff));
+        at->before[1] = vm_bits(low_bits(2 * m - LANES));
     }
 }
 
 /*
- * n vectors of the output below each other, from row y on: a source is loaded once for all that need it, which are
- * those in reach / sources apart. Forward: sums of outputs, terms in the order of the taps. Weight gradient: sums of
- * taps; g holds the gradients.
+ * The three vectors of the source at `at`, the place of the middle one. A load of a whole vector that is not aligned
+ * costs two, so where lanes can be moved there is one, of what is in the middle. Bytes are loaded three times where
+ * what comes from beside the vector would have to be converted apart.
  */
-INLINE void block(int op, int kind, int shape, int n, const source_plane *p, ptrdiff_t y, ptrdiff_t col,
-                  ptrdiff_t lanes, const vm m[4], const vf *factor, const vf *g, vf *sum)
+INLINE void load_source(int op, int kind, int shape, const source_plane *p, ptrdiff_t at, const place *c, vf v[3])
 {
-    const int reach = shape == ROW ? 1 : 2, last = (n - 1) * reach + 2;
-    ptrdiff_t row = (shape == STRIDED ? 2 * y : y) - 1;
+    if (is_strided(shape) && kind == FLOATS) {
+        vf low = vf_load_where(c->load[0], p->floats + at), high = vf_load_where(c->load[1], p->floats + at + LANES);
+        v[1] = every_second(low, high, false);
+        v[2] = every_second(low, high, true);
+#if HAS_PICK
+        v[0].p[0] = nf_up(c->m[0].p[0], v[2].p[0], nf_set(shape == STRIDED_ROW ? 0.0f : p->floats[at + c->left]));
+#else
+        low = vf_load_where(c->before[0], p->floats + at - 1);
+        high = vf_load_where(c->before[1], p->floats + at - 1 + LANES);
+        v[0] = every_second(low, high, false);
+#endif
+        return;
+    }
+#if HAS_PICK
+    const bool one = shape == ROW || shape == STACK;
+    if (one || shape == STRIDED_ROW || (shape == COLUMNS && kind == FLOATS)) {
+        v[1] = take(op, kind, p, at, shape == STRIDED_ROW ? 2 : 1, c->m[1]);
+        v[2] = v[1];
+        if (shape == STRIDED_ROW)
+            v[2] = take(op, kind, p, at + 1, 2, c->m[2]);
+        else
+            v[2].p[0] = nf_down(c->m[2].p[0], v[1].p[0], one ? v[1].p[0] : nf_set(p->floats[at + c->right]));
+        const nf before = shape == STRIDED_ROW ? v[2].p[0] : v[1].p[0];
+        v[0].p[0] = nf_up(c->m[0].p[0], before, shape == COLUMNS ? nf_set(p->floats[at + c->left]) : before);
+        return;
+    }
+#endif
+#pragma GCC unroll 3
+    for (int t = 0; t < 3; t++)
+        v[t] = take(op, kind, p, at + t - 1, is_strided(shape) ? 2 : 1, c->m[t]);
+}
+
+/*
+ * n vectors of columns below each other, from row y on: a source is loaded once for all that need it, which are those
+ * in reach. Forward: sums of outputs, terms in the order of the taps. Weight gradient: sums of taps; g holds the
+ * gradients.
+ */
+INLINE void block(int op, int kind, int shape, int n, const source_plane *p, ptrdiff_t y, ptrdiff_t col, const place *c,
+                  const vf *factor, const vf *g, vf *sum)
+{
+    const int stride = is_strided(shape) ? 2 : 1, last = (n - 1) * stride + 2;
+    const ptrdiff_t row = stride * y - 1;
+    ptrdiff_t at = row * p->w + stride * col;
 #pragma GCC unroll 16
-    for (int i = 0; i <= last; i++, row++) {
-        KEEP(row);
+    for (int i = 0; i <= last; i++, at += p->w) {
+        KEEP(at);
         vf v[3];
-        bool edge = i == 0 || i == last || (shape == STACK && i == last - 1);
-        load_source(op, kind, shape, edge, p, row, col, lanes, m, v);
+        if ((i == 0 && row < 0) || (i == last && row + last >= p->h))
+            v[0] = v[1] = v[2] = vf_set(0.0f);
+        else
+            load_source(op, kind, shape, p, at, c, v);
 #pragma GCC unroll 8
         for (int r = 0; r < n; r++)
-            if (i >= r * reach && i < r * reach + 3)
+            if (i >= r * stride && i < r * stride + 3)
 #pragma GCC unroll 3
                 for (int t = 0; t < 3; t++) {
-                    int tap = (i - r * reach) * 3 + t;
+                    int tap = (i - r * stride) * 3 + t;
                     if (op == FORWARD)
                         sum[r] = vf_multiply_add(factor[tap], v[t], sum[r]);
                     else
@@ -201,28 +217,6 @@ typedef struct product_3x3 {
     float (*lanes)[16];
 } product_3x3;
 
-/* n vectors of columns, or of stacked rows. */
-INLINE void vectors(int op, int kind, int shape, int n, const product_3x3 *d, ptrdiff_t y, ptrdiff_t col, const vm m[4],
-                    const vf factor[11], vf sum[9])
-{
-    enum { MOST = 8 };
-    const ptrdiff_t rows = shape == STACK ? d->rows : 1;
-    vf part[MOST];
-    size_t live[MOST];
-#pragma GCC unroll 8
-    for (int r = 0; r < n; r++) {
-        ptrdiff_t below = d->oh - y - r * rows, rest = d->ow - col;
-        live[r] = (size_t)(shape == STACK ? (below < rows ? below : rows) * d->ow : rest < LANES ? rest : LANES);
-        ptrdiff_t at = (y + r * rows) * d->ow + col;
-        part[r] = op == FORWARD ? vf_set(0.0f) : vf_load(d->dz + at, live[r]);
-    }
-    block(op, kind, shape, n, &d->p, y, col, op == FORWARD ? rows * d->ow : (ptrdiff_t)live[0], m, factor, part,
-          op == FORWARD ? part : sum);
-#pragma GCC unroll 8
-    for (int r = 0; r < n && op == FORWARD; r++)
-        put(d->z + (y + r * rows) * d->ow + col, vf_add(vf_mul(part[r], factor[9]), factor[10]), live[r], d->stream);
-}
-
 /* While n rows of the output are made. */
 INLINE void fetch_rows(int op, int kind, ptrdiff_t stride, ptrdiff_t n, const product_3x3 *d, ptrdiff_t y)
 {
@@ -233,86 +227,166 @@ INLINE void fetch_rows(int op, int kind, ptrdiff_t stride, ptrdiff_t n, const pr
         fetch(d->dz_ahead, y * dz_row, (y + n) * dz_row);
 }
 
-INLINE void columns(int op, int kind, int shape, int n, const product_3x3 *d, ptrdiff_t y, const vf factor[11],
-                    vf sum[9])
+/* n rows. fixed: the place, where one vector holds a row. */
+INLINE void columns(int op, int kind, int shape, int n, const product_3x3 *d, ptrdiff_t y, const place *fixed,
+                    const vf factor[11], vf sum[9])
 {
-    fetch_rows(op, kind, shape == STRIDED ? 2 : 1, n, d, y);
+    fetch_rows(op, kind, is_strided(shape) ? 2 : 1, n, d, y);
     for (ptrdiff_t col = 0; col < d->ow; col += LANES) {
-        vm m[4];
-        column_masks(kind, shape, col, d->ow - col < LANES ? d->ow - col : LANES, d->p.w, m);
-        vectors(op, kind, shape, n, d, y, col, m, factor, sum);
+        const ptrdiff_t at = y * d->ow + col, live = d->ow - col < LANES ? d->ow - col : LANES;
+        place here = *fixed;
+        vf part[BLOCK_ROWS];
+        if (shape == COLUMNS || shape == STRIDED_COLUMNS)
+            find_place(shape, col, live, d->p.w, &here);
+#pragma GCC unroll 8
+        for (int r = 0; r < n; r++)
+            part[r] = op == FORWARD ? vf_set(0.0f) : vf_load(d->dz + at + r * d->ow, (size_t)live);
+        block(op, kind, shape, n, &d->p, y, col, &here, factor, part, op == FORWARD ? part : sum);
+#pragma GCC unroll 8
+        for (int r = 0; r < n && op == FORWARD; r++)
+            put(d->z + at + r * d->ow, vf_add(vf_mul(part[r], factor[9]), factor[10]), (size_t)live, d->stream);
     }
 }
 
-INLINE void plane_of_columns(int op, int kind, int shape, const product_3x3 *d, const vf factor[11], vf sum[9])
+INLINE void plane_of_columns(int op, int kind, int shape, const product_3x3 *d, const place *fixed, const vf factor[11],
+                             vf sum[9])
 {
     ptrdiff_t y = 0;
     for (; y + BLOCK_ROWS <= d->oh; y += BLOCK_ROWS)
-        columns(op, kind, shape, BLOCK_ROWS, d, y, factor, sum);
+        columns(op, kind, shape, BLOCK_ROWS, d, y, fixed, factor, sum);
 #if PARTS == 1
     for (; y + 3 <= d->oh; y += 3)
-        columns(op, kind, shape, 3, d, y, factor, sum);
+        columns(op, kind, shape, 3, d, y, fixed, factor, sum);
 #endif
     for (; y < d->oh; y++)
-        columns(op, kind, shape, 1, d, y, factor, sum);
+        columns(op, kind, shape, 1, d, y, fixed, factor, sum);
 }
 
-INLINE void plane_of_stacks(int op, int kind, const product_3x3 *d, const vm m[4], const vf factor[11], vf sum[9])
+/* Of each of the three sources of a stack: lanes whose own row is in the plane. A lane that is no output has nothing.
+ */
+typedef struct stack {
+    vm rows[3];
+    size_t live; /* outputs */
+} stack;
+
+/* Of the stack that begins at row y. */
+INLINE void find_stack(const product_3x3 *d, ptrdiff_t y, stack *s)
 {
-    ptrdiff_t y = 0;
+    const ptrdiff_t w = d->ow;
+    const unsigned live = low_bits((d->oh - y < d->rows ? d->oh - y : d->rows) * w);
+    s->live = (size_t)__builtin_popcount(live);
+    for (ptrdiff_t i = 0; i < 3; i++)
+        s->rows[i] = vm_bits(live & low_bits((d->oh - (y + i - 1)) * w) & ~(y + i - 1 < 0 ? low_bits(w) : 0));
+}
+
+/* Lanes that have a column on the left, any, on the right: the same for all stacks. */
+INLINE void find_sides(const product_3x3 *d, vm sides[3])
+{
+    const unsigned all = low_bits(d->rows * d->ow);
+    unsigned first = 0;
+    for (ptrdiff_t i = 0; i < LANES; i += d->ow)
+        first |= 1u << i;
+    sides[0] = vm_bits(all & ~first);
+    sides[1] = vm_bits(all);
+    sides[2] = vm_bits(all & ~(first << (d->ow - 1)));
+}
+
+INLINE void stack_of_rows(int op, int kind, const product_3x3 *d, ptrdiff_t y, const stack *s, const vm sides[3],
+                          const vf factor[11], vf sum[9])
+{
+    vf z = vf_set(0.0f), g = op == FORWARD ? z : vf_load_where(s->rows[1], d->dz + y * d->ow);
+    ptrdiff_t at = (y - 1) * d->p.w;
+#pragma GCC unroll 3
+    for (int i = 0; i < 3; i++, at += d->p.w) {
+        vf v[3];
+        place here;
+        for (int t = 0; t < 3; t++) /* where lanes are moved, those of other rows are 0 already */
+            here.m[t] = HAS_PICK && t != 1 ? sides[t] : vm_and(s->rows[i], sides[t]);
+        load_source(op, kind, STACK, &d->p, at, &here, v);
+#pragma GCC unroll 3
+        for (int t = 0; t < 3; t++) {
+            if (op == FORWARD)
+                z = vf_multiply_add(factor[3 * i + t], v[t], z);
+            else
+                sum[3 * i + t] = vf_multiply_add(g, v[t], sum[3 * i + t]);
+        }
+    }
+    if (op == FORWARD)
+        put(d->z + y * d->ow, vf_add(vf_mul(z, factor[9]), factor[10]), s->live, false);
+}
+
+/* stacks: the first, those in the middle, the last. */
+INLINE void plane_of_stacks(int op, int kind, const product_3x3 *d, const stack stacks[3], const vm sides[3],
+                            const vf factor[11], vf sum[9])
+{
+    ptrdiff_t y = d->rows;
     fetch_rows(op, kind, 1, d->oh, d, 0);
-    /* Two rows: a source serves the stack above and the one below it. Not in the gradient: a stack that is not full
-     * must not meet what is beside its rows, not even with zeros. */
-    if (op == FORWARD && PARTS == 1 && d->rows == 2)
-        for (; y + 6 < d->oh; y += 8)
-            vectors(op, kind, STACK, 4, d, y, 0, m, factor, sum);
-    for (; y < d->oh; y += d->rows)
-        vectors(op, kind, STACK, 1, d, y, 0, m, factor, sum);
+    stack_of_rows(op, kind, d, 0, &stacks[0], sides, factor, sum);
+    for (; y + d->rows < d->oh; y += d->rows)
+        stack_of_rows(op, kind, d, y, &stacks[1], sides, factor, sum);
+    if (y < d->oh)
+        stack_of_rows(op, kind, d, y, &stacks[2], sides, factor, sum);
 }
 
 #if HAS_PICK
 /* Two rows of up to eight outputs at stride 2, of rows of up to sixteen columns: lane l of the first, lanes ow + l of
  * the second. */
-INLINE void pair_masks(const product_3x3 *d, vm masks[4], ni index[3])
+typedef struct pair {
+    nm m[3], row; /* lanes of the three vectors; columns of the plane */
+    ni index[3];
+} pair;
+
+INLINE void find_pair(const product_3x3 *d, pair *s)
 {
     const unsigned all = low_bits(2 * d->ow), first = 1u | 1u << d->ow, last = first << (d->ow - 1);
-    masks[0] = vm_bits(all & ~first);
-    masks[1] = vm_bits(all);
-    masks[2] = vm_bits(d->p.w % 2 ? all & ~last : all);
-    masks[3] = vm_first((size_t)d->p.w);
+    s->m[0] = nm_bits(all & ~first);
+    s->m[1] = nm_bits(all);
+    s->m[2] = nm_bits(d->p.w % 2 ? all & ~last : all);
+    s->row = nm_first((size_t)d->p.w);
     for (int t = 0; t < 3; t++)
-        index[t] = ni_every_second((int)d->ow, t - 1);
+        s->index[t] = ni_every_second((int)d->ow, t - 1);
 }
 
-INLINE void plane_of_pairs(int op, int kind, const product_3x3 *d, const vm m[4], const ni index[3],
-                           const vf factor[11], vf sum[9])
+INLINE vf row_of_pair(int op, int kind, const source_plane *p, const pair *s, ptrdiff_t row)
 {
-    const source_plane *p = &d->p;
+    const vm m = {{s->row}};
+    return row < 0 || row >= p->h ? vf_set(0.0f) : take(op, kind, p, row * p->w, 1, m);
+}
+
+/* above: the row of the plane over those of output row y; returns the one over those of y + 2. */
+INLINE vf pair_of_rows(int op, int kind, bool two, const product_3x3 *d, ptrdiff_t y, vf above, const pair *s,
+                       const vf factor[11], vf sum[9])
+{
+    const vf none = vf_set(0.0f);
+    const size_t live = (size_t)(two ? 2 * d->ow : d->ow);
+    vf row[5] = {above}, z = none, g = op == FORWARD ? none : vf_load(d->dz + y * d->ow, live);
+#pragma GCC unroll 4
+    for (int i = 1; i < 5; i++)
+        row[i] = two || i < 3 ? row_of_pair(op, kind, &d->p, s, 2 * y - 1 + i) : none;
+#pragma GCC unroll 3
+    for (int i = 0; i < 3; i++)
+#pragma GCC unroll 3
+        for (int t = 0; t < 3; t++) {
+            const vf v = {{nf_pick(s->m[t], row[i].p[0], two ? row[i + 2].p[0] : none.p[0], s->index[t])}};
+            if (op == FORWARD)
+                z = vf_multiply_add(factor[3 * i + t], v, z);
+            else
+                sum[3 * i + t] = vf_multiply_add(g, v, sum[3 * i + t]);
+        }
+    if (op == FORWARD)
+        put(d->z + y * d->ow, vf_add(vf_mul(z, factor[9]), factor[10]), live, false);
+    return row[4];
+}
+
+INLINE void plane_of_pairs(int op, int kind, const product_3x3 *d, const pair *s, const vf factor[11], vf sum[9])
+{
+    ptrdiff_t y = 0;
+    vf above = vf_set(0.0f);
     fetch_rows(op, kind, 2, d->oh, d, 0);
-    for (ptrdiff_t y = 0; y < d->oh; y += 2) {
-        bool two = y + 1 < d->oh;
-        size_t live = (size_t)((two ? 2 : 1) * d->ow);
-        vf row[5], z = vf_set(0.0f), g = op == FORWARD ? z : vf_load(d->dz + y * d->ow, live);
-#pragma GCC unroll 5
-        for (int i = 0; i < 5; i++) {
-            ptrdiff_t r = 2 * y - 1 + i;
-            row[i] = r >= 0 && r < p->h && (two || i < 3) ? take(op, kind, p, r * p->w, 1, m[3]) : vf_set(0.0f);
-        }
-#pragma GCC unroll 3
-        for (int i = 0; i < 3; i++) {
-            vf second = two ? row[i + 2] : vf_set(0.0f);
-#pragma GCC unroll 3
-            for (int t = 0; t < 3; t++) {
-                vf v = {{nf_pick(m[t].p[0], row[i].p[0], second.p[0], index[t])}};
-                if (op == FORWARD)
-                    z = vf_multiply_add(factor[3 * i + t], v, z);
-                else
-                    sum[3 * i + t] = vf_multiply_add(g, v, sum[3 * i + t]);
-            }
-        }
-        if (op == FORWARD)
-            put(d->z + y * d->ow, vf_add(vf_mul(z, factor[9]), factor[10]), live, false);
-    }
+    for (; y + 2 <= d->oh; y += 2)
+        above = pair_of_rows(op, kind, true, d, y, above, s, factor, sum);
+    if (y < d->oh)
+        pair_of_rows(op, kind, false, d, y, above, s, factor, sum);
 }
 #endif
 
@@ -341,13 +415,22 @@ INLINE void next_plane(int op, int kind, product_3x3 *d)
 
 INLINE void planes(int op, int kind, int shape, size_t n, product_3x3 *d)
 {
-    vm m[4] = {vm_first(0), vm_first(0), vm_first(0), vm_first(0)};
-    if (shape == STACK)
-        stack_masks(d->ow, m);
+    place fixed;
+    stack stacks[3];
+    vm sides[3];
+    if (shape == STACK) {
+        find_sides(d, sides);
+        const ptrdiff_t last = (d->oh - 1) / d->rows * d->rows;
+        find_stack(d, 0, &stacks[0]);
+        find_stack(d, d->rows < last ? d->rows : last, &stacks[1]);
+        find_stack(d, last, &stacks[2]);
+    } else {
+        find_place(shape, 0, d->ow < LANES ? d->ow : LANES, d->p.w, &fixed);
+    }
 #if HAS_PICK
-    ni index[3];
+    pair two_rows;
     if (shape == PAIR)
-        pair_masks(d, m, index);
+        find_pair(d, &two_rows);
 #endif
     for (; n > 0; n--, next_plane(op, kind, d)) {
         vf factor[11], sum[9];
@@ -363,13 +446,13 @@ INLINE void planes(int op, int kind, int shape, size_t n, product_3x3 *d)
             factor[10] = vf_set(*d->bias);
         }
         if (shape == STACK)
-            plane_of_stacks(op, kind, d, m, factor, sum);
+            plane_of_stacks(op, kind, d, stacks, sides, factor, sum);
 #if HAS_PICK
         else if (shape == PAIR)
-            plane_of_pairs(op, kind, d, m, index, factor, sum);
+            plane_of_pairs(op, kind, d, &two_rows, factor, sum);
 #endif
         else
-            plane_of_columns(op, kind, shape, d, factor, sum);
+            plane_of_columns(op, kind, shape, d, &fixed, factor, sum);
 #pragma GCC unroll 9
         for (int t = 0; t < 9 && op == WEIGHT; t++)
             vf_store(d->lanes[t], sum[t], LANES);
@@ -380,12 +463,16 @@ INLINE void planes_of_kind(int op, int kind, size_t stride, size_t n, product_3x
 {
     if (stride == 1 && d->ow <= LANES / 2)
         planes(op, kind, STACK, n, d);
-    else if (stride == 1)
+    else if (stride == 1 && d->ow <= LANES)
         planes(op, kind, ROW, n, d);
+    else if (stride == 1)
+        planes(op, kind, COLUMNS, n, d);
     else if (HAS_PICK && d->ow <= LANES / 2)
         planes(op, kind, PAIR, n, d);
+    else if (d->ow <= LANES)
+        planes(op, kind, STRIDED_ROW, n, d);
     else
-        planes(op, kind, STRIDED, n, d);
+        planes(op, kind, STRIDED_COLUMNS, n, d);
 }
 
 INLINE void planes_run(int op, int kind, size_t stride, size_t n, product_3x3 *d)

@@ -97,6 +97,15 @@ INLINE nf nf_second_bytes_where(nm m, const uint8_t *base, ptrdiff_t at, size_t 
     every = (every | every << 1) & 0x55555555u;
     return bytes_cut(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi8(every, base + at)), flip);
 }
+/* Lane i of m: lane i - 1 of x, lane 0: `first`; lane i + 1 of x, lane 15: `last`. */
+INLINE nf nf_up(nm m, nf x, nf first)
+{
+    return _mm512_castsi512_ps(_mm512_maskz_alignr_epi32(m, _mm512_castps_si512(x), _mm512_castps_si512(first), 15));
+}
+INLINE nf nf_down(nm m, nf x, nf last)
+{
+    return _mm512_castsi512_ps(_mm512_maskz_alignr_epi32(m, _mm512_castps_si512(last), _mm512_castps_si512(x), 1));
+}
 /* 0, 2, 4 .. and shift, in lanes below `first`; the same of the second vector in those from there on. */
 INLINE ni ni_every_second(int first, int shift)
 {
