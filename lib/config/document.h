@@ -80,7 +80,7 @@ struct nncf_config {
     char dialect[16];       /* setup.release as text */
     int32_t wanted_release; /* by the caller; 0: none */
     int32_t wanted_check;   /* nncf__scope_check by the caller; -1: none */
-    /* The caller's for each mistake, nullable; how many it was told, and the status of the first. */
+    /* The caller's for each mistake, nullable; how many it was told. */
     void (*report)(void *user, const nncf_error *error);
     void *report_user;
     size_t n_reported;
