@@ -91,6 +91,21 @@ static int64_t blocks_of_task(const pixel_job *j)
     return best;
 }
 
+/* Equal shares, not full ones and a rest: how many of n panels of pixels, `most` or somewhat fewer, a block takes so
+ * that the threads are done at the same time. */
+static int64_t equal_blocks(const pixel_job *j, int64_t n, int64_t most)
+{
+    int64_t workers = j->areas.workers, best = most, least = INT64_MAX, first = parts(n, most);
+    for (int64_t blocks = first; blocks <= first + 2 * workers; blocks++) {
+        int64_t size = parts(n, blocks), share = parts(parts(n, size) * j->tasks_across, workers) * size;
+        if (share < least) {
+            least = share;
+            best = size;
+        }
+    }
+    return best;
+}
+
 /* How much of the output a task computes. Its pixels, packed, and its sums, where k has several blocks, stay in the
  * second-level cache; there are a few tasks a thread. */
 static void plan_tasks(pixel_job *j)
@@ -98,19 +113,20 @@ static void plan_tasks(pixel_job *j)
     int64_t v = j->m.v, s = j->m.s;
     bool several = j->k_block < j->k;
     j->task_panels = several ? min_i(j->n_panels, parts(512, s)) : j->n_panels;
-    int64_t budget = j->m.block_v * j->m.kc;
+    int64_t budget = j->m.block_v * j->m.kc, packed = j->k_block;
+    if (!several && j->n_pixels > 4096 * j->areas.workers)
+        packed *= 2; /* the next block is fetched meanwhile */
     int64_t sums = several ? j->task_panels * s * (j->codes ? 2 : 1) : 0;
-    int64_t pixels = min_i(budget / (j->k_block + sums), 512);
+    int64_t pixels = min_i(budget / (packed + sums), 512);
     pixels = max_i(pixels / v * v, 2 * v);
     int64_t wanted = j->areas.workers > 1 ? 4 * j->areas.workers : 1;
     while (pixels > 4 * v && parts(j->n_pixels, pixels) * parts(j->n_panels, j->task_panels) < wanted)
         pixels = ceil_to(pixels / 2, v);
     while (j->task_panels > 7 && parts(j->n_pixels, pixels) * parts(j->n_panels, j->task_panels) < wanted)
         j->task_panels = parts(j->task_panels, 2);
-    /* Equal shares, not full ones and a rest. */
-    j->block_pixels = ceil_to(parts(j->n_pixels, parts(j->n_pixels, pixels)), v);
     j->tasks_across = parts(j->n_panels, j->task_panels);
     j->task_panels = parts(j->n_panels, j->tasks_across);
+    j->block_pixels = v * equal_blocks(j, parts(j->n_pixels, v), pixels / v);
     j->task_blocks = blocks_of_task(j);
 }
 
