@@ -117,16 +117,16 @@ static source source_x(const nncf__depthwise *d, int64_t n, int64_t c)
                     .c = c};
 }
 
-/* A prefetch may go beyond the end of memory: it is dropped there. */
-static void fetch(uintptr_t from, int64_t bytes)
+/* A prefetch may go beyond the end of memory: it is dropped there. Always inlined: gcc takes a function that only
+ * fetches for one without effect, and drops calls of it. */
+static inline __attribute__((always_inline)) void fetch(uintptr_t from, int64_t bytes)
 {
     for (int64_t i = 0; i < bytes; i += 64)
         __builtin_prefetch((const void *)(from + (uintptr_t)i));
 }
 
-/* Bytes [offset, offset + count) of a plane, and what lies behind it in the order of the work. */
-static void fetch_ahead(const nncf__depthwise *d, const nncf__depthwise_task *t, const source *from, int64_t offset,
-                        int64_t count)
+/* Where byte `offset` of a plane is, and of what lies behind it in the order of the work. */
+static uintptr_t ahead(const nncf__depthwise *d, const nncf__depthwise_task *t, const source *from, int64_t offset)
 {
     int64_t size = d->stencil.src_h * d->stencil.src_w * from->element, width = t->end - t->first;
     uintptr_t plane = (uintptr_t)from->plane;
@@ -135,7 +135,7 @@ static void fetch_ahead(const nncf__depthwise *d, const nncf__depthwise_task *t,
         plane += (uintptr_t)(then / width * d->s->c_in * size + (then % width - now) * size);
         offset %= size;
     }
-    fetch(plane + (uintptr_t)offset, count);
+    return plane + (uintptr_t)offset;
 }
 
 /*
@@ -160,7 +160,7 @@ static void copy_strip(const nncf__depthwise *d, const nncf__depthwise_task *t, 
         const char *rows = from->plane + row * row_bytes;
         float *to = t->scratch + (row - top) * l->row_length;
         if (from->in_memory)
-            fetch_ahead(d, t, from, row * row_bytes + AHEAD, n * row_bytes);
+            fetch(ahead(d, t, from, row * row_bytes + AHEAD), n * row_bytes);
         if (soon) {
             int64_t until = soon_bytes * (row + n - low) / (high - low);
             fetch((uintptr_t)soon + (uintptr_t)fetched, until - fetched);
