@@ -94,11 +94,12 @@ static inline float nncf__depthwise_inverse(const nncf__depthwise *d)
     return d->step_x && d->x->dtype == NNCF_F32 ? 1.0f / *d->step_x : 0.0f;
 }
 
+/* For every product, and for planes of up to so many columns (which: nncf__depthwise_is_small). */
 extern const nncf__depthwise_way nncf__depthwise_strips, nncf__depthwise_small;
 /* The way for 3 x 3 with a padding of 1 and one stride of 1 or 2, NULL for others and where level k has a faster one;
  * rounds: floats of x become codes. */
 const nncf__depthwise_way *nncf__depthwise_direct(const nncf__kernels *k, const nncf__conv2d *s, bool rounds);
-/* Planes for which the second is the better one. */
+/* Planes for which nncf__depthwise_small is faster than strips. */
 bool nncf__depthwise_is_small(const nncf__conv2d *s);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rows of depthwise.c and depthwise_small.c in vectors; included once by fast_products.h. ref_products.h defines
- * what they compute. */
+/* The rows of depthwise_strips.c and depthwise_small.c in vectors; included once by fast_depthwise_3x3.h.
+ * ref_products.h defines what they compute. */
 #ifndef NNCF__KERNELS_FAST_DEPTHWISE_H
 #define NNCF__KERNELS_FAST_DEPTHWISE_H
 

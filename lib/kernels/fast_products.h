@@ -116,8 +116,6 @@ typedef int square_index __attribute__((vector_size(4 * WIDTH)));
 #define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (square_index){__VA_ARGS__})
 #endif
 
-enum { SIDE_LIMIT = 32 }; /* of a tile: NNCF__SIDE_MAX */
-
 #define MOVE(to, from, count) memcpy((to), (from), (count) * sizeof(float))
 
 INLINE square_row load_first(const float *src, size_t m)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The product engine, private to blis.c, pack.c, gemm.c, gemm_weight.c, conv.c and depthwise.c.
+ * The product engine, private to blis.c, pack.c, gemm.c, gemm_weight.c, gemm_micro.c, conv.c and depthwise*.c.
  *
  * A product C = sum over k of A(k, .) B(k, .) is made of tiles. A tile has a vector side of v elements that lie side by
  * side in memory, and a scalar side of s: the micro-kernel multiplies a k x v panel with a k x s panel. Which of the

@@ -18,14 +18,20 @@
  *   nf_second_bytes(p, upper, flip)   the same of the lower or upper (as numbers in memory) bytes of WIDTH pairs
  *   nf_load_where(m, p)  lanes of m from p + lane; nothing else is read; +0 in the others
  *   nf_bytes_where(m, base, at, n, flip)   lanes of m of bytes base[at + lane] as floats; base has n bytes, of which
- * any may be read; the others: as a byte of 0, or +0 nf_second_bytes_where   the same of base[at + 2 * lane] ni,
- * ni_load, nf_pick(m, a, b, index)   lane numbers; any lanes of two vectors; only where HAS_PICK is 1 nf_store_bytes
- * the low bytes of WIDTH whole numbers within 32 bits nf_second_bytes_first(p, m, flip)   m > 0 of every second byte
- * from p[0] on; nothing else is read nm_bits              lane i is set where bit i is nd_from              the
- * doubles, lanes in order: first half in low, second half in high vd_total             the fixed tree of kernels.def
- * over all 16 lanes nq_mul               64-bit products of the lower halves; nq_high: a >> 32. Upper halves may hold
- * garbage elsewhere nq_blocks, nq_uniform   lane numbering and output of Philox blocks, so that the words come out in
- * order
+ *                        any may be read; the others: as a byte of 0, or +0
+ *   nf_second_bytes_where   the same of base[at + 2 * lane]
+ *   nf_store_bytes       the low bytes of WIDTH whole numbers within 32 bits
+ *   nf_second_bytes_first(p, m, flip)   m > 0 of every second byte from p[0] on; nothing else is read
+ *   nm_bits              lane i is set where bit i is
+ *   nd_from              the doubles, lanes in order: first half in low, second half in high
+ *   vd_total             the fixed tree of kernels.def over all 16 lanes
+ *   nq_mul               64-bit products of the lower halves; nq_high: a >> 32. Upper halves may hold garbage elsewhere
+ *   nq_blocks, nq_uniform   lane numbering and output of Philox blocks, so that the words come out in order
+ *
+ * where HAS_PICK is 1, and WIDTH 16, lanes can be moved, too, by lane numbers (ni)
+ *
+ *   nf_up(m, x, first), nf_down(m, x, last)   lane i - 1 or i + 1 of x; beyond it lane 15 of first, lane 0 of last
+ *   nf_pick(m, a, b, index)   any lanes of two vectors; ni_every_second, ni_zip: such an index; +0 outside m
  *
  * and what goes without saying. No other fused multiply-add: not every level could give its bits.
  */

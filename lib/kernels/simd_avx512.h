@@ -97,7 +97,7 @@ INLINE nf nf_second_bytes_where(nm m, const uint8_t *base, ptrdiff_t at, size_t 
     every = (every | every << 1) & 0x55555555u;
     return bytes_cut(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi8(every, base + at)), flip);
 }
-/* Lane i of m: lane i - 1 of x, lane 0: `first`; lane i + 1 of x, lane 15: `last`. */
+/* Lane i of m: lane i - 1 of x, lane 0: lane 15 of first; lane i + 1 of x, lane 15: lane 0 of last. +0 outside m. */
 INLINE nf nf_up(nm m, nf x, nf first)
 {
     return _mm512_castsi512_ps(_mm512_maskz_alignr_epi32(m, _mm512_castps_si512(x), _mm512_castps_si512(first), 15));
