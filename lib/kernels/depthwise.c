@@ -8,16 +8,6 @@ enum { MAX_STRIDE = NNCF__DEPTHWISE_STRIDE, MAX_TAPS = NNCF__DEPTHWISE_TAPS };
  * groups that there are at least, for many threads, where there are so many channels. Shapes alone decide. */
 enum { GROUP_FLOATS = 32 * 1024, GROUPS = 32 };
 
-static int64_t min_i(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t max_i(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* 255 * 255 * 121 < 2^24: sums of codes are exact in float. */
 bool nncf__depthwise_fits(const nncf__conv2d *s)
 {

@@ -11,11 +11,6 @@
  * lane's float sum before it goes into a double. */
 enum { TAPS = 9, LANES = 16, UNIT_FLOATS = 4096, FLUSH = 1024 };
 
-static int64_t max_i(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* Scratch of a group: forward and input gradient: weights (channels, TAPS), scales, biases. */
 static float *scales_of(const nncf__depthwise_task *t)
 {

@@ -10,16 +10,6 @@
 
 enum { LANES = 16, SMALL_SIDE = 12, SMALL_FLOATS = 64 * 1024 };
 
-static int64_t min_i(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t max_i(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 bool nncf__depthwise_is_small(const nncf__conv2d *s)
 {
     /* Both planes, and x with its border. */

@@ -13,16 +13,6 @@
 enum { MAX_STRIDE = NNCF__DEPTHWISE_STRIDE };
 enum { STRIP_FLOATS = 32 * 1024, ROWS_FLOATS = 512, AHEAD = 8192, OVERREAD = 16 };
 
-static int64_t min_i(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t max_i(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 static int64_t whole_lines(int64_t floats)
 {
     return (floats + 15) / 16 * 16;

@@ -13,26 +13,6 @@
 
 #include <math.h>
 
-static int64_t min_i(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t max_i(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-static int64_t ceil_to(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b * b;
-}
-
-static int64_t parts(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 /* ---- forward, input gradient ---- */
 
 typedef struct pixel_job {

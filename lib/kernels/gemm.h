@@ -17,6 +17,27 @@
 
 #include "kernels/kernels.h"
 
+static inline int64_t min_i(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline int64_t max_i(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* How many parts of b make a, the last of which may be shorter; a itself, up to whole ones. */
+static inline int64_t parts(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static inline int64_t ceil_to(int64_t a, int64_t b)
+{
+    return parts(a, b) * b;
+}
+
 /* A micro-kernel: the first `used` of the s rows of c (rows of v floats) = or += panel_v * panel_s; what becomes of the
  * other rows is open. Panels are 64-byte aligned and may be read a few hundred bytes past their end. */
 typedef struct nncf__micro {

@@ -45,26 +45,6 @@ typedef struct weight_job {
     size_t shared_at;      /* in a chunk's unit of shared memory; sums at 0 */
 } weight_job;
 
-static int64_t min_i(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t max_i(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-static int64_t ceil_to(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b * b;
-}
-
-static int64_t parts(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 /* Channels of whole planes of floats in whole vectors; not planes of powers of two, whose rows would share few sets of
  * a cache. */
 static bool is_readable(const nncf__grid *g)

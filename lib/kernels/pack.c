@@ -10,16 +10,6 @@
 
 #include <string.h>
 
-static int64_t min_i(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t max_i(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 void nncf__grid_flatten(nncf__grid *g)
 {
     bool one_tap = g->n_taps == 1 && g->taps[0].y == 0 && g->taps[0].x == 0;

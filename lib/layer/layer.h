@@ -171,6 +171,8 @@ nncf_status nncf__product_needs(nncf_layer *layer, const int64_t in[4], const in
 
 /* ---- product.c, add.c, pool.c: one pair a kind of layer; dx NULL: not wanted ---- */
 
+/* The convolution that a product is, of inputs and outputs of these shapes. */
+nncf__conv2d nncf__product_shape(const nncf_layer *layer, const int64_t in[4], const int64_t out[4]);
 nncf_status nncf__product_forward(nncf_layer *layer, const nncf__operand *x, const int64_t in[4], const int64_t out[4],
                                   const nncf__output *y);
 nncf_status nncf__product_backward(nncf_layer *layer, const nncf__operand *x, const int64_t in[4], const int64_t out[4],

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-static nncf__conv2d conv_shape(const nncf_layer *l, const int64_t in[4], const int64_t out[4])
+nncf__conv2d nncf__product_shape(const nncf_layer *l, const int64_t in[4], const int64_t out[4])
 {
     return (nncf__conv2d){.n = in[0],
                           .c_in = in[1],
@@ -184,7 +184,7 @@ nncf_status nncf__product_forward(nncf_layer *layer, const nncf__operand *x, con
         xo = own_input(layer, input);
     }
     set_steps(layer, &xo, &wo);
-    const nncf__conv2d shape = conv_shape(layer, in, out);
+    const nncf__conv2d shape = nncf__product_shape(layer, in, out);
     if ((status = multiply(layer, &shape, &xo, &wo, &out_planes, z, y)) != NNCF_OK)
         return status;
     if (input && !quantizes)
@@ -240,7 +240,7 @@ nncf_status nncf__product_backward(nncf_layer *layer, const nncf__operand *x, co
     const nncf__planes in_planes = nncf__planes_of(in), out_planes = nncf__planes_of(out);
     nncf__quantizer *input = input_quantizer(layer);
     const bool compresses = compresses_weight(layer), wants_dw = wants_weight_gradient(layer);
-    const nncf__conv2d shape = conv_shape(layer, in, out);
+    const nncf__conv2d shape = nncf__product_shape(layer, in, out);
     const float *used_w = compresses ? layer->wq.data : layer->weight;
     nncf_status status;
 
@@ -285,7 +285,7 @@ nncf_status nncf__product_needs(nncf_layer *layer, const int64_t in[4], const in
     const nncf__quantizer *input = input_quantizer(layer), *output = nncf__layer_output_quantizer(layer);
     const nncf__quantizer *feeding = input ? input : nncf__layer_feeding_quantizer(layer, 0);
     const size_t z = elements(&out_planes) * sizeof(float), weight = layer->weight_count * sizeof(float);
-    const nncf__conv2d shape = conv_shape(layer, in, out);
+    const nncf__conv2d shape = nncf__product_shape(layer, in, out);
     const nncf__quantizer *wq = layer->compression ? layer->compression->weight_quantizer : NULL;
     static const float step = 1;
     float *any = layer->weight; /* a valid pointer: in a dry run nobody reads or writes tensors */

@@ -7,7 +7,7 @@
 #include "../../examples/classification/models.h"
 #include "../../examples/classification/net_internal.h"
 #include "kernels/gemm.h"
-#include "model/model.h"
+#include "layer/layer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,22 +72,9 @@ static nncf__conv2d shape_of(const net *n, const net_node *node, int64_t batch)
     const nncf_layer *l = node->layer;
     const int64_t *in = node->inputs[0] == NET_INPUT ? n->sample : n->nodes[node->inputs[0]].sample;
     bool linear = l->kind == NNCF__LINEAR;
-    return (nncf__conv2d){.n = batch,
-                          .c_in = l->in_channels,
-                          .h = linear ? 1 : in[2],
-                          .w = linear ? 1 : in[3],
-                          .c_out = l->out_channels,
-                          .out_h = linear ? 1 : node->sample[2],
-                          .out_w = linear ? 1 : node->sample[3],
-                          .kernel_h = l->kernel[0],
-                          .kernel_w = l->kernel[1],
-                          .stride_h = l->stride[0],
-                          .stride_w = l->stride[1],
-                          .pad_h = l->padding[0],
-                          .pad_w = l->padding[1],
-                          .dilation_h = l->dilation[0],
-                          .dilation_w = l->dilation[1],
-                          .groups = l->groups};
+    const int64_t shape_in[4] = {batch, l->in_channels, linear ? 1 : in[2], linear ? 1 : in[3]};
+    const int64_t shape_out[4] = {batch, l->out_channels, linear ? 1 : node->sample[2], linear ? 1 : node->sample[3]};
+    return nncf__product_shape(l, shape_in, shape_out);
 }
 
 static size_t shapes_of_model(const bench_options *o, nncf_context *context, shape shapes[MOST_SHAPES])
