@@ -338,10 +338,10 @@ typedef struct pair {
 
 INLINE void find_pair(const product_3x3 *d, pair *s)
 {
-    const unsigned all = low_bits(2 * d->ow), first = 1u | 1u << d->ow, last = first << (d->ow - 1);
+    const unsigned all = low_bits(2 * d->ow), first = 1u | 1u << d->ow;
     s->m[0] = nm_bits(all & ~first);
     s->m[1] = nm_bits(all);
-    s->m[2] = nm_bits(d->p.w % 2 ? all & ~last : all);
+    s->m[2] = nm_bits(all); /* what is behind a row is loaded as 0 */
     s->row = nm_first((size_t)d->p.w);
     for (int t = 0; t < 3; t++)
         s->index[t] = ni_every_second((int)d->ow, t - 1);

@@ -2,11 +2,11 @@
 /*
  * Kernels: pointers and sizes only. They know no tensors and no layers.
  *
- * kernels.def lists the elementwise rows; this header makes the table of them. ref.c holds the readable loops that
- * define the result; fast.c holds the same in a form that compilers vectorise and is compiled once per instruction set;
- * every level must give the bits of ref.c (the rows are EXACT: -ffp-contract=off, no libm, fixed reduction order).
- * gemm.c, conv.c and depthwise.c are the products; float products agree within 2 k eps sum|a||b|, integer codes
- * exactly.
+ * kernels.def lists the rows; this header makes the table of them. ref.c holds the readable loops that define the
+ * result; fast.h holds the same on vectors and is compiled once per instruction set; every level must give the bits of
+ * ref.c (but for the rows of products that kernels.def excepts: -ffp-contract=off, no libm, fixed reduction order).
+ * gemm.c, gemm_weight.c, conv.c and depthwise.c are the products; float products agree within 2 k eps sum|a||b|,
+ * integer codes exactly.
  */
 #ifndef NNCF__KERNELS_H
 #define NNCF__KERNELS_H

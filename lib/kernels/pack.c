@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Packing: pixels, weights and rows into the panels that micro-kernels read. Patches are gathered here, from the image,
+ * Packing: pixels and weights into the panels that micro-kernels read. Patches are gathered here, from the image,
  * each time they are needed: no column buffer is ever written to memory.
  *
  * Codes: a value is float(q * step) with |q| <= 255, so value * (1 / step) differs from q by at most

@@ -466,7 +466,7 @@ START_TEST(extraordinary_shapes)
         {1, 70, 25, 24, 140, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1}, {2, 200, 9, 9, 24, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 1},
         {1, 12, 3, 1000, 8, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 1},  {1, 2, 6, 70000, 2, 0, 0, 3, 3, 2, 2, 1, 1, 1, 1, 2},
         {1, 300, 4, 4, 1100, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1}, {2, 20, 40, 42, 170, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1},
-        {1, 9, 64, 32, 7, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1},
+        {1, 9, 64, 32, 7, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1},    {5, 24, 1, 1, 36, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 4},
     };
     nncf_context *c = context_at(levels[_i], 2);
     for (size_t i = 0; i < COUNT(shapes); i++) {
@@ -480,6 +480,41 @@ START_TEST(extraordinary_shapes)
         problem_codes(&p, i % 2, 0, 255, 127, false);
         check_codes(&p, c, p.bias);
         check_bytes(&p, c, i % 2);
+        problem_free(&p);
+    }
+    nncf_context_destroy(c);
+}
+END_TEST
+
+/* Depthwise weight gradients of many images: exact, although the sums are longer than floats are. */
+START_TEST(long_depthwise_sums)
+{
+    static const nncf__conv2d shapes[] = {{40, 2, 64, 64, 2, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 2},
+                                          {65, 2, 33, 33, 2, 0, 0, 3, 3, 2, 2, 1, 1, 1, 1, 2},
+                                          {300, 2, 7, 7, 2, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 2}};
+    nncf_context *c = context_at(levels[_i], 2);
+    for (size_t i = 0; i < COUNT(shapes); i++) {
+        nncf__conv2d s = shapes[i];
+        ck_assert(shape_finish(&s));
+        problem p;
+        problem_make(&p, &s);
+        for (size_t j = 0; j < p.n_x; j++)
+            p.x[j] = (float)(128 + guard_random() % 128);
+        for (size_t j = 0; j < p.n_z; j++)
+            p.dz[j] = (float)(30 + guard_random() % 31);
+        const nncf__operand x = operand_x(&p);
+        ck_assert_int_eq(nncf__conv2d_backward_weight(c, &s, &x, p.dz, p.dw), NNCF_OK);
+        for (int64_t w = 0; w < 18; w++) {
+            int64_t sum = 0, channel = w / 9, up = w % 9 / 3 - 1, left = w % 3 - 1;
+            for (int64_t z = 0; z < (int64_t)p.n_z; z++) {
+                int64_t plane = z / (s.out_h * s.out_w), y = z / s.out_w % s.out_h * s.stride_h + up;
+                int64_t col = z % s.out_w * s.stride_w + left;
+                if (plane % 2 == channel && y >= 0 && y < s.h && col >= 0 && col < s.w)
+                    sum += (int64_t)p.dz[z] * (int64_t)p.x[(plane * s.h + y) * s.w + col];
+            }
+            REQUIRE(p.dw[w] == (float)sum, "shape %zu, weight %d: %.0f, not %.0f", i, (int)w, (double)p.dw[w],
+                    (double)sum);
+        }
         problem_free(&p);
     }
     nncf_context_destroy(c);
@@ -569,6 +604,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, threads_change_nothing, 0, n);
     tcase_add_loop_test(t, special_values_pass, 0, n);
     tcase_add_loop_test(t, extraordinary_shapes, 0, n);
+    tcase_add_loop_test(t, long_depthwise_sums, 0, n);
     tcase_add_test(t, no_memory);
     suite_add_tcase(s, t);
     return s;
