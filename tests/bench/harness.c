@@ -25,12 +25,14 @@ static double one_call(bench_contender *c)
     return (bench_seconds() - start) / (double)c->repeat;
 }
 
-/* The first calls fault memory in and let caches and clocks settle; the last of them says how often to repeat. */
+/* The first calls fault memory in and let caches and clocks settle, and the system finds a processor for each thread;
+ * the last of them says how often to repeat. */
 static void warm_up(const bench_options *o, bench_contender *c)
 {
+    const double start = bench_seconds(), least = o->quick ? 0 : 0.02;
     double seconds = 0;
     c->repeat = 1;
-    for (int64_t i = 0; i <= o->warmup; i++)
+    for (int64_t i = 0; i <= o->warmup || bench_seconds() - start < least; i++)
         seconds = one_call(c);
     if (seconds < 1e-3 && !o->quick)
         c->repeat = (int64_t)fmin(1e6, ceil(1e-3 / fmax(seconds, 1e-9)));

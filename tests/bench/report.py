@@ -100,13 +100,18 @@ def product_ratios(all_products):
     """(what, must, aim, figure, how): the lines of the acceptance table that single products decide."""
     forward = [who for (_, _, which), who in all_products.items() if which == 'forward']
     wide = [who for who in forward if who['dense']['kernel'] in (1, 3) and who['dense']['c_out'] >= 64 and not who['dense']['depthwise']]
-    if wide:
-        peak = wide[0]['dense']['peak_gflops']
-        work = sum(who['dense']['gflops'] * who['dense']['median'] * who['dense']['layers'] for who in wide)
-        worst = min(wide, key=lambda who: who['dense']['share'])['dense']
-        reach = sum(who['dense']['share'] >= 0.75 for who in wide)
-        yield ('1x1 and 3x3 forward, Cout >= 64: share of the peak', 0.75, 0.9, work / total(wide, 'dense') / peak,
-               f'all together; {reach} of {len(wide)} layers reach 0.75, the worst {worst["share"]:.2f} ({worst["shape"]})')
+    rows = [who for who in wide if who['dense']['shape'].endswith(' 1x1 1x1')]
+    planes = [who for who in wide if who not in rows]
+    for selected, name, what in ((planes, 'dense', 'of floats'), (planes, 'codes', 'of codes'), (rows, 'dense', 'linear layers, 16 rows')):
+        lines = [who[name] for who in selected if name in who]
+        if not lines:
+            continue
+        work = sum(line['gflops'] * line['median'] * line['layers'] for line in lines)
+        worst = min(lines, key=lambda line: line['share'])
+        reach = sum(line['share'] >= 0.75 for line in lines)
+        share = work / sum(line['median'] * line['layers'] for line in lines) / lines[0]['peak_gflops']
+        yield (f'1x1 and 3x3 forward, Cout >= 64, share of the peak: {what}', 0.75, 0.9, share,
+               f'all together; {reach} of {len(lines)} layers reach 0.75, the worst {worst["share"]:.2f} ({worst["shape"]})')
     deep = [who for who in forward if who['dense']['k'] >= 96 and 'codes' in who and not who['dense']['depthwise']]
     if deep:
         worst = max(deep, key=lambda who: who['codes']['median'] / who['dense']['median'])
