@@ -118,10 +118,11 @@ nncf_status nncf__conv2d_forward(nncf_context *context, const nncf__conv2d *s, c
     return status;
 }
 
-/* A linear layer, or a 1x1 convolution of single pixels. */
+/* A linear layer, or a 1x1 convolution of single pixels: with padding its one output may lie beside the pixel. */
 static bool is_linear(const nncf__conv2d *s)
 {
-    return s->h * s->w == 1 && s->kernel_h * s->kernel_w == 1 && s->out_h * s->out_w == 1;
+    return s->h * s->w == 1 && s->kernel_h * s->kernel_w == 1 && s->out_h * s->out_w == 1 && s->pad_h == 0 &&
+           s->pad_w == 0;
 }
 
 static const nncf__tap middle = {0, 0, 0};
