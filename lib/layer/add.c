@@ -100,7 +100,7 @@ static nncf_status backward_in_steps(nncf_layer *layer, const nncf__operand x[2]
         return status;
     float *z = layer->z.data, *quantized = z + count;
     nncf__layer_quantize(context, pre_quantizer(layer), planes, z, quantized);
-    nncf__layer_finish_backward(layer, planes, quantized, dy, da);
+    nncf__layer_finish_backward(layer, planes, quantized, dy, da, false);
     nncf__layer_quantize_backward(context, pre_quantizer(layer), planes, z, da, da);
     if (da != db)
         memcpy(db, da, count * sizeof *db);

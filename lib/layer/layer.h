@@ -98,10 +98,13 @@ void nncf__layer_observe(nncf_context *context, nncf__quantizer *quantizer, cons
 nncf__epilogue nncf__layer_epilogue(const nncf_layer *layer, const nncf__quantizer *output, size_t channel);
 /* The layer's output quantizer, or NULL. */
 nncf__quantizer *nncf__layer_output_quantizer(const nncf_layer *layer);
-/* y = quantizer(activation(z)) and its backward; y may be z (but not as codes) and da may be dy. */
+/* y = quantizer(activation(z)) and its backward; y may be z (but not as codes) and da may be dy. What comes of the
+ * quantizer's gradient is added at once, or kept in nncf__channels until ..._add_gradients, when nothing can fail any
+ * more. */
 void nncf__layer_finish(nncf_layer *layer, const nncf__planes *planes, const float *z, const nncf__output *y);
 void nncf__layer_finish_backward(nncf_layer *layer, const nncf__planes *planes, const float *z, const float *dy,
-                                 float *da);
+                                 float *da, bool adds_later);
+void nncf__layer_finish_add_gradients(nncf_layer *layer);
 
 /* ---- batch_norm.c ---- */
 

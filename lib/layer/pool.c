@@ -213,7 +213,7 @@ nncf_status nncf__pool_backward(nncf_layer *layer, const nncf__operand *x, const
     if (status != NNCF_OK)
         return status;
     if (output)
-        nncf__layer_finish_backward(layer, &planes, layer->z.data, dy, dy);
+        nncf__layer_finish_backward(layer, &planes, layer->z.data, dy, dy, false);
     if (dx) {
         job.dy = dy;
         job.dx = dx;

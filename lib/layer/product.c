@@ -227,7 +227,7 @@ static nncf_status multiply_backward(nncf_layer *layer, const nncf__conv2d *shap
     if (layer->has_batch_norm)
         nncf__batch_norm_backward(layer, planes, layer->z.data, dy);
     else if (has_epilogue(layer))
-        nncf__layer_finish_backward(layer, planes, layer->z.data, dy, dy);
+        nncf__layer_finish_backward(layer, planes, layer->z.data, dy, dy, true);
     nncf_status status = dw ? nncf__conv2d_backward_weight(context, shape, x, dy, dw) : NNCF_OK;
     return status == NNCF_OK && dx ? nncf__conv2d_backward_input(context, shape, w, dy, dx) : status;
 }
@@ -270,6 +270,8 @@ nncf_status nncf__product_backward(nncf_layer *layer, const nncf__operand *x, co
         nncf__layer_quantize_backward(context, input, &in_planes, x->data, dx, dx);
     if (layer->has_batch_norm)
         nncf__batch_norm_add_gradients(layer, &out_planes);
+    else if (has_epilogue(layer))
+        nncf__layer_finish_add_gradients(layer);
     if (layer->bias_grad) {
         double *sums = nncf__channels_of(layer).sums;
         nncf__channel_sums(context, &out_planes, dy, sums);

@@ -219,18 +219,32 @@ static void finish_backward_piece(const nncf__walk *walk, size_t channel, size_t
     walk->k->epilogue_backward(count, walk->in[0] + offset, walk->grad + offset, walk->out[0] + offset, &e, 0, 0, sums);
 }
 
+/* Where batch norm leaves its own. */
+static void keep_sums(const nncf__walk *walk, size_t channel, const double *sums)
+{
+    memcpy(nncf__channels_of(walk->layer).sums + 5 * channel, sums, 3 * sizeof *sums);
+}
+
 void nncf__layer_finish_backward(nncf_layer *layer, const nncf__planes *planes, const float *z, const float *dy,
-                                 float *da)
+                                 float *da, bool adds_later)
 {
     nncf__quantizer *output = nncf__layer_output_quantizer(layer);
     nncf__walk walk = {.planes = *planes,
                        .by_channel = per_channel(output),
                        .piece = finish_backward_piece,
-                       .deliver = add_gradient,
+                       .deliver = adds_later ? keep_sums : add_gradient,
                        .quantizer = output,
                        .layer = layer,
                        .in = {z, NULL},
                        .out = {da, NULL},
                        .grad = dy};
     nncf__walk_run(layer->model->context, &walk);
+}
+
+void nncf__layer_finish_add_gradients(nncf_layer *layer)
+{
+    nncf__quantizer *output = nncf__layer_output_quantizer(layer);
+    const double *sums = nncf__channels_of(layer).sums;
+    for (size_t c = 0; output && c < output->channels; c++)
+        nncf__quantizer_add_gradient(output, c, sums + 5 * c);
 }

@@ -564,6 +564,61 @@ START_TEST(no_memory_changes_nothing)
 }
 END_TEST
 
+/* Whatever fails in backward, no gradient is added to: not the output quantizer's either, which is known first. */
+START_TEST(no_memory_adds_no_gradient)
+{
+    const int64_t in[4] = {1, 4, 9, 9}, out[4] = {1, 6, 9, 9}, large[4] = {3, 4, 9, 9}, large_out[4] = {3, 6, 9, 9};
+    const size_t no = fx_count(large_out);
+    float *x = fx_alloc(fx_count(large), sizeof *x), *y = fx_alloc(no, sizeof *y), *dy = fx_alloc(no, sizeof *dy);
+    uint64_t state = 9;
+    fx_fill(x, fx_count(large), 1, &state);
+    int failures = 0;
+    for (nncf_status status = NNCF_E_NOMEM; status != NNCF_OK; failures++) {
+        fx_block k = {.scope = "k",
+                      .in_channels = 4,
+                      .out_channels = 6,
+                      .kernel = {3, 3},
+                      .padding = {1, 1},
+                      .activation = NNCF_ACTIVATION_RELU};
+        fx_block next = {.scope = "next", .in_channels = 6, .out_channels = 1};
+        fx_memory memory = {0};
+        fx_tensor tx, ty, tdy, tz;
+        float z[3 * 9 * 9];
+        int32_t more = 0;
+        nncf_context *context = fx_context(&memory, 2, 0, 1);
+        nncf_model *model;
+        ck_assert_int_eq(nncf_model_create(context, &model, NULL), NNCF_OK);
+        fx_register(model, &k, NULL, &state);
+        fx_register(model, &next, k.layer, &state);
+        nncf_compression_ctrl *ctrl = fx_ctrl(model, FX_CONFIG(FX_INT8));
+        while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more) {
+            fx_view(&tx, x, 4, in), fx_view(&ty, y, 4, out), fx_view(&tz, z, 4, (int64_t[4]){1, 1, 9, 9});
+            ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, &ty.t), NNCF_OK);
+            ck_assert_int_eq(nncf_layer_forward(next.layer, &ty.t, &tz.t), NNCF_OK);
+        }
+        fx_view(&tx, x, 4, large), fx_view(&ty, y, 4, large_out), fx_view(&tdy, dy, 4, large_out);
+        ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, &ty.t), NNCF_OK);
+        fx_fill(dy, no, 1, &state);
+        memory.fail_at = memory.calls + 1 + failures;
+        status = nncf_layer_backward(k.layer, &tx.t, &tdy.t, NULL);
+        const nncf__layer_compression *c = k.layer->compression;
+        const nncf__quantizer *all[] = {c->output_quantizer, c->weight_quantizer, c->input_quantizer};
+        for (int i = 0; i < 3; i++)
+            ck_assert(status == NNCF_OK || all[i]->scale_grad[0] == 0);
+        for (size_t i = 0; i < k.weights; i++)
+            ck_assert(status == NNCF_OK || k.dw[i] == 0);
+        ck_assert(status == NNCF_E_NOMEM || all[0]->scale_grad[0] != 0);
+        nncf_compression_ctrl_destroy(ctrl);
+        nncf_model_destroy(model);
+        nncf_context_destroy(context);
+        fx_release(&k), fx_release(&next);
+        ck_assert_int_eq(memory.live, 0);
+    }
+    ck_assert_int_ge(failures, 3); /* dw, work space, scratch */
+    free(x), free(y), free(dy);
+}
+END_TEST
+
 START_TEST(errors)
 {
     uint64_t state = 2;
@@ -673,6 +728,7 @@ int main(void)
     tcase_add_test(tc, observing_changes_nothing);
     tcase_add_test(tc, later_steps_allocate_nothing);
     tcase_add_test(tc, no_memory_changes_nothing);
+    tcase_add_test(tc, no_memory_adds_no_gradient);
     tcase_add_test(tc, errors);
     tcase_add_test(tc, controller_between_forward_and_backward);
     suite_add_tcase(suite, tc);
