@@ -309,12 +309,15 @@ nncf_status nncf__product_needs(nncf_layer *layer, const int64_t in[4], const in
     const nncf__channel_hooks after = forward_hooks(&out_planes, NULL), before = backward_hooks(&out_planes, NULL);
     /* nobody asks for the gradient of the model's input, but the scale of its quantizer needs it */
     const bool wants_dx = needs->train && (layer->n_inputs > 0 || input);
-    /* with floats, as while ranges are initialized, and with codes */
+    /* with floats, as while ranges are initialized; with floats that become codes on the way; with codes */
+    enum { FLOATS, ROUNDED, CODES, FORMS };
+    const int32_t dtype = nncf__quantizer_dtype(feeding);
     nncf__operand x = {.data = any}, w = {.data = any};
-    for (int codes = 0; codes < 2 && status == NNCF_OK; codes++) {
-        if (codes && nncf__quantizer_dtype(feeding) != NNCF_F32)
-            x = (nncf__operand){.data = any, .step = &step, .n_steps = 1, .dtype = nncf__quantizer_dtype(feeding)};
-        if (codes && x.step && gives_codes(wq)) {
+    for (int form = FLOATS; form < FORMS && status == NNCF_OK; form++) {
+        if (form != FLOATS && dtype != NNCF_F32)
+            x = (nncf__operand){
+                .data = any, .step = &step, .n_steps = 1, .dtype = form == CODES ? dtype : (int32_t)NNCF_F32};
+        if (x.step && gives_codes(wq)) {
             w.step = &step;
             w.n_steps = 1;
         }

@@ -524,6 +524,58 @@ START_TEST(memory)
 }
 END_TEST
 
+/* A host that passes floats on where it might pass codes needs no more than the query says: rounding them on the way
+ * may take another way through a depthwise layer. */
+START_TEST(memory_of_floats)
+{
+    const int64_t shapes[4][4] = {{3, 2, 9, 8}, {3, 3, 9, 8}, {3, 3, 5, 4}, {3, 1, 5, 4}};
+    for (int32_t isa = NNCF_ISA_REFERENCE; nncf__kernels_get(isa); isa++) {
+        fx_block blocks[3] = {
+            {.scope = "a", .in_channels = 2, .out_channels = 3, .batch_norm = true, .activation = NNCF_ACTIVATION_RELU},
+            {.scope = "b", .in_channels = 3, .out_channels = 3, .kernel = {3, 3}, .stride = {2, 2}, .padding = {1, 1}},
+            {.scope = "c", .in_channels = 3, .out_channels = 1}};
+        blocks[1].groups = 3;
+        counting c = {0};
+        const nncf_context_params p = {NNCF_PARAMS(nncf_context_params), .n_threads = 2, .max_isa = isa,
+                                       COUNTING_PARAMS(&c)};
+        nncf_context *context = NULL;
+        nncf_model *model;
+        nncf_memory m = {NNCF_PARAMS(nncf_memory)};
+        fx_tensor t[4];
+        uint64_t state = 4;
+        int32_t more = 1;
+        ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &p, &context, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_model_create(context, &model, NULL), NNCF_OK);
+        for (int i = 0; i < 4; i++) {
+            fx_view(&t[i], fx_alloc(fx_count(shapes[i]), sizeof(float)), 4, shapes[i]);
+            fx_fill(t[i].t.data, fx_count(shapes[i]), 1, &state);
+        }
+        for (int i = 0; i < 3; i++)
+            fx_register(model, &blocks[i], i ? blocks[i - 1].layer : NULL, &state);
+        nncf_compression_ctrl *ctrl = fx_ctrl(model, FX_CONFIG(FX_INT8));
+        ck_assert_int_eq(nncf_model_set_mode(model, NNCF_MODE_EVAL), NNCF_OK);
+        const size_t before = c.bytes;
+        ck_assert_int_eq(nncf_model_memory(model, &t[0].t, 1, NNCF_MODE_EVAL, &m, NULL), NNCF_OK);
+        while (more) { /* and once with ranges */
+            ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
+            for (int i = 0; i < 3; i++)
+                ck_assert_int_eq(nncf_layer_forward(blocks[i].layer, &t[i].t, &t[i + 1].t), NNCF_OK);
+        }
+        ck_assert_int_eq(nncf_layer_output_dtype(blocks[0].layer), NNCF_U8);
+        ck_assert_uint_le(c.bytes - before, m.library);
+        nncf_compression_ctrl_destroy(ctrl);
+        nncf_model_destroy(model);
+        nncf_context_destroy(context);
+        for (int i = 0; i < 4; i++)
+            free(t[i].t.data);
+        for (int i = 0; i < 3; i++)
+            fx_release(&blocks[i]);
+        ck_assert_uint_eq(c.live, 0);
+        ck_assert_uint_eq(c.mistakes, 0);
+    }
+}
+END_TEST
+
 START_TEST(memory_errors)
 {
     run r;
@@ -562,6 +614,7 @@ int main(void)
     tcase_add_test(tc, mixed);
     tcase_add_test(tc, refused);
     tcase_add_loop_test(tc, memory, 0, 2 * (int)(sizeof cases / sizeof *cases));
+    tcase_add_test(tc, memory_of_floats);
     tcase_add_test(tc, memory_errors);
     suite_add_tcase(suite, tc);
     return fx_main(suite);
