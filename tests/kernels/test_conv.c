@@ -487,6 +487,22 @@ START_TEST(extraordinary_shapes)
 }
 END_TEST
 
+/* Of whole numbers: the gradient of a depthwise weight that reads (up, left) of where the output is. */
+static int64_t whole_sum(const problem *p, int64_t channel, int64_t up, int64_t left)
+{
+    const nncf__conv2d *s = &p->s;
+    int64_t sum = 0;
+    for (int64_t n = 0; n < s->n; n++)
+        for (int64_t i = 0; i < s->out_h; i++) {
+            const int64_t plane = n * s->c_in + channel, y = i * s->stride_h + up;
+            const int64_t dz = (plane * s->out_h + i) * s->out_w, x = (plane * s->h + y) * s->w + left;
+            for (int64_t j = 0; j < s->out_w && y >= 0 && y < s->h; j++)
+                if (j * s->stride_w + left >= 0 && j * s->stride_w + left < s->w)
+                    sum += (int64_t)p->dz[dz + j] * (int64_t)p->x[x + j * s->stride_w];
+        }
+    return sum;
+}
+
 /* Depthwise weight gradients of many images: exact, although the sums are longer than floats are. */
 START_TEST(long_depthwise_sums)
 {
@@ -506,13 +522,7 @@ START_TEST(long_depthwise_sums)
         const nncf__operand x = operand_x(&p);
         ck_assert_int_eq(nncf__conv2d_backward_weight(c, &s, &x, p.dz, p.dw), NNCF_OK);
         for (int64_t w = 0; w < 18; w++) {
-            int64_t sum = 0, channel = w / 9, up = w % 9 / 3 - 1, left = w % 3 - 1;
-            for (int64_t z = 0; z < (int64_t)p.n_z; z++) {
-                int64_t plane = z / (s.out_h * s.out_w), y = z / s.out_w % s.out_h * s.stride_h + up;
-                int64_t col = z % s.out_w * s.stride_w + left;
-                if (plane % 2 == channel && y >= 0 && y < s.h && col >= 0 && col < s.w)
-                    sum += (int64_t)p.dz[z] * (int64_t)p.x[(plane * s.h + y) * s.w + col];
-            }
+            const int64_t sum = whole_sum(&p, w / 9, w % 9 / 3 - 1, w % 3 - 1);
             REQUIRE(p.dw[w] == (float)sum, "shape %zu, weight %d: %.0f, not %.0f", i, (int)w, (double)p.dw[w],
                     (double)sum);
         }
