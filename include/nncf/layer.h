@@ -113,7 +113,8 @@ typedef struct nncf_memory {
  * Allocates nothing that stays, and changes nothing. A controller that is attached counts with what it will do to the
  * layers; its own parameters are there already, and not in the sums. In train mode the sums are for a step in which
  * nobody asks for the gradient of the model's input; in eval mode for a model that has not been trained before (a
- * trained one uses what training has left). What the library has allocated already is not subtracted.
+ * trained one uses what training has left). What the library has allocated already is not subtracted. Scratch is
+ * enough for a host that passes floats on where it might pass codes, and may then be more than codes need.
  * @param inputs   shapes of what the layers without registered inputs read, in their order; a single one is for all of
  * them; only ndim and shape are read
  * @param mode     NNCF_MODE_TRAIN or NNCF_MODE_EVAL

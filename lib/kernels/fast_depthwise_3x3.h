@@ -217,22 +217,25 @@ typedef struct product_3x3 {
     float (*lanes)[16];
 } product_3x3;
 
-/* While n rows of the output are made. */
-INLINE void fetch_rows(int op, int kind, ptrdiff_t stride, ptrdiff_t n, const product_3x3 *d, ptrdiff_t y)
+/* While the vectors of n rows of the output are made that begin at column col: their share of what these rows read, not
+ * all at once, which would fill the buffers that loads need. */
+INLINE void fetch_rows(int op, int kind, ptrdiff_t stride, ptrdiff_t n, const product_3x3 *d, ptrdiff_t y,
+                       ptrdiff_t col)
 {
-    const ptrdiff_t size = kind == FLOATS ? sizeof(float) : 1, row = stride * d->p.w * size;
-    const ptrdiff_t dz_row = d->ow * (ptrdiff_t)sizeof(float);
-    fetch(d->p.ahead, y * row, (y + n) * row);
+    const ptrdiff_t end = col + LANES < d->ow ? col + LANES : d->ow, size = kind == FLOATS ? sizeof(float) : 1;
+    const ptrdiff_t first = y * d->ow + n * col, last = y * d->ow + n * end, outputs = sizeof(float);
+    const ptrdiff_t scale = stride * stride * size; /* bytes of the plane for an output */
+    fetch(d->p.ahead, first * scale, last * scale);
     if (op == WEIGHT)
-        fetch(d->dz_ahead, y * dz_row, (y + n) * dz_row);
+        fetch(d->dz_ahead, first * outputs, last * outputs);
 }
 
 /* n rows. fixed: the place, where one vector holds a row. */
 INLINE void columns(int op, int kind, int shape, int n, const product_3x3 *d, ptrdiff_t y, const place *fixed,
                     const vf factor[11], vf sum[9])
 {
-    fetch_rows(op, kind, is_strided(shape) ? 2 : 1, n, d, y);
     for (ptrdiff_t col = 0; col < d->ow; col += LANES) {
+        fetch_rows(op, kind, is_strided(shape) ? 2 : 1, n, d, y, col);
         const ptrdiff_t at = y * d->ow + col, live = d->ow - col < LANES ? d->ow - col : LANES;
         place here = *fixed;
         vf part[BLOCK_ROWS];
@@ -320,7 +323,7 @@ INLINE void plane_of_stacks(int op, int kind, const product_3x3 *d, const stack 
                             const vf factor[11], vf sum[9])
 {
     ptrdiff_t y = d->rows;
-    fetch_rows(op, kind, 1, d->oh, d, 0);
+    fetch_rows(op, kind, 1, d->oh, d, 0, 0);
     stack_of_rows(op, kind, d, 0, &stacks[0], sides, factor, sum);
     for (; y + d->rows < d->oh; y += d->rows)
         stack_of_rows(op, kind, d, y, &stacks[1], sides, factor, sum);
@@ -382,7 +385,7 @@ INLINE void plane_of_pairs(int op, int kind, const product_3x3 *d, const pair *s
 {
     ptrdiff_t y = 0;
     vf above = vf_set(0.0f);
-    fetch_rows(op, kind, 2, d->oh, d, 0);
+    fetch_rows(op, kind, 2, d->oh, d, 0, 0);
     for (; y + 2 <= d->oh; y += 2)
         above = pair_of_rows(op, kind, true, d, y, above, s, factor, sum);
     if (y < d->oh)

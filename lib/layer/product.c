@@ -314,6 +314,8 @@ nncf_status nncf__product_needs(nncf_layer *layer, const int64_t in[4], const in
     const int32_t dtype = nncf__quantizer_dtype(feeding);
     nncf__operand x = {.data = any}, w = {.data = any};
     for (int form = FLOATS; form < FORMS && status == NNCF_OK; form++) {
+        if (form == ROUNDED && input) /* its own input is in codes already */
+            continue;
         if (form != FLOATS && dtype != NNCF_F32)
             x = (nncf__operand){
                 .data = any, .step = &step, .n_steps = 1, .dtype = form == CODES ? dtype : (int32_t)NNCF_F32};
