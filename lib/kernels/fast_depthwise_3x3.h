@@ -12,6 +12,8 @@
 
 #include "kernels/fast_depthwise.h"
 
+#if HAS_PICK
+
 /* What a plane is made of: floats; bytes as they are, for the weight gradient times a scale; any bytes. */
 enum { FLOATS, UNSIGNED, BYTES };
 /* How outputs lie in a vector. At stride 1: columns of a row, a whole row, or several. At stride 2: columns of a row, a
@@ -106,11 +108,10 @@ INLINE bool is_strided(int shape)
     return shape == STRIDED_COLUMNS || shape == STRIDED_ROW;
 }
 
-/* Where a vector's columns are: masks of its three vectors; of what floats at stride 2 are loaded as, from the column
- * itself on and from the one before; and how far it is to the column on the left of them, on the right, or 0 where
- * there is none. */
+/* Where a vector's columns are: masks of its three vectors; of the two that floats at stride 2 are loaded as; and how
+ * far it is to the column on the left of them, on the right, or 0 where there is none. */
 typedef struct place {
-    vm m[3], load[2], before[2];
+    vm m[3], load[2];
     ptrdiff_t left, right;
 } place;
 
@@ -127,8 +128,6 @@ INLINE void find_place(int shape, ptrdiff_t col, ptrdiff_t m, ptrdiff_t w, place
         ptrdiff_t columns = w - 2 * col < 2 * m ? w - 2 * col : 2 * m;
         at->load[0] = vm_bits(low_bits(columns));
         at->load[1] = vm_bits(low_bits(columns - LANES));
-        at->before[0] = vm_bits(low_bits(2 * m) & (col == 0 ? 0xfffe : 0xffff));
-        at->before[1] = vm_bits(low_bits(2 * m - LANES));
     }
 }
 
@@ -143,16 +142,9 @@ INLINE void load_source(int op, int kind, int shape, const source_plane *p, ptrd
         vf low = vf_load_where(c->load[0], p->floats + at), high = vf_load_where(c->load[1], p->floats + at + LANES);
         v[1] = every_second(low, high, false);
         v[2] = every_second(low, high, true);
-#if HAS_PICK
         v[0].p[0] = nf_up(c->m[0].p[0], v[2].p[0], nf_set(shape == STRIDED_ROW ? 0.0f : p->floats[at + c->left]));
-#else
-        low = vf_load_where(c->before[0], p->floats + at - 1);
-        high = vf_load_where(c->before[1], p->floats + at - 1 + LANES);
-        v[0] = every_second(low, high, false);
-#endif
         return;
     }
-#if HAS_PICK
     const bool one = shape == ROW || shape == STACK;
     if (one || shape == STRIDED_ROW || (shape == COLUMNS && kind == FLOATS)) {
         v[1] = take(op, kind, p, at, shape == STRIDED_ROW ? 2 : 1, c->m[1]);
@@ -165,7 +157,6 @@ INLINE void load_source(int op, int kind, int shape, const source_plane *p, ptrd
         v[0].p[0] = nf_up(c->m[0].p[0], before, shape == COLUMNS ? nf_set(p->floats[at + c->left]) : before);
         return;
     }
-#endif
 #pragma GCC unroll 3
     for (int t = 0; t < 3; t++)
         v[t] = take(op, kind, p, at + t - 1, is_strided(shape) ? 2 : 1, c->m[t]);
@@ -304,7 +295,7 @@ INLINE void stack_of_rows(int op, int kind, const product_3x3 *d, ptrdiff_t y, c
         vf v[3];
         place here;
         for (int t = 0; t < 3; t++) /* where lanes are moved, those of other rows are 0 already */
-            here.m[t] = HAS_PICK && t != 1 ? sides[t] : vm_and(s->rows[i], sides[t]);
+            here.m[t] = t != 1 ? sides[t] : vm_and(s->rows[i], sides[t]);
         load_source(op, kind, STACK, &d->p, at, &here, v);
 #pragma GCC unroll 3
         for (int t = 0; t < 3; t++) {
@@ -331,7 +322,6 @@ INLINE void plane_of_stacks(int op, int kind, const product_3x3 *d, const stack 
         stack_of_rows(op, kind, d, y, &stacks[2], sides, factor, sum);
 }
 
-#if HAS_PICK
 /* Two rows of up to eight outputs at stride 2, of rows of up to sixteen columns: lane l of the first, lanes ow + l of
  * the second. */
 typedef struct pair {
@@ -391,7 +381,6 @@ INLINE void plane_of_pairs(int op, int kind, const product_3x3 *d, const pair *s
     if (y < d->oh)
         pair_of_rows(op, kind, false, d, y, above, s, factor, sum);
 }
-#endif
 
 /* On to the next channel. */
 INLINE void next_plane(int op, int kind, product_3x3 *d)
@@ -430,11 +419,9 @@ INLINE void planes(int op, int kind, int shape, size_t n, product_3x3 *d)
     } else {
         find_place(shape, 0, d->ow < LANES ? d->ow : LANES, d->p.w, &fixed);
     }
-#if HAS_PICK
     pair two_rows;
     if (shape == PAIR)
         find_pair(d, &two_rows);
-#endif
     for (; n > 0; n--, next_plane(op, kind, d)) {
         vf factor[11], sum[9];
 #pragma GCC unroll 9
@@ -450,10 +437,8 @@ INLINE void planes(int op, int kind, int shape, size_t n, product_3x3 *d)
         }
         if (shape == STACK)
             plane_of_stacks(op, kind, d, stacks, sides, factor, sum);
-#if HAS_PICK
         else if (shape == PAIR)
             plane_of_pairs(op, kind, d, &two_rows, factor, sum);
-#endif
         else
             plane_of_columns(op, kind, shape, d, &fixed, factor, sum);
 #pragma GCC unroll 9
@@ -470,7 +455,7 @@ INLINE void planes_of_kind(int op, int kind, size_t stride, size_t n, product_3x
         planes(op, kind, ROW, n, d);
     else if (stride == 1)
         planes(op, kind, COLUMNS, n, d);
-    else if (HAS_PICK && d->ow <= LANES / 2)
+    else if (d->ow <= LANES / 2)
         planes(op, kind, PAIR, n, d);
     else if (d->ow <= LANES)
         planes(op, kind, STRIDED_ROW, n, d);
@@ -560,7 +545,6 @@ INLINE void input_columns(ptrdiff_t h, ptrdiff_t w, const vf weight[9], const fl
     }
 }
 
-#if HAS_PICK
 /* Two rows of up to eight gradients at once. */
 INLINE void input_pairs(ptrdiff_t h, ptrdiff_t w, const vf weight[9], const float *dz, const float *ahead, float *dx)
 {
@@ -584,7 +568,6 @@ INLINE void input_pairs(ptrdiff_t h, ptrdiff_t w, const vf weight[9], const floa
             }
     }
 }
-#endif
 
 static void depthwise_3x3_input(size_t n, size_t h, size_t w, const float *weights, const float *dz,
                                 const float *dz_ahead, float *dx, bool stream)
@@ -595,15 +578,18 @@ static void depthwise_3x3_input(size_t n, size_t h, size_t w, const float *weigh
 #pragma GCC unroll 9
         for (int t = 0; t < 9; t++)
             factor[t] = vf_set(weights[t]);
-#if HAS_PICK
         if (w <= LANES)
             input_pairs((ptrdiff_t)h, (ptrdiff_t)w, factor, dz, dz_ahead, dx);
         else
-#endif
             input_columns((ptrdiff_t)h, (ptrdiff_t)w, factor, dz, dz_ahead, dx, stream);
         if (dz_ahead)
             dz_ahead += outputs;
     }
 }
+
+#else
+/* Not used there: strips are faster (depthwise_direct.c), and this would take minutes to compile. */
+#include "kernels/ref_depthwise_3x3.h"
+#endif
 
 #endif

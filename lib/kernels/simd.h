@@ -220,6 +220,7 @@ INLINE vm vm_bits(unsigned bits)
     return r;
 }
 
+#if HAS_PICK
 INLINE vf vf_load_where(vm m, const float *x)
 {
     vf r;
@@ -237,6 +238,7 @@ INLINE vf vf_bytes_where(vm m, const uint8_t *base, ptrdiff_t at, int step, size
                        : nf_second_bytes_where(m.p[k], base, at + 2 * k * WIDTH, n, flip);
     return r;
 }
+#endif
 
 /* Bits i..i+m-1 of a mask, i a multiple of 16; bytes without a bit among them are not read. */
 INLINE vm vm_load(const uint8_t *bits, size_t i, size_t m)

@@ -4,7 +4,6 @@
 #define NNCF__KERNELS_SIMD_AVX2_H
 
 #include <immintrin.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -85,26 +84,6 @@ INLINE void nf_store_bytes(uint8_t *p, nf x)
     __m256i whole = _mm256_and_si256(_mm256_cvtps_epi32(x), _mm256_set1_epi32(255));
     __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
     _mm_storel_epi64((__m128i *)(void *)p, _mm_packus_epi16(words, words));
-}
-INLINE nf nf_load_where(nm m, const float *p)
-{
-    return _mm256_maskload_ps(p, _mm256_castps_si256(m));
-}
-INLINE nf nf_bytes_where(nm m, const uint8_t *base, ptrdiff_t at, size_t n, uint32_t flip)
-{
-    uint8_t part[WIDTH];
-    bool inside = at >= 0 && at + WIDTH <= (ptrdiff_t)n;
-    for (ptrdiff_t i = 0; !inside && i < WIDTH; i++)
-        part[i] = at + i >= 0 && at + i < (ptrdiff_t)n ? base[at + i] : 0;
-    return _mm256_and_ps(m, nf_bytes(inside ? base + at : part, flip));
-}
-INLINE nf nf_second_bytes_where(nm m, const uint8_t *base, ptrdiff_t at, size_t n, uint32_t flip)
-{
-    uint8_t part[2 * WIDTH];
-    bool inside = at >= 0 && at + 2 * WIDTH <= (ptrdiff_t)n;
-    for (ptrdiff_t i = 0; !inside && i < 2 * WIDTH; i++)
-        part[i] = at + i >= 0 && at + i < (ptrdiff_t)n ? base[at + i] : 0;
-    return _mm256_and_ps(m, nf_second_bytes(inside ? base + at : part, 0, flip));
 }
 INLINE nf nf_second_bytes_first(const uint8_t *p, size_t m, uint32_t flip)
 {

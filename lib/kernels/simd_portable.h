@@ -69,24 +69,6 @@ INLINE nf nf_second_bytes(const uint8_t *p, int upper, uint32_t flip)
     const nm x = {p[upper], p[2 + upper], p[4 + upper], p[6 + upper]};
     return __builtin_convertvector(x ^ (nm){f, f, f, f}, nf);
 }
-INLINE nf nf_load_where(nm m, const float *p)
-{
-    return (nf){m[0] ? p[0] : 0.0f, m[1] ? p[1] : 0.0f, m[2] ? p[2] : 0.0f, m[3] ? p[3] : 0.0f};
-}
-INLINE nf nf_bytes_where(nm m, const uint8_t *base, ptrdiff_t at, size_t n, uint32_t flip)
-{
-    (void)n;
-    const uint8_t part[WIDTH] = {m[0] ? base[at] : 0, m[1] ? base[at + 1] : 0, m[2] ? base[at + 2] : 0,
-                                 m[3] ? base[at + 3] : 0};
-    return nf_bytes(part, flip);
-}
-INLINE nf nf_second_bytes_where(nm m, const uint8_t *base, ptrdiff_t at, size_t n, uint32_t flip)
-{
-    (void)n;
-    const uint8_t part[WIDTH] = {m[0] ? base[at] : 0, m[1] ? base[at + 2] : 0, m[2] ? base[at + 4] : 0,
-                                 m[3] ? base[at + 6] : 0};
-    return nf_bytes(part, flip);
-}
 INLINE void nf_store_bytes(uint8_t *p, nf x)
 {
     nm whole = __builtin_convertvector(x, nm);
