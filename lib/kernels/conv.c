@@ -77,11 +77,17 @@ static void taps_free(nncf_context *context, nncf__tap *taps, nncf__tap *few)
         nncf__free(context, taps);
 }
 
+/* Codes that packers cannot make. */
+static bool only_naive(const nncf__operand *x, const nncf__operand *w)
+{
+    return has_codes(x, w) && (!steps_invert(x) || !steps_invert(w));
+}
+
 nncf_status nncf__conv2d_forward(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
                                  const nncf__operand *w, const float *bias, float *z)
 {
     bool codes = has_codes(x, w);
-    if (is_reference(context) || (codes && (!steps_invert(x) || !steps_invert(w)))) {
+    if (is_reference(context) || only_naive(x, w)) {
         nncf__conv2d_forward_ref(s, x, w, bias, z);
         return NNCF_OK;
     }
@@ -369,7 +375,7 @@ nncf_status nncf__conv2d_forward_channels(nncf_context *context, const nncf__con
                                           const nncf__operand *w, const float *bias, float *z,
                                           const nncf__channel_hooks *after)
 {
-    if (!has_codes(x, w) || (steps_invert(x) && steps_invert(w)))
+    if (!only_naive(x, w))
         return nncf__depthwise_forward(context, s, x, w, bias, z, after);
     nncf_status status = nncf__scratch_reserve(context, after->room);
     if (status == NNCF_OK)

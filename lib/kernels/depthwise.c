@@ -86,16 +86,16 @@ typedef struct job {
     const float *dz;                  /* NULL in the forward pass, and where hooks give it */
     const nncf__channel_hooks *hooks; /* nullable */
     int64_t dz_at, room_at;           /* in scratch: what hooks make, what they need */
-    int64_t group, n_groups;          /* channels of one */
+    int64_t unit, group, n_groups;    /* channels that the way takes at a time; of a group */
     int64_t images, parts;            /* a task takes so many images of a group, which then is so many tasks */
 } job;
 
-/* Planes of dz of one unit from channel c on. */
+/* Planes of dz of channels [c, end), one unit. */
 static const float *dz_of(const job *j, int64_t n, int64_t c, int64_t end, float *scratch)
 {
     const nncf__conv2d *s = j->s;
     if (j->hooks && j->hooks->dz)
-        return j->hooks->dz(j->hooks->arg, n, c, min_i(c + j->way->unit, end), scratch + j->dz_at);
+        return j->hooks->dz(j->hooks->arg, n, c, end, scratch + j->dz_at);
     return j->dz ? j->dz + (n * s->c_out + c) * s->out_h * s->out_w : NULL;
 }
 
@@ -116,10 +116,11 @@ static void group_task(void *arg, size_t chunk, size_t worker)
         way->begin(&j->products[p], &tasks[p]);
     }
     for (int64_t n = n0; n < n1; n++)
-        for (int64_t c = first; c < end; c += way->unit) {
-            const float *dz = dz_of(j, n, c, end, scratch);
+        for (int64_t c = first; c < end; c += j->unit) {
+            int64_t stop = min_i(c + j->unit, end);
+            const float *dz = dz_of(j, n, c, stop, scratch);
             for (size_t p = 0; p < j->n_products; p++)
-                way->planes(&j->products[p], &tasks[p], n, c, dz);
+                way->planes(&j->products[p], &tasks[p], n, c, stop, dz);
         }
     for (size_t p = 0; p < j->n_products; p++)
         way->end(&j->products[p], &tasks[p]);
@@ -130,9 +131,9 @@ static void group_task(void *arg, size_t chunk, size_t worker)
 
 static const nncf__depthwise_way *way_of(const nncf__depthwise *d)
 {
-    const nncf__depthwise_way *direct =
-        nncf__depthwise_direct(d->k, d->s, d->product == NNCF__FORWARD && nncf__depthwise_inverse(d) > 0);
-    return direct ? direct : nncf__depthwise_is_small(d->s) ? &nncf__depthwise_small : &nncf__depthwise_strips;
+    if (nncf__depthwise_is_direct(d))
+        return &nncf__depthwise_direct;
+    return nncf__depthwise_is_small(d->s) ? &nncf__depthwise_small : &nncf__depthwise_strips;
 }
 
 /* Is the output larger than caches, are its rows whole lines, and does nobody read it soon? */
@@ -148,7 +149,7 @@ static bool streams(const job *j, const nncf__depthwise *d)
 static int64_t reserve_lines(int64_t *floats, int64_t count)
 {
     int64_t at = *floats;
-    *floats += (count + 15) / 16 * 16;
+    *floats += ceil_to(count, 16);
     return at;
 }
 
@@ -159,8 +160,9 @@ static nncf_status run(nncf_context *context, job *j)
     j->way = way_of(&j->products[0]); /* both gradients go one way */
     int64_t plane = max_i(s->h * s->w, s->out_h * s->out_w);
     j->group = min_i(GROUP_FLOATS / (s->n * plane), min_i(s->c_in / GROUPS, j->way->largest_group));
-    j->group = max_i(1, j->group / j->way->unit) * j->way->unit;
-    j->n_groups = (s->c_in + j->group - 1) / j->group;
+    j->unit = j->way->unit(s);
+    j->group = max_i(1, j->group / j->unit) * j->unit;
+    j->n_groups = parts(s->c_in, j->group);
     int64_t floats = 0;
     bool whole = j->hooks != NULL; /* sums over images are one task's */
     for (size_t p = 0; p < j->n_products; p++) {
@@ -171,14 +173,14 @@ static nncf_status run(nncf_context *context, job *j)
         j->at[p] = reserve_lines(&floats, j->way->plan(d, j->group));
     }
     if (j->hooks && j->hooks->dz)
-        j->dz_at = reserve_lines(&floats, j->way->unit * s->out_h * s->out_w);
+        j->dz_at = reserve_lines(&floats, j->unit * s->out_h * s->out_w);
     if (j->hooks)
         j->room_at = reserve_lines(&floats, (int64_t)((j->hooks->room + sizeof(float) - 1) / sizeof(float)));
     nncf_status status = nncf__scratch_reserve(context, (size_t)floats * sizeof(float));
     if (status)
         return status;
-    j->parts = whole ? 1 : min_i(s->n, (GROUPS + j->n_groups - 1) / j->n_groups);
-    j->images = (s->n + j->parts - 1) / j->parts;
+    j->parts = whole ? 1 : min_i(s->n, parts(GROUPS, j->n_groups));
+    j->images = parts(s->n, j->parts);
     double passes = (double)j->n_products + (j->hooks ? 1 : 0);
     nncf__gemm_parallel(context, 16.0 * (double)(s->n * s->c_in) * (double)plane * passes,
                         (size_t)(j->n_groups * j->parts), group_task, j);

@@ -77,14 +77,15 @@ typedef struct nncf__depthwise_task {
 
 /* A way to make a product. */
 typedef struct nncf__depthwise_way {
-    int64_t unit, largest_group; /* channels that it takes at a time (groups are multiples of it), and the most */
+    int64_t (*unit)(const nncf__conv2d *s); /* channels that it takes at a time: groups are multiples of it */
+    int64_t largest_group;
     /* Fill in the layout for groups of that many channels; returns floats of scratch. */
     int64_t (*plan)(nncf__depthwise *d, int64_t group);
     /* For each group: begin, planes for each image and unit, images in order, then end. */
     void (*begin)(const nncf__depthwise *d, const nncf__depthwise_task *t);
-    /* The product for channel c and the others of its unit in image n; dz: of these planes, NULL in the forward pass.
-     */
-    void (*planes)(const nncf__depthwise *d, const nncf__depthwise_task *t, int64_t n, int64_t c, const float *dz);
+    /* The product for channels [c, end) of a unit in image n; dz: of these planes, NULL in the forward pass. */
+    void (*planes)(const nncf__depthwise *d, const nncf__depthwise_task *t, int64_t n, int64_t c, int64_t end,
+                   const float *dz);
     void (*end)(const nncf__depthwise *d, const nncf__depthwise_task *t);
 } nncf__depthwise_way;
 
@@ -94,11 +95,40 @@ static inline float nncf__depthwise_inverse(const nncf__depthwise *d)
     return d->step_x && d->x->dtype == NNCF_F32 ? 1.0f / *d->step_x : 0.0f;
 }
 
-/* For every product, and for planes of up to so many columns (which: nncf__depthwise_is_small). */
-extern const nncf__depthwise_way nncf__depthwise_strips, nncf__depthwise_small;
-/* The way for 3 x 3 with a padding of 1 and one stride of 1 or 2, NULL for others and where level k has a faster one;
- * rounds: floats of x become codes. */
-const nncf__depthwise_way *nncf__depthwise_direct(const nncf__kernels *k, const nncf__conv2d *s, bool rounds);
+/* What the sum of a channel's codes is multiplied by; 1 for floats. */
+static inline float nncf__depthwise_scale(const nncf__depthwise *d, int64_t c)
+{
+    return d->step_x ? *d->step_x * d->step_w[d->n_steps_w > 1 ? c : 0] : 1.0f;
+}
+
+static inline float nncf__depthwise_bias(const nncf__depthwise *d, int64_t c)
+{
+    return d->bias ? d->bias[c] : -0.0f; /* x + -0 is x, for +0 and -0 too */
+}
+
+/* Weights of a channel in the order of the stencil's taps, as codes when there are steps. */
+static inline void nncf__depthwise_weights(const nncf__depthwise *d, int64_t c, float *w)
+{
+    const nncf__stencil *v = &d->stencil;
+    for (int64_t t = 0; t < v->n_taps; t++)
+        w[t] = d->w[c * v->n_taps + v->taps[t].weight];
+    if (d->step_w)
+        d->k->gemm_codes((size_t)v->n_taps, w, 1.0f / d->step_w[d->n_steps_w > 1 ? c : 0]);
+}
+
+/* Sixteen lanes, added as a tree; they are used up. */
+static inline float nncf__depthwise_total(double lanes[16])
+{
+    for (int half = 8; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            lanes[i] += lanes[i + half];
+    return (float)lanes[0];
+}
+
+/* For every product; for planes of up to so many columns; for 3 x 3. */
+extern const nncf__depthwise_way nncf__depthwise_strips, nncf__depthwise_small, nncf__depthwise_direct;
+/* Can the last be taken, and is it the fastest at this level? It is for 3 x 3, and does not round x to codes. */
+bool nncf__depthwise_is_direct(const nncf__depthwise *d);
 /* Planes for which nncf__depthwise_small is faster than strips. */
 bool nncf__depthwise_is_small(const nncf__conv2d *s);
 

@@ -29,6 +29,13 @@ static float (*lanes_of(const nncf__depthwise_task *t, int64_t c))[LANES]
     return (float(*)[LANES])(void *)(lanes + (c - t->first) * TAPS * LANES);
 }
 
+/* How many planes make a call worth its while: one, or some that share cache lines. */
+static int64_t unit(const nncf__conv2d *s)
+{
+    const int64_t planes = UNIT_FLOATS / max_i(s->h * s->w, 1);
+    return planes < 4 ? 1 : planes < 16 ? 4 : 16;
+}
+
 static int64_t plan(nncf__depthwise *d, int64_t group)
 {
     return group * (d->product == NNCF__BACKWARD_WEIGHT ? 3 * TAPS * LANES : TAPS + 2);
@@ -41,17 +48,17 @@ static void begin(const nncf__depthwise *d, const nncf__depthwise_task *t)
         memset(t->scratch, 0, (size_t)(channels * TAPS * LANES) * (sizeof(double) + sizeof(float)));
         return;
     }
-    const bool backwards = d->product == NNCF__BACKWARD_INPUT && d->s->stride_h == 1;
+    /* The row for stride 2 wants them as they are; at stride 1 the stencil has them backwards. */
+    const bool as_they_are = d->product == NNCF__BACKWARD_INPUT && d->s->stride_h == 2;
     float *scale = scales_of(t), *bias = scale + channels;
     for (int64_t c = t->first; c < t->end; c++) {
         float *w = t->scratch + (c - t->first) * TAPS;
-        for (int64_t i = 0; i < TAPS; i++)
-            w[i] = d->w[c * TAPS + (backwards ? TAPS - 1 - i : i)];
-        float step = d->step_w ? d->step_w[d->n_steps_w > 1 ? c : 0] : 1.0f;
-        if (d->step_w)
-            d->k->gemm_codes(TAPS, w, 1.0f / step);
-        scale[c - t->first] = d->step_x ? *d->step_x * step : 1.0f;
-        bias[c - t->first] = d->bias ? d->bias[c] : -0.0f; /* x + -0 is x, for +0 and -0 too */
+        if (as_they_are)
+            memcpy(w, d->w + c * TAPS, TAPS * sizeof *w);
+        else
+            nncf__depthwise_weights(d, c, w);
+        scale[c - t->first] = nncf__depthwise_scale(d, c);
+        bias[c - t->first] = nncf__depthwise_bias(d, c);
     }
 }
 
@@ -91,9 +98,10 @@ static void weight_planes(const nncf__depthwise *d, const nncf__depthwise_task *
         flush(d, t, c, n_planes);
 }
 
-static void planes_at_once(const nncf__depthwise *d, const nncf__depthwise_task *t, int64_t n, int64_t c,
-                           int64_t n_planes, const float *dz)
+static void planes(const nncf__depthwise *d, const nncf__depthwise_task *t, int64_t n, int64_t c, int64_t end_c,
+                   const float *dz)
 {
+    const int64_t n_planes = end_c - c;
     const nncf__conv2d *s = d->s;
     const float *dz_ahead = dz && !d->dz_is_hot && n + 1 < s->n ? dz + s->c_out * s->out_h * s->out_w : NULL;
     if (d->product == NNCF__BACKWARD_WEIGHT) {
@@ -120,35 +128,17 @@ static void end(const nncf__depthwise *d, const nncf__depthwise_task *t)
     if (d->product != NNCF__BACKWARD_WEIGHT)
         return;
     flush(d, t, t->first, t->end - t->first);
-    for (int64_t i = 0; i < (t->end - t->first) * TAPS; i++) {
-        double *sum = sums_of(t, t->first) + i * LANES;
-        for (int half = LANES / 2; half > 0; half /= 2)
-            for (int lane = 0; lane < half; lane++)
-                sum[lane] += sum[lane + half];
-        d->out[t->first * TAPS + i] = (float)sum[0];
-    }
+    for (int64_t i = 0; i < (t->end - t->first) * TAPS; i++)
+        d->out[t->first * TAPS + i] = nncf__depthwise_total(sums_of(t, t->first) + i * LANES);
 }
 
-/* How many planes make a call worth its while: one, or some that share cache lines. */
-#define UNIT(count)                                                                                                    \
-    static void planes_##count(const nncf__depthwise *d, const nncf__depthwise_task *t, int64_t n, int64_t c,          \
-                               const float *dz)                                                                        \
-    {                                                                                                                  \
-        int64_t rest = t->end - c;                                                                                     \
-        planes_at_once(d, t, n, c, rest < (count) ? rest : (count), dz);                                               \
-    }                                                                                                                  \
-    static const nncf__depthwise_way way_##count = {count, INT64_MAX, plan, begin, planes_##count, end};
-UNIT(1)
-UNIT(4)
-UNIT(16)
-#undef UNIT
+const nncf__depthwise_way nncf__depthwise_direct = {unit, INT64_MAX, plan, begin, planes, end};
 
-const nncf__depthwise_way *nncf__depthwise_direct(const nncf__kernels *k, const nncf__conv2d *s, bool rounds)
+bool nncf__depthwise_is_direct(const nncf__depthwise *d)
 {
+    const nncf__conv2d *s = d->s;
+    const bool rounds = d->product == NNCF__FORWARD && nncf__depthwise_inverse(d) > 0;
     /* Masked loads and moves of lanes in one instruction: without them strips are faster, by a third and more. */
-    if (k->isa < NNCF_ISA_AVX512 || rounds || s->kernel_h != 3 || s->kernel_w != 3 || s->pad_h != 1 || s->pad_w != 1 ||
-        s->dilation_h != 1 || s->dilation_w != 1 || s->stride_h != s->stride_w || s->stride_h > 2)
-        return NULL;
-    const int64_t planes = UNIT_FLOATS / max_i(s->h * s->w, 1);
-    return planes < 4 ? &way_1 : planes < 16 ? &way_4 : &way_16;
+    return d->k->isa >= NNCF_ISA_AVX512 && !rounds && s->kernel_h == 3 && s->kernel_w == 3 && s->pad_h == 1 &&
+           s->pad_w == 1 && s->dilation_h == 1 && s->dilation_w == 1 && s->stride_h == s->stride_w && s->stride_h <= 2;
 }

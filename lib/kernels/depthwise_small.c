@@ -25,6 +25,12 @@ typedef struct lanes {
     float w[]; /* (taps, LANES) */
 } lanes;
 
+static int64_t unit(const nncf__conv2d *s)
+{
+    (void)s;
+    return LANES;
+}
+
 static int64_t plan(nncf__depthwise *d, int64_t group)
 {
     const nncf__conv2d *s = d->s;
@@ -47,26 +53,19 @@ static void load_lanes(const nncf__depthwise *d, const nncf__depthwise_task *tas
 {
     const nncf__stencil *v = &d->stencil;
     lanes *l = (lanes *)(void *)(task->scratch + d->layout.lanes_at);
-    for (int64_t i = 0; i < LANES; i++) {
+    for (int64_t i = 0; i < LANES; i++) { /* lanes that are no channel */
         l->scale[i] = 1.0f;
-        l->bias[i] = -0.0f; /* x + -0 is x, for +0 and -0 too */
+        l->bias[i] = 0.0f;
     }
     memset(l->w, 0, (size_t)(v->n_taps * LANES) * sizeof *l->w);
     for (int64_t c = task->first; c < task->end; c++) {
-        float codes[NNCF__DEPTHWISE_TAPS];
-        const float *w = d->w + c * v->n_taps;
+        float w[NNCF__DEPTHWISE_TAPS];
         int64_t i = c - task->first;
-        if (d->step_w) {
-            float step = d->step_w[d->n_steps_w > 1 ? c : 0];
-            memcpy(codes, w, (size_t)v->n_taps * sizeof *w);
-            d->k->gemm_codes((size_t)v->n_taps, codes, 1.0f / step);
-            l->scale[i] = *d->step_x * step;
-            w = codes;
-        }
-        if (d->bias)
-            l->bias[i] = d->bias[c];
+        nncf__depthwise_weights(d, c, w);
+        l->scale[i] = nncf__depthwise_scale(d, c);
+        l->bias[i] = nncf__depthwise_bias(d, c);
         for (int64_t t = 0; t < v->n_taps; t++)
-            l->w[t * LANES + i] = w[v->taps[t].weight];
+            l->w[t * LANES + i] = w[t];
     }
 }
 
@@ -139,13 +138,15 @@ static void pixels(const nncf__depthwise *d, const nncf__depthwise_task *task, i
                          d->out + (n * s->c_in + task->first) * count, (size_t)count);
 }
 
-static void planes(const nncf__depthwise *d, const nncf__depthwise_task *task, int64_t n, int64_t c, const float *dz)
+static void planes(const nncf__depthwise *d, const nncf__depthwise_task *task, int64_t n, int64_t c, int64_t end_c,
+                   const float *dz)
 {
     const nncf__conv2d *s = d->s;
     const nncf__stencil *v = &d->stencil;
     const nncf__depthwise_layout *l = &d->layout;
     int64_t count = s->out_h * s->out_w;
-    (void)c; /* the group's first */
+    (void)c; /* the group's first and last */
+    (void)end_c;
     load_source(d, task, n, dz);
     if (d->product != NNCF__BACKWARD_WEIGHT) {
         pixels(d, task, n);
@@ -166,4 +167,4 @@ static void end(const nncf__depthwise *d, const nncf__depthwise_task *task)
             d->out[c * v->n_taps + v->taps[t].weight] = (float)sums_of(d, task)[t][c - task->first];
 }
 
-const nncf__depthwise_way nncf__depthwise_small = {LANES, LANES, plan, begin, planes, end};
+const nncf__depthwise_way nncf__depthwise_small = {unit, LANES, plan, begin, planes, end};

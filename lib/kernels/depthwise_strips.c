@@ -13,9 +13,10 @@
 enum { MAX_STRIDE = NNCF__DEPTHWISE_STRIDE };
 enum { STRIP_FLOATS = 32 * 1024, ROWS_FLOATS = 512, AHEAD = 8192, OVERREAD = 16 };
 
-static int64_t whole_lines(int64_t floats)
+static int64_t unit(const nncf__conv2d *s)
 {
-    return (floats + 15) / 16 * 16;
+    (void)s;
+    return 1;
 }
 
 static int64_t plan(nncf__depthwise *d, int64_t group)
@@ -43,8 +44,8 @@ static int64_t plan(nncf__depthwise *d, int64_t group)
     int64_t reach = v->high_y - v->low_y + 1;
     l->strip_rows = max_i(1, (STRIP_FLOATS / l->row_length - reach) / v->step_y + 1);
     l->strip_rows = min_i(l->strip_rows, v->grid_rows);
-    l->weights_at = whole_lines(((l->strip_rows - 1) * v->step_y + reach) * l->row_length + OVERREAD);
-    l->spare_at = l->weights_at + whole_lines(group * v->n_taps);
+    l->weights_at = ceil_to(((l->strip_rows - 1) * v->step_y + reach) * l->row_length + OVERREAD, 16);
+    l->spare_at = l->weights_at + ceil_to(group * v->n_taps, 16);
     if (d->product == NNCF__BACKWARD_WEIGHT) /* double lanes */
         return l->spare_at + group * v->n_taps * 32;
     if (d->product == NNCF__BACKWARD_INPUT) /* rows to be interleaved */
@@ -52,20 +53,7 @@ static int64_t plan(nncf__depthwise *d, int64_t group)
     return l->spare_at;
 }
 
-/* Weights of the group's channels in the order of the stencil's taps, as codes when there are steps. */
-static void load_weights(const nncf__depthwise *d, const nncf__depthwise_task *t)
-{
-    const nncf__stencil *v = &d->stencil;
-    float *w = t->scratch + d->layout.weights_at;
-    for (int64_t c = t->first; c < t->end; c++, w += v->n_taps) {
-        for (int64_t i = 0; i < v->n_taps; i++)
-            w[i] = d->w[c * v->n_taps + v->taps[i].weight];
-        if (d->step_w)
-            d->k->gemm_codes((size_t)v->n_taps, w, 1.0f / d->step_w[d->n_steps_w > 1 ? c : 0]);
-    }
-}
-
-static const float *weights_of(const nncf__depthwise *d, const nncf__depthwise_task *t, int64_t c)
+static float *weights_of(const nncf__depthwise *d, const nncf__depthwise_task *t, int64_t c)
 {
     return t->scratch + d->layout.weights_at + (c - t->first) * d->stencil.n_taps;
 }
@@ -81,8 +69,8 @@ static void begin(const nncf__depthwise *d, const nncf__depthwise_task *t)
     memset(t->scratch, 0, (size_t)d->layout.weights_at * sizeof *t->scratch);
     if (d->product == NNCF__BACKWARD_WEIGHT)
         memset(lanes_of(d, t, t->first), 0, (size_t)((t->end - t->first) * d->stencil.n_taps) * sizeof(double[16]));
-    else
-        load_weights(d, t);
+    for (int64_t c = t->first; c < t->end && d->product != NNCF__BACKWARD_WEIGHT; c++)
+        nncf__depthwise_weights(d, c, weights_of(d, t, c));
 }
 
 /* A plane that copy_strip reads. */
@@ -105,14 +93,6 @@ static source source_x(const nncf__depthwise *d, int64_t n, int64_t c)
                     .in_memory = true,
                     .n = n,
                     .c = c};
-}
-
-/* A prefetch may go beyond the end of memory: it is dropped there. Always inlined: gcc takes a function that only
- * fetches for one without effect, and drops calls of it. */
-static inline __attribute__((always_inline)) void fetch(uintptr_t from, int64_t bytes)
-{
-    for (int64_t i = 0; i < bytes; i += 64)
-        __builtin_prefetch((const void *)(from + (uintptr_t)i));
 }
 
 /* Where byte `offset` of a plane is, and of what lies behind it in the order of the work. */
@@ -150,10 +130,10 @@ static void copy_strip(const nncf__depthwise *d, const nncf__depthwise_task *t, 
         const char *rows = from->plane + row * row_bytes;
         float *to = t->scratch + (row - top) * l->row_length;
         if (from->in_memory)
-            fetch(ahead(d, t, from, row * row_bytes + AHEAD), n * row_bytes);
+            nncf__fetch(ahead(d, t, from, row * row_bytes + AHEAD), n * row_bytes);
         if (soon) {
             int64_t until = soon_bytes * (row + n - low) / (high - low);
-            fetch((uintptr_t)soon + (uintptr_t)fetched, until - fetched);
+            nncf__fetch((uintptr_t)soon + (uintptr_t)fetched, until - fetched);
             fetched = until;
         }
         if (from->element == 1)
@@ -173,8 +153,7 @@ static void forward_plane(const nncf__depthwise *d, const nncf__depthwise_task *
     const nncf__stencil *v = &d->stencil;
     const nncf__depthwise_layout *l = &d->layout;
     const source from = source_x(d, n, c);
-    float scale = d->step_x ? *d->step_x * d->step_w[d->n_steps_w > 1 ? c : 0] : 1.0f;
-    float bias = d->bias ? d->bias[c] : -0.0f; /* x + -0 is x, for +0 and -0 too */
+    const float scale = nncf__depthwise_scale(d, c), bias = nncf__depthwise_bias(d, c);
     float *z = d->out + (n * s->c_in + c) * s->out_h * s->out_w;
     for (int64_t y = 0; y < s->out_h; y += l->strip_rows) {
         int64_t rows = min_i(l->strip_rows, s->out_h - y);
@@ -255,8 +234,10 @@ static void weight_plane(const nncf__depthwise *d, const nncf__depthwise_task *t
     }
 }
 
-static void planes(const nncf__depthwise *d, const nncf__depthwise_task *t, int64_t n, int64_t c, const float *dz)
+static void planes(const nncf__depthwise *d, const nncf__depthwise_task *t, int64_t n, int64_t c, int64_t end_c,
+                   const float *dz)
 {
+    (void)end_c; /* one channel */
     if (d->product == NNCF__FORWARD)
         forward_plane(d, t, n, c);
     else if (d->product == NNCF__BACKWARD_INPUT)
@@ -270,14 +251,9 @@ static void end(const nncf__depthwise *d, const nncf__depthwise_task *t)
     const nncf__stencil *v = &d->stencil;
     for (int64_t c = t->first; c < t->end && d->product == NNCF__BACKWARD_WEIGHT; c++) {
         double(*sums)[16] = lanes_of(d, t, c);
-        for (int64_t i = 0; i < v->n_taps; i++) {
-            double *sum = sums[i];
-            for (int half = 8; half > 0; half /= 2)
-                for (int lane = 0; lane < half; lane++)
-                    sum[lane] += sum[lane + half];
-            d->out[c * v->n_taps + v->taps[i].weight] = (float)sum[0];
-        }
+        for (int64_t i = 0; i < v->n_taps; i++)
+            d->out[c * v->n_taps + v->taps[i].weight] = nncf__depthwise_total(sums[i]);
     }
 }
 
-const nncf__depthwise_way nncf__depthwise_strips = {1, INT64_MAX, plan, begin, planes, end};
+const nncf__depthwise_way nncf__depthwise_strips = {unit, INT64_MAX, plan, begin, planes, end};

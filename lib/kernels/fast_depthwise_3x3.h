@@ -57,7 +57,7 @@ INLINE vf take(int op, int kind, const source_plane *p, ptrdiff_t at, int step, 
 {
     if (kind == FLOATS)
         return vf_load_where(m, p->floats + at);
-    vf v = vf_bytes_where(m, p->bytes, at, step, p->n, kind == UNSIGNED ? 0 : p->flip);
+    vf v = vf_bytes_where(m, p->bytes + at, step, kind == UNSIGNED ? 0 : p->flip);
     if (kind == BYTES)
         v = vf_keep(m, vf_sub(v, p->offset));
     return kind == BYTES || op == WEIGHT ? vf_mul(v, p->scale) : v;
@@ -69,33 +69,23 @@ INLINE vf take(int op, int kind, const source_plane *p, ptrdiff_t at, int step, 
 /* The even or the odd ones of 32. */
 INLINE vf every_second(vf a, vf b, bool odd)
 {
-    nf all[2 * PARTS];
+    square_row low, high, picked;
     vf r;
-    EACH(k)
-    {
-        all[k] = a.p[k];
-        all[PARTS + k] = b.p[k];
-    }
-    EACH(k)
-    {
-        square_row low, high, picked;
-        memcpy(&low, &all[2 * k], sizeof low);
-        memcpy(&high, &all[2 * k + 1], sizeof high);
-        picked = odd ? SHUFFLE(low, high, INDEX(TAKE_ODD, 0)) : SHUFFLE(low, high, INDEX(TAKE_EVEN, 0));
-        memcpy(&r.p[k], &picked, sizeof picked);
-    }
+    memcpy(&low, &a, sizeof low);
+    memcpy(&high, &b, sizeof high);
+    picked = odd ? SHUFFLE(low, high, INDEX(TAKE_ODD, 0)) : SHUFFLE(low, high, INDEX(TAKE_EVEN, 0));
+    memcpy(&r, &picked, sizeof picked);
     return r;
 }
 
-/* Lines of what will be read soon, while this is computed: the hardware's own prefetch ends with each page, and small
- * planes are over before it begins. A prefetch may go beyond the end of memory: it is dropped there. */
+/* Bytes [first, end) of what will be read soon, nullable, while this is computed: the hardware's own prefetch ends with
+ * each page, and small planes are over before it begins. */
 INLINE void fetch(const void *base, ptrdiff_t first, ptrdiff_t end)
 {
     enum { LINE = 64 };
-    if (!base)
-        return;
-    for (ptrdiff_t i = first / LINE * LINE; i < end; i += LINE)
-        __builtin_prefetch((const char *)base + i);
+    const ptrdiff_t line = first / LINE * LINE;
+    if (base)
+        nncf__fetch((uintptr_t)base + (uintptr_t)line, end - line);
 }
 
 INLINE unsigned low_bits(ptrdiff_t n)
@@ -248,10 +238,8 @@ INLINE void plane_of_columns(int op, int kind, int shape, const product_3x3 *d, 
     ptrdiff_t y = 0;
     for (; y + BLOCK_ROWS <= d->oh; y += BLOCK_ROWS)
         columns(op, kind, shape, BLOCK_ROWS, d, y, fixed, factor, sum);
-#if PARTS == 1
     for (; y + 3 <= d->oh; y += 3)
         columns(op, kind, shape, 3, d, y, fixed, factor, sum);
-#endif
     for (; y < d->oh; y++)
         columns(op, kind, shape, 1, d, y, fixed, factor, sum);
 }

@@ -44,10 +44,10 @@ size_t nncf__bytes_aligned(int64_t floats)
 nncf_status nncf__areas_reserve(nncf__areas *a, nncf_context *context, size_t private_bytes, size_t unit_bytes,
                                 int64_t n_units)
 {
-    int64_t workers = context->params.n_threads > 1 ? context->params.n_threads : 1;
+    int64_t workers = max_i(1, context->params.n_threads);
     *a = (nncf__areas){context, (private_bytes + 63) / 64 * 64, unit_bytes, workers};
     size_t shared, total;
-    if (!nncf__mul((size_t)((n_units + workers - 1) / workers), unit_bytes, &shared) ||
+    if (!nncf__mul((size_t)parts(n_units, workers), unit_bytes, &shared) ||
         !nncf__add(shared, a->private_bytes + NNCF__PANEL_SLACK, &total))
         return NNCF_E_NOMEM;
     return nncf__scratch_reserve(context, total);

@@ -61,6 +61,14 @@ typedef struct nncf__dots_fetch {
     size_t turn, of;
 } nncf__dots_fetch;
 
+/* Lines of memory that will be read soon; beyond its end that is without effect. Always inlined: gcc takes a function
+ * that only fetches for one without effect, and drops calls of it. */
+static inline __attribute__((always_inline)) void nncf__fetch(uintptr_t from, int64_t bytes)
+{
+    for (int64_t i = 0; i < bytes; i += 64)
+        __builtin_prefetch((const void *)(from + (uintptr_t)i));
+}
+
 typedef struct nncf__kernels {
     const char *name; /* "reference", "portable", "avx2", "avx512" */
     int32_t isa;      /* NNCF_ISA_... */

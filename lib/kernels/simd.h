@@ -16,10 +16,9 @@
  *                        what was stored so is seen by other threads
  *   nf_bytes(p, flip)    WIDTH bytes, each xor flip, as floats; nf_bytes_first: only the first m are read
  *   nf_second_bytes(p, upper, flip)   the same of the lower or upper (as numbers in memory) bytes of WIDTH pairs
- *   nf_load_where(m, p)  lanes of m from p + lane; nothing else is read; +0 in the others
- *   nf_bytes_where(m, base, at, n, flip)   lanes of m of bytes base[at + lane] as floats; base has n bytes, of which
- *                        any may be read; the others: as a byte of 0, or +0
- *   nf_second_bytes_where   the same of base[at + 2 * lane]
+ *   nf_load_where(m, p)  lanes of m from p + lane; nothing else is read; +0 in the others; only where HAS_PICK is 1
+ *   nf_bytes_where(m, p, flip), nf_second_bytes_where   the same of bytes p[lane], p[2 * lane] as floats; the others:
+ *                        as a byte of 0
  *   nf_store_bytes       the low bytes of WIDTH whole numbers within 32 bits
  *   nf_second_bytes_first(p, m, flip)   m > 0 of every second byte from p[0] on; nothing else is read
  *   nm_bits              lane i is set where bit i is
@@ -229,13 +228,13 @@ INLINE vf vf_load_where(vm m, const float *x)
     return r;
 }
 
-/* step 1 or 2: base[at + step * lane] */
-INLINE vf vf_bytes_where(vm m, const uint8_t *base, ptrdiff_t at, int step, size_t n, uint32_t flip)
+/* step 1 or 2: p[step * lane] */
+INLINE vf vf_bytes_where(vm m, const uint8_t *p, int step, uint32_t flip)
 {
     vf r;
     EACH(k)
-    r.p[k] = step == 1 ? nf_bytes_where(m.p[k], base, at + k * WIDTH, n, flip)
-                       : nf_second_bytes_where(m.p[k], base, at + 2 * k * WIDTH, n, flip);
+    r.p[k] = step == 1 ? nf_bytes_where(m.p[k], p + k * WIDTH, flip)
+                       : nf_second_bytes_where(m.p[k], p + 2 * k * WIDTH, flip);
     return r;
 }
 #endif

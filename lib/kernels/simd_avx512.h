@@ -82,20 +82,18 @@ INLINE nf nf_load_where(nm m, const float *p)
 {
     return _mm512_maskz_loadu_ps(m, p);
 }
-INLINE nf nf_bytes_where(nm m, const uint8_t *base, ptrdiff_t at, size_t n, uint32_t flip)
+INLINE nf nf_bytes_where(nm m, const uint8_t *p, uint32_t flip)
 {
-    (void)n;
-    return bytes_cut(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(m, base + at)), flip);
+    return bytes_cut(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(m, p)), flip);
 }
-INLINE nf nf_second_bytes_where(nm m, const uint8_t *base, ptrdiff_t at, size_t n, uint32_t flip)
+INLINE nf nf_second_bytes_where(nm m, const uint8_t *p, uint32_t flip)
 {
-    (void)n;
     uint32_t every = m; /* its bits at even places */
     every = (every | every << 8) & 0x00ff00ffu;
     every = (every | every << 4) & 0x0f0f0f0fu;
     every = (every | every << 2) & 0x33333333u;
     every = (every | every << 1) & 0x55555555u;
-    return bytes_cut(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi8(every, base + at)), flip);
+    return bytes_cut(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi8(every, p)), flip);
 }
 /* Lane i of m: lane i - 1 of x, lane 0: lane 15 of first; lane i + 1 of x, lane 15: lane 0 of last. +0 outside m. */
 INLINE nf nf_up(nm m, nf x, nf first)

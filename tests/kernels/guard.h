@@ -4,6 +4,7 @@
 #ifndef TESTS_GUARD_H
 #define TESTS_GUARD_H
 
+#include <check.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,17 @@ static void guard_seed(int argc, char **argv)
             guard_state = strtoull(argv[i] + 7, NULL, 10);
     printf("seed %llu\n", (unsigned long long)guard_state);
     fflush(stdout);
+}
+
+/* What main() of a program with seeds returns. */
+static inline int guard_run(Suite *suite, int argc, char **argv)
+{
+    guard_seed(argc, argv);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 static size_t guard_span(size_t n)

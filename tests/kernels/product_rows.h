@@ -15,6 +15,15 @@
 
 static const int32_t levels[] = {NNCF_ISA_PORTABLE, NNCF_ISA_AVX2, NNCF_ISA_AVX512};
 
+/* How many of them this machine has. */
+static int levels_here(void)
+{
+    int n = 0;
+    while (n < (int)COUNT(levels) && nncf__kernels_get(levels[n]))
+        n++;
+    return n;
+}
+
 static const nncf__kernels *reference(void)
 {
     return nncf__kernels_get(NNCF_ISA_REFERENCE);

@@ -341,9 +341,7 @@ static Suite *suite(void)
     Suite *s = suite_create("depthwise");
     TCase *t = tcase_create("depthwise");
     tcase_set_timeout(t, 120);
-    int n = 0; /* levels that this machine has */
-    while (n < (int)COUNT(levels) && nncf__kernels_get(levels[n]))
-        n++;
+    const int n = levels_here();
     tcase_add_loop_test(t, depthwise, 0, n);
     tcase_add_loop_test(t, depthwise_lanes, 0, n);
     tcase_add_loop_test(t, depthwise_3x3_whole, 0, n);
@@ -357,10 +355,5 @@ static Suite *suite(void)
 
 int main(int argc, char **argv)
 {
-    guard_seed(argc, argv);
-    SRunner *runner = srunner_create(suite());
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return guard_run(suite(), argc, argv);
 }

@@ -242,10 +242,5 @@ static Suite *suite(void)
 
 int main(int argc, char **argv)
 {
-    guard_seed(argc, argv);
-    SRunner *runner = srunner_create(suite());
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return guard_run(suite(), argc, argv);
 }
