@@ -9,7 +9,8 @@
 static void on_log(void *user, int32_t level, const char *line)
 {
     const run *r = user;
-    fprintf(r->errors, "%s: %s\n", level <= NNCF_LOG_WARNING ? "warning" : "libnncf", line);
+    const char *kind = level == NNCF_LOG_ERROR ? "error" : level == NNCF_LOG_WARNING ? "warning" : "libnncf";
+    fprintf(r->errors, "%s: %s\n", kind, line);
 }
 
 static nncf_status open_context(run *r, nncf_error *err)

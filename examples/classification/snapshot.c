@@ -188,9 +188,12 @@ nncf_status snapshot_load_weights(nncf_context *context, const char *path, net *
     size_t count;
     const net_tensor *tensors = net_tensors(n, &count);
     nncf_status status = nncf_checkpoint_open(context, path, &c, err);
-    if (status == NNCF_E_FORMAT)
-        return app_fail(err, status, path, "%s: not a safetensors file (PyTorch's .pth must be converted to one)",
-                        path);
+    if (status == NNCF_E_FORMAT) { /* the library's reason, and what is most often meant */
+        const nncf_error why = *err;
+        return app_fail(err, status, why.where,
+                        "%s; weights come from a safetensors file (PyTorch's .pth must be converted to one)",
+                        why.message);
+    }
     if (status != NNCF_OK)
         return status;
     nncf_checkpoint_match *matches = calloc(count + 1, sizeof *matches);

@@ -46,8 +46,8 @@ static int complain(const char *message, const char *detail)
 static void log_line(void *user, int32_t level, const char *line)
 {
     (void)user;
-    if (level >= NNCF_LOG_WARNING)
-        fprintf(stderr, "warning: %s\n", line);
+    if (level <= NNCF_LOG_WARNING)
+        fprintf(stderr, "%s: %s\n", level == NNCF_LOG_ERROR ? "error" : "warning", line);
 }
 
 static nncf_status load(nncf_context *context, const options *o, const char *file, nncf_config **config,

@@ -343,8 +343,8 @@ static void check_list(check *c, const nncf__scope_set *set, const char *where)
                   "%s[%zu]: \"%s\" matches no registered layer%s%s%s", where, i, set->items[i],
                   nearest ? "; the nearest scope is \"" : "", nearest ? nearest->scope : "", nearest ? "\"" : "");
         if (c->found++ == 0)
-            snprintf(c->first, sizeof c->first, "\"%.60s\" (nearest: \"%.70s\")", set->items[i],
-                     nearest ? nearest->scope : "none");
+            snprintf(c->first, sizeof c->first, "\"%.60s\"%s%.70s%s", set->items[i], nearest ? " (nearest: \"" : "",
+                     nearest ? nearest->scope : "", nearest ? "\")" : "");
     }
 }
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct nncf__block {
@@ -178,18 +179,33 @@ nncf_status nncf_config_parse_as(nncf_context *context, const char *name, const 
     return parse(context, owns_context, name, text, size, &options, config, err);
 }
 
+/* Only a file can be a config: reading a FIFO or a terminal would wait for whoever writes there. */
+static nncf_status check_kind(const char *path, int file, nncf_error *err)
+{
+    struct stat about;
+    if (fstat(file, &about) != 0)
+        return nncf__fail_errno(err, errno, path, "cannot read %s", path);
+    if (S_ISREG(about.st_mode))
+        return NNCF_OK;
+    if (S_ISDIR(about.st_mode))
+        return nncf__fail_errno(err, EISDIR, path, "cannot read %s", path);
+    return nncf__fail(err, NNCF_E_IO, path,
+                      "cannot read %s: it is a %s, not a file; give a text from elsewhere to nncf_config_parse()", path,
+                      S_ISFIFO(about.st_mode) ? "FIFO" : "device");
+}
+
 /* Read at most capacity bytes. */
 static nncf_status read_file(const char *path, char *buffer, size_t capacity, size_t *size, nncf_error *err)
 {
     int file;
     do
-        file = open(path, O_RDONLY | O_CLOEXEC);
+        file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* to open a FIFO would wait too */
     while (file < 0 && errno == EINTR);
     if (file < 0)
         return nncf__fail_errno(err, errno, path, "cannot open %s", path);
-    nncf_status status = NNCF_OK;
+    nncf_status status = check_kind(path, file, err);
     *size = 0;
-    while (*size < capacity) {
+    while (status == NNCF_OK && *size < capacity) {
         ssize_t n = read(file, buffer + *size, capacity - *size);
         if (n == 0)
             break;

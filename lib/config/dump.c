@@ -162,13 +162,22 @@ const char *nncf__setup_default(const nncf_config *config, const char *key)
     return NULL;
 }
 
-/* The dialect, and the root's keys that are not there. */
-static void put_setup(nncf__writer *w, const nncf_config *config)
+static void put_dialect(nncf__writer *w, const nncf_config *config)
 {
-    static const char *const keys[] = {"target_device", "quantizer_setup_type"};
     char release[NNCF__RELEASE_TEXT];
     nncf__put_item(w, "nncf_dialect");
     nncf__put_string(w, nncf__config_release_text(config->setup.release, release));
+}
+
+/* In front of `compression`: what of the root is not in the file. Without algorithms the keys alone still tell the
+ * dialect, unless the caller said it. */
+static void put_setup(nncf__writer *w, const nncf_config *config)
+{
+    static const char *const keys[] = {"target_device", "quantizer_setup_type"};
+    if (config->n_algorithms == 0 && !config->wanted_release)
+        return;
+    if (!nncf__config_find_key(&config->document, 0, "nncf_dialect"))
+        put_dialect(w, config);
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         if (!nncf__setup_default(config, keys[i]))
             continue;
@@ -217,9 +226,11 @@ nncf_status nncf_config_dump(const nncf_config *config, char *buffer, size_t cap
     nncf__writer w = {.text = &text, .pretty = true};
     nncf__put_open(&w, "{");
     for (uint32_t i = d->nodes[0].first_child; i != 0; i = d->nodes[i].next) {
-        if (strcmp(d->nodes[i].key, "nncf_dialect") == 0)
+        if (strcmp(d->nodes[i].key, "nncf_dialect") == 0) {
+            put_dialect(&w, config);
             continue;
-        if (i == config->compression && (config->n_algorithms > 0 || nncf__config_find_key(d, 0, "nncf_dialect")))
+        }
+        if (i == config->compression)
             put_setup(&w, config);
         nncf__put_item(&w, d->nodes[i].key);
         if (i == config->compression)
@@ -228,6 +239,7 @@ nncf_status nncf_config_dump(const nncf_config *config, char *buffer, size_t cap
             nncf__put_node(&w, d, i);
     }
     if (config->compression == 0) {
+        put_setup(&w, config);
         nncf__put_item(&w, "compression");
         put_compression(&w, config);
     }

@@ -45,6 +45,18 @@ bool nncf__config_word(const char *words, size_t index, char *out, size_t capaci
     return false;
 }
 
+int32_t nncf__config_word_index(const char *words, const char *text)
+{
+    const size_t length = strlen(text);
+    for (int32_t i = 0; words && *words; words += strspn(words, " "), i++) {
+        const size_t width = strcspn(words, " ");
+        if (width == length && memcmp(words, text, length) == 0)
+            return i;
+        words += width;
+    }
+    return -1;
+}
+
 static void add_words(char out[NNCF__EXPLAIN_TEXT], const char *words)
 {
     char word[64];

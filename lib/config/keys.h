@@ -175,6 +175,8 @@ const char *nncf__explain_value(const nncf__document *document, uint32_t node, c
 const char *nncf__explain_allowed(const nncf__key *key, char out[NNCF__EXPLAIN_TEXT]);
 /* Word number `index` of a space separated list; false past the end. */
 bool nncf__config_word(const char *words, size_t index, char *out, size_t capacity);
+/* Which of the words a text is; -1: none. */
+int32_t nncf__config_word_index(const char *words, const char *text);
 
 /* Of the words considered, the nearest to what is wanted, if it is near enough to be meant. */
 typedef struct nncf__nearest {

@@ -227,16 +227,11 @@ static void store_code(const nncf__reader *r, const nncf__key *key, uint32_t nod
 static nncf_status read_word(const nncf__reader *r, const nncf__key *key, uint32_t index)
 {
     const nncf__node *node = &r->config->document.nodes[index];
-    char word[64];
-    if (node->type != NNCF_CONFIG_STRING)
+    const int32_t word = node->type == NNCF_CONFIG_STRING ? nncf__config_word_index(key->words, node->text) : -1;
+    if (word < 0)
         return nncf__reader_wrong_value(r, key, index);
-    for (size_t i = 0; nncf__config_word(key->words, i, word, sizeof(word)); i++) {
-        if (strcmp(word, node->text) == 0) {
-            store_code(r, key, index, key->first_code + (int64_t)i);
-            return NNCF_OK;
-        }
-    }
-    return nncf__reader_wrong_value(r, key, index);
+    store_code(r, key, index, key->first_code + word);
+    return NNCF_OK;
 }
 
 static nncf_status read_numbers(const nncf__reader *r, const nncf__key *key, uint32_t index)

@@ -114,12 +114,11 @@ static void consider_scope(evidence *e, uint32_t node)
 static void consider_word(evidence *e, const nncf__key *key, uint32_t node)
 {
     const nncf__node *n = &e->config->document.nodes[node];
-    char word[64];
     if (n->type != NNCF_CONFIG_STRING || !key->words_from)
         return;
-    for (size_t i = 0; nncf__config_word(key->words, i, word, sizeof(word)); i++)
-        if (strcmp(word, n->text) == 0)
-            consider(e, key->words_from[i], 0, node);
+    const int32_t word = nncf__config_word_index(key->words, n->text);
+    if (word >= 0)
+        consider(e, key->words_from[word], 0, node);
 }
 
 static void consider_members(evidence *e, const char *section, uint32_t object);

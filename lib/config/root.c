@@ -53,14 +53,9 @@ static nncf_status read_word(nncf_config *config, const char *name, int32_t *ind
     const nncf__node *n = &d->nodes[*node];
     nncf__reader r = {.config = config, .err = err};
     nncf__key key = {.type = NNCF__KEY_WORD, .words = root_key(name)->words};
-    char word[64];
-    for (size_t i = 0; n->type == NNCF_CONFIG_STRING && nncf__config_word(key.words, i, word, sizeof(word)); i++) {
-        if (strcmp(word, n->text) == 0) {
-            *index = (int32_t)i;
-            return NNCF_OK;
-        }
-    }
-    return nncf__reader_wrong_value(&r, &key, *node);
+    if (n->type == NNCF_CONFIG_STRING)
+        *index = nncf__config_word_index(key.words, n->text);
+    return *index >= 0 ? NNCF_OK : nncf__reader_wrong_value(&r, &key, *node);
 }
 
 static nncf_status read_device(nncf_config *config, nncf_error *err)
@@ -127,33 +122,125 @@ static nncf_status read_multiplier(nncf_config *config, nncf_error *err)
     return NNCF_OK;
 }
 
-static void log_root_keys(nncf_config *config)
+/* ---- keys that stand in the wrong place ---- */
+
+static bool is_algorithm_name(const nncf__node *node)
 {
-    const nncf__document *d = &config->document;
     size_t count;
+    const nncf__algorithm_name *names = nncf__config_algorithm_names(&count);
+    for (size_t i = 0; node->type == NNCF_CONFIG_STRING && i < count; i++)
+        if (strcmp(names[i].name, node->text) == 0)
+            return true;
+    return false;
+}
+
+/* Could the value be one of the row, which is no section? The training program's own `mode` or `weights` is something
+ * else. */
+static bool is_like_value(const nncf__key *key, const nncf__node *node)
+{
+    switch (key->type) {
+    case NNCF__KEY_NUMBER:
+    case NNCF__KEY_INTEGER:
+        return node->type == NNCF_CONFIG_INT || node->type == NNCF_CONFIG_DOUBLE;
+    case NNCF__KEY_FLAG:
+    case NNCF__KEY_CODED_FLAG:
+        return node->type == NNCF_CONFIG_BOOL;
+    case NNCF__KEY_WORD:
+        return node->type == NNCF_CONFIG_STRING && nncf__config_word_index(key->words, node->text) >= 0;
+    case NNCF__KEY_SCOPES:
+    case NNCF__KEY_SIGNS:
+        return node->type == NNCF_CONFIG_STRING || node->type == NNCF_CONFIG_ARRAY;
+    case NNCF__KEY_RANGES:
+    case NNCF__KEY_OVERRIDES:
+        return node->type == NNCF_CONFIG_OBJECT;
+    default:
+        return node->type == NNCF_CONFIG_ARRAY;
+    }
+}
+
+/* Is the value of a key at the root one that an algorithm has under that key, or a section of such? */
+static bool is_like_row(const nncf__document *d, const nncf__key *key, uint32_t node)
+{
+    if (key->type != NNCF__KEY_SECTION)
+        return is_like_value(key, &d->nodes[node]);
+    size_t count, length = strlen(key->path);
+    const nncf__key *rows = nncf__config_keys(&count);
+    uint32_t child = d->nodes[node].type == NNCF_CONFIG_OBJECT ? d->nodes[node].first_child : 0;
+    for (int looked = 0; child != 0 && looked < 32; child = d->nodes[child].next, looked++)
+        for (size_t i = 0; i < count; i++)
+            if (strncmp(rows[i].path, key->path, length) == 0 && rows[i].path[length] == '.' &&
+                strcmp(rows[i].path + length + 1, d->nodes[child].key) == 0 &&
+                (rows[i].type == NNCF__KEY_SECTION || is_like_value(&rows[i], &d->nodes[child])))
+                return true;
+    return false;
+}
+
+static bool belongs_to_algorithm(const nncf__document *d, uint32_t node)
+{
+    size_t count;
+    const nncf__key *rows = nncf__config_keys(&count);
+    if (root_key(d->nodes[node].key))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(rows[i].path, d->nodes[node].key) == 0 && rows[i].type != NNCF__KEY_ALGORITHM &&
+            is_like_row(d, &rows[i], node))
+            return true;
+    return false;
+}
+
+/* Edit distance of at most `most`, found without a table for words of other lengths. */
+static bool is_near(const char *key, const char *word, size_t most)
+{
+    size_t n = strnlen(key, 64), m = strlen(word);
+    return n + most >= m && m + most >= n && nncf__edit_distance(key, word) <= most;
+}
+
+/* An algorithm that nobody reads is an error; its other keys may be the training program's own, so those are told of.
+ */
+static nncf_status check_places(nncf_config *config, nncf_error *err)
+{
+    enum { MOST_LINES = 16 };
+    const nncf__document *d = &config->document;
+    nncf__reader r = {.config = config, .err = err};
+    nncf_status first = NNCF_OK;
+    size_t count;
+    int n_lines = 0;
     const nncf__root_key *keys = nncf__config_root_keys(&count);
     for (uint32_t i = d->nodes[0].first_child; i != 0; i = d->nodes[i].next) {
-        const char *key = d->nodes[i].key;
+        const char *key = d->nodes[i].key, *line = NULL;
         for (size_t k = 0; k < count; k++)
             if (keys[k].no_effect && strcmp(key, keys[k].key) == 0)
                 nncf__config_log_key(config, NNCF_LOG_INFO, i, "has no effect here: ", keys[k].no_effect);
-        if (config->compression == 0 && nncf__edit_distance(key, "compression") <= 2)
-            nncf__config_log_key(config, NNCF_LOG_WARNING, i,
-                                 "did you mean \"compression\"? As it stands nothing is compressed", "");
+        if (is_algorithm_name(&d->nodes[i]) && is_near(key, "algorithm", 2)) {
+            nncf_status status = nncf__reader_fail(
+                &r, NNCF_E_CONFIG, i, true,
+                "no algorithm is read here; put it and its keys into \"compression\": { \"algorithm\": \"%s\", ... }",
+                d->nodes[i].text);
+            if (!nncf__config_goes_on(config, status, &first))
+                return first;
+        } else if (config->compression == 0 && is_near(key, "compression", 2)) {
+            line = "did you mean \"compression\"? As it stands nothing is compressed";
+        } else if (belongs_to_algorithm(d, i)) {
+            line = "has no effect here; it belongs into \"compression\", beside \"algorithm\"";
+        }
+        if (line && n_lines++ < MOST_LINES)
+            nncf__config_log_key(config, NNCF_LOG_WARNING, i, line, "");
     }
+    if (n_lines > MOST_LINES)
+        nncf__log(config->context, NNCF_LOG_WARNING, "%s: %d more keys at the root are like those", d->name,
+                  n_lines - MOST_LINES);
+    return first;
 }
 
 nncf_status nncf__config_read_root(nncf_config *config, nncf_error *err)
 {
     nncf__config_setup *setup = &config->setup;
     setup->lr_multiplier = 1;
-    log_root_keys(config);
     setup->scope_rule = setup->release >= 20000 ? NNCF__SCOPES_EXACT : NNCF__SCOPES_PREFIX;
     setup->scope_check = setup->release >= 20400 ? NNCF__SCOPES_STRICT : NNCF__SCOPES_WARN;
-    if (config->compression == 0)
-        return NNCF_OK;
     nncf_status first = NNCF_OK;
-    if (nncf__config_goes_on(config, read_device(config, err), &first) &&
+    if (nncf__config_goes_on(config, check_places(config, err), &first) &&
+        nncf__config_goes_on(config, read_device(config, err), &first) &&
         nncf__config_goes_on(config, read_scopes(config, "ignored_scopes", &setup->ignored_scopes, err), &first) &&
         nncf__config_goes_on(config, read_scopes(config, "target_scopes", &setup->target_scopes, err), &first))
         (void)nncf__config_goes_on(config, read_multiplier(config, err), &first);

@@ -39,6 +39,18 @@ static nncf_status check_levels(const nncf__reader *r)
                              nncf__format_double(p->target, target_text), target ? "" : " (the default)");
 }
 
+/* NNCF divides by the epoch of arrival; from 1.4 on not where it is 0. */
+static nncf_status check_arrival(const nncf__reader *r)
+{
+    const nncf__schedule_params *p = &r->algorithm->schedule;
+    uint32_t steps = nncf__reader_given(r, OFFSET(schedule.steps));
+    if (p->kind == NNCF__ADAPTIVE || p->steps > 0 || r->config->setup.release >= 10400)
+        return NNCF_OK;
+    return nncf__reader_fail(r, NNCF_E_CONFIG, steps, false,
+                             "found 0; allowed: a number greater than 0, or from NNCF 1.4 on (nncf_dialect) 0 for the "
+                             "final level from the start");
+}
+
 static nncf_status check_multistep(nncf__reader *r)
 {
     nncf__schedule_params *p = &r->algorithm->schedule;
@@ -53,17 +65,20 @@ static nncf_status check_multistep(nncf__reader *r)
                                  p->n_multistep, p->n_multistep == 1 ? "" : "s", steps ? "" : " (the default)",
                                  p->n_multistep + 1);
     }
-    if (p->n_multistep < 2)
+    if (p->n_multistep == 0)
         return NNCF_OK;
-    /* NNCF sorts the steps, and not the levels with them. Insertion sort: lists are short and mostly sorted. */
+    /* NNCF sorts the steps, and not the levels with them. Insertion sort: lists are short and mostly sorted. Before 1.4
+     * the level of epoch 0 was the first, whatever the steps. */
+    const double earliest = r->config->setup.release < 10400 ? 1 : 0;
     double *sorted = nncf__config_keep(r->config, p->n_multistep * sizeof(*sorted));
     if (!sorted)
         return nncf__fail(r->err, NNCF_E_NOMEM, r->config->document.name, "out of memory");
     for (size_t i = 0; i < p->n_multistep; i++) {
+        const double step = p->multistep_steps[i] > earliest ? p->multistep_steps[i] : earliest;
         size_t j = i;
-        for (; j > 0 && sorted[j - 1] > p->multistep_steps[i]; j--)
+        for (; j > 0 && sorted[j - 1] > step; j--)
             sorted[j] = sorted[j - 1];
-        sorted[j] = p->multistep_steps[i];
+        sorted[j] = step;
     }
     p->multistep_steps = sorted;
     return NNCF_OK;
@@ -292,6 +307,8 @@ nncf_status nncf__config_check_rules(nncf__reader *r)
     case NNCF__RB_SPARSITY:
     case NNCF__MAGNITUDE_SPARSITY:
         status = a->schedule.kind == NNCF__MULTISTEP ? check_multistep(r) : check_levels(r);
+        if (status == NNCF_OK && a->schedule.kind != NNCF__MULTISTEP)
+            status = check_arrival(r);
         if (status == NNCF_OK) {
             resolve_curve(r);
             warn_about_idle_keys(r);

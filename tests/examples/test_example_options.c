@@ -226,7 +226,7 @@ END_TEST
 START_TEST(nearly_known_keys_are_asked_about)
 {
     static const char text[] =
-        "{\"model\": \"lenet\", \"mode\": \"train\", \"compresion\": {}, \"target_device\": \"x\","
+        "{\"model\": \"lenet\", \"mode\": \"train\", \"compresion\": {}, \"target_device\": \"CPU\","
         "\"optimizer\": {\"base_rl\": 1, \"stps\": [1], \"lr\": 2, \"gamma\": 0.1, \"mine\": 3}}";
     const options o = {.config = "x"};
     nncf_error err = NNCF_ERROR_INIT;

@@ -301,6 +301,12 @@ START_TEST(what_cannot_be_resumed_says_why)
                      NNCF_E_FORMAT);
     ck_assert_int_eq(run_once((options){.config = configs[0], .out = out, .weights = configs[0]}, NULL, &err),
                      NNCF_E_FORMAT);
+    /* the library's reason, and the cure */
+    nncf_checkpoint *wrong;
+    nncf_error why = NNCF_ERROR_INIT;
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, configs[0], &wrong, &why), NNCF_E_FORMAT);
+    ck_assert_msg(strncmp(err.message, why.message, strlen(why.message)) == 0, "%s", err.message);
+    ck_assert_ptr_nonnull(strstr(err.message, "PyTorch's .pth must be converted"));
     ck_assert_int_eq(run_once((options){.config = configs[0], .out = out, .weights = "/nowhere"}, NULL, &err),
                      NNCF_E_IO);
     ck_assert_int_eq(run_once((options){.config = configs[0], .eval = true}, NULL, &err), NNCF_E_ARG);

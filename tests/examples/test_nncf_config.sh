@@ -77,6 +77,14 @@ printf '{"hw_config_type": "cpu", "compression": {"algorithm": "quantization"}}\
 # by propagation NNCF counts 30 activations: the model's input is one of them
 expect 0 'of weights 21, of inputs 1, of activations 29;' '' plan cpu.json --model resnet18
 expect 0 '^ResNet/Sequential.layer4.*/__iadd___0  *inner ' '' plan cpu.json --model resnet18
+# lines of level ERROR are shown too; nothing is said to be the nearest where nothing is near
+printf '{"nncf_dialect": "2.4", "compression": {"algorithm": "rb_sparsity", "ignored_scopes": ["?!"]}}\n' >strict.json
+expect 1 '' '^error: compression\[0\].ignored_scopes\[0\]: "?!" matches no registered layer$' plan strict.json --model resnet18
+grep -q '; the first is "?!"; the log names all$' err || fail "plan strict.json: stderr: $(cat err)"
+printf '{"algorithm": "quantization"}\n' >root.json
+expect 1 '' '^root.json:1:2: algorithm: no algorithm is read here; put it' check root.json
+mkfifo fifo
+expect 1 '' 'cannot read fifo: it is a FIFO' check fifo
 expect 1 '' 'later.json:5:24: compression\[1\].algorithm: not supported yet' plan later.json --model resnet18
 expect 1 '' 'no model "vgg"; --model is one of: mobilenetv2' plan seed.json --model vgg
 expect 1 '' 'plan takes one file' plan seed.json cpu.json

@@ -44,12 +44,13 @@ for name in sys.argv[3:]:
 QUANTIZATION = {"algorithm": "quantization"}
 MAGNITUDE = {"algorithm": "magnitude_sparsity"}
 bad = [
+    {"algorithm": "quantization"},
     {"compression": 3},
     {"compression": [{}]},
     {"compression": {"algorithm": "rb_sparsty"}},
     {"compression": {"algorithm": "rb_sparsity", "params": {"sparsity_traget": 0.5}}},
     {"compression": {"algorithm": "rb_sparsity", "params": {"sparsity_target": 1}}},
-    {"compression": {"algorithm": "rb_sparsity", "params": {"sparsity_steps": 0}}},
+    {"compression": {"algorithm": "rb_sparsity", "params": {"sparsity_steps": -1}}},
     {"compression": {"algorithm": "rb_sparsity", "params": {"schedule": "cubic"}}},
     {"compression": {"algorithm": "const_sparsity", "params": {"power": 1}}},
     {"compression": {**MAGNITUDE, "weight_importance": "L1"}},

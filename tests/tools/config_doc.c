@@ -353,13 +353,20 @@ static void put_type(int32_t kind, const nncf__key *key)
     printf("}");
 }
 
+static void put_algorithm_names(void)
+{
+    size_t count;
+    const nncf__algorithm_name *names = nncf__config_algorithm_names(&count);
+    for (size_t i = 0; i < count; i++)
+        printf("%s\"%s\"", i > 0 ? ", " : "", names[i].name);
+}
+
 static void put_entry(void)
 {
     size_t count;
     const nncf__algorithm_name *names = nncf__config_algorithm_names(&count);
     printf("{\"type\": \"object\", \"required\": [\"algorithm\"], \"properties\": {\"algorithm\": {\"enum\": [");
-    for (size_t i = 0; i < count; i++)
-        printf("%s\"%s\"", i > 0 ? ", " : "", names[i].name);
+    put_algorithm_names();
     printf("]}}, \"allOf\": [");
     bool first = true;
     for (size_t i = 0; i < count; i++) {
@@ -395,6 +402,11 @@ static void put_root_properties(void)
         }
         printf("}");
     }
+    put_line(false);
+    printf("\"algorithm\": {\"description\": \"of the training program; NNCF's belongs into compression\", \"not\": "
+           "{\"enum\": [");
+    put_algorithm_names();
+    printf("]}}");
 }
 
 static int put_schema(void)

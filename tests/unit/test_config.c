@@ -526,6 +526,22 @@ START_TEST(what_is_odd_but_valid_is_logged)
          "c.json:2:1: compression.params.patience: has no effect with this schedule"},
         {"{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": {\"schedule\": \"polynomial\"}}}", NULL},
         {"{\"compression\": [], \"epochs\": 3, \"decompression\": 4}", NULL},
+        /* what belongs to an algorithm has no effect at the root, unless it is the program's own under that name */
+        {"{\n\"initializer\": {\"num_init_steps\": 1}}", "c.json:2:1: initializer: has no effect here; it belongs into "
+                                                         "\"compression\", beside \"algorithm\""},
+        {"{\"weights\": {\"bits\": 4}, \"compression\": {\"algorithm\": \"quantization\"}}",
+         "c.json:1:2: weights: has no"},
+        {"{\"activations\": {\"mode\": \"asymmetric\"}}", "c.json:1:2: activations: has no effect here"},
+        {"{\"params\": {\"sparsity_target\": 0.5}}", "c.json:1:2: params: has no effect here"},
+        {"{\"quantize_inputs\": false, \"compression\": []}", "c.json:1:2: quantize_inputs: has no effect here"},
+        {"{\"scope_overrides\": {}}", "c.json:1:2: scope_overrides: has no effect here"},
+        {"{\"sparsity_init\": 0.1}", "c.json:1:2: sparsity_init: has no effect here"},
+        {"{\"preset\": \"mixed\"}", "c.json:1:2: preset: has no effect here"},
+        {"{\"ignored_scopes\": []}", "c.json:1:2: ignored_scopes: read by NNCF 1.3 and later only"},
+        {"{\"nncf_dialect\": \"2.4\", \"ignored_scopes\": []}", NULL},
+        {"{\"weights\": \"fp32.safetensors\", \"mode\": \"train\", \"params\": {\"width\": 1}, \"initializer\": "
+         "\"he\"}",
+         NULL},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         lines l = {.count = 0};

@@ -7,6 +7,7 @@
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const bad syntax[] = {
@@ -147,6 +148,12 @@ static const bad meaning[] = {
      "sparsity_init 0.6 is above sparsity_target 0.5 (the default)"},
     {RB("\"sparsity_init\": 0.6, \"sparsity_target\": 0.55"), NNCF_E_CONFIG, 1, 74, P "sparsity_init",
      "sparsity_init 0.6 is above sparsity_target 0.55, but"},
+    /* an algorithm that nobody reads */
+    {"{\n\"algorithm\": \"quantization\", \"initializer\": {}}", NNCF_E_CONFIG, 2, 1, "algorithm",
+     "put it and its keys into \"compression\": { \"algorithm\": \"quantization\", ... }"},
+    {"{\"algoritm\": \"rb_sparsity\"}", NNCF_E_CONFIG, 1, 2, "algoritm", "no algorithm is read here"},
+    {"{\"compression\": {\"algorithm\": \"rb_sparsity\"}, \"algorithm\": \"quantization\"}", NNCF_E_CONFIG, 1, 47,
+     "algorithm", "no algorithm is read here"},
     {RB("\"sparsity_steps\": 0"), NNCF_E_CONFIG, 1, 75, P "sparsity_steps",
      "found 0; allowed: a number greater than 0"},
     {RB("\"sparsity_steps\": -5"), NNCF_E_CONFIG, 1, 75, P "sparsity_steps", "found -5"},
@@ -164,10 +171,10 @@ static const bad meaning[] = {
      "2 levels (the default) for 2 steps; there must be 3"},
     {MAG("\"schedule\": \"multistep\",\n\"multistep_sparsity_levels\": [0.1]"), NNCF_E_CONFIG, 2, 30,
      P "multistep_sparsity_levels", "1 level for 1 step (the default); there must be 2"},
-    {MAG("\"steps\": [1, 0]"), NNCF_E_CONFIG, 1, 77, P "steps[1]", "found 0; allowed: a number greater than 0"},
+    {MAG("\"steps\": [1, -1]"), NNCF_E_CONFIG, 1, 77, P "steps[1]", "found -1; allowed: a number not less than 0"},
     {MAG("\"steps\": [\"1\"]"), NNCF_E_CONFIG, 1, 74, P "steps[0]", "found \"1\"; allowed: a number"},
     {MAG("\"steps\": 5"), NNCF_E_CONFIG, 1, 73, P "steps",
-     "found 5; allowed: an array of numbers, each greater than 0"},
+     "found 5; allowed: an array of numbers, each not less than 0"},
     {MAG("\"sparsity_levels\": [0.1, 1.0]"), NNCF_E_CONFIG, 1, 89, P "sparsity_levels[1]",
      "found 1.0; allowed: a number from 0 to less than 1"},
     {MAG("\"sparsity_levels\": []"), NNCF_E_CONFIG, 1, 83, P "sparsity_levels", "found an empty array"},
@@ -372,6 +379,15 @@ START_TEST(files_that_cannot_be_read)
     ck_assert_int_eq(strncmp(err.message, begin, strlen(begin)), 0);
     close(file);
     unlink(path);
+
+    /* What is no file is refused at once: nobody ever writes into this FIFO. */
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    ck_assert_int_eq(nncf_config_load(NULL, path, &config, &err), NNCF_E_IO);
+    ck_assert_ptr_nonnull(strstr(err.message, ": it is a FIFO, not a file"));
+    unlink(path);
+    ck_assert_int_eq(nncf_config_load(NULL, "/dev/zero", &config, &err), NNCF_E_IO);
+    ck_assert_ptr_nonnull(strstr(err.message, "cannot read /dev/zero: it is a device, not a file"));
+    ck_assert_int_eq(nncf_config_load(NULL, "/dev/null", &config, &err), NNCF_E_IO);
     ck_assert_ptr_null(config);
 }
 END_TEST

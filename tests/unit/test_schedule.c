@@ -220,6 +220,46 @@ START_TEST(multistep_counts_equal_steps_twice)
 }
 END_TEST
 
+/* Levels of the first epochs of a config's schedule; NNCF 1.3.1 begins with the first level whatever the steps
+ * (schedulers.json: "at construction levels[0]"), later releases ask the steps in epoch 0 too. */
+START_TEST(arriving_in_epoch_0)
+{
+#define MULTISTEP(steps) "\"schedule\": \"multistep\", \"multistep_steps\": " steps ", \"multistep_sparsity_levels\": "
+    static const struct {
+        const char *dialect, *params;
+        double levels[3];
+    } cases[] = {
+        {"1.3.1", MULTISTEP("[0, 2]") "[0.1, 0.2, 0.3]", {0.1, 0.2, 0.3}},
+        {"1.3.1", MULTISTEP("[2, 0]") "[0.1, 0.2, 0.3]", {0.1, 0.2, 0.3}},
+        {"1.6", MULTISTEP("[0, 2]") "[0.1, 0.2, 0.3]", {0.2, 0.2, 0.3}},
+        {"2.17", MULTISTEP("[0]") "[0.1, 0.2]", {0.2, 0.2, 0.2}},
+        {"2.17", MULTISTEP("[0, 0, 1]") "[0.1, 0.2, 0.3, 0.4]", {0.3, 0.4, 0.4}},
+        {"1.5",
+         "\"schedule\": \"polynomial\", \"sparsity_target_epoch\": 0, \"sparsity_target\": 0.6",
+         {0.6, 0.6, 0.6}},
+        {"2.4",
+         "\"schedule\": \"exponential\", \"sparsity_target_epoch\": 0, \"sparsity_target\": 0.6",
+         {0.6, 0.6, 0.6}},
+    };
+#undef MULTISTEP
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[400];
+        size_t n;
+        snprintf(text, sizeof text,
+                 "{\"nncf_dialect\": \"%s\", \"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": {%s}}}",
+                 cases[i].dialect, cases[i].params);
+        nncf_config *config = cf_config(NULL, text);
+        nncf__schedule s;
+        nncf__schedule_start(&s, &nncf__config_algorithms(config, &n)->schedule);
+        for (int e = 0; e < 3; e++) {
+            ck_assert_double_eq_tol(s.level, cases[i].levels[e], 1e-15);
+            nncf__schedule_epoch_step(&s, 0);
+        }
+        nncf_config_destroy(config);
+    }
+}
+END_TEST
+
 START_TEST(adaptive_waits_and_stops)
 {
     nncf__schedule_params p = {.kind = NNCF__ADAPTIVE,
@@ -245,4 +285,4 @@ START_TEST(adaptive_waits_and_stops)
 END_TEST
 
 CF_MAIN("schedule", golden, seed_levels, polynomial_curves, levels_by_optimizer_steps,
-        multistep_counts_equal_steps_twice, adaptive_waits_and_stops)
+        multistep_counts_equal_steps_twice, arriving_in_epoch_0, adaptive_waits_and_stops)
