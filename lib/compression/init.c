@@ -124,6 +124,18 @@ static bool all_satisfied(const nncf_compression_ctrl *ctrl)
 
 /* ---- batches that are observed ---- */
 
+/* All quantizers, those of weights too, pass values on while ranges are observed. */
+static void set_observing(nncf_compression_ctrl *ctrl, bool observing)
+{
+    for (size_t i = 0; i < ctrl->n_layers; i++) {
+        for (int j = 0; j < N_QUANTIZERS; j++) {
+            nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
+            if (q)
+                q->observing = observing;
+        }
+    }
+}
+
 /* An observing quantizer that saw nothing in the batch just run, or NULL. */
 static const nncf__quantizer *idle_quantizer(const nncf_compression_ctrl *ctrl)
 {
@@ -143,10 +155,10 @@ static void begin_batch(nncf_compression_ctrl *ctrl)
     for (size_t at = 0; (q = next(ctrl, &at, NULL));) {
         if (first && q->rule.kind != NNCF__RANGE_NONE)
             nncf__observer_begin(q);
-        q->observing = true;
         q->sated = satisfied(ctrl, q);
         q->observed_count = 0;
     }
+    set_observing(ctrl, true);
     ctrl->init_begun++;
     ctrl->batch_images = 0;
     ctrl->initializing = true;
@@ -165,8 +177,8 @@ static void finish_ranges(nncf_compression_ctrl *ctrl)
 {
     nncf__quantizer *q;
     size_t layer;
+    set_observing(ctrl, false);
     for (size_t at = 0; ctrl->init_begun > 0 && (q = next(ctrl, &at, &layer));) {
-        q->observing = false;
         if (q->rule.kind == NNCF__RANGE_NONE)
             continue;
         set_ranges(ctrl, layer, q, nncf__observer_ranges(q));

@@ -64,13 +64,23 @@ static enum mask_mode mask_of(const nncf_layer *layer, bool deterministic)
     }
 }
 
+/* The quantizer of the weights that a forward uses now. None while ranges are observed: as in NNCF, activations are
+ * then seen behind the weights' masks, but not behind their quantizers. */
+static nncf__quantizer *active_quantizer(const nncf_layer *layer)
+{
+    nncf__quantizer *q = layer->compression->weight_quantizer;
+    return q && !q->observing ? q : NULL;
+}
+
+/* deterministic: not as the training uses the weight, but as it will be. */
 static weight_job job_of(const nncf_layer *layer, bool deterministic)
 {
     const nncf__layer_compression *c = layer->compression;
+    const nncf__quantizer *quantizer = deterministic ? c->weight_quantizer : active_quantizer(layer);
     weight_job job = {.layer = (nncf_layer *)layer,
                       .c = c,
                       .k = nncf__k(layer->model->context),
-                      .fq = c->weight_quantizer ? c->weight_quantizer->fq : NULL,
+                      .fq = quantizer ? quantizer->fq : NULL,
                       .mask = mask_of(layer, deterministic),
                       .channels = c->weight_quantizer ? c->weight_quantizer->channels : 1};
     job.runs = 1;
@@ -193,7 +203,7 @@ nncf_status nncf__weight_forward(nncf_layer *layer, float *wq)
         memcpy(wq, layer->weight, layer->weight_count * sizeof *wq);
         return NNCF_OK;
     }
-    nncf__quantizer *quantizer = layer->compression->weight_quantizer;
+    nncf__quantizer *quantizer = active_quantizer(layer);
     nncf__protocol_forward(layer->compression->ctrl);
     if (quantizer)
         nncf__quantizer_refresh(quantizer);
@@ -353,23 +363,20 @@ void nncf__weight_ranges(const nncf_layer *layer, float *ranges)
     }
 }
 
-static void values_piece(const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
-{
-    float m[BLOCK];
-    const size_t first = begin;
-    (void)channel;
-    (void)sums;
-    while (begin < end) {
-        block b = block_at(begin, end);
-        masked(job, b.from, b.n, NULL, m);
-        memcpy(job->wq + (begin - first), m + b.skip, (b.n - b.skip) * sizeof *m);
-        begin = b.from + b.n;
-    }
-}
-
 void nncf__weight_values(const nncf_layer *layer, size_t channel, float *values)
 {
-    weight_job job = job_of(layer, true);
-    job.wq = values;
-    values_piece(&job, channel, channel * job.run, (channel + 1) * job.run, NULL);
+    const weight_job job = job_of(layer, true);
+    float m[BLOCK];
+    for (size_t r = 0; r < job.runs; r++) {
+        size_t begin = (r * job.channels + channel) * job.run;
+        const size_t end = begin + job.run;
+        while (begin < end) {
+            const block b = block_at(begin, end);
+            const size_t n = b.n - b.skip;
+            masked(&job, b.from, b.n, NULL, m);
+            memcpy(values, m + b.skip, n * sizeof *m);
+            values += n;
+            begin = b.from + b.n;
+        }
+    }
 }

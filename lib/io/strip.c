@@ -431,6 +431,10 @@ nncf_status nncf_strip_save(nncf_compression_ctrl *ctrl, const char *path, const
                           "nncf_strip_params: fold_batch_norm and sparse must be 0 or 1, texts given with n_texts");
     if (!ctrl->model)
         return nncf__fail(err, NNCF_E_STATE, NULL, "the controller's model is gone");
+    if (ctrl->initializing) /* quantizers pass on what they get, those of weights too */
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+                          "initialization is under way: run the nncf_compression_ctrl_init_step() loop to its end "
+                          "first");
     list l = {.context = ctrl->context};
     l.layers.context = ctrl->context;
     status = strip(&l, ctrl, path, &p, &r, err);

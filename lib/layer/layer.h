@@ -15,6 +15,8 @@ nncf_status nncf__layer_input_shape(const nncf_layer *layer, const nncf_tensor *
 /* Every rule of nncf_tensor but for the shape's meaning. Elements are floats, or of the type `codes`. *count
  * (nullable): elements. */
 nncf_status nncf__layer_check_tensor(const nncf_tensor *t, int32_t codes, size_t *count);
+/* May this quantizer (or none) work on a tensor of so many channels? Its arrays have as many elements as it has. */
+bool nncf__quantizer_fits(const nncf__quantizer *quantizer, int64_t channels);
 /* The controller's initialization is under way: quantizers see and pass on, batch norm changes nothing. */
 bool nncf__layer_observing(const nncf_layer *layer);
 

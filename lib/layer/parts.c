@@ -41,9 +41,7 @@ static nncf_status same_shapes(const nncf_tensor *const *tensors, size_t n_tenso
     planes->n = (size_t)x->shape[0];
     planes->c = x->ndim > 1 ? (size_t)x->shape[1] : 1;
     planes->hw = count / planes->n / planes->c;
-    if (quantizer && quantizer->channels > 1 && planes->c != quantizer->channels)
-        return NNCF_E_SHAPE;
-    return NNCF_OK;
+    return nncf__quantizer_fits(quantizer, (int64_t)planes->c) ? NNCF_OK : NNCF_E_SHAPE;
 }
 
 /* Two arrays may be one and the same, but not overlap otherwise: the passes go in any order. */

@@ -74,9 +74,6 @@ nncf_status nncf__layer_input_shape(const nncf_layer *layer, const nncf_tensor *
     }
     if ((layer->kind == NNCF__LINEAR || layer->kind == NNCF__CONV2D) && s[1] != layer->in_channels)
         return NNCF_E_SHAPE;
-    const nncf__quantizer *q = layer->compression ? layer->compression->input_quantizer : NULL;
-    if (q && q->channels > 1 && q->channels != (size_t)s[1])
-        return NNCF_E_SHAPE;
     memcpy(shape, s, sizeof s);
     return NNCF_OK;
 }
@@ -117,13 +114,29 @@ static nncf_status output_shape(const nncf_layer *layer, const int64_t in[4], in
     return status;
 }
 
+bool nncf__quantizer_fits(const nncf__quantizer *quantizer, int64_t channels)
+{
+    return !quantizer || !quantizer->params.per_channel || quantizer->channels == (size_t)channels;
+}
+
+/* Every activation quantizer of the layer against the tensor that it works on. */
+static nncf_status check_channels(const nncf_layer *layer, const int64_t in[4], const int64_t out[4])
+{
+    const nncf__layer_compression *c = layer->compression;
+    const bool fits =
+        !c || (nncf__quantizer_fits(c->input_quantizer, in[1]) && nncf__quantizer_fits(c->pre_quantizer, out[1]) &&
+               nncf__quantizer_fits(c->output_quantizer, out[1]));
+    return fits ? NNCF_OK : NNCF_E_SHAPE;
+}
+
 nncf_status nncf_layer_output_shape(const nncf_layer *layer, const nncf_tensor *x, int64_t *shape, int32_t *ndim)
 {
     int64_t in[4], out[4];
     if (!layer || !x || !shape || !ndim)
         return NNCF_E_ARG;
     nncf_status status = nncf__layer_input_shape(layer, x, in);
-    if (status != NNCF_OK || (status = output_shape(layer, in, out)) != NNCF_OK)
+    if (status != NNCF_OK || (status = output_shape(layer, in, out)) != NNCF_OK ||
+        (status = check_channels(layer, in, out)) != NNCF_OK)
         return status;
     *ndim = layer->kind == NNCF__LINEAR ? 2 : layer->kind == NNCF__ADD ? x->ndim : 4;
     memcpy(shape, out, (size_t)*ndim * sizeof *shape);
@@ -179,8 +192,7 @@ static nncf_status check_pair(const nncf_layer *layer, const nncf_tensor *x, con
     for (size_t i = 0; i < input_count(layer); i++)
         if (overlap(&x[i], in, y, out))
             return NNCF_E_ARG;
-    const nncf__quantizer *q = nncf__layer_output_quantizer(layer);
-    return q && q->channels > 1 && q->channels != (size_t)out[1] ? NNCF_E_SHAPE : NNCF_OK;
+    return check_channels(layer, in, out);
 }
 
 /* The inputs as the layers read them: floats, or codes and what they stand for. */

@@ -468,6 +468,75 @@ START_TEST(a_rule_for_each_quantizer)
 }
 END_TEST
 
+/*
+ * All quantizers pass values on while ranges are observed, those of weights too, as in NNCF; masks stay. Weights of 2
+ * bits are -0.9, 0 or 0.9: activations behind them reach 0.9, behind the floats 1.15, behind the masked floats 1.
+ */
+START_TEST(activations_are_observed_behind_float_weights)
+{
+    static const float weight[4] = {0.7f, -0.3f, 0.9f, -0.25f}, ones[4] = {1, 1, 1, 1};
+    static const char *const dialects[] = {"1.0", "1.1", "1.2", "1.3", "1.4", "1.5", "1.6", "1.7", "2.4", "2.17"};
+    for (size_t d = 0; d < sizeof dialects / sizeof *dialects; d++) {
+        for (int way = 0; way < 4; way++) { /* masked or not, in one call or in parts */
+            const bool masked = way & 1, parts = way & 2;
+            char text[700];
+            float x[2] = {1, -1}, y[2], z[2], w[4];
+            const int64_t shape[4] = {1, 2, 1, 1};
+            const nncf_tensor tx = {.data = x, .ndim = 4, .shape = shape}, ty = {.data = y, .ndim = 4, .shape = shape},
+                              tz = {.data = z, .ndim = 4, .shape = shape};
+            cf_context c;
+            nncf_model *model;
+            int32_t more;
+            cf_open(&c, 1, 0);
+            ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
+            cf_layer a = cf_conv(model, "Net/Conv2d[a]", 2, 2, 1, weight, NULL),
+                     b = cf_conv(model, "Net/Conv2d[b]", 2, 2, 1, ones, a.layer);
+            snprintf(text, sizeof text,
+                     "{\"nncf_dialect\": \"%s\", %s\"compression\": [%s{\"algorithm\": \"quantization\", "
+                     "\"weights\": {\"bits\": 2}, \"activations\": {\"bits\": 8}, \"initializer\": {%s}}]}",
+                     dialects[d], d > 4 ? "\"target_device\": \"NONE\", " : "",
+                     !masked ? ""
+                     : d < 6 ? "{\"algorithm\": \"magnitude_sparsity\", \"params\": {\"sparsity_init\": 0.125}}, "
+                             : "{\"algorithm\": \"magnitude_sparsity\", \"sparsity_init\": 0.125}, ",
+                     d < 3   ? "\"num_init_steps\": 1"
+                     : d < 6 ? "\"range\": {\"num_init_steps\": 1, \"type\": \"min_max\"}"
+                             : "\"range\": {\"num_init_samples\": 1, \"type\": \"min_max\"}");
+            nncf_compression_ctrl *ctrl = cf_ctrl(model, text);
+            const nncf__quantizer *output = ctrl->layers[0].output_quantizer, *q = ctrl->layers[0].weight_quantizer;
+            ck_assert(output && q);
+            ck_assert_float_eq(q->scale[0], 0.9f);
+            ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
+            ck_assert_int_eq(more, 1);
+            ck_assert_int_eq(nncf_layer_compress_weight(a.layer, w), NNCF_OK);
+            for (int i = 0; i < 4; i++)
+                ck_assert_float_eq(w[i], masked && i == 3 ? 0 : weight[i]);
+            if (parts) { /* of the host's own product */
+                for (int i = 0; i < 2; i++)
+                    y[i] = w[2 * i] - w[2 * i + 1];
+                ck_assert_int_eq(nncf_layer_quantize_input(a.layer, &tx, &tx), NNCF_OK);
+                ck_assert_int_eq(nncf_layer_quantize_output(a.layer, &ty, &ty), NNCF_OK);
+                ck_assert_int_eq(nncf_layer_quantize_output(b.layer, &ty, &tz), NNCF_OK);
+            } else {
+                ck_assert_int_eq(nncf_layer_forward(a.layer, &tx, &ty), NNCF_OK);
+                ck_assert_int_eq(nncf_layer_forward(b.layer, &ty, &tz), NNCF_OK);
+            }
+            ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
+            ck_assert_int_eq(more, 0);
+            ck_assert_float_eq_tol(output->scale[0], masked ? 1 : 1.15f, 1e-6f);
+            ck_assert_float_eq(q->scale[0], 0.9f);
+            ck_assert_int_eq(nncf_layer_compress_weight(a.layer, w), NNCF_OK);
+            for (int i = 0; i < 4; i++)
+                ck_assert_float_eq_tol(w[i], i % 2 ? 0 : 0.9f, 1e-6f);
+            nncf_compression_ctrl_destroy(ctrl);
+            nncf_model_destroy(model);
+            cf_layer_free(&a);
+            cf_layer_free(&b);
+            cf_close(&c);
+        }
+    }
+}
+END_TEST
+
 /* More elements than are kept, per tensor and per channel: the same bits for any number of threads. */
 START_TEST(same_bits_for_any_number_of_threads)
 {
@@ -670,4 +739,5 @@ START_TEST(activations_per_channel)
 END_TEST
 
 CF_MAIN("init", golden, estimates_from_bins, merged_equals_whole, selection_is_a_sort, batches_and_images,
-        a_rule_for_each_quantizer, same_bits_for_any_number_of_threads, batch_norm_is_adapted, activations_per_channel)
+        a_rule_for_each_quantizer, activations_are_observed_behind_float_weights, same_bits_for_any_number_of_threads,
+        batch_norm_is_adapted, activations_per_channel)

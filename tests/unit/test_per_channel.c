@@ -8,7 +8,8 @@
 
 enum { N = 2, C = 3, H = 5, W = 4, MOST = N * C * H * W };
 
-enum kind { NORMED, PLAIN, SUM, POOL, KINDS };
+/* RELU_SUM has its quantizer in front of the activation. */
+enum kind { NORMED, PLAIN, SUM, POOL, KINDS, RELU_SUM = KINDS, MORE_KINDS };
 
 typedef struct chain {
     nncf_model *model;
@@ -61,9 +62,10 @@ static void build(chain *m, nncf_context *context, enum kind kind)
     ck_assert_int_eq(nncf_model_create(context, &m->model, NULL), NNCF_OK);
     nncf_layer *both[2] = {conv(m, 0, "Net/Conv2d[a]", false, NULL), conv(m, 1, "Net/Conv2d[b]", false, NULL)};
     nncf_status status = NNCF_OK;
-    if (kind == SUM) {
-        const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = "Net/__add___0", .inputs = both,
-                                   .n_inputs = 2};
+    if (kind == SUM || kind == RELU_SUM) {
+        const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = "Net/__add___0",
+                                   .activation = kind == SUM ? NNCF_ACTIVATION_NONE : NNCF_ACTIVATION_RELU,
+                                   .inputs = both, .n_inputs = 2};
         status = nncf_model_add_add(m->model, &p, &m->tested, &err);
     } else if (kind == POOL) {
         const nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params),
@@ -156,11 +158,105 @@ START_TEST(outputs)
 }
 END_TEST
 
+/* A tensor has as many channels as its quantizer: in every call, also while ranges are observed. The arrays of more
+ * channels would be read and written behind their ends. */
+START_TEST(tensors_of_other_widths_are_refused)
+{
+    enum { WIDE = 64 };
+    const enum kind kind = (enum kind)_i;
+    cf_context c;
+    chain a;
+    int32_t more;
+    static float data[4][N * WIDE * H * W];
+    const int64_t right[4] = {N, C, H, W}, out[4] = {N, C, kind == POOL ? H - 1 : H, kind == POOL ? W - 1 : W};
+    cf_open(&c, 1, 0);
+    build(&a, c.context, kind);
+    nncf_compression_ctrl *ctrl = cf_ctrl(
+        a.model, kind == RELU_SUM
+                     ? "{\"nncf_dialect\": \"1.7\", \"target_device\": \"NONE\", \"compression\": {\"algorithm\": "
+                       "\"quantization\", \"activations\": {\"per_channel\": true}}}"
+                     : "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": "
+                       "{\"num_init_steps\": 1}, \"activations\": {\"per_channel\": true}}}");
+    const nncf__layer_compression *l = a.tested->compression;
+    ck_assert_ptr_nonnull(kind == RELU_SUM ? l->pre_quantizer : l->output_quantizer);
+    for (int observing = 0; observing < 2; observing++) {
+        for (int64_t width = 1; width <= WIDE; width += width == 1 ? 1 : WIDE - 2) {
+            const int64_t in[4] = {N, width, H, W}, wide[4] = {N, width, out[2], out[3]};
+            const nncf_tensor x[2] = {{.data = data[0], .ndim = 4, .shape = in},
+                                      {.data = data[1], .ndim = 4, .shape = in}},
+                              dx[2] = {{.data = data[2], .ndim = 4, .shape = in},
+                                       {.data = data[2], .ndim = 4, .shape = in}},
+                              y = {.data = data[3], .ndim = 4, .shape = wide};
+            int64_t shape[NNCF_MAX_NDIM];
+            int32_t ndim;
+            ck_assert_int_eq(nncf_layer_forward(a.tested, x, &y), NNCF_E_SHAPE);
+            ck_assert_int_eq(nncf_layer_backward(a.tested, x, &y, dx), NNCF_E_SHAPE);
+            ck_assert_int_eq(nncf_layer_output_shape(a.tested, x, shape, &ndim), NNCF_E_SHAPE);
+            if (kind == RELU_SUM) /* of the parts, quantize_output is the quantizer behind the layer */
+                continue;
+            ck_assert_int_eq(nncf_layer_quantize_output(a.tested, &y, &y), NNCF_E_SHAPE);
+            ck_assert_int_eq(nncf_layer_quantize_output_backward(a.tested, &y, &y, &y), NNCF_E_SHAPE);
+        }
+        const nncf_tensor x[2] = {{.data = data[0], .ndim = 4, .shape = right},
+                                  {.data = data[1], .ndim = 4, .shape = right}},
+                          y = {.data = data[3], .ndim = 4, .shape = out};
+        ck_assert_int_eq(nncf_layer_forward(a.tested, x, &y), NNCF_OK);
+        if (!observing)
+            ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
+    }
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(a.model);
+    cf_close(&c);
+}
+END_TEST
+
+/* A weight whose channels are its second dimension, with a rule that looks at all values of a channel. */
+START_TEST(values_of_a_transposed_weight)
+{
+    enum { IN = 3, OUT = 2, KERNEL = 4 };
+    cf_context c;
+    nncf_model *model;
+    nncf_layer *layer;
+    nncf_error err = NNCF_ERROR_INIT;
+    const int64_t shape[4] = {IN, OUT, 2, 2};
+    float weight[IN * OUT * KERNEL], gradient[IN * OUT * KERNEL];
+    cf_fill(weight, IN * OUT * KERNEL, 3);
+    cf_open(&c, 1, 0);
+    ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
+    const nncf_op_params p = {NNCF_PARAMS(nncf_op_params),
+                              .op = NNCF_OP_CONV_TRANSPOSE2D,
+                              .scope = "Net/ConvTranspose2d[t]",
+                              .weight = weight,
+                              .weight_grad = gradient,
+                              .weight_ndim = 4,
+                              .weight_shape = shape};
+    ck_assert_msg(nncf_model_add_op(model, &p, &layer, &err) == NNCF_OK, "%s", err.message);
+    nncf_compression_ctrl *ctrl = cf_ctrl(
+        model, "{\"nncf_dialect\": \"1.7\", \"target_device\": \"NONE\", \"compression\": {\"algorithm\": "
+               "\"quantization\", \"weights\": {\"per_channel\": true}, \"initializer\": {\"range\": {\"type\": "
+               "\"percentile\", \"params\": {\"min_percentile\": 0, \"max_percentile\": 100}}}}}");
+    const nncf__quantizer *q = layer->compression->weight_quantizer;
+    ck_assert_uint_eq(q->channels, OUT);
+    for (int o = 0; o < OUT; o++) {
+        float largest = 0;
+        for (int i = 0; i < IN; i++)
+            for (int k = 0; k < KERNEL; k++)
+                largest = fmaxf(largest, fabsf(weight[(i * OUT + o) * KERNEL + k]));
+        ck_assert_float_eq(q->scale[o], largest);
+    }
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(model);
+    cf_close(&c);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("per_channel");
     TCase *tcase = tcase_create("per_channel");
     tcase_add_loop_test(tcase, outputs, 0, KINDS);
+    tcase_add_loop_test(tcase, tensors_of_other_widths_are_refused, 0, MORE_KINDS);
+    tcase_add_test(tcase, values_of_a_transposed_weight);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
