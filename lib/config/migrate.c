@@ -20,6 +20,7 @@ typedef struct pair {
 typedef struct migration {
     const nncf_config *config;
     nncf__text notes;
+    nncf__text dropped; /* values that have no place */
     pair pairs[MAX_PAIRS];
     size_t n_pairs;
     int64_t batch; /* samples of a batch */
@@ -30,11 +31,24 @@ static void note(migration *m, const char *path, const char *text)
     nncf__text_printf(&m->notes, "// %s: %s\n", path, text);
 }
 
-/* A writer for the value of a new pair. */
+/* A scope may hold line breaks, with which a comment would end. */
+static void note_scope(migration *m, const char *scope, const char *text)
+{
+    nncf__text_append(&m->notes, "// ", 3);
+    nncf__text_json_string(&m->notes, scope);
+    nncf__text_printf(&m->notes, ": %s\n", text);
+}
+
+/* A writer for the value of a new pair. Several keys may have become one. */
 static nncf__writer add_pair(migration *m, const char *path)
 {
-    nncf__writer w = {.text = &m->notes}; /* never taken: no algorithm has that many keys */
-    if (m->n_pairs < MAX_PAIRS) {
+    nncf__writer w = {.text = &m->dropped};
+    bool is_taken = false;
+    for (size_t i = 0; i < m->n_pairs; i++)
+        is_taken |= strcmp(m->pairs[i].path, path) == 0;
+    if (is_taken) {
+        note(m, path, "stands for several keys; only the first is kept");
+    } else if (m->n_pairs < MAX_PAIRS) { /* never reached: no algorithm has that many keys */
         pair *p = &m->pairs[m->n_pairs++];
         *p = (pair){.path = path, .value = {.context = m->config->context}};
         w.text = &p->value;
@@ -245,7 +259,7 @@ static void add_overrides(migration *m, size_t index, const char *path, int32_t 
             is_repeated |= strcmp(a->overrides[j].scope, o->scope) == 0 &&
                            (a->overrides[j].group == NNCF__GROUP_ANY || a->overrides[j].group == group);
         if (is_repeated) {
-            note(m, o->scope, "several overrides of one scope; only the first is kept");
+            note_scope(m, o->scope, "several overrides of one scope; only the first is kept");
             continue;
         }
         if (!w.text) {
@@ -515,7 +529,7 @@ nncf_status nncf_config_migrate(const nncf_config *config, char *buffer, size_t 
     nncf__text body = {.context = config->context}, text = {.context = config->context};
     nncf__writer w = {.text = &body, .pretty = true};
     m->config = config;
-    m->notes.context = config->context;
+    m->notes.context = m->dropped.context = config->context;
     m->batch =
         batch && d->nodes[batch].type == NNCF_CONFIG_INT && d->nodes[batch].integer > 0 ? d->nodes[batch].integer : 1;
     if (!batch && config->setup.release < 10600)
@@ -530,6 +544,7 @@ nncf_status nncf_config_migrate(const nncf_config *config, char *buffer, size_t 
     text.failed |= m->notes.failed || body.failed;
     nncf__text_free(&body);
     nncf__text_free(&m->notes);
+    nncf__text_free(&m->dropped);
     nncf__free(config->context, m);
     return nncf__text_deliver(&text, buffer, capacity, needed);
 }
