@@ -26,7 +26,7 @@ typedef struct nncf__entry {
     const char *type; /* its name in the format, static */
     uint32_t bits;    /* of an element */
     size_t ndim;
-    int64_t *shape;      /* [ndim] */
+    int64_t *shape;      /* [ndim], borrowed */
     uint64_t begin, end; /* in the data */
     const void *data;    /* 8-byte aligned */
 } nncf__entry;
@@ -41,26 +41,33 @@ struct nncf_checkpoint {
     char *path;           /* of the file, or what stands for it in messages */
     nncf__entry *entries; /* in the order of their data */
     size_t n_entries;
-    size_t *by_name; /* indices of entries, sorted by name */
-    nncf__pair *texts;
+    size_t *by_name;   /* indices of entries, sorted by name */
+    nncf__pair *texts; /* in the order of the file */
     size_t n_texts;
-    char *strings; /* names, keys and values lie here */
-    size_t strings_size, strings_used;
-    void *data; /* the tensors, each at a multiple of NNCF__ALIGNMENT */
+    size_t *by_key; /* indices of texts, sorted by key */
+    char *header;   /* the length's 8 bytes and the text; names, keys and values lie in it */
+    int64_t *dims;  /* all shapes, one after the other */
+    void *data;     /* the tensors, each at a multiple of NNCF__ALIGNMENT */
 };
 
-/* ---- json.c: the only file here that knows json-c ---- */
+/* ---- header.c ---- */
 
-/* Fill entries and texts from a header, in its own order. Types, shapes, sizes and offsets are checked one by one; how
- * the entries lie together is not. On failure what was filled in is for nncf_checkpoint_close(). */
-nncf_status nncf__header_parse(nncf_checkpoint *checkpoint, const char *text, size_t length, uint64_t data_size,
-                               nncf_error *err);
-/* Append a line "path is VALUE here, VALUE in the snapshot" for each place where two JSON texts differ; how many. */
-size_t nncf__config_differences(const char *ours, const char *theirs, nncf__text *lines);
+/* Fill entries, dims, texts and by_key from the `length` bytes of checkpoint->header behind the first 8, in their own
+ * order. Types, shapes, sizes and offsets are checked one by one; how the entries lie together is not. Names and texts
+ * are made C strings in place. On failure what was filled in is for nncf_checkpoint_close(). */
+nncf_status nncf__header_parse(nncf_checkpoint *checkpoint, size_t length, uint64_t data_size, nncf_error *err);
 /* Name of an element type in the format; NULL: none. */
 const char *nncf__dtype_name(int32_t dtype);
 /* Bytes of an element; 0: not a type. */
 size_t nncf__dtype_size(int32_t dtype);
+
+/* ---- differ.c ---- */
+
+/* Append a line "path is VALUE here, VALUE in the snapshot" for each place where two canonical configs differ, but no
+ * more than NNCF__MOST_DIFFERENCES and then how many more; how many there are. The second text comes from a file and
+ * may be anything. NNCF_E_NOMEM. */
+enum { NNCF__MOST_DIFFERENCES = 64 };
+nncf_status nncf__config_differences(const char *ours, const char *theirs, nncf__text *lines, size_t *count);
 
 /* ---- crc32c.c: CRC-32C (Castagnoli, reflected 0x82f63b78); start with 0 ---- */
 

@@ -1,347 +1,380 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The header's JSON. json-c says whether it is JSON; what json-c lets pass and the format does not (a key twice, a NUL
- * in a string, text behind the object) is looked for here.
- */
-#include "io/io.h"
+/* The reader of JSON text. */
+#include "io/json.h"
 
-#include <json-c/json.h>
-#include <stdio.h>
+#include "base/base.h"
+
 #include <string.h>
 
-typedef struct dtype {
-    const char *name;
-    uint32_t bits;
-    int32_t dtype; /* -1: nncf_tensor does not have it */
-} dtype;
-
-/* The published list of element types. */
-static const dtype dtypes[] = {
-    {"F32", 32, NNCF_F32}, {"U8", 8, NNCF_U8}, {"I8", 8, NNCF_S8}, {"I32", 32, NNCF_I32}, {"I64", 64, NNCF_I64},
-    {"F64", 64, NNCF_F64}, {"F16", 16, -1},    {"BF16", 16, -1},   {"BOOL", 8, -1},       {"I16", 16, -1},
-    {"U16", 16, -1},       {"U32", 32, -1},    {"U64", 64, -1},    {"F8_E5M2", 8, -1},    {"F8_E4M3", 8, -1},
-    {"F8_E8M0", 8, -1},    {"F6_E2M3", 6, -1}, {"F6_E3M2", 6, -1}, {"F4", 4, -1},         {"C64", 64, -1},
-};
-enum { N_DTYPES = sizeof dtypes / sizeof *dtypes };
-
-const char *nncf__dtype_name(int32_t type)
+void nncf__json_start(nncf__json *j, const char *text, size_t length)
 {
-    for (size_t i = 0; i < N_DTYPES; i++)
-        if (type >= 0 && dtypes[i].dtype == type)
-            return dtypes[i].name;
-    return NULL;
+    *j = (nncf__json){.text = text, .length = length};
 }
 
-size_t nncf__dtype_size(int32_t type)
+static void flaw(nncf__json *j, const char *what)
 {
-    for (size_t i = 0; i < N_DTYPES; i++)
-        if (type >= 0 && dtypes[i].dtype == type)
-            return dtypes[i].bits / 8;
-    return 0;
+    if (j->flaw)
+        return;
+    j->flaw = what;
+    j->cut = j->at >= j->length;
 }
 
-/* Keys in a JSON text, each occurrence counted. json-c keeps only the last of equal keys, so this number tells whether
- * its tree is the whole text. *flaw: what json-c lets pass though it is not JSON, or cannot be held in a C string. */
-static size_t count_keys(const char *text, size_t length, const char **flaw)
+/* The character at hand; 0 at the end and after a flaw. A NUL in the text is a flaw wherever it is looked at. */
+static unsigned char now(const nncf__json *j)
 {
-    size_t keys = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < length; i++) {
-        if (!in_string) {
-            in_string = text[i] == '"';
-            keys += text[i] == ':';
-            if (text[i] == '\'')
-                *flaw = "the header is not JSON: a name in single quotes";
-        } else if (text[i] == '\\') {
-            i++;
-            if (length - i > 4 && memcmp(text + i, "u0000", 5) == 0)
-                *flaw = "the header has a NUL in a string";
-        } else if (text[i] == '"') {
-            in_string = false;
-        }
-    }
-    return keys;
+    return j->at < j->length && !j->flaw ? (unsigned char)j->text[j->at] : 0;
 }
 
-static size_t count_members(struct json_object *value)
+static bool take(nncf__json *j, char c, const char *what)
 {
-    size_t keys = 0;
-    if (json_object_is_type(value, json_type_object)) {
-        struct json_object_iterator it = json_object_iter_begin(value), end = json_object_iter_end(value);
-        for (; !json_object_iter_equal(&it, &end); json_object_iter_next(&it))
-            keys += 1 + count_members(json_object_iter_peek_value(&it));
-    } else if (json_object_is_type(value, json_type_array)) {
-        for (size_t i = 0; i < json_object_array_length(value); i++)
-            keys += count_members(json_object_array_get_idx(value, i));
-    }
-    return keys;
-}
-
-static nncf_status complain(const nncf_checkpoint *c, nncf_error *err, const char *name, const char *what)
-{
-    return nncf__fail(err, NNCF_E_FORMAT, name, "%s: tensor \"%.64s\": %s", c->path, name, what);
-}
-
-/* A whole number >= 0 that fits int64. json-c clamps larger ones, and the clamped value is out of every bound here. */
-static bool read_size(struct json_object *value, int64_t *size)
-{
-    if (!json_object_is_type(value, json_type_int))
+    if (now(j) != (unsigned char)c) {
+        flaw(j, what);
         return false;
-    *size = json_object_get_int64(value);
-    return *size >= 0 && *size < INT64_MAX;
-}
-
-static nncf_status read_shape(nncf_checkpoint *c, nncf__entry *e, struct json_object *shape, uint64_t *elements,
-                              nncf_error *err)
-{
-    size_t count = 1;
-    bool empty = false;
-    e->ndim = json_object_array_length(shape);
-    e->shape = nncf__calloc(c->context, e->ndim ? e->ndim : 1, sizeof *e->shape);
-    if (!e->shape)
-        return nncf__fail(err, NNCF_E_NOMEM, e->name, "out of memory");
-    for (size_t i = 0; i < e->ndim; i++) {
-        if (!read_size(json_object_array_get_idx(shape, i), &e->shape[i]))
-            return complain(c, err, e->name, "a size in the shape is not a whole number >= 0");
-        empty = empty || e->shape[i] == 0;
-        if (e->shape[i] > 0 && !nncf__mul(count, (size_t)e->shape[i], &count))
-            return complain(c, err, e->name, "the shape has more elements than can be counted");
     }
-    *elements = empty ? 0 : count;
-    return NNCF_OK;
+    j->at++;
+    return true;
 }
 
-static nncf_status read_entry(nncf_checkpoint *c, nncf__entry *e, struct json_object *value, uint64_t data_size,
-                              nncf_error *err)
+static void skip_space(nncf__json *j)
 {
-    struct json_object *type, *shape, *offsets;
-    int64_t range[2];
-    uint64_t elements = 0;
-    if (!json_object_is_type(value, json_type_object) || !json_object_object_get_ex(value, "dtype", &type) ||
-        !json_object_object_get_ex(value, "shape", &shape) ||
-        !json_object_object_get_ex(value, "data_offsets", &offsets) || json_object_object_length(value) != 3)
-        return complain(c, err, e->name, "must be an object of dtype, shape and data_offsets");
-    if (!json_object_is_type(type, json_type_string) || !json_object_is_type(shape, json_type_array) ||
-        !json_object_is_type(offsets, json_type_array) || json_object_array_length(offsets) != 2)
-        return complain(c, err, e->name, "dtype must be a string, shape an array, data_offsets an array of two");
-    e->bits = 0;
-    for (size_t i = 0; i < N_DTYPES; i++) {
-        if (strcmp(json_object_get_string(type), dtypes[i].name) == 0) {
-            e->dtype = dtypes[i].dtype;
-            e->type = dtypes[i].name;
-            e->bits = dtypes[i].bits;
+    while (j->at < j->length &&
+           (j->text[j->at] == ' ' || j->text[j->at] == '\n' || j->text[j->at] == '\t' || j->text[j->at] == '\r'))
+        j->at++;
+}
+
+char nncf__json_peek(nncf__json *j)
+{
+    if (!j->flaw)
+        skip_space(j);
+    return (char)now(j);
+}
+
+bool nncf__json_in_object(const nncf__json *j)
+{
+    const uint32_t i = j->depth - 1;
+    return j->depth > 0 && (j->objects[i / 64] >> i % 64 & 1) != 0;
+}
+
+void nncf__json_open(nncf__json *j)
+{
+    const char c = nncf__json_peek(j);
+    if (c != '{' && c != '[') {
+        flaw(j, "an object or array is missing");
+        return;
+    }
+    if (j->depth == NNCF__JSON_DEPTH) {
+        flaw(j, "too many levels of objects and arrays");
+        return;
+    }
+    const uint32_t i = j->depth++;
+    const uint64_t bit = (uint64_t)1 << i % 64;
+    j->objects[i / 64] = c == '{' ? j->objects[i / 64] | bit : j->objects[i / 64] & ~bit;
+    j->fresh = true;
+    j->at++;
+}
+
+bool nncf__json_more(nncf__json *j)
+{
+    const char c = nncf__json_peek(j), close = nncf__json_in_object(j) ? '}' : ']';
+    if (j->flaw)
+        return false;
+    if (c == close) {
+        j->at++;
+        j->depth--;
+        j->fresh = false;
+        return false;
+    }
+    if (!j->fresh && !take(j, ',', close == '}' ? "a comma or } is missing" : "a comma or ] is missing"))
+        return false;
+    j->fresh = false;
+    return true;
+}
+
+void nncf__json_key(nncf__json *j, nncf__json_span *key)
+{
+    nncf__json_string(j, key);
+    nncf__json_peek(j);
+    take(j, ':', "a colon is missing");
+}
+
+/* ---- strings ---- */
+
+static int hex_digit(unsigned char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Four hex digits; -1: they are not. */
+static int32_t hex4(const char *text)
+{
+    int32_t value = 0;
+    for (int i = 0; i < 4; i++) {
+        const int digit = hex_digit((unsigned char)text[i]);
+        if (digit < 0)
+            return -1;
+        value = value << 4 | digit;
+    }
+    return value;
+}
+
+/* Code point of an escape that begins with \u at `at` (with 5 more bytes there), and how long it is; -1: none. */
+static int32_t code_point(const char *text, size_t left, size_t *length)
+{
+    const int32_t high = left >= 6 ? hex4(text + 2) : -1;
+    *length = 6;
+    if (high < 0xd800 || high > 0xdfff)
+        return high;
+    if (high > 0xdbff || left < 12 || text[6] != '\\' || text[7] != 'u')
+        return -1;
+    const int32_t low = hex4(text + 8);
+    *length = 12;
+    return low < 0xdc00 || low > 0xdfff ? -1 : 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+}
+
+static void escape(nncf__json *j, nncf__json_span *s)
+{
+    const size_t left = j->length - j->at;
+    size_t length = 2;
+    s->escaped = true;
+    if (left >= 2 && j->text[j->at + 1] == 'u') {
+        const int32_t point = code_point(j->text + j->at, left, &length);
+        s->nul = s->nul || point == 0;
+        if (point < 0) {
+            flaw(j, "a \\u escape is no character");
+            return;
         }
+    } else if (left < 2 || j->text[j->at + 1] == 0 || !strchr("\"\\/bfnrt", j->text[j->at + 1])) {
+        flaw(j, "a backslash with a character that has no meaning behind it");
+        return;
     }
-    if (e->bits == 0)
-        return complain(c, err, e->name, "dtype is not one of the format's");
-    nncf_status status = read_shape(c, e, shape, &elements, err);
-    if (status != NNCF_OK)
-        return status;
-    for (size_t i = 0; i < 2; i++)
-        if (!read_size(json_object_array_get_idx(offsets, i), &range[i]))
-            return complain(c, err, e->name, "data_offsets must be whole numbers >= 0");
-    e->begin = (uint64_t)range[0];
-    e->end = (uint64_t)range[1];
-    if (e->begin > e->end || e->end > data_size)
-        return complain(c, err, e->name, "data_offsets lie outside the file");
-    size_t bits;
-    if (!nncf__mul((size_t)elements, e->bits, &bits) || bits % 8 != 0 || bits / 8 != e->end - e->begin)
-        return complain(c, err, e->name, "dtype, shape and data_offsets do not fit together");
-    return NNCF_OK;
+    j->at += length;
 }
 
-/* A copy in c->strings, which has as many bytes as the header: there each string has its quotes besides. */
-static char *keep(nncf_checkpoint *c, const char *text)
+void nncf__json_string(nncf__json *j, nncf__json_span *s)
 {
-    size_t n = strlen(text) + 1;
-    if (n > c->strings_size - c->strings_used)
-        return NULL;
-    char *to = c->strings + c->strings_used;
-    memcpy(to, text, n);
-    c->strings_used += n;
-    return to;
-}
-
-static nncf_status read_texts(nncf_checkpoint *c, struct json_object *metadata, nncf_error *err)
-{
-    static const char where[] = "__metadata__";
-    if (!json_object_is_type(metadata, json_type_object))
-        return nncf__fail(err, NNCF_E_FORMAT, where, "%s: __metadata__ is not an object", c->path);
-    size_t count = (size_t)json_object_object_length(metadata);
-    c->texts = nncf__calloc(c->context, count ? count : 1, sizeof *c->texts);
-    if (!c->texts)
-        return nncf__fail(err, NNCF_E_NOMEM, where, "out of memory");
-    struct json_object_iterator it = json_object_iter_begin(metadata), end = json_object_iter_end(metadata);
-    for (; !json_object_iter_equal(&it, &end); json_object_iter_next(&it)) {
-        struct json_object *value = json_object_iter_peek_value(&it);
-        const char *key = json_object_iter_peek_name(&it);
-        if (!json_object_is_type(value, json_type_string))
-            return nncf__fail(err, NNCF_E_FORMAT, where, "%s: __metadata__: \"%.64s\" is not a string", c->path, key);
-        nncf__pair *pair = &c->texts[c->n_texts++];
-        pair->key = keep(c, key);
-        pair->value = keep(c, json_object_get_string(value));
-        if (!pair->key || !pair->value)
-            return nncf__fail(err, NNCF_E_INTERNAL, where, "the texts take more room than the header");
-    }
-    return NNCF_OK;
-}
-
-static nncf_status read_members(nncf_checkpoint *c, struct json_object *root, uint64_t data_size, nncf_error *err)
-{
-    size_t count = (size_t)json_object_object_length(root);
-    c->entries = nncf__calloc(c->context, count ? count : 1, sizeof *c->entries);
-    if (!c->entries)
-        return nncf__fail(err, NNCF_E_NOMEM, c->path, "out of memory");
-    struct json_object_iterator it = json_object_iter_begin(root), end = json_object_iter_end(root);
-    for (; !json_object_iter_equal(&it, &end); json_object_iter_next(&it)) {
-        const char *name = json_object_iter_peek_name(&it);
-        struct json_object *value = json_object_iter_peek_value(&it);
-        nncf_status status;
-        if (strcmp(name, "__metadata__") == 0) {
-            status = read_texts(c, value, err);
+    *s = (nncf__json_span){0};
+    nncf__json_peek(j);
+    if (!take(j, '"', "a string in double quotes is missing"))
+        return;
+    s->begin = j->at;
+    for (unsigned char c; (c = now(j)) != '"';) {
+        if (c == '\\') {
+            escape(j, s);
+        } else if (c < 0x20) {
+            flaw(j, j->at < j->length ? "a control character in a string" : "a string has no end");
+        } else if (c < 0x80) {
+            j->at++;
         } else {
-            nncf__entry *e = &c->entries[c->n_entries++];
-            if (!(e->name = keep(c, name)))
-                return nncf__fail(err, NNCF_E_INTERNAL, c->path, "the names take more room than the header");
-            status = read_entry(c, e, value, data_size, err);
+            const size_t n = nncf__utf8_length((const unsigned char *)j->text + j->at, j->length - j->at);
+            if (n == 0)
+                flaw(j, "a string is not UTF-8");
+            j->at += n;
         }
-        if (status != NNCF_OK)
-            return status;
+        if (j->flaw)
+            return;
     }
-    return NNCF_OK;
+    s->end = j->at++;
 }
 
-nncf_status nncf__header_parse(nncf_checkpoint *checkpoint, const char *text, size_t length, uint64_t data_size,
-                               nncf_error *err)
+static size_t put_utf8(int32_t point, char to[4])
 {
-    enum { MAX_DEPTH = 8 };
-    const char *path = checkpoint->path;
-    checkpoint->strings_size = length;
-    if (!(checkpoint->strings = nncf__alloc(checkpoint->context, length)))
-        return nncf__fail(err, NNCF_E_NOMEM, path, "out of memory");
-    struct json_tokener *tokener = json_tokener_new_ex(MAX_DEPTH);
-    if (!tokener)
-        return nncf__fail(err, NNCF_E_NOMEM, path, "out of memory");
-    json_tokener_set_flags(tokener,
-                           JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8 | JSON_TOKENER_ALLOW_TRAILING_CHARS);
-    struct json_object *root = json_tokener_parse_ex(tokener, text, (int)length);
-    enum json_tokener_error problem = json_tokener_get_error(tokener);
-    size_t end = json_tokener_get_parse_end(tokener);
-    json_tokener_free(tokener);
-    const char *flaw = NULL;
-    nncf_status status = NNCF_OK;
-    while (problem == json_tokener_success && end < length && text[end] == ' ')
-        end++; /* writers pad so that the data is aligned */
-    if (problem == json_tokener_continue)
-        status = nncf__fail(err, NNCF_E_FORMAT, path, "%s: the header's JSON is cut off", path);
-    else if (problem != json_tokener_success)
-        status = nncf__fail(err, NNCF_E_FORMAT, path, "%s: the header is not JSON: %s", path,
-                            json_tokener_error_desc(problem));
-    else if (end != length || !json_object_is_type(root, json_type_object))
-        status = nncf__fail(err, NNCF_E_FORMAT, path, "%s: the header is not one JSON object", path);
-    else if (count_keys(text, length, &flaw) != count_members(root) || flaw)
-        status =
-            nncf__fail(err, NNCF_E_FORMAT, path, "%s: %s", path, flaw ? flaw : "the header has the same name twice");
-    else
-        status = read_members(checkpoint, root, data_size, err);
-    if (status == NNCF_E_FORMAT && err && problem != json_tokener_success)
-        err->offset = 8 + end;
-    json_object_put(root);
-    return status;
+    const uint32_t p = (uint32_t)point;
+    if (p < 0x80) {
+        to[0] = (char)p;
+        return 1;
+    }
+    if (p < 0x800) {
+        to[0] = (char)(0xc0 | p >> 6);
+        to[1] = (char)(0x80 | (p & 63));
+        return 2;
+    }
+    if (p < 0x10000) {
+        to[0] = (char)(0xe0 | p >> 12);
+        to[1] = (char)(0x80 | (p >> 6 & 63));
+        to[2] = (char)(0x80 | (p & 63));
+        return 3;
+    }
+    to[0] = (char)(0xf0 | p >> 18);
+    to[1] = (char)(0x80 | (p >> 12 & 63));
+    to[2] = (char)(0x80 | (p >> 6 & 63));
+    to[3] = (char)(0x80 | (p & 63));
+    return 4;
 }
 
-/* The walk over two trees at once. */
-typedef struct walk {
-    char path[192];
-    nncf__text *lines;
-    size_t count;
-} walk;
-
-static void differ(walk *w, struct json_object *a, struct json_object *b);
-
-/* One step deeper: `format` of the key or index. */
-static void descend(walk *w, struct json_object *a, struct json_object *b, const char *key, size_t index)
+/* One character of a string, or a byte of one: bytes into out, how many; *at moves on. */
+static size_t next_bytes(const char *text, size_t end, size_t *at, char out[4])
 {
-    const size_t length = strlen(w->path), left = sizeof w->path - length;
-    if (key)
-        snprintf(w->path + length, left, "%s%s", length ? "." : "", key);
-    else
-        snprintf(w->path + length, left, "[%zu]", index);
-    differ(w, a, b);
-    w->path[length] = 0;
+    static const char letters[] = "bfnrt", meant[] = "\b\f\n\r\t";
+    if (text[*at] != '\\') {
+        out[0] = text[(*at)++];
+        return 1;
+    }
+    if (text[*at + 1] == 'u') {
+        size_t length;
+        const int32_t point = code_point(text + *at, end - *at, &length);
+        *at += length;
+        return put_utf8(point, out);
+    }
+    const char *letter = strchr(letters, text[*at + 1]);
+    out[0] = letter ? meant[letter - letters] : text[*at + 1];
+    *at += 2;
+    return 1;
 }
 
-static void differ_objects(walk *w, struct json_object *a, struct json_object *b)
+size_t nncf__json_decode(const char *text, const nncf__json_span *s, char *to, size_t capacity)
 {
-    for (int side = 0; side < 2; side++) {
-        struct json_object *from = side ? b : a, *other = side ? a : b;
-        struct json_object_iterator it = json_object_iter_begin(from), end = json_object_iter_end(from);
-        for (; !json_object_iter_equal(&it, &end); json_object_iter_next(&it)) {
-            const char *key = json_object_iter_peek_name(&it);
-            struct json_object *value = json_object_iter_peek_value(&it), *match = NULL;
-            bool there = json_object_object_get_ex(other, key, &match);
-            if (side == 0)
-                descend(w, value, match, key, 0);
-            else if (!there)
-                descend(w, NULL, value, key, 0);
+    size_t length = 0, at = s->begin;
+    if (!s->escaped) {
+        length = s->end - s->begin < capacity ? s->end - s->begin : capacity;
+        memmove(to, text + s->begin, length);
+        return length;
+    }
+    while (at < s->end) {
+        char bytes[4];
+        const size_t n = next_bytes(text, s->end, &at, bytes);
+        if (n > capacity - length)
+            break;
+        memcpy(to + length, bytes, n);
+        length += n;
+    }
+    return length;
+}
+
+bool nncf__json_is(const char *text, const nncf__json_span *s, const char *word)
+{
+    const size_t n = strlen(word);
+    if (!s->escaped)
+        return s->end - s->begin == n && memcmp(text + s->begin, word, n) == 0;
+    size_t at = s->begin, done = 0;
+    while (at < s->end) {
+        char bytes[4];
+        const size_t count = next_bytes(text, s->end, &at, bytes);
+        if (count > n - done || memcmp(word + done, bytes, count) != 0)
+            return false;
+        done += count;
+    }
+    return done == n;
+}
+
+/* ---- numbers ---- */
+
+static size_t digits(nncf__json *j)
+{
+    const size_t begin = j->at;
+    while (now(j) >= '0' && now(j) <= '9')
+        j->at++;
+    if (j->at == begin)
+        flaw(j, "a digit is missing");
+    return j->at - begin;
+}
+
+/* Is a number of the grammar above what a double holds? That is so by the power of ten of its first digit that is not
+ * 0; at 10^308 the digits decide. */
+static bool too_large(const char *number, size_t length)
+{
+    static const char largest[] = "17976931348623158"; /* of 1.797...e308 */
+    enum { DIGITS = sizeof largest - 1 };
+    const int64_t far = 1000000000000; /* more than there can be zeros */
+    char first[DIGITS] = {0};
+    int64_t count = 0, before = -1, lead = 0, exponent = 0;
+    size_t n = 0, i = number[0] == '-';
+    for (; i < length && number[i] != 'e' && number[i] != 'E'; i++) {
+        if (number[i] == '.') {
+            before = count;
+            continue;
         }
+        if (n == 0 && number[i] != '0')
+            lead = count;
+        if (n < DIGITS && (n > 0 || number[i] != '0'))
+            first[n++] = number[i];
+        count++;
     }
+    if (n == 0)
+        return false; /* zero, whatever its exponent */
+    if (i < length) {
+        const bool negative = number[++i] == '-';
+        for (i += number[i] == '-' || number[i] == '+'; i < length; i++)
+            exponent = exponent < far ? 10 * exponent + (number[i] - '0') : exponent;
+        exponent = negative ? -exponent : exponent;
+    }
+    const int64_t power = (before < 0 ? count : before) - 1 - lead + exponent;
+    return power > 308 || (power == 308 && memcmp(first, largest, DIGITS) > 0);
 }
 
-static void differ(walk *w, struct json_object *a, struct json_object *b)
+void nncf__json_number(nncf__json *j, nncf__json_span *s)
 {
-    if (json_object_is_type(a, json_type_object) && json_object_is_type(b, json_type_object)) {
-        differ_objects(w, a, b);
-        return;
+    nncf__json_peek(j);
+    *s = (nncf__json_span){.begin = j->at, .end = j->at};
+    if (now(j) == '-')
+        j->at++;
+    if (now(j) == '0')
+        j->at++;
+    else
+        digits(j);
+    if (now(j) == '.') {
+        j->at++;
+        digits(j);
     }
-    if (json_object_is_type(a, json_type_array) && json_object_is_type(b, json_type_array)) {
-        size_t n = json_object_array_length(a), m = json_object_array_length(b);
-        for (size_t i = 0; i < n || i < m; i++)
-            descend(w, i < n ? json_object_array_get_idx(a, i) : NULL, i < m ? json_object_array_get_idx(b, i) : NULL,
-                    NULL, i);
-        return;
+    if (now(j) == 'e' || now(j) == 'E') {
+        j->at++;
+        if (now(j) == '+' || now(j) == '-')
+            j->at++;
+        digits(j);
     }
-    if (json_object_equal(a, b))
+    if (j->flaw)
         return;
-    w->count++;
-    nncf__text_printf(w->lines, "%s is %.48s here, ", w->path, a ? json_object_to_json_string(a) : "nothing");
-    nncf__text_printf(w->lines, "%.48s in the snapshot\n", b ? json_object_to_json_string(b) : "nothing");
+    s->end = j->at;
+    if (too_large(j->text + s->begin, s->end - s->begin))
+        flaw(j, "a number is out of range");
 }
 
-/* The canonical form of NNCF 1.1 is the array of algorithms alone; the others have it at "compression". NULL: no
- * memory.
- */
-static struct json_object *parse_config(const char *text)
+/* ---- values ---- */
+
+static void word(nncf__json *j, const char *text)
 {
-    struct json_object *root = json_tokener_parse(text);
-    if (!json_object_is_type(root, json_type_array))
-        return root;
-    struct json_object *whole = json_object_new_object(), *dialect = json_object_new_string("1.1");
-    if (!whole || !dialect || json_object_object_add(whole, "nncf_dialect", dialect) != 0) {
-        json_object_put(dialect);
-        json_object_put(root);
-    } else if (json_object_object_add(whole, "compression", root) == 0) {
-        return whole;
-    } else {
-        json_object_put(root);
-    }
-    json_object_put(whole);
-    return NULL;
+    for (; *text; text++)
+        if (!take(j, *text, "a value is missing"))
+            return;
 }
 
-size_t nncf__config_differences(const char *ours, const char *theirs, nncf__text *lines)
+static void scalar(nncf__json *j, char first)
 {
-    walk w = {.lines = lines};
-    if (strcmp(ours, theirs) == 0)
-        return 0;
-    struct json_object *a = parse_config(ours), *b = parse_config(theirs);
-    if (a && b)
-        differ(&w, a, b);
-    if (w.count == 0) { /* an empty text, or equal values written differently */
-        w.count = 1;
-        nncf__text_printf(lines, "the texts differ\n");
-    }
-    json_object_put(a);
-    json_object_put(b);
-    return w.count;
+    nncf__json_span span;
+    if (first == '"')
+        nncf__json_string(j, &span);
+    else if (first == '-' || (first >= '0' && first <= '9'))
+        nncf__json_number(j, &span);
+    else if (first == 't')
+        word(j, "true");
+    else if (first == 'f')
+        word(j, "false");
+    else
+        word(j, "null");
+}
+
+void nncf__json_skip(nncf__json *j)
+{
+    const uint32_t outside = j->depth;
+    nncf__json_span key;
+    do {
+        const char first = nncf__json_peek(j);
+        if (first == '{' || first == '[')
+            nncf__json_open(j);
+        else
+            scalar(j, first);
+        while (!j->flaw && j->depth > outside && !nncf__json_more(j))
+            ;
+        if (!j->flaw && j->depth > outside && nncf__json_in_object(j))
+            nncf__json_key(j, &key);
+    } while (!j->flaw && j->depth > outside);
+}
+
+void nncf__json_end(nncf__json *j)
+{
+    nncf__json_peek(j);
+    if (j->at < j->length)
+        flaw(j, "something stands behind the value");
 }

@@ -31,10 +31,11 @@ static bool name_before(const void *arg, size_t a, size_t b)
     return strcmp(e[a].name, e[b].name) < 0;
 }
 
-/* Put the entries into the order of their data; check that they cover it without holes and overlaps. */
+/* Put the entries into the order of their data; check that they cover it without holes and overlaps, and that no name
+ * is there twice. */
 static nncf_status arrange(nncf_checkpoint *c, uint64_t data_size, nncf_error *err)
 {
-    size_t n = c->n_entries;
+    const size_t n = c->n_entries;
     size_t *order = nncf__calloc(c->context, n ? n : 1, sizeof *order);
     nncf__entry *sorted = nncf__calloc(c->context, n ? n : 1, sizeof *sorted);
     if (!order || !sorted) {
@@ -49,6 +50,11 @@ static nncf_status arrange(nncf_checkpoint *c, uint64_t data_size, nncf_error *e
     c->entries = sorted;
     nncf__sort_indices(order, n, name_before, c->entries);
     c->by_name = order;
+    for (size_t i = 1; i < n; i++) {
+        const char *name = c->entries[order[i]].name;
+        if (strcmp(c->entries[order[i - 1]].name, name) == 0)
+            return nncf__fail(err, NNCF_E_FORMAT, name, "%s: the header has the name \"%.64s\" twice", c->path, name);
+    }
     uint64_t at = 0;
     for (size_t i = 0; i < n; i++) {
         const nncf__entry *e = &c->entries[i];
@@ -113,9 +119,29 @@ static nncf_status damaged(const nncf_checkpoint *c, const char *where, const ch
                       c->path, what);
 }
 
-/* Files of this library say so by "nncf." texts, and then carry checksums of the header and of every tensor. `header`
- * is the length's 8 bytes and the text; it is changed. */
-static nncf_status check_own_header(const nncf_checkpoint *c, char *header, size_t length, bool *own, nncf_error *err)
+/* The header's checksum and what it should be, before the header's strings are resolved in place. */
+typedef struct header_sum {
+    bool there;
+    uint32_t expected, computed;
+} header_sum;
+
+static header_sum sum_header(char *header, size_t length)
+{
+    header_sum sum = {0};
+    char *digits = header + 8 + NNCF__CHECKSUM_AT, kept[NNCF__HEX];
+    if (length < 8 + NNCF__CHECKSUM_AT + NNCF__HEX ||
+        memcmp(header + 8, NNCF__CHECKSUM_PREFIX, NNCF__CHECKSUM_AT) != 0 || !parse_hex(digits, &sum.expected))
+        return sum;
+    sum.there = true;
+    memcpy(kept, digits, NNCF__HEX);
+    memset(digits, '0', NNCF__HEX);
+    sum.computed = nncf__crc32c(0, header, length);
+    memcpy(digits, kept, NNCF__HEX);
+    return sum;
+}
+
+/* Files of this library say so by "nncf." texts, and then carry checksums of the header and of every tensor. */
+static nncf_status check_own_header(const nncf_checkpoint *c, const header_sum *sum, bool *own, nncf_error *err)
 {
     *own = false;
     for (size_t i = 0; i < c->n_texts; i++)
@@ -130,13 +156,9 @@ static nncf_status check_own_header(const nncf_checkpoint *c, char *header, size
         return nncf__fail(err, NNCF_E_VERSION, "nncf.format",
                           "%s: written by a newer library (snapshot format %lld, this one reads up to %d)", c->path,
                           (long long)version, (int)NNCF__FORMAT_VERSION);
-    uint32_t expected;
-    char *text = header + 8;
-    if (length - 8 < NNCF__CHECKSUM_AT + NNCF__HEX || memcmp(text, NNCF__CHECKSUM_PREFIX, NNCF__CHECKSUM_AT) != 0 ||
-        !parse_hex(text + NNCF__CHECKSUM_AT, &expected))
+    if (!sum->there)
         return damaged(c, "nncf.header_crc32c", "the header's checksum is missing", err);
-    memset(text + NNCF__CHECKSUM_AT, '0', NNCF__HEX);
-    if (nncf__crc32c(0, header, length) != expected)
+    if (sum->computed != sum->expected)
         return damaged(c, "nncf.header_crc32c", "the header does not match its checksum", err);
     return NNCF_OK;
 }
@@ -158,9 +180,8 @@ static nncf_status check_own_data(const nncf_checkpoint *c, nncf_error *err)
     return NNCF_OK;
 }
 
-/* The 8 bytes and the header that they announce, in *header (to be freed by the caller). */
-static nncf_status read_header(nncf_checkpoint *c, const nncf__source *source, char **header, size_t *length,
-                               nncf_error *err)
+/* The 8 bytes and the header that they announce; *length is of both. */
+static nncf_status read_header(nncf_checkpoint *c, const nncf__source *source, size_t *length, nncf_error *err)
 {
     uint8_t prefix[8];
     uint64_t announced = 0;
@@ -178,26 +199,26 @@ static nncf_status read_header(nncf_checkpoint *c, const nncf__source *source, c
                           "file, or cut off",
                           c->path, (unsigned long long)announced, (unsigned long long)source->size);
     *length = (size_t)announced + sizeof prefix;
-    if (!(*header = nncf__alloc(c->context, *length)))
+    if (!(c->header = nncf__alloc(c->context, *length)))
         return nncf__fail(err, NNCF_E_NOMEM, c->path, "out of memory");
-    memcpy(*header, prefix, sizeof prefix);
-    return nncf__source_read(source, *header + sizeof prefix, (size_t)announced, err);
+    memcpy(c->header, prefix, sizeof prefix);
+    return nncf__source_read(source, c->header + sizeof prefix, (size_t)announced, err);
 }
 
 static nncf_status read_source(nncf_checkpoint *c, const nncf__source *source, nncf_error *err)
 {
-    char *header = NULL;
     size_t length = 0;
     bool own = false;
-    nncf_status status = read_header(c, source, &header, &length, err);
+    nncf_status status = read_header(c, source, &length, err);
+    if (status != NNCF_OK)
+        return status;
     const uint64_t data_size = source->size - length;
-    if (status == NNCF_OK)
-        status = nncf__header_parse(c, header + 8, length - 8, data_size, err);
+    const header_sum sum = sum_header(c->header, length);
+    status = nncf__header_parse(c, length - 8, data_size, err);
     if (status == NNCF_OK)
         status = arrange(c, data_size, err);
     if (status == NNCF_OK)
-        status = check_own_header(c, header, length, &own, err);
-    nncf__free(c->context, header);
+        status = check_own_header(c, &sum, &own, err);
     if (status == NNCF_OK)
         status = read_data(c, source, err);
     return status == NNCF_OK && own ? check_own_data(c, err) : status;
@@ -262,12 +283,12 @@ void nncf_checkpoint_close(nncf_checkpoint *c)
     if (!c)
         return;
     nncf_context *context = c->context;
-    for (size_t i = 0; i < c->n_entries; i++)
-        nncf__free(context, c->entries[i].shape);
-    nncf__free(context, c->strings);
     nncf__free(context, c->entries);
-    nncf__free(context, c->texts);
     nncf__free(context, c->by_name);
+    nncf__free(context, c->texts);
+    nncf__free(context, c->by_key);
+    nncf__free(context, c->header);
+    nncf__free(context, c->dims);
     nncf__free(context, c->data);
     nncf__free(context, c->path);
     bool owns = c->owns_context;

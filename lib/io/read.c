@@ -54,9 +54,18 @@ nncf_status nncf_checkpoint_get(const nncf_checkpoint *checkpoint, const char *n
 
 const char *nncf_checkpoint_text_get(const nncf_checkpoint *checkpoint, const char *key)
 {
-    for (size_t i = 0; checkpoint && key && i < checkpoint->n_texts; i++)
-        if (strcmp(checkpoint->texts[i].key, key) == 0)
-            return checkpoint->texts[i].value;
+    size_t low = 0, high = checkpoint && key ? checkpoint->n_texts : 0;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        const nncf__pair *text = &checkpoint->texts[checkpoint->by_key[middle]];
+        const int order = strcmp(key, text->key);
+        if (order == 0)
+            return text->value;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
     return NULL;
 }
 

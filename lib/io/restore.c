@@ -140,9 +140,12 @@ static nncf_status compare_configs(const nncf_checkpoint *c, const nncf_compress
         return nncf__fail(err, NNCF_E_FORMAT, "nncf.config_sha256", "%s: the config does not match its digest",
                           c->path);
     nncf__text lines = {.context = ctrl->context};
-    size_t count = nncf__config_differences(ctrl->canonical_config ? ctrl->canonical_config : "", config, &lines);
-    nncf_status status = NNCF_OK;
-    if (count > 0 && accept)
+    size_t count;
+    nncf_status status =
+        nncf__config_differences(ctrl->canonical_config ? ctrl->canonical_config : "", config, &lines, &count);
+    if (status != NNCF_OK)
+        status = nncf__fail(err, status, c->path, "out of memory");
+    else if (count > 0 && accept)
         log_lines(ctrl->context, NNCF_LOG_WARNING, c->path, &lines);
     else if (count > 0)
         status = refuse_config(c, ctrl, count, &lines, err);

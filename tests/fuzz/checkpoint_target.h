@@ -89,13 +89,13 @@ static inline unsigned target_touch(const nncf_checkpoint *c)
 
 /*
  * The most that opening `size` bytes, with a header of `header`, may have out at a time: the data once, with up to 7
- * bytes a tensor; the header; and what it is turned into. A tensor's entry takes 80 bytes or so, twice while they are
- * sorted, and a size in a shape 8; the shortest text of a tensor has 50 bytes, of a size 2, of a text of
- * __metadata__ 6.
+ * bytes a tensor; the header; and what it is turned into. A tensor's entry takes 80 bytes, twice while they are sorted,
+ * and a size in a shape 8, a text 24; the shortest text of a tensor has 50 bytes, of a size 2, of a text of
+ * __metadata__ 6. Callers are promised 12 times the header.
  */
 static inline size_t target_bound(size_t size, size_t header)
 {
-    return size + 10 * (header < size ? header : size) + 1024;
+    return size + 6 * (header < size ? header : size) + 1024;
 }
 
 #endif
