@@ -4,7 +4,11 @@
  * @brief A compressed model as an ONNX file that other engines run.
  *
  * What is written is the registered graph in eval mode: masks applied, weights quantized, batch norm with its running
- * statistics. Names are scopes, the batch dimension is "N". Two forms:
+ * statistics. The batch dimension is "N". Values are named by the scopes of their layers ("Net/Conv2d[a]"), what lies
+ * inside a layer and its constants by the scope, "::" and what they are ("Net/Conv2d[a]::weight"). The model's input
+ * and its output bear the names of the params; of several outputs each bears its layer's scope. All names are unique
+ * whatever the layers are called: one whose scope contains "::", or whose names would be those of the input or of an
+ * output, has "::layerN" (its number) behind its scope inside the file. Two forms:
  *
  * - NNCF_ONNX_QDQ: weights as 8-bit codes behind DequantizeLinear (one scale, or one an output channel), activation
  *   quantizers as QuantizeLinear and DequantizeLinear. Standard operators only; every engine reads it. Codes of fewer
@@ -45,12 +49,12 @@ typedef struct nncf_onnx_params {
     int64_t input_shape[4]; /**< (N, channels, height, width); 0: not fixed, which is what the first should be; channels
                                are known from the layers and need not be given */
     const char *input_name; /**< default "input" */
-    const char *output_name; /**< default "output"; of several outputs each bears its layer's scope instead */
+    const char *output_name; /**< default "output", not input_name; of several outputs each bears its layer's scope */
     const char *graph_name;  /**< default "nncf" */
     const nncf_checkpoint_text
         *texts;                       /**< further metadata, n_texts pairs; keys not beginning with "nncf."; nullable */
     size_t n_texts;                   /**< pairs in texts */
-    const nncf_tensor *golden_input;  /**< a small batch, float, C order; nullable */
+    const nncf_tensor *golden_input;  /**< a small batch, float, C order, finite; nullable */
     const nncf_tensor *golden_output; /**< what forward in eval mode made of it; required with golden_input. Only for a
                                          model with one output */
     /** With path NULL: takes all `size` bytes and returns 0; anything else: a failure, after which it is not called
@@ -69,8 +73,9 @@ typedef struct nncf_onnx_params {
  * as base64. No file needs to be in memory as a whole.
  *
  * Refused, with the reason and the layer: a graph without edges; a kind of layer or activation that has no ONNX form
- * here; a file above 2 GiB; ranges or statistics that are not finite; as QDQ, activations with a range a
- * channel. Every other quantizer that the library trains is exported.
+ * here; a file above 2 GiB; a weight that its mask keeps, a bias, range or number of batch norm that is not finite, or
+ * is not after folding; a running variance that is not above -eps; as QDQ, activations with a range a channel. Every
+ * other quantizer that the library trains is exported.
  * @param ctrl   of the model; its ranges must be initialized or loaded. A config without algorithms gives a plain model
  * @param path   file to write; NULL: `write` of the params takes what it would hold
  * @param params nullable: all defaults

@@ -50,8 +50,9 @@ typedef struct nncf_strip_report {
  * @param[out] err    nullable
  * @par Memory: the stored form of all weights at once, and one weight as float.
  * @par Threads: one thread at a time for a controller and its model.
- * @par Errors NNCF_E_STATE the model is gone, or a quantizer was never initialized; NNCF_E_UNSUPPORTED a weight, a
- * range, or what batch norm is folded into is not finite; and those of nncf_checkpoint_save().
+ * @par Errors NNCF_E_STATE the model is gone, or a quantizer was never initialized; NNCF_E_UNSUPPORTED a weight
+ * that its mask keeps, a bias, a range, a number of batch norm, or what that is folded into is not finite, or a running
+ * variance is not above -eps; and those of nncf_checkpoint_save().
  * @since 0.1
  */
 NNCF_API nncf_status nncf_strip_save(nncf_compression_ctrl *ctrl, const char *path, const nncf_strip_params *params,

@@ -50,6 +50,8 @@ typedef struct nncf__onnx_builder {
     size_t n_sources;
     nncf__onnx_value *values; /* [n_layers] */
     nncf__onnx_value input;
+    char **outputs; /* names of the model's outputs, in the order of their layers */
+    size_t n_outputs;
 } nncf__onnx_builder;
 
 #define NNCF__ONNX_OPENVINO_DOMAIN "org.openvinotoolkit"
@@ -79,9 +81,10 @@ void nncf__onnx_metadata(nncf__onnx_builder *b, Nncf__Onnx__ModelProto *model, c
 
 /* ---- quantizers.c ---- */
 
-/* The compressed weight of a layer as a value; factor (nullable, [out_channels]) is folded in. NULL: failed, or refused
- * with *status and the error set. */
-char *nncf__onnx_weight(nncf__onnx_builder *b, const nncf_layer *layer, const float *factor, nncf_status *status);
+/* The compressed weight of a layer as a value, `stem` in its name; factor (nullable, [out_channels]) is folded in.
+ * NULL: failed, or refused with *status and the error set. */
+char *nncf__onnx_weight(nncf__onnx_builder *b, const nncf_layer *layer, const char *stem, const float *factor,
+                        nncf_status *status);
 /* value, of ndim dimensions, behind an activation quantizer; the result is named `output`, what lies between gets
  * `stem` in its name. */
 char *nncf__onnx_quantize(nncf__onnx_builder *b, const nncf_layer *layer, nncf__quantizer *q, char *value, int32_t ndim,
@@ -92,6 +95,9 @@ char *nncf__onnx_quantize(nncf__onnx_builder *b, const nncf_layer *layer, nncf__
 nncf_status nncf__onnx_graph(nncf__onnx_builder *b, Nncf__Onnx__GraphProto *graph);
 
 /* ---- stream.c: packing into the file; path NULL: into params.write ---- */
+
+/* Are the floats that the source makes all finite, a folded factor included? */
+bool nncf__onnx_source_finite(const nncf__onnx_source *source);
 
 nncf_status nncf__onnx_write(nncf__onnx_builder *b, const char *path, const Nncf__Onnx__ModelProto *model);
 

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Layers as nodes. A layer is a chain of stages: what it computes, batch norm, a sum's quantizer in front of its
- * activation, activation, output quantizer. The last one bears the layer's scope as its name (or the graph output's
- * name), the others the scope with "::" and what they are, which is why a scope must not contain that.
+ * activation, activation, output quantizer. The last one's value bears the layer's stem (or the graph output's name),
+ * the others the stem with "::" and what they are.
+ *
+ * Names are unique by construction. The model's input and outputs have the names that were asked for. A stem is the
+ * layer's scope, or the scope with "::layerN" (its index) where the scope contains "::", or where the stem or it with a
+ * suffix could be the name of the input or an output. So a stem with "::" ends in its own layer's "::layerN", which no
+ * suffix does; stems, with suffixes or without, are equal only for one layer and one suffix.
  */
 #include "export/export.h"
 
@@ -15,6 +20,7 @@ static const char *const stage_names[N_STAGES] = {"product", "norm", "pre", "act
 /* One layer on its way. */
 typedef struct chain {
     const nncf_layer *layer;
+    char *stem;
     bool has[N_STAGES];
     char *final_name;
     char *value; /* what the stages so far made */
@@ -30,7 +36,7 @@ static char *stage_name(nncf__onnx_builder *b, const chain *c, enum stage stage)
 {
     for (int later = (int)stage + 1; later < N_STAGES; later++)
         if (c->has[later])
-            return nncf__onnx_printf(b, "%s::%s", c->layer->scope, stage_names[stage]);
+            return nncf__onnx_printf(b, "%s::%s", c->stem, stage_names[stage]);
     return c->final_name;
 }
 
@@ -95,8 +101,6 @@ static nncf_status check_edges(nncf__onnx_builder *b, size_t *n_readers, size_t 
     *n_readers = *n_outputs = 0;
     for (size_t i = 0; i < m->n_layers; i++) {
         const nncf_layer *l = m->layers[i];
-        if (strstr(l->scope, "::") || strcmp(l->scope, b->params.input_name) == 0)
-            return refuse(b, l, "a scope that is the input's name or contains \"::\" clashes with names of the export");
         *n_outputs += l->n_consumers == 0;
         if (l->n_inputs > 0)
             continue;
@@ -118,6 +122,50 @@ static nncf_status check_edges(nncf__onnx_builder *b, size_t *n_readers, size_t 
                           "missing, and an export needs them",
                           *n_readers, *n_outputs);
     return NNCF_OK;
+}
+
+/* ---- names ---- */
+
+static nncf_status make_outputs(nncf__onnx_builder *b, size_t n_outputs)
+{
+    const nncf_model *m = b->model;
+    b->outputs = nncf__onnx_alloc(b, n_outputs * sizeof *b->outputs);
+    for (size_t i = 0; i < m->n_layers && !b->failed; i++) {
+        const nncf_layer *l = m->layers[i];
+        if (l->n_consumers > 0)
+            continue;
+        if (n_outputs > 1 && strcmp(l->scope, b->params.input_name) == 0)
+            return nncf__fail(b->err, NNCF_E_ARG, "input_name",
+                              "the model's input and its output of layer %s would both be named \"%s\": give another "
+                              "input_name",
+                              l->scope, l->scope);
+        b->outputs[b->n_outputs++] = nncf__onnx_printf(b, "%s", n_outputs > 1 ? l->scope : b->params.output_name);
+    }
+    return NNCF_OK; /* no memory: reported at the end */
+}
+
+/* Could a value of the layer, its stem or that with a suffix, bear this name of the model's input or an output? The
+ * values of a layer whose result is an output all have suffixes. */
+static bool clashes(const nncf_layer *layer, const char *stem, const char *name)
+{
+    const size_t n = strlen(stem);
+    return strncmp(stem, name, n) == 0 &&
+           ((name[n] == '\0' && layer->n_consumers > 0) || strncmp(name + n, "::", 2) == 0);
+}
+
+static char *make_stem(nncf__onnx_builder *b, const nncf_layer *layer)
+{
+    char *stem = nncf__onnx_printf(b, "%s", layer->scope);
+    bool clash = stem && strstr(stem, "::");
+    for (;;) {
+        clash = clash || b->failed || clashes(layer, stem, b->params.input_name);
+        for (size_t i = 0; i < b->n_outputs && !clash; i++)
+            clash = clashes(layer, stem, b->outputs[i]);
+        if (!clash || b->failed)
+            return stem;
+        stem = nncf__onnx_printf(b, "%s::layer%zu", stem, layer->index); /* ends: it outgrows the names */
+        clash = false;
+    }
 }
 
 static nncf_status set_input(nncf__onnx_builder *b)
@@ -172,10 +220,11 @@ static void put_window(nncf__onnx_builder *b, Nncf__Onnx__NodeProto *node, const
 }
 
 /* (N,C) as (N,C,1,1), or (N,C,H,W) as (N,C*H*W), where the layer wants it. */
-static char *as_wanted(nncf__onnx_builder *b, const nncf_layer *layer, const nncf__onnx_value *x)
+static char *as_wanted(nncf__onnx_builder *b, const chain *c, const nncf__onnx_value *x)
 {
+    const nncf_layer *layer = c->layer;
     if (layer->kind == NNCF__LINEAR && x->ndim == 4) {
-        char *flat = nncf__onnx_printf(b, "%s::flat", layer->scope);
+        char *flat = nncf__onnx_printf(b, "%s::flat", c->stem);
         Nncf__Onnx__NodeProto *node = nncf__onnx_node(b, "Flatten", flat);
         nncf__onnx_input(b, node, x->name);
         nncf__onnx_attribute_int(b, node, "axis", 1);
@@ -184,8 +233,8 @@ static char *as_wanted(nncf__onnx_builder *b, const nncf_layer *layer, const nnc
     if (needs_planes(layer) && x->ndim == 2) {
         static const int64_t shape[4] = {0, 0, 1, 1}; /* 0: as the input has it */
         const int64_t four = 4;
-        char *planes = nncf__onnx_printf(b, "%s::planes", layer->scope);
-        char *name = nncf__onnx_tensor(b, nncf__onnx_printf(b, "%s::shape", layer->scope),
+        char *planes = nncf__onnx_printf(b, "%s::planes", c->stem);
+        char *name = nncf__onnx_tensor(b, nncf__onnx_printf(b, "%s::shape", c->stem),
                                        NNCF__ONNX__TENSOR_PROTO__DATA_TYPE__INT64, &four, 1, shape, sizeof shape);
         Nncf__Onnx__NodeProto *node = nncf__onnx_node(b, "Reshape", planes);
         nncf__onnx_input(b, node, x->name);
@@ -193,25 +242,6 @@ static char *as_wanted(nncf__onnx_builder *b, const nncf_layer *layer, const nnc
         return planes;
     }
     return x->name;
-}
-
-static bool all_finite(const float *values, int64_t count)
-{
-    for (int64_t i = 0; values && i < count; i++)
-        if (!isfinite(values[i]))
-            return false;
-    return true;
-}
-
-static nncf_status check_finite(nncf__onnx_builder *b, const nncf_layer *l)
-{
-    const nncf_batch_norm_params *bn = &l->batch_norm;
-    const int64_t n = l->out_channels;
-    bool ok = all_finite(l->bias, n);
-    if (l->has_batch_norm)
-        ok = ok && all_finite(bn->weight, n) && all_finite(bn->bias, n) && all_finite(bn->running_mean, n) &&
-             all_finite(bn->running_var, n);
-    return ok ? NNCF_OK : refuse(b, l, "a bias or a number of its batch norm is not finite, so it cannot be exported");
 }
 
 /* Factor and shift of a batch norm that is folded. */
@@ -223,12 +253,12 @@ static nncf_status fold(nncf__onnx_builder *b, const nncf_layer *layer, float **
     *shift = nncf__onnx_alloc(b, n * sizeof **shift);
     if (b->failed)
         return NNCF_E_NOMEM; /* reported at the end */
-    nncf__fold_batch_norm(layer, wide, wide + n);
+    nncf_status status = nncf__fold_batch_norm(layer, wide, wide + n, b->err);
     for (size_t c = 0; c < n; c++) {
         (*factor)[c] = (float)wide[c];
         (*shift)[c] = (float)wide[n + c];
     }
-    return NNCF_OK;
+    return status;
 }
 
 static nncf_status put_product(nncf__onnx_builder *b, chain *c)
@@ -236,12 +266,12 @@ static nncf_status put_product(nncf__onnx_builder *b, chain *c)
     const nncf_layer *l = c->layer;
     const bool conv = l->kind == NNCF__CONV2D;
     float *factor = NULL, *shift = NULL;
-    nncf_status status = check_finite(b, l);
+    nncf_status status = nncf__check_numbers(l, b->err);
     if (status == NNCF_OK && l->has_batch_norm && b->params.fold_batch_norm)
         status = fold(b, l, &factor, &shift);
     if (status != NNCF_OK)
         return status;
-    char *weight = nncf__onnx_weight(b, l, factor, &status);
+    char *weight = nncf__onnx_weight(b, l, c->stem, factor, &status);
     if (status != NNCF_OK)
         return status;
     char *output = stage_name(b, c, STAGE_PRODUCT);
@@ -251,7 +281,7 @@ static nncf_status put_product(nncf__onnx_builder *b, chain *c)
     const float *bias = shift ? shift : l->bias;
     if (bias)
         nncf__onnx_input(b, node,
-                         nncf__onnx_tensor(b, nncf__onnx_printf(b, "%s::bias", l->scope),
+                         nncf__onnx_tensor(b, nncf__onnx_printf(b, "%s::bias", c->stem),
                                            NNCF__ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, &l->out_channels, 1, bias,
                                            (size_t)l->out_channels * sizeof *bias));
     if (conv) {
@@ -283,7 +313,7 @@ static void put_norm(nncf__onnx_builder *b, chain *c)
             values = made;
         }
         nncf__onnx_input(b, node,
-                         nncf__onnx_tensor(b, nncf__onnx_printf(b, "%s::%s", l->scope, suffixes[i]),
+                         nncf__onnx_tensor(b, nncf__onnx_printf(b, "%s::%s", c->stem, suffixes[i]),
                                            NNCF__ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, &l->out_channels, 1, values,
                                            (size_t)l->out_channels * sizeof *values));
     }
@@ -340,8 +370,8 @@ static nncf_status put_activation(nncf__onnx_builder *b, chain *c)
     case NNCF_ACTIVATION_RELU6:
         node = nncf__onnx_node(b, "Clip", output);
         nncf__onnx_input(b, node, c->value);
-        nncf__onnx_input(b, node, nncf__onnx_scalar(b, nncf__onnx_printf(b, "%s::zero", l->scope), 0));
-        nncf__onnx_input(b, node, nncf__onnx_scalar(b, nncf__onnx_printf(b, "%s::six", l->scope), 6));
+        nncf__onnx_input(b, node, nncf__onnx_scalar(b, nncf__onnx_printf(b, "%s::zero", c->stem), 0));
+        nncf__onnx_input(b, node, nncf__onnx_scalar(b, nncf__onnx_printf(b, "%s::six", c->stem), 6));
         break;
     default:
         return refuse(b, l, "this activation has no form in the export yet");
@@ -355,11 +385,11 @@ static nncf_status put_main(nncf__onnx_builder *b, chain *c, const nncf__onnx_va
     const nncf_layer *l = c->layer;
     nncf_status status = NNCF_OK;
     nncf__quantizer *own = quantizer(l, 1);
-    c->value = as_wanted(b, l, x);
+    c->value = as_wanted(b, c, x);
     if (own && l->weight_count == 0)
         return refuse(b, l, "a quantizer on the input of this kind of layer has no form in the export yet");
     if (own) {
-        char *stem = nncf__onnx_printf(b, "%s::input", l->scope);
+        char *stem = nncf__onnx_printf(b, "%s::input", c->stem);
         c->value = nncf__onnx_quantize(b, l, own, c->value, l->kind == NNCF__LINEAR ? 2 : 4, stem, stem, &status);
         if (status != NNCF_OK)
             return status;
@@ -396,11 +426,13 @@ static nncf_status check_kind(nncf__onnx_builder *b, const nncf_layer *l)
     return NNCF_OK;
 }
 
-static nncf_status put_layer(nncf__onnx_builder *b, const nncf_layer *layer, char *final_name)
+/* `output`: its name as an output of the model, or NULL. */
+static nncf_status put_layer(nncf__onnx_builder *b, const nncf_layer *layer, char *output)
 {
     const nncf__onnx_value *x = layer->n_inputs > 0 ? &b->values[layer->inputs[0]->index] : &b->input;
     nncf__onnx_value *y = &b->values[layer->index];
-    chain c = {.layer = layer, .final_name = final_name};
+    chain c = {.layer = layer, .stem = make_stem(b, layer)};
+    c.final_name = output ? output : c.stem;
     c.has[STAGE_PRODUCT] = true;
     c.has[STAGE_NORM] = layer->has_batch_norm && !b->params.fold_batch_norm;
     c.has[STAGE_PRE_QUANTIZER] = quantizer(layer, 3) != NULL;
@@ -415,13 +447,13 @@ static nncf_status put_layer(nncf__onnx_builder *b, const nncf_layer *layer, cha
         put_norm(b, &c);
     if (status == NNCF_OK && c.has[STAGE_PRE_QUANTIZER])
         c.value = nncf__onnx_quantize(b, layer, quantizer(layer, 3), c.value, y->ndim,
-                                      nncf__onnx_printf(b, "%s::in_front", layer->scope),
+                                      nncf__onnx_printf(b, "%s::in_front", c.stem),
                                       stage_name(b, &c, STAGE_PRE_QUANTIZER), &status);
     if (status == NNCF_OK && c.has[STAGE_ACTIVATION])
         status = put_activation(b, &c);
     if (status == NNCF_OK && c.has[STAGE_QUANTIZER])
         c.value = nncf__onnx_quantize(b, layer, quantizer(layer, 2), c.value, y->ndim,
-                                      nncf__onnx_printf(b, "%s::output", layer->scope), final_name, &status);
+                                      nncf__onnx_printf(b, "%s::output", c.stem), c.final_name, &status);
     y->name = c.value;
     return status;
 }
@@ -433,14 +465,15 @@ nncf_status nncf__onnx_graph(nncf__onnx_builder *b, Nncf__Onnx__GraphProto *grap
     nncf_status status = check_edges(b, &n_readers, &n_outputs);
     if (status == NNCF_OK)
         status = set_input(b);
+    if (status == NNCF_OK)
+        status = make_outputs(b, n_outputs);
     if (status != NNCF_OK)
         return status;
     graph->input = nncf__onnx_alloc(b, sizeof *graph->input);
     graph->output = nncf__onnx_alloc(b, n_outputs * sizeof *graph->output);
     for (size_t i = 0; i < m->n_layers && !b->failed; i++) {
         const nncf_layer *l = m->layers[i];
-        const bool sole = l->n_consumers == 0 && n_outputs == 1;
-        if ((status = put_layer(b, l, nncf__onnx_printf(b, "%s", sole ? b->params.output_name : l->scope))) != NNCF_OK)
+        if ((status = put_layer(b, l, l->n_consumers == 0 ? b->outputs[graph->n_output] : NULL)) != NNCF_OK)
             break;
         if (l->n_consumers == 0)
             graph->output[graph->n_output++] = nncf__onnx_value_info(b, &b->values[i]);

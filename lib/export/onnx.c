@@ -2,6 +2,7 @@
 /* nncf_export_onnx(): what is asked for, what stands around the graph, and the limits of the format. */
 #include "export/export.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,6 +25,10 @@ static nncf_status check_tensor(const nncf_tensor *tensor, const char *name, nnc
         return nncf__fail(err, bytes > GOLDEN_BYTES ? NNCF_E_LIMIT : NNCF_E_SHAPE, name,
                           "%s has %d dimensions and %zu bytes; a few images are meant, of at most %d bytes", name,
                           (int)tensor->ndim, bytes, (int)GOLDEN_BYTES);
+    for (size_t i = 0; i < bytes / sizeof(float); i++)
+        if (!isfinite(((const float *)tensor->data)[i]))
+            return nncf__fail(err, NNCF_E_ARG, name, "%s[%zu] is %g; nothing can be compared with that", name, i,
+                              (double)((const float *)tensor->data)[i]);
     return NNCF_OK;
 }
 
@@ -45,12 +50,16 @@ static nncf_status check_golden(const nncf_onnx_params *p, nncf_error *err)
 
 static nncf_status check_texts(const nncf_onnx_params *p, nncf_error *err)
 {
-    const char *names[] = {p->input_name, p->output_name, p->graph_name};
+    const struct {
+        const char *what, *name;
+    } names[] = {{"input_name", p->input_name}, {"output_name", p->output_name}, {"graph_name", p->graph_name}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!*names[i] || !nncf__utf8_valid(names[i]) || strstr(names[i], "::"))
-            return nncf__fail(err, NNCF_E_ARG, "params", "a name is empty, not UTF-8, or contains \"::\"");
+        if (!*names[i].name || !nncf__utf8_valid(names[i].name))
+            return nncf__fail(err, NNCF_E_ARG, names[i].what, "%s is %s", names[i].what,
+                              *names[i].name ? "not UTF-8" : "empty; leave it NULL for the default");
     if (strcmp(p->input_name, p->output_name) == 0)
-        return nncf__fail(err, NNCF_E_ARG, "params", "input_name and output_name are the same");
+        return nncf__fail(err, NNCF_E_ARG, "output_name",
+                          "input_name and output_name are the same, \"%.64s\"; a graph needs two names", p->input_name);
     if (p->n_texts > 0 && !p->texts)
         return nncf__fail(err, NNCF_E_ARG, "texts", "n_texts is %zu, but texts is NULL", p->n_texts);
     for (size_t i = 0; i < p->n_texts; i++) {

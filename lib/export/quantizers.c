@@ -31,7 +31,7 @@ static bool grid_of(const nncf__quantizer *q, size_t channel, const float *facto
         *g = (grid){g->step, -(int)fq->high, -(int)fq->low};
     if (f == 0) /* all codes are 0 then, and a scale must not be */
         g->step = fq->step;
-    return isfinite(g->step) && g->step > 0;
+    return isfinite(g->step) && g->step > 0 && isfinite((float)g->low * g->step) && isfinite((float)g->high * g->step);
 }
 
 /* Constants of a quantizer as arrays over its channels. */
@@ -99,16 +99,16 @@ static void put_constants(nncf__onnx_builder *b, const char *stem, const constan
 }
 
 /* FakeQuantize; the channels lie along `axis` of `ndim` dimensions. */
-static char *fake_quantize(nncf__onnx_builder *b, const constants *k, char *value, char *output, size_t axis,
-                           size_t ndim)
+static char *fake_quantize(nncf__onnx_builder *b, const constants *k, char *value, const char *stem, char *output,
+                           size_t axis, size_t ndim)
 {
     int64_t shape[4] = {1, 1, 1, 1};
     shape[axis] = (int64_t)k->channels;
     if (k->channels == 1)
         ndim = 0;
-    char *low = nncf__onnx_tensor(b, joined(b, output, "::low"), NNCF__ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, shape,
-                                  ndim, k->low, k->channels * sizeof *k->low);
-    char *high = nncf__onnx_tensor(b, joined(b, output, "::high"), NNCF__ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, shape,
+    char *low = nncf__onnx_tensor(b, joined(b, stem, "::low"), NNCF__ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, shape, ndim,
+                                  k->low, k->channels * sizeof *k->low);
+    char *high = nncf__onnx_tensor(b, joined(b, stem, "::high"), NNCF__ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, shape,
                                    ndim, k->high, k->channels * sizeof *k->high);
     Nncf__Onnx__NodeProto *node = nncf__onnx_node(b, "FakeQuantize", output);
     nncf__onnx_input(b, node, value);
@@ -131,7 +131,7 @@ char *nncf__onnx_quantize(nncf__onnx_builder *b, const nncf_layer *layer, nncf__
     if ((*status = make_constants(b, layer, q, NULL, &k)) != NNCF_OK)
         return NULL;
     if (b->params.format == NNCF_ONNX_FAKE_QUANTIZE)
-        return fake_quantize(b, &k, value, output, 1, (size_t)ndim);
+        return fake_quantize(b, &k, value, stem, output, 1, (size_t)ndim);
     if (k.channels > 1) { /* the operators are there, but ONNX Runtime's integer ones do not load such a model */
         *status =
             nncf__fail(b->err, NNCF_E_UNSUPPORTED, layer->scope,
@@ -176,23 +176,30 @@ static char *put_source(nncf__onnx_builder *b, const nncf_layer *layer, char *na
                              layer->weight_count * (codes ? 1 : sizeof(float)));
 }
 
-char *nncf__onnx_weight(nncf__onnx_builder *b, const nncf_layer *layer, const float *factor, nncf_status *status)
+char *nncf__onnx_weight(nncf__onnx_builder *b, const nncf_layer *layer, const char *stem, const float *factor,
+                        nncf_status *status)
 {
     const nncf__layer_compression *c = layer->compression;
     nncf__quantizer *q = c ? c->weight_quantizer : NULL;
-    char *name = joined(b, layer->scope, "::weight");
+    char *name = joined(b, stem, "::weight");
     constants k;
     *status = NNCF_OK;
     if (!q && !factor && (!c || c->mask_kind == NNCF__MASK_NONE)) /* as it lies in the caller's memory */
         return nncf__onnx_tensor(b, name, NNCF__ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, layer->weight_shape,
                                  (size_t)layer->weight_ndim, layer->weight, layer->weight_count * sizeof(float));
-    if (!q)
-        return put_source(b, layer, name, NULL, factor);
+    if (!q) {
+        put_source(b, layer, name, NULL, factor);
+        if (!b->failed && factor && !nncf__onnx_source_finite(&b->sources[b->n_sources - 1]))
+            *status = nncf__fail(b->err, NNCF_E_UNSUPPORTED, layer->scope,
+                                 "%s: a weight times its folded batch norm is not finite, so it cannot be folded",
+                                 layer->scope);
+        return *status == NNCF_OK ? name : NULL;
+    }
     if ((*status = make_constants(b, layer, q, factor, &k)) != NNCF_OK)
         return NULL;
     if (b->params.format == NNCF_ONNX_FAKE_QUANTIZE) {
-        char *values = put_source(b, layer, joined(b, layer->scope, "::weight_values"), NULL, factor);
-        return fake_quantize(b, &k, values, name, 0, (size_t)layer->weight_ndim);
+        char *values = put_source(b, layer, joined(b, stem, "::weight_values"), NULL, factor);
+        return fake_quantize(b, &k, values, name, name, 0, (size_t)layer->weight_ndim);
     }
     char *scale, *zero, *codes = put_source(b, layer, joined(b, name, "::codes"), &k, factor);
     put_constants(b, name, &k, &scale, &zero);

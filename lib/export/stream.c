@@ -53,19 +53,6 @@ static void put(stream *s, const void *data, size_t size)
     }
 }
 
-/* out = mask(weight) for n <= BLOCK elements from `begin`, a multiple of 8; deterministic, as in eval mode. */
-static void masked(const nncf_layer *layer, size_t begin, size_t n, float *out)
-{
-    const nncf__layer_compression *c = layer->compression;
-    const nncf__kernels *k = nncf__k(layer->model->context);
-    if (c && c->mask_kind == NNCF__MASK_RB)
-        k->rb_forward_eval(n, layer->weight + begin, c->logit + begin, out);
-    else if (c && c->mask_kind == NNCF__MASK_BITS)
-        k->mask_forward(n, layer->weight + begin, c->bits + begin / 8, out);
-    else
-        memcpy(out, layer->weight + begin, n * sizeof *out);
-}
-
 /* Elements begin..begin+n-1 lie in one output channel. */
 static void finish(const nncf__onnx_source *s, size_t channel, size_t n, float *x, void *out)
 {
@@ -96,13 +83,26 @@ static void make(const nncf__onnx_source *source, size_t begin, size_t n, void *
     const size_t run = layer->weight_count / (size_t)layer->out_channels, size = source->codes ? 1 : sizeof(float);
     uint8_t *to = out;
     float x[BLOCK];
-    masked(layer, begin, n, x);
+    nncf__masked_weight(layer, begin, n, x);
     for (size_t i = 0; i < n;) {
         size_t channel = (begin + i) / run, left = (channel + 1) * run - (begin + i);
         size_t count = left < n - i ? left : n - i;
         finish(source, channel, count, x + i, to + i * size);
         i += count;
     }
+}
+
+bool nncf__onnx_source_finite(const nncf__onnx_source *source)
+{
+    float block[BLOCK];
+    for (size_t begin = 0; begin < source->layer->weight_count; begin += BLOCK) {
+        const size_t left = source->layer->weight_count - begin, n = left < BLOCK ? left : BLOCK;
+        make(source, begin, n, block);
+        for (size_t i = 0; i < n; i++)
+            if (!isfinite(block[i]))
+                return false;
+    }
+    return true;
 }
 
 static void put_source(stream *s, const nncf__onnx_source *source)

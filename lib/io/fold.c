@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-void nncf__fold_batch_norm(const nncf_layer *layer, double *factor, double *shift)
+nncf_status nncf__fold_batch_norm(const nncf_layer *layer, double *factor, double *shift, nncf_error *err)
 {
     const nncf_batch_norm_params *bn = &layer->batch_norm;
     for (int64_t c = 0; c < layer->out_channels; c++) {
@@ -18,5 +18,11 @@ void nncf__fold_batch_norm(const nncf_layer *layer, double *factor, double *shif
         factor[c] = (bn->weight ? (double)bn->weight[c] : 1) * inv_std;
         shift[c] = (bn->bias ? (double)bn->bias[c] : 0) - (double)bn->running_mean[c] * factor[c];
         shift[c] += bias * factor[c];
+        if (!isfinite((float)factor[c]) || !isfinite((float)shift[c]))
+            return nncf__fail(err, NNCF_E_UNSUPPORTED, layer->scope,
+                              "%s: bias and batch norm of channel %lld give %g and %g, which are not finite as floats, "
+                              "so it cannot be folded",
+                              layer->scope, (long long)c, factor[c], shift[c]);
     }
+    return NNCF_OK;
 }

@@ -115,12 +115,23 @@ typedef struct nncf__source {
 /* Read exactly `size` bytes; NNCF_E_FORMAT when the source ends before. */
 nncf_status nncf__source_read(const nncf__source *source, void *data, size_t size, nncf_error *err);
 
+/* ---- check.c: may a layer's numbers leave the library? ---- */
+
+/* Does the layer normalize: behind its product, or as one that the host runs? */
+bool nncf__has_norm(const nncf_layer *layer);
+/* out = mask(weight) of eval mode for n elements from `begin`, a multiple of 8. */
+void nncf__masked_weight(const nncf_layer *layer, size_t begin, size_t n, float *out);
+/* Refuses, by name and index, a weight (that its mask keeps), bias or number of batch norm that is not finite, and a
+ * running variance with which eval mode gives NaN. */
+nncf_status nncf__check_numbers(const nncf_layer *layer, nncf_error *err);
+
 /* ---- fold.c ---- */
 
 /* What follows the product of a conv2d or linear layer in eval mode, bias and batch norm together:
  * y = activation(product * factor[c] + shift[c]); both [out_channels], in double. Without batch norm the factor is 1.
- * Folded into a weight, factor[c] multiplies row c: of a quantized one its step, so that the codes stay. */
-void nncf__fold_batch_norm(const nncf_layer *layer, double *factor, double *shift);
+ * Folded into a weight, factor[c] multiplies row c: of a quantized one its step, so that the codes stay. Refused: a
+ * channel whose factor or shift is not finite as a float. */
+nncf_status nncf__fold_batch_norm(const nncf_layer *layer, double *factor, double *shift, nncf_error *err);
 
 /* ---- names.c ---- */
 

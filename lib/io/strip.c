@@ -146,7 +146,7 @@ static void put_elements(list *l, const weight *w)
 }
 
 /* Scales and zero points: one, or one an output channel; folding makes them one an output channel. */
-static size_t put_scales(list *l, const weight *w)
+static nncf_status put_scales(list *l, const weight *w, size_t *bytes, nncf_error *err)
 {
     const size_t channels = w->factor ? (size_t)w->layer->out_channels : w->q->channels;
     float *scale = put_row(l, w->layer, "weight_scale", NNCF_F32, channels);
@@ -155,10 +155,15 @@ static size_t put_scales(list *l, const weight *w)
         size_t own = w->q->channels > 1 ? c : 0;
         double step = (double)w->q->fq[own].step;
         scale[c] = (float)(w->factor ? step * w->factor[c] : step);
+        if (!isfinite(scale[c]))
+            return nncf__fail(err, NNCF_E_UNSUPPORTED, w->layer->scope,
+                              "%s: batch norm folded into the weight's scale of channel %zu is not finite",
+                              w->layer->scope, c);
         if (zero)
             zero[c] = zero_point(w->q, own);
     }
-    return channels * (zero ? 8 : 4);
+    *bytes += channels * (zero ? 8 : 4);
+    return NNCF_OK;
 }
 
 /* The weight of eval mode, whatever the mode. */
@@ -198,7 +203,7 @@ static nncf_status put_weight(list *l, nncf_layer *layer, double *factor, const 
             bytes = mask + stored_bytes(&w, w.nonzeros);
         put_elements(l, &w);
         if (w.q)
-            bytes += put_scales(l, &w);
+            status = put_scales(l, &w, &bytes, err);
         report->weights += (int64_t)w.count;
         report->zeros += (int64_t)w.zeros;
         report->bytes_weights += (int64_t)bytes;
@@ -238,12 +243,6 @@ static void put_quantizer(list *l, const nncf_layer *layer, const char *what, co
     nncf__text_printf(&l->layers, ",\"%s_bits\":%d", what, (int)q->params.bits);
 }
 
-/* Behind the layer's product, or the layer is one that the host runs. */
-static bool has_norm(const nncf_layer *layer)
-{
-    return layer->has_batch_norm || (layer->op == NNCF_OP_BATCH_NORM && layer->batch_norm.running_mean);
-}
-
 /* Are the quantizers' ranges there, and numbers? Makes their steps. */
 static nncf_status check_quantizers(const nncf_layer *layer, nncf_error *err)
 {
@@ -271,13 +270,7 @@ static nncf_status make_fold(const list *l, const nncf_layer *layer, double **fo
     const size_t channels = (size_t)layer->out_channels;
     if (!(*fold = nncf__calloc(l->context, 2 * channels, sizeof **fold)))
         return nncf__fail(err, NNCF_E_NOMEM, layer->scope, "out of memory");
-    nncf__fold_batch_norm(layer, *fold, *fold + channels);
-    for (size_t i = 0; i < 2 * channels; i++)
-        if (!isfinite((float)(*fold)[i]))
-            return nncf__fail(err, NNCF_E_UNSUPPORTED, layer->scope,
-                              "%s: batch norm or bias of channel %zu is not finite, so it cannot be folded",
-                              layer->scope, i % channels);
-    return NNCF_OK;
+    return nncf__fold_batch_norm(layer, *fold, *fold + channels, err);
 }
 
 static nncf_status put_layer(list *l, nncf_layer *layer, const nncf_strip_params *p, nncf_strip_report *report,
@@ -286,7 +279,9 @@ static nncf_status put_layer(list *l, nncf_layer *layer, const nncf_strip_params
     const nncf__layer_compression *c = layer->compression;
     const size_t channels = (size_t)layer->out_channels;
     double *fold = NULL;
-    nncf_status status = check_quantizers(layer, err);
+    nncf_status status = nncf__check_numbers(layer, err);
+    if (status == NNCF_OK)
+        status = check_quantizers(layer, err);
     if (status == NNCF_OK && layer->weight_count && p->fold_batch_norm && layer->has_batch_norm)
         status = make_fold(l, layer, &fold, err);
     if (status != NNCF_OK) {
@@ -302,7 +297,7 @@ static nncf_status put_layer(list *l, nncf_layer *layer, const nncf_strip_params
     } else if (layer->bias) {
         put_floats(l, layer, "bias", layer->bias, channels, 0);
     }
-    if (has_norm(layer) && !fold) {
+    if (nncf__has_norm(layer) && !fold) {
         const nncf_batch_norm_params *bn = &layer->batch_norm;
         put_floats(l, layer, "batch_norm.weight", bn->weight, channels, 1);
         put_floats(l, layer, "batch_norm.bias", bn->bias, channels, 0);
@@ -361,7 +356,7 @@ static int64_t float_bytes(const nncf_model *model)
         const nncf_layer *layer = model->layers[i];
         const nncf_batch_norm_params *bn = &layer->batch_norm;
         size_t rows = (layer->bias != NULL) +
-                      (has_norm(layer) ? (size_t)(bn->weight != NULL) + (size_t)(bn->bias != NULL) + 2u : 0u);
+                      (nncf__has_norm(layer) ? (size_t)(bn->weight != NULL) + (size_t)(bn->bias != NULL) + 2u : 0u);
         n += layer->weight_count + rows * (size_t)layer->out_channels;
     }
     return (int64_t)(n * sizeof(float));

@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 SKIP = 77
-EXPORTS = 12 * 4 - 2  # cases in both forms, with and without folding; one case has no QDQ form
+EXPORTS = 12 * 4 - 2 + 4 * 2  # cases in both forms, with and without folding; one has no QDQ form; four namings
 
 
 def main():

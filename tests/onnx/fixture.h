@@ -152,9 +152,45 @@ static inline void on_forward(on_net *n, float *images, int64_t batch)
     }
 }
 
+static const char *const on_scopes[ON_LAYERS] = {"Net/Block[a]/Conv2d[0]",
+                                                 "Net/Block[b]/Conv2d[0]",
+                                                 "Net/Block[b]/Conv2d[1]",
+                                                 "Net/__add___0",
+                                                 "Net/MaxPool2d[0]",
+                                                 "Net/Block[c]/Conv2d[0]",
+                                                 "Net/AvgPool2d[0]",
+                                                 "Net/mean_0",
+                                                 "Net/mean_1",
+                                                 "Net/AdaptiveAvgPool2d[0]",
+                                                 "Net/Linear[0]",
+                                                 "Net/Linear[1]"};
+
+/* Scopes that clash with the export's own names, or would after whatever is done to them; and names of the input and
+ * the output beside them. The last layer is the model's output. */
+typedef struct on_naming {
+    const char *scopes[ON_LAYERS], *input, *output;
+} on_naming;
+static const on_naming on_namings[] = {
+    {{"output", "input", "output::weight", "output::layer0", "a", "a::weight", "a::layer4", "input::layer1", "N",
+      "a:", "output::layer0::weight", "nncf"},
+     NULL,
+     NULL},
+    {{"a", "a::layer0", "a::weight::codes", "a::weight", "x", "x::product", "x::layer4", "y", "y::", "::", "::weight",
+      "output"},
+     "a::weight::codes",
+     NULL},
+    {{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"}, "l::input::codes", "l::weight"},
+    {{"Conv", "Relu", "Gemm", "Add", "Conv/Conv", "Conv/Relu", "x/Add", "x", "x/Add/Add", "QuantizeLinear",
+      "x/Add/Add/Add", "input"},
+     "x",
+     "x/Add/Add"},
+};
+enum { ON_NAMINGS = sizeof on_namings / sizeof *on_namings };
+
 /* Model and controller from a config's text; allocator as the context's parameters say (nullable). `initialize`: run
  * the quantizers' initialization, and then forward in eval mode over the images. */
-static inline void on_create(on_net *n, const char *config, const nncf_context_params *params, bool initialize)
+static inline void on_create_named(on_net *n, const char *const scopes[ON_LAYERS], const char *config,
+                                   const nncf_context_params *params, bool initialize)
 {
     nncf_error err = NNCF_ERROR_INIT;
     int32_t more = 0;
@@ -169,22 +205,22 @@ static inline void on_create(on_net *n, const char *config, const nncf_context_p
     on_must(nncf_context_create(NNCF_API_VERSION, params, &n->context, &err), &err);
     on_must(nncf_config_parse(n->context, "case", config, strlen(config), &n->config, &err), &err);
     on_must(nncf_model_create(n->context, &n->model, &err), &err);
-    on_conv(n, 0, "Net/Block[a]/Conv2d[0]", -1, 2, 8, 3, 1, 1, 1, NNCF_ACTIVATION_RELU6, true, false);
-    on_conv(n, 1, "Net/Block[b]/Conv2d[0]", 0, 8, 8, 3, 1, 1, 8, NNCF_ACTIVATION_RELU, true, true);
-    on_conv(n, 2, "Net/Block[b]/Conv2d[1]", 1, 8, 8, 1, 1, 0, 1, NNCF_ACTIVATION_NONE, true, false);
+    on_conv(n, 0, scopes[0], -1, 2, 8, 3, 1, 1, 1, NNCF_ACTIVATION_RELU6, true, false);
+    on_conv(n, 1, scopes[1], 0, 8, 8, 3, 1, 1, 8, NNCF_ACTIVATION_RELU, true, true);
+    on_conv(n, 2, scopes[2], 1, 8, 8, 1, 1, 0, 1, NNCF_ACTIVATION_NONE, true, false);
     nncf_layer *const pair[2] = {n->layers[0], n->layers[2]};
-    const nncf_add_params sum = {NNCF_PARAMS(nncf_add_params), .scope = "Net/__add___0", .inputs = pair, .n_inputs = 2};
+    const nncf_add_params sum = {NNCF_PARAMS(nncf_add_params), .scope = scopes[3], .inputs = pair, .n_inputs = 2};
     on_must(nncf_model_add_add(n->model, &sum, &n->layers[3], &err), &err);
     n->inputs[3][0] = 0;
     n->inputs[3][1] = 2;
-    on_pool(n, 4, "Net/MaxPool2d[0]", 3, NNCF_POOL_MAX, 3, 2, 1);
-    on_conv(n, 5, "Net/Block[c]/Conv2d[0]", 4, 8, 16, 3, 2, 1, 2, NNCF_ACTIVATION_RELU, false, true);
-    on_pool(n, 6, "Net/AvgPool2d[0]", 5, NNCF_POOL_AVERAGE, 2, 1, 1);
-    on_pool(n, 7, "Net/mean_0", 6, NNCF_POOL_MEAN_COLUMNS, 0, 0, 0);
-    on_pool(n, 8, "Net/mean_1", 7, NNCF_POOL_MEAN_ROWS, 0, 0, 0);
-    on_pool(n, 9, "Net/AdaptiveAvgPool2d[0]", 8, NNCF_POOL_GLOBAL_AVERAGE, 0, 0, 0);
-    on_linear(n, 10, "Net/Linear[0]", 9, 16, 12, NNCF_ACTIVATION_RELU);
-    on_linear(n, 11, "Net/Linear[1]", 10, 12, ON_CLASSES, NNCF_ACTIVATION_NONE);
+    on_pool(n, 4, scopes[4], 3, NNCF_POOL_MAX, 3, 2, 1);
+    on_conv(n, 5, scopes[5], 4, 8, 16, 3, 2, 1, 2, NNCF_ACTIVATION_RELU, false, true);
+    on_pool(n, 6, scopes[6], 5, NNCF_POOL_AVERAGE, 2, 1, 1);
+    on_pool(n, 7, scopes[7], 6, NNCF_POOL_MEAN_COLUMNS, 0, 0, 0);
+    on_pool(n, 8, scopes[8], 7, NNCF_POOL_MEAN_ROWS, 0, 0, 0);
+    on_pool(n, 9, scopes[9], 8, NNCF_POOL_GLOBAL_AVERAGE, 0, 0, 0);
+    on_linear(n, 10, scopes[10], 9, 16, 12, NNCF_ACTIVATION_RELU);
+    on_linear(n, 11, scopes[11], 10, 12, ON_CLASSES, NNCF_ACTIVATION_NONE);
     on_must(nncf_compression_ctrl_create(n->model, n->config, &n->ctrl, &err), &err);
     on_must(nncf_model_set_mode(n->model, NNCF_MODE_EVAL), &err);
     if (!initialize)
@@ -197,6 +233,11 @@ static inline void on_create(on_net *n, const char *config, const nncf_context_p
     }
 }
 
+static inline void on_create(on_net *n, const char *config, const nncf_context_params *params, bool initialize)
+{
+    on_create_named(n, on_scopes, config, params, initialize);
+}
+
 static inline void on_destroy(on_net *n)
 {
     nncf_compression_ctrl_destroy(n->ctrl);
@@ -207,15 +248,22 @@ static inline void on_destroy(on_net *n)
         free(n->buffers[i]);
 }
 
-/* Export with the images and the outputs of the last forward. */
-static inline nncf_status on_export(const on_net *n, const char *path, int32_t format, int32_t fold, nncf_error *err)
+/* Export with the images and the outputs of the last forward; names NULL: the default ones. */
+static inline nncf_status on_export_named(const on_net *n, const char *path, int32_t format, int32_t fold,
+                                          const char *input, const char *output, nncf_error *err)
 {
     static const int64_t in[4] = {ON_BATCH, 2, 12, 12}, out[2] = {ON_BATCH, ON_CLASSES};
     const nncf_tensor x = {.data = (void *)(uintptr_t)n->images, .dtype = NNCF_F32, .ndim = 4, .shape = in};
     const nncf_tensor y = {.data = n->values[ON_LAYERS - 1], .dtype = NNCF_F32, .ndim = 2, .shape = out};
-    const nncf_onnx_params params = {NNCF_PARAMS(nncf_onnx_params), .format = format, .fold_batch_norm = fold,
-                                     .golden_input = &x, .golden_output = &y};
+    const nncf_onnx_params params = {
+        NNCF_PARAMS(nncf_onnx_params), .format = format,   .fold_batch_norm = fold, .input_name = input,
+        .output_name = output,         .golden_input = &x, .golden_output = &y};
     return nncf_export_onnx(n->ctrl, path, &params, err);
+}
+
+static inline nncf_status on_export(const on_net *n, const char *path, int32_t format, int32_t fold, nncf_error *err)
+{
+    return on_export_named(n, path, format, fold, NULL, NULL, err);
 }
 
 /* ---- configs ---- */
@@ -247,6 +295,6 @@ static const on_case on_cases[] = {
     {"int8_activations_per_channel", ON_CONFIG(ON_QUANTIZATION("\"bits\":8", "\"bits\":8,\"per_channel\":true"))},
     {"rb_int8", ON_CONFIG("{\"algorithm\":\"rb_sparsity\"}," ON_QUANTIZATION("\"bits\":8", "\"bits\":8"))},
 };
-enum { ON_CASES = sizeof on_cases / sizeof *on_cases };
+enum { ON_CASES = sizeof on_cases / sizeof *on_cases, ON_NAMED_CASE = 6 /* int4: every kind of node is there */ };
 
 #endif

@@ -4,7 +4,7 @@
  * tensors; what is refused and what a failure leaves behind. What engines make of the files is compare.py's business.
  */
 #include "fixture.h"
-#include "nncf_onnx.pb-c.h"
+#include "read_back.h"
 
 #include "../unit/counting_allocator.h"
 
@@ -13,106 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/nncf-onnx-XXXXXX";
-static char path[256];
-
-static void make_folder(void)
-{
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/model.onnx", folder);
-}
-
-static void remove_folder(void)
-{
-    unlink(path);
-    ck_assert_int_eq(rmdir(folder), 0); /* nothing else was left behind */
-}
-
-static Nncf__Onnx__ModelProto *read_back(void)
-{
-    FILE *file = fopen(path, "rb");
-    struct stat info;
-    ck_assert_ptr_nonnull(file);
-    ck_assert_int_eq(fstat(fileno(file), &info), 0);
-    uint8_t *data = malloc((size_t)info.st_size);
-    ck_assert_uint_eq(fread(data, 1, (size_t)info.st_size, file), (size_t)info.st_size);
-    fclose(file);
-    Nncf__Onnx__ModelProto *model = nncf__onnx__model_proto__unpack(NULL, (size_t)info.st_size, data);
-    free(data);
-    ck_assert_ptr_nonnull(model);
-    return model;
-}
-
-/* What a write callback took. */
-typedef struct collected {
-    uint8_t *data;
-    size_t size, calls;
-    size_t fail_at; /* this call fails, from 1; 0: none */
-} collected;
-
-static int32_t collect(void *user, const void *data, size_t size)
-{
-    collected *c = user;
-    if (++c->calls == c->fail_at)
-        return 1;
-    c->data = realloc(c->data, c->size + size);
-    memcpy(c->data + c->size, data, size);
-    c->size += size;
-    return 0;
-}
-
 static int32_t measure(void *user, const void *data, size_t size)
 {
     (void)data;
     *(size_t *)user += size;
     return 0;
-}
-
-static size_t count_op(const Nncf__Onnx__GraphProto *g, const char *op)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < g->n_node; i++)
-        n += strcmp(g->node[i]->op_type, op) == 0;
-    return n;
-}
-
-static const Nncf__Onnx__TensorProto *tensor(const Nncf__Onnx__GraphProto *g, const char *name)
-{
-    for (size_t i = 0; i < g->n_initializer; i++)
-        if (strcmp(g->initializer[i]->name, name) == 0)
-            return g->initializer[i];
-    return NULL;
-}
-
-static const char *metadata(const Nncf__Onnx__ModelProto *m, const char *key)
-{
-    for (size_t i = 0; i < m->n_metadata_props; i++)
-        if (strcmp(m->metadata_props[i]->key, key) == 0)
-            return m->metadata_props[i]->value;
-    return NULL;
-}
-
-/* Every input of a node was made before it, and every name once. */
-static void check_graph(const Nncf__Onnx__GraphProto *g)
-{
-    const char *known[512];
-    size_t n = 0;
-    known[n++] = g->input[0]->name;
-    for (size_t i = 0; i < g->n_initializer; i++)
-        known[n++] = g->initializer[i]->name;
-    for (size_t i = 0; i < g->n_node; i++) {
-        for (size_t j = 0; j < g->node[i]->n_input; j++) {
-            bool found = false;
-            for (size_t k = 0; k < n && !found; k++)
-                found = strcmp(known[k], g->node[i]->input[j]) == 0;
-            ck_assert_msg(found, "%s reads %s, which nobody made", g->node[i]->name, g->node[i]->input[j]);
-        }
-        ck_assert_uint_lt(n, 512);
-        known[n++] = g->node[i]->output[0];
-    }
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < i; j++)
-            ck_assert_str_ne(known[i], known[j]);
 }
 
 /* In the file: a byte a weight, or a float. Against nncf_layer_compress_weight(), which is tested against NNCF. */
@@ -318,7 +223,6 @@ START_TEST(refusals)
     refused(&n, P(.input_shape = {0, 3, 12, 12}), NNCF_E_SHAPE, "input_shape[1]");
     refused(&n, P(.input_shape = {0, -1, 12, 12}), NNCF_E_ARG, "input_shape[1]");
     refused(&n, P(.input_name = "x", .output_name = "x"), NNCF_E_ARG, "same");
-    refused(&n, P(.input_name = "Net/Linear[0]"), NNCF_E_UNSUPPORTED, "clashes");
     refused(&n, P(.texts = &reserved, .n_texts = 1), NNCF_E_ARG, "nncf.");
     refused(&n, P(.golden_input = &a), NNCF_E_ARG, "go together");
     refused(&n, P(.golden_input = &a, .golden_output = &b), NNCF_E_SHAPE, "images");

@@ -339,6 +339,50 @@ START_TEST(not_finite)
 }
 END_TEST
 
+/* The same without folding: each array of the layer by itself, and what folding alone makes infinite. */
+START_TEST(broken_numbers)
+{
+    enum { WEIGHT, BIAS, GAMMA, BETA, MEAN, VAR, RANGE };
+    static const struct {
+        int array;
+        float value;
+        bool fold;
+        const char *word;
+    } cases[] = {{WEIGHT, NAN, false, "weight[0] is"},
+                 {WEIGHT, -INFINITY, false, "weight[0] is"}, /* which a quantizer clamps to a code */
+                 {BIAS, NAN, false, "bias[0] is"},
+                 {GAMMA, NAN, false, "batch_norm.weight[0] is"},
+                 {BETA, INFINITY, false, "batch_norm.bias[0] is"},
+                 {MEAN, NAN, false, "batch_norm.running_mean[0] is"},
+                 {VAR, INFINITY, false, "batch_norm.running_var[0] is"},
+                 {VAR, -1, false, "batch_norm.running_var[0] is -1"},
+                 {VAR, -1, true, "batch_norm.running_var[0] is -1"},
+                 {VAR, -1e-5f, false, "batch_norm.running_var[0] is -1e-05"}, /* eps: the root is of 0 */
+                 {GAMMA, 3e38f, true, "not finite"},
+                 {RANGE, 3e38f, true, "not finite"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        nncf_error err = NNCF_ERROR_INIT;
+        const nncf_strip_params p = {NNCF_PARAMS(nncf_strip_params), .fold_batch_norm = cases[i].fold};
+        begin(FX_CONFIG(FX_INT8));
+        unlink(r.path);
+        r.conv.var[0] = 0.01f;
+        r.conv.mean[0] = 0;
+        if (cases[i].array == RANGE) {
+            fx_parameter(r.ctrl, "Net/Conv2d[a].pre_ops.weight_quantizer.scale").data[0] = cases[i].value;
+            r.conv.gamma[0] = 1e10f;
+        } else {
+            float *const arrays[] = {r.conv.w, r.conv.b, r.conv.gamma, r.conv.beta, r.conv.mean, r.conv.var};
+            arrays[cases[i].array][0] = cases[i].value;
+        }
+        ck_assert_int_eq(nncf_strip_save(r.ctrl, r.path, &p, NULL, &err), NNCF_E_UNSUPPORTED);
+        ck_assert_str_eq(err.where, "Net/Conv2d[a]");
+        ck_assert_msg(strstr(err.message, cases[i].word) != NULL, "%zu: %s", i, err.message);
+        ck_assert_int_ne(access(r.path, F_OK), 0);
+        end();
+    }
+}
+END_TEST
+
 /* A gamma of 0 folds weights to 0: the mask of a sparse weight counts what is stored, the report what was masked. */
 START_TEST(folded_to_zero)
 {
@@ -407,6 +451,7 @@ int main(void)
     tcase_add_test(tc, sizes);
     tcase_add_test(tc, refused);
     tcase_add_test(tc, not_finite);
+    tcase_add_test(tc, broken_numbers);
     tcase_add_test(tc, folded_to_zero);
     tcase_add_test(tc, no_memory);
     suite_add_tcase(suite, tc);
