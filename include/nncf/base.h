@@ -17,15 +17,19 @@
 #include <stdint.h>
 
 #ifdef __cplusplus
+/** Begins declarations with C linkage. @since 0.1 */
 #define NNCF_BEGIN_DECLS extern "C" {
-#define NNCF_END_DECLS   }
+/** Ends declarations with C linkage. @since 0.1 */
+#define NNCF_END_DECLS }
 #else
 #define NNCF_BEGIN_DECLS
 #define NNCF_END_DECLS
 #endif
 
 #if defined(__GNUC__)
-#define NNCF_API                           __attribute__((visibility("default")))
+/** Marks a function that the shared library exports. @since 0.1 */
+#define NNCF_API __attribute__((visibility("default")))
+/** Lets the compiler check the arguments of a function that formats text. @since 0.1 */
 #define NNCF_PRINTF(fmt_index, args_index) __attribute__((format(printf, fmt_index, args_index)))
 #else
 #define NNCF_API
@@ -34,9 +38,11 @@
 
 NNCF_BEGIN_DECLS
 
-/** Version of the headers. A 0.x minor release may break the ABI; from 1.0 on only a major one may. */
+/** Major version of the headers. A 0.x minor release may break the ABI; from 1.0 on only a major one may. @since 0.1 */
 #define NNCF_VERSION_MAJOR 0
+/** Minor version of the headers. @since 0.1 */
 #define NNCF_VERSION_MINOR 1
+/** Patch version of the headers. @since 0.1 */
 #define NNCF_VERSION_PATCH 0
 
 /** What a program was compiled against; pass it to nncf_context_create() so that a mismatch fails at the first call. */

@@ -51,9 +51,15 @@ NNCF_API nncf_status nncf_config_load(nncf_context *context, const char *path, n
 
 /**
  * @brief Load and check a config from memory.
+ * @param context  nullable
  * @param name  stands for the file's name in messages; NULL: "<memory>"
- * @param text  `size` bytes; need not end in NUL; not kept
- * @copydetails nncf_config_load
+ * @param text  not kept; need not end in NUL
+ * @param size  bytes of text, at most 1 MiB
+ * @param[out] config  destroy with nncf_config_destroy()
+ * @param[out] err nullable; line, column, offset and where are filled in for a bad config
+ * @par Threads any.
+ * @par Errors as nncf_config_load(), but for NNCF_E_IO.
+ * @since 0.1
  */
 NNCF_API nncf_status nncf_config_parse(nncf_context *context, const char *name, const char *text, size_t size,
                                        nncf_config **config, nncf_error *err);
@@ -95,8 +101,16 @@ NNCF_API nncf_status nncf_config_load_as(nncf_context *context, const char *path
 
 /**
  * @brief As nncf_config_parse(), in a dialect of the caller's choice.
+ * @param context  nullable
+ * @param name  stands for the file's name in messages; NULL: "<memory>"
+ * @param text  not kept; need not end in NUL
+ * @param size  bytes of text, at most 1 MiB
  * @param params  nullable
- * @copydetails nncf_config_parse
+ * @param[out] config  destroy with nncf_config_destroy()
+ * @param[out] err nullable; line, column, offset and where are filled in for a bad config
+ * @par Threads any.
+ * @par Errors as nncf_config_load(), but for NNCF_E_IO.
+ * @since 0.1
  */
 NNCF_API nncf_status nncf_config_parse_as(nncf_context *context, const char *name, const char *text, size_t size,
                                           const nncf_config_params *params, nncf_config **config, nncf_error *err);

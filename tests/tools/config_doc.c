@@ -146,7 +146,7 @@ static bool is_common(const nncf__key *key)
 
 static void put_group(const char *title, uint32_t group, bool common)
 {
-    printf("\n#### %s\n| key | only for | NNCF | default | allowed | meaning |\n|---|---|---|---|---|---|\n", title);
+    printf("\n### %s\n| key | only for | NNCF | default | allowed | meaning |\n|---|---|---|---|---|---|\n", title);
     for (size_t i = 0; i < n_keys; i++) {
         bool is_repeated = false; /* a row of each `initializer` */
         for (size_t j = 0; j < i; j++)
@@ -160,7 +160,7 @@ static void put_keys(void)
 {
     size_t count;
     const nncf__root_key *root = nncf__config_root_keys(&count);
-    printf("\n#### At the root\n| key | NNCF | allowed | meaning |\n|---|---|---|---|\n");
+    printf("\n### At the root\n| key | NNCF | allowed | meaning |\n|---|---|---|---|\n");
     for (size_t i = 0; i < count; i++) {
         printf("| `%s` | ", root[i].key);
         if (root[i].kind == NNCF__ROOT_SCOPES)
@@ -175,7 +175,7 @@ static void put_keys(void)
     put_group("quantization, binarization", quantizing, false);
     put_group("filter_pruning", pruning, false);
     const nncf__algorithm_name *names = nncf__config_algorithm_names(&count);
-    printf("\n#### Algorithms\n| algorithm | NNCF | here |\n|---|---|---|\n");
+    printf("\n### Algorithms\n| algorithm | NNCF | here |\n|---|---|---|\n");
     for (size_t i = 0; i < count; i++) {
         printf("| %s | ", names[i].name);
         put_releases(names[i].from, names[i].to);
