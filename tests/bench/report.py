@@ -79,7 +79,7 @@ def products(lines):
 
 def report_products(all_products):
     for model in sorted({key[0] for key in all_products}):
-        print(f'## Products of {model}: milliseconds, and share of the micro-kernel\'s peak\n')
+        print(f'## Products of {model}: milliseconds, and share of the microkernel\'s peak\n')
         rows = []
         for (its_model, shape, which), who in all_products.items():
             if its_model != model:
