@@ -2,18 +2,21 @@
 """doxygen_filter.py FILE: the file as Doxygen should read it; line numbers stay.
 
 Headers: "@par Threads any." would make a title of the whole line, so known titles become commands (Doxyfile.in, ALIASES);
-the enumerators of NNCF_STATUS_MAP get the comments that the map holds. Pages: comments are left out, headings get labels
-and links to headings use them, and links to files that are no pages become plain text.
+statuses become links, and the enumerators of NNCF_STATUS_MAP get the comments that the map holds.
+Pages: comments are left out, headings get labels and links to headings use them, and links to files that are no pages
+become plain text.
 """
 import os
 import re
 import sys
 
+STATUS = re.compile(r'(?<![`\w#])(NNCF_OK|NNCF_E_[A-Z]+)\b(?!`)')
 LINK = re.compile(r'(?<!!)\[([^\]]*)\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)')
 
 
 def header(text):
     text = re.sub(r'@par (Threads|Errors|Ownership|Memory):? ?', lambda m: f'@{m.group(1).lower()} ', text)
+    text = re.sub(r'/\*\*.*?\*/', lambda m: STATUS.sub(r'#\1', m.group(0)), text, flags=re.DOTALL)
     entries = re.findall(r'^ *X\((NNCF_\w+), (-?\d+), "([^"]*)"\)', text, re.MULTILINE)
     enumerators = ' '.join(f'{name} = {value}, /**< {meaning} */' for name, value, meaning in entries)
     return re.sub(r'^#define NNCF_STATUS_ENUM.*\n +NNCF_STATUS_MAP\(NNCF_STATUS_ENUM\)\n#undef NNCF_STATUS_ENUM\n',
