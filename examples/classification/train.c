@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The training loop, in the order of NNCF 1.1: per batch forward, loss, backward, optimizer, controller's step; after
- * the epoch the controller's epoch step, test, best, snapshots. One thing differs: the sparsity that is reported is
- * taken before the epoch step, so that the target of a row is the one that its epoch was trained for. */
+/* The training loop: per batch forward, loss, backward, optimizer, controller's step; after the epoch statistics, test,
+ * best, snapshots, all with the sparsity level that the epoch was trained with. The controller's epoch step, which
+ * makes the masks of the next level, comes when the next epoch begins; so a snapshot is what was tested, and the step
+ * is owed when a run resumes from it. */
 #include "run.h"
 
 #include <math.h>
@@ -148,6 +149,27 @@ static nncf_status save_snapshots(const run *r, bool best, nncf_error *err)
     return status;
 }
 
+/* Before the first batch of an epoch that follows another one: its level and masks. */
+static nncf_status step_epoch(run *r, nncf_error *err)
+{
+    nncf_status status = nncf_compression_ctrl_epoch_step(r->ctrl);
+    if (status != NNCF_OK)
+        return app_fail_step(err, status, "nncf_compression_ctrl_epoch_step");
+    optimizer_refresh(r->opt);
+    return NNCF_OK;
+}
+
+/* Is the resumed controller still in the epoch that was trained last? */
+static nncf_status epoch_is_over(const run *r, bool *over, nncf_error *err)
+{
+    nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
+    nncf_status status = nncf_compression_ctrl_get_statistics(r->ctrl, &s);
+    if (status != NNCF_OK)
+        return app_fail_step(err, status, "statistics");
+    *over = s.epoch + 1 == r->state.epoch;
+    return NNCF_OK;
+}
+
 /* After the last batch of an epoch. */
 static nncf_status finish_epoch(run *r, epoch_sums *sums, double factor, bool last, nncf_error *err)
 {
@@ -155,14 +177,11 @@ static nncf_status finish_epoch(run *r, epoch_sums *sums, double factor, bool la
     epoch_metrics m = {.epoch = r->state.epoch, .lr = shown_rate(r, factor), .test_top1 = NAN, .test_top5 = NAN};
     bool tested = last || (r->state.epoch + 1) % r->set.test_every_n_epochs == 0, best = false;
     nncf_status status = nncf_compression_ctrl_get_statistics(r->ctrl, &statistics);
-    if (status == NNCF_OK && (status = report_statistics(r, m.epoch, err)) != NNCF_OK)
-        return status;
-    if (status == NNCF_OK)
-        status = nncf_compression_ctrl_epoch_step(r->ctrl);
     if (status != NNCF_OK)
-        return app_fail_step(err, status, "end of an epoch");
+        return app_fail_step(err, status, "statistics");
+    if ((status = report_statistics(r, m.epoch, err)) != NNCF_OK)
+        return status;
     r->statistics = statistics;
-    optimizer_refresh(r->opt);
     if (tested) {
         accuracy a;
         progress_note(&r->progress, "testing");
@@ -193,12 +212,18 @@ static nncf_status finish_epoch(run *r, epoch_sums *sums, double factor, bool la
 static nncf_status train_epochs(run *r, double *seconds, nncf_error *err)
 {
     int64_t batches = loader_batches(r->train_loader), taken = 0, most = r->opts->max_steps;
+    bool over = false; /* an epoch, whose step has not been made */
+    nncf_status status = epoch_is_over(r, &over, err);
+    if (status != NNCF_OK)
+        return status;
     while (r->state.epoch < r->set.epochs && (most == 0 || taken < most)) {
         epoch_sums sums = {.seconds = seconds};
         int64_t left = most > 0 ? most - taken : INT64_MAX, limit = left < batches ? left : batches;
         int64_t after = (r->set.epochs - r->state.epoch - 1) * batches;
         double factor = schedule_factor(&r->lr, r->state.epoch);
-        nncf_status status;
+        if (over && (status = step_epoch(r, err)) != NNCF_OK)
+            return status;
+        over = true;
         if (after > left - limit)
             after = left - limit;
         progress_begin_epoch(&r->progress, r->state.epoch, r->set.epochs, limit, after);

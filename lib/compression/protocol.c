@@ -202,6 +202,8 @@ void nncf__protocol_end(struct nncf_compression_ctrl *ctrl)
     const nncf__protocol *p = &ctrl->protocol;
     if (p->steps < PATIENCE || p->epoch_steps > 0 || !has_schedule(ctrl) || nncf__schedule_arrived(&ctrl->schedule))
         return;
+    if (p->evaluated && p->validations == 0) /* one epoch, and its test: a loop may step when the next one begins */
+        return;
     if (first_time(ctrl, NO_EPOCH_STEP))
         nncf__log(
             ctrl->context, NNCF_LOG_WARNING,

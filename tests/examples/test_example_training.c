@@ -157,6 +157,84 @@ START_TEST(same_seed_same_run_and_resumed_too)
 }
 END_TEST
 
+/* A number of line `epoch` of metrics.jsonl. */
+static double metric(const char *folder, int epoch, const char *key)
+{
+    char *text = fixture_read_text(fixture_path(folder, "metrics.jsonl")), *line = text;
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_config *object;
+    double value;
+    for (int i = 0; i < epoch; i++)
+        line = strchr(line, '\n') + 1;
+    ck_ok(nncf_config_parse(NULL, "line", line, strcspn(line, "\n"), &object, &err), err);
+    ck_assert_int_eq(nncf_config_get_double(object, key, &value), NNCF_OK);
+    nncf_config_destroy(object);
+    free(text);
+    return value;
+}
+
+/* What a snapshot holds, opened anew: its accuracy, its level, its zeros. */
+static void expect_row(options o, const char *folder, int epoch, const char *snapshot)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
+    accuracy a;
+    char *text = NULL;
+    size_t size;
+    FILE *output = open_memstream(&text, &size);
+    run r;
+    o.eval = true;
+    o.resume = snapshot;
+    o.max_steps = 0;
+    o.data = dir;
+    ck_ok(run_open(&o, output, output, &r, &err), err);
+    ck_ok(run_test(&r, 0, &a, &err), err);
+    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(r.ctrl, &s), NNCF_OK);
+    ck_assert_double_eq_tol(metrics_top1(&a), metric(folder, epoch, "test_top1"), 1e-6);
+    ck_assert_double_eq_tol(s.sparsity_target, metric(folder, epoch, "sparsity_target"), 1e-8);
+    ck_assert_double_eq_tol(s.sparsity, metric(folder, epoch, "sparsity_actual"), 1e-8);
+    run_close(&r);
+    fclose(output);
+    free(text);
+}
+
+/* A row of metrics.jsonl is one moment: the accuracy is of the sparsity beside it, and both are the snapshot's. The
+ * levels jump, so that the next one's masks are far from these. */
+START_TEST(accuracy_and_sparsity_of_a_row_belong_together)
+{
+    static const char text[] =
+        "{\"model\": \"lenet\", \"dataset\": \"mnist\", \"input_sample_size\": [1, 1, 28, 28], \"num_classes\": 10,"
+        "\"batch_size\": 16, \"epochs\": 5, \"save_freq\": 1, \"optimizer\": {\"base_lr\": 0.004},"
+        "\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": \"multistep\","
+        "\"steps\": [1, 2], \"sparsity_levels\": [0.1, 0.6, 0.97]}}}";
+    static const double levels[] = {0.1, 0.6, 0.97, 0.97};
+    nncf_error err = NNCF_ERROR_INIT;
+    char *out = app_format("%s/out", dir), *config, *printed;
+    double best = -1;
+    fixture_write_text(dir, "config.json", text);
+    config = app_copy(fixture_path(dir, "config.json"));
+    options o = {.config = config, .out = out, .threads = 1, .max_steps = 10};
+    ck_ok(run_once(o, NULL, &err), err); /* two epochs, and two more from where they ended */
+    o.resume = fixture_path(out, "lenet_mnist_magnitude_sparsity_last.safetensors");
+    o.max_steps = 10;
+    ck_ok(run_once(o, &printed, &err), err);
+    ck_assert_msg(strstr(printed, "warning") == NULL, "%s", printed);
+    for (int epoch = 0; epoch < 4; epoch++) {
+        char *snapshot = app_format("%s/intermediate_checkpoints/epoch_%d.safetensors", out, epoch + 1);
+        ck_assert_double_eq_tol(metric(out, epoch, "sparsity_target"), levels[epoch], 1e-8);
+        expect_row(o, out, epoch, snapshot);
+        if (levels[epoch] == 0.97 && metric(out, epoch, "test_top1") > best)
+            best = metric(out, epoch, "test_top1");
+        free(snapshot);
+    }
+    expect_row(o, out, best == metric(out, 2, "test_top1") ? 2 : 3,
+               fixture_path(out, "lenet_mnist_magnitude_sparsity_best.safetensors"));
+    free(printed);
+    free(out);
+    free(config);
+}
+END_TEST
+
 /* Another target: named and refused, and accepted when asked to. */
 START_TEST(a_changed_config_is_accepted_on_request)
 {
@@ -564,6 +642,7 @@ int main(void)
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_set_timeout(c, 120);
     tcase_add_loop_test(c, same_seed_same_run_and_resumed_too, 0, 3);
+    tcase_add_test(c, accuracy_and_sparsity_of_a_row_belong_together);
     tcase_add_test(c, a_changed_config_is_accepted_on_request);
     tcase_add_test(c, the_best_snapshot_is_of_the_final_level);
     tcase_add_test(c, weights_go_from_fp32_to_compressed_and_are_tested);
