@@ -111,7 +111,9 @@ typedef struct nncf__placement_scopes {
     nncf__algorithm_scopes *algorithms; /* as in the config */
     size_t count;
     nncf__scope_set root_ignored, root_targets;
-    const char *too_long; /* the scope on which a regular expression took too long; sticky */
+    nncf__regex_work *work; /* the budget of all lists */
+    const char *too_long;   /* the scope on which the budget ended; sticky */
+    bool no_memory;         /* a search had none; sticky */
 } nncf__placement_scopes;
 
 nncf_status nncf__scopes_make(nncf__placement_scopes *scopes, nncf_context *context, const nncf_config *config,

@@ -19,7 +19,7 @@ enum { V1_1 = 10100, V1_2 = 10200, V1_3 = 10300, V1_4 = 10400, V2_0 = 20000 };
 static nncf_status make_list(nncf__placement_scopes *s, nncf__scope_set *set, const nncf__strings *strings,
                              const char *where, nncf_error *err)
 {
-    return nncf__scope_set_make(set, s->context, s->setup->release, s->setup->scope_rule == NNCF__SCOPES_EXACT,
+    return nncf__scope_set_make(set, s->context, s->work, s->setup->release, s->setup->scope_rule == NNCF__SCOPES_EXACT,
                                 strings->items, strings->count, where, err);
 }
 
@@ -82,7 +82,8 @@ nncf_status nncf__scopes_make(nncf__placement_scopes *scopes, nncf_context *cont
     scopes->context = context;
     scopes->setup = nncf__config_setup_of(config);
     scopes->algorithms = nncf__calloc(context, scopes->count + 1, sizeof *scopes->algorithms);
-    if (!scopes->algorithms)
+    scopes->work = nncf__regex_begin(context);
+    if (!scopes->algorithms || !scopes->work)
         return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for lists of scopes");
     nncf_status status =
         make_list(scopes, &scopes->root_ignored, &scopes->setup->ignored_scopes, "ignored_scopes", err);
@@ -117,22 +118,32 @@ void nncf__scopes_free(nncf__placement_scopes *scopes)
     nncf__free(scopes->context, scopes->algorithms);
     nncf__scope_set_free(&scopes->root_ignored);
     nncf__scope_set_free(&scopes->root_targets);
+    nncf__regex_end(scopes->work);
     scopes->context = NULL;
 }
 
 /* ---- asking ---- */
 
+/* Does an answer say yes? One that could not be given is told of in the end. */
+static bool is_yes(nncf__placement_scopes *s, int answer, const char *scope)
+{
+    if (answer == NNCF__REGEX_LIMIT && !s->too_long)
+        s->too_long = scope;
+    s->no_memory |= answer == NNCF__REGEX_NOMEM;
+    return answer > 0;
+}
+
 static bool ask(nncf__placement_scopes *s, const nncf__scope_set *set, const char *scope)
 {
-    int answer = nncf__scope_set_matches(set, scope, NULL);
-    if (answer < 0 && !s->too_long)
-        s->too_long = scope;
-    return answer > 0;
+    return is_yes(s, nncf__scope_set_matches(set, scope, NULL), scope);
 }
 
 /* A host may call its layers as it likes: a pattern that is the registered scope, letter by letter, means it. */
 static bool is_registered_name(const nncf__scope_set *set, const nncf__op *op)
 {
+    enum { NAMES_OF_A_STEP = 8 };
+    if (!nncf__regex_charge(set->work, set->count / NAMES_OF_A_STEP))
+        return false; /* the next question will say so */
     for (size_t i = 0; i < set->count; i++) {
         if (strcmp(set->items[i], op->layer->scope) == 0)
             return true;
@@ -223,10 +234,7 @@ static bool speaks_of(nncf__placement_scopes *s, const nncf__scope_set *set, siz
     if (op->part == NNCF__PART_CORE)
         names[3] = op->layer->scope;
     for (int j = 0; j < 4; j++) {
-        int answer = names[j] ? nncf__scope_set_matches_one(set, i, names[j]) : 0;
-        if (answer < 0 && !s->too_long)
-            s->too_long = op->scope;
-        if (answer > 0)
+        if (names[j] && is_yes(s, nncf__scope_set_matches_one(set, i, names[j]), op->scope))
             return true;
     }
     return false;
@@ -332,33 +340,55 @@ static bool matches_something(check *c, const nncf__scope_set *set, size_t i)
     return set->regexes[i] && nncf__scope_set_matches_one(set, i, "") != 0;
 }
 
-static void check_list(check *c, const nncf__scope_set *set, const char *where)
+/* A line for each pattern, up to a number; and what is nearest for the first ones, since to find that takes time in
+ * proportion to the number of layers. */
+static void report_pattern(check *c, const nncf__scope_set *set, size_t i, const char *where)
 {
+    enum { MOST_LINES = 64, MOST_NEAREST = 16 };
     const bool strict = c->scopes->setup->scope_check == NNCF__SCOPES_STRICT;
-    for (size_t i = 0; i < set->count; i++) {
-        if (matches_something(c, set, i))
-            continue;
-        const nncf_layer *nearest = nncf__model_nearest(c->model, set->items[i]);
+    const nncf_layer *nearest = c->found < MOST_NEAREST ? nncf__model_nearest(c->model, set->items[i]) : NULL;
+    if (c->found == 0)
+        snprintf(c->first, sizeof c->first, "\"%.60s\"%s%.70s%s", set->items[i], nearest ? " (nearest: \"" : "",
+                 nearest ? nearest->scope : "", nearest ? "\")" : "");
+    if (c->found++ < MOST_LINES)
         nncf__log(c->scopes->context, strict ? NNCF_LOG_ERROR : NNCF_LOG_WARNING,
                   "%s[%zu]: \"%s\" matches no registered layer%s%s%s", where, i, set->items[i],
                   nearest ? "; the nearest scope is \"" : "", nearest ? nearest->scope : "", nearest ? "\"" : "");
-        if (c->found++ == 0)
-            snprintf(c->first, sizeof c->first, "\"%.60s\"%s%.70s%s", set->items[i], nearest ? " (nearest: \"" : "",
-                     nearest ? nearest->scope : "", nearest ? "\")" : "");
-    }
+    else if (c->found == MOST_LINES + 1)
+        nncf__log(c->scopes->context, strict ? NNCF_LOG_ERROR : NNCF_LOG_WARNING,
+                  "%s[%zu]: \"%s\" and perhaps more match no registered layer; only the first %d are named", where, i,
+                  set->items[i], MOST_LINES);
+}
+
+static void check_list(check *c, const nncf__scope_set *set, const char *where)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (!matches_something(c, set, i))
+            report_pattern(c, set, i, where);
+}
+
+/* Could all questions be answered? */
+static nncf_status check_answers(const nncf__placement_scopes *scopes, nncf_error *err)
+{
+    if (scopes->no_memory)
+        return nncf__fail(err, NNCF_E_NOMEM, "compression", "no memory for a regular expression");
+    if (scopes->too_long)
+        return nncf__fail(
+            err, NNCF_E_LIMIT, scopes->too_long,
+            "the scope patterns of the config take too long on this model; the time was up at this scope. "
+            "Write regular expressions without nested repeats, or fewer patterns");
+    return NNCF_OK;
 }
 
 nncf_status nncf__scopes_check(nncf__placement_scopes *scopes, const nncf__op_graph *graph, const nncf_model *model,
                                nncf_error *err)
 {
     check c = {.scopes = scopes, .graph = graph, .model = model};
+    const bool strict = scopes->setup->scope_check == NNCF__SCOPES_STRICT;
     char where[80];
-    if (scopes->too_long)
-        return nncf__fail(err, NNCF_E_LIMIT, scopes->too_long,
-                          "a regular expression of the config takes too long on this scope; write it without nested "
-                          "repeats");
-    if (scopes->setup->scope_check == NNCF__SCOPES_OFF)
-        return NNCF_OK;
+    nncf_status status = check_answers(scopes, err);
+    if (status != NNCF_OK || scopes->setup->scope_check == NNCF__SCOPES_OFF)
+        return status;
     check_list(&c, &scopes->root_ignored, "ignored_scopes");
     check_list(&c, &scopes->root_targets, "target_scopes");
     for (size_t i = 0; i < scopes->count; i++) {
@@ -367,10 +397,18 @@ nncf_status nncf__scopes_check(nncf__placement_scopes *scopes, const nncf__op_gr
             check_list(&c, &scopes->algorithms[i].lists[j], where);
         }
     }
-    if (c.found == 0 || scopes->setup->scope_check != NNCF__SCOPES_STRICT)
+    if (nncf__regex_exhausted(scopes->work)) {
+        if (strict)
+            return nncf__fail(err, NNCF_E_LIMIT, "compression",
+                              "there are too many scope patterns in the config to see which of them match no layer; "
+                              "use fewer, or NNCF_SCOPES_OFF");
+        nncf__log(scopes->context, NNCF_LOG_WARNING,
+                  "compression: there are too many scope patterns to see which of them match no registered layer");
+    }
+    if (c.found == 0 || !strict)
         return NNCF_OK;
     return nncf__fail(
         err, NNCF_E_CONFIG, "compression",
-        "%zu scope pattern%s of the config match%s no registered layer; the first is %s; the log names all", c.found,
-        c.found == 1 ? "" : "s", c.found == 1 ? "es" : "", c.first);
+        "%zu scope pattern%s of the config match%s no registered layer; the first is %s; the log names %s", c.found,
+        c.found == 1 ? "" : "s", c.found == 1 ? "es" : "", c.first, c.found > 64 ? "64" : "all");
 }

@@ -3,6 +3,7 @@
 #ifndef NNCF__CONFIG_DOCUMENT_H
 #define NNCF__CONFIG_DOCUMENT_H
 
+#include "base/regex.h"
 #include "config/config.h"
 
 enum {
@@ -86,6 +87,8 @@ struct nncf_config {
     size_t n_reported;
     uint32_t release_node; /* whose key decided the dialect; 0: none */
     uint32_t device_node, setup_node, multiplier_node;
+    nncf__regex_work *regexes; /* while it is read: the budget of its regular expressions */
+    bool regexes_told;         /* that the budget is used up was said */
     struct nncf__block *blocks;
 };
 

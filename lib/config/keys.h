@@ -154,6 +154,8 @@ nncf_status nncf__config_check_rules(nncf__reader *reader);
 nncf_status nncf__config_read_overrides(nncf__reader *reader);
 
 /* read_lists.c: values that are more than one number or word. */
+/* Is the scope at a node (its key, or its text) a regular expression, where it is meant to be one? */
+nncf_status nncf__read_scope_pattern(const nncf__reader *r, uint32_t node, bool is_key);
 nncf_status nncf__read_scopes(const nncf__reader *r, const nncf__key *key, uint32_t node, nncf__strings *out);
 nncf_status nncf__read_ranges(nncf__reader *r, const nncf__key *key, uint32_t node);
 nncf_status nncf__read_overrides(nncf__reader *r, const nncf__key *key, uint32_t node);

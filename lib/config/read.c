@@ -579,6 +579,8 @@ nncf_status nncf__config_read(nncf_config *config, nncf_error *err)
     for (size_t i = 0; i < config->n_algorithms && status == NNCF_OK; i++)
         if (!config->algorithms[i].validate_scopes && config->algorithms[i].kind != NNCF__OTHER_ALGORITHM)
             config->setup.scope_check = NNCF__SCOPES_OFF;
+    nncf__regex_end(config->regexes);
+    config->regexes = NULL;
     nncf__config_release_text(config->setup.release, config->dialect);
     if (config->wanted_check >= 0)
         config->setup.scope_check = config->wanted_check;

@@ -35,6 +35,26 @@ static nncf_status read_texts(const nncf__reader *r, const nncf__key *key, uint3
     return NNCF_OK;
 }
 
+nncf_status nncf__read_scope_pattern(const nncf__reader *r, uint32_t index, bool is_key)
+{
+    nncf_config *config = r->config;
+    const nncf__node *node = &config->document.nodes[index];
+    char why[NNCF__REGEX_WHY];
+    nncf__regex *regex = NULL;
+    if (config->setup.release < 10200 || !strstr(is_key ? node->key : node->text, "{re}") || config->regexes_told)
+        return NNCF_OK;
+    if (!config->regexes)
+        config->regexes = nncf__regex_begin(config->context);
+    if (!config->regexes)
+        return nncf__reader_no_memory(r);
+    nncf_status status = nncf__regex_of_scope(config->regexes, is_key ? node->key : node->text, &regex, why);
+    nncf__regex_free(regex);
+    if (status == NNCF_E_NOMEM)
+        return nncf__reader_no_memory(r);
+    config->regexes_told = status == NNCF_E_LIMIT;
+    return status == NNCF_OK ? NNCF_OK : nncf__reader_fail(r, status, index, is_key, "%s", why);
+}
+
 static bool is_empty_array(const nncf__reader *r, uint32_t index)
 {
     const nncf__node *node = &document_of(r)->nodes[index];
@@ -46,7 +66,14 @@ nncf_status nncf__read_scopes(const nncf__reader *r, const nncf__key *key, uint3
     if (is_empty_array(r, index) && (key->flags & NNCF__KEY_NOT_EMPTY))
         return nncf__reader_fail(r, NNCF_E_CONFIG, index, false,
                                  "an empty array selects no layer at all; leave the key out to select every layer");
-    return read_texts(r, key, index, "an empty scope matches no layer; remove it", out);
+    nncf_status status = read_texts(r, key, index, "an empty scope matches no layer; remove it", out);
+    const nncf__document *d = document_of(r);
+    bool single = d->nodes[index].type == NNCF_CONFIG_STRING;
+    uint32_t child = status != NNCF_OK ? 0 : single ? index : d->nodes[index].first_child;
+    for (; child != 0; child = single ? 0 : d->nodes[child].next)
+        if (!nncf__config_goes_on(r->config, nncf__read_scope_pattern(r, child, false), &status))
+            break;
+    return status;
 }
 
 /* ---- ranges ---- */
@@ -198,6 +225,8 @@ static nncf_status read_override(nncf__reader *r, uint32_t node, int32_t group)
     o->scope = d->nodes[node].key;
     o->group = group;
     nncf_status first = NNCF_OK;
+    if (!nncf__config_goes_on(r->config, nncf__read_scope_pattern(r, node, true), &first))
+        return first;
     for (uint32_t i = d->nodes[node].first_child; i != 0; i = d->nodes[i].next)
         if (!nncf__config_goes_on(r->config, read_override_member(r, o, i), &first))
             break;
@@ -276,6 +305,9 @@ nncf_status nncf__read_bitwidths(nncf__reader *r, const nncf__key *key, uint32_t
             return nncf__reader_wrong_value(r, bits, d->nodes[i].first_child);
         if (second->type != NNCF_CONFIG_STRING || second->text[0] == '\0')
             return nncf__reader_wrong_value(r, &scope, first->next);
+        nncf_status status = nncf__read_scope_pattern(r, first->next, false);
+        if (status != NNCF_OK)
+            return status;
         nncf__override *o = nncf__reader_add_override(r);
         if (!o)
             return nncf__reader_no_memory(r);

@@ -5,13 +5,14 @@
  * messages.
  */
 #include "model/model.h"
-#include "model/regex.h"
 
 #include <string.h>
 
 /* A registered scope has 960 bytes at most, a text of a config 4096. Longer ones could only come from the public calls,
  * and comparing elements from any place takes time in proportion to the product of both lengths. */
 enum { MAX_TEXT = 4096 };
+/* What comparing by elements costs of a budget that counts steps of regular expressions. */
+enum { COMPARE_STEPS = 4 };
 
 static bool too_long(const char *text)
 {
@@ -123,32 +124,20 @@ int32_t nncf_scope_matches(const char *scope, const char *pattern)
 
 /* ---- a list of patterns ---- */
 
-/* "{re}", wherever it stands, makes a regular expression of the rest. */
-static const char re_mark[] = "{re}";
-
 static nncf_status compile_pattern(nncf__scope_set *set, size_t i, const char *where, nncf_error *err)
 {
-    const char *from = set->items[i], *mark = strstr(from, re_mark);
-    if (set->release < 10200 || !mark)
+    char why[NNCF__REGEX_WHY];
+    if (set->release < 10200)
         return NNCF_OK;
-    char *rest = nncf__alloc(set->context, strlen(from) + 1), *to = rest;
-    if (!rest)
-        return nncf__fail(err, NNCF_E_NOMEM, where, "no memory for a list of scopes");
-    for (; mark; mark = strstr(from, re_mark)) {
-        memcpy(to, from, (size_t)(mark - from));
-        to += mark - from;
-        from = mark + sizeof re_mark - 1;
-    }
-    memcpy(to, from, strlen(from) + 1);
-    nncf_status status = nncf__regex_compile(set->context, rest, where, &set->regexes[i], err);
-    nncf__free(set->context, rest);
-    return status;
+    nncf_status status = nncf__regex_of_scope(set->work, set->items[i], &set->regexes[i], why);
+    return status == NNCF_OK ? NNCF_OK : nncf__fail(err, status, where, "%s", why);
 }
 
-nncf_status nncf__scope_set_make(nncf__scope_set *set, nncf_context *context, int32_t release, bool exact,
-                                 const char *const *items, size_t count, const char *where, nncf_error *err)
+nncf_status nncf__scope_set_make(nncf__scope_set *set, nncf_context *context, nncf__regex_work *work, int32_t release,
+                                 bool exact, const char *const *items, size_t count, const char *where, nncf_error *err)
 {
-    *set = (nncf__scope_set){.context = context, .release = release, .exact = exact, .items = items, .count = count};
+    *set = (nncf__scope_set){
+        .context = context, .work = work, .release = release, .exact = exact, .items = items, .count = count};
     if (count == 0)
         return NNCF_OK;
     set->regexes = nncf__calloc(context, count, sizeof *set->regexes);
@@ -178,10 +167,13 @@ void nncf__scope_set_free(nncf__scope_set *set)
 int nncf__scope_set_matches_one(const nncf__scope_set *set, size_t i, const char *scope)
 {
     if (set->regexes[i]) {
-        int found = nncf__regex_search(set->regexes[i], scope);
+        int found = nncf__regex_search(set->work, set->regexes[i], scope);
         if (found != 0)
             return found;
     }
+    /* plain comparisons are cheap, but there may be a hundred thousand patterns for each scope */
+    if (!nncf__regex_charge(set->work, set->exact ? 1 : COMPARE_STEPS))
+        return NNCF__REGEX_LIMIT;
     if (set->exact)
         return strcmp(scope, set->items[i]) == 0;
     return matches_by_elements(scope, set->items[i], set->release);
@@ -217,16 +209,23 @@ nncf_status nncf_scope_matches_release(const char *scope, const char *pattern, i
     nncf_status status = nncf__context_default(&context, err);
     if (status != NNCF_OK)
         return status;
-    nncf__scope_set set;
-    status = nncf__scope_set_make(&set, context, release, release >= 20000, &pattern, 1, pattern, err);
+    nncf__regex_work *work = nncf__regex_begin(context);
+    nncf__scope_set set = {0};
+    if (!work)
+        status = nncf__fail(err, NNCF_E_NOMEM, pattern, "no memory for a regular expression");
+    else
+        status = nncf__scope_set_make(&set, context, work, release, release >= 20000, &pattern, 1, pattern, err);
     if (status == NNCF_OK) {
         int found = nncf__scope_set_matches(&set, scope, NULL);
-        nncf__scope_set_free(&set);
-        if (found < 0)
+        if (found == NNCF__REGEX_NOMEM)
+            status = nncf__fail(err, NNCF_E_NOMEM, pattern, "no memory for a regular expression");
+        else if (found < 0)
             status = nncf__fail(err, NNCF_E_LIMIT, pattern, "this regular expression takes too long on \"%s\"", scope);
         else
             *matches = found;
     }
+    nncf__scope_set_free(&set);
+    nncf__regex_end(work);
     nncf_context_destroy(context);
     return status;
 }

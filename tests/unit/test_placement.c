@@ -175,4 +175,83 @@ START_TEST(inputs)
 }
 END_TEST
 
-CF_MAIN("placement", mobilenet, inputs_and_outputs_by_propagation, resnet, seed, ignored_and_target_scopes, inputs)
+/* 1.1 KB of config that took 16 s: each search stayed below its own limit, but there are thousands of them. */
+START_TEST(slow_patterns)
+{
+    enum { LAYERS = 60, PATTERNS = 40 };
+    zoo *z = zoo_new(true);
+    node last = NULL;
+    for (int i = 0; i < LAYERS; i++) {
+        char scope[100];
+        snprintf(scope, sizeof scope, "Network/Sequential[features]/InvertedResidual[%d]/Conv2d[conv]", i);
+        last = conv(z, scope, NULL, 4, 4, last);
+    }
+    static char text[4000];
+    size_t used = (size_t)snprintf(text, sizeof text,
+                                   "{\"nncf_dialect\": \"2.0\", \"compression\": {\"algorithm\": \"quantization\", "
+                                   "\"ignored_scopes\": [");
+    for (int i = 0; i < PATTERNS; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s\"{re}(.*)(.*)(.*)[xyz]%d\"", i ? "," : "", i);
+    snprintf(text + used, sizeof text - used, "]}}");
+    nncf_config *config = cf_config(NULL, text);
+    nncf_plan *plan = NULL;
+    nncf_compression_ctrl *ctrl = NULL;
+    nncf_error err = NNCF_ERROR_INIT;
+    ck_assert_int_eq(nncf_plan_create(z->model, config, &plan, &err), NNCF_E_LIMIT);
+    ck_assert_ptr_nonnull(strstr(err.message, "take too long on this model"));
+    ck_assert_int_eq(nncf_compression_ctrl_create(z->model, config, &ctrl, &err), NNCF_E_LIMIT);
+    ck_assert(plan == NULL && ctrl == NULL);
+    nncf_config_destroy(config);
+    zoo_free(z);
+}
+END_TEST
+
+/* Thousands of patterns that match nothing: the first are named, the rest counted, and of few the nearest is sought. */
+typedef struct told {
+    int lines, nearest, rest;
+} told;
+
+static void count_lines(void *user, int32_t level, const char *line)
+{
+    told *t = user;
+    if (level != NNCF_LOG_WARNING || !strstr(line, "match"))
+        return;
+    t->lines++;
+    t->nearest += strstr(line, "nearest scope") != NULL;
+    t->rest += strstr(line, "only the first 64 are named") != NULL;
+}
+
+START_TEST(many_patterns_that_match_nothing)
+{
+    enum { PATTERNS = 2000 };
+    told t = {0};
+    nncf_context *context;
+    const nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, .log = count_lines,
+                                        .log_user = &t};
+    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
+    nncf_model *model;
+    ck_assert_int_eq(nncf_model_create(context, &model, NULL), NNCF_OK);
+    cf_layer l = cf_conv(model, "Net/Conv2d[1000]", 4, 4, 1, NULL, NULL);
+    static char text[PATTERNS * 24 + 200];
+    size_t used =
+        (size_t)snprintf(text, sizeof text, "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"ignored_scopes\": [");
+    for (int i = 0; i < PATTERNS; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s\"Net/Conv2d[x%d]\"", i ? "," : "", i);
+    snprintf(text + used, sizeof text - used, "]}}");
+    nncf_config *config = cf_config(context, text);
+    nncf_plan *plan = NULL;
+    nncf_error err = NNCF_ERROR_INIT;
+    ck_assert_msg(nncf_plan_create(model, config, &plan, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_int_eq(t.lines, 65);
+    ck_assert_int_eq(t.nearest, 16);
+    ck_assert_int_eq(t.rest, 1);
+    nncf_plan_destroy(plan);
+    nncf_config_destroy(config);
+    nncf_model_destroy(model);
+    nncf_context_destroy(context);
+    cf_layer_free(&l);
+}
+END_TEST
+
+CF_MAIN("placement", slow_patterns, many_patterns_that_match_nothing, mobilenet, inputs_and_outputs_by_propagation,
+        resnet, seed, ignored_and_target_scopes, inputs)

@@ -83,6 +83,86 @@ START_TEST(regular_expressions)
 }
 END_TEST
 
+/* All searches with the same budget share it, and so do plain comparisons and expressions that are made. */
+START_TEST(one_budget_for_all)
+{
+    static const char many[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab";
+    nncf_context *context;
+    char why[NNCF__REGEX_WHY];
+    nncf__regex *slow = NULL, *plain = NULL;
+    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, NULL, &context, NULL), NNCF_OK);
+    nncf__regex_work *work = nncf__regex_begin(context);
+    ck_assert_int_eq(nncf__regex_of_scope(work, "Net/Conv2d[a]", &plain, why), NNCF_OK);
+    ck_assert_ptr_null(plain); /* no mark */
+    ck_assert_int_eq(nncf__regex_of_scope(work, "{re}(.*)(.*)(.*)[xyz]", &slow, why), NNCF_OK);
+    ck_assert_int_eq(nncf__regex_of_scope(work, "{re}a", &plain, why), NNCF_OK);
+    /* each search is some ten thousand steps: the budget lasts for many, and not for ever */
+    int searches = 0;
+    while (nncf__regex_search(work, slow, many) == 0)
+        searches++;
+    ck_assert_int_gt(searches, 100);
+    ck_assert_int_lt(searches, NNCF__REGEX_STEPS / 10000);
+    ck_assert(nncf__regex_exhausted(work));
+    ck_assert_int_eq(nncf__regex_search(work, plain, many), NNCF__REGEX_LIMIT);
+    ck_assert_int_eq(nncf__regex_of_scope(work, "{re}b", &slow, why), NNCF_E_LIMIT);
+    const char *const patterns[] = {"Net"};
+    nncf__scope_set set;
+    ck_assert_int_eq(nncf__scope_set_make(&set, context, work, 10100, false, patterns, 1, "here", NULL), NNCF_OK);
+    ck_assert_int_eq(nncf__scope_set_matches(&set, "Net", NULL), NNCF__REGEX_LIMIT);
+    nncf__scope_set_free(&set);
+    nncf__regex_free(plain);
+    nncf__regex_end(work);
+
+    /* what it takes to hold them is bounded too: each of these is as large as an expression may be */
+    enum { MOST = 4000 };
+    static nncf__regex *large[MOST];
+    nncf_status status = NNCF_OK;
+    int made = 0;
+    work = nncf__regex_begin(context);
+    while (status == NNCF_OK && made < MOST) {
+        status = nncf__regex_of_scope(work, "{re}((a{99}){99}){6}x", &large[made], why);
+        made += status == NNCF_OK;
+    }
+    ck_assert_int_eq(status, NNCF_E_LIMIT);
+    ck_assert_int_gt(made, 100);
+    while (made > 0)
+        nncf__regex_free(large[--made]);
+    nncf__regex_end(work);
+    nncf_context_destroy(context);
+}
+END_TEST
+
+/* No memory is no matter of a limit. */
+START_TEST(memory_of_a_search)
+{
+    counting counter = {0};
+    nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&counter)};
+    nncf_context *context;
+    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
+    int answer = 0, n = 0, refused[2] = {0, 0};
+    do {
+        char why[NNCF__REGEX_WHY];
+        nncf__regex *regex = NULL;
+        counter.calls = 0;
+        counter.fail_at = (size_t)++n;
+        nncf__regex_work *work = nncf__regex_begin(context);
+        nncf_status status = work ? nncf__regex_of_scope(work, "{re}^(a|b)+$", &regex, why) : NNCF_E_NOMEM;
+        ck_assert_int_eq(status, regex ? NNCF_OK : NNCF_E_NOMEM);
+        answer = regex ? nncf__regex_search(work, regex, "abababab") : NNCF__REGEX_NOMEM;
+        refused[regex != NULL] += answer != 1;
+        ck_assert(answer == 1 || answer == NNCF__REGEX_NOMEM);
+        nncf__regex_free(regex);
+        nncf__regex_end(work);
+    } while (counter.calls >= (size_t)n);
+    ck_assert_int_eq(answer, 1);
+    ck_assert_int_gt(refused[0], 3);
+    ck_assert_int_gt(refused[1], 0); /* in the search itself too */
+    nncf_context_destroy(context);
+    ck_assert_uint_eq(counter.live, 0);
+    ck_assert_uint_eq(counter.mistakes, 0);
+}
+END_TEST
+
 START_TEST(edges)
 {
     ck_assert_int_eq(nncf_scope_matches(NULL, "a"), 0);
@@ -100,11 +180,13 @@ START_TEST(edges)
     nncf__scope_set set;
     size_t which = 9;
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, NULL, &context, NULL), NNCF_OK);
-    ck_assert_int_eq(nncf__scope_set_make(&set, context, 10200, false, patterns, 3, "here", NULL), NNCF_OK);
+    nncf__regex_work *work = nncf__regex_begin(context);
+    ck_assert_int_eq(nncf__scope_set_make(&set, context, work, 10200, false, patterns, 3, "here", NULL), NNCF_OK);
     ck_assert_int_eq(nncf__scope_set_matches(&set, "Net/Conv2d[a]", &which), 1);
     ck_assert_uint_eq(which, 2);
     ck_assert_int_eq(nncf__scope_set_matches(&set, "Net/Linear[a]", NULL), 0);
     nncf__scope_set_free(&set);
+    nncf__regex_end(work);
     nncf_context_destroy(context);
 }
 END_TEST
@@ -154,4 +236,4 @@ START_TEST(nearest)
 }
 END_TEST
 
-CF_MAIN("scope", golden, regular_expressions, edges, long_texts, nearest)
+CF_MAIN("scope", golden, regular_expressions, one_budget_for_all, memory_of_a_search, edges, long_texts, nearest)
