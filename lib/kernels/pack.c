@@ -15,8 +15,10 @@ void nncf__grid_flatten(nncf__grid *g)
     bool one_tap = g->n_taps == 1 && g->taps[0].y == 0 && g->taps[0].x == 0;
     if (!one_tap)
         return;
-    /* Rows follow each other at the source and at the destination: the image is one row. */
-    if (g->rows > 1 && g->step_x == 1 && g->step_y == 1 && g->cols == g->src_w && g->dst_row == g->cols * g->dst_col) {
+    /* Rows follow each other at the source, which has them all, and at the destination: the image is one row. The grid
+     * of an input gradient may have more rows than dz: those are under no window. */
+    if (g->rows > 1 && g->rows <= g->src_h && g->step_x == 1 && g->step_y == 1 && g->cols == g->src_w &&
+        g->dst_row == g->cols * g->dst_col) {
         g->cols *= g->rows;
         g->src_w = g->cols;
         g->src_h = g->rows = 1;

@@ -25,9 +25,10 @@ nncf_status nncf_layer_compress_weight_backward(nncf_layer *layer, const float *
     return nncf__weight_backward(layer, dw->data);
 }
 
-/* Check tensors of one shape, any number of dimensions; the second one is the channel. */
+/* Check tensors of one shape, any number of dimensions; the second one is the channel, but the input of a linear layer
+ * is flattened first, as its forward does. */
 static nncf_status same_shapes(const nncf_tensor *const *tensors, size_t n_tensors, const nncf__quantizer *quantizer,
-                               nncf__planes *planes)
+                               bool flattens, nncf__planes *planes)
 {
     const nncf_tensor *x = tensors[0];
     size_t count = 0;
@@ -41,6 +42,8 @@ static nncf_status same_shapes(const nncf_tensor *const *tensors, size_t n_tenso
     planes->n = (size_t)x->shape[0];
     planes->c = x->ndim > 1 ? (size_t)x->shape[1] : 1;
     planes->hw = count / planes->n / planes->c;
+    if (flattens && quantizer && quantizer->params.per_channel)
+        *planes = (nncf__planes){planes->n, count / planes->n, 1};
     return nncf__quantizer_fits(quantizer, (int64_t)planes->c) ? NNCF_OK : NNCF_E_SHAPE;
 }
 
@@ -57,8 +60,9 @@ static nncf_status forward(nncf_layer *layer, bool input, const nncf_tensor *x, 
         return NNCF_E_ARG;
     const nncf__layer_compression *c = layer->compression;
     nncf__quantizer *quantizer = !c ? NULL : input ? c->input_quantizer : c->output_quantizer;
+    const bool flattens = input && layer->kind == NNCF__LINEAR;
     nncf__planes planes;
-    nncf_status status = same_shapes((const nncf_tensor *[]){x, y}, 2, quantizer, &planes);
+    nncf_status status = same_shapes((const nncf_tensor *[]){x, y}, 2, quantizer, flattens, &planes);
     if (status != NNCF_OK)
         return status;
     if (overlap_partly(x, y, &planes))
@@ -75,8 +79,9 @@ static nncf_status backward(nncf_layer *layer, bool input, const nncf_tensor *x,
         return NNCF_E_ARG;
     const nncf__layer_compression *c = layer->compression;
     nncf__quantizer *quantizer = !c ? NULL : input ? c->input_quantizer : c->output_quantizer;
+    const bool flattens = input && layer->kind == NNCF__LINEAR;
     nncf__planes planes;
-    nncf_status status = same_shapes((const nncf_tensor *[]){x, dy, dx}, 3, quantizer, &planes);
+    nncf_status status = same_shapes((const nncf_tensor *[]){x, dy, dx}, 3, quantizer, flattens, &planes);
     if (status != NNCF_OK)
         return status;
     if (overlap_partly(dx, dy, &planes) || overlap_partly(dx, x, &planes))

@@ -455,7 +455,8 @@ START_TEST(special_values_pass)
 }
 END_TEST
 
-/* Kernels and strides beyond what the depthwise loops take, planes cut into strips, many taps. */
+/* Kernels and strides beyond what the depthwise loops take, planes cut into strips, many taps; at the end narrow images
+ * whose last rows or columns are under no window. */
 START_TEST(extraordinary_shapes)
 {
     static const nncf__conv2d shapes[] = {
@@ -468,6 +469,8 @@ START_TEST(extraordinary_shapes)
         {1, 300, 4, 4, 1100, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1}, {2, 20, 40, 42, 170, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1},
         {1, 9, 64, 32, 7, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1},    {5, 24, 1, 1, 36, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 4},
         {13, 34, 1, 1, 23, 0, 0, 1, 1, 3, 3, 1, 1, 1, 1, 1},   {5, 17, 1, 1, 6, 0, 0, 1, 1, 1, 3, 0, 1, 1, 1, 1},
+        {1, 1, 8, 1, 2, 0, 0, 3, 1, 2, 2, 0, 0, 1, 1, 1},      {3, 7, 24, 1, 9, 0, 0, 4, 1, 5, 5, 1, 0, 4, 1, 1},
+        {2, 4, 1, 8, 5, 0, 0, 1, 3, 2, 2, 0, 0, 1, 1, 1},      {2, 6, 10, 1, 4, 0, 0, 3, 1, 9, 1, 0, 0, 1, 1, 2},
     };
     nncf_context *c = context_at(levels[_i], 2);
     for (size_t i = 0; i < COUNT(shapes); i++) {
