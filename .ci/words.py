@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """No retired word (.ci/words.txt), no wide line in Markdown, no long subject of a new commit.
 
-New commits are those since WORDS_BASE, by default origin/main, at least the last one.
+New commits are those since WORDS_BASE, by default origin/main; without such a commit only the last one.
 """
 import glob
 import os
@@ -17,7 +17,7 @@ problems = []
 
 
 def read_list(path):
-    files, words = [], []
+    files, words, names = [], [], []
     with open(path, encoding='utf-8') as file:
         for number, line in enumerate(file, 1):
             line = line.strip()
@@ -28,8 +28,11 @@ def read_list(path):
                 expression, arrow, instead = line.partition(' => ')
                 if not arrow:
                     sys.exit(f'{path}:{number}: no " => "')
-                words.append((re.compile(rf'\b(?:{expression})(?!\w)', re.IGNORECASE), instead))
-    return files, words
+                if expression.startswith('code: '):
+                    names.append((re.compile(rf'(?<![a-zA-Z])(?:{expression[len("code: "):]})(?![a-zA-Z])'), instead))
+                else:
+                    words.append((re.compile(rf'\b(?:{expression})(?!\w)', re.IGNORECASE), instead))
+    return files, words, names
 
 
 def blank(match):
@@ -50,16 +53,27 @@ def comments_of_c(text):
     return re.sub(r'`[^`\n]*`', blank, ''.join(kept) + re.sub(r'[^\n]', ' ', text[end:]))
 
 
-def check_file(path, words):
+def code_of_c(text):
+    return re.sub(r'/\*.*?\*/|//[^\n]*', blank, text, flags=re.DOTALL)
+
+
+def search(path, text, words):
+    for expression, instead in words:
+        for match in expression.finditer(text):
+            line = text.count('\n', 0, match.start()) + 1
+            problems.append(f'{path}:{line}: "{" ".join(match.group(0).split())}": {instead}')
+
+
+def check_file(path, words, names):
     with open(path, encoding='utf-8') as file:
         text = file.read()
     markdown = path.endswith('.md')
-    prose = prose_of_markdown(text) if markdown else comments_of_c(text)
-    for expression, instead in words:
-        for match in expression.finditer(re.sub(r'\n *', lambda m: ' ' * len(m.group(0)), prose)):
-            line = prose.count('\n', 0, match.start()) + 1
-            problems.append(f'{path}:{line}: "{match.group(0).strip()}": {instead}')
-    if markdown:
+    # a space in an expression also stands for the end of a line
+    words = [(re.compile(expression.pattern.replace(' ', r'\s+'), expression.flags), instead) for expression, instead in words]
+    search(path, prose_of_markdown(text) if markdown else comments_of_c(text), words)
+    if not markdown:
+        search(path, code_of_c(text), names)
+    else:
         for number, line in enumerate(text.splitlines(), 1):
             if len(line) > MARKDOWN_COLUMNS and not line.lstrip().startswith('|'):
                 problems.append(f'{path}:{number}: {len(line)} columns, at most {MARKDOWN_COLUMNS} outside of tables')
@@ -76,7 +90,8 @@ def check_subjects():
         print('no git history: subjects are not checked')
         return 0
     log = git('log', '--no-merges', '--format=%h %s', f'{base}..HEAD')
-    log = log or git('log', '--no-merges', '--format=%h %s', '-1') or ''
+    if log is None:  # no such commit here
+        log = git('log', '--no-merges', '--format=%h %s', '-1') or ''
     for line in log.splitlines():
         commit, _, subject = line.partition(' ')
         if len(subject) > SUBJECT_COLUMNS:
@@ -86,13 +101,13 @@ def check_subjects():
 
 def main():
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
-    files, words = read_list('.ci/words.txt')
+    files, words, names = read_list('.ci/words.txt')
     for path in files:
-        check_file(path, words)
+        check_file(path, words, names)
     commits = check_subjects()
     for problem in problems:
         print(problem)
-    print(f'{len(files)} files, {len(words)} expressions, {commits} commits: {len(problems)} problems')
+    print(f'{len(files)} files, {len(words) + len(names)} expressions, {commits} commits: {len(problems)} problems')
     return 1 if problems or not files else 0
 
 

@@ -3,8 +3,8 @@
 """One set of functions everywhere: symbols.py SOURCE_FOLDER [SHARED_LIBRARY STATIC_LIBRARY] [--write]
 
 The NNCF_API functions of include/nncf, lib/nncf.map, docs/abi.md and what the shared library exports must be the same.
-Every function has a documentation comment that says since when it exists. Global symbols of the static library begin
-with nncf_. --write brings docs/abi.md up to date; a symbol that is there already keeps its "since".
+Every function has a documentation comment with @since, and every enumerator has one. Global symbols of the static
+library begin with nncf_. --write brings docs/abi.md up to date; a symbol that is there already keeps its "since".
 """
 import pathlib
 import re
@@ -34,6 +34,22 @@ def declared(folder):
         if len(FUNCTION.findall(text)) != len(re.findall(r'\bNNCF_API\b', text)):
             problems.append(f'{header.name}: not every NNCF_API belongs to a function that this check understands')
     return names
+
+
+def check_enumerators(folder):
+    """Every enumerator but the sentinels has a comment: on its line, or above it. (Doxygen 1.9.4 does not check them.)"""
+    count = 0
+    for header in sorted(folder.glob('*.h')):
+        text = header.read_text(encoding='utf-8')
+        for body in re.findall(r'^enum \{\n(.*?)^\};', text, re.DOTALL | re.MULTILINE):
+            for match in re.finditer(r'^ *(NNCF_\w+)\s*=\s*[^,/\n]+,?[ \t]*(/\*\*<)?', body, re.MULTILINE):
+                name = match.group(1)
+                count += 1
+                above = re.search(r'/\*\*(?!<)((?!\*/).)*\*/\s*$', body[:match.start()], re.DOTALL)
+                if not (name.endswith('_SENTINEL') or match.group(2) or above):
+                    problems.append(f'{header.name}: {name} has no documentation comment')
+    if count < 50:
+        problems.append(f'only {count} enumerators were found in {folder}')
 
 
 def mapped(path):
@@ -102,6 +118,7 @@ def main():
     arguments = [argument for argument in sys.argv[1:] if argument != '--write']
     source = pathlib.Path(arguments[0])
     headers = declared(source / 'include' / 'nncf')
+    check_enumerators(source / 'include' / 'nncf')
     symbols = mapped(source / 'lib' / 'nncf.map')
     table = source / 'docs' / 'abi.md'
     if '--write' in sys.argv:
