@@ -115,25 +115,36 @@ typedef struct nncf_error {
 
 /**
  * @brief Version of the library that is running, as NNCF_API_VERSION is composed.
- * @par Threads any. @par Errors none. @since 0.1
+ * @return the version, composed as NNCF_API_VERSION
+ * @par Threads any.
+ * @since 0.1
  */
 NNCF_API uint32_t nncf_version_number(void);
 
 /**
  * @brief Version of the library that is running, "major.minor.patch". Static storage.
- * @par Threads any. @par Errors none. @since 0.1
+ * @return a static text
+ * @par Threads any.
+ * @since 0.1
  */
 NNCF_API const char *nncf_version_string(void);
 
 /**
- * @brief Name of a status, "NNCF_E_ARG"; "NNCF_E_?" for a value that this library does not know. Static storage.
- * @par Threads any. @par Errors none. @since 0.1
+ * @brief Name of a status, "NNCF_E_ARG"; "NNCF_E_?" for a value that this library does not know.
+ * Static storage.
+ * @param status the value of an ::nncf_status
+ * @return a static text, never NULL
+ * @par Threads any.
+ * @since 0.1
  */
 NNCF_API const char *nncf_status_name(nncf_status status);
 
 /**
  * @brief What a status means, in words. Static storage.
- * @par Threads any. @par Errors none. @since 0.1
+ * @param status the value of an ::nncf_status
+ * @return a static text, never NULL
+ * @par Threads any.
+ * @since 0.1
  */
 NNCF_API const char *nncf_status_message(nncf_status status);
 

@@ -28,55 +28,66 @@ typedef struct nncf_compression_ctrl nncf_compression_ctrl;
 /**
  * @brief Apply a config to a model.
  *
- * Decides which weights are masked and quantized and where activation quantizers stand, sets the sparsity level of
- * epoch 0, and initializes the weight quantizers. A config without algorithms gives a controller that changes nothing:
- * plain training. Scope patterns that match no layer are told all at once, each with the nearest registered scope:
- * through the log callback, or as an error where the config is read so (`nncf_config_params.scopes`).
- * @param[out] ctrl  destroy before the model. A model has at most one controller at a time
- * @param[out] err   nullable
- * @par Errors NNCF_E_STATE the model has a controller already or no layers; NNCF_E_UNSUPPORTED the config asks for what
- * this release does not have, or for a quantizer where a layer cannot have one; NNCF_E_CONFIG scopes without a match,
- * or a bad regular expression; NNCF_E_LIMIT a regular expression takes too long; NNCF_E_ARG; NNCF_E_NOMEM. The model is
- * then as before.
+ * Decides which weights are masked and quantized and where activation quantizers stand, sets the
+ * sparsity level of epoch 0, and initializes the weight quantizers. A config without algorithms
+ * gives a controller that changes nothing: plain training. Scope patterns that match no layer are
+ * told all at once, each with the nearest registered scope: through the log callback, or as an
+ * error where the config is read so (`nncf_config_params.scopes`).
+ * @param model with all of its layers
+ * @param config the config
+ * @param[out] ctrl destroy before the model. A model has at most one controller at a time
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_STATE the model has a controller already or no layers; NNCF_E_UNSUPPORTED
+ * the config asks for what this release does not have, or for a quantizer where a layer cannot have
+ * one; NNCF_E_CONFIG scopes without a match, or a bad regular expression; NNCF_E_LIMIT a regular
+ * expression takes too long; NNCF_E_ARG; NNCF_E_NOMEM. The model is then as before
  * @since 0.1
  */
 NNCF_API nncf_status nncf_compression_ctrl_create(nncf_model *model, const nncf_config *config,
                                                   nncf_compression_ctrl **ctrl, nncf_error *err);
 
-/** @brief Destroy a controller; its model computes plainly afterwards. NULL is fine. @since 0.1 */
+/**
+ * @brief Destroy a controller; its model computes plainly afterwards. NULL is fine.
+ * @param ctrl nullable
+ * @since 0.1
+ */
 NNCF_API void nncf_compression_ctrl_destroy(nncf_compression_ctrl *ctrl);
 
 /**
  * @brief Initialization: call, and while *more is 1 run one forward of every layer over a batch.
  *
- * `while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more) forward(next_batch());` is the whole of it.
- * First come the batches that the config wants for the ranges of activation quantizers (`num_init_steps`, or as many as
- * it takes to see `num_init_samples` images; of several range rules the longest). In these forwards quantizers of
- * activations observe and pass their input on; masks are deterministic; batch norm uses batch statistics in train mode
- * and running ones in eval mode, and changes neither. The call behind them sets the ranges. Ranges that were never
- * initialized (and not loaded) start at scale 1.
+ * `while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more) forward(next_batch());`
+ * is the whole of it. First come the batches that the config wants for the ranges of activation
+ * quantizers (`num_init_steps`, or as many as it takes to see `num_init_samples` images; of several
+ * range rules the longest). In these forwards quantizers of activations observe and pass their
+ * input on; masks are deterministic; batch norm uses batch statistics in train mode and running
+ * ones in eval mode, and changes neither. The call behind them sets the ranges. Ranges that were
+ * never initialized (and not loaded) start at scale 1.
  *
- * Then, with `batchnorm_adaptation` in the config, come the batches from which running statistics of batch norm are
- * taken anew, with masks and quantizers at work: first `num_bn_forget_steps` in which they forget (momentum 0.9), then
- * the wanted ones at each layer's momentum. The caller does the same in both; the last call says 0.
+ * Then, with `batchnorm_adaptation` in the config, come the batches from which running statistics
+ * of batch norm are taken anew, with masks and quantizers at work: first `num_bn_forget_steps` in
+ * which they forget (momentum 0.9), then the wanted ones at each layer's momentum. The caller does
+ * the same in both; the last call says 0.
  *
- * An image is a row of the batch dimension; a batch counts as many as the largest of the forwards in it. Nothing is
- * kept for backward meanwhile. Rules by order (percentile, mean_percentile, threesigma) are exact up to 4096 elements
- * (per channel: 512 each), and from there on answered by histograms of constant size; their error is stated in
- * docs/formulas.md.
- * @param[out] more  1: run one batch and call again. 0: done
- * @return NNCF_OK; NNCF_E_STATE a quantizer saw no data in the batch just run, or no layer ran (did every layer run
- * forward?); NNCF_E_ARG
+ * An image is a row of the batch dimension; a batch counts as many as the largest of the forwards
+ * in it. Nothing is kept for backward meanwhile. Rules by order (percentile, mean_percentile,
+ * threesigma) are exact up to 4096 elements (per channel: 512 each), and from there on answered by
+ * histograms of constant size; their error is stated in docs/formulas.md.
+ * @param ctrl the controller
+ * @param[out] more 1: run one batch and call again. 0: done
+ * @return NNCF_OK; NNCF_E_STATE a quantizer saw no data in the batch just run, or no layer ran (did
+ * every layer run forward?); NNCF_E_ARG
  * @since 0.1
  */
 NNCF_API nncf_status nncf_compression_ctrl_init_step(nncf_compression_ctrl *ctrl, int32_t *more);
 
 /**
- * @brief The compression loss of the present mask logits; its gradient is added to the logits' gradients. Call once a
- * step.
+ * @brief The compression loss of the present mask logits; its gradient is added to the logits'
+ * gradients. Call once a step.
  *
- * ((active / total - (1 - level)) / 0.05)^2 over all RB-sparsified layers together; 0 without rb_sparsity and after the
- * freeze.
+ * ((active / total - (1 - level)) / 0.05)^2 over all RB-sparsified layers together; 0 without
+ * rb_sparsity and after the freeze.
+ * @param ctrl nullable
  * @return the loss; NaN for NULL, and when the model is gone
  * @since 0.1
  */
@@ -90,28 +101,37 @@ enum {
 };
 
 /**
- * @brief Say where the loop calls nncf_compression_ctrl_step() and nncf_compression_ctrl_epoch_step().
+ * @brief Say where the loop calls nncf_compression_ctrl_step() and
+ * nncf_compression_ctrl_epoch_step().
  *
- * With NNCF_ORDER_BEFORE the first call of either does not move on: epoch 0 and batch 0 begin with it. Levels, masks
- * and noise of each batch are then the same as in a loop of the other order. A loop that is made for the order that was
- * not chosen is noticed at its first batch and told so through the log callback. Not part of a snapshot's config: say
- * it again before restoring one.
- * @param order  NNCF_ORDER_...
+ * With NNCF_ORDER_BEFORE the first call of either does not move on: epoch 0 and batch 0 begin with
+ * it. Levels, masks and noise of each batch are then the same as in a loop of the other order. A
+ * loop that is made for the order that was not chosen is noticed at its first batch and told so
+ * through the log callback. Not part of a snapshot's config: say it again before restoring one.
+ * @param ctrl the controller
+ * @param order NNCF_ORDER_...
  * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE training has begun, or the model is gone
  * @since 0.1
  */
 NNCF_API nncf_status nncf_compression_ctrl_set_order(nncf_compression_ctrl *ctrl, int32_t order);
 
 /**
- * @brief After the optimizer's step of each batch (or before each batch, see nncf_compression_ctrl_set_order()): counts
- * the step, which gives the next one its own random masks, and moves a schedule by optimizer steps.
+ * @brief After the optimizer's step of each batch (or before each batch, see
+ * nncf_compression_ctrl_set_order()): counts the step, which gives the next one its own random
+ * masks, and moves a schedule by optimizer steps.
+ * @param ctrl the controller
  * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE during initialization, or when the model is gone
  * @since 0.1
  */
 NNCF_API nncf_status nncf_compression_ctrl_step(nncf_compression_ctrl *ctrl);
 
-/** @brief After each epoch (or before, see nncf_compression_ctrl_set_order()): next sparsity level, magnitude masks
- * anew, freeze when due. @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE; NNCF_E_NOMEM @since 0.1 */
+/**
+ * @brief After each epoch (or before, see nncf_compression_ctrl_set_order()): next sparsity level,
+ * magnitude masks anew, freeze when due.
+ * @param ctrl the controller
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE; NNCF_E_NOMEM
+ * @since 0.1
+ */
 NNCF_API nncf_status nncf_compression_ctrl_epoch_step(nncf_compression_ctrl *ctrl);
 
 /** Kinds of nncf_parameter. @since 0.1 */
@@ -139,19 +159,30 @@ typedef struct nncf_parameter {
                            on the gradient, which adaptive optimizers divide out again; on the rate it works with all */
 } nncf_parameter;
 
-/** @brief Number of parameters; constant over a controller's life; 0 for NULL. @since 0.1 */
+/**
+ * @brief Number of parameters; constant over a controller's life; 0 for NULL.
+ * @param ctrl nullable
+ * @return the number; 0 for NULL
+ * @since 0.1
+ */
 NNCF_API size_t nncf_compression_ctrl_parameter_count(const nncf_compression_ctrl *ctrl);
 /**
- * @brief Parameter `index`. data, grad and count are constant over the controller's life; `frozen` may change at
- * epoch_step.
- * @param[in,out] parameter  its struct_size must be set
+ * @brief Parameter `index`. data, grad and count are constant over the controller's life; `frozen`
+ * may change at epoch_step.
+ * @param ctrl the controller
+ * @param index counted from 0
+ * @param[in,out] parameter its struct_size must be set
  * @return NNCF_OK; NNCF_E_NOTFOUND past the end; NNCF_E_ARG; NNCF_E_STATE the model is gone
  * @since 0.1
  */
 NNCF_API nncf_status nncf_compression_ctrl_get_parameter(const nncf_compression_ctrl *ctrl, size_t index,
                                                          nncf_parameter *parameter);
-/** @brief Clear the gradients of all the controller's parameters. @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the model
- * is gone @since 0.1 */
+/**
+ * @brief Clear the gradients of all the controller's parameters.
+ * @param ctrl the controller
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the model is gone
+ * @since 0.1
+ */
 NNCF_API nncf_status nncf_compression_ctrl_zero_grad(nncf_compression_ctrl *ctrl);
 
 /** Compression levels, for choosing a best snapshot. @since 0.1 */
@@ -186,7 +217,13 @@ typedef struct nncf_statistics {
                                  a bit mask plus the non-zeros where that is smaller */
 } nncf_statistics;
 
-/** @brief Fill in the totals. @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the model is gone @since 0.1 */
+/**
+ * @brief Fill in the totals.
+ * @param ctrl the controller
+ * @param[out] statistics its struct_size must be set
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the model is gone
+ * @since 0.1
+ */
 NNCF_API nncf_status nncf_compression_ctrl_get_statistics(const nncf_compression_ctrl *ctrl,
                                                           nncf_statistics *statistics);
 
@@ -213,17 +250,25 @@ typedef struct nncf_layer_statistics {
     double output_clipped; /**< share of the last forward's elements outside the range; NaN before one */
 } nncf_layer_statistics;
 
-/** @brief Statistics of layer `index` of the model. @return NNCF_OK; NNCF_E_NOTFOUND; NNCF_E_ARG; NNCF_E_STATE the
- * model is gone @since 0.1 */
+/**
+ * @brief Statistics of layer `index` of the model.
+ * @param ctrl the controller
+ * @param index counted from 0
+ * @param[out] statistics its struct_size must be set
+ * @return NNCF_OK; NNCF_E_NOTFOUND; NNCF_E_ARG; NNCF_E_STATE the model is gone
+ * @since 0.1
+ */
 NNCF_API nncf_status nncf_compression_ctrl_get_layer_statistics(const nncf_compression_ctrl *ctrl, size_t index,
                                                                 nncf_layer_statistics *statistics);
 
 /**
  * @brief The statistics as a table for people, or as one JSON object.
- * @param[out] buffer  at most `capacity` bytes with the final NUL; may be NULL when capacity is 0
- * @param[out] needed  nullable; bytes that the whole text takes, NUL included
- * @return NNCF_OK; NNCF_E_LIMIT capacity too small (what fits is there, with a NUL); NNCF_E_NOMEM; NNCF_E_ARG;
- * NNCF_E_STATE the model is gone
+ * @param ctrl the controller
+ * @param[out] buffer at most `capacity` bytes with the final NUL; may be NULL when capacity is 0
+ * @param capacity bytes of buffer
+ * @param[out] needed nullable; bytes that the whole text takes, NUL included
+ * @return NNCF_OK; NNCF_E_LIMIT capacity too small (what fits is there, with a NUL); NNCF_E_NOMEM;
+ * NNCF_E_ARG; NNCF_E_STATE the model is gone
  * @since 0.1
  */
 NNCF_API nncf_status nncf_compression_ctrl_statistics_text(const nncf_compression_ctrl *ctrl, char *buffer,
@@ -236,25 +281,37 @@ NNCF_API nncf_status nncf_compression_ctrl_statistics_json(const nncf_compressio
 typedef struct nncf_plan nncf_plan;
 
 /**
- * @brief Say what nncf_compression_ctrl_create() would do: every mask and quantizer, where it stands, with which
- * parameters, where its range will come from, which line of the config decided it, and the bytes it will take in
- * training. Nothing is made, and nothing of the model changes; weights are not read.
- * @param model   with all of its layers; may have a controller
- * @param[out] plan  destroy with nncf_plan_destroy()
- * @param[out] err   nullable
- * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the model has no layers; what else creation of a controller returns
- * @par Threads as the model's. @since 0.1
+ * @brief Say what nncf_compression_ctrl_create() would do: every mask and quantizer, where it
+ * stands, with which parameters, where its range will come from, which line of the config decided
+ * it, and the bytes it will take in training. Nothing is made, and nothing of the model changes;
+ * weights are not read.
+ * @param model with all of its layers; may have a controller
+ * @param config the config
+ * @param[out] plan destroy with nncf_plan_destroy()
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the model has no layers; what else creation of a
+ * controller returns
+ * @par Threads as the model's.
+ * @since 0.1
  */
 NNCF_API nncf_status nncf_plan_create(const nncf_model *model, const nncf_config *config, nncf_plan **plan,
                                       nncf_error *err);
-/** @brief NULL is fine. Before its model: the plan's memory is of the model's context. @since 0.1 */
+/**
+ * @brief NULL is fine. Before its model: the plan's memory is of the model's context.
+ * @param plan nullable
+ * @since 0.1
+ */
 NNCF_API void nncf_plan_destroy(nncf_plan *plan);
 /**
  * @brief The plan as a table for people.
  *
- * One line a mask or quantizer: layer; what (`mask`, or a quantizer of `weight`, `input`, `output`, or `inner`, in
- * front of a sum's activation); bits and mode; channels; range source; bytes; config path and line.
- * @param[out] buffer,capacity,needed  as nncf_compression_ctrl_statistics_text()
+ * One line a mask or quantizer: layer; what (`mask`, or a quantizer of `weight`, `input`, `output`,
+ * or `inner`, in front of a sum's activation); bits and mode; channels; range source; bytes; config
+ * path and line.
+ * @param plan the plan
+ * @param[out] buffer as nncf_compression_ctrl_statistics_text()
+ * @param capacity as nncf_compression_ctrl_statistics_text()
+ * @param[out] needed as nncf_compression_ctrl_statistics_text()
  * @return the same
  * @since 0.1
  */

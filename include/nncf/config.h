@@ -37,28 +37,28 @@ enum {
 
 /**
  * @brief Load and check a config file.
- * @param context  nullable
- * @param path     file to read, at most 1 MiB
- * @param[out] config  destroy with nncf_config_destroy()
+ * @param context nullable
+ * @param path file to read, at most 1 MiB
+ * @param[out] config destroy with nncf_config_destroy()
  * @param[out] err nullable; line, column, offset and where are filled in for a bad config
+ * @return NNCF_OK; NNCF_E_IO the file cannot be read; NNCF_E_PARSE not JSON; NNCF_E_CONFIG a key or
+ * value is wrong; NNCF_E_LIMIT too large or nested too deep; NNCF_E_NOMEM; NNCF_E_ARG. What is
+ * valid NNCF but not in this release loads: nncf_config_check_supported()
  * @par Threads any.
- * @par Errors NNCF_E_IO the file cannot be read; NNCF_E_PARSE not JSON; NNCF_E_CONFIG a key or value is wrong;
- * NNCF_E_LIMIT too large or nested too deep; NNCF_E_NOMEM; NNCF_E_ARG. What is valid NNCF but not in this release
- * loads: nncf_config_check_supported().
  * @since 0.1
  */
 NNCF_API nncf_status nncf_config_load(nncf_context *context, const char *path, nncf_config **config, nncf_error *err);
 
 /**
  * @brief Load and check a config from memory.
- * @param context  nullable
- * @param name  stands for the file's name in messages; NULL: "<memory>"
- * @param text  not kept; need not end in NUL
- * @param size  bytes of text, at most 1 MiB
- * @param[out] config  destroy with nncf_config_destroy()
+ * @param context nullable
+ * @param name stands for the file's name in messages; NULL: "<memory>"
+ * @param text not kept; need not end in NUL
+ * @param size bytes of text, at most 1 MiB
+ * @param[out] config destroy with nncf_config_destroy()
  * @param[out] err nullable; line, column, offset and where are filled in for a bad config
+ * @return as nncf_config_load(), but for NNCF_E_IO
  * @par Threads any.
- * @par Errors as nncf_config_load(), but for NNCF_E_IO.
  * @since 0.1
  */
 NNCF_API nncf_status nncf_config_parse(nncf_context *context, const char *name, const char *text, size_t size,
@@ -101,97 +101,161 @@ NNCF_API nncf_status nncf_config_load_as(nncf_context *context, const char *path
 
 /**
  * @brief As nncf_config_parse(), in a dialect of the caller's choice.
- * @param context  nullable
- * @param name  stands for the file's name in messages; NULL: "<memory>"
- * @param text  not kept; need not end in NUL
- * @param size  bytes of text, at most 1 MiB
- * @param params  nullable
- * @param[out] config  destroy with nncf_config_destroy()
+ * @param context nullable
+ * @param name stands for the file's name in messages; NULL: "<memory>"
+ * @param text not kept; need not end in NUL
+ * @param size bytes of text, at most 1 MiB
+ * @param params nullable
+ * @param[out] config destroy with nncf_config_destroy()
  * @param[out] err nullable; line, column, offset and where are filled in for a bad config
+ * @return as nncf_config_load(), but for NNCF_E_IO
  * @par Threads any.
- * @par Errors as nncf_config_load(), but for NNCF_E_IO.
  * @since 0.1
  */
 NNCF_API nncf_status nncf_config_parse_as(nncf_context *context, const char *name, const char *text, size_t size,
                                           const nncf_config_params *params, nncf_config **config, nncf_error *err);
 
-/** @brief NNCF release that the config is read as: "1.1", "1.3.1", "2.17". Borrowed; NULL for NULL. @since 0.1 */
+/**
+ * @brief NNCF release that the config is read as: "1.1", "1.3.1", "2.17". Borrowed; NULL for NULL.
+ * @param config nullable
+ * @return borrowed; NULL for NULL
+ * @since 0.1
+ */
 NNCF_API const char *nncf_config_dialect(const nncf_config *config);
 
 /**
  * @brief Can a controller be made from the config, as far as the config itself tells?
  *
- * A config may hold what is valid in NNCF and not there yet in this library: algorithms such as filter_pruning, or keys
- * such as unified_scale_ops. It loads, and nncf_compression_ctrl_create() refuses it with the same error.
- * @param[out] err  nullable; place, path and what is missing, of the first such thing
+ * A config may hold what is valid in NNCF and not there yet in this library: algorithms such as
+ * filter_pruning, or keys such as unified_scale_ops. It loads, and nncf_compression_ctrl_create()
+ * refuses it with the same error.
+ * @param config the config
+ * @param[out] err nullable; place, path and what is missing, of the first such thing
  * @return NNCF_OK; NNCF_E_UNSUPPORTED; NNCF_E_ARG
- * @par Threads any. @since 0.1
+ * @par Threads any.
+ * @since 0.1
  */
 NNCF_API nncf_status nncf_config_check_supported(const nncf_config *config, nncf_error *err);
 
-/** @brief Destroy a config. NULL is fine. Controllers made from it do not need it any more. @since 0.1 */
+/**
+ * @brief Destroy a config. NULL is fine. Controllers made from it do not need it any more.
+ * @param config nullable
+ * @since 0.1
+ */
 NNCF_API void nncf_config_destroy(nncf_config *config);
 
 /**
  * @brief Is there a value at `path`, and of what type?
+ * @param config the config
+ * @param path path of the value, such as `optimizer.base_lr`
  * @param[out] type nullable; NNCF_CONFIG_...
  * @return NNCF_OK; NNCF_E_NOTFOUND when there is none; NNCF_E_ARG
- * @par Threads any. @since 0.1
+ * @par Threads any.
+ * @since 0.1
  */
 NNCF_API nncf_status nncf_config_get_type(const nncf_config *config, const char *path, int32_t *type);
 
-/** @brief Elements of the array, or members of the object, at `path`. NNCF_E_NOTFOUND, NNCF_E_CONFIG (neither),
- * NNCF_E_ARG. @since 0.1 */
+/**
+ * @brief Elements of the array, or members of the object, at `path`.
+ * @param config the config
+ * @param path path of the array or object
+ * @param[out] length the number
+ * @return NNCF_OK; NNCF_E_NOTFOUND; NNCF_E_CONFIG it is neither; NNCF_E_ARG
+ * @since 0.1
+ */
 NNCF_API nncf_status nncf_config_get_length(const nncf_config *config, const char *path, size_t *length);
 
 /**
  * @brief Key of member `index` (file order) of the object at `path`; borrowed from the config.
- * @return NNCF_OK; NNCF_E_NOTFOUND no such path, or index past the end; NNCF_E_CONFIG not an object; NNCF_E_ARG
+ * @param config the config
+ * @param path path of the object
+ * @param index counted from 0
+ * @param[out] key borrowed from the config
+ * @return NNCF_OK; NNCF_E_NOTFOUND no such path, or index past the end; NNCF_E_CONFIG not an
+ * object; NNCF_E_ARG
  * @since 0.1
  */
 NNCF_API nncf_status nncf_config_get_key(const nncf_config *config, const char *path, size_t index, const char **key);
 
 /**
- * @brief Read a value. `*value` is untouched unless NNCF_OK is returned, so a default may be put there first.
- * @return NNCF_OK; NNCF_E_NOTFOUND; NNCF_E_CONFIG the value is of another type (an int reads as a double too);
- * NNCF_E_ARG
- * @par Threads any. @since 0.1
+ * @brief Read a value. `*value` is untouched unless NNCF_OK is returned, so a default may be put
+ * there first.
+ * @param config the config
+ * @param path path of the value, such as `optimizer.base_lr`
+ * @param[out] value untouched unless NNCF_OK is returned
+ * @return NNCF_OK; NNCF_E_NOTFOUND; NNCF_E_CONFIG the value is of another type (an int reads as a
+ * double too); NNCF_E_ARG
+ * @par Threads any.
+ * @since 0.1
  */
 NNCF_API nncf_status nncf_config_get_double(const nncf_config *config, const char *path, double *value);
 /** @copydoc nncf_config_get_double */
 NNCF_API nncf_status nncf_config_get_int(const nncf_config *config, const char *path, int64_t *value);
-/** @brief As nncf_config_get_double(), 0 or 1. @since 0.1 */
+/**
+ * @brief As nncf_config_get_double(), 0 or 1.
+ * @param config the config
+ * @param path path of the value
+ * @param[out] value 0 or 1; untouched unless NNCF_OK is returned
+ * @return as nncf_config_get_double()
+ * @since 0.1
+ */
 NNCF_API nncf_status nncf_config_get_bool(const nncf_config *config, const char *path, int32_t *value);
-/** @brief As nncf_config_get_double(); the text is borrowed from the config. @since 0.1 */
+/**
+ * @brief As nncf_config_get_double(); the text is borrowed from the config.
+ * @param config the config
+ * @param path path of the value
+ * @param[out] value borrowed from the config; untouched unless NNCF_OK is returned
+ * @return as nncf_config_get_double()
+ * @since 0.1
+ */
 NNCF_API nncf_status nncf_config_get_string(const nncf_config *config, const char *path, const char **value);
 
 /**
- * @brief Say that a value of the caller's own is wrong, in the same words and with the same place as the library's own
- * errors.
+ * @brief Say that a value of the caller's own is wrong, in the same words and with the same place
+ * as the library's own errors.
  *
- * Fills `err` with file:line:column of the value at `path` (or of the nearest enclosing value that exists) and
- * `message`.
+ * Fills `err` with file:line:column of the value at `path` (or of the nearest enclosing value that
+ * exists) and `message`.
+ * @param config the config
+ * @param path path of the value
+ * @param message what is wrong with it
+ * @param[out] err nullable
  * @return always NNCF_E_CONFIG, so that a caller can `return nncf_config_complain(...)`
  * @since 0.1
  */
 NNCF_API nncf_status nncf_config_complain(const nncf_config *config, const char *path, const char *message,
                                           nncf_error *err);
 
-/** @brief Number of compression algorithms; 0 = plain training. @since 0.1 */
+/**
+ * @brief Number of compression algorithms; 0 = plain training.
+ * @param config nullable
+ * @return the number; 0 for NULL
+ * @since 0.1
+ */
 NNCF_API size_t nncf_config_algorithm_count(const nncf_config *config);
 
-/** @brief Canonical name of algorithm `index` ("rb_sparsity", "quantization", ...) in file order; NULL past the end.
- * Borrowed. @since 0.1 */
+/**
+ * @brief Canonical name of algorithm `index` ("rb_sparsity", "quantization", ...) in file order;
+ * NULL past the end. Borrowed.
+ * @param config nullable
+ * @param index counted from 0
+ * @return borrowed; NULL past the end
+ * @since 0.1
+ */
 NNCF_API const char *nncf_config_algorithm_name(const nncf_config *config, size_t index);
 
 /**
- * @brief The effective config as JSON: the canonical form, every default of `compression` filled in; the caller's keys
- * as they are.
- * @param[out] buffer  receives at most `capacity` bytes with the final NUL; may be NULL when capacity is 0
- * @param[out] needed  nullable; bytes that the whole text takes, NUL included
- * @return NNCF_OK; NNCF_E_LIMIT when capacity was too small (then what fits is there, with a NUL); NNCF_E_NOMEM;
- * NNCF_E_ARG
- * @par Threads any. @since 0.1
+ * @brief The effective config as JSON: the canonical form, every default of `compression` filled
+ * in; the caller's keys as they are.
+ * @param config the config
+ * @param[out] buffer receives at most `capacity` bytes with the final NUL; may be NULL when
+ * capacity is 0
+ * @param capacity bytes of buffer
+ * @param[out] needed nullable; bytes that the whole text takes, NUL included
+ * @return NNCF_OK; NNCF_E_LIMIT when capacity was too small (then what fits is there, with a NUL);
+ * NNCF_E_NOMEM; NNCF_E_ARG
+ * @par Threads any.
+ * @since 0.1
  */
 NNCF_API nncf_status nncf_config_dump(const nncf_config *config, char *buffer, size_t capacity, size_t *needed);
 
@@ -203,15 +267,21 @@ enum {
 };
 
 /**
- * @brief The effective config with the origin of each value: a line of the file, another key that was translated, a
- * default of the dialect, left to the device that quantizers are placed for, or said by the caller.
+ * @brief The effective config with the origin of each value: a line of the file, another key that
+ * was translated, a default of the dialect, left to the device that quantizers are placed for, or
+ * said by the caller.
  *
- * In JSON, "origin" is "file", "translated", "default", "device" or "caller"; "key", "line" and "column" name what in
- * the file says it, "release" whose default it is. "value" is null for "device".
- * @param form  NNCF_CONFIG_FORM_...
- * @param[out] buffer, needed  as in nncf_config_dump()
+ * In JSON, "origin" is "file", "translated", "default", "device" or "caller"; "key", "line" and
+ * "column" name what in the file says it, "release" whose default it is. "value" is null for
+ * "device".
+ * @param config the config
+ * @param form NNCF_CONFIG_FORM_...
+ * @param[out] buffer as in nncf_config_dump()
+ * @param capacity bytes of buffer
+ * @param[out] needed as in nncf_config_dump()
  * @return as nncf_config_dump()
- * @par Threads any. @since 0.1
+ * @par Threads any.
+ * @since 0.1
  */
 NNCF_API nncf_status nncf_config_explain(const nncf_config *config, int32_t form, char *buffer, size_t capacity,
                                          size_t *needed);
@@ -219,13 +289,18 @@ NNCF_API nncf_status nncf_config_explain(const nncf_config *config, int32_t form
 /**
  * @brief The same config in NNCF's last JSON dialect, 2.17, as JSON with comments.
  *
- * Keys are renamed and moved, batches become samples (with `batch_size`, 1 if there is none), scopes become regular
- * expressions that match what they matched, and where the old release's default differs the value is written out.
- * `nncf_dialect` says that it is 2.17, since the keys alone may fit earlier releases too (NNCF leaves that key alone).
- * The caller's own keys stay. What cannot be said in 2.17 stands in comments at the top.
- * @param[out] buffer, needed  as in nncf_config_dump()
+ * Keys are renamed and moved, batches become samples (with `batch_size`, 1 if there is none),
+ * scopes become regular expressions that match what they matched, and where the old release's
+ * default differs the value is written out. `nncf_dialect` says that it is 2.17, since the keys
+ * alone may fit earlier releases too (NNCF leaves that key alone). The caller's own keys stay. What
+ * cannot be said in 2.17 stands in comments at the top.
+ * @param config the config
+ * @param[out] buffer as in nncf_config_dump()
+ * @param capacity bytes of buffer
+ * @param[out] needed as in nncf_config_dump()
  * @return as nncf_config_dump()
- * @par Threads any. @since 0.1
+ * @par Threads any.
+ * @since 0.1
  */
 NNCF_API nncf_status nncf_config_migrate(const nncf_config *config, char *buffer, size_t capacity, size_t *needed);
 

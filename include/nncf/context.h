@@ -64,25 +64,33 @@ typedef struct nncf_context_params {
 
 /**
  * @brief Make a context.
- * @param api_version  NNCF_API_VERSION
- * @param params       NULL for all defaults
+ * @param api_version NNCF_API_VERSION
+ * @param params NULL for all defaults
  * @param[out] context the new context; destroy it after every object made with it
- * @param[out] err     nullable
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_VERSION headers and library do not fit; NNCF_E_ARG; NNCF_E_NOMEM
  * @par Ownership the caller owns the context; the callbacks' user pointers stay the caller's.
  * @par Threads any.
- * @par Errors NNCF_E_VERSION headers and library do not fit; NNCF_E_ARG; NNCF_E_NOMEM.
  * @since 0.1
  */
 NNCF_API nncf_status nncf_context_create(uint32_t api_version, const nncf_context_params *params,
                                          nncf_context **context, nncf_error *err);
 
-/** @brief Destroy a context and its threads. NULL is fine. @par Threads: no other call may be using it. @since 0.1 */
+/**
+ * @brief Destroy a context and its threads. NULL is fine.
+ * @param context nullable
+ * @par Threads no other call may be using it.
+ * @since 0.1
+ */
 NNCF_API void nncf_context_destroy(nncf_context *context);
 
 /**
- * @brief One line on what was chosen: library version, instruction set, BLIS version and sub-configuration, threads.
+ * @brief One line on what was chosen: library version, instruction set, BLIS version and
+ * sub-configuration, threads.
+ * @param context nullable
  * @return text borrowed from the context; NULL for a NULL context
- * @par Threads any. @since 0.1
+ * @par Threads any.
+ * @since 0.1
  */
 NNCF_API const char *nncf_context_describe(const nncf_context *context);
 

@@ -68,22 +68,26 @@ typedef struct nncf_onnx_params {
  * @brief Write the model as an ONNX file: to a temporary file in the same folder, fsync, rename, as
  * nncf_checkpoint_save() does, with the same guarantees; or to `params->write`.
  *
- * Weights are made while they are written: the memory that the export takes while it runs, and gives back, is about
- * 11 KB a layer whatever the weights' size (MobileNetV2 0.7 MB, for files of 4 and 14 MB), and golden tensors once more
- * as base64. No file needs to be in memory as a whole.
+ * Weights are made while they are written: the memory that the export takes while it runs, and
+ * gives back, is about 11 KB a layer whatever the weights' size (MobileNetV2 0.7 MB, for files of 4
+ * and 14 MB), and golden tensors once more as base64. No file needs to be in memory as a whole.
  *
- * Refused, with the reason and the layer: a graph without edges; a kind of layer or activation that has no ONNX form
- * here; a file above 2 GiB; a weight that its mask keeps, a bias, range or number of batch norm that is not finite, or
- * is not after folding; a running variance that is not above -eps; as QDQ, activations with a range a channel. Every
- * other quantizer that the library trains is exported.
- * @param ctrl   of the model; its ranges must be initialized or loaded. A config without algorithms gives a plain model
- * @param path   file to write; NULL: `write` of the params takes what it would hold
+ * Refused, with the reason and the layer: a graph without edges; a kind of layer or activation that
+ * has no ONNX form here; a file above 2 GiB; a weight that its mask keeps, a bias, range or number
+ * of batch norm that is not finite, or is not after folding; a running variance that is not above
+ * -eps; as QDQ, activations with a range a channel. Every other quantizer that the library trains
+ * is exported.
+ * @param ctrl of the model; its ranges must be initialized or loaded. A config without algorithms
+ * gives a plain model
+ * @param path file to write; NULL: `write` of the params takes what it would hold
  * @param params nullable: all defaults
  * @param[out] err nullable
- * @par Threads: one thread at a time for a controller and its model. The model's mode stays what it is.
- * @par Errors NNCF_E_STATE the model is gone, or ranges were not initialized; NNCF_E_UNSUPPORTED; NNCF_E_LIMIT;
- * NNCF_E_SHAPE; NNCF_E_DTYPE; NNCF_E_ARG; NNCF_E_IO; NNCF_E_CALLBACK write reported a failure; NNCF_E_NOMEM. Built
- * without ONNX (Meson option `onnx`) it always returns NNCF_E_UNSUPPORTED.
+ * @return NNCF_OK; NNCF_E_STATE the model is gone, or ranges were not initialized;
+ * NNCF_E_UNSUPPORTED; NNCF_E_LIMIT; NNCF_E_SHAPE; NNCF_E_DTYPE; NNCF_E_ARG; NNCF_E_IO;
+ * NNCF_E_CALLBACK write reported a failure; NNCF_E_NOMEM. Built without ONNX (Meson option `onnx`)
+ * it always returns NNCF_E_UNSUPPORTED
+ * @par Threads one thread at a time for a controller and its model. The model's mode stays what it
+ * is.
  * @since 0.1
  */
 NNCF_API nncf_status nncf_export_onnx(const nncf_compression_ctrl *ctrl, const char *path,

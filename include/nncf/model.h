@@ -226,25 +226,32 @@ typedef struct nncf_op_params {
  * @param context nullable: the model then makes itself a default one
  * @param[out] model destroy with nncf_model_destroy() after its controller
  * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_ARG, NNCF_E_NOMEM
  * @par Threads any; a model and what belongs to it is used by one thread at a time.
- * @par Errors NNCF_E_ARG, NNCF_E_NOMEM. @since 0.1
+ * @since 0.1
  */
 NNCF_API nncf_status nncf_model_create(nncf_context *context, nncf_model **model, nncf_error *err);
 
 /**
  * @brief Destroy a model and its layers; the caller's buffers are left alone. NULL is fine.
  *
- * Destroy its controller first. If one is still attached it is detached: only nncf_compression_ctrl_destroy() may be
- * called on it afterwards (every other call on it returns NNCF_E_STATE, NaN or 0). @since 0.1
+ * Destroy its controller first. If one is still attached it is detached: only
+ * nncf_compression_ctrl_destroy() may be called on it afterwards (every other call on it returns
+ * NNCF_E_STATE, NaN or 0).
+ * @param model nullable
+ * @since 0.1
  */
 NNCF_API void nncf_model_destroy(nncf_model *model);
 
 /**
  * @brief Register a convolution, linear layer, sum or pooling, that the library runs.
+ * @param model the model
+ * @param params the layer; all required members must be set
  * @param[out] layer the new layer, owned by the model
- * @param[out] err   nullable; where is the scope
- * @par Errors NNCF_E_ARG a member is missing or out of bounds, the scope is taken; NNCF_E_STATE a controller was
- * already made for this model; NNCF_E_LIMIT; NNCF_E_NOMEM. The model is then as before.
+ * @param[out] err nullable; where is the scope
+ * @return NNCF_OK; NNCF_E_ARG a member is missing or out of bounds, the scope is taken;
+ * NNCF_E_STATE a controller was already made for this model; NNCF_E_LIMIT; NNCF_E_NOMEM. The model
+ * is then as before
  * @since 0.1
  */
 NNCF_API nncf_status nncf_model_add_conv2d(nncf_model *model, const nncf_conv2d_params *params, nncf_layer **layer,
@@ -270,52 +277,107 @@ NNCF_API nncf_status nncf_model_add_pool2d(nncf_model *model, const nncf_pool2d_
 NNCF_API nncf_status nncf_model_add_op(nncf_model *model, const nncf_op_params *params, nncf_layer **layer,
                                        nncf_error *err);
 
-/** @brief Train or eval, for every later forward. @return NNCF_OK; NNCF_E_ARG. @since 0.1 */
+/**
+ * @brief Train or eval, for every later forward.
+ * @param model the model
+ * @param mode NNCF_MODE_TRAIN or NNCF_MODE_EVAL
+ * @return NNCF_OK; NNCF_E_ARG.
+ * @since 0.1
+ */
 NNCF_API nncf_status nncf_model_set_mode(nncf_model *model, int32_t mode);
-/** @brief NNCF_MODE_TRAIN or NNCF_MODE_EVAL; -1 for NULL. @since 0.1 */
+/**
+ * @brief NNCF_MODE_TRAIN or NNCF_MODE_EVAL; -1 for NULL.
+ * @param model nullable
+ * @return NNCF_MODE_TRAIN or NNCF_MODE_EVAL; -1 for NULL
+ * @since 0.1
+ */
 NNCF_API int32_t nncf_model_get_mode(const nncf_model *model);
 
-/** @brief Number of registered layers; 0 for NULL. @since 0.1 */
+/**
+ * @brief Number of registered layers; 0 for NULL.
+ * @param model nullable
+ * @return the number; 0 for NULL
+ * @since 0.1
+ */
 NNCF_API size_t nncf_model_layer_count(const nncf_model *model);
-/** @brief Layer `index` in the order of registration; NULL past the end. Borrowed. @since 0.1 */
+/**
+ * @brief Layer `index` in the order of registration; NULL past the end. Borrowed.
+ * @param model nullable
+ * @param index counted from 0
+ * @return borrowed; NULL past the end
+ * @since 0.1
+ */
 NNCF_API nncf_layer *nncf_model_get_layer(const nncf_model *model, size_t index);
-/** @brief The layer of that scope, or NULL. Borrowed. @since 0.1 */
+/**
+ * @brief The layer of that scope, or NULL. Borrowed.
+ * @param model nullable
+ * @param scope the scope that it was registered with
+ * @return borrowed; NULL when there is none
+ * @since 0.1
+ */
 NNCF_API nncf_layer *nncf_model_find_layer(const nncf_model *model, const char *scope);
-/** @brief NNCF_OP_... of a layer, however it was registered; -1 for NULL. @since 0.1 */
+/**
+ * @brief NNCF_OP_... of a layer, however it was registered; -1 for NULL.
+ * @param layer nullable
+ * @return NNCF_OP_...; -1 for NULL
+ * @since 0.1
+ */
 NNCF_API int32_t nncf_layer_op(const nncf_layer *layer);
-/** @brief Number of layers that feed this one; 0 for NULL. @since 0.1 */
+/**
+ * @brief Number of layers that feed this one; 0 for NULL.
+ * @param layer nullable
+ * @return the number; 0 for NULL
+ * @since 0.1
+ */
 NNCF_API size_t nncf_layer_input_count(const nncf_layer *layer);
-/** @brief The layer that feeds input `index`; NULL past the end. Borrowed. @since 0.1 */
+/**
+ * @brief The layer that feeds input `index`; NULL past the end. Borrowed.
+ * @param layer nullable
+ * @param index counted from 0
+ * @return borrowed; NULL past the end
+ * @since 0.1
+ */
 NNCF_API nncf_layer *nncf_layer_get_input(const nncf_layer *layer, size_t index);
-/** @brief Scope of a layer; borrowed; NULL for NULL. @since 0.1 */
+/**
+ * @brief Scope of a layer; borrowed; NULL for NULL.
+ * @param layer nullable
+ * @return borrowed; NULL for NULL
+ * @since 0.1
+ */
 NNCF_API const char *nncf_layer_scope(const nncf_layer *layer);
 
 /**
  * @brief Does a scope match a pattern of `ignored_scopes`, as NNCF 1.0 and 1.1 match them?
  *
- * Both are split at "/". The pattern matches when its elements are the first elements of the scope, or of the scope
- * with leading elements dropped (the first of what remains then loses its [field]); so a block's scope matches
- * everything inside the block and a class name matches every module of that class. `NNCFConv2d` in the scope equals
- * `Conv2d` in the pattern.
- * @return 1 or 0 (also for NULL, and when either has more than 4096 bytes, which no scope of a model and no text of a
- * config has)
- * @par Threads any. @since 0.1
+ * Both are split at "/". The pattern matches when its elements are the first elements of the scope,
+ * or of the scope with leading elements dropped (the first of what remains then loses its [field]);
+ * so a block's scope matches everything inside the block and a class name matches every module of
+ * that class. `NNCFConv2d` in the scope equals `Conv2d` in the pattern.
+ * @param scope the scope
+ * @param pattern the pattern
+ * @return 1 or 0 (also for NULL, and when either has more than 4096 bytes, which no scope of a
+ * model and no text of a config has)
+ * @par Threads any.
+ * @since 0.1
  */
 NNCF_API int32_t nncf_scope_matches(const char *scope, const char *pattern);
 
 /**
  * @brief The same as a given release of NNCF answers.
  *
- * Releases before 2.0 match as nncf_scope_matches() does, with the classes that the release wraps (1.3: Conv1d, 1.4:
- * Embedding, 1.6: EmbeddingBag besides those of 1.1); 2.0 and later ask for equal strings. From 1.2 on a pattern with
- * `{re}` in it is a regular expression (PCRE2, which reads what Python's re reads) that may match anywhere in the
- * scope.
- * @param release  major * 10000 + minor * 100 + patch: 10301 is 1.3.1
+ * Releases before 2.0 match as nncf_scope_matches() does, with the classes that the release wraps
+ * (1.3: Conv1d, 1.4: Embedding, 1.6: EmbeddingBag besides those of 1.1); 2.0 and later ask for
+ * equal strings. From 1.2 on a pattern with `{re}` in it is a regular expression (PCRE2, which
+ * reads what Python's re reads) that may match anywhere in the scope.
+ * @param scope the scope
+ * @param pattern the pattern
+ * @param release major * 10000 + minor * 100 + patch: 10301 is 1.3.1
  * @param[out] matches 1 or 0
  * @param[out] err nullable
- * @return NNCF_OK; NNCF_E_ARG; NNCF_E_CONFIG the regular expression is none; NNCF_E_LIMIT it takes too long, or scope
- * or pattern has more than 4096 bytes; NNCF_E_NOMEM
- * @par Threads any. @since 0.1
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_CONFIG the regular expression is none; NNCF_E_LIMIT it takes
+ * too long, or scope or pattern has more than 4096 bytes; NNCF_E_NOMEM
+ * @par Threads any.
+ * @since 0.1
  */
 NNCF_API nncf_status nncf_scope_matches_release(const char *scope, const char *pattern, int32_t release,
                                                 int32_t *matches, nncf_error *err);

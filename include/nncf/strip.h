@@ -41,18 +41,19 @@ typedef struct nncf_strip_report {
 /**
  * @brief Write the deployable model, replacing the file as nncf_checkpoint_save() does.
  *
- * The weights are those of forward in eval mode, bit for bit: code times scale, in float, is what forward multiplies
- * with. The model's mode stays what it is.
- * @param ctrl        of the model; its ranges must be initialized or loaded where it quantizes
- * @param path        file to write
- * @param params      nullable: all defaults
+ * The weights are those of forward in eval mode, bit for bit: code times scale, in float, is what
+ * forward multiplies with. The model's mode stays what it is.
+ * @param ctrl of the model; its ranges must be initialized or loaded where it quantizes
+ * @param path file to write
+ * @param params nullable: all defaults
  * @param[out] report nullable; its struct_size must be set
- * @param[out] err    nullable
- * @par Memory: the stored form of all weights at once, and one weight as float.
- * @par Threads: one thread at a time for a controller and its model.
- * @par Errors NNCF_E_STATE the model is gone, or a quantizer was never initialized; NNCF_E_UNSUPPORTED a weight
- * that its mask keeps, a bias, a range, a number of batch norm, or what that is folded into is not finite, or a running
- * variance is not above -eps; and those of nncf_checkpoint_save().
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_STATE the model is gone, or a quantizer was never initialized;
+ * NNCF_E_UNSUPPORTED a weight that its mask keeps, a bias, a range, a number of batch norm, or what
+ * that is folded into is not finite, or a running variance is not above -eps; and those of
+ * nncf_checkpoint_save()
+ * @par Memory the stored form of all weights at once, and one weight as float.
+ * @par Threads one thread at a time for a controller and its model.
  * @since 0.1
  */
 NNCF_API nncf_status nncf_strip_save(nncf_compression_ctrl *ctrl, const char *path, const nncf_strip_params *params,
