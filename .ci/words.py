@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""No retired word (.ci/words.txt), no wide line in Markdown, no long subject of a new commit.
+"""No retired word (.ci/words.txt), no wide line and no dead link in Markdown, no long subject of a new commit.
 
 New commits are those since WORDS_BASE, by default origin/main; without such a commit only the last one.
 """
@@ -39,10 +39,10 @@ def blank(match):
     return re.sub(r'[^\n]', ' ', match.group(0))
 
 
-def prose_of_markdown(text):
+def prose_of_markdown(text, keep_code=False, keep_links=False):
     text = re.sub(r'^```.*?^```$', blank, text, flags=re.DOTALL | re.MULTILINE)
-    text = re.sub(r'`[^`\n]*`', blank, text)
-    return re.sub(r'\]\([^)\n]*\)', blank, text)
+    text = text if keep_code else re.sub(r'`[^`\n]*`', blank, text)
+    return text if keep_links else re.sub(r'\]\([^)\n]*\)', blank, text)
 
 
 def comments_of_c(text):
@@ -74,9 +74,26 @@ def check_file(path, words, names):
     if not markdown:
         search(path, code_of_c(text), names)
     else:
+        check_links(path, text)
         for number, line in enumerate(text.splitlines(), 1):
             if len(line) > MARKDOWN_COLUMNS and not line.lstrip().startswith('|'):
                 problems.append(f'{path}:{number}: {len(line)} columns, at most {MARKDOWN_COLUMNS} outside of tables')
+
+
+def anchors(path):
+    """What a hosting site makes of the headings of a page."""
+    with open(path, encoding='utf-8') as file:
+        headings = re.findall(r'^#+ (.*)$', prose_of_markdown(file.read(), keep_code=True), re.MULTILINE)
+    return {re.sub(r'[^\w -]', '', heading.lower()).strip().replace(' ', '-') for heading in headings}
+
+
+def check_links(path, text):
+    for match in re.finditer(r'\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)', prose_of_markdown(text, keep_links=True)):
+        target, anchor = match.groups()
+        file = os.path.normpath(os.path.join(os.path.dirname(path), target)) if target else path
+        if not os.path.exists(file) or anchor and anchor not in anchors(file):
+            line = text.count('\n', 0, match.start()) + 1
+            problems.append(f'{path}:{line}: a link to {match.group(0)[2:-1]}, which does not exist')
 
 
 def git(*arguments):
