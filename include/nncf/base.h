@@ -5,9 +5,10 @@
  *
  * Conventions of the whole API
  *  - Every call that can fail returns an ::nncf_status: 0 is success, negative values are errors.
- *  - Calls with something to say also take a caller-owned, nullable ::nncf_error as their last argument.
- *  - On failure outputs are untouched and the object is as it was before, unless the call says otherwise.
- *  - `x_destroy(NULL)` does nothing. Pointers returned by anything not called "create" are borrowed.
+ *  - Functions that can report details take an optional, caller-owned ::nncf_error as their last argument.
+ *  - On failure outputs are untouched and the object is as it was before, unless the function's comment says otherwise.
+ *  - `x_destroy(NULL)` does nothing.
+ *  - What a function creates, opens, loads or parses belongs to the caller; other returned pointers are borrowed.
  *  - The library never prints, exits, aborts or calls setlocale.
  */
 #ifndef NNCF_BASE_H
@@ -140,7 +141,7 @@ NNCF_API const char *nncf_version_string(void);
 NNCF_API const char *nncf_status_name(nncf_status status);
 
 /**
- * @brief What a status means, in words. Static storage.
+ * @brief What a status means, as a sentence. Static storage.
  * @param status the value of an ::nncf_status
  * @return a static text, never NULL
  * @par Threads any.

@@ -8,8 +8,8 @@
  * nncf_compression_ctrl_get_parameter(), nncf_compression_ctrl_step(); after each epoch
  * nncf_compression_ctrl_epoch_step(), then statistics and snapshot.
  *
- * Mistakes in the loop that no status can tell are said once each as warnings through the log callback: the loss never
- * asked for, epoch_step never called, step before initialization ended, parameters with gradients that never move.
+ * Common training-loop mistakes are logged once each as warnings: the loss never requested, epoch_step never called,
+ * step before initialization ended, parameters with gradients that never move.
  *
  * Threads: one thread at a time for a controller and its model.
  */
@@ -28,18 +28,18 @@ typedef struct nncf_compression_ctrl nncf_compression_ctrl;
 /**
  * @brief Apply a config to a model.
  *
- * Decides which weights are masked and quantized and where activation quantizers stand, sets the
- * sparsity level of epoch 0, and initializes the weight quantizers. A config without algorithms
- * gives a controller that changes nothing: plain training. Scope patterns that match no layer are
- * told all at once, each with the nearest registered scope: through the log callback, or as an
- * error where the config is read so (`nncf_config_params.scopes`).
+ * Decides which weights are masked and quantized and where activation quantizers are inserted, sets
+ * the sparsity level of epoch 0, and initializes the weight quantizers. A config without algorithms
+ * gives a controller that changes nothing: plain training. All unmatched scope patterns are
+ * reported together, each with the nearest registered scope: as warnings in the log, or as an
+ * error, as nncf_config_params::scopes selects.
  * @param model with all of its layers
  * @param config the config
  * @param[out] ctrl destroy before the model. A model has at most one controller at a time
  * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_STATE the model has a controller already or no layers; NNCF_E_UNSUPPORTED
- * the config asks for what this release does not have, or for a quantizer where a layer cannot have
- * one; NNCF_E_CONFIG scopes without a match, or a bad regular expression; NNCF_E_LIMIT a regular
+ * the config uses what this release does not support, or a quantizer where a layer cannot have one;
+ * NNCF_E_CONFIG scopes without a match, or a bad regular expression; NNCF_E_LIMIT a regular
  * expression takes too long; NNCF_E_ARG; NNCF_E_NOMEM. The model is then as before
  * @since 0.1
  */
@@ -54,29 +54,30 @@ NNCF_API nncf_status nncf_compression_ctrl_create(nncf_model *model, const nncf_
 NNCF_API void nncf_compression_ctrl_destroy(nncf_compression_ctrl *ctrl);
 
 /**
- * @brief Initialization: call, and while *more is 1 run one forward of every layer over a batch.
+ * @brief Initialization: call repeatedly, and while `more` is 1 run one forward of every layer over
+ * a batch.
  *
  * `while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more) forward(next_batch());`
- * is the whole of it. First come the batches that the config wants for the ranges of activation
- * quantizers (`num_init_steps`, or as many as it takes to see `num_init_samples` images; of several
- * range rules the longest). In these forwards quantizers of activations observe and pass their
- * input on; masks are deterministic; batch norm uses batch statistics in train mode and running
- * ones in eval mode, and changes neither. The call behind them sets the ranges. Ranges that were
- * never initialized (and not loaded) start at scale 1.
+ * is the whole loop. The first batches set the ranges of activation quantizers (`num_init_steps` of
+ * them, or as many as contain `num_init_samples` images; of several range rules the longest). In
+ * these forwards quantizers of activations observe and pass their input on; masks are
+ * deterministic; batch norm uses batch statistics in train mode and running ones in eval mode, and
+ * changes neither. The call after the last batch sets the ranges. Ranges that were never
+ * initialized (and not loaded) start at scale 1.
  *
- * Then, with `batchnorm_adaptation` in the config, come the batches from which running statistics
- * of batch norm are taken anew, with masks and quantizers at work: first `num_bn_forget_steps` in
- * which they forget (momentum 0.9), then the wanted ones at each layer's momentum. The caller does
- * the same in both; the last call says 0.
+ * Then, with `batchnorm_adaptation` in the config, further batches recompute the running statistics
+ * of batch norm, with active masks and quantizers: first `num_bn_forget_steps` at momentum 0.9,
+ * then the requested number at each layer's momentum. The loop is the same; the last call sets
+ * `more` to 0.
  *
  * An image is a row of the batch dimension; a batch counts as many as the largest of the forwards
- * in it. Nothing is kept for backward meanwhile. Rules by order (percentile, mean_percentile,
- * threesigma) are exact up to 4096 elements (per channel: 512 each), and from there on answered by
- * histograms of constant size; their error is stated in docs/formulas.md.
+ * in it. Nothing is kept for backward meanwhile. Order-statistic rules (percentile,
+ * mean_percentile, threesigma) are exact up to 4096 elements (per channel: 512 each); beyond that
+ * they are estimated from a fixed-size histogram, with the error stated in docs/formulas.md.
  * @param ctrl the controller
  * @param[out] more 1: run one batch and call again. 0: done
- * @return NNCF_OK; NNCF_E_STATE a quantizer saw no data in the batch just run, or no layer ran (did
- * every layer run forward?); NNCF_E_ARG
+ * @return NNCF_OK; NNCF_E_STATE a quantizer received no data in the last batch, or no layer ran
+ * (did every layer run forward?); NNCF_E_ARG
  * @since 0.1
  */
 NNCF_API nncf_status nncf_compression_ctrl_init_step(nncf_compression_ctrl *ctrl, int32_t *more);
@@ -101,13 +102,13 @@ enum {
 };
 
 /**
- * @brief Say where the loop calls nncf_compression_ctrl_step() and
+ * @brief Set where the loop calls nncf_compression_ctrl_step() and
  * nncf_compression_ctrl_epoch_step().
  *
  * With NNCF_ORDER_BEFORE the first call of either does not move on: epoch 0 and batch 0 begin with
  * it. Levels, masks and noise of each batch are then the same as in a loop of the other order. A
- * loop that is made for the order that was not chosen is noticed at its first batch and told so
- * through the log callback. Not part of a snapshot's config: say it again before restoring one.
+ * loop that uses the other order is detected at its first batch and logged as a warning. The order
+ * is not part of a snapshot: set it again before restoring one.
  * @param ctrl the controller
  * @param order NNCF_ORDER_...
  * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE training has begun, or the model is gone
@@ -127,7 +128,7 @@ NNCF_API nncf_status nncf_compression_ctrl_step(nncf_compression_ctrl *ctrl);
 
 /**
  * @brief After each epoch (or before, see nncf_compression_ctrl_set_order()): next sparsity level,
- * magnitude masks anew, freeze when due.
+ * new magnitude masks, freeze when due.
  * @param ctrl the controller
  * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE; NNCF_E_NOMEM
  * @since 0.1
@@ -241,7 +242,7 @@ typedef struct nncf_layer_statistics {
     double weight_scale;   /**< range of the weight's codes: scale of the quantizer (largest, if per channel) */
     double weight_clipped; /**< share of the weights outside the quantizer's range */
     int32_t input_bits;    /**< quantizer of the layer's own input; 0: none */
-    int32_t output_bits;   /**< quantizer of the output; 0: none. One in front of a sum's activation is not told here */
+    int32_t output_bits;   /**< quantizer of the output; 0: none. One before a sum's activation is not included */
     double input_scale;    /**< scale, or range when asymmetric */
     double output_scale;   /**< scale, or range when asymmetric */
     int32_t input_signed;  /**< 1: signed */
@@ -281,10 +282,9 @@ NNCF_API nncf_status nncf_compression_ctrl_statistics_json(const nncf_compressio
 typedef struct nncf_plan nncf_plan;
 
 /**
- * @brief Say what nncf_compression_ctrl_create() would do: every mask and quantizer, where it
- * stands, with which parameters, where its range will come from, which line of the config decided
- * it, and the bytes it will take in training. Nothing is made, and nothing of the model changes;
- * weights are not read.
+ * @brief Predict what nncf_compression_ctrl_create() would do: every mask and quantizer with its
+ * insertion point, parameters, range source, the config line that caused it, and its bytes in
+ * training. Nothing is created, the model does not change, and weights are not read.
  * @param model with all of its layers; may have a controller
  * @param config the config
  * @param[out] plan destroy with nncf_plan_destroy()

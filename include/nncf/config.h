@@ -64,7 +64,7 @@ NNCF_API nncf_status nncf_config_load(nncf_context *context, const char *path, n
 NNCF_API nncf_status nncf_config_parse(nncf_context *context, const char *name, const char *text, size_t size,
                                        nncf_config **config, nncf_error *err);
 
-/** What becomes of scopes that match no layer. @since 0.1 */
+/** How to handle scopes that match no layer. @since 0.1 */
 enum {
     NNCF_SCOPES_BY_DIALECT = 0, /**< as the release did: warnings, from 2.4 on an error */
     NNCF_SCOPES_WARN = 1,       /**< a warning in the log */
@@ -75,17 +75,15 @@ enum {
 
 /** How to read a config. Zero is the default. @since 0.1 */
 typedef struct nncf_config_params {
-    size_t struct_size; /**< NNCF_PARAMS(nncf_config_params) */
-    const char
-        *dialect;     /**< NNCF release whose keys, meanings and defaults hold: "1.0" to "2.17", or "seed" (1.1). NULL:
-                         what the key `nncf_dialect` at the root says, else what the keys tell (docs/config.md) */
-    int32_t scopes;   /**< NNCF_SCOPES_... */
-    int32_t reserved; /**< must be 0 */
+    size_t struct_size;  /**< NNCF_PARAMS(nncf_config_params) */
+    const char *dialect; /**< NNCF release whose keys, meanings and defaults hold: "1.0" to "2.17", or "seed" (1.1).
+                            NULL: `nncf_dialect` if present, otherwise detected from the keys (docs/config.md) */
+    int32_t scopes;      /**< NNCF_SCOPES_... */
+    int32_t reserved;    /**< must be 0 */
     /**
-     * Nullable: called for each mistake in what NNCF reads, not only for the first, which the call returns as it does
-     * without this. Keys, values and algorithms are looked at one by one; what they must be together is, once each of
-     * them is right. Not JSON, or a wrong `nncf_dialect`: that alone. At most 64. `error` is the library's; it is gone
-     * when this returns.
+     * Nullable: called once per error in what NNCF reads, at most 64 times; the function still returns the first. Rules
+     * across keys are checked only if every key is valid. Text that is not JSON, or a wrong `nncf_dialect`, is reported
+     * alone. `error` is valid only during the call.
      */
     void (*report)(void *user, const nncf_error *error);
     void *report_user; /**< its first argument */
@@ -124,11 +122,11 @@ NNCF_API nncf_status nncf_config_parse_as(nncf_context *context, const char *nam
 NNCF_API const char *nncf_config_dialect(const nncf_config *config);
 
 /**
- * @brief Can a controller be made from the config, as far as the config itself tells?
+ * @brief Check that this release supports every feature that the config uses.
  *
- * A config may hold what is valid in NNCF and not there yet in this library: algorithms such as
- * filter_pruning, or keys such as unified_scale_ops. It loads, and nncf_compression_ctrl_create()
- * refuses it with the same error.
+ * A config may use what is valid in NNCF but not supported yet: algorithms such as filter_pruning,
+ * or keys such as unified_scale_ops. It loads, and nncf_compression_ctrl_create() fails with the
+ * same error.
  * @param config the config
  * @param[out] err nullable; place, path and what is missing, of the first such thing
  * @return NNCF_OK; NNCF_E_UNSUPPORTED; NNCF_E_ARG
@@ -211,8 +209,7 @@ NNCF_API nncf_status nncf_config_get_bool(const nncf_config *config, const char 
 NNCF_API nncf_status nncf_config_get_string(const nncf_config *config, const char *path, const char **value);
 
 /**
- * @brief Say that a value of the caller's own is wrong, in the same words and with the same place
- * as the library's own errors.
+ * @brief Report an application error with the library's file:line:column prefix.
  *
  * Fills `err` with file:line:column of the value at `path` (or of the nearest enclosing value that
  * exists) and `message`.
@@ -268,8 +265,7 @@ enum {
 
 /**
  * @brief The effective config with the origin of each value: a line of the file, another key that
- * was translated, a default of the dialect, left to the device that quantizers are placed for, or
- * said by the caller.
+ * was translated, a default of the dialect, left to the target device, or set by the caller.
  *
  * In JSON, "origin" is "file", "translated", "default", "device" or "caller"; "key", "line" and
  * "column" name what in the file says it, "release" whose default it is. "value" is null for
@@ -291,9 +287,9 @@ NNCF_API nncf_status nncf_config_explain(const nncf_config *config, int32_t form
  *
  * Keys are renamed and moved, batches become samples (with `batch_size`, 1 if there is none),
  * scopes become regular expressions that match what they matched, and where the old release's
- * default differs the value is written out. `nncf_dialect` says that it is 2.17, since the keys
- * alone may fit earlier releases too (NNCF leaves that key alone). The caller's own keys stay. What
- * cannot be said in 2.17 stands in comments at the top.
+ * default differs the value is written out. `nncf_dialect` is set to 2.17, since the keys alone may
+ * fit earlier releases too (NNCF ignores that key). The caller's own keys stay. What 2.17 cannot
+ * express is listed in comments at the top.
  * @param config the config
  * @param[out] buffer as in nncf_config_dump()
  * @param capacity bytes of buffer

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file context.h
- * @brief Where a program says how the library allocates, logs, uses threads and draws random numbers.
+ * @brief How the library allocates, logs, uses threads and draws random numbers.
  *
  * A context is optional: NULL is accepted wherever a context is, and means the defaults.
  * Contexts are independent of each other. A context must outlive every object made with it. A context serves one thread
@@ -29,8 +29,8 @@ enum {
 
 /** Levels of a log line. @since 0.1 */
 enum {
-    NNCF_LOG_ERROR = 1,   /**< a call failed, and this says why */
-    NNCF_LOG_WARNING = 2, /**< done, but probably not what was meant */
+    NNCF_LOG_ERROR = 1,   /**< a call failed; the line gives the reason */
+    NNCF_LOG_WARNING = 2, /**< succeeded, but the result is probably unintended */
     NNCF_LOG_INFO = 3,    /**< what was chosen */
     NNCF_LOG_DEBUG = 4,   /**< what happens inside */
     NNCF_LOG_SENTINEL = 0x7fffffff
@@ -48,13 +48,13 @@ typedef struct nncf_context_params {
     /** Allocate `size` (> 0) bytes aligned to `align` (a power of two, at least sizeof(void *)); NULL when there is no
        memory. Give both alloc and free or neither. */
     void *(*alloc)(void *user, size_t size, size_t align);
-    /** Give back what alloc returned, with the size it was asked for. */
+    /** Give back what alloc returned, with the size of that call. */
     void (*free)(void *user, void *ptr, size_t size);
     void *alloc_user; /**< first argument of alloc and free */
     /** Receives one finished line without a newline. Called from the thread that made the call. Default: silence. */
     void (*log)(void *user, int32_t level, const char *line);
     void *log_user;    /**< first argument of log */
-    int32_t log_level; /**< lines above this level are not composed; default NNCF_LOG_WARNING */
+    int32_t log_level; /**< messages above this level are discarded unformatted; default NNCF_LOG_WARNING */
     int32_t padding;   /**< must be 0 */
     /** The host's own threads: call fn(arg, i) exactly once for every i in 0..n-1, in any order, on any thread, and
         return when all have returned. With it the library makes no threads of its own. Results do not depend on it. */
@@ -85,8 +85,8 @@ NNCF_API nncf_status nncf_context_create(uint32_t api_version, const nncf_contex
 NNCF_API void nncf_context_destroy(nncf_context *context);
 
 /**
- * @brief One line on what was chosen: library version, instruction set, BLIS version and
- * sub-configuration, threads.
+ * @brief One line with the choices that were made: library version, instruction set, BLIS version
+ * and sub-configuration, threads.
  * @param context nullable
  * @return text borrowed from the context; NULL for a NULL context
  * @par Threads any.

@@ -8,11 +8,11 @@
  * inside a layer and its constants by the scope, "::" and what they are ("Net/Conv2d[a]::weight"). The model's input
  * and its output bear the names of the params; of several outputs each bears its layer's scope. All names are unique
  * whatever the layers are called: one whose scope contains "::", or whose names would be those of the input or of an
- * output, has "::layerN" (its number) behind its scope inside the file. Two forms:
+ * output, has "::layerN" (its number) after its scope in the file. Two forms:
  *
- * - NNCF_ONNX_QDQ: weights as 8-bit codes behind DequantizeLinear (one scale, or one an output channel), activation
+ * - NNCF_ONNX_QDQ: weights as 8-bit codes and a DequantizeLinear (one scale, or one an output channel), activation
  *   quantizers as QuantizeLinear and DequantizeLinear. Standard operators only; every engine reads it. Codes of fewer
- *   than 8 bits are stored in 8, with a Clip in front of QuantizeLinear where the range is narrower than the type's.
+ *   than 8 bits are stored in 8, with a Clip before QuantizeLinear where the range is narrower than the type's.
  * - NNCF_ONNX_FAKE_QUANTIZE: FakeQuantize of the domain org.openvinotoolkit, as NNCF's own export has it. Weights are
  *   floats that lie on the grid already. OpenVINO reads it, ONNX Runtime does not know the operator.
  *

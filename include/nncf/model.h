@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file model.h
- * @brief The caller's network as the library sees it: registered layers, their buffers, their scopes, who feeds whom.
+ * @brief The caller's network as the library sees it: registered layers with buffers, scopes and edges.
  *
  * The library never owns weights. A layer is registered with pointers to the caller's weight, bias and gradient
  * buffers, which must stay valid and in place as long as the model. Gradients of parameters are added to the gradient
- * buffers, so the caller clears them once a step; a NULL gradient buffer means that nobody wants that gradient.
+ * buffers, so the caller clears them once a step; a NULL gradient buffer means that the gradient is not needed.
  *
  * A scope names a layer as NNCF does, `MobileNetV2/Sequential[features]/Sequential[0]/Conv2d[0]`; configs select by it.
  *
  * Edges: `inputs` lists the layers whose outputs this layer reads. A layer without inputs reads the model's input (or
  * something that the library does not see) and gets a quantizer of its own for it, where the config has inputs
  * quantized. A layer that no registered layer reads is an output; outputs are quantized where the config says so
- * (`quantize_outputs`; in NNCF 1.0 they are). Where quantizers stand otherwise the config's release decides:
- * nncf_plan_create() shows it.
+ * (`quantize_outputs`; in NNCF 1.0 they are). The config's release decides all other insertion points;
+ * nncf_plan_create() lists them.
  */
 #ifndef NNCF_MODEL_H
 #define NNCF_MODEL_H
@@ -161,13 +161,13 @@ enum {
     NNCF_OP_LAYER_NORM = 12,       /**< [layer_norm] */
     NNCF_OP_RELU = 13,             /**< [RELU] */
     NNCF_OP_RELU6 = 14,            /**< [hardtanh] */
-    NNCF_OP_HSWISH = 15,  /**< x relu6(x + 3) / 6; NNCF sees its parts, and here a quantizer may stand behind it only */
-    NNCF_OP_SIGMOID = 16, /**< [sigmoid] */
-    NNCF_OP_TANH = 17,    /**< [tanh] */
-    NNCF_OP_GELU = 18,    /**< [gelu] */
-    NNCF_OP_ELU = 19,     /**< [elu] */
-    NNCF_OP_PRELU = 20,   /**< [prelu] */
-    NNCF_OP_SOFTMAX = 21, /**< [softmax] */
+    NNCF_OP_HSWISH = 15,           /**< x relu6(x + 3) / 6; NNCF sees its parts; here a quantizer may only follow it */
+    NNCF_OP_SIGMOID = 16,          /**< [sigmoid] */
+    NNCF_OP_TANH = 17,             /**< [tanh] */
+    NNCF_OP_GELU = 18,             /**< [gelu] */
+    NNCF_OP_ELU = 19,              /**< [elu] */
+    NNCF_OP_PRELU = 20,            /**< [prelu] */
+    NNCF_OP_SOFTMAX = 21,          /**< [softmax] */
     NNCF_OP_ADD = 22,    /**< + [__add__, __iadd__]; by the scope [add] it is torch.add, which pattern mode passes by */
     NNCF_OP_SUB = 23,    /**< [__sub__] */
     NNCF_OP_MUL = 24,    /**< [__mul__, __rmul__, __imul__; mul] */
@@ -188,8 +188,8 @@ enum {
 };
 
 /**
- * @brief An operator that the host runs with its own kernels: a node of the graph for placing quantizers, and a layer
- * for nncf_layer_compress_weight(), nncf_layer_quantize_input() and nncf_layer_quantize_output(). @since 0.1
+ * @brief An operator that the host runs with kernels of the host: a node of the graph for quantizer placement, and a
+ * layer for nncf_layer_compress_weight(), nncf_layer_quantize_input() and nncf_layer_quantize_output(). @since 0.1
  *
  * What the members from `kernel` on say is kept for an export; the library computes nothing with it, and
  * nncf_export_onnx() of this release refuses operators that the host runs.
@@ -366,7 +366,7 @@ NNCF_API int32_t nncf_scope_matches(const char *scope, const char *pattern);
  * @brief The same as a given release of NNCF answers.
  *
  * Releases before 2.0 match as nncf_scope_matches() does, with the classes that the release wraps
- * (1.3: Conv1d, 1.4: Embedding, 1.6: EmbeddingBag besides those of 1.1); 2.0 and later ask for
+ * (1.3: Conv1d, 1.4: Embedding, 1.6: EmbeddingBag besides those of 1.1); 2.0 and later require
  * equal strings. From 1.2 on a pattern with `{re}` in it is a regular expression (PCRE2, which
  * reads what Python's re reads) that may match anywhere in the scope.
  * @param scope the scope
