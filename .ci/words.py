@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""No retired word (.ci/words.txt), no wide line and no dead link in Markdown, no long subject of a new commit.
+"""No retired word (.ci/words.txt), no wide line, dead link or stale name in Markdown, no long subject of a new commit.
 
 New commits are those since WORDS_BASE, by default origin/main; without such a commit only the last one.
 """
@@ -75,6 +75,8 @@ def check_file(path, words, names):
         search(path, code_of_c(text), names)
     else:
         check_links(path, text)
+        if path in MAPS:
+            check_names(path, text)
         for number, line in enumerate(text.splitlines(), 1):
             if len(line) > MARKDOWN_COLUMNS and not line.lstrip().startswith('|'):
                 problems.append(f'{path}:{number}: {len(line)} columns, at most {MARKDOWN_COLUMNS} outside of tables')
@@ -94,6 +96,29 @@ def check_links(path, text):
         if not os.path.exists(file) or anchor and anchor not in anchors(file):
             line = text.count('\n', 0, match.start()) + 1
             problems.append(f'{path}:{line}: a link to {match.group(0)[2:-1]}, which does not exist')
+
+
+MAPS = ('docs/architecture.md', 'CONTRIBUTING.md')  # pages that name files and functions of the source
+
+
+def check_names(path, text):
+    """Files and internal functions that a map names exist, so that a reader finds them."""
+    files = [file for file in (git('ls-files') or '').split() if os.path.exists(file)]
+    source = ''
+    for file in files:
+        if re.match(r'lib/.*\.(c|h|def)$', file):
+            with open(file, encoding='utf-8') as content:
+                source += content.read()
+    if not source:
+        return
+    names = {os.path.basename(file) for file in files}
+    for match in re.finditer(r'`([^`\n]+)`', text):
+        name = match.group(1)
+        is_file = re.fullmatch(r'[\w./-]+\.(c|h|def|py|sh|map|txt)', name)
+        is_function = re.match(r'(nncf__\w+)', name)
+        if is_file and os.path.basename(name) not in names or is_function and not re.search(rf'\b{is_function.group(1)}\b', source):
+            line = text.count('\n', 0, match.start()) + 1
+            problems.append(f'{path}:{line}: {name} is not in the source')
 
 
 def git(*arguments):
