@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The lines of README.md that compress a training loop, with what a program has around them: one convolution of 8x8
- * images that learns to give the mean of the three channels in every map. README_LINES is made by extract.py. */
+/* The lines of README.md that compress a training loop, with what a program has around them: one
+ * convolution of 8x8 images that learns to give the mean of the three channels in every map.
+ * README_LINES is made by extract.py. */
 #include <nncf/nncf.h>
 
 #include <stdio.h>
 
 enum { N = 4, SIZE = 8, MAPS = 32, PLANE = SIZE * SIZE };
 
-static float w[MAPS * 3 * 9], dw[MAPS * 3 * 9], gamma[MAPS], dgamma[MAPS], beta[MAPS], dbeta[MAPS], mean[MAPS], var[MAPS];
+static float w[MAPS * 3 * 9], dw[MAPS * 3 * 9], gamma[MAPS], dgamma[MAPS], beta[MAPS], dbeta[MAPS], mean[MAPS],
+    var[MAPS];
 static float images[N * 3 * PLANE], output[N * MAPS * PLANE], gradient[N * MAPS * PLANE];
 static const int64_t x_shape[] = {N, 3, SIZE, SIZE}, y_shape[] = {N, MAPS, SIZE, SIZE};
 static const nncf_tensor batch = {.data = images, .ndim = 4, .shape = x_shape};
