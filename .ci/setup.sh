@@ -3,7 +3,7 @@
 # Installs what is missing: .ci/setup.sh SET...   (sets: build data test ci python bench)
 # Debian 12 package names. Where nothing is missing nothing is run, so a second run needs no network and no root.
 # `python` is a virtual environment with the engines and readers that tests compare with (ONNX Runtime, OpenVINO, ...) in
-# the folder that NNCF_VENV names, build-venv by default; nothing else is touched. Tests that find none are skipped.
+# the folder that NNCF_VENV names, build-venv by default; nothing else is touched. tests/run.sh makes it.
 set -euo pipefail
 
 packages_of() {
@@ -35,7 +35,7 @@ install_python() {
     echo "setup: '$venv' is there and is no virtual environment; name another folder in NNCF_VENV" >&2
     exit 1
   fi
-  echo "setup: $venv: $list"
+  echo "setup: from PyPI into the virtual environment $venv (about 400 MB): $list"
   log=$(mktemp)
   if ! { mkdir -p "$(dirname "$venv")" && rm -rf "$venv" && python3 -m venv "$venv" &&
     "$venv/bin/pip" install --quiet --disable-pip-version-check "${python_packages[@]}"; } >"$log" 2>&1 </dev/null; then
