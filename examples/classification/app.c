@@ -87,6 +87,25 @@ char *app_copy(const char *text)
     return text == NULL ? NULL : strdup(text);
 }
 
+bool app_is_utf8(const char *text)
+{
+    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+    for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
+        const int more = *p < 0x80 ? 0 : *p >> 5 == 6 ? 1 : *p >> 4 == 14 ? 2 : *p >> 3 == 30 ? 3 : -1;
+        uint32_t code = more < 1 ? *p : *p & (0x3fu >> more);
+        if (more < 0)
+            return false;
+        for (int i = 0; i < more; i++) {
+            if (*++p >> 6 != 2) /* also the end */
+                return false;
+            code = code << 6 | (*p & 0x3fu);
+        }
+        if (code < least[more] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+            return false;
+    }
+    return true;
+}
+
 bool app_is_dir(const char *path)
 {
     struct stat st;

@@ -25,6 +25,9 @@ char *app_format(const char *format, ...) NNCF_PRINTF(1, 2);
 /* strdup of a possibly NULL text. */
 char *app_copy(const char *text);
 
+/* Is it UTF-8, without surrogates and overlong forms? */
+bool app_is_utf8(const char *text);
+
 /* mkdir -p */
 nncf_status app_make_dirs(const char *path, nncf_error *err);
 bool app_is_dir(const char *path);

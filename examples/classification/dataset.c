@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataset.h"
+#include "jpeg.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -139,13 +140,50 @@ void dataset_destroy(dataset *d)
     for (size_t i = 0; d->paths != NULL && i < d->count; i++)
         free(d->paths[i]);
     free(d->paths);
+    for (int32_t i = 0; d->classes != NULL && i < d->n_classes; i++)
+        free(d->classes[i]);
+    free(d->classes);
+    free(d->notes);
     free(d->pixels);
     free(d->labels);
     free(d);
 }
 
+void dataset_note(dataset *d, char *line)
+{
+    char *both = line == NULL ? NULL : app_format("%s%s\n", d->notes != NULL ? d->notes : "", line);
+    if (both != NULL) {
+        free(d->notes);
+        d->notes = both;
+    }
+    free(line);
+}
+
+nncf_status dataset_check_files(const dataset *d, FILE *report, nncf_error *err)
+{
+    const double end = app_seconds() + 10.0;
+    size_t damaged = 0;
+    for (size_t i = 0; d->paths != NULL && i < d->count && app_seconds() < end; i++) {
+        nncf_status status = jpeg_check(d->paths[i], err);
+        if (status == NNCF_OK)
+            continue;
+        if (status != NNCF_E_FORMAT)
+            return status;
+        fprintf(report, "%s\n", err->message);
+        damaged++;
+    }
+    if (damaged == 0)
+        return NNCF_OK;
+    return app_fail(err, NNCF_E_FORMAT, NULL, "%zu of %zu pictures cannot be used, see above: remove or replace them",
+                    damaged, d->count);
+}
+
 nncf_status dataset_check(const dataset *d, int64_t num_classes, int64_t channels, nncf_error *err)
 {
+    if (d->classes != NULL && d->n_classes > num_classes)
+        return app_fail(err, NNCF_E_CONFIG, "num_classes",
+                        "there are %d folders of classes, from %s to %s, but num_classes is %lld", d->n_classes,
+                        d->classes[0], d->classes[d->n_classes - 1], (long long)num_classes);
     for (size_t i = 0; i < d->count; i++)
         if (d->labels[i] < 0 || d->labels[i] >= num_classes)
             return app_fail(err, NNCF_E_CONFIG, "num_classes",

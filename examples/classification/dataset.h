@@ -5,6 +5,8 @@
 
 #include "app.h"
 
+#include <stdio.h>
+
 enum dataset_format { DATASET_IDX, DATASET_CIFAR, DATASET_FOLDER };
 
 typedef struct dataset {
@@ -13,6 +15,8 @@ typedef struct dataset {
     size_t count;
     int32_t *labels;
     int32_t n_classes;
+    char **classes; /* their names, or NULL: the files have none */
+    char *notes;    /* what a person should know of the files, a line each; or NULL */
     /* IDX, CIFAR: all pixels, image after image, plane after plane */
     uint8_t *pixels;
     int channels, height, width;
@@ -30,6 +34,16 @@ nncf_status dataset_open(const char *name, const char *dir, bool train, dataset 
 void dataset_destroy(dataset *d);
 /* Every label must be below num_classes, and grey images cannot be made of coloured ones. */
 nncf_status dataset_check(const dataset *d, int64_t num_classes, int64_t channels, nncf_error *err);
+/* Photographs that are cut short or damaged are told to `report`, a line each, and refused; as far as a look at each
+ * file takes 10 seconds together. What escapes is refused when it is read. */
+nncf_status dataset_check_files(const dataset *d, FILE *report, nncf_error *err);
+/* classes.c: the names as a JSON array for snapshots, to be freed; NULL: there are none, or no memory. */
+char *dataset_classes_text(const dataset *d);
+/* Number the classes as such a text of a snapshot at `path` does. A class with images that it does not have is refused.
+ */
+nncf_status dataset_take_classes(dataset *d, const char *text, const char *path, nncf_error *err);
+/* Append a line to the notes; frees it. */
+void dataset_note(dataset *d, char *line);
 
 /* The readers: each fills in what it knows. */
 nncf_status data_idx_read(const char *dir, bool train, dataset *d, nncf_error *err);

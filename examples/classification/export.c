@@ -41,7 +41,10 @@ static nncf_status write_file(const run *r, const golden *g, nncf_error *err)
     const int64_t shape[4] = {g->count, sample[1], sample[2], sample[3]}, output_shape[2] = {g->count, g->outputs};
     const nncf_tensor input = {.data = g->x, .dtype = NNCF_F32, .ndim = 4, .shape = shape};
     const nncf_tensor output = {.data = g->logits, .dtype = NNCF_F32, .ndim = 2, .shape = output_shape};
+    const nncf_checkpoint_text classes = {"classes", r->state.classes};
     const nncf_onnx_params params = {NNCF_PARAMS(nncf_onnx_params),
+                                     .texts = &classes,
+                                     .n_texts = r->state.classes != NULL,
                                      .format = r->opts->export_format,
                                      .fold_batch_norm = r->opts->export_fold_batch_norm,
                                      .input_shape = {0, sample[1], sample[2], sample[3]},
@@ -78,7 +81,9 @@ static nncf_status export_onnx(run *r, nncf_error *err)
 
 static nncf_status strip(run *r, nncf_error *err)
 {
-    const nncf_strip_params params = {NNCF_PARAMS(nncf_strip_params),
+    const nncf_checkpoint_text classes = {"classes", r->state.classes};
+    const nncf_strip_params params = {NNCF_PARAMS(nncf_strip_params), .texts = &classes,
+                                      .n_texts = r->state.classes != NULL,
                                       .fold_batch_norm = r->opts->export_fold_batch_norm, .sparse = 1};
     nncf_strip_report report = {NNCF_PARAMS(nncf_strip_report)};
     nncf_status status = nncf_strip_save(r->ctrl, r->opts->strip, &params, &report, err);

@@ -36,19 +36,52 @@ static nncf_status open_loader(run *r, const dataset *data, bool train, loader *
     return loader_create(data, &settings, l, err);
 }
 
-static nncf_status open_data(run *r, nncf_error *err)
+/* What is to be told of the data, once. */
+static void print_notes(const run *r, dataset *d)
+{
+    for (char *line = d->notes; line != NULL && *line != '\0';) {
+        char *end = strchr(line, '\n');
+        fprintf(r->errors, "warning: %.*s\n", (int)(end - line), line);
+        line = end + 1;
+    }
+    free(d->notes);
+    d->notes = NULL;
+}
+
+static nncf_status open_set(run *r, bool train, dataset **d, nncf_error *err)
 {
     const train_settings *s = &r->set;
-    nncf_status status = dataset_open(s->dataset, s->data_dir, false, &r->test_data, err);
-    if (status == NNCF_OK)
-        status = dataset_check(r->test_data, s->num_classes, s->sample_size[1], err);
+    nncf_status status = dataset_open(s->dataset, s->data_dir, train, d, err);
+    if (status != NNCF_OK)
+        return status;
+    print_notes(r, *d);
+    status = dataset_check(*d, s->num_classes, s->sample_size[1], err);
+    return status == NNCF_OK ? dataset_check_files(*d, r->errors, err) : status;
+}
+
+/* Classes mean what they meant to the weights. */
+static nncf_status take_classes(run *r, const char *path, nncf_error *err)
+{
+    dataset *const sets[] = {r->train_data, r->test_data};
+    nncf_status status = NNCF_OK;
+    for (size_t i = 0; path != NULL && r->state.classes != NULL && status == NNCF_OK && i < 2; i++) {
+        status = dataset_take_classes(sets[i], r->state.classes, path, err);
+        if (status == NNCF_OK)
+            status = dataset_check(sets[i], r->set.num_classes, r->set.sample_size[1], err);
+        if (i > 0) /* said once */
+            print_notes(r, sets[i]);
+    }
+    return status;
+}
+
+static nncf_status open_data(run *r, nncf_error *err)
+{
+    nncf_status status = open_set(r, false, &r->test_data, err);
     if (status == NNCF_OK)
         status = open_loader(r, r->test_data, false, &r->test_loader, err);
     /* To initialize quantizers, training images are needed even when nothing is trained. */
     if (status == NNCF_OK)
-        status = dataset_open(s->dataset, s->data_dir, true, &r->train_data, err);
-    if (status == NNCF_OK)
-        status = dataset_check(r->train_data, s->num_classes, s->sample_size[1], err);
+        status = open_set(r, true, &r->train_data, err);
     if (status == NNCF_OK)
         status = open_loader(r, r->train_data, true, &r->train_loader, err);
     return status;
@@ -60,16 +93,23 @@ static nncf_status open_model(run *r, nncf_error *err)
     nncf_status status = models_build(r->config, r->context, &r->set, &r->network, err);
     if (status == NNCF_OK && r->set.weights_are_placeholder)
         fprintf(r->errors, "warning: \"weights\" is an example's placeholder: starting from random weights\n");
+    char *classes = NULL;
     if (status == NNCF_OK && r->set.weights != NULL)
-        status = snapshot_load_weights(r->context, r->set.weights, r->network, r->errors, err);
+        status = snapshot_load_weights(r->context, r->set.weights, r->network, r->errors, &classes, err);
     if (status == NNCF_OK)
         status = nncf_compression_ctrl_create(net_model(r->network), r->config, &r->ctrl, err);
     if (status == NNCF_OK && !r->opts->eval)
         status = optimizer_create(&r->set.optimizer, r->network, r->ctrl, &r->opt, err);
-    if (status != NNCF_OK)
+    if (status != NNCF_OK) {
+        free(classes);
         return status;
+    }
     r->lr = schedule_make(&r->set.schedule, r->set.epochs);
     r->state = (run_state){.epoch = 0, .best_top1 = -1.0, .test_top1 = 0.0, .seed = r->set.seed};
+    /* Weights that are trained further may be of other classes. */
+    r->state.classes = r->opts->eval && classes != NULL ? classes : dataset_classes_text(r->train_data);
+    if (r->state.classes != classes)
+        free(classes);
     for (size_t i = 0; r->opt != NULL && i < r->opt->n_parameters; i++)
         if (!r->opt->parameters[i].trained)
             fprintf(r->errors, "warning: no pattern of optimizer.parameter_groups finds %s: it is not trained\n",
@@ -77,7 +117,7 @@ static nncf_status open_model(run *r, nncf_error *err)
     if (r->set.resume != NULL)
         status = snapshot_resume(r->context, r->set.resume, r->network, r->ctrl, r->opt, &r->lr, &r->state,
                                  r->opts->accept_config, err);
-    return status;
+    return status == NNCF_OK ? take_classes(r, r->set.resume != NULL ? r->set.resume : r->set.weights, err) : status;
 }
 
 nncf_status run_open(const options *o, FILE *output, FILE *errors, run *r, nncf_error *err)
@@ -122,6 +162,7 @@ void run_close(run *r)
     nncf_context_destroy(r->context);
     settings_clear(&r->set);
     nncf_config_destroy(r->config);
+    free(r->state.classes);
     free(r->layers);
     free(r->name);
     free(r->log_dir);

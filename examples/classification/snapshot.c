@@ -62,10 +62,17 @@ nncf_status snapshot_save(const char *path, const char *model, const net *n, con
     inventory v;
     /* 17 digits: a double comes back as the same double. */
     char texts[7][40];
-    nncf_checkpoint_text pairs[] = {
-        {"arch", model},         {"epoch", texts[0]},     {"seed", texts[1]},           {"optimizer_steps", texts[2]},
-        {"best_top1", texts[3]}, {"test_top1", texts[4]}, {"plateau_factor", texts[5]}, {"plateau_best", texts[6]},
-        {"plateau_bad", NULL}};
+    nncf_checkpoint_text pairs[] = {{"arch", model},
+                                    {"epoch", texts[0]},
+                                    {"seed", texts[1]},
+                                    {"optimizer_steps", texts[2]},
+                                    {"best_top1", texts[3]},
+                                    {"test_top1", texts[4]},
+                                    {"plateau_factor", texts[5]},
+                                    {"plateau_best", texts[6]},
+                                    {"plateau_bad", NULL},
+                                    {"classes", state->classes}};
+    const size_t n_pairs = sizeof pairs / sizeof *pairs - (state->classes == NULL);
     char bad[40];
     nncf_status status = inventory_make(n, o, &v, err);
     if (status != NNCF_OK)
@@ -79,9 +86,19 @@ nncf_status snapshot_save(const char *path, const char *model, const net *n, con
     snprintf(texts[6], sizeof texts[6], "%.17g", lr->plateau_best);
     snprintf(bad, sizeof bad, "%" PRId64, lr->plateau_bad);
     pairs[8].value = bad;
-    status = nncf_checkpoint_save(o->ctrl, path, v.items, v.count, pairs, sizeof pairs / sizeof *pairs, err);
+    status = nncf_checkpoint_save(o->ctrl, path, v.items, v.count, pairs, n_pairs, err);
     inventory_clear(&v);
     return status;
+}
+
+static nncf_status copy_classes(const nncf_checkpoint *c, const char *path, char **classes, nncf_error *err)
+{
+    const char *text = nncf_checkpoint_text_get(c, "classes");
+    if (text == NULL)
+        return NNCF_OK;
+    free(*classes);
+    *classes = app_copy(text);
+    return *classes != NULL ? NNCF_OK : app_fail(err, NNCF_E_NOMEM, path, "no memory for names of classes");
 }
 
 /* A number of the metadata; it must be there. */
@@ -127,7 +144,7 @@ static nncf_status read_state(const nncf_checkpoint *c, const char *path, optimi
     lr->plateau_factor = values[4];
     lr->plateau_best = values[5];
     lr->plateau_bad = (int64_t)values[6];
-    return NNCF_OK;
+    return copy_classes(c, path, &state->classes, err);
 }
 
 nncf_status snapshot_resume(nncf_context *context, const char *path, net *n, nncf_compression_ctrl *ctrl, optimizer *o,
@@ -178,7 +195,8 @@ static void report_weights(const net_tensor *tensors, const nncf_checkpoint_matc
                 r->loaded, count, path, r->missing + r->ambiguous, r->wrong_shape, r->wrong_type, r->unexpected);
 }
 
-nncf_status snapshot_load_weights(nncf_context *context, const char *path, net *n, FILE *report, nncf_error *err)
+nncf_status snapshot_load_weights(nncf_context *context, const char *path, net *n, FILE *report, char **classes,
+                                  nncf_error *err)
 {
     const char *unexpected[32];
     nncf_weights_report r = {NNCF_PARAMS(nncf_weights_report), .unexpected_names = unexpected,
@@ -207,6 +225,9 @@ nncf_status snapshot_load_weights(nncf_context *context, const char *path, net *
         status = app_fail(err, NNCF_E_NOTFOUND, path, "%s: has no tensor of this model", path);
     if (nncf_checkpoint_text_get(c, "nncf.format") != NULL)
         r.unexpected = 0; /* a snapshot of ours: optimizer and masks are in it for --resume */
+    *classes = NULL;
+    if (status == NNCF_OK)
+        status = copy_classes(c, path, classes, err);
     if (status == NNCF_OK)
         report_weights(tensors, matches, count, &r, path, report);
     free(matches);

@@ -111,17 +111,13 @@ void fixture_write_idx(const char *dir, const char *set, int count, bool gzip)
     free(labels);
 }
 
-void fixture_write_jpeg(const char *dir, const char *name, int width, int height, int components, const int *colour)
+void fixture_write_pixels(const char *dir, const char *name, int width, int height, int components,
+                          const uint8_t *pixels)
 {
     struct jpeg_compress_struct info;
     struct jpeg_error_mgr error;
     FILE *file = fopen(fixture_path(dir, name), "wb");
-    uint8_t *row = malloc((size_t)width * (size_t)components);
-    JSAMPROW rows[1];
-    ck_assert(file != NULL && row != NULL);
-    for (int i = 0; i < width * components; i++)
-        row[i] = (uint8_t)colour[i % components];
-    rows[0] = row;
+    ck_assert(file != NULL);
     info.err = jpeg_std_error(&error);
     jpeg_create_compress(&info);
     jpeg_stdio_dest(&info, file);
@@ -132,12 +128,24 @@ void fixture_write_jpeg(const char *dir, const char *name, int width, int height
     jpeg_set_defaults(&info);
     jpeg_set_quality(&info, 95, TRUE);
     jpeg_start_compress(&info, TRUE);
-    while (info.next_scanline < info.image_height)
-        jpeg_write_scanlines(&info, rows, 1);
+    while (info.next_scanline < info.image_height) {
+        JSAMPROW row = (uint8_t *)(uintptr_t)pixels + (size_t)info.next_scanline * (size_t)(width * components);
+        jpeg_write_scanlines(&info, &row, 1);
+    }
     jpeg_finish_compress(&info);
     jpeg_destroy_compress(&info);
-    fclose(file);
-    free(row);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+void fixture_write_jpeg(const char *dir, const char *name, int width, int height, int components, const int *colour)
+{
+    const int n = width * height * components;
+    uint8_t *pixels = malloc((size_t)n);
+    ck_assert(pixels != NULL);
+    for (int i = 0; i < n; i++)
+        pixels[i] = (uint8_t)colour[i % components];
+    fixture_write_pixels(dir, name, width, height, components, pixels);
+    free(pixels);
 }
 
 int fixture_run(Suite *suite)
