@@ -175,6 +175,8 @@ typedef struct nncf__adaptation {
 
 /* What weight ranges need; everything that can fail. */
 nncf_status nncf__init_reserve(struct nncf_compression_ctrl *ctrl);
+/* Observers for an initialization that starts over: the last one destroyed them. Those that exist are kept. */
+nncf_status nncf__init_observers(struct nncf_compression_ctrl *ctrl);
 /* The adaptation that an algorithm asks for. */
 void nncf__init_take_adaptation(struct nncf_compression_ctrl *ctrl, const nncf__algorithm *algorithm);
 /* Ranges of the weights as their quantizers see them, by their rules: after the deterministic mask. */

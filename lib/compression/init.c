@@ -122,6 +122,21 @@ static bool all_satisfied(const nncf_compression_ctrl *ctrl)
     return true;
 }
 
+nncf_status nncf__init_observers(struct nncf_compression_ctrl *ctrl)
+{
+    nncf__quantizer *q;
+    for (size_t at = 0; (q = next(ctrl, &at, NULL));) {
+        if (q->observer)
+            continue;
+        nncf_status status = nncf__observer_create(ctrl->context, q);
+        if (status != NNCF_OK) { /* half an observer must not be taken for one */
+            nncf__observer_destroy(ctrl->context, q);
+            return status;
+        }
+    }
+    return NNCF_OK;
+}
+
 /* ---- batches that are observed ---- */
 
 /* All quantizers, those of weights too, pass values on while ranges are observed. */

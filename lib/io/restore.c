@@ -85,6 +85,8 @@ static nncf_status restore(const nncf_checkpoint *c, nncf_compression_ctrl *ctrl
     nncf_status status = nncf__checkpoint_verify(c, state->tensors, state->n_tensors, err);
     if (status != NNCF_OK || (status = read_saved(c, state, &v, err)) != NNCF_OK)
         return status;
+    if (!v.counters[NNCF__INIT_DONE] && (status = nncf__init_observers(ctrl)) != NNCF_OK)
+        return nncf__fail(err, status, c->path, "out of memory");
     uint64_t seed;
     memcpy(&seed, &v.counters[NNCF__SEED], sizeof seed);
     if (seed != ctrl->context->params.seed)

@@ -453,6 +453,66 @@ START_TEST(a_config_that_wants_more)
 }
 END_TEST
 
+/* Initialize over one batch of 3 images of 5 x 5. */
+static float initialized_scale(rig *r)
+{
+    float x[225], y[3 * 5 * 9];
+    const int64_t in[] = {3, 3, 5, 5}, out[] = {3, 5, 3, 3};
+    const nncf_tensor tx = {x, NNCF_F32, 4, 0, in, NULL, {0, 0}}, ty = {y, NNCF_F32, 4, 0, out, NULL, {0, 0}};
+    nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
+    int32_t more = 0;
+    for (int i = 0; i < 225; i++)
+        x[i] = (float)i;
+    while (nncf_compression_ctrl_init_step(r->ctrl, &more) == NNCF_OK && more)
+        ck_assert_int_eq(nncf_layer_forward(r->k.layer, &tx, &ty), NNCF_OK);
+    for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(r->ctrl); i++) {
+        ck_assert_int_eq(nncf_compression_ctrl_get_parameter(r->ctrl, i, &p), NNCF_OK);
+        if (strstr(p.name, "input_quantizer"))
+            return p.data[0];
+    }
+    ck_abort_msg("no input quantizer");
+    return 0;
+}
+
+/* A snapshot from before the initialization, restored after it: the ranges are taken again, by the same rule. */
+START_TEST(an_initialization_that_starts_over)
+{
+    rig r;
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_checkpoint *c = NULL;
+    make_rig(&r, FX_CONFIG("{\"algorithm\": \"quantization\", \"initializer\": {\"range\": {\"type\": "
+                           "\"percentile\", \"num_init_steps\": 1, \"min_percentile\": 25, \"max_percentile\": 75}}}"));
+    stream s = state_of(&r);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_float_eq(initialized_scale(&r), 168); /* 75 % of 0..224, where min_max gives 224 */
+        rewind_stream(&s, 0);
+        ck_assert_int_eq(open_stream(r.context, &s, &c, &err), NNCF_OK);
+        ck_assert_msg(nncf_checkpoint_restore(c, r.ctrl, &err) == NNCF_OK, "%s", err.message);
+        nncf_checkpoint_close(c);
+    }
+    /* and where there is no memory for it nothing changes */
+    ck_assert_float_eq(initialized_scale(&r), 168);
+    stream before = state_of(&r);
+    nncf_status status = NNCF_E_NOMEM;
+    for (long i = 1; status == NNCF_E_NOMEM; i++) {
+        rewind_stream(&s, 0);
+        ck_assert_int_eq(open_stream(r.context, &s, &c, &err), NNCF_OK);
+        r.memory.fail_at = r.memory.calls + i;
+        status = nncf_checkpoint_restore(c, r.ctrl, &err);
+        r.memory.fail_at = 0;
+        nncf_checkpoint_close(c);
+        stream after = state_of(&r);
+        ck_assert(status == NNCF_OK || same_stream(&before, &after));
+        drop_stream(&after);
+    }
+    ck_assert_int_eq(status, NNCF_OK);
+    ck_assert_float_eq(initialized_scale(&r), 168);
+    drop_stream(&before);
+    drop_stream(&s);
+    drop_rig(&r);
+}
+END_TEST
+
 /* FIPS 180-4 and the examples published with it. */
 START_TEST(sha256)
 {
@@ -482,6 +542,7 @@ int main(void)
     tcase_add_test(tc, what_nobody_knows);
     tcase_add_test(tc, a_changed_config);
     tcase_add_test(tc, a_config_that_wants_more);
+    tcase_add_test(tc, an_initialization_that_starts_over);
     tcase_add_test(tc, sha256);
     suite_add_tcase(suite, tc);
     return fx_main(suite);
