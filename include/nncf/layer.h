@@ -15,6 +15,9 @@
  * Memory: the first call with a new shape allocates work space, which belongs to the layer or context; later calls with
  * the same or smaller shapes allocate nothing.
  *
+ * Errors: what a call refuses is also a line of level NNCF_LOG_ERROR in the context's log, with the layer's scope, the
+ * tensor, what it is and what it should be.
+ *
  * Threads: one thread at a time for a model and everything that belongs to it; the call itself runs on the context's
  * threads. The results do not depend on how many there are.
  */
@@ -70,7 +73,8 @@ NNCF_API int32_t nncf_layer_output_dtype(const nncf_layer *layer);
  * @return NNCF_OK; NNCF_E_SHAPE; NNCF_E_DTYPE: x or y is neither floats nor of the codes' type: no registered layer
  * with an initialized quantizer feeds this one, ranges are being initialized, their sign has changed, or a max pool is
  * asked for codes of floats; NNCF_E_UNSUPPORTED the host runs this layer; NNCF_E_ARG; NNCF_E_NOMEM (only at a new
- * shape): y is untouched, but a forward is needed before the next backward
+ * shape): y is untouched, but a forward is needed before the next backward. NNCF_E_SHAPE also: batch norm in train mode
+ * over one value a channel, whose statistics leave nothing of it
  * @since 0.1
  */
 NNCF_API nncf_status nncf_layer_forward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y);
@@ -78,14 +82,22 @@ NNCF_API nncf_status nncf_layer_forward(nncf_layer *layer, const nncf_tensor *x,
 /**
  * @brief Backward of the last forward in train mode.
  *
+ * A layer keeps the state of one call, and its backward uses it up. A layer that is used twice in a step runs forward
+ * and backward of one use before those of the other; forward, forward, backward, backward is refused, as is a backward
+ * without a forward of its own, or with an x that was changed since. (Layers that keep nothing of a call allow any
+ * order: sums, pools without an output quantizer, and products with neither batch norm, activation, output quantizer
+ * nor own input quantizer.) Where a weight is masked at random, nncf_compression_ctrl_step() must not come between
+ * forward and backward.
+ *
  * Adds to the registered gradient buffers and to those of nncf_compression_ctrl_get_parameter(); writes dx.
  * @param x   the same input(s), with the same contents and types, as in forward; dy and dx are floats always
  * @param dy  gradient of the loss for y; its contents are undefined afterwards (it serves as work space)
  * @param dx  receives the gradient(s) for x; NULL when nobody wants it; for a sum an array of two; must not overlap dy
  * nor x
- * @return NNCF_OK; NNCF_E_STATE there was no forward in train mode before, or the model is in eval mode or being
- * initialized now; NNCF_E_SHAPE; NNCF_E_DTYPE; NNCF_E_UNSUPPORTED the host runs this layer; NNCF_E_ARG; NNCF_E_NOMEM
- * (only at a new shape): no gradient was added to, but dy is used up, so the batch begins again with forward
+ * @return NNCF_OK; NNCF_E_STATE there was no forward in train mode before, or its state is used up or another call's,
+ * or the model is in eval mode or being initialized now: nothing is touched; NNCF_E_SHAPE; NNCF_E_DTYPE;
+ * NNCF_E_UNSUPPORTED the host runs this layer; NNCF_E_ARG; NNCF_E_NOMEM (only at a new shape): no gradient was added
+ * to, but dy is used up, so the batch begins again with forward
  * @since 0.1
  */
 NNCF_API nncf_status nncf_layer_backward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy,
@@ -147,7 +159,8 @@ NNCF_API nncf_status nncf_layer_compress_weight(nncf_layer *layer, float *weight
  * @brief Backward of nncf_layer_compress_weight() in the same step: adds to the registered weight gradient and to the
  * gradients of mask logits and quantizer scale.
  * @param grad  gradient of the loss for the compressed weight
- * @return NNCF_OK; NNCF_E_ARG; NNCF_E_NOMEM
+ * @return NNCF_OK; NNCF_E_STATE: with rb_sparsity, the weight was not asked for in this step and mode, so that the mask
+ * is another one; NNCF_E_ARG; NNCF_E_NOMEM
  * @since 0.1
  */
 NNCF_API nncf_status nncf_layer_compress_weight_backward(nncf_layer *layer, const float *grad);
@@ -155,7 +168,8 @@ NNCF_API nncf_status nncf_layer_compress_weight_backward(nncf_layer *layer, cons
 /**
  * @brief Fake-quantize the layer's input or output; without such a quantizer a copy. During initialization: observe,
  * copy.
- * @param x,y  tensors of the same shape; y may be x
+ * @param x,y  tensors of the same shape; y may be x. With a quantizer per channel the second dimension is the channel.
+ * Else any layout will do, but the elements of an input must be a multiple of the channels that the layer reads
  * @return NNCF_OK; NNCF_E_ARG; NNCF_E_SHAPE; NNCF_E_DTYPE
  * @since 0.1
  */

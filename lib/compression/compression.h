@@ -112,6 +112,11 @@ typedef struct nncf__layer_compression {
     int32_t mask_kind;         /* nncf__mask_kind */
     char *logit_name;          /* RB */
     float *logit, *logit_grad; /* [weight_count], RB */
+    /* RB: how the mask of the last forward in train mode was made (weight.c; 0: there was none), in which step, and
+     * whether one in eval mode came after it */
+    int32_t used_mask;
+    int64_t used_step;
+    bool used_in_eval;
     uint8_t *bits;             /* [(weight_count + 7) / 8], magnitude and const */
     float norm;                /* magnitude: what importances are divided by */
     nncf__quantizer *weight_quantizer, *input_quantizer, *output_quantizer; /* nullable */
@@ -129,6 +134,10 @@ nncf_status nncf__weight_forward(nncf_layer *layer, float *wq);
 /* Add to weight_grad (if any), logit_grad, scale gradients; from the gradient of wq, which is used as work space.
  * Allocates nothing. */
 nncf_status nncf__weight_backward(nncf_layer *layer, float *dwq);
+/* A weight was handed out for training, and its gradient will come: that is of the mask of this step and mode. */
+void nncf__weight_used(nncf_layer *layer);
+/* NNCF_E_STATE: the mask that nncf__weight_backward() would make is not the one that was used. */
+nncf_status nncf__weight_check_backward(const nncf_layer *layer, nncf_error *err);
 /* What the deterministic mask leaves of a weight. */
 typedef struct nncf__weight_survey {
     int64_t kept;    /* elements that the mask lets through */

@@ -174,6 +174,8 @@ static void begin_batch(nncf_compression_ctrl *ctrl)
         q->observed_count = 0;
     }
     set_observing(ctrl, true);
+    for (size_t i = 0; i < ctrl->n_layers; i++) /* what a forward kept belongs to other ranges */
+        ctrl->model->layers[i]->ready_for_backward = false;
     ctrl->init_begun++;
     ctrl->batch_images = 0;
     ctrl->initializing = true;

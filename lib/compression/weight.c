@@ -16,7 +16,7 @@
 /* Multiples of 8 elements, so that a block begins at a byte of a bit mask and at a block of four random numbers. */
 enum { BLOCK = 1024, ALIGN = 8, CHUNK = 16 * BLOCK, MAX_CHUNKS = 256 };
 
-enum mask_mode { MASK_NONE, MASK_SAMPLED, MASK_EVAL, MASK_BITS };
+enum mask_mode { MASK_NONE, MASK_SAMPLED = 1, MASK_EVAL, MASK_BITS };
 
 /* Sums of a chunk: the three of fq_backward, and how many were clipped. */
 typedef struct chunk_sums {
@@ -292,6 +292,43 @@ nncf_status nncf__weight_backward(nncf_layer *layer, float *dwq)
     if (job.fq && job.channels == 1)
         nncf__quantizer_add_gradient(layer->compression->weight_quantizer, 0, total.fq);
     nncf__protocol_backward(layer->compression->ctrl);
+    return NNCF_OK;
+}
+
+void nncf__weight_used(nncf_layer *layer)
+{
+    nncf__layer_compression *c = layer->compression;
+    if (!c || c->mask_kind != NNCF__MASK_RB)
+        return;
+    c->used_in_eval = layer->model->mode != NNCF_MODE_TRAIN;
+    if (c->used_in_eval)
+        return;
+    c->used_mask = (int32_t)mask_of(layer, false);
+    c->used_step = c->ctrl->step;
+}
+
+nncf_status nncf__weight_check_backward(const nncf_layer *layer, nncf_error *err)
+{
+    const nncf__layer_compression *c = layer->compression;
+    if (!c || c->mask_kind != NNCF__MASK_RB)
+        return NNCF_OK;
+    const enum mask_mode mask = mask_of(layer, false);
+    const bool eval = layer->model->mode != NNCF_MODE_TRAIN;
+    if (eval && c->used_in_eval)
+        return NNCF_OK;
+    if (c->used_mask == MASK_NONE)
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+                          "the weight was not asked for before its gradient came: the gradient is of the step's mask");
+    if (eval || (int32_t)mask != c->used_mask)
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+                          "the mask of rb_sparsity was %s in forward and is %s now: the mode, initialization or an "
+                          "epoch_step changed it in between",
+                          c->used_mask == MASK_SAMPLED ? "random" : "fixed", mask == MASK_SAMPLED ? "random" : "fixed");
+    if (mask == MASK_SAMPLED && c->used_step != c->ctrl->step)
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+                          "forward was in step %lld, and this is step %lld with other masks: call "
+                          "nncf_compression_ctrl_step() before forward or after backward, not in between",
+                          (long long)c->used_step, (long long)c->ctrl->step);
     return NNCF_OK;
 }
 

@@ -239,16 +239,32 @@ static nncf__norm start(nncf_layer *layer, const nncf__planes *planes, const flo
                         .y = y};
 }
 
+/* The controller's adaptation takes running statistics anew, whatever the mode. */
+static bool uses_batch_statistics(const nncf_layer *layer)
+{
+    const struct nncf_compression_ctrl *ctrl = layer->model->ctrl;
+    return layer->model->mode == NNCF_MODE_TRAIN || (ctrl && ctrl->adaptation.mode);
+}
+
+nncf_status nncf__layer_check_batch_norm(const nncf_layer *layer, const int64_t out[4], nncf_error *err)
+{
+    if (!layer->has_batch_norm || !uses_batch_statistics(layer) || out[0] * out[2] * out[3] > 1)
+        return NNCF_OK;
+    return nncf__fail(err, NNCF_E_SHAPE, NULL,
+                      "y has one value a channel, (1,%lld,1,1): batch norm of a batch makes 0 of it, and no gradient; "
+                      "give a larger batch, or set NNCF_MODE_EVAL",
+                      (long long)out[1]);
+}
+
 nncf__norm nncf__batch_norm_forward_start(nncf_layer *layer, const nncf__planes *planes, const float *z,
                                           const nncf__output *y)
 {
     nncf__norm job = start(layer, planes, z, y->data);
-    /* the controller's adaptation takes running statistics anew, whatever the mode; its first batches make them forget
-     */
     const int32_t adapting = layer->model->ctrl ? layer->model->ctrl->adaptation.mode : 0;
-    job.batch_statistics = layer->model->mode == NNCF_MODE_TRAIN || adapting;
+    job.batch_statistics = uses_batch_statistics(layer);
     job.gathers = planes->hw < SMALL_PLANE;
     job.update_running = job.batch_statistics && (adapting || !nncf__layer_observing(layer));
+    /* the first batches of an adaptation make them forget */
     job.momentum = adapting == NNCF__FORGETTING ? FORGET_MOMENTUM : (double)layer->batch_norm.momentum;
     if (job.output && !job.output->observing)
         nncf__quantizer_refresh(job.output);

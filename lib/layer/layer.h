@@ -8,15 +8,37 @@
 
 #include <nncf/layer.h>
 
-/* ---- run.c: shapes and checks ---- */
+/* ---- check.c: tensors against what a layer takes; err (nullable) says the tensor, what it is, what is wanted ---- */
 
-/* Shape of the input as (n, c, h, w): (n, c) counts as (n, c, 1, 1), and a linear layer flattens. */
-nncf_status nncf__layer_input_shape(const nncf_layer *layer, const nncf_tensor *x, int64_t shape[4]);
+/* A tensor and what the call names it. */
+typedef struct nncf__named {
+    const char *name;
+    const nncf_tensor *tensor;
+} nncf__named;
+
 /* Every rule of nncf_tensor but for the shape's meaning. Elements are floats, or of the type `codes`. *count
  * (nullable): elements. */
-nncf_status nncf__layer_check_tensor(const nncf_tensor *t, int32_t codes, size_t *count);
+nncf_status nncf__layer_check_tensor(const nncf__named *x, int32_t codes, size_t *count, nncf_error *err);
+/* The same shape as another tensor. */
+nncf_status nncf__layer_check_same(const nncf__named *x, const nncf__named *like, nncf_error *err);
+/* A valid tensor of that shape; (n, c) stands for (n, c, 1, 1). */
+nncf_status nncf__layer_check_as(const nncf__named *x, int32_t codes, const int64_t shape[4], nncf_error *err);
 /* May this quantizer (or none) work on a tensor of so many channels? Its arrays have as many elements as it has. */
-bool nncf__quantizer_fits(const nncf__quantizer *quantizer, int64_t channels);
+nncf_status nncf__layer_check_channels(const nncf__quantizer *quantizer, const char *tensor, int64_t channels,
+                                       nncf_error *err);
+/* Shape of the input as (n, c, h, w): (n, c) counts as (n, c, 1, 1), and a linear layer flattens. */
+nncf_status nncf__layer_input_shape(const nncf_layer *layer, const nncf__named *x, int64_t shape[4], nncf_error *err);
+/* Shapes of input and output, with the channels of every activation quantizer. */
+nncf_status nncf__layer_shapes(const nncf_layer *layer, const nncf__named *x, int64_t in[4], int64_t out[4],
+                               nncf_error *err);
+
+/* ---- run.c ---- */
+
+/* nncf_layer_output_shape() without a log line. */
+nncf_status nncf__layer_output_shape(const nncf_layer *layer, const nncf_tensor *x, int64_t *shape, int32_t *ndim,
+                                     nncf_error *err);
+/* Log what a call of nncf_layer_... returns, unless it is NNCF_OK: the line is made from err. Returns status. */
+nncf_status nncf__layer_report(const nncf_layer *layer, const char *call, nncf_status status, const nncf_error *err);
 /* The controller's initialization is under way: quantizers see and pass on, batch norm changes nothing. */
 bool nncf__layer_observing(const nncf_layer *layer);
 
@@ -162,6 +184,9 @@ void nncf__batch_norm_backward_sums(void *norm, int64_t c0, int64_t c1, void *ro
 const float *nncf__batch_norm_backward_dz(void *norm, int64_t n, int64_t c0, int64_t c1, float *to);
 void nncf__batch_norm_add_gradients(nncf_layer *layer, const nncf__planes *planes);
 
+/* Statistics of a batch need two values a channel. */
+nncf_status nncf__layer_check_batch_norm(const nncf_layer *layer, const int64_t out[4], nncf_error *err);
+
 /* ---- memory.c ---- */
 
 /* What running a layer takes, in bytes: blocks of its own, and the most that it wants of what all layers share. */
@@ -176,6 +201,10 @@ nncf_status nncf__product_needs(nncf_layer *layer, const int64_t in[4], const in
 
 /* ---- product.c, add.c, pool.c: one pair a kind of layer; dx NULL: not wanted ---- */
 
+/* Does backward of a product need what forward left in the layer, besides the compressed weight? */
+bool nncf__product_keeps(const nncf_layer *layer);
+/* Does backward look at the elements of x? */
+bool nncf__layer_reads_x(const nncf_layer *layer);
 /* The convolution that a product is, of inputs and outputs of these shapes. */
 nncf__conv2d nncf__product_shape(const nncf_layer *layer, const int64_t in[4], const int64_t out[4]);
 nncf_status nncf__product_forward(nncf_layer *layer, const nncf__operand *x, const int64_t in[4], const int64_t out[4],

@@ -16,11 +16,11 @@ typedef struct flow {
 } flow;
 
 /* The inputs of a layer, as tensors without data. */
-static nncf_status inputs_of(flow *f, const nncf_layer *layer, nncf_tensor x[2])
+static nncf_status inputs_of(flow *f, const nncf_layer *layer, nncf_tensor x[2], nncf_error *err)
 {
     if (layer->n_inputs == 0) {
         if (f->n_inputs > 1 && f->next >= f->n_inputs)
-            return NNCF_E_ARG;
+            return nncf__fail(err, NNCF_E_ARG, NULL, "more layers without inputs than shapes were given");
         x[0] = x[1] = f->inputs[f->n_inputs == 1 ? 0 : f->next++];
         return NNCF_OK;
     }
@@ -86,15 +86,15 @@ static void add_parameters(nncf_memory *m, const nncf_layer *layer)
 }
 
 /* One layer: its shape into f, its needs into m and (what is shared) into the largest. */
-static nncf_status add_layer(flow *f, nncf_layer *layer, nncf__needs *largest, nncf_memory *m)
+static nncf_status add_layer(flow *f, nncf_layer *layer, nncf__needs *largest, nncf_memory *m, nncf_error *err)
 {
     nncf_tensor x[2];
     int64_t in[4], out[4] = {1, 1, 1, 1};
-    nncf_status status = inputs_of(f, layer, x);
+    nncf_status status = inputs_of(f, layer, x, err);
     if (status == NNCF_OK)
-        status = nncf_layer_output_shape(layer, x, f->shapes[layer->index], &f->ndims[layer->index]);
+        status = nncf__layer_output_shape(layer, x, f->shapes[layer->index], &f->ndims[layer->index], err);
     if (status == NNCF_OK)
-        status = nncf__layer_input_shape(layer, &x[0], in);
+        status = nncf__layer_input_shape(layer, &(nncf__named){"x", &x[0]}, in, err);
     if (status != NNCF_OK)
         return status;
     memcpy(out, f->shapes[layer->index], (size_t)f->ndims[layer->index] * sizeof *out);
@@ -147,13 +147,11 @@ nncf_status nncf_model_memory(nncf_model *model, const nncf_tensor *inputs, size
               .n_inputs = n_inputs};
     nncf_status status = f.shapes && f.ndims ? NNCF_OK : nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for shapes");
     for (size_t i = 0; i < n && status == NNCF_OK; i++) {
-        status = add_layer(&f, model->layers[i], &largest, &m);
+        nncf_error why = NNCF_ERROR_INIT;
+        status = add_layer(&f, model->layers[i], &largest, &m, &why);
         if (status != NNCF_OK)
-            nncf__fail(err, status, model->layers[i]->scope,
-                       model->layers[i]->kind == NNCF__OPERATOR
-                           ? "the host runs it: the shape of its output is not known"
-                       : status == NNCF_E_ARG ? "more layers without inputs than shapes were given"
-                                              : "its input has a shape that it cannot read");
+            nncf__fail(err, status, model->layers[i]->scope, "%s",
+                       why.message[0] ? why.message : nncf_status_message(status));
     }
     if (status == NNCF_OK && n_inputs > 1 && f.next != n_inputs)
         status =

@@ -206,9 +206,6 @@ nncf_status nncf__pool_backward(nncf_layer *layer, const nncf__operand *x, const
     const nncf__planes planes = nncf__planes_of(out);
     const nncf__quantizer *output = nncf__layer_output_quantizer(layer);
     pool_job job = job_of(layer, in, out, x);
-    /* a controller that came after forward finds no z */
-    if (output && (output->observing || layer->z.capacity / sizeof(float) < planes.n * planes.c * planes.hw))
-        return NNCF_E_STATE;
     nncf_status status = reserve(&job);
     if (status != NNCF_OK)
         return status;

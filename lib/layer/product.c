@@ -175,6 +175,8 @@ nncf_status nncf__product_forward(nncf_layer *layer, const nncf__operand *x, con
         if ((status = nncf__weight_forward(layer, layer->wq.data)) != NNCF_OK)
             return status;
         wo.data = layer->wq.data;
+        if (keep)
+            nncf__weight_used(layer);
     }
     if (quantizes) {
         if (nncf__quantizer_dtype(input) != NNCF_F32)
@@ -199,19 +201,16 @@ static bool wants_weight_gradient(const nncf_layer *layer)
     return layer->weight_grad || compresses_weight(layer);
 }
 
-static bool has_floats(const nncf__buffer *buffer, size_t floats)
+bool nncf__product_keeps(const nncf_layer *layer)
 {
-    return buffer->capacity / sizeof(float) >= floats;
+    return has_epilogue(layer) || input_quantizer(layer);
 }
 
-/* Does the layer hold all that backward reads? Not when a controller came or went since forward. */
-static bool kept_enough(const nncf_layer *layer, const nncf__planes *in, const nncf__planes *out)
+bool nncf__layer_reads_x(const nncf_layer *layer)
 {
-    const nncf__quantizer *output = nncf__layer_output_quantizer(layer), *input = input_quantizer(layer);
-    return (!has_epilogue(layer) || has_floats(&layer->z, elements(out))) &&
-           (!input || layer->xq.capacity >= own_input_bytes(input, in)) &&
-           (!compresses_weight(layer) || has_floats(&layer->wq, layer->weight_count)) &&
-           !(output && output->observing) && !(input && input->observing);
+    if (layer->kind == NNCF__POOL2D)
+        return layer->pool_kind == NNCF_POOL_MAX;
+    return wants_weight_gradient(layer) || input_quantizer(layer);
 }
 
 /* Through all that follows the product, and the product: dx and dw (NULL: not wanted) from dy. */
@@ -244,8 +243,6 @@ nncf_status nncf__product_backward(nncf_layer *layer, const nncf__operand *x, co
     const float *used_w = compresses ? layer->wq.data : layer->weight;
     nncf_status status;
 
-    if (!kept_enough(layer, &in_planes, &out_planes))
-        return NNCF_E_STATE;
     if ((status = nncf__channels_reserve(layer, &out_planes)) != NNCF_OK)
         return status;
     if (wants_dw && (status = grow(layer, &model->dw, layer->weight_count * sizeof(float))) != NNCF_OK)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The public calls that run a layer: every argument is checked here, before anything is touched. */
+/*
+ * The public calls that run a layer: every argument is checked here, before anything is touched, and a refusal is
+ * logged with its reason. What forward keeps for backward belongs to one call; whose it is, is checked too.
+ */
 #include "layer/layer.h"
 
 #include <string.h>
@@ -10,151 +13,43 @@ bool nncf__layer_observing(const nncf_layer *layer)
     return ctrl && ctrl->initializing;
 }
 
-/* 1..NNCF_MAX_NDIM sizes >= 1 whose floats can be addressed. */
-static nncf_status check_shape(const nncf_tensor *t, size_t *count)
+nncf_status nncf__layer_report(const nncf_layer *layer, const char *call, nncf_status status, const nncf_error *err)
 {
-    size_t n = 1, bytes;
-    if (t->ndim < 1 || t->ndim > NNCF_MAX_NDIM)
-        return NNCF_E_SHAPE;
-    if (!t->shape)
-        return NNCF_E_ARG;
-    for (int32_t i = 0; i < t->ndim; i++) {
-        if (t->shape[i] < 1 || (uint64_t)t->shape[i] > SIZE_MAX || !nncf__mul(n, (size_t)t->shape[i], &n))
-            return NNCF_E_SHAPE;
-    }
-    if (!nncf__mul(n, sizeof(double), &bytes) || bytes > PTRDIFF_MAX)
-        return NNCF_E_SHAPE;
-    *count = n;
-    return NNCF_OK;
-}
-
-static bool c_order(const nncf_tensor *t)
-{
-    int64_t expected = 1;
-    for (int32_t i = t->ndim - 1; i >= 0; i--) {
-        if (t->shape[i] != 1 && t->strides[i] != expected)
-            return false;
-        expected *= t->shape[i];
-    }
-    return true;
-}
-
-nncf_status nncf__layer_check_tensor(const nncf_tensor *t, int32_t codes, size_t *count)
-{
-    size_t n;
-    if (!t || t->flags != 0 || t->reserved[0] != 0 || t->reserved[1] != 0)
-        return NNCF_E_ARG;
-    if (t->dtype != NNCF_F32 && t->dtype != codes)
-        return NNCF_E_DTYPE;
-    nncf_status status = check_shape(t, &n);
-    if (status != NNCF_OK)
+    if (status == NNCF_OK || !layer)
         return status;
-    size_t alignment = t->dtype == NNCF_F32 ? _Alignof(float) : 1;
-    if (!t->data || (uintptr_t)t->data % alignment != 0 || (t->strides && !c_order(t)))
-        return NNCF_E_ARG;
-    if (count)
-        *count = n;
-    return NNCF_OK;
-}
-
-nncf_status nncf__layer_input_shape(const nncf_layer *layer, const nncf_tensor *x, int64_t shape[4])
-{
-    size_t count;
-    nncf_status status = check_shape(x, &count);
-    if (status != NNCF_OK)
-        return status;
-    if (layer->kind == NNCF__OPERATOR) /* the host runs it */
-        return NNCF_E_UNSUPPORTED;
-    if (x->ndim != 2 && x->ndim != 4)
-        return NNCF_E_SHAPE;
-    int64_t s[4] = {x->shape[0], x->shape[1], x->ndim == 4 ? x->shape[2] : 1, x->ndim == 4 ? x->shape[3] : 1};
-    if (layer->kind == NNCF__LINEAR) {
-        s[1] = s[1] * s[2] * s[3];
-        s[2] = s[3] = 1;
-    }
-    if ((layer->kind == NNCF__LINEAR || layer->kind == NNCF__CONV2D) && s[1] != layer->in_channels)
-        return NNCF_E_SHAPE;
-    memcpy(shape, s, sizeof s);
-    return NNCF_OK;
-}
-
-/* Size of one dimension after a window; 0: the window does not fit. */
-static int64_t window_count(int64_t size, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation)
-{
-    int64_t padded = size + 2 * padding, reach = dilation * (kernel - 1) + 1;
-    return padded < reach ? 0 : (padded - reach) / stride + 1;
-}
-
-static nncf_status output_shape(const nncf_layer *layer, const int64_t in[4], int64_t out[4])
-{
-    int64_t s[4] = {in[0], in[1], in[2], in[3]};
-    if (layer->kind == NNCF__LINEAR) {
-        s[1] = layer->out_channels;
-    } else if (layer->kind == NNCF__POOL2D && layer->pool_kind == NNCF_POOL_GLOBAL_AVERAGE) {
-        s[2] = s[3] = 1;
-    } else if (layer->kind == NNCF__POOL2D && layer->pool_kind == NNCF_POOL_MEAN_ROWS) {
-        s[2] = 1;
-    } else if (layer->kind == NNCF__POOL2D && layer->pool_kind == NNCF_POOL_MEAN_COLUMNS) {
-        s[3] = 1;
-    } else if (layer->kind != NNCF__ADD) {
-        for (int i = 0; i < 2; i++) {
-            int64_t dilation = layer->kind == NNCF__CONV2D ? layer->dilation[i] : 1;
-            s[2 + i] = window_count(in[2 + i], layer->kernel[i], layer->stride[i], layer->padding[i], dilation);
-            if (s[2 + i] < 1)
-                return NNCF_E_SHAPE;
-        }
-        if (layer->kind == NNCF__CONV2D)
-            s[1] = layer->out_channels;
-    }
-    nncf_tensor t = {.ndim = 4, .shape = s};
-    size_t count; /* padding can make the output larger than the input */
-    nncf_status status = check_shape(&t, &count);
-    if (status == NNCF_OK)
-        memcpy(out, s, sizeof s);
+    nncf__log(layer->model->context, NNCF_LOG_ERROR, "%s: %s: %s", call, layer->scope,
+              err->message[0] ? err->message : nncf_status_message(status));
     return status;
 }
 
-bool nncf__quantizer_fits(const nncf__quantizer *quantizer, int64_t channels)
+static nncf_status is_null(const char *name, nncf_error *err)
 {
-    return !quantizer || !quantizer->params.per_channel || quantizer->channels == (size_t)channels;
+    return nncf__fail(err, NNCF_E_ARG, NULL, "%s is NULL", name);
 }
 
-/* Every activation quantizer of the layer against the tensor that it works on. */
-static nncf_status check_channels(const nncf_layer *layer, const int64_t in[4], const int64_t out[4])
-{
-    const nncf__layer_compression *c = layer->compression;
-    const bool fits =
-        !c || (nncf__quantizer_fits(c->input_quantizer, in[1]) && nncf__quantizer_fits(c->pre_quantizer, out[1]) &&
-               nncf__quantizer_fits(c->output_quantizer, out[1]));
-    return fits ? NNCF_OK : NNCF_E_SHAPE;
-}
+/* ---- shapes ---- */
 
-nncf_status nncf_layer_output_shape(const nncf_layer *layer, const nncf_tensor *x, int64_t *shape, int32_t *ndim)
+nncf_status nncf__layer_output_shape(const nncf_layer *layer, const nncf_tensor *x, int64_t *shape, int32_t *ndim,
+                                     nncf_error *err)
 {
     int64_t in[4], out[4];
-    if (!layer || !x || !shape || !ndim)
-        return NNCF_E_ARG;
-    nncf_status status = nncf__layer_input_shape(layer, x, in);
-    if (status != NNCF_OK || (status = output_shape(layer, in, out)) != NNCF_OK ||
-        (status = check_channels(layer, in, out)) != NNCF_OK)
+    nncf_status status = nncf__layer_shapes(layer, &(nncf__named){"x", x}, in, out, err);
+    if (status != NNCF_OK)
         return status;
     *ndim = layer->kind == NNCF__LINEAR ? 2 : layer->kind == NNCF__ADD ? x->ndim : 4;
     memcpy(shape, out, (size_t)*ndim * sizeof *shape);
     return NNCF_OK;
 }
 
-/* A valid tensor of that shape; (n, c) stands for (n, c, 1, 1). */
-static nncf_status check_as(const nncf_tensor *t, int32_t codes, const int64_t shape[4])
+nncf_status nncf_layer_output_shape(const nncf_layer *layer, const nncf_tensor *x, int64_t *shape, int32_t *ndim)
 {
-    nncf_status status = nncf__layer_check_tensor(t, codes, NULL);
-    if (status != NNCF_OK)
-        return status;
-    if (t->ndim != 2 && t->ndim != 4)
-        return NNCF_E_SHAPE;
-    for (int i = 0; i < 4; i++)
-        if ((i < t->ndim ? t->shape[i] : 1) != shape[i])
-            return NNCF_E_SHAPE;
-    return NNCF_OK;
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_status status = !layer || !x || !shape || !ndim ? is_null(!x       ? "x"
+                                                                   : !shape ? "shape"
+                                                                            : "ndim",
+                                                                   &err)
+                                                         : nncf__layer_output_shape(layer, x, shape, ndim, &err);
+    return nncf__layer_report(layer, "nncf_layer_output_shape", status, &err);
 }
 
 static size_t element_size(const nncf_tensor *t)
@@ -162,12 +57,20 @@ static size_t element_size(const nncf_tensor *t)
     return t->dtype == NNCF_F32 ? sizeof(float) : 1;
 }
 
-static bool overlap(const nncf_tensor *a, const int64_t a_shape[4], const nncf_tensor *b, const int64_t b_shape[4])
+static size_t element_count(const int64_t shape[4])
 {
-    uintptr_t i = (uintptr_t)a->data, j = (uintptr_t)b->data;
-    uintptr_t m = (uintptr_t)(a_shape[0] * a_shape[1] * a_shape[2] * a_shape[3]) * element_size(a);
-    uintptr_t n = (uintptr_t)(b_shape[0] * b_shape[1] * b_shape[2] * b_shape[3]) * element_size(b);
-    return i < j + n && j < i + m;
+    return (size_t)(shape[0] * shape[1] * shape[2] * shape[3]);
+}
+
+static nncf_status check_apart(const nncf__named *a, const int64_t a_shape[4], const nncf__named *b,
+                               const int64_t b_shape[4], nncf_error *err)
+{
+    uintptr_t i = (uintptr_t)a->tensor->data, j = (uintptr_t)b->tensor->data;
+    uintptr_t m = element_count(a_shape) * element_size(a->tensor);
+    uintptr_t n = element_count(b_shape) * element_size(b->tensor);
+    if (i >= j + n || j >= i + m)
+        return NNCF_OK;
+    return nncf__fail(err, NNCF_E_ARG, NULL, "%s and %s overlap in memory", a->name, b->name);
 }
 
 static size_t input_count(const nncf_layer *layer)
@@ -175,24 +78,49 @@ static size_t input_count(const nncf_layer *layer)
     return layer->kind == NNCF__ADD ? 2 : 1;
 }
 
-/* Check the inputs and y (or dy), which may be of the type y_codes, and work out both shapes. */
-static nncf_status check_pair(const nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y, int32_t y_codes,
-                              int64_t in[4], int64_t out[4])
+/* The names of a call's tensors: a sum has two of each. */
+static nncf__named named(const nncf_layer *layer, const char *const names[3], const nncf_tensor *tensors, size_t i)
 {
-    nncf_status status = nncf__layer_check_tensor(x, nncf__layer_input_dtype(layer, 0), NULL);
-    if (status != NNCF_OK || (status = nncf__layer_input_shape(layer, x, in)) != NNCF_OK)
-        return status;
-    if (input_count(layer) == 2 && (status = check_as(&x[1], nncf__layer_input_dtype(layer, 1), in)) != NNCF_OK)
-        return status;
-    if ((status = output_shape(layer, in, out)) != NNCF_OK || (status = check_as(y, y_codes, out)) != NNCF_OK)
+    return (nncf__named){names[input_count(layer) == 1 ? 0 : 1 + i], &tensors[i]};
+}
+
+static nncf__named x_of(const nncf_layer *layer, const nncf_tensor *x, size_t i)
+{
+    static const char *const names[3] = {"x", "x[0]", "x[1]"};
+    return named(layer, names, x, i);
+}
+
+static nncf__named dx_of(const nncf_layer *layer, const nncf_tensor *dx, size_t i)
+{
+    static const char *const names[3] = {"dx", "dx[0]", "dx[1]"};
+    return named(layer, names, dx, i);
+}
+
+/* Check the inputs and y (or dy), which may be of the type y_codes, and work out both shapes. */
+static nncf_status check_pair(const nncf_layer *layer, const nncf_tensor *x, const nncf__named *y, int32_t y_codes,
+                              int64_t in[4], int64_t out[4], nncf_error *err)
+{
+    nncf__named xs[2];
+    nncf_status status = NNCF_OK;
+    for (size_t i = 0; i < input_count(layer) && status == NNCF_OK; i++) {
+        xs[i] = x_of(layer, x, i);
+        const int32_t codes = nncf__layer_input_dtype(layer, i);
+        status =
+            i == 0 ? nncf__layer_check_tensor(&xs[0], codes, NULL, err) : nncf__layer_check_as(&xs[i], codes, in, err);
+        if (i == 0 && status == NNCF_OK)
+            status = nncf__layer_shapes(layer, &xs[0], in, out, err);
+    }
+    if (status == NNCF_OK)
+        status = nncf__layer_check_as(y, y_codes, out, err);
+    if (status != NNCF_OK)
         return status;
     /* a maximum has no codes of its own: those of its input, or none */
-    if (y->dtype != NNCF_F32 && !nncf__layer_output_quantizer(layer) && x->dtype != y->dtype)
-        return NNCF_E_DTYPE;
-    for (size_t i = 0; i < input_count(layer); i++)
-        if (overlap(&x[i], in, y, out))
-            return NNCF_E_ARG;
-    return check_channels(layer, in, out);
+    if (y->tensor->dtype != NNCF_F32 && !nncf__layer_output_quantizer(layer) && x->dtype != y->tensor->dtype)
+        return nncf__fail(err, NNCF_E_DTYPE, NULL, "%s is to be codes, but x, whose maxima they are, is floats",
+                          y->name);
+    for (size_t i = 0; i < input_count(layer) && status == NNCF_OK; i++)
+        status = check_apart(&xs[i], in, y, out, err);
+    return status;
 }
 
 /* The inputs as the layers read them: floats, or codes and what they stand for. */
@@ -206,16 +134,101 @@ static void operands_of(const nncf_layer *layer, const nncf_tensor *x, nncf__ope
     }
 }
 
-nncf_status nncf_layer_forward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y)
+/* ---- whose state it is ---- */
+
+/* Does backward need something that forward left in the layer, and that another forward would replace? */
+static bool keeps_state(const nncf_layer *layer)
+{
+    if (layer->kind == NNCF__ADD) /* backward adds anew */
+        return false;
+    return layer->kind == NNCF__POOL2D ? nncf__layer_output_quantizer(layer) != NULL : nncf__product_keeps(layer);
+}
+
+/*
+ * A mark of an input, by its bytes: a host may hand backward a copy of it. Of all bytes where `whole` is set; else of
+ * some, which tells another batch from this one, and costs nothing. Four multiplications are under way at a time.
+ */
+static uint64_t mark_of(const nncf_tensor *x, const int64_t shape[4], bool whole)
+{
+    enum { LANES = 4, SAMPLES = 64 };
+    const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
+    const unsigned char *bytes = x->data;
+    const size_t n = element_count(shape) * element_size(x), words = n / sizeof(uint64_t);
+    const size_t stride = whole || words <= SAMPLES ? 1 : words / SAMPLES;
+    uint64_t lanes[LANES] = {1, 2, 3, 4}, word = 0;
+    for (size_t i = 0, lane = 0; i < words; i += stride, lane = (lane + 1) % LANES) {
+        memcpy(&word, bytes + i * sizeof word, sizeof word);
+        lanes[lane] = (lanes[lane] ^ word) * factor;
+        lanes[lane] ^= lanes[lane] >> 32;
+    }
+    word = n; /* and what is left of less than a word */
+    for (size_t i = words * sizeof word; i < n; i++)
+        word = word << 8 | bytes[i];
+    for (size_t lane = 0; lane < LANES; lane++)
+        word = ((word ^ lanes[lane]) * factor) ^ word >> 29;
+    return word;
+}
+
+/* After a forward that left state: remember whose it is. */
+static void take_state(nncf_layer *layer, const nncf_tensor *x, const int64_t in[4], bool pending)
+{
+    memcpy(layer->batch_shape, in, sizeof layer->batch_shape);
+    if (!layer->ready_for_backward || !keeps_state(layer))
+        return;
+    /* with two forwards and no backward between them the host may mean either: then all of x is compared */
+    layer->state.whole = pending;
+    layer->state.spent = false;
+    layer->state.mark = mark_of(x, in, pending);
+}
+
+static nncf_status check_state(const nncf_layer *layer, const nncf_tensor *x, const int64_t in[4], nncf_error *err)
+{
+    if (layer->model->mode != NNCF_MODE_TRAIN)
+        return nncf__fail(err, NNCF_E_STATE, NULL, "the model is in eval mode: set NNCF_MODE_TRAIN before forward");
+    if (nncf__layer_observing(layer))
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+                          "initialization is under way: it takes forwards only, until "
+                          "nncf_compression_ctrl_init_step() sets more to 0");
+    if (!layer->ready_for_backward)
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+                          "there is no forward in train mode to go back through: none ran, or one in eval mode or a "
+                          "controller that came or went has taken its place");
+    if (memcmp(in, layer->batch_shape, sizeof layer->batch_shape) != 0)
+        return nncf__fail(err, NNCF_E_SHAPE, NULL,
+                          "x is of another shape, (%lld,%lld,%lld,%lld), than in the last forward, "
+                          "(%lld,%lld,%lld,%lld): backward belongs to that forward",
+                          (long long)in[0], (long long)in[1], (long long)in[2], (long long)in[3],
+                          (long long)layer->batch_shape[0], (long long)layer->batch_shape[1],
+                          (long long)layer->batch_shape[2], (long long)layer->batch_shape[3]);
+    if (!keeps_state(layer))
+        return NNCF_OK;
+    if (layer->state.spent)
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+                          "the backward of the last forward ran already; a layer keeps the state of one call: run "
+                          "forward and backward in turn, also where it is used twice in a step");
+    if ((layer->state.whole || nncf__layer_reads_x(layer)) && mark_of(x, in, layer->state.whole) != layer->state.mark)
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+                          "x is not what the last forward read; a layer keeps the state of one call: where it is used "
+                          "twice in a step, run backward of the first use before forward of the second; and x must "
+                          "not be changed in between");
+    return NNCF_OK;
+}
+
+/* ---- forward and backward ---- */
+
+static nncf_status forward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y, nncf_error *err)
 {
     int64_t in[4], out[4];
     nncf__operand operands[2];
-    if (!layer || !x || !y)
-        return NNCF_E_ARG;
-    nncf_status status = check_pair(layer, x, y, nncf__layer_output_dtype(layer), in, out);
+    if (!x || !y)
+        return is_null(!x ? "x" : "y", err);
+    nncf_status status = check_pair(layer, x, &(nncf__named){"y", y}, nncf__layer_output_dtype(layer), in, out, err);
+    if (status == NNCF_OK)
+        status = nncf__layer_check_batch_norm(layer, out, err);
     if (status != NNCF_OK)
         return status;
     const nncf__output output = {y->data, y->dtype};
+    const bool pending = layer->ready_for_backward && !layer->state.spent;
     operands_of(layer, x, operands);
     nncf__ctrl_saw_images(layer->model->ctrl, in[0]);
     if (layer->kind == NNCF__ADD)
@@ -225,46 +238,63 @@ nncf_status nncf_layer_forward(nncf_layer *layer, const nncf_tensor *x, const nn
     else
         status = nncf__product_forward(layer, operands, in, out, &output);
     if (status == NNCF_OK)
-        memcpy(layer->batch_shape, in, sizeof in);
+        take_state(layer, x, in, pending);
     return status;
 }
 
-static nncf_status check_dx(const nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy, const nncf_tensor *dx,
-                            const int64_t in[4], const int64_t out[4])
+nncf_status nncf_layer_forward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y)
 {
-    for (size_t i = 0; i < input_count(layer); i++) {
-        int64_t shape[4];
-        nncf_status status = nncf__layer_check_tensor(&dx[i], NNCF_F32, NULL);
-        if (status != NNCF_OK || (status = nncf__layer_input_shape(layer, &dx[i], shape)) != NNCF_OK)
-            return status;
-        if (memcmp(shape, in, sizeof shape) != 0)
-            return NNCF_E_SHAPE;
-        if (overlap(&dx[i], in, dy, out))
-            return NNCF_E_ARG;
-        for (size_t j = 0; j < input_count(layer); j++)
-            if (overlap(&dx[i], in, &x[j], in))
-                return NNCF_E_ARG;
-    }
-    if (input_count(layer) == 2 && dx[0].data != dx[1].data && overlap(&dx[0], in, &dx[1], in))
+    nncf_error err = NNCF_ERROR_INIT;
+    if (!layer)
         return NNCF_E_ARG;
-    return NNCF_OK;
+    return nncf__layer_report(layer, "nncf_layer_forward", forward(layer, x, y, &err), &err);
 }
 
-nncf_status nncf_layer_backward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy, const nncf_tensor *dx)
+static nncf_status check_dx(const nncf_layer *layer, const nncf_tensor *x, const nncf__named *dy, const nncf_tensor *dx,
+                            const int64_t in[4], const int64_t out[4], nncf_error *err)
+{
+    nncf_status status = NNCF_OK;
+    for (size_t i = 0; i < input_count(layer) && status == NNCF_OK; i++) {
+        const nncf__named d = dx_of(layer, dx, i);
+        int64_t shape[4];
+        status = nncf__layer_check_tensor(&d, NNCF_F32, NULL, err);
+        if (status == NNCF_OK)
+            status = nncf__layer_input_shape(layer, &d, shape, err);
+        if (status == NNCF_OK && memcmp(shape, in, sizeof shape) != 0)
+            status =
+                nncf__fail(err, NNCF_E_SHAPE, NULL, "%s is (%lld,%lld,%lld,%lld), but x is (%lld,%lld,%lld,%lld)",
+                           d.name, (long long)shape[0], (long long)shape[1], (long long)shape[2], (long long)shape[3],
+                           (long long)in[0], (long long)in[1], (long long)in[2], (long long)in[3]);
+        if (status == NNCF_OK)
+            status = check_apart(&d, in, dy, out, err);
+        for (size_t j = 0; j < input_count(layer) && status == NNCF_OK; j++) {
+            const nncf__named input = x_of(layer, x, j);
+            status = check_apart(&d, in, &input, in, err);
+        }
+    }
+    if (status == NNCF_OK && input_count(layer) == 2 && dx[0].data != dx[1].data) {
+        const nncf__named a = dx_of(layer, dx, 0), b = dx_of(layer, dx, 1);
+        status = check_apart(&a, in, &b, in, err);
+    }
+    return status;
+}
+
+static nncf_status backward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy, const nncf_tensor *dx,
+                            nncf_error *err)
 {
     int64_t in[4], out[4];
-    if (!layer || !x || !dy)
-        return NNCF_E_ARG;
-    nncf_status status = check_pair(layer, x, dy, NNCF_F32, in, out);
+    if (!x || !dy)
+        return is_null(!x ? "x" : "dy", err);
+    const nncf__named gradient = {"dy", dy};
+    nncf_status status = check_pair(layer, x, &gradient, NNCF_F32, in, out, err);
     if (status == NNCF_OK && dx)
-        status = check_dx(layer, x, dy, dx, in, out);
+        status = check_dx(layer, x, &gradient, dx, in, out, err);
+    if (status == NNCF_OK)
+        status = check_state(layer, x, in, err);
+    if (status == NNCF_OK)
+        status = nncf__weight_check_backward(layer, err);
     if (status != NNCF_OK)
         return status;
-    /* in eval mode the masks of the forward could not be made again; while observing nothing was kept */
-    if (!layer->ready_for_backward || layer->model->mode != NNCF_MODE_TRAIN || nncf__layer_observing(layer))
-        return NNCF_E_STATE;
-    if (memcmp(in, layer->batch_shape, sizeof in) != 0)
-        return NNCF_E_SHAPE;
     nncf__operand operands[2];
     operands_of(layer, x, operands);
     if (layer->kind == NNCF__ADD) {
@@ -275,6 +305,17 @@ nncf_status nncf_layer_backward(nncf_layer *layer, const nncf_tensor *x, const n
         return nncf__add_backward(layer, operands, in, dy->data, da, db);
     }
     if (layer->kind == NNCF__POOL2D)
-        return nncf__pool_backward(layer, operands, in, out, dy->data, dx ? dx->data : NULL);
-    return nncf__product_backward(layer, operands, in, out, dy->data, dx ? dx->data : NULL);
+        status = nncf__pool_backward(layer, operands, in, out, dy->data, dx ? dx->data : NULL);
+    else
+        status = nncf__product_backward(layer, operands, in, out, dy->data, dx ? dx->data : NULL);
+    layer->state.spent = status == NNCF_OK;
+    return status;
+}
+
+nncf_status nncf_layer_backward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy, const nncf_tensor *dx)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    if (!layer)
+        return NNCF_E_ARG;
+    return nncf__layer_report(layer, "nncf_layer_backward", backward(layer, x, dy, dx, &err), &err);
 }

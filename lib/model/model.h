@@ -85,6 +85,10 @@ struct nncf_layer {
     nncf__buffer channel;    /* per-channel constants */
     bool ready_for_backward; /* forward ran in train mode with the shape below */
     int64_t batch_shape[4];  /* (n, c, h, w) of that forward's input */
+    struct {
+        uint64_t mark;     /* of that input's elements: all of them, or some */
+        bool whole, spent; /* spent: backward ran */
+    } state;
 };
 
 struct nncf_model {

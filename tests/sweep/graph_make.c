@@ -79,6 +79,8 @@ static bool infer(const graph *g, node *n)
             out.d[3] = 1;
     }
     n->out = out;
+    if (n->has_norm && out.d[0] * out.d[2] * out.d[3] == 1) /* one value a channel: forward in train mode refuses it */
+        return false;
     return features(&out) <= 4096;
 }
 

@@ -253,9 +253,11 @@ START_TEST(errors)
     ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, &p->tx.t), NNCF_OK);
     p->txq.t.dtype = NNCF_I32;
     ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, &p->txq.t), NNCF_E_DTYPE);
-    fx_view(&p->txq, p->x + 3, 2, (const int64_t[4]){2, 4, 1, 1});
-    fx_view(&p->tx, p->x, 2, (const int64_t[4]){2, 4, 1, 1});
+    fx_view(&p->txq, p->x + 3, 2, (const int64_t[4]){2, CI, 1, 1});
+    fx_view(&p->tx, p->x, 2, (const int64_t[4]){2, CI, 1, 1});
     ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, &p->txq.t), NNCF_E_ARG); /* overlap in part */
+    fx_view(&p->tx, p->x, 2, (const int64_t[4]){2, CI + 1, 1, 1});
+    ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, &p->tx.t), NNCF_E_SHAPE); /* not the layer's */
     drop_twin(&t);
     free(p);
 }
