@@ -6,13 +6,13 @@
  *
  * A layer computes, in this order: input quantizer (only where it reads the model's input), convolution or product with
  * the compressed weight (sparsity mask first, then fake-quantize), bias, batch norm, activation, output quantizer. A
- * sum may have a quantizer in front of its activation, too. Which of them are there nncf_plan_create() tells. Without a
+ * sum may have a quantizer in front of its activation, too. nncf_plan_create() lists which of them exist. Without a
  * controller it computes the plain layer.
  *
  * Where input and weight are both quantized to at most 8 bits, the sums are those of the integer codes, exactly: what
  * is simulated is, product by product, what an int8 engine computes.
  *
- * Memory: the first call with a new shape allocates work space, which belongs to the layer or context; later calls with
+ * Memory: the first call with a new shape allocates workspace, which belongs to the layer or context; later calls with
  * the same or smaller shapes allocate nothing.
  *
  * Errors: what a call refuses is also a line of level NNCF_LOG_ERROR in the context's log, with the layer's scope, the
@@ -32,11 +32,12 @@ NNCF_BEGIN_DECLS
 
 /**
  * @brief Shape of a layer's output for an input of the given shape.
- * @param x      the input; only ndim and shape are read; for a sum both inputs have this shape
- * @param[out] shape  NNCF_MAX_NDIM sizes
- * @param[out] ndim   how many of them are meant
- * @return NNCF_OK; NNCF_E_SHAPE the input does not fit the layer; NNCF_E_UNSUPPORTED the host runs it
- * (nncf_model_add_op()); NNCF_E_ARG
+ * @param layer the layer
+ * @param x the input; only ndim and shape are read; for a sum both inputs have this shape
+ * @param[out] shape NNCF_MAX_NDIM sizes
+ * @param[out] ndim how many of them are meant
+ * @return NNCF_OK; NNCF_E_SHAPE the input does not fit the layer; NNCF_E_UNSUPPORTED the host runs
+ * it (nncf_model_add_op()); NNCF_E_ARG
  * @since 0.1
  */
 NNCF_API nncf_status nncf_layer_output_shape(const nncf_layer *layer, const nncf_tensor *x, int64_t *shape,
@@ -45,18 +46,21 @@ NNCF_API nncf_status nncf_layer_output_shape(const nncf_layer *layer, const nncf
 /**
  * @brief Element type of the codes that a layer can write as its output now.
  *
- * Where a block ends in a quantizer its output is few distinct values: integer codes times a step. They take a byte an
- * element in place of four, and the next layer reads them faster. NNCF_U8 or NNCF_S8: the layer has an initialized
- * output quantizer of one range for the tensor and at most 8 bits, or it is a max pool whose input is such codes; y of
- * nncf_layer_forward() may be of this type then. NNCF_F32: no codes, for want of such a quantizer, or because ranges
- * are being initialized. Floats may be asked for always. Outputs and gradients are the same bits either way.
+ * The output of a block that ends in a quantizer can be stored as 8-bit codes (code x scale): a
+ * quarter of the bytes, and faster for the next layer to read. NNCF_U8 or NNCF_S8: the layer has an
+ * initialized output quantizer of one range for the tensor and at most 8 bits, or it is a max pool
+ * whose input is such codes; y of nncf_layer_forward() may be of this type then. NNCF_F32: no codes
+ * available (no such quantizer, or ranges are being initialized). Float output is always allowed.
+ * Outputs and gradients are the same bits either way.
  *
- * What the codes stand for is known to the layers that were registered with this one among their inputs, and to nobody
- * else: (code - zero) * step, where zero is 0 but for asymmetric quantizers, whose lowest code is stored as 0. Give
- * such a layer what was written, with the type it was written with. The answer changes only with a controller that
- * comes or goes, and with initialization: ask again after these.
+ * Only the layers that were registered with this one among their inputs know the values of the
+ * codes: (code - zero point) * scale, where the zero point is 0 except for asymmetric quantizers,
+ * whose lowest code is stored as 0. Pass such a layer the codes unchanged, with their type. The
+ * result changes only when a controller is created or destroyed, and with initialization: query it
+ * again after these.
  *
  * A NaN has no code: it becomes the highest one, here and in a layer's own quantized input.
+ * @param layer nullable
  * @return NNCF_U8, NNCF_S8 or NNCF_F32; NNCF_F32 for NULL
  * @since 0.1
  */
@@ -64,17 +68,19 @@ NNCF_API int32_t nncf_layer_output_dtype(const nncf_layer *layer);
 
 /**
  * @brief Forward.
- * @param x  the input, floats or the codes that the feeding layer wrote; for a sum an array of two tensors, each of
- * either kind. Where edges were registered it must be what the feeding layer wrote: its values are taken as multiples
- * of that layer's quantizer step, so nothing (dropout, a scale) may change them in between. A host that does so
- * registers the reading layer without inputs
- * @param y  the output, of the shape that nncf_layer_output_shape() tells, floats or codes of the type that
- * nncf_layer_output_dtype() tells; must not overlap x
- * @return NNCF_OK; NNCF_E_SHAPE; NNCF_E_DTYPE: x or y is neither floats nor of the codes' type: no registered layer
- * with an initialized quantizer feeds this one, ranges are being initialized, their sign has changed, or a max pool is
- * asked for codes of floats; NNCF_E_UNSUPPORTED the host runs this layer; NNCF_E_ARG; NNCF_E_NOMEM (only at a new
- * shape): y is untouched, but a forward is needed before the next backward. NNCF_E_SHAPE also: batch norm in train mode
- * over one value a channel, whose statistics leave nothing of it
+ * @param layer the layer
+ * @param x the input, floats or the codes that the feeding layer wrote; for a sum an array of two
+ * tensors, each of either kind. Where edges were registered it must be what the feeding layer
+ * wrote: its values are taken as multiples of that layer's quantizer step, so nothing (dropout, a
+ * scale) may change them in between. A host that does so registers the reading layer without inputs
+ * @param y the output, of the shape that nncf_layer_output_shape() returns, floats or codes of the
+ * type that nncf_layer_output_dtype() returns; must not overlap x
+ * @return NNCF_OK; NNCF_E_SHAPE; NNCF_E_DTYPE: x or y is neither floats nor of the codes' type: no
+ * registered layer with an initialized quantizer feeds this one, ranges are being initialized,
+ * their sign has changed, or codes are requested from a max pool that reads floats;
+ * NNCF_E_UNSUPPORTED the host runs this layer; NNCF_E_ARG; NNCF_E_NOMEM (only at a new shape): y is
+ * untouched, but a forward is needed before the next backward. NNCF_E_SHAPE also: batch norm in
+ * train mode over one value a channel, whose statistics leave nothing of it
  * @since 0.1
  */
 NNCF_API nncf_status nncf_layer_forward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y);
@@ -82,28 +88,33 @@ NNCF_API nncf_status nncf_layer_forward(nncf_layer *layer, const nncf_tensor *x,
 /**
  * @brief Backward of the last forward in train mode.
  *
- * A layer keeps the state of one call, and its backward uses it up. A layer that is used twice in a step runs forward
- * and backward of one use before those of the other; forward, forward, backward, backward is refused, as is a backward
- * without a forward of its own, or with an x that was changed since. (Layers that keep nothing of a call allow any
- * order: sums, pools without an output quantizer, and products with neither batch norm, activation, output quantizer
- * nor own input quantizer.) Where a weight is masked at random, nncf_compression_ctrl_step() must not come between
- * forward and backward.
+ * A layer keeps the state of one call, and its backward uses it up. A layer that is used twice in a
+ * step runs forward and backward of one use before those of the other; forward, forward, backward,
+ * backward is refused, as is a backward without a forward of its own, or with an x that was changed
+ * since. (Layers that keep nothing of a call allow any order: sums, pools without an output
+ * quantizer, and products with neither batch norm, activation, output quantizer nor own input
+ * quantizer.) Where a weight is masked at random, nncf_compression_ctrl_step() must not come
+ * between forward and backward.
  *
- * Adds to the registered gradient buffers and to those of nncf_compression_ctrl_get_parameter(); writes dx.
- * @param x   the same input(s), with the same contents and types, as in forward; dy and dx are floats always
- * @param dy  gradient of the loss for y; its contents are undefined afterwards (it serves as work space)
- * @param dx  receives the gradient(s) for x; NULL when nobody wants it; for a sum an array of two; must not overlap dy
- * nor x
- * @return NNCF_OK; NNCF_E_STATE there was no forward in train mode before, or its state is used up or another call's,
- * or the model is in eval mode or being initialized now: nothing is touched; NNCF_E_SHAPE; NNCF_E_DTYPE;
- * NNCF_E_UNSUPPORTED the host runs this layer; NNCF_E_ARG; NNCF_E_NOMEM (only at a new shape): no gradient was added
- * to, but dy is used up, so the batch begins again with forward
+ * Adds to the registered gradient buffers and to those of nncf_compression_ctrl_get_parameter();
+ * writes dx.
+ * @param layer the layer
+ * @param x the same input(s), with the same contents and types, as in forward; dy and dx are floats
+ * always
+ * @param dy gradient of the loss for y; its contents are undefined afterwards (it is used as
+ * workspace)
+ * @param dx receives the gradient(s) for x; NULL if it is not needed; for a sum an array of two;
+ * must not overlap dy nor x
+ * @return NNCF_OK; NNCF_E_STATE there was no forward in train mode before, or its state is used up
+ * or another call's, or the model is in eval mode or being initialized now: nothing is touched;
+ * NNCF_E_SHAPE; NNCF_E_DTYPE; NNCF_E_UNSUPPORTED the host runs this layer; NNCF_E_ARG; NNCF_E_NOMEM
+ * (only at a new shape): gradients are unchanged but dy is clobbered: rerun forward
  * @since 0.1
  */
 NNCF_API nncf_status nncf_layer_backward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy,
                                          const nncf_tensor *dx);
 
-/** @brief What nncf_model_memory() tells, in bytes. @since 0.1 */
+/** @brief The result of nncf_model_memory(), in bytes. @since 0.1 */
 typedef struct nncf_memory {
     size_t struct_size;   /**< NNCF_PARAMS(nncf_memory) */
     uint64_t library;     /**< all that the library allocates to run the layers: the six below, and 64 for each block */
@@ -111,27 +122,31 @@ typedef struct nncf_memory {
     uint64_t inputs;      /**< quantized inputs of the layers that read the model's input */
     uint64_t weights;     /**< compressed weights */
     uint64_t channels;    /**< constants and sums a channel */
-    uint64_t work;        /**< work space that the layers share, the gradient of a compressed weight among it */
+    uint64_t work;        /**< workspace that the layers share, the gradient of a compressed weight among it */
     uint64_t scratch;     /**< of the context's threads, together */
-    uint64_t outputs;     /**< the caller's: all layers' outputs, of the types that nncf_layer_output_dtype() tells once
-                               ranges are initialized */
+    uint64_t outputs; /**< the caller's: all layers' outputs, of the types that nncf_layer_output_dtype() returns once
+                           ranges are initialized */
     uint64_t outputs_as_floats; /**< the caller's: the same all in floats, as while ranges are initialized */
     uint64_t parameters;        /**< the caller's: registered weights, biases, batch norm, and their gradients */
 } nncf_memory;
 
 /**
- * @brief What forward and backward of a model will need, without running them: to choose a batch that fits.
+ * @brief What forward and backward of a model will need, without running them: to choose a batch
+ * that fits.
  *
- * Allocates nothing that stays, and changes nothing. A controller that is attached counts with what it will do to the
- * layers; its own parameters are there already, and not in the sums. In train mode the sums are for a step in which
- * nobody asks for the gradient of the model's input; in eval mode for a model that has not been trained before (a
- * trained one uses what training has left). What the library has allocated already is not subtracted. Scratch is
- * enough for a host that passes floats on where it might pass codes, and may then be more than codes need.
- * @param inputs   shapes of what the layers without registered inputs read, in their order; a single one is for all of
- * them; only ndim and shape are read
- * @param mode     NNCF_MODE_TRAIN or NNCF_MODE_EVAL
- * @param[out] memory  struct_size must be set
- * @param[out] err     nullable; where is the scope of a layer whose input has a wrong shape
+ * Allocates nothing that stays, and changes nothing. A controller that is attached counts with what
+ * it will do to the layers; its own parameters are there already, and not in the sums. In train
+ * mode the sums are for a step without the gradient of the model's input; in eval mode for a model
+ * that has not been trained before (a trained one uses what training has left). What the library
+ * has allocated already is not subtracted. Scratch is enough for a host that passes floats on where
+ * it might pass codes, and may then be more than codes need.
+ * @param model the model
+ * @param inputs shapes of what the layers without registered inputs read, in their order; a single
+ * one is for all of them; only ndim and shape are read
+ * @param n_inputs length of inputs
+ * @param mode NNCF_MODE_TRAIN or NNCF_MODE_EVAL
+ * @param[out] memory struct_size must be set
+ * @param[out] err nullable; where is the scope of a layer whose input has a wrong shape
  * @return NNCF_OK; NNCF_E_SHAPE; NNCF_E_ARG; NNCF_E_NOMEM
  * @since 0.1
  */
@@ -140,36 +155,44 @@ NNCF_API nncf_status nncf_model_memory(nncf_model *model, const nncf_tensor *inp
 
 /**
  * @name Bring your own kernels
- * For a host that runs its own convolution: it asks for the compressed weight and the fake-quantized activations, and
- * hands back their gradients. Layers used this way may be registered without batch norm and activation: the host runs
+ * For a host that runs its own convolution: it gets the compressed weight and the fake-quantized activations, and
+ * returns their gradients. Layers used this way may be registered without batch norm and activation: the host runs
  * those too, and calls nncf_layer_quantize_output() where the layer's block ends.
  * @{
  */
 
 /**
- * @brief The weight as it is used in this step: mask applied, then fake-quantized. Computed anew by every call; in
- * train mode an RB mask is sampled for the present step, so that two calls in one step give the same weight.
- * @param[out] weight  as many floats as the registered weight, the same layout
+ * @brief The weight as it is used in this step: mask applied, then fake-quantized. Computed again
+ * by every call; in train mode an RB mask is sampled for the present step, so that two calls in one
+ * step give the same weight.
+ * @param layer the layer
+ * @param[out] weight as many floats as the registered weight, the same layout
  * @return NNCF_OK; NNCF_E_ARG (also: the layer has no weight); NNCF_E_NOMEM
  * @since 0.1
  */
 NNCF_API nncf_status nncf_layer_compress_weight(nncf_layer *layer, float *weight);
 
 /**
- * @brief Backward of nncf_layer_compress_weight() in the same step: adds to the registered weight gradient and to the
- * gradients of mask logits and quantizer scale.
- * @param grad  gradient of the loss for the compressed weight
- * @return NNCF_OK; NNCF_E_STATE: with rb_sparsity, the weight was not asked for in this step and mode, so that the mask
- * is another one; NNCF_E_ARG; NNCF_E_NOMEM
+ * @brief Backward of nncf_layer_compress_weight() in the same step: adds to the registered weight
+ * gradient and to the gradients of mask logits and quantizer scale.
+ * @param layer the layer
+ * @param grad gradient of the loss for the compressed weight
+ * @return NNCF_OK; NNCF_E_STATE: with rb_sparsity, the weight was not requested in this step and
+ * mode, so the mask differs; NNCF_E_ARG; NNCF_E_NOMEM
  * @since 0.1
  */
 NNCF_API nncf_status nncf_layer_compress_weight_backward(nncf_layer *layer, const float *grad);
 
 /**
- * @brief Fake-quantize the layer's input or output; without such a quantizer a copy. During initialization: observe,
- * copy.
- * @param x,y  tensors of the same shape; y may be x. With a quantizer per channel the second dimension is the channel.
- * Else any layout will do, but the elements of an input must be a multiple of the channels that the layer reads
+ * @brief Fake-quantize the layer's input or output; without such a quantizer a copy. During
+ * initialization: observe, copy.
+ * @param layer the layer
+ * @param x tensors of the same shape; y may be x. With a quantizer per channel the second dimension
+ * is the channel. Else any layout will do, but the elements of an input must be a multiple of the
+ * channels that the layer reads
+ * @param y tensors of the same shape; y may be x. With a quantizer per channel the second dimension
+ * is the channel. Else any layout will do, but the elements of an input must be a multiple of the
+ * channels that the layer reads
  * @return NNCF_OK; NNCF_E_ARG; NNCF_E_SHAPE; NNCF_E_DTYPE
  * @since 0.1
  */
@@ -178,8 +201,11 @@ NNCF_API nncf_status nncf_layer_quantize_input(nncf_layer *layer, const nncf_ten
 NNCF_API nncf_status nncf_layer_quantize_output(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y);
 
 /**
- * @brief Backward of the two above: dx from dy, and the gradient of the quantizer's scale is added to.
- * @param x  what was quantized (before the quantizer)
+ * @brief Backward of the two above: dx from dy, and the gradient of the quantizer's scale is added
+ * to.
+ * @param layer the layer
+ * @param x what was quantized (before the quantizer)
+ * @param dy gradient of the loss for the output of the quantizer
  * @param dx may be dy
  * @return as nncf_layer_quantize_input()
  * @since 0.1
