@@ -562,8 +562,11 @@ bool attach(graph *g)
           err.message);
     if (status != NNCF_OK && w->verbose)
         printf("refused: %s: %s\n", err.where, err.message);
-    if (status != NNCF_OK || planned != NNCF_OK) {
-        detach(g);
+    if (status != NNCF_OK) { /* the model is as before */
+        nncf_config_destroy(g->config);
+        g->config = NULL;
+        free(g->plan);
+        g->plan = NULL;
         return false;
     }
     begin(g);

@@ -197,6 +197,41 @@ static void wrong_backward(graph *g, node *n)
     free(dx[1]);
 }
 
+/* Does a quantizer per channel at this place refuse tensors of so many channels? */
+static bool refuses(const node *n, enum place place, int64_t channels)
+{
+    const quant *q = &n->q[place];
+    return q->there && q->per_channel && q->channels != (size_t)channels;
+}
+
+/* Tensors that fit each other, but have another number of channels than was registered. */
+static void wrong_channels(graph *g, node *n)
+{
+    world *w = g->world;
+    const int64_t registered = n->out.d[1], channels = sweep_range(w->rng, 1, 2 * registered + 1);
+    shape in = n->in, out = n->out;
+    in.d[1] = out.d[1] = channels;
+    if ((n->kind != ADD && n->kind != POOL) || channels == registered)
+        return;
+    if (!refuses(n, INNER, channels) && !refuses(n, OUTPUT, channels))
+        return;
+    float *x[2] = {floats(count_of(&in)), floats(count_of(&in))}, *y = floats(count_of(&out));
+    nncf_tensor tx[2] = {view(x[0], NNCF_F32, &in), view(x[1], NNCF_F32, &in)}, ty = view(y, NNCF_F32, &out);
+    nncf_status status = nncf_layer_forward(n->layer, tx, &ty);
+    CHECK(w, status == NNCF_E_SHAPE, "%s takes %d channels, its quantizer has %d: %d", n->scope, (int)channels,
+          (int)registered, status);
+    status = nncf_layer_backward(n->layer, tx, &ty, NULL);
+    CHECK(w, status < 0, "backward of %s with other channels", n->scope);
+    for (size_t i = 0; i < count_of(&out); i++)
+        CHECK(w, y[i] == 0, "%s was refused and wrote", n->scope);
+    if (refuses(n, OUTPUT, channels))
+        CHECK(w, nncf_layer_quantize_output(n->layer, &ty, &ty) == NNCF_E_SHAPE, "output of %s: other channels",
+              n->scope);
+    free(x[0]);
+    free(x[1]);
+    free(y);
+}
+
 static void wrong_part(graph *g, node *n)
 {
     world *w = g->world;
@@ -301,6 +336,7 @@ void wrong_call(graph *g)
     node *n = &g->nodes[sweep_range(g->world->rng, 0, g->n_nodes - 1)];
     const int64_t which = sweep_range(g->world->rng, 0, 9);
     note(g->world, " wrong-%d", (int)which);
+    wrong_channels(g, n);
     if (which < 3 && n->kind != HOST)
         wrong_forward(g, n);
     else if (which < 6 && n->kind != HOST)
