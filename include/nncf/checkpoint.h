@@ -150,23 +150,45 @@ NNCF_API nncf_status nncf_checkpoint_read(const nncf_checkpoint *checkpoint, con
 NNCF_API nncf_status nncf_checkpoint_restore(const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl,
                                              nncf_error *err);
 
+/** @brief What nncf_checkpoint_restore_with() took over and what it did not. @since 0.1 */
+typedef struct nncf_checkpoint_restore_report {
+    size_t struct_size;      /**< NNCF_PARAMS(nncf_checkpoint_restore_report) */
+    size_t masks_taken;      /**< layers whose mask is the snapshot's */
+    size_t masks_fresh;      /**< sparsified layers for which it has none */
+    size_t masks_left;       /**< masks of the snapshot that nothing takes: their zeros are lost */
+    size_t quantizers_taken; /**< quantizers whose range is the snapshot's */
+    size_t quantizers_fresh; /**< quantizers for which it has none */
+    size_t quantizers_left;  /**< quantizers of the snapshot whose range nothing takes */
+    /** 1: the ranges of activations that are missing come from batches, so the nncf_compression_ctrl_init_step() loop
+        is to run. The ranges that were taken stay. */
+    int32_t initialization_needed;
+    int32_t padding; /**< 0 */
+} nncf_checkpoint_restore_report;
+
 /** @brief How to restore. @since 0.1 */
 typedef struct nncf_checkpoint_restore_params {
     size_t struct_size; /**< NNCF_PARAMS(nncf_checkpoint_restore_params) */
     /**
      * 1: go on although the config differs in its canonical `compression` part; each difference is a warning in the
-     * log. Carried over are the logits, masks, ranges and counters; the present config decides the rest: the sparsity
-     * level follows its schedule at the saved epoch, and bits and initializers are its own. The controller must have
-     * the same tensors: where the new config masks or quantizes something that the old one did not, restoring is
-     * refused, with the list. A magnitude mask is the saved one until the next epoch_step. Default 0: refuse.
+     * log. What both configs have is taken over by name: masks, logits, ranges; and the counters. The present config
+     * decides the rest: the sparsity level follows its schedule at the saved epoch, and bits and initializers are its
+     * own. Masks of const and magnitude sparsity also come from logits of rb_sparsity, by the threshold of eval mode.
+     *
+     * For what the snapshot does not have: const_sparsity keeps the zeros that the weights have now (so read them
+     * first), magnitude sparsity makes its masks anew, rb_sparsity begins with all weights, ranges of weights are
+     * found at once and those of activations by initialization. Each of these, and what of the snapshot nothing takes,
+     * is a warning in the log and a count in the report. A magnitude mask that was taken stays until the next
+     * epoch_step. Default 0: refuse.
      */
     int32_t accept_config;
-    int32_t padding; /**< must be 0 */
+    int32_t padding;                        /**< must be 0 */
+    nncf_checkpoint_restore_report *report; /**< nullable: filled on success; its struct_size must be set */
 } nncf_checkpoint_restore_params;
 
 /**
  * @brief As nncf_checkpoint_restore(), with the choices of `params` (nullable).
- * @par Errors as nncf_checkpoint_restore(). @since 0.1
+ * @par Errors as nncf_checkpoint_restore(); with accept_config NNCF_E_NOTFOUND the snapshot is of another model, and
+ * NNCF_E_SHAPE a mask is for a weight of another size. @since 0.1
  */
 NNCF_API nncf_status nncf_checkpoint_restore_with(const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl,
                                                   const nncf_checkpoint_restore_params *params, nncf_error *err);
@@ -200,6 +222,17 @@ typedef struct nncf_checkpoint_match {
     int32_t padding;    /**< 0 */
 } nncf_checkpoint_match;
 
+/** What nncf_checkpoint_load_weights() does with the sparsity masks in a file. @since 0.1 */
+enum {
+    /** Masked weights are loaded as 0: the model that the file's owner evaluated. A const_sparsity controller that is
+        made from them keeps these zeros. */
+    NNCF_MASKS_APPLY = 0,
+    /** Weights are loaded as they are stored, as NNCF loads them where no algorithm takes the masks; the log (level
+        warning) says for how many. */
+    NNCF_MASKS_LEAVE = 1,
+    NNCF_MASKS_SENTINEL = 0x7fffffff
+};
+
 /** @brief Counts of nncf_checkpoint_load_weights(). @since 0.1 */
 typedef struct nncf_weights_report {
     size_t struct_size;            /**< NNCF_PARAMS(nncf_weights_report) */
@@ -211,8 +244,12 @@ typedef struct nncf_weights_report {
     size_t wrong_shape;            /**< out */
     size_t wrong_type;             /**< out */
     size_t ambiguous;              /**< out */
-    size_t unexpected; /**< out: tensors of the file that nothing asked for; PyTorch's num_batches_tracked is
-                          not counted */
+    size_t unexpected;    /**< out: tensors of the file that nothing asked for; PyTorch's num_batches_tracked is
+                             not counted */
+    int32_t masks;        /**< in: NNCF_MASKS_... Default NNCF_MASKS_APPLY */
+    int32_t padding;      /**< 0 */
+    size_t masks_applied; /**< out: weights that were loaded with the zeros of their masks */
+    size_t masks_left;    /**< out: weights that have a mask in the file and were loaded without it */
 } nncf_weights_report;
 
 /**
@@ -223,10 +260,19 @@ typedef struct nncf_weights_report {
  * "ResNet/Sequential[layer1]/BasicBlock[0]/Conv2d[conv1].weight" is torchvision's "layer1.0.conv1.weight". If that
  * finds nothing, "pre_ops.N.op" counts as "operation". F64, F16 and BF16 are converted to F32. Tensors that are not
  * loaded keep their values.
+ *
+ * From a stripped model (strip.h) weights come as the floats of eval mode: codes times scales, zeros where they were
+ * stored sparsely. From a snapshot of a sparse training they come with its zeros: masks of magnitude and const
+ * sparsity, the logits of rb_sparsity by the threshold of eval mode, and in files of NNCF's `binary_mask`.
+ * nncf_checkpoint_read() gives the stored values.
+ *
+ * Order of a next stage: load the weights, make the controller, restore the snapshot if more than weights is to come
+ * over, run initialization. docs/snapshots.md lists what each pair of stages has in common.
  * @param[out] matches nullable, n_tensors of them
  * @param[in,out] report nullable
  * @par Errors NNCF_E_NOTFOUND no tensor could be loaded (nothing is changed then); NNCF_E_ARG; NNCF_E_NOMEM; for
- * tensors that make no sense as nncf_checkpoint_save(). @since 0.1
+ * tensors that make no sense as nncf_checkpoint_save(); NNCF_E_FORMAT a stripped model whose tensors are not what it
+ * says. Nothing is changed then. @since 0.1
  */
 NNCF_API nncf_status nncf_checkpoint_load_weights(const nncf_checkpoint *checkpoint,
                                                   const nncf_checkpoint_tensor *tensors, size_t n_tensors,

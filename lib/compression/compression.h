@@ -44,6 +44,7 @@ typedef struct nncf__quantizer {
     nncf__range_rule rule; /* how its range is found; without scopes */
     struct nncf__observer *observer; /* what that needs beside the extremes; NULL: nothing, or the time is over */
     bool initialized;                /* ranges came from data or a snapshot */
+    bool kept;                       /* the range is that of an earlier stage: initialization leaves it */
     bool observing;                  /* initialization: see, change nothing */
     bool sated;                      /* while observing: has seen enough, only passes on */
     size_t channels;                 /* 1, or one an output channel (weights), input channel (activations) */
@@ -166,8 +167,11 @@ nncf_status nncf__magnitude_reserve(struct nncf_compression_ctrl *ctrl);
 /* Masks for the present level over all sparsified layers together, or over each of them (local levels); sets
  * ctrl->threshold. Allocates nothing: reserve first. */
 void nncf__magnitude_mask(struct nncf_compression_ctrl *ctrl);
-/* Masks that keep the weights that are not zero. */
-void nncf__const_mask(struct nncf_compression_ctrl *ctrl);
+/* const_sparsity: a mask of layer i that keeps the weights that are not zero. */
+void nncf__const_mask(struct nncf_compression_ctrl *ctrl, size_t i);
+/* Before any training: weights may have been loaded since the controller was made. Masks of magnitude sparsity, and
+ * constant ones that mask nothing, are made anew from them; those of a snapshot stay. ctrl.c. */
+void nncf__masks_renew(struct nncf_compression_ctrl *ctrl);
 
 /* ---- init.c ---- */
 
@@ -246,6 +250,7 @@ struct nncf_compression_ctrl {
     char *canonical_config;                    /* what nncf__config_canonical() said */
     double *multistep;                         /* storage for the schedule's arrays */
     bool owns_context;                         /* taken over from a model that was destroyed first */
+    bool dense_checked;                        /* whether a constant mask masks anything */
     bool warned;                               /* about training without initialization */
     bool stepped;                              /* a step was made since the last epoch_step */
     bool arrived_before;                       /* the schedule had arrived in the epoch before this one */
@@ -262,6 +267,8 @@ static inline void nncf__ctrl_saw_images(struct nncf_compression_ctrl *ctrl, int
 /* Quantizer `i` (0 weight, 1 input, 2 output, 3 in front of the activation) of a layer, or NULL. */
 enum { NNCF__N_QUANTIZERS = 4 };
 nncf__quantizer *nncf__layer_quantizer(const nncf__layer_compression *layer, int i);
+/* What stands between a layer's scope and ".scale" or ".input_low" in the names of their parameters. placement.c. */
+extern const char *const nncf__quantizer_stems[NNCF__N_QUANTIZERS];
 
 /* ---- placement.c: which layer gets what; allocates all of it, hangs nothing on the model yet ---- */
 

@@ -35,6 +35,43 @@ static void update_frozen(nncf_compression_ctrl *ctrl)
         ctrl->parameters[i].frozen = ctrl->frozen && ctrl->parameters[i].kind == NNCF_PARAMETER_MASK_LOGIT;
 }
 
+static void make_masks(nncf_compression_ctrl *ctrl)
+{
+    if (ctrl->sparsity_kind == NNCF__RB_SPARSITY)
+        nncf__rb_start(ctrl);
+    else if (ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY)
+        nncf__magnitude_mask(ctrl);
+    for (size_t i = 0; ctrl->sparsity_kind == NNCF__CONST_SPARSITY && i < ctrl->n_layers; i++)
+        nncf__const_mask(ctrl, i);
+}
+
+/* A constant mask with no zero in it, over *total weights. */
+static bool masks_nothing(const nncf_compression_ctrl *ctrl, int64_t *total)
+{
+    *total = 0;
+    if (ctrl->sparsity_kind != NNCF__CONST_SPARSITY)
+        return false;
+    for (size_t i = 0; i < ctrl->n_layers; i++) {
+        nncf__weight_survey survey;
+        if (ctrl->layers[i].mask_kind == NNCF__MASK_NONE)
+            continue;
+        nncf__weight_survey_of(ctrl->model->layers[i], &survey);
+        if (survey.kept < (int64_t)ctrl->model->layers[i]->weight_count)
+            return false;
+        *total += survey.kept;
+    }
+    return true;
+}
+
+void nncf__masks_renew(nncf_compression_ctrl *ctrl)
+{
+    int64_t total;
+    if (ctrl->protocol.resumed || ctrl->protocol.trained || ctrl->step > 0 || ctrl->epoch > 0)
+        return;
+    if (ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY || masks_nothing(ctrl, &total))
+        make_masks(ctrl);
+}
+
 /* ---- creation and destruction ---- */
 
 static void free_ctrl(nncf_compression_ctrl *ctrl)
@@ -120,12 +157,7 @@ nncf_status nncf_compression_ctrl_create(nncf_model *model, const nncf_config *c
         model->layers[i]->compression = &c->layers[i];
         model->layers[i]->ready_for_backward = false;
     }
-    if (c->sparsity_kind == NNCF__RB_SPARSITY)
-        nncf__rb_start(c);
-    else if (c->sparsity_kind == NNCF__MAGNITUDE_SPARSITY)
-        nncf__magnitude_mask(c);
-    else if (c->sparsity_kind == NNCF__CONST_SPARSITY)
-        nncf__const_mask(c);
+    make_masks(c);
     nncf__init_weights(c);
     update_frozen(c);
     *ctrl = c;
@@ -176,6 +208,21 @@ static void warn_uninitialized(nncf_compression_ctrl *ctrl)
               "nncf_compression_ctrl_init_step() loop first, or restore a snapshot");
 }
 
+/* A constant mask that masks nothing: most likely the zeros were to come from weights that were loaded too late. */
+static void warn_dense(nncf_compression_ctrl *ctrl)
+{
+    int64_t total;
+    if (ctrl->dense_checked)
+        return;
+    ctrl->dense_checked = true;
+    if (masks_nothing(ctrl, &total))
+        nncf__log(
+            ctrl->context, NNCF_LOG_WARNING,
+            "const_sparsity keeps the zeros of the weights that it starts from, and there is none among %lld: load "
+            "the sparse weights before the controller is made, or restore their snapshot",
+            (long long)total);
+}
+
 double nncf_compression_ctrl_loss(nncf_compression_ctrl *ctrl)
 {
     if (!ctrl || !ctrl->model)
@@ -212,6 +259,7 @@ nncf_status nncf_compression_ctrl_step(nncf_compression_ctrl *ctrl)
     if (status != NNCF_OK)
         return status;
     warn_uninitialized(ctrl);
+    warn_dense(ctrl);
     nncf__protocol_step(ctrl);
     ctrl->stepped = true;
     /* called before its batch, a step that is the first of all, or of an epoch, is batch 0, not 1 */

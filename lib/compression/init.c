@@ -65,7 +65,7 @@ void nncf__init_weights(struct nncf_compression_ctrl *ctrl)
 {
     for (size_t i = 0; i < ctrl->n_layers; i++) {
         nncf__quantizer *q = ctrl->layers[i].weight_quantizer;
-        if (!q || q->rule.kind == NNCF__RANGE_NONE)
+        if (!q || q->kept || q->rule.kind == NNCF__RANGE_NONE)
             continue;
         nncf__quantizer_observe_begin(q);
         float *ranges = q->observed_channels ? q->observed_channels : q->observed;
@@ -88,13 +88,13 @@ static bool satisfied(const nncf_compression_ctrl *ctrl, const nncf__quantizer *
            enough(q->rule.n_steps, q->rule.n_samples, ctrl->init_begun, ctrl->init_images);
 }
 
-/* The next activation quantizer from *at on for which `test` says yes; *at then stands behind it. */
+/* The next activation quantizer from *at on whose range is to be found; *at then stands behind it. */
 static nncf__quantizer *next(const nncf_compression_ctrl *ctrl, size_t *at, size_t *layer)
 {
     for (; *at < ctrl->n_layers * N_QUANTIZERS; (*at)++) {
         const int j = (int)(*at % N_QUANTIZERS);
         nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[*at / N_QUANTIZERS], j);
-        if (j == WEIGHT || !q)
+        if (j == WEIGHT || !q || q->kept)
             continue;
         if (layer)
             *layer = *at / N_QUANTIZERS;
@@ -124,9 +124,9 @@ static bool all_satisfied(const nncf_compression_ctrl *ctrl)
 
 nncf_status nncf__init_observers(struct nncf_compression_ctrl *ctrl)
 {
-    nncf__quantizer *q;
-    for (size_t at = 0; (q = next(ctrl, &at, NULL));) {
-        if (q->observer)
+    for (size_t at = 0; at < ctrl->n_layers * N_QUANTIZERS; at++) {
+        nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[at / N_QUANTIZERS], (int)(at % N_QUANTIZERS));
+        if (!q || at % N_QUANTIZERS == WEIGHT || q->observer)
             continue;
         nncf_status status = nncf__observer_create(ctrl->context, q);
         if (status != NNCF_OK) { /* half an observer must not be taken for one */
@@ -135,6 +135,13 @@ nncf_status nncf__init_observers(struct nncf_compression_ctrl *ctrl)
         }
     }
     return NNCF_OK;
+}
+
+/* The weights may have been loaded since creation. */
+static void renew_weights(nncf_compression_ctrl *ctrl)
+{
+    nncf__masks_renew(ctrl);
+    nncf__init_weights(ctrl);
 }
 
 /* ---- batches that are observed ---- */
@@ -165,8 +172,8 @@ static void begin_batch(nncf_compression_ctrl *ctrl)
 {
     nncf__quantizer *q;
     const bool first = ctrl->init_begun == 0;
-    if (first) /* the weights may have been loaded since creation */
-        nncf__init_weights(ctrl);
+    if (first)
+        renew_weights(ctrl);
     for (size_t at = 0; (q = next(ctrl, &at, NULL));) {
         if (first && q->rule.kind != NNCF__RANGE_NONE)
             nncf__observer_begin(q);
@@ -201,7 +208,10 @@ static void finish_ranges(nncf_compression_ctrl *ctrl)
         set_ranges(ctrl, layer, q, nncf__observer_ranges(q));
         nncf__observer_destroy(ctrl->context, q);
     }
-    nncf__init_weights(ctrl);
+    if (ctrl->init_begun == 0)
+        renew_weights(ctrl);
+    else
+        nncf__init_weights(ctrl);
     ctrl->ranges_done = true;
 }
 

@@ -318,14 +318,13 @@ void nncf__magnitude_mask(struct nncf_compression_ctrl *ctrl)
             ctrl->threshold = fmax(ctrl->threshold, mask_group(ctrl, &(group){i, i + 1}));
 }
 
-void nncf__const_mask(struct nncf_compression_ctrl *ctrl)
+void nncf__const_mask(struct nncf_compression_ctrl *ctrl, size_t i)
 {
-    for (size_t i = 0; i < ctrl->n_layers; i++) {
-        const nncf_layer *layer = ctrl->model->layers[i];
-        if (ctrl->layers[i].mask_kind != NNCF__MASK_BITS)
-            continue;
-        memset(ctrl->layers[i].bits, 0, (layer->weight_count + 7) / 8);
-        for (size_t j = 0; j < layer->weight_count; j++)
-            ctrl->layers[i].bits[j / 8] |= (uint8_t)((layer->weight[j] != 0 ? 1u : 0u) << (j % 8));
-    }
+    const nncf_layer *layer = ctrl->model->layers[i];
+    uint8_t *bits = ctrl->layers[i].bits;
+    if (ctrl->layers[i].mask_kind != NNCF__MASK_BITS)
+        return;
+    memset(bits, 0, (layer->weight_count + 7) / 8);
+    for (size_t j = 0; j < layer->weight_count; j++)
+        bits[j / 8] |= (uint8_t)((layer->weight[j] != 0 ? 1u : 0u) << (j % 8));
 }

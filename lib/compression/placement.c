@@ -29,10 +29,11 @@ static char *name_of(const maker *m, const nncf_layer *layer, const char *suffix
 
 /* ---- masks and quantizers ---- */
 
+const char *const nncf__quantizer_stems[NNCF__N_QUANTIZERS] = {".pre_ops.weight_quantizer", ".input_quantizer",
+                                                               ".activation_quantizer", ".pre_activation_quantizer"};
+
 static nncf_status make_quantizers(const maker *m, size_t i)
 {
-    static const char *const stems[NNCF__PLACES] = {".pre_ops.weight_quantizer", ".input_quantizer",
-                                                    ".activation_quantizer", ".pre_activation_quantizer"};
     nncf__layer_compression *c = &m->ctrl->layers[i];
     nncf__quantizer **const slots[NNCF__PLACES] = {&c->weight_quantizer, &c->input_quantizer, &c->output_quantizer,
                                                    &c->pre_quantizer};
@@ -44,7 +45,7 @@ static nncf_status make_quantizers(const maker *m, size_t i)
         const nncf__quantizer_wish wish = {.layer = m->ctrl->model->layers[i],
                                            .group =
                                                j == NNCF__PLACE_WEIGHT ? NNCF__GROUP_WEIGHTS : NNCF__GROUP_ACTIVATIONS,
-                                           .stem = stems[j],
+                                           .stem = nncf__quantizer_stems[j],
                                            .channels = (size_t)planned->channels,
                                            .sign = planned->sign};
         status = nncf__quantizer_create(m->ctrl->context, &wish, &planned->rule, slots[j], m->err);

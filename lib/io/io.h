@@ -44,10 +44,11 @@ struct nncf_checkpoint {
     size_t *by_name;   /* indices of entries, sorted by name */
     nncf__pair *texts; /* in the order of the file */
     size_t n_texts;
-    size_t *by_key; /* indices of texts, sorted by key */
-    char *header;   /* the length's 8 bytes and the text; names, keys and values lie in it */
-    int64_t *dims;  /* all shapes, one after the other */
-    void *data;     /* the tensors, each at a multiple of NNCF__ALIGNMENT */
+    size_t *by_key;   /* indices of texts, sorted by key */
+    char *header;     /* the length's 8 bytes and the text; names, keys and values lie in it */
+    int64_t *dims;    /* all shapes, one after the other */
+    int32_t sparsity; /* nncf__algorithm_kind of the algorithm that it was made with; 0: none */
+    void *data;       /* the tensors, each at a multiple of NNCF__ALIGNMENT */
 };
 
 /* ---- header.c ---- */
@@ -133,6 +134,60 @@ nncf_status nncf__check_numbers(const nncf_layer *layer, nncf_error *err);
  * channel whose factor or shift is not finite as a float. */
 nncf_status nncf__fold_batch_norm(const nncf_layer *layer, double *factor, double *shift, nncf_error *err);
 
+/* ---- lookup.c ---- */
+
+/* Entries by the names that other programs give them. */
+typedef struct nncf__lookup {
+    const nncf_checkpoint *checkpoint;
+    size_t *order[2]; /* entries sorted by the parts of their names: as they are, and with "pre_ops.N.op" mapped */
+} nncf__lookup;
+nncf_status nncf__lookup_make(nncf__lookup *lookup, const nncf_checkpoint *checkpoint);
+void nncf__lookup_free(nncf__lookup *lookup);
+/* The tensor that `name` means, the first of them in the file, or NULL; *count: how many bear that name. */
+const nncf__entry *nncf__lookup_find(const nncf__lookup *lookup, const char *name, size_t *count);
+
+/* ---- masks.c: sparsity masks in files ---- */
+
+enum nncf__mask_form {
+    NNCF__FORM_NONE = 0,
+    NNCF__FORM_BITS,   /* of magnitude and const sparsity: a bit a weight */
+    NNCF__FORM_LOGITS, /* of rb_sparsity, in a snapshot that was made with it */
+    NNCF__FORM_BINARY, /* NNCF's own: a float a weight, 0 or 1 */
+};
+/* What kind of mask an entry is, by name, type, and the snapshot's config. */
+enum nncf__mask_form nncf__mask_form_of(const nncf_checkpoint *checkpoint, const nncf__entry *entry);
+bool nncf__mask_fits(enum nncf__mask_form form, const nncf__entry *mask, size_t count);
+/* nncf__algorithm_kind of the sparsity algorithm that a snapshot was made with, by its config; 0: none. */
+int32_t nncf__find_sparsity(const nncf_checkpoint *checkpoint);
+/* The mask of each tensor. */
+typedef struct nncf__masks {
+    nncf_context *context;
+    const nncf__entry **of; /* [n_entries]: NULL where there is none */
+} nncf__masks;
+nncf_status nncf__masks_find(nncf__masks *masks, const nncf_checkpoint *checkpoint, const nncf__lookup *lookup);
+void nncf__masks_free(nncf__masks *masks);
+/* As it acts in eval mode: a bit a weight; or on a weight of `count` elements of `size` bytes, zeros where it masks. */
+void nncf__mask_to_bits(nncf_context *context, enum nncf__mask_form form, const nncf__entry *mask, size_t count,
+                        uint8_t *bits);
+void nncf__mask_apply(const nncf_checkpoint *checkpoint, const nncf__entry *mask, size_t count, size_t size,
+                      void *weight);
+
+/* ---- unstrip.c: weights of stripped models ---- */
+
+typedef struct nncf__packed {
+    const nncf__entry *weight;              /* NULL: this tensor is no weight of a layer */
+    const nncf__entry *mask, *scale, *zero; /* nullable */
+    int64_t shape[NNCF__MAX_WEIGHT_NDIM];
+    size_t ndim, axis, channels, count;
+    int64_t bits; /* 32: floats */
+    bool is_signed, sparse;
+} nncf__packed;
+/* *packed: [n_entries], for nncf__free(); NULL where the file is not a stripped model. NNCF_E_FORMAT: it says what its
+ * tensors are not. */
+nncf_status nncf__packed_find(nncf__packed **packed, const nncf_checkpoint *checkpoint, nncf_error *err);
+/* The floats that forward multiplies with in eval mode; [count]. */
+void nncf__packed_unpack(const nncf__packed *packed, float *to);
+
 /* ---- names.c ---- */
 
 /* Sort indices 0..count-1 by less(); takes no memory. */
@@ -187,6 +242,20 @@ typedef struct nncf__state {
 } nncf__state;
 nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, nncf__state *state);
 void nncf__state_free(nncf__state *state);
+/* What a snapshot says of a controller beside its tensors; restore.c. */
+typedef struct nncf__saved {
+    int64_t counters[NNCF__N_COUNTERS];
+    double levels[2];
+} nncf__saved;
+/* Without same_sparsity all but how far the sparsity algorithm had come. */
+void nncf__saved_apply(const nncf__saved *saved, nncf_compression_ctrl *ctrl, bool same_sparsity);
+/* Where within an epoch the snapshot was made: after nncf__ctrl_restored(). */
+void nncf__saved_apply_moment(const nncf__saved *saved, nncf_compression_ctrl *ctrl);
+
+/* adopt.c: the same for a snapshot of another config. */
+nncf_status nncf__adopt(const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl, const nncf__saved *saved,
+                        nncf_checkpoint_restore_report *report, nncf_error *err);
+
 /* The texts, as members of __metadata__ with a comma in front of each. */
 void nncf__state_texts(const nncf_compression_ctrl *ctrl, nncf__text *text);
 

@@ -221,6 +221,7 @@ static nncf_status read_source(nncf_checkpoint *c, const nncf__source *source, n
         status = check_own_header(c, &sum, &own, err);
     if (status == NNCF_OK)
         status = read_data(c, source, err);
+    c->sparsity = nncf__find_sparsity(c);
     return status == NNCF_OK && own ? check_own_data(c, err) : status;
 }
 

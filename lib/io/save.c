@@ -59,6 +59,7 @@ typedef struct writer {
     nncf__entry *items;
     size_t n_items;
     size_t *order;
+    size_t *by_key;           /* the caller's texts, sorted */
     nncf__file_piece *pieces; /* header, then one a tensor in the order of the file */
     nncf__text header;
 } writer;
@@ -132,8 +133,17 @@ static nncf_status gather_items(writer *w, const nncf__state *state, nncf_error 
     return NNCF_OK;
 }
 
-static nncf_status check_texts(const nncf_checkpoint_text *texts, size_t n_texts, nncf_error *err)
+static bool key_before(const void *arg, size_t a, size_t b)
 {
+    const nncf_checkpoint_text *texts = arg;
+    const int order = strcmp(texts[a].key, texts[b].key);
+    return order != 0 ? order < 0 : a < b;
+}
+
+static nncf_status check_texts(writer *w, nncf_error *err)
+{
+    const nncf_checkpoint_text *texts = w->p->texts;
+    const size_t n_texts = w->p->n_texts;
     for (size_t i = 0; i < n_texts; i++) {
         const char *key = texts[i].key, *value = texts[i].value;
         if (!key || !value)
@@ -142,9 +152,12 @@ static nncf_status check_texts(const nncf_checkpoint_text *texts, size_t n_texts
             return nncf__fail(err, NNCF_E_ARG, key, "texts[%zu]: keys beginning with \"nncf.\" are the library's", i);
         if (!nncf__utf8_valid(key) || !nncf__utf8_valid(value))
             return nncf__fail(err, NNCF_E_ARG, key, "texts[%zu]: not UTF-8", i);
-        for (size_t j = 0; j < i; j++)
-            if (strcmp(key, texts[j].key) == 0)
-                return nncf__fail(err, NNCF_E_ARG, key, "texts[%zu]: the key \"%.64s\" is there twice", i, key);
+    }
+    nncf__sort_indices(w->by_key, n_texts, key_before, texts);
+    for (size_t i = 1; i < n_texts; i++) {
+        const char *key = texts[w->by_key[i]].key;
+        if (strcmp(texts[w->by_key[i - 1]].key, key) == 0)
+            return nncf__fail(err, NNCF_E_ARG, key, "texts[%zu]: the key \"%.64s\" is there twice", w->by_key[i], key);
     }
     return NNCF_OK;
 }
@@ -157,12 +170,75 @@ static void put_text(nncf__text *h, const char *key, const char *value)
     nncf__text_json_string(h, value);
 }
 
-static bool has_text(const nncf_checkpoint_save_params *p, const char *key)
+static bool has_text(const writer *w, const char *key)
 {
-    for (size_t i = 0; i < p->n_texts; i++)
-        if (strcmp(p->texts[i].key, key) == 0)
+    size_t low = 0, high = w->p->n_texts;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        const int order = strcmp(key, w->p->texts[w->by_key[middle]].key);
+        if (order == 0)
             return true;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
     return false;
+}
+
+static bool data_before(const void *arg, size_t a, size_t b)
+{
+    const nncf_checkpoint_tensor *tensors = arg;
+    return (uintptr_t)tensors[a].tensor.data < (uintptr_t)tensors[b].tensor.data;
+}
+
+/* The caller's tensor that is that weight, or NULL. */
+static const nncf_checkpoint_tensor *find_data(const nncf_checkpoint_tensor *tensors, const size_t *by_data,
+                                               size_t count, const float *weight)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if ((uintptr_t)tensors[by_data[middle]].tensor.data < (uintptr_t)weight)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < count && tensors[by_data[low]].tensor.data == (const void *)weight ? &tensors[by_data[low]] : NULL;
+}
+
+/* Which of the caller's tensors each mask belongs to: their names are the caller's, and need not be like the scopes. */
+static void put_masks(writer *w)
+{
+    const nncf_checkpoint_save_params *p = w->p;
+    nncf__text pairs = {.context = w->context}, name = {.context = w->context};
+    size_t *by_data = nncf__calloc(w->context, p->n_tensors, sizeof *by_data);
+    if (by_data)
+        nncf__sort_indices(by_data, p->n_tensors, data_before, p->tensors);
+    nncf__text_append(&pairs, "{", 1);
+    for (size_t i = 0; by_data && i < p->ctrl->n_layers; i++) {
+        const nncf_layer *layer = p->ctrl->model->layers[i];
+        const nncf__layer_compression *c = &p->ctrl->layers[i];
+        const nncf_checkpoint_tensor *weight = find_data(p->tensors, by_data, p->n_tensors, layer->weight);
+        if (c->mask_kind == NNCF__MASK_NONE || !weight)
+            continue;
+        name.length = 0;
+        nncf__text_printf(&name, c->mask_kind == NNCF__MASK_RB ? "%s.pre_ops.mask" : "nncf.%s.mask", layer->scope);
+        if (name.failed)
+            break;
+        nncf__text_append(&pairs, ",", pairs.length > 1);
+        nncf__text_json_string(&pairs, weight->name);
+        nncf__text_append(&pairs, ":", 1);
+        nncf__text_json_string(&pairs, name.data);
+    }
+    nncf__text_append(&pairs, "}", 1);
+    const bool failed = !by_data || pairs.failed || name.failed;
+    if (!failed && pairs.length > 2)
+        put_text(&w->header, "nncf.masks", pairs.data);
+    w->header.failed = w->header.failed || failed;
+    nncf__free(w->context, by_data);
+    nncf__text_free(&pairs);
+    nncf__text_free(&name);
 }
 
 static void put_metadata(writer *w)
@@ -175,13 +251,15 @@ static void put_metadata(writer *w)
     for (size_t i = 0; i < w->n_items; i++)
         nncf__text_printf(h, "%08x", (unsigned)nncf__crc32c(0, w->pieces[1 + i].data, w->pieces[1 + i].size));
     nncf__text_append(h, "\"", 1);
-    if (p->ctrl)
+    if (p->ctrl) {
         nncf__state_texts(p->ctrl, h);
+        put_masks(w);
+    }
     for (size_t i = 0; i < p->n_texts; i++)
         put_text(h, p->texts[i].key, p->texts[i].value);
     for (size_t i = 0; p->carry && i < p->carry->n_texts; i++) {
         const nncf__pair *t = &p->carry->texts[i];
-        if (strncmp(t->key, "nncf.", 5) != 0 && !has_text(p, t->key))
+        if (strncmp(t->key, "nncf.", 5) != 0 && !has_text(w, t->key))
             put_text(h, t->key, t->value);
     }
     nncf__text_append(h, "}", 1);
@@ -247,10 +325,11 @@ static nncf_status compose_and_write(writer *w, const nncf__state *state, nncf_e
     w->items = nncf__calloc(w->context, most + 1, sizeof *w->items);
     w->order = nncf__calloc(w->context, most + 1, sizeof *w->order);
     w->pieces = nncf__calloc(w->context, most + 1, sizeof *w->pieces);
-    if (!w->items || !w->order || !w->pieces)
+    w->by_key = nncf__calloc(w->context, p->n_texts, sizeof *w->by_key);
+    if (!w->items || !w->order || !w->pieces || !w->by_key)
         return nncf__fail(err, NNCF_E_NOMEM, p->path, "out of memory");
     nncf_status status = gather_items(w, state, err);
-    if (status != NNCF_OK || (status = check_texts(p->texts, p->n_texts, err)) != NNCF_OK)
+    if (status != NNCF_OK || (status = check_texts(w, err)) != NNCF_OK)
         return status;
     nncf__sort_indices(w->order, w->n_items, file_before, w->items);
     for (size_t i = 0; i < w->n_items; i++) {
@@ -304,6 +383,7 @@ nncf_status nncf_checkpoint_save_with(const nncf_checkpoint_save_params *params,
     nncf__free(w.context, w.items);
     nncf__free(w.context, w.order);
     nncf__free(w.context, w.pieces);
+    nncf__free(w.context, w.by_key);
     nncf__text_free(&w.header);
     nncf__state_free(&state);
     nncf_context_destroy(own);

@@ -32,12 +32,34 @@ static int64_t *counter_values(const nncf_compression_ctrl *ctrl, int64_t values
     return values;
 }
 
+/* Whose state "nncf.quantizers" holds, for a controller that has others. */
+static void put_quantizer_names(const nncf_compression_ctrl *ctrl, nncf__text *text)
+{
+    nncf__text names = {.context = ctrl->context};
+    nncf__text_append(&names, "[", 1);
+    for (size_t i = 0; i < ctrl->n_layers; i++)
+        for (int j = 0; j < NNCF__N_QUANTIZERS; j++) {
+            const nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
+            if (!q)
+                continue;
+            nncf__text_append(&names, ",", names.length > 1);
+            nncf__text_json_string(&names, q->name);
+        }
+    nncf__text_append(&names, "]", 1);
+    nncf__text_printf(text, ",\"nncf.quantizer_names\":");
+    if (!names.failed)
+        nncf__text_json_string(text, names.data);
+    text->failed = text->failed || names.failed;
+    nncf__text_free(&names);
+}
+
 void nncf__state_texts(const nncf_compression_ctrl *ctrl, nncf__text *text)
 {
     int64_t values[NNCF__N_COUNTERS];
     counter_values(ctrl, values);
     for (int i = 0; i < NNCF__N_COUNTERS; i++)
         nncf__text_printf(text, ",\"%s\":\"%lld\"", nncf__counter_names[i], (long long)values[i]);
+    put_quantizer_names(ctrl, text);
     const char *config = ctrl->canonical_config ? ctrl->canonical_config : "";
     char digest[NNCF__DIGEST_TEXT];
     nncf__sha256_text(config, strlen(config), digest);

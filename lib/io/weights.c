@@ -1,134 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Weights from elsewhere, found by name. Two names are the same when their parts are, after what wrappers add has been
- * taken away: the parts "module" and "nncf_module" of PyTorch's and NNCF's wrappers, and from a scope everything but
- * the fields, so that "ResNet/Sequential[layer1]/BasicBlock[0]/Conv2d[conv1].weight" is "layer1.0.conv1.weight". Where
- * nothing is found "pre_ops.N.op" counts as "operation", because N depends on the order of the algorithms.
+ * Weights from elsewhere, found by name (lookup.c) and converted: other float types, codes of stripped models
+ * (unstrip.c), and the masks that lie beside them (masks.c).
  */
 #include "io/io.h"
 
 #include <string.h>
-
-/* A walk over the parts of a name. */
-typedef struct parts {
-    const char *at;
-    const char *scope_end; /* up to here the name is a scope; NULL: no part of it is */
-    bool map_operations;
-} parts;
-
-typedef struct part {
-    const char *text;
-    size_t length;
-} part;
-
-static bool is(const part *p, const char *word)
-{
-    return strlen(word) == p->length && memcmp(p->text, word, p->length) == 0;
-}
-
-static parts parts_of(const char *name, bool map_operations)
-{
-    const char *last = strrchr(name, ']');
-    return (parts){name, last ? last + 1 : NULL, map_operations};
-}
-
-/* The field of the next element of a scope that has one; false at the scope's end. */
-static bool next_field(parts *w, part *p)
-{
-    while (w->at < w->scope_end) {
-        size_t n = strcspn(w->at, "/");
-        const char *element = w->at, *open = memchr(element, '[', n);
-        const char *close = open ? memchr(open, ']', n - (size_t)(open - element)) : NULL;
-        w->at += n + (element[n] == '/' ? 1 : 0);
-        if (w->at > w->scope_end)
-            w->at = w->scope_end;
-        if (close) {
-            *p = (part){open + 1, (size_t)(close - open - 1)};
-            return true;
-        }
-    }
-    return false;
-}
-
-/* After the scope: "/conv2d_0.weight" and ".weight" both go on with "weight". */
-static void leave_scope(parts *w)
-{
-    w->at = w->scope_end;
-    w->scope_end = NULL;
-    if (*w->at == '/')
-        w->at += strcspn(w->at, ".");
-}
-
-static part cut(const char *text)
-{
-    return (part){text, strcspn(text, ".")};
-}
-
-static const char *behind(const part *p)
-{
-    return p->text + p->length + (p->text[p->length] == '.' ? 1 : 0);
-}
-
-static bool is_number(const part *p)
-{
-    return p->length > 0 && strspn(p->text, "0123456789") >= p->length;
-}
-
-static bool next_part(parts *w, part *p)
-{
-    if (w->scope_end) {
-        if (next_field(w, p))
-            return true;
-        leave_scope(w);
-    }
-    while (*w->at) {
-        *p = cut(w->at);
-        w->at = behind(p);
-        if (p->length == 0 || is(p, "module") || is(p, "nncf_module"))
-            continue;
-        if (w->map_operations && is(p, "pre_ops")) {
-            part number = cut(w->at), op = cut(behind(&number));
-            if (is_number(&number) && is(&op, "op")) {
-                w->at = behind(&op);
-                *p = (part){"operation", 9};
-            }
-        }
-        return true;
-    }
-    return false;
-}
-
-static bool same_name(const char *a, const char *b, bool map_operations)
-{
-    parts wa = parts_of(a, map_operations), wb = parts_of(b, map_operations);
-    for (;;) {
-        part pa, pb;
-        bool more = next_part(&wa, &pa);
-        if (more != next_part(&wb, &pb))
-            return false;
-        if (!more)
-            return true;
-        if (pa.length != pb.length || memcmp(pa.text, pb.text, pa.length) != 0)
-            return false;
-    }
-}
-
-/* The tensor that `name` means; *count: how many bear that name. */
-static const nncf__entry *find(const nncf_checkpoint *c, const char *name, size_t *count)
-{
-    const nncf__entry *found = nncf__checkpoint_find(c, name);
-    *count = found != NULL;
-    for (int map = 0; !found && map < 2; map++) {
-        *count = 0;
-        for (size_t i = 0; i < c->n_entries; i++) {
-            if (!same_name(c->entries[i].name, name, map))
-                continue;
-            found = found ? found : &c->entries[i];
-            ++*count;
-        }
-    }
-    return found;
-}
 
 /* ---- values ---- */
 
@@ -153,7 +30,7 @@ static bool convertible(const nncf__entry *e, const nncf_tensor *t)
            (e->dtype == NNCF_F64 || strcmp(e->type, "F16") == 0 || strcmp(e->type, "BF16") == 0);
 }
 
-static void take(const nncf__entry *e, const nncf_tensor *t)
+static void copy(const nncf__entry *e, const nncf_tensor *t)
 {
     const size_t bytes = (size_t)(e->end - e->begin), n = bytes * 8 / e->bits;
     float *to = t->data;
@@ -177,26 +54,93 @@ static void take(const nncf__entry *e, const nncf_tensor *t)
     }
 }
 
-static bool same_shape(const nncf__entry *e, const nncf_tensor *t)
+static bool same_shape(const nncf_tensor *t, const int64_t *shape, size_t ndim)
 {
-    return e->ndim == (size_t)t->ndim && (e->ndim == 0 || memcmp(e->shape, t->shape, e->ndim * sizeof *e->shape) == 0);
+    return ndim == (size_t)t->ndim && (ndim == 0 || memcmp(shape, t->shape, ndim * sizeof *shape) == 0);
 }
 
 /* ---- all of them ---- */
 
-static void match(const nncf_checkpoint *c, const nncf_checkpoint_tensor *want, nncf_checkpoint_match *m, bool *used)
+/* One call: what is asked for, what the file has, and what becomes of it. */
+typedef struct loading {
+    const nncf_checkpoint *c;
+    const nncf_checkpoint_tensor *tensors;
+    size_t n_tensors;
+    nncf_weights_report report;
+    nncf_checkpoint_match *matches; /* [n_tensors] */
+    const nncf__entry **found;      /* [n_tensors] */
+    bool *used;                     /* [n_entries] */
+    nncf__lookup lookup;
+    nncf__masks masks;
+    nncf__packed *packed;
+} loading;
+
+static const nncf__packed *packed_of(const loading *l, const nncf__entry *e)
 {
+    const nncf__packed *p = l->packed ? &l->packed[e - l->c->entries] : NULL;
+    return p && p->weight ? p : NULL;
+}
+
+static void use(const loading *l, const nncf__entry *e)
+{
+    if (e)
+        l->used[e - l->c->entries] = true;
+}
+
+static int32_t match(loading *l, size_t i)
+{
+    const nncf_tensor *t = &l->tensors[i].tensor;
     size_t count;
-    const nncf__entry *e = find(c, want->name, &count);
-    *m = (nncf_checkpoint_match){.state = NNCF_MATCH_MISSING};
+    const nncf__entry *e = l->found[i] = nncf__lookup_find(&l->lookup, l->tensors[i].name, &count);
     if (!e)
+        return NNCF_MATCH_MISSING;
+    const nncf__packed *p = packed_of(l, e);
+    l->matches[i].source = e->name;
+    use(l, e);
+    if (count > 1)
+        return NNCF_MATCH_AMBIGUOUS;
+    if (p && t->dtype == NNCF_F32)
+        return same_shape(t, p->shape, p->ndim) ? NNCF_MATCH_LOADED : NNCF_MATCH_SHAPE;
+    if (!same_shape(t, e->shape, e->ndim))
+        return NNCF_MATCH_SHAPE;
+    return convertible(e, t) ? NNCF_MATCH_LOADED : NNCF_MATCH_TYPE;
+}
+
+static void count_matches(loading *l)
+{
+    nncf_weights_report *r = &l->report;
+    for (size_t i = 0; i < l->n_tensors; i++) {
+        const int32_t state = l->matches[i].state = match(l, i);
+        r->loaded += state == NNCF_MATCH_LOADED;
+        r->missing += state == NNCF_MATCH_MISSING;
+        r->wrong_shape += state == NNCF_MATCH_SHAPE;
+        r->wrong_type += state == NNCF_MATCH_TYPE;
+        r->ambiguous += state == NNCF_MATCH_AMBIGUOUS;
+    }
+}
+
+static void take(loading *l, size_t i)
+{
+    const nncf_tensor *t = &l->tensors[i].tensor;
+    const nncf__entry *e = l->found[i];
+    const nncf__packed *p = packed_of(l, e);
+    if (p && t->dtype == NNCF_F32) {
+        nncf__packed_unpack(p, t->data);
+        use(l, p->mask);
+        use(l, p->scale);
+        use(l, p->zero);
         return;
-    m->source = e->name;
-    used[e - c->entries] = true;
-    m->state = count > 1                        ? NNCF_MATCH_AMBIGUOUS
-               : !same_shape(e, &want->tensor)  ? NNCF_MATCH_SHAPE
-               : !convertible(e, &want->tensor) ? NNCF_MATCH_TYPE
-                                                : NNCF_MATCH_LOADED;
+    }
+    copy(e, t);
+    const nncf__entry *mask = l->masks.of[e - l->c->entries];
+    if (mask && l->report.masks == NNCF_MASKS_LEAVE) {
+        l->report.masks_left++;
+    } else if (mask) {
+        const size_t n = (size_t)(e->end - e->begin) * 8 / e->bits;
+        nncf__mask_apply(l->c, mask, n, nncf__dtype_size(t->dtype), t->data);
+        use(l, mask);
+        l->report.masks_applied++;
+    }
 }
 
 static bool ends_with(const char *name, const char *end)
@@ -205,64 +149,85 @@ static bool ends_with(const char *name, const char *end)
     return n >= m && strcmp(name + n - m, end) == 0;
 }
 
-static nncf_status load(const nncf_checkpoint *c, const nncf_checkpoint_tensor *tensors, size_t n_tensors,
-                        nncf_checkpoint_match *matches, bool *used, nncf_weights_report *r, nncf_error *err)
+static nncf_status load(loading *l, nncf_error *err)
 {
-    for (size_t i = 0; i < n_tensors; i++) {
-        match(c, &tensors[i], &matches[i], used);
-        r->loaded += matches[i].state == NNCF_MATCH_LOADED;
-        r->missing += matches[i].state == NNCF_MATCH_MISSING;
-        r->wrong_shape += matches[i].state == NNCF_MATCH_SHAPE;
-        r->wrong_type += matches[i].state == NNCF_MATCH_TYPE;
-        r->ambiguous += matches[i].state == NNCF_MATCH_AMBIGUOUS;
-    }
-    if (r->loaded == 0 && n_tensors > 0)
-        return nncf__fail(err, NNCF_E_NOTFOUND, c->path,
+    nncf_weights_report *r = &l->report;
+    const char *path = l->c->path;
+    count_matches(l);
+    if (r->loaded == 0 && l->n_tensors > 0)
+        return nncf__fail(err, NNCF_E_NOTFOUND, path,
                           "%s has none of the %zu tensors (%zu names are not in it, %zu shapes and %zu types differ)",
-                          c->path, n_tensors, r->missing, r->wrong_shape, r->wrong_type);
-    for (size_t i = 0; i < n_tensors; i++) {
-        size_t count;
-        if (matches[i].state == NNCF_MATCH_LOADED)
-            take(find(c, tensors[i].name, &count), &tensors[i].tensor);
-    }
+                          path, l->n_tensors, r->missing, r->wrong_shape, r->wrong_type);
+    for (size_t i = 0; i < l->n_tensors; i++)
+        if (l->matches[i].state == NNCF_MATCH_LOADED)
+            take(l, i);
+    if (r->masks_left > 0)
+        nncf__log(l->c->context, NNCF_LOG_WARNING,
+                  "%s: %zu weights come over without the masks that lie beside them: the zeros of that training are "
+                  "lost",
+                  path, r->masks_left);
     /* PyTorch counts batches beside each batch norm; nothing here has a use for it */
-    for (size_t i = 0; i < c->n_entries; i++)
-        if (!used[i] && !ends_with(c->entries[i].name, ".num_batches_tracked")) {
+    for (size_t i = 0; i < l->c->n_entries; i++)
+        if (!l->used[i] && !ends_with(l->c->entries[i].name, ".num_batches_tracked")) {
             if (r->unexpected < r->capacity)
-                r->unexpected_names[r->unexpected] = c->entries[i].name;
+                r->unexpected_names[r->unexpected] = l->c->entries[i].name;
             r->unexpected++;
         }
     return NNCF_OK;
+}
+
+/* Everything that can fail, and the loading behind it. */
+static nncf_status prepare_and_load(loading *l, nncf_error *err)
+{
+    nncf_context *context = l->c->context;
+    l->matches = nncf__calloc(context, l->n_tensors, sizeof *l->matches);
+    l->found = nncf__calloc(context, l->n_tensors, sizeof *l->found);
+    l->used = nncf__calloc(context, l->c->n_entries, sizeof *l->used);
+    if (!l->matches || !l->found || !l->used || nncf__lookup_make(&l->lookup, l->c) != NNCF_OK ||
+        nncf__masks_find(&l->masks, l->c, &l->lookup) != NNCF_OK)
+        return nncf__fail(err, NNCF_E_NOMEM, l->c->path, "out of memory");
+    nncf_status status = nncf__packed_find(&l->packed, l->c, err);
+    return status == NNCF_OK ? load(l, err) : status;
+}
+
+static void release(loading *l)
+{
+    nncf_context *context = l->c->context;
+    nncf__free(context, l->matches);
+    nncf__free(context, l->found);
+    nncf__free(context, l->used);
+    nncf__free(context, l->packed);
+    nncf__masks_free(&l->masks);
+    nncf__lookup_free(&l->lookup);
+}
+
+/* The inputs of a report, the rest zero. */
+static nncf_status take_report(nncf_weights_report *r, const nncf_weights_report *report, nncf_error *err)
+{
+    nncf_weights_report given = {NNCF_PARAMS(nncf_weights_report)};
+    nncf_status status = report ? nncf__params_copy(&given, sizeof given, report, "nncf_weights_report", err) : NNCF_OK;
+    if (status == NNCF_OK && given.masks != NNCF_MASKS_APPLY && given.masks != NNCF_MASKS_LEAVE)
+        status = nncf__fail(err, NNCF_E_ARG, NULL, "nncf_weights_report: masks is none of NNCF_MASKS_...");
+    *r = (nncf_weights_report){NNCF_PARAMS(nncf_weights_report), .unexpected_names = given.unexpected_names,
+                               .capacity = given.unexpected_names ? given.capacity : 0, .masks = given.masks};
+    return status;
 }
 
 nncf_status nncf_checkpoint_load_weights(const nncf_checkpoint *checkpoint, const nncf_checkpoint_tensor *tensors,
                                          size_t n_tensors, nncf_checkpoint_match *matches, nncf_weights_report *report,
                                          nncf_error *err)
 {
-    nncf_weights_report r = {NNCF_PARAMS(nncf_weights_report)};
     if (!checkpoint || (!tensors && n_tensors > 0))
         return nncf__fail(err, NNCF_E_ARG, NULL, "%s is NULL", !checkpoint ? "checkpoint" : "tensors");
-    nncf_status status = NNCF_OK;
+    loading l = {.c = checkpoint, .tensors = tensors, .n_tensors = n_tensors};
+    nncf_status status = take_report(&l.report, report, err);
     for (size_t i = 0; status == NNCF_OK && i < n_tensors; i++)
         status = nncf__io_check_tensor(&tensors[i], i, err);
-    if (status == NNCF_OK && report)
-        status = nncf__params_copy(&r, sizeof r, report, "nncf_weights_report", err);
     if (status != NNCF_OK)
         return status;
-    r = (nncf_weights_report){NNCF_PARAMS(nncf_weights_report), .unexpected_names = r.unexpected_names,
-                              .capacity = r.unexpected_names ? r.capacity : 0};
-    nncf_context *context = checkpoint->context;
-    nncf_checkpoint_match *own = nncf__calloc(context, n_tensors ? n_tensors : 1, sizeof *own);
-    bool *used = nncf__calloc(context, checkpoint->n_entries + 1, sizeof *used);
-    if (!own || !used)
-        status = nncf__fail(err, NNCF_E_NOMEM, checkpoint->path, "out of memory");
-    else
-        status = load(checkpoint, tensors, n_tensors, own, used, &r, err);
+    status = prepare_and_load(&l, err);
     if (status == NNCF_OK && matches && n_tensors > 0)
-        memcpy(matches, own, n_tensors * sizeof *own);
-    nncf__free(context, own);
-    nncf__free(context, used);
-    if (status != NNCF_OK || !report)
-        return status;
-    return nncf__result_copy(report, &r, sizeof r);
+        memcpy(matches, l.matches, n_tensors * sizeof *matches);
+    release(&l);
+    return status == NNCF_OK && report ? nncf__result_copy(report, &l.report, sizeof l.report) : status;
 }

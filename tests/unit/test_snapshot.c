@@ -429,21 +429,35 @@ START_TEST(a_changed_config)
 }
 END_TEST
 
-/* What the new config wants and the snapshot does not have is not invented, also not when a change is accepted. */
+/* What the new config wants and the snapshot does not have is made anew, and said (test_stages.c has all pairs). A file
+ * that is damaged changes nothing. */
 START_TEST(a_config_that_wants_more)
 {
     rig a, b;
     nncf_error err = NNCF_ERROR_INIT;
     nncf_checkpoint *c = NULL;
-    const nncf_checkpoint_restore_params p = {NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1};
+    nncf_checkpoint_restore_report report = {NNCF_PARAMS(nncf_checkpoint_restore_report)};
+    const nncf_checkpoint_restore_params p = {NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1,
+                                              .report = &report};
     make_rig(&a, FX_CONFIG(FX_RB));
     make_rig(&b, config);
     stream s = state_of(&a), before = state_of(&b);
     ck_assert_int_eq(open_stream(b.context, &s, &c, &err), NNCF_OK);
-    ck_assert_int_eq(nncf_checkpoint_restore_with(c, b.ctrl, &p, &err), NNCF_E_NOTFOUND);
-    ck_assert_msg(strstr(err.message, "weight_quantizer.scale"), "%s", err.message);
+    /* what lies in memory is not checked again; so it can be damaged here */
+    nncf__entry *levels = (nncf__entry *)(uintptr_t)nncf__checkpoint_find(c, "nncf.levels");
+    double *level = (double *)(uintptr_t)levels->data, good = *level;
+    *level = 7;
+    ck_assert_int_eq(nncf_checkpoint_restore_with(c, b.ctrl, &p, &err), NNCF_E_FORMAT);
+    *level = good;
+    levels->dtype = NNCF_F32;
+    ck_assert_int_eq(nncf_checkpoint_restore_with(c, b.ctrl, &p, &err), NNCF_E_DTYPE);
+    levels->dtype = NNCF_F64;
     stream after = state_of(&b);
     ck_assert(same_stream(&before, &after));
+    ck_assert_msg(nncf_checkpoint_restore_with(c, b.ctrl, &p, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_uint_eq(report.masks_taken, 1);
+    ck_assert_uint_eq(report.quantizers_fresh, 2);
+    ck_assert_ptr_nonnull(strstr(b.log, "weight_quantizer.scale"));
     nncf_checkpoint_close(c);
     drop_stream(&s);
     drop_stream(&before);

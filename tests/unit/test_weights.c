@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Weights from elsewhere: which names mean the same, which types are converted, what is reported. */
 #include "../fuzz/checkpoint_target.h"
+#include "../sweep.h"
 #include "layer_fixture.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 /* A safetensors file in memory from lines of JSON members and its data. */
 static nncf_checkpoint *make(const char *members, const void *data, size_t size)
@@ -154,6 +156,63 @@ START_TEST(report)
 }
 END_TEST
 
+/* Very many of everything: looking through all stored for each of them took minutes. */
+START_TEST(many)
+{
+    enum { LENGTH = 40 };
+    const int count = sweep_rounds(60000, 4000);
+    const int64_t none[] = {0};
+    char *stored = fx_alloc((size_t)count, LENGTH), *keys = fx_alloc((size_t)count, LENGTH),
+         path[] = "/tmp/nncf-many-XXXXXX";
+    nncf_checkpoint_tensor *t = fx_alloc((size_t)count, sizeof *t);
+    nncf_checkpoint_text *texts = fx_alloc((size_t)count, sizeof *texts);
+    nncf_checkpoint *c = NULL, *again = NULL;
+    nncf_error err = NNCF_ERROR_INIT;
+    size_t unknown;
+    for (int i = 0; i < count; i++) {
+        char *name = stored + (size_t)i * LENGTH, *key = keys + (size_t)i * LENGTH;
+        snprintf(name, LENGTH, "module.layer%d.weight", (int)(i * 7919L % count));
+        snprintf(key, LENGTH, "key %d", (int)(i * 7919L % count));
+        t[i] = (nncf_checkpoint_tensor){name, {.dtype = NNCF_F32, .ndim = 1, .shape = none}};
+        texts[i] = (nncf_checkpoint_text){key, name};
+    }
+    const int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    ck_assert_msg(nncf_checkpoint_save(NULL, path, t, (size_t)count, texts, (size_t)count, &err) == NNCF_OK, "%s",
+                  err.message);
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, path, &c, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_unknown(c, NULL, t, (size_t)count, NULL, 0, &unknown), NNCF_OK);
+    ck_assert_uint_eq(unknown, 0);
+    for (int i = 0; i < count; i++)
+        ck_assert_str_eq(nncf_checkpoint_text_get(c, texts[i].key), texts[i].value);
+    for (int i = 0; i < count; i++)
+        t[i].name += strlen("module."); /* no name is found as it is */
+    nncf_weights_report r = {NNCF_PARAMS(nncf_weights_report)};
+    ck_assert_int_eq(nncf_checkpoint_load_weights(c, t, (size_t)count, NULL, &r, &err), NNCF_OK);
+    ck_assert_uint_eq(r.loaded, (size_t)count);
+    ck_assert_uint_eq(r.unexpected, 0);
+    /* all that is not given is carried along, once */
+    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
+                                           .path = path,
+                                           .tensors = t,
+                                           .n_tensors = (size_t)count,
+                                           .texts = texts,
+                                           .n_texts = (size_t)count,
+                                           .carry = c};
+    ck_assert_int_eq(nncf_checkpoint_save_with(&p, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, path, &again, &err), NNCF_OK);
+    ck_assert_uint_eq(nncf_checkpoint_count(again), 2 * (size_t)count);
+    nncf_checkpoint_close(again);
+    nncf_checkpoint_close(c);
+    unlink(path);
+    free(stored);
+    free(keys);
+    free(t);
+    free(texts);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("weights");
@@ -161,6 +220,8 @@ int main(void)
     tcase_add_loop_test(tc, which_names_are_the_same, 0, sizeof names / sizeof *names);
     tcase_add_test(tc, types);
     tcase_add_test(tc, report);
+    tcase_add_test(tc, many);
+    tcase_set_timeout(tc, 60);
     suite_add_tcase(suite, tc);
     return fx_main(suite);
 }

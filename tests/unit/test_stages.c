@@ -1,0 +1,718 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A training in stages: what of a snapshot, or of a stripped model, the next stage's controller takes over. The masks
+ * that are expected follow from the numbers that the tests put in: the smallest magnitudes, the signs of logits.
+ */
+#include "io/io.h"
+#include "layer_fixture.h"
+
+#include <nncf/strip.h>
+
+#include <stdio.h>
+#include <unistd.h>
+
+static char folder[64];
+
+static void make_folder(void)
+{
+    strcpy(folder, "/tmp/nncf-stages-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static void remove_folder(void)
+{
+    static const char *const names[] = {"s", "t"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[96];
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        unlink(path);
+    }
+    ck_assert_int_eq(rmdir(folder), 0);
+}
+
+static const char *at(const char *name)
+{
+    static char path[2][96];
+    static int next;
+    next = !next;
+    snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
+    return path[next];
+}
+
+/* ---- two layers under a controller ---- */
+
+#define MAGNITUDE                                                                                                      \
+    "{\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": \"multistep\", \"multistep_steps\": [5], "     \
+    "\"multistep_sparsity_levels\": [0.5, 0.6], \"weight_importance\": \"abs\"}}"
+#define CONST "{\"algorithm\": \"const_sparsity\"}"
+#define INT4                                                                                                           \
+    "{\"algorithm\": \"quantization\", \"weights\": {\"bits\": 4, \"per_channel\": true}, "                            \
+    "\"initializer\": {\"range\": {\"num_init_steps\": 1}}}"
+#define DIALECT(algorithms) "{\"nncf_dialect\": \"1.3\", \"compression\": [" algorithms "]}"
+
+enum { N_A = 8 * 6, N_B = 4 * 8, N_ALL = N_A + N_B };
+enum stage { FLOAT, MAG, RB, KEEP, MAG_INT8, RB_INT8, KEEP_INT8, INT8, N_STAGES };
+static const char *const configs[N_STAGES] = {DIALECT(""),
+                                              DIALECT(MAGNITUDE),
+                                              DIALECT(FX_RB),
+                                              DIALECT(CONST),
+                                              DIALECT(MAGNITUDE ", " FX_INT8),
+                                              DIALECT(FX_RB ", " FX_INT8),
+                                              DIALECT(CONST ", " FX_INT8),
+                                              DIALECT(FX_INT8)};
+static const bool sparse[N_STAGES] = {false, true, true, true, true, true, true, false};
+static const bool quantized[N_STAGES] = {false, false, false, false, true, true, true, true};
+
+static bool keeps(enum stage s)
+{
+    return s == KEEP || s == KEEP_INT8;
+}
+
+static bool is_rb(enum stage s)
+{
+    return s == RB || s == RB_INT8;
+}
+
+typedef struct rig {
+    nncf_context *context;
+    nncf_model *model;
+    fx_block k[2];
+    nncf_compression_ctrl *ctrl;
+    nncf_checkpoint_tensor tensors[2];
+    int64_t shapes[2][2];
+    char log[8192];
+} rig;
+
+static void on_log(void *user, int32_t level, const char *line)
+{
+    rig *r = user;
+    size_t n = strlen(r->log);
+    if (level <= NNCF_LOG_WARNING)
+        snprintf(r->log + n, sizeof r->log - n, "%s\n", line);
+}
+
+/* Layers with no controller; the caller's names of the weights. */
+static void make_rig(rig *r, const char *name_a, const char *name_b)
+{
+    uint64_t state = 1;
+    *r = (rig){.k = {{.scope = "N/Linear[a]", .in_channels = 6, .out_channels = 8, .linear = true},
+                     {.scope = "N/Linear[b]", .in_channels = 8, .out_channels = 4, .linear = true}}};
+    const nncf_context_params p = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, .seed = 42, .log = on_log,
+                                   .log_user = r};
+    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &p, &r->context, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_create(r->context, &r->model, NULL), NNCF_OK);
+    r->k[0].activation = NNCF_ACTIVATION_RELU;
+    fx_register(r->model, &r->k[0], NULL, &state);
+    fx_register(r->model, &r->k[1], r->k[0].layer, &state);
+    for (int i = 0; i < 2; i++) {
+        r->shapes[i][0] = r->k[i].out_channels;
+        r->shapes[i][1] = r->k[i].in_channels;
+        r->tensors[i] = (nncf_checkpoint_tensor){
+            i ? name_b : name_a, {.data = r->k[i].w, .dtype = NNCF_F32, .ndim = 2, .shape = r->shapes[i]}};
+    }
+}
+
+static void drop_rig(rig *r)
+{
+    nncf_compression_ctrl_destroy(r->ctrl);
+    nncf_model_destroy(r->model);
+    nncf_context_destroy(r->context);
+    fx_release(&r->k[0]);
+    fx_release(&r->k[1]);
+}
+
+/* Element i of both weights together. */
+static float *element(const rig *r, size_t i)
+{
+    return i < N_A ? &r->k[0].w[i] : &r->k[1].w[i - N_A];
+}
+
+/* Distinct magnitudes: 0.01 .. 0.80 in a mixed order, signs mixed too. */
+static float stored_weight(size_t i)
+{
+    return (float)(1 + i * 37 % N_ALL) / 100 * (i % 3 ? 1.0f : -1.0f);
+}
+
+static bool logit_keeps(size_t i)
+{
+    return i * 11 % 7 > 2;
+}
+
+static void fill_weights(rig *r)
+{
+    for (size_t i = 0; i < N_ALL; i++)
+        *element(r, i) = stored_weight(i);
+}
+
+/* What the stage that made the snapshot keeps. */
+static bool kept_by(enum stage s, size_t i)
+{
+    if (!sparse[s])
+        return true;
+    return is_rb(s) ? logit_keeps(i) : i * 37 % N_ALL >= N_ALL / 2; /* the upper half of the magnitudes */
+}
+
+/* One forward of all layers. */
+static void forward(rig *r)
+{
+    static float x[5 * 6], y[5 * 8], z[5 * 4];
+    const int64_t in[] = {5, 6}, middle[] = {5, 8}, out[] = {5, 4};
+    uint64_t state = 9;
+    fx_fill(x, sizeof x / sizeof *x, 1, &state);
+    const nncf_tensor tx = {.data = x, .dtype = NNCF_F32, .ndim = 2, .shape = in};
+    nncf_tensor ty = {.data = y, .dtype = NNCF_F32, .ndim = 2, .shape = middle};
+    nncf_tensor tz = {.data = z, .dtype = NNCF_F32, .ndim = 2, .shape = out};
+    ck_assert_int_eq(nncf_layer_forward(r->k[0].layer, &tx, &ty), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(r->k[1].layer, &ty, &tz), NNCF_OK);
+}
+
+/* Batches that initialization wanted. */
+static int initialize(rig *r)
+{
+    int32_t more = 0;
+    int batches = 0;
+    while (nncf_compression_ctrl_init_step(r->ctrl, &more) == NNCF_OK && more) {
+        forward(r);
+        ck_assert_int_lt(++batches, 10);
+    }
+    ck_assert_int_eq(more, 0);
+    return batches;
+}
+
+/* A stage that was trained a little: its masks are those of kept_by(), its ranges its own. */
+static void make_stage(rig *r, enum stage s, const char *name_a, const char *name_b)
+{
+    make_rig(r, name_a, name_b);
+    fill_weights(r);
+    if (keeps(s))
+        for (size_t i = 0; i < N_ALL; i++)
+            if (!kept_by(s, i))
+                *element(r, i) = 0;
+    r->ctrl = fx_ctrl(r->model, configs[s]);
+    if (is_rb(s)) {
+        float *logits[] = {fx_parameter(r->ctrl, "N/Linear[a].pre_ops.mask").data,
+                           fx_parameter(r->ctrl, "N/Linear[b].pre_ops.mask").data};
+        for (size_t i = 0; i < N_ALL; i++)
+            logits[i >= N_A][i < N_A ? i : i - N_A] = logit_keeps(i) ? 0.7f : -0.3f;
+    }
+    if (keeps(s))
+        fill_weights(r); /* under the mask they are free */
+    initialize(r);
+    ck_assert_int_eq(nncf_compression_ctrl_step(r->ctrl), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_epoch_step(r->ctrl), NNCF_OK);
+}
+
+static nncf_checkpoint *open_file(rig *r, const char *path)
+{
+    nncf_checkpoint *c = NULL;
+    nncf_error err = NNCF_ERROR_INIT;
+    ck_assert_msg(nncf_checkpoint_open(r->context, path, &c, &err) == NNCF_OK, "%s", err.message);
+    return c;
+}
+
+static void save_stage(enum stage s, const char *name_a, const char *name_b)
+{
+    rig r;
+    nncf_error err = NNCF_ERROR_INIT;
+    make_stage(&r, s, name_a, name_b);
+    ck_assert_msg(nncf_checkpoint_save(r.ctrl, at("s"), r.tensors, 2, NULL, 0, &err) == NNCF_OK, "%s", err.message);
+    drop_rig(&r);
+}
+
+/* Zeros that forward uses, in the order of element(). */
+static void used_weights(rig *r, float w[N_ALL])
+{
+    ck_assert_int_eq(nncf_model_set_mode(r->model, NNCF_MODE_EVAL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(r->k[0].layer, w), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(r->k[1].layer, w + N_A), NNCF_OK);
+    ck_assert_int_eq(nncf_model_set_mode(r->model, NNCF_MODE_TRAIN), NNCF_OK);
+}
+
+/* Element 0.01 is a zero of an 8-bit quantizer with a range up to 0.80? Its step is 0.8 / 127 = 0.0063: no. */
+static void check_zeros(rig *r, enum stage from, enum stage to, bool held)
+{
+    float w[N_ALL];
+    used_weights(r, w);
+    for (size_t i = 0; i < N_ALL; i++)
+        ck_assert_msg((w[i] == 0) == (held && !kept_by(from, i)), "%d -> %d: element %zu is %g", from, to, i,
+                      (double)w[i]);
+}
+
+/* ---- weights ---- */
+
+/* From every stage, under names that are like the scopes and under others. */
+START_TEST(weights_come_with_their_zeros)
+{
+    static const char *const names[][2] = {{"a.weight", "b.weight"}, {"first", "second"}};
+    const enum stage from = _i % N_STAGES;
+    const char *const *name = names[_i / N_STAGES];
+    save_stage(from, name[0], name[1]);
+    for (enum stage to = FLOAT; to < N_STAGES; to++) {
+        rig r;
+        nncf_error err = NNCF_ERROR_INIT;
+        nncf_weights_report report = {NNCF_PARAMS(nncf_weights_report)};
+        make_rig(&r, name[0], name[1]);
+        nncf_checkpoint *c = open_file(&r, at("s"));
+        ck_assert_msg(nncf_checkpoint_load_weights(c, r.tensors, 2, NULL, &report, &err) == NNCF_OK, "%s", err.message);
+        nncf_checkpoint_close(c);
+        ck_assert_uint_eq(report.loaded, 2);
+        ck_assert_uint_eq(report.masks_applied, sparse[from] ? 2 : 0);
+        ck_assert_uint_eq(report.masks_left, 0);
+        ck_assert_str_eq(r.log, "");
+        for (size_t i = 0; i < N_ALL; i++)
+            ck_assert_msg(*element(&r, i) == (kept_by(from, i) ? stored_weight(i) : 0), "%d: %zu", from, i);
+        r.ctrl = fx_ctrl(r.model, configs[to]);
+        if (keeps(to)) { /* whatever training does to what is masked */
+            fill_weights(&r);
+            check_zeros(&r, from, to, true);
+            initialize(&r);
+            ck_assert_int_eq(nncf_compression_ctrl_step(r.ctrl), NNCF_OK);
+            ck_assert(!strstr(r.log, "const_sparsity keeps") == sparse[from]);
+        } else if (to == FLOAT || to == INT8) {
+            check_zeros(&r, from, to, true);
+        }
+        drop_rig(&r);
+    }
+}
+END_TEST
+
+START_TEST(masks_can_be_left)
+{
+    for (enum stage from = FLOAT; from < N_STAGES; from++) {
+        rig r;
+        nncf_error err = NNCF_ERROR_INIT;
+        nncf_weights_report report = {NNCF_PARAMS(nncf_weights_report), .masks = NNCF_MASKS_LEAVE};
+        save_stage(from, "a.weight", "b.weight");
+        make_rig(&r, "a.weight", "b.weight");
+        nncf_checkpoint *c = open_file(&r, at("s"));
+        ck_assert_msg(nncf_checkpoint_load_weights(c, r.tensors, 2, NULL, &report, &err) == NNCF_OK, "%s", err.message);
+        ck_assert_uint_eq(report.masks_left, sparse[from] ? 2 : 0);
+        ck_assert_uint_eq(report.masks_applied, 0);
+        ck_assert((strstr(r.log, "2 weights come over without the masks") != NULL) == sparse[from]);
+        for (size_t i = 0; i < N_ALL; i++)
+            ck_assert(*element(&r, i) == stored_weight(i));
+        report.masks = 2;
+        ck_assert_int_eq(nncf_checkpoint_load_weights(c, r.tensors, 2, NULL, &report, &err), NNCF_E_ARG);
+        nncf_checkpoint_close(c);
+        drop_rig(&r);
+    }
+}
+END_TEST
+
+/* ---- restore ---- */
+
+static nncf_status restore(rig *r, nncf_checkpoint_restore_report *report, nncf_error *err)
+{
+    const nncf_checkpoint_restore_params p = {NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1,
+                                              .report = report};
+    nncf_checkpoint *c = open_file(r, at("s"));
+    nncf_status status = nncf_checkpoint_restore_with(c, r->ctrl, &p, err);
+    nncf_checkpoint_close(c);
+    return status;
+}
+
+/* Every stage from every stage: the caller reads the stored weights, and the controller takes what both have. */
+START_TEST(stages)
+{
+    const enum stage from = _i / N_STAGES, to = _i % N_STAGES;
+    rig r, old;
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_checkpoint_restore_report report = {NNCF_PARAMS(nncf_checkpoint_restore_report)};
+    save_stage(from, "a.weight", "b.weight");
+    make_stage(&old, from, "a.weight", "b.weight");
+    make_rig(&r, "a.weight", "b.weight");
+    r.ctrl = fx_ctrl(r.model, configs[to]);
+    nncf_checkpoint *c = open_file(&r, at("s"));
+    ck_assert_int_eq(nncf_checkpoint_read(c, r.tensors, 2, &err), NNCF_OK);
+    nncf_checkpoint_close(c);
+    ck_assert_msg(restore(&r, &report, &err) == NNCF_OK, "%d -> %d: %s", from, to, err.message);
+
+    /* logits make bits, but bits make no logits */
+    const bool taken = sparse[from] && sparse[to] && (!is_rb(to) || is_rb(from));
+    ck_assert_uint_eq(report.masks_taken, taken ? 2 : 0);
+    ck_assert_uint_eq(report.masks_fresh, sparse[to] && !taken ? 2 : 0);
+    ck_assert_uint_eq(report.masks_left, sparse[from] && !taken ? 2 : 0);
+    /* two weights, the input of a, the output of a's activation */
+    const size_t n = 4;
+    ck_assert_uint_eq(report.quantizers_taken, quantized[from] && quantized[to] ? n : 0);
+    ck_assert_uint_eq(report.quantizers_fresh, quantized[to] && !quantized[from] ? n : 0);
+    ck_assert_uint_eq(report.quantizers_left, quantized[from] && !quantized[to] ? n : 0);
+    ck_assert_int_eq(report.initialization_needed, quantized[to] && !quantized[from]);
+    ck_assert((strstr(r.log, "2 masks are not taken over") != NULL) == (report.masks_left > 0));
+    ck_assert((strstr(r.log, "no mask for 2 layers") != NULL) == (report.masks_fresh > 0));
+    ck_assert((strstr(r.log, "the ranges of 4 quantizers are not") != NULL) == (report.quantizers_left > 0));
+    ck_assert((strstr(r.log, "no range for 4 quantizers; run the") != NULL) == (report.quantizers_fresh > 0));
+
+    if (taken || !sparse[to])
+        check_zeros(&r, from, to, taken);
+    else if (is_rb(to)) /* begins with all weights */
+        check_zeros(&r, from, to, false);
+    for (size_t i = 0; quantized[from] && quantized[to] && i < 4; i++) {
+        static const char *const names[] = {
+            "N/Linear[a].pre_ops.weight_quantizer.scale", "N/Linear[b].pre_ops.weight_quantizer.scale",
+            "N/Linear[a].input_quantizer.scale", "N/Linear[a].activation_quantizer.scale"};
+        ck_assert(fx_parameter(r.ctrl, names[i]).data[0] == fx_parameter(old.ctrl, names[i]).data[0]);
+    }
+    nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
+    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(r.ctrl, &s), NNCF_OK);
+    ck_assert_int_eq(s.epoch, 1);
+    ck_assert_int_eq(s.step, 1);
+
+    ck_assert_int_eq(initialize(&r), quantized[to] && !quantized[from] ? 1 : 0);
+    r.log[0] = 0;
+    forward(&r);
+    ck_assert_int_eq(nncf_compression_ctrl_step(r.ctrl), NNCF_OK);
+    ck_assert((strstr(r.log, "const_sparsity keeps") != NULL) == (keeps(to) && !sparse[from]));
+    if (taken || !sparse[to])
+        check_zeros(&r, from, to, taken);
+    drop_rig(&r);
+    drop_rig(&old);
+}
+END_TEST
+
+/* A range that comes over stays; only the others are found by initialization, also when that was interrupted. */
+START_TEST(ranges_that_are_there_stay)
+{
+    rig r, second;
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_checkpoint_restore_report report = {NNCF_PARAMS(nncf_checkpoint_restore_report)};
+    static const char all[] = DIALECT(CONST ", " FX_INT8);
+    static const char part[] = DIALECT(MAGNITUDE ", {\"algorithm\": \"quantization\", \"quantize_inputs\": false, "
+                                                 "\"initializer\": {\"range\": {\"num_init_steps\": 1}}}");
+    make_rig(&r, "a.weight", "b.weight");
+    fill_weights(&r);
+    r.ctrl = fx_ctrl(r.model, part);
+    initialize(&r);
+    fx_parameter(r.ctrl, "N/Linear[a].activation_quantizer.scale").data[0] = 0.125f;
+    fx_parameter(r.ctrl, "N/Linear[a].pre_ops.weight_quantizer.scale").data[0] = 0.25f;
+    size_t had = nncf_compression_ctrl_parameter_count(r.ctrl);
+    ck_assert_int_eq(nncf_checkpoint_save(r.ctrl, at("s"), r.tensors, 2, NULL, 0, &err), NNCF_OK);
+    drop_rig(&r);
+
+    make_rig(&r, "a.weight", "b.weight");
+    fill_weights(&r);
+    r.ctrl = fx_ctrl(r.model, all);
+    ck_assert_uint_gt(nncf_compression_ctrl_parameter_count(r.ctrl), had); /* the input's quantizer */
+    ck_assert_msg(restore(&r, &report, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_uint_eq(report.quantizers_taken, 3);
+    ck_assert_uint_eq(report.quantizers_fresh, 1);
+    ck_assert_ptr_nonnull(strstr(r.log, "N/Linear[a].input_quantizer.scale"));
+    ck_assert_int_eq(report.initialization_needed, 1);
+    /* in the middle of it: saved, and gone on with elsewhere */
+    int32_t more = 0;
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(r.ctrl, &more), NNCF_OK);
+    ck_assert_int_eq(more, 1);
+    ck_assert_int_eq(nncf_checkpoint_save(r.ctrl, at("t"), r.tensors, 2, NULL, 0, &err), NNCF_OK);
+    make_rig(&second, "a.weight", "b.weight");
+    fill_weights(&second);
+    second.ctrl = fx_ctrl(second.model, all);
+    nncf_checkpoint *c = open_file(&second, at("t"));
+    ck_assert_msg(nncf_checkpoint_restore(c, second.ctrl, &err) == NNCF_OK, "%s", err.message);
+    nncf_checkpoint_close(c);
+    rig *both[] = {&r, &second};
+    forward(&r);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(initialize(both[i]), i);
+        ck_assert(fx_parameter(both[i]->ctrl, "N/Linear[a].activation_quantizer.scale").data[0] == 0.125f);
+        if (i == 0)
+            ck_assert(fx_parameter(r.ctrl, "N/Linear[a].pre_ops.weight_quantizer.scale").data[0] == 0.25f);
+        ck_assert(fx_parameter(both[i]->ctrl, "N/Linear[a].input_quantizer.scale").data[0] != 1);
+    }
+    drop_rig(&second);
+    drop_rig(&r);
+}
+END_TEST
+
+/* Weights that are loaded behind the controller's creation, but before initialization, count too. */
+START_TEST(weights_loaded_late)
+{
+    for (enum stage to = KEEP; to < N_STAGES; to++) {
+        rig r;
+        if (to != KEEP && to != KEEP_INT8 && to != MAG_INT8)
+            continue;
+        make_rig(&r, "a.weight", "b.weight");
+        r.ctrl = fx_ctrl(r.model, configs[to]);
+        fill_weights(&r);
+        for (size_t i = 0; i < N_ALL; i++)
+            if (!kept_by(MAG, i))
+                *element(&r, i) = 0;
+        initialize(&r);
+        fill_weights(&r);
+        check_zeros(&r, MAG, to, true);
+        drop_rig(&r);
+    }
+}
+END_TEST
+
+START_TEST(another_model)
+{
+    rig r;
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_model *model;
+    fx_block k = {.scope = "M/Linear[x]", .in_channels = 6, .out_channels = 8, .linear = true};
+    uint64_t state = 1;
+    save_stage(MAG_INT8, "a.weight", "b.weight");
+    make_rig(&r, "a.weight", "b.weight");
+    ck_assert_int_eq(nncf_model_create(r.context, &model, NULL), NNCF_OK);
+    fx_register(model, &k, NULL, &state);
+    r.ctrl = fx_ctrl(model, configs[KEEP]);
+    ck_assert_int_eq(restore(&r, NULL, &err), NNCF_E_NOTFOUND);
+    ck_assert_msg(strstr(err.message, "none of its 6 masks and quantizers"), "%s", err.message);
+    nncf_compression_ctrl_destroy(r.ctrl);
+    nncf_model_destroy(model);
+    fx_release(&k);
+
+    /* the scope is there, but the weight has another size */
+    k = (fx_block){.scope = "N/Linear[a]", .in_channels = 6, .out_channels = 9, .linear = true};
+    ck_assert_int_eq(nncf_model_create(r.context, &model, NULL), NNCF_OK);
+    fx_register(model, &k, NULL, &state);
+    r.ctrl = fx_ctrl(model, configs[KEEP]);
+    k.w[0] = 0;
+    ck_assert_int_eq(restore(&r, NULL, &err), NNCF_E_SHAPE);
+    ck_assert_str_eq(err.where, "nncf.N/Linear[a].mask");
+    nncf_compression_ctrl_destroy(r.ctrl);
+    nncf_model_destroy(model);
+    fx_release(&k);
+    r.ctrl = NULL;
+    drop_rig(&r);
+}
+END_TEST
+
+/* ---- stripped models ---- */
+
+/* What forward multiplied with in eval mode comes back to the bit, and its zeros are kept. */
+START_TEST(from_stripped_models)
+{
+    static const char *const made[] = {DIALECT(""),
+                                       DIALECT(FX_RB),
+                                       DIALECT(FX_RB ", " FX_INT8),
+                                       DIALECT(FX_RB ", " INT4),
+                                       DIALECT(FX_INT8),
+                                       DIALECT(FX_RB ", {\"algorithm\": \"quantization\", \"weights\": {\"mode\": "
+                                                     "\"asymmetric\", \"bits\": 3}, \"initializer\": {\"range\": "
+                                                     "{\"num_init_steps\": 1}}}")};
+    const char *config = made[_i / 2];
+    const bool with_rb = strstr(config, "rb_sparsity") != NULL;
+    const nncf_strip_params p = {NNCF_PARAMS(nncf_strip_params), .sparse = _i % 2};
+    float want[N_ALL], got[N_ALL];
+    rig r;
+    nncf_error err = NNCF_ERROR_INIT;
+    make_rig(&r, "a.weight", "b.weight");
+    fill_weights(&r);
+    r.ctrl = fx_ctrl(r.model, config);
+    if (with_rb)
+        for (size_t i = 0; i < N_ALL; i++)
+            (i < N_A ? fx_parameter(r.ctrl, "N/Linear[a].pre_ops.mask").data + i
+                     : fx_parameter(r.ctrl, "N/Linear[b].pre_ops.mask").data + i - N_A)[0] = logit_keeps(i) ? 1 : -1;
+    initialize(&r);
+    used_weights(&r, want);
+    ck_assert_msg(nncf_strip_save(r.ctrl, at("s"), &p, NULL, &err) == NNCF_OK, "%s", err.message);
+    drop_rig(&r);
+
+    const char *unexpected[32];
+    nncf_weights_report report = {NNCF_PARAMS(nncf_weights_report), .unexpected_names = unexpected, .capacity = 32};
+    nncf_checkpoint_match matches[2];
+    make_rig(&r, "a.weight", "b.weight");
+    nncf_checkpoint *c = open_file(&r, at("s"));
+    ck_assert_msg(nncf_checkpoint_load_weights(c, r.tensors, 2, matches, &report, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_uint_eq(report.loaded, 2);
+    ck_assert_str_eq(matches[0].source, "N/Linear[a].weight");
+    for (size_t i = 0; i < report.unexpected; i++) /* ranges of activations, which are no weights */
+        ck_assert_msg(!strstr(unexpected[i], ".weight"), "%s", unexpected[i]);
+    for (size_t i = 0; i < N_ALL; i++) {
+        ck_assert_msg(memcmp(element(&r, i), &want[i], sizeof(float)) == 0 || (*element(&r, i) == 0 && want[i] == 0),
+                      "element %zu: %g, not %g", i, (double)*element(&r, i), (double)want[i]);
+    }
+    nncf_checkpoint_close(c);
+    r.ctrl = fx_ctrl(r.model, configs[KEEP]);
+    fill_weights(&r);
+    used_weights(&r, got);
+    for (size_t i = 0; i < N_ALL; i++)
+        ck_assert((got[i] == 0) == (want[i] == 0));
+    drop_rig(&r);
+}
+END_TEST
+
+/* Files whose strip.layers says what the tensors are not. */
+START_TEST(stripped_models_that_lie)
+{
+#define LAYER(scope, shape, rest) "[{\"scope\":\"" scope "\",\"weight_shape\":" shape "," rest "}]"
+#define CODES                     "\"weight_bits\":8,\"weight_signed\":true,\"weight_sparse\":"
+    static const struct {
+        const char *layers;
+        nncf_status want;
+    } cases[] = {
+        {LAYER("a", "[2,2]", CODES "false"), NNCF_OK},
+        {LAYER("a", "[2,3]", CODES "false"), NNCF_E_FORMAT},
+        {LAYER("a", "[2,2]", CODES "true"), NNCF_E_FORMAT},
+        {LAYER("a", "[2,-2]", CODES "false"), NNCF_E_FORMAT},
+        {LAYER("a", "[2,0]", CODES "false"), NNCF_E_FORMAT},
+        {LAYER("a", "[4294967296,4294967296]", CODES "false"), NNCF_E_FORMAT},
+        {LAYER("a", "[999999999999999999999]", CODES "false"), NNCF_E_FORMAT},
+        {LAYER("a", "[1,1,1,1,1,1,1,1,4]", CODES "false"), NNCF_E_FORMAT},
+        {LAYER("a", "[2,2]", "\"weight_bits\":9,\"weight_signed\":true"), NNCF_E_FORMAT},
+        {LAYER("a", "[2,2]", "\"weight_bits\":\"8\",\"weight_signed\":true"), NNCF_E_FORMAT},
+        {LAYER("a", "[2,2]", "\"weight_bits\":4,\"weight_signed\":true"), NNCF_E_FORMAT},
+        {LAYER("a", "[2,2]", "\"weight_bits\":8,\"weight_signed\":false"), NNCF_E_FORMAT},
+        {LAYER("a", "[2,2]", "\"weight_bits\":32,\"weight_signed\":true"), NNCF_E_FORMAT},
+        {LAYER("b", "[2,2]", CODES "false"), NNCF_E_FORMAT},  /* three scales */
+        {LAYER("c", "[2,2]", CODES "false"), NNCF_E_FORMAT},  /* no scale */
+        {LAYER("d", "[2,2]", CODES "false"), NNCF_E_FORMAT},  /* two zero points for one scale */
+        {LAYER("a", "\"\"", CODES "false"), NNCF_E_NOTFOUND}, /* no weight: then it is bytes */
+        {LAYER("none", "[2,2]", CODES "false"), NNCF_E_NOTFOUND},
+        {LAYER("a", "[2,2]", "\"op\":\"conv_transpose2d\"," CODES "false"), NNCF_OK},
+        {"[1,{},{\"scope\":1},{\"scope\":\"a\",\"weight_shape\":[]}]", NNCF_E_NOTFOUND},
+        {"[", NNCF_E_FORMAT},
+        {"", NNCF_E_FORMAT},
+        {"{}", NNCF_E_FORMAT},
+        {"[]", NNCF_E_NOTFOUND},
+    };
+    static int8_t codes[4] = {-128, 0, 1, 127};
+    static float scales[3] = {0.5f, 0.25f, 1};
+    static int32_t zeros[2] = {INT32_MIN, INT32_MIN};
+    static const int64_t four[] = {2, 2}, one[] = {1}, two[] = {2}, three[] = {3};
+    const nncf_checkpoint_tensor tensors[] = {
+        {"a.weight", {.data = codes, .dtype = NNCF_S8, .ndim = 2, .shape = four}},
+        {"a.weight_scale", {.data = scales, .dtype = NNCF_F32, .ndim = 1, .shape = two}},
+        {"a.weight_zero_point", {.data = zeros, .dtype = NNCF_I32, .ndim = 1, .shape = two}},
+        {"b.weight", {.data = codes, .dtype = NNCF_S8, .ndim = 2, .shape = four}},
+        {"b.weight_scale", {.data = scales, .dtype = NNCF_F32, .ndim = 1, .shape = three}},
+        {"c.weight", {.data = codes, .dtype = NNCF_S8, .ndim = 2, .shape = four}},
+        {"d.weight", {.data = codes, .dtype = NNCF_S8, .ndim = 2, .shape = four}},
+        {"d.weight_scale", {.data = scales, .dtype = NNCF_F32, .ndim = 1, .shape = one}},
+        {"d.weight_zero_point", {.data = zeros, .dtype = NNCF_I32, .ndim = 1, .shape = two}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const nncf_checkpoint_text text = {"strip.layers", cases[i].layers};
+        float w[4] = {9, 9, 9, 9};
+        const nncf_checkpoint_tensor want = {"a.weight", {.data = w, .dtype = NNCF_F32, .ndim = 2, .shape = four}};
+        nncf_checkpoint *c = NULL;
+        nncf_error err = NNCF_ERROR_INIT;
+        zeros[0] = zeros[1] = cases[i].want == NNCF_OK && strstr(cases[i].layers, "conv_transpose") ? 0 : INT32_MIN;
+        ck_assert_int_eq(nncf_checkpoint_save(NULL, at("s"), tensors, sizeof tensors / sizeof *tensors, &text, 1, &err),
+                         NNCF_OK);
+        ck_assert_int_eq(nncf_checkpoint_open(NULL, at("s"), &c, &err), NNCF_OK);
+        nncf_status status = nncf_checkpoint_load_weights(c, &want, 1, NULL, NULL, &err);
+        ck_assert_msg(status == cases[i].want, "%s: %s %s", cases[i].layers, nncf_status_name(status), err.message);
+        if (status != NNCF_OK)
+            ck_assert(w[0] == 9 && w[3] == 9);
+        else if (zeros[0] == 0) /* channels along the second axis */
+            ck_assert(w[0] == -64 && w[1] == 0 && w[2] == 0.5f && w[3] == 31.75f);
+        else /* along the first, and codes far from the zero point do not overflow */
+            ck_assert(w[0] == (0x1p31f - 128) / 2 && w[3] == 0x1p31f / 4);
+        nncf_checkpoint_close(c);
+    }
+}
+END_TEST
+
+/* ---- files of NNCF's ---- */
+
+START_TEST(binary_masks)
+{
+    static float w[4] = {1, 2, 3, 4}, mask[4] = {1, 0, 0, 1}, small[2] = {0, 0};
+    static const int64_t four[] = {2, 2}, two[] = {2};
+    const nncf_checkpoint_tensor tensors[] = {
+        {"module.conv.weight", {.data = w, .dtype = NNCF_F32, .ndim = 2, .shape = four}},
+        {"module.conv.pre_ops.0.op.operand.binary_mask", {.data = mask, .dtype = NNCF_F32, .ndim = 2, .shape = four}},
+        {"module.fc.weight", {.data = w, .dtype = NNCF_F32, .ndim = 2, .shape = four}},
+        {"module.fc.pre_ops.0.op.operand.binary_mask", {.data = small, .dtype = NNCF_F32, .ndim = 1, .shape = two}},
+        {"module.fc.pre_ops.mask", {.data = mask, .dtype = NNCF_F32, .ndim = 2, .shape = four}}};
+    float conv[4], fc[4];
+    const nncf_checkpoint_tensor want[] = {
+        {"N/Conv2d[conv].weight", {.data = conv, .dtype = NNCF_F32, .ndim = 2, .shape = four}},
+        {"fc.weight", {.data = fc, .dtype = NNCF_F32, .ndim = 2, .shape = four}}};
+    rig r;
+    nncf_weights_report report = {NNCF_PARAMS(nncf_weights_report)};
+    make_rig(&r, "a", "b");
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, at("s"), tensors, 5, NULL, 0, NULL), NNCF_OK);
+    nncf_checkpoint *c = open_file(&r, at("s"));
+    ck_assert_int_eq(nncf_checkpoint_load_weights(c, want, 2, NULL, &report, NULL), NNCF_OK);
+    ck_assert_uint_eq(report.masks_applied, 1);
+    ck_assert(conv[0] == 1 && conv[1] == 0 && conv[2] == 0 && conv[3] == 4);
+    /* one that does not fit is named; what looks like logits is none without rb_sparsity */
+    ck_assert_ptr_nonnull(strstr(r.log, "\"module.fc.pre_ops.0.op.operand.binary_mask\" does not fit"));
+    ck_assert_mem_eq(fc, w, sizeof fc);
+    nncf_checkpoint_close(c);
+    drop_rig(&r);
+}
+END_TEST
+
+/* ---- no memory ---- */
+
+/* Each allocation fails in turn: the call says so, and nothing has changed. */
+START_TEST(no_memory)
+{
+    static const char *const files[] = {"s", "t"};
+    rig r;
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_strip_params p = {NNCF_PARAMS(nncf_strip_params), .sparse = 1};
+    save_stage(MAG, "first", "b.weight");
+    make_stage(&r, MAG_INT8, "a", "b");
+    ck_assert_int_eq(nncf_strip_save(r.ctrl, at("t"), &p, NULL, &err), NNCF_OK);
+    drop_rig(&r);
+    for (int call = 0; call < 3; call++) { /* weights of a snapshot, of a stripped model; restoring */
+        int failures = 0;
+        for (nncf_status status = NNCF_E_NOMEM; status != NNCF_OK; failures++) {
+            fx_memory memory = {0};
+            nncf_context *context = fx_context(&memory, 1, 0, 42);
+            nncf_checkpoint *c = NULL;
+            float w[N_A + N_B] = {9};
+            int64_t shapes[2][2] = {{8, 6}, {4, 8}};
+            const nncf_checkpoint_tensor want[] = {
+                {call == 1 ? "a.weight" : "first", {.data = w, .dtype = NNCF_F32, .ndim = 2, .shape = shapes[0]}},
+                {"b.weight", {.data = w + N_A, .dtype = NNCF_F32, .ndim = 2, .shape = shapes[1]}}};
+            const nncf_checkpoint_restore_params how = {NNCF_PARAMS(nncf_checkpoint_restore_params),
+                                                        .accept_config = 1};
+            nncf_model *model = NULL;
+            nncf_compression_ctrl *ctrl = NULL;
+            fx_block k = {.scope = "N/Linear[a]", .in_channels = 6, .out_channels = 8, .linear = true};
+            uint64_t state = 1;
+            if (call == 2) {
+                ck_assert_int_eq(nncf_model_create(context, &model, NULL), NNCF_OK);
+                fx_register(model, &k, NULL, &state);
+                ctrl = fx_ctrl(model, configs[KEEP_INT8]);
+            }
+            ck_assert_int_eq(nncf_checkpoint_open(context, at(files[call == 1]), &c, NULL), NNCF_OK);
+            memory.fail_at = memory.calls + 1 + failures;
+            status = call == 2 ? nncf_checkpoint_restore_with(c, ctrl, &how, &err)
+                               : nncf_checkpoint_load_weights(c, want, 2, NULL, NULL, &err);
+            const bool failed = memory.calls >= memory.fail_at;
+            memory.fail_at = 0;
+            ck_assert_msg(status == NNCF_OK || status == NNCF_E_NOMEM, "%s", err.message);
+            if (status != NNCF_OK) {
+                ck_assert(failed && w[0] == 9 && w[N_A] == 0);
+                if (ctrl)
+                    ck_assert_int_eq(ctrl->epoch, 0);
+            }
+            nncf_checkpoint_close(c);
+            nncf_compression_ctrl_destroy(ctrl);
+            nncf_model_destroy(model);
+            if (call == 2)
+                fx_release(&k);
+            nncf_context_destroy(context);
+            ck_assert_int_eq(memory.live, 0);
+        }
+        ck_assert_int_ge(failures, 6);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("stages");
+    TCase *tc = tcase_create("stages");
+    tcase_set_timeout(tc, 120);
+    tcase_add_checked_fixture(tc, make_folder, remove_folder);
+    tcase_add_loop_test(tc, weights_come_with_their_zeros, 0, 2 * N_STAGES);
+    tcase_add_test(tc, masks_can_be_left);
+    tcase_add_loop_test(tc, stages, 0, N_STAGES * N_STAGES);
+    tcase_add_test(tc, ranges_that_are_there_stay);
+    tcase_add_test(tc, weights_loaded_late);
+    tcase_add_test(tc, another_model);
+    tcase_add_loop_test(tc, from_stripped_models, 0, 12);
+    tcase_add_test(tc, stripped_models_that_lie);
+    tcase_add_test(tc, binary_masks);
+    tcase_add_test(tc, no_memory);
+    suite_add_tcase(suite, tc);
+    return fx_main(suite);
+}
