@@ -89,7 +89,11 @@ typedef struct nncf__text {
     char *data; /* NUL-terminated once anything was appended */
     size_t length, capacity;
     bool failed; /* an allocation failed: the text is incomplete */
+    bool fixed;  /* data is a caller's buffer: what does not fit is only counted in length */
 } nncf__text;
+/* A text that goes into a caller's buffer of `capacity` bytes (nullable, and then 0) as it is made, for
+ * nncf__text_deliver(); it allocates nothing. NULL, 0: its length is counted. */
+nncf__text nncf__text_into(char *buffer, size_t capacity);
 void nncf__text_append(nncf__text *text, const char *data, size_t length);
 void nncf__text_printf(nncf__text *text, const char *format, ...) NNCF_PRINTF(2, 3);
 /* Append a JSON string: in quotes, with escapes. UTF-8 is left as it is. */

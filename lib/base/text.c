@@ -34,8 +34,30 @@ static bool reserve(nncf__text *text, size_t extra)
     return true;
 }
 
+nncf__text nncf__text_into(char *buffer, size_t capacity)
+{
+    if (buffer && capacity > 0)
+        buffer[0] = '\0';
+    return (nncf__text){.data = buffer, .capacity = buffer ? capacity : 0, .fixed = true};
+}
+
+/* Bytes of a caller's buffer that are free, the final NUL's left out. */
+static size_t room_left(const nncf__text *text)
+{
+    return text->capacity > text->length + 1 ? text->capacity - text->length - 1 : 0;
+}
+
 void nncf__text_append(nncf__text *text, const char *data, size_t length)
 {
+    if (text->fixed) {
+        const size_t room = room_left(text), fits = length < room ? length : room;
+        if (fits > 0) {
+            memcpy(text->data + text->length, data, fits);
+            text->data[text->length + fits] = '\0';
+        }
+        text->length += length;
+        return;
+    }
     if (!reserve(text, length))
         return;
     if (length > 0)
@@ -46,16 +68,17 @@ void nncf__text_append(nncf__text *text, const char *data, size_t length)
 
 void nncf__text_json_string(nncf__text *text, const char *string)
 {
+    const char *begin = string; /* of what needs no escape */
     nncf__text_append(text, "\"", 1);
     for (const char *p = string; *p; p++) {
         const unsigned char c = (unsigned char)*p;
-        if (c == '"' || c == '\\')
-            nncf__text_printf(text, "\\%c", c);
-        else if (c < 0x20)
-            nncf__text_printf(text, "\\u%04x", c);
-        else
-            nncf__text_append(text, p, 1);
+        if (c >= 0x20 && c != '"' && c != '\\')
+            continue;
+        nncf__text_append(text, begin, (size_t)(p - begin));
+        begin = p + 1;
+        nncf__text_printf(text, c >= 0x20 ? "\\%c" : "\\u%04x", c);
     }
+    nncf__text_append(text, begin, strlen(begin));
     nncf__text_append(text, "\"", 1);
 }
 
@@ -69,6 +92,16 @@ void nncf__text_printf(nncf__text *text, const char *format, ...)
         text->failed = true;
         return;
     }
+    if (text->fixed) {
+        const size_t room = room_left(text);
+        if (room > 0) {
+            va_start(args, format);
+            vsnprintf(text->data + text->length, room + 1, format, args);
+            va_end(args);
+        }
+        text->length += (size_t)length;
+        return;
+    }
     if (!reserve(text, (size_t)length))
         return;
     va_start(args, format);
@@ -79,7 +112,8 @@ void nncf__text_printf(nncf__text *text, const char *format, ...)
 
 void nncf__text_free(nncf__text *text)
 {
-    nncf__free(text->context, text->data);
+    if (!text->fixed)
+        nncf__free(text->context, text->data);
     text->data = NULL;
     text->length = text->capacity = 0;
     text->failed = false;
@@ -92,6 +126,10 @@ nncf_status nncf__text_deliver(nncf__text *text, char *buffer, size_t capacity, 
         status = NNCF_E_ARG;
     } else if (text->failed) {
         status = NNCF_E_NOMEM;
+    } else if (text->fixed) {
+        if (needed)
+            *needed = text->length + 1;
+        status = capacity < text->length + 1 ? NNCF_E_LIMIT : NNCF_OK;
     } else {
         if (needed)
             *needed = text->length + 1;

@@ -221,45 +221,53 @@ bool nncf__scopes_ignore(nncf__placement_scopes *scopes, const nncf__algorithm_s
 /* ---- parameters of one quantizer ---- */
 
 /* Names that overrides and range rules may call a quantizer by: its module, its operator, and NNCF's name for it. */
-static bool speaks_of(nncf__placement_scopes *s, const nncf__scope_set *set, size_t i, const nncf__op *op,
-                      int32_t place)
-{
+typedef struct quantizer_names {
+    const char *names[4]; /* NULL: it has none of that kind */
     char id[1300];
-    const char *names[4] = {op->scope, NULL, NULL, NULL};
+} quantizer_names;
+
+static void name_quantizer(quantizer_names *n, const nncf__op *op, int32_t place)
+{
+    n->names[0] = op->scope;
+    n->names[1] = n->names[2] = n->names[3] = NULL;
     if (place == NNCF__PLACE_WEIGHT || (place == NNCF__PLACE_INPUT && op->part != NNCF__PART_INPUT)) {
-        snprintf(id, sizeof id, "%smodule_%s", op->module, place == NNCF__PLACE_WEIGHT ? "weight" : "input");
-        names[1] = op->module;
-        names[2] = id;
+        snprintf(n->id, sizeof n->id, "%smodule_%s", op->module, place == NNCF__PLACE_WEIGHT ? "weight" : "input");
+        n->names[1] = op->module;
+        n->names[2] = n->id;
     }
     if (op->part == NNCF__PART_CORE)
-        names[3] = op->layer->scope;
-    for (int j = 0; j < 4; j++) {
-        if (names[j] && is_yes(s, nncf__scope_set_matches_one(set, i, names[j]), op->scope))
-            return true;
-    }
-    return false;
+        n->names[3] = op->layer->scope;
 }
 
-static bool any_speaks_of(nncf__placement_scopes *s, const nncf__scope_set *set, const nncf__op *op, int32_t place)
+static bool speaks_of(nncf__placement_scopes *s, const nncf__scope_set *set, size_t i, const quantizer_names *n)
 {
-    for (size_t i = 0; i < set->count; i++) {
-        if (speaks_of(s, set, i, op, place))
+    for (int j = 0; j < 4; j++) {
+        if (n->names[j] && is_yes(s, nncf__scope_set_matches_one(set, i, n->names[j]), n->names[0]))
             return true;
     }
     return false;
 }
 
-static void take_range(nncf__placement_scopes *s, const nncf__algorithm_scopes *a, const nncf__op *op, int32_t place,
+static bool any_speaks_of(nncf__placement_scopes *s, const nncf__scope_set *set, const quantizer_names *n)
+{
+    for (size_t i = 0; i < set->count && !s->too_long; i++) {
+        if (speaks_of(s, set, i, n))
+            return true;
+    }
+    return false;
+}
+
+static void take_range(nncf__placement_scopes *s, const nncf__algorithm_scopes *a, const quantizer_names *names,
                        int32_t group, nncf__quantizer_rule *rule)
 {
     const nncf__algorithm *alg = a->algorithm;
     nncf__range_rule *r = &rule->range;
     *r = (nncf__range_rule){.kind = NNCF__RANGE_NONE, .n_samples = -1}; /* where no rule fits, no initialization */
-    for (size_t i = 0; i < alg->n_ranges; i++) {
+    for (size_t i = 0; i < alg->n_ranges && !s->too_long; i++) {
         const nncf__range_rule *candidate = &alg->ranges[i];
         if ((candidate->group != NNCF__GROUP_ANY && candidate->group != group) ||
-            (a->range_targets[i].count > 0 && !any_speaks_of(s, &a->range_targets[i], op, place)) ||
-            any_speaks_of(s, &a->range_ignored[i], op, place))
+            (a->range_targets[i].count > 0 && !any_speaks_of(s, &a->range_targets[i], names)) ||
+            any_speaks_of(s, &a->range_ignored[i], names))
             continue;
         *r = *candidate;
     }
@@ -301,15 +309,17 @@ int32_t nncf__scopes_rule(nncf__placement_scopes *scopes, const nncf__algorithm_
         given |= NNCF__GIVEN_MODE;
     *rule = (nncf__quantizer_rule){.params = group == NNCF__GROUP_WEIGHTS ? alg->weights : alg->activations,
                                    .override_index = -1};
-    for (size_t i = 0; i < alg->n_overrides; i++) {
+    quantizer_names names;
+    name_quantizer(&names, op, place);
+    for (size_t i = 0; i < alg->n_overrides && !scopes->too_long; i++) {
         const nncf__override *o = &alg->overrides[i];
         if ((o->group != NNCF__GROUP_ANY && o->group != group) ||
-            !speaks_of(scopes, &a->lists[NNCF__LIST_OVERRIDES], i, op, place))
+            !speaks_of(scopes, &a->lists[NNCF__LIST_OVERRIDES], i, &names))
             continue;
         rule->override_index = (int64_t)i;
         given |= override(o, &rule->params);
     }
-    take_range(scopes, a, op, place, group, rule);
+    take_range(scopes, a, &names, group, rule);
     return given;
 }
 
@@ -323,21 +333,21 @@ typedef struct check {
     char first[160];
 } check;
 
-static bool matches_something(check *c, const nncf__scope_set *set, size_t i)
+/* Note which patterns mean this operator, its module, or a quantizer of either. What is not answered counts as a match:
+ * the caller looks at the budget. */
+static void note_matches(const nncf__scope_set *set, const nncf__op *op, bool *matched)
 {
-    if (set->items[i][0] == 0)
-        return false;
-    for (size_t j = 0; j < c->graph->count; j++) {
-        const nncf__op *op = &c->graph->ops[j];
-        if (strcmp(set->items[i], op->layer->scope) == 0)
-            return true;
-        if (set->exact ? nncf__scope_set_matches_one(set, i, op->scope) != 0
-                       : speaks_of(c->scopes, set, i, op, NNCF__PLACE_WEIGHT) ||
-                             speaks_of(c->scopes, set, i, op, NNCF__PLACE_INPUT) ||
-                             nncf__scope_set_matches_one(set, i, op->module) != 0)
-            return true;
+    quantizer_names weight, input;
+    name_quantizer(&weight, op, NNCF__PLACE_WEIGHT);
+    name_quantizer(&input, op, NNCF__PLACE_INPUT);
+    const char *const names[] = {op->scope, op->module, weight.names[2], input.names[2], weight.names[3]};
+    const size_t count = set->exact ? 1 : sizeof names / sizeof *names;
+    for (size_t i = 0; i < set->count; i++) {
+        if (!matched[i] && set->items[i][0] != 0)
+            matched[i] = strcmp(set->items[i], op->layer->scope) == 0;
+        for (size_t k = 0; k < count && !matched[i] && set->items[i][0] != 0; k++)
+            matched[i] = names[k] && nncf__scope_set_matches_one(set, i, names[k]) != 0;
     }
-    return set->regexes[i] && nncf__scope_set_matches_one(set, i, "") != 0;
 }
 
 /* A line for each pattern, up to a number; and what is nearest for the first ones, since to find that takes time in
@@ -360,11 +370,22 @@ static void report_pattern(check *c, const nncf__scope_set *set, size_t i, const
                   set->items[i], MOST_LINES);
 }
 
-static void check_list(check *c, const nncf__scope_set *set, const char *where)
+static nncf_status check_list(check *c, const nncf__scope_set *set, const char *where)
 {
-    for (size_t i = 0; i < set->count; i++)
-        if (!matches_something(c, set, i))
+    if (set->count == 0)
+        return NNCF_OK;
+    bool *matched = nncf__calloc(c->scopes->context, set->count, sizeof *matched);
+    if (!matched)
+        return NNCF_E_NOMEM;
+    for (size_t j = 0; j < c->graph->count && !nncf__regex_exhausted(set->work); j++)
+        note_matches(set, &c->graph->ops[j], matched);
+    for (size_t i = 0; i < set->count && !nncf__regex_exhausted(set->work); i++) {
+        /* "" is the scope of the model's input */
+        if (!matched[i] && !(set->regexes[i] && nncf__scope_set_matches_one(set, i, "") != 0))
             report_pattern(c, set, i, where);
+    }
+    nncf__free(c->scopes->context, matched);
+    return NNCF_OK;
 }
 
 /* Could all questions be answered? */
@@ -389,14 +410,17 @@ nncf_status nncf__scopes_check(nncf__placement_scopes *scopes, const nncf__op_gr
     nncf_status status = check_answers(scopes, err);
     if (status != NNCF_OK || scopes->setup->scope_check == NNCF__SCOPES_OFF)
         return status;
-    check_list(&c, &scopes->root_ignored, "ignored_scopes");
-    check_list(&c, &scopes->root_targets, "target_scopes");
+    status = check_list(&c, &scopes->root_ignored, "ignored_scopes");
+    if (status == NNCF_OK)
+        status = check_list(&c, &scopes->root_targets, "target_scopes");
     for (size_t i = 0; i < scopes->count; i++) {
-        for (int j = 0; j < NNCF__LISTS; j++) {
+        for (int j = 0; j < NNCF__LISTS && status == NNCF_OK; j++) {
             snprintf(where, sizeof where, "compression[%zu].%s", i, list_names[j]);
-            check_list(&c, &scopes->algorithms[i].lists[j], where);
+            status = check_list(&c, &scopes->algorithms[i].lists[j], where);
         }
     }
+    if (status != NNCF_OK)
+        return nncf__fail(err, status, "compression", "no memory for a list of scopes");
     if (nncf__regex_exhausted(scopes->work)) {
         if (strict)
             return nncf__fail(err, NNCF_E_LIMIT, "compression",

@@ -12,19 +12,29 @@
 
 struct nncf__block {
     struct nncf__block *next;
+    size_t used, capacity; /* of data */
     _Alignas(16) unsigned char data[];
 };
 
 void *nncf__config_keep(nncf_config *config, size_t size)
 {
+    enum { USUAL = 4096, ALIGNMENT = 16 };
+    struct nncf__block *block = config->blocks;
     size_t total;
-    struct nncf__block *block =
-        nncf__add(size, sizeof(*block), &total) ? nncf__calloc(config->context, 1, total) : NULL;
-    if (!block)
+    if (!nncf__add(size, ALIGNMENT - 1, &size))
         return NULL;
-    block->next = config->blocks;
-    config->blocks = block;
-    return block->data;
+    size -= size % ALIGNMENT;
+    if (!block || block->capacity - block->used < size) {
+        const size_t capacity = size > USUAL ? size : USUAL;
+        block = nncf__add(capacity, sizeof(*block), &total) ? nncf__calloc(config->context, 1, total) : NULL;
+        if (!block)
+            return NULL;
+        block->capacity = capacity;
+        block->next = config->blocks;
+        config->blocks = block;
+    }
+    block->used += size;
+    return block->data + block->used - size;
 }
 
 void nncf_config_destroy(nncf_config *config)
@@ -34,8 +44,11 @@ void nncf_config_destroy(nncf_config *config)
     nncf_context *context = config->context;
     nncf__document *d = &config->document;
     bool owns_context = config->owns_context;
-    nncf__config_release_json(d);
+    for (uint32_t i = 0; i < d->n_nodes; i++)
+        nncf__value_free(&d->nodes[i]);
     nncf__free(context, d->nodes);
+    nncf__free(context, d->in_order);
+    nncf__free(context, d->by_key);
     nncf__free(context, d->keys);
     nncf__free(context, d->marks);
     nncf__free(context, d->text);
@@ -129,8 +142,6 @@ static nncf_status parse(nncf_context *context, bool owns_context, const char *n
                                             : nncf__fail(err, NNCF_E_NOMEM, name, "out of memory");
         if (status == NNCF_OK)
             status = nncf__config_scan(d, err);
-        if (status == NNCF_OK)
-            status = nncf__config_attach_json(d, err);
         if (status == NNCF_OK)
             status = nncf__config_read(config, err);
     }
@@ -308,10 +319,8 @@ nncf_status nncf_config_get_key(const nncf_config *config, const char *path, siz
         return NNCF_E_CONFIG;
     if (index >= node->count)
         return NNCF_E_NOTFOUND;
-    uint32_t child = node->first_child;
-    while (index-- > 0)
-        child = config->document.nodes[child].next;
-    *key = config->document.nodes[child].key;
+    const nncf__document *d = &config->document;
+    *key = d->nodes[d->in_order[node->children + index]].key;
     return NNCF_OK;
 }
 
@@ -323,7 +332,7 @@ nncf_status nncf_config_get_double(const nncf_config *config, const char *path, 
         return status;
     if (node->type != NNCF_CONFIG_INT && node->type != NNCF_CONFIG_DOUBLE)
         return NNCF_E_CONFIG;
-    *value = node->number;
+    *value = nncf__value_number(node);
     return NNCF_OK;
 }
 
@@ -335,7 +344,7 @@ nncf_status nncf_config_get_int(const nncf_config *config, const char *path, int
         return status;
     if (node->type != NNCF_CONFIG_INT)
         return NNCF_E_CONFIG;
-    *value = node->integer;
+    *value = nncf__value_integer(node);
     return NNCF_OK;
 }
 
@@ -347,7 +356,7 @@ nncf_status nncf_config_get_bool(const nncf_config *config, const char *path, in
         return status;
     if (node->type != NNCF_CONFIG_BOOL)
         return NNCF_E_CONFIG;
-    *value = (int32_t)node->integer;
+    *value = nncf__value_flag(node);
     return NNCF_OK;
 }
 
@@ -359,7 +368,7 @@ nncf_status nncf_config_get_string(const nncf_config *config, const char *path, 
         return status;
     if (node->type != NNCF_CONFIG_STRING)
         return NNCF_E_CONFIG;
-    *value = node->text;
+    *value = nncf__value_text(node);
     return NNCF_OK;
 }
 

@@ -11,6 +11,7 @@ enum {
     NNCF__MAX_CONFIG_DEPTH = 32,
     NNCF__MAX_CONFIG_STRING = 4096,
     NNCF__MAX_CONFIG_KEYS = 100000,
+    NNCF__MAX_CONFIG_VALUES = 1 << 17,
     NNCF__PATH_TEXT = 160 /* longer paths are cut in messages */
 };
 
@@ -19,14 +20,13 @@ typedef struct nncf__node {
     uint32_t offset, length; /* the value in the text, brackets and quotes included */
     uint32_t key_offset;     /* opening quote of the key; members of objects only */
     uint32_t parent, next, first_child, last_child;
-    uint32_t count;   /* children */
-    uint32_t index;   /* among the parent's children */
-    int32_t type;     /* NNCF_CONFIG_... */
-    bool big;         /* an integer beyond int64, kept as a double */
-    const char *key;  /* decoded; NULL for the root and elements of arrays */
-    int64_t integer;  /* NNCF_CONFIG_INT, and 0 or 1 for NNCF_CONFIG_BOOL */
-    double number;    /* NNCF_CONFIG_DOUBLE and NNCF_CONFIG_INT */
-    const char *text; /* NNCF_CONFIG_STRING; owned by json-c's tree */
+    uint32_t children; /* where they begin in the document's `in_order` and `by_key`, once all are there */
+    uint32_t count;    /* of them */
+    uint32_t index;    /* among the parent's children */
+    uint8_t type;      /* NNCF_CONFIG_... */
+    bool big;          /* an integer beyond int64, kept as a double */
+    const char *key;   /* decoded; NULL for the root and elements of arrays */
+    void *value;       /* of a scalar but null: json-c's object; nncf__value_...() */
 } nncf__node;
 
 /* Every so many bytes of the text, the line there and where it begins: a place is found from the mark before it. */
@@ -44,7 +44,9 @@ typedef struct nncf__document {
     char *keys;             /* decoded keys one after the other */
     nncf__node *nodes;
     uint32_t n_nodes, nodes_capacity;
-    void *json; /* json-c's tree: see json.c */
+    /* Children of each container side by side, in the file's order, and those of objects also sorted by key: nodes. */
+    uint32_t *in_order, *by_key;
+    uint32_t n_placed; /* in both */
 } nncf__document;
 
 /* Memory that lives as long as its config. */
@@ -94,11 +96,20 @@ struct nncf_config {
 
 /* comments.c: check that the text is UTF-8 and turn comments and trailing commas into spaces; newlines stay. */
 nncf_status nncf__config_blank_comments(nncf__document *document, nncf_error *err);
-/* scan.c: check that what is left is strict JSON within the limits, and make the nodes. */
+/* scan.c: check that what is left is strict JSON within the limits, and make the nodes and their values. */
 nncf_status nncf__config_scan(nncf__document *document, nncf_error *err);
-/* json.c: parse with json-c and put the values into the nodes. */
-nncf_status nncf__config_attach_json(nncf__document *document, nncf_error *err);
-void nncf__config_release_json(nncf__document *document);
+
+/* json.c: the value of a node. False: no memory. */
+bool nncf__value_set_text(nncf__node *node, const char *text, size_t length);
+bool nncf__value_set_integer(nncf__node *node, int64_t value);
+bool nncf__value_set_number(nncf__node *node, double value);
+bool nncf__value_set_flag(nncf__node *node, bool value);
+void nncf__value_free(nncf__node *node);
+/* Of a NNCF_CONFIG_STRING; _INT; _DOUBLE or _INT; _BOOL. */
+const char *nncf__value_text(const nncf__node *node);
+int64_t nncf__value_integer(const nncf__node *node);
+double nncf__value_number(const nncf__node *node);
+bool nncf__value_flag(const nncf__node *node);
 
 /* path.c */
 /* Make the marks of the lines; newlines stay where they are from then on. False: no memory. */
@@ -112,6 +123,9 @@ uint32_t nncf__config_find_key(const nncf__document *document, uint32_t object, 
 /* Node at a caller's path: NNCF_E_ARG when it is malformed, NNCF_E_NOTFOUND when there is none; then *node is the
  * nearest enclosing one. */
 nncf_status nncf__config_find_path(const nncf__document *document, const char *path, uint32_t *node);
+
+/* root.c: the training program's batch_size, 1 where it is none. */
+int64_t nncf__config_batch_size(const nncf_config *config);
 
 /* config.c: memory that nncf_config_destroy() gives back. */
 void *nncf__config_keep(nncf_config *config, size_t size);

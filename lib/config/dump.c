@@ -222,7 +222,7 @@ nncf_status nncf_config_dump(const nncf_config *config, char *buffer, size_t cap
     if (!config)
         return NNCF_E_ARG;
     const nncf__document *d = &config->document;
-    nncf__text text = {.context = config->context};
+    nncf__text text = nncf__text_into(buffer, capacity);
     nncf__writer w = {.text = &text, .pretty = true};
     nncf__put_open(&w, "{");
     for (uint32_t i = d->nodes[0].first_child; i != 0; i = d->nodes[i].next) {

@@ -71,7 +71,7 @@ typedef struct nncf__key {
     const char *help;      /* one line */
 } nncf__key;
 
-enum { NNCF__MAX_KEYS = 192 };
+enum { NNCF__MAX_KEYS = 192, NNCF__MAX_LIST = 4096 /* numbers, range rules */ };
 
 /* The rows, in the order of a dump: the keys of one section stand together. */
 const nncf__key *nncf__config_keys(size_t *count);

@@ -19,24 +19,25 @@ typedef struct pair {
 
 typedef struct migration {
     const nncf_config *config;
-    nncf__text notes;
-    nncf__text dropped; /* values that have no place */
+    nncf__text *notes;  /* the comments at the top */
+    nncf__text dropped; /* values that have no place: counted only */
     pair pairs[MAX_PAIRS];
     size_t n_pairs;
     int64_t batch; /* samples of a batch */
+    bool failed;   /* no memory */
 } migration;
 
 static void note(migration *m, const char *path, const char *text)
 {
-    nncf__text_printf(&m->notes, "// %s: %s\n", path, text);
+    nncf__text_printf(m->notes, "// %s: %s\n", path, text);
 }
 
 /* A scope may hold line breaks, with which a comment would end. */
 static void note_scope(migration *m, const char *scope, const char *text)
 {
-    nncf__text_append(&m->notes, "// ", 3);
-    nncf__text_json_string(&m->notes, scope);
-    nncf__text_printf(&m->notes, ": %s\n", text);
+    nncf__text_append(m->notes, "// ", 3);
+    nncf__text_json_string(m->notes, scope);
+    nncf__text_printf(m->notes, ": %s\n", text);
 }
 
 /* A writer for the value of a new pair. Several keys may have become one. */
@@ -74,42 +75,52 @@ static bool is_wrapped_class(const char *element, size_t length)
  * dropped, whose new first element lost its [field]. As a regular expression: from the beginning of an element, up to
  * the end of one; the first element without brackets may have any.
  */
-static void put_scope(nncf__writer *w, const nncf_config *config, const char *scope)
+static void put_pattern(nncf__text *out, const char *scope)
 {
-    char out[NNCF__MAX_CONFIG_STRING * 2 + 64];
-    size_t used = 0;
-    if (config->setup.scope_rule == NNCF__SCOPES_EXACT || strstr(scope, "{re}")) {
-        nncf__put_string(w, scope);
-        return;
-    }
-    used += (size_t)snprintf(out, sizeof(out), "{re}(^|/)");
+    nncf__text_printf(out, "{re}(^|/)");
     for (const char *element = scope; *element;) {
         size_t length = strcspn(element, "/"), class_length = strcspn(element, "[/");
         if (is_wrapped_class(element, class_length))
-            used += (size_t)snprintf(out + used, sizeof(out) - used, "(NNCF)?");
-        for (size_t i = 0; i < length && used + 64 < sizeof(out); i++) {
+            nncf__text_printf(out, "(NNCF)?");
+        for (size_t i = 0; i < length; i++) {
             if (!isalnum((unsigned char)element[i]) && element[i] != '_' && (unsigned char)element[i] < 0x80)
-                out[used++] = '\\';
-            out[used++] = element[i];
+                nncf__text_append(out, "\\", 1);
+            nncf__text_append(out, element + i, 1);
         }
         if (element == scope && class_length == length)
-            used += (size_t)snprintf(out + used, sizeof(out) - used, "(\\[[^]]*\\])?");
+            nncf__text_printf(out, "(\\[[^]]*\\])?");
         element += length;
-        if (*element == '/' && used + 64 < sizeof(out)) {
-            out[used++] = '/';
+        if (*element == '/') {
+            nncf__text_append(out, "/", 1);
             element++;
         }
     }
-    snprintf(out + used, sizeof(out) - used, "(/|$)");
-    nncf__put_string(w, out);
+    nncf__text_printf(out, "(/|$)");
 }
 
-static void put_scopes(nncf__writer *w, const nncf_config *config, const nncf__strings *scopes)
+static void put_scope(nncf__writer *w, migration *m, const char *scope)
+{
+    char pattern[NNCF__MAX_CONFIG_STRING + 1];
+    if (m->config->setup.scope_rule == NNCF__SCOPES_EXACT || strstr(scope, "{re}")) {
+        nncf__put_string(w, scope);
+        return;
+    }
+    nncf__text out = nncf__text_into(pattern, sizeof(pattern));
+    put_pattern(&out, scope);
+    if (out.length < sizeof(pattern)) {
+        nncf__put_string(w, pattern);
+        return;
+    }
+    note_scope(m, scope, "is too long for a regular expression; it is copied, and matches a whole name only");
+    nncf__put_string(w, scope);
+}
+
+static void put_scopes(nncf__writer *w, migration *m, const nncf__strings *scopes)
 {
     nncf__put_open(w, "[");
     for (size_t i = 0; i < scopes->count; i++) {
         nncf__put_item(w, NULL);
-        put_scope(w, config, scopes->items[i]);
+        put_scope(w, m, scopes->items[i]);
     }
     nncf__put_close(w, "]");
 }
@@ -119,7 +130,7 @@ static void add_scopes(migration *m, const char *path, const nncf__strings *scop
     if (scopes->count == 0)
         return;
     nncf__writer w = add_pair(m, path);
-    put_scopes(&w, m->config, scopes);
+    put_scopes(&w, m, scopes);
 }
 
 /* ---- one value each ---- */
@@ -149,7 +160,7 @@ static int64_t samples_of(const migration *m, int64_t steps)
 
 /* ---- quantization ---- */
 
-static void put_rule(nncf__writer *w, const migration *m, const nncf__range_rule *rule, bool with_scopes)
+static void put_rule(nncf__writer *w, migration *m, const nncf__range_rule *rule, bool with_scopes)
 {
     static const char *const kinds[] = {"min_max",    "min_max",         "mean_min_max", "threesigma",
                                         "percentile", "mean_percentile", "mixed_min_max"};
@@ -171,11 +182,11 @@ static void put_rule(nncf__writer *w, const migration *m, const nncf__range_rule
     }
     if (with_scopes && rule->target_scopes.count > 0) {
         nncf__put_item(w, "target_scopes");
-        put_scopes(w, m->config, &rule->target_scopes);
+        put_scopes(w, m, &rule->target_scopes);
     }
     if (with_scopes && rule->ignored_scopes.count > 0) {
         nncf__put_item(w, "ignored_scopes");
-        put_scopes(w, m->config, &rule->ignored_scopes);
+        put_scopes(w, m, &rule->ignored_scopes);
     }
     if (with_scopes && rule->group != NNCF__GROUP_ANY) {
         nncf__put_item(w, "target_quantizer_group");
@@ -204,33 +215,22 @@ static void add_ranges(migration *m, size_t index)
     nncf__put_close(&w, "]");
 }
 
-/* The rule that an override brought along; NULL: none. */
-static const nncf__range_rule *rule_of(const nncf_config *config, size_t index, const nncf__override *o)
+static void put_override(nncf__writer *w, migration *m, const nncf__override *o, const nncf__range_rule *rule)
 {
-    const nncf__algorithm *a = &config->algorithms[index];
-    for (size_t i = config->sources[index].n_rules; i < a->n_ranges; i++)
-        if (a->ranges[i].group == o->group && strcmp(a->ranges[i].target_scopes.items[0], o->scope) == 0)
-            return &a->ranges[i];
-    return NULL;
-}
-
-static void put_override(nncf__writer *w, const migration *m, size_t index, const nncf__override *o)
-{
-    const nncf__range_rule *rule = rule_of(m->config, index, o);
     nncf__put_open(w, "{");
     if (o->bits) {
         nncf__put_item(w, "bits");
         nncf__text_printf(w->text, "%d", (int)o->bits);
     }
-    if (o->mode != -2) {
+    if (o->mode != NNCF__NOT_OVERRIDDEN) {
         nncf__put_item(w, "mode");
         nncf__put_string(w, o->mode == NNCF__ASYMMETRIC ? "asymmetric" : "symmetric");
     }
-    if (o->sign != -2) {
+    if (o->sign != NNCF__NOT_OVERRIDDEN) {
         nncf__put_item(w, "signed");
         nncf__put(w, o->sign == NNCF__SIGNED ? "true" : "false");
     }
-    if (o->per_channel != -2) {
+    if (o->per_channel != NNCF__NOT_OVERRIDDEN) {
         nncf__put_item(w, "per_channel");
         nncf__put(w, o->per_channel ? "true" : "false");
     }
@@ -244,21 +244,56 @@ static void put_override(nncf__writer *w, const migration *m, size_t index, cons
     nncf__put_close(w, "}");
 }
 
+/* Scopes that were there already; open addressing, half full at the most. */
+typedef struct scope_table {
+    const char **slots;
+    size_t mask;
+} scope_table;
+
+/* Was it there already? */
+static bool add_to_table(scope_table *table, const char *scope)
+{
+    uint64_t hash = 14695981039346656037u;
+    for (const char *p = scope; *p; p++)
+        hash = (hash ^ (unsigned char)*p) * 1099511628211u;
+    size_t i = (size_t)(hash ^ hash >> 32) & table->mask;
+    for (; table->slots[i]; i = (i + 1) & table->mask)
+        if (strcmp(table->slots[i], scope) == 0)
+            return true;
+    table->slots[i] = scope;
+    return false;
+}
+
+/* The rule that an override brought along; NULL: none. They stand in the same order behind the rules of the file, and
+ * share the text of the scope. */
+static const nncf__range_rule *take_rule(const nncf__algorithm *a, const nncf__override *o, size_t *next)
+{
+    if (*next >= a->n_ranges || a->ranges[*next].target_scopes.items[0] != o->scope)
+        return NULL;
+    return &a->ranges[(*next)++];
+}
+
 /* scope_overrides and the scopes of signs; the bits that are given by hand have a key of their own. An override of 1.x
  * is one of both groups. */
 static void add_overrides(migration *m, size_t index, const char *path, int32_t group, size_t count)
 {
     const nncf__algorithm *a = &m->config->algorithms[index];
+    size_t next_rule = m->config->sources[index].n_rules;
+    scope_table table = {.mask = 15};
     nncf__writer w = {0};
+    while (table.mask < 2 * count)
+        table.mask = 2 * table.mask + 1;
+    table.slots = count > 0 ? nncf__calloc(m->config->context, table.mask + 1, sizeof(*table.slots)) : NULL;
+    if (!table.slots) {
+        m->failed |= count > 0;
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
         const nncf__override *o = &a->overrides[i];
+        const nncf__range_rule *rule = take_rule(a, o, &next_rule);
         if (o->group != NNCF__GROUP_ANY && o->group != group)
             continue;
-        bool is_repeated = false;
-        for (size_t j = 0; j < i; j++)
-            is_repeated |= strcmp(a->overrides[j].scope, o->scope) == 0 &&
-                           (a->overrides[j].group == NNCF__GROUP_ANY || a->overrides[j].group == group);
-        if (is_repeated) {
+        if (add_to_table(&table, o->scope)) {
             note_scope(m, o->scope, "several overrides of one scope; only the first is kept");
             continue;
         }
@@ -266,18 +301,14 @@ static void add_overrides(migration *m, size_t index, const char *path, int32_t 
             w = add_pair(m, path);
             nncf__put_open(&w, "{");
         }
-        nncf__text key = {.context = m->config->context};
-        nncf__writer key_writer = {.text = &key};
-        put_scope(&key_writer, m->config, o->scope);
         nncf__put_item(&w, NULL);
-        nncf__text_append(w.text, key.data ? key.data : "", key.length);
+        put_scope(&w, m, o->scope);
         nncf__put(&w, ":");
-        w.text->failed |= key.failed;
-        nncf__text_free(&key);
-        put_override(&w, m, index, o);
+        put_override(&w, m, o, rule);
     }
     if (w.text)
         nncf__put_close(&w, "}");
+    nncf__free(m->config->context, table.slots);
 }
 
 static void add_group(migration *m, const char *const paths[6], const nncf__quantizer_params *q, int32_t given,
@@ -451,7 +482,7 @@ static void put_algorithm(nncf__writer *w, migration *m, size_t index)
     put_members(w, m, "");
     nncf__put_close(w, "}");
     for (size_t i = 0; i < m->n_pairs; i++) {
-        w->text->failed |= m->pairs[i].value.failed;
+        m->failed |= m->pairs[i].value.failed;
         nncf__text_free(&m->pairs[i].value);
     }
 }
@@ -469,7 +500,7 @@ static void put_device(nncf__writer *w, migration *m)
         device = "TRIAL"; /* no device has a say: bits and modes are those of the config */
     if (setup->setup == NNCF__SETUP_PATTERN && has_quantization)
         note(m, "quantization", "2.17 has no placement by patterns: activation quantizers may stand elsewhere");
-    if (node && strcmp(m->config->document.nodes[node].text, "CPU_SPR") == 0)
+    if (node && strcmp(nncf__value_text(&m->config->document.nodes[node]), "CPU_SPR") == 0)
         device = "CPU_SPR";
     if (m->config->n_algorithms == 0)
         return;
@@ -509,7 +540,7 @@ static void put_root(nncf__writer *w, migration *m)
         } else if (strcmp(key, "ignored_scopes") == 0 || strcmp(key, "target_scopes") == 0) {
             bool ignored = key[0] == 'i';
             nncf__put_item(w, key);
-            put_scopes(w, config, ignored ? &config->setup.ignored_scopes : &config->setup.target_scopes);
+            put_scopes(w, m, ignored ? &config->setup.ignored_scopes : &config->setup.target_scopes);
         } else {
             nncf__put_item(w, key);
             nncf__put_node(w, d, i);
@@ -517,6 +548,19 @@ static void put_root(nncf__writer *w, migration *m)
     }
 }
 
+/* All of the text but the comments. */
+static void put_config(migration *m, nncf__text *text)
+{
+    nncf__writer w = {.text = text, .pretty = true};
+    if (!nncf__config_find_key(&m->config->document, 0, "batch_size") && m->config->setup.release < 10600)
+        note(m, "batch_size", "is not there: a batch is taken for one sample where steps become samples");
+    nncf__put_open(&w, "{");
+    put_root(&w, m);
+    nncf__put_close(&w, "}");
+    nncf__put(&w, "\n");
+}
+
+/* The comments come first and are known last, so that the text is made twice: once for the comments alone. */
 nncf_status nncf_config_migrate(const nncf_config *config, char *buffer, size_t capacity, size_t *needed)
 {
     if (!config)
@@ -524,27 +568,23 @@ nncf_status nncf_config_migrate(const nncf_config *config, char *buffer, size_t 
     migration *m = nncf__calloc(config->context, 1, sizeof(*m));
     if (!m)
         return NNCF_E_NOMEM;
-    const nncf__document *d = &config->document;
-    uint32_t batch = nncf__config_find_key(d, 0, "batch_size");
-    nncf__text body = {.context = config->context}, text = {.context = config->context};
-    nncf__writer w = {.text = &body, .pretty = true};
     m->config = config;
-    m->notes.context = m->dropped.context = config->context;
-    m->batch =
-        batch && d->nodes[batch].type == NNCF_CONFIG_INT && d->nodes[batch].integer > 0 ? d->nodes[batch].integer : 1;
-    if (!batch && config->setup.release < 10600)
-        note(m, "batch_size", "is not there: a batch is taken for one sample where steps become samples");
-    nncf__put_open(&w, "{");
-    put_root(&w, m);
-    nncf__put_close(&w, "}");
-    nncf__put(&w, "\n");
-    nncf__text_printf(&text, "// NNCF %s, migrated to 2.17\n", config->dialect);
-    nncf__text_append(&text, m->notes.data ? m->notes.data : "", m->notes.length);
-    nncf__text_append(&text, body.data ? body.data : "", body.length);
-    text.failed |= m->notes.failed || body.failed;
-    nncf__text_free(&body);
-    nncf__text_free(&m->notes);
-    nncf__text_free(&m->dropped);
+    m->dropped = nncf__text_into(NULL, 0);
+    m->batch = nncf__config_batch_size(config);
+    nncf__text notes = {.context = config->context}, counted = nncf__text_into(NULL, 0);
+    m->notes = &notes;
+    put_config(m, &counted);
+    nncf_status status = NNCF_E_NOMEM;
+    if (!m->failed && !notes.failed) {
+        nncf__text text = nncf__text_into(buffer, capacity);
+        nncf__text_printf(&text, "// NNCF %s, migrated to 2.17\n", config->dialect);
+        nncf__text_append(&text, notes.data ? notes.data : "", notes.length);
+        m->notes = &m->dropped;
+        put_config(m, &text);
+        text.failed |= m->failed;
+        status = nncf__text_deliver(&text, buffer, capacity, needed);
+    }
+    nncf__text_free(&notes);
     nncf__free(config->context, m);
-    return nncf__text_deliver(&text, buffer, capacity, needed);
+    return status;
 }

@@ -14,19 +14,39 @@ typedef struct listing {
     bool json;
 } listing;
 
+/* One value: a field of `base`, else a node of the file, else a word; none of them: the device has it. */
 typedef struct entry {
-    const char *path, *value;
+    const char *path;
+    const void *base;
+    const nncf__key *field;
+    uint32_t value;
+    const char *word;
     int32_t kind;  /* origin_kind */
     uint32_t node; /* that says it; 0: none */
 } entry;
+
+static void put_value(nncf__text *text, const listing *l, const entry *e, const char *none)
+{
+    nncf__writer w = {.text = text};
+    if (e->kind == FROM_DEVICE)
+        nncf__put(&w, none);
+    else if (e->field)
+        nncf__put_field(&w, e->base, e->field);
+    else if (e->value)
+        nncf__put_node(&w, &l->config->document, e->value);
+    else
+        nncf__put_string(&w, e->word);
+}
 
 static void put_text_entry(listing *l, const entry *e)
 {
     const nncf__document *d = &l->config->document;
     char path[NNCF__PATH_TEXT], release[NNCF__RELEASE_TEXT];
     nncf__text *text = l->w.text;
-    nncf__text_printf(text, "%s = %s", e->path, e->value ? e->value : "?");
-    size_t width = strlen(e->path) + 3 + (e->value ? strlen(e->value) : 1);
+    const size_t begin = text->length;
+    nncf__text_printf(text, "%s = ", e->path);
+    put_value(text, l, e, "?");
+    const size_t width = text->length - begin;
     nncf__text_printf(text, "%*s  # ", width < 70 ? (int)(70 - width) : 0, "");
     if (e->kind == FROM_FILE)
         nncf__text_printf(text, "line %d\n", (int)nncf__config_place(d, d->nodes[e->node].offset).line);
@@ -50,7 +70,7 @@ static void put_json_entry(listing *l, const entry *e)
     nncf__put_item(w, "path");
     nncf__put_string(w, e->path);
     nncf__put_item(w, "value");
-    nncf__put(w, e->value ? e->value : "null");
+    put_value(w->text, l, e, "null");
     nncf__put_item(w, "origin");
     nncf__put_string(w, origins[e->kind]);
     if (e->node) {
@@ -68,40 +88,25 @@ static void put_json_entry(listing *l, const entry *e)
     nncf__put_close(w, "}");
 }
 
-static void put_entry(listing *l, const entry *e)
+/* A value that the file's node `e.node` says, or none. */
+static void add(listing *l, entry e)
 {
-    if (l->json)
-        put_json_entry(l, e);
-    else
-        put_text_entry(l, e);
-}
-
-/* A value with what is in the file, or not, as its origin. */
-static void add(listing *l, const char *path, uint32_t node, bool for_device, const nncf__text *value)
-{
-    const nncf__document *d = &l->config->document;
     char said[NNCF__PATH_TEXT];
-    entry e = {.path = path, .node = node, .value = for_device ? NULL : value->data};
-    if (for_device)
-        e.kind = FROM_DEVICE;
-    else if (!node)
+    if (e.kind == FROM_FILE && !e.node)
         e.kind = FROM_DEFAULT;
+    else if (e.kind == FROM_FILE && strcmp(nncf__config_node_path(&l->config->document, e.node, said), e.path) != 0)
+        e.kind = FROM_ANOTHER_KEY;
+    if (l->json)
+        put_json_entry(l, &e);
     else
-        e.kind = strcmp(nncf__config_node_path(d, node, said), path) == 0 ? FROM_FILE : FROM_ANOTHER_KEY;
-    put_entry(l, &e);
+        put_text_entry(l, &e);
 }
 
 /* A word that may be the caller's. */
 static void add_setting(listing *l, const char *path, const char *word, uint32_t node, bool of_caller)
 {
-    char quoted[64];
-    snprintf(quoted, sizeof(quoted), "\"%s\"", word);
-    const nncf__text value = {.data = quoted, .length = strlen(quoted)};
-    const entry e = {.path = path, .value = quoted, .kind = FROM_CALLER};
-    if (of_caller)
-        put_entry(l, &e);
-    else
-        add(l, path, node, false, &value);
+    add(l,
+        (entry){.path = path, .word = word, .node = of_caller ? 0 : node, .kind = of_caller ? FROM_CALLER : FROM_FILE});
 }
 
 /* Node that set a row's field. */
@@ -118,33 +123,14 @@ static uint32_t origin_of(const nncf__key *rows, size_t n_rows, size_t row, cons
 
 static void add_node(listing *l, const char *path, uint32_t node)
 {
-    nncf__text value = {.context = l->config->context};
-    nncf__writer w = {.text = &value};
-    nncf__put_node(&w, &l->config->document, node);
-    l->w.text->failed |= value.failed;
-    add(l, path, node, false, &value);
-    nncf__text_free(&value);
+    add(l, (entry){.path = path, .value = node, .node = node});
 }
 
 static void add_field(listing *l, const char *path, const void *base, const nncf__key *key, uint32_t node,
                       bool for_device)
 {
-    nncf__text value = {.context = l->config->context};
-    nncf__writer w = {.text = &value};
-    nncf__put_field(&w, base, key);
-    l->w.text->failed |= value.failed;
-    add(l, path, node, for_device, &value);
-    nncf__text_free(&value);
-}
-
-static void add_text(listing *l, const char *path, const char *text, uint32_t node)
-{
-    nncf__text value = {.context = l->config->context};
-    nncf__writer w = {.text = &value};
-    nncf__put_string(&w, text);
-    l->w.text->failed |= value.failed;
-    add(l, path, node, false, &value);
-    nncf__text_free(&value);
+    add(l,
+        (entry){.path = path, .base = base, .field = key, .node = node, .kind = for_device ? FROM_DEVICE : FROM_FILE});
 }
 
 static void join(char out[NNCF__PATH_TEXT], const char *head, const char *tail)
@@ -204,7 +190,7 @@ static void add_algorithm(listing *l, size_t index)
             continue;
         join(path, prefix, rows[row].path);
         if (rows[row].type == NNCF__KEY_ALGORITHM)
-            add_text(l, path, a->name, node);
+            add(l, (entry){.path = path, .word = a->name, .node = node});
         else if (rows[row].type == NNCF__KEY_RANGES)
             add_rules(l, index, prefix);
         else if (rows[row].flags & NNCF__KEY_AS_WRITTEN)
@@ -233,7 +219,7 @@ nncf_status nncf_config_explain(const nncf_config *config, int32_t form, char *b
     if (!config || (form != NNCF_CONFIG_FORM_TEXT && form != NNCF_CONFIG_FORM_JSON))
         return NNCF_E_ARG;
     const nncf__document *d = &config->document;
-    nncf__text text = {.context = config->context};
+    nncf__text text = nncf__text_into(buffer, capacity);
     listing l = {.config = config, .w = {.text = &text, .pretty = true}, .json = form == NNCF_CONFIG_FORM_JSON};
     if (l.json)
         nncf__put_open(&l.w, "[");

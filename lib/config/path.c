@@ -94,26 +94,36 @@ char *nncf__config_node_path(const nncf__document *document, uint32_t node, char
     return out;
 }
 
-/* A key of `length` bytes that may hold backslash escapes of a quoted segment. */
-static bool key_equals(const char *key, const char *segment, size_t length, bool quoted)
+/* How a key and a segment of `length` bytes, which may hold backslash escapes if it is quoted, stand in order. */
+static int compare_key(const char *key, const char *segment, size_t length, bool quoted)
 {
-    for (size_t i = 0; i < length; i++) {
+    for (size_t i = 0; i < length; i++, key++) {
         if (quoted && segment[i] == '\\')
             i++;
-        if (*key == '\0' || *key++ != segment[i])
-            return false;
+        if (*key != segment[i])
+            return (unsigned char)*key < (unsigned char)segment[i] ? -1 : 1;
     }
-    return *key == '\0';
+    return *key == '\0' ? 0 : 1;
 }
 
 static uint32_t find_member(const nncf__document *document, uint32_t object, const char *segment, size_t length,
                             bool quoted)
 {
-    if (document->nodes[object].type != NNCF_CONFIG_OBJECT)
+    const nncf__node *node = &document->nodes[object];
+    if (node->type != NNCF_CONFIG_OBJECT)
         return 0;
-    for (uint32_t i = document->nodes[object].first_child; i != 0; i = document->nodes[i].next)
-        if (key_equals(document->nodes[i].key, segment, length, quoted))
-            return i;
+    const uint32_t *by_key = document->by_key + node->children;
+    size_t low = 0, high = node->count;
+    while (low < high) {
+        const size_t middle = (low + high) / 2;
+        const int order = compare_key(document->nodes[by_key[middle]].key, segment, length, quoted);
+        if (order == 0)
+            return by_key[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
     return 0;
 }
 
@@ -127,10 +137,7 @@ static uint32_t find_element(const nncf__document *document, uint32_t array, uin
     const nncf__node *node = &document->nodes[array];
     if (node->type != NNCF_CONFIG_ARRAY || index >= node->count)
         return 0;
-    uint32_t i = node->first_child;
-    while (index-- > 0)
-        i = document->nodes[i].next;
-    return i;
+    return document->in_order[node->children + index];
 }
 
 /* One segment of a path: a key, a quoted key, or [index]. */

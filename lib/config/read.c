@@ -47,7 +47,7 @@ nncf_status nncf__reader_wrong_value(const nncf__reader *r, const nncf__key *key
     const nncf__document *d = &r->config->document;
     char value[NNCF__EXPLAIN_TEXT], allowed[NNCF__EXPLAIN_TEXT], hint[NNCF__EXPLAIN_TEXT] = "";
     if (key->type == NNCF__KEY_WORD && d->nodes[node].type == NNCF_CONFIG_STRING) {
-        nncf__nearest n = {.wanted = d->nodes[node].text};
+        nncf__nearest n = {.wanted = nncf__value_text(&d->nodes[node])};
         char word[64];
         for (size_t i = 0; nncf__config_word(key->words, i, word, sizeof(word)); i++)
             nncf__nearest_consider(&n, word);
@@ -227,7 +227,8 @@ static void store_code(const nncf__reader *r, const nncf__key *key, uint32_t nod
 static nncf_status read_word(const nncf__reader *r, const nncf__key *key, uint32_t index)
 {
     const nncf__node *node = &r->config->document.nodes[index];
-    const int32_t word = node->type == NNCF_CONFIG_STRING ? nncf__config_word_index(key->words, node->text) : -1;
+    const int32_t word =
+        node->type == NNCF_CONFIG_STRING ? nncf__config_word_index(key->words, nncf__value_text(node)) : -1;
     if (word < 0)
         return nncf__reader_wrong_value(r, key, index);
     store_code(r, key, index, key->first_code + word);
@@ -236,25 +237,24 @@ static nncf_status read_word(const nncf__reader *r, const nncf__key *key, uint32
 
 static nncf_status read_numbers(const nncf__reader *r, const nncf__key *key, uint32_t index)
 {
-    enum { LONGEST = 4096 };
     const nncf__document *d = &r->config->document;
     const nncf__node *node = &d->nodes[index];
     if (node->type != NNCF_CONFIG_ARRAY || (node->count == 0 && (key->flags & NNCF__KEY_NOT_EMPTY)))
         return nncf__reader_wrong_value(r, key, index);
-    if (node->count > LONGEST)
+    if (node->count > NNCF__MAX_LIST)
         return nncf__reader_fail(r, NNCF_E_LIMIT, index, false, "found %u numbers; at most %d are allowed",
-                                 (unsigned)node->count, LONGEST);
+                                 (unsigned)node->count, NNCF__MAX_LIST);
     double *values = nncf__config_keep(r->config, (node->count > 0 ? node->count : 1) * sizeof(*values));
     if (!values)
         return nncf__reader_no_memory(r);
     size_t i = 0;
     for (uint32_t child = node->first_child; child != 0; child = d->nodes[child].next) {
-        if (!is_number(&d->nodes[child]) || !in_range(key, d->nodes[child].number)) {
+        if (!is_number(&d->nodes[child]) || !in_range(key, nncf__value_number(&d->nodes[child]))) {
             nncf__key element = *key;
             element.type = NNCF__KEY_NUMBER;
             return nncf__reader_wrong_value(r, &element, child);
         }
-        values[i++] = d->nodes[child].number;
+        values[i++] = nncf__value_number(&d->nodes[child]);
     }
     if (key->offset == NNCF__NO_FIELD)
         return NNCF_OK;
@@ -268,7 +268,7 @@ static nncf_status read_flag(const nncf__reader *r, const nncf__key *key, uint32
     const nncf__node *node = &r->config->document.nodes[index];
     if (node->type != NNCF_CONFIG_BOOL)
         return nncf__reader_wrong_value(r, key, index);
-    bool value = node->integer != 0;
+    bool value = nncf__value_flag(node);
     store_code(r, key, index, key->type == NNCF__KEY_CODED_FLAG ? key->codes[value] : value);
     return NNCF_OK;
 }
@@ -277,12 +277,12 @@ static nncf_status read_scalar(const nncf__reader *r, const nncf__key *key, uint
 {
     const nncf__node *node = &r->config->document.nodes[index];
     bool is_right = key->type == NNCF__KEY_NUMBER ? is_number(node) : node->type == NNCF_CONFIG_INT;
-    if (!is_right || !in_range(key, node->number))
+    if (!is_right || !in_range(key, nncf__value_number(node)))
         return nncf__reader_wrong_value(r, key, index);
     if (key->type == NNCF__KEY_INTEGER)
-        store_code(r, key, index, node->integer);
+        store_code(r, key, index, nncf__value_integer(node));
     else if (key->offset != NNCF__NO_FIELD)
-        memcpy(field(r, key->offset), &node->number, sizeof(double));
+        memcpy(field(r, key->offset), &(double){nncf__value_number(node)}, sizeof(double));
     return NNCF_OK;
 }
 
@@ -321,7 +321,7 @@ static nncf_status read_value(nncf__reader *r, const nncf__key *key, uint32_t in
 static void note_limits(nncf__reader *r, const nncf__key *key, uint32_t index)
 {
     const nncf__node *node = &r->config->document.nodes[index];
-    bool is_default = node->type == NNCF_CONFIG_BOOL && (node->integer != 0) == (key->fallback != 0);
+    bool is_default = node->type == NNCF_CONFIG_BOOL && nncf__value_flag(node) == (key->fallback != 0);
     if (key->no_effect)
         nncf__config_log_key(r->config, NNCF_LOG_INFO, index, "has no effect here: ", key->no_effect);
     if (key->not_yet && key->type != NNCF__KEY_PATTERNS && !((key->flags & NNCF__KEY_ODD) && is_default))
@@ -440,7 +440,7 @@ static nncf_status read_name(const nncf__reader *r, uint32_t index, const nncf__
     char value[NNCF__EXPLAIN_TEXT], allowed[NNCF__EXPLAIN_TEXT] = "", hint[NNCF__EXPLAIN_TEXT] = "";
     size_t count;
     const nncf__algorithm_name *names = nncf__config_algorithm_names(&count);
-    nncf__nearest n = {.wanted = node->type == NNCF_CONFIG_STRING ? node->text : ""};
+    nncf__nearest n = {.wanted = node->type == NNCF_CONFIG_STRING ? nncf__value_text(node) : ""};
     for (size_t i = 0; i < count; i++) {
         if (strcmp(names[i].name, n.wanted) == 0) {
             *out = &names[i];
@@ -555,7 +555,10 @@ static nncf_status read_compression(nncf_config *config, nncf_error *err)
                                  nncf__explain_value(d, config->compression, value));
     if (node->count == 0)
         return NNCF_OK;
-    size_t count = node->type == NNCF_CONFIG_ARRAY ? node->count : 1;
+    /* No algorithm may stand here twice, so that there is never more than one of each; and room for a wrong one. */
+    size_t n_names, count = node->type == NNCF_CONFIG_ARRAY ? node->count : 1;
+    (void)nncf__config_algorithm_names(&n_names);
+    count = count < n_names + 1 ? count : n_names + 1;
     config->algorithms = nncf__config_keep(config, count * sizeof(nncf__algorithm));
     config->sources = nncf__config_keep(config, count * sizeof(nncf__source));
     if (!config->algorithms || !config->sources)

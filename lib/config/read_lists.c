@@ -27,9 +27,9 @@ static nncf_status read_texts(const nncf__reader *r, const nncf__key *key, uint3
     for (size_t i = 0; i < count; i++, child = d->nodes[child].next) {
         if (d->nodes[child].type != NNCF_CONFIG_STRING)
             return nncf__reader_wrong_value(r, key, child);
-        if (empty && d->nodes[child].text[0] == '\0')
+        if (empty && nncf__value_text(&d->nodes[child])[0] == '\0')
             return nncf__reader_fail(r, NNCF_E_CONFIG, child, false, "%s", empty);
-        items[i] = d->nodes[child].text;
+        items[i] = nncf__value_text(&d->nodes[child]);
     }
     *out = (nncf__strings){.items = items, .count = count};
     return NNCF_OK;
@@ -41,13 +41,15 @@ nncf_status nncf__read_scope_pattern(const nncf__reader *r, uint32_t index, bool
     const nncf__node *node = &config->document.nodes[index];
     char why[NNCF__REGEX_WHY];
     nncf__regex *regex = NULL;
-    if (config->setup.release < 10200 || !strstr(is_key ? node->key : node->text, "{re}") || config->regexes_told)
+    if (config->setup.release < 10200 || !strstr(is_key ? node->key : nncf__value_text(node), "{re}") ||
+        config->regexes_told)
         return NNCF_OK;
     if (!config->regexes)
         config->regexes = nncf__regex_begin(config->context);
     if (!config->regexes)
         return nncf__reader_no_memory(r);
-    nncf_status status = nncf__regex_of_scope(config->regexes, is_key ? node->key : node->text, &regex, why);
+    nncf_status status =
+        nncf__regex_of_scope(config->regexes, is_key ? node->key : nncf__value_text(node), &regex, why);
     nncf__regex_free(regex);
     if (status == NNCF_E_NOMEM)
         return nncf__reader_no_memory(r);
@@ -150,6 +152,9 @@ nncf_status nncf__read_ranges(nncf__reader *r, const nncf__key *key, uint32_t in
         return read_rule(r, index, NULL);
     if (node->type != NNCF_CONFIG_ARRAY)
         return nncf__reader_wrong_value(r, key, index);
+    if (node->count > NNCF__MAX_LIST)
+        return nncf__reader_fail(r, NNCF_E_LIMIT, index, false, "found %u rules; at most %d are allowed",
+                                 (unsigned)node->count, NNCF__MAX_LIST);
     nncf_status first = NNCF_OK;
     for (uint32_t child = node->first_child; child != 0; child = d->nodes[child].next) {
         bool is_object = d->nodes[child].type == NNCF_CONFIG_OBJECT;
@@ -195,20 +200,22 @@ static nncf_status read_override_member(nncf__reader *r, nncf__override *o, uint
     }
     const nncf__key *key = nncf__config_key(NNCF__QUANTIZATION, strcat(path, n->key));
     if (strcmp(n->key, "bits") == 0) {
-        if (n->type != NNCF_CONFIG_INT || n->integer < (int64_t)key->min || n->integer > (int64_t)key->max)
+        if (n->type != NNCF_CONFIG_INT || nncf__value_integer(n) < (int64_t)key->min ||
+            nncf__value_integer(n) > (int64_t)key->max)
             return nncf__reader_wrong_value(r, key, node);
-        o->bits = (int32_t)n->integer;
+        o->bits = (int32_t)nncf__value_integer(n);
     } else if (strcmp(n->key, "mode") == 0) {
-        if (n->type != NNCF_CONFIG_STRING || (strcmp(n->text, "symmetric") != 0 && strcmp(n->text, "asymmetric") != 0))
+        if (n->type != NNCF_CONFIG_STRING ||
+            (strcmp(nncf__value_text(n), "symmetric") != 0 && strcmp(nncf__value_text(n), "asymmetric") != 0))
             return nncf__reader_wrong_value(r, key, node);
-        o->mode = n->text[0] == 's' ? NNCF__SYMMETRIC : NNCF__ASYMMETRIC;
+        o->mode = nncf__value_text(n)[0] == 's' ? NNCF__SYMMETRIC : NNCF__ASYMMETRIC;
     } else {
         if (n->type != NNCF_CONFIG_BOOL)
             return nncf__reader_wrong_value(r, key, node);
         if (n->key[0] == 's')
-            o->sign = n->integer ? NNCF__SIGNED : NNCF__UNSIGNED;
+            o->sign = nncf__value_flag(n) ? NNCF__SIGNED : NNCF__UNSIGNED;
         else
-            o->per_channel = n->integer ? 1 : 0;
+            o->per_channel = nncf__value_flag(n) ? 1 : 0;
     }
     return NNCF_OK;
 }
@@ -300,10 +307,10 @@ nncf_status nncf__read_bitwidths(nncf__reader *r, const nncf__key *key, uint32_t
         if (d->nodes[i].type != NNCF_CONFIG_ARRAY || d->nodes[i].count != 2)
             return nncf__reader_wrong_value(r, key, i);
         const nncf__node *first = &d->nodes[d->nodes[i].first_child], *second = &d->nodes[first->next];
-        if (first->type != NNCF_CONFIG_INT || first->integer < (int64_t)bits->min ||
-            first->integer > (int64_t)bits->max)
+        if (first->type != NNCF_CONFIG_INT || nncf__value_integer(first) < (int64_t)bits->min ||
+            nncf__value_integer(first) > (int64_t)bits->max)
             return nncf__reader_wrong_value(r, bits, d->nodes[i].first_child);
-        if (second->type != NNCF_CONFIG_STRING || second->text[0] == '\0')
+        if (second->type != NNCF_CONFIG_STRING || nncf__value_text(second)[0] == '\0')
             return nncf__reader_wrong_value(r, &scope, first->next);
         nncf_status status = nncf__read_scope_pattern(r, first->next, false);
         if (status != NNCF_OK)
@@ -311,8 +318,8 @@ nncf_status nncf__read_bitwidths(nncf__reader *r, const nncf__key *key, uint32_t
         nncf__override *o = nncf__reader_add_override(r);
         if (!o)
             return nncf__reader_no_memory(r);
-        o->scope = second->text;
-        o->bits = (int32_t)first->integer;
+        o->scope = nncf__value_text(second);
+        o->bits = (int32_t)nncf__value_integer(first);
     }
     return NNCF_OK;
 }

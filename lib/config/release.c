@@ -104,10 +104,10 @@ static void consider_scope(evidence *e, uint32_t node)
     const nncf__node *n = &e->config->document.nodes[node];
     if (n->type != NNCF_CONFIG_STRING)
         return;
-    if (strstr(n->text, "{re}"))
+    if (strstr(nncf__value_text(n), "{re}"))
         consider(e, 10200, 0, node);
-    const char *last = strrchr(n->text, '/');
-    if (last && strstr(n->text, "/NNCF") && is_operator(last + 1))
+    const char *last = strrchr(nncf__value_text(n), '/');
+    if (last && strstr(nncf__value_text(n), "/NNCF") && is_operator(last + 1))
         consider(e, 20000, 0, node);
 }
 
@@ -116,7 +116,7 @@ static void consider_word(evidence *e, const nncf__key *key, uint32_t node)
     const nncf__node *n = &e->config->document.nodes[node];
     if (n->type != NNCF_CONFIG_STRING || !key->words_from)
         return;
-    const int32_t word = nncf__config_word_index(key->words, n->text);
+    const int32_t word = nncf__config_word_index(key->words, nncf__value_text(n));
     if (word >= 0)
         consider(e, key->words_from[word], 0, node);
 }
@@ -186,7 +186,7 @@ static void consider_algorithm(evidence *e, uint32_t node)
     size_t count;
     const nncf__algorithm_name *names = nncf__config_algorithm_names(&count);
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(names[i].name, d->nodes[name].text) != 0)
+        if (strcmp(names[i].name, nncf__value_text(&d->nodes[name])) != 0)
             continue;
         consider(e, names[i].from, names[i].to, name);
         e->kind = names[i].kind;
@@ -205,7 +205,7 @@ static void consider_root(evidence *e)
         if (!node || keys[i].from == 0)
             continue;
         consider(e, keys[i].from, keys[i].to, node);
-        const char *value = d->nodes[node].type == NNCF_CONFIG_STRING ? d->nodes[node].text : "";
+        const char *value = d->nodes[node].type == NNCF_CONFIG_STRING ? nncf__value_text(&d->nodes[node]) : "";
         if (strcmp(keys[i].key, "target_device") == 0) {
             if (strcmp(value, "TRIAL") == 0)
                 consider(e, 10600, 0, node);
@@ -220,7 +220,7 @@ static nncf_status read_dialect_key(nncf_config *config, uint32_t node, nncf_err
     const nncf__node *n = &config->document.nodes[node];
     nncf__reader r = {.config = config, .err = err};
     char value[NNCF__EXPLAIN_TEXT];
-    config->setup.release = n->type == NNCF_CONFIG_STRING ? nncf__config_release_of(n->text) : 0;
+    config->setup.release = n->type == NNCF_CONFIG_STRING ? nncf__config_release_of(nncf__value_text(n)) : 0;
     config->release_node = node;
     if (config->setup.release == 0)
         return nncf__reader_fail(&r, NNCF_E_CONFIG, node, false,

@@ -32,6 +32,14 @@ nncf_status nncf__config_check_supported(const nncf_config *config, nncf_error *
     return nncf__fail_at(err, NNCF_E_UNSUPPORTED, &place, path, "%s: not supported yet: %s", path, first->what);
 }
 
+int64_t nncf__config_batch_size(const nncf_config *config)
+{
+    const nncf__document *d = &config->document;
+    const uint32_t node = nncf__config_find_key(d, 0, "batch_size");
+    const int64_t size = node && d->nodes[node].type == NNCF_CONFIG_INT ? nncf__value_integer(&d->nodes[node]) : 1;
+    return size > 0 ? size : 1;
+}
+
 static const nncf__root_key *root_key(const char *name)
 {
     size_t count;
@@ -54,7 +62,7 @@ static nncf_status read_word(nncf_config *config, const char *name, int32_t *ind
     nncf__reader r = {.config = config, .err = err};
     nncf__key key = {.type = NNCF__KEY_WORD, .words = root_key(name)->words};
     if (n->type == NNCF_CONFIG_STRING)
-        *index = nncf__config_word_index(key.words, n->text);
+        *index = nncf__config_word_index(key.words, nncf__value_text(n));
     return *index >= 0 ? NNCF_OK : nncf__reader_wrong_value(&r, &key, *node);
 }
 
@@ -115,9 +123,10 @@ static nncf_status read_multiplier(nncf_config *config, nncf_error *err)
     if (!node)
         return NNCF_OK;
     const nncf__node *n = &d->nodes[node];
-    if ((n->type != NNCF_CONFIG_INT && n->type != NNCF_CONFIG_DOUBLE) || n->number < 0 || n->number > key.max)
+    if ((n->type != NNCF_CONFIG_INT && n->type != NNCF_CONFIG_DOUBLE) || nncf__value_number(n) < 0 ||
+        nncf__value_number(n) > key.max)
         return nncf__reader_wrong_value(&r, &key, node);
-    config->setup.lr_multiplier = n->number;
+    config->setup.lr_multiplier = nncf__value_number(n);
     config->multiplier_node = node;
     return NNCF_OK;
 }
@@ -129,7 +138,7 @@ static bool is_algorithm_name(const nncf__node *node)
     size_t count;
     const nncf__algorithm_name *names = nncf__config_algorithm_names(&count);
     for (size_t i = 0; node->type == NNCF_CONFIG_STRING && i < count; i++)
-        if (strcmp(names[i].name, node->text) == 0)
+        if (strcmp(names[i].name, nncf__value_text(node)) == 0)
             return true;
     return false;
 }
@@ -146,7 +155,7 @@ static bool is_like_value(const nncf__key *key, const nncf__node *node)
     case NNCF__KEY_CODED_FLAG:
         return node->type == NNCF_CONFIG_BOOL;
     case NNCF__KEY_WORD:
-        return node->type == NNCF_CONFIG_STRING && nncf__config_word_index(key->words, node->text) >= 0;
+        return node->type == NNCF_CONFIG_STRING && nncf__config_word_index(key->words, nncf__value_text(node)) >= 0;
     case NNCF__KEY_SCOPES:
     case NNCF__KEY_SIGNS:
         return node->type == NNCF_CONFIG_STRING || node->type == NNCF_CONFIG_ARRAY;
@@ -215,7 +224,7 @@ static nncf_status check_places(nncf_config *config, nncf_error *err)
             nncf_status status = nncf__reader_fail(
                 &r, NNCF_E_CONFIG, i, true,
                 "no algorithm is read here; put it and its keys into \"compression\": { \"algorithm\": \"%s\", ... }",
-                d->nodes[i].text);
+                nncf__value_text(&d->nodes[i]));
             if (!nncf__config_goes_on(config, status, &first))
                 return first;
         } else if (config->compression == 0 && is_near(key, "compression", 2)) {

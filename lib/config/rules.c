@@ -193,10 +193,7 @@ static nncf_status resolve_ranges(nncf__reader *r)
 static void summarize_ranges(const nncf__reader *r)
 {
     nncf__algorithm *a = r->algorithm;
-    const nncf__document *d = &r->config->document;
-    uint32_t node = nncf__config_find_key(d, 0, "batch_size");
-    int64_t batch =
-        node && d->nodes[node].type == NNCF_CONFIG_INT && d->nodes[node].integer > 0 ? d->nodes[node].integer : 1;
+    const int64_t batch = nncf__config_batch_size(r->config);
     if (r->source->flat) {
         a->range_kind = r->rules[0].kind;
         return;
@@ -290,7 +287,7 @@ static nncf_status resolve_quantization(nncf__reader *r)
     a->overrides = r->overrides;
     a->n_overrides = r->n_overrides;
     uint32_t precision = given_at(r, "initializer.precision.type");
-    if (precision && strcmp(r->config->document.nodes[precision].text, "manual") != 0)
+    if (precision && strcmp(nncf__value_text(&r->config->document.nodes[precision]), "manual") != 0)
         nncf__config_add_not_yet(r->config, precision, "choosing the bits of quantizers automatically");
     uint32_t overflow = nncf__reader_given(r, OFFSET(overflow_fix));
     if (overflow && a->overflow_fix != NNCF__OVERFLOW_DISABLE)

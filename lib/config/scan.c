@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Strict JSON (RFC 8259) with places and limits. Everything that json-c lets pass is refused here: duplicate keys, NaN,
- * Infinity, single quotes, NUL in texts, control characters, lone surrogates, leading zeros, trailing text.
+ * Strict JSON (RFC 8259) with places and limits, read once: what is not refused becomes nodes with values. Refused is
+ * also what other parsers let pass: duplicate keys, NaN, Infinity, single quotes, NUL in texts, control characters,
+ * lone surrogates, leading zeros, trailing text. Time is in proportion to the text (times the logarithm of an object's
+ * size), memory to the number of values, which has a limit.
  */
 #include "config/document.h"
 
+#include <locale.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct scanner {
@@ -14,7 +19,9 @@ typedef struct scanner {
     size_t pos;
     uint32_t container; /* innermost open object or array */
     size_t n_keys;
-    size_t keys_used; /* bytes of document->keys */
+    size_t keys_used;                       /* bytes of document->keys */
+    locale_t locale;                        /* "C", whatever the process's is */
+    char text[NNCF__MAX_CONFIG_STRING + 4]; /* the present one, decoded */
 } scanner;
 
 static nncf_status fail(scanner *s, nncf_status status, size_t offset, const char *format, ...) NNCF_PRINTF(4, 5);
@@ -162,7 +169,8 @@ static nncf_status scan_escape(scanner *s, char out[4], size_t *length)
     return NNCF_OK;
 }
 
-/* A text, pos at its opening quote. Decoded to out, which may be NULL and has room for the text as it is written. */
+/* A text, pos at its opening quote. Decoded to out, which has room for the longest one or for the text as it is
+ * written. */
 static nncf_status scan_string(scanner *s, char *out, size_t *decoded)
 {
     size_t start = s->pos++, total = 0;
@@ -187,15 +195,13 @@ static nncf_status scan_string(scanner *s, char *out, size_t *decoded)
             bytes[0] = (char)c;
             s->pos++;
         }
-        if (out)
-            memcpy(out + total, bytes, length);
+        memcpy(out + total, bytes, length);
         total += length;
         if (total > NNCF__MAX_CONFIG_STRING)
             return fail(s, NNCF_E_LIMIT, start, "the text is longer than %d bytes", NNCF__MAX_CONFIG_STRING);
     }
     s->pos++;
-    if (out)
-        out[total] = '\0';
+    out[total] = '\0';
     *decoded = total;
     return NNCF_OK;
 }
@@ -208,8 +214,29 @@ static size_t skip_digits(scanner *s)
     return s->pos - start;
 }
 
-static nncf_status scan_number(scanner *s, nncf__node *node)
+/* The double nearest to the number at `start`. */
+static nncf_status keep_double(scanner *s, uint32_t index, size_t start)
 {
+    const char *text = s->document->text + start;
+    const size_t length = s->pos - start;
+    const double value = strtod_l(text, NULL, s->locale);
+    if (!isfinite(value)) {
+        s->container = index;
+        return fail(s, NNCF_E_PARSE, start, "the number %.*s is out of range: its magnitude is above 1.8e308",
+                    length < 40 ? (int)length : 40, text);
+    }
+    return nncf__value_set_number(&s->document->nodes[index], value) ? NNCF_OK : out_of_memory(s);
+}
+
+static nncf_status keep_integer(scanner *s, uint32_t index, size_t start)
+{
+    const long long value = strtoll_l(s->document->text + start, NULL, 10, s->locale);
+    return nncf__value_set_integer(&s->document->nodes[index], value) ? NNCF_OK : out_of_memory(s);
+}
+
+static nncf_status scan_number(scanner *s, uint32_t index)
+{
+    nncf__node *node = &s->document->nodes[index];
     size_t start = s->pos;
     bool negative = peek(s) == '-';
     if (negative)
@@ -247,7 +274,7 @@ static nncf_status scan_number(scanner *s, nncf__node *node)
         if (node->big)
             node->type = NNCF_CONFIG_DOUBLE;
     }
-    return NNCF_OK;
+    return node->type == NNCF_CONFIG_INT ? keep_integer(s, index, start) : keep_double(s, index, start);
 }
 
 static nncf_status scan_word(scanner *s, nncf__node *node)
@@ -273,8 +300,10 @@ static nncf_status scan_word(scanner *s, nncf__node *node)
             continue;
         if (words[i].type < 0)
             return fail(s, NNCF_E_PARSE, s->pos, "%s", words[i].message);
-        node->type = words[i].type;
+        node->type = (uint8_t)words[i].type;
         s->pos += length;
+        if (node->type == NNCF_CONFIG_BOOL && !nncf__value_set_flag(node, text[0] == 't'))
+            return out_of_memory(s);
         return NNCF_OK;
     }
     if (length > 0)
@@ -283,20 +312,45 @@ static nncf_status scan_word(scanner *s, nncf__node *node)
     return unexpected(s, "a value");
 }
 
+/* A larger array in place of `old`, the new part zero; NULL: no memory, and `old` stays. */
+static void *more_room(nncf_context *context, void *old, size_t count, size_t capacity, size_t size)
+{
+    void *more = nncf__calloc(context, capacity, size);
+    if (!more)
+        return NULL;
+    if (old)
+        memcpy(more, old, count * size);
+    nncf__free(context, old);
+    return more;
+}
+
+/* Double the room of the nodes and of what has as many elements. */
+static bool grow(nncf__document *d)
+{
+    const uint32_t capacity = d->nodes_capacity > 0 ? d->nodes_capacity * 2 : 64;
+    nncf__node *nodes = more_room(d->context, d->nodes, d->n_nodes, capacity, sizeof(*nodes));
+    if (!nodes)
+        return false;
+    d->nodes = nodes;
+    uint32_t *in_order = more_room(d->context, d->in_order, d->n_placed, capacity, sizeof(*in_order));
+    if (!in_order)
+        return false;
+    d->in_order = in_order;
+    uint32_t *by_key = more_room(d->context, d->by_key, d->n_placed, capacity, sizeof(*by_key));
+    if (!by_key)
+        return false;
+    d->by_key = by_key;
+    d->nodes_capacity = capacity;
+    return true;
+}
+
 static nncf_status add_node(scanner *s, const char *key, size_t key_offset, uint32_t *out)
 {
     nncf__document *d = s->document;
-    if (d->n_nodes == d->nodes_capacity) {
-        uint32_t capacity = d->nodes_capacity > 0 ? d->nodes_capacity * 2 : 64;
-        nncf__node *nodes = nncf__calloc(d->context, capacity, sizeof(*nodes));
-        if (!nodes)
-            return out_of_memory(s);
-        if (d->nodes)
-            memcpy(nodes, d->nodes, d->n_nodes * sizeof(*nodes));
-        nncf__free(d->context, d->nodes);
-        d->nodes = nodes;
-        d->nodes_capacity = capacity;
-    }
+    if (d->n_nodes >= NNCF__MAX_CONFIG_VALUES)
+        return fail(s, NNCF_E_LIMIT, s->pos, "the config has more than %d values", NNCF__MAX_CONFIG_VALUES);
+    if (d->n_nodes == d->nodes_capacity && !grow(d))
+        return out_of_memory(s);
     uint32_t index = d->n_nodes++;
     nncf__node *node = &d->nodes[index];
     node->offset = (uint32_t)s->pos;
@@ -339,18 +393,11 @@ static void sift_down(const nncf__node *nodes, uint32_t *heap, size_t i, size_t 
 static nncf_status check_duplicates(scanner *s, uint32_t object)
 {
     nncf__document *d = s->document;
-    size_t n = d->nodes[object].count;
-    if (n < 2)
-        return NNCF_OK;
-    uint32_t *heap = nncf__alloc(d->context, n * sizeof(*heap));
-    if (!heap)
-        return out_of_memory(s);
-    size_t used = 0;
-    for (uint32_t i = d->nodes[object].first_child; i != 0; i = d->nodes[i].next)
-        heap[used++] = i;
+    const size_t n = d->nodes[object].count;
+    uint32_t *heap = d->by_key + d->nodes[object].children;
     for (size_t i = n / 2; i-- > 0;)
         sift_down(d->nodes, heap, i, n);
-    for (size_t end = n - 1; end > 0; end--) {
+    for (size_t end = n > 0 ? n - 1 : 0; end > 0; end--) {
         uint32_t swap = heap[0];
         heap[0] = heap[end];
         heap[end] = swap;
@@ -363,7 +410,6 @@ static nncf_status check_duplicates(scanner *s, uint32_t object)
             first = heap[i - 1];
         }
     }
-    nncf__free(d->context, heap);
     if (!duplicate)
         return NNCF_OK;
     nncf__place place = nncf__config_place(d, d->nodes[first].key_offset);
@@ -372,6 +418,17 @@ static nncf_status check_duplicates(scanner *s, uint32_t object)
                 "the key \"%.*s\" stands here a second time; the first is in line %d, column %d: keep one",
                 (int)nncf__config_cut(d->nodes[duplicate].key, 100), d->nodes[duplicate].key, (int)place.line,
                 (int)place.column);
+}
+
+/* All children of a container are there: note them where they are found by number and, of an object, by key. */
+static nncf_status close_container(scanner *s, uint32_t index)
+{
+    nncf__document *d = s->document;
+    nncf__node *node = &d->nodes[index];
+    node->children = d->n_placed;
+    for (uint32_t i = node->first_child; i != 0; i = d->nodes[i].next, d->n_placed++)
+        d->in_order[d->n_placed] = d->by_key[d->n_placed] = i;
+    return node->type == NNCF_CONFIG_OBJECT ? check_duplicates(s, index) : NNCF_OK;
 }
 
 /* A key and the colon behind it. */
@@ -439,7 +496,7 @@ static nncf_status scan_container(scanner *s, uint32_t index, int depth)
         skip_space(s);
     }
     s->pos++;
-    if (is_object && (status = check_duplicates(s, index)) != NNCF_OK)
+    if ((status = close_container(s, index)) != NNCF_OK)
         return status;
     s->container = outer;
     return NNCF_OK;
@@ -464,9 +521,11 @@ static nncf_status scan_value(scanner *s, const char *key, size_t key_offset, in
     } else if (c == '"') {
         size_t length;
         node->type = NNCF_CONFIG_STRING;
-        status = scan_string(s, NULL, &length);
+        status = scan_string(s, s->text, &length);
+        if (status == NNCF_OK && !nncf__value_set_text(node, s->text, length))
+            status = out_of_memory(s);
     } else if (c == '-' || c == '+' || c == '.' || (c >= '0' && c <= '9')) {
-        status = scan_number(s, node);
+        status = scan_number(s, index);
     } else {
         status = scan_word(s, node);
     }
@@ -475,26 +534,36 @@ static nncf_status scan_value(scanner *s, const char *key, size_t key_offset, in
     return status;
 }
 
-nncf_status nncf__config_scan(nncf__document *document, nncf_error *err)
+static nncf_status scan_text(scanner *s)
 {
-    scanner s = {.document = document, .err = err};
+    nncf__document *document = s->document;
     /* A decoded key and its NUL are never longer than the key with its quotes. */
     document->keys = nncf__alloc(document->context, document->size + 1);
     if (!document->keys)
-        return out_of_memory(&s);
-    skip_space(&s);
-    if (peek(&s) < 0)
-        return fail(&s, NNCF_E_PARSE, s.pos, "the config is empty; at the least it is {}");
-    nncf_status status = scan_value(&s, NULL, 0, 1);
+        return out_of_memory(s);
+    skip_space(s);
+    if (peek(s) < 0)
+        return fail(s, NNCF_E_PARSE, s->pos, "the config is empty; at the least it is {}");
+    nncf_status status = scan_value(s, NULL, 0, 1);
     if (status != NNCF_OK)
         return status;
-    skip_space(&s);
-    if (peek(&s) >= 0) {
+    skip_space(s);
+    if (peek(s) >= 0) {
         char what[24];
-        return fail(&s, NNCF_E_PARSE, s.pos, "nothing may follow the config's closing bracket; found %s",
-                    found(&s, what));
+        return fail(s, NNCF_E_PARSE, s->pos, "nothing may follow the config's closing bracket; found %s",
+                    found(s, what));
     }
     if (document->nodes[0].type != NNCF_CONFIG_OBJECT)
-        return fail(&s, NNCF_E_CONFIG, document->nodes[0].offset, "a config is an object: { ... }");
+        return fail(s, NNCF_E_CONFIG, document->nodes[0].offset, "a config is an object: { ... }");
     return NNCF_OK;
+}
+
+nncf_status nncf__config_scan(nncf__document *document, nncf_error *err)
+{
+    scanner s = {.document = document, .err = err, .locale = newlocale(LC_ALL_MASK, "C", (locale_t)0)};
+    if (!s.locale)
+        return out_of_memory(&s);
+    nncf_status status = scan_text(&s);
+    freelocale(s.locale);
+    return status;
 }

@@ -96,17 +96,18 @@ static bool is_prefix(const char *scope, const char *pattern, bool first_loses_f
     return false;
 }
 
-static size_t count_elements(const char *text)
+/* Elements of a text, counted up to `most`: a pattern may have thousands where a scope has five. */
+static size_t count_elements(const char *text, size_t most)
 {
     size_t n = 1;
-    for (; (text = strchr(text, '/')); text++)
+    for (; n < most && (text = strchr(text, '/')); text++)
         n++;
     return n;
 }
 
 static bool matches_by_elements(const char *scope, const char *pattern, int32_t release)
 {
-    size_t wanted = count_elements(pattern), left = count_elements(scope);
+    size_t left = count_elements(scope, SIZE_MAX), wanted = count_elements(pattern, left + 1);
     for (bool dropped = false; scope && left >= wanted; left--) {
         if (is_prefix(scope, pattern, dropped, release))
             return true;

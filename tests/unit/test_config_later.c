@@ -481,7 +481,7 @@ START_TEST(every_failed_allocation_is_survived)
         ck_assert_int_eq(status, counter.calls >= n ? NNCF_E_NOMEM : NNCF_OK);
         ck_assert_uint_eq(counter.live, live);
     } while (status != NNCF_OK);
-    ck_assert_uint_gt(n, 60);
+    ck_assert_uint_gt(n, 30);
     nncf_context_destroy(context);
     ck_assert_uint_eq(counter.live, 0);
     ck_assert_uint_eq(counter.mistakes, 0);
