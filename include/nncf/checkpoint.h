@@ -37,17 +37,20 @@ typedef struct nncf_checkpoint_text {
 } nncf_checkpoint_text;
 
 /**
- * @brief Write a snapshot: to a temporary file in the same folder, fsync, rename, fsync of the folder. On failure the
- * old file is still there, and the temporary one is not; only when the folder cannot be synced at the end is the new
- * file in place, and the message says so.
- * @param ctrl     nullable: its state is saved too
- * @param path     file to write; what is there already must be a regular file, not a link or a device
- * @param tensors  the caller's tensors (weights, batch norm, optimizer state), n_tensors of them
- * @param texts    nullable, n_texts pairs
+ * @brief Write a snapshot: to a temporary file in the same folder, fsync, rename, fsync of the
+ * folder. On failure the old file is still there, and the temporary one is not; only when the
+ * folder cannot be synced at the end is the new file in place, and the message says so.
+ * @param ctrl nullable: its state is saved too
+ * @param path file to write; what is there already must be a regular file, not a link or a device
+ * @param tensors the caller's tensors (weights, batch norm, optimizer state), n_tensors of them
+ * @param n_tensors length of tensors
+ * @param texts nullable, n_texts pairs
+ * @param n_texts length of texts
  * @param[out] err nullable
- * @par Threads: nobody may change the tensors meanwhile.
- * @par Errors NNCF_E_IO (os_errno set), NNCF_E_STATE the controller's model is gone, NNCF_E_ARG, NNCF_E_NOMEM. @since
- * 0.1
+ * @return NNCF_OK; NNCF_E_IO (os_errno set), NNCF_E_STATE the controller's model is gone,
+ * NNCF_E_ARG, NNCF_E_NOMEM
+ * @par Threads the tensors must not change during the call.
+ * @since 0.1
  */
 NNCF_API nncf_status nncf_checkpoint_save(const nncf_compression_ctrl *ctrl, const char *path,
                                           const nncf_checkpoint_tensor *tensors, size_t n_tensors,
@@ -76,17 +79,22 @@ typedef struct nncf_checkpoint_save_params {
 
 /**
  * @brief Write a snapshot as nncf_checkpoint_save() does, with the choices of `params`.
+ * @param params what to write, and where
  * @param[out] err nullable
- * @par Errors as nncf_checkpoint_save(); NNCF_E_CALLBACK write reported a failure. @since 0.1
+ * @return as nncf_checkpoint_save(); NNCF_E_CALLBACK write reported a failure
+ * @since 0.1
  */
 NNCF_API nncf_status nncf_checkpoint_save_with(const nncf_checkpoint_save_params *params, nncf_error *err);
 
 /**
- * @brief Open a snapshot and check all of its header. Any safetensors file opens, also one that this library did not
- * write.
+ * @brief Open a snapshot and check all of its header. Any safetensors file opens, also one that
+ * this library did not write.
  * @param context nullable
- * @par Errors NNCF_E_IO; NNCF_E_FORMAT damaged or not safetensors; NNCF_E_VERSION written by a newer library;
- * NNCF_E_NOMEM; NNCF_E_ARG.
+ * @param path file to read
+ * @param[out] checkpoint close with nncf_checkpoint_close()
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_IO; NNCF_E_FORMAT damaged or not safetensors; NNCF_E_VERSION written by a
+ * newer library; NNCF_E_NOMEM; NNCF_E_ARG
  * @since 0.1
  */
 NNCF_API nncf_status nncf_checkpoint_open(nncf_context *context, const char *path, nncf_checkpoint **checkpoint,
@@ -105,46 +113,84 @@ typedef struct nncf_checkpoint_open_params {
 /**
  * @brief Open a snapshot from a file or a stream.
  * @param context nullable
- * @par Errors as nncf_checkpoint_open(); NNCF_E_CALLBACK read reported a failure. @since 0.1
+ * @param params where it comes from
+ * @param[out] checkpoint close with nncf_checkpoint_close()
+ * @param[out] err nullable
+ * @return as nncf_checkpoint_open(); NNCF_E_CALLBACK read reported a failure
+ * @since 0.1
  */
 NNCF_API nncf_status nncf_checkpoint_open_with(nncf_context *context, const nncf_checkpoint_open_params *params,
                                                nncf_checkpoint **checkpoint, nncf_error *err);
-/** @brief Close a snapshot; views from it end. NULL is fine. @since 0.1 */
+/**
+ * @brief Close a snapshot; views from it end. NULL is fine.
+ * @param checkpoint nullable
+ * @since 0.1
+ */
 NNCF_API void nncf_checkpoint_close(nncf_checkpoint *checkpoint);
 
-/** @brief Number of tensors, the controller's included; 0 for NULL. @since 0.1 */
+/**
+ * @brief Number of tensors, the controller's included; 0 for NULL.
+ * @param checkpoint nullable
+ * @return the number; 0 for NULL
+ * @since 0.1
+ */
 NNCF_API size_t nncf_checkpoint_count(const nncf_checkpoint *checkpoint);
-/** @brief Name of tensor `index` (file order); NULL past the end. Borrowed. @since 0.1 */
+/**
+ * @brief Name of tensor `index` (file order); NULL past the end. Borrowed.
+ * @param checkpoint nullable
+ * @param index counted from 0
+ * @return borrowed; NULL past the end
+ * @since 0.1
+ */
 NNCF_API const char *nncf_checkpoint_name(const nncf_checkpoint *checkpoint, size_t index);
 /**
  * @brief A view of a tensor's bytes and shape; both are borrowed until close; read only.
- * @return NNCF_OK; NNCF_E_NOTFOUND; NNCF_E_DTYPE an element type that nncf_tensor does not have; NNCF_E_LIMIT more than
- * NNCF_MAX_NDIM dimensions; NNCF_E_ARG
+ * @param checkpoint an open snapshot
+ * @param name name of the tensor
+ * @param[out] tensor the view
+ * @return NNCF_OK; NNCF_E_NOTFOUND; NNCF_E_DTYPE an element type that nncf_tensor does not have;
+ * NNCF_E_LIMIT more than NNCF_MAX_NDIM dimensions; NNCF_E_ARG
  * @since 0.1
  */
 NNCF_API nncf_status nncf_checkpoint_get(const nncf_checkpoint *checkpoint, const char *name, nncf_tensor *tensor);
-/** @brief A text of `__metadata__`, or NULL. Borrowed. @since 0.1 */
+/**
+ * @brief A text of `__metadata__`, or NULL. Borrowed.
+ * @param checkpoint an open snapshot
+ * @param key the key
+ * @return borrowed; NULL when there is none
+ * @since 0.1
+ */
 NNCF_API const char *nncf_checkpoint_text_get(const nncf_checkpoint *checkpoint, const char *key);
 
 /**
- * @brief Copy tensors out of a snapshot: every one of `tensors` is filled from the tensor of its name.
+ * @brief Copy tensors out of a snapshot: every one of `tensors` is filled from the tensor of its
+ * name.
  *
- * All names, types and shapes are checked first; if any is missing or different nothing is copied, the message names as
- * many as it holds, and the log (level error) all of them.
- * @par Errors NNCF_E_NOTFOUND, NNCF_E_SHAPE, NNCF_E_DTYPE, NNCF_E_ARG. @since 0.1
+ * All names, types and shapes are checked first; if any is missing or different nothing is copied,
+ * the message names as many as it holds, and the log (level error) all of them.
+ * @param checkpoint an open snapshot
+ * @param tensors filled from the tensors of their names
+ * @param n_tensors length of tensors
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_NOTFOUND, NNCF_E_SHAPE, NNCF_E_DTYPE, NNCF_E_ARG
+ * @since 0.1
  */
 NNCF_API nncf_status nncf_checkpoint_read(const nncf_checkpoint *checkpoint, const nncf_checkpoint_tensor *tensors,
                                           size_t n_tensors, nncf_error *err);
 
 /**
- * @brief Put a controller into the state that was saved: logits, masks, ranges, counters, schedulers. Initialization is
- * not run again.
+ * @brief Put a controller into the state that was saved: logits, masks, ranges, counters,
+ * schedulers. Initialization is not run again.
  *
- * The config must be the same in its canonical `compression` part; otherwise the message says what differs, by key
- * path, and nothing is changed. What the message has no room for is in the log (level error).
- * @par Errors NNCF_E_CONFIG another config; NNCF_E_NOTFOUND the snapshot has no controller's state, or lacks tensors;
- * NNCF_E_SHAPE; NNCF_E_DTYPE; NNCF_E_FORMAT counters that make no sense; NNCF_E_STATE the model is gone; NNCF_E_NOMEM;
- * NNCF_E_ARG.
+ * The config must be the same in its canonical `compression` part; otherwise the message says what
+ * differs, by key path, and nothing is changed. What does not fit into the message is in the log
+ * (level error).
+ * @param checkpoint an open snapshot
+ * @param ctrl of a model with the same layers
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_CONFIG another config; NNCF_E_NOTFOUND the snapshot has no controller's
+ * state, or lacks tensors; NNCF_E_SHAPE; NNCF_E_DTYPE; NNCF_E_FORMAT counters that make no sense;
+ * NNCF_E_STATE the model is gone; NNCF_E_NOMEM; NNCF_E_ARG
  * @since 0.1
  */
 NNCF_API nncf_status nncf_checkpoint_restore(const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl,
@@ -169,13 +215,13 @@ typedef struct nncf_checkpoint_restore_report {
 typedef struct nncf_checkpoint_restore_params {
     size_t struct_size; /**< NNCF_PARAMS(nncf_checkpoint_restore_params) */
     /**
-     * 1: go on although the config differs in its canonical `compression` part; each difference is a warning in the
+     * 1: continue although the config differs in its canonical `compression` part; each difference is a warning in the
      * log. What both configs have is taken over by name: masks, logits, ranges; and the counters. The present config
      * decides the rest: the sparsity level follows its schedule at the saved epoch, and bits and initializers are its
      * own. Masks of const and magnitude sparsity also come from logits of rb_sparsity, by the threshold of eval mode.
      *
      * For what the snapshot does not have: const_sparsity keeps the zeros that the weights have now (so read them
-     * first), magnitude sparsity makes its masks anew, rb_sparsity begins with all weights, ranges of weights are
+     * first), magnitude sparsity recomputes its masks, rb_sparsity begins with all weights, ranges of weights are
      * found at once and those of activations by initialization. Each of these, and what of the snapshot nothing takes,
      * is a warning in the log and a count in the report. A magnitude mask that was taken stays until the next
      * epoch_step. Default 0: refuse.
@@ -187,16 +233,25 @@ typedef struct nncf_checkpoint_restore_params {
 
 /**
  * @brief As nncf_checkpoint_restore(), with the choices of `params` (nullable).
- * @par Errors as nncf_checkpoint_restore(); with accept_config NNCF_E_NOTFOUND the snapshot is of another model, and
- * NNCF_E_SHAPE a mask is for a weight of another size. @since 0.1
+ * @param checkpoint an open snapshot
+ * @param ctrl of a model with the same layers
+ * @param params nullable: all defaults
+ * @param[out] err nullable
+ * @return as nncf_checkpoint_restore(); with accept_config NNCF_E_NOTFOUND the snapshot is of
+ * another model, and NNCF_E_SHAPE a mask is for a weight of another size
+ * @since 0.1
  */
 NNCF_API nncf_status nncf_checkpoint_restore_with(const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl,
                                                   const nncf_checkpoint_restore_params *params, nncf_error *err);
 
 /**
- * @brief Names of the tensors in a snapshot that nobody asks for: neither one of `tensors` nor of the controller's.
- * @param ctrl       nullable
+ * @brief Names of the tensors in a snapshot that belong neither to `tensors` nor to the controller.
+ * @param checkpoint an open snapshot
+ * @param ctrl nullable
+ * @param tensors the caller's tensors
+ * @param n_tensors length of tensors
  * @param[out] names nullable; the first `capacity` names in file order; borrowed from the snapshot
+ * @param capacity length of names
  * @param[out] count how many there are
  * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the controller's model is gone; NNCF_E_NOMEM
  * @since 0.1
@@ -215,7 +270,7 @@ enum {
     NNCF_MATCH_SENTINEL = 0x7fffffff
 };
 
-/** @brief One tensor's fate. Passed in arrays, so frozen. @since 0.1 */
+/** @brief Load result of one tensor. Passed in arrays, so frozen. @since 0.1 */
 typedef struct nncf_checkpoint_match {
     const char *source; /**< its name in the file, borrowed from the snapshot; NULL: missing */
     int32_t state;      /**< NNCF_MATCH_... */
@@ -253,26 +308,33 @@ typedef struct nncf_weights_report {
 } nncf_weights_report;
 
 /**
- * @brief Fill tensors from a file of somebody else, by name, as NNCF's samples load `weights`.
+ * @brief Fill tensors from a third-party safetensors file, by name, as NNCF's samples load
+ * `weights`.
  *
- * Names are compared part by part ("." between parts). Parts "module" and "nncf_module", which wrappers add, do not
- * count. A name that begins with a scope stands for the fields of the scope:
- * "ResNet/Sequential[layer1]/BasicBlock[0]/Conv2d[conv1].weight" is torchvision's "layer1.0.conv1.weight". If that
- * finds nothing, "pre_ops.N.op" counts as "operation". F64, F16 and BF16 are converted to F32. Tensors that are not
- * loaded keep their values.
+ * Names are compared part by part ("." between parts). Parts "module" and "nncf_module", which
+ * wrappers add, do not count. A name that begins with a scope stands for the fields of the scope:
+ * "ResNet/Sequential[layer1]/BasicBlock[0]/Conv2d[conv1].weight" is torchvision's
+ * "layer1.0.conv1.weight". If that finds nothing, "pre_ops.N.op" counts as "operation". F64, F16
+ * and BF16 are converted to F32. Tensors that are not loaded keep their values.
  *
- * From a stripped model (strip.h) weights come as the floats of eval mode: codes times scales, zeros where they were
- * stored sparsely. From a snapshot of a sparse training they come with its zeros: masks of magnitude and const
- * sparsity, the logits of rb_sparsity by the threshold of eval mode, and in files of NNCF's `binary_mask`.
- * nncf_checkpoint_read() gives the stored values.
+ * From a stripped model (strip.h) weights come as the floats of eval mode: codes times scales,
+ * zeros where they were stored sparsely. From a snapshot of a sparse training they come with its
+ * zeros: masks of magnitude and const sparsity, the logits of rb_sparsity by the threshold of eval
+ * mode, and in files of NNCF's `binary_mask`. nncf_checkpoint_read() gives the stored values.
  *
- * Order of a next stage: load the weights, make the controller, restore the snapshot if more than weights is to come
- * over, run initialization. docs/snapshots.md lists what each pair of stages has in common.
+ * Order of a next stage: load the weights, make the controller, restore the snapshot if more than
+ * weights is to come over, run initialization. docs/snapshots.md lists what each pair of stages has
+ * in common.
+ * @param checkpoint an open snapshot
+ * @param tensors the caller's tensors; those that are found are overwritten
+ * @param n_tensors length of tensors
  * @param[out] matches nullable, n_tensors of them
  * @param[in,out] report nullable
- * @par Errors NNCF_E_NOTFOUND no tensor could be loaded (nothing is changed then); NNCF_E_ARG; NNCF_E_NOMEM; for
- * tensors that make no sense as nncf_checkpoint_save(); NNCF_E_FORMAT a stripped model whose tensors are not what it
- * says. Nothing is changed then. @since 0.1
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_NOTFOUND no tensor could be loaded (nothing is changed then); NNCF_E_ARG;
+ * NNCF_E_NOMEM; for tensors that make no sense as nncf_checkpoint_save(); NNCF_E_FORMAT a stripped
+ * model whose tensors are not what it says. Nothing is changed then
+ * @since 0.1
  */
 NNCF_API nncf_status nncf_checkpoint_load_weights(const nncf_checkpoint *checkpoint,
                                                   const nncf_checkpoint_tensor *tensors, size_t n_tensors,
