@@ -147,7 +147,8 @@ typedef struct nncf_memory {
  * @param mode NNCF_MODE_TRAIN or NNCF_MODE_EVAL
  * @param[out] memory struct_size must be set
  * @param[out] err nullable; where is the scope of a layer whose input has a wrong shape
- * @return NNCF_OK; NNCF_E_SHAPE; NNCF_E_ARG; NNCF_E_NOMEM
+ * @return NNCF_OK; NNCF_E_SHAPE, also for a batch whose tensors have more than 2^48 elements;
+ * NNCF_E_LIMIT the bytes of all layers do not fit 64 bits; NNCF_E_ARG; NNCF_E_NOMEM
  * @since 0.1
  */
 NNCF_API nncf_status nncf_model_memory(nncf_model *model, const nncf_tensor *inputs, size_t n_inputs, int32_t mode,

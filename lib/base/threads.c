@@ -19,7 +19,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 /* What one nncf__parallel() is about. */
 typedef struct job {
@@ -46,10 +45,34 @@ struct nncf__pool {
     int64_t spin_ns;
     pthread_mutex_t mutex;
     pthread_cond_t wake, done;
-    pid_t process;
+    unsigned forks; /* at its creation: another number is a child, where the workers are not */
     size_t n_workers;
     worker *workers;
 };
+
+/*
+ * fork() copies the pool into the child, but not the workers: `active` may count one there that was just looking in,
+ * the mutex may be held for ever, and `sleepers` says who is not there. So a child never touches the pool: the caller
+ * does all the work. getpid() before each job would tell as well, at the price of a system call.
+ */
+static atomic_uint forks_so_far;
+static pthread_once_t forks_are_counted = PTHREAD_ONCE_INIT;
+static int counting_failed;
+
+static void count_fork(void)
+{
+    atomic_fetch_add(&forks_so_far, 1);
+}
+
+static void count_forks(void)
+{
+    counting_failed = pthread_atfork(NULL, NULL, count_fork);
+}
+
+static bool has_workers(const struct nncf__pool *pool)
+{
+    return pool->forks == atomic_load_explicit(&forks_so_far, memory_order_relaxed);
+}
 
 static inline void pause_cpu(void)
 {
@@ -157,9 +180,7 @@ static void pool_run(struct nncf__pool *pool, size_t n_chunks, nncf__chunk_fn *f
     pool->job.n_chunks = n_chunks;
     atomic_store_explicit(&pool->job.next, 0, memory_order_relaxed);
     atomic_store(&pool->open, ++pool->last_job);
-    /* After fork() the child has no workers, and the parent's condition variable must be left alone: the caller then
-       does all the work. */
-    if (atomic_load(&pool->sleepers) > 0 && pool->process == getpid()) {
+    if (atomic_load(&pool->sleepers) > 0) {
         pthread_mutex_lock(&pool->mutex);
         pthread_cond_broadcast(&pool->wake);
         pthread_mutex_unlock(&pool->mutex);
@@ -171,7 +192,7 @@ static void pool_run(struct nncf__pool *pool, size_t n_chunks, nncf__chunk_fn *f
 
 static void stop_workers(struct nncf__pool *pool)
 {
-    if (pool->process != getpid())
+    if (!has_workers(pool))
         return;
     pthread_mutex_lock(&pool->mutex);
     atomic_store(&pool->stop, true);
@@ -187,6 +208,9 @@ static void stop_workers(struct nncf__pool *pool)
 nncf_status nncf__pool_create(nncf_context *context, int32_t n_threads, struct nncf__pool **out)
 {
     size_t n_workers = (size_t)n_threads - 1;
+    pthread_once(&forks_are_counted, count_forks);
+    if (counting_failed)
+        return NNCF_E_NOMEM;
     struct nncf__pool *pool = nncf__calloc(context, 1, sizeof(*pool));
     worker *workers = nncf__calloc(context, n_workers, sizeof(*workers));
     if (!pool || !workers) {
@@ -202,7 +226,7 @@ nncf_status nncf__pool_create(nncf_context *context, int32_t n_threads, struct n
     atomic_init(&pool->stop, false);
     /* With more threads than processors looking out only takes time from those who work. */
     pool->spin_ns = n_threads <= nncf__processor_count() ? 50000 : 0;
-    pool->process = getpid();
+    pool->forks = atomic_load(&forks_so_far);
     pool->workers = workers;
     pthread_mutex_init(&pool->mutex, NULL); /* these three cannot fail with default attributes on Linux */
     pthread_cond_init(&pool->wake, NULL);
@@ -257,7 +281,7 @@ void nncf__parallel(nncf_context *context, size_t n_chunks, nncf__chunk_fn *fn, 
         job work = {fn, arg, n_chunks, 0};
         context->params.parallel_for(context->params.parallel_user, n_threads < n_chunks ? n_threads : n_chunks,
                                      host_worker, &work);
-    } else if (n_chunks > 1 && context->pool) {
+    } else if (n_chunks > 1 && context->pool && has_workers(context->pool)) {
         pool_run(context->pool, n_chunks, fn, arg);
     } else {
         for (size_t chunk = 0; chunk < n_chunks; chunk++)

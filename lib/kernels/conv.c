@@ -307,15 +307,17 @@ nncf_status nncf__conv2d_backward_input(nncf_context *context, const nncf__conv2
     nncf__tap few[FEW_TAPS], *taps = taps_alloc(context, s, few);
     if (!taps)
         return NNCF_E_NOMEM;
-    nncf_status status = backward_input_phases(context, s, w, dz, dx, taps, true);
-    nncf__conv2d some = *s;
+    nncf__conv2d some = *s, rest = *s;
     int64_t image = s->c_out * s->out_h * s->out_w;
     if (s->stride_h * s->stride_w > 1)
-        some.n = s->n < PHASES_FLOATS / image ? s->n : PHASES_FLOATS / image > 1 ? PHASES_FLOATS / image : 1;
-    for (int64_t n = 0; n < s->n && status == NNCF_OK; n += some.n) {
-        some.n = some.n < s->n - n ? some.n : s->n - n;
-        status = backward_input_phases(context, &some, w, dz + n * image, dx + n * s->c_in * s->h * s->w, taps, false);
-    }
+        some.n = min_i(s->n, max_i(1, PHASES_FLOATS / image));
+    rest.n = s->n % some.n;
+    nncf_status status = backward_input_phases(context, &some, w, dz, dx, taps, true);
+    if (status == NNCF_OK && rest.n > 0)
+        status = backward_input_phases(context, &rest, w, dz, dx, taps, true);
+    for (int64_t n = 0; n < s->n && status == NNCF_OK && !context->dry; n += some.n)
+        status = backward_input_phases(context, s->n - n < some.n ? &rest : &some, w, dz + n * image,
+                                       dx + n * s->c_in * s->h * s->w, taps, false);
     taps_free(context, taps, few);
     return status;
 }

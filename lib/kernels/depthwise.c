@@ -8,11 +8,15 @@ enum { MAX_STRIDE = NNCF__DEPTHWISE_STRIDE, MAX_TAPS = NNCF__DEPTHWISE_TAPS };
  * groups that there are at least, for many threads, where there are so many channels. Shapes alone decide. */
 enum { GROUP_FLOATS = 32 * 1024, GROUPS = 32 };
 
-/* 255 * 255 * 121 < 2^24: sums of codes are exact in float. */
+/* 255 * 255 * 121 < 2^24: sums of codes are exact in float. Rows are copied with their border, which is as wide as the
+ * taps reach: where a dilation is larger than any image, the border would be all that there is. */
 bool nncf__depthwise_fits(const nncf__conv2d *s)
 {
     return s->groups > 1 && s->groups == s->c_in && s->groups == s->c_out && s->stride_h <= MAX_STRIDE &&
-           s->stride_w <= MAX_STRIDE && s->kernel_h * s->kernel_w <= MAX_TAPS;
+           s->stride_w <= MAX_STRIDE && s->kernel_h * s->kernel_w <= MAX_TAPS &&
+           (s->kernel_h - 1) * s->dilation_h <= NNCF__DEPTHWISE_REACH &&
+           (s->kernel_w - 1) * s->dilation_w <= NNCF__DEPTHWISE_REACH && s->w <= NNCF__DEPTHWISE_WIDTH &&
+           s->out_w <= NNCF__DEPTHWISE_WIDTH;
 }
 
 /* ---- stencils ---- */

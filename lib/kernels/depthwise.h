@@ -13,7 +13,13 @@
 
 #include "kernels/gemm.h"
 
-enum { NNCF__DEPTHWISE_STRIDE = 4, NNCF__DEPTHWISE_TAPS = 121 };
+/* REACH: pixels from the first tap to the last one, in either direction. WIDTH: of a row, whose places are 32-bit. */
+enum {
+    NNCF__DEPTHWISE_STRIDE = 4,
+    NNCF__DEPTHWISE_TAPS = 121,
+    NNCF__DEPTHWISE_REACH = 255,
+    NNCF__DEPTHWISE_WIDTH = 1 << 28
+};
 
 /* One set of taps that makes output pixels (a + i * stride_h, b + j * stride_w); all of them in the forward pass. */
 typedef struct nncf__phase {

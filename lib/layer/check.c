@@ -32,6 +32,9 @@ static const char *dtype_text(int32_t dtype)
     return dtype >= NNCF_F32 && dtype <= NNCF_F64 ? names[dtype] : "none of NNCF_F32 ...";
 }
 
+/* Elements of a tensor: far more than any machine holds, so few that no product of sizes behind the checks wraps. */
+#define MAX_ELEMENTS ((uint64_t)1 << 48)
+
 /* 1..NNCF_MAX_NDIM sizes >= 1 whose floats can be addressed. */
 static nncf_status check_shape(const nncf__named *x, size_t *count, nncf_error *err)
 {
@@ -51,7 +54,7 @@ static nncf_status check_shape(const nncf__named *x, size_t *count, nncf_error *
             return nncf__fail(err, NNCF_E_SHAPE, NULL, "%s is %s, more than memory can hold", x->name,
                               tensor_text(t, text));
     }
-    if (!nncf__mul(n, sizeof(double), &bytes) || bytes > PTRDIFF_MAX)
+    if (n > MAX_ELEMENTS || !nncf__mul(n, sizeof(double), &bytes) || bytes > PTRDIFF_MAX)
         return nncf__fail(err, NNCF_E_SHAPE, NULL, "%s is %s, more than memory can hold", x->name,
                           tensor_text(t, text));
     *count = n;

@@ -31,6 +31,7 @@ static nncf_status inputs_of(flow *f, const nncf_layer *layer, nncf_tensor x[2],
     return NNCF_OK;
 }
 
+/* What run.c lets pass: the bytes of a few such tensors fit 64 bits, those of all layers together need not. */
 static uint64_t count_of(const int64_t shape[4])
 {
     return (uint64_t)(shape[0] * shape[1] * shape[2] * shape[3]);
@@ -63,30 +64,43 @@ static nncf_status others_need(const nncf_layer *layer, const int64_t in[4], con
     return floats == 0 ? NNCF_OK : nncf__scratch_reserve(&needs->dry, floats * sizeof(float));
 }
 
-static void add_block(nncf_memory *m, uint64_t *kind, size_t bytes)
+/* The sums, and whether one of them did not fit. */
+typedef struct sums {
+    nncf_memory m;
+    bool wrapped;
+} sums;
+
+static void add(sums *s, uint64_t *sum, uint64_t bytes)
 {
-    *kind += bytes;
-    if (bytes > 0)
-        m->library += nncf__alloc_bytes(bytes);
+    s->wrapped = s->wrapped || *sum > UINT64_MAX - bytes;
+    *sum += bytes;
 }
 
-static void add_parameters(nncf_memory *m, const nncf_layer *layer)
+static void add_block(sums *s, uint64_t *kind, size_t bytes)
+{
+    add(s, kind, bytes);
+    if (bytes > 0)
+        add(s, &s->m.library, nncf__alloc_bytes(bytes));
+}
+
+static void add_parameters(sums *s, const nncf_layer *layer)
 {
     const uint64_t channels = (uint64_t)layer->out_channels, weights = layer->weight_count;
     const nncf_batch_norm_params *bn = &layer->batch_norm;
     uint64_t arrays = 2; /* running statistics */
     if (weights == 0)
         return;
-    m->parameters += sizeof(float) * (weights * (layer->weight_grad ? 2 : 1) +
-                                      channels * (uint64_t)((layer->bias != NULL) + (layer->bias_grad != NULL)));
+    add(s, &s->m.parameters,
+        sizeof(float) * (weights * (layer->weight_grad ? 2 : 1) +
+                         channels * (uint64_t)((layer->bias != NULL) + (layer->bias_grad != NULL))));
     arrays +=
         (uint64_t)((bn->weight != NULL) + (bn->bias != NULL) + (bn->weight_grad != NULL) + (bn->bias_grad != NULL));
     if (layer->has_batch_norm)
-        m->parameters += sizeof(float) * channels * arrays;
+        add(s, &s->m.parameters, sizeof(float) * channels * arrays);
 }
 
-/* One layer: its shape into f, its needs into m and (what is shared) into the largest. */
-static nncf_status add_layer(flow *f, nncf_layer *layer, nncf__needs *largest, nncf_memory *m, nncf_error *err)
+/* One layer: its shape into f, its needs into s and (what is shared) into the largest. */
+static nncf_status add_layer(flow *f, nncf_layer *layer, nncf__needs *largest, sums *s, nncf_error *err)
 {
     nncf_tensor x[2];
     int64_t in[4], out[4] = {1, 1, 1, 1};
@@ -106,26 +120,26 @@ static nncf_status add_layer(flow *f, nncf_layer *layer, nncf__needs *largest, n
     largest->dry.scratch_size = needs.dry.scratch_size;
     largest->work = needs.work > largest->work ? needs.work : largest->work;
     largest->dw = needs.dw > largest->dw ? needs.dw : largest->dw;
-    add_block(m, &m->activations, needs.z);
-    add_block(m, &m->inputs, needs.xq);
-    add_block(m, &m->weights, needs.wq);
-    add_block(m, &m->channels, needs.channels);
-    add_parameters(m, layer);
-    m->outputs_as_floats += count_of(out) * sizeof(float);
-    m->outputs += count_of(out) * (dtype_then(layer) == NNCF_F32 ? sizeof(float) : 1);
+    add_block(s, &s->m.activations, needs.z);
+    add_block(s, &s->m.inputs, needs.xq);
+    add_block(s, &s->m.weights, needs.wq);
+    add_block(s, &s->m.channels, needs.channels);
+    add_parameters(s, layer);
+    add(s, &s->m.outputs_as_floats, count_of(out) * sizeof(float));
+    add(s, &s->m.outputs, count_of(out) * (dtype_then(layer) == NNCF_F32 ? sizeof(float) : 1));
     return NNCF_OK;
 }
 
-static void add_shared(const nncf_context *context, const nncf__needs *largest, nncf_memory *m)
+static void add_shared(const nncf_context *context, const nncf__needs *largest, sums *s)
 {
     const size_t threads = (size_t)context->params.n_threads;
-    add_block(m, &m->work, largest->work);
-    add_block(m, &m->work, largest->dw);
+    add_block(s, &s->m.work, largest->work);
+    add_block(s, &s->m.work, largest->dw);
     if (largest->dry.scratch_size == 0)
         return;
     for (size_t i = 0; i < threads; i++)
-        add_block(m, &m->scratch, largest->dry.scratch_size);
-    add_block(m, &m->scratch, threads * sizeof(void *));
+        add_block(s, &s->m.scratch, largest->dry.scratch_size);
+    add_block(s, &s->m.scratch, threads * sizeof(void *));
 }
 
 nncf_status nncf_model_memory(nncf_model *model, const nncf_tensor *inputs, size_t n_inputs, int32_t mode,
@@ -136,7 +150,7 @@ nncf_status nncf_model_memory(nncf_model *model, const nncf_tensor *inputs, size
                           "nncf_model_memory: model, inputs and memory must not be NULL, mode is NNCF_MODE_...");
     nncf_context *context = model->context;
     const size_t n = model->n_layers;
-    nncf_memory m = {NNCF_PARAMS(nncf_memory)};
+    sums s = {.m = {NNCF_PARAMS(nncf_memory)}};
     nncf__needs largest = {.train = mode == NNCF_MODE_TRAIN, .dry = *context};
     largest.dry.dry = true;
     largest.dry.scratch = NULL;
@@ -148,7 +162,7 @@ nncf_status nncf_model_memory(nncf_model *model, const nncf_tensor *inputs, size
     nncf_status status = f.shapes && f.ndims ? NNCF_OK : nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for shapes");
     for (size_t i = 0; i < n && status == NNCF_OK; i++) {
         nncf_error why = NNCF_ERROR_INIT;
-        status = add_layer(&f, model->layers[i], &largest, &m, &why);
+        status = add_layer(&f, model->layers[i], &largest, &s, &why);
         if (status != NNCF_OK)
             nncf__fail(err, status, model->layers[i]->scope, "%s",
                        why.message[0] ? why.message : nncf_status_message(status));
@@ -160,6 +174,9 @@ nncf_status nncf_model_memory(nncf_model *model, const nncf_tensor *inputs, size
     nncf__free(context, f.ndims);
     if (status != NNCF_OK)
         return status;
-    add_shared(context, &largest, &m);
-    return nncf__result_copy(memory, &m, sizeof m);
+    add_shared(context, &largest, &s);
+    if (s.wrapped)
+        return nncf__fail(err, NNCF_E_LIMIT, NULL,
+                          "the bytes of this model with these inputs do not fit 64 bits; ask with a smaller batch");
+    return nncf__result_copy(memory, &s.m, sizeof s.m);
 }

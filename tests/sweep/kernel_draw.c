@@ -105,6 +105,16 @@ static void draw_pool(sweep_rng *r, kernel_case *c)
     }
 }
 
+/* Taps that no image reaches: only one in each direction is on it. */
+static void far_apart(sweep_rng *r, kernel_case *c)
+{
+    static const int64_t far[] = {100, 128, 129, 1000, 100000, 1 << 30};
+    for (int i = 0; i < 2; i++) {
+        c->kernel[i] = 3;
+        c->dilation[i] = c->padding[i] = SWEEP_PICK(r, far);
+    }
+}
+
 /* Images of one row or one column, seen by few taps: lines of pixels are joined to longer ones there. */
 static void narrow(sweep_rng *r, kernel_case *c)
 {
@@ -134,6 +144,8 @@ static void draw_shape(sweep_rng *r, kernel_case *c, int size)
             draw_window(r, c);
             if (sweep_one_in(r, 4))
                 narrow(r, c);
+            if (sweep_one_in(r, 100))
+                far_apart(r, c);
             for (int i = 0; i < 2; i++)
                 c->out[2 + i] = out_size(c->in[2 + i], c->kernel[i], c->stride[i], c->padding[i], c->dilation[i]);
         } else if (c->kind == KERNEL_LINEAR) {

@@ -605,6 +605,36 @@ START_TEST(memory_errors)
 }
 END_TEST
 
+/* Batches so large that sums of bytes would wrap: a sum that grows with the batch, then an error. */
+START_TEST(memory_of_absurd_batches)
+{
+    run r;
+    nncf_error err = NNCF_ERROR_INIT;
+    uint64_t before = 0;
+    make_run(&r, cases[_i].config, false, 2, 0);
+    for (int shift = 0; shift < 63; shift++) {
+        const int64_t shape[] = {INT64_C(1) << shift, 3, SIDE, SIDE};
+        const nncf_tensor x = {.ndim = 4, .shape = shape};
+        nncf_memory m = {NNCF_PARAMS(nncf_memory)};
+        nncf_status status = nncf_model_memory(r.model, &x, 1, NNCF_MODE_TRAIN, &m, &err);
+        if (status == NNCF_OK) {
+            ck_assert_uint_gt(m.outputs_as_floats, before); /* doubles with the batch */
+            ck_assert(before == 0 || m.outputs_as_floats == 2 * before);
+            ck_assert_uint_gt(m.library, m.activations);
+            before = m.outputs_as_floats;
+            continue;
+        }
+        ck_assert_int_ge(shift, 30); /* a batch of 2^30 is absurd, but counts */
+        ck_assert_int_eq(status, NNCF_E_SHAPE);
+        ck_assert_msg(strstr(err.message, "more than memory can hold") != NULL, "%s", err.message);
+        ck_assert_str_eq(err.where, "n/stem");
+        before = UINT64_MAX; /* and never OK again */
+    }
+    ck_assert(before == UINT64_MAX);
+    drop_run(&r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("codes");
@@ -616,6 +646,7 @@ int main(void)
     tcase_add_loop_test(tc, memory, 0, 2 * (int)(sizeof cases / sizeof *cases));
     tcase_add_test(tc, memory_of_floats);
     tcase_add_test(tc, memory_errors);
+    tcase_add_loop_test(tc, memory_of_absurd_batches, 0, (int)(sizeof cases / sizeof *cases));
     suite_add_tcase(suite, tc);
     return fx_main(suite);
 }

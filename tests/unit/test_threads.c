@@ -318,6 +318,63 @@ START_TEST(a_forked_child_works_alone)
 }
 END_TEST
 
+/* A thread that forks while the workers of another one's context are inside a job. */
+typedef struct forker {
+    nncf_context *context;
+    atomic_int inside;  /* workers in a chunk */
+    atomic_bool forked; /* they may go on */
+    int status;
+} forker;
+
+static void wait_for_fork(void *arg, size_t chunk, size_t worker)
+{
+    forker *f = arg;
+    (void)chunk;
+    (void)worker;
+    atomic_fetch_add(&f->inside, 1);
+    while (!atomic_load(&f->forked))
+        nap(100);
+}
+
+static void *fork_meanwhile(void *arg)
+{
+    forker *f = arg;
+    while (atomic_load(&f->inside) < 3)
+        nap(100);
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(20); /* what is wrong here waits for ever */
+        tally t = {.n_threads = 3};
+        nncf__parallel(f->context, 20, count_chunk, &t);
+        nncf_context *own = make_context(2);
+        nncf__parallel(own, 20, count_chunk, &t);
+        nncf_context_destroy(own);
+        nncf_context_destroy(f->context);
+        int chunks = 0;
+        for (int i = 0; i < 20; i++)
+            chunks += t.plain[i];
+        _exit(t.workers[0] >= 20 && chunks == 40 ? 0 : 1);
+    }
+    atomic_store(&f->forked, true);
+    f->status = -1;
+    waitpid(child, &f->status, 0);
+    return NULL;
+}
+
+START_TEST(a_child_of_a_fork_during_a_job)
+{
+    forker f = {.context = make_context(3)};
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, fork_meanwhile, &f), 0);
+    nncf__parallel(f.context, 3, wait_for_fork, &f);
+    pthread_join(thread, NULL);
+    ck_assert_msg(WIFEXITED(f.status) && WEXITSTATUS(f.status) == 0, "the child ended with status %#x",
+                  (unsigned)f.status);
+    check_all_chunks(f.context, 20); /* the parent's workers are there as before */
+    nncf_context_destroy(f.context);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("threads");
@@ -333,6 +390,7 @@ int main(void)
     tcase_add_test(tests, the_hosts_threads);
     tcase_add_test(tests, workers_take_no_signals);
     tcase_add_test(tests, a_forked_child_works_alone);
+    tcase_add_test(tests, a_child_of_a_fork_during_a_job);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
