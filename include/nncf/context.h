@@ -4,12 +4,12 @@
  * @brief How the library allocates, logs, uses threads and draws random numbers.
  *
  * A context is optional: NULL is accepted wherever a context is, and means the defaults.
+ * Contexts are independent of each other. A context must outlive every object made with it. A context serves one thread
+ * at a time (its threads and scratch memory work on one call): models that run concurrently need contexts of their own.
+ *
  * After fork() the child may go on with a context unless another thread was inside a call on it: the context's threads
  * are the parent's, so the child's calls run on its calling thread, with the same results. A context that the child makes
  * has threads as usual.
- *
- * Contexts are independent of each other. A context must outlive every object made with it. A context serves one thread
- * at a time (its threads and scratch memory work on one call): models that run concurrently need contexts of their own.
  */
 #ifndef NNCF_CONTEXT_H
 #define NNCF_CONTEXT_H

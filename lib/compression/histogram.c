@@ -28,34 +28,76 @@ static void swap(float *a, float *b)
     *b = t;
 }
 
-/* The value at place k (from 0) in ascending order. Reorders: what stands before k is not greater, what stands behind
- * it is not less (Hoare 1961). */
-static float ranked(float *v, size_t n, size_t k)
+/* Bits that order as the values do; for finite values. */
+static uint32_t key_of(float x)
 {
-    size_t low = 0, high = n - 1;
-    while (low < high) {
-        size_t i = low, j = high, middle = low + (high - low) / 2;
-        if (v[middle] < v[low])
-            swap(&v[middle], &v[low]);
-        if (v[high] < v[low])
-            swap(&v[high], &v[low]);
-        if (v[high] < v[middle])
-            swap(&v[high], &v[middle]);
-        const float pivot = v[middle];
-        for (;;) {
-            while (v[i] < pivot)
-                i++;
-            while (pivot < v[j])
-                j--;
-            if (i >= j)
-                break;
-            swap(&v[i++], &v[j--]);
-        }
-        if (k <= j)
-            high = j;
-        else
-            low = j + 1;
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits >> 31 ? ~bits : bits | 0x80000000u;
+}
+
+/* A part of an array that holds the wanted place: elements low to high, both included. */
+typedef struct part {
+    size_t low, high;
+} part;
+
+/* Cut at the median of three and keep the side of place k (Hoare 1961). */
+static void cut_by_pivot(float *v, part *p, size_t k)
+{
+    size_t i = p->low, j = p->high, middle = p->low + (p->high - p->low) / 2;
+    if (v[middle] < v[i])
+        swap(&v[middle], &v[i]);
+    if (v[j] < v[i])
+        swap(&v[j], &v[i]);
+    if (v[j] < v[middle])
+        swap(&v[j], &v[middle]);
+    const float pivot = v[middle];
+    for (;;) {
+        while (v[i] < pivot)
+            i++;
+        while (pivot < v[j])
+            j--;
+        if (i >= j)
+            break;
+        swap(&v[i++], &v[j--]);
     }
+    if (k <= j)
+        p->high = j;
+    else
+        p->low = j + 1;
+}
+
+/* Cut by one bit of the keys, those above which are alike, and keep the side of place k. */
+static void cut_by_bit(float *v, part *p, size_t k, uint32_t bit)
+{
+    size_t ones = p->low; /* the first of them */
+    for (size_t i = p->low; i <= p->high; i++)
+        if (!(key_of(v[i]) & bit))
+            swap(&v[i], &v[ones++]);
+    if (k < ones)
+        p->high = ones - 1;
+    else
+        p->low = ones;
+}
+
+/* Pivots need about three looks at each element. There are orders for which they need as many as there are elements:
+ * then the 32 bits of the keys decide. */
+enum { PIVOT_LOOKS = 8 };
+
+float nncf__ranked(float *v, size_t n, size_t k, uint64_t *looks)
+{
+    part p = {0, n - 1};
+    uint64_t done = 0;
+    while (p.low < p.high && done < PIVOT_LOOKS * (uint64_t)n) {
+        done += p.high - p.low + 1;
+        cut_by_pivot(v, &p, k);
+    }
+    for (uint32_t bit = 0x80000000u; bit && p.low < p.high; bit >>= 1) {
+        done += p.high - p.low + 1;
+        cut_by_bit(v, &p, k, bit);
+    }
+    if (looks)
+        *looks += done;
     return v[k];
 }
 
@@ -64,7 +106,7 @@ static double percentile_of(float *v, size_t n, double percent)
 {
     const double place = percent / 100 * (double)(n - 1);
     const size_t k = (size_t)place;
-    const double low = (double)ranked(v, n, k);
+    const double low = (double)nncf__ranked(v, n, k, NULL);
     double high = low;
     for (size_t i = k + 1; i < n; i++)
         high = i == k + 1 ? (double)v[i] : fmin(high, (double)v[i]);
@@ -73,9 +115,9 @@ static double percentile_of(float *v, size_t n, double percent)
 
 static float median_of(float *v, size_t n)
 {
-    float high = ranked(v, n, n / 2), low = high;
+    float high = nncf__ranked(v, n, n / 2, NULL), low = high;
     if (n % 2 == 0)
-        low = ranked(v, n, n / 2 - 1);
+        low = nncf__ranked(v, n, n / 2 - 1, NULL);
     return (low + high) / 2;
 }
 
