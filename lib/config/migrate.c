@@ -101,7 +101,8 @@ static void put_pattern(nncf__text *out, const char *scope)
 static void put_scope(nncf__writer *w, migration *m, const char *scope)
 {
     char pattern[NNCF__MAX_CONFIG_STRING + 1];
-    if (m->config->setup.scope_rule == NNCF__SCOPES_EXACT || strstr(scope, "{re}")) {
+    const bool is_expression = m->config->setup.release >= 10200 && strstr(scope, "{re}"); /* plain text before 1.2 */
+    if (m->config->setup.scope_rule == NNCF__SCOPES_EXACT || is_expression) {
         nncf__put_string(w, scope);
         return;
     }

@@ -168,6 +168,9 @@ START_TEST(memory_is_in_proportion_to_values)
         {"{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "{}", "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}", 131000, NNCF_OK},
         {"{\"compression\":[", "{\"algorithm\":\"rb_sparsity\"}", "]}", 30000, NNCF_E_CONFIG},
         {"{\"compression\":{\"algorithm\":\"quantization\",\"ignored_scopes\":[", "\"a\"", "]}}", 131000, NNCF_OK},
+        /* each expression is as large as it may be */
+        {"{\"compression\":{\"algorithm\":\"quantization\",\"ignored_scopes\":[", "\"{re}((a{99}){99}){6}x\"", "]}}",
+         38000, NNCF_E_LIMIT},
         {"{\"compression\":{\"algorithm\":\"quantization\",\"quantizable_subgraph_patterns\":[", "\"a\"", "]}}", 131000,
          NNCF_OK},
         {"{\"compression\":{\"algorithm\":\"quantization\",\"initializer\":{\"range\":[", "{}", "]}}}", 4096, NNCF_OK},

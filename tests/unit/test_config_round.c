@@ -117,9 +117,30 @@ START_TEST(odd_configs)
         "{\"nncf_dialect\": \"1.4\", \"compression\": {\"algorithm\": \"quantization\", \"linked_quantizer_scopes\": "
         "[\"A\"], \"unified_scale_ops\": [\"B\"]}}",
         "{\"compression\": {\"algorithm\": \"quantization\", \"signed_activation_scopes\": [\"a\\nb\", \"a\\nb\"]}}",
+        /* plain text in 1.0 and 1.1 */
+        "{\"nncf_dialect\": \"1.1\", \"compression\": {\"algorithm\": \"const_sparsity\", \"ignored_scopes\": "
+        "[\"{re}[\"]}}",
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        ck_assert_int_gt(check_text(cases[i], cases[i]), 5);
+        ck_assert_int_gt(check_text(cases[i], cases[i]), 1);
+}
+END_TEST
+
+/* Scopes as long as they may be become expressions where those are not longer than a text may be. */
+START_TEST(long_scopes)
+{
+    static const char *const elements[] = {"Conv2d/", "a/", "[", "A[b]/"};
+    for (size_t i = 0; i < sizeof elements / sizeof *elements; i++) {
+        for (size_t size = 1000; size <= 4096; size += 516) {
+            static char text[5000];
+            size_t used =
+                (size_t)sprintf(text, "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"ignored_scopes\": [\"");
+            for (size_t k = 0; k < size; k++)
+                text[used++] = elements[i][k % strlen(elements[i])];
+            strcpy(text + used, "\"]}}");
+            ck_assert_int_gt(check_text("a long scope", text), 5);
+        }
+    }
 }
 END_TEST
 
@@ -163,6 +184,7 @@ int main(void)
     tcase_add_test(tests, configs_of_the_examples);
     tcase_add_test(tests, configs_of_all_cases);
     tcase_add_test(tests, odd_configs);
+    tcase_add_test(tests, long_scopes);
     tcase_add_test(tests, dialect_without_algorithms);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
