@@ -12,7 +12,7 @@ packages_of() {
     build) echo gcc libc6-dev dpkg-dev meson ninja-build pkg-config libblis-dev libjson-c-dev zlib1g-dev libjpeg-dev \
       libpcre2-dev libonnx-dev libprotobuf-c-dev protobuf-c-compiler ;;
     data) echo dataset-fashion-mnist ;;
-    test) echo check g++ python3 binutils ;;
+    test) echo check g++ python3 python3-jsonschema binutils ;;
     # libomp-dev: Debian's blis.h includes omp.h, which gcc brings along and clang does not
     ci) echo git clang clang-format libclang-rt-14-dev libomp-dev valgrind libc6-dbg util-linux python3-jsonschema doxygen ;;
     python) echo python3 python3-venv ;;

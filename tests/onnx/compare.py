@@ -14,7 +14,11 @@ import sys
 import tempfile
 
 SKIP = 77
-EXPORTS = 12 * 4 - 2 + 4 * 2  # cases in both forms, with and without folding; one has no QDQ form; four namings
+EXPORTS = 12 * 4 - 2 + 4 * 2 + 6 * 4  # cases and models in four forms, one without QDQ; four namings in two
+# OpenVINO 2026.4.1 does not compile quantized convolutions on planes of one pixel where the batch is open: a pass of its
+# own transposes vectors as if they had four dimensions. And model 1 as QDQ is up to 0.0053 off there when it is not
+# optimized; optimized, as FakeQuantize, and in ONNX Runtime it is exact, so the file is right.
+NOT_IN_OPENVINO = ('model_0_1', 'model_0_2')
 
 
 def main():
@@ -53,7 +57,10 @@ def compare(write_cases, script):
             for engine, run in check_onnx.ENGINES.items():
                 if engine == 'onnxruntime' and pairs['nncf.format'] == 'fakequantize':
                     continue
-                for optimize, limit in ((False, exact), (True, 0.25)):
+                if engine == 'openvino' and path.name.startswith(NOT_IN_OPENVINO):
+                    continue
+                near = engine == 'openvino' and path.name.startswith('model_1_')
+                for optimize, limit in ((False, 2e-2 if near else exact), (True, 0.25)):
                     difference = float(np.abs(run(str(path), x, optimize) - y).max()) / scale
                     what = f'{path.name}: {engine}{" optimized" if optimize else ""}: {difference:.2e}'
                     print(what)

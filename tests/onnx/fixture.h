@@ -24,13 +24,16 @@ typedef struct on_net {
     nncf_model *model;
     nncf_compression_ctrl *ctrl;
     nncf_layer *layers[ON_LAYERS];
-    int inputs[ON_LAYERS][2]; /* -1: the model's input */
+    int n_layers;
+    int inputs[ON_LAYERS][2]; /* -1: the model's input, or no second one */
     float *buffers[64];
     size_t n_buffers;
     float *values[ON_LAYERS]; /* outputs */
     int64_t shapes[ON_LAYERS][4];
     int32_t ndims[ON_LAYERS];
     float images[ON_BATCH * ON_IMAGE];
+    int64_t image_shape[4]; /* of all of them */
+    int32_t image_ndim;
     uint64_t random;
 } on_net;
 
@@ -90,6 +93,7 @@ static inline void on_conv(on_net *n, int i, const char *scope, int input, int64
                                   .n_inputs = input < 0 ? 0 : 1};
     on_must(nncf_model_add_conv2d(n->model, &p, &n->layers[i], &err), &err);
     n->inputs[i][0] = input;
+    n->n_layers = i + 1;
 }
 
 static inline void on_pool(on_net *n, int i, const char *scope, int input, int kind, int kernel, int stride,
@@ -102,10 +106,11 @@ static inline void on_pool(on_net *n, int i, const char *scope, int input, int k
                                   .kernel = {kernel, kernel},
                                   .stride = {stride, stride},
                                   .padding = {padding, padding},
-                                  .inputs = &n->layers[input],
-                                  .n_inputs = 1};
+                                  .inputs = input < 0 ? NULL : &n->layers[input],
+                                  .n_inputs = input < 0 ? 0 : 1};
     on_must(nncf_model_add_pool2d(n->model, &p, &n->layers[i], &err), &err);
     n->inputs[i][0] = input;
+    n->n_layers = i + 1;
 }
 
 static inline void on_linear(on_net *n, int i, const char *scope, int input, int64_t in, int64_t out, int activation)
@@ -118,29 +123,40 @@ static inline void on_linear(on_net *n, int i, const char *scope, int input, int
                                   .in_features = in,
                                   .out_features = out,
                                   .activation = activation,
-                                  .inputs = &n->layers[input],
-                                  .n_inputs = 1};
+                                  .inputs = input < 0 ? NULL : &n->layers[input],
+                                  .n_inputs = input < 0 ? 0 : 1};
     on_must(nncf_model_add_linear(n->model, &p, &n->layers[i], &err), &err);
     n->inputs[i][0] = input;
+    n->n_layers = i + 1;
+}
+
+/* Inputs -1: registered without them. */
+static inline void on_add(on_net *n, int i, const char *scope, int first, int second, int activation)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_layer *const pair[2] = {n->layers[first < 0 ? 0 : first], n->layers[second < 0 ? 0 : second]};
+    const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = scope, .activation = activation,
+                               .inputs = first < 0 ? NULL : pair, .n_inputs = first < 0 ? 0 : 2};
+    on_must(nncf_model_add_add(n->model, &p, &n->layers[i], &err), &err);
+    n->inputs[i][0] = first;
+    n->inputs[i][1] = second;
+    n->n_layers = i + 1;
 }
 
 static inline nncf_tensor on_view(const on_net *n, int node, float *images, int64_t batch, int64_t shape[4])
 {
-    nncf_tensor t = {.data = images, .dtype = NNCF_F32, .ndim = 4, .shape = shape};
-    if (node < 0) {
-        const int64_t s[4] = {batch, 2, 12, 12};
-        memcpy(shape, s, sizeof s);
-        return t;
-    }
-    memcpy(shape, n->shapes[node], sizeof n->shapes[node]);
-    t.data = n->values[node];
-    t.ndim = n->ndims[node];
-    return t;
+    const int64_t *from = node < 0 ? n->image_shape : n->shapes[node];
+    memcpy(shape, from, 4 * sizeof *shape);
+    shape[0] = batch;
+    return (nncf_tensor){.data = node < 0 ? images : n->values[node],
+                         .dtype = NNCF_F32,
+                         .ndim = node < 0 ? n->image_ndim : n->ndims[node],
+                         .shape = shape};
 }
 
 static inline void on_forward(on_net *n, float *images, int64_t batch)
 {
-    for (int i = 0; i < ON_LAYERS; i++) {
+    for (int i = 0; i < n->n_layers; i++) {
         int64_t shapes[2][4];
         nncf_tensor x[2];
         nncf_error err = NNCF_ERROR_INIT;
@@ -187,15 +203,15 @@ static const on_naming on_namings[] = {
 };
 enum { ON_NAMINGS = sizeof on_namings / sizeof *on_namings };
 
-/* Model and controller from a config's text; allocator as the context's parameters say (nullable). `initialize`: run
- * the quantizers' initialization, and then forward in eval mode over the images. */
-static inline void on_create_named(on_net *n, const char *const scopes[ON_LAYERS], const char *config,
-                                   const nncf_context_params *params, bool initialize)
+/* A model without layers; allocator as the context's parameters say (nullable). */
+static inline void on_begin(on_net *n, const char *config, const nncf_context_params *params)
 {
     nncf_error err = NNCF_ERROR_INIT;
-    int32_t more = 0;
+    static const int64_t image[4] = {ON_BATCH, 2, 12, 12};
     memset(n, 0, sizeof *n);
     n->random = 7;
+    memcpy(n->image_shape, image, sizeof image);
+    n->image_ndim = 4;
     for (int i = 0; i < ON_LAYERS; i++) {
         n->inputs[i][1] = -1;
         n->values[i] = on_floats(n, (size_t)ON_BATCH * 16 * 12 * 12, 0, 0);
@@ -205,22 +221,13 @@ static inline void on_create_named(on_net *n, const char *const scopes[ON_LAYERS
     on_must(nncf_context_create(NNCF_API_VERSION, params, &n->context, &err), &err);
     on_must(nncf_config_parse(n->context, "case", config, strlen(config), &n->config, &err), &err);
     on_must(nncf_model_create(n->context, &n->model, &err), &err);
-    on_conv(n, 0, scopes[0], -1, 2, 8, 3, 1, 1, 1, NNCF_ACTIVATION_RELU6, true, false);
-    on_conv(n, 1, scopes[1], 0, 8, 8, 3, 1, 1, 8, NNCF_ACTIVATION_RELU, true, true);
-    on_conv(n, 2, scopes[2], 1, 8, 8, 1, 1, 0, 1, NNCF_ACTIVATION_NONE, true, false);
-    nncf_layer *const pair[2] = {n->layers[0], n->layers[2]};
-    const nncf_add_params sum = {NNCF_PARAMS(nncf_add_params), .scope = scopes[3], .inputs = pair, .n_inputs = 2};
-    on_must(nncf_model_add_add(n->model, &sum, &n->layers[3], &err), &err);
-    n->inputs[3][0] = 0;
-    n->inputs[3][1] = 2;
-    on_pool(n, 4, scopes[4], 3, NNCF_POOL_MAX, 3, 2, 1);
-    on_conv(n, 5, scopes[5], 4, 8, 16, 3, 2, 1, 2, NNCF_ACTIVATION_RELU, false, true);
-    on_pool(n, 6, scopes[6], 5, NNCF_POOL_AVERAGE, 2, 1, 1);
-    on_pool(n, 7, scopes[7], 6, NNCF_POOL_MEAN_COLUMNS, 0, 0, 0);
-    on_pool(n, 8, scopes[8], 7, NNCF_POOL_MEAN_ROWS, 0, 0, 0);
-    on_pool(n, 9, scopes[9], 8, NNCF_POOL_GLOBAL_AVERAGE, 0, 0, 0);
-    on_linear(n, 10, scopes[10], 9, 16, 12, NNCF_ACTIVATION_RELU);
-    on_linear(n, 11, scopes[11], 10, 12, ON_CLASSES, NNCF_ACTIVATION_NONE);
+}
+
+/* The controller. `initialize`: run the quantizers' initialization, and then forward in eval mode over the images. */
+static inline void on_start(on_net *n, bool initialize)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    int32_t more = 0;
     on_must(nncf_compression_ctrl_create(n->model, n->config, &n->ctrl, &err), &err);
     on_must(nncf_model_set_mode(n->model, NNCF_MODE_EVAL), &err);
     if (!initialize)
@@ -231,6 +238,25 @@ static inline void on_create_named(on_net *n, const char *const scopes[ON_LAYERS
         if (!more)
             break;
     }
+}
+
+static inline void on_create_named(on_net *n, const char *const scopes[ON_LAYERS], const char *config,
+                                   const nncf_context_params *params, bool initialize)
+{
+    on_begin(n, config, params);
+    on_conv(n, 0, scopes[0], -1, 2, 8, 3, 1, 1, 1, NNCF_ACTIVATION_RELU6, true, false);
+    on_conv(n, 1, scopes[1], 0, 8, 8, 3, 1, 1, 8, NNCF_ACTIVATION_RELU, true, true);
+    on_conv(n, 2, scopes[2], 1, 8, 8, 1, 1, 0, 1, NNCF_ACTIVATION_NONE, true, false);
+    on_add(n, 3, scopes[3], 0, 2, NNCF_ACTIVATION_NONE);
+    on_pool(n, 4, scopes[4], 3, NNCF_POOL_MAX, 3, 2, 1);
+    on_conv(n, 5, scopes[5], 4, 8, 16, 3, 2, 1, 2, NNCF_ACTIVATION_RELU, false, true);
+    on_pool(n, 6, scopes[6], 5, NNCF_POOL_AVERAGE, 2, 1, 1);
+    on_pool(n, 7, scopes[7], 6, NNCF_POOL_MEAN_COLUMNS, 0, 0, 0);
+    on_pool(n, 8, scopes[8], 7, NNCF_POOL_MEAN_ROWS, 0, 0, 0);
+    on_pool(n, 9, scopes[9], 8, NNCF_POOL_GLOBAL_AVERAGE, 0, 0, 0);
+    on_linear(n, 10, scopes[10], 9, 16, 12, NNCF_ACTIVATION_RELU);
+    on_linear(n, 11, scopes[11], 10, 12, ON_CLASSES, NNCF_ACTIVATION_NONE);
+    on_start(n, initialize);
 }
 
 static inline void on_create(on_net *n, const char *config, const nncf_context_params *params, bool initialize)
@@ -252,9 +278,11 @@ static inline void on_destroy(on_net *n)
 static inline nncf_status on_export_named(const on_net *n, const char *path, int32_t format, int32_t fold,
                                           const char *input, const char *output, nncf_error *err)
 {
-    static const int64_t in[4] = {ON_BATCH, 2, 12, 12}, out[2] = {ON_BATCH, ON_CLASSES};
-    const nncf_tensor x = {.data = (void *)(uintptr_t)n->images, .dtype = NNCF_F32, .ndim = 4, .shape = in};
-    const nncf_tensor y = {.data = n->values[ON_LAYERS - 1], .dtype = NNCF_F32, .ndim = 2, .shape = out};
+    const int last = n->n_layers - 1;
+    const nncf_tensor x = {
+        .data = (void *)(uintptr_t)n->images, .dtype = NNCF_F32, .ndim = n->image_ndim, .shape = n->image_shape};
+    const nncf_tensor y = {
+        .data = n->values[last], .dtype = NNCF_F32, .ndim = n->ndims[last], .shape = n->shapes[last]};
     const nncf_onnx_params params = {
         NNCF_PARAMS(nncf_onnx_params), .format = format,   .fold_batch_norm = fold, .input_name = input,
         .output_name = output,         .golden_input = &x, .golden_output = &y};
@@ -265,6 +293,36 @@ static inline nncf_status on_export(const on_net *n, const char *path, int32_t f
 {
     return on_export_named(n, path, format, fold, NULL, NULL, err);
 }
+
+/* ---- other models ---- */
+
+/* Vectors in: a linear layer, its features as planes of one pixel for a convolution, a sum of vectors. */
+static inline void on_vectors(on_net *n)
+{
+    n->image_ndim = 2;
+    n->image_shape[1] = 6;
+    n->image_shape[2] = n->image_shape[3] = 1;
+    on_linear(n, 0, "Net/Linear[0]", -1, 6, 8, NNCF_ACTIVATION_RELU6);
+    on_linear(n, 1, "Net/Linear[1]", 0, 8, 8, NNCF_ACTIVATION_NONE);
+    on_add(n, 2, "Net/__add___0", 0, 1, NNCF_ACTIVATION_RELU);
+    on_conv(n, 3, "Net/Conv2d[0]", 2, 8, 12, 1, 1, 0, 1, NNCF_ACTIVATION_RELU, true, true);
+    on_pool(n, 4, "Net/MaxPool2d[0]", 3, NNCF_POOL_MAX, 1, 1, 0);
+    on_linear(n, 5, "Net/Linear[2]", 4, 12, ON_CLASSES, NNCF_ACTIVATION_NONE);
+}
+
+/* Planes in, that a pool reads first; a sum with an activation; planes flattened for a linear layer. */
+static inline void on_planes(on_net *n)
+{
+    on_pool(n, 0, "Net/MaxPool2d[0]", -1, NNCF_POOL_MAX, 2, 2, 0);
+    on_conv(n, 1, "Net/Conv2d[0]", 0, 2, 8, 3, 1, 1, 1, NNCF_ACTIVATION_NONE, false, false);
+    on_conv(n, 2, "Net/Conv2d[1]", 1, 8, 8, 3, 1, 1, 1, NNCF_ACTIVATION_NONE, false, true);
+    on_add(n, 3, "Net/__add___0", 1, 2, NNCF_ACTIVATION_RELU);
+    on_conv(n, 4, "Net/Conv2d[2]", 3, 8, 4, 3, 2, 1, 1, NNCF_ACTIVATION_RELU, true, false);
+    on_linear(n, 5, "Net/Linear[0]", 4, 4 * 3 * 3, ON_CLASSES, NNCF_ACTIVATION_NONE);
+}
+
+static void (*const on_models[])(on_net *n) = {on_vectors, on_planes};
+enum { ON_MODELS = sizeof on_models / sizeof *on_models };
 
 /* ---- configs ---- */
 
@@ -295,6 +353,14 @@ static const on_case on_cases[] = {
     {"int8_activations_per_channel", ON_CONFIG(ON_QUANTIZATION("\"bits\":8", "\"bits\":8,\"per_channel\":true"))},
     {"rb_int8", ON_CONFIG("{\"algorithm\":\"rb_sparsity\"}," ON_QUANTIZATION("\"bits\":8", "\"bits\":8"))},
 };
+/* Placement by propagation, where the sum is quantized in front of its activation. */
+#define ON_PROPAGATION                                                                                                 \
+    "{\"nncf_dialect\":\"1.7\",\"target_device\":\"NONE\",\"input_info\":{\"sample_size\":[1,2,12,12]},"               \
+    "\"compression\":{\"algorithm\":\"quantization\",\"initializer\":{\"range\":{\"num_init_samples\":16,"             \
+    "\"type\":\"min_max\"},\"batchnorm_adaptation\":{\"num_bn_adaptation_samples\":0}}}}"
+static const char *const on_model_configs[] = {ON_CONFIG(""), ON_CONFIG(ON_QUANTIZATION("\"bits\":4", "\"bits\":4")),
+                                               ON_PROPAGATION};
+enum { ON_MODEL_CONFIGS = sizeof on_model_configs / sizeof *on_model_configs };
 enum { ON_CASES = sizeof on_cases / sizeof *on_cases, ON_NAMED_CASE = 6 /* int4: every kind of node is there */ };
 
 #endif

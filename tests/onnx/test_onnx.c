@@ -8,10 +8,9 @@
 
 #include "../unit/counting_allocator.h"
 
-#include <check.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <errno.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 static int32_t measure(void *user, const void *data, size_t size)
 {
@@ -314,38 +313,73 @@ START_TEST(operators_are_refused)
 }
 END_TEST
 
-/* Each allocation fails once: reported, nothing written, nothing leaked; the old file stays. */
+/* Each allocation fails once: reported, nothing written, nothing leaked. With golden tensors, and with names that are
+ * made longer. */
 START_TEST(memory_fails)
 {
+    static const struct {
+        const char *name;
+        int32_t format, fold;
+        bool clash;
+    } cases[] = {{"int8", NNCF_ONNX_QDQ, 0, false},
+                 {"int4_asymmetric", NNCF_ONNX_QDQ, 1, true},
+                 {"int8_activations_per_channel", NNCF_ONNX_FAKE_QUANTIZE, 0, false},
+                 {"rb_int8", NNCF_ONNX_FAKE_QUANTIZE, 1, false},
+                 {"magnitude", NNCF_ONNX_QDQ, 1, true}};
     static on_net n;
     counting memory = {0};
     const nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&memory)};
     nncf_error err = NNCF_ERROR_INIT;
-    on_create(&n, on_cases[2].config, &params, true);
+    int i = 0;
+    while (strcmp(on_cases[i].name, cases[_i].name) != 0)
+        i++;
+    on_create_named(&n, cases[_i].clash ? on_namings[0].scopes : on_scopes, on_cases[i].config, &params, true);
     const size_t live = memory.live;
-    ck_assert_int_eq(on_export(&n, path, NNCF_ONNX_QDQ, 1, &err), NNCF_OK);
-    ck_assert_uint_eq(memory.live, live);
-    Nncf__Onnx__ModelProto *before = read_back();
     nncf_status status = NNCF_E_NOMEM;
     size_t failures = 0;
     while (status != NNCF_OK) {
         memory.fail_at = memory.calls + failures + 1;
-        status = on_export(&n, path, NNCF_ONNX_QDQ, 0, &err);
+        status = on_export(&n, path, cases[_i].format, cases[_i].fold, &err);
         memory.fail_at = 0;
         ck_assert_uint_eq(memory.live, live);
         ck_assert_uint_eq(memory.mistakes, 0);
         if (status == NNCF_OK)
             break;
         ck_assert_int_eq(status, NNCF_E_NOMEM);
-        Nncf__Onnx__ModelProto *after = read_back();
-        ck_assert_uint_eq(count_op(after->graph, "BatchNormalization"), 0); /* the folded one */
-        nncf__onnx__model_proto__free_unpacked(after, NULL);
+        ck_assert_int_ne(access(path, F_OK), 0);
         failures++;
     }
     ck_assert_uint_ge(failures, 6);
-    nncf__onnx__model_proto__free_unpacked(before, NULL);
+    ck_assert_int_eq(access(path, F_OK), 0);
     on_destroy(&n);
     ck_assert_uint_eq(memory.live, 0);
+}
+END_TEST
+
+/* A file that is there stays what it was until the new one is whole: no memory, and no room for the file. */
+START_TEST(the_old_file_stays)
+{
+    static on_net n;
+    counting memory = {0};
+    const nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&memory)};
+    nncf_error err = NNCF_ERROR_INIT;
+    on_create(&n, on_cases[2].config, &params, true);
+    ck_assert_int_eq(on_export(&n, path, NNCF_ONNX_QDQ, 1, &err), NNCF_OK);
+    const struct rlimit small = {1000, RLIM_INFINITY};
+    signal(SIGXFSZ, SIG_IGN);
+    for (int i = 0; i < 2; i++) {
+        if (i == 0)
+            memory.fail_at = memory.calls + 3;
+        else
+            ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+        ck_assert_int_eq(on_export(&n, path, NNCF_ONNX_QDQ, 0, &err), i == 0 ? NNCF_E_NOMEM : NNCF_E_IO);
+        ck_assert_int_eq(err.os_errno, i == 0 ? 0 : EFBIG);
+        memory.fail_at = 0;
+        Nncf__Onnx__ModelProto *after = read_back();
+        ck_assert_uint_eq(count_op(after->graph, "BatchNormalization"), 0); /* the folded one */
+        nncf__onnx__model_proto__free_unpacked(after, NULL);
+    }
+    on_destroy(&n);
 }
 END_TEST
 
@@ -493,7 +527,8 @@ int main(void)
     tcase_add_test(tests, refusals);
     tcase_add_test(tests, edges_are_needed);
     tcase_add_test(tests, operators_are_refused);
-    tcase_add_test(tests, memory_fails);
+    tcase_add_loop_test(tests, memory_fails, 0, 5);
+    tcase_add_test(tests, the_old_file_stays);
     tcase_add_loop_test(tests, streams, 0, ON_CASES);
     tcase_add_test(tests, memory_does_not_grow_with_weights);
     tcase_add_test(tests, export_is_of_eval_mode);

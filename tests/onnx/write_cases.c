@@ -39,5 +39,14 @@ int main(int argc, char **argv)
         ok = write_forms(&net, argv[1], name, &on_namings[i], 2);
         on_destroy(&net);
     }
+    for (int i = 0; i < ON_MODELS * ON_MODEL_CONFIGS && ok; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "model_%d_%d", i / ON_MODEL_CONFIGS, i % ON_MODEL_CONFIGS);
+        on_begin(&net, on_model_configs[i % ON_MODEL_CONFIGS], NULL);
+        on_models[i / ON_MODEL_CONFIGS](&net);
+        on_start(&net, true);
+        ok = write_forms(&net, argv[1], name, NULL, 4);
+        on_destroy(&net);
+    }
     return ok ? 0 : 1;
 }
