@@ -41,7 +41,8 @@ typedef struct nncf_checkpoint_text {
  * folder. On failure the old file is still there, and the temporary one is not; only when the
  * folder cannot be synced at the end is the new file in place, and the message says so.
  * @param ctrl nullable: its state is saved too
- * @param path file to write; what is there already must be a regular file, not a link or a device
+ * @param path file to write; what is there already must be a regular file, not a link or a device;
+ *   the new file has its mode, and its owner and group as far as the process may set them
  * @param tensors the caller's tensors (weights, batch norm, optimizer state), n_tensors of them
  * @param n_tensors length of tensors
  * @param texts nullable, n_texts pairs

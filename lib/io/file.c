@@ -4,9 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { TEMPORARY_TRIES = 100 };
@@ -30,34 +33,84 @@ static nncf_status write_all(int fd, const void *data, size_t size)
     return NNCF_OK;
 }
 
-/* A new file beside `path`, with the permissions that the umask leaves. */
-static int create_temporary(const char *path, nncf__text *name)
+/* ---- names in the folder ---- */
+
+/* The folder that a path lies in, open, and where in the path the file's own name begins. All of
+ * the work is done relative to it: a path that is just short enough stays so with a suffix. */
+typedef struct place {
+    int folder;
+    const char *base;
+} place;
+
+/* False, with the reason in errno, when the folder cannot be opened. */
+static bool open_place(nncf_context *context, const char *path, place *p)
+{
+    nncf__text folder = {.context = context};
+    const char *slash = strrchr(path, '/');
+    nncf__text_append(&folder, slash ? path : ".", slash ? (size_t)(slash - path) + 1 : 1);
+    p->folder = folder.failed ? -1 : open(folder.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    p->base = slash ? slash + 1 : path;
+    int saved = folder.failed ? ENOMEM : errno;
+    nncf__text_free(&folder);
+    errno = saved;
+    return p->folder >= 0;
+}
+
+/* A name that is likely not taken: the base, cut so that the suffix fits into NAME_MAX, and a
+ * number that differs between attempts, calls and processes, also of equal ids as containers have
+ * them. So what a killed process left behind is in nobody's way. */
+static void temporary_name(char name[NAME_MAX + 1], const char *base, int attempt)
+{
+    char suffix[64];
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    const uint64_t number =
+        ((uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec) * 128 + (uint64_t)attempt;
+    const int n = snprintf(suffix, sizeof suffix, ".tmp-%ld-%" PRIx64, (long)getpid(), number);
+    size_t length = strlen(base);
+    if (length > NAME_MAX - (size_t)n)
+        for (length = NAME_MAX - (size_t)n; ((unsigned char)base[length] & 0xc0) == 0x80;)
+            length--; /* not in the middle of a character */
+    memcpy(name, base, length);
+    memcpy(name + length, suffix, (size_t)n + 1);
+}
+
+/* ---- a new file in place of an old one ---- */
+
+/* What is at the path already. */
+typedef struct target {
+    bool exists;
+    struct stat info;
+} target;
+
+/* A new file in the folder. One that replaces another is nobody else's to read until it has the
+ * other's mode; a new one has what the umask leaves. -1 and errno. */
+static int create_temporary(const place *p, const target *old, char name[NAME_MAX + 1])
 {
     for (int i = 0; i < TEMPORARY_TRIES; i++) {
-        name->length = 0;
-        nncf__text_printf(name, "%s.tmp-%ld-%d", path, (long)getpid(), i);
-        if (name->failed) {
-            errno = ENOMEM;
-            return -1;
-        }
-        int fd = open(name->data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        temporary_name(name, p->base, i);
+        int fd = openat(p->folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+                        old->exists ? 0600 : 0666);
         if (fd >= 0 || errno != EEXIST)
             return fd;
     }
     return -1;
 }
 
-/* The folder that `path` lies in, open for fsync; -1 and errno. */
-static int open_folder(nncf_context *context, const char *path)
+/* Mode, group and owner of the old file, as far as the process may set them. Bits that give away
+ * the rights of an owner or group are kept only with that owner or group. */
+static void take_over_mode(int fd, const target *old)
 {
-    nncf__text folder = {.context = context};
-    const char *slash = strrchr(path, '/');
-    nncf__text_append(&folder, slash ? path : ".", slash ? (size_t)(slash - path) + 1 : 1);
-    int fd = folder.failed ? -1 : open(folder.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int saved = folder.failed ? ENOMEM : errno;
-    nncf__text_free(&folder);
-    errno = saved;
-    return fd;
+    const struct stat *info = &old->info;
+    mode_t mode = info->st_mode & 07777;
+    struct stat now;
+    if (fstat(fd, &now) != 0)
+        return;
+    if (now.st_gid != info->st_gid && fchown(fd, (uid_t)-1, info->st_gid) != 0)
+        mode &= (mode_t) ~(S_ISGID | S_IRWXG);
+    if (now.st_uid != info->st_uid && fchown(fd, info->st_uid, (gid_t)-1) != 0)
+        mode &= (mode_t)~S_ISUID;
+    (void)fchmod(fd, mode); /* a file system without modes has none to keep */
 }
 
 static nncf_status cannot_create(nncf_error *err, int saved, const char *path)
@@ -67,12 +120,16 @@ static nncf_status cannot_create(nncf_error *err, int saved, const char *path)
     return nncf__fail_errno(err, saved, path, "cannot create a file beside \"%s\"", path);
 }
 
-static nncf_status replaceable(const char *path, nncf_error *err)
+/* Look at what is there; only a regular file is replaced. */
+static nncf_status look(const place *p, const char *name, const char *path, target *old,
+                        nncf_error *err)
 {
-    struct stat target;
-    if (lstat(path, &target) == 0 && !S_ISREG(target.st_mode))
+    old->exists = fstatat(p->folder, name, &old->info, AT_SYMLINK_NOFOLLOW) == 0;
+    if (old->exists && !S_ISREG(old->info.st_mode))
         return nncf__fail(err, NNCF_E_IO, path,
-                          "\"%s\" is there and is not a regular file, so it is not replaced; give another path", path);
+                          "\"%s\" exists and is not a regular file, so it is not replaced; use "
+                          "another path",
+                          path);
     return NNCF_OK;
 }
 
@@ -101,11 +158,14 @@ static bool fill_pieces(void *user, nncf__file_sink *sink)
     return ok;
 }
 
-/* Fill the temporary file and see it on the device; false: errno says why. Closes it. */
-static bool fill_temporary(int fd, const content *what)
+/* Fill the temporary file, give it the old one's mode, and see it on the device; false: errno says why. Closes it. */
+static bool fill_temporary(int fd, const target *old, const content *what)
 {
     nncf__file_sink sink = {fd};
-    bool ok = what->fill(what->user, &sink) && fsync(fd) == 0;
+    bool ok = what->fill(what->user, &sink);
+    if (ok && old)
+        take_over_mode(fd, old);
+    ok = ok && fsync(fd) == 0;
     int saved = errno;
     if (close(fd) != 0 && ok) {
         saved = errno;
@@ -115,20 +175,17 @@ static bool fill_temporary(int fd, const content *what)
     return ok;
 }
 
-/* Give the file at `path` the second name `previous`, in place of what that was; false: errno says why. */
-static bool keep_previous(const char *path, const char *previous, nncf__text *name)
+/* Give the file the second name `previous`, in place of what that was; false: errno says why. */
+static bool keep_previous(const place *p, const char *previous)
 {
+    char name[NAME_MAX + 1];
     for (int i = 0; i < TEMPORARY_TRIES; i++) {
-        name->length = 0;
-        nncf__text_printf(name, "%s.tmp-%ld-%d", previous, (long)getpid(), i);
-        if (name->failed) {
-            errno = ENOMEM;
-            return false;
-        }
-        if (link(path, name->data) == 0) {
-            bool ok = rename(name->data, previous) == 0;
+        temporary_name(name, previous, i);
+        if (linkat(p->folder, p->base, p->folder, name, 0) == 0) {
+            bool ok = renameat(p->folder, name, p->folder, previous) == 0;
             int saved = errno;
-            unlink(name->data); /* still there also when both were names of one file: then rename does nothing */
+            /* still there also when both were names of one file: then rename does nothing */
+            unlinkat(p->folder, name, 0);
             errno = saved;
             return ok;
         }
@@ -138,70 +195,86 @@ static bool keep_previous(const char *path, const char *previous, nncf__text *na
     return false;
 }
 
-/* Name of a temporary file, and of the previous generation when that is to be kept. */
-typedef struct names {
-    nncf__text temporary, previous, link;
-} names;
+/* One replacement: where, what, and what becomes of the old file. */
+typedef struct replacement {
+    const char *path;
+    place place;
+    target old;
+    const char *previous; /* name in the folder that the old file keeps; NULL: none */
+} replacement;
 
-static nncf_status put_in_place(const char *path, int fd, const content *what, names *n, nncf_error *err)
+static nncf_status put_in_place(const replacement *r, const char *temporary, int fd,
+                                const content *what, nncf_error *err)
 {
-    bool ok = fill_temporary(fd, what);
+    const place *p = &r->place;
+    bool ok = fill_temporary(fd, r->old.exists ? &r->old : NULL, what);
     const bool written = ok;
-    if (ok && n->previous.data)
-        ok = keep_previous(path, n->previous.data, &n->link);
+    if (ok && r->previous)
+        ok = keep_previous(p, r->previous);
     const bool kept = ok;
-    ok = ok && rename(n->temporary.data, path) == 0;
+    ok = ok && renameat(p->folder, temporary, p->folder, p->base) == 0;
     if (ok)
         return NNCF_OK;
     int saved = errno;
-    unlink(n->temporary.data);
-    if (saved == ENOMEM && n->link.failed)
-        return nncf__fail(err, NNCF_E_NOMEM, path, "out of memory");
+    unlinkat(p->folder, temporary, 0);
     if (written && !kept)
-        return nncf__fail_errno(err, saved, path,
-                                "cannot keep \"%s\" as \"%s\" (its file system must have hard links), so it is not "
-                                "replaced",
-                                path, n->previous.data);
-    return nncf__fail_errno(err, saved, path, "cannot write \"%s\"", path);
+        return nncf__fail_errno(err, saved, r->path,
+                                "cannot keep \"%s\" as \"%s\" (its file system must have hard "
+                                "links), so it is not replaced",
+                                r->path, r->previous);
+    return nncf__fail_errno(err, saved, r->path, "cannot write \"%s\"", r->path);
 }
 
-static nncf_status replace(const char *path, int folder, const content *what, names *n, nncf_error *err)
+static nncf_status replace(const replacement *r, const content *what, nncf_error *err)
 {
-    int fd = create_temporary(path, &n->temporary);
+    char temporary[NAME_MAX + 1];
+    int fd = create_temporary(&r->place, &r->old, temporary);
     if (fd < 0)
-        return cannot_create(err, errno, path);
-    nncf_status status = put_in_place(path, fd, what, n, err);
+        return cannot_create(err, errno, r->path);
+    nncf_status status = put_in_place(r, temporary, fd, what, err);
     if (status != NNCF_OK)
         return status;
-    if (fsync(folder) != 0 && errno != EINVAL) /* EINVAL: a file system that syncs no folders */
-        return nncf__fail_errno(err, errno, path,
-                                "\"%s\" is written, but its folder could not be synced: a power failure may undo it",
-                                path);
+    /* EINVAL: a file system that syncs no folders */
+    if (fsync(r->place.folder) != 0 && errno != EINVAL)
+        return nncf__fail_errno(err, errno, r->path,
+                                "\"%s\" is written, but its folder could not be synced: a power "
+                                "failure may undo it",
+                                r->path);
     return NNCF_OK;
 }
 
-static nncf_status replace_file(nncf_context *context, const char *path, bool keep, const content *what,
-                                nncf_error *err)
+/* Names that cannot be created are refused before anything is. */
+static nncf_status check_names(const replacement *r, nncf_error *err)
 {
-    names n = {{.context = context}, {.context = context}, {.context = context}};
-    nncf_status status = replaceable(path, err);
-    if (status == NNCF_OK && keep) {
-        nncf__text_printf(&n.previous, "%s" NNCF__PREVIOUS, path);
-        status = n.previous.failed ? nncf__fail(err, NNCF_E_NOMEM, path, "out of memory")
-                                   : replaceable(n.previous.data, err);
-    }
-    if (status == NNCF_OK) {
-        int folder = open_folder(context, path); /* first, so that once the file is in place little is left to fail */
-        if (folder < 0) {
-            status = cannot_create(err, errno, path);
-        } else {
-            status = replace(path, folder, what, &n, err);
-            close(folder);
-        }
-    }
-    nncf__text_free(&n.temporary);
-    nncf__text_free(&n.previous);
-    nncf__text_free(&n.link);
+    if (!*r->place.base)
+        return nncf__fail(err, NNCF_E_IO, r->path, "\"%s\" is a folder, not a file", r->path);
+    if (strlen(r->place.base) > NAME_MAX || (r->previous && strlen(r->previous) > NAME_MAX))
+        return nncf__fail_errno(err, ENAMETOOLONG, r->path, "cannot write \"%s\"%s", r->path,
+                                r->previous ? " and keep its previous generation" : "");
+    return NNCF_OK;
+}
+
+static nncf_status replace_file(nncf_context *context, const char *path, bool keep,
+                                const content *what, nncf_error *err)
+{
+    replacement r = {.path = path};
+    target previous;
+    nncf__text name = {.context = context};
+    if (!open_place(context, path, &r.place))
+        return cannot_create(err, errno, path);
+    if (keep)
+        nncf__text_printf(&name, "%s" NNCF__PREVIOUS, r.place.base);
+    r.previous = name.data;
+    nncf_status status = name.failed ? nncf__fail(err, NNCF_E_NOMEM, path, "out of memory")
+                                     : check_names(&r, err);
+    if (status == NNCF_OK)
+        status = look(&r.place, r.place.base, path, &r.old, err);
+    if (status == NNCF_OK && keep)
+        status = look(&r.place, r.previous, r.previous, &previous, err);
+    if (status == NNCF_OK)
+        status = replace(&r, what, err);
+    close(r.place.folder);
+    nncf__text_free(&name);
     return status;
 }
 
@@ -225,11 +298,19 @@ nncf_status nncf__file_replace_by(nncf_context *context, const char *path, nncf_
     return replace_file(context, path, false, &(content){fill, user}, err);
 }
 
+static nncf_status not_regular(const char *path, nncf_error *err)
+{
+    return nncf__fail(err, NNCF_E_IO, path, "\"%s\" is not a regular file", path);
+}
+
 nncf_status nncf__file_open(const char *path, int *fd, uint64_t *size, nncf_error *err)
 {
     struct stat info;
-    /* O_NONBLOCK: a fifo must not make us wait for a writer before it can be refused */
-    int f = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    /* before it is opened: opening alone does something to some devices */
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return not_regular(path, err);
+    /* O_NONBLOCK: if it is a FIFO by now, it must not make us wait for a writer */
+    int f = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (f < 0)
         return nncf__fail_errno(err, errno, path, "cannot open \"%s\"", path);
     if (fstat(f, &info) != 0) {
@@ -239,7 +320,7 @@ nncf_status nncf__file_open(const char *path, int *fd, uint64_t *size, nncf_erro
     }
     if (!S_ISREG(info.st_mode)) {
         close(f);
-        return nncf__fail(err, NNCF_E_IO, path, "\"%s\" is not a regular file", path);
+        return not_regular(path, err);
     }
     *fd = f;
     *size = (uint64_t)info.st_size;

@@ -85,17 +85,26 @@ int close(int fd)
     return strikes('c') ? -1 : result;
 }
 
-int rename(const char *from, const char *to)
+int openat(int folder, const char *path, int flags, ...)
 {
-    return strikes('r') ? -1 : (int)syscall(SYS_rename, from, to);
+    va_list arguments;
+    va_start(arguments, flags);
+    int mode = flags & O_CREAT ? va_arg(arguments, int) : 0;
+    va_end(arguments);
+    return strikes('o') ? -1 : (int)syscall(SYS_openat, folder, path, flags, mode);
 }
 
-int link(const char *from, const char *to)
+int renameat(int from_folder, const char *from, int to_folder, const char *to)
 {
-    return strikes('l') ? -1 : (int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
+    return strikes('r') ? -1 : (int)syscall(SYS_renameat, from_folder, from, to_folder, to);
 }
 
-int unlink(const char *path)
+int linkat(int from_folder, const char *from, int to_folder, const char *to, int flags)
 {
-    return strikes('u') ? -1 : (int)syscall(SYS_unlink, path);
+    return strikes('l') ? -1 : (int)syscall(SYS_linkat, from_folder, from, to_folder, to, flags);
+}
+
+int unlinkat(int folder, const char *path, int flags)
+{
+    return strikes('u') ? -1 : (int)syscall(SYS_unlinkat, folder, path, flags);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * System calls that fail, stop half-way or kill the process on demand. syscalls.c defines open, write, fsync, close,
- * rename, link and unlink; linked into a test program it takes the place of the C library's in all of the program.
+ * System calls that fail, stop half-way or kill the process on demand. syscalls.c defines open, openat, write, fsync,
+ * close, renameat, linkat and unlinkat; linked into a test program it takes the place of the C library's in all of the program.
  */
 #ifndef SYSCALLS_H
 #define SYSCALLS_H

@@ -458,7 +458,6 @@ START_TEST(failures_of_the_system)
 }
 END_TEST
 
-/* RFC 3720, B.4: the published values of CRC-32C. */
 /* A device, a fifo or a link is not what a snapshot is meant to take the place of. */
 START_TEST(only_regular_files_are_replaced)
 {
@@ -475,20 +474,6 @@ START_TEST(only_regular_files_are_replaced)
     ck_assert_int_eq(nncf_checkpoint_save(NULL, at("fifo"), NULL, 0, NULL, 0, &err), NNCF_E_IO);
     ck_assert_int_eq(lstat(at("fifo"), &info), 0);
     ck_assert(S_ISFIFO(info.st_mode));
-}
-END_TEST
-
-START_TEST(crc32c)
-{
-    uint8_t data[32] = {0};
-    ck_assert_uint_eq(nncf__crc32c(0, data, 32), 0x8a9136aa);
-    memset(data, 0xff, 32);
-    ck_assert_uint_eq(nncf__crc32c(0, data, 32), 0x62a8ab43);
-    for (int i = 0; i < 32; i++)
-        data[i] = (uint8_t)i;
-    ck_assert_uint_eq(nncf__crc32c(0, data, 32), 0x46dd794e);
-    ck_assert_uint_eq(nncf__crc32c(0, "123456789", 9), 0xe3069283);
-    ck_assert_uint_eq(nncf__crc32c(nncf__crc32c(0, data, 5), data + 5, 27), 0x46dd794e);
 }
 END_TEST
 
@@ -641,7 +626,6 @@ int main(void)
     tcase_add_test(tc, save_arguments);
     tcase_add_test(tc, failures_of_the_system);
     tcase_add_test(tc, only_regular_files_are_replaced);
-    tcase_add_test(tc, crc32c);
     tcase_add_test(tc, numbers);
     tcase_add_loop_test(tc, state_comes_back, 0, 3);
     tcase_add_test(tc, another_config_is_named);

@@ -527,23 +527,6 @@ START_TEST(an_initialization_that_starts_over)
 }
 END_TEST
 
-/* FIPS 180-4 and the examples published with it. */
-START_TEST(sha256)
-{
-    char hex[NNCF__DIGEST_TEXT], *many = fx_alloc(1000001, 1);
-    nncf__sha256_text("", 0, hex);
-    ck_assert_str_eq(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-    nncf__sha256_text("abc", 3, hex);
-    ck_assert_str_eq(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-    nncf__sha256_text("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56, hex);
-    ck_assert_str_eq(hex, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
-    memset(many, 'a', 1000000);
-    nncf__sha256_text(many, 1000000, hex);
-    ck_assert_str_eq(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
-    free(many);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("snapshot");
@@ -557,7 +540,6 @@ int main(void)
     tcase_add_test(tc, a_changed_config);
     tcase_add_test(tc, a_config_that_wants_more);
     tcase_add_test(tc, an_initialization_that_starts_over);
-    tcase_add_test(tc, sha256);
     suite_add_tcase(suite, tc);
     return fx_main(suite);
 }
