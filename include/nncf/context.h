@@ -7,6 +7,9 @@
  * Contexts are independent of each other. A context must outlive every object made with it. A context serves one thread
  * at a time (its threads and scratch memory work on one call): models that run concurrently need contexts of their own.
  *
+ * Stack: a call needs at most 64 KiB on the thread that makes it, not counting the host's callbacks.
+ * Threads that the library makes have the system's default.
+ *
  * After fork() the child may go on with a context unless another thread was inside a call on it.
  * The context's threads stay in the parent: in the child its calls run on the calling thread, with
  * the same results. A context that the child creates has threads as usual.
