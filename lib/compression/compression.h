@@ -98,8 +98,11 @@ typedef struct nncf__quantizer_wish {
     size_t channels;         /* of the tensor, for per_channel; 0: not known, which refuses per_channel */
     int32_t sign; /* NNCF__UNSIGNED or NNCF__SIGNED: until ranges are known, where the config leaves it open */
 } nncf__quantizer_wish;
-/* A quantizer in its state before initialization. NNCF_E_UNSUPPORTED: more bits than there are codes for, or channels
- * that are not known; NNCF_E_NOMEM. */
+/* May there be such a quantizer? NNCF_E_UNSUPPORTED: more bits than there are codes for, or channels that are not
+ * known. Allocates nothing: the plan asks. */
+nncf_status nncf__quantizer_check(const nncf__quantizer_wish *wish, const nncf__quantizer_params *params,
+                                  nncf_error *err);
+/* A quantizer that was checked, in its state before initialization. NNCF_E_NOMEM. */
 nncf_status nncf__quantizer_create(nncf_context *context, const nncf__quantizer_wish *wish,
                                    const nncf__quantizer_rule *rule, nncf__quantizer **quantizer, nncf_error *err);
 void nncf__quantizer_destroy(nncf_context *context, nncf__quantizer *quantizer); /* NULL is fine */
@@ -118,8 +121,8 @@ typedef struct nncf__layer_compression {
     int32_t used_mask;
     int64_t used_step;
     bool used_in_eval;
-    uint8_t *bits;             /* [(weight_count + 7) / 8], magnitude and const */
-    float norm;                /* magnitude: what importances are divided by */
+    uint8_t *bits; /* [(weight_count + 7) / 8], magnitude and const */
+    float norm;    /* magnitude: what importances are divided by */
     nncf__quantizer *weight_quantizer, *input_quantizer, *output_quantizer; /* nullable */
     nncf__quantizer *pre_quantizer; /* of a sum, in front of its activation; nullable */
     /* The quantizer whose codes this layer's input consists of (its own input quantizer, or its producer's output one,
@@ -210,8 +213,18 @@ typedef struct nncf__protocol {
     bool watched[2], moves[2], gradient[2];
     uint64_t hash[2];
     int32_t still[2];
+    /* of rb_sparsity, at the last nncf_compression_ctrl_loss(): the share of weights that are kept, and the mean
+     * probability of that; the latter also at the step before; steps in which it did not come nearer to the level */
+    double density, probability, last_probability;
+    int32_t standstill;
 } nncf__protocol;
 void nncf__protocol_loss(struct nncf_compression_ctrl *ctrl);
+void nncf__protocol_density(struct nncf_compression_ctrl *ctrl, double density, double probability);
+void nncf__protocol_frozen(struct nncf_compression_ctrl *ctrl, double sparsity); /* masks stop at this sparsity */
+void nncf__protocol_init_begin(struct nncf_compression_ctrl *ctrl);
+/* The range of an activation was initialized. */
+void nncf__protocol_range(struct nncf_compression_ctrl *ctrl, const nncf_layer *layer,
+                          const nncf__quantizer *quantizer);
 void nncf__protocol_forward(struct nncf_compression_ctrl *ctrl);
 void nncf__protocol_backward(struct nncf_compression_ctrl *ctrl);
 void nncf__protocol_step(struct nncf_compression_ctrl *ctrl);

@@ -333,7 +333,10 @@ nncf_status nncf_compression_ctrl_epoch_step(nncf_compression_ctrl *ctrl)
     }
     if (ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY)
         nncf__magnitude_mask(ctrl);
+    const bool moved = !ctrl->frozen;
     update_frozen(ctrl);
+    if (moved && ctrl->frozen)
+        nncf__protocol_frozen(ctrl, current_sparsity(ctrl));
     return NNCF_OK;
 }
 

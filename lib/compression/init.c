@@ -65,7 +65,7 @@ void nncf__init_weights(struct nncf_compression_ctrl *ctrl)
 {
     for (size_t i = 0; i < ctrl->n_layers; i++) {
         nncf__quantizer *q = ctrl->layers[i].weight_quantizer;
-        if (!q || q->kept || q->rule.kind == NNCF__RANGE_NONE)
+        if (!q || q->kept) /* without a rule too: what the weights reach is known, and a range of 1 fits none */
             continue;
         nncf__quantizer_observe_begin(q);
         float *ranges = q->observed_channels ? q->observed_channels : q->observed;
@@ -172,8 +172,10 @@ static void begin_batch(nncf_compression_ctrl *ctrl)
 {
     nncf__quantizer *q;
     const bool first = ctrl->init_begun == 0;
-    if (first)
+    if (first) {
         renew_weights(ctrl);
+        nncf__protocol_init_begin(ctrl);
+    }
     for (size_t at = 0; (q = next(ctrl, &at, NULL));) {
         if (first && q->rule.kind != NNCF__RANGE_NONE)
             nncf__observer_begin(q);
@@ -206,6 +208,7 @@ static void finish_ranges(nncf_compression_ctrl *ctrl)
         if (q->rule.kind == NNCF__RANGE_NONE)
             continue;
         set_ranges(ctrl, layer, q, nncf__observer_ranges(q));
+        nncf__protocol_range(ctrl, ctrl->model->layers[layer], q);
         nncf__observer_destroy(ctrl->context, q);
     }
     if (ctrl->init_begun == 0)

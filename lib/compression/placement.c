@@ -32,6 +32,15 @@ static char *name_of(const maker *m, const nncf_layer *layer, const char *suffix
 const char *const nncf__quantizer_stems[NNCF__N_QUANTIZERS] = {".pre_ops.weight_quantizer", ".input_quantizer",
                                                                ".activation_quantizer", ".pre_activation_quantizer"};
 
+nncf__quantizer_wish nncf__placement_wish(const nncf_layer *layer, const nncf__planned *planned, int place)
+{
+    return (nncf__quantizer_wish){.layer = layer,
+                                  .group = place == NNCF__PLACE_WEIGHT ? NNCF__GROUP_WEIGHTS : NNCF__GROUP_ACTIVATIONS,
+                                  .stem = nncf__quantizer_stems[place],
+                                  .channels = (size_t)planned->channels,
+                                  .sign = planned->sign};
+}
+
 static nncf_status make_quantizers(const maker *m, size_t i)
 {
     nncf__layer_compression *c = &m->ctrl->layers[i];
@@ -42,12 +51,7 @@ static nncf_status make_quantizers(const maker *m, size_t i)
         const nncf__planned *planned = &m->placement->layers[i].quantizers[j];
         if (!planned->present)
             continue;
-        const nncf__quantizer_wish wish = {.layer = m->ctrl->model->layers[i],
-                                           .group =
-                                               j == NNCF__PLACE_WEIGHT ? NNCF__GROUP_WEIGHTS : NNCF__GROUP_ACTIVATIONS,
-                                           .stem = nncf__quantizer_stems[j],
-                                           .channels = (size_t)planned->channels,
-                                           .sign = planned->sign};
+        const nncf__quantizer_wish wish = nncf__placement_wish(m->ctrl->model->layers[i], planned, j);
         status = nncf__quantizer_create(m->ctrl->context, &wish, &planned->rule, slots[j], m->err);
     }
     return status;

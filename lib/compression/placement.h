@@ -150,6 +150,9 @@ typedef struct nncf__layer_plan {
     nncf__planned quantizers[NNCF__PLACES];
 } nncf__layer_plan;
 
+/* The quantizer of a place (nncf__layer_place), as it will be made. */
+nncf__quantizer_wish nncf__placement_wish(const nncf_layer *layer, const nncf__planned *planned, int place);
+
 struct nncf__placement {
     nncf_context *context;
     const nncf_model *model;

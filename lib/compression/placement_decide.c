@@ -5,7 +5,7 @@
  */
 #include "compression/placement.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- the config: what this release does ---- */
@@ -240,6 +240,79 @@ static void place_weights(struct nncf__placement *p)
     }
 }
 
+/* ---- what could not be made, or cannot be meant ---- */
+
+static nncf_status check_quantizers(const struct nncf__placement *p, nncf_error *err)
+{
+    nncf_status status = NNCF_OK;
+    for (size_t i = 0; i < p->model->n_layers; i++) {
+        for (int j = 0; j < NNCF__PLACES && status == NNCF_OK; j++) {
+            const nncf__planned *planned = &p->layers[i].quantizers[j];
+            const nncf__quantizer_wish wish = nncf__placement_wish(p->model->layers[i], planned, j);
+            if (planned->present)
+                status = nncf__quantizer_check(&wish, &planned->rule.params, err);
+        }
+    }
+    return status;
+}
+
+static bool is_compressed(const struct nncf__placement *p, size_t i)
+{
+    return p->layers[i].masked || p->layers[i].quantizers[NNCF__PLACE_WEIGHT].present;
+}
+
+/* By the place of the weight in memory, then in the order of registration. */
+static int by_weight(const void *a, const void *b)
+{
+    const nncf_layer *const *x = a, *const *y = b;
+    const uintptr_t i = (uintptr_t)(*x)->weight, j = (uintptr_t)(*y)->weight;
+    if (i != j)
+        return i < j ? -1 : 1;
+    return (*x)->index < (*y)->index ? -1 : 1;
+}
+
+/* Two layers with one buffer: each would have its own mask, and what one leaves out the other uses. */
+static nncf_status check_pair(const struct nncf__placement *p, const nncf_layer *a, const nncf_layer *b, bool *told,
+                              nncf_error *err)
+{
+    if (p->layers[a->index].masked && p->layers[b->index].masked)
+        return nncf__fail(err, NNCF_E_UNSUPPORTED, b->scope,
+                          "its weight lies in the same memory as that of %s, and each of the two would have its own "
+                          "mask: register one layer, and use its compressed weight twice, or leave one out with "
+                          "ignored_scopes",
+                          a->scope);
+    if (!*told)
+        nncf__log(p->context, NNCF_LOG_WARNING,
+                  "%s: its weight lies in the same memory as that of %s, and both are compressed, each with a range of "
+                  "its own: register one layer, and use its compressed weight twice",
+                  b->scope, a->scope);
+    *told = true;
+    return NNCF_OK;
+}
+
+static nncf_status check_shared_weights(const struct nncf__placement *p, nncf_error *err)
+{
+    size_t count = 0;
+    bool told = false;
+    const nncf_layer **layers = nncf__calloc(p->context, p->model->n_layers + 1, sizeof *layers);
+    if (!layers)
+        return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for placing quantizers");
+    for (size_t i = 0; i < p->model->n_layers; i++)
+        if (p->model->layers[i]->weight && is_compressed(p, i)) /* a plan needs no buffers */
+            layers[count++] = p->model->layers[i];
+    qsort(layers, count, sizeof *layers, by_weight);
+    nncf_status status = NNCF_OK;
+    for (size_t i = 1, widest = 0; i < count && status == NNCF_OK; i++) {
+        const float *end = layers[widest]->weight + layers[widest]->weight_count;
+        if (layers[i]->weight < end)
+            status = check_pair(p, layers[widest], layers[i], &told, err);
+        if (layers[i]->weight + layers[i]->weight_count > end) /* it reaches further than those before */
+            widest = i;
+    }
+    nncf__free(p->context, layers);
+    return status;
+}
+
 nncf_status nncf__placement_decide(struct nncf__placement *placement, const nncf_model *model,
                                    const nncf_config *config, nncf_error *err)
 {
@@ -258,6 +331,10 @@ nncf_status nncf__placement_decide(struct nncf__placement *placement, const nncf
         status = place_activations(p, err);
     if (status == NNCF_OK)
         status = nncf__scopes_check(&p->scopes, &p->graph, model, err);
+    if (status == NNCF_OK)
+        status = check_quantizers(p, err);
+    if (status == NNCF_OK)
+        status = check_shared_weights(p, err);
     if (status != NNCF_OK)
         nncf__placement_forget(p);
     return status;

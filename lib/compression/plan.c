@@ -80,10 +80,10 @@ static const char *range_source(const entry *e, char cell[CELL])
         [NNCF__PERCENTILE] = "percentile",      [NNCF__MEAN_PERCENTILE] = "mean_percentile",
         [NNCF__MIXED_MIN_MAX] = "mixed_min_max"};
     const nncf__range_rule *r = &e->quantizer->rule.range;
-    if (r->kind == NNCF__RANGE_NONE)
+    if (e->what == NNCF__PLACE_WEIGHT)
+        snprintf(cell, CELL, "%s of the weight", names[r->kind == NNCF__RANGE_NONE ? NNCF__MIN_MAX : r->kind]);
+    else if (r->kind == NNCF__RANGE_NONE)
         snprintf(cell, CELL, "%s", names[r->kind]);
-    else if (e->what == NNCF__PLACE_WEIGHT)
-        snprintf(cell, CELL, "%s of the weight", names[r->kind]);
     else if (r->n_steps >= 0)
         snprintf(cell, CELL, "%s of %lld batch%s", names[r->kind], (long long)r->n_steps, r->n_steps == 1 ? "" : "es");
     else

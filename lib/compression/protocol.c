@@ -5,10 +5,12 @@
  */
 #include "compression/compression.h"
 
+#include <math.h>
 #include <string.h>
 
 enum {
     PATIENCE = 8,     /* steps of the same kind before something is said */
+    STANDSTILL = 64,  /* steps in which the masks did not come nearer to the level */
     VALIDATIONS = 3,  /* evaluations followed by training, without an epoch_step */
     MOST_WATCHED = 64 /* parameters, and elements of each, that are looked at */
 };
@@ -20,8 +22,17 @@ enum complaint {
     RANGES_STAND = 16,
     EPOCH_STEP_FIRST = 32,
     STEP_FIRST = 64,
-    EPOCH_STEP_MISSING = 128
+    EPOCH_STEP_MISSING = 128,
+    NO_GRADIENT = 256,
+    LARGE_RANGE = 512,
+    ZERO_VARIANCE = 1024,
+    LOGITS_AWAY = 2048,
+    FROZEN_AWAY = 4096
 };
+/* How far the sparsity may be from the level: the width of the loss of rb_sparsity. */
+#define NEAR_THE_LEVEL 0.05
+/* No activation of a trained network is so large. */
+#define LARGEST_RANGE 1e6
 
 static bool first_time(nncf_compression_ctrl *ctrl, enum complaint complaint)
 {
@@ -60,6 +71,108 @@ static void check_loss(nncf_compression_ctrl *ctrl)
     p->loss_called = false;
     if (p->steps_without_loss >= PATIENCE)
         complain_of_loss(ctrl);
+}
+
+/* ---- masks that do not come nearer to the level ---- */
+
+void nncf__protocol_density(struct nncf_compression_ctrl *ctrl, double density, double probability)
+{
+    ctrl->protocol.density = density;
+    ctrl->protocol.probability = probability;
+}
+
+/* A step towards the level moves the mean probability of the logits, long before the first of them passes 1/2. A host
+ * whose gradients have the other sign moves it away, until it stands at 0 or 1. */
+static void check_sparsity(nncf_compression_ctrl *ctrl)
+{
+    nncf__protocol *p = &ctrl->protocol;
+    if (ctrl->sparsity_kind != NNCF__RB_SPARSITY || ctrl->frozen || !p->loss_called)
+        return;
+    const double missing = p->density - (1 - ctrl->schedule.level), moved = p->probability - p->last_probability;
+    const bool nearer = missing > 0 ? moved < 0 : moved > 0;
+    const bool first = p->last_probability == 0; /* it is never 0 */
+    p->last_probability = p->probability;
+    if (first || nearer || fabs(missing) <= NEAR_THE_LEVEL) {
+        p->standstill = 0;
+        return;
+    }
+    if (++p->standstill >= STANDSTILL && first_time(ctrl, LOGITS_AWAY))
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+                  "the mask logits of rb_sparsity did not move towards the level in %d steps (sparsity %.3f, level "
+                  "%.3f): does the optimizer expect gradients of the other sign, or of another scale? "
+                  "nncf_compression_ctrl_loss() adds the gradient of a loss that is to be made smaller",
+                  STANDSTILL, 1 - p->density, ctrl->schedule.level);
+}
+
+void nncf__protocol_frozen(struct nncf_compression_ctrl *ctrl, double sparsity)
+{
+    const double level = ctrl->schedule.level;
+    if (fabs(sparsity - level) > NEAR_THE_LEVEL && first_time(ctrl, FROZEN_AWAY))
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+                  "the masks of rb_sparsity are frozen from epoch %lld on, at a sparsity of %.3f; the level is %.3f: "
+                  "give the mask logits a higher learning rate, or more epochs (sparsity_training_steps)",
+                  (long long)ctrl->epoch, sparsity, level);
+}
+
+/* ---- weights that are compressed but not trained ---- */
+
+static void check_gradients(nncf_compression_ctrl *ctrl)
+{
+    const nncf_layer *first = NULL;
+    size_t count = 0;
+    if (!first_time(ctrl, NO_GRADIENT))
+        return;
+    for (size_t i = 0; i < ctrl->n_layers; i++) {
+        const nncf__layer_compression *c = &ctrl->layers[i];
+        const nncf_layer *layer = ctrl->model->layers[i];
+        if ((c->mask_kind == NNCF__MASK_NONE && !c->weight_quantizer) || layer->weight_grad)
+            continue;
+        first = first ? first : layer;
+        count++;
+    }
+    if (first)
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+                  "%s: its weight is compressed, but it was registered without weight_grad, so it cannot be trained%s; "
+                  "register the gradient, or leave the layer out with ignored_scopes",
+                  first->scope, count > 1 ? " (and other layers with it)" : "");
+}
+
+/* ---- initialization ---- */
+
+static bool all_zero(const float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (x[i] != 0)
+            return false;
+    return true;
+}
+
+void nncf__protocol_init_begin(struct nncf_compression_ctrl *ctrl)
+{
+    for (size_t i = 0; i < ctrl->n_layers && ctrl->model->mode != NNCF_MODE_TRAIN; i++) {
+        const nncf_layer *layer = ctrl->model->layers[i];
+        if (layer->has_batch_norm && all_zero(layer->batch_norm.running_var, layer->out_channels) &&
+            first_time(ctrl, ZERO_VARIANCE))
+            nncf__log(ctrl->context, NNCF_LOG_WARNING,
+                      "%s: initialization in eval mode, but the running_var of its batch norm is 0, which makes values "
+                      "hundreds of times larger: load trained statistics, or initialize in NNCF_MODE_TRAIN",
+                      layer->scope);
+    }
+}
+
+void nncf__protocol_range(struct nncf_compression_ctrl *ctrl, const nncf_layer *layer, const nncf__quantizer *quantizer)
+{
+    double largest = 0;
+    for (size_t c = 0; c < quantizer->channels; c++) {
+        const double scale = (double)quantizer->scale[c], range = quantizer->range ? (double)quantizer->range[c] : 0;
+        largest = fmax(largest, fmax(fabs(scale), fabs(scale + range)));
+    }
+    if (largest > LARGEST_RANGE && first_time(ctrl, LARGE_RANGE))
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+                  "%s: the range of an activation is %.3g after initialization (parameter %s), as of a network whose "
+                  "values grow from layer to layer: are weights, the input's scale and batch norm's running statistics "
+                  "those of a trained network? Without such statistics initialize in NNCF_MODE_TRAIN",
+                  layer->scope, largest, quantizer->name);
 }
 
 /* ---- parameters that stand still ---- */
@@ -119,6 +232,7 @@ static void check_parameters(nncf_compression_ctrl *ctrl, int group)
 
 void nncf__protocol_backward(struct nncf_compression_ctrl *ctrl)
 {
+    check_gradients(ctrl);
     /* a loop may clear the gradients before step(): look now */
     for (int group = LOGITS; group <= RANGES; group++)
         if (!ctrl->protocol.moves[group] && !ctrl->protocol.gradient[group])
@@ -167,7 +281,9 @@ void nncf__protocol_early_step(struct nncf_compression_ctrl *ctrl, const char *c
 void nncf__protocol_step(struct nncf_compression_ctrl *ctrl)
 {
     nncf__protocol *p = &ctrl->protocol;
+    check_sparsity(ctrl);
     check_loss(ctrl);
+    check_gradients(ctrl);
     check_parameters(ctrl, LOGITS);
     check_parameters(ctrl, RANGES);
     p->steps++;

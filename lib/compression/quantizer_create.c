@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static nncf_status check(const nncf__quantizer_wish *wish, const nncf__quantizer_params *params, nncf_error *err)
+nncf_status nncf__quantizer_check(const nncf__quantizer_wish *wish, const nncf__quantizer_params *params,
+                                  nncf_error *err)
 {
     const char *group = wish->group == NNCF__GROUP_WEIGHTS ? "weights" : "activations";
     if (params->bits < 2 || params->bits > 8)
@@ -77,9 +78,6 @@ static bool fill(nncf_context *context, const nncf__quantizer_wish *wish, nncf__
 nncf_status nncf__quantizer_create(nncf_context *context, const nncf__quantizer_wish *wish,
                                    const nncf__quantizer_rule *rule, nncf__quantizer **quantizer, nncf_error *err)
 {
-    nncf_status status = check(wish, &rule->params, err);
-    if (status != NNCF_OK)
-        return status;
     nncf__quantizer *q = nncf__calloc(context, 1, sizeof *q);
     if (q) {
         q->params = rule->params;

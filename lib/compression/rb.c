@@ -88,6 +88,7 @@ double nncf__rb_loss(struct nncf_compression_ctrl *ctrl)
     nncf__rb_count(ctrl, sums);
     if (sums[2] == 0)
         return 0;
+    nncf__protocol_density(ctrl, sums[0] / sums[2], sums[1] / sums[2]);
     double off = (sums[0] / sums[2] - (1 - ctrl->schedule.level)) / LOSS_WIDTH;
     /* the count's derivative is taken straight through the threshold, as that of sigmoid(logit) */
     rb_job job = {.k = nncf__k(ctrl->context), .factor = (float)(2 * off / LOSS_WIDTH / sums[2])};

@@ -24,7 +24,7 @@ typedef struct rig {
     nncf_model *model;
     nncf_layer *layer;
     nncf_compression_ctrl *ctrl;
-    float weight[MOST];
+    float weight[2 * MOST]; /* of both layers */
 } rig;
 
 static nncf_parameter find(const rig *r, const char *end)
@@ -43,7 +43,7 @@ static void begin(rig *r, int kind)
     nncf_error err = NNCF_ERROR_INIT;
     nncf_layer *input = NULL, *layer;
     ck_assert_int_eq(nncf_model_create(NULL, &r->model, NULL), NNCF_OK);
-    cf_fill(r->weight, MOST, (uint32_t)kind + 5);
+    cf_fill(r->weight, 2 * MOST, (uint32_t)kind + 5);
     for (int i = 0; i < 2; i++) {
         char scope[64];
         snprintf(scope, sizeof scope, "%s%s", i ? "Net/Block/" : "", i ? "Conv3d[last]" : kinds[kind].scope);
@@ -53,7 +53,7 @@ static void begin(rig *r, int kind)
                                   .op = kinds[k].op,
                                   .weight_ndim = kinds[k].ndim,
                                   .weight_shape = kinds[k].shape,
-                                  .weight = r->weight,
+                                  .weight = r->weight + i * MOST,
                                   .inputs = input ? &input : NULL,
                                   .n_inputs = input ? 1 : 0};
         ck_assert_msg(nncf_model_add_op(r->model, &p, &layer, &err) == NNCF_OK, "%s", err.message);

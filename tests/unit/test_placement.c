@@ -176,6 +176,96 @@ START_TEST(inputs)
 END_TEST
 
 /* 1.1 KB of config that took 16 s: each search stayed below its own limit, but there are thousands of them. */
+/* The plan refuses what the controller would refuse, and says the same. */
+START_TEST(refusals_of_plan_and_controller)
+{
+    static const struct {
+        const char *dialect, *where;
+    } cases[] = {{"1.1", "Net/AvgPool2d[p]"}, {"1.7\", \"target_device\": \"NONE", "Net/AvgPool2d[p]"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        nncf_model *model;
+        nncf_layer *pool;
+        nncf_plan *plan = NULL;
+        nncf_compression_ctrl *ctrl = NULL;
+        nncf_error planned = NNCF_ERROR_INIT, made = NNCF_ERROR_INIT;
+        const nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = "Net/AvgPool2d[p]",
+                                      .kind = NNCF_POOL_AVERAGE, .kernel = {2, 2}};
+        ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_model_add_pool2d(model, &p, &pool, NULL), NNCF_OK);
+        cf_layer c = cf_conv(model, "Net/Conv2d[c]", 2, 2, 1, NULL, pool);
+        char text[300];
+        snprintf(text, sizeof text,
+                 "{\"nncf_dialect\": \"%s\", \"compression\": {\"algorithm\": \"quantization\", \"activations\": "
+                 "{\"per_channel\": true}}}",
+                 cases[i].dialect);
+        nncf_config *config = cf_config(NULL, text);
+        ck_assert_int_eq(nncf_plan_create(model, config, &plan, &planned), NNCF_E_UNSUPPORTED);
+        ck_assert_int_eq(nncf_compression_ctrl_create(model, config, &ctrl, &made), NNCF_E_UNSUPPORTED);
+        ck_assert(!plan && !ctrl);
+        ck_assert_str_eq(planned.where, cases[i].where);
+        ck_assert_str_eq(planned.message, made.message);
+        nncf_config_destroy(config);
+        nncf_model_destroy(model);
+        cf_layer_free(&c);
+    }
+}
+END_TEST
+
+/* Layers whose weights lie in the same memory: two masks of one weight cannot be meant, two ranges are warned of. */
+START_TEST(weights_in_one_buffer)
+{
+    enum { N = 4 };
+    static const struct {
+        const char *algorithm;
+        size_t at[N]; /* where the weights of 4 floats begin */
+        nncf_status status;
+        const char *text; /* of the error or the only warning; NULL: none */
+    } cases[] = {{"magnitude_sparsity", {0, 4, 8, 12}, NNCF_OK, NULL},
+                 {"magnitude_sparsity", {8, 0, 8, 12}, NNCF_E_UNSUPPORTED, "same memory as that of Net/Linear[0]"},
+                 {"rb_sparsity", {12, 5, 8, 0}, NNCF_E_UNSUPPORTED, "same memory as that of Net/Linear[1]"},
+                 {"quantization", {12, 8, 4, 0}, NNCF_OK, NULL},
+                 {"quantization",
+                  {0, 0, 0, 12},
+                  NNCF_OK,
+                  "Net/Linear[1]: its weight lies in the same memory as that of "
+                  "Net/Linear[0]"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        float w[20], dw[20];
+        char text[100];
+        cf_context c;
+        nncf_model *model;
+        nncf_plan *plan = NULL;
+        nncf_compression_ctrl *ctrl = NULL;
+        nncf_error err = NNCF_ERROR_INIT;
+        cf_fill(w, 20, 1);
+        cf_open(&c, 1, 0);
+        ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
+        for (size_t j = 0; j < N; j++) {
+            static const char *const scopes[N] = {"Net/Linear[0]", "Net/Linear[1]", "Net/Linear[2]", "Net/Linear[3]"};
+            nncf_layer *layer;
+            const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params),
+                                          .scope = scopes[j],
+                                          .weight = w + cases[i].at[j],
+                                          .weight_grad = dw,
+                                          .in_features = 2,
+                                          .out_features = 2};
+            ck_assert_int_eq(nncf_model_add_linear(model, &p, &layer, NULL), NNCF_OK);
+        }
+        snprintf(text, sizeof text, "{\"compression\": {\"algorithm\": \"%s\"}}", cases[i].algorithm);
+        nncf_config *config = cf_config(NULL, text);
+        ck_assert_int_eq(nncf_plan_create(model, config, &plan, &err), cases[i].status);
+        ck_assert_int_eq(c.warnings, cases[i].text && cases[i].status == NNCF_OK);
+        ck_assert(!cases[i].text || strstr(cases[i].status == NNCF_OK ? c.log : err.message, cases[i].text));
+        ck_assert_int_eq(nncf_compression_ctrl_create(model, config, &ctrl, NULL), cases[i].status);
+        nncf_plan_destroy(plan);
+        nncf_compression_ctrl_destroy(ctrl);
+        nncf_config_destroy(config);
+        nncf_model_destroy(model);
+        cf_close(&c);
+    }
+}
+END_TEST
+
 START_TEST(slow_patterns)
 {
     enum { LAYERS = 60, PATTERNS = 40 };
@@ -253,5 +343,6 @@ START_TEST(many_patterns_that_match_nothing)
 }
 END_TEST
 
-CF_MAIN("placement", slow_patterns, many_patterns_that_match_nothing, mobilenet, inputs_and_outputs_by_propagation,
-        resnet, seed, ignored_and_target_scopes, inputs)
+CF_MAIN("placement", refusals_of_plan_and_controller, weights_in_one_buffer, slow_patterns,
+        many_patterns_that_match_nothing, mobilenet, inputs_and_outputs_by_propagation, resnet, seed,
+        ignored_and_target_scopes, inputs)

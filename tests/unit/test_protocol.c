@@ -49,6 +49,14 @@ static void batch(loop *l, bool with_loss, bool update)
     ck_assert_int_eq(nncf_compression_ctrl_zero_grad(l->ctrl), NNCF_OK);
 }
 
+/* What a good optimizer comes to in the end: half of the weights are masked. */
+static void settle(loop *l)
+{
+    nncf_parameter p = cf_parameter(l->ctrl, 0);
+    for (size_t j = 0; j < p.count; j++)
+        p.data[j] = j % 2 ? 3 : -3;
+}
+
 static void step(loop *l)
 {
     ck_assert_int_eq(nncf_compression_ctrl_step(l->ctrl), NNCF_OK);
@@ -71,6 +79,8 @@ START_TEST(a_loop_without_mistakes_is_left_alone)
         nncf_model_set_mode(l.model, NNCF_MODE_EVAL);
         batch(&l, false, false);
         nncf_model_set_mode(l.model, NNCF_MODE_TRAIN);
+        if (epoch == 3)
+            settle(&l);
         epoch_step(&l);
     }
     loop_close(&l);
@@ -166,6 +176,135 @@ START_TEST(parameters_stand_still)
 }
 END_TEST
 
+/* A host whose gradients are those of minus the loss: the masks would never come. */
+START_TEST(logits_move_away)
+{
+    for (int sign = -1; sign <= 1; sign++) { /* 0: no optimizer, but the gradients are cleared before anyone looks */
+        loop l;
+        loop_open(&l, RB);
+        epoch_step(&l);
+        ck_assert_int_eq(nncf_compression_ctrl_set_order(l.ctrl, NNCF_ORDER_BEFORE), NNCF_E_STATE);
+        l.c.log[0] = 0;
+        for (int i = 0; i < 100; i++) {
+            nncf_compression_ctrl_loss(l.ctrl);
+            nncf_compression_ctrl_loss(l.ctrl); /* to print it: not a step */
+            nncf_parameter p = cf_parameter(l.ctrl, 0);
+            for (size_t j = 0; j < p.count; j++)
+                p.data[j] -= (float)sign * 0.01f * p.grad[j];
+            ck_assert_int_eq(nncf_compression_ctrl_zero_grad(l.ctrl), NNCF_OK);
+            step(&l);
+        }
+        ck_assert_msg(l.c.warnings == (sign != 1), "%s", l.c.log);
+        if (sign != 1)
+            ck_assert_ptr_nonnull(
+                strstr(l.c.log, "rb_sparsity did not move towards the level in 64 steps (sparsity 0.000, level 0.22"));
+        loop_close(&l);
+    }
+}
+END_TEST
+
+START_TEST(masks_freeze_far_from_the_level)
+{
+    loop l;
+    loop_open(&l, RB);
+    for (int epoch = 0; epoch < 8; epoch++) {
+        batch(&l, true, true);
+        step(&l);
+        epoch_step(&l);
+    }
+    ck_assert_int_eq(l.c.warnings, 1);
+    ck_assert_ptr_nonnull(strstr(
+        l.c.log, "the masks of rb_sparsity are frozen from epoch 6 on, at a sparsity of 0.000; the level is 0.500"));
+    loop_close(&l);
+}
+END_TEST
+
+/* A layer that was registered without a gradient is compressed all the same; that is said when training begins. */
+START_TEST(weights_without_gradients)
+{
+    for (int way = 0; way < 3; way++) { /* told by the parts, by a step alone; not told where nothing is compressed */
+        cf_context c;
+        nncf_model *model;
+        nncf_layer *layers[3];
+        float w[3][4] = {{1, 2, 3, 4}, {1, 2, 3, 4}, {1, 2, 3, 4}}, dw[4], g[4] = {1, 1, 1, 1};
+        cf_open(&c, 1, 0);
+        ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
+        for (int i = 0; i < 3; i++) {
+            static const char *const scopes[] = {"Net/Linear[a]", "Net/Linear[b]", "Net/Linear[c]"};
+            const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params),   .scope = scopes[i], .weight = w[i],
+                                          .weight_grad = i == 0 ? dw : NULL, .in_features = 2,   .out_features = 2};
+            ck_assert_int_eq(nncf_model_add_linear(model, &p, &layers[i], NULL), NNCF_OK);
+        }
+        nncf_compression_ctrl *ctrl =
+            cf_ctrl(model, way == 2 ? "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", "
+                                      "\"ignored_scopes\": [\"Net/Linear[b]\", \"Net/Linear[c]\"]}}"
+                                    : "{\"compression\": {\"algorithm\": \"quantization\"}}");
+        ck_assert_int_eq(c.warnings, 0);
+        if (way == 0)
+            ck_assert_int_eq(nncf_layer_compress_weight_backward(layers[0], g), NNCF_OK);
+        else
+            ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
+        ck_assert_int_eq(c.warnings, way != 2);
+        if (way != 2)
+            ck_assert_ptr_nonnull(strstr(c.log,
+                                         "Net/Linear[b]: its weight is compressed, but it was registered without "
+                                         "weight_grad, so it cannot be trained (and other layers with it)"));
+        ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
+        ck_assert_int_eq(c.warnings, way != 2);
+        nncf_compression_ctrl_destroy(ctrl);
+        nncf_model_destroy(model);
+        cf_close(&c);
+    }
+}
+END_TEST
+
+/* Batch norm that was never trained has a running_var of 0 in some frameworks: dividing by its root makes values huge.
+ */
+START_TEST(ranges_of_an_untrained_network)
+{
+    static const struct {
+        int32_t mode;
+        float var, input;
+        const char *text;
+    } cases[] = {{NNCF_MODE_TRAIN, 0, 1, NULL},
+                 {NNCF_MODE_EVAL, 1, 1, NULL},
+                 {NNCF_MODE_EVAL, 0, 1, "Net/Conv2d[n]: initialization in eval mode, but the running_var"},
+                 {NNCF_MODE_EVAL, 1, 2e6f, "Net/Conv2d[n]: the range of an activation is 2e+06 after initialization"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cf_context c;
+        nncf_model *model;
+        nncf_layer *layer;
+        int32_t more;
+        float w = 1, dw, mean = 0, var = cases[i].var, x[2] = {cases[i].input, -cases[i].input}, y[2];
+        const int64_t shape[4] = {2, 1, 1, 1};
+        const nncf_tensor tx = {.data = x, .ndim = 4, .shape = shape}, ty = {.data = y, .ndim = 4, .shape = shape};
+        const nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .running_mean = &mean,
+                                           .running_var = &var};
+        const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params),
+                                      .scope = "Net/Conv2d[n]",
+                                      .weight = &w,
+                                      .weight_grad = &dw,
+                                      .in_channels = 1,
+                                      .out_channels = 1,
+                                      .kernel = {1, 1},
+                                      .batch_norm = &bn};
+        cf_open(&c, 1, 0);
+        ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_model_add_conv2d(model, &p, &layer, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_model_set_mode(model, cases[i].mode), NNCF_OK);
+        nncf_compression_ctrl *ctrl = cf_ctrl(model, "{\"compression\": {\"algorithm\": \"quantization\", "
+                                                     "\"initializer\": {\"num_init_steps\": 2}}}");
+        while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more)
+            ck_assert_int_eq(nncf_layer_forward(layer, &tx, &ty), NNCF_OK);
+        ck_assert_msg(c.warnings == (cases[i].text != NULL), "case %zu: %s", i, c.log);
+        ck_assert(!cases[i].text || strstr(c.log, cases[i].text));
+        nncf_compression_ctrl_destroy(ctrl);
+        nncf_model_destroy(model);
+        cf_close(&c);
+    }
+}
+END_TEST
+
 START_TEST(steps_during_initialization)
 {
     loop l;
@@ -253,6 +392,8 @@ static void record(const char *config, int32_t order, int per_epoch, int resume_
                 resume(&l, config, order);
         }
         ck_assert_int_eq(cf_statistics(l.ctrl).epoch, epoch);
+        if (epoch == 3 && strcmp(config, RB) == 0)
+            settle(&l);
         const int32_t arrived = epoch >= 4 ? NNCF_COMPRESSION_FULL : NNCF_COMPRESSION_PARTIAL;
         if (strcmp(config, RB) == 0)
             ck_assert_int_eq(cf_statistics(l.ctrl).compression_level, arrived);
@@ -296,9 +437,16 @@ END_TEST
 
 static void add_tests(TCase *tcase)
 {
-    const TTest *const tests[] = {
-        a_loop_without_mistakes_is_left_alone, the_loss_is_missed,        epochs_are_missed, parameters_stand_still,
-        steps_during_initialization,           the_other_order_is_noticed};
+    const TTest *const tests[] = {a_loop_without_mistakes_is_left_alone,
+                                  the_loss_is_missed,
+                                  epochs_are_missed,
+                                  parameters_stand_still,
+                                  logits_move_away,
+                                  masks_freeze_far_from_the_level,
+                                  weights_without_gradients,
+                                  ranges_of_an_untrained_network,
+                                  steps_during_initialization,
+                                  the_other_order_is_noticed};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_test(tcase, tests[i]);
     tcase_add_loop_test(tcase, both_orders_come_to_the_same, 0, 4);

@@ -181,7 +181,8 @@ static nncf_status create(nncf_context *context, const nncf_layer *layer, size_t
                                        .stem = ".activation_quantizer",
                                        .channels = channels,
                                        .sign = NNCF__UNSIGNED};
-    return nncf__quantizer_create(context, &wish, &rule, q, err);
+    nncf_status status = nncf__quantizer_check(&wish, &params, err);
+    return status == NNCF_OK ? nncf__quantizer_create(context, &wish, &rule, q, err) : status;
 }
 
 START_TEST(creation)

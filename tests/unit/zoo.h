@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Model definitions for placement, each in two forms: `fused`, as the library runs them (convolution, batch norm and
- * activation are one layer), and expanded, every operator a node of its own (nncf_model_add_op). Nothing is computed:
- * all weights share one buffer.
+ * activation are one layer), and expanded, every operator a node of its own (nncf_model_add_op). Nothing is computed.
  */
 #ifndef ZOO_H
 #define ZOO_H
 
 #include "comp_fixture.h"
 
-enum { ZOO_NAME = 200 };
+enum { ZOO_NAME = 200, ZOO_WEIGHTS = 27000000 }; /* ResNet-50 has 25.5 million */
 
 typedef struct zoo {
     nncf_model *model;
     bool fused;
-    float *weight;
+    float *weight; /* of all layers, one behind the other: pages that nobody touches */
+    size_t used;
     float stat[2048];
 } zoo;
 
@@ -33,10 +33,19 @@ static inline zoo *zoo_new(bool fused)
 {
     zoo *z = calloc(1, sizeof *z);
     z->fused = fused;
-    z->weight = calloc(1280 * 1000 * 4, sizeof(float)); /* ResNet's last convolutions have 2.36 million */
-    z->weight[0] = 1;
+    z->weight = calloc(ZOO_WEIGHTS, sizeof(float));
     ck_assert_int_eq(nncf_model_create(NULL, &z->model, NULL), NNCF_OK);
     return z;
+}
+
+/* A weight of its own for each layer; it is not all zero. */
+static inline float *zoo_weight(zoo *z, int64_t count)
+{
+    float *weight = z->weight + z->used;
+    z->used += (size_t)count;
+    ck_assert_uint_le(z->used, ZOO_WEIGHTS);
+    weight[0] = 1;
+    return weight;
 }
 
 static inline void zoo_free(zoo *z)
@@ -75,12 +84,13 @@ static inline node zoo_add_conv(zoo *z, const zoo_conv *c, node input)
     nncf_error err = NNCF_ERROR_INIT;
     node layer = NULL;
     const int32_t groups = c->groups ? c->groups : 1;
+    float *weight = zoo_weight(z, c->out * (c->in / groups) * c->kernel * c->kernel);
     nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .running_mean = z->stat, .running_var = z->stat,
                                  .scope = c->norm};
     if (z->fused) {
         nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params),
                                 .scope = c->scope,
-                                .weight = z->weight,
+                                .weight = weight,
                                 .in_channels = c->in,
                                 .out_channels = c->out,
                                 .kernel = {c->kernel, c->kernel},
@@ -96,8 +106,8 @@ static inline node zoo_add_conv(zoo *z, const zoo_conv *c, node input)
         return layer;
     }
     const int64_t shape[4] = {c->out, c->in / groups, c->kernel, c->kernel};
-    nncf_op_params p = {NNCF_PARAMS(nncf_op_params), .scope = c->scope,   .op = NNCF_OP_CONV2D, .weight_ndim = 4,
-                        .weight_shape = shape,       .weight = z->weight, .groups = groups,     .inputs = &input,
+    nncf_op_params p = {NNCF_PARAMS(nncf_op_params), .scope = c->scope, .op = NNCF_OP_CONV2D, .weight_ndim = 4,
+                        .weight_shape = shape,       .weight = weight,  .groups = groups,     .inputs = &input,
                         .n_inputs = input != NULL};
     ck_assert_msg(nncf_model_add_op(z->model, &p, &layer, &err) == NNCF_OK, "%s: %s", err.where, err.message);
     if (c->norm)
@@ -143,10 +153,11 @@ static inline node zoo_linear(zoo *z, const char *scope, int64_t in, int64_t out
 {
     nncf_error err = NNCF_ERROR_INIT;
     node layer = NULL;
+    float *weight = zoo_weight(z, in * out);
     if (z->fused) {
         nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params),
                                 .scope = scope,
-                                .weight = z->weight,
+                                .weight = weight,
                                 .in_features = in,
                                 .out_features = out,
                                 .inputs = &input,
@@ -155,9 +166,8 @@ static inline node zoo_linear(zoo *z, const char *scope, int64_t in, int64_t out
         return layer;
     }
     const int64_t shape[2] = {out, in};
-    nncf_op_params p = {
-        NNCF_PARAMS(nncf_op_params), .scope = scope,      .op = NNCF_OP_LINEAR, .weight_ndim = 2,
-        .weight_shape = shape,       .weight = z->weight, .inputs = &input,     .n_inputs = input != NULL};
+    nncf_op_params p = {NNCF_PARAMS(nncf_op_params), .scope = scope,   .op = NNCF_OP_LINEAR, .weight_ndim = 2,
+                        .weight_shape = shape,       .weight = weight, .inputs = &input,     .n_inputs = input != NULL};
     ck_assert_msg(nncf_model_add_op(z->model, &p, &layer, &err) == NNCF_OK, "%s: %s", err.where, err.message);
     return layer;
 }
