@@ -61,6 +61,8 @@ nncf_model *net_model(net *n);
 const net_tensor *net_tensors(const net *n, size_t *count);
 /* PyTorch's name of the layer with that scope, or NULL. */
 const char *net_module_name(const net *n, const char *scope);
+/* Scope of the layer of which these `length` bytes are PyTorch's name, or NULL. */
+const char *net_scope(const net *n, const char *module, size_t length);
 int64_t net_outputs(const net *n); /* classes */
 
 /* x has `count` samples. The logits, (count, classes), are the net's until the next call. */

@@ -354,6 +354,16 @@ const char *net_module_name(const net *n, const char *scope)
     return NULL;
 }
 
+const char *net_scope(const net *n, const char *module, size_t length)
+{
+    for (int i = 0; i < n->n_nodes; i++) {
+        const char *of = n->nodes[i].module;
+        if (of != NULL && strlen(of) == length && memcmp(of, module, length) == 0)
+            return nncf_layer_scope(n->nodes[i].layer);
+    }
+    return NULL;
+}
+
 int64_t net_outputs(const net *n)
 {
     return n->nodes[n->n_nodes - 1].sample[1];

@@ -87,6 +87,16 @@ static nncf_status open_data(run *r, nncf_error *err)
     return status;
 }
 
+/* const_sparsity keeps the zeros of the file that training starts from, and a test is of the model that was trained.
+ * Other algorithms start from the weights under the masks too, as in NNCF. */
+static bool keeps_zeros(const run *r)
+{
+    bool keeps = r->opts->eval;
+    for (size_t i = 0; i < nncf_config_algorithm_count(r->config); i++)
+        keeps = keeps || strcmp(nncf_config_algorithm_name(r->config, i), "const_sparsity") == 0;
+    return keeps;
+}
+
 /* Weights go in before the controller is made: it takes the ranges of the weight quantizers from them. */
 static nncf_status open_model(run *r, nncf_error *err)
 {
@@ -95,7 +105,8 @@ static nncf_status open_model(run *r, nncf_error *err)
         fprintf(r->errors, "warning: \"weights\" is an example's placeholder: starting from random weights\n");
     char *classes = NULL;
     if (status == NNCF_OK && r->set.weights != NULL)
-        status = snapshot_load_weights(r->context, r->set.weights, r->network, r->errors, &classes, err);
+        status =
+            snapshot_load_weights(r->context, r->set.weights, r->network, keeps_zeros(r), r->errors, &classes, err);
     if (status == NNCF_OK)
         status = nncf_compression_ctrl_create(net_model(r->network), r->config, &r->ctrl, err);
     if (status == NNCF_OK && !r->opts->eval)
@@ -116,7 +127,7 @@ static nncf_status open_model(run *r, nncf_error *err)
                     r->opt->parameters[i].alias);
     if (r->set.resume != NULL)
         status = snapshot_resume(r->context, r->set.resume, r->network, r->ctrl, r->opt, &r->lr, &r->state,
-                                 r->opts->accept_config, err);
+                                 r->opts->accept_config, r->errors, err);
     return status == NNCF_OK ? take_classes(r, r->set.resume != NULL ? r->set.resume : r->set.weights, err) : status;
 }
 
@@ -227,9 +238,7 @@ nncf_status run_test(run *r, int64_t max_batches, accuracy *a, nncf_error *err)
 nncf_status run_eval(run *r, nncf_error *err)
 {
     accuracy a;
-    nncf_status status = NNCF_OK;
-    if (r->set.resume == NULL)
-        status = run_initialize(r, err);
+    nncf_status status = run_initialize(r, err); /* of a snapshot: what it has no ranges for */
     if (status == NNCF_OK)
         status = run_test(r, r->opts->max_steps, &a, err);
     if (status != NNCF_OK)

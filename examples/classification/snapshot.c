@@ -147,8 +147,34 @@ static nncf_status read_state(const nncf_checkpoint *c, const char *path, optimi
     return copy_classes(c, path, &state->classes, err);
 }
 
+/* Is this array in the snapshot as it is here? */
+static bool holds(const nncf_checkpoint *c, const nncf_checkpoint_tensor *want)
+{
+    nncf_tensor t;
+    return nncf_checkpoint_get(c, want->name, &t) == NNCF_OK && t.dtype == want->tensor.dtype && t.ndim == 1 &&
+           t.shape[0] == want->tensor.shape[0];
+}
+
+/* All arrays. The optimizer's of what another config did not train begin at zero. */
+static nncf_status read_arrays(const nncf_checkpoint *c, const inventory *v, bool accept_config, FILE *report,
+                               nncf_error *err)
+{
+    const size_t n_own = v->count - v->n_names; /* the network's, which come first */
+    size_t fresh = 0;
+    nncf_status status = nncf_checkpoint_read(c, v->items, accept_config ? n_own : v->count, err);
+    for (size_t i = n_own; status == NNCF_OK && accept_config && i < v->count; i++) {
+        if (holds(c, &v->items[i]))
+            status = nncf_checkpoint_read(c, &v->items[i], 1, err);
+        else
+            fresh++;
+    }
+    if (status == NNCF_OK && fresh > 0)
+        fprintf(report, "warning: %zu arrays of the optimizer begin at zero: the snapshot does not have them\n", fresh);
+    return status;
+}
+
 nncf_status snapshot_resume(nncf_context *context, const char *path, net *n, nncf_compression_ctrl *ctrl, optimizer *o,
-                            schedule *lr, run_state *state, bool accept_config, nncf_error *err)
+                            schedule *lr, run_state *state, bool accept_config, FILE *report, nncf_error *err)
 {
     const nncf_checkpoint_restore_params how = {NNCF_PARAMS(nncf_checkpoint_restore_params),
                                                 .accept_config = accept_config};
@@ -159,7 +185,7 @@ nncf_status snapshot_resume(nncf_context *context, const char *path, net *n, nnc
         return status;
     status = read_state(c, path, o, lr, state, err);
     if (status == NNCF_OK && (status = inventory_make(n, o, &v, err)) == NNCF_OK) {
-        status = nncf_checkpoint_read(c, v.items, v.count, err);
+        status = read_arrays(c, &v, accept_config, report, err);
         inventory_clear(&v);
     }
     if (status == NNCF_OK) {
@@ -195,12 +221,59 @@ static void report_weights(const net_tensor *tensors, const nncf_checkpoint_matc
                 r->loaded, count, path, r->missing + r->ambiguous, r->wrong_shape, r->wrong_type, r->unexpected);
 }
 
-nncf_status snapshot_load_weights(nncf_context *context, const char *path, net *n, FILE *report, char **classes,
-                                  nncf_error *err)
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* A stripped model has the tensors of a layer, batch norm's too, under its scope: "features.0.1.bias" there is
+ * "MobileNetV2/...Conv2d[0].batch_norm.bias". `owned` keeps the new names. */
+static nncf_status name_as_stripped(const net *n, inventory *v, char **owned, nncf_error *err)
+{
+    const char *scope = NULL;
+    for (size_t i = 0; i < v->count; i++) {
+        const char *name = v->items[i].name, *suffix = strrchr(name, '.');
+        const char *own = net_scope(n, name, (size_t)(suffix - name));
+        scope = own != NULL ? own : scope; /* batch norm is no layer: it follows the one that it belongs to */
+        if (scope == NULL)
+            continue;
+        if ((owned[i] = app_format("%s%s%s", scope, own != NULL ? "" : ".batch_norm", suffix)) == NULL)
+            return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for a list of tensors");
+        v->items[i].name = owned[i];
+    }
+    return NNCF_OK;
+}
+
+/* The tensors by the file's names of them, and loaded. */
+static nncf_status load_inventory(const nncf_checkpoint *c, const net *n, inventory *v, nncf_checkpoint_match *matches,
+                                  nncf_weights_report *r, nncf_error *err)
+{
+    const bool stripped = nncf_checkpoint_text_get(c, "strip.layers") != NULL;
+    char **owned = calloc(v->count + 1, sizeof *owned);
+    nncf_status status = owned == NULL ? app_fail(err, NNCF_E_NOMEM, NULL, "no memory for a list of tensors") : NNCF_OK;
+    if (status == NNCF_OK && stripped)
+        status = name_as_stripped(n, v, owned, err);
+    if (status == NNCF_OK)
+        status = nncf_checkpoint_load_weights(c, v->items, v->count, matches, r, err);
+    for (size_t i = 0; status == NNCF_OK && stripped && i < v->count; i++)
+        if (matches[i].state == NNCF_MATCH_MISSING && ends_with(v->items[i].name, ".batch_norm.running_var"))
+            status = app_fail(err, NNCF_E_CONFIG, v->items[i].name,
+                              "the stripped model has its batch norm in the weights; strip without "
+                              "--export-fold-batch-norm to start from it");
+    for (size_t i = 0; owned != NULL && i < v->count; i++)
+        free(owned[i]);
+    free(owned);
+    return status;
+}
+
+nncf_status snapshot_load_weights(nncf_context *context, const char *path, net *n, bool keep_zeros, FILE *report,
+                                  char **classes, nncf_error *err)
 {
     const char *unexpected[32];
     nncf_weights_report r = {NNCF_PARAMS(nncf_weights_report), .unexpected_names = unexpected,
-                             .capacity = sizeof unexpected / sizeof *unexpected};
+                             .capacity = sizeof unexpected / sizeof *unexpected,
+                             .masks = keep_zeros ? NNCF_MASKS_APPLY : NNCF_MASKS_LEAVE};
     nncf_checkpoint *c;
     inventory v;
     size_t count;
@@ -218,7 +291,7 @@ nncf_status snapshot_load_weights(nncf_context *context, const char *path, net *
     if (matches == NULL)
         status = app_fail(err, NNCF_E_NOMEM, path, "no memory for a list of tensors");
     if (status == NNCF_OK && (status = inventory_make(n, NULL, &v, err)) == NNCF_OK) {
-        status = nncf_checkpoint_load_weights(c, v.items, v.count, matches, &r, err);
+        status = load_inventory(c, n, &v, matches, &r, err);
         inventory_clear(&v);
     }
     if (status == NNCF_E_NOTFOUND)

@@ -259,8 +259,8 @@ nncf_status run_train(run *r, nncf_error *err)
 {
     double *seconds;
     nncf_status status = make_output(r, err);
-    if (status == NNCF_OK && r->set.resume == NULL)
-        status = run_initialize(r, err);
+    if (status == NNCF_OK)
+        status = run_initialize(r, err); /* of a snapshot: what it has no ranges for */
     if (status != NNCF_OK)
         return status;
     print_first_lines(r);

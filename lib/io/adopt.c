@@ -117,7 +117,7 @@ static nncf_status decide_mask(adoption *a, size_t i, nncf__text *name, nncf_err
                       *logits = find(a, name, "", layer->scope, ".pre_ops.mask");
     /* logits become bits; but bits no logits, which say how sure a mask is */
     const nncf__entry *mask = kind == NNCF__MASK_BITS && bits ? bits : logits;
-    f->form = mask ? nncf__mask_form_of(a->c, mask) : NNCF__FORM_NONE;
+    f->form = mask ? nncf__mask_form_of(mask) : NNCF__FORM_NONE;
     if (f->form == NNCF__FORM_NONE) {
         f->action = MASK_FRESH;
         name_one(a, FRESH_MASKS, ++a->report.masks_fresh, layer->scope);
@@ -170,7 +170,7 @@ static void count_left(adoption *a)
         const nncf__entry *e = &a->c->entries[i];
         if (a->used[i])
             continue;
-        if (nncf__mask_form_of(a->c, e) != NNCF__FORM_NONE)
+        if (nncf__mask_form_of(e) != NNCF__FORM_NONE)
             name_one(a, LEFT_MASKS, ++a->report.masks_left, e->name);
         else if (a->number[i])
             name_one(a, LEFT_QUANTIZERS, ++a->report.quantizers_left, e->name);

@@ -25,6 +25,7 @@ typedef struct nncf__entry {
     int32_t dtype;    /* NNCF_F32 ..., or -1: a type that nncf_tensor does not have */
     const char *type; /* its name in the format, static */
     uint32_t bits;    /* of an element */
+    bool is_mask;     /* a mask of the snapshot's controller */
     size_t ndim;
     int64_t *shape;      /* [ndim], borrowed */
     uint64_t begin, end; /* in the data */
@@ -151,11 +152,12 @@ const nncf__entry *nncf__lookup_find(const nncf__lookup *lookup, const char *nam
 enum nncf__mask_form {
     NNCF__FORM_NONE = 0,
     NNCF__FORM_BITS,   /* of magnitude and const sparsity: a bit a weight */
-    NNCF__FORM_LOGITS, /* of rb_sparsity, in a snapshot that was made with it */
+    NNCF__FORM_LOGITS, /* of rb_sparsity */
     NNCF__FORM_BINARY, /* NNCF's own: a float a weight, 0 or 1 */
 };
-/* What kind of mask an entry is, by name, type, and the snapshot's config. */
-enum nncf__mask_form nncf__mask_form_of(const nncf_checkpoint *checkpoint, const nncf__entry *entry);
+/* Mark the masks of the controller that a snapshot was made with. */
+nncf_status nncf__masks_mark(nncf_checkpoint *checkpoint);
+enum nncf__mask_form nncf__mask_form_of(const nncf__entry *entry);
 bool nncf__mask_fits(enum nncf__mask_form form, const nncf__entry *mask, size_t count);
 /* nncf__algorithm_kind of the sparsity algorithm that a snapshot was made with, by its config; 0: none. */
 int32_t nncf__find_sparsity(const nncf_checkpoint *checkpoint);

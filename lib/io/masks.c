@@ -42,19 +42,44 @@ int32_t nncf__find_sparsity(const nncf_checkpoint *checkpoint)
 
 /* ---- which mask is whose ---- */
 
-enum nncf__mask_form nncf__mask_form_of(const nncf_checkpoint *checkpoint, const nncf__entry *e)
+/* Mark the entries that "nncf.mask_names" lists: a name alone says little, since an optimizer's arrays end alike, and
+ * logits of an earlier stage may have been carried along. */
+nncf_status nncf__masks_mark(nncf_checkpoint *c)
+{
+    const char *text = nncf_checkpoint_text_get(c, "nncf.mask_names");
+    if (!text)
+        return NNCF_OK;
+    const size_t length = strlen(text);
+    char *name = nncf__alloc(c->context, length + 1);
+    nncf__json j;
+    if (!name)
+        return NNCF_E_NOMEM;
+    nncf__json_start(&j, text, length);
+    nncf__json_open(&j);
+    while (nncf__json_more(&j)) {
+        nncf__json_span s;
+        nncf__json_string(&j, &s);
+        if (j.flaw)
+            break;
+        name[nncf__json_decode(text, &s, name, length)] = 0;
+        const nncf__entry *e = nncf__checkpoint_find(c, name);
+        if (e)
+            c->entries[e - c->entries].is_mask = true;
+    }
+    nncf__free(c->context, name);
+    return NNCF_OK;
+}
+
+enum nncf__mask_form nncf__mask_form_of(const nncf__entry *e)
 {
     const char *name = e->name;
-    if (strncmp(name, own_prefix, sizeof own_prefix - 1) == 0)
-        return ends_with(name, own_suffix) && e->dtype == NNCF_U8 ? NNCF__FORM_BITS : NNCF__FORM_NONE;
-    if (e->dtype != NNCF_F32)
-        return NNCF__FORM_NONE;
-    if (ends_with(name, binary_suffix) && strstr(name, operations))
-        return NNCF__FORM_BINARY;
-    /* logits of an earlier stage may have been carried along: then they are no masks any more */
-    if (ends_with(name, logit_suffix) && checkpoint->sparsity == NNCF__RB_SPARSITY)
-        return NNCF__FORM_LOGITS;
-    return NNCF__FORM_NONE;
+    if (e->is_mask)
+        return strncmp(name, own_prefix, sizeof own_prefix - 1) != 0
+                   ? e->dtype == NNCF_F32 && ends_with(name, logit_suffix) ? NNCF__FORM_LOGITS : NNCF__FORM_NONE
+               : e->dtype == NNCF_U8 && ends_with(name, own_suffix) ? NNCF__FORM_BITS
+                                                                    : NNCF__FORM_NONE;
+    return e->dtype == NNCF_F32 && ends_with(name, binary_suffix) && strstr(name, operations) ? NNCF__FORM_BINARY
+                                                                                              : NNCF__FORM_NONE;
 }
 
 bool nncf__mask_fits(enum nncf__mask_form form, const nncf__entry *mask, size_t count)
@@ -79,7 +104,7 @@ static void weight_name(enum nncf__mask_form form, const char *mask, char *to)
 
 static void join(nncf__masks *m, const nncf_checkpoint *c, const nncf__entry *weight, const nncf__entry *mask)
 {
-    const enum nncf__mask_form form = nncf__mask_form_of(c, mask);
+    const enum nncf__mask_form form = nncf__mask_form_of(mask);
     if (form == NNCF__FORM_NONE || m->of[weight - c->entries])
         return;
     if (nncf__mask_fits(form, mask, elements_of(weight)))
@@ -132,7 +157,7 @@ static nncf_status take_names(nncf__masks *m, const nncf_checkpoint *c, const nn
     if (!name)
         return NNCF_E_NOMEM;
     for (size_t i = 0; i < c->n_entries; i++) {
-        const enum nncf__mask_form form = nncf__mask_form_of(c, &c->entries[i]);
+        const enum nncf__mask_form form = nncf__mask_form_of(&c->entries[i]);
         size_t count;
         if (form == NNCF__FORM_NONE)
             continue;
@@ -202,7 +227,7 @@ void nncf__mask_to_bits(nncf_context *context, enum nncf__mask_form form, const 
 void nncf__mask_apply(const nncf_checkpoint *checkpoint, const nncf__entry *mask, size_t count, size_t size,
                       void *weight)
 {
-    const enum nncf__mask_form form = nncf__mask_form_of(checkpoint, mask);
+    const enum nncf__mask_form form = nncf__mask_form_of(mask);
     bool keep[BLOCK];
     for (size_t begin = 0; begin < count; begin += BLOCK) {
         const size_t n = count - begin < BLOCK ? count - begin : BLOCK;

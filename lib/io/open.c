@@ -221,6 +221,8 @@ static nncf_status read_source(nncf_checkpoint *c, const nncf__source *source, n
         status = check_own_header(c, &sum, &own, err);
     if (status == NNCF_OK)
         status = read_data(c, source, err);
+    if (status == NNCF_OK && nncf__masks_mark(c) != NNCF_OK)
+        status = nncf__fail(err, NNCF_E_NOMEM, c->path, "out of memory");
     c->sparsity = nncf__find_sparsity(c);
     return status == NNCF_OK && own ? check_own_data(c, err) : status;
 }

@@ -32,25 +32,33 @@ static int64_t *counter_values(const nncf_compression_ctrl *ctrl, int64_t values
     return values;
 }
 
-/* Whose state "nncf.quantizers" holds, for a controller that has others. */
-static void put_quantizer_names(const nncf_compression_ctrl *ctrl, nncf__text *text)
+/* Names of masks, and of the first parameter of each quantizer in the order of "nncf.quantizers": for a controller that
+ * has others. */
+static void put_names(const nncf_compression_ctrl *ctrl, bool masks, nncf__text *text)
 {
-    nncf__text names = {.context = ctrl->context};
+    nncf__text names = {.context = ctrl->context}, mask = {.context = ctrl->context};
     nncf__text_append(&names, "[", 1);
     for (size_t i = 0; i < ctrl->n_layers; i++)
-        for (int j = 0; j < NNCF__N_QUANTIZERS; j++) {
-            const nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
-            if (!q)
+        for (int j = 0; j < (masks ? 1 : NNCF__N_QUANTIZERS); j++) {
+            const nncf__layer_compression *c = &ctrl->layers[i];
+            const nncf__quantizer *q = nncf__layer_quantizer(c, j);
+            if (masks ? c->mask_kind == NNCF__MASK_NONE : !q)
                 continue;
+            mask.length = 0;
+            nncf__text_printf(&mask, "nncf.%s.mask", ctrl->model->layers[i]->scope);
             nncf__text_append(&names, ",", names.length > 1);
-            nncf__text_json_string(&names, q->name);
+            if (!mask.failed)
+                nncf__text_json_string(&names, !masks                          ? q->name
+                                               : c->mask_kind == NNCF__MASK_RB ? c->logit_name
+                                                                               : mask.data);
         }
     nncf__text_append(&names, "]", 1);
-    nncf__text_printf(text, ",\"nncf.quantizer_names\":");
-    if (!names.failed)
+    nncf__text_printf(text, ",\"nncf.%s_names\":", masks ? "mask" : "quantizer");
+    text->failed = text->failed || names.failed || mask.failed;
+    if (!text->failed)
         nncf__text_json_string(text, names.data);
-    text->failed = text->failed || names.failed;
     nncf__text_free(&names);
+    nncf__text_free(&mask);
 }
 
 void nncf__state_texts(const nncf_compression_ctrl *ctrl, nncf__text *text)
@@ -59,7 +67,8 @@ void nncf__state_texts(const nncf_compression_ctrl *ctrl, nncf__text *text)
     counter_values(ctrl, values);
     for (int i = 0; i < NNCF__N_COUNTERS; i++)
         nncf__text_printf(text, ",\"%s\":\"%lld\"", nncf__counter_names[i], (long long)values[i]);
-    put_quantizer_names(ctrl, text);
+    put_names(ctrl, true, text);
+    put_names(ctrl, false, text);
     const char *config = ctrl->canonical_config ? ctrl->canonical_config : "";
     char digest[NNCF__DIGEST_TEXT];
     nncf__sha256_text(config, strlen(config), digest);

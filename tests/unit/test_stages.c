@@ -423,6 +423,50 @@ START_TEST(ranges_that_are_there_stay)
 }
 END_TEST
 
+/* An optimizer's arrays are called after the logits, and logits of an earlier stage may be carried along: neither are
+ * masks. */
+START_TEST(what_only_looks_like_a_mask)
+{
+    rig r;
+    nncf_error err = NNCF_ERROR_INIT;
+    static float state[N_A];
+    nncf_checkpoint_restore_report report = {NNCF_PARAMS(nncf_checkpoint_restore_report)};
+    nncf_weights_report weights = {NNCF_PARAMS(nncf_weights_report)};
+    make_stage(&r, RB, "a.weight", "b.weight");
+    const int64_t shape[] = {N_A};
+    const nncf_checkpoint_tensor tensors[] = {
+        r.tensors[0],
+        r.tensors[1],
+        {"optimizer.exp_avg.N/Linear[a].pre_ops.mask", {.data = state, .dtype = NNCF_F32, .ndim = 1, .shape = shape}}};
+    ck_assert_int_eq(nncf_checkpoint_save(r.ctrl, at("s"), tensors, 3, NULL, 0, &err), NNCF_OK);
+    drop_rig(&r);
+    make_rig(&r, "a.weight", "b.weight");
+    r.ctrl = fx_ctrl(r.model, configs[KEEP]);
+    ck_assert_msg(restore(&r, &report, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_uint_eq(report.masks_taken, 2);
+    ck_assert_uint_eq(report.masks_left, 0);
+    /* now without any sparsity, and the logits of before beside it */
+    rig dense;
+    make_stage(&dense, INT8, "a.weight", "b.weight");
+    nncf_checkpoint *c = open_file(&dense, at("s"));
+    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
+                                           .ctrl = dense.ctrl,
+                                           .path = at("t"),
+                                           .tensors = dense.tensors,
+                                           .n_tensors = 2,
+                                           .carry = c};
+    ck_assert_msg(nncf_checkpoint_save_with(&p, &err) == NNCF_OK, "%s", err.message);
+    nncf_checkpoint_close(c);
+    c = open_file(&dense, at("t"));
+    ck_assert_ptr_nonnull(nncf__checkpoint_find(c, "N/Linear[a].pre_ops.mask"));
+    ck_assert_int_eq(nncf_checkpoint_load_weights(c, r.tensors, 2, NULL, &weights, &err), NNCF_OK);
+    ck_assert_uint_eq(weights.masks_applied, 0);
+    nncf_checkpoint_close(c);
+    drop_rig(&dense);
+    drop_rig(&r);
+}
+END_TEST
+
 /* Weights that are loaded behind the controller's creation, but before initialization, count too. */
 START_TEST(weights_loaded_late)
 {
@@ -707,6 +751,7 @@ int main(void)
     tcase_add_test(tc, masks_can_be_left);
     tcase_add_loop_test(tc, stages, 0, N_STAGES * N_STAGES);
     tcase_add_test(tc, ranges_that_are_there_stay);
+    tcase_add_test(tc, what_only_looks_like_a_mask);
     tcase_add_test(tc, weights_loaded_late);
     tcase_add_test(tc, another_model);
     tcase_add_loop_test(tc, from_stripped_models, 0, 12);
