@@ -8,6 +8,7 @@
 
 #include <nncf/nncf.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +86,36 @@ static inline unsigned target_touch(const nncf_checkpoint *c)
             sum += ((const uint8_t *)t.data)[j];
     }
     return sum;
+}
+
+/* Load all that the snapshot lists, each tensor as floats of its own shape, weights as `shape`: names that are found,
+ * masks that are applied and codes of stripped models that are unpacked, whatever the file says of them. */
+static inline void target_load(const nncf_checkpoint *c, const int64_t shape[2])
+{
+    enum { MOST = 64, FLOATS = 4096 };
+    static float data[MOST][FLOATS];
+    nncf_checkpoint_tensor t[MOST];
+    size_t n = 0;
+    for (size_t i = 0; i < nncf_checkpoint_count(c) && n < MOST; i++) {
+        nncf_tensor view = {0};
+        const char *name = nncf_checkpoint_name(c, i);
+        const size_t length = strlen(name);
+        int64_t count = 1;
+        if (length < 1 || length > 1024)
+            continue;
+        (void)nncf_checkpoint_get(c, name, &view);
+        for (int32_t j = 0; j < view.ndim; j++)
+            count = count <= FLOATS && view.shape[j] <= FLOATS ? count * view.shape[j] : FLOATS + 1;
+        const bool weight = length > 7 && strcmp(name + length - 7, ".weight") == 0;
+        if (weight || count > FLOATS) {
+            view.ndim = 2;
+            view.shape = shape;
+        }
+        t[n] = (nncf_checkpoint_tensor){name,
+                                        {.data = data[n], .dtype = NNCF_F32, .ndim = view.ndim, .shape = view.shape}};
+        n++;
+    }
+    (void)nncf_checkpoint_load_weights(c, t, n, NULL, NULL, NULL);
 }
 
 /*
