@@ -188,6 +188,49 @@ START_TEST(failing_at_every_call)
 }
 END_TEST
 
+/* Failures that are none: a name that is taken already, a file that is gone before it gets its second name, a file
+ * system that syncs no folders. */
+START_TEST(failures_that_are_none)
+{
+    char log[256];
+    int n = calls_of_a_save(true, log), tried = 0;
+    for (int at = 2; at <= n; at++) {
+        const char letter = log[at - 1];
+        const bool last_sync = letter == 'f' && !strchr(log + at, 'f');
+        const int error = letter == 'o' || letter == 'l' ? EEXIST : last_sync ? EINVAL : 0;
+        if (!error)
+            continue;
+        ck_assert_int_eq(save(2, true, NULL), NNCF_OK);
+        fault_arm(FAULT_ERROR, at, error);
+        nncf_status status = save(3, true, NULL);
+        fault_disarm();
+        ck_assert_msg(status == NNCF_OK, "'%c'", letter);
+        ck_assert_int_eq(gen_load(&g, g.path), 3);
+        ck_assert_int_eq(gen_load(&g, g.previous), 2);
+        tried++;
+        if (letter != 'l')
+            continue;
+        fault_arm(FAULT_ERROR, at, ENOENT);
+        ck_assert_int_eq(save(4, true, NULL), NNCF_OK);
+        fault_disarm();
+        ck_assert_int_eq(gen_load(&g, g.path), 4);
+    }
+    ck_assert_int_eq(tried, 3);
+    /* but not every name is taken */
+    for (int at = 2; at <= n; at++) {
+        nncf_error err = NNCF_ERROR_INIT;
+        if (log[at - 1] != 'o' && log[at - 1] != 'l')
+            continue;
+        fault_arm(FAULT_PERSISTENT, at, EEXIST);
+        nncf_status status = save(5, true, &err);
+        fault_disarm();
+        ck_assert_int_eq(status, NNCF_E_IO);
+        ck_assert_int_eq(err.os_errno, EEXIST);
+        ck_assert_int_eq(gen_load(&g, g.path), 4);
+    }
+}
+END_TEST
+
 START_TEST(short_and_interrupted_writes)
 {
     char log[256];
@@ -243,6 +286,7 @@ int main(void)
     tcase_add_loop_test(tc, killed_at_every_call, 0, 4);
     tcase_add_test(tc, killed_at_random_moments);
     tcase_add_loop_test(tc, failing_at_every_call, 0, 4);
+    tcase_add_test(tc, failures_that_are_none);
     tcase_add_test(tc, short_and_interrupted_writes);
     tcase_add_test(tc, full_at_every_write);
     suite_add_tcase(suite, tc);
