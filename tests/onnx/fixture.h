@@ -34,6 +34,7 @@ typedef struct on_net {
     float images[ON_BATCH * ON_IMAGE];
     int64_t image_shape[4]; /* of all of them */
     int32_t image_ndim;
+    bool plain_norm; /* batch norm without gamma and beta */
     uint64_t random;
 } on_net;
 
@@ -69,11 +70,13 @@ static inline void on_conv(on_net *n, int i, const char *scope, int input, int64
     nncf_error err = NNCF_ERROR_INIT;
     const size_t weights = (size_t)(out * (in / groups) * kernel * kernel);
     nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params)};
-    if (norm) { /* a gamma that is negative and one that is 0, as training may leave them */
+    if (norm && !n->plain_norm) { /* a gamma that is negative and one that is 0, as training may leave them */
         bn.weight = on_floats(n, (size_t)out, 0.5, 1);
         bn.weight[0] = -0.75f;
         bn.weight[1] = 0;
         bn.bias = on_floats(n, (size_t)out, 0.5, 0.3);
+    }
+    if (norm) {
         bn.running_mean = on_floats(n, (size_t)out, 0.1, 0);
         bn.running_var = on_floats(n, (size_t)out, 0.4, 0.8);
     }
@@ -305,6 +308,7 @@ static inline void on_vectors(on_net *n)
     on_linear(n, 0, "Net/Linear[0]", -1, 6, 8, NNCF_ACTIVATION_RELU6);
     on_linear(n, 1, "Net/Linear[1]", 0, 8, 8, NNCF_ACTIVATION_NONE);
     on_add(n, 2, "Net/__add___0", 0, 1, NNCF_ACTIVATION_RELU);
+    n->plain_norm = true;
     on_conv(n, 3, "Net/Conv2d[0]", 2, 8, 12, 1, 1, 0, 1, NNCF_ACTIVATION_RELU, true, true);
     on_pool(n, 4, "Net/MaxPool2d[0]", 3, NNCF_POOL_MAX, 1, 1, 0);
     on_linear(n, 5, "Net/Linear[2]", 4, 12, ON_CLASSES, NNCF_ACTIVATION_NONE);

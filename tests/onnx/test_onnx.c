@@ -365,7 +365,7 @@ START_TEST(the_old_file_stays)
     nncf_error err = NNCF_ERROR_INIT;
     on_create(&n, on_cases[2].config, &params, true);
     ck_assert_int_eq(on_export(&n, path, NNCF_ONNX_QDQ, 1, &err), NNCF_OK);
-    const struct rlimit small = {1000, RLIM_INFINITY};
+    const struct rlimit small = {1000, RLIM_INFINITY}, none = {RLIM_INFINITY, RLIM_INFINITY};
     signal(SIGXFSZ, SIG_IGN);
     for (int i = 0; i < 2; i++) {
         if (i == 0)
@@ -375,6 +375,7 @@ START_TEST(the_old_file_stays)
         ck_assert_int_eq(on_export(&n, path, NNCF_ONNX_QDQ, 0, &err), i == 0 ? NNCF_E_NOMEM : NNCF_E_IO);
         ck_assert_int_eq(err.os_errno, i == 0 ? 0 : EFBIG);
         memory.fail_at = 0;
+        ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
         Nncf__Onnx__ModelProto *after = read_back();
         ck_assert_uint_eq(count_op(after->graph, "BatchNormalization"), 0); /* the folded one */
         nncf__onnx__model_proto__free_unpacked(after, NULL);

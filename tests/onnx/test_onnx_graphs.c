@@ -184,6 +184,7 @@ START_TEST(inputs_that_do_not_fit)
     on_start(&n, false);
     export_refused(&n, P(.input_shape = {0, 2, 4, 9}), NNCF_E_SHAPE, "a", "larger than its input");
     export_refused(&n, P(.input_shape = {0, 2, 9, 5}), NNCF_E_SHAPE, "p", "larger than its input");
+    export_refused(&n, P(.input_shape = {0, 0, 0, 5}), NNCF_E_SHAPE, "p", "larger than its input");
     m = export_to_memory(n.ctrl, P(.input_shape = {0, 0, 9, 0}));
     const Nncf__Onnx__TensorShapeProto *out = m->graph->output[0]->type->tensor_type->shape;
     ck_assert_int_eq(out->dim[1]->dim_value, 3);
@@ -219,13 +220,15 @@ START_TEST(golden_tensors_that_are_refused)
 {
     static on_net n;
     float x[4] = {0};
-    const int64_t one[1] = {1}, row[2] = {1, 2}, none[2] = {0, 2}, huge[2] = {1, 1 << 25}, odd[2] = {1, 3};
+    const int64_t five[5] = {1, 2, 1, 1, 1}, one[1] = {1}, row[2] = {1, 2}, none[2] = {0, 2}, huge[2] = {1, 1 << 25},
+                  odd[2] = {1, 3};
     const int64_t strides[2] = {1, 1}, wide[2] = {2, 2};
     const nncf_tensor good = {.data = x, .ndim = 2, .shape = row};
     const struct {
         nncf_tensor tensor;
         nncf_status status;
     } bad[] = {{{.data = x, .ndim = 1, .shape = one}, NNCF_E_SHAPE},
+               {{.data = x, .ndim = 5, .shape = five}, NNCF_E_SHAPE},
                {{.data = x, .ndim = 2, .shape = none}, NNCF_E_SHAPE},
                {{.data = x, .ndim = 2, .shape = huge}, NNCF_E_LIMIT},
                {{.data = NULL, .ndim = 2, .shape = row}, NNCF_E_ARG},
@@ -247,6 +250,65 @@ START_TEST(golden_tensors_that_are_refused)
     }
     export_refused(&n, P(.golden_output = &good), NNCF_E_ARG, "golden_input", "go together");
     ck_assert_int_ne(access(path, F_OK), 0);
+    on_destroy(&n);
+}
+END_TEST
+
+/* Value of a base64 digit; 64: none. */
+static unsigned digit(char c)
+{
+    return c >= 'A' && c <= 'Z'   ? (unsigned)(c - 'A')
+           : c >= 'a' && c <= 'z' ? (unsigned)(c - 'a') + 26
+           : c >= '0' && c <= '9' ? (unsigned)(c - '0') + 52
+           : c == '+'             ? 62
+           : c == '/'             ? 63
+                                  : 64;
+}
+
+/* Golden tensors come back bit for bit, with any padding: 4, 8 and 12 bytes. */
+START_TEST(golden_tensors_come_back)
+{
+    for (int64_t width = 1; width <= 3; width++) {
+        static on_net n;
+        const int64_t shape[2] = {1, width};
+        float x[3] = {-0.1f, 3e-39f, 12345.678f}, back[3] = {0};
+        const nncf_tensor t = {.data = x, .ndim = 2, .shape = shape};
+        plain(&n);
+        on_linear(&n, 0, "a", -1, width, width, NNCF_ACTIVATION_NONE);
+        on_start(&n, false);
+        Nncf__Onnx__ModelProto *m = export_to_memory(n.ctrl, P(.golden_input = &t, .golden_output = &t));
+        const char *text = metadata(m, "nncf.golden.output");
+        uint8_t bytes[16];
+        size_t used = 0;
+        ck_assert_uint_eq(strlen(text), 4 * ((4 * (size_t)width + 2) / 3));
+        for (size_t i = 0; text[i]; i += 4) {
+            unsigned bits = 0;
+            for (int k = 0; k < 4; k++)
+                bits = bits << 6 | (digit(text[i + (size_t)k]) & 63);
+            for (int k = 0; k < 3; k++)
+                bytes[used++] = (uint8_t)(bits >> (16 - 8 * k));
+        }
+        ck_assert_uint_ge(used, 4 * (size_t)width);
+        for (size_t i = strlen(text) - (used - 4 * (size_t)width); text[i]; i++)
+            ck_assert_int_eq(text[i], '=');
+        memcpy(back, bytes, 4 * (size_t)width);
+        ck_assert_mem_eq(back, x, 4 * (size_t)width);
+        nncf__onnx__model_proto__free_unpacked(m, NULL);
+        on_destroy(&n);
+    }
+}
+END_TEST
+
+START_TEST(not_while_ranges_are_observed)
+{
+    static on_net n;
+    int32_t more = 0;
+    on_begin(&n, on_model_configs[1], NULL);
+    on_planes(&n);
+    on_start(&n, false);
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(n.ctrl, &more), NNCF_OK);
+    ck_assert_int_eq(more, 1);
+    export_refused(&n, P(.opset = 13), NNCF_E_STATE, "", "ranges are not initialized");
     on_destroy(&n);
 }
 END_TEST
@@ -318,6 +380,8 @@ int main(void)
     tcase_add_test(tests, inputs_that_do_not_fit);
     tcase_add_test(tests, texts_that_are_refused);
     tcase_add_test(tests, golden_tensors_that_are_refused);
+    tcase_add_test(tests, golden_tensors_come_back);
+    tcase_add_test(tests, not_while_ranges_are_observed);
     tcase_add_test(tests, files_end_at_2_gib);
     tcase_add_test(tests, an_arena_that_failed_stays_failed);
     suite_add_tcase(suite, tests);
