@@ -40,6 +40,7 @@ typedef struct seen {
 typedef struct quant {
     bool there, asymmetric, per_channel;
     int32_t bits, sign, wanted; /* sign: 1 signed, 0 unsigned, -1 undecided */
+    bool initialized, kept;     /* kept: the range came over from a snapshot, initialization leaves it */
     size_t channels;
     char rule[24];                /* "none", "min_max", ... */
     int64_t batches, samples;     /* what an activation's rule wants; -1: the other */
@@ -142,7 +143,8 @@ typedef struct graph {
     int64_t step, epoch;
     bool before, step_begun, epoch_begun; /* order of calls */
     bool frozen;
-    char *plan; /* JSON */
+    bool resumed, used; /* restored; a weight was compressed in train mode outside of initialization */
+    char *plan;         /* JSON */
 } graph;
 
 typedef struct world {
@@ -154,8 +156,8 @@ typedef struct world {
     int64_t live; /* blocks of the allocator */
     int n_graphs;
     graph graphs[MAX_MODELS];
-    uint64_t digest;            /* of every output's bits */
-    uint64_t elements, escapes; /* quantized; rounded the other way */
+    uint64_t digest;                   /* of every output's bits */
+    uint64_t elements, escapes, loose; /* quantized; rounded the other way; that cannot be told */
     char history[400];
     bool verbose, failed;
 } world;
@@ -207,6 +209,8 @@ void check_quantized(graph *g, const char *what, const node *n, quant *q, enum p
 size_t channel_at(const shape *s, size_t i);
 
 /* ---- graph_state.c ---- */
+void weight_used(graph *g);
+bool norm_refuses(const graph *g, const node *n);
 bool attach(graph *g);
 void detach(graph *g);
 void expect_ranges_of_weights(graph *g, const char *when);
@@ -224,6 +228,7 @@ bool saw_nothing(const graph *g);
 void host_forward(graph *g, node *n, const float *const x[2]);
 void host_backward(graph *g, node *n, const float *dy, float *dx[2]);
 void check_weight(graph *g, node *n);
+void call_parts(graph *g);
 
 /* ---- graph_steps.c ---- */
 nncf_tensor source_view(graph *g, int from);

@@ -88,8 +88,8 @@ static void sides(writer *w, const char *name)
         text(w, "mode", maybe(w, 2) ? "symmetric" : "asymmetric");
     if (maybe(w, 3))
         boolean(w, "signed", maybe(w, 2));
-    if (maybe(w, 2))
-        boolean(w, "per_channel", maybe(w, 2));
+    if (!maybe(w, 3))
+        boolean(w, "per_channel", !maybe(w, 3));
     if (w->release >= 103 && maybe(w, 8))
         text(w, "ignored_scopes", some_scope(w));
     close_object(w);

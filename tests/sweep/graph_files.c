@@ -100,7 +100,7 @@ static void load(graph *g, bytes *b)
         nncf_status status = nncf_checkpoint_read(c, t.of, t.count, &err);
         CHECK(g->world, status == NNCF_OK, "read: %s", err.message);
     } else if (t.count) {
-        nncf_weights_report report = {NNCF_PARAMS(nncf_weights_report)};
+        nncf_weights_report report = {NNCF_PARAMS(nncf_weights_report), .masks = NNCF_MASKS_LEAVE};
         nncf_status status = nncf_checkpoint_load_weights(c, t.of, t.count, NULL, &report, &err);
         CHECK(g->world, status == NNCF_OK && report.loaded == t.count, "load_weights: %d, %zu of %zu: %s", status,
               report.loaded, t.count, err.message);
@@ -119,8 +119,9 @@ typedef struct memory {
     float *params[MAX_TENSORS];
     float *ctrl[64 * MAX_NODES];
     size_t n_ctrl;
-    uint8_t *bits[MAX_NODES];
+    uint8_t *bits[MAX_NODES], *keep[MAX_NODES]; /* keep: of eval mode */
     int32_t signs[MAX_NODES][PLACES];
+    bool initialized[MAX_NODES][PLACES];
 } memory;
 
 static float *copy_of(const float *x, size_t n)
@@ -152,10 +153,15 @@ static void remember(graph *g, memory *m)
     for (int i = 0; i < g->n_nodes; i++) {
         const node *n = &g->nodes[i];
         m->bits[i] = calloc(n->n_weight + 1, 1);
+        m->keep[i] = calloc(n->n_weight + 1, 1);
+        for (size_t j = 0; j < n->n_weight; j++)
+            m->keep[i][j] = n->mask == MASK_RB ? n->logit.data[j] > 0 : n->mask == MASK_BITS ? n->bits[j] : 1;
         if (n->n_weight)
             memcpy(m->bits[i], n->bits, n->n_weight);
         for (int p = 0; p < PLACES; p++)
             m->signs[i][p] = n->q[p].sign;
+        for (int p = 0; p < PLACES; p++)
+            m->initialized[i][p] = n->q[p].initialized;
     }
 }
 
@@ -179,10 +185,13 @@ static void expect_memory(graph *g, memory *m)
         for (int p = 0; p < PLACES; p++) {
             n->q[p].sign = m->signs[i][p];
             n->q[p].seen.count = 0;
+            n->q[p].initialized = m->initialized[i][p];
+            n->q[p].kept = n->q[p].initialized && p != WEIGHT && !s->init_done;
         }
         n->kept.ready = false;
     }
     g->step = s->step;
+    g->resumed = g->ctrl != NULL;
     g->epoch = s->epoch;
     g->frozen = s->frozen;
     g->step_begun = s->step_begun;
@@ -202,8 +211,33 @@ static void free_memory(memory *m)
         free(m->params[i]);
     for (size_t i = 0; i < m->n_ctrl; i++)
         free(m->ctrl[i]);
-    for (int i = 0; i < MAX_NODES; i++)
+    for (int i = 0; i < MAX_NODES; i++) {
         free(m->bits[i]);
+        free(m->keep[i]);
+    }
+}
+
+/* The next stage's view of a snapshot: weights with the zeros of their masks. */
+static void check_masked_load(graph *g, bytes *b, const memory *m)
+{
+    tensors t;
+    size_t at = 0;
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_weights_report report = {NNCF_PARAMS(nncf_weights_report)};
+    nncf_checkpoint *c = reopen(g->world, b);
+    list_tensors(g, &t);
+    nncf_status status = nncf_checkpoint_load_weights(c, t.of, t.count, NULL, &report, &err);
+    CHECK(g->world, t.count == 0 || (status == NNCF_OK && report.loaded == t.count), "load_weights: %d, %zu of %zu: %s",
+          status, report.loaded, t.count, err.message);
+    for (int i = 0; i < g->n_nodes && status == NNCF_OK; i++) {
+        const node *n = &g->nodes[i];
+        while (n->w && t.of[at].tensor.data != n->w)
+            at++;
+        for (size_t j = 0; j < n->n_weight; j++)
+            CHECK(g->world, n->w[j] == (m->keep[i][j] ? m->params[at][j] : 0), "weight of %s [%zu] as loaded: %.9g",
+                  n->scope, j, (double)n->w[j]);
+    }
+    nncf_checkpoint_close(c);
 }
 
 /* Bits of all outputs in eval mode, for an input that follows from `state`. */
@@ -276,6 +310,8 @@ void call_snapshot(graph *g)
             if (sweep_one_in(w->rng, 2))
                 nncf_compression_ctrl_init_step(g->ctrl, &more);
         }
+        if (sweep_one_in(w->rng, 3))
+            check_masked_load(g, &b, &m);
         load(g, &b);
         clear_gradients(g);
         expect_memory(g, &m);
@@ -359,7 +395,8 @@ static void compare_node(graph *g, graph *const twins[2], int index, bool trains
         dx[t][1] = floats(in);
         nncf_tensor ty = view(y[t], n->y_dtype, &n->out);
         nncf_status status = nncf_layer_forward(layer, x, &ty);
-        CHECK(w, status == NNCF_OK, "twin %d: forward of %s: %d", t, n->scope, status);
+        const bool refuses = norm_refuses(twins[t], &twins[t]->nodes[index]);
+        CHECK(w, status == (refuses ? NNCF_E_SHAPE : NNCF_OK), "twin %d: forward of %s: %d", t, n->scope, status);
         if (!trains || status != NNCF_OK)
             continue;
         float *used = copy_of(dy, out);
@@ -411,14 +448,21 @@ void call_twin(graph *g)
                                  .max_isa = t && !same_isa ? isa : w->isa};
         nncf_context_create(NNCF_API_VERSION, &p, &contexts[t], NULL);
         world *own = calloc(1, sizeof *own);
-        *own = (world){.sweep = w->sweep, .rng = w->rng, .context = contexts[t], .seed = w->seed};
+        *own = (world){.sweep = w->sweep,
+                       .rng = w->rng,
+                       .context = contexts[t],
+                       .seed = w->seed,
+                       .threads = p.n_threads,
+                       .isa = p.max_isa};
+        snprintf(own->history, sizeof own->history, "%s (twin %d)", w->history, t);
         twins[t] = calloc(1, sizeof *twins[t]);
         clone_graph(g, twins[t], own);
         nncf_status status = nncf_compression_ctrl_create(twins[t]->model, g->config, &twins[t]->ctrl, NULL);
         CHECK(w, status == NNCF_OK, "twin: %d", status);
         if (status == NNCF_OK)
             load(twins[t], &b);
-        nncf_model_set_mode(twins[t]->model, trains ? NNCF_MODE_TRAIN : NNCF_MODE_EVAL);
+        twins[t]->mode = trains ? NNCF_MODE_TRAIN : NNCF_MODE_EVAL;
+        nncf_model_set_mode(twins[t]->model, twins[t]->mode);
         w->failed = w->failed || own->failed;
     }
     for (int i = 0; i < g->n_nodes && !w->failed; i++)

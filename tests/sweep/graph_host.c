@@ -125,6 +125,7 @@ void check_weight(graph *g, node *n)
     float *got = floats(n->n_weight);
     nncf_status status = nncf_layer_compress_weight(n->layer, got);
     CHECK(w, status == NNCF_OK, "compress_weight of %s: %d", n->scope, status);
+    weight_used(g);
     expect_weight(g, n);
     for (size_t i = 0; i < n->n_weight; i++) {
         const est e = n->kept.w[i];
@@ -250,4 +251,44 @@ void host_backward(graph *g, node *n, const float *dy, float *dx[2])
         if (n->q[INPUT].there)
             quantizer_backward(g, n, INPUT, k->raw[i], input_shape(g, n, i), dx[i]);
     free(d);
+}
+
+/* The parts on any layer, with tensors of any number of dimensions that have its channels. */
+void call_parts(graph *g)
+{
+    world *w = g->world;
+    node *n = &g->nodes[sweep_range(w->rng, 0, g->n_nodes - 1)];
+    const enum place place = sweep_one_in(w->rng, 2) ? INPUT : OUTPUT;
+    shape s = place == OUTPUT ? n->out : n->in;
+    if (n->kind == LINEAR && place == INPUT) {
+        s.d[1] *= s.d[2] * s.d[3];
+        s.d[2] = s.d[3] = 1;
+    }
+    s.d[2] = sweep_range(w->rng, 1, 5);
+    s.d[3] = sweep_range(w->rng, 1, 3);
+    s.ndim = (int32_t)sweep_range(w->rng, 2, 4);
+    for (int i = s.ndim; i < 4; i++)
+        s.d[i] = 1;
+    const size_t count = count_of(&s);
+    float *x = floats(count), *y = floats(count), *d = floats(count);
+    est *a = ests(count);
+    fill_random(w->rng, x, count, 3);
+    for (size_t i = 0; i < count; i++)
+        a[i] = exact((double)x[i]);
+    const nncf_tensor tx = view(x, NNCF_F32, &s), ty = view(y, NNCF_F32, &s);
+    note(w, " part");
+    nncf_status status =
+        place == INPUT ? nncf_layer_quantize_input(n->layer, &tx, &ty) : nncf_layer_quantize_output(n->layer, &tx, &ty);
+    CHECK(w, status == NNCF_OK, "a part of %s: %d", n->scope, status);
+    saw(g, s.d[0]);
+    check_quantized(g, "part", n, &n->q[place], place, a, &s, y, NNCF_F32);
+    observe(g, n, place, x, &s);
+    if (!initializing(g)) {
+        fill_random(w->rng, d, count, 1);
+        quantizer_backward(g, n, place, x, &s, d);
+    }
+    free(x);
+    free(y);
+    free(d);
+    free(a);
 }

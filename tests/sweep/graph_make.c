@@ -440,7 +440,8 @@ void make_graph(world *w, graph *g)
     g->world = w;
     const int style = (int)sweep_range(r, 0, 5); /* of edges: 0 none, 1 some, else all */
     const int wanted = (int)sweep_range(r, 2, MAX_NODES - 1);
-    g->input = make_shape(4, sweep_range(r, 1, 4), SWEEP_PICK(r, channels), sweep_range(r, 1, 9), sweep_range(r, 1, 9));
+    g->input = make_shape(4, sweep_one_in(r, 5) ? 1 : sweep_range(r, 2, 4), SWEEP_PICK(r, channels),
+                          sweep_range(r, 1, 9), sweep_range(r, 1, 9));
     for (int tries = 0; g->n_nodes < wanted && tries < 200; tries++)
         g->n_nodes += draw_node(r, g, g->n_nodes);
     for (int i = 0; i < g->n_nodes; i++) {

@@ -235,6 +235,33 @@ static void constant_masks(graph *g)
             g->nodes[i].bits[j] = g->nodes[i].w[j] != 0;
 }
 
+/* Before any training weights may have been loaded: masks are made of what they are as initialization begins, but for
+ * constant ones that mask something. */
+static void renew_masks(graph *g)
+{
+    bool masks = false;
+    if (g->resumed || g->used || g->step > 0 || g->epoch > 0)
+        return;
+    for (int i = 0; i < g->n_nodes; i++)
+        for (size_t j = 0; g->nodes[i].mask == MASK_BITS && j < g->nodes[i].n_weight; j++)
+            masks = masks || !g->nodes[i].bits[j];
+    magnitude_masks(g);
+    if (!masks)
+        constant_masks(g);
+}
+
+void weight_used(graph *g)
+{
+    g->used = g->used || (g->ctrl && g->mode == NNCF_MODE_TRAIN && !initializing(g));
+}
+
+/* Batch norm of one value a channel makes 0 of it. */
+bool norm_refuses(const graph *g, const node *n)
+{
+    return n->has_norm && (g->mode == NNCF_MODE_TRAIN || g->phase == ADAPTING) &&
+           n->out.d[0] * n->out.d[2] * n->out.d[3] == 1;
+}
+
 /* ---- ranges ---- */
 
 static bool room_for_exact(const quant *q, size_t channel)
@@ -327,7 +354,7 @@ void expect_ranges_of_weights(graph *g, const char *when)
 static bool satisfied(const graph *g, const quant *q, int64_t begun, int64_t images)
 {
     (void)g;
-    if (strcmp(q->rule, "none") == 0)
+    if (q->kept || strcmp(q->rule, "none") == 0)
         return true;
     return q->batches >= 0 ? begun >= q->batches : images >= q->samples;
 }
@@ -413,6 +440,7 @@ static void check_activation(graph *g, node *n, enum place place)
             r[0] = r[1] = (double)NAN;
     }
     check_ranges(g, n, place, ranges, sure);
+    q->initialized = true;
     free(ranges);
     free(sure);
     q->seen.count = 0;
@@ -459,6 +487,7 @@ void expect_init_step(graph *g, int32_t more)
         if (!g->ranges_done && !all_satisfied(g)) {
             if (g->begun == 0) {
                 forget_seen(g);
+                renew_masks(g);
                 expect_ranges_of_weights(g, "as observation begins");
             }
             g->begun++;
@@ -467,8 +496,11 @@ void expect_init_step(graph *g, int32_t more)
         } else {
             for (int i = 0; i < g->n_nodes && !g->ranges_done && g->begun > 0; i++)
                 for (int p = 0; p < PLACES; p++)
-                    if (activation(&g->nodes[i], p) && strcmp(g->nodes[i].q[p].rule, "none") != 0)
+                    if (activation(&g->nodes[i], p) && !g->nodes[i].q[p].kept &&
+                        strcmp(g->nodes[i].q[p].rule, "none") != 0)
                         check_activation(g, &g->nodes[i], (enum place)p);
+            if (!g->ranges_done && g->begun == 0)
+                renew_masks(g);
             if (!g->ranges_done)
                 expect_ranges_of_weights(g, "after observation");
             g->ranges_done = true;
@@ -505,7 +537,7 @@ static void reset(graph *g)
     g->plan = NULL;
     g->phase = PLAIN;
     g->init_done = g->ranges_done = g->frozen = g->forgetting = false;
-    g->before = g->step_begun = g->epoch_begun = false;
+    g->before = g->step_begun = g->epoch_begun = g->resumed = g->used = false;
     g->begun = g->images = g->batch_images = g->adapted = g->adapted_images = g->forgot = g->forgot_images = 0;
     g->step = g->epoch = 0;
     g->has_run = false;

@@ -63,7 +63,8 @@ static void keep_running(node *n)
     }
 }
 
-static void forward_node(graph *g, int index)
+/* False: it had to be refused, and those behind it have nothing to read. */
+static bool forward_node(graph *g, int index)
 {
     world *w = g->world;
     node *n = &g->nodes[index];
@@ -86,22 +87,28 @@ static void forward_node(graph *g, int index)
         nncf_status status = nncf_layer_output_shape(n->layer, x, s, &ndim);
         CHECK(w, status == NNCF_OK && ndim == n->out.ndim && memcmp(s, n->out.d, (size_t)ndim * sizeof *s) == 0,
               "output shape of %s: %d", n->scope, status);
+        const bool refuses = norm_refuses(g, n);
         status = nncf_layer_forward(n->layer, x, &y);
-        CHECK(w, status == NNCF_OK, "forward of %s: %d", n->scope, status);
+        CHECK(w, status == (refuses ? NNCF_E_SHAPE : NNCF_OK), "forward of %s: %d", n->scope, status);
         if (status != NNCF_OK)
-            return;
+            return false;
         g->batch_images = n->in.d[0] > g->batch_images ? n->in.d[0] : g->batch_images;
         check_forward(g, n, x, n->y, n->y_dtype);
     }
     hash_bytes(w, n->y, count * size_of(n->y_dtype));
+    return true;
 }
 
 void run_forward(graph *g)
 {
     fill_random(g->world->rng, g->x, count_of(&g->input), sweep_one_in(g->world->rng, 6) ? 20 : 2);
-    for (int i = 0; i < g->n_nodes && !g->world->failed; i++)
-        forward_node(g, i);
     g->has_run = true;
+    for (int i = 0; i < g->n_nodes && !g->world->failed; i++) {
+        if (g->has_run)
+            g->has_run = forward_node(g, i);
+        else
+            g->nodes[i].kept.ready = false;
+    }
 }
 
 /* ---- backward ---- */
@@ -425,10 +432,10 @@ void random_call(world *w)
     static const struct {
         int weight;
         void (*call)(graph *);
-    } calls[] = {{14, call_train},     {8, call_forward},    {5, call_backward},   {5, call_mode},   {6, call_step},
-                 {4, call_epoch_step}, {8, call_init_all},   {3, call_eval_twice}, {4, call_weight}, {2, call_plan},
-                 {3, call_shape},      {4, call_controller}, {2, call_order},      {2, call_texts},  {4, call_snapshot},
-                 {2, call_twin},       {1, call_strip},      {2, call_export},     {10, wrong_call}};
+    } calls[] = {{14, call_train},     {8, call_forward},  {5, call_backward},   {5, call_mode},   {6, call_step},
+                 {4, call_epoch_step}, {8, call_init_all}, {3, call_eval_twice}, {4, call_weight}, {3, call_parts},
+                 {2, call_plan},       {3, call_shape},    {4, call_controller}, {2, call_order},  {2, call_texts},
+                 {4, call_snapshot},   {2, call_twin},     {1, call_strip},      {2, call_export}, {10, wrong_call}};
     int total = 0;
     if (w->n_graphs > 1)
         note(w, " %d:", g->index);

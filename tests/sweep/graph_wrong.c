@@ -170,8 +170,9 @@ static void wrong_backward(graph *g, node *n)
         td[0].data = dy;
         break;
     case 4:
-        if (g->mode != NNCF_MODE_TRAIN || initializing(g) || !n->kept.ready || g->phase == PLAIN) {
-            how = n->kept.ready && g->mode == NNCF_MODE_TRAIN && !initializing(g) ? NULL : "state";
+        if (g->mode != NNCF_MODE_TRAIN || initializing(g)) {
+            how = "state";
+            wanted = NNCF_E_STATE;
         }
         break;
     default:
@@ -336,7 +337,8 @@ void wrong_call(graph *g)
     node *n = &g->nodes[sweep_range(g->world->rng, 0, g->n_nodes - 1)];
     const int64_t which = sweep_range(g->world->rng, 0, 9);
     note(g->world, " wrong-%d", (int)which);
-    wrong_channels(g, n);
+    for (int i = 0; i < g->n_nodes; i++)
+        wrong_channels(g, &g->nodes[i]);
     if (which < 3 && n->kind != HOST)
         wrong_forward(g, n);
     else if (which < 6 && n->kind != HOST)
