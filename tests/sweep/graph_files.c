@@ -454,7 +454,7 @@ void call_twin(graph *g)
                        .seed = w->seed,
                        .threads = p.n_threads,
                        .isa = p.max_isa};
-        snprintf(own->history, sizeof own->history, "%s (twin %d)", w->history, t);
+        snprintf(own->history, sizeof own->history, "twin %d of%.300s", t, w->history);
         twins[t] = calloc(1, sizeof *twins[t]);
         clone_graph(g, twins[t], own);
         nncf_status status = nncf_compression_ctrl_create(twins[t]->model, g->config, &twins[t]->ctrl, NULL);

@@ -260,12 +260,12 @@ void call_parts(graph *g)
     node *n = &g->nodes[sweep_range(w->rng, 0, g->n_nodes - 1)];
     const enum place place = sweep_one_in(w->rng, 2) ? INPUT : OUTPUT;
     shape s = place == OUTPUT ? n->out : n->in;
-    if (n->kind == LINEAR && place == INPUT) {
+    const bool flat =
+        n->kind == LINEAR && place == INPUT; /* a linear layer's input is flattened: features are channels */
+    if (flat)
         s.d[1] *= s.d[2] * s.d[3];
-        s.d[2] = s.d[3] = 1;
-    }
-    s.d[2] = sweep_range(w->rng, 1, 5);
-    s.d[3] = sweep_range(w->rng, 1, 3);
+    s.d[2] = flat ? 1 : sweep_range(w->rng, 1, 5);
+    s.d[3] = flat ? 1 : sweep_range(w->rng, 1, 3);
     s.ndim = (int32_t)sweep_range(w->rng, 2, 4);
     for (int i = s.ndim; i < 4; i++)
         s.d[i] = 1;
@@ -279,7 +279,8 @@ void call_parts(graph *g)
     note(w, " part");
     nncf_status status =
         place == INPUT ? nncf_layer_quantize_input(n->layer, &tx, &ty) : nncf_layer_quantize_output(n->layer, &tx, &ty);
-    CHECK(w, status == NNCF_OK, "a part of %s: %d", n->scope, status);
+    CHECK(w, status == NNCF_OK, "a part of %s, place %d of %zu channels, %d dimensions, %d channels: %d", n->scope,
+          (int)place, n->q[place].channels, (int)s.ndim, (int)s.d[1], status);
     saw(g, s.d[0]);
     check_quantized(g, "part", n, &n->q[place], place, a, &s, y, NNCF_F32);
     observe(g, n, place, x, &s);

@@ -214,7 +214,7 @@ static void draw_window(sweep_rng *r, node *n)
             break;
         }
         n->kernel[i] = SWEEP_PICK(r, kernels);
-        n->stride[i] = sweep_one_in(r, 3) ? (int32_t)sweep_range(r, 1, 3) : 1;
+        n->stride[i] = sweep_one_in(r, 2) ? (int32_t)sweep_range(r, 1, 3) : 1;
         n->padding[i] = (int32_t)sweep_range(r, 0, n->kind == POOL ? n->kernel[i] / 2 : n->kernel[i]);
         n->dilation[i] = sweep_one_in(r, 6) ? 2 : 1;
     }
@@ -436,12 +436,13 @@ void register_graph(graph *g)
 void make_graph(world *w, graph *g)
 {
     sweep_rng *r = w->rng;
+    static const int64_t sizes[] = {1, 1, 2, 3, 4, 5, 7, 9}; /* narrow ones have corners of their own */
     static const int64_t channels[] = {1, 2, 3, 4, 4, 5, 8, 16, 17};
     g->world = w;
     const int style = (int)sweep_range(r, 0, 5); /* of edges: 0 none, 1 some, else all */
     const int wanted = (int)sweep_range(r, 2, MAX_NODES - 1);
-    g->input = make_shape(4, sweep_one_in(r, 5) ? 1 : sweep_range(r, 2, 4), SWEEP_PICK(r, channels),
-                          sweep_range(r, 1, 9), sweep_range(r, 1, 9));
+    const int64_t h = SWEEP_PICK(r, sizes), width = SWEEP_PICK(r, sizes);
+    g->input = make_shape(4, sweep_one_in(r, 5) ? 1 : sweep_range(r, 2, 4), SWEEP_PICK(r, channels), h, width);
     for (int tries = 0; g->n_nodes < wanted && tries < 200; tries++)
         g->n_nodes += draw_node(r, g, g->n_nodes);
     for (int i = 0; i < g->n_nodes; i++) {
