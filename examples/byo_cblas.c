@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bring your own kernels: a program that has its matrix products already (here: cblas) and keeps them.
+/* Bring your own kernels: a program that has its matrix products already (here: cblas) and keeps
+ * them.
  *
- * Per layer it asks the library for the compressed weight and lets it fake-quantize activations; products, bias and
- * activation are its own. In the backward pass it hands back the gradients of those, and the library turns them into
- * gradients of the master weight, the mask logits and the quantizers' ranges.
+ * Per layer it asks the library for the compressed weight and lets it fake-quantize activations;
+ * products, bias and activation are its own. In the backward pass it hands back the gradients of
+ * those, and the library turns them into gradients of the master weight, the mask logits and the
+ * quantizers' ranges.
  *
- * The same network is then trained with the library's kernels. Both runs print their losses, which must agree: exit 1
- * if one differs by more than a thousandth. */
+ * The same network is then trained with the library's kernels. Both runs print their losses, which
+ * must agree: exit 1 if one differs by more than a thousandth. */
 #include <nncf/nncf.h>
 
 #include <cblas.h>
@@ -19,17 +21,19 @@ enum { IN = 48, HIDDEN = 40, CLASSES = 5, BATCH = 32, STEPS = 60, LAYERS = 2 };
 
 static const int width[LAYERS + 1] = {IN, HIDDEN, CLASSES};
 
-static const char config_text[] =
-    "{ \"compression\": [ { \"algorithm\": \"rb_sparsity\", \"params\": { \"sparsity_init\": 0.3, \"sparsity_target\": "
-    "0.5 } },\n"
-    "                   { \"algorithm\": \"quantization\", \"initializer\": { \"num_init_steps\": 2 } } ] }";
+static const char config_text[] = "{ \"compression\": [ { \"algorithm\": \"rb_sparsity\", "
+                                  "\"params\": { \"sparsity_init\": 0.3, \"sparsity_target\": "
+                                  "0.5 } },\n"
+                                  "                   { \"algorithm\": \"quantization\", "
+                                  "\"initializer\": { \"num_init_steps\": 2 } } ] }";
 
 /* A fully connected layer of the host's. */
 typedef struct dense {
     float weight[HIDDEN * IN], weight_grad[HIDDEN * IN]; /* (out, in) */
     float bias[HIDDEN], bias_grad[HIDDEN];
-    float compressed[HIDDEN * IN], compressed_grad[HIDDEN * IN]; /* what is multiplied with, and its gradient */
-    float x[BATCH * IN];          /* the input, fake-quantized if the layer asks for it */
+    float compressed[HIDDEN * IN],
+        compressed_grad[HIDDEN * IN]; /* what is multiplied with, and its gradient */
+    float x[BATCH * IN]; /* the input, fake-quantized if the layer asks for it */
     float before[BATCH * HIDDEN]; /* the output before its quantizer */
     float y[BATCH * HIDDEN], dy[BATCH * HIDDEN];
     nncf_layer *layer;
@@ -67,8 +71,8 @@ static nncf_status dense_forward(dense *d, int index, float *x)
 {
     int in = width[index], out = width[index + 1];
     const int64_t in_shape[2] = {BATCH, in}, out_shape[2] = {BATCH, out};
-    const nncf_tensor tx = matrix(x, in_shape), txq = matrix(d->x, in_shape), ty = matrix(d->y, out_shape),
-                      tb = matrix(d->before, out_shape);
+    const nncf_tensor tx = matrix(x, in_shape), txq = matrix(d->x, in_shape),
+                      ty = matrix(d->y, out_shape), tb = matrix(d->before, out_shape);
     nncf_status status = nncf_layer_quantize_input(d->layer, &tx, &txq);
     if (status == NNCF_OK)
         status = nncf_layer_compress_weight(d->layer, d->compressed);
@@ -76,8 +80,8 @@ static nncf_status dense_forward(dense *d, int index, float *x)
         return status;
     for (int i = 0; i < BATCH; i++)
         memcpy(d->before + i * out, d->bias, (size_t)out * sizeof(float));
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, BATCH, out, in, 1.0f, d->x, in, d->compressed, in, 1.0f,
-                d->before, out);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, BATCH, out, in, 1.0f, d->x, in,
+        d->compressed, in, 1.0f, d->before, out);
     if (index < LAYERS - 1)
         for (int i = 0; i < BATCH * out; i++)
             d->before[i] = d->before[i] > 0.0f ? d->before[i] : 0.0f;
@@ -89,7 +93,8 @@ static nncf_status dense_backward(dense *d, int index, float *x, float *dx)
 {
     int in = width[index], out = width[index + 1];
     const int64_t in_shape[2] = {BATCH, in}, out_shape[2] = {BATCH, out};
-    const nncf_tensor tb = matrix(d->before, out_shape), tdy = matrix(d->dy, out_shape), tx = matrix(x, in_shape);
+    const nncf_tensor tb = matrix(d->before, out_shape), tdy = matrix(d->dy, out_shape),
+                      tx = matrix(x, in_shape);
     float input_grad[BATCH * IN];
     const nncf_tensor tg = matrix(input_grad, in_shape);
     nncf_status status = nncf_layer_quantize_output_backward(d->layer, &tb, &tdy, &tdy);
@@ -100,12 +105,12 @@ static nncf_status dense_backward(dense *d, int index, float *x, float *dx)
             d->dy[i] = 0.0f;
         d->bias_grad[i % out] += d->dy[i];
     }
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, out, in, BATCH, 1.0f, d->dy, out, d->x, in, 0.0f,
-                d->compressed_grad, in);
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, out, in, BATCH, 1.0f, d->dy, out, d->x, in,
+        0.0f, d->compressed_grad, in);
     if ((status = nncf_layer_compress_weight_backward(d->layer, d->compressed_grad)) != NNCF_OK)
         return status;
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, BATCH, in, out, 1.0f, d->dy, out, d->compressed, in, 0.0f,
-                input_grad, in);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, BATCH, in, out, 1.0f, d->dy, out,
+        d->compressed, in, 0.0f, input_grad, in);
     status = nncf_layer_quantize_input_backward(d->layer, &tx, &tg, &tg);
     if (dx != NULL)
         memcpy(dx, input_grad, (size_t)(BATCH * in) * sizeof(float));
@@ -119,7 +124,8 @@ static nncf_status forward(network *n, bool own_kernels)
         float *x = i == 0 ? n->input : n->layers[i - 1].y;
         const int64_t in_shape[2] = {BATCH, width[i]}, out_shape[2] = {BATCH, width[i + 1]};
         const nncf_tensor tx = matrix(x, in_shape), ty = matrix(n->layers[i].y, out_shape);
-        status = own_kernels ? dense_forward(&n->layers[i], i, x) : nncf_layer_forward(n->layers[i].layer, &tx, &ty);
+        status = own_kernels ? dense_forward(&n->layers[i], i, x)
+                             : nncf_layer_forward(n->layers[i].layer, &tx, &ty);
     }
     return status;
 }
@@ -128,12 +134,14 @@ static nncf_status backward(network *n, bool own_kernels)
 {
     nncf_status status = NNCF_OK;
     for (int i = LAYERS - 1; status == NNCF_OK && i >= 0; i--) {
-        float *x = i == 0 ? n->input : n->layers[i - 1].y, *dx = i == 0 ? NULL : n->layers[i - 1].dy;
+        float *x = i == 0 ? n->input : n->layers[i - 1].y,
+              *dx = i == 0 ? NULL : n->layers[i - 1].dy;
         const int64_t in_shape[2] = {BATCH, width[i]}, out_shape[2] = {BATCH, width[i + 1]};
         const nncf_tensor tx = matrix(x, in_shape), tdx = matrix(dx, in_shape),
                           tdy = matrix(n->layers[i].dy, out_shape);
-        status = own_kernels ? dense_backward(&n->layers[i], i, x, dx)
-                             : nncf_layer_backward(n->layers[i].layer, &tx, &tdy, dx != NULL ? &tdx : NULL);
+        status = own_kernels
+            ? dense_backward(&n->layers[i], i, x, dx)
+            : nncf_layer_backward(n->layers[i].layer, &tx, &tdy, dx != NULL ? &tdx : NULL);
     }
     return status;
 }
@@ -181,17 +189,11 @@ static nncf_status add_layers(network *n, nncf_model *model, nncf_error *err)
     nncf_status status = NNCF_OK;
     for (int i = 0; status == NNCF_OK && i < LAYERS; i++) {
         dense *d = &n->layers[i];
-        const nncf_linear_params params = {NNCF_PARAMS(nncf_linear_params),
-                                           .scope = scopes[i],
-                                           .weight = d->weight,
-                                           .weight_grad = d->weight_grad,
-                                           .bias = d->bias,
-                                           .bias_grad = d->bias_grad,
-                                           .in_features = width[i],
-                                           .out_features = width[i + 1],
-                                           .activation = i < LAYERS - 1 ? NNCF_ACTIVATION_RELU : NNCF_ACTIVATION_NONE,
-                                           .inputs = i > 0 ? &n->layers[i - 1].layer : NULL,
-                                           .n_inputs = i > 0 ? 1 : 0};
+        const nncf_linear_params params = {NNCF_PARAMS(nncf_linear_params), .scope = scopes[i],
+            .weight = d->weight, .weight_grad = d->weight_grad, .bias = d->bias,
+            .bias_grad = d->bias_grad, .in_features = width[i], .out_features = width[i + 1],
+            .activation = i < LAYERS - 1 ? NNCF_ACTIVATION_RELU : NNCF_ACTIVATION_NONE,
+            .inputs = i > 0 ? &n->layers[i - 1].layer : NULL, .n_inputs = i > 0 ? 1 : 0};
         for (int k = 0; k < width[i] * width[i + 1]; k++)
             d->weight[k] = noise(n) / sqrtf((float)width[i]);
         status = nncf_model_add_linear(model, &params, &d->layer, err);
@@ -213,14 +215,16 @@ static nncf_status train(bool own_kernels, double losses[STEPS], nncf_error *err
     n.random = 1;
     nncf_status status = nncf_context_create(NNCF_API_VERSION, &params, &context, err);
     if (status == NNCF_OK)
-        status = nncf_config_parse(context, "byo_cblas", config_text, sizeof config_text - 1, &config, err);
+        status = nncf_config_parse(
+            context, "byo_cblas", config_text, sizeof config_text - 1, &config, err);
     if (status == NNCF_OK)
         status = nncf_model_create(context, &model, err);
     if (status == NNCF_OK)
         status = add_layers(&n, model, err);
     if (status == NNCF_OK)
         status = nncf_compression_ctrl_create(model, config, &ctrl, err);
-    while (status == NNCF_OK && (status = nncf_compression_ctrl_init_step(ctrl, &more)) == NNCF_OK && more) {
+    while (status == NNCF_OK &&
+        (status = nncf_compression_ctrl_init_step(ctrl, &more)) == NNCF_OK && more) {
         next_batch(&n);
         status = forward(&n, own_kernels);
     }
@@ -251,7 +255,8 @@ int main(void)
     if (status == NNCF_OK)
         status = train(false, ours, &err);
     if (status != NNCF_OK) {
-        fprintf(stderr, "byo_cblas: %s\n", err.status != NNCF_OK ? err.message : nncf_status_message(status));
+        fprintf(stderr, "byo_cblas: %s\n",
+            err.status != NNCF_OK ? err.message : nncf_status_message(status));
         return 1;
     }
     printf("step   loss with cblas   with the library's kernels\n");

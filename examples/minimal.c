@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The smallest training loop with libnncf: two linear layers on made-up data, half of the weights removed and all of
- * them quantized to 8 bits while they train. Ends with 0 when it learnt the task at the sparsity that was asked for. */
+/* The smallest training loop with libnncf: two linear layers on made-up data, half of the weights
+ * removed and all of them quantized to 8 bits while they train. Ends with 0 when it learnt the task
+ * at the sparsity that was asked for. */
 #include <nncf/nncf.h>
 
 #include <math.h>
@@ -10,13 +11,16 @@ enum { IN = 64, HIDDEN = 32, CLASSES = 4, BATCH = 32, EPOCHS = 8, STEPS = 60 };
 
 static float w1[HIDDEN * IN], dw1[HIDDEN * IN], b1[HIDDEN], db1[HIDDEN];
 static float w2[CLASSES * HIDDEN], dw2[CLASSES * HIDDEN], b2[CLASSES], db2[CLASSES];
-static float x[BATCH * IN], hidden[BATCH * HIDDEN], dhidden[BATCH * HIDDEN], y[BATCH * CLASSES], dy[BATCH * CLASSES];
+static float x[BATCH * IN], hidden[BATCH * HIDDEN], dhidden[BATCH * HIDDEN], y[BATCH * CLASSES],
+    dy[BATCH * CLASSES];
 static int label[BATCH];
 
-static const char config_text[] =
-    "{ \"compression\": [ { \"algorithm\": \"rb_sparsity\", \"params\": { \"sparsity_init\": 0.01, // of the weights\n"
-    "                        \"sparsity_target\": 0.5, \"sparsity_steps\": 4, \"sparsity_training_steps\": 8 } },\n"
-    "                   { \"algorithm\": \"quantization\", \"initializer\": { \"num_init_steps\": 1 } } ] }";
+static const char config_text[] = "{ \"compression\": [ { \"algorithm\": \"rb_sparsity\", "
+                                  "\"params\": { \"sparsity_init\": 0.01, // of the weights\n"
+                                  "                        \"sparsity_target\": 0.5, "
+                                  "\"sparsity_steps\": 4, \"sparsity_training_steps\": 8 } },\n"
+                                  "                   { \"algorithm\": \"quantization\", "
+                                  "\"initializer\": { \"num_init_steps\": 1 } } ] }";
 
 static float noise(void) /* uniform in -1..1, the same in every run */
 {
@@ -42,13 +46,15 @@ static double cross_entropy(void) /* and its gradient, in dy */
         for (int c = 0; c < CLASSES; c++)
             sum += exp(y[i * CLASSES + c]);
         for (int c = 0; c < CLASSES; c++)
-            dy[i * CLASSES + c] = (float)((exp(y[i * CLASSES + c]) / sum - (c == label[i])) / BATCH);
+            dy[i * CLASSES + c] =
+                (float)((exp(y[i * CLASSES + c]) / sum - (c == label[i])) / BATCH);
         loss += log(sum) - y[i * CLASSES + label[i]];
     }
     return loss / BATCH;
 }
 
-static void sgd(float *data, float *grad, size_t n, float rate) /* and the gradient cleared for the next step */
+static void sgd(
+    float *data, float *grad, size_t n, float rate) /* and the gradient cleared for the next step */
 {
     for (size_t i = 0; i < n; i++) {
         data[i] -= rate * grad[i];
@@ -90,24 +96,24 @@ int main(void)
         w1[i] = 0.125f * noise();
     for (int i = 0; i < CLASSES * HIDDEN; i++)
         w2[i] = 0.175f * noise();
-    if (nncf_config_parse(NULL, "minimal", config_text, sizeof config_text - 1, &config, &err) != NNCF_OK ||
+    if (nncf_config_parse(NULL, "minimal", config_text, sizeof config_text - 1, &config, &err) !=
+            NNCF_OK ||
         nncf_model_create(NULL, &model, &err) != NNCF_OK ||
         nncf_model_add_linear(model,
-                              &(nncf_linear_params){NNCF_PARAMS(nncf_linear_params), .scope = "Net/Linear[fc1]",
-                                                    .weight = w1, .weight_grad = dw1, .bias = b1, .bias_grad = db1,
-                                                    .in_features = IN, .out_features = HIDDEN,
-                                                    .activation = NNCF_ACTIVATION_RELU},
-                              &layer[0], &err) != NNCF_OK ||
+            &(nncf_linear_params){NNCF_PARAMS(nncf_linear_params), .scope = "Net/Linear[fc1]",
+                .weight = w1, .weight_grad = dw1, .bias = b1, .bias_grad = db1, .in_features = IN,
+                .out_features = HIDDEN, .activation = NNCF_ACTIVATION_RELU},
+            &layer[0], &err) != NNCF_OK ||
         nncf_model_add_linear(model,
-                              &(nncf_linear_params){NNCF_PARAMS(nncf_linear_params), .scope = "Net/Linear[fc2]",
-                                                    .weight = w2, .weight_grad = dw2, .bias = b2, .bias_grad = db2,
-                                                    .in_features = HIDDEN, .out_features = CLASSES, .inputs = &layer[0],
-                                                    .n_inputs = 1},
-                              &layer[1], &err) != NNCF_OK ||
+            &(nncf_linear_params){NNCF_PARAMS(nncf_linear_params), .scope = "Net/Linear[fc2]",
+                .weight = w2, .weight_grad = dw2, .bias = b2, .bias_grad = db2,
+                .in_features = HIDDEN, .out_features = CLASSES, .inputs = &layer[0], .n_inputs = 1},
+            &layer[1], &err) != NNCF_OK ||
         nncf_compression_ctrl_create(model, config, &ctrl, &err) != NNCF_OK)
         goto end;
 
-    while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more) { /* ranges of the quantizers */
+    while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK &&
+        more) { /* ranges of the quantizers */
         next_batch();
         nncf_layer_forward(layer[0], &tx, &th);
         nncf_layer_forward(layer[1], &th, &ty);
@@ -126,7 +132,8 @@ int main(void)
             nncf_compression_ctrl_step(ctrl);
         }
         nncf_compression_ctrl_get_statistics(ctrl, &stats);
-        printf("epoch %d  loss %.4f  sparsity %.3f of %.3f\n", epoch, loss, stats.sparsity, stats.sparsity_target);
+        printf("epoch %d  loss %.4f  sparsity %.3f of %.3f\n", epoch, loss, stats.sparsity,
+            stats.sparsity_target);
         nncf_compression_ctrl_epoch_step(ctrl);
     }
 end:

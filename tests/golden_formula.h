@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The formula of golden/gen/formula.py: weights and inputs that the golden files' generators and the tests share. */
+/* The formula of golden/gen/formula.py: weights and inputs that the golden files' generators and
+ * the tests share. */
 #ifndef NNCF_TESTS_GOLDEN_FORMULA_H
 #define NNCF_TESTS_GOLDEN_FORMULA_H
 
@@ -29,7 +30,8 @@ static inline int golden_ends_with(const char *name, const char *end)
     return a >= b && strcmp(name + a - b, end) == 0;
 }
 
-/* A layer's parameter; its bounds follow from the end of its name and, for weights, from the fan in. */
+/* A layer's parameter; its bounds follow from the end of its name and, for weights, from the fan
+ * in. */
 static inline void golden_parameter(const char *name, const int64_t *shape, int ndim, float *x)
 {
     size_t n = 1, fan_in = 1;

@@ -21,7 +21,8 @@ static void clear(nncf_error *err, nncf_status status, const char *where)
         snprintf(err->where, sizeof err->where, "%s", where);
 }
 
-nncf_status app_fail(nncf_error *err, nncf_status status, const char *where, const char *format, ...)
+nncf_status app_fail(
+    nncf_error *err, nncf_status status, const char *where, const char *format, ...)
 {
     va_list args;
     clear(err, status, where);
@@ -49,7 +50,8 @@ nncf_status app_fail_step(nncf_error *err, nncf_status status, const char *where
 
 void *app_bytes(size_t size)
 {
-    /* Large arrays are asked to lie in huge pages: the network's passes over them are then a tenth faster. */
+    /* Large arrays are asked to lie in huge pages: the network's passes over them are then a tenth
+     * faster. */
     const size_t huge = (size_t)2 << 20, alignment = size >= 2 * huge ? huge : 64;
     void *p;
     if (size == 0)
@@ -91,7 +93,11 @@ bool app_is_utf8(const char *text)
 {
     static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
     for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
-        const int more = *p < 0x80 ? 0 : *p >> 5 == 6 ? 1 : *p >> 4 == 14 ? 2 : *p >> 3 == 30 ? 3 : -1;
+        const int more = *p < 0x80 ? 0
+            : *p >> 5 == 6         ? 1
+            : *p >> 4 == 14        ? 2
+            : *p >> 3 == 30        ? 3
+                                   : -1;
         uint32_t code = more < 1 ? *p : *p & (0x3fu >> more);
         if (more < 0)
             return false;

@@ -9,9 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The sample reports its own failures in the library's error record, so that there is one way to fail. `where` may be
- * NULL. Returns `status`. */
-nncf_status app_fail(nncf_error *err, nncf_status status, const char *where, const char *format, ...) NNCF_PRINTF(4, 5);
+/* The sample reports its own failures in the library's error record, so that there is one way to
+ * fail. `where` may be NULL. Returns `status`. */
+nncf_status app_fail(nncf_error *err, nncf_status status, const char *where, const char *format,
+    ...) NNCF_PRINTF(4, 5);
 /* For a system call that failed: keeps errno and says what it means. */
 nncf_status app_fail_errno(nncf_error *err, const char *path, const char *what);
 /* For a library call that returns a status alone; `where` is usually a scope. */
@@ -33,7 +34,7 @@ nncf_status app_make_dirs(const char *path, nncf_error *err);
 bool app_is_dir(const char *path);
 bool app_is_file(const char *path);
 
-double app_seconds(void);         /* monotonic clock */
+double app_seconds(void); /* monotonic clock */
 int64_t app_peak_rss_bytes(void); /* largest resident size of this process so far */
 
 #endif

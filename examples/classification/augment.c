@@ -18,8 +18,10 @@ static void normalize(const dataset *d, int have, int channels, int size, float 
     }
 }
 
-/* The image's centre on the output's, moved by (dx, dy); what lies outside of the image is black. */
-static void place(const dataset *d, const uint8_t *pixels, int dx, int dy, bool mirror, int size, float *out)
+/* The image's centre on the output's, moved by (dx, dy); what lies outside of the image is black.
+ */
+static void place(
+    const dataset *d, const uint8_t *pixels, int dx, int dy, bool mirror, int size, float *out)
 {
     int left = (d->width - size) / 2 - dx, top = (d->height - size) / 2 - dy;
     for (int c = 0; c < d->channels; c++)
@@ -31,7 +33,8 @@ static void place(const dataset *d, const uint8_t *pixels, int dx, int dy, bool 
             }
 }
 
-static nncf_status small_image(const dataset *d, size_t index, rng *random, int size, float *out, nncf_error *err)
+static nncf_status small_image(
+    const dataset *d, size_t index, rng *random, int size, float *out, nncf_error *err)
 {
     size_t area = (size_t)d->width * (size_t)d->height;
     const uint8_t *pixels = d->pixels + index * area * (size_t)d->channels;
@@ -47,26 +50,30 @@ static nncf_status small_image(const dataset *d, size_t index, rng *random, int 
         place(d, pixels, dx, dy, mirror, size, out);
         return NNCF_OK;
     }
-    /* Plane by plane, since the pixels are stored so. A shift moves the region; it stays inside of the image. */
+    /* Plane by plane, since the pixels are stored so. A shift moves the region; it stays inside of
+     * the image. */
     for (int c = 0; c < d->channels; c++) {
         raster plane = {pixels + (size_t)c * area, d->width, d->height, 1};
         region r = {dx > 0 ? dx : 0, dy > 0 ? dy : 0, d->width - abs(dx), d->height - abs(dy)};
-        nncf_status status = resize_region(&plane, r, size, mirror, out + (size_t)c * (size_t)(size * size), err);
+        nncf_status status =
+            resize_region(&plane, r, size, mirror, out + (size_t)c * (size_t)(size * size), err);
         if (status != NNCF_OK)
             return status;
     }
     return NNCF_OK;
 }
 
-/* A random part of a photograph: area and aspect ratio are drawn until it fits, ten times at most; then the largest
- * centred part whose ratio is allowed (Szegedy et al. 2014, with the customary bounds). */
+/* A random part of a photograph: area and aspect ratio are drawn until it fits, ten times at most;
+ * then the largest centred part whose ratio is allowed (Szegedy et al. 2014, with the customary
+ * bounds). */
 static region random_part(rng *random, double width, double height)
 {
     double ratio = width / height;
     for (int i = 0; i < 10; i++) {
         double area = width * height * rng_between(random, 0.08, 1.0);
         double aspect = exp(rng_between(random, log(3.0 / 4.0), log(4.0 / 3.0)));
-        double w = sqrt(area * aspect), h = sqrt(area / aspect), x = rng_uniform(random), y = rng_uniform(random);
+        double w = sqrt(area * aspect), h = sqrt(area / aspect), x = rng_uniform(random),
+               y = rng_uniform(random);
         if (w <= width && h <= height)
             return (region){x * (width - w), y * (height - h), w, h};
     }
@@ -77,7 +84,8 @@ static region random_part(rng *random, double width, double height)
     return (region){0.0, 0.0, width, height};
 }
 
-static nncf_status photograph(const dataset *d, size_t index, rng *random, int size, float *out, nncf_error *err)
+static nncf_status photograph(
+    const dataset *d, size_t index, rng *random, int size, float *out, nncf_error *err)
 {
     picture p;
     raster image;
@@ -85,7 +93,8 @@ static nncf_status photograph(const dataset *d, size_t index, rng *random, int s
     bool mirror = false;
     int resized = (size * 256 + 112) / 224;
     nncf_status status;
-    /* The smallest random part has about a quarter of a side: four times the size keeps all that it can show. */
+    /* The smallest random part has about a quarter of a side: four times the size keeps all that it
+     * can show. */
     status = jpeg_read(d->paths[index], random != NULL ? 4 * size : resized, &p, err);
     if (status != NNCF_OK)
         return status;
@@ -102,11 +111,12 @@ static nncf_status photograph(const dataset *d, size_t index, rng *random, int s
     return status;
 }
 
-nncf_status augment_sample(const dataset *d, size_t index, rng *random, int channels, int size, float *out,
-                           nncf_error *err)
+nncf_status augment_sample(const dataset *d, size_t index, rng *random, int channels, int size,
+    float *out, nncf_error *err)
 {
-    nncf_status status = d->format == DATASET_FOLDER ? photograph(d, index, random, size, out, err)
-                                                     : small_image(d, index, random, size, out, err);
+    nncf_status status = d->format == DATASET_FOLDER
+        ? photograph(d, index, random, size, out, err)
+        : small_image(d, index, random, size, out, err);
     if (status == NNCF_OK)
         normalize(d, d->format == DATASET_FOLDER ? 3 : d->channels, channels, size, out);
     return status;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names of classes in snapshots, so that the same numbers mean the same things whatever folders there are. */
+/* Names of classes in snapshots, so that the same numbers mean the same things whatever folders
+ * there are. */
 #include "dataset.h"
 
 #include <stdlib.h>
@@ -42,8 +43,8 @@ static int compare(const void *a, const void *b)
 }
 
 /* `*list` in the order of the text; to be freed, and *object to be destroyed after it. */
-static nncf_status parse(const char *text, const char *path, nncf_config **object, known **list, size_t *count,
-                         nncf_error *err)
+static nncf_status parse(const char *text, const char *path, nncf_config **object, known **list,
+    size_t *count, nncf_error *err)
 {
     char *whole = app_format("{\"classes\": %s}", text);
     nncf_status status;
@@ -69,9 +70,10 @@ static nncf_status parse(const char *text, const char *path, nncf_config **objec
     return NNCF_OK;
 }
 
-/* labels[] of the snapshot for the data's, in `to`; -1 where it has none, which is refused for classes with images. */
-static nncf_status match(const dataset *d, const known *sorted, size_t count, const char *path, int32_t *to,
-                         nncf_error *err)
+/* labels[] of the snapshot for the data's, in `to`; -1 where it has none, which is refused for
+ * classes with images. */
+static nncf_status match(const dataset *d, const known *sorted, size_t count, const char *path,
+    int32_t *to, nncf_error *err)
 {
     for (int32_t i = 0; i < d->n_classes; i++) {
         const known wanted = {d->classes[i], 0};
@@ -80,9 +82,9 @@ static nncf_status match(const dataset *d, const known *sorted, size_t count, co
     }
     for (size_t i = 0; i < d->count; i++)
         if (to[d->labels[i]] < 0)
-            return app_fail(
-                err, NNCF_E_CONFIG, path,
-                "%s: was trained on %zu classes, and \"%s\" (%s) is none of them; to train on other classes "
+            return app_fail(err, NNCF_E_CONFIG, path,
+                "%s: was trained on %zu classes, and \"%s\" (%s) is none of them; to train on "
+                "other classes "
                 "start from its weights with --weights",
                 path, count, d->classes[d->labels[i]], d->paths[i]);
     return NNCF_OK;
@@ -118,7 +120,8 @@ static nncf_status take(dataset *d, known *list, size_t count, const char *path,
         for (int32_t i = 0; i < d->n_classes; i++)
             moved = moved || (to[i] >= 0 && to[i] != i);
         if (moved)
-            dataset_note(d, app_format("classes are numbered as in %s, not as in the folders", path));
+            dataset_note(
+                d, app_format("classes are numbered as in %s, not as in the folders", path));
         for (size_t i = 0; i < d->count; i++)
             d->labels[i] = to[d->labels[i]];
         char **old = d->classes; /* freed below in place of the new ones */
@@ -145,7 +148,8 @@ nncf_status dataset_take_classes(dataset *d, const char *text, const char *path,
     nncf_status status = parse(text, path, &object, &list, &count, err);
     if (status == NNCF_OK && d->classes == NULL)
         status = app_fail(err, NNCF_E_CONFIG, path,
-                          "%s: was trained on %zu classes, and the pictures are in no folders of classes", path, count);
+            "%s: was trained on %zu classes, and the pictures are in no folders of classes", path,
+            count);
     if (status == NNCF_OK)
         status = take(d, list, count, path, err);
     free(list);

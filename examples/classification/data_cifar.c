@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CIFAR-10 and CIFAR-100, binary version: records of one label (CIFAR-100: a coarse one and a fine one, which is used)
- * and 3 x 32 x 32 bytes, red plane first. */
+/* CIFAR-10 and CIFAR-100, binary version: records of one label (CIFAR-100: a coarse one and a fine
+ * one, which is used) and 3 x 32 x 32 bytes, red plane first. */
 #include "dataset.h"
 
 #include <stdlib.h>
@@ -10,18 +10,16 @@ enum { SIDE = 32, PIXELS = 3 * SIDE * SIDE, LIMIT = 1 << 28 };
 
 typedef struct variant {
     const char *name, *subdir; /* the folder that the archive unpacks to */
-    int n_labels;              /* bytes in front of the pixels; the last one counts */
+    int n_labels; /* bytes in front of the pixels; the last one counts */
     int n_classes;
     const char *train[6], *test[2]; /* ended by NULL */
 } variant;
 
 static const variant variants[] = {
-    {"cifar10",
-     "cifar-10-batches-bin",
-     1,
-     10,
-     {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin", NULL},
-     {"test_batch.bin", NULL}},
+    {"cifar10", "cifar-10-batches-bin", 1, 10,
+        {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
+            "data_batch_5.bin", NULL},
+        {"test_batch.bin", NULL}},
     {"cifar100", "cifar-100-binary", 2, 100, {"train.bin", NULL}, {"test.bin", NULL}},
 };
 
@@ -61,8 +59,8 @@ static nncf_status append(const variant *v, const char *path, dataset *d, nncf_e
         return status;
     if (size % record != 0) {
         free(bytes);
-        return app_fail(err, NNCF_E_FORMAT, path, "%s: %zu bytes are not a whole number of records of %zu", path, size,
-                        record);
+        return app_fail(err, NNCF_E_FORMAT, path,
+            "%s: %zu bytes are not a whole number of records of %zu", path, size, record);
     }
     n = size / record;
     pixels = realloc(d->pixels, (d->count + n) * PIXELS + 1);
@@ -93,7 +91,8 @@ nncf_status data_cifar_read(const char *dir, bool train, dataset *d, nncf_error 
         char *path = locate(v, dir, *files);
         nncf_status status;
         if (path == NULL)
-            return app_fail(err, NNCF_E_NOTFOUND, dir, "%s: there is no %s, here or in %s", dir, *files, v->subdir);
+            return app_fail(err, NNCF_E_NOTFOUND, dir, "%s: there is no %s, here or in %s", dir,
+                *files, v->subdir);
         status = append(v, path, d, err);
         free(path);
         if (status != NNCF_OK)

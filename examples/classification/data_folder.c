@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Photographs in folders: train/<class>/<any>.jpg and val/<class>/<any>.jpg. The folders of train/ are the classes of
- * both, numbered in the order of their names. Without train/ and val/ the directory serves as both, and one that has
- * JPEGs and no folders of them is one class. What does not fit is an error, what is left out is told in the notes. */
+/* Photographs in folders: train/<class>/<any>.jpg and val/<class>/<any>.jpg. The folders of train/
+ * are the classes of both, numbered in the order of their names. Without train/ and val/ the
+ * directory serves as both, and one that has JPEGs and no folders of them is one class. What does
+ * not fit is an error, what is left out is told in the notes. */
 #include "dataset.h"
 
 #include <dirent.h>
@@ -54,7 +55,8 @@ static bool is_jpeg(const char *name)
 /* Pictures of other formats, by their names. */
 static bool is_other_picture(const char *name)
 {
-    static const char *const endings[] = {".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".avif", ".jp2"};
+    static const char *const endings[] = {
+        ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".avif", ".jp2"};
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; dot != NULL && i < sizeof endings / sizeof *endings; i++)
         if (strcasecmp(dot, endings[i]) == 0)
@@ -65,7 +67,7 @@ static bool is_other_picture(const char *name)
 /* What is in a directory, sorted; names that begin with a dot are nobody's. */
 typedef struct content {
     list jpegs, dirs; /* paths */
-    list others;      /* paths of other pictures */
+    list others; /* paths of other pictures */
 } content;
 
 static void content_clear(content *c)
@@ -149,10 +151,11 @@ static nncf_status check_name(const char *path, nncf_error *err)
     const char *name = last_part(path);
     for (const unsigned char *p = (const unsigned char *)name; *p != '\0'; p++)
         if (*p < 0x20 || *p == 0x7f)
-            return app_fail(err, NNCF_E_FORMAT, path, "%s: the name of a class has a control character: rename it",
-                            path);
+            return app_fail(err, NNCF_E_FORMAT, path,
+                "%s: the name of a class has a control character: rename it", path);
     if (!app_is_utf8(name))
-        return app_fail(err, NNCF_E_FORMAT, path, "%s: the name of a class is not UTF-8: rename it", path);
+        return app_fail(
+            err, NNCF_E_FORMAT, path, "%s: the name of a class is not UTF-8: rename it", path);
     return NNCF_OK;
 }
 
@@ -177,7 +180,8 @@ static nncf_status set_classes(dataset *d, const list *dirs, nncf_error *err)
 /* Of a name; -1: none. The classes are sorted. */
 static int32_t class_of(const dataset *d, const char *name)
 {
-    char *const *found = bsearch(&name, d->classes, (size_t)d->n_classes, sizeof *d->classes, compare);
+    char *const *found =
+        bsearch(&name, d->classes, (size_t)d->n_classes, sizeof *d->classes, compare);
     return found != NULL ? (int32_t)(found - d->classes) : -1;
 }
 
@@ -191,17 +195,19 @@ static nncf_status read_class(dataset *d, const char *path, const char *train, n
         return status;
     const size_t n = c.jpegs.count;
     if (n > 0 && label < 0)
-        status = app_fail(err, NNCF_E_FORMAT, path, "%s: %s has no class of that name, so nothing can learn it", path,
-                          train);
+        status = app_fail(err, NNCF_E_FORMAT, path,
+            "%s: %s has no class of that name, so nothing can learn it", path, train);
     else if (n > 0)
         status = add_images(d, &c.jpegs, label, err);
     if (c.others.count > 0)
-        dataset_note(d, app_format("%s: %zu picture%s left out, because only JPEGs are read: %s%s", path,
-                                   c.others.count, c.others.count == 1 ? " is" : "s are", last_part(c.others.items[0]),
-                                   c.others.count > 1 ? ", ..." : ""));
+        dataset_note(d,
+            app_format("%s: %zu picture%s left out, because only JPEGs are read: %s%s", path,
+                c.others.count, c.others.count == 1 ? " is" : "s are", last_part(c.others.items[0]),
+                c.others.count > 1 ? ", ..." : ""));
     else if (n == 0)
-        dataset_note(d, app_format("%s: there are no JPEG files in this class%s", path,
-                                   c.dirs.count > 0 ? "; folders inside of a class are not read" : ""));
+        dataset_note(d,
+            app_format("%s: there are no JPEG files in this class%s", path,
+                c.dirs.count > 0 ? "; folders inside of a class are not read" : ""));
     content_clear(&c);
     return status;
 }
@@ -235,8 +241,9 @@ static void note_missing(dataset *d, const list *dirs)
         }
     }
     if (missing > 0)
-        dataset_note(d, app_format("val/ has no folder of %s%s: %s not tested", first,
-                                   missing > 1 ? " and other classes" : "", missing > 1 ? "they are" : "it is"));
+        dataset_note(d,
+            app_format("val/ has no folder of %s%s: %s not tested", first,
+                missing > 1 ? " and other classes" : "", missing > 1 ? "they are" : "it is"));
 }
 
 /* Pictures of `from`; classes are those of `train`, which may be the same folder. */
@@ -254,11 +261,11 @@ static nncf_status read_split(dataset *d, const char *from, const char *train, n
         status = any_jpegs(names, &named, err);
     if (status == NNCF_OK && c.jpegs.count > 0 && any)
         status = app_fail(err, NNCF_E_FORMAT, c.jpegs.items[0],
-                          "%s: lies beside the folders of classes%s: move it into one of them, or away",
-                          c.jpegs.items[0], c.jpegs.count > 1 ? ", with others" : "");
+            "%s: lies beside the folders of classes%s: move it into one of them, or away",
+            c.jpegs.items[0], c.jpegs.count > 1 ? ", with others" : "");
     else if (status == NNCF_OK && c.jpegs.count > 0 && named)
-        status =
-            app_fail(err, NNCF_E_FORMAT, from, "%s: has pictures and no folders of classes, which %s has", from, train);
+        status = app_fail(err, NNCF_E_FORMAT, from,
+            "%s: has pictures and no folders of classes, which %s has", from, train);
     else if (status == NNCF_OK && c.jpegs.count > 0) {
         d->n_classes = 1; /* without a name */
         status = add_images(d, &c.jpegs, 0, err);
@@ -270,7 +277,8 @@ static nncf_status read_split(dataset *d, const char *from, const char *train, n
             note_missing(d, &c.dirs);
     }
     if (status == NNCF_OK && d->count == 0)
-        status = app_fail(err, NNCF_E_FORMAT, from, "%s: no JPEG files here or in folders of classes", from);
+        status = app_fail(
+            err, NNCF_E_FORMAT, from, "%s: no JPEG files here or in folders of classes", from);
     content_clear(&c);
     content_clear(&classes);
     return status;
@@ -301,23 +309,26 @@ nncf_status data_folder_read(const char *dir, bool train, dataset *d, nncf_error
         const char *other = test_folder(dir);
         if (has[1] && !has[0])
             status = app_fail(err, NNCF_E_NOTFOUND, splits[0],
-                              "%s: there is no such folder, but there is train/: pictures to test with belong into "
-                              "val/<class>/%s%s%s",
-                              splits[0], other ? " (rename " : "", other ? other : "", other ? "/?)" : "");
+                "%s: there is no such folder, but there is train/: pictures to test with belong "
+                "into "
+                "val/<class>/%s%s%s",
+                splits[0], other ? " (rename " : "", other ? other : "", other ? "/?)" : "");
         else if (has[0] && !has[1])
             status = app_fail(err, NNCF_E_NOTFOUND, splits[1],
-                              "%s: there is no such folder, but there is val/: pictures to train with belong into "
-                              "train/<class>/",
-                              splits[1]);
+                "%s: there is no such folder, but there is val/: pictures to train with belong "
+                "into "
+                "train/<class>/",
+                splits[1]);
         else
             status = read_split(d, has[1] ? splits[train] : dir, has[1] ? splits[1] : dir, err);
         if (!has[1] && train) { /* all was told of the same pictures */
             free(d->notes);
             d->notes = NULL;
         } else if (status == NNCF_OK && !has[1])
-            dataset_note(
-                d, app_format("%s: has no train/ and val/, so that the pictures that train are also those that test",
-                              dir));
+            dataset_note(d,
+                app_format("%s: has no train/ and val/, so that the pictures that train are also "
+                           "those that test",
+                    dir));
     }
     free(splits[0]);
     free(splits[1]);

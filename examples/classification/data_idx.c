@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* IDX, the format of MNIST and Fashion-MNIST: two zero bytes, the element type (8: unsigned byte), the number of
- * dimensions, the sizes as 32-bit big-endian numbers, the elements. */
+/* IDX, the format of MNIST and Fashion-MNIST: two zero bytes, the element type (8: unsigned byte),
+ * the number of dimensions, the sizes as 32-bit big-endian numbers, the elements. */
 #include "dataset.h"
 
 #include <stdlib.h>
@@ -35,20 +35,21 @@ bool data_idx_is(const char *dir)
 }
 
 /* `ndim` sizes, and the bytes behind them. */
-static nncf_status read_idx(const char *dir, bool train, const char *what, int ndim, uint32_t *sizes, uint8_t **bytes,
-                            nncf_error *err)
+static nncf_status read_idx(const char *dir, bool train, const char *what, int ndim,
+    uint32_t *sizes, uint8_t **bytes, nncf_error *err)
 {
     size_t size, wanted = 1, header = 4 + 4 * (size_t)ndim;
     char *path = find_file(dir, train, what);
     nncf_status status;
     if (path == NULL)
-        return app_fail(err, NNCF_E_NOTFOUND, dir, "%s: there is no %s-%s, with or without .gz", dir,
-                        train ? "train" : "t10k", what);
+        return app_fail(err, NNCF_E_NOTFOUND, dir, "%s: there is no %s-%s, with or without .gz",
+            dir, train ? "train" : "t10k", what);
     status = data_read_file(path, LIMIT, bytes, &size, err);
     if (status == NNCF_OK) {
         const uint8_t *p = *bytes;
         if (size < header || p[0] != 0 || p[1] != 0 || p[2] != 8 || p[3] != ndim) {
-            status = app_fail(err, NNCF_E_FORMAT, path, "%s: not an IDX file of bytes with %d dimensions", path, ndim);
+            status = app_fail(err, NNCF_E_FORMAT, path,
+                "%s: not an IDX file of bytes with %d dimensions", path, ndim);
         } else {
             for (int i = 0; i < ndim; i++) {
                 sizes[i] = big_endian(p + 4 + 4 * i);
@@ -58,8 +59,9 @@ static nncf_status read_idx(const char *dir, bool train, const char *what, int n
                     wanted *= sizes[i];
             }
             if (size - header != wanted)
-                status = app_fail(err, NNCF_E_FORMAT, path, "%s: has %zu bytes after its header, which tells of %zu",
-                                  path, size - header, wanted);
+                status = app_fail(err, NNCF_E_FORMAT, path,
+                    "%s: has %zu bytes after its header, which tells of %zu", path, size - header,
+                    wanted);
         }
         if (status == NNCF_OK)
             memmove(*bytes, *bytes + header, wanted);
@@ -83,7 +85,8 @@ nncf_status data_idx_read(const char *dir, bool train, dataset *d, nncf_error *e
         return status;
     if (n_labels != shape[0]) {
         free(labels);
-        return app_fail(err, NNCF_E_FORMAT, dir, "%s: %u images, but %u labels", dir, shape[0], n_labels);
+        return app_fail(
+            err, NNCF_E_FORMAT, dir, "%s: %u images, but %u labels", dir, shape[0], n_labels);
     }
     d->labels = malloc((n_labels + (size_t)1) * sizeof *d->labels);
     if (d->labels == NULL) {

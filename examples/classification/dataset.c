@@ -6,7 +6,8 @@
 #include <string.h>
 #include <zlib.h>
 
-/* What is known of a data set beyond its files. Means and deviations of the pixels of its training images. */
+/* What is known of a data set beyond its files. Means and deviations of the pixels of its training
+ * images. */
 static const struct known {
     const char *name;
     enum dataset_format format;
@@ -16,16 +17,16 @@ static const struct known {
     bool flip;
 } known[] = {
     {"imagenet", DATASET_FOLDER, NULL, {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}, 0, true},
-    {"fashion_mnist",
-     DATASET_IDX,
-     "/usr/share/datasets/fashion-mnist",
-     {0.286f, 0.286f, 0.286f},
-     {0.353f, 0.353f, 0.353f},
-     0, /* they are centred and of one size; with shifts it only takes longer to learn them */
-     true},
-    {"mnist", DATASET_IDX, NULL, {0.1307f, 0.1307f, 0.1307f}, {0.3081f, 0.3081f, 0.3081f}, 2, false},
-    {"cifar10", DATASET_CIFAR, NULL, {0.4914f, 0.4822f, 0.4465f}, {0.247f, 0.2435f, 0.2616f}, 4, true},
-    {"cifar100", DATASET_CIFAR, NULL, {0.5071f, 0.4865f, 0.4409f}, {0.2673f, 0.2564f, 0.2762f}, 4, true},
+    {"fashion_mnist", DATASET_IDX, "/usr/share/datasets/fashion-mnist", {0.286f, 0.286f, 0.286f},
+        {0.353f, 0.353f, 0.353f},
+        0, /* they are centred and of one size; with shifts it only takes longer to learn them */
+        true},
+    {"mnist", DATASET_IDX, NULL, {0.1307f, 0.1307f, 0.1307f}, {0.3081f, 0.3081f, 0.3081f}, 2,
+        false},
+    {"cifar10", DATASET_CIFAR, NULL, {0.4914f, 0.4822f, 0.4465f}, {0.247f, 0.2435f, 0.2616f}, 4,
+        true},
+    {"cifar100", DATASET_CIFAR, NULL, {0.5071f, 0.4865f, 0.4409f}, {0.2673f, 0.2564f, 0.2762f}, 4,
+        true},
 };
 
 static const struct known *find(const char *name)
@@ -42,13 +43,16 @@ static const char *detect(const char *dir)
     const char *cifar;
     if (data_idx_is(dir)) {
         const char *last = strrchr(dir, '/');
-        return strcasestr(last != NULL && last[1] != '\0' ? last : dir, "fashion") != NULL ? "fashion_mnist" : "mnist";
+        return strcasestr(last != NULL && last[1] != '\0' ? last : dir, "fashion") != NULL
+            ? "fashion_mnist"
+            : "mnist";
     }
     cifar = data_cifar_which(dir);
     return cifar != NULL ? cifar : "imagenet";
 }
 
-nncf_status data_read_file(const char *path, size_t limit, uint8_t **bytes, size_t *size, nncf_error *err)
+nncf_status data_read_file(
+    const char *path, size_t limit, uint8_t **bytes, size_t *size, nncf_error *err)
 {
     size_t room = (size_t)1 << 20, used = 0;
     uint8_t *data = NULL;
@@ -68,7 +72,8 @@ nncf_status data_read_file(const char *path, size_t limit, uint8_t **bytes, size
         n = gzread(file, data + used, (unsigned)(room - used));
         if (n < 0) {
             int code;
-            nncf_status status = app_fail(err, NNCF_E_IO, path, "%s: %s", path, gzerror(file, &code));
+            nncf_status status =
+                app_fail(err, NNCF_E_IO, path, "%s: %s", path, gzerror(file, &code));
             free(data);
             gzclose(file);
             return status;
@@ -85,14 +90,16 @@ nncf_status data_read_file(const char *path, size_t limit, uint8_t **bytes, size
     }
     if (gzclose(file) != Z_OK) { /* a gzip file that was cut short */
         free(data);
-        return app_fail(err, NNCF_E_FORMAT, path, "%s: the compressed file is cut short or damaged", path);
+        return app_fail(
+            err, NNCF_E_FORMAT, path, "%s: the compressed file is cut short or damaged", path);
     }
     *bytes = data;
     *size = used;
     return NNCF_OK;
 }
 
-nncf_status dataset_open(const char *name, const char *dir, bool train, dataset **out, nncf_error *err)
+nncf_status dataset_open(
+    const char *name, const char *dir, bool train, dataset **out, nncf_error *err)
 {
     const struct known *k;
     nncf_status status;
@@ -103,12 +110,14 @@ nncf_status dataset_open(const char *name, const char *dir, bool train, dataset 
         name = dir != NULL ? detect(dir) : "imagenet";
     if ((k = find(name)) == NULL)
         return app_fail(err, NNCF_E_CONFIG, "dataset",
-                        "\"%s\" is not a data set of this program: fashion_mnist, mnist, cifar10, cifar100, imagenet",
-                        name);
+            "\"%s\" is not a data set of this program: fashion_mnist, mnist, cifar10, cifar100, "
+            "imagenet",
+            name);
     if (dir == NULL)
         dir = k->dir;
     if (dir == NULL)
-        return app_fail(err, NNCF_E_CONFIG, "dataset_dir", "say with --data where the images of %s are", name);
+        return app_fail(
+            err, NNCF_E_CONFIG, "dataset_dir", "say with --data where the images of %s are", name);
     if ((d = calloc(1, sizeof *d)) == NULL)
         return app_fail(err, NNCF_E_NOMEM, dir, "no memory for a data set");
     d->name = k->name;
@@ -174,22 +183,23 @@ nncf_status dataset_check_files(const dataset *d, FILE *report, nncf_error *err)
     }
     if (damaged == 0)
         return NNCF_OK;
-    return app_fail(err, NNCF_E_FORMAT, NULL, "%zu of %zu pictures cannot be used, see above: remove or replace them",
-                    damaged, d->count);
+    return app_fail(err, NNCF_E_FORMAT, NULL,
+        "%zu of %zu pictures cannot be used, see above: remove or replace them", damaged, d->count);
 }
 
 nncf_status dataset_check(const dataset *d, int64_t num_classes, int64_t channels, nncf_error *err)
 {
     if (d->classes != NULL && d->n_classes > num_classes)
         return app_fail(err, NNCF_E_CONFIG, "num_classes",
-                        "there are %d folders of classes, from %s to %s, but num_classes is %lld", d->n_classes,
-                        d->classes[0], d->classes[d->n_classes - 1], (long long)num_classes);
+            "there are %d folders of classes, from %s to %s, but num_classes is %lld", d->n_classes,
+            d->classes[0], d->classes[d->n_classes - 1], (long long)num_classes);
     for (size_t i = 0; i < d->count; i++)
         if (d->labels[i] < 0 || d->labels[i] >= num_classes)
             return app_fail(err, NNCF_E_CONFIG, "num_classes",
-                            "image %zu of %s is of class %d, but num_classes is %lld", i, d->name, d->labels[i],
-                            (long long)num_classes);
+                "image %zu of %s is of class %d, but num_classes is %lld", i, d->name, d->labels[i],
+                (long long)num_classes);
     if (channels == 1 && (d->format == DATASET_FOLDER || d->channels == 3))
-        return app_fail(err, NNCF_E_CONFIG, "input_sample_size", "the images of %s have 3 channels, not 1", d->name);
+        return app_fail(err, NNCF_E_CONFIG, "input_sample_size",
+            "the images of %s have 3 channels, not 1", d->name);
     return NNCF_OK;
 }

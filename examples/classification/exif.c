@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Exif is a TIFF header and a directory of 12-byte entries behind "Exif\0\0", in either order of bytes. */
+/* Exif is a TIFF header and a directory of 12-byte entries behind "Exif\0\0", in either order of
+ * bytes. */
 #include "exif.h"
 
 #include <stdbool.h>
@@ -28,7 +29,8 @@ int exif_orientation(const uint8_t *bytes, size_t size)
     if (size < sizeof mark + 8 || memcmp(bytes, mark, sizeof mark) != 0)
         return EXIF_UPRIGHT;
     tiff t = {bytes + sizeof mark, size - sizeof mark, bytes[sizeof mark] == 'I'};
-    if (t.bytes[0] != t.bytes[1] || (t.bytes[0] != 'I' && t.bytes[0] != 'M') || number(&t, 2, 2) != 42)
+    if (t.bytes[0] != t.bytes[1] || (t.bytes[0] != 'I' && t.bytes[0] != 'M') ||
+        number(&t, 2, 2) != 42)
         return EXIF_UPRIGHT;
     size_t at = number(&t, 4, 4);
     if (at > t.size - 2)
@@ -37,28 +39,38 @@ int exif_orientation(const uint8_t *bytes, size_t size)
     at += 2;
     for (size_t i = 0; i < entries && t.size - at >= ENTRY; i++, at += ENTRY)
         if (number(&t, at, 2) == TAG_ORIENTATION) {
-            const uint32_t type = number(&t, at + 2, 2), count = number(&t, at + 4, 4), value = number(&t, at + 8, 2);
-            return type == TYPE_SHORT && count == 1 && value >= EXIF_UPRIGHT && value <= EXIF_LAST ? (int)value
-                                                                                                   : EXIF_UPRIGHT;
+            const uint32_t type = number(&t, at + 2, 2), count = number(&t, at + 4, 4),
+                           value = number(&t, at + 8, 2);
+            return type == TYPE_SHORT && count == 1 && value >= EXIF_UPRIGHT && value <= EXIF_LAST
+                ? (int)value
+                : EXIF_UPRIGHT;
         }
     return EXIF_UPRIGHT;
 }
 
 exif_walk exif_upright(int orientation, int width, int height)
 {
-    /* Where the upright picture's left top corner, and its right and lower neighbour, are stored. */
+    /* Where the upright picture's left top corner, and its right and lower neighbour, are stored.
+     */
     static const struct {
         bool right, bottom; /* the corner is at the right, at the bottom */
-        bool turned;        /* rows are stored as columns */
-    } ways[EXIF_LAST + 1] = {
-        [1] = {false, false, false}, [2] = {true, false, false}, [3] = {true, true, false}, [4] = {false, true, false},
-        [5] = {false, false, true},  [6] = {false, true, true},  [7] = {true, true, true},  [8] = {true, false, true}};
-    const int i = orientation >= EXIF_UPRIGHT && orientation <= EXIF_LAST ? orientation : EXIF_UPRIGHT;
+        bool turned; /* rows are stored as columns */
+    } ways[EXIF_LAST + 1] = {[1] = {false, false, false},
+        [2] = {true, false, false},
+        [3] = {true, true, false},
+        [4] = {false, true, false},
+        [5] = {false, false, true},
+        [6] = {false, true, true},
+        [7] = {true, true, true},
+        [8] = {true, false, true}};
+    const int i =
+        orientation >= EXIF_UPRIGHT && orientation <= EXIF_LAST ? orientation : EXIF_UPRIGHT;
     const ptrdiff_t x = ways[i].right ? -1 : 1, y = ways[i].bottom ? -(ptrdiff_t)width : width;
     exif_walk w = {.width = ways[i].turned ? height : width,
-                   .height = ways[i].turned ? width : height,
-                   .origin = (ways[i].right ? width - 1 : 0) + (ways[i].bottom ? (ptrdiff_t)(height - 1) * width : 0),
-                   .across = ways[i].turned ? y : x,
-                   .down = ways[i].turned ? x : y};
+        .height = ways[i].turned ? width : height,
+        .origin = (ways[i].right ? width - 1 : 0) +
+            (ways[i].bottom ? (ptrdiff_t)(height - 1) * width : 0),
+        .across = ways[i].turned ? y : x,
+        .down = ways[i].turned ? x : y};
     return w;
 }

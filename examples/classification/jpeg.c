@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libjpeg ends the process on an error unless it is given another way out: longjmp to jpeg_read(). */
+/* libjpeg ends the process on an error unless it is given another way out: longjmp to jpeg_read().
+ */
 #include "jpeg.h"
 #include "exif.h"
 
@@ -16,7 +17,8 @@ typedef struct failure {
     struct jpeg_error_mgr base; /* first: libjpeg hands us this member's address */
     jmp_buf out;
     char message[JMSG_LENGTH_MAX];
-    const char *damage; /* what libjpeg made up pixels for, which it thinks is worth a warning only; NULL: nothing */
+    const char *damage; /* what libjpeg made up pixels for, which it thinks is worth a warning only;
+                           NULL: nothing */
 } failure;
 
 static void on_error(j_common_ptr info)
@@ -26,8 +28,8 @@ static void on_error(j_common_ptr info)
     longjmp(f->out, 1);
 }
 
-/* Warnings: photographs collected from the web are full of harmless ones. Not harmless are those behind which the rest
- * of the picture is grey, or noise. */
+/* Warnings: photographs collected from the web are full of harmless ones. Not harmless are those
+ * behind which the rest of the picture is grey, or noise. */
 static void on_warning(j_common_ptr info, int level)
 {
     failure *f = (failure *)(void *)info->err;
@@ -47,7 +49,8 @@ static void on_warning(j_common_ptr info, int level)
     }
 }
 
-/* Photographs in CMYK (ImageNet has some): Adobe's files hold them inverted, so that colour times black is RGB. */
+/* Photographs in CMYK (ImageNet has some): Adobe's files hold them inverted, so that colour times
+ * black is RGB. */
 static void cmyk_to_rgb(const uint8_t *cmyk, int width, uint8_t *rgb)
 {
     for (int i = 0; i < width; i++)
@@ -55,7 +58,8 @@ static void cmyk_to_rgb(const uint8_t *cmyk, int width, uint8_t *rgb)
             rgb[3 * i + c] = (uint8_t)((cmyk[4 * i + c] * cmyk[4 * i + 3] + 127) / 255);
 }
 
-/* Everything that the error exit has to give back lives here, in memory: locals may be lost in a longjmp. */
+/* Everything that the error exit has to give back lives here, in memory: locals may be lost in a
+ * longjmp. */
 typedef struct reader {
     struct jpeg_decompress_struct info;
     failure error;
@@ -93,10 +97,12 @@ static bool make_upright(picture *p, int orientation)
 
 static void choose_scale(struct jpeg_decompress_struct *info, int enough)
 {
-    unsigned shorter = info->image_width < info->image_height ? info->image_width : info->image_height;
+    unsigned shorter =
+        info->image_width < info->image_height ? info->image_width : info->image_height;
     info->scale_num = 1;
     info->scale_denom = 1;
-    while (enough > 0 && info->scale_denom < 8 && shorter / (2 * info->scale_denom) >= (unsigned)enough)
+    while (enough > 0 && info->scale_denom < 8 &&
+        shorter / (2 * info->scale_denom) >= (unsigned)enough)
         info->scale_denom *= 2;
 }
 
@@ -151,10 +157,12 @@ nncf_status jpeg_read(const char *path, int enough, picture *p, nncf_error *err)
     r->error.base.error_exit = on_error;
     r->error.base.emit_message = on_warning;
     if (!decode(r, enough)) {
-        status = r->out_of_memory ? app_fail(err, NNCF_E_NOMEM, path, "%s: no memory for the picture", path)
-                 : r->error.damage != NULL
-                     ? app_fail(err, NNCF_E_FORMAT, path, "%s: %s: remove or replace it", path, r->error.damage)
-                     : app_fail(err, NNCF_E_FORMAT, path, "%s: %s", path, r->error.message);
+        status = r->out_of_memory
+            ? app_fail(err, NNCF_E_NOMEM, path, "%s: no memory for the picture", path)
+            : r->error.damage != NULL
+            ? app_fail(
+                  err, NNCF_E_FORMAT, path, "%s: %s: remove or replace it", path, r->error.damage)
+            : app_fail(err, NNCF_E_FORMAT, path, "%s: %s", path, r->error.message);
         free(r->picture.rgb);
     } else {
         *p = r->picture;

@@ -9,7 +9,7 @@
 
 enum {
     SLOTS = 3, /* the batch in use and two ahead */
-    CHUNK = 8  /* samples that a worker takes at a time */
+    CHUNK = 8 /* samples that a worker takes at a time */
 };
 
 struct loader {
@@ -25,8 +25,8 @@ struct loader {
     pthread_mutex_t lock;
     pthread_cond_t work, done;
     int64_t next_batch, next_sample; /* the first sample that nobody has taken */
-    int64_t current;                 /* batch in use; -1 before the first. Slots of batches before it are free */
-    int64_t ready[SLOTS];            /* samples finished */
+    int64_t current; /* batch in use; -1 before the first. Slots of batches before it are free */
+    int64_t ready[SLOTS]; /* samples finished */
     int in_flight;
     bool running, quit;
     nncf_status status;
@@ -39,8 +39,8 @@ static int64_t batch_count(const loader *l, int64_t index)
     return left < l->settings.batch_size ? left : l->settings.batch_size;
 }
 
-/* A random order for the epoch (Fisher and Yates), or the natural one. Where an epoch needs more samples than there
- * are images they come again. */
+/* A random order for the epoch (Fisher and Yates), or the natural one. Where an epoch needs more
+ * samples than there are images they come again. */
 static void make_order(loader *l)
 {
     size_t n = l->data->count;
@@ -56,17 +56,20 @@ static void make_order(loader *l)
 }
 
 /* `count` samples of a batch from `start` on. */
-static nncf_status make_samples(const loader *l, int64_t batch_index, int64_t start, int64_t count, nncf_error *err)
+static nncf_status make_samples(
+    const loader *l, int64_t batch_index, int64_t start, int64_t count, nncf_error *err)
 {
     const loader_settings *s = &l->settings;
     const batch *b = &l->slots[batch_index % SLOTS];
-    size_t floats = (size_t)s->channels * (size_t)s->size * (size_t)s->size, images = l->data->count;
+    size_t floats = (size_t)s->channels * (size_t)s->size * (size_t)s->size,
+           images = l->data->count;
     for (int64_t i = start; i < start + count; i++) {
         uint64_t position = (uint64_t)(batch_index * s->batch_size + i);
         size_t index = l->images[position % images];
-        rng r = rng_make(s->seed, RNG_AUGMENT, (uint64_t)l->epoch, index + (position / images << 40));
-        nncf_status status =
-            augment_sample(l->data, index, s->train ? &r : NULL, s->channels, s->size, b->x + (size_t)i * floats, err);
+        rng r =
+            rng_make(s->seed, RNG_AUGMENT, (uint64_t)l->epoch, index + (position / images << 40));
+        nncf_status status = augment_sample(l->data, index, s->train ? &r : NULL, s->channels,
+            s->size, b->x + (size_t)i * floats, err);
         if (status != NNCF_OK)
             return status;
         b->labels[i] = l->data->labels[index];
@@ -123,13 +126,15 @@ static nncf_status start_threads(loader *l, nncf_error *err)
     for (int i = 0; i < l->settings.workers; i++) {
         int code = pthread_create(&l->threads[i], NULL, worker, l);
         if (code != 0)
-            return app_fail(err, NNCF_E_IO, NULL, "cannot start a thread that loads images: %s", strerror(code));
+            return app_fail(err, NNCF_E_IO, NULL, "cannot start a thread that loads images: %s",
+                strerror(code));
         l->n_threads++;
     }
     return NNCF_OK;
 }
 
-nncf_status loader_create(const dataset *d, const loader_settings *settings, loader **out, nncf_error *err)
+nncf_status loader_create(
+    const dataset *d, const loader_settings *settings, loader **out, nncf_error *err)
 {
     loader *l = calloc(1, sizeof *l);
     size_t floats = (size_t)settings->channels * (size_t)settings->size * (size_t)settings->size;
@@ -160,8 +165,9 @@ nncf_status loader_create(const dataset *d, const loader_settings *settings, loa
         l->slots[i].labels = calloc(batch_size, sizeof *l->slots[i].labels);
         complete = complete && l->slots[i].x != NULL && l->slots[i].labels != NULL;
     }
-    status = complete ? start_threads(l, err)
-                      : app_fail(err, NNCF_E_NOMEM, NULL, "no memory for batches of %zu images", batch_size);
+    status = complete
+        ? start_threads(l, err)
+        : app_fail(err, NNCF_E_NOMEM, NULL, "no memory for batches of %zu images", batch_size);
     if (status != NNCF_OK) {
         loader_destroy(l);
         return status;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Trains an image classifier as an NNCF JSON config says. Exit: 0 done, 1 failed, 2 wrong command line. */
+/* Trains an image classifier as an NNCF JSON config says. Exit: 0 done, 1 failed, 2 wrong command
+ * line. */
 #include "run.h"
 
 #include <stdio.h>

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-double metrics_cross_entropy(const float *logits, const int32_t *labels, int64_t count, int64_t classes, float *grad)
+double metrics_cross_entropy(
+    const float *logits, const int32_t *labels, int64_t count, int64_t classes, float *grad)
 {
     double total = 0.0, share = 1.0 / (double)count;
     for (int64_t i = 0; i < count; i++) {
@@ -19,17 +20,20 @@ double metrics_cross_entropy(const float *logits, const int32_t *labels, int64_t
             sum += exp(row[c] - largest);
         total += log(sum) + largest - row[labels[i]];
         for (int64_t c = 0; grad != NULL && c < classes; c++)
-            grad[i * classes + c] = (float)((exp(row[c] - largest) / sum - (c == labels[i] ? 1.0 : 0.0)) * share);
+            grad[i * classes + c] =
+                (float)((exp(row[c] - largest) / sum - (c == labels[i] ? 1.0 : 0.0)) * share);
     }
     return total * share;
 }
 
-void metrics_count(accuracy *a, const float *logits, const int32_t *labels, int64_t count, int64_t classes)
+void metrics_count(
+    accuracy *a, const float *logits, const int32_t *labels, int64_t count, int64_t classes)
 {
     for (int64_t i = 0; i < count; i++) {
         const float *row = logits + i * classes;
         int64_t ahead = 0;
-        /* Of equal logits the first one is ahead. A NaN is ahead of everything: a broken network is never right. */
+        /* Of equal logits the first one is ahead. A NaN is ahead of everything: a broken network is
+         * never right. */
         for (int64_t c = 0; c < classes; c++)
             ahead += !(row[c] < row[labels[i]]) && (row[c] != row[labels[i]] || c < labels[i]);
         a->top1 += ahead == 0;
@@ -53,7 +57,8 @@ double metrics_top5(const accuracy *a)
     return percent(a->top5, a->count);
 }
 
-/* printf's %g with a point whatever the locale: the sample never calls setlocale, so the locale is "C". */
+/* printf's %g with a point whatever the locale: the sample never calls setlocale, so the locale is
+ * "C". */
 static void write_number(FILE *file, const char *key, double value)
 {
     if (isfinite(value))

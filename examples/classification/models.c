@@ -8,12 +8,15 @@ static const struct {
     const char *name;
     void (*build)(net *n, const model_settings *m, int64_t num_classes);
 } models[] = {
-    {"mobilenetv2", mobilenetv2_build}, {"mobilenet_v2", mobilenetv2_build}, /* the name in NNCF's later releases */
-    {"resnet18", resnet18_build},       {"resnet50", resnet50_build},        {"lenet", lenet_build},
+    {"mobilenetv2", mobilenetv2_build},
+    {"mobilenet_v2", mobilenetv2_build}, /* the name in NNCF's later releases */
+    {"resnet18", resnet18_build},
+    {"resnet50", resnet50_build},
+    {"lenet", lenet_build},
 };
 
-nncf_status models_build(const nncf_config *config, nncf_context *context, const train_settings *s, net **out,
-                         nncf_error *err)
+nncf_status models_build(const nncf_config *config, nncf_context *context, const train_settings *s,
+    net **out, nncf_error *err)
 {
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         net *n;
@@ -31,5 +34,5 @@ nncf_status models_build(const nncf_config *config, nncf_context *context, const
         return NNCF_OK;
     }
     return nncf_config_complain(config, "model",
-                                "is not a model of this program: mobilenetv2, resnet18, resnet50, lenet", err);
+        "is not a model of this program: mobilenetv2, resnet18, resnet50, lenet", err);
 }

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-nncf_status net_create(nncf_context *context, const int64_t sample[4], uint64_t seed, net **out, nncf_error *err)
+nncf_status net_create(
+    nncf_context *context, const int64_t sample[4], uint64_t seed, net **out, nncf_error *err)
 {
     nncf_status status;
     net *n = calloc(1, sizeof *n);
@@ -56,9 +57,10 @@ static void keep_failure(net *n, nncf_status status, const char *where)
     }
 }
 
-/* A new tensor, or NULL. Pointers to its data stay where they are; the record itself may move with the next one. */
-static net_tensor *add_tensor(net *n, const char *module, const char *suffix, bool trained, int ndim,
-                              const int64_t *shape)
+/* A new tensor, or NULL. Pointers to its data stay where they are; the record itself may move with
+ * the next one. */
+static net_tensor *add_tensor(
+    net *n, const char *module, const char *suffix, bool trained, int ndim, const int64_t *shape)
 {
     net_tensor *t;
     if (n->n_tensors == n->room_tensors) {
@@ -137,7 +139,8 @@ static bool add_batch_norm(net *n, const char *name, int64_t channels, nncf_batc
     return true;
 }
 
-static bool add_buffers(net *n, const net_layer_spec *spec, int ndim, const int64_t *shape, layer_buffers *b)
+static bool add_buffers(
+    net *n, const net_layer_spec *spec, int ndim, const int64_t *shape, layer_buffers *b)
 {
     net_tensor *t = add_tensor(n, spec->name, "weight", true, ndim, shape);
     double fan_in, fan_out;
@@ -161,7 +164,8 @@ static bool add_buffers(net *n, const net_layer_spec *spec, int ndim, const int6
         b->bias = t->data;
         b->bias_grad = t->grad;
     }
-    return spec->batch_norm == NULL || add_batch_norm(n, spec->batch_norm, shape[0], &b->batch_norm);
+    return spec->batch_norm == NULL ||
+        add_batch_norm(n, spec->batch_norm, shape[0], &b->batch_norm);
 }
 
 /* Room for one more node; NULL when there is none. */
@@ -225,16 +229,16 @@ int net_add_conv(net *n, const net_layer_spec *spec)
         keep_failure(n, NNCF_E_NOMEM, spec->scope);
         return 0;
     }
-    status = nncf_model_add_conv2d(
-        n->model,
-        &(nncf_conv2d_params){NNCF_PARAMS(nncf_conv2d_params), .scope = spec->scope, .weight = b.weight,
-                              .weight_grad = b.weight_grad, .bias = b.bias, .bias_grad = b.bias_grad, .in_channels = in,
-                              .out_channels = spec->out, .kernel = {spec->kernel, spec->kernel},
-                              .stride = {spec->stride, spec->stride}, .padding = {spec->padding, spec->padding},
-                              .groups = spec->depthwise ? (int32_t)in : 1, .activation = spec->activation,
-                              .batch_norm = spec->batch_norm != NULL ? &b.batch_norm : NULL,
-                              .inputs = spec->input == NET_INPUT ? NULL : &n->nodes[spec->input].layer,
-                              .n_inputs = spec->input == NET_INPUT ? 0 : 1},
+    status = nncf_model_add_conv2d(n->model,
+        &(nncf_conv2d_params){NNCF_PARAMS(nncf_conv2d_params), .scope = spec->scope,
+            .weight = b.weight, .weight_grad = b.weight_grad, .bias = b.bias,
+            .bias_grad = b.bias_grad, .in_channels = in, .out_channels = spec->out,
+            .kernel = {spec->kernel, spec->kernel}, .stride = {spec->stride, spec->stride},
+            .padding = {spec->padding, spec->padding}, .groups = spec->depthwise ? (int32_t)in : 1,
+            .activation = spec->activation,
+            .batch_norm = spec->batch_norm != NULL ? &b.batch_norm : NULL,
+            .inputs = spec->input == NET_INPUT ? NULL : &n->nodes[spec->input].layer,
+            .n_inputs = spec->input == NET_INPUT ? 0 : 1},
         &node->layer, &n->error);
     if (status != NNCF_OK) {
         keep_failure(n, status, spec->scope);
@@ -252,20 +256,20 @@ int net_add_linear(net *n, const net_layer_spec *spec)
     nncf_status status;
     if (n->status != NNCF_OK)
         return 0;
-    shape[1] =
-        spec->input == NET_INPUT ? n->sample[1] * n->sample[2] * n->sample[3] : (int64_t)n->nodes[spec->input].count;
+    shape[1] = spec->input == NET_INPUT ? n->sample[1] * n->sample[2] * n->sample[3]
+                                        : (int64_t)n->nodes[spec->input].count;
     if (!add_buffers(n, spec, 2, shape, &b) || (node = new_node(n, spec->name)) == NULL) {
         keep_failure(n, NNCF_E_NOMEM, spec->scope);
         return 0;
     }
-    status = nncf_model_add_linear(
-        n->model,
-        &(nncf_linear_params){NNCF_PARAMS(nncf_linear_params), .scope = spec->scope, .weight = b.weight,
-                              .weight_grad = b.weight_grad, .bias = b.bias, .bias_grad = b.bias_grad,
-                              .in_features = shape[1], .out_features = spec->out, .activation = spec->activation,
-                              .batch_norm = spec->batch_norm != NULL ? &b.batch_norm : NULL,
-                              .inputs = spec->input == NET_INPUT ? NULL : &n->nodes[spec->input].layer,
-                              .n_inputs = spec->input == NET_INPUT ? 0 : 1},
+    status = nncf_model_add_linear(n->model,
+        &(nncf_linear_params){NNCF_PARAMS(nncf_linear_params), .scope = spec->scope,
+            .weight = b.weight, .weight_grad = b.weight_grad, .bias = b.bias,
+            .bias_grad = b.bias_grad, .in_features = shape[1], .out_features = spec->out,
+            .activation = spec->activation,
+            .batch_norm = spec->batch_norm != NULL ? &b.batch_norm : NULL,
+            .inputs = spec->input == NET_INPUT ? NULL : &n->nodes[spec->input].layer,
+            .n_inputs = spec->input == NET_INPUT ? 0 : 1},
         &node->layer, &n->error);
     if (status != NNCF_OK) {
         keep_failure(n, status, spec->scope);
@@ -289,9 +293,9 @@ int net_add_sum(net *n, const char *scope, int a, int b, int activation)
     inputs[0] = n->nodes[a].layer;
     inputs[1] = n->nodes[b].layer;
     status = nncf_model_add_add(n->model,
-                                &(nncf_add_params){NNCF_PARAMS(nncf_add_params), .scope = scope,
-                                                   .activation = activation, .inputs = inputs, .n_inputs = 2},
-                                &node->layer, &n->error);
+        &(nncf_add_params){NNCF_PARAMS(nncf_add_params), .scope = scope, .activation = activation,
+            .inputs = inputs, .n_inputs = 2},
+        &node->layer, &n->error);
     if (status != NNCF_OK) {
         keep_failure(n, status, scope);
         return 0;
@@ -299,7 +303,8 @@ int net_add_sum(net *n, const char *scope, int a, int b, int activation)
     return finish_node(n, node, scope, a, b);
 }
 
-int net_add_pool(net *n, const char *scope, int input, int kind, int kernel, int stride, int padding)
+int net_add_pool(
+    net *n, const char *scope, int input, int kind, int kernel, int stride, int padding)
 {
     net_node *node;
     nncf_status status;
@@ -310,12 +315,11 @@ int net_add_pool(net *n, const char *scope, int input, int kind, int kernel, int
         return 0;
     }
     status = nncf_model_add_pool2d(n->model,
-                                   &(nncf_pool2d_params){NNCF_PARAMS(nncf_pool2d_params), .scope = scope, .kind = kind,
-                                                         .kernel = {kernel, kernel}, .stride = {stride, stride},
-                                                         .padding = {padding, padding},
-                                                         .inputs = input == NET_INPUT ? NULL : &n->nodes[input].layer,
-                                                         .n_inputs = input == NET_INPUT ? 0 : 1},
-                                   &node->layer, &n->error);
+        &(nncf_pool2d_params){NNCF_PARAMS(nncf_pool2d_params), .scope = scope, .kind = kind,
+            .kernel = {kernel, kernel}, .stride = {stride, stride}, .padding = {padding, padding},
+            .inputs = input == NET_INPUT ? NULL : &n->nodes[input].layer,
+            .n_inputs = input == NET_INPUT ? 0 : 1},
+        &node->layer, &n->error);
     if (status != NNCF_OK) {
         keep_failure(n, status, scope);
         return 0;

@@ -7,16 +7,17 @@
 
 typedef struct net_node {
     nncf_layer *layer; /* the model's */
-    char *module;      /* PyTorch's name; NULL for sums and pooling */
+    char *module; /* PyTorch's name; NULL for sums and pooling */
     int inputs[2];
     int n_inputs;
     int64_t sample[NNCF_MAX_NDIM]; /* shape of the output for one sample */
-    int64_t shape[NNCF_MAX_NDIM];  /* the same for the batch at hand */
+    int64_t shape[NNCF_MAX_NDIM]; /* the same for the batch at hand */
     int32_t ndim;
-    size_t count;  /* floats of one sample's output */
-    void *y;       /* output; room for `capacity` samples of the type below */
-    int32_t dtype; /* floats, or the codes that the layer can write since its quantizer is initialized */
-    float *grad;   /* gradient of the loss for y, while backward needs it; from the pool */
+    size_t count; /* floats of one sample's output */
+    void *y; /* output; room for `capacity` samples of the type below */
+    int32_t dtype; /* floats, or the codes that the layer can write since its quantizer is
+                      initialized */
+    float *grad; /* gradient of the loss for y, while backward needs it; from the pool */
 } net_node;
 
 /* A gradient buffer. Few are in use at once; those that are not are used again. */
@@ -36,8 +37,8 @@ struct net {
     size_t n_tensors, room_tensors;
     net_buffer *pool; /* room for one a node and two more: more can never be in use */
     int n_pool;
-    int64_t capacity;   /* samples that the outputs have room for */
-    int64_t batch;      /* samples of the last forward */
+    int64_t capacity; /* samples that the outputs have room for */
+    int64_t batch; /* samples of the last forward */
     nncf_status status; /* of building */
     nncf_error error;
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Running a network. Outputs are all kept, since backward reads them as inputs; gradients of outputs live only from
- * the first consumer's backward to the producer's own, in a few buffers that are used again and again. */
+/* Running a network. Outputs are all kept, since backward reads them as inputs; gradients of
+ * outputs live only from the first consumer's backward to the producer's own, in a few buffers that
+ * are used again and again. */
 #include "net_internal.h"
 
 #include <stdlib.h>
@@ -24,7 +25,8 @@ nncf_tensor net__view(const net *n, int node, const float *input, int64_t input_
     return t;
 }
 
-/* Outputs with room for `count` samples. Those that are few distinct values are kept as codes, a byte an element. */
+/* Outputs with room for `count` samples. Those that are few distinct values are kept as codes, a
+ * byte an element. */
 static nncf_status reserve(net *n, int64_t count, nncf_error *err)
 {
     const int64_t capacity = count > n->capacity ? count : n->capacity;
@@ -40,14 +42,16 @@ static nncf_status reserve(net *n, int64_t count, nncf_error *err)
         if (node->y == NULL) {
             n->capacity = 0;
             return app_fail(err, NNCF_E_NOMEM, nncf_layer_scope(node->layer),
-                            "no memory for the outputs of %lld samples: make the batch smaller", (long long)count);
+                "no memory for the outputs of %lld samples: make the batch smaller",
+                (long long)count);
         }
     }
     n->capacity = capacity;
     return NNCF_OK;
 }
 
-nncf_status net_forward(net *n, const float *x, int64_t count, const float **logits, nncf_error *err)
+nncf_status net_forward(
+    net *n, const float *x, int64_t count, const float **logits, nncf_error *err)
 {
     nncf_status status = reserve(n, count, err);
     if (status != NNCF_OK)
@@ -69,8 +73,9 @@ nncf_status net_forward(net *n, const float *x, int64_t count, const float **log
     return NNCF_OK;
 }
 
-/* The smallest free buffer that is large enough, else the largest free one made larger, else a new one. In the second
- * step of training the same requests come in the same order, so all are served from what is there. */
+/* The smallest free buffer that is large enough, else the largest free one made larger, else a new
+ * one. In the second step of training the same requests come in the same order, so all are served
+ * from what is there. */
 static float *pool_take(net *n, size_t count)
 {
     net_buffer *best = NULL;
@@ -79,7 +84,8 @@ static float *pool_take(net *n, size_t count)
         if (b->used)
             continue;
         if (best == NULL ||
-            (best->count < count ? b->count > best->count : b->count >= count && b->count < best->count))
+            (best->count < count ? b->count > best->count
+                                 : b->count >= count && b->count < best->count))
             best = b;
     }
     if (best == NULL) {
@@ -135,16 +141,18 @@ static void hand_over(net *n, net_node *producer, float *dx)
 static nncf_status node_backward(net *n, net_node *node, const float *x, nncf_error *err)
 {
     int64_t input_shape[4];
-    nncf_tensor in[2], dx[2], dy = {.data = node->grad, .dtype = NNCF_F32, .ndim = node->ndim, .shape = node->shape};
+    nncf_tensor in[2], dx[2],
+        dy = {.data = node->grad, .dtype = NNCF_F32, .ndim = node->ndim, .shape = node->shape};
     bool wanted = node->inputs[0] != NET_INPUT;
     nncf_status status;
     for (int k = 0; k < node->n_inputs; k++) {
         in[k] = net__view(n, node->inputs[k], x, input_shape);
         dx[k] = in[k];
         dx[k].dtype = NNCF_F32;
-        if (wanted && (dx[k].data = pool_take(n, n->nodes[node->inputs[k]].count * (size_t)n->batch)) == NULL)
+        if (wanted &&
+            (dx[k].data = pool_take(n, n->nodes[node->inputs[k]].count * (size_t)n->batch)) == NULL)
             return app_fail(err, NNCF_E_NOMEM, nncf_layer_scope(node->layer),
-                            "no memory for gradients: make the batch smaller");
+                "no memory for gradients: make the batch smaller");
     }
     status = nncf_layer_backward(node->layer, in, &dy, wanted ? dx : NULL);
     if (status != NNCF_OK)

@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Kingma and Ba 2014, with the decay added to the gradient and eps outside the corrected root, as PyTorch's Adam. */
-void adam_update(const optimizer_settings *s, double lr, double weight_decay, int64_t step, size_t n, float *data,
-                 const float *grad, float *m, float *v)
+/* Kingma and Ba 2014, with the decay added to the gradient and eps outside the corrected root, as
+ * PyTorch's Adam. */
+void adam_update(const optimizer_settings *s, double lr, double weight_decay, int64_t step,
+    size_t n, float *data, const float *grad, float *m, float *v)
 {
     float beta1 = (float)s->beta1, beta2 = (float)s->beta2, keep1 = (float)(1.0 - s->beta1),
           keep2 = (float)(1.0 - s->beta2), eps = (float)s->eps, decay = (float)weight_decay;
@@ -24,8 +25,8 @@ void adam_update(const optimizer_settings *s, double lr, double weight_decay, in
 }
 
 /* As PyTorch's SGD: the first gradient enters the momentum undampened. */
-void sgd_update(const optimizer_settings *s, double lr, double weight_decay, int64_t step, size_t n, float *data,
-                const float *grad, float *momentum)
+void sgd_update(const optimizer_settings *s, double lr, double weight_decay, int64_t step, size_t n,
+    float *data, const float *grad, float *momentum)
 {
     float rate = (float)lr, decay = (float)weight_decay, keep = (float)s->momentum,
           take = step == 1 ? 1.0f : (float)(1.0 - s->dampening);
@@ -39,8 +40,9 @@ void sgd_update(const optimizer_settings *s, double lr, double weight_decay, int
     }
 }
 
-/* "<scope>.pre_ops.mask" -> "<module>.pre_ops.0.op._mask": the name that the parameter had in NNCF, where the modules
- * in front of a weight are numbered, masks first. Patterns of configs in use ask for `._mask` and `.op.scale`. */
+/* "<scope>.pre_ops.mask" -> "<module>.pre_ops.0.op._mask": the name that the parameter had in NNCF,
+ * where the modules in front of a weight are numbered, masks first. Patterns of configs in use ask
+ * for `._mask` and `.op.scale`. */
 static char *nncf_name(const net *n, const char *name)
 {
     static const struct {
@@ -85,8 +87,8 @@ char *optimizer_posix_regex(const char *python, nncf_error *err)
             *to++ = *from;
         } else if (from[0] == '(' && from[1] == '?') {
             if (from[2] != ':') {
-                app_fail(err, NNCF_E_UNSUPPORTED, NULL, "the pattern \"%s\" uses (?%c...), which POSIX does not have",
-                         python, from[2]);
+                app_fail(err, NNCF_E_UNSUPPORTED, NULL,
+                    "the pattern \"%s\" uses (?%c...), which POSIX does not have", python, from[2]);
                 free(out);
                 return NULL;
             }
@@ -112,11 +114,12 @@ static nncf_status compile(const char *pattern, regex_t *compiled, nncf_error *e
     if (code == 0)
         return NNCF_OK;
     regerror(code, compiled, reason, sizeof reason);
-    return app_fail(err, NNCF_E_CONFIG, "optimizer.parameter_groups", "the pattern \"%s\" is wrong: %s", pattern,
-                    reason);
+    return app_fail(err, NNCF_E_CONFIG, "optimizer.parameter_groups",
+        "the pattern \"%s\" is wrong: %s", pattern, reason);
 }
 
-/* The first pattern that is found in a parameter's name (ours or NNCF's) decides; none: it is not trained. */
+/* The first pattern that is found in a parameter's name (ours or NNCF's) decides; none: it is not
+ * trained. */
 static nncf_status apply_groups(optimizer *o, nncf_error *err)
 {
     const optimizer_settings *s = o->settings;
@@ -130,7 +133,8 @@ static nncf_status apply_groups(optimizer *o, nncf_error *err)
         for (size_t i = 0; i < o->n_parameters; i++) {
             optimizer_parameter *p = &o->parameters[i];
             if (p->trained ||
-                (regexec(&pattern, p->name, 0, NULL, 0) != 0 && regexec(&pattern, p->alias, 0, NULL, 0) != 0))
+                (regexec(&pattern, p->name, 0, NULL, 0) != 0 &&
+                    regexec(&pattern, p->alias, 0, NULL, 0) != 0))
                 continue;
             p->trained = true;
             p->lr *= s->groups[g].lr;
@@ -167,34 +171,34 @@ static nncf_status add_all(optimizer *o, const net *n, nncf_error *err)
     for (size_t i = 0; status == NNCF_OK && i < n_tensors; i++)
         if (tensors[i].grad != NULL)
             status = add_parameter(o, n,
-                                   (optimizer_parameter){.name = tensors[i].name,
-                                                         .data = tensors[i].data,
-                                                         .grad = tensors[i].grad,
-                                                         .count = tensors[i].count,
-                                                         .lr = lr,
-                                                         .weight_decay = s->weight_decay,
-                                                         .ctrl_index = -1},
-                                   err);
+                (optimizer_parameter){.name = tensors[i].name,
+                    .data = tensors[i].data,
+                    .grad = tensors[i].grad,
+                    .count = tensors[i].count,
+                    .lr = lr,
+                    .weight_decay = s->weight_decay,
+                    .ctrl_index = -1},
+                err);
     for (size_t i = 0; status == NNCF_OK && i < n_ctrl; i++) {
         nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
         if ((status = nncf_compression_ctrl_get_parameter(o->ctrl, i, &p)) != NNCF_OK)
             return app_fail_step(err, status, "nncf_compression_ctrl_get_parameter");
         status = add_parameter(o, n,
-                               (optimizer_parameter){.name = (char *)(uintptr_t)p.name,
-                                                     .data = p.data,
-                                                     .grad = p.grad,
-                                                     .count = p.count,
-                                                     .lr = lr * p.lr_multiplier,
-                                                     .weight_decay = s->weight_decay,
-                                                     .ctrl_index = (int64_t)i,
-                                                     .frozen = p.frozen != 0},
-                               err);
+            (optimizer_parameter){.name = (char *)(uintptr_t)p.name,
+                .data = p.data,
+                .grad = p.grad,
+                .count = p.count,
+                .lr = lr * p.lr_multiplier,
+                .weight_decay = s->weight_decay,
+                .ctrl_index = (int64_t)i,
+                .frozen = p.frozen != 0},
+            err);
     }
     return status;
 }
 
-nncf_status optimizer_create(const optimizer_settings *settings, const net *n, nncf_compression_ctrl *ctrl,
-                             optimizer **out, nncf_error *err)
+nncf_status optimizer_create(const optimizer_settings *settings, const net *n,
+    nncf_compression_ctrl *ctrl, optimizer **out, nncf_error *err)
 {
     nncf_status status;
     optimizer *o = calloc(1, sizeof *o);
@@ -236,10 +240,11 @@ void optimizer_step(optimizer *o, double factor)
         if (!p->trained || p->frozen)
             continue;
         if (s->type == OPTIMIZER_ADAM)
-            adam_update(s, p->lr * factor, p->weight_decay, o->steps, p->count, p->data, p->grad, p->state[0],
-                        p->state[1]);
+            adam_update(s, p->lr * factor, p->weight_decay, o->steps, p->count, p->data, p->grad,
+                p->state[0], p->state[1]);
         else
-            sgd_update(s, p->lr * factor, p->weight_decay, o->steps, p->count, p->data, p->grad, p->state[0]);
+            sgd_update(s, p->lr * factor, p->weight_decay, o->steps, p->count, p->data, p->grad,
+                p->state[0]);
     }
 }
 
@@ -248,7 +253,8 @@ void optimizer_refresh(optimizer *o)
     for (size_t i = 0; i < o->n_parameters; i++) {
         optimizer_parameter *p = &o->parameters[i];
         nncf_parameter now = {NNCF_PARAMS(nncf_parameter)};
-        if (p->ctrl_index >= 0 && nncf_compression_ctrl_get_parameter(o->ctrl, (size_t)p->ctrl_index, &now) == NNCF_OK)
+        if (p->ctrl_index >= 0 &&
+            nncf_compression_ctrl_get_parameter(o->ctrl, (size_t)p->ctrl_index, &now) == NNCF_OK)
             p->frozen = now.frozen != 0;
     }
 }

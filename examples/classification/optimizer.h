@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Adam and SGD over the network's parameters and the controller's (mask logits, quantizer scales). */
+/* Adam and SGD over the network's parameters and the controller's (mask logits, quantizer scales).
+ */
 #ifndef CLASSIFICATION_OPTIMIZER_H
 #define CLASSIFICATION_OPTIMIZER_H
 
@@ -8,14 +9,15 @@
 
 /* Everything that one array needs. */
 typedef struct optimizer_parameter {
-    char *name;  /* unique; in snapshots */
+    char *name; /* unique; in snapshots */
     char *alias; /* the name under which NNCF knows it, for `parameter_groups`; may equal name */
     float *data, *grad;
     size_t count;
-    float *state[2]; /* Adam: first and second moment. SGD: momentum buffer and NULL. Both NULL without momentum */
+    float *state[2]; /* Adam: first and second moment. SGD: momentum buffer and NULL. Both NULL
+                        without momentum */
     double lr, weight_decay;
     int64_t ctrl_index; /* of a controller's parameter; -1: the network's */
-    bool trained;       /* a group has it, or there are no groups */
+    bool trained; /* a group has it, or there are no groups */
     bool frozen;
 } optimizer_parameter;
 
@@ -27,8 +29,8 @@ typedef struct optimizer {
     int64_t steps; /* taken so far */
 } optimizer;
 
-nncf_status optimizer_create(const optimizer_settings *settings, const net *n, nncf_compression_ctrl *ctrl,
-                             optimizer **out, nncf_error *err);
+nncf_status optimizer_create(const optimizer_settings *settings, const net *n,
+    nncf_compression_ctrl *ctrl, optimizer **out, nncf_error *err);
 void optimizer_destroy(optimizer *o);
 /* One step with all learning rates multiplied by `factor`. */
 void optimizer_step(optimizer *o, double factor);
@@ -36,12 +38,13 @@ void optimizer_step(optimizer *o, double factor);
 void optimizer_refresh(optimizer *o);
 
 /* The two rules, for one array. `step` counts from 1. */
-void adam_update(const optimizer_settings *s, double lr, double weight_decay, int64_t step, size_t n, float *data,
-                 const float *grad, float *m, float *v);
-void sgd_update(const optimizer_settings *s, double lr, double weight_decay, int64_t step, size_t n, float *data,
-                const float *grad, float *momentum);
+void adam_update(const optimizer_settings *s, double lr, double weight_decay, int64_t step,
+    size_t n, float *data, const float *grad, float *m, float *v);
+void sgd_update(const optimizer_settings *s, double lr, double weight_decay, int64_t step, size_t n,
+    float *data, const float *grad, float *momentum);
 
-/* Python's regular expression as POSIX knows it; NULL and a message where it cannot be said in POSIX. free() it. */
+/* Python's regular expression as POSIX knows it; NULL and a message where it cannot be said in
+ * POSIX. free() it. */
 char *optimizer_posix_regex(const char *python, nncf_error *err);
 
 #endif

@@ -33,66 +33,74 @@ enum {
 };
 
 static const struct option long_options[] = {{"config", required_argument, NULL, OPT_CONFIG},
-                                             {"data", required_argument, NULL, OPT_DATA},
-                                             {"out", required_argument, NULL, OPT_OUT},
-                                             {"weights", required_argument, NULL, OPT_WEIGHTS},
-                                             {"resume", required_argument, NULL, OPT_RESUME},
-                                             {"baseline-metrics", required_argument, NULL, OPT_BASELINE},
-                                             {"epochs", required_argument, NULL, OPT_EPOCHS},
-                                             {"max-steps", required_argument, NULL, OPT_MAX_STEPS},
-                                             {"batch-size", required_argument, NULL, OPT_BATCH_SIZE},
-                                             {"train-samples", required_argument, NULL, OPT_TRAIN_SAMPLES},
-                                             {"threads", required_argument, NULL, OPT_THREADS},
-                                             {"seed", required_argument, NULL, OPT_SEED},
-                                             {"eval", no_argument, NULL, OPT_EVAL},
-                                             {"export-onnx", required_argument, NULL, OPT_EXPORT_ONNX},
-                                             {"export-format", required_argument, NULL, OPT_EXPORT_FORMAT},
-                                             {"export-fold-batch-norm", no_argument, NULL, OPT_EXPORT_FOLD},
-                                             {"export-images", required_argument, NULL, OPT_EXPORT_IMAGES},
-                                             {"strip", required_argument, NULL, OPT_STRIP},
-                                             {"accept-config", no_argument, NULL, OPT_ACCEPT_CONFIG},
-                                             {"verbose", no_argument, NULL, OPT_VERBOSE},
-                                             {"version", no_argument, NULL, OPT_VERSION},
-                                             {"help", no_argument, NULL, OPT_HELP},
-                                             {NULL, 0, NULL, 0}};
+    {"data", required_argument, NULL, OPT_DATA}, {"out", required_argument, NULL, OPT_OUT},
+    {"weights", required_argument, NULL, OPT_WEIGHTS},
+    {"resume", required_argument, NULL, OPT_RESUME},
+    {"baseline-metrics", required_argument, NULL, OPT_BASELINE},
+    {"epochs", required_argument, NULL, OPT_EPOCHS},
+    {"max-steps", required_argument, NULL, OPT_MAX_STEPS},
+    {"batch-size", required_argument, NULL, OPT_BATCH_SIZE},
+    {"train-samples", required_argument, NULL, OPT_TRAIN_SAMPLES},
+    {"threads", required_argument, NULL, OPT_THREADS}, {"seed", required_argument, NULL, OPT_SEED},
+    {"eval", no_argument, NULL, OPT_EVAL},
+    {"export-onnx", required_argument, NULL, OPT_EXPORT_ONNX},
+    {"export-format", required_argument, NULL, OPT_EXPORT_FORMAT},
+    {"export-fold-batch-norm", no_argument, NULL, OPT_EXPORT_FOLD},
+    {"export-images", required_argument, NULL, OPT_EXPORT_IMAGES},
+    {"strip", required_argument, NULL, OPT_STRIP},
+    {"accept-config", no_argument, NULL, OPT_ACCEPT_CONFIG},
+    {"verbose", no_argument, NULL, OPT_VERBOSE}, {"version", no_argument, NULL, OPT_VERSION},
+    {"help", no_argument, NULL, OPT_HELP}, {NULL, 0, NULL, 0}};
 
 static const char help[] =
     "usage: nncf-classification --config FILE [options]\n"
     "Trains an image classifier as an NNCF JSON config says: plainly, sparse, quantized, or both.\n"
     "\n"
     "  --config FILE            NNCF config; what is given below goes before it\n"
-    "  --data DIR               images: Fashion-MNIST / MNIST IDX files (gz or not), CIFAR-10/100 binary files, or\n"
-    "                           JPEGs in train/<class>/ and val/<class>/; a plain folder of JPEGs is one class\n"
+    "  --data DIR               images: Fashion-MNIST / MNIST IDX files (gz or not), CIFAR-10/100 "
+    "binary files, or\n"
+    "                           JPEGs in train/<class>/ and val/<class>/; a plain folder of JPEGs "
+    "is one class\n"
     "  --out DIR                snapshots, metrics.jsonl and statistics.txt go there\n"
     "  --weights FILE           start from the weights in this safetensors file, by name\n"
     "  --resume FILE            go on from a snapshot of this program, bit for bit\n"
-    "  --accept-config          resume although the config's compression part differs from the snapshot's\n"
+    "  --accept-config          resume although the config's compression part differs from the "
+    "snapshot's\n"
     "  --eval                   only test what --resume or --weights gives\n"
-    "  --export-onnx FILE       at the end write the model as ONNX, with a few images and their logits inside\n"
-    "  --export-format FORMAT   qdq: QuantizeLinear and DequantizeLinear (default); fakequantize: OpenVINO's operator\n"
-    "  --export-fold-batch-norm put batch norm into the weights' scales, for engines that run integer convolutions\n"
+    "  --export-onnx FILE       at the end write the model as ONNX, with a few images and their "
+    "logits inside\n"
+    "  --export-format FORMAT   qdq: QuantizeLinear and DequantizeLinear (default); fakequantize: "
+    "OpenVINO's operator\n"
+    "  --export-fold-batch-norm put batch norm into the weights' scales, for engines that run "
+    "integer convolutions\n"
     "  --export-images N        so many test images go along (default 4)\n"
-    "  --strip FILE             at the end write the deployable model: codes, scales and ranges as safetensors;\n"
-    "                           sparse weights as a bit mask and non-zeros (--export-fold-batch-norm goes for it too)\n"
+    "  --strip FILE             at the end write the deployable model: codes, scales and ranges as "
+    "safetensors;\n"
+    "                           sparse weights as a bit mask and non-zeros "
+    "(--export-fold-batch-norm goes for it too)\n"
     "  --epochs N               train up to epoch N in all\n"
     "  --max-steps N            stop after N training steps, and test on N batches at most\n"
     "  --batch-size N           images per step\n"
-    "  --train-samples N        each epoch sees N images, drawn anew from all by seed and epoch (default: all)\n"
+    "  --train-samples N        each epoch sees N images, drawn anew from all by seed and epoch "
+    "(default: all)\n"
     "  --seed N                 of weights, order, augmentation and masks (default 0)\n"
     "  --threads N              threads that compute (default: the processors there are)\n"
-    "  --baseline-metrics FILE  metrics.jsonl of the FP32 run, for the table at the end (default: beside the weights)\n"
+    "  --baseline-metrics FILE  metrics.jsonl of the FP32 run, for the table at the end (default: "
+    "beside the weights)\n"
     "  --verbose                the library's log, and the table of layers at the end\n"
     "  --version, --help\n";
 
-static bool parse_number(const char *name, const char *text, int64_t lowest, FILE *errors, int64_t *value)
+static bool parse_number(
+    const char *name, const char *text, int64_t lowest, FILE *errors, int64_t *value)
 {
     char *end;
     long long n;
     errno = 0;
     n = strtoll(text, &end, 10);
     if (errno != 0 || end == text || *end != '\0' || n < lowest) {
-        fprintf(errors, "nncf-classification: --%s takes a whole number of at least %lld, not \"%s\"\n", name,
-                (long long)lowest, text);
+        fprintf(errors,
+            "nncf-classification: --%s takes a whole number of at least %lld, not \"%s\"\n", name,
+            (long long)lowest, text);
         return false;
     }
     *value = n;
@@ -102,7 +110,8 @@ static bool parse_number(const char *name, const char *text, int64_t lowest, FIL
 static bool parse_format(const char *text, FILE *errors, int32_t *format)
 {
     if (strcmp(text, "qdq") != 0 && strcmp(text, "fakequantize") != 0) {
-        fprintf(errors, "nncf-classification: --export-format takes qdq or fakequantize, not \"%s\"\n", text);
+        fprintf(errors,
+            "nncf-classification: --export-format takes qdq or fakequantize, not \"%s\"\n", text);
         return false;
     }
     *format = strcmp(text, "qdq") == 0 ? NNCF_ONNX_QDQ : NNCF_ONNX_FAKE_QUANTIZE;
@@ -174,11 +183,13 @@ static bool set_option(int code, const char *name, const char *value, FILE *erro
     }
 }
 
-/* getopt prints the names of the wrong options itself, but only to stderr: opterr = 0 and our own words instead. */
+/* getopt prints the names of the wrong options itself, but only to stderr: opterr = 0 and our own
+ * words instead. */
 static void complain_unknown(int argc, char **argv, FILE *errors)
 {
     const char *word = optind > 0 && optind <= argc ? argv[optind - 1] : "?";
-    fprintf(errors, "nncf-classification: unknown option, or one without its value: %s (see --help)\n", word);
+    fprintf(errors,
+        "nncf-classification: unknown option, or one without its value: %s (see --help)\n", word);
 }
 
 enum options_result options_parse(int argc, char **argv, FILE *output, FILE *errors, options *o)
@@ -203,7 +214,8 @@ enum options_result options_parse(int argc, char **argv, FILE *output, FILE *err
             return OPTIONS_WRONG;
     }
     if (optind < argc) {
-        fprintf(errors, "nncf-classification: \"%s\" is not an option (see --help)\n", argv[optind]);
+        fprintf(
+            errors, "nncf-classification: \"%s\" is not an option (see --help)\n", argv[optind]);
         return OPTIONS_WRONG;
     }
     if (o->config == NULL) {
@@ -211,13 +223,16 @@ enum options_result options_parse(int argc, char **argv, FILE *output, FILE *err
         return OPTIONS_WRONG;
     }
     if (o->export_onnx == NULL &&
-        (o->export_format_given || o->export_images > 0 || (o->export_fold_batch_norm && o->strip == NULL))) {
-        fputs("nncf-classification: the other --export- options go with --export-onnx FILE\n", errors);
+        (o->export_format_given || o->export_images > 0 ||
+            (o->export_fold_batch_norm && o->strip == NULL))) {
+        fputs("nncf-classification: the other --export- options go with --export-onnx FILE\n",
+            errors);
         return OPTIONS_WRONG;
     }
     if (o->weights != NULL && o->resume != NULL) {
-        fputs("nncf-classification: --weights and --resume exclude each other: a snapshot to resume has its weights\n",
-              errors);
+        fputs("nncf-classification: --weights and --resume exclude each other: a snapshot to "
+              "resume has its weights\n",
+            errors);
         return OPTIONS_WRONG;
     }
     return OPTIONS_RUN;

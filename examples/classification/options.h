@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The command line. What is given here goes before the config; what is in neither has NNCF's default. */
+/* The command line. What is given here goes before the config; what is in neither has NNCF's
+ * default. */
 #ifndef CLASSIFICATION_OPTIONS_H
 #define CLASSIFICATION_OPTIONS_H
 
@@ -8,23 +9,23 @@
 #include <stdio.h>
 
 typedef struct options {
-    const char *config;           /* required */
-    const char *data;             /* NULL: config */
-    const char *out;              /* NULL: config */
-    const char *weights;          /* NULL: config */
-    const char *resume;           /* NULL: config */
+    const char *config; /* required */
+    const char *data; /* NULL: config */
+    const char *out; /* NULL: config */
+    const char *weights; /* NULL: config */
+    const char *resume; /* NULL: config */
     const char *baseline_metrics; /* NULL: beside the weights */
-    const char *export_onnx;      /* NULL: no export */
-    const char *strip;            /* NULL: no stripped file */
-    int32_t export_format;        /* NNCF_ONNX_... */
+    const char *export_onnx; /* NULL: no export */
+    const char *strip; /* NULL: no stripped file */
+    int32_t export_format; /* NNCF_ONNX_... */
     bool export_format_given;
     bool export_fold_batch_norm; /* goes for the stripped file too */
-    int64_t export_images;       /* 0: default */
-    int64_t epochs;              /* 0: config */
-    int64_t max_steps;           /* 0: no limit */
-    int64_t batch_size;          /* 0: config */
-    int64_t train_samples;       /* 0: all */
-    int64_t threads;             /* 0: the processors there are */
+    int64_t export_images; /* 0: default */
+    int64_t epochs; /* 0: config */
+    int64_t max_steps; /* 0: no limit */
+    int64_t batch_size; /* 0: config */
+    int64_t train_samples; /* 0: all */
+    int64_t threads; /* 0: the processors there are */
     uint64_t seed;
     bool seed_given;
     bool eval;
@@ -32,7 +33,11 @@ typedef struct options {
     bool verbose;
 } options;
 
-enum options_result { OPTIONS_RUN, OPTIONS_DONE /* --help, --version: exit 0 */, OPTIONS_WRONG /* exit 2 */ };
+enum options_result {
+    OPTIONS_RUN,
+    OPTIONS_DONE /* --help, --version: exit 0 */,
+    OPTIONS_WRONG /* exit 2 */
+};
 
 /* Texts point into argv. Messages go to `errors`, --help and --version to `output`. */
 enum options_result options_parse(int argc, char **argv, FILE *output, FILE *errors, options *o);

@@ -13,7 +13,8 @@ progress progress_make(FILE *file, bool terminal, int64_t print_freq)
     return (progress){.file = file, .terminal = terminal, .print_freq = print_freq};
 }
 
-void progress_begin_epoch(progress *p, int64_t epoch, int64_t epochs, int64_t steps, int64_t steps_after)
+void progress_begin_epoch(
+    progress *p, int64_t epoch, int64_t epochs, int64_t steps, int64_t steps_after)
 {
     p->epoch = epoch;
     p->epochs = epochs;
@@ -42,8 +43,9 @@ static const char *clock_text(double seconds, char *text, size_t size)
     return text;
 }
 
-/* Columns that a line may have on the terminal, so that \r brings the cursor back to its beginning: one less than there
- * are, as some terminals go to the next row after the last one. Asked each time: windows change. */
+/* Columns that a line may have on the terminal, so that \r brings the cursor back to its beginning:
+ * one less than there are, as some terminals go to the next row after the last one. Asked each
+ * time: windows change. */
 static int columns(FILE *file)
 {
     struct winsize size = {0};
@@ -66,7 +68,8 @@ static void draw_line(progress *p, const char *line, int width)
     fflush(p->file);
 }
 
-/* The bar takes what the numbers leave; where that is too little it is left out, and at last the line is cut. */
+/* The bar takes what the numbers leave; where that is too little it is left out, and at last the
+ * line is cut. */
 static void draw_bar(progress *p, const step_report *r)
 {
     char head[64], tail[LINE], bar[BAR_MOST + 4] = "", line[LINE + 128], eta[24];
@@ -75,12 +78,12 @@ static void draw_bar(progress *p, const step_report *r)
     if (now - p->last_drawn < 0.1 && r->step != p->steps)
         return;
     p->last_drawn = now;
-    snprintf(head, sizeof head, "epoch %lld (%lld of %lld) ", (long long)p->epoch, (long long)p->epoch + 1,
-             (long long)p->epochs);
-    snprintf(tail, sizeof tail, "%lld/%lld  %.1f ms/step  ETA %s  CE %.4f  top-1 %.2f", (long long)r->step,
-             (long long)p->steps, 1e3 * r->step_seconds,
-             clock_text(mean * (double)(p->steps - r->step + p->steps_after), eta, sizeof eta), r->mean_ce_loss,
-             r->top1);
+    snprintf(head, sizeof head, "epoch %lld (%lld of %lld) ", (long long)p->epoch,
+        (long long)p->epoch + 1, (long long)p->epochs);
+    snprintf(tail, sizeof tail, "%lld/%lld  %.1f ms/step  ETA %s  CE %.4f  top-1 %.2f",
+        (long long)r->step, (long long)p->steps, 1e3 * r->step_seconds,
+        clock_text(mean * (double)(p->steps - r->step + p->steps_after), eta, sizeof eta),
+        r->mean_ce_loss, r->top1);
     room = width - (int)(strlen(head) + strlen(tail)) - 3; /* "[" and "] " */
     if (room > BAR_MOST)
         room = BAR_MOST;
@@ -101,10 +104,11 @@ void progress_step(progress *p, const step_report *r)
         draw_bar(p, r);
     } else if (r->step % p->print_freq == 0) {
         fprintf(p->file,
-                "Epoch [%lld][%lld/%lld] Lr: %.3g Time: %.4f CE_loss: %.4f (%.4f) CR_loss: %.4f Acc@1: %.2f "
-                "Acc@5: %.2f\n",
-                (long long)p->epoch, (long long)r->step, (long long)p->steps, r->lr, r->step_seconds, r->ce_loss,
-                r->mean_ce_loss, r->compression_loss, r->top1, r->top5);
+            "Epoch [%lld][%lld/%lld] Lr: %.3g Time: %.4f CE_loss: %.4f (%.4f) CR_loss: %.4f Acc@1: "
+            "%.2f "
+            "Acc@5: %.2f\n",
+            (long long)p->epoch, (long long)r->step, (long long)p->steps, r->lr, r->step_seconds,
+            r->ce_loss, r->mean_ce_loss, r->compression_loss, r->top1, r->top5);
         fflush(p->file);
     }
 }
@@ -118,7 +122,8 @@ void progress_note(progress *p, const char *what)
     draw_line(p, line, columns(p->file));
 }
 
-/* A column of the row: "-" where there is nothing to tell, fewer digits where the number is too long for its column. */
+/* A column of the row: "-" where there is nothing to tell, fewer digits where the number is too
+ * long for its column. */
 static void cell(FILE *file, int width, int digits, double value)
 {
     char text[32] = "-";
@@ -134,8 +139,9 @@ void progress_end_epoch(progress *p, const epoch_metrics *m, double train_top5)
     char spent[24];
     progress_clear(p);
     if (!p->header_shown)
-        fprintf(p->file, "                  loss         train         test         sparsity     ms a\n"
-                         "epoch      lr     CE     RB  top-1 top-5  top-1 top-5 target actual  step  time\n");
+        fprintf(p->file,
+            "                  loss         train         test         sparsity     ms a\n"
+            "epoch      lr     CE     RB  top-1 top-5  top-1 top-5 target actual  step  time\n");
     p->header_shown = true;
     fprintf(p->file, "%5lld %7.2g", (long long)m->epoch, m->lr);
     cell(p->file, 6, 4, m->ce_loss);

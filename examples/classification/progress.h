@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a person sees while training: a bar on a terminal, plain lines elsewhere, one row per epoch. */
+/* What a person sees while training: a bar on a terminal, plain lines elsewhere, one row per epoch.
+ */
 #ifndef CLASSIFICATION_PROGRESS_H
 #define CLASSIFICATION_PROGRESS_H
 
@@ -14,9 +15,9 @@ typedef struct progress {
     bool bar_shown;
     int64_t print_freq;
     int64_t epoch, epochs;
-    int64_t steps;       /* of this epoch */
+    int64_t steps; /* of this epoch */
     int64_t steps_after; /* of the epochs to come */
-    double started;      /* of this epoch */
+    double started; /* of this epoch */
     double last_drawn;
 } progress;
 
@@ -26,7 +27,8 @@ typedef struct step_report {
 } step_report;
 
 progress progress_make(FILE *file, bool terminal, int64_t print_freq);
-void progress_begin_epoch(progress *p, int64_t epoch, int64_t epochs, int64_t steps, int64_t steps_after);
+void progress_begin_epoch(
+    progress *p, int64_t epoch, int64_t epochs, int64_t steps, int64_t steps_after);
 void progress_step(progress *p, const step_report *r);
 /* While something without steps of its own goes on, "testing". On a terminal only. */
 void progress_note(progress *p, const char *what);

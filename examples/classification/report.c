@@ -12,7 +12,8 @@ static char *statistics_text(const run *r)
     char *text;
     nncf_compression_ctrl_statistics_text(r->ctrl, NULL, 0, &needed);
     text = malloc(needed + 1);
-    if (text != NULL && nncf_compression_ctrl_statistics_text(r->ctrl, text, needed, NULL) != NNCF_OK) {
+    if (text != NULL &&
+        nncf_compression_ctrl_statistics_text(r->ctrl, text, needed, NULL) != NNCF_OK) {
         free(text);
         text = NULL;
     }
@@ -36,10 +37,12 @@ nncf_status report_statistics(run *r, int64_t epoch, nncf_error *err)
     free(r->layers);
     r->layers = text;
     written = !ferror(file);
-    return fclose(file) == 0 && written ? NNCF_OK : app_fail_errno(err, r->statistics_path, "write");
+    return fclose(file) == 0 && written ? NNCF_OK
+                                        : app_fail_errno(err, r->statistics_path, "write");
 }
 
-/* metrics.jsonl of the run that made the weights: given, or beside them. NULL: there is none. free() it. */
+/* metrics.jsonl of the run that made the weights: given, or beside them. NULL: there is none.
+ * free() it. */
 static char *baseline_path(const run *r)
 {
     const char *slash;
@@ -49,7 +52,8 @@ static char *baseline_path(const run *r)
     if (r->set.weights == NULL)
         return NULL;
     slash = strrchr(r->set.weights, '/');
-    path = app_format("%.*smetrics.jsonl", slash != NULL ? (int)(slash - r->set.weights + 1) : 0, r->set.weights);
+    path = app_format(
+        "%.*smetrics.jsonl", slash != NULL ? (int)(slash - r->set.weights + 1) : 0, r->set.weights);
     if (path != NULL && app_is_file(path))
         return path;
     free(path);
@@ -76,18 +80,22 @@ static bool snapshot_exists(const run *r, const char *which)
     return exists;
 }
 
-/* Where things are: the snapshots that there are. A best one may lie there from a run before this. */
+/* Where things are: the snapshots that there are. A best one may lie there from a run before this.
+ */
 static void print_places(const run *r)
 {
-    bool last = snapshot_exists(r, "last"), best = r->state.best_top1 >= 0.0 && snapshot_exists(r, "best");
+    bool last = snapshot_exists(r, "last"),
+         best = r->state.best_top1 >= 0.0 && snapshot_exists(r, "best");
     fputc('\n', r->output);
     if (r->state.best_top1 < 0.0)
-        fputs("no epoch reached the final sparsity level, so there is no best snapshot yet\n", r->output);
+        fputs("no epoch reached the final sparsity level, so there is no best snapshot yet\n",
+            r->output);
     if (last || best)
-        fprintf(r->output, "snapshot%s %s/%s_%s.safetensors\n", last && best ? "s" : "", r->snapshot_dir, r->name,
-                last && best ? "{last,best}"
-                : last       ? "last"
-                             : "best");
+        fprintf(r->output, "snapshot%s %s/%s_%s.safetensors\n", last && best ? "s" : "",
+            r->snapshot_dir, r->name,
+            last && best ? "{last,best}"
+                : last   ? "last"
+                         : "best");
     fprintf(r->output, "metrics %s\n", r->metrics_path);
 }
 
@@ -118,19 +126,24 @@ nncf_status report_summary(const run *r, nncf_error *err)
         free(text);
     }
     fprintf(r->output, "\n%-28s %14s %14s\n", "", "FP32", "compressed");
-    /* The best epoch of a compressed run is one at the final level; a run that did not get there has none. */
-    percent_row(r->output, "top-1, best epoch", best, r->state.best_top1 < 0.0 ? NAN : r->state.best_top1);
+    /* The best epoch of a compressed run is one at the final level; a run that did not get there
+     * has none. */
+    percent_row(
+        r->output, "top-1, best epoch", best, r->state.best_top1 < 0.0 ? NAN : r->state.best_top1);
     percent_row(r->output, "top-1, last epoch", last, r->state.test_top1);
     if (s.sparsified_layers > 0) {
         fprintf(r->output, "%-28s %14s %14.4f\n", "sparsity target", "-", s.sparsity_target);
-        fprintf(r->output, "%-28s %14s %14.4f   of %lld weights in %lld layers\n", "sparsity actual", "-", s.sparsity,
-                (long long)s.sparsified_weights, (long long)s.sparsified_layers);
+        fprintf(r->output, "%-28s %14s %14.4f   of %lld weights in %lld layers\n",
+            "sparsity actual", "-", s.sparsity, (long long)s.sparsified_weights,
+            (long long)s.sparsified_layers);
     }
-    fprintf(r->output, "%-28s %14s %14lld\n", "weight quantizers", "-", (long long)s.weight_quantizers);
+    fprintf(
+        r->output, "%-28s %14s %14lld\n", "weight quantizers", "-", (long long)s.weight_quantizers);
     fprintf(r->output, "%-28s %14s %14lld   and %lld of inputs\n", "activation quantizers", "-",
-            (long long)s.activation_quantizers, (long long)s.input_quantizers);
-    fprintf(r->output, "%-28s %14lld %14lld   %.1f times smaller\n", "bytes", (long long)s.bytes_float,
-            (long long)s.bytes_compressed, (double)s.bytes_float / (double)s.bytes_compressed);
+        (long long)s.activation_quantizers, (long long)s.input_quantizers);
+    fprintf(r->output, "%-28s %14lld %14lld   %.1f times smaller\n", "bytes",
+        (long long)s.bytes_float, (long long)s.bytes_compressed,
+        (double)s.bytes_float / (double)s.bytes_compressed);
     print_places(r);
     return NNCF_OK;
 }

@@ -5,7 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* For each output pixel of one axis: the first input pixel, and the weights of `taps` pixels from there on. */
+/* For each output pixel of one axis: the first input pixel, and the weights of `taps` pixels from
+ * there on. */
 typedef struct axis {
     int taps;
     int *first;
@@ -49,7 +50,8 @@ static void axis_clear(axis *a)
 }
 
 /* Rows of the image that are needed -> rows of `size` pixels. */
-static void shrink_rows(const raster *image, const axis *across, int top, int rows, int size, float *to)
+static void shrink_rows(
+    const raster *image, const axis *across, int top, int rows, int size, float *to)
 {
     int c = image->channels;
     for (int y = 0; y < rows; y++) {
@@ -67,8 +69,8 @@ static void shrink_rows(const raster *image, const axis *across, int top, int ro
     }
 }
 
-static void shrink_columns(const float *rows, const axis *down, int top, int size, int channels, bool mirror,
-                           float *out)
+static void shrink_columns(
+    const float *rows, const axis *down, int top, int size, int channels, bool mirror, float *out)
 {
     size_t stride = (size_t)size * (size_t)channels, plane = (size_t)size * (size_t)size;
     for (int y = 0; y < size; y++) {
@@ -80,17 +82,20 @@ static void shrink_columns(const float *rows, const axis *down, int top, int siz
                 float sum = 0.0f;
                 for (int t = 0; t < down->taps; t++)
                     sum += w[t] * p[(size_t)t * stride];
-                out[(size_t)k * plane + (size_t)y * (size_t)size + (size_t)(mirror ? size - 1 - x : x)] = sum;
+                out[(size_t)k * plane + (size_t)y * (size_t)size +
+                    (size_t)(mirror ? size - 1 - x : x)] = sum;
             }
     }
 }
 
-nncf_status resize_region(const raster *image, region r, int size, bool mirror, float *out, nncf_error *err)
+nncf_status resize_region(
+    const raster *image, region r, int size, bool mirror, float *out, nncf_error *err)
 {
     axis across = {0}, down = {0};
     float *rows = NULL;
     nncf_status status = NNCF_OK;
-    if (axis_make(&across, r.x, r.width, image->width, size) && axis_make(&down, r.y, r.height, image->height, size)) {
+    if (axis_make(&across, r.x, r.width, image->width, size) &&
+        axis_make(&down, r.y, r.height, image->height, size)) {
         int top = down.first[0], n = down.first[size - 1] + down.taps - top;
         rows = malloc((size_t)n * (size_t)size * (size_t)image->channels * sizeof *rows);
         if (rows != NULL) {

@@ -15,8 +15,10 @@ typedef struct raster {
     int width, height, channels;
 } raster;
 
-/* Brings a region to size x size: bilinear, with the filter widened when it shrinks, so that nothing is skipped
- * (antialiased). `out` gets `channels` planes of values 0..255; mirrored when asked to. */
-nncf_status resize_region(const raster *image, region r, int size, bool mirror, float *out, nncf_error *err);
+/* Brings a region to size x size: bilinear, with the filter widened when it shrinks, so that
+ * nothing is skipped (antialiased). `out` gets `channels` planes of values 0..255; mirrored when
+ * asked to. */
+nncf_status resize_region(
+    const raster *image, region r, int size, bool mirror, float *out, nncf_error *err);
 
 #endif

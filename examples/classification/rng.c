@@ -5,8 +5,9 @@
 
 static const double two_pi = 6.283185307179586476925;
 
-/* A bijection of 64 bits in which every input bit reaches every output bit: the finalizer of Steele, Lea and Flood,
- * "Fast splittable pseudorandom number generators" (2014), with Stafford's variant 13 of the constants. */
+/* A bijection of 64 bits in which every input bit reaches every output bit: the finalizer of
+ * Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014), with Stafford's
+ * variant 13 of the constants. */
 static uint64_t mix(uint64_t z)
 {
     z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -14,7 +15,8 @@ static uint64_t mix(uint64_t z)
     return z ^ (z >> 31);
 }
 
-static const uint64_t golden = UINT64_C(0x9e3779b97f4a7c15); /* 2^64 / golden ratio: consecutive counters far apart */
+static const uint64_t golden =
+    UINT64_C(0x9e3779b97f4a7c15); /* 2^64 / golden ratio: consecutive counters far apart */
 
 rng rng_make(uint64_t seed, enum rng_stream stream, uint64_t a, uint64_t b)
 {
@@ -52,8 +54,8 @@ uint64_t rng_below(rng *r, uint64_t n)
 
 double rng_normal(rng *r)
 {
-    /* Box and Muller (1958); 1 - u is in (0,1], so the logarithm is finite. One of the pair is thrown away: the number
-     * of draws then does not depend on what was drawn before. */
+    /* Box and Muller (1958); 1 - u is in (0,1], so the logarithm is finite. One of the pair is
+     * thrown away: the number of draws then does not depend on what was drawn before. */
     double radius = sqrt(-2.0 * log(1.0 - rng_uniform(r)));
     return radius * cos(two_pi * rng_uniform(r));
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Random numbers that are a function of (seed, what for, a, b, how many were drawn): nothing depends on which thread
- * draws them, or when. */
+/* Random numbers that are a function of (seed, what for, a, b, how many were drawn): nothing
+ * depends on which thread draws them, or when. */
 #ifndef CLASSIFICATION_RNG_H
 #define CLASSIFICATION_RNG_H
 
@@ -8,9 +8,9 @@
 
 /* What the numbers are for, so that no two uses share a stream. */
 enum rng_stream {
-    RNG_INIT = 1,    /* a: index of the tensor */
+    RNG_INIT = 1, /* a: index of the tensor */
     RNG_SHUFFLE = 2, /* a: epoch */
-    RNG_AUGMENT = 3  /* a: epoch, b: sample */
+    RNG_AUGMENT = 3 /* a: epoch, b: sample */
 };
 
 typedef struct rng {
@@ -23,6 +23,6 @@ uint64_t rng_next(rng *r);
 double rng_uniform(rng *r); /* in [0,1), 53 bits */
 double rng_between(rng *r, double lo, double hi);
 uint64_t rng_below(rng *r, uint64_t n); /* 0..n-1, n > 0 */
-double rng_normal(rng *r);              /* mean 0, deviation 1 */
+double rng_normal(rng *r); /* mean 0, deviation 1 */
 
 #endif

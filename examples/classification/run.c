@@ -9,30 +9,29 @@
 static void on_log(void *user, int32_t level, const char *line)
 {
     const run *r = user;
-    const char *kind = level == NNCF_LOG_ERROR ? "error" : level == NNCF_LOG_WARNING ? "warning" : "libnncf";
+    const char *kind = level == NNCF_LOG_ERROR ? "error"
+        : level == NNCF_LOG_WARNING            ? "warning"
+                                               : "libnncf";
     fprintf(r->errors, "%s: %s\n", kind, line);
 }
 
 static nncf_status open_context(run *r, nncf_error *err)
 {
-    nncf_context_params params = {NNCF_PARAMS(nncf_context_params),
-                                  .seed = r->set.seed,
-                                  .n_threads = (int32_t)(r->opts->threads > 256 ? 257 : r->opts->threads),
-                                  .log = on_log,
-                                  .log_user = r,
-                                  .log_level = r->opts->verbose ? NNCF_LOG_INFO : NNCF_LOG_WARNING};
+    nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .seed = r->set.seed,
+        .n_threads = (int32_t)(r->opts->threads > 256 ? 257 : r->opts->threads), .log = on_log,
+        .log_user = r, .log_level = r->opts->verbose ? NNCF_LOG_INFO : NNCF_LOG_WARNING};
     return nncf_context_create(NNCF_API_VERSION, &params, &r->context, err);
 }
 
 static nncf_status open_loader(run *r, const dataset *data, bool train, loader **l, nncf_error *err)
 {
     const loader_settings settings = {.batch_size = r->set.batch_size,
-                                      .channels = (int)r->set.sample_size[1],
-                                      .size = (int)r->set.sample_size[2],
-                                      .workers = (int)r->set.workers,
-                                      .seed = r->set.seed,
-                                      .train = train,
-                                      .train_samples = r->opts->train_samples};
+        .channels = (int)r->set.sample_size[1],
+        .size = (int)r->set.sample_size[2],
+        .workers = (int)r->set.workers,
+        .seed = r->set.seed,
+        .train = train,
+        .train_samples = r->opts->train_samples};
     return loader_create(data, &settings, l, err);
 }
 
@@ -64,7 +63,8 @@ static nncf_status take_classes(run *r, const char *path, nncf_error *err)
 {
     dataset *const sets[] = {r->train_data, r->test_data};
     nncf_status status = NNCF_OK;
-    for (size_t i = 0; path != NULL && r->state.classes != NULL && status == NNCF_OK && i < 2; i++) {
+    for (size_t i = 0; path != NULL && r->state.classes != NULL && status == NNCF_OK && i < 2;
+         i++) {
         status = dataset_take_classes(sets[i], r->state.classes, path, err);
         if (status == NNCF_OK)
             status = dataset_check(sets[i], r->set.num_classes, r->set.sample_size[1], err);
@@ -87,8 +87,8 @@ static nncf_status open_data(run *r, nncf_error *err)
     return status;
 }
 
-/* const_sparsity keeps the zeros of the file that training starts from, and a test is of the model that was trained.
- * Other algorithms start from the weights under the masks too, as in NNCF. */
+/* const_sparsity keeps the zeros of the file that training starts from, and a test is of the model
+ * that was trained. Other algorithms start from the weights under the masks too, as in NNCF. */
 static bool keeps_zeros(const run *r)
 {
     bool keeps = r->opts->eval;
@@ -97,16 +97,18 @@ static bool keeps_zeros(const run *r)
     return keeps;
 }
 
-/* Weights go in before the controller is made: it takes the ranges of the weight quantizers from them. */
+/* Weights go in before the controller is made: it takes the ranges of the weight quantizers from
+ * them. */
 static nncf_status open_model(run *r, nncf_error *err)
 {
     nncf_status status = models_build(r->config, r->context, &r->set, &r->network, err);
     if (status == NNCF_OK && r->set.weights_are_placeholder)
-        fprintf(r->errors, "warning: \"weights\" is an example's placeholder: starting from random weights\n");
+        fprintf(r->errors,
+            "warning: \"weights\" is an example's placeholder: starting from random weights\n");
     char *classes = NULL;
     if (status == NNCF_OK && r->set.weights != NULL)
-        status =
-            snapshot_load_weights(r->context, r->set.weights, r->network, keeps_zeros(r), r->errors, &classes, err);
+        status = snapshot_load_weights(
+            r->context, r->set.weights, r->network, keeps_zeros(r), r->errors, &classes, err);
     if (status == NNCF_OK)
         status = nncf_compression_ctrl_create(net_model(r->network), r->config, &r->ctrl, err);
     if (status == NNCF_OK && !r->opts->eval)
@@ -118,17 +120,21 @@ static nncf_status open_model(run *r, nncf_error *err)
     r->lr = schedule_make(&r->set.schedule, r->set.epochs);
     r->state = (run_state){.epoch = 0, .best_top1 = -1.0, .test_top1 = 0.0, .seed = r->set.seed};
     /* Weights that are trained further may be of other classes. */
-    r->state.classes = r->opts->eval && classes != NULL ? classes : dataset_classes_text(r->train_data);
+    r->state.classes =
+        r->opts->eval && classes != NULL ? classes : dataset_classes_text(r->train_data);
     if (r->state.classes != classes)
         free(classes);
     for (size_t i = 0; r->opt != NULL && i < r->opt->n_parameters; i++)
         if (!r->opt->parameters[i].trained)
-            fprintf(r->errors, "warning: no pattern of optimizer.parameter_groups finds %s: it is not trained\n",
-                    r->opt->parameters[i].alias);
+            fprintf(r->errors,
+                "warning: no pattern of optimizer.parameter_groups finds %s: it is not trained\n",
+                r->opt->parameters[i].alias);
     if (r->set.resume != NULL)
-        status = snapshot_resume(r->context, r->set.resume, r->network, r->ctrl, r->opt, &r->lr, &r->state,
-                                 r->opts->accept_config, r->errors, err);
-    return status == NNCF_OK ? take_classes(r, r->set.resume != NULL ? r->set.resume : r->set.weights, err) : status;
+        status = snapshot_resume(r->context, r->set.resume, r->network, r->ctrl, r->opt, &r->lr,
+            &r->state, r->opts->accept_config, r->errors, err);
+    return status == NNCF_OK
+        ? take_classes(r, r->set.resume != NULL ? r->set.resume : r->set.weights, err)
+        : status;
 }
 
 nncf_status run_open(const options *o, FILE *output, FILE *errors, run *r, nncf_error *err)
@@ -209,7 +215,8 @@ nncf_status run_initialize(run *r, nncf_error *err)
         }
     }
     progress_clear(&r->progress);
-    return status == NNCF_OK ? NNCF_OK : app_fail_step(err, status, "initialization of the quantizers");
+    return status == NNCF_OK ? NNCF_OK
+                             : app_fail_step(err, status, "initialization of the quantizers");
 }
 
 nncf_status run_test(run *r, int64_t max_batches, accuracy *a, nncf_error *err)
@@ -229,7 +236,8 @@ nncf_status run_test(run *r, int64_t max_batches, accuracy *a, nncf_error *err)
         if (status != NNCF_OK)
             break;
         metrics_count(a, logits, b->labels, b->count, net_outputs(r->network));
-        a->loss += (double)b->count * metrics_cross_entropy(logits, b->labels, b->count, net_outputs(r->network), NULL);
+        a->loss += (double)b->count *
+            metrics_cross_entropy(logits, b->labels, b->count, net_outputs(r->network), NULL);
     }
     nncf_model_set_mode(net_model(r->network), NNCF_MODE_TRAIN);
     return status;
@@ -243,7 +251,7 @@ nncf_status run_eval(run *r, nncf_error *err)
         status = run_test(r, r->opts->max_steps, &a, err);
     if (status != NNCF_OK)
         return status;
-    fprintf(r->output, "%s: %lld images, top-1 %.2f %%, top-5 %.2f %%, CE loss %.4f\n", r->name, (long long)a.count,
-            metrics_top1(&a), metrics_top5(&a), a.loss / (double)a.count);
+    fprintf(r->output, "%s: %lld images, top-1 %.2f %%, top-5 %.2f %%, CE loss %.4f\n", r->name,
+        (long long)a.count, metrics_top1(&a), metrics_top5(&a), a.loss / (double)a.count);
     return NNCF_OK;
 }

@@ -30,10 +30,10 @@ typedef struct run {
     schedule lr;
     run_state state;
     nncf_statistics statistics; /* of the last epoch trained; struct_size 0 before one */
-    char *layers;               /* table of layers of that epoch; NULL before one */
+    char *layers; /* table of layers of that epoch; NULL before one */
     progress progress;
-    char *name;                           /* "mobilenetv2_imagenet_rb_sparsity_int8" */
-    char *log_dir, *snapshot_dir;         /* NULL until run_train() */
+    char *name; /* "mobilenetv2_imagenet_rb_sparsity_int8" */
+    char *log_dir, *snapshot_dir; /* NULL until run_train() */
     char *metrics_path, *statistics_path; /* in log_dir */
 } run;
 

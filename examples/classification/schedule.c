@@ -16,8 +16,8 @@ double schedule_factor(const schedule *s, int64_t epoch)
     case SCHEDULE_STEP:
         return pow(p->gamma, (double)(epoch / p->step));
     case SCHEDULE_MULTISTEP:
-        /* A step listed twice drops twice. The drop comes with the epoch of that index, as in NNCF 1.0 to 1.2; from 1.3
-         * on it came one epoch later. */
+        /* A step listed twice drops twice. The drop comes with the epoch of that index, as in
+         * NNCF 1.0 to 1.2; from 1.3 on it came one epoch later. */
         for (size_t i = 0; i < p->n_steps; i++)
             passed += p->steps[i] <= epoch;
         return pow(p->gamma, (double)passed);

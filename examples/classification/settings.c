@@ -7,15 +7,16 @@
 #include <strings.h>
 
 /* A getter's status in words; a key that is absent is fine. */
-static nncf_status judge(const nncf_config *config, const char *path, nncf_status status, const char *wanted,
-                         nncf_error *err)
+static nncf_status judge(const nncf_config *config, const char *path, nncf_status status,
+    const char *wanted, nncf_error *err)
 {
     if (status == NNCF_OK || status == NNCF_E_NOTFOUND)
         return NNCF_OK;
     return nncf_config_complain(config, path, wanted, err);
 }
 
-nncf_status settings_int(const nncf_config *config, const char *path, int64_t lowest, int64_t *value, nncf_error *err)
+nncf_status settings_int(
+    const nncf_config *config, const char *path, int64_t lowest, int64_t *value, nncf_error *err)
 {
     int64_t n = *value;
     nncf_status status = nncf_config_get_int(config, path, &n);
@@ -28,8 +29,8 @@ nncf_status settings_int(const nncf_config *config, const char *path, int64_t lo
     return status;
 }
 
-nncf_status settings_double(const nncf_config *config, const char *path, double lowest, double highest, double *value,
-                            nncf_error *err)
+nncf_status settings_double(const nncf_config *config, const char *path, double lowest,
+    double highest, double *value, nncf_error *err)
 {
     double x = *value;
     nncf_status status = nncf_config_get_double(config, path, &x);
@@ -51,7 +52,8 @@ nncf_status settings_bool(const nncf_config *config, const char *path, bool *val
     return status;
 }
 
-nncf_status settings_text(const nncf_config *config, const char *path, const char **value, nncf_error *err)
+nncf_status settings_text(
+    const nncf_config *config, const char *path, const char **value, nncf_error *err)
 {
     const char *text = *value;
     nncf_status status = nncf_config_get_string(config, path, &text);
@@ -60,8 +62,8 @@ nncf_status settings_text(const nncf_config *config, const char *path, const cha
     return status;
 }
 
-nncf_status settings_choice(const nncf_config *config, const char *path, const char *const *names, int *index,
-                            nncf_error *err)
+nncf_status settings_choice(const nncf_config *config, const char *path, const char *const *names,
+    int *index, nncf_error *err)
 {
     const char *text = NULL;
     char wanted[256];
@@ -76,15 +78,18 @@ nncf_status settings_choice(const nncf_config *config, const char *path, const c
             return NNCF_OK;
         }
         if (used < sizeof wanted)
-            used += (size_t)snprintf(wanted + used, sizeof wanted - used, "%s %s", i > 0 ? "," : "", names[i]);
+            used += (size_t)snprintf(
+                wanted + used, sizeof wanted - used, "%s %s", i > 0 ? "," : "", names[i]);
     }
     return nncf_config_complain(config, path, wanted, err);
 }
 
-/* `input_sample_size` of NNCF 1.0 and 1.1, `input_info` (an object, or an array of one) from 1.2 on. */
+/* `input_sample_size` of NNCF 1.0 and 1.1, `input_info` (an object, or an array of one) from 1.2
+ * on. */
 static nncf_status read_sample_size(const nncf_config *config, train_settings *s, nncf_error *err)
 {
-    static const char *const paths[] = {"input_sample_size", "input_info.sample_size", "input_info[0].sample_size"};
+    static const char *const paths[] = {
+        "input_sample_size", "input_info.sample_size", "input_info[0].sample_size"};
     static const int64_t imagenet[4] = {1, 3, 224, 224};
     memcpy(s->sample_size, imagenet, sizeof imagenet);
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
@@ -92,8 +97,10 @@ static nncf_status read_sample_size(const nncf_config *config, train_settings *s
         int32_t type;
         if (nncf_config_get_type(config, paths[i], &type) != NNCF_OK)
             continue;
-        if (type != NNCF_CONFIG_ARRAY || nncf_config_get_length(config, paths[i], &length) != NNCF_OK || length != 4)
-            return nncf_config_complain(config, paths[i], "must be four sizes, as [1, 3, 224, 224]", err);
+        if (type != NNCF_CONFIG_ARRAY ||
+            nncf_config_get_length(config, paths[i], &length) != NNCF_OK || length != 4)
+            return nncf_config_complain(
+                config, paths[i], "must be four sizes, as [1, 3, 224, 224]", err);
         for (int k = 0; k < 4; k++) {
             char path[64];
             nncf_status status;
@@ -104,15 +111,18 @@ static nncf_status read_sample_size(const nncf_config *config, train_settings *s
         if (s->sample_size[1] != 1 && s->sample_size[1] != 3)
             return nncf_config_complain(config, paths[i], "must have 1 or 3 channels", err);
         if (s->sample_size[2] != s->sample_size[3])
-            return nncf_config_complain(config, paths[i], "must be square: height and width alike", err);
+            return nncf_config_complain(
+                config, paths[i], "must be square: height and width alike", err);
         if (s->sample_size[2] > 4096)
-            return nncf_config_complain(config, paths[i], "must not be larger than 4096 pixels", err);
+            return nncf_config_complain(
+                config, paths[i], "must not be larger than 4096 pixels", err);
         return NNCF_OK;
     }
     return NNCF_OK;
 }
 
-/* Which of `model_params` a model knows is the model's business; what nobody knows is wrong here. */
+/* Which of `model_params` a model knows is the model's business; what nobody knows is wrong here.
+ */
 static nncf_status read_model(const nncf_config *config, train_settings *s, nncf_error *err)
 {
     static const char *const known[] = {"width_mult", "stem_stride"};
@@ -122,7 +132,8 @@ static nncf_status read_model(const nncf_config *config, train_settings *s, nncf
     if ((status = settings_text(config, "model", &s->model.name, err)) != NNCF_OK)
         return status;
     if (s->model.name == NULL)
-        return nncf_config_complain(config, "model", "is required: mobilenetv2, resnet18, resnet50 or lenet", err);
+        return nncf_config_complain(
+            config, "model", "is required: mobilenetv2, resnet18, resnet50 or lenet", err);
     if (nncf_config_get_type(config, "model_params", NULL) != NNCF_OK)
         return NNCF_OK;
     if (nncf_config_get_length(config, "model_params", &length) != NNCF_OK)
@@ -134,19 +145,23 @@ static nncf_status read_model(const nncf_config *config, train_settings *s, nncf
         if (strcmp(key, known[0]) != 0 && strcmp(key, known[1]) != 0) {
             char path[160];
             snprintf(path, sizeof path, "model_params.\"%.120s\"", key);
-            return nncf_config_complain(config, path, "is not known: there are width_mult and stem_stride", err);
+            return nncf_config_complain(
+                config, path, "is not known: there are width_mult and stem_stride", err);
         }
     }
-    if ((status = settings_double(config, "model_params.width_mult", 0.05, 8.0, &s->model.width_mult, err)) != NNCF_OK)
+    if ((status = settings_double(
+             config, "model_params.width_mult", 0.05, 8.0, &s->model.width_mult, err)) != NNCF_OK)
         return status;
-    if ((status = settings_int(config, "model_params.stem_stride", 1, &s->model.stem_stride, err)) != NNCF_OK)
+    if ((status = settings_int(
+             config, "model_params.stem_stride", 1, &s->model.stem_stride, err)) != NNCF_OK)
         return status;
     if (s->model.stem_stride > 2)
         return nncf_config_complain(config, "model_params.stem_stride", "must be 1 or 2", err);
     return NNCF_OK;
 }
 
-static nncf_status read_counts(const nncf_config *config, const options *o, train_settings *s, nncf_error *err)
+static nncf_status read_counts(
+    const nncf_config *config, const options *o, train_settings *s, nncf_error *err)
 {
     int64_t seed = 0;
     const struct {
@@ -157,7 +172,8 @@ static nncf_status read_counts(const nncf_config *config, const options *o, trai
         {"num_classes", 2, 1000, 0, &s->num_classes},
         {"batch_size", 1, 10, o->batch_size, &s->batch_size},
         {"epochs", 1, 300, o->epochs, &s->epochs},
-        {"workers", 1, 1, 0, &s->workers}, /* NNCF has 4; they would take the cores from the computation here */
+        {"workers", 1, 1, 0,
+            &s->workers}, /* NNCF has 4; they would take the cores from the computation here */
         {"save_freq", 1, 5, 0, &s->save_freq},
         {"print_freq", 1, 10, 0, &s->print_freq},
         {"test_every_n_epochs", 1, 1, 0, &s->test_every_n_epochs},
@@ -166,7 +182,8 @@ static nncf_status read_counts(const nncf_config *config, const options *o, trai
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         nncf_status status;
         *counts[i].value = counts[i].fallback;
-        if ((status = settings_int(config, counts[i].path, counts[i].lowest, counts[i].value, err)) != NNCF_OK)
+        if ((status = settings_int(
+                 config, counts[i].path, counts[i].lowest, counts[i].value, err)) != NNCF_OK)
             return status;
         if (counts[i].given > 0)
             *counts[i].value = counts[i].given;
@@ -177,7 +194,8 @@ static nncf_status read_counts(const nncf_config *config, const options *o, trai
     return NNCF_OK;
 }
 
-static nncf_status read_paths(const nncf_config *config, const options *o, train_settings *s, nncf_error *err)
+static nncf_status read_paths(
+    const nncf_config *config, const options *o, train_settings *s, nncf_error *err)
 {
     const struct {
         const char *path, *given;
@@ -209,7 +227,8 @@ static nncf_status read_paths(const nncf_config *config, const options *o, train
     return NNCF_OK;
 }
 
-nncf_status settings_read(const nncf_config *config, const options *o, train_settings *s, nncf_error *err)
+nncf_status settings_read(
+    const nncf_config *config, const options *o, train_settings *s, nncf_error *err)
 {
     train_settings fresh = {0};
     nncf_status status = read_model(config, &fresh, err);
@@ -229,7 +248,8 @@ nncf_status settings_read(const nncf_config *config, const options *o, train_set
     return NNCF_OK;
 }
 
-/* `compression` may be one object or an array of them; bits stand in the algorithm (1.0) or under its weights. */
+/* `compression` may be one object or an array of them; bits stand in the algorithm (1.0) or under
+ * its weights. */
 static int64_t quantization_bits(const nncf_config *config, size_t index)
 {
     int64_t bits = 8;

@@ -13,27 +13,34 @@ static nncf_status read_params(const nncf_config *config, optimizer_settings *p,
     p->beta2 = 0.999;
     p->eps = 1e-8;
     /* NNCF gives SGD a momentum only where the config has no optimizer_params at all. */
-    p->momentum = nncf_config_get_type(config, "optimizer.optimizer_params", NULL) == NNCF_OK ? 0.0 : 0.9;
+    p->momentum =
+        nncf_config_get_type(config, "optimizer.optimizer_params", NULL) == NNCF_OK ? 0.0 : 0.9;
     if (p->type == OPTIMIZER_ADAM) {
-        status = settings_double(config, "optimizer.optimizer_params.betas[0]", 0.0, 0.9999999, &p->beta1, err);
+        status = settings_double(
+            config, "optimizer.optimizer_params.betas[0]", 0.0, 0.9999999, &p->beta1, err);
         if (status == NNCF_OK)
-            status = settings_double(config, "optimizer.optimizer_params.betas[1]", 0.0, 0.9999999, &p->beta2, err);
+            status = settings_double(
+                config, "optimizer.optimizer_params.betas[1]", 0.0, 0.9999999, &p->beta2, err);
         if (status == NNCF_OK)
-            status = settings_double(config, "optimizer.optimizer_params.eps", 0.0, 1.0, &p->eps, err);
+            status =
+                settings_double(config, "optimizer.optimizer_params.eps", 0.0, 1.0, &p->eps, err);
         return status;
     }
-    status = settings_double(config, "optimizer.optimizer_params.momentum", 0.0, 1.0, &p->momentum, err);
+    status =
+        settings_double(config, "optimizer.optimizer_params.momentum", 0.0, 1.0, &p->momentum, err);
     if (status == NNCF_OK)
-        status = settings_double(config, "optimizer.optimizer_params.dampening", 0.0, 1.0, &p->dampening, err);
+        status = settings_double(
+            config, "optimizer.optimizer_params.dampening", 0.0, 1.0, &p->dampening, err);
     if (status == NNCF_OK)
         status = settings_bool(config, "optimizer.optimizer_params.nesterov", &p->nesterov, err);
     if (status == NNCF_OK && p->nesterov && (p->momentum <= 0.0 || p->dampening != 0.0))
         status = nncf_config_complain(config, "optimizer.optimizer_params.nesterov",
-                                      "needs a momentum and no dampening", err);
+            "needs a momentum and no dampening", err);
     return status;
 }
 
-/* Given, else 0 where masks are trained (decay would pull the logits to 0, that is to random masks), else 1e-4. */
+/* Given, else 0 where masks are trained (decay would pull the logits to 0, that is to random
+ * masks), else 1e-4. */
 static nncf_status read_weight_decay(const nncf_config *config, double *decay, nncf_error *err)
 {
     nncf_status status;
@@ -41,7 +48,8 @@ static nncf_status read_weight_decay(const nncf_config *config, double *decay, n
     for (size_t i = 0; i < nncf_config_algorithm_count(config); i++)
         if (strcmp(nncf_config_algorithm_name(config, i), "rb_sparsity") == 0)
             *decay = 0.0;
-    status = settings_double(config, "optimizer.optimizer_params.weight_decay", 0.0, 1e6, decay, err);
+    status =
+        settings_double(config, "optimizer.optimizer_params.weight_decay", 0.0, 1e6, decay, err);
     if (status == NNCF_OK)
         status = settings_double(config, "optimizer.weight_decay", 0.0, 1e6, decay, err);
     return status;
@@ -54,7 +62,8 @@ static nncf_status read_groups(const nncf_config *config, optimizer_settings *p,
     if (nncf_config_get_type(config, base, NULL) != NNCF_OK)
         return NNCF_OK;
     if (nncf_config_get_length(config, base, &length) != NNCF_OK)
-        return nncf_config_complain(config, base, "must be an array of {re, lr, weight_decay}", err);
+        return nncf_config_complain(
+            config, base, "must be an array of {re, lr, weight_decay}", err);
     if (length == 0)
         return NNCF_OK;
     p->groups = calloc(length, sizeof *p->groups);
@@ -91,9 +100,11 @@ static nncf_status read_steps(const nncf_config *config, schedule_settings *p, n
     size_t length = 0;
     int32_t type = NNCF_CONFIG_NULL;
     if (nncf_config_get_type(config, base, &type) != NNCF_OK)
-        return nncf_config_complain(config, "optimizer", "schedule_type multistep needs steps, as [20, 30, 40]", err);
+        return nncf_config_complain(
+            config, "optimizer", "schedule_type multistep needs steps, as [20, 30, 40]", err);
     if (type != NNCF_CONFIG_ARRAY || nncf_config_get_length(config, base, &length) != NNCF_OK)
-        return nncf_config_complain(config, base, "must be an array of epochs, as [20, 30, 40]", err);
+        return nncf_config_complain(
+            config, base, "must be an array of epochs, as [20, 30, 40]", err);
     p->steps = calloc(length + 1, sizeof *p->steps);
     if (p->steps == NULL)
         return app_fail(err, NNCF_E_NOMEM, base, "no memory for %zu steps", length);
@@ -110,10 +121,11 @@ static nncf_status read_steps(const nncf_config *config, schedule_settings *p, n
 }
 
 /* A key of the schedule stands in `optimizer` itself or in schedule(r)_params, by release. */
-static nncf_status schedule_double(const nncf_config *config, const char *key, double lowest, double highest,
-                                   double *value, nncf_error *err)
+static nncf_status schedule_double(const nncf_config *config, const char *key, double lowest,
+    double highest, double *value, nncf_error *err)
 {
-    static const char *const places[] = {"optimizer", "optimizer.schedule_params", "optimizer.scheduler_params"};
+    static const char *const places[] = {
+        "optimizer", "optimizer.schedule_params", "optimizer.scheduler_params"};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         char path[96];
         nncf_status status;
@@ -126,9 +138,10 @@ static nncf_status schedule_double(const nncf_config *config, const char *key, d
 
 static nncf_status read_schedule(const nncf_config *config, schedule_settings *p, nncf_error *err)
 {
-    static const char *const names[] = {"step", "multistep", "poly", "exp", "plateau", "exponential", NULL};
+    static const char *const names[] = {
+        "step", "multistep", "poly", "exp", "plateau", "exponential", NULL};
     static const enum schedule_type types[] = {SCHEDULE_STEP, SCHEDULE_MULTISTEP, SCHEDULE_POLY,
-                                               SCHEDULE_EXP,  SCHEDULE_PLATEAU,   SCHEDULE_EXP};
+        SCHEDULE_EXP, SCHEDULE_PLATEAU, SCHEDULE_EXP};
     int index = 0;
     double patience = 10.0;
     nncf_status status = settings_choice(config, "optimizer.schedule_type", names, &index, err);

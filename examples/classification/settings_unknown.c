@@ -1,51 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Training keys are not checked against a list, as a config may hold those of other programs; but one that is nearly a
- * known key is probably meant to be that, and its value would be ignored in silence. */
+/* Training keys are not checked against a list, as a config may hold those of other programs; but
+ * one that is nearly a known key is probably meant to be that, and its value would be ignored in
+ * silence. */
 #include "settings.h"
 
 #include <string.h>
 
 enum { KEY = 64 };
 
-/* Keys of the sample, and those of NNCF's own samples that mean nothing here: "mode" is not a misspelt "model". */
-static const char *const root_keys[] = {"batch_size",
-                                        "checkpoint_save_dir",
-                                        "compression",
-                                        "dataset",
-                                        "dataset_dir",
-                                        "epochs",
-                                        "input_info",
-                                        "input_sample_size",
-                                        "log_dir",
-                                        "model",
-                                        "model_params",
-                                        "num_classes",
-                                        "optimizer",
-                                        "print_freq",
-                                        "resuming_checkpoint",
-                                        "resuming_checkpoint_path",
-                                        "save_freq",
-                                        "seed",
-                                        "test_every_n_epochs",
-                                        "weights",
-                                        "workers",
-                                        "mode",
-                                        NULL};
-static const char *const optimizer_keys[] = {"base_lr",
-                                             "gamma",
-                                             "optimizer_params",
-                                             "parameter_groups",
-                                             "patience",
-                                             "power",
-                                             "schedule_params",
-                                             "schedule_type",
-                                             "scheduler_params",
-                                             "step",
-                                             "steps",
-                                             "threshold",
-                                             "type",
-                                             "weight_decay",
-                                             NULL};
+/* Keys of the sample, and those of NNCF's own samples that mean nothing here: "mode" is not a
+ * misspelt "model". */
+static const char *const root_keys[] = {"batch_size", "checkpoint_save_dir", "compression",
+    "dataset", "dataset_dir", "epochs", "input_info", "input_sample_size", "log_dir", "model",
+    "model_params", "num_classes", "optimizer", "print_freq", "resuming_checkpoint",
+    "resuming_checkpoint_path", "save_freq", "seed", "test_every_n_epochs", "weights", "workers",
+    "mode", NULL};
+static const char *const optimizer_keys[] = {"base_lr", "gamma", "optimizer_params",
+    "parameter_groups", "patience", "power", "schedule_params", "schedule_type", "scheduler_params",
+    "step", "steps", "threshold", "type", "weight_decay", NULL};
 
 /* Levenshtein's distance, by rows; `a` is shorter than KEY. */
 static size_t distance(const char *a, const char *b)
@@ -69,7 +41,8 @@ static size_t distance(const char *a, const char *b)
     return row[n];
 }
 
-/* The key that `key` is nearly: at most two letters off, and fewer than half of them. NULL: known, or far from all. */
+/* The key that `key` is nearly: at most two letters off, and fewer than half of them. NULL: known,
+ * or far from all. */
 static const char *nearly(const char *key, const char *const *known)
 {
     const char *nearest = NULL;
@@ -88,14 +61,15 @@ static const char *nearly(const char *key, const char *const *known)
     return nearest;
 }
 
-static void warn_object(const nncf_config *config, const char *path, const char *const *known, FILE *errors)
+static void warn_object(
+    const nncf_config *config, const char *path, const char *const *known, FILE *errors)
 {
     const char *key = NULL;
     for (size_t i = 0; nncf_config_get_key(config, path, i, &key) == NNCF_OK; i++) {
         const char *meant = nearly(key, known);
         if (meant != NULL)
-            fprintf(errors, "warning: %s%s%s: unknown; did you mean %s?\n", path, path[0] != '\0' ? "." : "", key,
-                    meant);
+            fprintf(errors, "warning: %s%s%s: unknown; did you mean %s?\n", path,
+                path[0] != '\0' ? "." : "", key, meant);
     }
 }
 

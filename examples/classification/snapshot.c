@@ -9,7 +9,7 @@
 typedef struct inventory {
     nncf_checkpoint_tensor *items;
     size_t count;
-    char **names;     /* of the optimizer's arrays; owned */
+    char **names; /* of the optimizer's arrays; owned */
     int64_t *lengths; /* their shapes */
     size_t n_names;
 } inventory;
@@ -34,20 +34,26 @@ static nncf_status inventory_make(const net *n, const optimizer *o, inventory *v
     if (v->items == NULL || v->names == NULL || v->lengths == NULL)
         goto no_memory;
     for (size_t i = 0; i < n_tensors; i++)
-        v->items[v->count++] = (nncf_checkpoint_tensor){
-            tensors[i].name,
-            {.data = tensors[i].data, .dtype = NNCF_F32, .ndim = tensors[i].ndim, .shape = tensors[i].shape}};
+        v->items[v->count++] = (nncf_checkpoint_tensor){tensors[i].name,
+            {.data = tensors[i].data,
+                .dtype = NNCF_F32,
+                .ndim = tensors[i].ndim,
+                .shape = tensors[i].shape}};
     for (size_t i = 0; i < n_states; i++) {
         const optimizer_parameter *p = &o->parameters[i / 2];
-        const char *what = o->settings->type == OPTIMIZER_SGD ? "momentum" : i % 2 == 0 ? "exp_avg" : "exp_avg_sq";
+        const char *what = o->settings->type == OPTIMIZER_SGD ? "momentum"
+            : i % 2 == 0                                      ? "exp_avg"
+                                                              : "exp_avg_sq";
         if (p->state[i % 2] == NULL)
             continue;
         if ((v->names[v->n_names] = app_format("optimizer.%s.%s", what, p->name)) == NULL)
             goto no_memory;
         v->lengths[v->n_names] = (int64_t)p->count;
-        v->items[v->count++] = (nncf_checkpoint_tensor){
-            v->names[v->n_names],
-            {.data = p->state[i % 2], .dtype = NNCF_F32, .ndim = 1, .shape = &v->lengths[v->n_names]}};
+        v->items[v->count++] = (nncf_checkpoint_tensor){v->names[v->n_names],
+            {.data = p->state[i % 2],
+                .dtype = NNCF_F32,
+                .ndim = 1,
+                .shape = &v->lengths[v->n_names]}};
         v->n_names++;
     }
     return NNCF_OK;
@@ -56,22 +62,16 @@ no_memory:
     return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for a snapshot's list of tensors");
 }
 
-nncf_status snapshot_save(const char *path, const char *model, const net *n, const optimizer *o, const schedule *lr,
-                          const run_state *state, nncf_error *err)
+nncf_status snapshot_save(const char *path, const char *model, const net *n, const optimizer *o,
+    const schedule *lr, const run_state *state, nncf_error *err)
 {
     inventory v;
     /* 17 digits: a double comes back as the same double. */
     char texts[7][40];
-    nncf_checkpoint_text pairs[] = {{"arch", model},
-                                    {"epoch", texts[0]},
-                                    {"seed", texts[1]},
-                                    {"optimizer_steps", texts[2]},
-                                    {"best_top1", texts[3]},
-                                    {"test_top1", texts[4]},
-                                    {"plateau_factor", texts[5]},
-                                    {"plateau_best", texts[6]},
-                                    {"plateau_bad", NULL},
-                                    {"classes", state->classes}};
+    nncf_checkpoint_text pairs[] = {{"arch", model}, {"epoch", texts[0]}, {"seed", texts[1]},
+        {"optimizer_steps", texts[2]}, {"best_top1", texts[3]}, {"test_top1", texts[4]},
+        {"plateau_factor", texts[5]}, {"plateau_best", texts[6]}, {"plateau_bad", NULL},
+        {"classes", state->classes}};
     const size_t n_pairs = sizeof pairs / sizeof *pairs - (state->classes == NULL);
     char bad[40];
     nncf_status status = inventory_make(n, o, &v, err);
@@ -91,39 +91,43 @@ nncf_status snapshot_save(const char *path, const char *model, const net *n, con
     return status;
 }
 
-static nncf_status copy_classes(const nncf_checkpoint *c, const char *path, char **classes, nncf_error *err)
+static nncf_status copy_classes(
+    const nncf_checkpoint *c, const char *path, char **classes, nncf_error *err)
 {
     const char *text = nncf_checkpoint_text_get(c, "classes");
     if (text == NULL)
         return NNCF_OK;
     free(*classes);
     *classes = app_copy(text);
-    return *classes != NULL ? NNCF_OK : app_fail(err, NNCF_E_NOMEM, path, "no memory for names of classes");
+    return *classes != NULL ? NNCF_OK
+                            : app_fail(err, NNCF_E_NOMEM, path, "no memory for names of classes");
 }
 
 /* A number of the metadata; it must be there. */
-static nncf_status read_text(const nncf_checkpoint *c, const char *path, const char *key, double *value,
-                             nncf_error *err)
+static nncf_status read_text(
+    const nncf_checkpoint *c, const char *path, const char *key, double *value, nncf_error *err)
 {
     const char *text = nncf_checkpoint_text_get(c, key);
     char *end;
     if (text == NULL)
         return app_fail(err, NNCF_E_NOTFOUND, path,
-                        "%s: is not a snapshot of this program (it does not say \"%s\"); to start from its weights use "
-                        "--weights",
-                        path, key);
+            "%s: is not a snapshot of this program (it does not say \"%s\"); to start from its "
+            "weights use "
+            "--weights",
+            path, key);
     *value = strtod(text, &end);
     if (end == text || *end != '\0')
-        return app_fail(err, NNCF_E_FORMAT, path, "%s: \"%s\" is not a number: \"%s\"", path, key, text);
+        return app_fail(
+            err, NNCF_E_FORMAT, path, "%s: \"%s\" is not a number: \"%s\"", path, key, text);
     return NNCF_OK;
 }
 
-static nncf_status read_state(const nncf_checkpoint *c, const char *path, optimizer *o, schedule *lr, run_state *state,
-                              nncf_error *err)
+static nncf_status read_state(const nncf_checkpoint *c, const char *path, optimizer *o,
+    schedule *lr, run_state *state, nncf_error *err)
 {
     /* All counts are far below 2^53, where doubles are exact; the seed is compared as text. */
-    static const char *const keys[] = {"epoch",          "optimizer_steps", "best_top1",  "test_top1",
-                                       "plateau_factor", "plateau_best",    "plateau_bad"};
+    static const char *const keys[] = {"epoch", "optimizer_steps", "best_top1", "test_top1",
+        "plateau_factor", "plateau_best", "plateau_bad"};
     double values[sizeof keys / sizeof *keys];
     const char *seed = nncf_checkpoint_text_get(c, "seed");
     char ours[24];
@@ -134,8 +138,9 @@ static nncf_status read_state(const nncf_checkpoint *c, const char *path, optimi
     }
     snprintf(ours, sizeof ours, "%" PRIu64, state->seed);
     if (o != NULL && (seed == NULL || strcmp(seed, ours) != 0))
-        return app_fail(err, NNCF_E_CONFIG, path, "%s: was made with seed %s, not %s: go on with --seed %s", path,
-                        seed != NULL ? seed : "?", ours, seed != NULL ? seed : "?");
+        return app_fail(err, NNCF_E_CONFIG, path,
+            "%s: was made with seed %s, not %s: go on with --seed %s", path,
+            seed != NULL ? seed : "?", ours, seed != NULL ? seed : "?");
     state->epoch = (int64_t)values[0];
     state->best_top1 = values[2];
     state->test_top1 = values[3];
@@ -151,13 +156,13 @@ static nncf_status read_state(const nncf_checkpoint *c, const char *path, optimi
 static bool holds(const nncf_checkpoint *c, const nncf_checkpoint_tensor *want)
 {
     nncf_tensor t;
-    return nncf_checkpoint_get(c, want->name, &t) == NNCF_OK && t.dtype == want->tensor.dtype && t.ndim == 1 &&
-           t.shape[0] == want->tensor.shape[0];
+    return nncf_checkpoint_get(c, want->name, &t) == NNCF_OK && t.dtype == want->tensor.dtype &&
+        t.ndim == 1 && t.shape[0] == want->tensor.shape[0];
 }
 
 /* All arrays. The optimizer's of what another config did not train begin at zero. */
-static nncf_status read_arrays(const nncf_checkpoint *c, const inventory *v, bool accept_config, FILE *report,
-                               nncf_error *err)
+static nncf_status read_arrays(
+    const nncf_checkpoint *c, const inventory *v, bool accept_config, FILE *report, nncf_error *err)
 {
     const size_t n_own = v->count - v->n_names; /* the network's, which come first */
     size_t fresh = 0;
@@ -169,15 +174,18 @@ static nncf_status read_arrays(const nncf_checkpoint *c, const inventory *v, boo
             fresh++;
     }
     if (status == NNCF_OK && fresh > 0)
-        fprintf(report, "warning: %zu arrays of the optimizer begin at zero: the snapshot does not have them\n", fresh);
+        fprintf(report,
+            "warning: %zu arrays of the optimizer begin at zero: the snapshot does not have them\n",
+            fresh);
     return status;
 }
 
-nncf_status snapshot_resume(nncf_context *context, const char *path, net *n, nncf_compression_ctrl *ctrl, optimizer *o,
-                            schedule *lr, run_state *state, bool accept_config, FILE *report, nncf_error *err)
+nncf_status snapshot_resume(nncf_context *context, const char *path, net *n,
+    nncf_compression_ctrl *ctrl, optimizer *o, schedule *lr, run_state *state, bool accept_config,
+    FILE *report, nncf_error *err)
 {
-    const nncf_checkpoint_restore_params how = {NNCF_PARAMS(nncf_checkpoint_restore_params),
-                                                .accept_config = accept_config};
+    const nncf_checkpoint_restore_params how = {
+        NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = accept_config};
     nncf_checkpoint *c;
     inventory v;
     nncf_status status = nncf_checkpoint_open(context, path, &c, err);
@@ -202,23 +210,26 @@ nncf_status snapshot_resume(nncf_context *context, const char *path, net *n, nnc
 }
 
 /* What was not loaded, a line each. */
-static void report_weights(const net_tensor *tensors, const nncf_checkpoint_match *matches, size_t count,
-                           const nncf_weights_report *r, const char *path, FILE *report)
+static void report_weights(const net_tensor *tensors, const nncf_checkpoint_match *matches,
+    size_t count, const nncf_weights_report *r, const char *path, FILE *report)
 {
     static const char *const fates[] = {[NNCF_MATCH_MISSING] = "is not in the file",
-                                        [NNCF_MATCH_SHAPE] = "has another shape in the file",
-                                        [NNCF_MATCH_TYPE] = "is not of float in the file",
-                                        [NNCF_MATCH_AMBIGUOUS] = "is in the file under several names"};
+        [NNCF_MATCH_SHAPE] = "has another shape in the file",
+        [NNCF_MATCH_TYPE] = "is not of float in the file",
+        [NNCF_MATCH_AMBIGUOUS] = "is in the file under several names"};
     for (size_t i = 0; i < count; i++)
         if (matches[i].state != NNCF_MATCH_LOADED)
             fprintf(report, "weights: %s %s\n", tensors[i].name, fates[matches[i].state]);
     for (size_t i = 0; i < r->unexpected && i < r->capacity; i++)
-        fprintf(report, "weights: %s of the file has no place in this model\n", r->unexpected_names[i]);
+        fprintf(
+            report, "weights: %s of the file has no place in this model\n", r->unexpected_names[i]);
     if (r->loaded < count || r->unexpected > 0)
         fprintf(report,
-                "weights: %zu of %zu tensors taken from %s; %zu missing, %zu of another shape, %zu not of float, "
-                "%zu unexpected in the file\n",
-                r->loaded, count, path, r->missing + r->ambiguous, r->wrong_shape, r->wrong_type, r->unexpected);
+            "weights: %zu of %zu tensors taken from %s; %zu missing, %zu of another shape, %zu not "
+            "of float, "
+            "%zu unexpected in the file\n",
+            r->loaded, count, path, r->missing + r->ambiguous, r->wrong_shape, r->wrong_type,
+            r->unexpected);
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -227,18 +238,22 @@ static bool ends_with(const char *text, const char *end)
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-/* A stripped model has the tensors of a layer, batch norm's too, under its scope: "features.0.1.bias" there is
- * "MobileNetV2/...Conv2d[0].batch_norm.bias". `owned` keeps the new names. */
+/* A stripped model has the tensors of a layer, batch norm's too, under its scope:
+ * "features.0.1.bias" there is "MobileNetV2/...Conv2d[0].batch_norm.bias". `owned` keeps the new
+ * names. */
 static nncf_status name_as_stripped(const net *n, inventory *v, char **owned, nncf_error *err)
 {
     const char *scope = NULL;
     for (size_t i = 0; i < v->count; i++) {
         const char *name = v->items[i].name, *suffix = strrchr(name, '.');
         const char *own = net_scope(n, name, (size_t)(suffix - name));
-        scope = own != NULL ? own : scope; /* batch norm is no layer: it follows the one that it belongs to */
+        scope = own != NULL
+            ? own
+            : scope; /* batch norm is no layer: it follows the one that it belongs to */
         if (scope == NULL)
             continue;
-        if ((owned[i] = app_format("%s%s%s", scope, own != NULL ? "" : ".batch_norm", suffix)) == NULL)
+        if ((owned[i] = app_format("%s%s%s", scope, own != NULL ? "" : ".batch_norm", suffix)) ==
+            NULL)
             return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for a list of tensors");
         v->items[i].name = owned[i];
     }
@@ -246,34 +261,37 @@ static nncf_status name_as_stripped(const net *n, inventory *v, char **owned, nn
 }
 
 /* The tensors by the file's names of them, and loaded. */
-static nncf_status load_inventory(const nncf_checkpoint *c, const net *n, inventory *v, nncf_checkpoint_match *matches,
-                                  nncf_weights_report *r, nncf_error *err)
+static nncf_status load_inventory(const nncf_checkpoint *c, const net *n, inventory *v,
+    nncf_checkpoint_match *matches, nncf_weights_report *r, nncf_error *err)
 {
     const bool stripped = nncf_checkpoint_text_get(c, "strip.layers") != NULL;
     char **owned = calloc(v->count + 1, sizeof *owned);
-    nncf_status status = owned == NULL ? app_fail(err, NNCF_E_NOMEM, NULL, "no memory for a list of tensors") : NNCF_OK;
+    nncf_status status = owned == NULL
+        ? app_fail(err, NNCF_E_NOMEM, NULL, "no memory for a list of tensors")
+        : NNCF_OK;
     if (status == NNCF_OK && stripped)
         status = name_as_stripped(n, v, owned, err);
     if (status == NNCF_OK)
         status = nncf_checkpoint_load_weights(c, v->items, v->count, matches, r, err);
     for (size_t i = 0; status == NNCF_OK && stripped && i < v->count; i++)
-        if (matches[i].state == NNCF_MATCH_MISSING && ends_with(v->items[i].name, ".batch_norm.running_var"))
+        if (matches[i].state == NNCF_MATCH_MISSING &&
+            ends_with(v->items[i].name, ".batch_norm.running_var"))
             status = app_fail(err, NNCF_E_CONFIG, v->items[i].name,
-                              "the stripped model has its batch norm in the weights; strip without "
-                              "--export-fold-batch-norm to start from it");
+                "the stripped model has its batch norm in the weights; strip without "
+                "--export-fold-batch-norm to start from it");
     for (size_t i = 0; owned != NULL && i < v->count; i++)
         free(owned[i]);
     free(owned);
     return status;
 }
 
-nncf_status snapshot_load_weights(nncf_context *context, const char *path, net *n, bool keep_zeros, FILE *report,
-                                  char **classes, nncf_error *err)
+nncf_status snapshot_load_weights(nncf_context *context, const char *path, net *n, bool keep_zeros,
+    FILE *report, char **classes, nncf_error *err)
 {
     const char *unexpected[32];
     nncf_weights_report r = {NNCF_PARAMS(nncf_weights_report), .unexpected_names = unexpected,
-                             .capacity = sizeof unexpected / sizeof *unexpected,
-                             .masks = keep_zeros ? NNCF_MASKS_APPLY : NNCF_MASKS_LEAVE};
+        .capacity = sizeof unexpected / sizeof *unexpected,
+        .masks = keep_zeros ? NNCF_MASKS_APPLY : NNCF_MASKS_LEAVE};
     nncf_checkpoint *c;
     inventory v;
     size_t count;
@@ -282,8 +300,8 @@ nncf_status snapshot_load_weights(nncf_context *context, const char *path, net *
     if (status == NNCF_E_FORMAT) { /* the library's reason, and what is most often meant */
         const nncf_error why = *err;
         return app_fail(err, status, why.where,
-                        "%s; weights come from a safetensors file (PyTorch's .pth must be converted to one)",
-                        why.message);
+            "%s; weights come from a safetensors file (PyTorch's .pth must be converted to one)",
+            why.message);
     }
     if (status != NNCF_OK)
         return status;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The training loop: per batch forward, loss, backward, optimizer, controller's step; after the epoch statistics, test,
- * best, snapshots, all with the sparsity level that the epoch was trained with. The controller's epoch step, which
- * makes the masks of the next level, comes when the next epoch begins; so a snapshot is what was tested, and the step
- * is owed when a run resumes from it. */
+/* The training loop: per batch forward, loss, backward, optimizer, controller's step; after the
+ * epoch statistics, test, best, snapshots, all with the sparsity level that the epoch was trained
+ * with. The controller's epoch step, which makes the masks of the next level, comes when the next
+ * epoch begins; so a snapshot is what was tested, and the step is owed when a run resumes from it.
+ */
 #include "run.h"
 
 #include <math.h>
@@ -18,8 +19,8 @@ typedef struct epoch_sums {
     double *seconds; /* of each step */
 } epoch_sums;
 
-/* --out DIR holds everything. Otherwise snapshots go to checkpoint_save_dir, and logs to a folder of their own below
- * log_dir, named after the run and the time: as NNCF does. */
+/* --out DIR holds everything. Otherwise snapshots go to checkpoint_save_dir, and logs to a folder
+ * of their own below log_dir, named after the run and the time: as NNCF does. */
 static nncf_status make_output(run *r, nncf_error *err)
 {
     const train_settings *s = &r->set;
@@ -32,9 +33,11 @@ static nncf_status make_output(run *r, nncf_error *err)
         time_t now = time(NULL);
         localtime_r(&now, &local);
         strftime(stamp, sizeof stamp, "%Y-%m-%d__%H-%M-%S", &local);
-        r->log_dir = app_format("%s/%s/%s", s->log_dir != NULL ? s->log_dir : "runs", r->name, stamp);
+        r->log_dir =
+            app_format("%s/%s/%s", s->log_dir != NULL ? s->log_dir : "runs", r->name, stamp);
     }
-    r->snapshot_dir = app_copy(s->checkpoint_save_dir != NULL ? s->checkpoint_save_dir : r->log_dir);
+    r->snapshot_dir =
+        app_copy(s->checkpoint_save_dir != NULL ? s->checkpoint_save_dir : r->log_dir);
     if (r->log_dir == NULL || r->snapshot_dir == NULL)
         return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for a path");
     r->metrics_path = app_format("%s/metrics.jsonl", r->log_dir);
@@ -50,7 +53,8 @@ static nncf_status make_output(run *r, nncf_error *err)
     return metrics_keep_before(r->metrics_path, r->state.epoch, err);
 }
 
-/* The rate of the first of the network's parameters that is trained at all: what a person calls "the" rate. */
+/* The rate of the first of the network's parameters that is trained at all: what a person calls
+ * "the" rate. */
 static double shown_rate(const run *r, double factor)
 {
     for (size_t i = 0; i < r->opt->n_parameters; i++)
@@ -59,8 +63,8 @@ static double shown_rate(const run *r, double factor)
     return 0.0;
 }
 
-static nncf_status train_step(run *r, const batch *b, double factor, double *ce_loss, double *compression_loss,
-                              accuracy *a, nncf_error *err)
+static nncf_status train_step(run *r, const batch *b, double factor, double *ce_loss,
+    double *compression_loss, accuracy *a, nncf_error *err)
 {
     const float *logits;
     float *grad;
@@ -84,7 +88,8 @@ static nncf_status train_step(run *r, const batch *b, double factor, double *ce_
 }
 
 /* `limit` steps at most. */
-static nncf_status train_epoch(run *r, int64_t limit, double factor, epoch_sums *sums, nncf_error *err)
+static nncf_status train_epoch(
+    run *r, int64_t limit, double factor, epoch_sums *sums, nncf_error *err)
 {
     loader_start(r->train_loader, r->state.epoch);
     while (sums->steps < limit) {
@@ -100,18 +105,20 @@ static nncf_status train_epoch(run *r, int64_t limit, double factor, epoch_sums 
             return status;
         if (!isfinite(ce_loss + compression_loss))
             return app_fail(err, NNCF_E_STATE, NULL,
-                            "the loss became infinite or not a number in step %lld of epoch %lld: try a lower base_lr",
-                            (long long)sums->steps, (long long)r->state.epoch);
+                "the loss became infinite or not a number in step %lld of epoch %lld: try a lower "
+                "base_lr",
+                (long long)sums->steps, (long long)r->state.epoch);
         sums->compression_loss += compression_loss;
         sums->seconds[sums->steps++] = app_seconds() - started;
-        progress_step(&r->progress, &(step_report){.step = sums->steps,
-                                                   .lr = shown_rate(r, factor),
-                                                   .ce_loss = ce_loss,
-                                                   .mean_ce_loss = sums->accuracy.loss / (double)sums->accuracy.count,
-                                                   .compression_loss = compression_loss,
-                                                   .top1 = metrics_top1(&sums->accuracy),
-                                                   .top5 = metrics_top5(&sums->accuracy),
-                                                   .step_seconds = sums->seconds[sums->steps - 1]});
+        progress_step(&r->progress,
+            &(step_report){.step = sums->steps,
+                .lr = shown_rate(r, factor),
+                .ce_loss = ce_loss,
+                .mean_ce_loss = sums->accuracy.loss / (double)sums->accuracy.count,
+                .compression_loss = compression_loss,
+                .top1 = metrics_top1(&sums->accuracy),
+                .top5 = metrics_top5(&sums->accuracy),
+                .step_seconds = sums->seconds[sums->steps - 1]});
     }
     return NNCF_OK;
 }
@@ -135,14 +142,15 @@ static nncf_status save_snapshots(const run *r, bool best, nncf_error *err)
         status = save_as(r, "best", err);
     if (status == NNCF_OK && r->state.epoch % r->set.save_freq == 0) {
         char *dir = app_format("%s/intermediate_checkpoints", r->snapshot_dir);
-        char *path = app_format("%s/intermediate_checkpoints/epoch_%lld.safetensors", r->snapshot_dir,
-                                (long long)r->state.epoch);
+        char *path = app_format("%s/intermediate_checkpoints/epoch_%lld.safetensors",
+            r->snapshot_dir, (long long)r->state.epoch);
         if (dir == NULL || path == NULL)
             status = app_fail(err, NNCF_E_NOMEM, NULL, "no memory for a path");
         if (status == NNCF_OK)
             status = app_make_dirs(dir, err);
         if (status == NNCF_OK)
-            status = snapshot_save(path, r->set.model.name, r->network, r->opt, &r->lr, &r->state, err);
+            status =
+                snapshot_save(path, r->set.model.name, r->network, r->opt, &r->lr, &r->state, err);
         free(dir);
         free(path);
     }
@@ -174,7 +182,8 @@ static nncf_status epoch_is_over(const run *r, bool *over, nncf_error *err)
 static nncf_status finish_epoch(run *r, epoch_sums *sums, double factor, bool last, nncf_error *err)
 {
     nncf_statistics statistics = {NNCF_PARAMS(nncf_statistics)};
-    epoch_metrics m = {.epoch = r->state.epoch, .lr = shown_rate(r, factor), .test_top1 = NAN, .test_top5 = NAN};
+    epoch_metrics m = {
+        .epoch = r->state.epoch, .lr = shown_rate(r, factor), .test_top1 = NAN, .test_top5 = NAN};
     bool tested = last || (r->state.epoch + 1) % r->set.test_every_n_epochs == 0, best = false;
     nncf_status status = nncf_compression_ctrl_get_statistics(r->ctrl, &statistics);
     if (status != NNCF_OK)
@@ -190,8 +199,10 @@ static nncf_status finish_epoch(run *r, epoch_sums *sums, double factor, bool la
         m.test_top1 = r->state.test_top1 = metrics_top1(&a);
         m.test_top5 = metrics_top5(&a);
         schedule_observe(&r->lr, m.test_top1);
-        /* A dense early epoch is more accurate than the sparse ones after it, and not what was asked for. */
-        best = statistics.compression_level == NNCF_COMPRESSION_FULL && m.test_top1 > r->state.best_top1;
+        /* A dense early epoch is more accurate than the sparse ones after it, and not what was
+         * asked for. */
+        best = statistics.compression_level == NNCF_COMPRESSION_FULL &&
+            m.test_top1 > r->state.best_top1;
         if (best)
             r->state.best_top1 = m.test_top1;
     }
@@ -230,8 +241,8 @@ static nncf_status train_epochs(run *r, double *seconds, nncf_error *err)
         if ((status = train_epoch(r, limit, factor, &sums, err)) != NNCF_OK)
             return status;
         taken += sums.steps;
-        status =
-            finish_epoch(r, &sums, factor, r->state.epoch + 1 == r->set.epochs || (most > 0 && taken == most), err);
+        status = finish_epoch(r, &sums, factor,
+            r->state.epoch + 1 == r->set.epochs || (most > 0 && taken == most), err);
         if (status != NNCF_OK)
             return status;
     }
@@ -240,18 +251,20 @@ static nncf_status train_epochs(run *r, double *seconds, nncf_error *err)
 
 static void print_first_lines(const run *r)
 {
-    long long steps = (long long)loader_batches(r->train_loader), samples = (long long)r->opts->train_samples;
+    long long steps = (long long)loader_batches(r->train_loader),
+              samples = (long long)r->opts->train_samples;
     fprintf(r->output, "%s\n", r->name);
     if (samples > 0 && (size_t)samples < r->train_data->count)
         fprintf(r->output, "%lld of ", samples);
-    fprintf(r->output, "%zu images an epoch, %lld step%s of %lld; %zu test images; seed %llu\n", r->train_data->count,
-            steps, steps == 1 ? "" : "s", (long long)r->set.batch_size, r->test_data->count,
-            (unsigned long long)r->set.seed);
+    fprintf(r->output, "%zu images an epoch, %lld step%s of %lld; %zu test images; seed %llu\n",
+        r->train_data->count, steps, steps == 1 ? "" : "s", (long long)r->set.batch_size,
+        r->test_data->count, (unsigned long long)r->set.seed);
     if (r->train_data->count < (size_t)r->set.batch_size)
         fputs("that is less than a batch: images are drawn again until it is full\n", r->output);
     if (r->opts->max_steps > 0)
-        fprintf(r->output, "--max-steps %lld: training ends after so many steps, a test after so many batches\n",
-                (long long)r->opts->max_steps);
+        fprintf(r->output,
+            "--max-steps %lld: training ends after so many steps, a test after so many batches\n",
+            (long long)r->opts->max_steps);
     fflush(r->output);
 }
 

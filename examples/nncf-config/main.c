@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Looks at NNCF JSON configs of any release: is it valid, what does it mean and why, how is it written in the last
- * dialect. Results go to stdout, complaints to stderr. Exit: 0 done, 1 not.
+ * Looks at NNCF JSON configs of any release: is it valid, what does it mean and why, how is it
+ * written in the last dialect. Results go to stdout, complaints to stderr. Exit: 0 done, 1 not.
  */
 #include "models.h"
 
@@ -24,15 +24,18 @@ typedef struct options {
 static const char help[] =
     "usage: nncf-config COMMAND [OPTION...] FILE...\n"
     "\n"
-    "  check FILE...   is each file a valid config? Names every mistake, and what a controller would refuse\n"
+    "  check FILE...   is each file a valid config? Names every mistake, and what a controller "
+    "would refuse\n"
     "  explain FILE    the effective config, and where each value comes from\n"
     "  dump FILE       the effective config as JSON\n"
     "  migrate FILE    the same config in the last JSON dialect, NNCF 2.17\n"
-    "  plan FILE       the masks and quantizers that it gives a model, and which line decided each\n"
+    "  plan FILE       the masks and quantizers that it gives a model, and which line decided "
+    "each\n"
     "\n"
     "  --dialect R     read it as NNCF R (1.0 ... 2.17, or seed), whatever its keys say\n"
     "  --scopes HOW    scopes without a match: warn, strict, off\n"
-    "  --model NAME    for plan: mobilenetv2 (as NNCF 1.0's sample has it), mobilenet_v2, resnet18, resnet50;\n"
+    "  --model NAME    for plan: mobilenetv2 (as NNCF 1.0's sample has it), mobilenet_v2, "
+    "resnet18, resnet50;\n"
     "                  without it the config's own \"model\"\n"
     "  --json          write JSON (check, explain, plan)\n"
     "  --help, --version\n";
@@ -50,8 +53,8 @@ static void log_line(void *user, int32_t level, const char *line)
         fprintf(stderr, "%s: %s\n", level == NNCF_LOG_ERROR ? "error" : "warning", line);
 }
 
-static nncf_status load(nncf_context *context, const options *o, const char *file, nncf_config **config,
-                        nncf_error *err)
+static nncf_status load(nncf_context *context, const options *o, const char *file,
+    nncf_config **config, nncf_error *err)
 {
     return nncf_config_load_as(context, file, &o->params, config, err);
 }
@@ -79,8 +82,8 @@ static void print_member(const char *key, const char *text)
 
 static void print_error(const nncf_error *err)
 {
-    printf("{\"status\": \"%s\", \"line\": %d, \"column\": %d", nncf_status_name(err->status), (int)err->line,
-           (int)err->column);
+    printf("{\"status\": \"%s\", \"line\": %d, \"column\": %d", nncf_status_name(err->status),
+        (int)err->line, (int)err->column);
     print_member("where", err->where);
     print_member("message", err->message);
     putchar('}');
@@ -104,7 +107,8 @@ static void add_mistake(void *user, const nncf_error *error)
 }
 
 /* One element of check's JSON, without the opening bracket's comma. */
-static void print_check(const char *file, const nncf_config *config, const mistakes *wrong, const nncf_error *missing)
+static void print_check(
+    const char *file, const nncf_config *config, const mistakes *wrong, const nncf_error *missing)
 {
     printf("{\"file\": ");
     print_json(file);
@@ -167,15 +171,18 @@ static int check(nncf_context *context, const options *o)
     return failed;
 }
 
-typedef nncf_status text_fn(const nncf_config *config, int32_t form, char *buffer, size_t capacity, size_t *needed);
+typedef nncf_status text_fn(
+    const nncf_config *config, int32_t form, char *buffer, size_t capacity, size_t *needed);
 
-static nncf_status dump(const nncf_config *config, int32_t form, char *buffer, size_t capacity, size_t *needed)
+static nncf_status dump(
+    const nncf_config *config, int32_t form, char *buffer, size_t capacity, size_t *needed)
 {
     (void)form;
     return nncf_config_dump(config, buffer, capacity, needed);
 }
 
-static nncf_status migrate(const nncf_config *config, int32_t form, char *buffer, size_t capacity, size_t *needed)
+static nncf_status migrate(
+    const nncf_config *config, int32_t form, char *buffer, size_t capacity, size_t *needed)
 {
     (void)form;
     return nncf_config_migrate(config, buffer, capacity, needed);
@@ -202,7 +209,8 @@ static int print_text(nncf_context *context, const options *o, text_fn *text_of)
     if (text && status == NNCF_OK)
         fputs(text, stdout);
     else
-        fprintf(stderr, "nncf-config: %s\n", text || status != NNCF_E_LIMIT ? nncf_status_name(status) : "no memory");
+        fprintf(stderr, "nncf-config: %s\n",
+            text || status != NNCF_E_LIMIT ? nncf_status_name(status) : "no memory");
     free(text);
     nncf_config_destroy(config);
     return status == NNCF_OK ? 0 : 1;
@@ -211,7 +219,8 @@ static int print_text(nncf_context *context, const options *o, text_fn *text_of)
 /* Print the plan; NNCF_E_LIMIT when there is no memory for its text. */
 static nncf_status print_plan(const nncf_plan *plan, bool json)
 {
-    nncf_status (*text_of)(const nncf_plan *, char *, size_t, size_t *) = json ? nncf_plan_json : nncf_plan_text;
+    nncf_status (*text_of)(const nncf_plan *, char *, size_t, size_t *) =
+        json ? nncf_plan_json : nncf_plan_text;
     size_t needed = 0;
     nncf_status status = text_of(plan, NULL, 0, &needed);
     char *text = status == NNCF_E_LIMIT ? malloc(needed) : NULL;
@@ -236,7 +245,8 @@ static int plan(nncf_context *context, const options *o)
     nncf_status status = load(context, o, o->files[0], &config, &err);
     if (status == NNCF_OK && !name && nncf_config_get_string(config, "model", &name) != NNCF_OK) {
         nncf_config_destroy(config);
-        return complain("the config names no \"model\": say with --model which, one of: ", models_names);
+        return complain(
+            "the config names no \"model\": say with --model which, one of: ", models_names);
     }
     if (status == NNCF_OK) {
         status = models_create(context, name, &model, &weight, &err);
@@ -262,7 +272,8 @@ static int plan(nncf_context *context, const options *o)
 
 static int run(const options *o)
 {
-    const nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, .log = log_line};
+    const nncf_context_params params = {
+        NNCF_PARAMS(nncf_context_params), .n_threads = 1, .log = log_line};
     nncf_context *context = NULL;
     nncf_error err = NNCF_ERROR_INIT;
     if (nncf_context_create(NNCF_API_VERSION, &params, &context, &err) != NNCF_OK) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MobileNetV2 as NNCF's sample of 1.0 had it and as torchvision has it, ResNet-18 and ResNet-50 of torchvision. */
+/* MobileNetV2 as NNCF's sample of 1.0 had it and as torchvision has it, ResNet-18 and ResNet-50 of
+ * torchvision. */
 #include "models.h"
 
 #include <stdarg.h>
@@ -21,7 +22,7 @@ typedef struct builder {
 
 typedef struct block {
     char scope[NAME], norm[NAME], activation[NAME]; /* activation "": none */
-    int32_t kind;                                   /* NNCF_ACTIVATION_... */
+    int32_t kind; /* NNCF_ACTIVATION_... */
     int64_t in, out;
     int32_t kernel, groups;
 } block;
@@ -46,34 +47,27 @@ static float *next_weight(builder *b, int64_t count)
 static nncf_layer *add_block(builder *b, const block *d, nncf_layer *input)
 {
     nncf_layer *layer = NULL;
-    const nncf_batch_norm_params norm = {NNCF_PARAMS(nncf_batch_norm_params), .running_mean = b->statistics,
-                                         .running_var = b->statistics, .scope = d->norm};
-    const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params),
-                                  .scope = d->scope,
-                                  .weight = next_weight(b, d->out * (d->in / d->groups) * d->kernel * d->kernel),
-                                  .in_channels = d->in,
-                                  .out_channels = d->out,
-                                  .kernel = {d->kernel, d->kernel},
-                                  .groups = d->groups,
-                                  .batch_norm = &norm,
-                                  .activation = d->activation[0] ? d->kind : NNCF_ACTIVATION_NONE,
-                                  .activation_scope = d->activation[0] ? d->activation : NULL,
-                                  .inputs = &input,
-                                  .n_inputs = input != NULL};
+    const nncf_batch_norm_params norm = {NNCF_PARAMS(nncf_batch_norm_params),
+        .running_mean = b->statistics, .running_var = b->statistics, .scope = d->norm};
+    const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = d->scope,
+        .weight = next_weight(b, d->out * (d->in / d->groups) * d->kernel * d->kernel),
+        .in_channels = d->in, .out_channels = d->out, .kernel = {d->kernel, d->kernel},
+        .groups = d->groups, .batch_norm = &norm,
+        .activation = d->activation[0] ? d->kind : NNCF_ACTIVATION_NONE,
+        .activation_scope = d->activation[0] ? d->activation : NULL, .inputs = &input,
+        .n_inputs = input != NULL};
     if (b->status == NNCF_OK)
         b->status = nncf_model_add_conv2d(b->model, &p, &layer, b->err);
     return layer;
 }
 
-static nncf_layer *add_sum(builder *b, const char *scope, const char *activation, nncf_layer *first, nncf_layer *second)
+static nncf_layer *add_sum(
+    builder *b, const char *scope, const char *activation, nncf_layer *first, nncf_layer *second)
 {
     nncf_layer *layer = NULL, *const inputs[] = {first, second};
-    const nncf_add_params p = {NNCF_PARAMS(nncf_add_params),
-                               .scope = scope,
-                               .activation = activation ? NNCF_ACTIVATION_RELU : NNCF_ACTIVATION_NONE,
-                               .activation_scope = activation,
-                               .inputs = inputs,
-                               .n_inputs = 2};
+    const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = scope,
+        .activation = activation ? NNCF_ACTIVATION_RELU : NNCF_ACTIVATION_NONE,
+        .activation_scope = activation, .inputs = inputs, .n_inputs = 2};
     if (b->status == NNCF_OK)
         b->status = nncf_model_add_add(b->model, &p, &layer, b->err);
     return layer;
@@ -83,8 +77,8 @@ static nncf_layer *add_pool(builder *b, int32_t kind, const char *scope, nncf_la
 {
     nncf_layer *layer = NULL;
     const int32_t kernel = kind == NNCF_POOL_MAX ? 2 : 0;
-    const nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = scope,   .kind = kind,
-                                  .kernel = {kernel, kernel},      .inputs = &input, .n_inputs = 1};
+    const nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = scope, .kind = kind,
+        .kernel = {kernel, kernel}, .inputs = &input, .n_inputs = 1};
     if (b->status == NNCF_OK)
         b->status = nncf_model_add_pool2d(b->model, &p, &layer, b->err);
     return layer;
@@ -93,22 +87,19 @@ static nncf_layer *add_pool(builder *b, int32_t kind, const char *scope, nncf_la
 static void add_linear(builder *b, const char *scope, int64_t in, int64_t out, nncf_layer *input)
 {
     nncf_layer *layer = NULL;
-    const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params),
-                                  .scope = scope,
-                                  .weight = next_weight(b, in * out),
-                                  .in_features = in,
-                                  .out_features = out,
-                                  .inputs = &input,
-                                  .n_inputs = 1};
+    const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = scope,
+        .weight = next_weight(b, in * out), .in_features = in, .out_features = out,
+        .inputs = &input, .n_inputs = 1};
     if (b->status == NNCF_OK)
         b->status = nncf_model_add_linear(b->model, &p, &layer, b->err);
 }
 
 /* ---- MobileNetV2 ---- */
 
-/* Part `index` of a Sequential: torchvision wraps its three modules, NNCF's sample lists them all. */
-static nncf_layer *add_mobilenet_part(builder *b, bool sample, const char *parent, int index, const block *d,
-                                      nncf_layer *x)
+/* Part `index` of a Sequential: torchvision wraps its three modules, NNCF's sample lists them all.
+ */
+static nncf_layer *add_mobilenet_part(
+    builder *b, bool sample, const char *parent, int index, const block *d, nncf_layer *x)
 {
     block full = *d;
     char own[NAME];
@@ -124,8 +115,8 @@ static nncf_layer *add_mobilenet_part(builder *b, bool sample, const char *paren
     return add_block(b, &full, x);
 }
 
-static nncf_layer *add_inverted_residual(builder *b, bool sample, const char *own, int64_t in, int64_t out,
-                                         int expansion, bool adds, nncf_layer *x)
+static nncf_layer *add_inverted_residual(builder *b, bool sample, const char *own, int64_t in,
+    int64_t out, int expansion, bool adds, nncf_layer *x)
 {
     char parent[NAME], sum[NAME];
     const int64_t hidden = in * expansion;
@@ -148,8 +139,8 @@ static nncf_layer *add_inverted_residual(builder *b, bool sample, const char *ow
 
 static void build_mobilenet_v2(builder *b, bool sample)
 {
-    static const int stages[7][3] = {{1, 16, 1}, {6, 24, 2},  {6, 32, 3}, {6, 64, 4},
-                                     {6, 96, 3}, {6, 160, 3}, {6, 320, 1}}; /* expansion, channels, blocks */
+    static const int stages[7][3] = {{1, 16, 1}, {6, 24, 2}, {6, 32, 3}, {6, 64, 4}, {6, 96, 3},
+        {6, 160, 3}, {6, 320, 1}}; /* expansion, channels, blocks */
     static const char features[] = "MobileNetV2/Sequential[features]";
     const block first = {.in = 3, .out = 32, .kernel = 3, .groups = 1};
     const block last = {.in = 320, .out = 1280, .kernel = 1, .groups = 1};
@@ -178,8 +169,8 @@ static void build_mobilenet_v2(builder *b, bool sample)
 
 /* ---- ResNet ---- */
 
-static nncf_layer *add_residual(builder *b, const char *own, bool bottleneck, int64_t in, int64_t width, bool projects,
-                                nncf_layer *x)
+static nncf_layer *add_residual(builder *b, const char *own, bool bottleneck, int64_t in,
+    int64_t width, bool projects, nncf_layer *x)
 {
     const int n = bottleneck ? 3 : 2;
     const int64_t out = bottleneck ? 4 * width : width;
@@ -210,14 +201,8 @@ static nncf_layer *add_residual(builder *b, const char *own, bool bottleneck, in
 static void build_resnet(builder *b, bool deep)
 {
     static const int repeats[2][4] = {{2, 2, 2, 2}, {3, 4, 6, 3}};
-    const block stem = {"ResNet/Conv2d[conv1]",
-                        "ResNet/BatchNorm2d[bn1]",
-                        "ResNet/ReLU[relu]/RELU_0",
-                        NNCF_ACTIVATION_RELU,
-                        3,
-                        64,
-                        7,
-                        1};
+    const block stem = {"ResNet/Conv2d[conv1]", "ResNet/BatchNorm2d[bn1]",
+        "ResNet/ReLU[relu]/RELU_0", NNCF_ACTIVATION_RELU, 3, 64, 7, 1};
     nncf_layer *x = add_block(b, &stem, NULL);
     x = add_pool(b, NNCF_POOL_MAX, "ResNet/MaxPool2d[maxpool]/max_pool2d_0", x);
     int64_t in = 64;
@@ -225,17 +210,19 @@ static void build_resnet(builder *b, bool deep)
         for (int j = 0; j < repeats[deep][i]; j++) {
             const int64_t width = (int64_t)64 << i, out = deep ? 4 * width : width;
             char own[NAME];
-            name(own, "ResNet/Sequential[layer%d]/%s[%d]", i + 1, deep ? "Bottleneck" : "BasicBlock", j);
+            name(own, "ResNet/Sequential[layer%d]/%s[%d]", i + 1,
+                deep ? "Bottleneck" : "BasicBlock", j);
             x = add_residual(b, own, deep, in, width, j == 0 && (i > 0 || in != out), x);
             in = out;
         }
     }
-    x = add_pool(b, NNCF_POOL_GLOBAL_AVERAGE, "ResNet/AdaptiveAvgPool2d[avgpool]/adaptive_avg_pool2d_0", x);
+    x = add_pool(
+        b, NNCF_POOL_GLOBAL_AVERAGE, "ResNet/AdaptiveAvgPool2d[avgpool]/adaptive_avg_pool2d_0", x);
     add_linear(b, "ResNet/Linear[fc]", in, 1000, x);
 }
 
-nncf_status models_create(nncf_context *context, const char *model_name, nncf_model **model, float **weight,
-                          nncf_error *err)
+nncf_status models_create(nncf_context *context, const char *model_name, nncf_model **model,
+    float **weight, nncf_error *err)
 {
     builder b = {.err = err};
     nncf_model *made = NULL;

@@ -5,10 +5,13 @@
  *
  * Conventions of the whole API
  *  - Every call that can fail returns an ::nncf_status: 0 is success, negative values are errors.
- *  - Functions that can report details take an optional, caller-owned ::nncf_error as their last argument.
- *  - On failure outputs are untouched and the object is as it was before, unless the function's comment says otherwise.
+ *  - Functions that can report details take an optional, caller-owned ::nncf_error as their last
+ * argument.
+ *  - On failure outputs are untouched and the object is as it was before, unless the function's
+ * comment says otherwise.
  *  - `x_destroy(NULL)` does nothing.
- *  - What a function creates, opens, loads or parses belongs to the caller; other returned pointers are borrowed.
+ *  - What a function creates, opens, loads or parses belongs to the caller; other returned pointers
+ * are borrowed.
  *  - The library never prints, exits, aborts or calls setlocale.
  */
 #ifndef NNCF_BASE_H
@@ -39,15 +42,18 @@
 
 NNCF_BEGIN_DECLS
 
-/** Major version of the headers. A 0.x minor release may break the ABI; from 1.0 on only a major one may. @since 0.1 */
+/** Major version of the headers. A 0.x minor release may break the ABI; from 1.0 on only a major
+ * one may. @since 0.1 */
 #define NNCF_VERSION_MAJOR 0
 /** Minor version of the headers. @since 0.1 */
 #define NNCF_VERSION_MINOR 1
 /** Patch version of the headers. @since 0.1 */
 #define NNCF_VERSION_PATCH 0
 
-/** What a program was compiled against; pass it to nncf_context_create() so that a mismatch fails at the first call. */
-#define NNCF_API_VERSION ((uint32_t)((NNCF_VERSION_MAJOR << 16) | (NNCF_VERSION_MINOR << 8) | NNCF_VERSION_PATCH))
+/** What a program was compiled against; pass it to nncf_context_create() so that a mismatch fails
+ * at the first call. */
+#define NNCF_API_VERSION                                                                           \
+    ((uint32_t)((NNCF_VERSION_MAJOR << 16) | (NNCF_VERSION_MINOR << 8) | NNCF_VERSION_PATCH))
 
 /** 0 on success, otherwise one of the negative NNCF_E_ values. @since 0.1 */
 typedef int32_t nncf_status;
@@ -56,22 +62,22 @@ typedef int32_t nncf_status;
  * Every status: X(enumerator, value, what it means). Values are part of the ABI: append only.
  * @since 0.1
  */
-#define NNCF_STATUS_MAP(X)                                                                                             \
-    X(NNCF_OK, 0, "success")                                                                                           \
-    X(NNCF_E_ARG, -1, "an argument is invalid")                                                                        \
-    X(NNCF_E_STATE, -2, "the call is not allowed in the object's present state")                                       \
-    X(NNCF_E_NOMEM, -3, "out of memory")                                                                               \
-    X(NNCF_E_LIMIT, -4, "a size or count is over the library's limit")                                                 \
-    X(NNCF_E_SHAPE, -5, "tensor shapes do not fit together")                                                           \
-    X(NNCF_E_DTYPE, -6, "the tensor's element type is not accepted here")                                              \
-    X(NNCF_E_PARSE, -7, "the text is not valid JSON with comments")                                                    \
-    X(NNCF_E_CONFIG, -8, "the config says something that is not allowed")                                              \
-    X(NNCF_E_NOTFOUND, -9, "there is nothing of that name")                                                            \
-    X(NNCF_E_IO, -10, "reading or writing failed")                                                                     \
-    X(NNCF_E_FORMAT, -11, "the file is damaged or not of the expected format")                                         \
-    X(NNCF_E_VERSION, -12, "headers, library or file are of incompatible versions")                                    \
-    X(NNCF_E_UNSUPPORTED, -13, "valid, but this release of the library does not have it")                              \
-    X(NNCF_E_CALLBACK, -14, "a callback of the caller reported a failure")                                             \
+#define NNCF_STATUS_MAP(X)                                                                         \
+    X(NNCF_OK, 0, "success")                                                                       \
+    X(NNCF_E_ARG, -1, "an argument is invalid")                                                    \
+    X(NNCF_E_STATE, -2, "the call is not allowed in the object's present state")                   \
+    X(NNCF_E_NOMEM, -3, "out of memory")                                                           \
+    X(NNCF_E_LIMIT, -4, "a size or count is over the library's limit")                             \
+    X(NNCF_E_SHAPE, -5, "tensor shapes do not fit together")                                       \
+    X(NNCF_E_DTYPE, -6, "the tensor's element type is not accepted here")                          \
+    X(NNCF_E_PARSE, -7, "the text is not valid JSON with comments")                                \
+    X(NNCF_E_CONFIG, -8, "the config says something that is not allowed")                          \
+    X(NNCF_E_NOTFOUND, -9, "there is nothing of that name")                                        \
+    X(NNCF_E_IO, -10, "reading or writing failed")                                                 \
+    X(NNCF_E_FORMAT, -11, "the file is damaged or not of the expected format")                     \
+    X(NNCF_E_VERSION, -12, "headers, library or file are of incompatible versions")                \
+    X(NNCF_E_UNSUPPORTED, -13, "valid, but this release of the library does not have it")          \
+    X(NNCF_E_CALLBACK, -14, "a callback of the caller reported a failure")                         \
     X(NNCF_E_INTERNAL, -15, "a defect of the library: please report it")
 
 enum {
@@ -82,34 +88,45 @@ enum {
 };
 
 /**
- * @brief What went wrong, where, and what to do about it. Owned by the caller; one record serves any number of calls.
+ * @brief What went wrong, where, and what to do about it. Owned by the caller; one record serves
+ * any number of calls.
  *
  * Set it up with `nncf_error err = NNCF_ERROR_INIT;`. It is written only when a call fails.
  * @since 0.1
  */
 typedef struct nncf_error {
-    size_t struct_size; /**< sizeof(nncf_error), set by NNCF_ERROR_INIT */
-    int32_t status;     /**< the status that the call returned */
-    int32_t os_errno;   /**< errno of the failed system call, or 0 */
-    uint64_t offset;    /**< byte in the input where it was noticed, or 0 */
-    int32_t line;       /**< line in the input, counted from 1; 0 when there is none */
-    int32_t column;     /**< column in bytes, counted from 1; 0 when there is none */
-    char where[128];    /**< config path, scope of a layer, file or tensor name; "" when there is none */
-    char message[512];  /**< one sentence for a person; begins with file:line:column where there is one */
+    /** sizeof(nncf_error), set by NNCF_ERROR_INIT */
+    size_t struct_size;
+    /** the status that the call returned */
+    int32_t status;
+    /** errno of the failed system call, or 0 */
+    int32_t os_errno;
+    /** byte in the input where it was noticed, or 0 */
+    uint64_t offset;
+    /** line in the input, counted from 1; 0 when there is none */
+    int32_t line;
+    /** column in bytes, counted from 1; 0 when there is none */
+    int32_t column;
+    /** config path, scope of a layer, file or tensor name; "" when there is none */
+    char where[128];
+    /** one sentence for a person; begins with file:line:column where there is one */
+    char message[512];
 } nncf_error;
 
 /** Initializer of an nncf_error. @since 0.1 */
-#define NNCF_ERROR_INIT                                                                                                \
-    {                                                                                                                  \
-        sizeof(nncf_error), 0, 0, 0, 0, 0, "", ""                                                                      \
+#define NNCF_ERROR_INIT                                                                            \
+    {                                                                                              \
+        sizeof(nncf_error), 0, 0, 0, 0, 0, "", ""                                                  \
     }
 
 /**
- * First member of every parameter struct: `nncf_conv2d_params p = { NNCF_PARAMS(nncf_conv2d_params), .scope = ... };`
- * Members left out are zero, and zero always means the documented default.
+ * First member of every parameter struct: `nncf_conv2d_params p = {
+ * NNCF_PARAMS(nncf_conv2d_params), .scope = ... };` Members left out are zero, and zero always
+ * means the documented default.
  *
- * In C++ `nncf_conv2d_params p = {}; p.struct_size = sizeof p; p.scope = ...;` says the same in every standard. The
- * macro is for C++20, where designated initializers begin, and there g++ -Wextra warns of every member that is left out
+ * In C++ `nncf_conv2d_params p = {}; p.struct_size = sizeof p; p.scope = ...;` says the same in
+ * every standard. The macro is for C++20, where designated initializers begin, and there g++
+ * -Wextra warns of every member that is left out
  * (-Wno-missing-field-initializers, or the form above). @since 0.1
  */
 #define NNCF_PARAMS(type) .struct_size = sizeof(type)

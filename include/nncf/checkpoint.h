@@ -3,14 +3,15 @@
  * @file checkpoint.h
  * @brief Snapshots: one safetensors file with the caller's tensors and the controller's state.
  *
- * The file is an ordinary safetensors file: the caller's tensors under the caller's names, the controller's under the
- * names of nncf_parameter plus "nncf." names, and in `__metadata__` the library and format version, the canonical
- * config with its SHA-256, the schedule's and step counters, the seed, a CRC-32C of the header and of every tensor, and
- * whatever the caller adds. docs/snapshots.md describes it all.
+ * The file is an ordinary safetensors file: the caller's tensors under the caller's names, the
+ * controller's under the names of nncf_parameter plus "nncf." names, and in `__metadata__` the
+ * library and format version, the canonical config with its SHA-256, the schedule's and step
+ * counters, the seed, a CRC-32C of the header and of every tensor, and whatever the caller adds.
+ * docs/snapshots.md describes it all.
  *
- * Memory: an open snapshot holds its tensors once (at most 7 bytes a tensor more than the file). They are read, not
- * mapped: a file that another program truncates would kill a process that maps it. Nothing is allocated from a size
- * that was not compared with the file's.
+ * Memory: an open snapshot holds its tensors once (at most 7 bytes a tensor more than the file).
+ * They are read, not mapped: a file that another program truncates would kill a process that maps
+ * it. Nothing is allocated from a size that was not compared with the file's.
  */
 #ifndef NNCF_CHECKPOINT_H
 #define NNCF_CHECKPOINT_H
@@ -26,14 +27,18 @@ typedef struct nncf_checkpoint nncf_checkpoint;
 
 /** @brief A tensor and its name. Passed in arrays, so frozen. @since 0.1 */
 typedef struct nncf_checkpoint_tensor {
-    const char *name;   /**< unique in the file, 1..1024 bytes of UTF-8, not beginning with "nncf." or "__" */
-    nncf_tensor tensor; /**< C order */
+    /** unique in the file, 1..1024 bytes of UTF-8, not beginning with "nncf." or "__" */
+    const char *name;
+    /** C order */
+    nncf_tensor tensor;
 } nncf_checkpoint_tensor;
 
 /** @brief A pair of texts for `__metadata__`. Passed in arrays, so frozen. @since 0.1 */
 typedef struct nncf_checkpoint_text {
-    const char *key;   /**< unique, not beginning with "nncf." */
-    const char *value; /**< UTF-8 */
+    /** unique, not beginning with "nncf." */
+    const char *key;
+    /** UTF-8 */
+    const char *value;
 } nncf_checkpoint_text;
 
 /**
@@ -54,28 +59,40 @@ typedef struct nncf_checkpoint_text {
  * @since 0.1
  */
 NNCF_API nncf_status nncf_checkpoint_save(const nncf_compression_ctrl *ctrl, const char *path,
-                                          const nncf_checkpoint_tensor *tensors, size_t n_tensors,
-                                          const nncf_checkpoint_text *texts, size_t n_texts, nncf_error *err);
+    const nncf_checkpoint_tensor *tensors, size_t n_tensors, const nncf_checkpoint_text *texts,
+    size_t n_texts, nncf_error *err);
 
 /** @brief Everything that a snapshot can be made of and where it goes. @since 0.1 */
 typedef struct nncf_checkpoint_save_params {
-    size_t struct_size;                    /**< NNCF_PARAMS(nncf_checkpoint_save_params) */
-    const nncf_compression_ctrl *ctrl;     /**< nullable: its state is saved too */
-    const char *path;                      /**< the file, as in nncf_checkpoint_save(); or NULL and `write` */
-    const nncf_checkpoint_tensor *tensors; /**< the caller's tensors */
-    size_t n_tensors;                      /**< length of tensors */
-    const nncf_checkpoint_text *texts;     /**< pairs for `__metadata__` */
-    size_t n_texts;                        /**< length of texts */
-    /** Nullable: an opened snapshot, of which all tensors and texts are written too that are neither among those above
-        nor the controller's. So a program keeps what it does not know. */
+    /** NNCF_PARAMS(nncf_checkpoint_save_params) */
+    size_t struct_size;
+    /** nullable: its state is saved too */
+    const nncf_compression_ctrl *ctrl;
+    /** the file, as in nncf_checkpoint_save(); or NULL and `write` */
+    const char *path;
+    /** the caller's tensors */
+    const nncf_checkpoint_tensor *tensors;
+    /** length of tensors */
+    size_t n_tensors;
+    /** pairs for `__metadata__` */
+    const nncf_checkpoint_text *texts;
+    /** length of texts */
+    size_t n_texts;
+    /** Nullable: an opened snapshot, of which all tensors and texts are written too that are
+       neither among those above nor the controller's. So a program keeps what it does not know. */
     const nncf_checkpoint *carry;
-    /** Instead of path: takes all `size` bytes and returns 0; anything else: a failure. Called a few times, in the
-       order of the file. */
+    /** Instead of path: takes all `size` bytes and returns 0; anything else: a failure. Called a
+       few times, in the order of the file. */
     int32_t (*write)(void *user, const void *data, size_t size);
-    void *user;            /**< first argument of write */
-    int32_t keep_previous; /**< 1, with path: what was at path stays, as "<path>.previous" (a hard link); at every
-                              moment there is a whole snapshot at path. Default 0 */
-    int32_t padding;       /**< must be 0 */
+    /** first argument of write */
+    void *user;
+    /**
+     * 1, with path: what was at path stays, as "<path>.previous" (a hard link); at every moment
+     * there is a whole snapshot at path. Default 0
+     */
+    int32_t keep_previous;
+    /** must be 0 */
+    int32_t padding;
 } nncf_checkpoint_save_params;
 
 /**
@@ -85,7 +102,8 @@ typedef struct nncf_checkpoint_save_params {
  * @return as nncf_checkpoint_save(); NNCF_E_CALLBACK write reported a failure
  * @since 0.1
  */
-NNCF_API nncf_status nncf_checkpoint_save_with(const nncf_checkpoint_save_params *params, nncf_error *err);
+NNCF_API nncf_status nncf_checkpoint_save_with(
+    const nncf_checkpoint_save_params *params, nncf_error *err);
 
 /**
  * @brief Open a snapshot and check all of its header. Any safetensors file opens, also one that
@@ -98,17 +116,21 @@ NNCF_API nncf_status nncf_checkpoint_save_with(const nncf_checkpoint_save_params
  * newer library; NNCF_E_NOMEM; NNCF_E_ARG
  * @since 0.1
  */
-NNCF_API nncf_status nncf_checkpoint_open(nncf_context *context, const char *path, nncf_checkpoint **checkpoint,
-                                          nncf_error *err);
+NNCF_API nncf_status nncf_checkpoint_open(
+    nncf_context *context, const char *path, nncf_checkpoint **checkpoint, nncf_error *err);
 
 /** @brief Where a snapshot comes from. @since 0.1 */
 typedef struct nncf_checkpoint_open_params {
-    size_t struct_size; /**< NNCF_PARAMS(nncf_checkpoint_open_params) */
-    const char *path;   /**< the file; or NULL and `read` with `size` */
+    /** NNCF_PARAMS(nncf_checkpoint_open_params) */
+    size_t struct_size;
+    /** the file; or NULL and `read` with `size` */
+    const char *path;
     /** Puts up to `size` bytes into data and returns how many; 0: the end, negative: a failure. */
     int64_t (*read)(void *user, void *data, size_t size);
-    void *user;    /**< first argument of read */
-    uint64_t size; /**< bytes that read will deliver: no more memory is taken than these justify */
+    /** first argument of read */
+    void *user;
+    /** bytes that read will deliver: no more memory is taken than these justify */
+    uint64_t size;
 } nncf_checkpoint_open_params;
 
 /**
@@ -120,8 +142,8 @@ typedef struct nncf_checkpoint_open_params {
  * @return as nncf_checkpoint_open(); NNCF_E_CALLBACK read reported a failure
  * @since 0.1
  */
-NNCF_API nncf_status nncf_checkpoint_open_with(nncf_context *context, const nncf_checkpoint_open_params *params,
-                                               nncf_checkpoint **checkpoint, nncf_error *err);
+NNCF_API nncf_status nncf_checkpoint_open_with(nncf_context *context,
+    const nncf_checkpoint_open_params *params, nncf_checkpoint **checkpoint, nncf_error *err);
 /**
  * @brief Close a snapshot; views from it end. NULL is fine.
  * @param checkpoint nullable
@@ -153,7 +175,8 @@ NNCF_API const char *nncf_checkpoint_name(const nncf_checkpoint *checkpoint, siz
  * NNCF_E_LIMIT more than NNCF_MAX_NDIM dimensions; NNCF_E_ARG
  * @since 0.1
  */
-NNCF_API nncf_status nncf_checkpoint_get(const nncf_checkpoint *checkpoint, const char *name, nncf_tensor *tensor);
+NNCF_API nncf_status nncf_checkpoint_get(
+    const nncf_checkpoint *checkpoint, const char *name, nncf_tensor *tensor);
 /**
  * @brief A text of `__metadata__`, or NULL. Borrowed.
  * @param checkpoint an open snapshot
@@ -176,8 +199,8 @@ NNCF_API const char *nncf_checkpoint_text_get(const nncf_checkpoint *checkpoint,
  * @return NNCF_OK; NNCF_E_NOTFOUND, NNCF_E_SHAPE, NNCF_E_DTYPE, NNCF_E_ARG
  * @since 0.1
  */
-NNCF_API nncf_status nncf_checkpoint_read(const nncf_checkpoint *checkpoint, const nncf_checkpoint_tensor *tensors,
-                                          size_t n_tensors, nncf_error *err);
+NNCF_API nncf_status nncf_checkpoint_read(const nncf_checkpoint *checkpoint,
+    const nncf_checkpoint_tensor *tensors, size_t n_tensors, nncf_error *err);
 
 /**
  * @brief Put a controller into the state that was saved: logits, masks, ranges, counters,
@@ -194,42 +217,54 @@ NNCF_API nncf_status nncf_checkpoint_read(const nncf_checkpoint *checkpoint, con
  * NNCF_E_STATE the model is gone; NNCF_E_NOMEM; NNCF_E_ARG
  * @since 0.1
  */
-NNCF_API nncf_status nncf_checkpoint_restore(const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl,
-                                             nncf_error *err);
+NNCF_API nncf_status nncf_checkpoint_restore(
+    const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl, nncf_error *err);
 
 /** @brief What nncf_checkpoint_restore_with() took over and what it did not. @since 0.1 */
 typedef struct nncf_checkpoint_restore_report {
-    size_t struct_size;      /**< NNCF_PARAMS(nncf_checkpoint_restore_report) */
-    size_t masks_taken;      /**< layers whose mask is the snapshot's */
-    size_t masks_fresh;      /**< sparsified layers for which it has none */
-    size_t masks_left;       /**< masks of the snapshot that nothing takes: their zeros are lost */
-    size_t quantizers_taken; /**< quantizers whose range is the snapshot's */
-    size_t quantizers_fresh; /**< quantizers for which it has none */
-    size_t quantizers_left;  /**< quantizers of the snapshot whose range nothing takes */
-    /** 1: the ranges of activations that are missing come from batches, so the nncf_compression_ctrl_init_step() loop
-        is to run. The ranges that were taken stay. */
+    /** NNCF_PARAMS(nncf_checkpoint_restore_report) */
+    size_t struct_size;
+    /** layers whose mask is the snapshot's */
+    size_t masks_taken;
+    /** sparsified layers for which it has none */
+    size_t masks_fresh;
+    /** masks of the snapshot that nothing takes: their zeros are lost */
+    size_t masks_left;
+    /** quantizers whose range is the snapshot's */
+    size_t quantizers_taken;
+    /** quantizers for which it has none */
+    size_t quantizers_fresh;
+    /** quantizers of the snapshot whose range nothing takes */
+    size_t quantizers_left;
+    /** 1: the ranges of activations that are missing come from batches, so the
+       nncf_compression_ctrl_init_step() loop is to run. The ranges that were taken stay. */
     int32_t initialization_needed;
-    int32_t padding; /**< 0 */
+    /** 0 */
+    int32_t padding;
 } nncf_checkpoint_restore_report;
 
 /** @brief How to restore. @since 0.1 */
 typedef struct nncf_checkpoint_restore_params {
-    size_t struct_size; /**< NNCF_PARAMS(nncf_checkpoint_restore_params) */
+    /** NNCF_PARAMS(nncf_checkpoint_restore_params) */
+    size_t struct_size;
     /**
-     * 1: continue although the config differs in its canonical `compression` part; each difference is a warning in the
-     * log. What both configs have is taken over by name: masks, logits, ranges; and the counters. The present config
-     * decides the rest: the sparsity level follows its schedule at the saved epoch, and bits and initializers are its
-     * own. Masks of const and magnitude sparsity also come from logits of rb_sparsity, by the threshold of eval mode.
+     * 1: continue although the config differs in its canonical `compression` part; each difference
+     * is a warning in the log. What both configs have is taken over by name: masks, logits, ranges;
+     * and the counters. The present config decides the rest: the sparsity level follows its
+     * schedule at the saved epoch, and bits and initializers are its own. Masks of const and
+     * magnitude sparsity also come from logits of rb_sparsity, by the threshold of eval mode.
      *
-     * For what the snapshot does not have: const_sparsity keeps the zeros that the weights have now (so read them
-     * first), magnitude sparsity recomputes its masks, rb_sparsity begins with all weights, ranges of weights are
-     * found at once and those of activations by initialization. Each of these, and what of the snapshot nothing takes,
-     * is a warning in the log and a count in the report. A magnitude mask that was taken stays until the next
-     * epoch_step. Default 0: refuse.
+     * For what the snapshot does not have: const_sparsity keeps the zeros that the weights have now
+     * (so read them first), magnitude sparsity recomputes its masks, rb_sparsity begins with all
+     * weights, ranges of weights are found at once and those of activations by initialization. Each
+     * of these, and what of the snapshot nothing takes, is a warning in the log and a count in the
+     * report. A magnitude mask that was taken stays until the next epoch_step. Default 0: refuse.
      */
     int32_t accept_config;
-    int32_t padding;                        /**< must be 0 */
-    nncf_checkpoint_restore_report *report; /**< nullable: filled on success; its struct_size must be set */
+    /** must be 0 */
+    int32_t padding;
+    /** nullable: filled on success; its struct_size must be set */
+    nncf_checkpoint_restore_report *report;
 } nncf_checkpoint_restore_params;
 
 /**
@@ -242,8 +277,8 @@ typedef struct nncf_checkpoint_restore_params {
  * another model, and NNCF_E_SHAPE a mask is for a weight of another size
  * @since 0.1
  */
-NNCF_API nncf_status nncf_checkpoint_restore_with(const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl,
-                                                  const nncf_checkpoint_restore_params *params, nncf_error *err);
+NNCF_API nncf_status nncf_checkpoint_restore_with(const nncf_checkpoint *checkpoint,
+    nncf_compression_ctrl *ctrl, const nncf_checkpoint_restore_params *params, nncf_error *err);
 
 /**
  * @brief Names of the tensors in a snapshot that belong neither to `tensors` nor to the controller.
@@ -257,55 +292,79 @@ NNCF_API nncf_status nncf_checkpoint_restore_with(const nncf_checkpoint *checkpo
  * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the controller's model is gone; NNCF_E_NOMEM
  * @since 0.1
  */
-NNCF_API nncf_status nncf_checkpoint_unknown(const nncf_checkpoint *checkpoint, const nncf_compression_ctrl *ctrl,
-                                             const nncf_checkpoint_tensor *tensors, size_t n_tensors,
-                                             const char **names, size_t capacity, size_t *count);
+NNCF_API nncf_status nncf_checkpoint_unknown(const nncf_checkpoint *checkpoint,
+    const nncf_compression_ctrl *ctrl, const nncf_checkpoint_tensor *tensors, size_t n_tensors,
+    const char **names, size_t capacity, size_t *count);
 
 /** What nncf_checkpoint_load_weights() did with a tensor. @since 0.1 */
 enum {
-    NNCF_MATCH_LOADED = 0,    /**< its values are the file's */
-    NNCF_MATCH_MISSING = 1,   /**< no tensor of the file has that name */
-    NNCF_MATCH_SHAPE = 2,     /**< the one that has it is of another shape */
-    NNCF_MATCH_TYPE = 3,      /**< the one that has it is of a type that is not converted */
-    NNCF_MATCH_AMBIGUOUS = 4, /**< several have it, none of them exactly */
+    /** its values are the file's */
+    NNCF_MATCH_LOADED = 0,
+    /** no tensor of the file has that name */
+    NNCF_MATCH_MISSING = 1,
+    /** the one that has it is of another shape */
+    NNCF_MATCH_SHAPE = 2,
+    /** the one that has it is of a type that is not converted */
+    NNCF_MATCH_TYPE = 3,
+    /** several have it, none of them exactly */
+    NNCF_MATCH_AMBIGUOUS = 4,
     NNCF_MATCH_SENTINEL = 0x7fffffff
 };
 
 /** @brief Load result of one tensor. Passed in arrays, so frozen. @since 0.1 */
 typedef struct nncf_checkpoint_match {
-    const char *source; /**< its name in the file, borrowed from the snapshot; NULL: missing */
-    int32_t state;      /**< NNCF_MATCH_... */
-    int32_t padding;    /**< 0 */
+    /** its name in the file, borrowed from the snapshot; NULL: missing */
+    const char *source;
+    /** NNCF_MATCH_... */
+    int32_t state;
+    /** 0 */
+    int32_t padding;
 } nncf_checkpoint_match;
 
 /** What nncf_checkpoint_load_weights() does with the sparsity masks in a file. @since 0.1 */
 enum {
-    /** Masked weights are loaded as 0: the model that the file's owner evaluated. A const_sparsity controller that is
-        made from them keeps these zeros. */
+    /** Masked weights are loaded as 0: the model that the file's owner evaluated. A const_sparsity
+       controller that is made from them keeps these zeros. */
     NNCF_MASKS_APPLY = 0,
-    /** Weights are loaded as they are stored, as NNCF loads them where no algorithm takes the masks; the log (level
-        warning) says for how many. */
+    /** Weights are loaded as they are stored, as NNCF loads them where no algorithm takes the
+       masks; the log (level warning) says for how many. */
     NNCF_MASKS_LEAVE = 1,
     NNCF_MASKS_SENTINEL = 0x7fffffff
 };
 
 /** @brief Counts of nncf_checkpoint_load_weights(). @since 0.1 */
 typedef struct nncf_weights_report {
-    size_t struct_size;            /**< NNCF_PARAMS(nncf_weights_report) */
-    const char **unexpected_names; /**< in, nullable: where the first `capacity` names go that nothing asked for, in
-                                      file order; borrowed from the snapshot */
-    size_t capacity;               /**< in: length of unexpected_names */
-    size_t loaded;                 /**< out: tensors by their NNCF_MATCH_... state */
-    size_t missing;                /**< out */
-    size_t wrong_shape;            /**< out */
-    size_t wrong_type;             /**< out */
-    size_t ambiguous;              /**< out */
-    size_t unexpected;    /**< out: tensors of the file that nothing asked for; PyTorch's num_batches_tracked is
-                             not counted */
-    int32_t masks;        /**< in: NNCF_MASKS_... Default NNCF_MASKS_APPLY */
-    int32_t padding;      /**< 0 */
-    size_t masks_applied; /**< out: weights that were loaded with the zeros of their masks */
-    size_t masks_left;    /**< out: weights that have a mask in the file and were loaded without it */
+    /** NNCF_PARAMS(nncf_weights_report) */
+    size_t struct_size;
+    /**
+     * in, nullable: where the first `capacity` names go that nothing asked for, in file order;
+     * borrowed from the snapshot
+     */
+    const char **unexpected_names;
+    /** in: length of unexpected_names */
+    size_t capacity;
+    /** out: tensors by their NNCF_MATCH_... state */
+    size_t loaded;
+    /** out */
+    size_t missing;
+    /** out */
+    size_t wrong_shape;
+    /** out */
+    size_t wrong_type;
+    /** out */
+    size_t ambiguous;
+    /**
+     * out: tensors of the file that nothing asked for; PyTorch's num_batches_tracked is not counted
+     */
+    size_t unexpected;
+    /** in: NNCF_MASKS_... Default NNCF_MASKS_APPLY */
+    int32_t masks;
+    /** 0 */
+    int32_t padding;
+    /** out: weights that were loaded with the zeros of their masks */
+    size_t masks_applied;
+    /** out: weights that have a mask in the file and were loaded without it */
+    size_t masks_left;
 } nncf_weights_report;
 
 /**
@@ -338,9 +397,8 @@ typedef struct nncf_weights_report {
  * @since 0.1
  */
 NNCF_API nncf_status nncf_checkpoint_load_weights(const nncf_checkpoint *checkpoint,
-                                                  const nncf_checkpoint_tensor *tensors, size_t n_tensors,
-                                                  nncf_checkpoint_match *matches, nncf_weights_report *report,
-                                                  nncf_error *err);
+    const nncf_checkpoint_tensor *tensors, size_t n_tensors, nncf_checkpoint_match *matches,
+    nncf_weights_report *report, nncf_error *err);
 
 NNCF_END_DECLS
 #endif

@@ -8,8 +8,9 @@
  * nncf_compression_ctrl_get_parameter(), nncf_compression_ctrl_step(); after each epoch
  * nncf_compression_ctrl_epoch_step(), then statistics and snapshot.
  *
- * Common training-loop mistakes are logged once each as warnings: the loss never requested, epoch_step never called,
- * step before initialization ended, parameters with gradients that never move.
+ * Common training-loop mistakes are logged once each as warnings: the loss never requested,
+ * epoch_step never called, step before initialization ended, parameters with gradients that never
+ * move.
  *
  * Threads: one thread at a time for a controller and its model.
  */
@@ -43,8 +44,8 @@ typedef struct nncf_compression_ctrl nncf_compression_ctrl;
  * expression takes too long; NNCF_E_ARG; NNCF_E_NOMEM. The model is then as before
  * @since 0.1
  */
-NNCF_API nncf_status nncf_compression_ctrl_create(nncf_model *model, const nncf_config *config,
-                                                  nncf_compression_ctrl **ctrl, nncf_error *err);
+NNCF_API nncf_status nncf_compression_ctrl_create(
+    nncf_model *model, const nncf_config *config, nncf_compression_ctrl **ctrl, nncf_error *err);
 
 /**
  * @brief Destroy a controller; its model computes plainly afterwards. NULL is fine.
@@ -96,8 +97,10 @@ NNCF_API double nncf_compression_ctrl_loss(nncf_compression_ctrl *ctrl);
 
 /** Where step and epoch_step stand in the training loop. @since 0.1 */
 enum {
-    NNCF_ORDER_AFTER = 0,  /**< step after each batch, epoch_step after each epoch: NNCF 1.0 to 1.5, the default */
-    NNCF_ORDER_BEFORE = 1, /**< step before each batch, epoch_step before each epoch: NNCF 1.6 and later */
+    /** step after each batch, epoch_step after each epoch: NNCF 1.0 to 1.5, the default */
+    NNCF_ORDER_AFTER = 0,
+    /** step before each batch, epoch_step before each epoch: NNCF 1.6 and later */
+    NNCF_ORDER_BEFORE = 1,
     NNCF_ORDER_SENTINEL = 0x7fffffff
 };
 
@@ -137,27 +140,42 @@ NNCF_API nncf_status nncf_compression_ctrl_epoch_step(nncf_compression_ctrl *ctr
 
 /** Kinds of nncf_parameter. @since 0.1 */
 enum {
-    NNCF_PARAMETER_MASK_LOGIT = 1,  /**< RB sparsity: one a weight */
-    NNCF_PARAMETER_SCALE = 2,       /**< range of a symmetric quantizer */
-    NNCF_PARAMETER_INPUT_LOW = 3,   /**< asymmetric quantizer */
-    NNCF_PARAMETER_INPUT_RANGE = 4, /**< asymmetric quantizer */
+    /** RB sparsity: one a weight */
+    NNCF_PARAMETER_MASK_LOGIT = 1,
+    /** range of a symmetric quantizer */
+    NNCF_PARAMETER_SCALE = 2,
+    /** asymmetric quantizer */
+    NNCF_PARAMETER_INPUT_LOW = 3,
+    /** asymmetric quantizer */
+    NNCF_PARAMETER_INPUT_RANGE = 4,
     NNCF_PARAMETER_SENTINEL = 0x7fffffff
 };
 
 /** @brief A trainable array of the controller's, for the caller's optimizer. @since 0.1 */
 typedef struct nncf_parameter {
-    size_t struct_size; /**< NNCF_PARAMS(nncf_parameter) */
-    const char *name;   /**< "<scope>.pre_ops.mask", ".pre_ops.weight_quantizer.scale", ".activation_quantizer.scale",
-                           ".input_quantizer.scale", ".pre_activation_quantizer.scale" (of a sum); asymmetric
-                           quantizers end in ".input_low" and ".input_range"; borrowed */
-    float *data;        /**< to be updated in place by the optimizer; borrowed */
-    float *grad;        /**< added to by backward and loss; cleared by nncf_compression_ctrl_zero_grad(); borrowed */
-    size_t count;       /**< floats in data and in grad */
-    int32_t kind;       /**< NNCF_PARAMETER_... */
-    int32_t frozen;     /**< 1: leave it alone (mask logits from `sparsity_training_steps` epochs on) */
-    double
-        lr_multiplier; /**< factor on the learning rate: the config's `compression_lr_multiplier`, else 1. NNCF puts it
-                           on the gradient, which adaptive optimizers divide out again; on the rate it works with all */
+    /** NNCF_PARAMS(nncf_parameter) */
+    size_t struct_size;
+    /**
+     * "<scope>.pre_ops.mask", ".pre_ops.weight_quantizer.scale", ".activation_quantizer.scale",
+     * ".input_quantizer.scale", ".pre_activation_quantizer.scale" (of a sum); asymmetric quantizers
+     * end in ".input_low" and ".input_range"; borrowed
+     */
+    const char *name;
+    /** to be updated in place by the optimizer; borrowed */
+    float *data;
+    /** added to by backward and loss; cleared by nncf_compression_ctrl_zero_grad(); borrowed */
+    float *grad;
+    /** floats in data and in grad */
+    size_t count;
+    /** NNCF_PARAMETER_... */
+    int32_t kind;
+    /** 1: leave it alone (mask logits from `sparsity_training_steps` epochs on) */
+    int32_t frozen;
+    /**
+     * factor on the learning rate: the config's `compression_lr_multiplier`, else 1. NNCF puts it
+     * on the gradient, which adaptive optimizers divide out again; on the rate it works with all
+     */
+    double lr_multiplier;
 } nncf_parameter;
 
 /**
@@ -176,8 +194,8 @@ NNCF_API size_t nncf_compression_ctrl_parameter_count(const nncf_compression_ctr
  * @return NNCF_OK; NNCF_E_NOTFOUND past the end; NNCF_E_ARG; NNCF_E_STATE the model is gone
  * @since 0.1
  */
-NNCF_API nncf_status nncf_compression_ctrl_get_parameter(const nncf_compression_ctrl *ctrl, size_t index,
-                                                         nncf_parameter *parameter);
+NNCF_API nncf_status nncf_compression_ctrl_get_parameter(
+    const nncf_compression_ctrl *ctrl, size_t index, nncf_parameter *parameter);
 /**
  * @brief Clear the gradients of all the controller's parameters.
  * @param ctrl the controller
@@ -188,34 +206,56 @@ NNCF_API nncf_status nncf_compression_ctrl_zero_grad(nncf_compression_ctrl *ctrl
 
 /** Compression levels, for choosing a best snapshot. @since 0.1 */
 enum {
-    NNCF_COMPRESSION_NONE = 0,    /**< nothing compressed yet */
-    NNCF_COMPRESSION_PARTIAL = 1, /**< the schedule has not arrived */
-    NNCF_COMPRESSION_FULL = 2,    /**< the final level, or nothing scheduled */
+    /** nothing compressed yet */
+    NNCF_COMPRESSION_NONE = 0,
+    /** the schedule has not arrived */
+    NNCF_COMPRESSION_PARTIAL = 1,
+    /** the final level, or nothing scheduled */
+    NNCF_COMPRESSION_FULL = 2,
     NNCF_COMPRESSION_SENTINEL = 0x7fffffff
 };
 
 /** @brief Totals over the model. Computed from the present logits, masks and weights. @since 0.1 */
 typedef struct nncf_statistics {
-    size_t struct_size; /**< NNCF_PARAMS(nncf_statistics) */
-    int64_t epoch;      /**< epochs stepped */
-    int64_t step;       /**< steps stepped */
-    int32_t
-        compression_level; /**< NNCF_COMPRESSION_... of the epoch just trained: call before or after epoch_step alike */
-    int32_t frozen;        /**< masks are frozen */
-    double sparsity_target;       /**< level of the present epoch, 0..1 */
-    double sparsity;              /**< zeros / weights over the sparsified layers' weights */
-    double sparsity_model;        /**< zeros / parameters over all registered parameters, biases and batch norm too */
-    double mean_mask_probability; /**< RB: mean of sigmoid(logit); NaN without RB */
-    double magnitude_threshold; /**< importance at or below which weights are masked; NaN without magnitude sparsity */
-    int64_t sparsified_layers;  /**< layers with a mask */
-    int64_t sparsified_weights; /**< their weights */
-    int64_t parameters;         /**< floats of all registered parameters */
-    int64_t weight_quantizers;  /**< how many */
-    int64_t activation_quantizers; /**< how many, those of inputs not counted */
-    int64_t input_quantizers;      /**< how many */
-    int64_t bytes_float;           /**< registered parameters as float32 */
-    int64_t bytes_compressed; /**< the deployable form: codes at their bits, scales, the rest float32; sparse weights as
-                                 a bit mask plus the non-zeros where that is smaller */
+    /** NNCF_PARAMS(nncf_statistics) */
+    size_t struct_size;
+    /** epochs stepped */
+    int64_t epoch;
+    /** steps stepped */
+    int64_t step;
+    /** NNCF_COMPRESSION_... of the epoch just trained: call before or after epoch_step alike */
+    int32_t compression_level;
+    /** masks are frozen */
+    int32_t frozen;
+    /** level of the present epoch, 0..1 */
+    double sparsity_target;
+    /** zeros / weights over the sparsified layers' weights */
+    double sparsity;
+    /** zeros / parameters over all registered parameters, biases and batch norm too */
+    double sparsity_model;
+    /** RB: mean of sigmoid(logit); NaN without RB */
+    double mean_mask_probability;
+    /** importance at or below which weights are masked; NaN without magnitude sparsity */
+    double magnitude_threshold;
+    /** layers with a mask */
+    int64_t sparsified_layers;
+    /** their weights */
+    int64_t sparsified_weights;
+    /** floats of all registered parameters */
+    int64_t parameters;
+    /** how many */
+    int64_t weight_quantizers;
+    /** how many, those of inputs not counted */
+    int64_t activation_quantizers;
+    /** how many */
+    int64_t input_quantizers;
+    /** registered parameters as float32 */
+    int64_t bytes_float;
+    /**
+     * the deployable form: codes at their bits, scales, the rest float32; sparse weights as a bit
+     * mask plus the non-zeros where that is smaller
+     */
+    int64_t bytes_compressed;
 } nncf_statistics;
 
 /**
@@ -225,30 +265,49 @@ typedef struct nncf_statistics {
  * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the model is gone
  * @since 0.1
  */
-NNCF_API nncf_status nncf_compression_ctrl_get_statistics(const nncf_compression_ctrl *ctrl,
-                                                          nncf_statistics *statistics);
+NNCF_API nncf_status nncf_compression_ctrl_get_statistics(
+    const nncf_compression_ctrl *ctrl, nncf_statistics *statistics);
 
 /** @brief One layer's statistics. @since 0.1 */
 typedef struct nncf_layer_statistics {
-    size_t struct_size;    /**< NNCF_PARAMS(nncf_layer_statistics) */
-    const char *scope;     /**< borrowed from the model */
-    int64_t shape[5];      /**< of the weight */
-    int32_t ndim;          /**< of the weight, 2 to 5; 0: the layer has no weight */
-    int32_t sparsified;    /**< 1: has a mask */
-    double sparsity;       /**< zeros / weights */
-    double weight_share;   /**< weights / weights of all sparsified layers; 0 when not sparsified */
-    int32_t weight_bits;   /**< 0: the weight is not quantized */
-    int32_t weight_signed; /**< 1: signed */
-    double weight_scale;   /**< range of the weight's codes: scale of the quantizer (largest, if per channel) */
-    double weight_clipped; /**< share of the weights outside the quantizer's range */
-    int32_t input_bits;    /**< quantizer of the layer's own input; 0: none */
-    int32_t output_bits;   /**< quantizer of the output; 0: none. One before a sum's activation is not included */
-    double input_scale;    /**< scale, or range when asymmetric */
-    double output_scale;   /**< scale, or range when asymmetric */
-    int32_t input_signed;  /**< 1: signed */
-    int32_t output_signed; /**< 1: signed */
-    double input_clipped;  /**< share of the last forward's elements outside the range; NaN before one */
-    double output_clipped; /**< share of the last forward's elements outside the range; NaN before one */
+    /** NNCF_PARAMS(nncf_layer_statistics) */
+    size_t struct_size;
+    /** borrowed from the model */
+    const char *scope;
+    /** of the weight */
+    int64_t shape[5];
+    /** of the weight, 2 to 5; 0: the layer has no weight */
+    int32_t ndim;
+    /** 1: has a mask */
+    int32_t sparsified;
+    /** zeros / weights */
+    double sparsity;
+    /** weights / weights of all sparsified layers; 0 when not sparsified */
+    double weight_share;
+    /** 0: the weight is not quantized */
+    int32_t weight_bits;
+    /** 1: signed */
+    int32_t weight_signed;
+    /** range of the weight's codes: scale of the quantizer (largest, if per channel) */
+    double weight_scale;
+    /** share of the weights outside the quantizer's range */
+    double weight_clipped;
+    /** quantizer of the layer's own input; 0: none */
+    int32_t input_bits;
+    /** quantizer of the output; 0: none. One before a sum's activation is not included */
+    int32_t output_bits;
+    /** scale, or range when asymmetric */
+    double input_scale;
+    /** scale, or range when asymmetric */
+    double output_scale;
+    /** 1: signed */
+    int32_t input_signed;
+    /** 1: signed */
+    int32_t output_signed;
+    /** share of the last forward's elements outside the range; NaN before one */
+    double input_clipped;
+    /** share of the last forward's elements outside the range; NaN before one */
+    double output_clipped;
 } nncf_layer_statistics;
 
 /**
@@ -259,8 +318,8 @@ typedef struct nncf_layer_statistics {
  * @return NNCF_OK; NNCF_E_NOTFOUND; NNCF_E_ARG; NNCF_E_STATE the model is gone
  * @since 0.1
  */
-NNCF_API nncf_status nncf_compression_ctrl_get_layer_statistics(const nncf_compression_ctrl *ctrl, size_t index,
-                                                                nncf_layer_statistics *statistics);
+NNCF_API nncf_status nncf_compression_ctrl_get_layer_statistics(
+    const nncf_compression_ctrl *ctrl, size_t index, nncf_layer_statistics *statistics);
 
 /**
  * @brief The statistics as a table for people, or as one JSON object.
@@ -272,11 +331,11 @@ NNCF_API nncf_status nncf_compression_ctrl_get_layer_statistics(const nncf_compr
  * NNCF_E_ARG; NNCF_E_STATE the model is gone
  * @since 0.1
  */
-NNCF_API nncf_status nncf_compression_ctrl_statistics_text(const nncf_compression_ctrl *ctrl, char *buffer,
-                                                           size_t capacity, size_t *needed);
+NNCF_API nncf_status nncf_compression_ctrl_statistics_text(
+    const nncf_compression_ctrl *ctrl, char *buffer, size_t capacity, size_t *needed);
 /** @copydoc nncf_compression_ctrl_statistics_text */
-NNCF_API nncf_status nncf_compression_ctrl_statistics_json(const nncf_compression_ctrl *ctrl, char *buffer,
-                                                           size_t capacity, size_t *needed);
+NNCF_API nncf_status nncf_compression_ctrl_statistics_json(
+    const nncf_compression_ctrl *ctrl, char *buffer, size_t capacity, size_t *needed);
 
 /** What a config will do to a model. Opaque; keeps nothing of either. @since 0.1 */
 typedef struct nncf_plan nncf_plan;
@@ -294,8 +353,8 @@ typedef struct nncf_plan nncf_plan;
  * @par Threads as the model's.
  * @since 0.1
  */
-NNCF_API nncf_status nncf_plan_create(const nncf_model *model, const nncf_config *config, nncf_plan **plan,
-                                      nncf_error *err);
+NNCF_API nncf_status nncf_plan_create(
+    const nncf_model *model, const nncf_config *config, nncf_plan **plan, nncf_error *err);
 /**
  * @brief NULL is fine. Before its model: the plan's memory is of the model's context.
  * @param plan nullable
@@ -315,15 +374,17 @@ NNCF_API void nncf_plan_destroy(nncf_plan *plan);
  * @return the same
  * @since 0.1
  */
-NNCF_API nncf_status nncf_plan_text(const nncf_plan *plan, char *buffer, size_t capacity, size_t *needed);
+NNCF_API nncf_status nncf_plan_text(
+    const nncf_plan *plan, char *buffer, size_t capacity, size_t *needed);
 /**
- * @brief The plan as one JSON object: `entries`, an array with `layer`, `what`, `scope` (NNCF's name of the place),
- * and for quantizers `bits`, `mode`, `signed` (true, false; null: the data decides), `per_channel`, `channels`,
- * `range`; `bytes`, `config` (path), `line`; then the totals `masks`, `weight_quantizers`, `input_quantizers`,
- * `activation_quantizers`, `bytes`.
+ * @brief The plan as one JSON object: `entries`, an array with `layer`, `what`, `scope` (NNCF's
+ * name of the place), and for quantizers `bits`, `mode`, `signed` (true, false; null: the data
+ * decides), `per_channel`, `channels`, `range`; `bytes`, `config` (path), `line`; then the totals
+ * `masks`, `weight_quantizers`, `input_quantizers`, `activation_quantizers`, `bytes`.
  * @copydetails nncf_plan_text
  */
-NNCF_API nncf_status nncf_plan_json(const nncf_plan *plan, char *buffer, size_t capacity, size_t *needed);
+NNCF_API nncf_status nncf_plan_json(
+    const nncf_plan *plan, char *buffer, size_t capacity, size_t *needed);
 
 NNCF_END_DECLS
 #endif

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file config.h
- * @brief An NNCF JSON config: JSON with comments, in which what NNCF reads is checked and the rest is the caller's.
+ * @brief An NNCF JSON config: JSON with comments, in which what NNCF reads is checked and the rest
+ * is the caller's.
  *
- * The text is strict JSON plus line and block comments and one trailing comma before a closing bracket, as
- * NNCF's samples take it. Every key under `compression` is checked against one table (name, type, bounds, default); a
- * wrong one fails with file:line:column, the path, what is allowed and the nearest known key. So are the few keys
- * beside it that NNCF reads itself (docs/config.md, "At the root"). All others belong to the training program: they are
- * kept, read by path, and never rejected.
+ * The text is strict JSON plus line and block comments and one trailing comma before a closing
+ * bracket, as NNCF's samples take it. Every key under `compression` is checked against one table
+ * (name, type, bounds, default); a wrong one fails with file:line:column, the path, what is allowed
+ * and the nearest known key. So are the few keys beside it that NNCF reads itself (docs/config.md,
+ * "At the root"). All others belong to the training program: they are kept, read by path, and never
+ * rejected.
  *
- * Paths: `optimizer.base_lr`, `compression[0].params.schedule`; "/" may stand for ".". A key that holds a dot is
- * reached by quoting it: `a."b.c"`.
+ * Paths: `optimizer.base_lr`, `compression[0].params.schedule`; "/" may stand for ".". A key that
+ * holds a dot is reached by quoting it: `a."b.c"`.
  */
 #ifndef NNCF_CONFIG_H
 #define NNCF_CONFIG_H
@@ -25,13 +27,20 @@ typedef struct nncf_config nncf_config;
 
 /** Types of a config value. @since 0.1 */
 enum {
-    NNCF_CONFIG_NULL = 0,   /**< JSON null */
-    NNCF_CONFIG_BOOL = 1,   /**< true, false */
-    NNCF_CONFIG_INT = 2,    /**< a number without fraction and exponent that fits int64 */
-    NNCF_CONFIG_DOUBLE = 3, /**< any other number */
-    NNCF_CONFIG_STRING = 4, /**< UTF-8 text */
-    NNCF_CONFIG_ARRAY = 5,  /**< [ ] */
-    NNCF_CONFIG_OBJECT = 6, /**< { } */
+    /** JSON null */
+    NNCF_CONFIG_NULL = 0,
+    /** true, false */
+    NNCF_CONFIG_BOOL = 1,
+    /** a number without fraction and exponent that fits int64 */
+    NNCF_CONFIG_INT = 2,
+    /** any other number */
+    NNCF_CONFIG_DOUBLE = 3,
+    /** UTF-8 text */
+    NNCF_CONFIG_STRING = 4,
+    /** [ ] */
+    NNCF_CONFIG_ARRAY = 5,
+    /** { } */
+    NNCF_CONFIG_OBJECT = 6,
     NNCF_CONFIG_SENTINEL = 0x7fffffff
 };
 
@@ -47,7 +56,8 @@ enum {
  * @par Threads any.
  * @since 0.1
  */
-NNCF_API nncf_status nncf_config_load(nncf_context *context, const char *path, nncf_config **config, nncf_error *err);
+NNCF_API nncf_status nncf_config_load(
+    nncf_context *context, const char *path, nncf_config **config, nncf_error *err);
 
 /**
  * @brief Load and check a config from memory.
@@ -61,32 +71,43 @@ NNCF_API nncf_status nncf_config_load(nncf_context *context, const char *path, n
  * @par Threads any.
  * @since 0.1
  */
-NNCF_API nncf_status nncf_config_parse(nncf_context *context, const char *name, const char *text, size_t size,
-                                       nncf_config **config, nncf_error *err);
+NNCF_API nncf_status nncf_config_parse(nncf_context *context, const char *name, const char *text,
+    size_t size, nncf_config **config, nncf_error *err);
 
 /** How to handle scopes that match no layer. @since 0.1 */
 enum {
-    NNCF_SCOPES_BY_DIALECT = 0, /**< as the release did: warnings, from 2.4 on an error */
-    NNCF_SCOPES_WARN = 1,       /**< a warning in the log */
-    NNCF_SCOPES_STRICT = 2,     /**< the controller is not made */
-    NNCF_SCOPES_OFF = 3,        /**< nothing */
+    /** as the release did: warnings, from 2.4 on an error */
+    NNCF_SCOPES_BY_DIALECT = 0,
+    /** a warning in the log */
+    NNCF_SCOPES_WARN = 1,
+    /** the controller is not made */
+    NNCF_SCOPES_STRICT = 2,
+    /** nothing */
+    NNCF_SCOPES_OFF = 3,
     NNCF_SCOPES_SENTINEL = 0x7fffffff
 };
 
 /** How to read a config. Zero is the default. @since 0.1 */
 typedef struct nncf_config_params {
-    size_t struct_size;  /**< NNCF_PARAMS(nncf_config_params) */
-    const char *dialect; /**< NNCF release whose keys, meanings and defaults hold: "1.0" to "2.17", or "seed" (1.1).
-                            NULL: `nncf_dialect` if present, otherwise detected from the keys (docs/config.md) */
-    int32_t scopes;      /**< NNCF_SCOPES_... */
-    int32_t reserved;    /**< must be 0 */
+    /** NNCF_PARAMS(nncf_config_params) */
+    size_t struct_size;
     /**
-     * Nullable: called once per error in what NNCF reads, at most 64 times; the function still returns the first. Rules
-     * across keys are checked only if every key is valid. Text that is not JSON, or a wrong `nncf_dialect`, is reported
-     * alone. `error` is valid only during the call.
+     * NNCF release whose keys, meanings and defaults hold: "1.0" to "2.17", or "seed" (1.1). NULL:
+     * `nncf_dialect` if present, otherwise detected from the keys (docs/config.md)
+     */
+    const char *dialect;
+    /** NNCF_SCOPES_... */
+    int32_t scopes;
+    /** must be 0 */
+    int32_t reserved;
+    /**
+     * Nullable: called once per error in what NNCF reads, at most 64 times; the function still
+     * returns the first. Rules across keys are checked only if every key is valid. Text that is not
+     * JSON, or a wrong `nncf_dialect`, is reported alone. `error` is valid only during the call.
      */
     void (*report)(void *user, const nncf_error *error);
-    void *report_user; /**< its first argument */
+    /** its first argument */
+    void *report_user;
 } nncf_config_params;
 
 /**
@@ -94,8 +115,8 @@ typedef struct nncf_config_params {
  * @param params  nullable
  * @copydetails nncf_config_load
  */
-NNCF_API nncf_status nncf_config_load_as(nncf_context *context, const char *path, const nncf_config_params *params,
-                                         nncf_config **config, nncf_error *err);
+NNCF_API nncf_status nncf_config_load_as(nncf_context *context, const char *path,
+    const nncf_config_params *params, nncf_config **config, nncf_error *err);
 
 /**
  * @brief As nncf_config_parse(), in a dialect of the caller's choice.
@@ -110,8 +131,8 @@ NNCF_API nncf_status nncf_config_load_as(nncf_context *context, const char *path
  * @par Threads any.
  * @since 0.1
  */
-NNCF_API nncf_status nncf_config_parse_as(nncf_context *context, const char *name, const char *text, size_t size,
-                                          const nncf_config_params *params, nncf_config **config, nncf_error *err);
+NNCF_API nncf_status nncf_config_parse_as(nncf_context *context, const char *name, const char *text,
+    size_t size, const nncf_config_params *params, nncf_config **config, nncf_error *err);
 
 /**
  * @brief NNCF release that the config is read as: "1.1", "1.3.1", "2.17". Borrowed; NULL for NULL.
@@ -151,7 +172,8 @@ NNCF_API void nncf_config_destroy(nncf_config *config);
  * @par Threads any.
  * @since 0.1
  */
-NNCF_API nncf_status nncf_config_get_type(const nncf_config *config, const char *path, int32_t *type);
+NNCF_API nncf_status nncf_config_get_type(
+    const nncf_config *config, const char *path, int32_t *type);
 
 /**
  * @brief Elements of the array, or members of the object, at `path`.
@@ -161,7 +183,8 @@ NNCF_API nncf_status nncf_config_get_type(const nncf_config *config, const char 
  * @return NNCF_OK; NNCF_E_NOTFOUND; NNCF_E_CONFIG it is neither; NNCF_E_ARG
  * @since 0.1
  */
-NNCF_API nncf_status nncf_config_get_length(const nncf_config *config, const char *path, size_t *length);
+NNCF_API nncf_status nncf_config_get_length(
+    const nncf_config *config, const char *path, size_t *length);
 
 /**
  * @brief Key of member `index` (file order) of the object at `path`; borrowed from the config.
@@ -173,7 +196,8 @@ NNCF_API nncf_status nncf_config_get_length(const nncf_config *config, const cha
  * object; NNCF_E_ARG
  * @since 0.1
  */
-NNCF_API nncf_status nncf_config_get_key(const nncf_config *config, const char *path, size_t index, const char **key);
+NNCF_API nncf_status nncf_config_get_key(
+    const nncf_config *config, const char *path, size_t index, const char **key);
 
 /**
  * @brief Read a value. `*value` is untouched unless NNCF_OK is returned, so a default may be put
@@ -186,9 +210,11 @@ NNCF_API nncf_status nncf_config_get_key(const nncf_config *config, const char *
  * @par Threads any.
  * @since 0.1
  */
-NNCF_API nncf_status nncf_config_get_double(const nncf_config *config, const char *path, double *value);
+NNCF_API nncf_status nncf_config_get_double(
+    const nncf_config *config, const char *path, double *value);
 /** @copydoc nncf_config_get_double */
-NNCF_API nncf_status nncf_config_get_int(const nncf_config *config, const char *path, int64_t *value);
+NNCF_API nncf_status nncf_config_get_int(
+    const nncf_config *config, const char *path, int64_t *value);
 /**
  * @brief As nncf_config_get_double(), 0 or 1.
  * @param config the config
@@ -197,7 +223,8 @@ NNCF_API nncf_status nncf_config_get_int(const nncf_config *config, const char *
  * @return as nncf_config_get_double()
  * @since 0.1
  */
-NNCF_API nncf_status nncf_config_get_bool(const nncf_config *config, const char *path, int32_t *value);
+NNCF_API nncf_status nncf_config_get_bool(
+    const nncf_config *config, const char *path, int32_t *value);
 /**
  * @brief As nncf_config_get_double(); the text is borrowed from the config.
  * @param config the config
@@ -206,7 +233,8 @@ NNCF_API nncf_status nncf_config_get_bool(const nncf_config *config, const char 
  * @return as nncf_config_get_double()
  * @since 0.1
  */
-NNCF_API nncf_status nncf_config_get_string(const nncf_config *config, const char *path, const char **value);
+NNCF_API nncf_status nncf_config_get_string(
+    const nncf_config *config, const char *path, const char **value);
 
 /**
  * @brief Report an application error with the library's file:line:column prefix.
@@ -220,8 +248,8 @@ NNCF_API nncf_status nncf_config_get_string(const nncf_config *config, const cha
  * @return always NNCF_E_CONFIG, so that a caller can `return nncf_config_complain(...)`
  * @since 0.1
  */
-NNCF_API nncf_status nncf_config_complain(const nncf_config *config, const char *path, const char *message,
-                                          nncf_error *err);
+NNCF_API nncf_status nncf_config_complain(
+    const nncf_config *config, const char *path, const char *message, nncf_error *err);
 
 /**
  * @brief Number of compression algorithms; 0 = plain training.
@@ -254,12 +282,15 @@ NNCF_API const char *nncf_config_algorithm_name(const nncf_config *config, size_
  * @par Threads any.
  * @since 0.1
  */
-NNCF_API nncf_status nncf_config_dump(const nncf_config *config, char *buffer, size_t capacity, size_t *needed);
+NNCF_API nncf_status nncf_config_dump(
+    const nncf_config *config, char *buffer, size_t capacity, size_t *needed);
 
 /** Forms of nncf_config_explain(). @since 0.1 */
 enum {
-    NNCF_CONFIG_FORM_TEXT = 0, /**< a line a value: `path = value  # where from` */
-    NNCF_CONFIG_FORM_JSON = 1, /**< an array of {"path", "value", "origin", ...} */
+    /** a line a value: `path = value  # where from` */
+    NNCF_CONFIG_FORM_TEXT = 0,
+    /** an array of {"path", "value", "origin", ...} */
+    NNCF_CONFIG_FORM_JSON = 1,
     NNCF_CONFIG_FORM_SENTINEL = 0x7fffffff
 };
 
@@ -279,8 +310,8 @@ enum {
  * @par Threads any.
  * @since 0.1
  */
-NNCF_API nncf_status nncf_config_explain(const nncf_config *config, int32_t form, char *buffer, size_t capacity,
-                                         size_t *needed);
+NNCF_API nncf_status nncf_config_explain(
+    const nncf_config *config, int32_t form, char *buffer, size_t capacity, size_t *needed);
 
 /**
  * @brief The same config in NNCF's last JSON dialect, 2.17, as JSON with comments.
@@ -298,7 +329,8 @@ NNCF_API nncf_status nncf_config_explain(const nncf_config *config, int32_t form
  * @par Threads any.
  * @since 0.1
  */
-NNCF_API nncf_status nncf_config_migrate(const nncf_config *config, char *buffer, size_t capacity, size_t *needed);
+NNCF_API nncf_status nncf_config_migrate(
+    const nncf_config *config, char *buffer, size_t capacity, size_t *needed);
 
 NNCF_END_DECLS
 #endif

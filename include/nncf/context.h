@@ -4,11 +4,12 @@
  * @brief How the library allocates, logs, uses threads and draws random numbers.
  *
  * A context is optional: NULL is accepted wherever a context is, and means the defaults.
- * Contexts are independent of each other. A context must outlive every object made with it. A context serves one thread
- * at a time (its threads and scratch memory work on one call): models that run concurrently need contexts of their own.
+ * Contexts are independent of each other. A context must outlive every object made with it. A
+ * context serves one thread at a time (its threads and scratch memory work on one call): models
+ * that run concurrently need contexts of their own.
  *
- * Stack: a call needs at most 64 KiB on the thread that makes it, not counting the host's callbacks.
- * Threads that the library makes have the system's default.
+ * Stack: a call needs at most 64 KiB on the thread that makes it, not counting the host's
+ * callbacks. Threads that the library makes have the system's default.
  *
  * After fork() the child may go on with a context unless another thread was inside a call on it.
  * The context's threads stay in the parent: in the child its calls run on the calling thread, with
@@ -26,20 +27,29 @@ typedef struct nncf_context nncf_context;
 
 /** Instruction sets, for nncf_context_params::max_isa. @since 0.1 */
 enum {
-    NNCF_ISA_BEST = 0,      /**< the best one that the CPU has (default) */
-    NNCF_ISA_REFERENCE = 1, /**< the plain loops that everything else is tested against: slow */
-    NNCF_ISA_PORTABLE = 2,  /**< C for the compiler's baseline, SSE2 on x86-64 */
-    NNCF_ISA_AVX2 = 3,      /**< AVX2 and FMA */
-    NNCF_ISA_AVX512 = 4,    /**< AVX-512 F, BW, DQ, VL */
+    /** the best one that the CPU has (default) */
+    NNCF_ISA_BEST = 0,
+    /** the plain loops that everything else is tested against: slow */
+    NNCF_ISA_REFERENCE = 1,
+    /** C for the compiler's baseline, SSE2 on x86-64 */
+    NNCF_ISA_PORTABLE = 2,
+    /** AVX2 and FMA */
+    NNCF_ISA_AVX2 = 3,
+    /** AVX-512 F, BW, DQ, VL */
+    NNCF_ISA_AVX512 = 4,
     NNCF_ISA_SENTINEL = 0x7fffffff
 };
 
 /** Levels of a log line. @since 0.1 */
 enum {
-    NNCF_LOG_ERROR = 1,   /**< a call failed; the line gives the reason */
-    NNCF_LOG_WARNING = 2, /**< succeeded, but the result is probably unintended */
-    NNCF_LOG_INFO = 3,    /**< what was chosen */
-    NNCF_LOG_DEBUG = 4,   /**< what happens inside */
+    /** a call failed; the line gives the reason */
+    NNCF_LOG_ERROR = 1,
+    /** succeeded, but the result is probably unintended */
+    NNCF_LOG_WARNING = 2,
+    /** what was chosen */
+    NNCF_LOG_INFO = 3,
+    /** what happens inside */
+    NNCF_LOG_DEBUG = 4,
     NNCF_LOG_SENTINEL = 0x7fffffff
 };
 
@@ -47,26 +57,39 @@ enum {
  * @brief Parameters of a context. Zero, NULL: the default. @since 0.1
  */
 typedef struct nncf_context_params {
-    size_t struct_size; /**< NNCF_PARAMS(nncf_context_params) */
-    uint64_t seed;      /**< key of every random number that the library draws; default 0 */
-    int32_t n_threads;  /**< threads that work on one call, 1..256; default: the processors this process may run on */
-    int32_t max_isa;    /**< NNCF_ISA_ ceiling; the environment variable NNCF_MAX_ISA (reference, portable, avx2,
-                             avx512) lowers it further */
-    /** Allocate `size` (> 0) bytes aligned to `align` (a power of two, at least sizeof(void *)); NULL when there is no
-       memory. Give both alloc and free or neither. */
+    /** NNCF_PARAMS(nncf_context_params) */
+    size_t struct_size;
+    /** key of every random number that the library draws; default 0 */
+    uint64_t seed;
+    /** threads that work on one call, 1..256; default: the processors this process may run on */
+    int32_t n_threads;
+    /**
+     * NNCF_ISA_ ceiling; the environment variable NNCF_MAX_ISA (reference, portable, avx2, avx512)
+     * lowers it further
+     */
+    int32_t max_isa;
+    /** Allocate `size` (> 0) bytes aligned to `align` (a power of two, at least sizeof(void *));
+       NULL when there is no memory. Give both alloc and free or neither. */
     void *(*alloc)(void *user, size_t size, size_t align);
     /** Give back what alloc returned, with the size of that call. */
     void (*free)(void *user, void *ptr, size_t size);
-    void *alloc_user; /**< first argument of alloc and free */
-    /** Receives one finished line without a newline. Called from the thread that made the call. Default: silence. */
+    /** first argument of alloc and free */
+    void *alloc_user;
+    /** Receives one finished line without a newline. Called from the thread that made the call.
+     * Default: silence. */
     void (*log)(void *user, int32_t level, const char *line);
-    void *log_user;    /**< first argument of log */
-    int32_t log_level; /**< messages above this level are discarded unformatted; default NNCF_LOG_WARNING */
-    int32_t padding;   /**< must be 0 */
-    /** The host's own threads: call fn(arg, i) exactly once for every i in 0..n-1, in any order, on any thread, and
-        return when all have returned. With it the library makes no threads of its own. Results do not depend on it. */
+    /** first argument of log */
+    void *log_user;
+    /** messages above this level are discarded unformatted; default NNCF_LOG_WARNING */
+    int32_t log_level;
+    /** must be 0 */
+    int32_t padding;
+    /** The host's own threads: call fn(arg, i) exactly once for every i in 0..n-1, in any order, on
+       any thread, and return when all have returned. With it the library makes no threads of its
+       own. Results do not depend on it. */
     void (*parallel_for)(void *user, size_t n, void (*fn)(void *arg, size_t i), void *arg);
-    void *parallel_user; /**< first argument of parallel_for */
+    /** first argument of parallel_for */
+    void *parallel_user;
 } nncf_context_params;
 
 /**
@@ -81,7 +104,7 @@ typedef struct nncf_context_params {
  * @since 0.1
  */
 NNCF_API nncf_status nncf_context_create(uint32_t api_version, const nncf_context_params *params,
-                                         nncf_context **context, nncf_error *err);
+    nncf_context **context, nncf_error *err);
 
 /**
  * @brief Destroy a context and its threads. NULL is fine.

@@ -3,22 +3,26 @@
  * @file export.h
  * @brief A compressed model as an ONNX file that other engines run.
  *
- * What is written is the registered graph in eval mode: masks applied, weights quantized, batch norm with its running
- * statistics. The batch dimension is "N". Values are named by the scopes of their layers ("Net/Conv2d[a]"), what lies
- * inside a layer and its constants by the scope, "::" and what they are ("Net/Conv2d[a]::weight"). The model's input
- * and its output bear the names of the params; of several outputs each bears its layer's scope. All names are unique
- * whatever the layers are called: one whose scope contains "::", or whose names would be those of the input or of an
+ * What is written is the registered graph in eval mode: masks applied, weights quantized, batch
+ * norm with its running statistics. The batch dimension is "N". Values are named by the scopes of
+ * their layers ("Net/Conv2d[a]"), what lies inside a layer and its constants by the scope, "::" and
+ * what they are ("Net/Conv2d[a]::weight"). The model's input and its output bear the names of the
+ * params; of several outputs each bears its layer's scope. All names are unique whatever the layers
+ * are called: one whose scope contains "::", or whose names would be those of the input or of an
  * output, has "::layerN" (its number) after its scope in the file. Two forms:
  *
- * - NNCF_ONNX_QDQ: weights as 8-bit codes and a DequantizeLinear (one scale, or one an output channel), activation
- *   quantizers as QuantizeLinear and DequantizeLinear. Standard operators only; every engine reads it. Codes of fewer
- *   than 8 bits are stored in 8, with a Clip before QuantizeLinear where the range is narrower than the type's.
- * - NNCF_ONNX_FAKE_QUANTIZE: FakeQuantize of the domain org.openvinotoolkit, as NNCF's own export has it. Weights are
- *   floats that lie on the grid already. OpenVINO reads it, ONNX Runtime does not know the operator.
+ * - NNCF_ONNX_QDQ: weights as 8-bit codes and a DequantizeLinear (one scale, or one an output
+ * channel), activation quantizers as QuantizeLinear and DequantizeLinear. Standard operators only;
+ * every engine reads it. Codes of fewer than 8 bits are stored in 8, with a Clip before
+ * QuantizeLinear where the range is narrower than the type's.
+ * - NNCF_ONNX_FAKE_QUANTIZE: FakeQuantize of the domain org.openvinotoolkit, as NNCF's own export
+ * has it. Weights are floats that lie on the grid already. OpenVINO reads it, ONNX Runtime does not
+ * know the operator.
  *
- * Metadata of the file: "nncf.library", "nncf.rounding" (half to even), "nncf.format", "nncf.config_digest", and where
- * the caller gave some, golden input and output (see nncf_onnx_params), so that whoever receives the file can check
- * that an engine computes what training computed.
+ * Metadata of the file: "nncf.library", "nncf.rounding" (half to even), "nncf.format",
+ * "nncf.config_digest", and where the caller gave some, golden input and output (see
+ * nncf_onnx_params), so that whoever receives the file can check that an engine computes what
+ * training computed.
  */
 #ifndef NNCF_EXPORT_H
 #define NNCF_EXPORT_H
@@ -32,36 +36,55 @@ NNCF_BEGIN_DECLS
 
 /** Forms of an export. @since 0.1 */
 enum {
-    NNCF_ONNX_QDQ = 0,           /**< QuantizeLinear and DequantizeLinear (default) */
-    NNCF_ONNX_FAKE_QUANTIZE = 1, /**< OpenVINO's FakeQuantize */
+    /** QuantizeLinear and DequantizeLinear (default) */
+    NNCF_ONNX_QDQ = 0,
+    /** OpenVINO's FakeQuantize */
+    NNCF_ONNX_FAKE_QUANTIZE = 1,
     NNCF_ONNX_SENTINEL = 0x7fffffff
 };
 
 /** @brief How to export; zero means the default everywhere. @since 0.1 */
 typedef struct nncf_onnx_params {
-    size_t struct_size; /**< NNCF_PARAMS(nncf_onnx_params) */
-    int32_t format;     /**< NNCF_ONNX_QDQ or NNCF_ONNX_FAKE_QUANTIZE */
-    int32_t opset;      /**< of the standard operators, 13 to 17; default 13 */
-    /** 1: batch norm goes into the weight's scales and the bias. Codes stay what they are, but a weight with one scale
-     * gets one a channel, and engines round the bias. Default 0: as trained, a node of its own. */
+    /** NNCF_PARAMS(nncf_onnx_params) */
+    size_t struct_size;
+    /** NNCF_ONNX_QDQ or NNCF_ONNX_FAKE_QUANTIZE */
+    int32_t format;
+    /** of the standard operators, 13 to 17; default 13 */
+    int32_t opset;
+    /** 1: batch norm goes into the weight's scales and the bias. Codes stay what they are, but a
+     * weight with one scale gets one a channel, and engines round the bias. Default 0: as trained,
+     * a node of its own. */
     int32_t fold_batch_norm;
-    int32_t input_ndim;     /**< 2 or 4; default: what the layers that read the model's input take, 2 for linear ones */
-    int64_t input_shape[4]; /**< (N, channels, height, width); 0: not fixed, which is what the first should be; channels
-                               are known from the layers and need not be given */
-    const char *input_name; /**< default "input" */
-    const char *output_name; /**< default "output", not input_name; of several outputs each bears its layer's scope */
-    const char *graph_name;  /**< default "nncf" */
-    const nncf_checkpoint_text
-        *texts;                       /**< further metadata, n_texts pairs; keys not beginning with "nncf."; nullable */
-    size_t n_texts;                   /**< pairs in texts */
-    const nncf_tensor *golden_input;  /**< a small batch, float, C order, finite; nullable */
-    const nncf_tensor *golden_output; /**< what forward in eval mode made of it; required with golden_input. Only for a
-                                         model with one output */
-    /** With path NULL: takes all `size` bytes and returns 0; anything else: a failure, after which it is not called
-     * again. Called many times, in the order of the file, with up to 16 KiB, or more where a single array or text
-     * has more. */
+    /** 2 or 4; default: what the layers that read the model's input take, 2 for linear ones */
+    int32_t input_ndim;
+    /**
+     * (N, channels, height, width); 0: not fixed, which is what the first should be; channels are
+     * known from the layers and need not be given
+     */
+    int64_t input_shape[4];
+    /** default "input" */
+    const char *input_name;
+    /** default "output", not input_name; of several outputs each bears its layer's scope */
+    const char *output_name;
+    /** default "nncf" */
+    const char *graph_name;
+    /** further metadata, n_texts pairs; keys not beginning with "nncf."; nullable */
+    const nncf_checkpoint_text *texts;
+    /** pairs in texts */
+    size_t n_texts;
+    /** a small batch, float, C order, finite; nullable */
+    const nncf_tensor *golden_input;
+    /**
+     * what forward in eval mode made of it; required with golden_input. Only for a model with one
+     * output
+     */
+    const nncf_tensor *golden_output;
+    /** With path NULL: takes all `size` bytes and returns 0; anything else: a failure, after which
+     * it is not called again. Called many times, in the order of the file, with up to 16 KiB, or
+     * more where a single array or text has more. */
     int32_t (*write)(void *user, const void *data, size_t size);
-    void *user; /**< first argument of write */
+    /** first argument of write */
+    void *user;
 } nncf_onnx_params;
 
 /**
@@ -91,7 +114,7 @@ typedef struct nncf_onnx_params {
  * @since 0.1
  */
 NNCF_API nncf_status nncf_export_onnx(const nncf_compression_ctrl *ctrl, const char *path,
-                                      const nncf_onnx_params *params, nncf_error *err);
+    const nncf_onnx_params *params, nncf_error *err);
 
 NNCF_END_DECLS
 #endif

@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file layer.h
- * @brief Running a registered layer: the library's compressed forward and backward, or its parts for a host with
- * kernels of its own.
+ * @brief Running a registered layer: the library's compressed forward and backward, or its parts
+ * for a host with kernels of its own.
  *
- * A layer computes, in this order: input quantizer (only where it reads the model's input), convolution or product with
- * the compressed weight (sparsity mask first, then fake-quantize), bias, batch norm, activation, output quantizer. A
- * sum may have a quantizer in front of its activation, too. nncf_plan_create() lists which of them exist. Without a
- * controller it computes the plain layer.
+ * A layer computes, in this order: input quantizer (only where it reads the model's input),
+ * convolution or product with the compressed weight (sparsity mask first, then fake-quantize),
+ * bias, batch norm, activation, output quantizer. A sum may have a quantizer in front of its
+ * activation, too. nncf_plan_create() lists which of them exist. Without a controller it computes
+ * the plain layer.
  *
- * Where input and weight are both quantized to at most 8 bits, the sums are those of the integer codes, exactly: what
- * is simulated is, product by product, what an int8 engine computes.
+ * Where input and weight are both quantized to at most 8 bits, the sums are those of the integer
+ * codes, exactly: what is simulated is, product by product, what an int8 engine computes.
  *
- * Memory: the first call with a new shape allocates workspace, which belongs to the layer or context; later calls with
- * the same or smaller shapes allocate nothing.
+ * Memory: the first call with a new shape allocates workspace, which belongs to the layer or
+ * context; later calls with the same or smaller shapes allocate nothing.
  *
- * Errors: what a call refuses is also a line of level NNCF_LOG_ERROR in the context's log, with the layer's scope, the
- * tensor, what it is and what it should be.
+ * Errors: what a call refuses is also a line of level NNCF_LOG_ERROR in the context's log, with the
+ * layer's scope, the tensor, what it is and what it should be.
  *
- * Threads: one thread at a time for a model and everything that belongs to it; the call itself runs on the context's
- * threads. The results do not depend on how many there are.
+ * Threads: one thread at a time for a model and everything that belongs to it; the call itself runs
+ * on the context's threads. The results do not depend on how many there are.
  */
 #ifndef NNCF_LAYER_H
 #define NNCF_LAYER_H
@@ -40,8 +41,8 @@ NNCF_BEGIN_DECLS
  * it (nncf_model_add_op()); NNCF_E_ARG
  * @since 0.1
  */
-NNCF_API nncf_status nncf_layer_output_shape(const nncf_layer *layer, const nncf_tensor *x, int64_t *shape,
-                                             int32_t *ndim);
+NNCF_API nncf_status nncf_layer_output_shape(
+    const nncf_layer *layer, const nncf_tensor *x, int64_t *shape, int32_t *ndim);
 
 /**
  * @brief Element type of the codes that a layer can write as its output now.
@@ -83,7 +84,8 @@ NNCF_API int32_t nncf_layer_output_dtype(const nncf_layer *layer);
  * train mode over one value a channel, whose statistics leave nothing of it
  * @since 0.1
  */
-NNCF_API nncf_status nncf_layer_forward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y);
+NNCF_API nncf_status nncf_layer_forward(
+    nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y);
 
 /**
  * @brief Backward of the last forward in train mode.
@@ -111,23 +113,36 @@ NNCF_API nncf_status nncf_layer_forward(nncf_layer *layer, const nncf_tensor *x,
  * (only at a new shape): gradients are unchanged but dy is clobbered: rerun forward
  * @since 0.1
  */
-NNCF_API nncf_status nncf_layer_backward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy,
-                                         const nncf_tensor *dx);
+NNCF_API nncf_status nncf_layer_backward(
+    nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy, const nncf_tensor *dx);
 
 /** @brief The result of nncf_model_memory(), in bytes. @since 0.1 */
 typedef struct nncf_memory {
-    size_t struct_size;   /**< NNCF_PARAMS(nncf_memory) */
-    uint64_t library;     /**< all that the library allocates to run the layers: the six below, and 64 for each block */
-    uint64_t activations; /**< products that are kept for backward */
-    uint64_t inputs;      /**< quantized inputs of the layers that read the model's input */
-    uint64_t weights;     /**< compressed weights */
-    uint64_t channels;    /**< constants and sums a channel */
-    uint64_t work;        /**< workspace that the layers share, the gradient of a compressed weight among it */
-    uint64_t scratch;     /**< of the context's threads, together */
-    uint64_t outputs; /**< the caller's: all layers' outputs, of the types that nncf_layer_output_dtype() returns once
-                           ranges are initialized */
-    uint64_t outputs_as_floats; /**< the caller's: the same all in floats, as while ranges are initialized */
-    uint64_t parameters;        /**< the caller's: registered weights, biases, batch norm, and their gradients */
+    /** NNCF_PARAMS(nncf_memory) */
+    size_t struct_size;
+    /** all that the library allocates to run the layers: the six below, and 64 for each block */
+    uint64_t library;
+    /** products that are kept for backward */
+    uint64_t activations;
+    /** quantized inputs of the layers that read the model's input */
+    uint64_t inputs;
+    /** compressed weights */
+    uint64_t weights;
+    /** constants and sums a channel */
+    uint64_t channels;
+    /** workspace that the layers share, the gradient of a compressed weight among it */
+    uint64_t work;
+    /** of the context's threads, together */
+    uint64_t scratch;
+    /**
+     * the caller's: all layers' outputs, of the types that nncf_layer_output_dtype() returns once
+     * ranges are initialized
+     */
+    uint64_t outputs;
+    /** the caller's: the same all in floats, as while ranges are initialized */
+    uint64_t outputs_as_floats;
+    /** the caller's: registered weights, biases, batch norm, and their gradients */
+    uint64_t parameters;
 } nncf_memory;
 
 /**
@@ -151,14 +166,15 @@ typedef struct nncf_memory {
  * NNCF_E_LIMIT the bytes of all layers do not fit 64 bits; NNCF_E_ARG; NNCF_E_NOMEM
  * @since 0.1
  */
-NNCF_API nncf_status nncf_model_memory(nncf_model *model, const nncf_tensor *inputs, size_t n_inputs, int32_t mode,
-                                       nncf_memory *memory, nncf_error *err);
+NNCF_API nncf_status nncf_model_memory(nncf_model *model, const nncf_tensor *inputs,
+    size_t n_inputs, int32_t mode, nncf_memory *memory, nncf_error *err);
 
 /**
  * @name Bring your own kernels
- * For a host that runs its own convolution: it gets the compressed weight and the fake-quantized activations, and
- * returns their gradients. Layers used this way may be registered without batch norm and activation: the host runs
- * those too, and calls nncf_layer_quantize_output() where the layer's block ends.
+ * For a host that runs its own convolution: it gets the compressed weight and the fake-quantized
+ * activations, and returns their gradients. Layers used this way may be registered without batch
+ * norm and activation: the host runs those too, and calls nncf_layer_quantize_output() where the
+ * layer's block ends.
  * @{
  */
 
@@ -197,9 +213,11 @@ NNCF_API nncf_status nncf_layer_compress_weight_backward(nncf_layer *layer, cons
  * @return NNCF_OK; NNCF_E_ARG; NNCF_E_SHAPE; NNCF_E_DTYPE
  * @since 0.1
  */
-NNCF_API nncf_status nncf_layer_quantize_input(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y);
+NNCF_API nncf_status nncf_layer_quantize_input(
+    nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y);
 /** @copydoc nncf_layer_quantize_input */
-NNCF_API nncf_status nncf_layer_quantize_output(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y);
+NNCF_API nncf_status nncf_layer_quantize_output(
+    nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y);
 
 /**
  * @brief Backward of the two above: dx from dy, and the gradient of the quantizer's scale is added
@@ -211,11 +229,11 @@ NNCF_API nncf_status nncf_layer_quantize_output(nncf_layer *layer, const nncf_te
  * @return as nncf_layer_quantize_input()
  * @since 0.1
  */
-NNCF_API nncf_status nncf_layer_quantize_input_backward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy,
-                                                        const nncf_tensor *dx);
+NNCF_API nncf_status nncf_layer_quantize_input_backward(
+    nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy, const nncf_tensor *dx);
 /** @copydoc nncf_layer_quantize_input_backward */
-NNCF_API nncf_status nncf_layer_quantize_output_backward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy,
-                                                         const nncf_tensor *dx);
+NNCF_API nncf_status nncf_layer_quantize_output_backward(
+    nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy, const nncf_tensor *dx);
 /** @} */
 
 NNCF_END_DECLS

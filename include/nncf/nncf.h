@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file nncf.h
- * @brief libnncf: the Neural Network Compression Framework in C. This header includes all the others.
+ * @brief libnncf: the Neural Network Compression Framework in C. This header includes all the
+ * others.
  *
  * Objects and how long they live (an arrow points at what must live longer):
  *
@@ -9,7 +10,8 @@
  *          ^
  *          +----------- nncf_model <----- nncf_layer (owned by the model)
  *                           ^
- *                           +------------ nncf_compression_ctrl, nncf_plan   (nncf_config is only read at creation)
+ *                           +------------ nncf_compression_ctrl, nncf_plan   (nncf_config is only
+ * read at creation)
  *
  *     the caller's weight, gradient and batch norm buffers <--- nncf_model
  */

@@ -3,9 +3,9 @@
  * @file strip.h
  * @brief The deployable model: one safetensors file with what inference needs and nothing else.
  *
- * Masks are applied, quantized weights are integer codes with scales, batch norm is folded when asked, ranges of
- * activations are there, and training state is not. docs/snapshots.md describes names and types; any safetensors reader
- * reads the file.
+ * Masks are applied, quantized weights are integer codes with scales, batch norm is folded when
+ * asked, ranges of activations are there, and training state is not. docs/snapshots.md describes
+ * names and types; any safetensors reader reads the file.
  */
 #ifndef NNCF_STRIP_H
 #define NNCF_STRIP_H
@@ -18,24 +18,38 @@ NNCF_BEGIN_DECLS
 
 /** @brief How to strip; zero means the default everywhere. @since 0.1 */
 typedef struct nncf_strip_params {
-    size_t struct_size;      /**< NNCF_PARAMS(nncf_strip_params) */
-    int32_t fold_batch_norm; /**< 1: batch norm goes into the weight's scales (or the float weight) and the bias; codes
-                                stay what they are, and scales may become negative. Default 0: its four arrays */
-    int32_t sparse; /**< 1: a weight with zeros is stored as a bit mask and its non-zeros where that is smaller.
-                       Default 0 */
-    const nncf_checkpoint_text *texts; /**< further metadata, n_texts pairs; keys not beginning with "nncf." or
-                                          "strip."; nullable */
-    size_t n_texts;                    /**< pairs in texts */
+    /** NNCF_PARAMS(nncf_strip_params) */
+    size_t struct_size;
+    /**
+     * 1: batch norm goes into the weight's scales (or the float weight) and the bias; codes stay
+     * what they are, and scales may become negative. Default 0: its four arrays
+     */
+    int32_t fold_batch_norm;
+    /**
+     * 1: a weight with zeros is stored as a bit mask and its non-zeros where that is smaller.
+     * Default 0
+     */
+    int32_t sparse;
+    /** further metadata, n_texts pairs; keys not beginning with "nncf." or "strip."; nullable */
+    const nncf_checkpoint_text *texts;
+    /** pairs in texts */
+    size_t n_texts;
 } nncf_strip_params;
 
 /** @brief What came of it. @since 0.1 */
 typedef struct nncf_strip_report {
-    size_t struct_size;    /**< NNCF_PARAMS(nncf_strip_report) */
-    int64_t weights;       /**< elements of all weights */
-    int64_t zeros;         /**< of these, how many are 0 after mask and quantizer */
-    int64_t bytes_float;   /**< all registered parameters and running statistics as float32 */
-    int64_t bytes_weights; /**< weights in the file: codes, masks, scales, zero points */
-    int64_t bytes_file;    /**< the file */
+    /** NNCF_PARAMS(nncf_strip_report) */
+    size_t struct_size;
+    /** elements of all weights */
+    int64_t weights;
+    /** of these, how many are 0 after mask and quantizer */
+    int64_t zeros;
+    /** all registered parameters and running statistics as float32 */
+    int64_t bytes_float;
+    /** weights in the file: codes, masks, scales, zero points */
+    int64_t bytes_weights;
+    /** the file */
+    int64_t bytes_file;
 } nncf_strip_report;
 
 /**
@@ -56,8 +70,8 @@ typedef struct nncf_strip_report {
  * @par Threads one thread at a time for a controller and its model.
  * @since 0.1
  */
-NNCF_API nncf_status nncf_strip_save(nncf_compression_ctrl *ctrl, const char *path, const nncf_strip_params *params,
-                                     nncf_strip_report *report, nncf_error *err);
+NNCF_API nncf_status nncf_strip_save(nncf_compression_ctrl *ctrl, const char *path,
+    const nncf_strip_params *params, nncf_strip_report *report, nncf_error *err);
 
 NNCF_END_DECLS
 #endif

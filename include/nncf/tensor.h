@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file tensor.h
- * @brief A view of the caller's memory: what a layer reads and writes. Frozen: its 56 bytes (LP64) never change.
+ * @brief A view of the caller's memory: what a layer reads and writes. Frozen: its 56 bytes (LP64)
+ * never change.
  *
- * The members are those of DLPack's DLTensor with the device and byte offset left out, so bridging is a copy.
+ * The members are those of DLPack's DLTensor with the device and byte offset left out, so bridging
+ * is a copy.
  */
 #ifndef NNCF_TENSOR_H
 #define NNCF_TENSOR_H
@@ -14,12 +16,18 @@ NNCF_BEGIN_DECLS
 
 /** Element types. @since 0.1 */
 enum {
-    NNCF_F32 = 0, /**< IEEE binary32 */
-    NNCF_U8 = 1,  /**< unsigned byte */
-    NNCF_S8 = 2,  /**< signed byte */
-    NNCF_I32 = 3, /**< 32-bit signed integer */
-    NNCF_I64 = 4, /**< 64-bit signed integer */
-    NNCF_F64 = 5, /**< IEEE binary64 */
+    /** IEEE binary32 */
+    NNCF_F32 = 0,
+    /** unsigned byte */
+    NNCF_U8 = 1,
+    /** signed byte */
+    NNCF_S8 = 2,
+    /** 32-bit signed integer */
+    NNCF_I32 = 3,
+    /** 64-bit signed integer */
+    NNCF_I64 = 4,
+    /** IEEE binary64 */
+    NNCF_F64 = 5,
     NNCF_DTYPE_SENTINEL = 0x7fffffff
 };
 
@@ -29,18 +37,26 @@ enum {
 /**
  * @brief A borrowed view of an array. The library never keeps one beyond the call that received it.
  *
- * Activations are (N,C,H,W) or (N,C). Layers take NNCF_F32 in C order (strides NULL) at any alignment of a float, and
- * NNCF_U8 or NNCF_S8 where nncf_layer_output_dtype() says so; gradients are NNCF_F32.
+ * Activations are (N,C,H,W) or (N,C). Layers take NNCF_F32 in C order (strides NULL) at any
+ * alignment of a float, and NNCF_U8 or NNCF_S8 where nncf_layer_output_dtype() says so; gradients
+ * are NNCF_F32.
  * @since 0.1
  */
 typedef struct nncf_tensor {
-    void *data;             /**< first element */
-    int32_t dtype;          /**< NNCF_F32 ... */
-    int32_t ndim;           /**< length of shape */
-    uint64_t flags;         /**< must be 0 */
-    const int64_t *shape;   /**< ndim sizes */
-    const int64_t *strides; /**< in elements; NULL = C order; layers and snapshots accept no other order */
-    uint64_t reserved[2];   /**< must be 0 */
+    /** first element */
+    void *data;
+    /** NNCF_F32 ... */
+    int32_t dtype;
+    /** length of shape */
+    int32_t ndim;
+    /** must be 0 */
+    uint64_t flags;
+    /** ndim sizes */
+    const int64_t *shape;
+    /** in elements; NULL = C order; layers and snapshots accept no other order */
+    const int64_t *strides;
+    /** must be 0 */
+    uint64_t reserved[2];
 } nncf_tensor;
 
 NNCF_END_DECLS

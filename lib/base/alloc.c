@@ -1,19 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Allocation through the context's hooks, and arithmetic that cannot wrap. */
-#include "base/base.h"
+#include "base/alloc.h"
+
+#include "base/checked.h"
+#include "base/context.h"
+
+#include <nncf/base.h>
+#include <nncf/context.h>
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-/* Blocks from LARGE bytes on are asked to lie in huge pages: a panel that is gathered over hundreds of channels meets
- * as many pages, and a network's step over small ones spends a tenth of its time looking them up. */
+/* Blocks from LARGE bytes on are asked to lie in huge pages: a panel that is gathered over hundreds
+ * of channels meets as many pages, and a network's step over small ones spends a tenth of its time
+ * looking them up. */
 enum { ALIGNMENT = 64, HUGE_PAGE = 2 << 20, LARGE = 2 * HUGE_PAGE };
 
-/* In front of every block: the hook that takes memory back wants its size, which our callers do not keep. */
+/* In front of every block: the hook that takes memory back wants its size, which our callers do not
+ * keep. */
 typedef struct header {
-    size_t size; /* of the whole allocation, this header included */
+    /* of the whole allocation, this header included */
+    size_t size;
     size_t magic;
 } header;
 
@@ -42,7 +51,8 @@ bool nncf__add(size_t a, size_t b, size_t *out)
 static void *raw_alloc(const nncf_context *context, size_t size)
 {
     if (!context->params.alloc) {
-        /* C11 wants a multiple of the alignment. What rounding adds to a large block is never touched. */
+        /* C11 wants a multiple of the alignment. What rounding adds to a large block is never
+         * touched. */
         size_t rounded, alignment = size >= LARGE ? HUGE_PAGE : ALIGNMENT;
         if (!nncf__add(size, alignment - 1, &rounded))
             return NULL;
@@ -50,12 +60,15 @@ static void *raw_alloc(const nncf_context *context, size_t size)
         void *block = aligned_alloc(alignment, rounded);
 #ifdef MADV_HUGEPAGE
         if (block && size >= LARGE)
-            (void)madvise(block, size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* a wish: nothing depends on it */
+            (void)madvise(block, size / HUGE_PAGE * HUGE_PAGE,
+                MADV_HUGEPAGE); /* a wish: nothing depends on it */
 #endif
         return block;
     }
     void *ptr = context->params.alloc(context->params.alloc_user, size, ALIGNMENT);
-    if (ptr && (uintptr_t)ptr % ALIGNMENT != 0) { /* a hook that ignores `align`: refuse rather than crash later */
+    if (ptr &&
+        (uintptr_t)ptr % ALIGNMENT !=
+            0) { /* a hook that ignores `align`: refuse rather than crash later */
         context->params.free(context->params.alloc_user, ptr, size);
         return NULL;
     }

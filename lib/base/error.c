@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The error record, the rules of parameter structs, the log. */
-#include "base/base.h"
+#include "base/error.h"
+
+#include "base/context.h"
+
+#include <nncf/base.h>
+#include <nncf/context.h>
 
 #include <locale.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,7 +22,8 @@ uint32_t nncf_version_number(void)
 
 const char *nncf_version_string(void)
 {
-    return STRINGIFY(NNCF_VERSION_MAJOR) "." STRINGIFY(NNCF_VERSION_MINOR) "." STRINGIFY(NNCF_VERSION_PATCH);
+    return STRINGIFY(NNCF_VERSION_MAJOR) "." STRINGIFY(NNCF_VERSION_MINOR) "." STRINGIFY(
+        NNCF_VERSION_PATCH);
 }
 
 typedef struct status_text {
@@ -68,7 +75,8 @@ static void trim_utf8(char *text, size_t capacity)
 }
 
 /* printf after what `out` holds already, cut to capacity. */
-static void append_v(char *out, size_t capacity, const char *format, va_list args) NNCF_PRINTF(3, 0);
+static void append_v(char *out, size_t capacity, const char *format, va_list args)
+    NNCF_PRINTF(3, 0);
 static void append_v(char *out, size_t capacity, const char *format, va_list args)
 {
     size_t used = strlen(out);
@@ -86,7 +94,7 @@ static void append(char *out, size_t capacity, const char *format, ...)
 }
 
 /* What the caller's record (perhaps of an older, shorter version) has room for. */
-static nncf_status deliver(nncf_error *err, nncf_error *record, const char *where)
+static nncf_status on_result(nncf_error *err, nncf_error *record, const char *where)
 {
     if (where)
         append(record->where, sizeof(record->where), "%s", where);
@@ -94,7 +102,8 @@ static nncf_status deliver(nncf_error *err, nncf_error *record, const char *wher
     return record->status;
 }
 
-nncf_status nncf__fail(nncf_error *err, nncf_status status, const char *where, const char *format, ...)
+nncf_status nncf__fail(
+    nncf_error *err, nncf_status status, const char *where, const char *format, ...)
 {
     if (!err)
         return status;
@@ -104,11 +113,11 @@ nncf_status nncf__fail(nncf_error *err, nncf_status status, const char *where, c
     va_start(args, format);
     append_v(record.message, sizeof(record.message), format, args);
     va_end(args);
-    return deliver(err, &record, where);
+    return on_result(err, &record, where);
 }
 
-nncf_status nncf__fail_at(nncf_error *err, nncf_status status, const nncf__place *place, const char *where,
-                          const char *format, ...)
+nncf_status nncf__fail_at(nncf_error *err, nncf_status status, const nncf__source_location *place,
+    const char *where, const char *format, ...)
 {
     if (!err)
         return status;
@@ -120,17 +129,19 @@ nncf_status nncf__fail_at(nncf_error *err, nncf_status status, const nncf__place
     if (place->file)
         append(record.message, sizeof(record.message), "%s:", place->file);
     if (place->line > 0)
-        append(record.message, sizeof(record.message), "%d:%d:", (int)place->line, (int)place->column);
+        append(
+            record.message, sizeof(record.message), "%d:%d:", (int)place->line, (int)place->column);
     if (place->file || place->line > 0)
         append(record.message, sizeof(record.message), " ");
     va_list args;
     va_start(args, format);
     append_v(record.message, sizeof(record.message), format, args);
     va_end(args);
-    return deliver(err, &record, where);
+    return on_result(err, &record, where);
 }
 
-nncf_status nncf__fail_errno(nncf_error *err, int os_errno, const char *where, const char *format, ...)
+nncf_status nncf__fail_errno(
+    nncf_error *err, int os_errno, const char *where, const char *format, ...)
 {
     if (!err)
         return NNCF_E_IO;
@@ -141,7 +152,8 @@ nncf_status nncf__fail_errno(nncf_error *err, int os_errno, const char *where, c
     va_start(args, format);
     append_v(record.message, sizeof(record.message), format, args);
     va_end(args);
-    /* strerror() is not thread-safe, and the two strerror_r() differ; the "C" locale keeps messages in one language. */
+    /* strerror() is not thread-safe, and the two strerror_r() differ; the "C" locale keeps messages
+     * in one language. */
     locale_t c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     if (c_locale) {
         append(record.message, sizeof(record.message), ": %s", strerror_l(os_errno, c_locale));
@@ -149,20 +161,22 @@ nncf_status nncf__fail_errno(nncf_error *err, int os_errno, const char *where, c
     } else {
         append(record.message, sizeof(record.message), ": error %d", os_errno);
     }
-    return deliver(err, &record, where);
+    return on_result(err, &record, where);
 }
 
 /* A struct_size above this is an uninitialized struct, not a newer one. */
 enum { MAX_STRUCT_SIZE = 1 << 16 };
 
-/* Could sizeof have given it? A struct that begins with a size_t is whole multiples of one; half a pointer is not read.
+/* Could sizeof have given it? A struct that begins with a size_t is whole multiples of one; half a
+ * pointer is not read.
  */
 static bool plausible_size(size_t size)
 {
     return size >= sizeof(size_t) && size <= MAX_STRUCT_SIZE && size % sizeof(size_t) == 0;
 }
 
-nncf_status nncf__params_copy(void *dst, size_t dst_size, const void *src, const char *type_name, nncf_error *err)
+nncf_status nncf__params_copy(
+    void *dst, size_t dst_size, const void *src, const char *type_name, nncf_error *err)
 {
     size_t src_size;
     if (!src)
@@ -170,15 +184,16 @@ nncf_status nncf__params_copy(void *dst, size_t dst_size, const void *src, const
     memcpy(&src_size, src, sizeof(src_size));
     if (!plausible_size(src_size))
         return nncf__fail(err, NNCF_E_ARG, type_name,
-                          "%s: struct_size is %zu; initialize the struct with { NNCF_PARAMS(%s), ... }", type_name,
-                          src_size, type_name);
+            "%s: struct_size is %zu; initialize the struct with { NNCF_PARAMS(%s), ... }",
+            type_name, src_size, type_name);
     const unsigned char *bytes = src;
     for (size_t i = dst_size; i < src_size; i++)
         if (bytes[i] != 0)
             return nncf__fail(err, NNCF_E_ARG, type_name,
-                              "%s: byte %zu is set, but libnncf %s knows only the first %zu bytes of the struct: the "
-                              "program was built for a newer libnncf",
-                              type_name, i, nncf_version_string(), dst_size);
+                "%s: byte %zu is set, but libnncf %s knows only the first %zu bytes of the struct: "
+                "the "
+                "program was built for a newer libnncf",
+                type_name, i, nncf_version_string(), dst_size);
     memset(dst, 0, dst_size);
     memcpy(dst, src, src_size < dst_size ? src_size : dst_size);
     memcpy(dst, &dst_size, sizeof(dst_size));

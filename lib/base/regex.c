@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Regular expressions of configs, which were written for Python's re: lookaheads, \d, non-greedy repeats. The library
- * is PCRE2; this file alone includes it. Configs come from anywhere, so all expressions of a call share one budget:
- * PCRE2 calls back at every item that it tries, which counts the steps, and takes its memory from here.
+ * Regular expressions of configs, which were written for Python's re: lookaheads, \d, non-greedy
+ * repeats. The library is PCRE2; this file alone includes it. Configs come from anywhere, so all
+ * expressions of a call share one budget: PCRE2 calls back at every item that it tries, which
+ * counts the steps, and takes its memory from here.
  */
 #include "base/regex.h"
+
+#include "base/alloc.h"
+#include "base/checked.h"
+
+#include <nncf/base.h>
+#include <nncf/context.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -12,15 +19,26 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-/* Depth and memory in KiB of one search; what a search and a compilation cost in steps beside their items. */
-enum { MAX_DEPTH = 100000, MAX_HEAP = 4096, SEARCH_STEPS = 16, COMPILE_STEPS = 32, BYTES_OF_A_STEP = 16 };
+/* Depth and memory in KiB of one search; what a search and a compilation cost in steps beside their
+ * items. */
+enum {
+    MAX_DEPTH = 100000,
+    MAX_HEAP = 4096,
+    SEARCH_STEPS = 16,
+    COMPILE_STEPS = 32,
+    BYTES_OF_A_STEP = 16
+};
 
 struct nncf__regex_work {
     nncf_context *context;
-    uint64_t steps; /* left */
-    size_t bytes;   /* taken */
-    bool too_large; /* memory was refused because of the budget */
-    size_t place;   /* where the present search was when it was last counted */
+    /* left */
+    uint64_t steps;
+    /* taken */
+    size_t bytes;
+    /* memory was refused because of the budget */
+    bool too_large;
+    /* where the present search was when it was last counted */
+    size_t place;
     pcre2_general_context *general;
     pcre2_compile_context *options;
     pcre2_match_data *match;
@@ -139,11 +157,13 @@ static nncf_status no_memory(char why[NNCF__REGEX_WHY])
 static nncf_status too_much(char why[NNCF__REGEX_WHY])
 {
     snprintf(why, NNCF__REGEX_WHY,
-             "the config's regular expressions take too much time or memory together; use fewer or simpler ones");
+        "the config's regular expressions take too much time or memory together; use fewer or "
+        "simpler ones");
     return NNCF_E_LIMIT;
 }
 
-static nncf_status compile(nncf__regex_work *work, const char *pattern, nncf__regex **regex, char why[NNCF__REGEX_WHY])
+static nncf_status compile(
+    nncf__regex_work *work, const char *pattern, nncf__regex **regex, char why[NNCF__REGEX_WHY])
 {
     int code = 0;
     PCRE2_SIZE at = 0, size = 0;
@@ -153,9 +173,9 @@ static nncf_status compile(nncf__regex_work *work, const char *pattern, nncf__re
     if (!prepare(work))
         return work->too_large ? too_much(why) : no_memory(why);
     /* as Python's patterns of str: by characters, and \d and \w know all of Unicode */
-    pcre2_code *made =
-        pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
-                      PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C | PCRE2_AUTO_CALLOUT, &code, &at, work->options);
+    pcre2_code *made = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
+        PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C | PCRE2_AUTO_CALLOUT, &code, &at,
+        work->options);
     if (made) {
         (void)pcre2_pattern_info(made, PCRE2_INFO_SIZE, &size);
         (void)nncf__regex_charge(work, COMPILE_STEPS + size / BYTES_OF_A_STEP);
@@ -163,20 +183,22 @@ static nncf_status compile(nncf__regex_work *work, const char *pattern, nncf__re
         return NNCF_OK;
     }
     (void)nncf__regex_charge(work, COMPILE_STEPS + strlen(pattern));
-    if (code == PCRE2_ERROR_NOMEMORY || code == 121) /* 121: the compiler's own "failed to allocate" */
+    if (code == PCRE2_ERROR_NOMEMORY ||
+        code == 121) /* 121: the compiler's own "failed to allocate" */
         return work->too_large ? too_much(why) : no_memory(why);
     PCRE2_UCHAR text[160];
     if (pcre2_get_error_message(code, text, sizeof text) < 0)
         text[0] = 0;
     snprintf(why, NNCF__REGEX_WHY,
-             "\"%.80s\" is not a regular expression: %s (at byte %zu of it); in a scope [ and ] are written \\\\[ and "
-             "\\\\]",
-             pattern, (const char *)text, (size_t)at);
+        "\"%.80s\" is not a regular expression: %s (at byte %zu of it); in a scope [ and ] are "
+        "written \\\\[ and "
+        "\\\\]",
+        pattern, (const char *)text, (size_t)at);
     return NNCF_E_CONFIG;
 }
 
-nncf_status nncf__regex_of_scope(nncf__regex_work *work, const char *scope, nncf__regex **regex,
-                                 char why[NNCF__REGEX_WHY])
+nncf_status nncf__regex_of_scope(
+    nncf__regex_work *work, const char *scope, nncf__regex **regex, char why[NNCF__REGEX_WHY])
 {
     static const char mark[] = "{re}";
     const char *from = scope, *found = strstr(from, mark);
@@ -204,11 +226,12 @@ int nncf__regex_search(nncf__regex_work *work, const nncf__regex *regex, const c
         return NNCF__REGEX_LIMIT;
     work->place = 0;
     work->too_large = false;
-    int found =
-        pcre2_match((const pcre2_code *)(const void *)regex, (PCRE2_SPTR)text, length, 0, 0, work->match, work->limits);
+    int found = pcre2_match((const pcre2_code *)(const void *)regex, (PCRE2_SPTR)text, length, 0, 0,
+        work->match, work->limits);
     if (found >= 0)
         return 1;
     if (found == PCRE2_ERROR_NOMATCH)
         return 0;
-    return found == PCRE2_ERROR_NOMEMORY && !work->too_large ? NNCF__REGEX_NOMEM : NNCF__REGEX_LIMIT;
+    return found == PCRE2_ERROR_NOMEMORY && !work->too_large ? NNCF__REGEX_NOMEM
+                                                             : NNCF__REGEX_LIMIT;
 }

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Growable text, and how alike two words are. */
-#include "base/base.h"
+#include "base/text.h"
+
+#include "base/alloc.h"
+#include "base/checked.h"
+
+#include <nncf/base.h>
 
 #include <locale.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,8 +154,9 @@ nncf_status nncf__text_deliver(nncf__text *text, char *buffer, size_t capacity, 
 
 char *nncf__format_double(double value, char out[NNCF__DOUBLE_TEXT])
 {
-    /* The fewest digits that read back as the same number. printf and strtod follow the process's locale alike, so the
-       comparison is right in any; only the decimal point has to be put back. */
+    /* The fewest digits that read back as the same number. printf and strtod follow the process's
+       locale alike, so the comparison is right in any; only the decimal point has to be put back.
+     */
     for (int digits = 15; digits <= 17; digits++) {
         snprintf(out, NNCF__DOUBLE_TEXT, "%.*g", digits, value);
         if (strtod(out, NULL) == value)
@@ -181,7 +188,8 @@ unsigned nncf__edit_distance(const char *a, const char *b)
                 best = above[j] + 1;
             if (row[j - 1] + 1 < best)
                 best = row[j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < best)
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                before[j - 2] + 1 < best)
                 best = before[j - 2] + 1;
             row[j] = best;
         }

@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A config's life, and reading it by path. */
 #include "config/config.h"
-#include "config/document.h"
-#include "config/keys.h"
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "base/error.h"
+#include "config/json/document.h"
+#include "config/schema/keys.h"
+
+#include <nncf/base.h>
+#include <nncf/config.h>
+#include <nncf/context.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,11 +20,12 @@
 
 struct nncf__block {
     struct nncf__block *next;
-    size_t used, capacity; /* of data */
+    /* of data */
+    size_t used, capacity;
     _Alignas(16) unsigned char data[];
 };
 
-void *nncf__config_keep(nncf_config *config, size_t size)
+void *nncf__config_arena_alloc(nncf_config *config, size_t size)
 {
     enum { USUAL = 4096, ALIGNMENT = 16 };
     struct nncf__block *block = config->blocks;
@@ -26,7 +35,9 @@ void *nncf__config_keep(nncf_config *config, size_t size)
     size -= size % ALIGNMENT;
     if (!block || block->capacity - block->used < size) {
         const size_t capacity = size > USUAL ? size : USUAL;
-        block = nncf__add(capacity, sizeof(*block), &total) ? nncf__calloc(config->context, 1, total) : NULL;
+        block = nncf__add(capacity, sizeof(*block), &total)
+            ? nncf__calloc(config->context, 1, total)
+            : NULL;
         if (!block)
             return NULL;
         block->capacity = capacity;
@@ -75,9 +86,12 @@ static nncf_status ensure_context(nncf_context **context, bool *owns, nncf_error
 
 /* What a caller's parameters say. */
 typedef struct load_options {
-    int32_t release;                                     /* 0: none */
-    int32_t check;                                       /* nncf__scope_check, -1: the dialect's */
-    void (*report)(void *user, const nncf_error *error); /* nullable */
+    /* 0: none */
+    int32_t release;
+    /* nncf__scope_check, -1: the dialect's */
+    int32_t check;
+    /* nullable */
+    void (*report)(void *user, const nncf_error *error);
     void *report_user;
 } load_options;
 
@@ -93,7 +107,7 @@ static nncf_status read_params(const nncf_config_params *params, load_options *o
         return status;
     if (p.scopes < 0 || p.scopes > NNCF_SCOPES_OFF || p.reserved != 0)
         return nncf__fail(err, NNCF_E_ARG, "nncf_config_params",
-                          "scopes is none of NNCF_SCOPES_..., or reserved not 0");
+            "scopes is none of NNCF_SCOPES_..., or reserved not 0");
     out->check = checks[p.scopes];
     out->report = p.report;
     out->report_user = p.report_user;
@@ -101,15 +115,16 @@ static nncf_status read_params(const nncf_config_params *params, load_options *o
         out->release = nncf__config_release_of(p.dialect);
     if (p.dialect && out->release == 0)
         return nncf__fail(err, NNCF_E_ARG, "nncf_config_params",
-                          "dialect \"%.40s\" is no NNCF release with a JSON dialect; allowed: \"1.0\" to \"2.17\", "
-                          "\"seed\"",
-                          p.dialect);
+            "dialect \"%.40s\" is no NNCF release with a JSON dialect; allowed: \"1.0\" to "
+            "\"2.17\", "
+            "\"seed\"",
+            p.dialect);
     return NNCF_OK;
 }
 
 /* Takes over the context if it owns it, also on failure. */
-static nncf_status parse(nncf_context *context, bool owns_context, const char *name, const char *text, size_t size,
-                         const load_options *options, nncf_config **out, nncf_error *err)
+static nncf_status parse(nncf_context *context, bool owns_context, const char *name,
+    const char *text, size_t size, const load_options *options, nncf_config **out, nncf_error *err)
 {
     nncf_config *config = nncf__calloc(context, 1, sizeof(*config));
     if (!config) {
@@ -160,17 +175,18 @@ static nncf_status parse(nncf_context *context, bool owns_context, const char *n
 
 static nncf_status too_large(const char *name, nncf_error *err)
 {
-    return nncf__fail(err, NNCF_E_LIMIT, name, "%s: a config may have at most %d bytes", name, NNCF__MAX_CONFIG_SIZE);
+    return nncf__fail(err, NNCF_E_LIMIT, name, "%s: a config may have at most %d bytes", name,
+        NNCF__MAX_CONFIG_SIZE);
 }
 
-nncf_status nncf_config_parse(nncf_context *context, const char *name, const char *text, size_t size,
-                              nncf_config **config, nncf_error *err)
+nncf_status nncf_config_parse(nncf_context *context, const char *name, const char *text,
+    size_t size, nncf_config **config, nncf_error *err)
 {
     return nncf_config_parse_as(context, name, text, size, NULL, config, err);
 }
 
-nncf_status nncf_config_parse_as(nncf_context *context, const char *name, const char *text, size_t size,
-                                 const nncf_config_params *params, nncf_config **config, nncf_error *err)
+nncf_status nncf_config_parse_as(nncf_context *context, const char *name, const char *text,
+    size_t size, const nncf_config_params *params, nncf_config **config, nncf_error *err)
 {
     if (!config)
         return nncf__fail(err, NNCF_E_ARG, "nncf_config_parse", "config is NULL");
@@ -201,16 +217,18 @@ static nncf_status check_kind(const char *path, int file, nncf_error *err)
     if (S_ISDIR(about.st_mode))
         return nncf__fail_errno(err, EISDIR, path, "cannot read %s", path);
     return nncf__fail(err, NNCF_E_IO, path,
-                      "cannot read %s: it is a %s, not a file; give a text from elsewhere to nncf_config_parse()", path,
-                      S_ISFIFO(about.st_mode) ? "FIFO" : "device");
+        "cannot read %s: it is a %s, not a file; give a text from elsewhere to nncf_config_parse()",
+        path, S_ISFIFO(about.st_mode) ? "FIFO" : "device");
 }
 
 /* Read at most capacity bytes. */
-static nncf_status read_file(const char *path, char *buffer, size_t capacity, size_t *size, nncf_error *err)
+static nncf_status read_file(
+    const char *path, char *buffer, size_t capacity, size_t *size, nncf_error *err)
 {
     int file;
     do
-        file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* to open a FIFO would wait too */
+        file = open(
+            path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* to open a FIFO would wait too */
     while (file < 0 && errno == EINTR);
     if (file < 0)
         return nncf__fail_errno(err, errno, path, "cannot open %s", path);
@@ -231,16 +249,18 @@ static nncf_status read_file(const char *path, char *buffer, size_t capacity, si
     return status;
 }
 
-nncf_status nncf_config_load(nncf_context *context, const char *path, nncf_config **config, nncf_error *err)
+nncf_status nncf_config_load(
+    nncf_context *context, const char *path, nncf_config **config, nncf_error *err)
 {
     return nncf_config_load_as(context, path, NULL, config, err);
 }
 
-nncf_status nncf_config_load_as(nncf_context *context, const char *path, const nncf_config_params *params,
-                                nncf_config **config, nncf_error *err)
+nncf_status nncf_config_load_as(nncf_context *context, const char *path,
+    const nncf_config_params *params, nncf_config **config, nncf_error *err)
 {
     if (!path || !config)
-        return nncf__fail(err, NNCF_E_ARG, "nncf_config_load", "%s is NULL", path ? "config" : "path");
+        return nncf__fail(
+            err, NNCF_E_ARG, "nncf_config_load", "%s is NULL", path ? "config" : "path");
     load_options options;
     bool owns_context;
     nncf_status status = read_params(params, &options, err);
@@ -249,7 +269,8 @@ nncf_status nncf_config_load_as(nncf_context *context, const char *path, const n
     if (status != NNCF_OK)
         return status;
     size_t size = 0;
-    char *text = nncf__alloc(context, NNCF__MAX_CONFIG_SIZE + 1); /* one more: to see that it is too large */
+    char *text =
+        nncf__alloc(context, NNCF__MAX_CONFIG_SIZE + 1); /* one more: to see that it is too large */
     if (!text)
         status = nncf__fail(err, NNCF_E_NOMEM, path, "out of memory");
     else
@@ -309,7 +330,8 @@ nncf_status nncf_config_get_length(const nncf_config *config, const char *path, 
     return NNCF_OK;
 }
 
-nncf_status nncf_config_get_key(const nncf_config *config, const char *path, size_t index, const char **key)
+nncf_status nncf_config_get_key(
+    const nncf_config *config, const char *path, size_t index, const char **key)
 {
     const nncf__node *node;
     nncf_status status = key ? find(config, path, &node) : NNCF_E_ARG;
@@ -372,7 +394,8 @@ nncf_status nncf_config_get_string(const nncf_config *config, const char *path, 
     return NNCF_OK;
 }
 
-nncf_status nncf_config_complain(const nncf_config *config, const char *path, const char *message, nncf_error *err)
+nncf_status nncf_config_complain(
+    const nncf_config *config, const char *path, const char *message, nncf_error *err)
 {
     if (!message)
         message = "the value is wrong";
@@ -380,8 +403,10 @@ nncf_status nncf_config_complain(const nncf_config *config, const char *path, co
         return nncf__fail(err, NNCF_E_CONFIG, path, "%s", message);
     uint32_t index;
     (void)nncf__config_find_path(&config->document, path, &index);
-    nncf__place place = nncf__config_place(&config->document, config->document.nodes[index].offset);
-    return nncf__fail_at(err, NNCF_E_CONFIG, &place, path, "%s%s%s", path, *path ? ": " : "", message);
+    nncf__source_location place =
+        nncf__config_location(&config->document, config->document.nodes[index].offset);
+    return nncf__fail_at(
+        err, NNCF_E_CONFIG, &place, path, "%s%s%s", path, *path ? ": " : "", message);
 }
 
 const char *nncf_config_dialect(const nncf_config *config)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which table of rows a context uses: the lowest of what was built, what the CPU and the system have, and the ceiling
- * of the context's parameters. */
-#include "kernels/levels.h"
+/* Which table of rows a context uses: the lowest of what was built, what the CPU and the system
+ * have, and the ceiling of the context's parameters. */
+#include "kernels/isa.h"
+#include "kernels/kernels.h"
 
-#include <stdio.h>
-#include <string.h>
+#include <nncf/context.h>
 
 #if defined(NNCF__HAVE_AVX2) || defined(NNCF__HAVE_AVX512)
 /* __builtin_cpu_supports also asks the system (XCR0) whether it saves the registers. */
@@ -14,7 +14,7 @@ static bool cpu_has(int32_t isa)
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     if (isa == NNCF_ISA_AVX512)
         return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     return avx2;
 }
 #endif
@@ -39,22 +39,4 @@ const nncf__kernels *nncf__kernels_get(int32_t isa)
     default:
         return NULL;
     }
-}
-
-nncf_status nncf__kernels_init(nncf_context *context)
-{
-    int32_t isa = context->params.max_isa;
-    if (isa == NNCF_ISA_BEST)
-        isa = NNCF_ISA_AVX512;
-    if (isa < NNCF_ISA_REFERENCE || isa > NNCF_ISA_AVX512)
-        return NNCF_E_ARG;
-    const nncf__kernels *table = nncf__kernels_get(isa);
-    while (!table) /* the reference is always there */
-        table = nncf__kernels_get(--isa);
-    context->kernels = table;
-    context->params.max_isa = isa;
-    const char *gemm = nncf__gemm_describe(context);
-    snprintf(context->description, sizeof(context->description), "%s, %s", table->name,
-             strcmp(gemm, "none") == 0 ? "no BLIS" : gemm);
-    return NNCF_OK;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Philox4x32-10, the counter-based generator of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as
- * 1, 2, 3", SC11: 10 rounds of two 32x32 -> 64 bit products on a 128-bit counter, under a 64-bit key that a Weyl
- * sequence bumps. Any element of any stream can be had at once, so nothing is stored.
+ * Philox4x32-10, the counter-based generator of Salmon, Moraes, Dror and Shaw, "Parallel random
+ * numbers: as easy as 1, 2, 3", SC11: 10 rounds of two 32x32 -> 64 bit products on a 128-bit
+ * counter, under a 64-bit key that a Weyl sequence bumps. Any element of any stream can be had at
+ * once, so nothing is stored.
  */
 #ifndef NNCF__KERNELS_PHILOX_H
 #define NNCF__KERNELS_PHILOX_H
@@ -15,7 +16,8 @@
 #define NNCF__PHILOX_W0     0x9E3779B9u /* golden ratio */
 #define NNCF__PHILOX_W1     0xBB67AE85u /* sqrt(3) - 1 */
 
-static inline void nncf__philox4x32(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
+static inline void nncf__philox4x32(
+    const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
 {
     uint32_t x0 = counter[0], x1 = counter[1], x2 = counter[2], x3 = counter[3];
     uint32_t k0 = key[0], k1 = key[1];

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The reference rows: one element at a time, no tricks. They define the result, bit for bit, of every other level
- * (NaNs count as equal whatever their payload). Sums go through 16 double lanes because that is what the vector levels
- * can do at speed; lanes start at +0 and therefore never become -0, so that adding a zero changes nothing.
- * Formulas: docs/config.md (quantizer, RB sparsity).
+ * The reference rows: one element at a time, no tricks. They define the result, bit for bit, of
+ * every other level (NaNs count as equal whatever their payload). Sums go through 16 double lanes
+ * because that is what the vector levels can do at speed; lanes start at +0 and therefore never
+ * become -0, so that adding a zero changes nothing. Formulas: docs/config.md (quantizer, RB
+ * sparsity).
  */
-#include "kernels/levels.h"
+#include "kernels/isa.h"
 #include "kernels/philox.h"
 #include "kernels/sigmoid.h"
 
@@ -23,8 +24,8 @@ static void lanes_add_to(double lane[LANES], double *sum)
     *sum += lane[0];
 }
 
-/* Lanes whose terms are added in float first, four at a time: those of elements i, i + 16, i + 32, i + 48 of each 64.
- * Starts zeroed; flush when all n terms are in. */
+/* Lanes whose terms are added in float first, four at a time: those of elements i, i + 16, i + 32,
+ * i + 48 of each 64. Starts zeroed; flush when all n terms are in. */
 typedef struct grouped {
     double lane[LANES];
     float group[4][LANES];
@@ -33,7 +34,8 @@ typedef struct grouped {
 static void grouped_flush(grouped *s)
 {
     for (int i = 0; i < LANES; i++)
-        s->lane[i] += (double)((s->group[0][i] + s->group[1][i]) + (s->group[2][i] + s->group[3][i]));
+        s->lane[i] +=
+            (double)((s->group[0][i] + s->group[1][i]) + (s->group[2][i] + s->group[3][i]));
     memset(s->group, 0, sizeof s->group);
 }
 
@@ -63,10 +65,11 @@ static float clamp(float x, float low, float high)
     return x < low ? low : x;
 }
 
-/* Adding +0 turns the code -0 into +0: a zero is a zero, and its sign never depends on where it came from. */
+/* Adding +0 turns the code -0 into +0: a zero is a zero, and its sign never depends on where it
+ * came from. */
 static float fake_quantize(float x, const nncf__fq *q)
 {
-    return (clamp(rintf(x / q->step), q->low, q->high) + 0.0f) * q->step;
+    return (clamp(rintf(x / q->scale), q->low, q->high) + 0.0f) * q->scale;
 }
 
 static int64_t fq_forward(size_t n, const float *x, float *y, const nncf__fq *q)
@@ -80,7 +83,8 @@ static int64_t fq_forward(size_t n, const float *x, float *y, const nncf__fq *q)
     return outside;
 }
 
-/* One element of the quantizer's backward: the gradient for x; the three terms for the gradients of the range. */
+/* One element of the quantizer's backward: the gradient for x; the three terms for the gradients of
+ * the range. */
 static float fq_gradient(float x, float dy, const nncf__fq *q, backward_sums *s, size_t i)
 {
     bool above = x > q->x_high, below = x < q->x_low;
@@ -100,7 +104,8 @@ static void quantizer_sums(backward_sums *s, double sums[3])
     lanes_add_to(s->below, &sums[2]);
 }
 
-static void fq_backward(size_t n, const float *x, const float *dy, float *dx, const nncf__fq *q, double sums[3])
+static void fq_backward(
+    size_t n, const float *x, const float *dy, float *dx, const nncf__fq *q, double sums[3])
 {
     backward_sums s = {0};
     for (size_t i = 0; i < n; i++)
@@ -135,7 +140,8 @@ static int64_t epilogue_forward(size_t n, const float *z, float *y, const nncf__
     return outside;
 }
 
-static float activate_gradient(float v, float dy, const nncf__epilogue *e, backward_sums *s, size_t i)
+static float activate_gradient(
+    float v, float dy, const nncf__epilogue *e, backward_sums *s, size_t i)
 {
     bool no_activation = e->act_low == -INFINITY && e->act_high == INFINITY;
     if (e->fq)
@@ -143,8 +149,8 @@ static float activate_gradient(float v, float dy, const nncf__epilogue *e, backw
     return no_activation || (v > e->act_low && v < e->act_high) ? dy : 0.0f;
 }
 
-static float epilogue_gradient(float z, float dy, const nncf__epilogue *e, float mean, float inv_std, backward_sums *s,
-                               size_t i)
+static float epilogue_gradient(float z, float dy, const nncf__epilogue *e, float mean,
+    float inv_std, backward_sums *s, size_t i)
 {
     float g = activate_gradient(z * e->scale + e->shift, dy, e, s, i);
     grouped_add(&s->gradient, i, g);
@@ -159,8 +165,8 @@ static void batch_norm_sums(backward_sums *s, double sums[5])
     grouped_add_to(&s->product, &sums[4]);
 }
 
-static void epilogue_backward(size_t n, const float *z, const float *dy, float *da, const nncf__epilogue *e, float mean,
-                              float inv_std, double sums[5])
+static void epilogue_backward(size_t n, const float *z, const float *dy, float *da,
+    const nncf__epilogue *e, float mean, float inv_std, double sums[5])
 {
     backward_sums s = {0};
     for (size_t i = 0; i < n; i++)
@@ -168,7 +174,8 @@ static void epilogue_backward(size_t n, const float *z, const float *dy, float *
     batch_norm_sums(&s, sums);
 }
 
-static void batch_norm_backward(size_t n, const float *z, const float *da, float *dz, float k0, float k1, float k2)
+static void batch_norm_backward(
+    size_t n, const float *z, const float *da, float *dz, float k0, float k1, float k2)
 {
     for (size_t i = 0; i < n; i++)
         dz[i] = k0 * da[i] + (k1 * z[i] + k2);
@@ -181,8 +188,8 @@ static float epilogue_da(float v, float dy, const nncf__epilogue *e)
     return activate_gradient(v * e->scale + e->shift, dy, e, &unused, 0);
 }
 
-static void epilogue_sums(size_t n, const float *z, const float *dy, const nncf__epilogue *e, float mean, float inv_std,
-                          double sums[5])
+static void epilogue_sums(size_t n, const float *z, const float *dy, const nncf__epilogue *e,
+    float mean, float inv_std, double sums[5])
 {
     backward_sums s = {0};
     for (size_t i = 0; i < n; i++)
@@ -190,14 +197,15 @@ static void epilogue_sums(size_t n, const float *z, const float *dy, const nncf_
     batch_norm_sums(&s, sums);
 }
 
-static void epilogue_dz(size_t n, const float *z, const float *dy, float *dz, const nncf__epilogue *e, float k0,
-                        float k1, float k2)
+static void epilogue_dz(size_t n, const float *z, const float *dy, float *dz,
+    const nncf__epilogue *e, float k0, float k1, float k2)
 {
     for (size_t i = 0; i < n; i++)
         dz[i] = k0 * epilogue_da(z[i], dy[i], e) + (k1 * z[i] + k2);
 }
 
-static int64_t add_forward(size_t n, const float *a, const float *b, float *y, const nncf__epilogue *e)
+static int64_t add_forward(
+    size_t n, const float *a, const float *b, float *y, const nncf__epilogue *e)
 {
     int64_t outside = 0;
     for (size_t i = 0; i < n; i++)
@@ -205,8 +213,8 @@ static int64_t add_forward(size_t n, const float *a, const float *b, float *y, c
     return outside;
 }
 
-static void add_backward(size_t n, const float *a, const float *b, const float *dy, float *dx, const nncf__epilogue *e,
-                         double sums[3])
+static void add_backward(size_t n, const float *a, const float *b, const float *dy, float *dx,
+    const nncf__epilogue *e, double sums[3])
 {
     backward_sums s = {0};
     for (size_t i = 0; i < n; i++)
@@ -217,14 +225,15 @@ static void add_backward(size_t n, const float *a, const float *b, const float *
 /* The byte of activate()'s value. */
 static int64_t activate_to_code(float v, uint8_t *y, const nncf__epilogue *e, float zero)
 {
-    float a = clamp(v, e->act_low, e->act_high), code = rintf(a / e->fq->step);
+    float a = clamp(v, e->act_low, e->act_high), code = rintf(a / e->fq->scale);
     code = code < e->fq->high ? code : e->fq->high; /* also when it is not a number */
     code = code > e->fq->low ? code : e->fq->low;
     *y = (uint8_t)(int32_t)(code + zero);
     return a < e->fq->x_low || a > e->fq->x_high;
 }
 
-static int64_t epilogue_codes(size_t n, const float *z, uint8_t *y, const nncf__epilogue *e, float zero)
+static int64_t epilogue_codes(
+    size_t n, const float *z, uint8_t *y, const nncf__epilogue *e, float zero)
 {
     int64_t outside = 0;
     for (size_t i = 0; i < n; i++)
@@ -232,7 +241,8 @@ static int64_t epilogue_codes(size_t n, const float *z, uint8_t *y, const nncf__
     return outside;
 }
 
-static int64_t add_codes(size_t n, const float *a, const float *b, uint8_t *y, const nncf__epilogue *e, float zero)
+static int64_t add_codes(
+    size_t n, const float *a, const float *b, uint8_t *y, const nncf__epilogue *e, float zero)
 {
     int64_t outside = 0;
     for (size_t i = 0; i < n; i++)
@@ -240,7 +250,7 @@ static int64_t add_codes(size_t n, const float *a, const float *b, uint8_t *y, c
     return outside;
 }
 
-static void values_of_codes(size_t n, const uint8_t *x, float *y, const nncf__bytes *bytes)
+static void dequantize(size_t n, const uint8_t *x, float *y, const nncf__bytes *bytes)
 {
     for (size_t i = 0; i < n; i++)
         y[i] = ((float)(x[i] ^ bytes->flip) - bytes->offset) * bytes->scale;
@@ -280,7 +290,8 @@ static float clamp_uniform(float u)
     return clamp(u, 1e-6f, 1.0f - 1e-6f);
 }
 
-/* u > 1 - p, multiplied by the denominator: 1 - p itself would lose its digits where p is near 1. */
+/* u > 1 - p, multiplied by the denominator: 1 - p itself would lose its digits where p is near 1.
+ */
 static bool rb_keep(float s, float u)
 {
     nncf__sigmoid_parts f = nncf__sigmoid_split(s);
@@ -294,7 +305,8 @@ static void rb_forward(size_t n, const float *w, const float *s, const float *u,
 }
 
 /* The denominator of p and 1 - p cancels out of a b / (a + b)^2. */
-static void rb_backward(size_t n, const float *g, const float *w, const float *s, const float *u, float *dw, float *ds)
+static void rb_backward(
+    size_t n, const float *g, const float *w, const float *s, const float *u, float *dw, float *ds)
 {
     for (size_t i = 0; i < n; i++) {
         nncf__sigmoid_parts f = nncf__sigmoid_split(s[i]);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rows depthwise_3x3_... in plain C: what they compute, and what levels have that do not use them. */
+/* The rows depthwise_3x3_... in plain C: what they compute, and what levels have that do not use
+ * them. */
 #ifndef NNCF__KERNELS_REF_DEPTHWISE_3X3_H
 #define NNCF__KERNELS_REF_DEPTHWISE_3X3_H
 
@@ -13,11 +14,12 @@ static float plane_at(const nncf__plane_group *x, size_t c, size_t row, size_t c
     size_t at = (c * x->h + row - 1) * x->w + col - 1;
     if (!x->is_bytes)
         return ((const float *)x->data)[at];
-    return ((float)(((const uint8_t *)x->data)[at] ^ x->bytes.flip) - x->bytes.offset) * x->bytes.scale;
+    return ((float)(((const uint8_t *)x->data)[at] ^ x->bytes.flip) - x->bytes.offset) *
+        x->bytes.scale;
 }
 
-static void depthwise_3x3_forward(const nncf__plane_group *x, size_t stride, const float *w, const float *scale,
-                                  const float *bias, float *z, bool stream)
+static void depthwise_3x3_forward(const nncf__plane_group *x, size_t stride, const float *w,
+    const float *scale, const float *bias, float *z, bool stream)
 {
     (void)stream;
     for (size_t c = 0; c < x->n; c++, w += 9)
@@ -31,7 +33,7 @@ static void depthwise_3x3_forward(const nncf__plane_group *x, size_t stride, con
 }
 
 static void depthwise_3x3_input(size_t n, size_t h, size_t w, const float *weights, const float *dz,
-                                const float *dz_ahead, float *dx, bool stream)
+    const float *dz_ahead, float *dx, bool stream)
 {
     (void)dz_ahead;
     (void)stream;
@@ -49,8 +51,8 @@ static void depthwise_3x3_input(size_t n, size_t h, size_t w, const float *weigh
             }
 }
 
-static void depthwise_3x3_weight(const nncf__plane_group *x, size_t stride, const float *dz, const float *dz_ahead,
-                                 float (*lanes)[16])
+static void depthwise_3x3_weight(const nncf__plane_group *x, size_t stride, const float *dz,
+    const float *dz_ahead, float (*lanes)[16])
 {
     (void)dz_ahead;
     size_t ow = (x->w - 1) / stride + 1;
@@ -58,7 +60,8 @@ static void depthwise_3x3_weight(const nncf__plane_group *x, size_t stride, cons
         for (size_t i = 0; i <= (x->h - 1) / stride; i++)
             for (size_t j = 0; j < ow; j++, dz++)
                 for (size_t t = 0; t < 9; t++)
-                    lanes[t][j % 16] += *dz * plane_at(x, c, i * stride + t / 3, j * stride + t % 3);
+                    lanes[t][j % 16] +=
+                        *dz * plane_at(x, c, i * stride + t / 3, j * stride + t % 3);
 }
 
 #endif

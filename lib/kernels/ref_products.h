@@ -25,8 +25,8 @@ static void gemm_micro(size_t k, const float *a, const float *b, size_t used, fl
         }
 }
 
-static void gemm_micro_store(size_t k, const float *a, const float *b, size_t used, const float *scale,
-                             const float *bias, float *z, int64_t z_stride, bool stream)
+static void gemm_micro_store(size_t k, const float *a, const float *b, size_t used,
+    const float *scale, const float *bias, float *z, int64_t z_stride, bool stream)
 {
     (void)stream;
     for (size_t j = 0; j < used; j++)
@@ -42,84 +42,88 @@ static void gemm_streams_end(void)
 {
 }
 
-static void gemm_gather(size_t n_channels, const float *src, int64_t channel_stride, int64_t step, size_t n_pieces,
-                        const nncf__piece *pieces, float *dst, size_t dst_stride)
+static void gemm_gather(size_t n_channels, const float *src, int64_t channel_stride, int64_t step,
+    size_t n_segments, const nncf__segment *segments, float *dst, size_t dst_stride)
 {
     for (size_t c = 0; c < n_channels; c++)
-        for (size_t j = 0; j < n_pieces; j++)
-            for (int64_t i = 0; i < pieces[j].length; i++)
-                dst[c * dst_stride + (size_t)(pieces[j].dst + i)] =
-                    pieces[j].src < 0 ? 0.0f : src[(int64_t)c * channel_stride + pieces[j].src + i * step];
+        for (size_t j = 0; j < n_segments; j++)
+            for (int64_t i = 0; i < segments[j].length; i++)
+                dst[c * dst_stride + (size_t)(segments[j].dst + i)] = segments[j].src < 0
+                    ? 0.0f
+                    : src[(int64_t)c * channel_stride + segments[j].src + i * step];
 }
 
-static void gemm_gather_bytes(size_t n_channels, const uint8_t *src, int64_t channel_stride, int64_t step,
-                              size_t n_pieces, const nncf__piece *pieces, const nncf__bytes *bytes, float *dst,
-                              size_t dst_stride)
+static void gemm_gather_bytes(size_t n_channels, const uint8_t *src, int64_t channel_stride,
+    int64_t step, size_t n_segments, const nncf__segment *segments, const nncf__bytes *bytes,
+    float *dst, size_t dst_stride)
 {
     for (size_t c = 0; c < n_channels; c++)
-        for (size_t j = 0; j < n_pieces; j++)
-            for (int64_t i = 0; i < pieces[j].length; i++) {
+        for (size_t j = 0; j < n_segments; j++)
+            for (int64_t i = 0; i < segments[j].length; i++) {
                 float value = 0.0f;
-                if (pieces[j].src >= 0) {
-                    unsigned byte = src[(int64_t)c * channel_stride + pieces[j].src + i * step];
+                if (segments[j].src >= 0) {
+                    unsigned byte = src[(int64_t)c * channel_stride + segments[j].src + i * step];
                     value = ((float)(byte ^ bytes->flip) - bytes->offset) * bytes->scale;
                 }
-                dst[c * dst_stride + (size_t)(pieces[j].dst + i)] = value;
+                dst[c * dst_stride + (size_t)(segments[j].dst + i)] = value;
             }
 }
 
-static void gemm_codes(size_t n, float *x, float inverse)
+static void gemm_quantize_inplace(size_t n, float *x, float inverse)
 {
     for (size_t i = 0; i < n; i++)
         x[i] = rintf(x[i] * inverse) + 0.0f;
 }
 
-static void gemm_transpose(size_t rows, size_t n, const float *src, int64_t row_stride, float *dst, size_t width)
+static void gemm_transpose(
+    size_t rows, size_t n, const float *src, int64_t row_stride, float *dst, size_t width)
 {
     for (size_t i = 0; i < n; i++)
         for (size_t r = 0; r < width; r++)
             dst[i * width + r] = r < rows ? src[(int64_t)r * row_stride + (int64_t)i] : 0.0f;
 }
 
-static void gemm_dots(size_t k, const float *a, int64_t a_stride, size_t n_a, const float *b, int64_t b_stride,
-                      size_t n_b, const nncf__dots_fetch *fetch, float *sums, int64_t sums_stride, bool add)
+static void gemm_dots(size_t k, const float *a, int64_t a_stride, size_t n_a, const float *b,
+    int64_t b_stride, size_t n_b, const nncf__dots_fetch *fetch, float *sums, int64_t sums_stride,
+    bool add)
 {
     (void)fetch;
     for (size_t i = 0; i < n_a; i++)
         for (size_t j = 0; j < n_b; j++) {
             float sum = 0;
             for (size_t p = 0; p < k; p++)
-                sum += a[(int64_t)i * a_stride + (int64_t)p] * b[(int64_t)j * b_stride + (int64_t)p];
+                sum +=
+                    a[(int64_t)i * a_stride + (int64_t)p] * b[(int64_t)j * b_stride + (int64_t)p];
             float *to = &sums[(int64_t)i * sums_stride + (int64_t)j];
             *to = add ? *to + sum : sum;
         }
 }
 
-static void gemm_widen(size_t n, const float *tile, double *sum, bool add)
+static void gemm_accumulate_f64(size_t n, const float *tile, double *sum, bool add)
 {
     for (size_t i = 0; i < n; i++)
         sum[i] = add ? sum[i] + (double)tile[i] : (double)tile[i];
 }
 
-static void gemm_narrow(size_t n, const double *sum, float *tile)
+static void gemm_to_f32(size_t n, const double *sum, float *tile)
 {
     for (size_t i = 0; i < n; i++)
         tile[i] = (float)sum[i];
 }
 
-static void gemm_store(size_t v, size_t s, const float *tile, const float *scale, const float *bias, float *z,
-                       int64_t z_stride, int64_t step, const nncf__piece *pieces, size_t n_pieces)
+static void gemm_store(size_t v, size_t s, const float *tile, const float *scale, const float *bias,
+    float *z, int64_t z_stride, int64_t step, const nncf__segment *segments, size_t n_segments)
 {
     for (size_t j = 0; j < s; j++)
-        for (size_t p = 0; p < n_pieces; p++)
-            for (int64_t i = 0; i < pieces[p].length; i++)
-                z[(int64_t)j * z_stride + pieces[p].src + i * step] =
-                    tile[j * v + (size_t)(pieces[p].dst + i)] * scale[j] + bias[j];
+        for (size_t p = 0; p < n_segments; p++)
+            for (int64_t i = 0; i < segments[p].length; i++)
+                z[(int64_t)j * z_stride + segments[p].src + i * step] =
+                    tile[j * v + (size_t)(segments[p].dst + i)] * scale[j] + bias[j];
 }
 
-static void depthwise_forward(size_t rows, size_t cols, const float *in, size_t in_step, size_t n_taps,
-                              const int64_t *offsets, const float *w, float scale, float bias, float *z, size_t z_step,
-                              bool stream)
+static void depthwise_forward(size_t rows, size_t cols, const float *in, size_t in_step,
+    size_t n_taps, const int64_t *offsets, const float *w, float scale, float bias, float *z,
+    size_t z_step, bool stream)
 {
     (void)stream;
     for (size_t y = 0; y < rows; y++)
@@ -131,8 +135,9 @@ static void depthwise_forward(size_t rows, size_t cols, const float *in, size_t 
         }
 }
 
-static void depthwise_pairs(size_t rows, size_t cols, const float *in, size_t in_step, size_t n_even, size_t n_odd,
-                            const int64_t *offsets, const float *w, float *z, size_t z_step, bool stream)
+static void depthwise_pairs(size_t rows, size_t cols, const float *in, size_t in_step,
+    size_t n_even, size_t n_odd, const int64_t *offsets, const float *w, float *z, size_t z_step,
+    bool stream)
 {
     (void)stream;
     for (size_t y = 0; y < rows; y++)
@@ -144,23 +149,24 @@ static void depthwise_pairs(size_t rows, size_t cols, const float *in, size_t in
         }
 }
 
-static void depthwise_weight(size_t rows, size_t cols, const float *in, size_t in_step, size_t n_taps,
-                             const int64_t *offsets, const float *dz, size_t dz_step, double (*lanes)[16])
+static void depthwise_weight(size_t rows, size_t cols, const float *in, size_t in_step,
+    size_t n_taps, const int64_t *offsets, const float *dz, size_t dz_step, double (*lanes)[16])
 {
     for (size_t t = 0; t < n_taps; t++) {
         float sum[LANES] = {0};
         for (size_t block = 0; block < cols; block += LANES)
             for (size_t y = 0; y < rows; y++)
                 for (size_t x = block; x < cols && x < block + LANES; x++)
-                    sum[x % LANES] += dz[y * dz_step + x] * in[y * in_step + (size_t)offsets[t] + x];
+                    sum[x % LANES] +=
+                        dz[y * dz_step + x] * in[y * in_step + (size_t)offsets[t] + x];
         for (size_t i = 0; i < LANES; i++)
             lanes[t][i] += (double)sum[i];
     }
 }
 
-static void depthwise_lanes_forward(size_t rows, size_t cols, const float *in, size_t in_row, size_t in_col,
-                                    size_t n_taps, const int64_t *offsets, const float *w, const float *scale,
-                                    const float *bias, float *z, size_t z_row, size_t z_col)
+static void depthwise_lanes_forward(size_t rows, size_t cols, const float *in, size_t in_row,
+    size_t in_col, size_t n_taps, const int64_t *offsets, const float *w, const float *scale,
+    const float *bias, float *z, size_t z_row, size_t z_col)
 {
     for (size_t y = 0; y < rows; y++)
         for (size_t x = 0; x < cols; x++)
@@ -172,15 +178,16 @@ static void depthwise_lanes_forward(size_t rows, size_t cols, const float *in, s
             }
 }
 
-static void depthwise_lanes_weight(size_t rows, size_t cols, const float *in, size_t in_row, size_t in_col,
-                                   size_t n_taps, const int64_t *offsets, const float *dz, double (*lanes)[16])
+static void depthwise_lanes_weight(size_t rows, size_t cols, const float *in, size_t in_row,
+    size_t in_col, size_t n_taps, const int64_t *offsets, const float *dz, double (*lanes)[16])
 {
     for (size_t t = 0; t < n_taps; t++)
         for (size_t i = 0; i < LANES; i++) {
             float sum = 0;
             for (size_t y = 0; y < rows; y++)
                 for (size_t x = 0; x < cols; x++)
-                    sum += dz[(y * cols + x) * LANES + i] * in[y * in_row + x * in_col + (size_t)offsets[t] + i];
+                    sum += dz[(y * cols + x) * LANES + i] *
+                        in[y * in_row + x * in_col + (size_t)offsets[t] + i];
             lanes[t][i] += (double)sum;
         }
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The logistic function in float, without libm, so that masks agree at every level. fast.h repeats these operations
- * in this order on vectors; the tests compare the two over the floats and this one with double-precision exp().
+ * The logistic function in float, without libm, so that masks agree at every level.
+ * vec_elementwise.h repeats these operations in this order on vectors; the tests compare the two
+ * over the floats and this one with double-precision exp().
  *
- * With e = exp(-|s|) the function and its complement are fractions over the same denominator, both free of
- * cancellation: sigmoid(s) = p / d, 1 - sigmoid(s) = q / d, where {p, q} = {1, e} and d = 1 + e. Comparisons and the
- * straight-through derivative are made from p, q and d, which saves divisions.
+ * With e = exp(-|s|) the function and its complement are fractions over the same denominator, both
+ * free of cancellation: sigmoid(s) = p / d, 1 - sigmoid(s) = q / d, where {p, q} = {1, e} and d = 1
+ * + e. Comparisons and the straight-through derivative are made from p, q and d, which saves
+ * divisions.
  */
 #ifndef NNCF__KERNELS_SIGMOID_H
 #define NNCF__KERNELS_SIGMOID_H
@@ -13,8 +15,9 @@
 #include <stdint.h>
 #include <string.h>
 
-/* exp(a), a = k ln 2 + r, |r| <= ln 2 / 2 (Cody and Waite's reduction: the high part has 15 bits, so k * high is
- * exact), exp(r) = 1 + r + r^2 Q(r), Q minimax of degree 4: relative error 3.1e-9 before rounding. */
+/* exp(a), a = k ln 2 + r, |r| <= ln 2 / 2 (Cody and Waite's reduction: the high part has 15 bits,
+ * so k * high is exact), exp(r) = 1 + r + r^2 Q(r), Q minimax of degree 4: relative error 3.1e-9
+ * before rounding. */
 #define NNCF__LOG2_E   0x1.715476p+0f
 #define NNCF__LN2_HIGH 0x1.62e4p-1f
 #define NNCF__LN2_LOW  0x1.7f7d1cp-20f
@@ -23,10 +26,11 @@
 #define NNCF__EXP_Q2   0x1.5558f2p-5f
 #define NNCF__EXP_Q3   0x1.123a2p-7f
 #define NNCF__EXP_Q4   0x1.6a23dp-10f
-/* 1.5 * 2^23 + 127: adding it rounds to an integer k, half to even, and leaves k + 127 in the lowest mantissa bits,
- * from where a shift by 23 makes 2^k. */
+/* 1.5 * 2^23 + 127: adding it rounds to an integer k, half to even, and leaves k + 127 in the
+ * lowest mantissa bits, from where a shift by 23 makes 2^k. */
 #define NNCF__EXP_MAGIC 12583039.0f
-/* exp(-87.3) is the last one well above the smallest normal float; further out the function is 0 or 1. */
+/* exp(-87.3) is the last one well above the smallest normal float; further out the function is 0
+ * or 1. */
 #define NNCF__EXP_LIMIT (-87.3f)
 
 /* exp(a) for a <= 0, 0 below NNCF__EXP_LIMIT, NaN for NaN */
@@ -50,7 +54,8 @@ static inline float nncf__exp_negative(float a)
 }
 
 typedef struct nncf__sigmoid_parts {
-    float p, q, d; /* sigmoid(s) = p / d, 1 - sigmoid(s) = q / d */
+    /* sigmoid(s) = p / d, 1 - sigmoid(s) = q / d */
+    float p, q, d;
 } nncf__sigmoid_parts;
 
 static inline nncf__sigmoid_parts nncf__sigmoid_split(float s)

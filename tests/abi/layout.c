@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The layout of every public struct on LP64, and every enumerator's value. A line that has been released is never
- * changed: a struct grows at its end (its SIZE is then raised), an enumeration by new values. See docs/abi.md. */
+/* The layout of every public struct on LP64, and every enumerator's value. A line that has been
+ * released is never changed: a struct grows at its end (its SIZE is then raised), an enumeration by
+ * new values. See docs/abi.md. */
 #include <nncf/nncf.h>
 
 #if defined(__LP64__)
 
-#define SIZE(type, size)             _Static_assert(sizeof(type) == (size), "size of " #type " has changed");
-#define MEMBER(type, member, offset) _Static_assert(offsetof(type, member) == (offset), #type "." #member " has moved");
+#define SIZE(type, size) _Static_assert(sizeof(type) == (size), "size of " #type " has changed");
+#define MEMBER(type, member, offset)                                                               \
+    _Static_assert(offsetof(type, member) == (offset), #type "." #member " has moved");
 
 SIZE(nncf_error, 672)
 MEMBER(nncf_error, struct_size, 0)

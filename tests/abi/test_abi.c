@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Programs that were built against an older or a newer release of the headers, played with struct_size. Linked with
- * the shared library, as they would be. */
+/* Programs that were built against an older or a newer release of the headers, played with
+ * struct_size. Linked with the shared library, as they would be. */
 #include <check.h>
 #include <nncf/nncf.h>
 #include <stdlib.h>
@@ -36,7 +36,8 @@ START_TEST(test_other_major_version_is_refused)
 {
     nncf_context *context = NULL;
     nncf_error err = NNCF_ERROR_INIT;
-    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION + (1u << 16), NULL, &context, &err), NNCF_E_VERSION);
+    ck_assert_int_eq(
+        nncf_context_create(NNCF_API_VERSION + (1u << 16), NULL, &context, &err), NNCF_E_VERSION);
     ck_assert_ptr_null(context);
     ck_assert_int_eq(err.status, NNCF_E_VERSION);
     ck_assert_str_ne(err.message, "");
@@ -107,15 +108,17 @@ static void setup(void)
     nncf_error err = NNCF_ERROR_INIT;
     nncf_layer *layer = NULL;
     memset(&f, 0, sizeof f);
-    ck_assert_msg(nncf_config_parse(NULL, NULL, text, strlen(text), &f.config, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(nncf_config_parse(NULL, NULL, text, strlen(text), &f.config, &err) == NNCF_OK,
+        "%s", err.message);
     ck_assert_int_eq(nncf_model_create(NULL, &f.model, &err), NNCF_OK);
     ck_assert_msg(
         nncf_model_add_linear(f.model,
-                              &(nncf_linear_params){NNCF_PARAMS(nncf_linear_params), .scope = "Net/Linear[fc]",
-                                                    .weight = f.weight, .in_features = 2, .out_features = 2},
-                              &layer, &err) == NNCF_OK,
+            &(nncf_linear_params){NNCF_PARAMS(nncf_linear_params), .scope = "Net/Linear[fc]",
+                .weight = f.weight, .in_features = 2, .out_features = 2},
+            &layer, &err) == NNCF_OK,
         "%s", err.message);
-    ck_assert_msg(nncf_compression_ctrl_create(f.model, f.config, &f.ctrl, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(nncf_compression_ctrl_create(f.model, f.config, &f.ctrl, &err) == NNCF_OK, "%s",
+        err.message);
 }
 
 static void teardown(void)
@@ -161,7 +164,8 @@ START_TEST(test_tensor_flags_are_refused)
 {
     int64_t shape[2] = {1, 2};
     float x[2] = {1.0f, 2.0f}, y[2] = {5.0f, 5.0f};
-    nncf_tensor in = {.data = x, .ndim = 2, .shape = shape}, out = {.data = y, .ndim = 2, .shape = shape};
+    nncf_tensor in = {.data = x, .ndim = 2, .shape = shape},
+                out = {.data = y, .ndim = 2, .shape = shape};
     nncf_layer *layer = nncf_model_get_layer(f.model, 0);
     in.reserved[1] = 1;
     ck_assert_int_eq(nncf_layer_forward(layer, &in, &out), NNCF_E_ARG);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nncf-bench: what its modes share. Each prints one JSON object a line; docs/performance.md says how to read them. */
+/* nncf-bench: what its modes share. Each prints one JSON object a line; docs/performance.md says
+ * how to read them. */
 #ifndef TESTS_BENCH_H
 #define TESTS_BENCH_H
 
@@ -8,10 +9,10 @@
 #include <stdint.h>
 
 typedef struct bench_options {
-    const char *model;     /* mobilenetv2, resnet18, resnet50 */
-    const char *config;    /* NULL: no compression */
+    const char *model; /* mobilenetv2, resnet18, resnet50 */
+    const char *config; /* NULL: no compression */
     const char *optimizer; /* adam or sgd */
-    const char *only;      /* part of a shape's name; "": all */
+    const char *only; /* part of a shape's name; "": all */
     int64_t batch, image, threads, runs, warmup;
     bool quick; /* smallest sizes, one run: does it work at all? */
 } bench_options;
@@ -36,8 +37,8 @@ typedef struct bench_times {
     size_t n;
 } bench_times;
 
-/* What is timed. `run` must not fail; it is called `repeat` times for one measurement, and is set so that one takes
- * about a millisecond at least. */
+/* What is timed. `run` must not fail; it is called `repeat` times for one measurement, and is set
+ * so that one takes about a millisecond at least. */
 typedef struct bench_contender {
     const char *who;
     void (*run)(void *arg);
@@ -46,14 +47,16 @@ typedef struct bench_contender {
     bench_times times; /* of one call */
 } bench_contender;
 
-/* Warm up, then measure the contenders in turns, so that what disturbs the machine disturbs all alike. */
+/* Warm up, then measure the contenders in turns, so that what disturbs the machine disturbs all
+ * alike. */
 void bench_contest(const bench_options *o, bench_contender *contenders, size_t n);
 void bench_times_free(bench_contender *contenders, size_t n);
 double bench_median(const bench_times *t);
 double bench_min(const bench_times *t);
 double bench_max(const bench_times *t);
 
-/* One line: begin, members in order, end. Texts are escaped; numbers that are not finite become null. */
+/* One line: begin, members in order, end. Texts are escaped; numbers that are not finite become
+ * null. */
 void json_begin(const char *mode);
 void json_text(const char *key, const char *value);
 void json_int(const char *key, int64_t value);
@@ -62,8 +65,8 @@ void json_number(const char *key, double value);
 void json_times(const bench_times *t);
 /* All of them, as an array. */
 void json_numbers(const char *key, const double *values, size_t n);
-/* Ends with the peak resident memory of this process so far, and with how many processors others kept busy since it
- * began: figures with more than a little of that are worth nothing. */
+/* Ends with the peak resident memory of this process so far, and with how many processors others
+ * kept busy since it began: figures with more than a little of that are worth nothing. */
 void json_end(void);
 
 /* Never NULL: ends the program when there is no memory. 64-byte aligned, zeroed; free(). */

@@ -25,8 +25,8 @@ static double one_call(bench_contender *c)
     return (bench_seconds() - start) / (double)c->repeat;
 }
 
-/* The first calls fault memory in and let caches and clocks settle, and the system finds a processor for each thread;
- * the last of them says how often to repeat. */
+/* The first calls fault memory in and let caches and clocks settle, and the system finds a
+ * processor for each thread; the last of them says how often to repeat. */
 static void warm_up(const bench_options *o, bench_contender *c)
 {
     const double start = bench_seconds(), least = o->quick ? 0 : 0.02;
@@ -38,9 +38,10 @@ static void warm_up(const bench_options *o, bench_contender *c)
         c->repeat = (int64_t)fmin(1e6, ceil(1e-3 / fmax(seconds, 1e-9)));
 }
 
-/* An OpenMP program's threads go on looking for work for some time after it is done (run.sh makes that short), and
- * would take a core from the next contender, whose own threads sleep by now: untimed calls wake them, for a
- * millisecond, because a sleeping thread may need some tenths of one and we do not wait for it. */
+/* An OpenMP program's threads go on looking for work for some time after it is done (run.sh makes
+ * that short), and would take a core from the next contender, whose own threads sleep by now:
+ * untimed calls wake them, for a millisecond, because a sleeping thread may need some tenths of one
+ * and we do not wait for it. */
 static void settle(bench_contender *c)
 {
     const struct timespec pause = {.tv_nsec = 2000000};
@@ -115,7 +116,8 @@ typedef struct work {
 
 static work begun;
 
-/* User, nice, system, (idle, waiting,) interrupts, steal: in hundredths of a second. All zero where it is not told. */
+/* User, nice, system, (idle, waiting,) interrupts, steal: in hundredths of a second. All zero where
+ * it is not told. */
 static work work_so_far(void)
 {
     unsigned long long t[8] = {0};
@@ -123,14 +125,15 @@ static work work_so_far(void)
     work w = {.at = bench_seconds()};
     FILE *file = fopen("/proc/stat", "r");
     if (file != NULL) {
-        if (fscanf(file, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &t[0], &t[1], &t[2], &t[3], &t[4], &t[5], &t[6],
-                   &t[7]) == 8)
-            w.all = (double)(t[0] + t[1] + t[2] + t[5] + t[6] + t[7]) / (double)sysconf(_SC_CLK_TCK);
+        if (fscanf(file, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &t[0], &t[1], &t[2], &t[3],
+                &t[4], &t[5], &t[6], &t[7]) == 8)
+            w.all =
+                (double)(t[0] + t[1] + t[2] + t[5] + t[6] + t[7]) / (double)sysconf(_SC_CLK_TCK);
         fclose(file);
     }
     getrusage(RUSAGE_SELF, &own);
     w.own = (double)(own.ru_utime.tv_sec + own.ru_stime.tv_sec) +
-            1e-6 * (double)(own.ru_utime.tv_usec + own.ru_stime.tv_usec);
+        1e-6 * (double)(own.ru_utime.tv_usec + own.ru_stime.tv_usec);
     return w;
 }
 

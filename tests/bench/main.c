@@ -10,12 +10,15 @@ static const struct {
     int (*run)(const bench_options *o);
     const char *what;
 } modes[] = {
-    {"step", step_mode, "a training step of a model: forward, loss, backward, optimizer, controller"},
-    {"gemm", gemm_mode, "1x1 convolutions and linear layers of a model, each shape: forward and both gradients"},
+    {"step", step_mode,
+        "a training step of a model: forward, loss, backward, optimizer, controller"},
+    {"gemm", gemm_mode,
+        "1x1 convolutions and linear layers of a model, each shape: forward and both gradients"},
     {"conv", conv_mode, "the other convolutions of a model, depthwise ones too"},
     {"fakequant", fakequant_mode, "fake-quantization of activations, against memcpy"},
     {"rb", rb_mode, "a weight through RB mask and quantizer, and its gradient back"},
-    {"threshold", threshold_mode, "magnitude thresholds and masks over ResNet-50's weights, against a sort"},
+    {"threshold", threshold_mode,
+        "magnitude thresholds and masks over ResNet-50's weights, against a sort"},
 };
 enum { N_MODES = sizeof modes / sizeof *modes };
 
@@ -24,18 +27,19 @@ static void usage(FILE *to)
     fprintf(to, "usage: nncf-bench MODE [OPTION VALUE]... [--quick]\nmodes:\n");
     for (size_t i = 0; i < N_MODES; i++)
         fprintf(to, "  %-10s %s\n", modes[i].name, modes[i].what);
-    fprintf(to, "options:\n"
-                "  --model NAME       mobilenetv2 (default), resnet18, resnet50\n"
-                "  --config FILE      an NNCF config; none (default): no compression\n"
-                "  --optimizer NAME   adam (default), sgd\n"
-                "  --batch N          images of a batch (16)\n"
-                "  --image N          height and width (224)\n"
-                "  --threads N        (2)\n"
-                "  --runs N           measurements after warm-up (7)\n"
-                "  --warmup N         (2)\n"
-                "  --only TEXT        shapes whose name holds TEXT\n"
-                "  --quick            smallest sizes and one run: does it work?\n"
-                "One JSON object a line; times in seconds.\n");
+    fprintf(to,
+        "options:\n"
+        "  --model NAME       mobilenetv2 (default), resnet18, resnet50\n"
+        "  --config FILE      an NNCF config; none (default): no compression\n"
+        "  --optimizer NAME   adam (default), sgd\n"
+        "  --batch N          images of a batch (16)\n"
+        "  --image N          height and width (224)\n"
+        "  --threads N        (2)\n"
+        "  --runs N           measurements after warm-up (7)\n"
+        "  --warmup N         (2)\n"
+        "  --only TEXT        shapes whose name holds TEXT\n"
+        "  --quick            smallest sizes and one run: does it work?\n"
+        "One JSON object a line; times in seconds.\n");
 }
 
 static bool whole(const char *text, int64_t lowest, int64_t *value)
@@ -53,11 +57,8 @@ static bool take(bench_options *o, const char *name, const char *value)
     const struct {
         const char *name;
         int64_t lowest, *value;
-    } numbers[] = {{"--batch", 1, &o->batch},
-                   {"--image", 32, &o->image},
-                   {"--threads", 1, &o->threads},
-                   {"--runs", 1, &o->runs},
-                   {"--warmup", 0, &o->warmup}};
+    } numbers[] = {{"--batch", 1, &o->batch}, {"--image", 32, &o->image},
+        {"--threads", 1, &o->threads}, {"--runs", 1, &o->runs}, {"--warmup", 0, &o->warmup}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (strcmp(name, numbers[i].name) == 0)
             return whole(value, numbers[i].lowest, numbers[i].value);
@@ -67,7 +68,8 @@ static bool take(bench_options *o, const char *name, const char *value)
         o->config = strcmp(value, "none") == 0 ? NULL : value;
     else if (strcmp(name, "--only") == 0)
         o->only = value;
-    else if (strcmp(name, "--optimizer") == 0 && (strcmp(value, "adam") == 0 || strcmp(value, "sgd") == 0))
+    else if (strcmp(name, "--optimizer") == 0 &&
+        (strcmp(value, "adam") == 0 || strcmp(value, "sgd") == 0))
         o->optimizer = value;
     else
         return false;
@@ -77,13 +79,13 @@ static bool take(bench_options *o, const char *name, const char *value)
 int main(int argc, char **argv)
 {
     bench_options o = {.model = "mobilenetv2",
-                       .optimizer = "adam",
-                       .only = "",
-                       .batch = 16,
-                       .image = 224,
-                       .threads = 2,
-                       .runs = 7,
-                       .warmup = 2};
+        .optimizer = "adam",
+        .only = "",
+        .batch = 16,
+        .image = 224,
+        .threads = 2,
+        .runs = 7,
+        .warmup = 2};
     bench_begin();
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
         usage(stdout);
@@ -97,8 +99,8 @@ int main(int argc, char **argv)
             o.runs = 1;
             o.warmup = 0;
         } else if (i + 1 >= argc || !take(&o, argv[i], argv[i + 1])) {
-            fprintf(stderr, "nncf-bench: %s%s%s is not understood\n", argv[i], i + 1 < argc ? " " : "",
-                    i + 1 < argc ? argv[i + 1] : "");
+            fprintf(stderr, "nncf-bench: %s%s%s is not understood\n", argv[i],
+                i + 1 < argc ? " " : "", i + 1 < argc ? argv[i + 1] : "");
             usage(stderr);
             return 2;
         } else {

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The products of every layer of a model, each shape once: forward, input gradient, weight gradient; of floats and of
- * integer codes; against bli_sgemm and oneDNN where they are linked. `gemm` has the 1x1 convolutions and linear layers,
- * `conv` the others. */
+/* The products of every layer of a model, each shape once: forward, input gradient, weight
+ * gradient; of floats and of integer codes; against bli_sgemm and oneDNN where they are linked.
+ * `gemm` has the 1x1 convolutions and linear layers, `conv` the others. */
 #include "products.h"
 
 #include "../../examples/classification/models.h"
 #include "../../examples/classification/net_internal.h"
-#include "kernels/gemm.h"
-#include "layer/layer.h"
+#include "base/pool.h"
+#include "conv/conv2d.h"
+#include "exec/product.h"
+#include "gemm/microkernel.h"
+#include "graph/model.h"
+#include "kernels/operand.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +26,7 @@ static const char *const pass_names[PASSES] = {"forward", "input", "weight"};
 
 typedef struct peak_job {
     nncf_context *context;
-    nncf__micro m;
+    nncf__microkernel m;
     int64_t repeat;
 } peak_job;
 
@@ -45,7 +50,7 @@ static void peak_run(void *arg)
 static double measure_peak(const bench_options *o, nncf_context *context)
 {
     peak_job j = {.context = context, .repeat = o->quick ? 10 : 20000};
-    nncf__micro_get(context, &j.m);
+    nncf__microkernel_get(context, &j.m);
     size_t floats = (size_t)((j.m.v + j.m.s) * j.m.kc + j.m.v * j.m.s) + NNCF__PANEL_SLACK;
     if (nncf__scratch_reserve(context, floats * sizeof(float)) != NNCF_OK)
         return 0;
@@ -53,7 +58,8 @@ static double measure_peak(const bench_options *o, nncf_context *context)
         bench_fill(nncf__scratch(context, (size_t)i), floats, 1, 0.25f, 1.0f);
     bench_contender c = {.who = "peak", .run = peak_run, .arg = &j};
     bench_contest(o, &c, 1);
-    double operations = 2.0 * (double)(j.m.v * j.m.s * j.m.kc) * (double)j.repeat * (double)context->params.n_threads;
+    double operations = 2.0 * (double)(j.m.v * j.m.s * j.m.kc) * (double)j.repeat *
+        (double)context->params.n_threads;
     double peak = operations / bench_min(&c.times);
     bench_times_free(&c, 1);
     return peak;
@@ -73,16 +79,19 @@ static nncf__conv2d shape_of(const net *n, const net_node *node, int64_t batch)
     const int64_t *in = node->inputs[0] == NET_INPUT ? n->sample : n->nodes[node->inputs[0]].sample;
     bool linear = l->kind == NNCF__LINEAR;
     const int64_t shape_in[4] = {batch, l->in_channels, linear ? 1 : in[2], linear ? 1 : in[3]};
-    const int64_t shape_out[4] = {batch, l->out_channels, linear ? 1 : node->sample[2], linear ? 1 : node->sample[3]};
+    const int64_t shape_out[4] = {
+        batch, l->out_channels, linear ? 1 : node->sample[2], linear ? 1 : node->sample[3]};
     return nncf__product_shape(l, shape_in, shape_out);
 }
 
-static size_t shapes_of_model(const bench_options *o, nncf_context *context, shape shapes[MOST_SHAPES])
+static size_t shapes_of_model(
+    const bench_options *o, nncf_context *context, shape shapes[MOST_SHAPES])
 {
-    const train_settings settings = {.model = {.name = o->model, .width_mult = 1.0, .stem_stride = 2},
-                                     .sample_size = {1, 3, o->image, o->image},
-                                     .num_classes = 1000,
-                                     .seed = 1};
+    const train_settings settings = {
+        .model = {.name = o->model, .width_mult = 1.0, .stem_stride = 2},
+        .sample_size = {1, 3, o->image, o->image},
+        .num_classes = 1000,
+        .seed = 1};
     nncf_error err = NNCF_ERROR_INIT;
     nncf_config *config = NULL;
     net *n = NULL;
@@ -104,9 +113,10 @@ static size_t shapes_of_model(const bench_options *o, nncf_context *context, sha
             break;
         if (known == count) {
             shapes[count] = (shape){.s = s};
-            snprintf(shapes[count++].name, sizeof shapes->name, "%s%lld->%lld %lldx%lld%s %lldx%lld",
-                     s.groups > 1 ? "depthwise " : "", (long long)s.c_in, (long long)s.c_out, (long long)s.kernel_h,
-                     (long long)s.kernel_w, s.stride_h > 1 ? "/2" : "", (long long)s.out_h, (long long)s.out_w);
+            snprintf(shapes[count++].name, sizeof shapes->name,
+                "%s%lld->%lld %lldx%lld%s %lldx%lld", s.groups > 1 ? "depthwise " : "",
+                (long long)s.c_in, (long long)s.c_out, (long long)s.kernel_h, (long long)s.kernel_w,
+                s.stride_h > 1 ? "/2" : "", (long long)s.out_h, (long long)s.out_w);
         }
         shapes[known].count++;
     }
@@ -129,16 +139,23 @@ typedef struct subject {
 static void ours(const subject *b, bool codes)
 {
     const product *p = &b->p;
-    const nncf__operand x = {.data = p->x, .dtype = NNCF_F32}, w = {.data = p->w, .dtype = NNCF_F32},
-                        x_codes = {.data = b->bytes, .step = &b->step, .n_steps = 1, .dtype = NNCF_U8},
-                        w_codes = {.data = p->w, .step = &b->step, .n_steps = 1, .dtype = NNCF_F32};
+    const nncf__operand x = {.data = p->x, .dtype = NNCF_F32},
+                        w = {.data = p->w, .dtype = NNCF_F32},
+                        x_codes = {.data = b->bytes,
+                            .scale = &b->step,
+                            .n_scales = 1,
+                            .dtype = NNCF_U8},
+                        w_codes = {
+                            .data = p->w, .scale = &b->step, .n_scales = 1, .dtype = NNCF_F32};
     nncf_status status;
     if (b->pass == PASS_FORWARD)
-        status = nncf__conv2d_forward(b->context, &p->s, codes ? &x_codes : &x, codes ? &w_codes : &w, NULL, p->z);
+        status = nncf__conv2d_forward(
+            b->context, &p->s, codes ? &x_codes : &x, codes ? &w_codes : &w, NULL, p->z);
     else if (b->pass == PASS_INPUT)
         status = nncf__conv2d_backward_input(b->context, &p->s, p->w, p->dz, p->dx);
     else
-        status = nncf__conv2d_backward_weight(b->context, &p->s, codes ? &x_codes : &x, p->dz, p->dw);
+        status =
+            nncf__conv2d_backward_weight(b->context, &p->s, codes ? &x_codes : &x, p->dz, p->dw);
     if (status != NNCF_OK)
         abort();
 }
@@ -166,7 +183,8 @@ static void run_onednn(void *arg)
 }
 
 /* Multiples of a step, so that they are codes of a quantizer too. */
-static float *codes_as_floats(size_t n, uint64_t stream, int low, int high, float step, uint8_t *bytes)
+static float *codes_as_floats(
+    size_t n, uint64_t stream, int low, int high, float step, uint8_t *bytes)
 {
     float *x = bench_floats(n);
     bench_fill(x, n, stream, (float)low, (float)high);
@@ -181,7 +199,8 @@ static float *codes_as_floats(size_t n, uint64_t stream, int low, int high, floa
 
 static void open_subject(subject *b, nncf_context *context, const nncf__conv2d *s)
 {
-    size_t n_x = (size_t)(s->n * s->c_in * s->h * s->w), n_z = (size_t)(s->n * s->c_out * s->out_h * s->out_w),
+    size_t n_x = (size_t)(s->n * s->c_in * s->h * s->w),
+           n_z = (size_t)(s->n * s->c_out * s->out_h * s->out_w),
            n_w = (size_t)(s->c_out * s->c_in / s->groups * s->kernel_h * s->kernel_w);
     bool pointwise = s->kernel_h * s->kernel_w == 1 && s->stride_h * s->stride_w == 1;
     *b = (subject){.context = context, .p.s = *s, .step = 1.0f / 64, .bytes = calloc(n_x, 1)};
@@ -195,7 +214,8 @@ static void open_subject(subject *b, nncf_context *context, const nncf__conv2d *
     b->p.dw = bench_floats(n_w);
     bench_fill(b->p.dz, n_z, 3, -1, 1);
     if (!pointwise && blis_peer_can(s)) {
-        size_t n_columns = (size_t)(s->n * s->c_in * s->kernel_h * s->kernel_w * s->out_h * s->out_w);
+        size_t n_columns =
+            (size_t)(s->n * s->c_in * s->kernel_h * s->kernel_w * s->out_h * s->out_w);
         b->p.columns = bench_floats(n_columns);
         bench_fill(b->p.columns, n_columns, 4, -1, 1);
     }
@@ -213,8 +233,8 @@ static void close_subject(subject *b)
     free(b->p.columns);
 }
 
-static void print(const bench_options *o, const char *mode, const shape *sh, const subject *b, const bench_contender *c,
-                  double peak)
+static void print(const bench_options *o, const char *mode, const shape *sh, const subject *b,
+    const bench_contender *c, double peak)
 {
     const nncf__conv2d *s = &sh->s;
     int64_t k = s->c_in / s->groups * s->kernel_h * s->kernel_w;
@@ -243,7 +263,8 @@ static void print(const bench_options *o, const char *mode, const shape *sh, con
     json_end();
 }
 
-static void one_shape(const bench_options *o, const char *mode, nncf_context *context, const shape *sh, double peak)
+static void one_shape(
+    const bench_options *o, const char *mode, nncf_context *context, const shape *sh, double peak)
 {
     subject b;
     open_subject(&b, context, &sh->s);
@@ -269,7 +290,8 @@ static void one_shape(const bench_options *o, const char *mode, nncf_context *co
 
 static int run(const bench_options *o, const char *mode)
 {
-    const nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .seed = 1, .n_threads = (int32_t)o->threads};
+    const nncf_context_params params = {
+        NNCF_PARAMS(nncf_context_params), .seed = 1, .n_threads = (int32_t)o->threads};
     nncf_context *context = NULL;
     shape *shapes = calloc(MOST_SHAPES, sizeof *shapes);
     if (!shapes || nncf_context_create(NNCF_API_VERSION, &params, &context, NULL) != NNCF_OK) {

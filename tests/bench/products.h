@@ -5,23 +5,28 @@
 
 #include "bench.h"
 
-#include "kernels/kernels.h"
+#include "conv/conv2d.h"
+
+#include <stdbool.h>
 
 enum { PASS_FORWARD, PASS_INPUT, PASS_WEIGHT, PASSES };
 
 typedef struct product {
     nncf__conv2d s;
     float *x, *w, *z, *dz, *dx, *dw;
-    float *columns; /* for BLIS: the patches of every image, (image, k, pixel); NULL: x is that already */
+    float *columns; /* for BLIS: the patches of every image, (image, k, pixel); NULL: x is that
+                       already */
 } product;
 
-/* ---- blis.c: the same sums by bli_sgemm, an image at a time; patches are made before, and not counted ---- */
+/* ---- blis.c: the same sums by bli_sgemm, an image at a time; patches are made before, and not
+ * counted ---- */
 
 bool blis_peer_can(const nncf__conv2d *s); /* one group, and BLIS is linked */
 void blis_peer_threads(int64_t threads);
 void blis_peer_run(const product *p, int pass);
 
-/* ---- onednn.c: oneDNN with the memory layouts that it likes best; reordering to and from them is not counted ---- */
+/* ---- onednn.c: oneDNN with the memory layouts that it likes best; reordering to and from them is
+ * not counted ---- */
 
 typedef struct onednn_peer onednn_peer;
 /* NULL: not linked, or it cannot. */

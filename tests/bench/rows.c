@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What compression adds to a step outside of products: fake-quantization of activations, RB masks with quantization of
- * a weight, magnitude thresholds. Each against something that a machine can do at best: memcpy, or a sort. */
+/* What compression adds to a step outside of products: fake-quantization of activations, RB masks
+ * with quantization of a weight, magnitude thresholds. Each against something that a machine can do
+ * at best: memcpy, or a sort. */
 #include "bench.h"
 
 #include "../../examples/classification/models.h"
+#include "base/pool.h"
 #include "kernels/kernels.h"
 
 #include <nncf/nncf.h>
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +20,8 @@ enum { CHUNK = 65536 };
 
 static nncf_context *open_context(const bench_options *o)
 {
-    const nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .seed = 1, .n_threads = (int32_t)o->threads};
+    const nncf_context_params params = {
+        NNCF_PARAMS(nncf_context_params), .seed = 1, .n_threads = (int32_t)o->threads};
     nncf_context *context = NULL;
     if (nncf_context_create(NNCF_API_VERSION, &params, &context, NULL) != NNCF_OK)
         exit(EXIT_FAILURE);
@@ -35,7 +39,8 @@ static nncf_config *open_config(nncf_context *context, const char *text)
     return config;
 }
 
-static void print(const bench_options *o, const char *mode, const bench_contender *c, size_t n, double bytes)
+static void print(
+    const bench_options *o, const char *mode, const bench_contender *c, size_t n, double bytes)
 {
     json_begin(mode);
     json_text("who", c->who);
@@ -87,7 +92,9 @@ int fakequant_mode(const bench_options *o)
     } kinds[] = {{"memcpy", 8}, {"forward", 8}, {"backward", 12}};
     enum { KINDS = sizeof kinds / sizeof *kinds };
     nncf_context *context = open_context(o);
-    size_t n = o->quick ? 1000 : 19300000; /* about what one batch of MobileNetV2's activations has in a large layer */
+    size_t n = o->quick
+        ? 1000
+        : 19300000; /* about what one batch of MobileNetV2's activations has in a large layer */
     float *x = bench_floats(n), *dy = bench_floats(n), *y = bench_floats(n);
     const float step = 6.0f / 255;
     elementwise e[KINDS];
@@ -95,7 +102,8 @@ int fakequant_mode(const bench_options *o)
     bench_fill(x, n, 1, -1, 7);
     bench_fill(dy, n, 2, -1, 1);
     for (int i = 0; i < KINDS; i++) {
-        e[i] = (elementwise){context, nncf__k(context), n, x, dy, y, {step, 0, 255, 0, 255 * step}, i};
+        e[i] = (elementwise){
+            context, nncf__kernels_of(context), n, x, dy, y, {step, 0, 255, 0, 255 * step}, i};
         c[i] = (bench_contender){.who = kinds[i].who, .run = run_elementwise, .arg = &e[i]};
     }
     bench_contest(o, c, KINDS);
@@ -134,11 +142,10 @@ static void run_weight_backward(void *arg)
 
 int rb_mode(const bench_options *o)
 {
-    static const char *const texts[] = {
-        "{\"compression\": {\"algorithm\": \"rb_sparsity\"}}",
+    static const char *const texts[] = {"{\"compression\": {\"algorithm\": \"rb_sparsity\"}}",
         "{\"compression\": [{\"algorithm\": \"rb_sparsity\"}, {\"algorithm\": \"quantization\"}]}"};
-    static const char *const names[][2] = {{"rb forward", "rb backward"},
-                                           {"rb and int8 forward", "rb and int8 backward"}};
+    static const char *const names[][2] = {
+        {"rb forward", "rb backward"}, {"rb and int8 forward", "rb and int8 backward"}};
     const int64_t side = o->quick ? 32 : 2048;
     size_t n = (size_t)(side * side);
     nncf_context *context = open_context(o);
@@ -147,18 +154,14 @@ int rb_mode(const bench_options *o)
     for (int i = 0; i < 2; i++) {
         weight_layer w = {.out = out};
         nncf_config *config = open_config(context, texts[i]);
-        nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params),
-                                .scope = "Net/Linear[fc]",
-                                .weight = weight,
-                                .weight_grad = grad,
-                                .in_features = side,
-                                .out_features = side};
+        nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = "Net/Linear[fc]",
+            .weight = weight, .weight_grad = grad, .in_features = side, .out_features = side};
         if (nncf_model_create(context, &w.model, NULL) != NNCF_OK ||
             nncf_model_add_linear(w.model, &p, &w.layer, NULL) != NNCF_OK ||
             nncf_compression_ctrl_create(w.model, config, &w.ctrl, NULL) != NNCF_OK)
             abort();
         bench_contender c[2] = {{.who = names[i][0], .run = run_weight_forward, .arg = &w},
-                                {.who = names[i][1], .run = run_weight_backward, .arg = &w}};
+            {.who = names[i][1], .run = run_weight_backward, .arg = &w}};
         bench_contest(o, c, 2);
         print(o, "rb", &c[0], n, 12); /* weight and logit in, weight out */
         print(o, "rb", &c[1], n, 28); /* gradient, weight, logit in; both gradients in and out */
@@ -174,7 +177,8 @@ int rb_mode(const bench_options *o)
     return EXIT_SUCCESS;
 }
 
-/* ---- threshold: epoch_step of magnitude sparsity over ResNet-50, and a sort of the same weights ---- */
+/* ---- threshold: epoch_step of magnitude sparsity over ResNet-50, and a sort of the same weights
+ * ---- */
 
 typedef struct sort_job {
     const net_tensor *tensors;
@@ -221,25 +225,29 @@ static void run_read(void *arg)
     e->k->min_max(e->n, e->x, range);
 }
 
-static void importance(const bench_options *o, nncf_context *context, net *n, sort_job *sort, const char *name)
+static void importance(
+    const bench_options *o, nncf_context *context, net *n, sort_job *sort, const char *name)
 {
     char text[256];
     nncf_error err = NNCF_ERROR_INIT;
     nncf_compression_ctrl *ctrl = NULL;
     snprintf(text, sizeof text,
-             "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"weight_importance\": \"%s\", \"params\": "
-             "{\"schedule\": \"multistep\", \"steps\": [1], \"sparsity_levels\": [0.5, 0.5]}}}",
-             name);
+        "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"weight_importance\": \"%s\", "
+        "\"params\": "
+        "{\"schedule\": \"multistep\", \"steps\": [1], \"sparsity_levels\": [0.5, 0.5]}}}",
+        name);
     nncf_config *config = open_config(context, text);
     if (nncf_compression_ctrl_create(net_model(n), config, &ctrl, &err) != NNCF_OK) {
         fprintf(stderr, "nncf-bench: %s\n", err.message);
         exit(EXIT_FAILURE);
     }
     bool sorted = strcmp(name, "abs") == 0;
-    elementwise read = {.context = context, .k = nncf__k(context), .n = sort->n, .x = sort->joined};
-    bench_contender c[3] = {{.who = sorted ? "abs" : "normed_abs", .run = run_epoch_step, .arg = ctrl},
-                            {.who = "read once, one thread", .run = run_read, .arg = &read},
-                            {.who = "qsort", .run = run_sort, .arg = sort}};
+    elementwise read = {
+        .context = context, .k = nncf__kernels_of(context), .n = sort->n, .x = sort->joined};
+    bench_contender c[3] = {
+        {.who = sorted ? "abs" : "normed_abs", .run = run_epoch_step, .arg = ctrl},
+        {.who = "read once, one thread", .run = run_read, .arg = &read},
+        {.who = "qsort", .run = run_sort, .arg = sort}};
     bench_contest(o, c, sorted ? 2 : 1);
     bench_options few = *o; /* one sort takes seconds */
     few.warmup = 0;
@@ -249,7 +257,8 @@ static void importance(const bench_options *o, nncf_context *context, net *n, so
     nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
     if (nncf_compression_ctrl_get_statistics(ctrl, &s) != NNCF_OK ||
         (sorted && s.magnitude_threshold != sort->threshold)) {
-        fprintf(stderr, "nncf-bench: threshold %.9g, by sorting %.9g\n", s.magnitude_threshold, sort->threshold);
+        fprintf(stderr, "nncf-bench: threshold %.9g, by sorting %.9g\n", s.magnitude_threshold,
+            sort->threshold);
         exit(EXIT_FAILURE);
     }
     for (size_t i = 0; i < (sorted ? 3u : 1u); i++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A whole training step, as examples/classification makes it: forward, loss, backward, optimizer over all parameters,
- * the controller's step. Images and labels are random; the quantizers' ranges are initialized first. */
+/* A whole training step, as examples/classification makes it: forward, loss, backward, optimizer
+ * over all parameters, the controller's step. Images and labels are random; the quantizers' ranges
+ * are initialized first. */
 #include "bench.h"
 
 #include "../../examples/classification/metrics.h"
@@ -40,10 +41,11 @@ static nncf_status open_config(const bench_options *o, training *t, nncf_error *
 
 static nncf_status open_model(const bench_options *o, training *t, nncf_error *err)
 {
-    const train_settings settings = {.model = {.name = o->model, .width_mult = 1.0, .stem_stride = 2},
-                                     .sample_size = {1, 3, o->image, o->image},
-                                     .num_classes = CLASSES,
-                                     .seed = 1};
+    const train_settings settings = {
+        .model = {.name = o->model, .width_mult = 1.0, .stem_stride = 2},
+        .sample_size = {1, 3, o->image, o->image},
+        .num_classes = CLASSES,
+        .seed = 1};
     nncf_status status = models_build(t->config, t->context, &settings, &t->network, err);
     if (status == NNCF_OK)
         status = nncf_compression_ctrl_create(net_model(t->network), t->config, &t->ctrl, err);
@@ -57,7 +59,8 @@ static nncf_status open_data(const bench_options *o, training *t, nncf_error *er
     size_t count = (size_t)(o->batch * 3 * o->image * o->image);
     t->batch = o->batch;
     t->x = bench_floats(count);
-    bench_fill(t->x, count, 1, -2.0f, 2.0f); /* about what images are after the usual normalization */
+    bench_fill(
+        t->x, count, 1, -2.0f, 2.0f); /* about what images are after the usual normalization */
     t->labels = calloc((size_t)o->batch, sizeof *t->labels);
     t->step.at = calloc((size_t)o->runs, sizeof(double));
     bool complete = t->labels != NULL && t->step.at != NULL;
@@ -85,7 +88,8 @@ static nncf_status train(training *t, bool warming, nncf_error *err)
     at[1] = bench_seconds();
     if ((grad = net_logits_grad(t->network)) == NULL)
         return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for gradients");
-    t->loss = metrics_cross_entropy(logits, t->labels, t->batch, CLASSES, grad) + nncf_compression_ctrl_loss(t->ctrl);
+    t->loss = metrics_cross_entropy(logits, t->labels, t->batch, CLASSES, grad) +
+        nncf_compression_ctrl_loss(t->ctrl);
     at[2] = bench_seconds();
     if ((status = net_backward(t->network, t->x, err)) != NNCF_OK)
         return status;
@@ -111,7 +115,8 @@ static nncf_status initialize(training *t, nncf_error *err)
         if ((status = net_forward(t->network, t->x, t->batch, &logits, err)) != NNCF_OK)
             return status;
     }
-    return status == NNCF_OK ? NNCF_OK : app_fail_step(err, status, "initialization of the quantizers");
+    return status == NNCF_OK ? NNCF_OK
+                             : app_fail_step(err, status, "initialization of the quantizers");
 }
 
 static void print(const bench_options *o, const training *t)
@@ -143,15 +148,15 @@ static void on_log(void *user, int32_t level, const char *line)
 
 static nncf_status run(const bench_options *o, training *t, nncf_error *err)
 {
-    const nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .seed = 1, .n_threads = (int32_t)o->threads,
-                                        .log = on_log};
+    const nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .seed = 1,
+        .n_threads = (int32_t)o->threads, .log = on_log};
     bool adam = strcmp(o->optimizer, "adam") == 0;
     t->settings = (optimizer_settings){.type = adam ? OPTIMIZER_ADAM : OPTIMIZER_SGD,
-                                       .base_lr = adam ? 1e-4 : 1e-2,
-                                       .beta1 = 0.9,
-                                       .beta2 = 0.999,
-                                       .eps = 1e-8,
-                                       .momentum = 0.9};
+        .base_lr = adam ? 1e-4 : 1e-2,
+        .beta1 = 0.9,
+        .beta2 = 0.999,
+        .eps = 1e-8,
+        .momentum = 0.9};
     nncf_status status = nncf_context_create(NNCF_API_VERSION, &params, &t->context, err);
     if (status == NNCF_OK)
         status = open_config(o, t, err);

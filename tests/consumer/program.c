@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An outside program: built with nothing but what pkg-config says about the installed library, as C99 and as C++.
- * Trains one quantized linear layer for a few steps and expects the loss to fall. */
+/* An outside program: built with nothing but what pkg-config says about the installed library, as
+ * C99 and as C++. Trains one quantized linear layer for a few steps and expects the loss to fall.
+ */
 #include <math.h>
 #include <nncf/nncf.h>
 #include <stdio.h>
@@ -8,21 +9,22 @@
 
 /* All members zero, in C and (as base.h says it) in C++, without a warning of -Wextra. */
 #ifdef __cplusplus
-#define ZERO                                                                                                           \
-    {                                                                                                                  \
+#define ZERO                                                                                       \
+    {                                                                                              \
     }
 #else
-#define ZERO                                                                                                           \
-    {                                                                                                                  \
-        0                                                                                                              \
+#define ZERO                                                                                       \
+    {                                                                                              \
+        0                                                                                          \
     }
 #endif
 
 enum { SAMPLES = 8, IN = 4, OUT = 2, STEPS = 2 };
 
-static const char config_text[] = "{ // plain int8\n"
-                                  "  \"compression\": { \"algorithm\": \"quantization\","
-                                  "    \"initializer\": { \"num_init_steps\": 1, \"type\": \"min_max\" } } }";
+static const char config_text[] =
+    "{ // plain int8\n"
+    "  \"compression\": { \"algorithm\": \"quantization\","
+    "    \"initializer\": { \"num_init_steps\": 1, \"type\": \"min_max\" } } }";
 
 /* Mean squared error over the batch; its gradient goes into dy. */
 static double loss_of(const float *y, const float *target, float *dy)
@@ -94,7 +96,8 @@ int main(void)
         return fail("header and library are of different versions", NNCF_E_VERSION, &err);
     if ((status = nncf_context_create(NNCF_API_VERSION, NULL, &context, &err)) != NNCF_OK)
         return fail("context", status, &err);
-    if ((status = nncf_config_parse(context, "consumer", config_text, strlen(config_text), &config, &err)) != NNCF_OK)
+    if ((status = nncf_config_parse(
+             context, "consumer", config_text, strlen(config_text), &config, &err)) != NNCF_OK)
         return fail("config", status, &err);
     if ((status = nncf_model_create(context, &model, &err)) != NNCF_OK)
         return fail("model", status, &err);

@@ -8,8 +8,8 @@
 
 enum { N = 4, SIZE = 8, MAPS = 32, PLANE = SIZE * SIZE };
 
-static float w[MAPS * 3 * 9], dw[MAPS * 3 * 9], gamma[MAPS], dgamma[MAPS], beta[MAPS], dbeta[MAPS], mean[MAPS],
-    var[MAPS];
+static float w[MAPS * 3 * 9], dw[MAPS * 3 * 9], gamma[MAPS], dgamma[MAPS], beta[MAPS], dbeta[MAPS],
+    mean[MAPS], var[MAPS];
 static float images[N * 3 * PLANE], output[N * MAPS * PLANE], gradient[N * MAPS * PLANE];
 static const int64_t x_shape[] = {N, 3, SIZE, SIZE}, y_shape[] = {N, MAPS, SIZE, SIZE};
 static const nncf_tensor batch = {.data = images, .ndim = 4, .shape = x_shape};
@@ -73,13 +73,9 @@ static int run(int epochs, int steps, double *first, double *last)
     nncf_model *model = NULL;
     nncf_layer *layer = NULL;
     nncf_compression_ctrl *ctrl = NULL;
-    const nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params),
-                                       .weight = gamma,
-                                       .weight_grad = dgamma,
-                                       .bias = beta,
-                                       .bias_grad = dbeta,
-                                       .running_mean = mean,
-                                       .running_var = var};
+    const nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .weight = gamma,
+        .weight_grad = dgamma, .bias = beta, .bias_grad = dbeta, .running_mean = mean,
+        .running_var = var};
     const nncf_tensor y = {.data = output, .ndim = 4, .shape = y_shape};
     const nncf_tensor dy = {.data = gradient, .ndim = 4, .shape = y_shape};
     int32_t more = 0;

@@ -111,8 +111,8 @@ void fixture_write_idx(const char *dir, const char *set, int count, bool gzip)
     free(labels);
 }
 
-void fixture_write_pixels(const char *dir, const char *name, int width, int height, int components,
-                          const uint8_t *pixels)
+void fixture_write_pixels(
+    const char *dir, const char *name, int width, int height, int components, const uint8_t *pixels)
 {
     struct jpeg_compress_struct info;
     struct jpeg_error_mgr error;
@@ -129,7 +129,8 @@ void fixture_write_pixels(const char *dir, const char *name, int width, int heig
     jpeg_set_quality(&info, 95, TRUE);
     jpeg_start_compress(&info, TRUE);
     while (info.next_scanline < info.image_height) {
-        JSAMPROW row = (uint8_t *)(uintptr_t)pixels + (size_t)info.next_scanline * (size_t)(width * components);
+        JSAMPROW row = (uint8_t *)(uintptr_t)pixels +
+            (size_t)info.next_scanline * (size_t)(width * components);
         jpeg_write_scanlines(&info, &row, 1);
     }
     jpeg_finish_compress(&info);
@@ -137,7 +138,8 @@ void fixture_write_pixels(const char *dir, const char *name, int width, int heig
     ck_assert_int_eq(fclose(file), 0);
 }
 
-void fixture_write_jpeg(const char *dir, const char *name, int width, int height, int components, const int *colour)
+void fixture_write_jpeg(
+    const char *dir, const char *name, int width, int height, int components, const int *colour)
 {
     const int n = width * height * components;
     uint8_t *pixels = malloc((size_t)n);

@@ -42,7 +42,8 @@ START_TEST(idx_raw_and_gzip_are_read_alike)
         ck_assert_int_eq(d[i]->channels, 1);
         ck_assert_int_eq(d[i]->height, 28);
         ck_assert_int_eq(d[i]->labels[13], 3);
-        ck_assert_uint_ge(d[i]->pixels[13 * 784 + 28 * 10], 190); /* the bar of class 3 is in rows 10 and 11 */
+        ck_assert_uint_ge(
+            d[i]->pixels[13 * 784 + 28 * 10], 190); /* the bar of class 3 is in rows 10 and 11 */
         ck_assert_uint_lt(d[i]->pixels[13 * 784 + 28 * 9], 64);
     }
     ck_assert_mem_eq(d[0]->pixels, d[1]->pixels, 30 * 784);
@@ -64,7 +65,8 @@ static void expect_failure(const char *name, nncf_status status, const char *tex
 
 START_TEST(damaged_idx_files_are_refused)
 {
-    uint8_t bytes[64] = {0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 4, 0, 0, 0, 4}; /* 2 x 4 x 4 = 32 bytes follow */
+    uint8_t bytes[64] = {
+        0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 4, 0, 0, 0, 4}; /* 2 x 4 x 4 = 32 bytes follow */
     const uint8_t labels[] = {0, 0, 8, 1, 0, 0, 0, 3, 1, 2, 3};
     expect_failure("mnist", NNCF_E_NOTFOUND, "train-images-idx3-ubyte");
     fixture_write(dir, "train-images-idx3-ubyte", bytes, 47, false);
@@ -172,7 +174,8 @@ START_TEST(folders_are_classes_in_the_order_of_their_names)
     ck_assert_uint_eq(d->count, 2);
     ck_assert_int_eq(d->n_classes, 1);
     dataset_destroy(d);
-    ck_assert_int_eq(dataset_open("imagenet", fixture_path(dir, "nowhere"), true, &d, &err), NNCF_E_NOTFOUND);
+    ck_assert_int_eq(
+        dataset_open("imagenet", fixture_path(dir, "nowhere"), true, &d, &err), NNCF_E_NOTFOUND);
     ck_assert_int_eq(dataset_open("imagnet", dir, true, &d, &err), NNCF_E_CONFIG);
     ck_assert_int_eq(dataset_open("imagenet", NULL, true, &d, &err), NNCF_E_CONFIG);
 }
@@ -219,10 +222,12 @@ END_TEST
 
 START_TEST(resize_agrees_with_closed_forms)
 {
-    /* A linear ramp, enlarged or shrunk, is the ramp at the new pixel centres, away from the borders. */
+    /* A linear ramp, enlarged or shrunk, is the ramp at the new pixel centres, away from the
+     * borders. */
     enum { W = 64, H = 48 };
     nncf_error err = NNCF_ERROR_INIT;
-    /* With a whole or no shrinking factor the triangle filter keeps it exactly, otherwise nearly. */
+    /* With a whole or no shrinking factor the triangle filter keeps it exactly, otherwise nearly.
+     */
     static const int sizes[] = {10, 24, 40, 96};
     static uint8_t image[H * W * 3];
     float *out = malloc(3 * 96 * 96 * sizeof *out);
@@ -242,8 +247,10 @@ START_TEST(resize_agrees_with_closed_forms)
             for (int y = 0; y < s; y++)
                 for (int x = 0; x < s; x++) {
                     int at = y * s + (mirror ? s - 1 - x : x);
-                    ck_assert_double_eq_tol(out[at], 3.0 * (8 + (x + 0.5) * 40 / s - 0.5), tolerance);
-                    ck_assert_double_eq_tol(out[s * s + at], 5.0 * (6 + (y + 0.5) * 30 / s - 0.5), tolerance);
+                    ck_assert_double_eq_tol(
+                        out[at], 3.0 * (8 + (x + 0.5) * 40 / s - 0.5), tolerance);
+                    ck_assert_double_eq_tol(
+                        out[s * s + at], 5.0 * (6 + (y + 0.5) * 30 / s - 0.5), tolerance);
                     ck_assert_double_eq_tol(out[2 * s * s + at], 77.0, 1e-3);
                 }
         }
@@ -274,8 +281,8 @@ START_TEST(small_images_are_centred_and_normalized)
 }
 END_TEST
 
-/* What augmentation makes of an image in 1000 epochs: the plain one moved by -2..2 pixels each way and mirrored or not,
- * never anything else. Returns how many of those 50 came up. */
+/* What augmentation makes of an image in 1000 epochs: the plain one moved by -2..2 pixels each way
+ * and mirrored or not, never anything else. Returns how many of those 50 came up. */
 static int variants(const char *name)
 {
     nncf_error err = NNCF_ERROR_INIT;
@@ -313,7 +320,8 @@ static int variants(const char *name)
 START_TEST(augmentation_shifts_or_mirrors)
 {
     fixture_write_idx(dir, "train", 20, false);
-    ck_assert_int_eq(variants("mnist"), 25);        /* digits are moved; mirrored they would be other signs */
+    ck_assert_int_eq(
+        variants("mnist"), 25); /* digits are moved; mirrored they would be other signs */
     ck_assert_int_eq(variants("fashion_mnist"), 2); /* clothes are centred; they are mirrored */
 }
 END_TEST
@@ -344,11 +352,16 @@ START_TEST(photographs_keep_their_colour)
 END_TEST
 
 /* A checksum of every batch of two epochs. */
-static void digest(const dataset *d, int workers, bool train, uint64_t seed, uint64_t *sums, size_t *n)
+static void digest(
+    const dataset *d, int workers, bool train, uint64_t seed, uint64_t *sums, size_t *n)
 {
     nncf_error err = NNCF_ERROR_INIT;
-    const loader_settings s = {
-        .batch_size = 7, .channels = 1, .size = 32, .workers = workers, .seed = seed, .train = train};
+    const loader_settings s = {.batch_size = 7,
+        .channels = 1,
+        .size = 32,
+        .workers = workers,
+        .seed = seed,
+        .train = train};
     loader *l;
     *n = 0;
     ck_ok(loader_create(d, &s, &l, &err), err);
@@ -452,7 +465,8 @@ END_TEST
 START_TEST(random_numbers_have_the_right_moments)
 {
     enum { N = 200000 };
-    rng r = rng_make(42, RNG_INIT, 0, 0), same = rng_make(42, RNG_INIT, 0, 0), other = rng_make(42, RNG_INIT, 1, 0);
+    rng r = rng_make(42, RNG_INIT, 0, 0), same = rng_make(42, RNG_INIT, 0, 0),
+        other = rng_make(42, RNG_INIT, 1, 0);
     double mean = 0.0, square = 0.0, fourth = 0.0;
     int buckets[7] = {0};
     ck_assert_uint_eq(rng_next(&r), rng_next(&same));

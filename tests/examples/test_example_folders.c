@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Folders of photographs as people have them: stray pictures, classes that are missing here or there, files that are
- * cut short, cameras that were turned, and snapshots that know what their classes were. */
+/* Folders of photographs as people have them: stray pictures, classes that are missing here or
+ * there, files that are cut short, cameras that were turned, and snapshots that know what their
+ * classes were. */
 #include "fixture.h"
 
 #include "dataset.h"
@@ -119,8 +120,9 @@ START_TEST(train_numbers_the_classes_of_both)
     put("val/a", NULL); /* there, and empty */
     d = opened(false);
     ck_assert_int_eq(d->labels[0], 2);
-    ck_assert_msg(strstr(d->notes, "no folder of b: it is not tested") && strstr(d->notes, "val/a: there are no JPEG"),
-                  "%s", d->notes);
+    ck_assert_msg(strstr(d->notes, "no folder of b: it is not tested") &&
+            strstr(d->notes, "val/a: there are no JPEG"),
+        "%s", d->notes);
     dataset_destroy(d);
     put("val/bb", "1.jpg"); /* between the others */
     refused(false, NNCF_E_FORMAT, "val/bb", "has no class of that name");
@@ -159,8 +161,10 @@ START_TEST(what_is_left_out_is_told)
     dataset *d = opened(false);
     ck_assert_uint_eq(d->count, 2);
     ck_assert_int_eq(d->n_classes, 3);
-    ck_assert_ptr_nonnull(strstr(d->notes, "y: 2 pictures are left out, because only JPEGs are read: 1.png, ...\n"));
-    ck_assert_ptr_nonnull(strstr(d->notes, "z: there are no JPEG files in this class; folders inside of a class"));
+    ck_assert_ptr_nonnull(
+        strstr(d->notes, "y: 2 pictures are left out, because only JPEGs are read: 1.png, ...\n"));
+    ck_assert_ptr_nonnull(
+        strstr(d->notes, "z: there are no JPEG files in this class; folders inside of a class"));
     ck_assert_ptr_nonnull(strstr(d->notes, "the pictures that train are also those that test"));
     dataset_destroy(d);
     d = opened(true); /* said once */
@@ -177,17 +181,10 @@ START_TEST(names_of_classes_are_text)
     setup();
     put("a\nb", "1.jpg");
     refused(true, NNCF_E_FORMAT, "a\nb", "control character");
-    static const char *const good[] = {"", "a", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf"};
-    static const char *const bad[] = {"\x80",
-                                      "\xc3",
-                                      "\xc3(",
-                                      "\xc0\x80",
-                                      "\xe0\x80\x80",
-                                      "\xed\xa0\x80",
-                                      "\xf0\x80\x80\x80",
-                                      "\xf4\x90\x80\x80",
-                                      "\xf8\x88\x80\x80\x80",
-                                      "\xe2\x82"};
+    static const char *const good[] = {
+        "", "a", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf"};
+    static const char *const bad[] = {"\x80", "\xc3", "\xc3(", "\xc0\x80", "\xe0\x80\x80",
+        "\xed\xa0\x80", "\xf0\x80\x80\x80", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xe2\x82"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         ck_assert(app_is_utf8(good[i]));
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -201,8 +198,9 @@ START_TEST(too_many_classes_are_told_by_name)
     put_splits(3);
     dataset *d = opened(true);
     ck_assert_int_eq(dataset_check(d, 2, 3, &err), NNCF_E_CONFIG);
-    ck_assert_msg(strstr(err.message, "3 folders of classes, from a to c, but num_classes is 2") != NULL, "%s",
-                  err.message);
+    ck_assert_msg(
+        strstr(err.message, "3 folders of classes, from a to c, but num_classes is 2") != NULL,
+        "%s", err.message);
     ck_ok(dataset_check(d, 3, 3, &err), err);
     ck_ok(dataset_check(d, 10, 3, &err), err);
     dataset_destroy(d);
@@ -245,7 +243,8 @@ START_TEST(pictures_that_are_cut_short_are_refused)
     for (size_t part = 4; part < 8; part++) { /* headers end before half */
         fixture_write(dir, "x.jpg", bytes, n * part / 8, false);
         ck_assert_int_eq(jpeg_read(fixture_path(dir, "x.jpg"), 0, &p, &err), NNCF_E_FORMAT);
-        ck_assert_msg(strstr(err.message, "x.jpg: the picture is cut short") != NULL, "%s", err.message);
+        ck_assert_msg(
+            strstr(err.message, "x.jpg: the picture is cut short") != NULL, "%s", err.message);
         ck_assert_int_eq(jpeg_check(fixture_path(dir, "x.jpg"), &err), NNCF_E_FORMAT);
         /* mended by somebody: an end without the middle */
         memcpy(bytes + n, bytes + n * part / 8, 2);
@@ -300,37 +299,40 @@ END_TEST
 
 /* ---- orientation ---- */
 
-/* The segment with its marker, for an orientation in either order of bytes, another entry before it; its size. */
+/* The segment with its marker, for an orientation in either order of bytes, another entry before
+ * it; its size. */
 static size_t segment(uint8_t to[64], unsigned orientation, bool little)
 {
-    static const uint8_t big[] = {0xff, 0xe1, 0, 40, 'E', 'x', 'i', 'f', 0, 0, 'M', 'M',
-                                  0,    42,   0, 0,  0,   8,   0,   2, /* a directory of two entries at 8 */
-                                  0x01, 0x00, 0, 4,  0,   0,   0,   1,   0, 0, 0,   64, /* width */
-                                  0x01, 0x12, 0, 3,  0,   0,   0,   1,   0, 0, 0,   0};
-    static const uint8_t small[] = {0xff, 0xe1, 0,    40,   'E', 'x',  'i',  'f', 0, 0, 'I', 'I', 42, 0,  8,
-                                    0,    0,    0,    2,    0,   0x00, 0x01, 4,   0, 1, 0,   0,   0,  64, 0,
-                                    0,    0,    0x12, 0x01, 3,   0,    1,    0,   0, 0, 0,   0,   0,  0};
+    static const uint8_t big[] = {0xff, 0xe1, 0, 40, 'E', 'x', 'i', 'f', 0, 0, 'M', 'M', 0, 42, 0,
+        0, 0, 8, 0, 2, /* a directory of two entries at 8 */
+        0x01, 0x00, 0, 4, 0, 0, 0, 1, 0, 0, 0, 64, /* width */
+        0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 0, 0, 0};
+    static const uint8_t small[] = {0xff, 0xe1, 0, 40, 'E', 'x', 'i', 'f', 0, 0, 'I', 'I', 42, 0, 8,
+        0, 0, 0, 2, 0, 0x00, 0x01, 4, 0, 1, 0, 0, 0, 64, 0, 0, 0, 0x12, 0x01, 3, 0, 1, 0, 0, 0, 0,
+        0, 0, 0};
     memcpy(to, little ? small : big, sizeof big);
     to[sizeof big - (little ? 4 : 3)] = (uint8_t)orientation;
     to[3] = (uint8_t)(sizeof big - 2);
     return sizeof big;
 }
 
-/* What is seen in the corners (left top, right top, left bottom, right bottom), as the number of the corner where it is
- * stored. From the standard: for each value where the 0th row and the 0th column are seen. */
-static const int seen[9][4] = {[1] = {0, 1, 2, 3},  /* top, left */
-                               [2] = {1, 0, 3, 2},  /* top, right */
-                               [3] = {3, 2, 1, 0},  /* bottom, right */
-                               [4] = {2, 3, 0, 1},  /* bottom, left */
-                               [5] = {0, 2, 1, 3},  /* left, top */
-                               [6] = {2, 0, 3, 1},  /* right, top */
-                               [7] = {3, 1, 2, 0},  /* right, bottom */
-                               [8] = {1, 3, 0, 2}}; /* left, bottom */
+/* What is seen in the corners (left top, right top, left bottom, right bottom), as the number of
+ * the corner where it is stored. From the standard: for each value where the 0th row and the 0th
+ * column are seen. */
+static const int seen[9][4] = {[1] = {0, 1, 2, 3}, /* top, left */
+    [2] = {1, 0, 3, 2}, /* top, right */
+    [3] = {3, 2, 1, 0}, /* bottom, right */
+    [4] = {2, 3, 0, 1}, /* bottom, left */
+    [5] = {0, 2, 1, 3}, /* left, top */
+    [6] = {2, 0, 3, 1}, /* right, top */
+    [7] = {3, 1, 2, 0}, /* right, bottom */
+    [8] = {1, 3, 0, 2}}; /* left, bottom */
 
 START_TEST(pictures_are_turned_as_the_camera_was)
 {
     enum { W = 64, H = 32 };
-    static const uint8_t colours[4][3] = {{230, 20, 20}, {20, 230, 20}, {20, 20, 230}, {230, 230, 230}};
+    static const uint8_t colours[4][3] = {
+        {230, 20, 20}, {20, 230, 20}, {20, 20, 230}, {230, 230, 230}};
     static uint8_t pixels[W * H * 3], bytes[32768], with[32768];
     nncf_error err = NNCF_ERROR_INIT;
     for (int y = 0; y < H; y++)
@@ -354,8 +356,9 @@ START_TEST(pictures_are_turned_as_the_camera_was)
             for (int corner = 0; corner < 4; corner++) {
                 const int x = corner % 2 ? p.width - 3 : 2, y = corner / 2 ? p.height - 3 : 2;
                 for (int c = 0; c < 3; c++)
-                    ck_assert_msg(abs(p.rgb[3 * (y * p.width + x) + c] - colours[at[corner]][c]) <= 20,
-                                  "orientation %u, corner %d", orientation, corner);
+                    ck_assert_msg(
+                        abs(p.rgb[3 * (y * p.width + x) + c] - colours[at[corner]][c]) <= 20,
+                        "orientation %u, corner %d", orientation, corner);
             }
             free(p.rgb);
         }
@@ -406,24 +409,17 @@ START_TEST(damaged_exif_is_upright)
         const struct {
             size_t at;
             uint8_t big, small;
-        } changes[] = {{0, 'e', 'e'},
-                       {5, 1, 1},
-                       {6, 'X', 'X'},
-                       {7, 'X', 'X'},
-                       {little ? 8 : 9, 43, 43},
-                       {10, 0xff, 100},
-                       {13, 60, 0xff},
-                       {little ? 30 : 31, 4, 4},
-                       {little ? 32 : 35, 2, 2},
-                       {little ? 36 : 37, 9, 9},
-                       {little ? 36 : 37, 0, 0},
-                       {little ? 28 : 29, 0x13, 0x13}};
+        } changes[] = {{0, 'e', 'e'}, {5, 1, 1}, {6, 'X', 'X'}, {7, 'X', 'X'},
+            {little ? 8 : 9, 43, 43}, {10, 0xff, 100}, {13, 60, 0xff}, {little ? 30 : 31, 4, 4},
+            {little ? 32 : 35, 2, 2}, {little ? 36 : 37, 9, 9}, {little ? 36 : 37, 0, 0},
+            {little ? 28 : 29, 0x13, 0x13}};
         for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
             memcpy(changed, whole, n);
             changed[changes[i].at] = little ? changes[i].small : changes[i].big;
             ck_assert_msg(parse(changed, n) == 1, "change %zu, %s", i, little ? "little" : "big");
         }
-        for (int i = 0; i < 200000; i++) { /* any bytes: an answer of 1 to 8, and no read beside them */
+        for (int i = 0; i < 200000;
+             i++) { /* any bytes: an answer of 1 to 8, and no read beside them */
             memcpy(changed, whole, n);
             for (int k = 0; k < 4; k++) {
                 random = random * 6364136223846793005u + 1442695040888963407u;
@@ -439,7 +435,8 @@ END_TEST
 /* ---- what snapshots know ---- */
 
 static const char config[] =
-    "{\"model\": \"mobilenetv2\", \"model_params\": {\"width_mult\": 0.25}, \"input_sample_size\": [1, 3, 32, 32],"
+    "{\"model\": \"mobilenetv2\", \"model_params\": {\"width_mult\": 0.25}, \"input_sample_size\": "
+    "[1, 3, 32, 32],"
     "\"num_classes\": 4, \"batch_size\": 2, \"epochs\": 2, \"optimizer\": {\"base_lr\": 0.001}}";
 
 /* *labels (nullable): of the test images, after opening. */
@@ -492,7 +489,8 @@ START_TEST(snapshots_know_their_classes)
     free(printed);
     for (int i = 0; i < 2; i++) {
         ck_ok(nncf_checkpoint_open(NULL, i ? stripped : snapshot, &c, &err), err);
-        ck_assert_str_eq(nncf_checkpoint_text_get(c, "classes"), "[\"cat\", \"dog \\\"Rex\\\"\", \"\xc3\xb6lfisch\"]");
+        ck_assert_str_eq(nncf_checkpoint_text_get(c, "classes"),
+            "[\"cat\", \"dog \\\"Rex\\\"\", \"\xc3\xb6lfisch\"]");
         nncf_checkpoint_close(c);
     }
     /* Two of them, and numbers that only the snapshot knows. */
@@ -510,7 +508,8 @@ START_TEST(snapshots_know_their_classes)
     ck_ok(run_once(o, labels, NULL, &err), err);
     ck_assert(labels[0] == 1 && labels[1] == 2);
     /* Training goes on with the numbers of the snapshot, and its names stay. */
-    o = (options){.data = fixture_path(dir, "some"), .out = out, .resume = snapshot, .max_steps = 1};
+    o = (options){
+        .data = fixture_path(dir, "some"), .out = out, .resume = snapshot, .max_steps = 1};
     ck_ok(run_once(o, labels, NULL, &err), err);
     ck_assert(labels[0] == 1 && labels[1] == 2);
     ck_ok(nncf_checkpoint_open(NULL, snapshot, &c, &err), err);
@@ -520,11 +519,12 @@ START_TEST(snapshots_know_their_classes)
     put("some/train/bird", "1.jpg");
     ck_assert_int_eq(run_once(o, NULL, NULL, &err), NNCF_E_CONFIG);
     ck_assert_msg(strstr(err.message, "\"bird\"") && strstr(err.message, "bird/1.jpg") &&
-                      strstr(err.message, "--weights"),
-                  "%s", err.message);
+            strstr(err.message, "--weights"),
+        "%s", err.message);
     o.eval = true;
     ck_assert_int_eq(run_once(o, NULL, NULL, &err), NNCF_E_CONFIG);
-    o = (options){.data = fixture_path(dir, "some"), .out = out, .weights = snapshot, .max_steps = 1};
+    o = (options){
+        .data = fixture_path(dir, "some"), .out = out, .weights = snapshot, .max_steps = 1};
     ck_ok(run_once(o, labels, NULL, &err), err);
     ck_assert(labels[0] == 1 && labels[1] == 2); /* bird, dog, oelfisch */
     /* Pictures in no folders are of no class that it has. */
@@ -546,7 +546,8 @@ START_TEST(a_damaged_file_stops_before_training)
     put("all/train/a", "1.jpg");
     put("all/val/a", "1.jpg");
     fixture_write_text(dir, "all/train/a/2.jpg", "");
-    const options o = {.data = fixture_path(dir, "all"), .out = fixture_path(dir, "out"), .max_steps = 1};
+    const options o = {
+        .data = fixture_path(dir, "all"), .out = fixture_path(dir, "out"), .max_steps = 1};
     ck_assert_int_eq(run_once(o, NULL, &printed, &err), NNCF_E_FORMAT);
     ck_assert_ptr_nonnull(strstr(printed, "all/train/a/2.jpg: "));
     ck_assert_msg(strstr(err.message, "1 of 2 pictures") != NULL, "%s", err.message);

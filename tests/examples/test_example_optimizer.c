@@ -10,11 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const optimizer_settings adam = {.type = OPTIMIZER_ADAM, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+static const optimizer_settings adam = {
+    .type = OPTIMIZER_ADAM, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
 
 START_TEST(adam_equals_its_closed_forms)
 {
-    /* Whatever the gradient, the first step is lr * sign(g), up to eps. With a constant gradient so are all others. */
+    /* Whatever the gradient, the first step is lr * sign(g), up to eps. With a constant gradient so
+     * are all others. */
     static const float grads[4] = {3.0f, -0.001f, 250.0f, -1.0f};
     float data[4] = {1.0f, 1.0f, 1.0f, 1.0f}, m[4] = {0}, v[4] = {0};
     for (int step = 1; step <= 10; step++) {
@@ -74,7 +76,10 @@ END_TEST
 START_TEST(schedules_follow_their_tables)
 {
     int64_t steps[] = {20, 30, 30, 40};
-    const schedule_settings multistep = {.type = SCHEDULE_MULTISTEP, .gamma = 0.1, .steps = steps, .n_steps = 4},
+    const schedule_settings multistep = {.type = SCHEDULE_MULTISTEP,
+                                .gamma = 0.1,
+                                .steps = steps,
+                                .n_steps = 4},
                             step = {.type = SCHEDULE_STEP, .gamma = 0.5, .step = 30},
                             poly = {.type = SCHEDULE_POLY, .power = 0.9},
                             exponential = {.type = SCHEDULE_EXP, .gamma = 0.9};
@@ -109,8 +114,10 @@ END_TEST
 
 START_TEST(plateau_waits_for_its_patience)
 {
-    const schedule_settings settings = {.type = SCHEDULE_PLATEAU, .gamma = 0.1, .threshold = 0.1, .patience = 2};
-    /* 70.05 is no better than 70 by the threshold; after the third epoch without progress the rate drops. */
+    const schedule_settings settings = {
+        .type = SCHEDULE_PLATEAU, .gamma = 0.1, .threshold = 0.1, .patience = 2};
+    /* 70.05 is no better than 70 by the threshold; after the third epoch without progress the rate
+     * drops. */
     static const double top1[] = {50, 70, 70.05, 70.09, 69, 80, 80, 80, 80};
     static const double after[] = {1, 1, 1, 1, 0.1, 0.1, 0.1, 0.1, 0.01};
     schedule s = schedule_make(&settings, 100);
@@ -177,8 +184,9 @@ static void unmake(made *m)
 }
 
 #define LENET "\"model\": \"lenet\", \"input_sample_size\": [1, 1, 28, 28], \"num_classes\": 10"
-#define SPARSE                                                                                                         \
-    "\"compression\": [{\"algorithm\": \"rb_sparsity\"}, {\"algorithm\": \"quantization\", \"initializer\": {}}]"
+#define SPARSE                                                                                     \
+    "\"compression\": [{\"algorithm\": \"rb_sparsity\"}, {\"algorithm\": \"quantization\", "       \
+    "\"initializer\": {}}]"
 
 static const optimizer_parameter *find(const made *m, const char *alias)
 {
@@ -190,18 +198,22 @@ static const optimizer_parameter *find(const made *m, const char *alias)
 
 START_TEST(groups_choose_by_the_names_of_nncf)
 {
-    static const char text[] = "{" LENET ", \"optimizer\": {\"type\": \"Adam\", \"base_lr\": 7, \"parameter_groups\": ["
-                               "{\"re\": \".*\\\\._mask\", \"lr\": 0.5, \"weight_decay\": 0.25},"
-                               "{\"re\": \"op\\\\.scale$\", \"lr\": 0.125},"
-                               "{\"re\": \"^conv\\\\d\\\\.\", \"lr\": 2, \"weight_decay\": 3}]}, " SPARSE "}";
+    static const char text[] =
+        "{" LENET ", \"optimizer\": {\"type\": \"Adam\", \"base_lr\": 7, \"parameter_groups\": ["
+        "{\"re\": \".*\\\\._mask\", \"lr\": 0.5, \"weight_decay\": 0.25},"
+        "{\"re\": \"op\\\\.scale$\", \"lr\": 0.125},"
+        "{\"re\": \"^conv\\\\d\\\\.\", \"lr\": 2, \"weight_decay\": 3}]}, " SPARSE "}";
     nncf_error err = NNCF_ERROR_INIT;
     made m = {0};
     ck_ok(make(text, &m, &err), err);
-    const optimizer_parameter *mask = find(&m, "conv1.pre_ops.0.op._mask"), *weight = find(&m, "conv1.weight"),
-                              *scale = find(&m, "fc2.pre_ops.1.op.scale"), *other = find(&m, "fc1.weight");
+    const optimizer_parameter *mask = find(&m, "conv1.pre_ops.0.op._mask"),
+                              *weight = find(&m, "conv1.weight"),
+                              *scale = find(&m, "fc2.pre_ops.1.op.scale"),
+                              *other = find(&m, "fc1.weight");
     ck_assert_str_eq(mask->name, "LeNet/Conv2d[conv1].pre_ops.mask");
     ck_assert(mask->trained && mask->lr == 0.5 && mask->weight_decay == 0.25);
-    ck_assert(scale->trained && scale->lr == 0.125 && scale->weight_decay == 0.0); /* RB: no decay by default */
+    ck_assert(scale->trained && scale->lr == 0.125 &&
+        scale->weight_decay == 0.0); /* RB: no decay by default */
     ck_assert(weight->trained && weight->lr == 2.0 && weight->weight_decay == 3.0);
     ck_assert(!other->trained);
     unmake(&m);

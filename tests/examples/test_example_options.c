@@ -9,7 +9,8 @@
 #include <string.h>
 
 /* Parses words (ended by NULL); what was printed to `errors` is in *message, to be freed. */
-static enum options_result parse(const char *const *words, options *o, char **printed, char **message)
+static enum options_result parse(
+    const char *const *words, options *o, char **printed, char **message)
 {
     char *argv[16] = {(char *)(uintptr_t) "nncf-classification"};
     size_t sizes[2];
@@ -26,8 +27,8 @@ static enum options_result parse(const char *const *words, options *o, char **pr
 
 START_TEST(options_are_read)
 {
-    static const char *const words[] = {"--config", "c.json", "--batch-size=12", "--seed", "7", "--eval",
-                                        "--data",   "d",      "--max-steps",     "3",      NULL};
+    static const char *const words[] = {"--config", "c.json", "--batch-size=12", "--seed", "7",
+        "--eval", "--data", "d", "--max-steps", "3", NULL};
     options o;
     char *printed, *message;
     ck_assert_int_eq(parse(words, &o, &printed, &message), OPTIONS_RUN);
@@ -65,7 +66,8 @@ START_TEST(wrong_options_say_so)
         options o;
         char *printed, *message;
         ck_assert_int_eq(parse(cases[i].words, &o, &printed, &message), OPTIONS_WRONG);
-        ck_assert_msg(strstr(message, cases[i].text) != NULL, "\"%s\" is not in \"%s\"", cases[i].text, message);
+        ck_assert_msg(strstr(message, cases[i].text) != NULL, "\"%s\" is not in \"%s\"",
+            cases[i].text, message);
         ck_assert_str_eq(printed, "");
         free(printed);
         free(message);
@@ -89,8 +91,8 @@ START_TEST(help_and_version_print)
 }
 END_TEST
 
-static nncf_status read_text(const char *text, const options *o, nncf_config **config, train_settings *s,
-                             nncf_error *err)
+static nncf_status read_text(
+    const char *text, const options *o, nncf_config **config, train_settings *s, nncf_error *err)
 {
     nncf_status status = nncf_config_parse(NULL, "test.json", text, strlen(text), config, err);
     return status == NNCF_OK ? settings_read(*config, o, s, err) : status;
@@ -120,15 +122,21 @@ END_TEST
 
 START_TEST(the_command_line_goes_before_the_config)
 {
-    const options o = {.config = "x", .batch_size = 3, .epochs = 4, .data = "here", .out = "there", .weights = "w"};
+    const options o = {.config = "x",
+        .batch_size = 3,
+        .epochs = 4,
+        .data = "here",
+        .out = "there",
+        .weights = "w"};
     nncf_error err = NNCF_ERROR_INIT;
     nncf_config *config = NULL;
     train_settings s;
-    ck_ok(read_text("{\"model\": \"lenet\", \"batch_size\": 8, \"epochs\": 9, \"dataset_dir\": \"a\", "
-                    "\"checkpoint_save_dir\": \"b\", \"weights\": \"<SNAPSHOT_FILE_PATH>\", \"seed\": 5,"
-                    "\"input_info\": {\"sample_size\": [1, 1, 28, 28]}, \"resuming_checkpoint\": \"r\"}",
-                    &o, &config, &s, &err),
-          err);
+    ck_ok(read_text(
+              "{\"model\": \"lenet\", \"batch_size\": 8, \"epochs\": 9, \"dataset_dir\": \"a\", "
+              "\"checkpoint_save_dir\": \"b\", \"weights\": \"<SNAPSHOT_FILE_PATH>\", \"seed\": 5,"
+              "\"input_info\": {\"sample_size\": [1, 1, 28, 28]}, \"resuming_checkpoint\": \"r\"}",
+              &o, &config, &s, &err),
+        err);
     ck_assert_int_eq(s.batch_size, 3);
     ck_assert_int_eq(s.epochs, 4);
     ck_assert_str_eq(s.data_dir, "here");
@@ -149,10 +157,13 @@ START_TEST(the_first_config_of_nncf_loads)
     nncf_config *config = NULL;
     train_settings s;
     char *name;
-    ck_ok(nncf_config_load(NULL, EXAMPLE_CONFIGS "/mobilenetv2_imagenet_rb_int8.json", &config, &err), err);
+    ck_ok(
+        nncf_config_load(NULL, EXAMPLE_CONFIGS "/mobilenetv2_imagenet_rb_int8.json", &config, &err),
+        err);
     ck_ok(settings_read(config, &o, &s, &err), err);
     ck_assert(s.weights_are_placeholder && s.weights == NULL);
-    ck_assert(s.schedule.type == SCHEDULE_MULTISTEP && s.schedule.n_steps == 3 && s.schedule.steps[2] == 40);
+    ck_assert(s.schedule.type == SCHEDULE_MULTISTEP && s.schedule.n_steps == 3 &&
+        s.schedule.steps[2] == 40);
     ck_assert(s.optimizer.weight_decay == 0.0 && s.optimizer.base_lr == 0.001);
     ck_assert_str_eq(s.checkpoint_save_dir, "results/snapshots");
     name = settings_run_name(config, s.model.name, "imagenet");
@@ -165,9 +176,9 @@ END_TEST
 
 START_TEST(every_config_of_the_examples_loads)
 {
-    static const char *const names[] = {"fashion_mnist_mobilenetv2_fp32.json", "fashion_mnist_mobilenetv2_rb_int8.json",
-                                        "fashion_mnist_mobilenetv2_fp32_long.json",
-                                        "fashion_mnist_mobilenetv2_rb_int8_long.json"};
+    static const char *const names[] = {"fashion_mnist_mobilenetv2_fp32.json",
+        "fashion_mnist_mobilenetv2_rb_int8.json", "fashion_mnist_mobilenetv2_fp32_long.json",
+        "fashion_mnist_mobilenetv2_rb_int8_long.json"};
     const options o = {.config = "x"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         nncf_error err = NNCF_ERROR_INIT;
@@ -192,20 +203,28 @@ START_TEST(wrong_settings_name_their_place)
         {"{\"model\": \"lenet\", \"batch_size\": 0}", "batch_size", "at least 1"},
         {"{\"model\": \"lenet\", \"batch_size\": \"8\"}", "batch_size", "whole number"},
         {"{\"model\": \"lenet\", \"epochs\": 1.5}", "epochs", "whole number"},
-        {"{\"model\": \"lenet\", \"input_sample_size\": [1, 3, 32]}", "input_sample_size", "four sizes"},
-        {"{\"model\": \"lenet\", \"input_sample_size\": [1, 3, 32, 31]}", "input_sample_size", "square"},
-        {"{\"model\": \"lenet\", \"input_sample_size\": [1, 2, 32, 32]}", "input_sample_size", "1 or 3 channels"},
+        {"{\"model\": \"lenet\", \"input_sample_size\": [1, 3, 32]}", "input_sample_size",
+            "four sizes"},
+        {"{\"model\": \"lenet\", \"input_sample_size\": [1, 3, 32, 31]}", "input_sample_size",
+            "square"},
+        {"{\"model\": \"lenet\", \"input_sample_size\": [1, 2, 32, 32]}", "input_sample_size",
+            "1 or 3 channels"},
         {"{\"model\": \"lenet\", \"model_params\": {\"width\": 2}}", "model_params", "not known"},
-        {"{\"model\": \"lenet\", \"model_params\": {\"stem_stride\": 3}}", "model_params.stem_stride", "1 or 2"},
-        {"{\"model\": \"lenet\", \"optimizer\": {\"type\": \"adamw\"}}", "optimizer.type", "adam, sgd"},
+        {"{\"model\": \"lenet\", \"model_params\": {\"stem_stride\": 3}}",
+            "model_params.stem_stride", "1 or 2"},
+        {"{\"model\": \"lenet\", \"optimizer\": {\"type\": \"adamw\"}}", "optimizer.type",
+            "adam, sgd"},
         {"{\"model\": \"lenet\", \"optimizer\": {\"base_lr\": -1}}", "optimizer.base_lr", "from 0"},
-        {"{\"model\": \"lenet\", \"optimizer\": {\"schedule_type\": \"cosine\"}}", "optimizer.schedule_type",
-         "multistep"},
-        {"{\"model\": \"lenet\", \"optimizer\": {\"schedule_type\": \"multistep\"}}", "optimizer", "needs steps"},
-        {"{\"model\": \"lenet\", \"optimizer\": {\"schedule_type\": \"multistep\", \"steps\": [1, \"2\"]}}",
-         "optimizer.steps[1]", "whole number"},
-        {"{\"model\": \"lenet\", \"optimizer\": {\"type\": \"SGD\", \"optimizer_params\": {\"nesterov\": true}}}",
-         "optimizer.optimizer_params.nesterov", "needs a momentum"},
+        {"{\"model\": \"lenet\", \"optimizer\": {\"schedule_type\": \"cosine\"}}",
+            "optimizer.schedule_type", "multistep"},
+        {"{\"model\": \"lenet\", \"optimizer\": {\"schedule_type\": \"multistep\"}}", "optimizer",
+            "needs steps"},
+        {"{\"model\": \"lenet\", \"optimizer\": {\"schedule_type\": \"multistep\", \"steps\": [1, "
+         "\"2\"]}}",
+            "optimizer.steps[1]", "whole number"},
+        {"{\"model\": \"lenet\", \"optimizer\": {\"type\": \"SGD\", \"optimizer_params\": "
+         "{\"nesterov\": true}}}",
+            "optimizer.optimizer_params.nesterov", "needs a momentum"},
     };
     const options o = {.config = "x"};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -214,10 +233,11 @@ START_TEST(wrong_settings_name_their_place)
         train_settings s;
         nncf_status status = read_text(cases[i].text, &o, &config, &s, &err);
         ck_assert_msg(status == NNCF_E_CONFIG, "%s: %d", cases[i].text, status);
-        ck_assert_msg(strstr(err.message, cases[i].what) != NULL, "\"%s\" is not in \"%s\"", cases[i].what,
-                      err.message);
+        ck_assert_msg(strstr(err.message, cases[i].what) != NULL, "\"%s\" is not in \"%s\"",
+            cases[i].what, err.message);
         ck_assert_msg(strstr(err.message, "test.json:1:") != NULL, "%s", err.message);
-        ck_assert_msg(strncmp(err.where, cases[i].where, strlen(cases[i].where)) == 0, "%s", err.where);
+        ck_assert_msg(
+            strncmp(err.where, cases[i].where, strlen(cases[i].where)) == 0, "%s", err.where);
         nncf_config_destroy(config);
     }
 }
@@ -226,7 +246,8 @@ END_TEST
 START_TEST(nearly_known_keys_are_asked_about)
 {
     static const char text[] =
-        "{\"model\": \"lenet\", \"mode\": \"train\", \"compresion\": {}, \"target_device\": \"CPU\","
+        "{\"model\": \"lenet\", \"mode\": \"train\", \"compresion\": {}, \"target_device\": "
+        "\"CPU\","
         "\"optimizer\": {\"base_rl\": 1, \"stps\": [1], \"lr\": 2, \"gamma\": 0.1, \"mine\": 3}}";
     const options o = {.config = "x"};
     nncf_error err = NNCF_ERROR_INIT;
@@ -239,9 +260,10 @@ START_TEST(nearly_known_keys_are_asked_about)
     ck_ok(read_text(text, &o, &config, &s, &err), err);
     settings_warn_unknown(config, errors);
     fclose(errors);
-    ck_assert_str_eq(printed, "warning: compresion: unknown; did you mean compression?\n"
-                              "warning: optimizer.base_rl: unknown; did you mean base_lr?\n"
-                              "warning: optimizer.stps: unknown; did you mean steps?\n");
+    ck_assert_str_eq(printed,
+        "warning: compresion: unknown; did you mean compression?\n"
+        "warning: optimizer.base_rl: unknown; did you mean base_lr?\n"
+        "warning: optimizer.stps: unknown; did you mean steps?\n");
     free(printed);
     settings_clear(&s);
     nncf_config_destroy(config);

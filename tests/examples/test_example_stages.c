@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Trainings in stages: what the sample takes over from another config's snapshot, or from a stripped
- * model. */
+/* Trainings in stages: what the sample takes over from another config's snapshot, or from a
+ * stripped model. */
 #include "fixture.h"
 
 #include "models.h"
@@ -25,15 +25,19 @@ static void teardown(void)
     fixture_remove(dir);
 }
 
-#define CONFIG(algorithms)                                                                                             \
-    "{\"model\": \"lenet\", \"dataset\": \"mnist\", \"input_sample_size\": [1, 1, 28, 28], \"num_classes\": 10,"       \
-    "\"batch_size\": 16, \"epochs\": 2, \"optimizer\": {\"type\": \"Adam\", \"base_lr\": 0.002, "                      \
-    "\"parameter_groups\": [{\"re\": \"_mask\", \"lr\": 4}, {\"lr\": 0.002}]}, \"compression\": [" algorithms "]}"
-#define MAGNITUDE                                                                                                      \
-    "{\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": \"multistep\", \"multistep_steps\": [1], "     \
+#define CONFIG(algorithms)                                                                         \
+    "{\"model\": \"lenet\", \"dataset\": \"mnist\", \"input_sample_size\": [1, 1, 28, 28], "       \
+    "\"num_classes\": 10,"                                                                         \
+    "\"batch_size\": 16, \"epochs\": 2, \"optimizer\": {\"type\": \"Adam\", \"base_lr\": 0.002, "  \
+    "\"parameter_groups\": [{\"re\": \"_mask\", \"lr\": 4}, {\"lr\": 0.002}]}, \"compression\": "  \
+    "[" algorithms "]}"
+#define MAGNITUDE                                                                                  \
+    "{\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": \"multistep\", "           \
+    "\"multistep_steps\": [1], "                                                                   \
     "\"multistep_sparsity_levels\": [0.4, 0.5]}}"
-#define RB                                                                                                             \
-    "{\"algorithm\": \"rb_sparsity\", \"params\": {\"sparsity_init\": 0.3, \"sparsity_target\": 0.5, "                 \
+#define RB                                                                                         \
+    "{\"algorithm\": \"rb_sparsity\", \"params\": {\"sparsity_init\": 0.3, \"sparsity_target\": "  \
+    "0.5, "                                                                                        \
     "\"sparsity_steps\": 1, \"sparsity_training_steps\": 2}}"
 #define KEEP "{\"algorithm\": \"const_sparsity\"}"
 #define INT8 "{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 1}}"
@@ -76,7 +80,8 @@ static size_t masked(const char *path, bool rb, uint8_t *zero, size_t capacity)
     n = rb ? (size_t)(t.shape[0] * t.shape[1]) : 8 * (size_t)t.shape[0];
     ck_assert_uint_le(n, capacity);
     for (size_t i = 0; i < n; i++) {
-        zero[i] = (uint8_t)(rb ? !(((const float *)t.data)[i] > 0) : !(((const uint8_t *)t.data)[i / 8] >> i % 8 & 1));
+        zero[i] = (uint8_t)(rb ? !(((const float *)t.data)[i] > 0)
+                               : !(((const uint8_t *)t.data)[i / 8] >> i % 8 & 1));
         count += zero[i];
     }
     nncf_checkpoint_close(c);
@@ -87,8 +92,8 @@ static size_t masked(const char *path, bool rb, uint8_t *zero, size_t capacity)
 enum { MOST = 1 << 20 };
 static uint8_t before[MOST], after[MOST];
 
-/* A stage of magnitude or rb sparsity, and const_sparsity with quantization behind it, in each of the
- * ways there are. */
+/* A stage of magnitude or rb sparsity, and const_sparsity with quantization behind it, in each of
+ * the ways there are. */
 START_TEST(const_sparsity_keeps_the_zeros)
 {
     nncf_error err = NNCF_ERROR_INIT;
@@ -103,17 +108,20 @@ START_TEST(const_sparsity_keeps_the_zeros)
     free(printed);
     const size_t zeros = masked(snapshot, rb, before, MOST);
     ck_assert_uint_gt(zeros, 1000);
-    ck_ok(run_config(config, (options){.resume = snapshot, .eval = true, .strip = stripped}, &printed, &err), err);
+    ck_ok(run_config(config, (options){.resume = snapshot, .eval = true, .strip = stripped},
+              &printed, &err),
+        err);
     free(printed);
     const options ways[] = {{.out = second, .weights = snapshot},
-                            {.out = second, .weights = stripped},
-                            {.out = second, .resume = snapshot, .accept_config = true, .epochs = 3}};
+        {.out = second, .weights = stripped},
+        {.out = second, .resume = snapshot, .accept_config = true, .epochs = 3}};
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         ck_ok(run_config(CONFIG(KEEP ", " INT8), ways[i], &printed, &err), err);
         ck_assert_uint_eq(masked(kept, false, after, MOST), zeros);
         ck_assert_mem_eq(before, after, MOST);
         ck_assert_ptr_null(strstr(printed, "keeps the zeros of the weights that it starts from"));
-        ck_assert_ptr_null(strstr(printed, "not taken over")); /* the optimizer's arrays of logits are no masks */
+        ck_assert_ptr_null(
+            strstr(printed, "not taken over")); /* the optimizer's arrays of logits are no masks */
         ck_assert((strstr(printed, "has no range for") != NULL) == (i == 2));
         ck_assert((strstr(printed, "arrays of the optimizer begin at zero") != NULL) == (i == 2));
         free(printed);
@@ -127,8 +135,8 @@ START_TEST(const_sparsity_keeps_the_zeros)
 }
 END_TEST
 
-/* Without an algorithm that takes them masks are left, as in NNCF, and that is said; a test is of the
- * model that was trained. */
+/* Without an algorithm that takes them masks are left, as in NNCF, and that is said; a test is of
+ * the model that was trained. */
 START_TEST(other_stages_say_what_is_left)
 {
     nncf_error err = NNCF_ERROR_INIT;
@@ -136,19 +144,28 @@ START_TEST(other_stages_say_what_is_left)
     char *snapshot = app_format("%s/lenet_mnist_magnitude_sparsity_last.safetensors", first);
     ck_ok(run_config(CONFIG(MAGNITUDE), (options){.out = first}, &printed, &err), err);
     free(printed);
-    ck_ok(run_config(CONFIG(INT8), (options){.out = second, .weights = snapshot, .max_steps = 1}, &printed, &err), err);
+    ck_ok(run_config(CONFIG(INT8), (options){.out = second, .weights = snapshot, .max_steps = 1},
+              &printed, &err),
+        err);
     ck_assert_msg(strstr(printed, "weights come over without the masks") != NULL, "%s", printed);
     free(printed);
     ck_ok(run_config(CONFIG(INT8),
-                     (options){.out = second, .resume = snapshot, .accept_config = true, .epochs = 3, .max_steps = 1},
-                     &printed, &err),
-          err);
+              (options){.out = second,
+                  .resume = snapshot,
+                  .accept_config = true,
+                  .epochs = 3,
+                  .max_steps = 1},
+              &printed, &err),
+        err);
     ck_assert_msg(strstr(printed, "masks are not taken over") != NULL, "%s", printed);
     free(printed);
-    ck_ok(run_config(CONFIG(""), (options){.weights = snapshot, .eval = true}, &printed, &err), err);
+    ck_ok(
+        run_config(CONFIG(""), (options){.weights = snapshot, .eval = true}, &printed, &err), err);
     ck_assert_msg(strstr(printed, "without the masks") == NULL, "%s", printed);
     char *resumed;
-    ck_ok(run_config(CONFIG(MAGNITUDE), (options){.resume = snapshot, .eval = true}, &resumed, &err), err);
+    ck_ok(
+        run_config(CONFIG(MAGNITUDE), (options){.resume = snapshot, .eval = true}, &resumed, &err),
+        err);
     const char *a = strstr(printed, "20 images"), *b = strstr(resumed, "20 images");
     ck_assert_msg(a && b && strcmp(a, b) == 0, "%s and %s", printed, resumed);
     free(resumed);
@@ -163,8 +180,10 @@ END_TEST
 START_TEST(stripped_models_with_batch_norm)
 {
     nncf_error err = NNCF_ERROR_INIT;
-    const train_settings s = {
-        .model = {"mobilenet_v2", 0.25, 8}, .sample_size = {1, 3, 32, 32}, .num_classes = 4, .seed = 1};
+    const train_settings s = {.model = {"mobilenet_v2", 0.25, 8},
+        .sample_size = {1, 3, 32, 32},
+        .num_classes = 4,
+        .seed = 1};
     const nncf_strip_params plain = {NNCF_PARAMS(nncf_strip_params)},
                             folded = {NNCF_PARAMS(nncf_strip_params), .fold_batch_norm = 1};
     char *path = app_format("%s/stripped.safetensors", dir), *classes = NULL;
@@ -187,9 +206,11 @@ START_TEST(stripped_models_with_batch_norm)
     ck_ok(snapshot_load_weights(NULL, path, other, true, report, &classes, &err), err);
     ck_assert_int_eq(ftell(report), 0); /* nothing is missing, nothing is left */
     for (size_t i = 0; i < count; i++)
-        ck_assert_msg(memcmp(from[i].data, to[i].data, from[i].count * sizeof(float)) == 0, "%s", from[i].name);
+        ck_assert_msg(memcmp(from[i].data, to[i].data, from[i].count * sizeof(float)) == 0, "%s",
+            from[i].name);
     ck_ok(nncf_strip_save(ctrl, path, &folded, NULL, &err), err);
-    ck_assert_int_eq(snapshot_load_weights(NULL, path, other, true, report, &classes, &err), NNCF_E_CONFIG);
+    ck_assert_int_eq(
+        snapshot_load_weights(NULL, path, other, true, report, &classes, &err), NNCF_E_CONFIG);
     ck_assert_ptr_nonnull(strstr(err.message, "--export-fold-batch-norm"));
     fclose(report);
     nncf_compression_ctrl_destroy(ctrl);

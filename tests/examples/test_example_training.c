@@ -25,24 +25,28 @@ static void teardown(void)
     fixture_remove(dir);
 }
 
-#define COMPRESSION                                                                                                    \
-    "\"compression\": [{\"algorithm\": \"rb_sparsity\", \"params\": {\"sparsity_init\": 0.1, \"sparsity_target\": "    \
-    "0.5,"                                                                                                             \
-    "\"sparsity_steps\": 2, \"sparsity_training_steps\": 3}},"                                                         \
+#define COMPRESSION                                                                                \
+    "\"compression\": [{\"algorithm\": \"rb_sparsity\", \"params\": {\"sparsity_init\": 0.1, "     \
+    "\"sparsity_target\": "                                                                        \
+    "0.5,"                                                                                         \
+    "\"sparsity_steps\": 2, \"sparsity_training_steps\": 3}},"                                     \
     "{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 3}}]"
-#define TRAINING(optimizer)                                                                                            \
-    "{\"model\": \"lenet\", \"dataset\": \"mnist\", \"input_sample_size\": [1, 1, 28, 28], \"num_classes\": 10,"       \
-    "\"batch_size\": 16, \"epochs\": 5, \"save_freq\": 2, \"print_freq\": 2, \"optimizer\": {" optimizer "}, "
+#define TRAINING(optimizer)                                                                        \
+    "{\"model\": \"lenet\", \"dataset\": \"mnist\", \"input_sample_size\": [1, 1, 28, 28], "       \
+    "\"num_classes\": 10,"                                                                         \
+    "\"batch_size\": 16, \"epochs\": 5, \"save_freq\": 2, \"print_freq\": 2, \"optimizer\": "      \
+    "{" optimizer "}, "
 
-static const char sparse_int8[] =
-    TRAINING("\"base_lr\": 0.002, \"schedule_type\": \"multistep\", \"steps\": [2], \"parameter_groups\": "
-             "[{\"re\": \"_mask\", \"lr\": 0.5}, {\"lr\": 0.002}]") COMPRESSION "}";
-static const char sgd_plateau[] = TRAINING(
-    "\"type\": \"SGD\", \"base_lr\": 0.01, \"schedule_type\": \"plateau\", \"schedule_params\": {\"patience\": 0}")
-    COMPRESSION "}";
+static const char sparse_int8[] = TRAINING(
+    "\"base_lr\": 0.002, \"schedule_type\": \"multistep\", \"steps\": [2], \"parameter_groups\": "
+    "[{\"re\": \"_mask\", \"lr\": 0.5}, {\"lr\": 0.002}]") COMPRESSION "}";
+static const char sgd_plateau[] =
+    TRAINING("\"type\": \"SGD\", \"base_lr\": 0.01, \"schedule_type\": \"plateau\", "
+             "\"schedule_params\": {\"patience\": 0}") COMPRESSION "}";
 static const char plain[] = TRAINING("\"base_lr\": 0.002") "\"test_every_n_epochs\": 2}";
 
-/* A run with the data of the fixture; what is printed goes to *printed (to be freed), which may be NULL. */
+/* A run with the data of the fixture; what is printed goes to *printed (to be freed), which may be
+ * NULL. */
 static nncf_status run_once(options o, char **printed, nncf_error *err)
 {
     char *text = NULL;
@@ -106,12 +110,14 @@ static void expect_same_file(const char *a, const char *b)
 START_TEST(same_seed_same_run_and_resumed_too)
 {
     static const char *const texts[] = {sparse_int8, sgd_plateau, plain};
-    static const char *const names[] = {"lenet_mnist_rb_sparsity_int8", "lenet_mnist_rb_sparsity_int8", "lenet_mnist"};
+    static const char *const names[] = {
+        "lenet_mnist_rb_sparsity_int8", "lenet_mnist_rb_sparsity_int8", "lenet_mnist"};
     nncf_error err = NNCF_ERROR_INIT;
     char *folders[4], *metrics[4], *last[4], *snapshot;
     const char *text = texts[_i];
     fixture_write_text(dir, "config.json", text);
-    options o = {.config = fixture_path(dir, "config.json"), .seed = 4, .seed_given = true, .threads = 1};
+    options o = {
+        .config = fixture_path(dir, "config.json"), .seed = 4, .seed_given = true, .threads = 1};
     char *config = app_copy(o.config);
     o.config = config;
     for (int i = 0; i < 4; i++)
@@ -145,8 +151,10 @@ START_TEST(same_seed_same_run_and_resumed_too)
     ck_assert_str_ne(metrics[0], metrics[3]);
     expect_same_file(last[0], last[1]);
     expect_same_file(last[0], last[2]);
-    ck_assert(app_is_file(fixture_path(folders[0], "intermediate_checkpoints/epoch_2.safetensors")));
-    ck_assert(app_is_file(fixture_path(folders[0], "intermediate_checkpoints/epoch_4.safetensors")));
+    ck_assert(
+        app_is_file(fixture_path(folders[0], "intermediate_checkpoints/epoch_2.safetensors")));
+    ck_assert(
+        app_is_file(fixture_path(folders[0], "intermediate_checkpoints/epoch_4.safetensors")));
     for (int i = 0; i < 4; i++) {
         free(folders[i]);
         free(metrics[i]);
@@ -198,14 +206,16 @@ static void expect_row(options o, const char *folder, int epoch, const char *sna
     free(text);
 }
 
-/* A row of metrics.jsonl is one moment: the accuracy is of the sparsity beside it, and both are the snapshot's. The
- * levels jump, so that the next one's masks are far from these. */
+/* A row of metrics.jsonl is one moment: the accuracy is of the sparsity beside it, and both are the
+ * snapshot's. The levels jump, so that the next one's masks are far from these. */
 START_TEST(accuracy_and_sparsity_of_a_row_belong_together)
 {
     static const char text[] =
-        "{\"model\": \"lenet\", \"dataset\": \"mnist\", \"input_sample_size\": [1, 1, 28, 28], \"num_classes\": 10,"
+        "{\"model\": \"lenet\", \"dataset\": \"mnist\", \"input_sample_size\": [1, 1, 28, 28], "
+        "\"num_classes\": 10,"
         "\"batch_size\": 16, \"epochs\": 5, \"save_freq\": 1, \"optimizer\": {\"base_lr\": 0.004},"
-        "\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": \"multistep\","
+        "\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": "
+        "\"multistep\","
         "\"steps\": [1, 2], \"sparsity_levels\": [0.1, 0.6, 0.97]}}}";
     static const double levels[] = {0.1, 0.6, 0.97, 0.97};
     nncf_error err = NNCF_ERROR_INIT;
@@ -220,7 +230,8 @@ START_TEST(accuracy_and_sparsity_of_a_row_belong_together)
     ck_ok(run_once(o, &printed, &err), err);
     ck_assert_msg(strstr(printed, "warning") == NULL, "%s", printed);
     for (int epoch = 0; epoch < 4; epoch++) {
-        char *snapshot = app_format("%s/intermediate_checkpoints/epoch_%d.safetensors", out, epoch + 1);
+        char *snapshot =
+            app_format("%s/intermediate_checkpoints/epoch_%d.safetensors", out, epoch + 1);
         ck_assert_double_eq_tol(metric(out, epoch, "sparsity_target"), levels[epoch], 1e-8);
         expect_row(o, out, epoch, snapshot);
         if (levels[epoch] == 0.97 && metric(out, epoch, "test_top1") > best)
@@ -228,7 +239,7 @@ START_TEST(accuracy_and_sparsity_of_a_row_belong_together)
         free(snapshot);
     }
     expect_row(o, out, best == metric(out, 2, "test_top1") ? 2 : 3,
-               fixture_path(out, "lenet_mnist_magnitude_sparsity_best.safetensors"));
+        fixture_path(out, "lenet_mnist_magnitude_sparsity_best.safetensors"));
     free(printed);
     free(out);
     free(config);
@@ -239,7 +250,8 @@ END_TEST
 START_TEST(a_changed_config_is_accepted_on_request)
 {
     nncf_error err = NNCF_ERROR_INIT;
-    char *out = app_format("%s/out", dir), *changed = app_copy(sparse_int8), *config, *printed, *snapshot;
+    char *out = app_format("%s/out", dir), *changed = app_copy(sparse_int8), *config, *printed,
+         *snapshot;
     fixture_write_text(dir, "config.json", sparse_int8);
     config = app_copy(fixture_path(dir, "config.json"));
     options o = {.config = config, .out = out, .max_steps = 10, .threads = 1};
@@ -251,7 +263,8 @@ START_TEST(a_changed_config_is_accepted_on_request)
     fixture_write_text(dir, "config.json", changed);
     o.resume = snapshot;
     ck_assert_int_eq(run_once(o, NULL, &err), NNCF_E_CONFIG);
-    ck_assert_msg(strstr(err.message, "sparsity_target is 0.6 here, 0.5 in the snapshot") != NULL, "%s", err.message);
+    ck_assert_msg(strstr(err.message, "sparsity_target is 0.6 here, 0.5 in the snapshot") != NULL,
+        "%s", err.message);
     ck_assert_msg(strstr(err.message, "not without --accept-config: ") != NULL, "%s", err.message);
     o.accept_config = true;
     o.max_steps = 0;
@@ -304,15 +317,22 @@ START_TEST(weights_go_from_fp32_to_compressed_and_are_tested)
     ck_assert_ptr_null(strstr(printed, "compressed"));
     ck_assert_ptr_nonnull(strstr(printed, "lenet_mnist_{last,best}.safetensors"));
     free(printed);
-    ck_ok(run_once((options){.config = configs[1], .out = small, .weights = weights}, &printed, &err), err);
+    ck_ok(
+        run_once((options){.config = configs[1], .out = small, .weights = weights}, &printed, &err),
+        err);
     ck_assert_ptr_null(strstr(printed, "weights: ")); /* all of them fit */
-    ck_assert_ptr_nonnull(strstr(printed, "points")); /* the FP32 run's metrics were found beside its weights */
+    ck_assert_ptr_nonnull(
+        strstr(printed, "points")); /* the FP32 run's metrics were found beside its weights */
     free(printed);
     /* Testing the snapshot gives what the last line of the metrics says. */
     snapshot = app_format("%s/lenet_mnist_rb_sparsity_int8_last.safetensors", small);
-    ck_ok(run_once((options){.config = configs[1], .resume = snapshot, .eval = true}, &printed, &err), err);
-    ck_ok(run_once((options){.config = configs[1], .resume = snapshot, .eval = true, .batch_size = 7}, &again, &err),
-          err);
+    ck_ok(
+        run_once((options){.config = configs[1], .resume = snapshot, .eval = true}, &printed, &err),
+        err);
+    ck_ok(
+        run_once((options){.config = configs[1], .resume = snapshot, .eval = true, .batch_size = 7},
+            &again, &err),
+        err);
     double best, last;
     char expected[64];
     char *path = app_format("%s/metrics.jsonl", small);
@@ -324,8 +344,9 @@ START_TEST(weights_go_from_fp32_to_compressed_and_are_tested)
     free(again);
     /* Stripped, the weights are codes, and no logit or optimizer state is left. */
     char *stripped = app_format("%s/stripped.safetensors", dir);
-    ck_ok(
-        run_once((options){.config = configs[1], .resume = snapshot, .eval = true, .strip = stripped}, &printed, &err),
+    ck_ok(run_once(
+              (options){.config = configs[1], .resume = snapshot, .eval = true, .strip = stripped},
+              &printed, &err),
         err);
     ck_assert_ptr_nonnull(strstr(printed, "stripped to "));
     free(printed);
@@ -347,7 +368,9 @@ START_TEST(weights_go_from_fp32_to_compressed_and_are_tested)
     nncf_checkpoint_close(whole);
     free(stripped);
     /* Weights alone, quantizers initialized on the spot. */
-    ck_ok(run_once((options){.config = configs[1], .weights = weights, .eval = true}, &printed, &err), err);
+    ck_ok(
+        run_once((options){.config = configs[1], .weights = weights, .eval = true}, &printed, &err),
+        err);
     ck_assert_ptr_nonnull(strstr(printed, "30 images"));
     free(printed);
     free(path);
@@ -363,31 +386,41 @@ END_TEST
 START_TEST(what_cannot_be_resumed_says_why)
 {
     nncf_error err = NNCF_ERROR_INIT;
-    char *out = app_format("%s/out", dir), *snapshot = app_format("%s/lenet_mnist_last.safetensors", out), *configs[2];
+    char *out = app_format("%s/out", dir),
+         *snapshot = app_format("%s/lenet_mnist_last.safetensors", out), *configs[2];
     fixture_write_text(dir, "plain.json", plain);
     fixture_write_text(dir, "sparse.json", sparse_int8);
     configs[0] = app_copy(fixture_path(dir, "plain.json"));
     configs[1] = app_copy(fixture_path(dir, "sparse.json"));
     ck_ok(run_once((options){.config = configs[0], .out = out, .max_steps = 2}, NULL, &err), err);
-    ck_assert_int_ne(run_once((options){.config = configs[1], .out = out, .resume = snapshot}, NULL, &err), NNCF_OK);
-    ck_assert_int_eq(
-        run_once((options){.config = configs[0], .out = out, .resume = snapshot, .seed = 9, .seed_given = true}, NULL,
-                 &err),
+    ck_assert_int_ne(
+        run_once((options){.config = configs[1], .out = out, .resume = snapshot}, NULL, &err),
+        NNCF_OK);
+    ck_assert_int_eq(run_once((options){.config = configs[0],
+                                  .out = out,
+                                  .resume = snapshot,
+                                  .seed = 9,
+                                  .seed_given = true},
+                         NULL, &err),
         NNCF_E_CONFIG);
     ck_assert_ptr_nonnull(strstr(err.message, "--seed 0"));
-    ck_assert_int_eq(run_once((options){.config = configs[0], .out = out, .resume = configs[0]}, NULL, &err),
-                     NNCF_E_FORMAT);
-    ck_assert_int_eq(run_once((options){.config = configs[0], .out = out, .weights = configs[0]}, NULL, &err),
-                     NNCF_E_FORMAT);
+    ck_assert_int_eq(
+        run_once((options){.config = configs[0], .out = out, .resume = configs[0]}, NULL, &err),
+        NNCF_E_FORMAT);
+    ck_assert_int_eq(
+        run_once((options){.config = configs[0], .out = out, .weights = configs[0]}, NULL, &err),
+        NNCF_E_FORMAT);
     /* the library's reason, and the cure */
     nncf_checkpoint *wrong;
     nncf_error why = NNCF_ERROR_INIT;
     ck_assert_int_eq(nncf_checkpoint_open(NULL, configs[0], &wrong, &why), NNCF_E_FORMAT);
     ck_assert_msg(strncmp(err.message, why.message, strlen(why.message)) == 0, "%s", err.message);
     ck_assert_ptr_nonnull(strstr(err.message, "PyTorch's .pth must be converted"));
-    ck_assert_int_eq(run_once((options){.config = configs[0], .out = out, .weights = "/nowhere"}, NULL, &err),
-                     NNCF_E_IO);
-    ck_assert_int_eq(run_once((options){.config = configs[0], .eval = true}, NULL, &err), NNCF_E_ARG);
+    ck_assert_int_eq(
+        run_once((options){.config = configs[0], .out = out, .weights = "/nowhere"}, NULL, &err),
+        NNCF_E_IO);
+    ck_assert_int_eq(
+        run_once((options){.config = configs[0], .eval = true}, NULL, &err), NNCF_E_ARG);
     free(out);
     free(snapshot);
     free(configs[0]);
@@ -397,7 +430,8 @@ END_TEST
 
 START_TEST(photographs_train_with_the_first_config_of_nncf)
 {
-    /* The config as it was published, but for the batch: a few small pictures in one flat folder. */
+    /* The config as it was published, but for the batch: a few small pictures in one flat folder.
+     */
     static const int colours[3][3] = {{200, 50, 50}, {50, 200, 50}, {50, 50, 200}};
     nncf_error err = NNCF_ERROR_INIT;
     char *pictures = app_format("%s/pictures", dir), *out = app_format("%s/out", dir), *text = NULL;
@@ -411,28 +445,32 @@ START_TEST(photographs_train_with_the_first_config_of_nncf)
         fixture_write_jpeg(pictures, name, 64 + 40 * i, 80, 3, colours[i]);
     }
     const options o = {.config = EXAMPLE_CONFIGS "/mobilenetv2_imagenet_rb_int8.json",
-                       .data = pictures,
-                       .out = out,
-                       .batch_size = 2,
-                       .max_steps = 1};
+        .data = pictures,
+        .out = out,
+        .batch_size = 2,
+        .max_steps = 1};
     ck_ok(run_open(&o, output, output, &r, &err), err);
     ck_ok(run_train(&r, &err), err);
     run_close(&r);
     fclose(output);
     ck_assert_ptr_nonnull(strstr(text, "placeholder"));
     ck_assert_ptr_nonnull(strstr(text, "--max-steps 1: training ends"));
-    ck_assert(app_is_file(fixture_path(out, "mobilenetv2_imagenet_rb_sparsity_int8_last.safetensors")));
+    ck_assert(
+        app_is_file(fixture_path(out, "mobilenetv2_imagenet_rb_sparsity_int8_last.safetensors")));
     free(text);
     free(pictures);
     free(out);
 }
 END_TEST
 
-static net *build(const char *model, double width, int64_t stem, int64_t channels, int64_t size, int64_t classes)
+static net *build(
+    const char *model, double width, int64_t stem, int64_t channels, int64_t size, int64_t classes)
 {
     nncf_error err = NNCF_ERROR_INIT;
-    const train_settings s = {
-        .model = {model, width, stem}, .sample_size = {1, channels, size, size}, .num_classes = classes, .seed = 1};
+    const train_settings s = {.model = {model, width, stem},
+        .sample_size = {1, channels, size, size},
+        .num_classes = classes,
+        .seed = 1};
     nncf_config *config;
     net *n;
     ck_ok(nncf_config_parse(NULL, "x", "{}", 2, &config, &err), err);
@@ -471,12 +509,13 @@ START_TEST(models_have_the_published_sizes_and_names)
     ck_assert_int_eq(tensor(n, "features.18.0.weight")->shape[1], 320);
     ck_assert_int_eq(tensor(n, "classifier.1.weight")->shape[1], 1280);
     ck_assert_str_eq(
-        net_module_name(n, "MobileNetV2/Sequential[features]/InvertedResidual[2]/Sequential[conv]/Conv2d[3]"),
+        net_module_name(
+            n, "MobileNetV2/Sequential[features]/InvertedResidual[2]/Sequential[conv]/Conv2d[3]"),
         "features.2.conv.1.0");
-    ck_assert_ptr_nonnull(
-        nncf_model_find_layer(net_model(n), "MobileNetV2/Sequential[features]/InvertedResidual[3]/__add___0"));
-    ck_assert_ptr_nonnull(
-        nncf_model_find_layer(net_model(n), "MobileNetV2/Sequential[features]/Sequential[0]/Conv2d[0]"));
+    ck_assert_ptr_nonnull(nncf_model_find_layer(
+        net_model(n), "MobileNetV2/Sequential[features]/InvertedResidual[3]/__add___0"));
+    ck_assert_ptr_nonnull(nncf_model_find_layer(
+        net_model(n), "MobileNetV2/Sequential[features]/Sequential[0]/Conv2d[0]"));
     net_destroy(n);
     n = build("mobilenetv2", 1.4, 2, 3, 224, 1000);
     ck_assert_uint_eq(parameters(n), 6108776); /* 1.4: 6.1 M, the last layer 1792 wide */
@@ -484,12 +523,14 @@ START_TEST(models_have_the_published_sizes_and_names)
     n = build("resnet18", 1.0, 2, 3, 224, 1000);
     ck_assert_uint_eq(parameters(n), 11689512); /* torchvision's resnet18 */
     ck_assert_int_eq(tensor(n, "layer2.0.downsample.0.weight")->shape[0], 128);
-    ck_assert_ptr_nonnull(nncf_model_find_layer(net_model(n), "ResNet/Sequential[layer1]/BasicBlock[0]/Conv2d[conv1]"));
+    ck_assert_ptr_nonnull(nncf_model_find_layer(
+        net_model(n), "ResNet/Sequential[layer1]/BasicBlock[0]/Conv2d[conv1]"));
     net_destroy(n);
     n = build("resnet50", 1.0, 2, 3, 224, 1000);
     ck_assert_uint_eq(parameters(n), 25557032); /* torchvision's resnet50 */
     ck_assert_int_eq(tensor(n, "layer4.0.conv2.weight")->shape[2], 3);
-    ck_assert_ptr_nonnull(nncf_model_find_layer(net_model(n), "ResNet/Sequential[layer4]/Bottleneck[2]/Conv2d[conv3]"));
+    ck_assert_ptr_nonnull(nncf_model_find_layer(
+        net_model(n), "ResNet/Sequential[layer4]/Bottleneck[2]/Conv2d[conv3]"));
     net_destroy(n);
     n = build("lenet", 1.0, 2, 1, 28, 10);
     ck_assert_uint_eq(parameters(n), 61706); /* LeNet-5 */
@@ -504,8 +545,7 @@ START_TEST(weights_begin_as_they_should)
         const char *name;
         double deviation;
     } cases[] = {{"features.18.0.weight", sqrt(2.0 / 1280)},
-                 {"features.17.conv.1.0.weight", sqrt(2.0 / (960 * 9))},
-                 {"classifier.1.weight", 0.01}};
+        {"features.17.conv.1.0.weight", sqrt(2.0 / (960 * 9))}, {"classifier.1.weight", 0.01}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const net_tensor *t = tensor(n, cases[i].name);
         double sum = 0.0, square = 0.0;
@@ -536,15 +576,16 @@ static double probe(net *n, const float *x, int64_t count, const float *c)
 
 START_TEST(gradients_of_a_residual_net_meet_differences)
 {
-    /* The blocks with sums are the point: gradients of both ways must meet. Batch norm in train mode, plain layers. */
+    /* The blocks with sums are the point: gradients of both ways must meet. Batch norm in train
+     * mode, plain layers. */
     enum { COUNT = 16, CLASSES = 5, PIXELS = 32 * 32 };
     nncf_error err = NNCF_ERROR_INIT;
     net *n = build("mobilenetv2", 0.25, 1, 1, 32, CLASSES);
     static float x[COUNT * PIXELS];
     float c[COUNT * CLASSES];
     rng r = rng_make(5, RNG_INIT, 0, 0);
-    static const char *const names[] = {"features.0.1.bias", "features.1.conv.2.weight", "features.3.conv.2.weight",
-                                        "features.9.conv.3.weight", "classifier.1.weight"};
+    static const char *const names[] = {"features.0.1.bias", "features.1.conv.2.weight",
+        "features.3.conv.2.weight", "features.9.conv.3.weight", "classifier.1.weight"};
     for (int i = 0; i < COUNT * PIXELS; i++)
         x[i] = (float)rng_normal(&r);
     for (int i = 0; i < COUNT * CLASSES; i++)
@@ -556,7 +597,8 @@ START_TEST(gradients_of_a_residual_net_meet_differences)
         ck_ok(net_backward(n, x, &err), err);
     }
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        /* Along the gradient itself, where the change is largest against rounding and the kinks of ReLU6. */
+        /* Along the gradient itself, where the change is largest against rounding and the kinks of
+         * ReLU6. */
         const net_tensor *t = tensor(n, names[i]);
         float *keep = malloc(t->count * sizeof *keep);
         double norm = 0.0, step, up, down;
@@ -574,8 +616,8 @@ START_TEST(gradients_of_a_residual_net_meet_differences)
         down = probe(n, x, COUNT, c);
         memcpy(t->data, keep, t->count * sizeof *keep);
         free(keep);
-        ck_assert_msg(fabs((up - down) / (2 * step) / norm - 1.0) < 0.03, "%s: %g, not %g", names[i],
-                      (up - down) / (2 * step), norm);
+        ck_assert_msg(fabs((up - down) / (2 * step) / norm - 1.0) < 0.03, "%s: %g, not %g",
+            names[i], (up - down) / (2 * step), norm);
     }
     net_destroy(n);
 }
@@ -583,9 +625,10 @@ END_TEST
 
 START_TEST(cross_entropy_and_accuracy_by_hand)
 {
-    static const float logits[] = {0,    0, 0, 0,  0,  0, /* uniform: log 6, and label 5 is last among equals */
-                                   1000, 0, 0, 0,  0,  0, /* sure and right: loss 0, no overflow */
-                                   2,    1, 0, -1, -2, -3};
+    static const float logits[] = {0, 0, 0, 0, 0,
+        0, /* uniform: log 6, and label 5 is last among equals */
+        1000, 0, 0, 0, 0, 0, /* sure and right: loss 0, no overflow */
+        2, 1, 0, -1, -2, -3};
     static const int32_t labels[] = {5, 0, 1};
     float grad[18];
     accuracy a = {0};
@@ -612,13 +655,13 @@ START_TEST(metrics_lines_are_kept_and_read)
     ck_ok(metrics_keep_before(path, 0, &err), err); /* no file is fine */
     for (int i = 0; i < 4; i++)
         ck_ok(metrics_append(path,
-                             &(epoch_metrics){.epoch = i,
-                                              .lr = 0.1,
-                                              .test_top1 = i == 1   ? 90.5
-                                                           : i == 3 ? NAN
-                                                                    : 80},
-                             &err),
-              err);
+                  &(epoch_metrics){.epoch = i,
+                      .lr = 0.1,
+                      .test_top1 = i == 1 ? 90.5
+                          : i == 3        ? NAN
+                                          : 80},
+                  &err),
+            err);
     ck_ok(metrics_read_top1(path, &best, &last, &err), err);
     ck_assert(best == 90.5 && last == 80.0);
     ck_ok(metrics_keep_before(path, 2, &err), err);

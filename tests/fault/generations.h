@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Snapshots of numbered generations: a generation's number is in every tensor, so a mixture of two is noticed. */
+/* Snapshots of numbered generations: a generation's number is in every tensor, so a mixture of two
+ * is noticed. */
 #ifndef GENERATIONS_H
 #define GENERATIONS_H
 
@@ -27,7 +28,8 @@ typedef struct generations {
 static inline void gen_begin(generations *g, const char *parent)
 {
     uint64_t state = 1;
-    *g = (generations){.block = {.scope = "net/conv", .in_channels = 16, .out_channels = 32, .kernel = {3, 3}}};
+    *g = (generations){
+        .block = {.scope = "net/conv", .in_channels = 16, .out_channels = 32, .kernel = {3, 3}}};
     g->context = fx_context(NULL, 1, 0, 7);
     ck_assert_int_eq(nncf_model_create(g->context, &g->model, NULL), NNCF_OK);
     fx_register(g->model, &g->block, NULL, &state);
@@ -98,17 +100,13 @@ static inline nncf_status gen_save(generations *g, int generation, bool keep, nn
         {"bytes", {.data = g->bytes, .dtype = NNCF_U8, .ndim = 1, .shape = n_bytes}}};
     const nncf_checkpoint_text texts[] = {{"generation", text}};
     const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
-                                           .ctrl = g->ctrl,
-                                           .path = g->path,
-                                           .tensors = tensors,
-                                           .n_tensors = 2,
-                                           .texts = texts,
-                                           .n_texts = 1,
-                                           .keep_previous = keep};
+        .ctrl = g->ctrl, .path = g->path, .tensors = tensors, .n_tensors = 2, .texts = texts,
+        .n_texts = 1, .keep_previous = keep};
     return nncf_checkpoint_save_with(&p, err);
 }
 
-/* The generation of a snapshot that is whole and restores into the controller; -1: there is no file. All else fails. */
+/* The generation of a snapshot that is whole and restores into the controller; -1: there is no
+ * file. All else fails. */
 static inline int gen_load(generations *g, const char *path)
 {
     nncf_error err = NNCF_ERROR_INIT;

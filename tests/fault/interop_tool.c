@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The C half of interop.py. `write FILE` saves a snapshot with a controller's state; `read FILE` lists what a file
- * holds as the library sees it: a line a tensor (type, shape, bytes in hex, name), a line a text asked for by further
- * arguments.
+ * The C half of interop.py. `write FILE` saves a snapshot with a controller's state; `read FILE`
+ * lists what a file holds as the library sees it: a line a tensor (type, shape, bytes in hex,
+ * name), a line a text asked for by further arguments.
  */
 #include <nncf/nncf.h>
 
@@ -17,21 +17,20 @@ static int fail(const nncf_error *err)
     return EXIT_FAILURE;
 }
 
-static const char config_text[] =
-    "{\"compression\": [{\"algorithm\": \"magnitude_sparsity\", \"params\": {\"sparsity_init\": 0.25, "
-    "\"sparsity_target\": 0.5}}, {\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 1}}]}";
+static const char config_text[] = "{\"compression\": [{\"algorithm\": \"magnitude_sparsity\", "
+                                  "\"params\": {\"sparsity_init\": 0.25, "
+                                  "\"sparsity_target\": 0.5}}, {\"algorithm\": \"quantization\", "
+                                  "\"initializer\": {\"num_init_steps\": 1}}]}";
 
-static nncf_status make(float *weight, nncf_model **model, nncf_compression_ctrl **ctrl, nncf_error *err)
+static nncf_status make(
+    float *weight, nncf_model **model, nncf_compression_ctrl **ctrl, nncf_error *err)
 {
     nncf_config *config = NULL;
     nncf_layer *layer;
-    const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params),
-                                  .scope = "Net/Conv2d[conv]",
-                                  .weight = weight,
-                                  .in_channels = 3,
-                                  .out_channels = 5,
-                                  .kernel = {3, 3}};
-    nncf_status status = nncf_config_parse(NULL, "config", config_text, sizeof config_text - 1, &config, err);
+    const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[conv]",
+        .weight = weight, .in_channels = 3, .out_channels = 5, .kernel = {3, 3}};
+    nncf_status status =
+        nncf_config_parse(NULL, "config", config_text, sizeof config_text - 1, &config, err);
     if (status == NNCF_OK)
         status = nncf_model_create(NULL, model, err);
     if (status == NNCF_OK)
@@ -51,7 +50,8 @@ static int write_file(const char *path)
     static int32_t i32[3];
     static uint8_t u8[5];
     static int8_t s8[5];
-    static const int64_t n135[] = {5, 3, 3, 3}, n23[] = {2, 3}, n4[] = {4}, n3[] = {3, 1}, n5[] = {5}, n0[] = {0, 7};
+    static const int64_t n135[] = {5, 3, 3, 3}, n23[] = {2, 3}, n4[] = {4}, n3[] = {3, 1},
+                         n5[] = {5}, n0[] = {0, 7};
     nncf_model *model = NULL;
     nncf_compression_ctrl *ctrl = NULL;
     nncf_error err = NNCF_ERROR_INIT;
@@ -83,7 +83,8 @@ static int write_file(const char *path)
     const nncf_checkpoint_text texts[] = {{"note", "line\nbreak, \"quotes\", \xe2\x82\xac"}};
     nncf_status status = make(weight, &model, &ctrl, &err);
     if (status == NNCF_OK)
-        status = nncf_checkpoint_save(ctrl, path, tensors, sizeof tensors / sizeof *tensors, texts, 1, &err);
+        status = nncf_checkpoint_save(
+            ctrl, path, tensors, sizeof tensors / sizeof *tensors, texts, 1, &err);
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);
     return status == NNCF_OK ? EXIT_SUCCESS : fail(&err);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Damaged snapshots, more than 100,000: cut at every byte, every bit of the header flipped, random bits of the data,
- * pieces moved about; and the same for files without checksums, where the reader's bounds are all there is. A damaged
- * file is refused or has the same content; the memory that opening takes is bounded by the file's size.
+ * Damaged snapshots, more than 100,000: cut at every byte, every bit of the header flipped, random
+ * bits of the data, pieces moved about; and the same for files without checksums, where the
+ * reader's bounds are all there is. A damaged file is refused or has the same content; the memory
+ * that opening takes is bounded by the file's size.
  */
 #include "../fuzz/checkpoint_target.h"
 #include "layer_fixture.h"
@@ -56,7 +57,8 @@ static void save_snapshot(void)
         {"bytes", {.data = bytes, .dtype = NNCF_U8, .ndim = 3, .shape = n77}},
         {"longs", {.data = longs, .dtype = NNCF_I64, .ndim = 1, .shape = n2}},
         {"none", {.data = NULL, .dtype = NNCF_F32, .ndim = 2, .shape = n0}}};
-    const nncf_checkpoint_text texts[] = {{"epoch", "7"}, {"note", "a \"quoted\"\n\\ text, \xe2\x82\xac"}};
+    const nncf_checkpoint_text texts[] = {
+        {"epoch", "7"}, {"note", "a \"quoted\"\n\\ text, \xe2\x82\xac"}};
     uint64_t state = 1;
     fx_block k = {.scope = "net/conv", .in_channels = 3, .out_channels = 5, .kernel = {3, 3}};
     nncf_context *context = fx_context(NULL, 1, 0, 42);
@@ -65,13 +67,8 @@ static void save_snapshot(void)
     ck_assert_int_eq(nncf_model_create(context, &model, NULL), NNCF_OK);
     fx_register(model, &k, NULL, &state);
     nncf_compression_ctrl *ctrl = fx_ctrl(model, FX_CONFIG(FX_MAGNITUDE ", " FX_INT8));
-    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
-                                           .ctrl = ctrl,
-                                           .tensors = tensors,
-                                           .n_tensors = 5,
-                                           .texts = texts,
-                                           .n_texts = 2,
-                                           .write = collect};
+    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params), .ctrl = ctrl,
+        .tensors = tensors, .n_tensors = 5, .texts = texts, .n_texts = 2, .write = collect};
     ck_assert_msg(nncf_checkpoint_save_with(&p, &err) == NNCF_OK, "%s", err.message);
     s.header = header_of(s.file);
     nncf_compression_ctrl_destroy(ctrl);
@@ -100,14 +97,16 @@ static void end(void)
 static bool same_content(const nncf_checkpoint *a, const nncf_checkpoint *b)
 {
     static const size_t sizes[] = {4, 1, 1, 4, 8, 8};
-    static const char *const keys[] = {"epoch", "note", "nncf.config", "nncf.seed", "nncf.epoch", "nncf.crc32c"};
+    static const char *const keys[] = {
+        "epoch", "note", "nncf.config", "nncf.seed", "nncf.epoch", "nncf.crc32c"};
     if (nncf_checkpoint_count(a) != nncf_checkpoint_count(b))
         return false;
     for (size_t i = 0; i < nncf_checkpoint_count(a); i++) {
         nncf_tensor t, u;
         const char *name = nncf_checkpoint_name(a, i);
-        if (nncf_checkpoint_get(a, name, &t) != NNCF_OK || nncf_checkpoint_get(b, name, &u) != NNCF_OK ||
-            t.dtype != u.dtype || t.ndim != u.ndim || memcmp(t.shape, u.shape, (size_t)t.ndim * sizeof *t.shape) != 0)
+        if (nncf_checkpoint_get(a, name, &t) != NNCF_OK ||
+            nncf_checkpoint_get(b, name, &u) != NNCF_OK || t.dtype != u.dtype || t.ndim != u.ndim ||
+            memcmp(t.shape, u.shape, (size_t)t.ndim * sizeof *t.shape) != 0)
             return false;
         size_t bytes = sizes[t.dtype];
         for (int32_t j = 0; j < t.ndim; j++)
@@ -116,14 +115,16 @@ static bool same_content(const nncf_checkpoint *a, const nncf_checkpoint *b)
             return false;
     }
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        const char *t = nncf_checkpoint_text_get(a, keys[i]), *u = nncf_checkpoint_text_get(b, keys[i]);
+        const char *t = nncf_checkpoint_text_get(a, keys[i]),
+                   *u = nncf_checkpoint_text_get(b, keys[i]);
         if (!t != !u || (t && strcmp(t, u) != 0))
             return false;
     }
     return true;
 }
 
-/* Open s.work, `size` bytes. `whole`: what its content must be when it opens; NULL: a file without checksums. */
+/* Open s.work, `size` bytes. `whole`: what its content must be when it opens; NULL: a file without
+ * checksums. */
 static void judge(size_t size, const nncf_checkpoint *whole, const char *what, size_t where)
 {
     nncf_checkpoint *c = NULL;
@@ -169,9 +170,9 @@ static void flip(size_t bit)
 
 static void tell(const char *what)
 {
-    printf(
-        "%s: a file of %zu bytes (header %zu), %ld cases: %ld refused, %ld with the same content, %ld other; at most "
-        "%zu bytes more than the file\n",
+    printf("%s: a file of %zu bytes (header %zu), %ld cases: %ld refused, %ld with the same "
+           "content, %ld other; at most "
+           "%zu bytes more than the file\n",
         what, s.size, s.header, s.cases, s.refused, s.same, s.other, s.worst);
 }
 
@@ -207,9 +208,11 @@ START_TEST(own_files)
         judge(s.size, whole, "a flipped bit of the data", bit);
         flip(bit);
     }
-    ck_assert_int_eq(s.same, 0);              /* one bit is always noticed */
-    for (int i = 0; i < RANDOM_PIECES; i++) { /* a piece over another place, as a torn write leaves it */
-        size_t n = 1 + fx_next(&state) % 64, from = fx_next(&state) % (s.size - n), to = fx_next(&state) % (s.size - n);
+    ck_assert_int_eq(s.same, 0); /* one bit is always noticed */
+    for (int i = 0; i < RANDOM_PIECES;
+         i++) { /* a piece over another place, as a torn write leaves it */
+        size_t n = 1 + fx_next(&state) % 64, from = fx_next(&state) % (s.size - n),
+               to = fx_next(&state) % (s.size - n);
         memcpy(s.work + to, s.file + from, n);
         judge(s.size, whole, "a moved piece", to);
         memcpy(s.work + to, s.file + to, n);
@@ -222,7 +225,8 @@ START_TEST(own_files)
 }
 END_TEST
 
-/* The same snapshot under other names of its texts: to the reader a file of somebody else, without checksums. */
+/* The same snapshot under other names of its texts: to the reader a file of somebody else, without
+ * checksums. */
 START_TEST(foreign_files)
 {
     uint64_t state = 6;
@@ -265,7 +269,7 @@ START_TEST(greedy_headers)
         {"{\"a\":{\"dtype\":\"U8\",\"data_offsets\":[0,0],\"shape\":[", "0,", "0]}}"},
         {"{\"__metadata__\":{", "\"%d\":\"\",", "\"\":\"\"}}"},
         {"{", "\"%d\":{\"dtype\":\"U8\",\"data_offsets\":[0,0],\"shape\":[0]},",
-         "\"\":{\"dtype\":\"U8\",\"data_offsets\":[0,0],\"shape\":[0]}}"},
+            "\"\":{\"dtype\":\"U8\",\"data_offsets\":[0,0],\"shape\":[0]}}"},
         /* the next three: a tree of JSON values took up to 250 times the header */
         {"{\"a\":{\"dtype\":\"U8\",\"data_offsets\":[0,0],\"shape\":[0],\"b\":[", "{},", "{}]}}"},
         {"{\"a\":{\"dtype\":\"U8\",\"data_offsets\":[0,0],\"shape\":[0]", ",\"\":0", "}}"},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A real full disk: a small tmpfs in a mount namespace of our own. Exit status 77 (skipped) where that is not
- * permitted; the simulated one of test_kill.c runs everywhere. */
+/* A real full disk: a small tmpfs in a mount namespace of our own. Exit status 77 (skipped) where
+ * that is not permitted; the simulated one of test_kill.c runs everywhere. */
 #include "generations.h"
 
 #include <errno.h>
@@ -36,14 +36,14 @@ static bool enter_namespace(void)
     if (unshare(CLONE_NEWNS) == 0)
         return true;
     return unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 && put_line("/proc/self/setgroups", "deny") &&
-           put_line("/proc/self/uid_map", users) && put_line("/proc/self/gid_map", groups);
+        put_line("/proc/self/uid_map", users) && put_line("/proc/self/gid_map", groups);
 }
 
 /* Room for one snapshot and a half. */
 static bool mount_small(void)
 {
     return enter_namespace() && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-           mount("tmpfs", folder, "tmpfs", 0, "size=200k") == 0;
+        mount("tmpfs", folder, "tmpfs", 0, "size=200k") == 0;
 }
 
 START_TEST(disk_full)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opening bytes as a snapshot and looking at all of it, with an allocator that counts. Shared by the fuzz target and by
- * tests/fault/test_corruption.c.
+ * Opening bytes as a snapshot and looking at all of it, with an allocator that counts. Shared by
+ * the fuzz target and by tests/fault/test_corruption.c.
  */
 #ifndef CHECKPOINT_TARGET_H
 #define CHECKPOINT_TARGET_H
@@ -37,13 +37,14 @@ static inline void target_free(void *user, void *ptr, size_t size)
 
 static inline nncf_context *target_context(target_memory *memory)
 {
-    nncf_context_params p = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, .alloc = target_alloc,
-                             .free = target_free, .alloc_user = memory};
+    nncf_context_params p = {NNCF_PARAMS(nncf_context_params), .n_threads = 1,
+        .alloc = target_alloc, .free = target_free, .alloc_user = memory};
     nncf_context *context = NULL;
     return nncf_context_create(NNCF_API_VERSION, &p, &context, NULL) == NNCF_OK ? context : NULL;
 }
 
-/* Bytes in memory as a stream. The copy is of exactly their size, so that a sanitizer sees what reads beyond. */
+/* Bytes in memory as a stream. The copy is of exactly their size, so that a sanitizer sees what
+ * reads beyond. */
 typedef struct target_bytes {
     const uint8_t *data;
     size_t size, at;
@@ -59,12 +60,12 @@ static inline int64_t target_read(void *user, void *data, size_t size)
     return (int64_t)n;
 }
 
-static inline nncf_status target_open(nncf_context *context, const uint8_t *data, size_t size, nncf_checkpoint **c,
-                                      nncf_error *err)
+static inline nncf_status target_open(
+    nncf_context *context, const uint8_t *data, size_t size, nncf_checkpoint **c, nncf_error *err)
 {
     target_bytes bytes = {data, size, 0};
-    const nncf_checkpoint_open_params p = {NNCF_PARAMS(nncf_checkpoint_open_params), .read = target_read,
-                                           .user = &bytes, .size = size};
+    const nncf_checkpoint_open_params p = {NNCF_PARAMS(nncf_checkpoint_open_params),
+        .read = target_read, .user = &bytes, .size = size};
     return nncf_checkpoint_open_with(context, &p, c, err);
 }
 
@@ -88,8 +89,9 @@ static inline unsigned target_touch(const nncf_checkpoint *c)
     return sum;
 }
 
-/* Load all that the snapshot lists, each tensor as floats of its own shape, weights as `shape`: names that are found,
- * masks that are applied and codes of stripped models that are unpacked, whatever the file says of them. */
+/* Load all that the snapshot lists, each tensor as floats of its own shape, weights as `shape`:
+ * names that are found, masks that are applied and codes of stripped models that are unpacked,
+ * whatever the file says of them. */
 static inline void target_load(const nncf_checkpoint *c, const int64_t shape[2])
 {
     enum { MOST = 64, FLOATS = 4096 };
@@ -111,17 +113,18 @@ static inline void target_load(const nncf_checkpoint *c, const int64_t shape[2])
             view.ndim = 2;
             view.shape = shape;
         }
-        t[n] = (nncf_checkpoint_tensor){name,
-                                        {.data = data[n], .dtype = NNCF_F32, .ndim = view.ndim, .shape = view.shape}};
+        t[n] = (nncf_checkpoint_tensor){
+            name, {.data = data[n], .dtype = NNCF_F32, .ndim = view.ndim, .shape = view.shape}};
         n++;
     }
     (void)nncf_checkpoint_load_weights(c, t, n, NULL, NULL, NULL);
 }
 
 /*
- * The most that opening `size` bytes, with a header of `header`, may have out at a time: the data once, with up to 7
- * bytes a tensor; the header; and what it is turned into. A tensor's entry takes 80 bytes, twice while they are sorted,
- * and a size in a shape 8, a text 24; the shortest text of a tensor has 50 bytes, of a size 2, of a text of
+ * The most that opening `size` bytes, with a header of `header`, may have out at a time: the data
+ * once, with up to 7 bytes a tensor; the header; and what it is turned into. A tensor's entry takes
+ * 80 bytes, twice while they are sorted, and a size in a shape 8, a text 24; the shortest text of a
+ * tensor has 50 bytes, of a size 2, of a text of
  * __metadata__ 6. Callers are promised 12 times the header.
  */
 static inline size_t target_bound(size_t size, size_t header)

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random configs: keys and values of the library's own table, in any dialect, now and then in the wrong place or out of
- * bounds, and configs of the golden folder with random edits. For each that loads config_target.h must hold.
+ * Random configs: keys and values of the library's own table, in any dialect, now and then in the
+ * wrong place or out of bounds, and configs of the golden folder with random edits. For each that
+ * loads config_target.h must hold.
  */
 #include "../sweep/sweep_run.h"
-#include "config/keys.h"
+#include "config/config.h"
+#include "config/schema/keys.h"
 #include "config_target.h"
+
+#include <stdbool.h>
 
 enum { MOST = 1 << 16, CORPUS = 200 };
 
@@ -23,22 +27,14 @@ __attribute__((format(printf, 2, 3))) static void put(text *t, const char *forma
     t->used = n < 0 || (size_t)n >= MOST - t->used ? MOST - 1 : t->used + (size_t)n;
 }
 
-static const char *const scopes[] = {"Net/Conv2d[a]",
-                                     "Conv2d",
-                                     "{re}.*conv\\\\d+",
-                                     "A/B[c]/D/NNCFConv2d[x]/conv2d_0",
-                                     "\\u00e9/\\n",
-                                     "{re}(^|/)A",
-                                     "weights",
-                                     "activations",
-                                     "x.y",
-                                     "",
-                                     "caf\xc3\xa9 \\\"q\\\" \\\\"};
-static const char *const dialects[] = {"1.0", "1.1", "1.2", "1.3",  "1.3.1", "1.4", "1.4.1", "1.5",
-                                       "1.6", "1.7", "2.0", "2.1",  "2.2",   "2.3", "2.4",   "2.5",
-                                       "2.6", "2.7", "2.8", "2.10", "2.17",  "seed"};
-static const char *const numbers[] = {"0",    "1",   "0.5", "2",    "8",     "1e-3", "0.999", "3.0",
-                                      "1E+2", "100", "-1",  "4096", "0.125", "-0",   "1e300", "1e-320"};
+static const char *const scopes[] = {"Net/Conv2d[a]", "Conv2d", "{re}.*conv\\\\d+",
+    "A/B[c]/D/NNCFConv2d[x]/conv2d_0", "\\u00e9/\\n", "{re}(^|/)A", "weights", "activations", "x.y",
+    "", "caf\xc3\xa9 \\\"q\\\" \\\\"};
+static const char *const dialects[] = {"1.0", "1.1", "1.2", "1.3", "1.3.1", "1.4", "1.4.1", "1.5",
+    "1.6", "1.7", "2.0", "2.1", "2.2", "2.3", "2.4", "2.5", "2.6", "2.7", "2.8", "2.10", "2.17",
+    "seed"};
+static const char *const numbers[] = {"0", "1", "0.5", "2", "8", "1e-3", "0.999", "3.0", "1E+2",
+    "100", "-1", "4096", "0.125", "-0", "1e300", "1e-320"};
 
 static void put_scope(sweep *s, text *t)
 {
@@ -172,7 +168,8 @@ static void put_value(sweep *s, text *t, int32_t kind, const nncf__key *key)
         put(t, sweep_one_in(&s->rng, 2) ? "true" : "false");
         break;
     case NNCF__KEY_WORD:
-        while (!nncf__config_word(key->words, (size_t)sweep_range(&s->rng, 0, 6), word, sizeof word))
+        while (
+            !nncf__config_word(key->words, (size_t)sweep_range(&s->rng, 0, 6), word, sizeof word))
             ;
         put(t, "\"%s\"", word);
         break;
@@ -243,7 +240,8 @@ static void put_algorithm(sweep *s, text *t)
 {
     static const int32_t likely[] = {0, 1, 2, 3, 3, 3, 3, 4, 5, 6};
     size_t count;
-    const nncf__algorithm_name *name = &nncf__config_algorithm_names(&count)[SWEEP_PICK(&s->rng, likely)];
+    const nncf__algorithm_name *name =
+        &nncf__config_algorithm_names(&count)[SWEEP_PICK(&s->rng, likely)];
     static const int64_t percents[] = {0, 3, 6, 15};
     put(t, "{\"algorithm\": \"%s\"", name->name);
     text members = {.used = 0};
@@ -257,7 +255,8 @@ static void put_root_key(sweep *s, text *t, const nncf__root_key *key)
     char word[64] = "";
     put(t, "\"%s\": ", key->key);
     if (key->words) {
-        while (!nncf__config_word(key->words, (size_t)sweep_range(&s->rng, 0, 8), word, sizeof word))
+        while (
+            !nncf__config_word(key->words, (size_t)sweep_range(&s->rng, 0, 8), word, sizeof word))
             ;
         put(t, "\"%s\"", word);
     } else if (key->kind == NNCF__ROOT_DIALECT) {
@@ -275,7 +274,8 @@ static void generate(sweep *s, text *t)
 {
     size_t count;
     const nncf__root_key *root = nncf__config_root_keys(&count);
-    int64_t compression = sweep_range(&s->rng, 0, (int64_t)count), form = sweep_range(&s->rng, 0, 19);
+    int64_t compression = sweep_range(&s->rng, 0, (int64_t)count),
+            form = sweep_range(&s->rng, 0, 19);
     bool first = true;
     put(t, "{");
     for (size_t i = 0; i <= count; i++) {
@@ -333,10 +333,10 @@ static char *read_file(const char *name)
 
 static void read_corpus(void)
 {
-    static const char *const files[] = {
-        "adaptive",         "later_names",      "magnitude_defaults", "magnitude_multistep",
-        "quantization_1_0", "quantization_1_1", "plain_crlf"};
-    static const char *const cases[] = {"configs/dialects_quantization.cases", "configs/dialects_sparsity.cases"};
+    static const char *const files[] = {"adaptive", "later_names", "magnitude_defaults",
+        "magnitude_multistep", "quantization_1_0", "quantization_1_1", "plain_crlf"};
+    static const char *const cases[] = {
+        "configs/dialects_quantization.cases", "configs/dialects_sparsity.cases"};
     char name[100];
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         snprintf(name, sizeof name, "configs/%s.json", files[i]);
@@ -359,20 +359,9 @@ static void read_corpus(void)
 
 static void edit(sweep *s, text *t)
 {
-    static const char *const pieces[] = {"[",         "]",
-                                         "{",         "}",
-                                         ",",         ":",
-                                         "\"",        "null",
-                                         "1e9",       "\"1.6\"",
-                                         "{}",        "[]",
-                                         "true",      "0",
-                                         "-1",        "//",
-                                         "/*",        "*/",
-                                         "\\u0041",   "{re}",
-                                         "\n",        "0.5",
-                                         "false",     "\"weights\"",
-                                         "\"range\"", "\"percentile\"",
-                                         "\\\\"};
+    static const char *const pieces[] = {"[", "]", "{", "}", ",", ":", "\"", "null", "1e9",
+        "\"1.6\"", "{}", "[]", "true", "0", "-1", "//", "/*", "*/", "\\u0041", "{re}", "\n", "0.5",
+        "false", "\"weights\"", "\"range\"", "\"percentile\"", "\\\\"};
     const char *from = corpus[sweep_range(&s->rng, 0, (int64_t)n_corpus - 1)];
     put(t, "%s", from);
     for (int64_t i = 0, n = sweep_range(&s->rng, 0, 3); i < n && t->used > 8; i++) {
@@ -417,10 +406,12 @@ int main(int argc, char **argv)
             params.dialect = SWEEP_PICK(&s.rng, dialects);
         if (sweep_one_in(&s.rng, 10))
             params.scopes = (int32_t)sweep_range(&s.rng, 0, 3);
-        sweep_describe(&s, "dialect %s, %.400s", params.dialect ? params.dialect : "of the keys", t.data);
+        sweep_describe(
+            &s, "dialect %s, %.400s", params.dialect ? params.dialect : "of the keys", t.data);
         bool loads;
         if (!config_target_holds(context, t.data, t.used, &params, &loads, why))
-            sweep_fail(&s, "%s\nof (dialect %s)\n%s", why, params.dialect ? params.dialect : "of the keys", t.data);
+            sweep_fail(&s, "%s\nof (dialect %s)\n%s", why,
+                params.dialect ? params.dialect : "of the keys", t.data);
         loaded += loads;
     }
     printf("configs: %" PRIu64 " loaded and went round\n", loaded);

@@ -1,37 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What must hold for any bytes as a config. One that loads is dumped; the dump loads, in the same dialect, means the
- * same and dumps the same again. Its explanation is JSON, and what it is migrated to loads as NNCF 2.17. Shared by the
- * fuzz target, by the sweep and by tests/unit/test_config.c.
+ * What must hold for any bytes as a config. One that loads is dumped; the dump loads, in the same
+ * dialect, means the same and dumps the same again. Its explanation is JSON, and what it is
+ * migrated to loads as NNCF 2.17. Shared by the fuzz target, by the sweep and by
+ * tests/unit/test_config.c.
  */
 #ifndef CONFIG_TARGET_H
 #define CONFIG_TARGET_H
 
+#include "base/text.h"
 #include "config/config.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { CONFIG_TARGET_WHY = 2400 };
 
-/* A text that one of the functions below writes; NULL, and why, when it cannot. Freed by the caller. */
-typedef nncf_status config_target_write(const nncf_config *config, char *buffer, size_t capacity, size_t *needed);
+/* A text that one of the functions below writes; NULL, and why, when it cannot. Freed by the
+ * caller. */
+typedef nncf_status config_target_write(
+    const nncf_config *config, char *buffer, size_t capacity, size_t *needed);
 
-static inline nncf_status config_target_explain_text(const nncf_config *config, char *buffer, size_t capacity,
-                                                     size_t *needed)
+static inline nncf_status config_target_explain_text(
+    const nncf_config *config, char *buffer, size_t capacity, size_t *needed)
 {
     return nncf_config_explain(config, NNCF_CONFIG_FORM_TEXT, buffer, capacity, needed);
 }
 
-static inline nncf_status config_target_explain_json(const nncf_config *config, char *buffer, size_t capacity,
-                                                     size_t *needed)
+static inline nncf_status config_target_explain_json(
+    const nncf_config *config, char *buffer, size_t capacity, size_t *needed)
 {
     return nncf_config_explain(config, NNCF_CONFIG_FORM_JSON, buffer, capacity, needed);
 }
 
-static inline char *config_target_text(const nncf_config *config, config_target_write *write, const char *what,
-                                       char why[CONFIG_TARGET_WHY])
+static inline char *config_target_text(const nncf_config *config, config_target_write *write,
+    const char *what, char why[CONFIG_TARGET_WHY])
 {
     size_t needed = 0;
     nncf_status status = write(config, NULL, 0, &needed);
@@ -57,8 +62,8 @@ static inline char *config_target_canonical(nncf_context *context, const nncf_co
     return copy;
 }
 
-static inline nncf_config *config_target_parse(nncf_context *context, const char *text, const char *what,
-                                               char why[CONFIG_TARGET_WHY])
+static inline nncf_config *config_target_parse(
+    nncf_context *context, const char *text, const char *what, char why[CONFIG_TARGET_WHY])
 {
     nncf_config *config = NULL;
     nncf_error err = NNCF_ERROR_INIT;
@@ -68,14 +73,15 @@ static inline nncf_config *config_target_parse(nncf_context *context, const char
 }
 
 /* Dump, load, dump, and the meaning in between. */
-static inline bool config_target_round(nncf_context *context, const nncf_config *config, char why[CONFIG_TARGET_WHY])
+static inline bool config_target_round(
+    nncf_context *context, const nncf_config *config, char why[CONFIG_TARGET_WHY])
 {
     char *first = config_target_text(config, nncf_config_dump, "dump", why), *second = NULL;
     nncf_config *again = first ? config_target_parse(context, first, "the dump", why) : NULL;
     bool good = again != NULL;
     if (good && strcmp(nncf_config_dialect(config), nncf_config_dialect(again)) != 0) {
         snprintf(why, CONFIG_TARGET_WHY, "dialect %s becomes %s", nncf_config_dialect(config),
-                 nncf_config_dialect(again));
+            nncf_config_dialect(again));
         good = false;
     }
     char *means[2] = {NULL, NULL};
@@ -84,14 +90,15 @@ static inline bool config_target_round(nncf_context *context, const nncf_config 
         means[1] = config_target_canonical(context, again);
         good = means[0] && means[1] && strcmp(means[0], means[1]) == 0;
         if (!good)
-            snprintf(why, CONFIG_TARGET_WHY, "means something else:\n%.550s\n%.550s", means[0] ? means[0] : "?",
-                     means[1] ? means[1] : "?");
+            snprintf(why, CONFIG_TARGET_WHY, "means something else:\n%.550s\n%.550s",
+                means[0] ? means[0] : "?", means[1] ? means[1] : "?");
     }
     if (good) {
         second = config_target_text(again, nncf_config_dump, "second dump", why);
         good = second && strcmp(first, second) == 0;
         if (second && !good)
-            snprintf(why, CONFIG_TARGET_WHY, "the second dump differs:\n%.550s\n%.550s", first, second);
+            snprintf(
+                why, CONFIG_TARGET_WHY, "the second dump differs:\n%.550s\n%.550s", first, second);
     }
     free(means[0]);
     free(means[1]);
@@ -101,14 +108,18 @@ static inline bool config_target_round(nncf_context *context, const nncf_config 
     return good;
 }
 
-static inline bool config_target_words(nncf_context *context, const nncf_config *config, char why[CONFIG_TARGET_WHY])
+static inline bool config_target_words(
+    nncf_context *context, const nncf_config *config, char why[CONFIG_TARGET_WHY])
 {
     char *text = config_target_text(config, config_target_explain_text, "explain", why);
-    char *json = text ? config_target_text(config, config_target_explain_json, "explain as JSON", why) : NULL;
+    char *json = text
+        ? config_target_text(config, config_target_explain_json, "explain as JSON", why)
+        : NULL;
     char *late = json ? config_target_text(config, nncf_config_migrate, "migrate", why) : NULL;
     char *wrapped = late ? malloc(strlen(json) + 16) : NULL;
     nncf_config *read = NULL, *migrated = NULL;
-    /* a config is an object, at most 1 MiB, and its texts have at most 4096 bytes: an explanation may be beyond that */
+    /* a config is an object, at most 1 MiB, and its texts have at most 4096 bytes: an explanation
+     * may be beyond that */
     if (wrapped && strlen(json) < 60000) {
         sprintf(wrapped, "{\"a\": %s}", json);
         read = config_target_parse(context, wrapped, "the explanation", why);
@@ -118,10 +129,11 @@ static inline bool config_target_words(nncf_context *context, const nncf_config 
         migrated = config_target_parse(context, late, "what it is migrated to", why);
         good = migrated != NULL;
     }
-    if (good && (strcmp(nncf_config_dialect(migrated), "2.17") != 0 ||
-                 nncf_config_algorithm_count(migrated) != nncf_config_algorithm_count(config))) {
-        snprintf(why, CONFIG_TARGET_WHY, "migrated to %s, %zu algorithms", nncf_config_dialect(migrated),
-                 nncf_config_algorithm_count(migrated));
+    if (good &&
+        (strcmp(nncf_config_dialect(migrated), "2.17") != 0 ||
+            nncf_config_algorithm_count(migrated) != nncf_config_algorithm_count(config))) {
+        snprintf(why, CONFIG_TARGET_WHY, "migrated to %s, %zu algorithms",
+            nncf_config_dialect(migrated), nncf_config_algorithm_count(migrated));
         good = false;
     }
     nncf_config_destroy(read);
@@ -135,14 +147,16 @@ static inline bool config_target_words(nncf_context *context, const nncf_config 
 
 /* Does all of it hold? If not, why. *loads (nullable): is it a config at all? */
 static inline bool config_target_holds(nncf_context *context, const char *text, size_t size,
-                                       const nncf_config_params *params, bool *loads, char why[CONFIG_TARGET_WHY])
+    const nncf_config_params *params, bool *loads, char why[CONFIG_TARGET_WHY])
 {
     nncf_config *config = NULL;
     why[0] = 0;
-    bool is_config = nncf_config_parse_as(context, "fuzz", text, size, params, &config, NULL) == NNCF_OK;
+    bool is_config =
+        nncf_config_parse_as(context, "fuzz", text, size, params, &config, NULL) == NNCF_OK;
     if (loads)
         *loads = is_config;
-    bool good = !is_config || (config_target_round(context, config, why) && config_target_words(context, config, why));
+    bool good = !is_config ||
+        (config_target_round(context, config, why) && config_target_words(context, config, why));
     nncf_config_destroy(config);
     return good;
 }

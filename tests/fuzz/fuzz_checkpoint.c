@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fuzz target: any bytes as a snapshot. With -fsanitize=fuzzer it is libFuzzer's; replay.c has a plain main for it. */
+/* Fuzz target: any bytes as a snapshot. With -fsanitize=fuzzer it is libFuzzer's; replay.c has a
+ * plain main for it. */
 #include "checkpoint_target.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -16,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     nncf_status status = target_open(context, data, size, &c, NULL);
     volatile unsigned sum = status == NNCF_OK ? target_touch(c) : 0;
     (void)sum;
-    const size_t peak = memory.peak;                     /* loading has its own arrays beside */
+    const size_t peak = memory.peak; /* loading has its own arrays beside */
     static const int64_t shapes[][2] = {{2, 3}, {4, 2}}; /* of the weights in the corpus */
     for (size_t i = 0; status == NNCF_OK && i < 2; i++)
         target_load(c, shapes[i]);

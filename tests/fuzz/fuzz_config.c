@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fuzz target: any bytes as a config. With -fsanitize=fuzzer it is libFuzzer's; replay.c has a plain main for it. */
+/* Fuzz target: any bytes as a config. With -fsanitize=fuzzer it is libFuzzer's; replay.c has a
+ * plain main for it. */
 #include "config_target.h"
 
 #include <stdint.h>

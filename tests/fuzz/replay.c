@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Plain main of a fuzz target: runs it once on each file named, and on each file cut and changed in a few places. */
+/* Plain main of a fuzz target: runs it once on each file named, and on each file cut and changed in
+ * a few places. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

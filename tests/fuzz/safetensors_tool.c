@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The C half of safetensors_diff.py: what our reader says of many files. Standard input: for each file its size, 4
- * bytes little endian, and its bytes. Standard output: for each file a line, "- MESSAGE" where it is refused, else
- * "+" with a word "NAME:TYPE:SHAPE:DATA" for each tensor and "KEY=VALUE" for each text, names, texts and data in hex.
+ * The C half of safetensors_diff.py: what our reader says of many files. Standard input: for each
+ * file its size, 4 bytes little endian, and its bytes. Standard output: for each file a line, "-
+ * MESSAGE" where it is refused, else
+ * "+" with a word "NAME:TYPE:SHAPE:DATA" for each tensor and "KEY=VALUE" for each text, names,
+ * texts and data in hex.
  */
 #include "checkpoint_target.h"
-#include "io/io.h"
+#include "formats/safetensors/safetensors.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 static void put_hex(const void *data, size_t size)
@@ -55,8 +58,10 @@ int main(void)
         return EXIT_FAILURE;
     const size_t before = memory.live;
     while (read_exactly(prefix, sizeof prefix)) {
-        const size_t size = prefix[0] | (size_t)prefix[1] << 8 | (size_t)prefix[2] << 16 | (size_t)prefix[3] << 24;
-        uint8_t *file = malloc(size ? size : 1); /* of exactly its size, so that a sanitizer sees what reads beyond */
+        const size_t size =
+            prefix[0] | (size_t)prefix[1] << 8 | (size_t)prefix[2] << 16 | (size_t)prefix[3] << 24;
+        uint8_t *file = malloc(
+            size ? size : 1); /* of exactly its size, so that a sanitizer sees what reads beyond */
         nncf_checkpoint *c = NULL;
         nncf_error err = NNCF_ERROR_INIT;
         if (!file || !read_exactly(file, size))

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_conv --bench [threads] [level 2..4] [name] [passes]: best of several runs for the layer shapes of MobileNetV2
- * (m, batch 16), ResNet-50 (r, batch 4) and small ones (s). Only names that contain `name`; passes is a string of
- * digits: 0 forward in floats, 1 in codes from floats, 2 in codes from bytes, 3 input gradient, 4 weight gradient, 5
- * weight gradient from bytes. Percent are of the micro-kernel's own speed on packed panels in the second-level cache,
- * times threads.
+ * test_conv --bench [threads] [level 2..4] [name] [passes]: best of several runs for the layer
+ * shapes of MobileNetV2 (m, batch 16), ResNet-50 (r, batch 4) and small ones (s). Only names that
+ * contain `name`; passes is a string of digits: 0 forward in floats, 1 in codes from floats, 2 in
+ * codes from bytes, 3 input gradient, 4 weight gradient, 5 weight gradient from bytes. Percent are
+ * of the micro-kernel's own speed on packed panels in the second-level cache, times threads.
  */
 #ifndef TESTS_CONV_BENCH_H
 #define TESTS_CONV_BENCH_H
 
-#include "kernels/gemm.h"
+#include "conv/conv2d.h"
+#include "gemm/microkernel.h"
+#include "kernels/operand.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,9 +161,10 @@ static uint8_t *bench_bytes(size_t n)
 static double bench_peak(nncf_context *context)
 {
     enum { K = 256, PANELS_V = 12, PANELS_S = 8 };
-    nncf__micro m;
-    nncf__micro_get(context, &m);
-    float *v = bench_array((size_t)(PANELS_V * K * m.v) + NNCF__PANEL_SLACK, 1), *c = bench_array(NNCF__TILE_MAX, 1);
+    nncf__microkernel m;
+    nncf__microkernel_get(context, &m);
+    float *v = bench_array((size_t)(PANELS_V * K * m.v) + NNCF__PANEL_SLACK, 1),
+          *c = bench_array(NNCF__TILE_MAX, 1);
     float *s = bench_array((size_t)(PANELS_S * K * m.s) + NNCF__PANEL_SLACK, 1);
     double best = 1e9;
     for (int run = 0; run < 400; run++) {
@@ -191,25 +194,27 @@ static double bench_time(const bench_run *r, int pass)
     return best;
 }
 
-static void bench_one(nncf_context *context, const bench_shape *b, const char *passes, double peak, double *totals)
+static void bench_one(
+    nncf_context *context, const bench_shape *b, const char *passes, double peak, double *totals)
 {
-    nncf__conv2d s = {b->n,      b->c_in,   b->side,   b->side,       b->c_out,      0, 0, b->kernel,
-                      b->kernel, b->stride, b->stride, b->kernel / 2, b->kernel / 2, 1, 1, b->groups};
+    nncf__conv2d s = {b->n, b->c_in, b->side, b->side, b->c_out, 0, 0, b->kernel, b->kernel,
+        b->stride, b->stride, b->kernel / 2, b->kernel / 2, 1, 1, b->groups};
     s.out_h = s.out_w = (b->side + 2 * s.pad_h - b->kernel) / b->stride + 1;
-    size_t n_x = (size_t)(s.n * s.c_in * s.h * s.w), n_z = (size_t)(s.n * s.c_out * s.out_h * s.out_w);
+    size_t n_x = (size_t)(s.n * s.c_in * s.h * s.w),
+           n_z = (size_t)(s.n * s.c_out * s.out_h * s.out_w);
     size_t n_w = (size_t)(s.c_out * (s.c_in / s.groups) * b->kernel * b->kernel);
     float step = 1.0f / 64;
     float *x = bench_array(n_x, step), *w = bench_array(n_w, step);
     uint8_t *bytes = bench_bytes(n_x);
     bench_run r = {.context = context,
-                   .s = s,
-                   .x = {.data = x, .step = &step, .n_steps = 1},
-                   .bytes = {.data = bytes, .step = &step, .n_steps = 1, .dtype = NNCF_U8},
-                   .w = {.data = w, .step = &step, .n_steps = 1},
-                   .z = bench_array(n_z, step),
-                   .dz = bench_array(n_z, step),
-                   .dx = bench_array(n_x, step),
-                   .dw = bench_array(n_w, step)};
+        .s = s,
+        .x = {.data = x, .scale = &step, .n_scales = 1},
+        .bytes = {.data = bytes, .scale = &step, .n_scales = 1, .dtype = NNCF_U8},
+        .w = {.data = w, .scale = &step, .n_scales = 1},
+        .z = bench_array(n_z, step),
+        .dz = bench_array(n_z, step),
+        .dx = bench_array(n_x, step),
+        .dw = bench_array(n_w, step)};
     double flops = 2.0 * (double)n_z * (double)n_w / (double)s.c_out;
     printf("%-26s", b->name);
     for (int pass = 0; pass < BENCH_PASSES; pass++) {
@@ -220,7 +225,8 @@ static void bench_one(nncf_context *context, const bench_shape *b, const char *p
         if (s.groups > 1)
             printf("  %7.3f ms %5.3f ns", best * 1e3, best * 1e9 / (double)(pass == 3 ? n_x : n_z));
         else
-            printf("  %7.3f ms %4.0f %2.0f%%", best * 1e3, flops / best * 1e-9, flops / best * 1e-7 / peak);
+            printf("  %7.3f ms %4.0f %2.0f%%", best * 1e3, flops / best * 1e-9,
+                flops / best * 1e-7 / peak);
     }
     printf("\n");
     fflush(stdout);
@@ -237,8 +243,8 @@ static int bench(int argc, char **argv)
 {
     nncf_context *c = NULL;
     nncf_context_params params = {.struct_size = sizeof params,
-                                  .n_threads = argc > 2 ? atoi(argv[2]) : 1,
-                                  .max_isa = argc > 3 ? atoi(argv[3]) : NNCF_ISA_BEST};
+        .n_threads = argc > 2 ? atoi(argv[2]) : 1,
+        .max_isa = argc > 3 ? atoi(argv[3]) : NNCF_ISA_BEST};
     const char *only = argc > 4 ? argv[4] : "", *passes = argc > 5 ? argv[5] : "012345";
     double totals[BENCH_PASSES] = {0};
     bench_clock = CLOCK_THREAD_CPUTIME_ID;
@@ -247,7 +253,8 @@ static int bench(int argc, char **argv)
     double peak = bench_peak(c) * params.n_threads;
     if (params.n_threads > 1)
         bench_clock = CLOCK_MONOTONIC;
-    printf("%s; micro-kernel %s: %.1f GF/s\n%-26s", nncf_context_describe(c), nncf__gemm_describe(c), peak, "");
+    printf("%s; micro-kernel %s: %.1f GF/s\n%-26s", nncf_context_describe(c),
+        nncf__gemm_describe(c), peak, "");
     for (int pass = 0; pass < BENCH_PASSES; pass++)
         if (strchr(passes, '0' + pass))
             printf("  %-19s", bench_names[pass]);

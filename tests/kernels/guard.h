@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Arrays of floats between two pages that may not be touched: the array ends at the second one, or begins behind the
- * first one. Random numbers with a seed that is printed. */
+/* Arrays of floats between two pages that may not be touched: the array ends at the second one, or
+ * begins behind the first one. Random numbers with a seed that is printed. */
 #ifndef TESTS_GUARD_H
 #define TESTS_GUARD_H
 
@@ -53,8 +53,10 @@ static size_t guard_span(size_t n)
 static float *guard_alloc(size_t n)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), span = guard_span(n);
-    char *base = mmap(NULL, span + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (base == MAP_FAILED || mprotect(base, page, PROT_NONE) || mprotect(base + page + span, page, PROT_NONE)) {
+    char *base =
+        mmap(NULL, span + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (base == MAP_FAILED || mprotect(base, page, PROT_NONE) ||
+        mprotect(base + page + span, page, PROT_NONE)) {
         perror("guard_alloc");
         exit(EXIT_FAILURE);
     }
@@ -79,7 +81,8 @@ static inline uint8_t *guard_bytes(size_t n)
 
 static inline void guard_free_bytes(uint8_t *x, size_t n)
 {
-    guard_free((float *)(void *)(x - (uintptr_t)x % sizeof(float)), (n + sizeof(float) - 1) / sizeof(float));
+    guard_free((float *)(void *)(x - (uintptr_t)x % sizeof(float)),
+        (n + sizeof(float) - 1) / sizeof(float));
 }
 
 /* Numbers around 1, of either sign. */

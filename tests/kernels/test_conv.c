@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Convolutions against the naive loops: random shapes around tile sizes, integer codes exactly, every level, any number
- * of threads, guard pages, special values. `--bench` measures layer shapes. */
+/* Convolutions against the naive loops: random shapes around tile sizes, integer codes exactly,
+ * every level, any number of threads, guard pages, special values. `--bench` measures layer shapes.
+ */
 #include "../sweep.h"
-#include "kernels/gemm.h"
+#include "conv/conv2d.h"
+#include "kernels/kernels.h"
+#include "kernels/operand.h"
 
 #include "conv_bench.h"
 #include "guard.h"
@@ -10,6 +13,7 @@
 #include <check.h>
 #include <float.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +31,8 @@ typedef struct problem {
 static nncf_context *context_at(int32_t isa, int32_t threads)
 {
     nncf_context *c = NULL;
-    nncf_context_params params = {.struct_size = sizeof params, .max_isa = isa, .n_threads = threads};
+    nncf_context_params params = {
+        .struct_size = sizeof params, .max_isa = isa, .n_threads = threads};
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &c, NULL), NNCF_OK);
     return c;
 }
@@ -76,7 +81,8 @@ static void problem_free(problem *p)
 }
 
 /* Codes of both signs up to the limits; a few at the very ends; everything at them when `worst`. */
-static void problem_codes(problem *p, bool per_channel, int x_low, int x_high, int w_limit, bool worst)
+static void problem_codes(
+    problem *p, bool per_channel, int x_low, int x_high, int w_limit, bool worst)
 {
     p->n_steps_w = per_channel ? (size_t)p->s.c_out : 1;
     p->step_x = 0.0173f;
@@ -95,13 +101,16 @@ static void problem_codes(problem *p, bool per_channel, int x_low, int x_high, i
 
 static nncf__operand operand_x(const problem *p)
 {
-    return (nncf__operand){.data = p->x, .step = p->step_x > 0 ? &p->step_x : NULL, .n_steps = p->step_x > 0 ? 1 : 0};
+    return (nncf__operand){.data = p->x,
+        .scale = p->step_x > 0 ? &p->step_x : NULL,
+        .n_scales = p->step_x > 0 ? 1 : 0};
 }
 
 static nncf__operand operand_w(const problem *p)
 {
-    return (nncf__operand){
-        .data = p->w, .step = p->step_x > 0 ? p->step_w : NULL, .n_steps = p->step_x > 0 ? p->n_steps_w : 0};
+    return (nncf__operand){.data = p->w,
+        .scale = p->step_x > 0 ? p->step_w : NULL,
+        .n_scales = p->step_x > 0 ? p->n_steps_w : 0};
 }
 
 static float *absolute(const float *x, size_t n)
@@ -115,22 +124,23 @@ static float *absolute(const float *x, size_t n)
 static void describe(const problem *p, char *text, size_t size)
 {
     const nncf__conv2d *s = &p->s;
-    snprintf(text, size, "n%d c%d %dx%d -> c%d %dx%d k%dx%d s%dx%d p%dx%d d%dx%d g%d", (int)s->n, (int)s->c_in,
-             (int)s->h, (int)s->w, (int)s->c_out, (int)s->out_h, (int)s->out_w, (int)s->kernel_h, (int)s->kernel_w,
-             (int)s->stride_h, (int)s->stride_w, (int)s->pad_h, (int)s->pad_w, (int)s->dilation_h, (int)s->dilation_w,
-             (int)s->groups);
+    snprintf(text, size, "n%d c%d %dx%d -> c%d %dx%d k%dx%d s%dx%d p%dx%d d%dx%d g%d", (int)s->n,
+        (int)s->c_in, (int)s->h, (int)s->w, (int)s->c_out, (int)s->out_h, (int)s->out_w,
+        (int)s->kernel_h, (int)s->kernel_w, (int)s->stride_h, (int)s->stride_w, (int)s->pad_h,
+        (int)s->pad_w, (int)s->dilation_h, (int)s->dilation_w, (int)s->groups);
 }
 
 /* |d| <= 2 k eps sum|a||b|, element by element. */
-static void assert_close(const problem *p, const char *what, const float *got, const float *want, const float *sums,
-                         size_t n, double k)
+static void assert_close(const problem *p, const char *what, const float *got, const float *want,
+    const float *sums, size_t n, double k)
 {
     char text[160];
     describe(p, text, sizeof text);
     for (size_t i = 0; i < n; i++) {
-        double d = fabs((double)got[i] - (double)want[i]), limit = 2 * (k + 2) * FLT_EPSILON * (double)sums[i];
-        REQUIRE(d <= limit, "%s %s [%zu]: %g, expected %g, |d| %g > %g", what, text, i, (double)got[i], (double)want[i],
-                d, limit);
+        double d = fabs((double)got[i] - (double)want[i]),
+               limit = 2 * (k + 2) * FLT_EPSILON * (double)sums[i];
+        REQUIRE(d <= limit, "%s %s [%zu]: %g, expected %g, |d| %g > %g", what, text, i,
+            (double)got[i], (double)want[i], d, limit);
     }
 }
 
@@ -140,9 +150,11 @@ static void check_floats(const problem *p, nncf_context *c)
     size_t most = p->n_x > p->n_z ? p->n_x : p->n_z;
     most = most > p->n_w ? most : p->n_w;
     float *want = malloc(most * sizeof *want), *sums = malloc(most * sizeof *sums);
-    float *ax = absolute(p->x, p->n_x), *aw = absolute(p->w, p->n_w), *adz = absolute(p->dz, p->n_z);
+    float *ax = absolute(p->x, p->n_x), *aw = absolute(p->w, p->n_w),
+          *adz = absolute(p->dz, p->n_z);
     float *ab = absolute(p->bias, (size_t)s->c_out);
-    nncf__operand x = {.data = p->x}, w = {.data = p->w}, abs_x = {.data = ax}, abs_w = {.data = aw};
+    nncf__operand x = {.data = p->x}, w = {.data = p->w}, abs_x = {.data = ax},
+                  abs_w = {.data = aw};
     double taps = (double)(s->kernel_h * s->kernel_w), in_group = (double)(s->c_in / s->groups);
 
     nncf__conv2d_forward_ref(s, &x, &w, p->bias, want);
@@ -153,12 +165,14 @@ static void check_floats(const problem *p, nncf_context *c)
     nncf__conv2d_backward_input_ref(s, p->w, p->dz, want);
     nncf__conv2d_backward_input_ref(s, aw, adz, sums);
     ck_assert_int_eq(nncf__conv2d_backward_input(c, s, p->w, p->dz, p->dx), NNCF_OK);
-    assert_close(p, "backward_input", p->dx, want, sums, p->n_x, taps * (double)(s->c_out / s->groups));
+    assert_close(
+        p, "backward_input", p->dx, want, sums, p->n_x, taps * (double)(s->c_out / s->groups));
 
     nncf__conv2d_backward_weight_ref(s, &x, p->dz, want);
     nncf__conv2d_backward_weight_ref(s, &abs_x, adz, sums);
     ck_assert_int_eq(nncf__conv2d_backward_weight(c, s, &x, p->dz, p->dw), NNCF_OK);
-    assert_close(p, "backward_weight", p->dw, want, sums, p->n_w, (double)(s->n * s->out_h * s->out_w));
+    assert_close(
+        p, "backward_weight", p->dw, want, sums, p->n_w, (double)(s->n * s->out_h * s->out_w));
     free(want);
     free(sums);
     free(ax);
@@ -177,8 +191,8 @@ static void check_codes(const problem *p, nncf_context *c, const float *bias)
     memset(p->z, 0xff, p->n_z * sizeof *p->z);
     ck_assert_int_eq(nncf__conv2d_forward(c, &p->s, &x, &w, bias, p->z), NNCF_OK);
     for (size_t i = 0; i < p->n_z; i++)
-        REQUIRE(memcmp(&p->z[i], &want[i], sizeof(float)) == 0, "codes %s [%zu]: %.9g, expected %.9g", text, i,
-                (double)p->z[i], (double)want[i]);
+        REQUIRE(memcmp(&p->z[i], &want[i], sizeof(float)) == 0,
+            "codes %s [%zu]: %.9g, expected %.9g", text, i, (double)p->z[i], (double)want[i]);
     free(want);
 }
 
@@ -190,23 +204,23 @@ static int64_t pick(const int64_t *from, size_t n)
 static nncf__conv2d random_shape(int kind)
 {
     static const int64_t channels[] = {1, 2, 3, 5, 6, 7, 8, 11, 12, 13, 16, 17, 24, 31, 33, 48},
-                         sides[] = {1, 2, 3, 4, 5, 7, 8, 11, 15, 16, 17, 20, 33}, kernels[] = {1, 1, 2, 3, 3, 5},
-                         images[] = {1, 2, 3, 5};
+                         sides[] = {1, 2, 3, 4, 5, 7, 8, 11, 15, 16, 17, 20, 33},
+                         kernels[] = {1, 1, 2, 3, 3, 5}, images[] = {1, 2, 3, 5};
     for (;;) {
         nncf__conv2d s = {.n = pick(images, COUNT(images)),
-                          .c_in = pick(channels, COUNT(channels)),
-                          .c_out = pick(channels, COUNT(channels)),
-                          .h = pick(sides, COUNT(sides)),
-                          .w = pick(sides, COUNT(sides)),
-                          .kernel_h = pick(kernels, COUNT(kernels)),
-                          .kernel_w = pick(kernels, COUNT(kernels)),
-                          .stride_h = 1 + guard_random() % 3,
-                          .stride_w = 1 + guard_random() % 3,
-                          .pad_h = guard_random() % 3,
-                          .pad_w = guard_random() % 3,
-                          .dilation_h = 1 + guard_random() % 2,
-                          .dilation_w = 1 + guard_random() % 2,
-                          .groups = 1};
+            .c_in = pick(channels, COUNT(channels)),
+            .c_out = pick(channels, COUNT(channels)),
+            .h = pick(sides, COUNT(sides)),
+            .w = pick(sides, COUNT(sides)),
+            .kernel_h = pick(kernels, COUNT(kernels)),
+            .kernel_w = pick(kernels, COUNT(kernels)),
+            .stride_h = 1 + guard_random() % 3,
+            .stride_w = 1 + guard_random() % 3,
+            .pad_h = guard_random() % 3,
+            .pad_w = guard_random() % 3,
+            .dilation_h = 1 + guard_random() % 2,
+            .dilation_w = 1 + guard_random() % 2,
+            .groups = 1};
         if (kind == 1) { /* 1x1, the bulk of a MobileNet */
             s.kernel_h = s.kernel_w = s.stride_h = s.stride_w = 1;
             s.pad_h = s.pad_w = 0;
@@ -227,7 +241,8 @@ static nncf__conv2d random_shape(int kind)
     }
 }
 
-static const int32_t levels[] = {NNCF_ISA_REFERENCE, NNCF_ISA_PORTABLE, NNCF_ISA_AVX2, NNCF_ISA_AVX512};
+static const int32_t levels[] = {
+    NNCF_ISA_REFERENCE, NNCF_ISA_PORTABLE, NNCF_ISA_AVX2, NNCF_ISA_AVX512};
 
 START_TEST(random_shapes_floats)
 {
@@ -258,8 +273,8 @@ START_TEST(random_shapes_codes)
 }
 END_TEST
 
-/* x in bytes, of either sign and with any zero point: forward with codes is the exact product, forward with plain
- * weights and the weight gradient have the bits that the floats give. */
+/* x in bytes, of either sign and with any zero point: forward with codes is the exact product,
+ * forward with plain weights and the weight gradient have the bits that the floats give. */
 static void check_bytes(const problem *p, nncf_context *c, bool is_signed)
 {
     char text[160];
@@ -267,29 +282,39 @@ static void check_bytes(const problem *p, nncf_context *c, bool is_signed)
     uint8_t *bytes = guard_bytes(p->n_x);
     int zero = (int)(guard_random() % 256) - (is_signed ? 128 : 0), low = is_signed ? -128 : 0;
     for (size_t i = 0; i < p->n_x; i++) {
-        int q = guard_random() % 8 ? (int)(guard_random() % 256) + low : guard_random() % 2 ? zero : low + 255;
+        int q = guard_random() % 8 ? (int)(guard_random() % 256) + low
+            : guard_random() % 2   ? zero
+                                   : low + 255;
         bytes[i] = (uint8_t)q;
         p->x[i] = (float)(q - zero) * p->step_x;
     }
-    nncf__operand x = operand_x(p), w = operand_w(p), plain_x = {.data = p->x}, plain_w = {.data = p->w};
-    nncf__operand b = {
-        .data = bytes, .step = &p->step_x, .n_steps = 1, .dtype = is_signed ? NNCF_S8 : NNCF_U8, .zero = zero};
+    nncf__operand x = operand_x(p), w = operand_w(p), plain_x = {.data = p->x},
+                  plain_w = {.data = p->w};
+    nncf__operand b = {.data = bytes,
+        .scale = &p->step_x,
+        .n_scales = 1,
+        .dtype = is_signed ? NNCF_S8 : NNCF_U8,
+        .zero = zero};
     size_t most = p->n_z > p->n_w ? p->n_z : p->n_w;
     float *want = malloc(most * sizeof *want);
 
     nncf__conv2d_forward_ref(&p->s, &b, &w, p->bias, want);
     ck_assert_int_eq(nncf__conv2d_forward(c, &p->s, &b, &w, p->bias, p->z), NNCF_OK);
-    REQUIRE(memcmp(p->z, want, p->n_z * sizeof *want) == 0, "codes in bytes %s: not the exact product", text);
+    REQUIRE(memcmp(p->z, want, p->n_z * sizeof *want) == 0,
+        "codes in bytes %s: not the exact product", text);
     ck_assert_int_eq(nncf__conv2d_forward(c, &p->s, &x, &w, p->bias, p->z), NNCF_OK);
-    REQUIRE(memcmp(p->z, want, p->n_z * sizeof *want) == 0, "codes in floats %s: not the exact product", text);
+    REQUIRE(memcmp(p->z, want, p->n_z * sizeof *want) == 0,
+        "codes in floats %s: not the exact product", text);
 
     ck_assert_int_eq(nncf__conv2d_forward(c, &p->s, &plain_x, &plain_w, p->bias, want), NNCF_OK);
     ck_assert_int_eq(nncf__conv2d_forward(c, &p->s, &b, &plain_w, p->bias, p->z), NNCF_OK);
-    REQUIRE(memcmp(p->z, want, p->n_z * sizeof *want) == 0, "bytes times floats %s: not the bits of floats", text);
+    REQUIRE(memcmp(p->z, want, p->n_z * sizeof *want) == 0,
+        "bytes times floats %s: not the bits of floats", text);
 
     ck_assert_int_eq(nncf__conv2d_backward_weight(c, &p->s, &plain_x, p->dz, want), NNCF_OK);
     ck_assert_int_eq(nncf__conv2d_backward_weight(c, &p->s, &b, p->dz, p->dw), NNCF_OK);
-    REQUIRE(memcmp(p->dw, want, p->n_w * sizeof *want) == 0, "dw from bytes %s: not the bits of floats", text);
+    REQUIRE(memcmp(p->dw, want, p->n_w * sizeof *want) == 0,
+        "dw from bytes %s: not the bits of floats", text);
     free(want);
     guard_free_bytes(bytes, p->n_x);
 }
@@ -309,27 +334,29 @@ START_TEST(random_shapes_bytes)
 }
 END_TEST
 
-/* Long sums: several blocks of k, the worst codes, and the length where 32-bit sums would overflow. */
+/* Long sums: several blocks of k, the worst codes, and the length where 32-bit sums would overflow.
+ */
 START_TEST(long_sums_of_codes)
 {
     nncf_context *c = context_at(levels[_i], 2);
     static const struct {
         int64_t c_in, kernel;
-    } sums[] = {{256, 1}, {257, 1}, {258, 1}, {384, 1}, {385, 1}, {518, 1}, {519, 1}, {64, 3}, {911, 3}, {8192, 1}};
+    } sums[] = {{256, 1}, {257, 1}, {258, 1}, {384, 1}, {385, 1}, {518, 1}, {519, 1}, {64, 3},
+        {911, 3}, {8192, 1}};
     for (size_t i = 0; i < COUNT(sums); i++)
         for (int variant = 0; variant < 4; variant++) {
             nncf__conv2d s = {.n = 1,
-                              .c_in = sums[i].c_in,
-                              .h = 5,
-                              .w = 9,
-                              .c_out = 14,
-                              .kernel_h = sums[i].kernel,
-                              .kernel_w = sums[i].kernel,
-                              .stride_h = 1,
-                              .stride_w = 1,
-                              .dilation_h = 1,
-                              .dilation_w = 1,
-                              .groups = 1};
+                .c_in = sums[i].c_in,
+                .h = 5,
+                .w = 9,
+                .c_out = 14,
+                .kernel_h = sums[i].kernel,
+                .kernel_w = sums[i].kernel,
+                .stride_h = 1,
+                .stride_w = 1,
+                .dilation_h = 1,
+                .dilation_w = 1,
+                .groups = 1};
             problem p;
             shape_finish(&s);
             problem_make(&p, &s);
@@ -338,17 +365,17 @@ START_TEST(long_sums_of_codes)
             problem_free(&p);
         }
     nncf__conv2d s = {.n = 3,
-                      .c_in = 70001,
-                      .h = 1,
-                      .w = 1,
-                      .c_out = 3,
-                      .kernel_h = 1,
-                      .kernel_w = 1,
-                      .stride_h = 1,
-                      .stride_w = 1,
-                      .dilation_h = 1,
-                      .dilation_w = 1,
-                      .groups = 1};
+        .c_in = 70001,
+        .h = 1,
+        .w = 1,
+        .c_out = 3,
+        .kernel_h = 1,
+        .kernel_w = 1,
+        .stride_h = 1,
+        .stride_w = 1,
+        .dilation_h = 1,
+        .dilation_w = 1,
+        .groups = 1};
     problem p;
     shape_finish(&s);
     problem_make(&p, &s);
@@ -363,12 +390,13 @@ END_TEST
 START_TEST(threads_change_nothing)
 {
     static const int64_t shapes[][6] = {/* n, c_in, side, c_out, kernel, stride */
-                                        {4, 24, 28, 96, 1, 1}, {8, 3, 33, 17, 3, 2},   {16, 70, 4, 150, 1, 1},
-                                        {3, 96, 15, 96, 3, 1}, {3, 96, 16, 96, 3, 2},  {40, 600, 1, 100, 1, 1},
-                                        {2, 64, 14, 64, 3, 1}, {16, 150, 7, 30, 1, 1}, {2, 20, 40, 200, 1, 1}};
+        {4, 24, 28, 96, 1, 1}, {8, 3, 33, 17, 3, 2}, {16, 70, 4, 150, 1, 1}, {3, 96, 15, 96, 3, 1},
+        {3, 96, 16, 96, 3, 2}, {40, 600, 1, 100, 1, 1}, {2, 64, 14, 64, 3, 1},
+        {16, 150, 7, 30, 1, 1}, {2, 20, 40, 200, 1, 1}};
     for (size_t i = 0; i < COUNT(shapes); i++) {
         const int64_t *v = shapes[i];
-        nncf__conv2d s = {v[0], v[1], v[2], v[2], v[3], 0, 0, v[4], v[4], v[5], v[5], v[4] / 2, v[4] / 2, 1, 1, 1};
+        nncf__conv2d s = {v[0], v[1], v[2], v[2], v[3], 0, 0, v[4], v[4], v[5], v[5], v[4] / 2,
+            v[4] / 2, 1, 1, 1};
         if (i == 3 || i == 4)
             s.groups = s.c_in;
         shape_finish(&s);
@@ -386,9 +414,12 @@ START_TEST(threads_change_nothing)
                 memcpy(first[1], p.dx, p.n_x * 4);
                 memcpy(first[2], p.dw, p.n_w * 4);
             }
-            ck_assert_msg(memcmp(first[0], p.z, p.n_z * 4) == 0, "forward %zu, %d threads", i, threads);
-            ck_assert_msg(memcmp(first[1], p.dx, p.n_x * 4) == 0, "backward_input %zu, %d threads", i, threads);
-            ck_assert_msg(memcmp(first[2], p.dw, p.n_w * 4) == 0, "backward_weight %zu, %d threads", i, threads);
+            ck_assert_msg(
+                memcmp(first[0], p.z, p.n_z * 4) == 0, "forward %zu, %d threads", i, threads);
+            ck_assert_msg(memcmp(first[1], p.dx, p.n_x * 4) == 0, "backward_input %zu, %d threads",
+                i, threads);
+            ck_assert_msg(memcmp(first[2], p.dw, p.n_w * 4) == 0, "backward_weight %zu, %d threads",
+                i, threads);
             nncf_context_destroy(c);
         }
         for (int j = 0; j < 3; j++)
@@ -431,8 +462,9 @@ START_TEST(special_values_pass)
             describe(&p, text, sizeof text);
             for (size_t e = 0; e < n; e++)
                 REQUIRE(isnan(got[e]) == isnan(want[e]) && isinf(got[e]) == isinf(want[e]) &&
-                            (!isinf(want[e]) || got[e] == want[e]),
-                        "pass %d %s [%zu]: %g, expected %g", pass, text, e, (double)got[e], (double)want[e]);
+                        (!isinf(want[e]) || got[e] == want[e]),
+                    "pass %d %s [%zu]: %g, expected %g", pass, text, e, (double)got[e],
+                    (double)want[e]);
         }
         free(want);
         problem_free(&p);
@@ -455,26 +487,38 @@ START_TEST(special_values_pass)
 }
 END_TEST
 
-/* Kernels and strides beyond what the depthwise loops take, planes cut into strips, many taps; at the end narrow images
- * whose last rows or columns are under no window. */
+/* Kernels and strides beyond what the depthwise loops take, planes cut into strips, many taps; at
+ * the end narrow images whose last rows or columns are under no window. */
 START_TEST(extraordinary_shapes)
 {
     static const nncf__conv2d shapes[] = {
-        {1, 3, 40, 40, 3, 0, 0, 13, 13, 1, 1, 6, 6, 1, 1, 3},  {2, 2, 30, 30, 2, 0, 0, 3, 3, 5, 5, 1, 1, 1, 1, 2},
-        {1, 2, 300, 400, 2, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 2},  {1, 2, 301, 299, 2, 0, 0, 3, 3, 2, 2, 1, 1, 1, 1, 2},
-        {1, 2, 300, 200, 2, 0, 0, 5, 5, 3, 2, 2, 1, 2, 1, 2},  {1, 3, 20, 20, 4, 0, 0, 9, 8, 2, 1, 4, 3, 1, 2, 1},
-        {2, 4, 7, 9, 3, 0, 0, 1, 1, 2, 3, 0, 0, 1, 1, 1},      {1, 4, 5, 5, 3, 0, 0, 5, 5, 1, 1, 9, 9, 1, 1, 1},
-        {1, 70, 25, 24, 140, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1}, {2, 200, 9, 9, 24, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 1},
-        {1, 12, 3, 1000, 8, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 1},  {1, 2, 6, 70000, 2, 0, 0, 3, 3, 2, 2, 1, 1, 1, 1, 2},
-        {1, 300, 4, 4, 1100, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1}, {2, 20, 40, 42, 170, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1},
-        {1, 9, 64, 32, 7, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1},    {5, 24, 1, 1, 36, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 4},
-        {13, 34, 1, 1, 23, 0, 0, 1, 1, 3, 3, 1, 1, 1, 1, 1},   {5, 17, 1, 1, 6, 0, 0, 1, 1, 1, 3, 0, 1, 1, 1, 1},
-        {1, 1, 8, 1, 2, 0, 0, 3, 1, 2, 2, 0, 0, 1, 1, 1},      {3, 7, 24, 1, 9, 0, 0, 4, 1, 5, 5, 1, 0, 4, 1, 1},
-        {2, 4, 1, 8, 5, 0, 0, 1, 3, 2, 2, 0, 0, 1, 1, 1},      {2, 6, 10, 1, 4, 0, 0, 3, 1, 9, 1, 0, 0, 1, 1, 2},
+        {1, 3, 40, 40, 3, 0, 0, 13, 13, 1, 1, 6, 6, 1, 1, 3},
+        {2, 2, 30, 30, 2, 0, 0, 3, 3, 5, 5, 1, 1, 1, 1, 2},
+        {1, 2, 300, 400, 2, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 2},
+        {1, 2, 301, 299, 2, 0, 0, 3, 3, 2, 2, 1, 1, 1, 1, 2},
+        {1, 2, 300, 200, 2, 0, 0, 5, 5, 3, 2, 2, 1, 2, 1, 2},
+        {1, 3, 20, 20, 4, 0, 0, 9, 8, 2, 1, 4, 3, 1, 2, 1},
+        {2, 4, 7, 9, 3, 0, 0, 1, 1, 2, 3, 0, 0, 1, 1, 1},
+        {1, 4, 5, 5, 3, 0, 0, 5, 5, 1, 1, 9, 9, 1, 1, 1},
+        {1, 70, 25, 24, 140, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1},
+        {2, 200, 9, 9, 24, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 1},
+        {1, 12, 3, 1000, 8, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 1},
+        {1, 2, 6, 70000, 2, 0, 0, 3, 3, 2, 2, 1, 1, 1, 1, 2},
+        {1, 300, 4, 4, 1100, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1},
+        {2, 20, 40, 42, 170, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1},
+        {1, 9, 64, 32, 7, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1},
+        {5, 24, 1, 1, 36, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 4},
+        {13, 34, 1, 1, 23, 0, 0, 1, 1, 3, 3, 1, 1, 1, 1, 1},
+        {5, 17, 1, 1, 6, 0, 0, 1, 1, 1, 3, 0, 1, 1, 1, 1},
+        {1, 1, 8, 1, 2, 0, 0, 3, 1, 2, 2, 0, 0, 1, 1, 1},
+        {3, 7, 24, 1, 9, 0, 0, 4, 1, 5, 5, 1, 0, 4, 1, 1},
+        {2, 4, 1, 8, 5, 0, 0, 1, 3, 2, 2, 0, 0, 1, 1, 1},
+        {2, 6, 10, 1, 4, 0, 0, 3, 1, 9, 1, 0, 0, 1, 1, 2},
     };
     nncf_context *c = context_at(levels[_i], 2);
     for (size_t i = 0; i < COUNT(shapes); i++) {
-        if ((levels[_i] == NNCF_ISA_REFERENCE && i % 4) || (i + (size_t)_i) % (size_t)sweep_rounds(1, 4))
+        if ((levels[_i] == NNCF_ISA_REFERENCE && i % 4) ||
+            (i + (size_t)_i) % (size_t)sweep_rounds(1, 4))
             continue; /* naive against naive: a few will do */
         nncf__conv2d s = shapes[i];
         ck_assert(shape_finish(&s));
@@ -490,7 +534,8 @@ START_TEST(extraordinary_shapes)
 }
 END_TEST
 
-/* Of whole numbers: the gradient of a depthwise weight that reads (up, left) of where the output is. */
+/* Of whole numbers: the gradient of a depthwise weight that reads (up, left) of where the output
+ * is. */
 static int64_t whole_sum(const problem *p, int64_t channel, int64_t up, int64_t left)
 {
     const nncf__conv2d *s = &p->s;
@@ -498,7 +543,8 @@ static int64_t whole_sum(const problem *p, int64_t channel, int64_t up, int64_t 
     for (int64_t n = 0; n < s->n; n++)
         for (int64_t i = 0; i < s->out_h; i++) {
             const int64_t plane = n * s->c_in + channel, y = i * s->stride_h + up;
-            const int64_t dz = (plane * s->out_h + i) * s->out_w, x = (plane * s->h + y) * s->w + left;
+            const int64_t dz = (plane * s->out_h + i) * s->out_w,
+                          x = (plane * s->h + y) * s->w + left;
             for (int64_t j = 0; j < s->out_w && y >= 0 && y < s->h; j++)
                 if (j * s->stride_w + left >= 0 && j * s->stride_w + left < s->w)
                     sum += (int64_t)p->dz[dz + j] * (int64_t)p->x[x + j * s->stride_w];
@@ -506,12 +552,13 @@ static int64_t whole_sum(const problem *p, int64_t channel, int64_t up, int64_t 
     return sum;
 }
 
-/* Depthwise weight gradients of many images: exact, although the sums are longer than floats are. */
+/* Depthwise weight gradients of many images: exact, although the sums are longer than floats are.
+ */
 START_TEST(long_depthwise_sums)
 {
     static const nncf__conv2d shapes[] = {{40, 2, 64, 64, 2, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 2},
-                                          {65, 2, 33, 33, 2, 0, 0, 3, 3, 2, 2, 1, 1, 1, 1, 2},
-                                          {300, 2, 7, 7, 2, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 2}};
+        {65, 2, 33, 33, 2, 0, 0, 3, 3, 2, 2, 1, 1, 1, 1, 2},
+        {300, 2, 7, 7, 2, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 2}};
     nncf_context *c = context_at(levels[_i], 2);
     for (size_t i = 0; i < COUNT(shapes); i++) {
         nncf__conv2d s = shapes[i];
@@ -526,8 +573,8 @@ START_TEST(long_depthwise_sums)
         ck_assert_int_eq(nncf__conv2d_backward_weight(c, &s, &x, p.dz, p.dw), NNCF_OK);
         for (int64_t w = 0; w < 18; w++) {
             const int64_t sum = whole_sum(&p, w / 9, w % 9 / 3 - 1, w % 3 - 1);
-            REQUIRE(p.dw[w] == (float)sum, "shape %zu, weight %d: %.0f, not %.0f", i, (int)w, (double)p.dw[w],
-                    (double)sum);
+            REQUIRE(p.dw[w] == (float)sum, "shape %zu, weight %d: %.0f, not %.0f", i, (int)w,
+                (double)p.dw[w], (double)sum);
         }
         problem_free(&p);
     }
@@ -553,7 +600,8 @@ static void short_free(void *user, void *ptr, size_t size)
     free(ptr);
 }
 
-/* Every allocation of a first call fails in turn: the status says so, the output is as before, the next call works. */
+/* Every allocation of a first call fails in turn: the status says so, the output is as before, the
+ * next call works. */
 START_TEST(no_memory)
 {
     for (int kind = 0; kind < 40; kind++)
@@ -573,18 +621,18 @@ START_TEST(no_memory)
             for (int64_t good = 0; status != NNCF_OK; good++) {
                 short_memory memory = {1000};
                 nncf_context_params params = {.struct_size = sizeof params,
-                                              .n_threads = 2,
-                                              .alloc = short_alloc,
-                                              .free = short_free,
-                                              .alloc_user = &memory};
+                    .n_threads = 2,
+                    .alloc = short_alloc,
+                    .free = short_free,
+                    .alloc_user = &memory};
                 nncf_context *c = NULL;
                 ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &c, NULL), NNCF_OK);
                 memcpy(out, before, bytes);
                 for (int again = 0; again < 2; again++) {
                     memory.left = again ? 1000 : good;
-                    nncf_status got = pass == 0   ? nncf__conv2d_forward(c, &s, &x, &w, p.bias, p.z)
-                                      : pass == 1 ? nncf__conv2d_backward_input(c, &s, p.w, p.dz, p.dx)
-                                                  : nncf__conv2d_backward_weight(c, &s, &x, p.dz, p.dw);
+                    nncf_status got = pass == 0 ? nncf__conv2d_forward(c, &s, &x, &w, p.bias, p.z)
+                        : pass == 1 ? nncf__conv2d_backward_input(c, &s, p.w, p.dz, p.dx)
+                                    : nncf__conv2d_backward_weight(c, &s, &x, p.dz, p.dw);
                     if (again)
                         ck_assert_int_eq(got, NNCF_OK);
                     else

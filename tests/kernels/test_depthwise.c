@@ -7,6 +7,7 @@
 
 #include <check.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +16,10 @@ START_TEST(depthwise)
 {
     const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
     for (int round = 0; round < sweep_rounds(300, 60); round++) {
-        size_t rows = any(0, 17), cols = any(1, 50), taps = round % 3 ? 9 : any(0, 26), z_step = cols + any(0, 3);
-        size_t in_step = (cols + any(4, 20)) / 2 * 2, n_in = (rows + 6) * in_step + cols + 16, n_z = rows * z_step + 1;
+        size_t rows = any(0, 17), cols = any(1, 50), taps = round % 3 ? 9 : any(0, 26),
+               z_step = cols + any(0, 3);
+        size_t in_step = (cols + any(4, 20)) / 2 * 2, n_in = (rows + 6) * in_step + cols + 16,
+               n_z = rows * z_step + 1;
         int64_t offsets[26];
         float w[26];
         for (size_t t = 0; t < taps; t++)
@@ -33,8 +36,10 @@ START_TEST(depthwise)
         guard_fill(in, n_in);
         memset(got, 0x55, n_z * sizeof *got);
         memset(want, 0x55, n_z * sizeof *want);
-        k->depthwise_forward(rows, cols, in, in_step, taps, offsets, w, 1.5f, 0.25f, got, z_step, false);
-        r->depthwise_forward(rows, cols, in, in_step, taps, offsets, w, 1.5f, 0.25f, want, z_step, false);
+        k->depthwise_forward(
+            rows, cols, in, in_step, taps, offsets, w, 1.5f, 0.25f, got, z_step, false);
+        r->depthwise_forward(
+            rows, cols, in, in_step, taps, offsets, w, 1.5f, 0.25f, want, z_step, false);
         assert_bits("depthwise_forward", got, want, n_z * sizeof *got);
 
         size_t n_even = any(0, taps), n_odd = any(0, taps - n_even);
@@ -61,7 +66,8 @@ START_TEST(depthwise_lanes)
     const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
     for (int round = 0; round < 200; round++) {
         size_t rows = any(0, 5), cols = any(1, 7), taps = round % 3 ? 9 : any(0, 26);
-        size_t in_col = 16 * any(1, 2), in_row = 16 * any(14, 18), n_in = (rows + 6) * in_row + 20 * 16;
+        size_t in_col = 16 * any(1, 2), in_row = 16 * any(14, 18),
+               n_in = (rows + 6) * in_row + 20 * 16;
         size_t z_col = 16 * any(1, 3), z_row = z_col * cols, n_z = rows * z_row + 1;
         int64_t offsets[26];
         float w[26 * 16], scale[16], bias[16];
@@ -74,8 +80,10 @@ START_TEST(depthwise_lanes)
         guard_fill(in, n_in);
         memset(got, 0x55, n_z * sizeof *got);
         memset(want, 0x55, n_z * sizeof *want);
-        k->depthwise_lanes_forward(rows, cols, in, in_row, in_col, taps, offsets, w, scale, bias, got, z_row, z_col);
-        r->depthwise_lanes_forward(rows, cols, in, in_row, in_col, taps, offsets, w, scale, bias, want, z_row, z_col);
+        k->depthwise_lanes_forward(
+            rows, cols, in, in_row, in_col, taps, offsets, w, scale, bias, got, z_row, z_col);
+        r->depthwise_lanes_forward(
+            rows, cols, in, in_row, in_col, taps, offsets, w, scale, bias, want, z_row, z_col);
         assert_bits("depthwise_lanes_forward", got, want, n_z * sizeof *got);
 
         size_t n_dz = rows * cols * 16 + 1;
@@ -83,8 +91,10 @@ START_TEST(depthwise_lanes)
         double got_lanes[26][16] = {{0}}, want_lanes[26][16] = {{0}};
         guard_fill(dz, n_dz);
         for (int twice = 0; twice < 2; twice++) {
-            k->depthwise_lanes_weight(rows, cols, in, in_row, in_col, taps, offsets, dz + 1, got_lanes);
-            r->depthwise_lanes_weight(rows, cols, in, in_row, in_col, taps, offsets, dz + 1, want_lanes);
+            k->depthwise_lanes_weight(
+                rows, cols, in, in_row, in_col, taps, offsets, dz + 1, got_lanes);
+            r->depthwise_lanes_weight(
+                rows, cols, in, in_row, in_col, taps, offsets, dz + 1, want_lanes);
         }
         assert_bits("depthwise_lanes_weight", got_lanes, want_lanes, sizeof got_lanes);
         guard_free(in, n_in);
@@ -128,10 +138,11 @@ static void three_make(three *p, int kind, float scale)
     p->dx = guard_alloc(p->n_x);
     p->want = malloc(p->n_z * sizeof(float));
     p->want_dx = malloc(p->n_x * sizeof(float));
-    nncf__bytes how = {.offset = kind ? (float)any(0, 255) : 0.0f, .scale = scale, .flip = kind == 2 ? 0x80 : 0};
+    nncf__bytes how = {
+        .offset = kind ? (float)any(0, 255) : 0.0f, .scale = scale, .flip = kind == 2 ? 0x80 : 0};
     p->as_floats = (nncf__plane_group){.data = p->floats, .n = p->n, .h = p->h, .w = p->w};
-    p->as_bytes =
-        (nncf__plane_group){.data = p->bytes, .is_bytes = true, .bytes = how, .n = p->n, .h = p->h, .w = p->w};
+    p->as_bytes = (nncf__plane_group){
+        .data = p->bytes, .is_bytes = true, .bytes = how, .n = p->n, .h = p->h, .w = p->w};
     for (size_t i = 0; i < p->n_x; i++) {
         p->bytes[i] = (uint8_t)any(0, 255);
         p->floats[i] = ((float)(p->bytes[i] ^ how.flip) - how.offset) * how.scale;
@@ -162,14 +173,16 @@ static void three_free(three *p)
 /* Sides around the vectors' and the blocks' lengths. */
 static three three_shape(void)
 {
-    static const size_t sides[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 15, 16, 17, 18, 28, 31, 32, 33, 34, 48, 57, 64};
+    static const size_t sides[] = {
+        1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 15, 16, 17, 18, 28, 31, 32, 33, 34, 48, 57, 64};
     return (three){.n = any(1, GROUP),
-                   .h = sides[guard_random() % COUNT(sides)],
-                   .w = sides[guard_random() % COUNT(sides)],
-                   .stride = any(1, 2)};
+        .h = sides[guard_random() % COUNT(sides)],
+        .w = sides[guard_random() % COUNT(sides)],
+        .stride = any(1, 2)};
 }
 
-static void check_weight(const three *p, const nncf__plane_group *x, const nncf__kernels *k, double sums[9 * GROUP])
+static void check_weight(
+    const three *p, const nncf__plane_group *x, const nncf__kernels *k, double sums[9 * GROUP])
 {
     float lanes[9 * GROUP][16];
     for (int t = 0; t < 9 * GROUP; t++)
@@ -203,7 +216,8 @@ START_TEST(depthwise_3x3_whole)
             r->depthwise_3x3_input(p.n, p.h, p.w, p.weights, p.dz, NULL, p.want_dx, false);
             k->depthwise_3x3_input(p.n, p.h, p.w, p.weights, p.dz, p.dz, p.dx, false);
             for (size_t i = 0; i < p.n_x; i++) /* the sign of a zero is open */
-                REQUIRE(!(p.dx[i] < p.want_dx[i]) && !(p.dx[i] > p.want_dx[i]), "depthwise_3x3_input differs");
+                REQUIRE(!(p.dx[i] < p.want_dx[i]) && !(p.dx[i] > p.want_dx[i]),
+                    "depthwise_3x3_input differs");
         }
 
         double got[9 * GROUP], want[9 * GROUP];
@@ -237,7 +251,8 @@ START_TEST(depthwise_3x3_any)
             assert_near("depthwise_3x3_forward", (double)p.z[i], (double)p.want[i], 100);
         memcpy(p.want, p.z, p.n_z * sizeof(float));
         k->depthwise_3x3_forward(&p.as_floats, p.stride, p.weights, p.scale, p.bias, p.z, false);
-        assert_bits("depthwise_3x3_forward of bytes and floats", p.z, p.want, p.n_z * sizeof(float));
+        assert_bits(
+            "depthwise_3x3_forward of bytes and floats", p.z, p.want, p.n_z * sizeof(float));
 
         if (p.stride == 2) {
             r->depthwise_3x3_input(p.n, p.h, p.w, p.weights, p.dz, NULL, p.want_dx, false);
@@ -250,7 +265,8 @@ START_TEST(depthwise_3x3_any)
         check_weight(&p, &p.as_floats, r, want);
         check_weight(&p, &p.as_floats, k, got);
         for (int t = 0; t < 9 * GROUP; t++)
-            assert_near("depthwise_3x3_weight", got[t], want[t], 14.0 * (double)(p.n_z / p.n) + 1000);
+            assert_near(
+                "depthwise_3x3_weight", got[t], want[t], 14.0 * (double)(p.n_z / p.n) + 1000);
         check_weight(&p, &p.as_bytes, k, want);
         assert_bits("depthwise_3x3_weight of bytes and floats", got, want, sizeof got);
         three_free(&p);
@@ -260,7 +276,8 @@ END_TEST
 
 static void assert_same(const char *what, double got, double want)
 {
-    REQUIRE(isnan(want) ? isnan(got) : got >= want && got <= want, "%s: %g, not %g", what, got, want);
+    REQUIRE(
+        isnan(want) ? isnan(got) : got >= want && got <= want, "%s: %g, not %g", what, got, want);
 }
 
 /* A number that is not finite, and a denormal one, come where they belong and nowhere else. */
@@ -324,9 +341,9 @@ START_TEST(every_row_has_a_check)
 #include "kernels/kernels.def"
 #undef NNCF_KERNEL
     };
-    static const char *const checked[] = {"depthwise_forward",       "depthwise_pairs",        "depthwise_weight",
-                                          "depthwise_lanes_forward", "depthwise_lanes_weight", "depthwise_3x3_forward",
-                                          "depthwise_3x3_input",     "depthwise_3x3_weight"};
+    static const char *const checked[] = {"depthwise_forward", "depthwise_pairs",
+        "depthwise_weight", "depthwise_lanes_forward", "depthwise_lanes_weight",
+        "depthwise_3x3_forward", "depthwise_3x3_input", "depthwise_3x3_weight"};
     for (size_t i = 0; i < COUNT(names); i++) {
         bool found = strncmp(names[i], "depthwise_", 10) != 0;
         for (size_t c = 0; c < COUNT(checked); c++)

@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Integer exactness: a forward product of codes is the int64 sum, rounded once to float, times the steps, plus the
- * bias. Random codes and the worst ones, k from 1 to 8192 and around every edge of a block of k, every instruction set,
- * BLIS's micro-kernels and our own, 1 to 4 threads: no difference in any bit. That levels and threads agree follows.
+ * Integer exactness: a forward product of codes is the int64 sum, rounded once to float, times the
+ * steps, plus the bias. Random codes and the worst ones, k from 1 to 8192 and around every edge of
+ * a block of k, every instruction set, BLIS's micro-kernels and our own, 1 to 4 threads: no
+ * difference in any bit. That levels and threads agree follows.
  *
- * Which micro-kernel runs: BLIS's where the panel is full (24 channels) and k is long; our own where the panel is
- * narrow (11 channels), where k is short, and where the level is below what BLIS's configuration needs.
+ * Which micro-kernel runs: BLIS's where the panel is full (24 channels) and k is long; our own
+ * where the panel is narrow (11 channels), where k is short, and where the level is below what
+ * BLIS's configuration needs.
  */
 #include "../sweep.h"
-#include "kernels/gemm.h"
+#include "conv/conv2d.h"
+#include "kernels/kernels.h"
+#include "kernels/operand.h"
 
 #include "guard.h"
 
 #include <check.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,24 +33,25 @@ typedef struct codes {
 
 enum { RANDOM, RANDOM_ENDS, ALL_SAME, HALVES, N_PATTERNS };
 
-/* x in [low, high], w in [-limit, limit]: anything; ends of the range only; all at the end, so that sums are as long as
- * they can be, of either sign; the first half up to the end and the second half back to zero. */
+/* x in [low, high], w in [-limit, limit]: anything; ends of the range only; all at the end, so that
+ * sums are as long as they can be, of either sign; the first half up to the end and the second half
+ * back to zero. */
 static void fill(codes *c, int pattern, int low, int high, int limit)
 {
     int far = -low > high ? low : high;
     for (size_t i = 0; i < c->n_x; i++) {
         uint32_t r = guard_random();
-        c->x[i] = pattern == RANDOM        ? low + (int)(r % (uint32_t)(high - low + 1))
-                  : pattern == RANDOM_ENDS ? (r % 2 ? low : high)
-                                           : far;
+        c->x[i] = pattern == RANDOM  ? low + (int)(r % (uint32_t)(high - low + 1))
+            : pattern == RANDOM_ENDS ? (r % 2 ? low : high)
+                                     : far;
     }
     size_t row = c->n_w / (size_t)c->s.c_out;
     for (size_t i = 0; i < c->n_w; i++) {
         uint32_t r = guard_random();
         bool negative = pattern == HALVES ? i % row >= row / 2 : i / row % 2;
-        c->w[i] = pattern == RANDOM        ? (int)(r % (uint32_t)(2 * limit + 1)) - limit
-                  : pattern == RANDOM_ENDS ? (r % 2 ? limit : -limit)
-                                           : (negative ? -limit : limit);
+        c->w[i] = pattern == RANDOM  ? (int)(r % (uint32_t)(2 * limit + 1)) - limit
+            : pattern == RANDOM_ENDS ? (r % 2 ? limit : -limit)
+                                     : (negative ? -limit : limit);
     }
 }
 
@@ -58,8 +64,9 @@ static int64_t sum_at(const codes *c, int64_t n, int64_t oc, int64_t oy, int64_t
             for (int64_t kx = 0; kx < s->kernel_w; kx++) {
                 int64_t y = oy * s->stride_h - s->pad_h + ky, x = ox * s->stride_w - s->pad_w + kx;
                 if (y >= 0 && y < s->h && x >= 0 && x < s->w)
-                    sum += (int64_t)c->x[((n * s->c_in + group * in_group + i) * s->h + y) * s->w + x] *
-                           c->w[((oc * in_group + i) * s->kernel_h + ky) * s->kernel_w + kx];
+                    sum += (int64_t)
+                               c->x[((n * s->c_in + group * in_group + i) * s->h + y) * s->w + x] *
+                        c->w[((oc * in_group + i) * s->kernel_h + ky) * s->kernel_w + kx];
             }
     return sum;
 }
@@ -72,7 +79,8 @@ static void expect(codes *c)
         for (int64_t oc = 0; oc < s->c_out; oc++)
             for (int64_t oy = 0; oy < s->out_h; oy++)
                 for (int64_t ox = 0; ox < s->out_w; ox++)
-                    *want++ = (float)sum_at(c, n, oc, oy, ox) * (c->step_x * c->step_w[oc]) + c->bias[oc];
+                    *want++ =
+                        (float)sum_at(c, n, oc, oy, ox) * (c->step_x * c->step_w[oc]) + c->bias[oc];
 }
 
 static void make(codes *c, const nncf__conv2d *shape)
@@ -108,14 +116,15 @@ static void destroy(codes *c)
 /* x as floats, as unsigned and as signed bytes; `zero` fits the range that fill() was given. */
 static void compare(const codes *c, nncf_context *context, int low, const char *what)
 {
-    float *x = malloc(c->n_x * sizeof *x), *w = malloc(c->n_w * sizeof *w), *z = malloc(c->n_z * sizeof *z);
+    float *x = malloc(c->n_x * sizeof *x), *w = malloc(c->n_w * sizeof *w),
+          *z = malloc(c->n_z * sizeof *z);
     uint8_t *bytes = malloc(c->n_x);
     size_t row = c->n_w / (size_t)c->s.c_out;
     for (size_t i = 0; i < c->n_w; i++)
         w[i] = (float)c->w[i] * c->step_w[i / row];
-    nncf__operand ow = {.data = w, .step = c->step_w, .n_steps = (size_t)c->s.c_out};
+    nncf__operand ow = {.data = w, .scale = c->step_w, .n_scales = (size_t)c->s.c_out};
     for (int form = 0; form < 3; form++) {
-        nncf__operand ox = {.data = x, .step = &c->step_x, .n_steps = 1};
+        nncf__operand ox = {.data = x, .scale = &c->step_x, .n_scales = 1};
         if (form > 0) { /* the lowest code is byte 0, or -128 */
             ox.data = bytes;
             ox.dtype = form == 1 ? NNCF_U8 : NNCF_S8;
@@ -128,8 +137,9 @@ static void compare(const codes *c, nncf_context *context, int low, const char *
         memset(z, 0xff, c->n_z * sizeof *z);
         ck_assert_int_eq(nncf__conv2d_forward(context, &c->s, &ox, &ow, c->bias, z), NNCF_OK);
         for (size_t i = 0; i < c->n_z; i++)
-            REQUIRE(memcmp(&z[i], &c->want[i], sizeof *z) == 0, "%s, form %d, k %d, [%zu]: %.9g, expected %.9g", what,
-                    form, (int)row, i, (double)z[i], (double)c->want[i]);
+            REQUIRE(memcmp(&z[i], &c->want[i], sizeof *z) == 0,
+                "%s, form %d, k %d, [%zu]: %.9g, expected %.9g", what, form, (int)row, i,
+                (double)z[i], (double)c->want[i]);
     }
     free(x);
     free(w);
@@ -140,9 +150,9 @@ static void compare(const codes *c, nncf_context *context, int low, const char *
 static const struct {
     const char *blis; /* BLIS_ARCH_TYPE; NULL: our choice */
     int32_t isa;
-} engines[] = {{NULL, NNCF_ISA_REFERENCE}, {NULL, NNCF_ISA_PORTABLE},   {"generic", NNCF_ISA_PORTABLE},
-               {NULL, NNCF_ISA_AVX2},      {"haswell", NNCF_ISA_AVX2},  {"zen3", NNCF_ISA_AVX2},
-               {NULL, NNCF_ISA_AVX512},    {"haswell", NNCF_ISA_AVX512}};
+} engines[] = {{NULL, NNCF_ISA_REFERENCE}, {NULL, NNCF_ISA_PORTABLE},
+    {"generic", NNCF_ISA_PORTABLE}, {NULL, NNCF_ISA_AVX2}, {"haswell", NNCF_ISA_AVX2},
+    {"zen3", NNCF_ISA_AVX2}, {NULL, NNCF_ISA_AVX512}, {"haswell", NNCF_ISA_AVX512}};
 
 /* Every test is a process of its own, so BLIS has not been called before. */
 static nncf_context *engine_context(int i, int32_t threads)
@@ -152,7 +162,8 @@ static nncf_context *engine_context(int i, int32_t threads)
     else
         unsetenv("BLIS_ARCH_TYPE");
     nncf_context *c = NULL;
-    nncf_context_params params = {.struct_size = sizeof params, .max_isa = engines[i].isa, .n_threads = threads};
+    nncf_context_params params = {
+        .struct_size = sizeof params, .max_isa = engines[i].isa, .n_threads = threads};
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &c, NULL), NNCF_OK);
     return c;
 }
@@ -162,7 +173,8 @@ static const struct {
     int low, high, limit;
 } ranges[] = {{0, 255, 127}, {-128, 127, 127}, {-255, 0, 255}, {0, 255, 255}, {-100, 155, 128}};
 
-static void run_shape(const nncf__conv2d *shape, nncf_context *context, size_t first_range, const char *what)
+static void run_shape(
+    const nncf__conv2d *shape, nncf_context *context, size_t first_range, const char *what)
 {
     for (int pattern = 0; pattern < N_PATTERNS; pattern++) {
         size_t r = (first_range + (size_t)pattern) % COUNT(ranges);
@@ -180,9 +192,9 @@ START_TEST(inner_products)
     nncf_context *contexts[4] = {NULL};
     for (int32_t t = 0; t < 4; t++)
         contexts[t] = engine_context(_i, t + 1);
-    static const int64_t lengths[] = {1,   2,    3,    7,    16,   27,   64,   127,  128,  129,  130,  255, 256, 257,
-                                      258, 259,  260,  383,  384,  385,  388,  512,  516,  517,  518,  519, 520, 768,
-                                      769, 1028, 1036, 1037, 1152, 2047, 2048, 2049, 4096, 4607, 8191, 8192};
+    static const int64_t lengths[] = {1, 2, 3, 7, 16, 27, 64, 127, 128, 129, 130, 255, 256, 257,
+        258, 259, 260, 383, 384, 385, 388, 512, 516, 517, 518, 519, 520, 768, 769, 1028, 1036, 1037,
+        1152, 2047, 2048, 2049, 4096, 4607, 8191, 8192};
     size_t stride = (size_t)sweep_rounds(1, 5);
     for (size_t i = (size_t)_i % stride; i < COUNT(lengths); i += stride) {
         nncf_context *context = contexts[i / stride % 4];
@@ -206,13 +218,18 @@ START_TEST(convolutions)
     static const struct {
         int64_t n, c_in, h, w, c_out, kernel, stride, pad, groups;
     } shapes[] = {
-        {2, 58, 9, 11, 28, 3, 1, 1, 1},   {1, 130, 8, 9, 13, 3, 2, 1, 1}, {2, 3, 23, 34, 32, 7, 2, 3, 1},
-        {2, 18, 28, 28, 18, 3, 1, 1, 18}, {2, 5, 29, 30, 5, 11, 1, 5, 5}, {2, 33, 7, 7, 33, 3, 2, 1, 33},
+        {2, 58, 9, 11, 28, 3, 1, 1, 1},
+        {1, 130, 8, 9, 13, 3, 2, 1, 1},
+        {2, 3, 23, 34, 32, 7, 2, 3, 1},
+        {2, 18, 28, 28, 18, 3, 1, 1, 18},
+        {2, 5, 29, 30, 5, 11, 1, 5, 5},
+        {2, 33, 7, 7, 33, 3, 2, 1, 33},
     };
     for (int32_t threads = 1; threads <= 4; threads++) {
         nncf_context *context = engine_context(_i, threads);
         for (size_t i = 0; i < COUNT(shapes); i++) {
-            nncf__conv2d s = {.n = shapes[i].n, .c_in = shapes[i].c_in, .h = shapes[i].h, .w = shapes[i].w};
+            nncf__conv2d s = {
+                .n = shapes[i].n, .c_in = shapes[i].c_in, .h = shapes[i].h, .w = shapes[i].w};
             s.c_out = shapes[i].c_out;
             s.kernel_h = s.kernel_w = shapes[i].kernel;
             s.stride_h = s.stride_w = shapes[i].stride;

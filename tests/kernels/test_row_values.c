@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the rows compute, against things that are not of this library: NNCF's own outputs (tests/golden), libm,
- * known answers of Philox, central differences, hand-made tables. At every level that this machine has.
+ * What the rows compute, against things that are not of this library: NNCF's own outputs
+ * (tests/golden), libm, known answers of Philox, central differences, hand-made tables. At every
+ * level that this machine has.
  */
 #include "../sweep.h"
 #include "kernels/kernels.h"
@@ -11,6 +12,7 @@
 #include <check.h>
 #include <json-c/json.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +52,8 @@ static double number(json_object *object, const char *key)
 /* {"shape": [...], "data": [...]} or a plain array */
 static size_t floats(json_object *tensor, float *out)
 {
-    json_object *data = json_object_is_type(tensor, json_type_array) ? tensor : member(tensor, "data");
+    json_object *data =
+        json_object_is_type(tensor, json_type_array) ? tensor : member(tensor, "data");
     size_t n = json_object_array_length(data);
     ck_assert_uint_le(n, MAX_N);
     for (size_t i = 0; i < n; i++)
@@ -88,7 +91,8 @@ typedef struct fq_golden {
     size_t n, outer, channels, inner;
     float x[MAX_N], y[MAX_N], dy[MAX_N], dx[MAX_N], low[MAX_N], range[MAX_N];
     nncf__fq q[8];
-    double sums[8][3], slack[8]; /* slack: how far ties that went the other way may move sums[c][0] */
+    double sums[8][3],
+        slack[8]; /* slack: how far ties that went the other way may move sums[c][0] */
 } fq_golden;
 
 static void fq_load(json_object *fq_case, const char *low, const char *range, fq_golden *g)
@@ -105,33 +109,39 @@ static void fq_load(json_object *fq_case, const char *low, const char *range, fq
     ck_assert_uint_eq(g->outer * g->channels * g->inner, g->n);
     for (size_t c = 0; c < g->channels; c++) {
         double step = (double)g->range[c] / (levels - 1), first = rint((double)g->low[c] / step);
-        g->q[c].step = (float)step;
+        g->q[c].scale = (float)step;
         g->q[c].low = (float)first;
         g->q[c].high = (float)(first + levels - 1);
-        g->q[c].x_low = g->q[c].low * g->q[c].step;
-        g->q[c].x_high = g->q[c].high * g->q[c].step;
+        g->q[c].x_low = g->q[c].low * g->q[c].scale;
+        g->q[c].x_high = g->q[c].high * g->q[c].scale;
         memset(g->sums[c], 0, sizeof g->sums[c]);
         g->slack[c] = 0;
     }
 }
 
-/* The rule of agreement: 2e-6 of the range; within 1e-5 of a tie one step; at an end of the range either side of it. */
-static void fq_check_element(fq_golden *g, size_t i, const nncf__fq *q, double *slack, float y, float dx)
+/* The rule of agreement: 2e-6 of the range; within 1e-5 of a tie one step; at an end of the range
+ * either side of it. */
+static void fq_check_element(
+    fq_golden *g, size_t i, const nncf__fq *q, double *slack, float y, float dx)
 {
-    double x = (double)g->x[i], ratio = x / (double)q->step, range = (double)(q->x_high - q->x_low);
-    double difference = fabs((double)y - (double)g->y[i]), tie = fabs(fabs(ratio - floor(ratio)) - 0.5);
+    double x = (double)g->x[i], ratio = x / (double)q->scale,
+           range = (double)(q->x_high - q->x_low);
+    double difference = fabs((double)y - (double)g->y[i]),
+           tie = fabs(fabs(ratio - floor(ratio)) - 0.5);
     bool near_tie = tie < 1e-5 * fmax(1.0, fabs(ratio) / 16),
-         is_edge = fabs(x - (double)q->x_low) < 2e-6 * range || fabs(x - (double)q->x_high) < 2e-6 * range;
+         is_edge = fabs(x - (double)q->x_low) < 2e-6 * range ||
+        fabs(x - (double)q->x_high) < 2e-6 * range;
     if (near_tie && difference > 2e-6 * range) {
-        *slack += fabs((double)g->dy[i] * (double)q->step);
-        difference -= (double)q->step;
+        *slack += fabs((double)g->dy[i] * (double)q->scale);
+        difference -= (double)q->scale;
     }
-    ck_assert_msg(difference <= 2e-6 * range, "%s: fq(%.9g) = %.9g, NNCF %.9g", k->name, x, (double)y, (double)g->y[i]);
+    ck_assert_msg(difference <= 2e-6 * range, "%s: fq(%.9g) = %.9g, NNCF %.9g", k->name, x,
+        (double)y, (double)g->y[i]);
     if (is_edge)
         *slack += fabs((double)g->dy[i]) * range;
     else
-        ck_assert_msg(dx == g->dx[i], "%s: gradient at %.9g is %.9g, NNCF %.9g", k->name, x, (double)dx,
-                      (double)g->dx[i]);
+        ck_assert_msg(dx == g->dx[i], "%s: gradient at %.9g is %.9g, NNCF %.9g", k->name, x,
+            (double)dx, (double)g->dx[i]);
 }
 
 static void fq_run(fq_golden *g)
@@ -152,14 +162,16 @@ static void fq_run(fq_golden *g)
 
 static void check_gradient(const char *what, double got, double want, double slack, double scale)
 {
-    ck_assert_msg(fabs(got - want) <= slack + 1e-5 * scale, "%s: %s = %.9g, NNCF %.9g", k->name, what, got, want);
+    ck_assert_msg(fabs(got - want) <= slack + 1e-5 * scale, "%s: %s = %.9g, NNCF %.9g", k->name,
+        what, got, want);
 }
 
 START_TEST(fake_quantize_symmetric)
 {
     use_level(_i);
     static fq_golden g;
-    json_object *root = golden(NNCF_GOLDEN_DIR "/fake_quant_sym.json"), *cases = member(root, "cases");
+    json_object *root = golden(NNCF_GOLDEN_DIR "/fake_quant_sym.json"),
+                *cases = member(root, "cases");
     ck_assert_uint_ge(json_object_array_length(cases), 30);
     for (size_t i = 0; i < json_object_array_length(cases); i++) {
         json_object *c = json_object_array_get_idx(cases, i);
@@ -183,7 +195,8 @@ START_TEST(fake_quantize_asymmetric)
 {
     use_level(_i);
     static fq_golden g;
-    json_object *root = golden(NNCF_GOLDEN_DIR "/fake_quant_asym.json"), *cases = member(root, "cases");
+    json_object *root = golden(NNCF_GOLDEN_DIR "/fake_quant_asym.json"),
+                *cases = member(root, "cases");
     int off_grid = 0;
     ck_assert_uint_ge(json_object_array_length(cases), 24);
     for (size_t i = 0; i < json_object_array_length(cases); i++) {
@@ -191,8 +204,9 @@ START_TEST(fake_quantize_asymmetric)
         float input_range[MAX_N];
         double want_low[MAX_N], want_range[MAX_N];
         fq_load(c, "tuned_low", "tuned_range", &g);
-        if (fabs((double)g.low[0] / (double)g.q[0].step - (double)g.q[0].low) > 1e-4) {
-            off_grid++; /* NNCF's tuning left zero between two codes: a grid that ours never makes */
+        if (fabs((double)g.low[0] / (double)g.q[0].scale - (double)g.q[0].low) > 1e-4) {
+            off_grid++; /* NNCF's tuning left zero between two codes: a grid that ours never makes
+                         */
             continue;
         }
         floats(member(c, "input_range"), input_range);
@@ -200,10 +214,12 @@ START_TEST(fake_quantize_asymmetric)
         doubles(member(c, "grad_input_range_f64sum"), want_range);
         fq_run(&g);
         for (size_t ch = 0; ch < g.channels; ch++) {
-            double range = (double)g.range[ch], sign = input_range[ch] < 0 ? -1 : 1, slack = g.slack[ch] / range;
-            check_gradient("grad_low", g.sums[ch][1] + g.sums[ch][2], want_low[ch], slack, 1 + fabs(want_low[ch]));
-            check_gradient("grad_range", sign * (g.sums[ch][0] / range + g.sums[ch][1]), want_range[ch], slack,
-                           1 + fabs(want_range[ch]));
+            double range = (double)g.range[ch], sign = input_range[ch] < 0 ? -1 : 1,
+                   slack = g.slack[ch] / range;
+            check_gradient("grad_low", g.sums[ch][1] + g.sums[ch][2], want_low[ch], slack,
+                1 + fabs(want_low[ch]));
+            check_gradient("grad_range", sign * (g.sums[ch][0] / range + g.sums[ch][1]),
+                want_range[ch], slack, 1 + fabs(want_range[ch]));
         }
     }
     ck_assert_int_eq(off_grid, 5);
@@ -216,16 +232,17 @@ START_TEST(fake_quantize_table)
 {
     use_level(_i);
     nncf__fq q = {0.5f, -4, 3, -2.0f, 1.5f};
-    const float x[] = {0.25f, 0.75f, -0.25f, -0.75f, 1.25f,     1.5f,     1.5000001f, -2.0f,
-                       -2.2f, 9.0f,  0.0f,   -0.0f,  -INFINITY, INFINITY, NAN,        1e-45f};
-    const float want[] = {0.0f,  1.0f, 0.0f, -1.0f, 1.0f,  1.5f, 1.5f, -2.0f,
-                          -2.0f, 1.5f, 0.0f, 0.0f,  -2.0f, 1.5f, NAN,  0.0f};
+    const float x[] = {0.25f, 0.75f, -0.25f, -0.75f, 1.25f, 1.5f, 1.5000001f, -2.0f, -2.2f, 9.0f,
+        0.0f, -0.0f, -INFINITY, INFINITY, NAN, 1e-45f};
+    const float want[] = {0.0f, 1.0f, 0.0f, -1.0f, 1.0f, 1.5f, 1.5f, -2.0f, -2.0f, 1.5f, 0.0f, 0.0f,
+        -2.0f, 1.5f, NAN, 0.0f};
     const float pass[] = {1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 1, 1, 0, 0, 1, 1};
     float y[16], dx[16], dy[16];
     double sums[3] = {0, 10, 20};
     ck_assert_int_eq(k->fq_forward(16, x, y, &q), 5);
     for (int i = 0; i < 16; i++) {
-        ck_assert(i == 14 ? isnan(y[i]) != 0 : (y[i] == want[i] && signbit(y[i]) == signbit(want[i])));
+        ck_assert(
+            i == 14 ? isnan(y[i]) != 0 : (y[i] == want[i] && signbit(y[i]) == signbit(want[i])));
         dy[i] = (float)(i + 1);
     }
     k->fq_backward(14, x, dy, dx, &q, sums);
@@ -239,16 +256,16 @@ END_TEST
 
 /* ---- RB sparsity against NNCF ---- */
 
-/* Ours against the formula in double, u clamped as a float is; NNCF's sigmoid(z) * (1 - sigmoid(z)) in float has lost
- * digits to cancellation, up to 1.2e-7 of 1. */
+/* Ours against the formula in double, u clamped as a float is; NNCF's sigmoid(z) * (1 - sigmoid(z))
+ * in float has lost digits to cancellation, up to 1.2e-7 of 1. */
 static void rb_check_logit_gradient(float got, float nncf, double s, float u, double gw)
 {
     double v = fmin(fmax((double)u, (double)1e-6f), (double)(1 - 1e-6f)), z = s + log(v / (1 - v));
     double e = exp(-fabs(z)), want = gw * e / ((1 + e) * (1 + e));
-    ck_assert_msg(fabs((double)got - want) <= 2e-6 * fabs(want) + 1e-37, "%s: logit gradient %.9g, formula %.9g",
-                  k->name, (double)got, want);
+    ck_assert_msg(fabs((double)got - want) <= 2e-6 * fabs(want) + 1e-37,
+        "%s: logit gradient %.9g, formula %.9g", k->name, (double)got, want);
     ck_assert_msg(fabs((double)got - (double)nncf) <= 1e-5 * fabs((double)nncf) + 1.3e-7 * fabs(gw),
-                  "%s: logit gradient %.9g, NNCF %.9g", k->name, (double)got, (double)nncf);
+        "%s: logit gradient %.9g, NNCF %.9g", k->name, (double)got, (double)nncf);
 }
 
 static void rb_check(json_object *c)
@@ -278,12 +295,13 @@ static void rb_check(json_object *c)
     for (size_t i = 0; i < n; i++) {
         double v = fmin(fmax((double)u[i], 1e-6), 1 - 1e-6), z = (double)s[i] + log(v / (1 - v));
         if (gradients)
-            rb_check_logit_gradient(ds[i], want_ds[i], (double)s[i], u[i], (double)g[i] * (double)w[i]);
+            rb_check_logit_gradient(
+                ds[i], want_ds[i], (double)s[i], u[i], (double)g[i] * (double)w[i]);
         if (fabs(z) < 1e-6)
             continue;
         compared++;
-        ck_assert_msg(y[i] == want_y[i] && (y[i] != 0.0f || !signbit(y[i])), "%s: y[%zu] = %.9g, NNCF %.9g", k->name, i,
-                      (double)y[i], (double)want_y[i]);
+        ck_assert_msg(y[i] == want_y[i] && (y[i] != 0.0f || !signbit(y[i])),
+            "%s: y[%zu] = %.9g, NNCF %.9g", k->name, i, (double)y[i], (double)want_y[i]);
         if (gradients)
             ck_assert_msg(dw[i] == want_dw[i], "%s: weight gradient [%zu]", k->name, i);
     }
@@ -303,7 +321,8 @@ static void rb_check_loss(json_object *c)
         k->rb_count(n[l], s[l], sums);
         total += n[l];
     }
-    double density = sums[0] / (double)total, p = number(c, "p"), off = density - number(c, "target");
+    double density = sums[0] / (double)total, p = number(c, "p"),
+           off = density - number(c, "target");
     ck_assert_double_eq_tol(1 - density, number(c, "current_sparsity"), 1e-6);
     ck_assert_double_eq_tol(sums[1] / (double)total, number(c, "mean_sparse_prob"), 1e-6);
     ck_assert_double_eq_tol(off / p * off / p, number(c, "loss"), 2e-6 * number(c, "loss"));
@@ -313,8 +332,10 @@ static void rb_check_loss(json_object *c)
         double factor = 2 * off / p / p / (double)total;
         k->rb_loss_backward(n[l], s[l], (float)factor, ds);
         for (size_t i = 0; i < n[l]; i++)
-            ck_assert_msg(fabs((double)ds[i] - (double)want[i]) <= 1e-5 * fabs((double)want[i]) + 1.3e-7 * fabs(factor),
-                          "%s: loss gradient [%zu] = %.9g, NNCF %.9g", k->name, i, (double)ds[i], (double)want[i]);
+            ck_assert_msg(fabs((double)ds[i] - (double)want[i]) <=
+                    1e-5 * fabs((double)want[i]) + 1.3e-7 * fabs(factor),
+                "%s: loss gradient [%zu] = %.9g, NNCF %.9g", k->name, i, (double)ds[i],
+                (double)want[i]);
     }
 }
 
@@ -358,7 +379,8 @@ START_TEST(rb_keeps_the_right_share)
         k->rb_forward(N, w, s, u, y);
         for (size_t i = 0; i < N; i++)
             kept += (double)y[i];
-        ck_assert_msg(fabs(kept / N - p) < 5 * sqrt(p * (1 - p) / N), "%s: %g kept, p = %g", k->name, kept / N, p);
+        ck_assert_msg(fabs(kept / N - p) < 5 * sqrt(p * (1 - p) / N), "%s: %g kept, p = %g",
+            k->name, kept / N, p);
     }
     free(u);
     free(s);
@@ -388,7 +410,8 @@ START_TEST(sigmoid_against_libm)
     float last = 1.0f;
     for (uint32_t bits = 0; bits < 0x42ae0000u; bits += 389u) { /* 0 .. 87 */
         float x = from_bits(bits), up = nncf__sigmoid(x), down = nncf__sigmoid(-x);
-        double e = exp(-(double)x), want = e / (1 + e), error = fabs((double)down - want) / ulp(want);
+        double e = exp(-(double)x), want = e / (1 + e),
+               error = fabs((double)down - want) / ulp(want);
         worst = error > worst ? error : worst;
         error = fabs((double)up - 1 / (1 + e)) / ulp(0.75);
         worst = error > worst ? error : worst;
@@ -402,7 +425,8 @@ START_TEST(sigmoid_against_libm)
     ck_assert_msg(worst < 2.5, "%g ulp", worst);
     ck_assert(nncf__sigmoid(0.0f) == 0.5f && nncf__sigmoid(-0.0f) == 0.5f);
     ck_assert(nncf__sigmoid(INFINITY) == 1.0f && nncf__sigmoid(-INFINITY) == 0.0f);
-    ck_assert(nncf__sigmoid(3e38f) == 1.0f && nncf__sigmoid(-3e38f) == 0.0f && nncf__sigmoid(-88.0f) == 0.0f);
+    ck_assert(nncf__sigmoid(3e38f) == 1.0f && nncf__sigmoid(-3e38f) == 0.0f &&
+        nncf__sigmoid(-88.0f) == 0.0f);
     ck_assert(isnan(nncf__sigmoid(NAN)));
 }
 END_TEST
@@ -416,12 +440,10 @@ START_TEST(philox_known_answers)
         uint32_t counter[4], key[2], want[4];
     } vectors[] = {
         {{0, 0, 0, 0}, {0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
-        {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff},
-         {0xffffffff, 0xffffffff},
-         {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
-        {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
-         {0xa4093822, 0x299f31d0},
-         {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
+        {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}, {0xffffffff, 0xffffffff},
+            {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
+        {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0},
+            {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
     };
     for (size_t v = 0; v < sizeof vectors / sizeof vectors[0]; v++) {
         uint32_t out[4];
@@ -505,14 +527,18 @@ START_TEST(epilogue_gradients)
     ck_assert_int_eq(k->epilogue_forward(PLANE, z, y, &e), 0);
     int inside = 0;
     for (int i = 0; i < PLANE; i++) {
-        ck_assert_double_eq_tol((double)y[i], relu6((double)z[i] * (double)e.scale + (double)e.shift), 2e-6);
+        ck_assert_double_eq_tol(
+            (double)y[i], relu6((double)z[i] * (double)e.scale + (double)e.shift), 2e-6);
         inside += y[i] > 0.0f && y[i] < 6.0f;
     }
     ck_assert(inside > 10 && inside < PLANE - 10);
-    k->epilogue_backward(PLANE, z, dy, da, &e, 0.0f, 1.0f, sums); /* mean 0, inv_std 1: [4] is the scale's gradient */
+    k->epilogue_backward(PLANE, z, dy, da, &e, 0.0f, 1.0f,
+        sums); /* mean 0, inv_std 1: [4] is the scale's gradient */
     double scale = (double)e.scale, shift = (double)e.shift;
-    double by_shift = epilogue_value(z, dy, scale, shift + h) - epilogue_value(z, dy, scale, shift - h);
-    double by_scale = epilogue_value(z, dy, scale + h, shift) - epilogue_value(z, dy, scale - h, shift);
+    double by_shift =
+        epilogue_value(z, dy, scale, shift + h) - epilogue_value(z, dy, scale, shift - h);
+    double by_scale =
+        epilogue_value(z, dy, scale + h, shift) - epilogue_value(z, dy, scale - h, shift);
     ck_assert_double_eq_tol(sums[3], by_shift / (2 * h), 1e-5);
     ck_assert_double_eq_tol(sums[4], by_scale / (2 * h), 1e-5);
     ck_assert(sums[0] == 0 && sums[1] == 0 && sums[2] == 0);
@@ -523,7 +549,8 @@ START_TEST(epilogue_gradients)
 }
 END_TEST
 
-/* With a quantizer the sums are those of fq_backward on the activation, and the gradient passes where both pass. */
+/* With a quantizer the sums are those of fq_backward on the activation, and the gradient passes
+ * where both pass. */
 START_TEST(epilogue_is_its_parts)
 {
     use_level(_i);
@@ -568,33 +595,36 @@ START_TEST(epilogue_is_its_parts)
 END_TEST
 
 /* No activation: everything passes, infinities too. relu: strictly above 0. */
-/* Codes of 8 bits with and without a sign, of 2 bits, and with a zero point: what they stand for are the floats of the
- * rows that write floats, bit for bit; the highest code stands for a NaN. */
+/* Codes of 8 bits with and without a sign, of 2 bits, and with a zero point: what they stand for
+ * are the floats of the rows that write floats, bit for bit; the highest code stands for a NaN. */
 START_TEST(codes_are_the_floats)
 {
     enum { N = 301 };
     static const struct {
         float step, low, high, zero;
         uint32_t flip;
-    } table[] = {
-        {0.031f, -128, 127, 0, 0x80}, {0.0235f, 0, 255, 0, 0}, {0.7f, 0, 3, 0, 0}, {0.019f, -100, 155, 100, 0}};
+    } table[] = {{0.031f, -128, 127, 0, 0x80}, {0.0235f, 0, 255, 0, 0}, {0.7f, 0, 3, 0, 0},
+        {0.019f, -100, 155, 100, 0}};
     static float a[N], b[N], y[N], value[N];
     static uint8_t code[N];
     use_level(_i);
     for (size_t t = 0; t < sizeof table / sizeof table[0]; t++) {
         nncf__fq q = {table[t].step, table[t].low, table[t].high, table[t].low * table[t].step,
-                      table[t].high * table[t].step};
+            table[t].high * table[t].step};
         nncf__epilogue e = {0.9f, -0.03f, t == 1 ? 0 : -INFINITY, t == 1 ? 6 : INFINITY, &q};
-        nncf__bytes bytes = {table[t].zero + (table[t].flip ? 128.0f : 0.0f), q.step, table[t].flip};
+        nncf__bytes bytes = {
+            table[t].zero + (table[t].flip ? 128.0f : 0.0f), q.scale, table[t].flip};
         for (int i = 0; i < N; i++) {
             a[i] = (float)(i - 150) * 0.0531f;
             b[i] = (float)(i * 7 % 13 - 6) * 0.31f;
         }
-        ck_assert_int_eq(k->epilogue_codes(N, a, code, &e, table[t].zero), k->epilogue_forward(N, a, y, &e));
-        k->values_of_codes(N, code, value, &bytes);
+        ck_assert_int_eq(
+            k->epilogue_codes(N, a, code, &e, table[t].zero), k->epilogue_forward(N, a, y, &e));
+        k->dequantize(N, code, value, &bytes);
         ck_assert_mem_eq(value, y, sizeof y);
-        ck_assert_int_eq(k->add_codes(N, a, b, code, &e, table[t].zero), k->add_forward(N, a, b, y, &e));
-        k->values_of_codes(N, code, value, &bytes);
+        ck_assert_int_eq(
+            k->add_codes(N, a, b, code, &e, table[t].zero), k->add_forward(N, a, b, y, &e));
+        k->dequantize(N, code, value, &bytes);
         ck_assert_mem_eq(value, y, sizeof y);
         a[0] = NAN;
         k->epilogue_codes(1, a, code, &e, table[t].zero);
@@ -611,7 +641,8 @@ START_TEST(epilogue_backward_halves)
     const nncf__fq q = {6.0f / 255.0f, 0, 255, 0, 6};
     use_level(_i);
     for (int which = 0; which < 4; which++) {
-        nncf__epilogue e = {1.7f, 0.2f, which % 2 ? 0 : -INFINITY, which % 2 ? 6 : INFINITY, which / 2 ? &q : NULL};
+        nncf__epilogue e = {
+            1.7f, 0.2f, which % 2 ? 0 : -INFINITY, which % 2 ? 6 : INFINITY, which / 2 ? &q : NULL};
         double sums[5] = {1, 2, 3, 4, 5}, halves[5] = {1, 2, 3, 4, 5};
         for (int i = 0; i < N; i++) {
             z[i] = (float)(i * 31 % N - 60) * 0.07f;
@@ -633,7 +664,8 @@ START_TEST(activation_edges)
     const float z[] = {-INFINITY, -1.0f, -0.0f, 0.0f, 1e-45f, 6.0f, 7.0f, INFINITY};
     const float ones[] = {1, 1, 1, 1, 1, 1, 1, 1};
     static const float act[3][2] = {{-INFINITY, INFINITY}, {0, INFINITY}, {0, 6}};
-    static const float pass[3][8] = {{1, 1, 1, 1, 1, 1, 1, 1}, {0, 0, 0, 0, 1, 1, 1, 0}, {0, 0, 0, 0, 1, 0, 0, 0}};
+    static const float pass[3][8] = {
+        {1, 1, 1, 1, 1, 1, 1, 1}, {0, 0, 0, 0, 1, 1, 1, 0}, {0, 0, 0, 0, 1, 0, 0, 0}};
     for (int i = 0; i < 3; i++) {
         nncf__epilogue e = {1.0f, 0.0f, act[i][0], act[i][1], NULL};
         float da[8];
@@ -657,7 +689,8 @@ static double batch_norm_value(const double *z, const float *dy, double gamma)
     return sum;
 }
 
-/* sum_and_squares, epilogue_backward and batch_norm_backward together are batch norm's backward pass. */
+/* sum_and_squares, epilogue_backward and batch_norm_backward together are batch norm's backward
+ * pass. */
 START_TEST(batch_norm_gradients)
 {
     use_level(_i);
@@ -665,10 +698,12 @@ START_TEST(batch_norm_gradients)
     double exact[PLANE], moments[2] = {1, 2}, sums[5] = {0}, gamma = 1.7, h = 1e-4;
     plane(z, dy, 1.0f, 0.0f);
     k->sum_and_squares(PLANE, z, moments);
-    double mean = (moments[0] - 1) / PLANE, var = (moments[1] - 2) / PLANE - mean * mean, inv_std = 1 / sqrt(var);
+    double mean = (moments[0] - 1) / PLANE, var = (moments[1] - 2) / PLANE - mean * mean,
+           inv_std = 1 / sqrt(var);
     nncf__epilogue none = {1.0f, 0.0f, -INFINITY, INFINITY, NULL};
     k->epilogue_backward(PLANE, z, dy, da, &none, (float)mean, (float)inv_std, sums);
-    double k0 = gamma * inv_std, k1 = -k0 * inv_std * sums[4] / PLANE, k2 = -k0 * sums[3] / PLANE - k1 * mean;
+    double k0 = gamma * inv_std, k1 = -k0 * inv_std * sums[4] / PLANE,
+           k2 = -k0 * sums[3] / PLANE - k1 * mean;
     k->batch_norm_backward(PLANE, z, da, dz, (float)k0, (float)k1, (float)k2);
     for (int i = 0; i < PLANE; i++)
         exact[i] = (double)z[i];
@@ -678,8 +713,8 @@ START_TEST(batch_norm_gradients)
         exact[i] = (double)z[i] - h;
         double slope = (up - batch_norm_value(exact, dy, gamma)) / (2 * h);
         exact[i] = (double)z[i];
-        ck_assert_msg(fabs((double)dz[i] - slope) < 1e-6, "%s: dz[%d] = %g, central difference %g", k->name, i,
-                      (double)dz[i], slope);
+        ck_assert_msg(fabs((double)dz[i] - slope) < 1e-6, "%s: dz[%d] = %g, central difference %g",
+            k->name, i, (double)dz[i], slope);
     }
 }
 END_TEST
@@ -717,7 +752,8 @@ START_TEST(small_rows)
     for (int i = 0; i < 40; i++)
         ck_assert(y[i] == (bits[i / 8] >> i % 8 & 1 ? 2 * x[i] : 0.0f));
     /* a masked weight is +0, whatever its sign, NaN and infinity included */
-    const float odd[4] = {-1.0f, -INFINITY, NAN, -0.0f}, off[4] = {-5, -5, -5, -5}, u[4] = {0, 0, 0, 0};
+    const float odd[4] = {-1.0f, -INFINITY, NAN, -0.0f}, off[4] = {-5, -5, -5, -5},
+                u[4] = {0, 0, 0, 0};
     const uint8_t none = 0;
     float z[3][4];
     k->mask_forward(4, odd, &none, z[0]);

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every row of kernels.def at every level that this machine has, against the reference rows, bit for bit: all short
- * lengths, all alignments, in place, between guard pages, with every kind of special value. What the reference computes
- * is tested in test_row_values.c.  `test_rows --bench` prints times instead.
+ * Every row of kernels.def at every level that this machine has, against the reference rows, bit
+ * for bit: all short lengths, all alignments, in place, between guard pages, with every kind of
+ * special value. What the reference computes is tested in test_row_values.c.  `test_rows --bench`
+ * prints times instead.
  */
 #include "../sweep.h"
+#include "kernel_values.h"
 #include "kernels/kernels.h"
 
 #include <check.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,8 +37,8 @@ typedef struct call {
     int64_t result;
 } call;
 
-/* One row. roles: i input, o output, x updated. kinds, what a slot is filled with: v values around the quantizer's
- * range, g gradients, s logits, u uniforms, b bytes. */
+/* One row. roles: i input, o output, x updated. kinds, what a slot is filled with: v values around
+ * the quantizer's range, g gradients, s logits, u uniforms, b bytes. */
 typedef struct row {
     const char *name, *roles, *kinds;
     bool uses_epilogue, uses_quantizer;
@@ -58,161 +61,81 @@ static bool makes_codes(const row *r)
     return strchr(r->kinds, 'b') != NULL && r->uses_epilogue;
 }
 
-#define ROW(row_name, roles, kinds, epilogue, quantizer, expression)                                                   \
-    static void run_##row_name(const nncf__kernels *k, call *c)                                                        \
-    {                                                                                                                  \
-        expression;                                                                                                    \
-    }                                                                                                                  \
-    static const row check_##row_name = {#row_name, roles, kinds, epilogue, quantizer, run_##row_name};
+#define ROW(row_name, roles, kinds, epilogue, quantizer, expression)                               \
+    static void run_##row_name(const nncf__kernels *k, call *c)                                    \
+    {                                                                                              \
+        expression;                                                                                \
+    }                                                                                              \
+    static const row check_##row_name = {                                                          \
+        #row_name, roles, kinds, epilogue, quantizer, run_##row_name};
 
 ROW(fq_forward, "io", "vv", false, true, c->result = k->fq_forward(c->n, c->p[0], c->p[1], c->q))
-ROW(fq_backward, "iio", "vgg", false, true, k->fq_backward(c->n, c->p[0], c->p[1], c->p[2], c->q, c->sums))
+ROW(fq_backward, "iio", "vgg", false, true,
+    k->fq_backward(c->n, c->p[0], c->p[1], c->p[2], c->q, c->sums))
 ROW(sum_and_squares, "i", "v", false, false, k->sum_and_squares(c->n, c->p[0], c->sums))
-ROW(epilogue_forward, "io", "vv", true, false, c->result = k->epilogue_forward(c->n, c->p[0], c->p[1], c->e))
+ROW(epilogue_forward, "io", "vv", true, false,
+    c->result = k->epilogue_forward(c->n, c->p[0], c->p[1], c->e))
 ROW(epilogue_backward, "iio", "vgg", true, false,
     k->epilogue_backward(c->n, c->p[0], c->p[1], c->p[2], c->e, c->c[0], c->c[1], c->sums))
 ROW(batch_norm_backward, "iio", "vgg", false, false,
     k->batch_norm_backward(c->n, c->p[0], c->p[1], c->p[2], c->c[0], c->c[1], c->c[2]))
-ROW(add_forward, "iio", "vvv", true, false, c->result = k->add_forward(c->n, c->p[0], c->p[1], c->p[2], c->e))
-ROW(add_backward, "iiio", "vvgg", true, false, k->add_backward(c->n, c->p[0], c->p[1], c->p[2], c->p[3], c->e, c->sums))
-ROW(epilogue_sums, "ii", "vg", true, false, k->epilogue_sums(c->n, c->p[0], c->p[1], c->e, c->c[0], c->c[1], c->sums))
+ROW(add_forward, "iio", "vvv", true, false,
+    c->result = k->add_forward(c->n, c->p[0], c->p[1], c->p[2], c->e))
+ROW(add_backward, "iiio", "vvgg", true, false,
+    k->add_backward(c->n, c->p[0], c->p[1], c->p[2], c->p[3], c->e, c->sums))
+ROW(epilogue_sums, "ii", "vg", true, false,
+    k->epilogue_sums(c->n, c->p[0], c->p[1], c->e, c->c[0], c->c[1], c->sums))
 ROW(epilogue_dz, "iio", "vgg", true, false,
     k->epilogue_dz(c->n, c->p[0], c->p[1], c->p[2], c->e, c->c[0], c->c[1], c->c[2]))
 ROW(epilogue_codes, "io", "vb", true, false,
     c->result = k->epilogue_codes(c->n, c->p[0], (uint8_t *)c->p[1], c->e, c->zero))
 ROW(add_codes, "iio", "vvb", true, false,
     c->result = k->add_codes(c->n, c->p[0], c->p[1], (uint8_t *)c->p[2], c->e, c->zero))
-ROW(values_of_codes, "io", "bv", false, true, k->values_of_codes(c->n, (const uint8_t *)c->p[0], c->p[1], &c->bytes))
+ROW(dequantize, "io", "bv", false, true,
+    k->dequantize(c->n, (const uint8_t *)c->p[0], c->p[1], &c->bytes))
 ROW(min_max, "i", "v", false, false, k->min_max(c->n, c->p[0], c->range))
 ROW(accumulate, "ix", "gg", false, false, k->accumulate(c->n, c->p[0], c->p[1]))
-ROW(philox_uniform, "o", "u", false, false, k->philox_uniform(c->n, c->first, c->key, c->counter, c->p[0]))
-ROW(rb_forward, "iiio", "vsuv", false, false, k->rb_forward(c->n, c->p[0], c->p[1], c->p[2], c->p[3]))
+ROW(philox_uniform, "o", "u", false, false,
+    k->philox_uniform(c->n, c->first, c->key, c->counter, c->p[0]))
+ROW(rb_forward, "iiio", "vsuv", false, false,
+    k->rb_forward(c->n, c->p[0], c->p[1], c->p[2], c->p[3]))
 ROW(rb_backward, "iiiixx", "gvsugg", false, false,
     k->rb_backward(c->n, c->p[0], c->p[1], c->p[2], c->p[3], c->p[4], c->p[5]))
-ROW(rb_forward_eval, "iio", "vsv", false, false, k->rb_forward_eval(c->n, c->p[0], c->p[1], c->p[2]))
+ROW(rb_forward_eval, "iio", "vsv", false, false,
+    k->rb_forward_eval(c->n, c->p[0], c->p[1], c->p[2]))
 ROW(rb_count, "i", "s", false, false, k->rb_count(c->n, c->p[0], c->sums))
-ROW(rb_loss_backward, "ix", "sg", false, false, k->rb_loss_backward(c->n, c->p[0], c->c[0], c->p[1]))
+ROW(rb_loss_backward, "ix", "sg", false, false,
+    k->rb_loss_backward(c->n, c->p[0], c->c[0], c->p[1]))
 ROW(mask_forward, "io", "vv", false, false, k->mask_forward(c->n, c->p[0], c->bits, c->p[1]))
 ROW(mask_backward, "ix", "gg", false, false, k->mask_backward(c->n, c->p[0], c->bits, c->p[1]))
 
 /* The test every_row_has_a_check holds this against kernels.def. */
 static const row *const rows[] = {
-    &check_fq_forward,        &check_fq_backward,         &check_sum_and_squares, &check_epilogue_forward,
-    &check_epilogue_backward, &check_batch_norm_backward, &check_add_forward,     &check_add_backward,
-    &check_min_max,           &check_accumulate,          &check_philox_uniform,  &check_rb_forward,
-    &check_rb_backward,       &check_rb_forward_eval,     &check_rb_count,        &check_rb_loss_backward,
-    &check_mask_forward,      &check_mask_backward,       &check_epilogue_sums,   &check_epilogue_dz,
-    &check_epilogue_codes,    &check_add_codes,           &check_values_of_codes,
+    &check_fq_forward,
+    &check_fq_backward,
+    &check_sum_and_squares,
+    &check_epilogue_forward,
+    &check_epilogue_backward,
+    &check_batch_norm_backward,
+    &check_add_forward,
+    &check_add_backward,
+    &check_min_max,
+    &check_accumulate,
+    &check_philox_uniform,
+    &check_rb_forward,
+    &check_rb_backward,
+    &check_rb_forward_eval,
+    &check_rb_count,
+    &check_rb_loss_backward,
+    &check_mask_forward,
+    &check_mask_backward,
+    &check_epilogue_sums,
+    &check_epilogue_dz,
+    &check_epilogue_codes,
+    &check_add_codes,
+    &check_dequantize,
 };
 #define N_ROWS (sizeof rows / sizeof rows[0])
-
-/* ---- random values ---- */
-
-static uint64_t seed = 20210415, state;
-
-static uint32_t random32(void)
-{
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(state >> 32);
-}
-
-static float uniform(float low, float high)
-{
-    return low + (high - low) * ((float)(random32() >> 8) * 0x1p-24f);
-}
-
-static float any_bits(void)
-{
-    uint32_t bits = random32();
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-enum { PLAIN, EDGES, SPECIALS, N_MODES }; /* EDGES: all finite, so that sums mean something */
-
-static float value(const nncf__fq *q, int mode)
-{
-    uint32_t kind = mode == PLAIN ? 99 : random32() % 16;
-    float edge, tie = (floorf(uniform(q->low, q->high)) + 0.5f) * q->step;
-    switch (kind) {
-    case 0:
-        return random32() % 2 ? 0.0f : -0.0f;
-    case 1:
-        return uniform(-1.0f, 1.0f) * 1e-39f;
-    case 2:
-        return tie;
-    case 3:
-        return nextafterf(tie, random32() % 2 ? INFINITY : -INFINITY);
-    case 4:
-        edge = random32() % 2 ? q->x_low : q->x_high;
-        return random32() % 2 ? edge : nextafterf(edge, random32() % 2 ? INFINITY : -INFINITY);
-    case 5:
-        return uniform(-1.0f, 1.0f) * q->step;
-    case 6:
-        return mode == SPECIALS ? (random32() % 2 ? INFINITY : -INFINITY) : 3e9f;
-    case 7:
-        return mode == SPECIALS ? (random32() % 2 ? any_bits() : NAN) : -3e9f;
-    default:
-        return uniform(1.1f * q->x_low - q->step, 1.1f * q->x_high + q->step);
-    }
-}
-
-static float gradient(int mode)
-{
-    uint32_t kind = mode == PLAIN ? 99 : random32() % 24;
-    if (kind == 0)
-        return random32() % 2 ? 0.0f : -0.0f;
-    if (kind == 1)
-        return uniform(-1.0f, 1.0f) * 1e-40f;
-    if (kind == 2 && mode == SPECIALS)
-        return any_bits();
-    return uniform(-2.0f, 2.0f);
-}
-
-static float logit(int mode)
-{
-    uint32_t kind = mode == PLAIN ? 99 : random32() % 16;
-    switch (kind) {
-    case 0:
-        return random32() % 2 ? 0.0f : -0.0f;
-    case 1:
-        return uniform(-1.0f, 1.0f) * 1e-7f;
-    case 2:
-        return uniform(-100.0f, 100.0f);
-    case 3:
-        return nextafterf(random32() % 2 ? 87.3f : -87.3f, random32() % 2 ? 1000.0f : -1000.0f);
-    case 4:
-        return random32() % 2 ? 3e38f : -3e38f;
-    case 5:
-        return mode == SPECIALS ? any_bits() : 1e-40f;
-    case 6:
-        return mode == SPECIALS ? (random32() % 2 ? INFINITY : -INFINITY) : 4.59512f;
-    case 7:
-        return mode == SPECIALS ? NAN : -4.59512f;
-    default:
-        return uniform(-6.0f, 6.0f);
-    }
-}
-
-static float noise(int mode)
-{
-    uint32_t kind = mode == PLAIN ? 99 : random32() % 16;
-    switch (kind) {
-    case 0:
-        return 0.0f;
-    case 1:
-        return 1.0f - 0x1p-24f;
-    case 2:
-        return 1e-6f * uniform(0.0f, 2.0f);
-    case 3:
-        return 1.0f - 1e-6f * uniform(0.0f, 2.0f);
-    case 4:
-        return mode == SPECIALS ? any_bits() : 0.5f;
-    default:
-        return uniform(0.0f, 1.0f);
-    }
-}
 
 /* ---- arrays between guard pages ---- */
 
@@ -304,7 +227,8 @@ static bool most_bytes_are_equal(const uint8_t *x, size_t n)
 
 static bool most_are_equal(const float *x, size_t n)
 {
-    for (size_t start = 0; start < 8; start++) { /* a value of 90 % is one of eight samples but once in 10^8 times */
+    for (size_t start = 0; start < 8;
+         start++) { /* a value of 90 % is one of eight samples but once in 10^8 times */
         size_t equal = 0;
         float candidate = x[(start * 2654435761u) % n];
         for (size_t i = 0; i < n; i++)
@@ -325,20 +249,23 @@ static void expect(const row *r, size_t n)
     }
     c.bits = st->bits;
     r->run(nncf__kernels_get(NNCF_ISA_REFERENCE), &c);
-    memcpy(st->arguments.sums, c.sums, sizeof c.sums); /* expected results travel in a second copy, see compare() */
+    memcpy(st->arguments.sums, c.sums,
+        sizeof c.sums); /* expected results travel in a second copy, see compare() */
     memcpy(st->arguments.range, c.range, sizeof c.range);
     st->arguments.result = c.result;
 }
 
-/* Run at one level with the arrays placed as told (alias: output slot that lies on input slot alias_in, or -1) and
- * compare with what expect() left. `before` has the sums and the range as they were. */
-static void compare(const row *r, const nncf__kernels *k, const call *before, size_t n, size_t offset, bool at_end,
-                    int alias_out, int alias_in)
+/* Run at one level with the arrays placed as told (alias: output slot that lies on input slot
+ * alias_in, or -1) and compare with what expect() left. `before` has the sums and the range as they
+ * were. */
+static void compare(const row *r, const nncf__kernels *k, const call *before, size_t n,
+    size_t offset, bool at_end, int alias_out, int alias_in)
 {
     call c = *before;
     c.n = n;
     for (int s = 0; r->roles[s]; s++) {
-        c.p[s] = place(area_of[s], size_of(r, s, n), size_of(r, s, offset + (at_end ? 0 : (size_t)s * 3 % 4)), at_end);
+        c.p[s] = place(area_of[s], size_of(r, s, n),
+            size_of(r, s, offset + (at_end ? 0 : (size_t)s * 3 % 4)), at_end);
         set_canaries(area_of[s], c.p[s], size_of(r, s, n));
         if (r->roles[s] != 'o')
             memcpy(c.p[s], st->content[s], size_of(r, s, n));
@@ -352,29 +279,33 @@ static void compare(const row *r, const nncf__kernels *k, const call *before, si
     r->run(k, &c);
 
     const call *want = &st->arguments;
-    REQUIRE(c.result == want->result, "%s/%s n %zu: returns %lld, reference %lld (seed %llu)", r->name, k->name, n,
-            (long long)c.result, (long long)want->result, (unsigned long long)seed);
+    REQUIRE(c.result == want->result, "%s/%s n %zu: returns %lld, reference %lld (seed %llu)",
+        r->name, k->name, n, (long long)c.result, (long long)want->result,
+        (unsigned long long)seed);
     for (int i = 0; i < 5; i++)
-        REQUIRE(same_double(c.sums[i], want->sums[i]), "%s/%s n %zu: sums[%d] = %a, reference %a (seed %llu)", r->name,
-                k->name, n, i, c.sums[i], want->sums[i], (unsigned long long)seed);
+        REQUIRE(same_double(c.sums[i], want->sums[i]),
+            "%s/%s n %zu: sums[%d] = %a, reference %a (seed %llu)", r->name, k->name, n, i,
+            c.sums[i], want->sums[i], (unsigned long long)seed);
     for (int i = 0; i < 2; i++)
-        REQUIRE(same_float(c.range[i], want->range[i]), "%s/%s n %zu: range[%d] = %a, reference %a (seed %llu)",
-                r->name, k->name, n, i, (double)c.range[i], (double)want->range[i], (unsigned long long)seed);
+        REQUIRE(same_float(c.range[i], want->range[i]),
+            "%s/%s n %zu: range[%d] = %a, reference %a (seed %llu)", r->name, k->name, n, i,
+            (double)c.range[i], (double)want->range[i], (unsigned long long)seed);
     for (int s = 0; r->roles[s]; s++) {
         if (alias_out < 0 || s != alias_out)
             check_canaries(r->name, area_of[s], c.p[s], size_of(r, s, n));
         if (s == alias_in)
             continue;
         if (is_bytes(r, s)) {
-            REQUIRE(memcmp(c.p[s], st->expected[s], n) == 0, "%s/%s n %zu offset %zu: bytes differ (seed %llu)",
-                    r->name, k->name, n, offset, (unsigned long long)seed);
+            REQUIRE(memcmp(c.p[s], st->expected[s], n) == 0,
+                "%s/%s n %zu offset %zu: bytes differ (seed %llu)", r->name, k->name, n, offset,
+                (unsigned long long)seed);
             continue;
         }
         for (size_t i = 0; i < n; i++)
             REQUIRE(same_float(c.p[s][i], st->expected[s][i]),
-                    "%s/%s n %zu offset %zu alias %d-%d: slot %d[%zu] = %a, reference %a (seed %llu)", r->name, k->name,
-                    n, offset, alias_out, alias_in, s, i, (double)c.p[s][i], (double)st->expected[s][i],
-                    (unsigned long long)seed);
+                "%s/%s n %zu offset %zu alias %d-%d: slot %d[%zu] = %a, reference %a (seed %llu)",
+                r->name, k->name, n, offset, alias_out, alias_in, s, i, (double)c.p[s][i],
+                (double)st->expected[s][i], (unsigned long long)seed);
     }
 }
 
@@ -384,12 +315,12 @@ static nncf__fq quantizer(int which)
 {
     static const struct {
         float step, low, high;
-    } table[] = {{0.0078125f, -128, 127}, {0.0371f, -127, 127}, {6.0f / 255.0f, 0, 255},      {0.31f, -8, 7},
-                 {0.013f, -57, 198},      {1.0f, 0, 3},         {3.1e-5f, -32768, 32767},     {0.5f, -255, 0},
-                 {1.9e-38f, -128, 127},   {1e36f, -127, 127},   {0x1p-9f, -4194304, 4194304}, {0.1f, -1, 0}};
+    } table[] = {{0.0078125f, -128, 127}, {0.0371f, -127, 127}, {6.0f / 255.0f, 0, 255},
+        {0.31f, -8, 7}, {0.013f, -57, 198}, {1.0f, 0, 3}, {3.1e-5f, -32768, 32767}, {0.5f, -255, 0},
+        {1.9e-38f, -128, 127}, {1e36f, -127, 127}, {0x1p-9f, -4194304, 4194304}, {0.1f, -1, 0}};
     size_t i = (size_t)which % (sizeof table / sizeof table[0]);
     return (nncf__fq){table[i].step, table[i].low, table[i].high, table[i].low * table[i].step,
-                      table[i].high * table[i].step};
+        table[i].high * table[i].step};
 }
 
 static nncf__epilogue epilogue(int which, const nncf__fq *q)
@@ -398,13 +329,14 @@ static nncf__epilogue epilogue(int which, const nncf__fq *q)
     nncf__epilogue e = {1.0f, 0.0f, act[which % 3][0], act[which % 3][1], which / 3 % 2 ? q : NULL};
     if (which / 6 % 2) {
         e.scale = uniform(-2.0f, 2.0f);
-        e.shift = uniform(-1.0f, 1.0f) * 20.0f * q->step;
+        e.shift = uniform(-1.0f, 1.0f) * 20.0f * q->scale;
     }
     return e;
 }
 #define N_EPILOGUES 12
 
-/* Fill everything for one row and length. Returns the arguments before the call; expected results are in st. */
+/* Fill everything for one row and length. Returns the arguments before the call; expected results
+ * are in st. */
 static call prepare(const row *r, size_t n, int variant, int mode)
 {
     state = seed + (uint64_t)variant * 1000003u + n * 101u + (uint64_t)mode;
@@ -418,17 +350,20 @@ static call prepare(const row *r, size_t n, int variant, int mode)
     st->e = epilogue(variant, &st->q);
     if (makes_codes(r))
         st->e.fq = &st->q;
-    call c = {.q = &st->q, .e = &st->e, .first = variant % 2 ? random32() : 0xffffffffu - (uint32_t)n / 8};
+    call c = {.q = &st->q,
+        .e = &st->e,
+        .first = variant % 2 ? random32() : 0xffffffffu - (uint32_t)n / 8};
     c.key = ((uint64_t)random32() << 32) | random32();
     c.counter = ((uint64_t)random32() << 32) | random32();
     for (int i = 0; i < 3; i++)
         c.c[i] = uniform(-2.0f, 2.0f);
     /* signed codes around 0 as they are, others from their lowest on */
     c.zero = st->q.low >= -128 && st->q.high <= 127 && variant % 5 ? 0 : -st->q.low;
-    c.bytes = (nncf__bytes){(float)(variant * 37 % 256), st->q.step, variant % 2 ? 0x80 : 0};
+    c.bytes = (nncf__bytes){(float)(variant * 37 % 256), st->q.scale, variant % 2 ? 0x80 : 0};
     for (int i = 0; i < 5; i++)
         c.sums[i] = (double)uniform(-3.0f, 3.0f);
-    static const float ranges[][2] = {{INFINITY, -INFINITY}, {-0.5f, 0.5f}, {0.0f, -0.0f}, {-0.0f, 0.0f}, {NAN, NAN}};
+    static const float ranges[][2] = {
+        {INFINITY, -INFINITY}, {-0.5f, 0.5f}, {0.0f, -0.0f}, {-0.0f, 0.0f}, {NAN, NAN}};
     memcpy(c.range, ranges[variant % 5], sizeof c.range);
     for (int s = 0; r->roles[s]; s++)
         for (size_t i = 0; i < n; i++) {
@@ -437,10 +372,10 @@ static call prepare(const row *r, size_t n, int variant, int mode)
                 ((uint8_t *)st->content[s])[i] = (uint8_t)random32();
                 continue;
             }
-            st->content[s][i] = kind == 'v'   ? value(&st->q, mode)
-                                : kind == 'g' ? gradient(mode)
-                                : kind == 's' ? logit(mode)
-                                              : noise(mode);
+            st->content[s][i] = kind == 'v' ? value(&st->q, mode)
+                : kind == 'g'               ? gradient(mode)
+                : kind == 's'               ? logit(mode)
+                                            : noise(mode);
         }
     static const uint32_t density[] = {50, 0, 1, 10, 90, 99, 100};
     uint32_t percent = density[variant % 7];
@@ -452,7 +387,8 @@ static call prepare(const row *r, size_t n, int variant, int mode)
     return c;
 }
 
-/* Outputs that are nearly one value would pass with a broken kernel. Where that is what the case is about: not. */
+/* Outputs that are nearly one value would pass with a broken kernel. Where that is what the case is
+ * about: not. */
 static void check_trust(const row *r, size_t n, int variant)
 {
     bool few_codes = (r->uses_quantizer && st->q.high - st->q.low < 16.0f) || r->uses_epilogue;
@@ -463,8 +399,8 @@ static void check_trust(const row *r, size_t n, int variant)
         if (r->roles[s] != 'i')
             REQUIRE(!(is_bytes(r, s) ? most_bytes_are_equal((const uint8_t *)st->expected[s], n)
                                      : most_are_equal(st->expected[s], n)),
-                    "%s: the expected output is nearly constant: n %zu, variant %d, %a", r->name, n, variant,
-                    (double)st->expected[s][0]);
+                "%s: the expected output is nearly constant: n %zu, variant %d, %a", r->name, n,
+                variant, (double)st->expected[s][0]);
 }
 
 static int n_levels(void)
@@ -562,7 +498,8 @@ START_TEST(in_place)
 }
 END_TEST
 
-/* The magic number's rounding is rintf()'s: bit patterns from everywhere, and every tie of the codes. */
+/* The magic number's rounding is rintf()'s: bit patterns from everywhere, and every tie of the
+ * codes. */
 START_TEST(rounding_everywhere)
 {
     enum { N = 4096 };
@@ -577,7 +514,7 @@ START_TEST(rounding_everywhere)
                     bits += 4787u;
                 } else {
                     float code = q.low - 2.0f + (float)(((size_t)round / 4 * N + i) / 3 % 70000);
-                    x[i] = (code + 0.5f) * q.step;
+                    x[i] = (code + 0.5f) * q.scale;
                     x[i] = i % 3 == 0 ? x[i] : nextafterf(x[i], i % 3 == 1 ? INFINITY : -INFINITY);
                 }
             }
@@ -588,8 +525,8 @@ START_TEST(rounding_everywhere)
                     continue;
                 ck_assert_int_eq(k->fq_forward(N, x, got, &q), outside);
                 for (size_t i = 0; i < N; i++)
-                    REQUIRE(same_float(want[i], got[i]), "%s: fq(%a) = %a, reference %a", k->name, (double)x[i],
-                            (double)got[i], (double)want[i]);
+                    REQUIRE(same_float(want[i], got[i]), "%s: fq(%a) = %a, reference %a", k->name,
+                        (double)x[i], (double)got[i], (double)want[i]);
             }
         }
     }
@@ -616,15 +553,28 @@ START_TEST(sigmoid_everywhere)
             k->rb_loss_backward(N, s, 1.0f, to[0]);
             k->rb_forward_eval(N, ones, s, to[1]);
             for (size_t i = 0; i < N && isa != NNCF_ISA_REFERENCE; i++)
-                REQUIRE(same_float(want[0][i], got[0][i]) && want[1][i] == got[1][i], "%s: sigmoid(%a)", k->name,
-                        (double)s[i]);
+                REQUIRE(same_float(want[0][i], got[0][i]) && want[1][i] == got[1][i],
+                    "%s: sigmoid(%a)", k->name, (double)s[i]);
         }
     }
 }
 END_TEST
 
+/* A context with this ceiling takes the kernels of that ISA. */
+static void check_ceiling(int32_t ceiling, int32_t chosen)
+{
+    nncf_context_params params = {
+        NNCF_PARAMS(nncf_context_params), .n_threads = 1, .max_isa = ceiling};
+    nncf_context *context;
+    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
+    ck_assert_int_eq(context->params.max_isa, chosen);
+    ck_assert_ptr_eq(nncf__kernels_of(context), nncf__kernels_get(chosen));
+    nncf_context_destroy(context);
+}
+
 START_TEST(levels)
 {
+    unsetenv("NNCF_MAX_ISA"); /* it would lower the ceilings */
     ck_assert_str_eq(nncf__kernels_get(NNCF_ISA_REFERENCE)->name, "reference");
     for (int32_t isa = NNCF_ISA_REFERENCE; isa <= n_levels(); isa++)
         if (nncf__kernels_get(isa))
@@ -635,16 +585,13 @@ START_TEST(levels)
     int32_t best = NNCF_ISA_REFERENCE;
     for (int32_t isa = NNCF_ISA_REFERENCE; isa <= NNCF_ISA_AVX512; isa++) {
         best = nncf__kernels_get(isa) ? isa : best;
-        nncf_context context = {.params.max_isa = isa};
-        ck_assert_int_eq(nncf__kernels_init(&context), NNCF_OK);
-        ck_assert_int_eq(context.params.max_isa, best);
-        ck_assert_ptr_eq(nncf__k(&context), nncf__kernels_get(best));
+        check_ceiling(isa, best);
     }
-    nncf_context any = {.params.max_isa = NNCF_ISA_BEST}, wrong = {.params.max_isa = 77};
-    ck_assert_int_eq(nncf__kernels_init(&any), NNCF_OK);
-    ck_assert_int_eq(any.params.max_isa, best);
-    ck_assert_int_eq(nncf__kernels_init(&wrong), NNCF_E_ARG);
-    ck_assert_ptr_null(wrong.kernels);
+    check_ceiling(NNCF_ISA_BEST, best);
+    nncf_context_params wrong = {NNCF_PARAMS(nncf_context_params), .max_isa = 77};
+    nncf_context *context = NULL;
+    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &wrong, &context, NULL), NNCF_E_ARG);
+    ck_assert_ptr_null(context);
 }
 END_TEST
 
@@ -675,22 +622,24 @@ static double now(void)
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-/* ns an element: the best of some repetitions of about a millisecond each. Planes of n out of arrays of `total`. */
+/* ns an element: the best of some repetitions of about a millisecond each. Planes of n out of
+ * arrays of `total`. */
 static double bench(const row *r, const nncf__kernels *k, size_t n, size_t total)
 {
     static float *array[SLOTS];
     static uint8_t *bits;
     nncf__fq q = quantizer(1), codes = quantizer(2);
-    nncf__epilogue e = {1.1f, 0.1f, 0.0f, 6.0f, &codes}; /* relu6 to 8 bits without a sign: nothing is clipped by it */
+    nncf__epilogue e = {1.1f, 0.1f, 0.0f, 6.0f,
+        &codes}; /* relu6 to 8 bits without a sign: nothing is clipped by it */
     state = seed;
     for (int s = 0; s < SLOTS; s++) {
         array[s] = array[s] ? array[s] : aligned_alloc(64, total * sizeof(float));
         for (size_t i = 0; i < total; i++) {
             char kind = r->roles[s] ? r->kinds[s] : 'g';
-            array[s][i] = kind == 'v'   ? uniform(q.x_low, q.x_high)
-                          : kind == 'g' ? gradient(PLAIN)
-                          : kind == 's' ? logit(PLAIN)
-                                        : noise(PLAIN);
+            array[s][i] = kind == 'v' ? uniform(q.x_low, q.x_high)
+                : kind == 'g'         ? gradient(PLAIN)
+                : kind == 's'         ? logit(PLAIN)
+                                      : noise(PLAIN);
         }
         if (!r->roles[s])
             break;
@@ -700,7 +649,13 @@ static double bench(const row *r, const nncf__kernels *k, size_t n, size_t total
         bits[i] = (uint8_t)random32();
     double best = 1e300, least = k->isa == NNCF_ISA_REFERENCE ? 3 : 12;
     for (int repetition = 0; repetition < least; repetition++) {
-        call c = {.n = n, .q = &q, .e = &e, .bits = bits, .c = {0.1f, 0.9f, 0.2f}, .key = 1, .bytes = {3.0f, 0.1f, 0}};
+        call c = {.n = n,
+            .q = &q,
+            .e = &e,
+            .bits = bits,
+            .c = {0.1f, 0.9f, 0.2f},
+            .key = 1,
+            .bytes = {3.0f, 0.1f, 0}};
         double start = now();
         for (size_t at = 0; at + n <= total; at += n) {
             for (int s = 0; r->roles[s]; s++)

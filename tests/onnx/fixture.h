@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A small network with every kind of layer that the export knows, on public headers only: strided and depthwise
- * convolutions with batch norm, a residual sum, every pool, two linear layers. Weights and images are
- * pseudo-random.
+ * A small network with every kind of layer that the export knows, on public headers only: strided
+ * and depthwise convolutions with batch norm, a residual sum, every pool, two linear layers.
+ * Weights and images are pseudo-random.
  */
 #ifndef ONNX_FIXTURE_H
 #define ONNX_FIXTURE_H
@@ -16,7 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ON_LAYERS = 12, ON_BATCH = 16, ON_IMAGE = 2 * 12 * 12, ON_CLASSES = 5, ON_WEIGHT_LAYERS = 6 };
+enum {
+    ON_LAYERS = 12,
+    ON_BATCH = 16,
+    ON_IMAGE = 2 * 12 * 12,
+    ON_CLASSES = 5,
+    ON_WEIGHT_LAYERS = 6
+};
 
 typedef struct on_net {
     nncf_context *context;
@@ -64,13 +70,14 @@ static inline void on_must(nncf_status status, const nncf_error *err)
     }
 }
 
-static inline void on_conv(on_net *n, int i, const char *scope, int input, int64_t in, int64_t out, int kernel,
-                           int stride, int padding, int groups, int activation, bool norm, bool bias)
+static inline void on_conv(on_net *n, int i, const char *scope, int input, int64_t in, int64_t out,
+    int kernel, int stride, int padding, int groups, int activation, bool norm, bool bias)
 {
     nncf_error err = NNCF_ERROR_INIT;
     const size_t weights = (size_t)(out * (in / groups) * kernel * kernel);
     nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params)};
-    if (norm && !n->plain_norm) { /* a gamma that is negative and one that is 0, as training may leave them */
+    if (norm && !n->plain_norm) { /* a gamma that is negative and one that is 0, as training may
+                                     leave them */
         bn.weight = on_floats(n, (size_t)out, 0.5, 1);
         bn.weight[0] = -0.75f;
         bn.weight[1] = 0;
@@ -80,81 +87,69 @@ static inline void on_conv(on_net *n, int i, const char *scope, int input, int64
         bn.running_mean = on_floats(n, (size_t)out, 0.1, 0);
         bn.running_var = on_floats(n, (size_t)out, 0.4, 0.8);
     }
-    const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params),
-                                  .scope = scope,
-                                  .weight = on_floats(n, weights, 1.5 * sqrt((double)out / (double)weights), 0),
-                                  .bias = bias ? on_floats(n, (size_t)out, 0.2, 0) : NULL,
-                                  .in_channels = in,
-                                  .out_channels = out,
-                                  .kernel = {kernel, kernel},
-                                  .stride = {stride, stride},
-                                  .padding = {padding, padding},
-                                  .groups = groups,
-                                  .activation = activation,
-                                  .batch_norm = norm ? &bn : NULL,
-                                  .inputs = input < 0 ? NULL : &n->layers[input],
-                                  .n_inputs = input < 0 ? 0 : 1};
+    const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = scope,
+        .weight = on_floats(n, weights, 1.5 * sqrt((double)out / (double)weights), 0),
+        .bias = bias ? on_floats(n, (size_t)out, 0.2, 0) : NULL, .in_channels = in,
+        .out_channels = out, .kernel = {kernel, kernel}, .stride = {stride, stride},
+        .padding = {padding, padding}, .groups = groups, .activation = activation,
+        .batch_norm = norm ? &bn : NULL, .inputs = input < 0 ? NULL : &n->layers[input],
+        .n_inputs = input < 0 ? 0 : 1};
     on_must(nncf_model_add_conv2d(n->model, &p, &n->layers[i], &err), &err);
     n->inputs[i][0] = input;
     n->n_layers = i + 1;
 }
 
-static inline void on_pool(on_net *n, int i, const char *scope, int input, int kind, int kernel, int stride,
-                           int padding)
+static inline void on_pool(
+    on_net *n, int i, const char *scope, int input, int kind, int kernel, int stride, int padding)
 {
     nncf_error err = NNCF_ERROR_INIT;
-    const nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params),
-                                  .scope = scope,
-                                  .kind = kind,
-                                  .kernel = {kernel, kernel},
-                                  .stride = {stride, stride},
-                                  .padding = {padding, padding},
-                                  .inputs = input < 0 ? NULL : &n->layers[input],
-                                  .n_inputs = input < 0 ? 0 : 1};
+    const nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = scope, .kind = kind,
+        .kernel = {kernel, kernel}, .stride = {stride, stride}, .padding = {padding, padding},
+        .inputs = input < 0 ? NULL : &n->layers[input], .n_inputs = input < 0 ? 0 : 1};
     on_must(nncf_model_add_pool2d(n->model, &p, &n->layers[i], &err), &err);
     n->inputs[i][0] = input;
     n->n_layers = i + 1;
 }
 
-static inline void on_linear(on_net *n, int i, const char *scope, int input, int64_t in, int64_t out, int activation)
+static inline void on_linear(
+    on_net *n, int i, const char *scope, int input, int64_t in, int64_t out, int activation)
 {
     nncf_error err = NNCF_ERROR_INIT;
-    const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params),
-                                  .scope = scope,
-                                  .weight = on_floats(n, (size_t)(in * out), 1.5 / sqrt((double)in), 0),
-                                  .bias = on_floats(n, (size_t)out, 0.3, 0),
-                                  .in_features = in,
-                                  .out_features = out,
-                                  .activation = activation,
-                                  .inputs = input < 0 ? NULL : &n->layers[input],
-                                  .n_inputs = input < 0 ? 0 : 1};
+    const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = scope,
+        .weight = on_floats(n, (size_t)(in * out), 1.5 / sqrt((double)in), 0),
+        .bias = on_floats(n, (size_t)out, 0.3, 0), .in_features = in, .out_features = out,
+        .activation = activation, .inputs = input < 0 ? NULL : &n->layers[input],
+        .n_inputs = input < 0 ? 0 : 1};
     on_must(nncf_model_add_linear(n->model, &p, &n->layers[i], &err), &err);
     n->inputs[i][0] = input;
     n->n_layers = i + 1;
 }
 
 /* Inputs -1: registered without them. */
-static inline void on_add(on_net *n, int i, const char *scope, int first, int second, int activation)
+static inline void on_add(
+    on_net *n, int i, const char *scope, int first, int second, int activation)
 {
     nncf_error err = NNCF_ERROR_INIT;
-    nncf_layer *const pair[2] = {n->layers[first < 0 ? 0 : first], n->layers[second < 0 ? 0 : second]};
-    const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = scope, .activation = activation,
-                               .inputs = first < 0 ? NULL : pair, .n_inputs = first < 0 ? 0 : 2};
+    nncf_layer *const pair[2] = {
+        n->layers[first < 0 ? 0 : first], n->layers[second < 0 ? 0 : second]};
+    const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = scope,
+        .activation = activation, .inputs = first < 0 ? NULL : pair, .n_inputs = first < 0 ? 0 : 2};
     on_must(nncf_model_add_add(n->model, &p, &n->layers[i], &err), &err);
     n->inputs[i][0] = first;
     n->inputs[i][1] = second;
     n->n_layers = i + 1;
 }
 
-static inline nncf_tensor on_view(const on_net *n, int node, float *images, int64_t batch, int64_t shape[4])
+static inline nncf_tensor on_view(
+    const on_net *n, int node, float *images, int64_t batch, int64_t shape[4])
 {
     const int64_t *from = node < 0 ? n->image_shape : n->shapes[node];
     memcpy(shape, from, 4 * sizeof *shape);
     shape[0] = batch;
     return (nncf_tensor){.data = node < 0 ? images : n->values[node],
-                         .dtype = NNCF_F32,
-                         .ndim = node < 0 ? n->image_ndim : n->ndims[node],
-                         .shape = shape};
+        .dtype = NNCF_F32,
+        .ndim = node < 0 ? n->image_ndim : n->ndims[node],
+        .shape = shape};
 }
 
 static inline void on_forward(on_net *n, float *images, int64_t batch)
@@ -166,43 +161,33 @@ static inline void on_forward(on_net *n, float *images, int64_t batch)
         for (int j = 0; j < 2; j++)
             x[j] = on_view(n, n->inputs[i][n->inputs[i][1] >= 0 ? j : 0], images, batch, shapes[j]);
         on_must(nncf_layer_output_shape(n->layers[i], x, n->shapes[i], &n->ndims[i]), &err);
-        const nncf_tensor y = {.data = n->values[i], .dtype = NNCF_F32, .ndim = n->ndims[i], .shape = n->shapes[i]};
+        const nncf_tensor y = {
+            .data = n->values[i], .dtype = NNCF_F32, .ndim = n->ndims[i], .shape = n->shapes[i]};
         on_must(nncf_layer_forward(n->layers[i], x, &y), &err);
     }
 }
 
-static const char *const on_scopes[ON_LAYERS] = {"Net/Block[a]/Conv2d[0]",
-                                                 "Net/Block[b]/Conv2d[0]",
-                                                 "Net/Block[b]/Conv2d[1]",
-                                                 "Net/__add___0",
-                                                 "Net/MaxPool2d[0]",
-                                                 "Net/Block[c]/Conv2d[0]",
-                                                 "Net/AvgPool2d[0]",
-                                                 "Net/mean_0",
-                                                 "Net/mean_1",
-                                                 "Net/AdaptiveAvgPool2d[0]",
-                                                 "Net/Linear[0]",
-                                                 "Net/Linear[1]"};
+static const char *const on_scopes[ON_LAYERS] = {"Net/Block[a]/Conv2d[0]", "Net/Block[b]/Conv2d[0]",
+    "Net/Block[b]/Conv2d[1]", "Net/__add___0", "Net/MaxPool2d[0]", "Net/Block[c]/Conv2d[0]",
+    "Net/AvgPool2d[0]", "Net/mean_0", "Net/mean_1", "Net/AdaptiveAvgPool2d[0]", "Net/Linear[0]",
+    "Net/Linear[1]"};
 
-/* Scopes that clash with the export's own names, or would after whatever is done to them; and names of the input and
- * the output beside them. The last layer is the model's output. */
+/* Scopes that clash with the export's own names, or would after whatever is done to them; and names
+ * of the input and the output beside them. The last layer is the model's output. */
 typedef struct on_naming {
     const char *scopes[ON_LAYERS], *input, *output;
 } on_naming;
 static const on_naming on_namings[] = {
-    {{"output", "input", "output::weight", "output::layer0", "a", "a::weight", "a::layer4", "input::layer1", "N",
-      "a:", "output::layer0::weight", "nncf"},
-     NULL,
-     NULL},
-    {{"a", "a::layer0", "a::weight::codes", "a::weight", "x", "x::product", "x::layer4", "y", "y::", "::", "::weight",
-      "output"},
-     "a::weight::codes",
-     NULL},
+    {{"output", "input", "output::weight", "output::layer0", "a", "a::weight", "a::layer4",
+         "input::layer1", "N", "a:", "output::layer0::weight", "nncf"},
+        NULL, NULL},
+    {{"a", "a::layer0", "a::weight::codes", "a::weight", "x", "x::product", "x::layer4", "y",
+         "y::", "::", "::weight", "output"},
+        "a::weight::codes", NULL},
     {{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"}, "l::input::codes", "l::weight"},
-    {{"Conv", "Relu", "Gemm", "Add", "Conv/Conv", "Conv/Relu", "x/Add", "x", "x/Add/Add", "QuantizeLinear",
-      "x/Add/Add/Add", "input"},
-     "x",
-     "x/Add/Add"},
+    {{"Conv", "Relu", "Gemm", "Add", "Conv/Conv", "Conv/Relu", "x/Add", "x", "x/Add/Add",
+         "QuantizeLinear", "x/Add/Add/Add", "input"},
+        "x", "x/Add/Add"},
 };
 enum { ON_NAMINGS = sizeof on_namings / sizeof *on_namings };
 
@@ -226,7 +211,8 @@ static inline void on_begin(on_net *n, const char *config, const nncf_context_pa
     on_must(nncf_model_create(n->context, &n->model, &err), &err);
 }
 
-/* The controller. `initialize`: run the quantizers' initialization, and then forward in eval mode over the images. */
+/* The controller. `initialize`: run the quantizers' initialization, and then forward in eval mode
+ * over the images. */
 static inline void on_start(on_net *n, bool initialize)
 {
     nncf_error err = NNCF_ERROR_INIT;
@@ -243,8 +229,8 @@ static inline void on_start(on_net *n, bool initialize)
     }
 }
 
-static inline void on_create_named(on_net *n, const char *const scopes[ON_LAYERS], const char *config,
-                                   const nncf_context_params *params, bool initialize)
+static inline void on_create_named(on_net *n, const char *const scopes[ON_LAYERS],
+    const char *config, const nncf_context_params *params, bool initialize)
 {
     on_begin(n, config, params);
     on_conv(n, 0, scopes[0], -1, 2, 8, 3, 1, 1, 1, NNCF_ACTIVATION_RELU6, true, false);
@@ -262,7 +248,8 @@ static inline void on_create_named(on_net *n, const char *const scopes[ON_LAYERS
     on_start(n, initialize);
 }
 
-static inline void on_create(on_net *n, const char *config, const nncf_context_params *params, bool initialize)
+static inline void on_create(
+    on_net *n, const char *config, const nncf_context_params *params, bool initialize)
 {
     on_create_named(n, on_scopes, config, params, initialize);
 }
@@ -278,28 +265,34 @@ static inline void on_destroy(on_net *n)
 }
 
 /* Export with the images and the outputs of the last forward; names NULL: the default ones. */
-static inline nncf_status on_export_named(const on_net *n, const char *path, int32_t format, int32_t fold,
-                                          const char *input, const char *output, nncf_error *err)
+static inline nncf_status on_export_named(const on_net *n, const char *path, int32_t format,
+    int32_t fold, const char *input, const char *output, nncf_error *err)
 {
     const int last = n->n_layers - 1;
-    const nncf_tensor x = {
-        .data = (void *)(uintptr_t)n->images, .dtype = NNCF_F32, .ndim = n->image_ndim, .shape = n->image_shape};
-    const nncf_tensor y = {
-        .data = n->values[last], .dtype = NNCF_F32, .ndim = n->ndims[last], .shape = n->shapes[last]};
-    const nncf_onnx_params params = {
-        NNCF_PARAMS(nncf_onnx_params), .format = format,   .fold_batch_norm = fold, .input_name = input,
-        .output_name = output,         .golden_input = &x, .golden_output = &y};
+    const nncf_tensor x = {.data = (void *)(uintptr_t)n->images,
+        .dtype = NNCF_F32,
+        .ndim = n->image_ndim,
+        .shape = n->image_shape};
+    const nncf_tensor y = {.data = n->values[last],
+        .dtype = NNCF_F32,
+        .ndim = n->ndims[last],
+        .shape = n->shapes[last]};
+    const nncf_onnx_params params = {NNCF_PARAMS(nncf_onnx_params), .format = format,
+        .fold_batch_norm = fold, .input_name = input, .output_name = output, .golden_input = &x,
+        .golden_output = &y};
     return nncf_export_onnx(n->ctrl, path, &params, err);
 }
 
-static inline nncf_status on_export(const on_net *n, const char *path, int32_t format, int32_t fold, nncf_error *err)
+static inline nncf_status on_export(
+    const on_net *n, const char *path, int32_t format, int32_t fold, nncf_error *err)
 {
     return on_export_named(n, path, format, fold, NULL, NULL, err);
 }
 
 /* ---- other models ---- */
 
-/* Vectors in: a linear layer, its features as planes of one pixel for a convolution, a sum of vectors. */
+/* Vectors in: a linear layer, its features as planes of one pixel for a convolution, a sum of
+ * vectors. */
 static inline void on_vectors(on_net *n)
 {
     n->image_ndim = 2;
@@ -314,7 +307,8 @@ static inline void on_vectors(on_net *n)
     on_linear(n, 5, "Net/Linear[2]", 4, 12, ON_CLASSES, NNCF_ACTIVATION_NONE);
 }
 
-/* Planes in, that a pool reads first; a sum with an activation; planes flattened for a linear layer. */
+/* Planes in, that a pool reads first; a sum with an activation; planes flattened for a linear
+ * layer. */
 static inline void on_planes(on_net *n)
 {
     on_pool(n, 0, "Net/MaxPool2d[0]", -1, NNCF_POOL_MAX, 2, 2, 0);
@@ -334,37 +328,51 @@ typedef struct on_case {
     const char *name, *config;
 } on_case;
 
-#define ON_QUANTIZATION(weights, activations)                                                                          \
-    "{\"algorithm\":\"quantization\",\"initializer\":{\"num_init_steps\":1,\"type\":\"min_max\"},"                     \
+#define ON_QUANTIZATION(weights, activations)                                                      \
+    "{\"algorithm\":\"quantization\",\"initializer\":{\"num_init_steps\":1,\"type\":\"min_max\"}," \
     "\"weights\":{" weights "},\"activations\":{" activations "}}"
-#define ON_CONFIG(algorithms) "{\"input_info\":{\"sample_size\":[1,2,12,12]},\"compression\":[" algorithms "]}"
+#define ON_CONFIG(algorithms)                                                                      \
+    "{\"input_info\":{\"sample_size\":[1,2,12,12]},\"compression\":[" algorithms "]}"
 
 static const on_case on_cases[] = {
     {"plain", ON_CONFIG("")},
     {"magnitude",
-     ON_CONFIG("{\"algorithm\":\"magnitude_sparsity\",\"params\":{\"schedule\":\"multistep\",\"steps\":[1],"
-               "\"sparsity_levels\":[0.5,0.6]}}")},
+        ON_CONFIG("{\"algorithm\":\"magnitude_sparsity\",\"params\":{\"schedule\":\"multistep\","
+                  "\"steps\":[1],"
+                  "\"sparsity_levels\":[0.5,0.6]}}")},
     {"int8", ON_CONFIG(ON_QUANTIZATION("\"bits\":8", "\"bits\":8"))},
-    {"int8_per_channel", ON_CONFIG(ON_QUANTIZATION("\"bits\":8,\"per_channel\":true", "\"bits\":8"))},
-    {"asymmetric", ON_CONFIG(ON_QUANTIZATION("\"mode\":\"asymmetric\"", "\"mode\":\"asymmetric\""))},
+    {"int8_per_channel",
+        ON_CONFIG(ON_QUANTIZATION("\"bits\":8,\"per_channel\":true", "\"bits\":8"))},
+    {"asymmetric",
+        ON_CONFIG(ON_QUANTIZATION("\"mode\":\"asymmetric\"", "\"mode\":\"asymmetric\""))},
     {"asymmetric_per_channel",
-     ON_CONFIG(ON_QUANTIZATION("\"mode\":\"asymmetric\",\"per_channel\":true", "\"mode\":\"asymmetric\""))},
+        ON_CONFIG(ON_QUANTIZATION(
+            "\"mode\":\"asymmetric\",\"per_channel\":true", "\"mode\":\"asymmetric\""))},
     {"int4", ON_CONFIG(ON_QUANTIZATION("\"bits\":4", "\"bits\":4"))},
-    {"int4_per_channel", ON_CONFIG(ON_QUANTIZATION("\"bits\":4,\"per_channel\":true", "\"bits\":4"))},
+    {"int4_per_channel",
+        ON_CONFIG(ON_QUANTIZATION("\"bits\":4,\"per_channel\":true", "\"bits\":4"))},
     {"int4_asymmetric",
-     ON_CONFIG(ON_QUANTIZATION("\"bits\":4,\"mode\":\"asymmetric\"", "\"bits\":4,\"mode\":\"asymmetric\""))},
+        ON_CONFIG(ON_QUANTIZATION(
+            "\"bits\":4,\"mode\":\"asymmetric\"", "\"bits\":4,\"mode\":\"asymmetric\""))},
     {"int2_weights", ON_CONFIG(ON_QUANTIZATION("\"bits\":2", "\"bits\":8"))},
-    {"int8_activations_per_channel", ON_CONFIG(ON_QUANTIZATION("\"bits\":8", "\"bits\":8,\"per_channel\":true"))},
-    {"rb_int8", ON_CONFIG("{\"algorithm\":\"rb_sparsity\"}," ON_QUANTIZATION("\"bits\":8", "\"bits\":8"))},
+    {"int8_activations_per_channel",
+        ON_CONFIG(ON_QUANTIZATION("\"bits\":8", "\"bits\":8,\"per_channel\":true"))},
+    {"rb_int8",
+        ON_CONFIG("{\"algorithm\":\"rb_sparsity\"}," ON_QUANTIZATION("\"bits\":8", "\"bits\":8"))},
 };
 /* Placement by propagation, where the sum is quantized in front of its activation. */
-#define ON_PROPAGATION                                                                                                 \
-    "{\"nncf_dialect\":\"1.7\",\"target_device\":\"NONE\",\"input_info\":{\"sample_size\":[1,2,12,12]},"               \
-    "\"compression\":{\"algorithm\":\"quantization\",\"initializer\":{\"range\":{\"num_init_samples\":16,"             \
+#define ON_PROPAGATION                                                                             \
+    "{\"nncf_dialect\":\"1.7\",\"target_device\":\"NONE\",\"input_info\":{\"sample_size\":[1,2,"   \
+    "12,12]},"                                                                                     \
+    "\"compression\":{\"algorithm\":\"quantization\",\"initializer\":{\"range\":{\"num_init_"      \
+    "samples\":16,"                                                                                \
     "\"type\":\"min_max\"},\"batchnorm_adaptation\":{\"num_bn_adaptation_samples\":0}}}}"
-static const char *const on_model_configs[] = {ON_CONFIG(""), ON_CONFIG(ON_QUANTIZATION("\"bits\":4", "\"bits\":4")),
-                                               ON_PROPAGATION};
+static const char *const on_model_configs[] = {
+    ON_CONFIG(""), ON_CONFIG(ON_QUANTIZATION("\"bits\":4", "\"bits\":4")), ON_PROPAGATION};
 enum { ON_MODEL_CONFIGS = sizeof on_model_configs / sizeof *on_model_configs };
-enum { ON_CASES = sizeof on_cases / sizeof *on_cases, ON_NAMED_CASE = 6 /* int4: every kind of node is there */ };
+enum {
+    ON_CASES = sizeof on_cases / sizeof *on_cases,
+    ON_NAMED_CASE = 6 /* int4: every kind of node is there */
+};
 
 #endif

@@ -39,7 +39,8 @@ static inline Nncf__Onnx__ModelProto *read_back(void)
     uint8_t *data = malloc((size_t)info.st_size);
     ck_assert_uint_eq(fread(data, 1, (size_t)info.st_size, file), (size_t)info.st_size);
     fclose(file);
-    Nncf__Onnx__ModelProto *model = nncf__onnx__model_proto__unpack(NULL, (size_t)info.st_size, data);
+    Nncf__Onnx__ModelProto *model =
+        nncf__onnx__model_proto__unpack(NULL, (size_t)info.st_size, data);
     free(data);
     ck_assert_ptr_nonnull(model);
     return model;
@@ -64,8 +65,8 @@ static inline int32_t collect(void *user, const void *data, size_t size)
 }
 
 /* An export that must succeed, without a file: no fsync to wait for. */
-static inline Nncf__Onnx__ModelProto *export_to_memory(const nncf_compression_ctrl *ctrl,
-                                                       const nncf_onnx_params *params)
+static inline Nncf__Onnx__ModelProto *export_to_memory(
+    const nncf_compression_ctrl *ctrl, const nncf_onnx_params *params)
 {
     collected c = {0};
     nncf_onnx_params p = *params;
@@ -87,7 +88,8 @@ static inline size_t count_op(const Nncf__Onnx__GraphProto *g, const char *op)
     return n;
 }
 
-static inline const Nncf__Onnx__TensorProto *tensor(const Nncf__Onnx__GraphProto *g, const char *name)
+static inline const Nncf__Onnx__TensorProto *tensor(
+    const Nncf__Onnx__GraphProto *g, const char *name)
 {
     for (size_t i = 0; i < g->n_initializer; i++)
         if (strcmp(g->initializer[i]->name, name) == 0)
@@ -103,8 +105,8 @@ static inline const char *metadata(const Nncf__Onnx__ModelProto *m, const char *
     return NULL;
 }
 
-/* Every input of a node was made before it, every output of the graph too; every value has a name of its own, and every
- * node. */
+/* Every input of a node was made before it, every output of the graph too; every value has a name
+ * of its own, and every node. */
 static inline void check_graph(const Nncf__Onnx__GraphProto *g)
 {
     const char *known[512];
@@ -117,7 +119,8 @@ static inline void check_graph(const Nncf__Onnx__GraphProto *g)
             bool found = false;
             for (size_t k = 0; k < n && !found; k++)
                 found = strcmp(known[k], g->node[i]->input[j]) == 0;
-            ck_assert_msg(found, "%s reads %s, which nobody made", g->node[i]->name, g->node[i]->input[j]);
+            ck_assert_msg(
+                found, "%s reads %s, which nobody made", g->node[i]->name, g->node[i]->input[j]);
         }
         ck_assert_uint_lt(n, 512);
         known[n++] = g->node[i]->output[0];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Exports read back with protobuf-c: structure, names, codes against the library's compressed weights, metadata, golden
- * tensors; what is refused and what a failure leaves behind. What engines make of the files is compare.py's business.
+ * Exports read back with protobuf-c: structure, names, codes against the library's compressed
+ * weights, metadata, golden tensors; what is refused and what a failure leaves behind. What engines
+ * make of the files is compare.py's business.
  */
 #include "fixture.h"
 #include "read_back.h"
@@ -19,12 +20,15 @@ static int32_t measure(void *user, const void *data, size_t size)
     return 0;
 }
 
-/* In the file: a byte a weight, or a float. Against nncf_layer_compress_weight(), which is tested against NNCF. */
-static void check_weight(const on_net *n, const Nncf__Onnx__GraphProto *g, const char *scope, size_t count, bool codes)
+/* In the file: a byte a weight, or a float. Against nncf_layer_compress_weight(), which is tested
+ * against NNCF. */
+static void check_weight(
+    const on_net *n, const Nncf__Onnx__GraphProto *g, const char *scope, size_t count, bool codes)
 {
     char name[256];
     float *w = calloc(count, sizeof *w);
-    ck_assert_int_eq(nncf_layer_compress_weight(nncf_model_find_layer(n->model, scope), w), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_layer_compress_weight(nncf_model_find_layer(n->model, scope), w), NNCF_OK);
     snprintf(name, sizeof name, "%s::weight%s", scope, codes ? "::codes" : "_values");
     const Nncf__Onnx__TensorProto *t = tensor(g, name), *scale, *zero;
     ck_assert_msg(t != NULL, "%s is missing", name);
@@ -68,7 +72,8 @@ static void check_weights(const on_net *n, const Nncf__Onnx__GraphProto *g, bool
 START_TEST(counts_and_weights)
 {
     static on_net n;
-    const bool quantized = strcmp(on_cases[_i].name, "plain") != 0 && strcmp(on_cases[_i].name, "magnitude") != 0;
+    const bool quantized =
+        strcmp(on_cases[_i].name, "plain") != 0 && strcmp(on_cases[_i].name, "magnitude") != 0;
     nncf_error err = NNCF_ERROR_INIT;
     nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
     on_create(&n, on_cases[_i].config, NULL, true);
@@ -95,7 +100,9 @@ START_TEST(counts_and_weights)
         ck_assert_uint_eq(count_op(g, "Gemm"), 2);
         ck_assert_uint_eq(count_op(g, "BatchNormalization"), 3);
         ck_assert_uint_eq(count_op(g, "Add"), 1);
-        ck_assert_uint_eq(count_op(g, "MaxPool") + count_op(g, "AveragePool") + count_op(g, "GlobalAveragePool"), 3);
+        ck_assert_uint_eq(
+            count_op(g, "MaxPool") + count_op(g, "AveragePool") + count_op(g, "GlobalAveragePool"),
+            3);
         ck_assert_uint_eq(count_op(g, "ReduceMean"), 2);
         ck_assert_uint_eq(count_op(g, "Relu"), 3);
         ck_assert_str_eq(g->output[0]->name, "output");
@@ -112,7 +119,8 @@ START_TEST(counts_and_weights)
 }
 END_TEST
 
-/* A folded factor turns the codes of its channel round where it is negative, and scales the step. */
+/* A folded factor turns the codes of its channel round where it is negative, and scales the step.
+ */
 START_TEST(folding)
 {
     static on_net n;
@@ -122,9 +130,12 @@ START_TEST(folding)
     Nncf__Onnx__ModelProto *plain = read_back();
     ck_assert_msg(on_export(&n, path, NNCF_ONNX_QDQ, 1, &err) == NNCF_OK, "%s", err.message);
     Nncf__Onnx__ModelProto *folded = read_back();
-    const char *codes = "Net/Block[a]/Conv2d[0]::weight::codes", *scale = "Net/Block[a]/Conv2d[0]::weight::scale";
-    const Nncf__Onnx__TensorProto *a = tensor(plain->graph, codes), *b = tensor(folded->graph, codes);
-    const Nncf__Onnx__TensorProto *sa = tensor(plain->graph, scale), *sb = tensor(folded->graph, scale);
+    const char *codes = "Net/Block[a]/Conv2d[0]::weight::codes",
+               *scale = "Net/Block[a]/Conv2d[0]::weight::scale";
+    const Nncf__Onnx__TensorProto *a = tensor(plain->graph, codes),
+                                  *b = tensor(folded->graph, codes);
+    const Nncf__Onnx__TensorProto *sa = tensor(plain->graph, scale),
+                                  *sb = tensor(folded->graph, scale);
     ck_assert_uint_eq(count_op(folded->graph, "BatchNormalization"), 0);
     ck_assert_uint_eq(sa->raw_data.len, sizeof(float));
     ck_assert_uint_eq(sb->raw_data.len, 8 * sizeof(float));
@@ -155,14 +166,9 @@ START_TEST(params_are_taken)
     static on_net n;
     nncf_error err = NNCF_ERROR_INIT;
     const nncf_checkpoint_text texts[] = {{"run", "seven"}};
-    const nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params),
-                                .opset = 17,
-                                .input_shape = {0, 0, 12, 12},
-                                .input_name = "image",
-                                .output_name = "logits",
-                                .graph_name = "net",
-                                .texts = texts,
-                                .n_texts = 1};
+    const nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params), .opset = 17,
+        .input_shape = {0, 0, 12, 12}, .input_name = "image", .output_name = "logits",
+        .graph_name = "net", .texts = texts, .n_texts = 1};
     on_create(&n, on_cases[2].config, NULL, true);
     ck_assert_msg(nncf_export_onnx(n.ctrl, path, &p, &err) == NNCF_OK, "%s", err.message);
     Nncf__Onnx__ModelProto *m = read_back();
@@ -186,7 +192,8 @@ START_TEST(params_are_taken)
 }
 END_TEST
 
-static void refused(const on_net *n, const nncf_onnx_params *p, nncf_status status, const char *word)
+static void refused(
+    const on_net *n, const nncf_onnx_params *p, nncf_status status, const char *word)
 {
     nncf_error err = NNCF_ERROR_INIT;
     ck_assert_int_eq(nncf_export_onnx(n->ctrl, path, p, &err), status);
@@ -226,13 +233,18 @@ START_TEST(refusals)
     refused(&n, P(.golden_input = &a), NNCF_E_ARG, "go together");
     refused(&n, P(.golden_input = &a, .golden_output = &b), NNCF_E_SHAPE, "images");
     refused(&n, P(.golden_input = &c, .golden_output = &a), NNCF_E_DTYPE, "golden_input");
-    const int64_t classes[2] = {1, ON_CLASSES + 1}, image[4] = {1, 2, 12, 12}, other[4] = {1, 3, 12, 12};
+    const int64_t classes[2] = {1, ON_CLASSES + 1}, image[4] = {1, 2, 12, 12},
+                  other[4] = {1, 3, 12, 12};
     float wide[3 * 12 * 12 + ON_CLASSES] = {0};
-    const nncf_tensor in = {.data = wide, .ndim = 4, .shape = image}, odd = {.data = wide, .ndim = 4, .shape = other};
+    const nncf_tensor in = {.data = wide, .ndim = 4, .shape = image},
+                      odd = {.data = wide, .ndim = 4, .shape = other};
     const nncf_tensor out = {.data = wide, .ndim = 2, .shape = classes};
-    refused(&n, P(.golden_input = &a, .golden_output = &a), NNCF_E_SHAPE, "golden_input has 2 dimensions");
-    refused(&n, P(.golden_input = &odd, .golden_output = &a), NNCF_E_SHAPE, "dimension 1 of golden_input is 3");
-    refused(&n, P(.golden_input = &in, .golden_output = &out), NNCF_E_SHAPE, "dimension 1 of golden_output");
+    refused(&n, P(.golden_input = &a, .golden_output = &a), NNCF_E_SHAPE,
+        "golden_input has 2 dimensions");
+    refused(&n, P(.golden_input = &odd, .golden_output = &a), NNCF_E_SHAPE,
+        "dimension 1 of golden_input is 3");
+    refused(&n, P(.golden_input = &in, .golden_output = &out), NNCF_E_SHAPE,
+        "dimension 1 of golden_output");
     refused(&n, P(.input_shape = {0, 2, INT64_MAX, INT64_MAX}), NNCF_E_LIMIT, "input_shape[2]");
     n.buffers[ON_LAYERS + 3][2] = NAN; /* a running variance */
     refused(&n, NULL, NNCF_E_UNSUPPORTED, "not finite");
@@ -264,8 +276,9 @@ START_TEST(edges_are_needed)
     ck_assert_int_eq(nncf_config_parse(NULL, "case", text, strlen(text), &config, &err), NNCF_OK);
     ck_assert_int_eq(nncf_model_create(NULL, &model, &err), NNCF_OK);
     for (int i = 0; i < 2; i++) {
-        const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = i ? "Net/Linear[b]" : "Net/Linear[a]",
-                                      .weight = w, .in_features = 2, .out_features = 2};
+        const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params),
+            .scope = i ? "Net/Linear[b]" : "Net/Linear[a]", .weight = w, .in_features = 2,
+            .out_features = 2};
         ck_assert_int_eq(nncf_model_add_linear(model, &p, &layer, &err), NNCF_OK);
     }
     ck_assert_int_eq(nncf_compression_ctrl_create(model, config, &ctrl, &err), NNCF_OK);
@@ -291,15 +304,11 @@ START_TEST(operators_are_refused)
     const char *text = ON_CONFIG("");
     ck_assert_int_eq(nncf_config_parse(NULL, "case", text, strlen(text), &config, &err), NNCF_OK);
     ck_assert_int_eq(nncf_model_create(NULL, &model, &err), NNCF_OK);
-    const nncf_conv2d_params conv = {NNCF_PARAMS(nncf_conv2d_params),
-                                     .scope = "Net/Conv2d[a]",
-                                     .weight = w,
-                                     .in_channels = 2,
-                                     .out_channels = 2,
-                                     .kernel = {1, 1}};
+    const nncf_conv2d_params conv = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[a]",
+        .weight = w, .in_channels = 2, .out_channels = 2, .kernel = {1, 1}};
     ck_assert_int_eq(nncf_model_add_conv2d(model, &conv, &layers[0], &err), NNCF_OK);
-    const nncf_op_params op = {NNCF_PARAMS(nncf_op_params), .scope = "Net/sigmoid_0", .op = NNCF_OP_SIGMOID,
-                               .inputs = layers, .n_inputs = 1};
+    const nncf_op_params op = {NNCF_PARAMS(nncf_op_params), .scope = "Net/sigmoid_0",
+        .op = NNCF_OP_SIGMOID, .inputs = layers, .n_inputs = 1};
     ck_assert_int_eq(nncf_model_add_op(model, &op, &layers[1], &err), NNCF_OK);
     ck_assert_int_eq(nncf_compression_ctrl_create(model, config, &ctrl, &err), NNCF_OK);
     const nncf_onnx_params params = {NNCF_PARAMS(nncf_onnx_params), .input_shape = {0, 2, 4, 4}};
@@ -313,27 +322,27 @@ START_TEST(operators_are_refused)
 }
 END_TEST
 
-/* Each allocation fails once: reported, nothing written, nothing leaked. With golden tensors, and with names that are
- * made longer. */
+/* Each allocation fails once: reported, nothing written, nothing leaked. With golden tensors, and
+ * with names that are made longer. */
 START_TEST(memory_fails)
 {
     static const struct {
         const char *name;
         int32_t format, fold;
         bool clash;
-    } cases[] = {{"int8", NNCF_ONNX_QDQ, 0, false},
-                 {"int4_asymmetric", NNCF_ONNX_QDQ, 1, true},
-                 {"int8_activations_per_channel", NNCF_ONNX_FAKE_QUANTIZE, 0, false},
-                 {"rb_int8", NNCF_ONNX_FAKE_QUANTIZE, 1, false},
-                 {"magnitude", NNCF_ONNX_QDQ, 1, true}};
+    } cases[] = {{"int8", NNCF_ONNX_QDQ, 0, false}, {"int4_asymmetric", NNCF_ONNX_QDQ, 1, true},
+        {"int8_activations_per_channel", NNCF_ONNX_FAKE_QUANTIZE, 0, false},
+        {"rb_int8", NNCF_ONNX_FAKE_QUANTIZE, 1, false}, {"magnitude", NNCF_ONNX_QDQ, 1, true}};
     static on_net n;
     counting memory = {0};
-    const nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&memory)};
+    const nncf_context_params params = {
+        NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&memory)};
     nncf_error err = NNCF_ERROR_INIT;
     int i = 0;
     while (strcmp(on_cases[i].name, cases[_i].name) != 0)
         i++;
-    on_create_named(&n, cases[_i].clash ? on_namings[0].scopes : on_scopes, on_cases[i].config, &params, true);
+    on_create_named(
+        &n, cases[_i].clash ? on_namings[0].scopes : on_scopes, on_cases[i].config, &params, true);
     const size_t live = memory.live;
     nncf_status status = NNCF_E_NOMEM;
     size_t failures = 0;
@@ -356,12 +365,14 @@ START_TEST(memory_fails)
 }
 END_TEST
 
-/* A file that is there stays what it was until the new one is whole: no memory, and no room for the file. */
+/* A file that is there stays what it was until the new one is whole: no memory, and no room for the
+ * file. */
 START_TEST(the_old_file_stays)
 {
     static on_net n;
     counting memory = {0};
-    const nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&memory)};
+    const nncf_context_params params = {
+        NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&memory)};
     nncf_error err = NNCF_ERROR_INIT;
     on_create(&n, on_cases[2].config, &params, true);
     ck_assert_int_eq(on_export(&n, path, NNCF_ONNX_QDQ, 1, &err), NNCF_OK);
@@ -372,7 +383,8 @@ START_TEST(the_old_file_stays)
             memory.fail_at = memory.calls + 3;
         else
             ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
-        ck_assert_int_eq(on_export(&n, path, NNCF_ONNX_QDQ, 0, &err), i == 0 ? NNCF_E_NOMEM : NNCF_E_IO);
+        ck_assert_int_eq(
+            on_export(&n, path, NNCF_ONNX_QDQ, 0, &err), i == 0 ? NNCF_E_NOMEM : NNCF_E_IO);
         ck_assert_int_eq(err.os_errno, i == 0 ? 0 : EFBIG);
         memory.fail_at = 0;
         ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
@@ -394,8 +406,8 @@ START_TEST(streams)
     on_create(&n, on_cases[_i].config, NULL, true);
     for (int32_t format = NNCF_ONNX_QDQ; format <= NNCF_ONNX_FAKE_QUANTIZE; format++) {
         collected c = {0};
-        const nncf_onnx_params to_file = {NNCF_PARAMS(nncf_onnx_params), .format = format,
-                                          .input_shape = {0, 2, 12, 12}};
+        const nncf_onnx_params to_file = {
+            NNCF_PARAMS(nncf_onnx_params), .format = format, .input_shape = {0, 2, 12, 12}};
         nncf_onnx_params to_stream = to_file;
         to_stream.write = collect;
         to_stream.user = &c;
@@ -426,13 +438,15 @@ START_TEST(streams)
 }
 END_TEST
 
-/* Two linear layers of width x width in a stream that keeps nothing: what the export takes meanwhile. */
+/* Two linear layers of width x width in a stream that keeps nothing: what the export takes
+ * meanwhile. */
 static size_t peak_of_export(int64_t width, int32_t format, size_t *size)
 {
     counting memory = {0};
-    const nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&memory)};
-    const char *text =
-        ON_CONFIG("{\"algorithm\":\"quantization\",\"initializer\":{\"num_init_steps\":0,\"type\":\"min_max\"}}");
+    const nncf_context_params params = {
+        NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&memory)};
+    const char *text = ON_CONFIG("{\"algorithm\":\"quantization\",\"initializer\":{\"num_init_"
+                                 "steps\":0,\"type\":\"min_max\"}}");
     nncf_error err = NNCF_ERROR_INIT;
     nncf_context *context;
     nncf_model *model;
@@ -442,22 +456,20 @@ static size_t peak_of_export(int64_t width, int32_t format, size_t *size)
     float *w = calloc((size_t)(width * width), sizeof *w);
     w[1] = 1;
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, &err), NNCF_OK);
-    ck_assert_int_eq(nncf_config_parse(context, "case", text, strlen(text), &config, &err), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_config_parse(context, "case", text, strlen(text), &config, &err), NNCF_OK);
     ck_assert_int_eq(nncf_model_create(context, &model, &err), NNCF_OK);
     for (size_t i = 0; i < 2; i++) {
         const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params),
-                                      .scope = i ? "Net/Linear[b]" : "Net/Linear[a]",
-                                      .weight = w,
-                                      .in_features = width,
-                                      .out_features = width,
-                                      .inputs = layers,
-                                      .n_inputs = i};
+            .scope = i ? "Net/Linear[b]" : "Net/Linear[a]", .weight = w, .in_features = width,
+            .out_features = width, .inputs = layers, .n_inputs = i};
         ck_assert_int_eq(nncf_model_add_linear(model, &p, &layers[i], &err), NNCF_OK);
     }
     ck_assert_int_eq(nncf_compression_ctrl_create(model, config, &ctrl, &err), NNCF_OK);
     const size_t before = memory.bytes;
     memory.peak = before;
-    const nncf_onnx_params to = {NNCF_PARAMS(nncf_onnx_params), .format = format, .write = measure, .user = size};
+    const nncf_onnx_params to = {
+        NNCF_PARAMS(nncf_onnx_params), .format = format, .write = measure, .user = size};
     *size = 0;
     ck_assert_msg(nncf_export_onnx(ctrl, NULL, &to, &err) == NNCF_OK, "%s", err.message);
     const size_t peak = memory.peak - before;
@@ -478,8 +490,8 @@ START_TEST(memory_does_not_grow_with_weights)
         const size_t small = peak_of_export(16, format, &small_size);
         const size_t large = peak_of_export(1024, format, &large_size);
         const size_t bytes = 2 * 1024 * 1024 * (format == NNCF_ONNX_QDQ ? 1 : sizeof(float));
-        printf("format %d: %zu bytes of memory for a file of %zu, %zu for one of %zu\n", (int)format, small, small_size,
-               large, large_size);
+        printf("format %d: %zu bytes of memory for a file of %zu, %zu for one of %zu\n",
+            (int)format, small, small_size, large, large_size);
         ck_assert_uint_gt(large_size, bytes);
         ck_assert_uint_gt(small, 0);
         ck_assert_uint_le(large, small);
@@ -487,7 +499,8 @@ START_TEST(memory_does_not_grow_with_weights)
 }
 END_TEST
 
-/* A weight of many blocks, RB-masked: the file holds what eval mode computes with, though the model trains. */
+/* A weight of many blocks, RB-masked: the file holds what eval mode computes with, though the model
+ * trains. */
 START_TEST(export_is_of_eval_mode)
 {
     static on_net n;
@@ -497,7 +510,8 @@ START_TEST(export_is_of_eval_mode)
     ck_assert_int_eq(nncf_compression_ctrl_get_parameter(n.ctrl, 0, &logits), NNCF_OK);
     ck_assert_int_eq(logits.kind, NNCF_PARAMETER_MASK_LOGIT);
     for (size_t i = 0; i < logits.count; i++)
-        logits.data[i] = i % 3 == 0 ? -2.0f : 0.5f; /* kept by chance in train mode, surely in eval mode */
+        logits.data[i] =
+            i % 3 == 0 ? -2.0f : 0.5f; /* kept by chance in train mode, surely in eval mode */
     nncf_model_set_mode(n.model, NNCF_MODE_TRAIN);
     ck_assert_msg(on_export(&n, path, NNCF_ONNX_QDQ, 0, &err) == NNCF_OK, "%s", err.message);
     ck_assert_int_eq(nncf_model_get_mode(n.model), NNCF_MODE_TRAIN);

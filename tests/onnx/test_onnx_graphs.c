@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Graphs of other shapes than the fixture's network, graphs that are none, and the export's parts by themselves. */
+/* Graphs of other shapes than the fixture's network, graphs that are none, and the export's parts
+ * by themselves. */
 #include "fixture.h"
 #include "read_back.h"
 
-#include "export/export.h"
+#include "formats/onnx/export.h"
 
 #include <sys/mman.h>
 
@@ -16,8 +17,8 @@ START_TEST(models_are_whole)
     static const char *const turned[ON_MODELS] = {"Reshape", "Flatten"};
     for (int c = 0; c < ON_MODEL_CONFIGS; c++)
         for (int form = 0; form < 4; form++) {
-            const nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params), .opset = 13 + form, .format = form % 2,
-                                        .fold_batch_norm = form / 2};
+            const nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params), .opset = 13 + form,
+                .format = form % 2, .fold_batch_norm = form / 2};
             nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
             on_begin(&n, on_model_configs[c], NULL);
             on_models[_i](&n);
@@ -34,10 +35,13 @@ START_TEST(models_are_whole)
             ck_assert_uint_eq(count_op(m->graph, "MaxPool"), 1);
             ck_assert_uint_eq(count_op(m->graph, "BatchNormalization"), form / 2 ? 0 : 1);
             ck_assert_uint_eq(count_op(m->graph, "QuantizeLinear"), form % 2 ? 0 : quantizers);
-            ck_assert_uint_eq(count_op(m->graph, "DequantizeLinear"), form % 2 ? 0 : quantizers + weights);
-            ck_assert_uint_eq(count_op(m->graph, "FakeQuantize"), form % 2 ? quantizers + weights : 0);
+            ck_assert_uint_eq(
+                count_op(m->graph, "DequantizeLinear"), form % 2 ? 0 : quantizers + weights);
+            ck_assert_uint_eq(
+                count_op(m->graph, "FakeQuantize"), form % 2 ? quantizers + weights : 0);
             ck_assert_int_eq(m->ir_version, p.opset < 15 ? 7 : 8);
-            ck_assert_uint_eq(m->graph->input[0]->type->tensor_type->shape->n_dim, (size_t)n.image_ndim);
+            ck_assert_uint_eq(
+                m->graph->input[0]->type->tensor_type->shape->n_dim, (size_t)n.image_ndim);
             nncf__onnx__model_proto__free_unpacked(m, NULL);
             on_destroy(&n);
         }
@@ -72,8 +76,8 @@ END_TEST
 
 /* ---- refused ---- */
 
-static void export_refused(on_net *n, const nncf_onnx_params *p, nncf_status status, const char *where,
-                           const char *word)
+static void export_refused(
+    on_net *n, const nncf_onnx_params *p, nncf_status status, const char *where, const char *word)
 {
     nncf_error err = NNCF_ERROR_INIT;
     ck_assert_int_eq(nncf_export_onnx(n->ctrl, path, p, &err), status);
@@ -82,10 +86,10 @@ static void export_refused(on_net *n, const nncf_onnx_params *p, nncf_status sta
     ck_assert_int_ne(access(path, F_OK), 0);
 }
 
-#define P(...)                                                                                                         \
-    &(nncf_onnx_params)                                                                                                \
-    {                                                                                                                  \
-        NNCF_PARAMS(nncf_onnx_params), __VA_ARGS__                                                                     \
+#define P(...)                                                                                     \
+    &(nncf_onnx_params)                                                                            \
+    {                                                                                              \
+        NNCF_PARAMS(nncf_onnx_params), __VA_ARGS__                                                 \
     }
 
 static void plain(on_net *n)
@@ -114,18 +118,20 @@ START_TEST(graphs_that_are_none)
     on_linear(&n, 1, "b", -1, 4, 3, NNCF_ACTIVATION_NONE);
     on_add(&n, 2, "sum", 0, 1, NNCF_ACTIVATION_NONE);
     on_start(&n, false);
-    export_refused(&n, P(.opset = 13), NNCF_E_UNSUPPORTED, "b", "reads 4 channels of the model's input, but a reads 2");
+    export_refused(&n, P(.opset = 13), NNCF_E_UNSUPPORTED, "b",
+        "reads 4 channels of the model's input, but a reads 2");
     on_destroy(&n);
     plain(&n); /* two chains */
     for (int i = 0; i < 4; i++)
         on_linear(&n, i,
-                  i == 0   ? "a"
-                  : i == 1 ? "b"
-                  : i == 2 ? "c"
-                           : "d",
-                  i % 2 ? i - 1 : -1, 2, 2, NNCF_ACTIVATION_NONE);
+            i == 0       ? "a"
+                : i == 1 ? "b"
+                : i == 2 ? "c"
+                         : "d",
+            i % 2 ? i - 1 : -1, 2, 2, NNCF_ACTIVATION_NONE);
     on_start(&n, false);
-    export_refused(&n, P(.opset = 13), NNCF_E_UNSUPPORTED, "a", "2 layers read the model's input and 2 are outputs");
+    export_refused(&n, P(.opset = 13), NNCF_E_UNSUPPORTED, "a",
+        "2 layers read the model's input and 2 are outputs");
     on_destroy(&n);
 }
 END_TEST
@@ -157,8 +163,10 @@ START_TEST(two_readers_and_two_outputs)
     /* golden_output is of one */
     const int64_t in[2] = {1, 2}, out[2] = {1, 5};
     float zeros[5] = {0};
-    const nncf_tensor x = {.data = zeros, .ndim = 2, .shape = in}, y = {.data = zeros, .ndim = 2, .shape = out};
-    export_refused(&n, P(.golden_input = &x, .golden_output = &y), NNCF_E_ARG, "golden_output", "2 outputs");
+    const nncf_tensor x = {.data = zeros, .ndim = 2, .shape = in},
+                      y = {.data = zeros, .ndim = 2, .shape = out};
+    export_refused(
+        &n, P(.golden_input = &x, .golden_output = &y), NNCF_E_ARG, "golden_output", "2 outputs");
     on_destroy(&n);
 }
 END_TEST
@@ -170,9 +178,12 @@ START_TEST(inputs_that_do_not_fit)
     on_linear(&n, 0, "a", -1, 6, 3, NNCF_ACTIVATION_NONE);
     on_start(&n, false);
     export_refused(&n, P(.input_ndim = 3), NNCF_E_ARG, "input_ndim", "it must be 2 or 4");
-    export_refused(&n, P(.input_ndim = 2, .input_shape = {0, 6, 1}), NNCF_E_ARG, "input_shape", "input_shape[2] is 1");
-    export_refused(&n, P(.input_ndim = 2, .input_shape = {0, 5}), NNCF_E_SHAPE, "a", "but the layer reads 6");
-    Nncf__Onnx__ModelProto *m = export_to_memory(n.ctrl, P(.input_shape = {3, 2, 3, 1})); /* flattened: 2 * 3 * 1 */
+    export_refused(&n, P(.input_ndim = 2, .input_shape = {0, 6, 1}), NNCF_E_ARG, "input_shape",
+        "input_shape[2] is 1");
+    export_refused(
+        &n, P(.input_ndim = 2, .input_shape = {0, 5}), NNCF_E_SHAPE, "a", "but the layer reads 6");
+    Nncf__Onnx__ModelProto *m =
+        export_to_memory(n.ctrl, P(.input_shape = {3, 2, 3, 1})); /* flattened: 2 * 3 * 1 */
     ck_assert_uint_eq(count_op(m->graph, "Flatten"), 1);
     ck_assert_int_eq(m->graph->input[0]->type->tensor_type->shape->dim[0]->dim_value, 3);
     ck_assert_int_eq(m->graph->output[0]->type->tensor_type->shape->dim[0]->dim_value, 3);
@@ -189,7 +200,8 @@ START_TEST(inputs_that_do_not_fit)
     const Nncf__Onnx__TensorShapeProto *out = m->graph->output[0]->type->tensor_type->shape;
     ck_assert_int_eq(out->dim[1]->dim_value, 3);
     ck_assert_int_eq(out->dim[2]->dim_value, 2);
-    ck_assert_int_eq(out->dim[3]->value_case, NNCF__ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE__NOT_SET);
+    ck_assert_int_eq(
+        out->dim[3]->value_case, NNCF__ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE__NOT_SET);
     nncf__onnx__model_proto__free_unpacked(m, NULL);
     on_destroy(&n);
 }
@@ -198,20 +210,23 @@ END_TEST
 START_TEST(texts_that_are_refused)
 {
     static on_net n;
-    const nncf_checkpoint_text no_key = {NULL, "v"}, no_value = {"k", NULL}, bad_key = {"\xff", "v"},
-                               bad_value = {"k", "\xff"}, twice[2] = {{"k", "1"}, {"k", "2"}};
+    const nncf_checkpoint_text no_key = {NULL, "v"}, no_value = {"k", NULL},
+                               bad_key = {"\xff", "v"}, bad_value = {"k", "\xff"},
+                               twice[2] = {{"k", "1"}, {"k", "2"}};
     plain(&n);
     on_linear(&n, 0, "a", -1, 2, 2, NNCF_ACTIVATION_NONE);
     on_start(&n, false);
     const nncf_checkpoint_text *const bad[] = {&no_key, &no_value, &bad_key, &bad_value};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         export_refused(&n, P(.texts = bad[i], .n_texts = 1), NNCF_E_ARG, "texts", "both UTF-8");
-    export_refused(&n, P(.texts = twice, .n_texts = 2), NNCF_E_ARG, "texts", "the key \"k\" is there twice");
+    export_refused(
+        &n, P(.texts = twice, .n_texts = 2), NNCF_E_ARG, "texts", "the key \"k\" is there twice");
     export_refused(&n, P(.n_texts = 1), NNCF_E_ARG, "texts", "texts is NULL");
     export_refused(&n, P(.fold_batch_norm = -1), NNCF_E_ARG, "fold_batch_norm", "0 or 1");
     export_refused(&n, P(.opset = 18), NNCF_E_ARG, "opset", "13 to 17");
     nncf_error err = NNCF_ERROR_INIT;
-    ck_assert_int_eq(nncf_export_onnx(n.ctrl, path, &(nncf_onnx_params){.struct_size = 3}, &err), NNCF_E_ARG);
+    ck_assert_int_eq(
+        nncf_export_onnx(n.ctrl, path, &(nncf_onnx_params){.struct_size = 3}, &err), NNCF_E_ARG);
     on_destroy(&n);
 }
 END_TEST
@@ -220,31 +235,31 @@ START_TEST(golden_tensors_that_are_refused)
 {
     static on_net n;
     float x[4] = {0};
-    const int64_t five[5] = {1, 2, 1, 1, 1}, one[1] = {1}, row[2] = {1, 2}, none[2] = {0, 2}, huge[2] = {1, 1 << 25},
-                  odd[2] = {1, 3};
+    const int64_t five[5] = {1, 2, 1, 1, 1}, one[1] = {1}, row[2] = {1, 2}, none[2] = {0, 2},
+                  huge[2] = {1, 1 << 25}, odd[2] = {1, 3};
     const int64_t strides[2] = {1, 1}, wide[2] = {2, 2};
     const nncf_tensor good = {.data = x, .ndim = 2, .shape = row};
     const struct {
         nncf_tensor tensor;
         nncf_status status;
     } bad[] = {{{.data = x, .ndim = 1, .shape = one}, NNCF_E_SHAPE},
-               {{.data = x, .ndim = 5, .shape = five}, NNCF_E_SHAPE},
-               {{.data = x, .ndim = 2, .shape = none}, NNCF_E_SHAPE},
-               {{.data = x, .ndim = 2, .shape = huge}, NNCF_E_LIMIT},
-               {{.data = NULL, .ndim = 2, .shape = row}, NNCF_E_ARG},
-               {{.data = x, .ndim = 2, .shape = wide, .strides = strides}, NNCF_E_ARG},
-               {{.data = x, .ndim = 2, .shape = odd}, NNCF_E_SHAPE}};
+        {{.data = x, .ndim = 5, .shape = five}, NNCF_E_SHAPE},
+        {{.data = x, .ndim = 2, .shape = none}, NNCF_E_SHAPE},
+        {{.data = x, .ndim = 2, .shape = huge}, NNCF_E_LIMIT},
+        {{.data = NULL, .ndim = 2, .shape = row}, NNCF_E_ARG},
+        {{.data = x, .ndim = 2, .shape = wide, .strides = strides}, NNCF_E_ARG},
+        {{.data = x, .ndim = 2, .shape = odd}, NNCF_E_SHAPE}};
     plain(&n);
     on_linear(&n, 0, "a", -1, 2, 2, NNCF_ACTIVATION_NONE);
     on_start(&n, false);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         nncf_error err = NNCF_ERROR_INIT;
-        ck_assert_int_eq(
-            nncf_export_onnx(n.ctrl, path, P(.golden_input = &bad[i].tensor, .golden_output = &good), &err),
+        ck_assert_int_eq(nncf_export_onnx(n.ctrl, path,
+                             P(.golden_input = &bad[i].tensor, .golden_output = &good), &err),
             bad[i].status);
         ck_assert_msg(strstr(err.message, "golden_input") != NULL, "%s", err.message);
-        ck_assert_int_eq(
-            nncf_export_onnx(n.ctrl, path, P(.golden_input = &good, .golden_output = &bad[i].tensor), &err),
+        ck_assert_int_eq(nncf_export_onnx(n.ctrl, path,
+                             P(.golden_input = &good, .golden_output = &bad[i].tensor), &err),
             bad[i].status);
         ck_assert_msg(strstr(err.message, "golden_output") != NULL, "%s", err.message);
     }
@@ -257,12 +272,12 @@ END_TEST
 /* Value of a base64 digit; 64: none. */
 static unsigned digit(char c)
 {
-    return c >= 'A' && c <= 'Z'   ? (unsigned)(c - 'A')
-           : c >= 'a' && c <= 'z' ? (unsigned)(c - 'a') + 26
-           : c >= '0' && c <= '9' ? (unsigned)(c - '0') + 52
-           : c == '+'             ? 62
-           : c == '/'             ? 63
-                                  : 64;
+    return c >= 'A' && c <= 'Z' ? (unsigned)(c - 'A')
+        : c >= 'a' && c <= 'z'  ? (unsigned)(c - 'a') + 26
+        : c >= '0' && c <= '9'  ? (unsigned)(c - '0') + 52
+        : c == '+'              ? 62
+        : c == '/'              ? 63
+                                : 64;
 }
 
 /* Golden tensors come back bit for bit, with any padding: 4, 8 and 12 bytes. */
@@ -276,7 +291,8 @@ START_TEST(golden_tensors_come_back)
         plain(&n);
         on_linear(&n, 0, "a", -1, width, width, NNCF_ACTIVATION_NONE);
         on_start(&n, false);
-        Nncf__Onnx__ModelProto *m = export_to_memory(n.ctrl, P(.golden_input = &t, .golden_output = &t));
+        Nncf__Onnx__ModelProto *m =
+            export_to_memory(n.ctrl, P(.golden_input = &t, .golden_output = &t));
         const char *text = metadata(m, "nncf.golden.output");
         uint8_t bytes[16];
         size_t used = 0;
@@ -322,12 +338,13 @@ START_TEST(files_end_at_2_gib)
     nncf_compression_ctrl *ctrl;
     nncf_layer *layer;
     const size_t count = (size_t)1 << 29;
-    float *w = mmap(NULL, count * sizeof *w, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    float *w = mmap(
+        NULL, count * sizeof *w, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     ck_assert(w != MAP_FAILED);
     on_must(nncf_config_parse(NULL, "case", "{}", 2, &c, &err), &err);
     on_must(nncf_model_create(NULL, &model, &err), &err);
     const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = "a", .weight = w,
-                                  .in_features = (int64_t)count, .out_features = 1};
+        .in_features = (int64_t)count, .out_features = 1};
     on_must(nncf_model_add_linear(model, &p, &layer, &err), &err);
     on_must(nncf_compression_ctrl_create(model, c, &ctrl, &err), &err);
     ck_assert_int_eq(nncf_export_onnx(ctrl, path, NULL, &err), NNCF_E_LIMIT);

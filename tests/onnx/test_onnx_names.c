@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a layer may be called, and which numbers may leave the library: names of an export are unique whatever the
- * layers, the input and the output are called; numbers with which eval mode gives NaN are refused by name. */
+/* What a layer may be called, and which numbers may leave the library: names of an export are
+ * unique whatever the layers, the input and the output are called; numbers with which eval mode
+ * gives NaN are refused by name. */
 #include "fixture.h"
 #include "read_back.h"
 
@@ -15,9 +16,11 @@ START_TEST(names_are_unique)
     for (int c = 0; c < ON_CASES; c++) {
         on_create_named(&n, names->scopes, on_cases[c].config, &one, true);
         for (int form = 0; form < 4; form++) {
-            const nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params), .format = form % 2, .fold_batch_norm = form / 2,
-                                        .input_name = names->input, .output_name = names->output};
-            if (form % 2 == NNCF_ONNX_QDQ && strcmp(on_cases[c].name, "int8_activations_per_channel") == 0)
+            const nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params), .format = form % 2,
+                .fold_batch_norm = form / 2, .input_name = names->input,
+                .output_name = names->output};
+            if (form % 2 == NNCF_ONNX_QDQ &&
+                strcmp(on_cases[c].name, "int8_activations_per_channel") == 0)
                 continue; /* has no such form */
             Nncf__Onnx__ModelProto *m = export_to_memory(n.ctrl, &p);
             check_graph(m->graph);
@@ -58,20 +61,15 @@ static void small_begin(small *s, const char *config)
 }
 
 /* 2 -> 2 features; input -1: the model's. */
-static nncf_status small_linear(small *s, int i, const char *scope, int input, bool norm, nncf_error *err)
+static nncf_status small_linear(
+    small *s, int i, const char *scope, int input, bool norm, nncf_error *err)
 {
-    const nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .weight = s->gamma, .bias = s->beta,
-                                       .running_mean = s->mean, .running_var = s->var};
-    const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params),
-                                  .scope = scope,
-                                  .weight = s->w,
-                                  .bias = s->bias,
-                                  .in_features = SMALL,
-                                  .out_features = SMALL,
-                                  .activation = NNCF_ACTIVATION_RELU6,
-                                  .batch_norm = norm ? &bn : NULL,
-                                  .inputs = input < 0 ? NULL : &s->layers[input],
-                                  .n_inputs = input < 0 ? 0 : 1};
+    const nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .weight = s->gamma,
+        .bias = s->beta, .running_mean = s->mean, .running_var = s->var};
+    const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = scope, .weight = s->w,
+        .bias = s->bias, .in_features = SMALL, .out_features = SMALL,
+        .activation = NNCF_ACTIVATION_RELU6, .batch_norm = norm ? &bn : NULL,
+        .inputs = input < 0 ? NULL : &s->layers[input], .n_inputs = input < 0 ? 0 : 1};
     return nncf_model_add_linear(s->model, &p, &s->layers[i], err);
 }
 
@@ -89,15 +87,17 @@ static void small_end(small *s)
     nncf_context_destroy(s->context);
 }
 
-#define NO_RANGES                                                                                                      \
-    ON_CONFIG("{\"algorithm\":\"quantization\",\"initializer\":{\"num_init_steps\":0,\"type\":\"min_max\"},"           \
+#define NO_RANGES                                                                                  \
+    ON_CONFIG("{\"algorithm\":\"quantization\",\"initializer\":{\"num_init_steps\":0,\"type\":"    \
+              "\"min_max\"},"                                                                      \
               "\"weights\":{\"bits\":4},\"activations\":{\"bits\":4}}")
 
-/* Names put together from the parts that names of the export consist of. Some are refused, because they are taken. */
+/* Names put together from the parts that names of the export consist of. Some are refused, because
+ * they are taken. */
 START_TEST(random_names)
 {
-    static const char *const parts[] = {"a",      "::",     ":",       "weight",     "codes",    "output", "input",
-                                        "layer0", "layer1", "product", "activation", "in_front", "low",    "/"};
+    static const char *const parts[] = {"a", "::", ":", "weight", "codes", "output", "input",
+        "layer0", "layer1", "product", "activation", "in_front", "low", "/"};
     uint64_t random = 11;
     size_t exported = 0;
     for (int round = 0; round < 120; round++) {
@@ -119,8 +119,8 @@ START_TEST(random_names)
                 n++;
         small_ctrl(&s);
         for (int32_t format = 0; format < 2; format++) {
-            const nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params), .format = format, .input_name = text[6],
-                                        .output_name = text[7]};
+            const nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params), .format = format,
+                .input_name = text[6], .output_name = text[7]};
             if (strcmp(text[6], text[7]) == 0)
                 continue;
             Nncf__Onnx__ModelProto *m = export_to_memory(s.ctrl, &p);
@@ -140,7 +140,8 @@ END_TEST
 /* Several outputs bear the scopes of their layers, whatever those are. */
 START_TEST(outputs_bear_scopes)
 {
-    static const char *const scopes[] = {"head", "head::weight", "head::product", "input::x", "output"};
+    static const char *const scopes[] = {
+        "head", "head::weight", "head::product", "input::x", "output"};
     small s;
     nncf_error err = NNCF_ERROR_INIT;
     small_begin(&s, NO_RANGES);
@@ -171,11 +172,13 @@ START_TEST(names_are_refused)
 {
     const struct {
         const char *input, *output, *graph, *where, *word;
-    } cases[] = {{"", NULL, NULL, "input_name", "empty"},           {NULL, "", NULL, "output_name", "empty"},
-                 {NULL, NULL, "", "graph_name", "empty"},           {"\xff", NULL, NULL, "input_name", "UTF-8"},
-                 {NULL, "a\xc0\xaf", NULL, "output_name", "UTF-8"}, {NULL, NULL, "\xed\xa0\x80", "graph_name", "UTF-8"},
-                 {"same", "same", NULL, "output_name", "\"same\""}, {"output", NULL, NULL, "output_name", "\"output\""},
-                 {NULL, "input", NULL, "output_name", "\"input\""}};
+    } cases[] = {{"", NULL, NULL, "input_name", "empty"}, {NULL, "", NULL, "output_name", "empty"},
+        {NULL, NULL, "", "graph_name", "empty"}, {"\xff", NULL, NULL, "input_name", "UTF-8"},
+        {NULL, "a\xc0\xaf", NULL, "output_name", "UTF-8"},
+        {NULL, NULL, "\xed\xa0\x80", "graph_name", "UTF-8"},
+        {"same", "same", NULL, "output_name", "\"same\""},
+        {"output", NULL, NULL, "output_name", "\"output\""},
+        {NULL, "input", NULL, "output_name", "\"input\""}};
     small s;
     nncf_error err = NNCF_ERROR_INIT;
     small_begin(&s, ON_CONFIG(""));
@@ -183,7 +186,7 @@ START_TEST(names_are_refused)
     small_ctrl(&s);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params), .input_name = cases[i].input,
-                                    .output_name = cases[i].output, .graph_name = cases[i].graph};
+            .output_name = cases[i].output, .graph_name = cases[i].graph};
         ck_assert_int_eq(nncf_export_onnx(s.ctrl, path, &p, &err), NNCF_E_ARG);
         ck_assert_str_eq(err.where, cases[i].where);
         ck_assert_msg(strstr(err.message, cases[i].word) != NULL, "%s", err.message);
@@ -203,17 +206,12 @@ START_TEST(numbers_are_refused)
         int array;
         float value;
         const char *word;
-    } cases[] = {{WEIGHT, NAN, "weight[1]"},
-                 {WEIGHT, INFINITY, "weight[1]"},
-                 {BIAS, NAN, "bias[1]"},
-                 {BIAS, -INFINITY, "bias[1]"},
-                 {GAMMA, NAN, "batch_norm.weight[1]"},
-                 {BETA, INFINITY, "batch_norm.bias[1]"},
-                 {MEAN, NAN, "batch_norm.running_mean[1]"},
-                 {VAR, NAN, "batch_norm.running_var[1]"},
-                 {VAR, INFINITY, "batch_norm.running_var[1]"},
-                 {VAR, -1, "batch_norm.running_var[1]"},
-                 {VAR, -1e-5f, "batch_norm.running_var[1]"} /* eps: the root is of 0 */};
+    } cases[] = {{WEIGHT, NAN, "weight[1]"}, {WEIGHT, INFINITY, "weight[1]"},
+        {BIAS, NAN, "bias[1]"}, {BIAS, -INFINITY, "bias[1]"}, {GAMMA, NAN, "batch_norm.weight[1]"},
+        {BETA, INFINITY, "batch_norm.bias[1]"}, {MEAN, NAN, "batch_norm.running_mean[1]"},
+        {VAR, NAN, "batch_norm.running_var[1]"}, {VAR, INFINITY, "batch_norm.running_var[1]"},
+        {VAR, -1, "batch_norm.running_var[1]"},
+        {VAR, -1e-5f, "batch_norm.running_var[1]"} /* eps: the root is of 0 */};
     static const char *const configs[] = {ON_CONFIG(""), NO_RANGES};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int c = 0; c < 2; c++) {
@@ -226,11 +224,12 @@ START_TEST(numbers_are_refused)
             float *const arrays[] = {s.w, s.bias, s.gamma, s.beta, s.mean, s.var};
             arrays[cases[i].array][1] = cases[i].value;
             for (int form = 0; form < 4; form++) {
-                const nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params), .format = form % 2,
-                                            .fold_batch_norm = form / 2};
+                const nncf_onnx_params p = {
+                    NNCF_PARAMS(nncf_onnx_params), .format = form % 2, .fold_batch_norm = form / 2};
                 ck_assert_int_eq(nncf_export_onnx(s.ctrl, path, &p, &err), NNCF_E_UNSUPPORTED);
                 ck_assert_str_eq(err.where, "first");
-                ck_assert_msg(strstr(err.message, cases[i].word) && strstr(err.message, "first"), "%s", err.message);
+                ck_assert_msg(strstr(err.message, cases[i].word) && strstr(err.message, "first"),
+                    "%s", err.message);
                 ck_assert_int_ne(access(path, F_OK), 0);
             }
             small_end(&s);
@@ -257,11 +256,12 @@ START_TEST(overflow_of_folding_is_refused)
             s.var[0] = i == 1 ? 1e-4f : 1;
             small_ctrl(&s);
             for (int form = 0; form < 4; form++) {
-                const nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params), .format = form % 2,
-                                            .fold_batch_norm = form / 2};
+                const nncf_onnx_params p = {
+                    NNCF_PARAMS(nncf_onnx_params), .format = form % 2, .fold_batch_norm = form / 2};
                 const bool fits = form < 2;
-                ck_assert_msg(nncf_export_onnx(s.ctrl, path, &p, &err) == (fits ? NNCF_OK : NNCF_E_UNSUPPORTED),
-                              "case %zu, config %d, form %d: %s", i, c, form, err.message);
+                ck_assert_msg(nncf_export_onnx(s.ctrl, path, &p, &err) ==
+                        (fits ? NNCF_OK : NNCF_E_UNSUPPORTED),
+                    "case %zu, config %d, form %d: %s", i, c, form, err.message);
                 ck_assert_int_eq(access(path, F_OK), fits ? 0 : -1);
                 ck_assert(fits || strstr(err.message, "not finite"));
                 unlink(path);
@@ -308,10 +308,11 @@ START_TEST(golden_numbers_are_finite)
     on_must(small_linear(&s, 0, "first", -1, false, &err), &err);
     small_ctrl(&s);
     for (int which = 0; which < 2; which++) {
-        const nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params), .golden_input = which ? &fine : &broken,
-                                    .golden_output = which ? &broken : &fine};
+        const nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params),
+            .golden_input = which ? &fine : &broken, .golden_output = which ? &broken : &fine};
         ck_assert_int_eq(nncf_export_onnx(s.ctrl, path, &p, &err), NNCF_E_ARG);
-        ck_assert_ptr_nonnull(strstr(err.message, which ? "golden_output[1] is" : "golden_input[1] is"));
+        ck_assert_ptr_nonnull(
+            strstr(err.message, which ? "golden_output[1] is" : "golden_input[1] is"));
     }
     small_end(&s);
 }

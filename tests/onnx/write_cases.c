@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes an export of every case, in both forms, with and without folded batch norm, and of layers named like other
- * parts of the graph, for compare.py: write_cases FOLDER */
+/* Writes an export of every case, in both forms, with and without folded batch norm, and of layers
+ * named like other parts of the graph, for compare.py: write_cases FOLDER */
 #include "fixture.h"
 
 /* In both forms, as a file <name>_<form>[_folded].onnx. */
-static bool write_forms(const on_net *net, const char *folder, const char *name, const on_naming *names, int forms)
+static bool write_forms(
+    const on_net *net, const char *folder, const char *name, const on_naming *names, int forms)
 {
     for (int form = 0; form < forms; form++) {
         nncf_error err = NNCF_ERROR_INIT;
         char path[1024];
-        snprintf(path, sizeof path, "%s/%s_%s%s.onnx", folder, name, form % 2 == NNCF_ONNX_QDQ ? "qdq" : "fakequantize",
-                 form >= 2 ? "_folded" : "");
-        nncf_status status = on_export_named(net, path, form % 2, form / 2, names ? names->input : NULL,
-                                             names ? names->output : NULL, &err);
+        snprintf(path, sizeof path, "%s/%s_%s%s.onnx", folder, name,
+            form % 2 == NNCF_ONNX_QDQ ? "qdq" : "fakequantize", form >= 2 ? "_folded" : "");
+        nncf_status status = on_export_named(net, path, form % 2, form / 2,
+            names ? names->input : NULL, names ? names->output : NULL, &err);
         if (status != NNCF_OK)
             printf("%s: refused: %s\n", path, err.message);
         if (status != NNCF_OK && status != NNCF_E_UNSUPPORTED)

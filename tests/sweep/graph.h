@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random graphs with random configs and call orders, against a model in double of what every call must do.
+ * Random graphs with random configs and call orders, against a model in double of what every call
+ * must do.
  *
- * A number of the model's is an estimate: a value and how far the library's, which computes in float, may be from it.
- * Each layer is checked on what the library itself wrote in front of it, so that errors do not add up along the graph,
- * and where rounding may go either way (next to a tie of a quantizer, next to the kink of an activation) the estimate
- * widens by what that changes, no more. graph_make.c draws graphs, graph_config.c configs, graph_numbers.c and
- * graph_layer.c are the model, graph_state.c what calls do to a controller, graph_steps.c the calls, graph_wrong.c
+ * A number of the model's is an estimate: a value and how far the library's, which computes in
+ * float, may be from it. Each layer is checked on what the library itself wrote in front of it, so
+ * that errors do not add up along the graph, and where rounding may go either way (next to a tie of
+ * a quantizer, next to the kink of an activation) the estimate widens by what that changes, no
+ * more. graph_make.c draws graphs, graph_config.c configs, graph_numbers.c and graph_layer.c are
+ * the model, graph_state.c what calls do to a controller, graph_steps.c the calls, graph_wrong.c
  * those that must fail.
  */
 #ifndef NNCF_TESTS_SWEEP_GRAPH_H
@@ -40,12 +42,13 @@ typedef struct seen {
 typedef struct quant {
     bool there, asymmetric, per_channel;
     int32_t bits, sign, wanted; /* sign: 1 signed, 0 unsigned, -1 undecided */
-    bool initialized, kept;     /* kept: the range came over from a snapshot, initialization leaves it */
+    bool initialized,
+        kept; /* kept: the range came over from a snapshot, initialization leaves it */
     size_t channels;
-    char rule[24];                /* "none", "min_max", ... */
-    int64_t batches, samples;     /* what an activation's rule wants; -1: the other */
+    char rule[24]; /* "none", "min_max", ... */
+    int64_t batches, samples; /* what an activation's rule wants; -1: the other */
     nncf_parameter first, second; /* scale; or input_low and input_range */
-    est *gradient[2];             /* expected */
+    est *gradient[2]; /* expected */
     seen seen;
 } quant;
 
@@ -66,14 +69,15 @@ typedef struct shape {
 
 /* What forward left for backward. */
 typedef struct kept {
-    est *x[2], *w, *masked, *z, *v, *a; /* input as used, weight as used and before its quantizer, z, after norm, after
-                                           activation */
-    uint8_t *keep;                      /* mask: 0, 1, or 2 where it may be either */
-    float *raw[2];                      /* input as given, as floats */
-    float *used[2], *host, *weight;     /* of a node of the host's: what it multiplied, what it made of it */
-    est *mean, *inv;                    /* of batch norm */
-    bool ready;                         /* backward may follow */
-    bool sampled, logits;               /* random mask; logits get a gradient */
+    est *x[2], *w, *masked, *z, *v, *a; /* input as used, weight as used and before its quantizer,
+                                           z, after norm, after activation */
+    uint8_t *keep; /* mask: 0, 1, or 2 where it may be either */
+    float *raw[2]; /* input as given, as floats */
+    float *used[2], *host,
+        *weight; /* of a node of the host's: what it multiplied, what it made of it */
+    est *mean, *inv; /* of batch norm */
+    bool ready; /* backward may follow */
+    bool sampled, logits; /* random mask; logits get a gradient */
 } kept;
 
 typedef struct node {
@@ -81,12 +85,14 @@ typedef struct node {
     nncf_layer *layer;
     char scope[96];
     int n_in, from[2]; /* nodes that feed it; -1: the model's input */
-    bool edges;        /* registered */
+    bool edges; /* registered */
     shape in, out;
     int32_t kernel[2], stride[2], padding[2], dilation[2], pool, op, activation;
-    int64_t groups, in_channels, out_channels; /* in_channels: what was registered with; 0: not yet */
+    int64_t groups, in_channels,
+        out_channels; /* in_channels: what was registered with; 0: not yet */
     /* the host's arrays: value and gradient, expected gradient */
-    size_t n_weight, n_channels, axis_inner; /* axis_inner: transposed, channels are the second axis */
+    size_t n_weight, n_channels,
+        axis_inner; /* axis_inner: transposed, channels are the second axis */
     int64_t weight_shape[5];
     int32_t weight_ndim;
     float *w, *b, *gamma, *beta, *mean, *var;
@@ -131,20 +137,22 @@ typedef struct graph {
     int n_nodes;
     node nodes[MAX_NODES];
     shape input;
-    float *x;  /* the model's input */
+    float *x; /* the model's input */
     float *dx; /* its gradient */
     int32_t mode;
     enum phase phase;
     bool has_run; /* y of every node is there */
     bool init_done, ranges_done;
-    int64_t begun, images, batch_images; /* of the initialization; the last one of the present batch */
+    int64_t begun, images,
+        batch_images; /* of the initialization; the last one of the present batch */
     int64_t adapted, adapted_images, forgot, forgot_images;
     bool forgetting;
     int64_t step, epoch;
     bool before, step_begun, epoch_begun; /* order of calls */
     bool frozen;
-    bool resumed, used; /* restored; a weight was compressed in train mode outside of initialization */
-    char *plan;         /* JSON */
+    bool resumed,
+        used; /* restored; a weight was compressed in train mode outside of initialization */
+    char *plan; /* JSON */
 } graph;
 
 typedef struct world {
@@ -156,7 +164,7 @@ typedef struct world {
     int64_t live; /* blocks of the allocator */
     int n_graphs;
     graph graphs[MAX_MODELS];
-    uint64_t digest;                   /* of every output's bits */
+    uint64_t digest; /* of every output's bits */
     uint64_t elements, escapes, loose; /* quantized; rounded the other way; that cannot be told */
     char history[400];
     bool verbose, failed;
@@ -176,8 +184,8 @@ void add_est(est *sum, est term);
 est times(est a, est b);
 grid grid_of(const quant *q, size_t channel, bool is_weight);
 est quantize(const grid *g, est x);
-/* Gradient through a quantizer at x (channel c); adds to the quantizer's expected gradients. `never_below`: x cannot be
- * under the range. */
+/* Gradient through a quantizer at x (channel c); adds to the quantizer's expected gradients.
+ * `never_below`: x cannot be under the range. */
 est quantize_gradient(quant *q, size_t c, const grid *g, est x, est dy, bool never_below);
 double uniform_of(uint64_t seed, uint64_t layer, uint64_t step, uint64_t element);
 bool range_of(const recipe *r, const char *rule, float *values, size_t n, double range[2]);
@@ -204,8 +212,8 @@ void expect_weight_backward(graph *g, node *n, const est *dwq);
 void check_gradients(graph *g, const char *when);
 void clear_gradients(graph *g);
 const quant *feeding(const graph *g, const node *n, int input);
-void check_quantized(graph *g, const char *what, const node *n, quant *q, enum place place, const est *a,
-                     const shape *s, const void *y, int32_t y_dtype);
+void check_quantized(graph *g, const char *what, const node *n, quant *q, enum place place,
+    const est *a, const shape *s, const void *y, int32_t y_dtype);
 size_t channel_at(const shape *s, size_t i);
 
 /* ---- graph_state.c ---- */

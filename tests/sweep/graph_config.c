@@ -97,7 +97,8 @@ static void sides(writer *w, const char *name)
 
 static void range_rule(writer *w)
 {
-    static const char *const rules[] = {"min_max", "mean_min_max", "threesigma", "percentile", "mean_percentile"};
+    static const char *const rules[] = {
+        "min_max", "mean_min_max", "threesigma", "percentile", "mean_percentile"};
     const char *rule = SWEEP_PICK(w->r, rules);
     if (!maybe(w, 5))
         text(w, "type", rule);
@@ -274,13 +275,19 @@ void draw_config(world *of, const graph *g, recipe *r)
     static const struct {
         int release;
         const char *name;
-    } releases[] = {{100, "1.0"}, {101, "1.1"}, {101, "1.1"}, {102, "1.2"}, {103, "1.3"}, {104, "1.4"}, {105, "1.5"},
-                    {106, "1.6"}, {107, "1.7"}, {200, "2.0"}, {201, "2.1"}, {203, "2.3"}, {205, "2.5"}, {217, "2.17"}};
-    static const char *const devices[] = {"NONE", "NONE", "NONE", "TRIAL", "ANY", "CPU", "GPU", "VPU"};
+    } releases[] = {{100, "1.0"}, {101, "1.1"}, {101, "1.1"}, {102, "1.2"}, {103, "1.3"},
+        {104, "1.4"}, {105, "1.5"}, {106, "1.6"}, {107, "1.7"}, {200, "2.0"}, {201, "2.1"},
+        {203, "2.3"}, {205, "2.5"}, {217, "2.17"}};
+    static const char *const devices[] = {
+        "NONE", "NONE", "NONE", "TRIAL", "ANY", "CPU", "GPU", "VPU"};
     const size_t which = (size_t)sweep_range(of->rng, 0, sizeof releases / sizeof *releases - 1);
     *r = (recipe){.min_percentile = 0.1, .max_percentile = 99.9};
-    writer w = {
-        .r = of->rng, .g = g, .out = r, .release = releases[which].release, .at = r->text, .room = sizeof r->text};
+    writer w = {.r = of->rng,
+        .g = g,
+        .out = r,
+        .release = releases[which].release,
+        .at = r->text,
+        .room = sizeof r->text};
     const int kind = (int)sweep_range(w.r, 0, 9); /* 0: nothing */
     const int sparse = maybe(&w, 2) ? (int)sweep_range(w.r, 1, 3) : 0;
     put(&w, "{");

@@ -44,7 +44,8 @@ static void list_array(tensors *t, int of, const char *what, float *x, size_t n)
     const size_t i = t->count++;
     snprintf(t->name[i], sizeof t->name[i], "n%d.%s", of, what);
     t->shape[i] = (int64_t)n;
-    t->of[i] = (nncf_checkpoint_tensor){t->name[i], {.data = x, .dtype = NNCF_F32, .ndim = 1, .shape = &t->shape[i]}};
+    t->of[i] = (nncf_checkpoint_tensor){
+        t->name[i], {.data = x, .dtype = NNCF_F32, .ndim = 1, .shape = &t->shape[i]}};
 }
 
 static void list_tensors(graph *g, tensors *t)
@@ -66,12 +67,8 @@ static bool save(graph *g, bytes *b)
     tensors t;
     nncf_error err = NNCF_ERROR_INIT;
     list_tensors(g, &t);
-    nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
-                                     .ctrl = g->ctrl,
-                                     .tensors = t.of,
-                                     .n_tensors = t.count,
-                                     .write = write_bytes,
-                                     .user = b};
+    nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params), .ctrl = g->ctrl,
+        .tensors = t.of, .n_tensors = t.count, .write = write_bytes, .user = b};
     nncf_status status = nncf_checkpoint_save_with(&p, &err);
     CHECK(g->world, status == NNCF_OK, "save: %s", err.message);
     return status == NNCF_OK;
@@ -82,8 +79,8 @@ static nncf_checkpoint *reopen(world *w, bytes *b)
     nncf_checkpoint *c = NULL;
     nncf_error err = NNCF_ERROR_INIT;
     b->at = 0;
-    nncf_checkpoint_open_params p = {NNCF_PARAMS(nncf_checkpoint_open_params), .read = read_bytes, .user = b,
-                                     .size = b->size};
+    nncf_checkpoint_open_params p = {
+        NNCF_PARAMS(nncf_checkpoint_open_params), .read = read_bytes, .user = b, .size = b->size};
     nncf_status status = nncf_checkpoint_open_with(w->context, &p, &c, &err);
     CHECK(w, status == NNCF_OK, "open: %s", err.message);
     return c;
@@ -102,8 +99,8 @@ static void load(graph *g, bytes *b)
     } else if (t.count) {
         nncf_weights_report report = {NNCF_PARAMS(nncf_weights_report), .masks = NNCF_MASKS_LEAVE};
         nncf_status status = nncf_checkpoint_load_weights(c, t.of, t.count, NULL, &report, &err);
-        CHECK(g->world, status == NNCF_OK && report.loaded == t.count, "load_weights: %d, %zu of %zu: %s", status,
-              report.loaded, t.count, err.message);
+        CHECK(g->world, status == NNCF_OK && report.loaded == t.count,
+            "load_weights: %d, %zu of %zu: %s", status, report.loaded, t.count, err.message);
     }
     if (g->ctrl) {
         nncf_status status = nncf_checkpoint_restore(c, g->ctrl, &err);
@@ -134,7 +131,8 @@ static float *copy_of(const float *x, size_t n)
 static nncf_parameter parameter_at(graph *g, size_t i)
 {
     nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
-    CHECK(g->world, nncf_compression_ctrl_get_parameter(g->ctrl, i, &p) == NNCF_OK, "parameter %zu", i);
+    CHECK(g->world, nncf_compression_ctrl_get_parameter(g->ctrl, i, &p) == NNCF_OK, "parameter %zu",
+        i);
     return p;
 }
 
@@ -155,7 +153,9 @@ static void remember(graph *g, memory *m)
         m->bits[i] = calloc(n->n_weight + 1, 1);
         m->keep[i] = calloc(n->n_weight + 1, 1);
         for (size_t j = 0; j < n->n_weight; j++)
-            m->keep[i][j] = n->mask == MASK_RB ? n->logit.data[j] > 0 : n->mask == MASK_BITS ? n->bits[j] : 1;
+            m->keep[i][j] = n->mask == MASK_RB ? n->logit.data[j] > 0
+                : n->mask == MASK_BITS         ? n->bits[j]
+                                               : 1;
         if (n->n_weight)
             memcpy(m->bits[i], n->bits, n->n_weight);
         for (int p = 0; p < PLACES; p++)
@@ -165,18 +165,21 @@ static void remember(graph *g, memory *m)
     }
 }
 
-/* The state of the model here goes back to what the snapshot holds; everything must be there again. */
+/* The state of the model here goes back to what the snapshot holds; everything must be there again.
+ */
 static void expect_memory(graph *g, memory *m)
 {
     tensors t;
     const graph *s = &m->scalars;
     list_tensors(g, &t);
     for (size_t i = 0; i < t.count; i++)
-        CHECK(g->world, memcmp(m->params[i], t.of[i].tensor.data, (size_t)t.shape[i] * sizeof(float)) == 0,
-              "%s is not what was saved", t.name[i]);
+        CHECK(g->world,
+            memcmp(m->params[i], t.of[i].tensor.data, (size_t)t.shape[i] * sizeof(float)) == 0,
+            "%s is not what was saved", t.name[i]);
     for (size_t i = 0; i < m->n_ctrl; i++) {
         const nncf_parameter p = parameter_at(g, i);
-        CHECK(g->world, memcmp(m->ctrl[i], p.data, p.count * sizeof(float)) == 0, "%s is not what was saved", p.name);
+        CHECK(g->world, memcmp(m->ctrl[i], p.data, p.count * sizeof(float)) == 0,
+            "%s is not what was saved", p.name);
     }
     for (int i = 0; i < g->n_nodes; i++) {
         node *n = &g->nodes[i];
@@ -198,7 +201,8 @@ static void expect_memory(graph *g, memory *m)
     g->epoch_begun = s->epoch_begun;
     g->init_done = g->ranges_done = s->init_done;
     g->phase = !g->ctrl ? PLAIN : s->init_done ? READY : FRESH;
-    g->begun = g->images = g->batch_images = g->adapted = g->adapted_images = g->forgot = g->forgot_images = 0;
+    g->begun = g->images = g->batch_images = g->adapted = g->adapted_images = g->forgot =
+        g->forgot_images = 0;
     g->forgetting = false;
     g->has_run = false;
     if (g->ctrl)
@@ -227,15 +231,15 @@ static void check_masked_load(graph *g, bytes *b, const memory *m)
     nncf_checkpoint *c = reopen(g->world, b);
     list_tensors(g, &t);
     nncf_status status = nncf_checkpoint_load_weights(c, t.of, t.count, NULL, &report, &err);
-    CHECK(g->world, t.count == 0 || (status == NNCF_OK && report.loaded == t.count), "load_weights: %d, %zu of %zu: %s",
-          status, report.loaded, t.count, err.message);
+    CHECK(g->world, t.count == 0 || (status == NNCF_OK && report.loaded == t.count),
+        "load_weights: %d, %zu of %zu: %s", status, report.loaded, t.count, err.message);
     for (int i = 0; i < g->n_nodes && status == NNCF_OK; i++) {
         const node *n = &g->nodes[i];
         while (n->w && t.of[at].tensor.data != n->w)
             at++;
         for (size_t j = 0; j < n->n_weight; j++)
-            CHECK(g->world, n->w[j] == (m->keep[i][j] ? m->params[at][j] : 0), "weight of %s [%zu] as loaded: %.9g",
-                  n->scope, j, (double)n->w[j]);
+            CHECK(g->world, n->w[j] == (m->keep[i][j] ? m->params[at][j] : 0),
+                "weight of %s [%zu] as loaded: %.9g", n->scope, j, (double)n->w[j]);
     }
     nncf_checkpoint_close(c);
 }
@@ -267,9 +271,10 @@ static void remake(graph *g)
     nncf_status status = nncf_compression_ctrl_create(g->model, g->config, &g->ctrl, &err);
     CHECK(g->world, status == NNCF_OK, "the same config again: %s", err.message);
     if (g->before)
-        CHECK(g->world, nncf_compression_ctrl_set_order(g->ctrl, NNCF_ORDER_BEFORE) == NNCF_OK, "set_order");
-    static const char *const stems[] = {".pre_ops.weight_quantizer", ".input_quantizer", ".activation_quantizer",
-                                        ".pre_activation_quantizer"};
+        CHECK(g->world, nncf_compression_ctrl_set_order(g->ctrl, NNCF_ORDER_BEFORE) == NNCF_OK,
+            "set_order");
+    static const char *const stems[] = {".pre_ops.weight_quantizer", ".input_quantizer",
+        ".activation_quantizer", ".pre_activation_quantizer"};
     for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(g->ctrl); i++) {
         const nncf_parameter p = parameter_at(g, i);
         for (int j = 0; j < g->n_nodes; j++) {
@@ -316,7 +321,8 @@ void call_snapshot(graph *g)
         clear_gradients(g);
         expect_memory(g, &m);
         const uint64_t after = runs && !w->failed ? eval_digest(g, state) : 0;
-        CHECK(w, w->failed || after == before, "eval after restoring is not what it was before saving");
+        CHECK(w, w->failed || after == before,
+            "eval after restoring is not what it was before saving");
         free_memory(&m);
     }
     free(b.data);
@@ -336,7 +342,8 @@ static float *like(const float *x, size_t n)
 
 static void clone_graph(const graph *from, graph *to, world *w)
 {
-    *to = (graph){.world = w, .input = from->input, .n_nodes = from->n_nodes, .recipe = from->recipe};
+    *to =
+        (graph){.world = w, .input = from->input, .n_nodes = from->n_nodes, .recipe = from->recipe};
     for (int i = 0; i < from->n_nodes; i++) {
         const node *a = &from->nodes[i];
         node *b = &to->nodes[i];
@@ -344,8 +351,10 @@ static void clone_graph(const graph *from, graph *to, world *w)
         b->layer = NULL;
         b->w = like(a->w, a->n_weight);
         b->dw = like(a->dw, a->n_weight);
-        float *const arrays[] = {a->b, a->gamma, a->beta, a->mean, a->var, a->db, a->dgamma, a->dbeta};
-        float **const copies[] = {&b->b, &b->gamma, &b->beta, &b->mean, &b->var, &b->db, &b->dgamma, &b->dbeta};
+        float *const arrays[] = {
+            a->b, a->gamma, a->beta, a->mean, a->var, a->db, a->dgamma, a->dbeta};
+        float **const copies[] = {
+            &b->b, &b->gamma, &b->beta, &b->mean, &b->var, &b->db, &b->dgamma, &b->dbeta};
         for (size_t j = 0; j < sizeof arrays / sizeof *arrays; j++)
             *copies[j] = like(arrays[j], a->n_channels);
         b->e_dw = b->e_db = b->e_dgamma = b->e_dbeta = b->e_logit = NULL;
@@ -358,7 +367,8 @@ static void clone_graph(const graph *from, graph *to, world *w)
     register_graph(to);
 }
 
-/* Do all instruction sets agree on this layer's output? Products of codes, and what is elementwise. */
+/* Do all instruction sets agree on this layer's output? Products of codes, and what is elementwise.
+ */
 static bool exact_everywhere(const graph *g, const node *n)
 {
     if (n->kind == ADD || n->kind == POOL)
@@ -396,7 +406,8 @@ static void compare_node(graph *g, graph *const twins[2], int index, bool trains
         nncf_tensor ty = view(y[t], n->y_dtype, &n->out);
         nncf_status status = nncf_layer_forward(layer, x, &ty);
         const bool refuses = norm_refuses(twins[t], &twins[t]->nodes[index]);
-        CHECK(w, status == (refuses ? NNCF_E_SHAPE : NNCF_OK), "twin %d: forward of %s: %d", t, n->scope, status);
+        CHECK(w, status == (refuses ? NNCF_E_SHAPE : NNCF_OK), "twin %d: forward of %s: %d", t,
+            n->scope, status);
         if (!trains || status != NNCF_OK)
             continue;
         float *used = copy_of(dy, out);
@@ -413,11 +424,12 @@ static void compare_node(graph *g, graph *const twins[2], int index, bool trains
     if (same_isa || exact_everywhere(g, n))
         CHECK(w, memcmp(y[0], y[1], bytes_out) == 0, "twins: output of %s differs", n->scope);
     for (int i = 0; i < n->n_in && same_isa && trains; i++)
-        CHECK(w, memcmp(dx[0][i], dx[1][i], in * sizeof(float)) == 0, "twins: input gradient of %s differs", n->scope);
+        CHECK(w, memcmp(dx[0][i], dx[1][i], in * sizeof(float)) == 0,
+            "twins: input gradient of %s differs", n->scope);
     const node *a = &twins[0]->nodes[index], *b = &twins[1]->nodes[index];
     if (same_isa && trains && a->dw)
-        CHECK(w, memcmp(a->dw, b->dw, a->n_weight * sizeof(float)) == 0, "twins: weight gradient of %s differs",
-              n->scope);
+        CHECK(w, memcmp(a->dw, b->dw, a->n_weight * sizeof(float)) == 0,
+            "twins: weight gradient of %s differs", n->scope);
     for (int t = 0; t < 2; t++) {
         free(y[t]);
         free(dx[t][0]);
@@ -433,7 +445,8 @@ void call_twin(graph *g)
     graph *twins[2];
     nncf_context *contexts[2] = {NULL, NULL};
     const bool trains = sweep_one_in(w->rng, 2), same_isa = !sweep_one_in(w->rng, 3);
-    const int32_t threads = (int32_t)sweep_range(w->rng, 2, 3), isa = (int32_t)sweep_range(w->rng, 1, 4);
+    const int32_t threads = (int32_t)sweep_range(w->rng, 2, 3),
+                  isa = (int32_t)sweep_range(w->rng, 1, 4);
     if (!g->ctrl || initializing(g))
         return;
     note(w, " twin%s", trains ? "-train" : "");
@@ -444,20 +457,21 @@ void call_twin(graph *g)
         return;
     }
     for (int t = 0; t < 2; t++) {
-        nncf_context_params p = {NNCF_PARAMS(nncf_context_params), .seed = w->seed, .n_threads = t ? threads : 1,
-                                 .max_isa = t && !same_isa ? isa : w->isa};
+        nncf_context_params p = {NNCF_PARAMS(nncf_context_params), .seed = w->seed,
+            .n_threads = t ? threads : 1, .max_isa = t && !same_isa ? isa : w->isa};
         nncf_context_create(NNCF_API_VERSION, &p, &contexts[t], NULL);
         world *own = calloc(1, sizeof *own);
         *own = (world){.sweep = w->sweep,
-                       .rng = w->rng,
-                       .context = contexts[t],
-                       .seed = w->seed,
-                       .threads = p.n_threads,
-                       .isa = p.max_isa};
+            .rng = w->rng,
+            .context = contexts[t],
+            .seed = w->seed,
+            .threads = p.n_threads,
+            .isa = p.max_isa};
         snprintf(own->history, sizeof own->history, "twin %d of%.300s", t, w->history);
         twins[t] = calloc(1, sizeof *twins[t]);
         clone_graph(g, twins[t], own);
-        nncf_status status = nncf_compression_ctrl_create(twins[t]->model, g->config, &twins[t]->ctrl, NULL);
+        nncf_status status =
+            nncf_compression_ctrl_create(twins[t]->model, g->config, &twins[t]->ctrl, NULL);
         CHECK(w, status == NNCF_OK, "twin: %d", status);
         if (status == NNCF_OK)
             load(twins[t], &b);
@@ -489,19 +503,21 @@ static const char *scratch_path(void)
 }
 
 /* Element i of a stored weight, as value. */
-static float stored_weight(const nncf_tensor *t, const nncf_tensor *scale, const nncf_tensor *zero, size_t channel,
-                           size_t i, bool packed)
+static float stored_weight(const nncf_tensor *t, const nncf_tensor *scale, const nncf_tensor *zero,
+    size_t channel, size_t i, bool packed)
 {
     if (t->dtype == NNCF_F32)
         return ((const float *)t->data)[i];
     const size_t c = scale->shape[0] > 1 ? channel : 0;
-    int32_t code = t->dtype == NNCF_S8 ? ((const int8_t *)t->data)[i] : ((const uint8_t *)t->data)[packed ? i / 2 : i];
+    int32_t code = t->dtype == NNCF_S8 ? ((const int8_t *)t->data)[i]
+                                       : ((const uint8_t *)t->data)[packed ? i / 2 : i];
     if (packed) {
         code = i % 2 ? code >> 4 : code & 15;
         if (!zero->data && code > 7)
             code -= 16;
     }
-    return (float)(code - (zero->data ? ((const int32_t *)zero->data)[c] : 0)) * ((const float *)scale->data)[c];
+    return (float)(code - (zero->data ? ((const int32_t *)zero->data)[c] : 0)) *
+        ((const float *)scale->data)[c];
 }
 
 static void check_stripped(graph *g, const nncf_checkpoint *c, node *n)
@@ -519,10 +535,12 @@ static void check_stripped(graph *g, const nncf_checkpoint *c, node *n)
     const bool packed = n->q[WEIGHT].there && n->q[WEIGHT].bits <= 4;
     nncf_layer_compress_weight(n->layer, w);
     /* unsigned codes without a zero point cannot be told from signed nibbles by type alone */
-    const bool nibbles_unsigned = packed && !zero.data && n->q[WEIGHT].sign == 0 && !n->q[WEIGHT].asymmetric;
+    const bool nibbles_unsigned =
+        packed && !zero.data && n->q[WEIGHT].sign == 0 && !n->q[WEIGHT].asymmetric;
     for (size_t i = 0; status == NNCF_OK && i < n->n_weight && !nibbles_unsigned; i++) {
         const float v = stored_weight(&t, &scale, &zero, channel_of_weight(n, i), i, packed);
-        CHECK(g->world, v == w[i], "stripped weight of %s [%zu]: %.9g, not %.9g", n->scope, i, (double)v, (double)w[i]);
+        CHECK(g->world, v == w[i], "stripped weight of %s [%zu]: %.9g, not %.9g", n->scope, i,
+            (double)v, (double)w[i]);
     }
     free(w);
 }
@@ -535,7 +553,8 @@ void call_strip(graph *g)
         return;
     note(w, " strip");
     const bool fold = sweep_one_in(w->rng, 3), sparse = sweep_one_in(w->rng, 3);
-    nncf_strip_params p = {NNCF_PARAMS(nncf_strip_params), .fold_batch_norm = fold, .sparse = sparse};
+    nncf_strip_params p = {
+        NNCF_PARAMS(nncf_strip_params), .fold_batch_norm = fold, .sparse = sparse};
     nncf_status status = nncf_strip_save(g->ctrl, scratch_path(), &p, NULL, &err);
     CHECK(w, status == NNCF_OK || (status == NNCF_E_STATE), "strip: %d %s", status, err.message);
     if (status != NNCF_OK)
@@ -564,21 +583,23 @@ void call_export(graph *g)
     if (!g->ctrl)
         return;
     note(w, " export");
-    const int32_t format = (int32_t)sweep_range(w->rng, 0, 1), fold = (int32_t)sweep_range(w->rng, 0, 1);
+    const int32_t format = (int32_t)sweep_range(w->rng, 0, 1),
+                  fold = (int32_t)sweep_range(w->rng, 0, 1);
     for (int i = 0; i < 2; i++) {
-        nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params), .format = format, .fold_batch_norm = fold,
-                              .write = write_bytes, .user = &b[i]};
+        nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params), .format = format,
+            .fold_batch_norm = fold, .write = write_bytes, .user = &b[i]};
         status[i] = nncf_export_onnx(g->ctrl, NULL, &p, &err);
         CHECK(w,
-              status[i] == NNCF_OK || status[i] == NNCF_E_UNSUPPORTED || status[i] == NNCF_E_STATE ||
-                  status[i] == NNCF_E_SHAPE,
-              "export: %d %s", status[i], err.message);
-        CHECK(w, status[i] == NNCF_OK || b[i].size == 0, "a refused export wrote %zu bytes", b[i].size);
+            status[i] == NNCF_OK || status[i] == NNCF_E_UNSUPPORTED || status[i] == NNCF_E_STATE ||
+                status[i] == NNCF_E_SHAPE,
+            "export: %d %s", status[i], err.message);
+        CHECK(w, status[i] == NNCF_OK || b[i].size == 0, "a refused export wrote %zu bytes",
+            b[i].size);
     }
     CHECK(w,
-          status[0] == status[1] && b[0].size == b[1].size &&
-              (!b[0].size || memcmp(b[0].data, b[1].data, b[0].size) == 0),
-          "two exports differ");
+        status[0] == status[1] && b[0].size == b[1].size &&
+            (!b[0].size || memcmp(b[0].data, b[1].data, b[0].size) == 0),
+        "two exports differ");
     free(b[0].data);
     free(b[1].data);
 }

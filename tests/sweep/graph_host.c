@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Operators that the host runs, with the library's parts: compressed weight, quantized input and output. */
+/* Operators that the host runs, with the library's parts: compressed weight, quantized input and
+ * output. */
 #include "graph.h"
 
 /* y of an element, and its derivative for each of two inputs. */
@@ -52,7 +53,8 @@ static float element(const node *n, float a, float b, size_t channel, float d[2]
 static size_t joined(const graph *g, const node *n, int input, size_t i)
 {
     const size_t hw = (size_t)(n->out.d[2] * n->out.d[3]);
-    const size_t first = (size_t)n->in.d[1] * hw, all = (size_t)n->out.d[1] * hw, own = input ? all - first : first;
+    const size_t first = (size_t)n->in.d[1] * hw, all = (size_t)n->out.d[1] * hw,
+                 own = input ? all - first : first;
     (void)g;
     return i / own * all + (input ? first : 0) + i % own;
 }
@@ -94,7 +96,8 @@ static void quantize_in(graph *g, node *n, int i, const float *x)
     if (!q->there && sweep_one_in(w->rng, 2))
         return;
     const bool in_place = sweep_one_in(w->rng, 2);
-    nncf_tensor from = view(in_place ? k->used[i] : k->raw[i], NNCF_F32, s), to = view(k->used[i], NNCF_F32, s);
+    nncf_tensor from = view(in_place ? k->used[i] : k->raw[i], NNCF_F32, s),
+                to = view(k->used[i], NNCF_F32, s);
     nncf_status status = nncf_layer_quantize_input(n->layer, &from, &to);
     CHECK(w, status == NNCF_OK, "quantize_input of %s: %d", n->scope, status);
     saw(g, s->d[0]);
@@ -113,7 +116,7 @@ static void host_product(node *n)
         double sum = 0;
         for (size_t j = 0; j < f; j++)
             sum += (double)n->kept.weight[weight_at(n, i % n->n_channels, j)] *
-                   (double)n->kept.used[0][i / n->n_channels * f + j];
+                (double)n->kept.used[0][i / n->n_channels * f + j];
         n->kept.host[i] = (float)sum;
     }
 }
@@ -135,7 +138,8 @@ void check_weight(graph *g, node *n)
         const grid of = grid_of(q, q->channels > 1 ? channel_of_weight(n, i) : 0, true);
         const double code = rint((double)got[i] / of.step);
         CHECK(w, fabs((double)got[i] - code * of.step) <= 2e-7 * fabs((double)got[i]),
-              "weight of %s [%zu]: %.9g is no multiple of %.9g", n->scope, i, (double)got[i], of.step);
+            "weight of %s [%zu]: %.9g is no multiple of %.9g", n->scope, i, (double)got[i],
+            of.step);
     }
     hash_bytes(w, got, n->n_weight * sizeof *got);
     free(n->kept.weight);
@@ -160,7 +164,8 @@ void host_forward(graph *g, node *n, const float *const x[2])
     } else {
         float d[2];
         for (size_t i = 0; i < count; i++)
-            k->host[i] = element(n, k->used[0][i], n->n_in == 2 ? k->used[1][i] : 0, channel_at(&n->out, i), d);
+            k->host[i] = element(
+                n, k->used[0][i], n->n_in == 2 ? k->used[1][i] : 0, channel_at(&n->out, i), d);
     }
     nncf_tensor from = view(k->host, NNCF_F32, &n->out), to = view(n->y, NNCF_F32, &n->out);
     nncf_status status = nncf_layer_quantize_output(n->layer, &from, &to);
@@ -176,7 +181,8 @@ void host_forward(graph *g, node *n, const float *const x[2])
 }
 
 /* Gradient through the library's quantizer at x, checked; in place. */
-static void quantizer_backward(graph *g, node *n, enum place place, const float *x, const shape *s, float *d)
+static void quantizer_backward(
+    graph *g, node *n, enum place place, const float *x, const shape *s, float *d)
 {
     world *w = g->world;
     const size_t count = count_of(s);
@@ -193,8 +199,9 @@ static void quantizer_backward(graph *g, node *n, enum place place, const float 
     float *copy = floats(count);
     memcpy(copy, x, count * sizeof *x);
     nncf_tensor tx = view(copy, NNCF_F32, s), td = view(d, NNCF_F32, s);
-    nncf_status status = place == INPUT ? nncf_layer_quantize_input_backward(n->layer, &tx, &td, &td)
-                                        : nncf_layer_quantize_output_backward(n->layer, &tx, &td, &td);
+    nncf_status status = place == INPUT
+        ? nncf_layer_quantize_input_backward(n->layer, &tx, &td, &td)
+        : nncf_layer_quantize_output_backward(n->layer, &tx, &td, &td);
     CHECK(w, status == NNCF_OK, "backward of a quantizer of %s: %d", n->scope, status);
     for (size_t i = 0; i < count; i++)
         check_est(w, "gradient through a quantizer", n, i, (double)d[i], expected[i]);
@@ -260,8 +267,8 @@ void call_parts(graph *g)
     node *n = &g->nodes[sweep_range(w->rng, 0, g->n_nodes - 1)];
     const enum place place = sweep_one_in(w->rng, 2) ? INPUT : OUTPUT;
     shape s = place == OUTPUT ? n->out : n->in;
-    const bool flat =
-        n->kind == LINEAR && place == INPUT; /* a linear layer's input is flattened: features are channels */
+    const bool flat = n->kind == LINEAR &&
+        place == INPUT; /* a linear layer's input is flattened: features are channels */
     if (flat)
         s.d[1] *= s.d[2] * s.d[3];
     s.d[2] = flat ? 1 : sweep_range(w->rng, 1, 5);
@@ -277,10 +284,11 @@ void call_parts(graph *g)
         a[i] = exact((double)x[i]);
     const nncf_tensor tx = view(x, NNCF_F32, &s), ty = view(y, NNCF_F32, &s);
     note(w, " part");
-    nncf_status status =
-        place == INPUT ? nncf_layer_quantize_input(n->layer, &tx, &ty) : nncf_layer_quantize_output(n->layer, &tx, &ty);
-    CHECK(w, status == NNCF_OK, "a part of %s, place %d of %zu channels, %d dimensions, %d channels: %d", n->scope,
-          (int)place, n->q[place].channels, (int)s.ndim, (int)s.d[1], status);
+    nncf_status status = place == INPUT ? nncf_layer_quantize_input(n->layer, &tx, &ty)
+                                        : nncf_layer_quantize_output(n->layer, &tx, &ty);
+    CHECK(w, status == NNCF_OK,
+        "a part of %s, place %d of %zu channels, %d dimensions, %d channels: %d", n->scope,
+        (int)place, n->q[place].channels, (int)s.ndim, (int)s.d[1], status);
     saw(g, s.d[0]);
     check_quantized(g, "part", n, &n->q[place], place, a, &s, y, NNCF_F32);
     observe(g, n, place, x, &s);

@@ -51,7 +51,8 @@ const quant *feeding(const graph *g, const node *n, int input)
     return NULL;
 }
 
-static float *read_input(const graph *g, const node *n, const nncf_tensor *x, int input, size_t count)
+static float *read_input(
+    const graph *g, const node *n, const nncf_tensor *x, int input, size_t count)
 {
     float *raw = floats(count);
     if (x->dtype == NNCF_F32) {
@@ -62,8 +63,8 @@ static float *read_input(const graph *g, const node *n, const nncf_tensor *x, in
     const grid of = grid_of(q, 0, false);
     const double zero = q->asymmetric ? -of.low : 0;
     for (size_t i = 0; i < count; i++) {
-        double code =
-            x->dtype == NNCF_U8 ? (double)((const uint8_t *)x->data)[i] : (double)((const int8_t *)x->data)[i];
+        double code = x->dtype == NNCF_U8 ? (double)((const uint8_t *)x->data)[i]
+                                          : (double)((const int8_t *)x->data)[i];
         raw[i] = (float)(code - zero) * (float)of.step;
     }
     return raw;
@@ -142,8 +143,8 @@ typedef struct product {
     graph *g;
     node *n;
     double *magnitude; /* forward: of the terms of an output */
-    const est *dz;     /* backward */
-    est *dw, *dx;      /* backward */
+    const est *dz; /* backward */
+    est *dw, *dx; /* backward */
     double *dw_m, *dx_m;
 } product;
 
@@ -177,8 +178,8 @@ static void each_dense(product *p, void (*term)(product *, size_t, size_t, size_
             }
 }
 
-static void each_window(product *p, size_t image, size_t out_channel, size_t yi, int64_t oy, int64_t ox,
-                        void (*term)(product *, size_t, size_t, size_t))
+static void each_window(product *p, size_t image, size_t out_channel, size_t yi, int64_t oy,
+    int64_t ox, void (*term)(product *, size_t, size_t, size_t))
 {
     const node *n = p->n;
     const int64_t per = n->weight_shape[1], kh = n->kernel[0], kw = n->kernel[1];
@@ -190,7 +191,8 @@ static void each_window(product *p, size_t image, size_t out_channel, size_t yi,
                 int64_t x = ox * n->stride[1] - n->padding[1] + j * n->dilation[1];
                 if (y < 0 || x < 0 || y >= n->in.d[2] || x >= n->in.d[3])
                     continue;
-                int64_t xi = (((int64_t)image * n->in.d[1] + first + c) * n->in.d[2] + y) * n->in.d[3] + x;
+                int64_t xi =
+                    (((int64_t)image * n->in.d[1] + first + c) * n->in.d[2] + y) * n->in.d[3] + x;
                 int64_t wi = (((int64_t)out_channel * per + c) * kh + i) * kw + j;
                 term(p, yi, (size_t)xi, (size_t)wi);
             }
@@ -231,12 +233,15 @@ static void multiply(graph *g, node *n)
 
 /* ---- batch norm ---- */
 
-static void check_running(graph *g, node *n, size_t c, est mean, est var, double count, double momentum)
+static void check_running(
+    graph *g, node *n, size_t c, est mean, est var, double count, double momentum)
 {
     const double unbiased = count > 1 ? count / (count - 1) : 1;
-    const double old_mean = n->kept.mean[c].v, old_var = n->kept.inv[c].v; /* what was there before */
+    const double old_mean = n->kept.mean[c].v,
+                 old_var = n->kept.inv[c].v; /* what was there before */
     est m = {(1 - momentum) * old_mean + momentum * mean.v, momentum * mean.t};
-    est v = {(1 - momentum) * old_var + momentum * var.v * unbiased, momentum * unbiased * var.t + 1e-12};
+    est v = {(1 - momentum) * old_var + momentum * var.v * unbiased,
+        momentum * unbiased * var.t + 1e-12};
     check_est(g->world, "running mean", n, c, (double)n->mean[c], m);
     check_est(g->world, "running variance", n, c, (double)n->var[c], v);
 }
@@ -245,7 +250,8 @@ static void check_running(graph *g, node *n, size_t c, est mean, est var, double
 static void normalize(graph *g, node *n)
 {
     const shape *s = &n->out;
-    const size_t hw = (size_t)(s->d[2] * s->d[3]), images = (size_t)s->d[0], channels = (size_t)s->d[1];
+    const size_t hw = (size_t)(s->d[2] * s->d[3]), images = (size_t)s->d[0],
+                 channels = (size_t)s->d[1];
     const bool batch = g->mode == NNCF_MODE_TRAIN || g->phase == ADAPTING;
     const bool update = batch && g->phase != OBSERVING;
     const double count = (double)(images * hw), eps = n->eps > 0 ? (double)n->eps : (double)1e-5f;
@@ -271,15 +277,17 @@ static void normalize(graph *g, node *n)
         if (update) {
             check_running(g, n, c, mean, var, count, momentum);
         } else {
-            CHECK(g->world, n->kept.mean[c].v == (double)n->mean[c] && n->kept.inv[c].v == (double)n->var[c],
-                  "%s: running statistics moved", n->scope);
+            CHECK(g->world,
+                n->kept.mean[c].v == (double)n->mean[c] && n->kept.inv[c].v == (double)n->var[c],
+                "%s: running statistics moved", n->scope);
         }
         if (!batch) {
             mean = exact((double)n->mean[c]);
             var = exact((double)n->var[c]);
         }
         const double inv = 1 / sqrt(var.v + eps), relative = fmin(0.5 * var.t / (var.v + eps), 1e6);
-        const double gamma = n->gamma ? (double)n->gamma[c] : 1, beta = n->beta ? (double)n->beta[c] : 0;
+        const double gamma = n->gamma ? (double)n->gamma[c] : 1,
+                     beta = n->beta ? (double)n->beta[c] : 0;
         const double scale = gamma * inv;
         n->kept.mean[c] = mean;
         n->kept.inv[c] = (est){inv, inv * (relative + 2e-7)};
@@ -289,7 +297,7 @@ static void normalize(graph *g, node *n)
             est *v = &n->kept.v[at];
             v->v = (z.v - mean.v) * scale + beta;
             v->t = fabs(scale) * (z.t + mean.t) + fabs((z.v - mean.v) * scale) * relative +
-                   4e-7 * (fabs(z.v * scale) + fabs(mean.v * scale) + fabs(beta));
+                4e-7 * (fabs(z.v * scale) + fabs(mean.v * scale) + fabs(beta));
         }
     }
 }
@@ -297,7 +305,8 @@ static void normalize(graph *g, node *n)
 static void normalize_backward(node *n, est *dv)
 {
     const shape *s = &n->out;
-    const size_t hw = (size_t)(s->d[2] * s->d[3]), images = (size_t)s->d[0], channels = (size_t)s->d[1];
+    const size_t hw = (size_t)(s->d[2] * s->d[3]), images = (size_t)s->d[0],
+                 channels = (size_t)s->d[1];
     const size_t per = images * hw;
     const double count = (double)per;
     est *zhat = ests(per);
@@ -309,7 +318,8 @@ static void normalize_backward(node *n, est *dv)
             const size_t at = (i / hw * channels + c) * hw + i % hw;
             const est z = n->kept.z[at];
             zhat[i].v = (z.v - mean.v) * inv.v;
-            zhat[i].t = inv.v * (z.t + mean.t) + fabs(z.v - mean.v) * inv.t + 3e-7 * inv.v * (fabs(z.v) + fabs(mean.v));
+            zhat[i].t = inv.v * (z.t + mean.t) + fabs(z.v - mean.v) * inv.t +
+                3e-7 * inv.v * (fabs(z.v) + fabs(mean.v));
             est term = times(dv[at], zhat[i]);
             term.t += 2e-7 * fabs(term.v);
             add_est(&dot, term);
@@ -325,10 +335,12 @@ static void normalize_backward(node *n, est *dv)
             const est d = dv[at];
             const double through = zhat[i].v * dot.v / count, z = n->kept.z[at].v;
             dv[at].v = scale * (d.v - sum.v / count - through);
-            dv[at].t = fabs(scale) * (d.t + sum.t / count +
-                                      (zhat[i].t * (fabs(dot.v) + dot.t) + fabs(zhat[i].v) * dot.t) / count) +
-                       (inv.t / inv.v + 4e-7) * fabs(scale) * (fabs(d.v) + fabs(sum.v / count) + fabs(through)) +
-                       3e-7 * fabs(k1) * (fabs(z) + fabs(mean.v));
+            dv[at].t = fabs(scale) *
+                    (d.t + sum.t / count +
+                        (zhat[i].t * (fabs(dot.v) + dot.t) + fabs(zhat[i].v) * dot.t) / count) +
+                (inv.t / inv.v + 4e-7) * fabs(scale) *
+                    (fabs(d.v) + fabs(sum.v / count) + fabs(through)) +
+                3e-7 * fabs(k1) * (fabs(z) + fabs(mean.v));
         }
     }
     free(zhat);
@@ -377,7 +389,7 @@ static area area_of(const node *n, int64_t oy, int64_t ox)
     if (n->pool == NNCF_POOL_MEAN_COLUMNS)
         return (area){oy, oy + 1, 0, w, (double)w};
     area a = {oy * n->stride[0] - n->padding[0], 0, ox * n->stride[1] - n->padding[1], 0,
-              (double)(n->kernel[0] * n->kernel[1])};
+        (double)(n->kernel[0] * n->kernel[1])};
     a.y1 = a.y0 + n->kernel[0] < h ? a.y0 + n->kernel[0] : h;
     a.x1 = a.x0 + n->kernel[1] < w ? a.x0 + n->kernel[1] : w;
     a.y0 = a.y0 < 0 ? 0 : a.y0;
@@ -407,14 +419,16 @@ static void pool(node *n, const est *dv, est *dx)
                             where = xi;
                         }
                         if (dv && n->pool != NNCF_POOL_MAX)
-                            add_est(&dx[xi], (est){dv[at].v / a.divisor,
-                                                   dv[at].t / a.divisor + 4e-7 * fabs(dv[at].v) / a.divisor});
+                            add_est(&dx[xi],
+                                (est){dv[at].v / a.divisor,
+                                    dv[at].t / a.divisor + 4e-7 * fabs(dv[at].v) / a.divisor});
                     }
                 if (dv && n->pool == NNCF_POOL_MAX)
                     add_est(&dx[where], (est){dv[at].v, dv[at].t + 4e-7 * fabs(dv[at].v)});
                 if (!dv)
-                    n->kept.v[at] =
-                        n->pool == NNCF_POOL_MAX ? exact(best) : (est){sum / a.divisor, 2e-7 * magnitude / a.divisor};
+                    n->kept.v[at] = n->pool == NNCF_POOL_MAX
+                        ? exact(best)
+                        : (est){sum / a.divisor, 2e-7 * magnitude / a.divisor};
             }
         }
     }
@@ -432,8 +446,8 @@ static double output_code(const quant *q, const grid *of, const void *y, int32_t
     return rint((double)((const float *)y)[i] / of->step);
 }
 
-void check_quantized(graph *g, const char *what, const node *n, quant *q, enum place place, const est *a,
-                     const shape *s, const void *y, int32_t y_dtype)
+void check_quantized(graph *g, const char *what, const node *n, quant *q, enum place place,
+    const est *a, const shape *s, const void *y, int32_t y_dtype)
 {
     world *w = g->world;
     for (size_t i = 0, count = count_of(s); i < count; i++) {
@@ -444,7 +458,8 @@ void check_quantized(graph *g, const char *what, const node *n, quant *q, enum p
         const grid of = grid_at(q, s, i, place == WEIGHT);
         const double code = output_code(q, &of, y, y_dtype, i);
         const double low = of.low * of.step, high = of.high * of.step;
-        const double clamped = fmin(fmax(a[i].v, low), high), slack = a[i].t + 1e-6 * (fabs(clamped) + of.step);
+        const double clamped = fmin(fmax(a[i].v, low), high),
+                     slack = a[i].t + 1e-6 * (fabs(clamped) + of.step);
         w->elements++;
         /* Batch norm over few values may make noise of what it subtracts, and averages of codes lie
          * halfway between two very often: nothing can be told of these. */
@@ -453,16 +468,21 @@ void check_quantized(graph *g, const char *what, const node *n, quant *q, enum p
         w->loose += loose;
         w->escapes += escapes;
         if (escapes && w->verbose)
-            printf("%s of %s [%zu]: code %g of %.9g +- %.3g, step %.9g\n", what, n->scope, i, code, a[i].v, a[i].t,
-                   of.step);
-        CHECK(w, code >= of.low && code <= of.high && fabs(clamped - code * of.step) <= 0.5 * of.step + slack,
-              "%s of %s [%zu]: code %g of %.9g +- %.3g (step %.9g, %g..%g)", what, n->scope, i, code, a[i].v, a[i].t,
-              of.step, of.low, of.high);
+            printf("%s of %s [%zu]: code %g of %.9g +- %.3g, step %.9g\n", what, n->scope, i, code,
+                a[i].v, a[i].t, of.step);
+        CHECK(w,
+            code >= of.low && code <= of.high &&
+                fabs(clamped - code * of.step) <= 0.5 * of.step + slack,
+            "%s of %s [%zu]: code %g of %.9g +- %.3g (step %.9g, %g..%g)", what, n->scope, i, code,
+            a[i].v, a[i].t, of.step, of.low, of.high);
         if (y_dtype != NNCF_F32)
             continue;
         const float value = ((const float *)y)[i];
-        CHECK(w, fabs((double)value - code * of.step) <= 2e-7 * fabs(code * of.step) && !(value == 0 && signbit(value)),
-              "%s of %s [%zu]: %.9g is no multiple of the step %.9g", what, n->scope, i, (double)value, of.step);
+        CHECK(w,
+            fabs((double)value - code * of.step) <= 2e-7 * fabs(code * of.step) &&
+                !(value == 0 && signbit(value)),
+            "%s of %s [%zu]: %.9g is no multiple of the step %.9g", what, n->scope, i,
+            (double)value, of.step);
     }
 }
 
@@ -507,7 +527,8 @@ static void add_inputs(graph *g, node *n)
     free(sum);
 }
 
-/* After forward: is y right? The running statistics from before forward are in kept.mean and kept.inv. */
+/* After forward: is y right? The running statistics from before forward are in kept.mean and
+ * kept.inv. */
 void check_forward(graph *g, node *n, const nncf_tensor *x, const void *y, int32_t y_dtype)
 {
     const size_t count = count_of(&n->out);
@@ -549,12 +570,12 @@ static void product_backward(graph *g, node *n, const est *dz, est *dx)
 {
     const size_t in = count_of(&n->in), out = count_of(&n->out), per = out / (size_t)n->out.d[1];
     product p = {.g = g,
-                 .n = n,
-                 .dz = dz,
-                 .dw = ests(n->n_weight),
-                 .dx = dx,
-                 .dw_m = calloc(n->n_weight, sizeof(double)),
-                 .dx_m = calloc(in, sizeof(double))};
+        .n = n,
+        .dz = dz,
+        .dw = ests(n->n_weight),
+        .dx = dx,
+        .dw_m = calloc(n->n_weight, sizeof(double)),
+        .dx_m = calloc(in, sizeof(double))};
     each_term(&p, backward_term);
     const size_t taps = n->n_weight; /* no more terms than that meet in an input */
     for (size_t i = 0; i < n->n_weight; i++)
@@ -563,7 +584,8 @@ static void product_backward(graph *g, node *n, const est *dz, est *dx)
         dx[i].t += p.dx_m[i] * sum_error(taps);
     expect_weight_backward(g, n, p.dw);
     for (size_t i = 0; n->e_db && i < out; i++)
-        accumulate(&n->e_db[channel_at(&n->out, i)], (est){dz[i].v, dz[i].t + 2e-7 * fabs(dz[i].v)});
+        accumulate(
+            &n->e_db[channel_at(&n->out, i)], (est){dz[i].v, dz[i].t + 2e-7 * fabs(dz[i].v)});
     const shape planes = input_planes(n);
     quant *q = &n->q[INPUT];
     for (size_t i = 0; q->there && i < in; i++) {
@@ -588,7 +610,8 @@ void expect_backward(graph *g, node *n, const float *dy, est *dx[2])
         if (q->there) {
             const size_t c = q->channels > 1 ? channel_at(&n->out, i) : 0;
             const grid of = grid_of(q, c, false);
-            d[i] = quantize_gradient(q, c, &of, k->a[i], d[i], of.low == 0 && n->activation != NNCF_ACTIVATION_NONE);
+            d[i] = quantize_gradient(
+                q, c, &of, k->a[i], d[i], of.low == 0 && n->activation != NNCF_ACTIVATION_NONE);
         }
         d[i] = activate_gradient(n, k->v[i], d[i]);
         if (n->kind == ADD && inner->there) {
@@ -614,7 +637,8 @@ void expect_backward(graph *g, node *n, const float *dy, est *dx[2])
 
 /* ---- gradients that were added to ---- */
 
-static void check_array(graph *g, const char *what, const node *n, const float *got, const est *expected, size_t count)
+static void check_array(
+    graph *g, const char *what, const node *n, const float *got, const est *expected, size_t count)
 {
     for (size_t i = 0; got && expected && i < count; i++)
         check_est(g->world, what, n, i, (double)got[i], expected[i]);
@@ -631,12 +655,14 @@ void check_gradients(graph *g, const char *when)
         check_array(g, "bias gradient", n, n->db, n->e_db, n->n_channels);
         check_array(g, "gamma gradient", n, n->dgamma, n->e_dgamma, n->n_channels);
         check_array(g, "beta gradient", n, n->dbeta, n->e_dbeta, n->n_channels);
-        check_array(g, "logit gradient", n, n->mask == MASK_RB ? n->logit.grad : NULL, n->e_logit, n->n_weight);
+        check_array(g, "logit gradient", n, n->mask == MASK_RB ? n->logit.grad : NULL, n->e_logit,
+            n->n_weight);
         for (int p = 0; p < PLACES; p++) {
             quant *q = &n->q[p];
             if (!q->there)
                 continue;
-            snprintf(what, sizeof what, "gradient of the %s's %s", places[p], q->asymmetric ? "low" : "scale");
+            snprintf(what, sizeof what, "gradient of the %s's %s", places[p],
+                q->asymmetric ? "low" : "scale");
             check_array(g, what, n, q->first.grad, q->gradient[0], q->channels);
             snprintf(what, sizeof what, "gradient of the %s's range", places[p]);
             if (q->asymmetric)

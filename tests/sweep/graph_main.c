@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The loop over cases; see graph.h. A case is a context with one or two models and some 30 calls on them. */
+/* The loop over cases; see graph.h. A case is a context with one or two models and some 30 calls on
+ * them. */
 #include "graph.h"
 
 void wrong(world *w, int line, const char *format, ...)
@@ -10,8 +11,8 @@ void wrong(world *w, int line, const char *format, ...)
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     w->failed = true;
-    sweep_describe(w->sweep, "seed %llu, threads %d, isa %d:%s", (unsigned long long)w->seed, (int)w->threads,
-                   (int)w->isa, w->history);
+    sweep_describe(w->sweep, "seed %llu, threads %d, isa %d:%s", (unsigned long long)w->seed,
+        (int)w->threads, (int)w->isa, w->history);
     sweep_fail(w->sweep, "%s (line %d)", text, line);
 }
 
@@ -27,11 +28,12 @@ void note(world *w, const char *format, ...)
         vsnprintf(w->history + n, sizeof w->history - n, format, arguments);
     }
     va_end(arguments);
-    snprintf(w->sweep->description, sizeof w->sweep->description, "threads %d, isa %d:%s", (int)w->threads, (int)w->isa,
-             w->history);
+    snprintf(w->sweep->description, sizeof w->sweep->description, "threads %d, isa %d:%s",
+        (int)w->threads, (int)w->isa, w->history);
     if (w->verbose)
         printf("%s\n",
-               w->sweep->description + (strlen(w->sweep->description) > 60 ? strlen(w->sweep->description) - 60 : 0));
+            w->sweep->description +
+                (strlen(w->sweep->description) > 60 ? strlen(w->sweep->description) - 60 : 0));
 }
 
 static void *counted_alloc(void *user, size_t size, size_t align)
@@ -59,18 +61,20 @@ static const char *kind_name(const node *n)
 
 static void print_graph(const graph *g)
 {
-    printf("graph %d: input %lldx%lldx%lldx%lld\n", g->index, (long long)g->input.d[0], (long long)g->input.d[1],
-           (long long)g->input.d[2], (long long)g->input.d[3]);
+    printf("graph %d: input %lldx%lldx%lldx%lld\n", g->index, (long long)g->input.d[0],
+        (long long)g->input.d[1], (long long)g->input.d[2], (long long)g->input.d[3]);
     for (int i = 0; i < g->n_nodes; i++) {
         const node *n = &g->nodes[i];
-        printf("  %d: %s %s from %d %d%s -> %lldx%lldx%lldx%lld; kernel %dx%d stride %dx%d padding %dx%d dilation "
+        printf("  %d: %s %s from %d %d%s -> %lldx%lldx%lldx%lld; kernel %dx%d stride %dx%d padding "
+               "%dx%d dilation "
                "%dx%d groups "
                "%lld act %d%s pool %d op %d\n",
-               i, kind_name(n), n->scope, n->from[0], n->n_in > 1 ? n->from[1] : n->from[0],
-               n->edges ? "" : " no edges", (long long)n->out.d[0], (long long)n->out.d[1], (long long)n->out.d[2],
-               (long long)n->out.d[3], (int)n->kernel[0], (int)n->kernel[1], (int)n->stride[0], (int)n->stride[1],
-               (int)n->padding[0], (int)n->padding[1], (int)n->dilation[0], (int)n->dilation[1], (long long)n->groups,
-               (int)n->activation, n->has_norm ? " norm" : "", (int)n->pool, (int)n->op);
+            i, kind_name(n), n->scope, n->from[0], n->n_in > 1 ? n->from[1] : n->from[0],
+            n->edges ? "" : " no edges", (long long)n->out.d[0], (long long)n->out.d[1],
+            (long long)n->out.d[2], (long long)n->out.d[3], (int)n->kernel[0], (int)n->kernel[1],
+            (int)n->stride[0], (int)n->stride[1], (int)n->padding[0], (int)n->padding[1],
+            (int)n->dilation[0], (int)n->dilation[1], (long long)n->groups, (int)n->activation,
+            n->has_norm ? " norm" : "", (int)n->pool, (int)n->op);
     }
 }
 
@@ -95,13 +99,14 @@ static uint64_t run_case(sweep *s, int32_t threads, uint64_t total[3])
 {
     world *w = calloc(1, sizeof *w);
     sweep_rng *r = &s->rng;
-    static const int32_t isas[] = {NNCF_ISA_BEST, NNCF_ISA_BEST, NNCF_ISA_AVX2, NNCF_ISA_PORTABLE, NNCF_ISA_REFERENCE};
+    static const int32_t isas[] = {
+        NNCF_ISA_BEST, NNCF_ISA_BEST, NNCF_ISA_AVX2, NNCF_ISA_PORTABLE, NNCF_ISA_REFERENCE};
     *w = (world){.sweep = s, .rng = r, .threads = threads, .digest = 1, .verbose = s->only != NULL};
     w->seed = (uint64_t)sweep_range(r, 0, 1000);
     w->isa = SWEEP_PICK(r, isas);
-    nncf_context_params p = {
-        NNCF_PARAMS(nncf_context_params), .seed = w->seed,      .n_threads = threads,  .max_isa = w->isa,
-        .alloc = counted_alloc,           .free = counted_free, .alloc_user = &w->live};
+    nncf_context_params p = {NNCF_PARAMS(nncf_context_params), .seed = w->seed,
+        .n_threads = threads, .max_isa = w->isa, .alloc = counted_alloc, .free = counted_free,
+        .alloc_user = &w->live};
     nncf_status status = nncf_context_create(NNCF_API_VERSION, &p, &w->context, NULL);
     CHECK(w, status == NNCF_OK, "context: %d", status);
     w->n_graphs = sweep_one_in(r, 4) ? 2 : 1;
@@ -116,8 +121,9 @@ static uint64_t run_case(sweep *s, int32_t threads, uint64_t total[3])
     const int64_t calls = sweep_range(r, 5, 40);
     for (int64_t i = 0; i < calls && !w->failed; i++)
         random_call(w);
-    CHECK(w, w->failed || w->escapes <= w->elements / 50 + 4, "%llu of %llu elements went the other way",
-          (unsigned long long)w->escapes, (unsigned long long)w->elements);
+    CHECK(w, w->failed || w->escapes <= w->elements / 50 + 4,
+        "%llu of %llu elements went the other way", (unsigned long long)w->escapes,
+        (unsigned long long)w->elements);
     total[0] += w->elements;
     total[1] += w->escapes;
     total[2] += w->loose;
@@ -145,6 +151,6 @@ int main(int argc, char **argv)
     }
     printf("graphs: %" PRIu64 " quantized elements, %" PRIu64 " rounded the other way, %" PRIu64
            " not to be told; %" PRIu64 " cases with threads\n",
-           total[0], total[1], total[2], again);
+        total[0], total[1], total[2], again);
     return sweep_finish(&s);
 }

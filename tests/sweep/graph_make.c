@@ -27,7 +27,8 @@ static bool has_weight(const node *n)
     return n->n_weight > 0;
 }
 
-static int64_t window(int64_t size, int32_t kernel, int32_t stride, int32_t padding, int32_t dilation)
+static int64_t window(
+    int64_t size, int32_t kernel, int32_t stride, int32_t padding, int32_t dilation)
 {
     int64_t room = size + 2 * padding - (dilation * (kernel - 1) + 1);
     return room < 0 ? 0 : room / stride + 1;
@@ -49,8 +50,8 @@ static bool infer(const graph *g, node *n)
     if (n->n_in == 2) {
         const shape *other = source(g, n->from[1]);
         bool joins = n->kind == HOST && n->op == NNCF_OP_CONCAT;
-        if (other->ndim != in.ndim || other->d[0] != in.d[0] || other->d[2] != in.d[2] || other->d[3] != in.d[3] ||
-            (!joins && other->d[1] != in.d[1]))
+        if (other->ndim != in.ndim || other->d[0] != in.d[0] || other->d[2] != in.d[2] ||
+            other->d[3] != in.d[3] || (!joins && other->d[1] != in.d[1]))
             return false;
         if (joins)
             out.d[1] += other->d[1];
@@ -61,11 +62,12 @@ static bool infer(const graph *g, node *n)
         out = make_shape(2, in.d[0], (int64_t)n->n_channels, 1, 1);
     } else if (n->kind == HOST && n->op == NNCF_OP_FLATTEN) {
         out = make_shape(2, in.d[0], features(&in), 1, 1);
-    } else if (n->kind == CONV || (n->kind == POOL && (n->pool == NNCF_POOL_AVERAGE || n->pool == NNCF_POOL_MAX))) {
+    } else if (n->kind == CONV ||
+        (n->kind == POOL && (n->pool == NNCF_POOL_AVERAGE || n->pool == NNCF_POOL_MAX))) {
         out.ndim = 4;
         for (int i = 0; i < 2; i++) {
-            out.d[2 + i] =
-                window(in.d[2 + i], n->kernel[i], n->stride[i], n->padding[i], n->kind == CONV ? n->dilation[i] : 1);
+            out.d[2 + i] = window(in.d[2 + i], n->kernel[i], n->stride[i], n->padding[i],
+                n->kind == CONV ? n->dilation[i] : 1);
             if (out.d[2 + i] < 1)
                 return false;
         }
@@ -79,15 +81,17 @@ static bool infer(const graph *g, node *n)
             out.d[3] = 1;
     }
     n->out = out;
-    if (n->has_norm && out.d[0] * out.d[2] * out.d[3] == 1) /* one value a channel: forward in train mode refuses it */
+    if (n->has_norm &&
+        out.d[0] * out.d[2] * out.d[3] ==
+            1) /* one value a channel: forward in train mode refuses it */
         return false;
     return features(&out) <= 4096;
 }
 
 void free_kept(kept *k)
 {
-    void *const all[] = {k->x[0], k->x[1], k->w,      k->masked, k->z,       k->v,       k->a,    k->mean,
-                         k->inv,  k->keep, k->raw[0], k->raw[1], k->used[0], k->used[1], k->host, k->weight};
+    void *const all[] = {k->x[0], k->x[1], k->w, k->masked, k->z, k->v, k->a, k->mean, k->inv,
+        k->keep, k->raw[0], k->raw[1], k->used[0], k->used[1], k->host, k->weight};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
     *k = (kept){0};
@@ -196,8 +200,8 @@ static void make_parameters(sweep_rng *r, node *n)
 
 static int32_t draw_activation(sweep_rng *r)
 {
-    static const int32_t all[] = {NNCF_ACTIVATION_NONE, NNCF_ACTIVATION_RELU, NNCF_ACTIVATION_RELU,
-                                  NNCF_ACTIVATION_RELU6};
+    static const int32_t all[] = {
+        NNCF_ACTIVATION_NONE, NNCF_ACTIVATION_RELU, NNCF_ACTIVATION_RELU, NNCF_ACTIVATION_RELU6};
     return SWEEP_PICK(r, all);
 }
 
@@ -215,7 +219,8 @@ static void draw_window(sweep_rng *r, node *n)
         }
         n->kernel[i] = SWEEP_PICK(r, kernels);
         n->stride[i] = sweep_one_in(r, 2) ? (int32_t)sweep_range(r, 1, 3) : 1;
-        n->padding[i] = (int32_t)sweep_range(r, 0, n->kind == POOL ? n->kernel[i] / 2 : n->kernel[i]);
+        n->padding[i] =
+            (int32_t)sweep_range(r, 0, n->kind == POOL ? n->kernel[i] / 2 : n->kernel[i]);
         n->dilation[i] = sweep_one_in(r, 6) ? 2 : 1;
     }
 }
@@ -241,23 +246,15 @@ static void draw_conv(sweep_rng *r, node *n, const shape *in)
 static const struct {
     int32_t op;
     const char *class, *name;
-} host_ops[] = {{NNCF_OP_RELU, "ReLU", "RELU"},
-                {NNCF_OP_RELU6, "ReLU6", "hardtanh"},
-                {NNCF_OP_SIGMOID, "Sigmoid", "sigmoid"},
-                {NNCF_OP_TANH, "Tanh", "tanh"},
-                {NNCF_OP_DROPOUT, "Dropout", "dropout"},
-                {NNCF_OP_OTHER, "Other", "other"},
-                {NNCF_OP_FLATTEN, NULL, "flatten"},
-                {NNCF_OP_RESHAPE, NULL, "view"},
-                {NNCF_OP_BATCH_NORM, "BatchNorm2d", "batch_norm"},
-                {NNCF_OP_MUL, NULL, "__mul__"},
-                {NNCF_OP_ADD, NULL, "__add__"},
-                {NNCF_OP_SUB, NULL, "__sub__"},
-                {NNCF_OP_CONCAT, NULL, "cat"},
-                {NNCF_OP_LINEAR, "Linear", "linear"},
-                {NNCF_OP_CONV1D, "Conv1d", "conv1d"},
-                {NNCF_OP_CONV2D, "Conv2d", "conv2d"},
-                {NNCF_OP_CONV_TRANSPOSE2D, "ConvTranspose2d", "conv_transpose2d"}};
+} host_ops[] = {{NNCF_OP_RELU, "ReLU", "RELU"}, {NNCF_OP_RELU6, "ReLU6", "hardtanh"},
+    {NNCF_OP_SIGMOID, "Sigmoid", "sigmoid"}, {NNCF_OP_TANH, "Tanh", "tanh"},
+    {NNCF_OP_DROPOUT, "Dropout", "dropout"}, {NNCF_OP_OTHER, "Other", "other"},
+    {NNCF_OP_FLATTEN, NULL, "flatten"}, {NNCF_OP_RESHAPE, NULL, "view"},
+    {NNCF_OP_BATCH_NORM, "BatchNorm2d", "batch_norm"}, {NNCF_OP_MUL, NULL, "__mul__"},
+    {NNCF_OP_ADD, NULL, "__add__"}, {NNCF_OP_SUB, NULL, "__sub__"}, {NNCF_OP_CONCAT, NULL, "cat"},
+    {NNCF_OP_LINEAR, "Linear", "linear"}, {NNCF_OP_CONV1D, "Conv1d", "conv1d"},
+    {NNCF_OP_CONV2D, "Conv2d", "conv2d"},
+    {NNCF_OP_CONV_TRANSPOSE2D, "ConvTranspose2d", "conv_transpose2d"}};
 
 static bool draw_host(sweep_rng *r, node *n, const shape *in, int index)
 {
@@ -268,21 +265,26 @@ static bool draw_host(sweep_rng *r, node *n, const shape *in, int index)
         snprintf(n->scope, sizeof n->scope, "Net/%s[h%d]", host_ops[k].class, index);
     else
         snprintf(n->scope, sizeof n->scope, "Net/Block[b%d]/%s_0", index, host_ops[k].name);
-    n->n_in = n->op == NNCF_OP_MUL || n->op == NNCF_OP_ADD || n->op == NNCF_OP_SUB || n->op == NNCF_OP_CONCAT ? 2 : 1;
+    n->n_in = n->op == NNCF_OP_MUL || n->op == NNCF_OP_ADD || n->op == NNCF_OP_SUB ||
+            n->op == NNCF_OP_CONCAT
+        ? 2
+        : 1;
     /* kernels as large as the plane */
     const int64_t linear[2] = {out, features(in)}, conv1d[3] = {out, c, in->d[2] * in->d[3]},
-                  conv2d[4] = {out, c, in->d[2], in->d[3]}, transposed[4] = {c, out, in->d[2], in->d[3]};
+                  conv2d[4] = {out, c, in->d[2], in->d[3]},
+                  transposed[4] = {c, out, in->d[2], in->d[3]};
     n->weight_ndim = n->op == NNCF_OP_LINEAR ? 2 : n->op == NNCF_OP_CONV1D ? 3 : 4;
-    const int64_t *s = n->op == NNCF_OP_LINEAR             ? linear
-                       : n->op == NNCF_OP_CONV1D           ? conv1d
-                       : n->op == NNCF_OP_CONV2D           ? conv2d
-                       : n->op == NNCF_OP_CONV_TRANSPOSE2D ? transposed
-                                                           : NULL;
+    const int64_t *s = n->op == NNCF_OP_LINEAR ? linear
+        : n->op == NNCF_OP_CONV1D              ? conv1d
+        : n->op == NNCF_OP_CONV2D              ? conv2d
+        : n->op == NNCF_OP_CONV_TRANSPOSE2D    ? transposed
+                                               : NULL;
     if (s)
         memcpy(n->weight_shape, s, (size_t)n->weight_ndim * sizeof *s);
     else
         n->weight_ndim = 0;
-    return n->op != NNCF_OP_LINEAR || in->d[2] * in->d[3] == 1; /* a host's linear layer reads rows of features */
+    return n->op != NNCF_OP_LINEAR ||
+        in->d[2] * in->d[3] == 1; /* a host's linear layer reads rows of features */
 }
 
 static bool draw_node(sweep_rng *r, graph *g, int index)
@@ -344,80 +346,46 @@ static nncf_status add_node(graph *g, node *n, nncf_error *err)
     for (int i = 0; i < n->n_in && n->edges; i++)
         in[i] = g->nodes[n->from[i]].layer;
     const size_t n_inputs = n->edges ? (size_t)n->n_in : 0;
-    nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params),
-                                 .weight = n->gamma,
-                                 .bias = n->beta,
-                                 .weight_grad = n->dgamma,
-                                 .bias_grad = n->dbeta,
-                                 .running_mean = n->mean,
-                                 .running_var = n->var,
-                                 .eps = n->eps,
-                                 .momentum = n->momentum};
+    nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .weight = n->gamma,
+        .bias = n->beta, .weight_grad = n->dgamma, .bias_grad = n->dbeta, .running_mean = n->mean,
+        .running_var = n->var, .eps = n->eps, .momentum = n->momentum};
     const nncf_batch_norm_params *norm = n->has_norm ? &bn : NULL;
     if (n->kind == CONV) {
-        nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params),
-                                .scope = n->scope,
-                                .weight = n->w,
-                                .weight_grad = n->dw,
-                                .bias = n->b,
-                                .bias_grad = n->db,
-                                .in_channels = n->in.d[1],
-                                .out_channels = n->out_channels,
-                                .kernel = {n->kernel[0], n->kernel[1]},
-                                .stride = {n->stride[0], n->stride[1]},
-                                .padding = {n->padding[0], n->padding[1]},
-                                .dilation = {n->dilation[0], n->dilation[1]},
-                                .groups = (int32_t)n->groups,
-                                .activation = n->activation,
-                                .batch_norm = norm,
-                                .inputs = in,
-                                .n_inputs = n_inputs};
+        nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = n->scope, .weight = n->w,
+            .weight_grad = n->dw, .bias = n->b, .bias_grad = n->db, .in_channels = n->in.d[1],
+            .out_channels = n->out_channels, .kernel = {n->kernel[0], n->kernel[1]},
+            .stride = {n->stride[0], n->stride[1]}, .padding = {n->padding[0], n->padding[1]},
+            .dilation = {n->dilation[0], n->dilation[1]}, .groups = (int32_t)n->groups,
+            .activation = n->activation, .batch_norm = norm, .inputs = in, .n_inputs = n_inputs};
         return nncf_model_add_conv2d(g->model, &p, &n->layer, err);
     }
     if (n->kind == LINEAR) {
-        nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params),
-                                .scope = n->scope,
-                                .weight = n->w,
-                                .weight_grad = n->dw,
-                                .bias = n->b,
-                                .bias_grad = n->db,
-                                .in_features = n->weight_shape[1],
-                                .out_features = n->out_channels,
-                                .activation = n->activation,
-                                .batch_norm = norm,
-                                .inputs = in,
-                                .n_inputs = n_inputs};
+        nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = n->scope, .weight = n->w,
+            .weight_grad = n->dw, .bias = n->b, .bias_grad = n->db,
+            .in_features = n->weight_shape[1], .out_features = n->out_channels,
+            .activation = n->activation, .batch_norm = norm, .inputs = in, .n_inputs = n_inputs};
         return nncf_model_add_linear(g->model, &p, &n->layer, err);
     }
     if (n->kind == ADD) {
-        nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = n->scope, .activation = n->activation, .inputs = in,
-                             .n_inputs = n_inputs};
+        nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = n->scope,
+            .activation = n->activation, .inputs = in, .n_inputs = n_inputs};
         return nncf_model_add_add(g->model, &p, &n->layer, err);
     }
     if (n->kind == POOL) {
-        bool global =
-            n->pool != NNCF_POOL_AVERAGE && n->pool != NNCF_POOL_MAX; /* takes the whole plane, row or column */
-        nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params),
-                                .scope = n->scope,
-                                .kind = n->pool,
-                                .kernel = {global ? 0 : n->kernel[0], global ? 0 : n->kernel[1]},
-                                .stride = {global ? 0 : n->stride[0], global ? 0 : n->stride[1]},
-                                .padding = {global ? 0 : n->padding[0], global ? 0 : n->padding[1]},
-                                .inputs = in,
-                                .n_inputs = n_inputs};
+        bool global = n->pool != NNCF_POOL_AVERAGE &&
+            n->pool != NNCF_POOL_MAX; /* takes the whole plane, row or column */
+        nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = n->scope, .kind = n->pool,
+            .kernel = {global ? 0 : n->kernel[0], global ? 0 : n->kernel[1]},
+            .stride = {global ? 0 : n->stride[0], global ? 0 : n->stride[1]},
+            .padding = {global ? 0 : n->padding[0], global ? 0 : n->padding[1]}, .inputs = in,
+            .n_inputs = n_inputs};
         return nncf_model_add_pool2d(g->model, &p, &n->layer, err);
     }
-    nncf_op_params p = {NNCF_PARAMS(nncf_op_params),
-                        .scope = n->scope,
-                        .op = n->op,
-                        .weight_ndim = n->weight_ndim,
-                        .weight_shape = n->weight_shape,
-                        .weight = n->w,
-                        .weight_grad = n->dw,
-                        .channels = n->out.d[1],
-                        .axis = n->op == NNCF_OP_CONCAT || n->op == NNCF_OP_FLATTEN ? 1 : 0,
-                        .inputs = in,
-                        .n_inputs = n_inputs};
+    nncf_op_params p = {NNCF_PARAMS(nncf_op_params), .scope = n->scope, .op = n->op,
+        .weight_ndim = n->weight_ndim, .weight_shape = n->weight_shape, .weight = n->w,
+        .weight_grad = n->dw, .channels = n->out.d[1],
+        .axis = n->op == NNCF_OP_CONCAT || n->op == NNCF_OP_FLATTEN ? 1 : 0, .inputs = in,
+        .n_inputs = n_inputs};
     return nncf_model_add_op(g->model, &p, &n->layer, err);
 }
 
@@ -436,13 +404,15 @@ void register_graph(graph *g)
 void make_graph(world *w, graph *g)
 {
     sweep_rng *r = w->rng;
-    static const int64_t sizes[] = {1, 1, 2, 3, 4, 5, 7, 9}; /* narrow ones have corners of their own */
+    static const int64_t sizes[] = {
+        1, 1, 2, 3, 4, 5, 7, 9}; /* narrow ones have corners of their own */
     static const int64_t channels[] = {1, 2, 3, 4, 4, 5, 8, 16, 17};
     g->world = w;
     const int style = (int)sweep_range(r, 0, 5); /* of edges: 0 none, 1 some, else all */
     const int wanted = (int)sweep_range(r, 2, MAX_NODES - 1);
     const int64_t h = SWEEP_PICK(r, sizes), width = SWEEP_PICK(r, sizes);
-    g->input = make_shape(4, sweep_one_in(r, 5) ? 1 : sweep_range(r, 2, 4), SWEEP_PICK(r, channels), h, width);
+    g->input = make_shape(
+        4, sweep_one_in(r, 5) ? 1 : sweep_range(r, 2, 4), SWEEP_PICK(r, channels), h, width);
     for (int tries = 0; g->n_nodes < wanted && tries < 200; tries++)
         g->n_nodes += draw_node(r, g, g->n_nodes);
     for (int i = 0; i < g->n_nodes; i++) {
@@ -464,9 +434,9 @@ void drop_graph(graph *g)
     nncf_model_destroy(g->model);
     for (int i = 0; i < g->n_nodes; i++) {
         node *n = &g->nodes[i];
-        void *const all[] = {n->w,        n->b,       n->gamma,   n->beta,  n->mean, n->var,
-                             n->dw,       n->db,      n->dgamma,  n->dbeta, n->e_dw, n->e_db,
-                             n->e_dgamma, n->e_dbeta, n->e_logit, n->bits,  n->y,    n->dy};
+        void *const all[] = {n->w, n->b, n->gamma, n->beta, n->mean, n->var, n->dw, n->db,
+            n->dgamma, n->dbeta, n->e_dw, n->e_db, n->e_dgamma, n->e_dbeta, n->e_logit, n->bits,
+            n->y, n->dy};
         for (size_t j = 0; j < sizeof all / sizeof *all; j++)
             free(all[j]);
         free_kept(&n->kept);

@@ -94,10 +94,12 @@ est quantize(const grid *g, est x)
     return (est){y, away * g->step + 2e-7 * fabs(y)};
 }
 
-/* -1 below the range, 0 inside, 1 above; *open: it may be otherwise. The ends are products in float. */
+/* -1 below the range, 0 inside, 1 above; *open: it may be otherwise. The ends are products in
+ * float. */
 static int side_of(const grid *g, est x, bool never_below, bool *open)
 {
-    double low = (double)((float)g->low * (float)g->step), high = (double)((float)g->high * (float)g->step);
+    double low = (double)((float)g->low * (float)g->step),
+           high = (double)((float)g->high * (float)g->step);
     double slack = x.t == 0 ? 0 : x.t + SLACK * fabs(x.v);
     *open = slack > 0 && (fabs(x.v - high) <= slack || (!never_below && fabs(x.v - low) <= slack));
     if (never_below && x.v < low)
@@ -151,8 +153,8 @@ double uniform_of(uint64_t seed, uint64_t layer, uint64_t step, uint64_t element
     uint32_t x[4] = {(uint32_t)(element / 4), 0, (uint32_t)step, (uint32_t)(step >> 32)};
     for (int i = 0; i < 10; i++) {
         uint64_t a = UINT64_C(0xD2511F53) * x[0], b = UINT64_C(0xCD9E8D57) * x[2];
-        uint32_t next[4] = {(uint32_t)(b >> 32) ^ x[1] ^ k[0], (uint32_t)b, (uint32_t)(a >> 32) ^ x[3] ^ k[1],
-                            (uint32_t)a};
+        uint32_t next[4] = {(uint32_t)(b >> 32) ^ x[1] ^ k[0], (uint32_t)b,
+            (uint32_t)(a >> 32) ^ x[3] ^ k[1], (uint32_t)a};
         memcpy(x, next, sizeof x);
         k[0] += 0x9E3779B9u;
         k[1] += 0xBB67AE85u;
@@ -223,7 +225,8 @@ void hash_bytes(world *w, const void *data, size_t size)
 
 void check_est(world *w, const char *what, const node *n, size_t i, double got, est expected)
 {
-    double away = fabs(got - expected.v), most = 1.00001 * expected.t + 1e-6 * fabs(expected.v) + 1e-12;
-    CHECK(w, away <= most, "%s of %s [%zu]: %.9g, not %.9g (off by %.3g, bound %.3g)", what, n ? n->scope : "the model",
-          i, got, expected.v, away, most);
+    double away = fabs(got - expected.v),
+           most = 1.00001 * expected.t + 1e-6 * fabs(expected.v) + 1e-12;
+    CHECK(w, away <= most, "%s of %s [%zu]: %.9g, not %.9g (off by %.3g, bound %.3g)", what,
+        n ? n->scope : "the model", i, got, expected.v, away, most);
 }

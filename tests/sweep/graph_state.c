@@ -54,23 +54,23 @@ static void take_rule(quant *q, const char *rule, bool is_weight)
 
 static void take_quantizer(graph *g, node *n, enum place place, json_object *entry)
 {
-    static const char *const stems[] = {".pre_ops.weight_quantizer", ".input_quantizer", ".activation_quantizer",
-                                        ".pre_activation_quantizer"};
+    static const char *const stems[] = {".pre_ops.weight_quantizer", ".input_quantizer",
+        ".activation_quantizer", ".pre_activation_quantizer"};
     quant *q = &n->q[place];
     char end[80];
     *q = (quant){.there = true,
-                 .asymmetric = strcmp(field(entry, "mode"), "asymmetric") == 0,
-                 .per_channel = strcmp(field(entry, "per_channel"), "true") == 0,
-                 .bits = (int32_t)strtol(field(entry, "bits"), NULL, 10),
-                 .channels = (size_t)strtol(field(entry, "channels"), NULL, 10)};
+        .asymmetric = strcmp(field(entry, "mode"), "asymmetric") == 0,
+        .per_channel = strcmp(field(entry, "per_channel"), "true") == 0,
+        .bits = (int32_t)strtol(field(entry, "bits"), NULL, 10),
+        .channels = (size_t)strtol(field(entry, "channels"), NULL, 10)};
     const char *sign = field(entry, "signed");
     q->sign = q->wanted = !sign ? -1 : strcmp(sign, "true") == 0;
     take_rule(q, field(entry, "range"), place == WEIGHT);
     snprintf(end, sizeof end, "%s.%s", stems[place], q->asymmetric ? "input_low" : "scale");
     if (!find_parameter(g, n, end, &q->first))
         return;
-    CHECK(g->world, q->first.count == q->channels, "%s: %zu numbers for %zu channels", q->first.name, q->first.count,
-          q->channels);
+    CHECK(g->world, q->first.count == q->channels, "%s: %zu numbers for %zu channels",
+        q->first.name, q->first.count, q->channels);
     snprintf(end, sizeof end, "%s.input_range", stems[place]);
     if (q->asymmetric)
         find_parameter(g, n, end, &q->second);
@@ -92,11 +92,11 @@ static void take_plan(graph *g)
             continue;
         if (strcmp(what, "mask") != 0) {
             take_quantizer(g, n,
-                           what[0] == 'w'   ? WEIGHT
-                           : what[0] == 'o' ? OUTPUT
-                           : what[2] == 'n' ? INNER
-                                            : INPUT,
-                           entry);
+                what[0] == 'w'       ? WEIGHT
+                    : what[0] == 'o' ? OUTPUT
+                    : what[2] == 'n' ? INNER
+                                     : INPUT,
+                entry);
         } else if (g->recipe.sparsity == 2) {
             n->mask = MASK_RB;
             find_parameter(g, n, ".pre_ops.mask", &n->logit);
@@ -192,7 +192,8 @@ static double level_of(const recipe *r, int64_t epoch)
     if (e >= steps)
         return r->target;
     if (r->schedule == 0)
-        return fmin(r->target, 1 - (1 - r->init) * exp(log((1 - r->target) / (1 - r->init)) / steps * e));
+        return fmin(
+            r->target, 1 - (1 - r->init) * exp(log((1 - r->target) / (1 - r->init)) / steps * e));
     if (r->ease_out)
         return r->target - (r->target - r->init) * pow(1 - e / steps, r->power);
     return r->init + (r->target - r->init) * pow(e / steps, r->power);
@@ -210,8 +211,9 @@ static double checked_level(graph *g)
 {
     const double level = statistics_of(g).sparsity_target;
     if (g->recipe.schedule != 3)
-        CHECK(g->world, fabs(level - level_of(&g->recipe, g->epoch)) <= 1e-12, "level %.17g in epoch %lld, not %.17g",
-              level, (long long)g->epoch, level_of(&g->recipe, g->epoch));
+        CHECK(g->world, fabs(level - level_of(&g->recipe, g->epoch)) <= 1e-12,
+            "level %.17g in epoch %lld, not %.17g", level, (long long)g->epoch,
+            level_of(&g->recipe, g->epoch));
     return level;
 }
 
@@ -235,8 +237,8 @@ static void constant_masks(graph *g)
             g->nodes[i].bits[j] = g->nodes[i].w[j] != 0;
 }
 
-/* Before any training weights may have been loaded: masks are made of what they are as initialization begins, but for
- * constant ones that mask something. */
+/* Before any training weights may have been loaded: masks are made of what they are as
+ * initialization begins, but for constant ones that mask something. */
 static void renew_masks(graph *g)
 {
     bool masks = false;
@@ -259,7 +261,7 @@ void weight_used(graph *g)
 bool norm_refuses(const graph *g, const node *n)
 {
     return n->has_norm && (g->mode == NNCF_MODE_TRAIN || g->phase == ADAPTING) &&
-           n->out.d[0] * n->out.d[2] * n->out.d[3] == 1;
+        n->out.d[0] * n->out.d[2] * n->out.d[3] == 1;
 }
 
 /* ---- ranges ---- */
@@ -274,8 +276,10 @@ static bool room_for_exact(const quant *q, size_t channel)
     return count <= 512;
 }
 
-/* What rule and data make of a quantizer; ranges: low and high of each channel, NAN: none; sign: -1 for open. */
-static void check_ranges(graph *g, node *n, enum place place, const double *ranges, const bool *sure)
+/* What rule and data make of a quantizer; ranges: low and high of each channel, NAN: none; sign: -1
+ * for open. */
+static void check_ranges(
+    graph *g, node *n, enum place place, const double *ranges, const bool *sure)
 {
     static const char *const places[] = {"weight", "input", "output", "inner"};
     quant *q = &n->q[place];
@@ -308,16 +312,16 @@ static void check_ranges(graph *g, node *n, enum place place, const double *rang
         if (!q->asymmetric) {
             snprintf(what, sizeof what, "scale of the %s by %s", places[place], q->rule);
             check_est(g->world, what, n, c, (double)q->first.data[c],
-                      there ? (est){fmax(fabs(low), fabs(high)), loose} : exact(1));
+                there ? (est){fmax(fabs(low), fabs(high)), loose} : exact(1));
             continue;
         }
         const double grown = fmax(high - low, 0.01 * widest);
         snprintf(what, sizeof what, "range of the %s by %s", places[place], q->rule);
         check_est(g->world, what, n, c, (double)q->second.data[c],
-                  there ? (est){grown, loose + 1e-6 * grown} : exact(1));
+            there ? (est){grown, loose + 1e-6 * grown} : exact(1));
         snprintf(what, sizeof what, "low of the %s by %s", places[place], q->rule);
         check_est(g->world, what, n, c, (double)q->first.data[c],
-                  there ? (est){low - (grown - (high - low)) / 2, loose + 1e-6 * grown} : exact(0));
+            there ? (est){low - (grown - (high - low)) / 2, loose + 1e-6 * grown} : exact(0));
     }
 }
 
@@ -329,14 +333,17 @@ void expect_ranges_of_weights(graph *g, const char *when)
         quant *q = &n->q[WEIGHT];
         if (!q->there)
             continue;
-        const char *rule = strcmp(q->rule, "none") == 0 ? "min_max" : q->rule; /* weights need no batches */
+        const char *rule =
+            strcmp(q->rule, "none") == 0 ? "min_max" : q->rule; /* weights need no batches */
         double *ranges = calloc(q->channels, 2 * sizeof *ranges);
         bool *sure = calloc(q->channels, sizeof *sure);
         for (size_t c = 0; c < q->channels; c++) {
             float *values = floats(n->n_weight);
             size_t count = 0;
             for (size_t j = 0; j < n->n_weight; j++) {
-                const bool keep = n->mask == MASK_RB ? n->logit.data[j] > 0 : n->mask == MASK_BITS ? n->bits[j] : true;
+                const bool keep = n->mask == MASK_RB ? n->logit.data[j] > 0
+                    : n->mask == MASK_BITS           ? n->bits[j]
+                                                     : true;
                 if (q->channels <= 1 || channel_of_weight(n, j) == c)
                     values[count++] = keep ? n->w[j] : 0;
             }
@@ -368,7 +375,8 @@ static bool all_satisfied(const graph *g)
 {
     for (int i = 0; i < g->n_nodes; i++)
         for (int p = 0; p < PLACES; p++)
-            if (activation(&g->nodes[i], p) && !satisfied(g, &g->nodes[i].q[p], g->begun, g->images))
+            if (activation(&g->nodes[i], p) &&
+                !satisfied(g, &g->nodes[i].q[p], g->begun, g->images))
                 return false;
     return true;
 }
@@ -412,7 +420,8 @@ static bool values_range(const graph *g, const quant *q, size_t c, int32_t batch
     float *values = floats(q->seen.count);
     size_t count = 0;
     for (size_t i = 0; i < q->seen.count; i++)
-        if ((q->channels <= 1 || (size_t)q->seen.channel[i] == c) && (batch < 0 || q->seen.batch[i] == batch))
+        if ((q->channels <= 1 || (size_t)q->seen.channel[i] == c) &&
+            (batch < 0 || q->seen.batch[i] == batch))
             values[count++] = q->seen.value[i];
     bool found = range_of(&g->recipe, q->rule, values, count, range);
     free(values);
@@ -538,7 +547,8 @@ static void reset(graph *g)
     g->phase = PLAIN;
     g->init_done = g->ranges_done = g->frozen = g->forgetting = false;
     g->before = g->step_begun = g->epoch_begun = g->resumed = g->used = false;
-    g->begun = g->images = g->batch_images = g->adapted = g->adapted_images = g->forgot = g->forgot_images = 0;
+    g->begun = g->images = g->batch_images = g->adapted = g->adapted_images = g->forgot =
+        g->forgot_images = 0;
     g->step = g->epoch = 0;
     g->has_run = false;
 }
@@ -565,7 +575,7 @@ static void begin(graph *g)
         if (g->nodes[i].mask == MASK_RB)
             for (size_t j = 0; j < g->nodes[i].n_weight; j++)
                 check_est(g->world, "logit", &g->nodes[i], j, (double)g->nodes[i].logit.data[j],
-                          exact(log(0.99 / 0.01)));
+                    exact(log(0.99 / 0.01)));
     magnitude_masks(g);
     constant_masks(g);
     g->frozen = g->recipe.sparsity == 3;
@@ -582,8 +592,8 @@ bool attach(graph *g)
     note(w, " attach");
     if (w->verbose)
         printf("graph %d: %s\n", g->index, g->recipe.text);
-    nncf_status status =
-        nncf_config_parse(w->context, "config", g->recipe.text, strlen(g->recipe.text), &g->config, &err);
+    nncf_status status = nncf_config_parse(
+        w->context, "config", g->recipe.text, strlen(g->recipe.text), &g->config, &err);
     CHECK(w, status == NNCF_OK, "%s: %s", g->recipe.text, err.message);
     if (status != NNCF_OK)
         return false;
@@ -591,8 +601,8 @@ bool attach(graph *g)
     status = nncf_compression_ctrl_create(g->model, g->config, &g->ctrl, &err);
     if (status != NNCF_E_UNSUPPORTED || getenv("STRICT_PLAN"))
         CHECK(w, status == planned, "plan %d, controller %d: %s", planned, status, err.message);
-    CHECK(w, status == NNCF_OK || status == NNCF_E_UNSUPPORTED || status == NNCF_E_CONFIG, "controller: %d %s", status,
-          err.message);
+    CHECK(w, status == NNCF_OK || status == NNCF_E_UNSUPPORTED || status == NNCF_E_CONFIG,
+        "controller: %d %s", status, err.message);
     if (status != NNCF_OK && w->verbose)
         printf("refused: %s: %s\n", err.where, err.message);
     if (status != NNCF_OK) { /* the model is as before */
@@ -660,7 +670,8 @@ void check_loss(graph *g)
             }
         }
     }
-    CHECK(g->world, fabs(loss - expected) <= 1e-9 * (1 + fabs(expected)), "loss %.17g, not %.17g", loss, expected);
+    CHECK(g->world, fabs(loss - expected) <= 1e-9 * (1 + fabs(expected)), "loss %.17g, not %.17g",
+        loss, expected);
 }
 
 void check_statistics(graph *g)
@@ -674,15 +685,16 @@ void check_statistics(graph *g)
         for (int p = 0; p < PLACES; p++)
             quantizers[p] += g->nodes[i].q[p].there;
     CHECK(w, s.step == g->step && s.epoch == g->epoch && s.frozen == g->frozen,
-          "counters %lld %lld %d, not %lld %lld %d", (long long)s.step, (long long)s.epoch, (int)s.frozen,
-          (long long)g->step, (long long)g->epoch, (int)g->frozen);
+        "counters %lld %lld %d, not %lld %lld %d", (long long)s.step, (long long)s.epoch,
+        (int)s.frozen, (long long)g->step, (long long)g->epoch, (int)g->frozen);
     CHECK(w, s.sparsified_layers == layers && s.sparsified_weights == (int64_t)total,
-          "sparsified layers %lld, weights %lld", (long long)s.sparsified_layers, (long long)s.sparsified_weights);
-    CHECK(w, fabs(s.sparsity - (total > 0 ? 1 - stay / total : 0)) < 1e-9, "sparsity %.9g, not %.9g", s.sparsity,
-          total > 0 ? 1 - stay / total : 0);
+        "sparsified layers %lld, weights %lld", (long long)s.sparsified_layers,
+        (long long)s.sparsified_weights);
+    CHECK(w, fabs(s.sparsity - (total > 0 ? 1 - stay / total : 0)) < 1e-9,
+        "sparsity %.9g, not %.9g", s.sparsity, total > 0 ? 1 - stay / total : 0);
     CHECK(w,
-          s.weight_quantizers == quantizers[WEIGHT] && s.input_quantizers == quantizers[INPUT] &&
-              s.activation_quantizers == quantizers[OUTPUT] + quantizers[INNER],
-          "quantizers %lld %lld %lld", (long long)s.weight_quantizers, (long long)s.input_quantizers,
-          (long long)s.activation_quantizers);
+        s.weight_quantizers == quantizers[WEIGHT] && s.input_quantizers == quantizers[INPUT] &&
+            s.activation_quantizers == quantizers[OUTPUT] + quantizers[INNER],
+        "quantizers %lld %lld %lld", (long long)s.weight_quantizers, (long long)s.input_quantizers,
+        (long long)s.activation_quantizers);
 }

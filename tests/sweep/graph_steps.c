@@ -33,8 +33,9 @@ static int32_t draw_dtype(graph *g, int index)
         return NNCF_F32;
     CHECK(g->world, !initializing(g), "%s has codes during initialization", n->scope);
     if (q->there)
-        CHECK(g->world, q->channels == 1 && codes == (q->asymmetric || q->sign == 0 ? NNCF_U8 : NNCF_S8),
-              "%s has codes of type %d", n->scope, (int)codes);
+        CHECK(g->world,
+            q->channels == 1 && codes == (q->asymmetric || q->sign == 0 ? NNCF_U8 : NNCF_S8),
+            "%s has codes of type %d", n->scope, (int)codes);
     const bool draw = sweep_one_in(g->world->rng, 2);
     if (!draw || !codes_understood(g, index))
         return NNCF_F32;
@@ -85,11 +86,14 @@ static bool forward_node(graph *g, int index)
         int32_t ndim = 0;
         keep_running(n);
         nncf_status status = nncf_layer_output_shape(n->layer, x, s, &ndim);
-        CHECK(w, status == NNCF_OK && ndim == n->out.ndim && memcmp(s, n->out.d, (size_t)ndim * sizeof *s) == 0,
-              "output shape of %s: %d", n->scope, status);
+        CHECK(w,
+            status == NNCF_OK && ndim == n->out.ndim &&
+                memcmp(s, n->out.d, (size_t)ndim * sizeof *s) == 0,
+            "output shape of %s: %d", n->scope, status);
         const bool refuses = norm_refuses(g, n);
         status = nncf_layer_forward(n->layer, x, &y);
-        CHECK(w, status == (refuses ? NNCF_E_SHAPE : NNCF_OK), "forward of %s: %d", n->scope, status);
+        CHECK(
+            w, status == (refuses ? NNCF_E_SHAPE : NNCF_OK), "forward of %s: %d", n->scope, status);
         if (status != NNCF_OK)
             return false;
         g->batch_images = n->in.d[0] > g->batch_images ? n->in.d[0] : g->batch_images;
@@ -306,7 +310,8 @@ static bool call_init(graph *g)
     if (!g->ctrl)
         return false;
     note(g->world, " init");
-    const bool early = g->phase == OBSERVING ? saw_nothing(g) : g->phase == ADAPTING && g->batch_images == 0;
+    const bool early =
+        g->phase == OBSERVING ? saw_nothing(g) : g->phase == ADAPTING && g->batch_images == 0;
     nncf_status status = nncf_compression_ctrl_init_step(g->ctrl, &more);
     CHECK(g->world, status == (early ? NNCF_E_STATE : NNCF_OK), "init_step: %d", status);
     CHECK(g->world, status == NNCF_OK || more == 7, "init_step failed and wrote");
@@ -344,7 +349,8 @@ static void call_eval_twice(graph *g)
         for (int j = 0; j < n->n_in; j++)
             x[j] = source_view(g, n->from[j]);
         nncf_status status = nncf_layer_forward(n->layer, x, &y);
-        CHECK(g->world, status == NNCF_OK && memcmp(again, n->y, bytes) == 0, "%s: eval twice differs", n->scope);
+        CHECK(g->world, status == NNCF_OK && memcmp(again, n->y, bytes) == 0,
+            "%s: eval twice differs", n->scope);
         free(again);
     }
 }
@@ -369,7 +375,8 @@ static void call_plan(graph *g)
     nncf_plan_json(plan, NULL, 0, &needed);
     char *json = calloc(needed + 1, 1);
     nncf_plan_json(plan, json, needed, NULL);
-    CHECK(g->world, status == NNCF_OK && strcmp(json, g->plan) == 0, "the plan has changed: %d", status);
+    CHECK(g->world, status == NNCF_OK && strcmp(json, g->plan) == 0, "the plan has changed: %d",
+        status);
     free(json);
     nncf_plan_destroy(plan);
 }
@@ -377,7 +384,8 @@ static void call_plan(graph *g)
 static void call_shape(graph *g)
 {
     sweep_rng *r = g->world->rng;
-    const int64_t n = sweep_range(r, 1, 5), h = sweep_range(r, 1, 10), width = sweep_range(r, 1, 10);
+    const int64_t n = sweep_range(r, 1, 5), h = sweep_range(r, 1, 10),
+                  width = sweep_range(r, 1, 10);
     note(g->world, " shape");
     if (!set_input(g, n, h, width))
         set_input(g, n, g->input.d[2], g->input.d[3]);
@@ -414,15 +422,19 @@ static void call_texts(graph *g)
     if (!g->ctrl)
         return;
     check_statistics(g);
-    nncf_status status = nncf_compression_ctrl_statistics_text(g->ctrl, small, sizeof small, &needed);
-    CHECK(g->world, status == NNCF_E_LIMIT && needed > sizeof small && memchr(small, 0, sizeof small), "text: %d",
-          status);
+    nncf_status status =
+        nncf_compression_ctrl_statistics_text(g->ctrl, small, sizeof small, &needed);
+    CHECK(g->world,
+        status == NNCF_E_LIMIT && needed > sizeof small && memchr(small, 0, sizeof small),
+        "text: %d", status);
     char *all = malloc(needed);
-    CHECK(g->world, nncf_compression_ctrl_statistics_text(g->ctrl, all, needed, NULL) == NNCF_OK, "text");
+    CHECK(g->world, nncf_compression_ctrl_statistics_text(g->ctrl, all, needed, NULL) == NNCF_OK,
+        "text");
     free(all);
     status = nncf_compression_ctrl_statistics_json(g->ctrl, NULL, 0, &needed);
     all = malloc(needed);
-    CHECK(g->world, nncf_compression_ctrl_statistics_json(g->ctrl, all, needed, NULL) == NNCF_OK, "json: %d", status);
+    CHECK(g->world, nncf_compression_ctrl_statistics_json(g->ctrl, all, needed, NULL) == NNCF_OK,
+        "json: %d", status);
     free(all);
 }
 
@@ -432,10 +444,11 @@ void random_call(world *w)
     static const struct {
         int weight;
         void (*call)(graph *);
-    } calls[] = {{14, call_train},     {8, call_forward},  {5, call_backward},   {5, call_mode},   {6, call_step},
-                 {4, call_epoch_step}, {8, call_init_all}, {3, call_eval_twice}, {4, call_weight}, {3, call_parts},
-                 {2, call_plan},       {3, call_shape},    {4, call_controller}, {2, call_order},  {2, call_texts},
-                 {4, call_snapshot},   {2, call_twin},     {1, call_strip},      {2, call_export}, {10, wrong_call}};
+    } calls[] = {{14, call_train}, {8, call_forward}, {5, call_backward}, {5, call_mode},
+        {6, call_step}, {4, call_epoch_step}, {8, call_init_all}, {3, call_eval_twice},
+        {4, call_weight}, {3, call_parts}, {2, call_plan}, {3, call_shape}, {4, call_controller},
+        {2, call_order}, {2, call_texts}, {4, call_snapshot}, {2, call_twin}, {1, call_strip},
+        {2, call_export}, {10, wrong_call}};
     int total = 0;
     if (w->n_graphs > 1)
         note(w, " %d:", g->index);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls that must fail, and leave everything as it was: outputs at once, the rest by what the right calls give next. */
+/* Calls that must fail, and leave everything as it was: outputs at once, the rest by what the right
+ * calls give next. */
 #include "graph.h"
 
 enum { PATTERN = 0x5b };
@@ -125,7 +126,7 @@ static void wrong_forward(graph *g, node *n)
     }
     default:
         how = spoil(&t, &t.x[n->n_in - 1], n->n_in == 2 ? &g->nodes[0].out : &n->in,
-                    n->kind == CONV || n->kind == LINEAR);
+            n->kind == CONV || n->kind == LINEAR);
         if (n->n_in == 2)
             how = NULL; /* the shape given above is another layer's */
     }
@@ -158,7 +159,8 @@ static void wrong_backward(graph *g, node *n)
         break;
     case 1:
         how = spoil(&t, &td[0], &n->in, true);
-        if (n->kind == LINEAR && how && strcmp(how, "three dimensions") != 0 && strcmp(how, "channels") == 0)
+        if (n->kind == LINEAR && how && strcmp(how, "three dimensions") != 0 &&
+            strcmp(how, "channels") == 0)
             how = NULL;
         break;
     case 2:
@@ -184,11 +186,13 @@ static void wrong_backward(graph *g, node *n)
     }
     if (how) {
         nncf_status status = nncf_layer_backward(n->layer, x, &ty, d);
-        CHECK(w, status < 0 && (!wanted || status == wanted), "backward of %s with wrong %s: %d", n->scope, how,
-              status);
-        CHECK(w, memcmp(copy, dy, out * sizeof *dy) == 0, "backward of %s with wrong %s used dy up", n->scope, how);
+        CHECK(w, status < 0 && (!wanted || status == wanted), "backward of %s with wrong %s: %d",
+            n->scope, how, status);
+        CHECK(w, memcmp(copy, dy, out * sizeof *dy) == 0, "backward of %s with wrong %s used dy up",
+            n->scope, how);
         for (size_t i = 0; i < in; i++)
-            CHECK(w, dx[0][i] == 0 && dx[1][i] == 0, "backward of %s with wrong %s wrote dx", n->scope, how);
+            CHECK(w, dx[0][i] == 0 && dx[1][i] == 0, "backward of %s with wrong %s wrote dx",
+                n->scope, how);
     }
     nncf_model_set_mode(g->model, g->mode);
     untouched(&t, "backward");
@@ -217,17 +221,18 @@ static void wrong_channels(graph *g, node *n)
     if (!refuses(n, INNER, channels) && !refuses(n, OUTPUT, channels))
         return;
     float *x[2] = {floats(count_of(&in)), floats(count_of(&in))}, *y = floats(count_of(&out));
-    nncf_tensor tx[2] = {view(x[0], NNCF_F32, &in), view(x[1], NNCF_F32, &in)}, ty = view(y, NNCF_F32, &out);
+    nncf_tensor tx[2] = {view(x[0], NNCF_F32, &in), view(x[1], NNCF_F32, &in)},
+                ty = view(y, NNCF_F32, &out);
     nncf_status status = nncf_layer_forward(n->layer, tx, &ty);
-    CHECK(w, status == NNCF_E_SHAPE, "%s takes %d channels, its quantizer has %d: %d", n->scope, (int)channels,
-          (int)registered, status);
+    CHECK(w, status == NNCF_E_SHAPE, "%s takes %d channels, its quantizer has %d: %d", n->scope,
+        (int)channels, (int)registered, status);
     status = nncf_layer_backward(n->layer, tx, &ty, NULL);
     CHECK(w, status < 0, "backward of %s with other channels", n->scope);
     for (size_t i = 0; i < count_of(&out); i++)
         CHECK(w, y[i] == 0, "%s was refused and wrote", n->scope);
     if (refuses(n, OUTPUT, channels))
-        CHECK(w, nncf_layer_quantize_output(n->layer, &ty, &ty) == NNCF_E_SHAPE, "output of %s: other channels",
-              n->scope);
+        CHECK(w, nncf_layer_quantize_output(n->layer, &ty, &ty) == NNCF_E_SHAPE,
+            "output of %s: other channels", n->scope);
     free(x[0]);
     free(x[1]);
     free(y);
@@ -252,21 +257,24 @@ static void wrong_part(graph *g, node *n)
     } else {
         how = spoil(&t, sweep_one_in(w->rng, 2) ? px : py, &n->out, true);
         if (how && strcmp(how, "three dimensions") == 0)
-            how = n->out.ndim == 3 ? NULL : how; /* parts take any number of dimensions, but the same */
+            how = n->out.ndim == 3 ? NULL
+                                   : how; /* parts take any number of dimensions, but the same */
     }
     if (how) {
         nncf_status status = sweep_one_in(w->rng, 2)
-                                 ? (input ? nncf_layer_quantize_input : nncf_layer_quantize_output)(n->layer, px, py)
-                                 : (input ? nncf_layer_quantize_input_backward
-                                          : nncf_layer_quantize_output_backward)(n->layer, px, px, py);
+            ? (input ? nncf_layer_quantize_input : nncf_layer_quantize_output)(n->layer, px, py)
+            : (input ? nncf_layer_quantize_input_backward : nncf_layer_quantize_output_backward)(
+                  n->layer, px, px, py);
         CHECK(w, status < 0, "a part of %s succeeds with wrong %s", n->scope, how);
     }
     if (n->n_weight == 0)
         CHECK(w, nncf_layer_compress_weight(n->layer, x) == NNCF_E_ARG, "a weight of %s", n->scope);
     CHECK(w,
-          nncf_layer_compress_weight(NULL, x) == NNCF_E_ARG && nncf_layer_compress_weight(n->layer, NULL) == NNCF_E_ARG,
-          "compress_weight of NULL");
-    CHECK(w, nncf_layer_compress_weight_backward(n->layer, NULL) == NNCF_E_ARG, "compress_weight_backward of NULL");
+        nncf_layer_compress_weight(NULL, x) == NNCF_E_ARG &&
+            nncf_layer_compress_weight(n->layer, NULL) == NNCF_E_ARG,
+        "compress_weight of NULL");
+    CHECK(w, nncf_layer_compress_weight_backward(n->layer, NULL) == NNCF_E_ARG,
+        "compress_weight_backward of NULL");
     free(x);
     untouched(&t, "a part");
 }
@@ -279,28 +287,38 @@ static void wrong_ctrl(graph *g)
     nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
     nncf_layer *layer = NULL;
     if (g->ctrl) {
-        CHECK(w, nncf_compression_ctrl_create(g->model, g->config, &none, NULL) == NNCF_E_STATE && none == before,
-              "a second controller");
+        CHECK(w,
+            nncf_compression_ctrl_create(g->model, g->config, &none, NULL) == NNCF_E_STATE &&
+                none == before,
+            "a second controller");
         size_t n = nncf_compression_ctrl_parameter_count(g->ctrl);
-        CHECK(w, nncf_compression_ctrl_get_parameter(g->ctrl, n, &p) == NNCF_E_NOTFOUND, "parameter past the end");
+        CHECK(w, nncf_compression_ctrl_get_parameter(g->ctrl, n, &p) == NNCF_E_NOTFOUND,
+            "parameter past the end");
         p.struct_size = 3;
         CHECK(w, nncf_compression_ctrl_get_parameter(g->ctrl, 0, &p) < 0, "a parameter of no size");
         CHECK(w, nncf_compression_ctrl_set_order(g->ctrl, 9) == NNCF_E_ARG, "order 9");
         CHECK(w, nncf_compression_ctrl_init_step(g->ctrl, NULL) == NNCF_E_ARG, "init_step(NULL)");
-        CHECK(w, nncf_compression_ctrl_get_statistics(g->ctrl, NULL) == NNCF_E_ARG, "statistics(NULL)");
+        CHECK(w, nncf_compression_ctrl_get_statistics(g->ctrl, NULL) == NNCF_E_ARG,
+            "statistics(NULL)");
         nncf_add_params a = {NNCF_PARAMS(nncf_add_params), .scope = "Net/late"};
         CHECK(w, nncf_model_add_add(g->model, &a, &layer, NULL) == NNCF_E_STATE && !layer,
-              "a layer behind a controller");
+            "a layer behind a controller");
         if (initializing(g)) {
-            CHECK(w, nncf_compression_ctrl_step(g->ctrl) == NNCF_E_STATE, "step during initialization");
-            CHECK(w, nncf_compression_ctrl_epoch_step(g->ctrl) == NNCF_E_STATE, "epoch_step during initialization");
+            CHECK(w, nncf_compression_ctrl_step(g->ctrl) == NNCF_E_STATE,
+                "step during initialization");
+            CHECK(w, nncf_compression_ctrl_epoch_step(g->ctrl) == NNCF_E_STATE,
+                "epoch_step during initialization");
         }
     }
     CHECK(w,
-          nncf_compression_ctrl_step(NULL) == NNCF_E_ARG && nncf_compression_ctrl_epoch_step(NULL) == NNCF_E_ARG &&
-              isnan(nncf_compression_ctrl_loss(NULL)) && nncf_compression_ctrl_get_statistics(NULL, &s) == NNCF_E_ARG,
-          "calls on no controller");
-    CHECK(w, nncf_model_set_mode(g->model, 7) == NNCF_E_ARG && nncf_model_get_mode(g->model) == g->mode, "mode 7");
+        nncf_compression_ctrl_step(NULL) == NNCF_E_ARG &&
+            nncf_compression_ctrl_epoch_step(NULL) == NNCF_E_ARG &&
+            isnan(nncf_compression_ctrl_loss(NULL)) &&
+            nncf_compression_ctrl_get_statistics(NULL, &s) == NNCF_E_ARG,
+        "calls on no controller");
+    CHECK(w,
+        nncf_model_set_mode(g->model, 7) == NNCF_E_ARG && nncf_model_get_mode(g->model) == g->mode,
+        "mode 7");
     nncf_conv2d_params c = {NNCF_PARAMS(nncf_conv2d_params), .scope = g->nodes[0].scope};
     CHECK(w, nncf_model_add_conv2d(g->model, &c, &layer, NULL) < 0 && !layer, "a layer of nothing");
     CHECK(w, nncf_model_layer_count(g->model) == (size_t)g->n_nodes, "number of layers");
@@ -313,13 +331,16 @@ static void wrong_memory(graph *g)
     shape s = g->input;
     s.d[sweep_range(w->rng, 0, 3)] = 0;
     nncf_tensor x = view(NULL, NNCF_F32, &s);
-    CHECK(w, nncf_model_memory(g->model, &x, 1, g->mode, &m, NULL) < 0 && memcmp(&m, &same, sizeof m) == 0,
-          "memory of an empty input");
+    CHECK(w,
+        nncf_model_memory(g->model, &x, 1, g->mode, &m, NULL) < 0 &&
+            memcmp(&m, &same, sizeof m) == 0,
+        "memory of an empty input");
 }
 
 static void wrong_snapshot(graph *g)
 {
-    static const char other[] = "{\"nncf_dialect\": \"1.1\", \"compression\": {\"algorithm\": \"rb_sparsity\"}}";
+    static const char other[] =
+        "{\"nncf_dialect\": \"1.1\", \"compression\": {\"algorithm\": \"rb_sparsity\"}}";
     world *w = g->world;
     nncf_checkpoint *c = NULL;
     nncf_config *config = NULL;
@@ -328,7 +349,8 @@ static void wrong_snapshot(graph *g)
     nncf_status status = nncf_checkpoint_open(w->context, "/nowhere/at/all", &c, NULL);
     CHECK(w, status == NNCF_E_IO && !c, "a file that is not there: %d", status);
     CHECK(w, nncf_checkpoint_restore(NULL, g->ctrl, NULL) == NNCF_E_ARG, "restore of nothing");
-    status = nncf_config_parse(w->context, "x", other, sizeof other, &config, NULL); /* with its NUL */
+    status =
+        nncf_config_parse(w->context, "x", other, sizeof other, &config, NULL); /* with its NUL */
     CHECK(w, status < 0 && !config, "a NUL behind a config: %d", status);
 }
 
@@ -353,6 +375,7 @@ void wrong_call(graph *g)
         wrong_snapshot(g);
     if (n->kind == HOST && g->mode >= 0) {
         nncf_tensor x = source_view(g, n->from[0]), y = view(n->y, NNCF_F32, &n->out);
-        CHECK(g->world, nncf_layer_forward(n->layer, &x, &y) == NNCF_E_UNSUPPORTED, "forward of %s", n->scope);
+        CHECK(g->world, nncf_layer_forward(n->layer, &x, &y) == NNCF_E_UNSUPPORTED, "forward of %s",
+            n->scope);
     }
 }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shapes where fast paths begin and end: images of one row or column, strides larger than the kernel or the image,
- * kernels and dilations larger than the image, paddings larger than the kernel, channels and pixels about the sizes of
- * tiles.
+ * Shapes where fast paths begin and end: images of one row or column, strides larger than the
+ * kernel or the image, kernels and dilations larger than the image, paddings larger than the
+ * kernel, channels and pixels about the sizes of tiles.
  */
 #include "kernel_case.h"
 
 /* Of the naive loops of one case, so that there are many cases. */
 enum { SMALL, MIDDLE, LARGE };
-static const int64_t most_products[] = {4000, 60000, 1500000}, most_elements[] = {2000, 20000, 150000};
+static const int64_t most_products[] = {4000, 60000, 1500000},
+                     most_elements[] = {2000, 20000, 150000};
 
 static const int64_t tile_edges[] = {12, 13, 15, 16, 17, 24, 31, 32, 33, 47, 48, 49, 63, 64, 65};
 
@@ -26,7 +27,8 @@ static int64_t draw_channels(sweep_rng *r)
     return sweep_one_in(r, 6) ? SWEEP_PICK(r, tile_edges) : sweep_range(r, 1, 12);
 }
 
-static int64_t out_size(int64_t size, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation)
+static int64_t out_size(
+    int64_t size, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation)
 {
     int64_t room = size + 2 * padding - dilation * (kernel - 1) - 1;
     return room < 0 ? 0 : room / stride + 1;
@@ -34,7 +36,8 @@ static int64_t out_size(int64_t size, int64_t kernel, int64_t stride, int64_t pa
 
 static void draw_window(sweep_rng *r, kernel_case *c)
 {
-    static const int64_t kernels[] = {1, 1, 1, 2, 3, 3, 3, 4, 5, 7}, strides[] = {1, 1, 1, 2, 2, 3, 4, 5, 9};
+    static const int64_t kernels[] = {1, 1, 1, 2, 3, 3, 3, 4, 5, 7},
+                         strides[] = {1, 1, 1, 2, 2, 3, 4, 5, 9};
     const bool same = sweep_one_in(r, 2);
     for (int i = 0; i < 2; i++) {
         c->kernel[i] = SWEEP_PICK(r, kernels);
@@ -78,8 +81,8 @@ static bool too_large(const kernel_case *c, int size)
     int64_t products = (int64_t)kernel_count(c->out) * taps;
     if (c->kind == KERNEL_CONV || c->kind == KERNEL_POOL)
         products *= c->kernel[0] * c->kernel[1];
-    return (int64_t)kernel_count(c->in) > most_elements[size] || (int64_t)kernel_count(c->out) > most_elements[size] ||
-           products > most_products[size];
+    return (int64_t)kernel_count(c->in) > most_elements[size] ||
+        (int64_t)kernel_count(c->out) > most_elements[size] || products > most_products[size];
 }
 
 static void draw_pool(sweep_rng *r, kernel_case *c)
@@ -96,8 +99,8 @@ static void draw_pool(sweep_rng *r, kernel_case *c)
     if (c->pool == NNCF_POOL_MAX || c->pool == NNCF_POOL_AVERAGE)
         return;
     for (int i = 0; i < 2; i++) {
-        const bool whole =
-            c->pool == NNCF_POOL_GLOBAL_AVERAGE || c->pool == (i == 0 ? NNCF_POOL_MEAN_ROWS : NNCF_POOL_MEAN_COLUMNS);
+        const bool whole = c->pool == NNCF_POOL_GLOBAL_AVERAGE ||
+            c->pool == (i == 0 ? NNCF_POOL_MEAN_ROWS : NNCF_POOL_MEAN_COLUMNS);
         c->kernel[i] = whole ? c->in[2 + i] : 1;
         c->stride[i] = 1;
         c->padding[i] = 0;
@@ -115,7 +118,8 @@ static void far_apart(sweep_rng *r, kernel_case *c)
     }
 }
 
-/* Images of one row or one column, seen by few taps: lines of pixels are joined to longer ones there. */
+/* Images of one row or one column, seen by few taps: lines of pixels are joined to longer ones
+ * there. */
 static void narrow(sweep_rng *r, kernel_case *c)
 {
     int i = (int)sweep_range(r, 0, 1);
@@ -127,8 +131,8 @@ static void narrow(sweep_rng *r, kernel_case *c)
 
 static void draw_shape(sweep_rng *r, kernel_case *c, int size)
 {
-    static const int kinds[] = {KERNEL_CONV, KERNEL_CONV, KERNEL_CONV, KERNEL_CONV, KERNEL_CONV,  KERNEL_CONV,
-                                KERNEL_CONV, KERNEL_POOL, KERNEL_POOL, KERNEL_ADD,  KERNEL_LINEAR};
+    static const int kinds[] = {KERNEL_CONV, KERNEL_CONV, KERNEL_CONV, KERNEL_CONV, KERNEL_CONV,
+        KERNEL_CONV, KERNEL_CONV, KERNEL_POOL, KERNEL_POOL, KERNEL_ADD, KERNEL_LINEAR};
     c->kind = SWEEP_PICK(r, kinds);
     do {
         c->in[0] = c->out[0] = sweep_one_in(r, 12) ? sweep_range(r, 5, 20) : sweep_range(r, 1, 4);
@@ -147,7 +151,8 @@ static void draw_shape(sweep_rng *r, kernel_case *c, int size)
             if (sweep_one_in(r, 100))
                 far_apart(r, c);
             for (int i = 0; i < 2; i++)
-                c->out[2 + i] = out_size(c->in[2 + i], c->kernel[i], c->stride[i], c->padding[i], c->dilation[i]);
+                c->out[2 + i] = out_size(
+                    c->in[2 + i], c->kernel[i], c->stride[i], c->padding[i], c->dilation[i]);
         } else if (c->kind == KERNEL_LINEAR) {
             c->groups = 1;
             if (sweep_one_in(r, 2))
@@ -181,7 +186,8 @@ static void draw_quantization(sweep_rng *r, kernel_case *c)
     c->activation_per_channel = sweep_one_in(r, 6);
     c->weight_sign = (int)sweep_range(r, 0, 2);
     c->activation_sign = (int)sweep_range(r, 0, 2);
-    c->pre_activation = c->kind == KERNEL_ADD && c->activation != NNCF_ACTIVATION_NONE && sweep_one_in(r, 2);
+    c->pre_activation =
+        c->kind == KERNEL_ADD && c->activation != NNCF_ACTIVATION_NONE && sweep_one_in(r, 2);
     if (c->pre_activation) {
         c->activation_sign = 1; /* no call tells that quantizer's sign */
         c->activation_per_channel = c->activation_per_channel || sweep_one_in(r, 2);
@@ -221,18 +227,21 @@ void kernel_draw(sweep *s, kernel_case *c)
     char quantization[160] = "";
     if (c->quantized)
         snprintf(quantization, sizeof quantization,
-                 ", weight %d%s%s sign %d, activation %d%s%s sign %d%s%s%s, codes %d%d->%d", c->weight_bits,
-                 c->weight_asymmetric ? "a" : "s", c->weight_per_channel ? "c" : "", c->weight_sign, c->activation_bits,
-                 c->activation_asymmetric ? "a" : "s", c->activation_per_channel ? "c" : "", c->activation_sign,
-                 c->own_input ? ", own input" : "", c->reader ? "" : ", an output",
-                 c->pre_activation ? ", before activation" : "", c->codes_in[0], c->codes_in[1], c->codes_out);
+            ", weight %d%s%s sign %d, activation %d%s%s sign %d%s%s%s, codes %d%d->%d",
+            c->weight_bits, c->weight_asymmetric ? "a" : "s", c->weight_per_channel ? "c" : "",
+            c->weight_sign, c->activation_bits, c->activation_asymmetric ? "a" : "s",
+            c->activation_per_channel ? "c" : "", c->activation_sign,
+            c->own_input ? ", own input" : "", c->reader ? "" : ", an output",
+            c->pre_activation ? ", before activation" : "", c->codes_in[0], c->codes_in[1],
+            c->codes_out);
     sweep_describe(s,
-                   "%s %d (%d,%d,%d,%d)->(%d,%d,%d,%d) kernel %dx%d stride %dx%d padding %dx%d dilation %dx%d groups %d"
-                   ", activation %d%s%s%s, offset %d%s%s",
-                   kinds[c->kind], c->pool, (int)c->in[0], (int)c->in[1], (int)c->in[2], (int)c->in[3], (int)c->out[0],
-                   (int)c->out[1], (int)c->out[2], (int)c->out[3], (int)c->kernel[0], (int)c->kernel[1],
-                   (int)c->stride[0], (int)c->stride[1], (int)c->padding[0], (int)c->padding[1], (int)c->dilation[0],
-                   (int)c->dilation[1], (int)c->groups, c->activation, c->bias ? ", bias" : "",
-                   c->batch_norm ? ", batch norm" : "", c->coarse ? ", coarse" : "", c->offset, quantization,
-                   c->wrong_channels ? ", wrong channels" : "");
+        "%s %d (%d,%d,%d,%d)->(%d,%d,%d,%d) kernel %dx%d stride %dx%d padding %dx%d dilation %dx%d "
+        "groups %d"
+        ", activation %d%s%s%s, offset %d%s%s",
+        kinds[c->kind], c->pool, (int)c->in[0], (int)c->in[1], (int)c->in[2], (int)c->in[3],
+        (int)c->out[0], (int)c->out[1], (int)c->out[2], (int)c->out[3], (int)c->kernel[0],
+        (int)c->kernel[1], (int)c->stride[0], (int)c->stride[1], (int)c->padding[0],
+        (int)c->padding[1], (int)c->dilation[0], (int)c->dilation[1], (int)c->groups, c->activation,
+        c->bias ? ", bias" : "", c->batch_norm ? ", batch norm" : "", c->coarse ? ", coarse" : "",
+        c->offset, quantization, c->wrong_channels ? ", wrong channels" : "");
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The oracle: plain loops in double over what docs/formulas.md says, each value with a bound on how far a correct
- * result in float may lie from it. Products of n terms in any order, with or without fused multiply-add, are within
- * n u sum|a||b| of the exact sum, u = 2^-24; what follows carries the errors on. Where an error reaches over an edge,
- * of an activation or between two codes, both sides are right: the bound then covers both, and the element is counted.
+ * The oracle: plain loops in double over what docs/formulas.md says, each value with a bound on how
+ * far a correct result in float may lie from it. Products of n terms in any order, with or without
+ * fused multiply-add, are within n u sum|a||b| of the exact sum, u = 2^-24; what follows carries
+ * the errors on. Where an error reaches over an edge, of an activation or between two codes, both
+ * sides are right: the bound then covers both, and the element is counted.
  */
 #include "kernel_case.h"
 
@@ -49,7 +50,8 @@ void kernel_quantizer_fill(kernel_quantizer *q)
             q->step[c] = (double)(float)((fabs(scale) + 1e-16) / high);
             continue;
         }
-        double l = fmin(scale, 0), h = fmax(scale + fabs((double)q->range[c]) + 1e-16, 0), z = rint(-l * n / (h - l));
+        double l = fmin(scale, 0), h = fmax(scale + fabs((double)q->range[c]) + 1e-16, 0),
+               z = rint(-l * n / (h - l));
         if (z > 0 && z < n) {
             double other_l = z / (z - n) * h, other_h = (z - n) / z * l;
             if (h - other_l > other_h - l)
@@ -115,14 +117,16 @@ static void add(value *sum, double v, double e)
 }
 
 /* The gradient that passes the quantizer. */
-static value quantize_backward(const kernel_quantizer *q, size_t channel, value x, value y, value g, sums *all)
+static value quantize_backward(
+    const kernel_quantizer *q, size_t channel, value x, value y, value g, sums *all)
 {
     if (!q->on)
         return g;
     size_t c = channel_of(q, channel);
     sums *s = &all[c];
     double low = edge(q, c, q->low[c]), high = edge(q, c, q->high[c]), size = fabs(g.v) + g.e;
-    bool above = x.v + x.e > high, below = x.v - x.e < low, inside = x.v - x.e <= high && x.v + x.e >= low;
+    bool above = x.v + x.e > high, below = x.v - x.e < low,
+         inside = x.v - x.e <= high && x.v + x.e >= low;
     double d = y.v - x.v, de = x.e + y.e + 2 * U * (fabs(d) + fabs(y.v));
     bool sure = above + below + inside == 1;
     double share = sure ? 1 : 0.5, doubt = sure ? 0 : 0.5;
@@ -143,7 +147,8 @@ static void scale_gradients(const kernel_quantizer *q, const sums *all, value *s
 {
     for (size_t c = 0; q->on && c < q->channels; c++) {
         const sums *s = &all[c];
-        double width = (q->high[c] - q->low[c]) * q->step[c], rounding = 1e-11 * s->size * (1 + 1 / width);
+        double width = (q->high[c] - q->low[c]) * q->step[c],
+               rounding = 1e-11 * s->size * (1 + 1 / width);
         value inside = {s->inside.v / width, s->inside.e / width};
         if (q->asymmetric) {
             double sign = q->range[c] < 0 ? -1 : 1;
@@ -152,13 +157,14 @@ static void scale_gradients(const kernel_quantizer *q, const sums *all, value *s
         } else {
             double sign = q->scale[c] < 0 ? -1 : 1, share = q->low[c] / q->high[c];
             scale[c] = (value){sign * (inside.v + s->above.v + share * s->below.v),
-                               inside.e + s->above.e + fabs(share) * s->below.e + rounding};
+                inside.e + s->above.e + fabs(share) * s->below.e + rounding};
         }
     }
 }
 
 /* What the library says it made of x: one of the codes that it may be. */
-static bool is_quantized(kernel_expected *e, const kernel_quantizer *q, size_t channel, float x, float got)
+static bool is_quantized(
+    kernel_expected *e, const kernel_quantizer *q, size_t channel, float x, float got)
 {
     value y = quantize(e, q, channel, (value){(double)x, 0});
     return fabs((double)got - y.v) <= y.e + 2 * U * fabs(y.v);
@@ -171,11 +177,12 @@ typedef struct pass {
     const kernel_given *g;
     kernel_expected *e;
     size_t n_in, n_out, hw, channels, images;
-    bool exact;           /* sums of integer codes: x and w are the codes then */
-    double x_step;        /* what those of x are multiples of */
-    double *x, *w;        /* what is multiplied in the forward pass */
-    const float *xf[2];   /* what backward multiplies, or what a sum or pool reads */
-    value *z, *a, *p, *f; /* product; after batch norm (or sum, average); before the activation; behind it */
+    bool exact; /* sums of integer codes: x and w are the codes then */
+    double x_step; /* what those of x are multiples of */
+    double *x, *w; /* what is multiplied in the forward pass */
+    const float *xf[2]; /* what backward multiplies, or what a sum or pool reads */
+    value *z, *a, *p,
+        *f; /* product; after batch norm (or sum, average); before the activation; behind it */
     value *mean, *inv;
 } pass;
 
@@ -202,8 +209,13 @@ static void convolve(const kernel_case *c, term *fn, void *arg)
                                 int64_t x = j * c->stride[1] - c->padding[1] + kx * c->dilation[1];
                                 if (y >= 0 && y < c->in[2] && x >= 0 && x < c->in[3])
                                     fn(arg, z,
-                                       (size_t)(((n * c->in[1] + o / cog * cig + ci) * c->in[2] + y) * c->in[3] + x),
-                                       (size_t)(((o * cig + ci) * c->kernel[0] + ky) * c->kernel[1] + kx));
+                                        (size_t)(((n * c->in[1] + o / cog * cig + ci) * c->in[2] +
+                                                     y) *
+                                                c->in[3] +
+                                            x),
+                                        (size_t)(((o * cig + ci) * c->kernel[0] + ky) *
+                                                c->kernel[1] +
+                                            kx));
                             }
 }
 
@@ -240,7 +252,8 @@ static void product_forward(pass *p)
 static void norm_channel(pass *p, size_t ch, bool eval)
 {
     const kernel_given *g = p->g;
-    const double count = (double)(p->images * p->hw), eps = p->c->eps > 0 ? (double)(float)p->c->eps : (double)1e-5f;
+    const double count = (double)(p->images * p->hw),
+                 eps = p->c->eps > 0 ? (double)(float)p->c->eps : (double)1e-5f;
     value mean = {0, 0}, var = {0, 0};
     double squares = 0;
     if (eval) {
@@ -265,10 +278,12 @@ static void norm_channel(pass *p, size_t ch, bool eval)
     p->inv[ch] = inv;
     if (!eval) {
         double m = p->c->momentum > 0 ? (double)(float)p->c->momentum : (double)0.1f;
-        double unbiased = count > 1 ? count / (count - 1) : 1, old[2] = {(double)g->mean[ch], (double)g->var[ch]};
-        p->e->mean[ch] = (value){(1 - m) * old[0] + m * mean.v, m * mean.e + 2 * U * (fabs(old[0]) + fabs(mean.v))};
+        double unbiased = count > 1 ? count / (count - 1) : 1,
+               old[2] = {(double)g->mean[ch], (double)g->var[ch]};
+        p->e->mean[ch] = (value){
+            (1 - m) * old[0] + m * mean.v, m * mean.e + 2 * U * (fabs(old[0]) + fabs(mean.v))};
         p->e->var[ch] = (value){(1 - m) * old[1] + m * unbiased * var.v,
-                                m * unbiased * var.e + 2 * U * (fabs(old[1]) + unbiased * var.v)};
+            m * unbiased * var.e + 2 * U * (fabs(old[1]) + unbiased * var.v)};
     }
     double gamma = g->gamma ? (double)g->gamma[ch] : 1, beta = g->beta ? (double)g->beta[ch] : 0;
     for (size_t i = 0; i < p->n_out; i++)
@@ -277,7 +292,8 @@ static void norm_channel(pass *p, size_t ch, bool eval)
             double d = z.v - mean.v, scale = fabs(gamma) * most;
             a->v = d * gamma * inv.v + beta;
             a->e = (z.e + mean.e) * scale + fabs(d) * fabs(gamma) * inv.e +
-                   4 * U * (fabs(z.v) + z.e + fabs(mean.v)) * scale + 2 * U * (fabs(beta) + fabs(a->v));
+                4 * U * (fabs(z.v) + z.e + fabs(mean.v)) * scale +
+                2 * U * (fabs(beta) + fabs(a->v));
         }
 }
 
@@ -328,7 +344,8 @@ static void pool(pass *p, const value *dz, value *dx)
                                 share * (dz[at].e + 64 * U * (fabs(dz[at].v) + dz[at].e)));
                     }
                 if (dz && c->pool == NNCF_POOL_MAX)
-                    add(&dx[planes * plane + best], dz[at].v, dz[at].e + 64 * U * (fabs(dz[at].v) + dz[at].e));
+                    add(&dx[planes * plane + best], dz[at].v,
+                        dz[at].e + 64 * U * (fabs(dz[at].v) + dz[at].e));
                 else if (!dz && c->pool == NNCF_POOL_MAX)
                     p->z[at] = (value){(double)x[best], 0};
                 else if (!dz)
@@ -386,22 +403,25 @@ static void norm_backward(pass *p, size_t ch, value *d)
     for (size_t i = 0; i < p->n_out; i++)
         if (out_channel(p, i) == ch) {
             double off = p->z[i].v - mean.v, hat = off * inv.v, size = fabs(d[i].v) + d[i].e;
-            double hat_e = (p->z[i].e + mean.e + 2 * U * (fabs(p->z[i].v) + fabs(mean.v))) * most + fabs(off) * inv.e;
+            double hat_e = (p->z[i].e + mean.e + 2 * U * (fabs(p->z[i].v) + fabs(mean.v))) * most +
+                fabs(off) * inv.e;
             add(all, d[i].v, d[i].e + 3 * U * size);
-            add(weighed, d[i].v * hat, d[i].e * fabs(hat) + size * hat_e + 8 * U * size * fabs(hat));
+            add(weighed, d[i].v * hat,
+                d[i].e * fabs(hat) + size * hat_e + 8 * U * size * fabs(hat));
         }
     for (size_t i = 0; i < p->n_out; i++)
         if (out_channel(p, i) == ch) {
             double off = p->z[i].v - mean.v, hat = off * inv.v;
             double hat_e = (p->z[i].e + mean.e) * most + fabs(off) * inv.e;
-            double m1 = all->v / count, m2 = weighed->v / count, m1e = all->e / count, m2e = weighed->e / count;
+            double m1 = all->v / count, m2 = weighed->v / count, m1e = all->e / count,
+                   m2e = weighed->e / count;
             double inner = d[i].v - m1 - hat * m2;
             double inner_e = d[i].e + m1e + fabs(hat) * m2e + hat_e * (fabs(m2) + m2e);
             double size = fabs(d[i].v) + d[i].e + fabs(m1) + m1e +
-                          (fabs(m2) + m2e) * (fabs(hat) + (fabs(p->z[i].v) + fabs(mean.v)) * most);
+                (fabs(m2) + m2e) * (fabs(hat) + (fabs(p->z[i].v) + fabs(mean.v)) * most);
             double sign = p->g->gamma && p->g->gamma[ch] < 0 ? -1 : 1;
             d[i] = (value){sign * gamma * inv.v * inner,
-                           gamma * (most * inner_e + inv.e * fabs(inner) + 8 * U * most * size)};
+                gamma * (most * inner_e + inv.e * fabs(inner) + 8 * U * most * size)};
         }
 }
 
@@ -427,26 +447,32 @@ static void product_backward(pass *p, const value *dz)
 {
     const kernel_case *c = p->c;
     const kernel_quantizer *q = p->g->quantizers;
-    size_t n_w = kernel_weights(c), in_hw = (size_t)(c->in[2] * c->in[3]), filter = n_w / (size_t)c->out[1];
-    gradients b = {p, dz, p->e->dx[0], p->e->dw, zeros(p->n_in, sizeof(double)), zeros(n_w, sizeof(double))};
+    size_t n_w = kernel_weights(c), in_hw = (size_t)(c->in[2] * c->in[3]),
+           filter = n_w / (size_t)c->out[1];
+    gradients b = {
+        p, dz, p->e->dx[0], p->e->dw, zeros(p->n_in, sizeof(double)), zeros(n_w, sizeof(double))};
     double terms_x = (double)(c->out[1] / c->groups * c->kernel[0] * c->kernel[1]);
     double terms_w = (double)(c->out[0] * c->out[2] * c->out[3]);
     for (size_t i = 0; i < n_w; i++) /* what backward multiplies is the weight in float */
         p->w[i] = (double)p->g->wq[i];
     convolve(c, backward_term, &b);
-    sums *in = zeros(q[PLACE_INPUT].channels, sizeof *in), *weight = zeros(q[PLACE_WEIGHT].channels, sizeof *weight);
+    sums *in = zeros(q[PLACE_INPUT].channels, sizeof *in),
+         *weight = zeros(q[PLACE_WEIGHT].channels, sizeof *weight);
     for (size_t i = 0; i < p->n_in; i++) {
         value x = {(double)p->g->x[0][i], 0}, xq = {(double)p->xf[0][i], 0};
         b.dx[i].e += 1.001 * (terms_x + 3) * U * b.dx_size[i];
-        b.dx[i] = quantize_backward(&q[PLACE_INPUT], i / in_hw % (size_t)c->in[1], x, xq, b.dx[i], in);
+        b.dx[i] =
+            quantize_backward(&q[PLACE_INPUT], i / in_hw % (size_t)c->in[1], x, xq, b.dx[i], in);
     }
     for (size_t i = 0; i < n_w; i++) {
         value w = {(double)p->g->w[i], 0}, wq = {(double)p->g->wq[i], 0};
         b.dw[i].e += 1.001 * (terms_w + 3) * U * b.dw_size[i];
         b.dw[i] = quantize_backward(&q[PLACE_WEIGHT], i / filter, w, wq, b.dw[i], weight);
     }
-    scale_gradients(&q[PLACE_INPUT], in, p->e->scale_grad[PLACE_INPUT], p->e->range_grad[PLACE_INPUT]);
-    scale_gradients(&q[PLACE_WEIGHT], weight, p->e->scale_grad[PLACE_WEIGHT], p->e->range_grad[PLACE_WEIGHT]);
+    scale_gradients(
+        &q[PLACE_INPUT], in, p->e->scale_grad[PLACE_INPUT], p->e->range_grad[PLACE_INPUT]);
+    scale_gradients(
+        &q[PLACE_WEIGHT], weight, p->e->scale_grad[PLACE_WEIGHT], p->e->range_grad[PLACE_WEIGHT]);
     for (size_t i = 0; i < p->n_out; i++)
         add(&p->e->db[out_channel(p, i)], dz[i].v, dz[i].e + 1e-12 * fabs(dz[i].v));
     free(b.dx_size);
@@ -464,12 +490,15 @@ static void backward(pass *p)
          *before = zeros(q[PLACE_BEFORE].channels, sizeof *before);
     for (size_t i = 0; i < p->n_out; i++) {
         size_t ch = out_channel(p, i);
-        d[i] = quantize_backward(&q[PLACE_OUTPUT], ch, p->f[i], e->y[i], (value){(double)p->g->dy[i], 0}, output);
+        d[i] = quantize_backward(
+            &q[PLACE_OUTPUT], ch, p->f[i], e->y[i], (value){(double)p->g->dy[i], 0}, output);
         d[i] = activate_backward(p->c->activation, p->p[i], d[i]);
         d[i] = quantize_backward(&q[PLACE_BEFORE], ch, p->a[i], p->p[i], d[i], before);
     }
-    scale_gradients(&q[PLACE_OUTPUT], output, e->scale_grad[PLACE_OUTPUT], e->range_grad[PLACE_OUTPUT]);
-    scale_gradients(&q[PLACE_BEFORE], before, e->scale_grad[PLACE_BEFORE], e->range_grad[PLACE_BEFORE]);
+    scale_gradients(
+        &q[PLACE_OUTPUT], output, e->scale_grad[PLACE_OUTPUT], e->range_grad[PLACE_OUTPUT]);
+    scale_gradients(
+        &q[PLACE_BEFORE], before, e->scale_grad[PLACE_BEFORE], e->range_grad[PLACE_BEFORE]);
     for (size_t ch = 0; p->c->batch_norm && ch < p->channels; ch++)
         norm_backward(p, ch, d);
     if (p->c->kind == KERNEL_ADD) {
@@ -514,7 +543,8 @@ static void take_operands(pass *p)
     const kernel_case *c = p->c;
     const kernel_given *g = p->g;
     const kernel_quantizer *wq = &g->quantizers[PLACE_WEIGHT], *xq = &g->quantizers[PLACE_INPUT];
-    size_t n_w = kernel_weights(c), filter = n_w / (size_t)c->out[1], in_hw = (size_t)(c->in[2] * c->in[3]);
+    size_t n_w = kernel_weights(c), filter = n_w / (size_t)c->out[1],
+           in_hw = (size_t)(c->in[2] * c->in[3]);
     p->x_step = xq->on && xq->channels == 1 ? xq->step[0] : xq->on ? 0 : g->x_step[0];
     p->xf[0] = xq->on ? g->xq : g->x[0];
     p->exact = wq->on && p->x_step > 0;
@@ -534,14 +564,14 @@ static void take_operands(pass *p)
 void kernel_expect(const kernel_case *c, const kernel_given *g, kernel_expected *e)
 {
     pass p = {.c = c,
-              .g = g,
-              .e = e,
-              .n_in = kernel_count(c->in),
-              .n_out = kernel_count(c->out),
-              .hw = (size_t)(c->out[2] * c->out[3]),
-              .channels = (size_t)c->out[1],
-              .images = (size_t)c->out[0],
-              .xf = {g->x[0], g->x[1]}};
+        .g = g,
+        .e = e,
+        .n_in = kernel_count(c->in),
+        .n_out = kernel_count(c->out),
+        .hw = (size_t)(c->out[2] * c->out[3]),
+        .channels = (size_t)c->out[1],
+        .images = (size_t)c->out[0],
+        .xf = {g->x[0], g->x[1]}};
     *e = (kernel_expected){0};
     allocate(&p);
     if (kernel_has_weight(c))
@@ -560,7 +590,8 @@ void kernel_expect(const kernel_case *c, const kernel_given *g, kernel_expected 
 
 void kernel_expected_free(kernel_expected *e)
 {
-    value *all[] = {e->y, e->eval_y, e->dx[0], e->dx[1], e->dw, e->db, e->dgamma, e->dbeta, e->mean, e->var};
+    value *all[] = {
+        e->y, e->eval_y, e->dx[0], e->dx[1], e->dw, e->db, e->dgamma, e->dbeta, e->mean, e->var};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
     for (int i = 0; i < PLACES; i++) {

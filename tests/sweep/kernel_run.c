@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A case through the public API, in every context. Each tensor has memory of its own, of exactly its size, so that a
- * sanitizer sees what is read or written beside it; what is written begins as NaN, what is added to does not begin
- * at 0.
+ * A case through the public API, in every context. Each tensor has memory of its own, of exactly
+ * its size, so that a sanitizer sees what is read or written beside it; what is written begins as
+ * NaN, what is added to does not begin at 0.
  */
 #include "kernel_case.h"
 
@@ -158,15 +158,12 @@ static bool add_producer(run *r, int i)
     for (size_t k = 0; k < n; k++)
         r->producer_w[i][k] = 0.5f + (float)((k + c->data) % 7) / 4;
     const bool positive = !c->pre_activation && c->data % 3 == 0;
-    const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params),
-                                  .scope = scopes[i],
-                                  .weight = r->producer_w[i],
-                                  .in_channels = c->x_shape[1],
-                                  .out_channels = c->x_shape[1],
-                                  .groups = (int32_t)c->x_shape[1],
-                                  .kernel = {1, 1},
-                                  .activation = positive ? NNCF_ACTIVATION_RELU : NNCF_ACTIVATION_NONE};
-    return ok(r, "adding a producer", nncf_model_add_conv2d(r->model, &p, &r->producers[i], &err), &err);
+    const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = scopes[i],
+        .weight = r->producer_w[i], .in_channels = c->x_shape[1], .out_channels = c->x_shape[1],
+        .groups = (int32_t)c->x_shape[1], .kernel = {1, 1},
+        .activation = positive ? NNCF_ACTIVATION_RELU : NNCF_ACTIVATION_NONE};
+    return ok(
+        r, "adding a producer", nncf_model_add_conv2d(r->model, &p, &r->producers[i], &err), &err);
 }
 
 static bool add_reader(run *r)
@@ -176,66 +173,36 @@ static bool add_reader(run *r)
     r->reader_w = take(&r->blocks, (size_t)c->out[1] * sizeof(float), 0);
     for (int64_t i = 0; i < c->out[1]; i++)
         r->reader_w[i] = 0.5f;
-    const nncf_conv2d_params conv = {NNCF_PARAMS(nncf_conv2d_params),
-                                     .scope = "Net/Conv2d[reader]",
-                                     .weight = r->reader_w,
-                                     .in_channels = c->out[1],
-                                     .out_channels = 1,
-                                     .kernel = {1, 1},
-                                     .inputs = &r->layer,
-                                     .n_inputs = 1};
+    const nncf_conv2d_params conv = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[reader]",
+        .weight = r->reader_w, .in_channels = c->out[1], .out_channels = 1, .kernel = {1, 1},
+        .inputs = &r->layer, .n_inputs = 1};
     const nncf_linear_params linear = {NNCF_PARAMS(nncf_linear_params),
-                                       .scope = "Net/Linear[reader]",
-                                       .weight = r->reader_w,
-                                       .in_features = c->out[1],
-                                       .out_features = 1,
-                                       .inputs = &r->layer,
-                                       .n_inputs = 1};
-    nncf_status status = c->kind == KERNEL_LINEAR ? nncf_model_add_linear(r->model, &linear, &r->reader, &err)
-                                                  : nncf_model_add_conv2d(r->model, &conv, &r->reader, &err);
+        .scope = "Net/Linear[reader]", .weight = r->reader_w, .in_features = c->out[1],
+        .out_features = 1, .inputs = &r->layer, .n_inputs = 1};
+    nncf_status status = c->kind == KERNEL_LINEAR
+        ? nncf_model_add_linear(r->model, &linear, &r->reader, &err)
+        : nncf_model_add_conv2d(r->model, &conv, &r->reader, &err);
     return ok(r, "adding a reader", status, &err);
 }
 
 static nncf_status add_product(run *r, nncf_layer *const *inputs, size_t n_inputs, nncf_error *err)
 {
     const kernel_case *c = r->c;
-    const nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params),
-                                       .weight = r->gamma,
-                                       .bias = r->beta,
-                                       .weight_grad = r->dgamma,
-                                       .bias_grad = r->dbeta,
-                                       .running_mean = r->mean,
-                                       .running_var = r->var,
-                                       .eps = (float)c->eps,
-                                       .momentum = (float)c->momentum};
+    const nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .weight = r->gamma,
+        .bias = r->beta, .weight_grad = r->dgamma, .bias_grad = r->dbeta, .running_mean = r->mean,
+        .running_var = r->var, .eps = (float)c->eps, .momentum = (float)c->momentum};
     if (c->kind == KERNEL_LINEAR) {
-        const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params),
-                                      .scope = "Net/Linear[t]",
-                                      .weight = r->w,
-                                      .weight_grad = r->dw,
-                                      .bias = r->b,
-                                      .bias_grad = r->db,
-                                      .in_features = c->in[1],
-                                      .out_features = c->out[1],
-                                      .activation = c->activation,
-                                      .batch_norm = c->batch_norm ? &bn : NULL,
-                                      .inputs = inputs,
-                                      .n_inputs = n_inputs};
+        const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = "Net/Linear[t]",
+            .weight = r->w, .weight_grad = r->dw, .bias = r->b, .bias_grad = r->db,
+            .in_features = c->in[1], .out_features = c->out[1], .activation = c->activation,
+            .batch_norm = c->batch_norm ? &bn : NULL, .inputs = inputs, .n_inputs = n_inputs};
         return nncf_model_add_linear(r->model, &p, &r->layer, err);
     }
-    nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params),
-                            .scope = "Net/Conv2d[t]",
-                            .weight = r->w,
-                            .weight_grad = r->dw,
-                            .bias = r->b,
-                            .bias_grad = r->db,
-                            .in_channels = c->in[1],
-                            .out_channels = c->out[1],
-                            .groups = (int32_t)c->groups,
-                            .activation = c->activation,
-                            .batch_norm = c->batch_norm ? &bn : NULL,
-                            .inputs = inputs,
-                            .n_inputs = n_inputs};
+    nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[t]",
+        .weight = r->w, .weight_grad = r->dw, .bias = r->b, .bias_grad = r->db,
+        .in_channels = c->in[1], .out_channels = c->out[1], .groups = (int32_t)c->groups,
+        .activation = c->activation, .batch_norm = c->batch_norm ? &bn : NULL, .inputs = inputs,
+        .n_inputs = n_inputs};
     for (int i = 0; i < 2; i++) {
         p.kernel[i] = (int32_t)c->kernel[i];
         p.stride[i] = (int32_t)c->stride[i];
@@ -248,8 +215,8 @@ static nncf_status add_product(run *r, nncf_layer *const *inputs, size_t n_input
 static nncf_status add_pool(run *r, nncf_layer *const *inputs, size_t n_inputs, nncf_error *err)
 {
     const kernel_case *c = r->c;
-    nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = "Net/AvgPool2d[t]", .kind = c->pool,
-                            .inputs = inputs, .n_inputs = n_inputs};
+    nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = "Net/AvgPool2d[t]",
+        .kind = c->pool, .inputs = inputs, .n_inputs = n_inputs};
     for (int i = 0; i < 2 && (c->pool == NNCF_POOL_MAX || c->pool == NNCF_POOL_AVERAGE); i++) {
         p.kernel[i] = (int32_t)c->kernel[i];
         p.stride[i] = (int32_t)c->stride[i];
@@ -282,15 +249,16 @@ static bool add_layers(run *r)
     nncf_layer *const *inputs = fed ? r->producers : NULL;
     nncf_status status;
     if (c->kind == KERNEL_ADD) {
-        const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = "Net/__add___0", .activation = c->activation,
-                                   .inputs = inputs, .n_inputs = n_inputs};
+        const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = "Net/__add___0",
+            .activation = c->activation, .inputs = inputs, .n_inputs = n_inputs};
         status = nncf_model_add_add(r->model, &p, &r->layer, &err);
     } else if (c->kind == KERNEL_POOL) {
         status = add_pool(r, inputs, n_inputs, &err);
     } else {
         status = add_product(r, inputs, n_inputs, &err);
     }
-    return ok(r, "adding the layer", status, &err) && (!c->quantized || !c->reader || add_reader(r));
+    return ok(r, "adding the layer", status, &err) &&
+        (!c->quantized || !c->reader || add_reader(r));
 }
 
 /* ---- quantization ---- */
@@ -300,21 +268,23 @@ static nncf_status make_controller(run *r, nncf_error *err)
     static const char *const signs[] = {"", ", \"signed\": true", ", \"signed\": false"};
     const kernel_case *c = r->c;
     char text[700];
-    /* in 1.1 a quantizer stands behind a sum's activation, in 1.7 without propagation in front of it */
-    const char *head =
-        c->pre_activation ? "\"nncf_dialect\": \"1.7\", \"target_device\": \"NONE\"" : "\"nncf_dialect\": \"1.1\"";
-    const char *initializer = c->pre_activation ? "\"range\": {\"num_init_samples\": 1, \"type\": \"min_max\"}, "
-                                                  "\"batchnorm_adaptation\": {\"num_bn_adaptation_samples\": 0}"
-                                                : "\"num_init_steps\": 1, \"type\": \"min_max\"";
+    /* in 1.1 a quantizer stands behind a sum's activation, in 1.7 without propagation in front of
+     * it */
+    const char *head = c->pre_activation ? "\"nncf_dialect\": \"1.7\", \"target_device\": \"NONE\""
+                                         : "\"nncf_dialect\": \"1.1\"";
+    const char *initializer = c->pre_activation
+        ? "\"range\": {\"num_init_samples\": 1, \"type\": \"min_max\"}, "
+          "\"batchnorm_adaptation\": {\"num_bn_adaptation_samples\": 0}"
+        : "\"num_init_steps\": 1, \"type\": \"min_max\"";
     int length = snprintf(text, sizeof text,
-                          "{%s, \"compression\": {\"algorithm\": \"quantization\", \"initializer\": {%s}, "
-                          "\"weights\": {\"bits\": %d, \"mode\": \"%s\", \"per_channel\": %s%s}, "
-                          "\"activations\": {\"bits\": %d, \"mode\": \"%s\", \"per_channel\": %s%s}}}",
-                          head, initializer, c->weight_bits, c->weight_asymmetric ? "asymmetric" : "symmetric",
-                          c->weight_per_channel ? "true" : "false", c->weight_asymmetric ? "" : signs[c->weight_sign],
-                          c->activation_bits, c->activation_asymmetric ? "asymmetric" : "symmetric",
-                          c->activation_per_channel ? "true" : "false",
-                          c->activation_asymmetric ? "" : signs[c->activation_sign]);
+        "{%s, \"compression\": {\"algorithm\": \"quantization\", \"initializer\": {%s}, "
+        "\"weights\": {\"bits\": %d, \"mode\": \"%s\", \"per_channel\": %s%s}, "
+        "\"activations\": {\"bits\": %d, \"mode\": \"%s\", \"per_channel\": %s%s}}}",
+        head, initializer, c->weight_bits, c->weight_asymmetric ? "asymmetric" : "symmetric",
+        c->weight_per_channel ? "true" : "false", c->weight_asymmetric ? "" : signs[c->weight_sign],
+        c->activation_bits, c->activation_asymmetric ? "asymmetric" : "symmetric",
+        c->activation_per_channel ? "true" : "false",
+        c->activation_asymmetric ? "" : signs[c->activation_sign]);
     nncf_config *config;
     nncf_status status = nncf_config_parse(NULL, "sweep", text, (size_t)length, &config, err);
     if (status == NNCF_OK) {
@@ -325,7 +295,8 @@ static nncf_status make_controller(run *r, nncf_error *err)
 }
 
 /* Forward in floats, of whatever values. */
-static bool forward_floats(run *r, nncf_layer *layer, const nncf_tensor *x, nncf_tensor *y, int64_t shape[4])
+static bool forward_floats(
+    run *r, nncf_layer *layer, const nncf_tensor *x, nncf_tensor *y, int64_t shape[4])
 {
     int32_t ndim;
     if (!ok(r, "nncf_layer_output_shape", nncf_layer_output_shape(layer, x, shape, &ndim), NULL))
@@ -342,13 +313,15 @@ static bool initialize(run *r)
     const kernel_case *c = r->c;
     int32_t more = 0;
     int64_t shapes[4][4];
-    nncf_tensor input = tensor(r, kernel_count(c->x_shape), NNCF_F32, 4, c->x_shape), x[2] = {input, input}, y, z;
+    nncf_tensor input = tensor(r, kernel_count(c->x_shape), NNCF_F32, 4, c->x_shape),
+                x[2] = {input, input}, y, z;
     for (size_t i = 0; i < kernel_count(c->x_shape); i++)
         ((float *)input.data)[i] = (float)(i % 9) - 4;
     if (c->own_input)
         x[0].ndim = c->x_ndim;
     for (int batch = 0; batch < 8; batch++) {
-        if (!ok(r, "nncf_compression_ctrl_init_step", nncf_compression_ctrl_init_step(r->ctrl, &more), NULL))
+        if (!ok(r, "nncf_compression_ctrl_init_step",
+                nncf_compression_ctrl_init_step(r->ctrl, &more), NULL))
             return false;
         if (!more)
             return true;
@@ -396,11 +369,11 @@ static bool find_parameter(const run *r, const char *scope, const char *name, nn
     return false;
 }
 
-static void find_quantizer(run *r, nncf_layer *layer, int place, kernel_quantizer *q, float **scale_grad,
-                           float **range_grad)
+static void find_quantizer(run *r, nncf_layer *layer, int place, kernel_quantizer *q,
+    float **scale_grad, float **range_grad)
 {
-    static const char *const names[] = {"input_quantizer", "pre_ops.weight_quantizer", "pre_activation_quantizer",
-                                        "activation_quantizer"};
+    static const char *const names[] = {"input_quantizer", "pre_ops.weight_quantizer",
+        "pre_activation_quantizer", "activation_quantizer"};
     const char *scope = nncf_layer_scope(layer);
     char name[64];
     nncf_parameter p;
@@ -408,10 +381,12 @@ static void find_quantizer(run *r, nncf_layer *layer, int place, kernel_quantize
     size_t index = 0;
     while (nncf_model_get_layer(r->model, index) != layer)
         index++;
-    ok(r, "layer statistics", nncf_compression_ctrl_get_layer_statistics(r->ctrl, index, &st), NULL);
+    ok(r, "layer statistics", nncf_compression_ctrl_get_layer_statistics(r->ctrl, index, &st),
+        NULL);
     const int bits[] = {st.input_bits, st.weight_bits, r->c->activation_bits, st.output_bits};
     const int signs[] = {st.input_signed, st.weight_signed, 1, st.output_signed};
-    *q = (kernel_quantizer){.bits = bits[place], .is_signed = signs[place], .weight = place == PLACE_WEIGHT};
+    *q = (kernel_quantizer){
+        .bits = bits[place], .is_signed = signs[place], .weight = place == PLACE_WEIGHT};
     snprintf(name, sizeof name, "%s.scale", names[place]);
     q->on = find_parameter(r, scope, name, &p);
     if (!q->on) {
@@ -450,7 +425,8 @@ static void try_wrong_channels(run *r, const char *when)
     }
     nncf_status status = nncf_layer_forward(r->layer, x, &y);
     if (status != NNCF_E_SHAPE && (per_channel || status != NNCF_OK))
-        fail(r, "%s, %d channels in place of %d: %s", when, (int)in[1], (int)c->in[1], nncf_status_name(status));
+        fail(r, "%s, %d channels in place of %d: %s", when, (int)in[1], (int)c->in[1],
+            nncf_status_name(status));
 }
 
 static bool quantize(run *r, bool *refused)
@@ -459,7 +435,8 @@ static bool quantize(run *r, bool *refused)
     if (!ok(r, "making the controller", make_controller(r, &err), &err))
         return false;
     for (int place = 0; place < PLACES; place++)
-        find_quantizer(r, r->layer, place, &r->quantizers[place], &r->scale_grad[place], &r->range_grad[place]);
+        find_quantizer(r, r->layer, place, &r->quantizers[place], &r->scale_grad[place],
+            &r->range_grad[place]);
     if (r->c->wrong_channels)
         try_wrong_channels(r, "before initialization");
     if (!initialize(r))
@@ -469,7 +446,8 @@ static bool quantize(run *r, bool *refused)
         try_wrong_channels(r, "after initialization");
     for (int place = 0; place < PLACES; place++) { /* signs and ranges are known now */
         kernel_quantizer_free(&r->quantizers[place]);
-        find_quantizer(r, r->layer, place, &r->quantizers[place], &r->scale_grad[place], &r->range_grad[place]);
+        find_quantizer(r, r->layer, place, &r->quantizers[place], &r->scale_grad[place],
+            &r->range_grad[place]);
     }
     unsigned signs = 0;
     for (int i = 0; i < 2 && r->producers[i]; i++) {
@@ -481,7 +459,8 @@ static bool quantize(run *r, bool *refused)
         signs = 2 * signs + r->quantizers[place].is_signed;
     if (!r->d->has_x)
         r->d->signs = signs;
-    *refused = signs != r->d->signs; /* the least of what was observed is 0 here, and a rounding error less there */
+    *refused = signs !=
+        r->d->signs; /* the least of what was observed is 0 here, and a rounding error less there */
     return !r->failed && !*refused;
 }
 
@@ -515,13 +494,15 @@ static void make_tensors(run *r)
     const int32_t y_ndim = c->kind == KERNEL_LINEAR ? 2 : 4;
     for (int i = 0; i < kernel_inputs(c); i++) {
         const kernel_quantizer *q = &r->of_x[i];
-        const int32_t codes = c->codes_in[i] && r->producers[i] ? nncf_layer_output_dtype(r->producers[i]) : NNCF_F32;
+        const int32_t codes =
+            c->codes_in[i] && r->producers[i] ? nncf_layer_output_dtype(r->producers[i]) : NNCF_F32;
         r->x[i] = tensor(r, n, codes, c->x_ndim, c->x_shape);
         r->dx[i] = tensor(r, n, NNCF_F32, c->x_ndim, c->x_shape);
         if (codes == NNCF_F32)
             memcpy(r->x[i].data, d->x[i], n * sizeof(float));
         for (size_t k = 0; codes != NNCF_F32 && k < n; k++)
-            ((uint8_t *)r->x[i].data)[k] = (uint8_t)(d->codes[i][k] - (q->asymmetric ? (int)q->low[0] : 0));
+            ((uint8_t *)r->x[i].data)[k] =
+                (uint8_t)(d->codes[i][k] - (q->asymmetric ? (int)q->low[0] : 0));
     }
     memcpy(r->y_shape, c->out, sizeof r->y_shape);
     int32_t dtype = c->codes_out ? nncf_layer_output_dtype(r->layer) : NNCF_F32;
@@ -550,21 +531,24 @@ static void keep(run *r, const float *values, size_t n)
 static float *outputs_of(run *r)
 {
     const size_t n = kernel_count(r->c->out);
-    const kernel_quantizer *q = r->quantizers[PLACE_OUTPUT].on ? &r->quantizers[PLACE_OUTPUT] : &r->of_x[0];
+    const kernel_quantizer *q =
+        r->quantizers[PLACE_OUTPUT].on ? &r->quantizers[PLACE_OUTPUT] : &r->of_x[0];
     float *y = malloc(n * sizeof *y);
     if (!y)
         abort();
     if (r->y.dtype == NNCF_F32)
         memcpy(y, r->y.data, n * sizeof *y);
     for (size_t i = 0; r->y.dtype != NNCF_F32 && i < n; i++) {
-        int code = r->y.dtype == NNCF_U8 ? ((const uint8_t *)r->y.data)[i] : ((const int8_t *)r->y.data)[i];
+        int code = r->y.dtype == NNCF_U8 ? ((const uint8_t *)r->y.data)[i]
+                                         : ((const int8_t *)r->y.data)[i];
         y[i] = (float)(code + (q->asymmetric ? (int)q->low[0] : 0)) * (float)q->step[0];
     }
     return y;
 }
 
 /* What was written, or (`base` not NULL) added to base. */
-static void check(run *r, const char *what, const float *got, const kernel_value *want, size_t n, const float *base)
+static void check(run *r, const char *what, const float *got, const kernel_value *want, size_t n,
+    const float *base)
 {
     keep(r, got, n);
     for (size_t i = 0; i < n; i++) {
@@ -580,7 +564,7 @@ static void check(run *r, const char *what, const float *got, const kernel_value
 static void check_gradients(run *r, const kernel_expected *e)
 {
     static const char *const scales[] = {"gradient of input scale", "gradient of weight scale",
-                                         "gradient of inner scale", "gradient of output scale"};
+        "gradient of inner scale", "gradient of output scale"};
     const kernel_case *c = r->c;
     const data *d = r->d;
     const size_t n_c = (size_t)c->out[1];
@@ -618,7 +602,8 @@ static bool ask_operands(run *r)
         return false;
     nncf_tensor xq = tensor(r, n, NNCF_F32, c->x_ndim, c->x_shape);
     if (c->own_input && c->quantized &&
-        !ok(r, "nncf_layer_quantize_input", nncf_layer_quantize_input(r->layer, &r->x[0], &xq), NULL))
+        !ok(r, "nncf_layer_quantize_input", nncf_layer_quantize_input(r->layer, &r->x[0], &xq),
+            NULL))
         return false;
     if (!d->wq) {
         d->wq = take(&d->blocks, n_w * sizeof *wq, 0);
@@ -644,7 +629,8 @@ static bool train(run *r)
         keep(r, r->mean, n_c);
         keep(r, r->var, n_c);
     }
-    return ok(r, "backward", nncf_layer_backward(r->layer, r->x, &r->dy, c->wants_dx ? r->dx : NULL), NULL);
+    return ok(r, "backward",
+        nncf_layer_backward(r->layer, r->x, &r->dy, c->wants_dx ? r->dx : NULL), NULL);
 }
 
 static kernel_given given(const run *r)
@@ -652,17 +638,17 @@ static kernel_given given(const run *r)
     const kernel_case *c = r->c;
     const data *d = r->d;
     kernel_given g = {.x = {d->x[0], d->x[1]},
-                      .w = d->w,
-                      .b = c->bias ? d->b : NULL,
-                      .gamma = c->gamma ? d->gamma : NULL,
-                      .beta = c->beta ? d->beta : NULL,
-                      .mean = d->mean,
-                      .var = d->var,
-                      .eval_mean = d->eval_mean,
-                      .eval_var = d->eval_var,
-                      .wq = d->wq,
-                      .xq = d->xq,
-                      .dy = d->dy};
+        .w = d->w,
+        .b = c->bias ? d->b : NULL,
+        .gamma = c->gamma ? d->gamma : NULL,
+        .beta = c->beta ? d->beta : NULL,
+        .mean = d->mean,
+        .var = d->var,
+        .eval_mean = d->eval_mean,
+        .eval_var = d->eval_var,
+        .wq = d->wq,
+        .xq = d->xq,
+        .dy = d->dy};
     for (int i = 0; i < 2; i++)
         g.x_step[i] = r->of_x[i].on && r->of_x[i].channels == 1 ? r->of_x[i].step[0] : 0;
     memcpy(g.quantizers, r->quantizers, sizeof g.quantizers);
@@ -678,7 +664,8 @@ static void check_run(run *r, const kernel_expected *e)
     if (e->complaint)
         fail(r, "%s", e->complaint);
     for (int i = 0; i < kernel_inputs(c); i++)
-        if (r->x[i].dtype == NNCF_F32 && memcmp(r->x[i].data, r->d->x[i], kernel_count(c->in) * sizeof(float)) != 0)
+        if (r->x[i].dtype == NNCF_F32 &&
+            memcmp(r->x[i].data, r->d->x[i], kernel_count(c->in) * sizeof(float)) != 0)
             fail(r, "x has changed");
     if (r->w && memcmp(r->w, r->d->w, kernel_weights(c) * sizeof(float)) != 0)
         fail(r, "the weight has changed");
@@ -717,8 +704,8 @@ static void drop(run *r)
 static bool prepare(run *r, bool *refused)
 {
     *refused = false;
-    if (!ok(r, "nncf_model_create", nncf_model_create(r->context, &r->model, NULL), NULL) || !add_layers(r) ||
-        (r->c->quantized && !quantize(r, refused)))
+    if (!ok(r, "nncf_model_create", nncf_model_create(r->context, &r->model, NULL), NULL) ||
+        !add_layers(r) || (r->c->quantized && !quantize(r, refused)))
         return false;
     if (!r->d->has_x)
         draw_x(r);
@@ -728,9 +715,9 @@ static bool prepare(run *r, bool *refused)
 
 void kernel_run(kernel_runner *k, sweep *s, const kernel_case *c)
 {
-    static const char *const wheres[KERNEL_CONTEXTS] = {
-        "reference, 1 thread", "reference, 2 threads", "portable, 1 thread", "portable, 2 threads",
-        "AVX2, 1 thread",      "AVX2, 2 threads",      "AVX-512, 1 thread",  "AVX-512, 2 threads"};
+    static const char *const wheres[KERNEL_CONTEXTS] = {"reference, 1 thread",
+        "reference, 2 threads", "portable, 1 thread", "portable, 2 threads", "AVX2, 1 thread",
+        "AVX2, 2 threads", "AVX-512, 1 thread", "AVX-512, 2 threads"};
     data d;
     kernel_expected expected;
     bool has_oracle = false;
@@ -740,7 +727,9 @@ void kernel_run(kernel_runner *k, sweep *s, const kernel_case *c)
     for (int i = 0; i < KERNEL_CONTEXTS; i++) {
         run r = {.s = s, .c = c, .d = &d, .context = k->contexts[i], .where = wheres[i]};
         bool refused;
-        if (!r.context || (i % KERNEL_THREADS && !c->threads)) /* this CPU does not have it, or it would be the same */
+        if (!r.context ||
+            (i % KERNEL_THREADS &&
+                !c->threads)) /* this CPU does not have it, or it would be the same */
             continue;
         if (prepare(&r, &refused) && train(&r)) {
             if (!has_oracle) {
@@ -753,7 +742,8 @@ void kernel_run(kernel_runner *k, sweep *s, const kernel_case *c)
             check_run(&r, &expected);
             k->ran++;
             if (i % KERNEL_THREADS == 1 && !r.failed && one_thread &&
-                (n_one_thread != r.n_results || memcmp(one_thread, r.results, r.n_results * sizeof(float)) != 0))
+                (n_one_thread != r.n_results ||
+                    memcmp(one_thread, r.results, r.n_results * sizeof(float)) != 0))
                 fail(&r, "other bits than with one thread");
         }
         k->refused += refused;
@@ -777,8 +767,9 @@ void kernel_runner_start(kernel_runner *r)
     static const char *const names[] = {"reference", "portable", "avx2", "avx512"};
     *r = (kernel_runner){0};
     for (int i = 0; i < KERNEL_CONTEXTS; i++) {
-        const nncf_context_params p = {NNCF_PARAMS(nncf_context_params), .n_threads = i % KERNEL_THREADS + 1,
-                                       .max_isa = NNCF_ISA_REFERENCE + i / KERNEL_THREADS};
+        const nncf_context_params p = {NNCF_PARAMS(nncf_context_params),
+            .n_threads = i % KERNEL_THREADS + 1,
+            .max_isa = NNCF_ISA_REFERENCE + i / KERNEL_THREADS};
         if (nncf_context_create(NNCF_API_VERSION, &p, &r->contexts[i], NULL) != NNCF_OK)
             abort();
         if (!strstr(nncf_context_describe(r->contexts[i]), names[i / KERNEL_THREADS])) {

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random layers: convolutions, linear layers, sums and pools of random small shapes, plain and quantized, forward and
- * all gradients, at every instruction set and number of threads, against plain loops in double.
+ * Random layers: convolutions, linear layers, sums and pools of random small shapes, plain and
+ * quantized, forward and all gradients, at every instruction set and number of threads, against
+ * plain loops in double.
  */
 #include "kernel_case.h"
 
-/* Of the quantized elements, so many may lie next to a tie, where either code is right; and passes may be refused. */
+/* Of the quantized elements, so many may lie next to a tie, where either code is right; and passes
+ * may be refused. */
 enum { MOST_UNSURE = 50, MOST_REFUSED = 50 }; /* one in so many */
 
 int main(int argc, char **argv)
@@ -22,9 +24,9 @@ int main(int argc, char **argv)
     for (int i = 0; i < KERNEL_CONTEXTS; i++)
         if (r.contexts[i])
             printf("%s\n", nncf_context_describe(r.contexts[i]));
-    printf("%" PRIu64 " passes, %" PRIu64 " whose signs differ; %" PRIu64 " quantized elements, %" PRIu64
-           " next to a tie\n",
-           r.ran, r.refused, r.elements, r.unsure);
+    printf("%" PRIu64 " passes, %" PRIu64 " whose signs differ; %" PRIu64
+           " quantized elements, %" PRIu64 " next to a tie\n",
+        r.ran, r.refused, r.elements, r.unsure);
     kernel_runner_stop(&r);
     int status = sweep_finish(&s);
     if (s.only)

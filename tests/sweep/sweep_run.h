@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random sweeps: what their programs share. A program is a loop over cases, each drawn from (seed, number of the case)
- * alone, so that any one of them can be run again by its number:
+ * Random sweeps: what their programs share. A program is a loop over cases, each drawn from (seed,
+ * number of the case) alone, so that any one of them can be run again by its number:
  *
  *     sweep_start(&sweep, "kernels", argc, argv);
  *     while (sweep_next(&sweep))
  *         ... draw a case from sweep.rng, run it, sweep_fail(&sweep, "...") where it is wrong ...
  *     return sweep_finish(&sweep);
  *
- * NNCF_SWEEP_SEED and NNCF_SWEEP_SECONDS set seed and budget; `PROGRAM NUMBER...` runs these cases only. A case that
- * fails, crashes, is stopped by a sanitizer or takes longer than a minute is named together with the command that
- * repeats it.
+ * NNCF_SWEEP_SEED and NNCF_SWEEP_SECONDS set seed and budget; `PROGRAM NUMBER...` runs these cases
+ * only. A case that fails, crashes, is stopped by a sanitizer or takes longer than a minute is
+ * named together with the command that repeats it.
  */
 #ifndef NNCF_TESTS_SWEEP_RUN_H
 #define NNCF_TESTS_SWEEP_RUN_H
@@ -26,7 +26,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SWEEP_CASE_SECONDS = 60, SWEEP_FAILURES = 20 }; /* of one case; reported before the sweep stops */
+enum {
+    SWEEP_CASE_SECONDS = 60,
+    SWEEP_FAILURES = 20
+}; /* of one case; reported before the sweep stops */
 
 /* ---- random numbers: splitmix64 ---- */
 
@@ -61,21 +64,22 @@ static inline double sweep_unit(sweep_rng *r)
 }
 
 /* One of an array's elements. */
-#define SWEEP_PICK(rng, array) ((array)[sweep_range((rng), 0, (int64_t)(sizeof(array) / sizeof *(array)) - 1)])
+#define SWEEP_PICK(rng, array)                                                                     \
+    ((array)[sweep_range((rng), 0, (int64_t)(sizeof(array) / sizeof *(array)) - 1)])
 
 /* ---- the loop ---- */
 
 typedef struct sweep {
-    sweep_rng rng;      /* of the present case */
-    uint64_t number;    /* of the present case, from 1 */
-    const char *name;   /* of the program, in messages */
-    const char *file;   /* argv[0] */
-    uint64_t seed;      /* of all cases */
-    double seconds;     /* budget */
+    sweep_rng rng; /* of the present case */
+    uint64_t number; /* of the present case, from 1 */
+    const char *name; /* of the program, in messages */
+    const char *file; /* argv[0] */
+    uint64_t seed; /* of all cases */
+    double seconds; /* budget */
     struct timespec t0; /* beginning */
-    char **only;        /* numbers from the command line, NULL: all */
-    uint64_t cases;     /* begun so far */
-    uint64_t failed;    /* cases that failed */
+    char **only; /* numbers from the command line, NULL: all */
+    uint64_t cases; /* begun so far */
+    uint64_t failed; /* cases that failed */
     uint64_t last_failed;
     char description[512]; /* of the present case, for messages: sweep_describe() */
 } sweep;
@@ -91,8 +95,9 @@ static inline double sweep_elapsed(const sweep *s)
 
 static inline void sweep_print_case(const sweep *s)
 {
-    fprintf(stderr, "case %" PRIu64 ", after %.1f s: %s\n  again: NNCF_SWEEP_SEED=%" PRIu64 " %s %" PRIu64 "\n",
-            s->number, sweep_elapsed(s), s->description, s->seed, s->file, s->number);
+    fprintf(stderr,
+        "case %" PRIu64 ", after %.1f s: %s\n  again: NNCF_SWEEP_SEED=%" PRIu64 " %s %" PRIu64 "\n",
+        s->number, sweep_elapsed(s), s->description, s->seed, s->file, s->number);
 }
 
 /* stdio in a handler: the program dies anyway, and dies with the number of its case if it can. */
@@ -135,10 +140,10 @@ static inline void sweep_start(sweep *s, const char *name, int argc, char **argv
 {
     enum { SECONDS = 4, SEED = 1 };
     *s = (sweep){.name = name,
-                 .file = argv[0],
-                 .seed = sweep_environment("NNCF_SWEEP_SEED", SEED),
-                 .seconds = (double)sweep_environment("NNCF_SWEEP_SECONDS", SECONDS),
-                 .only = argc > 1 ? argv + 1 : NULL};
+        .file = argv[0],
+        .seed = sweep_environment("NNCF_SWEEP_SEED", SEED),
+        .seconds = (double)sweep_environment("NNCF_SWEEP_SECONDS", SECONDS),
+        .only = argc > 1 ? argv + 1 : NULL};
     clock_gettime(CLOCK_MONOTONIC, &s->t0);
     printf("%s: seed %" PRIu64 ", %.0f s\n", name, s->seed, s->seconds);
     fflush(stdout);
@@ -174,7 +179,8 @@ static inline bool sweep_next(sweep *s)
 }
 
 /* Say what the case is, once it is drawn: shown when it fails, and when a single case is run. */
-__attribute__((format(printf, 2, 3))) static inline void sweep_describe(sweep *s, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static inline void sweep_describe(
+    sweep *s, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -184,9 +190,10 @@ __attribute__((format(printf, 2, 3))) static inline void sweep_describe(sweep *s
         printf("case %" PRIu64 ": %s\n", s->number, s->description);
 }
 
-/* The case is wrong: a line that says how. Counts each case once; further lines of a case are of use when it is run
- * alone, and swallowed otherwise. */
-__attribute__((format(printf, 2, 3))) static inline void sweep_fail(sweep *s, const char *format, ...)
+/* The case is wrong: a line that says how. Counts each case once; further lines of a case are of
+ * use when it is run alone, and swallowed otherwise. */
+__attribute__((format(printf, 2, 3))) static inline void sweep_fail(
+    sweep *s, const char *format, ...)
 {
     bool again = s->last_failed == s->number && s->failed > 0;
     va_list arguments;
@@ -209,8 +216,8 @@ static inline int sweep_finish(sweep *s)
 {
     alarm(0);
     sweep_present = NULL;
-    printf("%s: seed %" PRIu64 ", %" PRIu64 " cases in %.1f s, %" PRIu64 " failed\n", s->name, s->seed, s->cases,
-           sweep_elapsed(s), s->failed);
+    printf("%s: seed %" PRIu64 ", %" PRIu64 " cases in %.1f s, %" PRIu64 " failed\n", s->name,
+        s->seed, s->cases, sweep_elapsed(s), s->failed);
     return s->failed == 0 && s->cases > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

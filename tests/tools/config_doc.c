@@ -5,15 +5,19 @@
  *   config_doc schema      the JSON Schema (draft 7)
  * To stdout. A test compares both with what is in the tree.
  */
-#include "config/keys.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "config/schema/keys.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define BIT(kind) (1u << (kind))
-static const uint32_t sparsity = BIT(NNCF__RB_SPARSITY) | BIT(NNCF__MAGNITUDE_SPARSITY) | BIT(NNCF__CONST_SPARSITY);
+static const uint32_t sparsity =
+    BIT(NNCF__RB_SPARSITY) | BIT(NNCF__MAGNITUDE_SPARSITY) | BIT(NNCF__CONST_SPARSITY);
 static const uint32_t quantizing = BIT(NNCF__QUANTIZATION) | BIT(NNCF__BINARIZATION);
 static const uint32_t pruning = BIT(NNCF__FILTER_PRUNING);
 
@@ -22,8 +26,8 @@ static size_t n_keys;
 
 static const char *name_of(int32_t kind)
 {
-    static const char *const names[] = {
-        "", "rb_sparsity", "magnitude_sparsity", "const_sparsity", "quantization", "filter_pruning", "binarization"};
+    static const char *const names[] = {"", "rb_sparsity", "magnitude_sparsity", "const_sparsity",
+        "quantization", "filter_pruning", "binarization"};
     return names[kind];
 }
 
@@ -76,7 +80,8 @@ static void put_default(const nncf__key *key)
         return;
     }
     if (key->another || key->offset == NNCF__NO_FIELD || key->type == NNCF__KEY_SCOPES ||
-        key->type == NNCF__KEY_NUMBERS || key->type == NNCF__KEY_PATTERNS || (key->flags & NNCF__KEY_SPREAD))
+        key->type == NNCF__KEY_NUMBERS || key->type == NNCF__KEY_PATTERNS ||
+        (key->flags & NNCF__KEY_FAN_OUT))
         return;
     put_default_value(key, key->fallback);
     for (const nncf__later_default *later = key->later; later && later->from; later++) {
@@ -97,8 +102,8 @@ static void put_meaning(const nncf__key *key)
         printf("as `%s`", key->another);
     else
         put_cell(key->help ? key->help : "");
-    if (key->not_yet)
-        printf(". **Not yet**: %s", key->not_yet);
+    if (key->unsupported)
+        printf(". **Not yet**: %s", key->unsupported);
     if (key->no_effect)
         printf(". No effect here: %s", key->no_effect);
     if (key->latest && *key->latest)
@@ -141,12 +146,14 @@ static void put_row(const nncf__key *key, uint32_t group)
 static bool is_common(const nncf__key *key)
 {
     return (key->algorithms & pruning && key->algorithms & sparsity) ||
-           strncmp(key->path, "initializer.batchnorm_adaptation", 32) == 0;
+        strncmp(key->path, "initializer.batchnorm_adaptation", 32) == 0;
 }
 
 static void put_group(const char *title, uint32_t group, bool common)
 {
-    printf("\n### %s\n| key | only for | NNCF | default | allowed | meaning |\n|---|---|---|---|---|---|\n", title);
+    printf("\n### %s\n| key | only for | NNCF | default | allowed | meaning "
+           "|\n|---|---|---|---|---|---|\n",
+        title);
     for (size_t i = 0; i < n_keys; i++) {
         bool is_repeated = false; /* a row of each `initializer` */
         for (size_t j = 0; j < i; j++)
@@ -168,7 +175,8 @@ static void put_keys(void)
         else if (root[i].from)
             put_releases(root[i].from, root[i].to);
         printf(" | %s | %s%s%s |\n", root[i].words ? root[i].words : "", root[i].help,
-               root[i].no_effect ? ". No effect here: " : "", root[i].no_effect ? root[i].no_effect : "");
+            root[i].no_effect ? ". No effect here: " : "",
+            root[i].no_effect ? root[i].no_effect : "");
     }
     put_group("Every algorithm", sparsity | quantizing | pruning, true);
     put_group("rb_sparsity, magnitude_sparsity, const_sparsity", sparsity, false);
@@ -179,9 +187,11 @@ static void put_keys(void)
     for (size_t i = 0; i < count; i++) {
         printf("| %s | ", names[i].name);
         put_releases(names[i].from, names[i].to);
-        printf(" | %s |\n", names[i].is_there                        ? "yes"
-                            : names[i].kind == NNCF__OTHER_ALGORITHM ? "loads unchecked; no controller yet"
-                                                                     : "loads and is checked; no controller yet");
+        printf(" | %s |\n",
+            names[i].is_there ? "yes"
+                : names[i].kind == NNCF__OTHER_ALGORITHM
+                ? "loads unchecked; no controller yet"
+                : "loads and is checked; no controller yet");
     }
     printf("\n");
 }
@@ -237,10 +247,10 @@ static void put_bounds(const nncf__key *key)
 {
     char number[NNCF__DOUBLE_TEXT];
     printf(", \"%s\": %s", key->flags & NNCF__KEY_OPEN_MIN ? "exclusiveMinimum" : "minimum",
-           nncf__format_double(key->min, number));
+        nncf__format_double(key->min, number));
     if (!isinf(key->max))
         printf(", \"%s\": %s", key->flags & NNCF__KEY_OPEN_MAX ? "exclusiveMaximum" : "maximum",
-               nncf__format_double(key->max, number));
+            nncf__format_double(key->max, number));
 }
 
 static void put_type(int32_t kind, const nncf__key *key);
@@ -275,19 +285,20 @@ static void put_description(const nncf__key *key)
 {
     char text[512], from[NNCF__RELEASE_TEXT], to[NNCF__RELEASE_TEXT];
     snprintf(text, sizeof(text), "%s%s (NNCF %s%s%s)", key->another ? "the same as " : "",
-             key->another ? key->another
-             : key->help  ? key->help
-                          : "",
-             nncf__config_release_text(key->from, from), key->to ? " to " : " and later",
-             key->to ? nncf__config_release_text(key->to, to) : "");
+        key->another    ? key->another
+            : key->help ? key->help
+                        : "",
+        nncf__config_release_text(key->from, from), key->to ? " to " : " and later",
+        key->to ? nncf__config_release_text(key->to, to) : "");
     printf("\"description\": ");
     put_text(text);
 }
 
 static void put_type(int32_t kind, const nncf__key *key)
 {
-    static const char scopes[] = "\"anyOf\": [{\"type\": \"string\", \"minLength\": 1}, {\"type\": \"array\", "
-                                 "\"items\": {\"type\": \"string\", \"minLength\": 1}%s}]";
+    static const char scopes[] =
+        "\"anyOf\": [{\"type\": \"string\", \"minLength\": 1}, {\"type\": \"array\", "
+        "\"items\": {\"type\": \"string\", \"minLength\": 1}%s}]";
     switch (key->type) {
     case NNCF__KEY_SECTION:
         put_object(kind, key->path);
@@ -328,7 +339,7 @@ static void put_type(int32_t kind, const nncf__key *key)
         break;
     case NNCF__KEY_NUMBERS:
         printf("\"type\": \"array\"%s, \"items\": {\"type\": \"number\"",
-               key->flags & NNCF__KEY_NOT_EMPTY ? ", \"minItems\": 1" : "");
+            key->flags & NNCF__KEY_NOT_EMPTY ? ", \"minItems\": 1" : "");
         put_bounds(key);
         printf("}");
         break;
@@ -339,13 +350,15 @@ static void put_type(int32_t kind, const nncf__key *key)
         printf("\"type\": \"object\", \"additionalProperties\": {\"type\": \"object\"}");
         break;
     case NNCF__KEY_BITWIDTHS:
-        printf("\"type\": \"array\", \"items\": {\"type\": \"array\", \"minItems\": 2, \"maxItems\": 2, \"items\": "
-               "[{\"type\": \"integer\", \"minimum\": 2, \"maximum\": 8}, {\"type\": \"string\", \"minLength\": 1}]}");
+        printf("\"type\": \"array\", \"items\": {\"type\": \"array\", \"minItems\": 2, "
+               "\"maxItems\": 2, \"items\": "
+               "[{\"type\": \"integer\", \"minimum\": 2, \"maximum\": 8}, {\"type\": \"string\", "
+               "\"minLength\": 1}]}");
         break;
     case NNCF__KEY_PATTERNS:
-        printf(
-            "\"type\": \"array\", \"items\": {\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"minItems\": "
-            "1, \"items\": {\"type\": \"string\"}}]}");
+        printf("\"type\": \"array\", \"items\": {\"anyOf\": [{\"type\": \"string\"}, {\"type\": "
+               "\"array\", \"minItems\": "
+               "1, \"items\": {\"type\": \"string\"}}]}");
         break;
     default:
         break;
@@ -365,7 +378,8 @@ static void put_entry(void)
 {
     size_t count;
     const nncf__algorithm_name *names = nncf__config_algorithm_names(&count);
-    printf("{\"type\": \"object\", \"required\": [\"algorithm\"], \"properties\": {\"algorithm\": {\"enum\": [");
+    printf("{\"type\": \"object\", \"required\": [\"algorithm\"], \"properties\": {\"algorithm\": "
+           "{\"enum\": [");
     put_algorithm_names();
     printf("]}}, \"allOf\": [");
     bool first = true;
@@ -374,9 +388,10 @@ static void put_entry(void)
             continue;
         put_line(first);
         first = false;
-        printf("{\"if\": {\"properties\": {\"algorithm\": {\"const\": \"%s\"}}}, \"then\": {\"$ref\": "
-               "\"#/definitions/%s\"}}",
-               names[i].name, names[i].name);
+        printf(
+            "{\"if\": {\"properties\": {\"algorithm\": {\"const\": \"%s\"}}}, \"then\": {\"$ref\": "
+            "\"#/definitions/%s\"}}",
+            names[i].name, names[i].name);
     }
     printf("]}");
 }
@@ -403,7 +418,8 @@ static void put_root_properties(void)
         printf("}");
     }
     put_line(false);
-    printf("\"algorithm\": {\"description\": \"of the training program; NNCF's belongs into compression\", \"not\": "
+    printf("\"algorithm\": {\"description\": \"of the training program; NNCF's belongs into "
+           "compression\", \"not\": "
            "{\"enum\": [");
     put_algorithm_names();
     printf("]}}");
@@ -412,15 +428,18 @@ static void put_root_properties(void)
 static int put_schema(void)
 {
     depth = 1;
-    printf(
-        "{\n  \"$schema\": \"http://json-schema.org/draft-07/schema#\",\n  \"title\": \"NNCF config\",\n"
-        "  \"description\": \"Configs of NNCF 1.0 to 2.17 as libnncf reads them. Made by tests/tools/config_doc.c.\",\n"
-        "  \"type\": \"object\",\n  \"properties\": {");
+    printf("{\n  \"$schema\": \"http://json-schema.org/draft-07/schema#\",\n  \"title\": \"NNCF "
+           "config\",\n"
+           "  \"description\": \"Configs of NNCF 1.0 to 2.17 as libnncf reads them. Made by "
+           "tests/tools/config_doc.c.\",\n"
+           "  \"type\": \"object\",\n  \"properties\": {");
     depth++;
     put_root_properties();
     put_line(false);
-    printf("\"compression\": {\"anyOf\": [{\"type\": \"array\", \"items\": {\"$ref\": \"#/definitions/entry\"}}, "
-           "{\"type\": \"object\", \"maxProperties\": 0}, {\"$ref\": \"#/definitions/entry\"}]}\n  },\n"
+    printf("\"compression\": {\"anyOf\": [{\"type\": \"array\", \"items\": {\"$ref\": "
+           "\"#/definitions/entry\"}}, "
+           "{\"type\": \"object\", \"maxProperties\": 0}, {\"$ref\": \"#/definitions/entry\"}]}\n  "
+           "},\n"
            "  \"definitions\": {");
     put_line(true);
     printf("\"entry\": ");

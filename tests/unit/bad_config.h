@@ -29,11 +29,13 @@ static inline void bad_report(void *user, const nncf_error *error)
     r->errors[r->count++] = *error;
 }
 
-/* Parse again, to hear of every mistake: the status and the error are those of the first, as without it. */
-static inline void bad_parse_all(const char *name, const char *text, size_t size, nncf_status status,
-                                 const nncf_error *first, bad_reports *reports)
+/* Parse again, to hear of every mistake: the status and the error are those of the first, as
+ * without it. */
+static inline void bad_parse_all(const char *name, const char *text, size_t size,
+    nncf_status status, const nncf_error *first, bad_reports *reports)
 {
-    const nncf_config_params params = {NNCF_PARAMS(nncf_config_params), .report = bad_report, .report_user = reports};
+    const nncf_config_params params = {
+        NNCF_PARAMS(nncf_config_params), .report = bad_report, .report_user = reports};
     nncf_config *config = NULL;
     nncf_error err = NNCF_ERROR_INIT;
     reports->count = 0;
@@ -51,19 +53,23 @@ static inline void bad_check(const bad *b, size_t number)
 {
     nncf_config *config = NULL;
     nncf_error err = NNCF_ERROR_INIT;
-    nncf_status status = nncf_config_parse(NULL, "bad.json", b->text, strlen(b->text), &config, &err);
-    ck_assert_msg(status == b->status, "case %zu: %s, not %s: %s\n%s", number, nncf_status_name(status),
-                  nncf_status_name(b->status), err.message, b->text);
+    nncf_status status =
+        nncf_config_parse(NULL, "bad.json", b->text, strlen(b->text), &config, &err);
+    ck_assert_msg(status == b->status, "case %zu: %s, not %s: %s\n%s", number,
+        nncf_status_name(status), nncf_status_name(b->status), err.message, b->text);
     ck_assert_ptr_null(config);
     ck_assert_int_eq(err.status, status);
-    ck_assert_msg(err.line == b->line && err.column == b->column, "case %zu: %d:%d, not %d:%d: %s", number,
-                  (int)err.line, (int)err.column, (int)b->line, (int)b->column, err.message);
-    ck_assert_msg(strcmp(err.where, b->where) == 0, "case %zu: where is %s: %s", number, err.where, err.message);
+    ck_assert_msg(err.line == b->line && err.column == b->column, "case %zu: %d:%d, not %d:%d: %s",
+        number, (int)err.line, (int)err.column, (int)b->line, (int)b->column, err.message);
+    ck_assert_msg(strcmp(err.where, b->where) == 0, "case %zu: where is %s: %s", number, err.where,
+        err.message);
     ck_assert_msg(strstr(err.message, b->says) != NULL, "case %zu: %s", number, err.message);
     char prefix[40];
     snprintf(prefix, sizeof(prefix), "bad.json:%d:%d: ", (int)b->line, (int)b->column);
-    ck_assert_msg(strncmp(err.message, prefix, strlen(prefix)) == 0, "case %zu: %s", number, err.message);
-    ck_assert_msg(strlen(err.message) < sizeof(err.message) - 1, "case %zu is cut: %s", number, err.message);
+    ck_assert_msg(
+        strncmp(err.message, prefix, strlen(prefix)) == 0, "case %zu: %s", number, err.message);
+    ck_assert_msg(
+        strlen(err.message) < sizeof(err.message) - 1, "case %zu is cut: %s", number, err.message);
     /* The offset is that place. */
     int32_t line = 1, column = 1;
     for (uint64_t i = 0; i < err.offset; i++) {
@@ -71,7 +77,8 @@ static inline void bad_check(const bad *b, size_t number)
         line += b->text[i] == '\n';
     }
     ck_assert(line == err.line && column == err.column);
-    ck_assert_int_eq(nncf_config_parse(NULL, NULL, b->text, strlen(b->text), &config, NULL), status);
+    ck_assert_int_eq(
+        nncf_config_parse(NULL, NULL, b->text, strlen(b->text), &config, NULL), status);
     static bad_reports reports;
     bad_parse_all("bad.json", b->text, strlen(b->text), status, &err, &reports);
 }

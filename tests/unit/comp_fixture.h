@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the tests of model/ and compression/ share: stored vectors, configs from text, a context that counts its memory
- * and keeps its log, and layers with buffers of their own.
+ * What the tests of model/ and compression/ share: stored vectors, configs from text, a context
+ * that counts its memory and keeps its log, and layers with buffers of their own.
  */
 #ifndef COMP_FIXTURE_H
 #define COMP_FIXTURE_H
 
-#include "compression/compression.h"
 #include "counting_allocator.h"
 
 #include <nncf/nncf.h>
@@ -50,7 +49,8 @@ static inline const char *cf_string(const json_object *object, const char *key)
 static inline float *cf_floats(json_object *value, size_t *n)
 {
     ck_assert_ptr_nonnull(value);
-    json_object *array = json_object_is_type(value, json_type_object) ? cf_get(value, "data") : value;
+    json_object *array =
+        json_object_is_type(value, json_type_object) ? cf_get(value, "data") : value;
     size_t count = json_object_array_length(array);
     float *x = calloc(count + 1, sizeof *x);
     for (size_t i = 0; i < count; i++)
@@ -83,12 +83,8 @@ static inline void cf_log(void *user, int32_t level, const char *line)
 static inline void cf_open(cf_context *c, int32_t threads, uint64_t seed)
 {
     memset(c, 0, sizeof *c);
-    nncf_context_params params = {NNCF_PARAMS(nncf_context_params),
-                                  COUNTING_PARAMS(&c->memory),
-                                  .log = cf_log,
-                                  .log_user = c,
-                                  .n_threads = threads,
-                                  .seed = seed};
+    nncf_context_params params = {NNCF_PARAMS(nncf_context_params), COUNTING_PARAMS(&c->memory),
+        .log = cf_log, .log_user = c, .n_threads = threads, .seed = seed};
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &c->context, NULL), NNCF_OK);
 }
 
@@ -141,8 +137,8 @@ static inline void cf_fill(float *x, size_t n, uint32_t seed)
 }
 
 /* A bias-free convolution; `weight` is copied, NULL: random. */
-static inline cf_layer cf_conv(nncf_model *model, const char *scope, int64_t out, int64_t in, int32_t kernel,
-                               const float *weight, nncf_layer *input)
+static inline cf_layer cf_conv(nncf_model *model, const char *scope, int64_t out, int64_t in,
+    int32_t kernel, const float *weight, nncf_layer *input)
 {
     cf_layer l = {.count = (size_t)(out * in * kernel * kernel)};
     nncf_error err = NNCF_ERROR_INIT;
@@ -152,15 +148,9 @@ static inline cf_layer cf_conv(nncf_model *model, const char *scope, int64_t out
         memcpy(l.weight, weight, l.count * sizeof(float));
     else
         cf_fill(l.weight, l.count, (uint32_t)(strlen(scope) + l.count));
-    nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params),
-                            .scope = scope,
-                            .weight = l.weight,
-                            .weight_grad = l.weight_grad,
-                            .in_channels = in,
-                            .out_channels = out,
-                            .kernel = {kernel, kernel},
-                            .inputs = input ? &input : NULL,
-                            .n_inputs = input ? 1 : 0};
+    nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = scope, .weight = l.weight,
+        .weight_grad = l.weight_grad, .in_channels = in, .out_channels = out,
+        .kernel = {kernel, kernel}, .inputs = input ? &input : NULL, .n_inputs = input ? 1 : 0};
     nncf_status status = nncf_model_add_conv2d(model, &p, &l.layer, &err);
     ck_assert_msg(status == NNCF_OK, "%s: %s", err.where, err.message);
     return l;
@@ -202,11 +192,11 @@ static inline int cf_main(const char *name, const TTest *const *tests, size_t co
     srunner_free(runner);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
-#define CF_MAIN(name, ...)                                                                                             \
-    int main(void)                                                                                                     \
-    {                                                                                                                  \
-        const TTest *const tests[] = {__VA_ARGS__};                                                                    \
-        return cf_main(name, tests, sizeof tests / sizeof *tests);                                                     \
+#define CF_MAIN(name, ...)                                                                         \
+    int main(void)                                                                                 \
+    {                                                                                              \
+        const TTest *const tests[] = {__VA_ARGS__};                                                \
+        return cf_main(name, tests, sizeof tests / sizeof *tests);                                 \
     }
 
 #endif

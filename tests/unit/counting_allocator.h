@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An allocator for tests: it checks alignment and the size handed back, counts what is out, and fails on demand. A test
- * that uses it ends with ck_assert_uint_eq(counting.live, 0).
+ * An allocator for tests: it checks alignment and the size handed back, counts what is out, and
+ * fails on demand. A test that uses it ends with ck_assert_uint_eq(counting.live, 0).
  */
 #ifndef NNCF_TEST_COUNTING_ALLOCATOR_H
 #define NNCF_TEST_COUNTING_ALLOCATOR_H
@@ -14,13 +14,13 @@
 #include <string.h>
 
 typedef struct counting {
-    atomic_size_t calls;    /* allocations asked for */
-    atomic_size_t live;     /* allocations not given back */
-    atomic_size_t bytes;    /* of those */
-    atomic_size_t peak;     /* the most that bytes ever was */
+    atomic_size_t calls; /* allocations asked for */
+    atomic_size_t live; /* allocations not given back */
+    atomic_size_t bytes; /* of those */
+    atomic_size_t peak; /* the most that bytes ever was */
     atomic_size_t mistakes; /* wrong size or pointer given back, odd requests */
-    size_t fail_at;         /* fail allocation number fail_at (from 1); 0: never */
-    bool fail_on;           /* and every later one */
+    size_t fail_at; /* fail allocation number fail_at (from 1); 0: never */
+    bool fail_on; /* and every later one */
 } counting;
 
 /* Our own record behind each block, since free(3) does not tell sizes. */
@@ -66,6 +66,7 @@ static inline void counting_free(void *user, void *ptr, size_t size)
     free(ptr);
 }
 
-#define COUNTING_PARAMS(counter) .alloc = counting_alloc, .free = counting_free, .alloc_user = (counter)
+#define COUNTING_PARAMS(counter)                                                                   \
+    .alloc = counting_alloc, .free = counting_free, .alloc_user = (counter)
 
 #endif

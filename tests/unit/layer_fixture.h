@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the tests of layers share: a small random generator, a counting allocator, registered blocks with their buffers,
- * and an oracle that computes a block forward and backward in double with plain loops, from the published formulas.
+ * What the tests of layers share: a small random generator, a counting allocator, registered blocks
+ * with their buffers, and an oracle that computes a block forward and backward in double with plain
+ * loops, from the published formulas.
  */
 #ifndef LAYER_FIXTURE_H
 #define LAYER_FIXTURE_H
-
-#include "compression/compression.h"
-#include "kernels/kernels.h"
-#include "model/model.h"
 
 #include <nncf/nncf.h>
 
 #include <check.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,9 +68,11 @@ static inline void fx_memory_free(void *user, void *ptr, size_t size)
     free(ptr);
 }
 
-static inline nncf_context *fx_context(fx_memory *memory, int32_t threads, int32_t isa, uint64_t seed)
+static inline nncf_context *fx_context(
+    fx_memory *memory, int32_t threads, int32_t isa, uint64_t seed)
 {
-    nncf_context_params p = {NNCF_PARAMS(nncf_context_params), .n_threads = threads, .max_isa = isa, .seed = seed};
+    nncf_context_params p = {
+        NNCF_PARAMS(nncf_context_params), .n_threads = threads, .max_isa = isa, .seed = seed};
     nncf_error err = NNCF_ERROR_INIT;
     nncf_context *context = NULL;
     if (memory) {
@@ -80,7 +80,8 @@ static inline nncf_context *fx_context(fx_memory *memory, int32_t threads, int32
         p.free = fx_memory_free;
         p.alloc_user = memory;
     }
-    ck_assert_msg(nncf_context_create(NNCF_API_VERSION, &p, &context, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(
+        nncf_context_create(NNCF_API_VERSION, &p, &context, &err) == NNCF_OK, "%s", err.message);
     return context;
 }
 
@@ -132,7 +133,8 @@ static inline void fx_register(nncf_model *model, fx_block *k, nncf_layer *input
     k->w = fx_alloc(k->weights, sizeof(float));
     k->dw = fx_alloc(k->weights, sizeof(float));
     fx_fill(k->w, k->weights, sqrt(3.0 / (double)fan_in), state);
-    float **arrays[] = {&k->b, &k->db, &k->gamma, &k->dgamma, &k->beta, &k->dbeta, &k->mean, &k->var};
+    float **arrays[] = {
+        &k->b, &k->db, &k->gamma, &k->dgamma, &k->beta, &k->dbeta, &k->mean, &k->var};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         *arrays[i] = fx_alloc(c, sizeof(float));
     fx_fill(k->b, c, 0.3, state);
@@ -141,53 +143,35 @@ static inline void fx_register(nncf_model *model, fx_block *k, nncf_layer *input
     fx_fill(k->mean, c, 0.2, state);
     for (size_t i = 0; i < c; i++) {
         k->gamma[i] += 1;
-        if (k->batch_norm && k->activation == NNCF_ACTIVATION_RELU6) { /* so that both of its ends are met */
+        if (k->batch_norm &&
+            k->activation == NNCF_ACTIVATION_RELU6) { /* so that both of its ends are met */
             k->gamma[i] *= 2;
             k->beta[i] += 3;
         }
         k->var[i] = 0.8f;
     }
-    nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params),
-                                 .weight = k->gamma,
-                                 .bias = k->beta,
-                                 .weight_grad = k->dgamma,
-                                 .bias_grad = k->dbeta,
-                                 .running_mean = k->mean,
-                                 .running_var = k->var};
+    nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .weight = k->gamma,
+        .bias = k->beta, .weight_grad = k->dgamma, .bias_grad = k->dbeta, .running_mean = k->mean,
+        .running_var = k->var};
     nncf_error err = NNCF_ERROR_INIT;
     nncf_status status;
     if (k->linear) {
-        nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params),
-                                .scope = k->scope,
-                                .weight = k->w,
-                                .weight_grad = k->dw,
-                                .bias = k->bias ? k->b : NULL,
-                                .bias_grad = k->bias ? k->db : NULL,
-                                .in_features = k->in_channels,
-                                .out_features = k->out_channels,
-                                .activation = k->activation,
-                                .batch_norm = k->batch_norm ? &bn : NULL,
-                                .inputs = input ? &input : NULL,
-                                .n_inputs = input ? 1 : 0};
+        nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = k->scope, .weight = k->w,
+            .weight_grad = k->dw, .bias = k->bias ? k->b : NULL,
+            .bias_grad = k->bias ? k->db : NULL, .in_features = k->in_channels,
+            .out_features = k->out_channels, .activation = k->activation,
+            .batch_norm = k->batch_norm ? &bn : NULL, .inputs = input ? &input : NULL,
+            .n_inputs = input ? 1 : 0};
         status = nncf_model_add_linear(model, &p, &k->layer, &err);
     } else {
-        nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params),
-                                .scope = k->scope,
-                                .weight = k->w,
-                                .weight_grad = k->dw,
-                                .bias = k->bias ? k->b : NULL,
-                                .bias_grad = k->bias ? k->db : NULL,
-                                .in_channels = k->in_channels,
-                                .out_channels = k->out_channels,
-                                .kernel = {k->kernel[0], k->kernel[1]},
-                                .stride = {k->stride[0], k->stride[1]},
-                                .padding = {k->padding[0], k->padding[1]},
-                                .dilation = {k->dilation[0], k->dilation[1]},
-                                .groups = k->groups,
-                                .activation = k->activation,
-                                .batch_norm = k->batch_norm ? &bn : NULL,
-                                .inputs = input ? &input : NULL,
-                                .n_inputs = input ? 1 : 0};
+        nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = k->scope, .weight = k->w,
+            .weight_grad = k->dw, .bias = k->bias ? k->b : NULL,
+            .bias_grad = k->bias ? k->db : NULL, .in_channels = k->in_channels,
+            .out_channels = k->out_channels, .kernel = {k->kernel[0], k->kernel[1]},
+            .stride = {k->stride[0], k->stride[1]}, .padding = {k->padding[0], k->padding[1]},
+            .dilation = {k->dilation[0], k->dilation[1]}, .groups = k->groups,
+            .activation = k->activation, .batch_norm = k->batch_norm ? &bn : NULL,
+            .inputs = input ? &input : NULL, .n_inputs = input ? 1 : 0};
         status = nncf_model_add_conv2d(model, &p, &k->layer, &err);
     }
     ck_assert_msg(status == NNCF_OK, "%s", err.message);
@@ -203,7 +187,8 @@ static inline void fx_zero_grad(fx_block *k)
 
 static inline void fx_release(fx_block *k)
 {
-    float *arrays[] = {k->w, k->dw, k->b, k->db, k->gamma, k->dgamma, k->beta, k->dbeta, k->mean, k->var};
+    float *arrays[] = {
+        k->w, k->dw, k->b, k->db, k->gamma, k->dgamma, k->beta, k->dbeta, k->mean, k->var};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         free(arrays[i]);
 }
@@ -213,7 +198,9 @@ static inline void fx_output_shape(const fx_block *k, const int64_t in[4], int64
     out[0] = in[0];
     out[1] = k->out_channels;
     for (int i = 0; i < 2; i++)
-        out[2 + i] = (in[2 + i] + 2 * k->padding[i] - k->dilation[i] * (k->kernel[i] - 1) - 1) / k->stride[i] + 1;
+        out[2 + i] = (in[2 + i] + 2 * k->padding[i] - k->dilation[i] * (k->kernel[i] - 1) - 1) /
+                k->stride[i] +
+            1;
 }
 
 /* ---- controllers from a config's text ---- */
@@ -223,19 +210,25 @@ static inline nncf_compression_ctrl *fx_ctrl(nncf_model *model, const char *text
     nncf_error err = NNCF_ERROR_INIT;
     nncf_config *config = NULL;
     nncf_compression_ctrl *ctrl = NULL;
-    ck_assert_msg(nncf_config_parse(NULL, "test", text, strlen(text), &config, &err) == NNCF_OK, "%s", err.message);
-    ck_assert_msg(nncf_compression_ctrl_create(model, config, &ctrl, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(nncf_config_parse(NULL, "test", text, strlen(text), &config, &err) == NNCF_OK,
+        "%s", err.message);
+    ck_assert_msg(
+        nncf_compression_ctrl_create(model, config, &ctrl, &err) == NNCF_OK, "%s", err.message);
     nncf_config_destroy(config);
     return ctrl;
 }
 
-#define FX_RB                                                                                                          \
-    "{\"algorithm\": \"rb_sparsity\", \"params\": {\"sparsity_init\": 0.1, \"sparsity_target\": 0.5, "                 \
+#define FX_RB                                                                                      \
+    "{\"algorithm\": \"rb_sparsity\", \"params\": {\"sparsity_init\": 0.1, \"sparsity_target\": "  \
+    "0.5, "                                                                                        \
     "\"sparsity_steps\": 5, \"sparsity_training_steps\": 10}}"
-#define FX_MAGNITUDE                                                                                                   \
-    "{\"algorithm\": \"magnitude_sparsity\", \"params\": {\"sparsity_init\": 0.3, \"sparsity_target\": 0.6, "          \
+#define FX_MAGNITUDE                                                                               \
+    "{\"algorithm\": \"magnitude_sparsity\", \"params\": {\"sparsity_init\": 0.3, "                \
+    "\"sparsity_target\": 0.6, "                                                                   \
     "\"sparsity_steps\": 3, \"sparsity_training_steps\": 6}}"
-#define FX_INT8               "{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 1, \"type\": \"min_max\"}}"
+#define FX_INT8                                                                                    \
+    "{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 1, \"type\": "        \
+    "\"min_max\"}}"
 #define FX_CONFIG(algorithms) "{\"compression\": [" algorithms "]}"
 
 static inline nncf_parameter fx_parameter(const nncf_compression_ctrl *ctrl, const char *name)
@@ -249,7 +242,8 @@ static inline nncf_parameter fx_parameter(const nncf_compression_ctrl *ctrl, con
 
 /* ---- the oracle ---- */
 
-/* A quantizer as the oracle sees it: integer limits and a scale, semantics of the symmetric quantizer. */
+/* A quantizer as the oracle sees it: integer limits and a scale, semantics of the symmetric
+ * quantizer. */
 typedef struct fx_quantizer {
     bool on;
     double step, low, high;
@@ -258,7 +252,8 @@ typedef struct fx_quantizer {
 static inline fx_quantizer fx_symmetric(double scale, bool is_signed, bool weight)
 {
     double high = is_signed ? 127 : 255;
-    return (fx_quantizer){true, (double)(float)(fabs(scale) / high), is_signed ? (weight ? -127 : -128) : 0, high};
+    return (fx_quantizer){
+        true, (double)(float)(fabs(scale) / high), is_signed ? (weight ? -127 : -128) : 0, high};
 }
 
 static inline double fx_quantize(const fx_quantizer *q, double x)
@@ -268,7 +263,8 @@ static inline double fx_quantize(const fx_quantizer *q, double x)
     return q->on ? code * q->step : x;
 }
 
-/* How near x is to where the quantizer's answer changes, in steps: rounding in float may go the other way there. */
+/* How near x is to where the quantizer's answer changes, in steps: rounding in float may go the
+ * other way there. */
 static inline double fx_tie_distance(const fx_quantizer *q, double x)
 {
     double v = x / q->step, d = fabs(fabs(v - floor(v)) - 0.5);
@@ -277,7 +273,8 @@ static inline double fx_tie_distance(const fx_quantizer *q, double x)
 }
 
 /* Gradient of the loss for the quantizer's scale from one element, and through it. */
-static inline double fx_quantize_backward(const fx_quantizer *q, double x, double y, double g, double *scale_grad)
+static inline double fx_quantize_backward(
+    const fx_quantizer *q, double x, double y, double g, double *scale_grad)
 {
     double range = (q->high - q->low) * q->step;
     if (x > q->high * q->step) {
@@ -293,8 +290,9 @@ static inline double fx_quantize_backward(const fx_quantizer *q, double x, doubl
 }
 
 /* z = conv(x, w) + b, and with dz != NULL dx and dw of it instead. */
-static inline void fx_conv(const fx_block *k, const int64_t in[4], const int64_t out[4], const double *x,
-                           const double *w, const float *b, double *z, const double *dz, double *dx, double *dw)
+static inline void fx_conv(const fx_block *k, const int64_t in[4], const int64_t out[4],
+    const double *x, const double *w, const float *b, double *z, const double *dz, double *dx,
+    double *dw)
 {
     int64_t cig = k->in_channels / k->groups, cog = k->out_channels / k->groups;
     if (dz) {
@@ -314,7 +312,8 @@ static inline void fx_conv(const fx_block *k, const int64_t in[4], const int64_t
                                 int64_t v = j * k->stride[1] - k->padding[1] + q * k->dilation[1];
                                 if (y < 0 || y >= in[2] || v < 0 || v >= in[3])
                                     continue;
-                                int64_t xi = ((n * in[1] + o / cog * cig + c) * in[2] + y) * in[3] + v;
+                                int64_t xi =
+                                    ((n * in[1] + o / cog * cig + c) * in[2] + y) * in[3] + v;
                                 int64_t wi = ((o * cig + c) * k->kernel[0] + p) * k->kernel[1] + q;
                                 sum += x[xi] * w[wi];
                                 if (dz) {
@@ -345,8 +344,8 @@ static inline bool fx_active(int32_t kind, double a)
 typedef struct fx_oracle {
     const fx_block *k;
     int64_t in[4], out[4];
-    double *x;    /* as given */
-    double *w;    /* master weight */
+    double *x; /* as given */
+    double *w; /* master weight */
     double *mask; /* 0, 1 */
     fx_quantizer input, weight, output;
     bool eval;
@@ -386,14 +385,14 @@ static inline fx_oracle fx_oracle_make(const fx_block *k, const int64_t in[4], c
 
 static inline void fx_oracle_free(fx_oracle *o)
 {
-    double *all[] = {o->x,    o->xq, o->dxq, o->dx, o->z,    o->a,       o->y,   o->da, o->dz,     o->w,
-                     o->mask, o->wq, o->dwq, o->dw, o->mean, o->inv_std, o->var, o->db, o->dgamma, o->dbeta};
+    double *all[] = {o->x, o->xq, o->dxq, o->dx, o->z, o->a, o->y, o->da, o->dz, o->w, o->mask,
+        o->wq, o->dwq, o->dw, o->mean, o->inv_std, o->var, o->db, o->dgamma, o->dbeta};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
 }
 
-/* `y` (nullable) is what the library computed: where an element lies within `slack` steps of a tie its answer, one step
- * away, is adopted, because float and double may round differently there. */
+/* `y` (nullable) is what the library computed: where an element lies within `slack` steps of a tie
+ * its answer, one step away, is adopted, because float and double may round differently there. */
 static inline void fx_oracle_forward(fx_oracle *o, const float *y, double slack)
 {
     const fx_block *k = o->k;
@@ -418,8 +417,9 @@ static inline void fx_oracle_forward(fx_oracle *o, const float *y, double slack)
             for (size_t i = 0; i < hw; i++) {
                 size_t at = (b * c + ch) * hw + i;
                 o->a[at] = k->batch_norm
-                               ? (o->z[at] - o->mean[ch]) * o->inv_std[ch] * (double)k->gamma[ch] + (double)k->beta[ch]
-                               : o->z[at];
+                    ? (o->z[at] - o->mean[ch]) * o->inv_std[ch] * (double)k->gamma[ch] +
+                        (double)k->beta[ch]
+                    : o->z[at];
                 double v = fx_activate(k->activation, o->a[at]);
                 o->y[at] = fx_quantize(&o->output, v);
                 if (y && o->output.on && fx_tie_distance(&o->output, v) < slack &&
@@ -452,34 +452,38 @@ static inline void fx_oracle_backward(fx_oracle *o, const float *dy)
             for (size_t i = 0; i < hw; i++) {
                 size_t at = (b * c + ch) * hw + i;
                 double zhat = (o->z[at] - o->mean[ch]) * o->inv_std[ch];
-                o->dz[at] = k->batch_norm ? (double)k->gamma[ch] * o->inv_std[ch] * (o->da[at] - s1 / m - zhat * s2 / m)
-                                          : o->da[at];
+                o->dz[at] = k->batch_norm
+                    ? (double)k->gamma[ch] * o->inv_std[ch] * (o->da[at] - s1 / m - zhat * s2 / m)
+                    : o->da[at];
                 bias += o->dz[at];
             }
         o->db[ch] = bias;
     }
     fx_conv(k, o->in, o->out, o->xq, o->wq, NULL, NULL, o->dz, o->dxq, o->dwq);
     for (size_t i = 0; i < fx_count(o->in); i++)
-        o->dx[i] = o->input.on ? fx_quantize_backward(&o->input, o->x[i], o->xq[i], o->dxq[i], &o->input_scale_grad)
-                               : o->dxq[i];
+        o->dx[i] = o->input.on
+            ? fx_quantize_backward(&o->input, o->x[i], o->xq[i], o->dxq[i], &o->input_scale_grad)
+            : o->dxq[i];
     for (size_t i = 0; i < k->weights; i++) {
         double masked = o->w[i] * o->mask[i];
-        double g = o->weight.on ? fx_quantize_backward(&o->weight, masked, o->wq[i], o->dwq[i], &o->weight_scale_grad)
-                                : o->dwq[i];
+        double g = o->weight.on
+            ? fx_quantize_backward(&o->weight, masked, o->wq[i], o->dwq[i], &o->weight_scale_grad)
+            : o->dwq[i];
         o->dwq[i] = g; /* for the masked weight: what the logits' gradient is made from */
         o->dw[i] = g * o->mask[i];
     }
 }
 
 /* max |got - want| <= tolerance * (1 + max |want|) */
-static inline void fx_assert_near(const char *what, const float *got, const double *want, size_t n, double tolerance)
+static inline void fx_assert_near(
+    const char *what, const float *got, const double *want, size_t n, double tolerance)
 {
     double largest = 0;
     for (size_t i = 0; i < n; i++)
         largest = fmax(largest, fabs(want[i]));
     for (size_t i = 0; i < n; i++)
-        ck_assert_msg(fabs((double)got[i] - want[i]) <= tolerance * (1 + largest), "%s[%zu] is %.9g, should be %.9g",
-                      what, i, (double)got[i], want[i]);
+        ck_assert_msg(fabs((double)got[i] - want[i]) <= tolerance * (1 + largest),
+            "%s[%zu] is %.9g, should be %.9g", what, i, (double)got[i], want[i]);
 }
 
 static inline int fx_main(Suite *suite)

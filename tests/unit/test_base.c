@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ground floor: allocation, errors, text, parameters, the context. Threads: test_threads.c. */
-#include "base/base.h"
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "base/context.h"
+#include "base/error.h"
+#include "base/pool.h"
+#include "base/text.h"
+#include "context/context.h"
 #include "counting_allocator.h"
 
 #include <check.h>
@@ -13,7 +19,8 @@
 static nncf_context *counted_context(counting *counter, int32_t n_threads)
 {
     nncf_context *context = NULL;
-    nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = n_threads, COUNTING_PARAMS(counter)};
+    nncf_context_params params = {
+        NNCF_PARAMS(nncf_context_params), .n_threads = n_threads, COUNTING_PARAMS(counter)};
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
     return context;
 }
@@ -100,8 +107,8 @@ START_TEST(a_hook_that_ignores_alignment_is_refused)
 {
     int live = 0;
     nncf_context *context = NULL;
-    nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, .alloc = misaligned_alloc,
-                                  .free = misaligned_free, .alloc_user = &live};
+    nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1,
+        .alloc = misaligned_alloc, .free = misaligned_free, .alloc_user = &live};
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_E_NOMEM);
     ck_assert_ptr_null(context);
     ck_assert_int_eq(live, 0);
@@ -134,8 +141,8 @@ END_TEST
 
 START_TEST(statuses_have_names)
 {
-#define CHECK_STATUS(name, value, text)                                                                                \
-    ck_assert_str_eq(nncf_status_name(value), #name);                                                                  \
+#define CHECK_STATUS(name, value, text)                                                            \
+    ck_assert_str_eq(nncf_status_name(value), #name);                                              \
     ck_assert_str_eq(nncf_status_message(value), text);
     NNCF_STATUS_MAP(CHECK_STATUS)
 #undef CHECK_STATUS
@@ -143,7 +150,8 @@ START_TEST(statuses_have_names)
     ck_assert_ptr_nonnull(nncf_status_message(1));
     ck_assert_uint_eq(nncf_version_number(), NNCF_API_VERSION);
     char version[32];
-    snprintf(version, sizeof(version), "%d.%d.%d", NNCF_VERSION_MAJOR, NNCF_VERSION_MINOR, NNCF_VERSION_PATCH);
+    snprintf(version, sizeof(version), "%d.%d.%d", NNCF_VERSION_MAJOR, NNCF_VERSION_MINOR,
+        NNCF_VERSION_PATCH);
     ck_assert_str_eq(nncf_version_string(), version);
 }
 END_TEST
@@ -158,15 +166,17 @@ START_TEST(errors_say_where)
     ck_assert_str_eq(err.message, "3 channels");
     ck_assert_int_eq(err.line, 0);
 
-    const nncf__place place = {.file = "a.json", .offset = 99, .line = 12, .column = 9};
-    ck_assert_int_eq(nncf__fail_at(&err, NNCF_E_PARSE, &place, NULL, "unexpected %s", "']'"), NNCF_E_PARSE);
+    const nncf__source_location place = {.file = "a.json", .offset = 99, .line = 12, .column = 9};
+    ck_assert_int_eq(
+        nncf__fail_at(&err, NNCF_E_PARSE, &place, NULL, "unexpected %s", "']'"), NNCF_E_PARSE);
     ck_assert_str_eq(err.message, "a.json:12:9: unexpected ']'");
     ck_assert_str_eq(err.where, "");
     ck_assert_int_eq(err.line, 12);
     ck_assert_int_eq(err.column, 9);
     ck_assert_uint_eq(err.offset, 99);
 
-    ck_assert_int_eq(nncf__fail_errno(&err, ENOENT, "a.json", "cannot open %s", "a.json"), NNCF_E_IO);
+    ck_assert_int_eq(
+        nncf__fail_errno(&err, ENOENT, "a.json", "cannot open %s", "a.json"), NNCF_E_IO);
     ck_assert_str_eq(err.message, "cannot open a.json: No such file or directory");
     ck_assert_int_eq(err.os_errno, ENOENT);
     ck_assert_uint_eq(err.offset, 0);
@@ -218,12 +228,14 @@ START_TEST(parameter_structs_of_other_sizes)
 {
     nncf_error err = NNCF_ERROR_INIT;
     small_params ours, theirs = {sizeof(theirs), 1, 2, 3.0};
-    ck_assert_int_eq(nncf__params_copy(&ours, sizeof(ours), &theirs, "small_params", &err), NNCF_OK);
+    ck_assert_int_eq(
+        nncf__params_copy(&ours, sizeof(ours), &theirs, "small_params", &err), NNCF_OK);
     ck_assert(ours.a == 1 && ours.b == 2 && ours.c == 3.0);
 
     theirs.struct_size = offsetof(small_params, c); /* an older program */
     memset(&ours, 0xff, sizeof(ours));
-    ck_assert_int_eq(nncf__params_copy(&ours, sizeof(ours), &theirs, "small_params", &err), NNCF_OK);
+    ck_assert_int_eq(
+        nncf__params_copy(&ours, sizeof(ours), &theirs, "small_params", &err), NNCF_OK);
     ck_assert(ours.a == 1 && ours.b == 2 && ours.c == 0.0);
     ck_assert_uint_eq(ours.struct_size, sizeof(ours));
 
@@ -235,22 +247,30 @@ START_TEST(parameter_structs_of_other_sizes)
     ck_assert(ours.a == 4 && ours.c == 6.0);
     newer.later[1] = 1;
     memset(&ours, 0xff, sizeof(ours));
-    ck_assert_int_eq(nncf__params_copy(&ours, sizeof(ours), &newer, "small_params", &err), NNCF_E_ARG);
+    ck_assert_int_eq(
+        nncf__params_copy(&ours, sizeof(ours), &newer, "small_params", &err), NNCF_E_ARG);
     ck_assert_int_eq(ours.a, -1); /* untouched */
     ck_assert_ptr_nonnull(strstr(err.message, "byte 28 is set"));
 
-    theirs.struct_size = offsetof(small_params, b); /* no struct ends there: it could cut a pointer in half */
-    ck_assert_int_eq(nncf__params_copy(&ours, sizeof(ours), &theirs, "small_params", &err), NNCF_E_ARG);
+    theirs.struct_size =
+        offsetof(small_params, b); /* no struct ends there: it could cut a pointer in half */
+    ck_assert_int_eq(
+        nncf__params_copy(&ours, sizeof(ours), &theirs, "small_params", &err), NNCF_E_ARG);
     theirs.struct_size = 0;
-    ck_assert_int_eq(nncf__params_copy(&ours, sizeof(ours), &theirs, "small_params", &err), NNCF_E_ARG);
+    ck_assert_int_eq(
+        nncf__params_copy(&ours, sizeof(ours), &theirs, "small_params", &err), NNCF_E_ARG);
     ck_assert_ptr_nonnull(strstr(err.message, "NNCF_PARAMS(small_params)"));
     theirs.struct_size = SIZE_MAX;
-    ck_assert_int_eq(nncf__params_copy(&ours, sizeof(ours), &theirs, "small_params", &err), NNCF_E_ARG);
-    ck_assert_int_eq(nncf__params_copy(&ours, sizeof(ours), NULL, "small_params", &err), NNCF_E_ARG);
+    ck_assert_int_eq(
+        nncf__params_copy(&ours, sizeof(ours), &theirs, "small_params", &err), NNCF_E_ARG);
+    ck_assert_int_eq(
+        nncf__params_copy(&ours, sizeof(ours), NULL, "small_params", &err), NNCF_E_ARG);
 
-    small_params result = {sizeof(result), 7, 8, 9.0}, out = {offsetof(small_params, c), -1, -1, -1.0};
+    small_params result = {sizeof(result), 7, 8, 9.0},
+                 out = {offsetof(small_params, c), -1, -1, -1.0};
     ck_assert_int_eq(nncf__result_copy(&out, &result, sizeof(result)), NNCF_OK);
-    ck_assert(out.a == 7 && out.b == 8 && out.c == -1.0 && out.struct_size == offsetof(small_params, c));
+    ck_assert(
+        out.a == 7 && out.b == 8 && out.c == -1.0 && out.struct_size == offsetof(small_params, c));
     out.struct_size = offsetof(small_params, b);
     ck_assert_int_eq(nncf__result_copy(&out, &result, sizeof(result)), NNCF_E_ARG);
     out.struct_size = 0;
@@ -316,15 +336,9 @@ START_TEST(doubles_read_back)
     static const struct {
         double value;
         const char *text;
-    } cases[] = {{0.01, "0.01"},
-                 {0.52, "0.52"},
-                 {5, "5"},
-                 {1e300, "1e+300"},
-                 {-0.0, "-0"},
-                 {0.1, "0.1"},
-                 {1e-7, "1e-07"},
-                 {1.0 / 3.0, "0.3333333333333333"},
-                 {5e-324, "4.94065645841247e-324"}};
+    } cases[] = {{0.01, "0.01"}, {0.52, "0.52"}, {5, "5"}, {1e300, "1e+300"}, {-0.0, "-0"},
+        {0.1, "0.1"}, {1e-7, "1e-07"}, {1.0 / 3.0, "0.3333333333333333"},
+        {5e-324, "4.94065645841247e-324"}};
     char text[NNCF__DOUBLE_TEXT];
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         ck_assert_str_eq(nncf__format_double(cases[i].value, text), cases[i].text);
@@ -355,16 +369,10 @@ START_TEST(edit_distances)
     static const struct {
         const char *a, *b;
         unsigned distance;
-    } cases[] = {{"", "", 0},
-                 {"abc", "", 3},
-                 {"", "abc", 3},
-                 {"sparsity_target", "sparsity_traget", 1},
-                 {"kitten", "sitting", 3},
-                 {"schedule", "schedul", 1},
-                 {"ab", "ba", 1},
-                 {"ca", "abc", 3},
-                 {"power", "power", 0},
-                 {"steps", "eps", 2}};
+    } cases[] = {{"", "", 0}, {"abc", "", 3}, {"", "abc", 3},
+        {"sparsity_target", "sparsity_traget", 1}, {"kitten", "sitting", 3},
+        {"schedule", "schedul", 1}, {"ab", "ba", 1}, {"ca", "abc", 3}, {"power", "power", 0},
+        {"steps", "eps", 2}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         ck_assert_uint_eq(nncf__edit_distance(cases[i].a, cases[i].b), cases[i].distance);
         ck_assert_uint_eq(nncf__edit_distance(cases[i].b, cases[i].a), cases[i].distance);
@@ -409,7 +417,8 @@ START_TEST(parameters_are_checked)
         {{NNCF_PARAMS(nncf_context_params), .n_threads = 257}, "n_threads is 257"},
         {{NNCF_PARAMS(nncf_context_params), .max_isa = 5}, "max_isa is 5"},
         {{NNCF_PARAMS(nncf_context_params), .max_isa = -1}, "max_isa is -1"},
-        {{NNCF_PARAMS(nncf_context_params), .alloc = counting_alloc}, "alloc is given without free"},
+        {{NNCF_PARAMS(nncf_context_params), .alloc = counting_alloc},
+            "alloc is given without free"},
         {{NNCF_PARAMS(nncf_context_params), .free = counting_free}, "free is given without alloc"},
         {{NNCF_PARAMS(nncf_context_params), .log_level = 5}, "log_level is 5"},
         {{NNCF_PARAMS(nncf_context_params), .log_level = -2}, "log_level is -2"},
@@ -419,11 +428,13 @@ START_TEST(parameters_are_checked)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         nncf_context *context = NULL;
         nncf_error err = NNCF_ERROR_INIT;
-        ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &cases[i].params, &context, &err), NNCF_E_ARG);
+        ck_assert_int_eq(
+            nncf_context_create(NNCF_API_VERSION, &cases[i].params, &context, &err), NNCF_E_ARG);
         ck_assert_msg(strstr(err.message, cases[i].says), "case %zu: %s", i, err.message);
         ck_assert_str_eq(err.where, "nncf_context_params");
         ck_assert_ptr_null(context);
-        ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &cases[i].params, &context, NULL), NNCF_E_ARG);
+        ck_assert_int_eq(
+            nncf_context_create(NNCF_API_VERSION, &cases[i].params, &context, NULL), NNCF_E_ARG);
     }
 }
 END_TEST
@@ -433,7 +444,8 @@ START_TEST(parameters_of_other_versions)
     nncf_context *context = NULL;
     nncf_error err = NNCF_ERROR_INIT;
     /* Older: only struct_size and seed; what follows in memory is not read. */
-    nncf_context_params old = {.struct_size = offsetof(nncf_context_params, n_threads), .seed = 5, .n_threads = -77};
+    nncf_context_params old = {
+        .struct_size = offsetof(nncf_context_params, n_threads), .seed = 5, .n_threads = -77};
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &old, &context, &err), NNCF_OK);
     ck_assert_uint_eq(context->params.seed, 5);
     ck_assert_int_ge(context->params.n_threads, 1);
@@ -448,7 +460,8 @@ START_TEST(parameters_of_other_versions)
     nncf_context_destroy(context);
     context = NULL;
     newer.later = 1;
-    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &newer.known, &context, &err), NNCF_E_ARG);
+    ck_assert_int_eq(
+        nncf_context_create(NNCF_API_VERSION, &newer.known, &context, &err), NNCF_E_ARG);
     ck_assert_ptr_nonnull(strstr(err.message, "built for a newer libnncf"));
     ck_assert_ptr_null(context);
 }
@@ -472,7 +485,8 @@ START_TEST(log_lines_and_levels)
 {
     lines l = {{0}, 0, 0};
     nncf_context *context = NULL;
-    nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, .log = collect, .log_user = &l};
+    nncf_context_params params = {
+        NNCF_PARAMS(nncf_context_params), .n_threads = 1, .log = collect, .log_user = &l};
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
     int before = l.count; /* nothing above a warning is composed by default */
     nncf__log(context, NNCF_LOG_INFO, "quiet");
@@ -501,7 +515,8 @@ START_TEST(environment_lowers_the_instruction_set)
 {
     lines l = {{0}, 0, 0};
     nncf_context *context = NULL;
-    nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 2, .log = collect, .log_user = &l};
+    nncf_context_params params = {
+        NNCF_PARAMS(nncf_context_params), .n_threads = 2, .log = collect, .log_user = &l};
 
     setenv("NNCF_MAX_ISA", "reference", 1);
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
@@ -544,7 +559,8 @@ START_TEST(creation_survives_every_failed_allocation)
             counting counter = {.fail_at = n, .fail_on = persistent};
             nncf_context *context = NULL;
             nncf_error err = NNCF_ERROR_INIT;
-            nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 3, COUNTING_PARAMS(&counter)};
+            nncf_context_params params = {
+                NNCF_PARAMS(nncf_context_params), .n_threads = 3, COUNTING_PARAMS(&counter)};
             nncf_status status = nncf_context_create(NNCF_API_VERSION, &params, &context, &err);
             if (status == NNCF_OK) {
                 ck_assert_int_gt((int)n, 1);

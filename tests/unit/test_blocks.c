@@ -1,10 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Depthwise blocks with batch norm, which run channel by channel (kernels/depthwise.c): against the oracle in double,
- * at every instruction set; the same bits for any number of threads, and with or without the gradients that nobody
- * wants; and what the products promise to their hooks: the bits of the plain calls, each channel once, images in order.
+ * Depthwise blocks with batch norm, which run channel by channel (conv/depthwise.c): against the
+ * oracle in double, at every instruction set; the same bits for any number of threads, and with or
+ * without the gradients that nobody wants; and what the products promise to their hooks: the bits
+ * of the plain calls, each channel once, images in order.
  */
+#include "config/config.h"
+#include "controller/layer_compression.h"
+#include "conv/conv2d.h"
+#include "graph/model.h"
+#include "kernels/kernels.h"
+#include "kernels/operand.h"
 #include "layer_fixture.h"
+#include "quantization/quantizer.h"
+
+#include <stdbool.h>
 
 typedef struct block_case {
     int64_t n, c, h, w;
@@ -12,14 +22,26 @@ typedef struct block_case {
     bool bias;
 } block_case;
 
-/* Planes of a few pixels, of some rows, and in strips; channels that fill no vector and no group. */
+/* Planes of a few pixels, of some rows, and in strips; channels that fill no vector and no group.
+ */
 static const block_case cases[] = {
-    {5, 33, 30, 26, 3, 1, 1, false}, {1, 17, 30, 26, 3, 2, 1, false}, {5, 3, 40, 33, 3, 2, 1, true},
-    {5, 17, 14, 14, 3, 1, 1, true},  {1, 33, 14, 14, 3, 2, 1, false}, {5, 33, 7, 7, 3, 1, 1, false},
-    {5, 17, 7, 5, 3, 2, 1, true},    {1, 3, 4, 4, 3, 1, 1, false},    {5, 3, 12, 12, 3, 1, 1, false},
-    {5, 17, 11, 11, 5, 1, 2, false}, {5, 17, 11, 11, 5, 1, 2, true},  {1, 33, 20, 20, 5, 2, 2, false},
-    {5, 3, 19, 17, 3, 3, 0, false},  {1, 2, 250, 200, 5, 1, 2, true}, {5, 1, 9, 9, 3, 1, 1, false},
-    {2, 70, 16, 16, 3, 1, 1, false}, {1, 130, 8, 8, 3, 1, 1, false},
+    {5, 33, 30, 26, 3, 1, 1, false},
+    {1, 17, 30, 26, 3, 2, 1, false},
+    {5, 3, 40, 33, 3, 2, 1, true},
+    {5, 17, 14, 14, 3, 1, 1, true},
+    {1, 33, 14, 14, 3, 2, 1, false},
+    {5, 33, 7, 7, 3, 1, 1, false},
+    {5, 17, 7, 5, 3, 2, 1, true},
+    {1, 3, 4, 4, 3, 1, 1, false},
+    {5, 3, 12, 12, 3, 1, 1, false},
+    {5, 17, 11, 11, 5, 1, 2, false},
+    {5, 17, 11, 11, 5, 1, 2, true},
+    {1, 33, 20, 20, 5, 2, 2, false},
+    {5, 3, 19, 17, 3, 3, 0, false},
+    {1, 2, 250, 200, 5, 1, 2, true},
+    {5, 1, 9, 9, 3, 1, 1, false},
+    {2, 70, 16, 16, 3, 1, 1, false},
+    {1, 130, 8, 8, 3, 1, 1, false},
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 
@@ -43,17 +65,17 @@ static void make_rig(rig *g, const block_case *b, bool int8, int32_t threads, in
     uint64_t state = 77;
     int64_t after[4];
     *g = (rig){.k = {.scope = "n/a",
-                     .in_channels = b->c,
-                     .out_channels = b->c,
-                     .kernel = {b->kernel, b->kernel},
-                     .stride = {b->stride, b->stride},
-                     .padding = {b->padding, b->padding},
-                     .groups = (int32_t)b->c,
-                     .batch_norm = true,
-                     .bias = b->bias,
-                     .activation = NNCF_ACTIVATION_RELU6},
-               .next = {.scope = "n/next", .in_channels = b->c, .out_channels = 1},
-               .in = {b->n, b->c, b->h, b->w}};
+                   .in_channels = b->c,
+                   .out_channels = b->c,
+                   .kernel = {b->kernel, b->kernel},
+                   .stride = {b->stride, b->stride},
+                   .padding = {b->padding, b->padding},
+                   .groups = (int32_t)b->c,
+                   .batch_norm = true,
+                   .bias = b->bias,
+                   .activation = NNCF_ACTIVATION_RELU6},
+        .next = {.scope = "n/next", .in_channels = b->c, .out_channels = 1},
+        .in = {b->n, b->c, b->h, b->w}};
     g->context = fx_context(NULL, threads, isa, 5);
     ck_assert_int_eq(nncf_model_create(g->context, &g->model, NULL), NNCF_OK);
     fx_register(g->model, &g->k, NULL, &state);
@@ -122,7 +144,8 @@ static void step(rig *g, bool dx)
         nncf_compression_ctrl_zero_grad(g->ctrl);
     ck_assert_int_eq(nncf_layer_forward(g->k.layer, &g->tx.t, &g->ty.t), NNCF_OK);
     memcpy(g->dy, g->r, fx_count(g->out) * sizeof(float));
-    ck_assert_int_eq(nncf_layer_backward(g->k.layer, &g->tx.t, &g->tdy.t, dx ? &g->tdx.t : NULL), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_layer_backward(g->k.layer, &g->tx.t, &g->tdy.t, dx ? &g->tdx.t : NULL), NNCF_OK);
 }
 
 /* All that a step writes, one behind the other. */
@@ -168,7 +191,8 @@ static void check_against_oracle(const rig *g)
     fx_assert_near("dw", g->k.dw, o.dw, g->k.weights, 2e-5);
     fx_assert_near("dgamma", g->k.dgamma, o.dgamma, c, 2e-5);
     fx_assert_near("dbeta", g->k.dbeta, o.dbeta, c, 2e-5);
-    if (g->k.bias) /* nothing but rounding is left of it behind a batch norm: sums of up to 50000 terms */
+    if (g->k.bias) /* nothing but rounding is left of it behind a batch norm: sums of up to 50000
+                      terms */
         fx_assert_near("db", g->k.db, o.db, c, 1e-4);
     const double scales[] = {o.weight_scale_grad, o.input_scale_grad, o.output_scale_grad};
     for (int i = 0; i < N_QUANTIZERS; i++)
@@ -191,8 +215,8 @@ START_TEST(blocks_equal_the_oracle)
             step(&g, true);
             float *all = results(&g, &count);
             if (first)
-                ck_assert_msg(memcmp(first, all, count * sizeof *all) == 0, "level %d: %d threads give other bits",
-                              (int)isa, (int)threads);
+                ck_assert_msg(memcmp(first, all, count * sizeof *all) == 0,
+                    "level %d: %d threads give other bits", (int)isa, (int)threads);
             else
                 check_against_oracle(&g);
             free(first);
@@ -237,10 +261,10 @@ END_TEST
 typedef struct watch {
     const nncf__conv2d *s;
     const float *want; /* forward: z of the plain call; backward: dz */
-    const float *z;    /* forward */
-    int *group;        /* [channel]: how often */
-    int64_t *image;    /* [channel]: how many images */
-    bool copies;       /* dz is written to `to` */
+    const float *z; /* forward */
+    int *group; /* [channel]: how often */
+    int64_t *image; /* [channel]: how many images */
+    bool copies; /* dz is written to `to` */
     bool failed;
 } watch;
 
@@ -279,7 +303,8 @@ static void check_watch(const watch *w, const char *what)
 {
     ck_assert_msg(!w->failed, "%s", what);
     for (int64_t c = 0; c < w->s->c_out; c++)
-        ck_assert_msg(w->group[c] == 1 && (w->z || w->image[c] == w->s->n), "%s: channel %d", what, (int)c);
+        ck_assert_msg(
+            w->group[c] == 1 && (w->z || w->image[c] == w->s->n), "%s: channel %d", what, (int)c);
     memset(w->group, 0, (size_t)w->s->c_out * sizeof *w->group);
     memset(w->image, 0, (size_t)w->s->c_out * sizeof *w->image);
 }
@@ -294,8 +319,8 @@ typedef struct arrays {
 static arrays make_arrays(const nncf__conv2d *s)
 {
     arrays a = {.nx = (size_t)(s->n * s->c_in * s->h * s->w),
-                .nw = (size_t)(s->c_in * s->kernel_h * s->kernel_w),
-                .nz = (size_t)(s->n * s->c_out * s->out_h * s->out_w)};
+        .nw = (size_t)(s->c_in * s->kernel_h * s->kernel_w),
+        .nz = (size_t)(s->n * s->c_out * s->out_h * s->out_w)};
     float **const all[] = {&a.x, &a.w, &a.z, &a.dz, &a.dx, &a.dw, &a.got_z, &a.got_dx, &a.got_dw};
     const size_t counts[] = {a.nx, a.nw, a.nz, a.nz, a.nx, a.nw, a.nz, a.nx, a.nw};
     uint64_t state = 3;
@@ -322,14 +347,16 @@ static void check_hooks(nncf_context *context, const nncf__conv2d *s, arrays *a)
     watch v = {.s = s, .want = a->z, .z = a->got_z, .group = a->group, .image = a->image};
     const nncf__channel_hooks after = {.arg = &v, .room = 1000, .group = watch_group};
     ck_assert_int_eq(nncf__conv2d_forward(context, s, &x, &w, NULL, a->z), NNCF_OK);
-    ck_assert_int_eq(nncf__conv2d_forward_channels(context, s, &x, &w, NULL, a->got_z, &after), NNCF_OK);
+    ck_assert_int_eq(
+        nncf__conv2d_forward_channels(context, s, &x, &w, NULL, a->got_z, &after), NNCF_OK);
     check_watch(&v, "forward");
     ck_assert_mem_eq(a->got_z, a->z, a->nz * sizeof(float));
 
     ck_assert_int_eq(nncf__conv2d_backward_input(context, s, a->w, a->dz, a->dx), NNCF_OK);
     ck_assert_int_eq(nncf__conv2d_backward_weight(context, s, &x, a->dz, a->dw), NNCF_OK);
     v = (watch){.s = s, .want = a->dz, .group = a->group, .image = a->image};
-    const nncf__channel_hooks before = {.arg = &v, .room = 1000, .group = watch_group, .dz = watch_dz};
+    const nncf__channel_hooks before = {
+        .arg = &v, .room = 1000, .group = watch_group, .dz = watch_dz};
     for (int what = 1; what < 8; what++) {
         if (what % 4 == 0)
             continue;
@@ -337,7 +364,8 @@ static void check_hooks(nncf_context *context, const nncf__conv2d *s, arrays *a)
         v.copies = what & 4;
         memset(a->got_dx, 0xff, a->nx * sizeof(float));
         memset(a->got_dw, 0xff, a->nw * sizeof(float));
-        ck_assert_int_eq(nncf__conv2d_backward_channels(context, s, &x, a->w, &before, dx, dw), NNCF_OK);
+        ck_assert_int_eq(
+            nncf__conv2d_backward_channels(context, s, &x, a->w, &before, dx, dw), NNCF_OK);
         check_watch(&v, "backward");
         if (dx)
             ck_assert_mem_eq(dx, a->dx, a->nx * sizeof(float));
@@ -351,8 +379,8 @@ START_TEST(hooks)
     const block_case *b = &cases[_i];
     const int64_t out_h = (b->h + 2 * b->padding - b->kernel) / b->stride + 1,
                   out_w = (b->w + 2 * b->padding - b->kernel) / b->stride + 1;
-    const nncf__conv2d s = {b->n,      b->c,      b->h,      b->w,       b->c,       out_h, out_w, b->kernel,
-                            b->kernel, b->stride, b->stride, b->padding, b->padding, 1,     1,     b->c};
+    const nncf__conv2d s = {b->n, b->c, b->h, b->w, b->c, out_h, out_w, b->kernel, b->kernel,
+        b->stride, b->stride, b->padding, b->padding, 1, 1, b->c};
     arrays a = make_arrays(&s);
     for (int32_t isa = NNCF_ISA_REFERENCE; nncf__kernels_get(isa); isa++)
         for (int32_t threads = 1; threads <= 3; threads += 2) {

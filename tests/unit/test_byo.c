@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bring your own kernels: a host that runs plain convolutions of its own between the library's parts gets the same loss
- * and the same gradients as nncf_layer_forward() and nncf_layer_backward().
+ * Bring your own kernels: a host that runs plain convolutions of its own between the library's
+ * parts gets the same loss and the same gradients as nncf_layer_forward() and
+ * nncf_layer_backward().
  */
 #include "layer_fixture.h"
 
-/* conv 3x3 -> ReLU -> conv 1x1, compressed; registered once with the activation (ours) and once without (the host's).
+/* conv 3x3 -> ReLU -> conv 1x1, compressed; registered once with the activation (ours) and once
+ * without (the host's).
  */
 typedef struct twin {
     nncf_context *context;
@@ -21,12 +23,12 @@ static void make_twin(twin *t, bool host, const char *config)
 {
     uint64_t state = 15;
     *t = (twin){.a = {.scope = "net/a",
-                      .in_channels = CI,
-                      .out_channels = CM,
-                      .kernel = {3, 3},
-                      .padding = {1, 1},
-                      .activation = host ? NNCF_ACTIVATION_NONE : NNCF_ACTIVATION_RELU},
-                .b = {.scope = "net/b", .in_channels = CM, .out_channels = CO}};
+                    .in_channels = CI,
+                    .out_channels = CM,
+                    .kernel = {3, 3},
+                    .padding = {1, 1},
+                    .activation = host ? NNCF_ACTIVATION_NONE : NNCF_ACTIVATION_RELU},
+        .b = {.scope = "net/b", .in_channels = CM, .out_channels = CO}};
     t->context = fx_context(NULL, 2, 0, 5);
     ck_assert_int_eq(nncf_model_create(t->context, &t->model, NULL), NNCF_OK);
     fx_register(t->model, &t->a, NULL, &state);
@@ -45,8 +47,8 @@ static void drop_twin(twin *t)
 }
 
 /* The host's kernels: double loops between float arrays. */
-static void host_conv(const fx_block *k, const int64_t in[4], const int64_t out[4], const float *x, const float *w,
-                      float *z)
+static void host_conv(const fx_block *k, const int64_t in[4], const int64_t out[4], const float *x,
+    const float *w, float *z)
 {
     double *dx = fx_alloc(fx_count(in), sizeof *dx), *dw = fx_alloc(k->weights, sizeof *dw),
            *dz = fx_alloc(fx_count(out), sizeof *dz);
@@ -62,12 +64,12 @@ static void host_conv(const fx_block *k, const int64_t in[4], const int64_t out[
     free(dz);
 }
 
-static void host_conv_backward(const fx_block *k, const int64_t in[4], const int64_t out[4], const float *x,
-                               const float *w, const float *dz, float *dx, float *dw)
+static void host_conv_backward(const fx_block *k, const int64_t in[4], const int64_t out[4],
+    const float *x, const float *w, const float *dz, float *dx, float *dw)
 {
     size_t ni = fx_count(in), no = fx_count(out);
     double *v[5] = {fx_alloc(ni, 8), fx_alloc(k->weights, 8), fx_alloc(no, 8), fx_alloc(ni, 8),
-                    fx_alloc(k->weights, 8)};
+        fx_alloc(k->weights, 8)};
     for (size_t i = 0; i < ni; i++)
         v[0][i] = (double)x[i];
     for (size_t i = 0; i < k->weights; i++)
@@ -84,8 +86,10 @@ static void host_conv_backward(const fx_block *k, const int64_t in[4], const int
 }
 
 typedef struct pass {
-    float x[N * CI * H * W], xq[N * CI * H * W], z[N * CM * H * W], y[N * CM * H * W], out[N * CO * H * W];
-    float wa[CM * CI * 9], wb[CO * CM], dx[N * CI * H * W], dy[N * CM * H * W], dout[N * CO * H * W];
+    float x[N * CI * H * W], xq[N * CI * H * W], z[N * CM * H * W], y[N * CM * H * W],
+        out[N * CO * H * W];
+    float wa[CM * CI * 9], wb[CO * CM], dx[N * CI * H * W], dy[N * CM * H * W],
+        dout[N * CO * H * W];
     fx_tensor tx, txq, tz, ty, tout, tdx, tdy, tdout;
 } pass;
 
@@ -96,7 +100,8 @@ static pass *make_pass(void)
     fx_fill(p->x, fx_count(s0), 1.2, &state);
     fx_view(&p->tx, p->x, 4, s0), fx_view(&p->txq, p->xq, 4, s0), fx_view(&p->tz, p->z, 4, s1),
         fx_view(&p->ty, p->y, 4, s1);
-    fx_view(&p->tout, p->out, 4, s2), fx_view(&p->tdx, p->dx, 4, s0), fx_view(&p->tdy, p->dy, 4, s1);
+    fx_view(&p->tout, p->out, 4, s2), fx_view(&p->tdx, p->dx, 4, s0),
+        fx_view(&p->tdy, p->dy, 4, s1);
     fx_view(&p->tdout, p->dout, 4, s2);
     return p;
 }
@@ -139,12 +144,14 @@ static void host_backward(twin *t, pass *p)
     memcpy(keep, dwb, sizeof keep);
     ck_assert_int_eq(nncf_layer_compress_weight_backward(t->b.layer, dwb), NNCF_OK);
     ck_assert_mem_eq(dwb, keep, sizeof keep); /* the host's gradient is left alone */
-    ck_assert_int_eq(nncf_layer_quantize_output_backward(t->a.layer, &p->tz.t, &p->tdy.t, &p->tdy.t), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_layer_quantize_output_backward(t->a.layer, &p->tz.t, &p->tdy.t, &p->tdy.t), NNCF_OK);
     for (size_t i = 0; i < fx_count(s1); i++)
         p->dy[i] = p->z[i] > 0 ? p->dy[i] : 0;
     host_conv_backward(&t->a, s0, s1, p->xq, p->wa, p->dy, p->dx, dwa);
     ck_assert_int_eq(nncf_layer_compress_weight_backward(t->a.layer, dwa), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_quantize_input_backward(t->a.layer, &p->tx.t, &p->tdx.t, &p->tdx.t), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_layer_quantize_input_backward(t->a.layer, &p->tx.t, &p->tdx.t, &p->tdx.t), NNCF_OK);
 }
 
 static void assert_same(const char *what, const float *a, const float *b, size_t n)
@@ -154,13 +161,13 @@ static void assert_same(const char *what, const float *a, const float *b, size_t
         largest = fmax(largest, fabs((double)a[i]));
     for (size_t i = 0; i < n; i++)
         ck_assert_msg(fabs((double)a[i] - (double)b[i]) <= 1e-5 * (0.1 + largest),
-                      "%s[%zu]: ours %.8g, the host's %.8g", what, i, (double)a[i], (double)b[i]);
+            "%s[%zu]: ours %.8g, the host's %.8g", what, i, (double)a[i], (double)b[i]);
 }
 
 START_TEST(same_loss_and_gradients)
 {
-    static const char *const configs[] = {NULL, FX_CONFIG(FX_RB), FX_CONFIG(FX_INT8), FX_CONFIG(FX_RB ", " FX_INT8),
-                                          FX_CONFIG(FX_MAGNITUDE ", " FX_INT8)};
+    static const char *const configs[] = {NULL, FX_CONFIG(FX_RB), FX_CONFIG(FX_INT8),
+        FX_CONFIG(FX_RB ", " FX_INT8), FX_CONFIG(FX_MAGNITUDE ", " FX_INT8)};
     twin ours, host;
     pass *p = make_pass(), *q = make_pass();
     make_twin(&ours, false, configs[_i]);
@@ -176,7 +183,8 @@ START_TEST(same_loss_and_gradients)
     /* the ranges differ in the last bit, as the products do; then a code could: make them equal */
     nncf_parameter a = {NNCF_PARAMS(nncf_parameter)}, b = {NNCF_PARAMS(nncf_parameter)};
     uint64_t state = 2;
-    for (size_t i = 0; configs[_i] && nncf_compression_ctrl_get_parameter(ours.ctrl, i, &a) == NNCF_OK; i++) {
+    for (size_t i = 0;
+         configs[_i] && nncf_compression_ctrl_get_parameter(ours.ctrl, i, &a) == NNCF_OK; i++) {
         ck_assert_int_eq(nncf_compression_ctrl_get_parameter(host.ctrl, i, &b), NNCF_OK);
         ck_assert_str_eq(a.name, b.name);
         for (size_t j = 0; j < a.count; j++) {
@@ -197,7 +205,8 @@ START_TEST(same_loss_and_gradients)
     assert_same("weight a", ours.a.dw, host.a.dw, ours.a.weights);
     assert_same("weight b", ours.b.dw, host.b.dw, ours.b.weights);
     assert_same("dx", p->dx, q->dx, fx_count(s0));
-    for (size_t i = 0; configs[_i] && nncf_compression_ctrl_get_parameter(ours.ctrl, i, &a) == NNCF_OK; i++) {
+    for (size_t i = 0;
+         configs[_i] && nncf_compression_ctrl_get_parameter(ours.ctrl, i, &a) == NNCF_OK; i++) {
         ck_assert_int_eq(nncf_compression_ctrl_get_parameter(host.ctrl, i, &b), NNCF_OK);
         assert_same(a.name, a.grad, b.grad, a.count);
     }
@@ -247,17 +256,21 @@ START_TEST(errors)
     ck_assert_int_eq(nncf_layer_quantize_input(NULL, &p->tx.t, &p->txq.t), NNCF_E_ARG);
     ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, NULL), NNCF_E_ARG);
     ck_assert_int_eq(nncf_layer_quantize_output(t.a.layer, &p->tx.t, &p->ty.t), NNCF_E_SHAPE);
-    ck_assert_int_eq(nncf_layer_quantize_output_backward(t.a.layer, &p->ty.t, &p->tz.t, &p->tx.t), NNCF_E_SHAPE);
-    ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, &p->txq.t), NNCF_OK); /* no quantizer: a copy */
+    ck_assert_int_eq(
+        nncf_layer_quantize_output_backward(t.a.layer, &p->ty.t, &p->tz.t, &p->tx.t), NNCF_E_SHAPE);
+    ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, &p->txq.t),
+        NNCF_OK); /* no quantizer: a copy */
     ck_assert_mem_eq(p->x, p->xq, sizeof p->x);
     ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, &p->tx.t), NNCF_OK);
     p->txq.t.dtype = NNCF_I32;
     ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, &p->txq.t), NNCF_E_DTYPE);
     fx_view(&p->txq, p->x + 3, 2, (const int64_t[4]){2, CI, 1, 1});
     fx_view(&p->tx, p->x, 2, (const int64_t[4]){2, CI, 1, 1});
-    ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, &p->txq.t), NNCF_E_ARG); /* overlap in part */
+    ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, &p->txq.t),
+        NNCF_E_ARG); /* overlap in part */
     fx_view(&p->tx, p->x, 2, (const int64_t[4]){2, CI + 1, 1, 1});
-    ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, &p->tx.t), NNCF_E_SHAPE); /* not the layer's */
+    ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, &p->tx.t),
+        NNCF_E_SHAPE); /* not the layer's */
     drop_twin(&t);
     free(p);
 }

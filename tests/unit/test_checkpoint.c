@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Snapshots: round trips, foreign files, damage of every kind, failures and what they say. */
-#include "io/io.h"
+#include "formats/safetensors/header.h"
+#include "formats/safetensors/names.h"
 #include "layer_fixture.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -93,7 +95,8 @@ static uint8_t bytes[5] = {0, 1, 2, 254, 255};
 static int64_t longs[2] = {INT64_MIN, INT64_MAX};
 static int32_t ints[1] = {-7};
 static int8_t signs[3] = {-128, 0, 127};
-static const int64_t two_three[] = {2, 3}, five[] = {5}, one_two[] = {1, 2, 1, 1}, three[] = {3}, none[] = {0, 4};
+static const int64_t two_three[] = {2, 3}, five[] = {5}, one_two[] = {1, 2, 1, 1}, three[] = {3},
+                     none[] = {0, 4};
 static const nncf_checkpoint_tensor tensors[] = {
     {"bytes", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}},
     {"conv.weight", {weights, NNCF_F32, 2, 0, two_three, NULL, {0, 0}}},
@@ -119,8 +122,9 @@ static size_t size_of(const nncf_tensor *t)
 static void save(const char *path)
 {
     nncf_error err = NNCF_ERROR_INIT;
-    ck_assert_msg(nncf_checkpoint_save(NULL, path, tensors, N_TENSORS, texts, N_TEXTS, &err) == NNCF_OK, "%s",
-                  err.message);
+    ck_assert_msg(
+        nncf_checkpoint_save(NULL, path, tensors, N_TENSORS, texts, N_TEXTS, &err) == NNCF_OK, "%s",
+        err.message);
 }
 
 static nncf_checkpoint *open_or_fail(const char *path)
@@ -138,7 +142,8 @@ static bool holds_everything(const nncf_checkpoint *c)
     for (int i = 0; i < N_TENSORS; i++) {
         nncf_tensor t;
         const nncf_tensor *want = &tensors[i].tensor;
-        if (nncf_checkpoint_get(c, tensors[i].name, &t) != NNCF_OK || t.dtype != want->dtype || t.ndim != want->ndim ||
+        if (nncf_checkpoint_get(c, tensors[i].name, &t) != NNCF_OK || t.dtype != want->dtype ||
+            t.ndim != want->ndim ||
             (t.ndim && memcmp(t.shape, want->shape, (size_t)t.ndim * sizeof *t.shape) != 0) ||
             (uintptr_t)t.data % nncf__dtype_size(t.dtype) != 0 ||
             (size_of(want) && memcmp(t.data, want->data, size_of(want)) != 0))
@@ -199,14 +204,14 @@ START_TEST(read_checks_everything_first)
     uint8_t b[5] = {9};
     const int64_t six[] = {6};
     nncf_checkpoint_tensor want[] = {{"conv.weight", {w, NNCF_F32, 2, 0, two_three, NULL, {0, 0}}},
-                                     {"bytes", {b, NNCF_U8, 1, 0, five, NULL, {0, 0}}}};
+        {"bytes", {b, NNCF_U8, 1, 0, five, NULL, {0, 0}}}};
     ck_assert_int_eq(nncf_checkpoint_read(c, want, 2, &err), NNCF_OK);
     ck_assert_mem_eq(w, weights, sizeof w);
     ck_assert_mem_eq(b, bytes, sizeof b);
     nncf_checkpoint_tensor bad[] = {{"bytes", {b, NNCF_U8, 1, 0, five, NULL, {0, 0}}},
-                                    {"missing", {other, NNCF_F32, 1, 0, six, NULL, {0, 0}}},
-                                    {"conv.weight", {other, NNCF_F32, 1, 0, six, NULL, {0, 0}}},
-                                    {"longs", {other, NNCF_F32, 1, 0, six, NULL, {0, 0}}}};
+        {"missing", {other, NNCF_F32, 1, 0, six, NULL, {0, 0}}},
+        {"conv.weight", {other, NNCF_F32, 1, 0, six, NULL, {0, 0}}},
+        {"longs", {other, NNCF_F32, 1, 0, six, NULL, {0, 0}}}};
     b[0] = 77;
     ck_assert_int_eq(nncf_checkpoint_read(c, bad, 4, &err), NNCF_E_NOTFOUND);
     ck_assert_int_eq(b[0], 77);
@@ -236,7 +241,8 @@ static void open_damaged(const char *path, const char *what, size_t where)
         nncf_checkpoint_close(c);
         return;
     }
-    ck_assert_msg(status == NNCF_E_FORMAT || status == NNCF_E_VERSION, "%s at %zu: %s", what, where, err.message);
+    ck_assert_msg(status == NNCF_E_FORMAT || status == NNCF_E_VERSION, "%s at %zu: %s", what, where,
+        err.message);
     ck_assert_ptr_null(c);
     ck_assert(err.message[0] != 0);
 }
@@ -279,7 +285,8 @@ START_TEST(every_flipped_bit_is_noticed)
     for (size_t i = 0; i < 8 * n; i++) {
         nncf_checkpoint *c = NULL;
         poke(at("b"), i / 8, (char)(file[i / 8] ^ 1 << i % 8));
-        ck_assert_msg(nncf_checkpoint_open(NULL, at("b"), &c, NULL) != NNCF_OK, "bit %zu of byte %zu", i % 8, i / 8);
+        ck_assert_msg(nncf_checkpoint_open(NULL, at("b"), &c, NULL) != NNCF_OK,
+            "bit %zu of byte %zu", i % 8, i / 8);
         poke(at("b"), i / 8, file[i / 8]);
     }
     /* random damage of several bytes */
@@ -305,12 +312,15 @@ START_TEST(foreign_files)
 {
     nncf_checkpoint *c;
     nncf_tensor t;
-    /* another order, no padding, a tensor at an odd place, types that we do not have, spaces at the end */
-    put_foreign(
-        at("f"),
-        "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[3,11]},\"__metadata__\":{\"format\":\"pt\"},"
-        "\"b\":{\"shape\":[3],\"data_offsets\":[0,3],\"dtype\":\"BOOL\"},\"h\":{\"dtype\":\"BF16\",\"shape\":[1,1],"
-        "\"data_offsets\":[11,13]},\"e\":{\"dtype\":\"F64\",\"shape\":[0],\"data_offsets\":[13,13]},\"deep\":"
+    /* another order, no padding, a tensor at an odd place, types that we do not have, spaces at the
+     * end */
+    put_foreign(at("f"),
+        "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[3,11]},\"__metadata__\":{"
+        "\"format\":\"pt\"},"
+        "\"b\":{\"shape\":[3],\"data_offsets\":[0,3],\"dtype\":\"BOOL\"},\"h\":{\"dtype\":\"BF16\","
+        "\"shape\":[1,1],"
+        "\"data_offsets\":[11,13]},\"e\":{\"dtype\":\"F64\",\"shape\":[0],\"data_offsets\":[13,13]}"
+        ",\"deep\":"
         "{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[13,14]}}  ",
         14);
     c = open_or_fail(at("f"));
@@ -402,7 +412,8 @@ START_TEST(save_arguments)
         {{"x", {bytes, NNCF_U8, 9, 0, five, NULL, {0, 0}}}, NNCF_E_SHAPE, "shape"},
         {{"x", {bytes, NNCF_U8, 1, 0, NULL, NULL, {0, 0}}}, NNCF_E_SHAPE, "shape"},
         {{"x", {bytes, NNCF_U8, 1, 0, (const int64_t[]){-5}, NULL, {0, 0}}}, NNCF_E_SHAPE, "shape"},
-        {{"x", {bytes, NNCF_U8, 2, 0, (const int64_t[]){INT64_MAX, 4}, NULL, {0, 0}}}, NNCF_E_SHAPE, "shape"},
+        {{"x", {bytes, NNCF_U8, 2, 0, (const int64_t[]){INT64_MAX, 4}, NULL, {0, 0}}}, NNCF_E_SHAPE,
+            "shape"},
         {{"x", {bytes, NNCF_U8, 1, 2, five, NULL, {0, 0}}}, NNCF_E_ARG, "flags"},
         {{"x", {NULL, NNCF_U8, 1, 0, five, NULL, {0, 0}}}, NNCF_E_ARG, "data is NULL"},
         {{"x", {bytes, NNCF_U8, 1, 0, five, (const int64_t[]){2}, {0, 0}}}, NNCF_E_ARG, "C order"},
@@ -436,7 +447,8 @@ START_TEST(failures_of_the_system)
     ck_assert_int_eq(mkfifo(at("fifo"), 0600), 0);
     ck_assert_int_eq(nncf_checkpoint_open(NULL, at("fifo"), &c, &err), NNCF_E_IO);
     unlink(at("fifo"));
-    ck_assert_int_eq(nncf_checkpoint_save(NULL, at("no/such"), tensors, N_TENSORS, NULL, 0, &err), NNCF_E_IO);
+    ck_assert_int_eq(
+        nncf_checkpoint_save(NULL, at("no/such"), tensors, N_TENSORS, NULL, 0, &err), NNCF_E_IO);
     ck_assert_int_eq(err.os_errno, ENOENT);
 
     /* no room for the new file: the old one is still there, the temporary one is not */
@@ -483,7 +495,8 @@ START_TEST(numbers)
     ck_assert(nncf__parse_int64("9223372036854775807", &v) && v == INT64_MAX);
     ck_assert(nncf__parse_int64("-9223372036854775808", &v) && v == INT64_MIN);
     ck_assert(nncf__parse_int64("0", &v) && v == 0);
-    const char *bad[] = {"", "-", "9223372036854775808", "-9223372036854775809", "1 ", " 1", "1.0", "+1", "0x1"};
+    const char *bad[] = {
+        "", "-", "9223372036854775808", "-9223372036854775809", "1 ", " 1", "1.0", "+1", "0x1"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         ck_assert_msg(!nncf__parse_int64(bad[i], &v), "%s", bad[i]);
 }
@@ -518,7 +531,8 @@ static void drop_rig(rig *r)
 
 START_TEST(state_comes_back)
 {
-    static const char *const configs[] = {FX_CONFIG(FX_RB ", " FX_INT8), FX_CONFIG(FX_MAGNITUDE), "{}"};
+    static const char *const configs[] = {
+        FX_CONFIG(FX_RB ", " FX_INT8), FX_CONFIG(FX_MAGNITUDE), "{}"};
     rig a, b;
     nncf_error err = NNCF_ERROR_INIT;
     uint64_t state = 3;
@@ -532,8 +546,9 @@ START_TEST(state_comes_back)
         ck_assert_int_eq(nncf_compression_ctrl_epoch_step(a.ctrl), NNCF_OK);
     }
     ck_assert_int_eq(nncf_compression_ctrl_step(a.ctrl), NNCF_OK);
-    ck_assert_msg(nncf_checkpoint_save(a.ctrl, at("s"), tensors, N_TENSORS, NULL, 0, &err) == NNCF_OK, "%s",
-                  err.message);
+    ck_assert_msg(
+        nncf_checkpoint_save(a.ctrl, at("s"), tensors, N_TENSORS, NULL, 0, &err) == NNCF_OK, "%s",
+        err.message);
     nncf_checkpoint *c = open_or_fail(at("s"));
     ck_assert_msg(nncf_checkpoint_restore(c, b.ctrl, &err) == NNCF_OK, "%s", err.message);
     nncf_statistics sa = {NNCF_PARAMS(nncf_statistics)}, sb = {NNCF_PARAMS(nncf_statistics)};
@@ -561,15 +576,17 @@ START_TEST(another_config_is_named)
     rig a, b;
     nncf_error err = NNCF_ERROR_INIT;
     make_rig(&a, FX_CONFIG(FX_RB));
-    make_rig(
-        &b, FX_CONFIG("{\"algorithm\": \"rb_sparsity\", \"params\": {\"sparsity_init\": 0.1, \"sparsity_target\": 0.7, "
-                      "\"sparsity_steps\": 5, \"sparsity_training_steps\": 10}}"));
+    make_rig(&b,
+        FX_CONFIG("{\"algorithm\": \"rb_sparsity\", \"params\": {\"sparsity_init\": 0.1, "
+                  "\"sparsity_target\": 0.7, "
+                  "\"sparsity_steps\": 5, \"sparsity_training_steps\": 10}}"));
     fx_parameter(a.ctrl, "net/conv.pre_ops.mask").data[0] = 9;
     ck_assert_int_eq(nncf_checkpoint_save(a.ctrl, at("s"), NULL, 0, NULL, 0, &err), NNCF_OK);
     nncf_checkpoint *c = open_or_fail(at("s"));
     ck_assert_int_eq(nncf_checkpoint_restore(c, b.ctrl, &err), NNCF_E_CONFIG);
-    ck_assert_msg(strstr(err.message, "sparsity_target") && strstr(err.message, "0.7") && strstr(err.message, "0.5"),
-                  "%s", err.message);
+    ck_assert_msg(strstr(err.message, "sparsity_target") && strstr(err.message, "0.7") &&
+            strstr(err.message, "0.5"),
+        "%s", err.message);
     ck_assert(fx_parameter(b.ctrl, "net/conv.pre_ops.mask").data[0] < 9);
     ck_assert_int_eq(nncf_checkpoint_restore(NULL, b.ctrl, &err), NNCF_E_ARG);
     ck_assert_int_eq(nncf_checkpoint_restore(c, NULL, &err), NNCF_E_ARG);

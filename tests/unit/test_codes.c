@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Activations as codes of a byte: a residual net with every kind of layer runs twice, its activations passed as floats
- * and as codes, and must come to the same bits: outputs, all gradients, running statistics. The floats are the path
- * that the other tests hold against oracles. Also: which types are refused when.
+ * Activations as codes of a byte: a residual net with every kind of layer runs twice, its
+ * activations passed as floats and as codes, and must come to the same bits: outputs, all
+ * gradients, running statistics. The floats are the path that the other tests hold against oracles.
+ * Also: which types are refused when.
  */
+#include "config/config.h"
+#include "controller/ctrl.h"
 #include "counting_allocator.h"
-#include "layer/layer.h"
+#include "exec/quantize.h"
+#include "graph/model.h"
+#include "kernels/kernels.h"
 #include "layer_fixture.h"
+#include "quantization/quantizer.h"
+
+#include <stdbool.h>
 
 enum { BATCH = 3, SIDE = 10, WIDTH = 8, CLASSES = 5, BLOCKS = 6, NODES = 12, INPUT = 0 };
 
@@ -34,8 +42,10 @@ static counting *counter; /* what make_run() gives its context; NULL: malloc */
 
 static nncf_tensor view(const node *n, bool gradient)
 {
-    return (nncf_tensor){
-        .data = gradient ? n->d : n->y, .dtype = gradient ? NNCF_F32 : n->dtype, .ndim = n->ndim, .shape = n->shape};
+    return (nncf_tensor){.data = gradient ? n->d : n->y,
+        .dtype = gradient ? NNCF_F32 : n->dtype,
+        .ndim = n->ndim,
+        .shape = n->shape};
 }
 
 static int put_node(run *r, nncf_layer *layer, int a, int b)
@@ -65,22 +75,19 @@ static int put_block(run *r, int i, int input, uint64_t *state)
 static int put_add(run *r, const char *scope, int a, int b, int32_t activation)
 {
     nncf_layer *both[] = {r->node[a].layer, r->node[b].layer}, *layer;
-    nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = scope, .inputs = both, .n_inputs = 2,
-                         .activation = activation};
+    nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = scope, .inputs = both,
+        .n_inputs = 2, .activation = activation};
     ck_assert_int_eq(nncf_model_add_add(r->model, &p, &layer, NULL), NNCF_OK);
     return put_node(r, layer, a, b);
 }
 
-static int put_pool(run *r, const char *scope, int input, int32_t kind, int32_t kernel, int32_t stride)
+static int put_pool(
+    run *r, const char *scope, int input, int32_t kind, int32_t kernel, int32_t stride)
 {
     nncf_layer *layer;
-    nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params),
-                            .scope = scope,
-                            .kind = kind,
-                            .kernel = {kernel, kernel},
-                            .stride = {stride, stride},
-                            .inputs = &r->node[input].layer,
-                            .n_inputs = 1};
+    nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = scope, .kind = kind,
+        .kernel = {kernel, kernel}, .stride = {stride, stride}, .inputs = &r->node[input].layer,
+        .n_inputs = 1};
     ck_assert_int_eq(nncf_model_add_pool2d(r->model, &p, &layer, NULL), NNCF_OK);
     return put_node(r, layer, input, input);
 }
@@ -91,39 +98,47 @@ static void make_run(run *r, const char *config, bool codes, int32_t threads, in
     uint64_t state = 17;
     memset(r, 0, sizeof *r);
     r->codes = codes;
-    const fx_block blocks[BLOCKS] = {
-        {.scope = "n/stem",
-         .in_channels = 3,
-         .out_channels = WIDTH,
-         .kernel = {3, 3},
-         .padding = {1, 1},
-         .batch_norm = true,
-         .activation = relu6},
+    const fx_block blocks[BLOCKS] = {{.scope = "n/stem",
+                                         .in_channels = 3,
+                                         .out_channels = WIDTH,
+                                         .kernel = {3, 3},
+                                         .padding = {1, 1},
+                                         .batch_norm = true,
+                                         .activation = relu6},
         {.scope = "n/depthwise",
-         .in_channels = WIDTH,
-         .out_channels = WIDTH,
-         .kernel = {3, 3},
-         .padding = {1, 1},
-         .groups = WIDTH,
-         .batch_norm = true,
-         .activation = relu6},
+            .in_channels = WIDTH,
+            .out_channels = WIDTH,
+            .kernel = {3, 3},
+            .padding = {1, 1},
+            .groups = WIDTH,
+            .batch_norm = true,
+            .activation = relu6},
         {.scope = "n/point", .in_channels = WIDTH, .out_channels = WIDTH, .batch_norm = true},
         {.scope = "n/plain",
-         .in_channels = WIDTH,
-         .out_channels = 2 * WIDTH,
-         .kernel = {3, 3},
-         .stride = {2, 2},
-         .padding = {1, 1},
-         .bias = true,
-         .activation = relu},
-        {.scope = "n/small", .in_channels = 2 * WIDTH, .out_channels = WIDTH, .groups = 2, .batch_norm = true},
-        {.scope = "n/classifier", .in_channels = WIDTH, .out_channels = CLASSES, .linear = true, .bias = true}};
+            .in_channels = WIDTH,
+            .out_channels = 2 * WIDTH,
+            .kernel = {3, 3},
+            .stride = {2, 2},
+            .padding = {1, 1},
+            .bias = true,
+            .activation = relu},
+        {.scope = "n/small",
+            .in_channels = 2 * WIDTH,
+            .out_channels = WIDTH,
+            .groups = 2,
+            .batch_norm = true},
+        {.scope = "n/classifier",
+            .in_channels = WIDTH,
+            .out_channels = CLASSES,
+            .linear = true,
+            .bias = true}};
     memcpy(r->block, blocks, sizeof blocks);
-    const nncf_context_params counted = {
-        NNCF_PARAMS(nncf_context_params), .n_threads = threads,  .max_isa = isa,       .seed = 11,
-        .alloc = counting_alloc,          .free = counting_free, .alloc_user = counter};
+    const nncf_context_params counted = {NNCF_PARAMS(nncf_context_params), .n_threads = threads,
+        .max_isa = isa, .seed = 11, .alloc = counting_alloc, .free = counting_free,
+        .alloc_user = counter};
     if (counter)
-        ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &counted, &r->context, NULL), NNCF_OK);
+        ck_assert_int_eq(
+            nncf_context_create(NNCF_API_VERSION, &counted, &r->context, NULL), NNCF_OK);
     else
         r->context = fx_context(NULL, threads, isa, 11);
     ck_assert_int_eq(nncf_model_create(r->context, &r->model, NULL), NNCF_OK);
@@ -252,7 +267,8 @@ static void update(run *r)
         descend(k->b, k->db, (size_t)k->out_channels);
     }
     nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
-    for (size_t i = 0; r->ctrl && nncf_compression_ctrl_get_parameter(r->ctrl, i, &p) == NNCF_OK; i++)
+    for (size_t i = 0; r->ctrl && nncf_compression_ctrl_get_parameter(r->ctrl, i, &p) == NNCF_OK;
+         i++)
         descend(p.data, p.grad, p.count);
     if (r->ctrl)
         ck_assert_int_eq(nncf_compression_ctrl_step(r->ctrl), NNCF_OK);
@@ -262,7 +278,8 @@ static void same(const char *what, int i, const float *a, const float *b, size_t
 {
     for (size_t j = 0; j < n; j++)
         if (memcmp(&a[j], &b[j], sizeof *a) != 0)
-            ck_abort_msg("%s %d: element %zu is %a with floats, %a with codes", what, i, j, (double)a[j], (double)b[j]);
+            ck_abort_msg("%s %d: element %zu is %a with floats, %a with codes", what, i, j,
+                (double)a[j], (double)b[j]);
 }
 
 /* What node i of b holds as codes is what that of a holds as floats. */
@@ -279,7 +296,7 @@ static void same_values(const run *a, const run *b, int i)
     const float zero = q->range ? -q->fq[0].low : 0;
     for (size_t j = 0; j < n->count; j++) {
         int code = n->dtype == NNCF_U8 ? ((const uint8_t *)n->y)[j] : ((const int8_t *)n->y)[j];
-        const float value = ((float)code - zero) * q->fq[0].step;
+        const float value = ((float)code - zero) * q->fq[0].scale;
         same("decoded output", i, &a->node[i].y[j], &value, 1);
     }
 }
@@ -301,14 +318,16 @@ static void same_runs(const run *a, const run *b, bool gradients)
     for (int i = 0; gradients && i < NODES; i++)
         same("gradient of output", i, a->node[i].d, b->node[i].d, a->node[i].count);
     nncf_parameter p = {NNCF_PARAMS(nncf_parameter)}, q = {NNCF_PARAMS(nncf_parameter)};
-    for (size_t i = 0; a->ctrl && nncf_compression_ctrl_get_parameter(a->ctrl, i, &p) == NNCF_OK; i++) {
+    for (size_t i = 0; a->ctrl && nncf_compression_ctrl_get_parameter(a->ctrl, i, &p) == NNCF_OK;
+         i++) {
         ck_assert_int_eq(nncf_compression_ctrl_get_parameter(b->ctrl, i, &q), NNCF_OK);
         same(p.name, (int)i, p.grad, q.grad, p.count);
     }
 }
 
-#define QUANTIZATION(weights, activations)                                                                             \
-    "{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 2, \"type\": \"min_max\"}, "              \
+#define QUANTIZATION(weights, activations)                                                         \
+    "{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 2, \"type\": "        \
+    "\"min_max\"}, "                                                                               \
     "\"weights\": {" weights "}, \"activations\": {" activations "}}"
 
 static const struct {
@@ -318,8 +337,10 @@ static const struct {
     {FX_CONFIG(FX_INT8), NODES - 2},
     {FX_CONFIG(FX_RB ", " FX_INT8), NODES - 2},
     {FX_CONFIG(FX_MAGNITUDE ", " QUANTIZATION("\"per_channel\": true", "\"bits\": 7")), NODES - 2},
-    {FX_CONFIG(QUANTIZATION("\"bits\": 4, \"per_channel\": true", "\"mode\": \"asymmetric\"")), NODES - 2},
-    {FX_CONFIG(QUANTIZATION("\"mode\": \"asymmetric\"", "\"bits\": 4, \"mode\": \"asymmetric\"")), NODES - 2},
+    {FX_CONFIG(QUANTIZATION("\"bits\": 4, \"per_channel\": true", "\"mode\": \"asymmetric\"")),
+        NODES - 2},
+    {FX_CONFIG(QUANTIZATION("\"mode\": \"asymmetric\"", "\"bits\": 4, \"mode\": \"asymmetric\"")),
+        NODES - 2},
     {FX_CONFIG(QUANTIZATION("\"bits\": 2", "\"bits\": 2")), NODES - 2},
     {FX_CONFIG(QUANTIZATION("\"bits\": 3", "\"bits\": 2, \"mode\": \"asymmetric\"")), NODES - 2},
     {NULL, 0},
@@ -327,7 +348,9 @@ static const struct {
 
 START_TEST(same_bits)
 {
-    const int32_t isa = _i % 3 == 0 ? NNCF_ISA_BEST : _i % 3 == 1 ? NNCF_ISA_AVX2 : NNCF_ISA_REFERENCE;
+    const int32_t isa = _i % 3 == 0 ? NNCF_ISA_BEST
+        : _i % 3 == 1               ? NNCF_ISA_AVX2
+                                    : NNCF_ISA_REFERENCE;
     run floats, codes;
     make_run(&floats, cases[_i].config, false, 1, isa);
     make_run(&codes, cases[_i].config, true, 1 + _i % 3, isa);
@@ -341,8 +364,10 @@ START_TEST(same_bits)
         update(&codes);
     }
     for (int mode = 0; mode < 2; mode++) {
-        ck_assert_int_eq(nncf_model_set_mode(floats.model, mode ? NNCF_MODE_TRAIN : NNCF_MODE_EVAL), NNCF_OK);
-        ck_assert_int_eq(nncf_model_set_mode(codes.model, mode ? NNCF_MODE_TRAIN : NNCF_MODE_EVAL), NNCF_OK);
+        ck_assert_int_eq(
+            nncf_model_set_mode(floats.model, mode ? NNCF_MODE_TRAIN : NNCF_MODE_EVAL), NNCF_OK);
+        ck_assert_int_eq(
+            nncf_model_set_mode(codes.model, mode ? NNCF_MODE_TRAIN : NNCF_MODE_EVAL), NNCF_OK);
         set_input(&floats, 9);
         set_input(&codes, 9);
         forward(&floats);
@@ -370,9 +395,11 @@ START_TEST(mixed)
         forward(&floats);
         for (int i = 1; i < NODES; i++) {
             node *n = &codes.node[i];
-            const nncf_tensor x[2] = {view(&codes.node[n->in[0]], false), view(&codes.node[n->in[1]], false)};
+            const nncf_tensor x[2] = {
+                view(&codes.node[n->in[0]], false), view(&codes.node[n->in[1]], false)};
             bool possible = (which * 7 + i * 5) % 3 != 0;
-            if (n->layer->kind == NNCF__POOL2D && n->layer->pool_kind == NNCF_POOL_MAX && x[0].dtype == NNCF_F32)
+            if (n->layer->kind == NNCF__POOL2D && n->layer->pool_kind == NNCF_POOL_MAX &&
+                x[0].dtype == NNCF_F32)
                 possible = false;
             n->dtype = possible ? nncf_layer_output_dtype(n->layer) : NNCF_F32;
             const nncf_tensor y = view(n, false);
@@ -388,7 +415,8 @@ END_TEST
 static nncf_status forward_as(run *r, int i, int32_t x_dtype, int32_t y_dtype)
 {
     node *n = &r->node[i];
-    nncf_tensor x[2] = {view(&r->node[n->in[0]], false), view(&r->node[n->in[1]], false)}, y = view(n, false);
+    nncf_tensor x[2] = {view(&r->node[n->in[0]], false), view(&r->node[n->in[1]], false)},
+                y = view(n, false);
     x[0].dtype = x[1].dtype = x_dtype;
     y.dtype = y_dtype;
     return nncf_layer_forward(n->layer, x, &y);
@@ -404,7 +432,8 @@ START_TEST(refused)
     set_input(&plain, 0);
     ck_assert_int_eq(nncf_layer_output_dtype(NULL), NNCF_F32);
     for (int i = 1; i < NODES; i++)
-        ck_assert_int_eq(nncf_layer_output_dtype(r.node[i].layer), NNCF_F32); /* nothing is initialized yet */
+        ck_assert_int_eq(
+            nncf_layer_output_dtype(r.node[i].layer), NNCF_F32); /* nothing is initialized yet */
     ck_assert_int_eq(forward_as(&r, 1, NNCF_F32, NNCF_U8), NNCF_E_DTYPE);
     ck_assert_int_eq(forward_as(&plain, 1, NNCF_F32, NNCF_U8), NNCF_E_DTYPE);
     ck_assert_int_eq(forward_as(&plain, 3, NNCF_U8, NNCF_F32), NNCF_E_DTYPE);
@@ -414,13 +443,16 @@ START_TEST(refused)
     ck_assert_int_eq(nncf_layer_output_dtype(r.node[4].layer), NNCF_S8); /* no activation */
     ck_assert_int_eq(nncf_layer_output_dtype(r.node[NODES - 1].layer), NNCF_F32);
 
-    ck_assert_int_eq(forward_as(&r, 1, NNCF_U8, NNCF_U8), NNCF_E_DTYPE); /* the model's input is floats */
+    ck_assert_int_eq(
+        forward_as(&r, 1, NNCF_U8, NNCF_U8), NNCF_E_DTYPE); /* the model's input is floats */
     ck_assert_int_eq(forward_as(&r, 1, NNCF_F32, NNCF_S8), NNCF_E_DTYPE);
     ck_assert_int_eq(forward_as(&r, 1, NNCF_F32, NNCF_I32), NNCF_E_DTYPE);
-    ck_assert_int_eq(forward_as(&r, 2, NNCF_F32, NNCF_U8), NNCF_E_DTYPE); /* a maximum of floats has no codes */
+    ck_assert_int_eq(
+        forward_as(&r, 2, NNCF_F32, NNCF_U8), NNCF_E_DTYPE); /* a maximum of floats has no codes */
     ck_assert_int_eq(forward_as(&r, 2, NNCF_U8, NNCF_F32), NNCF_OK);
     ck_assert_int_eq(forward_as(&r, 3, NNCF_S8, NNCF_U8), NNCF_E_DTYPE);
-    ck_assert_int_eq(forward_as(&r, 5, NNCF_U8, NNCF_S8), NNCF_E_DTYPE); /* its second input is signed */
+    ck_assert_int_eq(
+        forward_as(&r, 5, NNCF_U8, NNCF_S8), NNCF_E_DTYPE); /* its second input is signed */
     ck_assert_int_eq(forward_as(&r, NODES - 1, NNCF_U8, NNCF_U8), NNCF_E_DTYPE);
 
     /* backward: the same types as forward, and gradients in floats */
@@ -464,7 +496,8 @@ START_TEST(refused)
 }
 END_TEST
 
-/* What the query says is what a first step allocates, to the byte; a second one allocates nothing. */
+/* What the query says is what a first step allocates, to the byte; a second one allocates nothing.
+ */
 START_TEST(memory)
 {
     const int32_t mode = _i % 2 ? NNCF_MODE_EVAL : NNCF_MODE_TRAIN;
@@ -477,7 +510,8 @@ START_TEST(memory)
     counter = NULL;
     /* finding the thresholds of magnitude sparsity takes scratch already */
     const size_t threads = (size_t)r.context->params.n_threads;
-    const size_t scratch = r.context->scratch ? threads * (r.context->scratch_size + 64 + sizeof(void *)) + 64 : 0;
+    const size_t scratch =
+        r.context->scratch ? threads * (r.context->scratch_size + 64 + sizeof(void *)) + 64 : 0;
     const size_t before = c.bytes, live = c.live;
     const nncf_tensor x = {.ndim = 4, .shape = r.node[INPUT].shape};
     ck_assert_int_eq(nncf_model_memory(r.model, &x, 1, mode, &m, NULL), NNCF_OK);
@@ -508,36 +542,48 @@ START_TEST(memory)
     for (int i = 0; i < BLOCKS; i++) {
         const fx_block *k = &r.block[i];
         parameters += sizeof(float) *
-                      (2 * k->weights + (size_t)k->out_channels * ((k->bias ? 2u : 0u) + (k->batch_norm ? 6u : 0u)));
+            (2 * k->weights +
+                (size_t)k->out_channels * ((k->bias ? 2u : 0u) + (k->batch_norm ? 6u : 0u)));
     }
     ck_assert_uint_eq(m.outputs_as_floats, floats);
     ck_assert_uint_eq(m.outputs, outputs);
     ck_assert_uint_eq(m.parameters, parameters);
-    ck_assert_uint_ge(m.library, m.activations + m.inputs + m.weights + m.channels + m.work + m.scratch);
-    if (mode == NNCF_MODE_TRAIN && cases[which].config) /* z of the blocks and of the two quantized averages */
+    ck_assert_uint_ge(
+        m.library, m.activations + m.inputs + m.weights + m.channels + m.work + m.scratch);
+    if (mode == NNCF_MODE_TRAIN &&
+        cases[which].config) /* z of the blocks and of the two quantized averages */
         ck_assert_uint_eq(m.activations,
-                          sizeof(float) * (r.node[1].count + r.node[3].count + r.node[4].count + r.node[7].count +
-                                           r.node[8].count + r.node[9].count + r.node[10].count));
+            sizeof(float) *
+                (r.node[1].count + r.node[3].count + r.node[4].count + r.node[7].count +
+                    r.node[8].count + r.node[9].count + r.node[10].count));
     drop_run(&r);
     ck_assert_uint_eq(c.live, 0);
     ck_assert_uint_eq(c.mistakes, 0);
 }
 END_TEST
 
-/* A host that passes floats on where it might pass codes needs no more than the query says: rounding them on the way
- * may take another way through a depthwise layer. */
+/* A host that passes floats on where it might pass codes needs no more than the query says:
+ * rounding them on the way may take another way through a depthwise layer. */
 START_TEST(memory_of_floats)
 {
     const int64_t shapes[4][4] = {{3, 2, 9, 8}, {3, 3, 9, 8}, {3, 3, 5, 4}, {3, 1, 5, 4}};
     for (int32_t isa = NNCF_ISA_REFERENCE; nncf__kernels_get(isa); isa++) {
-        fx_block blocks[3] = {
-            {.scope = "a", .in_channels = 2, .out_channels = 3, .batch_norm = true, .activation = NNCF_ACTIVATION_RELU},
-            {.scope = "b", .in_channels = 3, .out_channels = 3, .kernel = {3, 3}, .stride = {2, 2}, .padding = {1, 1}},
+        fx_block blocks[3] = {{.scope = "a",
+                                  .in_channels = 2,
+                                  .out_channels = 3,
+                                  .batch_norm = true,
+                                  .activation = NNCF_ACTIVATION_RELU},
+            {.scope = "b",
+                .in_channels = 3,
+                .out_channels = 3,
+                .kernel = {3, 3},
+                .stride = {2, 2},
+                .padding = {1, 1}},
             {.scope = "c", .in_channels = 3, .out_channels = 1}};
         blocks[1].groups = 3;
         counting c = {0};
-        const nncf_context_params p = {NNCF_PARAMS(nncf_context_params), .n_threads = 2, .max_isa = isa,
-                                       COUNTING_PARAMS(&c)};
+        const nncf_context_params p = {
+            NNCF_PARAMS(nncf_context_params), .n_threads = 2, .max_isa = isa, COUNTING_PARAMS(&c)};
         nncf_context *context = NULL;
         nncf_model *model;
         nncf_memory m = {NNCF_PARAMS(nncf_memory)};
@@ -559,7 +605,8 @@ START_TEST(memory_of_floats)
         while (more) { /* and once with ranges */
             ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
             for (int i = 0; i < 3; i++)
-                ck_assert_int_eq(nncf_layer_forward(blocks[i].layer, &t[i].t, &t[i + 1].t), NNCF_OK);
+                ck_assert_int_eq(
+                    nncf_layer_forward(blocks[i].layer, &t[i].t, &t[i + 1].t), NNCF_OK);
         }
         ck_assert_int_eq(nncf_layer_output_dtype(blocks[0].layer), NNCF_U8);
         ck_assert_uint_le(c.bytes - before, m.library);
@@ -591,12 +638,15 @@ START_TEST(memory_errors)
     ck_assert_int_eq(nncf_model_memory(r.model, &good, 0, NNCF_MODE_TRAIN, &m, &err), NNCF_E_ARG);
     ck_assert_int_eq(nncf_model_memory(r.model, &good, 1, 2, &m, &err), NNCF_E_ARG);
     ck_assert_int_eq(nncf_model_memory(r.model, &good, 1, NNCF_MODE_TRAIN, NULL, &err), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_model_memory(r.model, &good, 1, NNCF_MODE_TRAIN, &short_one, &err), NNCF_E_ARG);
+    ck_assert_int_eq(
+        nncf_model_memory(r.model, &good, 1, NNCF_MODE_TRAIN, &short_one, &err), NNCF_E_ARG);
     const nncf_tensor surplus[] = {good, good};
     ck_assert_int_eq(nncf_model_memory(r.model, surplus, 2, NNCF_MODE_TRAIN, &m, &err), NNCF_E_ARG);
     ck_assert_msg(strstr(err.message, "2 shapes were given") != NULL, "%s", err.message);
-    ck_assert_int_eq(nncf_model_memory(r.model, &small, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_SHAPE);
-    ck_assert_int_eq(nncf_model_memory(r.model, &channels, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_SHAPE);
+    ck_assert_int_eq(
+        nncf_model_memory(r.model, &small, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_SHAPE);
+    ck_assert_int_eq(
+        nncf_model_memory(r.model, &channels, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_SHAPE);
     ck_assert_str_eq(err.where, "n/stem");
     ck_assert_int_eq(nncf_model_memory(r.model, &odd, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_SHAPE);
     ck_assert_str_eq(err.where, "n/max"); /* a window of 2 on a plane of 1 */
@@ -605,7 +655,8 @@ START_TEST(memory_errors)
 }
 END_TEST
 
-/* Batches so large that sums of bytes would wrap: a sum that grows with the batch, then an error. */
+/* Batches so large that sums of bytes would wrap: a sum that grows with the batch, then an error.
+ */
 START_TEST(memory_of_absurd_batches)
 {
     run r;

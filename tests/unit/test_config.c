@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Configs that load: syntax, meaning, paths, dumps, memory. Those that do not: test_config_bad.c. */
+/* Configs that load: syntax, meaning, paths, dumps, memory. Those that do not: test_config_bad.c.
+ */
+#include "base/text.h"
 #include "config/config.h"
+#include "context/context.h"
 #include "counting_allocator.h"
 
 #include <check.h>
@@ -93,7 +96,8 @@ START_TEST(the_seed_means_what_it_says)
     char *text = read_seed(&size);
     nncf_config *config = NULL;
     nncf_error err = NNCF_ERROR_INIT;
-    ck_assert_msg(nncf_config_parse(NULL, "seed", text, size, &config, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(
+        nncf_config_parse(NULL, "seed", text, size, &config, &err) == NNCF_OK, "%s", err.message);
     free(text);
     ck_assert_uint_eq(nncf_config_algorithm_count(config), 2);
     ck_assert_str_eq(nncf_config_algorithm_name(config, 0), "rb_sparsity");
@@ -109,7 +113,8 @@ START_TEST(the_seed_means_what_it_says)
     ck_assert(a[0].schedule.power == 0.9 && a[0].schedule.patience == 1);
     ck_assert(a[0].schedule.step == 0.05 && a[0].schedule.eps == 0.03);
     ck_assert_uint_eq(a[0].ignored_scopes.count, 1);
-    ck_assert_str_eq(a[0].ignored_scopes.items[0], "MobileNetV2/Sequential[features]/Sequential[0]/Conv2d[0]");
+    ck_assert_str_eq(
+        a[0].ignored_scopes.items[0], "MobileNetV2/Sequential[features]/Sequential[0]/Conv2d[0]");
     ck_assert_uint_eq(a[0].target_scopes.count, 0);
 
     ck_assert_int_eq(a[1].kind, NNCF__QUANTIZATION);
@@ -139,8 +144,8 @@ START_TEST(the_seed_means_what_it_says)
 }
 END_TEST
 
-static const char *const golden_names[] = {"magnitude_defaults", "magnitude_multistep", "later_names", "adaptive",
-                                           "quantization_1_0",   "quantization_1_1",    "plain_crlf"};
+static const char *const golden_names[] = {"magnitude_defaults", "magnitude_multistep",
+    "later_names", "adaptive", "quantization_1_0", "quantization_1_1", "plain_crlf"};
 
 static void check_canonical(const nncf_config *config, const char *name)
 {
@@ -178,15 +183,17 @@ END_TEST
 START_TEST(schedules_have_their_own_defaults)
 {
     size_t count;
-    nncf_config *config = parse("{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": {}}}");
+    nncf_config *config =
+        parse("{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": {}}}");
     const nncf__algorithm *a = nncf__config_algorithms(config, &count);
     ck_assert_int_eq(a->schedule.kind, NNCF__EXPONENTIAL);
     ck_assert(a->schedule.init == 0 && a->schedule.target == 0.5);
     ck_assert(a->schedule.steps == 90 && a->schedule.training_steps == 100);
     nncf_config_destroy(config);
 
-    config = parse("{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": "
-                   "\"multistep\"}}}");
+    config = parse(
+        "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": "
+        "\"multistep\"}}}");
     a = nncf__config_algorithms(config, &count);
     ck_assert_uint_eq(a->schedule.n_multistep, 1);
     ck_assert_uint_eq(a->schedule.n_levels, 2);
@@ -195,8 +202,9 @@ START_TEST(schedules_have_their_own_defaults)
     nncf_config_destroy(config);
 
     /* No step at all: one level for ever. */
-    config = parse("{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": "
-                   "\"multistep\", \"steps\": [], \"sparsity_levels\": [0.3]}}}");
+    config = parse(
+        "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": "
+        "\"multistep\", \"steps\": [], \"sparsity_levels\": [0.3]}}}");
     a = nncf__config_algorithms(config, &count);
     ck_assert_uint_eq(a->schedule.n_multistep, 0);
     ck_assert(a->schedule.multistep_levels[0] == 0.3);
@@ -211,16 +219,16 @@ START_TEST(initializers)
         const char *section;
         int32_t kind;
         int64_t steps;
-    } cases[] = {{"", NNCF__RANGE_NONE, 0},
-                 {", \"initializer\": {}", NNCF__MIN_MAX, 1},
-                 {", \"initializer\": {\"num_init_steps\": 7}", NNCF__MIN_MAX, 7},
-                 {", \"initializer\": {\"num_init_steps\": 0}", NNCF__RANGE_NONE, 0},
-                 {", \"initializer\": {\"num_init_steps\": 0, \"type\": \"min_max\"}", NNCF__RANGE_NONE, 0},
-                 {", \"initializer\": {\"type\": \"min_max\"}", NNCF__MIN_MAX, 1}};
+    } cases[] = {{"", NNCF__RANGE_NONE, 0}, {", \"initializer\": {}", NNCF__MIN_MAX, 1},
+        {", \"initializer\": {\"num_init_steps\": 7}", NNCF__MIN_MAX, 7},
+        {", \"initializer\": {\"num_init_steps\": 0}", NNCF__RANGE_NONE, 0},
+        {", \"initializer\": {\"num_init_steps\": 0, \"type\": \"min_max\"}", NNCF__RANGE_NONE, 0},
+        {", \"initializer\": {\"type\": \"min_max\"}", NNCF__MIN_MAX, 1}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char text[200];
         size_t count;
-        snprintf(text, sizeof(text), "{\"compression\": {\"algorithm\": \"quantization\"%s}}", cases[i].section);
+        snprintf(text, sizeof(text), "{\"compression\": {\"algorithm\": \"quantization\"%s}}",
+            cases[i].section);
         nncf_config *config = parse(text);
         const nncf__algorithm *a = nncf__config_algorithms(config, &count);
         ck_assert_int_eq(a->range_kind, cases[i].kind);
@@ -297,7 +305,8 @@ START_TEST(sizes_up_to_the_limits)
     memcpy(text + 109 + 4096, "\"}", 2);
     nncf_config *config = NULL;
     nncf_error err = NNCF_ERROR_INIT;
-    ck_assert_msg(nncf_config_parse(NULL, NULL, text, size, &config, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(
+        nncf_config_parse(NULL, NULL, text, size, &config, &err) == NNCF_OK, "%s", err.message);
     const char *value;
     ck_assert_int_eq(nncf_config_get_string(config, "long", &value), NNCF_OK);
     ck_assert_uint_eq(strlen(value), 4096);
@@ -306,9 +315,11 @@ START_TEST(sizes_up_to_the_limits)
     /* 100000 keys in one object, all different. */
     size_t used = (size_t)snprintf(text, size, "{");
     for (int i = 0; i < 100000; i++)
-        used += (size_t)snprintf(text + used, size - used, "%s\"%x\":0", i ? "," : "", (unsigned)(i * 7919) & 0xfffff);
+        used += (size_t)snprintf(
+            text + used, size - used, "%s\"%x\":0", i ? "," : "", (unsigned)(i * 7919) & 0xfffff);
     used += (size_t)snprintf(text + used, size - used, "}");
-    ck_assert_msg(nncf_config_parse(NULL, NULL, text, used, &config, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(
+        nncf_config_parse(NULL, NULL, text, used, &config, &err) == NNCF_OK, "%s", err.message);
     size_t length;
     ck_assert_int_eq(nncf_config_get_length(config, "", &length), NNCF_OK);
     ck_assert_uint_eq(length, 100000);
@@ -321,10 +332,11 @@ END_TEST
 
 START_TEST(values_by_path)
 {
-    nncf_config *config = parse("{\"b\": true, \"n\": null, \"i\": -7, \"d\": 2.5, \"s\": \"text\", \"big\": "
-                                "9223372036854775808, \"max\": 9223372036854775807, \"min\": -9223372036854775808,"
-                                "\"o\": {\"x.y\": 1, \"q\\\"\\\\\": 2, \"p/q\": 3, \"\": 4, \"deep\": [[1, 2], [3, "
-                                "{\"k\": 5}]]}}");
+    nncf_config *config =
+        parse("{\"b\": true, \"n\": null, \"i\": -7, \"d\": 2.5, \"s\": \"text\", \"big\": "
+              "9223372036854775808, \"max\": 9223372036854775807, \"min\": -9223372036854775808,"
+              "\"o\": {\"x.y\": 1, \"q\\\"\\\\\": 2, \"p/q\": 3, \"\": 4, \"deep\": [[1, 2], [3, "
+              "{\"k\": 5}]]}}");
     static const struct {
         const char *path;
         nncf_status status;
@@ -377,7 +389,8 @@ START_TEST(values_by_path)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         int32_t type = -1;
         nncf_status status = nncf_config_get_type(config, cases[i].path, &type);
-        ck_assert_msg(status == cases[i].status, "%s gives %s", cases[i].path, nncf_status_name(status));
+        ck_assert_msg(
+            status == cases[i].status, "%s gives %s", cases[i].path, nncf_status_name(status));
         ck_assert_int_eq(type, cases[i].type);
     }
     double d = -1;
@@ -387,7 +400,8 @@ START_TEST(values_by_path)
     size_t n = 77;
     ck_assert_int_eq(nncf_config_get_double(config, "d", &d), NNCF_OK);
     ck_assert(d == 2.5);
-    ck_assert_int_eq(nncf_config_get_double(config, "i", &d), NNCF_OK); /* an int reads as a double too */
+    ck_assert_int_eq(
+        nncf_config_get_double(config, "i", &d), NNCF_OK); /* an int reads as a double too */
     ck_assert(d == -7);
     ck_assert_int_eq(nncf_config_get_double(config, "big", &d), NNCF_OK);
     ck_assert(d == 9223372036854775808.0);
@@ -460,7 +474,8 @@ START_TEST(complaints_of_the_caller)
 {
     nncf_config *config = parse("{\n  \"optimizer\": {\n    \"base_lr\": -1\n  }\n}\n");
     nncf_error err = NNCF_ERROR_INIT;
-    ck_assert_int_eq(nncf_config_complain(config, "optimizer.base_lr", "must be positive", &err), NNCF_E_CONFIG);
+    ck_assert_int_eq(
+        nncf_config_complain(config, "optimizer.base_lr", "must be positive", &err), NNCF_E_CONFIG);
     ck_assert_str_eq(err.message, "test.json:3:16: optimizer.base_lr: must be positive");
     ck_assert_str_eq(err.where, "optimizer.base_lr");
     ck_assert_int_eq(err.line, 3);
@@ -468,7 +483,8 @@ START_TEST(complaints_of_the_caller)
     ck_assert_uint_eq(err.offset, 34);
     ck_assert_int_eq(err.status, NNCF_E_CONFIG);
     /* Absent: the nearest enclosing value. */
-    ck_assert_int_eq(nncf_config_complain(config, "optimizer.type", "is missing", &err), NNCF_E_CONFIG);
+    ck_assert_int_eq(
+        nncf_config_complain(config, "optimizer.type", "is missing", &err), NNCF_E_CONFIG);
     ck_assert_str_eq(err.message, "test.json:2:16: optimizer.type: is missing");
     ck_assert_int_eq(nncf_config_complain(config, "model", "is missing", &err), NNCF_E_CONFIG);
     ck_assert_str_eq(err.message, "test.json:1:1: model: is missing");
@@ -521,40 +537,50 @@ START_TEST(what_is_odd_but_valid_is_logged)
     } cases[] = {
         {"{\"compresion\": []}", "c.json:1:2: compresion: did you mean \"compression\"?"},
         {"{\"compression\": {\"algorithm\": \"quantization\"},\n\"ignored_scopes\": []}",
-         "c.json:2:1: ignored_scopes: read by NNCF 1.3 and later only"},
+            "c.json:2:1: ignored_scopes: read by NNCF 1.3 and later only"},
         {"{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": {\n\"patience\": 3}}}",
-         "c.json:2:1: compression.params.patience: has no effect with this schedule"},
-        {"{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": {\"schedule\": \"polynomial\"}}}", NULL},
+            "c.json:2:1: compression.params.patience: has no effect with this schedule"},
+        {"{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": {\"schedule\": "
+         "\"polynomial\"}}}",
+            NULL},
         {"{\"compression\": [], \"epochs\": 3, \"decompression\": 4}", NULL},
-        /* what belongs to an algorithm has no effect at the root, unless it is the program's own under that name */
-        {"{\n\"initializer\": {\"num_init_steps\": 1}}", "c.json:2:1: initializer: has no effect here; it belongs into "
-                                                         "\"compression\", beside \"algorithm\""},
+        /* what belongs to an algorithm has no effect at the root, unless it is the program's own
+           under that name */
+        {"{\n\"initializer\": {\"num_init_steps\": 1}}",
+            "c.json:2:1: initializer: has no effect here; it belongs into "
+            "\"compression\", beside \"algorithm\""},
         {"{\"weights\": {\"bits\": 4}, \"compression\": {\"algorithm\": \"quantization\"}}",
-         "c.json:1:2: weights: has no"},
-        {"{\"activations\": {\"mode\": \"asymmetric\"}}", "c.json:1:2: activations: has no effect here"},
+            "c.json:1:2: weights: has no"},
+        {"{\"activations\": {\"mode\": \"asymmetric\"}}",
+            "c.json:1:2: activations: has no effect here"},
         {"{\"params\": {\"sparsity_target\": 0.5}}", "c.json:1:2: params: has no effect here"},
-        {"{\"quantize_inputs\": false, \"compression\": []}", "c.json:1:2: quantize_inputs: has no effect here"},
+        {"{\"quantize_inputs\": false, \"compression\": []}",
+            "c.json:1:2: quantize_inputs: has no effect here"},
         {"{\"scope_overrides\": {}}", "c.json:1:2: scope_overrides: has no effect here"},
         {"{\"sparsity_init\": 0.1}", "c.json:1:2: sparsity_init: has no effect here"},
         {"{\"preset\": \"mixed\"}", "c.json:1:2: preset: has no effect here"},
         {"{\"ignored_scopes\": []}", "c.json:1:2: ignored_scopes: read by NNCF 1.3 and later only"},
         {"{\"nncf_dialect\": \"2.4\", \"ignored_scopes\": []}", NULL},
-        {"{\"weights\": \"fp32.safetensors\", \"mode\": \"train\", \"params\": {\"width\": 1}, \"initializer\": "
+        {"{\"weights\": \"fp32.safetensors\", \"mode\": \"train\", \"params\": {\"width\": 1}, "
+         "\"initializer\": "
          "\"he\"}",
-         NULL},
+            NULL},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         lines l = {.count = 0};
         nncf_context *context = NULL;
-        nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, .log = collect, .log_user = &l};
+        nncf_context_params params = {
+            NNCF_PARAMS(nncf_context_params), .n_threads = 1, .log = collect, .log_user = &l};
         ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
         nncf_config *config = NULL;
         l.count = 0;
-        ck_assert_int_eq(nncf_config_parse(context, "c.json", cases[i].text, strlen(cases[i].text), &config, NULL),
-                         NNCF_OK);
+        ck_assert_int_eq(nncf_config_parse(context, "c.json", cases[i].text, strlen(cases[i].text),
+                             &config, NULL),
+            NNCF_OK);
         ck_assert_int_eq(l.count, cases[i].line ? 1 : 0);
         if (cases[i].line)
-            ck_assert_msg(strncmp(l.text[0], cases[i].line, strlen(cases[i].line)) == 0, "%s", l.text[0]);
+            ck_assert_msg(
+                strncmp(l.text[0], cases[i].line, strlen(cases[i].line)) == 0, "%s", l.text[0]);
         nncf_config_destroy(config);
         nncf_context_destroy(context);
     }
@@ -584,7 +610,8 @@ START_TEST(every_failed_allocation_is_survived)
     for (int persistent = 0; persistent < 2; persistent++) {
         counting counter = {0};
         nncf_context *context = NULL;
-        nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&counter)};
+        nncf_context_params params = {
+            NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&counter)};
         ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
         size_t live = counter.live, n = 0;
         nncf_status status;
@@ -613,7 +640,8 @@ static void *read_repeatedly(void *arg)
         const char *model = NULL;
         char buffer[8192];
         if (nncf_config_get_double(config, "optimizer.base_lr", &lr) != NNCF_OK || lr != 0.001 ||
-            nncf_config_get_string(config, "model", &model) != NNCF_OK || strcmp(model, "mobilenetv2") != 0 ||
+            nncf_config_get_string(config, "model", &model) != NNCF_OK ||
+            strcmp(model, "mobilenetv2") != 0 ||
             nncf_config_dump(config, buffer, sizeof(buffer), NULL) != NNCF_OK)
             return (void *)1;
     }

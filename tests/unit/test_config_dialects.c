@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Configs of every dialect against the canonical form that the tables ask for: tests/golden/configs/dialects_*.cases.
+/* Configs of every dialect against the canonical form that the tables ask for:
+ * tests/golden/configs/dialects_*.cases.
  */
+#include "base/text.h"
 #include "config/config.h"
+#include "context/context.h"
 
 #include <check.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -52,20 +56,22 @@ static void add_expectation(kase *k, const char *line)
 static void split_release(int32_t release, char out[16])
 {
     if (release % 100)
-        snprintf(out, 16, "%d.%d.%d", (int)release / 10000, (int)release / 100 % 100, (int)release % 100);
+        snprintf(out, 16, "%d.%d.%d", (int)release / 10000, (int)release / 100 % 100,
+            (int)release % 100);
     else
         snprintf(out, 16, "%d.%d", (int)release / 10000, (int)release / 100 % 100);
 }
 
 static void describe_rule(const nncf__range_rule *rule, char out[200])
 {
-    static const char *const kinds[] = {"none",       "min_max",         "mean_min_max", "threesigma",
-                                        "percentile", "mean_percentile", "mixed_min_max"};
+    static const char *const kinds[] = {"none", "min_max", "mean_min_max", "threesigma",
+        "percentile", "mean_percentile", "mixed_min_max"};
     static const char *const groups[] = {"", " weights", " activations"};
     int used = snprintf(out, 200, "%s", kinds[rule->kind]);
     if (rule->kind != NNCF__RANGE_NONE) {
-        used += snprintf(out + used, 200 - (size_t)used, " %s %lld%s", rule->n_steps >= 0 ? "steps" : "samples",
-                         (long long)(rule->n_steps >= 0 ? rule->n_steps : rule->n_samples), groups[rule->group]);
+        used += snprintf(out + used, 200 - (size_t)used, " %s %lld%s",
+            rule->n_steps >= 0 ? "steps" : "samples",
+            (long long)(rule->n_steps >= 0 ? rule->n_steps : rule->n_samples), groups[rule->group]);
         ck_assert((rule->n_steps >= 0) != (rule->n_samples >= 0));
     }
     for (size_t i = 0; i < rule->target_scopes.count; i++)
@@ -77,26 +83,27 @@ static void describe_rule(const nncf__range_rule *rule, char out[200])
 static void describe_override(const nncf__override *o, char out[200])
 {
     static const char *const groups[] = {"any", "weights", "activations"};
-    static const char *const modes[] = {"", "", " symmetric", " asymmetric"}, *const signs[] = {"", "", " unsigned",
-                                                                                                " signed"};
+    static const char *const modes[] = {"", "", " symmetric", " asymmetric"},
+                             *const signs[] = {"", "", " unsigned", " signed"};
     static const char *const channels[] = {"", "", " per_tensor", " per_channel"};
     int used = snprintf(out, 200, "%s %s", o->scope, groups[o->group]);
     if (o->bits)
         used += snprintf(out + used, 200 - (size_t)used, " %d", (int)o->bits);
     snprintf(out + used, 200 - (size_t)used, "%s%s%s", modes[o->mode + 2], signs[o->sign + 2],
-             channels[o->per_channel + 2]);
+        channels[o->per_channel + 2]);
 }
 
 static void check_setup(const kase *k, const nncf__config_setup *setup)
 {
-    static const char *const setups[] = {"pattern", "propagation"}, *const devices[] = {"ANY", "CPU", "GPU", "VPU",
-                                                                                        "NONE"};
-    static const char *const rules[] = {"prefix", "exact"}, *const checks[] = {"warn", "strict", "off"};
+    static const char *const setups[] = {"pattern", "propagation"},
+                             *const devices[] = {"ANY", "CPU", "GPU", "VPU", "NONE"};
+    static const char *const rules[] = {"prefix", "exact"},
+                             *const checks[] = {"warn", "strict", "off"};
     char text[80], release[16];
     split_release(setup->release, release);
     ck_assert_msg(strcmp(release, k->dialect) == 0, "%s: read as %s", k->name, release);
-    snprintf(text, sizeof(text), "%s %s %s %s", setups[setup->setup], devices[setup->device], rules[setup->scope_rule],
-             checks[setup->scope_check]);
+    snprintf(text, sizeof(text), "%s %s %s %s", setups[setup->setup], devices[setup->device],
+        rules[setup->scope_rule], checks[setup->scope_check]);
     ck_assert_msg(!k->setup[0] || strcmp(text, k->setup) == 0, "%s: %s", k->name, text);
 }
 
@@ -104,10 +111,11 @@ static void check_first_algorithm(const kase *k, const nncf__algorithm *a)
 {
     char text[200];
     if (k->curve[0])
-        ck_assert_msg((a->schedule.curve == NNCF__CURVE_EASE_OUT) == (strcmp(k->curve, "out") == 0), "%s", k->name);
+        ck_assert_msg((a->schedule.curve == NNCF__CURVE_EASE_OUT) == (strcmp(k->curve, "out") == 0),
+            "%s", k->name);
     if (k->adaptation[0]) {
         snprintf(text, sizeof(text), "%lld %lld", (long long)a->bn_adaptation_steps,
-                 (long long)a->bn_adaptation_samples);
+            (long long)a->bn_adaptation_samples);
         ck_assert_msg(strcmp(text, k->adaptation) == 0, "%s: %s", k->name, text);
     }
     if (k->patterns[0]) {
@@ -116,10 +124,10 @@ static void check_first_algorithm(const kase *k, const nncf__algorithm *a)
         for (size_t i = 0; i < a->n_patterns; i++)
             for (size_t j = 0; j < a->patterns[i].operators.count; j++)
                 used += snprintf(text + used, sizeof(text) - (size_t)used, "%s%s",
-                                 j > 0   ? "+"
-                                 : i > 0 ? " "
-                                         : "",
-                                 a->patterns[i].operators.items[j]);
+                    j > 0       ? "+"
+                        : i > 0 ? " "
+                                : "",
+                    a->patterns[i].operators.items[j]);
         ck_assert_msg(strcmp(text, k->patterns) == 0, "%s: %s", k->name, text);
     }
     if (k->n_ranges == 1 && strcmp(k->ranges[0], "none") == 0) {
@@ -131,7 +139,8 @@ static void check_first_algorithm(const kase *k, const nncf__algorithm *a)
             ck_assert_msg(strcmp(text, k->ranges[i]) == 0, "%s: %s", k->name, text);
         }
     }
-    ck_assert_msg(a->n_overrides == (size_t)k->n_overrides, "%s: %zu overrides", k->name, a->n_overrides);
+    ck_assert_msg(
+        a->n_overrides == (size_t)k->n_overrides, "%s: %zu overrides", k->name, a->n_overrides);
     for (int i = 0; i < k->n_overrides; i++) {
         describe_override(&a->overrides[i], text);
         ck_assert_msg(strcmp(text, k->overrides[i]) == 0, "%s: %s", k->name, text);
@@ -161,7 +170,8 @@ static void check_dump(const kase *k, const nncf_config *config, const char *exp
     nncf_status status = nncf_config_parse(NULL, "dump", text, strlen(text), &again, &err);
     ck_assert_msg(status == NNCF_OK, "%s: %s\n%s", k->name, err.message, text);
     char *actual = canonical(again);
-    ck_assert_msg(strcmp(actual, expected) == 0, "%s: the dump says\n%s\nnot\n%s", k->name, actual, expected);
+    ck_assert_msg(
+        strcmp(actual, expected) == 0, "%s: the dump says\n%s\nnot\n%s", k->name, actual, expected);
     free(actual);
     nncf_config_destroy(again);
 }
@@ -172,13 +182,14 @@ static bool same_levels(const nncf__schedule_params *a, const nncf__schedule_par
         return false;
     if (a->kind == NNCF__MULTISTEP)
         return a->n_levels == b->n_levels && a->n_multistep == b->n_multistep &&
-               memcmp(a->multistep_levels, b->multistep_levels, a->n_levels * sizeof(double)) == 0 &&
-               memcmp(a->multistep_steps, b->multistep_steps, a->n_multistep * sizeof(double)) == 0;
-    return a->init == b->init && a->target == b->target && a->steps == b->steps && a->power == b->power &&
-           (a->kind != NNCF__POLYNOMIAL || a->curve == b->curve);
+            memcmp(a->multistep_levels, b->multistep_levels, a->n_levels * sizeof(double)) == 0 &&
+            memcmp(a->multistep_steps, b->multistep_steps, a->n_multistep * sizeof(double)) == 0;
+    return a->init == b->init && a->target == b->target && a->steps == b->steps &&
+        a->power == b->power && (a->kind != NNCF__POLYNOMIAL || a->curve == b->curve);
 }
 
-/* What is migrated says itself that it is of 2.17, and the same algorithms rise to the same levels. */
+/* What is migrated says itself that it is of 2.17, and the same algorithms rise to the same levels.
+ */
 static void check_migration(const kase *k, const nncf_config *config)
 {
     static char text[1 << 16];
@@ -189,13 +200,14 @@ static void check_migration(const kase *k, const nncf_config *config)
     nncf_status status = nncf_config_parse(NULL, "migrated", text, strlen(text), &migrated, &err);
     ck_assert_msg(status == NNCF_OK, "%s: %s\n%s", k->name, err.message, text);
     ck_assert_msg(strcmp(nncf_config_dialect(migrated), "2.17") == 0, "%s: %s\n%s", k->name,
-                  nncf_config_dialect(migrated), text);
+        nncf_config_dialect(migrated), text);
     const nncf__algorithm *before = nncf__config_algorithms(config, &count);
     const nncf__algorithm *after = nncf__config_algorithms(migrated, &same);
     ck_assert_uint_eq(count, same);
     for (size_t i = 0; i < count; i++) {
         ck_assert_str_eq(before[i].name, after[i].name);
-        ck_assert_msg(same_levels(&before[i].schedule, &after[i].schedule), "%s:\n%s", k->name, text);
+        ck_assert_msg(
+            same_levels(&before[i].schedule, &after[i].schedule), "%s:\n%s", k->name, text);
     }
     nncf_config_destroy(migrated);
 }
@@ -204,10 +216,12 @@ static void check_case(const kase *k)
 {
     nncf_config *config = NULL;
     nncf_error err = NNCF_ERROR_INIT;
-    nncf_status status = nncf_config_parse(NULL, "case.json", k->config, strlen(k->config), &config, &err);
+    nncf_status status =
+        nncf_config_parse(NULL, "case.json", k->config, strlen(k->config), &config, &err);
     ck_assert_msg(status == NNCF_OK, "%s: %s", k->name, err.message);
     char *actual = canonical(config);
-    ck_assert_msg(strcmp(actual, k->canonical) == 0, "%s:\n%s\nis not\n%s", k->name, actual, k->canonical);
+    ck_assert_msg(
+        strcmp(actual, k->canonical) == 0, "%s:\n%s\nis not\n%s", k->name, actual, k->canonical);
     check_setup(k, nncf__config_setup_of(config));
     size_t count;
     const nncf__algorithm *a = nncf__config_algorithms(config, &count);

@@ -18,10 +18,12 @@ static void close_context(void)
     nncf_context_destroy(context);
 }
 
-/* It loads as it is; where it loads as another release too, it goes round there. Returns how often it loaded. */
+/* It loads as it is; where it loads as another release too, it goes round there. Returns how often
+ * it loaded. */
 static int check_text(const char *name, const char *text)
 {
-    static const char *const dialects[] = {NULL, "1.0", "1.2", "1.3", "1.4", "1.5", "1.6", "1.7", "2.0", "2.4", "2.17"};
+    static const char *const dialects[] = {
+        NULL, "1.0", "1.2", "1.3", "1.4", "1.5", "1.6", "1.7", "2.0", "2.4", "2.17"};
     int n = 0;
     for (size_t i = 0; i < sizeof dialects / sizeof *dialects; i++) {
         const nncf_config_params params = {NNCF_PARAMS(nncf_config_params), .dialect = dialects[i]};
@@ -29,7 +31,8 @@ static int check_text(const char *name, const char *text)
         bool loads;
         bool holds = config_target_holds(context, text, strlen(text), &params, &loads, why);
         ck_assert_msg(loads || dialects[i], "%s does not load", name);
-        ck_assert_msg(holds, "%s, dialect %s: %s", name, dialects[i] ? dialects[i] : "of its keys", why);
+        ck_assert_msg(
+            holds, "%s, dialect %s: %s", name, dialects[i] ? dialects[i] : "of its keys", why);
         n += loads;
     }
     return n;
@@ -83,7 +86,7 @@ END_TEST
 START_TEST(configs_of_all_cases)
 {
     static const char *const files[] = {NNCF_GOLDEN_DIR "/configs/dialects_sparsity.cases",
-                                        NNCF_GOLDEN_DIR "/configs/dialects_quantization.cases"};
+        NNCF_GOLDEN_DIR "/configs/dialects_quantization.cases"};
     int n = 0;
     for (size_t i = 0; i < 2; i++) {
         char *text = read_file(files[i]);
@@ -114,11 +117,14 @@ START_TEST(odd_configs)
         "{\"hw_config_type\": \"vpu\", \"a\": []}",
         "{\"quantizer_setup_type\": \"pattern_based\", \"ignored_scopes\": [\"A\"]}",
         "{\"compression\": {\"algorithm\": \"quantization\"}, \"nncf_dialect\": \"2.17\"}",
-        "{\"nncf_dialect\": \"1.4\", \"compression\": {\"algorithm\": \"quantization\", \"linked_quantizer_scopes\": "
+        "{\"nncf_dialect\": \"1.4\", \"compression\": {\"algorithm\": \"quantization\", "
+        "\"linked_quantizer_scopes\": "
         "[\"A\"], \"unified_scale_ops\": [\"B\"]}}",
-        "{\"compression\": {\"algorithm\": \"quantization\", \"signed_activation_scopes\": [\"a\\nb\", \"a\\nb\"]}}",
+        "{\"compression\": {\"algorithm\": \"quantization\", \"signed_activation_scopes\": "
+        "[\"a\\nb\", \"a\\nb\"]}}",
         /* plain text in 1.0 and 1.1 */
-        "{\"nncf_dialect\": \"1.1\", \"compression\": {\"algorithm\": \"const_sparsity\", \"ignored_scopes\": "
+        "{\"nncf_dialect\": \"1.1\", \"compression\": {\"algorithm\": \"const_sparsity\", "
+        "\"ignored_scopes\": "
         "[\"{re}[\"]}}",
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -126,15 +132,16 @@ START_TEST(odd_configs)
 }
 END_TEST
 
-/* Scopes as long as they may be become expressions where those are not longer than a text may be. */
+/* Scopes as long as they may be become expressions where those are not longer than a text may be.
+ */
 START_TEST(long_scopes)
 {
     static const char *const elements[] = {"Conv2d/", "a/", "[", "A[b]/"};
     for (size_t i = 0; i < sizeof elements / sizeof *elements; i++) {
         for (size_t size = 1000; size <= 4096; size += 516) {
             static char text[5000];
-            size_t used =
-                (size_t)sprintf(text, "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"ignored_scopes\": [\"");
+            size_t used = (size_t)sprintf(
+                text, "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"ignored_scopes\": [\"");
             for (size_t k = 0; k < size; k++)
                 text[used++] = elements[i][k % strlen(elements[i])];
             strcpy(text + used, "\"]}}");
@@ -151,16 +158,19 @@ START_TEST(dialect_without_algorithms)
         const char *text, *dialect, *dump;
     } cases[] = {
         {"{\"nncf_dialect\": \"2.4\", \"a\": 1}", NULL,
-         "{\n    \"nncf_dialect\": \"2.4\",\n    \"a\": 1,\n    \"compression\": []\n}\n"},
-        {"{\"a\": 1}", "1.3.1", "{\n    \"a\": 1,\n    \"nncf_dialect\": \"1.3.1\",\n    \"compression\": []\n}\n"},
+            "{\n    \"nncf_dialect\": \"2.4\",\n    \"a\": 1,\n    \"compression\": []\n}\n"},
+        {"{\"a\": 1}", "1.3.1",
+            "{\n    \"a\": 1,\n    \"nncf_dialect\": \"1.3.1\",\n    \"compression\": []\n}\n"},
         {"{\"a\": 1}", NULL, "{\n    \"a\": 1,\n    \"compression\": []\n}\n"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const nncf_config_params params = {NNCF_PARAMS(nncf_config_params), .dialect = cases[i].dialect};
+        const nncf_config_params params = {
+            NNCF_PARAMS(nncf_config_params), .dialect = cases[i].dialect};
         nncf_config *config = NULL;
         char dump[300];
-        ck_assert_int_eq(
-            nncf_config_parse_as(context, "t", cases[i].text, strlen(cases[i].text), &params, &config, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_config_parse_as(context, "t", cases[i].text, strlen(cases[i].text),
+                             &params, &config, NULL),
+            NNCF_OK);
         ck_assert_int_eq(nncf_config_dump(config, dump, sizeof dump, NULL), NNCF_OK);
         ck_assert_str_eq(dump, cases[i].dump);
         nncf_config_destroy(config);
@@ -169,7 +179,8 @@ START_TEST(dialect_without_algorithms)
     nncf_error err = NNCF_ERROR_INIT;
     nncf_config *config = NULL;
     const char wrong[] = "{\"target_device\": \"TPU\"}";
-    ck_assert_int_eq(nncf_config_parse(context, "t", wrong, strlen(wrong), &config, &err), NNCF_E_CONFIG);
+    ck_assert_int_eq(
+        nncf_config_parse(context, "t", wrong, strlen(wrong), &config, &err), NNCF_E_CONFIG);
     ck_assert_str_eq(err.where, "target_device");
 }
 END_TEST

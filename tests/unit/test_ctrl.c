@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The controller's life: order of calls, initialization, parameters, statistics, failures. */
 #include "comp_fixture.h"
+#include "config/config.h"
+#include "controller/ctrl.h"
+#include "graph/model.h"
+#include "quantization/quantizer.h"
 
-#define RB                                                                                                             \
-    "{\"algorithm\": \"rb_sparsity\", \"params\": {\"sparsity_init\": 0.1, \"sparsity_target\": 0.5, "                 \
+#include <stdbool.h>
+
+#define RB                                                                                         \
+    "{\"algorithm\": \"rb_sparsity\", \"params\": {\"sparsity_init\": 0.1, \"sparsity_target\": "  \
+    "0.5, "                                                                                        \
     "\"sparsity_steps\": 2}}"
 #define INT8        "{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 2}}"
 #define CONFIG(...) "{\"compression\": [" __VA_ARGS__ "]}"
@@ -36,7 +43,8 @@ static void pair_forward(pair *p, float scale, bool both)
 {
     static float x[2 * 2 * 9], y[2 * 4 * 9], z[2 * 3 * 9];
     const int64_t xs[] = {2, 2, 3, 3}, ys[] = {2, 4, 3, 3}, zs[] = {2, 3, 3, 3};
-    const nncf_tensor tx = {.data = x, .ndim = 4, .shape = xs}, ty = {.data = y, .ndim = 4, .shape = ys},
+    const nncf_tensor tx = {.data = x, .ndim = 4, .shape = xs},
+                      ty = {.data = y, .ndim = 4, .shape = ys},
                       tz = {.data = z, .ndim = 4, .shape = zs};
     cf_fill(x, 36, 11);
     for (int i = 0; i < 36; i++)
@@ -130,14 +138,17 @@ START_TEST(wrong_calls)
     ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_E_STATE);
     ck_assert_int_eq(nncf_compression_ctrl_epoch_step(ctrl), NNCF_E_STATE);
     more = 5;
-    ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_E_STATE); /* nothing was run */
+    ck_assert_int_eq(
+        nncf_compression_ctrl_init_step(ctrl, &more), NNCF_E_STATE); /* nothing was run */
     ck_assert_int_eq(more, 5);
-    ck_assert_ptr_nonnull(strstr(p.c.log, "Net/Conv2d[a].input_quantizer.scale saw no data in batch 1"));
+    ck_assert_ptr_nonnull(
+        strstr(p.c.log, "Net/Conv2d[a].input_quantizer.scale saw no data in batch 1"));
     pair_forward(&p, 1, false);
-    ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK); /* b has no activation quantizer */
+    ck_assert_int_eq(
+        nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK); /* b has no activation quantizer */
     ck_assert_int_eq(more, 1);
     ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more),
-                     NNCF_E_STATE); /* the second batch is asked for too */
+        NNCF_E_STATE); /* the second batch is asked for too */
     pair_forward(&p, 1, true);
     ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
     ck_assert_int_eq(more, 0);
@@ -153,7 +164,8 @@ START_TEST(initialization)
     int32_t more, batches = 0;
     pair_open(&p, 2);
     nncf_compression_ctrl *ctrl = cf_ctrl(p.model, CONFIG(INT8));
-    const nncf__quantizer *input = ctrl->layers[0].input_quantizer, *weight = ctrl->layers[0].weight_quantizer;
+    const nncf__quantizer *input = ctrl->layers[0].input_quantizer,
+                          *weight = ctrl->layers[0].weight_quantizer;
     ck_assert_float_eq(input->scale[0], 1);
     ck_assert(!input->initialized && weight->initialized);
     ck_assert_float_eq(weight->fq[0].low, -127);
@@ -216,7 +228,8 @@ START_TEST(training_without_initialization)
     ck_assert_ptr_nonnull(strstr(p.c.log, "init_step"));
     ck_assert_float_eq(ctrl->layers[0].input_quantizer->scale[0], 1);
     nncf_compression_ctrl_destroy(ctrl);
-    ctrl = cf_ctrl(p.model, CONFIG("{\"algorithm\": \"quantization\"}")); /* nothing was asked for */
+    ctrl =
+        cf_ctrl(p.model, CONFIG("{\"algorithm\": \"quantization\"}")); /* nothing was asked for */
     ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
     ck_assert_int_eq(p.c.warnings, 1);
     ck_assert_float_eq(ctrl->layers[0].input_quantizer->scale[0], 1);
@@ -248,7 +261,8 @@ START_TEST(all_zero_data)
 }
 END_TEST
 
-static void expect_parameter(const nncf_compression_ctrl *ctrl, size_t i, const char *name, int32_t kind, size_t count)
+static void expect_parameter(
+    const nncf_compression_ctrl *ctrl, size_t i, const char *name, int32_t kind, size_t count)
 {
     nncf_parameter p = cf_parameter(ctrl, i);
     ck_assert_str_eq(p.name, name);
@@ -265,17 +279,22 @@ START_TEST(parameters)
 {
     pair p;
     pair_open(&p, 1);
-    nncf_compression_ctrl *ctrl = cf_ctrl(
-        p.model, CONFIG("{\"algorithm\": \"quantization\", \"weights\": {\"mode\": \"asymmetric\", \"per_channel\": "
-                        "true}}, " RB));
+    nncf_compression_ctrl *ctrl = cf_ctrl(p.model,
+        CONFIG("{\"algorithm\": \"quantization\", \"weights\": {\"mode\": \"asymmetric\", "
+               "\"per_channel\": "
+               "true}}, " RB));
     expect_parameter(ctrl, 0, "Net/Conv2d[a].pre_ops.mask", NNCF_PARAMETER_MASK_LOGIT, 8);
-    expect_parameter(ctrl, 1, "Net/Conv2d[a].pre_ops.weight_quantizer.input_low", NNCF_PARAMETER_INPUT_LOW, 4);
-    expect_parameter(ctrl, 2, "Net/Conv2d[a].pre_ops.weight_quantizer.input_range", NNCF_PARAMETER_INPUT_RANGE, 4);
+    expect_parameter(
+        ctrl, 1, "Net/Conv2d[a].pre_ops.weight_quantizer.input_low", NNCF_PARAMETER_INPUT_LOW, 4);
+    expect_parameter(ctrl, 2, "Net/Conv2d[a].pre_ops.weight_quantizer.input_range",
+        NNCF_PARAMETER_INPUT_RANGE, 4);
     expect_parameter(ctrl, 3, "Net/Conv2d[a].input_quantizer.scale", NNCF_PARAMETER_SCALE, 1);
     expect_parameter(ctrl, 4, "Net/Conv2d[a].activation_quantizer.scale", NNCF_PARAMETER_SCALE, 1);
     expect_parameter(ctrl, 5, "Net/Conv2d[b].pre_ops.mask", NNCF_PARAMETER_MASK_LOGIT, 12);
-    expect_parameter(ctrl, 6, "Net/Conv2d[b].pre_ops.weight_quantizer.input_low", NNCF_PARAMETER_INPUT_LOW, 3);
-    expect_parameter(ctrl, 7, "Net/Conv2d[b].pre_ops.weight_quantizer.input_range", NNCF_PARAMETER_INPUT_RANGE, 3);
+    expect_parameter(
+        ctrl, 6, "Net/Conv2d[b].pre_ops.weight_quantizer.input_low", NNCF_PARAMETER_INPUT_LOW, 3);
+    expect_parameter(ctrl, 7, "Net/Conv2d[b].pre_ops.weight_quantizer.input_range",
+        NNCF_PARAMETER_INPUT_RANGE, 3);
     ck_assert_uint_eq(nncf_compression_ctrl_parameter_count(ctrl), 8);
     nncf_compression_ctrl_loss(ctrl);
     cf_parameter(ctrl, 4).grad[0] = 5;
@@ -291,9 +310,10 @@ START_TEST(learning_rates)
 {
     pair p;
     pair_open(&p, 1);
-    nncf_compression_ctrl *ctrl = cf_ctrl(
-        p.model, "{\"compression_lr_multiplier\": 0.5, \"compression\": [{\"algorithm\": \"rb_sparsity\", "
-                 "\"sparsity_init\": 0.1}, {\"algorithm\": \"quantization\", \"compression_lr_multiplier\": 4}]}");
+    nncf_compression_ctrl *ctrl = cf_ctrl(p.model,
+        "{\"compression_lr_multiplier\": 0.5, \"compression\": [{\"algorithm\": \"rb_sparsity\", "
+        "\"sparsity_init\": 0.1}, {\"algorithm\": \"quantization\", \"compression_lr_multiplier\": "
+        "4}]}");
     size_t logits = 0, scales = 0;
     for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(ctrl); i++) {
         nncf_parameter parameter = cf_parameter(ctrl, i);
@@ -315,31 +335,34 @@ START_TEST(refused_and_warned)
     nncf_compression_ctrl *ctrl = NULL;
     nncf_config *config = NULL;
     pair_open(&p, 1);
-    const char *const refused[] = {
-        CONFIG("{\"algorithm\": \"filter_pruning\"}"), CONFIG("{\"algorithm\": \"binarization\"}"), CONFIG(RB ", " RB),
-        CONFIG(INT8 ", " INT8), CONFIG("{\"algorithm\": \"quantization\", \"weights\": {\"bits\": 16}}")};
+    const char *const refused[] = {CONFIG("{\"algorithm\": \"filter_pruning\"}"),
+        CONFIG("{\"algorithm\": \"binarization\"}"), CONFIG(RB ", " RB), CONFIG(INT8 ", " INT8),
+        CONFIG("{\"algorithm\": \"quantization\", \"weights\": {\"bits\": 16}}")};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         size_t live = p.c.memory.live;
         /* the config's own check may already say it */
-        nncf_status status = nncf_config_parse(NULL, "test", refused[i], strlen(refused[i]), &config, &err);
+        nncf_status status =
+            nncf_config_parse(NULL, "test", refused[i], strlen(refused[i]), &config, &err);
         if (status == NNCF_OK) {
             status = nncf_compression_ctrl_create(p.model, config, &ctrl, &err);
             nncf_config_destroy(config);
         }
         ck_assert_msg(status == NNCF_E_UNSUPPORTED || status == NNCF_E_CONFIG, "%s: %s", refused[i],
-                      nncf_status_name(status));
+            nncf_status_name(status));
         ck_assert(strlen(err.message) > 20);
         ck_assert_uint_eq(p.c.memory.live, live);
         ck_assert_ptr_null(p.model->ctrl);
     }
     ck_assert_ptr_null(ctrl);
-    ctrl = cf_ctrl(p.model, CONFIG("{\"algorithm\": \"rb_sparsity\", \"ignored_scopes\": [\"Net/Conv2d[a]\", "
-                                   "\"Net/Conv2[b]\", \"Something/else/altogether\"]}"));
+    ctrl = cf_ctrl(p.model,
+        CONFIG("{\"algorithm\": \"rb_sparsity\", \"ignored_scopes\": [\"Net/Conv2d[a]\", "
+               "\"Net/Conv2[b]\", \"Something/else/altogether\"]}"));
     ck_assert_int_eq(p.c.warnings, 2);
     ck_assert_ptr_nonnull(strstr(p.c.log,
-                                 "ignored_scopes[1]: \"Net/Conv2[b]\" matches no registered layer; the nearest "
-                                 "scope is \"Net/Conv2d[b]\""));
-    ck_assert_ptr_nonnull(strstr(p.c.log, "\"Something/else/altogether\" matches no registered layer\n"));
+        "ignored_scopes[1]: \"Net/Conv2[b]\" matches no registered layer; the nearest "
+        "scope is \"Net/Conv2d[b]\""));
+    ck_assert_ptr_nonnull(
+        strstr(p.c.log, "\"Something/else/altogether\" matches no registered layer\n"));
     nncf_compression_ctrl_destroy(ctrl);
     pair_close(&p);
 }
@@ -352,7 +375,8 @@ START_TEST(model_goes_first)
     nncf_error err = NNCF_ERROR_INIT;
     int32_t more;
     char text[8];
-    ck_assert_int_eq(nncf_model_create(NULL, &model, &err), NNCF_OK); /* with a context of its own */
+    ck_assert_int_eq(
+        nncf_model_create(NULL, &model, &err), NNCF_OK); /* with a context of its own */
     cf_layer a = cf_conv(model, "Net/Conv2d[a]", 2, 2, 1, NULL, NULL);
     nncf_compression_ctrl *ctrl = cf_ctrl(model, CONFIG(RB ", " INT8));
     nncf_model_destroy(model);
@@ -368,8 +392,10 @@ START_TEST(model_goes_first)
     ck_assert_uint_eq(nncf_compression_ctrl_parameter_count(ctrl), 0);
     ck_assert_int_eq(nncf_compression_ctrl_get_statistics(ctrl, &s), NNCF_E_STATE);
     ck_assert_int_eq(nncf_compression_ctrl_get_layer_statistics(ctrl, 0, &ls), NNCF_E_STATE);
-    ck_assert_int_eq(nncf_compression_ctrl_statistics_text(ctrl, text, sizeof text, NULL), NNCF_E_STATE);
-    ck_assert_int_eq(nncf_compression_ctrl_statistics_json(ctrl, text, sizeof text, NULL), NNCF_E_STATE);
+    ck_assert_int_eq(
+        nncf_compression_ctrl_statistics_text(ctrl, text, sizeof text, NULL), NNCF_E_STATE);
+    ck_assert_int_eq(
+        nncf_compression_ctrl_statistics_json(ctrl, text, sizeof text, NULL), NNCF_E_STATE);
     ck_assert_int_eq(nncf__ctrl_restored(ctrl), NNCF_E_STATE);
     nncf_compression_ctrl_destroy(ctrl);
     cf_layer_free(&a);
@@ -387,7 +413,8 @@ START_TEST(compression_levels)
         ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
         ck_assert_int_eq(cf_statistics(ctrl).compression_level, want);
         ck_assert_int_eq(nncf_compression_ctrl_epoch_step(ctrl), NNCF_OK);
-        ck_assert_int_eq(cf_statistics(ctrl).compression_level, want); /* still the epoch that was trained */
+        ck_assert_int_eq(
+            cf_statistics(ctrl).compression_level, want); /* still the epoch that was trained */
     }
     /* a snapshot taken after epoch 1 says the same when it is restored */
     ctrl->epoch = ctrl->schedule.epoch = 2;
@@ -406,10 +433,12 @@ START_TEST(bytes)
 {
     pair p;
     pair_open(&p, 1);
-    nncf_compression_ctrl *ctrl = cf_ctrl(
-        p.model, CONFIG("{\"algorithm\": \"quantization\", \"weights\": {\"bits\": 4, \"per_channel\": true}}, "
-                        "{\"algorithm\": \"magnitude_sparsity\", \"ignored_scopes\": \"Net/Conv2d[b]\", \"params\": "
-                        "{\"sparsity_init\": 0.75, \"sparsity_target\": 0.8}}"));
+    nncf_compression_ctrl *ctrl = cf_ctrl(p.model,
+        CONFIG(
+            "{\"algorithm\": \"quantization\", \"weights\": {\"bits\": 4, \"per_channel\": true}}, "
+            "{\"algorithm\": \"magnitude_sparsity\", \"ignored_scopes\": \"Net/Conv2d[b]\", "
+            "\"params\": "
+            "{\"sparsity_init\": 0.75, \"sparsity_target\": 0.8}}"));
     nncf_statistics s = cf_statistics(ctrl);
     ck_assert_int_eq(s.sparsified_weights, 8);
     ck_assert_double_eq(s.sparsity, 0.75);
@@ -431,13 +460,15 @@ START_TEST(text_and_json)
     nncf_compression_ctrl *ctrl = cf_ctrl(p.model, CONFIG(RB ", " INT8));
     while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more)
         pair_forward(&p, 1, true);
-    ck_assert_int_eq(nncf_compression_ctrl_statistics_text(ctrl, text, sizeof text, &needed), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_compression_ctrl_statistics_text(ctrl, text, sizeof text, &needed), NNCF_OK);
     ck_assert_uint_eq(strlen(text) + 1, needed);
     ck_assert_ptr_nonnull(strstr(text, "4 x 2 x 1 x 1"));
     ck_assert_ptr_nonnull(strstr(text, "40.00 %"));
     ck_assert_ptr_nonnull(strstr(text, "target sparsity rate                       10.00 %"));
     ck_assert_ptr_nonnull(strstr(text, "quantizers of weights, activations, inputs 2, 1, 1"));
-    ck_assert_int_eq(nncf_compression_ctrl_statistics_text(ctrl, small, sizeof small, &again), NNCF_E_LIMIT);
+    ck_assert_int_eq(
+        nncf_compression_ctrl_statistics_text(ctrl, small, sizeof small, &again), NNCF_E_LIMIT);
     ck_assert_uint_eq(again, needed);
     ck_assert_int_eq(strncmp(small, text, sizeof small - 1), 0);
     ck_assert_uint_eq(strlen(small), sizeof small - 1);
@@ -455,22 +486,23 @@ START_TEST(text_and_json)
     json_object *layer = json_object_array_get_idx(cf_get(root, "layers"), 0);
     ck_assert_str_eq(cf_string(layer, "scope"), "Net/Conv2d[a]");
     ck_assert_double_eq(cf_number(cf_get(layer, "input"), "scale"), 1);
-    ck_assert(
-        json_object_is_type(cf_get(json_object_array_get_idx(cf_get(root, "layers"), 1), "output"), json_type_null));
+    ck_assert(json_object_is_type(
+        cf_get(json_object_array_get_idx(cf_get(root, "layers"), 1), "output"), json_type_null));
     json_object_put(root);
     nncf_compression_ctrl_destroy(ctrl);
     pair_close(&p);
 }
 END_TEST
 
-/* Each allocation of a creation fails once, then it and all after it: the model stays plain, and nothing leaks. */
+/* Each allocation of a creation fails once, then it and all after it: the model stays plain, and
+ * nothing leaks. */
 START_TEST(allocation_failures)
 {
-    const char *const configs[] = {
-        CONFIG(RB ", " INT8),
-        CONFIG("{\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": \"multistep\"}}, "
-               "{\"algorithm\": \"quantization\", \"weights\": {\"mode\": \"asymmetric\", "
-               "\"per_channel\": true}, \"initializer\": {\"num_init_steps\": 1}}"),
+    const char *const configs[] = {CONFIG(RB ", " INT8),
+        CONFIG(
+            "{\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": \"multistep\"}}, "
+            "{\"algorithm\": \"quantization\", \"weights\": {\"mode\": \"asymmetric\", "
+            "\"per_channel\": true}, \"initializer\": {\"num_init_steps\": 1}}"),
         "{}"};
     size_t failures = 0;
     for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
@@ -513,8 +545,10 @@ START_TEST(statistics_without_memory)
     nncf_compression_ctrl *ctrl = cf_ctrl(p.model, CONFIG(RB));
     p.c.memory.fail_at = p.c.memory.calls + 1;
     p.c.memory.fail_on = true;
-    ck_assert_int_eq(nncf_compression_ctrl_statistics_text(ctrl, text, sizeof text, NULL), NNCF_E_NOMEM);
-    ck_assert_int_eq(nncf_compression_ctrl_statistics_json(ctrl, text, sizeof text, NULL), NNCF_E_NOMEM);
+    ck_assert_int_eq(
+        nncf_compression_ctrl_statistics_text(ctrl, text, sizeof text, NULL), NNCF_E_NOMEM);
+    ck_assert_int_eq(
+        nncf_compression_ctrl_statistics_json(ctrl, text, sizeof text, NULL), NNCF_E_NOMEM);
     /* steps need none */
     ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
     ck_assert_int_eq(nncf_compression_ctrl_epoch_step(ctrl), NNCF_OK);
@@ -525,6 +559,7 @@ START_TEST(statistics_without_memory)
 }
 END_TEST
 
-CF_MAIN("ctrl", plain_training, wrong_calls, initialization, ranges_see_the_mask, training_without_initialization,
-        all_zero_data, parameters, learning_rates, refused_and_warned, model_goes_first, compression_levels, bytes,
-        text_and_json, allocation_failures, statistics_without_memory)
+CF_MAIN("ctrl", plain_training, wrong_calls, initialization, ranges_see_the_mask,
+    training_without_initialization, all_zero_data, parameters, learning_rates, refused_and_warned,
+    model_goes_first, compression_levels, bytes, text_and_json, allocation_failures,
+    statistics_without_memory)

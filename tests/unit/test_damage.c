@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Snapshots whose checksums are right and whose contents make no sense: what a program that means harm, or a faulty
- * one, can write. Each is damaged in memory behind opening. Restoring says what is wrong, and changes nothing.
+ * Snapshots whose checksums are right and whose contents make no sense: what a program that means
+ * harm, or a faulty one, can write. Each is damaged in memory behind opening. Restoring says what
+ * is wrong, and changes nothing.
  */
-#include "io/io.h"
+#include "formats/checkpoint/masks.h"
+#include "formats/checkpoint/state.h"
+#include "formats/safetensors/open.h"
+#include "formats/safetensors/safetensors.h"
 #include "layer_fixture.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
-#define QUANTIZATION                                                                                                   \
-    "{\"algorithm\": \"quantization\", \"weights\": {\"mode\": \"asymmetric\"}, \"initializer\": {\"range\": "         \
+#define QUANTIZATION                                                                               \
+    "{\"algorithm\": \"quantization\", \"weights\": {\"mode\": \"asymmetric\"}, \"initializer\": " \
+    "{\"range\": "                                                                                 \
     "{\"num_init_steps\": 1}}}"
-#define CONFIG(algorithms) "{\"nncf_dialect\": \"1.3\", \"compression\": [" algorithms ", " QUANTIZATION "]}"
+#define CONFIG(algorithms)                                                                         \
+    "{\"nncf_dialect\": \"1.3\", \"compression\": [" algorithms ", " QUANTIZATION "]}"
 
 typedef struct memory_file {
     char *data;
@@ -57,8 +64,8 @@ static void make_rig(rig *r, const char *config)
 {
     uint64_t state = 1;
     *r = (rig){.k = {.scope = "N/Linear[a]", .in_channels = 6, .out_channels = 8, .linear = true}};
-    const nncf_context_params p = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, .seed = 42, .log = on_log,
-                                   .log_user = r};
+    const nncf_context_params p = {
+        NNCF_PARAMS(nncf_context_params), .n_threads = 1, .seed = 42, .log = on_log, .log_user = r};
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &p, &r->context, NULL), NNCF_OK);
     ck_assert_int_eq(nncf_model_create(r->context, &r->model, NULL), NNCF_OK);
     fx_register(r->model, &r->k, NULL, &state);
@@ -76,8 +83,8 @@ static void drop_rig(rig *r)
 static memory_file state_of(const rig *r)
 {
     memory_file f = {0};
-    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params), .ctrl = r->ctrl, .write = put,
-                                           .user = &f};
+    const nncf_checkpoint_save_params p = {
+        NNCF_PARAMS(nncf_checkpoint_save_params), .ctrl = r->ctrl, .write = put, .user = &f};
     ck_assert_int_eq(nncf_checkpoint_save_with(&p, NULL), NNCF_OK);
     return f;
 }
@@ -96,14 +103,16 @@ static void begin(void)
     int32_t more = 0;
     while (nncf_compression_ctrl_init_step(source.ctrl, &more) == NNCF_OK && more) {
         static float x[2 * 6] = {1, -2, 3}, y[2 * 8];
-        const nncf_tensor tx = {.data = x, .dtype = NNCF_F32, .ndim = 2, .shape = (const int64_t[]){2, 6}};
-        nncf_tensor ty = {.data = y, .dtype = NNCF_F32, .ndim = 2, .shape = (const int64_t[]){2, 8}};
+        const nncf_tensor tx = {
+            .data = x, .dtype = NNCF_F32, .ndim = 2, .shape = (const int64_t[]){2, 6}};
+        nncf_tensor ty = {
+            .data = y, .dtype = NNCF_F32, .ndim = 2, .shape = (const int64_t[]){2, 8}};
         ck_assert_int_eq(nncf_layer_forward(source.k.layer, &tx, &ty), NNCF_OK);
     }
     ck_assert_int_eq(nncf_compression_ctrl_step(source.ctrl), NNCF_OK);
     file = state_of(&source);
-    const nncf_checkpoint_open_params p = {NNCF_PARAMS(nncf_checkpoint_open_params), .read = get, .user = &file,
-                                           .size = file.size};
+    const nncf_checkpoint_open_params p = {
+        NNCF_PARAMS(nncf_checkpoint_open_params), .read = get, .user = &file, .size = file.size};
     ck_assert_int_eq(nncf_checkpoint_open_with(source.context, &p, &c, NULL), NNCF_OK);
 }
 
@@ -120,15 +129,16 @@ static void end(void)
 static void expect(rig *r, nncf_status want, const char *where, const char *what)
 {
     nncf_error err = NNCF_ERROR_INIT;
-    const nncf_checkpoint_restore_params p = {NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1};
+    const nncf_checkpoint_restore_params p = {
+        NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1};
     memory_file before = state_of(r);
     nncf_status status = nncf_checkpoint_restore_with(c, r->ctrl, &p, &err);
-    ck_assert_msg(status == want, "%s: %s, not %s: %s", what, nncf_status_name(status), nncf_status_name(want),
-                  err.message);
+    ck_assert_msg(status == want, "%s: %s, not %s: %s", what, nncf_status_name(status),
+        nncf_status_name(want), err.message);
     if (status != NNCF_OK) {
         memory_file after = state_of(r);
-        ck_assert_msg(before.size == after.size && memcmp(before.data, after.data, after.size) == 0, "%s: %s", what,
-                      "the controller has changed");
+        ck_assert_msg(before.size == after.size && memcmp(before.data, after.data, after.size) == 0,
+            "%s: %s", what, "the controller has changed");
         ck_assert_msg(strcmp(err.where, where) == 0, "%s: at %s", what, err.where);
         free(after.data);
         ck_assert_int_eq(nncf_checkpoint_restore_with(c, r->ctrl, &p, NULL), want);
@@ -175,18 +185,21 @@ static nncf__entry *entry_of(const char *name)
 
 START_TEST(counters)
 {
-    static const char *const values[] = {NULL, "", "x", "1 ", "-1", "2", "9999999999", "99999999999999999999"};
+    static const char *const values[] = {
+        NULL, "", "x", "1 ", "-1", "2", "9999999999", "99999999999999999999"};
     rig *const rigs[] = {&same, &other};
     for (int i = 0; i < NNCF__N_COUNTERS; i++)
         for (size_t j = 0; j < sizeof values / sizeof *values; j++) {
             const char *name = nncf__counter_names[i], *v = values[j];
-            const bool flag = i == NNCF__FROZEN || i == NNCF__INIT_DONE || i == NNCF__STEPPED || i == NNCF__ARRIVED;
+            const bool flag = i == NNCF__FROZEN || i == NNCF__INIT_DONE || i == NNCF__STEPPED ||
+                i == NNCF__ARRIVED;
             const bool number = v && *v && strspn(v, "-0123456789") == strlen(v) && strlen(v) < 20;
             nncf_status want = NNCF_E_FORMAT;
             if (!v)
                 want = i < NNCF__SCHEDULE_STEP ? NNCF_E_NOTFOUND : NNCF_OK;
-            else if (number && (v[0] != '-' || i == NNCF__SEED) && !(flag && strlen(v) + (v[0] > '1') > 1) &&
-                     !(i == NNCF__SCHEDULE_COUNT && strlen(v) > 9))
+            else if (number && (v[0] != '-' || i == NNCF__SEED) &&
+                !(flag && strlen(v) + (v[0] > '1') > 1) &&
+                !(i == NNCF__SCHEDULE_COUNT && strlen(v) > 9))
                 want = NNCF_OK;
             nncf__pair old = replace(name, v);
             for (int k = 0; k < 2; k++)
@@ -226,7 +239,7 @@ START_TEST(levels)
 }
 END_TEST
 
-START_TEST(quantizers)
+START_TEST(quantizers_of_a_snapshot)
 {
     nncf__entry *e = entry_of("nncf.quantizers");
     int32_t *states = (int32_t *)(uintptr_t)e->data;
@@ -259,11 +272,12 @@ START_TEST(quantizers)
     states[1] = 0;
     other.log[0] = 0;
     expect(&other, NNCF_OK, "", "not initialized");
-    ck_assert_ptr_nonnull(strstr(other.log, "has no range for 1 quantizers: N/Linear[a].pre_ops.weight_quantizer"));
+    ck_assert_ptr_nonnull(
+        strstr(other.log, "has no range for 1 quantizers: N/Linear[a].pre_ops.weight_quantizer"));
     states[1] = good;
     /* nor one whose parameters are of another kind */
     static const char *const parameters[] = {"N/Linear[a].pre_ops.weight_quantizer.input_low",
-                                             "N/Linear[a].pre_ops.weight_quantizer.input_range"};
+        "N/Linear[a].pre_ops.weight_quantizer.input_range"};
     for (int i = 0; i < 2; i++)
         for (int how = 0; how < 3; how++) {
             nncf__entry *p = entry_of(parameters[i]), old = *p;
@@ -281,12 +295,12 @@ END_TEST
 
 START_TEST(lists_of_names)
 {
-    static const char *const quantizers[] = {"",     "[",  "{}",   "[1,2]",         "[\"a\"]",
-                                             "null", "[]", "[\"a", "[\"a\" \"b\"]", "[\"a\",\"b\",\"c\"] x"};
+    static const char *const quantizers[] = {"", "[", "{}", "[1,2]", "[\"a\"]", "null", "[]",
+        "[\"a", "[\"a\" \"b\"]", "[\"a\",\"b\",\"c\"] x"};
     for (size_t i = 0; i < sizeof quantizers / sizeof *quantizers; i++) {
         nncf__pair old = replace("nncf.quantizer_names", quantizers[i]);
-        expect(&other, i + 1 < sizeof quantizers / sizeof *quantizers ? NNCF_E_FORMAT : NNCF_OK, "nncf.quantizer_names",
-               quantizers[i]);
+        expect(&other, i + 1 < sizeof quantizers / sizeof *quantizers ? NNCF_E_FORMAT : NNCF_OK,
+            "nncf.quantizer_names", quantizers[i]);
         put_back("nncf.quantizer_names", old);
     }
     /* without the list, or with other names in it, all ranges are found anew */
@@ -303,7 +317,8 @@ END_TEST
 /* Marked as a mask, but nothing that can be one: then there is none. */
 START_TEST(masks)
 {
-    nncf__entry *mask = entry_of("nncf.N/Linear[a].mask"), *range = entry_of("N/Linear[a].input_quantizer.scale");
+    nncf__entry *mask = entry_of("nncf.N/Linear[a].mask"),
+                *range = entry_of("N/Linear[a].input_quantizer.scale");
     ck_assert(mask->is_mask);
     mask->dtype = NNCF_S8;
     other.log[0] = 0;
@@ -317,7 +332,8 @@ START_TEST(masks)
     expect(&other, NNCF_E_SHAPE, "nncf.N/Linear[a].mask", "size");
     mask->end++;
     /* the list itself */
-    static const char *const lists[] = {"", "{}", "[1]", "[\"none\"]", "[\"none\",", "[\"nncf.N/Linear[a].mask\"]"};
+    static const char *const lists[] = {
+        "", "{}", "[1]", "[\"none\"]", "[\"none\",", "[\"nncf.N/Linear[a].mask\"]"};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         nncf__pair old = replace("nncf.mask_names", lists[i]);
         mask->is_mask = false;
@@ -343,7 +359,8 @@ START_TEST(config_and_digest)
     expect(&same, NNCF_E_NOTFOUND, "nncf.config", "no config");
     put_back("nncf.config", old);
     /* more differences than a message holds: they are in the log */
-    old = replace("nncf.config", "{\"compression\":[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23]}");
+    old = replace("nncf.config",
+        "{\"compression\":[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23]}");
     nncf__pair digest = replace("nncf.config_sha256", NULL);
     nncf_error err = NNCF_ERROR_INIT;
     same.log[0] = 0;
@@ -358,11 +375,13 @@ START_TEST(arguments)
 {
     nncf_error err = NNCF_ERROR_INIT;
     nncf_checkpoint_restore_report report = {NNCF_PARAMS(nncf_checkpoint_restore_report)};
-    nncf_checkpoint_restore_params p = {NNCF_PARAMS(nncf_checkpoint_restore_params), .report = &report};
+    nncf_checkpoint_restore_params p = {
+        NNCF_PARAMS(nncf_checkpoint_restore_params), .report = &report};
     nncf_tensor t;
     size_t count;
     ck_assert_int_eq(nncf_checkpoint_restore_with(c, same.ctrl, &p, &err), NNCF_OK);
-    ck_assert(report.masks_taken == 1 && report.quantizers_taken == 2 && report.initialization_needed == 0);
+    ck_assert(report.masks_taken == 1 && report.quantizers_taken == 2 &&
+        report.initialization_needed == 0);
     report.struct_size = 3;
     ck_assert_int_eq(nncf_checkpoint_restore_with(c, same.ctrl, &p, &err), NNCF_E_ARG);
     p.report = NULL;
@@ -391,8 +410,8 @@ START_TEST(arguments)
     same.model = NULL;
     ck_assert_int_eq(nncf_checkpoint_restore(c, same.ctrl, &err), NNCF_E_STATE);
     ck_assert_int_eq(nncf_checkpoint_unknown(c, same.ctrl, NULL, 0, NULL, 0, &count), NNCF_E_STATE);
-    const nncf_checkpoint_save_params save = {NNCF_PARAMS(nncf_checkpoint_save_params), .ctrl = same.ctrl,
-                                              .write = put};
+    const nncf_checkpoint_save_params save = {
+        NNCF_PARAMS(nncf_checkpoint_save_params), .ctrl = same.ctrl, .write = put};
     ck_assert_int_eq(nncf_checkpoint_save_with(&save, &err), NNCF_E_STATE);
 }
 END_TEST
@@ -420,8 +439,8 @@ START_TEST(save_arguments)
     const nncf_checkpoint_text broken[] = {{"\xff", ""}, {"a", "\xff"}, {NULL, "a"}};
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
         memory_file f = {0};
-        const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params), .write = put, .user = &f,
-                                               .texts = &broken[i], .n_texts = 1};
+        const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
+            .write = put, .user = &f, .texts = &broken[i], .n_texts = 1};
         ck_assert_int_eq(nncf_checkpoint_save_with(&p, &err), NNCF_E_ARG);
         ck_assert_uint_eq(f.size, 0);
     }
@@ -436,7 +455,7 @@ int main(void)
     tcase_add_checked_fixture(tc, begin, end);
     tcase_add_test(tc, counters);
     tcase_add_test(tc, levels);
-    tcase_add_test(tc, quantizers);
+    tcase_add_test(tc, quantizers_of_a_snapshot);
     tcase_add_test(tc, lists_of_names);
     tcase_add_test(tc, masks);
     tcase_add_test(tc, config_and_digest);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* CRC-32C, every way there is here, against its definition bit by bit; SHA-256 against published
  * values and Python's hashlib. */
-#include "io/crc32c.h"
-#include "io/io.h"
+#include "formats/safetensors/crc32c.h"
+#include "formats/safetensors/sha256.h"
 #include "layer_fixture.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 /* As RFC 3720 defines it. */
@@ -68,8 +69,8 @@ START_TEST(crc_of_any_length_and_place)
                 uint8_t *copy = malloc(n + place + 1);
                 memcpy(copy + place, data + place, n);
                 const uint32_t start = (uint32_t)fx_next(&state);
-                ck_assert_uint_eq(ways[way](start, copy + place, n),
-                                  by_bits(start, data + place, n));
+                ck_assert_uint_eq(
+                    ways[way](start, copy + place, n), by_bits(start, data + place, n));
                 free(copy);
             }
         /* around where three stretches are put together */

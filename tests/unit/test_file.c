@@ -51,8 +51,8 @@ static int entries(void)
 
 static nncf_status save(const char *path, bool keep, nncf_error *err)
 {
-    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params), .path = path,
-                                           .keep_previous = keep};
+    const nncf_checkpoint_save_params p = {
+        NNCF_PARAMS(nncf_checkpoint_save_params), .path = path, .keep_previous = keep};
     return nncf_checkpoint_save_with(&p, err);
 }
 
@@ -85,7 +85,7 @@ START_TEST(a_replaced_file_keeps_its_mode)
         save_or_fail(at("a"), i % 2);
         ck_assert_uint_ne(look(at("a")).st_ino, before);
         ck_assert_msg((look(at("a")).st_mode & 07777) == modes[i], "%o, not %o",
-                      look(at("a")).st_mode & 07777, modes[i]);
+            look(at("a")).st_mode & 07777, modes[i]);
         if (i % 2)
             ck_assert_uint_eq(look(at("a.previous")).st_ino, before);
     }
@@ -127,7 +127,7 @@ START_TEST(stale_temporaries_are_in_nobodys_way)
     for (int i = 0; i < STALE; i++) {
         char name[64];
         snprintf(name, sizeof name, i % 2 ? "a.tmp-%ld-%d" : "a.previous.tmp-%ld-%d",
-                 (long)getpid(), i / 2);
+            (long)getpid(), i / 2);
         int fd = open(at(name), O_CREAT | O_WRONLY, 0600);
         ck_assert_int_ge(fd, 0);
         close(fd);
@@ -201,8 +201,8 @@ START_TEST(what_is_no_file)
     ck_assert_int_eq(bind(s, (struct sockaddr *)&address, sizeof address), 0);
     ck_assert_int_eq(mkfifo(at("fifo"), 0600), 0);
     ck_assert_int_eq(symlink("fifo", at("link")), 0);
-    const char *const paths[] = {folder,     "/dev/null",   "/dev/zero", "/dev/ptmx",
-                                 at("fifo"), at("socket"), at("link")};
+    const char *const paths[] = {
+        folder, "/dev/null", "/dev/zero", "/dev/ptmx", at("fifo"), at("socket"), at("link")};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         ck_assert_int_eq(nncf_checkpoint_open(NULL, paths[i], &c, &err), NNCF_E_IO);
         ck_assert_msg(strstr(err.message, "is not a regular file") != NULL, "%s", err.message);

@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every gradient. Without quantizers and masks: central differences of the library's own forward. With them the forward
- * is a staircase, so the oracle is the closed form of the straight-through estimator, computed in double by the loops
- * in layer_fixture.h (whose smooth part the first test ties to central differences as well).
+ * Every gradient. Without quantizers and masks: central differences of the library's own forward.
+ * With them the forward is a staircase, so the oracle is the closed form of the straight-through
+ * estimator, computed in double by the loops in layer_fixture.h (whose smooth part the first test
+ * ties to central differences as well).
  */
+#include "config/config.h"
+#include "controller/ctrl.h"
+#include "controller/layer_compression.h"
+#include "graph/model.h"
+#include "kernels/kernels.h"
 #include "layer_fixture.h"
+#include "quantization/quantizer.h"
+
+#include <stdbool.h>
 
 typedef struct block_case {
     fx_block block;
@@ -12,50 +21,56 @@ typedef struct block_case {
 } block_case;
 
 static const block_case cases[] = {
-    {{.scope = "n/a", .in_channels = 3, .out_channels = 4, .kernel = {3, 3}, .padding = {1, 1}, .bias = true},
-     {2, 3, 6, 5}},
     {{.scope = "n/a",
-      .in_channels = 4,
-      .out_channels = 6,
-      .kernel = {3, 3},
-      .stride = {2, 2},
-      .padding = {1, 1},
-      .groups = 2,
-      .batch_norm = true},
-     {3, 4, 7, 6}},
+         .in_channels = 3,
+         .out_channels = 4,
+         .kernel = {3, 3},
+         .padding = {1, 1},
+         .bias = true},
+        {2, 3, 6, 5}},
     {{.scope = "n/a",
-      .in_channels = 6,
-      .out_channels = 6,
-      .kernel = {3, 3},
-      .padding = {1, 1},
-      .groups = 6,
-      .batch_norm = true,
-      .activation = NNCF_ACTIVATION_RELU6},
-     {2, 6, 7, 7}},
+         .in_channels = 4,
+         .out_channels = 6,
+         .kernel = {3, 3},
+         .stride = {2, 2},
+         .padding = {1, 1},
+         .groups = 2,
+         .batch_norm = true},
+        {3, 4, 7, 6}},
     {{.scope = "n/a",
-      .in_channels = 2,
-      .out_channels = 4,
-      .kernel = {3, 2},
-      .padding = {2, 0},
-      .dilation = {2, 2},
-      .bias = true,
-      .activation = NNCF_ACTIVATION_RELU},
-     {3, 2, 6, 7}},
+         .in_channels = 6,
+         .out_channels = 6,
+         .kernel = {3, 3},
+         .padding = {1, 1},
+         .groups = 6,
+         .batch_norm = true,
+         .activation = NNCF_ACTIVATION_RELU6},
+        {2, 6, 7, 7}},
     {{.scope = "n/a",
-      .in_channels = 8,
-      .out_channels = 5,
-      .batch_norm = true,
-      .bias = true,
-      .activation = NNCF_ACTIVATION_RELU6},
-     {4, 8, 3, 3}},
-    {{.scope = "n/a", .in_channels = 10, .out_channels = 6, .linear = true, .bias = true}, {5, 10, 1, 1}},
+         .in_channels = 2,
+         .out_channels = 4,
+         .kernel = {3, 2},
+         .padding = {2, 0},
+         .dilation = {2, 2},
+         .bias = true,
+         .activation = NNCF_ACTIVATION_RELU},
+        {3, 2, 6, 7}},
     {{.scope = "n/a",
-      .in_channels = 10,
-      .out_channels = 6,
-      .linear = true,
-      .batch_norm = true,
-      .activation = NNCF_ACTIVATION_RELU},
-     {9, 10, 1, 1}},
+         .in_channels = 8,
+         .out_channels = 5,
+         .batch_norm = true,
+         .bias = true,
+         .activation = NNCF_ACTIVATION_RELU6},
+        {4, 8, 3, 3}},
+    {{.scope = "n/a", .in_channels = 10, .out_channels = 6, .linear = true, .bias = true},
+        {5, 10, 1, 1}},
+    {{.scope = "n/a",
+         .in_channels = 10,
+         .out_channels = 6,
+         .linear = true,
+         .batch_norm = true,
+         .activation = NNCF_ACTIVATION_RELU},
+        {9, 10, 1, 1}},
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 
@@ -81,7 +96,8 @@ static void make_rig(rig *g, const block_case *c, const char *config, uint64_t s
     fx_register(g->model, &g->k, NULL, &state);
     fx_output_shape(&g->k, g->in, g->out);
     if (config) {
-        g->next = (fx_block){.scope = "n/next", .in_channels = g->out[1], .out_channels = 2, .linear = g->k.linear};
+        g->next = (fx_block){
+            .scope = "n/next", .in_channels = g->out[1], .out_channels = 2, .linear = g->k.linear};
         fx_register(g->model, &g->next, g->k.layer, &state);
         g->ctrl = fx_ctrl(g->model, config);
     }
@@ -135,10 +151,10 @@ static void actives(const rig *g, char *set)
 }
 
 /*
- * Central differences. Without an activation the step is 2^-7: the third derivative of batch norm costs about 1e-4 of
- * the gradient, rounding of the loss in float less. With one it is 2^-10, because entries with a kink between the two
- * ends say nothing and are left out (at most one in four may be); rounding then costs about 1e-3. Tolerance 4e-3 * (1 +
- * the largest gradient).
+ * Central differences. Without an activation the step is 2^-7: the third derivative of batch norm
+ * costs about 1e-4 of the gradient, rounding of the loss in float less. With one it is 2^-10,
+ * because entries with a kink between the two ends say nothing and are left out (at most one in
+ * four may be); rounding then costs about 1e-3. Tolerance 4e-3 * (1 + the largest gradient).
  */
 static void check_differences(rig *g, const char *what, float *p, const float *grad, size_t n)
 {
@@ -167,7 +183,7 @@ static void check_differences(rig *g, const char *what, float *p, const float *g
         }
         double got = (up - down) / step;
         ck_assert_msg(fabs(got - (double)grad[i]) <= tolerance * (1 + largest),
-                      "%s[%zu]: gradient %.7g, differences %.7g", what, i, (double)grad[i], got);
+            "%s[%zu]: gradient %.7g, differences %.7g", what, i, (double)grad[i], got);
     }
     ck_assert_msg(4 * skipped <= n, "%s: %zu of %zu left out", what, skipped, n);
     free(up_set);
@@ -193,7 +209,8 @@ START_TEST(central_differences)
 }
 END_TEST
 
-/* Against the oracle in double: tighter, and it proves the oracle that the quantized tests lean on. */
+/* Against the oracle in double: tighter, and it proves the oracle that the quantized tests lean on.
+ */
 START_TEST(plain_equals_the_oracle)
 {
     rig g;
@@ -231,8 +248,9 @@ static void initialize(rig *g)
         fx_output_shape(&g->next, g->out, shape);
         float *y = fx_alloc(fx_count(shape), sizeof *y);
         fx_tensor ty;
-        ck_assert_int_eq(nncf_layer_forward(g->next.layer, &g->ty.t, fx_view(&ty, y, g->k.linear ? 2 : 4, shape)),
-                         NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(
+                             g->next.layer, &g->ty.t, fx_view(&ty, y, g->k.linear ? 2 : 4, shape)),
+            NNCF_OK);
         free(y);
     }
 }
@@ -244,16 +262,18 @@ static fx_quantizer seen(const nncf__quantizer *q)
     return fx_symmetric((double)q->scale[0], q->params.sign == NNCF__SIGNED, q->is_weight);
 }
 
-/* The masks of this step, from the published formula; sets the slope that a logit's gradient is made with. */
+/* The masks of this step, from the published formula; sets the slope that a logit's gradient is
+ * made with. */
 static void masks(const rig *g, fx_oracle *o, double *slope)
 {
     const nncf__layer_compression *c = g->k.layer->compression;
     float *u = fx_alloc(g->k.weights, sizeof *u);
     nncf__kernels_get(NNCF_ISA_REFERENCE)
-        ->philox_uniform(g->k.weights, 0, nncf__ctrl_noise_key(g->ctrl, g->k.layer), (uint64_t)g->ctrl->step, u);
+        ->philox_uniform(
+            g->k.weights, 0, nncf__ctrl_noise_key(g->ctrl, g->k.layer), (uint64_t)g->ctrl->step, u);
     for (size_t i = 0; i < g->k.weights; i++) {
-        double v = fmin(fmax((double)u[i], 1e-6), 1 - 1e-6), z = (double)c->logit[i] + log(v / (1 - v)),
-               p = 1 / (1 + exp(-z));
+        double v = fmin(fmax((double)u[i], 1e-6), 1 - 1e-6),
+               z = (double)c->logit[i] + log(v / (1 - v)), p = 1 / (1 + exp(-z));
         o->mask[i] = p > 0.5;
         slope[i] = p * (1 - p);
     }
@@ -262,7 +282,8 @@ static void masks(const rig *g, fx_oracle *o, double *slope)
 
 START_TEST(compressed_equals_the_oracle)
 {
-    static const char *const configs[] = {FX_CONFIG(FX_INT8), FX_CONFIG(FX_RB), FX_CONFIG(FX_RB ", " FX_INT8)};
+    static const char *const configs[] = {
+        FX_CONFIG(FX_INT8), FX_CONFIG(FX_RB), FX_CONFIG(FX_RB ", " FX_INT8)};
     enum { N_CONFIGS = 3 };
     rig g;
     uint64_t state = 91 + (uint64_t)_i;
@@ -272,7 +293,8 @@ START_TEST(compressed_equals_the_oracle)
     const nncf__layer_compression *lc = g.k.layer->compression;
     ck_assert_ptr_nonnull(lc);
     /* some elements outside each range, so that those gradients are there too */
-    nncf__quantizer *quantizers[] = {lc->weight_quantizer, lc->input_quantizer, lc->output_quantizer};
+    nncf__quantizer *quantizers[] = {
+        lc->weight_quantizer, lc->input_quantizer, lc->output_quantizer};
     for (int i = 0; i < 3; i++)
         if (quantizers[i])
             quantizers[i]->scale[0] *= 0.8f;
@@ -346,8 +368,8 @@ START_TEST(sum_gives_both_inputs_the_same)
     fx_register(model, &a, NULL, &state);
     fx_register(model, &b, NULL, &state);
     nncf_layer *both[] = {a.layer, b.layer};
-    nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = "n/add", .activation = NNCF_ACTIVATION_RELU,
-                         .inputs = both, .n_inputs = 2};
+    nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = "n/add",
+        .activation = NNCF_ACTIVATION_RELU, .inputs = both, .n_inputs = 2};
     ck_assert_msg(nncf_model_add_add(model, &p, &add, &err) == NNCF_OK, "%s", err.message);
     fx_register(model, &end, add, &state);
     ctrl = fx_ctrl(model, FX_CONFIG(FX_INT8));
@@ -398,7 +420,8 @@ START_TEST(sum_gives_both_inputs_the_same)
 }
 END_TEST
 
-/* Central differences with a step that does not change the order of a window's elements (they are 0.01 apart). */
+/* Central differences with a step that does not change the order of a window's elements (they are
+ * 0.01 apart). */
 START_TEST(pools)
 {
     enum { H = 6, W = 5, C = 2, N = C * H * W };
@@ -471,12 +494,14 @@ START_TEST(quantized_pool)
     const int64_t s[4] = {2, C, 3, 3}, pooled[4] = {2, C, 1, 1}, last[4] = {2, 3, 1, 1};
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
     fx_register(model, &a, NULL, &state);
-    nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = "n/pool", .inputs = &a.layer, .n_inputs = 1};
+    nncf_pool2d_params p = {
+        NNCF_PARAMS(nncf_pool2d_params), .scope = "n/pool", .inputs = &a.layer, .n_inputs = 1};
     ck_assert_msg(nncf_model_add_pool2d(model, &p, &pool, &err) == NNCF_OK, "%s", err.message);
     fx_register(model, &end, pool, &state);
     nncf_compression_ctrl *ctrl = fx_ctrl(model, FX_CONFIG(FX_INT8));
     fx_fill(x, N, 1, &state);
-    fx_view(&tx, x, 4, s), fx_view(&ta, ya, 4, s), fx_view(&ty, y, 4, pooled), fx_view(&to, out, 2, last);
+    fx_view(&tx, x, 4, s), fx_view(&ta, ya, 4, s), fx_view(&ty, y, 4, pooled),
+        fx_view(&to, out, 2, last);
     fx_view(&tdy, dy, 4, pooled), fx_view(&tdx, dx, 4, s);
     nncf__quantizer *q = pool->compression->output_quantizer;
     ck_assert_ptr_nonnull(q);

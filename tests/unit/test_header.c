@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Headers of safetensors files, from memory: what opens, what does not and why, and how two configs differ. */
+/* Headers of safetensors files, from memory: what opens, what does not and why, and how two configs
+ * differ. */
 #include "../fuzz/checkpoint_target.h"
-#include "io/io.h"
-#include "io/json.h"
+#include "base/text.h"
+#include "formats/checkpoint/differ.h"
+#include "formats/safetensors/header.h"
+#include "formats/safetensors/json.h"
+#include "formats/safetensors/safetensors.h"
 #include "layer_fixture.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #define T(shape, offsets) "{\"dtype\":\"U8\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
@@ -12,8 +17,8 @@
 #define WITH(more)        "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]," more "}}"
 
 /* A file of that header with `data` bytes 0, 1, 2, ... behind it, opened from memory. */
-static nncf_status open_header(nncf_context *context, const char *header, size_t length, size_t data,
-                               nncf_checkpoint **c, nncf_error *err)
+static nncf_status open_header(nncf_context *context, const char *header, size_t length,
+    size_t data, nncf_checkpoint **c, nncf_error *err)
 {
     uint8_t *file = fx_alloc(8 + length + data, 1);
     for (int i = 0; i < 8; i++)
@@ -64,9 +69,12 @@ static const struct {
     {"{\"a\":[\"U8\",[1],[0,1]]}", 1, "must be an object"},
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1]}}", 1, "must be an object"},
     {"{\"a\":{\"dtype\":8,\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "dtype must be a string"},
-    {"{\"a\":{\"dtype\":{\"U8\":null},\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "dtype must be a string"},
-    {"{\"a\":{\"dtype\":\"X8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "not one of the format's"},
-    {"{\"a\":{\"dtype\":\"u8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "not one of the format's"},
+    {"{\"a\":{\"dtype\":{\"U8\":null},\"shape\":[1],\"data_offsets\":[0,1]}}", 1,
+        "dtype must be a string"},
+    {"{\"a\":{\"dtype\":\"X8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1,
+        "not one of the format's"},
+    {"{\"a\":{\"dtype\":\"u8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1,
+        "not one of the format's"},
     {"{\"a\":" T("{}", "[0,1]") "}", 1, "shape must be an array"},
     {"{\"a\":" T("null", "[0,1]") "}", 1, "shape must be an array"},
     {"{\"a\":" T("[1]", "[0,1,2]") "}", 1, "array of two"},
@@ -122,9 +130,11 @@ START_TEST(bad_header)
     nncf_checkpoint *c = NULL;
     nncf_error err = NNCF_ERROR_INIT;
     nncf_status want = strstr(bad[_i].says, "newer") ? NNCF_E_VERSION : NNCF_E_FORMAT;
-    nncf_status status = open_header(NULL, bad[_i].header, strlen(bad[_i].header), bad[_i].data, &c, &err);
+    nncf_status status =
+        open_header(NULL, bad[_i].header, strlen(bad[_i].header), bad[_i].data, &c, &err);
     ck_assert_msg(status == want, "%s: %s", bad[_i].header, nncf_status_name(status));
-    ck_assert_msg(strstr(err.message, bad[_i].says) != NULL, "%s says: %s", bad[_i].header, err.message);
+    ck_assert_msg(
+        strstr(err.message, bad[_i].says) != NULL, "%s says: %s", bad[_i].header, err.message);
     ck_assert_int_eq(err.status, want);
     ck_assert_ptr_null(c);
 }
@@ -146,20 +156,23 @@ static const struct {
     {WITH("\"more\":123456789012345678901234567890"), 1, 1, "a"},
     {"{\"a\":{\"more\":[],\"data_offsets\":[0,1],\"shape\":[1],\"dtype\":\"U8\"}}", 1, 1, "a"},
     {"{\"\\u005f_metadata__\":{\"\\u0061\":\"b\"}," A "}", 1, 1, "a"},
-    {"{\"a\":{\"d\\u0074ype\":\"\\u0055\\u0038\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, 1, "a"},
+    {"{\"a\":{\"d\\u0074ype\":\"\\u0055\\u0038\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, 1,
+        "a"},
     {"{\"\":" T("[1]", "[0,1]") "}", 1, 1, ""},
     {"{\"\\ud83d\\uDE00\\u20ac\\u00e4\\u007f\":" T("[1]", "[0,1]") "}", 1, 1,
-     "\xf0\x9f\x98\x80\xe2\x82\xac\xc3\xa4\x7f"},
+        "\xf0\x9f\x98\x80\xe2\x82\xac\xc3\xa4\x7f"},
     {"{\"\\b\\f\\n\\r\\t\\/\\\\\\\"\":" T("[1]", "[0,1]") "}", 1, 1, "\b\f\n\r\t/\\\""},
     {"{\"b\":" T("[0,4294967296,4294967296]", "[0,0]") "," A "}", 1, 2, "b"},
-    {"{" A ",\"b\":" T("[0]", "[1,1]") ",\"c\":" T("[0,9223372036854775807]", "[0,0]") "}", 1, 3, "c"},
+    {"{" A ",\"b\":" T("[0]", "[1,1]") ",\"c\":" T("[0,9223372036854775807]", "[0,0]") "}", 1, 3,
+        "c"},
 };
 
 START_TEST(good_header)
 {
     nncf_checkpoint *c = NULL;
     nncf_error err = NNCF_ERROR_INIT;
-    nncf_status status = open_header(NULL, good[_i].header, strlen(good[_i].header), good[_i].data, &c, &err);
+    nncf_status status =
+        open_header(NULL, good[_i].header, strlen(good[_i].header), good[_i].data, &c, &err);
     ck_assert_msg(status == NNCF_OK, "%s: %s", good[_i].header, err.message);
     ck_assert_uint_eq(nncf_checkpoint_count(c), good[_i].tensors);
     if (good[_i].name)
@@ -168,37 +181,42 @@ START_TEST(good_header)
 }
 END_TEST
 
-/* Names and bits as safetensors 0.8.0 lists them. Those that nncf_tensor does not have are there all the same. */
+/* Names and bits as safetensors 0.8.0 lists them. Those that nncf_tensor does not have are there
+ * all the same. */
 START_TEST(every_type)
 {
     static const struct {
         const char *name;
         unsigned bits;
-    } types[] = {{"BOOL", 8},    {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6},     {"U8", 8},          {"I8", 8},
-                 {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"I16", 16},
-                 {"U16", 16},    {"F16", 16},    {"BF16", 16},   {"I32", 32},        {"U32", 32},        {"F32", 32},
-                 {"C64", 64},    {"F64", 64},    {"I64", 64},    {"U64", 64}};
+    } types[] = {{"BOOL", 8}, {"F4", 4}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"U8", 8}, {"I8", 8},
+        {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8},
+        {"I16", 16}, {"U16", 16}, {"F16", 16}, {"BF16", 16}, {"I32", 32}, {"U32", 32}, {"F32", 32},
+        {"C64", 64}, {"F64", 64}, {"I64", 64}, {"U64", 64}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         char header[160];
         nncf_error err = NNCF_ERROR_INIT;
         for (unsigned bytes = types[i].bits - 1; bytes <= types[i].bits + 1; bytes++) {
             nncf_checkpoint *c = NULL;
             nncf_tensor t;
-            snprintf(header, sizeof header, "{\"a\":{\"dtype\":\"%s\",\"shape\":[8],\"data_offsets\":[0,%u]}}",
-                     types[i].name, bytes);
+            snprintf(header, sizeof header,
+                "{\"a\":{\"dtype\":\"%s\",\"shape\":[8],\"data_offsets\":[0,%u]}}", types[i].name,
+                bytes);
             nncf_status status = open_header(NULL, header, strlen(header), bytes, &c, &err);
-            ck_assert_msg((status == NNCF_OK) == (bytes == types[i].bits), "%s: %s", header, err.message);
+            ck_assert_msg(
+                (status == NNCF_OK) == (bytes == types[i].bits), "%s: %s", header, err.message);
             if (status != NNCF_OK)
                 continue;
             status = nncf_checkpoint_get(c, "a", &t);
-            ck_assert(status == NNCF_E_DTYPE || (status == NNCF_OK && 8 * nncf__dtype_size(t.dtype) == types[i].bits));
+            ck_assert(status == NNCF_E_DTYPE ||
+                (status == NNCF_OK && 8 * nncf__dtype_size(t.dtype) == types[i].bits));
             nncf_checkpoint_close(c);
         }
     }
 }
 END_TEST
 
-/* Levels of arrays that are open at a time: 127 with the root and the entry, as in the published reader. */
+/* Levels of arrays that are open at a time: 127 with the root and the entry, as in the published
+ * reader. */
 START_TEST(depth)
 {
     for (int levels = 124; levels < 129; levels++) {
@@ -209,18 +227,20 @@ START_TEST(depth)
         memset(nested + levels, ']', (size_t)levels);
         snprintf(header, sizeof header, WITH("\"more\":%s"), nested);
         nncf_status status = open_header(NULL, header, strlen(header), 1, &c, &err);
-        ck_assert_msg(status == (levels <= 125 ? NNCF_OK : NNCF_E_FORMAT), "%d levels: %s", levels, err.message);
+        ck_assert_msg(status == (levels <= 125 ? NNCF_OK : NNCF_E_FORMAT), "%d levels: %s", levels,
+            err.message);
         nncf_checkpoint_close(c);
     }
 }
 END_TEST
 
-/* Every cut of a header that has everything is refused, and what is read lies within the header (under ASan). */
+/* Every cut of a header that has everything is refused, and what is read lies within the header
+ * (under ASan). */
 START_TEST(every_cut)
 {
-    static const char header[] =
-        "{\"__metadata__\":{\"k\\u00e4\":\"v\\n\"},\"\\ud83d\\ude00\":{\"dtype\":\"U8\",\"shape\":[1,1],"
-        "\"data_offsets\":[0,1],\"more\":[-1.5e-3,true,{\"x\":null}]}}";
+    static const char header[] = "{\"__metadata__\":{\"k\\u00e4\":\"v\\n\"},\"\\ud83d\\ude00\":{"
+                                 "\"dtype\":\"U8\",\"shape\":[1,1],"
+                                 "\"data_offsets\":[0,1],\"more\":[-1.5e-3,true,{\"x\":null}]}}";
     for (size_t n = 2; n < sizeof header - 1; n++) {
         nncf_checkpoint *c = NULL;
         ck_assert_msg(open_header(NULL, header, n, 1, &c, NULL) == NNCF_E_FORMAT, "%zu", n);
@@ -235,7 +255,8 @@ START_TEST(where_a_flaw_is)
     static const char header[] = "{" A ",?}";
     ck_assert_int_eq(open_header(NULL, header, strlen(header), 1, &c, &err), NNCF_E_FORMAT);
     ck_assert_uint_eq(err.offset, 8 + strlen("{" A ","));
-    /* a record of a program that was built when it ended before `offset`: that is somebody else's memory */
+    /* a record of a program that was built when it ended before `offset`: that is somebody else's
+     * memory */
     err.struct_size = offsetof(nncf_error, offset);
     err.offset = 77;
     ck_assert_int_eq(open_header(NULL, header, strlen(header), 1, &c, &err), NNCF_E_FORMAT);
@@ -276,27 +297,11 @@ END_TEST
 /* Which numbers a double holds; beside the obvious the C library's strtod() is asked. */
 START_TEST(range_of_numbers)
 {
-    static const char *const numbers[] = {"0",
-                                          "-0.0",
-                                          "1e308",
-                                          "1.7976931348623157e308",
-                                          "-1.7976931348623157e308",
-                                          "1.8e308",
-                                          "17.97e307",
-                                          "1e309",
-                                          "-1e309",
-                                          "0e999",
-                                          "0.0e99999999999999999",
-                                          "1e-99999999999999999",
-                                          "1e99999999999999999",
-                                          "0.1e309",
-                                          "0.01e311",
-                                          "0.000e400",
-                                          "100e306",
-                                          "100e307",
-                                          "123456789e300",
-                                          "0.00000000001e319",
-                                          "0.1E+310"};
+    static const char *const numbers[] = {"0", "-0.0", "1e308", "1.7976931348623157e308",
+        "-1.7976931348623157e308", "1.8e308", "17.97e307", "1e309", "-1e309", "0e999",
+        "0.0e99999999999999999", "1e-99999999999999999", "1e99999999999999999", "0.1e309",
+        "0.01e311", "0.000e400", "100e306", "100e307", "123456789e300", "0.00000000001e319",
+        "0.1E+310"};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         nncf__json j;
         nncf__json_span span;
@@ -316,7 +321,8 @@ static void compare(const char *ours, const char *theirs, size_t count, const ch
     nncf__text lines = {.context = context};
     size_t n = 99;
     ck_assert_int_eq(nncf__config_differences(ours, theirs, &lines, &n), NNCF_OK);
-    ck_assert_msg(n == count && strcmp(lines.data ? lines.data : "", says) == 0, "%zu: %s", n, lines.data);
+    ck_assert_msg(
+        n == count && strcmp(lines.data ? lines.data : "", says) == 0, "%zu: %s", n, lines.data);
     nncf__text_free(&lines);
     nncf_context_destroy(context);
 }
@@ -326,13 +332,14 @@ START_TEST(differences)
     compare("{\"a\":1}", "{\"a\":1}", 0, "");
     compare("{\"a\":1}", "{\"a\":2}", 1, "a is 1 here, 2 in the snapshot\n");
     compare("{\"b\":{\"c\":[1,{\"d\":\"x\"}]}}", "{\"b\":{\"c\":[1,{\"d\":\"y\"},3]}}", 2,
-            "b.c[1].d is \"x\" here, \"y\" in the snapshot\nb.c[2] is nothing here, 3 in the snapshot\n");
+        "b.c[1].d is \"x\" here, \"y\" in the snapshot\nb.c[2] is nothing here, 3 in the "
+        "snapshot\n");
     compare("{\"a\":1,\"b\":{}}", "{\"c\":null,\"a\":[1]}", 3,
-            "a is 1 here, [1] in the snapshot\nb is {} here, nothing in the snapshot\n"
-            "c is nothing here, null in the snapshot\n");
-    compare(
-        "[1]", "{\"compression\":[1,2],\"nncf_dialect\":\"1.2\"}", 2,
-        "compression[1] is nothing here, 2 in the snapshot\nnncf_dialect is \"1.1\" here, \"1.2\" in the snapshot\n");
+        "a is 1 here, [1] in the snapshot\nb is {} here, nothing in the snapshot\n"
+        "c is nothing here, null in the snapshot\n");
+    compare("[1]", "{\"compression\":[1,2],\"nncf_dialect\":\"1.2\"}", 2,
+        "compression[1] is nothing here, 2 in the snapshot\nnncf_dialect is \"1.1\" here, \"1.2\" "
+        "in the snapshot\n");
     compare("1", "2", 1, "the whole is 1 here, 2 in the snapshot\n");
     /* not JSON, equal but for spaces, nothing at all */
     compare("{\"a\":1}", "{\"a\":", 1, "the texts differ\n");
@@ -344,15 +351,15 @@ START_TEST(differences)
     compare("{\"a\":1}", "{\"a\":1,\"a\":2}", 1, "a is nothing here, 2 in the snapshot\n");
     /* long values are cut, but not within a character */
     compare("{\"a\":\"123456789012345678901234567890123456789012345\xe2\x82\xac\"}", "{\"a\":0}", 1,
-            "a is \"123456789012345678901234567890123456789012345 here, 0 in the snapshot\n");
+        "a is \"123456789012345678901234567890123456789012345 here, 0 in the snapshot\n");
 }
 END_TEST
 
 /* Whatever the file says: a bounded text, and 12 times the memory at most. */
 START_TEST(hostile_config)
 {
-    static const char *const parts[][3] = {
-        {"[", "0,", "0]"}, {"[", "[],", "0]"}, {"{", "\"\":0,", "\"\":0}"}, {"{", "\"a\":{\"b\":[]},", "\"\":0}"}};
+    static const char *const parts[][3] = {{"[", "0,", "0]"}, {"[", "[],", "0]"},
+        {"{", "\"\":0,", "\"\":0}"}, {"{", "\"a\":{\"b\":[]},", "\"\":0}"}};
     enum { REPEAT = 50000 };
     target_memory memory = {0};
     nncf_context *context = target_context(&memory);
@@ -371,7 +378,7 @@ START_TEST(hostile_config)
     ck_assert_uint_ge(count, 1);
     ck_assert_uint_lt(lines.length, 40000);
     ck_assert_msg(memory.peak - before < 12 * length + 40000, "%.1f times",
-                  (double)(memory.peak - before) / (double)length);
+        (double)(memory.peak - before) / (double)length);
     count = 0;
     for (const char *p = lines.data; (p = strchr(p, '\n')); p++)
         count++;

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Weights that only host-run operators have (five dimensions; output channels along the second one) and the quantizer
- * in front of a sum's activation, through what is easily forgotten: statistics, snapshots, stripped models, memory.
+ * Weights that only host-run operators have (five dimensions; output channels along the second one)
+ * and the quantizer in front of a sum's activation, through what is easily forgotten: statistics,
+ * snapshots, stripped models, memory.
  */
 #include "comp_fixture.h"
+#include "controller/ctrl.h"
+#include "controller/layer_compression.h"
+#include "graph/model.h"
+#include "quantization/quantizer.h"
 
 #include <unistd.h>
 
@@ -15,10 +20,11 @@ static const struct {
     size_t count, inner; /* elements; of them side by side in one channel */
     const char *scope;
 } kinds[KINDS] = {{NNCF_OP_CONV3D, 5, {CHANNELS, 2, 3, 1, 4}, 72, 24, "Net/Conv3d[w]"},
-                  {NNCF_OP_CONV_TRANSPOSE2D, 4, {4, CHANNELS, 3, 3}, 108, 9, "Net/ConvTranspose2d[w]"}};
+    {NNCF_OP_CONV_TRANSPOSE2D, 4, {4, CHANNELS, 3, 3}, 108, 9, "Net/ConvTranspose2d[w]"}};
 
-static const char config[] = "{\"compression\": [{\"algorithm\": \"rb_sparsity\"}, {\"algorithm\": \"quantization\", "
-                             "\"weights\": {\"bits\": 8, \"signed\": true, \"per_channel\": true}}]}";
+static const char config[] =
+    "{\"compression\": [{\"algorithm\": \"rb_sparsity\"}, {\"algorithm\": \"quantization\", "
+    "\"weights\": {\"bits\": 8, \"signed\": true, \"per_channel\": true}}]}";
 
 typedef struct rig {
     nncf_model *model;
@@ -37,7 +43,8 @@ static nncf_parameter find(const rig *r, const char *end)
     ck_abort_msg("no parameter %s", name);
 }
 
-/* A layer between two others of its kind of weight, so that what is written past an end falls on something. */
+/* A layer between two others of its kind of weight, so that what is written past an end falls on
+ * something. */
 static void begin(rig *r, int kind)
 {
     nncf_error err = NNCF_ERROR_INIT;
@@ -46,22 +53,20 @@ static void begin(rig *r, int kind)
     cf_fill(r->weight, 2 * MOST, (uint32_t)kind + 5);
     for (int i = 0; i < 2; i++) {
         char scope[64];
-        snprintf(scope, sizeof scope, "%s%s", i ? "Net/Block/" : "", i ? "Conv3d[last]" : kinds[kind].scope);
+        snprintf(scope, sizeof scope, "%s%s", i ? "Net/Block/" : "",
+            i ? "Conv3d[last]" : kinds[kind].scope);
         const int k = i ? CUBE : kind;
-        const nncf_op_params p = {NNCF_PARAMS(nncf_op_params),
-                                  .scope = scope,
-                                  .op = kinds[k].op,
-                                  .weight_ndim = kinds[k].ndim,
-                                  .weight_shape = kinds[k].shape,
-                                  .weight = r->weight + i * MOST,
-                                  .inputs = input ? &input : NULL,
-                                  .n_inputs = input ? 1 : 0};
+        const nncf_op_params p = {NNCF_PARAMS(nncf_op_params), .scope = scope, .op = kinds[k].op,
+            .weight_ndim = kinds[k].ndim, .weight_shape = kinds[k].shape,
+            .weight = r->weight + i * MOST, .inputs = input ? &input : NULL,
+            .n_inputs = input ? 1 : 0};
         ck_assert_msg(nncf_model_add_op(r->model, &p, &layer, &err) == NNCF_OK, "%s", err.message);
         r->layer = i ? r->layer : layer;
         input = layer;
     }
     r->ctrl = cf_ctrl(r->model, config);
-    nncf_parameter scale = find(r, "pre_ops.weight_quantizer.scale"), logits = find(r, "pre_ops.mask");
+    nncf_parameter scale = find(r, "pre_ops.weight_quantizer.scale"),
+                   logits = find(r, "pre_ops.mask");
     ck_assert_uint_eq(scale.count, CHANNELS);
     for (size_t c = 0; c < CHANNELS; c++)
         scale.data[c] = 0.4f + 0.3f * (float)c;
@@ -115,9 +120,12 @@ START_TEST(statistics)
     begin(&r, _i);
     ck_assert_int_eq(nncf_compression_ctrl_get_layer_statistics(r.ctrl, 0, &s), NNCF_OK);
     expect_shape(s.shape, s.ndim, _i);
-    ck_assert_int_eq(nncf_compression_ctrl_statistics_json(r.ctrl, text, sizeof text, NULL), NNCF_OK);
-    ck_assert_ptr_nonnull(strstr(text, _i == CUBE ? "\"shape\":[3,2,3,1,4]" : "\"shape\":[4,3,3,3]"));
-    ck_assert_int_eq(nncf_compression_ctrl_statistics_text(r.ctrl, text, sizeof text, NULL), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_compression_ctrl_statistics_json(r.ctrl, text, sizeof text, NULL), NNCF_OK);
+    ck_assert_ptr_nonnull(
+        strstr(text, _i == CUBE ? "\"shape\":[3,2,3,1,4]" : "\"shape\":[4,3,3,3]"));
+    ck_assert_int_eq(
+        nncf_compression_ctrl_statistics_text(r.ctrl, text, sizeof text, NULL), NNCF_OK);
     ck_assert_ptr_nonnull(strstr(text, _i == CUBE ? " 3 x 2 x 3 x 1 x 4 " : " 4 x 3 x 3 x 3 "));
     end(&r);
 }
@@ -133,7 +141,8 @@ START_TEST(snapshots)
     temporary(path);
     nncf_parameter logits = find(&other, "pre_ops.mask");
     memset(logits.data, 0, logits.count * sizeof(float));
-    ck_assert_msg(nncf_checkpoint_save(r.ctrl, path, NULL, 0, NULL, 0, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(
+        nncf_checkpoint_save(r.ctrl, path, NULL, 0, NULL, 0, &err) == NNCF_OK, "%s", err.message);
     nncf_checkpoint *c = open_file(path);
     const nncf_tensor t = get(c, kinds[_i].scope, "pre_ops.mask");
     expect_shape(t.shape, t.ndim, _i);
@@ -158,7 +167,8 @@ START_TEST(stripped)
     temporary(path);
     ck_assert_msg(nncf_strip_save(r.ctrl, path, NULL, NULL, &err) == NNCF_OK, "%s", err.message);
     nncf_checkpoint *c = open_file(path);
-    const nncf_tensor codes = get(c, kinds[_i].scope, "weight"), scale = get(c, kinds[_i].scope, "weight_scale");
+    const nncf_tensor codes = get(c, kinds[_i].scope, "weight"),
+                      scale = get(c, kinds[_i].scope, "weight_scale");
     expect_shape(codes.shape, codes.ndim, _i);
     ck_assert_int_eq(codes.dtype, NNCF_S8);
     ck_assert_int_eq(scale.shape[0], CHANNELS);
@@ -166,8 +176,10 @@ START_TEST(stripped)
     ck_assert_int_eq(nncf_layer_compress_weight(r.layer, want), NNCF_OK);
     for (size_t i = 0; i < kinds[_i].count; i++) {
         const size_t channel = i / kinds[_i].inner % CHANNELS;
-        const float got = (float)((const int8_t *)codes.data)[i] * ((const float *)scale.data)[channel];
-        ck_assert_msg(got == want[i], "weight %zu is %.9g, should be %.9g", i, (double)got, (double)want[i]);
+        const float got =
+            (float)((const int8_t *)codes.data)[i] * ((const float *)scale.data)[channel];
+        ck_assert_msg(
+            got == want[i], "weight %zu is %.9g, should be %.9g", i, (double)got, (double)want[i]);
         zeros += want[i] == 0;
     }
     ck_assert_uint_ge(zeros, kinds[_i].count / 3);
@@ -178,10 +190,12 @@ START_TEST(stripped)
 }
 END_TEST
 
-static const char by_propagation[] = "{\"target_device\": \"CPU\", \"compression\": {\"algorithm\": \"quantization\", "
-                                     "\"initializer\": {\"range\": {\"num_init_steps\": 1, \"type\": \"min_max\"}}}}";
+static const char by_propagation[] =
+    "{\"target_device\": \"CPU\", \"compression\": {\"algorithm\": \"quantization\", "
+    "\"initializer\": {\"range\": {\"num_init_steps\": 1, \"type\": \"min_max\"}}}}";
 
-/* Where the ranges of a placement by propagation stand in front of a ReLU, a deployed model has to round there too. */
+/* Where the ranges of a placement by propagation stand in front of a ReLU, a deployed model has to
+ * round there too. */
 START_TEST(quantizer_in_front_of_an_activation)
 {
     nncf_model *model;
@@ -192,22 +206,23 @@ START_TEST(quantizer_in_front_of_an_activation)
     cf_layer a = cf_conv(model, "Net/Conv2d[a]", 3, 3, 1, NULL, NULL),
              b = cf_conv(model, "Net/Conv2d[b]", 3, 3, 1, NULL, NULL);
     nncf_layer *const both[] = {a.layer, b.layer};
-    const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = "Net/__add___0", .inputs = both, .n_inputs = 2,
-                               .activation = NNCF_ACTIVATION_RELU};
+    const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = "Net/__add___0",
+        .inputs = both, .n_inputs = 2, .activation = NNCF_ACTIVATION_RELU};
     ck_assert_int_eq(nncf_model_add_add(model, &p, &sum, NULL), NNCF_OK);
     cf_layer last = cf_conv(model, "Net/Conv2d[last]", 3, 3, 1, NULL, sum);
     nncf_compression_ctrl *ctrl = cf_ctrl(model, by_propagation);
-    nncf__quantizer *q = ctrl->layers[sum->index].pre_quantizer;
+    nncf__quantizer *q = ctrl->layers[sum->index].pre_activation_quantizer;
     ck_assert_ptr_nonnull(q);
     q->scale[0] = 12.7f;
     for (size_t i = 0; i < ctrl->n_layers; i++) /* as after an initialization */
-        for (int j = 0; j < NNCF__N_QUANTIZERS; j++)
+        for (int j = 0; j < NNCF__N_SLOTS; j++)
             if (nncf__layer_quantizer(&ctrl->layers[i], j))
                 nncf__layer_quantizer(&ctrl->layers[i], j)->initialized = true;
     temporary(path);
     ck_assert_msg(nncf_strip_save(ctrl, path, NULL, NULL, &err) == NNCF_OK, "%s", err.message);
     nncf_checkpoint *c = open_file(path);
-    ck_assert_float_eq_tol(*(const float *)get(c, "Net/__add___0", "inner_scale").data, 0.1f, 1e-7f);
+    ck_assert_float_eq_tol(
+        *(const float *)get(c, "Net/__add___0", "inner_scale").data, 0.1f, 1e-7f);
     ck_assert_int_eq(*(const int32_t *)get(c, "Net/__add___0", "inner_zero_point").data, 0);
     const int32_t *codes = get(c, "Net/__add___0", "inner_codes").data;
     ck_assert_int_eq(codes[0], -128);
@@ -223,7 +238,8 @@ START_TEST(quantizer_in_front_of_an_activation)
 }
 END_TEST
 
-/* Batch norms as nodes of their own, and what a reader needs to know of pools and of what the host runs. */
+/* Batch norms as nodes of their own, and what a reader needs to know of pools and of what the host
+ * runs. */
 START_TEST(nodes_of_a_stripped_model)
 {
     nncf_model *model;
@@ -233,28 +249,24 @@ START_TEST(nodes_of_a_stripped_model)
     float mean[3] = {1, 2, 3}, var[3] = {4, 5, 6}, beta[3] = {-1, 0, 1};
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
     cf_layer a = cf_conv(model, "Net/Conv2d[a]", 3, 3, 1, NULL, NULL);
-    const nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .bias = beta, .running_mean = mean,
-                                       .running_var = var, .eps = 0.25f};
+    const nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .bias = beta,
+        .running_mean = mean, .running_var = var, .eps = 0.25f};
     const nncf_op_params op = {NNCF_PARAMS(nncf_op_params), .scope = "Net/BatchNorm2d[n]",
-                               .op = NNCF_OP_BATCH_NORM,    .batch_norm = &bn,
-                               .inputs = &a.layer,          .n_inputs = 1};
+        .op = NNCF_OP_BATCH_NORM, .batch_norm = &bn, .inputs = &a.layer, .n_inputs = 1};
     ck_assert_msg(nncf_model_add_op(model, &op, &norm, &err) == NNCF_OK, "%s", err.message);
-    const nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params),
-                                  .scope = "Net/MaxPool2d[p]",
-                                  .kind = NNCF_POOL_MAX,
-                                  .kernel = {3, 2},
-                                  .stride = {2, 1},
-                                  .padding = {1, 0},
-                                  .inputs = &norm,
-                                  .n_inputs = 1};
+    const nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = "Net/MaxPool2d[p]",
+        .kind = NNCF_POOL_MAX, .kernel = {3, 2}, .stride = {2, 1}, .padding = {1, 0},
+        .inputs = &norm, .n_inputs = 1};
     ck_assert_msg(nncf_model_add_pool2d(model, &p, &pool, &err) == NNCF_OK, "%s", err.message);
     nncf_compression_ctrl *ctrl = cf_ctrl(model, "{}");
     nncf_strip_report report = {NNCF_PARAMS(nncf_strip_report)};
     temporary(path);
     ck_assert_msg(nncf_strip_save(ctrl, path, NULL, &report, &err) == NNCF_OK, "%s", err.message);
-    ck_assert_int_eq(report.bytes_float, (9 + 9) * (int64_t)sizeof(float)); /* a weight, three arrays of three */
+    ck_assert_int_eq(
+        report.bytes_float, (9 + 9) * (int64_t)sizeof(float)); /* a weight, three arrays of three */
     nncf_checkpoint *c = open_file(path);
-    ck_assert_mem_eq(get(c, "Net/BatchNorm2d[n]", "batch_norm.running_mean").data, mean, sizeof mean);
+    ck_assert_mem_eq(
+        get(c, "Net/BatchNorm2d[n]", "batch_norm.running_mean").data, mean, sizeof mean);
     ck_assert_mem_eq(get(c, "Net/BatchNorm2d[n]", "batch_norm.running_var").data, var, sizeof var);
     ck_assert_mem_eq(get(c, "Net/BatchNorm2d[n]", "batch_norm.bias").data, beta, sizeof beta);
     const char *layers = nncf_checkpoint_text_get(c, "strip.layers");
@@ -269,7 +281,9 @@ START_TEST(nodes_of_a_stripped_model)
     static const int sizes[3][2] = {{3, 2}, {2, 1}, {1, 0}};
     for (size_t i = 0; i < 3; i++)
         for (size_t j = 0; j < 2; j++)
-            ck_assert_int_eq(json_object_get_int(json_object_array_get_idx(cf_get(third, keys[i]), j)), sizes[i][j]);
+            ck_assert_int_eq(
+                json_object_get_int(json_object_array_get_idx(cf_get(third, keys[i]), j)),
+                sizes[i][j]);
     json_object_put(list);
     nncf_checkpoint_close(c);
     unlink(path);
@@ -295,12 +309,12 @@ START_TEST(memory_of_a_quantizer_in_front_of_an_activation)
     layers[0] = cf_conv(model, "Net/Conv2d[a]", 3, 3, 1, NULL, NULL);
     layers[1] = cf_conv(model, "Net/Conv2d[b]", 3, 3, 1, NULL, NULL);
     nncf_layer *const both[] = {layers[0].layer, layers[1].layer};
-    const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = "Net/__add___0", .inputs = both, .n_inputs = 2,
-                               .activation = NNCF_ACTIVATION_RELU};
+    const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = "Net/__add___0",
+        .inputs = both, .n_inputs = 2, .activation = NNCF_ACTIVATION_RELU};
     ck_assert_int_eq(nncf_model_add_add(model, &p, &sum, NULL), NNCF_OK);
     layers[2] = cf_conv(model, "Net/Conv2d[last]", 3, 3, 1, NULL, sum);
     nncf_compression_ctrl *ctrl = cf_ctrl(model, by_propagation);
-    ck_assert_ptr_nonnull(ctrl->layers[sum->index].pre_quantizer);
+    ck_assert_ptr_nonnull(ctrl->layers[sum->index].pre_activation_quantizer);
     ck_assert_int_eq(nncf_model_set_mode(model, mode), NNCF_OK);
 
 #define VIEW(to) {.data = to, .dtype = NNCF_F32, .ndim = 4, .shape = shape}

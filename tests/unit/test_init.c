@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ranges from batches: NNCF's own results, streams that do not fit, threads, and counting of batches and images. */
+/* Ranges from batches: NNCF's own results, streams that do not fit, threads, and counting of
+ * batches and images. */
 #include "comp_fixture.h"
-#include "compression/observer.h"
+#include "config/config.h"
+#include "controller/ctrl.h"
+#include "controller/init.h"
+#include "quantization/histogram.h"
+#include "quantization/observer.h"
+#include "quantization/quantizer.h"
+
+#include <stdbool.h>
 
 /* ---- NNCF's results ---- */
 
-/* One convolution that reads the model's input, so that it has a quantizer for it and one for its weight. */
+/* One convolution that reads the model's input, so that it has a quantizer for it and one for its
+ * weight. */
 typedef struct bench {
     cf_context c;
     nncf_model *model;
@@ -14,17 +23,19 @@ typedef struct bench {
 } bench;
 
 /* `range` NULL: min_max over 3 batches. */
-static void bench_open(bench *b, const int64_t shape[4], int64_t in_channels, const float *weight, const char *group,
-                       const char *range)
+static void bench_open(bench *b, const int64_t shape[4], int64_t in_channels, const float *weight,
+    const char *group, const char *range)
 {
     char text[512];
     cf_open(&b->c, 2, 0);
     ck_assert_int_eq(nncf_model_create(b->c.context, &b->model, NULL), NNCF_OK);
-    b->conv = weight ? cf_conv(b->model, "Net/Conv2d[c]", shape[0], shape[1], (int32_t)shape[2], weight, NULL)
-                     : cf_conv(b->model, "Net/Conv2d[c]", 1, in_channels, 1, NULL, NULL);
+    b->conv = weight
+        ? cf_conv(b->model, "Net/Conv2d[c]", shape[0], shape[1], (int32_t)shape[2], weight, NULL)
+        : cf_conv(b->model, "Net/Conv2d[c]", 1, in_channels, 1, NULL, NULL);
     snprintf(text, sizeof text,
-             "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"range\": {%s}}, %s}}",
-             range ? range : "\"num_init_steps\": 3, \"type\": \"min_max\"", group);
+        "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"range\": {%s}}, "
+        "%s}}",
+        range ? range : "\"num_init_steps\": 3, \"type\": \"min_max\"", group);
     b->ctrl = cf_ctrl(b->model, text);
 }
 
@@ -47,10 +58,12 @@ static void set_rule(bench *b, nncf__quantizer *q, const nncf__range_rule *rule)
 /* The case's rule as the config has it. */
 static void range_text(json_object *init, size_t steps, char *out, size_t capacity)
 {
-    int n = snprintf(out, capacity, "\"num_init_steps\": %zu, \"type\": \"%s\"", steps, cf_string(init, "type"));
+    int n = snprintf(
+        out, capacity, "\"num_init_steps\": %zu, \"type\": \"%s\"", steps, cf_string(init, "type"));
     if (cf_get(init, "min_percentile"))
-        snprintf(out + n, capacity - (size_t)n, ", \"min_percentile\": %.17g, \"max_percentile\": %.17g",
-                 cf_number(init, "min_percentile"), cf_number(init, "max_percentile"));
+        snprintf(out + n, capacity - (size_t)n,
+            ", \"min_percentile\": %.17g, \"max_percentile\": %.17g",
+            cf_number(init, "min_percentile"), cf_number(init, "max_percentile"));
 }
 
 /* The batches of a data set, all of one shape. */
@@ -68,7 +81,8 @@ static batches batches_of(json_object *set)
         json_object *batch = json_object_array_get_idx(set, i);
         b.x[i] = cf_floats(batch, &b.elements);
         for (size_t j = 0; j < 4; j++)
-            b.shape[j] = json_object_get_int64(json_object_array_get_idx(cf_get(batch, "shape"), j));
+            b.shape[j] =
+                json_object_get_int64(json_object_array_get_idx(cf_get(batch, "shape"), j));
     }
     return b;
 }
@@ -116,8 +130,10 @@ static void check_symmetric(json_object *c, const nncf__quantizer *q, tally *t)
         else if (q->channels == 1)
             ck_assert_float_eq(scale[k], 0.1f);
         if (cf_get(c, "min")) {
-            float *min = cf_floats(cf_get(c, "min"), NULL), *max = cf_floats(cf_get(c, "max"), NULL);
-            ck_assert_float_eq_tol(q->scale[k], fmaxf(fabsf(min[k]), fabsf(max[k])), 1e-6f * q->scale[k]);
+            float *min = cf_floats(cf_get(c, "min"), NULL),
+                  *max = cf_floats(cf_get(c, "max"), NULL);
+            ck_assert_float_eq_tol(
+                q->scale[k], fmaxf(fabsf(min[k]), fabsf(max[k])), 1e-6f * q->scale[k]);
             free(min);
             free(max);
         }
@@ -128,7 +144,8 @@ static void check_symmetric(json_object *c, const nncf__quantizer *q, tally *t)
 
 static void check_asymmetric(json_object *c, const nncf__quantizer *q, tally *t)
 {
-    float *low = cf_floats(cf_get(c, "input_low"), NULL), *range = cf_floats(cf_get(c, "input_range"), NULL);
+    float *low = cf_floats(cf_get(c, "input_low"), NULL),
+          *range = cf_floats(cf_get(c, "input_range"), NULL);
     for (size_t k = 0; k < q->channels; k++) {
         ck_assert_float_eq_tol(q->scale[k], low[k], 2e-6f * fmaxf(1, fabsf(low[k])));
         ck_assert_float_eq_tol(q->range[k], range[k], 2e-6f * fmaxf(1, range[k]));
@@ -143,7 +160,8 @@ static void feed(bench *n, const batches *b, bool first_images)
     int32_t more;
     size_t at = 0;
     float y[64];
-    const int64_t images = first_images ? 1 : b->shape[0], in[4] = {images, b->shape[1], b->shape[2], b->shape[3]},
+    const int64_t images = first_images ? 1 : b->shape[0],
+                  in[4] = {images, b->shape[1], b->shape[2], b->shape[3]},
                   out[4] = {images, 1, b->shape[2], b->shape[3]};
     const nncf_tensor ty = {.data = y, .ndim = 4, .shape = out};
     for (; nncf_compression_ctrl_init_step(n->ctrl, &more) == NNCF_OK && more; at++) {
@@ -171,34 +189,38 @@ static void check_percentiles(const nncf__quantizer *q, const batches *b, tally 
 }
 
 /*
- * D6: for rules by order NNCF 1.3.1 takes index 0 of dimension 0 for the channel: the first image of each batch is all
- * it looks at per tensor, and per channel it falls over its own shapes. `first_images`: feed those, to compare with it.
+ * D6: for rules by order NNCF 1.3.1 takes index 0 of dimension 0 for the channel: the first image
+ * of each batch is all it looks at per tensor, and per channel it falls over its own shapes.
+ * `first_images`: feed those, to compare with it.
  */
 static void run_case(json_object *root, json_object *c, bool first_images, tally *t)
 {
     const bool is_weight = json_object_get_boolean(cf_get(c, "is_weights")),
                asymmetric = strcmp(cf_string(c, "mode"), "asymmetric") == 0,
                all_zero = strcmp(cf_string(c, "data"), "zeros") == 0;
-    json_object *forced = cf_get(c, "signed_forced"), *set = cf_get(cf_get(root, "data"), cf_string(c, "data"));
+    json_object *forced = cf_get(c, "signed_forced"),
+                *set = cf_get(cf_get(root, "data"), cf_string(c, "data"));
     char group[200], range[200];
     snprintf(group, sizeof group, "\"%s\": {\"mode\": \"%s\", \"per_channel\": %s%s}",
-             is_weight ? "weights" : "activations", cf_string(c, "mode"),
-             json_object_get_boolean(cf_get(c, "per_channel")) ? "true" : "false",
-             !forced                           ? ""
-             : json_object_get_boolean(forced) ? ", \"signed\": true"
-                                               : ", \"signed\": false");
+        is_weight ? "weights" : "activations", cf_string(c, "mode"),
+        json_object_get_boolean(cf_get(c, "per_channel")) ? "true" : "false",
+        !forced                               ? ""
+            : json_object_get_boolean(forced) ? ", \"signed\": true"
+                                              : ", \"signed\": false");
     batches b = batches_of(set);
     bench n;
     range_text(cf_get(c, "init"), b.count, range, sizeof range);
     bench_open(&n, b.shape, b.shape[1], is_weight ? b.x[0] : NULL, group, range);
-    nncf__quantizer *q = is_weight ? n.ctrl->layers[0].weight_quantizer : n.ctrl->layers[0].input_quantizer;
+    nncf__quantizer *q =
+        is_weight ? n.ctrl->layers[0].weight_quantizer : n.ctrl->layers[0].input_quantizer;
     const nncf__range_rule rule = q->rule;
     if (!is_weight) /* weights have theirs since creation */
         feed(&n, &b, first_images);
     if (rule.kind == NNCF__PERCENTILE && !first_images && !all_zero)
         check_percentiles(q, &b, t);
     t->of_kind[rule.kind] += !first_images;
-    if (first_images != (rule.kind == NNCF__THREESIGMA || rule.kind == NNCF__PERCENTILE) || cf_get(c, "error")) {
+    if (first_images != (rule.kind == NNCF__THREESIGMA || rule.kind == NNCF__PERCENTILE) ||
+        cf_get(c, "error")) {
         ck_assert(q->initialized);
         t->raised += cf_get(c, "error") && !first_images;
     } else if (all_zero) {
@@ -222,11 +244,12 @@ START_TEST(golden)
     tally t = {0};
     for (size_t i = 0; i < 2 * n; i++)
         run_case(root, json_object_array_get_idx(cases, i % n), i >= n, &t);
-    printf(
-        "range_init.json: %zu cases (%zu min_max, %zu mean_min_max, %zu threesigma, %zu percentile): %zu as NNCF, %zu "
-        "where it floors the scale (D5), %zu all zero (D5), %zu per channel where it raises (D6); rules by order "
-        "compared on "
-        "what NNCF looks at, and %zu of whole batches with a sort\n",
+    printf("range_init.json: %zu cases (%zu min_max, %zu mean_min_max, %zu threesigma, %zu "
+           "percentile): %zu as NNCF, %zu "
+           "where it floors the scale (D5), %zu all zero (D5), %zu per channel where it raises "
+           "(D6); rules by order "
+           "compared on "
+           "what NNCF looks at, and %zu of whole batches with a sort\n",
         n, t.of_kind[NNCF__MIN_MAX], t.of_kind[NNCF__MEAN_MIN_MAX], t.of_kind[NNCF__THREESIGMA],
         t.of_kind[NNCF__PERCENTILE], t.same, t.floored, t.zeros, t.raised, t.sorted);
     ck_assert_uint_eq(t.same + t.floored + t.zeros + t.raised, n);
@@ -271,7 +294,9 @@ static double rank_error(const float *sorted, size_t n, double value, double per
         upto += (double)sorted[i] <= value;
     }
     double place = percent / 100 * (double)(n - 1);
-    double off = place < (double)below ? (double)below - place : place > (double)upto ? place - (double)upto : 0;
+    double off = place < (double)below ? (double)below - place
+        : place > (double)upto         ? place - (double)upto
+                                       : 0;
     return off / (double)n;
 }
 
@@ -288,8 +313,9 @@ START_TEST(estimates_from_bins)
         memcpy(sorted, x, N * sizeof *x);
         qsort(sorted, N, sizeof *sorted, ascending);
         for (size_t i = 0; i < sizeof percents / sizeof *percents; i++) {
-            nncf__range_rule rule = {
-                .kind = NNCF__PERCENTILE, .min_percentile = percents[i], .max_percentile = percents[i]};
+            nncf__range_rule rule = {.kind = NNCF__PERCENTILE,
+                .min_percentile = percents[i],
+                .max_percentile = percents[i]};
             double range[2];
             stream_open(&s, 4096);
             for (size_t at = 0; at < N; at += 1000)
@@ -298,10 +324,13 @@ START_TEST(estimates_from_bins)
             ck_assert(nncf__histogram_range(&s.h, &rule, range));
             const double place = percents[i] / 100 * (double)(N - 1);
             const size_t k = (size_t)place;
-            const double exact = (double)sorted[k] + ((double)sorted[k + 1] - (double)sorted[k]) * (place - (double)k);
-            if (kind < 2) /* the third crowds in one bin: what holds there is the bound on the value */
+            const double exact = (double)sorted[k] +
+                ((double)sorted[k + 1] - (double)sorted[k]) * (place - (double)k);
+            if (kind <
+                2) /* the third crowds in one bin: what holds there is the bound on the value */
                 worst_rank = fmax(worst_rank, rank_error(sorted, N, range[0], percents[i]));
-            worst_value = fmax(worst_value, exact != 0 ? fabs(range[0] / exact - 1) : fabs(range[0]));
+            worst_value =
+                fmax(worst_value, exact != 0 ? fabs(range[0] / exact - 1) : fabs(range[0]));
         }
         /* three sigmas: bins against the values themselves */
         const nncf__range_rule three = {.kind = NNCF__THREESIGMA};
@@ -309,11 +338,12 @@ START_TEST(estimates_from_bins)
         ck_assert(nncf__histogram_range(&s.h, &three, of_bins));
         ck_assert(nncf__range_of_values(&three, x, N, of_values));
         for (int i = 0; i < 2 && kind < 2; i++)
-            worst_sigma = fmax(worst_sigma, fabs(of_bins[i] - of_values[i]) / (of_values[1] - of_values[0]));
+            worst_sigma =
+                fmax(worst_sigma, fabs(of_bins[i] - of_values[i]) / (of_values[1] - of_values[0]));
     }
-    printf(
-        "histograms of %zu elements: rank error at most %.2g of them, value within %.2g of itself, three sigmas within "
-        "%.2g of their width\n",
+    printf("histograms of %zu elements: rank error at most %.2g of them, value within %.2g of "
+           "itself, three sigmas within "
+           "%.2g of their width\n",
         N, worst_rank, worst_value, worst_sigma);
     ck_assert_double_le(worst_rank, 2e-3);
     ck_assert_double_le(worst_value, 1.0 / 512);
@@ -381,7 +411,8 @@ END_TEST
 
 /* ---- how many batches ---- */
 
-/* Run the initialization with batches of `images`, all values +-size[batch]; returns how many there were. */
+/* Run the initialization with batches of `images`, all values +-size[batch]; returns how many there
+ * were. */
 static int run_batches(bench *n, const int64_t *images, const float *size, bool parts)
 {
     int32_t more;
@@ -389,7 +420,8 @@ static int run_batches(bench *n, const int64_t *images, const float *size, bool 
     float x[8 * 3 * 4], y[8 * 4];
     while (nncf_compression_ctrl_init_step(n->ctrl, &more) == NNCF_OK && more) {
         const int64_t in[4] = {images[at], 3, 2, 2}, out[4] = {images[at], 1, 2, 2};
-        const nncf_tensor tx = {.data = x, .ndim = 4, .shape = in}, ty = {.data = y, .ndim = 4, .shape = out};
+        const nncf_tensor tx = {.data = x, .ndim = 4, .shape = in},
+                          ty = {.data = y, .ndim = 4, .shape = out};
         for (size_t i = 0; i < sizeof x / sizeof *x; i++)
             x[i] = i % 2 ? size[at] : -size[at];
         if (parts)
@@ -411,16 +443,18 @@ START_TEST(batches_and_images)
         int32_t kind;
         int batches;
         float scale;
-    } cases[] = {{2, -1, NNCF__MIN_MAX, 2, 2},      {-1, 7, NNCF__MIN_MAX, 2, 2},
-                 {-1, 8, NNCF__MIN_MAX, 3, 6},      {-1, 1, NNCF__MEAN_MIN_MAX, 1, 1},
-                 {3, -1, NNCF__MEAN_MIN_MAX, 3, 3}, {-1, 10, NNCF__MEAN_PERCENTILE, 4, 3.25f},
-                 {4, -1, NNCF__PERCENTILE, 4, 6},   {0, -1, NNCF__RANGE_NONE, 0, 1}};
+    } cases[] = {{2, -1, NNCF__MIN_MAX, 2, 2}, {-1, 7, NNCF__MIN_MAX, 2, 2},
+        {-1, 8, NNCF__MIN_MAX, 3, 6}, {-1, 1, NNCF__MEAN_MIN_MAX, 1, 1},
+        {3, -1, NNCF__MEAN_MIN_MAX, 3, 3}, {-1, 10, NNCF__MEAN_PERCENTILE, 4, 3.25f},
+        {4, -1, NNCF__PERCENTILE, 4, 6}, {0, -1, NNCF__RANGE_NONE, 0, 1}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         for (int parts = 0; parts < 2; parts++) {
             bench n;
             bench_open(&n, shape, 3, NULL, "\"activations\": {\"bits\": 8}", NULL);
-            const nncf__range_rule rule = {
-                .kind = cases[i].kind, .n_steps = cases[i].steps, .n_samples = cases[i].samples, .max_percentile = 100};
+            const nncf__range_rule rule = {.kind = cases[i].kind,
+                .n_steps = cases[i].steps,
+                .n_samples = cases[i].samples,
+                .max_percentile = 100};
             set_rule(&n, n.ctrl->layers[0].input_quantizer, &rule);
             ck_assert_int_eq(run_batches(&n, images, size, parts != 0), cases[i].batches);
             ck_assert_float_eq(n.ctrl->layers[0].input_quantizer->scale[0], cases[i].scale);
@@ -432,7 +466,8 @@ START_TEST(batches_and_images)
 }
 END_TEST
 
-/* Two quantizers, two rules: the first has seen enough while the second goes on, and passes on what it gets. */
+/* Two quantizers, two rules: the first has seen enough while the second goes on, and passes on what
+ * it gets. */
 START_TEST(a_rule_for_each_quantizer)
 {
     cf_context c;
@@ -443,14 +478,17 @@ START_TEST(a_rule_for_each_quantizer)
     const float one = 1;
     cf_layer a = cf_conv(model, "Net/Conv2d[a]", 1, 1, 1, &one, NULL),
              b = cf_conv(model, "Net/Conv2d[b]", 1, 1, 1, &one, a.layer);
-    nncf_compression_ctrl *ctrl = cf_ctrl(
-        model, "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 1}}}");
-    nncf__quantizer *first = ctrl->layers[0].input_quantizer, *second = ctrl->layers[0].output_quantizer;
+    nncf_compression_ctrl *ctrl = cf_ctrl(model,
+        "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": "
+        "1}}}");
+    nncf__quantizer *first = ctrl->layers[0].input_quantizer,
+                    *second = ctrl->layers[0].output_quantizer;
     second->rule.n_steps = 3;
     while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more) {
         float x = ++batch == 3 ? -9.3f : 0.7f * (float)batch, y, z;
         const int64_t shape[4] = {1, 1, 1, 1};
-        const nncf_tensor tx = {.data = &x, .ndim = 4, .shape = shape}, ty = {.data = &y, .ndim = 4, .shape = shape},
+        const nncf_tensor tx = {.data = &x, .ndim = 4, .shape = shape},
+                          ty = {.data = &y, .ndim = 4, .shape = shape},
                           tz = {.data = &z, .ndim = 4, .shape = shape};
         ck_assert_int_eq(nncf_layer_forward(a.layer, &tx, &ty), NNCF_OK);
         ck_assert_int_eq(nncf_layer_forward(b.layer, &ty, &tz), NNCF_OK);
@@ -469,20 +507,23 @@ START_TEST(a_rule_for_each_quantizer)
 END_TEST
 
 /*
- * All quantizers pass values on while ranges are observed, those of weights too, as in NNCF; masks stay. Weights of 2
- * bits are -0.9, 0 or 0.9: activations behind them reach 0.9, behind the floats 1.15, behind the masked floats 1.
+ * All quantizers pass values on while ranges are observed, those of weights too, as in NNCF; masks
+ * stay. Weights of 2 bits are -0.9, 0 or 0.9: activations behind them reach 0.9, behind the
+ * floats 1.15, behind the masked floats 1.
  */
 START_TEST(activations_are_observed_behind_float_weights)
 {
     static const float weight[4] = {0.7f, -0.3f, 0.9f, -0.25f}, ones[4] = {1, 1, 1, 1};
-    static const char *const dialects[] = {"1.0", "1.1", "1.2", "1.3", "1.4", "1.5", "1.6", "1.7", "2.4", "2.17"};
+    static const char *const dialects[] = {
+        "1.0", "1.1", "1.2", "1.3", "1.4", "1.5", "1.6", "1.7", "2.4", "2.17"};
     for (size_t d = 0; d < sizeof dialects / sizeof *dialects; d++) {
         for (int way = 0; way < 4; way++) { /* masked or not, in one call or in parts */
             const bool masked = way & 1, parts = way & 2;
             char text[700];
             float x[2] = {1, -1}, y[2], z[2], w[4];
             const int64_t shape[4] = {1, 2, 1, 1};
-            const nncf_tensor tx = {.data = x, .ndim = 4, .shape = shape}, ty = {.data = y, .ndim = 4, .shape = shape},
+            const nncf_tensor tx = {.data = x, .ndim = 4, .shape = shape},
+                              ty = {.data = y, .ndim = 4, .shape = shape},
                               tz = {.data = z, .ndim = 4, .shape = shape};
             cf_context c;
             nncf_model *model;
@@ -492,17 +533,21 @@ START_TEST(activations_are_observed_behind_float_weights)
             cf_layer a = cf_conv(model, "Net/Conv2d[a]", 2, 2, 1, weight, NULL),
                      b = cf_conv(model, "Net/Conv2d[b]", 2, 2, 1, ones, a.layer);
             snprintf(text, sizeof text,
-                     "{\"nncf_dialect\": \"%s\", %s\"compression\": [%s{\"algorithm\": \"quantization\", "
-                     "\"weights\": {\"bits\": 2}, \"activations\": {\"bits\": 8}, \"initializer\": {%s}}]}",
-                     dialects[d], d > 4 ? "\"target_device\": \"NONE\", " : "",
-                     !masked ? ""
-                     : d < 6 ? "{\"algorithm\": \"magnitude_sparsity\", \"params\": {\"sparsity_init\": 0.125}}, "
-                             : "{\"algorithm\": \"magnitude_sparsity\", \"sparsity_init\": 0.125}, ",
-                     d < 3   ? "\"num_init_steps\": 1"
-                     : d < 6 ? "\"range\": {\"num_init_steps\": 1, \"type\": \"min_max\"}"
-                             : "\"range\": {\"num_init_samples\": 1, \"type\": \"min_max\"}");
+                "{\"nncf_dialect\": \"%s\", %s\"compression\": [%s{\"algorithm\": "
+                "\"quantization\", "
+                "\"weights\": {\"bits\": 2}, \"activations\": {\"bits\": 8}, \"initializer\": "
+                "{%s}}]}",
+                dialects[d], d > 4 ? "\"target_device\": \"NONE\", " : "",
+                !masked     ? ""
+                    : d < 6 ? "{\"algorithm\": \"magnitude_sparsity\", \"params\": "
+                              "{\"sparsity_init\": 0.125}}, "
+                            : "{\"algorithm\": \"magnitude_sparsity\", \"sparsity_init\": 0.125}, ",
+                d < 3       ? "\"num_init_steps\": 1"
+                    : d < 6 ? "\"range\": {\"num_init_steps\": 1, \"type\": \"min_max\"}"
+                            : "\"range\": {\"num_init_samples\": 1, \"type\": \"min_max\"}");
             nncf_compression_ctrl *ctrl = cf_ctrl(model, text);
-            const nncf__quantizer *output = ctrl->layers[0].output_quantizer, *q = ctrl->layers[0].weight_quantizer;
+            const nncf__quantizer *output = ctrl->layers[0].output_quantizer,
+                                  *q = ctrl->layers[0].weight_quantizer;
             ck_assert(output && q);
             ck_assert_float_eq(q->scale[0], 0.9f);
             ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
@@ -537,7 +582,8 @@ START_TEST(activations_are_observed_behind_float_weights)
 }
 END_TEST
 
-/* More elements than are kept, per tensor and per channel: the same bits for any number of threads. */
+/* More elements than are kept, per tensor and per channel: the same bits for any number of threads.
+ */
 START_TEST(same_bits_for_any_number_of_threads)
 {
     enum { N = 4, C = 3, HW = 100 * 100 };
@@ -553,15 +599,18 @@ START_TEST(same_bits_for_any_number_of_threads)
                 cf_open(&n.c, threads, 0);
                 ck_assert_int_eq(nncf_model_create(n.c.context, &n.model, NULL), NNCF_OK);
                 n.conv = cf_conv(n.model, "Net/Conv2d[c]", 1, C, 1, NULL, NULL);
-                snprintf(
-                    text, sizeof text,
-                    "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 2}, "
+                snprintf(text, sizeof text,
+                    "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": "
+                    "{\"num_init_steps\": 2}, "
                     "\"activations\": {\"per_channel\": %s}}}",
                     per_channel ? "true" : "false");
                 n.ctrl = cf_ctrl(n.model, text);
                 nncf__quantizer *q = n.ctrl->layers[0].input_quantizer;
-                const nncf__range_rule rule = {
-                    .kind = kind, .n_steps = 2, .n_samples = -1, .min_percentile = 1, .max_percentile = 99.5};
+                const nncf__range_rule rule = {.kind = kind,
+                    .n_steps = 2,
+                    .n_samples = -1,
+                    .min_percentile = 1,
+                    .max_percentile = 99.5};
                 set_rule(&n, q, &rule);
                 while (nncf_compression_ctrl_init_step(n.ctrl, &more) == NNCF_OK && more) {
                     const int64_t in[4] = {N, C, 100, 100}, out[4] = {N, 1, 100, 100};
@@ -585,7 +634,8 @@ END_TEST
 
 /* ---- batch norm ---- */
 
-/* A convolution with batch norm behind one without, trained mode or not, masks and quantizers on. */
+/* A convolution with batch norm behind one without, trained mode or not, masks and quantizers on.
+ */
 START_TEST(batch_norm_is_adapted)
 {
     for (int mode = NNCF_MODE_TRAIN; mode <= NNCF_MODE_EVAL; mode++) {
@@ -597,20 +647,16 @@ START_TEST(batch_norm_is_adapted)
         nncf_layer *layer;
         cf_open(&c, 1, 0);
         ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
-        nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .running_mean = &mean, .running_var = &var,
-                                     .momentum = 0.25f};
-        nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params),
-                                .scope = "Net/Conv2d[c]",
-                                .weight = &weight,
-                                .in_channels = 1,
-                                .out_channels = 1,
-                                .kernel = {1, 1},
-                                .batch_norm = &bn};
+        nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .running_mean = &mean,
+            .running_var = &var, .momentum = 0.25f};
+        nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[c]",
+            .weight = &weight, .in_channels = 1, .out_channels = 1, .kernel = {1, 1},
+            .batch_norm = &bn};
         ck_assert_int_eq(nncf_model_add_conv2d(model, &p, &layer, NULL), NNCF_OK);
         nncf_model_set_mode(model, mode);
-        nncf_compression_ctrl *ctrl = cf_ctrl(
-            model,
-            "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"range\": {\"num_init_steps\": 2, "
+        nncf_compression_ctrl *ctrl = cf_ctrl(model,
+            "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"range\": "
+            "{\"num_init_steps\": 2, "
             "\"type\": \"min_max\"}, \"batchnorm_adaptation\": {\"num_bn_forget_steps\": 2, "
             "\"num_bn_adaptation_steps\": "
             "3}}}}");
@@ -651,9 +697,10 @@ START_TEST(batch_norm_is_adapted)
         ck_assert_ptr_nonnull(strstr(c.log, "adaptation of batch norm"));
         nncf_compression_ctrl_destroy(ctrl);
         /* counted in images: batches of 4, 5 to forget and 9 that count */
-        ctrl = cf_ctrl(
-            model, "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"initializer\": "
-                   "{\"batchnorm_adaptation\": {\"num_bn_forget_samples\": 5, \"num_bn_adaptation_samples\": 9}}}}");
+        ctrl = cf_ctrl(model,
+            "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"initializer\": "
+            "{\"batchnorm_adaptation\": {\"num_bn_forget_samples\": 5, "
+            "\"num_bn_adaptation_samples\": 9}}}}");
         for (at = 0; nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more; at++) {
             const int64_t shape[4] = {4, 1, 2, 1};
             const nncf_tensor tx = {.data = x[at], .ndim = 4, .shape = shape},
@@ -671,8 +718,8 @@ END_TEST
 
 /* ---- activations per channel ---- */
 
-/* Forward and both gradients of an input quantizer per channel, against loops; and the products it may not make codes
- * of. */
+/* Forward and both gradients of an input quantizer per channel, against loops; and the products it
+ * may not make codes of. */
 START_TEST(activations_per_channel)
 {
     enum { N = 3, C = 4, HW = 6, OUT = 2 };
@@ -683,8 +730,10 @@ START_TEST(activations_per_channel)
     const int64_t in[4] = {N, C, 2, 3}, out[4] = {N, OUT, 2, 3}, shape[4] = {OUT, C, 1, 1};
     const float weight[OUT * C] = {1, -0.5f, 0.25f, 2, -1, 1, 0.5f, 0.125f};
     const float sizes[C] = {1, 0.01f, 30, 5};
-    const nncf_tensor tx = {.data = x, .ndim = 4, .shape = in}, ty = {.data = y, .ndim = 4, .shape = out},
-                      tdx = {.data = dx, .ndim = 4, .shape = in}, tdy = {.data = dy, .ndim = 4, .shape = out};
+    const nncf_tensor tx = {.data = x, .ndim = 4, .shape = in},
+                      ty = {.data = y, .ndim = 4, .shape = out},
+                      tdx = {.data = dx, .ndim = 4, .shape = in},
+                      tdy = {.data = dy, .ndim = 4, .shape = out};
     bench_open(&n, shape, C, weight, "\"activations\": {\"per_channel\": true, \"bits\": 5}", NULL);
     for (size_t i = 0; i < N * C * HW; i++)
         x[i] = ((float)cf_random(&seed) * 0x1p-23f - 1) * sizes[i / HW % C];
@@ -738,6 +787,6 @@ START_TEST(activations_per_channel)
 }
 END_TEST
 
-CF_MAIN("init", golden, estimates_from_bins, merged_equals_whole, selection_is_a_sort, batches_and_images,
-        a_rule_for_each_quantizer, activations_are_observed_behind_float_weights, same_bits_for_any_number_of_threads,
-        batch_norm_is_adapted, activations_per_channel)
+CF_MAIN("init", golden, estimates_from_bins, merged_equals_whole, selection_is_a_sort,
+    batches_and_images, a_rule_for_each_quantizer, activations_are_observed_behind_float_weights,
+    same_bits_for_any_number_of_threads, batch_norm_is_adapted, activations_per_channel)

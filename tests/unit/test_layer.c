@@ -1,56 +1,74 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Running layers forward: against an oracle in double, exact integers, same bits for any thread count, errors, memory.
+/* Running layers forward: against an oracle in double, exact integers, same bits for any thread
+ * count, errors, memory.
  */
+#include "base/alloc.h"
+#include "controller/layer_compression.h"
+#include "graph/model.h"
+#include "kernels/kernels.h"
 #include "layer_fixture.h"
+#include "quantization/quantizer.h"
 
 typedef struct block_case {
     fx_block block;
     int64_t in[4];
 } block_case;
 
-/* Stride, padding, dilation, groups, depthwise, linear, batch norm over planes of 1, 9 and many elements. */
+/* Stride, padding, dilation, groups, depthwise, linear, batch norm over planes of 1, 9 and many
+ * elements. */
 static const block_case cases[] = {
-    {{.scope = "a", .in_channels = 3, .out_channels = 5, .kernel = {3, 3}, .padding = {1, 1}}, {2, 3, 7, 6}},
+    {{.scope = "a", .in_channels = 3, .out_channels = 5, .kernel = {3, 3}, .padding = {1, 1}},
+        {2, 3, 7, 6}},
     {{.scope = "b",
-      .in_channels = 4,
-      .out_channels = 6,
-      .kernel = {3, 3},
-      .stride = {2, 2},
-      .padding = {1, 1},
-      .groups = 2,
-      .bias = true,
-      .activation = NNCF_ACTIVATION_RELU},
-     {3, 4, 9, 8}},
+         .in_channels = 4,
+         .out_channels = 6,
+         .kernel = {3, 3},
+         .stride = {2, 2},
+         .padding = {1, 1},
+         .groups = 2,
+         .bias = true,
+         .activation = NNCF_ACTIVATION_RELU},
+        {3, 4, 9, 8}},
     {{.scope = "c",
-      .in_channels = 6,
-      .out_channels = 6,
-      .kernel = {3, 3},
-      .padding = {1, 1},
-      .groups = 6,
-      .batch_norm = true,
-      .activation = NNCF_ACTIVATION_RELU6},
-     {2, 6, 8, 8}},
+         .in_channels = 6,
+         .out_channels = 6,
+         .kernel = {3, 3},
+         .padding = {1, 1},
+         .groups = 6,
+         .batch_norm = true,
+         .activation = NNCF_ACTIVATION_RELU6},
+        {2, 6, 8, 8}},
     {{.scope = "d",
-      .in_channels = 2,
-      .out_channels = 4,
-      .kernel = {3, 2},
-      .padding = {2, 0},
-      .dilation = {2, 2},
-      .batch_norm = true,
-      .bias = true},
-     {3, 2, 6, 7}},
-    {{.scope = "e", .in_channels = 8, .out_channels = 5, .batch_norm = true, .activation = NNCF_ACTIVATION_RELU6},
-     {4, 8, 3, 3}},
-    {{.scope = "f", .in_channels = 12, .out_channels = 7, .linear = true, .bias = true}, {5, 12, 1, 1}},
+         .in_channels = 2,
+         .out_channels = 4,
+         .kernel = {3, 2},
+         .padding = {2, 0},
+         .dilation = {2, 2},
+         .batch_norm = true,
+         .bias = true},
+        {3, 2, 6, 7}},
+    {{.scope = "e",
+         .in_channels = 8,
+         .out_channels = 5,
+         .batch_norm = true,
+         .activation = NNCF_ACTIVATION_RELU6},
+        {4, 8, 3, 3}},
+    {{.scope = "f", .in_channels = 12, .out_channels = 7, .linear = true, .bias = true},
+        {5, 12, 1, 1}},
     {{.scope = "g",
-      .in_channels = 12,
-      .out_channels = 7,
-      .linear = true,
-      .batch_norm = true,
-      .activation = NNCF_ACTIVATION_RELU},
-     {6, 12, 1, 1}},
-    {{.scope = "h", .in_channels = 3, .out_channels = 4, .kernel = {1, 1}, .stride = {2, 3}, .bias = true},
-     {1, 3, 5, 5}},
+         .in_channels = 12,
+         .out_channels = 7,
+         .linear = true,
+         .batch_norm = true,
+         .activation = NNCF_ACTIVATION_RELU},
+        {6, 12, 1, 1}},
+    {{.scope = "h",
+         .in_channels = 3,
+         .out_channels = 4,
+         .kernel = {1, 1},
+         .stride = {2, 3},
+         .bias = true},
+        {1, 3, 5, 5}},
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 
@@ -82,7 +100,8 @@ START_TEST(forward_equals_the_oracle)
         o.eval = eval != 0;
         fx_oracle_forward(&o, NULL, 0);
         float mean_before = k.mean[0], var_before = k.var[0];
-        ck_assert_int_eq(nncf_model_set_mode(model, eval ? NNCF_MODE_EVAL : NNCF_MODE_TRAIN), NNCF_OK);
+        ck_assert_int_eq(
+            nncf_model_set_mode(model, eval ? NNCF_MODE_EVAL : NNCF_MODE_TRAIN), NNCF_OK);
         ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, &ty.t), NNCF_OK);
         fx_assert_near("y", y, o.y, no, 3e-6);
         if (k.activation == NNCF_ACTIVATION_RELU6 && !eval) {
@@ -155,7 +174,8 @@ START_TEST(pools_and_sums)
     fx_fill(b, N * C * H * W, 2, &state);
     fx_view(&tx[0], x, 4, in);
 
-    nncf_layer *all = add_pool(model, &(nncf_pool2d_params){NNCF_PARAMS(nncf_pool2d_params), .scope = "all"});
+    nncf_layer *all =
+        add_pool(model, &(nncf_pool2d_params){NNCF_PARAMS(nncf_pool2d_params), .scope = "all"});
     fx_view(&ty, y, 4, (const int64_t[4]){N, C, 1, 1});
     ck_assert_int_eq(nncf_layer_forward(all, &tx[0].t, &ty.t), NNCF_OK);
     for (int p = 0; p < N * C; p++) {
@@ -166,11 +186,8 @@ START_TEST(pools_and_sums)
     }
     for (int kind = NNCF_POOL_AVERAGE; kind <= NNCF_POOL_MAX; kind++) {
         nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params),
-                                .scope = kind == NNCF_POOL_MAX ? "max" : "avg",
-                                .kind = kind,
-                                .kernel = {3, 2},
-                                .stride = {2, 1},
-                                .padding = {1, 1}};
+            .scope = kind == NNCF_POOL_MAX ? "max" : "avg", .kind = kind, .kernel = {3, 2},
+            .stride = {2, 1}, .padding = {1, 1}};
         nncf_layer *pool = add_pool(model, &p);
         int64_t shape[NNCF_MAX_NDIM], oh = 3, ow = 7;
         int32_t ndim;
@@ -192,7 +209,8 @@ START_TEST(pools_and_sums)
         }
     }
     nncf_layer *add;
-    nncf_add_params ap = {NNCF_PARAMS(nncf_add_params), .scope = "add", .activation = NNCF_ACTIVATION_RELU};
+    nncf_add_params ap = {
+        NNCF_PARAMS(nncf_add_params), .scope = "add", .activation = NNCF_ACTIVATION_RELU};
     ck_assert_int_eq(nncf_model_add_add(model, &ap, &add, &err), NNCF_OK);
     fx_view(&tx[1], b, 4, in);
     nncf_tensor pair[2] = {tx[0].t, tx[1].t};
@@ -223,41 +241,48 @@ static void make_net(net *n, fx_memory *memory, int threads, int isa, const char
 {
     uint64_t state = 77;
     nncf_error err = NNCF_ERROR_INIT;
-    *n = (net){
-        .stem = {.scope = "net/stem",
-                 .in_channels = 3,
-                 .out_channels = WIDTH,
-                 .kernel = {3, 3},
-                 .padding = {1, 1},
-                 .batch_norm = true,
-                 .activation = NNCF_ACTIVATION_RELU6},
+    *n = (net){.stem = {.scope = "net/stem",
+                   .in_channels = 3,
+                   .out_channels = WIDTH,
+                   .kernel = {3, 3},
+                   .padding = {1, 1},
+                   .batch_norm = true,
+                   .activation = NNCF_ACTIVATION_RELU6},
         .depthwise = {.scope = "net/depthwise",
-                      .in_channels = WIDTH,
-                      .out_channels = WIDTH,
-                      .kernel = {3, 3},
-                      .padding = {1, 1},
-                      .groups = WIDTH,
-                      .batch_norm = true,
-                      .activation = NNCF_ACTIVATION_RELU6},
-        .point = {.scope = "net/point", .in_channels = WIDTH, .out_channels = WIDTH, .batch_norm = true},
-        .classifier = {
-            .scope = "net/classifier", .in_channels = WIDTH, .out_channels = CLASSES, .linear = true, .bias = true}};
+            .in_channels = WIDTH,
+            .out_channels = WIDTH,
+            .kernel = {3, 3},
+            .padding = {1, 1},
+            .groups = WIDTH,
+            .batch_norm = true,
+            .activation = NNCF_ACTIVATION_RELU6},
+        .point = {.scope = "net/point",
+            .in_channels = WIDTH,
+            .out_channels = WIDTH,
+            .batch_norm = true},
+        .classifier = {.scope = "net/classifier",
+            .in_channels = WIDTH,
+            .out_channels = CLASSES,
+            .linear = true,
+            .bias = true}};
     n->context = fx_context(memory, threads, isa, 3);
     ck_assert_int_eq(nncf_model_create(n->context, &n->model, NULL), NNCF_OK);
     fx_register(n->model, &n->stem, NULL, &state);
     fx_register(n->model, &n->depthwise, n->stem.layer, &state);
     fx_register(n->model, &n->point, n->depthwise.layer, &state);
     nncf_layer *both[2] = {n->stem.layer, n->point.layer};
-    nncf_add_params ap = {NNCF_PARAMS(nncf_add_params), .scope = "net/add", .inputs = both, .n_inputs = 2};
+    nncf_add_params ap = {
+        NNCF_PARAMS(nncf_add_params), .scope = "net/add", .inputs = both, .n_inputs = 2};
     ck_assert_msg(nncf_model_add_add(n->model, &ap, &n->add, &err) == NNCF_OK, "%s", err.message);
-    n->pool = add_pool(n->model, &(nncf_pool2d_params){NNCF_PARAMS(nncf_pool2d_params), .scope = "net/pool",
-                                                       .inputs = &n->add, .n_inputs = 1});
+    n->pool = add_pool(n->model,
+        &(nncf_pool2d_params){NNCF_PARAMS(nncf_pool2d_params), .scope = "net/pool",
+            .inputs = &n->add, .n_inputs = 1});
     fx_register(n->model, &n->classifier, n->pool, &state);
     if (config)
         n->ctrl = fx_ctrl(n->model, config);
-    const int64_t shapes[7][4] = {{BATCH, 3, SIDE, SIDE},     {BATCH, WIDTH, SIDE, SIDE}, {BATCH, WIDTH, SIDE, SIDE},
-                                  {BATCH, WIDTH, SIDE, SIDE}, {BATCH, WIDTH, SIDE, SIDE}, {BATCH, WIDTH, 1, 1},
-                                  {BATCH, CLASSES, 1, 1}};
+    const int64_t shapes[7][4] = {{BATCH, 3, SIDE, SIDE}, {BATCH, WIDTH, SIDE, SIDE},
+        {BATCH, WIDTH, SIDE, SIDE}, {BATCH, WIDTH, SIDE, SIDE}, {BATCH, WIDTH, SIDE, SIDE},
+        {BATCH, WIDTH, 1, 1}, {BATCH, CLASSES, 1, 1}};
     for (int i = 0; i < 7; i++) {
         n->buffers[i] = fx_alloc(fx_count(shapes[i]), sizeof(float));
         n->v[i] = fx_view(&n->t[i], n->buffers[i], i == 6 ? 2 : 4, shapes[i]);
@@ -283,7 +308,8 @@ static nncf_status forward_net(net *n)
     nncf_status s;
     if ((s = nncf_layer_forward(n->stem.layer, n->v[0], n->v[1])) ||
         (s = nncf_layer_forward(n->depthwise.layer, n->v[1], n->v[2])) ||
-        (s = nncf_layer_forward(n->point.layer, n->v[2], n->v[3])) || (s = nncf_layer_forward(n->add, pair, n->v[4])) ||
+        (s = nncf_layer_forward(n->point.layer, n->v[2], n->v[3])) ||
+        (s = nncf_layer_forward(n->add, pair, n->v[4])) ||
         (s = nncf_layer_forward(n->pool, n->v[4], n->v[5])))
         return s;
     return nncf_layer_forward(n->classifier.layer, n->v[5], n->v[6]);
@@ -330,25 +356,28 @@ START_TEST(product_of_codes_is_exact)
     make_net(&n, NULL, 2, 0, FX_CONFIG(FX_INT8));
     initialize(&n);
     ck_assert_int_eq(forward_net(&n), NNCF_OK);
-    /* the classifier has nothing behind its product: its output is the exact sum of codes, times both steps, plus bias
+    /* the classifier has nothing behind its product: its output is the exact sum of codes, times
+     * both steps, plus bias
      */
     const nncf__layer_compression *c = n.classifier.layer->compression;
     ck_assert_ptr_nonnull(c->incoming_quantizer);
     ck_assert_ptr_nonnull(c->weight_quantizer);
-    float step_x = c->incoming_quantizer->fq[0].step, wq[CLASSES * WIDTH];
+    float step_x = c->incoming_quantizer->fq[0].scale, wq[CLASSES * WIDTH];
     ck_assert_int_eq(nncf_layer_compress_weight(n.classifier.layer, wq), NNCF_OK);
     for (size_t b = 0; b < BATCH; b++) {
         for (size_t o = 0; o < CLASSES; o++) {
-            float step_w = c->weight_quantizer->fq[c->weight_quantizer->channels > 1 ? o : 0].step;
+            float step_w = c->weight_quantizer->fq[c->weight_quantizer->channels > 1 ? o : 0].scale;
             int64_t sum = 0;
             for (size_t i = 0; i < WIDTH; i++) {
                 float x = n.buffers[5][b * WIDTH + i];
                 ck_assert(fabsf(rintf(x / step_x) * step_x - x) == 0);
                 sum += lrintf(x / step_x) * lrintf(wq[o * WIDTH + i] / step_w);
             }
-            volatile float product = (float)sum * (step_x * step_w), want = product + n.classifier.b[o];
-            ck_assert_msg(n.buffers[6][b * CLASSES + o] == want, "y[%zu][%zu] is %.9g, should be %.9g", b, o,
-                          (double)n.buffers[6][b * CLASSES + o], (double)want);
+            volatile float product = (float)sum * (step_x * step_w),
+                           want = product + n.classifier.b[o];
+            ck_assert_msg(n.buffers[6][b * CLASSES + o] == want,
+                "y[%zu][%zu] is %.9g, should be %.9g", b, o, (double)n.buffers[6][b * CLASSES + o],
+                (double)want);
         }
     }
     drop_net(&n);
@@ -366,7 +395,8 @@ static size_t collect(const net *n, float *all)
         at += count;
     }
     for (int i = 0; i < 4; i++) {
-        const float *arrays[] = {blocks[i]->dgamma, blocks[i]->dbeta, blocks[i]->db, blocks[i]->mean, blocks[i]->var};
+        const float *arrays[] = {
+            blocks[i]->dgamma, blocks[i]->dbeta, blocks[i]->db, blocks[i]->mean, blocks[i]->var};
         memcpy(all + at, blocks[i]->dw, blocks[i]->weights * sizeof *all);
         at += blocks[i]->weights;
         for (int j = 0; j < 5; j++) {
@@ -375,7 +405,8 @@ static size_t collect(const net *n, float *all)
         }
     }
     nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
-    for (size_t i = 0; n->ctrl && nncf_compression_ctrl_get_parameter(n->ctrl, i, &p) == NNCF_OK; i++) {
+    for (size_t i = 0; n->ctrl && nncf_compression_ctrl_get_parameter(n->ctrl, i, &p) == NNCF_OK;
+         i++) {
         memcpy(all + at, p.grad, p.count * sizeof *all);
         at += p.count;
     }
@@ -399,7 +430,8 @@ START_TEST(same_bits_for_any_thread_count)
         if (threads == 1)
             count = got;
         else
-            ck_assert_msg(got == count && memcmp(first, all, count * sizeof *all) == 0, "%d threads", threads);
+            ck_assert_msg(got == count && memcmp(first, all, count * sizeof *all) == 0,
+                "%d threads", threads);
         drop_net(&n);
     }
 }
@@ -429,19 +461,23 @@ START_TEST(sums_over_many_blocks)
             outside += x[i] < q->fq[0].x_low || x[i] > q->fq[0].x_high;
         ck_assert_int_eq(q->clipped, outside);
         ck_assert_int_gt(outside, 0);
-        ck_assert_int_eq(nncf_layer_quantize_input_backward(n.stem.layer, &tx.t, &ty.t, &tdx.t), NNCF_OK);
+        ck_assert_int_eq(
+            nncf_layer_quantize_input_backward(n.stem.layer, &tx.t, &ty.t, &tdx.t), NNCF_OK);
         fx_quantizer oracle = fx_symmetric((double)q->scale[0], true, false);
         double grad = 0;
         for (int i = 0; i < N; i++)
-            fx_quantize_backward(&oracle, (double)x[i], fx_quantize(&oracle, (double)x[i]), (double)dy[i], &grad);
+            fx_quantize_backward(
+                &oracle, (double)x[i], fx_quantize(&oracle, (double)x[i]), (double)dy[i], &grad);
         ck_assert_double_eq_tol((double)q->scale_grad[0], grad, 1e-4 * (1 + fabs(grad)));
         /* gradients that cancel leave nothing but rounding, which shows the order of the sums */
         for (int i = 0; i < N; i++)
-            dy[i] = (float)(i < N / 2 ? pow(10, 12 * fx_uniform(&(uint64_t){(uint64_t)i})) : -(double)dy[N - 1 - i]);
+            dy[i] = (float)(i < N / 2 ? pow(10, 12 * fx_uniform(&(uint64_t){(uint64_t)i}))
+                                      : -(double)dy[N - 1 - i]);
         for (int i = N / 2; i < N; i++)
             x[i] = x[N - 1 - i];
         q->scale_grad[0] = 0;
-        ck_assert_int_eq(nncf_layer_quantize_input_backward(n.stem.layer, &tx.t, &ty.t, &tdx.t), NNCF_OK);
+        ck_assert_int_eq(
+            nncf_layer_quantize_input_backward(n.stem.layer, &tx.t, &ty.t, &tdx.t), NNCF_OK);
         if (threads == 1)
             first = q->scale_grad[0];
         ck_assert(first != 0 && q->scale_grad[0] == first);
@@ -460,7 +496,8 @@ START_TEST(quantized_forward_has_the_same_bits_at_every_level)
         net n;
         make_net(&n, NULL, 2, levels[i], FX_CONFIG(FX_RB ", " FX_INT8));
         initialize(&n);
-        /* initialization runs float products, which may differ in the last bit: give every level the same ranges */
+        /* initialization runs float products, which may differ in the last bit: give every level
+         * the same ranges */
         nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
         for (size_t j = 0; nncf_compression_ctrl_get_parameter(n.ctrl, j, &p) == NNCF_OK; j++)
             for (size_t e = 0; p.kind == NNCF_PARAMETER_SCALE && e < p.count; e++)
@@ -548,7 +585,8 @@ START_TEST(no_memory_changes_nothing)
         ck_assert_mem_eq(before[1], n.buffers[1], fx_count(n.t[1].shape) * sizeof(float));
         ck_assert_mem_eq(means, n.stem.mean, sizeof means);
         /* the layer is as if new, so that the next try meets every allocation again */
-        nncf__buffer *buffers[] = {&n.stem.layer->wq, &n.stem.layer->xq, &n.stem.layer->z, &n.stem.layer->channel};
+        nncf__buffer *buffers[] = {
+            &n.stem.layer->wq, &n.stem.layer->xq, &n.stem.layer->z, &n.stem.layer->channel};
         for (int i = 0; i < 4; i++) {
             nncf__free(n.context, buffers[i]->data);
             *buffers[i] = (nncf__buffer){0};
@@ -564,22 +602,25 @@ START_TEST(no_memory_changes_nothing)
 }
 END_TEST
 
-/* Whatever fails in backward, no gradient is added to: not the output quantizer's either, which is known first. */
+/* Whatever fails in backward, no gradient is added to: not the output quantizer's either, which is
+ * known first. */
 START_TEST(no_memory_adds_no_gradient)
 {
-    const int64_t in[4] = {1, 4, 9, 9}, out[4] = {1, 6, 9, 9}, large[4] = {3, 4, 9, 9}, large_out[4] = {3, 6, 9, 9};
+    const int64_t in[4] = {1, 4, 9, 9}, out[4] = {1, 6, 9, 9}, large[4] = {3, 4, 9, 9},
+                  large_out[4] = {3, 6, 9, 9};
     const size_t no = fx_count(large_out);
-    float *x = fx_alloc(fx_count(large), sizeof *x), *y = fx_alloc(no, sizeof *y), *dy = fx_alloc(no, sizeof *dy);
+    float *x = fx_alloc(fx_count(large), sizeof *x), *y = fx_alloc(no, sizeof *y),
+          *dy = fx_alloc(no, sizeof *dy);
     uint64_t state = 9;
     fx_fill(x, fx_count(large), 1, &state);
     int failures = 0;
     for (nncf_status status = NNCF_E_NOMEM; status != NNCF_OK; failures++) {
         fx_block k = {.scope = "k",
-                      .in_channels = 4,
-                      .out_channels = 6,
-                      .kernel = {3, 3},
-                      .padding = {1, 1},
-                      .activation = NNCF_ACTIVATION_RELU};
+            .in_channels = 4,
+            .out_channels = 6,
+            .kernel = {3, 3},
+            .padding = {1, 1},
+            .activation = NNCF_ACTIVATION_RELU};
         fx_block next = {.scope = "next", .in_channels = 6, .out_channels = 1};
         fx_memory memory = {0};
         fx_tensor tx, ty, tdy, tz;
@@ -592,7 +633,8 @@ START_TEST(no_memory_adds_no_gradient)
         fx_register(model, &next, k.layer, &state);
         nncf_compression_ctrl *ctrl = fx_ctrl(model, FX_CONFIG(FX_INT8));
         while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more) {
-            fx_view(&tx, x, 4, in), fx_view(&ty, y, 4, out), fx_view(&tz, z, 4, (int64_t[4]){1, 1, 9, 9});
+            fx_view(&tx, x, 4, in), fx_view(&ty, y, 4, out),
+                fx_view(&tz, z, 4, (int64_t[4]){1, 1, 9, 9});
             ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, &ty.t), NNCF_OK);
             ck_assert_int_eq(nncf_layer_forward(next.layer, &ty.t, &tz.t), NNCF_OK);
         }
@@ -602,7 +644,8 @@ START_TEST(no_memory_adds_no_gradient)
         memory.fail_at = memory.calls + 1 + failures;
         status = nncf_layer_backward(k.layer, &tx.t, &tdy.t, NULL);
         const nncf__layer_compression *c = k.layer->compression;
-        const nncf__quantizer *all[] = {c->output_quantizer, c->weight_quantizer, c->input_quantizer};
+        const nncf__quantizer *all[] = {
+            c->output_quantizer, c->weight_quantizer, c->input_quantizer};
         for (int i = 0; i < 3; i++)
             ck_assert(status == NNCF_OK || all[i]->scale_grad[0] == 0);
         for (size_t i = 0; i < k.weights; i++)
@@ -634,7 +677,8 @@ START_TEST(errors)
     fx_view(&tx, x, 4, in);
     fx_view(&ty, y, 4, out);
     fx_view(&td, dx, 4, in);
-    ck_assert_int_eq(nncf_layer_backward(k.layer, &tx.t, &ty.t, &td.t), NNCF_E_STATE); /* no forward yet */
+    ck_assert_int_eq(
+        nncf_layer_backward(k.layer, &tx.t, &ty.t, &td.t), NNCF_E_STATE); /* no forward yet */
     ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, &ty.t), NNCF_OK);
     ck_assert_int_eq(nncf_layer_forward(NULL, &tx.t, &ty.t), NNCF_E_ARG);
     ck_assert_int_eq(nncf_layer_forward(k.layer, NULL, &ty.t), NNCF_E_ARG);
@@ -642,7 +686,7 @@ START_TEST(errors)
     ck_assert_int_eq(nncf_layer_output_shape(k.layer, &tx.t, NULL, &ndim), NNCF_E_ARG);
     tx.t.strides = strides;
     ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, &ty.t), NNCF_OK); /* C order, spelled out */
-    strides[0] = 7;                                                       /* of a dimension of one: any will do */
+    strides[0] = 7; /* of a dimension of one: any will do */
     ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, &ty.t), NNCF_OK);
     strides[1] = 17;
     ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, &ty.t), NNCF_E_ARG);
@@ -650,8 +694,7 @@ START_TEST(errors)
     struct {
         nncf_status want;
         nncf_tensor t;
-    } bad[] = {
-        {NNCF_E_ARG, {x, NNCF_F32, 4, 1, in, NULL, {0, 0}}},
+    } bad[] = {{NNCF_E_ARG, {x, NNCF_F32, 4, 1, in, NULL, {0, 0}}},
         {NNCF_E_ARG, {x, NNCF_F32, 4, 0, in, NULL, {0, 1}}},
         {NNCF_E_ARG, {NULL, NNCF_F32, 4, 0, in, NULL, {0, 0}}},
         {NNCF_E_ARG, {(char *)x + 1, NNCF_F32, 4, 0, in, NULL, {0, 0}}},
@@ -666,10 +709,13 @@ START_TEST(errors)
         {NNCF_E_SHAPE, {x, NNCF_F32, 4, 0, (const int64_t[]){0, 3, 4, 4}, NULL, {0, 0}}},
         {NNCF_E_SHAPE, {x, NNCF_F32, 4, 0, (const int64_t[]){-1, 3, 4, 4}, NULL, {0, 0}}},
         {NNCF_E_SHAPE, {x, NNCF_F32, 4, 0, (const int64_t[]){INT64_MAX, 3, 4, 4}, NULL, {0, 0}}},
-        {NNCF_E_SHAPE, {x, NNCF_F32, 4, 0, (const int64_t[]){1, 3, INT64_MAX / 2, INT64_MAX / 2}, NULL, {0, 0}}}};
+        {NNCF_E_SHAPE,
+            {x, NNCF_F32, 4, 0, (const int64_t[]){1, 3, INT64_MAX / 2, INT64_MAX / 2}, NULL,
+                {0, 0}}}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         y[0] = 42;
-        ck_assert_msg(nncf_layer_forward(k.layer, &bad[i].t, &ty.t) == bad[i].want, "bad tensor %zu", i);
+        ck_assert_msg(
+            nncf_layer_forward(k.layer, &bad[i].t, &ty.t) == bad[i].want, "bad tensor %zu", i);
         ck_assert(y[0] == 42);
     }
     /* y of another shape, y over x, dx over dy, another batch in backward */
@@ -689,13 +735,14 @@ START_TEST(errors)
     ck_assert_int_eq(nncf_layer_backward(k.layer, &tx.t, &ty.t, NULL), NNCF_E_STATE);
     fx_view(&other, x, 2, (const int64_t[4]){1, 3, 1, 1});
     ck_assert_int_eq(nncf_layer_output_shape(k.layer, &other.t, shape, &ndim),
-                     NNCF_E_SHAPE); /* smaller than the kernel */
+        NNCF_E_SHAPE); /* smaller than the kernel */
     nncf_model_destroy(model);
     fx_release(&k);
 }
 END_TEST
 
-/* A controller that comes between forward and backward must not make backward read what forward did not keep. */
+/* A controller that comes between forward and backward must not make backward read what forward did
+ * not keep. */
 START_TEST(controller_between_forward_and_backward)
 {
     net n;

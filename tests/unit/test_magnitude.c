@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Magnitude masks against a plain sort of all importances by (importance, layer, index): weights of every awkward kind,
- * both importances, many levels, several numbers of threads. */
+/* Magnitude masks against a plain sort of all importances by (importance, layer, index): weights of
+ * every awkward kind, both importances, many levels, several numbers of threads. */
 #include "../sweep.h"
 #include "comp_fixture.h"
+#include "controller/ctrl.h"
 
 #include <float.h>
 #include <math.h>
+#include <stdbool.h>
 
 enum { LAYERS = 3 };
 
@@ -31,10 +33,10 @@ static void open_subject(subject *s, int32_t threads, const char *importance)
     s->layers[2] = cf_conv(s->model, "kernels", 37, 41, 3, NULL, NULL);
     s->count = s->layers[0].count + s->layers[1].count + s->layers[2].count;
     snprintf(text, sizeof text,
-             "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"weight_importance\": \"%s\", "
-             "\"params\": {\"schedule\": \"multistep\", \"steps\": [1, 2, 3, 4, 5, 6], "
-             "\"sparsity_levels\": [%.9g, %.9g, %.9g, %.9g, %.9g, %.9g, %.9g]}}}",
-             importance, levels[0], levels[1], levels[2], levels[3], levels[4], levels[5], levels[6]);
+        "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"weight_importance\": \"%s\", "
+        "\"params\": {\"schedule\": \"multistep\", \"steps\": [1, 2, 3, 4, 5, 6], "
+        "\"sparsity_levels\": [%.9g, %.9g, %.9g, %.9g, %.9g, %.9g, %.9g]}}}",
+        importance, levels[0], levels[1], levels[2], levels[3], levels[4], levels[5], levels[6]);
     s->ctrl = cf_ctrl(s->model, text);
 }
 
@@ -94,12 +96,14 @@ static float all_alike(size_t i)
 
 static float denormal(size_t i)
 {
-    return i % 5 == 0 ? FLT_MIN : (float)(random_bits() % 4000) * 0x1p-149f * (i % 2 ? 1.0f : -1.0f);
+    return i % 5 == 0 ? FLT_MIN
+                      : (float)(random_bits() % 4000) * 0x1p-149f * (i % 2 ? 1.0f : -1.0f);
 }
 
 static float next_to_each_other(size_t i)
 {
-    uint32_t bits = 0x3f80ff00u + random_bits() % 512; /* the upper 16 bits differ, and the lower ones */
+    uint32_t bits =
+        0x3f80ff00u + random_bits() % 512; /* the upper 16 bits differ, and the lower ones */
     float value;
     (void)i;
     memcpy(&value, &bits, sizeof value);
@@ -108,11 +112,14 @@ static float next_to_each_other(size_t i)
 
 static float with_nan_and_infinity(size_t i)
 {
-    return i % 101 == 0 ? (i % 2 ? NAN : -NAN) : i % 103 == 0 ? -INFINITY : i % 107 == 0 ? FLT_MAX : uniform();
+    return i % 101 == 0 ? (i % 2 ? NAN : -NAN)
+        : i % 103 == 0  ? -INFINITY
+        : i % 107 == 0  ? FLT_MAX
+                        : uniform();
 }
 
-static float (*const kinds[])(size_t i) = {anything,  bell,     few_values,         all_zero,
-                                           all_alike, denormal, next_to_each_other, with_nan_and_infinity};
+static float (*const kinds[])(size_t i) = {anything, bell, few_values, all_zero, all_alike,
+    denormal, next_to_each_other, with_nan_and_infinity};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 /* ---- the sort ---- */
@@ -148,8 +155,10 @@ static void check_masks(const subject *s, bool normed, double level, const char 
     size_t n = 0, zeros = (size_t)floor(level * (double)s->count);
     for (int l = 0; l < LAYERS; l++) {
         const float norm = normed ? s->ctrl->layers[l].norm : 1.0f, own = norm_of(&s->layers[l]);
-        /* The order of its sum is the library's affair; what is divided by must be the very same number. */
-        REQUIRE(!normed || fabsf(norm - own) <= 1e-6f * own, "%s: norm %g, not %g", what, (double)norm, (double)own);
+        /* The order of its sum is the library's affair; what is divided by must be the very same
+         * number. */
+        REQUIRE(!normed || fabsf(norm - own) <= 1e-6f * own, "%s: norm %g, not %g", what,
+            (double)norm, (double)own);
         for (size_t i = 0; i < s->layers[l].count; i++, n++)
             sorted[n] = (entry){fabsf(s->layers[l].weight[i]) / norm, (uint32_t)n};
     }
@@ -158,14 +167,14 @@ static void check_masks(const subject *s, bool normed, double level, const char 
         masked[sorted[i].place] = 1;
     double threshold = cf_statistics(s->ctrl).magnitude_threshold;
     REQUIRE(threshold == (zeros > 0 ? (double)sorted[zeros - 1].importance : 0) ||
-                isnan(sorted[zeros > 0 ? zeros - 1 : 0].importance),
-            "%s: threshold %g", what, threshold);
+            isnan(sorted[zeros > 0 ? zeros - 1 : 0].importance),
+        "%s: threshold %g", what, threshold);
     n = 0;
     for (int l = 0; l < LAYERS; l++)
         for (size_t i = 0; i < s->layers[l].count; i++, n++) {
             int kept = s->ctrl->layers[l].bits[i / 8] >> i % 8 & 1;
             REQUIRE(kept == !masked[n], "%s: layer %d, weight %zu (%g): kept %d", what, l, i,
-                    (double)s->layers[l].weight[i], kept);
+                (double)s->layers[l].weight[i], kept);
         }
     free(sorted);
     free(masked);
@@ -187,8 +196,8 @@ START_TEST(as_a_sort_does)
                 s.layers[l].weight[i] = kinds[_i](i);
         for (int level = 1; level < LEVELS; level++) {
             char what[96];
-            snprintf(what, sizeof what, "weights %d, %s, %d threads, level %.9g", _i, normed ? "normed_abs" : "abs",
-                     (int)threads, levels[level]);
+            snprintf(what, sizeof what, "weights %d, %s, %d threads, level %.9g", _i,
+                normed ? "normed_abs" : "abs", (int)threads, levels[level]);
             ck_assert_int_eq(nncf_compression_ctrl_epoch_step(s.ctrl), NNCF_OK);
             check_masks(&s, normed, levels[level], what);
         }

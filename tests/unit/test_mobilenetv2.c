@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The classification sample's models, built by the sample's own code, against torchvision's in float64
- * (golden/<model>_torchvision.json, made by golden/gen/torchvision_forward.py): eval mode, 224x224. */
+/* The classification sample's models, built by the sample's own code, against torchvision's in
+ * float64 (golden/<model>_torchvision.json, made by golden/gen/torchvision_forward.py): eval mode,
+ * 224x224. */
 #include "../../examples/classification/models.h"
 #include "../../examples/classification/net_internal.h"
 #include "../golden_formula.h"
@@ -41,13 +42,15 @@ static net *build(nncf_context *context, void (*add_layers)(net *, const model_s
     return n;
 }
 
-/* The last node of the stage: the one whose scope begins with the stage's, whatever the class of its blocks. */
+/* The last node of the stage: the one whose scope begins with the stage's, whatever the class of
+ * its blocks. */
 static const net_node *stage_node(const net *n, const char *prefix, const char *index)
 {
     const net_node *found = NULL;
     for (int i = 0; i < n->n_nodes; i++) {
         const char *scope = nncf_layer_scope(n->nodes[i].layer), *block;
-        if (strncmp(scope, prefix, strlen(prefix)) != 0 || (block = strchr(scope + strlen(prefix), '[')) == NULL)
+        if (strncmp(scope, prefix, strlen(prefix)) != 0 ||
+            (block = strchr(scope + strlen(prefix), '[')) == NULL)
             continue;
         if (strncmp(block, index, strlen(index)) == 0)
             found = &n->nodes[i];
@@ -56,7 +59,8 @@ static const net_node *stage_node(const net *n, const char *prefix, const char *
     return found;
 }
 
-/* torchvision's name of a stage, as what scopes begin with up to the class of the block, and the block's index. */
+/* torchvision's name of a stage, as what scopes begin with up to the class of the block, and the
+ * block's index. */
 static void stage_prefix(const char *stage, char *prefix, char *index, size_t size)
 {
     int number, block;
@@ -85,12 +89,15 @@ static void check_stages(const net *n, struct json_object *stages)
         y = node->y;
         for (size_t i = 0; i < count; i++)
             mean += (double)y[i] / (double)count;
-        ck_assert_msg(fabs(mean - json_object_get_double(get(expected, "mean"))) <= TOLERANCE * largest,
-                      "%s: mean %.9g, expected %.9g", stage, mean, json_object_get_double(get(expected, "mean")));
+        ck_assert_msg(
+            fabs(mean - json_object_get_double(get(expected, "mean"))) <= TOLERANCE * largest,
+            "%s: mean %.9g, expected %.9g", stage, mean,
+            json_object_get_double(get(expected, "mean")));
         for (size_t i = 0; i < 4; i++) {
-            double value = json_object_get_double(json_object_array_get_idx(get(expected, "first"), i));
-            ck_assert_msg(fabs((double)y[i] - value) <= TOLERANCE * largest, "%s: element %zu is %.9g, not %.9g", stage,
-                          i, (double)y[i], value);
+            double value =
+                json_object_get_double(json_object_array_get_idx(get(expected, "first"), i));
+            ck_assert_msg(fabs((double)y[i] - value) <= TOLERANCE * largest,
+                "%s: element %zu is %.9g, not %.9g", stage, i, (double)y[i], value);
         }
     }
 }
@@ -109,10 +116,12 @@ static void check_logits(const float *logits, struct json_object *expected)
         }
     }
     printf("largest logit %.6g, largest relative difference %.3g\n", largest, difference / largest);
-    ck_assert_msg(difference <= TOLERANCE * largest, "logits are off by %g of the largest one", difference / largest);
+    ck_assert_msg(difference <= TOLERANCE * largest, "logits are off by %g of the largest one",
+        difference / largest);
 }
 
-static void check_model(const char *file, void (*add_layers)(net *, const model_settings *, int64_t))
+static void check_model(
+    const char *file, void (*add_layers)(net *, const model_settings *, int64_t))
 {
     struct json_object *golden = json_object_from_file(file);
     nncf_context *context = NULL;
@@ -143,12 +152,13 @@ static void check_model(const char *file, void (*add_layers)(net *, const model_
 
 enum { KEY = 96 };
 
-/* One name for an activation quantizer, of NNCF's id (torchvision's classes) and of a layer of the sample: which block,
- * and what stands at its end. */
+/* One name for an activation quantizer, of NNCF's id (torchvision's classes) and of a layer of the
+ * sample: which block, and what stands at its end. */
 static void key_of_id(const char *id, char out[KEY])
 {
     int block = -1, position = -1;
-    const char *inverted = strstr(id, "InvertedResidual["), *single = strstr(id, "[features]/Conv2dNormActivation[");
+    const char *inverted = strstr(id, "InvertedResidual["),
+               *single = strstr(id, "[features]/Conv2dNormActivation[");
     const char *unit = inverted ? strstr(id, "[conv]/Conv2dNormActivation[") : NULL;
     if (strstr(id, "module_input")) {
         snprintf(out, KEY, "input");
@@ -156,7 +166,11 @@ static void key_of_id(const char *id, char out[KEY])
         ck_assert_int_eq(sscanf(inverted, "InvertedResidual[%d]", &block), 1);
         if (unit)
             ck_assert_int_eq(sscanf(unit, "[conv]/Conv2dNormActivation[%d]", &position), 1);
-        snprintf(out, KEY, "%d %s %d", block, unit ? "relu" : strstr(id, "__add__") ? "add" : "bn", position);
+        snprintf(out, KEY, "%d %s %d", block,
+            unit                        ? "relu"
+                : strstr(id, "__add__") ? "add"
+                                        : "bn",
+            position);
     } else if (single) {
         ck_assert_int_eq(sscanf(single, "[features]/Conv2dNormActivation[%d]", &block), 1);
         snprintf(out, KEY, "%d relu -1", block);
@@ -168,12 +182,16 @@ static void key_of_id(const char *id, char out[KEY])
 static void key_of_scope(const char *scope, char out[KEY])
 {
     int block = -1, position = -1;
-    const char *inverted = strstr(scope, "InvertedResidual["), *single = strstr(scope, "[features]/Sequential[");
+    const char *inverted = strstr(scope, "InvertedResidual["),
+               *single = strstr(scope, "[features]/Sequential[");
     if (inverted && strstr(inverted, "__add__")) {
         ck_assert_int_eq(sscanf(inverted, "InvertedResidual[%d]", &block), 1);
         snprintf(out, KEY, "%d add -1", block);
-    } else if (inverted) { /* convolution, batch norm, ReLU6 count as three; the last one has no ReLU6 */
-        ck_assert_int_eq(sscanf(inverted, "InvertedResidual[%d]/Sequential[conv]/Conv2d[%d]", &block, &position), 2);
+    } else if (inverted) { /* convolution, batch norm, ReLU6 count as three; the last one has no
+                              ReLU6 */
+        ck_assert_int_eq(
+            sscanf(inverted, "InvertedResidual[%d]/Sequential[conv]/Conv2d[%d]", &block, &position),
+            2);
         const bool last = position == (block == 1 ? 3 : 6);
         snprintf(out, KEY, "%d %s %d", block, last ? "bn" : "relu", last ? -1 : position / 3);
     } else if (single) {
@@ -185,8 +203,8 @@ static void key_of_scope(const char *scope, char out[KEY])
 }
 
 /* Find the vector of that key, compare its sign, and count it. */
-static void expect_quantizer(struct json_object *vectors, const char *key, int32_t bits, int32_t is_signed,
-                             size_t *found)
+static void expect_quantizer(
+    struct json_object *vectors, const char *key, int32_t bits, int32_t is_signed, size_t *found)
 {
     for (size_t i = 0; i < json_object_array_length(vectors); i++) {
         struct json_object *v = json_object_array_get_idx(vectors, i);
@@ -195,7 +213,8 @@ static void expect_quantizer(struct json_object *vectors, const char *key, int32
         if (strcmp(key, other) != 0)
             continue;
         ck_assert_int_eq(1 << bits, json_object_get_int(get(v, "levels")));
-        ck_assert_msg(is_signed == json_object_get_int(get(v, "signed")), "%s: signed is %d", key, (int)is_signed);
+        ck_assert_msg(is_signed == json_object_get_int(get(v, "signed")), "%s: signed is %d", key,
+            (int)is_signed);
         (*found)++;
         return;
     }
@@ -204,10 +223,13 @@ static void expect_quantizer(struct json_object *vectors, const char *key, int32
 
 START_TEST(test_quantizers)
 {
-    static const char text[] = "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"range\": "
-                               "{\"num_init_steps\": 1, \"type\": \"mean_min_max\"}}}}";
-    struct json_object *golden = json_object_from_file(NNCF_GOLDEN_DIR "/mobilenet_v2_quantizers.json");
-    struct json_object *activations = get(golden, "activation_quantizers"), *weights = get(golden, "weight_quantizers");
+    static const char text[] =
+        "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"range\": "
+        "{\"num_init_steps\": 1, \"type\": \"mean_min_max\"}}}}";
+    struct json_object *golden =
+        json_object_from_file(NNCF_GOLDEN_DIR "/mobilenet_v2_quantizers.json");
+    struct json_object *activations = get(golden, "activation_quantizers"),
+                       *weights = get(golden, "weight_quantizers");
     const size_t count = 3 * 224 * 224;
     nncf_context *context = NULL;
     nncf_config *config = NULL;
@@ -221,15 +243,18 @@ START_TEST(test_quantizers)
     golden_uniform("input", -2.0, 2.0, count, x);
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, NULL, &context, &err), NNCF_OK);
     net *n = build(context, mobilenetv2_build);
-    ck_assert_msg(nncf_config_parse(context, "test", text, strlen(text), &config, &err) == NNCF_OK, "%s", err.message);
-    ck_assert_msg(nncf_compression_ctrl_create(net_model(n), config, &ctrl, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(nncf_config_parse(context, "test", text, strlen(text), &config, &err) == NNCF_OK,
+        "%s", err.message);
+    ck_assert_msg(nncf_compression_ctrl_create(net_model(n), config, &ctrl, &err) == NNCF_OK, "%s",
+        err.message);
     while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more)
         ck_assert_msg(net_forward(n, x, 1, &logits, &err) == NNCF_OK, "%s", err.message);
     nncf_layer_statistics s = {NNCF_PARAMS(nncf_layer_statistics)};
     for (size_t i = 0; nncf_compression_ctrl_get_layer_statistics(ctrl, i, &s) == NNCF_OK; i++) {
         char key[KEY];
         key_of_scope(s.scope, key);
-        if (strstr(s.scope, "mean_1")) /* torchvision pools in one step, the sample's model in two */
+        if (strstr(
+                s.scope, "mean_1")) /* torchvision pools in one step, the sample's model in two */
             ck_assert(s.output_bits == 8 && !s.output_signed);
         else if (s.output_bits)
             expect_quantizer(activations, key, s.output_bits, s.output_signed, &found);
@@ -243,8 +268,8 @@ START_TEST(test_quantizers)
     }
     ck_assert_uint_eq(found, json_object_array_length(activations));
     ck_assert_uint_eq(n_weights, json_object_array_length(weights));
-    printf(
-        "mobilenet_v2_quantizers.json: %zu activation and %zu weight quantizers, all in place and of the same sign\n",
+    printf("mobilenet_v2_quantizers.json: %zu activation and %zu weight quantizers, all in place "
+           "and of the same sign\n",
         found, n_weights);
     nncf_compression_ctrl_destroy(ctrl);
     nncf_config_destroy(config);

@@ -2,12 +2,19 @@
 /*
  * Where quantizers and masks stand: what test_quantizer_lists.c does not tell.
  */
+#include "config/config.h"
+#include "controller/ctrl.h"
+#include "controller/layer_compression.h"
+#include "graph/model.h"
 #include "zoo.h"
 
-static const char int8_config[] =
-    "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 1}}}";
+#include <stdbool.h>
 
-static void counts(const nncf_compression_ctrl *ctrl, int64_t weights, int64_t inputs, int64_t activations)
+static const char int8_config[] = "{\"compression\": {\"algorithm\": \"quantization\", "
+                                  "\"initializer\": {\"num_init_steps\": 1}}}";
+
+static void counts(
+    const nncf_compression_ctrl *ctrl, int64_t weights, int64_t inputs, int64_t activations)
 {
     nncf_statistics s = cf_statistics(ctrl);
     ck_assert_int_eq(s.weight_quantizers, weights);
@@ -23,7 +30,8 @@ START_TEST(mobilenet)
     ck_assert_ptr_nonnull(ctrl->layers[0].input_quantizer);
     ck_assert_ptr_eq(ctrl->layers[0].incoming_quantizer, ctrl->layers[0].input_quantizer);
     ck_assert_ptr_eq(ctrl->layers[1].incoming_quantizer, ctrl->layers[0].output_quantizer);
-    /* until initialized: what follows a ReLU counts from 0, what follows a linear bottleneck has a sign */
+    /* until initialized: what follows a ReLU counts from 0, what follows a linear bottleneck has a
+     * sign */
     ck_assert_int_eq(ctrl->layers[0].output_quantizer->params.sign, NNCF__UNSIGNED);
     ck_assert_int_eq(ctrl->layers[2].output_quantizer->params.sign, NNCF__SIGNED);
     nncf_compression_ctrl_destroy(ctrl);
@@ -44,10 +52,12 @@ START_TEST(resnet)
 }
 END_TEST
 
-/* By propagation too the model's input is left alone where the config says so; and what is not there is refused. */
+/* By propagation too the model's input is left alone where the config says so; and what is not
+ * there is refused. */
 START_TEST(inputs_and_outputs_by_propagation)
 {
-    static const char with[] = "{\"target_device\": \"CPU\", \"compression\": {\"algorithm\": \"quantization\"%s}}";
+    static const char with[] =
+        "{\"target_device\": \"CPU\", \"compression\": {\"algorithm\": \"quantization\"%s}}";
     char text[256];
     zoo *z = zoo_mobilenet_v2(true, ZOO_TORCHVISION);
     snprintf(text, sizeof text, with, "");
@@ -64,7 +74,8 @@ START_TEST(inputs_and_outputs_by_propagation)
     nncf_error err = NNCF_ERROR_INIT;
     snprintf(text, sizeof text, with, ", \"quantize_outputs\": true");
     nncf_config *config = cf_config(NULL, text);
-    ck_assert_int_eq(nncf_compression_ctrl_create(z->model, config, &ctrl, &err), NNCF_E_UNSUPPORTED);
+    ck_assert_int_eq(
+        nncf_compression_ctrl_create(z->model, config, &ctrl, &err), NNCF_E_UNSUPPORTED);
     ck_assert_str_eq(err.where, "compression.quantize_outputs");
     ck_assert_ptr_nonnull(strstr(err.message, "propagation"));
     nncf_config_destroy(config);
@@ -77,7 +88,8 @@ START_TEST(seed)
 {
     json_object *root = cf_golden("nncf_quantizer_lists.json");
     json_object *list =
-        cf_get(cf_get(root, "v1.1 SEED CONFIG on its own mobilenetv2 sample model [real code run]"), "sparsified");
+        cf_get(cf_get(root, "v1.1 SEED CONFIG on its own mobilenetv2 sample model [real code run]"),
+            "sparsified");
     char path[1024], text[16384];
     snprintf(path, sizeof path, "%s/configuration-file.md", NNCF_GOLDEN_DIR);
     FILE *file = fopen(path, "rb");
@@ -92,14 +104,16 @@ START_TEST(seed)
     nncf_compression_ctrl *ctrl = cf_ctrl(z->model, begin);
     counts(ctrl, 53, 1, 64);
     for (size_t i = 0; i < ctrl->n_layers; i++) {
-        const char *scope = nncf_layer_scope(nncf_model_get_layer(z->model, i)), *own = strstr(scope, "/Conv2d[");
+        const char *scope = nncf_layer_scope(nncf_model_get_layer(z->model, i)),
+                   *own = strstr(scope, "/Conv2d[");
         char wrapped[ZOO_NAME];
         bool listed = false;
         if (!own)
             continue;
         zoo_name(wrapped, "%.*s/NNCF%s", (int)(own - scope), scope, own + 1);
         for (size_t j = 0; j < json_object_array_length(list) && !listed; j++)
-            listed = strcmp(json_object_get_string(json_object_array_get_idx(list, j)), wrapped) == 0;
+            listed =
+                strcmp(json_object_get_string(json_object_array_get_idx(list, j)), wrapped) == 0;
         ck_assert_msg((ctrl->layers[i].mask_kind != NNCF__MASK_NONE) == listed, "%s", scope);
         masked += listed;
     }
@@ -118,44 +132,51 @@ END_TEST
 START_TEST(ignored_and_target_scopes)
 {
     zoo *z = zoo_mobilenet_v2(true, ZOO_TORCHVISION);
-    nncf_compression_ctrl *ctrl =
-        cf_ctrl(z->model, "{\"compression\": {\"algorithm\": \"quantization\", \"ignored_scopes\": "
-                          "[\"MobileNetV2/Sequential[features]/InvertedResidual[2]\", \"Linear\"]}}");
+    nncf_compression_ctrl *ctrl = cf_ctrl(z->model,
+        "{\"compression\": {\"algorithm\": \"quantization\", \"ignored_scopes\": "
+        "[\"MobileNetV2/Sequential[features]/InvertedResidual[2]\", \"Linear\"]}}");
     counts(ctrl, 53 - 3 - 1, 1, 63 - 3);
-    /* the block before is quantized, so what enters the block is codes, and what leaves it is not */
-    nncf_layer *inside = nncf_model_find_layer(
-        z->model, "MobileNetV2/Sequential[features]/InvertedResidual[2]/Sequential[conv]/Conv2d[2]");
+    /* the block before is quantized, so what enters the block is codes, and what leaves it is not
+     */
+    nncf_layer *inside = nncf_model_find_layer(z->model,
+        "MobileNetV2/Sequential[features]/InvertedResidual[2]/Sequential[conv]/Conv2d[2]");
     ck_assert_ptr_null(ctrl->layers[inside->index].incoming_quantizer);
     ck_assert_ptr_null(ctrl->layers[inside->index + 1].incoming_quantizer);
     nncf_compression_ctrl_destroy(ctrl);
-    ctrl = cf_ctrl(z->model, "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"target_scopes\": "
-                             "\"MobileNetV2/Sequential[features]/InvertedResidual[3]\"}}");
+    ctrl = cf_ctrl(z->model,
+        "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"target_scopes\": "
+        "\"MobileNetV2/Sequential[features]/InvertedResidual[3]\"}}");
     ck_assert_int_eq(cf_statistics(ctrl).sparsified_layers, 3);
     counts(ctrl, 0, 0, 0);
     nncf_compression_ctrl_destroy(ctrl);
-    ctrl = cf_ctrl(z->model, "{\"compression\": {\"algorithm\": \"quantization\", \"quantize_inputs\": false}}");
+    ctrl = cf_ctrl(z->model,
+        "{\"compression\": {\"algorithm\": \"quantization\", \"quantize_inputs\": false}}");
     counts(ctrl, 53, 0, 63);
     nncf_compression_ctrl_destroy(ctrl);
-    /* a convolution's own scope: the quantizer behind its ReLU6 is the ReLU6's affair, and the other way round */
-    ctrl = cf_ctrl(z->model, "{\"compression\": {\"algorithm\": \"quantization\", \"ignored_scopes\": "
-                             "\"MobileNetV2/Sequential[features]/InvertedResidual[2]/Sequential[conv]/Conv2d[2]\"}}");
+    /* a convolution's own scope: the quantizer behind its ReLU6 is the ReLU6's affair, and the
+     * other way round */
+    ctrl = cf_ctrl(z->model,
+        "{\"compression\": {\"algorithm\": \"quantization\", \"ignored_scopes\": "
+        "\"MobileNetV2/Sequential[features]/InvertedResidual[2]/Sequential[conv]/Conv2d[2]\"}}");
     counts(ctrl, 52, 1, 63);
     nncf_compression_ctrl_destroy(ctrl);
-    ctrl = cf_ctrl(z->model, "{\"compression\": {\"algorithm\": \"quantization\", \"ignored_scopes\": [\"ReLU6\"]}}");
+    ctrl = cf_ctrl(z->model,
+        "{\"compression\": {\"algorithm\": \"quantization\", \"ignored_scopes\": [\"ReLU6\"]}}");
     counts(ctrl, 53, 1, 63 - 35);
     nncf_compression_ctrl_destroy(ctrl);
     zoo_free(z);
 }
 END_TEST
 
-static node conv(zoo *z, const char *scope, const char *activation, int64_t in, int64_t out, node input)
+static node conv(
+    zoo *z, const char *scope, const char *activation, int64_t in, int64_t out, node input)
 {
     const zoo_conv c = {scope, NULL, activation, NNCF_OP_RELU, in, out, 3, 1};
     return zoo_add_conv(z, &c, input);
 }
 
-/* Without edges every layer with a weight quantizes its own input; a max pool in front of the first layer is seen
- * through. */
+/* Without edges every layer with a weight quantizes its own input; a max pool in front of the first
+ * layer is seen through. */
 START_TEST(inputs)
 {
     zoo *z = zoo_new(true);
@@ -167,7 +188,8 @@ START_TEST(inputs)
     node last = conv(z, "Net/Conv2d[d]", NULL, 4, 4, average);
     nncf_compression_ctrl *ctrl = cf_ctrl(z->model, int8_config);
     counts(ctrl, 4, 3, 1); /* the average pool has a quantizer behind it, so that d needs none */
-    ck_assert_ptr_eq(ctrl->layers[last->index].incoming_quantizer, ctrl->layers[average->index].output_quantizer);
+    ck_assert_ptr_eq(ctrl->layers[last->index].incoming_quantizer,
+        ctrl->layers[average->index].output_quantizer);
     ck_assert_ptr_eq(ctrl->layers[3].incoming_quantizer, ctrl->layers[3].input_quantizer);
     ck_assert_ptr_null(ctrl->layers[2].input_quantizer);
     nncf_compression_ctrl_destroy(ctrl);
@@ -175,13 +197,15 @@ START_TEST(inputs)
 }
 END_TEST
 
-/* 1.1 KB of config that took 16 s: each search stayed below its own limit, but there are thousands of them. */
+/* 1.1 KB of config that took 16 s: each search stayed below its own limit, but there are thousands
+ * of them. */
 /* The plan refuses what the controller would refuse, and says the same. */
 START_TEST(refusals_of_plan_and_controller)
 {
     static const struct {
         const char *dialect, *where;
-    } cases[] = {{"1.1", "Net/AvgPool2d[p]"}, {"1.7\", \"target_device\": \"NONE", "Net/AvgPool2d[p]"}};
+    } cases[] = {
+        {"1.1", "Net/AvgPool2d[p]"}, {"1.7\", \"target_device\": \"NONE", "Net/AvgPool2d[p]"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         nncf_model *model;
         nncf_layer *pool;
@@ -189,18 +213,20 @@ START_TEST(refusals_of_plan_and_controller)
         nncf_compression_ctrl *ctrl = NULL;
         nncf_error planned = NNCF_ERROR_INIT, made = NNCF_ERROR_INIT;
         const nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = "Net/AvgPool2d[p]",
-                                      .kind = NNCF_POOL_AVERAGE, .kernel = {2, 2}};
+            .kind = NNCF_POOL_AVERAGE, .kernel = {2, 2}};
         ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
         ck_assert_int_eq(nncf_model_add_pool2d(model, &p, &pool, NULL), NNCF_OK);
         cf_layer c = cf_conv(model, "Net/Conv2d[c]", 2, 2, 1, NULL, pool);
         char text[300];
         snprintf(text, sizeof text,
-                 "{\"nncf_dialect\": \"%s\", \"compression\": {\"algorithm\": \"quantization\", \"activations\": "
-                 "{\"per_channel\": true}}}",
-                 cases[i].dialect);
+            "{\"nncf_dialect\": \"%s\", \"compression\": {\"algorithm\": \"quantization\", "
+            "\"activations\": "
+            "{\"per_channel\": true}}}",
+            cases[i].dialect);
         nncf_config *config = cf_config(NULL, text);
         ck_assert_int_eq(nncf_plan_create(model, config, &plan, &planned), NNCF_E_UNSUPPORTED);
-        ck_assert_int_eq(nncf_compression_ctrl_create(model, config, &ctrl, &made), NNCF_E_UNSUPPORTED);
+        ck_assert_int_eq(
+            nncf_compression_ctrl_create(model, config, &ctrl, &made), NNCF_E_UNSUPPORTED);
         ck_assert(!plan && !ctrl);
         ck_assert_str_eq(planned.where, cases[i].where);
         ck_assert_str_eq(planned.message, made.message);
@@ -211,7 +237,8 @@ START_TEST(refusals_of_plan_and_controller)
 }
 END_TEST
 
-/* Layers whose weights lie in the same memory: two masks of one weight cannot be meant, two ranges are warned of. */
+/* Layers whose weights lie in the same memory: two masks of one weight cannot be meant, two ranges
+ * are warned of. */
 START_TEST(weights_in_one_buffer)
 {
     enum { N = 4 };
@@ -221,14 +248,13 @@ START_TEST(weights_in_one_buffer)
         nncf_status status;
         const char *text; /* of the error or the only warning; NULL: none */
     } cases[] = {{"magnitude_sparsity", {0, 4, 8, 12}, NNCF_OK, NULL},
-                 {"magnitude_sparsity", {8, 0, 8, 12}, NNCF_E_UNSUPPORTED, "same memory as that of Net/Linear[0]"},
-                 {"rb_sparsity", {12, 5, 8, 0}, NNCF_E_UNSUPPORTED, "same memory as that of Net/Linear[1]"},
-                 {"quantization", {12, 8, 4, 0}, NNCF_OK, NULL},
-                 {"quantization",
-                  {0, 0, 0, 12},
-                  NNCF_OK,
-                  "Net/Linear[1]: its weight lies in the same memory as that of "
-                  "Net/Linear[0]"}};
+        {"magnitude_sparsity", {8, 0, 8, 12}, NNCF_E_UNSUPPORTED,
+            "same memory as that of Net/Linear[0]"},
+        {"rb_sparsity", {12, 5, 8, 0}, NNCF_E_UNSUPPORTED, "same memory as that of Net/Linear[1]"},
+        {"quantization", {12, 8, 4, 0}, NNCF_OK, NULL},
+        {"quantization", {0, 0, 0, 12}, NNCF_OK,
+            "Net/Linear[1]: its weight lies in the same memory as that of "
+            "Net/Linear[0]"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         float w[20], dw[20];
         char text[100];
@@ -241,21 +267,21 @@ START_TEST(weights_in_one_buffer)
         cf_open(&c, 1, 0);
         ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
         for (size_t j = 0; j < N; j++) {
-            static const char *const scopes[N] = {"Net/Linear[0]", "Net/Linear[1]", "Net/Linear[2]", "Net/Linear[3]"};
+            static const char *const scopes[N] = {
+                "Net/Linear[0]", "Net/Linear[1]", "Net/Linear[2]", "Net/Linear[3]"};
             nncf_layer *layer;
-            const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params),
-                                          .scope = scopes[j],
-                                          .weight = w + cases[i].at[j],
-                                          .weight_grad = dw,
-                                          .in_features = 2,
-                                          .out_features = 2};
+            const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = scopes[j],
+                .weight = w + cases[i].at[j], .weight_grad = dw, .in_features = 2,
+                .out_features = 2};
             ck_assert_int_eq(nncf_model_add_linear(model, &p, &layer, NULL), NNCF_OK);
         }
-        snprintf(text, sizeof text, "{\"compression\": {\"algorithm\": \"%s\"}}", cases[i].algorithm);
+        snprintf(
+            text, sizeof text, "{\"compression\": {\"algorithm\": \"%s\"}}", cases[i].algorithm);
         nncf_config *config = cf_config(NULL, text);
         ck_assert_int_eq(nncf_plan_create(model, config, &plan, &err), cases[i].status);
         ck_assert_int_eq(c.warnings, cases[i].text && cases[i].status == NNCF_OK);
-        ck_assert(!cases[i].text || strstr(cases[i].status == NNCF_OK ? c.log : err.message, cases[i].text));
+        ck_assert(!cases[i].text ||
+            strstr(cases[i].status == NNCF_OK ? c.log : err.message, cases[i].text));
         ck_assert_int_eq(nncf_compression_ctrl_create(model, config, &ctrl, NULL), cases[i].status);
         nncf_plan_destroy(plan);
         nncf_compression_ctrl_destroy(ctrl);
@@ -273,15 +299,17 @@ START_TEST(slow_patterns)
     node last = NULL;
     for (int i = 0; i < LAYERS; i++) {
         char scope[100];
-        snprintf(scope, sizeof scope, "Network/Sequential[features]/InvertedResidual[%d]/Conv2d[conv]", i);
+        snprintf(scope, sizeof scope,
+            "Network/Sequential[features]/InvertedResidual[%d]/Conv2d[conv]", i);
         last = conv(z, scope, NULL, 4, 4, last);
     }
     static char text[4000];
     size_t used = (size_t)snprintf(text, sizeof text,
-                                   "{\"nncf_dialect\": \"2.0\", \"compression\": {\"algorithm\": \"quantization\", "
-                                   "\"ignored_scopes\": [");
+        "{\"nncf_dialect\": \"2.0\", \"compression\": {\"algorithm\": \"quantization\", "
+        "\"ignored_scopes\": [");
     for (int i = 0; i < PATTERNS; i++)
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s\"{re}(.*)(.*)(.*)[xyz]%d\"", i ? "," : "", i);
+        used += (size_t)snprintf(
+            text + used, sizeof text - used, "%s\"{re}(.*)(.*)(.*)[xyz]%d\"", i ? "," : "", i);
     snprintf(text + used, sizeof text - used, "]}}");
     nncf_config *config = cf_config(NULL, text);
     nncf_plan *plan = NULL;
@@ -296,7 +324,8 @@ START_TEST(slow_patterns)
 }
 END_TEST
 
-/* Thousands of patterns that match nothing: the first are named, the rest counted, and of few the nearest is sought. */
+/* Thousands of patterns that match nothing: the first are named, the rest counted, and of few the
+ * nearest is sought. */
 typedef struct told {
     int lines, nearest, rest;
 } told;
@@ -316,17 +345,18 @@ START_TEST(many_patterns_that_match_nothing)
     enum { PATTERNS = 2000 };
     told t = {0};
     nncf_context *context;
-    const nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, .log = count_lines,
-                                        .log_user = &t};
+    const nncf_context_params params = {
+        NNCF_PARAMS(nncf_context_params), .n_threads = 1, .log = count_lines, .log_user = &t};
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
     nncf_model *model;
     ck_assert_int_eq(nncf_model_create(context, &model, NULL), NNCF_OK);
     cf_layer l = cf_conv(model, "Net/Conv2d[1000]", 4, 4, 1, NULL, NULL);
     static char text[PATTERNS * 24 + 200];
-    size_t used =
-        (size_t)snprintf(text, sizeof text, "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"ignored_scopes\": [");
+    size_t used = (size_t)snprintf(text, sizeof text,
+        "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"ignored_scopes\": [");
     for (int i = 0; i < PATTERNS; i++)
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s\"Net/Conv2d[x%d]\"", i ? "," : "", i);
+        used += (size_t)snprintf(
+            text + used, sizeof text - used, "%s\"Net/Conv2d[x%d]\"", i ? "," : "", i);
     snprintf(text + used, sizeof text - used, "]}}");
     nncf_config *config = cf_config(context, text);
     nncf_plan *plan = NULL;
@@ -344,5 +374,5 @@ START_TEST(many_patterns_that_match_nothing)
 END_TEST
 
 CF_MAIN("placement", refusals_of_plan_and_controller, weights_in_one_buffer, slow_patterns,
-        many_patterns_that_match_nothing, mobilenet, inputs_and_outputs_by_propagation, resnet, seed,
-        ignored_and_target_scopes, inputs)
+    many_patterns_that_match_nothing, mobilenet, inputs_and_outputs_by_propagation, resnet, seed,
+    ignored_and_target_scopes, inputs)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mistakes in a training loop are told once, in words; and the two orders of calls come to the same. */
+/* Mistakes in a training loop are told once, in words; and the two orders of calls come to the
+ * same. */
 #include "comp_fixture.h"
 
 #include <unistd.h>
 
-#define RB                                                                                                             \
-    "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": {\"sparsity_init\": 0.1, \"sparsity_target\": "    \
+#define RB                                                                                         \
+    "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": {\"sparsity_init\": 0.1, "     \
+    "\"sparsity_target\": "                                                                        \
     "0.5, \"sparsity_steps\": 4, \"sparsity_training_steps\": 6}}}"
 
 typedef struct loop {
@@ -97,7 +99,8 @@ START_TEST(the_loss_is_missed)
         step(&l);
     }
     ck_assert_int_eq(l.c.warnings, 1);
-    ck_assert_ptr_nonnull(strstr(l.c.log, "nncf_compression_ctrl_loss() was not called in the last 8 steps"));
+    ck_assert_ptr_nonnull(
+        strstr(l.c.log, "nncf_compression_ctrl_loss() was not called in the last 8 steps"));
     epoch_step(&l);
     loop_close(&l);
     /* short epochs say it at their end */
@@ -142,7 +145,8 @@ START_TEST(epochs_are_missed)
     ck_assert_int_eq(l.c.warnings, 0);
     loop_close(&l);
     ck_assert_int_eq(l.c.warnings, 1);
-    ck_assert_ptr_nonnull(strstr(l.c.log, "destroyed after 20 steps without nncf_compression_ctrl_epoch_step()"));
+    ck_assert_ptr_nonnull(
+        strstr(l.c.log, "destroyed after 20 steps without nncf_compression_ctrl_epoch_step()"));
     /* one epoch and its test: nothing is missing, the next epoch would begin with the step */
     loop_open(&l, RB);
     for (int i = 0; i < 20; i++) {
@@ -158,9 +162,10 @@ END_TEST
 
 START_TEST(parameters_stand_still)
 {
-    static const char *const configs[] = {RB, "{\"compression\": {\"algorithm\": \"quantization\"}}"};
+    static const char *const configs[] = {
+        RB, "{\"compression\": {\"algorithm\": \"quantization\"}}"};
     static const char *const words[] = {"the mask logits have gradients but did not change",
-                                        "the scales of the quantizers have gradients but did not change"};
+        "the scales of the quantizers have gradients but did not change"};
     for (int i = 0; i < 2; i++) {
         loop l;
         loop_open(&l, configs[i]);
@@ -179,7 +184,8 @@ END_TEST
 /* A host whose gradients are those of minus the loss: the masks would never come. */
 START_TEST(logits_move_away)
 {
-    for (int sign = -1; sign <= 1; sign++) { /* 0: no optimizer, but the gradients are cleared before anyone looks */
+    for (int sign = -1; sign <= 1;
+         sign++) { /* 0: no optimizer, but the gradients are cleared before anyone looks */
         loop l;
         loop_open(&l, RB);
         epoch_step(&l);
@@ -196,8 +202,9 @@ START_TEST(logits_move_away)
         }
         ck_assert_msg(l.c.warnings == (sign != 1), "%s", l.c.log);
         if (sign != 1)
-            ck_assert_ptr_nonnull(
-                strstr(l.c.log, "rb_sparsity did not move towards the level in 64 steps (sparsity 0.000, level 0.22"));
+            ck_assert_ptr_nonnull(strstr(l.c.log,
+                "rb_sparsity did not move towards the level in 64 steps (sparsity 0.000, level "
+                "0.22"));
         loop_close(&l);
     }
 }
@@ -213,16 +220,19 @@ START_TEST(masks_freeze_far_from_the_level)
         epoch_step(&l);
     }
     ck_assert_int_eq(l.c.warnings, 1);
-    ck_assert_ptr_nonnull(strstr(
-        l.c.log, "the masks of rb_sparsity are frozen from epoch 6 on, at a sparsity of 0.000; the level is 0.500"));
+    ck_assert_ptr_nonnull(strstr(l.c.log,
+        "the masks of rb_sparsity are frozen from epoch 6 on, at a sparsity of 0.000; the level is "
+        "0.500"));
     loop_close(&l);
 }
 END_TEST
 
-/* A layer that was registered without a gradient is compressed all the same; that is said when training begins. */
+/* A layer that was registered without a gradient is compressed all the same; that is said when
+ * training begins. */
 START_TEST(weights_without_gradients)
 {
-    for (int way = 0; way < 3; way++) { /* told by the parts, by a step alone; not told where nothing is compressed */
+    for (int way = 0; way < 3;
+         way++) { /* told by the parts, by a step alone; not told where nothing is compressed */
         cf_context c;
         nncf_model *model;
         nncf_layer *layers[3];
@@ -231,14 +241,15 @@ START_TEST(weights_without_gradients)
         ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
         for (int i = 0; i < 3; i++) {
             static const char *const scopes[] = {"Net/Linear[a]", "Net/Linear[b]", "Net/Linear[c]"};
-            const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params),   .scope = scopes[i], .weight = w[i],
-                                          .weight_grad = i == 0 ? dw : NULL, .in_features = 2,   .out_features = 2};
+            const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = scopes[i],
+                .weight = w[i], .weight_grad = i == 0 ? dw : NULL, .in_features = 2,
+                .out_features = 2};
             ck_assert_int_eq(nncf_model_add_linear(model, &p, &layers[i], NULL), NNCF_OK);
         }
-        nncf_compression_ctrl *ctrl =
-            cf_ctrl(model, way == 2 ? "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", "
-                                      "\"ignored_scopes\": [\"Net/Linear[b]\", \"Net/Linear[c]\"]}}"
-                                    : "{\"compression\": {\"algorithm\": \"quantization\"}}");
+        nncf_compression_ctrl *ctrl = cf_ctrl(model,
+            way == 2 ? "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", "
+                       "\"ignored_scopes\": [\"Net/Linear[b]\", \"Net/Linear[c]\"]}}"
+                     : "{\"compression\": {\"algorithm\": \"quantization\"}}");
         ck_assert_int_eq(c.warnings, 0);
         if (way == 0)
             ck_assert_int_eq(nncf_layer_compress_weight_backward(layers[0], g), NNCF_OK);
@@ -247,8 +258,8 @@ START_TEST(weights_without_gradients)
         ck_assert_int_eq(c.warnings, way != 2);
         if (way != 2)
             ck_assert_ptr_nonnull(strstr(c.log,
-                                         "Net/Linear[b]: its weight is compressed, but it was registered without "
-                                         "weight_grad, so it cannot be trained (and other layers with it)"));
+                "Net/Linear[b]: its weight is compressed, but it was registered without "
+                "weight_grad, so it cannot be trained (and other layers with it)"));
         ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
         ck_assert_int_eq(c.warnings, way != 2);
         nncf_compression_ctrl_destroy(ctrl);
@@ -258,7 +269,8 @@ START_TEST(weights_without_gradients)
 }
 END_TEST
 
-/* Batch norm that was never trained has a running_var of 0 in some frameworks: dividing by its root makes values huge.
+/* Batch norm that was never trained has a running_var of 0 in some frameworks: dividing by its root
+ * makes values huge.
  */
 START_TEST(ranges_of_an_untrained_network)
 {
@@ -266,34 +278,32 @@ START_TEST(ranges_of_an_untrained_network)
         int32_t mode;
         float var, input;
         const char *text;
-    } cases[] = {{NNCF_MODE_TRAIN, 0, 1, NULL},
-                 {NNCF_MODE_EVAL, 1, 1, NULL},
-                 {NNCF_MODE_EVAL, 0, 1, "Net/Conv2d[n]: initialization in eval mode, but the running_var"},
-                 {NNCF_MODE_EVAL, 1, 2e6f, "Net/Conv2d[n]: the range of an activation is 2e+06 after initialization"}};
+    } cases[] = {{NNCF_MODE_TRAIN, 0, 1, NULL}, {NNCF_MODE_EVAL, 1, 1, NULL},
+        {NNCF_MODE_EVAL, 0, 1, "Net/Conv2d[n]: initialization in eval mode, but the running_var"},
+        {NNCF_MODE_EVAL, 1, 2e6f,
+            "Net/Conv2d[n]: the range of an activation is 2e+06 after initialization"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cf_context c;
         nncf_model *model;
         nncf_layer *layer;
         int32_t more;
-        float w = 1, dw, mean = 0, var = cases[i].var, x[2] = {cases[i].input, -cases[i].input}, y[2];
+        float w = 1, dw, mean = 0, var = cases[i].var, x[2] = {cases[i].input, -cases[i].input},
+              y[2];
         const int64_t shape[4] = {2, 1, 1, 1};
-        const nncf_tensor tx = {.data = x, .ndim = 4, .shape = shape}, ty = {.data = y, .ndim = 4, .shape = shape};
-        const nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .running_mean = &mean,
-                                           .running_var = &var};
-        const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params),
-                                      .scope = "Net/Conv2d[n]",
-                                      .weight = &w,
-                                      .weight_grad = &dw,
-                                      .in_channels = 1,
-                                      .out_channels = 1,
-                                      .kernel = {1, 1},
-                                      .batch_norm = &bn};
+        const nncf_tensor tx = {.data = x, .ndim = 4, .shape = shape},
+                          ty = {.data = y, .ndim = 4, .shape = shape};
+        const nncf_batch_norm_params bn = {
+            NNCF_PARAMS(nncf_batch_norm_params), .running_mean = &mean, .running_var = &var};
+        const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[n]",
+            .weight = &w, .weight_grad = &dw, .in_channels = 1, .out_channels = 1, .kernel = {1, 1},
+            .batch_norm = &bn};
         cf_open(&c, 1, 0);
         ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
         ck_assert_int_eq(nncf_model_add_conv2d(model, &p, &layer, NULL), NNCF_OK);
         ck_assert_int_eq(nncf_model_set_mode(model, cases[i].mode), NNCF_OK);
-        nncf_compression_ctrl *ctrl = cf_ctrl(model, "{\"compression\": {\"algorithm\": \"quantization\", "
-                                                     "\"initializer\": {\"num_init_steps\": 2}}}");
+        nncf_compression_ctrl *ctrl = cf_ctrl(model,
+            "{\"compression\": {\"algorithm\": \"quantization\", "
+            "\"initializer\": {\"num_init_steps\": 2}}}");
         while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more)
             ck_assert_int_eq(nncf_layer_forward(layer, &tx, &ty), NNCF_OK);
         ck_assert_msg(c.warnings == (cases[i].text != NULL), "case %zu: %s", i, c.log);
@@ -309,13 +319,16 @@ START_TEST(steps_during_initialization)
 {
     loop l;
     int32_t more;
-    loop_open(&l, "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 1}}}");
+    loop_open(&l,
+        "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": "
+        "1}}}");
     ck_assert_int_eq(nncf_compression_ctrl_init_step(l.ctrl, &more), NNCF_OK);
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(nncf_compression_ctrl_step(l.ctrl), NNCF_E_STATE);
     ck_assert_int_eq(nncf_compression_ctrl_epoch_step(l.ctrl), NNCF_E_STATE);
     ck_assert_int_eq(l.c.warnings, 1);
-    ck_assert_ptr_nonnull(strstr(l.c.log, "nncf_compression_ctrl_step() was called before initialization ended"));
+    ck_assert_ptr_nonnull(
+        strstr(l.c.log, "nncf_compression_ctrl_step() was called before initialization ended"));
     loop_close(&l);
 }
 END_TEST
@@ -338,13 +351,15 @@ START_TEST(the_other_order_is_noticed)
     loop_open(&l, RB);
     step(&l);
     batch(&l, true, true);
-    ck_assert_ptr_nonnull(strstr(l.c.log, "nncf_compression_ctrl_step() was called before the first batch"));
+    ck_assert_ptr_nonnull(
+        strstr(l.c.log, "nncf_compression_ctrl_step() was called before the first batch"));
     loop_close(&l);
     loop_open(&l, RB);
     ck_assert_int_eq(nncf_compression_ctrl_set_order(l.ctrl, NNCF_ORDER_BEFORE), NNCF_OK);
     batch(&l, true, true);
     epoch_step(&l);
-    ck_assert_ptr_nonnull(strstr(l.c.log, "training began before the first nncf_compression_ctrl_epoch_step()"));
+    ck_assert_ptr_nonnull(
+        strstr(l.c.log, "training began before the first nncf_compression_ctrl_epoch_step()"));
     loop_close(&l);
 }
 END_TEST
@@ -358,20 +373,23 @@ static void resume(loop *l, const char *config, int32_t order)
     int file = mkstemp(path);
     ck_assert_int_ge(file, 0);
     close(file);
-    ck_assert_msg(nncf_checkpoint_save(l->ctrl, path, NULL, 0, NULL, 0, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(
+        nncf_checkpoint_save(l->ctrl, path, NULL, 0, NULL, 0, &err) == NNCF_OK, "%s", err.message);
     loop_close(l);
     loop_open(l, config);
     ck_assert_int_eq(nncf_compression_ctrl_set_order(l->ctrl, order), NNCF_OK);
-    ck_assert_msg(nncf_checkpoint_open(NULL, path, &checkpoint, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(
+        nncf_checkpoint_open(NULL, path, &checkpoint, &err) == NNCF_OK, "%s", err.message);
     ck_assert_msg(nncf_checkpoint_restore(checkpoint, l->ctrl, &err) == NNCF_OK, "%s", err.message);
     nncf_checkpoint_close(checkpoint);
     unlink(path);
 }
 
-/* Level, masked weights and statistics of each batch, in a loop of either order; interrupted after batch `resume_at`.
+/* Level, masked weights and statistics of each batch, in a loop of either order; interrupted after
+ * batch `resume_at`.
  */
 static void record(const char *config, int32_t order, int per_epoch, int resume_at, double levels[],
-                   float weights[][16])
+    float weights[][16])
 {
     loop l;
     int at = 0;
@@ -404,19 +422,23 @@ static void record(const char *config, int32_t order, int per_epoch, int resume_
     loop_close(&l);
 }
 
-#define BY_STEPS(given)                                                                                                \
-    "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": \"polynomial\", "            \
-    "\"sparsity_init\": 0.1, \"sparsity_target\": 0.8, \"sparsity_target_epoch\": 4, "                                 \
+#define BY_STEPS(given)                                                                            \
+    "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": "        \
+    "\"polynomial\", "                                                                             \
+    "\"sparsity_init\": 0.1, \"sparsity_target\": 0.8, \"sparsity_target_epoch\": 4, "             \
     "\"update_per_optimizer_step\": true" given "}}}"
-#define ADAPTIVE                                                                                                       \
-    "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": {\"schedule\": \"adaptive\", \"sparsity_init\": "  \
+#define ADAPTIVE                                                                                   \
+    "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": {\"schedule\": \"adaptive\", " \
+    "\"sparsity_init\": "                                                                          \
     "0.01, \"sparsity_target\": 0.5, \"patience\": 2, \"eps\": 0.5}}}"
 
-/* Either order, and with or without an interruption anywhere: the same levels, and the same masks bit for bit. */
+/* Either order, and with or without an interruption anywhere: the same levels, and the same masks
+ * bit for bit. */
 START_TEST(both_orders_come_to_the_same)
 {
     enum { PER_EPOCH = 3, N = 7 * PER_EPOCH };
-    static const char *const configs[] = {RB, BY_STEPS(", \"steps_per_epoch\": 3"), BY_STEPS(""), ADAPTIVE};
+    static const char *const configs[] = {
+        RB, BY_STEPS(", \"steps_per_epoch\": 3"), BY_STEPS(""), ADAPTIVE};
     static float masked[N][16], same[N][16];
     double after[N], before[N];
     const char *config = configs[_i];
@@ -426,8 +448,9 @@ START_TEST(both_orders_come_to_the_same)
         for (int32_t order = NNCF_ORDER_AFTER; order <= NNCF_ORDER_BEFORE; order++) {
             record(config, order, PER_EPOCH, resume_at, before, same);
             for (int i = 0; i < N; i++)
-                ck_assert_msg(after[i] == before[i], "order %d resumed at %d, batch %d: %.17g, %.17g", order, resume_at,
-                              i, after[i], before[i]);
+                ck_assert_msg(after[i] == before[i],
+                    "order %d resumed at %d, batch %d: %.17g, %.17g", order, resume_at, i, after[i],
+                    before[i]);
             ck_assert_int_eq(memcmp(masked, same, sizeof masked), 0);
         }
     }
@@ -437,16 +460,10 @@ END_TEST
 
 static void add_tests(TCase *tcase)
 {
-    const TTest *const tests[] = {a_loop_without_mistakes_is_left_alone,
-                                  the_loss_is_missed,
-                                  epochs_are_missed,
-                                  parameters_stand_still,
-                                  logits_move_away,
-                                  masks_freeze_far_from_the_level,
-                                  weights_without_gradients,
-                                  ranges_of_an_untrained_network,
-                                  steps_during_initialization,
-                                  the_other_order_is_noticed};
+    const TTest *const tests[] = {a_loop_without_mistakes_is_left_alone, the_loss_is_missed,
+        epochs_are_missed, parameters_stand_still, logits_move_away,
+        masks_freeze_far_from_the_level, weights_without_gradients, ranges_of_an_untrained_network,
+        steps_during_initialization, the_other_order_is_noticed};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_test(tcase, tests[i]);
     tcase_add_loop_test(tcase, both_orders_come_to_the_same, 0, 4);

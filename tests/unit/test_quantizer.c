@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Quantizers: constants, forward, backward and ranges against what NNCF's own code did, and our deviations from it. */
+/* Quantizers: constants, forward, backward and ranges against what NNCF's own code did, and our
+ * deviations from it. */
 #include "comp_fixture.h"
+#include "config/config.h"
+#include "controller/ctrl.h"
+#include "kernels/kernels.h"
+#include "quantization/quantizer.h"
+
+#include <stdbool.h>
 
 static const nncf__kernels *rows(void)
 {
@@ -14,22 +21,23 @@ typedef struct bench {
     nncf__fq fq[8];
 } bench;
 
-static nncf__quantizer *set_up(bench *b, int bits, bool asymmetric, int sign, bool is_weight, size_t channels)
+static nncf__quantizer *set_up(
+    bench *b, int bits, bool asymmetric, int sign, bool is_weight, size_t channels)
 {
     memset(b, 0, sizeof *b);
     b->q = (nncf__quantizer){.params = {.bits = bits,
-                                        .mode = asymmetric ? NNCF__ASYMMETRIC : NNCF__SYMMETRIC,
-                                        .sign = sign,
-                                        .per_channel = channels > 1},
-                             .wanted_sign = sign,
-                             .is_weight = is_weight,
-                             .channels = channels,
-                             .scale = b->scale,
-                             .scale_grad = b->scale_grad,
-                             .range = asymmetric ? b->range : NULL,
-                             .range_grad = asymmetric ? b->range_grad : NULL,
-                             .fq = b->fq,
-                             .observed_channels = channels > 1 ? b->observed : NULL};
+                                 .mode = asymmetric ? NNCF__ASYMMETRIC : NNCF__SYMMETRIC,
+                                 .sign = sign,
+                                 .per_channel = channels > 1},
+        .wanted_sign = sign,
+        .is_weight = is_weight,
+        .channels = channels,
+        .scale = b->scale,
+        .scale_grad = b->scale_grad,
+        .range = asymmetric ? b->range : NULL,
+        .range_grad = asymmetric ? b->range_grad : NULL,
+        .fq = b->fq,
+        .observed_channels = channels > 1 ? b->observed : NULL};
     return &b->q;
 }
 
@@ -83,33 +91,34 @@ static void stage_open(stage *st, json_object *c, bool asymmetric)
     memset(st, 0, sizeof *st);
     st->is_weight = json_object_get_boolean(cf_get(c, "is_weights"));
     for (size_t i = 0; i < 4; i++)
-        st->dims[i] = json_object_get_int64(json_object_array_get_idx(cf_get(cf_get(c, "x"), "shape"), i));
+        st->dims[i] =
+            json_object_get_int64(json_object_array_get_idx(cf_get(cf_get(c, "x"), "shape"), i));
     cf_open(&st->c, 1, 0);
     ck_assert_int_eq(nncf_model_create(st->c.context, &st->model, NULL), NNCF_OK);
     const int64_t *d = st->dims;
     const size_t count = st->is_weight ? (size_t)(d[0] * d[1] * d[2] * d[3]) : (size_t)d[1];
     st->weight = calloc(count, sizeof(float));
     st->weight_grad = calloc(count, sizeof(float));
-    nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params),
-                            .scope = "Net/Conv2d[c]",
-                            .weight = st->weight,
-                            .weight_grad = st->weight_grad,
-                            .in_channels = d[1],
-                            .out_channels = st->is_weight ? d[0] : 1,
-                            .kernel = {st->is_weight ? (int32_t)d[2] : 1, st->is_weight ? (int32_t)d[3] : 1}};
-    ck_assert_msg(nncf_model_add_conv2d(st->model, &p, &st->layer, &err) == NNCF_OK, "%s", err.message);
+    nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[c]",
+        .weight = st->weight, .weight_grad = st->weight_grad, .in_channels = d[1],
+        .out_channels = st->is_weight ? d[0] : 1,
+        .kernel = {st->is_weight ? (int32_t)d[2] : 1, st->is_weight ? (int32_t)d[3] : 1}};
+    ck_assert_msg(
+        nncf_model_add_conv2d(st->model, &p, &st->layer, &err) == NNCF_OK, "%s", err.message);
     if (cf_get(c, "signed"))
         snprintf(sign, sizeof sign, ", \"signed\": %s",
-                 json_object_get_boolean(cf_get(c, "signed")) ? "true" : "false");
+            json_object_get_boolean(cf_get(c, "signed")) ? "true" : "false");
     snprintf(text, sizeof text,
-             "{\"compression\": {\"algorithm\": \"quantization\", \"quantize_inputs\": true, \"%s\": {\"bits\": %d, "
-             "\"mode\": "
-             "\"%s\", \"per_channel\": %s%s}}}",
-             st->is_weight ? "weights" : "activations", json_object_get_int(cf_get(c, "bits")),
-             asymmetric ? "asymmetric" : "symmetric",
-             json_object_get_boolean(cf_get(c, "per_channel")) ? "true" : "false", sign);
+        "{\"compression\": {\"algorithm\": \"quantization\", \"quantize_inputs\": true, \"%s\": "
+        "{\"bits\": %d, "
+        "\"mode\": "
+        "\"%s\", \"per_channel\": %s%s}}}",
+        st->is_weight ? "weights" : "activations", json_object_get_int(cf_get(c, "bits")),
+        asymmetric ? "asymmetric" : "symmetric",
+        json_object_get_boolean(cf_get(c, "per_channel")) ? "true" : "false", sign);
     st->ctrl = cf_ctrl(st->model, text);
-    st->q = st->is_weight ? st->ctrl->layers[0].weight_quantizer : st->ctrl->layers[0].input_quantizer;
+    st->q =
+        st->is_weight ? st->ctrl->layers[0].weight_quantizer : st->ctrl->layers[0].input_quantizer;
     find_parameters(st);
 }
 
@@ -135,7 +144,8 @@ static void stage_run(stage *st, size_t n, const float *x, const float *g, float
     }
     const nncf_tensor tx = {.data = (void *)x, .ndim = 4, .shape = st->dims},
                       tg = {.data = (void *)g, .ndim = 4, .shape = st->dims},
-                      ty = {.data = y, .ndim = 4, .shape = st->dims}, tdx = {.data = dx, .ndim = 4, .shape = st->dims};
+                      ty = {.data = y, .ndim = 4, .shape = st->dims},
+                      tdx = {.data = dx, .ndim = 4, .shape = st->dims};
     ck_assert_int_eq(nncf_layer_quantize_input(st->layer, &tx, &ty), NNCF_OK);
     ck_assert_int_eq(nncf_layer_quantize_input_backward(st->layer, &tx, &tg, &tdx), NNCF_OK);
 }
@@ -152,10 +162,12 @@ typedef struct tally {
     double worst, worst_gradient;
 } tally;
 
-/* What one element adds to the gradient of the range, by the formula; dx tells whether it counts as inside. */
-static double term(const nncf__quantizer *q, const nncf__fq *fq, float x, float g, float y, float dx)
+/* What one element adds to the gradient of the range, by the formula; dx tells whether it counts as
+ * inside. */
+static double term(
+    const nncf__quantizer *q, const nncf__fq *fq, float x, float g, float y, float dx)
 {
-    double range = ((double)fq->high - (double)fq->low) * (double)fq->step;
+    double range = ((double)fq->high - (double)fq->low) * (double)fq->scale;
     if (dx != 0)
         return (double)g * ((double)y - (double)x) / range;
     if (x > 0 && x > fq->x_high * 0.5f)
@@ -164,12 +176,12 @@ static double term(const nncf__quantizer *q, const nncf__fq *fq, float x, float 
 }
 
 /*
- * y within 2e-6 of the range, or one step away next to a tie (D1). At the ends of the range, where the two libraries'
- * ends differ in the last bit, an element may count as inside here and outside there. shift[c] is what such elements
- * make the gradient of the range differ by.
+ * y within 2e-6 of the range, or one step away next to a tie (D1). At the ends of the range, where
+ * the two libraries' ends differ in the last bit, an element may count as inside here and outside
+ * there. shift[c] is what such elements make the gradient of the range differ by.
  */
-static void agree(json_object *c, const shape *s, const nncf__quantizer *q, const float *x, const float *g,
-                  const float *y, const float *dx, double *shift, tally *t)
+static void agree(json_object *c, const shape *s, const nncf__quantizer *q, const float *x,
+    const float *g, const float *y, const float *dx, double *shift, tally *t)
 {
     float *want = cf_floats(cf_get(c, "y"), NULL), *want_dx = cf_floats(cf_get(c, "grad_x"), NULL);
     for (size_t i = 0; i < s->n; i++) {
@@ -178,23 +190,27 @@ static void agree(json_object *c, const shape *s, const nncf__quantizer *q, cons
         double extent = fmax(fabs((double)fq->x_low), fabs((double)fq->x_high));
         double off = fabs((double)y[i] - (double)want[i]);
         bool edge = fabs((double)x[i] - (double)fq->x_low) < 1e-5 * extent ||
-                    fabs((double)x[i] - (double)fq->x_high) < 1e-5 * extent;
+            fabs((double)x[i] - (double)fq->x_high) < 1e-5 * extent;
         t->elements++;
         if (off > 2e-6 * extent) {
-            ck_assert_msg(from_tie(x[i], fq->step) < 1e-5 && off < 1.00001 * (double)fq->step + 2e-6 * extent,
-                          "case %zu element %zu: x %.9g y %.9g want %.9g step %.9g", t->cases, i, (double)x[i],
-                          (double)y[i], (double)want[i], (double)fq->step);
+            ck_assert_msg(from_tie(x[i], fq->scale) < 1e-5 &&
+                    off < 1.00001 * (double)fq->scale + 2e-6 * extent,
+                "case %zu element %zu: x %.9g y %.9g want %.9g step %.9g", t->cases, i,
+                (double)x[i], (double)y[i], (double)want[i], (double)fq->scale);
             t->ties++;
         } else {
             t->worst = fmax(t->worst, off / extent);
         }
         if (dx[i] != want_dx[i]) {
-            ck_assert_msg(edge, "case %zu element %zu: gradient %g, want %g at %.9g in [%.9g, %.9g]", t->cases, i,
-                          (double)dx[i], (double)want_dx[i], (double)x[i], (double)fq->x_low, (double)fq->x_high);
+            ck_assert_msg(edge,
+                "case %zu element %zu: gradient %g, want %g at %.9g in [%.9g, %.9g]", t->cases, i,
+                (double)dx[i], (double)want_dx[i], (double)x[i], (double)fq->x_low,
+                (double)fq->x_high);
             t->edges++;
         }
         if (off > 2e-6 * extent || dx[i] != want_dx[i])
-            shift[channel] += term(q, fq, x[i], g[i], y[i], dx[i]) - term(q, fq, x[i], g[i], want[i], want_dx[i]);
+            shift[channel] +=
+                term(q, fq, x[i], g[i], y[i], dx[i]) - term(q, fq, x[i], g[i], want[i], want_dx[i]);
         ck_assert(x[i] != 0 || (y[i] == 0 && !signbit(y[i]))); /* zero is exactly zero: D1 */
     }
     free(want);
@@ -202,7 +218,7 @@ static void agree(json_object *c, const shape *s, const nncf__quantizer *q, cons
 }
 
 static void gradients_agree(json_object *c, const char *key, const float *got, const double *shift,
-                            const float *trained, size_t n, tally *t)
+    const float *trained, size_t n, tally *t)
 {
     json_object *want = cf_get(c, key);
     for (size_t i = 0; i < n; i++) {
@@ -210,7 +226,8 @@ static void gradients_agree(json_object *c, const char *key, const float *got, c
         w += shift ? (trained[i] < 0 ? -shift[i] : shift[i]) : 0;
         double off = fabs((double)got[i] - w) / fmax(1, fabs(w));
         t->worst_gradient = fmax(t->worst_gradient, off);
-        ck_assert_msg(off < 1e-6, "case %zu %s[%zu]: %.9g, want %.9g", t->cases, key, i, (double)got[i], w);
+        ck_assert_msg(
+            off < 1e-6, "case %zu %s[%zu]: %.9g, want %.9g", t->cases, key, i, (double)got[i], w);
     }
 }
 
@@ -239,8 +256,8 @@ START_TEST(golden_symmetric)
         ck_assert_float_eq(q->fq[0].low, (float)cf_number(c, "level_low"));
         ck_assert_float_eq(q->fq[0].high, (float)cf_number(c, "level_high"));
         if (!is_signed && is_weight) {
-            /* NNCF counts a level less than there are codes, so that its grid is not a grid of the codes 0..high: ours
-             * is. All that can agree is the range and its ends. */
+            /* NNCF counts a level less than there are codes, so that its grid is not a grid of the
+             * codes 0..high: ours is. All that can agree is the range and its ends. */
             for (size_t j = 0; j < n; j++)
                 ck_assert(y[j] >= 0 && y[j] <= q->fq[j / s.inner % s.channels].x_high);
             short_grid++;
@@ -255,10 +272,11 @@ START_TEST(golden_symmetric)
         for (size_t j = 0; j < 5; j++)
             free(all[j]);
     }
-    printf(
-        "fake_quant_sym.json: %zu cases, %zu elements, %zu next to ties, %zu at ends, worst %.2g of the range; scale "
-        "gradients of %zu cases, worst %.2g; %zu cases of unsigned weights deviate\n",
-        json_object_array_length(cases), t.elements, t.ties, t.edges, t.worst, compared, t.worst_gradient, short_grid);
+    printf("fake_quant_sym.json: %zu cases, %zu elements, %zu next to ties, %zu at ends, worst "
+           "%.2g of the range; scale "
+           "gradients of %zu cases, worst %.2g; %zu cases of unsigned weights deviate\n",
+        json_object_array_length(cases), t.elements, t.ties, t.edges, t.worst, compared,
+        t.worst_gradient, short_grid);
     ck_assert_uint_eq(compared + short_grid, json_object_array_length(cases));
     json_object_put(root);
 }
@@ -273,7 +291,8 @@ START_TEST(golden_asymmetric)
         json_object *c = json_object_array_get_idx(cases, i);
         size_t n, channels;
         float *x = cf_floats(cf_get(c, "x"), &n), *g = cf_floats(cf_get(c, "grad_out"), NULL);
-        float *low = cf_floats(cf_get(c, "input_low"), &channels), *range = cf_floats(cf_get(c, "input_range"), NULL);
+        float *low = cf_floats(cf_get(c, "input_low"), &channels),
+              *range = cf_floats(cf_get(c, "input_range"), NULL);
         float *tuned_low = cf_floats(cf_get(c, "tuned_low"), NULL),
               *tuned_range = cf_floats(cf_get(c, "tuned_range"), NULL);
         float *y = calloc(n, sizeof *y), *dx = calloc(n, sizeof *dx);
@@ -289,12 +308,16 @@ START_TEST(golden_asymmetric)
         stage_run(&st, n, x, g, y, dx);
         const double levels = (double)(1 << q->params.bits) - 1;
         for (size_t k = 0; k < channels; k++) {
-            /* zero points agree or are one apart: NNCF multiplies by levels instead of levels - 1 (D2) */
+            /* zero points agree or are one apart: NNCF multiplies by levels instead of levels - 1
+             * (D2) */
             double theirs = rint(-(double)tuned_low[k] * levels / (double)tuned_range[k]);
             double ours = -(double)q->fq[k].low;
-            ck_assert_msg(fabs(theirs - ours) <= 1, "case %zu: zero point %g, want %g", i, ours, theirs);
-            bool equal = theirs == ours && fabs((double)q->fq[k].step * levels / (double)tuned_range[k] - 1) < 1e-5 &&
-                         fabs((double)tuned_low[k] + theirs * (double)q->fq[k].step) <= 1e-5 * (double)tuned_range[k];
+            ck_assert_msg(
+                fabs(theirs - ours) <= 1, "case %zu: zero point %g, want %g", i, ours, theirs);
+            bool equal = theirs == ours &&
+                fabs((double)q->fq[k].scale * levels / (double)tuned_range[k] - 1) < 1e-5 &&
+                fabs((double)tuned_low[k] + theirs * (double)q->fq[k].scale) <=
+                    1e-5 * (double)tuned_range[k];
             all_same = all_same && equal;
             equal ? same++ : moved++;
             /* zero has a code, and the range covers what was asked for, within a step */
@@ -306,13 +329,15 @@ START_TEST(golden_asymmetric)
             size_t edges = t.edges;
             agree(c, &s, q, x, g, y, dx, shift, &t);
             if (t.edges == edges)
-                gradients_agree(c, "grad_input_low_f64sum", st.first.grad, NULL, NULL, channels, &t);
-            gradients_agree(c, "grad_input_range_f64sum", st.second.grad, shift, q->range, channels, &t);
+                gradients_agree(
+                    c, "grad_input_low_f64sum", st.first.grad, NULL, NULL, channels, &t);
+            gradients_agree(
+                c, "grad_input_range_f64sum", st.second.grad, shift, q->range, channels, &t);
             compared++;
         } else { /* a grid of its own: each value is still within a step of theirs */
             float *want = cf_floats(cf_get(c, "y"), NULL);
             for (size_t j = 0; j < n; j++)
-                ck_assert(fabsf(y[j] - want[j]) <= 1.001f * q->fq[j / s.inner % s.channels].step);
+                ck_assert(fabsf(y[j] - want[j]) <= 1.001f * q->fq[j / s.inner % s.channels].scale);
             free(want);
         }
         stage_close(&st);
@@ -320,9 +345,11 @@ START_TEST(golden_asymmetric)
         for (size_t j = 0; j < 8; j++)
             free(all[j]);
     }
-    printf("fake_quant_asym.json: %zu cases, %zu channels on NNCF's grid, %zu on one of their own (D2); %zu elements, "
+    printf("fake_quant_asym.json: %zu cases, %zu channels on NNCF's grid, %zu on one of their own "
+           "(D2); %zu elements, "
            "%zu next to ties, worst %.2g; gradients of %zu cases, worst %.2g\n",
-           json_object_array_length(cases), same, moved, t.elements, t.ties, t.worst, compared, t.worst_gradient);
+        json_object_array_length(cases), same, moved, t.elements, t.ties, t.worst, compared,
+        t.worst_gradient);
     ck_assert_uint_ge(compared, 18);
     json_object_put(root);
 }
@@ -333,9 +360,9 @@ START_TEST(constants)
     nncf__fq fq;
     nncf__quantizer_params p = {.bits = 8, .sign = NNCF__SIGNED};
     nncf__fq_symmetric(&p, true, 0, &fq);
-    ck_assert(fq.step > 0 && isfinite(1 / fq.step)); /* a scale of 0 divides nothing by 0 */
+    ck_assert(fq.scale > 0 && isfinite(1 / fq.scale)); /* a scale of 0 divides nothing by 0 */
     nncf__fq_symmetric(&p, true, -2.54f, &fq);
-    ck_assert_float_eq_tol(fq.step, 0.02f, 1e-8f);
+    ck_assert_float_eq_tol(fq.scale, 0.02f, 1e-8f);
     ck_assert_float_eq(fq.low, -127);
     nncf__fq_symmetric(&p, false, 1, &fq);
     ck_assert_float_eq(fq.low, -128);
@@ -343,19 +370,19 @@ START_TEST(constants)
     p.bits = 2;
     nncf__fq_symmetric(&p, false, 3, &fq);
     ck_assert_float_eq(fq.high, 3);
-    ck_assert_float_eq(fq.step, 1);
+    ck_assert_float_eq(fq.scale, 1);
     p.bits = 8;
     nncf__fq_asymmetric(&p, 0, 0, &fq);
-    ck_assert(fq.step > 0 && fq.low == 0 && fq.high == 255);
+    ck_assert(fq.scale > 0 && fq.low == 0 && fq.high == 255);
     nncf__fq_asymmetric(&p, -1, 0, &fq); /* -1..-1 grows to -1..0 */
     ck_assert(fq.low == -255 && fq.high == 0);
     nncf__fq_asymmetric(&p, 2, 2, &fq); /* 2..4 grows to 0..4 */
-    ck_assert_float_eq_tol(fq.step, 4.0f / 255, 1e-8f);
+    ck_assert_float_eq_tol(fq.scale, 4.0f / 255, 1e-8f);
     nncf__fq_asymmetric(&p, -1, 2, &fq);
     ck_assert_float_eq(fq.low, -128); /* rint(127.5) */
     /* what a quantizer makes stays as it is */
     for (int code = -128; code <= 127; code++) {
-        float x = (float)code * fq.step, y, z;
+        float x = (float)code * fq.scale, y, z;
         rows()->fq_forward(1, &x, &y, &fq);
         rows()->fq_forward(1, &y, &z, &fq);
         ck_assert(y == z && y == x);
@@ -363,19 +390,19 @@ START_TEST(constants)
 }
 END_TEST
 
-/* What a training that has blown up leaves: values become NaN, and codes stay where codes are (they index and are
- * cast). */
+/* What a training that has blown up leaves: values become NaN, and codes stay where codes are (they
+ * index and are cast). */
 START_TEST(ranges_that_are_no_numbers)
 {
-    const float values[][2] = {{NAN, 1},       {-INFINITY, 1}, {INFINITY, 1},
-                               {-1, INFINITY}, {NAN, NAN},     {-INFINITY, INFINITY}};
+    const float values[][2] = {
+        {NAN, 1}, {-INFINITY, 1}, {INFINITY, 1}, {-1, INFINITY}, {NAN, NAN}, {-INFINITY, INFINITY}};
     const nncf__quantizer_params p = {.bits = 8, .sign = NNCF__SIGNED};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         nncf__fq fq;
         nncf__fq_asymmetric(&p, values[i][0], values[i][1], &fq);
-        ck_assert_msg(!isfinite(fq.step), "case %zu: step %g", i, (double)fq.step);
-        ck_assert_msg(fq.low >= -255 && fq.low <= 0 && fq.high == fq.low + 255, "case %zu: codes %g to %g", i,
-                      (double)fq.low, (double)fq.high);
+        ck_assert_msg(!isfinite(fq.scale), "case %zu: step %g", i, (double)fq.scale);
+        ck_assert_msg(fq.low >= -255 && fq.low <= 0 && fq.high == fq.low + 255,
+            "case %zu: codes %g to %g", i, (double)fq.low, (double)fq.high);
     }
 }
 END_TEST
@@ -383,7 +410,8 @@ END_TEST
 START_TEST(ranges_without_data)
 {
     bench b;
-    const float nothing[2] = {INFINITY, -INFINITY}, infinite[2] = {-1, INFINITY}, nan[2] = {NAN, NAN};
+    const float nothing[2] = {INFINITY, -INFINITY}, infinite[2] = {-1, INFINITY},
+                nan[2] = {NAN, NAN};
     nncf__quantizer *q = set_up(&b, 8, false, NNCF__SIGN_AUTO, false, 1);
     ck_assert(!nncf__quantizer_set_ranges(q, nothing));
     ck_assert_float_eq(q->scale[0], 1);
@@ -410,4 +438,5 @@ START_TEST(ranges_without_data)
 }
 END_TEST
 
-CF_MAIN("quantizer", golden_symmetric, golden_asymmetric, constants, ranges_that_are_no_numbers, ranges_without_data)
+CF_MAIN("quantizer", golden_symmetric, golden_asymmetric, constants, ranges_that_are_no_numbers,
+    ranges_without_data)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where quantizers stand in whole models, against the lists that NNCF's own code and reference graphs give, release by
- * release and device by device: through the public API, by the scopes that plans name. Each model in both forms.
+ * Where quantizers stand in whole models, against the lists that NNCF's own code and reference
+ * graphs give, release by release and device by device: through the public API, by the scopes that
+ * plans name. Each model in both forms.
  */
 #include "zoo.h"
 
@@ -59,12 +60,15 @@ static zoo *resnet50_adaptive(bool fused)
 
 /* Keys that only one dialect has tell the release. */
 #define V1_0 "{\"compression\": {\"algorithm\": \"quantization\", \"bits\": 8}}"
-#define V1_1 "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 1}}}"
-#define V1_3_1                                                                                                         \
-    "{\"input_info\": {\"sample_size\": [1, 3, 32, 32]}, \"compression\": {\"algorithm\": \"quantization\", "          \
+#define V1_1                                                                                       \
+    "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": "   \
+    "1}}}"
+#define V1_3_1                                                                                     \
+    "{\"input_info\": {\"sample_size\": [1, 3, 32, 32]}, \"compression\": {\"algorithm\": "        \
+    "\"quantization\", "                                                                           \
     "\"export_to_onnx_standard_ops\": false}}"
-#define DEVICE(name)                                                                                                   \
-    "{\"input_info\": {\"sample_size\": [1, 3, 32, 32]}, \"hw_config_type\": \"" name                                  \
+#define DEVICE(name)                                                                               \
+    "{\"input_info\": {\"sample_size\": [1, 3, 32, 32]}, \"hw_config_type\": \"" name              \
     "\", \"compression\": {\"algorithm\": \"quantization\"}}"
 
 static const golden lists[] = {
@@ -85,18 +89,24 @@ static const golden lists[] = {
     {"v1.1 mobilenet_v2 [real code run, torchvision 0.14 model]", mobilenet_torchvision, V1_1, ""},
     {"v1.3.1 resnet18 [real code run, torchvision 0.14 model]", resnet18, V1_3_1, ""},
     {"v1.3.1 resnet50 [real code run, torchvision 0.14 model]", resnet50, V1_3_1, ""},
-    {"v1.3.1 mobilenet_v2 [real code run, torchvision 0.14 model]", mobilenet_torchvision, V1_3_1, ""},
+    {"v1.3.1 mobilenet_v2 [real code run, torchvision 0.14 model]", mobilenet_torchvision, V1_3_1,
+        ""},
     {"v1.3.1_cpu resnet18 [real code run, torchvision 0.14 model]", resnet18, DEVICE("cpu"), ""},
     {"v1.3.1_cpu resnet50 [real code run, torchvision 0.14 model]", resnet50, DEVICE("cpu"), ""},
-    {"v1.3.1_cpu mobilenet_v2 [real code run, torchvision 0.14 model]", mobilenet_torchvision, DEVICE("cpu"), ""},
+    {"v1.3.1_cpu mobilenet_v2 [real code run, torchvision 0.14 model]", mobilenet_torchvision,
+        DEVICE("cpu"), ""},
     {"v1.3.1_gpu resnet18 [real code run, torchvision 0.14 model]", resnet18, DEVICE("gpu"), ""},
     {"v1.3.1_gpu resnet50 [real code run, torchvision 0.14 model]", resnet50, DEVICE("gpu"), ""},
-    {"v1.3.1_gpu mobilenet_v2 [real code run, torchvision 0.14 model]", mobilenet_torchvision, DEVICE("gpu"), ""},
+    {"v1.3.1_gpu mobilenet_v2 [real code run, torchvision 0.14 model]", mobilenet_torchvision,
+        DEVICE("gpu"), ""},
     {"v1.3.1_vpu resnet18 [real code run, torchvision 0.14 model]", resnet18, DEVICE("vpu"), ""},
     {"v1.3.1_vpu resnet50 [real code run, torchvision 0.14 model]", resnet50, DEVICE("vpu"), ""},
-    {"v1.3.1_vpu mobilenet_v2 [real code run, torchvision 0.14 model]", mobilenet_torchvision, DEVICE("vpu"), ""},
-    {"v1.0 SEED CONFIG on its own mobilenetv2 sample model [real code run]", mobilenet_seed, V1_0, "seed"},
-    {"v1.1 SEED CONFIG on its own mobilenetv2 sample model [real code run]", mobilenet_seed, V1_1, "seed"},
+    {"v1.3.1_vpu mobilenet_v2 [real code run, torchvision 0.14 model]", mobilenet_torchvision,
+        DEVICE("vpu"), ""},
+    {"v1.0 SEED CONFIG on its own mobilenetv2 sample model [real code run]", mobilenet_seed, V1_0,
+        "seed"},
+    {"v1.1 SEED CONFIG on its own mobilenetv2 sample model [real code run]", mobilenet_seed, V1_1,
+        "seed"},
 };
 enum { N_LISTS = sizeof lists / sizeof *lists };
 
@@ -106,8 +116,10 @@ static json_object *plan_of(const nncf_model *model, const char *text)
     nncf_config *config;
     nncf_plan *plan;
     size_t needed;
-    ck_assert_msg(nncf_config_parse(NULL, "test", text, strlen(text), &config, &err) == NNCF_OK, "%s", err.message);
-    ck_assert_msg(nncf_plan_create(model, config, &plan, &err) == NNCF_OK, "%s: %s", err.where, err.message);
+    ck_assert_msg(nncf_config_parse(NULL, "test", text, strlen(text), &config, &err) == NNCF_OK,
+        "%s", err.message);
+    ck_assert_msg(
+        nncf_plan_create(model, config, &plan, &err) == NNCF_OK, "%s: %s", err.where, err.message);
     ck_assert_int_eq(nncf_plan_json(plan, NULL, 0, &needed), NNCF_E_LIMIT);
     char *json = malloc(needed);
     ck_assert_int_eq(nncf_plan_json(plan, json, needed, &needed), NNCF_OK);
@@ -134,7 +146,8 @@ static void plain(char out[ZOO_NAME], const char *item)
     }
 }
 
-/* Are the plan's entries of some kinds exactly those of the list? As many, and each of them; no scope twice. */
+/* Are the plan's entries of some kinds exactly those of the list? As many, and each of them; no
+ * scope twice. */
 static void same(const char *key, json_object *plan, const char *kinds, json_object *list)
 {
     json_object *entries = cf_get(plan, "entries");
@@ -154,8 +167,9 @@ static void same(const char *key, json_object *plan, const char *kinds, json_obj
         ck_assert_msg(found, "%s: %s of %s is not NNCF's", key, what, scope);
         for (size_t j = 0; j < i; j++) {
             json_object *other = json_object_array_get_idx(entries, j);
-            ck_assert_msg(strcmp(cf_string(other, "what"), what) != 0 || strcmp(cf_string(other, "scope"), scope) != 0,
-                          "%s: two quantizers at %s", key, scope);
+            ck_assert_msg(strcmp(cf_string(other, "what"), what) != 0 ||
+                    strcmp(cf_string(other, "scope"), scope) != 0,
+                "%s: two quantizers at %s", key, scope);
         }
     }
     ck_assert_msg(placed == n, "%s: %zu %s, but NNCF has %zu", key, placed, kinds, n);
@@ -167,7 +181,8 @@ static size_t per_channel(json_object *plan)
     size_t n = 0;
     for (size_t i = 0; i < json_object_array_length(entries); i++) {
         json_object *e = json_object_array_get_idx(entries, i);
-        n += strstr("input output inner", cf_string(e, "what")) && json_object_get_boolean(cf_get(e, "per_channel"));
+        n += strstr("input output inner", cf_string(e, "what")) &&
+            json_object_get_boolean(cf_get(e, "per_channel"));
     }
     return n;
 }
@@ -182,12 +197,13 @@ static void check_list(json_object *root, const golden *g, bool fused)
     same(g->key, plan, "weight", cf_get(list, seed ? "weight_quantizers" : "weights"));
     /* with a device NNCF lists the quantizer of the model's input with the others */
     same(g->key, plan, device ? "input output inner" : "output inner",
-         cf_get(list, seed ? "activation_quantizers" : "activations"));
+        cf_get(list, seed ? "activation_quantizers" : "activations"));
     if (!device)
         same(g->key, plan, "input", cf_get(list, seed ? "input_quantizers" : "inputs"));
     if (json_object_object_get_ex(list, "n_activation_per_channel", &of_channels))
-        ck_assert_msg(per_channel(plan) == (size_t)json_object_get_int(of_channels), "%s: %zu per channel, not %d",
-                      g->key, per_channel(plan), json_object_get_int(of_channels));
+        ck_assert_msg(per_channel(plan) == (size_t)json_object_get_int(of_channels),
+            "%s: %zu per channel, not %d", g->key, per_channel(plan),
+            json_object_get_int(of_channels));
     json_object_put(plan);
     zoo_free(z);
 }

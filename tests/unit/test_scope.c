@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Scope matching against what NNCF's own functions answered. */
+#include "base/regex.h"
 #include "comp_fixture.h"
+#include "graph/model.h"
+#include "graph/scope.h"
 
 static int32_t matches(const char *scope, const char *pattern, int32_t release)
 {
     nncf_error err = NNCF_ERROR_INIT;
     int32_t answer = -1;
-    ck_assert_msg(nncf_scope_matches_release(scope, pattern, release, &answer, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(nncf_scope_matches_release(scope, pattern, release, &answer, &err) == NNCF_OK,
+        "%s", err.message);
     ck_assert(answer == 0 || answer == 1);
     return answer;
 }
@@ -25,9 +29,9 @@ static int matches_any(const char *scope, json_object *patterns, int32_t release
 static const struct {
     const char *name;
     int32_t number;
-} releases[] = {{"v1.0", 10000},   {"v1.1", 10100},   {"v1.2", 10200},   {"v1.3", 10300},   {"v1.3.1", 10301},
-                {"v1.4.1", 10401}, {"v1.5.0", 10500}, {"v1.6.0", 10600}, {"v1.7.0", 10700}, {"v1.7.1", 10701},
-                {"v2.0.0", 20000}, {"v2.4.0", 20400}, {"v2.19.0", 21900}};
+} releases[] = {{"v1.0", 10000}, {"v1.1", 10100}, {"v1.2", 10200}, {"v1.3", 10300},
+    {"v1.3.1", 10301}, {"v1.4.1", 10401}, {"v1.5.0", 10500}, {"v1.6.0", 10600}, {"v1.7.0", 10700},
+    {"v1.7.1", 10701}, {"v2.0.0", 20000}, {"v2.4.0", 20400}, {"v2.19.0", 21900}};
 enum { N_RELEASES = sizeof releases / sizeof *releases };
 
 START_TEST(golden)
@@ -36,13 +40,14 @@ START_TEST(golden)
     size_t n = json_object_array_length(cases), ran = 0, yes = 0;
     for (size_t i = 0; i < n; i++) {
         json_object *c = json_object_array_get_idx(cases, i), *expected = cf_get(c, "matches");
-        ck_assert_int_eq(json_object_object_length(expected), N_RELEASES); /* no column is left out */
+        ck_assert_int_eq(
+            json_object_object_length(expected), N_RELEASES); /* no column is left out */
         for (size_t j = 0; j < N_RELEASES; j++) {
             json_object *want = cf_get(expected, releases[j].name);
             ck_assert_ptr_nonnull(want);
-            ck_assert_msg(matches_any(cf_string(c, "scope"), cf_get(c, "pattern"), releases[j].number) ==
-                              json_object_get_boolean(want),
-                          "case %s, %s", cf_string(c, "id"), releases[j].name);
+            ck_assert_msg(matches_any(cf_string(c, "scope"), cf_get(c, "pattern"),
+                              releases[j].number) == json_object_get_boolean(want),
+                "case %s, %s", cf_string(c, "id"), releases[j].name);
             ran++;
             yes += json_object_get_boolean(want) != 0;
         }
@@ -65,25 +70,30 @@ START_TEST(regular_expressions)
     ck_assert_int_eq(matches(conv, "{re}resnet", 10301), 0);
     ck_assert_int_eq(matches(conv, "{re}(?i)resnet", 10301), 1);
     ck_assert_int_eq(matches(conv, "Res{re}Net", 10301), 1); /* the mark goes, wherever it stands */
-    ck_assert_int_eq(matches(conv, "{re}", 10100), 0);       /* plain text to 1.0 and 1.1 */
+    ck_assert_int_eq(matches(conv, "{re}", 10100), 0); /* plain text to 1.0 and 1.1 */
     ck_assert_int_eq(matches("Net/Caf\xc3\xa9[a]", "{re}Caf\\w\\[a", 20000), 1);
 
     nncf_error err = NNCF_ERROR_INIT;
     int32_t answer = 7;
-    ck_assert_int_eq(nncf_scope_matches_release(conv, "{re}*", 10200, &answer, &err), NNCF_E_CONFIG);
+    ck_assert_int_eq(
+        nncf_scope_matches_release(conv, "{re}*", 10200, &answer, &err), NNCF_E_CONFIG);
     ck_assert_ptr_nonnull(strstr(err.message, "not a regular expression"));
-    ck_assert_int_eq(nncf_scope_matches_release(conv, "{re}BasicBlock[0", 20000, &answer, &err), NNCF_E_CONFIG);
+    ck_assert_int_eq(
+        nncf_scope_matches_release(conv, "{re}BasicBlock[0", 20000, &answer, &err), NNCF_E_CONFIG);
     ck_assert_ptr_nonnull(strstr(err.message, "\\["));
     /* work is bounded */
-    const char many[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab";
-    ck_assert_int_eq(nncf_scope_matches_release(many, "{re}^(a+)+$", 20000, &answer, &err), NNCF_E_LIMIT);
+    const char many[] =
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab";
+    ck_assert_int_eq(
+        nncf_scope_matches_release(many, "{re}^(a+)+$", 20000, &answer, &err), NNCF_E_LIMIT);
     ck_assert_int_eq(nncf_scope_matches_release(NULL, "a", 10100, &answer, NULL), NNCF_E_ARG);
     ck_assert_int_eq(nncf_scope_matches_release("a", "a", -1, &answer, NULL), NNCF_E_ARG);
     ck_assert_int_eq(answer, 7);
 }
 END_TEST
 
-/* All searches with the same budget share it, and so do plain comparisons and expressions that are made. */
+/* All searches with the same budget share it, and so do plain comparisons and expressions that are
+ * made. */
 START_TEST(one_budget_for_all)
 {
     static const char many[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab";
@@ -107,13 +117,16 @@ START_TEST(one_budget_for_all)
     ck_assert_int_eq(nncf__regex_of_scope(work, "{re}b", &slow, why), NNCF_E_LIMIT);
     const char *const patterns[] = {"Net"};
     nncf__scope_set set;
-    ck_assert_int_eq(nncf__scope_set_make(&set, context, work, 10100, false, patterns, 1, "here", NULL), NNCF_OK);
+    ck_assert_int_eq(
+        nncf__scope_set_make(&set, context, work, 10100, false, patterns, 1, "here", NULL),
+        NNCF_OK);
     ck_assert_int_eq(nncf__scope_set_matches(&set, "Net", NULL), NNCF__REGEX_LIMIT);
     nncf__scope_set_free(&set);
     nncf__regex_free(plain);
     nncf__regex_end(work);
 
-    /* what it takes to hold them is bounded too: each of these is as large as an expression may be */
+    /* what it takes to hold them is bounded too: each of these is as large as an expression may be
+     */
     enum { MOST = 4000 };
     static nncf__regex *large[MOST];
     nncf_status status = NNCF_OK;
@@ -136,7 +149,8 @@ END_TEST
 START_TEST(memory_of_a_search)
 {
     counting counter = {0};
-    nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&counter)};
+    nncf_context_params params = {
+        NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&counter)};
     nncf_context *context;
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
     int answer = 0, n = 0, refused[2] = {0, 0};
@@ -146,7 +160,8 @@ START_TEST(memory_of_a_search)
         counter.calls = 0;
         counter.fail_at = (size_t)++n;
         nncf__regex_work *work = nncf__regex_begin(context);
-        nncf_status status = work ? nncf__regex_of_scope(work, "{re}^(a|b)+$", &regex, why) : NNCF_E_NOMEM;
+        nncf_status status =
+            work ? nncf__regex_of_scope(work, "{re}^(a|b)+$", &regex, why) : NNCF_E_NOMEM;
         ck_assert_int_eq(status, regex ? NNCF_OK : NNCF_E_NOMEM);
         answer = regex ? nncf__regex_search(work, regex, "abababab") : NNCF__REGEX_NOMEM;
         refused[regex != NULL] += answer != 1;
@@ -169,7 +184,8 @@ START_TEST(edges)
     ck_assert_int_eq(nncf_scope_matches("a", NULL), 0);
     ck_assert_int_eq(nncf_scope_matches("", ""), 1);
     ck_assert_int_eq(nncf_scope_matches("Net/Conv2d[a]", "Net/Conv2d[a]/"), 0);
-    ck_assert_int_eq(nncf_scope_matches("Net/Conv2d[a]", "Conv2d[a]"), 0); /* the first element lost its field */
+    ck_assert_int_eq(
+        nncf_scope_matches("Net/Conv2d[a]", "Conv2d[a]"), 0); /* the first element lost its field */
     ck_assert_int_eq(nncf_scope_matches("Net/Conv2d[a]", "Conv2d"), 1);
     ck_assert_int_eq(nncf_scope_matches("Net/NNCFConv3d[a]", "Net/Conv3d[a]"), 1);
     ck_assert_int_eq(nncf_scope_matches("Net/NNCFConv2dX[a]", "Net/Conv2dX[a]"), 0);
@@ -181,7 +197,9 @@ START_TEST(edges)
     size_t which = 9;
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, NULL, &context, NULL), NNCF_OK);
     nncf__regex_work *work = nncf__regex_begin(context);
-    ck_assert_int_eq(nncf__scope_set_make(&set, context, work, 10200, false, patterns, 3, "here", NULL), NNCF_OK);
+    ck_assert_int_eq(
+        nncf__scope_set_make(&set, context, work, 10200, false, patterns, 3, "here", NULL),
+        NNCF_OK);
     ck_assert_int_eq(nncf__scope_set_matches(&set, "Net/Conv2d[a]", &which), 1);
     ck_assert_uint_eq(which, 2);
     ck_assert_int_eq(nncf__scope_set_matches(&set, "Net/Linear[a]", NULL), 0);
@@ -191,7 +209,8 @@ START_TEST(edges)
 }
 END_TEST
 
-/* Texts that elements are compared in from any place may not be longer than a config's; up to there all is answered. */
+/* Texts that elements are compared in from any place may not be longer than a config's; up to there
+ * all is answered. */
 START_TEST(long_texts)
 {
     enum { MOST = 4096 };
@@ -211,9 +230,11 @@ START_TEST(long_texts)
     ck_assert_int_eq(nncf_scope_matches(scope, pattern), 0);
     ck_assert_int_eq(nncf_scope_matches(pattern, scope), 0);
     for (int32_t release = 10000; release <= 20000; release += 10000) {
-        ck_assert_int_eq(nncf_scope_matches_release(scope, pattern, release, &answer, &err), NNCF_E_LIMIT);
+        ck_assert_int_eq(
+            nncf_scope_matches_release(scope, pattern, release, &answer, &err), NNCF_E_LIMIT);
         ck_assert_ptr_nonnull(strstr(err.message, "the scope is longer than 4096 bytes"));
-        ck_assert_int_eq(nncf_scope_matches_release(pattern, scope, release, &answer, &err), NNCF_E_LIMIT);
+        ck_assert_int_eq(
+            nncf_scope_matches_release(pattern, scope, release, &answer, &err), NNCF_E_LIMIT);
         ck_assert_ptr_nonnull(strstr(err.message, "the pattern is longer than 4096 bytes"));
     }
     ck_assert_int_eq(answer, 7);
@@ -225,8 +246,10 @@ START_TEST(nearest)
     nncf_model *model;
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
     ck_assert_ptr_null(nncf__model_nearest(model, "anything"));
-    cf_layer a = cf_conv(model, "MobileNetV2/Sequential[features]/Sequential[0]/Conv2d[0]", 1, 1, 1, NULL, NULL);
-    cf_layer b = cf_conv(model, "MobileNetV2/Sequential[features]/Sequential[18]/Conv2d[0]", 1, 1, 1, NULL, NULL);
+    cf_layer a = cf_conv(
+        model, "MobileNetV2/Sequential[features]/Sequential[0]/Conv2d[0]", 1, 1, 1, NULL, NULL);
+    cf_layer b = cf_conv(
+        model, "MobileNetV2/Sequential[features]/Sequential[18]/Conv2d[0]", 1, 1, 1, NULL, NULL);
     const char typo[] = "MobileNetV2/Sequential[features]/Sequental[18]/Conv2d[0]";
     ck_assert_ptr_eq(nncf__model_nearest(model, typo), b.layer);
     ck_assert_ptr_null(nncf__model_nearest(model, "ResNet"));
@@ -236,4 +259,5 @@ START_TEST(nearest)
 }
 END_TEST
 
-CF_MAIN("scope", golden, regular_expressions, one_budget_for_all, memory_of_a_search, edges, long_texts, nearest)
+CF_MAIN("scope", golden, regular_expressions, one_budget_for_all, memory_of_a_search, edges,
+    long_texts, nearest)

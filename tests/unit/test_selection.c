@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Selection by rank in orders that are made to be slow: the value is right, and the elements looked at, which are
- * counted, stay in proportion to their number. (Masks by magnitude are made from counts, in two passes whatever the
- * weights are: test_magnitude.c.)
+ * Selection by rank in orders that are made to be slow: the value is right, and the elements looked
+ * at, which are counted, stay in proportion to their number. (Masks by magnitude are made from
+ * counts, in two passes whatever the weights are: test_magnitude.c.)
  */
 #include "comp_fixture.h"
-#include "compression/observer.h"
+#include "quantization/histogram.h"
 
 #include <float.h>
+#include <stdbool.h>
 
 enum { N = 20000 };
 
@@ -75,9 +76,9 @@ static void shuffled(float *v, size_t n)
 }
 
 /*
- * An adversary for pivots (McIlroy 1999, "A hostile adversary for quicksort"): values are decided while a selection by
- * the median of three compares them, always so that as little as possible is learnt. Elements are the numbers of
- * values; what is not decided is larger than what is.
+ * An adversary for pivots (McIlroy 1999, "A hostile adversary for quicksort"): values are decided
+ * while a selection by the median of three compares them, always so that as little as possible is
+ * learnt. Elements are the numbers of values; what is not decided is larger than what is.
  */
 typedef struct adversary {
     int value[N], undecided, decided, candidate;
@@ -138,8 +139,8 @@ static void against_pivots(float *v, size_t n)
         v[i] = (float)a.value[i];
 }
 
-static order *const orders[] = {equal,     rising,       falling, organ_pipe, few_values,    all_but_one,
-                                denormals, signed_zeros, wide,    shuffled,   against_pivots};
+static order *const orders[] = {equal, rising, falling, organ_pipe, few_values, all_but_one,
+    denormals, signed_zeros, wide, shuffled, against_pivots};
 
 static int compare(const void *a, const void *b)
 {
@@ -153,10 +154,10 @@ static uint64_t check_rank(int which, const float *given, const float *sorted, s
     uint64_t looks = 0;
     memcpy(v, given, n * sizeof *v);
     const float got = nncf__ranked(v, n, k, &looks);
-    ck_assert_msg(got == sorted[k], "order %d: place %zu of %zu is %a, should be %a", which, k, n, (double)got,
-                  (double)sorted[k]);
+    ck_assert_msg(got == sorted[k], "order %d: place %zu of %zu is %a, should be %a", which, k, n,
+        (double)got, (double)sorted[k]);
     ck_assert_msg(looks <= 41 * n, "order %d: place %zu of %zu took %llu looks", which, k, n,
-                  (unsigned long long)looks);
+        (unsigned long long)looks);
     for (size_t i = 0; i < n; i++)
         if (i < k ? v[i] > got : v[i] < got)
             ck_abort_msg("order %d: element %zu is on the wrong side of place %zu", which, i, k);
@@ -184,8 +185,8 @@ START_TEST(linear_in_every_order)
 }
 END_TEST
 
-/* Pivots alone would look at each element N / 4 times here; the bits of the keys end that. In a random order they are
- * not needed. */
+/* Pivots alone would look at each element N / 4 times here; the bits of the keys end that. In a
+ * random order they are not needed. */
 START_TEST(pivots_give_up_where_they_must)
 {
     static float given[N], sorted[N];

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Snapshots by parameters: streams, the previous generation, tensors that are carried along or that nobody knows,
- * changed configs; and every failure of memory and of the callbacks. */
-#include "io/io.h"
+/* Snapshots by parameters: streams, the previous generation, tensors that are carried along or that
+ * nobody knows, changed configs; and every failure of memory and of the callbacks. */
+#include "controller/ctrl.h"
+#include "formats/safetensors/open.h"
+#include "formats/safetensors/safetensors.h"
 #include "layer_fixture.h"
+#include "sparsity/schedule.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -55,10 +59,11 @@ static void drop_stream(stream *s)
     *s = (stream){0};
 }
 
-static nncf_status open_stream(nncf_context *context, stream *s, nncf_checkpoint **c, nncf_error *err)
+static nncf_status open_stream(
+    nncf_context *context, stream *s, nncf_checkpoint **c, nncf_error *err)
 {
-    const nncf_checkpoint_open_params p = {NNCF_PARAMS(nncf_checkpoint_open_params), .read = stream_read, .user = s,
-                                           .size = s->size};
+    const nncf_checkpoint_open_params p = {
+        NNCF_PARAMS(nncf_checkpoint_open_params), .read = stream_read, .user = s, .size = s->size};
     return nncf_checkpoint_open_with(context, &p, c, err);
 }
 
@@ -67,8 +72,9 @@ static nncf_status open_stream(nncf_context *context, stream *s, nncf_checkpoint
 static float weights[6] = {1, 2, 3, 4, 5, 6};
 static uint8_t bytes[5] = {1, 2, 3, 4, 5};
 static const int64_t two_three[] = {2, 3}, five[] = {5};
-static const nncf_checkpoint_tensor tensors[] = {{"w", {weights, NNCF_F32, 2, 0, two_three, NULL, {0, 0}}},
-                                                 {"b", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}}};
+static const nncf_checkpoint_tensor tensors[] = {
+    {"w", {weights, NNCF_F32, 2, 0, two_three, NULL, {0, 0}}},
+    {"b", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}}};
 static const nncf_checkpoint_text texts[] = {{"epoch", "3"}};
 
 typedef struct rig {
@@ -91,9 +97,9 @@ static void make_rig(rig *r, const char *config)
 {
     uint64_t state = 1;
     *r = (rig){.k = {.scope = "net/conv", .in_channels = 3, .out_channels = 5, .kernel = {3, 3}}};
-    const nncf_context_params p = {
-        NNCF_PARAMS(nncf_context_params), .n_threads = 1,           .seed = 42,    .alloc = fx_memory_alloc,
-        .free = fx_memory_free,           .alloc_user = &r->memory, .log = on_log, .log_user = r};
+    const nncf_context_params p = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, .seed = 42,
+        .alloc = fx_memory_alloc, .free = fx_memory_free, .alloc_user = &r->memory, .log = on_log,
+        .log_user = r};
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &p, &r->context, NULL), NNCF_OK);
     ck_assert_int_eq(nncf_model_create(r->context, &r->model, NULL), NNCF_OK);
     fx_register(r->model, &r->k, NULL, &state);
@@ -112,13 +118,8 @@ static void drop_rig(rig *r)
 static nncf_status save_stream(const rig *r, stream *s, nncf_error *err)
 {
     const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
-                                           .ctrl = r->ctrl,
-                                           .tensors = tensors,
-                                           .n_tensors = 2,
-                                           .texts = texts,
-                                           .n_texts = 1,
-                                           .write = stream_write,
-                                           .user = s};
+        .ctrl = r->ctrl, .tensors = tensors, .n_tensors = 2, .texts = texts, .n_texts = 1,
+        .write = stream_write, .user = s};
     return nncf_checkpoint_save_with(&p, err);
 }
 
@@ -214,9 +215,9 @@ START_TEST(every_failure)
             long live = r.memory.live;
             rewind_stream(&changed, 0);
             r.memory.fail_at = r.memory.calls + 1 + *count;
-            nncf_status status = what == 0   ? save_stream(&r, &s, &err)
-                                 : what == 1 ? open_stream(r.context, &changed, &opened, &err)
-                                             : nncf_checkpoint_restore(c, r.ctrl, &err);
+            nncf_status status = what == 0 ? save_stream(&r, &s, &err)
+                : what == 1                ? open_stream(r.context, &changed, &opened, &err)
+                                           : nncf_checkpoint_restore(c, r.ctrl, &err);
             r.memory.fail_at = 0;
             drop_stream(&s);
             nncf_checkpoint_close(opened);
@@ -230,8 +231,9 @@ START_TEST(every_failure)
             drop_stream(&now);
         }
     }
-    printf("failures: %d writes, %d reads, %d allocations of a save, %d of an open, %d of a restore\n", writes, reads,
-           saves, opens, restores);
+    printf(
+        "failures: %d writes, %d reads, %d allocations of a save, %d of an open, %d of a restore\n",
+        writes, reads, saves, opens, restores);
     ck_assert(writes > 5 && reads > 5 && saves > 5 && opens > 5 && restores > 3);
     stream now = state_of(&r);
     ck_assert(same_stream(&now, &changed)); /* what was restored in the end */
@@ -250,8 +252,8 @@ START_TEST(a_stream_that_lies)
     nncf_checkpoint *c = NULL;
     make_rig(&r, config);
     stream s = state_of(&r);
-    nncf_checkpoint_open_params p = {NNCF_PARAMS(nncf_checkpoint_open_params), .read = stream_read, .user = &s,
-                                     .size = s.size + 100};
+    nncf_checkpoint_open_params p = {NNCF_PARAMS(nncf_checkpoint_open_params), .read = stream_read,
+        .user = &s, .size = s.size + 100};
     ck_assert_int_eq(nncf_checkpoint_open_with(NULL, &p, &c, &err), NNCF_E_FORMAT);
     rewind_stream(&s, 0);
     p.size = s.size - 1;
@@ -293,15 +295,16 @@ START_TEST(the_previous_generation)
     snprintf(previous, sizeof previous, "%s.previous", path);
     for (int i = 1; i < 5; i++) {
         const nncf_checkpoint_text text = {"generation", number};
-        const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params), .path = path, .texts = &text,
-                                               .n_texts = 1, .keep_previous = i != 3};
+        const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
+            .path = path, .texts = &text, .n_texts = 1, .keep_previous = i != 3};
         snprintf(number, sizeof number, "%d", i);
         ck_assert_msg(nncf_checkpoint_save_with(&p, &err) == NNCF_OK, "%s", err.message);
         ck_assert_int_eq(generation_at(path), i);
         ck_assert_int_eq(generation_at(previous), i == 1 ? -1 : i == 3 ? 1 : i - 1);
     }
     /* something else is in its place: nothing changes */
-    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params), .path = path, .keep_previous = 1};
+    const nncf_checkpoint_save_params p = {
+        NNCF_PARAMS(nncf_checkpoint_save_params), .path = path, .keep_previous = 1};
     unlink(previous);
     ck_assert_int_eq(mkdir(previous, 0700), 0);
     ck_assert_int_eq(nncf_checkpoint_save_with(&p, &err), NNCF_E_IO);
@@ -315,10 +318,11 @@ END_TEST
 /* A file with a type that we do not have, in memory. */
 static stream foreign(void)
 {
-    static const char header[] =
-        "{\"__metadata__\":{\"format\":\"pt\",\"epoch\":\"1\"},\"h\":{\"dtype\":\"BF16\",\"shape\":[3],"
-        "\"data_offsets\":[0,6]},\"w\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[6,10]},\"n\":{\"dtype\":"
-        "\"F64\",\"shape\":[1],\"data_offsets\":[10,18]}}";
+    static const char header[] = "{\"__metadata__\":{\"format\":\"pt\",\"epoch\":\"1\"},\"h\":{"
+                                 "\"dtype\":\"BF16\",\"shape\":[3],"
+                                 "\"data_offsets\":[0,6]},\"w\":{\"dtype\":\"F32\",\"shape\":[1],"
+                                 "\"data_offsets\":[6,10]},\"n\":{\"dtype\":"
+                                 "\"F64\",\"shape\":[1],\"data_offsets\":[10,18]}}";
     stream s = {.size = 8 + sizeof header - 1 + 18};
     s.data = fx_alloc(s.size, 1);
     s.data[0] = (char)(uint8_t)((sizeof header - 1) & 255);
@@ -344,15 +348,9 @@ START_TEST(what_nobody_knows)
     ck_assert_uint_eq(count, 2); /* "w" is one of ours */
     ck_assert_str_eq(names[0], "h");
     ck_assert_str_eq(names[1], "n");
-    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
-                                           .ctrl = r.ctrl,
-                                           .tensors = tensors,
-                                           .n_tensors = 2,
-                                           .texts = texts,
-                                           .n_texts = 1,
-                                           .carry = c,
-                                           .write = stream_write,
-                                           .user = &kept};
+    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params), .ctrl = r.ctrl,
+        .tensors = tensors, .n_tensors = 2, .texts = texts, .n_texts = 1, .carry = c,
+        .write = stream_write, .user = &kept};
     ck_assert_msg(nncf_checkpoint_save_with(&p, &err) == NNCF_OK, "%s", err.message);
     nncf_checkpoint_close(c);
     ck_assert_msg(open_stream(NULL, &kept, &again, &err) == NNCF_OK, "%s", err.message);
@@ -366,7 +364,8 @@ START_TEST(what_nobody_knows)
     ck_assert_int_eq(nncf_checkpoint_restore(again, r.ctrl, &err), NNCF_OK);
     ck_assert_int_eq(nncf_checkpoint_unknown(again, r.ctrl, tensors, 2, NULL, 0, &count), NNCF_OK);
     ck_assert_uint_eq(count, 2);
-    ck_assert_int_eq(nncf_checkpoint_unknown(NULL, r.ctrl, tensors, 2, NULL, 0, &count), NNCF_E_ARG);
+    ck_assert_int_eq(
+        nncf_checkpoint_unknown(NULL, r.ctrl, tensors, 2, NULL, 0, &count), NNCF_E_ARG);
     nncf_checkpoint_close(again);
     drop_stream(&s);
     drop_stream(&kept);
@@ -375,7 +374,8 @@ START_TEST(what_nobody_knows)
 END_TEST
 
 static const char changed_config[] =
-    FX_CONFIG("{\"algorithm\": \"rb_sparsity\", \"params\": {\"sparsity_init\": 0.2, \"sparsity_target\": 0.7, "
+    FX_CONFIG("{\"algorithm\": \"rb_sparsity\", \"params\": {\"sparsity_init\": 0.2, "
+              "\"sparsity_target\": 0.7, "
               "\"sparsity_steps\": 5, \"sparsity_training_steps\": 10}}, " FX_INT8);
 
 START_TEST(a_changed_config)
@@ -393,12 +393,14 @@ START_TEST(a_changed_config)
     ck_assert_int_eq(open_stream(b.context, &s, &c, &err), NNCF_OK);
     ck_assert_int_eq(nncf_checkpoint_restore_with(c, b.ctrl, &p, &err), NNCF_E_CONFIG);
     ck_assert_msg(strstr(err.message, "2 differences"), "%s", err.message);
-    ck_assert_msg(strstr(err.message, ": compression[0].params.sparsity_init is 0.2 here, 0.1 in the snapshot; "
-                                      "compression[0].params.sparsity_target is 0.7 here, 0.5 in the snapshot"),
-                  "%s", err.message);
+    ck_assert_msg(strstr(err.message,
+                      ": compression[0].params.sparsity_init is 0.2 here, 0.1 in the snapshot; "
+                      "compression[0].params.sparsity_target is 0.7 here, 0.5 in the snapshot"),
+        "%s", err.message);
     ck_assert_str_eq(b.log, ""); /* the message says it all */
     ck_assert_int_eq(nncf_checkpoint_restore_with(c, b.ctrl, &p, NULL), NNCF_E_CONFIG);
-    ck_assert_ptr_nonnull(strstr(b.log, "1 the stream: config: compression[0].params.sparsity_init is 0.2 here"));
+    ck_assert_ptr_nonnull(
+        strstr(b.log, "1 the stream: config: compression[0].params.sparsity_init is 0.2 here"));
     stream after = state_of(&b);
     ck_assert(same_stream(&before, &after));
     b.log[0] = 0;
@@ -417,7 +419,8 @@ START_TEST(a_changed_config)
     rig d;
     make_rig(&d, "{\"nncf_dialect\": \"1.2\", \"compression\": [" FX_RB ", " FX_INT8 "]}");
     ck_assert_int_eq(nncf_checkpoint_restore(c, d.ctrl, &err), NNCF_E_CONFIG);
-    ck_assert_msg(strstr(err.message, ": nncf_dialect is \"1.2\" here, \"1.1\" in the snapshot"), "%s", err.message);
+    ck_assert_msg(strstr(err.message, ": nncf_dialect is \"1.2\" here, \"1.1\" in the snapshot"),
+        "%s", err.message);
     ck_assert_msg(!strstr(err.message, "compression is"), "%s", err.message);
     drop_rig(&d);
     nncf_checkpoint_close(c);
@@ -429,16 +432,16 @@ START_TEST(a_changed_config)
 }
 END_TEST
 
-/* What the new config wants and the snapshot does not have is made anew, and said (test_stages.c has all pairs). A file
- * that is damaged changes nothing. */
+/* What the new config wants and the snapshot does not have is made anew, and said (test_stages.c
+ * has all pairs). A file that is damaged changes nothing. */
 START_TEST(a_config_that_wants_more)
 {
     rig a, b;
     nncf_error err = NNCF_ERROR_INIT;
     nncf_checkpoint *c = NULL;
     nncf_checkpoint_restore_report report = {NNCF_PARAMS(nncf_checkpoint_restore_report)};
-    const nncf_checkpoint_restore_params p = {NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1,
-                                              .report = &report};
+    const nncf_checkpoint_restore_params p = {
+        NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1, .report = &report};
     make_rig(&a, FX_CONFIG(FX_RB));
     make_rig(&b, config);
     stream s = state_of(&a), before = state_of(&b);
@@ -472,7 +475,8 @@ static float initialized_scale(rig *r)
 {
     float x[225], y[3 * 5 * 9];
     const int64_t in[] = {3, 3, 5, 5}, out[] = {3, 5, 3, 3};
-    const nncf_tensor tx = {x, NNCF_F32, 4, 0, in, NULL, {0, 0}}, ty = {y, NNCF_F32, 4, 0, out, NULL, {0, 0}};
+    const nncf_tensor tx = {x, NNCF_F32, 4, 0, in, NULL, {0, 0}},
+                      ty = {y, NNCF_F32, 4, 0, out, NULL, {0, 0}};
     nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
     int32_t more = 0;
     for (int i = 0; i < 225; i++)
@@ -488,17 +492,21 @@ static float initialized_scale(rig *r)
     return 0;
 }
 
-/* A snapshot from before the initialization, restored after it: the ranges are taken again, by the same rule. */
+/* A snapshot from before the initialization, restored after it: the ranges are taken again, by the
+ * same rule. */
 START_TEST(an_initialization_that_starts_over)
 {
     rig r;
     nncf_error err = NNCF_ERROR_INIT;
     nncf_checkpoint *c = NULL;
-    make_rig(&r, FX_CONFIG("{\"algorithm\": \"quantization\", \"initializer\": {\"range\": {\"type\": "
-                           "\"percentile\", \"num_init_steps\": 1, \"min_percentile\": 25, \"max_percentile\": 75}}}"));
+    make_rig(&r,
+        FX_CONFIG("{\"algorithm\": \"quantization\", \"initializer\": {\"range\": {\"type\": "
+                  "\"percentile\", \"num_init_steps\": 1, \"min_percentile\": 25, "
+                  "\"max_percentile\": 75}}}"));
     stream s = state_of(&r);
     for (int i = 0; i < 2; i++) {
-        ck_assert_float_eq(initialized_scale(&r), 168); /* 75 % of 0..224, where min_max gives 224 */
+        ck_assert_float_eq(
+            initialized_scale(&r), 168); /* 75 % of 0..224, where min_max gives 224 */
         rewind_stream(&s, 0);
         ck_assert_int_eq(open_stream(r.context, &s, &c, &err), NNCF_OK);
         ck_assert_msg(nncf_checkpoint_restore(c, r.ctrl, &err) == NNCF_OK, "%s", err.message);

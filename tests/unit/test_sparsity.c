@@ -2,6 +2,14 @@
 /* Masks: against NNCF's own, against plain loops, and that threads change nothing. */
 #include "../sweep.h"
 #include "comp_fixture.h"
+#include "config/config.h"
+#include "controller/ctrl.h"
+#include "controller/layer_compression.h"
+#include "graph/model.h"
+#include "kernels/kernels.h"
+#include "quantization/quantizer.h"
+
+#include <stdbool.h>
 
 /* ---- magnitude ---- */
 
@@ -33,32 +41,18 @@ static net magnitude_net(json_object *root)
 
 static void magnitude_register(net *n)
 {
-    nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .weight = n->bn_weight, .bias = n->bn_bias,
-                                 .running_mean = n->stat, .running_var = n->stat};
-    nncf_conv2d_params c = {NNCF_PARAMS(nncf_conv2d_params),
-                            .scope = "Net/Conv2d[conv1]",
-                            .weight = n->weight[0],
-                            .bias = n->bias[0],
-                            .in_channels = 2,
-                            .out_channels = 4,
-                            .kernel = {3, 3},
-                            .batch_norm = &bn};
+    nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .weight = n->bn_weight,
+        .bias = n->bn_bias, .running_mean = n->stat, .running_var = n->stat};
+    nncf_conv2d_params c = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[conv1]",
+        .weight = n->weight[0], .bias = n->bias[0], .in_channels = 2, .out_channels = 4,
+        .kernel = {3, 3}, .batch_norm = &bn};
     ck_assert_int_eq(nncf_model_add_conv2d(n->model, &c, &n->layer[0], NULL), NNCF_OK);
-    c = (nncf_conv2d_params){NNCF_PARAMS(nncf_conv2d_params),
-                             .scope = "Net/Conv2d[conv2]",
-                             .weight = n->weight[1],
-                             .in_channels = 4,
-                             .out_channels = 5,
-                             .kernel = {1, 1},
-                             .inputs = &n->layer[0],
-                             .n_inputs = 1};
+    c = (nncf_conv2d_params){NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[conv2]",
+        .weight = n->weight[1], .in_channels = 4, .out_channels = 5, .kernel = {1, 1},
+        .inputs = &n->layer[0], .n_inputs = 1};
     ck_assert_int_eq(nncf_model_add_conv2d(n->model, &c, &n->layer[1], NULL), NNCF_OK);
-    nncf_linear_params l = {NNCF_PARAMS(nncf_linear_params),
-                            .scope = "Net/Linear[fc]",
-                            .weight = n->weight[2],
-                            .bias = n->bias[2],
-                            .in_features = 5,
-                            .out_features = 6};
+    nncf_linear_params l = {NNCF_PARAMS(nncf_linear_params), .scope = "Net/Linear[fc]",
+        .weight = n->weight[2], .bias = n->bias[2], .in_features = 5, .out_features = 6};
     ck_assert_int_eq(nncf_model_add_linear(n->model, &l, &n->layer[2], NULL), NNCF_OK);
 }
 
@@ -81,9 +75,10 @@ static float importance(const net *n, int layer, size_t i, bool normed)
     return fabsf(n->weight[layer][i]) / (normed ? (float)sqrt(sum) : 1);
 }
 
-/* D9: floor(level * n) go, and all of them are among those that NNCF drops; what it drops besides is at least as
- * important. */
-static void check_masks(const net *n, const nncf_compression_ctrl *ctrl, json_object *c, bool normed, double level)
+/* D9: floor(level * n) go, and all of them are among those that NNCF drops; what it drops besides
+ * is at least as important. */
+static void check_masks(
+    const net *n, const nncf_compression_ctrl *ctrl, json_object *c, bool normed, double level)
 {
     json_object *layers = cf_get(c, "layers");
     float most_dropped = 0, least_extra = INFINITY;
@@ -118,12 +113,14 @@ static void check_masks(const net *n, const nncf_compression_ctrl *ctrl, json_ob
     ck_assert_int_eq(s.parameters, N_WEIGHTS + 4 + 6 + 8);
     size_t small = 0;
     for (int i = 0; i < 6; i++)
-        small += (size_t)((i < 4 ? (n->bias[0][i] == 0) + (n->bn_weight[i] == 0) + (n->bn_bias[i] == 0) : 0) +
-                          (n->bias[2][i] == 0));
+        small +=
+            (size_t)((i < 4 ? (n->bias[0][i] == 0) + (n->bn_weight[i] == 0) + (n->bn_bias[i] == 0)
+                            : 0) +
+                (n->bias[2][i] == 0));
     ck_assert_double_eq_tol(s.sparsity_model, (double)(zeros + small) / 140, 1e-15);
     /* NNCF's figure by the same count, from its own mask */
-    ck_assert_double_eq_tol(cf_number(c, "sparsity_rate_for_model") - s.sparsity_model, (double)(theirs - zeros) / 140,
-                            1e-12);
+    ck_assert_double_eq_tol(cf_number(c, "sparsity_rate_for_model") - s.sparsity_model,
+        (double)(theirs - zeros) / 140, 1e-12);
 }
 
 START_TEST(golden_magnitude)
@@ -137,12 +134,14 @@ START_TEST(golden_magnitude)
         char text[256];
         magnitude_register(&n);
         snprintf(text, sizeof text,
-                 "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"weight_importance\": \"%s\", "
-                 "\"params\": {\"sparsity_init\": %g, \"sparsity_target\": %g}}}",
-                 cf_string(c, "importance"), level, fmax(level, 0.95));
+            "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"weight_importance\": "
+            "\"%s\", "
+            "\"params\": {\"sparsity_init\": %g, \"sparsity_target\": %g}}}",
+            cf_string(c, "importance"), level, fmax(level, 0.95));
         if (cf_get(c, "error")) {
             nncf_config *config = NULL;
-            ck_assert_int_eq(nncf_config_parse(NULL, "test", text, strlen(text), &config, NULL), NNCF_E_CONFIG);
+            ck_assert_int_eq(
+                nncf_config_parse(NULL, "test", text, strlen(text), &config, NULL), NNCF_E_CONFIG);
             refused++;
         } else {
             nncf_compression_ctrl *ctrl = cf_ctrl(n.model, text);
@@ -152,9 +151,10 @@ START_TEST(golden_magnitude)
         }
         net_free(&n);
     }
-    printf("magnitude.json: %zu cases (each with one weight or more less masked than NNCF: D9), %zu refused there and "
+    printf("magnitude.json: %zu cases (each with one weight or more less masked than NNCF: D9), "
+           "%zu refused there and "
            "here\n",
-           ran, refused);
+        ran, refused);
     ck_assert_uint_eq(ran, 12);
     json_object_put(root);
 }
@@ -165,11 +165,12 @@ START_TEST(magnitude_ties_zeros_and_levels)
     const float weight[12] = {2, -1, 1, 0, -0.0f, 1, 3, -1, 1, 1, 5, -4};
     nncf_model *model;
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
-    cf_layer a = cf_conv(model, "a", 6, 1, 1, weight, NULL), b = cf_conv(model, "b", 6, 1, 1, weight + 6, NULL);
-    nncf_compression_ctrl *ctrl =
-        cf_ctrl(model, "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"weight_importance\": \"abs\", "
-                       "\"params\": {\"schedule\": \"multistep\", \"steps\": [1, 2, 3], "
-                       "\"sparsity_levels\": [0, 0.5, 0.25, 0.99]}}}");
+    cf_layer a = cf_conv(model, "a", 6, 1, 1, weight, NULL),
+             b = cf_conv(model, "b", 6, 1, 1, weight + 6, NULL);
+    nncf_compression_ctrl *ctrl = cf_ctrl(model,
+        "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"weight_importance\": \"abs\", "
+        "\"params\": {\"schedule\": \"multistep\", \"steps\": [1, 2, 3], "
+        "\"sparsity_levels\": [0, 0.5, 0.25, 0.99]}}}");
     nncf_statistics s = cf_statistics(ctrl);
     ck_assert_double_eq(s.sparsity, 0); /* level 0 masks nothing, zeros neither */
     ck_assert_int_eq(s.compression_level, NNCF_COMPRESSION_NONE);
@@ -206,10 +207,12 @@ START_TEST(magnitude_selects_as_sorting_does)
         cf_open(&c, threads, 0);
         nncf_model *model;
         ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
-        cf_layer a = cf_conv(model, "a", 300, 300, 1, NULL, NULL), b = cf_conv(model, "b", 101, 33, 3, NULL, NULL);
-        nncf_compression_ctrl *ctrl =
-            cf_ctrl(model, "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"weight_importance\": \"abs\", "
-                           "\"params\": {\"sparsity_init\": 0.37, \"sparsity_target\": 0.5}}}");
+        cf_layer a = cf_conv(model, "a", 300, 300, 1, NULL, NULL),
+                 b = cf_conv(model, "b", 101, 33, 3, NULL, NULL);
+        nncf_compression_ctrl *ctrl = cf_ctrl(model,
+            "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"weight_importance\": "
+            "\"abs\", "
+            "\"params\": {\"sparsity_init\": 0.37, \"sparsity_target\": 0.5}}}");
         size_t n = a.count + b.count, want = (size_t)floor(0.37 * (double)n);
         float *sorted = calloc(n, sizeof *sorted);
         for (size_t i = 0; i < n; i++)
@@ -228,16 +231,19 @@ START_TEST(magnitude_selects_as_sorting_does)
 }
 END_TEST
 
-/* One threshold a layer: each has its own floor(level * n) zeros, and ties are counted within it. */
+/* One threshold a layer: each has its own floor(level * n) zeros, and ties are counted within it.
+ */
 START_TEST(magnitude_levels_of_each_layer)
 {
     const float small[7] = {0.1f, 0.2f, -0.1f, 0.1f, 0, 0.3f, 0.1f};
     nncf_model *model;
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
-    cf_layer a = cf_conv(model, "a", 40, 33, 1, NULL, NULL), b = cf_conv(model, "b", 7, 1, 1, small, NULL);
-    nncf_compression_ctrl *ctrl = cf_ctrl(model, "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", "
-                                                 "\"params\": {\"schedule\": \"multistep\", \"steps\": [1, 2], "
-                                                 "\"sparsity_levels\": [0.3, 0.6, 0]}}}");
+    cf_layer a = cf_conv(model, "a", 40, 33, 1, NULL, NULL),
+             b = cf_conv(model, "b", 7, 1, 1, small, NULL);
+    nncf_compression_ctrl *ctrl = cf_ctrl(model,
+        "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", "
+        "\"params\": {\"schedule\": \"multistep\", \"steps\": [1, 2], "
+        "\"sparsity_levels\": [0.3, 0.6, 0]}}}");
     ctrl->level_mode = NNCF__LEVEL_LOCAL;
     ck_assert_int_eq(nncf_compression_ctrl_epoch_step(ctrl), NNCF_OK);
     nncf_layer_statistics s = {NNCF_PARAMS(nncf_layer_statistics)};
@@ -251,7 +257,8 @@ START_TEST(magnitude_levels_of_each_layer)
     }
     qsort(sorted, a.count, sizeof *sorted, ascending);
     for (size_t i = 0; i < a.count; i++)
-        ck_assert_int_eq(ctrl->layers[0].bits[i / 8] >> (i % 8) & 1, fabsf(a.weight[i]) > sorted[791]);
+        ck_assert_int_eq(
+            ctrl->layers[0].bits[i / 8] >> (i % 8) & 1, fabsf(a.weight[i]) > sorted[791]);
     /* 4 of 7: the zero, then three of the four ties in order */
     ck_assert_uint_eq(ctrl->layers[1].bits[0] & 0x7f, 0x62);
     /* the largest of the thresholds; importances are normed */
@@ -273,11 +280,12 @@ START_TEST(masks_follow_the_steps)
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
     cf_layer a = cf_conv(model, "Net/Conv2d[a]", 40, 33, 1, NULL, NULL),
              b = cf_conv(model, "Net/Conv2d[b]", 7, 3, 1, NULL, NULL);
-    nncf_compression_ctrl *ctrl = cf_ctrl(
-        model, "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": "
-               "\"polynomial\", \"sparsity_init\": 0.1, \"sparsity_target\": 0.5, \"sparsity_target_epoch\": 2, "
-               "\"sparsity_freeze_epoch\": 3, \"power\": 2, \"update_per_optimizer_step\": true, "
-               "\"steps_per_epoch\": 3, \"sparsity_level_setting_mode\": \"local\"}}}");
+    nncf_compression_ctrl *ctrl = cf_ctrl(model,
+        "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": "
+        "\"polynomial\", \"sparsity_init\": 0.1, \"sparsity_target\": 0.5, "
+        "\"sparsity_target_epoch\": 2, "
+        "\"sparsity_freeze_epoch\": 3, \"power\": 2, \"update_per_optimizer_step\": true, "
+        "\"steps_per_epoch\": 3, \"sparsity_level_setting_mode\": \"local\"}}}");
     for (int step = 0; step < 9; step++) {
         const double level = 0.5 - 0.4 * pow(1 - fmin((double)step / 6, 1), 2);
         ck_assert_double_eq_tol(cf_statistics(ctrl).sparsity_target, level, 1e-12);
@@ -285,7 +293,8 @@ START_TEST(masks_follow_the_steps)
             nncf_layer_statistics s = {NNCF_PARAMS(nncf_layer_statistics)};
             const double n = i == 0 ? 1320 : 21;
             ck_assert_int_eq(nncf_compression_ctrl_get_layer_statistics(ctrl, i, &s), NNCF_OK);
-            ck_assert_double_eq_tol(s.sparsity * n, floor(cf_statistics(ctrl).sparsity_target * n), 1e-9);
+            ck_assert_double_eq_tol(
+                s.sparsity * n, floor(cf_statistics(ctrl).sparsity_target * n), 1e-9);
         }
         ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
         if (step % 3 == 2)
@@ -305,7 +314,8 @@ START_TEST(constant_mask)
     nncf_model *model;
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
     cf_layer a = cf_conv(model, "a", 10, 1, 1, weight, NULL);
-    nncf_compression_ctrl *ctrl = cf_ctrl(model, "{\"compression\": {\"algorithm\": \"const_sparsity\"}}");
+    nncf_compression_ctrl *ctrl =
+        cf_ctrl(model, "{\"compression\": {\"algorithm\": \"const_sparsity\"}}");
     nncf_statistics s = cf_statistics(ctrl);
     ck_assert_double_eq(s.sparsity, 0.4);
     ck_assert_double_eq(s.sparsity_target, 0.4);
@@ -329,20 +339,21 @@ END_TEST
 /* ---- regularization-based ---- */
 
 /* `open` (nullable): elements whose mask float arithmetic does not decide. */
-static void compare(const char *kind, const char *what, const float *got, json_object *want, size_t n, double tolerance,
-                    const bool *open)
+static void compare(const char *kind, const char *what, const float *got, json_object *want,
+    size_t n, double tolerance, const bool *open)
 {
     float *w = cf_floats(want, NULL);
     for (size_t i = 0; i < n; i++)
         ck_assert_msg((open && open[i]) ||
-                          fabs((double)got[i] - (double)w[i]) <= tolerance * fmax(1, fabs((double)w[i])),
-                      "%s: %s[%zu] is %.9g, want %.9g", kind, what, i, (double)got[i], (double)w[i]);
+                fabs((double)got[i] - (double)w[i]) <= tolerance * fmax(1, fabs((double)w[i])),
+            "%s: %s[%zu] is %.9g, want %.9g", kind, what, i, (double)got[i], (double)w[i]);
     free(w);
 }
 
 static size_t n_open;
 
-/* A case with its random numbers goes to the kernels' rows; without them, through a layer: eval mode, or frozen. */
+/* A case with its random numbers goes to the kernels' rows; without them, through a layer: eval
+ * mode, or frozen. */
 static void forward_case(json_object *c, const char *kind)
 {
     size_t n;
@@ -372,10 +383,10 @@ static void forward_case(json_object *c, const char *kind)
         nncf_model *model;
         ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
         cf_layer l = cf_conv(model, "a", (int64_t)n, 1, 1, w, NULL);
-        nncf_compression_ctrl *ctrl =
-            cf_ctrl(model, frozen ? "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": "
-                                    "{\"sparsity_training_steps\": 0}}}"
-                                  : "{\"compression\": {\"algorithm\": \"rb_sparsity\"}}");
+        nncf_compression_ctrl *ctrl = cf_ctrl(model,
+            frozen ? "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": "
+                     "{\"sparsity_training_steps\": 0}}}"
+                   : "{\"compression\": {\"algorithm\": \"rb_sparsity\"}}");
         nncf_model_set_mode(model, frozen ? NNCF_MODE_TRAIN : NNCF_MODE_EVAL);
         memcpy(cf_parameter(ctrl, 0).data, s, n * sizeof *s);
         ck_assert_int_eq(nncf_layer_compress_weight(l.layer, y), NNCF_OK);
@@ -404,7 +415,8 @@ static void forward_case(json_object *c, const char *kind)
         free(all[i]);
 }
 
-/* Loss, its gradients and the statistics over layers of the case's sizes; NULL logits: those that creation set. */
+/* Loss, its gradients and the statistics over layers of the case's sizes; NULL logits: those that
+ * creation set. */
 static void loss_case(json_object *c, json_object *logits)
 {
     nncf_model *model;
@@ -414,27 +426,32 @@ static void loss_case(json_object *c, json_object *logits)
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
     for (size_t i = 0; i < count; i++) {
         char scope[32];
-        size_t n = logits ? json_object_array_length(cf_get(json_object_array_get_idx(logits, i), "data")) : one[0];
+        size_t n = logits
+            ? json_object_array_length(cf_get(json_object_array_get_idx(logits, i), "data"))
+            : one[0];
         snprintf(scope, sizeof scope, "l%zu", i);
         layers[i] = cf_conv(model, scope, (int64_t)n, 1, 1, NULL, NULL);
     }
-    nncf_compression_ctrl *ctrl = cf_ctrl(model, "{\"compression\": {\"algorithm\": \"rb_sparsity\"}}");
-    ctrl->schedule.level = cf_number(c, "sparsity_level"); /* one of the cases has level 1, which no config allows */
+    nncf_compression_ctrl *ctrl =
+        cf_ctrl(model, "{\"compression\": {\"algorithm\": \"rb_sparsity\"}}");
+    ctrl->schedule.level =
+        cf_number(c, "sparsity_level"); /* one of the cases has level 1, which no config allows */
     for (size_t i = 0; logits && i < count; i++) {
         float *s = cf_floats(json_object_array_get_idx(logits, i), NULL);
         memcpy(cf_parameter(ctrl, i).data, s, layers[i].count * sizeof *s);
         free(s);
     }
     double loss = nncf_compression_ctrl_loss(ctrl);
-    ck_assert_msg(fabs(loss / cf_number(c, "loss") - 1) < 1e-5, "loss %.9g, want %.9g", loss, cf_number(c, "loss"));
+    ck_assert_msg(fabs(loss / cf_number(c, "loss") - 1) < 1e-5, "loss %.9g, want %.9g", loss,
+        cf_number(c, "loss"));
     nncf_statistics s = cf_statistics(ctrl); /* D8: of the logits as they are now */
     ck_assert_double_eq_tol(s.sparsity, cf_number(c, "current_sparsity"), 1e-7);
     ck_assert_double_eq_tol(s.mean_mask_probability, cf_number(c, "mean_sparse_prob"), 2e-7);
     for (size_t i = 0; i < count; i++) {
         const float *grad = cf_parameter(ctrl, i).grad;
         if (logits)
-            compare("loss", "gradient", grad, json_object_array_get_idx(cf_get(c, "grads"), i), layers[i].count, 2e-6,
-                    NULL);
+            compare("loss", "gradient", grad, json_object_array_get_idx(cf_get(c, "grads"), i),
+                layers[i].count, 2e-6, NULL);
         for (size_t j = 0; !logits && j < layers[i].count; j++) {
             ck_assert_float_eq_tol(cf_parameter(ctrl, i).data[j], 4.59512091f, 1e-6f);
             ck_assert_float_eq_tol(grad[j] / (float)cf_number(c, "grad_each"), 1, 1e-5f);
@@ -461,8 +478,9 @@ START_TEST(golden_rb)
             loss++;
         }
     }
-    printf("rb.json: %zu forward and backward cases (%zu elements on the edge), %zu cases of loss and statistics\n",
-           forward, n_open, loss);
+    printf("rb.json: %zu forward and backward cases (%zu elements on the edge), %zu cases of loss "
+           "and statistics\n",
+        forward, n_open, loss);
     ck_assert_uint_le(n_open, 8);
     ck_assert_uint_eq(forward + loss, 12);
     json_object_put(root);
@@ -474,30 +492,27 @@ END_TEST
 #define RB        "{\"algorithm\": \"rb_sparsity\"}"
 #define MAGNITUDE "{\"algorithm\": \"magnitude_sparsity\", \"params\": {\"sparsity_init\": 0.4}}"
 #define INT8      "{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 1}}"
-#define INT4_PC                                                                                                        \
-    "{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 1}, \"weights\": {\"bits\": 4, "          \
+#define INT4_PC                                                                                    \
+    "{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 1}, \"weights\": "    \
+    "{\"bits\": 4, "                                                                               \
     "\"per_channel\": true}}"
-#define ASYM_PC                                                                                                        \
-    "{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 1}, \"weights\": {\"mode\": "             \
+#define ASYM_PC                                                                                    \
+    "{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 1}, \"weights\": "    \
+    "{\"mode\": "                                                                                  \
     "\"asymmetric\", \"per_channel\": true}}"
-static const char *const algorithms[] = {RB,
-                                         MAGNITUDE,
-                                         INT8,
-                                         INT4_PC,
-                                         ASYM_PC,
-                                         RB ", " INT8,
-                                         INT8 ", " RB, /* the order in the config does not matter */
-                                         RB ", " INT4_PC,
-                                         MAGNITUDE ", " INT8,
-                                         MAGNITUDE ", " INT4_PC};
-static const int64_t sizes[][3] = {{5, 3, 3}, {1, 1, 1}, {7, 1, 3}, {33, 65, 3}, {600, 90, 1}, {3, 1500, 1}};
+static const char *const algorithms[] = {RB, MAGNITUDE, INT8, INT4_PC, ASYM_PC, RB ", " INT8,
+    INT8 ", " RB, /* the order in the config does not matter */
+    RB ", " INT4_PC, MAGNITUDE ", " INT8, MAGNITUDE ", " INT4_PC};
+static const int64_t sizes[][3] = {
+    {5, 3, 3}, {1, 1, 1}, {7, 1, 3}, {33, 65, 3}, {600, 90, 1}, {3, 1500, 1}};
 
 typedef struct result {
     float *w, *dw, *ds, range_grad[600];
 } result;
 
 /* The mask of this step as 0 and 1, from the rows and the noise key alone. */
-static void naive_mask(const nncf_compression_ctrl *ctrl, const nncf_layer *layer, float *u, float *mask)
+static void naive_mask(
+    const nncf_compression_ctrl *ctrl, const nncf_layer *layer, float *u, float *mask)
 {
     const nncf__layer_compression *c = &ctrl->layers[0];
     const nncf__kernels *k = nncf__kernels_get(NNCF_ISA_REFERENCE);
@@ -526,7 +541,8 @@ static void check_way(const char *config, const int64_t size[3], int32_t threads
     nncf__quantizer *q = c->weight_quantizer;
     const size_t n = l.count;
     float *g = calloc(n, sizeof *g), *u = calloc(n, sizeof *u), *mask = calloc(n, sizeof *mask);
-    float *out = calloc(n, sizeof *out), *again = calloc(n, sizeof *again), *want = calloc(n, sizeof *want);
+    float *out = calloc(n, sizeof *out), *again = calloc(n, sizeof *again),
+          *want = calloc(n, sizeof *want);
     cf_fill(g, n, 5);
     if (c->logit) {
         cf_fill(c->logit, n, 9);
@@ -550,30 +566,36 @@ static void check_way(const char *config, const int64_t size[3], int32_t threads
         want[i] = x;
         if (q) {
             const nncf__fq *fq = &q->fq[i / run];
-            want[i] = fminf(fmaxf(rintf(x / fq->step), fq->low), fq->high) * fq->step;
+            want[i] = fminf(fmaxf(rintf(x / fq->scale), fq->low), fq->high) * fq->scale;
             bool above = x > fq->x_high, below = x < fq->x_low;
             inside = above || below ? 0 : 1;
             clipped += above || below;
-            sums[above ? 1 : below ? 2 : 0] += (double)g[i] * (above || below ? 1 : (double)(want[i] - x));
+            sums[above      ? 1
+                    : below ? 2
+                            : 0] += (double)g[i] * (above || below ? 1 : (double)(want[i] - x));
             terms += 1;
         }
-        REQUIRE(out[i] == want[i], "%s %zu: %g, want %g", config, i, (double)out[i], (double)want[i]);
-        REQUIRE(fabsf(l.weight_grad[i] - g[i] * mask[i] * inside) < 1e-7f, "%s: weight gradient %zu: %g", config, i,
-                (double)l.weight_grad[i]);
+        REQUIRE(
+            out[i] == want[i], "%s %zu: %g, want %g", config, i, (double)out[i], (double)want[i]);
+        REQUIRE(fabsf(l.weight_grad[i] - g[i] * mask[i] * inside) < 1e-7f,
+            "%s: weight gradient %zu: %g", config, i, (double)l.weight_grad[i]);
         if (c->logit) {
-            double p = 1 / (1 + exp(-(double)c->logit[i])), v = fmin(fmax((double)u[i], 1e-6), 1 - 1e-6);
+            double p = 1 / (1 + exp(-(double)c->logit[i])),
+                   v = fmin(fmax((double)u[i], 1e-6), 1 - 1e-6);
             double a = p * v, b = (1 - p) * (1 - v), t = a * b / ((a + b) * (a + b));
-            REQUIRE(fabs((double)c->logit_grad[i] - (double)(g[i] * inside * l.weight[i]) * t) < 2e-6,
-                    "%s: logit gradient %zu: %g", config, i, (double)c->logit_grad[i]);
+            REQUIRE(
+                fabs((double)c->logit_grad[i] - (double)(g[i] * inside * l.weight[i]) * t) < 2e-6,
+                "%s: logit gradient %zu: %g", config, i, (double)c->logit_grad[i]);
         }
         if (q && (i + 1) % run == 0) {
             const nncf__fq *fq = &q->fq[i / run];
-            double in = sums[0] / (double)(fq->high - fq->low) / (double)fq->step;
+            double in = sums[0] / (double)(fq->high - fq->low) / (double)fq->scale;
             double grad = in + sums[1] + (q->range ? 0 : sums[2] * (double)(fq->low / fq->high));
-            ck_assert_double_eq_tol((double)(q->range ? q->range_grad : q->scale_grad)[i / run], grad,
-                                    1e-5 * fmax(1, sqrt(terms)));
+            ck_assert_double_eq_tol((double)(q->range ? q->range_grad : q->scale_grad)[i / run],
+                grad, 1e-5 * fmax(1, sqrt(terms)));
             if (q->range)
-                ck_assert_double_eq_tol((double)q->scale_grad[i / run], sums[1] + sums[2], 1e-5 * fmax(1, sqrt(terms)));
+                ck_assert_double_eq_tol(
+                    (double)q->scale_grad[i / run], sums[1] + sums[2], 1e-5 * fmax(1, sqrt(terms)));
             sums[0] = sums[1] = sums[2] = 0;
         }
     }
@@ -609,7 +631,8 @@ START_TEST(weight_against_loops)
 {
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         for (size_t j = 0; j < sizeof algorithms / sizeof *algorithms; j++) {
-            size_t bytes = (size_t)(sizes[i][0] * sizes[i][1] * sizes[i][2] * sizes[i][2]) * sizeof(float);
+            size_t bytes =
+                (size_t)(sizes[i][0] * sizes[i][1] * sizes[i][2] * sizes[i][2]) * sizeof(float);
             result one, more;
             check_way(algorithms[j], sizes[i], 1, &one);
             for (int32_t threads = 2; threads <= 4; threads += 2) {
@@ -638,7 +661,8 @@ START_TEST(noise_is_of_seed_layer_and_step)
         float ones[N];
         for (int i = 0; i < N; i++)
             ones[i] = 1;
-        cf_layer a = cf_conv(model, "a", N, 1, 1, ones, NULL), b = cf_conv(model, "b", N, 1, 1, ones, NULL);
+        cf_layer a = cf_conv(model, "a", N, 1, 1, ones, NULL),
+                 b = cf_conv(model, "b", N, 1, 1, ones, NULL);
         nncf_compression_ctrl *ctrl = cf_ctrl(model, "{\"compression\": " RB "}");
         memset(ctrl->layers[0].logit, 0, N * sizeof(float)); /* probability one half */
         memset(ctrl->layers[1].logit, 0, N * sizeof(float));
@@ -665,7 +689,8 @@ START_TEST(noise_is_of_seed_layer_and_step)
 }
 END_TEST
 
-/* D7 and D8: the freeze stops loss, noise and logits; statistics are of the present logits at once. */
+/* D7 and D8: the freeze stops loss, noise and logits; statistics are of the present logits at once.
+ */
 START_TEST(freeze)
 {
     enum { N = 100 };
@@ -673,9 +698,9 @@ START_TEST(freeze)
     nncf_model *model;
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
     cf_layer a = cf_conv(model, "a", N, 1, 1, NULL, NULL);
-    nncf_compression_ctrl *ctrl =
-        cf_ctrl(model, "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": {\"sparsity_init\": 0.1, "
-                       "\"sparsity_target\": 0.5, \"sparsity_steps\": 1, \"sparsity_training_steps\": 2}}}");
+    nncf_compression_ctrl *ctrl = cf_ctrl(model,
+        "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": {\"sparsity_init\": 0.1, "
+        "\"sparsity_target\": 0.5, \"sparsity_steps\": 1, \"sparsity_training_steps\": 2}}}");
     nncf_parameter p = cf_parameter(ctrl, 0);
     ck_assert_int_eq(p.frozen, 0);
     for (int i = 0; i < N; i++) {
@@ -720,6 +745,6 @@ START_TEST(freeze)
 }
 END_TEST
 
-CF_MAIN("sparsity", golden_magnitude, magnitude_ties_zeros_and_levels, magnitude_selects_as_sorting_does,
-        magnitude_levels_of_each_layer, masks_follow_the_steps, constant_mask, golden_rb, weight_against_loops,
-        noise_is_of_seed_layer_and_step, freeze)
+CF_MAIN("sparsity", golden_magnitude, magnitude_ties_zeros_and_levels,
+    magnitude_selects_as_sorting_does, magnitude_levels_of_each_layer, masks_follow_the_steps,
+    constant_mask, golden_rb, weight_against_loops, noise_is_of_seed_layer_and_step, freeze)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The stack that a calling thread needs. A whole life of a model, from the config's text to steps of training,
- * statistics and a snapshot that is written and read, runs on a thread with a stack of 64 KiB between pages that cannot
- * be touched.
+ * The stack that a calling thread needs. A whole life of a model, from the config's text to steps
+ * of training, statistics and a snapshot that is written and read, runs on a thread with a stack of
+ * 64 KiB between pages that cannot be touched.
  */
 #include <nncf/nncf.h>
 
@@ -22,7 +22,16 @@ enum { STACK = 1024 * 1024, SANITIZED = 1 };
 enum { STACK = 64 * 1024, SANITIZED = 0 };
 #endif
 
-enum { LAYERS = 9, BATCH = 2, SIDE = 34, WIDTH = 8, WIDE = 400, CLASSES = 3, BLOCKS = 128, PAINT = 0xa5 };
+enum {
+    LAYERS = 9,
+    BATCH = 2,
+    SIDE = 34,
+    WIDTH = 8,
+    WIDE = 400,
+    CLASSES = 3,
+    BLOCKS = 128,
+    PAINT = 0xa5
+};
 
 /* Static: the stack is what is measured. */
 typedef struct net {
@@ -65,32 +74,23 @@ static float *values(net *g, size_t n)
     return g->blocks[g->n_blocks++] = v;
 }
 
-static void add_conv(net *g, const char *scope, int from, int64_t in, int64_t out, int32_t kernel, int32_t stride,
-                     int32_t groups, bool batch_norm, int32_t activation)
+static void add_conv(net *g, const char *scope, int from, int64_t in, int64_t out, int32_t kernel,
+    int32_t stride, int32_t groups, bool batch_norm, int32_t activation)
 {
     const size_t weights = (size_t)(out * (in / groups) * kernel * kernel), n = g->n;
-    nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params),  .weight = values(g, (size_t)out),
-                                 .bias = values(g, (size_t)out),       .weight_grad = values(g, (size_t)out),
-                                 .bias_grad = values(g, (size_t)out),  .running_mean = values(g, (size_t)out),
-                                 .running_var = values(g, (size_t)out)};
+    nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params),
+        .weight = values(g, (size_t)out), .bias = values(g, (size_t)out),
+        .weight_grad = values(g, (size_t)out), .bias_grad = values(g, (size_t)out),
+        .running_mean = values(g, (size_t)out), .running_var = values(g, (size_t)out)};
     for (size_t i = 0; i < (size_t)out; i++)
         bn.running_var[i] = 1;
-    nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params),
-                            .scope = scope,
-                            .weight = values(g, weights),
-                            .weight_grad = values(g, weights),
-                            .bias = values(g, (size_t)out),
-                            .bias_grad = values(g, (size_t)out),
-                            .in_channels = in,
-                            .out_channels = out,
-                            .kernel = {kernel, kernel},
-                            .stride = {stride, stride},
-                            .padding = {kernel / 2, kernel / 2},
-                            .groups = groups,
-                            .activation = activation,
-                            .batch_norm = batch_norm ? &bn : NULL,
-                            .inputs = from < 0 ? NULL : &g->layers[from],
-                            .n_inputs = from < 0 ? 0 : 1};
+    nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = scope,
+        .weight = values(g, weights), .weight_grad = values(g, weights),
+        .bias = values(g, (size_t)out), .bias_grad = values(g, (size_t)out), .in_channels = in,
+        .out_channels = out, .kernel = {kernel, kernel}, .stride = {stride, stride},
+        .padding = {kernel / 2, kernel / 2}, .groups = groups, .activation = activation,
+        .batch_norm = batch_norm ? &bn : NULL, .inputs = from < 0 ? NULL : &g->layers[from],
+        .n_inputs = from < 0 ? 0 : 1};
     g->inputs[n][0] = g->inputs[n][1] = from;
     if (ok(g, scope, nncf_model_add_conv2d(g->model, &p, &g->layers[n], &g->err)))
         g->n++;
@@ -98,8 +98,8 @@ static void add_conv(net *g, const char *scope, int from, int64_t in, int64_t ou
 
 static void add_pool(net *g, const char *scope, int from, int32_t kind, int32_t kernel)
 {
-    nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = scope, .kind = kind, .kernel = {kernel, kernel},
-                            .inputs = &g->layers[from],      .n_inputs = 1};
+    nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = scope, .kind = kind,
+        .kernel = {kernel, kernel}, .inputs = &g->layers[from], .n_inputs = 1};
     g->inputs[g->n][0] = g->inputs[g->n][1] = from;
     if (ok(g, scope, nncf_model_add_pool2d(g->model, &p, &g->layers[g->n], &g->err)))
         g->n++;
@@ -107,30 +107,26 @@ static void add_pool(net *g, const char *scope, int from, int32_t kind, int32_t 
 
 static void add_layers(net *g)
 {
-    const int32_t relu = NNCF_ACTIVATION_RELU, relu6 = NNCF_ACTIVATION_RELU6, none = NNCF_ACTIVATION_NONE;
+    const int32_t relu = NNCF_ACTIVATION_RELU, relu6 = NNCF_ACTIVATION_RELU6,
+                  none = NNCF_ACTIVATION_NONE;
     add_conv(g, "Net/Conv2d[0]", -1, 3, WIDTH, 3, 2, 1, true, relu);
     add_conv(g, "Net/Conv2d[1]", 0, WIDTH, WIDTH, 3, 1, WIDTH, true, relu6);
     add_conv(g, "Net/Conv2d[2]", 1, WIDTH, WIDTH, 5, 1, WIDTH, true, none);
     nncf_layer *both[2] = {g->layers[0], g->layers[2]};
-    const nncf_add_params sum = {NNCF_PARAMS(nncf_add_params), .scope = "Net/__add___0", .activation = relu,
-                                 .inputs = both, .n_inputs = 2};
+    const nncf_add_params sum = {NNCF_PARAMS(nncf_add_params), .scope = "Net/__add___0",
+        .activation = relu, .inputs = both, .n_inputs = 2};
     g->inputs[g->n][0] = 0;
     g->inputs[g->n][1] = 2;
     if (ok(g, "add", nncf_model_add_add(g->model, &sum, &g->layers[g->n], &g->err)))
         g->n++;
     add_pool(g, "Net/MaxPool2d[4]", 3, NNCF_POOL_MAX, 2);
     add_conv(g, "Net/Conv2d[5]", 4, WIDTH, 2 * WIDTH, 33, 3, 2, false,
-             relu); /* more taps than the stack has room for */
+        relu); /* more taps than the stack has room for */
     add_conv(g, "Net/Conv2d[6]", 5, 2 * WIDTH, WIDE, 1, 1, 1, true, relu);
     add_pool(g, "Net/AvgPool2d[7]", 6, NNCF_POOL_GLOBAL_AVERAGE, 0);
-    const nncf_linear_params linear = {NNCF_PARAMS(nncf_linear_params),
-                                       .scope = "Net/Linear[8]",
-                                       .weight = values(g, WIDE * CLASSES),
-                                       .weight_grad = values(g, WIDE * CLASSES),
-                                       .in_features = WIDE,
-                                       .out_features = CLASSES,
-                                       .inputs = &g->layers[7],
-                                       .n_inputs = 1};
+    const nncf_linear_params linear = {NNCF_PARAMS(nncf_linear_params), .scope = "Net/Linear[8]",
+        .weight = values(g, WIDE * CLASSES), .weight_grad = values(g, WIDE * CLASSES),
+        .in_features = WIDE, .out_features = CLASSES, .inputs = &g->layers[7], .n_inputs = 1};
     g->inputs[g->n][0] = g->inputs[g->n][1] = 7;
     if (ok(g, "linear", nncf_model_add_linear(g->model, &linear, &g->layers[g->n], &g->err)))
         g->n++;
@@ -139,7 +135,8 @@ static void add_layers(net *g)
 static nncf_tensor tensor_of(net *g, int i, float *data)
 {
     static const int64_t in[4] = {BATCH, 3, SIDE, SIDE};
-    return (nncf_tensor){.data = data, .ndim = i < 0 ? 4 : g->ndims[i], .shape = i < 0 ? in : g->shapes[i]};
+    return (nncf_tensor){
+        .data = data, .ndim = i < 0 ? 4 : g->ndims[i], .shape = i < 0 ? in : g->shapes[i]};
 }
 
 static void forward(net *g)
@@ -147,9 +144,11 @@ static void forward(net *g)
     for (int i = 0; i < (int)g->n && !g->failed; i++) {
         nncf_tensor x[2], y;
         for (int k = 0; k < 2; k++)
-            x[k] = tensor_of(g, g->inputs[i][k], g->inputs[i][k] < 0 ? g->x : g->y[g->inputs[i][k]]);
+            x[k] =
+                tensor_of(g, g->inputs[i][k], g->inputs[i][k] < 0 ? g->x : g->y[g->inputs[i][k]]);
         if (!g->y[i]) {
-            ok(g, "output_shape", nncf_layer_output_shape(g->layers[i], x, g->shapes[i], &g->ndims[i]));
+            ok(g, "output_shape",
+                nncf_layer_output_shape(g->layers[i], x, g->shapes[i], &g->ndims[i]));
             g->count[i] = 1;
             for (int k = 0; k < g->ndims[i]; k++)
                 g->count[i] *= (size_t)g->shapes[i][k];
@@ -176,12 +175,15 @@ static void backward(net *g)
 
 static void make(net *g)
 {
-    static const char config[] =
-        "{\"nncf_dialect\": \"1.1\", \"compression\": [{\"algorithm\": \"rb_sparsity\", \"params\": "
-        "{\"sparsity_init\": "
-        "0.1, \"sparsity_target\": 0.5}}, {\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 2, "
-        "\"type\": \"threesigma\"}, \"ignored_scopes\": [\"Net/Linear\"], \"weights\": {\"per_channel\": true}}]}";
-    nncf_context_params p = {NNCF_PARAMS(nncf_context_params), .n_threads = g->threads, .max_isa = g->isa};
+    static const char config[] = "{\"nncf_dialect\": \"1.1\", \"compression\": [{\"algorithm\": "
+                                 "\"rb_sparsity\", \"params\": "
+                                 "{\"sparsity_init\": "
+                                 "0.1, \"sparsity_target\": 0.5}}, {\"algorithm\": "
+                                 "\"quantization\", \"initializer\": {\"num_init_steps\": 2, "
+                                 "\"type\": \"threesigma\"}, \"ignored_scopes\": [\"Net/Linear\"], "
+                                 "\"weights\": {\"per_channel\": true}}]}";
+    nncf_context_params p = {
+        NNCF_PARAMS(nncf_context_params), .n_threads = g->threads, .max_isa = g->isa};
     nncf_config *c = NULL;
     ok(g, "context", nncf_context_create(NNCF_API_VERSION, &p, &g->context, &g->err));
     ok(g, "model", nncf_model_create(g->context, &g->model, &g->err));
@@ -257,7 +259,8 @@ static void *live(void *arg)
 static size_t run(net *g)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    unsigned char *all = mmap(NULL, STACK + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+    unsigned char *all =
+                      mmap(NULL, STACK + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
                   *stack = all + page;
     pthread_attr_t attributes;
     pthread_t thread;
@@ -290,7 +293,8 @@ START_TEST(a_small_stack_is_enough)
         free(g.blocks[--g.n_blocks]);
     ck_assert_msg(!g.failed, "%s: %s: %s", g.failed, nncf_status_name(g.status), g.err.message);
     ck_assert(strstr(g.text, "Net/Conv2d[6]") != NULL);
-    printf("instruction set %d, %d threads: %zu KiB of %d\n", (int)g.isa, (int)g.threads, used / 1024, STACK / 1024);
+    printf("instruction set %d, %d threads: %zu KiB of %d\n", (int)g.isa, (int)g.threads,
+        used / 1024, STACK / 1024);
 }
 END_TEST
 

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A training in stages: what of a snapshot, or of a stripped model, the next stage's controller takes over. The masks
- * that are expected follow from the numbers that the tests put in: the smallest magnitudes, the signs of logits.
+ * A training in stages: what of a snapshot, or of a stripped model, the next stage's controller
+ * takes over. The masks that are expected follow from the numbers that the tests put in: the
+ * smallest magnitudes, the signs of logits.
  */
-#include "io/io.h"
+#include "controller/ctrl.h"
+#include "formats/safetensors/open.h"
 #include "layer_fixture.h"
 
 #include <nncf/strip.h>
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -41,25 +44,21 @@ static const char *at(const char *name)
 
 /* ---- two layers under a controller ---- */
 
-#define MAGNITUDE                                                                                                      \
-    "{\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": \"multistep\", \"multistep_steps\": [5], "     \
+#define MAGNITUDE                                                                                  \
+    "{\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": \"multistep\", "           \
+    "\"multistep_steps\": [5], "                                                                   \
     "\"multistep_sparsity_levels\": [0.5, 0.6], \"weight_importance\": \"abs\"}}"
 #define CONST "{\"algorithm\": \"const_sparsity\"}"
-#define INT4                                                                                                           \
-    "{\"algorithm\": \"quantization\", \"weights\": {\"bits\": 4, \"per_channel\": true}, "                            \
+#define INT4                                                                                       \
+    "{\"algorithm\": \"quantization\", \"weights\": {\"bits\": 4, \"per_channel\": true}, "        \
     "\"initializer\": {\"range\": {\"num_init_steps\": 1}}}"
 #define DIALECT(algorithms) "{\"nncf_dialect\": \"1.3\", \"compression\": [" algorithms "]}"
 
 enum { N_A = 8 * 6, N_B = 4 * 8, N_ALL = N_A + N_B };
 enum stage { FLOAT, MAG, RB, KEEP, MAG_INT8, RB_INT8, KEEP_INT8, INT8, N_STAGES };
-static const char *const configs[N_STAGES] = {DIALECT(""),
-                                              DIALECT(MAGNITUDE),
-                                              DIALECT(FX_RB),
-                                              DIALECT(CONST),
-                                              DIALECT(MAGNITUDE ", " FX_INT8),
-                                              DIALECT(FX_RB ", " FX_INT8),
-                                              DIALECT(CONST ", " FX_INT8),
-                                              DIALECT(FX_INT8)};
+static const char *const configs[N_STAGES] = {DIALECT(""), DIALECT(MAGNITUDE), DIALECT(FX_RB),
+    DIALECT(CONST), DIALECT(MAGNITUDE ", " FX_INT8), DIALECT(FX_RB ", " FX_INT8),
+    DIALECT(CONST ", " FX_INT8), DIALECT(FX_INT8)};
 static const bool sparse[N_STAGES] = {false, true, true, true, true, true, true, false};
 static const bool quantized[N_STAGES] = {false, false, false, false, true, true, true, true};
 
@@ -96,9 +95,9 @@ static void make_rig(rig *r, const char *name_a, const char *name_b)
 {
     uint64_t state = 1;
     *r = (rig){.k = {{.scope = "N/Linear[a]", .in_channels = 6, .out_channels = 8, .linear = true},
-                     {.scope = "N/Linear[b]", .in_channels = 8, .out_channels = 4, .linear = true}}};
-    const nncf_context_params p = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, .seed = 42, .log = on_log,
-                                   .log_user = r};
+                   {.scope = "N/Linear[b]", .in_channels = 8, .out_channels = 4, .linear = true}}};
+    const nncf_context_params p = {
+        NNCF_PARAMS(nncf_context_params), .n_threads = 1, .seed = 42, .log = on_log, .log_user = r};
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &p, &r->context, NULL), NNCF_OK);
     ck_assert_int_eq(nncf_model_create(r->context, &r->model, NULL), NNCF_OK);
     r->k[0].activation = NNCF_ACTIVATION_RELU;
@@ -107,8 +106,8 @@ static void make_rig(rig *r, const char *name_a, const char *name_b)
     for (int i = 0; i < 2; i++) {
         r->shapes[i][0] = r->k[i].out_channels;
         r->shapes[i][1] = r->k[i].in_channels;
-        r->tensors[i] = (nncf_checkpoint_tensor){
-            i ? name_b : name_a, {.data = r->k[i].w, .dtype = NNCF_F32, .ndim = 2, .shape = r->shapes[i]}};
+        r->tensors[i] = (nncf_checkpoint_tensor){i ? name_b : name_a,
+            {.data = r->k[i].w, .dtype = NNCF_F32, .ndim = 2, .shape = r->shapes[i]}};
     }
 }
 
@@ -149,7 +148,8 @@ static bool kept_by(enum stage s, size_t i)
 {
     if (!sparse[s])
         return true;
-    return is_rb(s) ? logit_keeps(i) : i * 37 % N_ALL >= N_ALL / 2; /* the upper half of the magnitudes */
+    return is_rb(s) ? logit_keeps(i)
+                    : i * 37 % N_ALL >= N_ALL / 2; /* the upper half of the magnitudes */
 }
 
 /* One forward of all layers. */
@@ -191,7 +191,7 @@ static void make_stage(rig *r, enum stage s, const char *name_a, const char *nam
     r->ctrl = fx_ctrl(r->model, configs[s]);
     if (is_rb(s)) {
         float *logits[] = {fx_parameter(r->ctrl, "N/Linear[a].pre_ops.mask").data,
-                           fx_parameter(r->ctrl, "N/Linear[b].pre_ops.mask").data};
+            fx_parameter(r->ctrl, "N/Linear[b].pre_ops.mask").data};
         for (size_t i = 0; i < N_ALL; i++)
             logits[i >= N_A][i < N_A ? i : i - N_A] = logit_keeps(i) ? 0.7f : -0.3f;
     }
@@ -215,7 +215,8 @@ static void save_stage(enum stage s, const char *name_a, const char *name_b)
     rig r;
     nncf_error err = NNCF_ERROR_INIT;
     make_stage(&r, s, name_a, name_b);
-    ck_assert_msg(nncf_checkpoint_save(r.ctrl, at("s"), r.tensors, 2, NULL, 0, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(nncf_checkpoint_save(r.ctrl, at("s"), r.tensors, 2, NULL, 0, &err) == NNCF_OK,
+        "%s", err.message);
     drop_rig(&r);
 }
 
@@ -228,14 +229,15 @@ static void used_weights(rig *r, float w[N_ALL])
     ck_assert_int_eq(nncf_model_set_mode(r->model, NNCF_MODE_TRAIN), NNCF_OK);
 }
 
-/* Element 0.01 is a zero of an 8-bit quantizer with a range up to 0.80? Its step is 0.8 / 127 = 0.0063: no. */
+/* Element 0.01 is a zero of an 8-bit quantizer with a range up to 0.80? Its step is 0.8 / 127 =
+ * 0.0063: no. */
 static void check_zeros(rig *r, enum stage from, enum stage to, bool held)
 {
     float w[N_ALL];
     used_weights(r, w);
     for (size_t i = 0; i < N_ALL; i++)
-        ck_assert_msg((w[i] == 0) == (held && !kept_by(from, i)), "%d -> %d: element %zu is %g", from, to, i,
-                      (double)w[i]);
+        ck_assert_msg((w[i] == 0) == (held && !kept_by(from, i)), "%d -> %d: element %zu is %g",
+            from, to, i, (double)w[i]);
 }
 
 /* ---- weights ---- */
@@ -253,14 +255,16 @@ START_TEST(weights_come_with_their_zeros)
         nncf_weights_report report = {NNCF_PARAMS(nncf_weights_report)};
         make_rig(&r, name[0], name[1]);
         nncf_checkpoint *c = open_file(&r, at("s"));
-        ck_assert_msg(nncf_checkpoint_load_weights(c, r.tensors, 2, NULL, &report, &err) == NNCF_OK, "%s", err.message);
+        ck_assert_msg(nncf_checkpoint_load_weights(c, r.tensors, 2, NULL, &report, &err) == NNCF_OK,
+            "%s", err.message);
         nncf_checkpoint_close(c);
         ck_assert_uint_eq(report.loaded, 2);
         ck_assert_uint_eq(report.masks_applied, sparse[from] ? 2 : 0);
         ck_assert_uint_eq(report.masks_left, 0);
         ck_assert_str_eq(r.log, "");
         for (size_t i = 0; i < N_ALL; i++)
-            ck_assert_msg(*element(&r, i) == (kept_by(from, i) ? stored_weight(i) : 0), "%d: %zu", from, i);
+            ck_assert_msg(
+                *element(&r, i) == (kept_by(from, i) ? stored_weight(i) : 0), "%d: %zu", from, i);
         r.ctrl = fx_ctrl(r.model, configs[to]);
         if (keeps(to)) { /* whatever training does to what is masked */
             fill_weights(&r);
@@ -285,14 +289,16 @@ START_TEST(masks_can_be_left)
         save_stage(from, "a.weight", "b.weight");
         make_rig(&r, "a.weight", "b.weight");
         nncf_checkpoint *c = open_file(&r, at("s"));
-        ck_assert_msg(nncf_checkpoint_load_weights(c, r.tensors, 2, NULL, &report, &err) == NNCF_OK, "%s", err.message);
+        ck_assert_msg(nncf_checkpoint_load_weights(c, r.tensors, 2, NULL, &report, &err) == NNCF_OK,
+            "%s", err.message);
         ck_assert_uint_eq(report.masks_left, sparse[from] ? 2 : 0);
         ck_assert_uint_eq(report.masks_applied, 0);
         ck_assert((strstr(r.log, "2 weights come over without the masks") != NULL) == sparse[from]);
         for (size_t i = 0; i < N_ALL; i++)
             ck_assert(*element(&r, i) == stored_weight(i));
         report.masks = 2;
-        ck_assert_int_eq(nncf_checkpoint_load_weights(c, r.tensors, 2, NULL, &report, &err), NNCF_E_ARG);
+        ck_assert_int_eq(
+            nncf_checkpoint_load_weights(c, r.tensors, 2, NULL, &report, &err), NNCF_E_ARG);
         nncf_checkpoint_close(c);
         drop_rig(&r);
     }
@@ -303,15 +309,16 @@ END_TEST
 
 static nncf_status restore(rig *r, nncf_checkpoint_restore_report *report, nncf_error *err)
 {
-    const nncf_checkpoint_restore_params p = {NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1,
-                                              .report = report};
+    const nncf_checkpoint_restore_params p = {
+        NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1, .report = report};
     nncf_checkpoint *c = open_file(r, at("s"));
     nncf_status status = nncf_checkpoint_restore_with(c, r->ctrl, &p, err);
     nncf_checkpoint_close(c);
     return status;
 }
 
-/* Every stage from every stage: the caller reads the stored weights, and the controller takes what both have. */
+/* Every stage from every stage: the caller reads the stored weights, and the controller takes what
+ * both have. */
 START_TEST(stages)
 {
     const enum stage from = _i / N_STAGES, to = _i % N_STAGES;
@@ -340,18 +347,21 @@ START_TEST(stages)
     ck_assert_int_eq(report.initialization_needed, quantized[to] && !quantized[from]);
     ck_assert((strstr(r.log, "2 masks are not taken over") != NULL) == (report.masks_left > 0));
     ck_assert((strstr(r.log, "no mask for 2 layers") != NULL) == (report.masks_fresh > 0));
-    ck_assert((strstr(r.log, "the ranges of 4 quantizers are not") != NULL) == (report.quantizers_left > 0));
-    ck_assert((strstr(r.log, "no range for 4 quantizers; run the") != NULL) == (report.quantizers_fresh > 0));
+    ck_assert((strstr(r.log, "the ranges of 4 quantizers are not") != NULL) ==
+        (report.quantizers_left > 0));
+    ck_assert((strstr(r.log, "no range for 4 quantizers; run the") != NULL) ==
+        (report.quantizers_fresh > 0));
 
     if (taken || !sparse[to])
         check_zeros(&r, from, to, taken);
     else if (is_rb(to)) /* begins with all weights */
         check_zeros(&r, from, to, false);
     for (size_t i = 0; quantized[from] && quantized[to] && i < 4; i++) {
-        static const char *const names[] = {
-            "N/Linear[a].pre_ops.weight_quantizer.scale", "N/Linear[b].pre_ops.weight_quantizer.scale",
-            "N/Linear[a].input_quantizer.scale", "N/Linear[a].activation_quantizer.scale"};
-        ck_assert(fx_parameter(r.ctrl, names[i]).data[0] == fx_parameter(old.ctrl, names[i]).data[0]);
+        static const char *const names[] = {"N/Linear[a].pre_ops.weight_quantizer.scale",
+            "N/Linear[b].pre_ops.weight_quantizer.scale", "N/Linear[a].input_quantizer.scale",
+            "N/Linear[a].activation_quantizer.scale"};
+        ck_assert(
+            fx_parameter(r.ctrl, names[i]).data[0] == fx_parameter(old.ctrl, names[i]).data[0]);
     }
     nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
     ck_assert_int_eq(nncf_compression_ctrl_get_statistics(r.ctrl, &s), NNCF_OK);
@@ -370,15 +380,17 @@ START_TEST(stages)
 }
 END_TEST
 
-/* A range that comes over stays; only the others are found by initialization, also when that was interrupted. */
+/* A range that comes over stays; only the others are found by initialization, also when that was
+ * interrupted. */
 START_TEST(ranges_that_are_there_stay)
 {
     rig r, second;
     nncf_error err = NNCF_ERROR_INIT;
     nncf_checkpoint_restore_report report = {NNCF_PARAMS(nncf_checkpoint_restore_report)};
     static const char all[] = DIALECT(CONST ", " FX_INT8);
-    static const char part[] = DIALECT(MAGNITUDE ", {\"algorithm\": \"quantization\", \"quantize_inputs\": false, "
-                                                 "\"initializer\": {\"range\": {\"num_init_steps\": 1}}}");
+    static const char part[] =
+        DIALECT(MAGNITUDE ", {\"algorithm\": \"quantization\", \"quantize_inputs\": false, "
+                          "\"initializer\": {\"range\": {\"num_init_steps\": 1}}}");
     make_rig(&r, "a.weight", "b.weight");
     fill_weights(&r);
     r.ctrl = fx_ctrl(r.model, part);
@@ -392,7 +404,8 @@ START_TEST(ranges_that_are_there_stay)
     make_rig(&r, "a.weight", "b.weight");
     fill_weights(&r);
     r.ctrl = fx_ctrl(r.model, all);
-    ck_assert_uint_gt(nncf_compression_ctrl_parameter_count(r.ctrl), had); /* the input's quantizer */
+    ck_assert_uint_gt(
+        nncf_compression_ctrl_parameter_count(r.ctrl), had); /* the input's quantizer */
     ck_assert_msg(restore(&r, &report, &err) == NNCF_OK, "%s", err.message);
     ck_assert_uint_eq(report.quantizers_taken, 3);
     ck_assert_uint_eq(report.quantizers_fresh, 1);
@@ -413,9 +426,11 @@ START_TEST(ranges_that_are_there_stay)
     forward(&r);
     for (int i = 0; i < 2; i++) {
         ck_assert_int_eq(initialize(both[i]), i);
-        ck_assert(fx_parameter(both[i]->ctrl, "N/Linear[a].activation_quantizer.scale").data[0] == 0.125f);
+        ck_assert(fx_parameter(both[i]->ctrl, "N/Linear[a].activation_quantizer.scale").data[0] ==
+            0.125f);
         if (i == 0)
-            ck_assert(fx_parameter(r.ctrl, "N/Linear[a].pre_ops.weight_quantizer.scale").data[0] == 0.25f);
+            ck_assert(fx_parameter(r.ctrl, "N/Linear[a].pre_ops.weight_quantizer.scale").data[0] ==
+                0.25f);
         ck_assert(fx_parameter(both[i]->ctrl, "N/Linear[a].input_quantizer.scale").data[0] != 1);
     }
     drop_rig(&second);
@@ -423,8 +438,8 @@ START_TEST(ranges_that_are_there_stay)
 }
 END_TEST
 
-/* An optimizer's arrays are called after the logits, and logits of an earlier stage may be carried along: neither are
- * masks. */
+/* An optimizer's arrays are called after the logits, and logits of an earlier stage may be carried
+ * along: neither are masks. */
 START_TEST(what_only_looks_like_a_mask)
 {
     rig r;
@@ -434,10 +449,9 @@ START_TEST(what_only_looks_like_a_mask)
     nncf_weights_report weights = {NNCF_PARAMS(nncf_weights_report)};
     make_stage(&r, RB, "a.weight", "b.weight");
     const int64_t shape[] = {N_A};
-    const nncf_checkpoint_tensor tensors[] = {
-        r.tensors[0],
-        r.tensors[1],
-        {"optimizer.exp_avg.N/Linear[a].pre_ops.mask", {.data = state, .dtype = NNCF_F32, .ndim = 1, .shape = shape}}};
+    const nncf_checkpoint_tensor tensors[] = {r.tensors[0], r.tensors[1],
+        {"optimizer.exp_avg.N/Linear[a].pre_ops.mask",
+            {.data = state, .dtype = NNCF_F32, .ndim = 1, .shape = shape}}};
     ck_assert_int_eq(nncf_checkpoint_save(r.ctrl, at("s"), tensors, 3, NULL, 0, &err), NNCF_OK);
     drop_rig(&r);
     make_rig(&r, "a.weight", "b.weight");
@@ -450,11 +464,7 @@ START_TEST(what_only_looks_like_a_mask)
     make_stage(&dense, INT8, "a.weight", "b.weight");
     nncf_checkpoint *c = open_file(&dense, at("s"));
     const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
-                                           .ctrl = dense.ctrl,
-                                           .path = at("t"),
-                                           .tensors = dense.tensors,
-                                           .n_tensors = 2,
-                                           .carry = c};
+        .ctrl = dense.ctrl, .path = at("t"), .tensors = dense.tensors, .n_tensors = 2, .carry = c};
     ck_assert_msg(nncf_checkpoint_save_with(&p, &err) == NNCF_OK, "%s", err.message);
     nncf_checkpoint_close(c);
     c = open_file(&dense, at("t"));
@@ -467,7 +477,8 @@ START_TEST(what_only_looks_like_a_mask)
 }
 END_TEST
 
-/* Weights that are loaded behind the controller's creation, but before initialization, count too. */
+/* Weights that are loaded behind the controller's creation, but before initialization, count too.
+ */
 START_TEST(weights_loaded_late)
 {
     for (enum stage to = KEEP; to < N_STAGES; to++) {
@@ -527,14 +538,11 @@ END_TEST
 /* What forward multiplied with in eval mode comes back to the bit, and its zeros are kept. */
 START_TEST(from_stripped_models)
 {
-    static const char *const made[] = {DIALECT(""),
-                                       DIALECT(FX_RB),
-                                       DIALECT(FX_RB ", " FX_INT8),
-                                       DIALECT(FX_RB ", " INT4),
-                                       DIALECT(FX_INT8),
-                                       DIALECT(FX_RB ", {\"algorithm\": \"quantization\", \"weights\": {\"mode\": "
-                                                     "\"asymmetric\", \"bits\": 3}, \"initializer\": {\"range\": "
-                                                     "{\"num_init_steps\": 1}}}")};
+    static const char *const made[] = {DIALECT(""), DIALECT(FX_RB), DIALECT(FX_RB ", " FX_INT8),
+        DIALECT(FX_RB ", " INT4), DIALECT(FX_INT8),
+        DIALECT(FX_RB ", {\"algorithm\": \"quantization\", \"weights\": {\"mode\": "
+                      "\"asymmetric\", \"bits\": 3}, \"initializer\": {\"range\": "
+                      "{\"num_init_steps\": 1}}}")};
     const char *config = made[_i / 2];
     const bool with_rb = strstr(config, "rb_sparsity") != NULL;
     const nncf_strip_params p = {NNCF_PARAMS(nncf_strip_params), .sparse = _i % 2};
@@ -547,25 +555,29 @@ START_TEST(from_stripped_models)
     if (with_rb)
         for (size_t i = 0; i < N_ALL; i++)
             (i < N_A ? fx_parameter(r.ctrl, "N/Linear[a].pre_ops.mask").data + i
-                     : fx_parameter(r.ctrl, "N/Linear[b].pre_ops.mask").data + i - N_A)[0] = logit_keeps(i) ? 1 : -1;
+                     : fx_parameter(r.ctrl, "N/Linear[b].pre_ops.mask").data + i - N_A)[0] =
+                logit_keeps(i) ? 1 : -1;
     initialize(&r);
     used_weights(&r, want);
     ck_assert_msg(nncf_strip_save(r.ctrl, at("s"), &p, NULL, &err) == NNCF_OK, "%s", err.message);
     drop_rig(&r);
 
     const char *unexpected[32];
-    nncf_weights_report report = {NNCF_PARAMS(nncf_weights_report), .unexpected_names = unexpected, .capacity = 32};
+    nncf_weights_report report = {
+        NNCF_PARAMS(nncf_weights_report), .unexpected_names = unexpected, .capacity = 32};
     nncf_checkpoint_match matches[2];
     make_rig(&r, "a.weight", "b.weight");
     nncf_checkpoint *c = open_file(&r, at("s"));
-    ck_assert_msg(nncf_checkpoint_load_weights(c, r.tensors, 2, matches, &report, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(nncf_checkpoint_load_weights(c, r.tensors, 2, matches, &report, &err) == NNCF_OK,
+        "%s", err.message);
     ck_assert_uint_eq(report.loaded, 2);
     ck_assert_str_eq(matches[0].source, "N/Linear[a].weight");
     for (size_t i = 0; i < report.unexpected; i++) /* ranges of activations, which are no weights */
         ck_assert_msg(!strstr(unexpected[i], ".weight"), "%s", unexpected[i]);
     for (size_t i = 0; i < N_ALL; i++) {
-        ck_assert_msg(memcmp(element(&r, i), &want[i], sizeof(float)) == 0 || (*element(&r, i) == 0 && want[i] == 0),
-                      "element %zu: %g, not %g", i, (double)*element(&r, i), (double)want[i]);
+        ck_assert_msg(memcmp(element(&r, i), &want[i], sizeof(float)) == 0 ||
+                (*element(&r, i) == 0 && want[i] == 0),
+            "element %zu: %g, not %g", i, (double)*element(&r, i), (double)want[i]);
     }
     nncf_checkpoint_close(c);
     r.ctrl = fx_ctrl(r.model, configs[KEEP]);
@@ -599,9 +611,9 @@ START_TEST(stripped_models_that_lie)
         {LAYER("a", "[2,2]", "\"weight_bits\":4,\"weight_signed\":true"), NNCF_E_FORMAT},
         {LAYER("a", "[2,2]", "\"weight_bits\":8,\"weight_signed\":false"), NNCF_E_FORMAT},
         {LAYER("a", "[2,2]", "\"weight_bits\":32,\"weight_signed\":true"), NNCF_E_FORMAT},
-        {LAYER("b", "[2,2]", CODES "false"), NNCF_E_FORMAT},  /* three scales */
-        {LAYER("c", "[2,2]", CODES "false"), NNCF_E_FORMAT},  /* no scale */
-        {LAYER("d", "[2,2]", CODES "false"), NNCF_E_FORMAT},  /* two zero points for one scale */
+        {LAYER("b", "[2,2]", CODES "false"), NNCF_E_FORMAT}, /* three scales */
+        {LAYER("c", "[2,2]", CODES "false"), NNCF_E_FORMAT}, /* no scale */
+        {LAYER("d", "[2,2]", CODES "false"), NNCF_E_FORMAT}, /* two zero points for one scale */
         {LAYER("a", "\"\"", CODES "false"), NNCF_E_NOTFOUND}, /* no weight: then it is bytes */
         {LAYER("none", "[2,2]", CODES "false"), NNCF_E_NOTFOUND},
         {LAYER("a", "[2,2]", "\"op\":\"conv_transpose2d\"," CODES "false"), NNCF_OK},
@@ -629,15 +641,19 @@ START_TEST(stripped_models_that_lie)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const nncf_checkpoint_text text = {"strip.layers", cases[i].layers};
         float w[4] = {9, 9, 9, 9};
-        const nncf_checkpoint_tensor want = {"a.weight", {.data = w, .dtype = NNCF_F32, .ndim = 2, .shape = four}};
+        const nncf_checkpoint_tensor want = {
+            "a.weight", {.data = w, .dtype = NNCF_F32, .ndim = 2, .shape = four}};
         nncf_checkpoint *c = NULL;
         nncf_error err = NNCF_ERROR_INIT;
-        zeros[0] = zeros[1] = cases[i].want == NNCF_OK && strstr(cases[i].layers, "conv_transpose") ? 0 : INT32_MIN;
-        ck_assert_int_eq(nncf_checkpoint_save(NULL, at("s"), tensors, sizeof tensors / sizeof *tensors, &text, 1, &err),
-                         NNCF_OK);
+        zeros[0] = zeros[1] =
+            cases[i].want == NNCF_OK && strstr(cases[i].layers, "conv_transpose") ? 0 : INT32_MIN;
+        ck_assert_int_eq(nncf_checkpoint_save(NULL, at("s"), tensors,
+                             sizeof tensors / sizeof *tensors, &text, 1, &err),
+            NNCF_OK);
         ck_assert_int_eq(nncf_checkpoint_open(NULL, at("s"), &c, &err), NNCF_OK);
         nncf_status status = nncf_checkpoint_load_weights(c, &want, 1, NULL, NULL, &err);
-        ck_assert_msg(status == cases[i].want, "%s: %s %s", cases[i].layers, nncf_status_name(status), err.message);
+        ck_assert_msg(status == cases[i].want, "%s: %s %s", cases[i].layers,
+            nncf_status_name(status), err.message);
         if (status != NNCF_OK)
             ck_assert(w[0] == 9 && w[3] == 9);
         else if (zeros[0] == 0) /* channels along the second axis */
@@ -657,9 +673,11 @@ START_TEST(binary_masks)
     static const int64_t four[] = {2, 2}, two[] = {2};
     const nncf_checkpoint_tensor tensors[] = {
         {"module.conv.weight", {.data = w, .dtype = NNCF_F32, .ndim = 2, .shape = four}},
-        {"module.conv.pre_ops.0.op.operand.binary_mask", {.data = mask, .dtype = NNCF_F32, .ndim = 2, .shape = four}},
+        {"module.conv.pre_ops.0.op.operand.binary_mask",
+            {.data = mask, .dtype = NNCF_F32, .ndim = 2, .shape = four}},
         {"module.fc.weight", {.data = w, .dtype = NNCF_F32, .ndim = 2, .shape = four}},
-        {"module.fc.pre_ops.0.op.operand.binary_mask", {.data = small, .dtype = NNCF_F32, .ndim = 1, .shape = two}},
+        {"module.fc.pre_ops.0.op.operand.binary_mask",
+            {.data = small, .dtype = NNCF_F32, .ndim = 1, .shape = two}},
         {"module.fc.pre_ops.mask", {.data = mask, .dtype = NNCF_F32, .ndim = 2, .shape = four}}};
     float conv[4], fc[4];
     const nncf_checkpoint_tensor want[] = {
@@ -674,7 +692,8 @@ START_TEST(binary_masks)
     ck_assert_uint_eq(report.masks_applied, 1);
     ck_assert(conv[0] == 1 && conv[1] == 0 && conv[2] == 0 && conv[3] == 4);
     /* one that does not fit is named; what looks like logits is none without rb_sparsity */
-    ck_assert_ptr_nonnull(strstr(r.log, "\"module.fc.pre_ops.0.op.operand.binary_mask\" does not fit"));
+    ck_assert_ptr_nonnull(
+        strstr(r.log, "\"module.fc.pre_ops.0.op.operand.binary_mask\" does not fit"));
     ck_assert_mem_eq(fc, w, sizeof fc);
     nncf_checkpoint_close(c);
     drop_rig(&r);
@@ -694,7 +713,8 @@ START_TEST(no_memory)
     make_stage(&r, MAG_INT8, "a", "b");
     ck_assert_int_eq(nncf_strip_save(r.ctrl, at("t"), &p, NULL, &err), NNCF_OK);
     drop_rig(&r);
-    for (int call = 0; call < 3; call++) { /* weights of a snapshot, of a stripped model; restoring */
+    for (int call = 0; call < 3;
+         call++) { /* weights of a snapshot, of a stripped model; restoring */
         int failures = 0;
         for (nncf_status status = NNCF_E_NOMEM; status != NNCF_OK; failures++) {
             fx_memory memory = {0};
@@ -703,20 +723,23 @@ START_TEST(no_memory)
             float w[N_A + N_B] = {9};
             int64_t shapes[2][2] = {{8, 6}, {4, 8}};
             const nncf_checkpoint_tensor want[] = {
-                {call == 1 ? "a.weight" : "first", {.data = w, .dtype = NNCF_F32, .ndim = 2, .shape = shapes[0]}},
+                {call == 1 ? "a.weight" : "first",
+                    {.data = w, .dtype = NNCF_F32, .ndim = 2, .shape = shapes[0]}},
                 {"b.weight", {.data = w + N_A, .dtype = NNCF_F32, .ndim = 2, .shape = shapes[1]}}};
-            const nncf_checkpoint_restore_params how = {NNCF_PARAMS(nncf_checkpoint_restore_params),
-                                                        .accept_config = 1};
+            const nncf_checkpoint_restore_params how = {
+                NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1};
             nncf_model *model = NULL;
             nncf_compression_ctrl *ctrl = NULL;
-            fx_block k = {.scope = "N/Linear[a]", .in_channels = 6, .out_channels = 8, .linear = true};
+            fx_block k = {
+                .scope = "N/Linear[a]", .in_channels = 6, .out_channels = 8, .linear = true};
             uint64_t state = 1;
             if (call == 2) {
                 ck_assert_int_eq(nncf_model_create(context, &model, NULL), NNCF_OK);
                 fx_register(model, &k, NULL, &state);
                 ctrl = fx_ctrl(model, configs[KEEP_INT8]);
             }
-            ck_assert_int_eq(nncf_checkpoint_open(context, at(files[call == 1]), &c, NULL), NNCF_OK);
+            ck_assert_int_eq(
+                nncf_checkpoint_open(context, at(files[call == 1]), &c, NULL), NNCF_OK);
             memory.fail_at = memory.calls + 1 + failures;
             status = call == 2 ? nncf_checkpoint_restore_with(c, ctrl, &how, &err)
                                : nncf_checkpoint_load_weights(c, want, 2, NULL, NULL, &err);

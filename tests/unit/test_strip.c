@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The deployable model, decoded here from docs/snapshots.md alone: what comes out is what forward in eval mode
- * multiplies with, bit for bit; folded, the layer computes the same.
+ * The deployable model, decoded here from docs/snapshots.md alone: what comes out is what forward
+ * in eval mode multiplies with, bit for bit; folded, the layer computes the same.
  */
 #include "layer_fixture.h"
 
@@ -23,9 +23,10 @@ typedef struct rig {
 
 static rig r;
 
-#define WEIGHTS(bits, mode, per_channel)                                                                               \
-    "{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 1, \"type\": \"min_max\"}, \"weights\": " \
-    "{\"bits\": " #bits ", \"mode\": \"" mode "\", \"per_channel\": " per_channel                                      \
+#define WEIGHTS(bits, mode, per_channel)                                                           \
+    "{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 1, \"type\": "        \
+    "\"min_max\"}, \"weights\": "                                                                  \
+    "{\"bits\": " #bits ", \"mode\": \"" mode "\", \"per_channel\": " per_channel                  \
     "}, \"activations\": {\"mode\": \"" mode "\"}}"
 
 static const char *const configs[] = {
@@ -67,15 +68,18 @@ static void begin(const char *config)
     int32_t more = 0;
     float y[2 * OUT * 49];
     r = (rig){.conv = {.scope = "Net/Conv2d[a]",
-                       .in_channels = IN,
-                       .out_channels = OUT,
-                       .kernel = {3, 3},
-                       .padding = {1, 1},
-                       .batch_norm = true,
-                       .bias = true,
-                       .activation = NNCF_ACTIVATION_RELU},
-              .linear = {.scope = "Net/Linear[b]", .in_channels = OUT * 49, .out_channels = 4, .linear = true},
-              .path = "/tmp/nncf-strip-XXXXXX"};
+                  .in_channels = IN,
+                  .out_channels = OUT,
+                  .kernel = {3, 3},
+                  .padding = {1, 1},
+                  .batch_norm = true,
+                  .bias = true,
+                  .activation = NNCF_ACTIVATION_RELU},
+        .linear = {.scope = "Net/Linear[b]",
+            .in_channels = OUT * 49,
+            .out_channels = 4,
+            .linear = true},
+        .path = "/tmp/nncf-strip-XXXXXX"};
     int fd = mkstemp(r.path);
     ck_assert_int_ge(fd, 0);
     close(fd);
@@ -134,7 +138,8 @@ static void decode(const nncf_checkpoint *c, const fx_block *k, float *to)
 {
     nncf_tensor weight, scale = {0}, zero, mask;
     ck_assert(find(c, k, "weight", &weight));
-    const bool quantized = find(c, k, "weight_scale", &scale), has_zero = find(c, k, "weight_zero_point", &zero);
+    const bool quantized = find(c, k, "weight_scale", &scale),
+               has_zero = find(c, k, "weight_zero_point", &zero);
     const bool sparse = find(c, k, "weight_mask", &mask);
     const int bits = number_of(c, k, "weight_bits");
     const uint8_t *raw = weight.data;
@@ -148,7 +153,8 @@ static void decode(const nncf_checkpoint *c, const fx_block *k, float *to)
             to[i] = ((const float *)weight.data)[e];
             continue;
         }
-        int code = bits > 4 ? raw[e] : raw[e / 2] >> (e % 2 ? 4 : 0) & 15, half = bits > 4 ? 128 : 8;
+        int code = bits > 4 ? raw[e] : raw[e / 2] >> (e % 2 ? 4 : 0) & 15,
+            half = bits > 4 ? 128 : 8;
         if (!has_zero && code >= half)
             code -= 2 * half;
         size_t ch = scale.shape[0] > 1 ? i / (k->weights / (size_t)k->out_channels) : 0;
@@ -172,7 +178,8 @@ static nncf_checkpoint *strip(const nncf_strip_params *p, nncf_strip_report *rep
 static void expect_same(const float *a, const float *b, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        ck_assert_msg(a[i] == b[i], "weight %zu is %.9g, should be %.9g", i, (double)a[i], (double)b[i]);
+        ck_assert_msg(
+            a[i] == b[i], "weight %zu is %.9g, should be %.9g", i, (double)a[i], (double)b[i]);
 }
 
 START_TEST(decoded_weights_are_those_of_eval)
@@ -187,7 +194,8 @@ START_TEST(decoded_weights_are_those_of_eval)
         ck_assert_int_eq(nncf_model_get_mode(r.model), NNCF_MODE_TRAIN);
         for (int b = 0; b < 2; b++) {
             const fx_block *k = blocks[b];
-            float *got = fx_alloc(k->weights, sizeof *got), *want = fx_alloc(k->weights, sizeof *want);
+            float *got = fx_alloc(k->weights, sizeof *got),
+                  *want = fx_alloc(k->weights, sizeof *want);
             decode(c, k, got);
             nncf_model_set_mode(r.model, NNCF_MODE_EVAL);
             ck_assert_int_eq(nncf_layer_compress_weight(k->layer, want), NNCF_OK);
@@ -232,10 +240,13 @@ START_TEST(folded_batch_norm)
     for (size_t i = 0; input && i < sizeof x / sizeof *x; i++) {
         ck_assert(find(c, &r.conv, "input_scale", &t));
         const double step = (double)*(const float *)t.data;
-        ck_assert(find(c, &r.conv, "input_zero_point", &t) && find(c, &r.conv, "input_codes", &codes));
+        ck_assert(
+            find(c, &r.conv, "input_zero_point", &t) && find(c, &r.conv, "input_codes", &codes));
         const double zero = *(const int32_t *)t.data;
         const int32_t *range = codes.data;
-        x[i] = (float)((fmin(fmax(rint((double)(x[i] / (float)step)) + zero, range[0]), range[1]) - zero) * step);
+        x[i] = (float)((fmin(fmax(rint((double)(x[i] / (float)step)) + zero, range[0]), range[1]) -
+                           zero) *
+            step);
     }
     fx_oracle o = fx_oracle_make(&r.conv, input_shape, x);
     for (size_t i = 0; i < r.conv.weights; i++)
@@ -245,13 +256,15 @@ START_TEST(folded_batch_norm)
     if (input) {
         ck_assert(find(c, &r.conv, "output_scale", &t));
         step = (double)*(const float *)t.data;
-        ck_assert(find(c, &r.conv, "output_zero_point", &t) && find(c, &r.conv, "output_codes", &codes));
+        ck_assert(
+            find(c, &r.conv, "output_zero_point", &t) && find(c, &r.conv, "output_codes", &codes));
         highest = (((const int32_t *)codes.data)[1] - *(const int32_t *)t.data) * step;
     }
     for (size_t i = 0; i < fx_count(o.out); i++) { /* an output quantizer rounds, a tie by a step */
         double want = fmin(fx_activate(NNCF_ACTIVATION_RELU, o.z[i]), highest);
         double slack = 0.51 * step + 1e-5 * (1 + fabs(want));
-        ck_assert_msg(fabs(want - (double)y[i]) <= slack, "output %zu is %.9g, should be %.9g", i, want, (double)y[i]);
+        ck_assert_msg(fabs(want - (double)y[i]) <= slack, "output %zu is %.9g, should be %.9g", i,
+            want, (double)y[i]);
     }
     fx_oracle_free(&o);
     free(w);
@@ -305,7 +318,8 @@ START_TEST(refused)
 }
 END_TEST
 
-/* Numbers that a broken training leaves behind, with weights that mask to 0: all of them refused, nothing written. */
+/* Numbers that a broken training leaves behind, with weights that mask to 0: all of them refused,
+ * nothing written. */
 START_TEST(not_finite)
 {
     const struct {
@@ -313,17 +327,21 @@ START_TEST(not_finite)
         float value, gamma, var;
         bool fold;
     } cases[] = {
-        {FX_CONFIG(FX_MAGNITUDE), NULL, 0, INFINITY, 1, true}, /* 0 * inf is not 0: more elements than were counted */
+        {FX_CONFIG(FX_MAGNITUDE), NULL, 0, INFINITY, 1,
+            true}, /* 0 * inf is not 0: more elements than were counted */
         {FX_CONFIG(FX_MAGNITUDE), NULL, 0, 1, NAN, true},
         {FX_CONFIG(FX_INT8), NULL, 0, INFINITY, 1, true},
-        {FX_CONFIG(WEIGHTS(8, "asymmetric", "false")), "Net/Conv2d[a].input_quantizer.input_low", NAN, 1, 1, false},
-        {FX_CONFIG(WEIGHTS(8, "asymmetric", "false")), "Net/Conv2d[a].input_quantizer.input_low", -INFINITY, 1, 1,
-         false},
-        {FX_CONFIG(WEIGHTS(8, "symmetric", "false")), "Net/Conv2d[a].input_quantizer.scale", INFINITY, 1, 1, false},
+        {FX_CONFIG(WEIGHTS(8, "asymmetric", "false")), "Net/Conv2d[a].input_quantizer.input_low",
+            NAN, 1, 1, false},
+        {FX_CONFIG(WEIGHTS(8, "asymmetric", "false")), "Net/Conv2d[a].input_quantizer.input_low",
+            -INFINITY, 1, 1, false},
+        {FX_CONFIG(WEIGHTS(8, "symmetric", "false")), "Net/Conv2d[a].input_quantizer.scale",
+            INFINITY, 1, 1, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         nncf_error err = NNCF_ERROR_INIT;
-        const nncf_strip_params p = {NNCF_PARAMS(nncf_strip_params), .fold_batch_norm = cases[i].fold, .sparse = 1};
+        const nncf_strip_params p = {
+            NNCF_PARAMS(nncf_strip_params), .fold_batch_norm = cases[i].fold, .sparse = 1};
         begin(cases[i].config);
         unlink(r.path);
         r.conv.gamma[0] = cases[i].gamma;
@@ -339,7 +357,8 @@ START_TEST(not_finite)
 }
 END_TEST
 
-/* The same without folding: each array of the layer by itself, and what folding alone makes infinite. */
+/* The same without folding: each array of the layer by itself, and what folding alone makes
+ * infinite. */
 START_TEST(broken_numbers)
 {
     enum { WEIGHT, BIAS, GAMMA, BETA, MEAN, VAR, RANGE };
@@ -349,29 +368,30 @@ START_TEST(broken_numbers)
         bool fold;
         const char *word;
     } cases[] = {{WEIGHT, NAN, false, "weight[0] is"},
-                 {WEIGHT, -INFINITY, false, "weight[0] is"}, /* which a quantizer clamps to a code */
-                 {BIAS, NAN, false, "bias[0] is"},
-                 {GAMMA, NAN, false, "batch_norm.weight[0] is"},
-                 {BETA, INFINITY, false, "batch_norm.bias[0] is"},
-                 {MEAN, NAN, false, "batch_norm.running_mean[0] is"},
-                 {VAR, INFINITY, false, "batch_norm.running_var[0] is"},
-                 {VAR, -1, false, "batch_norm.running_var[0] is -1"},
-                 {VAR, -1, true, "batch_norm.running_var[0] is -1"},
-                 {VAR, -1e-5f, false, "batch_norm.running_var[0] is -1e-05"}, /* eps: the root is of 0 */
-                 {GAMMA, 3e38f, true, "not finite"},
-                 {RANGE, 3e38f, true, "not finite"}};
+        {WEIGHT, -INFINITY, false, "weight[0] is"}, /* which a quantizer clamps to a code */
+        {BIAS, NAN, false, "bias[0] is"}, {GAMMA, NAN, false, "batch_norm.weight[0] is"},
+        {BETA, INFINITY, false, "batch_norm.bias[0] is"},
+        {MEAN, NAN, false, "batch_norm.running_mean[0] is"},
+        {VAR, INFINITY, false, "batch_norm.running_var[0] is"},
+        {VAR, -1, false, "batch_norm.running_var[0] is -1"},
+        {VAR, -1, true, "batch_norm.running_var[0] is -1"},
+        {VAR, -1e-5f, false, "batch_norm.running_var[0] is -1e-05"}, /* eps: the root is of 0 */
+        {GAMMA, 3e38f, true, "not finite"}, {RANGE, 3e38f, true, "not finite"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         nncf_error err = NNCF_ERROR_INIT;
-        const nncf_strip_params p = {NNCF_PARAMS(nncf_strip_params), .fold_batch_norm = cases[i].fold};
+        const nncf_strip_params p = {
+            NNCF_PARAMS(nncf_strip_params), .fold_batch_norm = cases[i].fold};
         begin(FX_CONFIG(FX_INT8));
         unlink(r.path);
         r.conv.var[0] = 0.01f;
         r.conv.mean[0] = 0;
         if (cases[i].array == RANGE) {
-            fx_parameter(r.ctrl, "Net/Conv2d[a].pre_ops.weight_quantizer.scale").data[0] = cases[i].value;
+            fx_parameter(r.ctrl, "Net/Conv2d[a].pre_ops.weight_quantizer.scale").data[0] =
+                cases[i].value;
             r.conv.gamma[0] = 1e10f;
         } else {
-            float *const arrays[] = {r.conv.w, r.conv.b, r.conv.gamma, r.conv.beta, r.conv.mean, r.conv.var};
+            float *const arrays[] = {
+                r.conv.w, r.conv.b, r.conv.gamma, r.conv.beta, r.conv.mean, r.conv.var};
             arrays[cases[i].array][0] = cases[i].value;
         }
         ck_assert_int_eq(nncf_strip_save(r.ctrl, r.path, &p, NULL, &err), NNCF_E_UNSUPPORTED);
@@ -383,7 +403,8 @@ START_TEST(broken_numbers)
 }
 END_TEST
 
-/* A gamma of 0 folds weights to 0: the mask of a sparse weight counts what is stored, the report what was masked. */
+/* A gamma of 0 folds weights to 0: the mask of a sparse weight counts what is stored, the report
+ * what was masked. */
 START_TEST(folded_to_zero)
 {
     const nncf_strip_params p = {NNCF_PARAMS(nncf_strip_params), .fold_batch_norm = 1, .sparse = 1};

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The pool: every chunk once, by whichever worker; the host's threads instead; sleep, fork and signals. */
+/* The pool: every chunk once, by whichever worker; the host's threads instead; sleep, fork and
+ * signals. */
 #include "../sweep.h"
-#include "base/base.h"
+#include "base/context.h"
+#include "base/pool.h"
 #include "counting_allocator.h"
 
 #include <check.h>
@@ -175,7 +177,8 @@ START_TEST(scratch_belongs_to_a_worker)
 {
     counting counter = {0};
     nncf_context *context = NULL;
-    nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 3, COUNTING_PARAMS(&counter)};
+    nncf_context_params params = {
+        NNCF_PARAMS(nncf_context_params), .n_threads = 3, COUNTING_PARAMS(&counter)};
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
     ck_assert_ptr_null(nncf__scratch(context, 0));
     ck_assert_int_eq(nncf__scratch_reserve(context, 5000), NNCF_OK);
@@ -252,7 +255,7 @@ START_TEST(the_hosts_threads)
         host h = {.kind = kind};
         nncf_context *context = NULL;
         nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 4,
-                                      .parallel_for = host_parallel_for, .parallel_user = &h};
+            .parallel_for = host_parallel_for, .parallel_user = &h};
         ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
         ck_assert_ptr_null(context->pool);
         check_all_chunks(context, 0);
@@ -321,7 +324,7 @@ END_TEST
 /* A thread that forks while the workers of another one's context are inside a job. */
 typedef struct forker {
     nncf_context *context;
-    atomic_int inside;  /* workers in a chunk */
+    atomic_int inside; /* workers in a chunk */
     atomic_bool forked; /* they may go on */
     int status;
 } forker;
@@ -368,8 +371,8 @@ START_TEST(a_child_of_a_fork_during_a_job)
     ck_assert_int_eq(pthread_create(&thread, NULL, fork_meanwhile, &f), 0);
     nncf__parallel(f.context, 3, wait_for_fork, &f);
     pthread_join(thread, NULL);
-    ck_assert_msg(WIFEXITED(f.status) && WEXITSTATUS(f.status) == 0, "the child ended with status %#x",
-                  (unsigned)f.status);
+    ck_assert_msg(WIFEXITED(f.status) && WEXITSTATUS(f.status) == 0,
+        "the child ended with status %#x", (unsigned)f.status);
     check_all_chunks(f.context, 20); /* the parent's workers are there as before */
     nncf_context_destroy(f.context);
 }

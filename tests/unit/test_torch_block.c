@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Forward and backward of small graphs in train mode against PyTorch's autograd in float64 (golden/torch_block.json,
- * made by golden/gen/torch_block.py). The file describes each graph; this is the interpreter for it. */
+/* Forward and backward of small graphs in train mode against PyTorch's autograd in float64
+ * (golden/torch_block.json, made by golden/gen/torch_block.py). The file describes each graph; this
+ * is the interpreter for it. */
 #include "../golden_formula.h"
 
 #include <check.h>
@@ -10,8 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Largest difference allowed, relative to the largest magnitude in the array: float32 sums of some hundred products,
- * then batch norm's differences of such sums. */
+/* Largest difference allowed, relative to the largest magnitude in the array: float32 sums of some
+ * hundred products, then batch norm's differences of such sums. */
 #define TOLERANCE 2e-5
 
 enum { MAX_LAYERS = 16, MAX_ARRAYS = 64 };
@@ -42,7 +43,8 @@ typedef struct graph {
     size_t input_count;
     node nodes[MAX_LAYERS];
     int n_nodes;
-    array arrays[MAX_ARRAYS]; /* all that belongs to the graph and is compared or freed in the end */
+    array
+        arrays[MAX_ARRAYS]; /* all that belongs to the graph and is compared or freed in the end */
     int n_arrays;
 } graph;
 
@@ -77,7 +79,8 @@ static float *new_array(graph *g, const char *name, size_t count)
 }
 
 /* A parameter filled by the formula. *grad is NULL for what has no gradient. */
-static float *parameter(graph *g, const char *layer, const char *what, const int64_t *shape, int ndim, float **grad)
+static float *parameter(
+    graph *g, const char *layer, const char *what, const int64_t *shape, int ndim, float **grad)
 {
     char name[64], full[192], grad_name[80];
     size_t count = 1;
@@ -97,9 +100,9 @@ static float *parameter(graph *g, const char *layer, const char *what, const int
 static int32_t activation_of(struct json_object *layer)
 {
     const char *text = json_object_get_string(get(layer, "activation"));
-    return strcmp(text, "relu6") == 0  ? NNCF_ACTIVATION_RELU6
-           : strcmp(text, "relu") == 0 ? NNCF_ACTIVATION_RELU
-                                       : NNCF_ACTIVATION_NONE;
+    return strcmp(text, "relu6") == 0 ? NNCF_ACTIVATION_RELU6
+        : strcmp(text, "relu") == 0   ? NNCF_ACTIVATION_RELU
+                                      : NNCF_ACTIVATION_NONE;
 }
 
 static void add_batch_norm(graph *g, const char *layer, int64_t channels, nncf_batch_norm_params *p)
@@ -111,19 +114,15 @@ static void add_batch_norm(graph *g, const char *layer, int64_t channels, nncf_b
     p->running_var = parameter(g, layer, "running_var", &channels, 1, NULL);
 }
 
-static nncf_status add_conv(graph *g, struct json_object *spec, nncf_layer *const *inputs, size_t n_inputs,
-                            nncf_layer **layer, nncf_error *err)
+static nncf_status add_conv(graph *g, struct json_object *spec, nncf_layer *const *inputs,
+    size_t n_inputs, nncf_layer **layer, nncf_error *err)
 {
     const char *name = json_object_get_string(get(spec, "name"));
     nncf_batch_norm_params norm;
-    nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params),
-                            .scope = name,
-                            .in_channels = get_int(spec, "in_channels"),
-                            .out_channels = get_int(spec, "out_channels"),
-                            .groups = (int32_t)get_int(spec, "groups"),
-                            .activation = activation_of(spec),
-                            .inputs = inputs,
-                            .n_inputs = n_inputs};
+    nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = name,
+        .in_channels = get_int(spec, "in_channels"), .out_channels = get_int(spec, "out_channels"),
+        .groups = (int32_t)get_int(spec, "groups"), .activation = activation_of(spec),
+        .inputs = inputs, .n_inputs = n_inputs};
     int64_t shape[4] = {p.out_channels, p.in_channels / p.groups, 0, 0};
     for (size_t i = 0; i < 2; i++) {
         p.kernel[i] = (int32_t)get_at(spec, "kernel", i);
@@ -142,18 +141,14 @@ static nncf_status add_conv(graph *g, struct json_object *spec, nncf_layer *cons
     return nncf_model_add_conv2d(g->model, &p, layer, err);
 }
 
-static nncf_status add_linear(graph *g, struct json_object *spec, nncf_layer *const *inputs, size_t n_inputs,
-                              nncf_layer **layer, nncf_error *err)
+static nncf_status add_linear(graph *g, struct json_object *spec, nncf_layer *const *inputs,
+    size_t n_inputs, nncf_layer **layer, nncf_error *err)
 {
     const char *name = json_object_get_string(get(spec, "name"));
     nncf_batch_norm_params norm;
-    nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params),
-                            .scope = name,
-                            .in_features = get_int(spec, "in_features"),
-                            .out_features = get_int(spec, "out_features"),
-                            .activation = activation_of(spec),
-                            .inputs = inputs,
-                            .n_inputs = n_inputs};
+    nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = name,
+        .in_features = get_int(spec, "in_features"), .out_features = get_int(spec, "out_features"),
+        .activation = activation_of(spec), .inputs = inputs, .n_inputs = n_inputs};
     int64_t shape[2] = {p.out_features, p.in_features};
     p.weight = parameter(g, name, "weight", shape, 2, &p.weight_grad);
     if (json_object_get_boolean(get(spec, "bias")))
@@ -165,15 +160,16 @@ static nncf_status add_linear(graph *g, struct json_object *spec, nncf_layer *co
     return nncf_model_add_linear(g->model, &p, layer, err);
 }
 
-static nncf_status add_pool(graph *g, struct json_object *spec, nncf_layer *const *inputs, size_t n_inputs,
-                            nncf_layer **layer, nncf_error *err)
+static nncf_status add_pool(graph *g, struct json_object *spec, nncf_layer *const *inputs,
+    size_t n_inputs, nncf_layer **layer, nncf_error *err)
 {
     const char *kind = json_object_get_string(get(spec, "kind"));
-    nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = json_object_get_string(get(spec, "name")),
-                            .kind = strcmp(kind, "max") == 0       ? NNCF_POOL_MAX
-                                    : strcmp(kind, "average") == 0 ? NNCF_POOL_AVERAGE
-                                                                   : NNCF_POOL_GLOBAL_AVERAGE,
-                            .inputs = inputs, .n_inputs = n_inputs};
+    nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params),
+        .scope = json_object_get_string(get(spec, "name")),
+        .kind = strcmp(kind, "max") == 0   ? NNCF_POOL_MAX
+            : strcmp(kind, "average") == 0 ? NNCF_POOL_AVERAGE
+                                           : NNCF_POOL_GLOBAL_AVERAGE,
+        .inputs = inputs, .n_inputs = n_inputs};
     for (size_t i = 0; i < 2 && p.kind != NNCF_POOL_GLOBAL_AVERAGE; i++) {
         p.kernel[i] = (int32_t)get_at(spec, "kernel", i);
         p.stride[i] = (int32_t)get_at(spec, "stride", i);
@@ -182,13 +178,13 @@ static nncf_status add_pool(graph *g, struct json_object *spec, nncf_layer *cons
     return nncf_model_add_pool2d(g->model, &p, layer, err);
 }
 
-static nncf_status add_sum(graph *g, struct json_object *spec, nncf_layer *const *inputs, size_t n_inputs,
-                           nncf_layer **layer, nncf_error *err)
+static nncf_status add_sum(graph *g, struct json_object *spec, nncf_layer *const *inputs,
+    size_t n_inputs, nncf_layer **layer, nncf_error *err)
 {
-    return nncf_model_add_add(
-        g->model,
-        &(nncf_add_params){NNCF_PARAMS(nncf_add_params), .scope = json_object_get_string(get(spec, "name")),
-                           .activation = activation_of(spec), .inputs = inputs, .n_inputs = n_inputs},
+    return nncf_model_add_add(g->model,
+        &(nncf_add_params){NNCF_PARAMS(nncf_add_params),
+            .scope = json_object_get_string(get(spec, "name")), .activation = activation_of(spec),
+            .inputs = inputs, .n_inputs = n_inputs},
         layer, err);
 }
 
@@ -196,17 +192,21 @@ static nncf_status add_sum(graph *g, struct json_object *spec, nncf_layer *const
 static nncf_tensor view(graph *g, int i, int gradient)
 {
     if (i < 0)
-        return (nncf_tensor){.data = gradient ? g->dx : g->x, .ndim = g->input_ndim, .shape = g->input_shape};
-    return (nncf_tensor){
-        .data = gradient ? g->nodes[i].dy : g->nodes[i].y, .ndim = g->nodes[i].ndim, .shape = g->nodes[i].shape};
+        return (nncf_tensor){
+            .data = gradient ? g->dx : g->x, .ndim = g->input_ndim, .shape = g->input_shape};
+    return (nncf_tensor){.data = gradient ? g->nodes[i].dy : g->nodes[i].y,
+        .ndim = g->nodes[i].ndim,
+        .shape = g->nodes[i].shape};
 }
 
 static void add_node(graph *g, struct json_object *spec)
 {
     static const struct {
         const char *type;
-        nncf_status (*add)(graph *, struct json_object *, nncf_layer *const *, size_t, nncf_layer **, nncf_error *);
-    } types[] = {{"conv2d", add_conv}, {"linear", add_linear}, {"pool2d", add_pool}, {"add", add_sum}};
+        nncf_status (*add)(graph *, struct json_object *, nncf_layer *const *, size_t,
+            nncf_layer **, nncf_error *);
+    } types[] = {
+        {"conv2d", add_conv}, {"linear", add_linear}, {"pool2d", add_pool}, {"add", add_sum}};
     const char *type = json_object_get_string(get(spec, "type"));
     nncf_layer *inputs[2];
     size_t n_inputs = 0;
@@ -240,11 +240,11 @@ static void build(graph *g, struct json_object *spec, int32_t isa, int32_t threa
     nncf_error err = NNCF_ERROR_INIT;
     struct json_object *layers = get(spec, "layers");
     *g = (graph){.name = json_object_get_string(get(spec, "name")), .spec = spec};
-    ck_assert_int_eq(nncf_context_create(
-                         NNCF_API_VERSION,
-                         &(nncf_context_params){NNCF_PARAMS(nncf_context_params), .max_isa = isa, .n_threads = threads},
+    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION,
+                         &(nncf_context_params){NNCF_PARAMS(nncf_context_params), .max_isa = isa,
+                             .n_threads = threads},
                          &g->context, &err),
-                     NNCF_OK);
+        NNCF_OK);
     ck_assert_int_eq(nncf_model_create(g->context, &g->model, &err), NNCF_OK);
     g->input_ndim = (int32_t)json_object_array_length(get(spec, "input_shape"));
     g->input_count = 1;
@@ -286,7 +286,8 @@ static double cross_entropy(graph *g, struct json_object *labels)
         loss -= ((double)y[label] - largest - log(sum)) / (double)samples;
         for (size_t c = 0; c < classes; c++)
             last->dy[s * classes + c] =
-                (float)((exp((double)y[c] - largest) / sum - (c == label ? 1.0 : 0.0)) / (double)samples);
+                (float)((exp((double)y[c] - largest) / sum - (c == label ? 1.0 : 0.0)) /
+                    (double)samples);
     }
     return loss;
 }
@@ -302,7 +303,8 @@ static void forward(graph *g)
     }
 }
 
-/* Consumers come after their producers, so that going backward each node's dy is complete when its turn comes. */
+/* Consumers come after their producers, so that going backward each node's dy is complete when its
+ * turn comes. */
 static void backward(graph *g)
 {
     for (int i = g->n_nodes - 1; i >= 0; i--) {
@@ -342,9 +344,11 @@ static void compare(const graph *g, const char *name, const float *data, size_t 
             worst = i;
         }
     }
-    /* The gradient of a bias before a batch norm is 0: what is left is the rounding of a sum of terms of about 0.1. */
-    ck_assert_msg(difference <= TOLERANCE * largest + 1e-6, "%s: %s[%zu] is off by %g, where the largest is %g",
-                  g->name, name, worst, difference, largest);
+    /* The gradient of a bias before a batch norm is 0: what is left is the rounding of a sum of
+     * terms of about 0.1. */
+    ck_assert_msg(difference <= TOLERANCE * largest + 1e-6,
+        "%s: %s[%zu] is off by %g, where the largest is %g", g->name, name, worst, difference,
+        largest);
 }
 
 static void check_case(struct json_object *spec, int32_t isa, int32_t threads)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A small residual net learns a synthetic task with the caller's own loop and Adam, compressed; interrupted in the
- * middle and resumed in fresh objects it arrives at the same bits.
+ * A small residual net learns a synthetic task with the caller's own loop and Adam, compressed;
+ * interrupted in the middle and resumed in fresh objects it arrives at the same bits.
  */
 #include "../sweep.h"
 #include "layer_fixture.h"
@@ -9,7 +9,15 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { BATCH = 16, SIDE = 8, WIDTH = 8, CLASSES = 4, STEPS = 24, LONG_STEPS = 480, MAX_ARRAYS = 64 };
+enum {
+    BATCH = 16,
+    SIDE = 8,
+    WIDTH = 8,
+    CLASSES = 4,
+    STEPS = 24,
+    LONG_STEPS = 480,
+    MAX_ARRAYS = 64
+};
 enum { BLOCKS = 4, NODES = 8 };
 
 typedef struct array {
@@ -51,51 +59,57 @@ static void make_run(run *r, const char *config, uint64_t weight_seed)
     memset(r, 0, sizeof *r);
     r->epoch_steps = 4;
     r->block[0] = (fx_block){.scope = "net/stem",
-                             .in_channels = 3,
-                             .out_channels = WIDTH,
-                             .kernel = {3, 3},
-                             .padding = {1, 1},
-                             .batch_norm = true,
-                             .activation = NNCF_ACTIVATION_RELU6};
+        .in_channels = 3,
+        .out_channels = WIDTH,
+        .kernel = {3, 3},
+        .padding = {1, 1},
+        .batch_norm = true,
+        .activation = NNCF_ACTIVATION_RELU6};
     r->block[1] = (fx_block){.scope = "net/depthwise",
-                             .in_channels = WIDTH,
-                             .out_channels = WIDTH,
-                             .kernel = {3, 3},
-                             .padding = {1, 1},
-                             .groups = WIDTH,
-                             .batch_norm = true,
-                             .activation = NNCF_ACTIVATION_RELU6};
-    r->block[2] = (fx_block){.scope = "net/point", .in_channels = WIDTH, .out_channels = WIDTH, .batch_norm = true};
-    r->block[3] = (fx_block){
-        .scope = "net/classifier", .in_channels = WIDTH, .out_channels = CLASSES, .linear = true, .bias = true};
+        .in_channels = WIDTH,
+        .out_channels = WIDTH,
+        .kernel = {3, 3},
+        .padding = {1, 1},
+        .groups = WIDTH,
+        .batch_norm = true,
+        .activation = NNCF_ACTIVATION_RELU6};
+    r->block[2] = (fx_block){
+        .scope = "net/point", .in_channels = WIDTH, .out_channels = WIDTH, .batch_norm = true};
+    r->block[3] = (fx_block){.scope = "net/classifier",
+        .in_channels = WIDTH,
+        .out_channels = CLASSES,
+        .linear = true,
+        .bias = true};
     r->context = fx_context(NULL, 2, 0, 11);
     ck_assert_int_eq(nncf_model_create(r->context, &r->model, NULL), NNCF_OK);
     for (int i = 0; i < 3; i++)
         fx_register(r->model, &r->block[i], i ? r->block[i - 1].layer : NULL, &state);
     nncf_layer *both[] = {r->block[0].layer, r->block[2].layer};
-    nncf_add_params ap = {NNCF_PARAMS(nncf_add_params), .scope = "net/add", .inputs = both, .n_inputs = 2};
+    nncf_add_params ap = {
+        NNCF_PARAMS(nncf_add_params), .scope = "net/add", .inputs = both, .n_inputs = 2};
     ck_assert_msg(nncf_model_add_add(r->model, &ap, &r->add, &err) == NNCF_OK, "%s", err.message);
-    nncf_pool2d_params mp = {NNCF_PARAMS(nncf_pool2d_params),
-                             .scope = "net/max",
-                             .kind = NNCF_POOL_MAX,
-                             .kernel = {2, 2},
-                             .inputs = &r->add,
-                             .n_inputs = 1};
-    ck_assert_msg(nncf_model_add_pool2d(r->model, &mp, &r->max, &err) == NNCF_OK, "%s", err.message);
-    nncf_pool2d_params gp = {NNCF_PARAMS(nncf_pool2d_params), .scope = "net/mean", .inputs = &r->max, .n_inputs = 1};
-    ck_assert_msg(nncf_model_add_pool2d(r->model, &gp, &r->mean, &err) == NNCF_OK, "%s", err.message);
+    nncf_pool2d_params mp = {NNCF_PARAMS(nncf_pool2d_params), .scope = "net/max",
+        .kind = NNCF_POOL_MAX, .kernel = {2, 2}, .inputs = &r->add, .n_inputs = 1};
+    ck_assert_msg(
+        nncf_model_add_pool2d(r->model, &mp, &r->max, &err) == NNCF_OK, "%s", err.message);
+    nncf_pool2d_params gp = {
+        NNCF_PARAMS(nncf_pool2d_params), .scope = "net/mean", .inputs = &r->max, .n_inputs = 1};
+    ck_assert_msg(
+        nncf_model_add_pool2d(r->model, &gp, &r->mean, &err) == NNCF_OK, "%s", err.message);
     fx_register(r->model, &r->block[3], r->mean, &state);
     if (config)
         r->ctrl = fx_ctrl(r->model, config);
 
     const int64_t wide[4] = {BATCH, WIDTH, SIDE, SIDE},
-                  shapes[NODES][4] = {{BATCH, 3, SIDE, SIDE},     {BATCH, WIDTH, SIDE, SIDE},
-                                      {BATCH, WIDTH, SIDE, SIDE}, {BATCH, WIDTH, SIDE, SIDE},
-                                      {BATCH, WIDTH, SIDE, SIDE}, {BATCH, WIDTH, SIDE / 2, SIDE / 2},
-                                      {BATCH, WIDTH, 1, 1},       {BATCH, CLASSES, 1, 1}};
+                  shapes[NODES][4] = {{BATCH, 3, SIDE, SIDE}, {BATCH, WIDTH, SIDE, SIDE},
+                      {BATCH, WIDTH, SIDE, SIDE}, {BATCH, WIDTH, SIDE, SIDE},
+                      {BATCH, WIDTH, SIDE, SIDE}, {BATCH, WIDTH, SIDE / 2, SIDE / 2},
+                      {BATCH, WIDTH, 1, 1}, {BATCH, CLASSES, 1, 1}};
     for (int i = 0; i < NODES; i++) {
-        fx_view(&r->t[i], fx_alloc(fx_count(shapes[i]), sizeof(float)), i == NODES - 1 ? 2 : 4, shapes[i]);
-        fx_view(&r->d[i], fx_alloc(fx_count(shapes[i]), sizeof(float)), i == NODES - 1 ? 2 : 4, shapes[i]);
+        fx_view(&r->t[i], fx_alloc(fx_count(shapes[i]), sizeof(float)), i == NODES - 1 ? 2 : 4,
+            shapes[i]);
+        fx_view(&r->d[i], fx_alloc(fx_count(shapes[i]), sizeof(float)), i == NODES - 1 ? 2 : 4,
+            shapes[i]);
     }
     fx_view(&r->skip, fx_alloc(fx_count(wide), sizeof(float)), 4, wide);
 
@@ -112,7 +126,8 @@ static void make_run(run *r, const char *config, uint64_t weight_seed)
     }
     r->n_own = r->n_arrays;
     nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
-    for (size_t i = 0; r->ctrl && nncf_compression_ctrl_get_parameter(r->ctrl, i, &p) == NNCF_OK; i++)
+    for (size_t i = 0; r->ctrl && nncf_compression_ctrl_get_parameter(r->ctrl, i, &p) == NNCF_OK;
+         i++)
         put_array(r, "", p.name, p.data, p.grad, p.count);
 }
 
@@ -134,7 +149,8 @@ static void drop_run(run *r)
     }
 }
 
-/* The task: which channel is bright, and in which half of the image. A batch depends on its number only. */
+/* The task: which channel is bright, and in which half of the image. A batch depends on its number
+ * only. */
 static void make_batch(run *r, int64_t number, int *labels)
 {
     uint64_t state = 1000 + (uint64_t)number;
@@ -153,7 +169,8 @@ static void forward(run *r)
 {
     const nncf_tensor pair[2] = {r->t[1].t, r->t[3].t};
     for (int i = 0; i < 3; i++)
-        ck_assert_int_eq(nncf_layer_forward(r->block[i].layer, &r->t[i].t, &r->t[i + 1].t), NNCF_OK);
+        ck_assert_int_eq(
+            nncf_layer_forward(r->block[i].layer, &r->t[i].t, &r->t[i + 1].t), NNCF_OK);
     ck_assert_int_eq(nncf_layer_forward(r->add, pair, &r->t[4].t), NNCF_OK);
     ck_assert_int_eq(nncf_layer_forward(r->max, &r->t[4].t, &r->t[5].t), NNCF_OK);
     ck_assert_int_eq(nncf_layer_forward(r->mean, &r->t[5].t, &r->t[6].t), NNCF_OK);
@@ -163,12 +180,15 @@ static void forward(run *r)
 static void backward(run *r)
 {
     const nncf_tensor pair[2] = {r->t[1].t, r->t[3].t}, dpair[2] = {r->skip.t, r->d[3].t};
-    ck_assert_int_eq(nncf_layer_backward(r->block[3].layer, &r->t[6].t, &r->d[7].t, &r->d[6].t), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_layer_backward(r->block[3].layer, &r->t[6].t, &r->d[7].t, &r->d[6].t), NNCF_OK);
     ck_assert_int_eq(nncf_layer_backward(r->mean, &r->t[5].t, &r->d[6].t, &r->d[5].t), NNCF_OK);
     ck_assert_int_eq(nncf_layer_backward(r->max, &r->t[4].t, &r->d[5].t, &r->d[4].t), NNCF_OK);
     ck_assert_int_eq(nncf_layer_backward(r->add, pair, &r->d[4].t, dpair), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_backward(r->block[2].layer, &r->t[2].t, &r->d[3].t, &r->d[2].t), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_backward(r->block[1].layer, &r->t[1].t, &r->d[2].t, &r->d[1].t), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_layer_backward(r->block[2].layer, &r->t[2].t, &r->d[3].t, &r->d[2].t), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_layer_backward(r->block[1].layer, &r->t[1].t, &r->d[2].t, &r->d[1].t), NNCF_OK);
     float *into = r->d[1].t.data;
     const float *skip = r->skip.t.data;
     for (size_t i = 0; i < fx_count(r->t[1].shape); i++)
@@ -187,7 +207,8 @@ static double cross_entropy(run *r, const int *labels)
         for (int c = 0; c < CLASSES; c++)
             sum += exp((double)y[b * CLASSES + c]);
         for (int c = 0; c < CLASSES; c++)
-            d[b * CLASSES + c] = (float)((exp((double)y[b * CLASSES + c]) / sum - (c == labels[b] ? 1 : 0)) / BATCH);
+            d[b * CLASSES + c] =
+                (float)((exp((double)y[b * CLASSES + c]) / sum - (c == labels[b] ? 1 : 0)) / BATCH);
         loss += (log(sum) - (double)y[b * CLASSES + labels[b]]) / BATCH;
     }
     return loss;
@@ -255,12 +276,13 @@ static double evaluate(run *r)
     return sum;
 }
 
-static const char *const configs[] = {NULL, FX_CONFIG(FX_RB ", " FX_INT8), FX_CONFIG(FX_MAGNITUDE ", " FX_INT8),
-                                      FX_CONFIG(FX_INT8), FX_CONFIG(FX_RB)};
+static const char *const configs[] = {NULL, FX_CONFIG(FX_RB ", " FX_INT8),
+    FX_CONFIG(FX_MAGNITUDE ", " FX_INT8), FX_CONFIG(FX_INT8), FX_CONFIG(FX_RB)};
 enum { N_CONFIGS = sizeof configs / sizeof *configs };
 
-/* 15 epochs: the masks settle at the level in the first ten and freeze; then, without noise, batch norm follows them.
- * Before the freeze masks in training and in evaluation differ, so that the latter says little of so small a net. */
+/* 15 epochs: the masks settle at the level in the first ten and freeze; then, without noise, batch
+ * norm follows them. Before the freeze masks in training and in evaluation differ, so that the
+ * latter says little of so small a net. */
 START_TEST(learns)
 {
     run r;
@@ -274,24 +296,31 @@ START_TEST(learns)
         nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
         ck_assert_int_eq(nncf_compression_ctrl_get_statistics(r.ctrl, &s), NNCF_OK);
         ck_assert_double_gt(s.sparsity_target, 0.49);
-        ck_assert_msg(fabs(s.sparsity - s.sparsity_target) < 0.03, "config %d: sparsity %g of %g", _i, s.sparsity,
-                      s.sparsity_target);
+        ck_assert_msg(fabs(s.sparsity - s.sparsity_target) < 0.03, "config %d: sparsity %g of %g",
+            _i, s.sparsity, s.sparsity_target);
     }
     drop_run(&r);
 }
 END_TEST
 
 /* The caller's part of a snapshot: weights, moments, running statistics. */
-static size_t caller_tensors(run *r, nncf_checkpoint_tensor *list, char (*names)[128], int64_t (*shapes)[1])
+static size_t caller_tensors(
+    run *r, nncf_checkpoint_tensor *list, char (*names)[128], int64_t (*shapes)[1])
 {
     size_t n = 0;
     for (size_t i = 0; i < r->n_arrays; i++) {
         array *a = &r->arrays[i];
         float *parts[] = {a->p, a->m, a->v};
-        for (int j = i < r->n_own ? 0 : 1; j < 3; j++, n++) { /* the controller's data is the controller's to save */
-            snprintf(names[n], sizeof names[n], "%s%s", j == 0 ? "" : j == 1 ? "adam.m." : "adam.v.", a->name);
+        for (int j = i < r->n_own ? 0 : 1; j < 3;
+             j++, n++) { /* the controller's data is the controller's to save */
+            snprintf(names[n], sizeof names[n], "%s%s",
+                j == 0       ? ""
+                    : j == 1 ? "adam.m."
+                             : "adam.v.",
+                a->name);
             shapes[n][0] = (int64_t)a->n;
-            list[n] = (nncf_checkpoint_tensor){names[n], {parts[j], NNCF_F32, 1, 0, shapes[n], NULL, {0, 0}}};
+            list[n] = (nncf_checkpoint_tensor){
+                names[n], {parts[j], NNCF_F32, 1, 0, shapes[n], NULL, {0, 0}}};
         }
     }
     for (int i = 0; i < BLOCKS; i++) {
@@ -299,8 +328,8 @@ static size_t caller_tensors(run *r, nncf_checkpoint_tensor *list, char (*names)
         for (int j = 0; k->batch_norm && j < 2; j++, n++) {
             snprintf(names[n], sizeof names[n], "%s.bn.running_%s", k->scope, j ? "var" : "mean");
             shapes[n][0] = k->out_channels;
-            list[n] =
-                (nncf_checkpoint_tensor){names[n], {j ? k->var : k->mean, NNCF_F32, 1, 0, shapes[n], NULL, {0, 0}}};
+            list[n] = (nncf_checkpoint_tensor){
+                names[n], {j ? k->var : k->mean, NNCF_F32, 1, 0, shapes[n], NULL, {0, 0}}};
         }
     }
     return n;
@@ -328,13 +357,15 @@ START_TEST(resumes_bit_for_bit)
     initialize(&first);
     train(&first, at);
     size_t n = caller_tensors(&first, list, names, shapes);
-    ck_assert_msg(nncf_checkpoint_save(first.ctrl, path, list, n, NULL, 0, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(nncf_checkpoint_save(first.ctrl, path, list, n, NULL, 0, &err) == NNCF_OK, "%s",
+        err.message);
     drop_run(&first);
 
     make_run(&second, config, 999); /* other weights: everything must come from the file */
     n = caller_tensors(&second, list, names, shapes);
     nncf_checkpoint *c = NULL;
-    ck_assert_msg(nncf_checkpoint_open(second.context, path, &c, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(
+        nncf_checkpoint_open(second.context, path, &c, &err) == NNCF_OK, "%s", err.message);
     ck_assert_msg(nncf_checkpoint_read(c, list, n, &err) == NNCF_OK, "%s", err.message);
     ck_assert_msg(nncf_checkpoint_restore(c, second.ctrl, &err) == NNCF_OK, "%s", err.message);
     nncf_checkpoint_close(c);
@@ -347,8 +378,9 @@ START_TEST(resumes_bit_for_bit)
 
     ck_assert_mem_eq(whole.losses + at, second.losses + at, (size_t)(STEPS - at) * sizeof(double));
     for (size_t i = 0; i < whole.n_arrays; i++)
-        ck_assert_msg(memcmp(whole.arrays[i].p, second.arrays[i].p, whole.arrays[i].n * sizeof(float)) == 0,
-                      "%s differs", whole.arrays[i].name);
+        ck_assert_msg(
+            memcmp(whole.arrays[i].p, second.arrays[i].p, whole.arrays[i].n * sizeof(float)) == 0,
+            "%s differs", whole.arrays[i].name);
     ck_assert_mem_eq(whole.block[0].var, second.block[0].var, WIDTH * sizeof(float));
     nncf_statistics a = {NNCF_PARAMS(nncf_statistics)}, b = {NNCF_PARAMS(nncf_statistics)};
     ck_assert_int_eq(nncf_compression_ctrl_get_statistics(whole.ctrl, &a), NNCF_OK);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Weights from elsewhere: which names mean the same, which types are converted, what is reported. */
+/* Weights from elsewhere: which names mean the same, which types are converted, what is reported.
+ */
 #include "../fuzz/checkpoint_target.h"
 #include "../sweep.h"
 #include "layer_fixture.h"
@@ -47,15 +48,20 @@ static const struct {
     {"conv.pre_ops.0._mask", "conv.pre_ops.1._mask", false},
     /* torchvision's names, and the scopes of the same modules */
     {"features.1.conv.0.0.weight",
-     "MobileNetV2/Sequential[features]/InvertedResidual[1]/Sequential[conv]/ConvBNReLU[0]/Conv2d[0].weight", true},
+        "MobileNetV2/Sequential[features]/InvertedResidual[1]/Sequential[conv]/ConvBNReLU[0]/"
+        "Conv2d[0].weight",
+        true},
     {"classifier.1.bias", "MobileNetV2/Sequential[classifier]/NNCFLinear[1].bias", true},
-    {"module.layer1.0.conv1.weight", "ResNet/Sequential[layer1]/BasicBlock[0]/NNCFConv2d[conv1].weight", true},
-    {"layer1.0.conv1.weight", "ResNet/Sequential[layer1]/BasicBlock[0]/NNCFConv2d[conv1]/conv2d_0.weight", true},
-    {"layer2.0.downsample.0.weight", "ResNet/Sequential[layer2]/BasicBlock[0]/Sequential[downsample]/Conv2d[0].weight",
-     true},
+    {"module.layer1.0.conv1.weight",
+        "ResNet/Sequential[layer1]/BasicBlock[0]/NNCFConv2d[conv1].weight", true},
+    {"layer1.0.conv1.weight",
+        "ResNet/Sequential[layer1]/BasicBlock[0]/NNCFConv2d[conv1]/conv2d_0.weight", true},
+    {"layer2.0.downsample.0.weight",
+        "ResNet/Sequential[layer2]/BasicBlock[0]/Sequential[downsample]/Conv2d[0].weight", true},
     {"fc.weight", "ResNet/Linear[fc].weight", true},
     {"fc.weight", "ResNet/Linear[fd].weight", false},
-    {"layer1.0.conv1.weight", "ResNet/Sequential[layer1]/BasicBlock[1]/Conv2d[conv1].weight", false},
+    {"layer1.0.conv1.weight", "ResNet/Sequential[layer1]/BasicBlock[1]/Conv2d[conv1].weight",
+        false},
 };
 
 START_TEST(which_names_are_the_same)
@@ -64,13 +70,14 @@ START_TEST(which_names_are_the_same)
     float from = 5, to = 0;
     const int64_t shape[] = {1};
     nncf_checkpoint_match m;
-    const nncf_checkpoint_tensor t = {names[_i].wanted, {.data = &to, .dtype = NNCF_F32, .ndim = 1, .shape = shape}};
-    snprintf(members, sizeof members, "\"%s\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}",
-             names[_i].stored);
+    const nncf_checkpoint_tensor t = {
+        names[_i].wanted, {.data = &to, .dtype = NNCF_F32, .ndim = 1, .shape = shape}};
+    snprintf(members, sizeof members,
+        "\"%s\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}", names[_i].stored);
     nncf_checkpoint *c = make(members, &from, sizeof from);
     nncf_status status = nncf_checkpoint_load_weights(c, &t, 1, &m, NULL, NULL);
-    ck_assert_msg(status == (names[_i].same ? NNCF_OK : NNCF_E_NOTFOUND), "%s and %s", names[_i].stored,
-                  names[_i].wanted);
+    ck_assert_msg(status == (names[_i].same ? NNCF_OK : NNCF_E_NOTFOUND), "%s and %s",
+        names[_i].stored, names[_i].wanted);
     ck_assert(to == (names[_i].same ? 5 : 0));
     if (names[_i].same) {
         ck_assert_int_eq(m.state, NNCF_MATCH_LOADED);
@@ -80,15 +87,18 @@ START_TEST(which_names_are_the_same)
 }
 END_TEST
 
-#define ENTRY(name, type, shape, from, to)                                                                             \
+#define ENTRY(name, type, shape, from, to)                                                         \
     "\"" name "\":{\"dtype\":\"" type "\",\"shape\":" shape ",\"data_offsets\":[" #from "," #to "]}"
 
 START_TEST(types)
 {
     static const double doubles[] = {0.1, -1e300, 3};
-    /* IEEE 754 binary16: 1, -2, 65504 (largest), 2^-24 (smallest), 2^-14, -0, inf, 1/3 rounded; bfloat16: 1, -2.5 */
-    static const uint16_t halves[] = {0x3c00, 0xc000, 0x7bff, 0x0001, 0x0400, 0x8000, 0x7c00, 0x3555};
-    static const float want[] = {1, -2, 65504, 0x1p-24f, 0x1p-14f, -0.0f, INFINITY, 0.333251953125f};
+    /* IEEE 754 binary16: 1, -2, 65504 (largest), 2^-24 (smallest), 2^-14, -0, inf, 1/3 rounded;
+     * bfloat16: 1, -2.5 */
+    static const uint16_t halves[] = {
+        0x3c00, 0xc000, 0x7bff, 0x0001, 0x0400, 0x8000, 0x7c00, 0x3555};
+    static const float want[] = {
+        1, -2, 65504, 0x1p-24f, 0x1p-14f, -0.0f, INFINITY, 0.333251953125f};
     static const uint16_t brains[] = {0x3f80, 0xc020};
     uint8_t data[24 + 16 + 4 + 8];
     const int64_t three[] = {3}, eight[] = {8}, two[] = {2}, one[] = {1};
@@ -99,13 +109,15 @@ START_TEST(types)
     memcpy(data + 24, halves, 16);
     memcpy(data + 40, brains, 4);
     memset(data + 44, 0, 8);
-    nncf_checkpoint *c = make(ENTRY("d", "F64", "[3]", 0, 24) "," ENTRY("h", "F16", "[8]", 24, 40) "," ENTRY(
-                                  "b", "BF16", "[2]", 40, 44) "," ENTRY("i", "I64", "[1]", 44, 52),
-                              data, sizeof data);
-    const nncf_checkpoint_tensor t[] = {{"d", {.data = d, .dtype = NNCF_F32, .ndim = 1, .shape = three}},
-                                        {"h", {.data = h, .dtype = NNCF_F32, .ndim = 1, .shape = eight}},
-                                        {"b", {.data = b, .dtype = NNCF_F32, .ndim = 1, .shape = two}},
-                                        {"i", {.data = i64, .dtype = NNCF_F32, .ndim = 1, .shape = one}}};
+    nncf_checkpoint *c =
+        make(ENTRY("d", "F64", "[3]", 0, 24) "," ENTRY("h", "F16", "[8]", 24, 40) "," ENTRY(
+                 "b", "BF16", "[2]", 40, 44) "," ENTRY("i", "I64", "[1]", 44, 52),
+            data, sizeof data);
+    const nncf_checkpoint_tensor t[] = {
+        {"d", {.data = d, .dtype = NNCF_F32, .ndim = 1, .shape = three}},
+        {"h", {.data = h, .dtype = NNCF_F32, .ndim = 1, .shape = eight}},
+        {"b", {.data = b, .dtype = NNCF_F32, .ndim = 1, .shape = two}},
+        {"i", {.data = i64, .dtype = NNCF_F32, .ndim = 1, .shape = one}}};
     ck_assert_int_eq(nncf_checkpoint_load_weights(c, t, 4, m, &r, NULL), NNCF_OK);
     ck_assert(d[0] == 0.1f && d[1] == -INFINITY && d[2] == 3);
     ck_assert_mem_eq(h, want, sizeof want);
@@ -125,18 +137,19 @@ START_TEST(report)
     const char *unexpected[4] = {NULL};
     nncf_checkpoint_match m[4];
     nncf_error err = NNCF_ERROR_INIT;
-    nncf_weights_report r = {NNCF_PARAMS(nncf_weights_report), .unexpected_names = unexpected, .capacity = 4};
+    nncf_weights_report r = {
+        NNCF_PARAMS(nncf_weights_report), .unexpected_names = unexpected, .capacity = 4};
     nncf_checkpoint *c =
         make(ENTRY("module.a", "F32", "[1]", 0, 4) "," ENTRY("b", "F32", "[1]", 4, 8) "," ENTRY(
-                 "module.two", "F32", "[1]", 8,
-                 12) "," ENTRY("nncf_module.two", "F32", "[1]", 12,
-                               16) "," ENTRY("other", "F32", "[1]", 16, 20) "," ENTRY("bn.num_batches_tracked", "I64",
-                                                                                      "[0]", 20, 20),
-             data, sizeof data);
-    const nncf_checkpoint_tensor t[] = {{"a", {.data = a, .dtype = NNCF_F32, .ndim = 1, .shape = one}},
-                                        {"b", {.data = b, .dtype = NNCF_F32, .ndim = 1, .shape = pair}},
-                                        {"missing", {.data = x, .dtype = NNCF_F32, .ndim = 1, .shape = one}},
-                                        {"two", {.data = two, .dtype = NNCF_F32, .ndim = 1, .shape = one}}};
+                 "module.two", "F32", "[1]", 8, 12) "," ENTRY("nncf_module.two", "F32", "[1]", 12,
+                 16) "," ENTRY("other", "F32", "[1]", 16, 20) "," ENTRY("bn.num_batches_tracked",
+                 "I64", "[0]", 20, 20),
+            data, sizeof data);
+    const nncf_checkpoint_tensor t[] = {
+        {"a", {.data = a, .dtype = NNCF_F32, .ndim = 1, .shape = one}},
+        {"b", {.data = b, .dtype = NNCF_F32, .ndim = 1, .shape = pair}},
+        {"missing", {.data = x, .dtype = NNCF_F32, .ndim = 1, .shape = one}},
+        {"two", {.data = two, .dtype = NNCF_F32, .ndim = 1, .shape = one}}};
     ck_assert_int_eq(nncf_checkpoint_load_weights(c, t, 4, m, &r, &err), NNCF_OK);
     ck_assert_int_eq(m[0].state, NNCF_MATCH_LOADED);
     ck_assert_str_eq(m[0].source, "module.a");
@@ -145,7 +158,8 @@ START_TEST(report)
     ck_assert_ptr_null(m[2].source);
     ck_assert_int_eq(m[3].state, NNCF_MATCH_AMBIGUOUS);
     ck_assert(a[0] == 1 && b[0] == -1 && x[0] == -1 && two[0] == -1);
-    ck_assert(r.loaded == 1 && r.missing == 1 && r.wrong_shape == 1 && r.wrong_type == 0 && r.ambiguous == 1);
+    ck_assert(r.loaded == 1 && r.missing == 1 && r.wrong_shape == 1 && r.wrong_type == 0 &&
+        r.ambiguous == 1);
     ck_assert_uint_eq(r.unexpected, 2); /* the second "two" is nobody's */
     ck_assert_str_eq(unexpected[0], "nncf_module.two");
     ck_assert_str_eq(unexpected[1], "other");
@@ -179,10 +193,12 @@ START_TEST(many)
     const int fd = mkstemp(path);
     ck_assert_int_ge(fd, 0);
     close(fd);
-    ck_assert_msg(nncf_checkpoint_save(NULL, path, t, (size_t)count, texts, (size_t)count, &err) == NNCF_OK, "%s",
-                  err.message);
+    ck_assert_msg(
+        nncf_checkpoint_save(NULL, path, t, (size_t)count, texts, (size_t)count, &err) == NNCF_OK,
+        "%s", err.message);
     ck_assert_int_eq(nncf_checkpoint_open(NULL, path, &c, &err), NNCF_OK);
-    ck_assert_int_eq(nncf_checkpoint_unknown(c, NULL, t, (size_t)count, NULL, 0, &unknown), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_checkpoint_unknown(c, NULL, t, (size_t)count, NULL, 0, &unknown), NNCF_OK);
     ck_assert_uint_eq(unknown, 0);
     for (int i = 0; i < count; i++)
         ck_assert_str_eq(nncf_checkpoint_text_get(c, texts[i].key), texts[i].value);
@@ -193,13 +209,9 @@ START_TEST(many)
     ck_assert_uint_eq(r.loaded, (size_t)count);
     ck_assert_uint_eq(r.unexpected, 0);
     /* all that is not given is carried along, once */
-    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
-                                           .path = path,
-                                           .tensors = t,
-                                           .n_tensors = (size_t)count,
-                                           .texts = texts,
-                                           .n_texts = (size_t)count,
-                                           .carry = c};
+    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params), .path = path,
+        .tensors = t, .n_tensors = (size_t)count, .texts = texts, .n_texts = (size_t)count,
+        .carry = c};
     ck_assert_int_eq(nncf_checkpoint_save_with(&p, &err), NNCF_OK);
     ck_assert_int_eq(nncf_checkpoint_open(NULL, path, &again, &err), NNCF_OK);
     ck_assert_uint_eq(nncf_checkpoint_count(again), 2 * (size_t)count);

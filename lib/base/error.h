@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Error records, parameter and result structs, the log. */
+#ifndef NNCF__BASE_ERROR_H
+#define NNCF__BASE_ERROR_H
+
+#include <nncf/base.h>
+#include <nncf/context.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Fill err (nullable) and return status. `where` may be NULL. */
+nncf_status nncf__fail(nncf_error *err, nncf_status status, const char *where, const char *format,
+    ...) NNCF_PRINTF(4, 5);
+typedef struct nncf__source_location {
+    /* for the message's prefix */
+    const char *file;
+    uint64_t offset;
+    /* from 1; 0 = none */
+    int32_t line, column;
+} nncf__source_location;
+/* The same with file:line:column in front of the message. */
+nncf_status nncf__fail_at(nncf_error *err, nncf_status status, const nncf__source_location *place,
+    const char *where, const char *format, ...) NNCF_PRINTF(5, 6);
+nncf_status nncf__fail_errno(
+    nncf_error *err, int os_errno, const char *where, const char *format, ...) NNCF_PRINTF(4, 5);
+
+/*
+ * Copy a caller's parameter struct into a zeroed one of ours. `src` begins with its size_t
+ * struct_size. Smaller: the rest is zero. Larger: the bytes that we do not know must be zero, else
+ * NNCF_E_ARG (the caller asks for something we cannot do).
+ */
+nncf_status nncf__params_copy(
+    void *dst, size_t dst_size, const void *src, const char *type_name, nncf_error *err);
+/* The same for results: write min(sizes) of src into the caller's struct, keeping its struct_size.
+ */
+nncf_status nncf__result_copy(void *dst, const void *src, size_t src_size);
+
+void nncf__log(nncf_context *context, int32_t level, const char *format, ...) NNCF_PRINTF(3, 4);
+
+#endif

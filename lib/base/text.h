@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Growable text with sticky failure; numbers and UTF-8 as text. */
+#ifndef NNCF__BASE_TEXT_H
+#define NNCF__BASE_TEXT_H
+
+#include <nncf/base.h>
+#include <nncf/context.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct nncf__text {
+    nncf_context *context;
+    /* NUL-terminated once anything was appended */
+    char *data;
+    size_t length, capacity;
+    /* an allocation failed: the text is incomplete */
+    bool failed;
+    /* data is a caller's buffer: what does not fit is only counted in length */
+    bool fixed;
+} nncf__text;
+/* A text that goes into a caller's buffer of `capacity` bytes (nullable, and then 0) as it is made,
+ * for nncf__text_deliver(); it allocates nothing. NULL, 0: its length is counted. */
+nncf__text nncf__text_into(char *buffer, size_t capacity);
+void nncf__text_append(nncf__text *text, const char *data, size_t length);
+void nncf__text_printf(nncf__text *text, const char *format, ...) NNCF_PRINTF(2, 3);
+/* Append a JSON string: in quotes, with escapes. UTF-8 is left as it is. */
+void nncf__text_json_string(nncf__text *text, const char *string);
+void nncf__text_free(nncf__text *text);
+/* Hand a finished text to a caller's buffer by the rule of nncf_config_dump(); frees the text. */
+nncf_status nncf__text_deliver(nncf__text *text, char *buffer, size_t capacity, size_t *needed);
+
+/* The shortest decimal text that reads back as `value`, with a point in every locale; returns out.
+ * "inf", "nan" for those. */
+#define NNCF__DOUBLE_TEXT 40
+char *nncf__format_double(double value, char out[NNCF__DOUBLE_TEXT]);
+
+/* Edit distance (insert, delete, substitute, swap of neighbours), for "did you mean"; texts over 63
+ * bytes count by their first 63. */
+unsigned nncf__edit_distance(const char *a, const char *b);
+/* Length of the UTF-8 sequence at `s` (left > 0 bytes), 0 when it is none (RFC 3629: shortest
+ * forms, no surrogates). */
+size_t nncf__utf8_length(const unsigned char *s, size_t left);
+bool nncf__utf8_valid(const char *text);
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A config's text as a tree in which every key and value knows its place. Private to config/. */
+#ifndef NNCF__CONFIG_JSON_DOCUMENT_H
+#define NNCF__CONFIG_JSON_DOCUMENT_H
+
+#include "base/error.h"
+#include "base/regex.h"
+#include "config/config.h"
+
+#include <nncf/base.h>
+#include <nncf/config.h>
+#include <nncf/context.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    NNCF__MAX_CONFIG_SIZE = 1 << 20,
+    NNCF__MAX_CONFIG_DEPTH = 32,
+    NNCF__MAX_CONFIG_STRING = 4096,
+    NNCF__MAX_CONFIG_KEYS = 100000,
+    NNCF__MAX_CONFIG_VALUES = 1 << 17,
+    /* longer paths are cut in messages */
+    NNCF__PATH_TEXT = 160
+};
+
+/* Nodes are named by their index; 0 is the root, and as nobody's child or sibling also "none". */
+typedef struct nncf__node {
+    /* the value in the text, brackets and quotes included */
+    uint32_t offset, length;
+    /* opening quote of the key; members of objects only */
+    uint32_t key_offset;
+    uint32_t parent, next, first_child, last_child;
+    /* where they begin in the document's `in_order` and `by_key`, once all are there */
+    uint32_t children;
+    /* of them */
+    uint32_t count;
+    /* among the parent's children */
+    uint32_t index;
+    /* NNCF_CONFIG_... */
+    uint8_t type;
+    /* an integer beyond int64, kept as a double */
+    bool big;
+    /* decoded; NULL for the root and elements of arrays */
+    const char *key;
+    /* of a scalar but null: json-c's object; nncf__value_...() */
+    void *value;
+} nncf__node;
+
+/* Every so many bytes of the text, the line there and where it begins: a place is found from the
+ * mark before it. */
+enum { NNCF__LINE_MARK_BYTES = 1024 };
+typedef struct nncf__line_mark {
+    uint32_t line, start;
+} nncf__line_mark;
+
+typedef struct nncf__document {
+    nncf_context *context;
+    /* of the file, for messages */
+    char *name;
+    /* comments blanked; NUL after `size` bytes */
+    char *text;
+    size_t size;
+    /* [size / NNCF__LINE_MARK_BYTES + 1] */
+    nncf__line_mark *marks;
+    /* decoded keys one after the other */
+    char *keys;
+    nncf__node *nodes;
+    uint32_t n_nodes, nodes_capacity;
+    /* Children of each container side by side, in the file's order, and those of objects also
+     * sorted by key: nodes. */
+    uint32_t *in_order, *by_key;
+    /* in both */
+    uint32_t n_placed;
+} nncf__document;
+
+/* Memory that lives as long as its config. */
+struct nncf__block;
+
+/* Where the values of an algorithm come from. Rows are those of the table of keys. */
+typedef struct nncf__key_sources {
+    /* of the algorithm */
+    uint32_t node;
+    /* [row] node that gave it; 0: none */
+    uint32_t *given;
+    /* [row] node of another key that set the row's field; 0: none */
+    uint32_t *via;
+    /* [rule] the same for each range rule; NULL: the rule is not one of the file */
+    uint32_t **rule_given;
+    /* of them: those of overrides come behind */
+    size_t n_rules;
+    /* the range rule is written as in NNCF 1.0 to 1.2 */
+    bool flat;
+} nncf__key_sources;
+
+/* Something valid that this release does not do: a controller is refused. */
+typedef struct nncf__unsupported {
+    uint32_t node;
+    /* static */
+    const char *what;
+} nncf__unsupported;
+enum { NNCF__MAX_UNSUPPORTED = 64 };
+
+struct nncf_config {
+    nncf_context *context;
+    bool owns_context;
+    nncf__document document;
+    /* node; 0: there is none */
+    uint32_t compression;
+    nncf__config_setup setup;
+    nncf__algorithm *algorithms;
+    /* [n_algorithms] */
+    nncf__key_sources *sources;
+    size_t n_algorithms;
+    nncf__unsupported unsupported[NNCF__MAX_UNSUPPORTED];
+    size_t n_unsupported;
+    /* setup.release as text */
+    char dialect[16];
+    /* by the caller; 0: none */
+    int32_t wanted_release;
+    /* nncf__scope_check by the caller; -1: none */
+    int32_t wanted_check;
+    /* The caller's for each mistake, nullable; how many it was told. */
+    void (*report)(void *user, const nncf_error *error);
+    void *report_user;
+    size_t n_reported;
+    /* whose key decided the dialect; 0: none */
+    uint32_t release_node;
+    uint32_t device_node, setup_node, multiplier_node;
+    /* while it is read: the budget of its regular expressions */
+    nncf__regex_work *regexes;
+    /* that the budget is used up was said */
+    bool regexes_told;
+    struct nncf__block *blocks;
+};
+
+/* comments.c: check that the text is UTF-8 and turn comments and trailing commas into spaces;
+ * newlines stay. */
+nncf_status nncf__config_blank_comments(nncf__document *document, nncf_error *err);
+/* scan.c: check that what is left is strict JSON within the limits, and make the nodes and their
+ * values. */
+nncf_status nncf__config_scan(nncf__document *document, nncf_error *err);
+
+/* json.c: the value of a node. False: no memory. */
+bool nncf__value_set_text(nncf__node *node, const char *text, size_t length);
+bool nncf__value_set_integer(nncf__node *node, int64_t value);
+bool nncf__value_set_number(nncf__node *node, double value);
+bool nncf__value_set_flag(nncf__node *node, bool value);
+void nncf__value_free(nncf__node *node);
+/* Of a NNCF_CONFIG_STRING; _INT; _DOUBLE or _INT; _BOOL. */
+const char *nncf__value_text(const nncf__node *node);
+int64_t nncf__value_integer(const nncf__node *node);
+double nncf__value_number(const nncf__node *node);
+bool nncf__value_flag(const nncf__node *node);
+
+/* path.c */
+/* Make the marks of the lines; newlines stay where they are from then on. False: no memory. */
+bool nncf__config_mark_lines(nncf__document *document);
+nncf__source_location nncf__config_location(const nncf__document *document, size_t offset);
+/* Bytes of a UTF-8 text up to a limit, whole characters only. */
+size_t nncf__config_cut(const char *text, size_t limit);
+/* "compression[0].params.power"; returns out. */
+char *nncf__config_node_path(
+    const nncf__document *document, uint32_t node, char out[NNCF__PATH_TEXT]);
+uint32_t nncf__config_find_key(
+    const nncf__document *document, uint32_t object, const char *key); /* 0: none */
+/* Node at a caller's path: NNCF_E_ARG when it is malformed, NNCF_E_NOTFOUND when there is none;
+ * then *node is the nearest enclosing one. */
+nncf_status nncf__config_find_path(
+    const nncf__document *document, const char *path, uint32_t *node);
+
+/* root.c: the training program's batch_size, 1 where it is none. */
+int64_t nncf__config_batch_size(const nncf_config *config);
+
+/* config.c: memory that nncf_config_destroy() gives back. */
+void *nncf__config_arena_alloc(nncf_config *config, size_t size);
+
+/* Take note of something that is not there yet. */
+void nncf__config_add_unsupported(nncf_config *config, uint32_t node, const char *what);
+/* Log a line about a node's key. */
+void nncf__config_log_key(
+    nncf_config *config, int32_t level, uint32_t node, const char *message, const char *detail);
+
+/* read.c: `compression` -> canonical form. */
+nncf_status nncf__config_read(nncf_config *config, nncf_error *err);
+
+#endif

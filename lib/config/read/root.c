@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* NNCF's keys at the root: device, placement, scopes. Everything else there is the training
+ * program's. */
+#include "base/error.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "config/json/document.h"
+#include "config/schema/keys.h"
+
+#include <nncf/base.h>
+#include <nncf/config.h>
+#include <nncf/context.h>
+
+#include <string.h>
+
+void nncf__config_log_key(
+    nncf_config *config, int32_t level, uint32_t node, const char *message, const char *detail)
+{
+    const nncf__document *d = &config->document;
+    char path[NNCF__PATH_TEXT];
+    nncf__source_location place = nncf__config_location(
+        d, d->nodes[node].key ? d->nodes[node].key_offset : d->nodes[node].offset);
+    nncf__log(config->context, level, "%s:%d:%d: %s: %s%s", d->name, (int)place.line,
+        (int)place.column, nncf__config_node_path(d, node, path), message, detail);
+}
+
+void nncf__config_add_unsupported(nncf_config *config, uint32_t node, const char *what)
+{
+    if (config->n_unsupported < NNCF__MAX_UNSUPPORTED)
+        config->unsupported[config->n_unsupported++] =
+            (nncf__unsupported){.node = node, .what = what};
+}
+
+nncf_status nncf__config_check_supported(const nncf_config *config, nncf_error *err)
+{
+    if (config->n_unsupported == 0)
+        return NNCF_OK;
+    const nncf__document *d = &config->document;
+    const nncf__unsupported *first = &config->unsupported[0];
+    char path[NNCF__PATH_TEXT];
+    nncf__source_location place = nncf__config_location(d, d->nodes[first->node].offset);
+    nncf__config_node_path(d, first->node, path);
+    return nncf__fail_at(
+        err, NNCF_E_UNSUPPORTED, &place, path, "%s: not supported yet: %s", path, first->what);
+}
+
+int64_t nncf__config_batch_size(const nncf_config *config)
+{
+    const nncf__document *d = &config->document;
+    const uint32_t node = nncf__config_find_key(d, 0, "batch_size");
+    const int64_t size =
+        node && d->nodes[node].type == NNCF_CONFIG_INT ? nncf__value_integer(&d->nodes[node]) : 1;
+    return size > 0 ? size : 1;
+}
+
+static const nncf__root_key *root_key(const char *name)
+{
+    size_t count;
+    const nncf__root_key *keys = nncf__config_root_keys(&count);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(keys[i].key, name) == 0)
+            return &keys[i];
+    return NULL;
+}
+
+/* Index of the word that the key has; -1: the key is absent. */
+static nncf_status read_word(
+    nncf_config *config, const char *name, int32_t *index, uint32_t *node, nncf_error *err)
+{
+    const nncf__document *d = &config->document;
+    *index = -1;
+    *node = nncf__config_find_key(d, 0, name);
+    if (!*node)
+        return NNCF_OK;
+    const nncf__node *n = &d->nodes[*node];
+    nncf__reader r = {.config = config, .err = err};
+    nncf__key key = {.type = NNCF__KEY_WORD, .words = root_key(name)->words};
+    if (n->type == NNCF_CONFIG_STRING)
+        *index = nncf__config_word_index(key.words, nncf__value_text(n));
+    return *index >= 0 ? NNCF_OK : nncf__reader_wrong_value(&r, &key, *node);
+}
+
+static nncf_status read_device(nncf_config *config, nncf_error *err)
+{
+    static const int32_t hw[] = {NNCF__DEVICE_CPU, NNCF__DEVICE_GPU, NNCF__DEVICE_VPU};
+    static const int32_t devices[] = {NNCF__DEVICE_ANY, NNCF__DEVICE_CPU, NNCF__DEVICE_GPU,
+        NNCF__DEVICE_VPU, NNCF__DEVICE_NONE, NNCF__DEVICE_NONE, NNCF__DEVICE_VPU, NNCF__DEVICE_CPU};
+    nncf__config_setup *setup = &config->setup;
+    int32_t index;
+    uint32_t node;
+    setup->setup = setup->release >= 10500 ? NNCF__SETUP_PROPAGATION : NNCF__SETUP_PATTERN;
+    nncf_status status = NNCF_OK;
+    if (!nncf__config_continue_after_error(
+            config, read_word(config, "hw_config_type", &index, &node, err), &status))
+        return status;
+    if (index >= 0) {
+        setup->device = hw[index];
+        setup->setup = NNCF__SETUP_PROPAGATION;
+        config->device_node = config->setup_node = node;
+    }
+    if (!nncf__config_continue_after_error(
+            config, read_word(config, "target_device", &index, &node, err), &status))
+        return status;
+    if (index >= 0) {
+        setup->device = devices[index];
+        setup->setup = NNCF__SETUP_PROPAGATION;
+        config->device_node = node;
+    }
+    if (!nncf__config_continue_after_error(
+            config, read_word(config, "quantizer_setup_type", &index, &node, err), &status))
+        return status;
+    if (index >= 0) {
+        setup->setup = index == 0 ? NNCF__SETUP_PATTERN : NNCF__SETUP_PROPAGATION;
+        config->setup_node = node;
+    }
+    return status;
+}
+
+static nncf_status read_scopes(
+    nncf_config *config, const char *name, nncf__strings *out, nncf_error *err)
+{
+    nncf__reader r = {.config = config, .err = err};
+    nncf__key key = {.type = NNCF__KEY_SCOPES, .path = name};
+    uint32_t node = nncf__config_find_key(&config->document, 0, name);
+    if (!node)
+        return NNCF_OK;
+    if (config->setup.release < 10300) {
+        nncf__config_log_key(config, NNCF_LOG_WARNING, node, "read by NNCF 1.3 and later only; ",
+            "write it into each algorithm");
+        return NNCF_OK;
+    }
+    return nncf__read_scopes(&r, &key, node, out);
+}
+
+static nncf_status read_multiplier(nncf_config *config, nncf_error *err)
+{
+    const nncf__document *d = &config->document;
+    nncf__reader r = {.config = config, .err = err};
+    static const nncf__key key = {.type = NNCF__KEY_NUMBER, .max = 1e30};
+    uint32_t node = nncf__config_find_key(d, 0, "compression_lr_multiplier");
+    if (!node)
+        return NNCF_OK;
+    const nncf__node *n = &d->nodes[node];
+    if ((n->type != NNCF_CONFIG_INT && n->type != NNCF_CONFIG_DOUBLE) ||
+        nncf__value_number(n) < 0 || nncf__value_number(n) > key.max)
+        return nncf__reader_wrong_value(&r, &key, node);
+    config->setup.lr_multiplier = nncf__value_number(n);
+    config->multiplier_node = node;
+    return NNCF_OK;
+}
+
+/* ---- keys that stand in the wrong place ---- */
+
+static bool is_algorithm_name(const nncf__node *node)
+{
+    size_t count;
+    const nncf__algorithm_name *names = nncf__config_algorithm_names(&count);
+    for (size_t i = 0; node->type == NNCF_CONFIG_STRING && i < count; i++)
+        if (strcmp(names[i].name, nncf__value_text(node)) == 0)
+            return true;
+    return false;
+}
+
+/* Could the value be one of the row, which is no section? The training program's own `mode` or
+ * `weights` is something else. */
+static bool is_like_value(const nncf__key *key, const nncf__node *node)
+{
+    switch (key->type) {
+    case NNCF__KEY_NUMBER:
+    case NNCF__KEY_INTEGER:
+        return node->type == NNCF_CONFIG_INT || node->type == NNCF_CONFIG_DOUBLE;
+    case NNCF__KEY_FLAG:
+    case NNCF__KEY_CODED_FLAG:
+        return node->type == NNCF_CONFIG_BOOL;
+    case NNCF__KEY_WORD:
+        return node->type == NNCF_CONFIG_STRING &&
+            nncf__config_word_index(key->words, nncf__value_text(node)) >= 0;
+    case NNCF__KEY_SCOPES:
+    case NNCF__KEY_SIGNS:
+        return node->type == NNCF_CONFIG_STRING || node->type == NNCF_CONFIG_ARRAY;
+    case NNCF__KEY_RANGES:
+    case NNCF__KEY_OVERRIDES:
+        return node->type == NNCF_CONFIG_OBJECT;
+    default:
+        return node->type == NNCF_CONFIG_ARRAY;
+    }
+}
+
+/* Is the value of a key at the root one that an algorithm has under that key, or a section of such?
+ */
+static bool is_like_row(const nncf__document *d, const nncf__key *key, uint32_t node)
+{
+    if (key->type != NNCF__KEY_SECTION)
+        return is_like_value(key, &d->nodes[node]);
+    size_t count, length = strlen(key->path);
+    const nncf__key *rows = nncf__config_keys(&count);
+    uint32_t child = d->nodes[node].type == NNCF_CONFIG_OBJECT ? d->nodes[node].first_child : 0;
+    for (int looked = 0; child != 0 && looked < 32; child = d->nodes[child].next, looked++)
+        for (size_t i = 0; i < count; i++)
+            if (strncmp(rows[i].path, key->path, length) == 0 && rows[i].path[length] == '.' &&
+                strcmp(rows[i].path + length + 1, d->nodes[child].key) == 0 &&
+                (rows[i].type == NNCF__KEY_SECTION || is_like_value(&rows[i], &d->nodes[child])))
+                return true;
+    return false;
+}
+
+static bool belongs_to_algorithm(const nncf__document *d, uint32_t node)
+{
+    size_t count;
+    const nncf__key *rows = nncf__config_keys(&count);
+    if (root_key(d->nodes[node].key))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(rows[i].path, d->nodes[node].key) == 0 && rows[i].type != NNCF__KEY_ALGORITHM &&
+            is_like_row(d, &rows[i], node))
+            return true;
+    return false;
+}
+
+/* Edit distance of at most `most`, found without a table for words of other lengths. */
+static bool is_near(const char *key, const char *word, size_t most)
+{
+    size_t n = strnlen(key, 64), m = strlen(word);
+    return n + most >= m && m + most >= n && nncf__edit_distance(key, word) <= most;
+}
+
+/* An algorithm that nobody reads is an error; its other keys may be the training program's own, so
+ * those are told of.
+ */
+static nncf_status check_places(nncf_config *config, nncf_error *err)
+{
+    enum { MOST_LINES = 16 };
+    const nncf__document *d = &config->document;
+    nncf__reader r = {.config = config, .err = err};
+    nncf_status first = NNCF_OK;
+    size_t count;
+    int n_lines = 0;
+    const nncf__root_key *keys = nncf__config_root_keys(&count);
+    for (uint32_t i = d->nodes[0].first_child; i != 0; i = d->nodes[i].next) {
+        const char *key = d->nodes[i].key, *line = NULL;
+        for (size_t k = 0; k < count; k++)
+            if (keys[k].no_effect && strcmp(key, keys[k].key) == 0)
+                nncf__config_log_key(
+                    config, NNCF_LOG_INFO, i, "has no effect here: ", keys[k].no_effect);
+        if (is_algorithm_name(&d->nodes[i]) && is_near(key, "algorithm", 2)) {
+            nncf_status status = nncf__reader_fail(&r, NNCF_E_CONFIG, i, true,
+                "no algorithm is read here; put it and its keys into \"compression\": { "
+                "\"algorithm\": \"%s\", ... }",
+                nncf__value_text(&d->nodes[i]));
+            if (!nncf__config_continue_after_error(config, status, &first))
+                return first;
+        } else if (config->compression == 0 && is_near(key, "compression", 2)) {
+            line = "did you mean \"compression\"? As it stands nothing is compressed";
+        } else if (belongs_to_algorithm(d, i)) {
+            line = "has no effect here; it belongs into \"compression\", beside \"algorithm\"";
+        }
+        if (line && n_lines++ < MOST_LINES)
+            nncf__config_log_key(config, NNCF_LOG_WARNING, i, line, "");
+    }
+    if (n_lines > MOST_LINES)
+        nncf__log(config->context, NNCF_LOG_WARNING, "%s: %d more keys at the root are like those",
+            d->name, n_lines - MOST_LINES);
+    return first;
+}
+
+nncf_status nncf__config_read_root(nncf_config *config, nncf_error *err)
+{
+    nncf__config_setup *setup = &config->setup;
+    setup->lr_multiplier = 1;
+    setup->scope_rule = setup->release >= 20000 ? NNCF__SCOPES_EXACT : NNCF__SCOPES_PREFIX;
+    setup->scope_check = setup->release >= 20400 ? NNCF__SCOPES_STRICT : NNCF__SCOPES_WARN;
+    nncf_status first = NNCF_OK;
+    if (nncf__config_continue_after_error(config, check_places(config, err), &first) &&
+        nncf__config_continue_after_error(config, read_device(config, err), &first) &&
+        nncf__config_continue_after_error(
+            config, read_scopes(config, "ignored_scopes", &setup->ignored_scopes, err), &first) &&
+        nncf__config_continue_after_error(
+            config, read_scopes(config, "target_scopes", &setup->target_scopes, err), &first))
+        (void)nncf__config_continue_after_error(config, read_multiplier(config, err), &first);
+    return first;
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the keys of an algorithm must be together. */
+#include "base/error.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "config/json/document.h"
+#include "config/schema/keys.h"
+
+#include <nncf/base.h>
+#include <nncf/context.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#define OFFSET(member) offsetof(nncf__algorithm, member)
+
+/* A key that has no effect under this schedule is not an error in NNCF, but rarely what was meant.
+ */
+static void warn_about_idle_keys(const nncf__reader *r)
+{
+    const nncf__document *d = &r->config->document;
+    size_t count;
+    const nncf__key *rows = nncf__config_keys(&count);
+    for (size_t i = 0; i < count; i++) {
+        if (!r->given[i] || rows[i].schedules == 0 ||
+            (rows[i].schedules & 1u << r->algorithm->schedule.kind))
+            continue;
+        char path[NNCF__PATH_TEXT];
+        nncf__source_location place = nncf__config_location(d, d->nodes[r->given[i]].key_offset);
+        nncf__log(r->config->context, NNCF_LOG_WARNING,
+            "%s:%d:%d: %s: has no effect with this schedule", d->name, (int)place.line,
+            (int)place.column, nncf__config_node_path(d, r->given[i], path));
+    }
+}
+
+static nncf_status check_levels(const nncf__reader *r)
+{
+    const nncf__schedule_params *p = &r->algorithm->schedule;
+    uint32_t init = nncf__reader_given(r, OFFSET(schedule.init));
+    uint32_t target = nncf__reader_given(r, OFFSET(schedule.target));
+    if (p->init <= p->target)
+        return NNCF_OK;
+    char init_text[NNCF__DOUBLE_TEXT], target_text[NNCF__DOUBLE_TEXT];
+    return nncf__reader_fail(r, NNCF_E_CONFIG, init ? init : target, false,
+        "sparsity_init %s%s is above sparsity_target %s%s, but the level only rises; lower "
+        "sparsity_init or raise sparsity_target",
+        nncf__format_double(p->init, init_text), init ? "" : " (the default)",
+        nncf__format_double(p->target, target_text), target ? "" : " (the default)");
+}
+
+/* NNCF divides by the epoch of arrival; from 1.4 on not where it is 0. */
+static nncf_status check_arrival(const nncf__reader *r)
+{
+    const nncf__schedule_params *p = &r->algorithm->schedule;
+    uint32_t steps = nncf__reader_given(r, OFFSET(schedule.steps));
+    if (p->kind == NNCF__ADAPTIVE || p->steps > 0 || r->config->setup.release >= 10400)
+        return NNCF_OK;
+    return nncf__reader_fail(r, NNCF_E_CONFIG, steps, false,
+        "found 0; allowed: a number greater than 0, or from NNCF 1.4 on (nncf_dialect) 0 for the "
+        "final level from the start");
+}
+
+static nncf_status check_multistep(nncf__reader *r)
+{
+    nncf__schedule_params *p = &r->algorithm->schedule;
+    uint32_t steps = nncf__reader_given(r, OFFSET(schedule.multistep_steps));
+    uint32_t levels = nncf__reader_given(r, OFFSET(schedule.multistep_levels));
+    if (p->n_levels != p->n_multistep + 1) {
+        uint32_t node = levels ? levels : steps;
+        return nncf__reader_fail(r, NNCF_E_CONFIG, node, false,
+            "%zu level%s%s for %zu step%s%s; there must be %zu, one for the time before the first "
+            "step and one from each step on",
+            p->n_levels, p->n_levels == 1 ? "" : "s", levels ? "" : " (the default)",
+            p->n_multistep, p->n_multistep == 1 ? "" : "s", steps ? "" : " (the default)",
+            p->n_multistep + 1);
+    }
+    if (p->n_multistep == 0)
+        return NNCF_OK;
+    /* NNCF sorts the steps, and not the levels with them. Insertion sort: lists are short and
+     * mostly sorted. Before 1.4 the level of epoch 0 was the first, whatever the steps. */
+    const double earliest = r->config->setup.release < 10400 ? 1 : 0;
+    double *sorted = nncf__config_arena_alloc(r->config, p->n_multistep * sizeof(*sorted));
+    if (!sorted)
+        return nncf__fail(r->err, NNCF_E_NOMEM, r->config->document.name, "out of memory");
+    for (size_t i = 0; i < p->n_multistep; i++) {
+        const double step = p->multistep_steps[i] > earliest ? p->multistep_steps[i] : earliest;
+        size_t j = i;
+        for (; j > 0 && sorted[j - 1] > step; j--)
+            sorted[j] = sorted[j - 1];
+        sorted[j] = step;
+    }
+    p->multistep_steps = sorted;
+    return NNCF_OK;
+}
+
+/* ---- sparsity ---- */
+
+/* Until 1.3 the level came to the target as x^power; 1.4 to 1.6 had `concave` for that, and
+ * from 1.7 on the word means the opposite. */
+static void resolve_curve(const nncf__reader *r)
+{
+    nncf__algorithm *a = r->algorithm;
+    bool rises_late =
+        a->concave == -1 || (r->config->setup.release < 10700 ? a->concave == 1 : a->concave == 0);
+    a->schedule.curve = rises_late ? NNCF__CURVE_EASE_IN : NNCF__CURVE_EASE_OUT;
+}
+
+/* ---- initializers ---- */
+
+static uint32_t given_at(const nncf__reader *r, const char *path)
+{
+    size_t count;
+    const nncf__key *rows = nncf__config_keys(&count),
+                    *key = nncf__config_key(r->algorithm->kind, path);
+    return key ? r->given[key - rows] : 0;
+}
+
+/* Running statistics: none before 1.6 unless the config says so; later quantization has 2000
+ * samples. */
+static void resolve_adaptation(const nncf__reader *r)
+{
+    nncf__algorithm *a = r->algorithm;
+    int32_t release = r->config->setup.release;
+    uint32_t section = given_at(r, "initializer.batchnorm_adaptation");
+    bool says_steps = nncf__reader_given(r, OFFSET(bn_adaptation_steps)) != 0;
+    bool says_samples = nncf__reader_given(r, OFFSET(bn_adaptation_samples)) != 0;
+    bool is_empty = !section || r->config->document.nodes[section].count == 0;
+    if (says_samples) {
+        a->bn_adaptation_steps = -1;
+    } else if (!says_steps && release >= 10600 && a->kind == NNCF__QUANTIZATION &&
+        (is_empty || release >= 20000)) {
+        a->bn_adaptation_samples = 2000;
+        a->bn_adaptation_steps = -1;
+        if (release < 20000)
+            a->bn_forget_samples = 1000;
+    }
+    if (says_steps && section && !nncf__reader_given(r, OFFSET(bn_forget_steps)) && release < 10600)
+        a->bn_forget_steps = 5;
+}
+
+/* The one rule of 1.0 to 1.2: without the section, and with num_init_steps 0, there is no
+ * initialization. */
+static nncf_status resolve_flat(nncf__reader *r)
+{
+    nncf__algorithm *a = r->algorithm;
+    nncf__range_rule *rule = nncf__reader_add_rule(r, NULL);
+    if (!rule)
+        return nncf__reader_no_memory(r);
+    nncf__reader_rule_defaults(r, rule);
+    if (!r->has_initializer)
+        a->num_init_steps = 0;
+    rule->n_steps = a->num_init_steps;
+    rule->n_samples = -1;
+    rule->kind = a->num_init_steps > 0 ? a->range_kind : NNCF__RANGE_NONE;
+    r->source->flat = true;
+    return NNCF_OK;
+}
+
+/* The flat keys in a dialect that has `range`: the rest of the rule is that dialect's. */
+static nncf_status translate_flat(nncf__reader *r, uint32_t steps, uint32_t type)
+{
+    nncf__algorithm *a = r->algorithm;
+    uint32_t *given;
+    nncf__range_rule *rule = nncf__reader_add_rule(r, &given);
+    if (!rule)
+        return nncf__reader_no_memory(r);
+    size_t count;
+    const nncf__key *rows = nncf__config_keys(&count);
+    nncf__reader_rule_defaults(r, rule);
+    if (steps) {
+        rule->n_steps = a->num_init_steps;
+        rule->n_samples = -1;
+        given[nncf__config_key(a->kind, "initializer.range.num_init_steps") - rows] = steps;
+    }
+    if (type) {
+        rule->kind = a->range_kind;
+        given[nncf__config_key(a->kind, "initializer.range.type") - rows] = type;
+    }
+    return NNCF_OK;
+}
+
+static nncf_status resolve_ranges(nncf__reader *r)
+{
+    int32_t release = r->config->setup.release;
+    uint32_t steps = given_at(r, "initializer.num_init_steps"),
+             type = given_at(r, "initializer.type");
+    r->has_initializer = given_at(r, "initializer") != 0;
+    if (r->has_range) {
+        if (steps || type)
+            return nncf__reader_fail(r, NNCF_E_CONFIG, steps ? steps : type, true,
+                "says the same as initializer.range; keep one of the two");
+        return NNCF_OK;
+    }
+    if (release < 10300)
+        return resolve_flat(r);
+    if (steps || type)
+        return translate_flat(r, steps, type);
+    if (r->has_initializer && release >= 10301 && release < 10500)
+        return NNCF_OK; /* an initializer without a range was none */
+    nncf__range_rule *rule = nncf__reader_add_rule(r, NULL);
+    if (!rule)
+        return nncf__reader_no_memory(r);
+    nncf__reader_rule_defaults(r, rule);
+    return NNCF_OK;
+}
+
+/* The fields that say how many batches an initialization takes, for those who ask for one number.
+ */
+static void summarize_ranges(const nncf__reader *r)
+{
+    nncf__algorithm *a = r->algorithm;
+    const int64_t batch = nncf__config_batch_size(r->config);
+    if (r->source->flat) {
+        a->range_kind = r->rules[0].kind;
+        return;
+    }
+    a->range_kind = NNCF__RANGE_NONE;
+    a->num_init_steps = 0;
+    for (size_t i = 0; i < r->n_rules; i++) {
+        nncf__range_rule *rule = &r->rules[i];
+        int64_t steps = rule->n_steps >= 0
+            ? rule->n_steps
+            : rule->n_samples / batch + (rule->n_samples % batch != 0);
+        if (steps == 0)
+            continue;
+        if (a->range_kind == NNCF__RANGE_NONE)
+            a->range_kind = rule->kind;
+        if (steps > a->num_init_steps)
+            a->num_init_steps = steps;
+    }
+    for (size_t i = 0; i < r->n_rules; i++)
+        if (r->rules[i].n_steps == 0 || r->rules[i].n_samples == 0)
+            r->rules[i].kind = NNCF__RANGE_NONE;
+}
+
+/* ---- quantizers ---- */
+
+/* Later ones win: signs of 1.0, then scope_overrides, then the bits that are given by hand. */
+nncf_status nncf__config_read_overrides(nncf__reader *r)
+{
+    typedef nncf_status read_fn(nncf__reader *, const nncf__key *, uint32_t);
+    static const struct {
+        const char *path;
+        read_fn *read;
+    } steps[] = {{"signed_activation_scopes", nncf__read_signs},
+        {"activations.signed_scope", nncf__read_signs}, {"scope_overrides", nncf__read_overrides},
+        {"initializer.precision.bitwidth_per_scope", nncf__read_bitwidths}};
+    nncf_status first = NNCF_OK;
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        uint32_t node = given_at(r, steps[i].path);
+        const nncf__key *key = nncf__config_key(r->algorithm->kind, steps[i].path);
+        nncf_status status = node ? steps[i].read(r, key, node) : NNCF_OK;
+        if (status == NNCF_OK && node && steps[i].read == nncf__read_overrides)
+            status = nncf__read_override_rules(r, node);
+        if (!nncf__config_continue_after_error(r->config, status, &first))
+            break;
+    }
+    return first;
+}
+
+static int32_t given_mask(const nncf__reader *r, const char *group)
+{
+    static const char *const names[] = {"bits", "mode", "signed", "per_channel"};
+    size_t count;
+    const nncf__key *rows = nncf__config_keys(&count);
+    int32_t mask = 0;
+    for (int i = 0; i < 4; i++) {
+        char path[64];
+        snprintf(path, sizeof(path), "%s.%s", group, names[i]);
+        const nncf__key *key = nncf__config_key(r->algorithm->kind, path);
+        if (r->given[key - rows] || r->source->via[key - rows])
+            mask |= 1 << i;
+    }
+    return mask;
+}
+
+static void resolve_preset(const nncf__reader *r)
+{
+    nncf__algorithm *a = r->algorithm;
+    size_t count;
+    const nncf__key *rows = nncf__config_keys(&count),
+                    *mode = nncf__config_key(a->kind, "activations.mode");
+    uint32_t preset = given_at(r, "preset");
+    if (a->preset != NNCF__PRESET_MIXED || r->given[mode - rows] || r->source->via[mode - rows])
+        return;
+    a->activations.mode = NNCF__ASYMMETRIC;
+    r->source->via[mode - rows] = preset;
+}
+
+static nncf_status resolve_quantization(nncf__reader *r)
+{
+    nncf__algorithm *a = r->algorithm;
+    nncf_status status = resolve_ranges(r);
+    r->source->n_rules = r->n_rules;
+    if (status == NNCF_OK)
+        status = nncf__config_read_overrides(r);
+    if (status != NNCF_OK)
+        return status;
+    summarize_ranges(r);
+    resolve_preset(r);
+    a->weights_given = given_mask(r, "weights");
+    a->activations_given = given_mask(r, "activations");
+    a->ranges = r->rules;
+    a->n_ranges = r->n_rules;
+    a->overrides = r->overrides;
+    a->n_overrides = r->n_overrides;
+    uint32_t precision = given_at(r, "initializer.precision.type");
+    if (precision && strcmp(nncf__value_text(&r->config->document.nodes[precision]), "manual") != 0)
+        nncf__config_add_unsupported(
+            r->config, precision, "choosing the bits of quantizers automatically");
+    uint32_t overflow = nncf__reader_given(r, OFFSET(overflow_fix));
+    if (overflow && a->overflow_fix != NNCF__OVERFLOW_DISABLE)
+        nncf__config_log_key(r->config, NNCF_LOG_WARNING, overflow,
+            "has no effect here: ", "weights use all their codes, as with \"disable\"");
+    return NNCF_OK;
+}
+
+nncf_status nncf__config_check_rules(nncf__reader *r)
+{
+    nncf__algorithm *a = r->algorithm;
+    nncf_status status = NNCF_OK;
+    switch (a->kind) {
+    case NNCF__RB_SPARSITY:
+    case NNCF__MAGNITUDE_SPARSITY:
+        status = a->schedule.kind == NNCF__MULTISTEP ? check_multistep(r) : check_levels(r);
+        if (status == NNCF_OK && a->schedule.kind != NNCF__MULTISTEP)
+            status = check_arrival(r);
+        if (status == NNCF_OK) {
+            resolve_curve(r);
+            warn_about_idle_keys(r);
+        }
+        break;
+    case NNCF__QUANTIZATION:
+    case NNCF__BINARIZATION:
+        status = resolve_quantization(r);
+        break;
+    default:
+        break;
+    }
+    if (status != NNCF_OK)
+        return status;
+    resolve_adaptation(r);
+    if (!nncf__reader_given(r, OFFSET(lr_multiplier)))
+        a->lr_multiplier = r->config->setup.lr_multiplier;
+    return NNCF_OK;
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of every key that may stand in an algorithm. Private to config/. */
+#ifndef NNCF__CONFIG_SCHEMA_KEYS_H
+#define NNCF__CONFIG_SCHEMA_KEYS_H
+
+#include "config/config.h"
+#include "config/json/document.h"
+
+#include <nncf/base.h>
+#include <nncf/config.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum nncf__key_type {
+    /* the algorithm's name */
+    NNCF__KEY_ALGORITHM,
+    /* an object whose keys are rows "section.key" */
+    NNCF__KEY_SECTION,
+    /* double */
+    NNCF__KEY_NUMBER,
+    /* int32_t or int64_t */
+    NNCF__KEY_INTEGER,
+    /* true, false -> 1, 0 in an int32_t */
+    NNCF__KEY_FLAG,
+    /* false, true -> codes[0], codes[1] in an int32_t */
+    NNCF__KEY_CODED_FLAG,
+    /* one of `words` -> first_code + its index in an int32_t */
+    NNCF__KEY_WORD,
+    /* a text or texts -> nncf__strings */
+    NNCF__KEY_SCOPES,
+    /* const double * and, at count_offset, size_t */
+    NNCF__KEY_NUMBERS,
+    /* any text; no field */
+    NNCF__KEY_TEXT,
+    /* an object, or an array of them, whose keys are rows "section.key" of a nncf__range_rule */
+    NNCF__KEY_RANGES,
+    /* scope_overrides */
+    NNCF__KEY_OVERRIDES,
+    /* [[bits, scope], ...] */
+    NNCF__KEY_BITWIDTHS,
+    /* scopes whose activations are signed */
+    NNCF__KEY_SIGNS,
+    /* an array whose elements are a text or an array of texts */
+    NNCF__KEY_PATTERNS,
+    /* whatever it is: it belongs to something that is not there yet */
+    NNCF__KEY_ANY
+};
+
+enum {
+    /* min itself is not allowed */
+    NNCF__KEY_OPEN_MIN = 1,
+    /* max itself is not allowed */
+    NNCF__KEY_OPEN_MAX = 2,
+    /* also sets the field at offset_2; keys that set one of them directly win */
+    NNCF__KEY_FAN_OUT = 4,
+    /* when the key is absent the field keeps `fallback`, and a dump leaves the key out */
+    NNCF__KEY_NO_DEFAULT = 8,
+    /* an empty list is an error */
+    NNCF__KEY_NOT_EMPTY = 16,
+    /* a dump shows it as the file has it, if the file has it */
+    NNCF__KEY_AS_WRITTEN = 32,
+    /* how NNCF 1.0 to 1.2 wrote the one range rule */
+    NNCF__KEY_FLAT = 64,
+    /* how later releases write the range rules */
+    NNCF__KEY_NOT_FLAT = 128,
+    /* the field is one of nncf__range_rule */
+    NNCF__KEY_RULE = 256,
+    /* unsupported holds for any value that is not the default */
+    NNCF__KEY_ODD = 512
+};
+
+#define NNCF__NO_FIELD ((size_t)-1)
+
+/* Releases as in nncf__config_setup; "still there" is the last JSON dialect. */
+enum { NNCF__RELEASE_LAST = 21700 };
+
+typedef struct nncf__later_default {
+    int32_t from;
+    double value;
+} nncf__later_default;
+
+typedef struct nncf__key {
+    /* within the algorithm: "params.power" */
+    const char *path;
+    /* 1 << nncf__algorithm_kind, or-ed */
+    uint32_t algorithms;
+    /* 1 << nncf__schedule_kind for which it matters; 0: all */
+    uint32_t schedules;
+    int32_t type, flags;
+    /* releases that have it; to 0: still there in 2.17 */
+    int32_t from, to;
+    /* of numbers, and of each number in a list */
+    double min, max;
+    /* space separated */
+    const char *words;
+    /* releases of the words; NULL: all are as old as the key */
+    const int32_t *words_from;
+    int32_t first_code;
+    int32_t codes[2];
+    /* default; codes for words */
+    double fallback;
+    /* defaults of later releases, oldest first, ended by from 0; nullable */
+    const nncf__later_default *later;
+    const double *fallback_list;
+    size_t fallback_count;
+    /* in nncf__algorithm, or nncf__range_rule */
+    size_t offset, offset_2, count_offset;
+    /* of the field */
+    size_t size;
+    /* canonical path, when this is another name of that key; dumps use that one */
+    const char *another;
+    /* where 2.17 has it, if not at `path`; "": nowhere */
+    const char *latest;
+    /* valid, but a controller is refused: why */
+    const char *unsupported;
+    /* valid, but changes nothing here: why; logged */
+    const char *no_effect;
+    /* one line */
+    const char *help;
+} nncf__key;
+
+enum { NNCF__MAX_KEYS = 192, NNCF__MAX_LIST = 4096 /* numbers, range rules */ };
+
+/* The rows, in the order of a dump: the keys of one section stand together. */
+const nncf__key *nncf__config_keys(size_t *count);
+/* The row of a canonical path for a kind of algorithm; NULL: there is none. */
+const nncf__key *nncf__config_key(int32_t kind, const char *path);
+/* Default of a row in a release. */
+double nncf__config_default(const nncf__key *key, int32_t release);
+
+typedef struct nncf__algorithm_name {
+    const char *name;
+    /* nncf__algorithm_kind */
+    int32_t kind;
+    int32_t from, to;
+    /* false: loads, and a controller is refused */
+    bool is_there;
+} nncf__algorithm_name;
+const nncf__algorithm_name *nncf__config_algorithm_names(size_t *count);
+
+/* NNCF's keys at the root. Everything else there is the training program's. */
+enum nncf__root_kind {
+    /* says something about the release only */
+    NNCF__ROOT_OTHER,
+    NNCF__ROOT_DIALECT,
+    NNCF__ROOT_DEVICE,
+    NNCF__ROOT_SETUP,
+    NNCF__ROOT_SCOPES,
+    NNCF__ROOT_MULTIPLIER
+};
+typedef struct nncf__root_key {
+    const char *key;
+    /* nncf__root_kind */
+    int32_t kind;
+    int32_t from, to;
+    /* that are allowed; NULL: anything */
+    const char *words;
+    const char *help;
+    /* as in nncf__key */
+    const char *no_effect, *unsupported;
+} nncf__root_key;
+const nncf__root_key *nncf__config_root_keys(size_t *count);
+
+/* release.c */
+enum { NNCF__RELEASE_TEXT = 16 };
+/* "1.3.1" for 10301; returns out. */
+const char *nncf__config_release_text(int32_t release, char out[NNCF__RELEASE_TEXT]);
+/* "2.4", "1.3.1", "v1.5" or "seed"; 0: no such release. */
+int32_t nncf__config_release_of(const char *text);
+/* The dialect that the keys speak: config->setup.release, and where that comes from. */
+nncf_status nncf__config_detect(nncf_config *config, nncf_error *err);
+/* root.c: the rest of config->setup. */
+nncf_status nncf__config_read_root(nncf_config *config, nncf_error *err);
+
+/* Reading one algorithm (read.c), then the rules between its keys (rules.c). */
+typedef struct nncf__reader {
+    nncf_config *config;
+    nncf_error *err;
+    nncf__algorithm *algorithm;
+    /* of the algorithm */
+    nncf__key_sources *source;
+    /* what the rows' offsets are into: the algorithm, or a range rule */
+    void *base;
+    /* of base: node that gave the row, 0: it is absent */
+    uint32_t *given;
+    nncf__range_rule *rules;
+    nncf__override *overrides;
+    size_t n_rules, rules_capacity, n_overrides, overrides_capacity;
+    bool has_initializer, has_range;
+} nncf__reader;
+
+/* Fail with the place and path of a node's value, or of its key. */
+nncf_status nncf__reader_fail(const nncf__reader *reader, nncf_status status, uint32_t node,
+    bool at_key, const char *format, ...) NNCF_PRINTF(5, 6);
+nncf_status nncf__reader_wrong_value(
+    const nncf__reader *reader, const nncf__key *key, uint32_t node);
+nncf_status nncf__reader_no_memory(const nncf__reader *reader);
+/* Is what comes next read too, after something that gave `status`? Yes when that was right, or when
+ * it was wrong and the caller wants to hear of every mistake. *first: what is returned in the end,
+ * NNCF_OK at the beginning. */
+bool nncf__config_continue_after_error(
+    const nncf_config *config, nncf_status status, nncf_status *first);
+/* Node that set the field at `offset` of nncf__algorithm, 0 when it is a default. */
+uint32_t nncf__reader_given(const nncf__reader *reader, size_t offset);
+/* Read the keys of a section; `section` is the path of its rows. */
+nncf_status nncf__reader_members(nncf__reader *reader, const char *section, uint32_t object);
+/* Room for one more; NULL: no memory. */
+nncf__range_rule *nncf__reader_add_rule(nncf__reader *reader, uint32_t **given);
+nncf__override *nncf__reader_add_override(nncf__reader *reader);
+/* A rule with the defaults of the dialect. */
+void nncf__reader_rule_defaults(const nncf__reader *reader, nncf__range_rule *rule);
+nncf_status nncf__config_check_rules(nncf__reader *reader);
+/* Overrides and bits of single quantizers. */
+nncf_status nncf__config_read_overrides(nncf__reader *reader);
+
+/* read_lists.c: values that are more than one number or word. */
+/* Is the scope at a node (its key, or its text) a regular expression, where it is meant to be one?
+ */
+nncf_status nncf__read_scope_pattern(const nncf__reader *r, uint32_t node, bool is_key);
+nncf_status nncf__read_scopes(
+    const nncf__reader *r, const nncf__key *key, uint32_t node, nncf__strings *out);
+nncf_status nncf__read_ranges(nncf__reader *r, const nncf__key *key, uint32_t node);
+nncf_status nncf__read_overrides(nncf__reader *r, const nncf__key *key, uint32_t node);
+nncf_status nncf__read_bitwidths(nncf__reader *r, const nncf__key *key, uint32_t node);
+nncf_status nncf__read_signs(nncf__reader *r, const nncf__key *key, uint32_t node);
+/* Is the member of scope_overrides one of the groups of 2.0 and later? */
+bool nncf__is_override_group(const nncf__document *document, uint32_t node);
+/* The range rules that overrides bring along. */
+nncf_status nncf__read_override_rules(nncf__reader *r, uint32_t node);
+nncf_status nncf__read_patterns(nncf__reader *r, const nncf__key *key, uint32_t node);
+
+/* explain.c: texts for messages. */
+enum { NNCF__EXPLAIN_TEXT = 320 };
+/* Append to out; what does not fit is cut. */
+void nncf__explain(char out[NNCF__EXPLAIN_TEXT], const char *format, ...) NNCF_PRINTF(2, 3);
+/* A value as the file has it; returns out. */
+const char *nncf__explain_value(
+    const nncf__document *document, uint32_t node, char out[NNCF__EXPLAIN_TEXT]);
+/* What a row allows; returns out. */
+const char *nncf__explain_allowed(const nncf__key *key, char out[NNCF__EXPLAIN_TEXT]);
+/* Word number `index` of a space separated list; false past the end. */
+bool nncf__config_word(const char *words, size_t index, char *out, size_t capacity);
+/* Which of the words a text is; -1: none. */
+int32_t nncf__config_word_index(const char *words, const char *text);
+
+/* Of the words considered, the nearest to what is wanted, if it is near enough to be meant. */
+typedef struct nncf__nearest {
+    const char *wanted;
+    /* "": none */
+    char best[64];
+    unsigned distance;
+} nncf__nearest;
+void nncf__nearest_consider(nncf__nearest *nearest, const char *word);
+/* Append "; did you mean ...?" if there is one. */
+void nncf__explain_nearest(char out[NNCF__EXPLAIN_TEXT], const nncf__nearest *nearest);
+
+#endif

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Initialization: ranges of quantizers from a few batches, then running statistics of batch norm
+ * taken anew with compression active. The caller goes on running forwards until both are done; how
+ * many batches each needs is counted here, in batches or in images, as the config says.
+ */
+#include "controller/init.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "config/config.h"
+#include "controller/ctrl.h"
+#include "controller/layer_compression.h"
+#include "controller/usage_checks.h"
+#include "controller/weight.h"
+#include "graph/model.h"
+#include "quantization/histogram.h"
+#include "quantization/observer.h"
+#include "quantization/quantizer.h"
+#include "sparsity/magnitude.h"
+
+#include <nncf/base.h>
+#include <nncf/compression.h>
+#include <nncf/context.h>
+#include <nncf/model.h>
+
+#include <math.h>
+
+enum { N_QUANTIZERS = NNCF__N_SLOTS, WEIGHT = 0 };
+
+/* ---- ranges ---- */
+
+static void set_ranges(
+    const nncf_compression_ctrl *ctrl, size_t i, nncf__quantizer *q, const float *ranges)
+{
+    if (!nncf__quantizer_set_ranges(q, ranges))
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+            "%s: %s was all zero or not finite during initialization: scale 1 (parameter %s)",
+            ctrl->model->layers[i]->scope,
+            q->is_weight ? "the weight, or a channel of it," : "the activation", q->name);
+}
+
+/* Rules that look at the order of the elements, not only at their extremes. */
+static bool needs_values(const nncf__quantizer *q)
+{
+    return q &&
+        (q->rule.kind == NNCF__THREESIGMA || q->rule.kind == NNCF__PERCENTILE ||
+            q->rule.kind == NNCF__MEAN_PERCENTILE);
+}
+
+nncf_status nncf__init_reserve(nncf_compression_ctrl *ctrl)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < ctrl->n_layers; i++) {
+        const nncf__quantizer *q = ctrl->layers[i].weight_quantizer;
+        if (!needs_values(q))
+            continue;
+        const size_t run = ctrl->model->layers[i]->weight_count / q->channels;
+        most = run > most ? run : most;
+    }
+    if (most > 0 &&
+        !(ctrl->weight_values = nncf__calloc(ctrl->context, most, sizeof *ctrl->weight_values)))
+        return NNCF_E_NOMEM;
+    return NNCF_OK;
+}
+
+/* A weight is all there at once: no need to estimate anything, and mean_... has one batch. */
+static void weight_ranges(const nncf_compression_ctrl *ctrl, const nncf_layer *layer,
+    const nncf__quantizer *q, float *ranges)
+{
+    if (!needs_values(q)) {
+        nncf__weight_ranges(layer, ranges);
+        return;
+    }
+    for (size_t c = 0; c < q->channels; c++) {
+        double range[2] = {(double)INFINITY, -(double)INFINITY};
+        nncf__weight_values(layer, c, ctrl->weight_values);
+        if (!nncf__range_of_values(
+                &q->rule, ctrl->weight_values, layer->weight_count / q->channels, range))
+            range[0] = (double)INFINITY;
+        ranges[2 * c] = (float)range[0];
+        ranges[2 * c + 1] = (float)range[1];
+    }
+}
+
+void nncf__init_weights(nncf_compression_ctrl *ctrl)
+{
+    for (size_t i = 0; i < ctrl->n_layers; i++) {
+        nncf__quantizer *q = ctrl->layers[i].weight_quantizer;
+        if (!q || q->kept) /* without a rule too: what the weights reach is known, and a range of 1
+                              fits none */
+            continue;
+        nncf__quantizer_observe_begin(q);
+        float *ranges = q->observed_channels ? q->observed_channels : q->observed;
+        weight_ranges(ctrl, ctrl->model->layers[i], q, ranges);
+        set_ranges(ctrl, i, q, ranges);
+    }
+}
+
+/* ---- how many batches ---- */
+
+/* Enough batches, or enough images. */
+static bool enough(int64_t steps_wanted, int64_t images_wanted, int64_t steps, int64_t images)
+{
+    return steps_wanted >= 0 ? steps >= steps_wanted : images >= images_wanted;
+}
+
+static bool satisfied(const nncf_compression_ctrl *ctrl, const nncf__quantizer *q)
+{
+    return q->rule.kind == NNCF__RANGE_NONE ||
+        enough(q->rule.n_steps, q->rule.n_samples, ctrl->init_begun, ctrl->init_images);
+}
+
+/* The next activation quantizer from *at on whose range is to be found; *at then stands behind it.
+ */
+static nncf__quantizer *next(const nncf_compression_ctrl *ctrl, size_t *at, size_t *layer)
+{
+    for (; *at < ctrl->n_layers * N_QUANTIZERS; (*at)++) {
+        const int j = (int)(*at % N_QUANTIZERS);
+        nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[*at / N_QUANTIZERS], j);
+        if (j == WEIGHT || !q || q->kept)
+            continue;
+        if (layer)
+            *layer = *at / N_QUANTIZERS;
+        (*at)++;
+        return q;
+    }
+    return NULL;
+}
+
+bool nncf__init_wanted(const nncf_compression_ctrl *ctrl)
+{
+    const nncf__quantizer *q;
+    for (size_t at = 0; (q = next(ctrl, &at, NULL));)
+        if (q->rule.kind != NNCF__RANGE_NONE)
+            return true;
+    return false;
+}
+
+static bool all_satisfied(const nncf_compression_ctrl *ctrl)
+{
+    const nncf__quantizer *q;
+    for (size_t at = 0; (q = next(ctrl, &at, NULL));)
+        if (!satisfied(ctrl, q))
+            return false;
+    return true;
+}
+
+nncf_status nncf__init_observers(nncf_compression_ctrl *ctrl)
+{
+    for (size_t at = 0; at < ctrl->n_layers * N_QUANTIZERS; at++) {
+        nncf__quantizer *q =
+            nncf__layer_quantizer(&ctrl->layers[at / N_QUANTIZERS], (int)(at % N_QUANTIZERS));
+        if (!q || at % N_QUANTIZERS == WEIGHT || q->observer)
+            continue;
+        nncf_status status = nncf__observer_create(ctrl->context, q);
+        if (status != NNCF_OK) { /* half an observer must not be taken for one */
+            nncf__observer_destroy(ctrl->context, q);
+            return status;
+        }
+    }
+    return NNCF_OK;
+}
+
+/* The weights may have been loaded since creation. */
+static void renew_weights(nncf_compression_ctrl *ctrl)
+{
+    nncf__masks_renew(ctrl);
+    nncf__init_weights(ctrl);
+}
+
+/* ---- batches that are observed ---- */
+
+/* All quantizers, those of weights too, pass values on while ranges are observed. */
+static void set_observing(nncf_compression_ctrl *ctrl, bool observing)
+{
+    for (size_t i = 0; i < ctrl->n_layers; i++) {
+        for (int j = 0; j < N_QUANTIZERS; j++) {
+            nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
+            if (q)
+                q->observing = observing;
+        }
+    }
+}
+
+/* An observing quantizer that saw nothing in the batch just run, or NULL. */
+static const nncf__quantizer *idle_quantizer(const nncf_compression_ctrl *ctrl)
+{
+    const nncf__quantizer *q;
+    for (size_t at = 0; (q = next(ctrl, &at, NULL));)
+        if (q->observing && !q->done && q->observed_count == 0)
+            return q;
+    return NULL;
+}
+
+static void begin_batch(nncf_compression_ctrl *ctrl)
+{
+    nncf__quantizer *q;
+    const bool first = ctrl->init_begun == 0;
+    if (first) {
+        renew_weights(ctrl);
+        nncf__usage_init_begin(ctrl);
+    }
+    for (size_t at = 0; (q = next(ctrl, &at, NULL));) {
+        if (first && q->rule.kind != NNCF__RANGE_NONE)
+            nncf__observer_begin(q);
+        q->done = satisfied(ctrl, q);
+        q->observed_count = 0;
+    }
+    set_observing(ctrl, true);
+    for (size_t i = 0; i < ctrl->n_layers; i++) /* what a forward kept belongs to other ranges */
+        ctrl->model->layers[i]->ready_for_backward = false;
+    ctrl->init_begun++;
+    ctrl->batch_images = 0;
+    ctrl->initializing = true;
+}
+
+static void end_batch(nncf_compression_ctrl *ctrl)
+{
+    nncf__quantizer *q;
+    ctrl->init_images += ctrl->batch_images;
+    for (size_t at = 0; (q = next(ctrl, &at, NULL));)
+        if (q->observing && !q->done)
+            nncf__observer_end_batch(q);
+}
+
+static void finish_ranges(nncf_compression_ctrl *ctrl)
+{
+    nncf__quantizer *q;
+    size_t layer;
+    set_observing(ctrl, false);
+    for (size_t at = 0; ctrl->init_begun > 0 && (q = next(ctrl, &at, &layer));) {
+        if (q->rule.kind == NNCF__RANGE_NONE)
+            continue;
+        set_ranges(ctrl, layer, q, nncf__observer_ranges(q));
+        nncf__usage_range(ctrl, ctrl->model->layers[layer], q);
+        nncf__observer_destroy(ctrl->context, q);
+    }
+    if (ctrl->init_begun == 0)
+        renew_weights(ctrl);
+    else
+        nncf__init_weights(ctrl);
+    ctrl->ranges_done = true;
+}
+
+/* ---- batch norm ---- */
+
+static bool has_batch_norm(const nncf_compression_ctrl *ctrl)
+{
+    for (size_t i = 0; i < ctrl->n_layers; i++)
+        if (ctrl->model->layers[i]->has_batch_norm)
+            return true;
+    return false;
+}
+
+static void want_more(struct nncf__adaptation_part *part, int64_t steps, int64_t samples)
+{
+    part->steps = steps > part->steps ? steps : part->steps;
+    part->samples = samples > part->samples ? samples : part->samples;
+}
+
+void nncf__init_take_adaptation(nncf_compression_ctrl *ctrl, const nncf__algorithm *algorithm)
+{
+    const nncf__algorithm *a = algorithm;
+    if (a->bn_adaptation_steps <= 0 && a->bn_adaptation_samples <= 0)
+        return;
+    /* several algorithms ask for it: once is enough, with the most that one of them wants */
+    want_more(&ctrl->adaptation.adapt, a->bn_adaptation_steps, a->bn_adaptation_samples);
+    want_more(&ctrl->adaptation.forget, a->bn_forget_steps, a->bn_forget_samples);
+}
+
+static bool has_ended(const struct nncf__adaptation_part *part)
+{
+    return part->begun >= part->steps && part->images >= part->samples;
+}
+
+/* The next batch of the adaptation; false: there is none (any more). */
+static bool begin_adaptation_batch(nncf_compression_ctrl *ctrl)
+{
+    nncf__adaptation *d = &ctrl->adaptation;
+    if ((d->adapt.steps <= 0 && d->adapt.samples <= 0) || !has_batch_norm(ctrl))
+        return false;
+    if (d->mode)
+        (d->mode == NNCF__FORGETTING ? &d->forget : &d->adapt)->images += ctrl->batch_images;
+    d->mode = !has_ended(&d->forget) ? NNCF__FORGETTING
+        : !has_ended(&d->adapt)      ? NNCF__ADAPTING
+                                     : 0;
+    if (!d->mode)
+        return false;
+    (d->mode == NNCF__FORGETTING ? &d->forget : &d->adapt)->begun++;
+    ctrl->batch_images = 0;
+    ctrl->initializing = true;
+    return true;
+}
+
+/* ---- the call ---- */
+
+static nncf_status check_batch(const nncf_compression_ctrl *ctrl)
+{
+    const nncf__quantizer *idle = ctrl->ranges_done ? NULL : idle_quantizer(ctrl);
+    if (idle)
+        nncf__log(ctrl->context, NNCF_LOG_ERROR,
+            "nncf_compression_ctrl_init_step: the quantizer of %s saw no data in batch %lld; run "
+            "every layer "
+            "forward between two calls",
+            idle->name, (long long)ctrl->init_begun);
+    else if (ctrl->ranges_done && ctrl->batch_images == 0)
+        nncf__log(ctrl->context, NNCF_LOG_ERROR,
+            "nncf_compression_ctrl_init_step: no layer ran forward in batch %lld of the adaptation "
+            "of batch norm; "
+            "run every layer forward between two calls",
+            (long long)(ctrl->adaptation.forget.begun + ctrl->adaptation.adapt.begun));
+    else
+        return NNCF_OK;
+    return NNCF_E_STATE;
+}
+
+nncf_status nncf_compression_ctrl_init_step(nncf_compression_ctrl *ctrl, int32_t *more)
+{
+    if (!ctrl || !more)
+        return NNCF_E_ARG;
+    if (!ctrl->model)
+        return NNCF_E_STATE;
+    if (ctrl->init_done) {
+        *more = 0;
+        return NNCF_OK;
+    }
+    if (ctrl->initializing) { /* a batch was asked for */
+        nncf_status status = check_batch(ctrl);
+        if (status != NNCF_OK)
+            return status;
+        if (!ctrl->ranges_done)
+            end_batch(ctrl);
+    }
+    if (!ctrl->ranges_done && !all_satisfied(ctrl)) {
+        begin_batch(ctrl);
+        *more = 1;
+        return NNCF_OK;
+    }
+    if (!ctrl->ranges_done)
+        finish_ranges(ctrl);
+    *more = begin_adaptation_batch(ctrl);
+    if (*more)
+        return NNCF_OK;
+    ctrl->adaptation.mode = 0;
+    ctrl->initializing = false;
+    ctrl->init_done = true;
+    return NNCF_OK;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a controller adds to a registered layer: a mask and quantizers. */
+#ifndef NNCF__CONTROLLER_LAYER_COMPRESSION_H
+#define NNCF__CONTROLLER_LAYER_COMPRESSION_H
+
+#include "quantization/quantizer.h"
+
+#include <nncf/compression.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Where a quantizer stands in a layer. */
+enum nncf__quantizer_slot {
+    NNCF__SLOT_WEIGHT = 0,
+    NNCF__SLOT_INPUT,
+    NNCF__SLOT_OUTPUT,
+    NNCF__SLOT_PRE_ACTIVATION,
+    NNCF__N_SLOTS
+};
+
+enum nncf__mask_kind { NNCF__MASK_NONE = 0, NNCF__MASK_RB, NNCF__MASK_BITS };
+
+typedef struct nncf__layer_compression {
+    nncf_compression_ctrl *ctrl;
+    /* nncf__mask_kind */
+    int32_t mask_kind;
+    /* RB */
+    char *logit_name;
+    /* [weight_count], RB */
+    float *logit, *logit_grad;
+    /* RB: how the mask of the last forward in train mode was made (weight.c; 0: there was none), in
+     * which step, and whether one in eval mode came after it */
+    int32_t used_mask;
+    int64_t used_step;
+    bool used_in_eval;
+    /* [(weight_count + 7) / 8], magnitude and const */
+    uint8_t *bits;
+    /* magnitude: what importances are divided by */
+    float norm;
+    /* nullable */
+    nncf__quantizer *weight_quantizer, *input_quantizer, *output_quantizer;
+    /* of a sum, in front of its activation; nullable */
+    nncf__quantizer *pre_activation_quantizer;
+    /* The quantizer whose codes this layer's input consists of (its own input quantizer, or its
+       producer's output one, seen through max pooling); NULL: plain floats. Per tensor only. */
+    nncf__quantizer *incoming_quantizer;
+} nncf__layer_compression;
+
+#endif

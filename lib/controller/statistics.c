@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What compression has come to: totals and layers, as structs. From the present logits, masks and
+ * weights: NNCF's own numbers lag an epoch behind (D8). */
+#include "base/error.h"
+#include "config/config.h"
+#include "controller/ctrl.h"
+#include "controller/layer_compression.h"
+#include "controller/weight.h"
+#include "graph/model.h"
+#include "quantization/quantizer.h"
+#include "sparsity/rb.h"
+#include "sparsity/schedule.h"
+
+#include <nncf/base.h>
+#include <nncf/compression.h>
+#include <nncf/model.h>
+
+#include <math.h>
+#include <string.h>
+
+static int64_t zeros_in(const float *x, size_t n)
+{
+    int64_t zeros = 0;
+    for (size_t i = 0; x && i < n; i++)
+        zeros += x[i] == 0;
+    return zeros;
+}
+
+/* Floats of a layer besides its weight, and how many of them are zero. */
+static int64_t small_parameters(const nncf_layer *layer, int64_t *zeros)
+{
+    const float *arrays[] = {layer->bias, layer->has_batch_norm ? layer->batch_norm.weight : NULL,
+        layer->has_batch_norm ? layer->batch_norm.bias : NULL};
+    int64_t count = 0;
+    *zeros = 0;
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        count += arrays[i] ? layer->out_channels : 0;
+        *zeros += zeros_in(arrays[i], (size_t)layer->out_channels);
+    }
+    return count;
+}
+
+/* Bytes of a weight as a deployed model would hold it: codes at their bits; under a mask the
+ * non-zeros with a bit mask, where that is smaller. Scales are counted with the quantizers. */
+static int64_t weight_bytes(const nncf_layer *layer, const nncf__weight_stats *stats)
+{
+    const nncf__layer_compression *c = layer->compression;
+    const uint64_t bits = c->weight_quantizer ? (uint64_t)c->weight_quantizer->params.bits : 32;
+    const uint64_t count = layer->weight_count, left = count - (uint64_t)stats->zeros;
+    const uint64_t dense = (count * bits + 7) / 8, sparse = (count + 7) / 8 + (left * bits + 7) / 8;
+    return (int64_t)(c->mask_kind != NNCF__MASK_NONE && sparse < dense ? sparse : dense);
+}
+
+static int64_t quantizer_bytes(const nncf__layer_compression *c)
+{
+    int64_t floats = 0;
+    for (int i = 0; i < NNCF__N_SLOTS; i++) {
+        const nncf__quantizer *q = nncf__layer_quantizer(c, i);
+        floats += q ? (int64_t)(q->channels * (q->range ? 2 : 1)) : 0;
+    }
+    return floats * (int64_t)sizeof(float);
+}
+
+static int32_t level_of(const nncf_compression_ctrl *ctrl)
+{
+    if (ctrl->sparsity_kind != NNCF__RB_SPARSITY && ctrl->sparsity_kind != NNCF__MAGNITUDE_SPARSITY)
+        return NNCF_COMPRESSION_FULL;
+    /* right after epoch_step the question is about the epoch that was trained, not about the one to
+     * come */
+    const bool between = !ctrl->stepped && ctrl->epoch > 0 && ctrl->order == NNCF_ORDER_AFTER;
+    if (between ? ctrl->arrived_before : nncf__schedule_arrived(&ctrl->schedule))
+        return NNCF_COMPRESSION_FULL;
+    return ctrl->schedule.level > 0 || ctrl->has_quantization ? NNCF_COMPRESSION_PARTIAL
+                                                              : NNCF_COMPRESSION_NONE;
+}
+
+nncf_status nncf_compression_ctrl_get_statistics(
+    const nncf_compression_ctrl *ctrl, nncf_statistics *statistics)
+{
+    if (!ctrl || !statistics)
+        return NNCF_E_ARG;
+    if (!ctrl->model)
+        return NNCF_E_STATE;
+    nncf_statistics s = {.epoch = ctrl->epoch,
+        .step = ctrl->step,
+        .compression_level = level_of(ctrl),
+        .frozen = ctrl->frozen,
+        .sparsity_target = ctrl->schedule.level,
+        .mean_mask_probability = (double)NAN,
+        .magnitude_threshold = ctrl->threshold};
+    int64_t masked = 0, zeros = 0;
+    for (size_t i = 0; i < ctrl->n_layers; i++) {
+        const nncf_layer *layer = ctrl->model->layers[i];
+        const nncf__layer_compression *c = &ctrl->layers[i];
+        int64_t small_zeros, small = small_parameters(layer, &small_zeros);
+        s.parameters += small;
+        s.bytes_compressed += small * (int64_t)sizeof(float) + quantizer_bytes(c);
+        zeros += small_zeros;
+        s.weight_quantizers += c->weight_quantizer != NULL;
+        s.activation_quantizers +=
+            (c->output_quantizer != NULL) + (c->pre_activation_quantizer != NULL);
+        s.input_quantizers += c->input_quantizer != NULL;
+        if (layer->weight_count == 0)
+            continue;
+        nncf__weight_stats stats;
+        nncf__weight_stats_of(layer, &stats);
+        s.parameters += (int64_t)layer->weight_count;
+        s.bytes_compressed += weight_bytes(layer, &stats);
+        zeros += stats.zeros;
+        if (c->mask_kind != NNCF__MASK_NONE) {
+            s.sparsified_layers++;
+            s.sparsified_weights += (int64_t)layer->weight_count;
+            masked += (int64_t)layer->weight_count - stats.kept;
+        }
+    }
+    s.bytes_float = s.parameters * (int64_t)sizeof(float);
+    s.sparsity = s.sparsified_weights ? (double)masked / (double)s.sparsified_weights : 0;
+    s.sparsity_model = s.parameters ? (double)zeros / (double)s.parameters : 0;
+    if (ctrl->sparsity_kind == NNCF__CONST_SPARSITY)
+        s.sparsity_target = s.sparsity;
+    if (ctrl->sparsity_kind == NNCF__RB_SPARSITY) {
+        double sums[3];
+        nncf__rb_count(ctrl, sums);
+        s.mean_mask_probability = sums[2] > 0 ? sums[1] / sums[2] : (double)NAN;
+    }
+    return nncf__result_copy(statistics, &s, sizeof s);
+}
+
+/* Scale, or range when asymmetric; the largest of the channels. */
+static double extent_of(const nncf__quantizer *q)
+{
+    const float *values = q->range ? q->range : q->scale;
+    float largest = 0;
+    for (size_t c = 0; c < q->channels; c++)
+        largest = fmaxf(largest, fabsf(values[c]));
+    return (double)largest;
+}
+
+static void activation_statistics(
+    const nncf__quantizer *q, int32_t *bits, double *scale, int32_t *is_signed, double *clipped)
+{
+    *clipped = (double)NAN;
+    if (!q)
+        return;
+    *bits = q->params.bits;
+    *scale = extent_of(q);
+    *is_signed = q->fq[0].low < 0;
+    if (q->total > 0)
+        *clipped = (double)q->clipped / (double)q->total;
+}
+
+nncf_status nncf_compression_ctrl_get_layer_statistics(
+    const nncf_compression_ctrl *ctrl, size_t index, nncf_layer_statistics *statistics)
+{
+    if (!ctrl || !statistics)
+        return NNCF_E_ARG;
+    if (!ctrl->model)
+        return NNCF_E_STATE;
+    if (index >= ctrl->n_layers)
+        return NNCF_E_NOTFOUND;
+    const nncf_layer *layer = ctrl->model->layers[index];
+    const nncf__layer_compression *c = &ctrl->layers[index];
+    nncf_layer_statistics s = {.scope = layer->scope, .ndim = layer->weight_ndim};
+    memcpy(s.shape, layer->weight_shape, sizeof s.shape);
+    if (layer->weight_count > 0) {
+        nncf__weight_stats stats;
+        nncf__weight_stats_of(layer, &stats);
+        const double count = (double)layer->weight_count;
+        s.sparsified = c->mask_kind != NNCF__MASK_NONE;
+        s.sparsity = s.sparsified ? (count - (double)stats.kept) / count : 0;
+        if (s.sparsified) {
+            double all = 0;
+            for (size_t i = 0; i < ctrl->n_layers; i++)
+                all += ctrl->layers[i].mask_kind != NNCF__MASK_NONE
+                    ? (double)ctrl->model->layers[i]->weight_count
+                    : 0;
+            s.weight_share = count / all;
+        }
+        if (c->weight_quantizer) {
+            s.weight_bits = c->weight_quantizer->params.bits;
+            s.weight_signed = c->weight_quantizer->fq[0].low < 0;
+            s.weight_scale = extent_of(c->weight_quantizer);
+            s.weight_clipped = (double)stats.clipped / count;
+        }
+    }
+    activation_statistics(
+        c->input_quantizer, &s.input_bits, &s.input_scale, &s.input_signed, &s.input_clipped);
+    activation_statistics(
+        c->output_quantizer, &s.output_bits, &s.output_scale, &s.output_signed, &s.output_clipped);
+    return nncf__result_copy(statistics, &s, sizeof s);
+}

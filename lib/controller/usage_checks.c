@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Mistakes of training loops that no status can tell: each is said once, in words, through the log
+ * callback. Nothing here changes what is computed, and nothing costs more than a glance at a few
+ * numbers.
+ */
+#include "controller/usage_checks.h"
+
+#include "base/error.h"
+#include "config/config.h"
+#include "controller/ctrl.h"
+#include "controller/layer_compression.h"
+#include "graph/model.h"
+#include "quantization/quantizer.h"
+#include "sparsity/schedule.h"
+
+#include <nncf/compression.h>
+#include <nncf/context.h>
+#include <nncf/model.h>
+
+#include <math.h>
+#include <string.h>
+
+enum {
+    /* steps of the same kind before something is said */
+    PATIENCE = 8,
+    /* steps in which the masks did not come nearer to the level */
+    STANDSTILL = 64,
+    /* evaluations followed by training, without an epoch_step */
+    VALIDATIONS = 3,
+    /* parameters, and elements of each, that are looked at */
+    MOST_WATCHED = 64
+};
+enum complaint {
+    NO_LOSS = 1,
+    NO_EPOCH_STEP = 2,
+    EARLY_STEP = 4,
+    LOGITS_STAND = 8,
+    RANGES_STAND = 16,
+    EPOCH_STEP_FIRST = 32,
+    STEP_FIRST = 64,
+    EPOCH_STEP_MISSING = 128,
+    NO_GRADIENT = 256,
+    LARGE_RANGE = 512,
+    ZERO_VARIANCE = 1024,
+    LOGITS_AWAY = 2048,
+    FROZEN_AWAY = 4096
+};
+/* How far the sparsity may be from the level: the width of the loss of rb_sparsity. */
+#define NEAR_THE_LEVEL 0.05
+/* No activation of a trained network is so large. */
+#define LARGEST_RANGE 1e6
+
+static bool first_time(nncf_compression_ctrl *ctrl, enum complaint complaint)
+{
+    if (ctrl->protocol.said & (uint32_t)complaint)
+        return false;
+    ctrl->protocol.said |= (uint32_t)complaint;
+    return true;
+}
+
+static bool has_schedule(const nncf_compression_ctrl *ctrl)
+{
+    return ctrl->sparsity_kind == NNCF__RB_SPARSITY ||
+        ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY;
+}
+
+/* ---- loss ---- */
+
+static void complain_of_loss(nncf_compression_ctrl *ctrl)
+{
+    if (first_time(ctrl, NO_LOSS))
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+            "nncf_compression_ctrl_loss() was not called in the last %lld steps: without it the "
+            "masks of "
+            "rb_sparsity do not move towards the sparsity level; call it once a step, before the "
+            "optimizer",
+            (long long)ctrl->protocol.steps_without_loss);
+}
+
+void nncf__usage_loss(nncf_compression_ctrl *ctrl)
+{
+    ctrl->protocol.loss_called = ctrl->protocol.loss_ever = true;
+}
+
+static void check_loss(nncf_compression_ctrl *ctrl)
+{
+    nncf__usage_checks *p = &ctrl->protocol;
+    const bool needed = ctrl->sparsity_kind == NNCF__RB_SPARSITY && !ctrl->frozen;
+    p->steps_without_loss = needed && !p->loss_called ? p->steps_without_loss + 1 : 0;
+    p->loss_called = false;
+    if (p->steps_without_loss >= PATIENCE)
+        complain_of_loss(ctrl);
+}
+
+/* ---- masks that do not come nearer to the level ---- */
+
+void nncf__usage_density(nncf_compression_ctrl *ctrl, double density, double probability)
+{
+    ctrl->protocol.density = density;
+    ctrl->protocol.probability = probability;
+}
+
+/* A step towards the level moves the mean probability of the logits, long before the first of them
+ * passes 1/2. A host whose gradients have the other sign moves it away, until it stands at 0 or 1.
+ */
+static void check_sparsity(nncf_compression_ctrl *ctrl)
+{
+    nncf__usage_checks *p = &ctrl->protocol;
+    if (ctrl->sparsity_kind != NNCF__RB_SPARSITY || ctrl->frozen || !p->loss_called)
+        return;
+    const double missing = p->density - (1 - ctrl->schedule.level),
+                 moved = p->probability - p->last_probability;
+    const bool nearer = missing > 0 ? moved < 0 : moved > 0;
+    const bool first = p->last_probability == 0; /* it is never 0 */
+    p->last_probability = p->probability;
+    if (first || nearer || fabs(missing) <= NEAR_THE_LEVEL) {
+        p->standstill = 0;
+        return;
+    }
+    if (++p->standstill >= STANDSTILL && first_time(ctrl, LOGITS_AWAY))
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+            "the mask logits of rb_sparsity did not move towards the level in %d steps (sparsity "
+            "%.3f, level "
+            "%.3f): does the optimizer expect gradients of the other sign, or of another scale? "
+            "nncf_compression_ctrl_loss() adds the gradient of a loss that is to be made smaller",
+            STANDSTILL, 1 - p->density, ctrl->schedule.level);
+}
+
+void nncf__usage_frozen(nncf_compression_ctrl *ctrl, double sparsity)
+{
+    const double level = ctrl->schedule.level;
+    if (fabs(sparsity - level) > NEAR_THE_LEVEL && first_time(ctrl, FROZEN_AWAY))
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+            "the masks of rb_sparsity are frozen from epoch %lld on, at a sparsity of %.3f; the "
+            "level is %.3f: "
+            "give the mask logits a higher learning rate, or more epochs (sparsity_training_steps)",
+            (long long)ctrl->epoch, sparsity, level);
+}
+
+/* ---- weights that are compressed but not trained ---- */
+
+static void check_gradients(nncf_compression_ctrl *ctrl)
+{
+    const nncf_layer *first = NULL;
+    size_t count = 0;
+    if (!first_time(ctrl, NO_GRADIENT))
+        return;
+    for (size_t i = 0; i < ctrl->n_layers; i++) {
+        const nncf__layer_compression *c = &ctrl->layers[i];
+        const nncf_layer *layer = ctrl->model->layers[i];
+        if ((c->mask_kind == NNCF__MASK_NONE && !c->weight_quantizer) || layer->weight_grad)
+            continue;
+        first = first ? first : layer;
+        count++;
+    }
+    if (first)
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+            "%s: its weight is compressed, but it was registered without weight_grad, so it cannot "
+            "be trained%s; "
+            "register the gradient, or leave the layer out with ignored_scopes",
+            first->scope, count > 1 ? " (and other layers with it)" : "");
+}
+
+/* ---- initialization ---- */
+
+static bool all_zero(const float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (x[i] != 0)
+            return false;
+    return true;
+}
+
+void nncf__usage_init_begin(nncf_compression_ctrl *ctrl)
+{
+    for (size_t i = 0; i < ctrl->n_layers && ctrl->model->mode != NNCF_MODE_TRAIN; i++) {
+        const nncf_layer *layer = ctrl->model->layers[i];
+        if (layer->has_batch_norm && all_zero(layer->batch_norm.running_var, layer->out_channels) &&
+            first_time(ctrl, ZERO_VARIANCE))
+            nncf__log(ctrl->context, NNCF_LOG_WARNING,
+                "%s: initialization in eval mode, but the running_var of its batch norm is 0, "
+                "which makes values "
+                "hundreds of times larger: load trained statistics, or initialize in "
+                "NNCF_MODE_TRAIN",
+                layer->scope);
+    }
+}
+
+void nncf__usage_range(
+    nncf_compression_ctrl *ctrl, const nncf_layer *layer, const nncf__quantizer *quantizer)
+{
+    double largest = 0;
+    for (size_t c = 0; c < quantizer->channels; c++) {
+        const double scale = (double)quantizer->scale[c],
+                     range = quantizer->range ? (double)quantizer->range[c] : 0;
+        largest = fmax(largest, fmax(fabs(scale), fabs(scale + range)));
+    }
+    if (largest > LARGEST_RANGE && first_time(ctrl, LARGE_RANGE))
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+            "%s: the range of an activation is %.3g after initialization (parameter %s), as of a "
+            "network whose "
+            "values grow from layer to layer: are weights, the input's scale and batch norm's "
+            "running statistics "
+            "those of a trained network? Without such statistics initialize in NNCF_MODE_TRAIN",
+            layer->scope, largest, quantizer->name);
+}
+
+/* ---- parameters that stand still ---- */
+
+enum { LOGITS, RANGES };
+
+static bool belongs(const nncf_parameter *parameter, int group)
+{
+    return (parameter->kind == NNCF_PARAMETER_MASK_LOGIT) == (group == LOGITS) &&
+        !parameter->frozen;
+}
+
+/* A hash (FNV-1a) of some elements of a group's parameters; *gradient: one of their gradients is
+ * not zero. */
+static uint64_t glance(const nncf_compression_ctrl *ctrl, int group, bool *gradient)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    size_t watched = 0;
+    for (size_t i = 0; i < ctrl->n_parameters && watched < MOST_WATCHED; i++) {
+        const nncf_parameter *p = &ctrl->parameters[i];
+        if (!belongs(p, group))
+            continue;
+        const size_t stride = p->count / MOST_WATCHED + 1;
+        for (size_t j = 0; j < p->count; j += stride) {
+            uint32_t bits;
+            memcpy(&bits, &p->data[j], sizeof bits);
+            hash = (hash ^ bits) * UINT64_C(0x100000001b3);
+            *gradient = *gradient || p->grad[j] != 0;
+        }
+        watched++;
+    }
+    return hash;
+}
+
+static void check_parameters(nncf_compression_ctrl *ctrl, int group)
+{
+    static const char *const names[] = {"mask logits", "scales of the quantizers"};
+    static const enum complaint complaints[] = {LOGITS_STAND, RANGES_STAND};
+    nncf__usage_checks *p = &ctrl->protocol;
+    if (p->moves[group])
+        return;
+    const uint64_t hash = glance(ctrl, group, &p->gradient[group]);
+    if (p->watched[group] && hash != p->hash[group])
+        p->moves[group] = true; /* an optimizer is at work: no further looks */
+    else if (p->gradient[group])
+        p->still[group]++;
+    p->watched[group] = true;
+    p->hash[group] = hash;
+    p->gradient[group] = false;
+    if (p->still[group] > PATIENCE && first_time(ctrl, complaints[group])) {
+        p->moves[group] = true;
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+            "the %s have gradients but did not change in %d steps: hand the arrays of "
+            "nncf_compression_ctrl_get_parameter() to the optimizer, and call "
+            "nncf_compression_ctrl_step() after it",
+            names[group], PATIENCE);
+    }
+}
+
+void nncf__usage_backward(nncf_compression_ctrl *ctrl)
+{
+    check_gradients(ctrl);
+    /* a loop may clear the gradients before step(): look now */
+    for (int group = LOGITS; group <= RANGES; group++)
+        if (!ctrl->protocol.moves[group] && !ctrl->protocol.gradient[group])
+            glance(ctrl, group, &ctrl->protocol.gradient[group]);
+}
+
+/* ---- the order of calls ---- */
+
+void nncf__usage_forward(nncf_compression_ctrl *ctrl)
+{
+    nncf__usage_checks *p = &ctrl->protocol;
+    if (ctrl->initializing)
+        return;
+    if (ctrl->model->mode != NNCF_MODE_TRAIN) {
+        p->evaluated = true;
+        return;
+    }
+    if (p->trained)
+        return;
+    p->trained = true;
+    if (p->resumed || ctrl->order != NNCF_ORDER_AFTER || !has_schedule(ctrl))
+        return;
+    if (ctrl->epoch > 0 && first_time(ctrl, EPOCH_STEP_FIRST))
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+            "nncf_compression_ctrl_epoch_step() was called before the first batch, so the level of "
+            "epoch 0 is never "
+            "used: call it after each epoch, or, if the loop is made for the order of NNCF 1.6 and "
+            "later (before "
+            "each epoch), say nncf_compression_ctrl_set_order(ctrl, NNCF_ORDER_BEFORE)");
+    else if (ctrl->step > 0 && first_time(ctrl, STEP_FIRST))
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+            "nncf_compression_ctrl_step() was called before the first batch: call it after each "
+            "batch, or, if the "
+            "loop is made for the order of NNCF 1.6 and later (before each batch), say "
+            "nncf_compression_ctrl_set_order(ctrl, NNCF_ORDER_BEFORE)");
+}
+
+void nncf__usage_early_step(nncf_compression_ctrl *ctrl, const char *call)
+{
+    if (first_time(ctrl, EARLY_STEP))
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+            "%s was called before initialization ended: run `while "
+            "(nncf_compression_ctrl_init_step(ctrl, &more) "
+            "== NNCF_OK && more)` to its end first, with one forward over a batch in each round",
+            call);
+}
+
+void nncf__usage_step(nncf_compression_ctrl *ctrl)
+{
+    nncf__usage_checks *p = &ctrl->protocol;
+    check_sparsity(ctrl);
+    check_loss(ctrl);
+    check_gradients(ctrl);
+    check_parameters(ctrl, LOGITS);
+    check_parameters(ctrl, RANGES);
+    p->steps++;
+    p->validations += p->evaluated;
+    p->evaluated = false;
+    if (p->validations >= VALIDATIONS && has_schedule(ctrl) && first_time(ctrl, NO_EPOCH_STEP))
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+            "the model was evaluated %d times between training steps, and "
+            "nncf_compression_ctrl_epoch_step() was not "
+            "called: without it the sparsity level stays that of epoch %lld",
+            (int)p->validations, (long long)ctrl->epoch);
+}
+
+void nncf__usage_epoch_step(nncf_compression_ctrl *ctrl)
+{
+    nncf__usage_checks *p = &ctrl->protocol;
+    if (p->steps_without_loss > 0 && !p->loss_ever)
+        complain_of_loss(ctrl);
+    if (ctrl->order == NNCF_ORDER_BEFORE && !ctrl->epoch_begun && p->trained && !p->resumed &&
+        first_time(ctrl, EPOCH_STEP_MISSING))
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+            "training began before the first nncf_compression_ctrl_epoch_step(), which "
+            "NNCF_ORDER_BEFORE promises: "
+            "the epochs before it count as epoch 0");
+    p->validations = 0;
+    p->evaluated = false;
+    p->epoch_steps++;
+}
+
+void nncf__usage_end(nncf_compression_ctrl *ctrl)
+{
+    const nncf__usage_checks *p = &ctrl->protocol;
+    if (p->steps < PATIENCE || p->epoch_steps > 0 || !has_schedule(ctrl) ||
+        nncf__schedule_arrived(&ctrl->schedule))
+        return;
+    if (p->evaluated &&
+        p->validations == 0) /* one epoch, and its test: a loop may step when the next one begins */
+        return;
+    if (first_time(ctrl, NO_EPOCH_STEP))
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+            "the controller is destroyed after %lld steps without "
+            "nncf_compression_ctrl_epoch_step(): the sparsity "
+            "level never moved on from that of epoch %lld",
+            (long long)p->steps, (long long)ctrl->epoch);
+}

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the master weight to the one that the product uses, and back: sparsity mask first, then
+ * fake-quantize, whatever the order in the config. Both happen block by block in a buffer on the
+ * stack, so that the random numbers of an RB mask and the masked weight never go to memory;
+ * backward makes them again.
+ *
+ * A run is a stretch of weights with one set of quantizer constants: all of them, or (a part of)
+ * one output channel. What is added to what follows from the shape alone (runs are cut into the
+ * same blocks for any number of threads, and their sums are added in order), so results do not
+ * depend on the threads.
+ */
+#include "controller/weight.h"
+
+#include "base/error.h"
+#include "base/pool.h"
+#include "controller/ctrl.h"
+#include "controller/layer_compression.h"
+#include "controller/usage_checks.h"
+#include "graph/model.h"
+#include "kernels/kernels.h"
+#include "quantization/quantizer.h"
+
+#include <nncf/base.h>
+#include <nncf/model.h>
+
+#include <math.h>
+#include <string.h>
+
+/* Multiples of 8 elements, so that a block begins at a byte of a bit mask and at a block of four
+ * random numbers. */
+enum { BLOCK = 1024, ALIGN = 8, CHUNK = 16 * BLOCK, MAX_CHUNKS = 256 };
+
+enum mask_mode { MASK_NONE, MASK_SAMPLED = 1, MASK_EVAL, MASK_BITS };
+
+/* Sums of a chunk: the three of fq_backward, and how many were clipped. */
+typedef struct chunk_sums {
+    double fq[3];
+    int64_t clipped, kept, zeros;
+} chunk_sums;
+
+typedef struct weight_job {
+    nncf_layer *layer;
+    const nncf__layer_compression *c;
+    const nncf__kernels *k;
+    /* [channels], NULL: no quantizer */
+    const nncf__fq *fq;
+    enum mask_mode mask;
+    uint64_t noise_key, noise_counter;
+    /* runs of a channel; elements of a run; of a chunk: elements (one channel) or channels (many)
+     */
+    size_t channels, runs, run, chunk;
+    /* forward: out; backward: gradient in, work space */
+    float *wq;
+    /* ranges: out, [channels][2] */
+    float *ranges;
+    /* backward per channel: the sums of a channel go to the quantizer */
+    bool adds_gradient;
+    void (*piece)(
+        const struct weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums);
+    /* [chunks] */
+    chunk_sums *sums;
+} weight_job;
+
+nncf__quantizer *nncf__layer_quantizer(const nncf__layer_compression *layer, int i)
+{
+    return i == 0 ? layer->weight_quantizer
+        : i == 1  ? layer->input_quantizer
+        : i == 2  ? layer->output_quantizer
+                  : layer->pre_activation_quantizer;
+}
+
+/* While the controller initializes masks are the deterministic ones. */
+static enum mask_mode mask_of(const nncf_layer *layer, bool deterministic)
+{
+    const nncf__layer_compression *c = layer->compression;
+    switch (c->mask_kind) {
+    case NNCF__MASK_RB:
+        if (deterministic || layer->model->mode != NNCF_MODE_TRAIN || c->ctrl->frozen ||
+            c->ctrl->initializing)
+            return MASK_EVAL;
+        return MASK_SAMPLED;
+    case NNCF__MASK_BITS:
+        return MASK_BITS;
+    default:
+        return MASK_NONE;
+    }
+}
+
+/* The quantizer of the weights that a forward uses now. None while ranges are observed: as in NNCF,
+ * activations are then seen behind the weights' masks, but not behind their quantizers. */
+static nncf__quantizer *active_quantizer(const nncf_layer *layer)
+{
+    nncf__quantizer *q = layer->compression->weight_quantizer;
+    return q && !q->observing ? q : NULL;
+}
+
+/* deterministic: not as the training uses the weight, but as it will be. */
+static weight_job job_of(const nncf_layer *layer, bool deterministic)
+{
+    const nncf__layer_compression *c = layer->compression;
+    const nncf__quantizer *quantizer =
+        deterministic ? c->weight_quantizer : active_quantizer(layer);
+    weight_job job = {.layer = (nncf_layer *)layer,
+        .c = c,
+        .k = nncf__kernels_of(layer->model->context),
+        .fq = quantizer ? quantizer->fq : NULL,
+        .mask = mask_of(layer, deterministic),
+        .channels = c->weight_quantizer ? c->weight_quantizer->channels : 1};
+    job.runs = 1;
+    if (job.channels > 1 &&
+        layer->weight_axis == 1) /* a transposed convolution: every input has a part of a channel */
+        job.runs = (size_t)layer->weight_shape[0];
+    job.run = layer->weight_count / job.channels / job.runs;
+    if (job.mask == MASK_SAMPLED) {
+        job.noise_key = nncf__ctrl_noise_key(c->ctrl, layer);
+        job.noise_counter = (uint64_t)c->ctrl->step;
+    }
+    return job;
+}
+
+/* The random numbers of n elements from `begin`, where the mask needs some. */
+static void noise(const weight_job *job, size_t begin, size_t n, float *u)
+{
+    if (job->mask == MASK_SAMPLED)
+        job->k->philox_uniform(n, (uint32_t)(begin / 4), job->noise_key, job->noise_counter, u);
+}
+
+/* y = mask(weight) for n elements from `begin`, a multiple of ALIGN; u from noise(). */
+static void masked(const weight_job *job, size_t begin, size_t n, const float *u, float *y)
+{
+    const float *w = job->layer->weight + begin;
+    switch (job->mask) {
+    case MASK_SAMPLED:
+        job->k->rb_forward(n, w, job->c->logit + begin, u, y);
+        break;
+    case MASK_EVAL:
+        job->k->rb_forward_eval(n, w, job->c->logit + begin, y);
+        break;
+    case MASK_BITS:
+        job->k->mask_forward(n, w, job->c->bits + begin / 8, y);
+        break;
+    default:
+        memcpy(y, w, n * sizeof *y);
+    }
+}
+
+static void run_chunk(void *arg, size_t chunk, size_t worker)
+{
+    const weight_job *job = arg;
+    chunk_sums *sums = &job->sums[chunk];
+    (void)worker;
+    memset(sums, 0, sizeof *sums);
+    if (job->channels == 1) {
+        size_t begin = chunk * job->chunk, left = job->run - begin;
+        job->piece(job, 0, begin, begin + (left < job->chunk ? left : job->chunk), sums);
+        return;
+    }
+    size_t first = chunk * job->chunk,
+           end = first + job->chunk < job->channels ? first + job->chunk : job->channels;
+    for (size_t c = first; c < end; c++) {
+        memset(sums->fq, 0, sizeof sums->fq);
+        for (size_t r = 0; r < job->runs; r++) {
+            size_t begin = (r * job->channels + c) * job->run;
+            job->piece(job, c, begin, begin + job->run, sums);
+        }
+        if (job->adds_gradient) /* a channel belongs to one chunk */
+            nncf__quantizer_add_gradient(job->c->weight_quantizer, c, sums->fq);
+    }
+}
+
+/* Run job->piece over all weights; the chunks' sums are added in order. */
+static void run(weight_job *job, chunk_sums *total)
+{
+    chunk_sums sums[MAX_CHUNKS];
+    size_t count = job->channels == 1 ? job->run : job->channels;
+    size_t of_channel = job->runs * job->run;
+    size_t least = job->channels == 1 ? CHUNK : (CHUNK + of_channel - 1) / of_channel;
+    job->chunk = (count + MAX_CHUNKS - 1) / MAX_CHUNKS;
+    if (job->channels == 1) /* one run: chunks are of whole blocks */
+        job->chunk = (job->chunk + BLOCK - 1) / BLOCK * BLOCK;
+    job->chunk = job->chunk < least ? least : job->chunk;
+    job->sums = sums;
+    size_t chunks = (count + job->chunk - 1) / job->chunk;
+    nncf__parallel(job->layer->model->context, chunks, run_chunk, job);
+    memset(total, 0, sizeof *total);
+    for (size_t i = 0; i < chunks; i++) {
+        for (int j = 0; j < 3; j++)
+            total->fq[j] += sums[i].fq[j];
+        total->clipped += sums[i].clipped;
+        total->kept += sums[i].kept;
+        total->zeros += sums[i].zeros;
+    }
+}
+
+/* The next block of begin..end: from an aligned place, so that it may cover a few elements before
+ * `begin`, which belong to another channel and are not written. */
+typedef struct block {
+    /* n elements from `from`, of which the first `skip` are not ours */
+    size_t from, skip, n;
+} block;
+
+static block block_at(size_t begin, size_t end)
+{
+    block b = {.from = begin / ALIGN * ALIGN};
+    b.skip = begin - b.from;
+    b.n = end - b.from < BLOCK ? end - b.from : BLOCK;
+    return b;
+}
+
+static void forward_piece(
+    const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
+{
+    float u[BLOCK], m[BLOCK];
+    while (begin < end) {
+        block b = block_at(begin, end);
+        float *y = job->wq + begin;
+        noise(job, b.from, b.n, u);
+        masked(job, b.from, b.n, u, m);
+        if (job->fq)
+            sums->clipped += job->k->fq_forward(b.n - b.skip, m + b.skip, y, &job->fq[channel]);
+        else
+            memcpy(y, m + b.skip, (b.n - b.skip) * sizeof *y);
+        begin = b.from + b.n;
+    }
+}
+
+nncf_status nncf__weight_forward(nncf_layer *layer, float *wq)
+{
+    if (!layer->compression) {
+        memcpy(wq, layer->weight, layer->weight_count * sizeof *wq);
+        return NNCF_OK;
+    }
+    nncf__quantizer *quantizer = active_quantizer(layer);
+    nncf__usage_forward(layer->compression->ctrl);
+    if (quantizer)
+        nncf__quantizer_refresh(quantizer);
+    chunk_sums total;
+    weight_job job = job_of(layer, false);
+    job.wq = wq;
+    job.piece = forward_piece;
+    run(&job, &total);
+    if (quantizer) {
+        quantizer->clipped = total.clipped;
+        quantizer->total = (int64_t)layer->weight_count;
+    }
+    return NNCF_OK;
+}
+
+/* dw += g * mask, and the logits' gradients: for n elements from `begin`; g[0] belongs to element
+ * begin + skip. */
+static void masked_backward(const weight_job *job, const block *b, const float *u, const float *g)
+{
+    const nncf_layer *layer = job->layer;
+    const size_t begin = b->from + b->skip, n = b->n - b->skip;
+    float *dw = layer->weight_grad ? layer->weight_grad + begin : NULL;
+    const float *s = job->c->logit ? job->c->logit + begin : NULL;
+    float unused[BLOCK], whole[BLOCK];
+    switch (job->mask) {
+    case MASK_SAMPLED:
+        memset(unused, 0, n * sizeof *unused);
+        job->k->rb_backward(n, g, layer->weight + begin, s, u + b->skip, dw ? dw : unused,
+            job->c->logit_grad + begin);
+        break;
+    case MASK_EVAL:
+        if (!job->c->ctrl->frozen) { /* sigmoid(s + logit(1/2)) = sigmoid(s) */
+            for (size_t i = 0; i < n; i++)
+                whole[i] = 0.5f;
+            memset(unused, 0, n * sizeof *unused);
+            job->k->rb_backward(
+                n, g, layer->weight + begin, s, whole, unused, job->c->logit_grad + begin);
+        }
+        job->k->rb_forward_eval(n, g, s, unused);
+        if (dw)
+            job->k->accumulate(n, unused, dw);
+        break;
+    case MASK_BITS:
+        if (dw && b->skip == 0) {
+            job->k->mask_backward(n, g, job->c->bits + begin / 8, dw);
+        } else if (dw) {
+            memset(whole, 0, b->skip * sizeof *whole);
+            memcpy(whole + b->skip, g, n * sizeof *whole);
+            memset(unused, 0, b->n * sizeof *unused);
+            job->k->mask_backward(b->n, whole, job->c->bits + b->from / 8, unused);
+            job->k->accumulate(n, unused + b->skip, dw);
+        }
+        break;
+    default:
+        if (dw)
+            job->k->accumulate(n, g, dw);
+    }
+}
+
+static void backward_piece(
+    const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
+{
+    float u[BLOCK], m[BLOCK];
+    while (begin < end) {
+        block b = block_at(begin, end);
+        float *g = job->wq + begin;
+        noise(job, b.from, b.n, u);
+        if (job->fq) {
+            masked(job, b.from, b.n, u, m);
+            job->k->fq_backward(b.n - b.skip, m + b.skip, g, g, &job->fq[channel], sums->fq);
+        }
+        masked_backward(job, &b, u, g);
+        begin = b.from + b.n;
+    }
+}
+
+nncf_status nncf__weight_backward(nncf_layer *layer, float *dwq)
+{
+    if (!layer->compression) {
+        if (layer->weight_grad)
+            nncf__kernels_of(layer->model->context)
+                ->accumulate(layer->weight_count, dwq, layer->weight_grad);
+        return NNCF_OK;
+    }
+    chunk_sums total;
+    weight_job job = job_of(layer, false);
+    job.wq = dwq;
+    job.piece = backward_piece;
+    job.adds_gradient = job.fq && job.channels > 1;
+    run(&job, &total);
+    if (job.fq && job.channels == 1)
+        nncf__quantizer_add_gradient(layer->compression->weight_quantizer, 0, total.fq);
+    nncf__usage_backward(layer->compression->ctrl);
+    return NNCF_OK;
+}
+
+void nncf__weight_used(nncf_layer *layer)
+{
+    nncf__layer_compression *c = layer->compression;
+    if (!c || c->mask_kind != NNCF__MASK_RB)
+        return;
+    c->used_in_eval = layer->model->mode != NNCF_MODE_TRAIN;
+    if (c->used_in_eval)
+        return;
+    c->used_mask = (int32_t)mask_of(layer, false);
+    c->used_step = c->ctrl->step;
+}
+
+nncf_status nncf__weight_check_backward(const nncf_layer *layer, nncf_error *err)
+{
+    const nncf__layer_compression *c = layer->compression;
+    if (!c || c->mask_kind != NNCF__MASK_RB)
+        return NNCF_OK;
+    const enum mask_mode mask = mask_of(layer, false);
+    const bool eval = layer->model->mode != NNCF_MODE_TRAIN;
+    if (eval && c->used_in_eval)
+        return NNCF_OK;
+    if (c->used_mask == MASK_NONE)
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+            "the weight was not asked for before its gradient came: the gradient is of the step's "
+            "mask");
+    if (eval || (int32_t)mask != c->used_mask)
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+            "the mask of rb_sparsity was %s in forward and is %s now: the mode, initialization or "
+            "an "
+            "epoch_step changed it in between",
+            c->used_mask == MASK_SAMPLED ? "random" : "fixed",
+            mask == MASK_SAMPLED ? "random" : "fixed");
+    if (mask == MASK_SAMPLED && c->used_step != c->ctrl->step)
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+            "forward was in step %lld, and this is step %lld with other masks: call "
+            "nncf_compression_ctrl_step() before forward or after backward, not in between",
+            (long long)c->used_step, (long long)c->ctrl->step);
+    return NNCF_OK;
+}
+
+static void survey_piece(
+    const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
+{
+    float m[BLOCK], ones[BLOCK];
+    double counts[2] = {0, 0};
+    while (begin < end) {
+        block b = block_at(begin, end);
+        size_t n = b.n - b.skip;
+        masked(job, b.from, b.n, NULL, m);
+        for (size_t i = b.skip; i < b.n; i++)
+            sums->zeros += m[i] == 0;
+        if (job->fq)
+            sums->clipped += job->k->fq_forward(n, m + b.skip, ones, &job->fq[channel]);
+        if (job->mask == MASK_EVAL) {
+            job->k->rb_count(n, job->c->logit + begin, counts);
+        } else if (job->mask == MASK_BITS) {
+            for (size_t i = begin; i < begin + n; i++)
+                sums->kept += (job->c->bits[i / 8] >> (i % 8)) & 1;
+        } else {
+            sums->kept += (int64_t)n;
+        }
+        begin = b.from + b.n;
+    }
+    sums->kept += (int64_t)counts[0];
+}
+
+void nncf__weight_stats_of(const nncf_layer *layer, nncf__weight_stats *stats)
+{
+    chunk_sums total;
+    weight_job job = job_of(layer, true);
+    if (job.fq) /* the optimizer may have moved the range since */
+        nncf__quantizer_refresh(job.c->weight_quantizer);
+    job.piece = survey_piece;
+    run(&job, &total);
+    *stats =
+        (nncf__weight_stats){.kept = total.kept, .zeros = total.zeros, .clipped = total.clipped};
+}
+
+static void ranges_piece(
+    const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
+{
+    float m[BLOCK];
+    float range[2] = {INFINITY, -INFINITY};
+    while (begin < end) {
+        block b = block_at(begin, end);
+        masked(job, b.from, b.n, NULL, m);
+        job->k->min_max(b.n - b.skip, m + b.skip, range);
+        begin = b.from + b.n;
+    }
+    (void)sums;
+    job->ranges[2 * channel] = fminf(job->ranges[2 * channel], range[0]);
+    job->ranges[2 * channel + 1] = fmaxf(job->ranges[2 * channel + 1], range[1]);
+}
+
+void nncf__weight_ranges(const nncf_layer *layer, float *ranges)
+{
+    weight_job job = job_of(layer, true);
+    chunk_sums sums;
+    job.ranges = ranges;
+    job.sums = &sums;
+    /* in this thread: once in a training */
+    for (size_t c = 0; c < job.channels; c++) {
+        ranges[2 * c] = INFINITY;
+        ranges[2 * c + 1] = -INFINITY;
+        for (size_t r = 0; r < job.runs; r++) {
+            size_t begin = (r * job.channels + c) * job.run;
+            ranges_piece(&job, c, begin, begin + job.run, &sums);
+        }
+    }
+}
+
+void nncf__weight_values(const nncf_layer *layer, size_t channel, float *values)
+{
+    const weight_job job = job_of(layer, true);
+    float m[BLOCK];
+    for (size_t r = 0; r < job.runs; r++) {
+        size_t begin = (r * job.channels + channel) * job.run;
+        const size_t end = begin + job.run;
+        while (begin < end) {
+            const block b = block_at(begin, end);
+            const size_t n = b.n - b.skip;
+            masked(&job, b.from, b.n, NULL, m);
+            memcpy(values, m + b.skip, n * sizeof *m);
+            values += n;
+            begin = b.from + b.n;
+        }
+    }
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The compressed weight: mask, then fake-quantize; and its backward. */
+#ifndef NNCF__CONTROLLER_WEIGHT_H
+#define NNCF__CONTROLLER_WEIGHT_H
+
+#include <nncf/base.h>
+#include <nncf/model.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* wq = fake_quantize(mask(weight)), per the model's mode; refreshes the weight quantizer. Without
+ * compression a copy. Allocates nothing. */
+nncf_status nncf__weight_forward(nncf_layer *layer, float *wq);
+/* Add to weight_grad (if any), logit_grad, scale gradients; from the gradient of wq, which is used
+ * as work space. Allocates nothing. */
+nncf_status nncf__weight_backward(nncf_layer *layer, float *dwq);
+/* A weight was handed out for training, and its gradient will come: that is of the mask of this
+ * step and mode. */
+void nncf__weight_used(nncf_layer *layer);
+/* NNCF_E_STATE: the mask that nncf__weight_backward() would make is not the one that was used. */
+nncf_status nncf__weight_check_backward(const nncf_layer *layer, nncf_error *err);
+/* What the deterministic mask leaves of a weight. */
+typedef struct nncf__weight_stats {
+    /* elements that the mask lets through */
+    int64_t kept;
+    /* elements that are masked, or zero of their own */
+    int64_t zeros;
+    /* elements outside the quantizer's range */
+    int64_t clipped;
+} nncf__weight_stats;
+void nncf__weight_stats_of(const nncf_layer *layer, nncf__weight_stats *stats);
+/* ranges[channels][2] of the masked weight, channels as the layer's weight quantizer has them. */
+void nncf__weight_ranges(const nncf_layer *layer, float *ranges);
+/* The masked weight of one channel of those. */
+void nncf__weight_values(const nncf_layer *layer, size_t channel, float *values);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Convolutions over a batch in NCHW, forward and both gradients. All threads of the context work on
+ * one call. Linear layers are the case h = w = 1. */
+#ifndef NNCF__CONV_CONV2D_H
+#define NNCF__CONV_CONV2D_H
+
+#include "kernels/operand.h"
+
+#include <nncf/base.h>
+#include <nncf/context.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct nncf__conv2d {
+    /* input */
+    int64_t n, c_in, h, w;
+    /* output */
+    int64_t c_out, out_h, out_w;
+    int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups;
+} nncf__conv2d;
+
+/*
+ * z (n, c_out, out_h, out_w) = conv(x, w) + bias. x is (n, c_in, h, w), w is (c_out, c_in/groups,
+ * kernel_h, kernel_w), bias nullable. When both operands have steps: z = float(exact integer sum of
+ * codes) * (step_x * step_w[oc]) + bias. For that codes (zero point subtracted) must have magnitude
+ * <= 255. Otherwise z is a product of floats; x in bytes gives the bits that the floats would give
+ * that its codes stand for. Linear layers are the case h = w = 1. Returns NNCF_E_NOMEM only when
+ * scratch has to grow.
+ */
+nncf_status nncf__conv2d_forward(nncf_context *context, const nncf__conv2d *s,
+    const nncf__operand *x, const nncf__operand *w, const float *bias, float *z);
+/* dx is written. Plain floats. */
+nncf_status nncf__conv2d_backward_input(
+    nncf_context *context, const nncf__conv2d *s, const float *w, const float *dz, float *dx);
+/* dw is written, not added to. A product of floats whatever x is: the step of x in bytes goes into
+ * its values, one rounding each as in a fake-quantizer, so bytes and the floats they stand for give
+ * the same bits. The sums over n and pixels have a fixed order. */
+nncf_status nncf__conv2d_backward_weight(nncf_context *context, const nncf__conv2d *s,
+    const nncf__operand *x, const float *dz, float *dw);
+
+/*
+ * Depthwise convolutions whose channels are worked on further, or are made, by the worker that has
+ * them in its cache. Hooks are called from any thread, each channel's once, in no order that may
+ * matter; `room` is the worker's.
+ */
+typedef struct nncf__channel_hooks {
+    void *arg;
+    /* bytes, aligned to 64 */
+    size_t room;
+    /* Forward: z of channels [c0, c1) is there. Backward: it will be asked for their dz. */
+    void (*group)(void *arg, int64_t c0, int64_t c1, void *room);
+    /* Backward: dz of channels [c0, c1) in image n, written to `to`, or where it lies. Images in
+     * order. */
+    const float *(*dz)(void *arg, int64_t n, int64_t c0, int64_t c1, float *to);
+} nncf__channel_hooks;
+
+/* Can the two below be called? Not at the reference level, which has one loop for all convolutions.
+ */
+bool nncf__conv2d_by_channel(const nncf_context *context, const nncf__conv2d *s);
+/* nncf__conv2d_forward(), and then. The bits are the same; on failure no hook was called. */
+nncf_status nncf__conv2d_forward_channels(nncf_context *context, const nncf__conv2d *s,
+    const nncf__operand *x, const nncf__operand *w, const float *bias, float *z,
+    const nncf__channel_hooks *after);
+/* nncf__conv2d_backward_input() and nncf__conv2d_backward_weight() at once; either of dx and dw may
+ * be NULL (not wanted), not both. The bits are the same; on failure no hook was called. */
+nncf_status nncf__conv2d_backward_channels(nncf_context *context, const nncf__conv2d *s,
+    const nncf__operand *x, const float *w, const nncf__channel_hooks *before, float *dx,
+    float *dw);
+
+/* The naive loops that the products above are tested against (double accumulators; codes in int64).
+ * Single-threaded, allocate nothing. */
+void nncf__conv2d_forward_ref(const nncf__conv2d *s, const nncf__operand *x, const nncf__operand *w,
+    const float *bias, float *z);
+void nncf__conv2d_backward_input_ref(
+    const nncf__conv2d *s, const float *w, const float *dz, float *dx);
+void nncf__conv2d_backward_weight_ref(
+    const nncf__conv2d *s, const nncf__operand *x, const float *dz, float *dw);
+
+#endif

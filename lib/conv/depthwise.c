@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Depthwise convolution, directly: a product per channel would be one row high. The order of the
+ * work, and from which pixels pixels are made; depthwise_3x3.c, depthwise_padded.c and
+ * depthwise_lanes.c make them. */
+#include "conv/depthwise.h"
+
+#include "base/int_math.h"
+#include "base/pool.h"
+#include "conv/conv2d.h"
+#include "gemm/microkernel.h"
+#include "gemm/pack.h"
+#include "kernels/kernels.h"
+#include "kernels/operand.h"
+
+#include <nncf/base.h>
+#include <nncf/context.h>
+#include <nncf/tensor.h>
+
+enum { MAX_STRIDE = NNCF__DEPTHWISE_STRIDE, MAX_TAPS = NNCF__DEPTHWISE_TAPS };
+/* Floats of a group, so that two or three such arrays stay in a second-level cache, unless one
+ * channel has more; and groups that there are at least, for many threads, where there are so many
+ * channels. Shapes alone decide. */
+enum { GROUP_FLOATS = 32 * 1024, GROUPS = 32 };
+
+/* 255 * 255 * 121 < 2^24: sums of codes are exact in float. Rows are copied with their border,
+ * which is as wide as the taps reach: where a dilation is larger than any image, the border would
+ * be all that there is. */
+bool nncf__depthwise_fits(const nncf__conv2d *s)
+{
+    return s->groups > 1 && s->groups == s->c_in && s->groups == s->c_out &&
+        s->stride_h <= MAX_STRIDE && s->stride_w <= MAX_STRIDE &&
+        s->kernel_h * s->kernel_w <= MAX_TAPS &&
+        (s->kernel_h - 1) * s->dilation_h <= NNCF__DEPTHWISE_REACH &&
+        (s->kernel_w - 1) * s->dilation_w <= NNCF__DEPTHWISE_REACH &&
+        s->w <= NNCF__DEPTHWISE_WIDTH && s->out_w <= NNCF__DEPTHWISE_WIDTH;
+}
+
+/* ---- stencils ---- */
+
+static void find_reach(nncf__stencil *v)
+{
+    v->low_y = v->high_y = v->taps[0].y;
+    v->low_x = v->high_x = v->taps[0].x;
+    for (int64_t t = 1; t < v->n_taps; t++) {
+        v->low_y = min_i(v->low_y, v->taps[t].y);
+        v->high_y = max_i(v->high_y, v->taps[t].y);
+        v->low_x = min_i(v->low_x, v->taps[t].x);
+        v->high_x = max_i(v->high_x, v->taps[t].x);
+    }
+}
+
+static void stencil_forward(nncf__stencil *v, const nncf__conv2d *s)
+{
+    *v = (nncf__stencil){.src_h = s->h,
+        .src_w = s->w,
+        .step_y = s->stride_h,
+        .step_x = s->stride_w,
+        .grid_rows = s->out_h,
+        .grid_cols = s->out_w,
+        .n_phases = 1,
+        .n_taps = s->kernel_h * s->kernel_w};
+    v->phases[0] = (nncf__phase){s->out_h, s->out_w, 0, v->n_taps};
+    for (int64_t t = 0; t < v->n_taps; t++)
+        v->taps[t] = (nncf__tap){.y = t / s->kernel_w * s->dilation_h - s->pad_h,
+            .x = t % s->kernel_w * s->dilation_w - s->pad_w,
+            .weight = t};
+    find_reach(v);
+}
+
+static void stencil_backward(nncf__stencil *v, const nncf__conv2d *s)
+{
+    *v = (nncf__stencil){.src_h = s->out_h,
+        .src_w = s->out_w,
+        .step_y = 1,
+        .step_x = 1,
+        .grid_rows = (s->h + s->stride_h - 1) / s->stride_h,
+        .grid_cols = (s->w + s->stride_w - 1) / s->stride_w};
+    for (int64_t a = 0; a < s->stride_h; a++)
+        for (int64_t b = 0; b < s->stride_w; b++) {
+            nncf__phase *p = &v->phases[v->n_phases++];
+            p->rows = s->h > a ? (s->h - a + s->stride_h - 1) / s->stride_h : 0;
+            p->cols = s->w > b ? (s->w - b + s->stride_w - 1) / s->stride_w : 0;
+            p->first_tap = v->n_taps;
+            /* Backwards: so that the source's rows and columns come in order. */
+            for (int64_t ky = s->kernel_h - 1; ky >= 0; ky--)
+                for (int64_t kx = s->kernel_w - 1; kx >= 0; kx--) {
+                    int64_t y = a + s->pad_h - ky * s->dilation_h,
+                            x = b + s->pad_w - kx * s->dilation_w;
+                    if (y % s->stride_h == 0 && x % s->stride_w == 0)
+                        v->taps[v->n_taps++] = (nncf__tap){.y = y / s->stride_h,
+                            .x = x / s->stride_w,
+                            .weight = ky * s->kernel_w + kx};
+                }
+            p->n_taps = v->n_taps - p->first_tap;
+        }
+    find_reach(v);
+}
+
+/* ---- groups of channels ---- */
+
+typedef struct job {
+    const nncf_context *context;
+    const nncf__depthwise_algo *way;
+    /* one, or two of one shape and one dz */
+    nncf__depthwise products[2];
+    /* floats in scratch */
+    int64_t at[2];
+    size_t n_products;
+    const nncf__conv2d *s;
+    /* NULL in the forward pass, and where hooks give it */
+    const float *dz;
+    /* nullable */
+    const nncf__channel_hooks *hooks;
+    /* in scratch: what hooks make, what they need */
+    int64_t dz_at, room_at;
+    /* channels that the way takes at a time; of a group */
+    int64_t unit, group, n_groups;
+    /* a task takes so many images of a group, which then is so many tasks */
+    int64_t images, parts;
+} job;
+
+/* Planes of dz of channels [c, end), one unit. */
+static const float *dz_of(const job *j, int64_t n, int64_t c, int64_t end, float *scratch)
+{
+    const nncf__conv2d *s = j->s;
+    if (j->hooks && j->hooks->dz)
+        return j->hooks->dz(j->hooks->arg, n, c, end, scratch + j->dz_at);
+    return j->dz ? j->dz + (n * s->c_out + c) * s->out_h * s->out_w : NULL;
+}
+
+static void group_task(void *arg, size_t chunk, size_t worker)
+{
+    const job *j = arg;
+    const nncf__conv2d *s = j->s;
+    const nncf__depthwise_algo *way = j->way;
+    const nncf__channel_hooks *hooks = j->hooks;
+    int64_t first = (int64_t)chunk / j->parts * j->group, end = min_i(first + j->group, s->c_in);
+    int64_t n0 = (int64_t)chunk % j->parts * j->images, n1 = min_i(n0 + j->images, s->n);
+    float *scratch = nncf__scratch(j->context, worker);
+    nncf__depthwise_task tasks[2];
+    if (hooks && hooks->dz)
+        hooks->group(hooks->arg, first, end, scratch + j->room_at);
+    for (size_t p = 0; p < j->n_products; p++) {
+        tasks[p] = (nncf__depthwise_task){first, end, scratch + j->at[p]};
+        way->begin(&j->products[p], &tasks[p]);
+    }
+    for (int64_t n = n0; n < n1; n++)
+        for (int64_t c = first; c < end; c += j->unit) {
+            int64_t stop = min_i(c + j->unit, end);
+            const float *dz = dz_of(j, n, c, stop, scratch);
+            for (size_t p = 0; p < j->n_products; p++)
+                way->planes(&j->products[p], &tasks[p], n, c, stop, dz);
+        }
+    for (size_t p = 0; p < j->n_products; p++)
+        way->end(&j->products[p], &tasks[p]);
+    nncf__kernels_of(j->context)->gemm_streams_end();
+    if (hooks && !hooks->dz)
+        hooks->group(hooks->arg, first, end, scratch + j->room_at);
+}
+
+static const nncf__depthwise_algo *way_of(const nncf__depthwise *d)
+{
+    if (nncf__depthwise_is_3x3(d))
+        return &nncf__depthwise_3x3;
+    return nncf__depthwise_is_lanes(d->s) ? &nncf__depthwise_lanes : &nncf__depthwise_padded;
+}
+
+/* Is the output larger than caches, are its rows whole lines, and does nobody read it soon? */
+static bool streams(const job *j, const nncf__depthwise *d)
+{
+    const nncf__conv2d *s = d->s;
+    bool forward = d->product == NNCF__FORWARD;
+    int64_t rows = forward ? s->out_h : s->h, cols = forward ? s->out_w : s->w;
+    return s->n * s->c_in * rows * cols >= NNCF__STREAM_FLOATS && cols % 16 == 0 &&
+        (uintptr_t)d->out % 64 == 0 && !(forward && j->hooks);
+}
+
+static int64_t reserve_lines(int64_t *floats, int64_t count)
+{
+    int64_t at = *floats;
+    *floats += round_up(count, 16);
+    return at;
+}
+
+static nncf_status run(nncf_context *context, job *j)
+{
+    const nncf__conv2d *s = j->s;
+    j->context = context;
+    j->way = way_of(&j->products[0]); /* both gradients go one way */
+    int64_t plane = max_i(s->h * s->w, s->out_h * s->out_w);
+    j->group = min_i(GROUP_FLOATS / (s->n * plane), min_i(s->c_in / GROUPS, j->way->largest_group));
+    j->unit = j->way->unit(s);
+    j->group = max_i(1, j->group / j->unit) * j->unit;
+    j->n_groups = div_ceil(s->c_in, j->group);
+    int64_t floats = 0;
+    bool whole = j->hooks != NULL; /* sums over images are one task's */
+    for (size_t p = 0; p < j->n_products; p++) {
+        nncf__depthwise *d = &j->products[p];
+        d->stream = streams(j, d);
+        d->dz_is_hot = j->hooks != NULL;
+        whole = whole || d->product == NNCF__BACKWARD_WEIGHT;
+        j->at[p] = reserve_lines(&floats, j->way->plan(d, j->group));
+    }
+    if (j->hooks && j->hooks->dz)
+        j->dz_at = reserve_lines(&floats, j->unit * s->out_h * s->out_w);
+    if (j->hooks)
+        j->room_at =
+            reserve_lines(&floats, (int64_t)((j->hooks->room + sizeof(float) - 1) / sizeof(float)));
+    nncf_status status = nncf__scratch_reserve(context, (size_t)floats * sizeof(float));
+    if (status)
+        return status;
+    j->parts = whole ? 1 : min_i(s->n, div_ceil(GROUPS, j->n_groups));
+    j->images = div_ceil(s->n, j->parts);
+    double passes = (double)j->n_products + (j->hooks ? 1 : 0);
+    nncf__gemm_parallel(context, 16.0 * (double)(s->n * s->c_in) * (double)plane * passes,
+        (size_t)(j->n_groups * j->parts), group_task, j);
+    return NNCF_OK;
+}
+
+nncf_status nncf__depthwise_forward(nncf_context *context, const nncf__conv2d *s,
+    const nncf__operand *x, const nncf__operand *w, const float *bias, float *z,
+    const nncf__channel_hooks *after)
+{
+    bool codes = x->scale && w->scale;
+    job j = {.s = s, .n_products = 1, .hooks = after};
+    nncf__depthwise *d = &j.products[0];
+    *d = (nncf__depthwise){.k = nncf__kernels_of(context),
+        .s = s,
+        .x = x,
+        .w = w->data,
+        .bias = bias,
+        .step_x = codes ? x->scale : NULL,
+        .step_w = codes ? w->scale : NULL,
+        .n_steps_w = w->n_scales,
+        .out = z,
+        .product = NNCF__FORWARD};
+    if (x->dtype != NNCF_F32)
+        d->bytes = nncf__bytes_of(x, codes);
+    stencil_forward(&d->stencil, s);
+    return run(context, &j);
+}
+
+nncf_status nncf__depthwise_backward(nncf_context *context, const nncf__conv2d *s,
+    const nncf__operand *x, const float *w, const float *dz, const nncf__channel_hooks *before,
+    float *dx, float *dw)
+{
+    job j = {.s = s, .dz = dz, .hooks = before};
+    if (dx) {
+        nncf__depthwise *d = &j.products[j.n_products++];
+        *d = (nncf__depthwise){.k = nncf__kernels_of(context),
+            .s = s,
+            .w = w,
+            .out = dx,
+            .product = NNCF__BACKWARD_INPUT};
+        stencil_backward(&d->stencil, s);
+    }
+    if (dw) {
+        nncf__depthwise *d = &j.products[j.n_products++];
+        *d = (nncf__depthwise){.k = nncf__kernels_of(context),
+            .s = s,
+            .x = x,
+            .out = dw,
+            .product = NNCF__BACKWARD_WEIGHT};
+        if (x->dtype != NNCF_F32)
+            d->bytes = nncf__bytes_of(x, false);
+        stencil_forward(&d->stencil, s);
+    }
+    return run(context, &j);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of a layer for a host that runs its own kernels. */
+#include "base/alloc.h"
+#include "base/error.h"
+#include "controller/ctrl.h"
+#include "controller/layer_compression.h"
+#include "controller/weight.h"
+#include "exec/check.h"
+#include "exec/map_reduce.h"
+#include "exec/quantize.h"
+#include "exec/run.h"
+#include "graph/model.h"
+#include "quantization/quantizer.h"
+
+#include <nncf/base.h>
+#include <nncf/layer.h>
+#include <nncf/model.h>
+#include <nncf/tensor.h>
+
+#include <string.h>
+
+static nncf_status is_null(const char *name, nncf_error *err)
+{
+    return nncf__fail(err, NNCF_E_ARG, NULL, "%s is NULL", name);
+}
+
+/* ---- weights ---- */
+
+static nncf_status check_weight(
+    const nncf_layer *layer, const float *data, const char *name, nncf_error *err)
+{
+    if (layer->weight_count == 0)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "the layer has no weight");
+    return data ? NNCF_OK : is_null(name, err);
+}
+
+nncf_status nncf_layer_compress_weight(nncf_layer *layer, float *weight)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    if (!layer)
+        return NNCF_E_ARG;
+    nncf_status status = check_weight(layer, weight, "weight", &err);
+    if (status == NNCF_OK)
+        status = nncf__weight_forward(layer, weight);
+    if (status == NNCF_OK)
+        nncf__weight_used(layer);
+    return nncf__layer_report(layer, "nncf_layer_compress_weight", status, &err);
+}
+
+static nncf_status compress_weight_backward(nncf_layer *layer, const float *grad, nncf_error *err)
+{
+    nncf_status status = check_weight(layer, grad, "grad", err);
+    if (status == NNCF_OK)
+        status = nncf__weight_check_backward(layer, err);
+    if (status != NNCF_OK)
+        return status;
+    /* a copy, because nncf__weight_backward() works in place and the gradient is the host's */
+    nncf__buffer *dw = &layer->model->dw;
+    const size_t bytes = layer->weight_count * sizeof(float);
+    status = nncf__grow(layer->model->context, &dw->data, &dw->capacity, bytes);
+    if (status != NNCF_OK)
+        return status;
+    memcpy(dw->data, grad, bytes);
+    return nncf__weight_backward(layer, dw->data);
+}
+
+nncf_status nncf_layer_compress_weight_backward(nncf_layer *layer, const float *grad)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    if (!layer)
+        return NNCF_E_ARG;
+    return nncf__layer_report(layer, "nncf_layer_compress_weight_backward",
+        compress_weight_backward(layer, grad, &err), &err);
+}
+
+/* ---- activations ---- */
+
+/* An end of a layer's block. */
+typedef struct part {
+    nncf_layer *layer;
+    bool input;
+} part;
+
+static nncf__quantizer *quantizer_of(const part *p)
+{
+    const nncf__layer_compression *c = p->layer->compression;
+    return !c ? NULL : p->input ? c->input_quantizer : c->output_quantizer;
+}
+
+/* Check tensors of one shape, any number of dimensions; the second one is the channel, but the
+ * input of a linear layer is flattened first, as its forward does. */
+static nncf_status check_tensors(const part *p, const nncf__named *tensors, size_t n_tensors,
+    nncf__planes *planes, nncf_error *err)
+{
+    const nncf_layer *layer = p->layer;
+    const nncf_tensor *x = tensors[0].tensor;
+    size_t count = 0;
+    for (size_t i = 0; i < n_tensors; i++) {
+        nncf_status status = nncf__layer_check_tensor(&tensors[i], NNCF_F32, &count, err);
+        if (status == NNCF_OK)
+            status = nncf__layer_check_same(&tensors[i], &tensors[0], err);
+        if (status != NNCF_OK)
+            return status;
+    }
+    planes->n = (size_t)x->shape[0];
+    planes->c = x->ndim > 1 ? (size_t)x->shape[1] : 1;
+    planes->hw = count / planes->n / planes->c;
+    const nncf__quantizer *quantizer = quantizer_of(p);
+    if (p->input && layer->kind == NNCF__LINEAR && quantizer && quantizer->params.per_channel)
+        *planes = (nncf__planes){planes->n, count / planes->n, 1};
+    /* a host may have its channels anywhere, and flatten what it likes: what is left is the number
+     * of elements */
+    if (p->input && layer->weight_count > 0 && layer->op != NNCF_OP_EMBEDDING &&
+        count % (size_t)layer->in_channels != 0)
+        return nncf__fail(err, NNCF_E_SHAPE, NULL,
+            "x has %zu elements, which the %lld channels that the layer reads "
+            "do not divide",
+            count, (long long)layer->in_channels);
+    return nncf__layer_check_channels(quantizer, "x", (int64_t)planes->c, err);
+}
+
+/* Two arrays may be one and the same, but not overlap otherwise: the passes go in any order. */
+static nncf_status check_overlap(
+    const nncf__named *a, const nncf__named *b, const nncf__planes *p, nncf_error *err)
+{
+    uintptr_t i = (uintptr_t)a->tensor->data, j = (uintptr_t)b->tensor->data,
+              bytes = p->n * p->c * p->hw * sizeof(float);
+    if (i == j || i >= j + bytes || j >= i + bytes)
+        return NNCF_OK;
+    return nncf__fail(err, NNCF_E_ARG, NULL, "%s and %s overlap in memory, and are not one array",
+        a->name, b->name);
+}
+
+static nncf_status forward(
+    const part *p, const nncf_tensor *x, const nncf_tensor *y, nncf_error *err)
+{
+    const nncf__named tensors[] = {{"x", x}, {"y", y}};
+    nncf__planes planes;
+    if (!x || !y)
+        return is_null(!x ? "x" : "y", err);
+    nncf_status status = check_tensors(p, tensors, 2, &planes, err);
+    if (status == NNCF_OK)
+        status = check_overlap(&tensors[0], &tensors[1], &planes, err);
+    if (status != NNCF_OK)
+        return status;
+    nncf__ctrl_count_samples(p->layer->model->ctrl, (int64_t)planes.n);
+    nncf__layer_quantize(p->layer->model->context, quantizer_of(p), &planes, x->data, y->data);
+    return NNCF_OK;
+}
+
+static nncf_status backward(const part *p, const nncf_tensor *x, const nncf_tensor *dy,
+    const nncf_tensor *dx, nncf_error *err)
+{
+    const nncf__named tensors[] = {{"x", x}, {"dy", dy}, {"dx", dx}};
+    nncf__planes planes;
+    if (!x || !dy || !dx)
+        return is_null(!x ? "x" : !dy ? "dy" : "dx", err);
+    nncf_status status = check_tensors(p, tensors, 3, &planes, err);
+    if (status == NNCF_OK)
+        status = check_overlap(&tensors[2], &tensors[1], &planes, err);
+    if (status == NNCF_OK)
+        status = check_overlap(&tensors[2], &tensors[0], &planes, err);
+    if (status != NNCF_OK)
+        return status;
+    nncf__layer_quantize_backward(
+        p->layer->model->context, quantizer_of(p), &planes, x->data, dy->data, dx->data);
+    return NNCF_OK;
+}
+
+nncf_status nncf_layer_quantize_input(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    if (!layer)
+        return NNCF_E_ARG;
+    nncf_status status = forward(&(part){layer, true}, x, y, &err);
+    return nncf__layer_report(layer, "nncf_layer_quantize_input", status, &err);
+}
+
+nncf_status nncf_layer_quantize_output(
+    nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    if (!layer)
+        return NNCF_E_ARG;
+    nncf_status status = forward(&(part){layer, false}, x, y, &err);
+    return nncf__layer_report(layer, "nncf_layer_quantize_output", status, &err);
+}
+
+nncf_status nncf_layer_quantize_input_backward(
+    nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy, const nncf_tensor *dx)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    if (!layer)
+        return NNCF_E_ARG;
+    nncf_status status = backward(&(part){layer, true}, x, dy, dx, &err);
+    return nncf__layer_report(layer, "nncf_layer_quantize_input_backward", status, &err);
+}
+
+nncf_status nncf_layer_quantize_output_backward(
+    nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy, const nncf_tensor *dx)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    if (!layer)
+        return NNCF_E_ARG;
+    nncf_status status = backward(&(part){layer, false}, x, dy, dx, &err);
+    return nncf__layer_report(layer, "nncf_layer_quantize_output_backward", status, &err);
+}

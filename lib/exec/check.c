@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a layer's call is given against what the layer takes: every refusal says the tensor, what it
+ * is and what it should be. Nothing is read from the tensors here but their descriptions.
+ */
+#include "exec/check.h"
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "controller/layer_compression.h"
+#include "graph/model.h"
+#include "quantization/quantizer.h"
+
+#include <nncf/base.h>
+#include <nncf/model.h>
+#include <nncf/tensor.h>
+
+#include <stdio.h>
+#include <string.h>
+
+enum { SHAPE_TEXT = NNCF_MAX_NDIM * 21 + 4 };
+
+/* "(2,3,8,8)" */
+static const char *shape_text(const int64_t *shape, int32_t ndim, char text[SHAPE_TEXT])
+{
+    size_t n = 0;
+    text[n++] = '(';
+    for (int32_t i = 0; i < ndim; i++)
+        n += (size_t)snprintf(text + n, SHAPE_TEXT - n, i ? ",%lld" : "%lld", (long long)shape[i]);
+    snprintf(text + n, SHAPE_TEXT - n, ")");
+    return text;
+}
+
+static const char *tensor_text(const nncf_tensor *t, char text[SHAPE_TEXT])
+{
+    return shape_text(t->shape, t->ndim, text);
+}
+
+static const char *dtype_text(int32_t dtype)
+{
+    static const char *const names[] = {
+        "NNCF_F32", "NNCF_U8", "NNCF_S8", "NNCF_I32", "NNCF_I64", "NNCF_F64"};
+    return dtype >= NNCF_F32 && dtype <= NNCF_F64 ? names[dtype] : "none of NNCF_F32 ...";
+}
+
+/* Elements of a tensor: far more than any machine holds, so few that no product of sizes behind the
+ * checks wraps. */
+#define MAX_ELEMENTS ((uint64_t)1 << 48)
+
+/* 1..NNCF_MAX_NDIM sizes >= 1 whose floats can be addressed. */
+static nncf_status check_shape(const nncf__named *x, size_t *count, nncf_error *err)
+{
+    const nncf_tensor *t = x->tensor;
+    char text[SHAPE_TEXT];
+    size_t n = 1, bytes;
+    if (t->ndim < 1 || t->ndim > NNCF_MAX_NDIM)
+        return nncf__fail(err, NNCF_E_SHAPE, NULL, "%s has %d dimensions, not 1..%d", x->name,
+            (int)t->ndim, NNCF_MAX_NDIM);
+    if (!t->shape)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "the shape of %s is NULL", x->name);
+    for (int32_t i = 0; i < t->ndim; i++) {
+        if (t->shape[i] < 1)
+            return nncf__fail(err, NNCF_E_SHAPE, NULL, "%s is %s: every size must be at least 1",
+                x->name, tensor_text(t, text));
+        if ((uint64_t)t->shape[i] > SIZE_MAX || !nncf__mul(n, (size_t)t->shape[i], &n))
+            return nncf__fail(err, NNCF_E_SHAPE, NULL, "%s is %s, more than memory can hold",
+                x->name, tensor_text(t, text));
+    }
+    if (n > MAX_ELEMENTS || !nncf__mul(n, sizeof(double), &bytes) || bytes > PTRDIFF_MAX)
+        return nncf__fail(err, NNCF_E_SHAPE, NULL, "%s is %s, more than memory can hold", x->name,
+            tensor_text(t, text));
+    *count = n;
+    return NNCF_OK;
+}
+
+static bool c_order(const nncf_tensor *t)
+{
+    int64_t expected = 1;
+    for (int32_t i = t->ndim - 1; i >= 0; i--) {
+        if (t->shape[i] != 1 && t->strides[i] != expected)
+            return false;
+        expected *= t->shape[i];
+    }
+    return true;
+}
+
+nncf_status nncf__layer_check_tensor(
+    const nncf__named *x, int32_t codes, size_t *count, nncf_error *err)
+{
+    const nncf_tensor *t = x->tensor;
+    size_t n;
+    if (t->flags != 0 || t->reserved[0] != 0 || t->reserved[1] != 0)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "flags and reserved of %s must be 0", x->name);
+    if (t->dtype != NNCF_F32 && t->dtype != codes)
+        return nncf__fail(err, NNCF_E_DTYPE, NULL,
+            codes == NNCF_F32
+                ? "%s is of the type %s; it must be floats (NNCF_F32) here and now"
+                : "%s is of the type %s; it must be NNCF_F32, or codes of the type %s",
+            x->name, dtype_text(t->dtype), dtype_text(codes));
+    nncf_status status = check_shape(x, &n, err);
+    if (status != NNCF_OK)
+        return status;
+    size_t alignment = t->dtype == NNCF_F32 ? _Alignof(float) : 1;
+    if (!t->data || (uintptr_t)t->data % alignment != 0)
+        return nncf__fail(err, NNCF_E_ARG, NULL,
+            t->data ? "the data of %s is not aligned as floats are" : "the data of %s is NULL",
+            x->name);
+    if (t->strides && !c_order(t))
+        return nncf__fail(err, NNCF_E_ARG, NULL,
+            "%s is not in C order: copy it, and leave strides NULL", x->name);
+    if (count)
+        *count = n;
+    return NNCF_OK;
+}
+
+nncf_status nncf__layer_check_same(const nncf__named *x, const nncf__named *like, nncf_error *err)
+{
+    const nncf_tensor *a = x->tensor, *b = like->tensor;
+    char found[SHAPE_TEXT], wanted[SHAPE_TEXT];
+    if (a->ndim == b->ndim && memcmp(a->shape, b->shape, (size_t)a->ndim * sizeof *a->shape) == 0)
+        return NNCF_OK;
+    return nncf__fail(err, NNCF_E_SHAPE, NULL, "%s is %s, but %s is %s: they must be of one shape",
+        x->name, tensor_text(a, found), like->name, tensor_text(b, wanted));
+}
+
+nncf_status nncf__layer_input_shape(
+    const nncf_layer *layer, const nncf__named *x, int64_t shape[4], nncf_error *err)
+{
+    const nncf_tensor *t = x->tensor;
+    char text[SHAPE_TEXT];
+    size_t count;
+    nncf_status status = check_shape(x, &count, err);
+    if (status != NNCF_OK)
+        return status;
+    if (layer->kind == NNCF__OPERATOR)
+        return nncf__fail(err, NNCF_E_UNSUPPORTED, NULL,
+            "the host runs this layer (nncf_model_add_op()); the library has only its parts");
+    if (t->ndim != 2 && t->ndim != 4)
+        return nncf__fail(err, NNCF_E_SHAPE, NULL, "%s is %s; layers read (N,C,H,W) or (N,C)",
+            x->name, tensor_text(t, text));
+    int64_t s[4] = {
+        t->shape[0], t->shape[1], t->ndim == 4 ? t->shape[2] : 1, t->ndim == 4 ? t->shape[3] : 1};
+    if (layer->kind == NNCF__LINEAR) {
+        s[1] = s[1] * s[2] * s[3];
+        s[2] = s[3] = 1;
+    }
+    if ((layer->kind == NNCF__LINEAR || layer->kind == NNCF__CONV2D) && s[1] != layer->in_channels)
+        return nncf__fail(err, NNCF_E_SHAPE, NULL,
+            "%s is %s, which is %lld %s; the layer reads %lld", x->name, tensor_text(t, text),
+            (long long)s[1], layer->kind == NNCF__LINEAR ? "features an image" : "channels",
+            (long long)layer->in_channels);
+    memcpy(shape, s, sizeof s);
+    return NNCF_OK;
+}
+
+/* ---- outputs ---- */
+
+/* Size of one dimension after a window; 0: the window does not fit. */
+static int64_t window_count(
+    int64_t size, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation)
+{
+    int64_t padded = size + 2 * padding, reach = dilation * (kernel - 1) + 1;
+    return padded < reach ? 0 : (padded - reach) / stride + 1;
+}
+
+/* Of a convolution, or a pool with a window. */
+static nncf_status windows_shape(
+    const nncf_layer *layer, const int64_t in[4], int64_t s[4], nncf_error *err)
+{
+    for (int i = 0; i < 2; i++) {
+        const int64_t dilation = layer->kind == NNCF__CONV2D ? layer->dilation[i] : 1;
+        s[2 + i] = window_count(
+            in[2 + i], layer->kernel[i], layer->stride[i], layer->padding[i], dilation);
+        if (s[2 + i] < 1)
+            return nncf__fail(err, NNCF_E_SHAPE, NULL,
+                "x has %s %lld, padded on both sides by %lld; the window reaches over %lld",
+                i == 0 ? "height" : "width", (long long)in[2 + i], (long long)layer->padding[i],
+                (long long)(dilation * (layer->kernel[i] - 1) + 1));
+    }
+    if (layer->kind == NNCF__CONV2D)
+        s[1] = layer->out_channels;
+    return NNCF_OK;
+}
+
+static nncf_status output_shape(
+    const nncf_layer *layer, const int64_t in[4], int64_t out[4], nncf_error *err)
+{
+    int64_t s[4] = {in[0], in[1], in[2], in[3]};
+    nncf_status status = NNCF_OK;
+    if (layer->kind == NNCF__LINEAR)
+        s[1] = layer->out_channels;
+    else if (layer->kind == NNCF__POOL2D && layer->pool_kind == NNCF_POOL_GLOBAL_AVERAGE)
+        s[2] = s[3] = 1;
+    else if (layer->kind == NNCF__POOL2D && layer->pool_kind == NNCF_POOL_MEAN_ROWS)
+        s[2] = 1;
+    else if (layer->kind == NNCF__POOL2D && layer->pool_kind == NNCF_POOL_MEAN_COLUMNS)
+        s[3] = 1;
+    else if (layer->kind != NNCF__ADD)
+        status = windows_shape(layer, in, s, err);
+    const nncf_tensor t = {.ndim = 4, .shape = s};
+    size_t count; /* padding can make the output larger than the input */
+    if (status == NNCF_OK)
+        status = check_shape(&(nncf__named){"y", &t}, &count, err);
+    if (status == NNCF_OK)
+        memcpy(out, s, sizeof s);
+    return status;
+}
+
+nncf_status nncf__layer_check_channels(
+    const nncf__quantizer *quantizer, const char *tensor, int64_t channels, nncf_error *err)
+{
+    if (!quantizer || !quantizer->params.per_channel || quantizer->channels == (size_t)channels)
+        return NNCF_OK;
+    return nncf__fail(err, NNCF_E_SHAPE, NULL, "%s has %lld channels; its quantizer %s has %zu",
+        tensor, (long long)channels, quantizer->name, quantizer->channels);
+}
+
+nncf_status nncf__layer_shapes(
+    const nncf_layer *layer, const nncf__named *x, int64_t in[4], int64_t out[4], nncf_error *err)
+{
+    const nncf__layer_compression *c = layer->compression;
+    nncf_status status = nncf__layer_input_shape(layer, x, in, err);
+    if (status == NNCF_OK)
+        status = output_shape(layer, in, out, err);
+    if (status != NNCF_OK || !c)
+        return status;
+    if ((status = nncf__layer_check_channels(c->input_quantizer, x->name, in[1], err)) == NNCF_OK &&
+        (status = nncf__layer_check_channels(
+             c->pre_activation_quantizer, "the sum", out[1], err)) == NNCF_OK)
+        status = nncf__layer_check_channels(c->output_quantizer, "y", out[1], err);
+    return status;
+}
+
+nncf_status nncf__layer_check_as(
+    const nncf__named *x, int32_t codes, const int64_t shape[4], nncf_error *err)
+{
+    const nncf_tensor *t = x->tensor;
+    nncf_status status = nncf__layer_check_tensor(x, codes, NULL, err);
+    if (status != NNCF_OK)
+        return status;
+    bool same = t->ndim == 2 || t->ndim == 4;
+    for (int i = 0; i < 4 && same; i++)
+        same = (i < t->ndim ? t->shape[i] : 1) == shape[i];
+    char found[SHAPE_TEXT], wanted[SHAPE_TEXT];
+    return same
+        ? NNCF_OK
+        : nncf__fail(err, NNCF_E_SHAPE, NULL, "%s is %s; it must be %s", x->name,
+              tensor_text(t, found),
+              shape_text(shape, shape[2] == 1 && shape[3] == 1 && t->ndim == 2 ? 2 : 4, wanted));
+}

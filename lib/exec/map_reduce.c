@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One pass over a tensor. What is added to what, and in which order, follows from the shape alone:
+ * by channel, the planes of a channel are taken in the order of the images by one worker; otherwise
+ * the tensor is cut into at most MAX_SLOTS blocks and their sums are added in the order of the
+ * blocks. So any number of threads gives the same bits. Sums live on the stack, because the calls
+ * that come here must not fail.
+ */
+#include "exec/map_reduce.h"
+
+#include "base/pool.h"
+#include "kernels/kernels.h"
+
+#include <nncf/context.h>
+
+#include <math.h>
+
+enum { MAX_SLOTS = 256, MIN_BLOCK = 16384, SMALL_PLANE = 16, COLUMN_GROUP = 64 };
+
+typedef struct walk_job {
+    const nncf__map_reduce *walk;
+    nncf_context *context;
+    size_t first_channel;
+    /* of the blocks */
+    size_t block, total;
+    double (*slots)[NNCF__MAP_REDUCE_SUMS];
+} walk_job;
+
+static void clear(const nncf__map_reduce *walk, double *sums)
+{
+    for (int i = 0; i < NNCF__MAP_REDUCE_SUMS; i++)
+        sums[i] = 0;
+    if (walk->extremes) {
+        sums[0] = (double)INFINITY;
+        sums[1] = -(double)INFINITY;
+    }
+}
+
+static void channel_chunk(void *arg, size_t chunk, size_t worker)
+{
+    const walk_job *job = arg;
+    const nncf__planes *p = &job->walk->planes;
+    size_t c = job->first_channel + chunk;
+    float *room = nncf__scratch(job->context, worker);
+    clear(job->walk, job->slots[chunk]);
+    for (size_t n = 0; n < p->n; n++)
+        job->walk->piece(job->walk, c, (n * p->c + c) * p->hw, p->hw, room, job->slots[chunk]);
+}
+
+static void block_chunk(void *arg, size_t chunk, size_t worker)
+{
+    const walk_job *job = arg;
+    size_t offset = chunk * job->block, left = job->total - offset;
+    clear(job->walk, job->slots[chunk]);
+    job->walk->piece(job->walk, 0, offset, left < job->block ? left : job->block,
+        nncf__scratch(job->context, worker), job->slots[chunk]);
+}
+
+nncf__planes nncf__planes_of(const int64_t shape[4])
+{
+    return (nncf__planes){(size_t)shape[0], (size_t)shape[1], (size_t)(shape[2] * shape[3])};
+}
+
+static size_t elements(const nncf__map_reduce *walk)
+{
+    return walk->planes.n * walk->planes.c * walk->planes.hw;
+}
+
+static size_t block_of(size_t total)
+{
+    size_t block = (total + MAX_SLOTS - 1) / MAX_SLOTS;
+    return block < MIN_BLOCK ? MIN_BLOCK : (block + 63) / 64 * 64;
+}
+
+size_t nncf__map_reduce_length(const nncf__map_reduce *walk)
+{
+    return walk->by_channel ? walk->planes.hw : block_of(elements(walk));
+}
+
+static void run_blocks(nncf_context *context, nncf__map_reduce *walk)
+{
+    double slots[MAX_SLOTS][NNCF__MAP_REDUCE_SUMS], sums[NNCF__MAP_REDUCE_SUMS];
+    walk_job job = {.walk = walk, .context = context, .total = elements(walk), .slots = slots};
+    if (job.total == 0)
+        return;
+    job.block = block_of(job.total);
+    size_t count = (job.total + job.block - 1) / job.block;
+    nncf__parallel(context, count, block_chunk, &job);
+    clear(walk, sums);
+    for (size_t i = 0; i < count; i++) {
+        if (walk->extremes) {
+            sums[0] = fmin(sums[0], slots[i][0]);
+            sums[1] = fmax(sums[1], slots[i][1]);
+            continue;
+        }
+        for (int j = 0; j < NNCF__MAP_REDUCE_SUMS; j++)
+            sums[j] += slots[i][j];
+    }
+    if (walk->on_result)
+        walk->on_result(walk, 0, sums);
+}
+
+void nncf__map_reduce_run(nncf_context *context, nncf__map_reduce *walk)
+{
+    walk->k = nncf__kernels_of(context);
+    if (!walk->by_channel) {
+        run_blocks(context, walk);
+        return;
+    }
+    double slots[MAX_SLOTS][NNCF__MAP_REDUCE_SUMS];
+    walk_job job = {.walk = walk, .context = context, .slots = slots};
+    for (size_t first = 0; first < walk->planes.c; first += MAX_SLOTS) {
+        size_t left = walk->planes.c - first, count = left < MAX_SLOTS ? left : MAX_SLOTS;
+        job.first_channel = first;
+        nncf__parallel(context, count, channel_chunk, &job);
+        for (size_t i = 0; walk->on_result && i < count; i++)
+            walk->on_result(walk, first + i, slots[i]);
+    }
+}
+
+typedef struct sums_job {
+    const nncf__kernels *k;
+    const nncf__planes *planes;
+    const float *x;
+    double *sums;
+} sums_job;
+
+static void sums_chunk(void *arg, size_t chunk, size_t worker)
+{
+    const sums_job *job = arg;
+    const nncf__planes *p = job->planes;
+    size_t first = chunk * COLUMN_GROUP,
+           end = first + COLUMN_GROUP < p->c ? first + COLUMN_GROUP : p->c;
+    (void)worker;
+    for (size_t c = first; c < end; c++)
+        job->sums[c] = 0;
+    for (size_t n = 0; n < p->n; n++) {
+        for (size_t c = first; c < end; c++) {
+            const float *x = job->x + (n * p->c + c) * p->hw;
+            if (p->hw < SMALL_PLANE) { /* a call for each would cost more than the sum */
+                for (size_t i = 0; i < p->hw; i++)
+                    job->sums[c] += (double)x[i];
+                continue;
+            }
+            double sums[2] = {0, 0};
+            job->k->sum_and_squares(p->hw, x, sums);
+            job->sums[c] += sums[0];
+        }
+    }
+}
+
+void nncf__channel_sums(
+    nncf_context *context, const nncf__planes *planes, const float *x, double *sums)
+{
+    sums_job job = {.k = nncf__kernels_of(context), .planes = planes, .x = x, .sums = sums};
+    nncf__parallel(context, (planes->c + COLUMN_GROUP - 1) / COLUMN_GROUP, sums_chunk, &job);
+}

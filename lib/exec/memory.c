@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a model will need, told before anything is allocated: the shapes are followed through the
+ * registered edges, and every layer is asked what its forward and backward take. Scratch is found
+ * out by a dry run: the products are called with a context that notes what they reserve and does no
+ * work.
+ */
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/pool.h"
+#include "controller/layer_compression.h"
+#include "exec/check.h"
+#include "exec/codes.h"
+#include "exec/map_reduce.h"
+#include "exec/product.h"
+#include "exec/quantize.h"
+#include "exec/run.h"
+#include "graph/model.h"
+#include "quantization/quantizer.h"
+
+#include <nncf/base.h>
+#include <nncf/context.h>
+#include <nncf/layer.h>
+#include <nncf/model.h>
+#include <nncf/tensor.h>
+
+#include <string.h>
+
+typedef struct flow {
+    /* of each layer's output */
+    int64_t (*shapes)[NNCF_MAX_NDIM];
+    int32_t *ndims;
+    const nncf_tensor *inputs;
+    /* the input that the next layer without inputs gets */
+    size_t n_inputs, next;
+} flow;
+
+/* The inputs of a layer, as tensors without data. */
+static nncf_status inputs_of(flow *f, const nncf_layer *layer, nncf_tensor x[2], nncf_error *err)
+{
+    if (layer->n_inputs == 0) {
+        if (f->n_inputs > 1 && f->next >= f->n_inputs)
+            return nncf__fail(
+                err, NNCF_E_ARG, NULL, "more layers without inputs than shapes were given");
+        x[0] = x[1] = f->inputs[f->n_inputs == 1 ? 0 : f->next++];
+        return NNCF_OK;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        const size_t from = layer->inputs[i < layer->n_inputs ? i : 0]->index;
+        x[i] = (nncf_tensor){.ndim = f->ndims[from], .shape = f->shapes[from]};
+    }
+    return NNCF_OK;
+}
+
+/* What run.c lets pass: the bytes of a few such tensors fit 64 bits, those of all layers together
+ * need not. */
+static uint64_t count_of(const int64_t shape[4])
+{
+    return (uint64_t)(shape[0] * shape[1] * shape[2] * shape[3]);
+}
+
+/* The type of a layer's output once its quantizers are initialized. */
+static int32_t dtype_then(const nncf_layer *layer)
+{
+    const nncf__quantizer *output = nncf__layer_output_quantizer(layer);
+    if (!output && layer->kind == NNCF__POOL2D && layer->pool_kind == NNCF_POOL_MAX)
+        output = nncf__layer_feeding_quantizer(layer, 0);
+    return nncf__quantizer_dtype(output);
+}
+
+/* Sums and pooling: floats that codes are turned into, a piece or a plane at a time, and a pool's
+ * z. A sum that is quantized in front of its activation keeps itself, for backward twice. */
+static nncf_status others_need(
+    const nncf_layer *layer, const int64_t in[4], const int64_t out[4], nncf__needs *needs)
+{
+    const nncf__quantizer *output = nncf__layer_output_quantizer(layer);
+    const bool pool = layer->kind == NNCF__POOL2D,
+               in_steps = layer->compression && layer->compression->pre_activation_quantizer;
+    const nncf__map_reduce walk = {
+        .planes = nncf__planes_of(in), .by_channel = output && output->channels > 1 && !in_steps};
+    size_t floats = 0;
+    for (size_t i = 0; i < layer->n_inputs; i++)
+        if (nncf__quantizer_dtype(nncf__layer_feeding_quantizer(layer, i)) != NNCF_F32)
+            floats += pool ? walk.planes.hw : nncf__map_reduce_length(&walk);
+    if (pool && output && (needs->train || nncf__quantizer_dtype(output) != NNCF_F32))
+        needs->z = (size_t)count_of(out) * sizeof(float);
+    if (in_steps)
+        needs->z = (size_t)count_of(out) * sizeof(float) * (needs->train ? 2 : 1);
+    return floats == 0 ? NNCF_OK : nncf__scratch_reserve(&needs->dry, floats * sizeof(float));
+}
+
+/* The sums, and whether one of them did not fit. */
+typedef struct sums {
+    nncf_memory m;
+    bool wrapped;
+} sums;
+
+static void add(sums *s, uint64_t *sum, uint64_t bytes)
+{
+    s->wrapped = s->wrapped || *sum > UINT64_MAX - bytes;
+    *sum += bytes;
+}
+
+static void add_block(sums *s, uint64_t *kind, size_t bytes)
+{
+    add(s, kind, bytes);
+    if (bytes > 0)
+        add(s, &s->m.library, nncf__alloc_bytes(bytes));
+}
+
+static void add_parameters(sums *s, const nncf_layer *layer)
+{
+    const uint64_t channels = (uint64_t)layer->out_channels, weights = layer->weight_count;
+    const nncf_batch_norm_params *bn = &layer->batch_norm;
+    uint64_t arrays = 2; /* running statistics */
+    if (weights == 0)
+        return;
+    add(s, &s->m.parameters,
+        sizeof(float) *
+            (weights * (layer->weight_grad ? 2 : 1) +
+                channels * (uint64_t)((layer->bias != NULL) + (layer->bias_grad != NULL))));
+    arrays += (uint64_t)((bn->weight != NULL) + (bn->bias != NULL) + (bn->weight_grad != NULL) +
+        (bn->bias_grad != NULL));
+    if (layer->has_batch_norm)
+        add(s, &s->m.parameters, sizeof(float) * channels * arrays);
+}
+
+/* One layer: its shape into f, its needs into s and (what is shared) into the largest. */
+static nncf_status add_layer(
+    flow *f, nncf_layer *layer, nncf__needs *largest, sums *s, nncf_error *err)
+{
+    nncf_tensor x[2];
+    int64_t in[4], out[4] = {1, 1, 1, 1};
+    nncf_status status = inputs_of(f, layer, x, err);
+    if (status == NNCF_OK)
+        status = nncf__layer_output_shape(
+            layer, x, f->shapes[layer->index], &f->ndims[layer->index], err);
+    if (status == NNCF_OK)
+        status = nncf__layer_input_shape(layer, &(nncf__named){"x", &x[0]}, in, err);
+    if (status != NNCF_OK)
+        return status;
+    memcpy(out, f->shapes[layer->index], (size_t)f->ndims[layer->index] * sizeof *out);
+    nncf__needs needs = {.train = largest->train, .dry = largest->dry};
+    status = layer->weight_count > 0 ? nncf__product_needs(layer, in, out, &needs)
+                                     : others_need(layer, in, out, &needs);
+    if (status != NNCF_OK)
+        return status;
+    largest->dry.scratch_size = needs.dry.scratch_size;
+    largest->work = needs.work > largest->work ? needs.work : largest->work;
+    largest->dw = needs.dw > largest->dw ? needs.dw : largest->dw;
+    add_block(s, &s->m.activations, needs.z);
+    add_block(s, &s->m.inputs, needs.xq);
+    add_block(s, &s->m.weights, needs.wq);
+    add_block(s, &s->m.channels, needs.channels);
+    add_parameters(s, layer);
+    add(s, &s->m.outputs_as_floats, count_of(out) * sizeof(float));
+    add(s, &s->m.outputs, count_of(out) * (dtype_then(layer) == NNCF_F32 ? sizeof(float) : 1));
+    return NNCF_OK;
+}
+
+static void add_shared(const nncf_context *context, const nncf__needs *largest, sums *s)
+{
+    const size_t threads = (size_t)context->params.n_threads;
+    add_block(s, &s->m.work, largest->work);
+    add_block(s, &s->m.work, largest->dw);
+    if (largest->dry.scratch_size == 0)
+        return;
+    for (size_t i = 0; i < threads; i++)
+        add_block(s, &s->m.scratch, largest->dry.scratch_size);
+    add_block(s, &s->m.scratch, threads * sizeof(void *));
+}
+
+nncf_status nncf_model_memory(nncf_model *model, const nncf_tensor *inputs, size_t n_inputs,
+    int32_t mode, nncf_memory *memory, nncf_error *err)
+{
+    if (!model || !inputs || n_inputs == 0 || !memory ||
+        (mode != NNCF_MODE_TRAIN && mode != NNCF_MODE_EVAL))
+        return nncf__fail(err, NNCF_E_ARG, NULL,
+            "nncf_model_memory: model, inputs and memory must not be NULL, mode is NNCF_MODE_...");
+    nncf_context *context = model->context;
+    const size_t n = model->n_layers;
+    sums s = {.m = {NNCF_PARAMS(nncf_memory)}};
+    nncf__needs largest = {.train = mode == NNCF_MODE_TRAIN, .dry = *context};
+    largest.dry.dry = true;
+    largest.dry.scratch = NULL;
+    largest.dry.scratch_size = context->scratch ? context->scratch_size : 0; /* it never shrinks */
+    flow f = {.shapes = nncf__calloc(context, n + 1, sizeof *f.shapes),
+        .ndims = nncf__calloc(context, n + 1, sizeof *f.ndims),
+        .inputs = inputs,
+        .n_inputs = n_inputs};
+    nncf_status status =
+        f.shapes && f.ndims ? NNCF_OK : nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for shapes");
+    for (size_t i = 0; i < n && status == NNCF_OK; i++) {
+        nncf_error why = NNCF_ERROR_INIT;
+        status = add_layer(&f, model->layers[i], &largest, &s, &why);
+        if (status != NNCF_OK)
+            nncf__fail(err, status, model->layers[i]->scope, "%s",
+                why.message[0] ? why.message : nncf_status_message(status));
+    }
+    if (status == NNCF_OK && n_inputs > 1 && f.next != n_inputs)
+        status = nncf__fail(err, NNCF_E_ARG, NULL,
+            "%zu shapes were given, but %zu layers have no inputs", n_inputs, f.next);
+    nncf__free(context, f.shapes);
+    nncf__free(context, f.ndims);
+    if (status != NNCF_OK)
+        return status;
+    add_shared(context, &largest, &s);
+    if (s.wrapped)
+        return nncf__fail(err, NNCF_E_LIMIT, NULL,
+            "the bytes of this model with these inputs do not fit 64 bits; ask with a smaller "
+            "batch");
+    return nncf__result_copy(memory, &s.m, sizeof s.m);
+}

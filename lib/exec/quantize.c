@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Activation quantizers, alone (parts, inputs, pools) and behind an activation (products without
+ * batch norm). Sums for the gradient of a scale: see the quantizer's backward formulas;
+ * nncf__quantizer_add_gradient() turns them into it.
+ */
+#include "exec/quantize.h"
+
+#include "controller/layer_compression.h"
+#include "exec/batch_norm.h"
+#include "exec/codes.h"
+#include "exec/map_reduce.h"
+#include "graph/model.h"
+#include "kernels/kernels.h"
+#include "quantization/quantizer.h"
+
+#include <nncf/context.h>
+#include <nncf/model.h>
+#include <nncf/tensor.h>
+
+#include <math.h>
+#include <string.h>
+
+static bool per_channel(const nncf__quantizer *quantizer)
+{
+    return quantizer && quantizer->channels > 1;
+}
+
+static void record_clipped(const nncf__map_reduce *walk, size_t channel, const double *sums)
+{
+    (void)channel;
+    if (walk->quantizer)
+        walk->quantizer->clipped += (int64_t)sums[5];
+}
+
+static void start_record(nncf__quantizer *quantizer, const nncf__planes *p)
+{
+    if (!quantizer)
+        return;
+    quantizer->clipped = 0;
+    quantizer->total = (int64_t)(p->n * p->c * p->hw);
+}
+
+/* Sums of a per-tensor quantizer arrive summed over all segments; of a per-channel one, channel by
+ * channel. */
+static void add_gradient(const nncf__map_reduce *walk, size_t channel, const double *sums)
+{
+    if (walk->quantizer)
+        nncf__quantizer_add_gradient(walk->quantizer, channel, sums);
+}
+
+static void observe_piece(const nncf__map_reduce *walk, size_t channel, size_t offset, size_t count,
+    float *room, double *sums)
+{
+    (void)room;
+    float range[2] = {(float)sums[0], (float)sums[1]};
+    (void)channel;
+    walk->k->min_max(count, walk->in[0] + offset, range);
+    sums[0] = (double)range[0];
+    sums[1] = (double)range[1];
+}
+
+static void observe_deliver(const nncf__map_reduce *walk, size_t channel, const double *sums)
+{
+    nncf__quantizer *q = walk->quantizer;
+    float low = (float)sums[0], high = (float)sums[1];
+    if (q->channels > 1 && q->observed_channels) {
+        float *range = q->observed_channels + 2 * channel;
+        range[0] = fminf(range[0], low);
+        range[1] = fmaxf(range[1], high);
+    }
+    q->observed[0] = fminf(q->observed[0], low);
+    q->observed[1] = fmaxf(q->observed[1], high);
+}
+
+void nncf__layer_observe(
+    nncf_context *context, nncf__quantizer *quantizer, const nncf__planes *planes, const float *x)
+{
+    if (quantizer->done)
+        return;
+    nncf__map_reduce walk = {.planes = *planes,
+        .by_channel = per_channel(quantizer),
+        .extremes = true,
+        .piece = observe_piece,
+        .on_result = observe_deliver,
+        .quantizer = quantizer,
+        .in = {x, NULL}};
+    nncf__map_reduce_run(context, &walk);
+    nncf__quantizer_observe(context, quantizer, planes->n, planes->c, planes->hw, x);
+    quantizer->observed_count += (int64_t)(planes->n * planes->c * planes->hw);
+}
+
+static void quantize_piece(const nncf__map_reduce *walk, size_t channel, size_t offset,
+    size_t count, float *room, double *sums)
+{
+    (void)room;
+    const nncf__fq *fq = nncf__fq_of(walk->quantizer, channel);
+    sums[5] += (double)walk->k->fq_forward(count, walk->in[0] + offset, walk->out[0] + offset, fq);
+}
+
+void nncf__layer_quantize(nncf_context *context, nncf__quantizer *quantizer,
+    const nncf__planes *planes, const float *x, float *y)
+{
+    if (!quantizer || quantizer->observing) {
+        if (x != y)
+            memmove(y, x, planes->n * planes->c * planes->hw * sizeof *x);
+        if (quantizer)
+            nncf__layer_observe(context, quantizer, planes, y);
+        return;
+    }
+    nncf__quantizer_refresh(quantizer);
+    start_record(quantizer, planes);
+    nncf__map_reduce walk = {.planes = *planes,
+        .by_channel = per_channel(quantizer),
+        .piece = quantize_piece,
+        .on_result = record_clipped,
+        .quantizer = quantizer,
+        .in = {x, NULL},
+        .out = {y, NULL}};
+    nncf__map_reduce_run(context, &walk);
+}
+
+/* A fake-quantizer alone is an epilogue that changes nothing before it. */
+static void to_codes_piece(const nncf__map_reduce *walk, size_t channel, size_t offset,
+    size_t count, float *room, double *sums)
+{
+    const nncf__epilogue e = {1, 0, -INFINITY, INFINITY, nncf__fq_of(walk->quantizer, channel)};
+    float zero = (float)nncf__quantizer_zero(walk->quantizer);
+    (void)room;
+    sums[5] += (double)walk->k->epilogue_codes(
+        count, walk->in[0] + offset, walk->codes + offset, &e, zero);
+}
+
+void nncf__layer_quantize_to_codes(nncf_context *context, nncf__quantizer *quantizer,
+    const nncf__planes *planes, const float *x, uint8_t *y)
+{
+    nncf__quantizer_refresh(quantizer);
+    start_record(quantizer, planes);
+    nncf__map_reduce walk = {.planes = *planes,
+        .piece = to_codes_piece,
+        .on_result = record_clipped,
+        .quantizer = quantizer,
+        .in = {x, NULL},
+        .codes = y};
+    nncf__map_reduce_run(context, &walk);
+}
+
+static void quantize_backward_piece(const nncf__map_reduce *walk, size_t channel, size_t offset,
+    size_t count, float *room, double *sums)
+{
+    (void)room;
+    const nncf__fq *fq = nncf__fq_of(walk->quantizer, channel);
+    walk->k->fq_backward(
+        count, walk->in[0] + offset, walk->grad + offset, walk->out[0] + offset, fq, sums);
+}
+
+void nncf__layer_quantize_backward(nncf_context *context, nncf__quantizer *quantizer,
+    const nncf__planes *planes, const float *x, const float *dy, float *dx)
+{
+    if (!quantizer || quantizer->observing) { /* an observing quantizer passes its input on */
+        if (dx != dy)
+            memmove(dx, dy, planes->n * planes->c * planes->hw * sizeof *dx);
+        return;
+    }
+    nncf__map_reduce walk = {.planes = *planes,
+        .by_channel = per_channel(quantizer),
+        .piece = quantize_backward_piece,
+        .on_result = add_gradient,
+        .quantizer = quantizer,
+        .in = {x, NULL},
+        .out = {dx, NULL},
+        .grad = dy};
+    nncf__map_reduce_run(context, &walk);
+}
+
+nncf__quantizer *nncf__layer_output_quantizer(const nncf_layer *layer)
+{
+    return layer->compression ? layer->compression->output_quantizer : NULL;
+}
+
+nncf__epilogue nncf__layer_epilogue(
+    const nncf_layer *layer, const nncf__quantizer *output, size_t channel)
+{
+    nncf__epilogue e = {.scale = 1, .shift = 0, .act_low = -INFINITY, .act_high = INFINITY};
+    if (layer->activation != NNCF_ACTIVATION_NONE)
+        e.act_low = 0;
+    if (layer->activation == NNCF_ACTIVATION_RELU6)
+        e.act_high = 6;
+    e.fq = output && !output->observing ? nncf__fq_of(output, channel) : NULL;
+    return e;
+}
+
+static void finish_piece(const nncf__map_reduce *walk, size_t channel, size_t offset, size_t count,
+    float *room, double *sums)
+{
+    (void)room;
+    nncf__epilogue e = nncf__layer_epilogue(walk->layer, walk->quantizer, channel);
+    if (walk->codes) {
+        float zero = (float)nncf__quantizer_zero(walk->quantizer);
+        sums[5] += (double)walk->k->epilogue_codes(
+            count, walk->in[0] + offset, walk->codes + offset, &e, zero);
+        return;
+    }
+    sums[5] +=
+        (double)walk->k->epilogue_forward(count, walk->in[0] + offset, walk->out[0] + offset, &e);
+}
+
+void nncf__epilogue_forward(
+    nncf_layer *layer, const nncf__planes *planes, const float *z, const nncf__output *output_of)
+{
+    nncf__quantizer *output = nncf__layer_output_quantizer(layer);
+    nncf_context *context = layer->model->context;
+    bool observing = output && output->observing, codes = output_of->dtype != NNCF_F32;
+    float *y = codes ? NULL : output_of->data;
+    nncf__map_reduce walk = {.planes = *planes,
+        .by_channel = per_channel(output) && !observing,
+        .codes = codes ? output_of->data : NULL,
+        .piece = finish_piece,
+        .on_result = record_clipped,
+        .quantizer = output,
+        .layer = layer,
+        .in = {z, NULL},
+        .out = {y, NULL}};
+    if (output && !observing) {
+        nncf__quantizer_refresh(output);
+        start_record(output, planes);
+    }
+    if (layer->activation != NNCF_ACTIVATION_NONE || (output && !observing))
+        nncf__map_reduce_run(context, &walk);
+    else if (z != y)
+        memcpy(y, z, planes->n * planes->c * planes->hw * sizeof *y);
+    if (observing)
+        nncf__layer_observe(context, output, planes, y);
+}
+
+static void finish_backward_piece(const nncf__map_reduce *walk, size_t channel, size_t offset,
+    size_t count, float *room, double *sums)
+{
+    (void)room;
+    nncf__epilogue e = nncf__layer_epilogue(walk->layer, walk->quantizer, channel);
+    walk->k->epilogue_backward(
+        count, walk->in[0] + offset, walk->grad + offset, walk->out[0] + offset, &e, 0, 0, sums);
+}
+
+/* Where batch norm leaves its own. */
+static void keep_sums(const nncf__map_reduce *walk, size_t channel, const double *sums)
+{
+    memcpy(nncf__channels_of(walk->layer).sums + 5 * channel, sums, 3 * sizeof *sums);
+}
+
+void nncf__epilogue_backward(nncf_layer *layer, const nncf__planes *planes, const float *z,
+    const float *dy, float *da, bool adds_later)
+{
+    nncf__quantizer *output = nncf__layer_output_quantizer(layer);
+    nncf__map_reduce walk = {.planes = *planes,
+        .by_channel = per_channel(output),
+        .piece = finish_backward_piece,
+        .on_result = adds_later ? keep_sums : add_gradient,
+        .quantizer = output,
+        .layer = layer,
+        .in = {z, NULL},
+        .out = {da, NULL},
+        .grad = dy};
+    nncf__map_reduce_run(layer->model->context, &walk);
+}
+
+void nncf__epilogue_add_gradients(nncf_layer *layer)
+{
+    nncf__quantizer *output = nncf__layer_output_quantizer(layer);
+    const double *sums = nncf__channels_of(layer).sums;
+    for (size_t c = 0; output && c < output->channels; c++)
+        nncf__quantizer_add_gradient(output, c, sums + 5 * c);
+}

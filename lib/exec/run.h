@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shapes and checks of the public calls that run a layer. */
+#ifndef NNCF__EXEC_RUN_H
+#define NNCF__EXEC_RUN_H
+
+#include <nncf/base.h>
+#include <nncf/model.h>
+#include <nncf/tensor.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* nncf_layer_output_shape() without a log line. */
+nncf_status nncf__layer_output_shape(
+    const nncf_layer *layer, const nncf_tensor *x, int64_t *shape, int32_t *ndim, nncf_error *err);
+/* Log what a call of nncf_layer_... returns, unless it is NNCF_OK: the line is made from err.
+ * Returns status. */
+nncf_status nncf__layer_report(
+    const nncf_layer *layer, const char *call, nncf_status status, const nncf_error *err);
+/* The controller's initialization is under way: quantizers see and pass on, batch norm changes
+ * nothing. */
+bool nncf__layer_observing(const nncf_layer *layer);
+
+#endif

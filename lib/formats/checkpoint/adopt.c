@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A snapshot of another stage of training: magnitude sparsity, say, whose zeros const_sparsity is
+ * to keep. Where the configs differ a controller takes over what both stages have, by name, and
+ * says what it found no place or no source for. Everything is decided before anything is changed.
+ * docs/snapshots.md has the table of stages.
+ */
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "controller/ctrl.h"
+#include "controller/init.h"
+#include "controller/layer_compression.h"
+#include "formats/checkpoint/masks.h"
+#include "formats/checkpoint/state.h"
+#include "formats/safetensors/json.h"
+#include "formats/safetensors/open.h"
+#include "formats/safetensors/safetensors.h"
+#include "graph/model.h"
+#include "quantization/quantizer.h"
+#include "sparsity/magnitude.h"
+
+#include <nncf/base.h>
+#include <nncf/checkpoint.h>
+#include <nncf/compression.h>
+#include <nncf/context.h>
+#include <nncf/model.h>
+#include <nncf/tensor.h>
+
+#include <string.h>
+
+enum mask_action { MASK_STAYS, MASK_FRESH, MASK_TAKEN };
+
+/* What becomes of a layer's mask and quantizers. */
+typedef struct fate {
+    enum mask_action action;
+    enum nncf__mask_form form;
+    const nncf__entry *mask;
+    bool quantizer_taken[NNCF__N_SLOTS];
+    /* sign, initialized */
+    const int32_t *saved[NNCF__N_SLOTS];
+} fate;
+
+typedef struct adoption {
+    const nncf_checkpoint *c;
+    nncf_compression_ctrl *ctrl;
+    /* [n_layers] */
+    fate *fates;
+    /* [n_entries]: of the quantizer whose first tensor it is, from 1 on */
+    uint32_t *number;
+    /* [n_entries] */
+    bool *used;
+    const int32_t *saved;
+    size_t n_saved;
+    /* masks and quantizers of the snapshot that belong to a layer of the model */
+    size_t related;
+    nncf_checkpoint_restore_report report;
+    /* names, by kind of report */
+    nncf__text lines[4];
+} adoption;
+
+enum { LEFT_MASKS, LEFT_QUANTIZERS, FRESH_MASKS, FRESH_QUANTIZERS };
+
+static void name_one(adoption *a, int kind, size_t count, const char *name)
+{
+    enum { NAMED = 6 };
+    if (count <= NAMED)
+        nncf__text_printf(&a->lines[kind], "%s%.128s", count == 1 ? "" : ", ", name);
+    else if (count == NAMED + 1)
+        nncf__text_printf(&a->lines[kind], ", ...");
+}
+
+static const nncf__entry *find(
+    const adoption *a, nncf__text *name, const char *front, const char *scope, const char *end)
+{
+    name->length = 0;
+    nncf__text_printf(name, "%s%s%s", front, scope, end);
+    return name->failed ? NULL : nncf__checkpoint_find(a->c, name->data);
+}
+
+/* ---- what the snapshot has ---- */
+
+/* Number the quantizers that "nncf.quantizer_names" lists, in the order of "nncf.quantizers". */
+static nncf_status number_quantizers(adoption *a, nncf_error *err)
+{
+    const char *text = nncf_checkpoint_text_get(a->c, "nncf.quantizer_names");
+    const nncf__entry *states = nncf__checkpoint_find(a->c, "nncf.quantizers");
+    if (!states || states->dtype != NNCF_I32 || states->ndim != 2 || states->shape[1] != 2)
+        return nncf__fail(err, NNCF_E_FORMAT, "nncf.quantizers",
+            "%s: \"nncf.quantizers\" is missing or damaged", a->c->path);
+    a->saved = states->data;
+    a->n_saved = (size_t)states->shape[0];
+    if (!text)
+        return NNCF_OK; /* then no range can be told from another: all are made anew */
+    char *name = nncf__alloc(a->c->context, strlen(text) + 1);
+    nncf__json j;
+    size_t n = 0;
+    if (!name)
+        return nncf__fail(err, NNCF_E_NOMEM, a->c->path, "out of memory");
+    nncf__json_start(&j, text, strlen(text));
+    nncf__json_open(&j);
+    while (nncf__json_more(&j) && n < a->n_saved) {
+        nncf__json_span s;
+        nncf__json_string(&j, &s);
+        if (j.flaw)
+            break;
+        name[nncf__json_decode(text, &s, name, strlen(text))] = 0;
+        const nncf__entry *e = nncf__checkpoint_find(a->c, name);
+        n++;
+        if (e)
+            a->number[e - a->c->entries] = (uint32_t)n;
+    }
+    nncf__free(a->c->context, name);
+    if (j.flaw || n != a->n_saved)
+        return nncf__fail(err, NNCF_E_FORMAT, "nncf.quantizer_names",
+            "%s: \"nncf.quantizer_names\" is damaged", a->c->path);
+    return NNCF_OK;
+}
+
+/* How many masks and quantizers of the snapshot belong to the layer, whatever this controller does
+ * with it. */
+static void count_related(adoption *a, const nncf_layer *layer, nncf__text *name)
+{
+    const nncf__entry *bits = find(a, name, "nncf.", layer->scope, ".mask"),
+                      *logits = find(a, name, "", layer->scope, ".pre_ops.mask");
+    a->related += bits || logits;
+    for (int i = 0; i < 2 * NNCF__N_SLOTS; i++) {
+        name->length = 0;
+        nncf__text_printf(name, "%s%s%s", layer->scope, nncf__quantizer_stems[i / 2],
+            i % 2 ? ".input_low" : ".scale");
+        a->related += !name->failed && nncf__checkpoint_find(a->c, name->data);
+    }
+}
+
+/* ---- deciding ---- */
+
+static nncf_status decide_mask(adoption *a, size_t i, nncf__text *name, nncf_error *err)
+{
+    const nncf_layer *layer = a->ctrl->model->layers[i];
+    const int32_t kind = a->ctrl->layers[i].mask_kind;
+    fate *f = &a->fates[i];
+    if (kind == NNCF__MASK_NONE)
+        return NNCF_OK;
+    const nncf__entry *bits = find(a, name, "nncf.", layer->scope, ".mask"),
+                      *logits = find(a, name, "", layer->scope, ".pre_ops.mask");
+    /* logits become bits; but bits no logits, which say how sure a mask is */
+    const nncf__entry *mask = kind == NNCF__MASK_BITS && bits ? bits : logits;
+    f->form = mask ? nncf__mask_form_of(mask) : NNCF__FORM_NONE;
+    if (f->form == NNCF__FORM_NONE) {
+        f->action = MASK_FRESH;
+        name_one(a, FRESH_MASKS, ++a->report.masks_fresh, layer->scope);
+        return NNCF_OK;
+    }
+    if (!nncf__mask_fits(f->form, mask, layer->weight_count))
+        return nncf__fail(err, NNCF_E_SHAPE, mask->name,
+            "%s: the mask \"%.64s\" is for a weight of another size", a->c->path, mask->name);
+    f->action = MASK_TAKEN;
+    f->mask = mask;
+    a->used[mask - a->c->entries] = true;
+    a->report.masks_taken++;
+    return NNCF_OK;
+}
+
+static bool holds_floats(const nncf__entry *e, size_t count)
+{
+    return e && e->dtype == NNCF_F32 && e->ndim == 1 && e->shape[0] == (int64_t)count;
+}
+
+static nncf_status decide_quantizer(adoption *a, size_t i, int place, nncf_error *err)
+{
+    const nncf__quantizer *q = nncf__layer_quantizer(&a->ctrl->layers[i], place);
+    if (!q)
+        return NNCF_OK;
+    const nncf__entry *e = nncf__checkpoint_find(a->c, q->name);
+    const uint32_t number = e ? a->number[e - a->c->entries] : 0;
+    const int32_t *saved = number ? a->saved + 2 * (number - 1) : NULL;
+    if (saved &&
+        (saved[0] < NNCF__SIGN_AUTO || saved[0] > NNCF__SIGNED || saved[1] < 0 || saved[1] > 1))
+        return nncf__fail(err, NNCF_E_FORMAT, "nncf.quantizers",
+            "%s: the state of quantizer %u is out of range", a->c->path, (unsigned)number - 1);
+    if (saved && saved[1] == 1 && holds_floats(e, q->channels) &&
+        (!q->range || holds_floats(nncf__checkpoint_find(a->c, q->range_name), q->channels))) {
+        a->fates[i].quantizer_taken[place] = true;
+        a->fates[i].saved[place] = saved;
+        a->used[e - a->c->entries] = true;
+        a->report.quantizers_taken++;
+    } else {
+        name_one(a, FRESH_QUANTIZERS, ++a->report.quantizers_fresh, q->name);
+        if (place > 0 && q->rule.kind != NNCF__RANGE_NONE)
+            a->report.initialization_needed = 1;
+    }
+    return NNCF_OK;
+}
+
+/* What the snapshot has and nothing takes. */
+static void count_left(adoption *a)
+{
+    for (size_t i = 0; i < a->c->n_entries; i++) {
+        const nncf__entry *e = &a->c->entries[i];
+        if (a->used[i])
+            continue;
+        if (nncf__mask_form_of(e) != NNCF__FORM_NONE)
+            name_one(a, LEFT_MASKS, ++a->report.masks_left, e->name);
+        else if (a->number[i])
+            name_one(a, LEFT_QUANTIZERS, ++a->report.quantizers_left, e->name);
+    }
+}
+
+static nncf_status decide(adoption *a, nncf_error *err)
+{
+    nncf__text name = {.context = a->ctrl->context};
+    nncf_status status = number_quantizers(a, err);
+    for (size_t i = 0; status == NNCF_OK && i < a->ctrl->n_layers; i++) {
+        count_related(a, a->ctrl->model->layers[i], &name);
+        status = decide_mask(a, i, &name, err);
+        for (int place = 0; status == NNCF_OK && place < NNCF__N_SLOTS; place++)
+            status = decide_quantizer(a, i, place, err);
+    }
+    if (status == NNCF_OK && name.failed)
+        status = nncf__fail(err, NNCF_E_NOMEM, a->c->path, "out of memory");
+    nncf__text_free(&name);
+    if (status != NNCF_OK)
+        return status;
+    count_left(a);
+    const size_t left = a->report.masks_left + a->report.quantizers_left;
+    if (left > 0 && a->related == 0)
+        return nncf__fail(err, NNCF_E_NOTFOUND, a->c->path,
+            "%s is of another model: none of its %zu masks and quantizers is of a layer of this "
+            "one",
+            a->c->path, left);
+    if ((a->report.masks_fresh > 0 && a->ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY &&
+            nncf__magnitude_reserve(a->ctrl) != NNCF_OK) ||
+        (a->report.initialization_needed && nncf__init_observers(a->ctrl) != NNCF_OK))
+        return nncf__fail(err, NNCF_E_NOMEM, a->c->path, "out of memory");
+    return NNCF_OK;
+}
+
+/* ---- doing ---- */
+
+static void take_quantizer(const adoption *a, const fate *f, nncf__quantizer *q, int place)
+{
+    q->observing = false;
+    q->kept = f->quantizer_taken[place];
+    if (!q->kept) {
+        q->initialized = false;
+        return;
+    }
+    memcpy(q->scale, nncf__checkpoint_find(a->c, q->name)->data, q->channels * sizeof *q->scale);
+    if (q->range)
+        memcpy(q->range, nncf__checkpoint_find(a->c, q->range_name)->data,
+            q->channels * sizeof *q->range);
+    q->params.sign = f->saved[place][0];
+    q->initialized = true;
+}
+
+static void take_layer(const adoption *a, size_t i)
+{
+    const fate *f = &a->fates[i];
+    nncf__layer_compression *c = &a->ctrl->layers[i];
+    const size_t count = a->ctrl->model->layers[i]->weight_count;
+    if (f->action == MASK_TAKEN && c->mask_kind == NNCF__MASK_RB)
+        memcpy(c->logit, f->mask->data, count * sizeof *c->logit);
+    else if (f->action == MASK_TAKEN)
+        nncf__mask_to_bits(a->ctrl->context, f->form, f->mask, count, c->bits);
+    else if (f->action == MASK_FRESH && a->ctrl->sparsity_kind == NNCF__CONST_SPARSITY)
+        nncf__const_mask(a->ctrl, i);
+    for (int place = 0; place < NNCF__N_SLOTS; place++) {
+        nncf__quantizer *q = nncf__layer_quantizer(c, place);
+        if (q)
+            take_quantizer(a, f, q, place);
+    }
+}
+
+/* Nothing of this is silent: what a run goes on with is not what the snapshot's run had. */
+static void tell(const adoption *a)
+{
+    const nncf_checkpoint_restore_report *r = &a->report;
+    nncf_context *context = a->ctrl->context;
+    const char *const names[] = {a->lines[0].data ? a->lines[0].data : "",
+        a->lines[1].data ? a->lines[1].data : "", a->lines[2].data ? a->lines[2].data : "",
+        a->lines[3].data ? a->lines[3].data : ""};
+    if (r->masks_left > 0)
+        nncf__log(context, NNCF_LOG_WARNING,
+            "%s: %zu masks are not taken over, and the weights come over as stored, without their "
+            "zeros; "
+            "const_sparsity keeps them: %s",
+            a->c->path, r->masks_left, names[LEFT_MASKS]);
+    if (r->quantizers_left > 0)
+        nncf__log(context, NNCF_LOG_WARNING,
+            "%s: the ranges of %zu quantizers are not taken over: %s", a->c->path,
+            r->quantizers_left, names[LEFT_QUANTIZERS]);
+    if (r->masks_fresh > 0)
+        nncf__log(context, NNCF_LOG_WARNING, "%s has no mask for %zu layers, %s: %s", a->c->path,
+            r->masks_fresh,
+            a->ctrl->sparsity_kind == NNCF__CONST_SPARSITY
+                ? "which keep the zeros that their weights have"
+                : a->ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY
+                ? "so all masks are made anew"
+                : "which begin with all weights",
+            names[FRESH_MASKS]);
+    if (r->quantizers_fresh > 0)
+        nncf__log(context, NNCF_LOG_WARNING, "%s has no range for %zu quantizers%s: %s", a->c->path,
+            r->quantizers_fresh,
+            r->initialization_needed ? "; run the nncf_compression_ctrl_init_step() loop" : "",
+            names[FRESH_QUANTIZERS]);
+}
+
+static nncf_status take_all(adoption *a, const nncf__saved *v, nncf_error *err)
+{
+    nncf_compression_ctrl *ctrl = a->ctrl;
+    const bool same_kind = ctrl->sparsity_kind == a->c->sparsity;
+    nncf__saved_apply(v, ctrl, same_kind);
+    if (a->report.initialization_needed)
+        ctrl->init_done = ctrl->ranges_done = false;
+    for (size_t i = 0; i < ctrl->n_layers; i++)
+        take_layer(a, i);
+    nncf_status status = nncf__ctrl_restored(ctrl);
+    if (status != NNCF_OK)
+        return nncf__fail(
+            err, status, a->c->path, "the controller cannot go on from %s", a->c->path);
+    if (a->report.masks_fresh > 0 && ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY)
+        nncf__magnitude_mask(
+            ctrl); /* one threshold for all, so saved ones cannot stand beside new ones */
+    nncf__init_weights(ctrl);
+    if (same_kind)
+        nncf__saved_apply_moment(v, ctrl);
+    tell(a);
+    return NNCF_OK;
+}
+
+nncf_status nncf__adopt(const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl,
+    const nncf__saved *saved, nncf_checkpoint_restore_report *report, nncf_error *err)
+{
+    nncf_context *context = ctrl->context;
+    adoption a = {.c = checkpoint, .ctrl = ctrl};
+    a.fates = nncf__calloc(context, ctrl->n_layers, sizeof *a.fates);
+    a.number = nncf__calloc(context, checkpoint->n_entries, sizeof *a.number);
+    a.used = nncf__calloc(context, checkpoint->n_entries, sizeof *a.used);
+    for (size_t i = 0; i < sizeof a.lines / sizeof *a.lines; i++)
+        a.lines[i].context = context;
+    nncf_status status = a.fates && a.number && a.used
+        ? decide(&a, err)
+        : nncf__fail(err, NNCF_E_NOMEM, checkpoint->path, "out of memory");
+    if (status == NNCF_OK)
+        status = take_all(&a, saved, err);
+    if (status == NNCF_OK)
+        *report = a.report;
+    nncf__free(context, a.fates);
+    nncf__free(context, a.number);
+    nncf__free(context, a.used);
+    for (size_t i = 0; i < sizeof a.lines / sizeof *a.lines; i++)
+        nncf__text_free(&a.lines[i]);
+    return status;
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Putting a controller into a saved state: everything is checked before anything is copied. A
+ * snapshot of another config is adopt.c's. */
+#include "base/error.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "controller/ctrl.h"
+#include "controller/init.h"
+#include "controller/layer_compression.h"
+#include "formats/checkpoint/differ.h"
+#include "formats/checkpoint/state.h"
+#include "formats/safetensors/names.h"
+#include "formats/safetensors/open.h"
+#include "formats/safetensors/sha256.h"
+#include "quantization/quantizer.h"
+
+#include <nncf/base.h>
+#include <nncf/checkpoint.h>
+#include <nncf/compression.h>
+#include <nncf/context.h>
+#include <nncf/tensor.h>
+
+#include <string.h>
+
+static nncf_status read_counters(const nncf_checkpoint *c, nncf__saved *v, nncf_error *err)
+{
+    for (int i = 0; i < NNCF__N_COUNTERS; i++) {
+        const char *text = nncf_checkpoint_text_get(c, nncf__counter_names[i]);
+        if (!text && i >= NNCF__SCHEDULE_STEP) {
+            v->counters[i] = 0;
+            continue;
+        }
+        if (!text)
+            return nncf__fail(err, NNCF_E_NOTFOUND, nncf__counter_names[i], "%s has no \"%s\"",
+                c->path, nncf__counter_names[i]);
+        bool in_range =
+            nncf__parse_int64(text, &v->counters[i]) && (i == NNCF__SEED || v->counters[i] >= 0);
+        if ((i == NNCF__FROZEN || i == NNCF__INIT_DONE || i == NNCF__STEPPED ||
+                i == NNCF__ARRIVED) &&
+            v->counters[i] > 1)
+            in_range = false;
+        if (i == NNCF__SCHEDULE_COUNT && v->counters[i] > INT32_MAX)
+            in_range = false;
+        if (!in_range)
+            return nncf__fail(err, NNCF_E_FORMAT, nncf__counter_names[i],
+                "%s: \"%s\" is not a number in range", c->path, nncf__counter_names[i]);
+    }
+    return NNCF_OK;
+}
+
+/* Counters and levels, checked. */
+static nncf_status read_saved(const nncf_checkpoint *c, nncf__saved *v, nncf_error *err)
+{
+    static const int64_t two[] = {2};
+    const nncf_checkpoint_tensor levels = {
+        "nncf.levels", {.data = v->levels, .dtype = NNCF_F64, .ndim = 1, .shape = two}};
+    nncf_status status = nncf__checkpoint_verify(c, &levels, 1, err);
+    if (status != NNCF_OK || (status = read_counters(c, v, err)) != NNCF_OK)
+        return status;
+    nncf__checkpoint_copy(c, &levels, 1);
+    if (!(v->levels[0] >= 0 && v->levels[0] <= 1))
+        return nncf__fail(
+            err, NNCF_E_FORMAT, "nncf.levels", "%s: the sparsity level is not in 0..1", c->path);
+    return NNCF_OK;
+}
+
+void nncf__saved_apply(const nncf__saved *v, nncf_compression_ctrl *ctrl, bool same_sparsity)
+{
+    ctrl->epoch = v->counters[NNCF__EPOCH];
+    ctrl->step = v->counters[NNCF__STEP];
+    ctrl->frozen = v->counters[NNCF__FROZEN] != 0;
+    ctrl->init_done = v->counters[NNCF__INIT_DONE] != 0;
+    ctrl->ranges_done = ctrl->init_done;
+    ctrl->init_begun = ctrl->init_images = 0; /* an initialization that was under way begins anew */
+    ctrl->schedule.epoch = v->counters[NNCF__SCHEDULE_EPOCH];
+    ctrl->schedule.step = v->counters[NNCF__SCHEDULE_STEP];
+    ctrl->step_begun = v->counters[NNCF__BEGUN] & 1;
+    ctrl->epoch_begun = v->counters[NNCF__BEGUN] >> 1 & 1;
+    ctrl->epoch_fresh = v->counters[NNCF__BEGUN] >> 2 & 1;
+    if (v->counters[NNCF__STEPS_PER_EPOCH] > 0)
+        ctrl->schedule.steps_per_epoch = v->counters[NNCF__STEPS_PER_EPOCH];
+    if (!same_sparsity)
+        return; /* what follows is about how far that algorithm had come */
+    ctrl->schedule.bad_epochs = (int32_t)v->counters[NNCF__SCHEDULE_COUNT];
+    ctrl->schedule.level = v->levels[0];
+    ctrl->threshold = v->levels[1];
+}
+
+void nncf__saved_apply_moment(const nncf__saved *v, nncf_compression_ctrl *ctrl)
+{
+    ctrl->stepped = v->counters[NNCF__STEPPED] != 0;
+    ctrl->arrived_before = v->counters[NNCF__ARRIVED] != 0;
+}
+
+static nncf_status check_quantizers(
+    const nncf_checkpoint *c, const nncf__state *state, nncf_error *err)
+{
+    const int32_t *saved = nncf__checkpoint_find(c, "nncf.quantizers")->data;
+    for (size_t i = 0; i < state->n_quantizers; i++) {
+        int32_t sign = saved[2 * i], initialized = saved[2 * i + 1];
+        if (sign < NNCF__SIGN_AUTO || sign > NNCF__SIGNED || initialized < 0 || initialized > 1)
+            return nncf__fail(err, NNCF_E_FORMAT, "nncf.quantizers",
+                "%s: the state of quantizer %zu is out of range", c->path, i);
+    }
+    return NNCF_OK;
+}
+
+static void apply_quantizers(const nncf_checkpoint *c, nncf_compression_ctrl *ctrl)
+{
+    const int32_t *saved = nncf__checkpoint_find(c, "nncf.quantizers")->data;
+    for (size_t i = 0; i < ctrl->n_layers; i++) {
+        for (int j = 0; j < NNCF__N_SLOTS; j++) {
+            nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
+            if (!q)
+                continue;
+            q->params.sign = saved[0];
+            q->initialized = saved[1] != 0;
+            q->observing = false;
+            /* a range of an activation before initialization is over can only be that of an earlier
+             * stage */
+            q->kept = q->initialized && !q->is_weight && !ctrl->init_done;
+            saved += 2;
+        }
+    }
+}
+
+static void warn_seed(
+    const nncf_checkpoint *c, const nncf_compression_ctrl *ctrl, const nncf__saved *v)
+{
+    uint64_t seed;
+    memcpy(&seed, &v->counters[NNCF__SEED], sizeof seed);
+    if (seed != ctrl->context->params.seed)
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+            "%s was trained with seed %llu, the context has %llu: random masks will differ from "
+            "those of a run "
+            "that was not interrupted",
+            c->path, (unsigned long long)seed, (unsigned long long)ctrl->context->params.seed);
+}
+
+/* A snapshot of the same config: all of it is there. */
+static nncf_status restore(const nncf_checkpoint *c, nncf_compression_ctrl *ctrl,
+    const nncf__state *state, nncf_checkpoint_restore_report *report, nncf_error *err)
+{
+    nncf__saved v;
+    nncf_status status = nncf__checkpoint_verify(c, state->tensors, state->n_tensors, err);
+    if (status != NNCF_OK || (status = read_saved(c, &v, err)) != NNCF_OK ||
+        (status = check_quantizers(c, state, err)) != NNCF_OK)
+        return status;
+    if (!v.counters[NNCF__INIT_DONE] && (status = nncf__init_observers(ctrl)) != NNCF_OK)
+        return nncf__fail(err, status, c->path, "out of memory");
+    warn_seed(c, ctrl, &v);
+    nncf__checkpoint_copy(c, state->tensors, state->n_tensors);
+    nncf__saved_apply(&v, ctrl, true);
+    apply_quantizers(c, ctrl);
+    if ((status = nncf__ctrl_restored(ctrl)) != NNCF_OK)
+        return nncf__fail(err, status, c->path, "the controller cannot go on from %s", c->path);
+    nncf__saved_apply_moment(&v, ctrl); /* not derived from the counters */
+    for (size_t i = 0; i < ctrl->n_layers; i++)
+        report->masks_taken += ctrl->layers[i].mask_kind != NNCF__MASK_NONE;
+    report->quantizers_taken = state->n_quantizers;
+    report->initialization_needed = !ctrl->init_done && nncf__init_wanted(ctrl);
+    return NNCF_OK;
+}
+
+static nncf_status restore_same(const nncf_checkpoint *c, nncf_compression_ctrl *ctrl,
+    nncf_checkpoint_restore_report *report, nncf_error *err)
+{
+    nncf__state state = {0};
+    nncf_status status = nncf__state_make(ctrl, &state);
+    if (status != NNCF_OK)
+        return nncf__fail(err, status, c->path, "out of memory");
+    status = restore(c, ctrl, &state, report, err);
+    nncf__state_free(&state);
+    return status;
+}
+
+/* A snapshot of another one: what both have. */
+static nncf_status restore_other(const nncf_checkpoint *c, nncf_compression_ctrl *ctrl,
+    nncf_checkpoint_restore_report *report, nncf_error *err)
+{
+    nncf__saved v;
+    nncf_status status = read_saved(c, &v, err);
+    if (status != NNCF_OK)
+        return status;
+    status = nncf__adopt(c, ctrl, &v, report, err);
+    if (status == NNCF_OK)
+        warn_seed(c, ctrl, &v);
+    return status;
+}
+
+/* Log every line of a text. */
+static void log_lines(
+    nncf_context *context, int32_t level, const char *path, const nncf__text *lines)
+{
+    for (const char *p = lines->data; p && *p; p += strcspn(p, "\n") + 1)
+        nncf__log(context, level, "%s: config: %.*s", path, (int)strcspn(p, "\n"), p);
+}
+
+/* Refuse, with all lines in one message; those that it has no room for are in the log with the
+ * others. */
+static nncf_status refuse_config(const nncf_checkpoint *c, const nncf_compression_ctrl *ctrl,
+    size_t count, const nncf__text *lines, nncf_error *err)
+{
+    nncf__text message = {.context = ctrl->context};
+    nncf__text_printf(&message, "%s was made with another config (%zu difference%s): ", c->path,
+        count, count == 1 ? "" : "s");
+    for (const char *p = lines->data; p && *p; p += strcspn(p, "\n") + 1)
+        nncf__text_printf(
+            &message, "%s%.*s", p == lines->data ? "" : "; ", (int)strcspn(p, "\n"), p);
+    if (!err || message.failed || message.length >= sizeof err->message)
+        log_lines(ctrl->context, NNCF_LOG_ERROR, c->path, lines);
+    nncf_status status =
+        nncf__fail(err, NNCF_E_CONFIG, "compression", "%s", message.data ? message.data : c->path);
+    nncf__text_free(&message);
+    return status;
+}
+
+/* The snapshot's config against the controller's. With `accept` a difference is a warning. */
+static nncf_status compare_configs(const nncf_checkpoint *c, const nncf_compression_ctrl *ctrl,
+    bool accept, size_t *differences, nncf_error *err)
+{
+    const char *config = nncf_checkpoint_text_get(c, "nncf.config");
+    const char *digest = nncf_checkpoint_text_get(c, "nncf.config_sha256");
+    char computed[NNCF__DIGEST_TEXT];
+    if (!config)
+        return nncf__fail(err, NNCF_E_NOTFOUND, "nncf.config",
+            "%s holds no controller's state: save with the controller", c->path);
+    nncf__sha256_text(config, strlen(config), computed);
+    if (digest && strcmp(digest, computed) != 0)
+        return nncf__fail(err, NNCF_E_FORMAT, "nncf.config_sha256",
+            "%s: the config does not match its digest", c->path);
+    nncf__text lines = {.context = ctrl->context};
+    nncf_status status = nncf__config_differences(
+        ctrl->canonical_config ? ctrl->canonical_config : "", config, &lines, differences);
+    if (status != NNCF_OK)
+        status = nncf__fail(err, status, c->path, "out of memory");
+    else if (*differences > 0 && accept)
+        log_lines(ctrl->context, NNCF_LOG_WARNING, c->path, &lines);
+    else if (*differences > 0)
+        status = refuse_config(c, ctrl, *differences, &lines, err);
+    nncf__text_free(&lines);
+    return status;
+}
+
+nncf_status nncf_checkpoint_restore_with(const nncf_checkpoint *checkpoint,
+    nncf_compression_ctrl *ctrl, const nncf_checkpoint_restore_params *params, nncf_error *err)
+{
+    nncf_checkpoint_restore_params p = {NNCF_PARAMS(nncf_checkpoint_restore_params)};
+    nncf_status status = NNCF_OK;
+    if (!checkpoint || !ctrl)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "%s is NULL", !checkpoint ? "checkpoint" : "ctrl");
+    if (params &&
+        (status = nncf__params_copy(&p, sizeof p, params, "nncf_checkpoint_restore_params", err)) !=
+            NNCF_OK)
+        return status;
+    if (p.accept_config < 0 || p.accept_config > 1 || p.padding != 0)
+        return nncf__fail(
+            err, NNCF_E_ARG, NULL, "nncf_checkpoint_restore_params: accept_config must be 0 or 1");
+    if (!ctrl->model)
+        return nncf__fail(err, NNCF_E_STATE, NULL, "the controller's model is gone");
+    nncf_checkpoint_restore_report r = {NNCF_PARAMS(nncf_checkpoint_restore_report)};
+    if (p.report &&
+        (status = nncf__params_copy(
+             &r, sizeof r, p.report, "nncf_checkpoint_restore_report", err)) != NNCF_OK)
+        return status;
+    r = (nncf_checkpoint_restore_report){NNCF_PARAMS(nncf_checkpoint_restore_report)};
+    size_t differences = 0;
+    status = compare_configs(checkpoint, ctrl, p.accept_config != 0, &differences, err);
+    if (status == NNCF_OK)
+        status = (differences ? restore_other : restore_same)(checkpoint, ctrl, &r, err);
+    return status == NNCF_OK && p.report ? nncf__result_copy(p.report, &r, sizeof r) : status;
+}
+
+nncf_status nncf_checkpoint_restore(
+    const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl, nncf_error *err)
+{
+    return nncf_checkpoint_restore_with(checkpoint, ctrl, NULL, err);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A controller's state: logits, masks and ranges as tensors, counters as texts of __metadata__.
+ * Numbers that are not whole go into tensors, so that they come back bit for bit and no locale is
+ * asked for the decimal point.
+ */
+#include "formats/checkpoint/state.h"
+
+#include "base/alloc.h"
+#include "base/text.h"
+#include "controller/ctrl.h"
+#include "controller/layer_compression.h"
+#include "formats/safetensors/sha256.h"
+#include "graph/model.h"
+#include "quantization/quantizer.h"
+
+#include <nncf/base.h>
+#include <nncf/checkpoint.h>
+#include <nncf/compression.h>
+#include <nncf/model.h>
+#include <nncf/tensor.h>
+
+#include <stdio.h>
+#include <string.h>
+
+const char *const nncf__counter_names[NNCF__N_COUNTERS] = {"nncf.epoch", "nncf.step", "nncf.frozen",
+    "nncf.init_done", "nncf.schedule_epoch", "nncf.schedule_count", "nncf.stepped",
+    "nncf.arrived_before", "nncf.seed", "nncf.schedule_step", "nncf.steps_per_epoch", "nncf.begun"};
+
+enum { MOST_TENSORS_A_LAYER = 1 + 2 * NNCF__N_SLOTS, FIXED_TENSORS = 2 };
+
+static int64_t *counter_values(const nncf_compression_ctrl *ctrl, int64_t values[NNCF__N_COUNTERS])
+{
+    values[NNCF__EPOCH] = ctrl->epoch;
+    values[NNCF__STEP] = ctrl->step;
+    values[NNCF__FROZEN] = ctrl->frozen;
+    values[NNCF__INIT_DONE] = ctrl->init_done;
+    values[NNCF__SCHEDULE_EPOCH] = ctrl->schedule.epoch;
+    values[NNCF__SCHEDULE_COUNT] = ctrl->schedule.bad_epochs;
+    values[NNCF__STEPPED] = ctrl->stepped;
+    values[NNCF__ARRIVED] = ctrl->arrived_before;
+    values[NNCF__SCHEDULE_STEP] = ctrl->schedule.step;
+    values[NNCF__BEGUN] = ctrl->step_begun | ctrl->epoch_begun << 1 | ctrl->epoch_fresh << 2;
+    values[NNCF__STEPS_PER_EPOCH] = ctrl->schedule.steps_per_epoch;
+    memcpy(&values[NNCF__SEED], &ctrl->context->params.seed, sizeof values[NNCF__SEED]);
+    return values;
+}
+
+/* Names of masks, and of the first parameter of each quantizer in the order of "nncf.quantizers":
+ * for a controller that has others. */
+static void put_names(const nncf_compression_ctrl *ctrl, bool masks, nncf__text *text)
+{
+    nncf__text names = {.context = ctrl->context}, mask = {.context = ctrl->context};
+    nncf__text_append(&names, "[", 1);
+    for (size_t i = 0; i < ctrl->n_layers; i++)
+        for (int j = 0; j < (masks ? 1 : NNCF__N_SLOTS); j++) {
+            const nncf__layer_compression *c = &ctrl->layers[i];
+            const nncf__quantizer *q = nncf__layer_quantizer(c, j);
+            if (masks ? c->mask_kind == NNCF__MASK_NONE : !q)
+                continue;
+            mask.length = 0;
+            nncf__text_printf(&mask, "nncf.%s.mask", ctrl->model->layers[i]->scope);
+            nncf__text_append(&names, ",", names.length > 1);
+            if (!mask.failed)
+                nncf__text_json_string(&names,
+                    !masks                              ? q->name
+                        : c->mask_kind == NNCF__MASK_RB ? c->logit_name
+                                                        : mask.data);
+        }
+    nncf__text_append(&names, "]", 1);
+    nncf__text_printf(text, ",\"nncf.%s_names\":", masks ? "mask" : "quantizer");
+    text->failed = text->failed || names.failed || mask.failed;
+    if (!text->failed)
+        nncf__text_json_string(text, names.data);
+    nncf__text_free(&names);
+    nncf__text_free(&mask);
+}
+
+void nncf__state_texts(const nncf_compression_ctrl *ctrl, nncf__text *text)
+{
+    int64_t values[NNCF__N_COUNTERS];
+    counter_values(ctrl, values);
+    for (int i = 0; i < NNCF__N_COUNTERS; i++)
+        nncf__text_printf(text, ",\"%s\":\"%lld\"", nncf__counter_names[i], (long long)values[i]);
+    put_names(ctrl, true, text);
+    put_names(ctrl, false, text);
+    const char *config = ctrl->canonical_config ? ctrl->canonical_config : "";
+    char digest[NNCF__DIGEST_TEXT];
+    nncf__sha256_text(config, strlen(config), digest);
+    nncf__text_printf(text, ",\"nncf.config_sha256\":\"%s\",\"nncf.config\":", digest);
+    nncf__text_json_string(text, config);
+}
+
+static nncf_tensor *put(nncf__state *s, const char *name, int32_t dtype, void *data)
+{
+    nncf_checkpoint_tensor *t = &s->tensors[s->n_tensors];
+    t->name = name;
+    t->tensor =
+        (nncf_tensor){.data = data, .dtype = dtype, .ndim = 1, .shape = s->shapes[s->n_tensors]};
+    s->n_tensors++;
+    return &t->tensor;
+}
+
+/* Shape storage of the tensor that put() returned last. */
+static int64_t *last_shape(nncf__state *s)
+{
+    return s->shapes[s->n_tensors - 1];
+}
+
+static void put_quantizer(nncf__state *s, const nncf__quantizer *q)
+{
+    put(s, q->name, NNCF_F32, q->scale);
+    last_shape(s)[0] = (int64_t)q->channels;
+    if (q->range) {
+        put(s, q->range_name, NNCF_F32, q->range);
+        last_shape(s)[0] = (int64_t)q->channels;
+    }
+    if (s->quantizers) {
+        s->quantizers[2 * s->n_quantizers] = q->params.sign;
+        s->quantizers[2 * s->n_quantizers + 1] = q->initialized;
+    }
+    s->n_quantizers++;
+}
+
+static nncf_status put_layer(
+    nncf__state *s, const nncf_layer *layer, const nncf__layer_compression *c)
+{
+    if (c->mask_kind == NNCF__MASK_RB) {
+        put(s, c->logit_name, NNCF_F32, c->logit)->ndim = layer->weight_ndim;
+        memcpy(last_shape(s), layer->weight_shape, sizeof layer->weight_shape);
+    } else if (c->mask_kind == NNCF__MASK_BITS) {
+        nncf__text name = {.context = s->context};
+        nncf__text_printf(&name, "nncf.%s.mask", layer->scope);
+        if (name.failed) {
+            nncf__text_free(&name);
+            return NNCF_E_NOMEM;
+        }
+        char *copy = nncf__strdup(s->context, name.data);
+        nncf__text_free(&name);
+        if (!copy)
+            return NNCF_E_NOMEM;
+        s->names[s->n_tensors] = copy;
+        put(s, copy, NNCF_U8, c->bits);
+        last_shape(s)[0] = (int64_t)((layer->weight_count + 7) / 8);
+    }
+    const nncf__quantizer *quantizers[] = {
+        c->weight_quantizer, c->input_quantizer, c->output_quantizer, c->pre_activation_quantizer};
+    for (size_t i = 0; i < sizeof quantizers / sizeof *quantizers; i++)
+        if (quantizers[i])
+            put_quantizer(s, quantizers[i]);
+    return NNCF_OK;
+}
+
+nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, nncf__state *state)
+{
+    nncf__state s = {.context = ctrl->context};
+    const size_t most = ctrl->n_layers * MOST_TENSORS_A_LAYER + FIXED_TENSORS;
+    nncf_status status = NNCF_OK;
+    s.tensors = nncf__calloc(s.context, most, sizeof *s.tensors);
+    s.shapes = nncf__calloc(s.context, most, sizeof *s.shapes);
+    s.names = nncf__calloc(s.context, most, sizeof *s.names);
+    s.quantizers =
+        nncf__calloc(s.context, NNCF__N_SLOTS * ctrl->n_layers + 1, 2 * sizeof *s.quantizers);
+    if (!s.tensors || !s.shapes || !s.names || !s.quantizers)
+        status = NNCF_E_NOMEM;
+    for (size_t i = 0; status == NNCF_OK && i < ctrl->n_layers; i++)
+        status = put_layer(&s, ctrl->model->layers[i], &ctrl->layers[i]);
+    if (status != NNCF_OK) {
+        nncf__state_free(&s);
+        return status;
+    }
+    *state = s; /* the next one points into it */
+    state->levels[0] = ctrl->schedule.level;
+    state->levels[1] = ctrl->threshold;
+    put(state, "nncf.levels", NNCF_F64, state->levels);
+    last_shape(state)[0] = 2;
+    put(state, "nncf.quantizers", NNCF_I32, state->quantizers)->ndim = 2;
+    last_shape(state)[0] = (int64_t)state->n_quantizers;
+    last_shape(state)[1] = 2;
+    return NNCF_OK;
+}
+
+void nncf__state_free(nncf__state *state)
+{
+    if (!state->context)
+        return;
+    for (size_t i = 0; state->names && i < state->n_tensors; i++)
+        nncf__free(state->context, state->names[i]);
+    nncf__free(state->context, state->tensors);
+    nncf__free(state->context, state->shapes);
+    nncf__free(state->context, state->names);
+    nncf__free(state->context, state->quantizers);
+    memset(state, 0, sizeof *state);
+}

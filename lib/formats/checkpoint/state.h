@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a controller is made of, as tensors and texts. */
+#ifndef NNCF__FORMATS_CHECKPOINT_STATE_H
+#define NNCF__FORMATS_CHECKPOINT_STATE_H
+
+#include "base/text.h"
+#include "graph/ops.h"
+
+#include <nncf/base.h>
+#include <nncf/checkpoint.h>
+#include <nncf/compression.h>
+#include <nncf/context.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Whole-number texts of a snapshot. */
+enum nncf__counter {
+    NNCF__EPOCH,
+    NNCF__STEP,
+    NNCF__FROZEN,
+    NNCF__INIT_DONE,
+    NNCF__SCHEDULE_EPOCH,
+    NNCF__SCHEDULE_COUNT,
+    NNCF__STEPPED,
+    NNCF__ARRIVED,
+    NNCF__SEED,
+    /* from here on: absent in the first snapshots, then 0 */
+    NNCF__SCHEDULE_STEP,
+    NNCF__STEPS_PER_EPOCH,
+    /* bits: step_begun, epoch_begun, epoch_fresh */
+    NNCF__BEGUN,
+    NNCF__N_COUNTERS
+};
+extern const char *const nncf__counter_names[NNCF__N_COUNTERS];
+
+typedef struct nncf__state {
+    nncf_context *context;
+    /* views of the controller's arrays, and of levels and quantizers below */
+    nncf_checkpoint_tensor *tensors;
+    size_t n_tensors;
+    /* those made here */
+    char **names;
+    /* [n_tensors] */
+    int64_t (*shapes)[NNCF__MAX_WEIGHT_NDIM];
+    /* schedule level, magnitude threshold */
+    double levels[2];
+    /* [n_quantizers][2]: sign, initialized */
+    int32_t *quantizers;
+    size_t n_quantizers;
+} nncf__state;
+nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, nncf__state *state);
+void nncf__state_free(nncf__state *state);
+/* What a snapshot says of a controller beside its tensors; restore.c. */
+typedef struct nncf__saved {
+    int64_t counters[NNCF__N_COUNTERS];
+    double levels[2];
+} nncf__saved;
+/* Without same_sparsity all but how far the sparsity algorithm had come. */
+void nncf__saved_apply(const nncf__saved *saved, nncf_compression_ctrl *ctrl, bool same_sparsity);
+/* Where within an epoch the snapshot was made: after nncf__ctrl_restored(). */
+void nncf__saved_apply_moment(const nncf__saved *saved, nncf_compression_ctrl *ctrl);
+
+/* adopt.c: the same for a snapshot of another config. */
+nncf_status nncf__adopt(const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl,
+    const nncf__saved *saved, nncf_checkpoint_restore_report *report, nncf_error *err);
+
+/* The texts, as members of __metadata__ with a comma in front of each. */
+void nncf__state_texts(const nncf_compression_ctrl *ctrl, nncf__text *text);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bias and batch norm of a layer in eval mode as one factor and one summand a channel
+ * (docs/formulas.md, "Folding"). */
+#include "formats/deploy/fold.h"
+
+#include "base/error.h"
+#include "graph/model.h"
+
+#include <nncf/base.h>
+#include <nncf/model.h>
+
+#include <math.h>
+
+nncf_status nncf__fold_batch_norm(
+    const nncf_layer *layer, double *factor, double *shift, nncf_error *err)
+{
+    const nncf_batch_norm_params *bn = &layer->batch_norm;
+    for (int64_t c = 0; c < layer->out_channels; c++) {
+        double bias = layer->bias ? (double)layer->bias[c] : 0;
+        factor[c] = 1;
+        shift[c] = bias;
+        if (!layer->has_batch_norm)
+            continue;
+        /* the same operations as lib/exec/batch_norm.c, so that rounding to float gives its
+         * constants */
+        double inv_std = 1 / sqrt((double)bn->running_var[c] + (double)bn->eps);
+        factor[c] = (bn->weight ? (double)bn->weight[c] : 1) * inv_std;
+        shift[c] = (bn->bias ? (double)bn->bias[c] : 0) - (double)bn->running_mean[c] * factor[c];
+        shift[c] += bias * factor[c];
+        if (!isfinite((float)factor[c]) || !isfinite((float)shift[c]))
+            return nncf__fail(err, NNCF_E_UNSUPPORTED, layer->scope,
+                "%s: bias and batch norm of channel %lld give %g and %g, which are not finite as "
+                "floats, "
+                "so it cannot be folded",
+                layer->scope, (long long)c, factor[c], shift[c]);
+    }
+    return NNCF_OK;
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an opened snapshot holds: views, and copies into the caller's tensors after all of them were
+ * checked. */
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "controller/ctrl.h"
+#include "formats/checkpoint/state.h"
+#include "formats/safetensors/header.h"
+#include "formats/safetensors/names.h"
+#include "formats/safetensors/open.h"
+#include "formats/safetensors/safetensors.h"
+
+#include <nncf/base.h>
+#include <nncf/checkpoint.h>
+#include <nncf/compression.h>
+#include <nncf/context.h>
+#include <nncf/tensor.h>
+
+#include <string.h>
+
+size_t nncf_checkpoint_count(const nncf_checkpoint *checkpoint)
+{
+    return checkpoint ? checkpoint->n_entries : 0;
+}
+
+const char *nncf_checkpoint_name(const nncf_checkpoint *checkpoint, size_t index)
+{
+    return checkpoint && index < checkpoint->n_entries ? checkpoint->entries[index].name : NULL;
+}
+
+const nncf__entry *nncf__entry_find(
+    const nncf__entry *entries, const size_t *by_name, size_t count, const char *name)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const nncf__entry *e = &entries[by_name[middle]];
+        int order = strcmp(name, e->name);
+        if (order == 0)
+            return e;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return NULL;
+}
+
+const nncf__entry *nncf__checkpoint_find(const nncf_checkpoint *checkpoint, const char *name)
+{
+    return nncf__entry_find(checkpoint->entries, checkpoint->by_name, checkpoint->n_entries, name);
+}
+
+nncf_status nncf_checkpoint_get(
+    const nncf_checkpoint *checkpoint, const char *name, nncf_tensor *tensor)
+{
+    if (!checkpoint || !name || !tensor)
+        return NNCF_E_ARG;
+    const nncf__entry *e = nncf__checkpoint_find(checkpoint, name);
+    if (!e)
+        return NNCF_E_NOTFOUND;
+    if (e->dtype < 0)
+        return NNCF_E_DTYPE;
+    if (e->ndim > NNCF_MAX_NDIM)
+        return NNCF_E_LIMIT;
+    *tensor = (nncf_tensor){.data = (void *)(uintptr_t)e->data,
+        .dtype = e->dtype,
+        .ndim = (int32_t)e->ndim,
+        .shape = e->shape};
+    return NNCF_OK;
+}
+
+const char *nncf_checkpoint_text_get(const nncf_checkpoint *checkpoint, const char *key)
+{
+    size_t low = 0, high = checkpoint && key ? checkpoint->n_texts : 0;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        const nncf__pair *text = &checkpoint->texts[checkpoint->by_key[middle]];
+        const int order = strcmp(key, text->key);
+        if (order == 0)
+            return text->value;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return NULL;
+}
+
+static void print_shape(nncf__text *text, const int64_t *shape, size_t ndim)
+{
+    nncf__text_append(text, "(", 1);
+    for (size_t i = 0; i < ndim; i++)
+        nncf__text_printf(text, "%s%lld", i ? "," : "", (long long)shape[i]);
+    nncf__text_append(text, ")", 1);
+}
+
+/* NNCF_OK, or what is wrong, with a clause about it appended to the text. */
+static nncf_status verify(
+    const nncf_checkpoint *c, const nncf_checkpoint_tensor *want, nncf__text *text)
+{
+    const nncf_tensor *t = &want->tensor;
+    const nncf__entry *e = nncf__checkpoint_find(c, want->name);
+    if (!e) {
+        nncf__text_printf(text, "; \"%s\" is not in it", want->name);
+        return NNCF_E_NOTFOUND;
+    }
+    if (e->dtype != t->dtype) {
+        const char *name = nncf__dtype_name(e->dtype);
+        nncf__text_printf(text, "; \"%s\" is of type %s, not %s", want->name, name ? name : "other",
+            nncf__dtype_name(t->dtype));
+        return NNCF_E_DTYPE;
+    }
+    if (e->ndim != (size_t)t->ndim ||
+        (e->ndim && memcmp(e->shape, t->shape, e->ndim * sizeof *e->shape) != 0)) {
+        nncf__text_printf(text, "; \"%s\" has shape ", want->name);
+        print_shape(text, e->shape, e->ndim);
+        nncf__text_append(text, ", not ", 6);
+        print_shape(text, t->shape, (size_t)t->ndim);
+        return NNCF_E_SHAPE;
+    }
+    return NNCF_OK;
+}
+
+nncf_status nncf__checkpoint_verify(const nncf_checkpoint *checkpoint,
+    const nncf_checkpoint_tensor *tensors, size_t n_tensors, nncf_error *err)
+{
+    enum { ENOUGH = 1024 }; /* more than a message holds */
+    nncf__text text = {.context = checkpoint->context};
+    nncf_status first = NNCF_OK;
+    size_t wrong = 0, at = 0;
+    for (size_t i = 0; i < n_tensors; i++) {
+        nncf__text clause = {.context = checkpoint->context};
+        nncf_status status = verify(checkpoint, &tensors[i], &clause);
+        if (status != NNCF_OK) {
+            nncf__log(checkpoint->context, NNCF_LOG_ERROR, "%s: %s", checkpoint->path,
+                clause.data ? clause.data + 2 : tensors[i].name);
+            if (clause.data && text.length < ENOUGH)
+                nncf__text_append(&text, clause.data, clause.length);
+            if (wrong++ == 0) {
+                first = status;
+                at = i;
+            }
+        }
+        nncf__text_free(&clause);
+    }
+    if (wrong > 0)
+        nncf__fail(err, first, tensors[at].name,
+            "%s does not hold what is asked for (%zu of %zu tensors)%s", checkpoint->path, wrong,
+            n_tensors, text.failed || !text.data ? "" : text.data);
+    nncf__text_free(&text);
+    return first;
+}
+
+void nncf__checkpoint_copy(
+    const nncf_checkpoint *checkpoint, const nncf_checkpoint_tensor *tensors, size_t n_tensors)
+{
+    for (size_t i = 0; i < n_tensors; i++) {
+        const nncf__entry *e = nncf__checkpoint_find(checkpoint, tensors[i].name);
+        if (e->end > e->begin)
+            memcpy(tensors[i].tensor.data, e->data, (size_t)(e->end - e->begin));
+    }
+}
+
+nncf_status nncf_checkpoint_read(const nncf_checkpoint *checkpoint,
+    const nncf_checkpoint_tensor *tensors, size_t n_tensors, nncf_error *err)
+{
+    if (!checkpoint || (!tensors && n_tensors > 0))
+        return nncf__fail(
+            err, NNCF_E_ARG, NULL, "%s is NULL", !checkpoint ? "checkpoint" : "tensors");
+    for (size_t i = 0; i < n_tensors; i++) {
+        nncf_status status = nncf__io_check_tensor(&tensors[i], i, err);
+        if (status != NNCF_OK)
+            return status;
+    }
+    nncf_status status = nncf__checkpoint_verify(checkpoint, tensors, n_tensors, err);
+    if (status == NNCF_OK)
+        nncf__checkpoint_copy(checkpoint, tensors, n_tensors);
+    return status;
+}
+
+static const char *name_of(const nncf_checkpoint_tensor *tensor)
+{
+    return tensor->name ? tensor->name : "";
+}
+
+static bool name_before(const void *arg, size_t a, size_t b)
+{
+    const nncf_checkpoint_tensor *tensors = arg;
+    return strcmp(name_of(&tensors[a]), name_of(&tensors[b])) < 0;
+}
+
+/* A list of tensors, sorted by name. */
+typedef struct known {
+    const nncf_checkpoint_tensor *tensors;
+    size_t *by_name, count;
+} known;
+
+static bool is_known(const known *k, const char *name)
+{
+    size_t low = 0, high = k->count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        const int order = strcmp(name, name_of(&k->tensors[k->by_name[middle]]));
+        if (order == 0)
+            return k->tensors[k->by_name[middle]].name != NULL;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return false;
+}
+
+static nncf_status sort_known(
+    nncf_context *context, known *k, const nncf_checkpoint_tensor *tensors, size_t count)
+{
+    *k = (known){.tensors = tensors,
+        .count = count,
+        .by_name = nncf__calloc(context, count, sizeof *k->by_name)};
+    if (!k->by_name)
+        return NNCF_E_NOMEM;
+    nncf__sort_indices(k->by_name, count, name_before, tensors);
+    return NNCF_OK;
+}
+
+nncf_status nncf_checkpoint_unknown(const nncf_checkpoint *checkpoint,
+    const nncf_compression_ctrl *ctrl, const nncf_checkpoint_tensor *tensors, size_t n_tensors,
+    const char **names, size_t capacity, size_t *count)
+{
+    nncf__state state = {0};
+    known given = {0}, own = {0};
+    size_t found = 0;
+    if (!checkpoint || !count || (!tensors && n_tensors > 0) || (!names && capacity > 0))
+        return NNCF_E_ARG;
+    if (ctrl && !ctrl->model)
+        return NNCF_E_STATE;
+    nncf_status status = ctrl ? nncf__state_make(ctrl, &state) : NNCF_OK;
+    if (status == NNCF_OK)
+        status = sort_known(checkpoint->context, &given, tensors, n_tensors);
+    if (status == NNCF_OK)
+        status = sort_known(checkpoint->context, &own, state.tensors, state.n_tensors);
+    for (size_t i = 0; status == NNCF_OK && i < checkpoint->n_entries; i++) {
+        const char *name = checkpoint->entries[i].name;
+        if (is_known(&given, name) || is_known(&own, name))
+            continue;
+        if (found < capacity)
+            names[found] = name;
+        found++;
+    }
+    nncf__free(checkpoint->context, given.by_name);
+    nncf__free(checkpoint->context, own.by_name);
+    nncf__state_free(&state);
+    if (status == NNCF_OK)
+        *count = found;
+    return status;
+}

@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The deployable model. Layer by layer the weight of eval mode is made, turned into codes (or left
+ * float), packed, and put on a list of tensors together with scales, biases, batch norm and
+ * activation ranges; the list is saved as any snapshot is. The form is described in
+ * docs/snapshots.md.
+ */
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "controller/ctrl.h"
+#include "controller/layer_compression.h"
+#include "controller/weight.h"
+#include "formats/deploy/check.h"
+#include "formats/deploy/fold.h"
+#include "formats/safetensors/header.h"
+#include "graph/model.h"
+#include "graph/ops.h"
+#include "quantization/quantizer.h"
+
+#include <nncf/base.h>
+#include <nncf/checkpoint.h>
+#include <nncf/compression.h>
+#include <nncf/context.h>
+#include <nncf/model.h>
+#include <nncf/strip.h>
+#include <nncf/tensor.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Tensors of a layer: weight, mask, scale, zero point; bias; four of batch norm; three a quantizer
+ * of activations. */
+enum { PACKED_BITS = 4, MOST_A_LAYER = 4 + 1 + 4 + 3 * 3 };
+
+/* Everything that is put on the list is owned by it. */
+typedef struct list {
+    nncf_context *context;
+    nncf_checkpoint_tensor *tensors;
+    int64_t (*shapes)[NNCF__MAX_WEIGHT_NDIM];
+    size_t count;
+    /* JSON */
+    nncf__text layers;
+    /* no memory */
+    bool failed;
+} list;
+
+/* A new tensor "<scope>.<suffix>" of that type; its data, zeroed, or NULL when there is no memory.
+ */
+static void *put(list *l, const nncf_layer *layer, const char *suffix, int32_t dtype, int32_t ndim,
+    const int64_t *shape)
+{
+    nncf__text name = {.context = l->context};
+    size_t n = 1;
+    nncf__text_printf(&name, "%s.%s", layer->scope, suffix);
+    for (int32_t i = 0; i < ndim; i++) {
+        l->shapes[l->count][i] = shape[i];
+        n *= (size_t)shape[i];
+    }
+    void *data = nncf__calloc(l->context, n ? n : 1, nncf__dtype_size(dtype));
+    if (name.failed || !data) {
+        nncf__text_free(&name);
+        nncf__free(l->context, data);
+        l->failed = true;
+        return NULL;
+    }
+    l->tensors[l->count] = (nncf_checkpoint_tensor){
+        name.data, {.data = data, .dtype = dtype, .ndim = ndim, .shape = l->shapes[l->count]}};
+    l->count++;
+    return data;
+}
+
+static void *put_row(
+    list *l, const nncf_layer *layer, const char *suffix, int32_t dtype, size_t count)
+{
+    const int64_t shape[] = {(int64_t)count};
+    return put(l, layer, suffix, dtype, 1, shape);
+}
+
+static void put_floats(list *l, const nncf_layer *layer, const char *suffix, const float *values,
+    size_t count, float otherwise)
+{
+    float *to = put_row(l, layer, suffix, NNCF_F32, count);
+    for (size_t i = 0; to && i < count; i++)
+        to[i] = values ? values[i] : otherwise;
+}
+
+/* Stored code of channel c = code + this. Signed codes are stored as they are, others from 0 on. */
+static int32_t zero_point(const nncf__quantizer *q, size_t c)
+{
+    return !q->range && q->params.sign != NNCF__UNSIGNED ? 0 : (int32_t)-q->fq[c].low;
+}
+
+static bool stored_signed(const nncf__quantizer *q)
+{
+    return !q->range && q->params.sign != NNCF__UNSIGNED;
+}
+
+/* ---- weights ---- */
+
+/* What is known of a weight while it is stored. */
+typedef struct weight {
+    const nncf_layer *layer;
+    /* NULL: floats */
+    const nncf__quantizer *q;
+    /* [count], of eval mode; with folding multiplied where q is NULL */
+    float *values;
+    /* [out_channels], or NULL: not folded */
+    double *factor;
+    /* zeros: of mask and quantizer */
+    size_t count, zeros;
+    /* of what is stored: folding may make zeros of floats */
+    size_t nonzeros;
+    bool sparse;
+} weight;
+
+/* Along the axis of the output channels, which for transposed convolutions is the second one. */
+static size_t channel_of(const weight *w, size_t i)
+{
+    size_t inner = 1;
+    for (int32_t d = w->layer->weight_axis + 1; d < w->layer->weight_ndim; d++)
+        inner *= (size_t)w->layer->weight_shape[d];
+    return w->q->channels > 1 ? i / inner % w->q->channels : 0;
+}
+
+/* Stored code of element i. The value is code * step rounded once, so that the quotient is within
+ * half of the code. */
+static int32_t code_of(const weight *w, size_t i)
+{
+    size_t c = channel_of(w, i);
+    return (int32_t)lrintf(w->values[i] / w->q->fq[c].scale) + zero_point(w->q, c);
+}
+
+static size_t stored_bytes(const weight *w, size_t elements)
+{
+    if (!w->q)
+        return elements * sizeof(float);
+    return w->q->params.bits <= PACKED_BITS ? (elements + 1) / 2 : elements;
+}
+
+static void store_element(const weight *w, void *to, size_t at, size_t i)
+{
+    if (!w->q) {
+        ((float *)to)[at] = w->values[i];
+        return;
+    }
+    uint8_t code = (uint8_t)code_of(w, i); /* two's complement where signed */
+    if (w->q->params.bits <= PACKED_BITS)
+        ((uint8_t *)to)[at / 2] |= (uint8_t)((code & 15) << (at % 2 ? 4 : 0));
+    else
+        ((uint8_t *)to)[at] = code;
+}
+
+static void put_elements(list *l, const weight *w)
+{
+    const nncf_layer *layer = w->layer;
+    const bool packed = w->q && w->q->params.bits <= PACKED_BITS;
+    const int32_t dtype = !w->q ? NNCF_F32 : stored_signed(w->q) && !packed ? NNCF_S8 : NNCF_U8;
+    const size_t elements = w->sparse ? w->nonzeros : w->count;
+    uint8_t *mask =
+        w->sparse ? put_row(l, layer, "weight_mask", NNCF_U8, (w->count + 7) / 8) : NULL;
+    void *to = packed || w->sparse
+        ? put_row(l, layer, "weight", dtype, packed ? (elements + 1) / 2 : elements)
+        : put(l, layer, "weight", dtype, layer->weight_ndim, layer->weight_shape);
+    size_t at = 0;
+    if (!to || (w->sparse && !mask))
+        return;
+    for (size_t i = 0; i < w->count; i++) {
+        if (w->sparse && w->values[i] == 0)
+            continue;
+        if (mask)
+            mask[i / 8] |= (uint8_t)(1u << i % 8);
+        store_element(w, to, at++, i);
+    }
+}
+
+/* Scales and zero points: one, or one an output channel; folding makes them one an output channel.
+ */
+static nncf_status put_scales(list *l, const weight *w, size_t *bytes, nncf_error *err)
+{
+    const size_t channels = w->factor ? (size_t)w->layer->out_channels : w->q->channels;
+    float *scale = put_row(l, w->layer, "weight_scale", NNCF_F32, channels);
+    int32_t *zero =
+        stored_signed(w->q) ? NULL : put_row(l, w->layer, "weight_zero_point", NNCF_I32, channels);
+    for (size_t c = 0; !l->failed && c < channels; c++) {
+        size_t own = w->q->channels > 1 ? c : 0;
+        double step = (double)w->q->fq[own].scale;
+        scale[c] = (float)(w->factor ? step * w->factor[c] : step);
+        if (!isfinite(scale[c]))
+            return nncf__fail(err, NNCF_E_UNSUPPORTED, w->layer->scope,
+                "%s: batch norm folded into the weight's scale of channel %zu is not finite",
+                w->layer->scope, c);
+        if (zero)
+            zero[c] = zero_point(w->q, own);
+    }
+    *bytes += channels * (zero ? 8 : 4);
+    return NNCF_OK;
+}
+
+/* The weight of eval mode, whatever the mode. */
+static nncf_status make_weight(weight *w, nncf_layer *layer)
+{
+    nncf_model *model = layer->model;
+    const int32_t mode = model->mode;
+    model->mode = NNCF_MODE_EVAL;
+    nncf_status status = nncf__weight_forward(layer, w->values);
+    model->mode = mode;
+    if (status != NNCF_OK)
+        return status;
+    for (size_t i = 0; i < w->count; i++) {
+        w->zeros += w->values[i] == 0;
+        if (w->factor && !w->q)
+            w->values[i] = (float)((double)w->values[i] *
+                w->factor[i / (w->count / (size_t)layer->out_channels)]);
+        if (!isfinite(w->values[i]))
+            return NNCF_E_UNSUPPORTED;
+        w->nonzeros += w->values[i] != 0; /* after the product: it counts what the file gets */
+    }
+    return NNCF_OK;
+}
+
+static nncf_status put_weight(list *l, nncf_layer *layer, double *factor,
+    const nncf_strip_params *p, nncf_strip_report *report, nncf_error *err)
+{
+    weight w = {.layer = layer,
+        .q = layer->compression->weight_quantizer,
+        .factor = factor,
+        .count = layer->weight_count};
+    if (!(w.values = nncf__alloc(l->context, w.count * sizeof *w.values)))
+        return nncf__fail(err, NNCF_E_NOMEM, layer->scope, "out of memory");
+    nncf_status status = make_weight(&w, layer);
+    if (status == NNCF_OK) {
+        const size_t dense = stored_bytes(&w, w.count), mask = (w.count + 7) / 8;
+        size_t bytes = dense;
+        w.sparse = p->sparse && mask + stored_bytes(&w, w.nonzeros) < dense;
+        if (w.sparse)
+            bytes = mask + stored_bytes(&w, w.nonzeros);
+        put_elements(l, &w);
+        if (w.q)
+            status = put_scales(l, &w, &bytes, err);
+        report->weights += (int64_t)w.count;
+        report->zeros += (int64_t)w.zeros;
+        report->bytes_weights += (int64_t)bytes;
+        nncf__text_printf(&l->layers, ",\"weight_shape\":[");
+        for (int32_t i = 0; i < layer->weight_ndim; i++)
+            nncf__text_printf(
+                &l->layers, "%s%lld", i ? "," : "", (long long)layer->weight_shape[i]);
+        nncf__text_printf(&l->layers,
+            "],\"weight_bits\":%d,\"weight_signed\":%s,\"weight_sparse\":%s",
+            w.q ? (int)w.q->params.bits : 32, !w.q || stored_signed(w.q) ? "true" : "false",
+            w.sparse ? "true" : "false");
+    } else {
+        nncf__fail(err, status, layer->scope, "%s: the weight %s", layer->scope,
+            status == NNCF_E_UNSUPPORTED ? "is not finite" : "could not be made");
+    }
+    nncf__free(l->context, w.values);
+    return status;
+}
+
+/* ---- what stands around them ---- */
+
+/* Scale, zero point, and lowest and highest stored code, a channel. */
+static void put_quantizer(
+    list *l, const nncf_layer *layer, const char *what, const nncf__quantizer *q)
+{
+    char suffix[64];
+    snprintf(suffix, sizeof suffix, "%s_scale", what);
+    float *scale = put_row(l, layer, suffix, NNCF_F32, q->channels);
+    snprintf(suffix, sizeof suffix, "%s_zero_point", what);
+    int32_t *zero = put_row(l, layer, suffix, NNCF_I32, q->channels);
+    const int64_t shape[] = {(int64_t)q->channels, 2};
+    snprintf(suffix, sizeof suffix, "%s_codes", what);
+    int32_t *codes = put(l, layer, suffix, NNCF_I32, 2, shape);
+    for (size_t c = 0; !l->failed && c < q->channels; c++) {
+        scale[c] = q->fq[c].scale;
+        zero[c] = zero_point(q, c);
+        codes[2 * c] = (int32_t)q->fq[c].low + zero[c];
+        codes[2 * c + 1] = (int32_t)q->fq[c].high + zero[c];
+    }
+    nncf__text_printf(&l->layers, ",\"%s_bits\":%d", what, (int)q->params.bits);
+}
+
+/* Are the quantizers' ranges there, and numbers? Makes their steps. */
+static nncf_status check_quantizers(const nncf_layer *layer, nncf_error *err)
+{
+    for (int i = 0; i < NNCF__N_SLOTS; i++) {
+        nncf__quantizer *q = nncf__layer_quantizer(layer->compression, i);
+        if (!q)
+            continue;
+        if (!q->initialized && q->rule.kind != NNCF__RANGE_NONE)
+            return nncf__fail(err, NNCF_E_STATE, layer->scope,
+                "%s: the quantizer of %s has no range yet: initialize, or restore a snapshot",
+                layer->scope, q->name);
+        nncf__quantizer_refresh(q);
+        for (size_t c = 0; c < q->channels; c++)
+            if (!isfinite(q->fq[c].scale))
+                return nncf__fail(err, NNCF_E_UNSUPPORTED, layer->scope,
+                    "%s: the range of %s is not finite; restore an earlier snapshot", layer->scope,
+                    q->name);
+    }
+    return NNCF_OK;
+}
+
+/* Factors and shifts of a folded batch norm, one after the other; they become floats in the file.
+ */
+static nncf_status make_fold(const list *l, const nncf_layer *layer, double **fold, nncf_error *err)
+{
+    const size_t channels = (size_t)layer->out_channels;
+    if (!(*fold = nncf__calloc(l->context, 2 * channels, sizeof **fold)))
+        return nncf__fail(err, NNCF_E_NOMEM, layer->scope, "out of memory");
+    return nncf__fold_batch_norm(layer, *fold, *fold + channels, err);
+}
+
+static nncf_status put_layer(list *l, nncf_layer *layer, const nncf_strip_params *p,
+    nncf_strip_report *report, nncf_error *err)
+{
+    const nncf__layer_compression *c = layer->compression;
+    const size_t channels = (size_t)layer->out_channels;
+    double *fold = NULL;
+    nncf_status status = nncf__check_numbers(layer, err);
+    if (status == NNCF_OK)
+        status = check_quantizers(layer, err);
+    if (status == NNCF_OK && layer->weight_count && p->fold_batch_norm && layer->has_batch_norm)
+        status = make_fold(l, layer, &fold, err);
+    if (status != NNCF_OK) {
+        nncf__free(l->context, fold);
+        return status;
+    }
+    if (layer->weight_count)
+        status = put_weight(l, layer, fold, p, report, err);
+    if (fold) {
+        float *bias = put_row(l, layer, "bias", NNCF_F32, channels);
+        for (size_t i = 0; bias && i < channels; i++)
+            bias[i] = (float)fold[channels + i];
+    } else if (layer->bias) {
+        put_floats(l, layer, "bias", layer->bias, channels, 0);
+    }
+    if (nncf__has_norm(layer) && !fold) {
+        const nncf_batch_norm_params *bn = &layer->batch_norm;
+        put_floats(l, layer, "batch_norm.weight", bn->weight, channels, 1);
+        put_floats(l, layer, "batch_norm.bias", bn->bias, channels, 0);
+        put_floats(l, layer, "batch_norm.running_mean", bn->running_mean, channels, 0);
+        put_floats(l, layer, "batch_norm.running_var", bn->running_var, channels, 1);
+        char eps[NNCF__DOUBLE_TEXT];
+        nncf__text_printf(
+            &l->layers, ",\"batch_norm_eps\":%s", nncf__format_double((double)bn->eps, eps));
+    }
+    if (c->input_quantizer)
+        put_quantizer(l, layer, "input", c->input_quantizer);
+    if (c->output_quantizer)
+        put_quantizer(l, layer, "output", c->output_quantizer);
+    if (c->pre_activation_quantizer)
+        put_quantizer(l, layer, "inner", c->pre_activation_quantizer);
+    nncf__free(l->context, fold);
+    return status;
+}
+
+static void begin_layer(list *l, const nncf_layer *layer, bool first)
+{
+    nncf__text_printf(&l->layers, "%s{\"scope\":", first ? "" : ",");
+    nncf__text_json_string(&l->layers, layer->scope);
+    nncf__text_printf(&l->layers, ",\"inputs\":[");
+    for (size_t i = 0; i < layer->n_inputs; i++) {
+        nncf__text_append(&l->layers, ",", i ? 1 : 0);
+        nncf__text_json_string(&l->layers, layer->inputs[i]->scope);
+    }
+    static const char *const kinds[] = {[NNCF__CONV2D] = "conv2d",
+        [NNCF__LINEAR] = "linear",
+        [NNCF__ADD] = "add",
+        [NNCF__POOL2D] = "pool2d"};
+    static const char *const pools[] = {
+        "global_average", "average", "max", "mean_rows", "mean_columns"}; /* NNCF_POOL_ */
+    const size_t kind = (size_t)layer->kind;
+    nncf__text_printf(&l->layers, "],\"kind\":\"%s\",\"activation\":%d",
+        kind < sizeof kinds / sizeof *kinds && kinds[kind] ? kinds[kind] : "other",
+        (int)layer->activation);
+    if (layer->kind == NNCF__OPERATOR)
+        nncf__text_printf(&l->layers, ",\"op\":\"%s\"", nncf__op_info_of(layer->op)->name);
+    if (layer->kind == NNCF__POOL2D)
+        nncf__text_printf(&l->layers,
+            ",\"pool\":\"%s\",\"kernel\":[%lld,%lld],\"stride\":[%lld,%lld],\"padding\":[%lld,%"
+            "lld]",
+            pools[layer->pool_kind], (long long)layer->kernel[0], (long long)layer->kernel[1],
+            (long long)layer->stride[0], (long long)layer->stride[1], (long long)layer->padding[0],
+            (long long)layer->padding[1]);
+    if (layer->kind == NNCF__CONV2D)
+        nncf__text_printf(&l->layers,
+            ",\"stride\":[%lld,%lld],\"padding\":[%lld,%lld],\"dilation\":[%lld,%lld],\"groups\":%"
+            "lld",
+            (long long)layer->stride[0], (long long)layer->stride[1], (long long)layer->padding[0],
+            (long long)layer->padding[1], (long long)layer->dilation[0],
+            (long long)layer->dilation[1], (long long)layer->groups);
+}
+
+static int64_t float_bytes(const nncf_model *model)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < model->n_layers; i++) {
+        const nncf_layer *layer = model->layers[i];
+        const nncf_batch_norm_params *bn = &layer->batch_norm;
+        size_t rows = (layer->bias != NULL) +
+            (nncf__has_norm(layer) ? (size_t)(bn->weight != NULL) + (size_t)(bn->bias != NULL) + 2u
+                                   : 0u);
+        n += layer->weight_count + rows * (size_t)layer->out_channels;
+    }
+    return (int64_t)(n * sizeof(float));
+}
+
+static nncf_status save_list(list *l, const char *path, const nncf_strip_params *p, nncf_error *err)
+{
+    nncf_checkpoint_text *texts = nncf__calloc(l->context, p->n_texts + 2, sizeof *texts);
+    if (!texts)
+        return nncf__fail(err, NNCF_E_NOMEM, path, "out of memory");
+    texts[0] = (nncf_checkpoint_text){"strip.format", "1"};
+    texts[1] = (nncf_checkpoint_text){"strip.layers", l->layers.data};
+    for (size_t i = 0; i < p->n_texts; i++)
+        texts[2 + i] = p->texts[i];
+    nncf_status status =
+        nncf_checkpoint_save(NULL, path, l->tensors, l->count, texts, p->n_texts + 2, err);
+    nncf__free(l->context, texts);
+    return status;
+}
+
+static void free_list(list *l)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        nncf__free(l->context, (char *)(uintptr_t)l->tensors[i].name);
+        nncf__free(l->context, l->tensors[i].tensor.data);
+    }
+    nncf__free(l->context, l->tensors);
+    nncf__free(l->context, l->shapes);
+    nncf__text_free(&l->layers);
+}
+
+static nncf_status strip(list *l, const nncf_compression_ctrl *ctrl, const char *path,
+    const nncf_strip_params *p, nncf_strip_report *report, nncf_error *err)
+{
+    const size_t most = MOST_A_LAYER * ctrl->n_layers;
+    nncf_status status = NNCF_OK;
+    struct stat file;
+    l->tensors = nncf__calloc(l->context, most, sizeof *l->tensors);
+    l->shapes = nncf__calloc(l->context, most, sizeof *l->shapes);
+    if (!l->tensors || !l->shapes)
+        return nncf__fail(err, NNCF_E_NOMEM, path, "out of memory");
+    nncf__text_append(&l->layers, "[", 1);
+    for (size_t i = 0; status == NNCF_OK && !l->failed && i < ctrl->n_layers; i++) {
+        begin_layer(l, ctrl->model->layers[i], i == 0);
+        status = put_layer(l, ctrl->model->layers[i], p, report, err);
+        nncf__text_append(&l->layers, "}", 1);
+    }
+    nncf__text_append(&l->layers, "]", 1);
+    if (status == NNCF_OK && (l->failed || l->layers.failed))
+        status = nncf__fail(err, NNCF_E_NOMEM, path, "out of memory");
+    if (status == NNCF_OK && (status = save_list(l, path, p, err)) == NNCF_OK &&
+        stat(path, &file) == 0)
+        report->bytes_file = (int64_t)file.st_size;
+    return status;
+}
+
+nncf_status nncf_strip_save(nncf_compression_ctrl *ctrl, const char *path,
+    const nncf_strip_params *params, nncf_strip_report *report, nncf_error *err)
+{
+    nncf_strip_params p = {NNCF_PARAMS(nncf_strip_params)};
+    nncf_strip_report r = {NNCF_PARAMS(nncf_strip_report)};
+    nncf_status status = NNCF_OK;
+    if (!ctrl || !path)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "%s is NULL", !ctrl ? "ctrl" : "path");
+    if (params &&
+        (status = nncf__params_copy(&p, sizeof p, params, "nncf_strip_params", err)) != NNCF_OK)
+        return status;
+    if (p.fold_batch_norm < 0 || p.fold_batch_norm > 1 || p.sparse < 0 || p.sparse > 1 ||
+        (!p.texts && p.n_texts > 0))
+        return nncf__fail(err, NNCF_E_ARG, NULL,
+            "nncf_strip_params: fold_batch_norm and sparse must be 0 or 1, texts given with "
+            "n_texts");
+    if (!ctrl->model)
+        return nncf__fail(err, NNCF_E_STATE, NULL, "the controller's model is gone");
+    if (ctrl->initializing) /* quantizers pass on what they get, those of weights too */
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+            "initialization is under way: run the nncf_compression_ctrl_init_step() loop to its "
+            "end "
+            "first");
+    list l = {.context = ctrl->context};
+    l.layers.context = ctrl->context;
+    status = strip(&l, ctrl, path, &p, &r, err);
+    free_list(&l);
+    if (status != NNCF_OK)
+        return status;
+    r.bytes_float = float_bytes(ctrl->model);
+    return report ? nncf__result_copy(report, &r, sizeof r) : NNCF_OK;
+}

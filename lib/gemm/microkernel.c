@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What pixel_product.c and weight_gradient.c stand on: the micro-kernel of a context's products,
+ * and their scratch. */
+#include "gemm/microkernel.h"
+
+#include "base/checked.h"
+#include "base/int_math.h"
+#include "base/pool.h"
+#include "kernels/kernels.h"
+
+#include <nncf/base.h>
+#include <nncf/context.h>
+
+static void run_builtin(const nncf__microkernel *m, int64_t k, const float *panel_v,
+    const float *panel_s, int64_t used, float *c, bool add)
+{
+    m->k->gemm_micro((size_t)k, panel_v, panel_s, (size_t)used, c, add);
+}
+
+void nncf__microkernel_builtin(const nncf__kernels *k, nncf__microkernel *m)
+{
+    int32_t tile[2];
+    k->gemm_tile(tile);
+    *m = (nncf__microkernel){.v = tile[0],
+        .s = tile[1],
+        .kc = 256,
+        .block_v = 384,
+        .run = run_builtin,
+        .k = k,
+        .has_builtin = true};
+}
+
+void nncf__microkernel_get(nncf_context *context, nncf__microkernel *m)
+{
+    const nncf__kernels *k = nncf__kernels_of(context);
+    if (!nncf__blis_microkernel(context, k->isa, m)) {
+        nncf__microkernel_builtin(k, m);
+        return;
+    }
+    int32_t tile[2];
+    k->gemm_tile(tile);
+    m->k = k;
+    m->has_builtin = tile[0] == m->v && tile[1] == m->s;
+}
+
+const char *nncf__gemm_describe(const nncf_context *context)
+{
+    nncf__microkernel m;
+    const nncf__kernels *k = nncf__kernels_of(context);
+    return k->isa > NNCF_ISA_REFERENCE &&
+            nncf__blis_microkernel((nncf_context *)context, k->isa, &m)
+        ? nncf__blis_describe()
+        : "none";
+}
+
+size_t nncf__bytes_aligned(int64_t floats)
+{
+    return ((size_t)floats * sizeof(float) + 63) / 64 * 64;
+}
+
+nncf_status nncf__workspace_reserve(nncf__workspace *a, nncf_context *context, size_t private_bytes,
+    size_t unit_bytes, int64_t n_units)
+{
+    int64_t workers = max_i(1, context->params.n_threads);
+    *a = (nncf__workspace){context, (private_bytes + 63) / 64 * 64, unit_bytes, workers};
+    size_t shared, total;
+    if (!nncf__mul((size_t)div_ceil(n_units, workers), unit_bytes, &shared) ||
+        !nncf__add(shared, a->private_bytes + NNCF__PANEL_SLACK, &total))
+        return NNCF_E_NOMEM;
+    return nncf__scratch_reserve(context, total);
+}
+
+float *nncf__workspace_slot(const nncf__workspace *a, int64_t unit)
+{
+    char *base = nncf__scratch(a->context, (size_t)(unit % a->workers));
+    return (float *)(void *)(base + a->private_bytes + (size_t)(unit / a->workers) * a->unit_bytes);
+}
+
+void nncf__gemm_parallel(
+    nncf_context *context, double flops, size_t n_chunks, nncf__chunk_fn *fn, void *arg)
+{
+    /* Waking the others costs some microseconds: about as much as this many operations on one. */
+    if (flops < 400e3 && !context->dry) {
+        for (size_t i = 0; i < n_chunks; i++)
+            fn(arg, i, 0);
+        return;
+    }
+    nncf__parallel(context, n_chunks, fn, arg);
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Packing: pixels and weights into the panels that micro-kernels read. Patches are gathered here,
+ * from the image, each time they are needed: no column buffer is ever written to memory.
+ *
+ * Codes: a value is float(q * step) with |q| <= 255, so value * (1 / step) differs from q by at
+ * most |q| * 3 * 2^-24 < 2^-14 and rounding gives q. A true division is not needed.
+ */
+#include "gemm/pack.h"
+
+#include "base/int_math.h"
+#include "gemm/microkernel.h"
+#include "kernels/kernels.h"
+
+#include <string.h>
+
+void nncf__pixel_map_flatten(nncf__pixel_map *g)
+{
+    bool one_tap = g->n_taps == 1 && g->taps[0].y == 0 && g->taps[0].x == 0;
+    if (!one_tap)
+        return;
+    /* Rows follow each other at the source, which has them all, and at the destination: the image
+     * is one row. The grid of an input gradient may have more rows than dz: those are under no
+     * window. */
+    if (g->rows > 1 && g->rows <= g->src_h && g->step_x == 1 && g->step_y == 1 &&
+        g->cols == g->src_w && g->dst_row == g->cols * g->dst_col) {
+        g->cols *= g->rows;
+        g->src_w = g->cols;
+        g->src_h = g->rows = 1;
+    }
+    /* Images of one pixel (linear layers): the batch is one row. */
+    if (g->rows == 1 && g->cols == 1 && g->n > 1) {
+        g->cols = g->n;
+        g->n = 1;
+        g->step_x = g->src_image;
+        g->dst_col = g->dst_image;
+        g->src_w = (g->cols - 1) * g->step_x + 1;
+        g->src_h = 1;
+    }
+}
+
+typedef struct writer {
+    nncf__segment *segments;
+    size_t n;
+    /* next pixel's number in the block */
+    int64_t at, v, panel;
+} writer;
+
+/* `length` pixels from `src` on, cut where panels end; src < 0: zeros. */
+static void emit(writer *out, int64_t src, int64_t length, int64_t step)
+{
+    while (length > 0) {
+        int64_t lane = out->at % out->v, part = min_i(length, out->v - lane);
+        out->segments[out->n++] = (nncf__segment){.src = src,
+            .dst = (int32_t)(out->at / out->v * out->panel + lane),
+            .length = (int32_t)part};
+        out->at += part;
+        length -= part;
+        if (src >= 0)
+            src += part * step;
+    }
+}
+
+static int64_t ceil_div(int64_t a, int64_t b) /* b > 0, a of any sign */
+{
+    return a > 0 ? (a + b - 1) / b : -(-a / b);
+}
+
+size_t nncf__segments_source(const nncf__pixel_map *g, const nncf__tap *tap, int64_t first,
+    int64_t last, int64_t v, int64_t panel, nncf__segment *segments)
+{
+    writer out = {.segments = segments, .v = v, .panel = panel};
+    int64_t plane = g->rows * g->cols, image = first / plane, row = first % plane / g->cols,
+            col = first % g->cols;
+    /* Grid columns whose source lies inside a row of the image. */
+    int64_t inside_low = max_i(0, ceil_div(-tap->x, g->step_x));
+    int64_t inside_high = min_i(g->cols, ceil_div(g->src_w - tap->x, g->step_x));
+    for (int64_t p = first; p < last;) {
+        int64_t length = min_i(g->cols - col, last - p), end = col + length;
+        int64_t y = row * g->step_y + tap->y;
+        if (y < 0 || y >= g->src_h || inside_low >= inside_high) {
+            emit(&out, -1, length, 0);
+        } else {
+            int64_t low = min_i(max_i(inside_low, col), end),
+                    high = max_i(min_i(inside_high, end), low);
+            emit(&out, -1, low - col, 0);
+            emit(&out, image * g->src_image + y * g->src_w + low * g->step_x + tap->x, high - low,
+                g->step_x);
+            emit(&out, -1, end - high, 0);
+        }
+        p += length;
+        col = 0;
+        if (++row == g->rows) {
+            row = 0;
+            image++;
+        }
+    }
+    return out.n;
+}
+
+size_t nncf__segments_destination(
+    const nncf__pixel_map *g, int64_t first, int64_t last, nncf__segment *segments)
+{
+    /* Where rows follow each other, cut at images only. */
+    int64_t rows = g->rows, cols = g->cols;
+    if (g->dst_row == cols * g->dst_col) {
+        cols *= rows;
+        rows = 1;
+    }
+    size_t n = 0;
+    int64_t plane = rows * cols, image = first / plane, row = first % plane / cols,
+            col = first % cols;
+    for (int64_t p = first; p < last;) {
+        int64_t length = min_i(cols - col, last - p);
+        segments[n++] =
+            (nncf__segment){.src = image * g->dst_image + row * g->dst_row + col * g->dst_col,
+                .dst = (int32_t)(p - first),
+                .length = (int32_t)length};
+        p += length;
+        col = 0;
+        if (++row == rows) {
+            row = 0;
+            image++;
+        }
+    }
+    return n;
+}
+
+void nncf__gather(const nncf__kernels *k, const nncf__pixel_map *g, int64_t c, int64_t n_c,
+    size_t n, const nncf__segment *segments, float *to, int64_t stride)
+{
+    if (g->is_bytes)
+        k->gemm_gather_bytes((size_t)n_c, (const uint8_t *)g->src + c * g->src_plane, g->src_plane,
+            g->step_x, n, segments, &g->bytes, to, (size_t)stride);
+    else
+        k->gemm_gather((size_t)n_c, (const float *)g->src + c * g->src_plane, g->src_plane,
+            g->step_x, n, segments, to, (size_t)stride);
+}
+
+void nncf__pack_pixels(const nncf__microkernel *m, const nncf__pixel_map *g, int64_t first,
+    int64_t last, int64_t k0, int64_t k1, float inverse, nncf__segment *segments, float *panels)
+{
+    enum {
+        GROUP = 16
+    }; /* channels that stay in the first-level cache between gathering and rounding */
+    int64_t n_panels = (last - first + m->v - 1) / m->v, panel = (k1 - k0) * m->v;
+    for (int64_t k = k0; k < k1;) {
+        int64_t t = k / g->channels, c = k % g->channels, n_c = min_i(g->channels - c, k1 - k);
+        size_t n = nncf__segments_source(g, &g->taps[t], first, last, m->v, panel, segments);
+        if ((last - first) % m->v) /* idle lanes of the last panel */
+            segments[n++] = (nncf__segment){.src = -1,
+                .dst = (int32_t)((n_panels - 1) * panel + (last - first) % m->v),
+                .length = (int32_t)(m->v - (last - first) % m->v)};
+        for (int64_t i = 0; i < n_c; i += GROUP) {
+            int64_t count = min_i(GROUP, n_c - i);
+            float *to = panels + (k - k0 + i) * m->v;
+            nncf__gather(m->k, g, c + i, count, n, segments, to, m->v);
+            for (int64_t j = 0; inverse > 0 && j < n_panels; j++)
+                m->k->gemm_quantize_inplace((size_t)(count * m->v), to + j * panel, inverse);
+        }
+        k += n_c;
+    }
+}
+
+/* Output channels are rows of neighbouring (channel, tap): transpose a strip, then put its rows
+ * where k, taps outermost, wants them. */
+static void pack_rows_of_k(
+    const nncf__microkernel *m, const nncf__weights *w, int64_t s0, int64_t used, float *panel)
+{
+    enum { STRIP = 144 };
+    int64_t s = m->s, k = w->channels * w->n_taps;
+    const float *src = w->data + s0 * w->s_stride;
+    if (w->n_taps == 1) {
+        m->k->gemm_transpose((size_t)used, (size_t)k, src, w->s_stride, panel, (size_t)s);
+        return;
+    }
+    _Alignas(64) float strip[STRIP * NNCF__SIDE_MAX];
+    for (int64_t i = 0; i < k; i += STRIP) {
+        int64_t n = min_i(STRIP, k - i), c = i / w->n_taps, t = i % w->n_taps;
+        m->k->gemm_transpose((size_t)used, (size_t)n, src + i, w->s_stride, strip, (size_t)s);
+        for (int64_t r = 0; r < n; r++) {
+            memcpy(panel + (t * w->channels + c) * s, strip + r * s, (size_t)s * sizeof *panel);
+            if (++t == w->n_taps) {
+                t = 0;
+                c++;
+            }
+        }
+    }
+}
+
+static void pack_rows_of_s(
+    const nncf__microkernel *m, const nncf__weights *w, int64_t s0, int64_t used, float *panel)
+{
+    int64_t s = m->s, k = w->channels * w->n_taps;
+    if (used < s)
+        memset(panel, 0, (size_t)(k * s) * sizeof *panel);
+    for (int64_t c = 0; c < w->channels; c++) {
+        const float *src = w->data + c * w->k_stride + s0 * w->s_stride;
+        for (int64_t t = 0; t < w->n_taps; t++) {
+            const float *from = src + w->taps[t].weight;
+            float *to = panel + (t * w->channels + c) * s;
+            if (w->s_stride == 1)
+                memcpy(to, from, (size_t)used * sizeof *to);
+            else
+                for (int64_t j = 0; j < used; j++)
+                    to[j] = from[j * w->s_stride];
+        }
+    }
+}
+
+/* One step a lane: the same rounding as the row gemm_quantize_inplace, by 1.5 * 2^23. */
+static void round_lanes(int64_t k, int64_t s, const float *inverse, float *panel)
+{
+    for (int64_t i = 0; i < k; i++, panel += s)
+        for (int64_t j = 0; j < s; j++)
+            panel[j] = (panel[j] * inverse[j] + 12582912.0f) - 12582912.0f;
+}
+
+void nncf__pack_weights(
+    const nncf__microkernel *m, const nncf__weights *w, int64_t s0, float *panel)
+{
+    int64_t s = m->s, k = w->n_taps * w->channels, used = min_i(s, w->n_s - s0);
+    if (w->rows_of_k)
+        pack_rows_of_k(m, w, s0, used, panel);
+    else
+        pack_rows_of_s(m, w, s0, used, panel);
+    if (!w->scale)
+        return;
+    if (w->n_scales == 1) {
+        m->k->gemm_quantize_inplace((size_t)(k * s), panel, 1.0f / w->scale[0]);
+        return;
+    }
+    float inverse[NNCF__SIDE_MAX] = {0};
+    for (int64_t j = 0; j < used; j++)
+        inverse[j] = 1.0f / w->scale[s0 + j];
+    round_lanes(k, s, inverse, panel);
+}

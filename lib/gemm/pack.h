@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Packing pixels and weights into the panels that micro-kernels read. */
+#ifndef NNCF__GEMM_PACK_H
+#define NNCF__GEMM_PACK_H
+
+#include "gemm/microkernel.h"
+#include "kernels/kernels.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct nncf__tap {
+    /* where the source pixel of grid pixel (0, 0) lies; may be outside */
+    int64_t y, x;
+    /* index of the tap in the weight's kernel_h * kernel_w */
+    int64_t weight;
+} nncf__tap;
+
+/* The pixels of one product: a grid of rows x cols in each of n images, and where its pixels come
+ * from and go to. */
+typedef struct nncf__pixel_map {
+    int64_t n, rows, cols;
+    const void *src;
+    /* src is bytes, which become floats as `bytes` says */
+    bool is_bytes;
+    nncf__bytes bytes;
+    /* strides in elements; src_w is also a row's stride */
+    int64_t channels, src_image, src_plane, src_h, src_w;
+    /* source step for one grid row, column */
+    int64_t step_y, step_x;
+    /* offset of grid pixel (n, r, c) from the first */
+    int64_t dst_image, dst_row, dst_col;
+    const nncf__tap *taps;
+    int64_t n_taps;
+} nncf__pixel_map;
+
+/* Join rows (and images of one pixel) that lie in one line at source and destination. */
+void nncf__pixel_map_flatten(nncf__pixel_map *g);
+
+/* Pieces for pixels [first, last) seen through a tap; pixel first + j goes to (j / v) * panel + j %
+ * v. At most one piece a pixel. */
+size_t nncf__segments_source(const nncf__pixel_map *g, const nncf__tap *tap, int64_t first,
+    int64_t last, int64_t v, int64_t panel, nncf__segment *segments);
+/* Pieces of pixels [first, last) at the destination: piece.src is the offset there, piece.dst the
+ * lane. */
+size_t nncf__segments_destination(
+    const nncf__pixel_map *g, int64_t first, int64_t last, nncf__segment *segments);
+
+/* Panels of v pixels for pixels [first, last) and k in [k0, k1); inverse is 0 or 1 / step: then
+ * floats are packed as codes. */
+void nncf__pack_pixels(const nncf__microkernel *m, const nncf__pixel_map *g, int64_t first,
+    int64_t last, int64_t k0, int64_t k1, float inverse, nncf__segment *segments, float *panels);
+
+/* The weights of a pixel product: w[j * s_stride + channel * k_stride + tap]. */
+typedef struct nncf__weights {
+    const float *data;
+    /* (s, channel, tap) without gaps, all taps in order */
+    bool rows_of_k;
+    int64_t n_s, channels, s_stride, k_stride;
+    const nncf__tap *taps;
+    int64_t n_taps;
+    /* NULL: floats; else 1 or n_s steps */
+    const float *scale;
+    size_t n_scales;
+} nncf__weights;
+
+/* One panel of s output channels from channel s0 on, all k. */
+void nncf__pack_weights(
+    const nncf__microkernel *m, const nncf__weights *w, int64_t s0, float *panel);
+
+/* The segments of n_c channels from c on, as floats; a channel's begin `stride` after the one
+ * before. */
+void nncf__gather(const nncf__kernels *k, const nncf__pixel_map *g, int64_t c, int64_t n_c,
+    size_t n, const nncf__segment *segments, float *to, int64_t stride);
+
+#endif

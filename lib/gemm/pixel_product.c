@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loops around the micro-kernel.
+ *
+ * Same bits for any number of threads: an output element is computed by one task, over k in blocks
+ * and an order that depend on the shape alone; how pixels and channels are cut into tasks changes
+ * nothing.
+ *
+ * Integer codes: within a block of k every partial sum stays below 2^24 and is exact in float,
+ * whatever the order and with or without fused multiply-add; blocks are added in double, exact
+ * below 2^53. One rounding to float, then the scale, then the bias: the bits do not depend on the
+ * micro-kernel.
+ */
+#include "gemm/pixel_product.h"
+
+#include "base/int_math.h"
+#include "base/pool.h"
+#include "gemm/microkernel.h"
+#include "gemm/pack.h"
+#include "kernels/kernels.h"
+
+#include <nncf/base.h>
+#include <nncf/context.h>
+
+#include <math.h>
+
+/* ---- forward, input gradient ---- */
+
+typedef struct pixel_job {
+    const nncf__pixel_product *p;
+    nncf__microkernel m;
+    nncf__workspace areas;
+    /* n_panels: of output channels */
+    int64_t n_pixels, k, k_block, n_panels;
+    /* a task: so many blocks, one after the other */
+    int64_t block_pixels, task_blocks, task_panels, tasks_across;
+    bool codes;
+    /* the output is larger than caches, and its planes are whole lines */
+    bool stream;
+    /* offsets in the private area; segments at 0 */
+    size_t targets_at, starts_at, pixels_at, sums_at, scales_at;
+} pixel_job;
+
+/* The largest |code| of the weights: it says how long a block of k may be. */
+static float largest_code(const nncf__kernels *k, const nncf__weights *w)
+{
+    float largest = 1;
+    int64_t row = w->channels * w->n_taps;
+    for (int64_t j = 0; j < w->n_s; j++) {
+        float range[2] = {0, 0};
+        k->min_max((size_t)row, w->data + j * w->s_stride, range);
+        float reach = fmaxf(-range[0], range[1]) / w->scale[w->n_scales > 1 ? j : 0];
+        largest = fmaxf(largest, rintf(reach));
+    }
+    return fminf(largest, 255.0f);
+}
+
+static void plan_k(pixel_job *j)
+{
+    int64_t limit = j->m.kc;
+    if (j->codes && j->k > 257) { /* 255 * 255 * 257 < 2^24 */
+        float product = 255.0f * largest_code(j->m.k, &j->p->weights);
+        limit = min_i(limit, (int64_t)(16777215.0f / product));
+    }
+    if (j->k <= limit) {
+        j->k_block = j->k;
+        return;
+    }
+    limit = limit / 4 * 4;
+    j->k_block = round_up(div_ceil(j->k, div_ceil(j->k, limit)), 4);
+}
+
+/* Blocks of pixels that a task takes, so that one can be fetched while the one before is
+ * multiplied: as many as leave the threads equal shares. */
+static int64_t blocks_of_task(const pixel_job *j)
+{
+    enum { MOST = 8 };
+    int64_t n = div_ceil(j->n_pixels, j->block_pixels), workers = j->areas.workers, best = 1,
+            least = INT64_MAX;
+    for (int64_t b = 1; b <= MOST && n * j->tasks_across >= 4 * b * workers; b++) {
+        int64_t share = div_ceil(div_ceil(n, b) * j->tasks_across, workers) * b;
+        if (share <= least) {
+            least = share;
+            best = b;
+        }
+    }
+    return best;
+}
+
+/* Equal shares, not full ones and a rest: how many of n panels of pixels, `most` or somewhat fewer,
+ * a block takes so that the threads are done at the same time. */
+static int64_t equal_blocks(const pixel_job *j, int64_t n, int64_t most)
+{
+    int64_t workers = j->areas.workers, best = most, least = INT64_MAX, first = div_ceil(n, most);
+    for (int64_t blocks = first; blocks <= first + 2 * workers; blocks++) {
+        int64_t size = div_ceil(n, blocks),
+                share = div_ceil(div_ceil(n, size) * j->tasks_across, workers) * size;
+        if (share < least) {
+            least = share;
+            best = size;
+        }
+    }
+    return best;
+}
+
+/* How much of the output a task computes. Its pixels, packed, and its sums, where k has several
+ * blocks, stay in the second-level cache; there are a few tasks a thread. */
+static void plan_tasks(pixel_job *j)
+{
+    int64_t v = j->m.v, s = j->m.s;
+    bool several = j->k_block < j->k;
+    j->task_panels = several ? min_i(j->n_panels, div_ceil(512, s)) : j->n_panels;
+    int64_t budget = j->m.block_v * j->m.kc, packed = j->k_block;
+    if (!several && j->n_pixels > 4096 * j->areas.workers)
+        packed *= 2; /* the next block is fetched meanwhile */
+    int64_t sums = several ? j->task_panels * s * (j->codes ? 2 : 1) : 0;
+    int64_t pixels = min_i(budget / (packed + sums), 512);
+    pixels = max_i(pixels / v * v, 2 * v);
+    int64_t wanted = j->areas.workers > 1 ? 4 * j->areas.workers : 1;
+    while (pixels > 4 * v &&
+        div_ceil(j->n_pixels, pixels) * div_ceil(j->n_panels, j->task_panels) < wanted)
+        pixels = round_up(pixels / 2, v);
+    while (j->task_panels > 7 &&
+        div_ceil(j->n_pixels, pixels) * div_ceil(j->n_panels, j->task_panels) < wanted)
+        j->task_panels = div_ceil(j->task_panels, 2);
+    j->tasks_across = div_ceil(j->n_panels, j->task_panels);
+    j->task_panels = div_ceil(j->n_panels, j->tasks_across);
+    j->block_pixels = v * equal_blocks(j, div_ceil(j->n_pixels, v), pixels / v);
+    j->task_blocks = blocks_of_task(j);
+}
+
+static size_t plan_private(pixel_job *j)
+{
+    int64_t n_s = j->n_panels * j->m.s;
+    j->targets_at = (size_t)(j->block_pixels + 1) * sizeof(nncf__segment);
+    j->starts_at = j->targets_at + (size_t)j->block_pixels * sizeof(nncf__segment);
+    size_t starts = (size_t)(j->block_pixels / j->m.v + 1) * sizeof(size_t);
+    j->pixels_at = (j->starts_at + starts + 63) / 64 * 64;
+    j->sums_at =
+        j->pixels_at + nncf__bytes_aligned(j->block_pixels * j->k_block) + NNCF__PANEL_SLACK;
+    size_t sums =
+        j->k_block < j->k ? nncf__bytes_aligned(j->block_pixels * j->task_panels * j->m.s) : 0;
+    j->scales_at = j->sums_at + sums * (j->codes ? 2 : 1);
+    return j->scales_at + nncf__bytes_aligned(2 * n_s);
+}
+
+static void pack_weights_task(void *arg, size_t chunk, size_t worker)
+{
+    (void)worker;
+    pixel_job *j = arg;
+    nncf__pack_weights(&j->m, &j->p->weights, (int64_t)chunk * j->m.s,
+        nncf__workspace_slot(&j->areas, (int64_t)chunk));
+}
+
+typedef struct pixel_task {
+    const pixel_job *j;
+    int64_t first, last, panel0, panel1;
+    /* of the source, one tap at a time */
+    nncf__segment *segments;
+    /* of the destination, panel by panel */
+    nncf__segment *targets;
+    /* where each panel's targets begin */
+    size_t *starts;
+    float *pixels, *sums, *scale, *bias;
+    /* The next block's pixels in memory: n_channels runs of n_lines lines, some of which are
+     * fetched at each tile. */
+    const char *ahead;
+    int64_t channels_ahead, n_lines, line, lines_a_tile;
+} pixel_task;
+
+enum { LINE_BYTES = 64 };
+
+/* Only where pixels lie in one line: what several taps read is in a cache by and by. */
+static void plan_ahead(pixel_task *t, int64_t first, int64_t last)
+{
+    const pixel_job *j = t->j;
+    const nncf__pixel_map *g = &j->p->grid;
+    int64_t size = g->is_bytes ? 1 : (int64_t)sizeof(float), in_image = first % g->cols;
+    t->channels_ahead = 0;
+    if (g->n_taps > 1 || g->rows > 1 || g->step_x > 1 || g->src_w != g->cols || first >= last)
+        return;
+    int64_t bytes = (min_i(last - first, g->cols - in_image)) * size;
+    t->ahead = (const char *)g->src + (first / g->cols * g->src_image + in_image) * size;
+    t->channels_ahead = g->channels;
+    t->n_lines = div_ceil(bytes, LINE_BYTES);
+    t->line = 0;
+    int64_t tiles =
+        div_ceil(t->last - t->first, j->m.v) * (t->panel1 - t->panel0) * div_ceil(j->k, j->k_block);
+    t->lines_a_tile = div_ceil(t->n_lines * g->channels, tiles);
+}
+
+static void fetch_ahead(pixel_task *t)
+{
+    const nncf__pixel_map *g = &t->j->p->grid;
+    for (int64_t i = 0; i < t->lines_a_tile && t->channels_ahead > 0; i++) {
+        __builtin_prefetch(t->ahead + t->line * LINE_BYTES, 0, 2);
+        if (++t->line == t->n_lines) {
+            t->line = 0;
+            t->channels_ahead--;
+            t->ahead += g->src_plane * (g->is_bytes ? 1 : (int64_t)sizeof(float));
+        }
+    }
+}
+
+/* The tile's lines are on their way while the micro-kernel runs: 15-25 % where k is small and the
+ * output large. */
+static void fetch_lines(const pixel_task *t, int64_t panel, int64_t i, int64_t used)
+{
+    enum { LINE = 16 };
+    const nncf__pixel_product *p = t->j->p;
+    const nncf__segment *to = t->targets + t->starts[i];
+    if (t->starts[i + 1] - t->starts[i] > 1 || p->grid.dst_col > 1)
+        return;
+    const float *dst = p->dst + panel * t->j->m.s * p->dst_plane + to->src;
+    for (int64_t s = 0; s < used; s++, dst += p->dst_plane) {
+        for (int64_t v = 0; v < to->length; v += LINE)
+            __builtin_prefetch(dst + v, 1);
+        __builtin_prefetch(dst + to->length - 1, 1);
+    }
+}
+
+/*
+ * Where k is short, storing the tile costs as much as a good part of the product: our own
+ * micro-kernel, which writes to the place itself, is faster than BLIS's and a store (Zen 5, 16 ->
+ * 96 channels of 112 x 112: 7.4 -> 3.5 ms).
+ */
+enum { DIRECT_K = 128 };
+
+/* Lines of the destination may be written past the caches: all planes begin alike. */
+static bool is_aligned(const float *dst)
+{
+    return (uintptr_t)dst % 64 == 0;
+}
+
+/* One channel panel times all pixel panels of the task, for one block of k. */
+static void multiply_panel(pixel_task *t, int64_t panel, int64_t k0, int64_t k1)
+{
+    const pixel_job *j = t->j;
+    const nncf__microkernel *m = &j->m;
+    const nncf__pixel_product *p = j->p;
+    _Alignas(64) float tile[NNCF__TILE_MAX];
+    int64_t v = m->v, s = m->s, size = v * s, used = min_i(s, p->weights.n_s - panel * s),
+            depth = k1 - k0;
+    const float *weights = nncf__workspace_slot(&j->areas, panel) + k0 * s;
+    bool first_block = k0 == 0, last_block = k1 == j->k;
+    bool direct =
+        first_block && last_block && m->has_builtin && p->grid.dst_col == 1 && depth <= DIRECT_K;
+    for (int64_t i = 0; t->first + i * v < t->last; i++) {
+        int64_t at = ((panel - t->panel0) * (j->block_pixels / v) + i) * size;
+        const float *pixels = t->pixels + i * depth * v;
+        float *c = j->k_block < j->k && !j->codes ? t->sums + at : tile;
+        float *dst = p->dst + panel * s * p->dst_plane;
+        const float *scale = t->scale + panel * s, *bias = t->bias + panel * s;
+        const nncf__segment *to = t->targets + t->starts[i];
+        fetch_ahead(t);
+        if (direct && to->length == v) {
+            m->k->gemm_micro_store((size_t)depth, pixels, weights, (size_t)used, scale, bias,
+                dst + to->src, p->dst_plane, j->stream && is_aligned(dst + to->src));
+            continue;
+        }
+        if (last_block)
+            fetch_lines(t, panel, i, used);
+        m->run(m, depth, pixels, weights, used, c, c != tile && !first_block);
+        double *wide = j->k_block < j->k && j->codes ? (double *)(void *)t->sums + at : NULL;
+        if (wide)
+            m->k->gemm_accumulate_f64((size_t)(v * used), tile, wide, !first_block);
+        if (!last_block)
+            continue;
+        if (wide)
+            m->k->gemm_to_f32((size_t)(v * used), wide, tile);
+        m->k->gemm_store((size_t)v, (size_t)used, wide ? tile : c, scale, bias, dst, p->dst_plane,
+            p->grid.dst_col, to, t->starts[i + 1] - t->starts[i]);
+    }
+}
+
+static void find_targets(const pixel_task *t)
+{
+    const pixel_job *j = t->j;
+    size_t n = 0, panel = 0;
+    for (int64_t p = t->first; p < t->last; p += j->m.v) {
+        t->starts[panel++] = n;
+        n += nncf__segments_destination(&j->p->grid, p, min_i(p + j->m.v, t->last), t->targets + n);
+    }
+    t->starts[panel] = n;
+}
+
+static void multiply_block(pixel_task *t)
+{
+    const pixel_job *j = t->j;
+    const nncf__pixel_product *p = j->p;
+    find_targets(t);
+    for (int64_t k0 = 0; k0 < j->k; k0 += j->k_block) {
+        int64_t k1 = min_i(k0 + j->k_block, j->k);
+        float inverse = j->codes && !p->grid.is_bytes ? 1.0f / p->step_x : 0.0f;
+        nncf__pack_pixels(
+            &j->m, &p->grid, t->first, t->last, k0, k1, inverse, t->segments, t->pixels);
+        for (int64_t panel = t->panel0; panel < t->panel1; panel++)
+            multiply_panel(t, panel, k0, k1);
+    }
+}
+
+static void multiply_task(void *arg, size_t chunk, size_t worker)
+{
+    const pixel_job *j = arg;
+    const nncf__pixel_product *p = j->p;
+    const nncf__weights *w = &p->weights;
+    char *area = nncf__scratch(j->areas.context, worker);
+    int64_t block = (int64_t)chunk / j->tasks_across * j->task_blocks,
+            across = (int64_t)chunk % j->tasks_across;
+    int64_t n_s = j->n_panels * j->m.s,
+            end = min_i((block + j->task_blocks) * j->block_pixels, j->n_pixels);
+    pixel_task t = {.j = j,
+        .panel0 = across * j->task_panels,
+        .panel1 = min_i((across + 1) * j->task_panels, j->n_panels),
+        .segments = (nncf__segment *)(void *)area,
+        .targets = (nncf__segment *)(void *)(area + j->targets_at),
+        .starts = (size_t *)(void *)(area + j->starts_at),
+        .pixels = (float *)(void *)(area + j->pixels_at),
+        .sums = (float *)(void *)(area + j->sums_at),
+        .scale = (float *)(void *)(area + j->scales_at),
+        .bias = (float *)(void *)(area + j->scales_at) + n_s};
+    for (int64_t i = t.panel0 * j->m.s; i < min_i(t.panel1 * j->m.s, w->n_s); i++) {
+        t.scale[i] = j->codes ? p->step_x * w->scale[w->n_scales > 1 ? i : 0] : 1.0f;
+        t.bias[i] = p->bias ? p->bias[i] : -0.0f; /* x + -0 is x, for +0 and -0 too */
+    }
+    for (int64_t first = block * j->block_pixels; first < end; first += j->block_pixels) {
+        t.first = first;
+        t.last = min_i(first + j->block_pixels, end);
+        plan_ahead(&t, t.last, min_i(t.last + j->block_pixels, end));
+        multiply_block(&t);
+    }
+    if (j->stream)
+        j->m.k->gemm_streams_end();
+}
+
+static nncf_status pixel_plan(nncf_context *context, const nncf__pixel_product *p, pixel_job *j)
+{
+    *j = (pixel_job){.p = p, .codes = p->weights.scale != NULL && p->step_x > 0};
+    nncf__microkernel_get(context, &j->m);
+    j->areas.workers = max_i(1, context->params.n_threads);
+    j->n_pixels = p->grid.n * p->grid.rows * p->grid.cols;
+    j->k = p->weights.channels * p->weights.n_taps;
+    j->n_panels = div_ceil(p->weights.n_s, j->m.s);
+    j->stream = j->n_pixels * p->weights.n_s >= NNCF__STREAM_FLOATS && p->dst_plane % 16 == 0;
+    plan_k(j);
+    plan_tasks(j);
+    return nncf__workspace_reserve(
+        &j->areas, context, plan_private(j), nncf__bytes_aligned(j->k * j->m.s), j->n_panels);
+}
+
+nncf_status nncf__pixel_product_reserve(nncf_context *context, const nncf__pixel_product *p)
+{
+    pixel_job j;
+    return pixel_plan(context, p, &j);
+}
+
+nncf_status nncf__pixel_product_run(nncf_context *context, const nncf__pixel_product *p)
+{
+    pixel_job j;
+    nncf_status status = pixel_plan(context, p, &j);
+    if (status)
+        return status;
+    double weights = (double)j.k * (double)p->weights.n_s;
+    nncf__gemm_parallel(context, 32.0 * weights, (size_t)j.n_panels, pack_weights_task, &j);
+    nncf__gemm_parallel(context, 2.0 * (double)j.n_pixels * weights,
+        (size_t)(div_ceil(j.n_pixels, j.task_blocks * j.block_pixels) * j.tasks_across),
+        multiply_task, &j);
+    return NNCF_OK;
+}

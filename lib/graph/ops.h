@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kinds of operators: names, weights, inputs; and how scopes name them. */
+#ifndef NNCF__GRAPH_OPS_H
+#define NNCF__GRAPH_OPS_H
+
+#include <nncf/model.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { NNCF__OP_COUNT = NNCF_OP_INTERPOLATE + 1 };
+enum { NNCF__MAX_WEIGHT_NDIM = 5 }; /* of a 3-d convolution */
+#define NNCF__ANY_INPUTS ((size_t)-1)
+typedef struct nncf__op_info {
+    /* in NNCF's scopes */
+    const char *name;
+    size_t max_inputs;
+    /* 0, 0: it has no weight */
+    int32_t min_weight_ndim, max_weight_ndim;
+    /* of the output channels */
+    int32_t weight_axis;
+} nncf__op_info;
+const nncf__op_info *nncf__op_info_of(int32_t op); /* NULL: there is no such kind */
+/* Is the last element of a scope an operator, "RELU_1"? Where its name begins, plus 1, and its
+ * length; 0: no. */
+size_t nncf__scope_operator(const char *scope, size_t *length);
+/* How many bytes of a scope come before the slash of its last element; 0: it has one element. */
+size_t nncf__scope_parent(const char *scope);
+
+#endif

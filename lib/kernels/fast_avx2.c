@@ -1,7 +1,0 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-/* The rows for AVX2. Statics and one table only: see meson.build. */
-#define MACHINE     "kernels/simd_avx2.h"
-#define LEVEL_TABLE nncf__kernels_avx2
-#define LEVEL_NAME  "avx2"
-#define LEVEL_ISA   NNCF_ISA_AVX2
-#include "kernels/fast.h"

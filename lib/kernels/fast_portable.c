@@ -1,7 +1,0 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-/* The rows for the compiler's baseline. Statics and one table only: see meson.build. */
-#define MACHINE     "kernels/simd_portable.h"
-#define LEVEL_TABLE nncf__kernels_portable
-#define LEVEL_NAME  "portable"
-#define LEVEL_ISA   NNCF_ISA_PORTABLE
-#include "kernels/fast.h"

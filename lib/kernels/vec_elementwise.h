@@ -1,0 +1,659 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rows in blocks of 16, included once by each fast_<level>.c. ref.c defines what they compute
+ * and why; this file must give its bits. Every row is a block function for m lanes, which the loop
+ * calls with m = 16 for the body and with what is left for the tail. A block reads all its inputs
+ * before it writes, so in-place needs no care.
+ */
+#include "kernels/isa.h"
+#include "kernels/philox.h"
+#include "kernels/sigmoid.h"
+#include "simd/vec.h"
+
+#include <math.h>
+
+/* Run `call` over [0, n), with i the block's start and m its length. */
+#define BLOCKS(n, call)                                                                            \
+    do {                                                                                           \
+        size_t i = 0;                                                                              \
+        for (; i + LANES <= (n); i += LANES) {                                                     \
+            enum { m = LANES };                                                                    \
+            call;                                                                                  \
+        }                                                                                          \
+        if (i < (n)) {                                                                             \
+            const size_t m = (n)-i;                                                                \
+            call;                                                                                  \
+        }                                                                                          \
+    } while (0)
+
+/* Floats from x[i + AHEAD] on are asked for: memory's pages are short, and the hardware's own
+ * prefetch ends with each. Beyond the end of an array that is in vain at worst. */
+enum { AHEAD = 1024 };
+
+INLINE void fetch_ahead(const float *x, size_t i)
+{
+    __builtin_prefetch((const void *)((uintptr_t)x + (i + AHEAD) * sizeof *x));
+}
+
+/* 1.5 * 2^23: adding and subtracting it rounds to an integer, half to even, for |x| <= 2^22, and
+ * makes -0 a +0. */
+#define ROUND_MAGIC 12582912.0f
+
+/* ---- quantizer ---- */
+
+typedef struct quantizer {
+    vf scale, low, high, x_low, x_high;
+} quantizer;
+
+INLINE quantizer quantizer_load(const nncf__fq *q)
+{
+    return (quantizer){
+        vf_set(q->scale), vf_set(q->low), vf_set(q->high), vf_set(q->x_low), vf_set(q->x_high)};
+}
+
+INLINE vf clamp(vf x, vf low, vf high)
+{
+    return vf_max(low, vf_min(high, x));
+}
+
+/* Clamping before rounding is the same, low and high being integers, and keeps the argument within
+ * reach of the magic number. */
+INLINE vf fake_quantize(vf x, const quantizer *q)
+{
+    const vf magic = vf_set(ROUND_MAGIC);
+    vf code = clamp(vf_div(x, q->scale), q->low, q->high);
+    return vf_mul(vf_sub(vf_add(code, magic), magic), q->scale);
+}
+
+INLINE vm outside_of(vf x, const quantizer *q)
+{
+    return vm_or(vf_less(x, q->x_low), vf_less(q->x_high, x));
+}
+
+INLINE void fq_forward_block(const float *x, float *y, const quantizer *q, vc *count, size_t m)
+{
+    vf v = vf_load(x, m);
+    *count = vc_add(*count, vm_live(outside_of(v, q), m));
+    vf_store(y, fake_quantize(v, q), m);
+}
+
+static int64_t fq_forward(size_t n, const float *x, float *y, const nncf__fq *fq)
+{
+    const quantizer q = quantizer_load(fq);
+    vc count = vc_zero();
+    BLOCKS(n, fq_forward_block(x + i, y + i, &q, &count, m));
+    return vc_total(count);
+}
+
+/* Terms of sums for four blocks: added in float before they are widened, which costs more than the
+ * sum. Rare ones are widened block by block. */
+typedef struct terms {
+    vf inside[4], gradient[4], product[4];
+} terms;
+
+INLINE void vd_sum_four(vd *sum, const vf t[4])
+{
+    *sum = vd_add(*sum, vd_from(vf_add(vf_add(t[0], t[1]), vf_add(t[2], t[3]))));
+}
+
+/* Run `call` for the blocks b = 0..3 of each 64 elements, with i the block's start and m its
+ * length, then `sum`. */
+#define BLOCKS_OF_FOUR(n, call, sum)                                                               \
+    do {                                                                                           \
+        size_t start = 0;                                                                          \
+        for (; start + 4 * LANES <= (n); start += 4 * LANES) {                                     \
+            terms t;                                                                               \
+            for (int b = 0; b < 4; b++) {                                                          \
+                enum { m = LANES };                                                                \
+                const size_t i = start + (size_t)b * LANES;                                        \
+                call;                                                                              \
+            }                                                                                      \
+            sum;                                                                                   \
+        }                                                                                          \
+        if (start < (n)) {                                                                         \
+            terms t = terms_zero();                                                                \
+            for (int b = 0; b < 4; b++) {                                                          \
+                const size_t i = start + (size_t)b * LANES;                                        \
+                if (i + LANES <= (n)) {                                                            \
+                    enum { m = LANES };                                                            \
+                    call;                                                                          \
+                } else if (i < (n)) {                                                              \
+                    const size_t m = (n)-i;                                                        \
+                    call;                                                                          \
+                }                                                                                  \
+            }                                                                                      \
+            sum;                                                                                   \
+        }                                                                                          \
+    } while (0)
+
+INLINE terms terms_zero(void)
+{
+    terms t;
+    for (int b = 0; b < 4; b++)
+        t.inside[b] = t.gradient[b] = t.product[b] = vf_set(0.0f);
+    return t;
+}
+
+INLINE vf fq_gradient(vf x, vf dy, const quantizer *q, vf *inside, vd sum[3], size_t m)
+{
+    vm above = vf_less(q->x_high, x), below = vf_less(x, q->x_low), outside = vm_or(above, below);
+    *inside = vf_live(vf_drop(outside, vf_mul(dy, vf_sub(fake_quantize(x, q), x))), m);
+    /* Clipping is rare, mostly at one end, and a zero added would change nothing. */
+    if (vm_any(above))
+        vd_sum(&sum[1], vf_keep(above, dy), m);
+    if (vm_any(below))
+        vd_sum(&sum[2], vf_keep(below, dy), m);
+    return vf_drop(outside, dy);
+}
+
+static void fq_backward(
+    size_t n, const float *x, const float *dy, float *dx, const nncf__fq *fq, double sums[3])
+{
+    const quantizer q = quantizer_load(fq);
+    vd sum[3] = {vd_zero(), vd_zero(), vd_zero()};
+    BLOCKS_OF_FOUR(n,
+        vf_store(dx + i,
+            fq_gradient(vf_load(x + i, m), vf_load(dy + i, m), &q, &t.inside[b], sum, m), m),
+        vd_sum_four(&sum[0], t.inside));
+    for (int k = 0; k < 3; k++)
+        sums[k] += vd_total(sum[k].p);
+}
+
+/* ---- batch norm, activation, quantizer ---- */
+
+INLINE void sum_and_squares_block(const float *z, vd sum[2], size_t m)
+{
+    vd v = vd_from(vf_load(z, m));
+    sum[0] = vd_add(sum[0], v);
+    sum[1] = vd_add(sum[1], vd_mul(v, v));
+}
+
+static void sum_and_squares(size_t n, const float *z, double sums[2])
+{
+    vd sum[2] = {vd_zero(), vd_zero()};
+    BLOCKS(n, (fetch_ahead(z, i), sum_and_squares_block(z + i, sum, m)));
+    for (int k = 0; k < 2; k++)
+        sums[k] += vd_total(sum[k].p);
+}
+
+typedef struct epilogue {
+    vf scale, shift, act_low, act_high;
+    quantizer q; /* only with a quantizer */
+    vm no_activation;
+} epilogue;
+
+INLINE epilogue epilogue_load(const nncf__epilogue *e, bool quantized)
+{
+    epilogue v = {.scale = vf_set(e->scale),
+        .shift = vf_set(e->shift),
+        .act_low = vf_set(e->act_low),
+        .act_high = vf_set(e->act_high)};
+    if (quantized)
+        v.q = quantizer_load(e->fq);
+    v.no_activation = vm_first(e->act_low == -INFINITY && e->act_high == INFINITY ? LANES : 0);
+    return v;
+}
+
+INLINE void activate(vf v, float *y, const epilogue *e, bool quantized, vc *count, size_t m)
+{
+    vf a = clamp(v, e->act_low, e->act_high);
+    if (quantized) {
+        *count = vc_add(*count, vm_live(outside_of(a, &e->q), m));
+        a = fake_quantize(a, &e->q);
+    }
+    vf_store(y, a, m);
+}
+
+INLINE int64_t epilogue_forward_loop(
+    size_t n, const float *z, float *y, const nncf__epilogue *constants, bool quantized)
+{
+    const epilogue e = epilogue_load(constants, quantized);
+    vc count = vc_zero();
+    BLOCKS(n,
+        (fetch_ahead(z, i),
+            activate(vf_add(vf_mul(vf_load(z + i, m), e.scale), e.shift), y + i, &e, quantized,
+                &count, m)));
+    return vc_total(count);
+}
+
+static int64_t epilogue_forward(size_t n, const float *z, float *y, const nncf__epilogue *e)
+{
+    return e->fq ? epilogue_forward_loop(n, z, y, e, true)
+                 : epilogue_forward_loop(n, z, y, e, false);
+}
+
+INLINE vm passes(vf v, const epilogue *e)
+{
+    return vm_or(e->no_activation, vm_and(vf_less(e->act_low, v), vf_less(v, e->act_high)));
+}
+
+INLINE vf activate_gradient(
+    vf v, vf dy, const epilogue *e, bool quantized, vf *inside, vd sum[3], size_t m)
+{
+    if (quantized)
+        dy = fq_gradient(clamp(v, e->act_low, e->act_high), dy, &e->q, inside, sum, m);
+    return vf_keep(passes(v, e), dy);
+}
+
+INLINE vf epilogue_gradient(vf v, const float *dy, const epilogue *e, bool quantized, vf mean,
+    vf inv_std, terms *t, int b, vd sum[5], size_t m)
+{
+    vf g = activate_gradient(
+        vf_add(vf_mul(v, e->scale), e->shift), vf_load(dy, m), e, quantized, &t->inside[b], sum, m);
+    t->gradient[b] = vf_live(g, m);
+    t->product[b] = vf_live(vf_mul(g, vf_mul(vf_sub(v, mean), inv_std)), m);
+    return g;
+}
+
+INLINE void epilogue_sum(vd sum[5], const terms *t, bool quantized)
+{
+    if (quantized)
+        vd_sum_four(&sum[0], t->inside);
+    vd_sum_four(&sum[3], t->gradient);
+    vd_sum_four(&sum[4], t->product);
+}
+
+INLINE void epilogue_backward_loop(size_t n, const float *z, const float *dy, float *da,
+    const nncf__epilogue *constants, bool quantized, float mean, float inv_std, double sums[5])
+{
+    const epilogue e = epilogue_load(constants, quantized);
+    const vf mean_v = vf_set(mean), inv_std_v = vf_set(inv_std);
+    vd sum[5] = {vd_zero(), vd_zero(), vd_zero(), vd_zero(), vd_zero()};
+    BLOCKS_OF_FOUR(n,
+        vf_store(da + i,
+            epilogue_gradient(
+                vf_load(z + i, m), dy + i, &e, quantized, mean_v, inv_std_v, &t, b, sum, m),
+            m),
+        epilogue_sum(sum, &t, quantized));
+    for (int k = 0; k < 5; k++)
+        sums[k] += vd_total(sum[k].p);
+}
+
+static void epilogue_backward(size_t n, const float *z, const float *dy, float *da,
+    const nncf__epilogue *e, float mean, float inv_std, double sums[5])
+{
+    if (e->fq)
+        epilogue_backward_loop(n, z, dy, da, e, true, mean, inv_std, sums);
+    else
+        epilogue_backward_loop(n, z, dy, da, e, false, mean, inv_std, sums);
+}
+
+INLINE void batch_norm_backward_block(
+    const float *z, const float *da, float *dz, vf k0, vf k1, vf k2, size_t m)
+{
+    vf line = vf_add(vf_mul(k1, vf_load(z, m)), k2);
+    vf_store(dz, vf_add(vf_mul(k0, vf_load(da, m)), line), m);
+}
+
+static void batch_norm_backward(
+    size_t n, const float *z, const float *da, float *dz, float k0, float k1, float k2)
+{
+    const vf a = vf_set(k0), b = vf_set(k1), c = vf_set(k2);
+    BLOCKS(n, batch_norm_backward_block(z + i, da + i, dz + i, a, b, c, m));
+}
+
+INLINE void epilogue_sums_loop(size_t n, const float *z, const float *dy,
+    const nncf__epilogue *constants, bool quantized, float mean, float inv_std, double sums[5])
+{
+    const epilogue e = epilogue_load(constants, quantized);
+    const vf mean_v = vf_set(mean), inv_std_v = vf_set(inv_std);
+    vd sum[5] = {vd_zero(), vd_zero(), vd_zero(), vd_zero(), vd_zero()};
+    BLOCKS_OF_FOUR(n,
+        (fetch_ahead(z, i), fetch_ahead(dy, i),
+            epilogue_gradient(
+                vf_load(z + i, m), dy + i, &e, quantized, mean_v, inv_std_v, &t, b, sum, m)),
+        epilogue_sum(sum, &t, quantized));
+    for (int k = 0; k < 5; k++)
+        sums[k] += vd_total(sum[k].p);
+}
+
+static void epilogue_sums(size_t n, const float *z, const float *dy, const nncf__epilogue *e,
+    float mean, float inv_std, double sums[5])
+{
+    if (e->fq)
+        epilogue_sums_loop(n, z, dy, e, true, mean, inv_std, sums);
+    else
+        epilogue_sums_loop(n, z, dy, e, false, mean, inv_std, sums);
+}
+
+INLINE void epilogue_dz_block(const float *z, const float *dy, float *dz, const epilogue *e,
+    bool quantized, vf k0, vf k1, vf k2, size_t m)
+{
+    vf x = vf_load(z, m), g = vf_load(dy, m), v = vf_add(vf_mul(x, e->scale), e->shift);
+    if (quantized)
+        g = vf_drop(outside_of(clamp(v, e->act_low, e->act_high), &e->q), g);
+    g = vf_keep(passes(v, e), g);
+    vf_store(dz, vf_add(vf_mul(k0, g), vf_add(vf_mul(k1, x), k2)), m);
+}
+
+INLINE void epilogue_dz_loop(size_t n, const float *z, const float *dy, float *dz,
+    const nncf__epilogue *constants, bool quantized, float k0, float k1, float k2)
+{
+    const epilogue e = epilogue_load(constants, quantized);
+    const vf a = vf_set(k0), b = vf_set(k1), c = vf_set(k2);
+    BLOCKS(n,
+        (fetch_ahead(z, i), fetch_ahead(dy, i),
+            epilogue_dz_block(z + i, dy + i, dz + i, &e, quantized, a, b, c, m)));
+}
+
+static void epilogue_dz(size_t n, const float *z, const float *dy, float *dz,
+    const nncf__epilogue *e, float k0, float k1, float k2)
+{
+    if (e->fq)
+        epilogue_dz_loop(n, z, dy, dz, e, true, k0, k1, k2);
+    else
+        epilogue_dz_loop(n, z, dy, dz, e, false, k0, k1, k2);
+}
+
+INLINE int64_t add_forward_loop(size_t n, const float *a, const float *b, float *y,
+    const nncf__epilogue *constants, bool quantized)
+{
+    const epilogue e = epilogue_load(constants, quantized);
+    vc count = vc_zero();
+    BLOCKS(n,
+        (fetch_ahead(a, i), fetch_ahead(b, i),
+            activate(
+                vf_add(vf_load(a + i, m), vf_load(b + i, m)), y + i, &e, quantized, &count, m)));
+    return vc_total(count);
+}
+
+static int64_t add_forward(
+    size_t n, const float *a, const float *b, float *y, const nncf__epilogue *e)
+{
+    return e->fq ? add_forward_loop(n, a, b, y, e, true) : add_forward_loop(n, a, b, y, e, false);
+}
+
+INLINE void add_backward_block(const float *a, const float *b, const float *dy, float *dx,
+    const epilogue *e, bool quantized, vf *inside, vd sum[3], size_t m)
+{
+    vf v = vf_add(vf_load(a, m), vf_load(b, m));
+    vf_store(dx, activate_gradient(v, vf_load(dy, m), e, quantized, inside, sum, m), m);
+}
+
+INLINE void add_backward_loop(size_t n, const float *x, const float *y, const float *dy, float *dx,
+    const nncf__epilogue *constants, bool quantized, double sums[3])
+{
+    const epilogue e = epilogue_load(constants, quantized);
+    vd sum[3] = {vd_zero(), vd_zero(), vd_zero()};
+    BLOCKS_OF_FOUR(n,
+        (fetch_ahead(x, i), fetch_ahead(y, i), fetch_ahead(dy, i),
+            add_backward_block(x + i, y + i, dy + i, dx + i, &e, quantized, &t.inside[b], sum, m)),
+        if (quantized) vd_sum_four(&sum[0], t.inside));
+    for (int k = 0; k < 3; k++)
+        sums[k] += vd_total(sum[k].p);
+}
+
+static void add_backward(size_t n, const float *a, const float *b, const float *dy, float *dx,
+    const nncf__epilogue *e, double sums[3])
+{
+    if (e->fq)
+        add_backward_loop(n, a, b, dy, dx, e, true, sums);
+    else
+        add_backward_loop(n, a, b, dy, dx, e, false, sums);
+}
+
+/* ---- codes in bytes ---- */
+
+INLINE void activate_to_code(vf v, uint8_t *y, const epilogue *e, vf zero, vc *count, size_t m)
+{
+    const vf magic = vf_set(ROUND_MAGIC);
+    vf a = clamp(v, e->act_low, e->act_high);
+    *count = vc_add(*count, vm_live(outside_of(a, &e->q), m));
+    vf code = vf_max(vf_min(vf_div(a, e->q.scale), e->q.high), e->q.low); /* a NaN becomes `high` */
+    code = vf_add(vf_sub(vf_add(code, magic), magic), zero);
+    vf_store_bytes(y, code, m);
+}
+
+static int64_t epilogue_codes(
+    size_t n, const float *z, uint8_t *y, const nncf__epilogue *constants, float zero)
+{
+    const epilogue e = epilogue_load(constants, true);
+    const vf zero_v = vf_set(zero);
+    vc count = vc_zero();
+    BLOCKS(n,
+        (fetch_ahead(z, i),
+            activate_to_code(vf_add(vf_mul(vf_load(z + i, m), e.scale), e.shift), y + i, &e, zero_v,
+                &count, m)));
+    return vc_total(count);
+}
+
+static int64_t add_codes(size_t n, const float *a, const float *b, uint8_t *y,
+    const nncf__epilogue *constants, float zero)
+{
+    const epilogue e = epilogue_load(constants, true);
+    const vf zero_v = vf_set(zero);
+    vc count = vc_zero();
+    BLOCKS(n,
+        (fetch_ahead(a, i), fetch_ahead(b, i),
+            activate_to_code(
+                vf_add(vf_load(a + i, m), vf_load(b + i, m)), y + i, &e, zero_v, &count, m)));
+    return vc_total(count);
+}
+
+INLINE vf value_of_code(const uint8_t *x, uint32_t flip, vf offset, vf scale, size_t m)
+{
+    return vf_mul(vf_sub(vf_load_bytes(x, flip, m), offset), scale);
+}
+
+static void dequantize(size_t n, const uint8_t *x, float *y, const nncf__bytes *bytes)
+{
+    const vf offset = vf_set(bytes->offset), scale = vf_set(bytes->scale);
+    BLOCKS(n, vf_store(y + i, value_of_code(x + i, bytes->flip, offset, scale, m), m));
+}
+
+/* ---- small ones ---- */
+
+INLINE void min_max_block(const float *x, vf *low, vf *high, size_t m)
+{
+    vf v = vf_load(x, m);
+    vm live = vm_first(m);
+    *low = vf_min(m == LANES ? v : vf_select(live, v, *low), *low);
+    *high = vf_max(m == LANES ? v : vf_select(live, v, *high), *high);
+}
+
+static void min_max(size_t n, const float *x, float range[2])
+{
+    vf low = vf_set(range[0]), high = vf_set(range[1]);
+    float lows[LANES], highs[LANES];
+    BLOCKS(n, min_max_block(x + i, &low, &high, m));
+    vf_store(lows, low, LANES);
+    vf_store(highs, high, LANES);
+    for (int k = 1; k < LANES; k++) {
+        lows[0] = lows[k] < lows[0] ? lows[k] : lows[0];
+        highs[0] = highs[k] > highs[0] ? highs[k] : highs[0];
+    }
+    range[0] = lows[0] + 0.0f;
+    range[1] = highs[0] + 0.0f;
+}
+
+static void accumulate(size_t n, const float *x, float *y)
+{
+    BLOCKS(n, vf_store(y + i, vf_add(vf_load(y + i, m), vf_load(x + i, m)), m));
+}
+
+/* The words live in the lower halves of 64-bit lanes, where the products want them; what the upper
+ * halves hold is never looked at. 32 uniforms a call. */
+#define PHILOX_GROUP 32
+
+INLINE void philox_group(
+    uint32_t first, const nq key[NNCF__PHILOX_ROUNDS][2], nq counter_low, nq counter_high, float *u)
+{
+    const nq m0 = nq_set(NNCF__PHILOX_M0), m1 = nq_set(NNCF__PHILOX_M1);
+    EACH(k)
+    {
+        nq x0 = nq_add(nq_set(first + (uint32_t)(k * WIDTH / 2)), nq_blocks());
+        nq x1 = nq_set(0), x2 = counter_low, x3 = counter_high;
+        for (int round = 0; round < NNCF__PHILOX_ROUNDS; round++) {
+            nq a = nq_mul(x0, m0), b = nq_mul(x2, m1);
+            x0 = nq_xor(nq_xor(nq_high(b), x1), key[round][0]);
+            x1 = b;
+            x2 = nq_xor(nq_xor(nq_high(a), x3), key[round][1]);
+            x3 = a;
+        }
+        nq_uniform(x0, x1, x2, x3, u + 2 * WIDTH * k);
+    }
+}
+
+static void philox_uniform(size_t n, uint32_t first, uint64_t key, uint64_t counter, float *u)
+{
+    const nq counter_low = nq_set((uint32_t)counter),
+             counter_high = nq_set((uint32_t)(counter >> 32));
+    nq keys[NNCF__PHILOX_ROUNDS][2];
+    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
+    for (int round = 0; round < NNCF__PHILOX_ROUNDS; round++) {
+        keys[round][0] = nq_set(k0);
+        keys[round][1] = nq_set(k1);
+        k0 += NNCF__PHILOX_W0;
+        k1 += NNCF__PHILOX_W1;
+    }
+    size_t i = 0;
+    for (; i + PHILOX_GROUP <= n; i += PHILOX_GROUP)
+        philox_group(first + (uint32_t)(i / 4), keys, counter_low, counter_high, u + i);
+    if (i < n) {
+        float last[PHILOX_GROUP];
+        philox_group(first + (uint32_t)(i / 4), keys, counter_low, counter_high, last);
+        memcpy(u + i, last, (n - i) * sizeof *u);
+    }
+}
+
+/* ---- RB sparsity: the operations of sigmoid.h in its order ---- */
+
+INLINE vf exp_negative(vf a)
+{
+    const vf magic = vf_set(NNCF__EXP_MAGIC);
+    vf t = vf_add(vf_mul(a, vf_set(NNCF__LOG2_E)), magic);
+    vf k = vf_sub(t, magic);
+    vf r = vf_sub(vf_sub(a, vf_mul(k, vf_set(NNCF__LN2_HIGH))), vf_mul(k, vf_set(NNCF__LN2_LOW)));
+    vf q = vf_set(NNCF__EXP_Q4);
+    q = vf_add(vf_mul(q, r), vf_set(NNCF__EXP_Q3));
+    q = vf_add(vf_mul(q, r), vf_set(NNCF__EXP_Q2));
+    q = vf_add(vf_mul(q, r), vf_set(NNCF__EXP_Q1));
+    q = vf_add(vf_mul(q, r), vf_set(NNCF__EXP_Q0));
+    vf y = vf_add(vf_add(vf_mul(vf_mul(r, r), q), r), vf_set(1.0f));
+    return vf_drop(vf_less(a, vf_set(NNCF__EXP_LIMIT)), vf_mul(y, vf_power(t)));
+}
+
+typedef struct sigmoid_parts {
+    vf p, q, d;
+} sigmoid_parts;
+
+INLINE sigmoid_parts sigmoid_split(vf s)
+{
+    const vf one = vf_set(1.0f), zero = vf_set(0.0f);
+    vf e = exp_negative(vf_min(vf_sub(zero, s), s));
+    vm negative = vf_less(s, zero);
+    return (sigmoid_parts){
+        vf_select(negative, e, one), vf_select(negative, one, e), vf_add(one, e)};
+}
+
+INLINE vm sigmoid_over_half(vf s)
+{
+    sigmoid_parts f = sigmoid_split(s);
+    return vf_less(vf_set(0.5f), vf_div(f.p, f.d));
+}
+
+INLINE vf clamp_uniform(vf u)
+{
+    return clamp(u, vf_set(1e-6f), vf_set(1.0f - 1e-6f));
+}
+
+INLINE void rb_forward_block(const float *w, const float *s, const float *u, float *y, size_t m)
+{
+    sigmoid_parts f = sigmoid_split(vf_load(s, m));
+    vm keep = vf_less(f.q, vf_mul(clamp_uniform(vf_load(u, m)), f.d));
+    vf_store(y, vf_keep(keep, vf_load(w, m)), m);
+}
+
+static void rb_forward(size_t n, const float *w, const float *s, const float *u, float *y)
+{
+    BLOCKS(n, rb_forward_block(w + i, s + i, u + i, y + i, m));
+}
+
+INLINE void rb_backward_block(
+    const float *g, const float *w, const float *s, const float *u, float *dw, float *ds, size_t m)
+{
+    sigmoid_parts f = sigmoid_split(vf_load(s, m));
+    vf v = clamp_uniform(vf_load(u, m)), gi = vf_load(g, m), old_dw = vf_load(dw, m),
+       old_ds = vf_load(ds, m);
+    vf a = vf_mul(f.p, v), b = vf_mul(f.q, vf_sub(vf_set(1.0f), v)), sum = vf_add(a, b);
+    vf t = vf_div(vf_mul(a, b), vf_mul(sum, sum));
+    vm keep = vf_less(f.q, vf_mul(v, f.d));
+    vf new_ds = vf_add(old_ds, vf_mul(vf_mul(gi, vf_load(w, m)), t));
+    vf_store(ds, new_ds, m);
+    vf_store(dw, vf_add(old_dw, vf_keep(keep, gi)), m);
+}
+
+static void rb_backward(
+    size_t n, const float *g, const float *w, const float *s, const float *u, float *dw, float *ds)
+{
+    BLOCKS(n, rb_backward_block(g + i, w + i, s + i, u + i, dw + i, ds + i, m));
+}
+
+INLINE void rb_forward_eval_block(const float *w, const float *s, float *y, size_t m)
+{
+    vm keep = sigmoid_over_half(vf_load(s, m));
+    vf_store(y, vf_keep(keep, vf_load(w, m)), m);
+}
+
+static void rb_forward_eval(size_t n, const float *w, const float *s, float *y)
+{
+    BLOCKS(n, rb_forward_eval_block(w + i, s + i, y + i, m));
+}
+
+INLINE void rb_count_block(const float *s, vc *count, vd *sum, size_t m)
+{
+    sigmoid_parts f = sigmoid_split(vf_load(s, m));
+    vf p = vf_div(f.p, f.d);
+    *count = vc_add(*count, vm_live(vf_less(vf_set(0.5f), p), m));
+    vd_sum(sum, p, m);
+}
+
+static void rb_count(size_t n, const float *s, double sums[2])
+{
+    vc count = vc_zero();
+    vd sum = vd_zero();
+    BLOCKS(n, rb_count_block(s + i, &count, &sum, m));
+    sums[0] += (double)vc_total(count); /* whole numbers: any order gives the same */
+    sums[1] += vd_total(sum.p);
+}
+
+INLINE void rb_loss_backward_block(const float *s, vf c, float *ds, size_t m)
+{
+    sigmoid_parts f = sigmoid_split(vf_load(s, m));
+    vf t = vf_div(vf_mul(f.p, f.q), vf_mul(f.d, f.d));
+    vf_store(ds, vf_add(vf_load(ds, m), vf_mul(c, t)), m);
+}
+
+static void rb_loss_backward(size_t n, const float *s, float c, float *ds)
+{
+    const vf factor = vf_set(c);
+    BLOCKS(n, rb_loss_backward_block(s + i, factor, ds + i, m));
+}
+
+/* ---- stored masks ---- */
+
+static void mask_forward(size_t n, const float *w, const uint8_t *bits, float *y)
+{
+    BLOCKS(n, vf_store(y + i, vf_keep(vm_load(bits, i, m), vf_load(w + i, m)), m));
+}
+
+INLINE void mask_backward_block(const float *g, vm keep, float *dw, size_t m)
+{
+    vf_store(dw, vf_add(vf_load(dw, m), vf_keep(keep, vf_load(g, m))), m);
+}
+
+static void mask_backward(size_t n, const float *g, const uint8_t *bits, float *dw)
+{
+    BLOCKS(n, mask_backward_block(g + i, vm_load(bits, i, m), dw + i, m));
+}
+
+#include "kernels/vec_products.h"
+
+/* Every row of kernels.def must exist above: a missing one does not compile. */
+#define NNCF_KERNEL(name, result, args) name,
+const nncf__kernels LEVEL_TABLE = {
+    LEVEL_NAME,
+    LEVEL_ISA,
+#include "kernels/kernels.def"
+};
+#undef NNCF_KERNEL

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The plan: which layer gets a mask, and which quantizers stand where in it, with the parameters
+ * that the config gives them. The rules mark operators; here marks become places of layers. Nothing
+ * is allocated for any mask or quantizer.
+ */
+#include "base/alloc.h"
+#include "base/error.h"
+#include "config/config.h"
+#include "controller/layer_compression.h"
+#include "graph/model.h"
+#include "placement/placement.h"
+#include "quantization/quantizer_create.h"
+
+#include <nncf/base.h>
+#include <nncf/config.h>
+#include <nncf/context.h>
+#include <nncf/model.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the config: what this release does ---- */
+
+static bool is_sparsity(const nncf__algorithm *a)
+{
+    return a->kind == NNCF__RB_SPARSITY || a->kind == NNCF__MAGNITUDE_SPARSITY ||
+        a->kind == NNCF__CONST_SPARSITY;
+}
+
+static nncf_status take_algorithm(
+    struct nncf__placement *p, const nncf__algorithm_scopes *a, nncf_error *err)
+{
+    const nncf__algorithm_scopes **kind = is_sparsity(a->algorithm) ? &p->sparsity
+        : a->algorithm->kind == NNCF__QUANTIZATION                  ? &p->quantization
+                                                                    : NULL;
+    if (!kind)
+        return nncf__fail(err, NNCF_E_UNSUPPORTED, a->algorithm->name,
+            "compression[%zu]: %s is not in this release; it has rb_sparsity, magnitude_sparsity, "
+            "const_sparsity and quantization",
+            a->index, a->algorithm->name);
+    if (*kind && kind == &p->sparsity)
+        return nncf__fail(err, NNCF_E_CONFIG, a->algorithm->name,
+            "compression[%zu]: %s, but %s is there already; a model takes one sparsity algorithm",
+            a->index, a->algorithm->name, (*kind)->algorithm->name);
+    if (*kind)
+        return nncf__fail(err, NNCF_E_CONFIG, a->algorithm->name,
+            "compression[%zu]: a second quantization; a model takes one", a->index);
+    *kind = a;
+    return NNCF_OK;
+}
+
+/* ---- signs ---- */
+
+/* Operators whose output has no negative values, as far as the graph tells. */
+static void find_non_negative(const nncf__op_graph *graph, bool *non_negative)
+{
+    for (size_t i = 0; i < graph->count; i++) {
+        const nncf__op *op = &graph->ops[i];
+        switch (op->op) {
+        case NNCF_OP_RELU:
+        case NNCF_OP_RELU6:
+        case NNCF_OP_SIGMOID:
+        case NNCF_OP_SOFTMAX:
+            non_negative[i] = true;
+            break;
+        case NNCF_OP_MAX_POOL:
+        case NNCF_OP_AVERAGE_POOL:
+        case NNCF_OP_ADAPTIVE_AVERAGE_POOL:
+        case NNCF_OP_MEAN:
+        case NNCF_OP_FLATTEN:
+        case NNCF_OP_RESHAPE:
+        case NNCF_OP_TRANSPOSE:
+        case NNCF_OP_PAD:
+        case NNCF_OP_DROPOUT:
+        case NNCF_OP_INTERPOLATE:
+        case NNCF_OP_CONCAT:
+            non_negative[i] = op->n_inputs > 0;
+            for (size_t j = 0; j < op->n_inputs; j++)
+                non_negative[i] = non_negative[i] && non_negative[op->inputs[j]];
+            break;
+        default:
+            non_negative[i] = false;
+        }
+    }
+}
+
+/* ---- parameters on a device ---- */
+
+static bool allows(const nncf__quantizer_params *given, int32_t mask, const nncf__device_choice *c)
+{
+    return (!(mask & NNCF__GIVEN_BITS) || given->bits == c->bits) &&
+        (!(mask & NNCF__GIVEN_MODE) || given->mode == c->mode) &&
+        (!(mask & NNCF__GIVEN_PER_CHANNEL) || given->per_channel == c->per_channel);
+}
+
+/* The device's first choice that what the config says itself allows; where none does the config
+ * rules, and is asked to look at it. */
+static void choose(struct nncf__placement *p, nncf__planned *planned,
+    const nncf__device_choice *choices, size_t n, const char *scope)
+{
+    nncf__quantizer_params *params = &planned->rule.params;
+    for (size_t i = 0; i < n; i++) {
+        if (!allows(params, planned->given, &choices[i]))
+            continue;
+        params->bits = choices[i].bits;
+        params->mode = choices[i].mode;
+        params->per_channel = choices[i].per_channel;
+        return;
+    }
+    if (n > 0)
+        nncf__log(p->context, NNCF_LOG_WARNING,
+            "%s: the device has no quantizer of %d bits, %s, per %s; the config's is used", scope,
+            (int)params->bits, params->mode == NNCF__SYMMETRIC ? "symmetric" : "asymmetric",
+            params->per_channel ? "channel" : "tensor");
+}
+
+/* ---- from marks to places ---- */
+
+static nncf__planned *plan_at(struct nncf__placement *p, size_t op, int32_t place)
+{
+    nncf__planned *planned = &p->layers[p->graph.ops[op].layer->index].quantizers[place];
+    *planned = (nncf__planned){.present = true, .op = op, .sign = NNCF__SIGNED};
+    planned->given =
+        nncf__scopes_rule(&p->scopes, p->quantization, &p->graph.ops[op], place, &planned->rule);
+    return planned;
+}
+
+/* Channels of what comes out of an operator. */
+static int64_t channels_of(const nncf__op *op)
+{
+    return op->part == NNCF__PART_INPUT ? op->layer->in_channels : op->layer->out_channels;
+}
+
+/* Which place of its layer is behind this operator? */
+static nncf_status place_behind(
+    const struct nncf__placement *p, size_t i, int32_t *place, nncf_error *err)
+{
+    const nncf__op *op = &p->graph.ops[i];
+    const nncf_layer *layer = op->layer;
+    if (op->part == NNCF__PART_INPUT) {
+        if (layer->kind == NNCF__CONV2D || layer->kind == NNCF__LINEAR ||
+            layer->kind == NNCF__OPERATOR) {
+            *place = NNCF__SLOT_INPUT;
+            return NNCF_OK;
+        }
+        if (layer->kind == NNCF__POOL2D && layer->pool_kind == NNCF_POOL_MAX &&
+            !p->layers[layer->index].quantizers[NNCF__SLOT_OUTPUT].present) {
+            *place = NNCF__SLOT_OUTPUT; /* a maximum of codes is a code: it may as well stand behind
+                                           the pool */
+            return NNCF_OK;
+        }
+        return nncf__fail(err, NNCF_E_UNSUPPORTED, layer->scope,
+            "a quantizer stands on the input of this layer, which does not quantize its input; "
+            "register "
+            "what feeds it (NNCF_OP_INPUT for the model's input)");
+    }
+    if (i == p->graph.last[layer->index]) {
+        *place = NNCF__SLOT_OUTPUT;
+        return NNCF_OK;
+    }
+    if (op->part == NNCF__PART_CORE && layer->kind == NNCF__ADD) {
+        *place = NNCF__SLOT_PRE_ACTIVATION;
+        return NNCF_OK;
+    }
+    return nncf__fail(err, NNCF_E_UNSUPPORTED, layer->scope,
+        "a quantizer stands behind %s, in the middle of this layer; register what follows it as a "
+        "layer "
+        "of its own",
+        op->scope);
+}
+
+static nncf_status place_activation(struct nncf__placement *p, size_t i,
+    const nncf__insertion_point *mark, bool non_negative, nncf_error *err)
+{
+    const nncf__op *op = &p->graph.ops[i];
+    int32_t place = NNCF__SLOT_OUTPUT;
+    if (op->part == NNCF__PART_INNER) {
+        nncf__log(p->context, NNCF_LOG_INFO,
+            "%s: NNCF has a quantizer inside of this operator, behind its ReLU6, which is left "
+            "out; register its "
+            "parts to have it",
+            op->layer->scope);
+        return NNCF_OK;
+    }
+    if (!nncf__scopes_take_activation(&p->scopes, p->quantization, op, NNCF__SLOT_OUTPUT) &&
+        p->setup->setup == NNCF__SETUP_PATTERN)
+        return NNCF_OK;
+    if (op->op == NNCF_OP_INPUT &&
+        !p->quantization->algorithm->quantize_inputs) /* propagation has not looked at this */
+        return NNCF_OK;
+    nncf_status status = place_behind(p, i, &place, err);
+    if (status != NNCF_OK)
+        return status;
+    nncf__planned *planned = plan_at(p, i, place);
+    planned->sign = non_negative ? NNCF__UNSIGNED : NNCF__SIGNED;
+    planned->channels = channels_of(op);
+    choose(p, planned, mark->choices, mark->n_choices, op->scope);
+    return NNCF_OK;
+}
+
+static nncf_status place_marks(struct nncf__placement *p, const nncf__insertion_point *marks,
+    const bool *non_negative, nncf_error *err)
+{
+    nncf_status status = NNCF_OK;
+    for (size_t i = 0; i < p->graph.count && status == NNCF_OK; i++) {
+        const nncf__op *op = &p->graph.ops[i];
+        if (marks[i].after)
+            status = place_activation(p, i, &marks[i], non_negative[i], err);
+        if (status == NNCF_OK && marks[i].input &&
+            nncf__scopes_take_activation(&p->scopes, p->quantization, op, NNCF__SLOT_INPUT))
+            plan_at(p, i, NNCF__SLOT_INPUT)->channels = op->layer->in_channels;
+    }
+    return status;
+}
+
+/* The rule that the config chose marks operators; those marks are placed. */
+static nncf_status place_activations(struct nncf__placement *p, nncf_error *err)
+{
+    const size_t n = p->graph.count + 1;
+    nncf__insertion_point *marks = nncf__calloc(p->context, n, sizeof *marks);
+    bool *flags = nncf__calloc(p->context, n, sizeof *flags);
+    nncf_status status = NNCF_OK;
+    if (!marks || !flags) {
+        status = nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for placing quantizers");
+    } else if (p->setup->setup == NNCF__SETUP_PATTERN) {
+        status = nncf__place_by_patterns(
+            &p->graph, p->quantization->algorithm, p->setup->release, marks, err);
+    } else {
+        for (size_t i = 0; i < p->graph.count; i++)
+            flags[i] = nncf__scopes_ignore(&p->scopes, p->quantization, &p->graph.ops[i]);
+        status = nncf__place_by_propagation(&p->graph, p->setup->device, flags, marks, err);
+    }
+    if (status == NNCF_OK) {
+        find_non_negative(&p->graph, flags);
+        status = place_marks(p, marks, flags, err);
+    }
+    nncf__free(p->context, marks);
+    nncf__free(p->context, flags);
+    return status;
+}
+
+static void place_weights(struct nncf__placement *p)
+{
+    for (size_t i = 0; i < p->model->n_layers; i++) {
+        const size_t core = p->graph.first[i];
+        const nncf__op *op = &p->graph.ops[core];
+        nncf__device_choice choices[NNCF__MAX_CHOICES];
+        if (p->model->layers[i]->weight_count == 0)
+            continue;
+        if (op->is_module && p->sparsity)
+            p->layers[i].masked = nncf__scopes_take_weight(&p->scopes, p->sparsity, op);
+        if (!p->quantization)
+            continue;
+        if (op->is_module
+                ? !nncf__scopes_take_weight(&p->scopes, p->quantization, op)
+                : !nncf__scopes_take_activation(&p->scopes, p->quantization, op, NNCF__SLOT_OUTPUT))
+            continue;
+        nncf__planned *planned = plan_at(p, core, NNCF__SLOT_WEIGHT);
+        planned->channels = op->layer->weight_shape[op->layer->weight_axis];
+        if (p->setup->setup == NNCF__SETUP_PROPAGATION)
+            choose(p, planned, choices, nncf__device_weights(p->setup->device, op, choices),
+                op->module);
+    }
+}
+
+/* ---- what could not be made, or cannot be meant ---- */
+
+static nncf_status check_quantizers(const struct nncf__placement *p, nncf_error *err)
+{
+    nncf_status status = NNCF_OK;
+    for (size_t i = 0; i < p->model->n_layers; i++) {
+        for (int j = 0; j < NNCF__N_SLOTS && status == NNCF_OK; j++) {
+            const nncf__planned *planned = &p->layers[i].quantizers[j];
+            const nncf__quantizer_request request =
+                nncf__placement_wish(p->model->layers[i], planned, j);
+            if (planned->present)
+                status = nncf__quantizer_check(&request, &planned->rule.params, err);
+        }
+    }
+    return status;
+}
+
+static bool is_compressed(const struct nncf__placement *p, size_t i)
+{
+    return p->layers[i].masked || p->layers[i].quantizers[NNCF__SLOT_WEIGHT].present;
+}
+
+/* By the place of the weight in memory, then in the order of registration. */
+static int by_weight(const void *a, const void *b)
+{
+    const nncf_layer *const *x = a, *const *y = b;
+    const uintptr_t i = (uintptr_t)(*x)->weight, j = (uintptr_t)(*y)->weight;
+    if (i != j)
+        return i < j ? -1 : 1;
+    return (*x)->index < (*y)->index ? -1 : 1;
+}
+
+/* Two layers with one buffer: each would have its own mask, and what one leaves out the other uses.
+ */
+static nncf_status check_pair(const struct nncf__placement *p, const nncf_layer *a,
+    const nncf_layer *b, bool *told, nncf_error *err)
+{
+    if (p->layers[a->index].masked && p->layers[b->index].masked)
+        return nncf__fail(err, NNCF_E_UNSUPPORTED, b->scope,
+            "its weight lies in the same memory as that of %s, and each of the two would have its "
+            "own "
+            "mask: register one layer, and use its compressed weight twice, or leave one out with "
+            "ignored_scopes",
+            a->scope);
+    if (!*told)
+        nncf__log(p->context, NNCF_LOG_WARNING,
+            "%s: its weight lies in the same memory as that of %s, and both are compressed, each "
+            "with a range of "
+            "its own: register one layer, and use its compressed weight twice",
+            b->scope, a->scope);
+    *told = true;
+    return NNCF_OK;
+}
+
+static nncf_status check_shared_weights(const struct nncf__placement *p, nncf_error *err)
+{
+    size_t count = 0;
+    bool told = false;
+    const nncf_layer **layers = nncf__calloc(p->context, p->model->n_layers + 1, sizeof *layers);
+    if (!layers)
+        return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for placing quantizers");
+    for (size_t i = 0; i < p->model->n_layers; i++)
+        if (p->model->layers[i]->weight && is_compressed(p, i)) /* a plan needs no buffers */
+            layers[count++] = p->model->layers[i];
+    qsort(layers, count, sizeof *layers, by_weight);
+    nncf_status status = NNCF_OK;
+    for (size_t i = 1, widest = 0; i < count && status == NNCF_OK; i++) {
+        const float *end = layers[widest]->weight + layers[widest]->weight_count;
+        if (layers[i]->weight < end)
+            status = check_pair(p, layers[widest], layers[i], &told, err);
+        if (layers[i]->weight + layers[i]->weight_count >
+            end) /* it reaches further than those before */
+            widest = i;
+    }
+    nncf__free(p->context, layers);
+    return status;
+}
+
+nncf_status nncf__placement_decide(struct nncf__placement *placement, const nncf_model *model,
+    const nncf_config *config, nncf_error *err)
+{
+    struct nncf__placement *p = placement;
+    *p = (struct nncf__placement){
+        .context = model->context, .model = model, .setup = nncf__config_setup_of(config)};
+    p->layers = nncf__calloc(p->context, model->n_layers + 1, sizeof *p->layers);
+    nncf_status status = p->layers
+        ? nncf__op_graph_make(&p->graph, model, p->setup->release, err)
+        : nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for placing quantizers");
+    if (status == NNCF_OK)
+        status = nncf__scopes_make(&p->scopes, p->context, config, err);
+    for (size_t i = 0; i < p->scopes.count && status == NNCF_OK; i++)
+        status = take_algorithm(p, &p->scopes.algorithms[i], err);
+    if (status == NNCF_OK)
+        place_weights(p);
+    if (status == NNCF_OK && p->quantization)
+        status = place_activations(p, err);
+    if (status == NNCF_OK)
+        status = nncf__scopes_check(&p->scopes, &p->graph, model, err);
+    if (status == NNCF_OK)
+        status = check_quantizers(p, err);
+    if (status == NNCF_OK)
+        status = check_shared_weights(p, err);
+    if (status != NNCF_OK)
+        nncf__placement_clear(p);
+    return status;
+}
+
+void nncf__placement_clear(struct nncf__placement *placement)
+{
+    nncf__scopes_free(&placement->scopes);
+    nncf__op_graph_free(&placement->graph);
+    nncf__free(placement->context, placement->layers);
+    placement->layers = NULL;
+}

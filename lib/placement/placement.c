@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the plan says, allocated: masks, quantizers, the list of parameters. Deciding is decide.c's
+ * business.
+ */
+#include "placement/placement.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "config/config.h"
+#include "controller/ctrl.h"
+#include "controller/layer_compression.h"
+#include "graph/model.h"
+#include "placement/make.h"
+#include "quantization/quantizer.h"
+#include "quantization/quantizer_create.h"
+#include "sparsity/schedule.h"
+
+#include <nncf/base.h>
+#include <nncf/compression.h>
+#include <nncf/config.h>
+#include <nncf/context.h>
+#include <nncf/model.h>
+
+#include <string.h>
+
+typedef struct maker {
+    nncf_compression_ctrl *ctrl;
+    const struct nncf__placement *placement;
+    nncf_error *err;
+} maker;
+
+static nncf_status out_of_memory(const maker *m, const nncf_layer *layer)
+{
+    return nncf__fail(m->err, NNCF_E_NOMEM, layer->scope, "no memory for masks and quantizers");
+}
+
+static char *name_of(const maker *m, const nncf_layer *layer, const char *suffix)
+{
+    size_t n = strlen(layer->scope), k = strlen(suffix);
+    char *name = nncf__alloc(m->ctrl->context, n + k + 1);
+    if (name) {
+        memcpy(name, layer->scope, n);
+        memcpy(name + n, suffix, k + 1);
+    }
+    return name;
+}
+
+/* ---- masks and quantizers ---- */
+
+const char *const nncf__quantizer_stems[NNCF__N_SLOTS] = {".pre_ops.weight_quantizer",
+    ".input_quantizer", ".activation_quantizer", ".pre_activation_quantizer"};
+
+nncf__quantizer_request nncf__placement_wish(
+    const nncf_layer *layer, const nncf__planned *planned, int place)
+{
+    return (nncf__quantizer_request){.layer = layer,
+        .group = place == NNCF__SLOT_WEIGHT ? NNCF__GROUP_WEIGHTS : NNCF__GROUP_ACTIVATIONS,
+        .name_suffix = nncf__quantizer_stems[place],
+        .channels = (size_t)planned->channels,
+        .sign = planned->sign};
+}
+
+static nncf_status make_quantizers(const maker *m, size_t i)
+{
+    nncf__layer_compression *c = &m->ctrl->layers[i];
+    nncf__quantizer **const slots[NNCF__N_SLOTS] = {&c->weight_quantizer, &c->input_quantizer,
+        &c->output_quantizer, &c->pre_activation_quantizer};
+    nncf_status status = NNCF_OK;
+    for (int j = 0; j < NNCF__N_SLOTS && status == NNCF_OK; j++) {
+        const nncf__planned *planned = &m->placement->layers[i].quantizers[j];
+        if (!planned->present)
+            continue;
+        const nncf__quantizer_request request =
+            nncf__placement_wish(m->ctrl->model->layers[i], planned, j);
+        status =
+            nncf__quantizer_create(m->ctrl->context, &request, &planned->rule, slots[j], m->err);
+    }
+    return status;
+}
+
+static nncf_status make_mask(const maker *m, size_t i)
+{
+    nncf_context *context = m->ctrl->context;
+    const nncf_layer *layer = m->ctrl->model->layers[i];
+    nncf__layer_compression *c = &m->ctrl->layers[i];
+    if (!m->placement->layers[i].masked)
+        return NNCF_OK;
+    if (m->placement->sparsity->algorithm->kind == NNCF__RB_SPARSITY) {
+        c->mask_kind = NNCF__MASK_RB;
+        c->logit_name = name_of(m, layer, ".pre_ops.mask");
+        c->logit = nncf__calloc(context, layer->weight_count, sizeof *c->logit);
+        c->logit_grad = nncf__calloc(context, layer->weight_count, sizeof *c->logit_grad);
+        return c->logit_name && c->logit && c->logit_grad ? NNCF_OK : out_of_memory(m, layer);
+    }
+    c->mask_kind = NNCF__MASK_BITS;
+    c->bits = nncf__calloc(context, (layer->weight_count + 7) / 8, 1);
+    if (!c->bits)
+        return out_of_memory(m, layer);
+    memset(c->bits, 0xff, layer->weight_count / 8);
+    for (size_t j = layer->weight_count / 8 * 8; j < layer->weight_count; j++)
+        c->bits[j / 8] |= (uint8_t)(1u << (j % 8));
+    return NNCF_OK;
+}
+
+/* Does the output of a layer consist of the codes that its input consists of, in some order, some
+ * of them zero? */
+static bool passes_codes_on(const nncf_layer *layer)
+{
+    switch (layer->op) {
+    case NNCF_OP_MAX_POOL:
+    case NNCF_OP_RELU:
+    case NNCF_OP_FLATTEN:
+    case NNCF_OP_RESHAPE:
+    case NNCF_OP_TRANSPOSE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The quantizer that made the codes which a layer reads: its own, or its producer's, seen through
+ * what passes codes on.
+ */
+static nncf__quantizer *incoming_of(const nncf_compression_ctrl *ctrl, const nncf_layer *layer)
+{
+    const nncf__layer_compression *c = &ctrl->layers[layer->index];
+    if (c->input_quantizer)
+        return c->input_quantizer;
+    while (layer->n_inputs == 1) {
+        layer = layer->inputs[0];
+        c = &ctrl->layers[layer->index];
+        if (c->output_quantizer)
+            return c->output_quantizer;
+        if (c->pre_activation_quantizer && layer->activation == NNCF_ACTIVATION_RELU)
+            return c->pre_activation_quantizer;
+        if (!passes_codes_on(layer))
+            return NULL;
+    }
+    return NULL;
+}
+
+/* ---- the parameters' list ---- */
+
+static nncf_parameter *list(nncf_compression_ctrl *ctrl, int32_t kind, const char *name,
+    float *data, float *grad, size_t count)
+{
+    nncf_parameter *parameter = &ctrl->parameters[ctrl->n_parameters++];
+    *parameter = (nncf_parameter){NNCF_PARAMS(nncf_parameter), .name = name, .data = data,
+        .grad = grad, .count = count, .kind = kind, .lr_multiplier = 1};
+    return parameter;
+}
+
+static nncf_status list_parameters(const maker *m)
+{
+    nncf_compression_ctrl *ctrl = m->ctrl;
+    /* a layer has at most its logits and four quantizers of two */
+    ctrl->parameters = nncf__calloc(
+        ctrl->context, (1 + 2 * NNCF__N_SLOTS) * ctrl->n_layers, sizeof *ctrl->parameters);
+    if (!ctrl->parameters)
+        return nncf__fail(m->err, NNCF_E_NOMEM, NULL, "no memory for a controller");
+    for (size_t i = 0; i < ctrl->n_layers; i++) {
+        const nncf__layer_compression *c = &ctrl->layers[i];
+        if (c->mask_kind == NNCF__MASK_RB)
+            list(ctrl, NNCF_PARAMETER_MASK_LOGIT, c->logit_name, c->logit, c->logit_grad,
+                ctrl->model->layers[i]->weight_count);
+        for (int j = 0; j < NNCF__N_SLOTS; j++) {
+            const nncf__quantizer *q = nncf__layer_quantizer(c, j);
+            if (!q)
+                continue;
+            list(ctrl, q->range ? NNCF_PARAMETER_INPUT_LOW : NNCF_PARAMETER_SCALE, q->name,
+                q->scale, q->scale_grad, q->channels);
+            if (q->range)
+                list(ctrl, NNCF_PARAMETER_INPUT_RANGE, q->range_name, q->range, q->range_grad,
+                    q->channels);
+        }
+    }
+    return NNCF_OK;
+}
+
+/* ---- all of it ---- */
+
+static nncf_status take_schedule(const maker *m)
+{
+    nncf_compression_ctrl *ctrl = m->ctrl;
+    const nncf__algorithm *sparsity = m->placement->sparsity->algorithm;
+    nncf__schedule_params params = sparsity->schedule;
+    ctrl->sparsity_kind = sparsity->kind;
+    ctrl->importance = sparsity->importance;
+    ctrl->level_mode = sparsity->level_mode;
+    if (sparsity->kind == NNCF__CONST_SPARSITY)
+        return NNCF_OK;
+    if (params.kind == NNCF__MULTISTEP) { /* the config need not outlive the controller */
+        size_t n = params.n_multistep;
+        ctrl->multistep = nncf__calloc(ctrl->context, 2 * n + 1, sizeof *ctrl->multistep);
+        if (!ctrl->multistep)
+            return nncf__fail(m->err, NNCF_E_NOMEM, NULL, "no memory for a controller");
+        if (n > 0)
+            memcpy(ctrl->multistep, params.multistep_steps, n * sizeof(double));
+        memcpy(ctrl->multistep + n, params.multistep_levels, (n + 1) * sizeof(double));
+        params.multistep_steps = ctrl->multistep;
+        params.multistep_levels = ctrl->multistep + n;
+    }
+    nncf__schedule_start(&ctrl->schedule, &params);
+    return NNCF_OK;
+}
+
+static nncf_status make_all(const maker *m)
+{
+    nncf_compression_ctrl *ctrl = m->ctrl;
+    nncf_status status = m->placement->sparsity ? take_schedule(m) : NNCF_OK;
+    for (size_t i = 0; i < ctrl->n_layers && status == NNCF_OK; i++) {
+        status = make_mask(m, i);
+        if (status == NNCF_OK)
+            status = make_quantizers(m, i);
+    }
+    return status == NNCF_OK ? list_parameters(m) : status;
+}
+
+nncf_status nncf__placement_make(
+    nncf_compression_ctrl *ctrl, const nncf_config *config, nncf_error *err)
+{
+    struct nncf__placement placement;
+    nncf_status status = nncf__placement_decide(&placement, ctrl->model, config, err);
+    if (status != NNCF_OK)
+        return status;
+    const maker m = {.ctrl = ctrl, .placement = &placement, .err = err};
+    const bool quantizes = placement.quantization != NULL;
+    status = make_all(&m);
+    nncf__placement_clear(&placement);
+    if (status != NNCF_OK)
+        return status;
+
+    for (size_t i = 0; i < ctrl->n_layers; i++) {
+        ctrl->layers[i].ctrl = ctrl;
+        if (ctrl->model->layers[i]->weight_count > 0)
+            ctrl->layers[i].incoming_quantizer = incoming_of(ctrl, ctrl->model->layers[i]);
+    }
+    ctrl->has_quantization = quantizes;
+    return NNCF_OK;
+}
+
+void nncf__placement_free(nncf_compression_ctrl *ctrl)
+{
+    for (size_t i = 0; ctrl->layers && i < ctrl->n_layers; i++) {
+        nncf__layer_compression *c = &ctrl->layers[i];
+        nncf__free(ctrl->context, c->logit_name);
+        nncf__free(ctrl->context, c->logit);
+        nncf__free(ctrl->context, c->logit_grad);
+        nncf__free(ctrl->context, c->bits);
+        for (int j = 0; j < NNCF__N_SLOTS; j++)
+            nncf__quantizer_destroy(ctrl->context, nncf__layer_quantizer(c, j));
+    }
+    nncf__free(ctrl->context, ctrl->parameters);
+    nncf__free(ctrl->context, ctrl->multistep);
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Placement, step by step: registered layers become a graph of operators as NNCF sees them
+ * (graph.c); a rule marks the operators behind which a quantizer stands (pattern.c, propagation.c);
+ * the marks are put back onto the layers, with what the config says about each (decide.c); that is
+ * the plan, and placement.c allocates what it says. Private to this folder.
+ */
+#ifndef NNCF__PLACEMENT_PLACEMENT_H
+#define NNCF__PLACEMENT_PLACEMENT_H
+
+#include "base/regex.h"
+#include "config/config.h"
+#include "controller/layer_compression.h"
+#include "graph/scope.h"
+#include "quantization/quantizer_create.h"
+
+#include <nncf/base.h>
+#include <nncf/config.h>
+#include <nncf/context.h>
+#include <nncf/model.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- graph.c ---- */
+
+/* Which part of a layer an operator is. */
+enum nncf__op_part {
+    /* what feeds a layer that was registered without inputs */
+    NNCF__PART_INPUT = 0,
+    /* in the middle of a node that NNCF sees as several operators: nothing can stand there */
+    NNCF__PART_INNER,
+    /* the convolution, product, sum, pool, or the whole node */
+    NNCF__PART_CORE,
+    /* the batch norm that a layer was registered with */
+    NNCF__PART_NORM,
+    /* the activation that a layer was registered with */
+    NNCF__PART_ACTIVATION,
+};
+
+typedef struct nncf__op {
+    /* NNCF_OP_... */
+    int32_t op;
+    int32_t part;
+    const nncf_layer *layer;
+    /* a module with a weight that NNCF wraps */
+    bool is_module;
+    /* a convolution of one input channel a group */
+    bool is_depthwise;
+    /* of the operator in NNCF's graph: "conv2d"; not terminated */
+    const char *name;
+    size_t name_length;
+    /* "Net/NNCFConv2d[a]/conv2d_0" */
+    char *scope;
+    /* "Net/NNCFConv2d[a]" */
+    char *module;
+    /* indices; one index twice where an operator reads one tensor twice */
+    size_t *inputs, *consumers;
+    size_t n_inputs, n_consumers;
+} nncf__op;
+
+typedef struct nncf__op_graph {
+    nncf_context *context;
+    /* in an order in which inputs come first */
+    nncf__op *ops;
+    size_t count;
+    /* [n_layers]: the layer's core, and the operator whose output is the layer's */
+    size_t *first, *last;
+    /* storage of inputs and consumers */
+    size_t *edges;
+} nncf__op_graph;
+
+/* `release` says which classes are wrapped. */
+nncf_status nncf__op_graph_make(
+    nncf__op_graph *graph, const nncf_model *model, int32_t release, nncf_error *err);
+void nncf__op_graph_free(nncf__op_graph *graph);
+/* Is this the operator of that name? */
+bool nncf__op_named(const nncf__op *op, const char *name);
+
+/* ---- rules: what they mark ---- */
+
+/* One kind of activation quantizer that a device offers. */
+typedef struct nncf__device_choice {
+    int32_t bits, mode, per_channel;
+} nncf__device_choice;
+enum { NNCF__MAX_CHOICES = 8 };
+
+typedef struct nncf__insertion_point {
+    /* a quantizer stands behind this operator */
+    bool after;
+    /* a quantizer stands on the input of this module */
+    bool input;
+    /* propagation: what may stand there, in order of preference; 0: as the config says */
+    nncf__device_choice choices[NNCF__MAX_CHOICES];
+    size_t n_choices;
+} nncf__insertion_point;
+
+/* marks[graph->count], zeroed. */
+nncf_status nncf__place_by_patterns(const nncf__op_graph *graph, const nncf__algorithm *algorithm,
+    int32_t release, nncf__insertion_point *marks, nncf_error *err);
+/* ignored[graph->count]: operators that stay as they are. */
+nncf_status nncf__place_by_propagation(const nncf__op_graph *graph, int32_t device,
+    const bool *ignored, nncf__insertion_point *marks, nncf_error *err);
+/* Weights on a device, in order of preference; a count of 0: as the config says. */
+size_t nncf__device_weights(
+    int32_t device, const nncf__op *op, nncf__device_choice choices[NNCF__MAX_CHOICES]);
+
+/* ---- scopes.c ---- */
+
+enum nncf__list {
+    NNCF__LIST_TARGETS = 0,
+    NNCF__LIST_IGNORED,
+    NNCF__LIST_WEIGHT_TARGETS,
+    NNCF__LIST_WEIGHT_IGNORED,
+    NNCF__LIST_ACTIVATION_TARGETS,
+    NNCF__LIST_ACTIVATION_IGNORED,
+    /* their scopes, one each */
+    NNCF__LIST_OVERRIDES,
+    NNCF__LISTS
+};
+
+/* The lists of one algorithm, ready for use. */
+typedef struct nncf__algorithm_scopes {
+    const nncf__algorithm *algorithm;
+    /* in the config */
+    size_t index;
+    nncf__scope_set lists[NNCF__LISTS];
+    /* what LIST_OVERRIDES borrows */
+    const char **override_scopes;
+    /* [n_ranges] */
+    nncf__scope_set *range_targets, *range_ignored;
+} nncf__algorithm_scopes;
+
+typedef struct nncf__placement_scopes {
+    nncf_context *context;
+    const nncf__config_setup *setup;
+    /* as in the config */
+    nncf__algorithm_scopes *algorithms;
+    size_t count;
+    nncf__scope_set root_ignored, root_targets;
+    /* the budget of all lists */
+    nncf__regex_work *work;
+    /* the scope on which the budget ended; sticky */
+    const char *too_long;
+    /* a search had none; sticky */
+    bool no_memory;
+} nncf__placement_scopes;
+
+nncf_status nncf__scopes_make(nncf__placement_scopes *scopes, nncf_context *context,
+    const nncf_config *config, nncf_error *err);
+void nncf__scopes_free(nncf__placement_scopes *scopes);
+/* Is a module's weight the algorithm's business? `group`: NNCF__GROUP_WEIGHTS for quantization,
+ * else 0. */
+bool nncf__scopes_take_weight(
+    nncf__placement_scopes *scopes, const nncf__algorithm_scopes *a, const nncf__op *op);
+/* May a quantizer stand behind this operator, or on the input of this module (NNCF__SLOT_INPUT)? */
+bool nncf__scopes_take_activation(nncf__placement_scopes *scopes, const nncf__algorithm_scopes *a,
+    const nncf__op *op, int32_t place);
+/* Is the operator ignored, whatever targets say? For propagation. */
+bool nncf__scopes_ignore(
+    nncf__placement_scopes *scopes, const nncf__algorithm_scopes *a, const nncf__op *op);
+/* What the config says about one quantizer: of the op's weight, of its input, or behind it. What it
+ * says itself, as NNCF__GIVEN_... or-ed; the rest are defaults. */
+int32_t nncf__scopes_rule(nncf__placement_scopes *scopes, const nncf__algorithm_scopes *a,
+    const nncf__op *op, int32_t place, nncf__quantizer_rule *rule);
+/* Patterns that match nothing: reported all at once, as the config wants it. NNCF_E_CONFIG when it
+ * is strict. */
+nncf_status nncf__scopes_check(nncf__placement_scopes *scopes, const nncf__op_graph *graph,
+    const nncf_model *model, nncf_error *err);
+
+/* ---- decide.c: the plan ---- */
+
+typedef struct nncf__planned {
+    bool present;
+    /* in the graph: whose weight, whose input, or behind which it stands */
+    size_t op;
+    /* until ranges are known */
+    int32_t sign;
+    /* of the tensor; 0: not known */
+    int64_t channels;
+    /* NNCF__GIVEN_...: what the config says of it itself */
+    int32_t given;
+    nncf__quantizer_rule rule;
+} nncf__planned;
+
+typedef struct nncf__layer_plan {
+    bool masked;
+    nncf__planned quantizers[NNCF__N_SLOTS];
+} nncf__layer_plan;
+
+/* The quantizer of a place (nncf__quantizer_slot), as it will be made. */
+nncf__quantizer_request nncf__placement_wish(
+    const nncf_layer *layer, const nncf__planned *planned, int place);
+
+struct nncf__placement {
+    nncf_context *context;
+    const nncf_model *model;
+    const nncf__config_setup *setup;
+    nncf__op_graph graph;
+    nncf__placement_scopes scopes;
+    /* nullable */
+    const nncf__algorithm_scopes *sparsity, *quantization;
+    /* [n_layers] */
+    nncf__layer_plan *layers;
+};
+
+nncf_status nncf__placement_decide(struct nncf__placement *placement, const nncf_model *model,
+    const nncf_config *config, nncf_error *err);
+void nncf__placement_clear(struct nncf__placement *placement);
+
+#endif

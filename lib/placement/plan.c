@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The plan for people and programs: what placement decided, before any of it is allocated. */
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "controller/layer_compression.h"
+#include "graph/model.h"
+#include "placement/placement.h"
+
+#include <nncf/base.h>
+#include <nncf/compression.h>
+#include <nncf/config.h>
+#include <nncf/context.h>
+#include <nncf/model.h>
+
+#include <stdio.h>
+#include <string.h>
+
+struct nncf_plan {
+    nncf_context *context;
+    char *text, *json;
+};
+
+enum { WHAT_MASK = NNCF__N_SLOTS, CELL = 64, ORIGIN = 256 };
+
+/* One mask or quantizer. */
+typedef struct entry {
+    const nncf_layer *layer;
+    /* NNCF's name of the place */
+    const char *scope;
+    /* nncf__quantizer_slot, or WHAT_MASK */
+    int32_t what;
+    const nncf__planned *quantizer;
+    size_t bytes;
+    char origin[ORIGIN];
+    int32_t line;
+} entry;
+
+typedef struct writer {
+    const struct nncf__placement *placement;
+    const nncf_config *config;
+    nncf__text text, json;
+    size_t count, bytes, masks, quantizers[NNCF__N_SLOTS];
+    /* of the scopes' column */
+    size_t width;
+} writer;
+
+static const char *const whats[] = {"weight", "input", "output", "inner", "mask"};
+
+/* ---- what an entry says ---- */
+
+static size_t quantizer_channels(const nncf__planned *q)
+{
+    return q->rule.params.per_channel && q->channels > 0 ? (size_t)q->channels : 1;
+}
+
+/* Parameters and their gradients; of RB two floats a weight, of other masks a bit. */
+static size_t bytes_of(const writer *w, const entry *e)
+{
+    if (e->quantizer)
+        return quantizer_channels(e->quantizer) * 2 * sizeof(float) *
+            (e->quantizer->rule.params.mode == NNCF__ASYMMETRIC ? 2 : 1);
+    if (w->placement->sparsity->algorithm->kind == NNCF__RB_SPARSITY)
+        return 2 * sizeof(float) * e->layer->weight_count;
+    return (e->layer->weight_count + 7) / 8;
+}
+
+static void find_origin(const writer *w, entry *e)
+{
+    const struct nncf__placement *p = w->placement;
+    const nncf__algorithm_scopes *a = e->quantizer ? p->quantization : p->sparsity;
+    const char *group = e->what == NNCF__SLOT_WEIGHT ? "weights" : "activations";
+    size_t taken = 0;
+    if (e->quantizer && e->quantizer->rule.override_index >= 0) {
+        const char *scope = a->algorithm->overrides[e->quantizer->rule.override_index].scope;
+        const char *const by_group[] = {"scope_overrides", group, scope},
+                          *const plain[] = {"scope_overrides", scope};
+        const char *const bits[] = {"initializer", "precision", "bitwidth_per_scope"};
+        e->line = nncf__config_origin(w->config, a->index, by_group, 3, e->origin, ORIGIN, &taken);
+        if (taken < 3)
+            e->line = nncf__config_origin(w->config, a->index, plain, 2, e->origin, ORIGIN, &taken);
+        if (taken < 2)
+            e->line = nncf__config_origin(w->config, a->index, bits, 3, e->origin, ORIGIN, NULL);
+        return;
+    }
+    const char *const steps[] = {group};
+    e->line = nncf__config_origin(
+        w->config, a->index, steps, e->quantizer ? 1 : 0, e->origin, ORIGIN, NULL);
+}
+
+static const char *range_source(const entry *e, char cell[CELL])
+{
+    static const char *const names[] = {[NNCF__RANGE_NONE] = "none, scale 1",
+        [NNCF__MIN_MAX] = "min_max",
+        [NNCF__MEAN_MIN_MAX] = "mean_min_max",
+        [NNCF__THREESIGMA] = "threesigma",
+        [NNCF__PERCENTILE] = "percentile",
+        [NNCF__MEAN_PERCENTILE] = "mean_percentile",
+        [NNCF__MIXED_MIN_MAX] = "mixed_min_max"};
+    const nncf__range_rule *r = &e->quantizer->rule.range;
+    if (e->what == NNCF__SLOT_WEIGHT)
+        snprintf(cell, CELL, "%s of the weight",
+            names[r->kind == NNCF__RANGE_NONE ? NNCF__MIN_MAX : r->kind]);
+    else if (r->kind == NNCF__RANGE_NONE)
+        snprintf(cell, CELL, "%s", names[r->kind]);
+    else if (r->n_steps >= 0)
+        snprintf(cell, CELL, "%s of %lld batch%s", names[r->kind], (long long)r->n_steps,
+            r->n_steps == 1 ? "" : "es");
+    else
+        snprintf(cell, CELL, "%s of %lld samples", names[r->kind], (long long)r->n_samples);
+    return cell;
+}
+
+/* ---- writing ---- */
+
+static void json_string(nncf__text *text, const char *key, const char *value)
+{
+    nncf__text_printf(text, "\"%s\":", key);
+    nncf__text_json_string(text, value);
+}
+
+static void write_json(writer *w, const entry *e)
+{
+    nncf__text *t = &w->json;
+    nncf__text_printf(t, w->count ? ",{" : "{");
+    json_string(t, "layer", e->layer->scope);
+    nncf__text_printf(t, ",\"what\":\"%s\",", whats[e->what]);
+    json_string(t, "scope", e->scope);
+    if (e->quantizer) {
+        const nncf__quantizer_params *p = &e->quantizer->rule.params;
+        char cell[CELL];
+        nncf__text_printf(t, ",\"bits\":%d,\"mode\":\"%s\"", (int)p->bits,
+            p->mode == NNCF__SYMMETRIC ? "symmetric" : "asymmetric");
+        nncf__text_printf(t, ",\"signed\":%s,\"per_channel\":%s,\"channels\":%zu,",
+            p->sign == NNCF__SIGN_AUTO ? "null"
+                : p->sign              ? "true"
+                                       : "false",
+            p->per_channel ? "true" : "false", quantizer_channels(e->quantizer));
+        json_string(t, "range", range_source(e, cell));
+    }
+    nncf__text_printf(t, ",\"bytes\":%zu,", e->bytes);
+    json_string(t, "config", e->origin);
+    nncf__text_printf(t, ",\"line\":%d}", (int)e->line);
+}
+
+static void write_text(writer *w, const entry *e)
+{
+    char bits[CELL] = "-", granularity[CELL] = "-", range[CELL] = "-";
+    if (e->quantizer) {
+        const nncf__quantizer_params *p = &e->quantizer->rule.params;
+        const char *sign = p->mode == NNCF__ASYMMETRIC ? ""
+            : p->sign == NNCF__SIGN_AUTO               ? ""
+            : p->sign                                  ? "s"
+                                                       : "u";
+        snprintf(bits, CELL, "%s%d %s", sign, (int)p->bits,
+            p->mode == NNCF__SYMMETRIC ? "symmetric" : "asymmetric");
+        snprintf(granularity, CELL, p->per_channel ? "%zu channels" : "tensor",
+            quantizer_channels(e->quantizer));
+        range_source(e, range);
+    }
+    nncf__text_printf(&w->text, "%-*s  %-6s  %-13s  %-14s  %-26s  %10zu  %s (line %d)\n",
+        (int)w->width, e->layer->scope, whats[e->what], bits, granularity, range, e->bytes,
+        e->origin, (int)e->line);
+}
+
+static void write_entry(writer *w, entry *e)
+{
+    e->bytes = bytes_of(w, e);
+    find_origin(w, e);
+    write_json(w, e);
+    write_text(w, e);
+    w->count++;
+    w->bytes += e->bytes;
+    if (e->quantizer)
+        w->quantizers[e->what]++;
+    else
+        w->masks++;
+}
+
+static void write_layers(writer *w)
+{
+    const struct nncf__placement *p = w->placement;
+    for (size_t i = 0; i < p->model->n_layers; i++) {
+        const nncf_layer *layer = p->model->layers[i];
+        if (p->layers[i].masked) {
+            entry e = {
+                .layer = layer, .scope = p->graph.ops[p->graph.first[i]].module, .what = WHAT_MASK};
+            write_entry(w, &e);
+        }
+        for (int32_t j = 0; j < NNCF__N_SLOTS; j++) {
+            const nncf__planned *q = &p->layers[i].quantizers[j];
+            if (!q->present)
+                continue;
+            const nncf__op *op = &p->graph.ops[q->op];
+            const bool of_module =
+                j == NNCF__SLOT_WEIGHT || (j == NNCF__SLOT_INPUT && op->part == NNCF__PART_CORE);
+            entry e = {.layer = layer,
+                .scope = of_module ? op->module : op->scope,
+                .what = j,
+                .quantizer = q};
+            write_entry(w, &e);
+        }
+    }
+}
+
+static void write_all(writer *w)
+{
+    const nncf_model *model = w->placement->model;
+    w->width = sizeof "layer" - 1;
+    for (size_t i = 0; i < model->n_layers; i++) {
+        size_t n = strlen(model->layers[i]->scope);
+        w->width = n > w->width && n < 120 ? n : w->width;
+    }
+    nncf__text_printf(&w->text, "%-*s  %-6s  %-13s  %-14s  %-26s  %10s  %s\n", (int)w->width,
+        "layer", "what", "bits", "granularity", "range", "bytes", "config");
+    nncf__text_printf(&w->json, "{\"entries\":[");
+    write_layers(w);
+    const size_t activations =
+        w->quantizers[NNCF__SLOT_OUTPUT] + w->quantizers[NNCF__SLOT_PRE_ACTIVATION];
+    nncf__text_printf(&w->json,
+        "],\"masks\":%zu,\"weight_quantizers\":%zu,\"input_quantizers\":%zu,"
+        "\"activation_quantizers\":%zu,\"bytes\":%zu}",
+        w->masks, w->quantizers[NNCF__SLOT_WEIGHT], w->quantizers[NNCF__SLOT_INPUT], activations,
+        w->bytes);
+    nncf__text_printf(&w->text,
+        "masks %zu, quantizers of weights %zu, of inputs %zu, of activations %zu; %zu bytes in "
+        "training\n",
+        w->masks, w->quantizers[NNCF__SLOT_WEIGHT], w->quantizers[NNCF__SLOT_INPUT], activations,
+        w->bytes);
+}
+
+/* ---- the public calls ---- */
+
+nncf_status nncf_plan_create(
+    const nncf_model *model, const nncf_config *config, nncf_plan **plan, nncf_error *err)
+{
+    if (!model || !config || !plan)
+        return nncf__fail(
+            err, NNCF_E_ARG, NULL, "nncf_plan_create: model, config and plan must not be NULL");
+    if (model->n_layers == 0)
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+            "the model has no layers; register them with nncf_model_add_...() first");
+    struct nncf__placement placement;
+    nncf_status status = nncf__config_check_supported(config, err);
+    if (status == NNCF_OK)
+        status = nncf__placement_decide(&placement, model, config, err);
+    if (status != NNCF_OK)
+        return status;
+    writer w = {.placement = &placement,
+        .config = config,
+        .text = {.context = model->context},
+        .json = {.context = model->context}};
+    write_all(&w);
+    nncf__placement_clear(&placement);
+    nncf_plan *made =
+        w.text.failed || w.json.failed ? NULL : nncf__calloc(model->context, 1, sizeof *made);
+    if (!made) {
+        nncf__text_free(&w.text);
+        nncf__text_free(&w.json);
+        return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for a plan");
+    }
+    *made = (nncf_plan){.context = model->context, .text = w.text.data, .json = w.json.data};
+    *plan = made;
+    return NNCF_OK;
+}
+
+void nncf_plan_destroy(nncf_plan *plan)
+{
+    if (!plan)
+        return;
+    nncf__free(plan->context, plan->text);
+    nncf__free(plan->context, plan->json);
+    nncf__free(plan->context, plan);
+}
+
+static nncf_status on_result(
+    const nncf_plan *plan, const char *from, char *buffer, size_t capacity, size_t *needed)
+{
+    if (!plan || (!buffer && capacity > 0))
+        return NNCF_E_ARG;
+    nncf__text copy = {.context = plan->context};
+    nncf__text_append(&copy, from, strlen(from));
+    return nncf__text_deliver(&copy, buffer, capacity, needed);
+}
+
+nncf_status nncf_plan_text(const nncf_plan *plan, char *buffer, size_t capacity, size_t *needed)
+{
+    return on_result(plan, plan ? plan->text : NULL, buffer, capacity, needed);
+}
+
+nncf_status nncf_plan_json(const nncf_plan *plan, char *buffer, size_t capacity, size_t *needed)
+{
+    return on_result(plan, plan ? plan->json : NULL, buffer, capacity, needed);
+}

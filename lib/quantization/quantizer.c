@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One quantizer: its constants from what is trained, its range from what was observed, its
+ * gradients from the kernels' sums. Formulas: docs/formulas.md, "Quantizer". Constants are made in
+ * double and rounded once.
+ */
+#include "quantization/quantizer.h"
+
+#include "config/config.h"
+#include "kernels/kernels.h"
+
+#include <math.h>
+
+/* The trained numbers enter as |x| + EPSILON, so that a step is never 0. */
+#define EPSILON 1e-16
+/* An asymmetric channel keeps at least this share of the widest channel's range. */
+#define MIN_SHARE 0.01
+
+static void fill(nncf__fq *fq, double step, double low, double high)
+{
+    fq->scale = (float)step;
+    fq->low = (float)low;
+    fq->high = (float)high;
+    /* products in float, as the kernel computes a value from its code: the ends of the range are
+     * values it makes */
+    fq->x_low = fq->low * fq->scale;
+    fq->x_high = fq->high * fq->scale;
+}
+
+static double symmetric_high(const nncf__quantizer_params *params)
+{
+    /* an undecided sign counts as signed: that loses a bit, not half of the values */
+    return (double)((1 << (params->sign == NNCF__UNSIGNED ? params->bits : params->bits - 1)) - 1);
+}
+
+static double symmetric_low(const nncf__quantizer_params *params, bool is_weight)
+{
+    if (params->sign == NNCF__UNSIGNED)
+        return 0;
+    return -symmetric_high(params) - (is_weight ? 0 : 1);
+}
+
+void nncf__fq_symmetric(
+    const nncf__quantizer_params *params, bool is_weight, float scale, nncf__fq *fq)
+{
+    double high = symmetric_high(params);
+    fill(fq, (fabs((double)scale) + EPSILON) / high, symmetric_low(params, is_weight), high);
+}
+
+void nncf__fq_asymmetric(const nncf__quantizer_params *params, float low, float range, nncf__fq *fq)
+{
+    double n = (double)((1 << params->bits) - 1), l = (double)low;
+    double h = l + (fabs((double)range) + EPSILON);
+    l = fmin(l, 0);
+    h = fmax(h, 0);
+    /* Zero must have a code: move one end, the one that makes the range wider; with zero at an end
+     * nothing moves. The zero point takes the number of steps, levels - 1 (NNCF's code: levels, a
+     * deviation of ours, D2). */
+    double zero = rint(-l * n / (h - l));
+    if (!(zero >= 0 &&
+            zero <=
+                n)) { /* not a range of numbers: values become NaN, codes keep to their bounds */
+        fill(fq, (double)NAN, 0, n);
+        return;
+    }
+    if (zero > 0 && zero < n) {
+        double moved_low = zero / (zero - n) * h, moved_high = (zero - n) / zero * l;
+        if (h - moved_low > moved_high - l)
+            l = moved_low;
+        else
+            h = moved_high;
+    }
+    fill(fq, (h - l) / n, -zero, n - zero);
+}
+
+void nncf__quantizer_refresh(nncf__quantizer *quantizer)
+{
+    for (size_t c = 0; c < quantizer->channels; c++) {
+        if (quantizer->range)
+            nncf__fq_asymmetric(
+                &quantizer->params, quantizer->scale[c], quantizer->range[c], &quantizer->fq[c]);
+        else
+            nncf__fq_symmetric(
+                &quantizer->params, quantizer->is_weight, quantizer->scale[c], &quantizer->fq[c]);
+    }
+}
+
+static bool usable(float min, float max)
+{
+    return min <= max && isfinite(min) && isfinite(max);
+}
+
+/* The rule min_max of one channel; `widest` is the widest range of all channels, for the asymmetric
+ * mode. */
+static bool set_channel(nncf__quantizer *quantizer, size_t c, float min, float max, double widest)
+{
+    bool seen = usable(min, max) && (min != 0 || max != 0);
+    if (!quantizer->range) {
+        /* NNCF floors the scale at 0.1, which wastes the codes of small tensors: ours has no floor
+         * (D5) */
+        quantizer->scale[c] = seen ? fmaxf(fabsf(min), fabsf(max)) : 1;
+        return seen;
+    }
+    double low = (double)min, range = (double)max - low;
+    if (!seen) {
+        quantizer->scale[c] = 0;
+        quantizer->range[c] = 1;
+        return false;
+    }
+    double grown = fmax(range, MIN_SHARE * widest);
+    quantizer->scale[c] = (float)(low - (grown - range) / 2);
+    quantizer->range[c] = (float)grown;
+    return true;
+}
+
+bool nncf__quantizer_set_range(nncf__quantizer *quantizer, size_t channel, float min, float max)
+{
+    if (quantizer->params.sign == NNCF__SIGN_AUTO)
+        quantizer->params.sign = min < 0 ? NNCF__SIGNED : NNCF__UNSIGNED;
+    bool ok = set_channel(quantizer, channel, min, max, 0);
+    quantizer->initialized = true;
+    nncf__quantizer_refresh(quantizer);
+    return ok;
+}
+
+bool nncf__quantizer_set_ranges(nncf__quantizer *quantizer, const float *ranges)
+{
+    bool negative = false, ok = true;
+    double widest = 0;
+    for (size_t c = 0; c < quantizer->channels; c++) {
+        if (!usable(ranges[2 * c], ranges[2 * c + 1]))
+            continue;
+        negative = negative || ranges[2 * c] < 0;
+        widest = fmax(widest, (double)ranges[2 * c + 1] - (double)ranges[2 * c]);
+    }
+    quantizer->params.sign = quantizer->wanted_sign;
+    if (quantizer->params.sign == NNCF__SIGN_AUTO)
+        quantizer->params.sign = negative ? NNCF__SIGNED : NNCF__UNSIGNED;
+    for (size_t c = 0; c < quantizer->channels; c++)
+        ok = set_channel(quantizer, c, ranges[2 * c], ranges[2 * c + 1], widest) && ok;
+    quantizer->initialized = true;
+    nncf__quantizer_refresh(quantizer);
+    return ok;
+}
+
+void nncf__quantizer_observe_begin(nncf__quantizer *quantizer)
+{
+    quantizer->observed[0] = INFINITY;
+    quantizer->observed[1] = -INFINITY;
+    for (size_t c = 0; quantizer->observed_channels && c < quantizer->channels; c++) {
+        quantizer->observed_channels[2 * c] = INFINITY;
+        quantizer->observed_channels[2 * c + 1] = -INFINITY;
+    }
+    quantizer->observed_count = 0;
+}
+
+const float *nncf__quantizer_observed(const nncf__quantizer *quantizer)
+{
+    return quantizer->observed_channels ? quantizer->observed_channels : quantizer->observed;
+}
+
+/*
+ * sums: [0] dy * (y - x) inside, [1] dy above, [2] dy below. NNCF's gradients divide by the range
+ * from the lowest code to the highest, not by the scale: that is how its published models were
+ * trained.
+ */
+void nncf__quantizer_add_gradient(nncf__quantizer *quantizer, size_t channel, const double sums[3])
+{
+    const nncf__fq *fq = &quantizer->fq[channel];
+    double inside = sums[0] / (((double)fq->high - (double)fq->low) * (double)fq->scale);
+    if (quantizer->range) {
+        double sign = quantizer->range[channel] < 0 ? -1 : 1;
+        quantizer->scale_grad[channel] += (float)(sums[1] + sums[2]);
+        quantizer->range_grad[channel] += (float)(sign * (inside + sums[1]));
+        return;
+    }
+    double sign = quantizer->scale[channel] < 0 ? -1 : 1;
+    quantizer->scale_grad[channel] +=
+        (float)(sign * (inside + sums[1] + sums[2] * ((double)fq->low / (double)fq->high)));
+}

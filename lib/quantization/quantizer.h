@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A quantizer: its parameters, ranges, observed extremes and gradients. */
+#ifndef NNCF__QUANTIZATION_QUANTIZER_H
+#define NNCF__QUANTIZATION_QUANTIZER_H
+
+#include "config/config.h"
+#include "kernels/kernels.h"
+
+#include <nncf/context.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct nncf__quantizer {
+    /* sign resolved to 0 or 1 once initialized */
+    nncf__quantizer_params params;
+    bool is_weight;
+    /* nncf__sign as configured: params.sign is decided anew with each initialization */
+    int32_t wanted_sign;
+    /* how its range is found; without scopes */
+    nncf__range_rule rule;
+    /* what that needs beside the extremes; NULL: nothing, or the time is over */
+    struct nncf__observer *observer;
+    /* ranges came from data or a snapshot */
+    bool initialized;
+    /* the range is that of an earlier stage: initialization leaves it */
+    bool kept;
+    /* initialization: see, change nothing */
+    bool observing;
+    /* while observing: has seen enough, only passes on */
+    bool done;
+    /* 1, or one an output channel (weights), input channel (activations) */
+    size_t channels;
+    /* of the scale or low parameter, as in nncf_parameter */
+    char *name;
+    /* asymmetric only */
+    char *range_name;
+    /* [channels]: symmetric scale, or asymmetric input_low */
+    float *scale, *scale_grad;
+    /* [channels]: asymmetric input_range; NULL when symmetric */
+    float *range, *range_grad;
+    /* [channels], from the above by nncf__quantizer_refresh() */
+    nncf__fq *fq;
+    /* running min, max over everything; {inf, -inf}: nothing seen */
+    float observed[2];
+    /* [channels][2], the same by channel; NULL when there is one channel */
+    float *observed_channels;
+    /* elements seen in the present batch */
+    int64_t observed_count;
+    /* of the last forward */
+    int64_t clipped, total;
+} nncf__quantizer;
+
+/* Recompute fq from scale or low and range (the optimizer moves them). Call once at the start of
+ * each forward that uses it. */
+void nncf__quantizer_refresh(nncf__quantizer *quantizer);
+/* Constants from ranges, for tests and refresh: symmetric scale; asymmetric low and range
+ * (semantics.md). */
+void nncf__fq_symmetric(
+    const nncf__quantizer_params *params, bool is_weight, float scale, nncf__fq *fq);
+void nncf__fq_asymmetric(
+    const nncf__quantizer_params *params, float low, float range, nncf__fq *fq);
+/* Set the range from an observed minimum and maximum of channel c (min_max rule). A sign that is
+ * still open is decided by this channel. False: there was nothing to go by (empty, all zero, not
+ * finite), and the scale is 1. */
+bool nncf__quantizer_set_range(nncf__quantizer *quantizer, size_t channel, float min, float max);
+/* The same for all channels at once, ranges[channels][2]: one sign for all; an asymmetric range is
+ * at least 1 % of the widest channel's. False: some channel had nothing to go by. */
+bool nncf__quantizer_set_ranges(nncf__quantizer *quantizer, const float *ranges);
+/* Forget what was observed. */
+void nncf__quantizer_observe_begin(nncf__quantizer *quantizer);
+/* ranges[channels][2] of what was observed. */
+const float *nncf__quantizer_observed(const nncf__quantizer *quantizer);
+/* Let an observing quantizer see x (n, c, hw), for the rules that need more than the extremes.
+ * observer.c. */
+void nncf__quantizer_observe(nncf_context *context, nncf__quantizer *quantizer, size_t n, size_t c,
+    size_t hw, const float *x);
+/* Add sums of fq_backward (inside, above, below) to the gradient of channel c. */
+void nncf__quantizer_add_gradient(nncf__quantizer *quantizer, size_t channel, const double sums[3]);
+
+#endif

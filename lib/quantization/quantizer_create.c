@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Quantizers made and unmade: names, arrays, the state before any range is known. */
+#include "quantization/quantizer_create.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "config/config.h"
+#include "graph/model.h"
+#include "quantization/observer.h"
+#include "quantization/quantizer.h"
+
+#include <nncf/base.h>
+#include <nncf/context.h>
+
+#include <stdio.h>
+#include <string.h>
+
+nncf_status nncf__quantizer_check(
+    const nncf__quantizer_request *request, const nncf__quantizer_params *params, nncf_error *err)
+{
+    const char *group = request->group == NNCF__GROUP_WEIGHTS ? "weights" : "activations";
+    if (params->bits < 2 || params->bits > 8)
+        return nncf__fail(err, NNCF_E_UNSUPPORTED, request->layer->scope,
+            "%s of %d bits: this release quantizes to 2..8 bits", group, (int)params->bits);
+    if (params->mode != NNCF__SYMMETRIC && params->mode != NNCF__ASYMMETRIC)
+        return nncf__fail(err, NNCF_E_UNSUPPORTED, request->layer->scope,
+            "%s: the mode must be symmetric or asymmetric", group);
+    if (params->per_channel && request->channels == 0)
+        return nncf__fail(err, NNCF_E_UNSUPPORTED, request->layer->scope,
+            "%s per channel: how many channels the tensor has is not known from what is "
+            "registered; "
+            "register the layers before this one, or override per_channel for this scope",
+            group);
+    return NNCF_OK;
+}
+
+void nncf__quantizer_destroy(nncf_context *context, nncf__quantizer *quantizer)
+{
+    nncf__quantizer *q = quantizer;
+    if (!q)
+        return;
+    nncf__observer_destroy(context, q);
+    void *parts[] = {q->name, q->range_name, q->scale, q->scale_grad, q->range, q->range_grad,
+        q->fq, q->observed_channels};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        nncf__free(context, parts[i]);
+    nncf__free(context, q);
+}
+
+static char *name_of(nncf_context *context, const nncf__quantizer_request *request, const char *end)
+{
+    size_t n = strlen(request->layer->scope) + strlen(request->name_suffix) + strlen(end) + 1;
+    char *name = nncf__alloc(context, n);
+    if (name)
+        snprintf(name, n, "%s%s%s", request->layer->scope, request->name_suffix, end);
+    return name;
+}
+
+static bool fill(nncf_context *context, const nncf__quantizer_request *request, nncf__quantizer *q)
+{
+    const bool asymmetric = q->params.mode == NNCF__ASYMMETRIC;
+    q->name = name_of(context, request, asymmetric ? ".input_low" : ".scale");
+    q->scale = nncf__calloc(context, q->channels, sizeof *q->scale);
+    q->scale_grad = nncf__calloc(context, q->channels, sizeof *q->scale_grad);
+    q->fq = nncf__calloc(context, q->channels, sizeof *q->fq);
+    if (!q->name || !q->scale || !q->scale_grad || !q->fq)
+        return false;
+    if (q->channels > 1 &&
+        !(q->observed_channels = nncf__calloc(context, q->channels, 2 * sizeof(float))))
+        return false;
+    if (asymmetric) {
+        q->range_name = name_of(context, request, ".input_range");
+        q->range = nncf__calloc(context, q->channels, sizeof *q->range);
+        q->range_grad = nncf__calloc(context, q->channels, sizeof *q->range_grad);
+        if (!q->range_name || !q->range || !q->range_grad)
+            return false;
+    }
+    /* before any initialization: scale 1; asymmetric -1..1 where negative values are expected */
+    const bool negative = q->params.sign != NNCF__UNSIGNED;
+    for (size_t c = 0; c < q->channels; c++) {
+        q->scale[c] = !asymmetric ? 1.0f : negative ? -1.0f : 0.0f;
+        if (asymmetric)
+            q->range[c] = negative ? 2.0f : 1.0f;
+    }
+    nncf__quantizer_observe_begin(q);
+    nncf__quantizer_refresh(q);
+    return true;
+}
+
+nncf_status nncf__quantizer_create(nncf_context *context, const nncf__quantizer_request *request,
+    const nncf__quantizer_rule *rule, nncf__quantizer **quantizer, nncf_error *err)
+{
+    nncf__quantizer *q = nncf__calloc(context, 1, sizeof *q);
+    if (q) {
+        q->params = rule->params;
+        q->is_weight = request->group == NNCF__GROUP_WEIGHTS;
+        q->wanted_sign = rule->params.sign;
+        if (q->params.sign == NNCF__SIGN_AUTO)
+            q->params.sign = request->sign;
+        q->rule = rule->range;
+        q->rule.target_scopes = q->rule.ignored_scopes = (nncf__strings){0}; /* the config may go */
+        q->channels = rule->params.per_channel ? request->channels : 1;
+    }
+    if (!q || !fill(context, request, q) || nncf__observer_create(context, q) != NNCF_OK) {
+        nncf__quantizer_destroy(context, q);
+        return nncf__fail(
+            err, NNCF_E_NOMEM, request->layer->scope, "no memory for masks and quantizers");
+    }
+    *quantizer = q;
+    return NNCF_OK;
+}

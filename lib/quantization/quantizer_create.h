@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making a quantizer by the rule that placement found for it. */
+#ifndef NNCF__QUANTIZATION_QUANTIZER_CREATE_H
+#define NNCF__QUANTIZATION_QUANTIZER_CREATE_H
+
+#include "config/config.h"
+#include "quantization/quantizer.h"
+
+#include <nncf/base.h>
+#include <nncf/context.h>
+#include <nncf/model.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a quantizer is made with (scopes.c finds it), and which line of the config decided it. */
+typedef struct nncf__quantizer_rule {
+    /* the group's, with the overrides that fit */
+    nncf__quantizer_params params;
+    /* kind NNCF__RANGE_NONE: not initialized from data. Never mixed_min_max. Borrows */
+    nncf__range_rule range;
+    /* of the last override that fits, in the algorithm's list; -1: none */
+    int64_t override_index;
+} nncf__quantizer_rule;
+
+/* Where a quantizer is to stand. */
+typedef struct nncf__quantizer_request {
+    /* its scope makes the parameters' names, and the place in messages */
+    const nncf_layer *layer;
+    /* nncf__quantizer_group: weights or activations */
+    int32_t group;
+    /* of the parameters' names, behind the scope: ".input_quantizer" */
+    const char *name_suffix;
+    /* of the tensor, for per_channel; 0: not known, which refuses per_channel */
+    size_t channels;
+    /* NNCF__UNSIGNED or NNCF__SIGNED: until ranges are known, where the config leaves it open */
+    int32_t sign;
+} nncf__quantizer_request;
+/* May there be such a quantizer? NNCF_E_UNSUPPORTED: more bits than there are codes for, or
+ * channels that are not known. Allocates nothing: the plan asks. */
+nncf_status nncf__quantizer_check(
+    const nncf__quantizer_request *request, const nncf__quantizer_params *params, nncf_error *err);
+/* A quantizer that was checked, in its state before initialization. NNCF_E_NOMEM. */
+nncf_status nncf__quantizer_create(nncf_context *context, const nncf__quantizer_request *request,
+    const nncf__quantizer_rule *rule, nncf__quantizer **quantizer, nncf_error *err);
+void nncf__quantizer_destroy(nncf_context *context, nncf__quantizer *quantizer); /* NULL is fine */
+
+#endif
