@@ -32,13 +32,18 @@ static inline void zoo_name(char out[ZOO_NAME], const char *format, ...)
     va_end(args);
 }
 
-static inline zoo *zoo_new(bool fused)
+static inline zoo *zoo_new_in(nncf_context *context, bool fused)
 {
     zoo *z = calloc(1, sizeof *z);
     z->fused = fused;
     z->weight = calloc(ZOO_WEIGHTS, sizeof(float));
-    ck_assert_int_eq(nncf_model_create(NULL, &z->model, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_create(context, &z->model, NULL), NNCF_OK);
     return z;
+}
+
+static inline zoo *zoo_new(bool fused)
+{
+    return zoo_new_in(NULL, fused);
 }
 
 /* A weight of its own for each layer; it is not all zero. */
