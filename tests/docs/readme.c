@@ -81,8 +81,9 @@ static int run(int epochs, int steps, double *first, double *last)
     int32_t more = 0;
     double loss = 0.0;
     next_batch();
+    {
 #include README_LINES
-    *last = loss;
+    } *last = loss;
     nncf_layer_forward(layer, next_batch(), &y);
     *first = *first > 0.0 ? *first : your_loss(&y, &dy);
     nncf_compression_ctrl_destroy(ctrl);

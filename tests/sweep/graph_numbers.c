@@ -95,12 +95,13 @@ est quantize(const grid *g, est x)
 }
 
 /* -1 below the range, 0 inside, 1 above; *open: it may be otherwise. The ends are products in
- * float. */
-static int side_of(const grid *g, est x, bool never_below, bool *open)
+ * float. The step of an asymmetric grid is the outcome of several operations, so that its last bit,
+ * and with it the side of a value right at an end, is not to be told. */
+static int side_of(const quant *q, const grid *g, est x, bool never_below, bool *open)
 {
     double low = (double)((float)g->low * (float)g->step),
            high = (double)((float)g->high * (float)g->step);
-    double slack = x.t == 0 ? 0 : x.t + SLACK * fabs(x.v);
+    double slack = x.t != 0 ? x.t + SLACK * fabs(x.v) : q->asymmetric ? 1.3e-7 * fabs(x.v) : 0;
     *open = slack > 0 && (fabs(x.v - high) <= slack || (!never_below && fabs(x.v - low) <= slack));
     if (never_below && x.v < low)
         return 0;
@@ -110,7 +111,7 @@ static int side_of(const grid *g, est x, bool never_below, bool *open)
 est quantize_gradient(quant *q, size_t c, const grid *g, est x, est dy, bool never_below)
 {
     bool open;
-    int side = side_of(g, x, never_below, &open);
+    int side = side_of(q, g, x, never_below, &open);
     double range = (g->high - g->low) * g->step, ratio = g->low / g->high;
     est y = quantize(g, x), e = {0, 0}, outside = {0, 0};
     if (side == 0) {

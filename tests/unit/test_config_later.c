@@ -253,8 +253,8 @@ START_TEST(every_value_has_an_origin)
         "batch_size = 10 # line 2",
         "target_device = \"CPU\" # line 3",
         "compression[0].params.schedule = \"exponential\" # default of NNCF 2.1",
-        "compression[0].params.sparsity_steps = 4 # line 6, from "
-        "compression[0].params.sparsity_target_epoch",
+        ("compression[0].params.sparsity_steps = 4 # line 6, from "
+         "compression[0].params.sparsity_target_epoch"),
         "compression[1].weights.bits = 4 # line 9",
         "compression[1].weights.mode = ? # left to the device",
         "compression[1].activations.bits = ? # left to the device",

@@ -246,7 +246,7 @@ static void check_zeros(rig *r, enum stage from, enum stage to, bool held)
 START_TEST(weights_come_with_their_zeros)
 {
     static const char *const names[][2] = {{"a.weight", "b.weight"}, {"first", "second"}};
-    const enum stage from = _i % N_STAGES;
+    const enum stage from = (enum stage)(_i % N_STAGES);
     const char *const *name = names[_i / N_STAGES];
     save_stage(from, name[0], name[1]);
     for (enum stage to = FLOAT; to < N_STAGES; to++) {
@@ -321,7 +321,7 @@ static nncf_status restore(rig *r, nncf_checkpoint_restore_report *report, nncf_
  * both have. */
 START_TEST(stages)
 {
-    const enum stage from = _i / N_STAGES, to = _i % N_STAGES;
+    const enum stage from = (enum stage)(_i / N_STAGES), to = (enum stage)(_i % N_STAGES);
     rig r, old;
     nncf_error err = NNCF_ERROR_INIT;
     nncf_checkpoint_restore_report report = {NNCF_PARAMS(nncf_checkpoint_restore_report)};
