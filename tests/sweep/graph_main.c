@@ -121,7 +121,9 @@ static uint64_t run_case(sweep *s, int32_t threads, uint64_t total[3])
     const int64_t calls = sweep_range(r, 5, 40);
     for (int64_t i = 0; i < calls && !w->failed; i++)
         random_call(w);
-    CHECK(w, w->failed || w->escapes <= w->elements / 50 + 4,
+    /* Few elements lie next to a tie, but a sum of codes whose scales are in a ratio of 2 puts many
+     * on one: a case may have more of them than all cases together (main). */
+    CHECK(w, w->failed || w->escapes <= w->elements / 10 + 4,
         "%llu of %llu elements went the other way", (unsigned long long)w->escapes,
         (unsigned long long)w->elements);
     total[0] += w->elements;
@@ -152,5 +154,7 @@ int main(int argc, char **argv)
     printf("graphs: %" PRIu64 " quantized elements, %" PRIu64 " rounded the other way, %" PRIu64
            " not to be told; %" PRIu64 " cases with threads\n",
         total[0], total[1], total[2], again);
+    if (total[1] > total[0] / 200 + 50)
+        sweep_fail(&s, "more than one element in 200 was rounded the other way");
     return sweep_finish(&s);
 }
