@@ -83,6 +83,8 @@ expect 1 '' '^error: compression\[0\].ignored_scopes\[0\]: "?!" matches no regis
 grep -q '; the first is "?!"; the log names all$' err || fail "plan strict.json: stderr: $(cat err)"
 printf '{"algorithm": "quantization"}\n' >root.json
 expect 1 '' '^root.json:1:2: algorithm: no algorithm is read here; put it' check root.json
+printf '{"compression": {"algorithm": "quantization",\n"ignored_scopes": "{re}(unclosed"}}\n' >unclosed.json
+expect 1 '' '^unclosed.json:2:19: compression.ignored_scopes: "(unclosed" is not a regular expression' check unclosed.json
 mkfifo fifo
 expect 1 '' 'cannot read fifo: it is a FIFO' check fifo
 expect 1 '' 'later.json:5:24: compression\[1\].algorithm: not supported yet' plan later.json --model resnet18

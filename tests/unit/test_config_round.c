@@ -122,6 +122,10 @@ START_TEST(odd_configs)
         "[\"A\"], \"unified_scale_ops\": [\"B\"]}}",
         "{\"compression\": {\"algorithm\": \"quantization\", \"signed_activation_scopes\": "
         "[\"a\\nb\", \"a\\nb\"]}}",
+        /* 0 is something else than absent */
+        "{\"nncf_dialect\": \"2.8\", \"compression\": {\"algorithm\": \"quantization\", "
+        "\"initializer\": {"
+        "\"batchnorm_adaptation\": {\"num_bn_adaptation_steps\": 0, \"num_bn_forget_steps\": 7}}}}",
         /* plain text in 1.0 and 1.1 */
         "{\"nncf_dialect\": \"1.1\", \"compression\": {\"algorithm\": \"const_sparsity\", "
         "\"ignored_scopes\": "

@@ -61,7 +61,10 @@ bool nncf__is_shown(const nncf_config *config, size_t index, size_t row)
     if (key->type == NNCF__KEY_SCOPES)
         return ((const nncf__strings *)(const void *)((const char *)a + key->offset))->count > 0;
     int64_t value = nncf__load_int(a, key);
-    return value != (int64_t)key->fallback && !(key->type == NNCF__KEY_INTEGER && value < 0);
+    if (key->type ==
+        NNCF__KEY_INTEGER) /* 0 as well where it is said: absent may mean something else */
+        return value >= 0 && (is_said || value != (int64_t)key->fallback);
+    return value != (int64_t)key->fallback;
 }
 
 bool nncf__is_shown_in_rule(
