@@ -499,6 +499,35 @@ START_TEST(weights_loaded_late)
 }
 END_TEST
 
+/* The schedule stands at the saved epoch, also where the earlier stage had none. */
+START_TEST(the_level_of_the_epoch)
+{
+    static const enum stage from[] = {FLOAT, KEEP, INT8, KEEP_INT8, RB};
+    for (size_t i = 0; i < sizeof from / sizeof *from; i++) {
+        rig a, b;
+        const nncf_checkpoint_restore_params p = {
+            NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1};
+        nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
+        nncf_error err = NNCF_ERROR_INIT;
+        make_stage(&a, from[i], "a.weight", "b.weight"); /* one epoch */
+        for (int epoch = 1; epoch < 6; epoch++)
+            ck_assert_int_eq(nncf_compression_ctrl_epoch_step(a.ctrl), NNCF_OK);
+        nncf_status status = nncf_checkpoint_save(a.ctrl, at("s"), a.tensors, 2, NULL, 0, &err);
+        ck_assert_msg(status == NNCF_OK, "%s", err.message);
+        make_stage(&b, MAG, "a.weight", "b.weight");
+        nncf_checkpoint *c = open_file(&b, at("s"));
+        status = nncf_checkpoint_restore_with(c, b.ctrl, &p, &err);
+        ck_assert_msg(status == NNCF_OK, "%s", err.message);
+        ck_assert_int_eq(nncf_compression_ctrl_get_statistics(b.ctrl, &s), NNCF_OK);
+        ck_assert_int_eq(s.epoch, 6);
+        ck_assert_msg(s.sparsity_target == 0.6, "%d: level %g", (int)from[i], s.sparsity_target);
+        nncf_checkpoint_close(c);
+        drop_rig(&a);
+        drop_rig(&b);
+    }
+}
+END_TEST
+
 START_TEST(another_model)
 {
     rig r;
@@ -776,6 +805,7 @@ int main(void)
     tcase_add_test(tc, ranges_that_are_there_stay);
     tcase_add_test(tc, what_only_looks_like_a_mask);
     tcase_add_test(tc, weights_loaded_late);
+    tcase_add_test(tc, the_level_of_the_epoch);
     tcase_add_test(tc, another_model);
     tcase_add_loop_test(tc, from_stripped_models, 0, 12);
     tcase_add_test(tc, stripped_models_that_lie);

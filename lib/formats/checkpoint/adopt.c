@@ -311,6 +311,9 @@ static nncf_status take_all(adoption *a, const nncf__saved *v, nncf_error *err)
     nncf_compression_ctrl *ctrl = a->ctrl;
     const bool same_kind = ctrl->sparsity_kind == a->c->sparsity;
     nncf__saved_apply(v, ctrl, same_kind);
+    /* a dense or a constant stage has no schedule that counts its epochs */
+    if (a->c->sparsity != NNCF__RB_SPARSITY && a->c->sparsity != NNCF__MAGNITUDE_SPARSITY)
+        ctrl->schedule.epoch = ctrl->epoch;
     if (a->report.initialization_needed)
         ctrl->init_done = ctrl->ranges_done = false;
     for (size_t i = 0; i < ctrl->n_layers; i++)
