@@ -246,10 +246,22 @@ void optimize(graph *g);
 void random_call(world *w);
 
 /* ---- graph_files.c ---- */
+typedef struct bytes {
+    uint8_t *data;
+    size_t size, capacity, at;
+} bytes;
+
+bool save_snapshot(graph *g, bytes *b);
+nncf_checkpoint *open_snapshot(world *w, bytes *b);
+void read_tensors(graph *g, nncf_checkpoint *c);
+void clone_graph(const graph *from, graph *to, world *w);
 void call_snapshot(graph *g);
 void call_twin(graph *g);
 void call_strip(graph *g);
 void call_export(graph *g);
+
+/* ---- graph_stage.c ---- */
+void call_stage(graph *g);
 
 /* ---- graph_wrong.c ---- */
 void wrong_call(graph *g);

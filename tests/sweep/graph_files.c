@@ -4,11 +4,6 @@
 
 enum { MAX_TENSORS = MAX_NODES * 6 };
 
-typedef struct bytes {
-    uint8_t *data;
-    size_t size, capacity, at;
-} bytes;
-
 typedef struct tensors {
     nncf_checkpoint_tensor of[MAX_TENSORS];
     int64_t shape[MAX_TENSORS];
@@ -62,7 +57,7 @@ static void list_tensors(graph *g, tensors *t)
     }
 }
 
-static bool save(graph *g, bytes *b)
+bool save_snapshot(graph *g, bytes *b)
 {
     tensors t;
     nncf_error err = NNCF_ERROR_INIT;
@@ -74,7 +69,7 @@ static bool save(graph *g, bytes *b)
     return status == NNCF_OK;
 }
 
-static nncf_checkpoint *reopen(world *w, bytes *b)
+nncf_checkpoint *open_snapshot(world *w, bytes *b)
 {
     nncf_checkpoint *c = NULL;
     nncf_error err = NNCF_ERROR_INIT;
@@ -86,16 +81,24 @@ static nncf_checkpoint *reopen(world *w, bytes *b)
     return c;
 }
 
+void read_tensors(graph *g, nncf_checkpoint *c)
+{
+    tensors t;
+    nncf_error err = NNCF_ERROR_INIT;
+    list_tensors(g, &t);
+    nncf_status status = nncf_checkpoint_read(c, t.of, t.count, &err);
+    CHECK(g->world, status == NNCF_OK, "read: %s", err.message);
+}
+
 /* The caller's tensors and the controller from a snapshot. */
 static void load(graph *g, bytes *b)
 {
     tensors t;
     nncf_error err = NNCF_ERROR_INIT;
-    nncf_checkpoint *c = reopen(g->world, b);
+    nncf_checkpoint *c = open_snapshot(g->world, b);
     list_tensors(g, &t);
     if (sweep_one_in(g->world->rng, 2)) {
-        nncf_status status = nncf_checkpoint_read(c, t.of, t.count, &err);
-        CHECK(g->world, status == NNCF_OK, "read: %s", err.message);
+        read_tensors(g, c);
     } else if (t.count) {
         nncf_weights_report report = {NNCF_PARAMS(nncf_weights_report), .masks = NNCF_MASKS_LEAVE};
         nncf_status status = nncf_checkpoint_load_weights(c, t.of, t.count, NULL, &report, &err);
@@ -228,7 +231,7 @@ static void check_masked_load(graph *g, bytes *b, const memory *m)
     size_t at = 0;
     nncf_error err = NNCF_ERROR_INIT;
     nncf_weights_report report = {NNCF_PARAMS(nncf_weights_report)};
-    nncf_checkpoint *c = reopen(g->world, b);
+    nncf_checkpoint *c = open_snapshot(g->world, b);
     list_tensors(g, &t);
     nncf_status status = nncf_checkpoint_load_weights(c, t.of, t.count, NULL, &report, &err);
     CHECK(g->world, t.count == 0 || (status == NNCF_OK && report.loaded == t.count),
@@ -301,7 +304,7 @@ void call_snapshot(graph *g)
     const uint64_t state = sweep_bits(w->rng);
     note(w, " snapshot%s", anew ? "-anew" : "");
     const uint64_t before = runs ? eval_digest(g, state) : 0;
-    if (!w->failed && save(g, &b)) {
+    if (!w->failed && save_snapshot(g, &b)) {
         remember(g, &m);
         optimize(g);
         if (g->ctrl) { /* anything that moves it */
@@ -340,7 +343,7 @@ static float *like(const float *x, size_t n)
     return y;
 }
 
-static void clone_graph(const graph *from, graph *to, world *w)
+void clone_graph(const graph *from, graph *to, world *w)
 {
     *to =
         (graph){.world = w, .input = from->input, .n_nodes = from->n_nodes, .recipe = from->recipe};
@@ -452,7 +455,7 @@ void call_twin(graph *g)
     note(w, " twin%s", trains ? "-train" : "");
     const uint64_t state = sweep_bits(w->rng);
     eval_digest(g, state); /* outputs to read */
-    if (w->failed || !save(g, &b)) {
+    if (w->failed || !save_snapshot(g, &b)) {
         free(b.data);
         return;
     }

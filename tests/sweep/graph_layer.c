@@ -671,10 +671,10 @@ void check_gradients(graph *g, const char *when)
     }
 }
 
-static void clear(void *p, size_t bytes)
+static void clear(void *p, size_t n_bytes)
 {
     if (p)
-        memset(p, 0, bytes);
+        memset(p, 0, n_bytes);
 }
 
 void clear_gradients(graph *g)

@@ -99,10 +99,10 @@ void free_kept(kept *k)
 
 /* ---- buffers ---- */
 
-static void *exactly(void *old, size_t bytes)
+static void *exactly(void *old, size_t n_bytes)
 {
     free(old);
-    void *p = calloc(1, bytes);
+    void *p = calloc(1, n_bytes);
     if (!p)
         abort();
     return p;

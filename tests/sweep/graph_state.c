@@ -331,7 +331,7 @@ void expect_ranges_of_weights(graph *g, const char *when)
     for (int i = 0; i < g->n_nodes; i++) {
         node *n = &g->nodes[i];
         quant *q = &n->q[WEIGHT];
-        if (!q->there)
+        if (!q->there || q->kept)
             continue;
         const char *rule =
             strcmp(q->rule, "none") == 0 ? "min_max" : q->rule; /* weights need no batches */
@@ -578,6 +578,8 @@ static void begin(graph *g)
                     exact(log(0.99 / 0.01)));
     magnitude_masks(g);
     constant_masks(g);
+    for (int i = 0; i < g->n_nodes; i++)
+        g->nodes[i].q[WEIGHT].initialized = true;
     g->frozen = g->recipe.sparsity == 3;
     expect_ranges_of_weights(g, "at creation");
 }

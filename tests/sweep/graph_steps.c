@@ -343,13 +343,13 @@ static void call_eval_twice(graph *g)
         node *n = &g->nodes[i];
         if (n->kind == HOST)
             continue;
-        const size_t bytes = count_of(&n->out) * size_of(n->y_dtype);
-        void *again = malloc(bytes);
+        const size_t n_bytes = count_of(&n->out) * size_of(n->y_dtype);
+        void *again = malloc(n_bytes);
         nncf_tensor x[2], y = view(again, n->y_dtype, &n->out);
         for (int j = 0; j < n->n_in; j++)
             x[j] = source_view(g, n->from[j]);
         nncf_status status = nncf_layer_forward(n->layer, x, &y);
-        CHECK(g->world, status == NNCF_OK && memcmp(again, n->y, bytes) == 0,
+        CHECK(g->world, status == NNCF_OK && memcmp(again, n->y, n_bytes) == 0,
             "%s: eval twice differs", n->scope);
         free(again);
     }
@@ -447,8 +447,8 @@ void random_call(world *w)
     } calls[] = {{14, call_train}, {8, call_forward}, {5, call_backward}, {5, call_mode},
         {6, call_step}, {4, call_epoch_step}, {8, call_init_all}, {3, call_eval_twice},
         {4, call_weight}, {3, call_parts}, {2, call_plan}, {3, call_shape}, {4, call_controller},
-        {2, call_order}, {2, call_texts}, {4, call_snapshot}, {2, call_twin}, {1, call_strip},
-        {2, call_export}, {10, wrong_call}};
+        {2, call_order}, {2, call_texts}, {4, call_snapshot}, {2, call_twin}, {2, call_stage},
+        {1, call_strip}, {2, call_export}, {10, wrong_call}};
     int total = 0;
     if (w->n_graphs > 1)
         note(w, " %d:", g->index);
