@@ -6,6 +6,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 build=$1
 shift
+# An option that is given twice is what it is given last, in a folder that is set up already too.
+options=()
+while [ $# -gt 0 ]; do
+  [[ $1 == -D*=* && " ${*:2} " == *" ${1%%=*}="* ]] || options+=("$1")
+  shift
+done
+set -- "${options[@]}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 quietly() {

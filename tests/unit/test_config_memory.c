@@ -136,6 +136,8 @@ static nncf_status load_and_use(nncf_error *err)
 
 START_TEST(every_failing_malloc_is_survived)
 {
+    /* BLIS, which aborts where it finds no memory, takes its own when it is first used */
+    ck_assert_int_eq(load_and_use(NULL), NNCF_OK);
     for (int goes_on = 0; goes_on < 2; goes_on++) {
         size_t n = 0, survived = 0;
         do {
