@@ -404,6 +404,9 @@ START_TEST(stripped_models_that_lie)
         {LAYER("a", "[2,2]", CODES "false"), NNCF_OK},
         {LAYER("a", "[2,3]", CODES "false"), NNCF_E_FORMAT},
         {LAYER("a", "[2,2]", CODES "true"), NNCF_E_FORMAT},
+        {"[{\"scope\":\"a\",\"weight_shape\":[2,2]," CODES
+         "false},{\"scope\":\"a\",\"weight_shape\":[2,2]," CODES "false}]",
+            NNCF_E_FORMAT}, /* twice */
         {LAYER("a", "[2,-2]", CODES "false"), NNCF_E_FORMAT},
         {LAYER("a", "[2,0]", CODES "false"), NNCF_E_FORMAT},
         {LAYER("a", "[4294967296,4294967296]", CODES "false"), NNCF_E_FORMAT},

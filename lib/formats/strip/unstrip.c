@@ -192,6 +192,7 @@ static nncf_status take_record(nncf__packed *packed, const nncf_checkpoint *c, c
     if (!weight)
         return NNCF_OK;
     nncf__packed *p = &packed[weight - c->entries];
+    const bool twice = p->weight != NULL; /* a large mask that is counted for each would be slow */
     *p = (nncf__packed){.weight = weight,
         .mask = tensor(c, name, length, ".weight_mask"),
         .scale = tensor(c, name, length, ".weight_scale"),
@@ -206,6 +207,8 @@ static nncf_status take_record(nncf__packed *packed, const nncf_checkpoint *c, c
     nncf__text_append(name, "", 0);
     if (name->failed)
         return nncf__fail(err, NNCF_E_NOMEM, c->path, "out of memory");
+    if (twice)
+        return unsound(c, name->data, "the layer is there twice", err);
     if (r->ndim > NNCF__MAX_WEIGHT_NDIM)
         return unsound(c, name->data, "weight_shape has too many sizes", err);
     memcpy(p->shape, r->shape, sizeof p->shape);
