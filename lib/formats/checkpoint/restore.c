@@ -33,6 +33,7 @@ static nncf_status read_counters(const nncf_checkpoint *c, nncf__saved *v, nncf_
         if (!text)
             return nncf__fail(err, NNCF_E_NOTFOUND, nncf__counter_names[i], "%s has no \"%s\"",
                 c->path, nncf__counter_names[i]);
+        v->counters[i] = 0;
         bool in_range =
             nncf__parse_int64(text, &v->counters[i]) && (i == NNCF__SEED || v->counters[i] >= 0);
         if ((i == NNCF__FROZEN || i == NNCF__INIT_DONE || i == NNCF__STEPPED ||
