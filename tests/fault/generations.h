@@ -4,7 +4,7 @@
 #ifndef GENERATIONS_H
 #define GENERATIONS_H
 
-#include "layer_fixture.h"
+#include "support/layer_fixture.h"
 
 #include <dirent.h>
 #include <stdio.h>

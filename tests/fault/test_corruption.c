@@ -5,8 +5,8 @@
  * reader's bounds are all there is. A damaged file is refused or has the same content; the memory
  * that opening takes is bounded by the file's size.
  */
-#include "../fuzz/checkpoint_target.h"
-#include "layer_fixture.h"
+#include "fuzz/checkpoint_target.h"
+#include "support/layer_fixture.h"
 
 #include <stdio.h>
 #include <unistd.h>

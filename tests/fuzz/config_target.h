@@ -3,7 +3,7 @@
  * What must hold for any bytes as a config. One that loads is dumped; the dump loads, in the same
  * dialect, means the same and dumps the same again. Its explanation is JSON, and what it is
  * migrated to loads as NNCF 2.17. Shared by the fuzz target, by the sweep and by
- * tests/unit/test_config.c.
+ * tests/config/test_config.c.
  */
 #ifndef CONFIG_TARGET_H
 #define CONFIG_TARGET_H

@@ -3,10 +3,10 @@
 #ifndef TESTS_PRODUCT_ROWS_H
 #define TESTS_PRODUCT_ROWS_H
 
-#include "../sweep.h"
 #include "kernels/kernels.h"
+#include "support/sweep.h"
 
-#include "guard.h"
+#include "support/guard.h"
 
 #include <check.h>
 #include <string.h>

@@ -2,13 +2,13 @@
 /* Convolutions against the naive loops: random shapes around tile sizes, integer codes exactly,
  * every level, any number of threads, guard pages, special values. `--bench` measures layer shapes.
  */
-#include "../sweep.h"
 #include "conv/conv2d.h"
 #include "kernels/kernels.h"
 #include "kernels/operand.h"
+#include "support/sweep.h"
 
 #include "conv_bench.h"
-#include "guard.h"
+#include "support/guard.h"
 
 #include <check.h>
 #include <float.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rows behind depthwise convolutions (depthwise_...) against the reference rows. */
-#include "../sweep.h"
 #include "kernels/kernels.h"
+#include "support/sweep.h"
 
 #include "product_rows.h"
 

@@ -9,12 +9,12 @@
  * where the panel is narrow (11 channels), where k is short, and where the level is below what
  * BLIS's configuration needs.
  */
-#include "../sweep.h"
 #include "conv/conv2d.h"
 #include "kernels/kernels.h"
 #include "kernels/operand.h"
+#include "support/sweep.h"
 
-#include "guard.h"
+#include "support/guard.h"
 
 #include <check.h>
 #include <stdbool.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rows behind the products (gemm_...) against the reference rows bit for bit, micro-kernels
  * against integer sums, and which of BLIS's micro-kernels is taken. */
-#include "../sweep.h"
 #include "gemm/microkernel.h"
 #include "kernels/kernels.h"
+#include "support/sweep.h"
 
 #include "product_rows.h"
 

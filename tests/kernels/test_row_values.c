@@ -4,10 +4,10 @@
  * (tests/golden), libm, known answers of Philox, central differences, hand-made tables. At every
  * level that this machine has.
  */
-#include "../sweep.h"
 #include "kernels/kernels.h"
 #include "kernels/philox.h"
 #include "kernels/sigmoid.h"
+#include "support/sweep.h"
 
 #include <check.h>
 #include <json-c/json.h>

@@ -5,9 +5,9 @@
  * special value. What the reference computes is tested in test_row_values.c.  `test_rows --bench`
  * prints times instead.
  */
-#include "../sweep.h"
 #include "kernel_values.h"
 #include "kernels/kernels.h"
+#include "support/sweep.h"
 
 #include <check.h>
 #include <math.h>

@@ -3,7 +3,7 @@
 
 Element i of the array with a name is low + (high - low) * u, u = (mix(fnv1a(name) + i * 0x9E3779B9) >> 8) / 2^24:
 FNV-1a (32 bits) of the name, then the finalizer of MurmurHash3. Computed in float64, rounded to
-float32. tests/golden_formula.h is the same in C.
+float32. tests/support/golden_formula.h is the same in C.
 """
 import numpy
 

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Mistakes in a training loop are told once, in words; and the two orders of calls come to the
+ * same. */
+#include "support/comp_fixture.h"
+
+#include <unistd.h>
+
+#define RB                                                                                         \
+    "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": {\"sparsity_init\": 0.1, "     \
+    "\"sparsity_target\": "                                                                        \
+    "0.5, \"sparsity_steps\": 4, \"sparsity_training_steps\": 6}}}"
+
+typedef struct loop {
+    cf_context c;
+    nncf_model *model;
+    cf_layer a;
+    nncf_compression_ctrl *ctrl;
+} loop;
+
+static void loop_open(loop *l, const char *config)
+{
+    cf_open(&l->c, 1, 7);
+    ck_assert_int_eq(nncf_model_create(l->c.context, &l->model, NULL), NNCF_OK);
+    l->a = cf_conv(l->model, "Net/Conv2d[a]", 4, 4, 1, NULL, NULL);
+    l->ctrl = cf_ctrl(l->model, config);
+}
+
+static void loop_close(loop *l)
+{
+    nncf_compression_ctrl_destroy(l->ctrl);
+    nncf_model_destroy(l->model);
+    cf_layer_free(&l->a);
+    cf_close(&l->c);
+}
+
+/* What one batch does with the layer. */
+static void batch(loop *l, bool with_loss, bool update)
+{
+    float w[16], g[16];
+    ck_assert_int_eq(nncf_layer_compress_weight(l->a.layer, w), NNCF_OK);
+    for (int i = 0; i < 16; i++)
+        g[i] = 0.1f * (float)(i + 1);
+    ck_assert_int_eq(nncf_layer_compress_weight_backward(l->a.layer, g), NNCF_OK);
+    if (with_loss)
+        nncf_compression_ctrl_loss(l->ctrl);
+    for (size_t i = 0; update && i < nncf_compression_ctrl_parameter_count(l->ctrl); i++) {
+        nncf_parameter p = cf_parameter(l->ctrl, i);
+        for (size_t j = 0; j < p.count && !p.frozen; j++)
+            p.data[j] -= 0.01f * p.grad[j];
+    }
+    ck_assert_int_eq(nncf_compression_ctrl_zero_grad(l->ctrl), NNCF_OK);
+}
+
+/* What a good optimizer comes to in the end: half of the weights are masked. */
+static void settle(loop *l)
+{
+    nncf_parameter p = cf_parameter(l->ctrl, 0);
+    for (size_t j = 0; j < p.count; j++)
+        p.data[j] = j % 2 ? 3 : -3;
+}
+
+static void step(loop *l)
+{
+    ck_assert_int_eq(nncf_compression_ctrl_step(l->ctrl), NNCF_OK);
+}
+
+static void epoch_step(loop *l)
+{
+    ck_assert_int_eq(nncf_compression_ctrl_epoch_step(l->ctrl), NNCF_OK);
+}
+
+START_TEST(a_loop_without_mistakes_is_left_alone)
+{
+    loop l;
+    loop_open(&l, RB);
+    for (int epoch = 0; epoch < 8; epoch++) {
+        for (int i = 0; i < 12; i++) {
+            batch(&l, true, true);
+            step(&l);
+        }
+        nncf_model_set_mode(l.model, NNCF_MODE_EVAL);
+        batch(&l, false, false);
+        nncf_model_set_mode(l.model, NNCF_MODE_TRAIN);
+        if (epoch == 3)
+            settle(&l);
+        epoch_step(&l);
+    }
+    loop_close(&l);
+    ck_assert_msg(l.c.warnings == 0, "%s", l.c.log);
+}
+END_TEST
+
+START_TEST(the_loss_is_missed)
+{
+    loop l;
+    loop_open(&l, RB);
+    for (int i = 0; i < 30; i++) {
+        batch(&l, i == 3, true);
+        step(&l);
+    }
+    ck_assert_int_eq(l.c.warnings, 1);
+    ck_assert_ptr_nonnull(
+        strstr(l.c.log, "nncf_compression_ctrl_loss() was not called in the last 8 steps"));
+    epoch_step(&l);
+    loop_close(&l);
+    /* short epochs say it at their end */
+    loop_open(&l, RB);
+    batch(&l, false, true);
+    step(&l);
+    epoch_step(&l);
+    epoch_step(&l);
+    ck_assert_int_eq(l.c.warnings, 1);
+    loop_close(&l);
+    /* nobody needs it without rb_sparsity */
+    loop_open(&l, "{\"compression\": {\"algorithm\": \"quantization\"}}");
+    for (int i = 0; i < 30; i++) {
+        batch(&l, false, true);
+        step(&l);
+    }
+    ck_assert_int_eq(l.c.warnings, 0);
+    loop_close(&l);
+}
+END_TEST
+
+START_TEST(epochs_are_missed)
+{
+    loop l;
+    loop_open(&l, RB);
+    for (int epoch = 0; epoch < 5; epoch++) {
+        batch(&l, true, true);
+        step(&l);
+        nncf_model_set_mode(l.model, NNCF_MODE_EVAL);
+        batch(&l, false, false);
+        nncf_model_set_mode(l.model, NNCF_MODE_TRAIN);
+    }
+    ck_assert_int_eq(l.c.warnings, 1);
+    ck_assert_ptr_nonnull(strstr(l.c.log, "evaluated 3 times"));
+    loop_close(&l);
+    /* without validation only the end tells */
+    loop_open(&l, RB);
+    for (int i = 0; i < 20; i++) {
+        batch(&l, true, true);
+        step(&l);
+    }
+    ck_assert_int_eq(l.c.warnings, 0);
+    loop_close(&l);
+    ck_assert_int_eq(l.c.warnings, 1);
+    ck_assert_ptr_nonnull(
+        strstr(l.c.log, "destroyed after 20 steps without nncf_compression_ctrl_epoch_step()"));
+    /* one epoch and its test: nothing is missing, the next epoch would begin with the step */
+    loop_open(&l, RB);
+    for (int i = 0; i < 20; i++) {
+        batch(&l, true, true);
+        step(&l);
+    }
+    nncf_model_set_mode(l.model, NNCF_MODE_EVAL);
+    batch(&l, false, false);
+    loop_close(&l);
+    ck_assert_msg(l.c.warnings == 0, "%s", l.c.log);
+}
+END_TEST
+
+START_TEST(parameters_stand_still)
+{
+    static const char *const configs[] = {
+        RB, "{\"compression\": {\"algorithm\": \"quantization\"}}"};
+    static const char *const words[] = {"the mask logits have gradients but did not change",
+        "the scales of the quantizers have gradients but did not change"};
+    for (int i = 0; i < 2; i++) {
+        loop l;
+        loop_open(&l, configs[i]);
+        for (int j = 0; j < 30; j++) {
+            batch(&l, true, false);
+            step(&l);
+        }
+        ck_assert_int_eq(l.c.warnings, 1);
+        ck_assert_ptr_nonnull(strstr(l.c.log, words[i]));
+        epoch_step(&l);
+        loop_close(&l);
+    }
+}
+END_TEST
+
+/* A host whose gradients are those of minus the loss: the masks would never come. */
+START_TEST(logits_move_away)
+{
+    for (int sign = -1; sign <= 1;
+         sign++) { /* 0: no optimizer, but the gradients are cleared before anyone looks */
+        loop l;
+        loop_open(&l, RB);
+        epoch_step(&l);
+        ck_assert_int_eq(nncf_compression_ctrl_set_order(l.ctrl, NNCF_ORDER_BEFORE), NNCF_E_STATE);
+        l.c.log[0] = 0;
+        for (int i = 0; i < 100; i++) {
+            nncf_compression_ctrl_loss(l.ctrl);
+            nncf_compression_ctrl_loss(l.ctrl); /* to print it: not a step */
+            nncf_parameter p = cf_parameter(l.ctrl, 0);
+            for (size_t j = 0; j < p.count; j++)
+                p.data[j] -= (float)sign * 0.01f * p.grad[j];
+            ck_assert_int_eq(nncf_compression_ctrl_zero_grad(l.ctrl), NNCF_OK);
+            step(&l);
+        }
+        ck_assert_msg(l.c.warnings == (sign != 1), "%s", l.c.log);
+        if (sign != 1)
+            ck_assert_ptr_nonnull(strstr(l.c.log,
+                "rb_sparsity did not move towards the level in 64 steps (sparsity 0.000, level "
+                "0.22"));
+        loop_close(&l);
+    }
+}
+END_TEST
+
+START_TEST(masks_freeze_far_from_the_level)
+{
+    loop l;
+    loop_open(&l, RB);
+    for (int epoch = 0; epoch < 8; epoch++) {
+        batch(&l, true, true);
+        step(&l);
+        epoch_step(&l);
+    }
+    ck_assert_int_eq(l.c.warnings, 1);
+    ck_assert_ptr_nonnull(strstr(l.c.log,
+        "the masks of rb_sparsity are frozen from epoch 6 on, at a sparsity of 0.000; the level is "
+        "0.500"));
+    loop_close(&l);
+}
+END_TEST
+
+/* A layer that was registered without a gradient is compressed all the same; that is said when
+ * training begins. */
+START_TEST(weights_without_gradients)
+{
+    for (int way = 0; way < 3;
+         way++) { /* told by the parts, by a step alone; not told where nothing is compressed */
+        cf_context c;
+        nncf_model *model;
+        nncf_layer *layers[3];
+        float w[3][4] = {{1, 2, 3, 4}, {1, 2, 3, 4}, {1, 2, 3, 4}}, dw[4], g[4] = {1, 1, 1, 1};
+        cf_open(&c, 1, 0);
+        ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
+        for (int i = 0; i < 3; i++) {
+            static const char *const scopes[] = {"Net/Linear[a]", "Net/Linear[b]", "Net/Linear[c]"};
+            const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = scopes[i],
+                .weight = w[i], .weight_grad = i == 0 ? dw : NULL, .in_features = 2,
+                .out_features = 2};
+            ck_assert_int_eq(nncf_model_add_linear(model, &p, &layers[i], NULL), NNCF_OK);
+        }
+        nncf_compression_ctrl *ctrl = cf_ctrl(model,
+            way == 2 ? "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", "
+                       "\"ignored_scopes\": [\"Net/Linear[b]\", \"Net/Linear[c]\"]}}"
+                     : "{\"compression\": {\"algorithm\": \"quantization\"}}");
+        ck_assert_int_eq(c.warnings, 0);
+        if (way == 0)
+            ck_assert_int_eq(nncf_layer_compress_weight_backward(layers[0], g), NNCF_OK);
+        else
+            ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
+        ck_assert_int_eq(c.warnings, way != 2);
+        if (way != 2)
+            ck_assert_ptr_nonnull(strstr(c.log,
+                "Net/Linear[b]: its weight is compressed, but it was registered without "
+                "weight_grad, so it cannot be trained (and other layers with it)"));
+        ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
+        ck_assert_int_eq(c.warnings, way != 2);
+        nncf_compression_ctrl_destroy(ctrl);
+        nncf_model_destroy(model);
+        cf_close(&c);
+    }
+}
+END_TEST
+
+/* Batch norm that was never trained has a running_var of 0 in some frameworks: dividing by its root
+ * makes values huge.
+ */
+START_TEST(ranges_of_an_untrained_network)
+{
+    static const struct {
+        int32_t mode;
+        float var, input;
+        const char *text;
+    } cases[] = {{NNCF_MODE_TRAIN, 0, 1, NULL}, {NNCF_MODE_EVAL, 1, 1, NULL},
+        {NNCF_MODE_EVAL, 0, 1, "Net/Conv2d[n]: initialization in eval mode, but the running_var"},
+        {NNCF_MODE_EVAL, 1, 2e6f,
+            "Net/Conv2d[n]: the range of an activation is 2e+06 after initialization"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cf_context c;
+        nncf_model *model;
+        nncf_layer *layer;
+        int32_t more;
+        float w = 1, dw, mean = 0, var = cases[i].var, x[2] = {cases[i].input, -cases[i].input},
+              y[2];
+        const int64_t shape[4] = {2, 1, 1, 1};
+        const nncf_tensor tx = {.data = x, .ndim = 4, .shape = shape},
+                          ty = {.data = y, .ndim = 4, .shape = shape};
+        const nncf_batch_norm_params bn = {
+            NNCF_PARAMS(nncf_batch_norm_params), .running_mean = &mean, .running_var = &var};
+        const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[n]",
+            .weight = &w, .weight_grad = &dw, .in_channels = 1, .out_channels = 1, .kernel = {1, 1},
+            .batch_norm = &bn};
+        cf_open(&c, 1, 0);
+        ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_model_add_conv2d(model, &p, &layer, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_model_set_mode(model, cases[i].mode), NNCF_OK);
+        nncf_compression_ctrl *ctrl = cf_ctrl(model,
+            "{\"compression\": {\"algorithm\": \"quantization\", "
+            "\"initializer\": {\"num_init_steps\": 2}}}");
+        while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more)
+            ck_assert_int_eq(nncf_layer_forward(layer, &tx, &ty), NNCF_OK);
+        ck_assert_msg(c.warnings == (cases[i].text != NULL), "case %zu: %s", i, c.log);
+        ck_assert(!cases[i].text || strstr(c.log, cases[i].text));
+        nncf_compression_ctrl_destroy(ctrl);
+        nncf_model_destroy(model);
+        cf_close(&c);
+    }
+}
+END_TEST
+
+START_TEST(steps_during_initialization)
+{
+    loop l;
+    int32_t more;
+    loop_open(&l,
+        "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": "
+        "1}}}");
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(l.ctrl, &more), NNCF_OK);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(nncf_compression_ctrl_step(l.ctrl), NNCF_E_STATE);
+    ck_assert_int_eq(nncf_compression_ctrl_epoch_step(l.ctrl), NNCF_E_STATE);
+    ck_assert_int_eq(l.c.warnings, 1);
+    ck_assert_ptr_nonnull(
+        strstr(l.c.log, "nncf_compression_ctrl_step() was called before initialization ended"));
+    loop_close(&l);
+}
+END_TEST
+
+START_TEST(the_other_order_is_noticed)
+{
+    loop l;
+    loop_open(&l, RB);
+    epoch_step(&l);
+    step(&l);
+    ck_assert_int_eq(l.c.warnings, 0); /* not yet: nothing was trained */
+    batch(&l, true, true);
+    ck_assert_int_eq(l.c.warnings, 1);
+    ck_assert_ptr_nonnull(strstr(l.c.log, "epoch_step() was called before the first batch"));
+    ck_assert_ptr_nonnull(strstr(l.c.log, "NNCF_ORDER_BEFORE"));
+    ck_assert_int_eq(nncf_compression_ctrl_set_order(l.ctrl, NNCF_ORDER_BEFORE), NNCF_E_STATE);
+    ck_assert_int_eq(nncf_compression_ctrl_set_order(l.ctrl, 2), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_compression_ctrl_set_order(NULL, 0), NNCF_E_ARG);
+    loop_close(&l);
+    loop_open(&l, RB);
+    step(&l);
+    batch(&l, true, true);
+    ck_assert_ptr_nonnull(
+        strstr(l.c.log, "nncf_compression_ctrl_step() was called before the first batch"));
+    loop_close(&l);
+    loop_open(&l, RB);
+    ck_assert_int_eq(nncf_compression_ctrl_set_order(l.ctrl, NNCF_ORDER_BEFORE), NNCF_OK);
+    batch(&l, true, true);
+    epoch_step(&l);
+    ck_assert_ptr_nonnull(
+        strstr(l.c.log, "training began before the first nncf_compression_ctrl_epoch_step()"));
+    loop_close(&l);
+}
+END_TEST
+
+/* Go on in another model and controller, from a snapshot. */
+static void resume(loop *l, const char *config, int32_t order)
+{
+    char path[] = "nncf-protocol-XXXXXX";
+    nncf_checkpoint *checkpoint = NULL;
+    nncf_error err = NNCF_ERROR_INIT;
+    int file = mkstemp(path);
+    ck_assert_int_ge(file, 0);
+    close(file);
+    ck_assert_msg(
+        nncf_checkpoint_save(l->ctrl, path, NULL, 0, NULL, 0, &err) == NNCF_OK, "%s", err.message);
+    loop_close(l);
+    loop_open(l, config);
+    ck_assert_int_eq(nncf_compression_ctrl_set_order(l->ctrl, order), NNCF_OK);
+    ck_assert_msg(
+        nncf_checkpoint_open(NULL, path, &checkpoint, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(nncf_checkpoint_restore(checkpoint, l->ctrl, &err) == NNCF_OK, "%s", err.message);
+    nncf_checkpoint_close(checkpoint);
+    unlink(path);
+}
+
+/* Level, masked weights and statistics of each batch, in a loop of either order; interrupted after
+ * batch `resume_at`.
+ */
+static void record(const char *config, int32_t order, int per_epoch, int resume_at, double levels[],
+    float weights[][16])
+{
+    loop l;
+    int at = 0;
+    loop_open(&l, config);
+    ck_assert_int_eq(nncf_compression_ctrl_set_order(l.ctrl, order), NNCF_OK);
+    for (int epoch = 0; epoch < 7; epoch++) {
+        if (order == NNCF_ORDER_BEFORE)
+            epoch_step(&l);
+        for (int i = 0; i < per_epoch; i++, at++) {
+            if (order == NNCF_ORDER_BEFORE)
+                step(&l);
+            ck_assert_int_eq(nncf_layer_compress_weight(l.a.layer, weights[at]), NNCF_OK);
+            levels[at] = cf_statistics(l.ctrl).sparsity_target;
+            batch(&l, true, true);
+            if (order == NNCF_ORDER_AFTER)
+                step(&l);
+            if (at == resume_at)
+                resume(&l, config, order);
+        }
+        ck_assert_int_eq(cf_statistics(l.ctrl).epoch, epoch);
+        if (epoch == 3 && strcmp(config, RB) == 0)
+            settle(&l);
+        const int32_t arrived = epoch >= 4 ? NNCF_COMPRESSION_FULL : NNCF_COMPRESSION_PARTIAL;
+        if (strcmp(config, RB) == 0)
+            ck_assert_int_eq(cf_statistics(l.ctrl).compression_level, arrived);
+        if (order == NNCF_ORDER_AFTER)
+            epoch_step(&l);
+    }
+    ck_assert_msg(l.c.warnings == 0, "%s", l.c.log);
+    loop_close(&l);
+}
+
+#define BY_STEPS(given)                                                                            \
+    "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": "        \
+    "\"polynomial\", "                                                                             \
+    "\"sparsity_init\": 0.1, \"sparsity_target\": 0.8, \"sparsity_target_epoch\": 4, "             \
+    "\"update_per_optimizer_step\": true" given "}}}"
+#define ADAPTIVE                                                                                   \
+    "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": {\"schedule\": \"adaptive\", " \
+    "\"sparsity_init\": "                                                                          \
+    "0.01, \"sparsity_target\": 0.5, \"patience\": 2, \"eps\": 0.5}}}"
+
+/* Either order, and with or without an interruption anywhere: the same levels, and the same masks
+ * bit for bit. */
+START_TEST(both_orders_come_to_the_same)
+{
+    enum { PER_EPOCH = 3, N = 7 * PER_EPOCH };
+    static const char *const configs[] = {
+        RB, BY_STEPS(", \"steps_per_epoch\": 3"), BY_STEPS(""), ADAPTIVE};
+    static float masked[N][16], same[N][16];
+    double after[N], before[N];
+    const char *config = configs[_i];
+    record(config, NNCF_ORDER_AFTER, PER_EPOCH, -1, after, masked);
+    const int stride = getenv("NNCF_TEST_QUICK") ? 7 : 1;
+    for (int resume_at = -1; resume_at < N - 1; resume_at += stride) {
+        for (int32_t order = NNCF_ORDER_AFTER; order <= NNCF_ORDER_BEFORE; order++) {
+            record(config, order, PER_EPOCH, resume_at, before, same);
+            for (int i = 0; i < N; i++)
+                ck_assert_msg(after[i] == before[i],
+                    "order %d resumed at %d, batch %d: %.17g, %.17g", order, resume_at, i, after[i],
+                    before[i]);
+            ck_assert_int_eq(memcmp(masked, same, sizeof masked), 0);
+        }
+    }
+    ck_assert(after[N - 1] > after[0]);
+}
+END_TEST
+
+static void add_tests(TCase *tcase)
+{
+    const TTest *const tests[] = {a_loop_without_mistakes_is_left_alone, the_loss_is_missed,
+        epochs_are_missed, parameters_stand_still, logits_move_away,
+        masks_freeze_far_from_the_level, weights_without_gradients, ranges_of_an_untrained_network,
+        steps_during_initialization, the_other_order_is_noticed};
+    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
+        tcase_add_test(tcase, tests[i]);
+    tcase_add_loop_test(tcase, both_orders_come_to_the_same, 0, 4);
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("protocol");
+    TCase *tcase = tcase_create("protocol");
+    tcase_set_timeout(tcase, 120);
+    add_tests(tcase);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,703 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Activations as codes of a byte: a residual net with every kind of layer runs twice, its
+ * activations passed as floats and as codes, and must come to the same bits: outputs, all
+ * gradients, running statistics. The floats are the path that the other tests hold against oracles.
+ * Also: which types are refused when.
+ */
+#include "config/config.h"
+#include "controller/ctrl.h"
+#include "exec/quantize.h"
+#include "graph/model.h"
+#include "kernels/kernels.h"
+#include "quantization/quantizer.h"
+#include "support/counting_allocator.h"
+#include "support/layer_fixture.h"
+
+#include <stdbool.h>
+
+enum { BATCH = 3, SIDE = 10, WIDTH = 8, CLASSES = 5, BLOCKS = 6, NODES = 12, INPUT = 0 };
+
+typedef struct node {
+    nncf_layer *layer; /* NULL: the input */
+    int in[2];
+    int64_t shape[4];
+    int32_t ndim, dtype;
+    size_t count;
+    float *y, *d; /* output (floats or bytes), gradient */
+} node;
+
+typedef struct run {
+    nncf_context *context;
+    nncf_model *model;
+    nncf_compression_ctrl *ctrl;
+    fx_block block[BLOCKS];
+    node node[NODES];
+    int n_nodes;
+    float *dx[2];
+    bool codes; /* activations are passed as codes where a layer can write them */
+} run;
+
+static counting *counter; /* what make_run() gives its context; NULL: malloc */
+
+static nncf_tensor view(const node *n, bool gradient)
+{
+    return (nncf_tensor){.data = gradient ? n->d : n->y,
+        .dtype = gradient ? NNCF_F32 : n->dtype,
+        .ndim = n->ndim,
+        .shape = n->shape};
+}
+
+static int put_node(run *r, nncf_layer *layer, int a, int b)
+{
+    node *n = &r->node[r->n_nodes];
+    n->layer = layer;
+    n->in[0] = a;
+    n->in[1] = b;
+    if (layer) {
+        const nncf_tensor x = view(&r->node[a], false);
+        ck_assert_int_eq(nncf_layer_output_shape(layer, &x, n->shape, &n->ndim), NNCF_OK);
+    }
+    n->count = 1;
+    for (int i = 0; i < n->ndim; i++)
+        n->count *= (size_t)n->shape[i];
+    n->y = fx_alloc(n->count, sizeof(float));
+    n->d = fx_alloc(n->count, sizeof(float));
+    return r->n_nodes++;
+}
+
+static int put_block(run *r, int i, int input, uint64_t *state)
+{
+    fx_register(r->model, &r->block[i], r->node[input].layer, state);
+    return put_node(r, r->block[i].layer, input, input);
+}
+
+static int put_add(run *r, const char *scope, int a, int b, int32_t activation)
+{
+    nncf_layer *both[] = {r->node[a].layer, r->node[b].layer}, *layer;
+    nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = scope, .inputs = both,
+        .n_inputs = 2, .activation = activation};
+    ck_assert_int_eq(nncf_model_add_add(r->model, &p, &layer, NULL), NNCF_OK);
+    return put_node(r, layer, a, b);
+}
+
+static int put_pool(
+    run *r, const char *scope, int input, int32_t kind, int32_t kernel, int32_t stride)
+{
+    nncf_layer *layer;
+    nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = scope, .kind = kind,
+        .kernel = {kernel, kernel}, .stride = {stride, stride}, .inputs = &r->node[input].layer,
+        .n_inputs = 1};
+    ck_assert_int_eq(nncf_model_add_pool2d(r->model, &p, &layer, NULL), NNCF_OK);
+    return put_node(r, layer, input, input);
+}
+
+static void make_run(run *r, const char *config, bool codes, int32_t threads, int32_t isa)
+{
+    const int32_t relu6 = NNCF_ACTIVATION_RELU6, relu = NNCF_ACTIVATION_RELU;
+    uint64_t state = 17;
+    memset(r, 0, sizeof *r);
+    r->codes = codes;
+    const fx_block blocks[BLOCKS] = {{.scope = "n/stem",
+                                         .in_channels = 3,
+                                         .out_channels = WIDTH,
+                                         .kernel = {3, 3},
+                                         .padding = {1, 1},
+                                         .batch_norm = true,
+                                         .activation = relu6},
+        {.scope = "n/depthwise",
+            .in_channels = WIDTH,
+            .out_channels = WIDTH,
+            .kernel = {3, 3},
+            .padding = {1, 1},
+            .groups = WIDTH,
+            .batch_norm = true,
+            .activation = relu6},
+        {.scope = "n/point", .in_channels = WIDTH, .out_channels = WIDTH, .batch_norm = true},
+        {.scope = "n/plain",
+            .in_channels = WIDTH,
+            .out_channels = 2 * WIDTH,
+            .kernel = {3, 3},
+            .stride = {2, 2},
+            .padding = {1, 1},
+            .bias = true,
+            .activation = relu},
+        {.scope = "n/small",
+            .in_channels = 2 * WIDTH,
+            .out_channels = WIDTH,
+            .groups = 2,
+            .batch_norm = true},
+        {.scope = "n/classifier",
+            .in_channels = WIDTH,
+            .out_channels = CLASSES,
+            .linear = true,
+            .bias = true}};
+    memcpy(r->block, blocks, sizeof blocks);
+    const nncf_context_params counted = {NNCF_PARAMS(nncf_context_params), .n_threads = threads,
+        .max_isa = isa, .seed = 11, .alloc = counting_alloc, .free = counting_free,
+        .alloc_user = counter};
+    if (counter)
+        ck_assert_int_eq(
+            nncf_context_create(NNCF_API_VERSION, &counted, &r->context, NULL), NNCF_OK);
+    else
+        r->context = fx_context(NULL, threads, isa, 11);
+    ck_assert_int_eq(nncf_model_create(r->context, &r->model, NULL), NNCF_OK);
+
+    r->node[INPUT] = (node){.shape = {BATCH, 3, SIDE, SIDE}, .ndim = 4};
+    put_node(r, NULL, 0, 0);
+    int stem = put_block(r, 0, INPUT, &state);
+    int pooled = put_pool(r, "n/max", stem, NNCF_POOL_MAX, 2, 2);
+    int depthwise = put_block(r, 1, pooled, &state);
+    int point = put_block(r, 2, depthwise, &state);
+    int sum = put_add(r, "n/add", pooled, point, NNCF_ACTIVATION_NONE);
+    int again = put_add(r, "n/add_relu", sum, point, relu);
+    int plain = put_block(r, 3, again, &state);
+    int small = put_block(r, 4, plain, &state);
+    int average = put_pool(r, "n/average", small, NNCF_POOL_AVERAGE, 2, 1);
+    int mean = put_pool(r, "n/mean", average, NNCF_POOL_GLOBAL_AVERAGE, 0, 0);
+    fx_register(r->model, &r->block[5], r->node[mean].layer, &state);
+    put_node(r, r->block[5].layer, mean, mean);
+    ck_assert_int_eq(r->n_nodes, NODES);
+    if (config)
+        r->ctrl = fx_ctrl(r->model, config);
+}
+
+static void drop_run(run *r)
+{
+    nncf_compression_ctrl_destroy(r->ctrl);
+    nncf_model_destroy(r->model);
+    nncf_context_destroy(r->context);
+    for (int i = 0; i < BLOCKS; i++)
+        fx_release(&r->block[i]);
+    for (int i = 0; i < NODES; i++) {
+        free(r->node[i].y);
+        free(r->node[i].d);
+    }
+    free(r->dx[0]);
+    free(r->dx[1]);
+}
+
+/* Returns how many nodes wrote codes. */
+static int forward(run *r)
+{
+    int coded = 0;
+    for (int i = 1; i < NODES; i++) {
+        node *n = &r->node[i];
+        n->dtype = r->codes ? nncf_layer_output_dtype(n->layer) : NNCF_F32;
+        coded += n->dtype != NNCF_F32;
+        const nncf_tensor x[2] = {view(&r->node[n->in[0]], false), view(&r->node[n->in[1]], false)};
+        const nncf_tensor y = view(n, false);
+        ck_assert_int_eq(nncf_layer_forward(n->layer, x, &y), NNCF_OK);
+    }
+    return coded;
+}
+
+/* All gradients begin at 0; node[INPUT].d is that of the input, if it is wanted. */
+static void backward(run *r, bool to_input)
+{
+    node *last = &r->node[NODES - 1];
+    for (int i = 0; i < NODES; i++)
+        memset(r->node[i].d, 0, r->node[i].count * sizeof(float));
+    for (int i = 0; i < BLOCKS; i++)
+        fx_zero_grad(&r->block[i]);
+    if (r->ctrl)
+        nncf_compression_ctrl_zero_grad(r->ctrl);
+    for (size_t i = 0; i < last->count; i++)
+        last->d[i] = last->y[i] - (i % 3 == 0 ? 0.7f : -0.2f);
+    for (int i = NODES - 1; i > 0; i--) {
+        node *n = &r->node[i];
+        nncf_tensor x[2], dx[2];
+        const nncf_tensor dy = view(n, true);
+        for (int k = 0; k < 2; k++) {
+            x[k] = view(&r->node[n->in[k]], false);
+            dx[k] = x[k];
+            dx[k].dtype = NNCF_F32;
+            r->dx[k] = realloc(r->dx[k], r->node[n->in[k]].count * sizeof(float));
+            ck_assert_ptr_nonnull(r->dx[k]);
+            dx[k].data = r->dx[k];
+        }
+        const bool wanted = to_input || n->in[0] != INPUT;
+        ck_assert_int_eq(nncf_layer_backward(n->layer, x, &dy, wanted ? dx : NULL), NNCF_OK);
+        for (int k = 0; wanted && k < (n->in[0] == n->in[1] ? 1 : 2); k++)
+            for (size_t j = 0; j < r->node[n->in[k]].count; j++)
+                r->node[n->in[k]].d[j] += r->dx[k][j];
+    }
+}
+
+static void set_input(run *r, int step)
+{
+    uint64_t state = 1000 + (uint64_t)step;
+    fx_fill(r->node[INPUT].y, r->node[INPUT].count, 2, &state);
+}
+
+static void initialize(run *r)
+{
+    int32_t more;
+    for (int step = 0; r->ctrl; step++) {
+        ck_assert_int_eq(nncf_compression_ctrl_init_step(r->ctrl, &more), NNCF_OK);
+        if (!more)
+            return;
+        set_input(r, step);
+        ck_assert_int_eq(forward(r), 0); /* ranges are looked for in floats */
+    }
+}
+
+static void descend(float *x, const float *g, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] -= 0.01f * g[i];
+}
+
+static void train_step(run *r, int step)
+{
+    set_input(r, step);
+    forward(r);
+    if (r->ctrl)
+        nncf_compression_ctrl_loss(r->ctrl);
+    backward(r, true);
+}
+
+static void update(run *r)
+{
+    for (int i = 0; i < BLOCKS; i++) {
+        fx_block *k = &r->block[i];
+        descend(k->w, k->dw, k->weights);
+        descend(k->gamma, k->dgamma, (size_t)k->out_channels);
+        descend(k->beta, k->dbeta, (size_t)k->out_channels);
+        descend(k->b, k->db, (size_t)k->out_channels);
+    }
+    nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
+    for (size_t i = 0; r->ctrl && nncf_compression_ctrl_get_parameter(r->ctrl, i, &p) == NNCF_OK;
+         i++)
+        descend(p.data, p.grad, p.count);
+    if (r->ctrl)
+        ck_assert_int_eq(nncf_compression_ctrl_step(r->ctrl), NNCF_OK);
+}
+
+static void same(const char *what, int i, const float *a, const float *b, size_t n)
+{
+    for (size_t j = 0; j < n; j++)
+        if (memcmp(&a[j], &b[j], sizeof *a) != 0)
+            ck_abort_msg("%s %d: element %zu is %a with floats, %a with codes", what, i, j,
+                (double)a[j], (double)b[j]);
+}
+
+/* What node i of b holds as codes is what that of a holds as floats. */
+static void same_values(const run *a, const run *b, int i)
+{
+    const node *n = &b->node[i];
+    if (n->dtype == NNCF_F32) {
+        same("output", i, a->node[i].y, n->y, n->count);
+        return;
+    }
+    const nncf__quantizer *q = nncf__layer_output_quantizer(n->layer);
+    for (nncf_layer *l = n->layer; !q; q = nncf__layer_output_quantizer(l))
+        l = l->inputs[0];
+    const float zero = q->range ? -q->fq[0].low : 0;
+    for (size_t j = 0; j < n->count; j++) {
+        int code = n->dtype == NNCF_U8 ? ((const uint8_t *)n->y)[j] : ((const int8_t *)n->y)[j];
+        const float value = ((float)code - zero) * q->fq[0].scale;
+        same("decoded output", i, &a->node[i].y[j], &value, 1);
+    }
+}
+
+static void same_runs(const run *a, const run *b, bool gradients)
+{
+    for (int i = 1; i < NODES; i++)
+        same_values(a, b, i);
+    for (int i = 0; i < BLOCKS; i++) {
+        const fx_block *k = &a->block[i], *l = &b->block[i];
+        const size_t c = (size_t)k->out_channels;
+        same("weight gradient", i, k->dw, l->dw, k->weights);
+        same("bias gradient", i, k->db, l->db, c);
+        same("gamma gradient", i, k->dgamma, l->dgamma, c);
+        same("beta gradient", i, k->dbeta, l->dbeta, c);
+        same("running mean", i, k->mean, l->mean, c);
+        same("running variance", i, k->var, l->var, c);
+    }
+    for (int i = 0; gradients && i < NODES; i++)
+        same("gradient of output", i, a->node[i].d, b->node[i].d, a->node[i].count);
+    nncf_parameter p = {NNCF_PARAMS(nncf_parameter)}, q = {NNCF_PARAMS(nncf_parameter)};
+    for (size_t i = 0; a->ctrl && nncf_compression_ctrl_get_parameter(a->ctrl, i, &p) == NNCF_OK;
+         i++) {
+        ck_assert_int_eq(nncf_compression_ctrl_get_parameter(b->ctrl, i, &q), NNCF_OK);
+        same(p.name, (int)i, p.grad, q.grad, p.count);
+    }
+}
+
+#define QUANTIZATION(weights, activations)                                                         \
+    "{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 2, \"type\": "        \
+    "\"min_max\"}, "                                                                               \
+    "\"weights\": {" weights "}, \"activations\": {" activations "}}"
+
+static const struct {
+    const char *config;
+    int coded; /* nodes that write codes after initialization: all but the input and the logits */
+} cases[] = {
+    {FX_CONFIG(FX_INT8), NODES - 2},
+    {FX_CONFIG(FX_RB ", " FX_INT8), NODES - 2},
+    {FX_CONFIG(FX_MAGNITUDE ", " QUANTIZATION("\"per_channel\": true", "\"bits\": 7")), NODES - 2},
+    {FX_CONFIG(QUANTIZATION("\"bits\": 4, \"per_channel\": true", "\"mode\": \"asymmetric\"")),
+        NODES - 2},
+    {FX_CONFIG(QUANTIZATION("\"mode\": \"asymmetric\"", "\"bits\": 4, \"mode\": \"asymmetric\"")),
+        NODES - 2},
+    {FX_CONFIG(QUANTIZATION("\"bits\": 2", "\"bits\": 2")), NODES - 2},
+    {FX_CONFIG(QUANTIZATION("\"bits\": 3", "\"bits\": 2, \"mode\": \"asymmetric\"")), NODES - 2},
+    {NULL, 0},
+};
+
+START_TEST(same_bits)
+{
+    const int32_t isa = _i % 3 == 0 ? NNCF_ISA_BEST
+        : _i % 3 == 1               ? NNCF_ISA_AVX2
+                                    : NNCF_ISA_REFERENCE;
+    run floats, codes;
+    make_run(&floats, cases[_i].config, false, 1, isa);
+    make_run(&codes, cases[_i].config, true, 1 + _i % 3, isa);
+    initialize(&floats);
+    initialize(&codes);
+    for (int step = 0; step < 4; step++) {
+        train_step(&floats, step);
+        train_step(&codes, step);
+        same_runs(&floats, &codes, true);
+        update(&floats);
+        update(&codes);
+    }
+    for (int mode = 0; mode < 2; mode++) {
+        ck_assert_int_eq(
+            nncf_model_set_mode(floats.model, mode ? NNCF_MODE_TRAIN : NNCF_MODE_EVAL), NNCF_OK);
+        ck_assert_int_eq(
+            nncf_model_set_mode(codes.model, mode ? NNCF_MODE_TRAIN : NNCF_MODE_EVAL), NNCF_OK);
+        set_input(&floats, 9);
+        set_input(&codes, 9);
+        forward(&floats);
+        ck_assert_int_eq(forward(&codes), cases[_i].coded);
+        same_runs(&floats, &codes, false);
+    }
+    drop_run(&floats);
+    drop_run(&codes);
+}
+END_TEST
+
+/* Floats and codes may be mixed at will, and eval mode before any training finds its work space. */
+START_TEST(mixed)
+{
+    run floats, codes;
+    make_run(&floats, cases[0].config, false, 2, 0);
+    make_run(&codes, cases[0].config, true, 2, 0);
+    initialize(&floats);
+    initialize(&codes);
+    ck_assert_int_eq(nncf_model_set_mode(floats.model, NNCF_MODE_EVAL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_set_mode(codes.model, NNCF_MODE_EVAL), NNCF_OK);
+    for (int which = 0; which < 16; which++) {
+        set_input(&floats, which);
+        set_input(&codes, which);
+        forward(&floats);
+        for (int i = 1; i < NODES; i++) {
+            node *n = &codes.node[i];
+            const nncf_tensor x[2] = {
+                view(&codes.node[n->in[0]], false), view(&codes.node[n->in[1]], false)};
+            bool possible = (which * 7 + i * 5) % 3 != 0;
+            if (n->layer->kind == NNCF__POOL2D && n->layer->pool_kind == NNCF_POOL_MAX &&
+                x[0].dtype == NNCF_F32)
+                possible = false;
+            n->dtype = possible ? nncf_layer_output_dtype(n->layer) : NNCF_F32;
+            const nncf_tensor y = view(n, false);
+            ck_assert_int_eq(nncf_layer_forward(n->layer, x, &y), NNCF_OK);
+        }
+        same_runs(&floats, &codes, false);
+    }
+    drop_run(&floats);
+    drop_run(&codes);
+}
+END_TEST
+
+static nncf_status forward_as(run *r, int i, int32_t x_dtype, int32_t y_dtype)
+{
+    node *n = &r->node[i];
+    nncf_tensor x[2] = {view(&r->node[n->in[0]], false), view(&r->node[n->in[1]], false)},
+                y = view(n, false);
+    x[0].dtype = x[1].dtype = x_dtype;
+    y.dtype = y_dtype;
+    return nncf_layer_forward(n->layer, x, &y);
+}
+
+START_TEST(refused)
+{
+    run r, plain;
+    int32_t more;
+    make_run(&r, cases[0].config, true, 1, 0);
+    make_run(&plain, NULL, true, 1, 0);
+    set_input(&r, 0);
+    set_input(&plain, 0);
+    ck_assert_int_eq(nncf_layer_output_dtype(NULL), NNCF_F32);
+    for (int i = 1; i < NODES; i++)
+        ck_assert_int_eq(
+            nncf_layer_output_dtype(r.node[i].layer), NNCF_F32); /* nothing is initialized yet */
+    ck_assert_int_eq(forward_as(&r, 1, NNCF_F32, NNCF_U8), NNCF_E_DTYPE);
+    ck_assert_int_eq(forward_as(&plain, 1, NNCF_F32, NNCF_U8), NNCF_E_DTYPE);
+    ck_assert_int_eq(forward_as(&plain, 3, NNCF_U8, NNCF_F32), NNCF_E_DTYPE);
+    initialize(&r);
+    ck_assert_int_eq(nncf_layer_output_dtype(r.node[1].layer), NNCF_U8); /* relu6 */
+    ck_assert_int_eq(nncf_layer_output_dtype(r.node[2].layer), NNCF_U8); /* maxima of these */
+    ck_assert_int_eq(nncf_layer_output_dtype(r.node[4].layer), NNCF_S8); /* no activation */
+    ck_assert_int_eq(nncf_layer_output_dtype(r.node[NODES - 1].layer), NNCF_F32);
+
+    ck_assert_int_eq(
+        forward_as(&r, 1, NNCF_U8, NNCF_U8), NNCF_E_DTYPE); /* the model's input is floats */
+    ck_assert_int_eq(forward_as(&r, 1, NNCF_F32, NNCF_S8), NNCF_E_DTYPE);
+    ck_assert_int_eq(forward_as(&r, 1, NNCF_F32, NNCF_I32), NNCF_E_DTYPE);
+    ck_assert_int_eq(
+        forward_as(&r, 2, NNCF_F32, NNCF_U8), NNCF_E_DTYPE); /* a maximum of floats has no codes */
+    ck_assert_int_eq(forward_as(&r, 2, NNCF_U8, NNCF_F32), NNCF_OK);
+    ck_assert_int_eq(forward_as(&r, 3, NNCF_S8, NNCF_U8), NNCF_E_DTYPE);
+    ck_assert_int_eq(
+        forward_as(&r, 5, NNCF_U8, NNCF_S8), NNCF_E_DTYPE); /* its second input is signed */
+    ck_assert_int_eq(forward_as(&r, NODES - 1, NNCF_U8, NNCF_U8), NNCF_E_DTYPE);
+
+    /* backward: the same types as forward, and gradients in floats */
+    train_step(&r, 0);
+    node *n = &r.node[3];
+    nncf_tensor x = view(&r.node[2], false), dy = view(n, true), dx = view(&r.node[2], true);
+    dy.dtype = NNCF_U8;
+    ck_assert_int_eq(nncf_layer_backward(n->layer, &x, &dy, &dx), NNCF_E_DTYPE);
+    dy.dtype = NNCF_F32;
+    dx.dtype = NNCF_U8;
+    ck_assert_int_eq(nncf_layer_backward(n->layer, &x, &dy, &dx), NNCF_E_DTYPE);
+    dx.dtype = NNCF_F32;
+    x.dtype = NNCF_S8;
+    ck_assert_int_eq(nncf_layer_backward(n->layer, &x, &dy, &dx), NNCF_E_DTYPE);
+    /* a sign that changes, as another initialization may change it */
+    nncf__quantizer *q = r.ctrl->layers[n->layer->inputs[0]->inputs[0]->index].output_quantizer;
+    q->params.sign = NNCF__SIGNED;
+    x.dtype = NNCF_U8;
+    ck_assert_int_eq(nncf_layer_backward(n->layer, &x, &dy, &dx), NNCF_E_DTYPE);
+    ck_assert_int_eq(nncf_layer_output_dtype(r.node[1].layer), NNCF_S8);
+    ck_assert_int_eq(forward_as(&r, 3, NNCF_U8, NNCF_U8), NNCF_E_DTYPE);
+    q->params.sign = NNCF__UNSIGNED;
+
+    /* the controller goes, another comes: between forward and backward too */
+    train_step(&r, 0);
+    x = view(&r.node[2], false);
+    nncf_compression_ctrl_destroy(r.ctrl);
+    ck_assert_int_eq(nncf_layer_backward(n->layer, &x, &dy, &dx), NNCF_E_DTYPE);
+    r.ctrl = fx_ctrl(r.model, cases[0].config);
+    ck_assert_int_eq(nncf_layer_backward(n->layer, &x, &dy, &dx), NNCF_E_DTYPE);
+    ck_assert_int_eq(forward_as(&r, 3, NNCF_U8, NNCF_F32), NNCF_E_DTYPE);
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(r.ctrl, &more), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_output_dtype(r.node[1].layer), NNCF_F32);
+    ck_assert_int_eq(forward_as(&r, 1, NNCF_F32, NNCF_U8), NNCF_E_DTYPE);
+    nncf_compression_ctrl_destroy(r.ctrl);
+    r.ctrl = NULL;
+    ck_assert_int_eq(forward_as(&r, 3, NNCF_U8, NNCF_F32), NNCF_E_DTYPE);
+    ck_assert_int_eq(forward_as(&r, 3, NNCF_F32, NNCF_F32), NNCF_OK);
+    drop_run(&r);
+    drop_run(&plain);
+}
+END_TEST
+
+/* What the query says is what a first step allocates, to the byte; a second one allocates nothing.
+ */
+START_TEST(memory)
+{
+    const int32_t mode = _i % 2 ? NNCF_MODE_EVAL : NNCF_MODE_TRAIN;
+    const int which = _i / 2;
+    counting c = {0};
+    run r;
+    nncf_memory m = {NNCF_PARAMS(nncf_memory)}, again = m;
+    counter = &c;
+    make_run(&r, cases[which].config, true, 1 + which % 3, NNCF_ISA_BEST);
+    counter = NULL;
+    /* finding the thresholds of magnitude sparsity takes scratch already */
+    const size_t threads = (size_t)r.context->params.n_threads;
+    const size_t scratch =
+        r.context->scratch ? threads * (r.context->scratch_size + 64 + sizeof(void *)) + 64 : 0;
+    const size_t before = c.bytes, live = c.live;
+    const nncf_tensor x = {.ndim = 4, .shape = r.node[INPUT].shape};
+    ck_assert_int_eq(nncf_model_memory(r.model, &x, 1, mode, &m, NULL), NNCF_OK);
+    ck_assert_uint_eq(c.bytes, before);
+    ck_assert_uint_eq(c.live, live);
+
+    ck_assert_int_eq(nncf_model_set_mode(r.model, mode), NNCF_OK);
+    initialize(&r);
+    for (int step = 0; step < 3; step++) {
+        const size_t calls = c.calls;
+        set_input(&r, step);
+        forward(&r);
+        if (mode == NNCF_MODE_TRAIN)
+            backward(&r, false);
+        if (step > 0)
+            ck_assert_uint_eq(c.calls, calls);
+    }
+    ck_assert_uint_eq(c.bytes + scratch - before, m.library);
+    ck_assert_int_eq(nncf_model_memory(r.model, &x, 1, mode, &again, NULL), NNCF_OK);
+    ck_assert_mem_eq(&m, &again, sizeof m); /* before and after initialization */
+
+    /* the caller's part, counted by hand */
+    uint64_t floats = 0, outputs = 0, parameters = 0;
+    for (int i = 1; i < NODES; i++) {
+        floats += r.node[i].count * sizeof(float);
+        outputs += r.node[i].count * (r.node[i].dtype == NNCF_F32 ? sizeof(float) : 1);
+    }
+    for (int i = 0; i < BLOCKS; i++) {
+        const fx_block *k = &r.block[i];
+        parameters += sizeof(float) *
+            (2 * k->weights +
+                (size_t)k->out_channels * ((k->bias ? 2u : 0u) + (k->batch_norm ? 6u : 0u)));
+    }
+    ck_assert_uint_eq(m.outputs_as_floats, floats);
+    ck_assert_uint_eq(m.outputs, outputs);
+    ck_assert_uint_eq(m.parameters, parameters);
+    ck_assert_uint_ge(
+        m.library, m.activations + m.inputs + m.weights + m.channels + m.work + m.scratch);
+    if (mode == NNCF_MODE_TRAIN &&
+        cases[which].config) /* z of the blocks and of the two quantized averages */
+        ck_assert_uint_eq(m.activations,
+            sizeof(float) *
+                (r.node[1].count + r.node[3].count + r.node[4].count + r.node[7].count +
+                    r.node[8].count + r.node[9].count + r.node[10].count));
+    drop_run(&r);
+    ck_assert_uint_eq(c.live, 0);
+    ck_assert_uint_eq(c.mistakes, 0);
+}
+END_TEST
+
+/* A host that passes floats on where it might pass codes needs no more than the query says:
+ * rounding them on the way may take another way through a depthwise layer. */
+START_TEST(memory_of_floats)
+{
+    const int64_t shapes[4][4] = {{3, 2, 9, 8}, {3, 3, 9, 8}, {3, 3, 5, 4}, {3, 1, 5, 4}};
+    for (int32_t isa = NNCF_ISA_REFERENCE; nncf__kernels_get(isa); isa++) {
+        fx_block blocks[3] = {{.scope = "a",
+                                  .in_channels = 2,
+                                  .out_channels = 3,
+                                  .batch_norm = true,
+                                  .activation = NNCF_ACTIVATION_RELU},
+            {.scope = "b",
+                .in_channels = 3,
+                .out_channels = 3,
+                .kernel = {3, 3},
+                .stride = {2, 2},
+                .padding = {1, 1}},
+            {.scope = "c", .in_channels = 3, .out_channels = 1}};
+        blocks[1].groups = 3;
+        counting c = {0};
+        const nncf_context_params p = {
+            NNCF_PARAMS(nncf_context_params), .n_threads = 2, .max_isa = isa, COUNTING_PARAMS(&c)};
+        nncf_context *context = NULL;
+        nncf_model *model;
+        nncf_memory m = {NNCF_PARAMS(nncf_memory)};
+        fx_tensor t[4];
+        uint64_t state = 4;
+        int32_t more = 1;
+        ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &p, &context, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_model_create(context, &model, NULL), NNCF_OK);
+        for (int i = 0; i < 4; i++) {
+            fx_view(&t[i], fx_alloc(fx_count(shapes[i]), sizeof(float)), 4, shapes[i]);
+            fx_fill(t[i].t.data, fx_count(shapes[i]), 1, &state);
+        }
+        for (int i = 0; i < 3; i++)
+            fx_register(model, &blocks[i], i ? blocks[i - 1].layer : NULL, &state);
+        nncf_compression_ctrl *ctrl = fx_ctrl(model, FX_CONFIG(FX_INT8));
+        ck_assert_int_eq(nncf_model_set_mode(model, NNCF_MODE_EVAL), NNCF_OK);
+        const size_t before = c.bytes;
+        ck_assert_int_eq(nncf_model_memory(model, &t[0].t, 1, NNCF_MODE_EVAL, &m, NULL), NNCF_OK);
+        while (more) { /* and once with ranges */
+            ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
+            for (int i = 0; i < 3; i++)
+                ck_assert_int_eq(
+                    nncf_layer_forward(blocks[i].layer, &t[i].t, &t[i + 1].t), NNCF_OK);
+        }
+        ck_assert_int_eq(nncf_layer_output_dtype(blocks[0].layer), NNCF_U8);
+        ck_assert_uint_le(c.bytes - before, m.library);
+        nncf_compression_ctrl_destroy(ctrl);
+        nncf_model_destroy(model);
+        nncf_context_destroy(context);
+        for (int i = 0; i < 4; i++)
+            free(t[i].t.data);
+        for (int i = 0; i < 3; i++)
+            fx_release(&blocks[i]);
+        ck_assert_uint_eq(c.live, 0);
+        ck_assert_uint_eq(c.mistakes, 0);
+    }
+}
+END_TEST
+
+START_TEST(memory_errors)
+{
+    run r;
+    nncf_memory m = {NNCF_PARAMS(nncf_memory)}, short_one = {.struct_size = 3};
+    nncf_error err = NNCF_ERROR_INIT;
+    make_run(&r, NULL, false, 1, 0);
+    const nncf_tensor good = {.ndim = 4, .shape = r.node[INPUT].shape},
+                      small = {.ndim = 4, .shape = (int64_t[]){1, 3, 0, 8}},
+                      channels = {.ndim = 4, .shape = (int64_t[]){1, 4, 10, 10}};
+    const nncf_tensor odd = {.ndim = 4, .shape = (int64_t[]){1, 3, 1, 1}};
+    ck_assert_int_eq(nncf_model_memory(NULL, &good, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_model_memory(r.model, NULL, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_model_memory(r.model, &good, 0, NNCF_MODE_TRAIN, &m, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_model_memory(r.model, &good, 1, 2, &m, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_model_memory(r.model, &good, 1, NNCF_MODE_TRAIN, NULL, &err), NNCF_E_ARG);
+    ck_assert_int_eq(
+        nncf_model_memory(r.model, &good, 1, NNCF_MODE_TRAIN, &short_one, &err), NNCF_E_ARG);
+    const nncf_tensor surplus[] = {good, good};
+    ck_assert_int_eq(nncf_model_memory(r.model, surplus, 2, NNCF_MODE_TRAIN, &m, &err), NNCF_E_ARG);
+    ck_assert_msg(strstr(err.message, "2 shapes were given") != NULL, "%s", err.message);
+    ck_assert_int_eq(
+        nncf_model_memory(r.model, &small, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_SHAPE);
+    ck_assert_int_eq(
+        nncf_model_memory(r.model, &channels, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_SHAPE);
+    ck_assert_str_eq(err.where, "n/stem");
+    ck_assert_int_eq(nncf_model_memory(r.model, &odd, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_SHAPE);
+    ck_assert_str_eq(err.where, "n/max"); /* a window of 2 on a plane of 1 */
+    ck_assert_int_eq(nncf_model_memory(r.model, &good, 1, NNCF_MODE_TRAIN, &m, NULL), NNCF_OK);
+    drop_run(&r);
+}
+END_TEST
+
+/* Batches so large that sums of bytes would wrap: a sum that grows with the batch, then an error.
+ */
+START_TEST(memory_of_absurd_batches)
+{
+    run r;
+    nncf_error err = NNCF_ERROR_INIT;
+    uint64_t before = 0;
+    make_run(&r, cases[_i].config, false, 2, 0);
+    for (int shift = 0; shift < 63; shift++) {
+        const int64_t shape[] = {INT64_C(1) << shift, 3, SIDE, SIDE};
+        const nncf_tensor x = {.ndim = 4, .shape = shape};
+        nncf_memory m = {NNCF_PARAMS(nncf_memory)};
+        nncf_status status = nncf_model_memory(r.model, &x, 1, NNCF_MODE_TRAIN, &m, &err);
+        if (status == NNCF_OK) {
+            ck_assert_uint_gt(m.outputs_as_floats, before); /* doubles with the batch */
+            ck_assert(before == 0 || m.outputs_as_floats == 2 * before);
+            ck_assert_uint_gt(m.library, m.activations);
+            before = m.outputs_as_floats;
+            continue;
+        }
+        ck_assert_int_ge(shift, 30); /* a batch of 2^30 is absurd, but counts */
+        ck_assert_int_eq(status, NNCF_E_SHAPE);
+        ck_assert_msg(strstr(err.message, "more than memory can hold") != NULL, "%s", err.message);
+        ck_assert_str_eq(err.where, "n/stem");
+        before = UINT64_MAX; /* and never OK again */
+    }
+    ck_assert(before == UINT64_MAX);
+    drop_run(&r);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("codes");
+    TCase *tc = tcase_create("codes");
+    tcase_set_timeout(tc, 120);
+    tcase_add_loop_test(tc, same_bits, 0, (int)(sizeof cases / sizeof *cases));
+    tcase_add_test(tc, mixed);
+    tcase_add_test(tc, refused);
+    tcase_add_loop_test(tc, memory, 0, 2 * (int)(sizeof cases / sizeof *cases));
+    tcase_add_test(tc, memory_of_floats);
+    tcase_add_test(tc, memory_errors);
+    tcase_add_loop_test(tc, memory_of_absurd_batches, 0, (int)(sizeof cases / sizeof *cases));
+    suite_add_tcase(suite, tc);
+    return fx_main(suite);
+}

@@ -1,0 +1,552 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every gradient. Without quantizers and masks: central differences of the library's own forward.
+ * With them the forward is a staircase, so the oracle is the closed form of the straight-through
+ * estimator, computed in double by the loops in layer_fixture.h (whose smooth part the first test
+ * ties to central differences as well).
+ */
+#include "config/config.h"
+#include "controller/ctrl.h"
+#include "controller/layer_compression.h"
+#include "graph/model.h"
+#include "kernels/kernels.h"
+#include "quantization/quantizer.h"
+#include "support/layer_fixture.h"
+
+#include <stdbool.h>
+
+typedef struct block_case {
+    fx_block block;
+    int64_t in[4];
+} block_case;
+
+static const block_case cases[] = {
+    {{.scope = "n/a",
+         .in_channels = 3,
+         .out_channels = 4,
+         .kernel = {3, 3},
+         .padding = {1, 1},
+         .bias = true},
+        {2, 3, 6, 5}},
+    {{.scope = "n/a",
+         .in_channels = 4,
+         .out_channels = 6,
+         .kernel = {3, 3},
+         .stride = {2, 2},
+         .padding = {1, 1},
+         .groups = 2,
+         .batch_norm = true},
+        {3, 4, 7, 6}},
+    {{.scope = "n/a",
+         .in_channels = 6,
+         .out_channels = 6,
+         .kernel = {3, 3},
+         .padding = {1, 1},
+         .groups = 6,
+         .batch_norm = true,
+         .activation = NNCF_ACTIVATION_RELU6},
+        {2, 6, 7, 7}},
+    {{.scope = "n/a",
+         .in_channels = 2,
+         .out_channels = 4,
+         .kernel = {3, 2},
+         .padding = {2, 0},
+         .dilation = {2, 2},
+         .bias = true,
+         .activation = NNCF_ACTIVATION_RELU},
+        {3, 2, 6, 7}},
+    {{.scope = "n/a",
+         .in_channels = 8,
+         .out_channels = 5,
+         .batch_norm = true,
+         .bias = true,
+         .activation = NNCF_ACTIVATION_RELU6},
+        {4, 8, 3, 3}},
+    {{.scope = "n/a", .in_channels = 10, .out_channels = 6, .linear = true, .bias = true},
+        {5, 10, 1, 1}},
+    {{.scope = "n/a",
+         .in_channels = 10,
+         .out_channels = 6,
+         .linear = true,
+         .batch_norm = true,
+         .activation = NNCF_ACTIVATION_RELU},
+        {9, 10, 1, 1}},
+};
+enum { N_CASES = sizeof cases / sizeof *cases };
+
+/* A block, its input, and the weights of the loss sum(r * y). */
+typedef struct rig {
+    nncf_context *context;
+    nncf_model *model;
+    nncf_compression_ctrl *ctrl;
+    fx_block k, next;
+    int64_t in[4], out[4];
+    float *x, *y, *r, *dy, *dx;
+    fx_tensor tx, ty, tdy, tdx;
+} rig;
+
+/* With a config a second layer reads the first, so that the first one's output is quantized. */
+static void make_rig(rig *g, const block_case *c, const char *config, uint64_t seed)
+{
+    uint64_t state = seed;
+    *g = (rig){.k = c->block};
+    memcpy(g->in, c->in, sizeof g->in);
+    g->context = fx_context(NULL, 2, 0, seed);
+    ck_assert_int_eq(nncf_model_create(g->context, &g->model, NULL), NNCF_OK);
+    fx_register(g->model, &g->k, NULL, &state);
+    fx_output_shape(&g->k, g->in, g->out);
+    if (config) {
+        g->next = (fx_block){
+            .scope = "n/next", .in_channels = g->out[1], .out_channels = 2, .linear = g->k.linear};
+        fx_register(g->model, &g->next, g->k.layer, &state);
+        g->ctrl = fx_ctrl(g->model, config);
+    }
+    size_t ni = fx_count(g->in), no = fx_count(g->out);
+    float **ins[] = {&g->x, &g->dx}, **outs[] = {&g->y, &g->r, &g->dy};
+    for (int i = 0; i < 2; i++)
+        *ins[i] = fx_alloc(ni, sizeof(float));
+    for (int i = 0; i < 3; i++)
+        *outs[i] = fx_alloc(no, sizeof(float));
+    fx_fill(g->x, ni, 1.5, &state);
+    fx_fill(g->r, no, 1, &state);
+    int ndim = g->k.linear ? 2 : 4;
+    fx_view(&g->tx, g->x, ndim, g->in);
+    fx_view(&g->tdx, g->dx, ndim, g->in);
+    fx_view(&g->ty, g->y, ndim, g->out);
+    fx_view(&g->tdy, g->dy, ndim, g->out);
+}
+
+static void drop_rig(rig *g)
+{
+    nncf_compression_ctrl_destroy(g->ctrl);
+    nncf_model_destroy(g->model);
+    nncf_context_destroy(g->context);
+    fx_release(&g->k);
+    fx_release(&g->next);
+    float *all[] = {g->x, g->y, g->r, g->dy, g->dx};
+    for (int i = 0; i < 5; i++)
+        free(all[i]);
+}
+
+static double loss(rig *g)
+{
+    double sum = 0;
+    ck_assert_int_eq(nncf_layer_forward(g->k.layer, &g->tx.t, &g->ty.t), NNCF_OK);
+    for (size_t i = 0; i < fx_count(g->out); i++)
+        sum += (double)g->r[i] * (double)g->y[i];
+    return sum;
+}
+
+static void backward(rig *g, const nncf_tensor *dx)
+{
+    memcpy(g->dy, g->r, fx_count(g->out) * sizeof(float));
+    ck_assert_int_eq(nncf_layer_backward(g->k.layer, &g->tx.t, &g->tdy.t, dx), NNCF_OK);
+}
+
+/* Which outputs pass the activation on: between two points with the same set the loss is smooth. */
+static void actives(const rig *g, char *set)
+{
+    for (size_t i = 0; i < fx_count(g->out); i++)
+        set[i] = g->y[i] > 0 && g->y[i] < 6;
+}
+
+/*
+ * Central differences. Without an activation the step is 2^-7: the third derivative of batch norm
+ * costs about 1e-4 of the gradient, rounding of the loss in float less. With one it is 2^-10,
+ * because entries with a kink between the two ends say nothing and are left out (at most one in
+ * four may be); rounding then costs about 1e-3. Tolerance 4e-3 * (1 + the largest gradient).
+ */
+static void check_differences(rig *g, const char *what, float *p, const float *grad, size_t n)
+{
+    const bool kinks = g->k.activation != NNCF_ACTIVATION_NONE;
+    const float h = kinks ? 0x1p-10f : 0x1p-7f;
+    const double tolerance = 4e-3;
+    double largest = 0;
+    size_t skipped = 0, count = fx_count(g->out);
+    char *up_set = fx_alloc(count, 1), *down_set = fx_alloc(count, 1);
+    for (size_t i = 0; i < n; i++)
+        largest = fmax(largest, fabs((double)grad[i]));
+    ck_assert_double_gt(largest, 0);
+    for (size_t i = 0; i < n; i++) {
+        float keep = p[i];
+        p[i] = keep + h;
+        double up = loss(g), step = (double)p[i];
+        actives(g, up_set);
+        p[i] = keep - h;
+        double down = loss(g);
+        actives(g, down_set);
+        step -= (double)p[i];
+        p[i] = keep;
+        if (kinks && memcmp(up_set, down_set, count) != 0) {
+            skipped++;
+            continue;
+        }
+        double got = (up - down) / step;
+        ck_assert_msg(fabs(got - (double)grad[i]) <= tolerance * (1 + largest),
+            "%s[%zu]: gradient %.7g, differences %.7g", what, i, (double)grad[i], got);
+    }
+    ck_assert_msg(4 * skipped <= n, "%s: %zu of %zu left out", what, skipped, n);
+    free(up_set);
+    free(down_set);
+}
+
+START_TEST(central_differences)
+{
+    rig g;
+    make_rig(&g, &cases[_i], NULL, 21 + (uint64_t)_i);
+    size_t c = (size_t)g.out[1];
+    loss(&g);
+    backward(&g, &g.tdx.t);
+    check_differences(&g, "x", g.x, g.dx, fx_count(g.in));
+    check_differences(&g, "weight", g.k.w, g.k.dw, g.k.weights);
+    if (g.k.bias)
+        check_differences(&g, "bias", g.k.b, g.k.db, c);
+    if (g.k.batch_norm) {
+        check_differences(&g, "gamma", g.k.gamma, g.k.dgamma, c);
+        check_differences(&g, "beta", g.k.beta, g.k.dbeta, c);
+    }
+    drop_rig(&g);
+}
+END_TEST
+
+/* Against the oracle in double: tighter, and it proves the oracle that the quantized tests lean on.
+ */
+START_TEST(plain_equals_the_oracle)
+{
+    rig g;
+    make_rig(&g, &cases[_i], NULL, 31 + (uint64_t)_i);
+    size_t c = (size_t)g.out[1];
+    loss(&g);
+    backward(&g, &g.tdx.t);
+    fx_oracle o = fx_oracle_make(&g.k, g.in, g.x);
+    fx_oracle_forward(&o, NULL, 0);
+    fx_oracle_backward(&o, g.r);
+    fx_assert_near("dx", g.dx, o.dx, fx_count(g.in), 1e-5);
+    fx_assert_near("dw", g.k.dw, o.dw, g.k.weights, 1e-5);
+    if (g.k.bias)
+        fx_assert_near("db", g.k.db, o.db, c, 1e-5);
+    if (g.k.batch_norm) {
+        fx_assert_near("dgamma", g.k.dgamma, o.dgamma, c, 1e-5);
+        fx_assert_near("dbeta", g.k.dbeta, o.dbeta, c, 1e-5);
+    }
+    /* gradients are added to, so that the same batch once more doubles them */
+    float first = g.k.dw[0];
+    loss(&g);
+    backward(&g, NULL);
+    ck_assert(g.k.dw[0] == first + first);
+    fx_oracle_free(&o);
+    drop_rig(&g);
+}
+END_TEST
+
+static void initialize(rig *g)
+{
+    int32_t more;
+    while (nncf_compression_ctrl_init_step(g->ctrl, &more) == NNCF_OK && more) {
+        int64_t shape[4];
+        loss(g);
+        fx_output_shape(&g->next, g->out, shape);
+        float *y = fx_alloc(fx_count(shape), sizeof *y);
+        fx_tensor ty;
+        ck_assert_int_eq(nncf_layer_forward(
+                             g->next.layer, &g->ty.t, fx_view(&ty, y, g->k.linear ? 2 : 4, shape)),
+            NNCF_OK);
+        free(y);
+    }
+}
+
+static fx_quantizer seen(const nncf__quantizer *q)
+{
+    if (!q)
+        return (fx_quantizer){0};
+    return fx_symmetric((double)q->scale[0], q->params.sign == NNCF__SIGNED, q->is_weight);
+}
+
+/* The masks of this step, from the published formula; sets the slope that a logit's gradient is
+ * made with. */
+static void masks(const rig *g, fx_oracle *o, double *slope)
+{
+    const nncf__layer_compression *c = g->k.layer->compression;
+    float *u = fx_alloc(g->k.weights, sizeof *u);
+    nncf__kernels_get(NNCF_ISA_REFERENCE)
+        ->philox_uniform(
+            g->k.weights, 0, nncf__ctrl_noise_key(g->ctrl, g->k.layer), (uint64_t)g->ctrl->step, u);
+    for (size_t i = 0; i < g->k.weights; i++) {
+        double v = fmin(fmax((double)u[i], 1e-6), 1 - 1e-6),
+               z = (double)c->logit[i] + log(v / (1 - v)), p = 1 / (1 + exp(-z));
+        o->mask[i] = p > 0.5;
+        slope[i] = p * (1 - p);
+    }
+    free(u);
+}
+
+START_TEST(compressed_equals_the_oracle)
+{
+    static const char *const configs[] = {
+        FX_CONFIG(FX_INT8), FX_CONFIG(FX_RB), FX_CONFIG(FX_RB ", " FX_INT8)};
+    enum { N_CONFIGS = 3 };
+    rig g;
+    uint64_t state = 91 + (uint64_t)_i;
+    make_rig(&g, &cases[_i / N_CONFIGS], configs[_i % N_CONFIGS], 41 + (uint64_t)_i);
+    initialize(&g);
+    size_t c = (size_t)g.out[1];
+    const nncf__layer_compression *lc = g.k.layer->compression;
+    ck_assert_ptr_nonnull(lc);
+    /* some elements outside each range, so that those gradients are there too */
+    nncf__quantizer *quantizers[] = {
+        lc->weight_quantizer, lc->input_quantizer, lc->output_quantizer};
+    for (int i = 0; i < 3; i++)
+        if (quantizers[i])
+            quantizers[i]->scale[0] *= 0.8f;
+    for (size_t i = 0; lc->logit && i < g.k.weights; i++)
+        lc->logit[i] = (float)fx_uniform(&state) * 2;
+    nncf_compression_ctrl_zero_grad(g.ctrl);
+    loss(&g);
+    backward(&g, &g.tdx.t);
+
+    fx_oracle o = fx_oracle_make(&g.k, g.in, g.x);
+    double *slope = fx_alloc(g.k.weights, sizeof *slope);
+    if (lc->logit)
+        masks(&g, &o, slope);
+    o.weight = seen(lc->weight_quantizer);
+    o.input = seen(lc->input_quantizer);
+    o.output = seen(lc->output_quantizer);
+    ck_assert_int_eq(o.output.on, _i % N_CONFIGS != 1);
+    fx_oracle_forward(&o, g.y, 2e-3);
+    fx_assert_near("y", g.y, o.y, fx_count(g.out), 1e-5);
+    fx_oracle_backward(&o, g.r);
+    fx_assert_near("dx", g.dx, o.dx, fx_count(g.in), 2e-5);
+    fx_assert_near("dw", g.k.dw, o.dw, g.k.weights, 2e-5);
+    if (g.k.bias)
+        fx_assert_near("db", g.k.db, o.db, c, 2e-5);
+    if (g.k.batch_norm) {
+        fx_assert_near("dgamma", g.k.dgamma, o.dgamma, c, 2e-5);
+        fx_assert_near("dbeta", g.k.dbeta, o.dbeta, c, 2e-5);
+    }
+    if (lc->logit) {
+        for (size_t i = 0; i < g.k.weights; i++)
+            slope[i] *= o.dwq[i] * o.w[i];
+        fx_assert_near("logit", lc->logit_grad, slope, g.k.weights, 2e-5);
+    }
+    double scales[] = {o.weight_scale_grad, o.input_scale_grad, o.output_scale_grad};
+    for (int i = 0; i < 3; i++) {
+        if (!quantizers[i])
+            continue;
+        fx_assert_near("scale", quantizers[i]->scale_grad, &scales[i], 1, 2e-5);
+        ck_assert(quantizers[i]->clipped > 0 || quantizers[i] != lc->input_quantizer);
+    }
+    if (lc->input_quantizer) { /* the input's scale has a gradient also when nobody wants dx */
+        float with = lc->input_quantizer->scale_grad[0];
+        lc->input_quantizer->scale_grad[0] = 0;
+        loss(&g);
+        backward(&g, NULL);
+        ck_assert(lc->input_quantizer->scale_grad[0] == with);
+    }
+    free(slope);
+    fx_oracle_free(&o);
+    drop_rig(&g);
+}
+END_TEST
+
+/* ---- sums and pools ---- */
+
+START_TEST(sum_gives_both_inputs_the_same)
+{
+    enum { N = 2 * 3 * 4 * 4 };
+    uint64_t state = 3;
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_model *model;
+    nncf_compression_ctrl *ctrl;
+    fx_block a = {.scope = "n/a", .in_channels = 3, .out_channels = 3},
+             b = {.scope = "n/b", .in_channels = 3, .out_channels = 3},
+             end = {.scope = "n/end", .in_channels = 3, .out_channels = 3};
+    nncf_layer *add;
+    const int64_t s[4] = {2, 3, 4, 4};
+    static float x[N], ya[N], yb[N], y[N], out[N], r[N], dy[N], da[N], db[N];
+    fx_tensor tx, ta, tb, ty, to, tda, tdb, tdy;
+    ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+    fx_register(model, &a, NULL, &state);
+    fx_register(model, &b, NULL, &state);
+    nncf_layer *both[] = {a.layer, b.layer};
+    nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = "n/add",
+        .activation = NNCF_ACTIVATION_RELU, .inputs = both, .n_inputs = 2};
+    ck_assert_msg(nncf_model_add_add(model, &p, &add, &err) == NNCF_OK, "%s", err.message);
+    fx_register(model, &end, add, &state);
+    ctrl = fx_ctrl(model, FX_CONFIG(FX_INT8));
+    fx_fill(x, N, 1, &state);
+    fx_fill(r, N, 1, &state);
+    fx_view(&tx, x, 4, s), fx_view(&ta, ya, 4, s), fx_view(&tb, yb, 4, s), fx_view(&ty, y, 4, s),
+        fx_view(&to, out, 4, s);
+    fx_view(&tda, da, 4, s), fx_view(&tdb, db, 4, s), fx_view(&tdy, dy, 4, s);
+    nncf_tensor pair[] = {ta.t, tb.t}, dpair[] = {tda.t, tdb.t};
+    nncf__quantizer *q = NULL;
+    for (int32_t more = 1; more;) {
+        ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
+        if (!more && !q) { /* once more, with the range made smaller */
+            q = add->compression->output_quantizer;
+            ck_assert_ptr_nonnull(q);
+            q->scale[0] *= 0.7f;
+        }
+        ck_assert_int_eq(nncf_layer_forward(a.layer, &tx.t, &ta.t), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(b.layer, &tx.t, &tb.t), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(add, pair, &ty.t), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(end.layer, &ty.t, &to.t), NNCF_OK);
+    }
+    memcpy(dy, r, sizeof dy);
+    ck_assert_int_eq(nncf_layer_backward(add, pair, &tdy.t, dpair), NNCF_OK);
+    fx_quantizer oracle = seen(q);
+    double scale_grad = 0;
+    for (int i = 0; i < N; i++) {
+        float z = ya[i] + yb[i]; /* as the library adds */
+        double v = fx_activate(NNCF_ACTIVATION_RELU, (double)z), want = fx_quantize(&oracle, v);
+        if (fx_tie_distance(&oracle, v) < 1e-4)
+            want = (double)y[i];
+        ck_assert_double_eq_tol((double)y[i], want, 1e-6);
+        double g = fx_quantize_backward(&oracle, v, (double)y[i], (double)r[i], &scale_grad);
+        g = z > 0 ? g : 0;
+        ck_assert(da[i] == (float)g && db[i] == (float)g);
+    }
+    ck_assert_double_eq_tol((double)q->scale_grad[0], scale_grad, 1e-5 * (1 + fabs(scale_grad)));
+    float with = q->scale_grad[0]; /* and without dx */
+    q->scale_grad[0] = 0;
+    memcpy(dy, r, sizeof dy);
+    ck_assert_int_eq(nncf_layer_backward(add, pair, &tdy.t, NULL), NNCF_OK);
+    ck_assert(q->scale_grad[0] == with);
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(model);
+    fx_release(&a);
+    fx_release(&b);
+    fx_release(&end);
+}
+END_TEST
+
+/* Central differences with a step that does not change the order of a window's elements (they are
+ * 0.01 apart). */
+START_TEST(pools)
+{
+    enum { H = 6, W = 5, C = 2, N = C * H * W };
+    const int kind = _i;
+    uint64_t state = 8;
+    nncf_model *model;
+    nncf_layer *pool;
+    nncf_error err = NNCF_ERROR_INIT;
+    float x[N], y[N * 2], r[N * 2], dy[N * 2], dx[N];
+    fx_tensor tx, ty, tdy, tdx;
+    nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = "p", .kind = kind};
+    if (kind != NNCF_POOL_GLOBAL_AVERAGE) {
+        p.kernel[0] = 3, p.kernel[1] = 2;
+        p.stride[0] = 2, p.stride[1] = 1;
+        p.padding[0] = 1, p.padding[1] = 1;
+    }
+    ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+    ck_assert_msg(nncf_model_add_pool2d(model, &p, &pool, &err) == NNCF_OK, "%s", err.message);
+    for (int i = 0; i < N; i++)
+        x[i] = (float)(i * 37 % N) * 0.01f;
+    fx_fill(r, N * 2, 1, &state);
+    const int64_t in[4] = {1, C, H, W};
+    int64_t out[NNCF_MAX_NDIM];
+    int32_t ndim;
+    fx_view(&tx, x, 4, in);
+    fx_view(&tdx, dx, 4, in);
+    ck_assert_int_eq(nncf_layer_output_shape(pool, &tx.t, out, &ndim), NNCF_OK);
+    fx_view(&ty, y, 4, out);
+    fx_view(&tdy, dy, 4, out);
+    ck_assert_int_eq(nncf_layer_forward(pool, &tx.t, &ty.t), NNCF_OK);
+    memcpy(dy, r, sizeof dy);
+    ck_assert_int_eq(nncf_layer_backward(pool, &tx.t, &tdy.t, &tdx.t), NNCF_OK);
+    for (int i = 0; i < N; i++) {
+        double sums[2] = {0, 0}, h = 0x1p-8;
+        float keep = x[i];
+        for (int side = 0; side < 2; side++) {
+            x[i] = keep + (side ? 1 : -1) * (float)h;
+            ck_assert_int_eq(nncf_layer_forward(pool, &tx.t, &ty.t), NNCF_OK);
+            for (size_t j = 0; j < fx_count(ty.shape); j++)
+                sums[side] += (double)r[j] * (double)y[j];
+        }
+        x[i] = keep;
+        ck_assert_double_eq_tol((double)dx[i], (sums[1] - sums[0]) / (2 * h), 1e-4);
+    }
+    if (kind == NNCF_POOL_MAX) { /* ties: the first one gets it all */
+        memset(x, 0, sizeof x);
+        ck_assert_int_eq(nncf_layer_forward(pool, &tx.t, &ty.t), NNCF_OK);
+        for (size_t i = 0; i < fx_count(ty.shape); i++)
+            dy[i] = 1;
+        ck_assert_int_eq(nncf_layer_backward(pool, &tx.t, &tdy.t, &tdx.t), NNCF_OK);
+        /* rows -1..1, columns -1..0 and 0..1: both begin at element 0 of the plane */
+        ck_assert(dx[0] == 2 && dx[1] == 1 && dx[W] == 2);
+    }
+    nncf_model_destroy(model);
+}
+END_TEST
+
+/* A global average with a quantizer behind it: the gradient goes through the quantizer first. */
+START_TEST(quantized_pool)
+{
+    enum { C = 4, HW = 9, N = 2 * C * HW };
+    uint64_t state = 6;
+    nncf_model *model;
+    nncf_layer *pool;
+    nncf_error err = NNCF_ERROR_INIT;
+    fx_block a = {.scope = "n/a", .in_channels = C, .out_channels = C},
+             end = {.scope = "n/end", .in_channels = C, .out_channels = 3, .linear = true};
+    float x[N], ya[N], y[2 * C], out[6], dy[2 * C], dx[N];
+    fx_tensor tx, ta, ty, to, tdy, tdx;
+    const int64_t s[4] = {2, C, 3, 3}, pooled[4] = {2, C, 1, 1}, last[4] = {2, 3, 1, 1};
+    ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+    fx_register(model, &a, NULL, &state);
+    nncf_pool2d_params p = {
+        NNCF_PARAMS(nncf_pool2d_params), .scope = "n/pool", .inputs = &a.layer, .n_inputs = 1};
+    ck_assert_msg(nncf_model_add_pool2d(model, &p, &pool, &err) == NNCF_OK, "%s", err.message);
+    fx_register(model, &end, pool, &state);
+    nncf_compression_ctrl *ctrl = fx_ctrl(model, FX_CONFIG(FX_INT8));
+    fx_fill(x, N, 1, &state);
+    fx_view(&tx, x, 4, s), fx_view(&ta, ya, 4, s), fx_view(&ty, y, 4, pooled),
+        fx_view(&to, out, 2, last);
+    fx_view(&tdy, dy, 4, pooled), fx_view(&tdx, dx, 4, s);
+    nncf__quantizer *q = pool->compression->output_quantizer;
+    ck_assert_ptr_nonnull(q);
+    for (int32_t more = 1; more;) {
+        ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
+        if (!more)
+            q->scale[0] *= 0.6f;
+        ck_assert_int_eq(nncf_layer_forward(a.layer, &tx.t, &ta.t), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(pool, &ta.t, &ty.t), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(end.layer, &ty.t, &to.t), NNCF_OK);
+    }
+    for (int i = 0; i < 2 * C; i++)
+        dy[i] = 1 + (float)i;
+    ck_assert_int_eq(nncf_layer_backward(pool, &ta.t, &tdy.t, &tdx.t), NNCF_OK);
+    fx_quantizer oracle = seen(q);
+    double scale_grad = 0;
+    for (int i = 0; i < 2 * C; i++) {
+        double mean = 0;
+        for (int j = 0; j < HW; j++)
+            mean += (double)ya[i * HW + j] / HW;
+        ck_assert_double_eq_tol((double)y[i], fx_quantize(&oracle, mean), 1e-6);
+        double g = fx_quantize_backward(&oracle, mean, (double)y[i], 1 + (double)i, &scale_grad);
+        for (int j = 0; j < HW; j++)
+            ck_assert_double_eq_tol((double)dx[i * HW + j], g / HW, 1e-6);
+    }
+    ck_assert(q->clipped > 0);
+    ck_assert_double_eq_tol((double)q->scale_grad[0], scale_grad, 1e-5 * (1 + fabs(scale_grad)));
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(model);
+    fx_release(&a);
+    fx_release(&end);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("gradients");
+    TCase *tc = tcase_create("gradients");
+    tcase_set_timeout(tc, 120);
+    tcase_add_loop_test(tc, central_differences, 0, N_CASES);
+    tcase_add_loop_test(tc, plain_equals_the_oracle, 0, N_CASES);
+    tcase_add_loop_test(tc, compressed_equals_the_oracle, 0, 3 * N_CASES);
+    tcase_add_test(tc, sum_gives_both_inputs_the_same);
+    tcase_add_loop_test(tc, pools, NNCF_POOL_GLOBAL_AVERAGE, NNCF_POOL_MAX + 1);
+    tcase_add_test(tc, quantized_pool);
+    suite_add_tcase(suite, tc);
+    return fx_main(suite);
+}

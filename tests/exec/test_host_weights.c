@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Weights that only host-run operators have (five dimensions; output channels along the second one)
+ * and the quantizer in front of a sum's activation, through what is easily forgotten: statistics,
+ * snapshots, stripped models, memory.
+ */
+#include "controller/ctrl.h"
+#include "controller/layer_compression.h"
+#include "graph/model.h"
+#include "quantization/quantizer.h"
+#include "support/comp_fixture.h"
+
+#include <unistd.h>
+
+enum { CUBE, TRANSPOSED, KINDS, MOST = 128, CHANNELS = 3 };
+
+static const struct {
+    int32_t op, ndim;
+    int64_t shape[5];
+    size_t count, inner; /* elements; of them side by side in one channel */
+    const char *scope;
+} kinds[KINDS] = {{NNCF_OP_CONV3D, 5, {CHANNELS, 2, 3, 1, 4}, 72, 24, "Net/Conv3d[w]"},
+    {NNCF_OP_CONV_TRANSPOSE2D, 4, {4, CHANNELS, 3, 3}, 108, 9, "Net/ConvTranspose2d[w]"}};
+
+static const char config[] =
+    "{\"compression\": [{\"algorithm\": \"rb_sparsity\"}, {\"algorithm\": \"quantization\", "
+    "\"weights\": {\"bits\": 8, \"signed\": true, \"per_channel\": true}}]}";
+
+typedef struct rig {
+    nncf_model *model;
+    nncf_layer *layer;
+    nncf_compression_ctrl *ctrl;
+    float weight[2 * MOST]; /* of both layers */
+} rig;
+
+static nncf_parameter find(const rig *r, const char *end)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s.%s", nncf_layer_scope(r->layer), end);
+    for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(r->ctrl); i++)
+        if (strcmp(cf_parameter(r->ctrl, i).name, name) == 0)
+            return cf_parameter(r->ctrl, i);
+    ck_abort_msg("no parameter %s", name);
+}
+
+/* A layer between two others of its kind of weight, so that what is written past an end falls on
+ * something. */
+static void begin(rig *r, int kind)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_layer *input = NULL, *layer;
+    ck_assert_int_eq(nncf_model_create(NULL, &r->model, NULL), NNCF_OK);
+    cf_fill(r->weight, 2 * MOST, (uint32_t)kind + 5);
+    for (int i = 0; i < 2; i++) {
+        char scope[64];
+        snprintf(scope, sizeof scope, "%s%s", i ? "Net/Block/" : "",
+            i ? "Conv3d[last]" : kinds[kind].scope);
+        const int k = i ? CUBE : kind;
+        const nncf_op_params p = {NNCF_PARAMS(nncf_op_params), .scope = scope, .op = kinds[k].op,
+            .weight_ndim = kinds[k].ndim, .weight_shape = kinds[k].shape,
+            .weight = r->weight + i * MOST, .inputs = input ? &input : NULL,
+            .n_inputs = input ? 1 : 0};
+        ck_assert_msg(nncf_model_add_op(r->model, &p, &layer, &err) == NNCF_OK, "%s", err.message);
+        r->layer = i ? r->layer : layer;
+        input = layer;
+    }
+    r->ctrl = cf_ctrl(r->model, config);
+    nncf_parameter scale = find(r, "pre_ops.weight_quantizer.scale"),
+                   logits = find(r, "pre_ops.mask");
+    ck_assert_uint_eq(scale.count, CHANNELS);
+    for (size_t c = 0; c < CHANNELS; c++)
+        scale.data[c] = 0.4f + 0.3f * (float)c;
+    for (size_t i = 0; i < logits.count; i++)
+        logits.data[i] = i % 3 == 1 ? -1.0f : 1.0f;
+}
+
+static void end(rig *r)
+{
+    nncf_compression_ctrl_destroy(r->ctrl);
+    nncf_model_destroy(r->model);
+}
+
+static void temporary(char path[32])
+{
+    strcpy(path, "/tmp/nncf-host-XXXXXX");
+    const int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+}
+
+static nncf_checkpoint *open_file(const char *path)
+{
+    nncf_checkpoint *c = NULL;
+    nncf_error err = NNCF_ERROR_INIT;
+    ck_assert_msg(nncf_checkpoint_open(NULL, path, &c, &err) == NNCF_OK, "%s", err.message);
+    return c;
+}
+
+static nncf_tensor get(const nncf_checkpoint *c, const char *scope, const char *what)
+{
+    char name[128];
+    nncf_tensor t;
+    snprintf(name, sizeof name, "%s.%s", scope, what);
+    ck_assert_msg(nncf_checkpoint_get(c, name, &t) == NNCF_OK, "%s is not in the file", name);
+    return t;
+}
+
+static void expect_shape(const int64_t *shape, int32_t ndim, int kind)
+{
+    ck_assert_int_eq(ndim, kinds[kind].ndim);
+    for (int32_t i = 0; i < ndim; i++)
+        ck_assert_int_eq(shape[i], kinds[kind].shape[i]);
+}
+
+START_TEST(statistics)
+{
+    rig r;
+    char text[4096];
+    nncf_layer_statistics s = {NNCF_PARAMS(nncf_layer_statistics)};
+    begin(&r, _i);
+    ck_assert_int_eq(nncf_compression_ctrl_get_layer_statistics(r.ctrl, 0, &s), NNCF_OK);
+    expect_shape(s.shape, s.ndim, _i);
+    ck_assert_int_eq(
+        nncf_compression_ctrl_statistics_json(r.ctrl, text, sizeof text, NULL), NNCF_OK);
+    ck_assert_ptr_nonnull(
+        strstr(text, _i == CUBE ? "\"shape\":[3,2,3,1,4]" : "\"shape\":[4,3,3,3]"));
+    ck_assert_int_eq(
+        nncf_compression_ctrl_statistics_text(r.ctrl, text, sizeof text, NULL), NNCF_OK);
+    ck_assert_ptr_nonnull(strstr(text, _i == CUBE ? " 3 x 2 x 3 x 1 x 4 " : " 4 x 3 x 3 x 3 "));
+    end(&r);
+}
+END_TEST
+
+START_TEST(snapshots)
+{
+    rig r, other;
+    char path[32];
+    nncf_error err = NNCF_ERROR_INIT;
+    begin(&r, _i);
+    begin(&other, _i);
+    temporary(path);
+    nncf_parameter logits = find(&other, "pre_ops.mask");
+    memset(logits.data, 0, logits.count * sizeof(float));
+    ck_assert_msg(
+        nncf_checkpoint_save(r.ctrl, path, NULL, 0, NULL, 0, &err) == NNCF_OK, "%s", err.message);
+    nncf_checkpoint *c = open_file(path);
+    const nncf_tensor t = get(c, kinds[_i].scope, "pre_ops.mask");
+    expect_shape(t.shape, t.ndim, _i);
+    ck_assert_msg(nncf_checkpoint_restore(c, other.ctrl, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_mem_eq(logits.data, find(&r, "pre_ops.mask").data, kinds[_i].count * sizeof(float));
+    nncf_checkpoint_close(c);
+    unlink(path);
+    end(&r);
+    end(&other);
+}
+END_TEST
+
+/* Code times scale of its channel is the weight of eval mode, bit for bit. */
+START_TEST(stripped)
+{
+    rig r;
+    char path[32];
+    float want[MOST];
+    nncf_error err = NNCF_ERROR_INIT;
+    size_t zeros = 0;
+    begin(&r, _i);
+    temporary(path);
+    ck_assert_msg(nncf_strip_save(r.ctrl, path, NULL, NULL, &err) == NNCF_OK, "%s", err.message);
+    nncf_checkpoint *c = open_file(path);
+    const nncf_tensor codes = get(c, kinds[_i].scope, "weight"),
+                      scale = get(c, kinds[_i].scope, "weight_scale");
+    expect_shape(codes.shape, codes.ndim, _i);
+    ck_assert_int_eq(codes.dtype, NNCF_S8);
+    ck_assert_int_eq(scale.shape[0], CHANNELS);
+    nncf_model_set_mode(r.model, NNCF_MODE_EVAL);
+    ck_assert_int_eq(nncf_layer_compress_weight(r.layer, want), NNCF_OK);
+    for (size_t i = 0; i < kinds[_i].count; i++) {
+        const size_t channel = i / kinds[_i].inner % CHANNELS;
+        const float got =
+            (float)((const int8_t *)codes.data)[i] * ((const float *)scale.data)[channel];
+        ck_assert_msg(
+            got == want[i], "weight %zu is %.9g, should be %.9g", i, (double)got, (double)want[i]);
+        zeros += want[i] == 0;
+    }
+    ck_assert_uint_ge(zeros, kinds[_i].count / 3);
+    ck_assert_uint_lt(zeros, kinds[_i].count / 2);
+    nncf_checkpoint_close(c);
+    unlink(path);
+    end(&r);
+}
+END_TEST
+
+static const char by_propagation[] =
+    "{\"target_device\": \"CPU\", \"compression\": {\"algorithm\": \"quantization\", "
+    "\"initializer\": {\"range\": {\"num_init_steps\": 1, \"type\": \"min_max\"}}}}";
+
+/* Where the ranges of a placement by propagation stand in front of a ReLU, a deployed model has to
+ * round there too. */
+START_TEST(quantizer_in_front_of_an_activation)
+{
+    nncf_model *model;
+    nncf_layer *sum;
+    char path[32];
+    nncf_error err = NNCF_ERROR_INIT;
+    ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+    cf_layer a = cf_conv(model, "Net/Conv2d[a]", 3, 3, 1, NULL, NULL),
+             b = cf_conv(model, "Net/Conv2d[b]", 3, 3, 1, NULL, NULL);
+    nncf_layer *const both[] = {a.layer, b.layer};
+    const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = "Net/__add___0",
+        .inputs = both, .n_inputs = 2, .activation = NNCF_ACTIVATION_RELU};
+    ck_assert_int_eq(nncf_model_add_add(model, &p, &sum, NULL), NNCF_OK);
+    cf_layer last = cf_conv(model, "Net/Conv2d[last]", 3, 3, 1, NULL, sum);
+    nncf_compression_ctrl *ctrl = cf_ctrl(model, by_propagation);
+    nncf__quantizer *q = ctrl->layers[sum->index].pre_activation_quantizer;
+    ck_assert_ptr_nonnull(q);
+    q->scale[0] = 12.7f;
+    for (size_t i = 0; i < ctrl->n_layers; i++) /* as after an initialization */
+        for (int j = 0; j < NNCF__N_SLOTS; j++)
+            if (nncf__layer_quantizer(&ctrl->layers[i], j))
+                nncf__layer_quantizer(&ctrl->layers[i], j)->initialized = true;
+    temporary(path);
+    ck_assert_msg(nncf_strip_save(ctrl, path, NULL, NULL, &err) == NNCF_OK, "%s", err.message);
+    nncf_checkpoint *c = open_file(path);
+    ck_assert_float_eq_tol(
+        *(const float *)get(c, "Net/__add___0", "inner_scale").data, 0.1f, 1e-7f);
+    ck_assert_int_eq(*(const int32_t *)get(c, "Net/__add___0", "inner_zero_point").data, 0);
+    const int32_t *codes = get(c, "Net/__add___0", "inner_codes").data;
+    ck_assert_int_eq(codes[0], -128);
+    ck_assert_int_eq(codes[1], 127);
+    ck_assert_ptr_nonnull(strstr(nncf_checkpoint_text_get(c, "strip.layers"), "\"inner_bits\":8"));
+    nncf_checkpoint_close(c);
+    unlink(path);
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(model);
+    cf_layer_free(&a);
+    cf_layer_free(&b);
+    cf_layer_free(&last);
+}
+END_TEST
+
+/* Batch norms as nodes of their own, and what a reader needs to know of pools and of what the host
+ * runs. */
+START_TEST(nodes_of_a_stripped_model)
+{
+    nncf_model *model;
+    nncf_layer *norm, *pool;
+    char path[32];
+    nncf_error err = NNCF_ERROR_INIT;
+    float mean[3] = {1, 2, 3}, var[3] = {4, 5, 6}, beta[3] = {-1, 0, 1};
+    ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+    cf_layer a = cf_conv(model, "Net/Conv2d[a]", 3, 3, 1, NULL, NULL);
+    const nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .bias = beta,
+        .running_mean = mean, .running_var = var, .eps = 0.25f};
+    const nncf_op_params op = {NNCF_PARAMS(nncf_op_params), .scope = "Net/BatchNorm2d[n]",
+        .op = NNCF_OP_BATCH_NORM, .batch_norm = &bn, .inputs = &a.layer, .n_inputs = 1};
+    ck_assert_msg(nncf_model_add_op(model, &op, &norm, &err) == NNCF_OK, "%s", err.message);
+    const nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = "Net/MaxPool2d[p]",
+        .kind = NNCF_POOL_MAX, .kernel = {3, 2}, .stride = {2, 1}, .padding = {1, 0},
+        .inputs = &norm, .n_inputs = 1};
+    ck_assert_msg(nncf_model_add_pool2d(model, &p, &pool, &err) == NNCF_OK, "%s", err.message);
+    nncf_compression_ctrl *ctrl = cf_ctrl(model, "{}");
+    nncf_strip_report report = {NNCF_PARAMS(nncf_strip_report)};
+    temporary(path);
+    ck_assert_msg(nncf_strip_save(ctrl, path, NULL, &report, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_int_eq(
+        report.bytes_float, (9 + 9) * (int64_t)sizeof(float)); /* a weight, three arrays of three */
+    nncf_checkpoint *c = open_file(path);
+    ck_assert_mem_eq(
+        get(c, "Net/BatchNorm2d[n]", "batch_norm.running_mean").data, mean, sizeof mean);
+    ck_assert_mem_eq(get(c, "Net/BatchNorm2d[n]", "batch_norm.running_var").data, var, sizeof var);
+    ck_assert_mem_eq(get(c, "Net/BatchNorm2d[n]", "batch_norm.bias").data, beta, sizeof beta);
+    const char *layers = nncf_checkpoint_text_get(c, "strip.layers");
+    json_object *list = json_tokener_parse(layers), *second = json_object_array_get_idx(list, 1),
+                *third = json_object_array_get_idx(list, 2);
+    ck_assert_uint_eq(json_object_array_length(list), 3);
+    ck_assert_str_eq(cf_string(second, "kind"), "other");
+    ck_assert_str_eq(cf_string(second, "op"), "batch_norm");
+    ck_assert_double_eq(cf_number(second, "batch_norm_eps"), 0.25);
+    ck_assert_str_eq(cf_string(third, "pool"), "max");
+    static const char *const keys[] = {"kernel", "stride", "padding"};
+    static const int sizes[3][2] = {{3, 2}, {2, 1}, {1, 0}};
+    for (size_t i = 0; i < 3; i++)
+        for (size_t j = 0; j < 2; j++)
+            ck_assert_int_eq(
+                json_object_get_int(json_object_array_get_idx(cf_get(third, keys[i]), j)),
+                sizes[i][j]);
+    json_object_put(list);
+    nncf_checkpoint_close(c);
+    unlink(path);
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(model);
+    cf_layer_free(&a);
+}
+END_TEST
+
+/* A step of such a sum takes what nncf_model_memory() foretells, and the second one nothing. */
+START_TEST(memory_of_a_quantizer_in_front_of_an_activation)
+{
+    enum { N = 2 * 3 * 5 * 5 };
+    const int32_t mode = _i ? NNCF_MODE_EVAL : NNCF_MODE_TRAIN;
+    cf_context c;
+    nncf_model *model;
+    cf_layer layers[3];
+    nncf_layer *sum;
+    static const int64_t shape[4] = {2, 3, 5, 5};
+    float x[N], y[2][N], s[N], last[N], dlast[N], ds[N], dy[2][N];
+    cf_open(&c, 1, 0);
+    ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
+    layers[0] = cf_conv(model, "Net/Conv2d[a]", 3, 3, 1, NULL, NULL);
+    layers[1] = cf_conv(model, "Net/Conv2d[b]", 3, 3, 1, NULL, NULL);
+    nncf_layer *const both[] = {layers[0].layer, layers[1].layer};
+    const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = "Net/__add___0",
+        .inputs = both, .n_inputs = 2, .activation = NNCF_ACTIVATION_RELU};
+    ck_assert_int_eq(nncf_model_add_add(model, &p, &sum, NULL), NNCF_OK);
+    layers[2] = cf_conv(model, "Net/Conv2d[last]", 3, 3, 1, NULL, sum);
+    nncf_compression_ctrl *ctrl = cf_ctrl(model, by_propagation);
+    ck_assert_ptr_nonnull(ctrl->layers[sum->index].pre_activation_quantizer);
+    ck_assert_int_eq(nncf_model_set_mode(model, mode), NNCF_OK);
+
+#define VIEW(to) {.data = to, .dtype = NNCF_F32, .ndim = 4, .shape = shape}
+    nncf_tensor ty[2] = {VIEW(y[0]), VIEW(y[1])}, ts = VIEW(s);
+    const nncf_tensor tx = VIEW(x), tlast = VIEW(last), tdlast = VIEW(dlast), tds = VIEW(ds),
+                      tdy[2] = {VIEW(dy[0]), VIEW(dy[1])};
+    nncf_memory m = {NNCF_PARAMS(nncf_memory)};
+    const size_t before = c.memory.bytes;
+    ck_assert_int_eq(nncf_model_memory(model, &tx, 1, mode, &m, NULL), NNCF_OK);
+    ck_assert_uint_eq(c.memory.bytes, before);
+    size_t calls = 0;
+    int32_t more = 1;
+    cf_fill(x, N, 3);
+    for (int step = 0; step < 3; step++) { /* of which the first initializes */
+        calls = c.memory.calls;
+        ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
+        ck_assert_int_eq(more, step == 0);
+        for (int i = 0; i < 2; i++) {
+            ty[i].dtype = nncf_layer_output_dtype(layers[i].layer);
+            ck_assert_int_eq(ty[i].dtype, step == 0 ? NNCF_F32 : NNCF_S8);
+            ck_assert_int_eq(nncf_layer_forward(layers[i].layer, &tx, &ty[i]), NNCF_OK);
+        }
+        ts.dtype = nncf_layer_output_dtype(sum);
+        ck_assert_int_eq(nncf_layer_forward(sum, ty, &ts), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(layers[2].layer, &ts, &tlast), NNCF_OK);
+        if (step == 0 || mode == NNCF_MODE_EVAL)
+            continue;
+        cf_fill(dlast, N, 4);
+        ck_assert_int_eq(nncf_layer_backward(layers[2].layer, &ts, &tdlast, &tds), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_backward(sum, ty, &tds, tdy), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_backward(layers[1].layer, &tx, &tdy[1], NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_backward(layers[0].layer, &tx, &tdy[0], NULL), NNCF_OK);
+    }
+    ck_assert_uint_eq(c.memory.calls, calls);
+    ck_assert_uint_eq(c.memory.bytes - before, m.library);
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(model);
+    for (int i = 0; i < 3; i++)
+        cf_layer_free(&layers[i]);
+    cf_close(&c);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("host_weights");
+    TCase *tc = tcase_create("host_weights");
+    tcase_add_loop_test(tc, statistics, 0, KINDS);
+    tcase_add_loop_test(tc, snapshots, 0, KINDS);
+    tcase_add_loop_test(tc, stripped, 0, KINDS);
+    tcase_add_test(tc, quantizer_in_front_of_an_activation);
+    tcase_add_test(tc, nodes_of_a_stripped_model);
+    tcase_add_loop_test(tc, memory_of_a_quantizer_in_front_of_an_activation, 0, 2);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

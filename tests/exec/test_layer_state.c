@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What forward keeps for backward belongs to one call: a backward of another call is refused, with
+ * a line in the log that names the layer, and what is right is not refused. The values are those of
+ * y = relu(w x), by hand.
+ */
+#include "controller/layer_compression.h"
+#include "graph/model.h"
+#include "support/comp_fixture.h"
+
+enum { WIDE = 4096 };
+
+typedef struct rig {
+    cf_context c;
+    nncf_model *model;
+    nncf_layer *layer;
+    float w, dw;
+} rig;
+
+static void open_rig(rig *r, int32_t activation)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    *r = (rig){.w = -2};
+    cf_open(&r->c, 1, 0);
+    ck_assert_int_eq(nncf_model_create(r->c.context, &r->model, NULL), NNCF_OK);
+    const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = "N/Linear[a]",
+        .weight = &r->w, .weight_grad = &r->dw, .in_features = 1, .out_features = 1,
+        .activation = activation};
+    ck_assert_msg(
+        nncf_model_add_linear(r->model, &p, &r->layer, &err) == NNCF_OK, "%s", err.message);
+}
+
+static void close_rig(rig *r)
+{
+    nncf_model_destroy(r->model);
+    cf_close(&r->c);
+}
+
+static const int64_t one[2] = {1, 1}, wide[2] = {WIDE, 1};
+
+static nncf_tensor view(float *data, const int64_t *shape)
+{
+    return (nncf_tensor){.data = data, .ndim = 2, .shape = shape};
+}
+
+static nncf_status forward(rig *r, float *x, float *y, const int64_t *shape)
+{
+    const nncf_tensor tx = view(x, shape), ty = view(y, shape);
+    return nncf_layer_forward(r->layer, &tx, &ty);
+}
+
+static nncf_status backward(rig *r, float *x, float *dy, float *dx, const int64_t *shape)
+{
+    const nncf_tensor tx = view(x, shape), tdy = view(dy, shape), tdx = view(dx, shape);
+    return nncf_layer_backward(r->layer, &tx, &tdy, &tdx);
+}
+
+/* Use A is dead behind the relu, use B alive. */
+START_TEST(a_layer_used_twice_in_a_step)
+{
+    rig r;
+    float a = 1, b = -3, y, d = 1, dx = 0;
+    open_rig(&r, NNCF_ACTIVATION_RELU);
+    ck_assert_int_eq(forward(&r, &a, &y, one), NNCF_OK);
+    ck_assert_int_eq(forward(&r, &b, &y, one), NNCF_OK);
+    ck_assert_int_eq(backward(&r, &a, &d, &dx, one), NNCF_E_STATE); /* the state is that of B */
+    ck_assert_int_eq(r.c.errors, 1);
+    ck_assert_ptr_nonnull(
+        strstr(r.c.log, "nncf_layer_backward: N/Linear[a]: x is not what the last forward read"));
+    ck_assert(r.dw == 0 && d == 1 && dx == 0);
+    ck_assert_int_eq(backward(&r, &b, &d, &dx, one), NNCF_OK);
+    ck_assert(r.dw == -3 && dx == -2);
+    d = 1;
+    ck_assert_int_eq(backward(&r, &a, &d, &dx, one), NNCF_E_STATE);
+    ck_assert_int_eq(backward(&r, &b, &d, &dx, one), NNCF_E_STATE);
+    ck_assert_ptr_nonnull(strstr(r.c.log, "the backward of the last forward ran already"));
+    ck_assert(r.dw == -3 && d == 1);
+    ck_assert_int_eq(forward(&r, &a, &y, one), NNCF_OK); /* in turn */
+    ck_assert_int_eq(backward(&r, &a, &d, &dx, one), NNCF_OK);
+    ck_assert(r.dw == -3 && dx == 0);
+    close_rig(&r);
+}
+END_TEST
+
+START_TEST(what_is_right_is_not_refused)
+{
+    rig r;
+    static float a[WIDE], b[WIDE], copy[WIDE], y[WIDE], d[WIDE], dx[WIDE];
+    cf_fill(a, WIDE, 1);
+    cf_fill(b, WIDE, 2);
+    open_rig(&r, NNCF_ACTIVATION_RELU);
+    for (int i = 0; i < 3; i++) { /* batches whose gradients add up */
+        ck_assert_int_eq(forward(&r, a, y, wide), NNCF_OK);
+        ck_assert_int_eq(backward(&r, a, d, dx, wide), NNCF_OK);
+    }
+    ck_assert_int_eq(forward(&r, a, y, wide), NNCF_OK); /* its result is thrown away */
+    ck_assert_int_eq(forward(&r, b, y, wide), NNCF_OK);
+    memcpy(copy, b, sizeof b);
+    ck_assert_int_eq(backward(&r, copy, d, dx, wide), NNCF_OK); /* the same contents, elsewhere */
+    ck_assert_int_eq(forward(&r, a, y, wide), NNCF_OK);
+    memcpy(copy, a, sizeof a);
+    ck_assert_int_eq(backward(&r, copy, d, dx, wide), NNCF_OK);
+    ck_assert_int_eq(
+        forward(&r, a, y, wide), NNCF_OK); /* an evaluation that comes after the step */
+    ck_assert_int_eq(backward(&r, a, d, dx, wide), NNCF_OK);
+    ck_assert_int_eq(nncf_model_set_mode(r.model, NNCF_MODE_EVAL), NNCF_OK);
+    ck_assert_int_eq(forward(&r, b, y, wide), NNCF_OK);
+    ck_assert_int_eq(nncf_model_set_mode(r.model, NNCF_MODE_TRAIN), NNCF_OK);
+    ck_assert_int_eq(backward(&r, a, d, dx, wide), NNCF_E_STATE); /* but not in between */
+    ck_assert_int_eq(r.c.errors, 1);
+    ck_assert_ptr_nonnull(strstr(r.c.log, "there is no forward in train mode to go back through"));
+    close_rig(&r);
+}
+END_TEST
+
+/* Inputs that differ in a single element, which a look at some of them would miss. */
+START_TEST(inputs_that_are_nearly_equal)
+{
+    rig r;
+    static float a[WIDE], b[WIDE], y[WIDE], d[WIDE], dx[WIDE];
+    open_rig(&r, NNCF_ACTIVATION_RELU);
+    for (size_t i = 0; i < WIDE; i += 7) {
+        b[i] = 1;
+        ck_assert_int_eq(forward(&r, a, y, wide), NNCF_OK);
+        ck_assert_int_eq(forward(&r, b, y, wide), NNCF_OK);
+        ck_assert_int_eq(backward(&r, a, d, dx, wide), NNCF_E_STATE);
+        ck_assert_int_eq(backward(&r, b, d, dx, wide), NNCF_OK);
+        b[i] = 0;
+    }
+    close_rig(&r);
+}
+END_TEST
+
+/* A host that works in place: the input of the layer is gone when backward comes. */
+START_TEST(an_input_that_was_overwritten)
+{
+    rig r;
+    static float a[WIDE], y[WIDE], d[WIDE], dx[WIDE];
+    cf_fill(a, WIDE, 3);
+    open_rig(&r, NNCF_ACTIVATION_RELU);
+    ck_assert_int_eq(forward(&r, a, y, wide), NNCF_OK);
+    for (size_t i = 0; i < WIDE; i++)
+        a[i] = fmaxf(a[i], 0);
+    ck_assert_int_eq(backward(&r, a, d, dx, wide), NNCF_E_STATE);
+    ck_assert(r.dw == 0);
+    close_rig(&r);
+}
+END_TEST
+
+/* Where backward needs nothing of its forward, any order is right: a linear head without an
+ * activation, say. */
+START_TEST(layers_that_keep_nothing)
+{
+    rig r;
+    float a = 1, b = -3, y, d = 1, dx = 0;
+    open_rig(&r, NNCF_ACTIVATION_NONE);
+    ck_assert_int_eq(forward(&r, &a, &y, one), NNCF_OK);
+    ck_assert_int_eq(forward(&r, &b, &y, one), NNCF_OK);
+    ck_assert_int_eq(backward(&r, &b, &d, &dx, one), NNCF_OK);
+    ck_assert(r.dw == -3 && dx == -2);
+    d = 1;
+    ck_assert_int_eq(backward(&r, &a, &d, &dx, one), NNCF_OK);
+    ck_assert(r.dw == -2 && dx == -2);
+    close_rig(&r);
+}
+END_TEST
+
+/* With quantizers: an own input that is kept as codes, and a pool that keeps what it quantizes. */
+START_TEST(layers_that_keep_for_their_quantizers)
+{
+    rig r;
+    nncf_layer *pool;
+    float a[4] = {0.5f, 0.25f, -1, 1}, b[4] = {1, -0.5f, 0.25f, 0.75f}, y[4], d[4] = {1, 1, 1, 1},
+          dx[4] = {0};
+    const int64_t column[2] = {4, 1}, plane[4] = {1, 1, 2, 2}, point[4] = {1, 1, 1, 1};
+    nncf_error err = NNCF_ERROR_INIT;
+    open_rig(&r, NNCF_ACTIVATION_NONE);
+    const nncf_pool2d_params pp = {NNCF_PARAMS(nncf_pool2d_params), .scope = "N/AvgPool2d[p]",
+        .kind = NNCF_POOL_AVERAGE, .kernel = {2, 2}, .inputs = &r.layer, .n_inputs = 1};
+    ck_assert_msg(nncf_model_add_pool2d(r.model, &pp, &pool, &err) == NNCF_OK, "%s", err.message);
+    cf_layer reader = cf_conv(r.model, "N/Conv2d[c]", 1, 1, 1, NULL, pool);
+    const nncf_tensor pa = {.data = a, .ndim = 4, .shape = plane},
+                      pb = {.data = b, .ndim = 4, .shape = plane},
+                      py = {.data = y, .ndim = 4, .shape = point},
+                      pd = {.data = d, .ndim = 4, .shape = point},
+                      pdx = {.data = dx, .ndim = 4, .shape = plane};
+    nncf_compression_ctrl *ctrl =
+        cf_ctrl(r.model, "{\"compression\": {\"algorithm\": \"quantization\"}}");
+    ck_assert_ptr_nonnull(r.layer->compression->input_quantizer);
+    ck_assert_ptr_nonnull(pool->compression->output_quantizer);
+    ck_assert_int_eq(forward(&r, a, y, column), NNCF_OK);
+    ck_assert_int_eq(forward(&r, b, y, column), NNCF_OK);
+    ck_assert_int_eq(backward(&r, a, d, dx, column), NNCF_E_STATE);
+    ck_assert_int_eq(backward(&r, b, d, dx, column), NNCF_OK);
+    ck_assert_int_eq(backward(&r, b, d, dx, column), NNCF_E_STATE);
+    ck_assert_int_eq(nncf_layer_forward(pool, &pa, &py), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(pool, &pb, &py), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_backward(pool, &pa, &pd, &pdx), NNCF_E_STATE);
+    ck_assert_int_eq(nncf_layer_backward(pool, &pb, &pd, &pdx), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_backward(pool, &pb, &pd, &pdx), NNCF_E_STATE);
+    nncf_compression_ctrl_destroy(ctrl);
+    close_rig(&r);
+    cf_layer_free(&reader);
+}
+END_TEST
+
+/* A random mask is made again from the step's number: backward in another step would make another
+ * one. */
+START_TEST(masks_of_another_step)
+{
+    rig r;
+    float x = 1, y, d = 1, dx = 0, w, g = 1;
+    open_rig(&r, NNCF_ACTIVATION_RELU);
+    nncf_compression_ctrl *ctrl = cf_ctrl(r.model,
+        "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": "
+        "{\"sparsity_training_steps\": 2}}}");
+    ck_assert_int_eq(nncf_layer_compress_weight_backward(r.layer, &g), NNCF_E_STATE);
+    ck_assert_ptr_nonnull(strstr(r.c.log, "the weight was not asked for before its gradient came"));
+    ck_assert_int_eq(forward(&r, &x, &y, one), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
+    ck_assert_int_eq(backward(&r, &x, &d, &dx, one), NNCF_E_STATE);
+    ck_assert_ptr_nonnull(
+        strstr(r.c.log, "forward was in step 0, and this is step 1 with other masks"));
+    ck_assert(r.dw == 0);
+    /* the parts: one weight may serve several products, and evaluations may come in between */
+    ck_assert_int_eq(nncf_layer_compress_weight(r.layer, &w), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(r.layer, &w), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight_backward(r.layer, &g), NNCF_OK);
+    ck_assert_int_eq(nncf_model_set_mode(r.model, NNCF_MODE_EVAL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight_backward(r.layer, &g), NNCF_E_STATE);
+    ck_assert_int_eq(nncf_layer_compress_weight(r.layer, &w), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight_backward(r.layer, &g), NNCF_OK);
+    ck_assert_int_eq(nncf_model_set_mode(r.model, NNCF_MODE_TRAIN), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight_backward(r.layer, &g), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight_backward(r.layer, &g), NNCF_E_STATE);
+    ck_assert_int_eq(nncf_compression_ctrl_epoch_step(ctrl), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(r.layer, &w), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_compression_ctrl_epoch_step(ctrl), NNCF_OK); /* from here on masks are fixed */
+    ck_assert_int_eq(nncf_layer_compress_weight_backward(r.layer, &g), NNCF_E_STATE);
+    ck_assert_ptr_nonnull(strstr(r.c.log, "was random in forward and is fixed now"));
+    ck_assert_int_eq(nncf_layer_compress_weight(r.layer, &w), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight_backward(r.layer, &g), NNCF_OK);
+    nncf_compression_ctrl_destroy(ctrl);
+    close_rig(&r);
+}
+END_TEST
+
+/* Statistics of one value are that value: all of the layer's output would be beta, and its gradient
+ * 0. */
+START_TEST(batch_norm_of_one_value)
+{
+    rig r;
+    nncf_layer *layer;
+    nncf_error err = NNCF_ERROR_INIT;
+    float w[2] = {1, 2}, mean[2] = {0, 0}, var[2] = {1, 1}, x[2] = {1, 1}, y[4] = {7, 7, 7, 7};
+    const int64_t two[2] = {2, 1}, out[2] = {2, 2}, single[2] = {1, 2};
+    const nncf_batch_norm_params bn = {
+        NNCF_PARAMS(nncf_batch_norm_params), .running_mean = mean, .running_var = var};
+    open_rig(&r, NNCF_ACTIVATION_NONE);
+    const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = "N/Linear[b]",
+        .weight = w, .in_features = 1, .out_features = 2, .batch_norm = &bn};
+    ck_assert_msg(nncf_model_add_linear(r.model, &p, &layer, &err) == NNCF_OK, "%s", err.message);
+    const nncf_tensor tx = view(x, one), ty = view(y, single), tx2 = view(x, two),
+                      ty2 = view(y, out);
+    ck_assert_int_eq(nncf_layer_forward(layer, &tx, &ty), NNCF_E_SHAPE);
+    ck_assert_ptr_nonnull(strstr(r.c.log, "N/Linear[b]: y has one value a channel, (1,2,1,1)"));
+    ck_assert(y[0] == 7 && mean[0] == 0 && var[0] == 1);
+    ck_assert_int_eq(nncf_layer_forward(layer, &tx2, &ty2), NNCF_OK);
+    ck_assert_int_eq(nncf_model_set_mode(r.model, NNCF_MODE_EVAL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(layer, &tx, &ty), NNCF_OK);
+    close_rig(&r);
+}
+END_TEST
+
+/* Every refusal of a layer's call is a line in the log, with the layer, the tensor, and the two
+ * shapes. */
+START_TEST(refusals_are_logged)
+{
+    rig r;
+    float x[6] = {0}, y[6], w;
+    const int64_t in[2] = {2, 3}, out[2] = {2, 1}, three[3] = {2, 1, 1}, empty[2] = {0, 1};
+    const nncf_tensor tx = view(x, out), ty = view(y, out), wrong = view(x, in),
+                      wrong_y = view(y, in), deep = {.data = x, .ndim = 3, .shape = three},
+                      none = view(x, empty),
+                      bytes = {.data = x, .dtype = NNCF_U8, .ndim = 2, .shape = out};
+    int64_t shape[NNCF_MAX_NDIM];
+    int32_t ndim, n = 0;
+    open_rig(&r, NNCF_ACTIVATION_NONE);
+    nncf_layer *l = r.layer;
+    const struct {
+        nncf_status found, wanted;
+        const char *text;
+    } cases[] = {
+        {nncf_layer_forward(l, &wrong, &ty), NNCF_E_SHAPE,
+            "nncf_layer_forward: N/Linear[a]: x is (2,3), which is 3 features an image; the layer "
+            "reads 1"},
+        {nncf_layer_forward(l, &tx, &wrong_y), NNCF_E_SHAPE, "y is (2,3); it must be (2,1)"},
+        {nncf_layer_forward(l, &deep, &ty), NNCF_E_SHAPE,
+            "x is (2,1,1); layers read (N,C,H,W) or (N,C)"},
+        {nncf_layer_forward(l, &none, &ty), NNCF_E_SHAPE,
+            "x is (0,1): every size must be at least 1"},
+        {nncf_layer_forward(l, &bytes, &ty), NNCF_E_DTYPE,
+            "x is of the type NNCF_U8; it must be floats (NNCF_F32)"},
+        {nncf_layer_forward(l, NULL, &ty), NNCF_E_ARG,
+            "nncf_layer_forward: N/Linear[a]: x is NULL"},
+        {nncf_layer_forward(l, &tx, NULL), NNCF_E_ARG, "y is NULL"},
+        {nncf_layer_forward(l, &tx, &tx), NNCF_E_ARG, "x and y overlap in memory"},
+        {nncf_layer_backward(l, &tx, &wrong_y, NULL), NNCF_E_SHAPE,
+            "dy is (2,3); it must be (2,1)"},
+        {nncf_layer_backward(l, &tx, NULL, NULL), NNCF_E_ARG, "dy is NULL"},
+        {nncf_layer_backward(l, &tx, &ty, &wrong), NNCF_E_SHAPE,
+            "dx is (2,3), which is 3 features an image"},
+        {nncf_layer_output_shape(l, &wrong, shape, &ndim), NNCF_E_SHAPE,
+            "nncf_layer_output_shape: N/Linear[a]"},
+        {nncf_layer_output_shape(l, &tx, NULL, &ndim), NNCF_E_ARG, "shape is NULL"},
+        {nncf_layer_compress_weight(l, NULL), NNCF_E_ARG,
+            "nncf_layer_compress_weight: N/Linear[a]: weight is NULL"},
+        {nncf_layer_compress_weight_backward(l, NULL), NNCF_E_ARG, "grad is NULL"},
+        {nncf_layer_quantize_input(l, &tx, &wrong), NNCF_E_SHAPE,
+            "y is (2,3), but x is (2,1): they must be of one shape"},
+        {nncf_layer_quantize_output(l, NULL, &wrong), NNCF_E_ARG,
+            "nncf_layer_quantize_output: N/Linear[a]: x is NULL"},
+        {nncf_layer_quantize_input_backward(l, &tx, &ty, &wrong), NNCF_E_SHAPE,
+            "dx is (2,3), but x is (2,1)"},
+        {nncf_layer_quantize_output_backward(l, &tx, &ty, NULL), NNCF_E_ARG, "dx is NULL"},
+    };
+    for (; n < (int32_t)(sizeof cases / sizeof *cases); n++) {
+        ck_assert_msg(
+            cases[n].found == cases[n].wanted, "case %d: %d", (int)n, (int)cases[n].found);
+        ck_assert_msg(strstr(r.c.log, cases[n].text) != NULL, "case %d: no \"%s\" in %s", (int)n,
+            cases[n].text, r.c.log);
+    }
+    ck_assert_int_eq(r.c.errors, n);
+    ck_assert_int_eq(nncf_layer_compress_weight(l, &w), NNCF_OK);
+    ck_assert_int_eq(r.c.errors, n);
+    close_rig(&r);
+}
+END_TEST
+
+CF_MAIN("state of a layer", a_layer_used_twice_in_a_step, what_is_right_is_not_refused,
+    inputs_that_are_nearly_equal, an_input_that_was_overwritten, layers_that_keep_nothing,
+    layers_that_keep_for_their_quantizers, masks_of_another_step, batch_norm_of_one_value,
+    refusals_are_logged)

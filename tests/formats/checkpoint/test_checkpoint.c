@@ -1,0 +1,652 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Snapshots: round trips, foreign files, damage of every kind, failures and what they say. */
+#include "formats/safetensors/header.h"
+#include "formats/safetensors/names.h"
+#include "support/layer_fixture.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char folder[64];
+
+static void make_folder(void)
+{
+    strcpy(folder, "/tmp/nncf-checkpoint-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static int entries(void)
+{
+    int count = 0;
+    DIR *dir = opendir(folder);
+    ck_assert_ptr_nonnull(dir);
+    for (struct dirent *e; (e = readdir(dir));)
+        count += e->d_name[0] != '.';
+    closedir(dir);
+    return count;
+}
+
+static void remove_folder(void)
+{
+    DIR *dir = opendir(folder);
+    ck_assert_ptr_nonnull(dir);
+    for (struct dirent *e; (e = readdir(dir));)
+        if (e->d_name[0] != '.')
+            unlinkat(dirfd(dir), e->d_name, 0);
+    closedir(dir);
+    rmdir(folder);
+}
+
+static const char *at(const char *name)
+{
+    static char path[4][160];
+    static int next;
+    next = (next + 1) % 4;
+    snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
+    return path[next];
+}
+
+static void put(const char *path, const void *data, size_t size)
+{
+    FILE *f = fopen(path, "wb");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_uint_eq(fwrite(data, 1, size, f), size);
+    ck_assert_int_eq(fclose(f), 0);
+}
+
+static char *get(const char *path, size_t *size)
+{
+    FILE *f = fopen(path, "rb");
+    ck_assert_ptr_nonnull(f);
+    fseek(f, 0, SEEK_END);
+    *size = (size_t)ftell(f);
+    rewind(f);
+    char *data = fx_alloc(*size, 1);
+    ck_assert_uint_eq(fread(data, 1, *size, f), *size);
+    fclose(f);
+    return data;
+}
+
+/* A safetensors file of that header, with `data` bytes 0, 1, 2, ... behind it. */
+static void put_foreign(const char *path, const char *header, size_t data)
+{
+    size_t n = strlen(header);
+    unsigned char *file = fx_alloc(8 + n + data, 1);
+    for (int i = 0; i < 8; i++)
+        file[i] = (unsigned char)((uint64_t)n >> (8 * i));
+    memcpy(file + 8, header, n);
+    for (size_t i = 0; i < data; i++)
+        file[8 + n + i] = (unsigned char)i;
+    put(path, file, 8 + n + data);
+    free(file);
+}
+
+/* Tensors of every type and of 0 to 4 dimensions. */
+static float weights[2][3] = {{1, -2.5f, 3e-20f}, {NAN, INFINITY, -0.0f}};
+static double stats[1] = {0.1};
+static uint8_t bytes[5] = {0, 1, 2, 254, 255};
+static int64_t longs[2] = {INT64_MIN, INT64_MAX};
+static int32_t ints[1] = {-7};
+static int8_t signs[3] = {-128, 0, 127};
+static const int64_t two_three[] = {2, 3}, five[] = {5}, one_two[] = {1, 2, 1, 1}, three[] = {3},
+                     none[] = {0, 4};
+static const nncf_checkpoint_tensor tensors[] = {
+    {"bytes", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}},
+    {"conv.weight", {weights, NNCF_F32, 2, 0, two_three, NULL, {0, 0}}},
+    {"longs", {longs, NNCF_I64, 4, 0, one_two, NULL, {0, 0}}},
+    {"scalar", {ints, NNCF_I32, 0, 0, NULL, NULL, {0, 0}}},
+    {"\xc3\xa4 \"quoted\\\" \x01", {signs, NNCF_S8, 1, 0, three, NULL, {0, 0}}},
+    {"nothing", {NULL, NNCF_F32, 2, 0, none, NULL, {0, 0}}},
+    {"stats", {stats, NNCF_F64, 0, 0, NULL, NULL, {0, 0}}},
+};
+enum { N_TENSORS = sizeof tensors / sizeof *tensors };
+static const nncf_checkpoint_text texts[] = {
+    {"epoch", "7"}, {"note", "line\nbreak, \"quotes\", \xe2\x82\xac"}, {"empty", ""}};
+enum { N_TEXTS = sizeof texts / sizeof *texts };
+
+static size_t size_of(const nncf_tensor *t)
+{
+    size_t n = nncf__dtype_size(t->dtype);
+    for (int i = 0; i < t->ndim; i++)
+        n *= (size_t)t->shape[i];
+    return n;
+}
+
+static void save(const char *path)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    ck_assert_msg(
+        nncf_checkpoint_save(NULL, path, tensors, N_TENSORS, texts, N_TEXTS, &err) == NNCF_OK, "%s",
+        err.message);
+}
+
+static nncf_checkpoint *open_or_fail(const char *path)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_checkpoint *c = NULL;
+    ck_assert_msg(nncf_checkpoint_open(NULL, path, &c, &err) == NNCF_OK, "%s", err.message);
+    return c;
+}
+
+static bool holds_everything(const nncf_checkpoint *c)
+{
+    if (nncf_checkpoint_count(c) != N_TENSORS)
+        return false;
+    for (int i = 0; i < N_TENSORS; i++) {
+        nncf_tensor t;
+        const nncf_tensor *want = &tensors[i].tensor;
+        if (nncf_checkpoint_get(c, tensors[i].name, &t) != NNCF_OK || t.dtype != want->dtype ||
+            t.ndim != want->ndim ||
+            (t.ndim && memcmp(t.shape, want->shape, (size_t)t.ndim * sizeof *t.shape) != 0) ||
+            (uintptr_t)t.data % nncf__dtype_size(t.dtype) != 0 ||
+            (size_of(want) && memcmp(t.data, want->data, size_of(want)) != 0))
+            return false;
+    }
+    for (int i = 0; i < N_TEXTS; i++) {
+        const char *text = nncf_checkpoint_text_get(c, texts[i].key);
+        if (!text || strcmp(text, texts[i].value) != 0)
+            return false;
+    }
+    return true;
+}
+
+START_TEST(round_trip)
+{
+    const char *path = at("a.safetensors");
+    save(path);
+    ck_assert_int_eq(entries(), 1);
+    nncf_checkpoint *c = open_or_fail(path);
+    ck_assert(holds_everything(c));
+    ck_assert_ptr_null(nncf_checkpoint_text_get(c, "no such"));
+    ck_assert_ptr_null(nncf_checkpoint_name(c, N_TENSORS));
+    nncf_tensor t;
+    ck_assert_int_eq(nncf_checkpoint_get(c, "no such", &t), NNCF_E_NOTFOUND);
+    ck_assert_int_eq(nncf_checkpoint_get(c, NULL, &t), NNCF_E_ARG);
+    for (size_t i = 0; i < N_TENSORS; i++)
+        ck_assert_int_eq(nncf_checkpoint_get(c, nncf_checkpoint_name(c, i), &t), NNCF_OK);
+    nncf_checkpoint_close(c);
+    /* again over the old file; twice the same bytes */
+    size_t n, m;
+    char *first = get(path, &n);
+    save(path);
+    char *second = get(path, &m);
+    ck_assert(n == m && memcmp(first, second, n) == 0);
+    ck_assert_int_eq(entries(), 1);
+    free(first);
+    free(second);
+    nncf_checkpoint_close(NULL);
+    ck_assert_uint_eq(nncf_checkpoint_count(NULL), 0);
+}
+END_TEST
+
+START_TEST(nothing_at_all)
+{
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, at("empty"), NULL, 0, NULL, 0, NULL), NNCF_OK);
+    nncf_checkpoint *c = open_or_fail(at("empty"));
+    ck_assert_uint_eq(nncf_checkpoint_count(c), 0);
+    nncf_checkpoint_close(c);
+}
+END_TEST
+
+START_TEST(read_checks_everything_first)
+{
+    save(at("a"));
+    nncf_checkpoint *c = open_or_fail(at("a"));
+    nncf_error err = NNCF_ERROR_INIT;
+    float w[2][3] = {{9}}, other[6] = {0};
+    uint8_t b[5] = {9};
+    const int64_t six[] = {6};
+    nncf_checkpoint_tensor want[] = {{"conv.weight", {w, NNCF_F32, 2, 0, two_three, NULL, {0, 0}}},
+        {"bytes", {b, NNCF_U8, 1, 0, five, NULL, {0, 0}}}};
+    ck_assert_int_eq(nncf_checkpoint_read(c, want, 2, &err), NNCF_OK);
+    ck_assert_mem_eq(w, weights, sizeof w);
+    ck_assert_mem_eq(b, bytes, sizeof b);
+    nncf_checkpoint_tensor bad[] = {{"bytes", {b, NNCF_U8, 1, 0, five, NULL, {0, 0}}},
+        {"missing", {other, NNCF_F32, 1, 0, six, NULL, {0, 0}}},
+        {"conv.weight", {other, NNCF_F32, 1, 0, six, NULL, {0, 0}}},
+        {"longs", {other, NNCF_F32, 1, 0, six, NULL, {0, 0}}}};
+    b[0] = 77;
+    ck_assert_int_eq(nncf_checkpoint_read(c, bad, 4, &err), NNCF_E_NOTFOUND);
+    ck_assert_int_eq(b[0], 77);
+    ck_assert_str_eq(err.where, "missing");
+    ck_assert_ptr_nonnull(strstr(err.message, "3 of 4 tensors"));
+    ck_assert_ptr_nonnull(strstr(err.message, "\"missing\" is not in it"));
+    ck_assert_ptr_nonnull(strstr(err.message, "\"conv.weight\" has shape (2,3), not (6)"));
+    ck_assert_ptr_nonnull(strstr(err.message, "\"longs\" is of type I64, not F32"));
+    ck_assert_int_eq(nncf_checkpoint_read(c, bad + 2, 1, &err), NNCF_E_SHAPE);
+    ck_assert_int_eq(nncf_checkpoint_read(c, bad + 3, 1, &err), NNCF_E_DTYPE);
+    ck_assert_int_eq(nncf_checkpoint_read(NULL, bad, 1, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_read(c, NULL, 1, &err), NNCF_E_ARG);
+    want[0].tensor.data = NULL;
+    ck_assert_int_eq(nncf_checkpoint_read(c, want, 2, &err), NNCF_E_ARG);
+    nncf_checkpoint_close(c);
+}
+END_TEST
+
+/* Whatever happens to a file of ours: it opens with all its contents, or it does not open. */
+static void open_damaged(const char *path, const char *what, size_t where)
+{
+    nncf_checkpoint *c = NULL;
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_status status = nncf_checkpoint_open(NULL, path, &c, &err);
+    if (status == NNCF_OK) {
+        ck_assert_msg(holds_everything(c), "%s at %zu went unnoticed", what, where);
+        nncf_checkpoint_close(c);
+        return;
+    }
+    ck_assert_msg(status == NNCF_E_FORMAT || status == NNCF_E_VERSION, "%s at %zu: %s", what, where,
+        err.message);
+    ck_assert_ptr_null(c);
+    ck_assert(err.message[0] != 0);
+}
+
+/* Write into a file where it is, because making a new one thousands of times is slow. */
+static void poke(const char *path, size_t where, char byte)
+{
+    int fd = open(path, O_WRONLY);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(pwrite(fd, &byte, 1, (off_t)where), 1);
+    close(fd);
+}
+
+START_TEST(truncation_is_noticed)
+{
+    size_t n;
+    save(at("a"));
+    char *file = get(at("a"), &n), *longer = fx_alloc(n + 1, 1);
+    memcpy(longer, file, n);
+    put(at("b"), longer, n + 1);
+    open_damaged(at("b"), "a byte more", n);
+    for (size_t i = n; i-- > 0;) {
+        nncf_checkpoint *c = NULL;
+        nncf_error err = NNCF_ERROR_INIT;
+        ck_assert_int_eq(truncate(at("b"), (off_t)i), 0);
+        ck_assert_int_eq(nncf_checkpoint_open(NULL, at("b"), &c, &err), NNCF_E_FORMAT);
+        ck_assert_ptr_nonnull(strstr(err.message, folder));
+    }
+    free(longer);
+    free(file);
+}
+END_TEST
+
+START_TEST(every_flipped_bit_is_noticed)
+{
+    size_t n;
+    save(at("a"));
+    char *file = get(at("a"), &n);
+    put(at("b"), file, n);
+    for (size_t i = 0; i < 8 * n; i++) {
+        nncf_checkpoint *c = NULL;
+        poke(at("b"), i / 8, (char)(file[i / 8] ^ 1 << i % 8));
+        ck_assert_msg(nncf_checkpoint_open(NULL, at("b"), &c, NULL) != NNCF_OK,
+            "bit %zu of byte %zu", i % 8, i / 8);
+        poke(at("b"), i / 8, file[i / 8]);
+    }
+    /* random damage of several bytes */
+    uint64_t state = 12;
+    for (int i = 0; i < 2000; i++) {
+        size_t where[4];
+        for (int j = 0; j < 4; j++) {
+            where[j] = fx_next(&state) % n;
+            poke(at("b"), where[j], (char)fx_next(&state));
+        }
+        open_damaged(at("b"), "random damage", (size_t)i);
+        for (int j = 0; j < 4; j++)
+            poke(at("b"), where[j], file[where[j]]);
+    }
+    nncf_checkpoint *whole = open_or_fail(at("b"));
+    ck_assert(holds_everything(whole));
+    nncf_checkpoint_close(whole);
+    free(file);
+}
+END_TEST
+
+START_TEST(foreign_files)
+{
+    nncf_checkpoint *c;
+    nncf_tensor t;
+    /* another order, no padding, a tensor at an odd place, types that we do not have, spaces at the
+     * end */
+    put_foreign(at("f"),
+        "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[3,11]},\"__metadata__\":{"
+        "\"format\":\"pt\"},"
+        "\"b\":{\"shape\":[3],\"data_offsets\":[0,3],\"dtype\":\"BOOL\"},\"h\":{\"dtype\":\"BF16\","
+        "\"shape\":[1,1],"
+        "\"data_offsets\":[11,13]},\"e\":{\"dtype\":\"F64\",\"shape\":[0],\"data_offsets\":[13,13]}"
+        ",\"deep\":"
+        "{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[13,14]}}  ",
+        14);
+    c = open_or_fail(at("f"));
+    ck_assert_uint_eq(nncf_checkpoint_count(c), 5);
+    ck_assert_str_eq(nncf_checkpoint_name(c, 0), "b");
+    ck_assert_str_eq(nncf_checkpoint_text_get(c, "format"), "pt");
+    ck_assert_int_eq(nncf_checkpoint_get(c, "w", &t), NNCF_OK);
+    ck_assert_uint_eq((uintptr_t)t.data % 4, 0);
+    ck_assert_mem_eq(t.data, "\3\4\5\6\7\10\11\12", 8);
+    ck_assert_int_eq(nncf_checkpoint_get(c, "b", &t), NNCF_E_DTYPE);
+    ck_assert_int_eq(nncf_checkpoint_get(c, "h", &t), NNCF_E_DTYPE);
+    ck_assert_int_eq(nncf_checkpoint_get(c, "e", &t), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_get(c, "deep", &t), NNCF_E_LIMIT);
+    nncf_checkpoint_close(c);
+    put_foreign(at("f"), "{}", 0);
+    c = open_or_fail(at("f"));
+    ck_assert_uint_eq(nncf_checkpoint_count(c), 0);
+    nncf_checkpoint_close(c);
+}
+END_TEST
+
+START_TEST(a_large_claim_allocates_nothing)
+{
+    /* a header length of 2^40 and one of just over the limit, in files that do not have it */
+    fx_memory memory = {0};
+    nncf_context *context = fx_context(&memory, 1, 0, 0);
+    nncf_checkpoint *c = NULL;
+    unsigned char file[64] = {0};
+    file[5] = 1;
+    put(at("b"), file, sizeof file);
+    long before = memory.calls;
+    ck_assert_int_eq(nncf_checkpoint_open(context, at("b"), &c, NULL), NNCF_E_FORMAT);
+    ck_assert_int_le(memory.calls - before, 2); /* the object and its path */
+    /* a sparse file: the header's length is in the file, but over the format's limit */
+    memset(file, 0, sizeof file);
+    file[3] = 8; /* 128 MiB */
+    put(at("b"), file, sizeof file);
+    ck_assert_int_eq(truncate(at("b"), 1 << 28), 0);
+    before = memory.calls;
+    ck_assert_int_eq(nncf_checkpoint_open(context, at("b"), &c, NULL), NNCF_E_FORMAT);
+    ck_assert_int_le(memory.calls - before, 2);
+    nncf_context_destroy(context);
+    ck_assert_int_eq(memory.live, 0);
+}
+END_TEST
+
+START_TEST(no_memory)
+{
+    fx_memory memory = {0};
+    nncf_context *context = fx_context(&memory, 1, 0, 0);
+    save(at("a"));
+    int failures = 0;
+    for (;; failures++) {
+        nncf_checkpoint *c = NULL;
+        nncf_error err = NNCF_ERROR_INIT;
+        long live = memory.live;
+        memory.fail_at = memory.calls + 1 + failures;
+        nncf_status status = nncf_checkpoint_open(context, at("a"), &c, &err);
+        memory.fail_at = 0;
+        if (status == NNCF_OK) {
+            nncf_checkpoint_close(c);
+            break;
+        }
+        ck_assert_int_eq(status, NNCF_E_NOMEM);
+        ck_assert_int_eq(memory.live, live);
+    }
+    ck_assert_int_ge(failures, 10);
+    nncf_context_destroy(context);
+    ck_assert_int_eq(memory.live, 0);
+}
+END_TEST
+
+START_TEST(save_arguments)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    const struct {
+        nncf_checkpoint_tensor t;
+        nncf_status want;
+        const char *says;
+    } bad[] = {
+        {{NULL, {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}}, NNCF_E_ARG, "name"},
+        {{"", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}}, NNCF_E_ARG, "name"},
+        {{"nncf.x", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}}, NNCF_E_ARG, "library's"},
+        {{"__metadata__", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}}, NNCF_E_ARG, "library's"},
+        {{"\xc3", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}}, NNCF_E_ARG, "UTF-8"},
+        {{"\xed\xa0\x80", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}}, NNCF_E_ARG, "UTF-8"},
+        {{"\xc0\x80", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}}, NNCF_E_ARG, "UTF-8"},
+        {{"x", {bytes, 17, 1, 0, five, NULL, {0, 0}}}, NNCF_E_DTYPE, "dtype"},
+        {{"x", {bytes, NNCF_U8, 9, 0, five, NULL, {0, 0}}}, NNCF_E_SHAPE, "shape"},
+        {{"x", {bytes, NNCF_U8, 1, 0, NULL, NULL, {0, 0}}}, NNCF_E_SHAPE, "shape"},
+        {{"x", {bytes, NNCF_U8, 1, 0, (const int64_t[]){-5}, NULL, {0, 0}}}, NNCF_E_SHAPE, "shape"},
+        {{"x", {bytes, NNCF_U8, 2, 0, (const int64_t[]){INT64_MAX, 4}, NULL, {0, 0}}}, NNCF_E_SHAPE,
+            "shape"},
+        {{"x", {bytes, NNCF_U8, 1, 2, five, NULL, {0, 0}}}, NNCF_E_ARG, "flags"},
+        {{"x", {NULL, NNCF_U8, 1, 0, five, NULL, {0, 0}}}, NNCF_E_ARG, "data is NULL"},
+        {{"x", {bytes, NNCF_U8, 1, 0, five, (const int64_t[]){2}, {0, 0}}}, NNCF_E_ARG, "C order"},
+        {{"same", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}}, NNCF_E_ARG, "two tensors"},
+    };
+    nncf_checkpoint_tensor pair[2] = {{"same", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        pair[1] = bad[i].t;
+        ck_assert_int_eq(nncf_checkpoint_save(NULL, at("x"), pair, 2, NULL, 0, &err), bad[i].want);
+        ck_assert_msg(strstr(err.message, bad[i].says) != NULL, "%zu says: %s", i, err.message);
+    }
+    nncf_checkpoint_text text[2] = {{"a", "1"}, {"a", "2"}};
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, at("x"), pair, 1, text, 2, &err), NNCF_E_ARG);
+    text[1].key = "nncf.config";
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, at("x"), pair, 1, text, 2, &err), NNCF_E_ARG);
+    text[1] = (nncf_checkpoint_text){"b", NULL};
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, at("x"), pair, 1, text, 2, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, NULL, pair, 1, NULL, 0, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, at("x"), NULL, 1, NULL, 0, &err), NNCF_E_ARG);
+    ck_assert_int_eq(entries(), 0);
+}
+END_TEST
+
+START_TEST(failures_of_the_system)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_checkpoint *c = NULL;
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, at("none"), &c, &err), NNCF_E_IO);
+    ck_assert_int_eq(err.os_errno, ENOENT);
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, folder, &c, &err), NNCF_E_IO);
+    ck_assert_int_eq(mkfifo(at("fifo"), 0600), 0);
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, at("fifo"), &c, &err), NNCF_E_IO);
+    unlink(at("fifo"));
+    ck_assert_int_eq(
+        nncf_checkpoint_save(NULL, at("no/such"), tensors, N_TENSORS, NULL, 0, &err), NNCF_E_IO);
+    ck_assert_int_eq(err.os_errno, ENOENT);
+
+    /* no room for the new file: the old one is still there, the temporary one is not */
+    save(at("a"));
+    struct rlimit limit = {100, 100};
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, at("a"), tensors, 2, NULL, 0, &err), NNCF_E_IO);
+    ck_assert_int_eq(err.os_errno, EFBIG);
+    ck_assert_int_eq(entries(), 1);
+    c = open_or_fail(at("a"));
+    ck_assert(holds_everything(c));
+    nncf_checkpoint_close(c);
+    /* a folder in the way of the rename */
+    ck_assert_int_eq(mkdir(at("d"), 0700), 0);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, at("d"), NULL, 0, NULL, 0, &err), NNCF_E_IO);
+    ck_assert_int_eq(entries(), 2);
+    rmdir(at("d"));
+}
+END_TEST
+
+/* A device, a fifo or a link is not what a snapshot is meant to take the place of. */
+START_TEST(only_regular_files_are_replaced)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    struct stat info;
+    char link_path[512];
+    snprintf(link_path, sizeof link_path, "%s", at("link"));
+    ck_assert_int_eq(symlink("nowhere", link_path), 0);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, link_path, NULL, 0, NULL, 0, &err), NNCF_E_IO);
+    ck_assert_ptr_nonnull(strstr(err.message, "not a regular file"));
+    ck_assert_int_eq(lstat(link_path, &info), 0);
+    ck_assert(S_ISLNK(info.st_mode));
+    ck_assert_int_eq(mkfifo(at("fifo"), 0600), 0);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, at("fifo"), NULL, 0, NULL, 0, &err), NNCF_E_IO);
+    ck_assert_int_eq(lstat(at("fifo"), &info), 0);
+    ck_assert(S_ISFIFO(info.st_mode));
+}
+END_TEST
+
+START_TEST(numbers)
+{
+    int64_t v = 0;
+    ck_assert(nncf__parse_int64("9223372036854775807", &v) && v == INT64_MAX);
+    ck_assert(nncf__parse_int64("-9223372036854775808", &v) && v == INT64_MIN);
+    ck_assert(nncf__parse_int64("0", &v) && v == 0);
+    const char *bad[] = {
+        "", "-", "9223372036854775808", "-9223372036854775809", "1 ", " 1", "1.0", "+1", "0x1"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        ck_assert_msg(!nncf__parse_int64(bad[i], &v), "%s", bad[i]);
+}
+END_TEST
+
+/* ---- a controller's state ---- */
+
+typedef struct rig {
+    nncf_context *context;
+    nncf_model *model;
+    fx_block k;
+    nncf_compression_ctrl *ctrl;
+} rig;
+
+static void make_rig(rig *r, const char *config)
+{
+    uint64_t state = 1;
+    *r = (rig){.k = {.scope = "net/conv", .in_channels = 3, .out_channels = 5, .kernel = {3, 3}}};
+    r->context = fx_context(NULL, 1, 0, 42);
+    ck_assert_int_eq(nncf_model_create(r->context, &r->model, NULL), NNCF_OK);
+    fx_register(r->model, &r->k, NULL, &state);
+    r->ctrl = fx_ctrl(r->model, config);
+}
+
+static void drop_rig(rig *r)
+{
+    nncf_compression_ctrl_destroy(r->ctrl);
+    nncf_model_destroy(r->model);
+    nncf_context_destroy(r->context);
+    fx_release(&r->k);
+}
+
+START_TEST(state_comes_back)
+{
+    static const char *const configs[] = {
+        FX_CONFIG(FX_RB ", " FX_INT8), FX_CONFIG(FX_MAGNITUDE), "{}"};
+    rig a, b;
+    nncf_error err = NNCF_ERROR_INIT;
+    uint64_t state = 3;
+    make_rig(&a, configs[_i]);
+    make_rig(&b, configs[_i]);
+    nncf_parameter p = {NNCF_PARAMS(nncf_parameter)}, q = {NNCF_PARAMS(nncf_parameter)};
+    for (size_t i = 0; nncf_compression_ctrl_get_parameter(a.ctrl, i, &p) == NNCF_OK; i++)
+        fx_fill(p.data, p.count, 2, &state);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(nncf_compression_ctrl_step(a.ctrl), NNCF_OK);
+        ck_assert_int_eq(nncf_compression_ctrl_epoch_step(a.ctrl), NNCF_OK);
+    }
+    ck_assert_int_eq(nncf_compression_ctrl_step(a.ctrl), NNCF_OK);
+    ck_assert_msg(
+        nncf_checkpoint_save(a.ctrl, at("s"), tensors, N_TENSORS, NULL, 0, &err) == NNCF_OK, "%s",
+        err.message);
+    nncf_checkpoint *c = open_or_fail(at("s"));
+    ck_assert_msg(nncf_checkpoint_restore(c, b.ctrl, &err) == NNCF_OK, "%s", err.message);
+    nncf_statistics sa = {NNCF_PARAMS(nncf_statistics)}, sb = {NNCF_PARAMS(nncf_statistics)};
+    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(a.ctrl, &sa), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(b.ctrl, &sb), NNCF_OK);
+    ck_assert_mem_eq(&sa, &sb, sizeof sa);
+    ck_assert_int_eq(sb.epoch, 3);
+    ck_assert_int_eq(sb.step, 4);
+    for (size_t i = 0; nncf_compression_ctrl_get_parameter(a.ctrl, i, &p) == NNCF_OK; i++) {
+        ck_assert_int_eq(nncf_compression_ctrl_get_parameter(b.ctrl, i, &q), NNCF_OK);
+        ck_assert_mem_eq(p.data, q.data, p.count * sizeof *p.data);
+    }
+    float wa[5 * 3 * 9], wb[5 * 3 * 9];
+    ck_assert_int_eq(nncf_layer_compress_weight(a.k.layer, wa), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(b.k.layer, wb), NNCF_OK);
+    ck_assert_mem_eq(wa, wb, sizeof wa);
+    nncf_checkpoint_close(c);
+    drop_rig(&a);
+    drop_rig(&b);
+}
+END_TEST
+
+START_TEST(another_config_is_named)
+{
+    rig a, b;
+    nncf_error err = NNCF_ERROR_INIT;
+    make_rig(&a, FX_CONFIG(FX_RB));
+    make_rig(&b,
+        FX_CONFIG("{\"algorithm\": \"rb_sparsity\", \"params\": {\"sparsity_init\": 0.1, "
+                  "\"sparsity_target\": 0.7, "
+                  "\"sparsity_steps\": 5, \"sparsity_training_steps\": 10}}"));
+    fx_parameter(a.ctrl, "net/conv.pre_ops.mask").data[0] = 9;
+    ck_assert_int_eq(nncf_checkpoint_save(a.ctrl, at("s"), NULL, 0, NULL, 0, &err), NNCF_OK);
+    nncf_checkpoint *c = open_or_fail(at("s"));
+    ck_assert_int_eq(nncf_checkpoint_restore(c, b.ctrl, &err), NNCF_E_CONFIG);
+    ck_assert_msg(strstr(err.message, "sparsity_target") && strstr(err.message, "0.7") &&
+            strstr(err.message, "0.5"),
+        "%s", err.message);
+    ck_assert(fx_parameter(b.ctrl, "net/conv.pre_ops.mask").data[0] < 9);
+    ck_assert_int_eq(nncf_checkpoint_restore(NULL, b.ctrl, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_restore(c, NULL, &err), NNCF_E_ARG);
+    nncf_checkpoint_close(c);
+    save(at("plain")); /* no controller in it */
+    c = open_or_fail(at("plain"));
+    ck_assert_int_eq(nncf_checkpoint_restore(c, a.ctrl, &err), NNCF_E_NOTFOUND);
+    nncf_checkpoint_close(c);
+    drop_rig(&a);
+    drop_rig(&b);
+}
+END_TEST
+
+START_TEST(another_model_is_noticed)
+{
+    rig a;
+    nncf_error err = NNCF_ERROR_INIT;
+    uint64_t state = 1;
+    nncf_model *model;
+    fx_block k = {.scope = "net/other", .in_channels = 3, .out_channels = 4};
+    make_rig(&a, FX_CONFIG(FX_RB));
+    ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+    fx_register(model, &k, NULL, &state);
+    nncf_compression_ctrl *ctrl = fx_ctrl(model, FX_CONFIG(FX_RB));
+    float before = fx_parameter(ctrl, "net/other.pre_ops.mask").data[0];
+    fx_parameter(a.ctrl, "net/conv.pre_ops.mask").data[0] = -1;
+    ck_assert_int_eq(nncf_checkpoint_save(a.ctrl, at("s"), NULL, 0, NULL, 0, &err), NNCF_OK);
+    nncf_checkpoint *c = open_or_fail(at("s"));
+    ck_assert_int_eq(nncf_checkpoint_restore(c, ctrl, &err), NNCF_E_NOTFOUND);
+    ck_assert_ptr_nonnull(strstr(err.message, "net/other.pre_ops.mask"));
+    ck_assert(fx_parameter(ctrl, "net/other.pre_ops.mask").data[0] == before);
+    nncf_checkpoint_close(c);
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(model);
+    fx_release(&k);
+    drop_rig(&a);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("checkpoint");
+    TCase *tc = tcase_create("checkpoint");
+    tcase_set_timeout(tc, 240);
+    tcase_add_checked_fixture(tc, make_folder, remove_folder);
+    tcase_add_test(tc, round_trip);
+    tcase_add_test(tc, nothing_at_all);
+    tcase_add_test(tc, read_checks_everything_first);
+    tcase_add_test(tc, truncation_is_noticed);
+    tcase_add_test(tc, every_flipped_bit_is_noticed);
+    tcase_add_test(tc, foreign_files);
+    tcase_add_test(tc, a_large_claim_allocates_nothing);
+    tcase_add_test(tc, no_memory);
+    tcase_add_test(tc, save_arguments);
+    tcase_add_test(tc, failures_of_the_system);
+    tcase_add_test(tc, only_regular_files_are_replaced);
+    tcase_add_test(tc, numbers);
+    tcase_add_loop_test(tc, state_comes_back, 0, 3);
+    tcase_add_test(tc, another_config_is_named);
+    tcase_add_test(tc, another_model_is_noticed);
+    suite_add_tcase(suite, tc);
+    return fx_main(suite);
+}

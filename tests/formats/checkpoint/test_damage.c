@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Snapshots whose checksums are right and whose contents make no sense: what a program that means
+ * harm, or a faulty one, can write. Each is damaged in memory behind opening. Restoring says what
+ * is wrong, and changes nothing.
+ */
+#include "formats/checkpoint/masks.h"
+#include "formats/checkpoint/state.h"
+#include "formats/safetensors/open.h"
+#include "formats/safetensors/safetensors.h"
+#include "support/layer_fixture.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#define QUANTIZATION                                                                               \
+    "{\"algorithm\": \"quantization\", \"weights\": {\"mode\": \"asymmetric\"}, \"initializer\": " \
+    "{\"range\": "                                                                                 \
+    "{\"num_init_steps\": 1}}}"
+#define CONFIG(algorithms)                                                                         \
+    "{\"nncf_dialect\": \"1.3\", \"compression\": [" algorithms ", " QUANTIZATION "]}"
+
+typedef struct memory_file {
+    char *data;
+    size_t size, at;
+} memory_file;
+
+static int32_t put(void *user, const void *data, size_t size)
+{
+    memory_file *f = user;
+    f->data = realloc(f->data, f->size + size);
+    ck_assert_ptr_nonnull(f->data);
+    memcpy(f->data + f->size, data, size);
+    f->size += size;
+    return 0;
+}
+
+static int64_t get(void *user, void *data, size_t size)
+{
+    memory_file *f = user;
+    const size_t n = size < f->size - f->at ? size : f->size - f->at;
+    memcpy(data, f->data + f->at, n);
+    f->at += n;
+    return (int64_t)n;
+}
+
+typedef struct rig {
+    nncf_context *context;
+    nncf_model *model;
+    fx_block k;
+    nncf_compression_ctrl *ctrl;
+    char log[4096];
+} rig;
+
+static void on_log(void *user, int32_t level, const char *line)
+{
+    rig *r = user;
+    const size_t n = strlen(r->log);
+    if (level <= NNCF_LOG_WARNING)
+        snprintf(r->log + n, sizeof r->log - n, "%s\n", line);
+}
+
+static void make_rig(rig *r, const char *config)
+{
+    uint64_t state = 1;
+    *r = (rig){.k = {.scope = "N/Linear[a]", .in_channels = 6, .out_channels = 8, .linear = true}};
+    const nncf_context_params p = {
+        NNCF_PARAMS(nncf_context_params), .n_threads = 1, .seed = 42, .log = on_log, .log_user = r};
+    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &p, &r->context, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_create(r->context, &r->model, NULL), NNCF_OK);
+    fx_register(r->model, &r->k, NULL, &state);
+    r->ctrl = fx_ctrl(r->model, config);
+}
+
+static void drop_rig(rig *r)
+{
+    nncf_compression_ctrl_destroy(r->ctrl);
+    nncf_model_destroy(r->model);
+    nncf_context_destroy(r->context);
+    fx_release(&r->k);
+}
+
+static memory_file state_of(const rig *r)
+{
+    memory_file f = {0};
+    const nncf_checkpoint_save_params p = {
+        NNCF_PARAMS(nncf_checkpoint_save_params), .ctrl = r->ctrl, .write = put, .user = &f};
+    ck_assert_int_eq(nncf_checkpoint_save_with(&p, NULL), NNCF_OK);
+    return f;
+}
+
+/* ---- the subject: a snapshot, and controllers of the same config and of another ---- */
+
+static rig source, same, other;
+static memory_file file;
+static nncf_checkpoint *c;
+
+static void begin(void)
+{
+    make_rig(&source, CONFIG(FX_MAGNITUDE));
+    make_rig(&same, CONFIG(FX_MAGNITUDE));
+    make_rig(&other, CONFIG("{\"algorithm\": \"const_sparsity\"}"));
+    int32_t more = 0;
+    while (nncf_compression_ctrl_init_step(source.ctrl, &more) == NNCF_OK && more) {
+        static float x[2 * 6] = {1, -2, 3}, y[2 * 8];
+        const nncf_tensor tx = {
+            .data = x, .dtype = NNCF_F32, .ndim = 2, .shape = (const int64_t[]){2, 6}};
+        nncf_tensor ty = {
+            .data = y, .dtype = NNCF_F32, .ndim = 2, .shape = (const int64_t[]){2, 8}};
+        ck_assert_int_eq(nncf_layer_forward(source.k.layer, &tx, &ty), NNCF_OK);
+    }
+    ck_assert_int_eq(nncf_compression_ctrl_step(source.ctrl), NNCF_OK);
+    file = state_of(&source);
+    const nncf_checkpoint_open_params p = {
+        NNCF_PARAMS(nncf_checkpoint_open_params), .read = get, .user = &file, .size = file.size};
+    ck_assert_int_eq(nncf_checkpoint_open_with(source.context, &p, &c, NULL), NNCF_OK);
+}
+
+static void end(void)
+{
+    nncf_checkpoint_close(c);
+    free(file.data);
+    drop_rig(&source);
+    drop_rig(&same);
+    drop_rig(&other);
+}
+
+/* Restore into `r`. With an error the controller is as it was; without one it is put back. */
+static void expect(rig *r, nncf_status want, const char *where, const char *what)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    const nncf_checkpoint_restore_params p = {
+        NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1};
+    memory_file before = state_of(r);
+    nncf_status status = nncf_checkpoint_restore_with(c, r->ctrl, &p, &err);
+    ck_assert_msg(status == want, "%s: %s, not %s: %s", what, nncf_status_name(status),
+        nncf_status_name(want), err.message);
+    if (status != NNCF_OK) {
+        memory_file after = state_of(r);
+        ck_assert_msg(before.size == after.size && memcmp(before.data, after.data, after.size) == 0,
+            "%s: %s", what, "the controller has changed");
+        ck_assert_msg(strcmp(err.where, where) == 0, "%s: at %s", what, err.where);
+        free(after.data);
+        ck_assert_int_eq(nncf_checkpoint_restore_with(c, r->ctrl, &p, NULL), want);
+    }
+    free(before.data);
+}
+
+static nncf__pair *text_of(const char *key)
+{
+    for (size_t i = 0; i < c->n_texts; i++)
+        if (strcmp(c->texts[i].key, key) == 0)
+            return &c->texts[i];
+    ck_abort_msg("no text %s", key);
+}
+
+/* A text with another value; NULL: it is not there (by a key that sorts at its place). */
+static nncf__pair replace(const char *key, const char *value)
+{
+    static char both[2][2][512];
+    static int next;
+    char(*copies)[512] = both[next = !next]; /* two texts may be replaced at a time */
+    nncf__pair *text = text_of(key), old = *text;
+    snprintf(copies[0], sizeof copies[0], "%s!", key);
+    snprintf(copies[1], sizeof copies[1], "%s", value ? value : "");
+    *text = value ? (nncf__pair){old.key, copies[1]} : (nncf__pair){copies[0], old.value};
+    return old;
+}
+
+static void put_back(const char *key, nncf__pair old)
+{
+    char changed[160];
+    snprintf(changed, sizeof changed, "%s!", key);
+    for (size_t i = 0; i < c->n_texts; i++)
+        if (strcmp(c->texts[i].key, key) == 0 || strcmp(c->texts[i].key, changed) == 0)
+            c->texts[i] = old;
+}
+
+static nncf__entry *entry_of(const char *name)
+{
+    const nncf__entry *e = nncf__checkpoint_find(c, name);
+    ck_assert_msg(e != NULL, "no tensor %s", name);
+    return &c->entries[e - c->entries];
+}
+
+START_TEST(counters)
+{
+    static const char *const values[] = {
+        NULL, "", "x", "1 ", "-1", "2", "9999999999", "99999999999999999999"};
+    rig *const rigs[] = {&same, &other};
+    for (int i = 0; i < NNCF__N_COUNTERS; i++)
+        for (size_t j = 0; j < sizeof values / sizeof *values; j++) {
+            const char *name = nncf__counter_names[i], *v = values[j];
+            const bool flag = i == NNCF__FROZEN || i == NNCF__INIT_DONE || i == NNCF__STEPPED ||
+                i == NNCF__ARRIVED;
+            const bool number = v && *v && strspn(v, "-0123456789") == strlen(v) && strlen(v) < 20;
+            nncf_status want = NNCF_E_FORMAT;
+            if (!v)
+                want = i < NNCF__SCHEDULE_STEP ? NNCF_E_NOTFOUND : NNCF_OK;
+            else if (number && (v[0] != '-' || i == NNCF__SEED) &&
+                !(flag && strlen(v) + (v[0] > '1') > 1) &&
+                !(i == NNCF__SCHEDULE_COUNT && strlen(v) > 9))
+                want = NNCF_OK;
+            nncf__pair old = replace(name, v);
+            for (int k = 0; k < 2; k++)
+                expect(rigs[k], want, name, name);
+            put_back(name, old);
+        }
+    /* another seed is a warning */
+    same.log[0] = 0;
+    nncf__pair old = replace("nncf.seed", "7");
+    expect(&same, NNCF_OK, "", "seed");
+    ck_assert_ptr_nonnull(strstr(same.log, "seed 7, the context has 42"));
+    put_back("nncf.seed", old);
+}
+END_TEST
+
+START_TEST(levels)
+{
+    double *level = (double *)(uintptr_t)entry_of("nncf.levels")->data, good = *level;
+    const double bad[] = {-0.1, 1.1, (double)NAN, (double)INFINITY};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        *level = bad[i];
+        expect(&same, NNCF_E_FORMAT, "nncf.levels", "level");
+        expect(&other, NNCF_E_FORMAT, "nncf.levels", "level");
+    }
+    *level = good;
+    nncf__entry *e = entry_of("nncf.levels");
+    e->dtype = NNCF_I64;
+    expect(&same, NNCF_E_DTYPE, "nncf.levels", "type");
+    expect(&other, NNCF_E_DTYPE, "nncf.levels", "type");
+    e->dtype = NNCF_F64;
+    e->shape[0] = 1;
+    expect(&same, NNCF_E_SHAPE, "nncf.levels", "shape");
+    expect(&other, NNCF_E_SHAPE, "nncf.levels", "shape");
+    e->shape[0] = 2;
+    expect(&same, NNCF_OK, "", "put back");
+    expect(&other, NNCF_OK, "", "put back");
+}
+END_TEST
+
+START_TEST(quantizers_of_a_snapshot)
+{
+    nncf__entry *e = entry_of("nncf.quantizers");
+    int32_t *states = (int32_t *)(uintptr_t)e->data;
+    ck_assert_int_eq(e->shape[0], 2);
+    for (int i = 0; i < 4; i++) {
+        const int32_t good = states[i];
+        const int32_t bad[] = {-2, 3, INT32_MIN, INT32_MAX};
+        for (size_t j = 0; j < sizeof bad / sizeof *bad; j++) {
+            states[i] = bad[j];
+            expect(&same, NNCF_E_FORMAT, "nncf.quantizers", "state");
+            expect(&other, NNCF_E_FORMAT, "nncf.quantizers", "state");
+        }
+        states[i] = good;
+    }
+    e->dtype = NNCF_F32;
+    expect(&other, NNCF_E_FORMAT, "nncf.quantizers", "type");
+    e->dtype = NNCF_I32;
+    e->ndim = 1;
+    expect(&other, NNCF_E_FORMAT, "nncf.quantizers", "shape");
+    e->ndim = 2;
+    e->shape[1] = 1;
+    expect(&other, NNCF_E_FORMAT, "nncf.quantizers", "shape");
+    e->shape[1] = 2;
+    char *name = e->name;
+    e->name = (char[]){"nncf.quantizers!"};
+    expect(&other, NNCF_E_FORMAT, "nncf.quantizers", "missing");
+    e->name = name;
+    /* one that was never initialized gives no range */
+    const int32_t good = states[1];
+    states[1] = 0;
+    other.log[0] = 0;
+    expect(&other, NNCF_OK, "", "not initialized");
+    ck_assert_ptr_nonnull(
+        strstr(other.log, "has no range for 1 quantizers: N/Linear[a].pre_ops.weight_quantizer"));
+    states[1] = good;
+    /* nor one whose parameters are of another kind */
+    static const char *const parameters[] = {"N/Linear[a].pre_ops.weight_quantizer.input_low",
+        "N/Linear[a].pre_ops.weight_quantizer.input_range"};
+    for (int i = 0; i < 2; i++)
+        for (int how = 0; how < 3; how++) {
+            nncf__entry *p = entry_of(parameters[i]), old = *p;
+            int64_t two[] = {2, 1};
+            p->dtype = how == 0 ? NNCF_F64 : p->dtype;
+            p->ndim = how == 1 ? 2 : p->ndim;
+            p->shape = how > 0 ? two : p->shape;
+            other.log[0] = 0;
+            expect(&other, NNCF_OK, "", "parameters");
+            ck_assert_ptr_nonnull(strstr(other.log, "has no range for 1 quantizers"));
+            *p = old;
+        }
+}
+END_TEST
+
+START_TEST(lists_of_names)
+{
+    static const char *const quantizers[] = {"", "[", "{}", "[1,2]", "[\"a\"]", "null", "[]",
+        "[\"a", "[\"a\" \"b\"]", "[\"a\",\"b\",\"c\"] x"};
+    for (size_t i = 0; i < sizeof quantizers / sizeof *quantizers; i++) {
+        nncf__pair old = replace("nncf.quantizer_names", quantizers[i]);
+        expect(&other, i + 1 < sizeof quantizers / sizeof *quantizers ? NNCF_E_FORMAT : NNCF_OK,
+            "nncf.quantizer_names", quantizers[i]);
+        put_back("nncf.quantizer_names", old);
+    }
+    /* without the list, or with other names in it, all ranges are found anew */
+    for (int i = 0; i < 2; i++) {
+        nncf__pair old = replace("nncf.quantizer_names", i ? "[\"nncf.levels\",\"none\"]" : NULL);
+        other.log[0] = 0;
+        expect(&other, NNCF_OK, "", "names");
+        ck_assert_ptr_nonnull(strstr(other.log, "has no range for 2 quantizers; run the"));
+        put_back("nncf.quantizer_names", old);
+    }
+}
+END_TEST
+
+/* Marked as a mask, but nothing that can be one: then there is none. */
+START_TEST(masks)
+{
+    nncf__entry *mask = entry_of("nncf.N/Linear[a].mask"),
+                *range = entry_of("N/Linear[a].input_quantizer.scale");
+    ck_assert(mask->is_mask);
+    mask->dtype = NNCF_S8;
+    other.log[0] = 0;
+    expect(&other, NNCF_OK, "", "type");
+    ck_assert_ptr_nonnull(strstr(other.log, "has no mask for 1 layers"));
+    mask->dtype = NNCF_U8;
+    range->is_mask = true;
+    expect(&other, NNCF_OK, "", "a range");
+    range->is_mask = false;
+    mask->end--;
+    expect(&other, NNCF_E_SHAPE, "nncf.N/Linear[a].mask", "size");
+    mask->end++;
+    /* the list itself */
+    static const char *const lists[] = {
+        "", "{}", "[1]", "[\"none\"]", "[\"none\",", "[\"nncf.N/Linear[a].mask\"]"};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        nncf__pair old = replace("nncf.mask_names", lists[i]);
+        mask->is_mask = false;
+        ck_assert_int_eq(nncf__masks_mark(c), NNCF_OK);
+        ck_assert(mask->is_mask == (i == sizeof lists / sizeof *lists - 1));
+        put_back("nncf.mask_names", old);
+    }
+    nncf__pair old = replace("nncf.mask_names", NULL);
+    ck_assert_int_eq(nncf__masks_mark(c), NNCF_OK);
+    put_back("nncf.mask_names", old);
+}
+END_TEST
+
+START_TEST(config_and_digest)
+{
+    nncf__pair old = replace("nncf.config_sha256", "00");
+    expect(&same, NNCF_E_FORMAT, "nncf.config_sha256", "digest");
+    put_back("nncf.config_sha256", old);
+    old = replace("nncf.config_sha256", NULL);
+    expect(&same, NNCF_OK, "", "no digest");
+    put_back("nncf.config_sha256", old);
+    old = replace("nncf.config", NULL);
+    expect(&same, NNCF_E_NOTFOUND, "nncf.config", "no config");
+    put_back("nncf.config", old);
+    /* more differences than a message holds: they are in the log */
+    old = replace("nncf.config",
+        "{\"compression\":[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23]}");
+    nncf__pair digest = replace("nncf.config_sha256", NULL);
+    nncf_error err = NNCF_ERROR_INIT;
+    same.log[0] = 0;
+    ck_assert_int_eq(nncf_checkpoint_restore(c, same.ctrl, &err), NNCF_E_CONFIG);
+    ck_assert_ptr_nonnull(strstr(same.log, "compression[2] is nothing here, 2 in the snapshot"));
+    put_back("nncf.config", old);
+    put_back("nncf.config_sha256", digest);
+}
+END_TEST
+
+START_TEST(arguments)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_checkpoint_restore_report report = {NNCF_PARAMS(nncf_checkpoint_restore_report)};
+    nncf_checkpoint_restore_params p = {
+        NNCF_PARAMS(nncf_checkpoint_restore_params), .report = &report};
+    nncf_tensor t;
+    size_t count;
+    ck_assert_int_eq(nncf_checkpoint_restore_with(c, same.ctrl, &p, &err), NNCF_OK);
+    ck_assert(report.masks_taken == 1 && report.quantizers_taken == 2 &&
+        report.initialization_needed == 0);
+    report.struct_size = 3;
+    ck_assert_int_eq(nncf_checkpoint_restore_with(c, same.ctrl, &p, &err), NNCF_E_ARG);
+    p.report = NULL;
+    p.accept_config = -1;
+    ck_assert_int_eq(nncf_checkpoint_restore_with(c, same.ctrl, &p, &err), NNCF_E_ARG);
+    p.accept_config = 0;
+    p.padding = 1;
+    ck_assert_int_eq(nncf_checkpoint_restore_with(c, same.ctrl, &p, &err), NNCF_E_ARG);
+    p.struct_size = 1;
+    ck_assert_int_eq(nncf_checkpoint_restore_with(c, same.ctrl, &p, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_restore_with(c, NULL, NULL, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_get(NULL, "a", &t), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_get(c, "a", NULL), NNCF_E_ARG);
+    ck_assert_ptr_null(nncf_checkpoint_name(NULL, 0));
+    ck_assert_ptr_null(nncf_checkpoint_text_get(NULL, "a"));
+    ck_assert_ptr_null(nncf_checkpoint_text_get(c, NULL));
+    ck_assert_int_eq(nncf_checkpoint_unknown(c, NULL, NULL, 0, NULL, 0, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_unknown(c, NULL, NULL, 1, NULL, 0, &count), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_unknown(c, NULL, NULL, 0, NULL, 1, &count), NNCF_E_ARG);
+    /* a name that is not there yet is nobody's */
+    const nncf_checkpoint_tensor unnamed = {0};
+    ck_assert_int_eq(nncf_checkpoint_unknown(c, same.ctrl, &unnamed, 1, NULL, 0, &count), NNCF_OK);
+    ck_assert_uint_eq(count, 0);
+    /* the model is gone */
+    nncf_model_destroy(same.model);
+    same.model = NULL;
+    ck_assert_int_eq(nncf_checkpoint_restore(c, same.ctrl, &err), NNCF_E_STATE);
+    ck_assert_int_eq(nncf_checkpoint_unknown(c, same.ctrl, NULL, 0, NULL, 0, &count), NNCF_E_STATE);
+    const nncf_checkpoint_save_params save = {
+        NNCF_PARAMS(nncf_checkpoint_save_params), .ctrl = same.ctrl, .write = put};
+    ck_assert_int_eq(nncf_checkpoint_save_with(&save, &err), NNCF_E_STATE);
+}
+END_TEST
+
+START_TEST(save_arguments)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    const nncf_checkpoint_text text = {"a", "b"};
+    const nncf_checkpoint_save_params bad[] = {
+        {NNCF_PARAMS(nncf_checkpoint_save_params)},
+        {NNCF_PARAMS(nncf_checkpoint_save_params), .path = "x", .write = put},
+        {NNCF_PARAMS(nncf_checkpoint_save_params), .path = ""},
+        {NNCF_PARAMS(nncf_checkpoint_save_params), .write = put, .keep_previous = 1},
+        {NNCF_PARAMS(nncf_checkpoint_save_params), .path = "x", .keep_previous = -1},
+        {NNCF_PARAMS(nncf_checkpoint_save_params), .path = "x", .keep_previous = 2},
+        {NNCF_PARAMS(nncf_checkpoint_save_params), .path = "x", .padding = 1},
+        {NNCF_PARAMS(nncf_checkpoint_save_params), .write = put, .n_tensors = 1},
+        {NNCF_PARAMS(nncf_checkpoint_save_params), .write = put, .n_texts = 1},
+        {1, .write = put, .texts = &text, .n_texts = 1},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        ck_assert_msg(nncf_checkpoint_save_with(&bad[i], &err) == NNCF_E_ARG, "%zu", i);
+    ck_assert_int_eq(nncf_checkpoint_save_with(NULL, &err), NNCF_E_ARG);
+    /* texts that are no UTF-8, on either side */
+    const nncf_checkpoint_text broken[] = {{"\xff", ""}, {"a", "\xff"}, {NULL, "a"}};
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        memory_file f = {0};
+        const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
+            .write = put, .user = &f, .texts = &broken[i], .n_texts = 1};
+        ck_assert_int_eq(nncf_checkpoint_save_with(&p, &err), NNCF_E_ARG);
+        ck_assert_uint_eq(f.size, 0);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("damage");
+    TCase *tc = tcase_create("damage");
+    tcase_set_timeout(tc, 60);
+    tcase_add_checked_fixture(tc, begin, end);
+    tcase_add_test(tc, counters);
+    tcase_add_test(tc, levels);
+    tcase_add_test(tc, quantizers_of_a_snapshot);
+    tcase_add_test(tc, lists_of_names);
+    tcase_add_test(tc, masks);
+    tcase_add_test(tc, config_and_digest);
+    tcase_add_test(tc, arguments);
+    tcase_add_test(tc, save_arguments);
+    suite_add_tcase(suite, tc);
+    return fx_main(suite);
+}
