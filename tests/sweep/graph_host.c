@@ -30,10 +30,10 @@ static float element(const node *n, float a, float b, size_t channel, float d[2]
         return 1.25f * a;
     case NNCF_OP_OTHER:
         d[0] = 0.5f;
-        return 0.5f * a + 0.1f;
+        return 0.5f * a + 0.1234567f; /* no multiple of anything: 0.1 is a tie of 1 / 15 */
     case NNCF_OP_BATCH_NORM:
         d[0] = 0.5f + 0.1f * (float)channel;
-        return d[0] * a - 0.2f;
+        return d[0] * a - 0.2345678f;
     case NNCF_OP_MUL:
         d[0] = b;
         d[1] = a;
