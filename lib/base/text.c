@@ -171,6 +171,14 @@ char *nncf__format_double(double value, char out[NNCF__DOUBLE_TEXT])
     return out;
 }
 
+uint64_t nncf__hash_text(const char *text)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (const char *p = text; *p; p++)
+        hash = (hash ^ (unsigned char)*p) * UINT64_C(0x100000001b3);
+    return hash ^ hash >> 32;
+}
+
 unsigned nncf__edit_distance(const char *a, const char *b)
 {
     /* Optimal string alignment: three rows of the usual table suffice. */

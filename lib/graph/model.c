@@ -6,12 +6,11 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "context/context.h"
+#include "graph/index.h"
 
 #include <nncf/base.h>
 #include <nncf/context.h>
 #include <nncf/model.h>
-
-#include <string.h>
 
 nncf_status nncf_model_create(nncf_context *context, nncf_model **model, nncf_error *err)
 {
@@ -61,6 +60,7 @@ void nncf_model_destroy(nncf_model *model)
     for (size_t i = 0; i < model->n_layers; i++)
         nncf__layer_free(context, model->layers[i]);
     nncf__free(context, model->layers);
+    nncf__free(context, (void *)model->index.by_scope);
     nncf__free(context, model->work.data);
     nncf__free(context, model->dw.data);
     nncf__free(context, model);
@@ -95,11 +95,7 @@ nncf_layer *nncf_model_find_layer(const nncf_model *model, const char *scope)
 {
     if (!model || !scope)
         return NULL;
-    for (size_t i = 0; i < model->n_layers; i++) {
-        if (strcmp(model->layers[i]->scope, scope) == 0)
-            return model->layers[i];
-    }
-    return NULL;
+    return nncf__index_find(&model->index, scope);
 }
 
 const char *nncf_layer_scope(const nncf_layer *layer)

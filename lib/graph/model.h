@@ -37,7 +37,7 @@ typedef struct nncf__buffer {
     size_t capacity;
 } nncf__buffer;
 
-struct nncf__layer_compression; /* compression/compression.h */
+struct nncf__layer_compression; /* controller/layer_compression.h */
 
 struct nncf_layer {
     nncf_model *model;
@@ -100,11 +100,19 @@ struct nncf_layer {
     } state;
 };
 
+/* Layers by scope and by address; see graph/index.h. */
+typedef struct nncf__layer_index {
+    /* mask + 1 slots each, in one block that begins with by_scope; NULL: no layers */
+    nncf_layer **by_scope, **by_address;
+    size_t mask;
+} nncf__layer_index;
+
 struct nncf_model {
     nncf_context *context;
     bool owns_context;
     nncf_layer **layers;
     size_t n_layers, layers_capacity;
+    nncf__layer_index index;
     /* NNCF_MODE_... */
     int32_t mode;
     /* attached controller */

@@ -10,6 +10,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "graph/index.h"
 #include "graph/model.h"
 
 #include <nncf/base.h>
@@ -84,10 +85,7 @@ static nncf_status check_inputs(const nncf_model *model, const common *c, nncf_e
             return nncf__fail(err, NNCF_E_ARG, c->scope,
                 "inputs[%zu] is NULL; leave it out for the model's input", i);
         /* looked up instead of followed: a layer of a model that is gone must not be read */
-        bool found = false;
-        for (size_t j = model->n_layers; j-- > 0 && !found;)
-            found = model->layers[j] == input;
-        if (!found)
+        if (!nncf__index_has(&model->index, input))
             return nncf__fail(
                 err, NNCF_E_ARG, c->scope, "inputs[%zu] is not a layer of this model", i);
     }
@@ -143,13 +141,14 @@ nncf_status nncf__register_commit(
     if (status == NNCF_OK && model->n_layers == model->layers_capacity) {
         size_t capacity = model->layers_capacity ? 2 * model->layers_capacity : 64;
         nncf_layer **layers = nncf__calloc(model->context, capacity, sizeof *layers);
-        if (layers) {
+        if (layers && nncf__index_reserve(&model->index, model->context, capacity)) {
             if (model->n_layers)
                 memcpy(layers, model->layers, model->n_layers * sizeof *layers);
             nncf__free(model->context, model->layers);
             model->layers = layers;
             model->layers_capacity = capacity;
         } else {
+            nncf__free(model->context, layers);
             status = nncf__fail(err, NNCF_E_NOMEM, l->scope, "no memory for a layer");
         }
     }
@@ -159,6 +158,7 @@ nncf_status nncf__register_commit(
     }
     l->index = model->n_layers;
     model->layers[model->n_layers++] = l;
+    nncf__index_add(&model->index, l);
     for (size_t i = 0; i < l->n_inputs; i++)
         l->inputs[i]->n_consumers++;
     *layer = l;

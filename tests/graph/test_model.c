@@ -261,6 +261,48 @@ START_TEST(channels_through_sums_and_pools)
 }
 END_TEST
 
+/* Scopes are found and inputs are known in a model whose tables have grown many times; what a model
+ * does not have is not found in it. */
+START_TEST(many_layers)
+{
+    enum { MANY = 5000 };
+    nncf_model *model = new_model(), *other = new_model();
+    nncf_layer **layers = calloc(MANY, sizeof(nncf_layer *)), *stranger, *none;
+    char scope[64];
+    ck_assert_ptr_nonnull(layers);
+    nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = scope, .weight = buffer,
+        .in_features = 2, .out_features = 2};
+    snprintf(scope, sizeof scope, "Net/Linear[0]");
+    ck_assert_int_eq(nncf_model_add_linear(other, &p, &stranger, NULL), NNCF_OK);
+    for (size_t i = 0; i < MANY; i++) {
+        snprintf(scope, sizeof scope, "Net/Linear[%zu]", i);
+        p.inputs = &layers[i / 3]; /* near and far ones */
+        p.n_inputs = i > 0;
+        ck_assert_int_eq(nncf_model_add_linear(model, &p, &layers[i], NULL), NNCF_OK);
+    }
+    for (size_t i = 0; i < MANY; i++) {
+        snprintf(scope, sizeof scope, "Net/Linear[%zu]", i);
+        ck_assert_ptr_eq(nncf_model_find_layer(model, scope), layers[i]);
+        ck_assert_ptr_eq(nncf_model_get_layer(model, i), layers[i]);
+        strcat(scope, "x");
+        ck_assert_ptr_null(nncf_model_find_layer(model, scope));
+    }
+    ck_assert_uint_eq(layers[0]->n_consumers, 2);
+    ck_assert_uint_eq(layers[1000]->n_consumers, 3);
+    p.inputs = &stranger;
+    ck_assert_int_eq(nncf_model_add_linear(model, &p, &none, NULL), NNCF_E_ARG);
+    p.n_inputs = 0;
+    for (size_t i = 0; i < MANY; i += MANY / 10) {
+        snprintf(scope, sizeof scope, "Net/Linear[%zu]", i);
+        ck_assert_int_eq(nncf_model_add_linear(model, &p, &none, NULL), NNCF_E_ARG);
+    }
+    ck_assert_uint_eq(nncf_model_layer_count(model), MANY);
+    nncf_model_destroy(other);
+    nncf_model_destroy(model);
+    free(layers);
+}
+END_TEST
+
 /* Every allocation of a registration fails once; the model stays as it was, and nothing leaks. */
 START_TEST(allocation_failures)
 {
@@ -303,4 +345,4 @@ START_TEST(allocation_failures)
 END_TEST
 
 CF_MAIN("model", conv_fields_and_defaults, null_and_mode, refused_convolutions, refused_others,
-    channels_through_sums_and_pools, allocation_failures)
+    channels_through_sums_and_pools, many_layers, allocation_failures)

@@ -271,10 +271,7 @@ typedef struct scope_table {
 /* Was it there already? */
 static bool add_to_table(scope_table *table, const char *scope)
 {
-    uint64_t hash = 14695981039346656037u;
-    for (const char *p = scope; *p; p++)
-        hash = (hash ^ (unsigned char)*p) * 1099511628211u;
-    size_t i = (size_t)(hash ^ hash >> 32) & table->mask;
+    size_t i = (size_t)nncf__hash_text(scope) & table->mask;
     for (; table->slots[i]; i = (i + 1) & table->mask)
         if (strcmp(table->slots[i], scope) == 0)
             return true;
