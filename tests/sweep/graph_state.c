@@ -601,8 +601,7 @@ bool attach(graph *g)
         return false;
     g->plan = plan_of(g, &planned);
     status = nncf_compression_ctrl_create(g->model, g->config, &g->ctrl, &err);
-    if (status != NNCF_E_UNSUPPORTED || getenv("STRICT_PLAN"))
-        CHECK(w, status == planned, "plan %d, controller %d: %s", planned, status, err.message);
+    CHECK(w, status == planned, "plan %d, controller %d: %s", planned, status, err.message);
     CHECK(w, status == NNCF_OK || status == NNCF_E_UNSUPPORTED || status == NNCF_E_CONFIG,
         "controller: %d %s", status, err.message);
     if (status != NNCF_OK && w->verbose)
