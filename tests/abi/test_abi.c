@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Programs that were built against an older or a newer release of the headers, played with
  * struct_size. Linked with the shared library, as they would be. */
+#include "support/runner.h"
 #include <check.h>
+
 #include <nncf/nncf.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,9 +184,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("abi");
-    TCase *params = tcase_create("params"), *results = tcase_create("results");
-    SRunner *runner;
-    int failed;
+    TCase *params = fx_case(suite, "params", 60), *results = fx_case(suite, "results", 60);
     tcase_add_test(params, test_versions_agree);
     tcase_add_test(params, test_other_major_version_is_refused);
     tcase_add_test(params, test_older_params);
@@ -197,11 +197,5 @@ int main(void)
     tcase_add_test(results, test_newer_results);
     tcase_add_test(results, test_results_without_a_size);
     tcase_add_test(results, test_tensor_flags_are_refused);
-    suite_add_tcase(suite, params);
-    suite_add_tcase(suite, results);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return fx_main(suite);
 }

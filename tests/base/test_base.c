@@ -7,7 +7,8 @@
 #include "base/pool.h"
 #include "base/text.h"
 #include "context/context.h"
-#include "support/counting_allocator.h"
+#include "support/memory.h"
+#include "support/runner.h"
 
 #include <check.h>
 #include <errno.h>
@@ -16,11 +17,11 @@
 #include <math.h>
 #include <stdio.h>
 
-static nncf_context *counted_context(counting *counter, int32_t n_threads)
+static nncf_context *counted_context(fx_memory *counter, int32_t n_threads)
 {
     nncf_context *context = NULL;
     nncf_context_params params = {
-        NNCF_PARAMS(nncf_context_params), .n_threads = n_threads, COUNTING_PARAMS(counter)};
+        NNCF_PARAMS(nncf_context_params), .n_threads = n_threads, FX_MEMORY(counter)};
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
     return context;
 }
@@ -42,7 +43,7 @@ END_TEST
 
 START_TEST(blocks_are_aligned_and_given_back_with_their_size)
 {
-    counting counter = {0};
+    fx_memory counter = {0};
     nncf_context *context = counted_context(&counter, 1);
     void *blocks[70];
     for (size_t size = 0; size < 70; size++) {
@@ -117,7 +118,7 @@ END_TEST
 
 START_TEST(grow_keeps_what_it_had_on_failure)
 {
-    counting counter = {0};
+    fx_memory counter = {0};
     nncf_context *context = counted_context(&counter, 1);
     void *ptr = NULL;
     size_t capacity = 0;
@@ -283,7 +284,7 @@ END_TEST
 
 START_TEST(text_is_delivered_by_the_rule)
 {
-    counting counter = {0};
+    fx_memory counter = {0};
     nncf_context *context = counted_context(&counter, 1);
     char buffer[8];
     size_t needed;
@@ -417,9 +418,9 @@ START_TEST(parameters_are_checked)
         {{NNCF_PARAMS(nncf_context_params), .n_threads = 257}, "n_threads is 257"},
         {{NNCF_PARAMS(nncf_context_params), .max_isa = 5}, "max_isa is 5"},
         {{NNCF_PARAMS(nncf_context_params), .max_isa = -1}, "max_isa is -1"},
-        {{NNCF_PARAMS(nncf_context_params), .alloc = counting_alloc},
+        {{NNCF_PARAMS(nncf_context_params), .alloc = fx_memory_alloc},
             "alloc is given without free"},
-        {{NNCF_PARAMS(nncf_context_params), .free = counting_free}, "free is given without alloc"},
+        {{NNCF_PARAMS(nncf_context_params), .free = fx_memory_free}, "free is given without alloc"},
         {{NNCF_PARAMS(nncf_context_params), .log_level = 5}, "log_level is 5"},
         {{NNCF_PARAMS(nncf_context_params), .log_level = -2}, "log_level is -2"},
         {{NNCF_PARAMS(nncf_context_params), .padding = 1}, "padding is 1"},
@@ -556,11 +557,11 @@ START_TEST(creation_survives_every_failed_allocation)
 {
     for (int persistent = 0; persistent < 2; persistent++) {
         for (size_t n = 1;; n++) {
-            counting counter = {.fail_at = n, .fail_on = persistent};
+            fx_memory counter = {.fail_at = n, .fail_on = persistent};
             nncf_context *context = NULL;
             nncf_error err = NNCF_ERROR_INIT;
             nncf_context_params params = {
-                NNCF_PARAMS(nncf_context_params), .n_threads = 3, COUNTING_PARAMS(&counter)};
+                NNCF_PARAMS(nncf_context_params), .n_threads = 3, FX_MEMORY(&counter)};
             nncf_status status = nncf_context_create(NNCF_API_VERSION, &params, &context, &err);
             if (status == NNCF_OK) {
                 ck_assert_int_gt((int)n, 1);
@@ -596,8 +597,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("base");
-    TCase *tests = tcase_create("base");
-    tcase_set_timeout(tests, 60);
+    TCase *tests = fx_case(suite, "base", 60);
     tcase_add_test(tests, arithmetic_is_checked);
     tcase_add_test(tests, blocks_are_aligned_and_given_back_with_their_size);
     tcase_add_test(tests, allocation_without_hooks);
@@ -618,10 +618,5 @@ int main(void)
     tcase_add_test(tests, environment_lowers_the_instruction_set);
     tcase_add_test(tests, creation_survives_every_failed_allocation);
     tcase_add_test(tests, default_context);
-    suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return fx_main(suite);
 }

@@ -3,8 +3,9 @@
  * signals. */
 #include "base/context.h"
 #include "base/pool.h"
-#include "support/counting_allocator.h"
-#include "support/sweep.h"
+#include "support/memory.h"
+#include "support/require.h"
+#include "support/runner.h"
 
 #include <check.h>
 #include <pthread.h>
@@ -175,10 +176,10 @@ static void fill_scratch(void *arg, size_t chunk, size_t worker)
 
 START_TEST(scratch_belongs_to_a_worker)
 {
-    counting counter = {0};
+    fx_memory counter = {0};
     nncf_context *context = NULL;
     nncf_context_params params = {
-        NNCF_PARAMS(nncf_context_params), .n_threads = 3, COUNTING_PARAMS(&counter)};
+        NNCF_PARAMS(nncf_context_params), .n_threads = 3, FX_MEMORY(&counter)};
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
     ck_assert_ptr_null(nncf__scratch(context, 0));
     ck_assert_int_eq(nncf__scratch_reserve(context, 5000), NNCF_OK);
@@ -383,8 +384,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("threads");
-    TCase *tests = tcase_create("threads");
-    tcase_set_timeout(tests, 120);
+    TCase *tests = fx_case(suite, "threads", 120);
     tcase_add_test(tests, every_chunk_once);
     tcase_add_test(tests, back_to_back_jobs);
     tcase_add_test(tests, jobs_between_naps);
@@ -398,10 +398,5 @@ int main(void)
 #ifndef __SANITIZE_THREAD__ /* which has no threads in a child of a process that had some */
     tcase_add_test(tests, a_child_of_a_fork_during_a_job);
 #endif
-    suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return fx_main(suite);
 }

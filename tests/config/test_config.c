@@ -4,7 +4,8 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "context/context.h"
-#include "support/counting_allocator.h"
+#include "support/memory.h"
+#include "support/runner.h"
 
 #include <check.h>
 #include <math.h>
@@ -608,10 +609,10 @@ START_TEST(every_failed_allocation_is_survived)
     char path[600];
     snprintf(path, sizeof(path), "%s/configs/magnitude_multistep.json", NNCF_GOLDEN_DIR);
     for (int persistent = 0; persistent < 2; persistent++) {
-        counting counter = {0};
+        fx_memory counter = {0};
         nncf_context *context = NULL;
         nncf_context_params params = {
-            NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&counter)};
+            NNCF_PARAMS(nncf_context_params), .n_threads = 1, FX_MEMORY(&counter)};
         ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
         size_t live = counter.live, n = 0;
         nncf_status status;
@@ -669,8 +670,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("config");
-    TCase *tests = tcase_create("config");
-    tcase_set_timeout(tests, 120);
+    TCase *tests = fx_case(suite, "config", 120);
     tcase_add_test(tests, the_seed_means_what_it_says);
     tcase_add_test(tests, golden_configs);
     tcase_add_test(tests, schedules_have_their_own_defaults);
@@ -684,10 +684,5 @@ int main(void)
     tcase_add_test(tests, what_is_odd_but_valid_is_logged);
     tcase_add_test(tests, every_failed_allocation_is_survived);
     tcase_add_test(tests, many_threads_read_one_config);
-    suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return fx_main(suite);
 }

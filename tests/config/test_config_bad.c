@@ -2,7 +2,8 @@
 /* Configs that do not load: status, line:column, path and words of each; and that nothing at all
  * crashes. */
 #include "bad_config.h"
-#include "support/counting_allocator.h"
+#include "support/memory.h"
+#include "support/runner.h"
 
 #include <check.h>
 #include <errno.h>
@@ -461,7 +462,8 @@ static bool is_utf8(const char *text)
     return true;
 }
 
-static void check_any(nncf_context *context, const counting *counter, const char *text, size_t size)
+static void check_any(
+    nncf_context *context, const fx_memory *counter, const char *text, size_t size)
 {
     size_t live = counter->live;
     nncf_config *config = NULL;
@@ -487,10 +489,10 @@ static void check_any(nncf_context *context, const counting *counter, const char
 START_TEST(cut_and_changed_texts)
 {
     static const char bytes[] = "{}[],:\"\\/*0-.eutn \n\t\x01\x7f\xc3\xff";
-    counting counter = {0};
+    fx_memory counter = {0};
     nncf_context *context = NULL;
     nncf_context_params params = {
-        NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&counter)};
+        NNCF_PARAMS(nncf_context_params), .n_threads = 1, FX_MEMORY(&counter)};
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
     size_t size = sizeof(specimen) - 1;
     char changed[sizeof(specimen) + 1];
@@ -525,10 +527,10 @@ START_TEST(long_words_in_messages)
         "{\"%s\": {\"%s\": {\"%s\": [NaN]}}}", "{\"%s\": 1, \"%s\": 2}"};
     static const char *const characters[] = {
         "x", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\\\\"};
-    counting counter = {0};
+    fx_memory counter = {0};
     nncf_context *context = NULL;
     nncf_context_params params = {
-        NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&counter)};
+        NNCF_PARAMS(nncf_context_params), .n_threads = 1, FX_MEMORY(&counter)};
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
     for (size_t c = 0; c < sizeof(characters) / sizeof(characters[0]); c++) {
         for (size_t length = 1; length < 300; length += length < 170 ? 1 : 13) {
@@ -553,8 +555,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("config_bad");
-    TCase *tests = tcase_create("config_bad");
-    tcase_set_timeout(tests, 240);
+    TCase *tests = fx_case(suite, "config_bad", 240);
     tcase_add_loop_test(tests, wrong_syntax, 0, (int)(sizeof(syntax) / sizeof(syntax[0])));
     tcase_add_loop_test(tests, wrong_meaning, 0, (int)(sizeof(meaning) / sizeof(meaning[0])));
     tcase_add_test(tests, every_mistake_is_reported);
@@ -562,10 +563,5 @@ int main(void)
     tcase_add_test(tests, files_that_cannot_be_read);
     tcase_add_test(tests, cut_and_changed_texts);
     tcase_add_test(tests, long_words_in_messages);
-    suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return fx_main(suite);
 }

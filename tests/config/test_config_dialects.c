@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "context/context.h"
+#include "support/runner.h"
 
 #include <check.h>
 #include <stdbool.h>
@@ -292,14 +293,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("config_dialects");
-    TCase *tests = tcase_create("config_dialects");
-    tcase_set_timeout(tests, 120);
+    TCase *tests = fx_case(suite, "config_dialects", 120);
     tcase_add_test(tests, sparsity_in_every_dialect);
     tcase_add_test(tests, quantization_in_every_dialect);
-    suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return fx_main(suite);
 }

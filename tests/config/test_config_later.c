@@ -3,9 +3,10 @@
  * memory. */
 #include "bad_config.h"
 #include "config/config.h"
-#include "support/counting_allocator.h"
+#include "support/memory.h"
 
-#include "support/sweep.h"
+#include "support/require.h"
+#include "support/runner.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -506,10 +507,10 @@ static nncf_status parse_and_use(nncf_context *context)
 
 START_TEST(every_failed_allocation_is_survived)
 {
-    counting counter = {0};
+    fx_memory counter = {0};
     nncf_context *context = NULL;
     nncf_context_params params = {
-        NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&counter)};
+        NNCF_PARAMS(nncf_context_params), .n_threads = 1, FX_MEMORY(&counter)};
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
     size_t live = counter.live, n = 0;
     nncf_status status;
@@ -556,10 +557,10 @@ START_TEST(cut_and_changed_texts)
     static const char bytes[] = "{}[],:\"\\0-e";
     const size_t size = sizeof(large) - 1;
     char changed[sizeof(large)];
-    counting counter = {0};
+    fx_memory counter = {0};
     nncf_context *context = NULL;
     nncf_context_params params = {
-        NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&counter)};
+        NNCF_PARAMS(nncf_context_params), .n_threads = 1, FX_MEMORY(&counter)};
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
     use_any(context, large, size);
     for (size_t i = 0; i < size; i++) {
@@ -582,8 +583,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("config_later");
-    TCase *tests = tcase_create("config_later");
-    tcase_set_timeout(tests, 120);
+    TCase *tests = fx_case(suite, "config_later", 120);
     tcase_add_loop_test(
         tests, wrong_configs_of_later_dialects, 0, (int)(sizeof(wrong) / sizeof(wrong[0])));
     tcase_add_test(tests, a_dialect_by_parameter);
@@ -595,10 +595,5 @@ int main(void)
     tcase_add_test(tests, overrides_are_migrated);
     tcase_add_test(tests, every_failed_allocation_is_survived);
     tcase_add_test(tests, cut_and_changed_texts);
-    suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return fx_main(suite);
 }

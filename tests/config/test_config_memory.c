@@ -3,7 +3,8 @@
  * Every malloc of the process fails once, and then every later one too: json-c's are among them,
  * which no allocator of a context sees. Also what configs may take at the most.
  */
-#include "support/counting_allocator.h"
+#include "support/memory.h"
+#include "support/runner.h"
 
 #include <nncf/config.h>
 #include <stdbool.h>
@@ -200,12 +201,12 @@ START_TEST(memory_is_in_proportion_to_values)
     enum { ROOM = (1 << 20) + 100, MOST = 32 << 20 };
     char *text = malloc(ROOM);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        counting counter = {0};
+        fx_memory counter = {0};
         nncf_context *context = NULL;
         nncf_config *config = NULL;
         nncf_error err = NNCF_ERROR_INIT;
         const nncf_context_params params = {
-            NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&counter)};
+            NNCF_PARAMS(nncf_context_params), .n_threads = 1, FX_MEMORY(&counter)};
         ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
         size_t size =
             fill(text, ROOM, cases[i].head, cases[i].element, cases[i].count, cases[i].tail);
@@ -239,14 +240,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("config_memory");
-    TCase *tests = tcase_create("config_memory");
-    tcase_set_timeout(tests, 120);
+    TCase *tests = fx_case(suite, "config_memory", 120);
     tcase_add_test(tests, every_failing_malloc_is_survived);
     tcase_add_test(tests, memory_is_in_proportion_to_values);
-    suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return fx_main(suite);
 }

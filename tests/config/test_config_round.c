@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Dump, load, dump: every config of the tests and examples, in its own dialect and in others. */
 #include "fuzz/config_target.h"
+#include "support/runner.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -192,8 +193,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("config_round");
-    TCase *tests = tcase_create("config_round");
-    tcase_set_timeout(tests, 120);
+    TCase *tests = fx_case(suite, "config_round", 120);
     tcase_add_checked_fixture(tests, open_context, close_context);
     tcase_add_test(tests, configs_of_the_golden_folder);
     tcase_add_test(tests, configs_of_the_examples);
@@ -201,10 +201,5 @@ int main(void)
     tcase_add_test(tests, odd_configs);
     tcase_add_test(tests, long_scopes);
     tcase_add_test(tests, dialect_without_algorithms);
-    suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return fx_main(suite);
 }

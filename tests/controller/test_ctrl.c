@@ -4,7 +4,7 @@
 #include "controller/ctrl.h"
 #include "graph/model.h"
 #include "quantization/quantizer.h"
-#include "support/comp_fixture.h"
+#include "support/fixture.h"
 
 #include <stdbool.h>
 
@@ -17,25 +17,25 @@
 
 /* Two convolutions, one behind the other, with ReLU between them. */
 typedef struct pair {
-    cf_context c;
+    fx_context c;
     nncf_model *model;
-    cf_layer a, b;
+    fx_layer a, b;
 } pair;
 
 static void pair_open(pair *p, int32_t threads)
 {
-    cf_open(&p->c, threads, 3);
+    fx_open(&p->c, threads, 3);
     ck_assert_int_eq(nncf_model_create(p->c.context, &p->model, NULL), NNCF_OK);
-    p->a = cf_conv(p->model, "Net/Conv2d[a]", 4, 2, 1, NULL, NULL);
-    p->b = cf_conv(p->model, "Net/Conv2d[b]", 3, 4, 1, NULL, p->a.layer);
+    p->a = fx_add_conv(p->model, "Net/Conv2d[a]", 4, 2, 1, NULL, NULL);
+    p->b = fx_add_conv(p->model, "Net/Conv2d[b]", 3, 4, 1, NULL, p->a.layer);
 }
 
 static void pair_close(pair *p)
 {
     nncf_model_destroy(p->model);
-    cf_layer_free(&p->a);
-    cf_layer_free(&p->b);
-    cf_close(&p->c);
+    fx_layer_free(&p->a);
+    fx_layer_free(&p->b);
+    fx_close(&p->c);
 }
 
 /* Input values scaled by `scale`; 2 images of 3 x 3. */
@@ -46,7 +46,7 @@ static void pair_forward(pair *p, float scale, bool both)
     const nncf_tensor tx = {.data = x, .ndim = 4, .shape = xs},
                       ty = {.data = y, .ndim = 4, .shape = ys},
                       tz = {.data = z, .ndim = 4, .shape = zs};
-    cf_fill(x, 36, 11);
+    fx_fill_from(x, 36, 11);
     for (int i = 0; i < 36; i++)
         x[i] *= scale;
     x[7] = scale; /* the largest */
@@ -59,7 +59,7 @@ START_TEST(plain_training)
 {
     pair p;
     pair_open(&p, 1);
-    nncf_compression_ctrl *ctrl = cf_ctrl(p.model, "{\"batch_size\": 3}");
+    nncf_compression_ctrl *ctrl = fx_ctrl(p.model, "{\"batch_size\": 3}");
     int32_t more = 7;
     float w[8];
     ck_assert_uint_eq(nncf_compression_ctrl_parameter_count(ctrl), 0);
@@ -71,7 +71,7 @@ START_TEST(plain_training)
     ck_assert_int_eq(nncf_compression_ctrl_zero_grad(ctrl), NNCF_OK);
     ck_assert_int_eq(nncf_layer_compress_weight(p.a.layer, w), NNCF_OK);
     ck_assert_int_eq(memcmp(w, p.a.weight, sizeof w), 0);
-    nncf_statistics s = cf_statistics(ctrl);
+    nncf_statistics s = fx_statistics(ctrl);
     ck_assert_int_eq(s.compression_level, NNCF_COMPRESSION_FULL);
     ck_assert_int_eq(s.epoch, 1);
     ck_assert_int_eq(s.step, 1);
@@ -94,7 +94,7 @@ START_TEST(wrong_calls)
     nncf_compression_ctrl *ctrl, *second = NULL;
     int32_t more = 5;
     pair_open(&p, 1);
-    nncf_config *config = cf_config(NULL, CONFIG(RB ", " INT8));
+    nncf_config *config = fx_config(NULL, CONFIG(RB ", " INT8));
     ck_assert_int_eq(nncf_compression_ctrl_create(NULL, config, &second, &err), NNCF_E_ARG);
     ck_assert_int_eq(nncf_compression_ctrl_create(p.model, NULL, &second, &err), NNCF_E_ARG);
     ck_assert_int_eq(nncf_compression_ctrl_create(p.model, config, NULL, &err), NNCF_E_ARG);
@@ -163,7 +163,7 @@ START_TEST(initialization)
     pair p;
     int32_t more, batches = 0;
     pair_open(&p, 2);
-    nncf_compression_ctrl *ctrl = cf_ctrl(p.model, CONFIG(INT8));
+    nncf_compression_ctrl *ctrl = fx_ctrl(p.model, CONFIG(INT8));
     const nncf__quantizer *input = ctrl->layers[0].input_quantizer,
                           *weight = ctrl->layers[0].weight_quantizer;
     ck_assert_float_eq(input->scale[0], 1);
@@ -205,7 +205,7 @@ START_TEST(ranges_see_the_mask)
     int32_t more;
     pair_open(&p, 1);
     memcpy(p.a.weight, (float[8]){0.1f, 9, 0.2f, 0.3f, -0.4f, 0.1f, 0, 0}, 8 * sizeof(float));
-    nncf_compression_ctrl *ctrl = cf_ctrl(p.model, CONFIG(RB ", " INT8));
+    nncf_compression_ctrl *ctrl = fx_ctrl(p.model, CONFIG(RB ", " INT8));
     ck_assert_float_eq(ctrl->layers[0].weight_quantizer->scale[0], 9);
     ctrl->layers[0].logit[1] = -1;
     while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more)
@@ -220,7 +220,7 @@ START_TEST(training_without_initialization)
 {
     pair p;
     pair_open(&p, 1);
-    nncf_compression_ctrl *ctrl = cf_ctrl(p.model, CONFIG(INT8));
+    nncf_compression_ctrl *ctrl = fx_ctrl(p.model, CONFIG(INT8));
     pair_forward(&p, 1, true);
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
@@ -229,7 +229,7 @@ START_TEST(training_without_initialization)
     ck_assert_float_eq(ctrl->layers[0].input_quantizer->scale[0], 1);
     nncf_compression_ctrl_destroy(ctrl);
     ctrl =
-        cf_ctrl(p.model, CONFIG("{\"algorithm\": \"quantization\"}")); /* nothing was asked for */
+        fx_ctrl(p.model, CONFIG("{\"algorithm\": \"quantization\"}")); /* nothing was asked for */
     ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
     ck_assert_int_eq(p.c.warnings, 1);
     ck_assert_float_eq(ctrl->layers[0].input_quantizer->scale[0], 1);
@@ -249,7 +249,7 @@ START_TEST(all_zero_data)
     int32_t more;
     pair_open(&p, 1);
     memset(p.a.weight, 0, p.a.count * sizeof(float));
-    nncf_compression_ctrl *ctrl = cf_ctrl(p.model, CONFIG(INT8));
+    nncf_compression_ctrl *ctrl = fx_ctrl(p.model, CONFIG(INT8));
     ck_assert_int_eq(p.c.warnings, 1);
     ck_assert_ptr_nonnull(strstr(p.c.log, "Net/Conv2d[a].pre_ops.weight_quantizer.scale"));
     while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more)
@@ -264,7 +264,7 @@ END_TEST
 static void expect_parameter(
     const nncf_compression_ctrl *ctrl, size_t i, const char *name, int32_t kind, size_t count)
 {
-    nncf_parameter p = cf_parameter(ctrl, i);
+    nncf_parameter p = fx_parameter_at(ctrl, i);
     ck_assert_str_eq(p.name, name);
     ck_assert_int_eq(p.kind, kind);
     ck_assert_uint_eq(p.count, count);
@@ -279,7 +279,7 @@ START_TEST(parameters)
 {
     pair p;
     pair_open(&p, 1);
-    nncf_compression_ctrl *ctrl = cf_ctrl(p.model,
+    nncf_compression_ctrl *ctrl = fx_ctrl(p.model,
         CONFIG("{\"algorithm\": \"quantization\", \"weights\": {\"mode\": \"asymmetric\", "
                "\"per_channel\": "
                "true}}, " RB));
@@ -297,10 +297,10 @@ START_TEST(parameters)
         NNCF_PARAMETER_INPUT_RANGE, 3);
     ck_assert_uint_eq(nncf_compression_ctrl_parameter_count(ctrl), 8);
     nncf_compression_ctrl_loss(ctrl);
-    cf_parameter(ctrl, 4).grad[0] = 5;
-    ck_assert(cf_parameter(ctrl, 0).grad[3] != 0);
+    fx_parameter_at(ctrl, 4).grad[0] = 5;
+    ck_assert(fx_parameter_at(ctrl, 0).grad[3] != 0);
     ck_assert_int_eq(nncf_compression_ctrl_zero_grad(ctrl), NNCF_OK);
-    ck_assert(cf_parameter(ctrl, 0).grad[3] == 0 && cf_parameter(ctrl, 4).grad[0] == 0);
+    ck_assert(fx_parameter_at(ctrl, 0).grad[3] == 0 && fx_parameter_at(ctrl, 4).grad[0] == 0);
     nncf_compression_ctrl_destroy(ctrl);
     pair_close(&p);
 }
@@ -310,13 +310,13 @@ START_TEST(learning_rates)
 {
     pair p;
     pair_open(&p, 1);
-    nncf_compression_ctrl *ctrl = cf_ctrl(p.model,
+    nncf_compression_ctrl *ctrl = fx_ctrl(p.model,
         "{\"compression_lr_multiplier\": 0.5, \"compression\": [{\"algorithm\": \"rb_sparsity\", "
         "\"sparsity_init\": 0.1}, {\"algorithm\": \"quantization\", \"compression_lr_multiplier\": "
         "4}]}");
     size_t logits = 0, scales = 0;
     for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(ctrl); i++) {
-        nncf_parameter parameter = cf_parameter(ctrl, i);
+        nncf_parameter parameter = fx_parameter_at(ctrl, i);
         bool is_logit = parameter.kind == NNCF_PARAMETER_MASK_LOGIT;
         ck_assert_double_eq(parameter.lr_multiplier, is_logit ? 0.5 : 4);
         logits += is_logit;
@@ -354,7 +354,7 @@ START_TEST(refused_and_warned)
         ck_assert_ptr_null(p.model->ctrl);
     }
     ck_assert_ptr_null(ctrl);
-    ctrl = cf_ctrl(p.model,
+    ctrl = fx_ctrl(p.model,
         CONFIG("{\"algorithm\": \"rb_sparsity\", \"ignored_scopes\": [\"Net/Conv2d[a]\", "
                "\"Net/Conv2[b]\", \"Something/else/altogether\"]}"));
     ck_assert_int_eq(p.c.warnings, 2);
@@ -377,8 +377,8 @@ START_TEST(model_goes_first)
     char text[8];
     ck_assert_int_eq(
         nncf_model_create(NULL, &model, &err), NNCF_OK); /* with a context of its own */
-    cf_layer a = cf_conv(model, "Net/Conv2d[a]", 2, 2, 1, NULL, NULL);
-    nncf_compression_ctrl *ctrl = cf_ctrl(model, CONFIG(RB ", " INT8));
+    fx_layer a = fx_add_conv(model, "Net/Conv2d[a]", 2, 2, 1, NULL, NULL);
+    nncf_compression_ctrl *ctrl = fx_ctrl(model, CONFIG(RB ", " INT8));
     nncf_model_destroy(model);
     nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
     nncf_layer_statistics ls = {NNCF_PARAMS(nncf_layer_statistics)};
@@ -398,7 +398,7 @@ START_TEST(model_goes_first)
         nncf_compression_ctrl_statistics_json(ctrl, text, sizeof text, NULL), NNCF_E_STATE);
     ck_assert_int_eq(nncf__ctrl_restored(ctrl), NNCF_E_STATE);
     nncf_compression_ctrl_destroy(ctrl);
-    cf_layer_free(&a);
+    fx_layer_free(&a);
 }
 END_TEST
 
@@ -406,24 +406,24 @@ START_TEST(compression_levels)
 {
     pair p;
     pair_open(&p, 1);
-    nncf_compression_ctrl *ctrl = cf_ctrl(p.model, CONFIG(RB));
-    ck_assert_int_eq(cf_statistics(ctrl).compression_level, NNCF_COMPRESSION_PARTIAL);
+    nncf_compression_ctrl *ctrl = fx_ctrl(p.model, CONFIG(RB));
+    ck_assert_int_eq(fx_statistics(ctrl).compression_level, NNCF_COMPRESSION_PARTIAL);
     for (int epoch = 0; epoch < 4; epoch++) { /* the target is reached in epoch 2 */
         const int32_t want = epoch < 2 ? NNCF_COMPRESSION_PARTIAL : NNCF_COMPRESSION_FULL;
         ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
-        ck_assert_int_eq(cf_statistics(ctrl).compression_level, want);
+        ck_assert_int_eq(fx_statistics(ctrl).compression_level, want);
         ck_assert_int_eq(nncf_compression_ctrl_epoch_step(ctrl), NNCF_OK);
         ck_assert_int_eq(
-            cf_statistics(ctrl).compression_level, want); /* still the epoch that was trained */
+            fx_statistics(ctrl).compression_level, want); /* still the epoch that was trained */
     }
     /* a snapshot taken after epoch 1 says the same when it is restored */
     ctrl->epoch = ctrl->schedule.epoch = 2;
     ck_assert_int_eq(nncf__ctrl_restored(ctrl), NNCF_OK);
-    ck_assert_double_eq(cf_statistics(ctrl).sparsity_target, 0.5);
-    ck_assert_int_eq(cf_statistics(ctrl).compression_level, NNCF_COMPRESSION_PARTIAL);
+    ck_assert_double_eq(fx_statistics(ctrl).sparsity_target, 0.5);
+    ck_assert_int_eq(fx_statistics(ctrl).compression_level, NNCF_COMPRESSION_PARTIAL);
     ctrl->epoch = ctrl->schedule.epoch = 100;
     ck_assert_int_eq(nncf__ctrl_restored(ctrl), NNCF_OK);
-    ck_assert(cf_parameter(ctrl, 0).frozen && cf_statistics(ctrl).frozen);
+    ck_assert(fx_parameter_at(ctrl, 0).frozen && fx_statistics(ctrl).frozen);
     nncf_compression_ctrl_destroy(ctrl);
     pair_close(&p);
 }
@@ -433,13 +433,13 @@ START_TEST(bytes)
 {
     pair p;
     pair_open(&p, 1);
-    nncf_compression_ctrl *ctrl = cf_ctrl(p.model,
+    nncf_compression_ctrl *ctrl = fx_ctrl(p.model,
         CONFIG(
             "{\"algorithm\": \"quantization\", \"weights\": {\"bits\": 4, \"per_channel\": true}}, "
             "{\"algorithm\": \"magnitude_sparsity\", \"ignored_scopes\": \"Net/Conv2d[b]\", "
             "\"params\": "
             "{\"sparsity_init\": 0.75, \"sparsity_target\": 0.8}}"));
-    nncf_statistics s = cf_statistics(ctrl);
+    nncf_statistics s = fx_statistics(ctrl);
     ck_assert_int_eq(s.sparsified_weights, 8);
     ck_assert_double_eq(s.sparsity, 0.75);
     /* a: 1 byte of mask + 2 codes in 1 byte, 4 + 1 + 1 scales; b: 12 codes in 6 bytes, 3 scales */
@@ -457,7 +457,7 @@ START_TEST(text_and_json)
     size_t needed = 0, again = 0;
     int32_t more;
     pair_open(&p, 1);
-    nncf_compression_ctrl *ctrl = cf_ctrl(p.model, CONFIG(RB ", " INT8));
+    nncf_compression_ctrl *ctrl = fx_ctrl(p.model, CONFIG(RB ", " INT8));
     while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more)
         pair_forward(&p, 1, true);
     ck_assert_int_eq(
@@ -478,16 +478,16 @@ START_TEST(text_and_json)
     ck_assert_int_eq(nncf_compression_ctrl_statistics_json(ctrl, text, sizeof text, NULL), NNCF_OK);
     json_object *root = json_tokener_parse(text);
     ck_assert_ptr_nonnull(root);
-    nncf_statistics s = cf_statistics(ctrl);
-    ck_assert_double_eq(cf_number(root, "sparsity_target"), s.sparsity_target);
-    ck_assert_double_eq(cf_number(root, "mean_mask_probability"), s.mean_mask_probability);
-    ck_assert(json_object_is_type(cf_get(root, "magnitude_threshold"), json_type_null));
-    ck_assert_str_eq(cf_string(root, "compression_level"), "partial");
-    json_object *layer = json_object_array_get_idx(cf_get(root, "layers"), 0);
-    ck_assert_str_eq(cf_string(layer, "scope"), "Net/Conv2d[a]");
-    ck_assert_double_eq(cf_number(cf_get(layer, "input"), "scale"), 1);
+    nncf_statistics s = fx_statistics(ctrl);
+    ck_assert_double_eq(fx_number(root, "sparsity_target"), s.sparsity_target);
+    ck_assert_double_eq(fx_number(root, "mean_mask_probability"), s.mean_mask_probability);
+    ck_assert(json_object_is_type(fx_get(root, "magnitude_threshold"), json_type_null));
+    ck_assert_str_eq(fx_string(root, "compression_level"), "partial");
+    json_object *layer = json_object_array_get_idx(fx_get(root, "layers"), 0);
+    ck_assert_str_eq(fx_string(layer, "scope"), "Net/Conv2d[a]");
+    ck_assert_double_eq(fx_number(fx_get(layer, "input"), "scale"), 1);
     ck_assert(json_object_is_type(
-        cf_get(json_object_array_get_idx(cf_get(root, "layers"), 1), "output"), json_type_null));
+        fx_get(json_object_array_get_idx(fx_get(root, "layers"), 1), "output"), json_type_null));
     json_object_put(root);
     nncf_compression_ctrl_destroy(ctrl);
     pair_close(&p);
@@ -507,7 +507,7 @@ START_TEST(allocation_failures)
     size_t failures = 0;
     for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
         for (int persistent = 0; persistent < 2; persistent++) {
-            nncf_config *config = cf_config(NULL, configs[i]);
+            nncf_config *config = fx_config(NULL, configs[i]);
             nncf_status status = NNCF_E_NOMEM;
             for (size_t n = 1; status != NNCF_OK; n++) {
                 pair p;
@@ -542,7 +542,7 @@ START_TEST(statistics_without_memory)
     pair p;
     char text[4096];
     pair_open(&p, 1);
-    nncf_compression_ctrl *ctrl = cf_ctrl(p.model, CONFIG(RB));
+    nncf_compression_ctrl *ctrl = fx_ctrl(p.model, CONFIG(RB));
     p.c.memory.fail_at = p.c.memory.calls + 1;
     p.c.memory.fail_on = true;
     ck_assert_int_eq(
@@ -559,7 +559,7 @@ START_TEST(statistics_without_memory)
 }
 END_TEST
 
-CF_MAIN("ctrl", plain_training, wrong_calls, initialization, ranges_see_the_mask,
+FX_MAIN("ctrl", plain_training, wrong_calls, initialization, ranges_see_the_mask,
     training_without_initialization, all_zero_data, parameters, learning_rates, refused_and_warned,
     model_goes_first, compression_levels, bytes, text_and_json, allocation_failures,
     statistics_without_memory)

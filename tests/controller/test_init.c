@@ -7,7 +7,7 @@
 #include "quantization/histogram.h"
 #include "quantization/observer.h"
 #include "quantization/quantizer.h"
-#include "support/comp_fixture.h"
+#include "support/fixture.h"
 
 #include <stdbool.h>
 
@@ -16,9 +16,9 @@
 /* One convolution that reads the model's input, so that it has a quantizer for it and one for its
  * weight. */
 typedef struct bench {
-    cf_context c;
+    fx_context c;
     nncf_model *model;
-    cf_layer conv;
+    fx_layer conv;
     nncf_compression_ctrl *ctrl;
 } bench;
 
@@ -27,24 +27,24 @@ static void bench_open(bench *b, const int64_t shape[4], int64_t in_channels, co
     const char *group, const char *range)
 {
     char text[512];
-    cf_open(&b->c, 2, 0);
+    fx_open(&b->c, 2, 0);
     ck_assert_int_eq(nncf_model_create(b->c.context, &b->model, NULL), NNCF_OK);
-    b->conv = weight
-        ? cf_conv(b->model, "Net/Conv2d[c]", shape[0], shape[1], (int32_t)shape[2], weight, NULL)
-        : cf_conv(b->model, "Net/Conv2d[c]", 1, in_channels, 1, NULL, NULL);
+    b->conv = weight ? fx_add_conv(b->model, "Net/Conv2d[c]", shape[0], shape[1], (int32_t)shape[2],
+                           weight, NULL)
+                     : fx_add_conv(b->model, "Net/Conv2d[c]", 1, in_channels, 1, NULL, NULL);
     snprintf(text, sizeof text,
         "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"range\": {%s}}, "
         "%s}}",
         range ? range : "\"num_init_steps\": 3, \"type\": \"min_max\"", group);
-    b->ctrl = cf_ctrl(b->model, text);
+    b->ctrl = fx_ctrl(b->model, text);
 }
 
 static void bench_close(bench *b)
 {
     nncf_compression_ctrl_destroy(b->ctrl);
     nncf_model_destroy(b->model);
-    cf_layer_free(&b->conv);
-    cf_close(&b->c);
+    fx_layer_free(&b->conv);
+    fx_close(&b->c);
 }
 
 /* Give a quantizer another rule than the config did. */
@@ -59,11 +59,11 @@ static void set_rule(bench *b, nncf__quantizer *q, const nncf__range_rule *rule)
 static void range_text(json_object *init, size_t steps, char *out, size_t capacity)
 {
     int n = snprintf(
-        out, capacity, "\"num_init_steps\": %zu, \"type\": \"%s\"", steps, cf_string(init, "type"));
-    if (cf_get(init, "min_percentile"))
+        out, capacity, "\"num_init_steps\": %zu, \"type\": \"%s\"", steps, fx_string(init, "type"));
+    if (fx_get(init, "min_percentile"))
         snprintf(out + n, capacity - (size_t)n,
             ", \"min_percentile\": %.17g, \"max_percentile\": %.17g",
-            cf_number(init, "min_percentile"), cf_number(init, "max_percentile"));
+            fx_number(init, "min_percentile"), fx_number(init, "max_percentile"));
 }
 
 /* The batches of a data set, all of one shape. */
@@ -79,10 +79,10 @@ static batches batches_of(json_object *set)
     ck_assert_uint_le(b.count, 4);
     for (size_t i = 0; i < b.count; i++) {
         json_object *batch = json_object_array_get_idx(set, i);
-        b.x[i] = cf_floats(batch, &b.elements);
+        b.x[i] = fx_floats(batch, &b.elements);
         for (size_t j = 0; j < 4; j++)
             b.shape[j] =
-                json_object_get_int64(json_object_array_get_idx(cf_get(batch, "shape"), j));
+                json_object_get_int64(json_object_array_get_idx(fx_get(batch, "shape"), j));
     }
     return b;
 }
@@ -117,11 +117,11 @@ typedef struct tally {
 /* D5: no floor at 0.1, and scale 1 where nothing was seen. D6: channels in their places. */
 static void check_symmetric(json_object *c, const nncf__quantizer *q, tally *t)
 {
-    float *scale = cf_floats(cf_get(c, "scale"), NULL);
+    float *scale = fx_floats(fx_get(c, "scale"), NULL);
     bool floored = false;
-    ck_assert_int_eq(q->params.sign, json_object_get_int(cf_get(c, "signed")));
-    ck_assert_float_eq(q->fq[0].low, (float)cf_number(c, "level_low"));
-    ck_assert_float_eq(q->fq[0].high, (float)cf_number(c, "level_high"));
+    ck_assert_int_eq(q->params.sign, json_object_get_int(fx_get(c, "signed")));
+    ck_assert_float_eq(q->fq[0].low, (float)fx_number(c, "level_low"));
+    ck_assert_float_eq(q->fq[0].high, (float)fx_number(c, "level_high"));
     for (size_t k = 0; k < q->channels; k++)
         floored = floored || q->scale[k] <= 0.1f;
     for (size_t k = 0; k < q->channels; k++) {
@@ -129,9 +129,9 @@ static void check_symmetric(json_object *c, const nncf__quantizer *q, tally *t)
             ck_assert_float_eq_tol(q->scale[k], scale[k], 1e-6f * scale[k]);
         else if (q->channels == 1)
             ck_assert_float_eq(scale[k], 0.1f);
-        if (cf_get(c, "min")) {
-            float *min = cf_floats(cf_get(c, "min"), NULL),
-                  *max = cf_floats(cf_get(c, "max"), NULL);
+        if (fx_get(c, "min")) {
+            float *min = fx_floats(fx_get(c, "min"), NULL),
+                  *max = fx_floats(fx_get(c, "max"), NULL);
             ck_assert_float_eq_tol(
                 q->scale[k], fmaxf(fabsf(min[k]), fabsf(max[k])), 1e-6f * q->scale[k]);
             free(min);
@@ -144,8 +144,8 @@ static void check_symmetric(json_object *c, const nncf__quantizer *q, tally *t)
 
 static void check_asymmetric(json_object *c, const nncf__quantizer *q, tally *t)
 {
-    float *low = cf_floats(cf_get(c, "input_low"), NULL),
-          *range = cf_floats(cf_get(c, "input_range"), NULL);
+    float *low = fx_floats(fx_get(c, "input_low"), NULL),
+          *range = fx_floats(fx_get(c, "input_range"), NULL);
     for (size_t k = 0; k < q->channels; k++) {
         ck_assert_float_eq_tol(q->scale[k], low[k], 2e-6f * fmaxf(1, fabsf(low[k])));
         ck_assert_float_eq_tol(q->range[k], range[k], 2e-6f * fmaxf(1, range[k]));
@@ -195,21 +195,21 @@ static void check_percentiles(const nncf__quantizer *q, const batches *b, tally 
  */
 static void run_case(json_object *root, json_object *c, bool first_images, tally *t)
 {
-    const bool is_weight = json_object_get_boolean(cf_get(c, "is_weights")),
-               asymmetric = strcmp(cf_string(c, "mode"), "asymmetric") == 0,
-               all_zero = strcmp(cf_string(c, "data"), "zeros") == 0;
-    json_object *forced = cf_get(c, "signed_forced"),
-                *set = cf_get(cf_get(root, "data"), cf_string(c, "data"));
+    const bool is_weight = json_object_get_boolean(fx_get(c, "is_weights")),
+               asymmetric = strcmp(fx_string(c, "mode"), "asymmetric") == 0,
+               all_zero = strcmp(fx_string(c, "data"), "zeros") == 0;
+    json_object *forced = fx_get(c, "signed_forced"),
+                *set = fx_get(fx_get(root, "data"), fx_string(c, "data"));
     char group[200], range[200];
     snprintf(group, sizeof group, "\"%s\": {\"mode\": \"%s\", \"per_channel\": %s%s}",
-        is_weight ? "weights" : "activations", cf_string(c, "mode"),
-        json_object_get_boolean(cf_get(c, "per_channel")) ? "true" : "false",
+        is_weight ? "weights" : "activations", fx_string(c, "mode"),
+        json_object_get_boolean(fx_get(c, "per_channel")) ? "true" : "false",
         !forced                               ? ""
             : json_object_get_boolean(forced) ? ", \"signed\": true"
                                               : ", \"signed\": false");
     batches b = batches_of(set);
     bench n;
-    range_text(cf_get(c, "init"), b.count, range, sizeof range);
+    range_text(fx_get(c, "init"), b.count, range, sizeof range);
     bench_open(&n, b.shape, b.shape[1], is_weight ? b.x[0] : NULL, group, range);
     nncf__quantizer *q =
         is_weight ? n.ctrl->layers[0].weight_quantizer : n.ctrl->layers[0].input_quantizer;
@@ -220,9 +220,9 @@ static void run_case(json_object *root, json_object *c, bool first_images, tally
         check_percentiles(q, &b, t);
     t->of_kind[rule.kind] += !first_images;
     if (first_images != (rule.kind == NNCF__THREESIGMA || rule.kind == NNCF__PERCENTILE) ||
-        cf_get(c, "error")) {
+        fx_get(c, "error")) {
         ck_assert(q->initialized);
-        t->raised += cf_get(c, "error") && !first_images;
+        t->raised += fx_get(c, "error") && !first_images;
     } else if (all_zero) {
         ck_assert_float_eq(asymmetric ? q->range[0] : q->scale[0], 1);
         ck_assert_int_eq(n.c.warnings, 1);
@@ -239,7 +239,7 @@ static void run_case(json_object *root, json_object *c, bool first_images, tally
 
 START_TEST(golden)
 {
-    json_object *root = cf_golden("range_init.json"), *cases = cf_get(root, "cases");
+    json_object *root = fx_golden("range_init.json"), *cases = fx_get(root, "cases");
     const size_t n = json_object_array_length(cases);
     tally t = {0};
     for (size_t i = 0; i < 2 * n; i++)
@@ -275,12 +275,12 @@ static void stream_open(stream *s, size_t room)
 }
 
 /* Sums of four uniforms, with a long tail on one side and exact zeros; `kind` moves it about. */
-static void fill(float *x, size_t n, uint32_t seed, int kind)
+static void fill(float *x, size_t n, uint64_t seed, int kind)
 {
     for (size_t i = 0; i < n; i++) {
         float v = 0;
         for (int j = 0; j < 4; j++)
-            v += (float)cf_random(&seed) * 0x1p-23f - 1;
+            v += (float)fx_uniform(&seed);
         x[i] = kind == 0 ? v : kind == 1 ? fmaxf(v, 0) : expf(2 * v) * 1e-3f + 0.5f;
     }
 }
@@ -386,14 +386,14 @@ END_TEST
 START_TEST(selection_is_a_sort)
 {
     float x[40], sorted[40];
-    uint32_t seed = 3;
+    uint64_t seed = 3;
     for (int round = 0; round < 500; round++) {
-        size_t n = 1 + cf_random(&seed) % 40;
+        size_t n = 1 + fx_next(&seed) % 40;
         for (size_t i = 0; i < n; i++) /* many ties */
-            x[i] = (float)(cf_random(&seed) % (round % 2 ? 5 : 1000));
+            x[i] = (float)(fx_next(&seed) % (round % 2 ? 5 : 1000));
         memcpy(sorted, x, n * sizeof *x);
         qsort(sorted, n, sizeof *sorted, ascending);
-        size_t k = cf_random(&seed) % n;
+        size_t k = fx_next(&seed) % n;
         nncf__range_rule rule = {.kind = NNCF__PERCENTILE, .max_percentile = 100};
         rule.min_percentile = n > 1 ? 100.0 * (double)k / (double)(n - 1) : 0;
         double range[2];
@@ -470,15 +470,15 @@ END_TEST
  * it gets. */
 START_TEST(a_rule_for_each_quantizer)
 {
-    cf_context c;
+    fx_context c;
     nncf_model *model;
     int32_t more, batch = 0;
-    cf_open(&c, 1, 0);
+    fx_open(&c, 1, 0);
     ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
     const float one = 1;
-    cf_layer a = cf_conv(model, "Net/Conv2d[a]", 1, 1, 1, &one, NULL),
-             b = cf_conv(model, "Net/Conv2d[b]", 1, 1, 1, &one, a.layer);
-    nncf_compression_ctrl *ctrl = cf_ctrl(model,
+    fx_layer a = fx_add_conv(model, "Net/Conv2d[a]", 1, 1, 1, &one, NULL),
+             b = fx_add_conv(model, "Net/Conv2d[b]", 1, 1, 1, &one, a.layer);
+    nncf_compression_ctrl *ctrl = fx_ctrl(model,
         "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": "
         "1}}}");
     nncf__quantizer *first = ctrl->layers[0].input_quantizer,
@@ -500,9 +500,9 @@ START_TEST(a_rule_for_each_quantizer)
     ck_assert(!first->observing && !second->observing);
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);
-    cf_layer_free(&a);
-    cf_layer_free(&b);
-    cf_close(&c);
+    fx_layer_free(&a);
+    fx_layer_free(&b);
+    fx_close(&c);
 }
 END_TEST
 
@@ -525,13 +525,13 @@ START_TEST(activations_are_observed_behind_float_weights)
             const nncf_tensor tx = {.data = x, .ndim = 4, .shape = shape},
                               ty = {.data = y, .ndim = 4, .shape = shape},
                               tz = {.data = z, .ndim = 4, .shape = shape};
-            cf_context c;
+            fx_context c;
             nncf_model *model;
             int32_t more;
-            cf_open(&c, 1, 0);
+            fx_open(&c, 1, 0);
             ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
-            cf_layer a = cf_conv(model, "Net/Conv2d[a]", 2, 2, 1, weight, NULL),
-                     b = cf_conv(model, "Net/Conv2d[b]", 2, 2, 1, ones, a.layer);
+            fx_layer a = fx_add_conv(model, "Net/Conv2d[a]", 2, 2, 1, weight, NULL),
+                     b = fx_add_conv(model, "Net/Conv2d[b]", 2, 2, 1, ones, a.layer);
             snprintf(text, sizeof text,
                 "{\"nncf_dialect\": \"%s\", %s\"compression\": [%s{\"algorithm\": "
                 "\"quantization\", "
@@ -545,7 +545,7 @@ START_TEST(activations_are_observed_behind_float_weights)
                 d < 3       ? "\"num_init_steps\": 1"
                     : d < 6 ? "\"range\": {\"num_init_steps\": 1, \"type\": \"min_max\"}"
                             : "\"range\": {\"num_init_samples\": 1, \"type\": \"min_max\"}");
-            nncf_compression_ctrl *ctrl = cf_ctrl(model, text);
+            nncf_compression_ctrl *ctrl = fx_ctrl(model, text);
             const nncf__quantizer *output = ctrl->layers[0].output_quantizer,
                                   *q = ctrl->layers[0].weight_quantizer;
             ck_assert(output && q);
@@ -574,9 +574,9 @@ START_TEST(activations_are_observed_behind_float_weights)
                 ck_assert_float_eq_tol(w[i], i % 2 ? 0 : 0.9f, 1e-6f);
             nncf_compression_ctrl_destroy(ctrl);
             nncf_model_destroy(model);
-            cf_layer_free(&a);
-            cf_layer_free(&b);
-            cf_close(&c);
+            fx_layer_free(&a);
+            fx_layer_free(&b);
+            fx_close(&c);
         }
     }
 }
@@ -594,17 +594,17 @@ START_TEST(same_bits_for_any_number_of_threads)
             for (int32_t threads = 1; threads <= 3; threads++) {
                 bench n = {0};
                 int32_t more;
-                uint32_t seed = 4;
+                uint64_t seed = 4;
                 char text[300];
-                cf_open(&n.c, threads, 0);
+                fx_open(&n.c, threads, 0);
                 ck_assert_int_eq(nncf_model_create(n.c.context, &n.model, NULL), NNCF_OK);
-                n.conv = cf_conv(n.model, "Net/Conv2d[c]", 1, C, 1, NULL, NULL);
+                n.conv = fx_add_conv(n.model, "Net/Conv2d[c]", 1, C, 1, NULL, NULL);
                 snprintf(text, sizeof text,
                     "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": "
                     "{\"num_init_steps\": 2}, "
                     "\"activations\": {\"per_channel\": %s}}}",
                     per_channel ? "true" : "false");
-                n.ctrl = cf_ctrl(n.model, text);
+                n.ctrl = fx_ctrl(n.model, text);
                 nncf__quantizer *q = n.ctrl->layers[0].input_quantizer;
                 const nncf__range_rule rule = {.kind = kind,
                     .n_steps = 2,
@@ -640,12 +640,12 @@ START_TEST(batch_norm_is_adapted)
 {
     for (int mode = NNCF_MODE_TRAIN; mode <= NNCF_MODE_EVAL; mode++) {
         enum { BATCHES = 8 };
-        cf_context c;
+        fx_context c;
         nncf_model *model;
         int32_t more;
         float weight = 2, mean = 7, var = 70, x[BATCHES][8], y[8];
         nncf_layer *layer;
-        cf_open(&c, 1, 0);
+        fx_open(&c, 1, 0);
         ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
         nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .running_mean = &mean,
             .running_var = &var, .momentum = 0.25f};
@@ -654,7 +654,7 @@ START_TEST(batch_norm_is_adapted)
             .batch_norm = &bn};
         ck_assert_int_eq(nncf_model_add_conv2d(model, &p, &layer, NULL), NNCF_OK);
         nncf_model_set_mode(model, mode);
-        nncf_compression_ctrl *ctrl = cf_ctrl(model,
+        nncf_compression_ctrl *ctrl = fx_ctrl(model,
             "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"range\": "
             "{\"num_init_steps\": 2, "
             "\"type\": \"min_max\"}, \"batchnorm_adaptation\": {\"num_bn_forget_steps\": 2, "
@@ -666,7 +666,7 @@ START_TEST(batch_norm_is_adapted)
             const int64_t shape[4] = {4, 1, 2, 1};
             const nncf_tensor tx = {.data = x[at], .ndim = 4, .shape = shape},
                               ty = {.data = y, .ndim = 4, .shape = shape};
-            cf_fill(x[at], 8, (uint32_t)(at + 5));
+            fx_fill_from(x[at], 8, (uint64_t)(at + 5));
             x[at][3] = 1.5f; /* a range that all share */
             ck_assert_int_eq(nncf_layer_forward(layer, &tx, &ty), NNCF_OK);
             ck_assert_int_eq(nncf_layer_backward(layer, &tx, &ty, NULL), NNCF_E_STATE);
@@ -689,7 +689,7 @@ START_TEST(batch_norm_is_adapted)
         ck_assert(ctrl->init_done && ctrl->adaptation.mode == 0 && !ctrl->initializing);
         nncf_compression_ctrl_destroy(ctrl);
         /* no forward between two calls is noticed here too */
-        ctrl = cf_ctrl(model, "{\"compression\": {\"algorithm\": \"rb_sparsity\"}}");
+        ctrl = fx_ctrl(model, "{\"compression\": {\"algorithm\": \"rb_sparsity\"}}");
         ctrl->adaptation.adapt.steps = 2;
         ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
         ck_assert_int_eq(more, 1);
@@ -697,7 +697,7 @@ START_TEST(batch_norm_is_adapted)
         ck_assert_ptr_nonnull(strstr(c.log, "adaptation of batch norm"));
         nncf_compression_ctrl_destroy(ctrl);
         /* counted in images: batches of 4, 5 to forget and 9 that count */
-        ctrl = cf_ctrl(model,
+        ctrl = fx_ctrl(model,
             "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"initializer\": "
             "{\"batchnorm_adaptation\": {\"num_bn_forget_samples\": 5, "
             "\"num_bn_adaptation_samples\": 9}}}}");
@@ -711,7 +711,7 @@ START_TEST(batch_norm_is_adapted)
         ck_assert_int_eq(at, 2 + 3);
         nncf_compression_ctrl_destroy(ctrl);
         nncf_model_destroy(model);
-        cf_close(&c);
+        fx_close(&c);
     }
 }
 END_TEST
@@ -725,7 +725,7 @@ START_TEST(activations_per_channel)
     enum { N = 3, C = 4, HW = 6, OUT = 2 };
     bench n;
     int32_t more;
-    uint32_t seed = 1;
+    uint64_t seed = 1;
     float x[N * C * HW], y[N * OUT * HW], dx[N * C * HW], dy[N * OUT * HW], q[N * C * HW];
     const int64_t in[4] = {N, C, 2, 3}, out[4] = {N, OUT, 2, 3}, shape[4] = {OUT, C, 1, 1};
     const float weight[OUT * C] = {1, -0.5f, 0.25f, 2, -1, 1, 0.5f, 0.125f};
@@ -736,14 +736,14 @@ START_TEST(activations_per_channel)
                       tdy = {.data = dy, .ndim = 4, .shape = out};
     bench_open(&n, shape, C, weight, "\"activations\": {\"per_channel\": true, \"bits\": 5}", NULL);
     for (size_t i = 0; i < N * C * HW; i++)
-        x[i] = ((float)cf_random(&seed) * 0x1p-23f - 1) * sizes[i / HW % C];
+        x[i] = ((float)fx_uniform(&seed)) * sizes[i / HW % C];
     for (size_t i = 0; i < N * OUT * HW; i++)
-        dy[i] = (float)cf_random(&seed) * 0x1p-23f - 1;
+        dy[i] = (float)fx_uniform(&seed);
     while (nncf_compression_ctrl_init_step(n.ctrl, &more) == NNCF_OK && more)
         ck_assert_int_eq(nncf_layer_forward(n.conv.layer, &tx, &ty), NNCF_OK);
     nncf__quantizer *a = n.ctrl->layers[0].input_quantizer;
     ck_assert_uint_eq(a->channels, C);
-    nncf_parameter p = cf_parameter(n.ctrl, 1);
+    nncf_parameter p = fx_parameter_at(n.ctrl, 1);
     ck_assert_uint_eq(p.count, C);
     ck_assert(p.data == a->scale);
     for (size_t c = 0; c < C; c++) {
@@ -787,6 +787,6 @@ START_TEST(activations_per_channel)
 }
 END_TEST
 
-CF_MAIN("init", golden, estimates_from_bins, merged_equals_whole, selection_is_a_sort,
+FX_MAIN("init", golden, estimates_from_bins, merged_equals_whole, selection_is_a_sort,
     batches_and_images, a_rule_for_each_quantizer, activations_are_observed_behind_float_weights,
     same_bits_for_any_number_of_threads, batch_norm_is_adapted, activations_per_channel)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mistakes in a training loop are told once, in words; and the two orders of calls come to the
  * same. */
-#include "support/comp_fixture.h"
+#include "support/fixture.h"
 
 #include <unistd.h>
 
@@ -11,26 +11,26 @@
     "0.5, \"sparsity_steps\": 4, \"sparsity_training_steps\": 6}}}"
 
 typedef struct loop {
-    cf_context c;
+    fx_context c;
     nncf_model *model;
-    cf_layer a;
+    fx_layer a;
     nncf_compression_ctrl *ctrl;
 } loop;
 
 static void loop_open(loop *l, const char *config)
 {
-    cf_open(&l->c, 1, 7);
+    fx_open(&l->c, 1, 7);
     ck_assert_int_eq(nncf_model_create(l->c.context, &l->model, NULL), NNCF_OK);
-    l->a = cf_conv(l->model, "Net/Conv2d[a]", 4, 4, 1, NULL, NULL);
-    l->ctrl = cf_ctrl(l->model, config);
+    l->a = fx_add_conv(l->model, "Net/Conv2d[a]", 4, 4, 1, NULL, NULL);
+    l->ctrl = fx_ctrl(l->model, config);
 }
 
 static void loop_close(loop *l)
 {
     nncf_compression_ctrl_destroy(l->ctrl);
     nncf_model_destroy(l->model);
-    cf_layer_free(&l->a);
-    cf_close(&l->c);
+    fx_layer_free(&l->a);
+    fx_close(&l->c);
 }
 
 /* What one batch does with the layer. */
@@ -44,7 +44,7 @@ static void batch(loop *l, bool with_loss, bool update)
     if (with_loss)
         nncf_compression_ctrl_loss(l->ctrl);
     for (size_t i = 0; update && i < nncf_compression_ctrl_parameter_count(l->ctrl); i++) {
-        nncf_parameter p = cf_parameter(l->ctrl, i);
+        nncf_parameter p = fx_parameter_at(l->ctrl, i);
         for (size_t j = 0; j < p.count && !p.frozen; j++)
             p.data[j] -= 0.01f * p.grad[j];
     }
@@ -54,7 +54,7 @@ static void batch(loop *l, bool with_loss, bool update)
 /* What a good optimizer comes to in the end: half of the weights are masked. */
 static void settle(loop *l)
 {
-    nncf_parameter p = cf_parameter(l->ctrl, 0);
+    nncf_parameter p = fx_parameter_at(l->ctrl, 0);
     for (size_t j = 0; j < p.count; j++)
         p.data[j] = j % 2 ? 3 : -3;
 }
@@ -194,7 +194,7 @@ START_TEST(logits_move_away)
         for (int i = 0; i < 100; i++) {
             nncf_compression_ctrl_loss(l.ctrl);
             nncf_compression_ctrl_loss(l.ctrl); /* to print it: not a step */
-            nncf_parameter p = cf_parameter(l.ctrl, 0);
+            nncf_parameter p = fx_parameter_at(l.ctrl, 0);
             for (size_t j = 0; j < p.count; j++)
                 p.data[j] -= (float)sign * 0.01f * p.grad[j];
             ck_assert_int_eq(nncf_compression_ctrl_zero_grad(l.ctrl), NNCF_OK);
@@ -233,11 +233,11 @@ START_TEST(weights_without_gradients)
 {
     for (int way = 0; way < 3;
          way++) { /* told by the parts, by a step alone; not told where nothing is compressed */
-        cf_context c;
+        fx_context c;
         nncf_model *model;
         nncf_layer *layers[3];
         float w[3][4] = {{1, 2, 3, 4}, {1, 2, 3, 4}, {1, 2, 3, 4}}, dw[4], g[4] = {1, 1, 1, 1};
-        cf_open(&c, 1, 0);
+        fx_open(&c, 1, 0);
         ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
         for (int i = 0; i < 3; i++) {
             static const char *const scopes[] = {"Net/Linear[a]", "Net/Linear[b]", "Net/Linear[c]"};
@@ -246,7 +246,7 @@ START_TEST(weights_without_gradients)
                 .out_features = 2};
             ck_assert_int_eq(nncf_model_add_linear(model, &p, &layers[i], NULL), NNCF_OK);
         }
-        nncf_compression_ctrl *ctrl = cf_ctrl(model,
+        nncf_compression_ctrl *ctrl = fx_ctrl(model,
             way == 2 ? "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", "
                        "\"ignored_scopes\": [\"Net/Linear[b]\", \"Net/Linear[c]\"]}}"
                      : "{\"compression\": {\"algorithm\": \"quantization\"}}");
@@ -264,7 +264,7 @@ START_TEST(weights_without_gradients)
         ck_assert_int_eq(c.warnings, way != 2);
         nncf_compression_ctrl_destroy(ctrl);
         nncf_model_destroy(model);
-        cf_close(&c);
+        fx_close(&c);
     }
 }
 END_TEST
@@ -283,7 +283,7 @@ START_TEST(ranges_of_an_untrained_network)
         {NNCF_MODE_EVAL, 1, 2e6f,
             "Net/Conv2d[n]: the range of an activation is 2e+06 after initialization"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        cf_context c;
+        fx_context c;
         nncf_model *model;
         nncf_layer *layer;
         int32_t more;
@@ -297,11 +297,11 @@ START_TEST(ranges_of_an_untrained_network)
         const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[n]",
             .weight = &w, .weight_grad = &dw, .in_channels = 1, .out_channels = 1, .kernel = {1, 1},
             .batch_norm = &bn};
-        cf_open(&c, 1, 0);
+        fx_open(&c, 1, 0);
         ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
         ck_assert_int_eq(nncf_model_add_conv2d(model, &p, &layer, NULL), NNCF_OK);
         ck_assert_int_eq(nncf_model_set_mode(model, cases[i].mode), NNCF_OK);
-        nncf_compression_ctrl *ctrl = cf_ctrl(model,
+        nncf_compression_ctrl *ctrl = fx_ctrl(model,
             "{\"compression\": {\"algorithm\": \"quantization\", "
             "\"initializer\": {\"num_init_steps\": 2}}}");
         while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more)
@@ -310,7 +310,7 @@ START_TEST(ranges_of_an_untrained_network)
         ck_assert(!cases[i].text || strstr(c.log, cases[i].text));
         nncf_compression_ctrl_destroy(ctrl);
         nncf_model_destroy(model);
-        cf_close(&c);
+        fx_close(&c);
     }
 }
 END_TEST
@@ -402,19 +402,19 @@ static void record(const char *config, int32_t order, int per_epoch, int resume_
             if (order == NNCF_ORDER_BEFORE)
                 step(&l);
             ck_assert_int_eq(nncf_layer_compress_weight(l.a.layer, weights[at]), NNCF_OK);
-            levels[at] = cf_statistics(l.ctrl).sparsity_target;
+            levels[at] = fx_statistics(l.ctrl).sparsity_target;
             batch(&l, true, true);
             if (order == NNCF_ORDER_AFTER)
                 step(&l);
             if (at == resume_at)
                 resume(&l, config, order);
         }
-        ck_assert_int_eq(cf_statistics(l.ctrl).epoch, epoch);
+        ck_assert_int_eq(fx_statistics(l.ctrl).epoch, epoch);
         if (epoch == 3 && strcmp(config, RB) == 0)
             settle(&l);
         const int32_t arrived = epoch >= 4 ? NNCF_COMPRESSION_FULL : NNCF_COMPRESSION_PARTIAL;
         if (strcmp(config, RB) == 0)
-            ck_assert_int_eq(cf_statistics(l.ctrl).compression_level, arrived);
+            ck_assert_int_eq(fx_statistics(l.ctrl).compression_level, arrived);
         if (order == NNCF_ORDER_AFTER)
             epoch_step(&l);
     }
@@ -472,13 +472,7 @@ static void add_tests(TCase *tcase)
 int main(void)
 {
     Suite *suite = suite_create("protocol");
-    TCase *tcase = tcase_create("protocol");
-    tcase_set_timeout(tcase, 120);
+    TCase *tcase = fx_case(suite, "protocol", 120);
     add_tests(tcase);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return fx_main(suite);
 }

@@ -149,13 +149,3 @@ void fixture_write_jpeg(
     fixture_write_pixels(dir, name, width, height, components, pixels);
     free(pixels);
 }
-
-int fixture_run(Suite *suite)
-{
-    SRunner *runner = srunner_create(suite);
-    int failed;
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
-}

@@ -4,6 +4,7 @@
 #define TESTS_EXAMPLES_FIXTURE_H
 
 #include "app.h"
+#include "support/runner.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -31,8 +32,5 @@ void fixture_write_jpeg(
     const char *dir, const char *name, int width, int height, int components, const int *colour);
 
 #define ck_ok(status, err) ck_assert_msg((status) == NNCF_OK, "%s", (err).message)
-
-/* main() of a test program. */
-int fixture_run(Suite *suite);
 
 #endif

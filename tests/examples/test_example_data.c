@@ -490,9 +490,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("example_data");
-    TCase *c = tcase_create("all");
+    TCase *c = fx_case(suite, "all", 60);
     tcase_add_checked_fixture(c, setup, teardown);
-    tcase_set_timeout(c, 60);
     tcase_add_test(c, idx_raw_and_gzip_are_read_alike);
     tcase_add_test(c, damaged_idx_files_are_refused);
     tcase_add_test(c, cifar_files_are_read);
@@ -508,6 +507,5 @@ int main(void)
     tcase_add_test(c, an_epoch_sees_every_image_once);
     tcase_add_test(c, a_broken_picture_stops_the_loader);
     tcase_add_test(c, random_numbers_have_the_right_moments);
-    suite_add_tcase(suite, c);
-    return fixture_run(suite);
+    return fx_main(suite);
 }

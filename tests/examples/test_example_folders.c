@@ -558,9 +558,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("example_folders");
-    TCase *c = tcase_create("all");
+    TCase *c = fx_case(suite, "all", 120);
     tcase_add_checked_fixture(c, setup, teardown);
-    tcase_set_timeout(c, 120);
     tcase_add_test(c, a_stray_picture_beside_the_classes_is_named);
     tcase_add_test(c, a_folder_without_pictures_beside_pictures_is_no_class);
     tcase_add_test(c, train_numbers_the_classes_of_both);
@@ -575,6 +574,5 @@ int main(void)
     tcase_add_test(c, damaged_exif_is_upright);
     tcase_add_test(c, snapshots_know_their_classes);
     tcase_add_test(c, a_damaged_file_stops_before_training);
-    suite_add_tcase(suite, c);
-    return fixture_run(suite);
+    return fx_main(suite);
 }

@@ -267,7 +267,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("example_optimizer");
-    TCase *c = tcase_create("all");
+    TCase *c = fx_case(suite, "all", 60);
     tcase_add_test(c, adam_equals_its_closed_forms);
     tcase_add_test(c, adam_equals_the_formula_in_double);
     tcase_add_test(c, sgd_equals_values_by_hand);
@@ -277,6 +277,5 @@ int main(void)
     tcase_add_test(c, groups_choose_by_the_names_of_nncf);
     tcase_add_test(c, weight_decay_has_its_rule);
     tcase_add_test(c, wrong_groups_are_errors);
-    suite_add_tcase(suite, c);
-    return fixture_run(suite);
+    return fx_main(suite);
 }

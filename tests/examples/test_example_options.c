@@ -290,7 +290,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("example_options");
-    TCase *c = tcase_create("all");
+    TCase *c = fx_case(suite, "all", 60);
     tcase_add_test(c, options_are_read);
     tcase_add_test(c, wrong_options_say_so);
     tcase_add_test(c, help_and_version_print);
@@ -301,6 +301,5 @@ int main(void)
     tcase_add_test(c, wrong_settings_name_their_place);
     tcase_add_test(c, nearly_known_keys_are_asked_about);
     tcase_add_test(c, an_unknown_model_is_an_error);
-    suite_add_tcase(suite, c);
-    return fixture_run(suite);
+    return fx_main(suite);
 }

@@ -225,12 +225,10 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("example_stages");
-    TCase *tc = tcase_create("stages");
-    tcase_set_timeout(tc, 240);
+    TCase *tc = fx_case(suite, "stages", 240);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, const_sparsity_keeps_the_zeros, 0, 2);
     tcase_add_test(tc, other_stages_say_what_is_left);
     tcase_add_test(tc, stripped_models_with_batch_norm);
-    suite_add_tcase(suite, tc);
-    return fixture_run(suite);
+    return fx_main(suite);
 }

@@ -681,9 +681,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("example_training");
-    TCase *c = tcase_create("all");
+    TCase *c = fx_case(suite, "all", 120);
     tcase_add_checked_fixture(c, setup, teardown);
-    tcase_set_timeout(c, 120);
     tcase_add_loop_test(c, same_seed_same_run_and_resumed_too, 0, 3);
     tcase_add_test(c, accuracy_and_sparsity_of_a_row_belong_together);
     tcase_add_test(c, a_changed_config_is_accepted_on_request);
@@ -696,6 +695,5 @@ int main(void)
     tcase_add_test(c, gradients_of_a_residual_net_meet_differences);
     tcase_add_test(c, cross_entropy_and_accuracy_by_hand);
     tcase_add_test(c, metrics_lines_are_kept_and_read);
-    suite_add_tcase(suite, c);
-    return fixture_run(suite);
+    return fx_main(suite);
 }

@@ -12,7 +12,8 @@
 #include "kernels/kernels.h"
 #include "kernels/operand.h"
 #include "quantization/quantizer.h"
-#include "support/layer_fixture.h"
+#include "support/fixture.h"
+#include "support/oracle.h"
 
 #include <stdbool.h>
 
@@ -76,7 +77,7 @@ static void make_rig(rig *g, const block_case *b, bool int8, int32_t threads, in
                    .activation = NNCF_ACTIVATION_RELU6},
         .next = {.scope = "n/next", .in_channels = b->c, .out_channels = 1},
         .in = {b->n, b->c, b->h, b->w}};
-    g->context = fx_context(NULL, threads, isa, 5);
+    g->context = fx_new_context(NULL, threads, isa, 5);
     ck_assert_int_eq(nncf_model_create(g->context, &g->model, NULL), NNCF_OK);
     fx_register(g->model, &g->k, NULL, &state);
     fx_output_shape(&g->k, g->in, g->out);
@@ -384,7 +385,7 @@ START_TEST(hooks)
     arrays a = make_arrays(&s);
     for (int32_t isa = NNCF_ISA_REFERENCE; nncf__kernels_get(isa); isa++)
         for (int32_t threads = 1; threads <= 3; threads += 2) {
-            nncf_context *context = fx_context(NULL, threads, isa, 1);
+            nncf_context *context = fx_new_context(NULL, threads, isa, 1);
             const bool can = nncf__conv2d_by_channel(context, &s);
             ck_assert(can == (isa != NNCF_ISA_REFERENCE && b->c > 1));
             if (can)
@@ -398,11 +399,9 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("blocks");
-    TCase *tc = tcase_create("blocks");
-    tcase_set_timeout(tc, 300);
+    TCase *tc = fx_case(suite, "blocks", 300);
     tcase_add_loop_test(tc, blocks_equal_the_oracle, 0, 2 * N_CASES);
     tcase_add_loop_test(tc, without_a_gradient, 0, 2 * N_CASES);
     tcase_add_loop_test(tc, hooks, 0, N_CASES);
-    suite_add_tcase(suite, tc);
     return fx_main(suite);
 }

@@ -4,7 +4,8 @@
  * parts gets the same loss and the same gradients as nncf_layer_forward() and
  * nncf_layer_backward().
  */
-#include "support/layer_fixture.h"
+#include "support/fixture.h"
+#include "support/oracle.h"
 
 /* conv 3x3 -> ReLU -> conv 1x1, compressed; registered once with the activation (ours) and once
  * without (the host's).
@@ -29,7 +30,7 @@ static void make_twin(twin *t, bool host, const char *config)
                     .padding = {1, 1},
                     .activation = host ? NNCF_ACTIVATION_NONE : NNCF_ACTIVATION_RELU},
         .b = {.scope = "net/b", .in_channels = CM, .out_channels = CO}};
-    t->context = fx_context(NULL, 2, 0, 5);
+    t->context = fx_new_context(NULL, 2, 0, 5);
     ck_assert_int_eq(nncf_model_create(t->context, &t->model, NULL), NNCF_OK);
     fx_register(t->model, &t->a, NULL, &state);
     fx_register(t->model, &t->b, t->a.layer, &state);
@@ -279,11 +280,9 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("bring your own kernels");
-    TCase *tc = tcase_create("parts");
-    tcase_set_timeout(tc, 60);
+    TCase *tc = fx_case(suite, "parts", 60);
     tcase_add_loop_test(tc, same_loss_and_gradients, 0, 5);
     tcase_add_test(tc, the_mask_stays_for_a_step);
     tcase_add_test(tc, errors);
-    suite_add_tcase(suite, tc);
     return fx_main(suite);
 }

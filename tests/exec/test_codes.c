@@ -11,8 +11,8 @@
 #include "graph/model.h"
 #include "kernels/kernels.h"
 #include "quantization/quantizer.h"
-#include "support/counting_allocator.h"
-#include "support/layer_fixture.h"
+#include "support/fixture.h"
+#include "support/memory.h"
 
 #include <stdbool.h>
 
@@ -38,7 +38,7 @@ typedef struct run {
     bool codes; /* activations are passed as codes where a layer can write them */
 } run;
 
-static counting *counter; /* what make_run() gives its context; NULL: malloc */
+static fx_memory *counter; /* what make_run() gives its context; NULL: malloc */
 
 static nncf_tensor view(const node *n, bool gradient)
 {
@@ -134,13 +134,13 @@ static void make_run(run *r, const char *config, bool codes, int32_t threads, in
             .bias = true}};
     memcpy(r->block, blocks, sizeof blocks);
     const nncf_context_params counted = {NNCF_PARAMS(nncf_context_params), .n_threads = threads,
-        .max_isa = isa, .seed = 11, .alloc = counting_alloc, .free = counting_free,
+        .max_isa = isa, .seed = 11, .alloc = fx_memory_alloc, .free = fx_memory_free,
         .alloc_user = counter};
     if (counter)
         ck_assert_int_eq(
             nncf_context_create(NNCF_API_VERSION, &counted, &r->context, NULL), NNCF_OK);
     else
-        r->context = fx_context(NULL, threads, isa, 11);
+        r->context = fx_new_context(NULL, threads, isa, 11);
     ck_assert_int_eq(nncf_model_create(r->context, &r->model, NULL), NNCF_OK);
 
     r->node[INPUT] = (node){.shape = {BATCH, 3, SIDE, SIDE}, .ndim = 4};
@@ -502,7 +502,7 @@ START_TEST(memory)
 {
     const int32_t mode = _i % 2 ? NNCF_MODE_EVAL : NNCF_MODE_TRAIN;
     const int which = _i / 2;
-    counting c = {0};
+    fx_memory c = {0};
     run r;
     nncf_memory m = {NNCF_PARAMS(nncf_memory)}, again = m;
     counter = &c;
@@ -581,9 +581,9 @@ START_TEST(memory_of_floats)
                 .padding = {1, 1}},
             {.scope = "c", .in_channels = 3, .out_channels = 1}};
         blocks[1].groups = 3;
-        counting c = {0};
+        fx_memory c = {0};
         const nncf_context_params p = {
-            NNCF_PARAMS(nncf_context_params), .n_threads = 2, .max_isa = isa, COUNTING_PARAMS(&c)};
+            NNCF_PARAMS(nncf_context_params), .n_threads = 2, .max_isa = isa, FX_MEMORY(&c)};
         nncf_context *context = NULL;
         nncf_model *model;
         nncf_memory m = {NNCF_PARAMS(nncf_memory)};
@@ -689,8 +689,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("codes");
-    TCase *tc = tcase_create("codes");
-    tcase_set_timeout(tc, 120);
+    TCase *tc = fx_case(suite, "codes", 120);
     tcase_add_loop_test(tc, same_bits, 0, (int)(sizeof cases / sizeof *cases));
     tcase_add_test(tc, mixed);
     tcase_add_test(tc, refused);
@@ -698,6 +697,5 @@ int main(void)
     tcase_add_test(tc, memory_of_floats);
     tcase_add_test(tc, memory_errors);
     tcase_add_loop_test(tc, memory_of_absurd_batches, 0, (int)(sizeof cases / sizeof *cases));
-    suite_add_tcase(suite, tc);
     return fx_main(suite);
 }

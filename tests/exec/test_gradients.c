@@ -2,7 +2,7 @@
 /*
  * Every gradient. Without quantizers and masks: central differences of the library's own forward.
  * With them the forward is a staircase, so the oracle is the closed form of the straight-through
- * estimator, computed in double by the loops in layer_fixture.h (whose smooth part the first test
+ * estimator, computed in double by the loops in support/oracle.h (whose smooth part the first test
  * ties to central differences as well).
  */
 #include "config/config.h"
@@ -11,7 +11,8 @@
 #include "graph/model.h"
 #include "kernels/kernels.h"
 #include "quantization/quantizer.h"
-#include "support/layer_fixture.h"
+#include "support/fixture.h"
+#include "support/oracle.h"
 
 #include <stdbool.h>
 
@@ -91,7 +92,7 @@ static void make_rig(rig *g, const block_case *c, const char *config, uint64_t s
     uint64_t state = seed;
     *g = (rig){.k = c->block};
     memcpy(g->in, c->in, sizeof g->in);
-    g->context = fx_context(NULL, 2, 0, seed);
+    g->context = fx_new_context(NULL, 2, 0, seed);
     ck_assert_int_eq(nncf_model_create(g->context, &g->model, NULL), NNCF_OK);
     fx_register(g->model, &g->k, NULL, &state);
     fx_output_shape(&g->k, g->in, g->out);
@@ -539,14 +540,12 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("gradients");
-    TCase *tc = tcase_create("gradients");
-    tcase_set_timeout(tc, 120);
+    TCase *tc = fx_case(suite, "gradients", 120);
     tcase_add_loop_test(tc, central_differences, 0, N_CASES);
     tcase_add_loop_test(tc, plain_equals_the_oracle, 0, N_CASES);
     tcase_add_loop_test(tc, compressed_equals_the_oracle, 0, 3 * N_CASES);
     tcase_add_test(tc, sum_gives_both_inputs_the_same);
     tcase_add_loop_test(tc, pools, NNCF_POOL_GLOBAL_AVERAGE, NNCF_POOL_MAX + 1);
     tcase_add_test(tc, quantized_pool);
-    suite_add_tcase(suite, tc);
     return fx_main(suite);
 }

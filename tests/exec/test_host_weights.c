@@ -8,7 +8,7 @@
 #include "controller/layer_compression.h"
 #include "graph/model.h"
 #include "quantization/quantizer.h"
-#include "support/comp_fixture.h"
+#include "support/fixture.h"
 
 #include <unistd.h>
 
@@ -38,8 +38,8 @@ static nncf_parameter find(const rig *r, const char *end)
     char name[128];
     snprintf(name, sizeof name, "%s.%s", nncf_layer_scope(r->layer), end);
     for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(r->ctrl); i++)
-        if (strcmp(cf_parameter(r->ctrl, i).name, name) == 0)
-            return cf_parameter(r->ctrl, i);
+        if (strcmp(fx_parameter_at(r->ctrl, i).name, name) == 0)
+            return fx_parameter_at(r->ctrl, i);
     ck_abort_msg("no parameter %s", name);
 }
 
@@ -50,7 +50,7 @@ static void begin(rig *r, int kind)
     nncf_error err = NNCF_ERROR_INIT;
     nncf_layer *input = NULL, *layer;
     ck_assert_int_eq(nncf_model_create(NULL, &r->model, NULL), NNCF_OK);
-    cf_fill(r->weight, 2 * MOST, (uint32_t)kind + 5);
+    fx_fill_from(r->weight, 2 * MOST, (uint64_t)kind + 5);
     for (int i = 0; i < 2; i++) {
         char scope[64];
         snprintf(scope, sizeof scope, "%s%s", i ? "Net/Block/" : "",
@@ -64,7 +64,7 @@ static void begin(rig *r, int kind)
         r->layer = i ? r->layer : layer;
         input = layer;
     }
-    r->ctrl = cf_ctrl(r->model, config);
+    r->ctrl = fx_ctrl(r->model, config);
     nncf_parameter scale = find(r, "pre_ops.weight_quantizer.scale"),
                    logits = find(r, "pre_ops.mask");
     ck_assert_uint_eq(scale.count, CHANNELS);
@@ -203,14 +203,14 @@ START_TEST(quantizer_in_front_of_an_activation)
     char path[32];
     nncf_error err = NNCF_ERROR_INIT;
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
-    cf_layer a = cf_conv(model, "Net/Conv2d[a]", 3, 3, 1, NULL, NULL),
-             b = cf_conv(model, "Net/Conv2d[b]", 3, 3, 1, NULL, NULL);
+    fx_layer a = fx_add_conv(model, "Net/Conv2d[a]", 3, 3, 1, NULL, NULL),
+             b = fx_add_conv(model, "Net/Conv2d[b]", 3, 3, 1, NULL, NULL);
     nncf_layer *const both[] = {a.layer, b.layer};
     const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = "Net/__add___0",
         .inputs = both, .n_inputs = 2, .activation = NNCF_ACTIVATION_RELU};
     ck_assert_int_eq(nncf_model_add_add(model, &p, &sum, NULL), NNCF_OK);
-    cf_layer last = cf_conv(model, "Net/Conv2d[last]", 3, 3, 1, NULL, sum);
-    nncf_compression_ctrl *ctrl = cf_ctrl(model, by_propagation);
+    fx_layer last = fx_add_conv(model, "Net/Conv2d[last]", 3, 3, 1, NULL, sum);
+    nncf_compression_ctrl *ctrl = fx_ctrl(model, by_propagation);
     nncf__quantizer *q = ctrl->layers[sum->index].pre_activation_quantizer;
     ck_assert_ptr_nonnull(q);
     q->scale[0] = 12.7f;
@@ -232,9 +232,9 @@ START_TEST(quantizer_in_front_of_an_activation)
     unlink(path);
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);
-    cf_layer_free(&a);
-    cf_layer_free(&b);
-    cf_layer_free(&last);
+    fx_layer_free(&a);
+    fx_layer_free(&b);
+    fx_layer_free(&last);
 }
 END_TEST
 
@@ -248,7 +248,7 @@ START_TEST(nodes_of_a_stripped_model)
     nncf_error err = NNCF_ERROR_INIT;
     float mean[3] = {1, 2, 3}, var[3] = {4, 5, 6}, beta[3] = {-1, 0, 1};
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
-    cf_layer a = cf_conv(model, "Net/Conv2d[a]", 3, 3, 1, NULL, NULL);
+    fx_layer a = fx_add_conv(model, "Net/Conv2d[a]", 3, 3, 1, NULL, NULL);
     const nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .bias = beta,
         .running_mean = mean, .running_var = var, .eps = 0.25f};
     const nncf_op_params op = {NNCF_PARAMS(nncf_op_params), .scope = "Net/BatchNorm2d[n]",
@@ -258,7 +258,7 @@ START_TEST(nodes_of_a_stripped_model)
         .kind = NNCF_POOL_MAX, .kernel = {3, 2}, .stride = {2, 1}, .padding = {1, 0},
         .inputs = &norm, .n_inputs = 1};
     ck_assert_msg(nncf_model_add_pool2d(model, &p, &pool, &err) == NNCF_OK, "%s", err.message);
-    nncf_compression_ctrl *ctrl = cf_ctrl(model, "{}");
+    nncf_compression_ctrl *ctrl = fx_ctrl(model, "{}");
     nncf_strip_report report = {NNCF_PARAMS(nncf_strip_report)};
     temporary(path);
     ck_assert_msg(nncf_strip_save(ctrl, path, NULL, &report, &err) == NNCF_OK, "%s", err.message);
@@ -273,23 +273,23 @@ START_TEST(nodes_of_a_stripped_model)
     json_object *list = json_tokener_parse(layers), *second = json_object_array_get_idx(list, 1),
                 *third = json_object_array_get_idx(list, 2);
     ck_assert_uint_eq(json_object_array_length(list), 3);
-    ck_assert_str_eq(cf_string(second, "kind"), "other");
-    ck_assert_str_eq(cf_string(second, "op"), "batch_norm");
-    ck_assert_double_eq(cf_number(second, "batch_norm_eps"), 0.25);
-    ck_assert_str_eq(cf_string(third, "pool"), "max");
+    ck_assert_str_eq(fx_string(second, "kind"), "other");
+    ck_assert_str_eq(fx_string(second, "op"), "batch_norm");
+    ck_assert_double_eq(fx_number(second, "batch_norm_eps"), 0.25);
+    ck_assert_str_eq(fx_string(third, "pool"), "max");
     static const char *const keys[] = {"kernel", "stride", "padding"};
     static const int sizes[3][2] = {{3, 2}, {2, 1}, {1, 0}};
     for (size_t i = 0; i < 3; i++)
         for (size_t j = 0; j < 2; j++)
             ck_assert_int_eq(
-                json_object_get_int(json_object_array_get_idx(cf_get(third, keys[i]), j)),
+                json_object_get_int(json_object_array_get_idx(fx_get(third, keys[i]), j)),
                 sizes[i][j]);
     json_object_put(list);
     nncf_checkpoint_close(c);
     unlink(path);
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);
-    cf_layer_free(&a);
+    fx_layer_free(&a);
 }
 END_TEST
 
@@ -298,22 +298,22 @@ START_TEST(memory_of_a_quantizer_in_front_of_an_activation)
 {
     enum { N = 2 * 3 * 5 * 5 };
     const int32_t mode = _i ? NNCF_MODE_EVAL : NNCF_MODE_TRAIN;
-    cf_context c;
+    fx_context c;
     nncf_model *model;
-    cf_layer layers[3];
+    fx_layer layers[3];
     nncf_layer *sum;
     static const int64_t shape[4] = {2, 3, 5, 5};
     float x[N], y[2][N], s[N], last[N], dlast[N], ds[N], dy[2][N];
-    cf_open(&c, 1, 0);
+    fx_open(&c, 1, 0);
     ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
-    layers[0] = cf_conv(model, "Net/Conv2d[a]", 3, 3, 1, NULL, NULL);
-    layers[1] = cf_conv(model, "Net/Conv2d[b]", 3, 3, 1, NULL, NULL);
+    layers[0] = fx_add_conv(model, "Net/Conv2d[a]", 3, 3, 1, NULL, NULL);
+    layers[1] = fx_add_conv(model, "Net/Conv2d[b]", 3, 3, 1, NULL, NULL);
     nncf_layer *const both[] = {layers[0].layer, layers[1].layer};
     const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = "Net/__add___0",
         .inputs = both, .n_inputs = 2, .activation = NNCF_ACTIVATION_RELU};
     ck_assert_int_eq(nncf_model_add_add(model, &p, &sum, NULL), NNCF_OK);
-    layers[2] = cf_conv(model, "Net/Conv2d[last]", 3, 3, 1, NULL, sum);
-    nncf_compression_ctrl *ctrl = cf_ctrl(model, by_propagation);
+    layers[2] = fx_add_conv(model, "Net/Conv2d[last]", 3, 3, 1, NULL, sum);
+    nncf_compression_ctrl *ctrl = fx_ctrl(model, by_propagation);
     ck_assert_ptr_nonnull(ctrl->layers[sum->index].pre_activation_quantizer);
     ck_assert_int_eq(nncf_model_set_mode(model, mode), NNCF_OK);
 
@@ -327,7 +327,7 @@ START_TEST(memory_of_a_quantizer_in_front_of_an_activation)
     ck_assert_uint_eq(c.memory.bytes, before);
     size_t calls = 0;
     int32_t more = 1;
-    cf_fill(x, N, 3);
+    fx_fill_from(x, N, 3);
     for (int step = 0; step < 3; step++) { /* of which the first initializes */
         calls = c.memory.calls;
         ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
@@ -342,7 +342,7 @@ START_TEST(memory_of_a_quantizer_in_front_of_an_activation)
         ck_assert_int_eq(nncf_layer_forward(layers[2].layer, &ts, &tlast), NNCF_OK);
         if (step == 0 || mode == NNCF_MODE_EVAL)
             continue;
-        cf_fill(dlast, N, 4);
+        fx_fill_from(dlast, N, 4);
         ck_assert_int_eq(nncf_layer_backward(layers[2].layer, &ts, &tdlast, &tds), NNCF_OK);
         ck_assert_int_eq(nncf_layer_backward(sum, ty, &tds, tdy), NNCF_OK);
         ck_assert_int_eq(nncf_layer_backward(layers[1].layer, &tx, &tdy[1], NULL), NNCF_OK);
@@ -353,25 +353,20 @@ START_TEST(memory_of_a_quantizer_in_front_of_an_activation)
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);
     for (int i = 0; i < 3; i++)
-        cf_layer_free(&layers[i]);
-    cf_close(&c);
+        fx_layer_free(&layers[i]);
+    fx_close(&c);
 }
 END_TEST
 
 int main(void)
 {
     Suite *suite = suite_create("host_weights");
-    TCase *tc = tcase_create("host_weights");
+    TCase *tc = fx_case(suite, "host_weights", 60);
     tcase_add_loop_test(tc, statistics, 0, KINDS);
     tcase_add_loop_test(tc, snapshots, 0, KINDS);
     tcase_add_loop_test(tc, stripped, 0, KINDS);
     tcase_add_test(tc, quantizer_in_front_of_an_activation);
     tcase_add_test(tc, nodes_of_a_stripped_model);
     tcase_add_loop_test(tc, memory_of_a_quantizer_in_front_of_an_activation, 0, 2);
-    suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return fx_main(suite);
 }

@@ -7,7 +7,8 @@
 #include "graph/model.h"
 #include "kernels/kernels.h"
 #include "quantization/quantizer.h"
-#include "support/layer_fixture.h"
+#include "support/fixture.h"
+#include "support/oracle.h"
 
 typedef struct block_case {
     fx_block block;
@@ -79,7 +80,7 @@ START_TEST(forward_equals_the_oracle)
     const int64_t *in = cases[_i].in;
     int64_t out[4];
     nncf_model *model;
-    nncf_context *context = fx_context(NULL, 2, 0, 0);
+    nncf_context *context = fx_new_context(NULL, 2, 0, 0);
     ck_assert_int_eq(nncf_model_create(context, &model, NULL), NNCF_OK);
     fx_register(model, &k, NULL, &state);
     fx_output_shape(&k, in, out);
@@ -265,7 +266,7 @@ static void make_net(net *n, fx_memory *memory, int threads, int isa, const char
             .out_channels = CLASSES,
             .linear = true,
             .bias = true}};
-    n->context = fx_context(memory, threads, isa, 3);
+    n->context = fx_new_context(memory, threads, isa, 3);
     ck_assert_int_eq(nncf_model_create(n->context, &n->model, NULL), NNCF_OK);
     fx_register(n->model, &n->stem, NULL, &state);
     fx_register(n->model, &n->depthwise, n->stem.layer, &state);
@@ -548,7 +549,7 @@ START_TEST(later_steps_allocate_nothing)
     initialize(&n);
     ck_assert_int_eq(forward_net(&n), NNCF_OK);
     ck_assert_int_eq(backward_net(&n), NNCF_OK);
-    long before = memory.calls;
+    size_t before = memory.calls;
     for (int i = 0; i < 3; i++) {
         ck_assert_int_eq(forward_net(&n), NNCF_OK);
         ck_assert_int_eq(backward_net(&n), NNCF_OK);
@@ -556,9 +557,9 @@ START_TEST(later_steps_allocate_nothing)
     }
     ck_assert_int_eq(nncf_model_set_mode(n.model, NNCF_MODE_EVAL), NNCF_OK);
     ck_assert_int_eq(forward_net(&n), NNCF_OK);
-    ck_assert_int_eq(memory.calls, before);
+    ck_assert_uint_eq(memory.calls, before);
     drop_net(&n);
-    ck_assert_int_eq(memory.live, 0);
+    ck_assert_uint_eq(memory.live, 0);
 }
 END_TEST
 
@@ -577,7 +578,7 @@ START_TEST(no_memory_changes_nothing)
     }
     memcpy(means, n.stem.mean, sizeof means);
     for (;; failures++) {
-        memory.fail_at = memory.calls + 1 + failures;
+        memory.fail_at = memory.calls + 1 + (size_t)failures;
         nncf_status status = nncf_layer_forward(n.stem.layer, n.v[0], n.v[1]);
         if (status == NNCF_OK)
             break;
@@ -596,7 +597,7 @@ START_TEST(no_memory_changes_nothing)
     ck_assert_int_ge(failures, 4);
     ck_assert_int_eq(forward_net(&n), NNCF_OK);
     drop_net(&n);
-    ck_assert_int_eq(memory.live, 0);
+    ck_assert_uint_eq(memory.live, 0);
     for (int i = 0; i < 7; i++)
         free(before[i]);
 }
@@ -626,7 +627,7 @@ START_TEST(no_memory_adds_no_gradient)
         fx_tensor tx, ty, tdy, tz;
         float z[3 * 9 * 9];
         int32_t more = 0;
-        nncf_context *context = fx_context(&memory, 2, 0, 1);
+        nncf_context *context = fx_new_context(&memory, 2, 0, 1);
         nncf_model *model;
         ck_assert_int_eq(nncf_model_create(context, &model, NULL), NNCF_OK);
         fx_register(model, &k, NULL, &state);
@@ -641,7 +642,7 @@ START_TEST(no_memory_adds_no_gradient)
         fx_view(&tx, x, 4, large), fx_view(&ty, y, 4, large_out), fx_view(&tdy, dy, 4, large_out);
         ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, &ty.t), NNCF_OK);
         fx_fill(dy, no, 1, &state);
-        memory.fail_at = memory.calls + 1 + failures;
+        memory.fail_at = memory.calls + 1 + (size_t)failures;
         status = nncf_layer_backward(k.layer, &tx.t, &tdy.t, NULL);
         const nncf__layer_compression *c = k.layer->compression;
         const nncf__quantizer *all[] = {
@@ -655,7 +656,7 @@ START_TEST(no_memory_adds_no_gradient)
         nncf_model_destroy(model);
         nncf_context_destroy(context);
         fx_release(&k), fx_release(&next);
-        ck_assert_int_eq(memory.live, 0);
+        ck_assert_uint_eq(memory.live, 0);
     }
     ck_assert_int_ge(failures, 3); /* dw, work space, scratch */
     free(x), free(y), free(dy);
@@ -763,8 +764,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("layer");
-    TCase *tc = tcase_create("forward");
-    tcase_set_timeout(tc, 120);
+    TCase *tc = fx_case(suite, "forward", 120);
     tcase_add_loop_test(tc, forward_equals_the_oracle, 0, N_CASES);
     tcase_add_test(tc, linear_flattens);
     tcase_add_test(tc, pools_and_sums);
@@ -778,6 +778,5 @@ int main(void)
     tcase_add_test(tc, no_memory_adds_no_gradient);
     tcase_add_test(tc, errors);
     tcase_add_test(tc, controller_between_forward_and_backward);
-    suite_add_tcase(suite, tc);
     return fx_main(suite);
 }

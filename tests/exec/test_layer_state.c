@@ -6,12 +6,12 @@
  */
 #include "controller/layer_compression.h"
 #include "graph/model.h"
-#include "support/comp_fixture.h"
+#include "support/fixture.h"
 
 enum { WIDE = 4096 };
 
 typedef struct rig {
-    cf_context c;
+    fx_context c;
     nncf_model *model;
     nncf_layer *layer;
     float w, dw;
@@ -21,7 +21,7 @@ static void open_rig(rig *r, int32_t activation)
 {
     nncf_error err = NNCF_ERROR_INIT;
     *r = (rig){.w = -2};
-    cf_open(&r->c, 1, 0);
+    fx_open(&r->c, 1, 0);
     ck_assert_int_eq(nncf_model_create(r->c.context, &r->model, NULL), NNCF_OK);
     const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = "N/Linear[a]",
         .weight = &r->w, .weight_grad = &r->dw, .in_features = 1, .out_features = 1,
@@ -33,7 +33,7 @@ static void open_rig(rig *r, int32_t activation)
 static void close_rig(rig *r)
 {
     nncf_model_destroy(r->model);
-    cf_close(&r->c);
+    fx_close(&r->c);
 }
 
 static const int64_t one[2] = {1, 1}, wide[2] = {WIDE, 1};
@@ -86,8 +86,8 @@ START_TEST(what_is_right_is_not_refused)
 {
     rig r;
     static float a[WIDE], b[WIDE], copy[WIDE], y[WIDE], d[WIDE], dx[WIDE];
-    cf_fill(a, WIDE, 1);
-    cf_fill(b, WIDE, 2);
+    fx_fill_from(a, WIDE, 1);
+    fx_fill_from(b, WIDE, 2);
     open_rig(&r, NNCF_ACTIVATION_RELU);
     for (int i = 0; i < 3; i++) { /* batches whose gradients add up */
         ck_assert_int_eq(forward(&r, a, y, wide), NNCF_OK);
@@ -136,7 +136,7 @@ START_TEST(an_input_that_was_overwritten)
 {
     rig r;
     static float a[WIDE], y[WIDE], d[WIDE], dx[WIDE];
-    cf_fill(a, WIDE, 3);
+    fx_fill_from(a, WIDE, 3);
     open_rig(&r, NNCF_ACTIVATION_RELU);
     ck_assert_int_eq(forward(&r, a, y, wide), NNCF_OK);
     for (size_t i = 0; i < WIDE; i++)
@@ -178,14 +178,14 @@ START_TEST(layers_that_keep_for_their_quantizers)
     const nncf_pool2d_params pp = {NNCF_PARAMS(nncf_pool2d_params), .scope = "N/AvgPool2d[p]",
         .kind = NNCF_POOL_AVERAGE, .kernel = {2, 2}, .inputs = &r.layer, .n_inputs = 1};
     ck_assert_msg(nncf_model_add_pool2d(r.model, &pp, &pool, &err) == NNCF_OK, "%s", err.message);
-    cf_layer reader = cf_conv(r.model, "N/Conv2d[c]", 1, 1, 1, NULL, pool);
+    fx_layer reader = fx_add_conv(r.model, "N/Conv2d[c]", 1, 1, 1, NULL, pool);
     const nncf_tensor pa = {.data = a, .ndim = 4, .shape = plane},
                       pb = {.data = b, .ndim = 4, .shape = plane},
                       py = {.data = y, .ndim = 4, .shape = point},
                       pd = {.data = d, .ndim = 4, .shape = point},
                       pdx = {.data = dx, .ndim = 4, .shape = plane};
     nncf_compression_ctrl *ctrl =
-        cf_ctrl(r.model, "{\"compression\": {\"algorithm\": \"quantization\"}}");
+        fx_ctrl(r.model, "{\"compression\": {\"algorithm\": \"quantization\"}}");
     ck_assert_ptr_nonnull(r.layer->compression->input_quantizer);
     ck_assert_ptr_nonnull(pool->compression->output_quantizer);
     ck_assert_int_eq(forward(&r, a, y, column), NNCF_OK);
@@ -200,7 +200,7 @@ START_TEST(layers_that_keep_for_their_quantizers)
     ck_assert_int_eq(nncf_layer_backward(pool, &pb, &pd, &pdx), NNCF_E_STATE);
     nncf_compression_ctrl_destroy(ctrl);
     close_rig(&r);
-    cf_layer_free(&reader);
+    fx_layer_free(&reader);
 }
 END_TEST
 
@@ -211,7 +211,7 @@ START_TEST(masks_of_another_step)
     rig r;
     float x = 1, y, d = 1, dx = 0, w, g = 1;
     open_rig(&r, NNCF_ACTIVATION_RELU);
-    nncf_compression_ctrl *ctrl = cf_ctrl(r.model,
+    nncf_compression_ctrl *ctrl = fx_ctrl(r.model,
         "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": "
         "{\"sparsity_training_steps\": 2}}}");
     ck_assert_int_eq(nncf_layer_compress_weight_backward(r.layer, &g), NNCF_E_STATE);
@@ -340,7 +340,7 @@ START_TEST(refusals_are_logged)
 }
 END_TEST
 
-CF_MAIN("state of a layer", a_layer_used_twice_in_a_step, what_is_right_is_not_refused,
+FX_MAIN("state of a layer", a_layer_used_twice_in_a_step, what_is_right_is_not_refused,
     inputs_that_are_nearly_equal, an_input_that_was_overwritten, layers_that_keep_nothing,
     layers_that_keep_for_their_quantizers, masks_of_another_step, batch_norm_of_one_value,
     refusals_are_logged)

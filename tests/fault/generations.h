@@ -4,7 +4,7 @@
 #ifndef GENERATIONS_H
 #define GENERATIONS_H
 
-#include "support/layer_fixture.h"
+#include "support/fixture.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -30,7 +30,7 @@ static inline void gen_begin(generations *g, const char *parent)
     uint64_t state = 1;
     *g = (generations){
         .block = {.scope = "net/conv", .in_channels = 16, .out_channels = 32, .kernel = {3, 3}}};
-    g->context = fx_context(NULL, 1, 0, 7);
+    g->context = fx_new_context(NULL, 1, 0, 7);
     ck_assert_int_eq(nncf_model_create(g->context, &g->model, NULL), NNCF_OK);
     fx_register(g->model, &g->block, NULL, &state);
     g->ctrl = fx_ctrl(g->model, FX_CONFIG(FX_RB ", " FX_INT8));

@@ -6,7 +6,7 @@
  * that opening takes is bounded by the file's size.
  */
 #include "fuzz/checkpoint_target.h"
-#include "support/layer_fixture.h"
+#include "support/fixture.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -61,7 +61,7 @@ static void save_snapshot(void)
         {"epoch", "7"}, {"note", "a \"quoted\"\n\\ text, \xe2\x82\xac"}};
     uint64_t state = 1;
     fx_block k = {.scope = "net/conv", .in_channels = 3, .out_channels = 5, .kernel = {3, 3}};
-    nncf_context *context = fx_context(NULL, 1, 0, 42);
+    nncf_context *context = fx_new_context(NULL, 1, 0, 42);
     nncf_model *model;
     nncf_error err = NNCF_ERROR_INIT;
     ck_assert_int_eq(nncf_model_create(context, &model, NULL), NNCF_OK);
@@ -300,13 +300,11 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("corruption");
-    TCase *tc = tcase_create("corruption");
+    TCase *tc = fx_case(suite, "corruption", 600);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    tcase_set_timeout(tc, 600);
     tcase_add_checked_fixture(tc, begin, end);
     tcase_add_test(tc, own_files);
     tcase_add_test(tc, foreign_files);
     tcase_add_loop_test(tc, greedy_headers, 0, 6);
-    suite_add_tcase(suite, tc);
     return fx_main(suite);
 }

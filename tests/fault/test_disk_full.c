@@ -73,15 +73,11 @@ int main(void)
         return 77;
     }
     Suite *suite = suite_create("disk_full");
-    TCase *tc = tcase_create("disk_full");
+    TCase *tc = fx_case(suite, "disk_full", 60);
     tcase_add_checked_fixture(tc, begin, end);
     tcase_add_test(tc, disk_full);
-    suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    const int status = fx_main(suite);
     umount2(folder, MNT_DETACH);
     rmdir(folder);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return status;
 }

@@ -2,6 +2,7 @@
 /* Saving that is killed, fails or finds no room, at every system call and at random moments: what
  * is loaded afterwards is the old snapshot or the new one. */
 #include "generations.h"
+#include "support/runner.h"
 #include "syscalls.h"
 
 #include <errno.h>
@@ -287,9 +288,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("kill");
-    TCase *tc = tcase_create("kill");
+    TCase *tc = fx_case(suite, "kill", 240);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    tcase_set_timeout(tc, 240);
     tcase_add_checked_fixture(tc, begin, end);
     tcase_add_loop_test(tc, order_of_the_calls, 0, 2);
     tcase_add_loop_test(tc, killed_at_every_call, 0, 4);
@@ -298,6 +298,5 @@ int main(void)
     tcase_add_test(tc, failures_that_are_none);
     tcase_add_test(tc, short_and_interrupted_writes);
     tcase_add_test(tc, full_at_every_write);
-    suite_add_tcase(suite, tc);
     return fx_main(suite);
 }

@@ -2,7 +2,7 @@
 /* Registration: what is taken, what is refused with which words, and that a refusal changes
  * nothing. */
 #include "graph/model.h"
-#include "support/comp_fixture.h"
+#include "support/fixture.h"
 
 static float buffer[4096];
 
@@ -306,8 +306,8 @@ END_TEST
 /* Every allocation of a registration fails once; the model stays as it was, and nothing leaks. */
 START_TEST(allocation_failures)
 {
-    cf_context c;
-    cf_open(&c, 1, 0);
+    fx_context c;
+    fx_open(&c, 1, 0);
     nncf_model *model;
     ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
     nncf_layer *first, *layer;
@@ -340,9 +340,9 @@ START_TEST(allocation_failures)
     ck_assert_int_eq(nncf_model_create(c.context, &none, NULL), NNCF_E_NOMEM);
     ck_assert_ptr_null(none);
     nncf_model_destroy(model);
-    cf_close(&c);
+    fx_close(&c);
 }
 END_TEST
 
-CF_MAIN("model", conv_fields_and_defaults, null_and_mode, refused_convolutions, refused_others,
+FX_MAIN("model", conv_fields_and_defaults, null_and_mode, refused_convolutions, refused_others,
     channels_through_sums_and_pools, many_layers, allocation_failures)

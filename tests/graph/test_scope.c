@@ -3,7 +3,7 @@
 #include "base/regex.h"
 #include "graph/model.h"
 #include "graph/scope.h"
-#include "support/comp_fixture.h"
+#include "support/fixture.h"
 
 static int32_t matches(const char *scope, const char *pattern, int32_t release)
 {
@@ -36,18 +36,18 @@ enum { N_RELEASES = sizeof releases / sizeof *releases };
 
 START_TEST(golden)
 {
-    json_object *root = cf_golden("scope_cases.json"), *cases = cf_get(root, "cases");
+    json_object *root = fx_golden("scope_cases.json"), *cases = fx_get(root, "cases");
     size_t n = json_object_array_length(cases), ran = 0, yes = 0;
     for (size_t i = 0; i < n; i++) {
-        json_object *c = json_object_array_get_idx(cases, i), *expected = cf_get(c, "matches");
+        json_object *c = json_object_array_get_idx(cases, i), *expected = fx_get(c, "matches");
         ck_assert_int_eq(
             json_object_object_length(expected), N_RELEASES); /* no column is left out */
         for (size_t j = 0; j < N_RELEASES; j++) {
-            json_object *want = cf_get(expected, releases[j].name);
+            json_object *want = fx_get(expected, releases[j].name);
             ck_assert_ptr_nonnull(want);
-            ck_assert_msg(matches_any(cf_string(c, "scope"), cf_get(c, "pattern"),
+            ck_assert_msg(matches_any(fx_string(c, "scope"), fx_get(c, "pattern"),
                               releases[j].number) == json_object_get_boolean(want),
-                "case %s, %s", cf_string(c, "id"), releases[j].name);
+                "case %s, %s", fx_string(c, "id"), releases[j].name);
             ran++;
             yes += json_object_get_boolean(want) != 0;
         }
@@ -151,9 +151,9 @@ END_TEST
 /* No memory is no matter of a limit. */
 START_TEST(memory_of_a_search)
 {
-    counting counter = {0};
+    fx_memory counter = {0};
     nncf_context_params params = {
-        NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&counter)};
+        NNCF_PARAMS(nncf_context_params), .n_threads = 1, FX_MEMORY(&counter)};
     nncf_context *context;
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
     int answer = 0, n = 0, refused[2] = {0, 0};
@@ -249,18 +249,18 @@ START_TEST(nearest)
     nncf_model *model;
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
     ck_assert_ptr_null(nncf__model_nearest(model, "anything"));
-    cf_layer a = cf_conv(
+    fx_layer a = fx_add_conv(
         model, "MobileNetV2/Sequential[features]/Sequential[0]/Conv2d[0]", 1, 1, 1, NULL, NULL);
-    cf_layer b = cf_conv(
+    fx_layer b = fx_add_conv(
         model, "MobileNetV2/Sequential[features]/Sequential[18]/Conv2d[0]", 1, 1, 1, NULL, NULL);
     const char typo[] = "MobileNetV2/Sequential[features]/Sequental[18]/Conv2d[0]";
     ck_assert_ptr_eq(nncf__model_nearest(model, typo), b.layer);
     ck_assert_ptr_null(nncf__model_nearest(model, "ResNet"));
     nncf_model_destroy(model);
-    cf_layer_free(&a);
-    cf_layer_free(&b);
+    fx_layer_free(&a);
+    fx_layer_free(&b);
 }
 END_TEST
 
-CF_MAIN("scope", golden, regular_expressions, one_budget_for_all, memory_of_a_search, edges,
+FX_MAIN("scope", golden, regular_expressions, one_budget_for_all, memory_of_a_search, edges,
     long_texts, nearest)

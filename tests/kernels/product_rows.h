@@ -4,7 +4,7 @@
 #define TESTS_PRODUCT_ROWS_H
 
 #include "kernels/kernels.h"
-#include "support/sweep.h"
+#include "support/require.h"
 
 #include "support/guard.h"
 

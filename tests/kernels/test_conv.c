@@ -5,7 +5,7 @@
 #include "conv/conv2d.h"
 #include "kernels/kernels.h"
 #include "kernels/operand.h"
-#include "support/sweep.h"
+#include "support/require.h"
 
 #include "conv_bench.h"
 #include "support/guard.h"
@@ -654,8 +654,7 @@ END_TEST
 static Suite *suite(void)
 {
     Suite *s = suite_create("conv");
-    TCase *t = tcase_create("conv");
-    tcase_set_timeout(t, 300);
+    TCase *t = fx_case(s, "conv", 300);
     int n = 0; /* levels that this machine has */
     while (n < (int)COUNT(levels) && nncf__kernels_get(levels[n]))
         n++;
@@ -668,7 +667,6 @@ static Suite *suite(void)
     tcase_add_loop_test(t, extraordinary_shapes, 0, n);
     tcase_add_loop_test(t, long_depthwise_sums, 0, n);
     tcase_add_test(t, no_memory);
-    suite_add_tcase(s, t);
     return s;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rows behind depthwise convolutions (depthwise_...) against the reference rows. */
 #include "kernels/kernels.h"
-#include "support/sweep.h"
+#include "support/require.h"
 
 #include "product_rows.h"
 
@@ -356,8 +356,7 @@ END_TEST
 static Suite *suite(void)
 {
     Suite *s = suite_create("depthwise");
-    TCase *t = tcase_create("depthwise");
-    tcase_set_timeout(t, 120);
+    TCase *t = fx_case(s, "depthwise", 120);
     const int n = levels_here();
     tcase_add_loop_test(t, depthwise, 0, n);
     tcase_add_loop_test(t, depthwise_lanes, 0, n);
@@ -366,7 +365,6 @@ static Suite *suite(void)
     tcase_add_loop_test(t, depthwise_3x3_special, 0, n);
     tcase_add_loop_test(t, depthwise_3x3_stream, 0, n);
     tcase_add_test(t, every_row_has_a_check);
-    suite_add_tcase(s, t);
     return s;
 }
 

@@ -12,7 +12,7 @@
 #include "conv/conv2d.h"
 #include "kernels/kernels.h"
 #include "kernels/operand.h"
-#include "support/sweep.h"
+#include "support/require.h"
 
 #include "support/guard.h"
 
@@ -245,15 +245,13 @@ END_TEST
 static Suite *suite(void)
 {
     Suite *s = suite_create("exact");
-    TCase *t = tcase_create("exact");
-    tcase_set_timeout(t, 300);
+    TCase *t = fx_case(s, "exact", 300);
     for (int i = 0; i < (int)COUNT(engines); i++) {
         if (!nncf__kernels_get(engines[i].isa)) /* this machine has it not */
             continue;
         tcase_add_loop_test(t, inner_products, i, i + 1);
         tcase_add_loop_test(t, convolutions, i, i + 1);
     }
-    suite_add_tcase(s, t);
     return s;
 }
 

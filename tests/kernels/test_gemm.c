@@ -3,7 +3,7 @@
  * against integer sums, and which of BLIS's micro-kernels is taken. */
 #include "gemm/microkernel.h"
 #include "kernels/kernels.h"
-#include "support/sweep.h"
+#include "support/require.h"
 
 #include "product_rows.h"
 
@@ -427,8 +427,7 @@ END_TEST
 static Suite *suite(void)
 {
     Suite *s = suite_create("gemm");
-    TCase *t = tcase_create("gemm");
-    tcase_set_timeout(t, 120);
+    TCase *t = fx_case(s, "gemm", 120);
     const int n = levels_here();
     tcase_add_loop_test(t, gather, 0, n);
     tcase_add_loop_test(t, gather_bytes, 0, n);
@@ -444,7 +443,6 @@ static Suite *suite(void)
             tcase_add_loop_test(t, blis_configurations, 0, (int)COUNT(settings));
         tcase_add_test(t, ceiling);
     }
-    suite_add_tcase(s, t);
     return s;
 }
 

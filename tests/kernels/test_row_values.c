@@ -7,7 +7,8 @@
 #include "kernels/kernels.h"
 #include "kernels/philox.h"
 #include "kernels/sigmoid.h"
-#include "support/sweep.h"
+#include "support/require.h"
+#include "support/runner.h"
 
 #include <check.h>
 #include <json-c/json.h>
@@ -768,12 +769,11 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("row values");
-    TCase *tc = tcase_create("oracles");
+    TCase *tc = fx_case(suite, "oracles", 120);
     const int first = NNCF_ISA_REFERENCE;
     int end = first;
     while (nncf__kernels_get(end))
         end++;
-    tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, fake_quantize_symmetric, first, end);
     tcase_add_loop_test(tc, fake_quantize_asymmetric, first, end);
     tcase_add_loop_test(tc, fake_quantize_table, first, end);
@@ -789,10 +789,5 @@ int main(void)
     tcase_add_loop_test(tc, activation_edges, first, end);
     tcase_add_loop_test(tc, batch_norm_gradients, first, end);
     tcase_add_loop_test(tc, small_rows, first, end);
-    suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return fx_main(suite);
 }

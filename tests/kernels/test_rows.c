@@ -7,7 +7,8 @@
  */
 #include "kernel_values.h"
 #include "kernels/kernels.h"
-#include "support/sweep.h"
+#include "support/require.h"
+#include "support/runner.h"
 
 #include <check.h>
 #include <math.h>
@@ -698,9 +699,8 @@ int main(int argc, char **argv)
         seed = strtoull(given, NULL, 10);
     printf("seed %llu (NNCF_TEST_SEED)\n", (unsigned long long)seed);
     Suite *suite = suite_create("rows");
-    TCase *tc = tcase_create("against the reference");
+    TCase *tc = fx_case(suite, "against the reference", 120);
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 120);
     tcase_add_test(tc, levels);
     tcase_add_test(tc, every_row_has_a_check);
     tcase_add_loop_test(tc, all_lengths, 0, (int)N_ROWS);
@@ -709,10 +709,5 @@ int main(int argc, char **argv)
     tcase_add_loop_test(tc, in_place, 0, (int)N_ROWS);
     tcase_add_test(tc, rounding_everywhere);
     tcase_add_test(tc, sigmoid_everywhere);
-    suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return fx_main(suite);
 }

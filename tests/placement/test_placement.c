@@ -6,6 +6,7 @@
 #include "controller/ctrl.h"
 #include "controller/layer_compression.h"
 #include "graph/model.h"
+#include "support/fixture.h"
 #include "support/zoo.h"
 
 #include <stdbool.h>
@@ -16,7 +17,7 @@ static const char int8_config[] = "{\"compression\": {\"algorithm\": \"quantizat
 static void counts(
     const nncf_compression_ctrl *ctrl, int64_t weights, int64_t inputs, int64_t activations)
 {
-    nncf_statistics s = cf_statistics(ctrl);
+    nncf_statistics s = fx_statistics(ctrl);
     ck_assert_int_eq(s.weight_quantizers, weights);
     ck_assert_int_eq(s.input_quantizers, inputs);
     ck_assert_int_eq(s.activation_quantizers, activations);
@@ -25,7 +26,7 @@ static void counts(
 START_TEST(mobilenet)
 {
     zoo *z = zoo_mobilenet_v2(true, ZOO_TORCHVISION);
-    nncf_compression_ctrl *ctrl = cf_ctrl(z->model, int8_config);
+    nncf_compression_ctrl *ctrl = fx_ctrl(z->model, int8_config);
     counts(ctrl, 53, 1, 63);
     ck_assert_ptr_nonnull(ctrl->layers[0].input_quantizer);
     ck_assert_ptr_eq(ctrl->layers[0].incoming_quantizer, ctrl->layers[0].input_quantizer);
@@ -42,7 +43,7 @@ END_TEST
 START_TEST(resnet)
 {
     zoo *z = zoo_resnet(true, ZOO_RESNET_TORCHVISION, false);
-    nncf_compression_ctrl *ctrl = cf_ctrl(z->model, int8_config);
+    nncf_compression_ctrl *ctrl = fx_ctrl(z->model, int8_config);
     counts(ctrl, 21, 1, 29);
     /* the max pool passes on the codes of the first convolution */
     ck_assert_ptr_null(ctrl->layers[1].output_quantizer);
@@ -61,19 +62,19 @@ START_TEST(inputs_and_outputs_by_propagation)
     char text[256];
     zoo *z = zoo_mobilenet_v2(true, ZOO_TORCHVISION);
     snprintf(text, sizeof text, with, "");
-    nncf_compression_ctrl *ctrl = cf_ctrl(z->model, text);
-    const int64_t activations = cf_statistics(ctrl).activation_quantizers;
+    nncf_compression_ctrl *ctrl = fx_ctrl(z->model, text);
+    const int64_t activations = fx_statistics(ctrl).activation_quantizers;
     counts(ctrl, 53, 1, activations);
     ck_assert_int_gt(activations, 50);
     nncf_compression_ctrl_destroy(ctrl);
     snprintf(text, sizeof text, with, ", \"quantize_inputs\": false");
-    ctrl = cf_ctrl(z->model, text);
+    ctrl = fx_ctrl(z->model, text);
     counts(ctrl, 53, 0, activations);
     ck_assert_ptr_null(ctrl->layers[0].incoming_quantizer);
     nncf_compression_ctrl_destroy(ctrl);
     nncf_error err = NNCF_ERROR_INIT;
     snprintf(text, sizeof text, with, ", \"quantize_outputs\": true");
-    nncf_config *config = cf_config(NULL, text);
+    nncf_config *config = fx_config(NULL, text);
     ck_assert_int_eq(
         nncf_compression_ctrl_create(z->model, config, &ctrl, &err), NNCF_E_UNSUPPORTED);
     ck_assert_str_eq(err.where, "compression.quantize_outputs");
@@ -86,9 +87,9 @@ END_TEST
 /* The config of NNCF's own documentation, verbatim, on the model that it was written for. */
 START_TEST(seed)
 {
-    json_object *root = cf_golden("nncf_quantizer_lists.json");
+    json_object *root = fx_golden("nncf_quantizer_lists.json");
     json_object *list =
-        cf_get(cf_get(root, "v1.1 SEED CONFIG on its own mobilenetv2 sample model [real code run]"),
+        fx_get(fx_get(root, "v1.1 SEED CONFIG on its own mobilenetv2 sample model [real code run]"),
             "sparsified");
     char path[1024], text[16384];
     snprintf(path, sizeof path, "%s/configuration-file.md", NNCF_GOLDEN_DIR);
@@ -101,7 +102,7 @@ START_TEST(seed)
     *end = 0;
 
     zoo *z = zoo_mobilenet_v2(true, ZOO_SEED);
-    nncf_compression_ctrl *ctrl = cf_ctrl(z->model, begin);
+    nncf_compression_ctrl *ctrl = fx_ctrl(z->model, begin);
     counts(ctrl, 53, 1, 64);
     for (size_t i = 0; i < ctrl->n_layers; i++) {
         const char *scope = nncf_layer_scope(nncf_model_get_layer(z->model, i)),
@@ -118,7 +119,7 @@ START_TEST(seed)
         masked += listed;
     }
     ck_assert_uint_eq(masked + 1, json_object_array_length(list)); /* the linear layer besides */
-    nncf_statistics s = cf_statistics(ctrl);
+    nncf_statistics s = fx_statistics(ctrl);
     ck_assert_int_eq(s.sparsified_layers, 52);
     ck_assert_double_eq_tol(s.sparsity_target, 0.01, 1e-15);
     ck_assert_double_eq_tol(nncf_compression_ctrl_loss(ctrl), 0.04, 1e-9);
@@ -132,7 +133,7 @@ END_TEST
 START_TEST(ignored_and_target_scopes)
 {
     zoo *z = zoo_mobilenet_v2(true, ZOO_TORCHVISION);
-    nncf_compression_ctrl *ctrl = cf_ctrl(z->model,
+    nncf_compression_ctrl *ctrl = fx_ctrl(z->model,
         "{\"compression\": {\"algorithm\": \"quantization\", \"ignored_scopes\": "
         "[\"MobileNetV2/Sequential[features]/InvertedResidual[2]\", \"Linear\"]}}");
     counts(ctrl, 53 - 3 - 1, 1, 63 - 3);
@@ -143,24 +144,24 @@ START_TEST(ignored_and_target_scopes)
     ck_assert_ptr_null(ctrl->layers[inside->index].incoming_quantizer);
     ck_assert_ptr_null(ctrl->layers[inside->index + 1].incoming_quantizer);
     nncf_compression_ctrl_destroy(ctrl);
-    ctrl = cf_ctrl(z->model,
+    ctrl = fx_ctrl(z->model,
         "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"target_scopes\": "
         "\"MobileNetV2/Sequential[features]/InvertedResidual[3]\"}}");
-    ck_assert_int_eq(cf_statistics(ctrl).sparsified_layers, 3);
+    ck_assert_int_eq(fx_statistics(ctrl).sparsified_layers, 3);
     counts(ctrl, 0, 0, 0);
     nncf_compression_ctrl_destroy(ctrl);
-    ctrl = cf_ctrl(z->model,
+    ctrl = fx_ctrl(z->model,
         "{\"compression\": {\"algorithm\": \"quantization\", \"quantize_inputs\": false}}");
     counts(ctrl, 53, 0, 63);
     nncf_compression_ctrl_destroy(ctrl);
     /* a convolution's own scope: the quantizer behind its ReLU6 is the ReLU6's affair, and the
      * other way round */
-    ctrl = cf_ctrl(z->model,
+    ctrl = fx_ctrl(z->model,
         "{\"compression\": {\"algorithm\": \"quantization\", \"ignored_scopes\": "
         "\"MobileNetV2/Sequential[features]/InvertedResidual[2]/Sequential[conv]/Conv2d[2]\"}}");
     counts(ctrl, 52, 1, 63);
     nncf_compression_ctrl_destroy(ctrl);
-    ctrl = cf_ctrl(z->model,
+    ctrl = fx_ctrl(z->model,
         "{\"compression\": {\"algorithm\": \"quantization\", \"ignored_scopes\": [\"ReLU6\"]}}");
     counts(ctrl, 53, 1, 63 - 35);
     nncf_compression_ctrl_destroy(ctrl);
@@ -186,7 +187,7 @@ START_TEST(inputs)
     conv(z, "Net/Conv2d[c]", NULL, 4, 4, max);
     node average = zoo_pool(z, NNCF_POOL_AVERAGE, "Net/average", NULL);
     node last = conv(z, "Net/Conv2d[d]", NULL, 4, 4, average);
-    nncf_compression_ctrl *ctrl = cf_ctrl(z->model, int8_config);
+    nncf_compression_ctrl *ctrl = fx_ctrl(z->model, int8_config);
     counts(ctrl, 4, 3, 1); /* the average pool has a quantizer behind it, so that d needs none */
     ck_assert_ptr_eq(ctrl->layers[last->index].incoming_quantizer,
         ctrl->layers[average->index].output_quantizer);
@@ -216,14 +217,14 @@ START_TEST(refusals_of_plan_and_controller)
             .kind = NNCF_POOL_AVERAGE, .kernel = {2, 2}};
         ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
         ck_assert_int_eq(nncf_model_add_pool2d(model, &p, &pool, NULL), NNCF_OK);
-        cf_layer c = cf_conv(model, "Net/Conv2d[c]", 2, 2, 1, NULL, pool);
+        fx_layer c = fx_add_conv(model, "Net/Conv2d[c]", 2, 2, 1, NULL, pool);
         char text[300];
         snprintf(text, sizeof text,
             "{\"nncf_dialect\": \"%s\", \"compression\": {\"algorithm\": \"quantization\", "
             "\"activations\": "
             "{\"per_channel\": true}}}",
             cases[i].dialect);
-        nncf_config *config = cf_config(NULL, text);
+        nncf_config *config = fx_config(NULL, text);
         ck_assert_int_eq(nncf_plan_create(model, config, &plan, &planned), NNCF_E_UNSUPPORTED);
         ck_assert_int_eq(
             nncf_compression_ctrl_create(model, config, &ctrl, &made), NNCF_E_UNSUPPORTED);
@@ -232,7 +233,7 @@ START_TEST(refusals_of_plan_and_controller)
         ck_assert_str_eq(planned.message, made.message);
         nncf_config_destroy(config);
         nncf_model_destroy(model);
-        cf_layer_free(&c);
+        fx_layer_free(&c);
     }
 }
 END_TEST
@@ -258,13 +259,13 @@ START_TEST(weights_in_one_buffer)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         float w[20], dw[20];
         char text[100];
-        cf_context c;
+        fx_context c;
         nncf_model *model;
         nncf_plan *plan = NULL;
         nncf_compression_ctrl *ctrl = NULL;
         nncf_error err = NNCF_ERROR_INIT;
-        cf_fill(w, 20, 1);
-        cf_open(&c, 1, 0);
+        fx_fill_from(w, 20, 1);
+        fx_open(&c, 1, 0);
         ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
         for (size_t j = 0; j < N; j++) {
             static const char *const scopes[N] = {
@@ -277,7 +278,7 @@ START_TEST(weights_in_one_buffer)
         }
         snprintf(
             text, sizeof text, "{\"compression\": {\"algorithm\": \"%s\"}}", cases[i].algorithm);
-        nncf_config *config = cf_config(NULL, text);
+        nncf_config *config = fx_config(NULL, text);
         ck_assert_int_eq(nncf_plan_create(model, config, &plan, &err), cases[i].status);
         ck_assert_int_eq(c.warnings, cases[i].text && cases[i].status == NNCF_OK);
         ck_assert(!cases[i].text ||
@@ -287,7 +288,7 @@ START_TEST(weights_in_one_buffer)
         nncf_compression_ctrl_destroy(ctrl);
         nncf_config_destroy(config);
         nncf_model_destroy(model);
-        cf_close(&c);
+        fx_close(&c);
     }
 }
 END_TEST
@@ -311,7 +312,7 @@ START_TEST(slow_patterns)
         used += (size_t)snprintf(
             text + used, sizeof text - used, "%s\"{re}(.*)(.*)(.*)[xyz]%d\"", i ? "," : "", i);
     snprintf(text + used, sizeof text - used, "]}}");
-    nncf_config *config = cf_config(NULL, text);
+    nncf_config *config = fx_config(NULL, text);
     nncf_plan *plan = NULL;
     nncf_compression_ctrl *ctrl = NULL;
     nncf_error err = NNCF_ERROR_INIT;
@@ -350,7 +351,7 @@ START_TEST(many_patterns_that_match_nothing)
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
     nncf_model *model;
     ck_assert_int_eq(nncf_model_create(context, &model, NULL), NNCF_OK);
-    cf_layer l = cf_conv(model, "Net/Conv2d[1000]", 4, 4, 1, NULL, NULL);
+    fx_layer l = fx_add_conv(model, "Net/Conv2d[1000]", 4, 4, 1, NULL, NULL);
     static char text[PATTERNS * 24 + 200];
     size_t used = (size_t)snprintf(text, sizeof text,
         "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"ignored_scopes\": [");
@@ -358,7 +359,7 @@ START_TEST(many_patterns_that_match_nothing)
         used += (size_t)snprintf(
             text + used, sizeof text - used, "%s\"Net/Conv2d[x%d]\"", i ? "," : "", i);
     snprintf(text + used, sizeof text - used, "]}}");
-    nncf_config *config = cf_config(context, text);
+    nncf_config *config = fx_config(context, text);
     nncf_plan *plan = NULL;
     nncf_error err = NNCF_ERROR_INIT;
     ck_assert_msg(nncf_plan_create(model, config, &plan, &err) == NNCF_OK, "%s", err.message);
@@ -369,10 +370,10 @@ START_TEST(many_patterns_that_match_nothing)
     nncf_config_destroy(config);
     nncf_model_destroy(model);
     nncf_context_destroy(context);
-    cf_layer_free(&l);
+    fx_layer_free(&l);
 }
 END_TEST
 
-CF_MAIN("placement", refusals_of_plan_and_controller, weights_in_one_buffer, slow_patterns,
+FX_MAIN("placement", refusals_of_plan_and_controller, weights_in_one_buffer, slow_patterns,
     many_patterns_that_match_nothing, mobilenet, inputs_and_outputs_by_propagation, resnet, seed,
     ignored_and_target_scopes, inputs)

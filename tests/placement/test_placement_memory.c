@@ -3,6 +3,7 @@
  * A plan and a controller for which there is no memory, at every allocation: NNCF_E_NOMEM, no word
  * of anything else, nothing is left behind, and the next try succeeds with the same plan.
  */
+#include "support/fixture.h"
 #include "support/zoo.h"
 
 /* Branches that meet in a sum and in a join, operators that quantizers pass, and one that they do
@@ -73,12 +74,12 @@ START_TEST(no_memory_at_any_allocation)
 {
     const bool fused = _i % 2;
     const char *config_text = configs[_i / 2];
-    cf_context c;
+    fx_context c;
     static char wanted[20000], got[20000];
-    cf_open(&c, 1, 0);
+    fx_open(&c, 1, 0);
     zoo *z = zoo_new_in(c.context, fused);
     small_graph(z);
-    nncf_config *config = cf_config(NULL, config_text);
+    nncf_config *config = fx_config(NULL, config_text);
     nncf_error err = NNCF_ERROR_INIT;
     nncf_plan *plan = NULL;
     nncf_compression_ctrl *ctrl = NULL;
@@ -112,7 +113,7 @@ START_TEST(no_memory_at_any_allocation)
     ck_assert_uint_gt(failures, 40);
     nncf_config_destroy(config);
     zoo_free(z);
-    cf_close(&c); /* nothing is left */
+    fx_close(&c); /* nothing is left */
 }
 END_TEST
 
@@ -123,7 +124,7 @@ START_TEST(wrong_calls_of_the_plan)
     nncf_error err = NNCF_ERROR_INIT;
     char text[8];
     size_t needed;
-    nncf_config *config = cf_config(NULL, configs[0]);
+    nncf_config *config = fx_config(NULL, configs[0]);
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
     ck_assert_int_eq(nncf_plan_create(NULL, config, &plan, &err), NNCF_E_ARG);
     ck_assert_int_eq(nncf_plan_create(model, NULL, &plan, &err), NNCF_E_ARG);
@@ -133,7 +134,7 @@ START_TEST(wrong_calls_of_the_plan)
     ck_assert_int_eq(nncf_plan_text(NULL, text, sizeof text, &needed), NNCF_E_ARG);
     ck_assert_int_eq(nncf_plan_json(NULL, text, sizeof text, &needed), NNCF_E_ARG);
     nncf_plan_destroy(NULL);
-    cf_layer l = cf_conv(model, "Net/Conv2d[a]", 2, 2, 1, NULL, NULL);
+    fx_layer l = fx_add_conv(model, "Net/Conv2d[a]", 2, 2, 1, NULL, NULL);
     ck_assert_int_eq(nncf_plan_create(model, config, &plan, &err), NNCF_OK);
     ck_assert_int_eq(nncf_plan_json(plan, NULL, 4, &needed), NNCF_E_ARG);
     ck_assert_int_eq(nncf_plan_json(plan, text, sizeof text, &needed), NNCF_E_LIMIT);
@@ -141,21 +142,15 @@ START_TEST(wrong_calls_of_the_plan)
     nncf_plan_destroy(plan);
     nncf_config_destroy(config);
     nncf_model_destroy(model);
-    cf_layer_free(&l);
+    fx_layer_free(&l);
 }
 END_TEST
 
 int main(void)
 {
     Suite *suite = suite_create("placement_memory");
-    TCase *tcase = tcase_create("placement_memory");
-    tcase_set_timeout(tcase, 120);
+    TCase *tcase = fx_case(suite, "placement_memory", 120);
     tcase_add_loop_test(tcase, no_memory_at_any_allocation, 0, 2 * CONFIGS);
     tcase_add_test(tcase, wrong_calls_of_the_plan);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return fx_main(suite);
 }

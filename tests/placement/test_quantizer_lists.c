@@ -4,6 +4,7 @@
  * graphs give, release by release and device by device: through the public API, by the scopes that
  * plans name. Each model in both forms.
  */
+#include "support/fixture.h"
 #include "support/zoo.h"
 
 typedef struct golden {
@@ -150,11 +151,11 @@ static void plain(char out[ZOO_NAME], const char *item)
  * scope twice. */
 static void same(const char *key, json_object *plan, const char *kinds, json_object *list)
 {
-    json_object *entries = cf_get(plan, "entries");
+    json_object *entries = fx_get(plan, "entries");
     size_t n = json_object_array_length(list), placed = 0;
     for (size_t i = 0; i < json_object_array_length(entries); i++) {
         json_object *e = json_object_array_get_idx(entries, i);
-        const char *scope = cf_string(e, "scope"), *what = cf_string(e, "what");
+        const char *scope = fx_string(e, "scope"), *what = fx_string(e, "what");
         bool found = false;
         if (!strstr(kinds, what))
             continue;
@@ -167,8 +168,8 @@ static void same(const char *key, json_object *plan, const char *kinds, json_obj
         ck_assert_msg(found, "%s: %s of %s is not NNCF's", key, what, scope);
         for (size_t j = 0; j < i; j++) {
             json_object *other = json_object_array_get_idx(entries, j);
-            ck_assert_msg(strcmp(cf_string(other, "what"), what) != 0 ||
-                    strcmp(cf_string(other, "scope"), scope) != 0,
+            ck_assert_msg(strcmp(fx_string(other, "what"), what) != 0 ||
+                    strcmp(fx_string(other, "scope"), scope) != 0,
                 "%s: two quantizers at %s", key, scope);
         }
     }
@@ -177,29 +178,29 @@ static void same(const char *key, json_object *plan, const char *kinds, json_obj
 
 static size_t per_channel(json_object *plan)
 {
-    json_object *entries = cf_get(plan, "entries");
+    json_object *entries = fx_get(plan, "entries");
     size_t n = 0;
     for (size_t i = 0; i < json_object_array_length(entries); i++) {
         json_object *e = json_object_array_get_idx(entries, i);
-        n += strstr("input output inner", cf_string(e, "what")) &&
-            json_object_get_boolean(cf_get(e, "per_channel"));
+        n += strstr("input output inner", fx_string(e, "what")) &&
+            json_object_get_boolean(fx_get(e, "per_channel"));
     }
     return n;
 }
 
 static void check_list(json_object *root, const golden *g, bool fused)
 {
-    json_object *list = cf_get(root, g->key), *of_channels;
+    json_object *list = fx_get(root, g->key), *of_channels;
     const bool seed = strcmp(g->kinds, "seed") == 0, device = strstr(g->key, "pu ") != NULL;
     ck_assert_ptr_nonnull(list);
     zoo *z = g->make(fused);
     json_object *plan = plan_of(z->model, g->config);
-    same(g->key, plan, "weight", cf_get(list, seed ? "weight_quantizers" : "weights"));
+    same(g->key, plan, "weight", fx_get(list, seed ? "weight_quantizers" : "weights"));
     /* with a device NNCF lists the quantizer of the model's input with the others */
     same(g->key, plan, device ? "input output inner" : "output inner",
-        cf_get(list, seed ? "activation_quantizers" : "activations"));
+        fx_get(list, seed ? "activation_quantizers" : "activations"));
     if (!device)
-        same(g->key, plan, "input", cf_get(list, seed ? "input_quantizers" : "inputs"));
+        same(g->key, plan, "input", fx_get(list, seed ? "input_quantizers" : "inputs"));
     if (json_object_object_get_ex(list, "n_activation_per_channel", &of_channels))
         ck_assert_msg(per_channel(plan) == (size_t)json_object_get_int(of_channels),
             "%s: %zu per channel, not %d", g->key, per_channel(plan),
@@ -210,7 +211,7 @@ static void check_list(json_object *root, const golden *g, bool fused)
 
 START_TEST(all)
 {
-    json_object *root = cf_golden("nncf_quantizer_lists.json");
+    json_object *root = fx_golden("nncf_quantizer_lists.json");
     ck_assert_int_eq(json_object_object_length(root), N_LISTS); /* none is left out */
     check_list(root, &lists[_i], false);
     check_list(root, &lists[_i], true);
@@ -221,13 +222,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("quantizer_lists");
-    TCase *tc = tcase_create("lists");
-    tcase_set_timeout(tc, 60);
+    TCase *tc = fx_case(suite, "lists", 60);
     tcase_add_loop_test(tc, all, 0, N_LISTS);
-    suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return fx_main(suite);
 }

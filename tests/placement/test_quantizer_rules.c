@@ -6,7 +6,7 @@
 #include "placement/placement.h"
 #include "quantization/quantizer.h"
 #include "quantization/quantizer_create.h"
-#include "support/comp_fixture.h"
+#include "support/fixture.h"
 
 #include <stdbool.h>
 
@@ -17,7 +17,7 @@ enum { LAYER_A = 0, LAYER_B, LAYER_7, LAYER_LAST, LAYERS };
 
 typedef struct fixture {
     nncf_model *model;
-    cf_layer layers[LAYERS];
+    fx_layer layers[LAYERS];
     nncf_config *config;
     struct nncf__placement placement; /* of the config that was planned last */
 } fixture;
@@ -30,7 +30,7 @@ static void fixture_open(fixture *f)
     ck_assert_int_eq(nncf_model_create(NULL, &f->model, NULL), NNCF_OK);
     for (size_t i = 0; i < LAYERS; i++)
         f->layers[i] =
-            cf_conv(f->model, scopes[i], 2, 2, 1, NULL, i > 0 ? f->layers[i - 1].layer : NULL);
+            fx_add_conv(f->model, scopes[i], 2, 2, 1, NULL, i > 0 ? f->layers[i - 1].layer : NULL);
 }
 
 static void forget(fixture *f)
@@ -46,7 +46,7 @@ static void fixture_close(fixture *f)
     forget(f);
     nncf_model_destroy(f->model);
     for (size_t i = 0; i < LAYERS; i++)
-        cf_layer_free(&f->layers[i]);
+        fx_layer_free(&f->layers[i]);
 }
 
 /* Plan an algorithm's members as that release's dialect: quantizers behind each convolution but the
@@ -62,7 +62,7 @@ static void plan(fixture *f, const char *release, const char *algorithm, const c
             "\"validate_scopes\": false, \"compression\": {\"algorithm\": \"%s\", %s}}",
             release, algorithm, members),
         (int)sizeof text);
-    f->config = cf_config(NULL, text);
+    f->config = fx_config(NULL, text);
     ck_assert_msg(nncf__placement_decide(&f->placement, f->model, f->config, &err) == NNCF_OK,
         "%s: %s", err.where, err.message);
 }
@@ -211,13 +211,13 @@ static nncf_status create(nncf_context *context, const nncf_layer *layer, size_t
 
 START_TEST(creation)
 {
-    cf_context c;
+    fx_context c;
     nncf_model *model;
     nncf__quantizer *q = NULL;
     nncf_error err = NNCF_ERROR_INIT;
-    cf_open(&c, 1, 0);
+    fx_open(&c, 1, 0);
     ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
-    cf_layer l = cf_conv(model, A, 4, 2, 1, NULL, NULL);
+    fx_layer l = fx_add_conv(model, A, 4, 2, 1, NULL, NULL);
     const nncf__quantizer_params fine = {3, NNCF__ASYMMETRIC, NNCF__SIGN_AUTO, 1};
     ck_assert_int_eq(create(c.context, l.layer, 5, fine, &q, &err), NNCF_OK);
     ck_assert_uint_eq(q->channels, 5);
@@ -236,10 +236,10 @@ START_TEST(creation)
     ck_assert_ptr_nonnull(strstr(err.message, "register the layers before"));
     ck_assert_ptr_null(q);
     nncf_model_destroy(model);
-    cf_layer_free(&l);
-    cf_close(&c);
+    fx_layer_free(&l);
+    fx_close(&c);
 }
 END_TEST
 
-CF_MAIN("quantizer_rules", overrides_win_member_by_member, ranges_of_the_last_rule_that_fits,
+FX_MAIN("quantizer_rules", overrides_win_member_by_member, ranges_of_the_last_rule_that_fits,
     lists_of_algorithm_and_group, creation)

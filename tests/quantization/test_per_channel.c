@@ -7,7 +7,7 @@
 #include "controller/layer_compression.h"
 #include "graph/model.h"
 #include "quantization/quantizer.h"
-#include "support/comp_fixture.h"
+#include "support/fixture.h"
 
 #include <stdbool.h>
 
@@ -29,9 +29,9 @@ static nncf_layer *conv(chain *m, int i, const char *scope, bool normed, nncf_la
 {
     nncf_layer *layer;
     nncf_error err = NNCF_ERROR_INIT;
-    uint32_t seed = (uint32_t)i + 1;
+    uint64_t seed = (uint64_t)i + 1;
     for (int j = 0; j < C * C; j++)
-        m->weight[i][j] = (float)(cf_random(&seed) % 3) - 1;
+        m->weight[i][j] = (float)(fx_next(&seed) % 3) - 1;
     m->weight[i][0] = 1;
     for (int j = 0; j < C; j++) {
         m->gamma[j] = 1.5f + 0.25f * (float)j;
@@ -82,7 +82,7 @@ static nncf_parameter scale_of(const nncf_compression_ctrl *ctrl, const nncf_lay
     char name[128];
     snprintf(name, sizeof name, "%s.activation_quantizer.scale", nncf_layer_scope(layer));
     for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(ctrl); i++) {
-        nncf_parameter p = cf_parameter(ctrl, i);
+        nncf_parameter p = fx_parameter_at(ctrl, i);
         if (strcmp(p.name, name) == 0)
             return p;
     }
@@ -92,9 +92,9 @@ static nncf_parameter scale_of(const nncf_compression_ctrl *ctrl, const nncf_lay
 START_TEST(outputs)
 {
     const enum kind kind = (enum kind)_i;
-    cf_context c;
+    fx_context c;
     chain a, b;
-    uint32_t seed = 77;
+    uint64_t seed = 77;
     float x[2][MOST], dx[2][MOST], dy[MOST], y[MOST], want[MOST], passed[MOST], want_dx[2][MOST];
     const int64_t in[4] = {N, C, H, W},
                   out[4] = {N, C, kind == POOL ? H - 1 : H, kind == POOL ? W - 1 : W};
@@ -104,16 +104,16 @@ START_TEST(outputs)
         tx[i] = (nncf_tensor){.data = x[i], .ndim = 4, .shape = in};
         tdx[i] = (nncf_tensor){.data = dx[i], .ndim = 4, .shape = in};
         twant_dx[i] = (nncf_tensor){.data = want_dx[i], .ndim = 4, .shape = in};
-        cf_fill(x[i], MOST, (uint32_t)i + 9);
+        fx_fill_from(x[i], MOST, (uint64_t)i + 9);
     }
     const nncf_tensor ty = {.data = y, .ndim = 4, .shape = out},
                       twant = {.data = want, .ndim = 4, .shape = out},
                       tdy = {.data = dy, .ndim = 4, .shape = out},
                       tpassed = {.data = passed, .ndim = 4, .shape = out};
-    cf_open(&c, 2, 0);
+    fx_open(&c, 2, 0);
     build(&a, c.context, kind);
     build(&b, c.context, kind);
-    nncf_compression_ctrl *ctrl = cf_ctrl(a.model,
+    nncf_compression_ctrl *ctrl = fx_ctrl(a.model,
         "{\"compression\": {\"algorithm\": \"quantization\", \"activations\": "
         "{\"per_channel\": true, \"bits\": 4, \"signed\": true}}}");
     nncf_parameter scale = scale_of(ctrl, a.tested);
@@ -133,7 +133,7 @@ START_TEST(outputs)
         const size_t k = i / hw % C;
         const double s = (double)scale.data[k], step = s / 7, v = (double)want[i];
         const double code = fmin(fmax(rint(v / step), -8), 7);
-        dy[i] = (float)cf_random(&seed) * 0x1p-23f - 1;
+        dy[i] = (float)fx_uniform(&seed);
         const double away = fabs(fabs(v / step - floor(v / step)) - 0.5);
         ck_assert_msg(fabs((double)y[i] - code * step) < 1e-5 || away < 1e-4,
             "element %zu: %g, want %g", i, (double)y[i], code * step);
@@ -158,7 +158,7 @@ START_TEST(outputs)
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(a.model);
     nncf_model_destroy(b.model);
-    cf_close(&c);
+    fx_close(&c);
 }
 END_TEST
 
@@ -168,15 +168,15 @@ START_TEST(tensors_of_other_widths_are_refused)
 {
     enum { WIDE = 64 };
     const enum kind kind = (enum kind)_i;
-    cf_context c;
+    fx_context c;
     chain a;
     int32_t more;
     static float data[4][N * WIDE * H * W];
     const int64_t right[4] = {N, C, H, W},
                   out[4] = {N, C, kind == POOL ? H - 1 : H, kind == POOL ? W - 1 : W};
-    cf_open(&c, 1, 0);
+    fx_open(&c, 1, 0);
     build(&a, c.context, kind);
-    nncf_compression_ctrl *ctrl = cf_ctrl(a.model,
+    nncf_compression_ctrl *ctrl = fx_ctrl(a.model,
         kind == RELU_SUM ? "{\"nncf_dialect\": \"1.7\", \"target_device\": \"NONE\", "
                            "\"compression\": {\"algorithm\": "
                            "\"quantization\", \"activations\": {\"per_channel\": true}}}"
@@ -213,7 +213,7 @@ START_TEST(tensors_of_other_widths_are_refused)
     }
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(a.model);
-    cf_close(&c);
+    fx_close(&c);
 }
 END_TEST
 
@@ -222,20 +222,20 @@ END_TEST
 START_TEST(values_of_a_transposed_weight)
 {
     enum { IN = 3, OUT = 2, KERNEL = 4 };
-    cf_context c;
+    fx_context c;
     nncf_model *model;
     nncf_layer *layer;
     nncf_error err = NNCF_ERROR_INIT;
     const int64_t shape[4] = {IN, OUT, 2, 2};
     float weight[IN * OUT * KERNEL], gradient[IN * OUT * KERNEL];
-    cf_fill(weight, IN * OUT * KERNEL, 3);
-    cf_open(&c, 1, 0);
+    fx_fill_from(weight, IN * OUT * KERNEL, 3);
+    fx_open(&c, 1, 0);
     ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
     const nncf_op_params p = {NNCF_PARAMS(nncf_op_params), .op = NNCF_OP_CONV_TRANSPOSE2D,
         .scope = "Net/ConvTranspose2d[t]", .weight = weight, .weight_grad = gradient,
         .weight_ndim = 4, .weight_shape = shape};
     ck_assert_msg(nncf_model_add_op(model, &p, &layer, &err) == NNCF_OK, "%s", err.message);
-    nncf_compression_ctrl *ctrl = cf_ctrl(model,
+    nncf_compression_ctrl *ctrl = fx_ctrl(model,
         "{\"nncf_dialect\": \"1.7\", \"target_device\": \"NONE\", \"compression\": {\"algorithm\": "
         "\"quantization\", \"weights\": {\"per_channel\": true}, \"initializer\": {\"range\": "
         "{\"type\": "
@@ -251,21 +251,16 @@ START_TEST(values_of_a_transposed_weight)
     }
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);
-    cf_close(&c);
+    fx_close(&c);
 }
 END_TEST
 
 int main(void)
 {
     Suite *suite = suite_create("per_channel");
-    TCase *tcase = tcase_create("per_channel");
+    TCase *tcase = fx_case(suite, "per_channel", 60);
     tcase_add_loop_test(tcase, outputs, 0, KINDS);
     tcase_add_loop_test(tcase, tensors_of_other_widths_are_refused, 0, MORE_KINDS);
     tcase_add_test(tcase, values_of_a_transposed_weight);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return fx_main(suite);
 }

@@ -5,7 +5,7 @@
 #include "controller/ctrl.h"
 #include "kernels/kernels.h"
 #include "quantization/quantizer.h"
-#include "support/comp_fixture.h"
+#include "support/fixture.h"
 
 #include <stdbool.h>
 
@@ -49,10 +49,10 @@ typedef struct shape {
 static shape shape_of(json_object *c, size_t n)
 {
     shape s = {n, 1, n};
-    if (!json_object_get_boolean(cf_get(c, "per_channel")))
+    if (!json_object_get_boolean(fx_get(c, "per_channel")))
         return s;
-    json_object *dims = cf_get(cf_get(c, "x"), "shape");
-    size_t at = (size_t)json_object_get_int(cf_get(c, "channel_dim"));
+    json_object *dims = fx_get(fx_get(c, "x"), "shape");
+    size_t at = (size_t)json_object_get_int(fx_get(c, "channel_dim"));
     s.channels = (size_t)json_object_get_int(json_object_array_get_idx(dims, at));
     s.inner = 1;
     for (size_t i = at + 1; i < json_object_array_length(dims); i++)
@@ -62,7 +62,7 @@ static shape shape_of(json_object *c, size_t n)
 
 /* What stands in a case: a layer whose weight, or whose input, is quantized as the case says. */
 typedef struct stage {
-    cf_context c;
+    fx_context c;
     nncf_model *model;
     nncf_layer *layer;
     nncf_compression_ctrl *ctrl;
@@ -77,7 +77,7 @@ static void find_parameters(stage *st)
 {
     const char *stem = st->is_weight ? ".weight_quantizer." : ".input_quantizer.";
     for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(st->ctrl); i++) {
-        nncf_parameter p = cf_parameter(st->ctrl, i);
+        nncf_parameter p = fx_parameter_at(st->ctrl, i);
         if (strstr(p.name, stem))
             *(p.kind == NNCF_PARAMETER_INPUT_RANGE ? &st->second : &st->first) = p;
     }
@@ -89,11 +89,11 @@ static void stage_open(stage *st, json_object *c, bool asymmetric)
     char text[512], sign[32] = "";
     nncf_error err = NNCF_ERROR_INIT;
     memset(st, 0, sizeof *st);
-    st->is_weight = json_object_get_boolean(cf_get(c, "is_weights"));
+    st->is_weight = json_object_get_boolean(fx_get(c, "is_weights"));
     for (size_t i = 0; i < 4; i++)
         st->dims[i] =
-            json_object_get_int64(json_object_array_get_idx(cf_get(cf_get(c, "x"), "shape"), i));
-    cf_open(&st->c, 1, 0);
+            json_object_get_int64(json_object_array_get_idx(fx_get(fx_get(c, "x"), "shape"), i));
+    fx_open(&st->c, 1, 0);
     ck_assert_int_eq(nncf_model_create(st->c.context, &st->model, NULL), NNCF_OK);
     const int64_t *d = st->dims;
     const size_t count = st->is_weight ? (size_t)(d[0] * d[1] * d[2] * d[3]) : (size_t)d[1];
@@ -105,18 +105,18 @@ static void stage_open(stage *st, json_object *c, bool asymmetric)
         .kernel = {st->is_weight ? (int32_t)d[2] : 1, st->is_weight ? (int32_t)d[3] : 1}};
     ck_assert_msg(
         nncf_model_add_conv2d(st->model, &p, &st->layer, &err) == NNCF_OK, "%s", err.message);
-    if (cf_get(c, "signed"))
+    if (fx_get(c, "signed"))
         snprintf(sign, sizeof sign, ", \"signed\": %s",
-            json_object_get_boolean(cf_get(c, "signed")) ? "true" : "false");
+            json_object_get_boolean(fx_get(c, "signed")) ? "true" : "false");
     snprintf(text, sizeof text,
         "{\"compression\": {\"algorithm\": \"quantization\", \"quantize_inputs\": true, \"%s\": "
         "{\"bits\": %d, "
         "\"mode\": "
         "\"%s\", \"per_channel\": %s%s}}}",
-        st->is_weight ? "weights" : "activations", json_object_get_int(cf_get(c, "bits")),
+        st->is_weight ? "weights" : "activations", json_object_get_int(fx_get(c, "bits")),
         asymmetric ? "asymmetric" : "symmetric",
-        json_object_get_boolean(cf_get(c, "per_channel")) ? "true" : "false", sign);
-    st->ctrl = cf_ctrl(st->model, text);
+        json_object_get_boolean(fx_get(c, "per_channel")) ? "true" : "false", sign);
+    st->ctrl = fx_ctrl(st->model, text);
     st->q =
         st->is_weight ? st->ctrl->layers[0].weight_quantizer : st->ctrl->layers[0].input_quantizer;
     find_parameters(st);
@@ -128,7 +128,7 @@ static void stage_close(stage *st)
     nncf_model_destroy(st->model);
     free(st->weight);
     free(st->weight_grad);
-    cf_close(&st->c);
+    fx_close(&st->c);
 }
 
 /* Forward and backward as a host with its own kernels has them. */
@@ -183,7 +183,7 @@ static double term(
 static void agree(json_object *c, const shape *s, const nncf__quantizer *q, const float *x,
     const float *g, const float *y, const float *dx, double *shift, tally *t)
 {
-    float *want = cf_floats(cf_get(c, "y"), NULL), *want_dx = cf_floats(cf_get(c, "grad_x"), NULL);
+    float *want = fx_floats(fx_get(c, "y"), NULL), *want_dx = fx_floats(fx_get(c, "grad_x"), NULL);
     for (size_t i = 0; i < s->n; i++) {
         const size_t channel = i / s->inner % s->channels;
         const nncf__fq *fq = &q->fq[channel];
@@ -220,7 +220,7 @@ static void agree(json_object *c, const shape *s, const nncf__quantizer *q, cons
 static void gradients_agree(json_object *c, const char *key, const float *got, const double *shift,
     const float *trained, size_t n, tally *t)
 {
-    json_object *want = cf_get(c, key);
+    json_object *want = fx_get(c, key);
     for (size_t i = 0; i < n; i++) {
         double w = json_object_get_double(json_object_array_get_idx(want, i));
         w += shift ? (trained[i] < 0 ? -shift[i] : shift[i]) : 0;
@@ -233,17 +233,17 @@ static void gradients_agree(json_object *c, const char *key, const float *got, c
 
 START_TEST(golden_symmetric)
 {
-    json_object *root = cf_golden("fake_quant_sym.json"), *cases = cf_get(root, "cases");
+    json_object *root = fx_golden("fake_quant_sym.json"), *cases = fx_get(root, "cases");
     tally t = {0};
     size_t compared = 0, short_grid = 0;
     for (size_t i = 0; i < json_object_array_length(cases); i++) {
         json_object *c = json_object_array_get_idx(cases, i);
         size_t n, channels;
-        float *x = cf_floats(cf_get(c, "x"), &n), *g = cf_floats(cf_get(c, "grad_out"), NULL);
-        float *scale = cf_floats(cf_get(c, "scale"), &channels);
+        float *x = fx_floats(fx_get(c, "x"), &n), *g = fx_floats(fx_get(c, "grad_out"), NULL);
+        float *scale = fx_floats(fx_get(c, "scale"), &channels);
         float *y = calloc(n, sizeof *y), *dx = calloc(n, sizeof *dx);
-        bool is_signed = json_object_get_boolean(cf_get(c, "signed")),
-             is_weight = json_object_get_boolean(cf_get(c, "is_weights"));
+        bool is_signed = json_object_get_boolean(fx_get(c, "signed")),
+             is_weight = json_object_get_boolean(fx_get(c, "is_weights"));
         stage st;
         t.cases = i;
         shape s = shape_of(c, n);
@@ -253,8 +253,8 @@ START_TEST(golden_symmetric)
         ck_assert_uint_eq(st.first.count, channels);
         memcpy(st.first.data, scale, channels * sizeof *scale);
         stage_run(&st, n, x, g, y, dx);
-        ck_assert_float_eq(q->fq[0].low, (float)cf_number(c, "level_low"));
-        ck_assert_float_eq(q->fq[0].high, (float)cf_number(c, "level_high"));
+        ck_assert_float_eq(q->fq[0].low, (float)fx_number(c, "level_low"));
+        ck_assert_float_eq(q->fq[0].high, (float)fx_number(c, "level_high"));
         if (!is_signed && is_weight) {
             /* NNCF counts a level less than there are codes, so that its grid is not a grid of the
              * codes 0..high: ours is. All that can agree is the range and its ends. */
@@ -284,17 +284,17 @@ END_TEST
 
 START_TEST(golden_asymmetric)
 {
-    json_object *root = cf_golden("fake_quant_asym.json"), *cases = cf_get(root, "cases");
+    json_object *root = fx_golden("fake_quant_asym.json"), *cases = fx_get(root, "cases");
     tally t = {0};
     size_t same = 0, moved = 0, compared = 0;
     for (size_t i = 0; i < json_object_array_length(cases); i++) {
         json_object *c = json_object_array_get_idx(cases, i);
         size_t n, channels;
-        float *x = cf_floats(cf_get(c, "x"), &n), *g = cf_floats(cf_get(c, "grad_out"), NULL);
-        float *low = cf_floats(cf_get(c, "input_low"), &channels),
-              *range = cf_floats(cf_get(c, "input_range"), NULL);
-        float *tuned_low = cf_floats(cf_get(c, "tuned_low"), NULL),
-              *tuned_range = cf_floats(cf_get(c, "tuned_range"), NULL);
+        float *x = fx_floats(fx_get(c, "x"), &n), *g = fx_floats(fx_get(c, "grad_out"), NULL);
+        float *low = fx_floats(fx_get(c, "input_low"), &channels),
+              *range = fx_floats(fx_get(c, "input_range"), NULL);
+        float *tuned_low = fx_floats(fx_get(c, "tuned_low"), NULL),
+              *tuned_range = fx_floats(fx_get(c, "tuned_range"), NULL);
         float *y = calloc(n, sizeof *y), *dx = calloc(n, sizeof *dx);
         stage st;
         bool all_same = true;
@@ -335,7 +335,7 @@ START_TEST(golden_asymmetric)
                 c, "grad_input_range_f64sum", st.second.grad, shift, q->range, channels, &t);
             compared++;
         } else { /* a grid of its own: each value is still within a step of theirs */
-            float *want = cf_floats(cf_get(c, "y"), NULL);
+            float *want = fx_floats(fx_get(c, "y"), NULL);
             for (size_t j = 0; j < n; j++)
                 ck_assert(fabsf(y[j] - want[j]) <= 1.001f * q->fq[j / s.inner % s.channels].scale);
             free(want);
@@ -438,5 +438,5 @@ START_TEST(ranges_without_data)
 }
 END_TEST
 
-CF_MAIN("quantizer", golden_symmetric, golden_asymmetric, constants, ranges_that_are_no_numbers,
+FX_MAIN("quantizer", golden_symmetric, golden_asymmetric, constants, ranges_that_are_no_numbers,
     ranges_without_data)

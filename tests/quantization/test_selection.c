@@ -5,7 +5,7 @@
  * counts, in two passes whatever the weights are: test_magnitude.c.)
  */
 #include "quantization/histogram.h"
-#include "support/comp_fixture.h"
+#include "support/fixture.h"
 
 #include <float.h>
 #include <stdbool.h>
@@ -70,9 +70,9 @@ static void wide(float *v, size_t n)
 
 static void shuffled(float *v, size_t n)
 {
-    uint32_t seed = 5;
+    uint64_t seed = 5;
     for (size_t i = 0; i < n; i++)
-        v[i] = (float)(cf_random(&seed) % 1000003) - 500000;
+        v[i] = (float)(fx_next(&seed) % 1000003) - 500000;
 }
 
 /*
@@ -206,14 +206,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("selection");
-    TCase *tests = tcase_create("selection");
-    tcase_set_timeout(tests, 120);
+    TCase *tests = fx_case(suite, "selection", 120);
     tcase_add_loop_test(tests, linear_in_every_order, 0, (int)(sizeof orders / sizeof *orders));
     tcase_add_test(tests, pivots_give_up_where_they_must);
-    suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return fx_main(suite);
 }

@@ -2,8 +2,8 @@
 /* Magnitude masks against a plain sort of all importances by (importance, layer, index): weights of
  * every awkward kind, both importances, many levels, several numbers of threads. */
 #include "controller/ctrl.h"
-#include "support/comp_fixture.h"
-#include "support/sweep.h"
+#include "support/fixture.h"
+#include "support/require.h"
 
 #include <float.h>
 #include <math.h>
@@ -12,9 +12,9 @@
 enum { LAYERS = 3 };
 
 typedef struct subject {
-    cf_context c;
+    fx_context c;
     nncf_model *model;
-    cf_layer layers[LAYERS];
+    fx_layer layers[LAYERS];
     nncf_compression_ctrl *ctrl;
     size_t count;
 } subject;
@@ -25,19 +25,19 @@ static const double levels[LEVELS] = {0, 0.001, 0.3, 0.5, 0.77, 0.999, 0.9999999
 static void open_subject(subject *s, int32_t threads, const char *importance)
 {
     char text[512];
-    cf_open(&s->c, threads, 0);
+    fx_open(&s->c, threads, 0);
     ck_assert_int_eq(nncf_model_create(s->c.context, &s->model, NULL), NNCF_OK);
     /* more than a chunk (65536), a few, and a number that is no multiple of 8 */
-    s->layers[0] = cf_conv(s->model, "large", 401, sweep_rounds(401, 171), 1, NULL, NULL);
-    s->layers[1] = cf_conv(s->model, "small", 3, 1, 1, NULL, NULL);
-    s->layers[2] = cf_conv(s->model, "kernels", 37, 41, 3, NULL, NULL);
+    s->layers[0] = fx_add_conv(s->model, "large", 401, sweep_rounds(401, 171), 1, NULL, NULL);
+    s->layers[1] = fx_add_conv(s->model, "small", 3, 1, 1, NULL, NULL);
+    s->layers[2] = fx_add_conv(s->model, "kernels", 37, 41, 3, NULL, NULL);
     s->count = s->layers[0].count + s->layers[1].count + s->layers[2].count;
     snprintf(text, sizeof text,
         "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"weight_importance\": \"%s\", "
         "\"params\": {\"schedule\": \"multistep\", \"steps\": [1, 2, 3, 4, 5, 6], "
         "\"sparsity_levels\": [%.9g, %.9g, %.9g, %.9g, %.9g, %.9g, %.9g]}}}",
         importance, levels[0], levels[1], levels[2], levels[3], levels[4], levels[5], levels[6]);
-    s->ctrl = cf_ctrl(s->model, text);
+    s->ctrl = fx_ctrl(s->model, text);
 }
 
 static void close_subject(subject *s)
@@ -45,8 +45,8 @@ static void close_subject(subject *s)
     nncf_compression_ctrl_destroy(s->ctrl);
     nncf_model_destroy(s->model);
     for (int i = 0; i < LAYERS; i++)
-        cf_layer_free(&s->layers[i]);
-    cf_close(&s->c);
+        fx_layer_free(&s->layers[i]);
+    fx_close(&s->c);
 }
 
 /* ---- weights ---- */
@@ -139,7 +139,7 @@ static int by_importance(const void *a, const void *b)
 }
 
 /* ||w||, or 1 where that is no divisor, in a sum of its own. */
-static float norm_of(const cf_layer *l)
+static float norm_of(const fx_layer *l)
 {
     double sum = 0;
     for (size_t i = 0; i < l->count; i++)
@@ -165,7 +165,7 @@ static void check_masks(const subject *s, bool normed, double level, const char 
     qsort(sorted, n, sizeof *sorted, by_importance);
     for (size_t i = 0; i < zeros; i++)
         masked[sorted[i].place] = 1;
-    double threshold = cf_statistics(s->ctrl).magnitude_threshold;
+    double threshold = fx_statistics(s->ctrl).magnitude_threshold;
     REQUIRE(threshold == (zeros > 0 ? (double)sorted[zeros - 1].importance : 0) ||
             isnan(sorted[zeros > 0 ? zeros - 1 : 0].importance),
         "%s: threshold %g", what, threshold);
@@ -212,7 +212,7 @@ START_TEST(nothing_at_level_zero)
     subject s;
     open_subject(&s, 2, "abs");
     check_masks(&s, false, 0, "level 0");
-    ck_assert_double_eq(cf_statistics(s.ctrl).sparsity, 0);
+    ck_assert_double_eq(fx_statistics(s.ctrl).sparsity, 0);
     close_subject(&s);
 }
 END_TEST
@@ -220,14 +220,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("magnitude");
-    TCase *tcase = tcase_create("magnitude");
-    tcase_set_timeout(tcase, 300);
+    TCase *tcase = fx_case(suite, "magnitude", 300);
     tcase_add_loop_test(tcase, as_a_sort_does, 0, KINDS);
     tcase_add_test(tcase, nothing_at_level_zero);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return fx_main(suite);
 }

@@ -2,7 +2,7 @@
 /* Schedules against what NNCF's own schedulers did, through a controller's epoch_step(). */
 #include "config/config.h"
 #include "sparsity/schedule.h"
-#include "support/comp_fixture.h"
+#include "support/fixture.h"
 
 #include <stdbool.h>
 
@@ -29,15 +29,15 @@ static nncf_compression_ctrl *ctrl_with(
 /* All but adaptive: the sequence does not depend on the training. */
 static void follow(json_object *c, nncf_compression_ctrl *ctrl)
 {
-    json_object *levels = cf_get(c, "level_after_epoch_step"),
-                *freeze = cf_get(c, "first_epoch_step_at_which_freeze_called");
+    json_object *levels = fx_get(c, "level_after_epoch_step"),
+                *freeze = fx_get(c, "first_epoch_step_at_which_freeze_called");
     ck_assert_double_eq_tol(
-        cf_statistics(ctrl).sparsity_target, cf_number(c, "level_after_init"), 1e-12);
+        fx_statistics(ctrl).sparsity_target, fx_number(c, "level_after_init"), 1e-12);
     ck_assert_int_eq(
-        cf_statistics(ctrl).frozen, json_object_get_boolean(cf_get(c, "frozen_after_init")));
+        fx_statistics(ctrl).frozen, json_object_get_boolean(fx_get(c, "frozen_after_init")));
     for (size_t i = 0; i < json_object_array_length(levels); i++) {
         ck_assert_int_eq(nncf_compression_ctrl_epoch_step(ctrl), NNCF_OK);
-        nncf_statistics s = cf_statistics(ctrl);
+        nncf_statistics s = fx_statistics(ctrl);
         ck_assert_int_eq(s.epoch, (int64_t)i + 1);
         ck_assert_double_eq_tol(
             s.sparsity_target, json_object_get_double(json_object_array_get_idx(levels, i)), 1e-12);
@@ -51,19 +51,19 @@ static void follow_adaptive(json_object *c)
 {
     nncf_config *config;
     char text[1024];
-    json_object *copy = NULL, *levels = cf_get(c, "level_after_epoch_step"),
-                *fed = cf_get(c, "current_sparsity_fed");
-    json_object *bad = cf_get(c, "num_bad_epochs_after_epoch_step");
-    ck_assert_int_eq(json_object_deep_copy(cf_get(c, "params"), &copy, NULL), 0);
+    json_object *copy = NULL, *levels = fx_get(c, "level_after_epoch_step"),
+                *fed = fx_get(c, "current_sparsity_fed");
+    json_object *bad = fx_get(c, "num_bad_epochs_after_epoch_step");
+    ck_assert_int_eq(json_object_deep_copy(fx_get(c, "params"), &copy, NULL), 0);
     json_object_object_add(copy, "schedule", json_object_new_string("adaptive"));
     snprintf(text, sizeof text,
         "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": %s}}",
         json_object_to_json_string(copy));
-    config = cf_config(NULL, text);
+    config = fx_config(NULL, text);
     size_t n;
     nncf__schedule s;
     nncf__schedule_start(&s, &nncf__config_algorithms(config, &n)->schedule);
-    ck_assert_double_eq_tol(s.level, cf_number(c, "level_after_init"), 1e-12);
+    ck_assert_double_eq_tol(s.level, fx_number(c, "level_after_init"), 1e-12);
     for (size_t i = 0; i < json_object_array_length(levels); i++) {
         size_t at = i % json_object_array_length(fed);
         nncf__schedule_epoch_step(&s, json_object_get_double(json_object_array_get_idx(fed, at)));
@@ -81,17 +81,17 @@ static void follow_adaptive(json_object *c)
 
 START_TEST(golden)
 {
-    json_object *root = cf_golden("schedulers.json"), *cases = cf_get(root, "cases");
+    json_object *root = fx_golden("schedulers.json"), *cases = fx_get(root, "cases");
     size_t followed = 0, adaptive = 0, refused = 0, deviating = 0, others = 0;
     for (size_t i = 0; i < json_object_array_length(cases); i++) {
-        json_object *c = json_object_array_get_idx(cases, i), *params = cf_get(c, "params");
-        const char *scheduler = cf_string(c, "scheduler"), *release = cf_string(c, "version");
-        if (strcmp(cf_string(c, "kind"), "sparsity") != 0 ||
+        json_object *c = json_object_array_get_idx(cases, i), *params = fx_get(c, "params");
+        const char *scheduler = fx_string(c, "scheduler"), *release = fx_string(c, "version");
+        if (strcmp(fx_string(c, "kind"), "sparsity") != 0 ||
             (release && strncmp(release, "1.", 2) != 0)) {
             others++; /* pruning's schedules, and those of later releases, are not in this one */
             continue;
         }
-        if (strcmp(scheduler, "adaptive") == 0 && !cf_get(c, "error")) {
+        if (strcmp(scheduler, "adaptive") == 0 && !fx_get(c, "error")) {
             follow_adaptive(c);
             adaptive++;
             continue;
@@ -99,13 +99,13 @@ START_TEST(golden)
         nncf_model *model;
         nncf_status status;
         ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
-        cf_layer l = cf_conv(model, "Net/Conv2d[c]", 2, 2, 1, NULL, NULL);
+        fx_layer l = fx_add_conv(model, "Net/Conv2d[c]", 2, 2, 1, NULL, NULL);
         nncf_compression_ctrl *ctrl = ctrl_with(model, scheduler, params, &status);
-        json_object *init = cf_get(params, "sparsity_init"),
-                    *target = cf_get(params, "sparsity_target");
+        json_object *init = fx_get(params, "sparsity_init"),
+                    *target = fx_get(params, "sparsity_target");
         bool down = strcmp(scheduler, "multistep") != 0 && init && target &&
             json_object_get_double(init) > json_object_get_double(target);
-        if (cf_get(c, "error")) {
+        if (fx_get(c, "error")) {
             ck_assert_int_eq(status, NNCF_E_CONFIG);
             refused++;
         } else if (down) { /* sparsity_init above sparsity_target: an error here, nonsense levels
@@ -119,7 +119,7 @@ START_TEST(golden)
         }
         nncf_compression_ctrl_destroy(ctrl);
         nncf_model_destroy(model);
-        cf_layer_free(&l);
+        fx_layer_free(&l);
     }
     printf("schedulers.json: %zu followed to 1e-12, %zu adaptive, %zu refused there and here, %zu "
            "refused only here, "
@@ -273,7 +273,7 @@ START_TEST(arriving_in_epoch_0)
             "{\"nncf_dialect\": \"%s\", \"compression\": {\"algorithm\": \"rb_sparsity\", "
             "\"params\": {%s}}}",
             cases[i].dialect, cases[i].params);
-        nncf_config *config = cf_config(NULL, text);
+        nncf_config *config = fx_config(NULL, text);
         nncf__schedule s;
         nncf__schedule_start(&s, &nncf__config_algorithms(config, &n)->schedule);
         for (int e = 0; e < 3; e++) {
@@ -309,5 +309,5 @@ START_TEST(adaptive_waits_and_stops)
 }
 END_TEST
 
-CF_MAIN("schedule", golden, seed_levels, polynomial_curves, levels_by_optimizer_steps,
+FX_MAIN("schedule", golden, seed_levels, polynomial_curves, levels_by_optimizer_steps,
     multistep_counts_equal_steps_twice, arriving_in_epoch_0, adaptive_waits_and_stops)

@@ -6,8 +6,8 @@
 #include "graph/model.h"
 #include "kernels/kernels.h"
 #include "quantization/quantizer.h"
-#include "support/comp_fixture.h"
-#include "support/sweep.h"
+#include "support/fixture.h"
+#include "support/require.h"
 
 #include <stdbool.h>
 
@@ -26,14 +26,14 @@ typedef struct net {
 static net magnitude_net(json_object *root)
 {
     net n = {0};
-    json_object *p = cf_get(root, "parameters");
-    n.weight[0] = cf_floats(cf_get(p, "conv1.weight"), &n.count[0]);
-    n.weight[1] = cf_floats(cf_get(p, "conv2.weight"), &n.count[1]);
-    n.weight[2] = cf_floats(cf_get(p, "fc.weight"), &n.count[2]);
-    n.bias[0] = cf_floats(cf_get(p, "conv1.bias"), NULL);
-    n.bias[2] = cf_floats(cf_get(p, "fc.bias"), NULL);
-    n.bn_weight = cf_floats(cf_get(p, "bn.weight"), NULL);
-    n.bn_bias = cf_floats(cf_get(p, "bn.bias"), NULL);
+    json_object *p = fx_get(root, "parameters");
+    n.weight[0] = fx_floats(fx_get(p, "conv1.weight"), &n.count[0]);
+    n.weight[1] = fx_floats(fx_get(p, "conv2.weight"), &n.count[1]);
+    n.weight[2] = fx_floats(fx_get(p, "fc.weight"), &n.count[2]);
+    n.bias[0] = fx_floats(fx_get(p, "conv1.bias"), NULL);
+    n.bias[2] = fx_floats(fx_get(p, "fc.bias"), NULL);
+    n.bn_weight = fx_floats(fx_get(p, "bn.weight"), NULL);
+    n.bn_bias = fx_floats(fx_get(p, "bn.bias"), NULL);
     ck_assert_uint_eq(n.count[0] + n.count[1] + n.count[2], N_WEIGHTS);
     ck_assert_int_eq(nncf_model_create(NULL, &n.model, NULL), NNCF_OK);
     return n;
@@ -80,11 +80,11 @@ static float importance(const net *n, int layer, size_t i, bool normed)
 static void check_masks(
     const net *n, const nncf_compression_ctrl *ctrl, json_object *c, bool normed, double level)
 {
-    json_object *layers = cf_get(c, "layers");
+    json_object *layers = fx_get(c, "layers");
     float most_dropped = 0, least_extra = INFINITY;
     size_t dropped = 0, theirs = 0, zeros = 0;
     for (int i = 0; i < N_LAYERS; i++) {
-        const char *mask = cf_string(json_object_array_get_idx(layers, (size_t)i), "mask");
+        const char *mask = fx_string(json_object_array_get_idx(layers, (size_t)i), "mask");
         float *w = calloc(n->count[i], sizeof *w);
         ck_assert_uint_eq(strlen(mask), n->count[i]);
         ck_assert_int_eq(nncf_layer_compress_weight(n->layer[i], w), NNCF_OK);
@@ -103,12 +103,12 @@ static void check_masks(
         }
         free(w);
     }
-    nncf_statistics s = cf_statistics(ctrl);
+    nncf_statistics s = fx_statistics(ctrl);
     ck_assert_uint_eq(dropped, (size_t)floor(level * N_WEIGHTS));
     ck_assert_uint_gt(theirs, dropped);
     ck_assert(least_extra >= most_dropped);
     ck_assert_double_eq_tol(s.magnitude_threshold, (double)most_dropped, 1e-7);
-    ck_assert(s.magnitude_threshold <= cf_number(c, "threshold") + 1e-7);
+    ck_assert(s.magnitude_threshold <= fx_number(c, "threshold") + 1e-7);
     ck_assert_double_eq_tol(s.sparsity, (double)dropped / N_WEIGHTS, 1e-15);
     ck_assert_int_eq(s.parameters, N_WEIGHTS + 4 + 6 + 8);
     size_t small = 0;
@@ -119,17 +119,17 @@ static void check_masks(
                 (n->bias[2][i] == 0));
     ck_assert_double_eq_tol(s.sparsity_model, (double)(zeros + small) / 140, 1e-15);
     /* NNCF's figure by the same count, from its own mask */
-    ck_assert_double_eq_tol(cf_number(c, "sparsity_rate_for_model") - s.sparsity_model,
+    ck_assert_double_eq_tol(fx_number(c, "sparsity_rate_for_model") - s.sparsity_model,
         (double)(theirs - zeros) / 140, 1e-12);
 }
 
 START_TEST(golden_magnitude)
 {
-    json_object *root = cf_golden("magnitude.json"), *cases = cf_get(root, "cases");
+    json_object *root = fx_golden("magnitude.json"), *cases = fx_get(root, "cases");
     size_t ran = 0, refused = 0;
     for (size_t i = 0; i < json_object_array_length(cases); i++) {
         json_object *c = json_object_array_get_idx(cases, i);
-        double level = cf_number(c, "level");
+        double level = fx_number(c, "level");
         net n = magnitude_net(root);
         char text[256];
         magnitude_register(&n);
@@ -137,15 +137,15 @@ START_TEST(golden_magnitude)
             "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"weight_importance\": "
             "\"%s\", "
             "\"params\": {\"sparsity_init\": %g, \"sparsity_target\": %g}}}",
-            cf_string(c, "importance"), level, fmax(level, 0.95));
-        if (cf_get(c, "error")) {
+            fx_string(c, "importance"), level, fmax(level, 0.95));
+        if (fx_get(c, "error")) {
             nncf_config *config = NULL;
             ck_assert_int_eq(
                 nncf_config_parse(NULL, "test", text, strlen(text), &config, NULL), NNCF_E_CONFIG);
             refused++;
         } else {
-            nncf_compression_ctrl *ctrl = cf_ctrl(n.model, text);
-            check_masks(&n, ctrl, c, strcmp(cf_string(c, "importance"), "normed_abs") == 0, level);
+            nncf_compression_ctrl *ctrl = fx_ctrl(n.model, text);
+            check_masks(&n, ctrl, c, strcmp(fx_string(c, "importance"), "normed_abs") == 0, level);
             nncf_compression_ctrl_destroy(ctrl);
             ran++;
         }
@@ -165,20 +165,20 @@ START_TEST(magnitude_ties_zeros_and_levels)
     const float weight[12] = {2, -1, 1, 0, -0.0f, 1, 3, -1, 1, 1, 5, -4};
     nncf_model *model;
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
-    cf_layer a = cf_conv(model, "a", 6, 1, 1, weight, NULL),
-             b = cf_conv(model, "b", 6, 1, 1, weight + 6, NULL);
-    nncf_compression_ctrl *ctrl = cf_ctrl(model,
+    fx_layer a = fx_add_conv(model, "a", 6, 1, 1, weight, NULL),
+             b = fx_add_conv(model, "b", 6, 1, 1, weight + 6, NULL);
+    nncf_compression_ctrl *ctrl = fx_ctrl(model,
         "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"weight_importance\": \"abs\", "
         "\"params\": {\"schedule\": \"multistep\", \"steps\": [1, 2, 3], "
         "\"sparsity_levels\": [0, 0.5, 0.25, 0.99]}}}");
-    nncf_statistics s = cf_statistics(ctrl);
+    nncf_statistics s = fx_statistics(ctrl);
     ck_assert_double_eq(s.sparsity, 0); /* level 0 masks nothing, zeros neither */
     ck_assert_int_eq(s.compression_level, NNCF_COMPRESSION_NONE);
     ck_assert_int_eq(nncf_compression_ctrl_epoch_step(ctrl), NNCF_OK);
     /* 6 of 12: the zeros, then ones in order: a[1], a[2], a[5], b[1] */
     ck_assert_uint_eq(ctrl->layers[0].bits[0] & 0x3f, 0x01);
     ck_assert_uint_eq(ctrl->layers[1].bits[0] & 0x3f, 0x3d);
-    ck_assert_double_eq(cf_statistics(ctrl).magnitude_threshold, 1);
+    ck_assert_double_eq(fx_statistics(ctrl).magnitude_threshold, 1);
     a.weight[0] = 0.5f; /* the next epoch's masks follow the weights */
     ck_assert_int_eq(nncf_compression_ctrl_epoch_step(ctrl), NNCF_OK);
     ck_assert_uint_eq(ctrl->layers[0].bits[0] & 0x3f, 0x26);
@@ -188,8 +188,8 @@ START_TEST(magnitude_ties_zeros_and_levels)
     ck_assert_uint_eq(ctrl->layers[1].bits[0] & 0x3f, 0x10);
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);
-    cf_layer_free(&a);
-    cf_layer_free(&b);
+    fx_layer_free(&a);
+    fx_layer_free(&b);
 }
 END_TEST
 
@@ -203,13 +203,13 @@ static int ascending(const void *a, const void *b)
 START_TEST(magnitude_selects_as_sorting_does)
 {
     for (int32_t threads = 1; threads <= 3; threads++) {
-        cf_context c;
-        cf_open(&c, threads, 0);
+        fx_context c;
+        fx_open(&c, threads, 0);
         nncf_model *model;
         ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
-        cf_layer a = cf_conv(model, "a", 300, 300, 1, NULL, NULL),
-                 b = cf_conv(model, "b", 101, 33, 3, NULL, NULL);
-        nncf_compression_ctrl *ctrl = cf_ctrl(model,
+        fx_layer a = fx_add_conv(model, "a", 300, 300, 1, NULL, NULL),
+                 b = fx_add_conv(model, "b", 101, 33, 3, NULL, NULL);
+        nncf_compression_ctrl *ctrl = fx_ctrl(model,
             "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"weight_importance\": "
             "\"abs\", "
             "\"params\": {\"sparsity_init\": 0.37, \"sparsity_target\": 0.5}}}");
@@ -218,15 +218,15 @@ START_TEST(magnitude_selects_as_sorting_does)
         for (size_t i = 0; i < n; i++)
             sorted[i] = fabsf(i < a.count ? a.weight[i] : b.weight[i - a.count]);
         qsort(sorted, n, sizeof *sorted, ascending);
-        nncf_statistics s = cf_statistics(ctrl);
+        nncf_statistics s = fx_statistics(ctrl);
         ck_assert_double_eq(s.magnitude_threshold, (double)sorted[want - 1]);
         ck_assert_double_eq(s.sparsity, (double)want / (double)n);
         free(sorted);
         nncf_compression_ctrl_destroy(ctrl);
         nncf_model_destroy(model);
-        cf_layer_free(&a);
-        cf_layer_free(&b);
-        cf_close(&c);
+        fx_layer_free(&a);
+        fx_layer_free(&b);
+        fx_close(&c);
     }
 }
 END_TEST
@@ -238,9 +238,9 @@ START_TEST(magnitude_levels_of_each_layer)
     const float small[7] = {0.1f, 0.2f, -0.1f, 0.1f, 0, 0.3f, 0.1f};
     nncf_model *model;
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
-    cf_layer a = cf_conv(model, "a", 40, 33, 1, NULL, NULL),
-             b = cf_conv(model, "b", 7, 1, 1, small, NULL);
-    nncf_compression_ctrl *ctrl = cf_ctrl(model,
+    fx_layer a = fx_add_conv(model, "a", 40, 33, 1, NULL, NULL),
+             b = fx_add_conv(model, "b", 7, 1, 1, small, NULL);
+    nncf_compression_ctrl *ctrl = fx_ctrl(model,
         "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", "
         "\"params\": {\"schedule\": \"multistep\", \"steps\": [1, 2], "
         "\"sparsity_levels\": [0.3, 0.6, 0]}}}");
@@ -263,13 +263,13 @@ START_TEST(magnitude_levels_of_each_layer)
     ck_assert_uint_eq(ctrl->layers[1].bits[0] & 0x7f, 0x62);
     /* the largest of the thresholds; importances are normed */
     double of_a = (double)sorted[791] / sqrt(norm), of_b = 0.1 / sqrt(0.04 + 0.09 + 0.04);
-    ck_assert_double_eq_tol(cf_statistics(ctrl).magnitude_threshold, fmax(of_a, of_b), 1e-6);
+    ck_assert_double_eq_tol(fx_statistics(ctrl).magnitude_threshold, fmax(of_a, of_b), 1e-6);
     ck_assert_int_eq(nncf_compression_ctrl_epoch_step(ctrl), NNCF_OK);
-    ck_assert_double_eq(cf_statistics(ctrl).sparsity, 0);
+    ck_assert_double_eq(fx_statistics(ctrl).sparsity, 0);
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);
-    cf_layer_free(&a);
-    cf_layer_free(&b);
+    fx_layer_free(&a);
+    fx_layer_free(&b);
 }
 END_TEST
 
@@ -278,9 +278,9 @@ START_TEST(masks_follow_the_steps)
 {
     nncf_model *model;
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
-    cf_layer a = cf_conv(model, "Net/Conv2d[a]", 40, 33, 1, NULL, NULL),
-             b = cf_conv(model, "Net/Conv2d[b]", 7, 3, 1, NULL, NULL);
-    nncf_compression_ctrl *ctrl = cf_ctrl(model,
+    fx_layer a = fx_add_conv(model, "Net/Conv2d[a]", 40, 33, 1, NULL, NULL),
+             b = fx_add_conv(model, "Net/Conv2d[b]", 7, 3, 1, NULL, NULL);
+    nncf_compression_ctrl *ctrl = fx_ctrl(model,
         "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": "
         "\"polynomial\", \"sparsity_init\": 0.1, \"sparsity_target\": 0.5, "
         "\"sparsity_target_epoch\": 2, "
@@ -288,13 +288,13 @@ START_TEST(masks_follow_the_steps)
         "\"steps_per_epoch\": 3, \"sparsity_level_setting_mode\": \"local\"}}}");
     for (int step = 0; step < 9; step++) {
         const double level = 0.5 - 0.4 * pow(1 - fmin((double)step / 6, 1), 2);
-        ck_assert_double_eq_tol(cf_statistics(ctrl).sparsity_target, level, 1e-12);
+        ck_assert_double_eq_tol(fx_statistics(ctrl).sparsity_target, level, 1e-12);
         for (size_t i = 0; i < 2; i++) {
             nncf_layer_statistics s = {NNCF_PARAMS(nncf_layer_statistics)};
             const double n = i == 0 ? 1320 : 21;
             ck_assert_int_eq(nncf_compression_ctrl_get_layer_statistics(ctrl, i, &s), NNCF_OK);
             ck_assert_double_eq_tol(
-                s.sparsity * n, floor(cf_statistics(ctrl).sparsity_target * n), 1e-9);
+                s.sparsity * n, floor(fx_statistics(ctrl).sparsity_target * n), 1e-9);
         }
         ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
         if (step % 3 == 2)
@@ -302,8 +302,8 @@ START_TEST(masks_follow_the_steps)
     }
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);
-    cf_layer_free(&a);
-    cf_layer_free(&b);
+    fx_layer_free(&a);
+    fx_layer_free(&b);
 }
 END_TEST
 
@@ -313,10 +313,10 @@ START_TEST(constant_mask)
     float out[10], grad[10] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     nncf_model *model;
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
-    cf_layer a = cf_conv(model, "a", 10, 1, 1, weight, NULL);
+    fx_layer a = fx_add_conv(model, "a", 10, 1, 1, weight, NULL);
     nncf_compression_ctrl *ctrl =
-        cf_ctrl(model, "{\"compression\": {\"algorithm\": \"const_sparsity\"}}");
-    nncf_statistics s = cf_statistics(ctrl);
+        fx_ctrl(model, "{\"compression\": {\"algorithm\": \"const_sparsity\"}}");
+    nncf_statistics s = fx_statistics(ctrl);
     ck_assert_double_eq(s.sparsity, 0.4);
     ck_assert_double_eq(s.sparsity_target, 0.4);
     ck_assert_int_eq(s.compression_level, NNCF_COMPRESSION_FULL);
@@ -332,7 +332,7 @@ START_TEST(constant_mask)
     }
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);
-    cf_layer_free(&a);
+    fx_layer_free(&a);
 }
 END_TEST
 
@@ -342,7 +342,7 @@ END_TEST
 static void compare(const char *kind, const char *what, const float *got, json_object *want,
     size_t n, double tolerance, const bool *open)
 {
-    float *w = cf_floats(want, NULL);
+    float *w = fx_floats(want, NULL);
     for (size_t i = 0; i < n; i++)
         ck_assert_msg((open && open[i]) ||
                 fabs((double)got[i] - (double)w[i]) <= tolerance * fmax(1, fabs((double)w[i])),
@@ -357,20 +357,20 @@ static size_t n_open;
 static void forward_case(json_object *c, const char *kind)
 {
     size_t n;
-    float *w = cf_floats(cf_get(c, "weight"), &n), *s = cf_floats(cf_get(c, "mask_logit"), NULL);
+    float *w = fx_floats(fx_get(c, "weight"), &n), *s = fx_floats(fx_get(c, "mask_logit"), NULL);
     float *y = calloc(n, sizeof *y), *dw = calloc(n, sizeof *dw), *ds = calloc(n, sizeof *ds),
           *g = calloc(n, sizeof *g);
     bool *open = calloc(n, sizeof *open);
     for (size_t i = 0; i < n; i++)
         g[i] = 1;
-    if (cf_get(c, "grad_out")) {
+    if (fx_get(c, "grad_out")) {
         free(g);
-        g = cf_floats(cf_get(c, "grad_out"), NULL);
+        g = fx_floats(fx_get(c, "grad_out"), NULL);
     }
     bool frozen = strstr(kind, "frozen") != NULL;
-    if (cf_get(c, "uniform")) {
+    if (fx_get(c, "uniform")) {
         const nncf__kernels *k = nncf__kernels_get(NNCF_ISA_REFERENCE);
-        float *u = cf_floats(cf_get(c, "uniform"), NULL);
+        float *u = fx_floats(fx_get(c, "uniform"), NULL);
         k->rb_forward(n, w, s, u, y);
         k->rb_backward(n, g, w, s, u, dw, ds);
         for (size_t i = 0; i < n; i++) {
@@ -382,32 +382,32 @@ static void forward_case(json_object *c, const char *kind)
     } else {
         nncf_model *model;
         ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
-        cf_layer l = cf_conv(model, "a", (int64_t)n, 1, 1, w, NULL);
-        nncf_compression_ctrl *ctrl = cf_ctrl(model,
+        fx_layer l = fx_add_conv(model, "a", (int64_t)n, 1, 1, w, NULL);
+        nncf_compression_ctrl *ctrl = fx_ctrl(model,
             frozen ? "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": "
                      "{\"sparsity_training_steps\": 0}}}"
                    : "{\"compression\": {\"algorithm\": \"rb_sparsity\"}}");
         nncf_model_set_mode(model, frozen ? NNCF_MODE_TRAIN : NNCF_MODE_EVAL);
-        memcpy(cf_parameter(ctrl, 0).data, s, n * sizeof *s);
+        memcpy(fx_parameter_at(ctrl, 0).data, s, n * sizeof *s);
         ck_assert_int_eq(nncf_layer_compress_weight(l.layer, y), NNCF_OK);
         ck_assert_int_eq(nncf_layer_compress_weight_backward(l.layer, g), NNCF_OK);
         memcpy(dw, l.weight_grad, n * sizeof *dw);
-        memcpy(ds, cf_parameter(ctrl, 0).grad, n * sizeof *ds);
+        memcpy(ds, fx_parameter_at(ctrl, 0).grad, n * sizeof *ds);
         nncf_compression_ctrl_destroy(ctrl);
         nncf_model_destroy(model);
-        cf_layer_free(&l);
+        fx_layer_free(&l);
     }
-    compare(kind, "y", y, cf_get(c, "y"), n, 0, open);
-    if (cf_get(c, "grad_out") || frozen) {
-        compare(kind, "grad_weight", dw, cf_get(c, "grad_weight"), n, 1e-7, open);
+    compare(kind, "y", y, fx_get(c, "y"), n, 0, open);
+    if (fx_get(c, "grad_out") || frozen) {
+        compare(kind, "grad_weight", dw, fx_get(c, "grad_weight"), n, 1e-7, open);
         if (frozen) { /* D7: NNCF's logits keep moving, ours stop */
             for (size_t i = 0; i < n; i++)
                 ck_assert_float_eq(ds[i], 0);
         } else {
-            compare(kind, "grad_mask_logit", ds, cf_get(c, "grad_mask_logit"), n, 3e-6, NULL);
+            compare(kind, "grad_mask_logit", ds, fx_get(c, "grad_mask_logit"), n, 3e-6, NULL);
         }
     }
-    const char *mask = cf_string(c, "binary_mask");
+    const char *mask = fx_string(c, "binary_mask");
     for (size_t i = 0; mask && i < n; i++)
         ck_assert(open[i] || (mask[i] == '1') == (y[i] != 0 || w[i] == 0));
     void *all[] = {w, s, y, dw, ds, g, open};
@@ -420,61 +420,61 @@ static void forward_case(json_object *c, const char *kind)
 static void loss_case(json_object *c, json_object *logits)
 {
     nncf_model *model;
-    cf_layer layers[8];
-    const size_t one[1] = {(size_t)cf_number(c, "n_params")};
+    fx_layer layers[8];
+    const size_t one[1] = {(size_t)fx_number(c, "n_params")};
     size_t count = logits ? json_object_array_length(logits) : 1;
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
     for (size_t i = 0; i < count; i++) {
         char scope[32];
         size_t n = logits
-            ? json_object_array_length(cf_get(json_object_array_get_idx(logits, i), "data"))
+            ? json_object_array_length(fx_get(json_object_array_get_idx(logits, i), "data"))
             : one[0];
         snprintf(scope, sizeof scope, "l%zu", i);
-        layers[i] = cf_conv(model, scope, (int64_t)n, 1, 1, NULL, NULL);
+        layers[i] = fx_add_conv(model, scope, (int64_t)n, 1, 1, NULL, NULL);
     }
     nncf_compression_ctrl *ctrl =
-        cf_ctrl(model, "{\"compression\": {\"algorithm\": \"rb_sparsity\"}}");
+        fx_ctrl(model, "{\"compression\": {\"algorithm\": \"rb_sparsity\"}}");
     ctrl->schedule.level =
-        cf_number(c, "sparsity_level"); /* one of the cases has level 1, which no config allows */
+        fx_number(c, "sparsity_level"); /* one of the cases has level 1, which no config allows */
     for (size_t i = 0; logits && i < count; i++) {
-        float *s = cf_floats(json_object_array_get_idx(logits, i), NULL);
-        memcpy(cf_parameter(ctrl, i).data, s, layers[i].count * sizeof *s);
+        float *s = fx_floats(json_object_array_get_idx(logits, i), NULL);
+        memcpy(fx_parameter_at(ctrl, i).data, s, layers[i].count * sizeof *s);
         free(s);
     }
     double loss = nncf_compression_ctrl_loss(ctrl);
-    ck_assert_msg(fabs(loss / cf_number(c, "loss") - 1) < 1e-5, "loss %.9g, want %.9g", loss,
-        cf_number(c, "loss"));
-    nncf_statistics s = cf_statistics(ctrl); /* D8: of the logits as they are now */
-    ck_assert_double_eq_tol(s.sparsity, cf_number(c, "current_sparsity"), 1e-7);
-    ck_assert_double_eq_tol(s.mean_mask_probability, cf_number(c, "mean_sparse_prob"), 2e-7);
+    ck_assert_msg(fabs(loss / fx_number(c, "loss") - 1) < 1e-5, "loss %.9g, want %.9g", loss,
+        fx_number(c, "loss"));
+    nncf_statistics s = fx_statistics(ctrl); /* D8: of the logits as they are now */
+    ck_assert_double_eq_tol(s.sparsity, fx_number(c, "current_sparsity"), 1e-7);
+    ck_assert_double_eq_tol(s.mean_mask_probability, fx_number(c, "mean_sparse_prob"), 2e-7);
     for (size_t i = 0; i < count; i++) {
-        const float *grad = cf_parameter(ctrl, i).grad;
+        const float *grad = fx_parameter_at(ctrl, i).grad;
         if (logits)
-            compare("loss", "gradient", grad, json_object_array_get_idx(cf_get(c, "grads"), i),
+            compare("loss", "gradient", grad, json_object_array_get_idx(fx_get(c, "grads"), i),
                 layers[i].count, 2e-6, NULL);
         for (size_t j = 0; !logits && j < layers[i].count; j++) {
-            ck_assert_float_eq_tol(cf_parameter(ctrl, i).data[j], 4.59512091f, 1e-6f);
-            ck_assert_float_eq_tol(grad[j] / (float)cf_number(c, "grad_each"), 1, 1e-5f);
+            ck_assert_float_eq_tol(fx_parameter_at(ctrl, i).data[j], 4.59512091f, 1e-6f);
+            ck_assert_float_eq_tol(grad[j] / (float)fx_number(c, "grad_each"), 1, 1e-5f);
         }
     }
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);
     for (size_t i = 0; i < count; i++)
-        cf_layer_free(&layers[i]);
+        fx_layer_free(&layers[i]);
 }
 
 START_TEST(golden_rb)
 {
-    json_object *root = cf_golden("rb.json"), *cases = cf_get(root, "cases");
+    json_object *root = fx_golden("rb.json"), *cases = fx_get(root, "cases");
     size_t forward = 0, loss = 0;
     for (size_t i = 0; i < json_object_array_length(cases); i++) {
         json_object *c = json_object_array_get_idx(cases, i);
-        const char *kind = cf_string(c, "kind");
+        const char *kind = fx_string(c, "kind");
         if (strncmp(kind, "forward", 7) == 0) {
             forward_case(c, kind);
             forward++;
         } else {
-            loss_case(c, cf_get(c, "mask_logits"));
+            loss_case(c, fx_get(c, "mask_logits"));
             loss++;
         }
     }
@@ -529,23 +529,24 @@ static void naive_mask(
 
 static void check_way(const char *config, const int64_t size[3], int32_t threads, result *keep)
 {
-    cf_context cc;
+    fx_context cc;
     nncf_model *model;
     char text[512];
-    cf_open(&cc, threads, 77);
+    fx_open(&cc, threads, 77);
     ck_assert_int_eq(nncf_model_create(cc.context, &model, NULL), NNCF_OK);
-    cf_layer l = cf_conv(model, "Net/Conv2d[a]", size[0], size[1], (int32_t)size[2], NULL, NULL);
+    fx_layer l =
+        fx_add_conv(model, "Net/Conv2d[a]", size[0], size[1], (int32_t)size[2], NULL, NULL);
     snprintf(text, sizeof text, "{\"compression\": [%s]}", config);
-    nncf_compression_ctrl *ctrl = cf_ctrl(model, text);
+    nncf_compression_ctrl *ctrl = fx_ctrl(model, text);
     const nncf__layer_compression *c = &ctrl->layers[0];
     nncf__quantizer *q = c->weight_quantizer;
     const size_t n = l.count;
     float *g = calloc(n, sizeof *g), *u = calloc(n, sizeof *u), *mask = calloc(n, sizeof *mask);
     float *out = calloc(n, sizeof *out), *again = calloc(n, sizeof *again),
           *want = calloc(n, sizeof *want);
-    cf_fill(g, n, 5);
+    fx_fill_from(g, n, 5);
     if (c->logit) {
-        cf_fill(c->logit, n, 9);
+        fx_fill_from(c->logit, n, 9);
         nncf_compression_ctrl_step(ctrl);
     }
     for (size_t i = 0; q && i < q->channels; i++)
@@ -613,8 +614,8 @@ static void check_way(const char *config, const int64_t size[3], int32_t threads
         memcpy(keep->range_grad, q->scale_grad, q->channels * sizeof(float));
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);
-    cf_layer_free(&l);
-    cf_close(&cc);
+    fx_layer_free(&l);
+    fx_close(&cc);
     void *all[] = {g, u, mask, again, want};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
@@ -654,16 +655,16 @@ START_TEST(noise_is_of_seed_layer_and_step)
     enum { N = 4096 };
     static float first[N], second[N], next[N], other[N];
     for (int round = 0; round < 2; round++) {
-        cf_context c;
+        fx_context c;
         nncf_model *model;
-        cf_open(&c, 1, (uint64_t)round);
+        fx_open(&c, 1, (uint64_t)round);
         ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
         float ones[N];
         for (int i = 0; i < N; i++)
             ones[i] = 1;
-        cf_layer a = cf_conv(model, "a", N, 1, 1, ones, NULL),
-                 b = cf_conv(model, "b", N, 1, 1, ones, NULL);
-        nncf_compression_ctrl *ctrl = cf_ctrl(model, "{\"compression\": " RB "}");
+        fx_layer a = fx_add_conv(model, "a", N, 1, 1, ones, NULL),
+                 b = fx_add_conv(model, "b", N, 1, 1, ones, NULL);
+        nncf_compression_ctrl *ctrl = fx_ctrl(model, "{\"compression\": " RB "}");
         memset(ctrl->layers[0].logit, 0, N * sizeof(float)); /* probability one half */
         memset(ctrl->layers[1].logit, 0, N * sizeof(float));
         nncf_layer_compress_weight(a.layer, round ? other : first);
@@ -682,9 +683,9 @@ START_TEST(noise_is_of_seed_layer_and_step)
         }
         nncf_compression_ctrl_destroy(ctrl);
         nncf_model_destroy(model);
-        cf_layer_free(&a);
-        cf_layer_free(&b);
-        cf_close(&c);
+        fx_layer_free(&a);
+        fx_layer_free(&b);
+        fx_close(&c);
     }
 }
 END_TEST
@@ -697,21 +698,21 @@ START_TEST(freeze)
     float grad[N], w[N];
     nncf_model *model;
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
-    cf_layer a = cf_conv(model, "a", N, 1, 1, NULL, NULL);
-    nncf_compression_ctrl *ctrl = cf_ctrl(model,
+    fx_layer a = fx_add_conv(model, "a", N, 1, 1, NULL, NULL);
+    nncf_compression_ctrl *ctrl = fx_ctrl(model,
         "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": {\"sparsity_init\": 0.1, "
         "\"sparsity_target\": 0.5, \"sparsity_steps\": 1, \"sparsity_training_steps\": 2}}}");
-    nncf_parameter p = cf_parameter(ctrl, 0);
+    nncf_parameter p = fx_parameter_at(ctrl, 0);
     ck_assert_int_eq(p.frozen, 0);
     for (int i = 0; i < N; i++) {
         grad[i] = 1;
         p.data[i] = i % 4 ? 0.2f : -0.2f;
     }
-    ck_assert_double_eq(cf_statistics(ctrl).sparsity, 0.25);
+    ck_assert_double_eq(fx_statistics(ctrl).sparsity, 0.25);
     p.data[1] = -1;
-    ck_assert_double_eq(cf_statistics(ctrl).sparsity, 0.26);
+    ck_assert_double_eq(fx_statistics(ctrl).sparsity, 0.26);
     p.data[1] = 0; /* sigmoid = 1/2 is not above 1/2 */
-    ck_assert_double_eq(cf_statistics(ctrl).sparsity, 0.26);
+    ck_assert_double_eq(fx_statistics(ctrl).sparsity, 0.26);
     p.data[1] = 0.2f;
 
     double loss = nncf_compression_ctrl_loss(ctrl);
@@ -726,9 +727,9 @@ START_TEST(freeze)
     ck_assert_int_eq(nncf_compression_ctrl_zero_grad(ctrl), NNCF_OK);
     ck_assert_int_eq(nncf_compression_ctrl_epoch_step(ctrl), NNCF_OK);
 
-    p = cf_parameter(ctrl, 0);
+    p = fx_parameter_at(ctrl, 0);
     ck_assert_int_eq(p.frozen, 1);
-    ck_assert_int_eq(cf_statistics(ctrl).frozen, 1);
+    ck_assert_int_eq(fx_statistics(ctrl).frozen, 1);
     ck_assert_double_eq(nncf_compression_ctrl_loss(ctrl), 0);
     ck_assert_int_eq(nncf_model_get_mode(model), NNCF_MODE_TRAIN);
     ck_assert_int_eq(nncf_layer_compress_weight(a.layer, w), NNCF_OK);
@@ -741,10 +742,10 @@ START_TEST(freeze)
     }
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);
-    cf_layer_free(&a);
+    fx_layer_free(&a);
 }
 END_TEST
 
-CF_MAIN("sparsity", golden_magnitude, magnitude_ties_zeros_and_levels,
+FX_MAIN("sparsity", golden_magnitude, magnitude_ties_zeros_and_levels,
     magnitude_selects_as_sorting_does, magnitude_levels_of_each_layer, masks_follow_the_steps,
     constant_mask, golden_rb, weight_against_loops, noise_is_of_seed_layer_and_step, freeze)

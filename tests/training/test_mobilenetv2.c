@@ -5,6 +5,7 @@
 #include "../../examples/classification/models.h"
 #include "../../examples/classification/net_internal.h"
 #include "support/golden_formula.h"
+#include "support/runner.h"
 
 #include <check.h>
 #include <json-c/json.h>
@@ -301,18 +302,10 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("torchvision");
-    TCase *tcase = tcase_create("forward");
-    SRunner *runner;
-    int failed;
-    tcase_set_timeout(tcase, 280);
+    TCase *tcase = fx_case(suite, "forward", 280);
     tcase_add_test(tcase, test_mobilenetv2);
     tcase_add_test(tcase, test_quantizers);
     tcase_add_test(tcase, test_resnet18);
     tcase_add_test(tcase, test_resnet50);
-    suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return fx_main(suite);
 }

@@ -17,7 +17,7 @@
 #include "controller/layer_compression.h"
 #include "graph/model.h"
 #include "quantization/quantizer.h"
-#include "support/comp_fixture.h"
+#include "support/fixture.h"
 #include "support/golden_formula.h"
 
 #include <stdbool.h>
@@ -35,7 +35,7 @@ static const int64_t out_shapes[LAYERS][4] = {
     {BATCH, 4, 10, 10}, {BATCH, 6, 3, 3}, {BATCH, 16, 1, 1}, {BATCH, CLASSES, 1, 1}};
 
 typedef struct rig {
-    cf_context c;
+    fx_context c;
     nncf_model *model;
     nncf_compression_ctrl *ctrl;
     nncf_layer *layers[LAYERS], *pool;
@@ -98,7 +98,7 @@ static void open_rig(rig *r, json_object *c, uint64_t seed, bool parts)
     float labels[BATCH];
     memset(r, 0, sizeof *r);
     r->parts = parts;
-    cf_open(&r->c, 2, seed);
+    fx_open(&r->c, 2, seed);
     ck_assert_int_eq(nncf_model_create(r->c.context, &r->model, NULL), NNCF_OK);
     for (int i = 0; i < LAYERS; i++) {
         char name[64];
@@ -120,14 +120,14 @@ static void open_rig(rig *r, json_object *c, uint64_t seed, bool parts)
     r->layers[CONV2] = add(r, CONV2, r->pool);
     r->layers[FC1] = add(r, FC1, r->layers[CONV2]);
     r->layers[FC2] = add(r, FC2, r->layers[FC1]);
-    r->ctrl = cf_ctrl(r->model, cf_string(c, "config"));
+    r->ctrl = fx_ctrl(r->model, fx_string(c, "config"));
 }
 
 static void close_rig(rig *r)
 {
     nncf_compression_ctrl_destroy(r->ctrl);
     nncf_model_destroy(r->model);
-    cf_close(&r->c);
+    fx_close(&r->c);
 }
 
 /* ---- the host's own products: a linear layer is a convolution of whole images ---- */
@@ -272,13 +272,13 @@ static void optimize(rig *r, const json_object *rates)
 {
     for (int i = 0; i < LAYERS; i++) {
         const int64_t *s = weight_shapes[i];
-        descend(r->w[i], r->dw[i], count(s), cf_number(rates, "weight"));
-        descend(r->b[i], r->db[i], (size_t)s[0], cf_number(rates, "weight"));
+        descend(r->w[i], r->dw[i], count(s), fx_number(rates, "weight"));
+        descend(r->b[i], r->db[i], (size_t)s[0], fx_number(rates, "weight"));
     }
     for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(r->ctrl); i++) {
-        nncf_parameter p = cf_parameter(r->ctrl, i);
+        nncf_parameter p = fx_parameter_at(r->ctrl, i);
         descend(p.data, p.grad, p.count,
-            cf_number(rates, p.kind == NNCF_PARAMETER_MASK_LOGIT ? "mask" : "scale"));
+            fx_number(rates, p.kind == NNCF_PARAMETER_MASK_LOGIT ? "mask" : "scale"));
     }
 }
 
@@ -300,15 +300,15 @@ static nncf__quantizer *quantizer_of(const rig *r, const char *place)
 
 static void check_ranges(rig *r, json_object *c)
 {
-    const bool given = json_object_get_boolean(cf_get(c, "ranges_are_given"));
+    const bool given = json_object_get_boolean(fx_get(c, "ranges_are_given"));
     size_t n = 0, ours = 0;
-    json_object_object_foreach(cf_get(c, "ranges"), place, range)
+    json_object_object_foreach(fx_get(c, "ranges"), place, range)
     {
         nncf__quantizer *q = quantizer_of(r, place);
-        const double scale = cf_number(range, "scale");
+        const double scale = fx_number(range, "scale");
         ck_assert_msg(q != NULL, "%s", place);
         ck_assert_int_eq(
-            q->params.sign == NNCF__SIGNED, json_object_get_boolean(cf_get(range, "signed")));
+            q->params.sign == NNCF__SIGNED, json_object_get_boolean(fx_get(range, "signed")));
         if (given && !q->is_weight)
             q->scale[0] = (float)scale;
         ck_assert_msg(fabs((double)q->scale[0] - scale) <= 1e-5 * scale,
@@ -316,18 +316,18 @@ static void check_ranges(rig *r, json_object *c)
         n++;
     }
     for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(r->ctrl); i++)
-        ours += cf_parameter(r->ctrl, i).kind == NNCF_PARAMETER_SCALE;
+        ours += fx_parameter_at(r->ctrl, i).kind == NNCF_PARAMETER_SCALE;
     ck_assert_uint_eq(n, ours);
 }
 
 static void replay(json_object *golden, json_object *c, bool parts)
 {
     rig *r = malloc(sizeof *r);
-    json_object *losses = cf_get(c, "losses");
-    const double tolerance = fmax(1e-5, 10 * cf_number(c, "apart"));
+    json_object *losses = fx_get(c, "losses");
+    const double tolerance = fmax(1e-5, 10 * fx_number(c, "apart"));
     int32_t more;
     double largest = 0;
-    open_rig(r, c, (uint64_t)cf_number(golden, "seed"), parts);
+    open_rig(r, c, (uint64_t)fx_number(golden, "seed"), parts);
     while (nncf_compression_ctrl_init_step(r->ctrl, &more) == NNCF_OK && more)
         forward(r);
     check_ranges(r, c);
@@ -340,14 +340,14 @@ static void replay(json_object *golden, json_object *c, bool parts)
                      want_extra = json_object_get_double(json_object_array_get_idx(pair, 1));
         largest = fmax(largest, fmax(fabs(task - want), fabs(extra - want_extra)));
         backward(r);
-        optimize(r, cf_get(golden, "rates"));
+        optimize(r, fx_get(golden, "rates"));
         ck_assert_int_eq(nncf_compression_ctrl_step(r->ctrl), NNCF_OK);
     }
-    printf("%s%s: losses of %d steps within %.2g of NNCF's\n", cf_string(c, "name"),
+    printf("%s%s: losses of %d steps within %.2g of NNCF's\n", fx_string(c, "name"),
         parts ? ", in parts" : "", STEPS, largest);
     ck_assert_msg(
-        largest <= tolerance, "%s: %g apart, at most %g", cf_string(c, "name"), largest, tolerance);
-    json_object_object_foreach(cf_get(c, "scales"), place, scale)
+        largest <= tolerance, "%s: %g apart, at most %g", fx_string(c, "name"), largest, tolerance);
+    json_object_object_foreach(fx_get(c, "scales"), place, scale)
     {
         const double got = (double)quantizer_of(r, place)->scale[0],
                      want = json_object_get_double(scale);
@@ -359,7 +359,7 @@ static void replay(json_object *golden, json_object *c, bool parts)
 
 START_TEST(first_steps)
 {
-    json_object *golden = cf_golden("nncf_training.json"), *cases = cf_get(golden, "cases");
+    json_object *golden = fx_golden("nncf_training.json"), *cases = fx_get(golden, "cases");
     ck_assert_uint_eq(json_object_array_length(cases), 4);
     for (size_t i = 0; i < json_object_array_length(cases); i++)
         replay(golden, json_object_array_get_idx(cases, i), _i != 0);
@@ -370,12 +370,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("nncf_training");
-    TCase *tcase = tcase_create("nncf_training");
+    TCase *tcase = fx_case(suite, "nncf_training", 60);
     tcase_add_loop_test(tcase, first_steps, 0, 2);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return fx_main(suite);
 }

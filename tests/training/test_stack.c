@@ -4,6 +4,8 @@
  * of training, statistics and a snapshot that is written and read, runs on a thread with a stack of
  * 64 KiB between pages that cannot be touched.
  */
+#include "support/runner.h"
+
 #include <nncf/nncf.h>
 
 #include <check.h>
@@ -301,13 +303,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("stack");
-    TCase *tests = tcase_create("stack");
-    tcase_set_timeout(tests, 120);
+    TCase *tests = fx_case(suite, "stack", 120);
     tcase_add_loop_test(tests, a_small_stack_is_enough, 0, 8);
-    suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return fx_main(suite);
 }

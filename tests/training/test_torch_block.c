@@ -4,9 +4,11 @@
  * is the interpreter for it. */
 #include "support/golden_formula.h"
 
+#include "support/runner.h"
 #include <check.h>
 #include <json-c/json.h>
 #include <math.h>
+
 #include <nncf/nncf.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -417,18 +419,10 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("torch_block");
-    TCase *tcase = tcase_create("autograd");
-    SRunner *runner;
-    int failed;
+    TCase *tcase = fx_case(suite, "autograd", 120);
     tcase_add_unchecked_fixture(tcase, setup, teardown);
-    tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, test_all_cases_are_run);
     tcase_add_loop_test(tcase, test_case_best, 0, CASES);
     tcase_add_loop_test(tcase, test_case_reference, 0, CASES);
-    suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return fx_main(suite);
 }

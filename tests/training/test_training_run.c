@@ -3,8 +3,8 @@
  * A small residual net learns a synthetic task with the caller's own loop and Adam, compressed;
  * interrupted in the middle and resumed in fresh objects it arrives at the same bits.
  */
-#include "support/layer_fixture.h"
-#include "support/sweep.h"
+#include "support/fixture.h"
+#include "support/require.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -80,7 +80,7 @@ static void make_run(run *r, const char *config, uint64_t weight_seed)
         .out_channels = CLASSES,
         .linear = true,
         .bias = true};
-    r->context = fx_context(NULL, 2, 0, 11);
+    r->context = fx_new_context(NULL, 2, 0, 11);
     ck_assert_int_eq(nncf_model_create(r->context, &r->model, NULL), NNCF_OK);
     for (int i = 0; i < 3; i++)
         fx_register(r->model, &r->block[i], i ? r->block[i - 1].layer : NULL, &state);
@@ -396,12 +396,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("training run");
-    TCase *learn = tcase_create("learn"), *resume = tcase_create("resume");
-    tcase_set_timeout(learn, 240);
-    tcase_set_timeout(resume, 240);
+    TCase *learn = fx_case(suite, "learn", 240), *resume = fx_case(suite, "resume", 240);
     tcase_add_loop_test(learn, learns, sweep_rounds(0, 1), sweep_rounds(N_CONFIGS, 2));
     tcase_add_loop_test(resume, resumes_bit_for_bit, 0, sweep_rounds(2 * (N_CONFIGS - 1), 2));
-    suite_add_tcase(suite, learn);
-    suite_add_tcase(suite, resume);
     return fx_main(suite);
 }

@@ -4,7 +4,7 @@
 #define STAGES_FIXTURE_H
 
 #include "controller/ctrl.h"
-#include "support/layer_fixture.h"
+#include "support/fixture.h"
 
 #include <stdbool.h>
 #include <stdio.h>

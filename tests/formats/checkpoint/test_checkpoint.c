@@ -2,7 +2,7 @@
 /* Snapshots: round trips, foreign files, damage of every kind, failures and what they say. */
 #include "formats/safetensors/header.h"
 #include "formats/safetensors/names.h"
-#include "support/layer_fixture.h"
+#include "support/fixture.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -346,14 +346,14 @@ START_TEST(a_large_claim_allocates_nothing)
 {
     /* a header length of 2^40 and one of just over the limit, in files that do not have it */
     fx_memory memory = {0};
-    nncf_context *context = fx_context(&memory, 1, 0, 0);
+    nncf_context *context = fx_new_context(&memory, 1, 0, 0);
     nncf_checkpoint *c = NULL;
     unsigned char file[64] = {0};
     file[5] = 1;
     put(at("b"), file, sizeof file);
-    long before = memory.calls;
+    size_t before = memory.calls;
     ck_assert_int_eq(nncf_checkpoint_open(context, at("b"), &c, NULL), NNCF_E_FORMAT);
-    ck_assert_int_le(memory.calls - before, 2); /* the object and its path */
+    ck_assert_uint_le(memory.calls - before, 2); /* the object and its path */
     /* a sparse file: the header's length is in the file, but over the format's limit */
     memset(file, 0, sizeof file);
     file[3] = 8; /* 128 MiB */
@@ -361,23 +361,23 @@ START_TEST(a_large_claim_allocates_nothing)
     ck_assert_int_eq(truncate(at("b"), 1 << 28), 0);
     before = memory.calls;
     ck_assert_int_eq(nncf_checkpoint_open(context, at("b"), &c, NULL), NNCF_E_FORMAT);
-    ck_assert_int_le(memory.calls - before, 2);
+    ck_assert_uint_le(memory.calls - before, 2);
     nncf_context_destroy(context);
-    ck_assert_int_eq(memory.live, 0);
+    ck_assert_uint_eq(memory.live, 0);
 }
 END_TEST
 
 START_TEST(no_memory)
 {
     fx_memory memory = {0};
-    nncf_context *context = fx_context(&memory, 1, 0, 0);
+    nncf_context *context = fx_new_context(&memory, 1, 0, 0);
     save(at("a"));
     int failures = 0;
     for (;; failures++) {
         nncf_checkpoint *c = NULL;
         nncf_error err = NNCF_ERROR_INIT;
-        long live = memory.live;
-        memory.fail_at = memory.calls + 1 + failures;
+        size_t live = memory.live;
+        memory.fail_at = memory.calls + 1 + (size_t)failures;
         nncf_status status = nncf_checkpoint_open(context, at("a"), &c, &err);
         memory.fail_at = 0;
         if (status == NNCF_OK) {
@@ -385,11 +385,11 @@ START_TEST(no_memory)
             break;
         }
         ck_assert_int_eq(status, NNCF_E_NOMEM);
-        ck_assert_int_eq(memory.live, live);
+        ck_assert_uint_eq(memory.live, live);
     }
     ck_assert_int_ge(failures, 10);
     nncf_context_destroy(context);
-    ck_assert_int_eq(memory.live, 0);
+    ck_assert_uint_eq(memory.live, 0);
 }
 END_TEST
 
@@ -515,7 +515,7 @@ static void make_rig(rig *r, const char *config)
 {
     uint64_t state = 1;
     *r = (rig){.k = {.scope = "net/conv", .in_channels = 3, .out_channels = 5, .kernel = {3, 3}}};
-    r->context = fx_context(NULL, 1, 0, 42);
+    r->context = fx_new_context(NULL, 1, 0, 42);
     ck_assert_int_eq(nncf_model_create(r->context, &r->model, NULL), NNCF_OK);
     fx_register(r->model, &r->k, NULL, &state);
     r->ctrl = fx_ctrl(r->model, config);
@@ -629,8 +629,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("checkpoint");
-    TCase *tc = tcase_create("checkpoint");
-    tcase_set_timeout(tc, 240);
+    TCase *tc = fx_case(suite, "checkpoint", 240);
     tcase_add_checked_fixture(tc, make_folder, remove_folder);
     tcase_add_test(tc, round_trip);
     tcase_add_test(tc, nothing_at_all);
@@ -647,6 +646,5 @@ int main(void)
     tcase_add_loop_test(tc, state_comes_back, 0, 3);
     tcase_add_test(tc, another_config_is_named);
     tcase_add_test(tc, another_model_is_noticed);
-    suite_add_tcase(suite, tc);
     return fx_main(suite);
 }

@@ -8,7 +8,7 @@
 #include "formats/checkpoint/state.h"
 #include "formats/safetensors/open.h"
 #include "formats/safetensors/safetensors.h"
-#include "support/layer_fixture.h"
+#include "support/fixture.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -450,8 +450,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("damage");
-    TCase *tc = tcase_create("damage");
-    tcase_set_timeout(tc, 60);
+    TCase *tc = fx_case(suite, "damage", 60);
     tcase_add_checked_fixture(tc, begin, end);
     tcase_add_test(tc, counters);
     tcase_add_test(tc, levels);
@@ -461,6 +460,5 @@ int main(void)
     tcase_add_test(tc, config_and_digest);
     tcase_add_test(tc, arguments);
     tcase_add_test(tc, save_arguments);
-    suite_add_tcase(suite, tc);
     return fx_main(suite);
 }

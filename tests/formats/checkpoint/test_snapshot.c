@@ -5,7 +5,7 @@
 #include "formats/safetensors/open.h"
 #include "formats/safetensors/safetensors.h"
 #include "sparsity/schedule.h"
-#include "support/layer_fixture.h"
+#include "support/fixture.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -112,7 +112,7 @@ static void drop_rig(rig *r)
     nncf_model_destroy(r->model);
     nncf_context_destroy(r->context);
     fx_release(&r->k);
-    ck_assert_int_eq(r->memory.live, 0);
+    ck_assert_uint_eq(r->memory.live, 0);
 }
 
 static nncf_status save_stream(const rig *r, stream *s, nncf_error *err)
@@ -212,16 +212,16 @@ START_TEST(every_failure)
             nncf_error err = NNCF_ERROR_INIT;
             stream s = {0};
             nncf_checkpoint *opened = NULL;
-            long live = r.memory.live;
+            size_t live = r.memory.live;
             rewind_stream(&changed, 0);
-            r.memory.fail_at = r.memory.calls + 1 + *count;
+            r.memory.fail_at = r.memory.calls + 1 + (size_t)*count;
             nncf_status status = what == 0 ? save_stream(&r, &s, &err)
                 : what == 1                ? open_stream(r.context, &changed, &opened, &err)
                                            : nncf_checkpoint_restore(c, r.ctrl, &err);
             r.memory.fail_at = 0;
             drop_stream(&s);
             nncf_checkpoint_close(opened);
-            ck_assert_int_eq(r.memory.live, live);
+            ck_assert_uint_eq(r.memory.live, live);
             if (status == NNCF_OK)
                 break;
             ck_assert_int_eq(status, NNCF_E_NOMEM);
@@ -519,7 +519,7 @@ START_TEST(an_initialization_that_starts_over)
     for (long i = 1; status == NNCF_E_NOMEM; i++) {
         rewind_stream(&s, 0);
         ck_assert_int_eq(open_stream(r.context, &s, &c, &err), NNCF_OK);
-        r.memory.fail_at = r.memory.calls + i;
+        r.memory.fail_at = r.memory.calls + (size_t)i;
         status = nncf_checkpoint_restore(c, r.ctrl, &err);
         r.memory.fail_at = 0;
         nncf_checkpoint_close(c);
@@ -538,8 +538,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("snapshot");
-    TCase *tc = tcase_create("snapshot");
-    tcase_set_timeout(tc, 240);
+    TCase *tc = fx_case(suite, "snapshot", 240);
     tcase_add_test(tc, a_stream_is_the_file);
     tcase_add_test(tc, every_failure);
     tcase_add_test(tc, a_stream_that_lies);
@@ -548,6 +547,5 @@ int main(void)
     tcase_add_test(tc, a_changed_config);
     tcase_add_test(tc, a_config_that_wants_more);
     tcase_add_test(tc, an_initialization_that_starts_over);
-    suite_add_tcase(suite, tc);
     return fx_main(suite);
 }

@@ -7,6 +7,7 @@
 #include "controller/ctrl.h"
 #include "formats/safetensors/open.h"
 #include "stages_fixture.h"
+#include "support/runner.h"
 
 #include <nncf/strip.h>
 
@@ -524,7 +525,7 @@ START_TEST(no_memory)
         int failures = 0;
         for (nncf_status status = NNCF_E_NOMEM; status != NNCF_OK; failures++) {
             fx_memory memory = {0};
-            nncf_context *context = fx_context(&memory, 1, 0, 42);
+            nncf_context *context = fx_new_context(&memory, 1, 0, 42);
             nncf_checkpoint *c = NULL;
             float w[N_A + N_B] = {9};
             int64_t shapes[2][2] = {{8, 6}, {4, 8}};
@@ -546,7 +547,7 @@ START_TEST(no_memory)
             }
             ck_assert_int_eq(
                 nncf_checkpoint_open(context, at(files[call == 1]), &c, NULL), NNCF_OK);
-            memory.fail_at = memory.calls + 1 + failures;
+            memory.fail_at = memory.calls + 1 + (size_t)failures;
             status = call == 2 ? nncf_checkpoint_restore_with(c, ctrl, &how, &err)
                                : nncf_checkpoint_load_weights(c, want, 2, NULL, NULL, &err);
             const bool failed = memory.calls >= memory.fail_at;
@@ -563,7 +564,7 @@ START_TEST(no_memory)
             if (call == 2)
                 fx_release(&k);
             nncf_context_destroy(context);
-            ck_assert_int_eq(memory.live, 0);
+            ck_assert_uint_eq(memory.live, 0);
         }
         ck_assert_int_ge(failures, 6);
     }
@@ -573,8 +574,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("stages");
-    TCase *tc = tcase_create("stages");
-    tcase_set_timeout(tc, 120);
+    TCase *tc = fx_case(suite, "stages", 120);
     tcase_add_checked_fixture(tc, make_folder, remove_folder);
     tcase_add_loop_test(tc, weights_come_with_their_zeros, 0, 2 * N_STAGES);
     tcase_add_test(tc, masks_can_be_left);
@@ -588,6 +588,5 @@ int main(void)
     tcase_add_test(tc, stripped_models_that_lie);
     tcase_add_test(tc, binary_masks);
     tcase_add_test(tc, no_memory);
-    suite_add_tcase(suite, tc);
     return fx_main(suite);
 }

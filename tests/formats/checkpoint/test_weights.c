@@ -2,8 +2,8 @@
 /* Weights from elsewhere: which names mean the same, which types are converted, what is reported.
  */
 #include "fuzz/checkpoint_target.h"
-#include "support/layer_fixture.h"
-#include "support/sweep.h"
+#include "support/fixture.h"
+#include "support/require.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -228,12 +228,10 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("weights");
-    TCase *tc = tcase_create("weights");
+    TCase *tc = fx_case(suite, "weights", 60);
     tcase_add_loop_test(tc, which_names_are_the_same, 0, sizeof names / sizeof *names);
     tcase_add_test(tc, types);
     tcase_add_test(tc, report);
     tcase_add_test(tc, many);
-    tcase_set_timeout(tc, 60);
-    suite_add_tcase(suite, tc);
     return fx_main(suite);
 }

@@ -7,7 +7,8 @@
 #include "fixture.h"
 #include "read_back.h"
 
-#include "support/counting_allocator.h"
+#include "support/memory.h"
+#include "support/runner.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -334,9 +335,9 @@ START_TEST(memory_fails)
         {"int8_activations_per_channel", NNCF_ONNX_FAKE_QUANTIZE, 0, false},
         {"rb_int8", NNCF_ONNX_FAKE_QUANTIZE, 1, false}, {"magnitude", NNCF_ONNX_QDQ, 1, true}};
     static on_net n;
-    counting memory = {0};
+    fx_memory memory = {0};
     const nncf_context_params params = {
-        NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&memory)};
+        NNCF_PARAMS(nncf_context_params), .n_threads = 1, FX_MEMORY(&memory)};
     nncf_error err = NNCF_ERROR_INIT;
     int i = 0;
     while (strcmp(on_cases[i].name, cases[_i].name) != 0)
@@ -370,9 +371,9 @@ END_TEST
 START_TEST(the_old_file_stays)
 {
     static on_net n;
-    counting memory = {0};
+    fx_memory memory = {0};
     const nncf_context_params params = {
-        NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&memory)};
+        NNCF_PARAMS(nncf_context_params), .n_threads = 1, FX_MEMORY(&memory)};
     nncf_error err = NNCF_ERROR_INIT;
     on_create(&n, on_cases[2].config, &params, true);
     ck_assert_int_eq(on_export(&n, path, NNCF_ONNX_QDQ, 1, &err), NNCF_OK);
@@ -442,9 +443,9 @@ END_TEST
  * meanwhile. */
 static size_t peak_of_export(int64_t width, int32_t format, size_t *size)
 {
-    counting memory = {0};
+    fx_memory memory = {0};
     const nncf_context_params params = {
-        NNCF_PARAMS(nncf_context_params), .n_threads = 1, COUNTING_PARAMS(&memory)};
+        NNCF_PARAMS(nncf_context_params), .n_threads = 1, FX_MEMORY(&memory)};
     const char *text = ON_CONFIG("{\"algorithm\":\"quantization\",\"initializer\":{\"num_init_"
                                  "steps\":0,\"type\":\"min_max\"}}");
     nncf_error err = NNCF_ERROR_INIT;
@@ -533,8 +534,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("onnx");
-    TCase *tests = tcase_create("export");
-    tcase_set_timeout(tests, 120);
+    TCase *tests = fx_case(suite, "export", 120);
     tcase_add_checked_fixture(tests, make_folder, remove_folder);
     tcase_add_loop_test(tests, counts_and_weights, 0, ON_CASES);
     tcase_add_test(tests, folding);
@@ -547,10 +547,5 @@ int main(void)
     tcase_add_loop_test(tests, streams, 0, ON_CASES);
     tcase_add_test(tests, memory_does_not_grow_with_weights);
     tcase_add_test(tests, export_is_of_eval_mode);
-    suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return fx_main(suite);
 }

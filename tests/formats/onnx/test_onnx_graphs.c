@@ -5,6 +5,7 @@
 #include "read_back.h"
 
 #include "formats/onnx/export.h"
+#include "support/runner.h"
 
 #include <sys/mman.h>
 
@@ -387,8 +388,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("onnx_graphs");
-    TCase *tests = tcase_create("graphs");
-    tcase_set_timeout(tests, 120);
+    TCase *tests = fx_case(suite, "graphs", 120);
     tcase_add_checked_fixture(tests, make_folder, remove_folder);
     tcase_add_loop_test(tests, models_are_whole, 0, ON_MODELS);
     tcase_add_test(tests, a_sum_is_quantized_in_front_of_its_activation);
@@ -401,10 +401,5 @@ int main(void)
     tcase_add_test(tests, not_while_ranges_are_observed);
     tcase_add_test(tests, files_end_at_2_gib);
     tcase_add_test(tests, an_arena_that_failed_stays_failed);
-    suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return fx_main(suite);
 }

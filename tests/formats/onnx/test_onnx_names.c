@@ -4,6 +4,7 @@
  * gives NaN are refused by name. */
 #include "fixture.h"
 #include "read_back.h"
+#include "support/runner.h"
 
 #include <float.h>
 #include <math.h>
@@ -321,8 +322,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("onnx_names");
-    TCase *tests = tcase_create("names");
-    tcase_set_timeout(tests, 120);
+    TCase *tests = fx_case(suite, "names", 120);
     tcase_add_checked_fixture(tests, make_folder, remove_folder);
     tcase_add_loop_test(tests, names_are_unique, 0, ON_NAMINGS);
     tcase_add_test(tests, random_names);
@@ -332,10 +332,5 @@ int main(void)
     tcase_add_test(tests, overflow_of_folding_is_refused);
     tcase_add_test(tests, masked_numbers_do_not_matter);
     tcase_add_test(tests, golden_numbers_are_finite);
-    suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return fx_main(suite);
 }

@@ -3,7 +3,7 @@
  * values and Python's hashlib. */
 #include "formats/safetensors/crc32c.h"
 #include "formats/safetensors/sha256.h"
-#include "support/layer_fixture.h"
+#include "support/fixture.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -126,12 +126,10 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("digests");
-    TCase *tc = tcase_create("digests");
-    tcase_set_timeout(tc, 60);
+    TCase *tc = fx_case(suite, "digests", 60);
     tcase_add_test(tc, crc_of_the_standard);
     tcase_add_test(tc, crc_of_any_length_and_place);
     tcase_add_test(tc, sha_of_the_standard);
     tcase_add_test(tc, sha_of_any_length);
-    suite_add_tcase(suite, tc);
     return fx_main(suite);
 }

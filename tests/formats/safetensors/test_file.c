@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How a file is replaced: its mode and owner, names at the limits, what lies beside it; and what is
  * refused as a snapshot because it is no file. */
-#include "support/layer_fixture.h"
+#include "support/fixture.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -222,8 +222,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("file");
-    TCase *tc = tcase_create("file");
-    tcase_set_timeout(tc, 60);
+    TCase *tc = fx_case(suite, "file", 60);
     tcase_add_checked_fixture(tc, make_folder, remove_folder);
     tcase_add_test(tc, a_replaced_file_keeps_its_mode);
     tcase_add_test(tc, a_replaced_file_keeps_its_owner);
@@ -231,6 +230,5 @@ int main(void)
     tcase_add_test(tc, names_of_any_length);
     tcase_add_test(tc, the_longest_path);
     tcase_add_test(tc, what_is_no_file);
-    suite_add_tcase(suite, tc);
     return fx_main(suite);
 }

@@ -7,7 +7,7 @@
 #include "formats/safetensors/json.h"
 #include "formats/safetensors/safetensors.h"
 #include "fuzz/checkpoint_target.h"
-#include "support/layer_fixture.h"
+#include "support/fixture.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -317,7 +317,7 @@ END_TEST
 
 static void compare(const char *ours, const char *theirs, size_t count, const char *says)
 {
-    nncf_context *context = fx_context(NULL, 1, 0, 0);
+    nncf_context *context = fx_new_context(NULL, 1, 0, 0);
     nncf__text lines = {.context = context};
     size_t n = 99;
     ck_assert_int_eq(nncf__config_differences(ours, theirs, &lines, &n), NNCF_OK);
@@ -394,8 +394,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("header");
-    TCase *tc = tcase_create("header");
-    tcase_set_timeout(tc, 60);
+    TCase *tc = fx_case(suite, "header", 60);
     tcase_add_loop_test(tc, bad_header, 0, sizeof bad / sizeof *bad);
     tcase_add_loop_test(tc, good_header, 0, sizeof good / sizeof *good);
     tcase_add_test(tc, every_type);
@@ -406,6 +405,5 @@ int main(void)
     tcase_add_test(tc, range_of_numbers);
     tcase_add_test(tc, differences);
     tcase_add_loop_test(tc, hostile_config, 0, 4);
-    suite_add_tcase(suite, tc);
     return fx_main(suite);
 }

@@ -3,7 +3,8 @@
  * The deployable model, decoded here from docs/snapshots.md alone: what comes out is what forward
  * in eval mode multiplies with, bit for bit; folded, the layer computes the same.
  */
-#include "support/layer_fixture.h"
+#include "support/fixture.h"
+#include "support/oracle.h"
 
 #include <nncf/strip.h>
 
@@ -83,7 +84,7 @@ static void begin(const char *config)
     int fd = mkstemp(r.path);
     ck_assert_int_ge(fd, 0);
     close(fd);
-    r.context = fx_context(NULL, 1, 0, 3);
+    r.context = fx_new_context(NULL, 1, 0, 3);
     ck_assert_int_eq(nncf_model_create(r.context, &r.model, NULL), NNCF_OK);
     fx_register(r.model, &r.conv, NULL, &state);
     fx_register(r.model, &r.linear, r.conv.layer, &state);
@@ -436,18 +437,18 @@ START_TEST(no_memory)
     fx_block k = {.scope = "net/conv", .in_channels = 2, .out_channels = 3, .batch_norm = true};
     char path[] = "/tmp/nncf-strip-XXXXXX";
     const nncf_strip_params p = {NNCF_PARAMS(nncf_strip_params), .fold_batch_norm = 1, .sparse = 1};
-    nncf_context *context = fx_context(&memory, 1, 0, 0);
+    nncf_context *context = fx_new_context(&memory, 1, 0, 0);
     int failures = 0, fd = mkstemp(path);
     close(fd);
     ck_assert_int_eq(nncf_model_create(context, &model, NULL), NNCF_OK);
     fx_register(model, &k, NULL, &state);
     nncf_compression_ctrl *ctrl = fx_ctrl(model, FX_CONFIG(FX_MAGNITUDE));
     for (;; failures++) {
-        long live = memory.live;
-        memory.fail_at = memory.calls + 1 + failures;
+        size_t live = memory.live;
+        memory.fail_at = memory.calls + 1 + (size_t)failures;
         nncf_status status = nncf_strip_save(ctrl, path, &p, NULL, &err);
         memory.fail_at = 0;
-        ck_assert_int_eq(memory.live, live);
+        ck_assert_uint_eq(memory.live, live);
         if (status == NNCF_OK)
             break;
         ck_assert_int_eq(status, NNCF_E_NOMEM);
@@ -458,15 +459,14 @@ START_TEST(no_memory)
     nncf_model_destroy(model);
     nncf_context_destroy(context);
     fx_release(&k);
-    ck_assert_int_eq(memory.live, 0);
+    ck_assert_uint_eq(memory.live, 0);
 }
 END_TEST
 
 int main(void)
 {
     Suite *suite = suite_create("strip");
-    TCase *tc = tcase_create("strip");
-    tcase_set_timeout(tc, 120);
+    TCase *tc = fx_case(suite, "strip", 120);
     tcase_add_loop_test(tc, decoded_weights_are_those_of_eval, 0, N_CONFIGS);
     tcase_add_loop_test(tc, folded_batch_norm, 0, N_CONFIGS);
     tcase_add_test(tc, sizes);
@@ -475,6 +475,5 @@ int main(void)
     tcase_add_test(tc, broken_numbers);
     tcase_add_test(tc, folded_to_zero);
     tcase_add_test(tc, no_memory);
-    suite_add_tcase(suite, tc);
     return fx_main(suite);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* For tests that look at very many values. */
-#ifndef NNCF_TESTS_SWEEP_H
-#define NNCF_TESTS_SWEEP_H
+#ifndef NNCF_TESTS_SUPPORT_REQUIRE_H
+#define NNCF_TESTS_SUPPORT_REQUIRE_H
 
 #include <check.h>
 #include <stdlib.h>

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctrl.h"
+
+#include <check.h>
+#include <string.h>
+
+nncf_config *fx_config(nncf_context *context, const char *text)
+{
+    nncf_config *config = NULL;
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_status status = nncf_config_parse(context, "test", text, strlen(text), &config, &err);
+    ck_assert_msg(status == NNCF_OK, "%s", err.message);
+    return config;
+}
+
+nncf_compression_ctrl *fx_ctrl(nncf_model *model, const char *text)
+{
+    nncf_compression_ctrl *ctrl = NULL;
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_config *config = fx_config(NULL, text);
+    nncf_status status = nncf_compression_ctrl_create(model, config, &ctrl, &err);
+    ck_assert_msg(status == NNCF_OK, "%s: %s", err.where, err.message);
+    nncf_config_destroy(config);
+    return ctrl;
+}
+
+nncf_statistics fx_statistics(const nncf_compression_ctrl *ctrl)
+{
+    nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
+    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(ctrl, &s), NNCF_OK);
+    return s;
+}
+
+nncf_parameter fx_parameter_at(const nncf_compression_ctrl *ctrl, size_t index)
+{
+    nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
+    ck_assert_int_eq(nncf_compression_ctrl_get_parameter(ctrl, index, &p), NNCF_OK);
+    return p;
+}
+
+nncf_parameter fx_parameter(const nncf_compression_ctrl *ctrl, const char *name)
+{
+    nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
+    for (size_t i = 0; nncf_compression_ctrl_get_parameter(ctrl, i, &p) == NNCF_OK; i++)
+        if (strcmp(p.name, name) == 0)
+            return p;
+    ck_abort_msg("no parameter \"%s\"", name);
+}
