@@ -4,27 +4,20 @@
 #define KERNEL_VALUES_H
 
 #include "kernels/kernels.h"
+#include "support/random.h"
 
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
-static uint64_t seed = 20210415, state;
-
-static uint32_t random32(void)
-{
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(state >> 32);
-}
-
 static float uniform(float low, float high)
 {
-    return low + (high - low) * ((float)(random32() >> 8) * 0x1p-24f);
+    return low + (high - low) * ((float)(fx_random32() >> 8) * 0x1p-24f);
 }
 
 static float any_bits(void)
 {
-    uint32_t bits = random32();
+    uint32_t bits = fx_random32();
     float x;
     memcpy(&x, &bits, sizeof x);
     return x;
@@ -34,26 +27,27 @@ enum { PLAIN, EDGES, SPECIALS, N_MODES }; /* EDGES: all finite, so that sums mea
 
 static float value(const nncf__fq *q, int mode)
 {
-    uint32_t kind = mode == PLAIN ? 99 : random32() % 16;
+    uint32_t kind = mode == PLAIN ? 99 : fx_random32() % 16;
     float edge, tie = (floorf(uniform(q->low, q->high)) + 0.5f) * q->scale;
     switch (kind) {
     case 0:
-        return random32() % 2 ? 0.0f : -0.0f;
+        return fx_random32() % 2 ? 0.0f : -0.0f;
     case 1:
         return uniform(-1.0f, 1.0f) * 1e-39f;
     case 2:
         return tie;
     case 3:
-        return nextafterf(tie, random32() % 2 ? INFINITY : -INFINITY);
+        return nextafterf(tie, fx_random32() % 2 ? INFINITY : -INFINITY);
     case 4:
-        edge = random32() % 2 ? q->x_low : q->x_high;
-        return random32() % 2 ? edge : nextafterf(edge, random32() % 2 ? INFINITY : -INFINITY);
+        edge = fx_random32() % 2 ? q->x_low : q->x_high;
+        return fx_random32() % 2 ? edge
+                                 : nextafterf(edge, fx_random32() % 2 ? INFINITY : -INFINITY);
     case 5:
         return uniform(-1.0f, 1.0f) * q->scale;
     case 6:
-        return mode == SPECIALS ? (random32() % 2 ? INFINITY : -INFINITY) : 3e9f;
+        return mode == SPECIALS ? (fx_random32() % 2 ? INFINITY : -INFINITY) : 3e9f;
     case 7:
-        return mode == SPECIALS ? (random32() % 2 ? any_bits() : NAN) : -3e9f;
+        return mode == SPECIALS ? (fx_random32() % 2 ? any_bits() : NAN) : -3e9f;
     default:
         return uniform(1.1f * q->x_low - q->scale, 1.1f * q->x_high + q->scale);
     }
@@ -61,9 +55,9 @@ static float value(const nncf__fq *q, int mode)
 
 static float gradient(int mode)
 {
-    uint32_t kind = mode == PLAIN ? 99 : random32() % 24;
+    uint32_t kind = mode == PLAIN ? 99 : fx_random32() % 24;
     if (kind == 0)
-        return random32() % 2 ? 0.0f : -0.0f;
+        return fx_random32() % 2 ? 0.0f : -0.0f;
     if (kind == 1)
         return uniform(-1.0f, 1.0f) * 1e-40f;
     if (kind == 2 && mode == SPECIALS)
@@ -73,22 +67,23 @@ static float gradient(int mode)
 
 static float logit(int mode)
 {
-    uint32_t kind = mode == PLAIN ? 99 : random32() % 16;
+    uint32_t kind = mode == PLAIN ? 99 : fx_random32() % 16;
     switch (kind) {
     case 0:
-        return random32() % 2 ? 0.0f : -0.0f;
+        return fx_random32() % 2 ? 0.0f : -0.0f;
     case 1:
         return uniform(-1.0f, 1.0f) * 1e-7f;
     case 2:
         return uniform(-100.0f, 100.0f);
     case 3:
-        return nextafterf(random32() % 2 ? 87.3f : -87.3f, random32() % 2 ? 1000.0f : -1000.0f);
+        return nextafterf(
+            fx_random32() % 2 ? 87.3f : -87.3f, fx_random32() % 2 ? 1000.0f : -1000.0f);
     case 4:
-        return random32() % 2 ? 3e38f : -3e38f;
+        return fx_random32() % 2 ? 3e38f : -3e38f;
     case 5:
         return mode == SPECIALS ? any_bits() : 1e-40f;
     case 6:
-        return mode == SPECIALS ? (random32() % 2 ? INFINITY : -INFINITY) : 4.59512f;
+        return mode == SPECIALS ? (fx_random32() % 2 ? INFINITY : -INFINITY) : 4.59512f;
     case 7:
         return mode == SPECIALS ? NAN : -4.59512f;
     default:
@@ -98,7 +93,7 @@ static float logit(int mode)
 
 static float noise(int mode)
 {
-    uint32_t kind = mode == PLAIN ? 99 : random32() % 16;
+    uint32_t kind = mode == PLAIN ? 99 : fx_random32() % 16;
     switch (kind) {
     case 0:
         return 0.0f;

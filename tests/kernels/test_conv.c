@@ -3,12 +3,10 @@
  * every level, any number of threads, guard pages, special values. `--bench` measures layer shapes.
  */
 #include "conv/conv2d.h"
-#include "kernels/kernels.h"
+#include "kernel_check.h"
 #include "kernels/operand.h"
-#include "support/require.h"
 
 #include "conv_bench.h"
-#include "support/guard.h"
 
 #include <check.h>
 #include <float.h>
@@ -17,8 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define COUNT(a) (sizeof(a) / sizeof *(a))
 
 typedef struct problem {
     nncf__conv2d s;
@@ -89,12 +85,12 @@ static void problem_codes(
     for (size_t i = 0; i < p->n_steps_w; i++)
         p->step_w[i] = 0.001f * (1.0f + (float)(i % 7) / 3.0f);
     for (size_t i = 0; i < p->n_x; i++) {
-        int q = worst ? x_high : x_low + (int)(guard_random() % (uint32_t)(x_high - x_low + 1));
+        int q = worst ? x_high : x_low + (int)(fx_random32() % (uint32_t)(x_high - x_low + 1));
         p->x[i] = (float)q * p->step_x;
     }
     size_t row = p->n_w / (size_t)p->s.c_out;
     for (size_t i = 0; i < p->n_w; i++) {
-        int q = worst ? w_limit : -w_limit + (int)(guard_random() % (uint32_t)(2 * w_limit + 1));
+        int q = worst ? w_limit : -w_limit + (int)(fx_random32() % (uint32_t)(2 * w_limit + 1));
         p->w[i] = (float)q * p->step_w[per_channel ? i / row : 0];
     }
 }
@@ -198,7 +194,7 @@ static void check_codes(const problem *p, nncf_context *c, const float *bias)
 
 static int64_t pick(const int64_t *from, size_t n)
 {
-    return from[guard_random() % n];
+    return from[fx_random32() % n];
 }
 
 static nncf__conv2d random_shape(int kind)
@@ -214,12 +210,12 @@ static nncf__conv2d random_shape(int kind)
             .w = pick(sides, COUNT(sides)),
             .kernel_h = pick(kernels, COUNT(kernels)),
             .kernel_w = pick(kernels, COUNT(kernels)),
-            .stride_h = 1 + guard_random() % 3,
-            .stride_w = 1 + guard_random() % 3,
-            .pad_h = guard_random() % 3,
-            .pad_w = guard_random() % 3,
-            .dilation_h = 1 + guard_random() % 2,
-            .dilation_w = 1 + guard_random() % 2,
+            .stride_h = 1 + fx_random32() % 3,
+            .stride_w = 1 + fx_random32() % 3,
+            .pad_h = fx_random32() % 3,
+            .pad_w = fx_random32() % 3,
+            .dilation_h = 1 + fx_random32() % 2,
+            .dilation_w = 1 + fx_random32() % 2,
             .groups = 1};
         if (kind == 1) { /* 1x1, the bulk of a MobileNet */
             s.kernel_h = s.kernel_w = s.stride_h = s.stride_w = 1;
@@ -227,14 +223,14 @@ static nncf__conv2d random_shape(int kind)
         } else if (kind == 2) { /* linear */
             s.h = s.w = s.kernel_h = s.kernel_w = s.stride_h = s.stride_w = 1;
             s.pad_h = s.pad_w = 0;
-            s.c_in *= 1 + guard_random() % 20;
-            s.n *= 1 + guard_random() % 20;
+            s.c_in *= 1 + fx_random32() % 20;
+            s.n *= 1 + fx_random32() % 20;
         } else if (kind == 3) { /* depthwise */
             s.groups = s.c_out = s.c_in;
         } else if (kind == 4) { /* grouped */
-            s.groups = 2 + guard_random() % 3;
-            s.c_in = s.groups * (1 + guard_random() % 5);
-            s.c_out = s.groups * (1 + guard_random() % 20);
+            s.groups = 2 + fx_random32() % 3;
+            s.c_in = s.groups * (1 + fx_random32() % 5);
+            s.c_out = s.groups * (1 + fx_random32() % 20);
         }
         if (shape_finish(&s))
             return s;
@@ -280,11 +276,11 @@ static void check_bytes(const problem *p, nncf_context *c, bool is_signed)
     char text[160];
     describe(p, text, sizeof text);
     uint8_t *bytes = guard_bytes(p->n_x);
-    int zero = (int)(guard_random() % 256) - (is_signed ? 128 : 0), low = is_signed ? -128 : 0;
+    int zero = (int)(fx_random32() % 256) - (is_signed ? 128 : 0), low = is_signed ? -128 : 0;
     for (size_t i = 0; i < p->n_x; i++) {
-        int q = guard_random() % 8 ? (int)(guard_random() % 256) + low
-            : guard_random() % 2   ? zero
-                                   : low + 255;
+        int q = fx_random32() % 8 ? (int)(fx_random32() % 256) + low
+            : fx_random32() % 2   ? zero
+                                  : low + 255;
         bytes[i] = (uint8_t)q;
         p->x[i] = (float)(q - zero) * p->step_x;
     }
@@ -438,9 +434,9 @@ START_TEST(special_values_pass)
         problem p;
         problem_make(&p, &s);
         const float special[] = {NAN, INFINITY, -INFINITY};
-        p.x[guard_random() % p.n_x] = special[i % 3];
-        p.w[guard_random() % p.n_w] = special[(i + 1) % 3];
-        p.dz[guard_random() % p.n_z] = special[i / 3 % 3];
+        p.x[fx_random32() % p.n_x] = special[i % 3];
+        p.w[fx_random32() % p.n_w] = special[(i + 1) % 3];
+        p.dz[fx_random32() % p.n_z] = special[i / 3 % 3];
         size_t most = p.n_x > p.n_z ? p.n_x : p.n_z;
         most = most > p.n_w ? most : p.n_w;
         float *want = malloc(most * sizeof *want);
@@ -566,9 +562,9 @@ START_TEST(long_depthwise_sums)
         problem p;
         problem_make(&p, &s);
         for (size_t j = 0; j < p.n_x; j++)
-            p.x[j] = (float)(128 + guard_random() % 128);
+            p.x[j] = (float)(128 + fx_random32() % 128);
         for (size_t j = 0; j < p.n_z; j++)
-            p.dz[j] = (float)(30 + guard_random() % 31);
+            p.dz[j] = (float)(30 + fx_random32() % 31);
         const nncf__operand x = operand_x(&p);
         ck_assert_int_eq(nncf__conv2d_backward_weight(c, &s, &x, p.dz, p.dw), NNCF_OK);
         for (int64_t w = 0; w < 18; w++) {
@@ -674,5 +670,6 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "--bench") == 0)
         return bench(argc, argv);
-    return guard_run(suite(), argc, argv);
+    fx_random_seed_of(argc, argv);
+    return fx_main(suite());
 }

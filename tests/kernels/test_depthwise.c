@@ -1,374 +1,409 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rows behind depthwise convolutions (depthwise_...) against the reference rows. */
-#include "kernels/kernels.h"
-#include "support/require.h"
+/* The kernels behind depthwise convolutions (depthwise_...) against the reference. */
+#include "kernel_check.h"
 
-#include "product_rows.h"
-
-#include <check.h>
 #include <math.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-START_TEST(depthwise)
+enum { MAX_TAPS = 26, LANES = 16 };
+
+/* ---- any taps, on padded planes ---- */
+
+/* Taps of a padded plane, and where they lie in it. */
+typedef struct plane_shape {
+    size_t rows, cols, taps, in_step, z_step, n_in, n_z;
+    int64_t offsets[MAX_TAPS];
+    float w[MAX_TAPS];
+} plane_shape;
+
+static plane_shape random_plane(int round)
 {
-    const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
-    for (int round = 0; round < sweep_rounds(300, 60); round++) {
-        size_t rows = any(0, 17), cols = any(1, 50), taps = round % 3 ? 9 : any(0, 26),
-               z_step = cols + any(0, 3);
-        size_t in_step = (cols + any(4, 20)) / 2 * 2, n_in = (rows + 6) * in_step + cols + 16,
-               n_z = rows * z_step + 1;
-        int64_t offsets[26];
-        float w[26];
-        for (size_t t = 0; t < taps; t++)
-            offsets[t] = (int64_t)(any(0, 5) * in_step + any(0, 4));
-        if (round % 3 == 1) { /* three by three, at stride 1 and 2, and dilated */
-            size_t row = round % 2 ? in_step : in_step / 2;
-            for (size_t t = 0; t < 3; t++)
-                offsets[t] = (int64_t)any(0, 4);
-            for (size_t t = 3; t < 9; t++)
-                offsets[t] = offsets[t % 3] + (int64_t)(t / 3 * row);
-        }
-        guard_fill(w, taps);
-        float *in = guard_alloc(n_in), *got = guard_alloc(n_z), *want = malloc(n_z * sizeof *want);
-        guard_fill(in, n_in);
-        memset(got, 0x55, n_z * sizeof *got);
-        memset(want, 0x55, n_z * sizeof *want);
-        k->depthwise_forward(
-            rows, cols, in, in_step, taps, offsets, w, 1.5f, 0.25f, got, z_step, false);
-        r->depthwise_forward(
-            rows, cols, in, in_step, taps, offsets, w, 1.5f, 0.25f, want, z_step, false);
-        assert_bits("depthwise_forward", got, want, n_z * sizeof *got);
-
-        size_t n_even = any(0, taps), n_odd = any(0, taps - n_even);
-        k->depthwise_pairs(rows, cols, in, in_step, n_even, n_odd, offsets, w, got, z_step, false);
-        r->depthwise_pairs(rows, cols, in, in_step, n_even, n_odd, offsets, w, want, z_step, false);
-        assert_bits("depthwise_pairs", got, want, n_z * sizeof *got);
-
-        double got_lanes[26][16] = {{0}}, want_lanes[26][16] = {{0}};
-        guard_fill(got, n_z);
-        for (int twice = 0; twice < 2; twice++) {
-            k->depthwise_weight(rows, cols, in, in_step, taps, offsets, got, z_step, got_lanes);
-            r->depthwise_weight(rows, cols, in, in_step, taps, offsets, got, z_step, want_lanes);
-        }
-        assert_bits("depthwise_weight", got_lanes, want_lanes, sizeof got_lanes);
-        guard_free(in, n_in);
-        guard_free(got, n_z);
-        free(want);
+    plane_shape p = {.rows = kc_any(0, 17), .cols = kc_any(1, 50)};
+    p.taps = round % 3 ? 9 : kc_any(0, MAX_TAPS);
+    p.z_step = p.cols + kc_any(0, 3);
+    p.in_step = (p.cols + kc_any(4, 20)) / 2 * 2;
+    p.n_in = (p.rows + 6) * p.in_step + p.cols + 16;
+    p.n_z = p.rows * p.z_step + 1;
+    for (size_t i = 0; i < p.taps; i++)
+        p.offsets[i] = (int64_t)(kc_any(0, 5) * p.in_step + kc_any(0, 4));
+    if (round % 3 == 1) { /* three by three, at stride 1 and 2, and dilated */
+        const size_t row = round % 2 ? p.in_step : p.in_step / 2;
+        for (size_t i = 0; i < 3; i++)
+            p.offsets[i] = (int64_t)kc_any(0, 4);
+        for (size_t i = 3; i < 9; i++)
+            p.offsets[i] = p.offsets[i % 3] + (int64_t)(i / 3 * row);
     }
+    guard_fill(p.w, p.taps);
+    return p;
 }
-END_TEST
 
-START_TEST(depthwise_lanes)
+static void forward(kernel_check *t)
 {
-    const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
-    for (int round = 0; round < 200; round++) {
-        size_t rows = any(0, 5), cols = any(1, 7), taps = round % 3 ? 9 : any(0, 26);
-        size_t in_col = 16 * any(1, 2), in_row = 16 * any(14, 18),
-               n_in = (rows + 6) * in_row + 20 * 16;
-        size_t z_col = 16 * any(1, 3), z_row = z_col * cols, n_z = rows * z_row + 1;
-        int64_t offsets[26];
-        float w[26 * 16], scale[16], bias[16];
-        for (size_t t = 0; t < taps; t++)
-            offsets[t] = (int64_t)(any(0, 5) * in_row + 16 * any(0, 4));
-        guard_fill(w, taps * 16);
-        guard_fill(scale, 16);
-        guard_fill(bias, 16);
-        float *in = guard_alloc(n_in), *got = guard_alloc(n_z), *want = malloc(n_z * sizeof *want);
-        guard_fill(in, n_in);
-        memset(got, 0x55, n_z * sizeof *got);
-        memset(want, 0x55, n_z * sizeof *want);
-        k->depthwise_lanes_forward(
-            rows, cols, in, in_row, in_col, taps, offsets, w, scale, bias, got, z_row, z_col);
-        r->depthwise_lanes_forward(
-            rows, cols, in, in_row, in_col, taps, offsets, w, scale, bias, want, z_row, z_col);
-        assert_bits("depthwise_lanes_forward", got, want, n_z * sizeof *got);
+    const plane_shape p = random_plane(t->round);
+    const float *in = kc_floats(t, p.n_in);
+    kc_output(t, p.n_z * sizeof(float));
+    CALL_BOTH(t,
+        k->depthwise_forward(p.rows, p.cols, in, p.in_step, p.taps, p.offsets, p.w, 1.5f, 0.25f,
+            kc_out(t, 0), p.z_step, false));
+    kc_compare(t, KC_BITS, 0);
+}
 
-        size_t n_dz = rows * cols * 16 + 1;
-        float *dz = guard_alloc(n_dz);
-        double got_lanes[26][16] = {{0}}, want_lanes[26][16] = {{0}};
-        guard_fill(dz, n_dz);
-        for (int twice = 0; twice < 2; twice++) {
+static void pairs(kernel_check *t)
+{
+    const plane_shape p = random_plane(t->round);
+    const float *in = kc_floats(t, p.n_in);
+    const size_t n_even = kc_any(0, p.taps), n_odd = kc_any(0, p.taps - n_even);
+    kc_output(t, p.n_z * sizeof(float));
+    CALL_BOTH(t,
+        k->depthwise_pairs(p.rows, p.cols, in, p.in_step, n_even, n_odd, p.offsets, p.w,
+            kc_out(t, 0), p.z_step, false));
+    kc_compare(t, KC_BITS, 0);
+}
+
+/* The sums go on from call to call. */
+static void weight(kernel_check *t)
+{
+    static const double zeros[MAX_TAPS][LANES];
+    const plane_shape p = random_plane(t->round);
+    const float *in = kc_floats(t, p.n_in), *dz = kc_floats(t, p.n_z);
+    kc_output_from(t, zeros, sizeof zeros);
+    for (int twice = 0; twice < 2; twice++)
+        CALL_BOTH(t,
+            k->depthwise_weight(
+                p.rows, p.cols, in, p.in_step, p.taps, p.offsets, dz, p.z_step, kc_out(t, 0)));
+    kc_compare(t, KC_BITS, 0);
+}
+
+/* ---- any taps, sixteen channels side by side ---- */
+
+typedef struct lanes_shape {
+    size_t rows, cols, taps, in_row, in_col, z_row, z_col, n_in, n_z;
+    int64_t offsets[MAX_TAPS];
+} lanes_shape;
+
+static lanes_shape random_lanes(int round)
+{
+    lanes_shape p = {.rows = kc_any(0, 5), .cols = kc_any(1, 7)};
+    p.taps = round % 3 ? 9 : kc_any(0, MAX_TAPS);
+    p.in_col = LANES * kc_any(1, 2);
+    p.in_row = LANES * kc_any(14, 18);
+    p.n_in = (p.rows + 6) * p.in_row + 20 * LANES;
+    p.z_col = LANES * kc_any(1, 3);
+    p.z_row = p.z_col * p.cols;
+    p.n_z = p.rows * p.z_row + 1;
+    for (size_t i = 0; i < p.taps; i++)
+        p.offsets[i] = (int64_t)(kc_any(0, 5) * p.in_row + LANES * kc_any(0, 4));
+    return p;
+}
+
+static void lanes_forward(kernel_check *t)
+{
+    const lanes_shape p = random_lanes(t->round);
+    const float *in = kc_floats(t, p.n_in), *w = kc_floats(t, p.taps * LANES),
+                *scale = kc_floats(t, LANES), *bias = kc_floats(t, LANES);
+    kc_output(t, p.n_z * sizeof(float));
+    CALL_BOTH(t,
+        k->depthwise_lanes_forward(p.rows, p.cols, in, p.in_row, p.in_col, p.taps, p.offsets, w,
+            scale, bias, kc_out(t, 0), p.z_row, p.z_col));
+    kc_compare(t, KC_BITS, 0);
+}
+
+/* The sums go on from call to call. */
+static void lanes_weight(kernel_check *t)
+{
+    static const double zeros[MAX_TAPS][LANES];
+    const lanes_shape p = random_lanes(t->round);
+    const float *in = kc_floats(t, p.n_in), *dz = kc_floats(t, p.rows * p.cols * LANES + 1);
+    kc_output_from(t, zeros, sizeof zeros);
+    for (int twice = 0; twice < 2; twice++)
+        CALL_BOTH(t,
             k->depthwise_lanes_weight(
-                rows, cols, in, in_row, in_col, taps, offsets, dz + 1, got_lanes);
-            r->depthwise_lanes_weight(
-                rows, cols, in, in_row, in_col, taps, offsets, dz + 1, want_lanes);
-        }
-        assert_bits("depthwise_lanes_weight", got_lanes, want_lanes, sizeof got_lanes);
-        guard_free(in, n_in);
-        guard_free(got, n_z);
-        guard_free(dz, n_dz);
-        free(want);
-    }
+                p.rows, p.cols, in, p.in_row, p.in_col, p.taps, p.offsets, dz + 1, kc_out(t, 0)));
+    kc_compare(t, KC_BITS, 0);
 }
-END_TEST
 
-/* ---- depthwise 3 x 3 on planes as they are ---- */
+/* ---- 3 x 3 on planes as they are ---- */
 
 enum { GROUP = 3 };
 
-/* Some planes, their output, and gradients. */
-typedef struct three {
+/* Some planes as floats and as bytes that mean the same, and gradients of their output. */
+typedef struct planes {
     size_t n, h, w, oh, ow, stride, n_x, n_z;
-    float *floats, *z, *want, *dz, *dx, *want_dx;
+    float *floats, *dz;
     uint8_t *bytes;
     nncf__plane_group as_floats, as_bytes;
     float weights[9 * GROUP], scale[GROUP], bias[GROUP];
-} three;
+} planes;
 
 /* Small whole numbers: every sum is exact, in any order and with any rounding. */
 static float whole(int reach)
 {
-    return (float)((int)any(0, 2 * (size_t)reach) - reach);
+    return (float)((int)kc_any(0, 2 * (size_t)reach) - reach);
 }
 
-/* kind 0: unsigned bytes whose zero is 0; 1: any zero; 2: signed bytes. */
-static void three_make(three *p, int kind, float scale)
+/* Sides around the vectors' and the blocks' lengths. */
+static planes random_sides(size_t stride)
 {
+    static const size_t sides[] = {
+        1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 15, 16, 17, 18, 28, 31, 32, 33, 34, 48, 57, 64};
+    return (planes){.n = kc_any(1, GROUP),
+        .h = sides[fx_random32() % COUNT(sides)],
+        .w = sides[fx_random32() % COUNT(sides)],
+        .stride = stride};
+}
+
+/* By the round: unsigned bytes whose zero is 0, any zero, signed bytes. */
+static void fill_planes(kernel_check *t, planes *p, float scale)
+{
+    const int kind = t->round % 3;
     p->oh = (p->h - 1) / p->stride + 1;
     p->ow = (p->w - 1) / p->stride + 1;
     p->n_x = p->n * p->h * p->w;
     p->n_z = p->n * p->oh * p->ow;
-    p->floats = guard_alloc(p->n_x);
-    p->bytes = guard_bytes(p->n_x);
-    p->z = guard_alloc(p->n_z);
-    p->dz = guard_alloc(p->n_z);
-    p->dx = guard_alloc(p->n_x);
-    p->want = malloc(p->n_z * sizeof(float));
-    p->want_dx = malloc(p->n_x * sizeof(float));
-    nncf__bytes how = {
-        .offset = kind ? (float)any(0, 255) : 0.0f, .scale = scale, .flip = kind == 2 ? 0x80 : 0};
+    p->floats = kc_floats(t, p->n_x);
+    p->bytes = kc_bytes(t, p->n_x);
+    p->dz = kc_floats(t, p->n_z);
+    const nncf__bytes how = {.offset = kind ? (float)kc_any(0, 255) : 0.0f,
+        .scale = scale,
+        .flip = kind == 2 ? 0x80 : 0};
     p->as_floats = (nncf__plane_group){.data = p->floats, .n = p->n, .h = p->h, .w = p->w};
     p->as_bytes = (nncf__plane_group){
         .data = p->bytes, .is_bytes = true, .bytes = how, .n = p->n, .h = p->h, .w = p->w};
-    for (size_t i = 0; i < p->n_x; i++) {
-        p->bytes[i] = (uint8_t)any(0, 255);
+    for (size_t i = 0; i < p->n_x; i++)
         p->floats[i] = ((float)(p->bytes[i] ^ how.flip) - how.offset) * how.scale;
-    }
     for (size_t i = 0; i < p->n_z; i++)
         p->dz[i] = whole(20);
-    for (size_t t = 0; t < 9 * p->n; t++)
-        p->weights[t] = whole(127);
+    for (size_t i = 0; i < 9 * p->n; i++)
+        p->weights[i] = whole(127);
     for (size_t c = 0; c < p->n; c++) {
-        p->scale[c] = ldexpf(1.0f, (int)any(0, 3) - 2);
+        p->scale[c] = ldexpf(1.0f, (int)kc_any(0, 3) - 2);
         p->bias[c] = whole(9);
     }
-    if (guard_random() % 2)
+    if (fx_random32() % 2)
         p->as_floats.ahead = p->floats;
 }
 
-static void three_free(three *p)
+static planes whole_planes(kernel_check *t, size_t stride)
 {
-    guard_free(p->floats, p->n_x);
-    guard_free_bytes(p->bytes, p->n_x);
-    guard_free(p->z, p->n_z);
-    guard_free(p->dz, p->n_z);
-    guard_free(p->dx, p->n_x);
-    free(p->want);
-    free(p->want_dx);
+    planes p = random_sides(stride);
+    fill_planes(t, &p, 1.0f);
+    return p;
 }
 
-/* Sides around the vectors' and the blocks' lengths. */
-static three three_shape(void)
+/* Any numbers, for which a sum depends on its order. */
+static planes any_planes(kernel_check *t, size_t stride)
 {
-    static const size_t sides[] = {
-        1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 15, 16, 17, 18, 28, 31, 32, 33, 34, 48, 57, 64};
-    return (three){.n = any(1, GROUP),
-        .h = sides[guard_random() % COUNT(sides)],
-        .w = sides[guard_random() % COUNT(sides)],
-        .stride = any(1, 2)};
+    planes p = random_sides(stride);
+    fill_planes(t, &p, 0.0123f);
+    guard_fill(p.weights, 9 * p.n);
+    guard_fill(p.dz, p.n_z);
+    return p;
 }
 
-static void check_weight(
-    const three *p, const nncf__plane_group *x, const nncf__kernels *k, double sums[9 * GROUP])
+/* A number that is not finite, or a denormal one. */
+static float special(int round)
 {
-    float lanes[9 * GROUP][16];
-    for (int t = 0; t < 9 * GROUP; t++)
-        for (int i = 0; i < 16; i++)
-            lanes[t][i] = (float)(t + i);
-    for (int twice = 0; twice < 2; twice++) /* the sums go on */
-        k->depthwise_3x3_weight(x, p->stride, p->dz, twice ? p->dz : NULL, lanes);
-    for (size_t t = 0; t < 9 * GROUP; t++) {
-        sums[t] = 0;
-        for (int i = 0; i < 16; i++)
-            sums[t] += (double)lanes[t][i];
-    }
+    static const float all[] = {NAN, INFINITY, -INFINITY, -0.0f, 1e-42f};
+    return all[round % 5];
 }
 
-/* Whole numbers, as floats and as bytes: the reference's bits. */
-START_TEST(depthwise_3x3_whole)
+static size_t any_stride(void)
 {
-    const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
-    for (int round = 0; round < sweep_rounds(1500, 200); round++) {
-        three p = three_shape();
-        three_make(&p, round % 3, 1.0f);
-        r->depthwise_3x3_forward(&p.as_floats, p.stride, p.weights, p.scale, p.bias, p.want, false);
-        k->depthwise_3x3_forward(&p.as_floats, p.stride, p.weights, p.scale, p.bias, p.z, false);
-        assert_bits("depthwise_3x3_forward", p.z, p.want, p.n_z * sizeof(float));
-        memset(p.z, 0x55, p.n_z * sizeof(float));
-        k->depthwise_3x3_forward(&p.as_bytes, p.stride, p.weights, p.scale, p.bias, p.z, false);
-        assert_bits("depthwise_3x3_forward of bytes", p.z, p.want, p.n_z * sizeof(float));
-
-        if (p.stride == 2) {
-            memset(p.dx, 0x55, p.n_x * sizeof(float));
-            r->depthwise_3x3_input(p.n, p.h, p.w, p.weights, p.dz, NULL, p.want_dx, false);
-            k->depthwise_3x3_input(p.n, p.h, p.w, p.weights, p.dz, p.dz, p.dx, false);
-            for (size_t i = 0; i < p.n_x; i++) /* the sign of a zero is open */
-                REQUIRE(!(p.dx[i] < p.want_dx[i]) && !(p.dx[i] > p.want_dx[i]),
-                    "depthwise_3x3_input differs");
-        }
-
-        double got[9 * GROUP], want[9 * GROUP];
-        check_weight(&p, &p.as_floats, r, want);
-        check_weight(&p, &p.as_floats, k, got);
-        assert_bits("depthwise_3x3_weight", got, want, sizeof got);
-        check_weight(&p, &p.as_bytes, k, got);
-        assert_bits("depthwise_3x3_weight of bytes", got, want, sizeof got);
-        three_free(&p);
-    }
+    return kc_any(1, 2);
 }
-END_TEST
 
-static void assert_near(const char *what, double got, double want, double reach)
+#define FORWARD(group, streams)                                                                    \
+    k->depthwise_3x3_forward(group, p.stride, p.weights, p.scale, p.bias, kc_out(t, 0), streams)
+
+/* Whole numbers: bytes and floats give the reference's bits. */
+static void forward_3x3_whole(kernel_check *t)
 {
-    REQUIRE(fabs(got - want) <= 1e-5 * reach, "%s: %g, not %g", what, got, want);
+    const planes p = whole_planes(t, any_stride());
+    kc_output(t, p.n_z * sizeof(float));
+    CALL_BOTH(t, FORWARD(&p.as_floats, false));
+    kc_compare(t, KC_BITS, 0);
+    kc_output(t, p.n_z * sizeof(float));
+    CALL_REF(t, FORWARD(&p.as_floats, false));
+    CALL_NEW(t, FORWARD(&p.as_bytes, false));
+    kc_compare(t, KC_BITS, 0);
 }
 
 /* Any numbers: near the reference, and bytes give the bits of floats. */
-START_TEST(depthwise_3x3_any)
+static void forward_3x3_any(kernel_check *t)
 {
-    const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
-    for (int round = 0; round < sweep_rounds(1000, 150); round++) {
-        three p = three_shape();
-        three_make(&p, round % 3, 0.0123f);
-        guard_fill(p.weights, 9 * p.n);
-        guard_fill(p.dz, p.n_z);
-        r->depthwise_3x3_forward(&p.as_floats, p.stride, p.weights, p.scale, p.bias, p.want, false);
-        k->depthwise_3x3_forward(&p.as_bytes, p.stride, p.weights, p.scale, p.bias, p.z, false);
-        for (size_t i = 0; i < p.n_z; i++)
-            assert_near("depthwise_3x3_forward", (double)p.z[i], (double)p.want[i], 100);
-        memcpy(p.want, p.z, p.n_z * sizeof(float));
-        k->depthwise_3x3_forward(&p.as_floats, p.stride, p.weights, p.scale, p.bias, p.z, false);
-        assert_bits(
-            "depthwise_3x3_forward of bytes and floats", p.z, p.want, p.n_z * sizeof(float));
-
-        if (p.stride == 2) {
-            r->depthwise_3x3_input(p.n, p.h, p.w, p.weights, p.dz, NULL, p.want_dx, false);
-            k->depthwise_3x3_input(p.n, p.h, p.w, p.weights, p.dz, NULL, p.dx, false);
-            for (size_t i = 0; i < p.n_x; i++)
-                assert_near("depthwise_3x3_input", (double)p.dx[i], (double)p.want_dx[i], 40);
-        }
-
-        double got[9 * GROUP], want[9 * GROUP];
-        check_weight(&p, &p.as_floats, r, want);
-        check_weight(&p, &p.as_floats, k, got);
-        for (int t = 0; t < 9 * GROUP; t++)
-            assert_near(
-                "depthwise_3x3_weight", got[t], want[t], 14.0 * (double)(p.n_z / p.n) + 1000);
-        check_weight(&p, &p.as_bytes, k, want);
-        assert_bits("depthwise_3x3_weight of bytes and floats", got, want, sizeof got);
-        three_free(&p);
-    }
-}
-END_TEST
-
-static void assert_same(const char *what, double got, double want)
-{
-    REQUIRE(
-        isnan(want) ? isnan(got) : got >= want && got <= want, "%s: %g, not %g", what, got, want);
+    const planes p = any_planes(t, any_stride());
+    kc_output(t, p.n_z * sizeof(float));
+    CALL_REF(t, FORWARD(&p.as_floats, false));
+    CALL_NEW(t, FORWARD(&p.as_bytes, false));
+    const size_t size = t->out[0].bytes;
+    float *z = malloc(size);
+    memcpy(z, t->out[0].got, size);
+    kc_compare(t, KC_NEAR, 1e-3);
+    kc_output_from(t, z, size);
+    CALL_NEW(t, FORWARD(&p.as_floats, false));
+    kc_compare(t, KC_BITS, 0);
+    free(z);
 }
 
-/* A number that is not finite, and a denormal one, come where they belong and nowhere else. */
-START_TEST(depthwise_3x3_special)
+/* Numbers that are not finite come where they belong and nowhere else. */
+static void forward_3x3_special(kernel_check *t)
 {
-    static const float special[] = {NAN, INFINITY, -INFINITY, -0.0f, 1e-42f};
-    const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
-    for (int round = 0; round < sweep_rounds(600, 100); round++) {
-        three p = three_shape();
-        three_make(&p, 0, 1.0f);
-        p.floats[guard_random() % p.n_x] = special[round % 5];
-        r->depthwise_3x3_forward(&p.as_floats, p.stride, p.weights, p.scale, p.bias, p.want, false);
-        k->depthwise_3x3_forward(&p.as_floats, p.stride, p.weights, p.scale, p.bias, p.z, false);
-        for (size_t i = 0; i < p.n_z; i++)
-            assert_same("depthwise_3x3_forward", (double)p.z[i], (double)p.want[i]);
-        double got[9 * GROUP], want[9 * GROUP];
-        check_weight(&p, &p.as_floats, r, want);
-        check_weight(&p, &p.as_floats, k, got);
-        for (int t = 0; t < 9 * GROUP; t++)
-            assert_same("depthwise_3x3_weight", got[t], want[t]);
-        if (p.stride == 2) {
-            p.dz[guard_random() % p.n_z] = special[round % 5];
-            r->depthwise_3x3_input(p.n, p.h, p.w, p.weights, p.dz, NULL, p.want_dx, false);
-            k->depthwise_3x3_input(p.n, p.h, p.w, p.weights, p.dz, NULL, p.dx, false);
-            for (size_t i = 0; i < p.n_x; i++)
-                assert_same("depthwise_3x3_input", (double)p.dx[i], (double)p.want_dx[i]);
-        }
-        three_free(&p);
-    }
+    planes p = random_sides(any_stride());
+    fill_planes(t, &p, 1.0f);
+    p.floats[fx_random32() % p.n_x] = special(t->round);
+    kc_output(t, p.n_z * sizeof(float));
+    CALL_BOTH(t, FORWARD(&p.as_floats, false));
+    kc_compare(t, KC_VALUES, 0);
 }
-END_TEST
+
+/* Planes whose rows are whole cache lines, for stores past the caches. */
+static planes line_planes(kernel_check *t, size_t stride)
+{
+    planes p = {.n = 2, .h = 9 * stride, .w = LANES * (1 + (size_t)t->round % 3) * stride};
+    p.stride = stride;
+    fill_planes(t, &p, 1.0f);
+    return p;
+}
+
+static float *lines(size_t n)
+{
+    float *x = aligned_alloc(64, (n * sizeof(float) + 63) / 64 * 64);
+    REQUIRE(x, "no memory");
+    return x;
+}
 
 /* Past the caches: the same numbers. */
-START_TEST(depthwise_3x3_stream)
+static void forward_3x3_stream(kernel_check *t)
 {
-    const nncf__kernels *k = nncf__kernels_get(levels[_i]);
-    for (size_t stride = 1; stride <= 2; stride++)
-        for (size_t ow = 16; ow <= 48; ow += 16) {
-            three p = {.n = 2, .h = 9 * stride, .w = ow * stride, .stride = stride};
-            three_make(&p, 0, 1.0f);
-            float *to = aligned_alloc(64, (p.n_x * sizeof(float) + 63) / 64 * 64);
-            k->depthwise_3x3_forward(&p.as_bytes, stride, p.weights, p.scale, p.bias, p.z, false);
-            k->depthwise_3x3_forward(&p.as_bytes, stride, p.weights, p.scale, p.bias, to, true);
-            k->gemm_streams_end();
-            assert_bits("depthwise_3x3_forward past the caches", to, p.z, p.n_z * sizeof(float));
-            k->depthwise_3x3_input(p.n, p.h, p.w, p.weights, p.floats, NULL, p.dx, false);
-            k->depthwise_3x3_input(p.n, p.h, p.w, p.weights, p.floats, NULL, to, true);
-            k->gemm_streams_end();
-            assert_bits("depthwise_3x3_input past the caches", to, p.dx, p.n_x * sizeof(float));
-            free(to);
-            three_free(&p);
-        }
+    const planes p = line_planes(t, 1 + (size_t)t->round / 3 % 2);
+    float *z = lines(p.n_z);
+    kc_output(t, p.n_z * sizeof(float));
+    CALL_NEW(t, FORWARD(&p.as_bytes, false));
+    memcpy(t->out[0].want, t->out[0].got, t->out[0].bytes);
+    t->tested->depthwise_3x3_forward(&p.as_bytes, p.stride, p.weights, p.scale, p.bias, z, true);
+    t->tested->gemm_streams_end();
+    memcpy(t->out[0].got, z, t->out[0].bytes);
+    kc_compare(t, KC_BITS, 0);
+    free(z);
 }
-END_TEST
 
-/* A row without a check above fails here. */
-START_TEST(every_row_has_a_check)
+/* The sign of a zero is open. */
+static void input_3x3_whole(kernel_check *t)
 {
-    static const char *const names[] = {
-#define NNCF_KERNEL(name, result, args) #name,
-#include "kernels/kernels.def"
-#undef NNCF_KERNEL
-    };
-    static const char *const checked[] = {"depthwise_forward", "depthwise_pairs",
-        "depthwise_weight", "depthwise_lanes_forward", "depthwise_lanes_weight",
-        "depthwise_3x3_forward", "depthwise_3x3_input", "depthwise_3x3_weight"};
-    for (size_t i = 0; i < COUNT(names); i++) {
-        bool found = strncmp(names[i], "depthwise_", 10) != 0;
-        for (size_t c = 0; c < COUNT(checked); c++)
-            found = found || strcmp(checked[c], names[i]) == 0;
-        ck_assert_msg(found, "the row %s has no check in test_depthwise.c", names[i]);
+    const planes p = whole_planes(t, 2);
+    kc_output(t, p.n_x * sizeof(float));
+    CALL_REF(t, k->depthwise_3x3_input(p.n, p.h, p.w, p.weights, p.dz, NULL, kc_out(t, 0), false));
+    CALL_NEW(t, k->depthwise_3x3_input(p.n, p.h, p.w, p.weights, p.dz, p.dz, kc_out(t, 0), false));
+    kc_compare(t, KC_VALUES, 0);
+}
+
+static void input_3x3_any(kernel_check *t)
+{
+    const planes p = any_planes(t, 2);
+    kc_output(t, p.n_x * sizeof(float));
+    CALL_BOTH(t, k->depthwise_3x3_input(p.n, p.h, p.w, p.weights, p.dz, NULL, kc_out(t, 0), false));
+    kc_compare(t, KC_NEAR, 4e-4);
+}
+
+static void input_3x3_special(kernel_check *t)
+{
+    const planes p = whole_planes(t, 2);
+    p.dz[fx_random32() % p.n_z] = special(t->round);
+    kc_output(t, p.n_x * sizeof(float));
+    CALL_BOTH(t, k->depthwise_3x3_input(p.n, p.h, p.w, p.weights, p.dz, NULL, kc_out(t, 0), false));
+    kc_compare(t, KC_VALUES, 0);
+}
+
+static void input_3x3_stream(kernel_check *t)
+{
+    for (size_t stride = 1; stride <= 2; stride++) {
+        const planes p = line_planes(t, stride);
+        float *dx = lines(p.n_x);
+        kc_output(t, p.n_x * sizeof(float));
+        CALL_NEW(t,
+            k->depthwise_3x3_input(p.n, p.h, p.w, p.weights, p.floats, NULL, kc_out(t, 0), false));
+        memcpy(t->out[0].want, t->out[0].got, t->out[0].bytes);
+        t->tested->depthwise_3x3_input(p.n, p.h, p.w, p.weights, p.floats, NULL, dx, true);
+        t->tested->gemm_streams_end();
+        memcpy(t->out[0].got, dx, t->out[0].bytes);
+        kc_compare(t, KC_BITS, 0);
+        free(dx);
     }
 }
-END_TEST
 
-static Suite *suite(void)
+/* Sums of the lanes that a kernel adds to, from lanes that are not zero: the sums go on. Which
+ * lane an element goes to is open, so that only their sums compare. */
+static void lane_sums(kernel_check *t, const planes *p, const nncf__plane_group *x, double *sums)
 {
-    Suite *s = suite_create("depthwise");
-    TCase *t = fx_case(s, "depthwise", 120);
-    const int n = levels_here();
-    tcase_add_loop_test(t, depthwise, 0, n);
-    tcase_add_loop_test(t, depthwise_lanes, 0, n);
-    tcase_add_loop_test(t, depthwise_3x3_whole, 0, n);
-    tcase_add_loop_test(t, depthwise_3x3_any, 0, n);
-    tcase_add_loop_test(t, depthwise_3x3_special, 0, n);
-    tcase_add_loop_test(t, depthwise_3x3_stream, 0, n);
-    tcase_add_test(t, every_row_has_a_check);
-    return s;
+    float lanes[9 * GROUP][LANES];
+    for (int i = 0; i < 9 * GROUP; i++)
+        for (int j = 0; j < LANES; j++)
+            lanes[i][j] = (float)(i + j);
+    for (int twice = 0; twice < 2; twice++)
+        t->turn->depthwise_3x3_weight(x, p->stride, p->dz, twice ? p->dz : NULL, lanes);
+    for (size_t i = 0; i < 9 * GROUP; i++) {
+        double sum = 0;
+        for (int j = 0; j < LANES; j++)
+            sum += (double)lanes[i][j];
+        sums[i] = sum;
+    }
 }
+
+static void weight_3x3_whole(kernel_check *t)
+{
+    const planes p = whole_planes(t, any_stride());
+    kc_output_doubles(t, 9 * GROUP);
+    kc_output_doubles(t, 9 * GROUP);
+    CALL_BOTH(t, ((void)k, lane_sums(t, &p, &p.as_floats, kc_out(t, 0))));
+    CALL_REF(t, ((void)k, lane_sums(t, &p, &p.as_floats, kc_out(t, 1))));
+    CALL_NEW(t, ((void)k, lane_sums(t, &p, &p.as_bytes, kc_out(t, 1))));
+    kc_compare(t, KC_BITS, 0);
+}
+
+static void weight_3x3_any(kernel_check *t)
+{
+    const planes p = any_planes(t, any_stride());
+    double bytes[9 * GROUP];
+    kc_output_doubles(t, 9 * GROUP);
+    CALL_BOTH(t, ((void)k, lane_sums(t, &p, &p.as_floats, kc_out(t, 0))));
+    memcpy(bytes, t->out[0].got, sizeof bytes);
+    kc_compare(t, KC_NEAR, 1e-5 * (14.0 * (double)(p.n_z / p.n) + 1000));
+    kc_output_from(t, bytes, sizeof bytes);
+    CALL_NEW(t, ((void)k, lane_sums(t, &p, &p.as_bytes, kc_out(t, 0))));
+    kc_compare(t, KC_BITS, 0);
+}
+
+static void weight_3x3_special(kernel_check *t)
+{
+    planes p = random_sides(any_stride());
+    fill_planes(t, &p, 1.0f);
+    p.floats[fx_random32() % p.n_x] = special(t->round);
+    kc_output_doubles(t, 9 * GROUP);
+    CALL_BOTH(t, ((void)k, lane_sums(t, &p, &p.as_floats, kc_out(t, 0))));
+    kc_compare(t, KC_VALUES, 0);
+}
+
+static const kc_case cases[] = {
+    {"depthwise_forward", forward, 300, 60},
+    {"depthwise_pairs", pairs, 300, 60},
+    {"depthwise_weight", weight, 300, 60},
+    {"depthwise_lanes_forward", lanes_forward, 200, 60},
+    {"depthwise_lanes_weight", lanes_weight, 200, 60},
+    {"depthwise_3x3_forward", forward_3x3_whole, 1500, 200},
+    {"depthwise_3x3_forward", forward_3x3_any, 1000, 150},
+    {"depthwise_3x3_forward", forward_3x3_special, 600, 100},
+    {"depthwise_3x3_forward", forward_3x3_stream, 6, 6},
+    {"depthwise_3x3_input", input_3x3_whole, 750, 100},
+    {"depthwise_3x3_input", input_3x3_any, 500, 75},
+    {"depthwise_3x3_input", input_3x3_special, 300, 50},
+    {"depthwise_3x3_input", input_3x3_stream, 3, 3},
+    {"depthwise_3x3_weight", weight_3x3_whole, 1500, 200},
+    {"depthwise_3x3_weight", weight_3x3_any, 1000, 150},
+    {"depthwise_3x3_weight", weight_3x3_special, 600, 100},
+};
 
 int main(int argc, char **argv)
 {
-    return guard_run(suite(), argc, argv);
+    return kc_main(argc, argv, "depthwise_", cases, COUNT(cases), NULL);
 }

@@ -10,19 +10,14 @@
  * BLIS's configuration needs.
  */
 #include "conv/conv2d.h"
-#include "kernels/kernels.h"
+#include "kernel_check.h"
 #include "kernels/operand.h"
-#include "support/require.h"
-
-#include "support/guard.h"
 
 #include <check.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define COUNT(a) (sizeof(a) / sizeof *(a))
 
 typedef struct codes {
     nncf__conv2d s;
@@ -40,14 +35,14 @@ static void fill(codes *c, int pattern, int low, int high, int limit)
 {
     int far = -low > high ? low : high;
     for (size_t i = 0; i < c->n_x; i++) {
-        uint32_t r = guard_random();
+        uint32_t r = fx_random32();
         c->x[i] = pattern == RANDOM  ? low + (int)(r % (uint32_t)(high - low + 1))
             : pattern == RANDOM_ENDS ? (r % 2 ? low : high)
                                      : far;
     }
     size_t row = c->n_w / (size_t)c->s.c_out;
     for (size_t i = 0; i < c->n_w; i++) {
-        uint32_t r = guard_random();
+        uint32_t r = fx_random32();
         bool negative = pattern == HALVES ? i % row >= row / 2 : i / row % 2;
         c->w[i] = pattern == RANDOM  ? (int)(r % (uint32_t)(2 * limit + 1)) - limit
             : pattern == RANDOM_ENDS ? (r % 2 ? limit : -limit)
@@ -257,5 +252,6 @@ static Suite *suite(void)
 
 int main(int argc, char **argv)
 {
-    return guard_run(suite(), argc, argv);
+    fx_random_seed_of(argc, argv);
+    return fx_main(suite());
 }

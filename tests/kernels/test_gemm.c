@@ -1,117 +1,162 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rows behind the products (gemm_...) against the reference rows bit for bit, micro-kernels
- * against integer sums, and which of BLIS's micro-kernels is taken. */
+/* The kernels behind the products (gemm_...) against the reference bit for bit, microkernels
+ * against integer sums, and which of BLIS's microkernels is taken. */
 #include "gemm/microkernel.h"
-#include "kernels/kernels.h"
-#include "support/require.h"
+#include "kernel_check.h"
 
-#include "product_rows.h"
-
-#include <check.h>
 #include <math.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Some rows of random values with a NaN, an infinity and both zeros among them. */
-static void fill(float *x, size_t n)
+/* ---- against the reference ---- */
+
+/* Random floats with a NaN, infinities, both zeros and a denormal among them. */
+static float *special_floats(kernel_check *t, size_t n)
 {
     static const float special[] = {NAN, INFINITY, -0.0f, 0.0f, 1e-42f};
-    guard_fill(x, n);
+    float *x = kc_floats(t, n);
     for (size_t i = 0; i < n / 50; i++)
-        x[guard_random() % n] = special[guard_random() % COUNT(special)];
+        x[fx_random32() % n] = special[fx_random32() % COUNT(special)];
+    return x;
 }
 
-START_TEST(gather)
-{
-    const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
-    for (int round = 0; round < sweep_rounds(400, 60); round++) {
-        size_t channels = any(0, 5), n_segments = any(0, 12), at = 0;
-        int64_t step = (int64_t)any(1, 3), plane = (int64_t)any(1, 300);
-        size_t n_src = (channels ? channels - 1 : 0) * (size_t)plane + 200;
-        nncf__segment pieces[12];
-        for (size_t i = 0; i < n_segments; i++) {
-            size_t length = any(1, 1 + (round % 3 ? 33 : 4)),
-                   reach = (length - 1) * (size_t)step + 1;
-            pieces[i] =
-                (nncf__segment){.src = guard_random() % 4 ? (int64_t)any(0, 200 - reach) : -1,
-                    .dst = (int32_t)at,
-                    .length = (int32_t)length};
-            at += length + any(0, 2);
-        }
-        size_t stride = at + any(0, 9), n_dst = (channels + 1) * (stride + 1);
-        float *src = guard_alloc(n_src), *got = guard_alloc(n_dst),
-              *want = malloc(n_dst * sizeof *want);
-        fill(src, n_src);
-        memset(got, 0x55, n_dst * sizeof *got);
-        memset(want, 0x55, n_dst * sizeof *want);
-        k->gemm_gather(channels, src, plane, step, n_segments, pieces, got, stride);
-        r->gemm_gather(channels, src, plane, step, n_segments, pieces, want, stride);
-        assert_bits("gemm_gather", got, want, n_dst * sizeof *got);
-        guard_free(src, n_src);
-        guard_free(got, n_dst);
-        free(want);
-    }
-}
-END_TEST
+enum { MAX_SEGMENTS = 12, SOURCE = 200 };
 
-START_TEST(gather_bytes)
-{
-    const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
-    for (int round = 0; round < sweep_rounds(600, 60); round++) {
-        size_t channels = any(0, 5), n_segments = any(0, 12), at = 0;
-        int64_t step = (int64_t)any(1, 3), plane = (int64_t)any(1, 300);
-        size_t reach = 0, n_src = (channels ? channels - 1 : 0) * (size_t)plane + 200;
-        nncf__segment pieces[12];
-        for (size_t i = 0; i < n_segments; i++) {
-            size_t length = i % 5 ? any(1, 1 + (round % 3 ? 50 : 4)) : 32;
-            reach = (length - 1) * (size_t)step + 1;
-            /* Both ends of the source, too. */
-            int64_t src =
-                guard_random() % 3 ? (int64_t)any(0, 200 - reach) : (int64_t)(200 - reach);
-            pieces[i] = (nncf__segment){.src = guard_random() % 4 ? src : -1,
-                .dst = (int32_t)at,
-                .length = (int32_t)length};
-            at += length + any(0, 2);
-        }
-        size_t stride = at + any(0, 9), n_dst = (channels + 1) * (stride + 1);
-        const nncf__bytes as = {.flip = round % 2 ? 0x80 : 0,
-            .offset = (float)any(0, 255),
-            .scale = round % 5 ? 1.0f : 0.0173f};
-        uint8_t *src = guard_bytes(n_src);
-        float *got = guard_alloc(n_dst), *want = malloc(n_dst * sizeof *want);
-        for (size_t i = 0; i < n_src; i++)
-            src[i] = (uint8_t)guard_random();
-        memset(got, 0x55, n_dst * sizeof *got);
-        memset(want, 0x55, n_dst * sizeof *want);
-        k->gemm_gather_bytes(channels, src, plane, step, n_segments, pieces, &as, got, stride);
-        r->gemm_gather_bytes(channels, src, plane, step, n_segments, pieces, &as, want, stride);
-        assert_bits("gemm_gather_bytes", got, want, n_dst * sizeof *got);
-        guard_free_bytes(src, n_src);
-        guard_free(got, n_dst);
-        free(want);
-    }
-}
-END_TEST
+/* What a gather is called with: segments of a plane, some of them padding. */
+typedef struct gather_shape {
+    size_t channels, n_segments, stride, n_src, n_dst;
+    int64_t step, plane;
+    nncf__segment pieces[MAX_SEGMENTS];
+} gather_shape;
 
-START_TEST(codes)
+/* Lengths up to `longest`; where `ends` is set, the source's last element is often read, too. */
+static gather_shape random_gather(size_t longest, bool ends)
 {
-    const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
-    for (size_t n = 1; n <= 70; n++) {
-        float *got = guard_alloc(n), *want = malloc(n * sizeof *want), step = 0.37f / (float)n;
-        for (size_t i = 0; i < n; i++)
-            want[i] = got[i] =
-                i % 9 == 8 ? -0.0f : (float)((int)(guard_random() % 511) - 255) * step;
-        k->gemm_quantize_inplace(n, got, 1.0f / step);
-        r->gemm_quantize_inplace(n, want, 1.0f / step);
-        assert_bits("gemm_quantize_inplace", got, want, n * sizeof *got);
-        guard_free(got, n);
-        free(want);
+    gather_shape s = {.channels = kc_any(0, 5), .n_segments = kc_any(0, MAX_SEGMENTS)};
+    s.step = (int64_t)kc_any(1, 3);
+    s.plane = (int64_t)kc_any(1, 300);
+    s.n_src = (s.channels ? s.channels - 1 : 0) * (size_t)s.plane + SOURCE;
+    size_t at = 0;
+    for (size_t i = 0; i < s.n_segments; i++) {
+        const size_t length = ends && i % 5 == 0 ? 32 : kc_any(1, longest),
+                     reach = (length - 1) * (size_t)s.step + 1;
+        const int64_t src =
+            (int64_t)(ends && fx_random32() % 3 == 0 ? SOURCE - reach : kc_any(0, SOURCE - reach));
+        s.pieces[i] = (nncf__segment){
+            .src = fx_random32() % 4 ? src : -1, .dst = (int32_t)at, .length = (int32_t)length};
+        at += length + kc_any(0, 2);
     }
-    /* Every code of every step comes back: the packers rely on it. */
+    s.stride = at + kc_any(0, 9);
+    s.n_dst = (s.channels + 1) * (s.stride + 1);
+    return s;
+}
+
+static void gather(kernel_check *t)
+{
+    const gather_shape s = random_gather(t->round % 3 ? 34 : 5, false);
+    const float *src = special_floats(t, s.n_src);
+    kc_output(t, s.n_dst * sizeof(float));
+    CALL_BOTH(t,
+        k->gemm_gather(
+            s.channels, src, s.plane, s.step, s.n_segments, s.pieces, kc_out(t, 0), s.stride));
+    kc_compare(t, KC_BITS, 0);
+}
+
+static void gather_bytes(kernel_check *t)
+{
+    const gather_shape s = random_gather(t->round % 3 ? 51 : 5, true);
+    const uint8_t *src = kc_bytes(t, s.n_src);
+    const nncf__bytes as = {.flip = t->round % 2 ? 0x80 : 0,
+        .offset = (float)kc_any(0, 255),
+        .scale = t->round % 5 ? 1.0f : 0.0173f};
+    kc_output(t, s.n_dst * sizeof(float));
+    CALL_BOTH(t,
+        k->gemm_gather_bytes(
+            s.channels, src, s.plane, s.step, s.n_segments, s.pieces, &as, kc_out(t, 0), s.stride));
+    kc_compare(t, KC_BITS, 0);
+}
+
+/* All lengths: the round is the length. */
+static void quantize_inplace(kernel_check *t)
+{
+    const size_t n = (size_t)t->round + 1;
+    const float step = 0.37f / (float)n;
+    float *x = kc_floats(t, n);
+    for (size_t i = 0; i < n; i++)
+        x[i] = i % 9 == 8 ? -0.0f : (float)((int)(fx_random32() % 511) - 255) * step;
+    kc_output_from(t, x, n * sizeof *x);
+    CALL_BOTH(t, k->gemm_quantize_inplace(n, kc_out(t, 0), 1.0f / step));
+    kc_compare(t, KC_BITS, 0);
+}
+
+static void transpose(kernel_check *t)
+{
+    static const size_t widths[] = {4, 6, 8, 12, 16, 32};
+    const size_t width = widths[fx_random32() % COUNT(widths)], rows = kc_any(0, width),
+                 n = kc_any(0, 70), stride = n + kc_any(0, 5);
+    const float *src = special_floats(t, (rows ? rows - 1 : 0) * stride + n + 1);
+    kc_output(t, (n * width + 1) * sizeof(float));
+    CALL_BOTH(t, k->gemm_transpose(rows, n, src + 1, (int64_t)stride, kc_out(t, 0), width));
+    kc_compare(t, KC_BITS, 0);
+}
+
+/* The sides of a tile: v values of s lines. */
+static size_t tile_size(size_t *v, size_t *s)
+{
+    *v = 8 * kc_any(1, 4);
+    *s = kc_any(1, 12);
+    return *v * *s;
+}
+
+static void accumulate_f64(kernel_check *t)
+{
+    size_t v, s;
+    const size_t n = tile_size(&v, &s);
+    const float *tile = kc_floats(t, n);
+    kc_output(t, n * sizeof(double));
+    for (int add = 0; add < 2; add++)
+        CALL_BOTH(t, k->gemm_accumulate_f64(n, tile, kc_out(t, 0), add));
+    kc_compare(t, KC_BITS, 0);
+}
+
+static void to_f32(kernel_check *t)
+{
+    size_t v, s;
+    const size_t n = tile_size(&v, &s);
+    const double *sum = kc_doubles(t, n);
+    kc_output(t, n * sizeof(float));
+    CALL_BOTH(t, k->gemm_to_f32(n, sum, kc_out(t, 0)));
+    kc_compare(t, KC_BITS, 0);
+}
+
+static void store(kernel_check *t)
+{
+    size_t v, s, n_segments = 0, lane = 0;
+    const size_t n = tile_size(&v, &s);
+    const int64_t step = (int64_t)kc_any(1, 3), z_stride = (int64_t)kc_any(v * 4, v * 4 + 9);
+    const float *tile = kc_floats(t, n), *scale = kc_floats(t, s), *bias = kc_floats(t, s);
+    nncf__segment pieces[32];
+    while (lane < v && (t->round % 4 || n_segments == 0)) {
+        const size_t length = t->round % 4 ? kc_any(1, v - lane) : v;
+        pieces[n_segments++] = (nncf__segment){
+            .src = (int64_t)lane * step + 2, .dst = (int32_t)lane, .length = (int32_t)length};
+        lane += length + kc_any(0, 1);
+    }
+    kc_output(t, (size_t)z_stride * s * sizeof(float));
+    CALL_BOTH(t,
+        k->gemm_store(v, s, tile, scale, bias, kc_out(t, 0), z_stride, step, pieces, n_segments));
+    kc_compare(t, KC_BITS, 0);
+}
+
+/* ---- against integer sums ---- */
+
+/* Every code of every step comes back: the packers rely on it. */
+START_TEST(quantizing_gives_the_code_back)
+{
+    const nncf__kernels *k = nncf__kernels_get(_i);
     for (int i = 0; i < sweep_rounds(2000, 100); i++) {
-        float step = ldexpf(1.0f + (float)(guard_random() >> 8) * 0x1p-24f, (int)any(0, 80) - 60),
+        float step = ldexpf(1.0f + (float)(fx_random32() >> 8) * 0x1p-24f, (int)kc_any(0, 80) - 60),
               x[511];
         for (int q = -255; q <= 255; q++)
             x[q + 255] = (float)q * step;
@@ -123,104 +168,37 @@ START_TEST(codes)
 }
 END_TEST
 
-START_TEST(transpose)
+/* Floats have the same bits wherever they stand: one by one and in a block. */
+static void dots(kernel_check *t)
 {
-    const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
-    static const size_t widths[] = {4, 6, 8, 12, 16, 32};
-    for (int round = 0; round < sweep_rounds(600, 60); round++) {
-        size_t width = widths[guard_random() % COUNT(widths)], rows = any(0, width), n = any(0, 70);
-        int64_t stride = (int64_t)(n + any(0, 5));
-        size_t n_src = (rows ? rows - 1 : 0) * (size_t)stride + n + 1, n_dst = n * width + 1;
-        float *src = guard_alloc(n_src), *got = guard_alloc(n_dst),
-              *want = malloc(n_dst * sizeof *want);
-        fill(src, n_src);
-        got[n_dst - 1] = want[n_dst - 1] = 7;
-        k->gemm_transpose(rows, n, src + 1, stride, got, width);
-        r->gemm_transpose(rows, n, src + 1, stride, want, width);
-        assert_bits("gemm_transpose", got, want, n_dst * sizeof *got);
-        guard_free(src, n_src);
-        guard_free(got, n_dst);
-        free(want);
-    }
+    const size_t n = 16 * kc_any(0, 9), n_a = kc_any(1, 9), n_b = kc_any(1, 19);
+    const size_t stride_a = n + kc_any(0, 9), stride_b = n + kc_any(0, 9),
+                 stride = n_b + kc_any(0, 3);
+    const float *a = kc_floats(t, (n_a - 1) * stride_a + n),
+                *b = kc_floats(t, (n_b - 1) * stride_b + n);
+    kc_output(t, n_a * stride * sizeof(float));
+    CALL_NEW(t,
+        k->gemm_dots(n, a, (int64_t)stride_a, n_a, b, (int64_t)stride_b, n_b, NULL, kc_out(t, 0),
+            (int64_t)stride, false));
+    for (size_t row = 0; row < n_a; row++)
+        for (size_t col = 0; col < n_b; col++)
+            t->tested->gemm_dots(n, a + row * stride_a, 0, 1, b + col * stride_b, 0, 1, NULL,
+                (float *)t->out[0].want + row * stride + col, 1, false);
+    kc_compare(t, KC_BITS, 0);
 }
-END_TEST
 
-START_TEST(tiles)
-{
-    const nncf__kernels *k = nncf__kernels_get(levels[_i]), *r = reference();
-    for (int round = 0; round < sweep_rounds(300, 60); round++) {
-        size_t v = 8 * any(1, 4), s = any(1, 12), n = v * s, n_segments = 0, lane = 0;
-        int64_t step = (int64_t)any(1, 3), z_stride = (int64_t)any(v * 4, v * 4 + 9);
-        float tile[NNCF__TILE_MAX], back[NNCF__TILE_MAX], want_back[NNCF__TILE_MAX], scale[16],
-            bias[16];
-        double got_sum[NNCF__TILE_MAX], want_sum[NNCF__TILE_MAX];
-        guard_fill(tile, n);
-        guard_fill(scale, s);
-        guard_fill(bias, s);
-        for (int add = 0; add < 2; add++) {
-            k->gemm_accumulate_f64(n, tile, got_sum, add);
-            r->gemm_accumulate_f64(n, tile, want_sum, add);
-        }
-        assert_bits("gemm_accumulate_f64", got_sum, want_sum, n * sizeof *got_sum);
-        k->gemm_to_f32(n, got_sum, back);
-        r->gemm_to_f32(n, got_sum, want_back);
-        assert_bits("gemm_to_f32", back, want_back, n * sizeof *back);
-
-        nncf__segment pieces[32];
-        while (lane < v && (round % 4 || n_segments == 0)) {
-            size_t length = round % 4 ? any(1, v - lane) : v;
-            pieces[n_segments++] = (nncf__segment){
-                .src = (int64_t)lane * step + 2, .dst = (int32_t)lane, .length = (int32_t)length};
-            lane += length + any(0, 1);
-        }
-        size_t n_z = (size_t)z_stride * s;
-        float *got = guard_alloc(n_z), *want = malloc(n_z * sizeof *want);
-        memset(got, 0x55, n_z * sizeof *got);
-        memset(want, 0x55, n_z * sizeof *want);
-        k->gemm_store(v, s, tile, scale, bias, got, z_stride, step, pieces, n_segments);
-        r->gemm_store(v, s, tile, scale, bias, want, z_stride, step, pieces, n_segments);
-        assert_bits("gemm_store", got, want, n_z * sizeof *got);
-        guard_free(got, n_z);
-        free(want);
-    }
-}
-END_TEST
-
-/* A row of the products without a check above fails here. */
-START_TEST(every_row_has_a_check)
-{
-    static const char *const names[] = {
-#define NNCF_KERNEL(name, result, args) #name,
-#include "kernels/kernels.def"
-#undef NNCF_KERNEL
-    };
-    static const char *const checked[] = {"gemm_tile", "gemm_micro", "gemm_micro_store",
-        "gemm_streams_end", "gemm_gather", "gemm_gather_bytes", "gemm_quantize_inplace",
-        "gemm_transpose", "gemm_dots", "gemm_accumulate_f64", "gemm_to_f32", "gemm_store"};
-    for (size_t i = 0; i < COUNT(names); i++) {
-        bool found = strncmp(names[i], "gemm_", 5) != 0;
-        for (size_t c = 0; c < COUNT(checked); c++)
-            found = found || strcmp(checked[c], names[i]) == 0;
-        ck_assert_msg(found, "the row %s has no check in test_gemm.c", names[i]);
-    }
-}
-END_TEST
-
-/* ---- micro-kernels ---- */
-
-/* Integer sums are exact, what lies between rows is left alone, and floats have the same bits
- * wherever they stand. */
+/* Integer sums are exact, and what lies between rows is left alone. */
 static void check_dots(const nncf__kernels *k, size_t n, size_t n_a, size_t n_b)
 {
-    size_t stride_a = n + any(0, 9), stride_b = n + any(0, 9), stride = n_b + any(0, 3);
+    size_t stride_a = n + kc_any(0, 9), stride_b = n + kc_any(0, 9), stride = n_b + kc_any(0, 3);
     size_t size_a = (n_a - 1) * stride_a + n, size_b = (n_b - 1) * stride_b + n,
            size = n_a * stride;
-    float *a = guard_alloc(size_a), *b = guard_alloc(size_b), *sums = guard_alloc(size), one[2];
-    const nncf__dots_fetch fetch = {(int64_t)any(0, 9999) - 5000, any(0, 1), 2};
+    float *a = guard_alloc(size_a), *b = guard_alloc(size_b), *sums = guard_alloc(size);
+    const nncf__dots_fetch fetch = {(int64_t)kc_any(0, 9999) - 5000, kc_any(0, 1), 2};
     for (size_t i = 0; i < size_a; i++)
-        a[i] = (float)((int)(guard_random() % 511) - 255);
+        a[i] = (float)((int)(fx_random32() % 511) - 255);
     for (size_t i = 0; i < size_b; i++)
-        b[i] = (float)((int)(guard_random() % 255) - 127);
+        b[i] = (float)((int)(fx_random32() % 255) - 127);
     for (size_t i = 0; i < size; i++)
         sums[i] = -7.5f;
     for (int add = 0; add < 2; add++)
@@ -235,91 +213,141 @@ static void check_dots(const nncf__kernels *k, size_t n, size_t n_a, size_t n_b)
         REQUIRE(sums[i] == want, "dots %zu, %zu x %zu, [%zu]: %g, expected %g", n, n_a, n_b, i,
             (double)sums[i], (double)want);
     }
-    guard_fill(a, size_a);
-    guard_fill(b, size_b);
-    k->gemm_dots(n, a, (int64_t)stride_a, n_a, b, (int64_t)stride_b, n_b, NULL, sums,
-        (int64_t)stride, false);
-    for (int i = 0; i < 5; i++) {
-        size_t row = any(0, n_a - 1), col = any(0, n_b - 1);
-        k->gemm_dots(n, a + row * stride_a, 0, 1, b + col * stride_b, 0, 1, NULL, one, 1, false);
-        assert_bits("gemm_dots, one by one,", one, sums + row * stride + col, sizeof *one);
-    }
     guard_free(a, size_a);
     guard_free(b, size_b);
     guard_free(sums, size);
 }
 
-START_TEST(dots)
+START_TEST(dots_of_codes_are_integer_sums)
 {
-    const nncf__kernels *k = _i < 0 ? reference() : nncf__kernels_get(levels[_i]);
+    const nncf__kernels *k = nncf__kernels_get(_i);
     for (size_t n_a = 1; n_a <= 9; n_a++)
         for (size_t n_b = 1; n_b <= 19; n_b++)
-            check_dots(k, 16 * any(0, 9), n_a, n_b);
+            check_dots(k, 16 * kc_any(0, 9), n_a, n_b);
 }
 END_TEST
 
+/* Panels of codes as a microkernel reads them: k steps of v values and of s lines. */
+typedef struct panels {
+    int64_t k, v, s, used;
+    float *values, *lines;
+} panels;
+
+static panels draw_panels(const nncf__microkernel *m, int64_t k)
+{
+    panels p = {.k = k, .v = m->v, .s = m->s};
+    const size_t n_v = (size_t)(k * p.v), n_s = (size_t)(k * p.s);
+    p.used = fx_random32() % 2 ? p.s : (int64_t)kc_any(1, (size_t)p.s);
+    p.values = aligned_alloc(64, (n_v * 4 + NNCF__PANEL_SLACK + 63) / 64 * 64);
+    p.lines = aligned_alloc(64, (n_s * 4 + NNCF__PANEL_SLACK + 63) / 64 * 64);
+    for (size_t i = 0; i < n_v; i++)
+        p.values[i] = (float)((int)(fx_random32() % 511) - 255);
+    for (size_t i = 0; i < n_s; i++)
+        p.lines[i] = (float)((int)(fx_random32() % 255) - 127);
+    return p;
+}
+
+static void free_panels(panels *p)
+{
+    free(p->values);
+    free(p->lines);
+}
+
+static int64_t integer_sum(const panels *p, int64_t s, int64_t v)
+{
+    int64_t sum = 0;
+    for (int64_t i = 0; i < p->k; i++)
+        sum += (int64_t)p->values[i * p->v + v] * (int64_t)p->lines[i * p->s + s];
+    return sum;
+}
+
+/* c = the product of the panels, and c += the same again, by BLIS's microkernel or ours. */
+static void check_microkernel(const nncf__microkernel *m, int64_t depth)
+{
+    panels p = draw_panels(m, depth);
+    const size_t tile = (size_t)(p.v * p.s);
+    float *c = guard_alloc(tile);
+    for (size_t i = 0; i < tile; i++)
+        c[i] = NAN; /* must be written, not multiplied by zero */
+    for (int add = 0; add < 2; add++)
+        m->run(m, p.k, p.values, p.lines, p.used, c, add);
+    for (int64_t s = 0; s < p.used; s++)
+        for (int64_t v = 0; v < p.v; v++) {
+            const float want = (float)(2 * integer_sum(&p, s, v));
+            REQUIRE(c[s * p.v + v] == want, "k %d, tile (%d, %d): %g, expected %g", (int)depth,
+                (int)v, (int)s, (double)c[s * p.v + v], (double)want);
+        }
+    guard_free(c, tile);
+    free_panels(&p);
+}
+
+/* Depths of the rounds: each short one, and a long one. */
+static int64_t depth_of(int round)
+{
+    return round <= 40 ? round : 250;
+}
+
+/* The tile is what the library thinks it is. */
+static void tile(kernel_check *t)
+{
+    int32_t sides[2] = {0};
+    nncf__microkernel m;
+    CALL_NEW(t, k->gemm_tile(sides));
+    nncf__microkernel_builtin(t->tested, &m);
+    REQUIRE(sides[0] == m.v && sides[1] == m.s, "%s: a tile of %d x %d", t->tested->name,
+        (int)sides[0], (int)sides[1]);
+    REQUIRE(m.v <= NNCF__SIDE_MAX && m.s <= NNCF__SIDE_MAX && m.v * m.s <= NNCF__TILE_MAX,
+        "%s: the tile is too large", t->tested->name);
+}
+
+static void micro(kernel_check *t)
+{
+    nncf__microkernel m;
+    nncf__microkernel_builtin(t->tested, &m);
+    panels p = draw_panels(&m, depth_of(t->round));
+    kc_output(t, (size_t)(p.used * p.v) * sizeof(float));
+    for (int64_t i = 0; i < p.used * p.v; i++) {
+        ((float *)t->out[0].want)[i] = (float)(2 * integer_sum(&p, i / p.v, i % p.v));
+        ((float *)t->out[0].got)[i] = NAN; /* must be written, not multiplied by zero */
+    }
+    for (int add = 0; add < 2; add++)
+        CALL_NEW(
+            t, k->gemm_micro((size_t)p.k, p.values, p.lines, (size_t)p.used, kc_out(t, 0), add));
+    kc_compare(t, KC_VALUES, 0);
+    free_panels(&p);
+}
+
 /* Integer sums times a power of two, plus whole numbers: exact. What lies between planes is left
  * alone. */
-static void check_micro_store(
-    const nncf__microkernel *m, int64_t k, const float *pv, const float *ps, int64_t used)
+static void micro_store(kernel_check *t)
 {
+    nncf__microkernel m;
+    nncf__microkernel_builtin(t->tested, &m);
+    panels p = draw_panels(&m, depth_of(t->round));
     float scale[NNCF__SIDE_MAX], bias[NNCF__SIDE_MAX];
-    for (int64_t s = 0; s < used; s++) {
-        scale[s] = ldexpf(1.0f, (int)any(0, 4) - 2);
-        bias[s] = (float)any(0, 100);
+    for (int64_t s = 0; s < p.used; s++) {
+        scale[s] = ldexpf(1.0f, (int)kc_any(0, 4) - 2);
+        bias[s] = (float)kc_any(0, 100);
     }
-    bool stream = guard_random() % 2;
-    int64_t stride = stream ? m->v + 16 * (int64_t)any(0, 2) : m->v + (int64_t)any(0, 9);
-    size_t offset = stream ? 0 : any(0, 5), n = (size_t)(used * stride) + offset;
+    const bool stream = fx_random32() % 2;
+    const int64_t stride = stream ? p.v + 16 * (int64_t)kc_any(0, 2) : p.v + (int64_t)kc_any(0, 9);
+    const size_t offset = stream ? 0 : kc_any(0, 5), n = (size_t)(p.used * stride) + offset;
     float *z = aligned_alloc(64, (n * 4 + 63) / 64 * 64);
     for (size_t i = 0; i < n; i++)
         z[i] = -7.5f;
-    m->k->gemm_micro_store(
-        (size_t)k, pv, ps, (size_t)used, scale, bias, z + offset, stride, stream);
-    m->k->gemm_streams_end();
+    CALL_NEW(t,
+        k->gemm_micro_store((size_t)p.k, p.values, p.lines, (size_t)p.used, scale, bias, z + offset,
+            stride, stream));
+    t->tested->gemm_streams_end();
     for (size_t i = 0; i < n; i++) {
-        int64_t at = (int64_t)i - (int64_t)offset, s = at / stride, v = at % stride, sum = 0;
-        bool between = at < 0 || v >= m->v;
-        for (int64_t j = 0; !between && j < k; j++)
-            sum += (int64_t)pv[j * m->v + v] * (int64_t)ps[j * m->s + s];
-        float want = between ? -7.5f : (float)sum * scale[s] + bias[s];
-        REQUIRE(z[i] == want, "micro_store, k %d, [%zu]: %g, expected %g", (int)k, i, (double)z[i],
-            (double)want);
+        const int64_t at = (int64_t)i - (int64_t)offset, s = at / stride, v = at % stride;
+        const bool between = at < 0 || v >= p.v;
+        const float want = between ? -7.5f : (float)integer_sum(&p, s, v) * scale[s] + bias[s];
+        REQUIRE(z[i] == want, "%s: micro_store, k %d, [%zu]: %g, expected %g", t->tested->name,
+            (int)p.k, i, (double)z[i], (double)want);
     }
     free(z);
-}
-
-/* c = panel products and c += the same again, against integer sums; then the row that scales and
- * stores. */
-static void check_micro(const nncf__microkernel *m, int64_t k)
-{
-    int64_t used = guard_random() % 2 ? m->s : (int64_t)any(1, (size_t)m->s);
-    size_t n_v = (size_t)(k * m->v), n_s = (size_t)(k * m->s), tile = (size_t)(m->v * m->s);
-    float *pv = aligned_alloc(64, (n_v * 4 + NNCF__PANEL_SLACK + 63) / 64 * 64);
-    float *ps = aligned_alloc(64, (n_s * 4 + NNCF__PANEL_SLACK + 63) / 64 * 64);
-    float *c = guard_alloc(tile);
-    for (size_t i = 0; i < n_v; i++)
-        pv[i] = (float)((int)(guard_random() % 511) - 255);
-    for (size_t i = 0; i < n_s; i++)
-        ps[i] = (float)((int)(guard_random() % 255) - 127);
-    for (int add = 0; add < 2; add++) {
-        for (size_t i = 0; i < tile; i++)
-            c[i] = add ? c[i] : NAN; /* must be written, not multiplied by zero */
-        m->run(m, k, pv, ps, used, c, add);
-    }
-    for (int64_t s = 0; s < used; s++)
-        for (int64_t v = 0; v < m->v; v++) {
-            int64_t sum = 0;
-            for (int64_t i = 0; i < k; i++)
-                sum += (int64_t)pv[i * m->v + v] * (int64_t)ps[i * m->s + s];
-            REQUIRE(c[s * m->v + v] == (float)(2 * sum), "k %d, tile (%d, %d): %g, expected %g",
-                (int)k, (int)v, (int)s, (double)c[s * m->v + v], (double)(2 * sum));
-        }
-    if (m->has_builtin)
-        check_micro_store(m, k, pv, ps, used);
-    free(pv);
-    free(ps);
-    guard_free(c, tile);
+    free_panels(&p);
 }
 
 static char log_text[1024];
@@ -340,37 +368,17 @@ static nncf_context *context_at(int32_t isa)
     return c;
 }
 
-START_TEST(micro_kernels)
+START_TEST(microkernels_of_a_context_give_integer_sums)
 {
-    for (size_t i = 0; i < COUNT(levels); i++) {
-        if (!nncf__kernels_get(levels[i]))
-            continue;
-        nncf_context *c = context_at(levels[i]);
+    for (int i = 0; i < kc_isas(); i++) {
+        nncf_context *c = context_at(kc_isa(i)->isa);
         nncf__microkernel m;
         nncf__microkernel_get(c, &m);
         ck_assert(m.v <= NNCF__SIDE_MAX && m.s <= NNCF__SIDE_MAX && m.v * m.s <= NNCF__TILE_MAX);
         for (int64_t k = 0; k <= 40; k++)
-            check_micro(&m, k);
-        check_micro(&m, 250);
+            check_microkernel(&m, k);
+        check_microkernel(&m, 250);
         nncf_context_destroy(c);
-    }
-}
-END_TEST
-
-/* Our own at every level, whatever BLIS has: the reference row is naive. */
-START_TEST(own_micro_kernels)
-{
-    static const int32_t all[] = {
-        NNCF_ISA_REFERENCE, NNCF_ISA_PORTABLE, NNCF_ISA_AVX2, NNCF_ISA_AVX512};
-    for (size_t i = 0; i < COUNT(all); i++) {
-        const nncf__kernels *k = nncf__kernels_get(all[i]);
-        if (!k)
-            continue;
-        nncf__microkernel m;
-        nncf__microkernel_builtin(k, &m);
-        for (int64_t depth = 0; depth <= 20; depth++)
-            check_micro(&m, depth);
-        check_micro(&m, 250);
     }
 }
 END_TEST
@@ -385,7 +393,7 @@ static const struct {
     {"nonsense", NULL, true}, {"99", NULL, true}, {"-1", NULL, true}, {"13", NULL, true},
     {"", NULL, true}, {"3x", NULL, true}, {"penryn", "penryn", false}};
 
-START_TEST(blis_configurations)
+START_TEST(blis_arch_type_chooses_the_microkernel)
 {
     const char *value = settings[_i].value;
     if (value)
@@ -405,13 +413,13 @@ START_TEST(blis_configurations)
     nncf__microkernel m;
     nncf__microkernel_get(c, &m);
     for (int64_t k = 1; k < 300; k += 7)
-        check_micro(&m, k);
+        check_microkernel(&m, k);
     nncf_context_destroy(c);
 }
 END_TEST
 
 /* A ceiling below what BLIS needs: our own micro-kernel. */
-START_TEST(ceiling)
+START_TEST(an_isa_below_blis_takes_our_microkernel)
 {
     setenv("BLIS_ARCH_TYPE", "skx", 1);
     nncf_context *low = context_at(NNCF_ISA_AVX2);
@@ -424,29 +432,47 @@ START_TEST(ceiling)
 }
 END_TEST
 
-static Suite *suite(void)
+static const kc_case cases[] = {
+    {"gemm_gather", gather, 400, 60},
+    {"gemm_gather_bytes", gather_bytes, 600, 60},
+    {"gemm_quantize_inplace", quantize_inplace, 70, 70},
+    {"gemm_transpose", transpose, 600, 60},
+    {"gemm_accumulate_f64", accumulate_f64, 300, 60},
+    {"gemm_to_f32", to_f32, 300, 60},
+    {"gemm_store", store, 300, 60},
+    {"gemm_dots", dots, 171, 171},
+    {"gemm_tile", tile, 1, 1},
+    {"gemm_micro", micro, 42, 42},
+    {"gemm_micro_store", micro_store, 42, 42},
+    {"gemm_streams_end", micro_store, 42, 42},
+};
+
+/* The reference of the microkernels is no reference above: it gives integer sums, too. */
+START_TEST(reference_gives_integer_sums)
 {
-    Suite *s = suite_create("gemm");
-    TCase *t = fx_case(s, "gemm", 120);
-    const int n = levels_here();
-    tcase_add_loop_test(t, gather, 0, n);
-    tcase_add_loop_test(t, gather_bytes, 0, n);
-    tcase_add_loop_test(t, codes, 0, n);
-    tcase_add_loop_test(t, transpose, 0, n);
-    tcase_add_loop_test(t, tiles, 0, n);
-    tcase_add_loop_test(t, dots, -1, n);
-    tcase_add_test(t, every_row_has_a_check);
-    tcase_add_test(t, own_micro_kernels);
-    tcase_add_test(t, micro_kernels);
+    for (size_t i = 0; i < COUNT(cases); i++)
+        for (int round = 0; round < 42; round++)
+            if (cases[i].check == micro || cases[i].check == micro_store || cases[i].check == tile)
+                kc_run(&cases[i], kc_reference(), round);
+}
+END_TEST
+
+static void more(TCase *tests)
+{
+    kc_add_isa_test(tests, quantizing_gives_the_code_back, false);
+    kc_add_isa_test(tests, dots_of_codes_are_integer_sums, true);
+    tcase_add_test(tests, reference_gives_integer_sums);
+    tcase_add_test(tests, microkernels_of_a_context_give_integer_sums);
     if (nncf__kernels_get(NNCF_ISA_AVX512)) {
-        if (strcmp(nncf__blis_describe(), "none") != 0) /* built without it: nothing to choose */
-            tcase_add_loop_test(t, blis_configurations, 0, (int)COUNT(settings));
-        tcase_add_test(t, ceiling);
+        /* built without BLIS there is nothing to choose */
+        if (strcmp(nncf__blis_describe(), "none") != 0)
+            tcase_add_loop_test(
+                tests, blis_arch_type_chooses_the_microkernel, 0, (int)COUNT(settings));
+        tcase_add_test(tests, an_isa_below_blis_takes_our_microkernel);
     }
-    return s;
 }
 
 int main(int argc, char **argv)
 {
-    return guard_run(suite(), argc, argv);
+    return kc_main(argc, argv, "gemm_", cases, COUNT(cases), more);
 }

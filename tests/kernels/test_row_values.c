@@ -4,14 +4,12 @@
  * (tests/golden), libm, known answers of Philox, central differences, hand-made tables. At every
  * level that this machine has.
  */
-#include "kernels/kernels.h"
+#include "kernel_check.h"
 #include "kernels/philox.h"
 #include "kernels/sigmoid.h"
-#include "support/require.h"
-#include "support/runner.h"
+#include "support/golden.h"
 
 #include <check.h>
-#include <json-c/json.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,7 +20,7 @@
 
 static const nncf__kernels *k; /* the level of this loop iteration */
 
-/* Loop tests run over the levels that the machine has. */
+/* Loop tests run over the ISAs that the machine has. */
 static void use_level(int isa)
 {
     k = nncf__kernels_get(isa);
@@ -31,44 +29,9 @@ static void use_level(int isa)
 
 /* ---- golden files ---- */
 
-static json_object *golden(const char *file)
-{
-    json_object *root = json_object_from_file(file);
-    ck_assert_msg(root != NULL, "%s: %s", file, json_util_get_last_err());
-    return root;
-}
-
-static json_object *member(json_object *object, const char *key)
-{
-    json_object *value = NULL;
-    ck_assert_msg(json_object_object_get_ex(object, key, &value), "no member %s", key);
-    return value;
-}
-
-static double number(json_object *object, const char *key)
-{
-    return json_object_get_double(member(object, key));
-}
-
-/* {"shape": [...], "data": [...]} or a plain array */
 static size_t floats(json_object *tensor, float *out)
 {
-    json_object *data =
-        json_object_is_type(tensor, json_type_array) ? tensor : member(tensor, "data");
-    size_t n = json_object_array_length(data);
-    ck_assert_uint_le(n, MAX_N);
-    for (size_t i = 0; i < n; i++)
-        out[i] = (float)json_object_get_double(json_object_array_get_idx(data, i));
-    return n;
-}
-
-static size_t doubles(json_object *array, double *out)
-{
-    size_t n = json_object_array_length(array);
-    ck_assert_uint_le(n, MAX_N);
-    for (size_t i = 0; i < n; i++)
-        out[i] = json_object_get_double(json_object_array_get_idx(array, i));
-    return n;
+    return fx_floats_into(tensor, out, MAX_N);
 }
 
 /* ---- fake-quantize against NNCF ---- */
@@ -76,8 +39,8 @@ static size_t doubles(json_object *array, double *out)
 /* A tensor seen as outer x channels x inner. */
 static void split_shape(json_object *fq_case, size_t channels, size_t *outer, size_t *inner)
 {
-    json_object *shape = member(member(fq_case, "x"), "shape");
-    int dim = channels > 1 ? json_object_get_int(member(fq_case, "channel_dim")) : -1;
+    json_object *shape = fx_member(fx_member(fq_case, "x"), "shape");
+    int dim = channels > 1 ? json_object_get_int(fx_member(fq_case, "channel_dim")) : -1;
     *outer = *inner = 1;
     for (int d = 0; d < (int)json_object_array_length(shape); d++) {
         size_t length = (size_t)json_object_get_int(json_object_array_get_idx(shape, (size_t)d));
@@ -98,13 +61,13 @@ typedef struct fq_golden {
 
 static void fq_load(json_object *fq_case, const char *low, const char *range, fq_golden *g)
 {
-    double levels = number(fq_case, "levels");
-    g->n = floats(member(fq_case, "x"), g->x);
-    floats(member(fq_case, "y"), g->y);
-    floats(member(fq_case, "grad_out"), g->dy);
-    floats(member(fq_case, "grad_x"), g->dx);
-    g->channels = floats(member(fq_case, low), g->low);
-    floats(member(fq_case, range), g->range);
+    double levels = json_object_get_double(fx_member(fq_case, "levels"));
+    g->n = floats(fx_member(fq_case, "x"), g->x);
+    floats(fx_member(fq_case, "y"), g->y);
+    floats(fx_member(fq_case, "grad_out"), g->dy);
+    floats(fx_member(fq_case, "grad_x"), g->dx);
+    g->channels = floats(fx_member(fq_case, low), g->low);
+    floats(fx_member(fq_case, range), g->range);
     ck_assert_uint_le(g->channels, 8);
     split_shape(fq_case, g->channels, &g->outer, &g->inner);
     ck_assert_uint_eq(g->outer * g->channels * g->inner, g->n);
@@ -171,16 +134,17 @@ START_TEST(fake_quantize_symmetric)
 {
     use_level(_i);
     static fq_golden g;
-    json_object *root = golden(NNCF_GOLDEN_DIR "/fake_quant_sym.json"),
-                *cases = member(root, "cases");
+    json_object *root = fx_golden("fake_quant_sym.json"), *cases = fx_member(root, "cases");
     ck_assert_uint_ge(json_object_array_length(cases), 30);
     for (size_t i = 0; i < json_object_array_length(cases); i++) {
         json_object *c = json_object_array_get_idx(cases, i);
         float scale[MAX_N];
-        double want[MAX_N], alpha = number(c, "level_low") / number(c, "level_high");
+        double want[MAX_N],
+            alpha = json_object_get_double(fx_member(c, "level_low")) /
+            json_object_get_double(fx_member(c, "level_high"));
         fq_load(c, "input_low", "input_range", &g);
-        floats(member(c, "scale"), scale);
-        doubles(member(c, "grad_scale_f64sum"), want);
+        floats(fx_member(c, "scale"), scale);
+        fx_doubles_into(fx_member(c, "grad_scale_f64sum"), want, MAX_N);
         fq_run(&g);
         for (size_t ch = 0; ch < g.channels; ch++) {
             double range = (double)g.range[ch], sign = scale[ch] < 0 ? -1 : 1;
@@ -196,8 +160,7 @@ START_TEST(fake_quantize_asymmetric)
 {
     use_level(_i);
     static fq_golden g;
-    json_object *root = golden(NNCF_GOLDEN_DIR "/fake_quant_asym.json"),
-                *cases = member(root, "cases");
+    json_object *root = fx_golden("fake_quant_asym.json"), *cases = fx_member(root, "cases");
     int off_grid = 0;
     ck_assert_uint_ge(json_object_array_length(cases), 24);
     for (size_t i = 0; i < json_object_array_length(cases); i++) {
@@ -210,9 +173,9 @@ START_TEST(fake_quantize_asymmetric)
                          */
             continue;
         }
-        floats(member(c, "input_range"), input_range);
-        doubles(member(c, "grad_input_low_f64sum"), want_low);
-        doubles(member(c, "grad_input_range_f64sum"), want_range);
+        floats(fx_member(c, "input_range"), input_range);
+        fx_doubles_into(fx_member(c, "grad_input_low_f64sum"), want_low, MAX_N);
+        fx_doubles_into(fx_member(c, "grad_input_range_f64sum"), want_range, MAX_N);
         fq_run(&g);
         for (size_t ch = 0; ch < g.channels; ch++) {
             double range = (double)g.range[ch], sign = input_range[ch] < 0 ? -1 : 1,
@@ -275,9 +238,9 @@ static void rb_check(json_object *c)
     float y[MAX_N], dw[MAX_N] = {0}, ds[MAX_N] = {0};
     json_object *uniform = NULL;
     bool noise = json_object_object_get_ex(c, "uniform", &uniform) && uniform;
-    size_t n = floats(member(c, "mask_logit"), s), compared = 0;
-    floats(member(c, "weight"), w);
-    floats(member(c, "y"), want_y);
+    size_t n = floats(fx_member(c, "mask_logit"), s), compared = 0;
+    floats(fx_member(c, "weight"), w);
+    floats(fx_member(c, "y"), want_y);
     for (size_t i = 0; i < n; i++)
         u[i] = 0.5f; /* logit(0.5) = 0: no noise */
     if (noise) {
@@ -288,9 +251,9 @@ static void rb_check(json_object *c)
     }
     bool gradients = json_object_object_get_ex(c, "grad_out", NULL);
     if (gradients) {
-        floats(member(c, "grad_out"), g);
-        floats(member(c, "grad_weight"), want_dw);
-        floats(member(c, "grad_mask_logit"), want_ds);
+        floats(fx_member(c, "grad_out"), g);
+        floats(fx_member(c, "grad_weight"), want_dw);
+        floats(fx_member(c, "grad_mask_logit"), want_ds);
         k->rb_backward(n, g, w, s, u, dw, ds);
     }
     for (size_t i = 0; i < n; i++) {
@@ -311,7 +274,7 @@ static void rb_check(json_object *c)
 
 static void rb_check_loss(json_object *c)
 {
-    json_object *layers = member(c, "mask_logits"), *grads = member(c, "grads");
+    json_object *layers = fx_member(c, "mask_logits"), *grads = fx_member(c, "grads");
     size_t n_layers = json_object_array_length(layers), total = 0;
     static float s[16][MAX_N];
     size_t n[16];
@@ -322,11 +285,14 @@ static void rb_check_loss(json_object *c)
         k->rb_count(n[l], s[l], sums);
         total += n[l];
     }
-    double density = sums[0] / (double)total, p = number(c, "p"),
-           off = density - number(c, "target");
-    ck_assert_double_eq_tol(1 - density, number(c, "current_sparsity"), 1e-6);
-    ck_assert_double_eq_tol(sums[1] / (double)total, number(c, "mean_sparse_prob"), 1e-6);
-    ck_assert_double_eq_tol(off / p * off / p, number(c, "loss"), 2e-6 * number(c, "loss"));
+    double density = sums[0] / (double)total, p = json_object_get_double(fx_member(c, "p")),
+           off = density - json_object_get_double(fx_member(c, "target"));
+    ck_assert_double_eq_tol(
+        1 - density, json_object_get_double(fx_member(c, "current_sparsity")), 1e-6);
+    ck_assert_double_eq_tol(
+        sums[1] / (double)total, json_object_get_double(fx_member(c, "mean_sparse_prob")), 1e-6);
+    ck_assert_double_eq_tol(off / p * off / p, json_object_get_double(fx_member(c, "loss")),
+        2e-6 * json_object_get_double(fx_member(c, "loss")));
     for (size_t l = 0; l < n_layers; l++) {
         float want[MAX_N], ds[MAX_N] = {0};
         ck_assert_uint_eq(floats(json_object_array_get_idx(grads, l), want), n[l]);
@@ -343,11 +309,11 @@ static void rb_check_loss(json_object *c)
 START_TEST(rb_sparsity)
 {
     use_level(_i);
-    json_object *root = golden(NNCF_GOLDEN_DIR "/rb.json"), *cases = member(root, "cases");
+    json_object *root = fx_golden("rb.json"), *cases = fx_member(root, "cases");
     int forward = 0, loss = 0;
     for (size_t i = 0; i < json_object_array_length(cases); i++) {
         json_object *c = json_object_array_get_idx(cases, i);
-        const char *kind = json_object_get_string(member(c, "kind"));
+        const char *kind = json_object_get_string(fx_member(c, "kind"));
         if (strncmp(kind, "forward", 7) == 0) {
             rb_check(c);
             forward++;
@@ -770,24 +736,20 @@ int main(void)
 {
     Suite *suite = suite_create("row values");
     TCase *tc = fx_case(suite, "oracles", 120);
-    const int first = NNCF_ISA_REFERENCE;
-    int end = first;
-    while (nncf__kernels_get(end))
-        end++;
-    tcase_add_loop_test(tc, fake_quantize_symmetric, first, end);
-    tcase_add_loop_test(tc, fake_quantize_asymmetric, first, end);
-    tcase_add_loop_test(tc, fake_quantize_table, first, end);
-    tcase_add_loop_test(tc, rb_sparsity, first, end);
-    tcase_add_loop_test(tc, rb_keeps_the_right_share, first, end);
+    kc_add_isa_test(tc, fake_quantize_symmetric, true);
+    kc_add_isa_test(tc, fake_quantize_asymmetric, true);
+    kc_add_isa_test(tc, fake_quantize_table, true);
+    kc_add_isa_test(tc, rb_sparsity, true);
+    kc_add_isa_test(tc, rb_keeps_the_right_share, true);
     tcase_add_test(tc, sigmoid_against_libm);
     tcase_add_test(tc, philox_known_answers);
-    tcase_add_loop_test(tc, philox_rows, first, end);
-    tcase_add_loop_test(tc, epilogue_gradients, first, end);
-    tcase_add_loop_test(tc, epilogue_is_its_parts, first, end);
-    tcase_add_loop_test(tc, codes_are_the_floats, first, end);
-    tcase_add_loop_test(tc, epilogue_backward_halves, first, end);
-    tcase_add_loop_test(tc, activation_edges, first, end);
-    tcase_add_loop_test(tc, batch_norm_gradients, first, end);
-    tcase_add_loop_test(tc, small_rows, first, end);
+    kc_add_isa_test(tc, philox_rows, true);
+    kc_add_isa_test(tc, epilogue_gradients, true);
+    kc_add_isa_test(tc, epilogue_is_its_parts, true);
+    kc_add_isa_test(tc, codes_are_the_floats, true);
+    kc_add_isa_test(tc, epilogue_backward_halves, true);
+    kc_add_isa_test(tc, activation_edges, true);
+    kc_add_isa_test(tc, batch_norm_gradients, true);
+    kc_add_isa_test(tc, small_rows, true);
     return fx_main(suite);
 }

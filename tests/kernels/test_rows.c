@@ -5,10 +5,8 @@
  * special value. What the reference computes is tested in test_row_values.c.  `test_rows --bench`
  * prints times instead.
  */
+#include "kernel_check.h"
 #include "kernel_values.h"
-#include "kernels/kernels.h"
-#include "support/require.h"
-#include "support/runner.h"
 
 #include <check.h>
 #include <math.h>
@@ -17,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SLOTS 6
@@ -205,16 +202,6 @@ typedef struct setting {
 
 static setting *st; /* one a test process */
 
-static bool same_float(float a, float b)
-{
-    return (isnan(a) && isnan(b)) || memcmp(&a, &b, sizeof a) == 0;
-}
-
-static bool same_double(double a, double b)
-{
-    return (isnan(a) && isnan(b)) || memcmp(&a, &b, sizeof a) == 0;
-}
-
 static bool most_bytes_are_equal(const uint8_t *x, size_t n)
 {
     size_t counts[256] = {0};
@@ -233,7 +220,7 @@ static bool most_are_equal(const float *x, size_t n)
         size_t equal = 0;
         float candidate = x[(start * 2654435761u) % n];
         for (size_t i = 0; i < n; i++)
-            equal += same_float(x[i], candidate);
+            equal += kc_same_float(x[i], candidate);
         if (equal * 10 > n * 9)
             return true;
     }
@@ -282,15 +269,15 @@ static void compare(const row *r, const nncf__kernels *k, const call *before, si
     const call *want = &st->arguments;
     REQUIRE(c.result == want->result, "%s/%s n %zu: returns %lld, reference %lld (seed %llu)",
         r->name, k->name, n, (long long)c.result, (long long)want->result,
-        (unsigned long long)seed);
+        (unsigned long long)fx_random_seed());
     for (int i = 0; i < 5; i++)
-        REQUIRE(same_double(c.sums[i], want->sums[i]),
+        REQUIRE(kc_same_double(c.sums[i], want->sums[i]),
             "%s/%s n %zu: sums[%d] = %a, reference %a (seed %llu)", r->name, k->name, n, i,
-            c.sums[i], want->sums[i], (unsigned long long)seed);
+            c.sums[i], want->sums[i], (unsigned long long)fx_random_seed());
     for (int i = 0; i < 2; i++)
-        REQUIRE(same_float(c.range[i], want->range[i]),
+        REQUIRE(kc_same_float(c.range[i], want->range[i]),
             "%s/%s n %zu: range[%d] = %a, reference %a (seed %llu)", r->name, k->name, n, i,
-            (double)c.range[i], (double)want->range[i], (unsigned long long)seed);
+            (double)c.range[i], (double)want->range[i], (unsigned long long)fx_random_seed());
     for (int s = 0; r->roles[s]; s++) {
         if (alias_out < 0 || s != alias_out)
             check_canaries(r->name, area_of[s], c.p[s], size_of(r, s, n));
@@ -299,14 +286,14 @@ static void compare(const row *r, const nncf__kernels *k, const call *before, si
         if (is_bytes(r, s)) {
             REQUIRE(memcmp(c.p[s], st->expected[s], n) == 0,
                 "%s/%s n %zu offset %zu: bytes differ (seed %llu)", r->name, k->name, n, offset,
-                (unsigned long long)seed);
+                (unsigned long long)fx_random_seed());
             continue;
         }
         for (size_t i = 0; i < n; i++)
-            REQUIRE(same_float(c.p[s][i], st->expected[s][i]),
+            REQUIRE(kc_same_float(c.p[s][i], st->expected[s][i]),
                 "%s/%s n %zu offset %zu alias %d-%d: slot %d[%zu] = %a, reference %a (seed %llu)",
                 r->name, k->name, n, offset, alias_out, alias_in, s, i, (double)c.p[s][i],
-                (double)st->expected[s][i], (unsigned long long)seed);
+                (double)st->expected[s][i], (unsigned long long)fx_random_seed());
     }
 }
 
@@ -340,8 +327,7 @@ static nncf__epilogue epilogue(int which, const nncf__fq *q)
  * are in st. */
 static call prepare(const row *r, size_t n, int variant, int mode)
 {
-    state = seed + (uint64_t)variant * 1000003u + n * 101u + (uint64_t)mode;
-    random32();
+    fx_random_reset(fx_random_seed() + (uint64_t)variant * 1000003u + n * 101u + (uint64_t)mode);
     int which = variant / (r->uses_epilogue ? N_EPILOGUES : 1);
     st->q = quantizer(which);
     if (makes_codes(r)) {
@@ -353,9 +339,9 @@ static call prepare(const row *r, size_t n, int variant, int mode)
         st->e.fq = &st->q;
     call c = {.q = &st->q,
         .e = &st->e,
-        .first = variant % 2 ? random32() : 0xffffffffu - (uint32_t)n / 8};
-    c.key = ((uint64_t)random32() << 32) | random32();
-    c.counter = ((uint64_t)random32() << 32) | random32();
+        .first = variant % 2 ? fx_random32() : 0xffffffffu - (uint32_t)n / 8};
+    c.key = ((uint64_t)fx_random32() << 32) | fx_random32();
+    c.counter = ((uint64_t)fx_random32() << 32) | fx_random32();
     for (int i = 0; i < 3; i++)
         c.c[i] = uniform(-2.0f, 2.0f);
     /* signed codes around 0 as they are, others from their lowest on */
@@ -370,7 +356,7 @@ static call prepare(const row *r, size_t n, int variant, int mode)
         for (size_t i = 0; i < n; i++) {
             char kind = r->kinds[s];
             if (kind == 'b') {
-                ((uint8_t *)st->content[s])[i] = (uint8_t)random32();
+                ((uint8_t *)st->content[s])[i] = (uint8_t)fx_random32();
                 continue;
             }
             st->content[s][i] = kind == 'v' ? value(&st->q, mode)
@@ -382,7 +368,7 @@ static call prepare(const row *r, size_t n, int variant, int mode)
     uint32_t percent = density[variant % 7];
     memset(st->bits, 0, sizeof st->bits);
     for (size_t i = 0; i < (n + 7) / 8 * 8; i++)
-        st->bits[i / 8] = (uint8_t)(st->bits[i / 8] | (random32() % 100 < percent) << (i % 8));
+        st->bits[i / 8] = (uint8_t)(st->bits[i / 8] | (fx_random32() % 100 < percent) << (i % 8));
     st->arguments = c;
     expect(r, n);
     return c;
@@ -526,8 +512,8 @@ START_TEST(rounding_everywhere)
                     continue;
                 ck_assert_int_eq(k->fq_forward(N, x, got, &q), outside);
                 for (size_t i = 0; i < N; i++)
-                    REQUIRE(same_float(want[i], got[i]), "%s: fq(%a) = %a, reference %a", k->name,
-                        (double)x[i], (double)got[i], (double)want[i]);
+                    REQUIRE(kc_same_float(want[i], got[i]), "%s: fq(%a) = %a, reference %a",
+                        k->name, (double)x[i], (double)got[i], (double)want[i]);
             }
         }
     }
@@ -554,7 +540,7 @@ START_TEST(sigmoid_everywhere)
             k->rb_loss_backward(N, s, 1.0f, to[0]);
             k->rb_forward_eval(N, ones, s, to[1]);
             for (size_t i = 0; i < N && isa != NNCF_ISA_REFERENCE; i++)
-                REQUIRE(same_float(want[0][i], got[0][i]) && want[1][i] == got[1][i],
+                REQUIRE(kc_same_float(want[0][i], got[0][i]) && want[1][i] == got[1][i],
                     "%s: sigmoid(%a)", k->name, (double)s[i]);
         }
     }
@@ -596,35 +582,20 @@ START_TEST(levels)
 }
 END_TEST
 
-/* The rows of the products, gemm_... and depthwise_..., are tested with them, in test_gemm.c and
- * test_depthwise.c. */
+static const char *name_of_row(size_t i)
+{
+    return rows[i]->name;
+}
+
 START_TEST(every_row_has_a_check)
 {
-    static const char *const names[] = {
-#define NNCF_KERNEL(name, result, args) #name,
-#include "kernels/kernels.def"
-#undef NNCF_KERNEL
-    };
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        bool found = strncmp(names[i], "gemm_", 5) == 0 || strncmp(names[i], "depthwise_", 10) == 0;
-        for (size_t r = 0; r < N_ROWS; r++)
-            found = found || strcmp(rows[r]->name, names[i]) == 0;
-        REQUIRE(found, "the row %s of kernels.def has no check in test_rows.c", names[i]);
-    }
+    kc_require_all(NULL, name_of_row, N_ROWS);
 }
 END_TEST
 
 /* ---- times ---- */
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-/* ns an element: the best of some repetitions of about a millisecond each. Planes of n out of
- * arrays of `total`. */
+/* ns an element. Planes of n out of arrays of `total`. */
 static double bench(const row *r, const nncf__kernels *k, size_t n, size_t total)
 {
     static float *array[SLOTS];
@@ -632,7 +603,7 @@ static double bench(const row *r, const nncf__kernels *k, size_t n, size_t total
     nncf__fq q = quantizer(1), codes = quantizer(2);
     nncf__epilogue e = {1.1f, 0.1f, 0.0f, 6.0f,
         &codes}; /* relu6 to 8 bits without a sign: nothing is clipped by it */
-    state = seed;
+    fx_random_reset(fx_random_seed());
     for (int s = 0; s < SLOTS; s++) {
         array[s] = array[s] ? array[s] : aligned_alloc(64, total * sizeof(float));
         for (size_t i = 0; i < total; i++) {
@@ -647,26 +618,22 @@ static double bench(const row *r, const nncf__kernels *k, size_t n, size_t total
     }
     bits = bits ? bits : calloc(total / 8 + 1, 1);
     for (size_t i = 0; i < total / 8; i++)
-        bits[i] = (uint8_t)random32();
-    double best = 1e300, least = k->isa == NNCF_ISA_REFERENCE ? 3 : 12;
-    for (int repetition = 0; repetition < least; repetition++) {
-        call c = {.n = n,
-            .q = &q,
-            .e = &e,
-            .bits = bits,
-            .c = {0.1f, 0.9f, 0.2f},
-            .key = 1,
-            .bytes = {3.0f, 0.1f, 0}};
-        double start = now();
+        bits[i] = (uint8_t)fx_random32();
+    call c = {.n = n,
+        .q = &q,
+        .e = &e,
+        .bits = bits,
+        .c = {0.1f, 0.9f, 0.2f},
+        .key = 1,
+        .bytes = {3.0f, 0.1f, 0}};
+    double ns = 0;
+    for (kc_clock clock = kc_start(); kc_ticks(&clock, &ns);)
         for (size_t at = 0; at + n <= total; at += n) {
             for (int s = 0; r->roles[s]; s++)
                 c.p[s] = (float *)(void *)((char *)array[s] + size_of(r, s, at));
             r->run(k, &c);
         }
-        double time = (now() - start) / (double)(total / n * n);
-        best = time < best ? time : best;
-    }
-    return best;
+    return ns / (double)(total / n * n);
 }
 
 static void bench_all(void)
@@ -690,14 +657,11 @@ static void bench_all(void)
 
 int main(int argc, char **argv)
 {
+    fx_random_seed_of(argc, argv);
     if (argc > 1 && strcmp(argv[1], "--bench") == 0) {
         bench_all();
         return 0;
     }
-    const char *given = getenv("NNCF_TEST_SEED");
-    if (given)
-        seed = strtoull(given, NULL, 10);
-    printf("seed %llu (NNCF_TEST_SEED)\n", (unsigned long long)seed);
     Suite *suite = suite_create("rows");
     TCase *tc = fx_case(suite, "against the reference", 120);
     tcase_add_checked_fixture(tc, setup, teardown);

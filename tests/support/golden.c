@@ -21,6 +21,13 @@ json_object *fx_get(const json_object *object, const char *key)
     return value;
 }
 
+json_object *fx_member(const json_object *object, const char *key)
+{
+    json_object *value = NULL;
+    ck_assert_msg(json_object_object_get_ex(object, key, &value), "no member \"%s\"", key);
+    return value;
+}
+
 double fx_number(const json_object *object, const char *key)
 {
     return json_object_get_double(fx_get(object, key));
@@ -44,4 +51,24 @@ float *fx_floats(json_object *value, size_t *n)
     if (n)
         *n = count;
     return x;
+}
+
+size_t fx_doubles_into(json_object *array, double *to, size_t most)
+{
+    const size_t n = json_object_array_length(array);
+    ck_assert_uint_le(n, most);
+    for (size_t i = 0; i < n; i++)
+        to[i] = json_object_get_double(json_object_array_get_idx(array, i));
+    return n;
+}
+
+size_t fx_floats_into(json_object *value, float *to, size_t most)
+{
+    json_object *array =
+        json_object_is_type(value, json_type_object) ? fx_member(value, "data") : value;
+    const size_t n = json_object_array_length(array);
+    ck_assert_uint_le(n, most);
+    for (size_t i = 0; i < n; i++)
+        to[i] = (float)json_object_get_double(json_object_array_get_idx(array, i));
+    return n;
 }

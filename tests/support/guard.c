@@ -5,31 +5,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-static uint64_t guard_state = 20211;
-
-uint32_t guard_random(void)
-{
-    return (uint32_t)(fx_next(&guard_state) >> 32);
-}
-
-static void guard_seed(int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++)
-        if (strncmp(argv[i], "--seed=", 7) == 0)
-            guard_state = strtoull(argv[i] + 7, NULL, 10);
-    printf("seed %llu\n", (unsigned long long)guard_state);
-    fflush(stdout);
-}
-
-int guard_run(Suite *suite, int argc, char **argv)
-{
-    guard_seed(argc, argv);
-    return fx_main(suite);
-}
 
 static size_t guard_span(size_t n)
 {
@@ -47,7 +24,7 @@ float *guard_alloc(size_t n)
         perror("guard_alloc");
         exit(EXIT_FAILURE);
     }
-    size_t at = page + (guard_random() % 4 ? span - n * sizeof(float) : 0);
+    size_t at = page + (fx_random32() % 4 ? span - n * sizeof(float) : 0);
     return (float *)(void *)(base + at);
 }
 
@@ -74,5 +51,5 @@ void guard_free_bytes(uint8_t *x, size_t n)
 void guard_fill(float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        x[i] = (float)(int32_t)guard_random() * 0x1p-30f;
+        x[i] = (float)(int32_t)fx_random32() * 0x1p-30f;
 }

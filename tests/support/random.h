@@ -16,4 +16,14 @@ void fx_fill(float *x, size_t n, double scale, uint64_t *state);
 /* Uniform in [-1, 1), of a seed. */
 void fx_fill_from(float *x, size_t n, uint64_t seed);
 
+/* ---- one generator a process ---- */
+
+/* The seed: --seed=N, else NNCF_TEST_SEED of the environment, else a fixed one; it is printed. */
+void fx_random_seed_of(int argc, char **argv);
+uint64_t fx_random_seed(void);
+
+/* From here on as if that had been the seed. */
+void fx_random_reset(uint64_t state);
+uint32_t fx_random32(void);
+
 #endif

@@ -4,6 +4,7 @@
  * 224x224. */
 #include "../../examples/classification/models.h"
 #include "../../examples/classification/net_internal.h"
+#include "support/golden.h"
 #include "support/golden_formula.h"
 #include "support/runner.h"
 
@@ -17,13 +18,6 @@
 #define TOLERANCE 1e-4 /* largest difference of a logit, relative to the largest logit */
 
 enum { CLASSES = 1000, MAX_BATCH = 2 };
-
-static struct json_object *get(struct json_object *o, const char *key)
-{
-    struct json_object *value = NULL;
-    ck_assert_msg(json_object_object_get_ex(o, key, &value), "golden file: no \"%s\"", key);
-    return value;
-}
 
 static net *build(nncf_context *context, void (*add_layers)(net *, const model_settings *, int64_t))
 {
@@ -82,7 +76,7 @@ static void check_stages(const net *n, struct json_object *stages)
         char prefix[128], index[128];
         const net_node *node;
         const float *y;
-        double mean = 0.0, largest = json_object_get_double(get(expected, "max_abs"));
+        double mean = 0.0, largest = json_object_get_double(fx_member(expected, "max_abs"));
         size_t count;
         stage_prefix(stage, prefix, index, sizeof prefix);
         node = stage_node(n, prefix, index);
@@ -91,12 +85,12 @@ static void check_stages(const net *n, struct json_object *stages)
         for (size_t i = 0; i < count; i++)
             mean += (double)y[i] / (double)count;
         ck_assert_msg(
-            fabs(mean - json_object_get_double(get(expected, "mean"))) <= TOLERANCE * largest,
+            fabs(mean - json_object_get_double(fx_member(expected, "mean"))) <= TOLERANCE * largest,
             "%s: mean %.9g, expected %.9g", stage, mean,
-            json_object_get_double(get(expected, "mean")));
+            json_object_get_double(fx_member(expected, "mean")));
         for (size_t i = 0; i < 4; i++) {
             double value =
-                json_object_get_double(json_object_array_get_idx(get(expected, "first"), i));
+                json_object_get_double(json_object_array_get_idx(fx_member(expected, "first"), i));
             ck_assert_msg(fabs((double)y[i] - value) <= TOLERANCE * largest,
                 "%s: element %zu is %.9g, not %.9g", stage, i, (double)y[i], value);
         }
@@ -124,7 +118,7 @@ static void check_logits(const float *logits, struct json_object *expected)
 static void check_model(
     const char *file, void (*add_layers)(net *, const model_settings *, int64_t))
 {
-    struct json_object *golden = json_object_from_file(file);
+    struct json_object *golden = fx_golden(file);
     nncf_context *context = NULL;
     nncf_error err = NNCF_ERROR_INIT;
     size_t count = 3 * 224 * 224;
@@ -133,7 +127,7 @@ static void check_model(
     float *x;
     net *n;
     ck_assert_ptr_nonnull(golden);
-    batch = json_object_get_int64(json_object_array_get_idx(get(golden, "input_shape"), 0));
+    batch = json_object_get_int64(json_object_array_get_idx(fx_member(golden, "input_shape"), 0));
     ck_assert(batch >= 1 && batch <= MAX_BATCH);
     x = malloc((size_t)batch * count * sizeof *x);
     ck_assert_ptr_nonnull(x);
@@ -141,8 +135,8 @@ static void check_model(
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, NULL, &context, &err), NNCF_OK);
     n = build(context, add_layers);
     ck_assert_msg(net_forward(n, x, batch, &logits, &err) == NNCF_OK, "%s", err.message);
-    check_stages(n, get(golden, "stages"));
-    check_logits(logits, get(golden, "logits"));
+    check_stages(n, fx_member(golden, "stages"));
+    check_logits(logits, fx_member(golden, "logits"));
     net_destroy(n);
     nncf_context_destroy(context);
     free(x);
@@ -210,12 +204,12 @@ static void expect_quantizer(
     for (size_t i = 0; i < json_object_array_length(vectors); i++) {
         struct json_object *v = json_object_array_get_idx(vectors, i);
         char other[KEY];
-        key_of_id(json_object_get_string(get(v, "id")), other);
+        key_of_id(json_object_get_string(fx_member(v, "id")), other);
         if (strcmp(key, other) != 0)
             continue;
-        ck_assert_int_eq(1 << bits, json_object_get_int(get(v, "levels")));
-        ck_assert_msg(is_signed == json_object_get_int(get(v, "signed")), "%s: signed is %d", key,
-            (int)is_signed);
+        ck_assert_int_eq(1 << bits, json_object_get_int(fx_member(v, "levels")));
+        ck_assert_msg(is_signed == json_object_get_int(fx_member(v, "signed")), "%s: signed is %d",
+            key, (int)is_signed);
         (*found)++;
         return;
     }
@@ -227,10 +221,9 @@ START_TEST(test_quantizers)
     static const char text[] =
         "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"range\": "
         "{\"num_init_steps\": 1, \"type\": \"mean_min_max\"}}}}";
-    struct json_object *golden =
-        json_object_from_file(NNCF_GOLDEN_DIR "/mobilenet_v2_quantizers.json");
-    struct json_object *activations = get(golden, "activation_quantizers"),
-                       *weights = get(golden, "weight_quantizers");
+    struct json_object *golden = fx_golden("mobilenet_v2_quantizers.json");
+    struct json_object *activations = fx_member(golden, "activation_quantizers"),
+                       *weights = fx_member(golden, "weight_quantizers");
     const size_t count = 3 * 224 * 224;
     nncf_context *context = NULL;
     nncf_config *config = NULL;
@@ -263,8 +256,8 @@ START_TEST(test_quantizers)
             expect_quantizer(activations, "input", s.input_bits, s.input_signed, &found);
         if (s.weight_bits) {
             struct json_object *v = json_object_array_get_idx(weights, n_weights++);
-            ck_assert_int_eq(s.weight_signed, json_object_get_int(get(v, "signed")));
-            ck_assert_int_eq((1 << s.weight_bits) - 1, json_object_get_int(get(v, "levels")));
+            ck_assert_int_eq(s.weight_signed, json_object_get_int(fx_member(v, "signed")));
+            ck_assert_int_eq((1 << s.weight_bits) - 1, json_object_get_int(fx_member(v, "levels")));
         }
     }
     ck_assert_uint_eq(found, json_object_array_length(activations));
@@ -283,19 +276,19 @@ END_TEST
 
 START_TEST(test_mobilenetv2)
 {
-    check_model(NNCF_GOLDEN_DIR "/mobilenetv2_torchvision.json", mobilenetv2_build);
+    check_model("mobilenetv2_torchvision.json", mobilenetv2_build);
 }
 END_TEST
 
 START_TEST(test_resnet18)
 {
-    check_model(NNCF_GOLDEN_DIR "/resnet18_torchvision.json", resnet18_build);
+    check_model("resnet18_torchvision.json", resnet18_build);
 }
 END_TEST
 
 START_TEST(test_resnet50)
 {
-    check_model(NNCF_GOLDEN_DIR "/resnet50_torchvision.json", resnet50_build);
+    check_model("resnet50_torchvision.json", resnet50_build);
 }
 END_TEST
 

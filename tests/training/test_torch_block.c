@@ -2,6 +2,7 @@
 /* Forward and backward of small graphs in train mode against PyTorch's autograd in float64
  * (golden/torch_block.json, made by golden/gen/torch_block.py). The file describes each graph; this
  * is the interpreter for it. */
+#include "support/golden.h"
 #include "support/golden_formula.h"
 
 #include "support/runner.h"
@@ -52,21 +53,14 @@ typedef struct graph {
 
 static struct json_object *golden;
 
-static struct json_object *get(struct json_object *o, const char *key)
-{
-    struct json_object *value = NULL;
-    ck_assert_msg(json_object_object_get_ex(o, key, &value), "golden file: no \"%s\"", key);
-    return value;
-}
-
 static int64_t get_int(struct json_object *o, const char *key)
 {
-    return json_object_get_int64(get(o, key));
+    return json_object_get_int64(fx_member(o, key));
 }
 
 static int64_t get_at(struct json_object *o, const char *key, size_t i)
 {
-    return json_object_get_int64(json_object_array_get_idx(get(o, key), i));
+    return json_object_get_int64(json_object_array_get_idx(fx_member(o, key), i));
 }
 
 static float *new_array(graph *g, const char *name, size_t count)
@@ -101,7 +95,7 @@ static float *parameter(
 
 static int32_t activation_of(struct json_object *layer)
 {
-    const char *text = json_object_get_string(get(layer, "activation"));
+    const char *text = json_object_get_string(fx_member(layer, "activation"));
     return strcmp(text, "relu6") == 0 ? NNCF_ACTIVATION_RELU6
         : strcmp(text, "relu") == 0   ? NNCF_ACTIVATION_RELU
                                       : NNCF_ACTIVATION_NONE;
@@ -119,7 +113,7 @@ static void add_batch_norm(graph *g, const char *layer, int64_t channels, nncf_b
 static nncf_status add_conv(graph *g, struct json_object *spec, nncf_layer *const *inputs,
     size_t n_inputs, nncf_layer **layer, nncf_error *err)
 {
-    const char *name = json_object_get_string(get(spec, "name"));
+    const char *name = json_object_get_string(fx_member(spec, "name"));
     nncf_batch_norm_params norm;
     nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = name,
         .in_channels = get_int(spec, "in_channels"), .out_channels = get_int(spec, "out_channels"),
@@ -134,9 +128,9 @@ static nncf_status add_conv(graph *g, struct json_object *spec, nncf_layer *cons
         shape[2 + i] = p.kernel[i];
     }
     p.weight = parameter(g, name, "weight", shape, 4, &p.weight_grad);
-    if (json_object_get_boolean(get(spec, "bias")))
+    if (json_object_get_boolean(fx_member(spec, "bias")))
         p.bias = parameter(g, name, "bias", shape, 1, &p.bias_grad);
-    if (json_object_get_boolean(get(spec, "batch_norm"))) {
+    if (json_object_get_boolean(fx_member(spec, "batch_norm"))) {
         add_batch_norm(g, name, p.out_channels, &norm);
         p.batch_norm = &norm;
     }
@@ -146,16 +140,16 @@ static nncf_status add_conv(graph *g, struct json_object *spec, nncf_layer *cons
 static nncf_status add_linear(graph *g, struct json_object *spec, nncf_layer *const *inputs,
     size_t n_inputs, nncf_layer **layer, nncf_error *err)
 {
-    const char *name = json_object_get_string(get(spec, "name"));
+    const char *name = json_object_get_string(fx_member(spec, "name"));
     nncf_batch_norm_params norm;
     nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = name,
         .in_features = get_int(spec, "in_features"), .out_features = get_int(spec, "out_features"),
         .activation = activation_of(spec), .inputs = inputs, .n_inputs = n_inputs};
     int64_t shape[2] = {p.out_features, p.in_features};
     p.weight = parameter(g, name, "weight", shape, 2, &p.weight_grad);
-    if (json_object_get_boolean(get(spec, "bias")))
+    if (json_object_get_boolean(fx_member(spec, "bias")))
         p.bias = parameter(g, name, "bias", shape, 1, &p.bias_grad);
-    if (json_object_get_boolean(get(spec, "batch_norm"))) {
+    if (json_object_get_boolean(fx_member(spec, "batch_norm"))) {
         add_batch_norm(g, name, p.out_features, &norm);
         p.batch_norm = &norm;
     }
@@ -165,9 +159,9 @@ static nncf_status add_linear(graph *g, struct json_object *spec, nncf_layer *co
 static nncf_status add_pool(graph *g, struct json_object *spec, nncf_layer *const *inputs,
     size_t n_inputs, nncf_layer **layer, nncf_error *err)
 {
-    const char *kind = json_object_get_string(get(spec, "kind"));
+    const char *kind = json_object_get_string(fx_member(spec, "kind"));
     nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params),
-        .scope = json_object_get_string(get(spec, "name")),
+        .scope = json_object_get_string(fx_member(spec, "name")),
         .kind = strcmp(kind, "max") == 0   ? NNCF_POOL_MAX
             : strcmp(kind, "average") == 0 ? NNCF_POOL_AVERAGE
                                            : NNCF_POOL_GLOBAL_AVERAGE,
@@ -185,8 +179,8 @@ static nncf_status add_sum(graph *g, struct json_object *spec, nncf_layer *const
 {
     return nncf_model_add_add(g->model,
         &(nncf_add_params){NNCF_PARAMS(nncf_add_params),
-            .scope = json_object_get_string(get(spec, "name")), .activation = activation_of(spec),
-            .inputs = inputs, .n_inputs = n_inputs},
+            .scope = json_object_get_string(fx_member(spec, "name")),
+            .activation = activation_of(spec), .inputs = inputs, .n_inputs = n_inputs},
         layer, err);
 }
 
@@ -209,14 +203,14 @@ static void add_node(graph *g, struct json_object *spec)
             nncf_layer **, nncf_error *);
     } types[] = {
         {"conv2d", add_conv}, {"linear", add_linear}, {"pool2d", add_pool}, {"add", add_sum}};
-    const char *type = json_object_get_string(get(spec, "type"));
+    const char *type = json_object_get_string(fx_member(spec, "type"));
     nncf_layer *inputs[2];
     size_t n_inputs = 0;
     node *n = &g->nodes[g->n_nodes];
     nncf_tensor in[2];
     nncf_error err = NNCF_ERROR_INIT;
     nncf_status status = NNCF_E_NOTFOUND;
-    n->n_inputs = (int)json_object_array_length(get(spec, "inputs"));
+    n->n_inputs = (int)json_object_array_length(fx_member(spec, "inputs"));
     for (int k = 0; k < n->n_inputs; k++) {
         n->inputs[k] = (int)get_at(spec, "inputs", (size_t)k);
         in[k] = view(g, n->inputs[k], 0);
@@ -240,15 +234,15 @@ static void build(graph *g, struct json_object *spec, int32_t isa, int32_t threa
 {
     char name[192];
     nncf_error err = NNCF_ERROR_INIT;
-    struct json_object *layers = get(spec, "layers");
-    *g = (graph){.name = json_object_get_string(get(spec, "name")), .spec = spec};
+    struct json_object *layers = fx_member(spec, "layers");
+    *g = (graph){.name = json_object_get_string(fx_member(spec, "name")), .spec = spec};
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION,
                          &(nncf_context_params){NNCF_PARAMS(nncf_context_params), .max_isa = isa,
                              .n_threads = threads},
                          &g->context, &err),
         NNCF_OK);
     ck_assert_int_eq(nncf_model_create(g->context, &g->model, &err), NNCF_OK);
-    g->input_ndim = (int32_t)json_object_array_length(get(spec, "input_shape"));
+    g->input_ndim = (int32_t)json_object_array_length(fx_member(spec, "input_shape"));
     g->input_count = 1;
     for (int i = 0; i < g->input_ndim; i++) {
         g->input_shape[i] = get_at(spec, "input_shape", (size_t)i);
@@ -333,7 +327,7 @@ static void backward(graph *g)
 
 static void compare(const graph *g, const char *name, const float *data, size_t count)
 {
-    struct json_object *expected = get(get(g->spec, "results"), name);
+    struct json_object *expected = fx_member(fx_member(g->spec, "results"), name);
     double largest = 0.0, difference = 0.0;
     size_t worst = 0;
     ck_assert_uint_eq(json_object_array_length(expected), count);
@@ -377,17 +371,17 @@ static void check_case(struct json_object *spec, int32_t isa, int32_t threads)
     backward(&g);
     compared++; /* the output */
     for (int i = 0; i < g.n_arrays; i++)
-        if (json_object_object_get_ex(get(spec, "results"), g.arrays[i].name, NULL)) {
+        if (json_object_object_get_ex(fx_member(spec, "results"), g.arrays[i].name, NULL)) {
             compare(&g, g.arrays[i].name, g.arrays[i].data, g.arrays[i].count);
             compared++;
         }
-    ck_assert_uint_eq(compared, (size_t)json_object_object_length(get(spec, "results")));
+    ck_assert_uint_eq(compared, (size_t)json_object_object_length(fx_member(spec, "results")));
     destroy(&g);
 }
 
 static void setup(void)
 {
-    golden = json_object_from_file(NNCF_GOLDEN_DIR "/torch_block.json");
+    golden = fx_golden("torch_block.json");
     ck_assert_ptr_nonnull(golden);
 }
 
@@ -400,19 +394,20 @@ enum { CASES = 16 };
 
 START_TEST(test_case_best)
 {
-    check_case(json_object_array_get_idx(get(golden, "cases"), (size_t)_i), NNCF_ISA_BEST, 2);
+    check_case(json_object_array_get_idx(fx_member(golden, "cases"), (size_t)_i), NNCF_ISA_BEST, 2);
 }
 END_TEST
 
 START_TEST(test_case_reference)
 {
-    check_case(json_object_array_get_idx(get(golden, "cases"), (size_t)_i), NNCF_ISA_REFERENCE, 1);
+    check_case(
+        json_object_array_get_idx(fx_member(golden, "cases"), (size_t)_i), NNCF_ISA_REFERENCE, 1);
 }
 END_TEST
 
 START_TEST(test_all_cases_are_run)
 {
-    ck_assert_uint_eq(json_object_array_length(get(golden, "cases")), CASES);
+    ck_assert_uint_eq(json_object_array_length(fx_member(golden, "cases")), CASES);
 }
 END_TEST
 
