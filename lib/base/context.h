@@ -5,7 +5,6 @@
 
 #include <nncf/context.h>
 
-#include <stdbool.h>
 #include <stddef.h>
 
 struct nncf__pool;
@@ -20,9 +19,6 @@ struct nncf_context {
     /* [n_threads], each scratch_size bytes, 64-byte aligned */
     void **scratch;
     size_t scratch_size;
-    /* a copy that finds out how much scratch a call wants: reserving notes it, nncf__parallel()
-     * does nothing */
-    bool dry;
     char description[256];
 };
 

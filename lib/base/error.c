@@ -9,6 +9,7 @@
 
 #include <locale.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -213,7 +214,7 @@ nncf_status nncf__result_copy(void *dst, const void *src, size_t src_size)
     return NNCF_OK;
 }
 
-void nncf__log(nncf_context *context, int32_t level, const char *format, ...)
+void nncf__log(const nncf_context *context, int32_t level, const char *format, ...)
 {
     if (!context->params.log || level > context->params.log_level)
         return;

@@ -36,6 +36,7 @@ nncf_status nncf__params_copy(
  */
 nncf_status nncf__result_copy(void *dst, const void *src, size_t src_size);
 
-void nncf__log(nncf_context *context, int32_t level, const char *format, ...) NNCF_PRINTF(3, 4);
+void nncf__log(const nncf_context *context, int32_t level, const char *format, ...)
+    NNCF_PRINTF(3, 4);
 
 #endif

@@ -307,8 +307,6 @@ static void host_worker(void *arg, size_t i)
 void nncf__parallel(nncf_context *context, size_t n_chunks, nncf__chunk_fn *fn, void *arg)
 {
     size_t n_threads = (size_t)context->params.n_threads;
-    if (context->dry)
-        return;
     if (n_chunks > 1 && n_threads > 1 && context->params.parallel_for) {
         job work = {fn, arg, n_chunks, 0};
         context->params.parallel_for(context->params.parallel_user,
@@ -321,18 +319,26 @@ void nncf__parallel(nncf_context *context, size_t n_chunks, nncf__chunk_fn *fn, 
     }
 }
 
-nncf_status nncf__scratch_reserve(nncf_context *context, size_t size)
+bool nncf__scratch_size(const nncf_context *context, size_t wanted, size_t *size)
 {
     enum { GRANULE = 4096 };
-    if ((context->scratch || context->dry) && size <= context->scratch_size)
-        return NNCF_OK;
-    if (!nncf__add(size, GRANULE - 1, &size))
-        return NNCF_E_NOMEM;
-    size &= ~(size_t)(GRANULE - 1);
-    if (context->dry) {
-        context->scratch_size = size;
-        return NNCF_OK;
+    const size_t now = context->scratch ? context->scratch_size : 0;
+    if (wanted <= now) {
+        *size = now;
+        return true;
     }
+    if (!nncf__add(wanted, GRANULE - 1, size))
+        return false;
+    *size &= ~(size_t)(GRANULE - 1);
+    return true;
+}
+
+nncf_status nncf__scratch_reserve(nncf_context *context, size_t size)
+{
+    if (!nncf__scratch_size(context, size, &size))
+        return NNCF_E_NOMEM;
+    if (size == 0 || (context->scratch && size == context->scratch_size))
+        return NNCF_OK;
     size_t n = (size_t)context->params.n_threads;
     void **scratch = nncf__calloc(context, n, sizeof(*scratch));
     if (!scratch)

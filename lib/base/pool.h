@@ -6,6 +6,7 @@
 #include <nncf/base.h>
 #include <nncf/context.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,8 +28,11 @@ typedef void nncf__chunk_fn(void *arg, size_t chunk, size_t worker);
 void nncf__parallel(nncf_context *context, size_t n_chunks, nncf__chunk_fn *fn, void *arg);
 
 /* Give every worker at least `size` bytes of scratch; contents are lost. Call before
- * nncf__parallel(). */
+ * nncf__parallel(). NNCF_E_NOMEM: the scratch is as it was. */
 nncf_status nncf__scratch_reserve(nncf_context *context, size_t size);
+/* The bytes that each worker would have after that: scratch grows in steps and never shrinks.
+ * False: more than a size_t holds. */
+bool nncf__scratch_size(const nncf_context *context, size_t wanted, size_t *size);
 void nncf__scratch_free(nncf_context *context);
 /* This worker's scratch; NULL before the first reserve. */
 void *nncf__scratch(const nncf_context *context, size_t worker);

@@ -22,50 +22,69 @@ typedef struct nncf__conv2d {
 } nncf__conv2d;
 
 /*
- * z (n, c_out, out_h, out_w) = conv(x, w) + bias. x is (n, c_in, h, w), w is (c_out, c_in/groups,
- * kernel_h, kernel_w), bias nullable. When both operands have steps: z = float(exact integer sum of
- * codes) * (step_x * step_w[oc]) + bias. For that codes (zero point subtracted) must have magnitude
- * <= 255. Otherwise z is a product of floats; x in bytes gives the bits that the floats would give
- * that its codes stand for. Linear layers are the case h = w = 1. Returns NNCF_E_NOMEM only when
- * scratch has to grow.
+ * A product is planned, then run. nncf__conv2d_..._scratch() is the plan's size: the bytes that
+ * each worker needs, to be passed to nncf__scratch_reserve() before the run. It is a pure function
+ * of the shape, of which operands are codes (dtype, and whether there are scales; not their values
+ * or data, which may be NULL), of the ISA and of the number of threads: a block asks once and keeps
+ * the largest of what its products need. SIZE_MAX: no memory is large enough, and reserving fails.
+ * A run allocates nothing and cannot fail; without enough scratch its behaviour is undefined.
  */
-nncf_status nncf__conv2d_forward(nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const nncf__operand *w, const float *bias, float *z);
+
+/*
+ * z (n, c_out, out_h, out_w) = conv(x, w) + bias. x is (n, c_in, h, w), w is (c_out, c_in/groups,
+ * kernel_h, kernel_w), bias nullable. When both operands have scales: z = float(exact integer sum
+ * of codes) * (scale_x * scale_w[oc]) + bias. For that codes (zero point subtracted) must have
+ * magnitude
+ * <= 255. Otherwise z is a product of floats; x in bytes gives the bits that the floats would give
+ * that its codes stand for. Linear layers are the case h = w = 1.
+ */
+size_t nncf__conv2d_forward_scratch(const nncf_context *context, const nncf__conv2d *s,
+    const nncf__operand *x, const nncf__operand *w);
+void nncf__conv2d_forward(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
+    const nncf__operand *w, const float *bias, float *z);
 /* dx is written. Plain floats. */
-nncf_status nncf__conv2d_backward_input(
+size_t nncf__conv2d_backward_input_scratch(const nncf_context *context, const nncf__conv2d *s);
+void nncf__conv2d_backward_input(
     nncf_context *context, const nncf__conv2d *s, const float *w, const float *dz, float *dx);
-/* dw is written, not added to. A product of floats whatever x is: the step of x in bytes goes into
+/* dw is written, not added to. A product of floats whatever x is: the scale of x in bytes goes into
  * its values, one rounding each as in a fake-quantizer, so bytes and the floats they stand for give
  * the same bits. The sums over n and pixels have a fixed order. */
-nncf_status nncf__conv2d_backward_weight(nncf_context *context, const nncf__conv2d *s,
+size_t nncf__conv2d_backward_weight_scratch(
+    const nncf_context *context, const nncf__conv2d *s, const nncf__operand *x);
+void nncf__conv2d_backward_weight(nncf_context *context, const nncf__conv2d *s,
     const nncf__operand *x, const float *dz, float *dw);
 
 /*
  * Depthwise convolutions whose channels are worked on further, or are made, by the worker that has
  * them in its cache. Hooks are called from any thread, each channel's once, in no order that may
- * matter; `room` is the worker's.
+ * matter; `scratch` is the worker's.
  */
 typedef struct nncf__channel_hooks {
     void *arg;
     /* bytes, aligned to 64 */
-    size_t room;
+    size_t scratch;
     /* Forward: z of channels [c0, c1) is there. Backward: it will be asked for their dz. */
-    void (*group)(void *arg, int64_t c0, int64_t c1, void *room);
+    void (*group)(void *arg, int64_t c0, int64_t c1, void *scratch);
     /* Backward: dz of channels [c0, c1) in image n, written to `to`, or where it lies. Images in
      * order. */
     const float *(*dz)(void *arg, int64_t n, int64_t c0, int64_t c1, float *to);
 } nncf__channel_hooks;
 
-/* Can the two below be called? Not at the reference level, which has one loop for all convolutions.
+/* Can the two below be called? Not at the reference ISA, which has one loop for all convolutions.
  */
 bool nncf__conv2d_by_channel(const nncf_context *context, const nncf__conv2d *s);
-/* nncf__conv2d_forward(), and then. The bits are the same; on failure no hook was called. */
-nncf_status nncf__conv2d_forward_channels(nncf_context *context, const nncf__conv2d *s,
+/* nncf__conv2d_forward(), and then the hook. The bits are the same. hook_scratch: the hooks'
+ * member. */
+size_t nncf__conv2d_forward_channels_scratch(const nncf_context *context, const nncf__conv2d *s,
+    const nncf__operand *x, const nncf__operand *w, size_t hook_scratch);
+void nncf__conv2d_forward_channels(nncf_context *context, const nncf__conv2d *s,
     const nncf__operand *x, const nncf__operand *w, const float *bias, float *z,
     const nncf__channel_hooks *after);
 /* nncf__conv2d_backward_input() and nncf__conv2d_backward_weight() at once; either of dx and dw may
- * be NULL (not wanted), not both. The bits are the same; on failure no hook was called. */
-nncf_status nncf__conv2d_backward_channels(nncf_context *context, const nncf__conv2d *s,
+ * be NULL (not wanted), not both. The bits are the same. */
+size_t nncf__conv2d_backward_channels_scratch(const nncf_context *context, const nncf__conv2d *s,
+    const nncf__operand *x, size_t hook_scratch, bool wants_dx, bool wants_dw);
+void nncf__conv2d_backward_channels(nncf_context *context, const nncf__conv2d *s,
     const nncf__operand *x, const float *w, const nncf__channel_hooks *before, float *dx,
     float *dw);
 

@@ -4,6 +4,7 @@
  * depthwise_lanes.c make them. */
 #include "conv/depthwise.h"
 
+#include "base/checked.h"
 #include "base/int_math.h"
 #include "base/pool.h"
 #include "conv/conv2d.h"
@@ -12,9 +13,12 @@
 #include "kernels/kernels.h"
 #include "kernels/operand.h"
 
-#include <nncf/base.h>
 #include <nncf/context.h>
 #include <nncf/tensor.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 enum { MAX_STRIDE = NNCF__DEPTHWISE_STRIDE, MAX_TAPS = NNCF__DEPTHWISE_TAPS };
 /* Floats of a group, so that two or three such arrays stay in a second-level cache, unless one
@@ -109,10 +113,10 @@ typedef struct job {
     const nncf__conv2d *s;
     /* NULL in the forward pass, and where hooks give it */
     const float *dz;
-    /* nullable */
+    bool has_hooks;
     const nncf__channel_hooks *hooks;
     /* in scratch: what hooks make, what they need */
-    int64_t dz_at, room_at;
+    int64_t dz_at, hooks_at;
     /* channels that the way takes at a time; of a group */
     int64_t unit, group, n_groups;
     /* a task takes so many images of a group, which then is so many tasks */
@@ -139,7 +143,7 @@ static void group_task(void *arg, size_t chunk, size_t worker)
     float *scratch = nncf__scratch(j->context, worker);
     nncf__depthwise_task tasks[2];
     if (hooks && hooks->dz)
-        hooks->group(hooks->arg, first, end, scratch + j->room_at);
+        hooks->group(hooks->arg, first, end, scratch + j->hooks_at);
     for (size_t p = 0; p < j->n_products; p++) {
         tasks[p] = (nncf__depthwise_task){first, end, scratch + j->at[p]};
         way->begin(&j->products[p], &tasks[p]);
@@ -155,7 +159,7 @@ static void group_task(void *arg, size_t chunk, size_t worker)
         way->end(&j->products[p], &tasks[p]);
     nncf__kernels_of(j->context)->gemm_streams_end();
     if (hooks && !hooks->dz)
-        hooks->group(hooks->arg, first, end, scratch + j->room_at);
+        hooks->group(hooks->arg, first, end, scratch + j->hooks_at);
 }
 
 static const nncf__depthwise_algo *way_of(const nncf__depthwise *d)
@@ -172,7 +176,7 @@ static bool streams(const job *j, const nncf__depthwise *d)
     bool forward = d->product == NNCF__FORWARD;
     int64_t rows = forward ? s->out_h : s->h, cols = forward ? s->out_w : s->w;
     return s->n * s->c_in * rows * cols >= NNCF__STREAM_FLOATS && cols % 16 == 0 &&
-        (uintptr_t)d->out % 64 == 0 && !(forward && j->hooks);
+        (uintptr_t)d->out % 64 == 0 && !(forward && j->has_hooks);
 }
 
 static int64_t reserve_lines(int64_t *floats, int64_t count)
@@ -182,10 +186,10 @@ static int64_t reserve_lines(int64_t *floats, int64_t count)
     return at;
 }
 
-static nncf_status run(nncf_context *context, job *j)
+/* How the work is cut, and where its parts lie in a worker's scratch; returns the bytes of that. */
+static size_t plan(job *j, size_t hook_scratch)
 {
     const nncf__conv2d *s = j->s;
-    j->context = context;
     j->way = way_of(&j->products[0]); /* both gradients go one way */
     int64_t plane = max_i(s->h * s->w, s->out_h * s->out_w);
     j->group = min_i(GROUP_FLOATS / (s->n * plane), min_i(s->c_in / GROUPS, j->way->largest_group));
@@ -193,77 +197,111 @@ static nncf_status run(nncf_context *context, job *j)
     j->group = max_i(1, j->group / j->unit) * j->unit;
     j->n_groups = div_ceil(s->c_in, j->group);
     int64_t floats = 0;
-    bool whole = j->hooks != NULL; /* sums over images are one task's */
+    bool whole = j->has_hooks; /* sums over images are one task's */
     for (size_t p = 0; p < j->n_products; p++) {
         nncf__depthwise *d = &j->products[p];
-        d->stream = streams(j, d);
-        d->dz_is_hot = j->hooks != NULL;
         whole = whole || d->product == NNCF__BACKWARD_WEIGHT;
         j->at[p] = reserve_lines(&floats, j->way->plan(d, j->group));
     }
-    if (j->hooks && j->hooks->dz)
+    if (j->has_hooks && j->products[0].product != NNCF__FORWARD)
         j->dz_at = reserve_lines(&floats, j->unit * s->out_h * s->out_w);
-    if (j->hooks)
-        j->room_at =
-            reserve_lines(&floats, (int64_t)((j->hooks->room + sizeof(float) - 1) / sizeof(float)));
-    nncf_status status = nncf__scratch_reserve(context, (size_t)floats * sizeof(float));
-    if (status)
-        return status;
     j->parts = whole ? 1 : min_i(s->n, div_ceil(GROUPS, j->n_groups));
     j->images = div_ceil(s->n, j->parts);
-    double passes = (double)j->n_products + (j->hooks ? 1 : 0);
+    j->hooks_at = floats;
+    size_t bytes = (size_t)floats * sizeof(float);
+    return nncf__add(bytes, hook_scratch, &bytes) ? bytes : SIZE_MAX;
+}
+
+static void run(nncf_context *context, job *j, const nncf__channel_hooks *hooks)
+{
+    const nncf__conv2d *s = j->s;
+    plan(j, hooks ? hooks->scratch : 0);
+    j->context = context;
+    j->hooks = hooks;
+    for (size_t p = 0; p < j->n_products; p++) {
+        j->products[p].stream = streams(j, &j->products[p]);
+        j->products[p].dz_is_hot = j->has_hooks;
+    }
+    int64_t plane = max_i(s->h * s->w, s->out_h * s->out_w);
+    double passes = (double)j->n_products + (j->has_hooks ? 1 : 0);
     nncf__gemm_parallel(context, 16.0 * (double)(s->n * s->c_in) * (double)plane * passes,
         (size_t)(j->n_groups * j->parts), group_task, j);
-    return NNCF_OK;
 }
 
-nncf_status nncf__depthwise_forward(nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const nncf__operand *w, const float *bias, float *z,
-    const nncf__channel_hooks *after)
+/* ---- the products, without the pointers that only a run has ---- */
+
+static void add_product(job *j, const nncf_context *context, nncf__depthwise_product product,
+    const nncf__operand *x, bool codes)
 {
-    bool codes = x->scale && w->scale;
-    job j = {.s = s, .n_products = 1, .hooks = after};
-    nncf__depthwise *d = &j.products[0];
-    *d = (nncf__depthwise){.k = nncf__kernels_of(context),
-        .s = s,
-        .x = x,
-        .w = w->data,
-        .bias = bias,
-        .step_x = codes ? x->scale : NULL,
-        .step_w = codes ? w->scale : NULL,
-        .n_steps_w = w->n_scales,
-        .out = z,
-        .product = NNCF__FORWARD};
+    nncf__depthwise *d = &j->products[j->n_products++];
+    *d = (nncf__depthwise){
+        .k = nncf__kernels_of(context), .s = j->s, .x = x, .codes = codes, .product = product};
+    if (product == NNCF__BACKWARD_INPUT) {
+        stencil_backward(&d->stencil, j->s);
+        return;
+    }
+    stencil_forward(&d->stencil, j->s);
     if (x->dtype != NNCF_F32)
         d->bytes = nncf__bytes_of(x, codes);
-    stencil_forward(&d->stencil, s);
-    return run(context, &j);
 }
 
-nncf_status nncf__depthwise_backward(nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const float *w, const float *dz, const nncf__channel_hooks *before,
-    float *dx, float *dw)
+static job forward_job(const nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
+    const nncf__operand *w, bool has_hooks)
 {
-    job j = {.s = s, .dz = dz, .hooks = before};
-    if (dx) {
-        nncf__depthwise *d = &j.products[j.n_products++];
-        *d = (nncf__depthwise){.k = nncf__kernels_of(context),
-            .s = s,
-            .w = w,
-            .out = dx,
-            .product = NNCF__BACKWARD_INPUT};
-        stencil_backward(&d->stencil, s);
+    job j = {.s = s, .has_hooks = has_hooks};
+    add_product(&j, context, NNCF__FORWARD, x, nncf__operands_are_codes(x, w));
+    return j;
+}
+
+/* The input gradient first. */
+static job backward_job(const nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
+    bool has_hooks, bool wants_dx, bool wants_dw)
+{
+    job j = {.s = s, .has_hooks = has_hooks};
+    if (wants_dx)
+        add_product(&j, context, NNCF__BACKWARD_INPUT, NULL, false);
+    if (wants_dw)
+        add_product(&j, context, NNCF__BACKWARD_WEIGHT, x, false);
+    return j;
+}
+
+size_t nncf__depthwise_forward_scratch(const nncf_context *context, const nncf__conv2d *s,
+    const nncf__operand *x, const nncf__operand *w, const size_t *hook_scratch)
+{
+    job j = forward_job(context, s, x, w, hook_scratch != NULL);
+    return plan(&j, hook_scratch ? *hook_scratch : 0);
+}
+
+void nncf__depthwise_forward(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
+    const nncf__operand *w, const float *bias, float *z, const nncf__channel_hooks *after)
+{
+    job j = forward_job(context, s, x, w, after != NULL);
+    nncf__depthwise *d = &j.products[0];
+    d->w = w->data;
+    d->bias = bias;
+    d->scale_x = x->scale;
+    d->scale_w = w->scale;
+    d->n_scales_w = w->n_scales;
+    d->out = z;
+    run(context, &j, after);
+}
+
+size_t nncf__depthwise_backward_scratch(const nncf_context *context, const nncf__conv2d *s,
+    const nncf__operand *x, const size_t *hook_scratch, bool wants_dx, bool wants_dw)
+{
+    job j = backward_job(context, s, x, hook_scratch != NULL, wants_dx, wants_dw);
+    return plan(&j, hook_scratch ? *hook_scratch : 0);
+}
+
+void nncf__depthwise_backward(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
+    const float *w, const float *dz, const nncf__channel_hooks *before, float *dx, float *dw)
+{
+    job j = backward_job(context, s, x, before != NULL, dx != NULL, dw != NULL);
+    j.dz = dz;
+    for (size_t p = 0; p < j.n_products; p++) {
+        nncf__depthwise *d = &j.products[p];
+        d->w = w;
+        d->out = d->product == NNCF__BACKWARD_INPUT ? dx : dw;
     }
-    if (dw) {
-        nncf__depthwise *d = &j.products[j.n_products++];
-        *d = (nncf__depthwise){.k = nncf__kernels_of(context),
-            .s = s,
-            .x = x,
-            .out = dw,
-            .product = NNCF__BACKWARD_WEIGHT};
-        if (x->dtype != NNCF_F32)
-            d->bytes = nncf__bytes_of(x, false);
-        stencil_forward(&d->stencil, s);
-    }
-    return run(context, &j);
+    run(context, &j, before);
 }

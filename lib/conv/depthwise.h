@@ -18,7 +18,6 @@
 #include "kernels/kernels.h"
 #include "kernels/operand.h"
 
-#include <nncf/base.h>
 #include <nncf/context.h>
 #include <nncf/tensor.h>
 
@@ -94,11 +93,12 @@ typedef struct nncf__depthwise {
     /* forward, weight gradient */
     const nncf__operand *x;
     const float *w, *bias;
-    /* NULL: a product of floats */
-    const float *step_x, *step_w;
+    /* a product of codes, with these scales */
+    bool codes;
+    const float *scale_x, *scale_w;
+    size_t n_scales_w;
     /* what x in bytes becomes */
     nncf__bytes bytes;
-    size_t n_steps_w;
     float *out;
     nncf__depthwise_product product;
     /* the output is larger than caches, its rows are whole lines, and nobody reads it soon */
@@ -132,16 +132,22 @@ typedef struct nncf__depthwise_algo {
     void (*end)(const nncf__depthwise *d, const nncf__depthwise_task *t);
 } nncf__depthwise_algo;
 
-/* 1 / step when floats of x have to be rounded to codes, else 0. */
+/* Have floats of x to be rounded to codes? */
+static inline bool nncf__depthwise_rounds(const nncf__depthwise *d)
+{
+    return d->codes && d->x->dtype == NNCF_F32;
+}
+
+/* 1 / scale then, else 0. */
 static inline float nncf__depthwise_inverse(const nncf__depthwise *d)
 {
-    return d->step_x && d->x->dtype == NNCF_F32 ? 1.0f / *d->step_x : 0.0f;
+    return nncf__depthwise_rounds(d) ? 1.0f / *d->scale_x : 0.0f;
 }
 
 /* What the sum of a channel's codes is multiplied by; 1 for floats. */
 static inline float nncf__depthwise_scale(const nncf__depthwise *d, int64_t c)
 {
-    return d->step_x ? *d->step_x * d->step_w[d->n_steps_w > 1 ? c : 0] : 1.0f;
+    return d->codes ? *d->scale_x * d->scale_w[d->n_scales_w > 1 ? c : 0] : 1.0f;
 }
 
 static inline float nncf__depthwise_bias(const nncf__depthwise *d, int64_t c)
@@ -149,15 +155,15 @@ static inline float nncf__depthwise_bias(const nncf__depthwise *d, int64_t c)
     return d->bias ? d->bias[c] : -0.0f; /* x + -0 is x, for +0 and -0 too */
 }
 
-/* Weights of a channel in the order of the stencil's taps, as codes when there are steps. */
+/* Weights of a channel in the order of the stencil's taps, as codes when there are scales. */
 static inline void nncf__depthwise_weights(const nncf__depthwise *d, int64_t c, float *w)
 {
     const nncf__stencil *v = &d->stencil;
     for (int64_t t = 0; t < v->n_taps; t++)
         w[t] = d->w[c * v->n_taps + v->taps[t].weight];
-    if (d->step_w)
+    if (d->codes)
         d->k->gemm_quantize_inplace(
-            (size_t)v->n_taps, w, 1.0f / d->step_w[d->n_steps_w > 1 ? c : 0]);
+            (size_t)v->n_taps, w, 1.0f / d->scale_w[d->n_scales_w > 1 ? c : 0]);
 }
 
 /* Sixteen lanes, added as a tree; they are used up. */
@@ -180,13 +186,15 @@ bool nncf__depthwise_is_lanes(const nncf__conv2d *s);
 
 bool nncf__depthwise_fits(const nncf__conv2d *s);
 
-/* As the functions of kernels.h; `after` is nullable. */
-nncf_status nncf__depthwise_forward(nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const nncf__operand *w, const float *bias, float *z,
-    const nncf__channel_hooks *after);
+/* As the functions of conv2d.h; `after` and `hook_scratch` are NULL where there are no hooks. */
+size_t nncf__depthwise_forward_scratch(const nncf_context *context, const nncf__conv2d *s,
+    const nncf__operand *x, const nncf__operand *w, const size_t *hook_scratch);
+void nncf__depthwise_forward(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
+    const nncf__operand *w, const float *bias, float *z, const nncf__channel_hooks *after);
 /* From dz, or from where the hooks say. */
-nncf_status nncf__depthwise_backward(nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const float *w, const float *dz, const nncf__channel_hooks *before,
-    float *dx, float *dw);
+size_t nncf__depthwise_backward_scratch(const nncf_context *context, const nncf__conv2d *s,
+    const nncf__operand *x, const size_t *hook_scratch, bool wants_dx, bool wants_dw);
+void nncf__depthwise_backward(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
+    const float *w, const float *dz, const nncf__channel_hooks *before, float *dx, float *dw);
 
 #endif

@@ -150,7 +150,7 @@ const nncf__depthwise_algo nncf__depthwise_3x3 = {unit, INT64_MAX, plan, begin, 
 bool nncf__depthwise_is_3x3(const nncf__depthwise *d)
 {
     const nncf__conv2d *s = d->s;
-    const bool rounds = d->product == NNCF__FORWARD && nncf__depthwise_inverse(d) > 0;
+    const bool rounds = d->product == NNCF__FORWARD && nncf__depthwise_rounds(d);
     /* Masked loads and moves of lanes in one instruction: without them strips are faster, by a
      * third and more. */
     return d->k->isa >= NNCF_ISA_AVX512 && !rounds && s->kernel_h == 3 && s->kernel_w == 3 &&

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a model will need, told before anything is allocated: the shapes are followed through the
- * registered edges, and every layer is asked what its forward and backward take. Scratch is found
- * out by a dry run: the products are called with a context that notes what they reserve and does no
- * work.
+ * registered edges, and every layer is asked what its forward and backward take.
  */
 #include "base/alloc.h"
 #include "base/error.h"
@@ -70,7 +68,7 @@ static int32_t dtype_then(const nncf_layer *layer)
 
 /* Sums and pooling: floats that codes are turned into, a piece or a plane at a time, and a pool's
  * z. A sum that is quantized in front of its activation keeps itself, for backward twice. */
-static nncf_status others_need(
+static void others_need(
     const nncf_layer *layer, const int64_t in[4], const int64_t out[4], nncf__needs *needs)
 {
     const nncf__quantizer *output = nncf__layer_output_quantizer(layer);
@@ -86,7 +84,7 @@ static nncf_status others_need(
         needs->z = (size_t)count_of(out) * sizeof(float);
     if (in_steps)
         needs->z = (size_t)count_of(out) * sizeof(float) * (needs->train ? 2 : 1);
-    return floats == 0 ? NNCF_OK : nncf__scratch_reserve(&needs->dry, floats * sizeof(float));
+    needs->scratch = floats * sizeof(float);
 }
 
 /* The sums, and whether one of them did not fit. */
@@ -140,12 +138,14 @@ static nncf_status add_layer(
     if (status != NNCF_OK)
         return status;
     memcpy(out, f->shapes[layer->index], (size_t)f->ndims[layer->index] * sizeof *out);
-    nncf__needs needs = {.train = largest->train, .dry = largest->dry};
-    status = layer->weight_count > 0 ? nncf__product_needs(layer, in, out, &needs)
-                                     : others_need(layer, in, out, &needs);
-    if (status != NNCF_OK)
-        return status;
-    largest->dry.scratch_size = needs.dry.scratch_size;
+    nncf__needs needs = {.train = largest->train};
+    if (layer->weight_count > 0)
+        nncf__product_needs(layer, in, out, &needs);
+    else
+        others_need(layer, in, out, &needs);
+    if (needs.scratch == SIZE_MAX)
+        return NNCF_E_NOMEM;
+    largest->scratch = needs.scratch > largest->scratch ? needs.scratch : largest->scratch;
     largest->work = needs.work > largest->work ? needs.work : largest->work;
     largest->dw = needs.dw > largest->dw ? needs.dw : largest->dw;
     add_block(s, &s->m.activations, needs.z);
@@ -158,16 +158,19 @@ static nncf_status add_layer(
     return NNCF_OK;
 }
 
-static void add_shared(const nncf_context *context, const nncf__needs *largest, sums *s)
+static nncf_status add_shared(const nncf_context *context, const nncf__needs *largest, sums *s)
 {
     const size_t threads = (size_t)context->params.n_threads;
+    size_t scratch;
+    if (!nncf__scratch_size(context, largest->scratch, &scratch))
+        return NNCF_E_NOMEM;
     add_block(s, &s->m.work, largest->work);
     add_block(s, &s->m.work, largest->dw);
-    if (largest->dry.scratch_size == 0)
-        return;
-    for (size_t i = 0; i < threads; i++)
-        add_block(s, &s->m.scratch, largest->dry.scratch_size);
-    add_block(s, &s->m.scratch, threads * sizeof(void *));
+    for (size_t i = 0; i < threads && scratch > 0; i++)
+        add_block(s, &s->m.scratch, scratch);
+    if (scratch > 0)
+        add_block(s, &s->m.scratch, threads * sizeof(void *));
+    return NNCF_OK;
 }
 
 nncf_status nncf_model_memory(nncf_model *model, const nncf_tensor *inputs, size_t n_inputs,
@@ -180,10 +183,7 @@ nncf_status nncf_model_memory(nncf_model *model, const nncf_tensor *inputs, size
     nncf_context *context = model->context;
     const size_t n = model->n_layers;
     sums s = {.m = {NNCF_PARAMS(nncf_memory)}};
-    nncf__needs largest = {.train = mode == NNCF_MODE_TRAIN, .dry = *context};
-    largest.dry.dry = true;
-    largest.dry.scratch = NULL;
-    largest.dry.scratch_size = context->scratch ? context->scratch_size : 0; /* it never shrinks */
+    nncf__needs largest = {.train = mode == NNCF_MODE_TRAIN};
     flow f = {.shapes = nncf__calloc(context, n + 1, sizeof *f.shapes),
         .ndims = nncf__calloc(context, n + 1, sizeof *f.ndims),
         .inputs = inputs,
@@ -204,7 +204,8 @@ nncf_status nncf_model_memory(nncf_model *model, const nncf_tensor *inputs, size
     nncf__free(context, f.ndims);
     if (status != NNCF_OK)
         return status;
-    add_shared(context, &largest, &s);
+    if (add_shared(context, &largest, &s) != NNCF_OK)
+        return nncf__fail(err, NNCF_E_NOMEM, NULL, "%s", nncf_status_message(NNCF_E_NOMEM));
     if (s.wrapped)
         return nncf__fail(err, NNCF_E_LIMIT, NULL,
             "the bytes of this model with these inputs do not fit 64 bits; ask with a smaller "

@@ -110,6 +110,7 @@ static void set_steps(const nncf_layer *layer, nncf__operand *x, nncf__operand *
         steps[i] = wq->fq[i].scale;
     w->scale = steps;
     w->n_scales = wq->channels;
+    w->code_max = nncf__quantizer_code_max(wq);
     if (x->dtype == NNCF_F32) {
         x->scale = &c->incoming_quantizer->fq[0].scale;
         x->n_scales = 1;
@@ -120,16 +121,50 @@ static void set_steps(const nncf_layer *layer, nncf__operand *x, nncf__operand *
 static nncf__channel_hooks forward_hooks(const nncf__planes *out, nncf__norm *norm)
 {
     return (nncf__channel_hooks){.arg = norm,
-        .room = nncf__batch_norm_scratch(out),
+        .scratch = nncf__batch_norm_scratch(out),
         .group = nncf__batch_norm_forward_channels};
 }
 
 static nncf__channel_hooks backward_hooks(const nncf__planes *out, nncf__norm *norm)
 {
     return (nncf__channel_hooks){.arg = norm,
-        .room = nncf__batch_norm_scratch(out),
+        .scratch = nncf__batch_norm_scratch(out),
         .group = nncf__batch_norm_backward_sums,
         .dz = nncf__batch_norm_backward_dz};
+}
+
+/* Is the rest of the layer done channel by channel, with the product? */
+static bool by_channel(const nncf_layer *layer, const nncf__conv2d *shape)
+{
+    return layer->has_batch_norm && nncf__conv2d_by_channel(layer->model->context, shape);
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Scratch of forward, and of backward where dx or dw is wanted. */
+static size_t forward_scratch(const nncf_layer *layer, const nncf__conv2d *shape,
+    const nncf__operand *x, const nncf__operand *w, const nncf__planes *out)
+{
+    const nncf_context *context = layer->model->context;
+    return by_channel(layer, shape)
+        ? nncf__conv2d_forward_channels_scratch(context, shape, x, w, nncf__batch_norm_scratch(out))
+        : nncf__conv2d_forward_scratch(context, shape, x, w);
+}
+
+static size_t backward_scratch(const nncf_layer *layer, const nncf__conv2d *shape,
+    const nncf__operand *x, const nncf__planes *out, bool wants_dx, bool wants_dw)
+{
+    const nncf_context *context = layer->model->context;
+    if (!wants_dx && !wants_dw)
+        return 0;
+    if (by_channel(layer, shape))
+        return nncf__conv2d_backward_channels_scratch(
+            context, shape, x, nncf__batch_norm_scratch(out), wants_dx, wants_dw);
+    return larger(wants_dw ? nncf__conv2d_backward_weight_scratch(context, shape, x) : 0,
+        wants_dx ? nncf__conv2d_backward_input_scratch(context, shape) : 0);
 }
 
 /* Where the product goes: kept, or into y, or, where that takes only codes, into work space. */
@@ -156,18 +191,18 @@ static nncf_status multiply(nncf_layer *layer, const nncf__conv2d *shape, const 
     const nncf__operand *w, const nncf__planes *planes, float *z, const nncf__output *y)
 {
     nncf_context *context = layer->model->context;
-    if (layer->has_batch_norm && nncf__conv2d_by_channel(context, shape)) {
-        nncf__norm norm = nncf__batch_norm_forward_start(layer, planes, z, y);
-        const nncf__channel_hooks hooks = forward_hooks(planes, &norm);
-        nncf_status status =
-            nncf__conv2d_forward_channels(context, shape, x, w, layer->bias, z, &hooks);
-        if (status == NNCF_OK)
-            nncf__batch_norm_forward_finish(&norm);
-        return status;
-    }
-    nncf_status status = nncf__conv2d_forward(context, shape, x, w, layer->bias, z);
+    nncf_status status =
+        nncf__scratch_reserve(context, forward_scratch(layer, shape, x, w, planes));
     if (status != NNCF_OK)
         return status;
+    if (by_channel(layer, shape)) {
+        nncf__norm norm = nncf__batch_norm_forward_start(layer, planes, z, y);
+        const nncf__channel_hooks hooks = forward_hooks(planes, &norm);
+        nncf__conv2d_forward_channels(context, shape, x, w, layer->bias, z, &hooks);
+        nncf__batch_norm_forward_finish(&norm);
+        return NNCF_OK;
+    }
+    nncf__conv2d_forward(context, shape, x, w, layer->bias, z);
     if (layer->has_batch_norm)
         nncf__batch_norm_forward(layer, planes, z, y);
     else
@@ -243,24 +278,25 @@ bool nncf__layer_reads_x(const nncf_layer *layer)
 }
 
 /* Through all that follows the product, and the product: dx and dw (NULL: not wanted) from dy. */
-static nncf_status multiply_backward(nncf_layer *layer, const nncf__conv2d *shape,
-    const nncf__operand *x, const float *w, const nncf__planes *planes, float *dy, float *dx,
-    float *dw)
+static void multiply_backward(nncf_layer *layer, const nncf__conv2d *shape, const nncf__operand *x,
+    const float *w, const nncf__planes *planes, float *dy, float *dx, float *dw)
 {
     nncf_context *context = layer->model->context;
-    if (layer->has_batch_norm && nncf__conv2d_by_channel(context, shape) && (dx || dw)) {
+    if (by_channel(layer, shape) && (dx || dw)) {
         nncf__norm norm = nncf__batch_norm_backward_start(
             layer, planes, layer->z.data, dy, layer->bias_grad != NULL);
         const nncf__channel_hooks hooks = backward_hooks(planes, &norm);
-        return nncf__conv2d_backward_channels(context, shape, x, w, &hooks, dx, dw);
+        nncf__conv2d_backward_channels(context, shape, x, w, &hooks, dx, dw);
+        return;
     }
     if (layer->has_batch_norm)
         nncf__batch_norm_backward(layer, planes, layer->z.data, dy);
     else if (has_epilogue(layer))
         nncf__epilogue_backward(layer, planes, layer->z.data, dy, dy, true);
-    nncf_status status = dw ? nncf__conv2d_backward_weight(context, shape, x, dy, dw) : NNCF_OK;
-    return status == NNCF_OK && dx ? nncf__conv2d_backward_input(context, shape, w, dy, dx)
-                                   : status;
+    if (dw)
+        nncf__conv2d_backward_weight(context, shape, x, dy, dw);
+    if (dx)
+        nncf__conv2d_backward_input(context, shape, w, dy, dx);
 }
 
 nncf_status nncf__product_backward(nncf_layer *layer, const nncf__operand *x, const int64_t in[4],
@@ -287,10 +323,12 @@ nncf_status nncf__product_backward(nncf_layer *layer, const nncf__operand *x, co
     }
 
     const nncf__operand used_x = input ? own_input(layer, input) : *x;
-    status = multiply_backward(
-        layer, &shape, &used_x, used_w, &out_planes, dy, dx, wants_dw ? model->dw.data : NULL);
-    if (status != NNCF_OK)
+    if ((status = nncf__scratch_reserve(context,
+             backward_scratch(layer, &shape, &used_x, &out_planes, dx != NULL, wants_dw))) !=
+        NNCF_OK)
         return status;
+    multiply_backward(
+        layer, &shape, &used_x, used_w, &out_planes, dy, dx, wants_dw ? model->dw.data : NULL);
     if (compresses) {
         if ((status = nncf__weight_backward(layer, model->dw.data)) != NNCF_OK)
             return status;
@@ -313,8 +351,8 @@ nncf_status nncf__product_backward(nncf_layer *layer, const nncf__operand *x, co
     return NNCF_OK;
 }
 
-nncf_status nncf__product_needs(
-    nncf_layer *layer, const int64_t in[4], const int64_t out[4], nncf__needs *needs)
+void nncf__product_needs(
+    const nncf_layer *layer, const int64_t in[4], const int64_t out[4], nncf__needs *needs)
 {
     const nncf__planes in_planes = nncf__planes_of(in), out_planes = nncf__planes_of(out);
     const nncf__quantizer *input = input_quantizer(layer),
@@ -324,10 +362,7 @@ nncf_status nncf__product_needs(
                  weight = layer->weight_count * sizeof(float);
     const nncf__conv2d shape = nncf__product_shape(layer, in, out);
     const nncf__quantizer *wq = layer->compression ? layer->compression->weight_quantizer : NULL;
-    static const float step = 1;
-    float *any = layer->weight; /* a valid pointer: in a dry run nobody reads or writes tensors */
-    nncf_context *dry = &needs->dry;
-    nncf_status status = NNCF_OK;
+    static const float scale = 1; /* any: scratch does not depend on it */
 
     needs->channels = nncf__channels_bytes(&out_planes);
     needs->wq = compresses_weight(layer) ? weight : 0;
@@ -336,41 +371,27 @@ nncf_status nncf__product_needs(
     needs->work = needs->train ? (input ? elements(&in_planes) * sizeof(float) : 0)
                                : (nncf__quantizer_dtype(output) != NNCF_F32 ? z : 0);
     needs->dw = needs->train && wants_weight_gradient(layer) ? weight : 0;
-    if (layer->has_batch_norm && nncf__batch_norm_scratch(&out_planes) > 0)
-        status = nncf__scratch_reserve(dry, nncf__batch_norm_scratch(&out_planes));
-    if (nncf__kernels_of(dry)->isa == NNCF_ISA_REFERENCE) /* its products work in place */
-        return status;
-    const bool by_channel = layer->has_batch_norm && nncf__conv2d_by_channel(dry, &shape);
-    const nncf__channel_hooks after = forward_hooks(&out_planes, NULL),
-                              before = backward_hooks(&out_planes, NULL);
+    if (layer->has_batch_norm)
+        needs->scratch = larger(needs->scratch, nncf__batch_norm_scratch(&out_planes));
     /* nobody asks for the gradient of the model's input, but the scale of its quantizer needs it */
     const bool wants_dx = needs->train && (layer->n_inputs > 0 || input);
     /* with floats, as while ranges are initialized; with floats that become codes on the way; with
      * codes */
     enum { FLOATS, ROUNDED, CODES, FORMS };
     const int32_t dtype = nncf__quantizer_dtype(feeding);
-    nncf__operand x = {.data = any}, w = {.data = any};
-    for (int form = FLOATS; form < FORMS && status == NNCF_OK; form++) {
+    nncf__operand x = {0}, w = {0};
+    for (int form = FLOATS; form < FORMS; form++) {
         if (form == ROUNDED && input) /* its own input is in codes already */
             continue;
         if (form != FLOATS && dtype != NNCF_F32)
-            x = (nncf__operand){.data = any,
-                .scale = &step,
-                .n_scales = 1,
-                .dtype = form == CODES ? dtype : (int32_t)NNCF_F32};
-        if (x.scale && gives_codes(wq)) {
-            w.scale = &step;
-            w.n_scales = 1;
-        }
-        status = by_channel ? nncf__conv2d_forward_channels(dry, &shape, &x, &w, NULL, any, &after)
-                            : nncf__conv2d_forward(dry, &shape, &x, &w, NULL, any);
-        if (status == NNCF_OK && by_channel && (wants_dx || needs->dw > 0))
-            status = nncf__conv2d_backward_channels(
-                dry, &shape, &x, any, &before, wants_dx ? any : NULL, needs->dw > 0 ? any : NULL);
-        else if (status == NNCF_OK && needs->dw > 0)
-            status = nncf__conv2d_backward_weight(dry, &shape, &x, any, any);
+            x = (nncf__operand){
+                .scale = &scale, .n_scales = 1, .dtype = form == CODES ? dtype : (int32_t)NNCF_F32};
+        if (x.scale && gives_codes(wq))
+            w = (nncf__operand){
+                .scale = &scale, .n_scales = 1, .code_max = nncf__quantizer_code_max(wq)};
+        needs->scratch =
+            larger(needs->scratch, forward_scratch(layer, &shape, &x, &w, &out_planes));
+        needs->scratch = larger(needs->scratch,
+            backward_scratch(layer, &shape, &x, &out_planes, wants_dx, needs->dw > 0));
     }
-    if (status == NNCF_OK && wants_dx && !by_channel)
-        status = nncf__conv2d_backward_input(dry, &shape, any, any, any);
-    return status;
 }

@@ -19,15 +19,15 @@
  * layers share. */
 typedef struct nncf__needs {
     bool train;
-    /* its scratch_size is the result */
-    nncf_context dry;
     size_t z, xq, wq, channels;
     size_t work, dw;
+    /* of each worker; SIZE_MAX: too much */
+    size_t scratch;
 } nncf__needs;
 /* For a convolution or linear layer whose quantizers are initialized, and whose input is codes
  * where it may be. */
-nncf_status nncf__product_needs(
-    nncf_layer *layer, const int64_t in[4], const int64_t out[4], nncf__needs *needs);
+void nncf__product_needs(
+    const nncf_layer *layer, const int64_t in[4], const int64_t out[4], nncf__needs *needs);
 
 /* Does backward of a product need what forward left in the layer, besides the compressed weight? */
 bool nncf__product_keeps(const nncf_layer *layer);

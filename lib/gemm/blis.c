@@ -231,7 +231,7 @@ static void load(void)
     blis.usable = true;
 }
 
-bool nncf__blis_microkernel(nncf_context *context, int32_t isa, nncf__microkernel *m)
+bool nncf__blis_microkernel(const nncf_context *context, int32_t isa, nncf__microkernel *m)
 {
     pthread_once(&blis.once, load);
     if (blis.warning[0] && !atomic_flag_test_and_set(&blis.warned))
@@ -249,7 +249,7 @@ const char *nncf__blis_describe(void)
 
 #else
 
-bool nncf__blis_microkernel(nncf_context *context, int32_t isa, nncf__microkernel *m)
+bool nncf__blis_microkernel(const nncf_context *context, int32_t isa, nncf__microkernel *m)
 {
     (void)context;
     (void)isa;

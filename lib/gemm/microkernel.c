@@ -30,7 +30,7 @@ void nncf__microkernel_builtin(const nncf__kernels *k, nncf__microkernel *m)
         .has_builtin = true};
 }
 
-void nncf__microkernel_get(nncf_context *context, nncf__microkernel *m)
+void nncf__microkernel_get(const nncf_context *context, nncf__microkernel *m)
 {
     const nncf__kernels *k = nncf__kernels_of(context);
     if (!nncf__blis_microkernel(context, k->isa, m)) {
@@ -47,8 +47,7 @@ const char *nncf__gemm_describe(const nncf_context *context)
 {
     nncf__microkernel m;
     const nncf__kernels *k = nncf__kernels_of(context);
-    return k->isa > NNCF_ISA_REFERENCE &&
-            nncf__blis_microkernel((nncf_context *)context, k->isa, &m)
+    return k->isa > NNCF_ISA_REFERENCE && nncf__blis_microkernel(context, k->isa, &m)
         ? nncf__blis_describe()
         : "none";
 }
@@ -58,16 +57,18 @@ size_t nncf__bytes_aligned(int64_t floats)
     return ((size_t)floats * sizeof(float) + 63) / 64 * 64;
 }
 
-nncf_status nncf__workspace_reserve(nncf__workspace *a, nncf_context *context, size_t private_bytes,
-    size_t unit_bytes, int64_t n_units)
+nncf__workspace nncf__workspace_plan(
+    const nncf_context *context, size_t private_bytes, size_t unit_bytes, int64_t n_units)
 {
-    int64_t workers = max_i(1, context->params.n_threads);
-    *a = (nncf__workspace){context, (private_bytes + 63) / 64 * 64, unit_bytes, workers};
-    size_t shared, total;
-    if (!nncf__mul((size_t)div_ceil(n_units, workers), unit_bytes, &shared) ||
-        !nncf__add(shared, a->private_bytes + NNCF__PANEL_SLACK, &total))
-        return NNCF_E_NOMEM;
-    return nncf__scratch_reserve(context, total);
+    nncf__workspace w = {.context = context,
+        .private_bytes = (private_bytes + 63) / 64 * 64,
+        .unit_bytes = unit_bytes,
+        .workers = max_i(1, context->params.n_threads)};
+    size_t shared;
+    if (!nncf__mul((size_t)div_ceil(n_units, w.workers), unit_bytes, &shared) ||
+        !nncf__add(shared, w.private_bytes + NNCF__PANEL_SLACK, &w.bytes))
+        w.bytes = SIZE_MAX;
+    return w;
 }
 
 float *nncf__workspace_slot(const nncf__workspace *a, int64_t unit)
@@ -80,7 +81,7 @@ void nncf__gemm_parallel(
     nncf_context *context, double flops, size_t n_chunks, nncf__chunk_fn *fn, void *arg)
 {
     /* Waking the others costs some microseconds: about as much as this many operations on one. */
-    if (flops < 400e3 && !context->dry) {
+    if (flops < 400e3) {
         for (size_t i = 0; i < n_chunks; i++)
             fn(arg, i, 0);
         return;

@@ -53,11 +53,11 @@ enum { NNCF__STREAM_FLOATS = 4 << 20 };
 enum { NNCF__SIDE_MAX = 32, NNCF__TILE_MAX = 32 * 16, NNCF__PANEL_SLACK = 1024 /* bytes */ };
 
 /* BLIS's micro-kernel when this context may use it, else our own. */
-void nncf__microkernel_get(nncf_context *context, nncf__microkernel *m);
+void nncf__microkernel_get(const nncf_context *context, nncf__microkernel *m);
 void nncf__microkernel_builtin(const nncf__kernels *k, nncf__microkernel *m);
 /* blis.c: false when BLIS is not there, is of a version we do not know, or needs more than level
  * `isa`. */
-bool nncf__blis_microkernel(nncf_context *context, int32_t isa, nncf__microkernel *m);
+bool nncf__blis_microkernel(const nncf_context *context, int32_t isa, nncf__microkernel *m);
 const char *nncf__blis_describe(void);
 
 /*
@@ -69,11 +69,13 @@ typedef struct nncf__workspace {
     const nncf_context *context;
     size_t private_bytes, unit_bytes;
     int64_t workers;
+    /* of each worker's scratch, all of the above; SIZE_MAX: more than a size_t holds */
+    size_t bytes;
 } nncf__workspace;
 
 size_t nncf__bytes_aligned(int64_t floats); /* to 64 */
-nncf_status nncf__workspace_reserve(nncf__workspace *a, nncf_context *context, size_t private_bytes,
-    size_t unit_bytes, int64_t n_units);
+nncf__workspace nncf__workspace_plan(
+    const nncf_context *context, size_t private_bytes, size_t unit_bytes, int64_t n_units);
 float *nncf__workspace_slot(const nncf__workspace *a, int64_t unit);
 
 /* Run small work on the calling thread. */

@@ -16,8 +16,7 @@
 
 void nncf__pixel_map_flatten(nncf__pixel_map *g)
 {
-    bool one_tap = g->n_taps == 1 && g->taps[0].y == 0 && g->taps[0].x == 0;
-    if (!one_tap)
+    if (!nncf__taps_are_identity(&g->taps))
         return;
     /* Rows follow each other at the source, which has them all, and at the destination: the image
      * is one row. The grid of an input gradient may have more rows than dz: those are under no
@@ -146,7 +145,8 @@ void nncf__pack_pixels(const nncf__microkernel *m, const nncf__pixel_map *g, int
     int64_t n_panels = (last - first + m->v - 1) / m->v, panel = (k1 - k0) * m->v;
     for (int64_t k = k0; k < k1;) {
         int64_t t = k / g->channels, c = k % g->channels, n_c = min_i(g->channels - c, k1 - k);
-        size_t n = nncf__segments_source(g, &g->taps[t], first, last, m->v, panel, segments);
+        const nncf__tap tap = nncf__taps_at(&g->taps, t);
+        size_t n = nncf__segments_source(g, &tap, first, last, m->v, panel, segments);
         if ((last - first) % m->v) /* idle lanes of the last panel */
             segments[n++] = (nncf__segment){.src = -1,
                 .dst = (int32_t)((n_panels - 1) * panel + (last - first) % m->v),
@@ -168,19 +168,19 @@ static void pack_rows_of_k(
     const nncf__microkernel *m, const nncf__weights *w, int64_t s0, int64_t used, float *panel)
 {
     enum { STRIP = 144 };
-    int64_t s = m->s, k = w->channels * w->n_taps;
+    int64_t s = m->s, n_taps = nncf__taps_count(&w->taps), k = w->channels * n_taps;
     const float *src = w->data + s0 * w->s_stride;
-    if (w->n_taps == 1) {
+    if (n_taps == 1) {
         m->k->gemm_transpose((size_t)used, (size_t)k, src, w->s_stride, panel, (size_t)s);
         return;
     }
     _Alignas(64) float strip[STRIP * NNCF__SIDE_MAX];
     for (int64_t i = 0; i < k; i += STRIP) {
-        int64_t n = min_i(STRIP, k - i), c = i / w->n_taps, t = i % w->n_taps;
+        int64_t n = min_i(STRIP, k - i), c = i / n_taps, t = i % n_taps;
         m->k->gemm_transpose((size_t)used, (size_t)n, src + i, w->s_stride, strip, (size_t)s);
         for (int64_t r = 0; r < n; r++) {
             memcpy(panel + (t * w->channels + c) * s, strip + r * s, (size_t)s * sizeof *panel);
-            if (++t == w->n_taps) {
+            if (++t == n_taps) {
                 t = 0;
                 c++;
             }
@@ -188,23 +188,30 @@ static void pack_rows_of_k(
     }
 }
 
+static void copy_strided(const float *from, int64_t stride, int64_t n, float *to)
+{
+    if (stride == 1)
+        memcpy(to, from, (size_t)n * sizeof *to);
+    else
+        for (int64_t i = 0; i < n; i++)
+            to[i] = from[i * stride];
+}
+
 static void pack_rows_of_s(
     const nncf__microkernel *m, const nncf__weights *w, int64_t s0, int64_t used, float *panel)
 {
-    int64_t s = m->s, k = w->channels * w->n_taps;
+    const nncf__taps_axis *y = &w->taps.y, *x = &w->taps.x;
+    int64_t s = m->s, k = w->channels * nncf__taps_count(&w->taps);
     if (used < s)
         memset(panel, 0, (size_t)(k * s) * sizeof *panel);
     for (int64_t c = 0; c < w->channels; c++) {
         const float *src = w->data + c * w->k_stride + s0 * w->s_stride;
-        for (int64_t t = 0; t < w->n_taps; t++) {
-            const float *from = src + w->taps[t].weight;
-            float *to = panel + (t * w->channels + c) * s;
-            if (w->s_stride == 1)
-                memcpy(to, from, (size_t)used * sizeof *to);
-            else
-                for (int64_t j = 0; j < used; j++)
-                    to[j] = from[j * w->s_stride];
-        }
+        float *to = panel + c * s;
+        for (int64_t i = 0; i < y->n; i++)
+            for (int64_t j = 0; j < x->n; j++, to += w->channels * s)
+                copy_strided(src + (y->index + i * y->index_step) * w->taps.kernel_w + x->index +
+                        j * x->index_step,
+                    w->s_stride, used, to);
     }
 }
 
@@ -219,12 +226,12 @@ static void round_lanes(int64_t k, int64_t s, const float *inverse, float *panel
 void nncf__pack_weights(
     const nncf__microkernel *m, const nncf__weights *w, int64_t s0, float *panel)
 {
-    int64_t s = m->s, k = w->n_taps * w->channels, used = min_i(s, w->n_s - s0);
+    int64_t s = m->s, k = nncf__taps_count(&w->taps) * w->channels, used = min_i(s, w->n_s - s0);
     if (w->rows_of_k)
         pack_rows_of_k(m, w, s0, used, panel);
     else
         pack_rows_of_s(m, w, s0, used, panel);
-    if (!w->scale)
+    if (!w->codes)
         return;
     if (w->n_scales == 1) {
         m->k->gemm_quantize_inplace((size_t)(k * s), panel, 1.0f / w->scale[0]);

@@ -10,12 +10,49 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* One tap of a convolution's kernel. */
 typedef struct nncf__tap {
     /* where the source pixel of grid pixel (0, 0) lies; may be outside */
     int64_t y, x;
     /* index of the tap in the weight's kernel_h * kernel_w */
     int64_t weight;
 } nncf__tap;
+
+/* The taps along one axis of a kernel: n of them, equally far apart. */
+typedef struct nncf__taps_axis {
+    int64_t n;
+    /* of the first tap: where its source pixel lies, its index in the kernel; from tap to tap */
+    int64_t at, index, at_step, index_step;
+} nncf__taps_axis;
+
+/* The taps that a product sums over: all pairs, x fastest. */
+typedef struct nncf__taps {
+    nncf__taps_axis y, x;
+    /* of the kernel: its taps in a row */
+    int64_t kernel_w;
+} nncf__taps;
+
+static inline int64_t nncf__taps_count(const nncf__taps *t)
+{
+    return t->y.n * t->x.n;
+}
+
+static inline nncf__tap nncf__taps_at(const nncf__taps *t, int64_t i)
+{
+    const int64_t y = i / t->x.n, x = i % t->x.n;
+    return (nncf__tap){.y = t->y.at + y * t->y.at_step,
+        .x = t->x.at + x * t->x.at_step,
+        .weight =
+            (t->y.index + y * t->y.index_step) * t->kernel_w + t->x.index + x * t->x.index_step};
+}
+
+/* A single tap, on the grid's own pixel. */
+static inline bool nncf__taps_are_identity(const nncf__taps *t)
+{
+    return nncf__taps_count(t) == 1 && t->y.at == 0 && t->x.at == 0;
+}
+
+#define NNCF__TAPS_IDENTITY ((nncf__taps){.y.n = 1, .x.n = 1, .kernel_w = 1})
 
 /* The pixels of one product: a grid of rows x cols in each of n images, and where its pixels come
  * from and go to. */
@@ -31,8 +68,7 @@ typedef struct nncf__pixel_map {
     int64_t step_y, step_x;
     /* offset of grid pixel (n, r, c) from the first */
     int64_t dst_image, dst_row, dst_col;
-    const nncf__tap *taps;
-    int64_t n_taps;
+    nncf__taps taps;
 } nncf__pixel_map;
 
 /* Join rows (and images of one pixel) that lie in one line at source and destination. */
@@ -58,11 +94,13 @@ typedef struct nncf__weights {
     /* (s, channel, tap) without gaps, all taps in order */
     bool rows_of_k;
     int64_t n_s, channels, s_stride, k_stride;
-    const nncf__tap *taps;
-    int64_t n_taps;
-    /* NULL: floats; else 1 or n_s steps */
+    nncf__taps taps;
+    /* multiples of scales, which are packed as codes; then 1 or n_s scales */
+    bool codes;
     const float *scale;
     size_t n_scales;
+    /* of codes: the largest magnitude that they may have */
+    int32_t code_max;
 } nncf__weights;
 
 /* One panel of s output channels from channel s0 on, all k. */

@@ -22,14 +22,13 @@
 #include <nncf/base.h>
 #include <nncf/context.h>
 
-#include <math.h>
-
 /* ---- forward, input gradient ---- */
 
 typedef struct pixel_job {
     const nncf__pixel_product *p;
     nncf__microkernel m;
     nncf__workspace areas;
+    int64_t workers;
     /* n_panels: of output channels */
     int64_t n_pixels, k, k_block, n_panels;
     /* a task: so many blocks, one after the other */
@@ -41,27 +40,11 @@ typedef struct pixel_job {
     size_t targets_at, starts_at, pixels_at, sums_at, scales_at;
 } pixel_job;
 
-/* The largest |code| of the weights: it says how long a block of k may be. */
-static float largest_code(const nncf__kernels *k, const nncf__weights *w)
-{
-    float largest = 1;
-    int64_t row = w->channels * w->n_taps;
-    for (int64_t j = 0; j < w->n_s; j++) {
-        float range[2] = {0, 0};
-        k->min_max((size_t)row, w->data + j * w->s_stride, range);
-        float reach = fmaxf(-range[0], range[1]) / w->scale[w->n_scales > 1 ? j : 0];
-        largest = fmaxf(largest, rintf(reach));
-    }
-    return fminf(largest, 255.0f);
-}
-
 static void plan_k(pixel_job *j)
 {
     int64_t limit = j->m.kc;
-    if (j->codes && j->k > 257) { /* 255 * 255 * 257 < 2^24 */
-        float product = 255.0f * largest_code(j->m.k, &j->p->weights);
-        limit = min_i(limit, (int64_t)(16777215.0f / product));
-    }
+    if (j->codes) /* sums below 2^24 */
+        limit = min_i(limit, 16777215 / (255 * (int64_t)j->p->weights.code_max));
     if (j->k <= limit) {
         j->k_block = j->k;
         return;
@@ -75,7 +58,7 @@ static void plan_k(pixel_job *j)
 static int64_t blocks_of_task(const pixel_job *j)
 {
     enum { MOST = 8 };
-    int64_t n = div_ceil(j->n_pixels, j->block_pixels), workers = j->areas.workers, best = 1,
+    int64_t n = div_ceil(j->n_pixels, j->block_pixels), workers = j->workers, best = 1,
             least = INT64_MAX;
     for (int64_t b = 1; b <= MOST && n * j->tasks_across >= 4 * b * workers; b++) {
         int64_t share = div_ceil(div_ceil(n, b) * j->tasks_across, workers) * b;
@@ -91,7 +74,7 @@ static int64_t blocks_of_task(const pixel_job *j)
  * a block takes so that the threads are done at the same time. */
 static int64_t equal_blocks(const pixel_job *j, int64_t n, int64_t most)
 {
-    int64_t workers = j->areas.workers, best = most, least = INT64_MAX, first = div_ceil(n, most);
+    int64_t workers = j->workers, best = most, least = INT64_MAX, first = div_ceil(n, most);
     for (int64_t blocks = first; blocks <= first + 2 * workers; blocks++) {
         int64_t size = div_ceil(n, blocks),
                 share = div_ceil(div_ceil(n, size) * j->tasks_across, workers) * size;
@@ -111,12 +94,12 @@ static void plan_tasks(pixel_job *j)
     bool several = j->k_block < j->k;
     j->task_panels = several ? min_i(j->n_panels, div_ceil(512, s)) : j->n_panels;
     int64_t budget = j->m.block_v * j->m.kc, packed = j->k_block;
-    if (!several && j->n_pixels > 4096 * j->areas.workers)
+    if (!several && j->n_pixels > 4096 * j->workers)
         packed *= 2; /* the next block is fetched meanwhile */
     int64_t sums = several ? j->task_panels * s * (j->codes ? 2 : 1) : 0;
     int64_t pixels = min_i(budget / (packed + sums), 512);
     pixels = max_i(pixels / v * v, 2 * v);
-    int64_t wanted = j->areas.workers > 1 ? 4 * j->areas.workers : 1;
+    int64_t wanted = j->workers > 1 ? 4 * j->workers : 1;
     while (pixels > 4 * v &&
         div_ceil(j->n_pixels, pixels) * div_ceil(j->n_panels, j->task_panels) < wanted)
         pixels = round_up(pixels / 2, v);
@@ -177,7 +160,8 @@ static void plan_ahead(pixel_task *t, int64_t first, int64_t last)
     const nncf__pixel_map *g = &j->p->grid;
     int64_t size = g->is_bytes ? 1 : (int64_t)sizeof(float), in_image = first % g->cols;
     t->channels_ahead = 0;
-    if (g->n_taps > 1 || g->rows > 1 || g->step_x > 1 || g->src_w != g->cols || first >= last)
+    if (nncf__taps_count(&g->taps) > 1 || g->rows > 1 || g->step_x > 1 || g->src_w != g->cols ||
+        first >= last)
         return;
     int64_t bytes = (min_i(last - first, g->cols - in_image)) * size;
     t->ahead = (const char *)g->src + (first / g->cols * g->src_image + in_image) * size;
@@ -291,7 +275,7 @@ static void multiply_block(pixel_task *t)
     find_targets(t);
     for (int64_t k0 = 0; k0 < j->k; k0 += j->k_block) {
         int64_t k1 = min_i(k0 + j->k_block, j->k);
-        float inverse = j->codes && !p->grid.is_bytes ? 1.0f / p->step_x : 0.0f;
+        float inverse = j->codes && !p->grid.is_bytes ? 1.0f / p->scale_x : 0.0f;
         nncf__pack_pixels(
             &j->m, &p->grid, t->first, t->last, k0, k1, inverse, t->segments, t->pixels);
         for (int64_t panel = t->panel0; panel < t->panel1; panel++)
@@ -320,7 +304,7 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
         .scale = (float *)(void *)(area + j->scales_at),
         .bias = (float *)(void *)(area + j->scales_at) + n_s};
     for (int64_t i = t.panel0 * j->m.s; i < min_i(t.panel1 * j->m.s, w->n_s); i++) {
-        t.scale[i] = j->codes ? p->step_x * w->scale[w->n_scales > 1 ? i : 0] : 1.0f;
+        t.scale[i] = j->codes ? p->scale_x * w->scale[w->n_scales > 1 ? i : 0] : 1.0f;
         t.bias[i] = p->bias ? p->bias[i] : -0.0f; /* x + -0 is x, for +0 and -0 too */
     }
     for (int64_t first = block * j->block_pixels; first < end; first += j->block_pixels) {
@@ -333,37 +317,35 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
         j->m.k->gemm_streams_end();
 }
 
-static nncf_status pixel_plan(nncf_context *context, const nncf__pixel_product *p, pixel_job *j)
+static void plan(const nncf_context *context, const nncf__pixel_product *p, pixel_job *j)
 {
-    *j = (pixel_job){.p = p, .codes = p->weights.scale != NULL && p->step_x > 0};
+    *j = (pixel_job){.p = p, .codes = p->weights.codes};
     nncf__microkernel_get(context, &j->m);
-    j->areas.workers = max_i(1, context->params.n_threads);
+    j->workers = max_i(1, context->params.n_threads);
     j->n_pixels = p->grid.n * p->grid.rows * p->grid.cols;
-    j->k = p->weights.channels * p->weights.n_taps;
+    j->k = p->weights.channels * nncf__taps_count(&p->weights.taps);
     j->n_panels = div_ceil(p->weights.n_s, j->m.s);
     j->stream = j->n_pixels * p->weights.n_s >= NNCF__STREAM_FLOATS && p->dst_plane % 16 == 0;
     plan_k(j);
     plan_tasks(j);
-    return nncf__workspace_reserve(
-        &j->areas, context, plan_private(j), nncf__bytes_aligned(j->k * j->m.s), j->n_panels);
+    j->areas = nncf__workspace_plan(
+        context, plan_private(j), nncf__bytes_aligned(j->k * j->m.s), j->n_panels);
 }
 
-nncf_status nncf__pixel_product_reserve(nncf_context *context, const nncf__pixel_product *p)
+size_t nncf__pixel_product_scratch(const nncf_context *context, const nncf__pixel_product *p)
 {
     pixel_job j;
-    return pixel_plan(context, p, &j);
+    plan(context, p, &j);
+    return j.areas.bytes;
 }
 
-nncf_status nncf__pixel_product_run(nncf_context *context, const nncf__pixel_product *p)
+void nncf__pixel_product_run(nncf_context *context, const nncf__pixel_product *p)
 {
     pixel_job j;
-    nncf_status status = pixel_plan(context, p, &j);
-    if (status)
-        return status;
+    plan(context, p, &j);
     double weights = (double)j.k * (double)p->weights.n_s;
     nncf__gemm_parallel(context, 32.0 * weights, (size_t)j.n_panels, pack_weights_task, &j);
     nncf__gemm_parallel(context, 2.0 * (double)j.n_pixels * weights,
         (size_t)(div_ceil(j.n_pixels, j.task_blocks * j.block_pixels) * j.tasks_across),
         multiply_task, &j);
-    return NNCF_OK;
 }

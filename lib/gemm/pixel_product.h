@@ -5,16 +5,16 @@
 
 #include "gemm/pack.h"
 
-#include <nncf/base.h>
 #include <nncf/context.h>
 
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct nncf__pixel_product {
     nncf__pixel_map grid;
     nncf__weights weights;
-    /* 0: floats; else codes, which a grid of bytes gives by itself */
-    float step_x;
+    /* of codes, which a grid of bytes gives by itself */
+    float scale_x;
     /* nullable, n_s */
     const float *bias;
     float *dst;
@@ -22,9 +22,9 @@ typedef struct nncf__pixel_product {
     int64_t dst_plane;
 } nncf__pixel_product;
 
-nncf_status nncf__pixel_product_run(nncf_context *context, const nncf__pixel_product *p);
-/* Only the scratch: then the run cannot fail. For calls of several products, none of which may be
- * done alone. */
-nncf_status nncf__pixel_product_reserve(nncf_context *context, const nncf__pixel_product *p);
+/* Bytes of scratch that each worker needs; SIZE_MAX: too many. It does not depend on pointers,
+ * strides of the source and values. */
+size_t nncf__pixel_product_scratch(const nncf_context *context, const nncf__pixel_product *p);
+void nncf__pixel_product_run(nncf_context *context, const nncf__pixel_product *p);
 
 #endif

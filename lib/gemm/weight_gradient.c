@@ -51,6 +51,7 @@ typedef struct weight_job {
     const nncf__weight_product *p;
     const nncf__kernels *k;
     nncf__workspace areas;
+    int64_t workers;
     /* dz; x, a row a (tap, channel) */
     side a, b;
     /* Blocks of pixels: k_block each, the last of a line what is left; a line is an image or all
@@ -74,9 +75,8 @@ typedef struct weight_job {
 static bool is_readable(const nncf__pixel_map *g)
 {
     int64_t plane = g->cols;
-    return !g->is_bytes && g->n_taps == 1 && g->taps[0].y == 0 && g->taps[0].x == 0 &&
-        g->rows == 1 && g->step_x == 1 && g->src_w == plane && plane % 16 == 0 &&
-        plane % 2048 != 0 && plane >= LEAST_IN_PLACE;
+    return !g->is_bytes && nncf__taps_are_identity(&g->taps) && g->rows == 1 && g->step_x == 1 &&
+        g->src_w == plane && plane % 16 == 0 && plane % 2048 != 0 && plane >= LEAST_IN_PLACE;
 }
 
 static void plan_pixels(weight_job *j)
@@ -91,7 +91,7 @@ static void plan_pixels(weight_job *j)
     j->n_chunks = min_i(j->n_blocks, min_i(MOST_CHUNKS, max_i(1, SUM_BYTES / sums)));
     j->stride = j->k_block +
         (j->k_block / 16 % 2 ? 0 : 16); /* an odd number of lines: rows share no sets */
-    j->direct = j->n_chunks == 1 && g->n_taps == 1;
+    j->direct = j->n_chunks == 1 && nncf__taps_count(&g->taps) == 1;
 }
 
 static void cut(side *s, int64_t n, int64_t grain)
@@ -103,7 +103,7 @@ static void cut(side *s, int64_t n, int64_t grain)
 /* Shares of the output. They change no bits, so the number of threads may have a say. */
 static void plan_shares(weight_job *j)
 {
-    int64_t wanted = j->areas.workers > 1 ? div_ceil(4 * j->areas.workers, j->n_chunks) : 1;
+    int64_t wanted = j->workers > 1 ? div_ceil(4 * j->workers, j->n_chunks) : 1;
     cut(&j->a, div_ceil(j->a.rows, max_i(SHARE / j->k_block, 4 * GRAIN_A)), GRAIN_A);
     cut(&j->b, min_i(div_ceil(wanted, j->a.n_shares), div_ceil(j->b.rows, GRAIN_B)), GRAIN_B);
     j->a_is_shared = !j->a.in_place && j->b.n_shares > 2 &&
@@ -147,7 +147,8 @@ static void pack_lines(const weight_job *j, const nncf__pixel_map *g, int64_t r0
     int64_t n = last - first, whole = round_up(n, 16);
     for (int64_t r = r0; r < r1;) {
         int64_t t = r / g->channels, c = r % g->channels, n_c = min_i(g->channels - c, r1 - r);
-        size_t n_segments = nncf__segments_source(g, &g->taps[t], first, last, n, 0, segments);
+        const nncf__tap tap = nncf__taps_at(&g->taps, t);
+        size_t n_segments = nncf__segments_source(g, &tap, first, last, n, 0, segments);
         float *lines = to + (r - r0) * j->stride;
         nncf__gather(j->k, g, c, n_c, n_segments, segments, lines, j->stride);
         for (int64_t i = 0; n < whole && i < n_c; i++)
@@ -268,7 +269,7 @@ static void weight_sum_task(void *arg, size_t index, size_t worker)
 {
     (void)worker;
     const weight_job *j = arg;
-    int64_t row = j->b.rows, taps = j->p->x.n_taps, at = (int64_t)index * row;
+    int64_t row = j->b.rows, taps = nncf__taps_count(&j->p->x.taps), at = (int64_t)index * row;
     float *sums = sums_of(j, 0) + at, *dst = j->p->dst + at;
     if (taps == 1)
         sums = memcpy(dst, sums, (size_t)row * sizeof *dst);
@@ -277,24 +278,32 @@ static void weight_sum_task(void *arg, size_t index, size_t worker)
     if (taps > 1)
         for (int64_t c = 0; c < j->p->x.channels; c++)
             for (int64_t t = 0; t < taps; t++)
-                dst[c * taps + j->p->x.taps[t].weight] = sums[t * j->p->x.channels + c];
+                dst[c * taps + t] = sums[t * j->p->x.channels + c];
 }
 
-nncf_status nncf__weight_product_run(nncf_context *context, const nncf__weight_product *p)
+static weight_job plan(const nncf_context *context, const nncf__weight_product *p)
 {
     weight_job j = {.p = p,
         .k = nncf__kernels_of(context),
+        .workers = max_i(1, context->params.n_threads),
         .a = {.g = &p->dz, .in_place = is_readable(&p->dz), .rows = p->dz.channels},
-        .b = {.g = &p->x, .rows = p->x.channels * p->x.n_taps}};
+        .b = {.g = &p->x, .rows = p->x.channels * nncf__taps_count(&p->x.taps)}};
     j.b.in_place = j.a.in_place && is_readable(&p->x); /* blocks of pixels are the same for bytes */
-    j.areas.workers = max_i(1, context->params.n_threads);
     plan_pixels(&j);
     plan_shares(&j);
     size_t unit = plan_unit(&j);
-    nncf_status status = nncf__workspace_reserve(
-        &j.areas, context, plan_private(&j), unit, unit > 0 ? j.n_chunks : 0);
-    if (status)
-        return status;
+    j.areas = nncf__workspace_plan(context, plan_private(&j), unit, unit > 0 ? j.n_chunks : 0);
+    return j;
+}
+
+size_t nncf__weight_product_scratch(const nncf_context *context, const nncf__weight_product *p)
+{
+    return plan(context, p).areas.bytes;
+}
+
+void nncf__weight_product_run(nncf_context *context, const nncf__weight_product *p)
+{
+    weight_job j = plan(context, p);
     double outputs = (double)j.a.rows * (double)j.b.rows,
            pixels = (double)(p->x.n * p->x.rows * p->x.cols);
     if (j.a_is_shared)
@@ -305,5 +314,4 @@ nncf_status nncf__weight_product_run(nncf_context *context, const nncf__weight_p
     if (!j.direct)
         nncf__gemm_parallel(
             context, 8.0 * outputs * (double)j.n_chunks, (size_t)j.a.rows, weight_sum_task, &j);
-    return NNCF_OK;
 }

@@ -5,8 +5,9 @@
 
 #include "gemm/pack.h"
 
-#include <nncf/base.h>
 #include <nncf/context.h>
+
+#include <stddef.h>
 
 typedef struct nncf__weight_product {
     /* the same pixels; dz has one tap */
@@ -15,6 +16,8 @@ typedef struct nncf__weight_product {
     float *dst;
 } nncf__weight_product;
 
-nncf_status nncf__weight_product_run(nncf_context *context, const nncf__weight_product *p);
+/* Bytes of scratch that each worker needs; SIZE_MAX: too many. It depends on no pointer. */
+size_t nncf__weight_product_scratch(const nncf_context *context, const nncf__weight_product *p);
+void nncf__weight_product_run(nncf_context *context, const nncf__weight_product *p);
 
 #endif

@@ -25,7 +25,15 @@ typedef struct nncf__operand {
     int32_t dtype;
     /* the code that means 0; bytes only, 0 to 255 or -128 to 127 */
     int32_t zero;
+    /* weights with scales: no code has a larger magnitude, zero point subtracted; 0: 255 */
+    int32_t code_max;
 } nncf__operand;
+
+/* Is their product one of integer codes? */
+static inline bool nncf__operands_are_codes(const nncf__operand *x, const nncf__operand *w)
+{
+    return x->scale && w->scale && x->n_scales && w->n_scales;
+}
 
 /* The bytes of an operand as integer codes (with the zero point subtracted), or as its values. */
 static inline nncf__bytes nncf__bytes_of(const nncf__operand *o, bool codes)

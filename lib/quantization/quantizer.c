@@ -73,6 +73,14 @@ void nncf__fq_asymmetric(const nncf__quantizer_params *params, float low, float 
     fill(fq, (h - l) / n, -zero, n - zero);
 }
 
+int32_t nncf__quantizer_code_max(const nncf__quantizer *quantizer)
+{
+    const nncf__quantizer_params *params = &quantizer->params;
+    if (quantizer->range) /* zero may be either end's code */
+        return (1 << params->bits) - 1;
+    return (int32_t)fmax(symmetric_high(params), -symmetric_low(params, quantizer->is_weight));
+}
+
 void nncf__quantizer_refresh(nncf__quantizer *quantizer)
 {
     for (size_t c = 0; c < quantizer->channels; c++) {

@@ -55,6 +55,8 @@ typedef struct nncf__quantizer {
 /* Recompute fq from scale or low and range (the optimizer moves them). Call once at the start of
  * each forward that uses it. */
 void nncf__quantizer_refresh(nncf__quantizer *quantizer);
+/* The largest magnitude that a code of it may have, zero point subtracted. */
+int32_t nncf__quantizer_code_max(const nncf__quantizer *quantizer);
 /* Constants from ranges, for tests and refresh: symmetric scale; asymmetric low and range
  * (semantics.md). */
 void nncf__fq_symmetric(

@@ -6,6 +6,7 @@
 
 #include "../../examples/classification/models.h"
 #include "../../examples/classification/net_internal.h"
+#include "../support/conv_run.h"
 #include "base/pool.h"
 #include "conv/conv2d.h"
 #include "exec/product.h"
@@ -139,23 +140,20 @@ typedef struct subject {
 static void ours(const subject *b, bool codes)
 {
     const product *p = &b->p;
-    const nncf__operand x = {.data = p->x, .dtype = NNCF_F32},
-                        w = {.data = p->w, .dtype = NNCF_F32},
-                        x_codes = {.data = b->bytes,
-                            .scale = &b->step,
-                            .n_scales = 1,
-                            .dtype = NNCF_U8},
-                        w_codes = {
-                            .data = p->w, .scale = &b->step, .n_scales = 1, .dtype = NNCF_F32};
+    const nncf__operand
+        x = {.data = p->x, .dtype = NNCF_F32},
+        w = {.data = p->w, .dtype = NNCF_F32},
+        x_codes = {.data = b->bytes, .scale = &b->step, .n_scales = 1, .dtype = NNCF_U8},
+        w_codes = {
+            .data = p->w, .scale = &b->step, .n_scales = 1, .dtype = NNCF_F32, .code_max = 127};
     nncf_status status;
     if (b->pass == PASS_FORWARD)
-        status = nncf__conv2d_forward(
+        status = conv_forward(
             b->context, &p->s, codes ? &x_codes : &x, codes ? &w_codes : &w, NULL, p->z);
     else if (b->pass == PASS_INPUT)
-        status = nncf__conv2d_backward_input(b->context, &p->s, p->w, p->dz, p->dx);
+        status = conv_backward_input(b->context, &p->s, p->w, p->dz, p->dx);
     else
-        status =
-            nncf__conv2d_backward_weight(b->context, &p->s, codes ? &x_codes : &x, p->dz, p->dw);
+        status = conv_backward_weight(b->context, &p->s, codes ? &x_codes : &x, p->dz, p->dw);
     if (status != NNCF_OK)
         abort();
 }

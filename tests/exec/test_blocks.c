@@ -5,6 +5,7 @@
  * without the gradients that nobody wants; and what the products promise to their hooks: the bits
  * of the plain calls, each channel once, images in order.
  */
+#include "base/pool.h"
 #include "config/config.h"
 #include "controller/layer_compression.h"
 #include "conv/conv2d.h"
@@ -12,6 +13,7 @@
 #include "kernels/kernels.h"
 #include "kernels/operand.h"
 #include "quantization/quantizer.h"
+#include "support/conv_run.h"
 #include "support/fixture.h"
 #include "support/oracle.h"
 
@@ -346,18 +348,22 @@ static void check_hooks(nncf_context *context, const nncf__conv2d *s, arrays *a)
 {
     const nncf__operand x = {.data = a->x}, w = {.data = a->w};
     watch v = {.s = s, .want = a->z, .z = a->got_z, .group = a->group, .image = a->image};
-    const nncf__channel_hooks after = {.arg = &v, .room = 1000, .group = watch_group};
-    ck_assert_int_eq(nncf__conv2d_forward(context, s, &x, &w, NULL, a->z), NNCF_OK);
-    ck_assert_int_eq(
-        nncf__conv2d_forward_channels(context, s, &x, &w, NULL, a->got_z, &after), NNCF_OK);
+    const nncf__channel_hooks after = {.arg = &v, .scratch = 1000, .group = watch_group};
+    ck_assert_int_eq(conv_forward(context, s, &x, &w, NULL, a->z), NNCF_OK);
+    ck_assert_int_eq(conv_forward_channels(context, s, &x, &w, NULL, a->got_z, &after), NNCF_OK);
     check_watch(&v, "forward");
     ck_assert_mem_eq(a->got_z, a->z, a->nz * sizeof(float));
 
-    ck_assert_int_eq(nncf__conv2d_backward_input(context, s, a->w, a->dz, a->dx), NNCF_OK);
-    ck_assert_int_eq(nncf__conv2d_backward_weight(context, s, &x, a->dz, a->dw), NNCF_OK);
+    ck_assert_int_eq(conv_backward_input(context, s, a->w, a->dz, a->dx), NNCF_OK);
+    ck_assert_int_eq(conv_backward_weight(context, s, &x, a->dz, a->dw), NNCF_OK);
+    ck_assert_int_eq(/* more than a size_t counts is no scratch of a few bytes */
+        nncf__scratch_reserve(
+            context, nncf__conv2d_forward_channels_scratch(context, s, &x, &w, SIZE_MAX - 7)),
+        NNCF_E_NOMEM);
+
     v = (watch){.s = s, .want = a->dz, .group = a->group, .image = a->image};
     const nncf__channel_hooks before = {
-        .arg = &v, .room = 1000, .group = watch_group, .dz = watch_dz};
+        .arg = &v, .scratch = 1000, .group = watch_group, .dz = watch_dz};
     for (int what = 1; what < 8; what++) {
         if (what % 4 == 0)
             continue;
@@ -365,8 +371,7 @@ static void check_hooks(nncf_context *context, const nncf__conv2d *s, arrays *a)
         v.copies = what & 4;
         memset(a->got_dx, 0xff, a->nx * sizeof(float));
         memset(a->got_dw, 0xff, a->nw * sizeof(float));
-        ck_assert_int_eq(
-            nncf__conv2d_backward_channels(context, s, &x, a->w, &before, dx, dw), NNCF_OK);
+        ck_assert_int_eq(conv_backward_channels(context, s, &x, a->w, &before, dx, dw), NNCF_OK);
         check_watch(&v, "backward");
         if (dx)
             ck_assert_mem_eq(dx, a->dx, a->nx * sizeof(float));

@@ -12,6 +12,7 @@
 #include "conv/conv2d.h"
 #include "gemm/microkernel.h"
 #include "kernels/operand.h"
+#include "support/conv_run.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,17 +112,17 @@ static nncf_status bench_pass(const bench_run *r, int pass)
     nncf__operand x = {.data = r->x.data}, w = {.data = r->w.data};
     switch (pass) {
     case 0:
-        return nncf__conv2d_forward(r->context, &r->s, &x, &w, NULL, r->z);
+        return conv_forward(r->context, &r->s, &x, &w, NULL, r->z);
     case 1:
-        return nncf__conv2d_forward(r->context, &r->s, &r->x, &r->w, NULL, r->z);
+        return conv_forward(r->context, &r->s, &r->x, &r->w, NULL, r->z);
     case 2:
-        return nncf__conv2d_forward(r->context, &r->s, &r->bytes, &r->w, NULL, r->z);
+        return conv_forward(r->context, &r->s, &r->bytes, &r->w, NULL, r->z);
     case 3:
-        return nncf__conv2d_backward_input(r->context, &r->s, r->w.data, r->dz, r->dx);
+        return conv_backward_input(r->context, &r->s, r->w.data, r->dz, r->dx);
     case 4:
-        return nncf__conv2d_backward_weight(r->context, &r->s, &x, r->dz, r->dw);
+        return conv_backward_weight(r->context, &r->s, &x, r->dz, r->dw);
     default:
-        return nncf__conv2d_backward_weight(r->context, &r->s, &r->bytes, r->dz, r->dw);
+        return conv_backward_weight(r->context, &r->s, &r->bytes, r->dz, r->dw);
     }
 }
 
@@ -210,7 +211,7 @@ static void bench_one(
         .s = s,
         .x = {.data = x, .scale = &step, .n_scales = 1},
         .bytes = {.data = bytes, .scale = &step, .n_scales = 1, .dtype = NNCF_U8},
-        .w = {.data = w, .scale = &step, .n_scales = 1},
+        .w = {.data = w, .scale = &step, .n_scales = 1, .code_max = 127},
         .z = bench_array(n_z, step),
         .dz = bench_array(n_z, step),
         .dx = bench_array(n_x, step),

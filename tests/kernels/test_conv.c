@@ -2,9 +2,11 @@
 /* Convolutions against the naive loops: random shapes around tile sizes, integer codes exactly,
  * every level, any number of threads, guard pages, special values. `--bench` measures layer shapes.
  */
+#include "base/pool.h"
 #include "conv/conv2d.h"
 #include "kernel_check.h"
 #include "kernels/operand.h"
+#include "support/conv_run.h"
 
 #include "conv_bench.h"
 
@@ -155,18 +157,18 @@ static void check_floats(const problem *p, nncf_context *c)
 
     nncf__conv2d_forward_ref(s, &x, &w, p->bias, want);
     nncf__conv2d_forward_ref(s, &abs_x, &abs_w, ab, sums);
-    ck_assert_int_eq(nncf__conv2d_forward(c, s, &x, &w, p->bias, p->z), NNCF_OK);
+    ck_assert_int_eq(conv_forward(c, s, &x, &w, p->bias, p->z), NNCF_OK);
     assert_close(p, "forward", p->z, want, sums, p->n_z, taps * in_group);
 
     nncf__conv2d_backward_input_ref(s, p->w, p->dz, want);
     nncf__conv2d_backward_input_ref(s, aw, adz, sums);
-    ck_assert_int_eq(nncf__conv2d_backward_input(c, s, p->w, p->dz, p->dx), NNCF_OK);
+    ck_assert_int_eq(conv_backward_input(c, s, p->w, p->dz, p->dx), NNCF_OK);
     assert_close(
         p, "backward_input", p->dx, want, sums, p->n_x, taps * (double)(s->c_out / s->groups));
 
     nncf__conv2d_backward_weight_ref(s, &x, p->dz, want);
     nncf__conv2d_backward_weight_ref(s, &abs_x, adz, sums);
-    ck_assert_int_eq(nncf__conv2d_backward_weight(c, s, &x, p->dz, p->dw), NNCF_OK);
+    ck_assert_int_eq(conv_backward_weight(c, s, &x, p->dz, p->dw), NNCF_OK);
     assert_close(
         p, "backward_weight", p->dw, want, sums, p->n_w, (double)(s->n * s->out_h * s->out_w));
     free(want);
@@ -185,7 +187,7 @@ static void check_codes(const problem *p, nncf_context *c, const float *bias)
     nncf__operand x = operand_x(p), w = operand_w(p);
     nncf__conv2d_forward_ref(&p->s, &x, &w, bias, want);
     memset(p->z, 0xff, p->n_z * sizeof *p->z);
-    ck_assert_int_eq(nncf__conv2d_forward(c, &p->s, &x, &w, bias, p->z), NNCF_OK);
+    ck_assert_int_eq(conv_forward(c, &p->s, &x, &w, bias, p->z), NNCF_OK);
     for (size_t i = 0; i < p->n_z; i++)
         REQUIRE(memcmp(&p->z[i], &want[i], sizeof(float)) == 0,
             "codes %s [%zu]: %.9g, expected %.9g", text, i, (double)p->z[i], (double)want[i]);
@@ -295,20 +297,20 @@ static void check_bytes(const problem *p, nncf_context *c, bool is_signed)
     float *want = malloc(most * sizeof *want);
 
     nncf__conv2d_forward_ref(&p->s, &b, &w, p->bias, want);
-    ck_assert_int_eq(nncf__conv2d_forward(c, &p->s, &b, &w, p->bias, p->z), NNCF_OK);
+    ck_assert_int_eq(conv_forward(c, &p->s, &b, &w, p->bias, p->z), NNCF_OK);
     REQUIRE(memcmp(p->z, want, p->n_z * sizeof *want) == 0,
         "codes in bytes %s: not the exact product", text);
-    ck_assert_int_eq(nncf__conv2d_forward(c, &p->s, &x, &w, p->bias, p->z), NNCF_OK);
+    ck_assert_int_eq(conv_forward(c, &p->s, &x, &w, p->bias, p->z), NNCF_OK);
     REQUIRE(memcmp(p->z, want, p->n_z * sizeof *want) == 0,
         "codes in floats %s: not the exact product", text);
 
-    ck_assert_int_eq(nncf__conv2d_forward(c, &p->s, &plain_x, &plain_w, p->bias, want), NNCF_OK);
-    ck_assert_int_eq(nncf__conv2d_forward(c, &p->s, &b, &plain_w, p->bias, p->z), NNCF_OK);
+    ck_assert_int_eq(conv_forward(c, &p->s, &plain_x, &plain_w, p->bias, want), NNCF_OK);
+    ck_assert_int_eq(conv_forward(c, &p->s, &b, &plain_w, p->bias, p->z), NNCF_OK);
     REQUIRE(memcmp(p->z, want, p->n_z * sizeof *want) == 0,
         "bytes times floats %s: not the bits of floats", text);
 
-    ck_assert_int_eq(nncf__conv2d_backward_weight(c, &p->s, &plain_x, p->dz, want), NNCF_OK);
-    ck_assert_int_eq(nncf__conv2d_backward_weight(c, &p->s, &b, p->dz, p->dw), NNCF_OK);
+    ck_assert_int_eq(conv_backward_weight(c, &p->s, &plain_x, p->dz, want), NNCF_OK);
+    ck_assert_int_eq(conv_backward_weight(c, &p->s, &b, p->dz, p->dw), NNCF_OK);
     REQUIRE(memcmp(p->dw, want, p->n_w * sizeof *want) == 0,
         "dw from bytes %s: not the bits of floats", text);
     free(want);
@@ -402,9 +404,9 @@ START_TEST(threads_change_nothing)
         float *first[3] = {malloc(p.n_z * 4), malloc(p.n_x * 4), malloc(p.n_w * 4)};
         for (int32_t threads = 1; threads <= 5; threads += sweep_rounds(1, 4)) {
             nncf_context *c = context_at(levels[_i], threads == 5 ? 2 : threads);
-            ck_assert_int_eq(nncf__conv2d_forward(c, &s, &x, &w, p.bias, p.z), NNCF_OK);
-            ck_assert_int_eq(nncf__conv2d_backward_input(c, &s, p.w, p.dz, p.dx), NNCF_OK);
-            ck_assert_int_eq(nncf__conv2d_backward_weight(c, &s, &x, p.dz, p.dw), NNCF_OK);
+            ck_assert_int_eq(conv_forward(c, &s, &x, &w, p.bias, p.z), NNCF_OK);
+            ck_assert_int_eq(conv_backward_input(c, &s, p.w, p.dz, p.dx), NNCF_OK);
+            ck_assert_int_eq(conv_backward_weight(c, &s, &x, p.dz, p.dw), NNCF_OK);
             if (threads == 1) {
                 memcpy(first[0], p.z, p.n_z * 4);
                 memcpy(first[1], p.dx, p.n_x * 4);
@@ -446,13 +448,13 @@ START_TEST(special_values_pass)
             size_t n = pass == 0 ? p.n_z : pass == 1 ? p.n_x : p.n_w;
             if (pass == 0) {
                 nncf__conv2d_forward_ref(&s, &x, &w, p.bias, want);
-                ck_assert_int_eq(nncf__conv2d_forward(c, &s, &x, &w, p.bias, p.z), NNCF_OK);
+                ck_assert_int_eq(conv_forward(c, &s, &x, &w, p.bias, p.z), NNCF_OK);
             } else if (pass == 1) {
                 nncf__conv2d_backward_input_ref(&s, p.w, p.dz, want);
-                ck_assert_int_eq(nncf__conv2d_backward_input(c, &s, p.w, p.dz, p.dx), NNCF_OK);
+                ck_assert_int_eq(conv_backward_input(c, &s, p.w, p.dz, p.dx), NNCF_OK);
             } else {
                 nncf__conv2d_backward_weight_ref(&s, &x, p.dz, want);
-                ck_assert_int_eq(nncf__conv2d_backward_weight(c, &s, &x, p.dz, p.dw), NNCF_OK);
+                ck_assert_int_eq(conv_backward_weight(c, &s, &x, p.dz, p.dw), NNCF_OK);
             }
             char text[160];
             describe(&p, text, sizeof text);
@@ -474,7 +476,7 @@ START_TEST(special_values_pass)
         problem_codes(&p, false, 0, 255, 127, false);
         p.x[7 * 9 + 4] = NAN;
         nncf__operand x = operand_x(&p), w = operand_w(&p);
-        ck_assert_int_eq(nncf__conv2d_forward(c, &s, &x, &w, p.bias, p.z), NNCF_OK);
+        ck_assert_int_eq(conv_forward(c, &s, &x, &w, p.bias, p.z), NNCF_OK);
         for (size_t e = 0; e < p.n_z; e++)
             ck_assert_int_eq(isnan(p.z[e]) != 0, e % 9 == 4);
         problem_free(&p);
@@ -566,7 +568,7 @@ START_TEST(long_depthwise_sums)
         for (size_t j = 0; j < p.n_z; j++)
             p.dz[j] = (float)(30 + fx_random32() % 31);
         const nncf__operand x = operand_x(&p);
-        ck_assert_int_eq(nncf__conv2d_backward_weight(c, &s, &x, p.dz, p.dw), NNCF_OK);
+        ck_assert_int_eq(conv_backward_weight(c, &s, &x, p.dz, p.dw), NNCF_OK);
         for (int64_t w = 0; w < 18; w++) {
             const int64_t sum = whole_sum(&p, w / 9, w % 9 / 3 - 1, w % 3 - 1);
             REQUIRE(p.dw[w] == (float)sum, "shape %zu, weight %d: %.0f, not %.0f", i, (int)w,
@@ -626,9 +628,9 @@ START_TEST(no_memory)
                 memcpy(out, before, bytes);
                 for (int again = 0; again < 2; again++) {
                     memory.left = again ? 1000 : good;
-                    nncf_status got = pass == 0 ? nncf__conv2d_forward(c, &s, &x, &w, p.bias, p.z)
-                        : pass == 1 ? nncf__conv2d_backward_input(c, &s, p.w, p.dz, p.dx)
-                                    : nncf__conv2d_backward_weight(c, &s, &x, p.dz, p.dw);
+                    nncf_status got = pass == 0 ? conv_forward(c, &s, &x, &w, p.bias, p.z)
+                        : pass == 1             ? conv_backward_input(c, &s, p.w, p.dz, p.dx)
+                                                : conv_backward_weight(c, &s, &x, p.dz, p.dw);
                     if (again)
                         ck_assert_int_eq(got, NNCF_OK);
                     else
@@ -647,6 +649,37 @@ START_TEST(no_memory)
 }
 END_TEST
 
+/* A block asks before it has data, and keeps the answer while the optimizer moves the scales. */
+START_TEST(plans_depend_on_no_value)
+{
+    static const int32_t dtypes[] = {NNCF_F32, NNCF_U8, NNCF_S8};
+    for (int kind = 0; kind < 60; kind++) {
+        nncf__conv2d s = random_shape(kind % 5);
+        ck_assert(shape_finish(&s));
+        problem p;
+        problem_make(&p, &s);
+        problem_codes(&p, kind % 2, 0, 255, 127, false);
+        nncf_context *c = context_at(levels[_i], 1 + kind % 3);
+        const float unused[2] = {1e-30f, NAN};
+        for (size_t i = 0; i < COUNT(dtypes); i++) {
+            nncf__operand x = operand_x(&p), w = operand_w(&p), no_x, no_w;
+            x.dtype = dtypes[i];
+            no_x = x, no_w = w;
+            no_x.data = no_w.data = NULL;
+            no_x.scale = &unused[0], no_w.scale = &unused[1];
+            no_w.n_scales = 1;
+            ck_assert_uint_eq(nncf__conv2d_forward_scratch(c, &s, &x, &w),
+                nncf__conv2d_forward_scratch(c, &s, &no_x, &no_w));
+            ck_assert_uint_eq(nncf__conv2d_backward_weight_scratch(c, &s, &x),
+                nncf__conv2d_backward_weight_scratch(c, &s, &no_x));
+        }
+        ck_assert_ptr_null(nncf__scratch(c, 0)); /* asking takes nothing */
+        nncf_context_destroy(c);
+        problem_free(&p);
+    }
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("conv");
@@ -662,6 +695,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, special_values_pass, 0, n);
     tcase_add_loop_test(t, extraordinary_shapes, 0, n);
     tcase_add_loop_test(t, long_depthwise_sums, 0, n);
+    tcase_add_loop_test(t, plans_depend_on_no_value, 0, n);
     tcase_add_test(t, no_memory);
     return s;
 }

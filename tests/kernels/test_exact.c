@@ -12,6 +12,7 @@
 #include "conv/conv2d.h"
 #include "kernel_check.h"
 #include "kernels/operand.h"
+#include "support/conv_run.h"
 
 #include <check.h>
 #include <stdbool.h>
@@ -130,7 +131,7 @@ static void compare(const codes *c, nncf_context *context, int low, const char *
             bytes[i] = (uint8_t)(c->x[i] + ox.zero);
         }
         memset(z, 0xff, c->n_z * sizeof *z);
-        ck_assert_int_eq(nncf__conv2d_forward(context, &c->s, &ox, &ow, c->bias, z), NNCF_OK);
+        ck_assert_int_eq(conv_forward(context, &c->s, &ox, &ow, c->bias, z), NNCF_OK);
         for (size_t i = 0; i < c->n_z; i++)
             REQUIRE(memcmp(&z[i], &c->want[i], sizeof *z) == 0,
                 "%s, form %d, k %d, [%zu]: %.9g, expected %.9g", what, form, (int)row, i,
