@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mistakes in a training loop are told once, in words; and the two orders of calls come to the
  * same. */
+#include "support/files.h"
 #include "support/fixture.h"
 
 #include <unistd.h>
@@ -367,12 +368,10 @@ END_TEST
 /* Go on in another model and controller, from a snapshot. */
 static void resume(loop *l, const char *config, int32_t order)
 {
-    char path[] = "nncf-protocol-XXXXXX";
+    char path[FX_TEMPORARY];
     nncf_checkpoint *checkpoint = NULL;
     nncf_error err = NNCF_ERROR_INIT;
-    int file = mkstemp(path);
-    ck_assert_int_ge(file, 0);
-    close(file);
+    fx_temporary(path);
     ck_assert_msg(
         nncf_checkpoint_save(l->ctrl, path, NULL, 0, NULL, 0, &err) == NNCF_OK, "%s", err.message);
     loop_close(l);

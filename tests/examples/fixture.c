@@ -89,7 +89,7 @@ void fixture_write_idx(const char *dir, const char *set, int count, bool gzip)
     const uint32_t image_shape[3] = {(uint32_t)count, 28, 28}, label_shape[1] = {(uint32_t)count};
     size_t image_bytes = 16 + (size_t)count * 784, label_bytes = 8 + (size_t)count;
     uint8_t *images = malloc(image_bytes), *labels = malloc(label_bytes);
-    uint32_t random = 12345;
+    uint64_t random = 12345;
     char name[64];
     ck_assert(images != NULL && labels != NULL);
     put_header(images, 3, image_shape);
@@ -99,8 +99,7 @@ void fixture_write_idx(const char *dir, const char *set, int count, bool gzip)
         int label = i % 10;
         labels[8 + i] = (uint8_t)label;
         for (int k = 0; k < 784; k++) {
-            random = random * 1664525u + 1013904223u;
-            pixels[k] = (uint8_t)((random >> 26) + (k / 28 / 2 == label + 2 ? 190u : 0u));
+            pixels[k] = (uint8_t)((fx_next(&random) >> 58) + (k / 28 / 2 == label + 2 ? 190u : 0u));
         }
     }
     snprintf(name, sizeof name, "%s-images-idx3-ubyte%s", set, gzip ? ".gz" : "");

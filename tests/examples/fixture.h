@@ -4,6 +4,7 @@
 #define TESTS_EXAMPLES_FIXTURE_H
 
 #include "app.h"
+#include "support/random.h"
 #include "support/runner.h"
 
 #include <check.h>

@@ -223,10 +223,9 @@ static size_t slurp(const char *name, uint8_t *bytes, size_t room)
 static size_t noise(uint8_t *bytes, size_t room)
 {
     static uint8_t pixels[64 * 64 * 3];
-    uint32_t random = 7;
+    uint64_t random = 7;
     for (size_t i = 0; i < sizeof pixels; i++) {
-        random = random * 1664525u + 1013904223u;
-        pixels[i] = (uint8_t)(random >> 24);
+        pixels[i] = (uint8_t)fx_next(&random);
     }
     fixture_write_pixels(dir, "noise.jpg", 64, 64, 3, pixels);
     size_t n = slurp("noise.jpg", bytes, room);
@@ -422,10 +421,10 @@ START_TEST(damaged_exif_is_upright)
              i++) { /* any bytes: an answer of 1 to 8, and no read beside them */
             memcpy(changed, whole, n);
             for (int k = 0; k < 4; k++) {
-                random = random * 6364136223846793005u + 1442695040888963407u;
-                changed[(random >> 33) % n] = (uint8_t)(random >> 24);
+                const uint64_t drawn = fx_next(&random);
+                changed[(drawn >> 33) % n] = (uint8_t)drawn;
             }
-            const int o = parse(changed, n - (random >> 60));
+            const int o = parse(changed, n - (fx_next(&random) >> 60));
             ck_assert(o >= 1 && o <= 8);
         }
     }

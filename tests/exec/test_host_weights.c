@@ -8,6 +8,7 @@
 #include "controller/layer_compression.h"
 #include "graph/model.h"
 #include "quantization/quantizer.h"
+#include "support/files.h"
 #include "support/fixture.h"
 
 #include <unistd.h>
@@ -80,14 +81,6 @@ static void end(rig *r)
     nncf_model_destroy(r->model);
 }
 
-static void temporary(char path[32])
-{
-    strcpy(path, "/tmp/nncf-host-XXXXXX");
-    const int fd = mkstemp(path);
-    ck_assert_int_ge(fd, 0);
-    close(fd);
-}
-
 static nncf_checkpoint *open_file(const char *path)
 {
     nncf_checkpoint *c = NULL;
@@ -134,11 +127,11 @@ END_TEST
 START_TEST(snapshots)
 {
     rig r, other;
-    char path[32];
+    char path[FX_TEMPORARY];
     nncf_error err = NNCF_ERROR_INIT;
     begin(&r, _i);
     begin(&other, _i);
-    temporary(path);
+    fx_temporary(path);
     nncf_parameter logits = find(&other, "pre_ops.mask");
     memset(logits.data, 0, logits.count * sizeof(float));
     ck_assert_msg(
@@ -159,12 +152,12 @@ END_TEST
 START_TEST(stripped)
 {
     rig r;
-    char path[32];
+    char path[FX_TEMPORARY];
     float want[MOST];
     nncf_error err = NNCF_ERROR_INIT;
     size_t zeros = 0;
     begin(&r, _i);
-    temporary(path);
+    fx_temporary(path);
     ck_assert_msg(nncf_strip_save(r.ctrl, path, NULL, NULL, &err) == NNCF_OK, "%s", err.message);
     nncf_checkpoint *c = open_file(path);
     const nncf_tensor codes = get(c, kinds[_i].scope, "weight"),
@@ -200,7 +193,7 @@ START_TEST(quantizer_in_front_of_an_activation)
 {
     nncf_model *model;
     nncf_layer *sum;
-    char path[32];
+    char path[FX_TEMPORARY];
     nncf_error err = NNCF_ERROR_INIT;
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
     fx_layer a = fx_add_conv(model, "Net/Conv2d[a]", 3, 3, 1, NULL, NULL),
@@ -218,7 +211,7 @@ START_TEST(quantizer_in_front_of_an_activation)
         for (int j = 0; j < NNCF__N_SLOTS; j++)
             if (nncf__layer_quantizer(&ctrl->layers[i], j))
                 nncf__layer_quantizer(&ctrl->layers[i], j)->initialized = true;
-    temporary(path);
+    fx_temporary(path);
     ck_assert_msg(nncf_strip_save(ctrl, path, NULL, NULL, &err) == NNCF_OK, "%s", err.message);
     nncf_checkpoint *c = open_file(path);
     ck_assert_float_eq_tol(
@@ -244,7 +237,7 @@ START_TEST(nodes_of_a_stripped_model)
 {
     nncf_model *model;
     nncf_layer *norm, *pool;
-    char path[32];
+    char path[FX_TEMPORARY];
     nncf_error err = NNCF_ERROR_INIT;
     float mean[3] = {1, 2, 3}, var[3] = {4, 5, 6}, beta[3] = {-1, 0, 1};
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
@@ -260,7 +253,7 @@ START_TEST(nodes_of_a_stripped_model)
     ck_assert_msg(nncf_model_add_pool2d(model, &p, &pool, &err) == NNCF_OK, "%s", err.message);
     nncf_compression_ctrl *ctrl = fx_ctrl(model, "{}");
     nncf_strip_report report = {NNCF_PARAMS(nncf_strip_report)};
-    temporary(path);
+    fx_temporary(path);
     ck_assert_msg(nncf_strip_save(ctrl, path, NULL, &report, &err) == NNCF_OK, "%s", err.message);
     ck_assert_int_eq(
         report.bytes_float, (9 + 9) * (int64_t)sizeof(float)); /* a weight, three arrays of three */

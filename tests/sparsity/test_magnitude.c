@@ -51,17 +51,9 @@ static void close_subject(subject *s)
 
 /* ---- weights ---- */
 
-static uint32_t random_state;
-
-static uint32_t random_bits(void)
-{
-    random_state = random_state * 1664525u + 1013904223u;
-    return random_state ^ random_state >> 15;
-}
-
 static float uniform(void)
 {
-    return (float)(random_bits() >> 8) * 0x1p-23f - 1.0f;
+    return (float)(fx_random32() >> 8) * 0x1p-23f - 1.0f;
 }
 
 static float anything(size_t i)
@@ -81,7 +73,7 @@ static float few_values(size_t i)
 {
     static const float values[5] = {0.25f, -0.25f, 0.5f, 0.0f, -0.0f};
     (void)i;
-    return values[random_bits() % 5];
+    return values[fx_random32() % 5];
 }
 
 static float all_zero(size_t i)
@@ -97,13 +89,13 @@ static float all_alike(size_t i)
 static float denormal(size_t i)
 {
     return i % 5 == 0 ? FLT_MIN
-                      : (float)(random_bits() % 4000) * 0x1p-149f * (i % 2 ? 1.0f : -1.0f);
+                      : (float)(fx_random32() % 4000) * 0x1p-149f * (i % 2 ? 1.0f : -1.0f);
 }
 
 static float next_to_each_other(size_t i)
 {
     uint32_t bits =
-        0x3f80ff00u + random_bits() % 512; /* the upper 16 bits differ, and the lower ones */
+        0x3f80ff00u + fx_random32() % 512; /* the upper 16 bits differ, and the lower ones */
     float value;
     (void)i;
     memcpy(&value, &bits, sizeof value);
@@ -190,7 +182,7 @@ START_TEST(as_a_sort_does)
         if (sweep_rounds(0, 1) && (run + _i) % 3)
             continue;
         open_subject(&s, threads, normed ? "normed_abs" : "abs");
-        random_state = (uint32_t)_i * 977u + 5u;
+        fx_random_reset((uint32_t)_i * 977u + 5u);
         for (int l = 0; l < LAYERS; l++)
             for (size_t i = 0; i < s.layers[l].count; i++)
                 s.layers[l].weight[i] = kinds[_i](i);

@@ -5,13 +5,20 @@
 #include <stdio.h>
 #include <string.h>
 
+static void append(char log[FX_LOG], const char *line)
+{
+    const size_t n = strlen(log);
+    snprintf(log + n, FX_LOG - n, "%s\n", line);
+}
+
 void fx_log(void *user, int32_t level, const char *line)
 {
     fx_context *c = user;
-    size_t n = strlen(c->log);
     c->warnings += level == NNCF_LOG_WARNING;
     c->errors += level == NNCF_LOG_ERROR;
-    snprintf(c->log + n, sizeof c->log - n, "%s\n", line);
+    append(c->log, line);
+    if (level <= NNCF_LOG_WARNING)
+        append(c->complaints, line);
 }
 
 void fx_open(fx_context *c, int32_t threads, uint64_t seed)

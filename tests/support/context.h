@@ -12,7 +12,8 @@ enum { FX_LOG = 8192 };
 typedef struct fx_context {
     nncf_context *context;
     fx_memory memory;
-    char log[FX_LOG];
+    /* all lines, and those that are warnings or errors */
+    char log[FX_LOG], complaints[FX_LOG];
     int warnings, errors;
 } fx_context;
 

@@ -3,6 +3,7 @@
  * A small residual net learns a synthetic task with the caller's own loop and Adam, compressed;
  * interrupted in the middle and resumed in fresh objects it arrives at the same bits.
  */
+#include "support/files.h"
 #include "support/fixture.h"
 #include "support/require.h"
 
@@ -344,10 +345,8 @@ START_TEST(resumes_bit_for_bit)
     nncf_error err = NNCF_ERROR_INIT;
     const int64_t at = _i % 2 ? 10 : 12; /* within an epoch, and between two */
     const char *config = configs[1 + _i / 2];
-    char path[] = "/tmp/nncf-training-XXXXXX";
-    int fd = mkstemp(path);
-    ck_assert_int_ge(fd, 0);
-    close(fd);
+    char path[FX_TEMPORARY];
+    fx_temporary(path);
 
     make_run(&whole, config, 5);
     initialize(&whole);

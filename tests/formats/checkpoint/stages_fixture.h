@@ -4,39 +4,11 @@
 #define STAGES_FIXTURE_H
 
 #include "controller/ctrl.h"
+#include "support/files.h"
 #include "support/fixture.h"
 
 #include <stdbool.h>
 #include <stdio.h>
-#include <unistd.h>
-
-static char folder[64];
-
-static void make_folder(void)
-{
-    strcpy(folder, "/tmp/nncf-stages-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-}
-
-static void remove_folder(void)
-{
-    static const char *const names[] = {"s", "t"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char path[96];
-        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        unlink(path);
-    }
-    ck_assert_int_eq(rmdir(folder), 0);
-}
-
-static const char *at(const char *name)
-{
-    static char path[2][96];
-    static int next;
-    next = !next;
-    snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
-    return path[next];
-}
 
 /* ---- two layers under a controller ---- */
 
@@ -69,22 +41,15 @@ static bool is_rb(enum stage s)
 }
 
 typedef struct rig {
+    fx_context host;
+    /* that of host */
     nncf_context *context;
     nncf_model *model;
     fx_block k[2];
     nncf_compression_ctrl *ctrl;
     nncf_checkpoint_tensor tensors[2];
     int64_t shapes[2][2];
-    char log[8192];
 } rig;
-
-static void on_log(void *user, int32_t level, const char *line)
-{
-    rig *r = user;
-    size_t n = strlen(r->log);
-    if (level <= NNCF_LOG_WARNING)
-        snprintf(r->log + n, sizeof r->log - n, "%s\n", line);
-}
 
 /* Layers with no controller; the caller's names of the weights. */
 static void make_rig(rig *r, const char *name_a, const char *name_b)
@@ -92,9 +57,8 @@ static void make_rig(rig *r, const char *name_a, const char *name_b)
     uint64_t state = 1;
     *r = (rig){.k = {{.scope = "N/Linear[a]", .in_channels = 6, .out_channels = 8, .linear = true},
                    {.scope = "N/Linear[b]", .in_channels = 8, .out_channels = 4, .linear = true}}};
-    const nncf_context_params p = {
-        NNCF_PARAMS(nncf_context_params), .n_threads = 1, .seed = 42, .log = on_log, .log_user = r};
-    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &p, &r->context, NULL), NNCF_OK);
+    fx_open(&r->host, 1, 42);
+    r->context = r->host.context;
     ck_assert_int_eq(nncf_model_create(r->context, &r->model, NULL), NNCF_OK);
     r->k[0].activation = NNCF_ACTIVATION_RELU;
     fx_register(r->model, &r->k[0], NULL, &state);
@@ -111,7 +75,7 @@ static void drop_rig(rig *r)
 {
     nncf_compression_ctrl_destroy(r->ctrl);
     nncf_model_destroy(r->model);
-    nncf_context_destroy(r->context);
+    fx_close(&r->host);
     fx_release(&r->k[0]);
     fx_release(&r->k[1]);
 }
@@ -211,8 +175,9 @@ static void save_stage(enum stage s, const char *name_a, const char *name_b)
     rig r;
     nncf_error err = NNCF_ERROR_INIT;
     make_stage(&r, s, name_a, name_b);
-    ck_assert_msg(nncf_checkpoint_save(r.ctrl, at("s"), r.tensors, 2, NULL, 0, &err) == NNCF_OK,
-        "%s", err.message);
+    ck_assert_msg(
+        nncf_checkpoint_save(r.ctrl, fx_path("s"), r.tensors, 2, NULL, 0, &err) == NNCF_OK, "%s",
+        err.message);
     drop_rig(&r);
 }
 

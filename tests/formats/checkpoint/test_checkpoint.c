@@ -2,7 +2,9 @@
 /* Snapshots: round trips, foreign files, damage of every kind, failures and what they say. */
 #include "formats/safetensors/header.h"
 #include "formats/safetensors/names.h"
+#include "support/files.h"
 #include "support/fixture.h"
+#include "support/rig.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,66 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char folder[64];
-
-static void make_folder(void)
-{
-    strcpy(folder, "/tmp/nncf-checkpoint-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-}
-
-static int entries(void)
-{
-    int count = 0;
-    DIR *dir = opendir(folder);
-    ck_assert_ptr_nonnull(dir);
-    for (struct dirent *e; (e = readdir(dir));)
-        count += e->d_name[0] != '.';
-    closedir(dir);
-    return count;
-}
-
-static void remove_folder(void)
-{
-    DIR *dir = opendir(folder);
-    ck_assert_ptr_nonnull(dir);
-    for (struct dirent *e; (e = readdir(dir));)
-        if (e->d_name[0] != '.')
-            unlinkat(dirfd(dir), e->d_name, 0);
-    closedir(dir);
-    rmdir(folder);
-}
-
-static const char *at(const char *name)
-{
-    static char path[4][160];
-    static int next;
-    next = (next + 1) % 4;
-    snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
-    return path[next];
-}
-
-static void put(const char *path, const void *data, size_t size)
-{
-    FILE *f = fopen(path, "wb");
-    ck_assert_ptr_nonnull(f);
-    ck_assert_uint_eq(fwrite(data, 1, size, f), size);
-    ck_assert_int_eq(fclose(f), 0);
-}
-
-static char *get(const char *path, size_t *size)
-{
-    FILE *f = fopen(path, "rb");
-    ck_assert_ptr_nonnull(f);
-    fseek(f, 0, SEEK_END);
-    *size = (size_t)ftell(f);
-    rewind(f);
-    char *data = fx_alloc(*size, 1);
-    ck_assert_uint_eq(fread(data, 1, *size, f), *size);
-    fclose(f);
-    return data;
-}
-
 /* A safetensors file of that header, with `data` bytes 0, 1, 2, ... behind it. */
 static void put_foreign(const char *path, const char *header, size_t data)
 {
@@ -84,7 +26,7 @@ static void put_foreign(const char *path, const char *header, size_t data)
     memcpy(file + 8, header, n);
     for (size_t i = 0; i < data; i++)
         file[8 + n + i] = (unsigned char)i;
-    put(path, file, 8 + n + data);
+    fx_write_file(path, file, 8 + n + data);
     free(file);
 }
 
@@ -159,9 +101,9 @@ static bool holds_everything(const nncf_checkpoint *c)
 
 START_TEST(round_trip)
 {
-    const char *path = at("a.safetensors");
+    const char *path = fx_path("a.safetensors");
     save(path);
-    ck_assert_int_eq(entries(), 1);
+    ck_assert_int_eq(fx_entries(), 1);
     nncf_checkpoint *c = open_or_fail(path);
     ck_assert(holds_everything(c));
     ck_assert_ptr_null(nncf_checkpoint_text_get(c, "no such"));
@@ -174,11 +116,11 @@ START_TEST(round_trip)
     nncf_checkpoint_close(c);
     /* again over the old file; twice the same bytes */
     size_t n, m;
-    char *first = get(path, &n);
+    char *first = fx_read_file(path, &n);
     save(path);
-    char *second = get(path, &m);
+    char *second = fx_read_file(path, &m);
     ck_assert(n == m && memcmp(first, second, n) == 0);
-    ck_assert_int_eq(entries(), 1);
+    ck_assert_int_eq(fx_entries(), 1);
     free(first);
     free(second);
     nncf_checkpoint_close(NULL);
@@ -188,8 +130,8 @@ END_TEST
 
 START_TEST(nothing_at_all)
 {
-    ck_assert_int_eq(nncf_checkpoint_save(NULL, at("empty"), NULL, 0, NULL, 0, NULL), NNCF_OK);
-    nncf_checkpoint *c = open_or_fail(at("empty"));
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("empty"), NULL, 0, NULL, 0, NULL), NNCF_OK);
+    nncf_checkpoint *c = open_or_fail(fx_path("empty"));
     ck_assert_uint_eq(nncf_checkpoint_count(c), 0);
     nncf_checkpoint_close(c);
 }
@@ -197,8 +139,8 @@ END_TEST
 
 START_TEST(read_checks_everything_first)
 {
-    save(at("a"));
-    nncf_checkpoint *c = open_or_fail(at("a"));
+    save(fx_path("a"));
+    nncf_checkpoint *c = open_or_fail(fx_path("a"));
     nncf_error err = NNCF_ERROR_INIT;
     float w[2][3] = {{9}}, other[6] = {0};
     uint8_t b[5] = {9};
@@ -259,17 +201,17 @@ static void poke(const char *path, size_t where, char byte)
 START_TEST(truncation_is_noticed)
 {
     size_t n;
-    save(at("a"));
-    char *file = get(at("a"), &n), *longer = fx_alloc(n + 1, 1);
+    save(fx_path("a"));
+    char *file = fx_read_file(fx_path("a"), &n), *longer = fx_alloc(n + 1, 1);
     memcpy(longer, file, n);
-    put(at("b"), longer, n + 1);
-    open_damaged(at("b"), "a byte more", n);
+    fx_write_file(fx_path("b"), longer, n + 1);
+    open_damaged(fx_path("b"), "a byte more", n);
     for (size_t i = n; i-- > 0;) {
         nncf_checkpoint *c = NULL;
         nncf_error err = NNCF_ERROR_INIT;
-        ck_assert_int_eq(truncate(at("b"), (off_t)i), 0);
-        ck_assert_int_eq(nncf_checkpoint_open(NULL, at("b"), &c, &err), NNCF_E_FORMAT);
-        ck_assert_ptr_nonnull(strstr(err.message, folder));
+        ck_assert_int_eq(truncate(fx_path("b"), (off_t)i), 0);
+        ck_assert_int_eq(nncf_checkpoint_open(NULL, fx_path("b"), &c, &err), NNCF_E_FORMAT);
+        ck_assert_ptr_nonnull(strstr(err.message, fx_folder()));
     }
     free(longer);
     free(file);
@@ -279,15 +221,15 @@ END_TEST
 START_TEST(every_flipped_bit_is_noticed)
 {
     size_t n;
-    save(at("a"));
-    char *file = get(at("a"), &n);
-    put(at("b"), file, n);
+    save(fx_path("a"));
+    char *file = fx_read_file(fx_path("a"), &n);
+    fx_write_file(fx_path("b"), file, n);
     for (size_t i = 0; i < 8 * n; i++) {
         nncf_checkpoint *c = NULL;
-        poke(at("b"), i / 8, (char)(file[i / 8] ^ 1 << i % 8));
-        ck_assert_msg(nncf_checkpoint_open(NULL, at("b"), &c, NULL) != NNCF_OK,
+        poke(fx_path("b"), i / 8, (char)(file[i / 8] ^ 1 << i % 8));
+        ck_assert_msg(nncf_checkpoint_open(NULL, fx_path("b"), &c, NULL) != NNCF_OK,
             "bit %zu of byte %zu", i % 8, i / 8);
-        poke(at("b"), i / 8, file[i / 8]);
+        poke(fx_path("b"), i / 8, file[i / 8]);
     }
     /* random damage of several bytes */
     uint64_t state = 12;
@@ -295,13 +237,13 @@ START_TEST(every_flipped_bit_is_noticed)
         size_t where[4];
         for (int j = 0; j < 4; j++) {
             where[j] = fx_next(&state) % n;
-            poke(at("b"), where[j], (char)fx_next(&state));
+            poke(fx_path("b"), where[j], (char)fx_next(&state));
         }
-        open_damaged(at("b"), "random damage", (size_t)i);
+        open_damaged(fx_path("b"), "random damage", (size_t)i);
         for (int j = 0; j < 4; j++)
-            poke(at("b"), where[j], file[where[j]]);
+            poke(fx_path("b"), where[j], file[where[j]]);
     }
-    nncf_checkpoint *whole = open_or_fail(at("b"));
+    nncf_checkpoint *whole = open_or_fail(fx_path("b"));
     ck_assert(holds_everything(whole));
     nncf_checkpoint_close(whole);
     free(file);
@@ -314,7 +256,7 @@ START_TEST(foreign_files)
     nncf_tensor t;
     /* another order, no padding, a tensor at an odd place, types that we do not have, spaces at the
      * end */
-    put_foreign(at("f"),
+    put_foreign(fx_path("f"),
         "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[3,11]},\"__metadata__\":{"
         "\"format\":\"pt\"},"
         "\"b\":{\"shape\":[3],\"data_offsets\":[0,3],\"dtype\":\"BOOL\"},\"h\":{\"dtype\":\"BF16\","
@@ -323,7 +265,7 @@ START_TEST(foreign_files)
         ",\"deep\":"
         "{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[13,14]}}  ",
         14);
-    c = open_or_fail(at("f"));
+    c = open_or_fail(fx_path("f"));
     ck_assert_uint_eq(nncf_checkpoint_count(c), 5);
     ck_assert_str_eq(nncf_checkpoint_name(c, 0), "b");
     ck_assert_str_eq(nncf_checkpoint_text_get(c, "format"), "pt");
@@ -335,8 +277,8 @@ START_TEST(foreign_files)
     ck_assert_int_eq(nncf_checkpoint_get(c, "e", &t), NNCF_OK);
     ck_assert_int_eq(nncf_checkpoint_get(c, "deep", &t), NNCF_E_LIMIT);
     nncf_checkpoint_close(c);
-    put_foreign(at("f"), "{}", 0);
-    c = open_or_fail(at("f"));
+    put_foreign(fx_path("f"), "{}", 0);
+    c = open_or_fail(fx_path("f"));
     ck_assert_uint_eq(nncf_checkpoint_count(c), 0);
     nncf_checkpoint_close(c);
 }
@@ -350,17 +292,17 @@ START_TEST(a_large_claim_allocates_nothing)
     nncf_checkpoint *c = NULL;
     unsigned char file[64] = {0};
     file[5] = 1;
-    put(at("b"), file, sizeof file);
+    fx_write_file(fx_path("b"), file, sizeof file);
     size_t before = memory.calls;
-    ck_assert_int_eq(nncf_checkpoint_open(context, at("b"), &c, NULL), NNCF_E_FORMAT);
+    ck_assert_int_eq(nncf_checkpoint_open(context, fx_path("b"), &c, NULL), NNCF_E_FORMAT);
     ck_assert_uint_le(memory.calls - before, 2); /* the object and its path */
     /* a sparse file: the header's length is in the file, but over the format's limit */
     memset(file, 0, sizeof file);
     file[3] = 8; /* 128 MiB */
-    put(at("b"), file, sizeof file);
-    ck_assert_int_eq(truncate(at("b"), 1 << 28), 0);
+    fx_write_file(fx_path("b"), file, sizeof file);
+    ck_assert_int_eq(truncate(fx_path("b"), 1 << 28), 0);
     before = memory.calls;
-    ck_assert_int_eq(nncf_checkpoint_open(context, at("b"), &c, NULL), NNCF_E_FORMAT);
+    ck_assert_int_eq(nncf_checkpoint_open(context, fx_path("b"), &c, NULL), NNCF_E_FORMAT);
     ck_assert_uint_le(memory.calls - before, 2);
     nncf_context_destroy(context);
     ck_assert_uint_eq(memory.live, 0);
@@ -371,14 +313,14 @@ START_TEST(no_memory)
 {
     fx_memory memory = {0};
     nncf_context *context = fx_new_context(&memory, 1, 0, 0);
-    save(at("a"));
+    save(fx_path("a"));
     int failures = 0;
     for (;; failures++) {
         nncf_checkpoint *c = NULL;
         nncf_error err = NNCF_ERROR_INIT;
         size_t live = memory.live;
         memory.fail_at = memory.calls + 1 + (size_t)failures;
-        nncf_status status = nncf_checkpoint_open(context, at("a"), &c, &err);
+        nncf_status status = nncf_checkpoint_open(context, fx_path("a"), &c, &err);
         memory.fail_at = 0;
         if (status == NNCF_OK) {
             nncf_checkpoint_close(c);
@@ -422,18 +364,19 @@ START_TEST(save_arguments)
     nncf_checkpoint_tensor pair[2] = {{"same", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         pair[1] = bad[i].t;
-        ck_assert_int_eq(nncf_checkpoint_save(NULL, at("x"), pair, 2, NULL, 0, &err), bad[i].want);
+        ck_assert_int_eq(
+            nncf_checkpoint_save(NULL, fx_path("x"), pair, 2, NULL, 0, &err), bad[i].want);
         ck_assert_msg(strstr(err.message, bad[i].says) != NULL, "%zu says: %s", i, err.message);
     }
     nncf_checkpoint_text text[2] = {{"a", "1"}, {"a", "2"}};
-    ck_assert_int_eq(nncf_checkpoint_save(NULL, at("x"), pair, 1, text, 2, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("x"), pair, 1, text, 2, &err), NNCF_E_ARG);
     text[1].key = "nncf.config";
-    ck_assert_int_eq(nncf_checkpoint_save(NULL, at("x"), pair, 1, text, 2, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("x"), pair, 1, text, 2, &err), NNCF_E_ARG);
     text[1] = (nncf_checkpoint_text){"b", NULL};
-    ck_assert_int_eq(nncf_checkpoint_save(NULL, at("x"), pair, 1, text, 2, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("x"), pair, 1, text, 2, &err), NNCF_E_ARG);
     ck_assert_int_eq(nncf_checkpoint_save(NULL, NULL, pair, 1, NULL, 0, &err), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_checkpoint_save(NULL, at("x"), NULL, 1, NULL, 0, &err), NNCF_E_ARG);
-    ck_assert_int_eq(entries(), 0);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("x"), NULL, 1, NULL, 0, &err), NNCF_E_ARG);
+    ck_assert_int_eq(fx_entries(), 0);
 }
 END_TEST
 
@@ -441,32 +384,34 @@ START_TEST(failures_of_the_system)
 {
     nncf_error err = NNCF_ERROR_INIT;
     nncf_checkpoint *c = NULL;
-    ck_assert_int_eq(nncf_checkpoint_open(NULL, at("none"), &c, &err), NNCF_E_IO);
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, fx_path("none"), &c, &err), NNCF_E_IO);
     ck_assert_int_eq(err.os_errno, ENOENT);
-    ck_assert_int_eq(nncf_checkpoint_open(NULL, folder, &c, &err), NNCF_E_IO);
-    ck_assert_int_eq(mkfifo(at("fifo"), 0600), 0);
-    ck_assert_int_eq(nncf_checkpoint_open(NULL, at("fifo"), &c, &err), NNCF_E_IO);
-    unlink(at("fifo"));
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, fx_folder(), &c, &err), NNCF_E_IO);
+    ck_assert_int_eq(mkfifo(fx_path("fifo"), 0600), 0);
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, fx_path("fifo"), &c, &err), NNCF_E_IO);
+    unlink(fx_path("fifo"));
     ck_assert_int_eq(
-        nncf_checkpoint_save(NULL, at("no/such"), tensors, N_TENSORS, NULL, 0, &err), NNCF_E_IO);
+        nncf_checkpoint_save(NULL, fx_path("no/such"), tensors, N_TENSORS, NULL, 0, &err),
+        NNCF_E_IO);
     ck_assert_int_eq(err.os_errno, ENOENT);
 
     /* no room for the new file: the old one is still there, the temporary one is not */
-    save(at("a"));
+    save(fx_path("a"));
     struct rlimit limit = {100, 100};
     signal(SIGXFSZ, SIG_IGN);
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-    ck_assert_int_eq(nncf_checkpoint_save(NULL, at("a"), tensors, 2, NULL, 0, &err), NNCF_E_IO);
+    ck_assert_int_eq(
+        nncf_checkpoint_save(NULL, fx_path("a"), tensors, 2, NULL, 0, &err), NNCF_E_IO);
     ck_assert_int_eq(err.os_errno, EFBIG);
-    ck_assert_int_eq(entries(), 1);
-    c = open_or_fail(at("a"));
+    ck_assert_int_eq(fx_entries(), 1);
+    c = open_or_fail(fx_path("a"));
     ck_assert(holds_everything(c));
     nncf_checkpoint_close(c);
     /* a folder in the way of the rename */
-    ck_assert_int_eq(mkdir(at("d"), 0700), 0);
-    ck_assert_int_eq(nncf_checkpoint_save(NULL, at("d"), NULL, 0, NULL, 0, &err), NNCF_E_IO);
-    ck_assert_int_eq(entries(), 2);
-    rmdir(at("d"));
+    ck_assert_int_eq(mkdir(fx_path("d"), 0700), 0);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("d"), NULL, 0, NULL, 0, &err), NNCF_E_IO);
+    ck_assert_int_eq(fx_entries(), 2);
+    rmdir(fx_path("d"));
 }
 END_TEST
 
@@ -476,15 +421,16 @@ START_TEST(only_regular_files_are_replaced)
     nncf_error err = NNCF_ERROR_INIT;
     struct stat info;
     char link_path[512];
-    snprintf(link_path, sizeof link_path, "%s", at("link"));
+    snprintf(link_path, sizeof link_path, "%s", fx_path("link"));
     ck_assert_int_eq(symlink("nowhere", link_path), 0);
     ck_assert_int_eq(nncf_checkpoint_save(NULL, link_path, NULL, 0, NULL, 0, &err), NNCF_E_IO);
     ck_assert_ptr_nonnull(strstr(err.message, "not a regular file"));
     ck_assert_int_eq(lstat(link_path, &info), 0);
     ck_assert(S_ISLNK(info.st_mode));
-    ck_assert_int_eq(mkfifo(at("fifo"), 0600), 0);
-    ck_assert_int_eq(nncf_checkpoint_save(NULL, at("fifo"), NULL, 0, NULL, 0, &err), NNCF_E_IO);
-    ck_assert_int_eq(lstat(at("fifo"), &info), 0);
+    ck_assert_int_eq(mkfifo(fx_path("fifo"), 0600), 0);
+    ck_assert_int_eq(
+        nncf_checkpoint_save(NULL, fx_path("fifo"), NULL, 0, NULL, 0, &err), NNCF_E_IO);
+    ck_assert_int_eq(lstat(fx_path("fifo"), &info), 0);
     ck_assert(S_ISFIFO(info.st_mode));
 }
 END_TEST
@@ -504,36 +450,18 @@ END_TEST
 
 /* ---- a controller's state ---- */
 
-typedef struct rig {
-    nncf_context *context;
-    nncf_model *model;
-    fx_block k;
-    nncf_compression_ctrl *ctrl;
-} rig;
-
-static void make_rig(rig *r, const char *config)
+static void make_rig(fx_rig *r, const char *config)
 {
-    uint64_t state = 1;
-    *r = (rig){.k = {.scope = "net/conv", .in_channels = 3, .out_channels = 5, .kernel = {3, 3}}};
-    r->context = fx_new_context(NULL, 1, 0, 42);
-    ck_assert_int_eq(nncf_model_create(r->context, &r->model, NULL), NNCF_OK);
-    fx_register(r->model, &r->k, NULL, &state);
-    r->ctrl = fx_ctrl(r->model, config);
-}
-
-static void drop_rig(rig *r)
-{
-    nncf_compression_ctrl_destroy(r->ctrl);
-    nncf_model_destroy(r->model);
-    nncf_context_destroy(r->context);
-    fx_release(&r->k);
+    const fx_block layer = {
+        .scope = "net/conv", .in_channels = 3, .out_channels = 5, .kernel = {3, 3}};
+    fx_rig_make(r, &layer, config);
 }
 
 START_TEST(state_comes_back)
 {
     static const char *const configs[] = {
         FX_CONFIG(FX_RB ", " FX_INT8), FX_CONFIG(FX_MAGNITUDE), "{}"};
-    rig a, b;
+    fx_rig a, b;
     nncf_error err = NNCF_ERROR_INIT;
     uint64_t state = 3;
     make_rig(&a, configs[_i]);
@@ -547,9 +475,9 @@ START_TEST(state_comes_back)
     }
     ck_assert_int_eq(nncf_compression_ctrl_step(a.ctrl), NNCF_OK);
     ck_assert_msg(
-        nncf_checkpoint_save(a.ctrl, at("s"), tensors, N_TENSORS, NULL, 0, &err) == NNCF_OK, "%s",
-        err.message);
-    nncf_checkpoint *c = open_or_fail(at("s"));
+        nncf_checkpoint_save(a.ctrl, fx_path("s"), tensors, N_TENSORS, NULL, 0, &err) == NNCF_OK,
+        "%s", err.message);
+    nncf_checkpoint *c = open_or_fail(fx_path("s"));
     ck_assert_msg(nncf_checkpoint_restore(c, b.ctrl, &err) == NNCF_OK, "%s", err.message);
     nncf_statistics sa = {NNCF_PARAMS(nncf_statistics)}, sb = {NNCF_PARAMS(nncf_statistics)};
     ck_assert_int_eq(nncf_compression_ctrl_get_statistics(a.ctrl, &sa), NNCF_OK);
@@ -566,14 +494,14 @@ START_TEST(state_comes_back)
     ck_assert_int_eq(nncf_layer_compress_weight(b.k.layer, wb), NNCF_OK);
     ck_assert_mem_eq(wa, wb, sizeof wa);
     nncf_checkpoint_close(c);
-    drop_rig(&a);
-    drop_rig(&b);
+    fx_rig_free(&a);
+    fx_rig_free(&b);
 }
 END_TEST
 
 START_TEST(another_config_is_named)
 {
-    rig a, b;
+    fx_rig a, b;
     nncf_error err = NNCF_ERROR_INIT;
     make_rig(&a, FX_CONFIG(FX_RB));
     make_rig(&b,
@@ -581,8 +509,8 @@ START_TEST(another_config_is_named)
                   "\"sparsity_target\": 0.7, "
                   "\"sparsity_steps\": 5, \"sparsity_training_steps\": 10}}"));
     fx_parameter(a.ctrl, "net/conv.pre_ops.mask").data[0] = 9;
-    ck_assert_int_eq(nncf_checkpoint_save(a.ctrl, at("s"), NULL, 0, NULL, 0, &err), NNCF_OK);
-    nncf_checkpoint *c = open_or_fail(at("s"));
+    ck_assert_int_eq(nncf_checkpoint_save(a.ctrl, fx_path("s"), NULL, 0, NULL, 0, &err), NNCF_OK);
+    nncf_checkpoint *c = open_or_fail(fx_path("s"));
     ck_assert_int_eq(nncf_checkpoint_restore(c, b.ctrl, &err), NNCF_E_CONFIG);
     ck_assert_msg(strstr(err.message, "sparsity_target") && strstr(err.message, "0.7") &&
             strstr(err.message, "0.5"),
@@ -591,18 +519,18 @@ START_TEST(another_config_is_named)
     ck_assert_int_eq(nncf_checkpoint_restore(NULL, b.ctrl, &err), NNCF_E_ARG);
     ck_assert_int_eq(nncf_checkpoint_restore(c, NULL, &err), NNCF_E_ARG);
     nncf_checkpoint_close(c);
-    save(at("plain")); /* no controller in it */
-    c = open_or_fail(at("plain"));
+    save(fx_path("plain")); /* no controller in it */
+    c = open_or_fail(fx_path("plain"));
     ck_assert_int_eq(nncf_checkpoint_restore(c, a.ctrl, &err), NNCF_E_NOTFOUND);
     nncf_checkpoint_close(c);
-    drop_rig(&a);
-    drop_rig(&b);
+    fx_rig_free(&a);
+    fx_rig_free(&b);
 }
 END_TEST
 
 START_TEST(another_model_is_noticed)
 {
-    rig a;
+    fx_rig a;
     nncf_error err = NNCF_ERROR_INIT;
     uint64_t state = 1;
     nncf_model *model;
@@ -613,8 +541,8 @@ START_TEST(another_model_is_noticed)
     nncf_compression_ctrl *ctrl = fx_ctrl(model, FX_CONFIG(FX_RB));
     float before = fx_parameter(ctrl, "net/other.pre_ops.mask").data[0];
     fx_parameter(a.ctrl, "net/conv.pre_ops.mask").data[0] = -1;
-    ck_assert_int_eq(nncf_checkpoint_save(a.ctrl, at("s"), NULL, 0, NULL, 0, &err), NNCF_OK);
-    nncf_checkpoint *c = open_or_fail(at("s"));
+    ck_assert_int_eq(nncf_checkpoint_save(a.ctrl, fx_path("s"), NULL, 0, NULL, 0, &err), NNCF_OK);
+    nncf_checkpoint *c = open_or_fail(fx_path("s"));
     ck_assert_int_eq(nncf_checkpoint_restore(c, ctrl, &err), NNCF_E_NOTFOUND);
     ck_assert_ptr_nonnull(strstr(err.message, "net/other.pre_ops.mask"));
     ck_assert(fx_parameter(ctrl, "net/other.pre_ops.mask").data[0] == before);
@@ -622,7 +550,7 @@ START_TEST(another_model_is_noticed)
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);
     fx_release(&k);
-    drop_rig(&a);
+    fx_rig_free(&a);
 }
 END_TEST
 
@@ -630,7 +558,7 @@ int main(void)
 {
     Suite *suite = suite_create("checkpoint");
     TCase *tc = fx_case(suite, "checkpoint", 240);
-    tcase_add_checked_fixture(tc, make_folder, remove_folder);
+    tcase_add_checked_fixture(tc, fx_folder_make, fx_folder_remove);
     tcase_add_test(tc, round_trip);
     tcase_add_test(tc, nothing_at_all);
     tcase_add_test(tc, read_checks_everything_first);

@@ -8,7 +8,9 @@
 #include "formats/checkpoint/state.h"
 #include "formats/safetensors/open.h"
 #include "formats/safetensors/safetensors.h"
+#include "support/files.h"
 #include "support/fixture.h"
+#include "support/rig.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -20,79 +22,26 @@
 #define CONFIG(algorithms)                                                                         \
     "{\"nncf_dialect\": \"1.3\", \"compression\": [" algorithms ", " QUANTIZATION "]}"
 
-typedef struct memory_file {
-    char *data;
-    size_t size, at;
-} memory_file;
-
-static int32_t put(void *user, const void *data, size_t size)
+static void make_rig(fx_rig *r, const char *config)
 {
-    memory_file *f = user;
-    f->data = realloc(f->data, f->size + size);
-    ck_assert_ptr_nonnull(f->data);
-    memcpy(f->data + f->size, data, size);
-    f->size += size;
-    return 0;
+    const fx_block layer = {
+        .scope = "N/Linear[a]", .in_channels = 6, .out_channels = 8, .linear = true};
+    fx_rig_make(r, &layer, config);
 }
 
-static int64_t get(void *user, void *data, size_t size)
+static fx_stream state_of(const fx_rig *r)
 {
-    memory_file *f = user;
-    const size_t n = size < f->size - f->at ? size : f->size - f->at;
-    memcpy(data, f->data + f->at, n);
-    f->at += n;
-    return (int64_t)n;
-}
-
-typedef struct rig {
-    nncf_context *context;
-    nncf_model *model;
-    fx_block k;
-    nncf_compression_ctrl *ctrl;
-    char log[4096];
-} rig;
-
-static void on_log(void *user, int32_t level, const char *line)
-{
-    rig *r = user;
-    const size_t n = strlen(r->log);
-    if (level <= NNCF_LOG_WARNING)
-        snprintf(r->log + n, sizeof r->log - n, "%s\n", line);
-}
-
-static void make_rig(rig *r, const char *config)
-{
-    uint64_t state = 1;
-    *r = (rig){.k = {.scope = "N/Linear[a]", .in_channels = 6, .out_channels = 8, .linear = true}};
-    const nncf_context_params p = {
-        NNCF_PARAMS(nncf_context_params), .n_threads = 1, .seed = 42, .log = on_log, .log_user = r};
-    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &p, &r->context, NULL), NNCF_OK);
-    ck_assert_int_eq(nncf_model_create(r->context, &r->model, NULL), NNCF_OK);
-    fx_register(r->model, &r->k, NULL, &state);
-    r->ctrl = fx_ctrl(r->model, config);
-}
-
-static void drop_rig(rig *r)
-{
-    nncf_compression_ctrl_destroy(r->ctrl);
-    nncf_model_destroy(r->model);
-    nncf_context_destroy(r->context);
-    fx_release(&r->k);
-}
-
-static memory_file state_of(const rig *r)
-{
-    memory_file f = {0};
-    const nncf_checkpoint_save_params p = {
-        NNCF_PARAMS(nncf_checkpoint_save_params), .ctrl = r->ctrl, .write = put, .user = &f};
+    fx_stream f = {0};
+    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
+        .ctrl = r->ctrl, .write = fx_stream_write, .user = &f};
     ck_assert_int_eq(nncf_checkpoint_save_with(&p, NULL), NNCF_OK);
     return f;
 }
 
 /* ---- the subject: a snapshot, and controllers of the same config and of another ---- */
 
-static rig source, same, other;
-static memory_file file;
+static fx_rig source, same, other;
+static fx_stream file;
 static nncf_checkpoint *c;
 
 static void begin(void)
@@ -111,8 +60,8 @@ static void begin(void)
     }
     ck_assert_int_eq(nncf_compression_ctrl_step(source.ctrl), NNCF_OK);
     file = state_of(&source);
-    const nncf_checkpoint_open_params p = {
-        NNCF_PARAMS(nncf_checkpoint_open_params), .read = get, .user = &file, .size = file.size};
+    const nncf_checkpoint_open_params p = {NNCF_PARAMS(nncf_checkpoint_open_params),
+        .read = fx_stream_read, .user = &file, .size = file.size};
     ck_assert_int_eq(nncf_checkpoint_open_with(source.context, &p, &c, NULL), NNCF_OK);
 }
 
@@ -120,23 +69,23 @@ static void end(void)
 {
     nncf_checkpoint_close(c);
     free(file.data);
-    drop_rig(&source);
-    drop_rig(&same);
-    drop_rig(&other);
+    fx_rig_free(&source);
+    fx_rig_free(&same);
+    fx_rig_free(&other);
 }
 
 /* Restore into `r`. With an error the controller is as it was; without one it is put back. */
-static void expect(rig *r, nncf_status want, const char *where, const char *what)
+static void expect(fx_rig *r, nncf_status want, const char *where, const char *what)
 {
     nncf_error err = NNCF_ERROR_INIT;
     const nncf_checkpoint_restore_params p = {
         NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1};
-    memory_file before = state_of(r);
+    fx_stream before = state_of(r);
     nncf_status status = nncf_checkpoint_restore_with(c, r->ctrl, &p, &err);
     ck_assert_msg(status == want, "%s: %s, not %s: %s", what, nncf_status_name(status),
         nncf_status_name(want), err.message);
     if (status != NNCF_OK) {
-        memory_file after = state_of(r);
+        fx_stream after = state_of(r);
         ck_assert_msg(before.size == after.size && memcmp(before.data, after.data, after.size) == 0,
             "%s: %s", what, "the controller has changed");
         ck_assert_msg(strcmp(err.where, where) == 0, "%s: at %s", what, err.where);
@@ -187,7 +136,7 @@ START_TEST(counters)
 {
     static const char *const values[] = {
         NULL, "", "x", "1 ", "-1", "2", "9999999999", "99999999999999999999"};
-    rig *const rigs[] = {&same, &other};
+    fx_rig *const rigs[] = {&same, &other};
     for (int i = 0; i < NNCF__N_COUNTERS; i++)
         for (size_t j = 0; j < sizeof values / sizeof *values; j++) {
             const char *name = nncf__counter_names[i], *v = values[j];
@@ -207,10 +156,10 @@ START_TEST(counters)
             put_back(name, old);
         }
     /* another seed is a warning */
-    same.log[0] = 0;
+    same.host.complaints[0] = 0;
     nncf__pair old = replace("nncf.seed", "7");
     expect(&same, NNCF_OK, "", "seed");
-    ck_assert_ptr_nonnull(strstr(same.log, "seed 7, the context has 42"));
+    ck_assert_ptr_nonnull(strstr(same.host.complaints, "seed 7, the context has 42"));
     put_back("nncf.seed", old);
 }
 END_TEST
@@ -270,10 +219,10 @@ START_TEST(quantizers_of_a_snapshot)
     /* one that was never initialized gives no range */
     const int32_t good = states[1];
     states[1] = 0;
-    other.log[0] = 0;
+    other.host.complaints[0] = 0;
     expect(&other, NNCF_OK, "", "not initialized");
-    ck_assert_ptr_nonnull(
-        strstr(other.log, "has no range for 1 quantizers: N/Linear[a].pre_ops.weight_quantizer"));
+    ck_assert_ptr_nonnull(strstr(other.host.complaints,
+        "has no range for 1 quantizers: N/Linear[a].pre_ops.weight_quantizer"));
     states[1] = good;
     /* nor one whose parameters are of another kind */
     static const char *const parameters[] = {"N/Linear[a].pre_ops.weight_quantizer.input_low",
@@ -285,9 +234,9 @@ START_TEST(quantizers_of_a_snapshot)
             p->dtype = how == 0 ? NNCF_F64 : p->dtype;
             p->ndim = how == 1 ? 2 : p->ndim;
             p->shape = how > 0 ? two : p->shape;
-            other.log[0] = 0;
+            other.host.complaints[0] = 0;
             expect(&other, NNCF_OK, "", "parameters");
-            ck_assert_ptr_nonnull(strstr(other.log, "has no range for 1 quantizers"));
+            ck_assert_ptr_nonnull(strstr(other.host.complaints, "has no range for 1 quantizers"));
             *p = old;
         }
 }
@@ -306,9 +255,10 @@ START_TEST(lists_of_names)
     /* without the list, or with other names in it, all ranges are found anew */
     for (int i = 0; i < 2; i++) {
         nncf__pair old = replace("nncf.quantizer_names", i ? "[\"nncf.levels\",\"none\"]" : NULL);
-        other.log[0] = 0;
+        other.host.complaints[0] = 0;
         expect(&other, NNCF_OK, "", "names");
-        ck_assert_ptr_nonnull(strstr(other.log, "has no range for 2 quantizers; run the"));
+        ck_assert_ptr_nonnull(
+            strstr(other.host.complaints, "has no range for 2 quantizers; run the"));
         put_back("nncf.quantizer_names", old);
     }
 }
@@ -321,9 +271,9 @@ START_TEST(masks)
                 *range = entry_of("N/Linear[a].input_quantizer.scale");
     ck_assert(mask->is_mask);
     mask->dtype = NNCF_S8;
-    other.log[0] = 0;
+    other.host.complaints[0] = 0;
     expect(&other, NNCF_OK, "", "type");
-    ck_assert_ptr_nonnull(strstr(other.log, "has no mask for 1 layers"));
+    ck_assert_ptr_nonnull(strstr(other.host.complaints, "has no mask for 1 layers"));
     mask->dtype = NNCF_U8;
     range->is_mask = true;
     expect(&other, NNCF_OK, "", "a range");
@@ -363,9 +313,10 @@ START_TEST(config_and_digest)
         "{\"compression\":[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23]}");
     nncf__pair digest = replace("nncf.config_sha256", NULL);
     nncf_error err = NNCF_ERROR_INIT;
-    same.log[0] = 0;
+    same.host.complaints[0] = 0;
     ck_assert_int_eq(nncf_checkpoint_restore(c, same.ctrl, &err), NNCF_E_CONFIG);
-    ck_assert_ptr_nonnull(strstr(same.log, "compression[2] is nothing here, 2 in the snapshot"));
+    ck_assert_ptr_nonnull(
+        strstr(same.host.complaints, "compression[2] is nothing here, 2 in the snapshot"));
     put_back("nncf.config", old);
     put_back("nncf.config_sha256", digest);
 }
@@ -411,7 +362,7 @@ START_TEST(arguments)
     ck_assert_int_eq(nncf_checkpoint_restore(c, same.ctrl, &err), NNCF_E_STATE);
     ck_assert_int_eq(nncf_checkpoint_unknown(c, same.ctrl, NULL, 0, NULL, 0, &count), NNCF_E_STATE);
     const nncf_checkpoint_save_params save = {
-        NNCF_PARAMS(nncf_checkpoint_save_params), .ctrl = same.ctrl, .write = put};
+        NNCF_PARAMS(nncf_checkpoint_save_params), .ctrl = same.ctrl, .write = fx_stream_write};
     ck_assert_int_eq(nncf_checkpoint_save_with(&save, &err), NNCF_E_STATE);
 }
 END_TEST
@@ -422,15 +373,15 @@ START_TEST(save_arguments)
     const nncf_checkpoint_text text = {"a", "b"};
     const nncf_checkpoint_save_params bad[] = {
         {NNCF_PARAMS(nncf_checkpoint_save_params)},
-        {NNCF_PARAMS(nncf_checkpoint_save_params), .path = "x", .write = put},
+        {NNCF_PARAMS(nncf_checkpoint_save_params), .path = "x", .write = fx_stream_write},
         {NNCF_PARAMS(nncf_checkpoint_save_params), .path = ""},
-        {NNCF_PARAMS(nncf_checkpoint_save_params), .write = put, .keep_previous = 1},
+        {NNCF_PARAMS(nncf_checkpoint_save_params), .write = fx_stream_write, .keep_previous = 1},
         {NNCF_PARAMS(nncf_checkpoint_save_params), .path = "x", .keep_previous = -1},
         {NNCF_PARAMS(nncf_checkpoint_save_params), .path = "x", .keep_previous = 2},
         {NNCF_PARAMS(nncf_checkpoint_save_params), .path = "x", .padding = 1},
-        {NNCF_PARAMS(nncf_checkpoint_save_params), .write = put, .n_tensors = 1},
-        {NNCF_PARAMS(nncf_checkpoint_save_params), .write = put, .n_texts = 1},
-        {1, .write = put, .texts = &text, .n_texts = 1},
+        {NNCF_PARAMS(nncf_checkpoint_save_params), .write = fx_stream_write, .n_tensors = 1},
+        {NNCF_PARAMS(nncf_checkpoint_save_params), .write = fx_stream_write, .n_texts = 1},
+        {1, .write = fx_stream_write, .texts = &text, .n_texts = 1},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         ck_assert_msg(nncf_checkpoint_save_with(&bad[i], &err) == NNCF_E_ARG, "%zu", i);
@@ -438,9 +389,9 @@ START_TEST(save_arguments)
     /* texts that are no UTF-8, on either side */
     const nncf_checkpoint_text broken[] = {{"\xff", ""}, {"a", "\xff"}, {NULL, "a"}};
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
-        memory_file f = {0};
+        fx_stream f = {0};
         const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
-            .write = put, .user = &f, .texts = &broken[i], .n_texts = 1};
+            .write = fx_stream_write, .user = &f, .texts = &broken[i], .n_texts = 1};
         ck_assert_int_eq(nncf_checkpoint_save_with(&p, &err), NNCF_E_ARG);
         ck_assert_uint_eq(f.size, 0);
     }

@@ -5,65 +5,20 @@
 #include "formats/safetensors/open.h"
 #include "formats/safetensors/safetensors.h"
 #include "sparsity/schedule.h"
+#include "support/files.h"
 #include "support/fixture.h"
+#include "support/rig.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- a stream in memory that fails on demand ---- */
-
-typedef struct stream {
-    char *data;
-    size_t size, at;
-    size_t most; /* bytes at a time when read; 0: any */
-    long calls;
-    long fail_at; /* the call that fails, from 1 */
-} stream;
-
-static int32_t stream_write(void *user, const void *data, size_t size)
-{
-    stream *s = user;
-    if (++s->calls == s->fail_at)
-        return 1;
-    s->data = realloc(s->data, s->size + size);
-    ck_assert_ptr_nonnull(s->data);
-    memcpy(s->data + s->size, data, size);
-    s->size += size;
-    return 0;
-}
-
-static int64_t stream_read(void *user, void *data, size_t size)
-{
-    stream *s = user;
-    if (++s->calls == s->fail_at)
-        return -1;
-    size_t n = size < s->size - s->at ? size : s->size - s->at;
-    n = s->most && n > s->most ? s->most : n;
-    memcpy(data, s->data + s->at, n);
-    s->at += n;
-    return (int64_t)n;
-}
-
-static void rewind_stream(stream *s, long fail_at)
-{
-    s->at = 0;
-    s->calls = 0;
-    s->fail_at = fail_at;
-}
-
-static void drop_stream(stream *s)
-{
-    free(s->data);
-    *s = (stream){0};
-}
-
 static nncf_status open_stream(
-    nncf_context *context, stream *s, nncf_checkpoint **c, nncf_error *err)
+    nncf_context *context, fx_stream *s, nncf_checkpoint **c, nncf_error *err)
 {
-    const nncf_checkpoint_open_params p = {
-        NNCF_PARAMS(nncf_checkpoint_open_params), .read = stream_read, .user = s, .size = s->size};
+    const nncf_checkpoint_open_params p = {NNCF_PARAMS(nncf_checkpoint_open_params),
+        .read = fx_stream_read, .user = s, .size = s->size};
     return nncf_checkpoint_open_with(context, &p, c, err);
 }
 
@@ -77,63 +32,32 @@ static const nncf_checkpoint_tensor tensors[] = {
     {"b", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}}};
 static const nncf_checkpoint_text texts[] = {{"epoch", "3"}};
 
-typedef struct rig {
-    fx_memory memory;
-    nncf_context *context;
-    nncf_model *model;
-    fx_block k;
-    nncf_compression_ctrl *ctrl;
-    char log[4096];
-} rig;
-
-static void on_log(void *user, int32_t level, const char *line)
+static void make_rig(fx_rig *r, const char *config)
 {
-    rig *r = user;
-    size_t n = strlen(r->log);
-    snprintf(r->log + n, sizeof r->log - n, "%d %s\n", (int)level, line);
+    const fx_block layer = {
+        .scope = "net/conv", .in_channels = 3, .out_channels = 5, .kernel = {3, 3}};
+    fx_rig_make(r, &layer, config);
 }
 
-static void make_rig(rig *r, const char *config)
-{
-    uint64_t state = 1;
-    *r = (rig){.k = {.scope = "net/conv", .in_channels = 3, .out_channels = 5, .kernel = {3, 3}}};
-    const nncf_context_params p = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, .seed = 42,
-        .alloc = fx_memory_alloc, .free = fx_memory_free, .alloc_user = &r->memory, .log = on_log,
-        .log_user = r};
-    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &p, &r->context, NULL), NNCF_OK);
-    ck_assert_int_eq(nncf_model_create(r->context, &r->model, NULL), NNCF_OK);
-    fx_register(r->model, &r->k, NULL, &state);
-    r->ctrl = fx_ctrl(r->model, config);
-}
-
-static void drop_rig(rig *r)
-{
-    nncf_compression_ctrl_destroy(r->ctrl);
-    nncf_model_destroy(r->model);
-    nncf_context_destroy(r->context);
-    fx_release(&r->k);
-    ck_assert_uint_eq(r->memory.live, 0);
-}
-
-static nncf_status save_stream(const rig *r, stream *s, nncf_error *err)
+static nncf_status save_stream(const fx_rig *r, fx_stream *s, nncf_error *err)
 {
     const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
         .ctrl = r->ctrl, .tensors = tensors, .n_tensors = 2, .texts = texts, .n_texts = 1,
-        .write = stream_write, .user = s};
+        .write = fx_stream_write, .user = s};
     return nncf_checkpoint_save_with(&p, err);
 }
 
 static const char config[] = FX_CONFIG(FX_RB ", " FX_INT8);
 
 /* The controller's whole state as the bytes of a snapshot. */
-static stream state_of(const rig *r)
+static fx_stream state_of(const fx_rig *r)
 {
-    stream s = {0};
+    fx_stream s = {0};
     ck_assert_int_eq(save_stream(r, &s, NULL), NNCF_OK);
     return s;
 }
 
-static bool same_stream(const stream *a, const stream *b)
+static bool same_stream(const fx_stream *a, const fx_stream *b)
 {
     return a->size == b->size && memcmp(a->data, b->data, a->size) == 0;
 }
@@ -142,55 +66,48 @@ static bool same_stream(const stream *a, const stream *b)
 
 START_TEST(a_stream_is_the_file)
 {
-    char path[] = "/tmp/nncf-snapshot-XXXXXX";
-    rig r;
+    fx_rig r;
     nncf_error err = NNCF_ERROR_INIT;
     nncf_checkpoint *c = NULL;
-    int fd = mkstemp(path);
-    ck_assert_int_ge(fd, 0);
-    close(fd);
     make_rig(&r, config);
-    stream s = state_of(&r);
-    ck_assert_int_eq(nncf_checkpoint_save(r.ctrl, path, tensors, 2, texts, 1, &err), NNCF_OK);
-    stream file = {.data = fx_alloc(s.size, 1), .size = s.size};
-    FILE *f = fopen(path, "rb");
-    ck_assert_uint_eq(fread(file.data, 1, s.size, f), s.size);
-    ck_assert_int_eq(fgetc(f), EOF);
-    fclose(f);
-    unlink(path);
+    fx_stream s = state_of(&r);
+    ck_assert_int_eq(
+        nncf_checkpoint_save(r.ctrl, fx_path("s"), tensors, 2, texts, 1, &err), NNCF_OK);
+    fx_stream file = {0};
+    file.data = fx_read_file(fx_path("s"), &file.size);
     ck_assert(same_stream(&file, &s));
     for (size_t most = 0; most < 4; most++) { /* in pieces of any size */
-        rewind_stream(&s, 0);
+        fx_stream_rewind(&s, 0);
         s.most = most;
         ck_assert_msg(open_stream(r.context, &s, &c, &err) == NNCF_OK, "%s", err.message);
         ck_assert_str_eq(nncf_checkpoint_text_get(c, "epoch"), "3");
         ck_assert_int_eq(nncf_checkpoint_restore(c, r.ctrl, &err), NNCF_OK);
         nncf_checkpoint_close(c);
     }
-    drop_stream(&s);
-    drop_stream(&file);
-    drop_rig(&r);
+    fx_stream_free(&s);
+    fx_stream_free(&file);
+    fx_rig_free(&r);
 }
 END_TEST
 
 /* The failure of every call and every allocation: told, and the controller as it was. */
 START_TEST(every_failure)
 {
-    rig r;
+    fx_rig r;
     nncf_checkpoint *c = NULL;
     make_rig(&r, config);
-    stream before = state_of(&r), changed;
-    rig other;
+    fx_stream before = state_of(&r), changed;
+    fx_rig other;
     make_rig(&other, config);
     fx_parameter(other.ctrl, "net/conv.pre_ops.mask").data[0] = 9;
     changed = state_of(&other);
-    drop_rig(&other);
+    fx_rig_free(&other);
     int writes = 0, reads = 0, saves = 0, opens = 0, restores = 0;
     for (;; writes++) {
-        stream s = {.fail_at = writes + 1};
+        fx_stream s = {.fail_at = writes + 1};
         nncf_error err = NNCF_ERROR_INIT;
         nncf_status status = save_stream(&r, &s, &err);
-        drop_stream(&s);
+        fx_stream_free(&s);
         if (status == NNCF_OK)
             break;
         ck_assert_int_eq(status, NNCF_E_CALLBACK);
@@ -198,7 +115,7 @@ START_TEST(every_failure)
     }
     for (;; reads++) {
         nncf_error err = NNCF_ERROR_INIT;
-        rewind_stream(&changed, reads + 1);
+        fx_stream_rewind(&changed, reads + 1);
         nncf_status status = open_stream(r.context, &changed, &c, &err);
         if (status == NNCF_OK)
             break;
@@ -210,52 +127,52 @@ START_TEST(every_failure)
         int *count = what == 0 ? &saves : what == 1 ? &opens : &restores;
         for (;; ++*count) {
             nncf_error err = NNCF_ERROR_INIT;
-            stream s = {0};
+            fx_stream s = {0};
             nncf_checkpoint *opened = NULL;
-            size_t live = r.memory.live;
-            rewind_stream(&changed, 0);
-            r.memory.fail_at = r.memory.calls + 1 + (size_t)*count;
+            size_t live = r.host.memory.live;
+            fx_stream_rewind(&changed, 0);
+            r.host.memory.fail_at = r.host.memory.calls + 1 + (size_t)*count;
             nncf_status status = what == 0 ? save_stream(&r, &s, &err)
                 : what == 1                ? open_stream(r.context, &changed, &opened, &err)
                                            : nncf_checkpoint_restore(c, r.ctrl, &err);
-            r.memory.fail_at = 0;
-            drop_stream(&s);
+            r.host.memory.fail_at = 0;
+            fx_stream_free(&s);
             nncf_checkpoint_close(opened);
-            ck_assert_uint_eq(r.memory.live, live);
+            ck_assert_uint_eq(r.host.memory.live, live);
             if (status == NNCF_OK)
                 break;
             ck_assert_int_eq(status, NNCF_E_NOMEM);
             ck_assert(err.message[0] != 0);
-            stream now = state_of(&r);
+            fx_stream now = state_of(&r);
             ck_assert(same_stream(&before, &now));
-            drop_stream(&now);
+            fx_stream_free(&now);
         }
     }
     printf(
         "failures: %d writes, %d reads, %d allocations of a save, %d of an open, %d of a restore\n",
         writes, reads, saves, opens, restores);
     ck_assert(writes > 5 && reads > 5 && saves > 5 && opens > 5 && restores > 3);
-    stream now = state_of(&r);
+    fx_stream now = state_of(&r);
     ck_assert(same_stream(&now, &changed)); /* what was restored in the end */
     nncf_checkpoint_close(c);
-    drop_stream(&now);
-    drop_stream(&before);
-    drop_stream(&changed);
-    drop_rig(&r);
+    fx_stream_free(&now);
+    fx_stream_free(&before);
+    fx_stream_free(&changed);
+    fx_rig_free(&r);
 }
 END_TEST
 
 START_TEST(a_stream_that_lies)
 {
-    rig r;
+    fx_rig r;
     nncf_error err = NNCF_ERROR_INIT;
     nncf_checkpoint *c = NULL;
     make_rig(&r, config);
-    stream s = state_of(&r);
-    nncf_checkpoint_open_params p = {NNCF_PARAMS(nncf_checkpoint_open_params), .read = stream_read,
-        .user = &s, .size = s.size + 100};
+    fx_stream s = state_of(&r);
+    nncf_checkpoint_open_params p = {NNCF_PARAMS(nncf_checkpoint_open_params),
+        .read = fx_stream_read, .user = &s, .size = s.size + 100};
     ck_assert_int_eq(nncf_checkpoint_open_with(NULL, &p, &c, &err), NNCF_E_FORMAT);
-    rewind_stream(&s, 0);
+    fx_stream_rewind(&s, 0);
     p.size = s.size - 1;
     ck_assert_int_eq(nncf_checkpoint_open_with(NULL, &p, &c, &err), NNCF_E_FORMAT);
     p.path = "x";
@@ -267,12 +184,12 @@ START_TEST(a_stream_that_lies)
     ck_assert_int_eq(nncf_checkpoint_save_with(NULL, &err), NNCF_E_ARG);
     nncf_checkpoint_save_params q = {NNCF_PARAMS(nncf_checkpoint_save_params)};
     ck_assert_int_eq(nncf_checkpoint_save_with(&q, &err), NNCF_E_ARG);
-    q.write = stream_write;
+    q.write = fx_stream_write;
     q.user = &s;
     q.keep_previous = 1;
     ck_assert_int_eq(nncf_checkpoint_save_with(&q, &err), NNCF_E_ARG);
-    drop_stream(&s);
-    drop_rig(&r);
+    fx_stream_free(&s);
+    fx_rig_free(&r);
 }
 END_TEST
 
@@ -288,11 +205,9 @@ static int generation_at(const char *path)
 
 START_TEST(the_previous_generation)
 {
-    char folder[] = "/tmp/nncf-snapshot-XXXXXX", path[64], previous[80], number[8];
+    const char *path = fx_path("s"), *previous = fx_path("s.previous");
+    char number[8];
     nncf_error err = NNCF_ERROR_INIT;
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/s", folder);
-    snprintf(previous, sizeof previous, "%s.previous", path);
     for (int i = 1; i < 5; i++) {
         const nncf_checkpoint_text text = {"generation", number};
         const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
@@ -309,21 +224,19 @@ START_TEST(the_previous_generation)
     ck_assert_int_eq(mkdir(previous, 0700), 0);
     ck_assert_int_eq(nncf_checkpoint_save_with(&p, &err), NNCF_E_IO);
     ck_assert_int_eq(generation_at(path), 4);
-    rmdir(previous);
-    unlink(path);
-    ck_assert_int_eq(rmdir(folder), 0);
+    ck_assert_int_eq(fx_entries(), 2);
 }
 END_TEST
 
 /* A file with a type that we do not have, in memory. */
-static stream foreign(void)
+static fx_stream foreign(void)
 {
     static const char header[] = "{\"__metadata__\":{\"format\":\"pt\",\"epoch\":\"1\"},\"h\":{"
                                  "\"dtype\":\"BF16\",\"shape\":[3],"
                                  "\"data_offsets\":[0,6]},\"w\":{\"dtype\":\"F32\",\"shape\":[1],"
                                  "\"data_offsets\":[6,10]},\"n\":{\"dtype\":"
                                  "\"F64\",\"shape\":[1],\"data_offsets\":[10,18]}}";
-    stream s = {.size = 8 + sizeof header - 1 + 18};
+    fx_stream s = {.size = 8 + sizeof header - 1 + 18};
     s.data = fx_alloc(s.size, 1);
     s.data[0] = (char)(uint8_t)((sizeof header - 1) & 255);
     s.data[1] = (char)(uint8_t)((sizeof header - 1) >> 8);
@@ -335,14 +248,14 @@ static stream foreign(void)
 
 START_TEST(what_nobody_knows)
 {
-    rig r;
+    fx_rig r;
     nncf_error err = NNCF_ERROR_INIT;
     nncf_checkpoint *c = NULL, *again = NULL;
     nncf_tensor t;
     const char *names[4] = {NULL};
     size_t count = 0;
     make_rig(&r, config);
-    stream s = foreign(), kept = {0};
+    fx_stream s = foreign(), kept = {0};
     ck_assert_msg(open_stream(NULL, &s, &c, &err) == NNCF_OK, "%s", err.message);
     ck_assert_int_eq(nncf_checkpoint_unknown(c, r.ctrl, tensors, 2, names, 4, &count), NNCF_OK);
     ck_assert_uint_eq(count, 2); /* "w" is one of ours */
@@ -350,7 +263,7 @@ START_TEST(what_nobody_knows)
     ck_assert_str_eq(names[1], "n");
     const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params), .ctrl = r.ctrl,
         .tensors = tensors, .n_tensors = 2, .texts = texts, .n_texts = 1, .carry = c,
-        .write = stream_write, .user = &kept};
+        .write = fx_stream_write, .user = &kept};
     ck_assert_msg(nncf_checkpoint_save_with(&p, &err) == NNCF_OK, "%s", err.message);
     nncf_checkpoint_close(c);
     ck_assert_msg(open_stream(NULL, &kept, &again, &err) == NNCF_OK, "%s", err.message);
@@ -367,9 +280,9 @@ START_TEST(what_nobody_knows)
     ck_assert_int_eq(
         nncf_checkpoint_unknown(NULL, r.ctrl, tensors, 2, NULL, 0, &count), NNCF_E_ARG);
     nncf_checkpoint_close(again);
-    drop_stream(&s);
-    drop_stream(&kept);
-    drop_rig(&r);
+    fx_stream_free(&s);
+    fx_stream_free(&kept);
+    fx_rig_free(&r);
 }
 END_TEST
 
@@ -380,7 +293,7 @@ static const char changed_config[] =
 
 START_TEST(a_changed_config)
 {
-    rig a, b;
+    fx_rig a, b;
     nncf_error err = NNCF_ERROR_INIT;
     nncf_checkpoint *c = NULL;
     nncf_checkpoint_restore_params p = {NNCF_PARAMS(nncf_checkpoint_restore_params)};
@@ -389,7 +302,7 @@ START_TEST(a_changed_config)
     fx_parameter(a.ctrl, "net/conv.pre_ops.mask").data[0] = 9;
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(nncf_compression_ctrl_epoch_step(a.ctrl), NNCF_OK);
-    stream s = state_of(&a), before = state_of(&b);
+    fx_stream s = state_of(&a), before = state_of(&b);
     ck_assert_int_eq(open_stream(b.context, &s, &c, &err), NNCF_OK);
     ck_assert_int_eq(nncf_checkpoint_restore_with(c, b.ctrl, &p, &err), NNCF_E_CONFIG);
     ck_assert_msg(strstr(err.message, "2 differences"), "%s", err.message);
@@ -397,16 +310,20 @@ START_TEST(a_changed_config)
                       ": compression[0].params.sparsity_init is 0.2 here, 0.1 in the snapshot; "
                       "compression[0].params.sparsity_target is 0.7 here, 0.5 in the snapshot"),
         "%s", err.message);
-    ck_assert_str_eq(b.log, ""); /* the message says it all */
+    ck_assert_str_eq(b.host.log, ""); /* the message says it all */
     ck_assert_int_eq(nncf_checkpoint_restore_with(c, b.ctrl, &p, NULL), NNCF_E_CONFIG);
-    ck_assert_ptr_nonnull(
-        strstr(b.log, "1 the stream: config: compression[0].params.sparsity_init is 0.2 here"));
-    stream after = state_of(&b);
+    ck_assert_ptr_nonnull(strstr(
+        b.host.complaints, "the stream: config: compression[0].params.sparsity_init is 0.2 here"));
+    ck_assert_int_gt(b.host.errors, 0);
+    ck_assert_int_eq(b.host.warnings, 0);
+    fx_stream after = state_of(&b);
     ck_assert(same_stream(&before, &after));
-    b.log[0] = 0;
+    b.host.complaints[0] = 0;
+    b.host.errors = 0;
     p.accept_config = 1;
     ck_assert_msg(nncf_checkpoint_restore_with(c, b.ctrl, &p, &err) == NNCF_OK, "%s", err.message);
-    ck_assert_ptr_nonnull(strstr(b.log, "2 the stream: config:"));
+    ck_assert_ptr_nonnull(strstr(b.host.complaints, "the stream: config:"));
+    ck_assert(b.host.warnings > 0 && b.host.errors == 0);
     ck_assert(fx_parameter(b.ctrl, "net/conv.pre_ops.mask").data[0] == 9);
     /* the counters are the snapshot's, the level the new schedule's at that epoch */
     nncf_statistics of = {NNCF_PARAMS(nncf_statistics)};
@@ -416,19 +333,19 @@ START_TEST(a_changed_config)
     p.accept_config = 2;
     ck_assert_int_eq(nncf_checkpoint_restore_with(c, b.ctrl, &p, &err), NNCF_E_ARG);
     /* another dialect is a difference of its own, not of the whole config */
-    rig d;
+    fx_rig d;
     make_rig(&d, "{\"nncf_dialect\": \"1.2\", \"compression\": [" FX_RB ", " FX_INT8 "]}");
     ck_assert_int_eq(nncf_checkpoint_restore(c, d.ctrl, &err), NNCF_E_CONFIG);
     ck_assert_msg(strstr(err.message, ": nncf_dialect is \"1.2\" here, \"1.1\" in the snapshot"),
         "%s", err.message);
     ck_assert_msg(!strstr(err.message, "compression is"), "%s", err.message);
-    drop_rig(&d);
+    fx_rig_free(&d);
     nncf_checkpoint_close(c);
-    drop_stream(&s);
-    drop_stream(&before);
-    drop_stream(&after);
-    drop_rig(&a);
-    drop_rig(&b);
+    fx_stream_free(&s);
+    fx_stream_free(&before);
+    fx_stream_free(&after);
+    fx_rig_free(&a);
+    fx_rig_free(&b);
 }
 END_TEST
 
@@ -436,7 +353,7 @@ END_TEST
  * has all pairs). A file that is damaged changes nothing. */
 START_TEST(a_config_that_wants_more)
 {
-    rig a, b;
+    fx_rig a, b;
     nncf_error err = NNCF_ERROR_INIT;
     nncf_checkpoint *c = NULL;
     nncf_checkpoint_restore_report report = {NNCF_PARAMS(nncf_checkpoint_restore_report)};
@@ -444,7 +361,7 @@ START_TEST(a_config_that_wants_more)
         NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1, .report = &report};
     make_rig(&a, FX_CONFIG(FX_RB));
     make_rig(&b, config);
-    stream s = state_of(&a), before = state_of(&b);
+    fx_stream s = state_of(&a), before = state_of(&b);
     ck_assert_int_eq(open_stream(b.context, &s, &c, &err), NNCF_OK);
     /* what lies in memory is not checked again; so it can be damaged here */
     nncf__entry *levels = (nncf__entry *)(uintptr_t)nncf__checkpoint_find(c, "nncf.levels");
@@ -455,23 +372,23 @@ START_TEST(a_config_that_wants_more)
     levels->dtype = NNCF_F32;
     ck_assert_int_eq(nncf_checkpoint_restore_with(c, b.ctrl, &p, &err), NNCF_E_DTYPE);
     levels->dtype = NNCF_F64;
-    stream after = state_of(&b);
+    fx_stream after = state_of(&b);
     ck_assert(same_stream(&before, &after));
     ck_assert_msg(nncf_checkpoint_restore_with(c, b.ctrl, &p, &err) == NNCF_OK, "%s", err.message);
     ck_assert_uint_eq(report.masks_taken, 1);
     ck_assert_uint_eq(report.quantizers_fresh, 2);
-    ck_assert_ptr_nonnull(strstr(b.log, "weight_quantizer.scale"));
+    ck_assert_ptr_nonnull(strstr(b.host.log, "weight_quantizer.scale"));
     nncf_checkpoint_close(c);
-    drop_stream(&s);
-    drop_stream(&before);
-    drop_stream(&after);
-    drop_rig(&a);
-    drop_rig(&b);
+    fx_stream_free(&s);
+    fx_stream_free(&before);
+    fx_stream_free(&after);
+    fx_rig_free(&a);
+    fx_rig_free(&b);
 }
 END_TEST
 
 /* Initialize over one batch of 3 images of 5 x 5. */
-static float initialized_scale(rig *r)
+static float initialized_scale(fx_rig *r)
 {
     float x[225], y[3 * 5 * 9];
     const int64_t in[] = {3, 3, 5, 5}, out[] = {3, 5, 3, 3};
@@ -496,42 +413,42 @@ static float initialized_scale(rig *r)
  * same rule. */
 START_TEST(an_initialization_that_starts_over)
 {
-    rig r;
+    fx_rig r;
     nncf_error err = NNCF_ERROR_INIT;
     nncf_checkpoint *c = NULL;
     make_rig(&r,
         FX_CONFIG("{\"algorithm\": \"quantization\", \"initializer\": {\"range\": {\"type\": "
                   "\"percentile\", \"num_init_steps\": 1, \"min_percentile\": 25, "
                   "\"max_percentile\": 75}}}"));
-    stream s = state_of(&r);
+    fx_stream s = state_of(&r);
     for (int i = 0; i < 2; i++) {
         ck_assert_float_eq(
             initialized_scale(&r), 168); /* 75 % of 0..224, where min_max gives 224 */
-        rewind_stream(&s, 0);
+        fx_stream_rewind(&s, 0);
         ck_assert_int_eq(open_stream(r.context, &s, &c, &err), NNCF_OK);
         ck_assert_msg(nncf_checkpoint_restore(c, r.ctrl, &err) == NNCF_OK, "%s", err.message);
         nncf_checkpoint_close(c);
     }
     /* and where there is no memory for it nothing changes */
     ck_assert_float_eq(initialized_scale(&r), 168);
-    stream before = state_of(&r);
+    fx_stream before = state_of(&r);
     nncf_status status = NNCF_E_NOMEM;
     for (long i = 1; status == NNCF_E_NOMEM; i++) {
-        rewind_stream(&s, 0);
+        fx_stream_rewind(&s, 0);
         ck_assert_int_eq(open_stream(r.context, &s, &c, &err), NNCF_OK);
-        r.memory.fail_at = r.memory.calls + (size_t)i;
+        r.host.memory.fail_at = r.host.memory.calls + (size_t)i;
         status = nncf_checkpoint_restore(c, r.ctrl, &err);
-        r.memory.fail_at = 0;
+        r.host.memory.fail_at = 0;
         nncf_checkpoint_close(c);
-        stream after = state_of(&r);
+        fx_stream after = state_of(&r);
         ck_assert(status == NNCF_OK || same_stream(&before, &after));
-        drop_stream(&after);
+        fx_stream_free(&after);
     }
     ck_assert_int_eq(status, NNCF_OK);
     ck_assert_float_eq(initialized_scale(&r), 168);
-    drop_stream(&before);
-    drop_stream(&s);
-    drop_rig(&r);
+    fx_stream_free(&before);
+    fx_stream_free(&s);
+    fx_rig_free(&r);
 }
 END_TEST
 
@@ -539,6 +456,7 @@ int main(void)
 {
     Suite *suite = suite_create("snapshot");
     TCase *tc = fx_case(suite, "snapshot", 240);
+    tcase_add_checked_fixture(tc, fx_folder_make, fx_folder_remove);
     tcase_add_test(tc, a_stream_is_the_file);
     tcase_add_test(tc, every_failure);
     tcase_add_test(tc, a_stream_that_lies);

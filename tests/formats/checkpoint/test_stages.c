@@ -29,14 +29,14 @@ START_TEST(weights_come_with_their_zeros)
         nncf_error err = NNCF_ERROR_INIT;
         nncf_weights_report report = {NNCF_PARAMS(nncf_weights_report)};
         make_rig(&r, name[0], name[1]);
-        nncf_checkpoint *c = open_file(&r, at("s"));
+        nncf_checkpoint *c = open_file(&r, fx_path("s"));
         ck_assert_msg(nncf_checkpoint_load_weights(c, r.tensors, 2, NULL, &report, &err) == NNCF_OK,
             "%s", err.message);
         nncf_checkpoint_close(c);
         ck_assert_uint_eq(report.loaded, 2);
         ck_assert_uint_eq(report.masks_applied, sparse[from] ? 2 : 0);
         ck_assert_uint_eq(report.masks_left, 0);
-        ck_assert_str_eq(r.log, "");
+        ck_assert_str_eq(r.host.complaints, "");
         for (size_t i = 0; i < N_ALL; i++)
             ck_assert_msg(
                 *element(&r, i) == (kept_by(from, i) ? stored_weight(i) : 0), "%d: %zu", from, i);
@@ -46,7 +46,7 @@ START_TEST(weights_come_with_their_zeros)
             check_zeros(&r, from, to, true);
             initialize(&r);
             ck_assert_int_eq(nncf_compression_ctrl_step(r.ctrl), NNCF_OK);
-            ck_assert(!strstr(r.log, "const_sparsity keeps") == sparse[from]);
+            ck_assert(!strstr(r.host.complaints, "const_sparsity keeps") == sparse[from]);
         } else if (to == FLOAT || to == INT8) {
             check_zeros(&r, from, to, true);
         }
@@ -63,12 +63,13 @@ START_TEST(masks_can_be_left)
         nncf_weights_report report = {NNCF_PARAMS(nncf_weights_report), .masks = NNCF_MASKS_LEAVE};
         save_stage(from, "a.weight", "b.weight");
         make_rig(&r, "a.weight", "b.weight");
-        nncf_checkpoint *c = open_file(&r, at("s"));
+        nncf_checkpoint *c = open_file(&r, fx_path("s"));
         ck_assert_msg(nncf_checkpoint_load_weights(c, r.tensors, 2, NULL, &report, &err) == NNCF_OK,
             "%s", err.message);
         ck_assert_uint_eq(report.masks_left, sparse[from] ? 2 : 0);
         ck_assert_uint_eq(report.masks_applied, 0);
-        ck_assert((strstr(r.log, "2 weights come over without the masks") != NULL) == sparse[from]);
+        ck_assert((strstr(r.host.complaints, "2 weights come over without the masks") != NULL) ==
+            sparse[from]);
         for (size_t i = 0; i < N_ALL; i++)
             ck_assert(*element(&r, i) == stored_weight(i));
         report.masks = 2;
@@ -86,7 +87,7 @@ static nncf_status restore(rig *r, nncf_checkpoint_restore_report *report, nncf_
 {
     const nncf_checkpoint_restore_params p = {
         NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1, .report = report};
-    nncf_checkpoint *c = open_file(r, at("s"));
+    nncf_checkpoint *c = open_file(r, fx_path("s"));
     nncf_status status = nncf_checkpoint_restore_with(c, r->ctrl, &p, err);
     nncf_checkpoint_close(c);
     return status;
@@ -104,7 +105,7 @@ START_TEST(stages)
     make_stage(&old, from, "a.weight", "b.weight");
     make_rig(&r, "a.weight", "b.weight");
     r.ctrl = fx_ctrl(r.model, configs[to]);
-    nncf_checkpoint *c = open_file(&r, at("s"));
+    nncf_checkpoint *c = open_file(&r, fx_path("s"));
     ck_assert_int_eq(nncf_checkpoint_read(c, r.tensors, 2, &err), NNCF_OK);
     nncf_checkpoint_close(c);
     ck_assert_msg(restore(&r, &report, &err) == NNCF_OK, "%d -> %d: %s", from, to, err.message);
@@ -120,11 +121,13 @@ START_TEST(stages)
     ck_assert_uint_eq(report.quantizers_fresh, quantized[to] && !quantized[from] ? n : 0);
     ck_assert_uint_eq(report.quantizers_left, quantized[from] && !quantized[to] ? n : 0);
     ck_assert_int_eq(report.initialization_needed, quantized[to] && !quantized[from]);
-    ck_assert((strstr(r.log, "2 masks are not taken over") != NULL) == (report.masks_left > 0));
-    ck_assert((strstr(r.log, "no mask for 2 layers") != NULL) == (report.masks_fresh > 0));
-    ck_assert((strstr(r.log, "the ranges of 4 quantizers are not") != NULL) ==
+    ck_assert((strstr(r.host.complaints, "2 masks are not taken over") != NULL) ==
+        (report.masks_left > 0));
+    ck_assert(
+        (strstr(r.host.complaints, "no mask for 2 layers") != NULL) == (report.masks_fresh > 0));
+    ck_assert((strstr(r.host.complaints, "the ranges of 4 quantizers are not") != NULL) ==
         (report.quantizers_left > 0));
-    ck_assert((strstr(r.log, "no range for 4 quantizers; run the") != NULL) ==
+    ck_assert((strstr(r.host.complaints, "no range for 4 quantizers; run the") != NULL) ==
         (report.quantizers_fresh > 0));
 
     if (taken || !sparse[to])
@@ -144,10 +147,11 @@ START_TEST(stages)
     ck_assert_int_eq(s.step, 1);
 
     ck_assert_int_eq(initialize(&r), quantized[to] && !quantized[from] ? 1 : 0);
-    r.log[0] = 0;
+    r.host.complaints[0] = 0;
     forward(&r);
     ck_assert_int_eq(nncf_compression_ctrl_step(r.ctrl), NNCF_OK);
-    ck_assert((strstr(r.log, "const_sparsity keeps") != NULL) == (keeps(to) && !sparse[from]));
+    ck_assert((strstr(r.host.complaints, "const_sparsity keeps") != NULL) ==
+        (keeps(to) && !sparse[from]));
     if (taken || !sparse[to])
         check_zeros(&r, from, to, taken);
     drop_rig(&r);
@@ -173,7 +177,8 @@ START_TEST(ranges_that_are_there_stay)
     fx_parameter(r.ctrl, "N/Linear[a].activation_quantizer.scale").data[0] = 0.125f;
     fx_parameter(r.ctrl, "N/Linear[a].pre_ops.weight_quantizer.scale").data[0] = 0.25f;
     size_t had = nncf_compression_ctrl_parameter_count(r.ctrl);
-    ck_assert_int_eq(nncf_checkpoint_save(r.ctrl, at("s"), r.tensors, 2, NULL, 0, &err), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_checkpoint_save(r.ctrl, fx_path("s"), r.tensors, 2, NULL, 0, &err), NNCF_OK);
     drop_rig(&r);
 
     make_rig(&r, "a.weight", "b.weight");
@@ -184,17 +189,18 @@ START_TEST(ranges_that_are_there_stay)
     ck_assert_msg(restore(&r, &report, &err) == NNCF_OK, "%s", err.message);
     ck_assert_uint_eq(report.quantizers_taken, 3);
     ck_assert_uint_eq(report.quantizers_fresh, 1);
-    ck_assert_ptr_nonnull(strstr(r.log, "N/Linear[a].input_quantizer.scale"));
+    ck_assert_ptr_nonnull(strstr(r.host.complaints, "N/Linear[a].input_quantizer.scale"));
     ck_assert_int_eq(report.initialization_needed, 1);
     /* in the middle of it: saved, and gone on with elsewhere */
     int32_t more = 0;
     ck_assert_int_eq(nncf_compression_ctrl_init_step(r.ctrl, &more), NNCF_OK);
     ck_assert_int_eq(more, 1);
-    ck_assert_int_eq(nncf_checkpoint_save(r.ctrl, at("t"), r.tensors, 2, NULL, 0, &err), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_checkpoint_save(r.ctrl, fx_path("t"), r.tensors, 2, NULL, 0, &err), NNCF_OK);
     make_rig(&second, "a.weight", "b.weight");
     fill_weights(&second);
     second.ctrl = fx_ctrl(second.model, all);
-    nncf_checkpoint *c = open_file(&second, at("t"));
+    nncf_checkpoint *c = open_file(&second, fx_path("t"));
     ck_assert_msg(nncf_checkpoint_restore(c, second.ctrl, &err) == NNCF_OK, "%s", err.message);
     nncf_checkpoint_close(c);
     rig *both[] = {&r, &second};
@@ -227,7 +233,8 @@ START_TEST(what_only_looks_like_a_mask)
     const nncf_checkpoint_tensor tensors[] = {r.tensors[0], r.tensors[1],
         {"optimizer.exp_avg.N/Linear[a].pre_ops.mask",
             {.data = state, .dtype = NNCF_F32, .ndim = 1, .shape = shape}}};
-    ck_assert_int_eq(nncf_checkpoint_save(r.ctrl, at("s"), tensors, 3, NULL, 0, &err), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_checkpoint_save(r.ctrl, fx_path("s"), tensors, 3, NULL, 0, &err), NNCF_OK);
     drop_rig(&r);
     make_rig(&r, "a.weight", "b.weight");
     r.ctrl = fx_ctrl(r.model, configs[KEEP]);
@@ -237,12 +244,13 @@ START_TEST(what_only_looks_like_a_mask)
     /* now without any sparsity, and the logits of before beside it */
     rig dense;
     make_stage(&dense, INT8, "a.weight", "b.weight");
-    nncf_checkpoint *c = open_file(&dense, at("s"));
+    nncf_checkpoint *c = open_file(&dense, fx_path("s"));
     const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
-        .ctrl = dense.ctrl, .path = at("t"), .tensors = dense.tensors, .n_tensors = 2, .carry = c};
+        .ctrl = dense.ctrl, .path = fx_path("t"), .tensors = dense.tensors, .n_tensors = 2,
+        .carry = c};
     ck_assert_msg(nncf_checkpoint_save_with(&p, &err) == NNCF_OK, "%s", err.message);
     nncf_checkpoint_close(c);
-    c = open_file(&dense, at("t"));
+    c = open_file(&dense, fx_path("t"));
     ck_assert_ptr_nonnull(nncf__checkpoint_find(c, "N/Linear[a].pre_ops.mask"));
     ck_assert_int_eq(nncf_checkpoint_load_weights(c, r.tensors, 2, NULL, &weights, &err), NNCF_OK);
     ck_assert_uint_eq(weights.masks_applied, 0);
@@ -287,10 +295,11 @@ START_TEST(the_level_of_the_epoch)
         make_stage(&a, from[i], "a.weight", "b.weight"); /* one epoch */
         for (int epoch = 1; epoch < 6; epoch++)
             ck_assert_int_eq(nncf_compression_ctrl_epoch_step(a.ctrl), NNCF_OK);
-        nncf_status status = nncf_checkpoint_save(a.ctrl, at("s"), a.tensors, 2, NULL, 0, &err);
+        nncf_status status =
+            nncf_checkpoint_save(a.ctrl, fx_path("s"), a.tensors, 2, NULL, 0, &err);
         ck_assert_msg(status == NNCF_OK, "%s", err.message);
         make_stage(&b, MAG, "a.weight", "b.weight");
-        nncf_checkpoint *c = open_file(&b, at("s"));
+        nncf_checkpoint *c = open_file(&b, fx_path("s"));
         status = nncf_checkpoint_restore_with(c, b.ctrl, &p, &err);
         ck_assert_msg(status == NNCF_OK, "%s", err.message);
         ck_assert_int_eq(nncf_compression_ctrl_get_statistics(b.ctrl, &s), NNCF_OK);
@@ -363,7 +372,8 @@ START_TEST(from_stripped_models)
                 logit_keeps(i) ? 1 : -1;
     initialize(&r);
     used_weights(&r, want);
-    ck_assert_msg(nncf_strip_save(r.ctrl, at("s"), &p, NULL, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(
+        nncf_strip_save(r.ctrl, fx_path("s"), &p, NULL, &err) == NNCF_OK, "%s", err.message);
     drop_rig(&r);
 
     const char *unexpected[32];
@@ -371,7 +381,7 @@ START_TEST(from_stripped_models)
         NNCF_PARAMS(nncf_weights_report), .unexpected_names = unexpected, .capacity = 32};
     nncf_checkpoint_match matches[2];
     make_rig(&r, "a.weight", "b.weight");
-    nncf_checkpoint *c = open_file(&r, at("s"));
+    nncf_checkpoint *c = open_file(&r, fx_path("s"));
     ck_assert_msg(nncf_checkpoint_load_weights(c, r.tensors, 2, matches, &report, &err) == NNCF_OK,
         "%s", err.message);
     ck_assert_uint_eq(report.loaded, 2);
@@ -454,10 +464,10 @@ START_TEST(stripped_models_that_lie)
         nncf_error err = NNCF_ERROR_INIT;
         zeros[0] = zeros[1] =
             cases[i].want == NNCF_OK && strstr(cases[i].layers, "conv_transpose") ? 0 : INT32_MIN;
-        ck_assert_int_eq(nncf_checkpoint_save(NULL, at("s"), tensors,
+        ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("s"), tensors,
                              sizeof tensors / sizeof *tensors, &text, 1, &err),
             NNCF_OK);
-        ck_assert_int_eq(nncf_checkpoint_open(NULL, at("s"), &c, &err), NNCF_OK);
+        ck_assert_int_eq(nncf_checkpoint_open(NULL, fx_path("s"), &c, &err), NNCF_OK);
         nncf_status status = nncf_checkpoint_load_weights(c, &want, 1, NULL, NULL, &err);
         ck_assert_msg(status == cases[i].want, "%s: %s %s", cases[i].layers,
             nncf_status_name(status), err.message);
@@ -493,14 +503,14 @@ START_TEST(binary_masks)
     rig r;
     nncf_weights_report report = {NNCF_PARAMS(nncf_weights_report)};
     make_rig(&r, "a", "b");
-    ck_assert_int_eq(nncf_checkpoint_save(NULL, at("s"), tensors, 5, NULL, 0, NULL), NNCF_OK);
-    nncf_checkpoint *c = open_file(&r, at("s"));
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("s"), tensors, 5, NULL, 0, NULL), NNCF_OK);
+    nncf_checkpoint *c = open_file(&r, fx_path("s"));
     ck_assert_int_eq(nncf_checkpoint_load_weights(c, want, 2, NULL, &report, NULL), NNCF_OK);
     ck_assert_uint_eq(report.masks_applied, 1);
     ck_assert(conv[0] == 1 && conv[1] == 0 && conv[2] == 0 && conv[3] == 4);
     /* one that does not fit is named; what looks like logits is none without rb_sparsity */
     ck_assert_ptr_nonnull(
-        strstr(r.log, "\"module.fc.pre_ops.0.op.operand.binary_mask\" does not fit"));
+        strstr(r.host.complaints, "\"module.fc.pre_ops.0.op.operand.binary_mask\" does not fit"));
     ck_assert_mem_eq(fc, w, sizeof fc);
     nncf_checkpoint_close(c);
     drop_rig(&r);
@@ -518,7 +528,7 @@ START_TEST(no_memory)
     nncf_strip_params p = {NNCF_PARAMS(nncf_strip_params), .sparse = 1};
     save_stage(MAG, "first", "b.weight");
     make_stage(&r, MAG_INT8, "a", "b");
-    ck_assert_int_eq(nncf_strip_save(r.ctrl, at("t"), &p, NULL, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_strip_save(r.ctrl, fx_path("t"), &p, NULL, &err), NNCF_OK);
     drop_rig(&r);
     for (int call = 0; call < 3;
          call++) { /* weights of a snapshot, of a stripped model; restoring */
@@ -546,7 +556,7 @@ START_TEST(no_memory)
                 ctrl = fx_ctrl(model, configs[KEEP_INT8]);
             }
             ck_assert_int_eq(
-                nncf_checkpoint_open(context, at(files[call == 1]), &c, NULL), NNCF_OK);
+                nncf_checkpoint_open(context, fx_path(files[call == 1]), &c, NULL), NNCF_OK);
             memory.fail_at = memory.calls + 1 + (size_t)failures;
             status = call == 2 ? nncf_checkpoint_restore_with(c, ctrl, &how, &err)
                                : nncf_checkpoint_load_weights(c, want, 2, NULL, NULL, &err);
@@ -575,7 +585,7 @@ int main(void)
 {
     Suite *suite = suite_create("stages");
     TCase *tc = fx_case(suite, "stages", 120);
-    tcase_add_checked_fixture(tc, make_folder, remove_folder);
+    tcase_add_checked_fixture(tc, fx_folder_make, fx_folder_remove);
     tcase_add_loop_test(tc, weights_come_with_their_zeros, 0, 2 * N_STAGES);
     tcase_add_test(tc, masks_can_be_left);
     tcase_add_loop_test(tc, stages, 0, N_STAGES * N_STAGES);

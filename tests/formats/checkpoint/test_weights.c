@@ -2,6 +2,7 @@
 /* Weights from elsewhere: which names mean the same, which types are converted, what is reported.
  */
 #include "fuzz/checkpoint_target.h"
+#include "support/files.h"
 #include "support/fixture.h"
 #include "support/require.h"
 
@@ -177,7 +178,7 @@ START_TEST(many)
     const int count = sweep_rounds(60000, 4000);
     const int64_t none[] = {0};
     char *stored = fx_alloc((size_t)count, LENGTH), *keys = fx_alloc((size_t)count, LENGTH),
-         path[] = "/tmp/nncf-many-XXXXXX";
+         path[FX_TEMPORARY];
     nncf_checkpoint_tensor *t = fx_alloc((size_t)count, sizeof *t);
     nncf_checkpoint_text *texts = fx_alloc((size_t)count, sizeof *texts);
     nncf_checkpoint *c = NULL, *again = NULL;
@@ -190,9 +191,7 @@ START_TEST(many)
         t[i] = (nncf_checkpoint_tensor){name, {.dtype = NNCF_F32, .ndim = 1, .shape = none}};
         texts[i] = (nncf_checkpoint_text){key, name};
     }
-    const int fd = mkstemp(path);
-    ck_assert_int_ge(fd, 0);
-    close(fd);
+    fx_temporary(path);
     ck_assert_msg(
         nncf_checkpoint_save(NULL, path, t, (size_t)count, texts, (size_t)count, &err) == NNCF_OK,
         "%s", err.message);

@@ -4,6 +4,7 @@
  * gives NaN are refused by name. */
 #include "fixture.h"
 #include "read_back.h"
+#include "support/random.h"
 #include "support/runner.h"
 
 #include <float.h>
@@ -109,9 +110,9 @@ START_TEST(random_names)
         for (int i = 0; i < 8; i++) {
             text[i][0] = '\0';
             for (int k = 0; k < 5; k++) {
-                random = random * 6364136223846793005u + 1442695040888963407u;
-                if (k == 0 || random >> 63)
-                    strcat(text[i], parts[(random >> 40) % (sizeof parts / sizeof *parts)]);
+                const uint64_t drawn = fx_next(&random);
+                if (k == 0 || drawn >> 63)
+                    strcat(text[i], parts[(drawn >> 40) % (sizeof parts / sizeof *parts)]);
             }
         }
         small_begin(&s, NO_RANGES);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How a file is replaced: its mode and owner, names at the limits, what lies beside it; and what is
  * refused as a snapshot because it is no file. */
+#include "support/files.h"
 #include "support/fixture.h"
 
 #include <dirent.h>
@@ -13,40 +14,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static char folder[64];
-
 static void make_folder(void)
 {
-    strcpy(folder, "/tmp/nncf-file-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    fx_folder_make();
     umask(022);
-}
-
-static void remove_folder(void)
-{
-    char command[96];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    ck_assert_int_eq(system(command), 0);
-}
-
-static const char *at(const char *name)
-{
-    static char path[4][512];
-    static int next;
-    next = (next + 1) % 4;
-    snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
-    return path[next];
-}
-
-static int entries(void)
-{
-    int count = 0;
-    DIR *dir = opendir(folder);
-    ck_assert_ptr_nonnull(dir);
-    for (struct dirent *e; (e = readdir(dir));)
-        count += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
-    closedir(dir);
-    return count;
 }
 
 static nncf_status save(const char *path, bool keep, nncf_error *err)
@@ -76,18 +47,18 @@ START_TEST(a_replaced_file_keeps_its_mode)
 {
     static const mode_t modes[] = {0600, 0644, 0640, 0664, 0444, 0400, 0777, 04711};
     umask(027);
-    save_or_fail(at("new"), false); /* a new one is as the umask says */
-    ck_assert_uint_eq(look(at("new")).st_mode & 07777, 0640);
+    save_or_fail(fx_path("new"), false); /* a new one is as the umask says */
+    ck_assert_uint_eq(look(fx_path("new")).st_mode & 07777, 0640);
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
-        save_or_fail(at("a"), false);
-        ck_assert_int_eq(chmod(at("a"), modes[i]), 0);
-        const ino_t before = look(at("a")).st_ino;
-        save_or_fail(at("a"), i % 2);
-        ck_assert_uint_ne(look(at("a")).st_ino, before);
-        ck_assert_msg((look(at("a")).st_mode & 07777) == modes[i], "%o, not %o",
-            look(at("a")).st_mode & 07777, modes[i]);
+        save_or_fail(fx_path("a"), false);
+        ck_assert_int_eq(chmod(fx_path("a"), modes[i]), 0);
+        const ino_t before = look(fx_path("a")).st_ino;
+        save_or_fail(fx_path("a"), i % 2);
+        ck_assert_uint_ne(look(fx_path("a")).st_ino, before);
+        ck_assert_msg((look(fx_path("a")).st_mode & 07777) == modes[i], "%o, not %o",
+            look(fx_path("a")).st_mode & 07777, modes[i]);
         if (i % 2)
-            ck_assert_uint_eq(look(at("a.previous")).st_ino, before);
+            ck_assert_uint_eq(look(fx_path("a.previous")).st_ino, before);
     }
 }
 END_TEST
@@ -95,25 +66,25 @@ END_TEST
 /* Who may give files away keeps the owner; who may not keeps no right that was another's. */
 START_TEST(a_replaced_file_keeps_its_owner)
 {
-    save_or_fail(at("a"), false);
-    if (chown(at("a"), 12345, 23456) != 0) {
+    save_or_fail(fx_path("a"), false);
+    if (chown(fx_path("a"), 12345, 23456) != 0) {
         printf("the owner is not tested: this is not root\n");
         return;
     }
-    ck_assert_int_eq(chmod(at("a"), 06775), 0);
-    save_or_fail(at("a"), false);
-    struct stat info = look(at("a"));
+    ck_assert_int_eq(chmod(fx_path("a"), 06775), 0);
+    save_or_fail(fx_path("a"), false);
+    struct stat info = look(fx_path("a"));
     ck_assert(info.st_uid == 12345 && info.st_gid == 23456 && (info.st_mode & 07777) == 06775);
 
-    ck_assert_int_eq(chmod(folder, 0777), 0);
+    ck_assert_int_eq(chmod(fx_folder(), 0777), 0);
     ck_assert_int_eq(setegid(34567), 0);
     ck_assert_int_eq(seteuid(23456), 0);
     nncf_error err = NNCF_ERROR_INIT;
-    nncf_status status = save(at("a"), false, &err);
+    nncf_status status = save(fx_path("a"), false, &err);
     ck_assert_int_eq(seteuid(0), 0);
     ck_assert_int_eq(setegid(0), 0);
     ck_assert_msg(status == NNCF_OK, "%s", err.message);
-    info = look(at("a"));
+    info = look(fx_path("a"));
     ck_assert(info.st_uid == 23456 && info.st_gid == 34567);
     ck_assert_uint_eq(info.st_mode & 07777, 0705);
 }
@@ -128,13 +99,13 @@ START_TEST(stale_temporaries_are_in_nobodys_way)
         char name[64];
         snprintf(name, sizeof name, i % 2 ? "a.tmp-%ld-%d" : "a.previous.tmp-%ld-%d",
             (long)getpid(), i / 2);
-        int fd = open(at(name), O_CREAT | O_WRONLY, 0600);
+        int fd = open(fx_path(name), O_CREAT | O_WRONLY, 0600);
         ck_assert_int_ge(fd, 0);
         close(fd);
     }
-    save_or_fail(at("a"), true);
-    save_or_fail(at("a"), true);
-    ck_assert_int_eq(entries(), STALE + 2);
+    save_or_fail(fx_path("a"), true);
+    save_or_fail(fx_path("a"), true);
+    ck_assert_int_eq(fx_entries(), STALE + 2);
 }
 END_TEST
 
@@ -147,29 +118,29 @@ START_TEST(names_of_any_length)
             name[i] = "\xc3\xa4"[(i + n) % 2];
         name[0] = n % 2 ? 'x' : name[0];
         name[n] = 0;
-        save_or_fail(at(name), false);
-        save_or_fail(at(name), false);
-        ck_assert_int_eq(entries(), 1);
+        save_or_fail(fx_path(name), false);
+        save_or_fail(fx_path(name), false);
+        ck_assert_int_eq(fx_entries(), 1);
         if (n + strlen(".previous") <= NAME_MAX) {
-            save_or_fail(at(name), true);
-            ck_assert_int_eq(entries(), 2);
+            save_or_fail(fx_path(name), true);
+            ck_assert_int_eq(fx_entries(), 2);
             char previous[NAME_MAX + 16];
             snprintf(previous, sizeof previous, "%s.previous", name);
-            ck_assert_int_eq(unlink(at(previous)), 0);
+            ck_assert_int_eq(unlink(fx_path(previous)), 0);
         } else { /* refused before anything is written */
-            ck_assert_int_eq(save(at(name), true, &err), NNCF_E_IO);
+            ck_assert_int_eq(save(fx_path(name), true, &err), NNCF_E_IO);
             ck_assert_int_eq(err.os_errno, ENAMETOOLONG);
-            ck_assert_int_eq(entries(), 1);
+            ck_assert_int_eq(fx_entries(), 1);
         }
-        ck_assert_int_eq(unlink(at(name)), 0);
+        ck_assert_int_eq(unlink(fx_path(name)), 0);
     }
     memset(name, 'a', NAME_MAX + 1);
     name[NAME_MAX + 1] = 0;
-    ck_assert_int_eq(save(at(name), false, &err), NNCF_E_IO);
+    ck_assert_int_eq(save(fx_path(name), false, &err), NNCF_E_IO);
     ck_assert_int_eq(err.os_errno, ENAMETOOLONG);
-    ck_assert_int_eq(save(at(""), false, &err), NNCF_E_IO);
+    ck_assert_int_eq(save(fx_path(""), false, &err), NNCF_E_IO);
     ck_assert_ptr_nonnull(strstr(err.message, "folder"));
-    ck_assert_int_eq(entries(), 0);
+    ck_assert_int_eq(fx_entries(), 0);
 }
 END_TEST
 
@@ -177,7 +148,7 @@ END_TEST
 START_TEST(the_longest_path)
 {
     char path[PATH_MAX];
-    size_t n = (size_t)snprintf(path, sizeof path, "%s", folder);
+    size_t n = (size_t)snprintf(path, sizeof path, "%s", fx_folder());
     while (n < PATH_MAX - 1 - 110) {
         n += (size_t)snprintf(path + n, sizeof path - n, "/%0100d", 0);
         ck_assert_int_eq(mkdir(path, 0700), 0);
@@ -196,13 +167,13 @@ START_TEST(what_is_no_file)
     nncf_error err = NNCF_ERROR_INIT;
     nncf_checkpoint *c = NULL;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", at("socket"));
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", fx_path("socket"));
     const int s = socket(AF_UNIX, SOCK_STREAM, 0);
     ck_assert_int_eq(bind(s, (struct sockaddr *)&address, sizeof address), 0);
-    ck_assert_int_eq(mkfifo(at("fifo"), 0600), 0);
-    ck_assert_int_eq(symlink("fifo", at("link")), 0);
-    const char *const paths[] = {
-        folder, "/dev/null", "/dev/zero", "/dev/ptmx", at("fifo"), at("socket"), at("link")};
+    ck_assert_int_eq(mkfifo(fx_path("fifo"), 0600), 0);
+    ck_assert_int_eq(symlink("fifo", fx_path("link")), 0);
+    const char *const paths[] = {fx_folder(), "/dev/null", "/dev/zero", "/dev/ptmx",
+        fx_path("fifo"), fx_path("socket"), fx_path("link")};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         ck_assert_int_eq(nncf_checkpoint_open(NULL, paths[i], &c, &err), NNCF_E_IO);
         ck_assert_msg(strstr(err.message, "is not a regular file") != NULL, "%s", err.message);
@@ -211,11 +182,11 @@ START_TEST(what_is_no_file)
     }
     close(s);
     /* a link to a file is read, but not replaced */
-    save_or_fail(at("a"), false);
-    ck_assert_int_eq(symlink("a", at("to-a")), 0);
-    ck_assert_int_eq(nncf_checkpoint_open(NULL, at("to-a"), &c, &err), NNCF_OK);
+    save_or_fail(fx_path("a"), false);
+    ck_assert_int_eq(symlink("a", fx_path("to-a")), 0);
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, fx_path("to-a"), &c, &err), NNCF_OK);
     nncf_checkpoint_close(c);
-    ck_assert_int_eq(save(at("to-a"), false, &err), NNCF_E_IO);
+    ck_assert_int_eq(save(fx_path("to-a"), false, &err), NNCF_E_IO);
 }
 END_TEST
 
@@ -223,7 +194,7 @@ int main(void)
 {
     Suite *suite = suite_create("file");
     TCase *tc = fx_case(suite, "file", 60);
-    tcase_add_checked_fixture(tc, make_folder, remove_folder);
+    tcase_add_checked_fixture(tc, make_folder, fx_folder_remove);
     tcase_add_test(tc, a_replaced_file_keeps_its_mode);
     tcase_add_test(tc, a_replaced_file_keeps_its_owner);
     tcase_add_test(tc, stale_temporaries_are_in_nobodys_way);

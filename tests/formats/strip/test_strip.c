@@ -3,6 +3,7 @@
  * The deployable model, decoded here from docs/snapshots.md alone: what comes out is what forward
  * in eval mode multiplies with, bit for bit; folded, the layer computes the same.
  */
+#include "support/files.h"
 #include "support/fixture.h"
 #include "support/oracle.h"
 
@@ -19,7 +20,7 @@ typedef struct rig {
     nncf_model *model;
     fx_block conv, linear;
     nncf_compression_ctrl *ctrl;
-    char path[40];
+    char path[FX_TEMPORARY];
 } rig;
 
 static rig r;
@@ -68,22 +69,21 @@ static void begin(const char *config)
     uint64_t state = 4;
     int32_t more = 0;
     float y[2 * OUT * 49];
-    r = (rig){.conv = {.scope = "Net/Conv2d[a]",
-                  .in_channels = IN,
-                  .out_channels = OUT,
-                  .kernel = {3, 3},
-                  .padding = {1, 1},
-                  .batch_norm = true,
-                  .bias = true,
-                  .activation = NNCF_ACTIVATION_RELU},
+    r = (rig){
+        .conv = {.scope = "Net/Conv2d[a]",
+            .in_channels = IN,
+            .out_channels = OUT,
+            .kernel = {3, 3},
+            .padding = {1, 1},
+            .batch_norm = true,
+            .bias = true,
+            .activation = NNCF_ACTIVATION_RELU},
         .linear = {.scope = "Net/Linear[b]",
             .in_channels = OUT * 49,
             .out_channels = 4,
             .linear = true},
-        .path = "/tmp/nncf-strip-XXXXXX"};
-    int fd = mkstemp(r.path);
-    ck_assert_int_ge(fd, 0);
-    close(fd);
+    };
+    fx_temporary(r.path);
     r.context = fx_new_context(NULL, 1, 0, 3);
     ck_assert_int_eq(nncf_model_create(r.context, &r.model, NULL), NNCF_OK);
     fx_register(r.model, &r.conv, NULL, &state);
@@ -435,11 +435,11 @@ START_TEST(no_memory)
     uint64_t state = 4;
     nncf_model *model;
     fx_block k = {.scope = "net/conv", .in_channels = 2, .out_channels = 3, .batch_norm = true};
-    char path[] = "/tmp/nncf-strip-XXXXXX";
+    char path[FX_TEMPORARY];
     const nncf_strip_params p = {NNCF_PARAMS(nncf_strip_params), .fold_batch_norm = 1, .sparse = 1};
     nncf_context *context = fx_new_context(&memory, 1, 0, 0);
-    int failures = 0, fd = mkstemp(path);
-    close(fd);
+    int failures = 0;
+    fx_temporary(path);
     ck_assert_int_eq(nncf_model_create(context, &model, NULL), NNCF_OK);
     fx_register(model, &k, NULL, &state);
     nncf_compression_ctrl *ctrl = fx_ctrl(model, FX_CONFIG(FX_MAGNITUDE));
