@@ -53,6 +53,9 @@ static void split_shape(json_object *fq_case, size_t channels, size_t *outer, si
 
 typedef struct fq_golden {
     size_t n, outer, channels, inner;
+    /* of all cases: elements, those next to a tie and at an end of the range, and those of them
+     * that went the other way than NNCF's */
+    size_t elements, near_ties, at_ends, moved, moved_ends;
     float x[MAX_N], y[MAX_N], dy[MAX_N], dx[MAX_N], low[MAX_N], range[MAX_N];
     nncf__fq q[8];
     double sums[8][3],
@@ -95,15 +98,19 @@ static void fq_check_element(
     bool near_tie = tie < 1e-5 * fmax(1.0, fabs(ratio) / 16),
          is_edge = fabs(x - (double)q->x_low) < 2e-6 * range ||
         fabs(x - (double)q->x_high) < 2e-6 * range;
+    g->near_ties += near_tie;
+    g->at_ends += is_edge;
     if (near_tie && difference > 2e-6 * range) {
+        g->moved++;
         *slack += fabs((double)g->dy[i] * (double)q->scale);
         difference -= (double)q->scale;
     }
     ck_assert_msg(difference <= 2e-6 * range, "%s: fq(%.9g) = %.9g, NNCF %.9g", k->name, x,
         (double)y, (double)g->y[i]);
-    if (is_edge)
+    if (is_edge) {
         *slack += fabs((double)g->dy[i]) * range;
-    else
+        g->moved_ends += dx != g->dx[i];
+    } else
         ck_assert_msg(dx == g->dx[i], "%s: gradient at %.9g is %.9g, NNCF %.9g", k->name, x,
             (double)dx, (double)g->dx[i]);
 }
@@ -111,6 +118,7 @@ static void fq_check_element(
 static void fq_run(fq_golden *g)
 {
     float y[MAX_N], dx[MAX_N];
+    g->elements += g->n;
     for (size_t o = 0; o < g->outer; o++)
         for (size_t c = 0; c < g->channels; c++) {
             size_t at = (o * g->channels + c) * g->inner;
@@ -122,6 +130,15 @@ static void fq_run(fq_golden *g)
             for (size_t i = at; i < at + g->inner; i++)
                 fq_check_element(g, i, &g->q[c], &g->slack[c], y[i], dx[i]);
         }
+}
+
+/* NNCF's last bits and ours are no better than each other: half of the elements that may go either
+ * way do, at the most. Sums of coins, five standard deviations. */
+static void fq_excused_are_few(const fq_golden *g)
+{
+    ck_assert(g->near_ties < g->elements / 2 && g->at_ends < g->elements / 4);
+    ck_assert_uint_le(g->moved, g->near_ties / 2 + (size_t)(2.5 * sqrt((double)g->near_ties)));
+    ck_assert_uint_le(g->moved_ends, g->at_ends / 2 + (size_t)(2.5 * sqrt((double)g->at_ends)));
 }
 
 static void check_gradient(const char *what, double got, double want, double slack, double scale)
@@ -152,6 +169,7 @@ START_TEST(fake_quantize_symmetric)
             check_gradient("grad_scale", got, want[ch], g.slack[ch] / range, 1 + fabs(want[ch]));
         }
     }
+    fq_excused_are_few(&g);
     json_object_put(root);
 }
 END_TEST
@@ -187,6 +205,7 @@ START_TEST(fake_quantize_asymmetric)
         }
     }
     ck_assert_int_eq(off_grid, 5);
+    fq_excused_are_few(&g);
     json_object_put(root);
 }
 END_TEST

@@ -158,7 +158,9 @@ static double from_tie(float x, float step)
 }
 
 typedef struct tally {
-    size_t elements, ties, edges, cases;
+    /* elements; those next to a tie and at an end of the range; those of them that went the other
+     * way than NNCF's */
+    size_t elements, near_ties, at_ends, ties, edges, cases;
     double worst, worst_gradient;
 } tally;
 
@@ -192,6 +194,8 @@ static void agree(json_object *c, const shape *s, const nncf__quantizer *q, cons
         bool edge = fabs((double)x[i] - (double)fq->x_low) < 1e-5 * extent ||
             fabs((double)x[i] - (double)fq->x_high) < 1e-5 * extent;
         t->elements++;
+        t->near_ties += from_tie(x[i], fq->scale) < 1e-5;
+        t->at_ends += edge;
         if (off > 2e-6 * extent) {
             ck_assert_msg(from_tie(x[i], fq->scale) < 1e-5 &&
                     off < 1.00001 * (double)fq->scale + 2e-6 * extent,
@@ -215,6 +219,15 @@ static void agree(json_object *c, const shape *s, const nncf__quantizer *q, cons
     }
     free(want);
     free(want_dx);
+}
+
+/* NNCF's last bits and ours are no better than each other: half of the elements that may go either
+ * way do, at the most. Sums of coins, five standard deviations. */
+static void excused_are_few(const tally *t)
+{
+    ck_assert(t->near_ties < t->elements / 2 && t->at_ends < t->elements / 4);
+    ck_assert_uint_le(t->ties, t->near_ties / 2 + (size_t)(2.5 * sqrt((double)t->near_ties)));
+    ck_assert_uint_le(t->edges, t->at_ends / 2 + (size_t)(2.5 * sqrt((double)t->at_ends)));
 }
 
 static void gradients_agree(json_object *c, const char *key, const float *got, const double *shift,
@@ -272,11 +285,14 @@ START_TEST(golden_symmetric)
         for (size_t j = 0; j < 5; j++)
             free(all[j]);
     }
-    printf("fake_quant_sym.json: %zu cases, %zu elements, %zu next to ties, %zu at ends, worst "
+    printf("fake_quant_sym.json: %zu cases, %zu elements, %zu of %zu next to ties and %zu of %zu "
+           "at ends went "
+           "the other way, worst "
            "%.2g of the range; scale "
            "gradients of %zu cases, worst %.2g; %zu cases of unsigned weights deviate\n",
-        json_object_array_length(cases), t.elements, t.ties, t.edges, t.worst, compared,
-        t.worst_gradient, short_grid);
+        json_object_array_length(cases), t.elements, t.ties, t.near_ties, t.edges, t.at_ends,
+        t.worst, compared, t.worst_gradient, short_grid);
+    excused_are_few(&t);
     ck_assert_uint_eq(compared + short_grid, json_object_array_length(cases));
     json_object_put(root);
 }
@@ -347,9 +363,11 @@ START_TEST(golden_asymmetric)
     }
     printf("fake_quant_asym.json: %zu cases, %zu channels on NNCF's grid, %zu on one of their own "
            "(D2); %zu elements, "
-           "%zu next to ties, worst %.2g; gradients of %zu cases, worst %.2g\n",
-        json_object_array_length(cases), same, moved, t.elements, t.ties, t.worst, compared,
-        t.worst_gradient);
+           "%zu of %zu next to ties went the other way, worst %.2g; gradients of %zu cases, worst "
+           "%.2g\n",
+        json_object_array_length(cases), same, moved, t.elements, t.ties, t.near_ties, t.worst,
+        compared, t.worst_gradient);
+    excused_are_few(&t);
     ck_assert_uint_ge(compared, 18);
     json_object_put(root);
 }

@@ -19,8 +19,8 @@ fx_quantizer fx_symmetric(double scale, bool is_signed, bool weight);
 
 double fx_quantize(const fx_quantizer *q, double x);
 
-/* How near x is to where the quantizer's answer changes, in steps: rounding in float may go the
- * other way there. */
+/* How near x is to the nearest tie between two codes, in steps: rounding in float may go the other
+ * way there. */
 double fx_tie_distance(const fx_quantizer *q, double x);
 
 /* Gradient of the loss for the quantizer's scale from one element, and through it. */
@@ -44,6 +44,9 @@ typedef struct fx_oracle {
     double *mask; /* 0, 1 */
     fx_quantizer input, weight, output;
     bool eval;
+    /* of the last forward: outputs within the slack of a tie, and those of them where the library
+     * took the other code, which was adopted */
+    size_t near_ties, adopted;
     /* computed */
     double *xq, *wq, *z, *a, *y;
     double *mean, *inv_std, *var;
@@ -57,7 +60,8 @@ fx_oracle fx_oracle_make(const fx_block *k, const int64_t in[4], const float *x)
 void fx_oracle_free(fx_oracle *o);
 
 /* `y` (nullable) is what the library computed: where an element lies within `slack` steps of a tie
- * its answer, one step away, is adopted, because float and double may round differently there. */
+ * and the library took the neighbouring code, that code is adopted, because float and double may
+ * round differently there. Fails when more elements are adopted than chance explains. */
 void fx_oracle_forward(fx_oracle *o, const float *y, double slack);
 
 void fx_oracle_backward(fx_oracle *o, const float *dy);
@@ -65,5 +69,9 @@ void fx_oracle_backward(fx_oracle *o, const float *dy);
 /* max |got - want| <= tolerance * (1 + max |want|) */
 void fx_assert_near(
     const char *what, const float *got, const double *want, size_t n, double tolerance);
+
+/* How many of n events with that probability are to be expected at the most: five standard
+ * deviations above the mean, and one. */
+size_t fx_at_most(size_t n, double probability);
 
 #endif
