@@ -28,13 +28,13 @@ static nncf_status create_with(newer_context_params *p, nncf_error *err)
     return status;
 }
 
-START_TEST(test_versions_agree)
+START_TEST(header_and_library_have_one_version)
 {
     ck_assert_uint_eq(nncf_version_number(), NNCF_API_VERSION);
 }
 END_TEST
 
-START_TEST(test_other_major_version_is_refused)
+START_TEST(another_major_version_is_refused)
 {
     nncf_context *context = NULL;
     nncf_error err = NNCF_ERROR_INIT;
@@ -46,7 +46,7 @@ START_TEST(test_other_major_version_is_refused)
 }
 END_TEST
 
-START_TEST(test_older_params)
+START_TEST(older_params_are_taken)
 {
     /* only struct_size and seed: what follows must not be read */
     newer_context_params p;
@@ -57,14 +57,14 @@ START_TEST(test_older_params)
 }
 END_TEST
 
-START_TEST(test_newer_params_unused)
+START_TEST(newer_params_are_taken_where_unused)
 {
     newer_context_params p = {.known = {.struct_size = sizeof p}};
     ck_assert_int_eq(create_with(&p, NULL), NNCF_OK);
 }
 END_TEST
 
-START_TEST(test_newer_params_used)
+START_TEST(newer_params_are_refused_where_used)
 {
     newer_context_params p = {.known = {.struct_size = sizeof p}, .later = {0, (uint64_t)1 << 56}};
     nncf_error err = NNCF_ERROR_INIT;
@@ -73,14 +73,14 @@ START_TEST(test_newer_params_used)
 }
 END_TEST
 
-START_TEST(test_params_without_a_size)
+START_TEST(params_without_a_size_are_refused)
 {
     newer_context_params p = {.known = {.seed = 1}};
     ck_assert_int_eq(create_with(&p, NULL), NNCF_E_ARG);
 }
 END_TEST
 
-START_TEST(test_older_error_record)
+START_TEST(older_error_records_are_not_overrun)
 {
     /* a record that ends before `message`: nothing may be written behind its end */
     nncf_error err;
@@ -130,7 +130,7 @@ static void teardown(void)
     nncf_config_destroy(f.config);
 }
 
-START_TEST(test_older_results)
+START_TEST(older_results_are_not_overrun)
 {
     nncf_statistics s;
     memset(&s, 0x5A, sizeof s);
@@ -143,7 +143,7 @@ START_TEST(test_older_results)
 }
 END_TEST
 
-START_TEST(test_newer_results)
+START_TEST(newer_results_are_filled_as_far_as_known)
 {
     /* members that this release does not know stay as the caller initialized them */
     newer_statistics s = {.known = {.struct_size = sizeof s}, .later = {7, 8}};
@@ -155,14 +155,14 @@ START_TEST(test_newer_results)
 }
 END_TEST
 
-START_TEST(test_results_without_a_size)
+START_TEST(results_without_a_size_are_refused)
 {
     nncf_statistics s = {0};
     ck_assert_int_eq(nncf_compression_ctrl_get_statistics(f.ctrl, &s), NNCF_E_ARG);
 }
 END_TEST
 
-START_TEST(test_tensor_flags_are_refused)
+START_TEST(tensor_flags_are_refused)
 {
     int64_t shape[2] = {1, 2};
     float x[2] = {1.0f, 2.0f}, y[2] = {5.0f, 5.0f};
@@ -185,17 +185,17 @@ int main(void)
 {
     Suite *suite = suite_create("abi");
     TCase *params = fx_case(suite, "params", 60), *results = fx_case(suite, "results", 60);
-    tcase_add_test(params, test_versions_agree);
-    tcase_add_test(params, test_other_major_version_is_refused);
-    tcase_add_test(params, test_older_params);
-    tcase_add_test(params, test_newer_params_unused);
-    tcase_add_test(params, test_newer_params_used);
-    tcase_add_test(params, test_params_without_a_size);
-    tcase_add_test(params, test_older_error_record);
+    tcase_add_test(params, header_and_library_have_one_version);
+    tcase_add_test(params, another_major_version_is_refused);
+    tcase_add_test(params, older_params_are_taken);
+    tcase_add_test(params, newer_params_are_taken_where_unused);
+    tcase_add_test(params, newer_params_are_refused_where_used);
+    tcase_add_test(params, params_without_a_size_are_refused);
+    tcase_add_test(params, older_error_records_are_not_overrun);
     tcase_add_checked_fixture(results, setup, teardown);
-    tcase_add_test(results, test_older_results);
-    tcase_add_test(results, test_newer_results);
-    tcase_add_test(results, test_results_without_a_size);
-    tcase_add_test(results, test_tensor_flags_are_refused);
+    tcase_add_test(results, older_results_are_not_overrun);
+    tcase_add_test(results, newer_results_are_filled_as_far_as_known);
+    tcase_add_test(results, results_without_a_size_are_refused);
+    tcase_add_test(results, tensor_flags_are_refused);
     return fx_main(suite);
 }

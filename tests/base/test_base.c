@@ -74,7 +74,7 @@ START_TEST(blocks_are_aligned_and_given_back_with_their_size)
 }
 END_TEST
 
-START_TEST(allocation_without_hooks)
+START_TEST(allocation_works_without_hooks)
 {
     nncf_context *context = NULL;
     nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1};
@@ -157,7 +157,7 @@ START_TEST(statuses_have_names)
 }
 END_TEST
 
-START_TEST(errors_say_where)
+START_TEST(errors_name_status_place_and_reason)
 {
     nncf_error err = NNCF_ERROR_INIT;
     ck_assert_int_eq(nncf__fail(NULL, NNCF_E_ARG, "x", "%d", 1), NNCF_E_ARG);
@@ -225,7 +225,7 @@ typedef struct small_params {
     double c;
 } small_params;
 
-START_TEST(parameter_structs_of_other_sizes)
+START_TEST(parameter_structs_of_other_sizes_are_read_by_their_size)
 {
     nncf_error err = NNCF_ERROR_INIT;
     small_params ours, theirs = {sizeof(theirs), 1, 2, 3.0};
@@ -332,7 +332,7 @@ START_TEST(text_is_delivered_by_the_rule)
 }
 END_TEST
 
-START_TEST(doubles_read_back)
+START_TEST(doubles_are_written_so_that_they_read_back)
 {
     static const struct {
         double value;
@@ -365,7 +365,7 @@ START_TEST(doubles_read_back)
 }
 END_TEST
 
-START_TEST(edit_distances)
+START_TEST(edit_distance_counts_insertions_deletions_and_changes)
 {
     static const struct {
         const char *a, *b;
@@ -388,7 +388,7 @@ END_TEST
 
 /* ---- context ---- */
 
-START_TEST(versions_must_fit)
+START_TEST(another_major_version_is_refused)
 {
     nncf_context *context = NULL;
     nncf_error err = NNCF_ERROR_INIT;
@@ -408,7 +408,7 @@ START_TEST(versions_must_fit)
 }
 END_TEST
 
-START_TEST(parameters_are_checked)
+START_TEST(context_params_out_of_range_are_refused)
 {
     static const struct {
         nncf_context_params params;
@@ -440,7 +440,7 @@ START_TEST(parameters_are_checked)
 }
 END_TEST
 
-START_TEST(parameters_of_other_versions)
+START_TEST(context_params_of_other_versions_are_taken)
 {
     nncf_context *context = NULL;
     nncf_error err = NNCF_ERROR_INIT;
@@ -482,7 +482,7 @@ static void collect(void *user, int32_t level, const char *line)
     l->count++;
 }
 
-START_TEST(log_lines_and_levels)
+START_TEST(log_gets_lines_up_to_its_level)
 {
     lines l = {{0}, 0, 0};
     nncf_context *context = NULL;
@@ -583,7 +583,7 @@ START_TEST(creation_survives_every_failed_allocation)
 }
 END_TEST
 
-START_TEST(default_context)
+START_TEST(default_context_has_a_thread_for_each_processor)
 {
     nncf_context *context = NULL;
     nncf_error err = NNCF_ERROR_INIT;
@@ -600,23 +600,23 @@ int main(void)
     TCase *tests = fx_case(suite, "base", 60);
     tcase_add_test(tests, arithmetic_is_checked);
     tcase_add_test(tests, blocks_are_aligned_and_given_back_with_their_size);
-    tcase_add_test(tests, allocation_without_hooks);
+    tcase_add_test(tests, allocation_works_without_hooks);
     tcase_add_test(tests, a_hook_that_ignores_alignment_is_refused);
     tcase_add_test(tests, grow_keeps_what_it_had_on_failure);
     tcase_add_test(tests, statuses_have_names);
-    tcase_add_test(tests, errors_say_where);
+    tcase_add_test(tests, errors_name_status_place_and_reason);
     tcase_add_test(tests, long_texts_are_cut_between_characters);
     tcase_add_test(tests, short_error_records_are_not_overrun);
-    tcase_add_test(tests, parameter_structs_of_other_sizes);
+    tcase_add_test(tests, parameter_structs_of_other_sizes_are_read_by_their_size);
     tcase_add_test(tests, text_is_delivered_by_the_rule);
-    tcase_add_test(tests, doubles_read_back);
-    tcase_add_test(tests, edit_distances);
-    tcase_add_test(tests, versions_must_fit);
-    tcase_add_test(tests, parameters_are_checked);
-    tcase_add_test(tests, parameters_of_other_versions);
-    tcase_add_test(tests, log_lines_and_levels);
+    tcase_add_test(tests, doubles_are_written_so_that_they_read_back);
+    tcase_add_test(tests, edit_distance_counts_insertions_deletions_and_changes);
+    tcase_add_test(tests, another_major_version_is_refused);
+    tcase_add_test(tests, context_params_out_of_range_are_refused);
+    tcase_add_test(tests, context_params_of_other_versions_are_taken);
+    tcase_add_test(tests, log_gets_lines_up_to_its_level);
     tcase_add_test(tests, environment_lowers_the_instruction_set);
     tcase_add_test(tests, creation_survives_every_failed_allocation);
-    tcase_add_test(tests, default_context);
+    tcase_add_test(tests, default_context_has_a_thread_for_each_processor);
     return fx_main(suite);
 }

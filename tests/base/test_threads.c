@@ -61,7 +61,7 @@ static void nap(long microseconds)
     nanosleep(&(struct timespec){0, microseconds * 1000}, NULL);
 }
 
-START_TEST(every_chunk_once)
+START_TEST(every_chunk_runs_once)
 {
     static const size_t counts[] = {0, 1, 2, 3, 7, 8, 64, 999, 1000};
     for (int32_t n_threads = 1; n_threads <= 5; n_threads++) {
@@ -80,7 +80,7 @@ static void add_one(void *arg, size_t chunk, size_t worker)
     ((int64_t *)arg)[chunk * 8]++;
 }
 
-START_TEST(back_to_back_jobs)
+START_TEST(jobs_back_to_back_lose_no_chunk)
 {
     enum { CHUNKS = 6 };
     const int jobs = sweep_rounds(20000, 1000);
@@ -94,7 +94,7 @@ START_TEST(back_to_back_jobs)
 }
 END_TEST
 
-START_TEST(jobs_between_naps)
+START_TEST(sleeping_workers_wake_for_a_job)
 {
     nncf_context *context = make_context(4);
     for (int i = 0; i < 200; i++) {
@@ -105,7 +105,7 @@ START_TEST(jobs_between_naps)
 }
 END_TEST
 
-START_TEST(contexts_come_and_go)
+START_TEST(contexts_can_be_made_and_destroyed_at_any_time)
 {
     for (int i = 0; i < 100; i++) {
         nncf_context *context = make_context(3);
@@ -250,7 +250,7 @@ static void host_parallel_for(void *user, size_t n, void (*fn)(void *arg, size_t
     }
 }
 
-START_TEST(the_hosts_threads)
+START_TEST(host_threads_run_every_chunk_once)
 {
     for (int kind = 0; kind < 3; kind++) {
         host h = {.kind = kind};
@@ -385,14 +385,14 @@ int main(void)
 {
     Suite *suite = suite_create("threads");
     TCase *tests = fx_case(suite, "threads", 120);
-    tcase_add_test(tests, every_chunk_once);
-    tcase_add_test(tests, back_to_back_jobs);
-    tcase_add_test(tests, jobs_between_naps);
-    tcase_add_test(tests, contexts_come_and_go);
+    tcase_add_test(tests, every_chunk_runs_once);
+    tcase_add_test(tests, jobs_back_to_back_lose_no_chunk);
+    tcase_add_test(tests, sleeping_workers_wake_for_a_job);
+    tcase_add_test(tests, contexts_can_be_made_and_destroyed_at_any_time);
     tcase_add_test(tests, all_workers_take_part);
     tcase_add_test(tests, contexts_are_independent);
     tcase_add_test(tests, scratch_belongs_to_a_worker);
-    tcase_add_test(tests, the_hosts_threads);
+    tcase_add_test(tests, host_threads_run_every_chunk_once);
     tcase_add_test(tests, workers_take_no_signals);
     tcase_add_test(tests, a_forked_child_works_alone);
 #ifndef __SANITIZE_THREAD__ /* which has no threads in a child of a process that had some */

@@ -160,7 +160,7 @@ static void check_canonical(const nncf_config *config, const char *name)
     free(actual);
 }
 
-START_TEST(golden_configs)
+START_TEST(golden_configs_have_their_canonical_form)
 {
     for (size_t i = 0; i < sizeof(golden_names) / sizeof(golden_names[0]); i++) {
         char path[600];
@@ -214,7 +214,7 @@ START_TEST(schedules_have_their_own_defaults)
 }
 END_TEST
 
-START_TEST(initializers)
+START_TEST(initializer_gives_range_kind_and_steps)
 {
     static const struct {
         const char *section;
@@ -672,9 +672,9 @@ int main(void)
     Suite *suite = suite_create("config");
     TCase *tests = fx_case(suite, "config", 120);
     tcase_add_test(tests, the_seed_means_what_it_says);
-    tcase_add_test(tests, golden_configs);
+    tcase_add_test(tests, golden_configs_have_their_canonical_form);
     tcase_add_test(tests, schedules_have_their_own_defaults);
-    tcase_add_test(tests, initializers);
+    tcase_add_test(tests, initializer_gives_range_kind_and_steps);
     tcase_add_test(tests, syntax_that_is_accepted);
     tcase_add_test(tests, sizes_up_to_the_limits);
     tcase_add_test(tests, values_by_path);

@@ -247,13 +247,13 @@ static const bad meaning[] = {
         "selects no layer at all"},
 };
 
-START_TEST(wrong_syntax)
+START_TEST(wrong_syntax_is_refused_at_its_place)
 {
     bad_check(&syntax[_i], (size_t)_i);
 }
 END_TEST
 
-START_TEST(wrong_meaning)
+START_TEST(wrong_meaning_is_refused_at_its_place)
 {
     bad_check(&meaning[_i], (size_t)_i);
 }
@@ -345,7 +345,7 @@ static nncf_status parse_sized(const char *text, size_t size, nncf_error *err)
     return status;
 }
 
-START_TEST(limits)
+START_TEST(configs_beyond_a_limit_are_refused)
 {
     size_t size = (1 << 20) + 1;
     char *text = malloc(size + 1);
@@ -397,7 +397,7 @@ START_TEST(limits)
 }
 END_TEST
 
-START_TEST(files_that_cannot_be_read)
+START_TEST(files_that_cannot_be_read_are_told_by_name)
 {
     nncf_config *config = NULL;
     nncf_error err = NNCF_ERROR_INIT;
@@ -486,7 +486,7 @@ static void check_any(
     ck_assert_uint_eq(counter->live, live);
 }
 
-START_TEST(cut_and_changed_texts)
+START_TEST(cut_and_changed_texts_end_in_an_error_or_load)
 {
     static const char bytes[] = "{}[],:\"\\/*0-.eutn \n\t\x01\x7f\xc3\xff";
     fx_memory counter = {0};
@@ -518,7 +518,7 @@ START_TEST(cut_and_changed_texts)
 END_TEST
 
 /* Keys and values of every length around the sizes of the buffers that messages are made in. */
-START_TEST(long_words_in_messages)
+START_TEST(long_words_are_cut_in_messages)
 {
     static const char nested[] =
         "{\"compression\": {\"algorithm\": \"quantization\", \"ignored_scopes\": {\"%s\": 1}}}";
@@ -556,12 +556,14 @@ int main(void)
 {
     Suite *suite = suite_create("config_bad");
     TCase *tests = fx_case(suite, "config_bad", 240);
-    tcase_add_loop_test(tests, wrong_syntax, 0, (int)(sizeof(syntax) / sizeof(syntax[0])));
-    tcase_add_loop_test(tests, wrong_meaning, 0, (int)(sizeof(meaning) / sizeof(meaning[0])));
+    tcase_add_loop_test(
+        tests, wrong_syntax_is_refused_at_its_place, 0, (int)(sizeof(syntax) / sizeof(syntax[0])));
+    tcase_add_loop_test(tests, wrong_meaning_is_refused_at_its_place, 0,
+        (int)(sizeof(meaning) / sizeof(meaning[0])));
     tcase_add_test(tests, every_mistake_is_reported);
-    tcase_add_test(tests, limits);
-    tcase_add_test(tests, files_that_cannot_be_read);
-    tcase_add_test(tests, cut_and_changed_texts);
-    tcase_add_test(tests, long_words_in_messages);
+    tcase_add_test(tests, configs_beyond_a_limit_are_refused);
+    tcase_add_test(tests, files_that_cannot_be_read_are_told_by_name);
+    tcase_add_test(tests, cut_and_changed_texts_end_in_an_error_or_load);
+    tcase_add_test(tests, long_words_are_cut_in_messages);
     return fx_main(suite);
 }

@@ -278,13 +278,13 @@ static int check_file(const char *name)
     return n;
 }
 
-START_TEST(sparsity_in_every_dialect)
+START_TEST(sparsity_of_every_dialect_has_its_canonical_form)
 {
     ck_assert_int_ge(check_file("dialects_sparsity.cases"), 28);
 }
 END_TEST
 
-START_TEST(quantization_in_every_dialect)
+START_TEST(quantization_of_every_dialect_has_its_canonical_form)
 {
     ck_assert_int_ge(check_file("dialects_quantization.cases"), 33);
 }
@@ -294,7 +294,7 @@ int main(void)
 {
     Suite *suite = suite_create("config_dialects");
     TCase *tests = fx_case(suite, "config_dialects", 120);
-    tcase_add_test(tests, sparsity_in_every_dialect);
-    tcase_add_test(tests, quantization_in_every_dialect);
+    tcase_add_test(tests, sparsity_of_every_dialect_has_its_canonical_form);
+    tcase_add_test(tests, quantization_of_every_dialect_has_its_canonical_form);
     return fx_main(suite);
 }

@@ -122,7 +122,7 @@ static const bad wrong[] = {
         "compression_lr_multiplier", "found -1"},
 };
 
-START_TEST(wrong_configs_of_later_dialects)
+START_TEST(wrong_configs_of_later_dialects_are_refused)
 {
     bad_check(&wrong[_i], (size_t)_i);
 }
@@ -142,7 +142,7 @@ static nncf_config *parse_as(const char *text, const char *dialect, int32_t scop
     return config;
 }
 
-START_TEST(a_dialect_by_parameter)
+START_TEST(the_callers_dialect_wins)
 {
     static const char text[] =
         "{\"nncf_dialect\": \"2.4\", \"compression\": {\"algorithm\": \"magnitude_sparsity\", "
@@ -290,7 +290,7 @@ START_TEST(every_value_has_an_origin)
 END_TEST
 
 /* An array of objects, read with the library's own reader. */
-START_TEST(explanations_in_json)
+START_TEST(explanations_are_json_that_reads_back)
 {
     nncf_config *config = parse_as(sample, NULL, 0), *read = NULL;
     char *text = explain(config, NNCF_CONFIG_FORM_JSON);
@@ -331,7 +331,7 @@ END_TEST
 
 /* Lines of a file near the limit of 1 MiB, some long, some empty: each place is what counting while
  * writing says. */
-START_TEST(places_in_a_large_file)
+START_TEST(places_in_a_large_file_are_right)
 {
     enum { MOST_KEYS = 40000 };
     const int n_keys = sweep_rounds(MOST_KEYS, MOST_KEYS / 4);
@@ -552,7 +552,7 @@ static void use_any(nncf_context *context, const char *text, size_t size)
         bad_parse_all("any", text, size, status, &err, &reports);
 }
 
-START_TEST(cut_and_changed_texts)
+START_TEST(cut_and_changed_texts_end_in_an_error_or_load)
 {
     static const char bytes[] = "{}[],:\"\\0-e";
     const size_t size = sizeof(large) - 1;
@@ -584,16 +584,16 @@ int main(void)
 {
     Suite *suite = suite_create("config_later");
     TCase *tests = fx_case(suite, "config_later", 120);
-    tcase_add_loop_test(
-        tests, wrong_configs_of_later_dialects, 0, (int)(sizeof(wrong) / sizeof(wrong[0])));
-    tcase_add_test(tests, a_dialect_by_parameter);
+    tcase_add_loop_test(tests, wrong_configs_of_later_dialects_are_refused, 0,
+        (int)(sizeof(wrong) / sizeof(wrong[0])));
+    tcase_add_test(tests, the_callers_dialect_wins);
     tcase_add_test(tests, broken_callers_are_told);
     tcase_add_test(tests, every_value_has_an_origin);
-    tcase_add_test(tests, explanations_in_json);
-    tcase_add_test(tests, places_in_a_large_file);
+    tcase_add_test(tests, explanations_are_json_that_reads_back);
+    tcase_add_test(tests, places_in_a_large_file_are_right);
     tcase_add_test(tests, what_is_migrated_means_the_same);
     tcase_add_test(tests, overrides_are_migrated);
     tcase_add_test(tests, every_failed_allocation_is_survived);
-    tcase_add_test(tests, cut_and_changed_texts);
+    tcase_add_test(tests, cut_and_changed_texts_end_in_an_error_or_load);
     return fx_main(suite);
 }

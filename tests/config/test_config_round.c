@@ -72,19 +72,19 @@ static int check_folder(const char *folder)
     return n;
 }
 
-START_TEST(configs_of_the_golden_folder)
+START_TEST(golden_configs_survive_dump_and_load)
 {
     ck_assert_int_ge(check_folder(NNCF_GOLDEN_DIR "/configs"), 7);
 }
 END_TEST
 
-START_TEST(configs_of_the_examples)
+START_TEST(example_configs_survive_dump_and_load)
 {
     ck_assert_int_ge(check_folder(NNCF_GOLDEN_DIR "/../../examples/configs"), 6);
 }
 END_TEST
 
-START_TEST(configs_of_all_cases)
+START_TEST(configs_of_all_cases_survive_dump_and_load)
 {
     static const char *const files[] = {NNCF_GOLDEN_DIR "/configs/dialects_sparsity.cases",
         NNCF_GOLDEN_DIR "/configs/dialects_quantization.cases"};
@@ -106,7 +106,7 @@ START_TEST(configs_of_all_cases)
 END_TEST
 
 /* What the sweep and the fuzzer found, and what has no algorithm to keep the dialect for. */
-START_TEST(odd_configs)
+START_TEST(odd_configs_survive_dump_and_load)
 {
     static const char *const cases[] = {
         "{}",
@@ -139,7 +139,7 @@ END_TEST
 
 /* Scopes as long as they may be become expressions where those are not longer than a text may be.
  */
-START_TEST(long_scopes)
+START_TEST(long_scopes_survive_migration)
 {
     static const char *const elements[] = {"Conv2d/", "a/", "[", "A[b]/"};
     for (size_t i = 0; i < sizeof elements / sizeof *elements; i++) {
@@ -157,7 +157,7 @@ START_TEST(long_scopes)
 END_TEST
 
 /* The dialect is said where it was said, and kept where the caller said it. */
-START_TEST(dialect_without_algorithms)
+START_TEST(dialect_is_kept_without_algorithms)
 {
     static const struct {
         const char *text, *dialect, *dump;
@@ -195,11 +195,11 @@ int main(void)
     Suite *suite = suite_create("config_round");
     TCase *tests = fx_case(suite, "config_round", 120);
     tcase_add_checked_fixture(tests, open_context, close_context);
-    tcase_add_test(tests, configs_of_the_golden_folder);
-    tcase_add_test(tests, configs_of_the_examples);
-    tcase_add_test(tests, configs_of_all_cases);
-    tcase_add_test(tests, odd_configs);
-    tcase_add_test(tests, long_scopes);
-    tcase_add_test(tests, dialect_without_algorithms);
+    tcase_add_test(tests, golden_configs_survive_dump_and_load);
+    tcase_add_test(tests, example_configs_survive_dump_and_load);
+    tcase_add_test(tests, configs_of_all_cases_survive_dump_and_load);
+    tcase_add_test(tests, odd_configs_survive_dump_and_load);
+    tcase_add_test(tests, long_scopes_survive_migration);
+    tcase_add_test(tests, dialect_is_kept_without_algorithms);
     return fx_main(suite);
 }

@@ -55,7 +55,7 @@ static void pair_forward(pair *p, float scale, bool both)
         ck_assert_int_eq(nncf_layer_forward(p->b.layer, &ty, &tz), NNCF_OK);
 }
 
-START_TEST(plain_training)
+START_TEST(a_config_without_algorithms_changes_nothing)
 {
     pair p;
     pair_open(&p, 1);
@@ -158,7 +158,7 @@ START_TEST(wrong_calls)
 }
 END_TEST
 
-START_TEST(initialization)
+START_TEST(initialization_sets_every_range)
 {
     pair p;
     int32_t more, batches = 0;
@@ -243,7 +243,7 @@ START_TEST(training_without_initialization)
 }
 END_TEST
 
-START_TEST(all_zero_data)
+START_TEST(all_zero_data_gives_scale_1_and_a_warning)
 {
     pair p;
     int32_t more;
@@ -275,7 +275,7 @@ static void expect_parameter(
         ck_assert_float_eq(p.grad[j], 0);
 }
 
-START_TEST(parameters)
+START_TEST(parameters_have_names_data_and_zero_gradients)
 {
     pair p;
     pair_open(&p, 1);
@@ -306,7 +306,7 @@ START_TEST(parameters)
 }
 END_TEST
 
-START_TEST(learning_rates)
+START_TEST(lr_multipliers_reach_the_parameters)
 {
     pair p;
     pair_open(&p, 1);
@@ -328,7 +328,7 @@ START_TEST(learning_rates)
 }
 END_TEST
 
-START_TEST(refused_and_warned)
+START_TEST(odd_configs_are_refused_or_warned_of)
 {
     pair p;
     nncf_error err = NNCF_ERROR_INIT;
@@ -369,7 +369,7 @@ START_TEST(refused_and_warned)
 END_TEST
 
 /* A controller that outlives its model answers every call but destroy with NNCF_E_STATE. */
-START_TEST(model_goes_first)
+START_TEST(a_controller_without_its_model_answers_e_state)
 {
     nncf_model *model;
     nncf_error err = NNCF_ERROR_INIT;
@@ -402,7 +402,7 @@ START_TEST(model_goes_first)
 }
 END_TEST
 
-START_TEST(compression_levels)
+START_TEST(compression_level_follows_the_schedule)
 {
     pair p;
     pair_open(&p, 1);
@@ -429,7 +429,7 @@ START_TEST(compression_levels)
 }
 END_TEST
 
-START_TEST(bytes)
+START_TEST(statistics_count_bytes)
 {
     pair p;
     pair_open(&p, 1);
@@ -450,7 +450,7 @@ START_TEST(bytes)
 }
 END_TEST
 
-START_TEST(text_and_json)
+START_TEST(statistics_are_written_as_text_and_json)
 {
     pair p;
     char text[8192], small[40];
@@ -496,7 +496,7 @@ END_TEST
 
 /* Each allocation of a creation fails once, then it and all after it: the model stays plain, and
  * nothing leaks. */
-START_TEST(allocation_failures)
+START_TEST(failed_allocations_leave_nothing_behind)
 {
     const char *const configs[] = {CONFIG(RB ", " INT8),
         CONFIG(
@@ -537,7 +537,7 @@ START_TEST(allocation_failures)
 }
 END_TEST
 
-START_TEST(statistics_without_memory)
+START_TEST(statistics_without_memory_fail_with_nomem)
 {
     pair p;
     char text[4096];
@@ -559,7 +559,10 @@ START_TEST(statistics_without_memory)
 }
 END_TEST
 
-FX_MAIN("ctrl", plain_training, wrong_calls, initialization, ranges_see_the_mask,
-    training_without_initialization, all_zero_data, parameters, learning_rates, refused_and_warned,
-    model_goes_first, compression_levels, bytes, text_and_json, allocation_failures,
-    statistics_without_memory)
+FX_MAIN("ctrl", a_config_without_algorithms_changes_nothing, wrong_calls,
+    initialization_sets_every_range, ranges_see_the_mask, training_without_initialization,
+    all_zero_data_gives_scale_1_and_a_warning, parameters_have_names_data_and_zero_gradients,
+    lr_multipliers_reach_the_parameters, odd_configs_are_refused_or_warned_of,
+    a_controller_without_its_model_answers_e_state, compression_level_follows_the_schedule,
+    statistics_count_bytes, statistics_are_written_as_text_and_json,
+    failed_allocations_leave_nothing_behind, statistics_without_memory_fail_with_nomem)

@@ -237,7 +237,7 @@ static void run_case(json_object *root, json_object *c, bool first_images, tally
         free(b.x[i]);
 }
 
-START_TEST(golden)
+START_TEST(ranges_are_those_of_nncf)
 {
     json_object *root = fx_golden("range_init.json"), *cases = fx_get(root, "cases");
     const size_t n = json_object_array_length(cases);
@@ -300,7 +300,7 @@ static double rank_error(const float *sorted, size_t n, double value, double per
     return off / (double)n;
 }
 
-START_TEST(estimates_from_bins)
+START_TEST(percentiles_from_bins_are_near_the_exact_ones)
 {
     enum { MOST = 200000 };
     const size_t N = getenv("NNCF_TEST_QUICK") ? 20000 : MOST;
@@ -354,7 +354,7 @@ START_TEST(estimates_from_bins)
 END_TEST
 
 /* Whatever the order and the shares: the same bins. */
-START_TEST(merged_equals_whole)
+START_TEST(merged_observers_equal_one_of_the_whole)
 {
     enum { N = 30000 };
     static stream whole, parts[3];
@@ -383,7 +383,7 @@ START_TEST(merged_equals_whole)
 }
 END_TEST
 
-START_TEST(selection_is_a_sort)
+START_TEST(selection_gives_what_a_sort_gives)
 {
     float x[40], sorted[40];
     uint64_t seed = 3;
@@ -434,7 +434,7 @@ static int run_batches(bench *n, const int64_t *images, const float *size, bool 
     return at;
 }
 
-START_TEST(batches_and_images)
+START_TEST(steps_count_batches_or_images)
 {
     const int64_t shape[4] = {2, 3, 2, 2}, images[] = {3, 4, 2, 5, 5};
     const float size[] = {1, 2, 6, 4, 5};
@@ -468,7 +468,7 @@ END_TEST
 
 /* Two quantizers, two rules: the first has seen enough while the second goes on, and passes on what
  * it gets. */
-START_TEST(a_rule_for_each_quantizer)
+START_TEST(each_quantizer_follows_its_own_rule)
 {
     fx_context c;
     nncf_model *model;
@@ -720,7 +720,7 @@ END_TEST
 
 /* Forward and both gradients of an input quantizer per channel, against loops; and the products it
  * may not make codes of. */
-START_TEST(activations_per_channel)
+START_TEST(activation_ranges_are_per_channel)
 {
     enum { N = 3, C = 4, HW = 6, OUT = 2 };
     bench n;
@@ -787,6 +787,8 @@ START_TEST(activations_per_channel)
 }
 END_TEST
 
-FX_MAIN("init", golden, estimates_from_bins, merged_equals_whole, selection_is_a_sort,
-    batches_and_images, a_rule_for_each_quantizer, activations_are_observed_behind_float_weights,
-    same_bits_for_any_number_of_threads, batch_norm_is_adapted, activations_per_channel)
+FX_MAIN("init", ranges_are_those_of_nncf, percentiles_from_bins_are_near_the_exact_ones,
+    merged_observers_equal_one_of_the_whole, selection_gives_what_a_sort_gives,
+    steps_count_batches_or_images, each_quantizer_follows_its_own_rule,
+    activations_are_observed_behind_float_weights, same_bits_for_any_number_of_threads,
+    batch_norm_is_adapted, activation_ranges_are_per_channel)

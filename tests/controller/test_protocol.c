@@ -91,7 +91,7 @@ START_TEST(a_loop_without_mistakes_is_left_alone)
 }
 END_TEST
 
-START_TEST(the_loss_is_missed)
+START_TEST(a_loop_without_the_loss_is_told)
 {
     loop l;
     loop_open(&l, RB);
@@ -123,7 +123,7 @@ START_TEST(the_loss_is_missed)
 }
 END_TEST
 
-START_TEST(epochs_are_missed)
+START_TEST(a_loop_without_epoch_steps_is_told)
 {
     loop l;
     loop_open(&l, RB);
@@ -161,7 +161,7 @@ START_TEST(epochs_are_missed)
 }
 END_TEST
 
-START_TEST(parameters_stand_still)
+START_TEST(parameters_that_never_move_are_told)
 {
     static const char *const configs[] = {
         RB, "{\"compression\": {\"algorithm\": \"quantization\"}}"};
@@ -183,7 +183,7 @@ START_TEST(parameters_stand_still)
 END_TEST
 
 /* A host whose gradients are those of minus the loss: the masks would never come. */
-START_TEST(logits_move_away)
+START_TEST(logits_that_move_far_are_told)
 {
     for (int sign = -1; sign <= 1;
          sign++) { /* 0: no optimizer, but the gradients are cleared before anyone looks */
@@ -211,7 +211,7 @@ START_TEST(logits_move_away)
 }
 END_TEST
 
-START_TEST(masks_freeze_far_from_the_level)
+START_TEST(masks_that_freeze_far_from_the_level_are_told)
 {
     loop l;
     loop_open(&l, RB);
@@ -230,7 +230,7 @@ END_TEST
 
 /* A layer that was registered without a gradient is compressed all the same; that is said when
  * training begins. */
-START_TEST(weights_without_gradients)
+START_TEST(weights_without_gradients_are_told)
 {
     for (int way = 0; way < 3;
          way++) { /* told by the parts, by a step alone; not told where nothing is compressed */
@@ -273,7 +273,7 @@ END_TEST
 /* Batch norm that was never trained has a running_var of 0 in some frameworks: dividing by its root
  * makes values huge.
  */
-START_TEST(ranges_of_an_untrained_network)
+START_TEST(ranges_of_an_untrained_network_are_told)
 {
     static const struct {
         int32_t mode;
@@ -316,7 +316,7 @@ START_TEST(ranges_of_an_untrained_network)
 }
 END_TEST
 
-START_TEST(steps_during_initialization)
+START_TEST(steps_during_initialization_are_told)
 {
     loop l;
     int32_t more;
@@ -459,10 +459,12 @@ END_TEST
 
 static void add_tests(TCase *tcase)
 {
-    const TTest *const tests[] = {a_loop_without_mistakes_is_left_alone, the_loss_is_missed,
-        epochs_are_missed, parameters_stand_still, logits_move_away,
-        masks_freeze_far_from_the_level, weights_without_gradients, ranges_of_an_untrained_network,
-        steps_during_initialization, the_other_order_is_noticed};
+    const TTest *const tests[] = {a_loop_without_mistakes_is_left_alone,
+        a_loop_without_the_loss_is_told, a_loop_without_epoch_steps_is_told,
+        parameters_that_never_move_are_told, logits_that_move_far_are_told,
+        masks_that_freeze_far_from_the_level_are_told, weights_without_gradients_are_told,
+        ranges_of_an_untrained_network_are_told, steps_during_initialization_are_told,
+        the_other_order_is_noticed};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_test(tcase, tests[i]);
     tcase_add_loop_test(tcase, both_orders_come_to_the_same, 0, 4);

@@ -232,7 +232,7 @@ START_TEST(blocks_equal_the_oracle)
 END_TEST
 
 /* What nobody wants changes nothing of the rest. */
-START_TEST(without_a_gradient)
+START_TEST(gradients_that_nobody_wants_change_no_other)
 {
     const block_case *b = &cases[_i / 2];
     for (int32_t isa = NNCF_ISA_REFERENCE; nncf__kernels_get(isa); isa++) {
@@ -380,7 +380,7 @@ static void check_hooks(nncf_context *context, const nncf__conv2d *s, arrays *a)
     }
 }
 
-START_TEST(hooks)
+START_TEST(hooks_see_each_channel_once_and_images_in_order)
 {
     const block_case *b = &cases[_i];
     const int64_t out_h = (b->h + 2 * b->padding - b->kernel) / b->stride + 1,
@@ -406,7 +406,7 @@ int main(void)
     Suite *suite = suite_create("blocks");
     TCase *tc = fx_case(suite, "blocks", 300);
     tcase_add_loop_test(tc, blocks_equal_the_oracle, 0, 2 * N_CASES);
-    tcase_add_loop_test(tc, without_a_gradient, 0, 2 * N_CASES);
-    tcase_add_loop_test(tc, hooks, 0, N_CASES);
+    tcase_add_loop_test(tc, gradients_that_nobody_wants_change_no_other, 0, 2 * N_CASES);
+    tcase_add_loop_test(tc, hooks_see_each_channel_once_and_images_in_order, 0, N_CASES);
     return fx_main(suite);
 }

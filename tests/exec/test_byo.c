@@ -241,7 +241,7 @@ START_TEST(the_mask_stays_for_a_step)
 }
 END_TEST
 
-START_TEST(errors)
+START_TEST(parts_refuse_wrong_calls)
 {
     twin t;
     pass *p = make_pass();
@@ -283,6 +283,6 @@ int main(void)
     TCase *tc = fx_case(suite, "parts", 60);
     tcase_add_loop_test(tc, same_loss_and_gradients, 0, 5);
     tcase_add_test(tc, the_mask_stays_for_a_step);
-    tcase_add_test(tc, errors);
+    tcase_add_test(tc, parts_refuse_wrong_calls);
     return fx_main(suite);
 }

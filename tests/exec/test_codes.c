@@ -346,7 +346,7 @@ static const struct {
     {NULL, 0},
 };
 
-START_TEST(same_bits)
+START_TEST(codes_give_the_bits_of_floats)
 {
     const int32_t isa = _i % 3 == 0 ? NNCF_ISA_BEST
         : _i % 3 == 1               ? NNCF_ISA_AVX2
@@ -380,7 +380,7 @@ START_TEST(same_bits)
 END_TEST
 
 /* Floats and codes may be mixed at will, and eval mode before any training finds its work space. */
-START_TEST(mixed)
+START_TEST(floats_and_codes_may_be_mixed)
 {
     run floats, codes;
     make_run(&floats, cases[0].config, false, 2, 0);
@@ -498,7 +498,7 @@ END_TEST
 
 /* What the query says is what a first step allocates, to the byte; a second one allocates nothing.
  */
-START_TEST(memory)
+START_TEST(memory_query_is_what_a_first_step_allocates)
 {
     const int32_t mode = _i % 2 ? NNCF_MODE_EVAL : NNCF_MODE_TRAIN;
     const int which = _i / 2;
@@ -564,7 +564,7 @@ END_TEST
 
 /* A host that passes floats on where it might pass codes needs no more than the query says:
  * rounding them on the way may take another way through a depthwise layer. */
-START_TEST(memory_of_floats)
+START_TEST(memory_query_covers_a_host_that_passes_floats)
 {
     const int64_t shapes[4][4] = {{3, 2, 9, 8}, {3, 3, 9, 8}, {3, 3, 5, 4}, {3, 1, 5, 4}};
     for (int32_t isa = NNCF_ISA_REFERENCE; nncf__kernels_get(isa); isa++) {
@@ -623,7 +623,7 @@ START_TEST(memory_of_floats)
 }
 END_TEST
 
-START_TEST(memory_errors)
+START_TEST(memory_query_refuses_wrong_arguments)
 {
     run r;
     nncf_memory m = {NNCF_PARAMS(nncf_memory)}, short_one = {.struct_size = 3};
@@ -657,7 +657,7 @@ END_TEST
 
 /* Batches so large that sums of bytes would wrap: a sum that grows with the batch, then an error.
  */
-START_TEST(memory_of_absurd_batches)
+START_TEST(memory_query_refuses_batches_beyond_size_t)
 {
     run r;
     nncf_error err = NNCF_ERROR_INIT;
@@ -690,12 +690,14 @@ int main(void)
 {
     Suite *suite = suite_create("codes");
     TCase *tc = fx_case(suite, "codes", 120);
-    tcase_add_loop_test(tc, same_bits, 0, (int)(sizeof cases / sizeof *cases));
-    tcase_add_test(tc, mixed);
+    tcase_add_loop_test(tc, codes_give_the_bits_of_floats, 0, (int)(sizeof cases / sizeof *cases));
+    tcase_add_test(tc, floats_and_codes_may_be_mixed);
     tcase_add_test(tc, refused);
-    tcase_add_loop_test(tc, memory, 0, 2 * (int)(sizeof cases / sizeof *cases));
-    tcase_add_test(tc, memory_of_floats);
-    tcase_add_test(tc, memory_errors);
-    tcase_add_loop_test(tc, memory_of_absurd_batches, 0, (int)(sizeof cases / sizeof *cases));
+    tcase_add_loop_test(tc, memory_query_is_what_a_first_step_allocates, 0,
+        2 * (int)(sizeof cases / sizeof *cases));
+    tcase_add_test(tc, memory_query_covers_a_host_that_passes_floats);
+    tcase_add_test(tc, memory_query_refuses_wrong_arguments);
+    tcase_add_loop_test(
+        tc, memory_query_refuses_batches_beyond_size_t, 0, (int)(sizeof cases / sizeof *cases));
     return fx_main(suite);
 }

@@ -191,7 +191,7 @@ static void check_differences(rig *g, const char *what, float *p, const float *g
     free(down_set);
 }
 
-START_TEST(central_differences)
+START_TEST(gradients_equal_central_differences)
 {
     rig g;
     make_rig(&g, &cases[_i], NULL, 21 + (uint64_t)_i);
@@ -429,7 +429,7 @@ END_TEST
 
 /* Central differences with a step that does not change the order of a window's elements (they are
  * 0.01 apart). */
-START_TEST(pools)
+START_TEST(pool_gradients_equal_central_differences)
 {
     enum { H = 6, W = 5, C = 2, N = C * H * W };
     const int kind = _i;
@@ -487,7 +487,7 @@ START_TEST(pools)
 END_TEST
 
 /* A global average with a quantizer behind it: the gradient goes through the quantizer first. */
-START_TEST(quantized_pool)
+START_TEST(pool_gradient_passes_the_quantizer_first)
 {
     enum { C = 4, HW = 9, N = 2 * C * HW };
     uint64_t state = 6;
@@ -547,11 +547,12 @@ int main(void)
 {
     Suite *suite = suite_create("gradients");
     TCase *tc = fx_case(suite, "gradients", 120);
-    tcase_add_loop_test(tc, central_differences, 0, N_CASES);
+    tcase_add_loop_test(tc, gradients_equal_central_differences, 0, N_CASES);
     tcase_add_loop_test(tc, plain_equals_the_oracle, 0, N_CASES);
     tcase_add_loop_test(tc, compressed_equals_the_oracle, 0, 3 * N_CASES);
     tcase_add_test(tc, sum_gives_both_inputs_the_same);
-    tcase_add_loop_test(tc, pools, NNCF_POOL_GLOBAL_AVERAGE, NNCF_POOL_MAX + 1);
-    tcase_add_test(tc, quantized_pool);
+    tcase_add_loop_test(
+        tc, pool_gradients_equal_central_differences, NNCF_POOL_GLOBAL_AVERAGE, NNCF_POOL_MAX + 1);
+    tcase_add_test(tc, pool_gradient_passes_the_quantizer_first);
     return fx_main(suite);
 }

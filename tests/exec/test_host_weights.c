@@ -105,7 +105,7 @@ static void expect_shape(const int64_t *shape, int32_t ndim, int kind)
         ck_assert_int_eq(shape[i], kinds[kind].shape[i]);
 }
 
-START_TEST(statistics)
+START_TEST(statistics_show_the_shape_of_a_host_weight)
 {
     rig r;
     char text[4096];
@@ -124,7 +124,7 @@ START_TEST(statistics)
 }
 END_TEST
 
-START_TEST(snapshots)
+START_TEST(snapshots_restore_a_host_weight)
 {
     rig r, other;
     char path[FX_TEMPORARY];
@@ -149,7 +149,7 @@ START_TEST(snapshots)
 END_TEST
 
 /* Code times scale of its channel is the weight of eval mode, bit for bit. */
-START_TEST(stripped)
+START_TEST(stripped_host_weight_is_that_of_eval)
 {
     rig r;
     char path[FX_TEMPORARY];
@@ -189,7 +189,7 @@ static const char by_propagation[] =
 
 /* Where the ranges of a placement by propagation stand in front of a ReLU, a deployed model has to
  * round there too. */
-START_TEST(quantizer_in_front_of_an_activation)
+START_TEST(quantizer_in_front_of_an_activation_is_stripped)
 {
     nncf_model *model;
     nncf_layer *sum;
@@ -233,7 +233,7 @@ END_TEST
 
 /* Batch norms as nodes of their own, and what a reader needs to know of pools and of what the host
  * runs. */
-START_TEST(nodes_of_a_stripped_model)
+START_TEST(stripped_model_names_its_nodes)
 {
     nncf_model *model;
     nncf_layer *norm, *pool;
@@ -287,7 +287,7 @@ START_TEST(nodes_of_a_stripped_model)
 END_TEST
 
 /* A step of such a sum takes what nncf_model_memory() foretells, and the second one nothing. */
-START_TEST(memory_of_a_quantizer_in_front_of_an_activation)
+START_TEST(memory_query_knows_a_quantizer_in_front_of_an_activation)
 {
     enum { N = 2 * 3 * 5 * 5 };
     const int32_t mode = _i ? NNCF_MODE_EVAL : NNCF_MODE_TRAIN;
@@ -355,11 +355,11 @@ int main(void)
 {
     Suite *suite = suite_create("host_weights");
     TCase *tc = fx_case(suite, "host_weights", 60);
-    tcase_add_loop_test(tc, statistics, 0, KINDS);
-    tcase_add_loop_test(tc, snapshots, 0, KINDS);
-    tcase_add_loop_test(tc, stripped, 0, KINDS);
-    tcase_add_test(tc, quantizer_in_front_of_an_activation);
-    tcase_add_test(tc, nodes_of_a_stripped_model);
-    tcase_add_loop_test(tc, memory_of_a_quantizer_in_front_of_an_activation, 0, 2);
+    tcase_add_loop_test(tc, statistics_show_the_shape_of_a_host_weight, 0, KINDS);
+    tcase_add_loop_test(tc, snapshots_restore_a_host_weight, 0, KINDS);
+    tcase_add_loop_test(tc, stripped_host_weight_is_that_of_eval, 0, KINDS);
+    tcase_add_test(tc, quantizer_in_front_of_an_activation_is_stripped);
+    tcase_add_test(tc, stripped_model_names_its_nodes);
+    tcase_add_loop_test(tc, memory_query_knows_a_quantizer_in_front_of_an_activation, 0, 2);
     return fx_main(suite);
 }

@@ -131,7 +131,7 @@ START_TEST(forward_equals_the_oracle)
 }
 END_TEST
 
-START_TEST(linear_flattens)
+START_TEST(linear_takes_images_as_rows)
 {
     uint64_t state = 5;
     fx_block k = {.scope = "l", .in_channels = 12, .out_channels = 3, .linear = true};
@@ -439,7 +439,7 @@ START_TEST(same_bits_for_any_thread_count)
 END_TEST
 
 /* Many blocks' worth of elements, so that the sums of several workers meet. */
-START_TEST(sums_over_many_blocks)
+START_TEST(sums_over_many_blocks_have_the_same_bits)
 {
     enum { N = 99996 }; /* whole images of the stem's three channels */
     static float x[N], dy[N], dx[N];
@@ -744,7 +744,7 @@ END_TEST
 
 /* A controller that comes between forward and backward must not make backward read what forward did
  * not keep. */
-START_TEST(controller_between_forward_and_backward)
+START_TEST(a_controller_between_forward_and_backward_is_refused)
 {
     net n;
     make_net(&n, NULL, 1, 0, NULL);
@@ -766,17 +766,17 @@ int main(void)
     Suite *suite = suite_create("layer");
     TCase *tc = fx_case(suite, "forward", 120);
     tcase_add_loop_test(tc, forward_equals_the_oracle, 0, N_CASES);
-    tcase_add_test(tc, linear_flattens);
+    tcase_add_test(tc, linear_takes_images_as_rows);
     tcase_add_test(tc, pools_and_sums);
     tcase_add_test(tc, product_of_codes_is_exact);
     tcase_add_loop_test(tc, same_bits_for_any_thread_count, 0, 3);
-    tcase_add_test(tc, sums_over_many_blocks);
+    tcase_add_test(tc, sums_over_many_blocks_have_the_same_bits);
     tcase_add_test(tc, quantized_forward_has_the_same_bits_at_every_level);
     tcase_add_test(tc, observing_changes_nothing);
     tcase_add_test(tc, later_steps_allocate_nothing);
     tcase_add_test(tc, no_memory_changes_nothing);
     tcase_add_test(tc, no_memory_adds_no_gradient);
     tcase_add_test(tc, errors);
-    tcase_add_test(tc, controller_between_forward_and_backward);
+    tcase_add_test(tc, a_controller_between_forward_and_backward_is_refused);
     return fx_main(suite);
 }

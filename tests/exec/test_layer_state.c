@@ -56,7 +56,7 @@ static nncf_status backward(rig *r, float *x, float *dy, float *dx, const int64_
 }
 
 /* Use A is dead behind the relu, use B alive. */
-START_TEST(a_layer_used_twice_in_a_step)
+START_TEST(backward_of_an_earlier_forward_is_refused)
 {
     rig r;
     float a = 1, b = -3, y, d = 1, dx = 0;
@@ -82,7 +82,7 @@ START_TEST(a_layer_used_twice_in_a_step)
 }
 END_TEST
 
-START_TEST(what_is_right_is_not_refused)
+START_TEST(repeated_and_split_calls_are_taken)
 {
     rig r;
     static float a[WIDE], b[WIDE], copy[WIDE], y[WIDE], d[WIDE], dx[WIDE];
@@ -114,7 +114,7 @@ START_TEST(what_is_right_is_not_refused)
 END_TEST
 
 /* Inputs that differ in a single element, which a look at some of them would miss. */
-START_TEST(inputs_that_are_nearly_equal)
+START_TEST(an_input_that_differs_in_one_element_is_refused)
 {
     rig r;
     static float a[WIDE], b[WIDE], y[WIDE], d[WIDE], dx[WIDE];
@@ -132,7 +132,7 @@ START_TEST(inputs_that_are_nearly_equal)
 END_TEST
 
 /* A host that works in place: the input of the layer is gone when backward comes. */
-START_TEST(an_input_that_was_overwritten)
+START_TEST(an_input_that_was_overwritten_is_refused)
 {
     rig r;
     static float a[WIDE], y[WIDE], d[WIDE], dx[WIDE];
@@ -149,7 +149,7 @@ END_TEST
 
 /* Where backward needs nothing of its forward, any order is right: a linear head without an
  * activation, say. */
-START_TEST(layers_that_keep_nothing)
+START_TEST(layers_that_keep_nothing_take_any_backward)
 {
     rig r;
     float a = 1, b = -3, y, d = 1, dx = 0;
@@ -166,7 +166,7 @@ START_TEST(layers_that_keep_nothing)
 END_TEST
 
 /* With quantizers: an own input that is kept as codes, and a pool that keeps what it quantizes. */
-START_TEST(layers_that_keep_for_their_quantizers)
+START_TEST(layers_with_quantizers_refuse_another_input)
 {
     rig r;
     nncf_layer *pool;
@@ -206,7 +206,7 @@ END_TEST
 
 /* A random mask is made again from the step's number: backward in another step would make another
  * one. */
-START_TEST(masks_of_another_step)
+START_TEST(a_mask_of_another_step_is_refused)
 {
     rig r;
     float x = 1, y, d = 1, dx = 0, w, g = 1;
@@ -250,7 +250,7 @@ END_TEST
 
 /* Statistics of one value are that value: all of the layer's output would be beta, and its gradient
  * 0. */
-START_TEST(batch_norm_of_one_value)
+START_TEST(batch_norm_of_one_value_is_refused)
 {
     rig r;
     nncf_layer *layer;
@@ -340,7 +340,8 @@ START_TEST(refusals_are_logged)
 }
 END_TEST
 
-FX_MAIN("state of a layer", a_layer_used_twice_in_a_step, what_is_right_is_not_refused,
-    inputs_that_are_nearly_equal, an_input_that_was_overwritten, layers_that_keep_nothing,
-    layers_that_keep_for_their_quantizers, masks_of_another_step, batch_norm_of_one_value,
-    refusals_are_logged)
+FX_MAIN("state of a layer", backward_of_an_earlier_forward_is_refused,
+    repeated_and_split_calls_are_taken, an_input_that_differs_in_one_element_is_refused,
+    an_input_that_was_overwritten_is_refused, layers_that_keep_nothing_take_any_backward,
+    layers_with_quantizers_refuse_another_input, a_mask_of_another_step_is_refused,
+    batch_norm_of_one_value_is_refused, refusals_are_logged)

@@ -184,7 +184,7 @@ static nncf_checkpoint *open_whole(void)
     return c;
 }
 
-START_TEST(own_files)
+START_TEST(damaged_snapshots_are_refused)
 {
     uint64_t state = 5;
     save_snapshot();
@@ -227,7 +227,7 @@ END_TEST
 
 /* The same snapshot under other names of its texts: to the reader a file of somebody else, without
  * checksums. */
-START_TEST(foreign_files)
+START_TEST(damaged_foreign_files_are_refused_or_read)
 {
     uint64_t state = 6;
     save_snapshot();
@@ -263,7 +263,7 @@ START_TEST(foreign_files)
 END_TEST
 
 /* Headers that are as greedy as JSON allows: many tensors, many sizes, many texts in few bytes. */
-START_TEST(greedy_headers)
+START_TEST(greedy_headers_allocate_nothing)
 {
     static const char *const parts[][3] = {
         {"{\"a\":{\"dtype\":\"U8\",\"data_offsets\":[0,0],\"shape\":[", "0,", "0]}}"},
@@ -303,8 +303,8 @@ int main(void)
     TCase *tc = fx_case(suite, "corruption", 600);
     setvbuf(stdout, NULL, _IOLBF, 0);
     tcase_add_checked_fixture(tc, begin, end);
-    tcase_add_test(tc, own_files);
-    tcase_add_test(tc, foreign_files);
-    tcase_add_loop_test(tc, greedy_headers, 0, 6);
+    tcase_add_test(tc, damaged_snapshots_are_refused);
+    tcase_add_test(tc, damaged_foreign_files_are_refused_or_read);
+    tcase_add_loop_test(tc, greedy_headers_allocate_nothing, 0, 6);
     return fx_main(suite);
 }

@@ -46,7 +46,7 @@ static bool mount_small(void)
         mount("tmpfs", folder, "tmpfs", 0, "size=200k") == 0;
 }
 
-START_TEST(disk_full)
+START_TEST(a_full_disk_leaves_the_old_snapshot)
 {
     nncf_error err = NNCF_ERROR_INIT;
     ck_assert_msg(gen_save(&g, 1, false, &err) == NNCF_OK, "%s", err.message);
@@ -75,7 +75,7 @@ int main(void)
     Suite *suite = suite_create("disk_full");
     TCase *tc = fx_case(suite, "disk_full", 60);
     tcase_add_checked_fixture(tc, begin, end);
-    tcase_add_test(tc, disk_full);
+    tcase_add_test(tc, a_full_disk_leaves_the_old_snapshot);
     const int status = fx_main(suite);
     umount2(folder, MNT_DETACH);
     rmdir(folder);

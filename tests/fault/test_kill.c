@@ -42,7 +42,7 @@ static int calls_of_a_save(bool keep, char log[256])
 }
 
 /* The data is on the device before the file gets its name, and the name before the call returns. */
-START_TEST(order_of_the_calls)
+START_TEST(data_is_synced_before_the_rename_and_the_folder_after)
 {
     char log[256];
     int n = calls_of_a_save(_i == 1, log);
@@ -80,7 +80,7 @@ static void expect_whole(int old, int new, bool keep)
             before == now - 1 || before == now, "previous generation %d beside %d", before, now);
 }
 
-START_TEST(killed_at_every_call)
+START_TEST(a_kill_at_any_call_leaves_a_whole_snapshot)
 {
     const bool keep = _i & 1;
     const enum fault_kind kind = _i & 2 ? FAULT_KILL_HALF : FAULT_KILL;
@@ -111,7 +111,7 @@ START_TEST(killed_at_every_call)
 }
 END_TEST
 
-START_TEST(killed_at_random_moments)
+START_TEST(a_kill_at_any_moment_leaves_a_whole_snapshot)
 {
     enum { KILLS = 200, LONGEST_US = 12000 };
     volatile int *acknowledged =
@@ -157,7 +157,7 @@ END_TEST
 
 /* A failure says so, leaves the old snapshot, and no temporary file where removing it was possible.
  */
-START_TEST(failing_at_every_call)
+START_TEST(a_failure_of_any_call_leaves_a_whole_snapshot)
 {
     const bool keep = _i & 1;
     static const int errors[] = {EIO, ENOSPC, EDQUOT};
@@ -241,7 +241,7 @@ START_TEST(failures_that_are_none)
 }
 END_TEST
 
-START_TEST(short_and_interrupted_writes)
+START_TEST(short_and_interrupted_writes_are_continued)
 {
     char log[256];
     int n = calls_of_a_save(false, log);
@@ -262,7 +262,7 @@ START_TEST(short_and_interrupted_writes)
 }
 END_TEST
 
-START_TEST(full_at_every_write)
+START_TEST(a_full_disk_at_any_write_leaves_a_whole_snapshot)
 {
     char log[256];
     int n = calls_of_a_save(true, log), full = 0;
@@ -291,12 +291,12 @@ int main(void)
     TCase *tc = fx_case(suite, "kill", 240);
     setvbuf(stdout, NULL, _IOLBF, 0);
     tcase_add_checked_fixture(tc, begin, end);
-    tcase_add_loop_test(tc, order_of_the_calls, 0, 2);
-    tcase_add_loop_test(tc, killed_at_every_call, 0, 4);
-    tcase_add_test(tc, killed_at_random_moments);
-    tcase_add_loop_test(tc, failing_at_every_call, 0, 4);
+    tcase_add_loop_test(tc, data_is_synced_before_the_rename_and_the_folder_after, 0, 2);
+    tcase_add_loop_test(tc, a_kill_at_any_call_leaves_a_whole_snapshot, 0, 4);
+    tcase_add_test(tc, a_kill_at_any_moment_leaves_a_whole_snapshot);
+    tcase_add_loop_test(tc, a_failure_of_any_call_leaves_a_whole_snapshot, 0, 4);
     tcase_add_test(tc, failures_that_are_none);
-    tcase_add_test(tc, short_and_interrupted_writes);
-    tcase_add_test(tc, full_at_every_write);
+    tcase_add_test(tc, short_and_interrupted_writes_are_continued);
+    tcase_add_test(tc, a_full_disk_at_any_write_leaves_a_whole_snapshot);
     return fx_main(suite);
 }

@@ -19,7 +19,7 @@ static nncf_conv2d_params conv(const char *scope)
         .in_channels = 4, .out_channels = 8, .kernel = {3, 3}};
 }
 
-START_TEST(conv_fields_and_defaults)
+START_TEST(conv2d_has_its_fields_and_defaults)
 {
     nncf_model *model = new_model();
     nncf_layer *a, *b;
@@ -56,7 +56,7 @@ START_TEST(conv_fields_and_defaults)
 }
 END_TEST
 
-START_TEST(null_and_mode)
+START_TEST(null_arguments_are_refused_and_mode_is_kept)
 {
     nncf_model *model = new_model();
     ck_assert_int_eq(nncf_model_create(NULL, NULL, NULL), NNCF_E_ARG);
@@ -105,7 +105,7 @@ static void refused(nncf_model *model, nncf_status got, nncf_status want, const 
         refused(model, nncf_model_add_conv2d(model, &p, &layer, &err), status, &err, words, 2);    \
     } while (0)
 
-START_TEST(refused_convolutions)
+START_TEST(wrong_convolutions_are_refused_with_words)
 {
     nncf_model *model = new_model(), *other = new_model();
     nncf_layer *first, *second, *foreign, *layer = NULL, *none = NULL;
@@ -162,7 +162,7 @@ START_TEST(refused_convolutions)
 }
 END_TEST
 
-START_TEST(refused_others)
+START_TEST(wrong_sums_pools_and_linears_are_refused_with_words)
 {
     nncf_model *model = new_model();
     nncf_layer *a, *b, *layer = NULL;
@@ -222,7 +222,7 @@ START_TEST(refused_others)
 }
 END_TEST
 
-START_TEST(channels_through_sums_and_pools)
+START_TEST(channels_are_followed_through_sums_and_pools)
 {
     nncf_model *model = new_model();
     nncf_layer *a, *b, *sum, *pool, *global, *fc, *layer;
@@ -263,7 +263,7 @@ END_TEST
 
 /* Scopes are found and inputs are known in a model whose tables have grown many times; what a model
  * does not have is not found in it. */
-START_TEST(many_layers)
+START_TEST(many_layers_are_found_by_scope)
 {
     enum { MANY = 5000 };
     nncf_model *model = new_model(), *other = new_model();
@@ -304,7 +304,7 @@ START_TEST(many_layers)
 END_TEST
 
 /* Every allocation of a registration fails once; the model stays as it was, and nothing leaks. */
-START_TEST(allocation_failures)
+START_TEST(failed_allocations_register_nothing)
 {
     fx_context c;
     fx_open(&c, 1, 0);
@@ -344,5 +344,7 @@ START_TEST(allocation_failures)
 }
 END_TEST
 
-FX_MAIN("model", conv_fields_and_defaults, null_and_mode, refused_convolutions, refused_others,
-    channels_through_sums_and_pools, many_layers, allocation_failures)
+FX_MAIN("model", conv2d_has_its_fields_and_defaults, null_arguments_are_refused_and_mode_is_kept,
+    wrong_convolutions_are_refused_with_words, wrong_sums_pools_and_linears_are_refused_with_words,
+    channels_are_followed_through_sums_and_pools, many_layers_are_found_by_scope,
+    failed_allocations_register_nothing)

@@ -113,7 +113,7 @@ enum { N_KINDS = sizeof kinds / sizeof *kinds, MOST = 128 };
 
 /* Per channel: each weight is its channel's nearest code, and the scales' gradients are sums over
  * their channels. */
-START_TEST(weights_of_every_kind)
+START_TEST(weights_of_every_kind_are_quantized_on_their_axis)
 {
     const int64_t *shape = kinds[_i].shape;
     float w[MOST], dw[MOST] = {0}, y[MOST], g[MOST];
@@ -225,7 +225,7 @@ static node conv(zoo *z, const char *name, int64_t in, int64_t out, bool relu, n
 
 /* SqueezeNet's fire module: concat hands on what is quantized where its branches end, in both
  * modes. */
-START_TEST(fire)
+START_TEST(concat_hands_on_codes_in_a_fire_module)
 {
     char text[4096];
     for (int fused = 0; fused < 2; fused++) {
@@ -257,7 +257,7 @@ START_TEST(fire)
 END_TEST
 
 /* An inception block: a pooled branch, a branch of two convolutions, concat into a pool. */
-START_TEST(inception)
+START_TEST(pooled_branches_of_inception_are_quantized)
 {
     char text[4096];
     for (int fused = 0; fused < 2; fused++) {
@@ -286,7 +286,7 @@ START_TEST(inception)
 END_TEST
 
 /* What the kinds of operators are from release to release; and the config's own patterns. */
-START_TEST(single_operators)
+START_TEST(operators_are_quantized_as_their_release_does)
 {
     static const struct {
         const char *config, *expected;
@@ -329,7 +329,7 @@ END_TEST
 
 /* ---- a sum that is quantized in front of its ReLU ---- */
 
-START_TEST(before_activation)
+START_TEST(a_sum_is_quantized_in_front_of_its_relu)
 {
     enum { N = 24 };
     zoo *z = zoo_new(true);
@@ -393,7 +393,7 @@ static nncf_status create(
     return status;
 }
 
-START_TEST(unmatched)
+START_TEST(scopes_that_match_nothing_are_told)
 {
     fx_context c;
     nncf_error err = NNCF_ERROR_INIT;
@@ -500,9 +500,10 @@ int main(void)
 {
     Suite *suite = suite_create("ops");
     TCase *tc = fx_case(suite, "ops", 60);
-    tcase_add_loop_test(tc, weights_of_every_kind, 0, N_KINDS);
-    const TTest *const tests[] = {registration, fire, inception, single_operators,
-        before_activation, unmatched, plan_says_why};
+    tcase_add_loop_test(tc, weights_of_every_kind_are_quantized_on_their_axis, 0, N_KINDS);
+    const TTest *const tests[] = {registration, concat_hands_on_codes_in_a_fire_module,
+        pooled_branches_of_inception_are_quantized, operators_are_quantized_as_their_release_does,
+        a_sum_is_quantized_in_front_of_its_relu, scopes_that_match_nothing_are_told, plan_says_why};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_test(tc, tests[i]);
     return fx_main(suite);

@@ -34,7 +34,7 @@ static const struct {
     {"v1.7.1", 10701}, {"v2.0.0", 20000}, {"v2.4.0", 20400}, {"v2.19.0", 21900}};
 enum { N_RELEASES = sizeof releases / sizeof *releases };
 
-START_TEST(golden)
+START_TEST(scopes_match_as_in_every_release_of_nncf)
 {
     json_object *root = fx_golden("scope_cases.json"), *cases = fx_get(root, "cases");
     size_t n = json_object_array_length(cases), ran = 0, yes = 0;
@@ -59,7 +59,7 @@ START_TEST(golden)
 END_TEST
 
 /* What Python's patterns in real configs use. */
-START_TEST(regular_expressions)
+START_TEST(regular_expressions_match_as_in_python)
 {
     const char conv[] = "ResNet/Sequential[layer2]/BasicBlock[0]/NNCFConv2d[conv1]";
     ck_assert_int_eq(matches(conv, "{re}BasicBlock\\[\\d+\\]", 10200), 1);
@@ -149,7 +149,7 @@ START_TEST(one_budget_for_all)
 END_TEST
 
 /* No memory is no matter of a limit. */
-START_TEST(memory_of_a_search)
+START_TEST(a_search_gives_its_memory_back)
 {
     fx_memory counter = {0};
     nncf_context_params params = {
@@ -181,7 +181,7 @@ START_TEST(memory_of_a_search)
 }
 END_TEST
 
-START_TEST(edges)
+START_TEST(short_scopes_match_as_in_nncf)
 {
     ck_assert_int_eq(nncf_scope_matches(NULL, "a"), 0);
     ck_assert_int_eq(nncf_scope_matches("a", NULL), 0);
@@ -214,7 +214,7 @@ END_TEST
 
 /* Texts that elements are compared in from any place may not be longer than a config's; up to there
  * all is answered. */
-START_TEST(long_texts)
+START_TEST(texts_beyond_4096_bytes_are_refused)
 {
     enum { MOST = 4096 };
     static char scope[MOST + 2], pattern[MOST + 2];
@@ -244,7 +244,7 @@ START_TEST(long_texts)
 }
 END_TEST
 
-START_TEST(nearest)
+START_TEST(the_nearest_scope_is_found)
 {
     nncf_model *model;
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
@@ -262,5 +262,6 @@ START_TEST(nearest)
 }
 END_TEST
 
-FX_MAIN("scope", golden, regular_expressions, one_budget_for_all, memory_of_a_search, edges,
-    long_texts, nearest)
+FX_MAIN("scope", scopes_match_as_in_every_release_of_nncf, regular_expressions_match_as_in_python,
+    one_budget_for_all, a_search_gives_its_memory_back, short_scopes_match_as_in_nncf,
+    texts_beyond_4096_bytes_are_refused, the_nearest_scope_is_found)

@@ -242,7 +242,7 @@ static nncf__conv2d random_shape(int kind)
 static const int32_t levels[] = {
     NNCF_ISA_REFERENCE, NNCF_ISA_PORTABLE, NNCF_ISA_AVX2, NNCF_ISA_AVX512};
 
-START_TEST(random_shapes_floats)
+START_TEST(floats_of_random_shapes_are_near_the_oracle)
 {
     nncf_context *c = context_at(levels[_i], 1 + _i % 2);
     for (int i = 0; i < sweep_rounds(150, 20); i++) {
@@ -256,7 +256,7 @@ START_TEST(random_shapes_floats)
 }
 END_TEST
 
-START_TEST(random_shapes_codes)
+START_TEST(codes_of_random_shapes_are_exact)
 {
     nncf_context *c = context_at(levels[_i], 1 + _i % 2);
     for (int i = 0; i < sweep_rounds(150, 20); i++) {
@@ -317,7 +317,7 @@ static void check_bytes(const problem *p, nncf_context *c, bool is_signed)
     guard_free_bytes(bytes, p->n_x);
 }
 
-START_TEST(random_shapes_bytes)
+START_TEST(bytes_of_random_shapes_are_exact)
 {
     nncf_context *c = context_at(levels[_i], 1 + _i % 2);
     for (int i = 0; i < sweep_rounds(250, 25); i++) {
@@ -334,7 +334,7 @@ END_TEST
 
 /* Long sums: several blocks of k, the worst codes, and the length where 32-bit sums would overflow.
  */
-START_TEST(long_sums_of_codes)
+START_TEST(long_sums_of_codes_are_exact)
 {
     nncf_context *c = context_at(levels[_i], 2);
     static const struct {
@@ -487,7 +487,7 @@ END_TEST
 
 /* Kernels and strides beyond what the depthwise loops take, planes cut into strips, many taps; at
  * the end narrow images whose last rows or columns are under no window. */
-START_TEST(extraordinary_shapes)
+START_TEST(extraordinary_shapes_are_near_the_oracle)
 {
     static const nncf__conv2d shapes[] = {
         {1, 3, 40, 40, 3, 0, 0, 13, 13, 1, 1, 6, 6, 1, 1, 3},
@@ -552,7 +552,7 @@ static int64_t whole_sum(const problem *p, int64_t channel, int64_t up, int64_t 
 
 /* Depthwise weight gradients of many images: exact, although the sums are longer than floats are.
  */
-START_TEST(long_depthwise_sums)
+START_TEST(long_depthwise_sums_are_exact)
 {
     static const nncf__conv2d shapes[] = {{40, 2, 64, 64, 2, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 2},
         {65, 2, 33, 33, 2, 0, 0, 3, 3, 2, 2, 1, 1, 1, 1, 2},
@@ -600,7 +600,7 @@ static void short_free(void *user, void *ptr, size_t size)
 
 /* Every allocation of a first call fails in turn: the status says so, the output is as before, the
  * next call works. */
-START_TEST(no_memory)
+START_TEST(no_memory_leaves_outputs_alone)
 {
     for (int kind = 0; kind < 40; kind++)
         for (int pass = 0; pass < 3; pass++) {
@@ -687,16 +687,16 @@ static Suite *suite(void)
     int n = 0; /* levels that this machine has */
     while (n < (int)COUNT(levels) && nncf__kernels_get(levels[n]))
         n++;
-    tcase_add_loop_test(t, random_shapes_floats, 0, n);
-    tcase_add_loop_test(t, random_shapes_codes, 0, n);
-    tcase_add_loop_test(t, random_shapes_bytes, 0, n);
-    tcase_add_loop_test(t, long_sums_of_codes, 0, n);
+    tcase_add_loop_test(t, floats_of_random_shapes_are_near_the_oracle, 0, n);
+    tcase_add_loop_test(t, codes_of_random_shapes_are_exact, 0, n);
+    tcase_add_loop_test(t, bytes_of_random_shapes_are_exact, 0, n);
+    tcase_add_loop_test(t, long_sums_of_codes_are_exact, 0, n);
     tcase_add_loop_test(t, threads_change_nothing, 0, n);
     tcase_add_loop_test(t, special_values_pass, 0, n);
-    tcase_add_loop_test(t, extraordinary_shapes, 0, n);
-    tcase_add_loop_test(t, long_depthwise_sums, 0, n);
+    tcase_add_loop_test(t, extraordinary_shapes_are_near_the_oracle, 0, n);
+    tcase_add_loop_test(t, long_depthwise_sums_are_exact, 0, n);
     tcase_add_loop_test(t, plans_depend_on_no_value, 0, n);
-    tcase_add_test(t, no_memory);
+    tcase_add_test(t, no_memory_leaves_outputs_alone);
     return s;
 }
 

@@ -183,7 +183,7 @@ static void run_shape(
     }
 }
 
-START_TEST(inner_products)
+START_TEST(inner_products_of_codes_are_exact)
 {
     nncf_context *contexts[4] = {NULL};
     for (int32_t t = 0; t < 4; t++)
@@ -209,7 +209,7 @@ START_TEST(inner_products)
 }
 END_TEST
 
-START_TEST(convolutions)
+START_TEST(convolutions_of_codes_are_exact)
 {
     static const struct {
         int64_t n, c_in, h, w, c_out, kernel, stride, pad, groups;
@@ -245,8 +245,8 @@ static Suite *suite(void)
     for (int i = 0; i < (int)COUNT(engines); i++) {
         if (!nncf__kernels_get(engines[i].isa)) /* this machine has it not */
             continue;
-        tcase_add_loop_test(t, inner_products, i, i + 1);
-        tcase_add_loop_test(t, convolutions, i, i + 1);
+        tcase_add_loop_test(t, inner_products_of_codes_are_exact, i, i + 1);
+        tcase_add_loop_test(t, convolutions_of_codes_are_exact, i, i + 1);
     }
     return s;
 }

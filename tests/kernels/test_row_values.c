@@ -147,7 +147,7 @@ static void check_gradient(const char *what, double got, double want, double sla
         what, got, want);
 }
 
-START_TEST(fake_quantize_symmetric)
+START_TEST(symmetric_fake_quantize_agrees_with_nncf)
 {
     use_level(_i);
     static fq_golden g;
@@ -174,7 +174,7 @@ START_TEST(fake_quantize_symmetric)
 }
 END_TEST
 
-START_TEST(fake_quantize_asymmetric)
+START_TEST(asymmetric_fake_quantize_agrees_with_nncf)
 {
     use_level(_i);
     static fq_golden g;
@@ -211,7 +211,7 @@ START_TEST(fake_quantize_asymmetric)
 END_TEST
 
 /* Ties to even, ends of the range, NaN, infinities, zeros. */
-START_TEST(fake_quantize_table)
+START_TEST(fake_quantize_handles_ties_ends_and_nan)
 {
     use_level(_i);
     nncf__fq q = {0.5f, -4, 3, -2.0f, 1.5f};
@@ -325,7 +325,7 @@ static void rb_check_loss(json_object *c)
     }
 }
 
-START_TEST(rb_sparsity)
+START_TEST(rb_sparsity_agrees_with_nncf)
 {
     use_level(_i);
     json_object *root = fx_golden("rb.json"), *cases = fx_member(root, "cases");
@@ -390,7 +390,7 @@ static double ulp(double x)
     return (double)nextafterf(f, INFINITY) - (double)f;
 }
 
-START_TEST(sigmoid_against_libm)
+START_TEST(sigmoid_is_within_2_5_ulp_of_libm)
 {
     double worst = 0;
     float last = 1.0f;
@@ -420,7 +420,7 @@ END_TEST
 /* ---- Philox ---- */
 
 /* Known answers that come with Random123 (Salmon et al., kat_vectors). */
-START_TEST(philox_known_answers)
+START_TEST(philox_gives_its_known_answers)
 {
     static const struct {
         uint32_t counter[4], key[2], want[4];
@@ -440,7 +440,7 @@ START_TEST(philox_known_answers)
 }
 END_TEST
 
-START_TEST(philox_rows)
+START_TEST(philox_streams_can_be_cut_anywhere)
 {
     use_level(_i);
     enum { N = 40000 };
@@ -503,7 +503,7 @@ static double epilogue_value(const float *z, const float *dy, double scale, doub
     return sum;
 }
 
-START_TEST(epilogue_gradients)
+START_TEST(epilogue_gradients_equal_central_differences)
 {
     use_level(_i);
     float z[PLANE], dy[PLANE], y[PLANE], da[PLANE];
@@ -620,7 +620,7 @@ START_TEST(codes_are_the_floats)
 END_TEST
 
 /* The two halves of a backward give the bits of the two passes that they stand for. */
-START_TEST(epilogue_backward_halves)
+START_TEST(epilogue_backward_equals_its_halves)
 {
     enum { N = 157 };
     static float z[N], dy[N], da[N], dz[N], want[N];
@@ -644,7 +644,7 @@ START_TEST(epilogue_backward_halves)
 }
 END_TEST
 
-START_TEST(activation_edges)
+START_TEST(activations_pass_gradients_strictly_inside)
 {
     use_level(_i);
     const float z[] = {-INFINITY, -1.0f, -0.0f, 0.0f, 1e-45f, 6.0f, 7.0f, INFINITY};
@@ -677,7 +677,7 @@ static double batch_norm_value(const double *z, const float *dy, double gamma)
 
 /* sum_and_squares, epilogue_backward and batch_norm_backward together are batch norm's backward
  * pass. */
-START_TEST(batch_norm_gradients)
+START_TEST(batch_norm_gradients_equal_central_differences)
 {
     use_level(_i);
     float z[PLANE], dy[PLANE], dz[PLANE], da[PLANE];
@@ -707,7 +707,7 @@ END_TEST
 
 /* ---- small ones ---- */
 
-START_TEST(small_rows)
+START_TEST(min_max_accumulate_and_masks_equal_loops)
 {
     use_level(_i);
     float x[40], y[40], range[2] = {0.5f, 0.5f};
@@ -755,20 +755,20 @@ int main(void)
 {
     Suite *suite = suite_create("row values");
     TCase *tc = fx_case(suite, "oracles", 120);
-    kc_add_isa_test(tc, fake_quantize_symmetric, true);
-    kc_add_isa_test(tc, fake_quantize_asymmetric, true);
-    kc_add_isa_test(tc, fake_quantize_table, true);
-    kc_add_isa_test(tc, rb_sparsity, true);
+    kc_add_isa_test(tc, symmetric_fake_quantize_agrees_with_nncf, true);
+    kc_add_isa_test(tc, asymmetric_fake_quantize_agrees_with_nncf, true);
+    kc_add_isa_test(tc, fake_quantize_handles_ties_ends_and_nan, true);
+    kc_add_isa_test(tc, rb_sparsity_agrees_with_nncf, true);
     kc_add_isa_test(tc, rb_keeps_the_right_share, true);
-    tcase_add_test(tc, sigmoid_against_libm);
-    tcase_add_test(tc, philox_known_answers);
-    kc_add_isa_test(tc, philox_rows, true);
-    kc_add_isa_test(tc, epilogue_gradients, true);
+    tcase_add_test(tc, sigmoid_is_within_2_5_ulp_of_libm);
+    tcase_add_test(tc, philox_gives_its_known_answers);
+    kc_add_isa_test(tc, philox_streams_can_be_cut_anywhere, true);
+    kc_add_isa_test(tc, epilogue_gradients_equal_central_differences, true);
     kc_add_isa_test(tc, epilogue_is_its_parts, true);
     kc_add_isa_test(tc, codes_are_the_floats, true);
-    kc_add_isa_test(tc, epilogue_backward_halves, true);
-    kc_add_isa_test(tc, activation_edges, true);
-    kc_add_isa_test(tc, batch_norm_gradients, true);
-    kc_add_isa_test(tc, small_rows, true);
+    kc_add_isa_test(tc, epilogue_backward_equals_its_halves, true);
+    kc_add_isa_test(tc, activations_pass_gradients_strictly_inside, true);
+    kc_add_isa_test(tc, batch_norm_gradients_equal_central_differences, true);
+    kc_add_isa_test(tc, min_max_accumulate_and_masks_equal_loops, true);
     return fx_main(suite);
 }

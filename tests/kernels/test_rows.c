@@ -416,7 +416,7 @@ static void teardown(void)
     free(st);
 }
 
-START_TEST(all_lengths)
+START_TEST(rows_agree_at_every_length)
 {
     const row *r = rows[_i];
     for (size_t n = 0; n <= 200; n++)
@@ -437,7 +437,7 @@ START_TEST(all_lengths)
 }
 END_TEST
 
-START_TEST(all_settings)
+START_TEST(rows_agree_in_every_setting)
 {
     const row *r = rows[_i];
     int n_variants = r->uses_epilogue ? N_EPILOGUES * 12 : r->uses_quantizer ? 12 : 35;
@@ -450,7 +450,7 @@ START_TEST(all_settings)
 }
 END_TEST
 
-START_TEST(all_offsets)
+START_TEST(rows_agree_at_every_alignment)
 {
     static const size_t lengths[] = {1, 7, 15, 16, 17, 31, 33, 64, 100};
     for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++)
@@ -462,7 +462,7 @@ START_TEST(all_offsets)
 }
 END_TEST
 
-START_TEST(in_place)
+START_TEST(rows_agree_in_place)
 {
     const row *r = rows[_i];
     static const size_t lengths[] = {1, 15, 16, 40, 121, 500};
@@ -487,7 +487,7 @@ END_TEST
 
 /* The magic number's rounding is rintf()'s: bit patterns from everywhere, and every tie of the
  * codes. */
-START_TEST(rounding_everywhere)
+START_TEST(rounding_is_rintf_everywhere)
 {
     enum { N = 4096 };
     static float x[N], want[N], got[N];
@@ -521,7 +521,7 @@ START_TEST(rounding_everywhere)
 END_TEST
 
 /* The vector sigmoid is the scalar one: every 1009th float. */
-START_TEST(sigmoid_everywhere)
+START_TEST(vector_sigmoid_is_the_scalar_one)
 {
     enum { N = 4096 };
     static float s[N], want[2][N], got[2][N], ones[N];
@@ -559,7 +559,7 @@ static void check_ceiling(int32_t ceiling, int32_t chosen)
     nncf_context_destroy(context);
 }
 
-START_TEST(levels)
+START_TEST(max_isa_chooses_the_kernels)
 {
     unsetenv("NNCF_MAX_ISA"); /* it would lower the ceilings */
     ck_assert_str_eq(nncf__kernels_get(NNCF_ISA_REFERENCE)->name, "reference");
@@ -587,7 +587,7 @@ static const char *name_of_row(size_t i)
     return rows[i]->name;
 }
 
-START_TEST(every_row_has_a_check)
+START_TEST(every_kernel_has_a_case)
 {
     kc_require_all(NULL, name_of_row, N_ROWS);
 }
@@ -665,13 +665,13 @@ int main(int argc, char **argv)
     Suite *suite = suite_create("rows");
     TCase *tc = fx_case(suite, "against the reference", 120);
     tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_add_test(tc, levels);
-    tcase_add_test(tc, every_row_has_a_check);
-    tcase_add_loop_test(tc, all_lengths, 0, (int)N_ROWS);
-    tcase_add_loop_test(tc, all_settings, 0, (int)N_ROWS);
-    tcase_add_loop_test(tc, all_offsets, 0, (int)N_ROWS);
-    tcase_add_loop_test(tc, in_place, 0, (int)N_ROWS);
-    tcase_add_test(tc, rounding_everywhere);
-    tcase_add_test(tc, sigmoid_everywhere);
+    tcase_add_test(tc, max_isa_chooses_the_kernels);
+    tcase_add_test(tc, every_kernel_has_a_case);
+    tcase_add_loop_test(tc, rows_agree_at_every_length, 0, (int)N_ROWS);
+    tcase_add_loop_test(tc, rows_agree_in_every_setting, 0, (int)N_ROWS);
+    tcase_add_loop_test(tc, rows_agree_at_every_alignment, 0, (int)N_ROWS);
+    tcase_add_loop_test(tc, rows_agree_in_place, 0, (int)N_ROWS);
+    tcase_add_test(tc, rounding_is_rintf_everywhere);
+    tcase_add_test(tc, vector_sigmoid_is_the_scalar_one);
     return fx_main(suite);
 }

@@ -23,7 +23,7 @@ static void counts(
     ck_assert_int_eq(s.activation_quantizers, activations);
 }
 
-START_TEST(mobilenet)
+START_TEST(mobilenet_v2_has_its_quantizers)
 {
     zoo *z = zoo_mobilenet_v2(true, ZOO_TORCHVISION);
     nncf_compression_ctrl *ctrl = fx_ctrl(z->model, int8_config);
@@ -40,7 +40,7 @@ START_TEST(mobilenet)
 }
 END_TEST
 
-START_TEST(resnet)
+START_TEST(max_pool_passes_codes_on_in_resnet18)
 {
     zoo *z = zoo_resnet(true, ZOO_RESNET_TORCHVISION, false);
     nncf_compression_ctrl *ctrl = fx_ctrl(z->model, int8_config);
@@ -55,7 +55,7 @@ END_TEST
 
 /* By propagation too the model's input is left alone where the config says so; and what is not
  * there is refused. */
-START_TEST(inputs_and_outputs_by_propagation)
+START_TEST(propagation_decides_inputs_and_outputs)
 {
     static const char with[] =
         "{\"target_device\": \"CPU\", \"compression\": {\"algorithm\": \"quantization\"%s}}";
@@ -85,7 +85,7 @@ START_TEST(inputs_and_outputs_by_propagation)
 END_TEST
 
 /* The config of NNCF's own documentation, verbatim, on the model that it was written for. */
-START_TEST(seed)
+START_TEST(the_documented_config_of_nncf_gives_its_lists)
 {
     json_object *root = fx_golden("nncf_quantizer_lists.json");
     json_object *list =
@@ -130,7 +130,7 @@ START_TEST(seed)
 }
 END_TEST
 
-START_TEST(ignored_and_target_scopes)
+START_TEST(ignored_and_target_scopes_choose_layers)
 {
     zoo *z = zoo_mobilenet_v2(true, ZOO_TORCHVISION);
     nncf_compression_ctrl *ctrl = fx_ctrl(z->model,
@@ -178,7 +178,7 @@ static node conv(
 
 /* Without edges every layer with a weight quantizes its own input; a max pool in front of the first
  * layer is seen through. */
-START_TEST(inputs)
+START_TEST(layers_without_edges_quantize_their_inputs)
 {
     zoo *z = zoo_new(true);
     conv(z, "Net/Conv2d[a]", "Net/ReLU[a]", 4, 4, NULL);
@@ -201,7 +201,7 @@ END_TEST
 /* 1.1 KB of config that took 16 s: each search stayed below its own limit, but there are thousands
  * of them. */
 /* The plan refuses what the controller would refuse, and says the same. */
-START_TEST(refusals_of_plan_and_controller)
+START_TEST(plan_and_controller_refuse_the_same)
 {
     static const struct {
         const char *dialect, *where;
@@ -240,7 +240,7 @@ END_TEST
 
 /* Layers whose weights lie in the same memory: two masks of one weight cannot be meant, two ranges
  * are warned of. */
-START_TEST(weights_in_one_buffer)
+START_TEST(weights_in_one_buffer_are_refused_or_warned_of)
 {
     enum { N = 4 };
     static const struct {
@@ -293,7 +293,7 @@ START_TEST(weights_in_one_buffer)
 }
 END_TEST
 
-START_TEST(slow_patterns)
+START_TEST(slow_patterns_are_refused)
 {
     enum { LAYERS = 60, PATTERNS = 40 };
     zoo *z = zoo_new(true);
@@ -341,7 +341,7 @@ static void count_lines(void *user, int32_t level, const char *line)
     t->rest += strstr(line, "only the first 64 are named") != NULL;
 }
 
-START_TEST(many_patterns_that_match_nothing)
+START_TEST(many_patterns_that_match_nothing_are_quick)
 {
     enum { PATTERNS = 2000 };
     told t = {0};
@@ -374,6 +374,9 @@ START_TEST(many_patterns_that_match_nothing)
 }
 END_TEST
 
-FX_MAIN("placement", refusals_of_plan_and_controller, weights_in_one_buffer, slow_patterns,
-    many_patterns_that_match_nothing, mobilenet, inputs_and_outputs_by_propagation, resnet, seed,
-    ignored_and_target_scopes, inputs)
+FX_MAIN("placement", plan_and_controller_refuse_the_same,
+    weights_in_one_buffer_are_refused_or_warned_of, slow_patterns_are_refused,
+    many_patterns_that_match_nothing_are_quick, mobilenet_v2_has_its_quantizers,
+    propagation_decides_inputs_and_outputs, max_pool_passes_codes_on_in_resnet18,
+    the_documented_config_of_nncf_gives_its_lists, ignored_and_target_scopes_choose_layers,
+    layers_without_edges_quantize_their_inputs)

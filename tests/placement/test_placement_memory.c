@@ -70,7 +70,7 @@ static void text_of(const nncf_plan *plan, char *text, size_t capacity)
     ck_assert_int_eq(nncf_plan_text(plan, text, capacity, NULL), NNCF_OK);
 }
 
-START_TEST(no_memory_at_any_allocation)
+START_TEST(no_memory_at_any_allocation_leaves_nothing)
 {
     const bool fused = _i % 2;
     const char *config_text = configs[_i / 2];
@@ -117,7 +117,7 @@ START_TEST(no_memory_at_any_allocation)
 }
 END_TEST
 
-START_TEST(wrong_calls_of_the_plan)
+START_TEST(plan_refuses_wrong_calls)
 {
     nncf_model *model;
     nncf_plan *plan = NULL;
@@ -150,7 +150,7 @@ int main(void)
 {
     Suite *suite = suite_create("placement_memory");
     TCase *tcase = fx_case(suite, "placement_memory", 120);
-    tcase_add_loop_test(tcase, no_memory_at_any_allocation, 0, 2 * CONFIGS);
-    tcase_add_test(tcase, wrong_calls_of_the_plan);
+    tcase_add_loop_test(tcase, no_memory_at_any_allocation_leaves_nothing, 0, 2 * CONFIGS);
+    tcase_add_test(tcase, plan_refuses_wrong_calls);
     return fx_main(suite);
 }

@@ -209,7 +209,7 @@ static void check_list(json_object *root, const golden *g, bool fused)
     zoo_free(z);
 }
 
-START_TEST(all)
+START_TEST(quantizers_stand_where_nncf_puts_them)
 {
     json_object *root = fx_golden("nncf_quantizer_lists.json");
     ck_assert_int_eq(json_object_object_length(root), N_LISTS); /* none is left out */
@@ -223,6 +223,6 @@ int main(void)
 {
     Suite *suite = suite_create("quantizer_lists");
     TCase *tc = fx_case(suite, "lists", 60);
-    tcase_add_loop_test(tc, all, 0, N_LISTS);
+    tcase_add_loop_test(tc, quantizers_stand_where_nncf_puts_them, 0, N_LISTS);
     return fx_main(suite);
 }

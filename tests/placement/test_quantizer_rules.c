@@ -111,7 +111,7 @@ START_TEST(overrides_win_member_by_member)
 }
 END_TEST
 
-START_TEST(ranges_of_the_last_rule_that_fits)
+START_TEST(the_last_rule_that_fits_gives_the_range)
 {
     static const char percentile[] =
         "{\"type\": \"percentile\", \"target_quantizer_group\": \"activations\", "
@@ -158,7 +158,7 @@ START_TEST(ranges_of_the_last_rule_that_fits)
 }
 END_TEST
 
-START_TEST(lists_of_algorithm_and_group)
+START_TEST(lists_of_algorithm_and_group_are_joined)
 {
     static const char *const releases[] = {"1.0", "1.3", "1.7"};
     fixture f;
@@ -209,7 +209,7 @@ static nncf_status create(nncf_context *context, const nncf_layer *layer, size_t
     return status == NNCF_OK ? nncf__quantizer_create(context, &wish, &rule, q, err) : status;
 }
 
-START_TEST(creation)
+START_TEST(quantizers_that_cannot_be_are_refused)
 {
     fx_context c;
     nncf_model *model;
@@ -241,5 +241,5 @@ START_TEST(creation)
 }
 END_TEST
 
-FX_MAIN("quantizer_rules", overrides_win_member_by_member, ranges_of_the_last_rule_that_fits,
-    lists_of_algorithm_and_group, creation)
+FX_MAIN("quantizer_rules", overrides_win_member_by_member, the_last_rule_that_fits_gives_the_range,
+    lists_of_algorithm_and_group_are_joined, quantizers_that_cannot_be_are_refused)

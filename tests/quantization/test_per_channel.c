@@ -90,7 +90,7 @@ static nncf_parameter scale_of(const nncf_compression_ctrl *ctrl, const nncf_lay
     ck_abort_msg("no parameter %s", name);
 }
 
-START_TEST(outputs)
+START_TEST(outputs_are_quantized_channel_by_channel)
 {
     const enum kind kind = (enum kind)_i;
     fx_context c;
@@ -225,7 +225,7 @@ END_TEST
 
 /* A weight whose channels are its second dimension, with a rule that looks at all values of a
  * channel. */
-START_TEST(values_of_a_transposed_weight)
+START_TEST(a_transposed_weight_is_quantized_on_its_axis)
 {
     enum { IN = 3, OUT = 2, KERNEL = 4 };
     fx_context c;
@@ -265,8 +265,8 @@ int main(void)
 {
     Suite *suite = suite_create("per_channel");
     TCase *tcase = fx_case(suite, "per_channel", 60);
-    tcase_add_loop_test(tcase, outputs, 0, KINDS);
+    tcase_add_loop_test(tcase, outputs_are_quantized_channel_by_channel, 0, KINDS);
     tcase_add_loop_test(tcase, tensors_of_other_widths_are_refused, 0, MORE_KINDS);
-    tcase_add_test(tcase, values_of_a_transposed_weight);
+    tcase_add_test(tcase, a_transposed_weight_is_quantized_on_its_axis);
     return fx_main(suite);
 }

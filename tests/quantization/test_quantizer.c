@@ -244,7 +244,7 @@ static void gradients_agree(json_object *c, const char *key, const float *got, c
     }
 }
 
-START_TEST(golden_symmetric)
+START_TEST(symmetric_quantizer_agrees_with_nncf)
 {
     json_object *root = fx_golden("fake_quant_sym.json"), *cases = fx_get(root, "cases");
     tally t = {0};
@@ -298,7 +298,7 @@ START_TEST(golden_symmetric)
 }
 END_TEST
 
-START_TEST(golden_asymmetric)
+START_TEST(asymmetric_quantizer_agrees_with_nncf)
 {
     json_object *root = fx_golden("fake_quant_asym.json"), *cases = fx_get(root, "cases");
     tally t = {0};
@@ -373,7 +373,7 @@ START_TEST(golden_asymmetric)
 }
 END_TEST
 
-START_TEST(constants)
+START_TEST(constants_follow_from_trained_numbers)
 {
     nncf__fq fq;
     nncf__quantizer_params p = {.bits = 8, .sign = NNCF__SIGNED};
@@ -410,7 +410,7 @@ END_TEST
 
 /* What a training that has blown up leaves: values become NaN, and codes stay where codes are (they
  * index and are cast). */
-START_TEST(ranges_that_are_no_numbers)
+START_TEST(ranges_that_are_no_numbers_keep_codes_in_bounds)
 {
     const float values[][2] = {
         {NAN, 1}, {-INFINITY, 1}, {INFINITY, 1}, {-1, INFINITY}, {NAN, NAN}, {-INFINITY, INFINITY}};
@@ -425,7 +425,7 @@ START_TEST(ranges_that_are_no_numbers)
 }
 END_TEST
 
-START_TEST(ranges_without_data)
+START_TEST(ranges_without_data_give_scale_1)
 {
     bench b;
     const float nothing[2] = {INFINITY, -INFINITY}, infinite[2] = {-1, INFINITY},
@@ -456,5 +456,6 @@ START_TEST(ranges_without_data)
 }
 END_TEST
 
-FX_MAIN("quantizer", golden_symmetric, golden_asymmetric, constants, ranges_that_are_no_numbers,
-    ranges_without_data)
+FX_MAIN("quantizer", symmetric_quantizer_agrees_with_nncf, asymmetric_quantizer_agrees_with_nncf,
+    constants_follow_from_trained_numbers, ranges_that_are_no_numbers_keep_codes_in_bounds,
+    ranges_without_data_give_scale_1)

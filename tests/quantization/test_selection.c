@@ -168,7 +168,7 @@ static uint64_t check_rank(int which, const float *given, const float *sorted, s
     return looks;
 }
 
-START_TEST(linear_in_every_order)
+START_TEST(selection_is_linear_in_every_order)
 {
     static const size_t counts[] = {1, 2, 3, 4, 5, 16, 17, 100, 1023, N};
     static float given[N], sorted[N];
@@ -207,7 +207,8 @@ int main(void)
 {
     Suite *suite = suite_create("selection");
     TCase *tests = fx_case(suite, "selection", 120);
-    tcase_add_loop_test(tests, linear_in_every_order, 0, (int)(sizeof orders / sizeof *orders));
+    tcase_add_loop_test(
+        tests, selection_is_linear_in_every_order, 0, (int)(sizeof orders / sizeof *orders));
     tcase_add_test(tests, pivots_give_up_where_they_must);
     return fx_main(suite);
 }

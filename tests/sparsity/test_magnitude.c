@@ -173,7 +173,7 @@ static void check_masks(const subject *s, bool normed, double level, const char 
 }
 
 /* _i: the kind of weights */
-START_TEST(as_a_sort_does)
+START_TEST(masks_are_those_of_a_sort)
 {
     for (int32_t run = 0; run < 6; run++) {
         const bool normed = run % 2;
@@ -199,7 +199,7 @@ START_TEST(as_a_sort_does)
 END_TEST
 
 /* Level 0 keeps all, zeros too. */
-START_TEST(nothing_at_level_zero)
+START_TEST(level_zero_masks_nothing)
 {
     subject s;
     open_subject(&s, 2, "abs");
@@ -213,7 +213,7 @@ int main(void)
 {
     Suite *suite = suite_create("magnitude");
     TCase *tcase = fx_case(suite, "magnitude", 300);
-    tcase_add_loop_test(tcase, as_a_sort_does, 0, KINDS);
-    tcase_add_test(tcase, nothing_at_level_zero);
+    tcase_add_loop_test(tcase, masks_are_those_of_a_sort, 0, KINDS);
+    tcase_add_test(tcase, level_zero_masks_nothing);
     return fx_main(suite);
 }

@@ -79,7 +79,7 @@ static void follow_adaptive(json_object *c)
     json_object_put(copy);
 }
 
-START_TEST(golden)
+START_TEST(levels_are_those_of_nncf)
 {
     json_object *root = fx_golden("schedulers.json"), *cases = fx_get(root, "cases");
     size_t followed = 0, adaptive = 0, refused = 0, deviating = 0, others = 0;
@@ -130,7 +130,7 @@ START_TEST(golden)
 }
 END_TEST
 
-START_TEST(seed_levels)
+START_TEST(exponential_levels_are_those_of_the_documentation)
 {
     const double levels[] = {0.01, 0.143443, 0.258899, 0.358792, 0.445221, 0.52, 0.52};
     nncf__schedule_params p = {
@@ -152,7 +152,7 @@ END_TEST
 
 /* The curve of NNCF 1.4 on, as its scheduler gave it; the two agree at both ends, and where the
  * power is 1. */
-START_TEST(polynomial_curves)
+START_TEST(polynomial_levels_are_those_of_nncf)
 {
     const double in[] = {0.01, 0.129811, 0.233575, 0.332037, 0.427207, 0.52, 0.52};
     const double out[] = {0.01, 0.102793, 0.197963, 0.296425, 0.400189, 0.52, 0.52};
@@ -178,7 +178,7 @@ START_TEST(polynomial_curves)
 }
 END_TEST
 
-START_TEST(levels_by_optimizer_steps)
+START_TEST(levels_follow_optimizer_steps)
 {
     nncf__schedule_params p = {.kind = NNCF__POLYNOMIAL,
         .init = 0.1,
@@ -245,7 +245,7 @@ END_TEST
 /* Levels of the first epochs of a config's schedule; NNCF 1.3.1 begins with the first level
  * whatever the steps (schedulers.json: "at construction levels[0]"), later releases ask the steps
  * in epoch 0 too. */
-START_TEST(arriving_in_epoch_0)
+START_TEST(a_schedule_may_arrive_in_epoch_0)
 {
 #define MULTISTEP(steps)                                                                           \
     "\"schedule\": \"multistep\", \"multistep_steps\": " steps ", \"multistep_sparsity_levels\": "
@@ -309,5 +309,6 @@ START_TEST(adaptive_waits_and_stops)
 }
 END_TEST
 
-FX_MAIN("schedule", golden, seed_levels, polynomial_curves, levels_by_optimizer_steps,
-    multistep_counts_equal_steps_twice, arriving_in_epoch_0, adaptive_waits_and_stops)
+FX_MAIN("schedule", levels_are_those_of_nncf, exponential_levels_are_those_of_the_documentation,
+    polynomial_levels_are_those_of_nncf, levels_follow_optimizer_steps,
+    multistep_counts_equal_steps_twice, a_schedule_may_arrive_in_epoch_0, adaptive_waits_and_stops)

@@ -123,7 +123,7 @@ static void check_masks(
         (double)(theirs - zeros) / 140, 1e-12);
 }
 
-START_TEST(golden_magnitude)
+START_TEST(magnitude_masks_are_those_of_nncf)
 {
     json_object *root = fx_golden("magnitude.json"), *cases = fx_get(root, "cases");
     size_t ran = 0, refused = 0;
@@ -160,7 +160,7 @@ START_TEST(golden_magnitude)
 }
 END_TEST
 
-START_TEST(magnitude_ties_zeros_and_levels)
+START_TEST(magnitude_ties_go_in_order)
 {
     const float weight[12] = {2, -1, 1, 0, -0.0f, 1, 3, -1, 1, 1, 5, -4};
     nncf_model *model;
@@ -233,7 +233,7 @@ END_TEST
 
 /* One threshold a layer: each has its own floor(level * n) zeros, and ties are counted within it.
  */
-START_TEST(magnitude_levels_of_each_layer)
+START_TEST(each_layer_has_its_own_level)
 {
     const float small[7] = {0.1f, 0.2f, -0.1f, 0.1f, 0, 0.3f, 0.1f};
     nncf_model *model;
@@ -307,7 +307,7 @@ START_TEST(masks_follow_the_steps)
 }
 END_TEST
 
-START_TEST(constant_mask)
+START_TEST(const_sparsity_keeps_the_zeros)
 {
     const float weight[10] = {1, 0, 2, -0.0f, 3, 4, 0, 5, 6, 0};
     float out[10], grad[10] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
@@ -463,7 +463,7 @@ static void loss_case(json_object *c, json_object *logits)
         fx_layer_free(&layers[i]);
 }
 
-START_TEST(golden_rb)
+START_TEST(rb_masks_are_those_of_nncf)
 {
     json_object *root = fx_golden("rb.json"), *cases = fx_get(root, "cases");
     size_t forward = 0, loss = 0;
@@ -628,7 +628,7 @@ static void result_free(result *r)
     free(r->ds);
 }
 
-START_TEST(weight_against_loops)
+START_TEST(compressed_weights_equal_plain_loops)
 {
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         for (size_t j = 0; j < sizeof algorithms / sizeof *algorithms; j++) {
@@ -692,7 +692,7 @@ END_TEST
 
 /* D7 and D8: the freeze stops loss, noise and logits; statistics are of the present logits at once.
  */
-START_TEST(freeze)
+START_TEST(a_freeze_stops_loss_noise_and_logits)
 {
     enum { N = 100 };
     float grad[N], w[N];
@@ -746,6 +746,8 @@ START_TEST(freeze)
 }
 END_TEST
 
-FX_MAIN("sparsity", golden_magnitude, magnitude_ties_zeros_and_levels,
-    magnitude_selects_as_sorting_does, magnitude_levels_of_each_layer, masks_follow_the_steps,
-    constant_mask, golden_rb, weight_against_loops, noise_is_of_seed_layer_and_step, freeze)
+FX_MAIN("sparsity", magnitude_masks_are_those_of_nncf, magnitude_ties_go_in_order,
+    magnitude_selects_as_sorting_does, each_layer_has_its_own_level, masks_follow_the_steps,
+    const_sparsity_keeps_the_zeros, rb_masks_are_those_of_nncf,
+    compressed_weights_equal_plain_loops, noise_is_of_seed_layer_and_step,
+    a_freeze_stops_loss_noise_and_logits)

@@ -216,7 +216,7 @@ static void expect_quantizer(
     ck_abort_msg("NNCF has no quantizer %s", key);
 }
 
-START_TEST(test_quantizers)
+START_TEST(quantizers_are_those_of_nncf)
 {
     static const char text[] =
         "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"range\": "
@@ -274,19 +274,19 @@ START_TEST(test_quantizers)
 }
 END_TEST
 
-START_TEST(test_mobilenetv2)
+START_TEST(mobilenetv2_computes_what_torchvision_does)
 {
     check_model("mobilenetv2_torchvision.json", mobilenetv2_build);
 }
 END_TEST
 
-START_TEST(test_resnet18)
+START_TEST(resnet18_computes_what_torchvision_does)
 {
     check_model("resnet18_torchvision.json", resnet18_build);
 }
 END_TEST
 
-START_TEST(test_resnet50)
+START_TEST(resnet50_computes_what_torchvision_does)
 {
     check_model("resnet50_torchvision.json", resnet50_build);
 }
@@ -296,9 +296,9 @@ int main(void)
 {
     Suite *suite = suite_create("torchvision");
     TCase *tcase = fx_case(suite, "forward", 280);
-    tcase_add_test(tcase, test_mobilenetv2);
-    tcase_add_test(tcase, test_quantizers);
-    tcase_add_test(tcase, test_resnet18);
-    tcase_add_test(tcase, test_resnet50);
+    tcase_add_test(tcase, mobilenetv2_computes_what_torchvision_does);
+    tcase_add_test(tcase, quantizers_are_those_of_nncf);
+    tcase_add_test(tcase, resnet18_computes_what_torchvision_does);
+    tcase_add_test(tcase, resnet50_computes_what_torchvision_does);
     return fx_main(suite);
 }

@@ -357,7 +357,7 @@ static void replay(json_object *golden, json_object *c, bool parts)
     free(r);
 }
 
-START_TEST(first_steps)
+START_TEST(first_steps_are_those_of_nncf)
 {
     json_object *golden = fx_golden("nncf_training.json"), *cases = fx_get(golden, "cases");
     ck_assert_uint_eq(json_object_array_length(cases), 4);
@@ -371,6 +371,6 @@ int main(void)
 {
     Suite *suite = suite_create("nncf_training");
     TCase *tcase = fx_case(suite, "nncf_training", 60);
-    tcase_add_loop_test(tcase, first_steps, 0, 2);
+    tcase_add_loop_test(tcase, first_steps_are_those_of_nncf, 0, 2);
     return fx_main(suite);
 }

@@ -392,20 +392,20 @@ static void teardown(void)
 
 enum { CASES = 16 };
 
-START_TEST(test_case_best)
+START_TEST(case_agrees_with_autograd_at_the_best_isa)
 {
     check_case(json_object_array_get_idx(fx_member(golden, "cases"), (size_t)_i), NNCF_ISA_BEST, 2);
 }
 END_TEST
 
-START_TEST(test_case_reference)
+START_TEST(case_agrees_with_autograd_at_the_reference)
 {
     check_case(
         json_object_array_get_idx(fx_member(golden, "cases"), (size_t)_i), NNCF_ISA_REFERENCE, 1);
 }
 END_TEST
 
-START_TEST(test_all_cases_are_run)
+START_TEST(all_cases_are_run)
 {
     ck_assert_uint_eq(json_object_array_length(fx_member(golden, "cases")), CASES);
 }
@@ -416,8 +416,8 @@ int main(void)
     Suite *suite = suite_create("torch_block");
     TCase *tcase = fx_case(suite, "autograd", 120);
     tcase_add_unchecked_fixture(tcase, setup, teardown);
-    tcase_add_test(tcase, test_all_cases_are_run);
-    tcase_add_loop_test(tcase, test_case_best, 0, CASES);
-    tcase_add_loop_test(tcase, test_case_reference, 0, CASES);
+    tcase_add_test(tcase, all_cases_are_run);
+    tcase_add_loop_test(tcase, case_agrees_with_autograd_at_the_best_isa, 0, CASES);
+    tcase_add_loop_test(tcase, case_agrees_with_autograd_at_the_reference, 0, CASES);
     return fx_main(suite);
 }

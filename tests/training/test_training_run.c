@@ -284,7 +284,7 @@ enum { N_CONFIGS = sizeof configs / sizeof *configs };
 /* 15 epochs: the masks settle at the level in the first ten and freeze; then, without noise, batch
  * norm follows them. Before the freeze masks in training and in evaluation differ, so that the
  * latter says little of so small a net. */
-START_TEST(learns)
+START_TEST(a_compressed_net_learns)
 {
     run r;
     make_run(&r, configs[_i], 5);
@@ -336,7 +336,7 @@ static size_t caller_tensors(
     return n;
 }
 
-START_TEST(resumes_bit_for_bit)
+START_TEST(a_resumed_run_has_the_same_bits)
 {
     static run whole, first, second;
     static nncf_checkpoint_tensor list[4 * MAX_ARRAYS];
@@ -396,7 +396,9 @@ int main(void)
 {
     Suite *suite = suite_create("training run");
     TCase *learn = fx_case(suite, "learn", 240), *resume = fx_case(suite, "resume", 240);
-    tcase_add_loop_test(learn, learns, sweep_rounds(0, 1), sweep_rounds(N_CONFIGS, 2));
-    tcase_add_loop_test(resume, resumes_bit_for_bit, 0, sweep_rounds(2 * (N_CONFIGS - 1), 2));
+    tcase_add_loop_test(
+        learn, a_compressed_net_learns, sweep_rounds(0, 1), sweep_rounds(N_CONFIGS, 2));
+    tcase_add_loop_test(
+        resume, a_resumed_run_has_the_same_bits, 0, sweep_rounds(2 * (N_CONFIGS - 1), 2));
     return fx_main(suite);
 }

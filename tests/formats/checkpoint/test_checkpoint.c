@@ -99,7 +99,7 @@ static bool holds_everything(const nncf_checkpoint *c)
     return true;
 }
 
-START_TEST(round_trip)
+START_TEST(tensors_and_texts_come_back)
 {
     const char *path = fx_path("a.safetensors");
     save(path);
@@ -128,7 +128,7 @@ START_TEST(round_trip)
 }
 END_TEST
 
-START_TEST(nothing_at_all)
+START_TEST(an_empty_snapshot_is_a_snapshot)
 {
     ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("empty"), NULL, 0, NULL, 0, NULL), NNCF_OK);
     nncf_checkpoint *c = open_or_fail(fx_path("empty"));
@@ -250,7 +250,7 @@ START_TEST(every_flipped_bit_is_noticed)
 }
 END_TEST
 
-START_TEST(foreign_files)
+START_TEST(files_of_other_programs_are_read_or_refused)
 {
     nncf_checkpoint *c;
     nncf_tensor t;
@@ -309,7 +309,7 @@ START_TEST(a_large_claim_allocates_nothing)
 }
 END_TEST
 
-START_TEST(no_memory)
+START_TEST(no_memory_leaves_file_and_objects)
 {
     fx_memory memory = {0};
     nncf_context *context = fx_new_context(&memory, 1, 0, 0);
@@ -335,7 +335,7 @@ START_TEST(no_memory)
 }
 END_TEST
 
-START_TEST(save_arguments)
+START_TEST(save_refuses_wrong_arguments)
 {
     nncf_error err = NNCF_ERROR_INIT;
     const struct {
@@ -380,7 +380,7 @@ START_TEST(save_arguments)
 }
 END_TEST
 
-START_TEST(failures_of_the_system)
+START_TEST(failures_of_the_system_are_told)
 {
     nncf_error err = NNCF_ERROR_INIT;
     nncf_checkpoint *c = NULL;
@@ -435,7 +435,7 @@ START_TEST(only_regular_files_are_replaced)
 }
 END_TEST
 
-START_TEST(numbers)
+START_TEST(integers_are_read_whole_or_not_at_all)
 {
     int64_t v = 0;
     ck_assert(nncf__parse_int64("9223372036854775807", &v) && v == INT64_MAX);
@@ -559,18 +559,18 @@ int main(void)
     Suite *suite = suite_create("checkpoint");
     TCase *tc = fx_case(suite, "checkpoint", 240);
     tcase_add_checked_fixture(tc, fx_folder_make, fx_folder_remove);
-    tcase_add_test(tc, round_trip);
-    tcase_add_test(tc, nothing_at_all);
+    tcase_add_test(tc, tensors_and_texts_come_back);
+    tcase_add_test(tc, an_empty_snapshot_is_a_snapshot);
     tcase_add_test(tc, read_checks_everything_first);
     tcase_add_test(tc, truncation_is_noticed);
     tcase_add_test(tc, every_flipped_bit_is_noticed);
-    tcase_add_test(tc, foreign_files);
+    tcase_add_test(tc, files_of_other_programs_are_read_or_refused);
     tcase_add_test(tc, a_large_claim_allocates_nothing);
-    tcase_add_test(tc, no_memory);
-    tcase_add_test(tc, save_arguments);
-    tcase_add_test(tc, failures_of_the_system);
+    tcase_add_test(tc, no_memory_leaves_file_and_objects);
+    tcase_add_test(tc, save_refuses_wrong_arguments);
+    tcase_add_test(tc, failures_of_the_system_are_told);
     tcase_add_test(tc, only_regular_files_are_replaced);
-    tcase_add_test(tc, numbers);
+    tcase_add_test(tc, integers_are_read_whole_or_not_at_all);
     tcase_add_loop_test(tc, state_comes_back, 0, 3);
     tcase_add_test(tc, another_config_is_named);
     tcase_add_test(tc, another_model_is_noticed);

@@ -132,7 +132,7 @@ static nncf__entry *entry_of(const char *name)
     return &c->entries[e - c->entries];
 }
 
-START_TEST(counters)
+START_TEST(wrong_counters_are_refused)
 {
     static const char *const values[] = {
         NULL, "", "x", "1 ", "-1", "2", "9999999999", "99999999999999999999"};
@@ -164,7 +164,7 @@ START_TEST(counters)
 }
 END_TEST
 
-START_TEST(levels)
+START_TEST(wrong_levels_are_refused)
 {
     double *level = (double *)(uintptr_t)entry_of("nncf.levels")->data, good = *level;
     const double bad[] = {-0.1, 1.1, (double)NAN, (double)INFINITY};
@@ -188,7 +188,7 @@ START_TEST(levels)
 }
 END_TEST
 
-START_TEST(quantizers_of_a_snapshot)
+START_TEST(wrong_states_of_quantizers_are_refused)
 {
     nncf__entry *e = entry_of("nncf.quantizers");
     int32_t *states = (int32_t *)(uintptr_t)e->data;
@@ -242,7 +242,7 @@ START_TEST(quantizers_of_a_snapshot)
 }
 END_TEST
 
-START_TEST(lists_of_names)
+START_TEST(wrong_lists_of_names_are_refused)
 {
     static const char *const quantizers[] = {"", "[", "{}", "[1,2]", "[\"a\"]", "null", "[]",
         "[\"a", "[\"a\" \"b\"]", "[\"a\",\"b\",\"c\"] x"};
@@ -265,7 +265,7 @@ START_TEST(lists_of_names)
 END_TEST
 
 /* Marked as a mask, but nothing that can be one: then there is none. */
-START_TEST(masks)
+START_TEST(tensors_that_cannot_be_masks_are_none)
 {
     nncf__entry *mask = entry_of("nncf.N/Linear[a].mask"),
                 *range = entry_of("N/Linear[a].input_quantizer.scale");
@@ -297,7 +297,7 @@ START_TEST(masks)
 }
 END_TEST
 
-START_TEST(config_and_digest)
+START_TEST(a_config_that_is_not_its_digest_is_refused)
 {
     nncf__pair old = replace("nncf.config_sha256", "00");
     expect(&same, NNCF_E_FORMAT, "nncf.config_sha256", "digest");
@@ -322,7 +322,7 @@ START_TEST(config_and_digest)
 }
 END_TEST
 
-START_TEST(arguments)
+START_TEST(restore_refuses_wrong_arguments)
 {
     nncf_error err = NNCF_ERROR_INIT;
     nncf_checkpoint_restore_report report = {NNCF_PARAMS(nncf_checkpoint_restore_report)};
@@ -367,7 +367,7 @@ START_TEST(arguments)
 }
 END_TEST
 
-START_TEST(save_arguments)
+START_TEST(save_refuses_wrong_arguments)
 {
     nncf_error err = NNCF_ERROR_INIT;
     const nncf_checkpoint_text text = {"a", "b"};
@@ -403,13 +403,13 @@ int main(void)
     Suite *suite = suite_create("damage");
     TCase *tc = fx_case(suite, "damage", 60);
     tcase_add_checked_fixture(tc, begin, end);
-    tcase_add_test(tc, counters);
-    tcase_add_test(tc, levels);
-    tcase_add_test(tc, quantizers_of_a_snapshot);
-    tcase_add_test(tc, lists_of_names);
-    tcase_add_test(tc, masks);
-    tcase_add_test(tc, config_and_digest);
-    tcase_add_test(tc, arguments);
-    tcase_add_test(tc, save_arguments);
+    tcase_add_test(tc, wrong_counters_are_refused);
+    tcase_add_test(tc, wrong_levels_are_refused);
+    tcase_add_test(tc, wrong_states_of_quantizers_are_refused);
+    tcase_add_test(tc, wrong_lists_of_names_are_refused);
+    tcase_add_test(tc, tensors_that_cannot_be_masks_are_none);
+    tcase_add_test(tc, a_config_that_is_not_its_digest_is_refused);
+    tcase_add_test(tc, restore_refuses_wrong_arguments);
+    tcase_add_test(tc, save_refuses_wrong_arguments);
     return fx_main(suite);
 }

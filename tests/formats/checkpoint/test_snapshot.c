@@ -91,7 +91,7 @@ START_TEST(a_stream_is_the_file)
 END_TEST
 
 /* The failure of every call and every allocation: told, and the controller as it was. */
-START_TEST(every_failure)
+START_TEST(every_failure_leaves_the_controller_as_it_was)
 {
     fx_rig r;
     nncf_checkpoint *c = NULL;
@@ -162,7 +162,7 @@ START_TEST(every_failure)
 }
 END_TEST
 
-START_TEST(a_stream_that_lies)
+START_TEST(a_stream_that_lies_is_refused)
 {
     fx_rig r;
     nncf_error err = NNCF_ERROR_INIT;
@@ -203,7 +203,7 @@ static int generation_at(const char *path)
     return value;
 }
 
-START_TEST(the_previous_generation)
+START_TEST(the_previous_generation_is_kept)
 {
     const char *path = fx_path("s"), *previous = fx_path("s.previous");
     char number[8];
@@ -246,7 +246,7 @@ static fx_stream foreign(void)
     return s;
 }
 
-START_TEST(what_nobody_knows)
+START_TEST(unknown_tensors_are_carried_along)
 {
     fx_rig r;
     nncf_error err = NNCF_ERROR_INIT;
@@ -291,7 +291,7 @@ static const char changed_config[] =
               "\"sparsity_target\": 0.7, "
               "\"sparsity_steps\": 5, \"sparsity_training_steps\": 10}}, " FX_INT8);
 
-START_TEST(a_changed_config)
+START_TEST(a_changed_config_is_refused_unless_accepted)
 {
     fx_rig a, b;
     nncf_error err = NNCF_ERROR_INIT;
@@ -351,7 +351,7 @@ END_TEST
 
 /* What the new config wants and the snapshot does not have is made anew, and said (test_stages.c
  * has all pairs). A file that is damaged changes nothing. */
-START_TEST(a_config_that_wants_more)
+START_TEST(a_config_that_wants_more_initializes_the_rest)
 {
     fx_rig a, b;
     nncf_error err = NNCF_ERROR_INIT;
@@ -411,7 +411,7 @@ static float initialized_scale(fx_rig *r)
 
 /* A snapshot from before the initialization, restored after it: the ranges are taken again, by the
  * same rule. */
-START_TEST(an_initialization_that_starts_over)
+START_TEST(restoring_an_earlier_state_starts_initialization_over)
 {
     fx_rig r;
     nncf_error err = NNCF_ERROR_INIT;
@@ -458,12 +458,12 @@ int main(void)
     TCase *tc = fx_case(suite, "snapshot", 240);
     tcase_add_checked_fixture(tc, fx_folder_make, fx_folder_remove);
     tcase_add_test(tc, a_stream_is_the_file);
-    tcase_add_test(tc, every_failure);
-    tcase_add_test(tc, a_stream_that_lies);
-    tcase_add_test(tc, the_previous_generation);
-    tcase_add_test(tc, what_nobody_knows);
-    tcase_add_test(tc, a_changed_config);
-    tcase_add_test(tc, a_config_that_wants_more);
-    tcase_add_test(tc, an_initialization_that_starts_over);
+    tcase_add_test(tc, every_failure_leaves_the_controller_as_it_was);
+    tcase_add_test(tc, a_stream_that_lies_is_refused);
+    tcase_add_test(tc, the_previous_generation_is_kept);
+    tcase_add_test(tc, unknown_tensors_are_carried_along);
+    tcase_add_test(tc, a_changed_config_is_refused_unless_accepted);
+    tcase_add_test(tc, a_config_that_wants_more_initializes_the_rest);
+    tcase_add_test(tc, restoring_an_earlier_state_starts_initialization_over);
     return fx_main(suite);
 }

@@ -95,7 +95,7 @@ static nncf_status restore(rig *r, nncf_checkpoint_restore_report *report, nncf_
 
 /* Every stage from every stage: the caller reads the stored weights, and the controller takes what
  * both have. */
-START_TEST(stages)
+START_TEST(every_stage_follows_every_stage)
 {
     const enum stage from = (enum stage)(_i / N_STAGES), to = (enum stage)(_i % N_STAGES);
     rig r, old;
@@ -221,7 +221,7 @@ END_TEST
 
 /* An optimizer's arrays are called after the logits, and logits of an earlier stage may be carried
  * along: neither are masks. */
-START_TEST(what_only_looks_like_a_mask)
+START_TEST(what_only_looks_like_a_mask_is_none)
 {
     rig r;
     nncf_error err = NNCF_ERROR_INIT;
@@ -262,7 +262,7 @@ END_TEST
 
 /* Weights that are loaded behind the controller's creation, but before initialization, count too.
  */
-START_TEST(weights_loaded_late)
+START_TEST(masks_take_weights_loaded_before_initialization)
 {
     for (enum stage to = KEEP; to < N_STAGES; to++) {
         rig r;
@@ -283,7 +283,7 @@ START_TEST(weights_loaded_late)
 END_TEST
 
 /* The schedule stands at the saved epoch, also where the earlier stage had none. */
-START_TEST(the_level_of_the_epoch)
+START_TEST(the_level_is_that_of_the_epoch)
 {
     static const enum stage from[] = {FLOAT, KEEP, INT8, KEEP_INT8, RB};
     for (size_t i = 0; i < sizeof from / sizeof *from; i++) {
@@ -312,7 +312,7 @@ START_TEST(the_level_of_the_epoch)
 }
 END_TEST
 
-START_TEST(another_model)
+START_TEST(another_model_is_refused)
 {
     rig r;
     nncf_error err = NNCF_ERROR_INIT;
@@ -349,7 +349,7 @@ END_TEST
 /* ---- stripped models ---- */
 
 /* What forward multiplied with in eval mode comes back to the bit, and its zeros are kept. */
-START_TEST(from_stripped_models)
+START_TEST(stripped_models_begin_a_stage)
 {
     static const char *const made[] = {DIALECT(""), DIALECT(FX_RB), DIALECT(FX_RB ", " FX_INT8),
         DIALECT(FX_RB ", " INT4), DIALECT(FX_INT8),
@@ -404,7 +404,7 @@ START_TEST(from_stripped_models)
 END_TEST
 
 /* Files whose strip.layers says what the tensors are not. */
-START_TEST(stripped_models_that_lie)
+START_TEST(stripped_models_that_lie_are_refused)
 {
 #define LAYER(scope, shape, rest) "[{\"scope\":\"" scope "\",\"weight_shape\":" shape "," rest "}]"
 #define CODES                     "\"weight_bits\":8,\"weight_signed\":true,\"weight_sparse\":"
@@ -484,7 +484,7 @@ END_TEST
 
 /* ---- files of NNCF's ---- */
 
-START_TEST(binary_masks)
+START_TEST(binary_masks_of_nncf_are_taken)
 {
     static float w[4] = {1, 2, 3, 4}, mask[4] = {1, 0, 0, 1}, small[2] = {0, 0};
     static const int64_t four[] = {2, 2}, two[] = {2};
@@ -520,7 +520,7 @@ END_TEST
 /* ---- no memory ---- */
 
 /* Each allocation fails in turn: the call says so, and nothing has changed. */
-START_TEST(no_memory)
+START_TEST(no_memory_changes_nothing)
 {
     static const char *const files[] = {"s", "t"};
     rig r;
@@ -588,15 +588,15 @@ int main(void)
     tcase_add_checked_fixture(tc, fx_folder_make, fx_folder_remove);
     tcase_add_loop_test(tc, weights_come_with_their_zeros, 0, 2 * N_STAGES);
     tcase_add_test(tc, masks_can_be_left);
-    tcase_add_loop_test(tc, stages, 0, N_STAGES * N_STAGES);
+    tcase_add_loop_test(tc, every_stage_follows_every_stage, 0, N_STAGES * N_STAGES);
     tcase_add_test(tc, ranges_that_are_there_stay);
-    tcase_add_test(tc, what_only_looks_like_a_mask);
-    tcase_add_test(tc, weights_loaded_late);
-    tcase_add_test(tc, the_level_of_the_epoch);
-    tcase_add_test(tc, another_model);
-    tcase_add_loop_test(tc, from_stripped_models, 0, 12);
-    tcase_add_test(tc, stripped_models_that_lie);
-    tcase_add_test(tc, binary_masks);
-    tcase_add_test(tc, no_memory);
+    tcase_add_test(tc, what_only_looks_like_a_mask_is_none);
+    tcase_add_test(tc, masks_take_weights_loaded_before_initialization);
+    tcase_add_test(tc, the_level_is_that_of_the_epoch);
+    tcase_add_test(tc, another_model_is_refused);
+    tcase_add_loop_test(tc, stripped_models_begin_a_stage, 0, 12);
+    tcase_add_test(tc, stripped_models_that_lie_are_refused);
+    tcase_add_test(tc, binary_masks_of_nncf_are_taken);
+    tcase_add_test(tc, no_memory_changes_nothing);
     return fx_main(suite);
 }

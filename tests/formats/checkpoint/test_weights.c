@@ -65,7 +65,7 @@ static const struct {
         false},
 };
 
-START_TEST(which_names_are_the_same)
+START_TEST(names_match_across_programs)
 {
     char members[256];
     float from = 5, to = 0;
@@ -91,7 +91,7 @@ END_TEST
 #define ENTRY(name, type, shape, from, to)                                                         \
     "\"" name "\":{\"dtype\":\"" type "\",\"shape\":" shape ",\"data_offsets\":[" #from "," #to "]}"
 
-START_TEST(types)
+START_TEST(half_and_double_are_converted)
 {
     static const double doubles[] = {0.1, -1e300, 3};
     /* IEEE 754 binary16: 1, -2, 65504 (largest), 2^-24 (smallest), 2^-14, -0, inf, 1/3 rounded;
@@ -130,7 +130,7 @@ START_TEST(types)
 }
 END_TEST
 
-START_TEST(report)
+START_TEST(report_counts_loaded_missing_and_unexpected)
 {
     const float data[5] = {1, 2, 3, 4, 5};
     float a[1] = {-1}, b[2] = {-1, -1}, x[1] = {-1}, two[1] = {-1};
@@ -172,7 +172,7 @@ START_TEST(report)
 END_TEST
 
 /* Very many of everything: looking through all stored for each of them took minutes. */
-START_TEST(many)
+START_TEST(thousands_of_tensors_are_found_by_name)
 {
     enum { LENGTH = 40 };
     const int count = sweep_rounds(60000, 4000);
@@ -228,9 +228,9 @@ int main(void)
 {
     Suite *suite = suite_create("weights");
     TCase *tc = fx_case(suite, "weights", 60);
-    tcase_add_loop_test(tc, which_names_are_the_same, 0, sizeof names / sizeof *names);
-    tcase_add_test(tc, types);
-    tcase_add_test(tc, report);
-    tcase_add_test(tc, many);
+    tcase_add_loop_test(tc, names_match_across_programs, 0, sizeof names / sizeof *names);
+    tcase_add_test(tc, half_and_double_are_converted);
+    tcase_add_test(tc, report_counts_loaded_missing_and_unexpected);
+    tcase_add_test(tc, thousands_of_tensors_are_found_by_name);
     return fx_main(suite);
 }

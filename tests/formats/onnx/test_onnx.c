@@ -70,7 +70,7 @@ static void check_weights(const on_net *n, const Nncf__Onnx__GraphProto *g, bool
 }
 
 /* Of every quantized case: Q and DQ, or FakeQuantize, are as many as there are quantizers. */
-START_TEST(counts_and_weights)
+START_TEST(export_has_the_nodes_and_weights_of_the_model)
 {
     static on_net n;
     const bool quantized =
@@ -122,7 +122,7 @@ END_TEST
 
 /* A folded factor turns the codes of its channel round where it is negative, and scales the step.
  */
-START_TEST(folding)
+START_TEST(batch_norm_folds_into_the_weights)
 {
     static on_net n;
     nncf_error err = NNCF_ERROR_INIT;
@@ -203,7 +203,7 @@ static void refused(
     ck_assert_int_ne(access(path, F_OK), 0);
 }
 
-START_TEST(refusals)
+START_TEST(export_refuses_what_it_cannot_say)
 {
     static on_net n;
     nncf_error err = NNCF_ERROR_INIT;
@@ -325,7 +325,7 @@ END_TEST
 
 /* Each allocation fails once: reported, nothing written, nothing leaked. With golden tensors, and
  * with names that are made longer. */
-START_TEST(memory_fails)
+START_TEST(no_memory_leaves_nothing_behind)
 {
     static const struct {
         const char *name;
@@ -400,7 +400,7 @@ END_TEST
 /* ---- streams and memory ---- */
 
 /* The file's bytes through a callback, in every form. */
-START_TEST(streams)
+START_TEST(a_stream_is_the_file)
 {
     static on_net n;
     nncf_error err = NNCF_ERROR_INIT;
@@ -536,15 +536,15 @@ int main(void)
     Suite *suite = suite_create("onnx");
     TCase *tests = fx_case(suite, "export", 120);
     tcase_add_checked_fixture(tests, make_folder, remove_folder);
-    tcase_add_loop_test(tests, counts_and_weights, 0, ON_CASES);
-    tcase_add_test(tests, folding);
+    tcase_add_loop_test(tests, export_has_the_nodes_and_weights_of_the_model, 0, ON_CASES);
+    tcase_add_test(tests, batch_norm_folds_into_the_weights);
     tcase_add_test(tests, params_are_taken);
-    tcase_add_test(tests, refusals);
+    tcase_add_test(tests, export_refuses_what_it_cannot_say);
     tcase_add_test(tests, edges_are_needed);
     tcase_add_test(tests, operators_are_refused);
-    tcase_add_loop_test(tests, memory_fails, 0, 5);
+    tcase_add_loop_test(tests, no_memory_leaves_nothing_behind, 0, 5);
     tcase_add_test(tests, the_old_file_stays);
-    tcase_add_loop_test(tests, streams, 0, ON_CASES);
+    tcase_add_loop_test(tests, a_stream_is_the_file, 0, ON_CASES);
     tcase_add_test(tests, memory_does_not_grow_with_weights);
     tcase_add_test(tests, export_is_of_eval_mode);
     return fx_main(suite);

@@ -98,7 +98,7 @@ static void plain(on_net *n)
     on_begin(n, ON_CONFIG(""), NULL);
 }
 
-START_TEST(graphs_that_are_none)
+START_TEST(models_that_are_no_graph_are_refused)
 {
     static on_net n;
     plain(&n); /* a sum of nobody knows what */
@@ -137,7 +137,7 @@ START_TEST(graphs_that_are_none)
 }
 END_TEST
 
-START_TEST(two_readers_and_two_outputs)
+START_TEST(two_readers_and_two_outputs_are_exported)
 {
     static on_net n;
     const nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params)};
@@ -172,7 +172,7 @@ START_TEST(two_readers_and_two_outputs)
 }
 END_TEST
 
-START_TEST(inputs_that_do_not_fit)
+START_TEST(inputs_that_do_not_fit_are_refused)
 {
     static on_net n;
     plain(&n);
@@ -316,7 +316,7 @@ START_TEST(golden_tensors_come_back)
 }
 END_TEST
 
-START_TEST(not_while_ranges_are_observed)
+START_TEST(export_during_initialization_is_refused)
 {
     static on_net n;
     int32_t more = 0;
@@ -392,13 +392,13 @@ int main(void)
     tcase_add_checked_fixture(tests, make_folder, remove_folder);
     tcase_add_loop_test(tests, models_are_whole, 0, ON_MODELS);
     tcase_add_test(tests, a_sum_is_quantized_in_front_of_its_activation);
-    tcase_add_test(tests, graphs_that_are_none);
-    tcase_add_test(tests, two_readers_and_two_outputs);
-    tcase_add_test(tests, inputs_that_do_not_fit);
+    tcase_add_test(tests, models_that_are_no_graph_are_refused);
+    tcase_add_test(tests, two_readers_and_two_outputs_are_exported);
+    tcase_add_test(tests, inputs_that_do_not_fit_are_refused);
     tcase_add_test(tests, texts_that_are_refused);
     tcase_add_test(tests, golden_tensors_that_are_refused);
     tcase_add_test(tests, golden_tensors_come_back);
-    tcase_add_test(tests, not_while_ranges_are_observed);
+    tcase_add_test(tests, export_during_initialization_is_refused);
     tcase_add_test(tests, files_end_at_2_gib);
     tcase_add_test(tests, an_arena_that_failed_stays_failed);
     return fx_main(suite);

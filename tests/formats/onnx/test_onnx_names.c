@@ -96,7 +96,7 @@ static void small_end(small *s)
 
 /* Names put together from the parts that names of the export consist of. Some are refused, because
  * they are taken. */
-START_TEST(random_names)
+START_TEST(random_names_stay_unique)
 {
     static const char *const parts[] = {"a", "::", ":", "weight", "codes", "output", "input",
         "layer0", "layer1", "product", "activation", "in_front", "low", "/"};
@@ -326,7 +326,7 @@ int main(void)
     TCase *tests = fx_case(suite, "names", 120);
     tcase_add_checked_fixture(tests, make_folder, remove_folder);
     tcase_add_loop_test(tests, names_are_unique, 0, ON_NAMINGS);
-    tcase_add_test(tests, random_names);
+    tcase_add_test(tests, random_names_stay_unique);
     tcase_add_test(tests, outputs_bear_scopes);
     tcase_add_test(tests, names_are_refused);
     tcase_add_test(tests, numbers_are_refused);

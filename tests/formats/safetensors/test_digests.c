@@ -30,7 +30,7 @@ static bool runs_here(int way)
 }
 
 /* RFC 3720, B.4. */
-START_TEST(crc_of_the_standard)
+START_TEST(crc32c_equals_published_values)
 {
     uint8_t zeros[32] = {0}, ones[32], up[32], down[32];
     memset(ones, 0xff, 32);
@@ -51,7 +51,7 @@ START_TEST(crc_of_the_standard)
 }
 END_TEST
 
-START_TEST(crc_of_any_length_and_place)
+START_TEST(crc32c_equals_its_definition_at_any_length_and_place)
 {
     enum { MOST = 300, PLACES = 17, LONG = 9 * NNCF__CRC32C_STRETCH + 100 };
     uint8_t *data = fx_alloc(LONG + PLACES, 1);
@@ -85,7 +85,7 @@ START_TEST(crc_of_any_length_and_place)
 END_TEST
 
 /* FIPS 180-4 and the examples published with it. */
-START_TEST(sha_of_the_standard)
+START_TEST(sha256_equals_published_values)
 {
     char hex[NNCF__DIGEST_TEXT], *many = fx_alloc(1000001, 1);
     nncf__sha256_text("", 0, hex);
@@ -106,7 +106,7 @@ END_TEST
  * other as hex. By Python: data = bytes((i * 7 + 3) & 255 for i in range(400)),
  * sha256(''.join(sha256(data[n % 16:n % 16 + n]).hexdigest() for n in range(301)).encode()).
  */
-START_TEST(sha_of_any_length)
+START_TEST(sha256_equals_hashlib_at_any_length)
 {
     enum { MOST = 300 };
     uint8_t data[400];
@@ -127,9 +127,9 @@ int main(void)
 {
     Suite *suite = suite_create("digests");
     TCase *tc = fx_case(suite, "digests", 60);
-    tcase_add_test(tc, crc_of_the_standard);
-    tcase_add_test(tc, crc_of_any_length_and_place);
-    tcase_add_test(tc, sha_of_the_standard);
-    tcase_add_test(tc, sha_of_any_length);
+    tcase_add_test(tc, crc32c_equals_published_values);
+    tcase_add_test(tc, crc32c_equals_its_definition_at_any_length_and_place);
+    tcase_add_test(tc, sha256_equals_published_values);
+    tcase_add_test(tc, sha256_equals_hashlib_at_any_length);
     return fx_main(suite);
 }

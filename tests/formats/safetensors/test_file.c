@@ -109,7 +109,7 @@ START_TEST(stale_temporaries_are_in_nobodys_way)
 }
 END_TEST
 
-START_TEST(names_of_any_length)
+START_TEST(names_of_any_length_are_replaced)
 {
     char name[NAME_MAX + 2];
     nncf_error err = NNCF_ERROR_INIT;
@@ -145,7 +145,7 @@ START_TEST(names_of_any_length)
 END_TEST
 
 /* A path that has not one byte left for a suffix. */
-START_TEST(the_longest_path)
+START_TEST(the_longest_path_is_written)
 {
     char path[PATH_MAX];
     size_t n = (size_t)snprintf(path, sizeof path, "%s", fx_folder());
@@ -162,7 +162,7 @@ START_TEST(the_longest_path)
 END_TEST
 
 /* Refused at once, and not even opened: some devices act on that. */
-START_TEST(what_is_no_file)
+START_TEST(what_is_no_file_is_refused)
 {
     nncf_error err = NNCF_ERROR_INIT;
     nncf_checkpoint *c = NULL;
@@ -198,8 +198,8 @@ int main(void)
     tcase_add_test(tc, a_replaced_file_keeps_its_mode);
     tcase_add_test(tc, a_replaced_file_keeps_its_owner);
     tcase_add_test(tc, stale_temporaries_are_in_nobodys_way);
-    tcase_add_test(tc, names_of_any_length);
-    tcase_add_test(tc, the_longest_path);
-    tcase_add_test(tc, what_is_no_file);
+    tcase_add_test(tc, names_of_any_length_are_replaced);
+    tcase_add_test(tc, the_longest_path_is_written);
+    tcase_add_test(tc, what_is_no_file_is_refused);
     return fx_main(suite);
 }

@@ -125,7 +125,7 @@ static const struct {
     {"{\"__metadata__\":{\"nncf.format\":\"2\"}}", 0, "newer library"},
 };
 
-START_TEST(bad_header)
+START_TEST(bad_header_is_refused)
 {
     nncf_checkpoint *c = NULL;
     nncf_error err = NNCF_ERROR_INIT;
@@ -167,7 +167,7 @@ static const struct {
         "c"},
 };
 
-START_TEST(good_header)
+START_TEST(good_header_is_read)
 {
     nncf_checkpoint *c = NULL;
     nncf_error err = NNCF_ERROR_INIT;
@@ -183,7 +183,7 @@ END_TEST
 
 /* Names and bits as safetensors 0.8.0 lists them. Those that nncf_tensor does not have are there
  * all the same. */
-START_TEST(every_type)
+START_TEST(every_type_has_its_size)
 {
     static const struct {
         const char *name;
@@ -217,7 +217,7 @@ END_TEST
 
 /* Levels of arrays that are open at a time: 127 with the root and the entry, as in the published
  * reader. */
-START_TEST(depth)
+START_TEST(deep_json_is_refused)
 {
     for (int levels = 124; levels < 129; levels++) {
         char nested[300] = "", header[500];
@@ -236,7 +236,7 @@ END_TEST
 
 /* Every cut of a header that has everything is refused, and what is read lies within the header
  * (under ASan). */
-START_TEST(every_cut)
+START_TEST(a_cut_header_is_refused_everywhere)
 {
     static const char header[] = "{\"__metadata__\":{\"k\\u00e4\":\"v\\n\"},\"\\ud83d\\ude00\":{"
                                  "\"dtype\":\"U8\",\"shape\":[1,1],"
@@ -248,7 +248,7 @@ START_TEST(every_cut)
 }
 END_TEST
 
-START_TEST(where_a_flaw_is)
+START_TEST(a_flaw_is_told_by_its_offset)
 {
     nncf_checkpoint *c = NULL;
     nncf_error err = NNCF_ERROR_INIT;
@@ -265,7 +265,7 @@ START_TEST(where_a_flaw_is)
 END_TEST
 
 /* A text is found whatever the order, and the order is kept. */
-START_TEST(texts)
+START_TEST(texts_are_unescaped)
 {
     nncf_checkpoint *c = NULL;
     char *header = NULL, key[16];
@@ -295,7 +295,7 @@ END_TEST
 /* ---- numbers ---- */
 
 /* Which numbers a double holds; beside the obvious the C library's strtod() is asked. */
-START_TEST(range_of_numbers)
+START_TEST(numbers_beyond_their_range_are_refused)
 {
     static const char *const numbers[] = {"0", "-0.0", "1e308", "1.7976931348623157e308",
         "-1.7976931348623157e308", "1.8e308", "17.97e307", "1e309", "-1e309", "0e999",
@@ -327,7 +327,7 @@ static void compare(const char *ours, const char *theirs, size_t count, const ch
     nncf_context_destroy(context);
 }
 
-START_TEST(differences)
+START_TEST(differences_of_configs_are_named)
 {
     compare("{\"a\":1}", "{\"a\":1}", 0, "");
     compare("{\"a\":1}", "{\"a\":2}", 1, "a is 1 here, 2 in the snapshot\n");
@@ -356,7 +356,7 @@ START_TEST(differences)
 END_TEST
 
 /* Whatever the file says: a bounded text, and 12 times the memory at most. */
-START_TEST(hostile_config)
+START_TEST(a_hostile_config_is_compared_in_bounds)
 {
     static const char *const parts[][3] = {{"[", "0,", "0]"}, {"[", "[],", "0]"},
         {"{", "\"\":0,", "\"\":0}"}, {"{", "\"a\":{\"b\":[]},", "\"\":0}"}};
@@ -395,15 +395,15 @@ int main(void)
 {
     Suite *suite = suite_create("header");
     TCase *tc = fx_case(suite, "header", 60);
-    tcase_add_loop_test(tc, bad_header, 0, sizeof bad / sizeof *bad);
-    tcase_add_loop_test(tc, good_header, 0, sizeof good / sizeof *good);
-    tcase_add_test(tc, every_type);
-    tcase_add_test(tc, depth);
-    tcase_add_test(tc, every_cut);
-    tcase_add_test(tc, where_a_flaw_is);
-    tcase_add_test(tc, texts);
-    tcase_add_test(tc, range_of_numbers);
-    tcase_add_test(tc, differences);
-    tcase_add_loop_test(tc, hostile_config, 0, 4);
+    tcase_add_loop_test(tc, bad_header_is_refused, 0, sizeof bad / sizeof *bad);
+    tcase_add_loop_test(tc, good_header_is_read, 0, sizeof good / sizeof *good);
+    tcase_add_test(tc, every_type_has_its_size);
+    tcase_add_test(tc, deep_json_is_refused);
+    tcase_add_test(tc, a_cut_header_is_refused_everywhere);
+    tcase_add_test(tc, a_flaw_is_told_by_its_offset);
+    tcase_add_test(tc, texts_are_unescaped);
+    tcase_add_test(tc, numbers_beyond_their_range_are_refused);
+    tcase_add_test(tc, differences_of_configs_are_named);
+    tcase_add_loop_test(tc, a_hostile_config_is_compared_in_bounds, 0, 4);
     return fx_main(suite);
 }

@@ -220,7 +220,7 @@ START_TEST(decoded_weights_are_those_of_eval)
 END_TEST
 
 /* The folded layer: act(x * decoded + bias), computed in double, against forward in eval mode. */
-START_TEST(folded_batch_norm)
+START_TEST(a_folded_layer_computes_the_same)
 {
     float y[2 * OUT * 49], x[2 * IN * 49];
     uint64_t state = 9;
@@ -274,7 +274,7 @@ START_TEST(folded_batch_norm)
 }
 END_TEST
 
-START_TEST(sizes)
+START_TEST(a_stripped_model_is_as_small_as_reported)
 {
     nncf_strip_report dense = {NNCF_PARAMS(nncf_strip_report)}, sparse = dense, packed = dense;
     const nncf_strip_params p = {NNCF_PARAMS(nncf_strip_params), .sparse = 1};
@@ -300,7 +300,7 @@ START_TEST(sizes)
 }
 END_TEST
 
-START_TEST(refused)
+START_TEST(strip_refuses_what_it_cannot_write)
 {
     nncf_error err = NNCF_ERROR_INIT;
     nncf_strip_params p = {NNCF_PARAMS(nncf_strip_params), .sparse = 2};
@@ -321,7 +321,7 @@ END_TEST
 
 /* Numbers that a broken training leaves behind, with weights that mask to 0: all of them refused,
  * nothing written. */
-START_TEST(not_finite)
+START_TEST(weights_that_are_not_finite_are_refused)
 {
     const struct {
         const char *config, *parameter;
@@ -360,7 +360,7 @@ END_TEST
 
 /* The same without folding: each array of the layer by itself, and what folding alone makes
  * infinite. */
-START_TEST(broken_numbers)
+START_TEST(broken_numbers_of_the_host_are_refused)
 {
     enum { WEIGHT, BIAS, GAMMA, BETA, MEAN, VAR, RANGE };
     static const struct {
@@ -406,7 +406,7 @@ END_TEST
 
 /* A gamma of 0 folds weights to 0: the mask of a sparse weight counts what is stored, the report
  * what was masked. */
-START_TEST(folded_to_zero)
+START_TEST(a_gamma_of_zero_folds_to_zero)
 {
     const nncf_strip_params p = {NNCF_PARAMS(nncf_strip_params), .fold_batch_norm = 1, .sparse = 1};
     nncf_strip_report report = {NNCF_PARAMS(nncf_strip_report)};
@@ -428,7 +428,7 @@ START_TEST(folded_to_zero)
 }
 END_TEST
 
-START_TEST(no_memory)
+START_TEST(no_memory_leaves_the_file)
 {
     fx_memory memory = {0};
     nncf_error err = NNCF_ERROR_INIT;
@@ -468,12 +468,12 @@ int main(void)
     Suite *suite = suite_create("strip");
     TCase *tc = fx_case(suite, "strip", 120);
     tcase_add_loop_test(tc, decoded_weights_are_those_of_eval, 0, N_CONFIGS);
-    tcase_add_loop_test(tc, folded_batch_norm, 0, N_CONFIGS);
-    tcase_add_test(tc, sizes);
-    tcase_add_test(tc, refused);
-    tcase_add_test(tc, not_finite);
-    tcase_add_test(tc, broken_numbers);
-    tcase_add_test(tc, folded_to_zero);
-    tcase_add_test(tc, no_memory);
+    tcase_add_loop_test(tc, a_folded_layer_computes_the_same, 0, N_CONFIGS);
+    tcase_add_test(tc, a_stripped_model_is_as_small_as_reported);
+    tcase_add_test(tc, strip_refuses_what_it_cannot_write);
+    tcase_add_test(tc, weights_that_are_not_finite_are_refused);
+    tcase_add_test(tc, broken_numbers_of_the_host_are_refused);
+    tcase_add_test(tc, a_gamma_of_zero_folds_to_zero);
+    tcase_add_test(tc, no_memory_leaves_the_file);
     return fx_main(suite);
 }
