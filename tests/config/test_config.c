@@ -331,13 +331,17 @@ END_TEST
 
 /* ---- paths ---- */
 
-START_TEST(values_by_path)
+/* ---- values by path ---- */
+
+static const char values_text[] =
+    "{\"b\": true, \"n\": null, \"i\": -7, \"d\": 2.5, \"s\": \"text\", \"big\": "
+    "9223372036854775808, \"max\": 9223372036854775807, \"min\": -9223372036854775808,"
+    "\"o\": {\"x.y\": 1, \"q\\\"\\\\\": 2, \"p/q\": 3, \"\": 4, \"deep\": [[1, 2], [3, "
+    "{\"k\": 5}]]}}";
+
+START_TEST(paths_are_found_or_refused)
 {
-    nncf_config *config =
-        parse("{\"b\": true, \"n\": null, \"i\": -7, \"d\": 2.5, \"s\": \"text\", \"big\": "
-              "9223372036854775808, \"max\": 9223372036854775807, \"min\": -9223372036854775808,"
-              "\"o\": {\"x.y\": 1, \"q\\\"\\\\\": 2, \"p/q\": 3, \"\": 4, \"deep\": [[1, 2], [3, "
-              "{\"k\": 5}]]}}");
+    nncf_config *config = parse(values_text);
     static const struct {
         const char *path;
         nncf_status status;
@@ -394,11 +398,17 @@ START_TEST(values_by_path)
             status == cases[i].status, "%s gives %s", cases[i].path, nncf_status_name(status));
         ck_assert_int_eq(type, cases[i].type);
     }
+    nncf_config_destroy(config);
+}
+END_TEST
+
+START_TEST(values_are_read_as_their_type)
+{
+    nncf_config *config = parse(values_text);
     double d = -1;
     int64_t i = -1;
     int32_t b = -1;
     const char *s = NULL;
-    size_t n = 77;
     ck_assert_int_eq(nncf_config_get_double(config, "d", &d), NNCF_OK);
     ck_assert(d == 2.5);
     ck_assert_int_eq(
@@ -414,9 +424,18 @@ START_TEST(values_by_path)
     ck_assert_int_eq(b, 1);
     ck_assert_int_eq(nncf_config_get_string(config, "s", &s), NNCF_OK);
     ck_assert_str_eq(s, "text");
+    nncf_config_destroy(config);
+}
+END_TEST
 
-    /* Of another type, or absent: untouched. */
-    d = 0.5, i = 5, b = 3, s = "default";
+START_TEST(values_of_another_type_leave_the_output_alone)
+{
+    nncf_config *config = parse(values_text);
+    double d = 0.5;
+    int64_t i = 5;
+    int32_t b = 3;
+    const char *s = "default";
+    size_t n = 77;
     ck_assert_int_eq(nncf_config_get_double(config, "s", &d), NNCF_E_CONFIG);
     ck_assert_int_eq(nncf_config_get_double(config, "x", &d), NNCF_E_NOTFOUND);
     ck_assert_int_eq(nncf_config_get_int(config, "d", &i), NNCF_E_CONFIG);
@@ -425,7 +444,15 @@ START_TEST(values_by_path)
     ck_assert_int_eq(nncf_config_get_string(config, "n", &s), NNCF_E_CONFIG);
     ck_assert_int_eq(nncf_config_get_length(config, "s", &n), NNCF_E_CONFIG);
     ck_assert(d == 0.5 && i == 5 && b == 3 && strcmp(s, "default") == 0 && n == 77);
+    nncf_config_destroy(config);
+}
+END_TEST
 
+START_TEST(lengths_and_keys_are_told)
+{
+    nncf_config *config = parse(values_text);
+    const char *s = NULL;
+    size_t n = 0;
     ck_assert_int_eq(nncf_config_get_length(config, "o.deep", &n), NNCF_OK);
     ck_assert_uint_eq(n, 2);
     ck_assert_int_eq(nncf_config_get_length(config, "", &n), NNCF_OK);
@@ -677,7 +704,10 @@ int main(void)
     tcase_add_test(tests, initializer_gives_range_kind_and_steps);
     tcase_add_test(tests, syntax_that_is_accepted);
     tcase_add_test(tests, sizes_up_to_the_limits);
-    tcase_add_test(tests, values_by_path);
+    tcase_add_test(tests, paths_are_found_or_refused);
+    tcase_add_test(tests, values_are_read_as_their_type);
+    tcase_add_test(tests, values_of_another_type_leave_the_output_alone);
+    tcase_add_test(tests, lengths_and_keys_are_told);
     tcase_add_test(tests, broken_callers_are_told);
     tcase_add_test(tests, complaints_of_the_caller);
     tcase_add_test(tests, short_buffers_of_a_dump);

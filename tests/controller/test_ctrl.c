@@ -86,40 +86,83 @@ START_TEST(a_config_without_algorithms_changes_nothing)
 }
 END_TEST
 
-START_TEST(wrong_calls)
+START_TEST(creation_refuses_null)
 {
     pair p;
-    nncf_model *empty;
     nncf_error err = NNCF_ERROR_INIT;
-    nncf_compression_ctrl *ctrl, *second = NULL;
-    int32_t more = 5;
+    nncf_compression_ctrl *ctrl = NULL;
     pair_open(&p, 1);
     nncf_config *config = fx_config(NULL, CONFIG(RB ", " INT8));
-    ck_assert_int_eq(nncf_compression_ctrl_create(NULL, config, &second, &err), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_compression_ctrl_create(p.model, NULL, &second, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_compression_ctrl_create(NULL, config, &ctrl, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_compression_ctrl_create(p.model, NULL, &ctrl, &err), NNCF_E_ARG);
     ck_assert_int_eq(nncf_compression_ctrl_create(p.model, config, NULL, &err), NNCF_E_ARG);
+    ck_assert_ptr_null(ctrl);
+    nncf_config_destroy(config);
+    pair_close(&p);
+}
+END_TEST
+
+START_TEST(creation_refuses_a_model_without_layers)
+{
+    nncf_model *empty;
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_compression_ctrl *ctrl = NULL;
+    nncf_config *config = fx_config(NULL, CONFIG(RB ", " INT8));
     ck_assert_int_eq(nncf_model_create(NULL, &empty, NULL), NNCF_OK);
-    ck_assert_int_eq(nncf_compression_ctrl_create(empty, config, &second, &err), NNCF_E_STATE);
+    ck_assert_int_eq(nncf_compression_ctrl_create(empty, config, &ctrl, &err), NNCF_E_STATE);
     ck_assert_ptr_nonnull(strstr(err.message, "no layers"));
     nncf_model_destroy(empty);
+    nncf_config_destroy(config);
+}
+END_TEST
+
+START_TEST(a_model_under_a_controller_takes_no_other_and_no_layer)
+{
+    pair p;
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_compression_ctrl *ctrl, *second = NULL;
+    nncf_layer *layer = NULL;
+    const nncf_add_params sum = {NNCF_PARAMS(nncf_add_params), .scope = "Net/add"};
+    pair_open(&p, 1);
+    nncf_config *config = fx_config(NULL, CONFIG(RB ", " INT8));
     ck_assert_int_eq(nncf_compression_ctrl_create(p.model, config, &ctrl, &err), NNCF_OK);
     ck_assert_int_eq(nncf_compression_ctrl_create(p.model, config, &second, &err), NNCF_E_STATE);
     ck_assert_ptr_nonnull(strstr(err.message, "already"));
     ck_assert_ptr_null(second);
-    nncf_config_destroy(config);
-    nncf_layer *layer = NULL;
-    nncf_add_params sum = {NNCF_PARAMS(nncf_add_params), .scope = "Net/add"};
     ck_assert_int_eq(nncf_model_add_add(p.model, &sum, &layer, &err), NNCF_E_STATE);
+    nncf_config_destroy(config);
+    nncf_compression_ctrl_destroy(ctrl);
+    pair_close(&p);
+}
+END_TEST
 
-    nncf_parameter parameter = {NNCF_PARAMS(nncf_parameter)};
-    nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
-    nncf_layer_statistics ls = {NNCF_PARAMS(nncf_layer_statistics)};
+START_TEST(steps_refuse_null)
+{
+    pair p;
+    int32_t more = 5;
+    pair_open(&p, 1);
+    nncf_compression_ctrl *ctrl = fx_ctrl(p.model, CONFIG(RB ", " INT8));
     ck_assert_int_eq(nncf_compression_ctrl_init_step(NULL, &more), NNCF_E_ARG);
     ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, NULL), NNCF_E_ARG);
     ck_assert(isnan(nncf_compression_ctrl_loss(NULL)));
     ck_assert_int_eq(nncf_compression_ctrl_step(NULL), NNCF_E_ARG);
     ck_assert_int_eq(nncf_compression_ctrl_epoch_step(NULL), NNCF_E_ARG);
     ck_assert_int_eq(nncf_compression_ctrl_zero_grad(NULL), NNCF_E_ARG);
+    ck_assert_int_eq(more, 5);
+    nncf_compression_ctrl_destroy(NULL);
+    nncf_compression_ctrl_destroy(ctrl);
+    pair_close(&p);
+}
+END_TEST
+
+START_TEST(queries_refuse_null_and_unknown_indices)
+{
+    pair p;
+    nncf_parameter parameter = {NNCF_PARAMS(nncf_parameter)};
+    nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
+    nncf_layer_statistics ls = {NNCF_PARAMS(nncf_layer_statistics)};
+    pair_open(&p, 1);
+    nncf_compression_ctrl *ctrl = fx_ctrl(p.model, CONFIG(RB ", " INT8));
     ck_assert_uint_eq(nncf_compression_ctrl_parameter_count(NULL), 0);
     ck_assert_int_eq(nncf_compression_ctrl_get_parameter(ctrl, 0, NULL), NNCF_E_ARG);
     ck_assert_int_eq(nncf_compression_ctrl_get_parameter(NULL, 0, &parameter), NNCF_E_ARG);
@@ -129,14 +172,34 @@ START_TEST(wrong_calls)
     ck_assert_int_eq(nncf_compression_ctrl_get_layer_statistics(ctrl, 2, &ls), NNCF_E_NOTFOUND);
     ck_assert_int_eq(nncf_compression_ctrl_statistics_text(ctrl, NULL, 3, NULL), NNCF_E_ARG);
     ck_assert_int_eq(nncf_compression_ctrl_statistics_json(NULL, NULL, 0, NULL), NNCF_E_ARG);
-    nncf_compression_ctrl_destroy(NULL);
-    ck_assert_int_eq(more, 5);
+    nncf_compression_ctrl_destroy(ctrl);
+    pair_close(&p);
+}
+END_TEST
 
-    /* in the middle of initialization there is no training */
+/* In the middle of initialization there is no training. */
+START_TEST(training_steps_during_initialization_are_refused)
+{
+    pair p;
+    int32_t more = 5;
+    pair_open(&p, 1);
+    nncf_compression_ctrl *ctrl = fx_ctrl(p.model, CONFIG(RB ", " INT8));
     ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
     ck_assert_int_eq(more, 1);
     ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_E_STATE);
     ck_assert_int_eq(nncf_compression_ctrl_epoch_step(ctrl), NNCF_E_STATE);
+    nncf_compression_ctrl_destroy(ctrl);
+    pair_close(&p);
+}
+END_TEST
+
+START_TEST(init_step_wants_the_batch_that_it_asked_for)
+{
+    pair p;
+    int32_t more = 5;
+    pair_open(&p, 1);
+    nncf_compression_ctrl *ctrl = fx_ctrl(p.model, CONFIG(RB ", " INT8));
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
     more = 5;
     ck_assert_int_eq(
         nncf_compression_ctrl_init_step(ctrl, &more), NNCF_E_STATE); /* nothing was run */
@@ -559,7 +622,10 @@ START_TEST(statistics_without_memory_fail_with_nomem)
 }
 END_TEST
 
-FX_MAIN("ctrl", a_config_without_algorithms_changes_nothing, wrong_calls,
+FX_MAIN("ctrl", a_config_without_algorithms_changes_nothing, creation_refuses_null,
+    creation_refuses_a_model_without_layers, a_model_under_a_controller_takes_no_other_and_no_layer,
+    steps_refuse_null, queries_refuse_null_and_unknown_indices,
+    training_steps_during_initialization_are_refused, init_step_wants_the_batch_that_it_asked_for,
     initialization_sets_every_range, ranges_see_the_mask, training_without_initialization,
     all_zero_data_gives_scale_1_and_a_warning, parameters_have_names_data_and_zero_gradients,
     lr_multipliers_reach_the_parameters, odd_configs_are_refused_or_warned_of,

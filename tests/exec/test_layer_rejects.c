@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What forward and backward refuse: wrong arguments, shapes, types and orders of calls. */
+#include "support/fixture.h"
+
+static const int64_t small_in[4] = {1, 3, 4, 4}, small_out[4] = {1, 2, 2, 2};
+
+/* One small convolution and its tensors. */
+typedef struct small {
+    nncf_model *model;
+    fx_block k;
+    float x[3 * 16 + 1], y[2 * 4], dx[3 * 16];
+    fx_tensor tx, ty, td;
+} small;
+
+static void make_small(small *s)
+{
+    uint64_t state = 2;
+    *s = (small){.k = {.scope = "k", .in_channels = 3, .out_channels = 2, .kernel = {3, 3}}};
+    ck_assert_int_eq(nncf_model_create(NULL, &s->model, NULL), NNCF_OK);
+    fx_register(s->model, &s->k, NULL, &state);
+    fx_view(&s->tx, s->x, 4, small_in);
+    fx_view(&s->ty, s->y, 4, small_out);
+    fx_view(&s->td, s->dx, 4, small_in);
+}
+
+static void drop_small(small *s)
+{
+    nncf_model_destroy(s->model);
+    fx_release(&s->k);
+}
+
+START_TEST(forward_rejects_null)
+{
+    small s;
+    int32_t ndim;
+    make_small(&s);
+    ck_assert_int_eq(nncf_layer_forward(NULL, &s.tx.t, &s.ty.t), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_layer_forward(s.k.layer, NULL, &s.ty.t), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_layer_output_shape(s.k.layer, &s.tx.t, NULL, &ndim), NNCF_E_ARG);
+    drop_small(&s);
+}
+END_TEST
+
+START_TEST(forward_takes_strides_of_c_order_only)
+{
+    small s;
+    int64_t strides[4] = {48, 16, 4, 1};
+    make_small(&s);
+    s.tx.t.strides = strides;
+    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, &s.ty.t), NNCF_OK);
+    strides[0] = 7; /* of a dimension of one: any will do */
+    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, &s.ty.t), NNCF_OK);
+    strides[1] = 17;
+    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, &s.ty.t), NNCF_E_ARG);
+    drop_small(&s);
+}
+END_TEST
+
+START_TEST(forward_rejects_wrong_dtype_shape_and_data)
+{
+    small s;
+    make_small(&s);
+    struct {
+        nncf_status want;
+        nncf_tensor t;
+    } bad[] = {{NNCF_E_ARG, {s.x, NNCF_F32, 4, 1, small_in, NULL, {0, 0}}},
+        {NNCF_E_ARG, {s.x, NNCF_F32, 4, 0, small_in, NULL, {0, 1}}},
+        {NNCF_E_ARG, {NULL, NNCF_F32, 4, 0, small_in, NULL, {0, 0}}},
+        {NNCF_E_ARG, {(char *)s.x + 1, NNCF_F32, 4, 0, small_in, NULL, {0, 0}}},
+        {NNCF_E_ARG, {s.x, NNCF_F32, 4, 0, NULL, NULL, {0, 0}}},
+        {NNCF_E_DTYPE, {s.x, NNCF_F64, 4, 0, small_in, NULL, {0, 0}}},
+        {NNCF_E_DTYPE, {s.x, 99, 4, 0, small_in, NULL, {0, 0}}},
+        {NNCF_E_SHAPE, {s.x, NNCF_F32, 3, 0, small_in, NULL, {0, 0}}},
+        {NNCF_E_SHAPE, {s.x, NNCF_F32, -1, 0, small_in, NULL, {0, 0}}},
+        {NNCF_E_SHAPE, {s.x, NNCF_F32, 9, 0, small_in, NULL, {0, 0}}},
+        {NNCF_E_SHAPE, {s.x, NNCF_F32, 4, 0, (const int64_t[]){1, 4, 4, 4}, NULL, {0, 0}}},
+        {NNCF_E_SHAPE, {s.x, NNCF_F32, 4, 0, (const int64_t[]){1, 3, 2, 4}, NULL, {0, 0}}},
+        {NNCF_E_SHAPE, {s.x, NNCF_F32, 4, 0, (const int64_t[]){0, 3, 4, 4}, NULL, {0, 0}}},
+        {NNCF_E_SHAPE, {s.x, NNCF_F32, 4, 0, (const int64_t[]){-1, 3, 4, 4}, NULL, {0, 0}}},
+        {NNCF_E_SHAPE, {s.x, NNCF_F32, 4, 0, (const int64_t[]){INT64_MAX, 3, 4, 4}, NULL, {0, 0}}},
+        {NNCF_E_SHAPE,
+            {s.x, NNCF_F32, 4, 0, (const int64_t[]){1, 3, INT64_MAX / 2, INT64_MAX / 2}, NULL,
+                {0, 0}}}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        s.y[0] = 42;
+        ck_assert_msg(
+            nncf_layer_forward(s.k.layer, &bad[i].t, &s.ty.t) == bad[i].want, "bad tensor %zu", i);
+        ck_assert(s.y[0] == 42);
+    }
+    drop_small(&s);
+}
+END_TEST
+
+START_TEST(forward_rejects_an_output_of_another_shape_or_over_its_input)
+{
+    small s;
+    fx_tensor other;
+    make_small(&s);
+    fx_view(&other, s.y, 4, (const int64_t[4]){1, 2, 2, 1});
+    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, &other.t), NNCF_E_SHAPE);
+    fx_view(&other, s.x + 40, 4, small_out);
+    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, &other.t), NNCF_E_ARG);
+    drop_small(&s);
+}
+END_TEST
+
+START_TEST(backward_rejects_gradients_that_overlap_or_of_another_batch)
+{
+    small s;
+    fx_tensor other;
+    make_small(&s);
+    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, &s.ty.t), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_backward(s.k.layer, &s.tx.t, &s.ty.t, &s.td.t), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_backward(s.k.layer, &s.tx.t, &s.ty.t, &s.tx.t), NNCF_E_ARG);
+    fx_view(&other, s.x, 4, (const int64_t[4]){1, 3, 3, 4});
+    fx_view(&s.td, s.y, 4, (const int64_t[4]){1, 2, 1, 2});
+    ck_assert_int_eq(nncf_layer_backward(s.k.layer, &other.t, &s.td.t, NULL), NNCF_E_SHAPE);
+    drop_small(&s);
+}
+END_TEST
+
+START_TEST(backward_needs_a_forward_in_train_mode)
+{
+    small s;
+    make_small(&s);
+    ck_assert_int_eq(
+        nncf_layer_backward(s.k.layer, &s.tx.t, &s.ty.t, &s.td.t), NNCF_E_STATE); /* none yet */
+    ck_assert_int_eq(nncf_model_set_mode(s.model, NNCF_MODE_EVAL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, &s.ty.t), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_backward(s.k.layer, &s.tx.t, &s.ty.t, NULL), NNCF_E_STATE);
+    drop_small(&s);
+}
+END_TEST
+
+START_TEST(images_smaller_than_the_kernel_have_no_output_shape)
+{
+    small s;
+    fx_tensor other;
+    int64_t shape[8];
+    int32_t ndim;
+    make_small(&s);
+    fx_view(&other, s.x, 2, (const int64_t[4]){1, 3, 1, 1});
+    ck_assert_int_eq(nncf_layer_output_shape(s.k.layer, &other.t, shape, &ndim), NNCF_E_SHAPE);
+    drop_small(&s);
+}
+END_TEST
+
+FX_MAIN("layer_rejects", forward_rejects_null, forward_takes_strides_of_c_order_only,
+    forward_rejects_wrong_dtype_shape_and_data,
+    forward_rejects_an_output_of_another_shape_or_over_its_input,
+    backward_rejects_gradients_that_overlap_or_of_another_batch,
+    backward_needs_a_forward_in_train_mode, images_smaller_than_the_kernel_have_no_output_shape)
