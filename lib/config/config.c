@@ -3,10 +3,11 @@
 #include "config/config.h"
 
 #include "base/alloc.h"
-#include "base/checked.h"
 #include "base/error.h"
+#include "config/internal.h"
 #include "config/json/document.h"
-#include "config/schema/keys.h"
+#include "config/read/read.h"
+#include "config/schema/release.h"
 
 #include <nncf/base.h>
 #include <nncf/config.h>
@@ -17,36 +18,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-struct nncf__block {
-    struct nncf__block *next;
-    /* of data */
-    size_t used, capacity;
-    _Alignas(16) unsigned char data[];
-};
-
-void *nncf__config_arena_alloc(nncf_config *config, size_t size)
-{
-    enum { USUAL = 4096, ALIGNMENT = 16 };
-    struct nncf__block *block = config->blocks;
-    size_t total;
-    if (!nncf__add(size, ALIGNMENT - 1, &size))
-        return NULL;
-    size -= size % ALIGNMENT;
-    if (!block || block->capacity - block->used < size) {
-        const size_t capacity = size > USUAL ? size : USUAL;
-        block = nncf__add(capacity, sizeof(*block), &total)
-            ? nncf__calloc(config->context, 1, total)
-            : NULL;
-        if (!block)
-            return NULL;
-        block->capacity = capacity;
-        block->next = config->blocks;
-        config->blocks = block;
-    }
-    block->used += size;
-    return block->data + block->used - size;
-}
 
 void nncf_config_destroy(nncf_config *config)
 {
@@ -64,11 +35,7 @@ void nncf_config_destroy(nncf_config *config)
     nncf__free(context, d->marks);
     nncf__free(context, d->text);
     nncf__free(context, d->name);
-    while (config->blocks) {
-        struct nncf__block *next = config->blocks->next;
-        nncf__free(context, config->blocks);
-        config->blocks = next;
-    }
+    nncf__config_arena_free(config);
     nncf__free(context, config);
     if (owns_context)
         nncf_context_destroy(context);
@@ -416,8 +383,17 @@ const char *nncf_config_dialect(const nncf_config *config)
 
 nncf_status nncf_config_check_supported(const nncf_config *config, nncf_error *err)
 {
-    return config ? nncf__config_check_supported(config, err)
-                  : nncf__fail(err, NNCF_E_ARG, "nncf_config_check_supported", "config is NULL");
+    if (!config)
+        return nncf__fail(err, NNCF_E_ARG, "nncf_config_check_supported", "config is NULL");
+    if (config->n_unsupported == 0)
+        return NNCF_OK;
+    const nncf__document *d = &config->document;
+    const nncf__unsupported *first = &config->unsupported[0];
+    char path[NNCF__PATH_TEXT];
+    nncf__source_location place = nncf__config_location(d, d->nodes[first->node].offset);
+    nncf__config_node_path(d, first->node, path);
+    return nncf__fail_at(
+        err, NNCF_E_UNSUPPORTED, &place, path, "%s: not supported yet: %s", path, first->what);
 }
 
 size_t nncf_config_algorithm_count(const nncf_config *config)

@@ -129,7 +129,7 @@ static nncf_status prepare(nncf_compression_ctrl *ctrl, const nncf_config *confi
     ctrl->layers = nncf__calloc(ctrl->context, ctrl->n_layers, sizeof *ctrl->layers);
     if (!ctrl->layers)
         return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for a controller");
-    nncf_status status = nncf__config_check_supported(config, err);
+    nncf_status status = nncf_config_check_supported(config, err);
     if (status == NNCF_OK)
         status = nncf__placement_make(ctrl, config, err);
     if (status != NNCF_OK)

@@ -3,7 +3,7 @@
 #ifndef NNCF__CONTROLLER_INIT_H
 #define NNCF__CONTROLLER_INIT_H
 
-#include "config/config.h"
+#include "config/canonical.h"
 
 #include <nncf/base.h>
 #include <nncf/compression.h>

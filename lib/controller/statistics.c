@@ -2,7 +2,7 @@
 /* What compression has come to: totals and layers, as structs. From the present logits, masks and
  * weights: NNCF's own numbers lag an epoch behind (D8). */
 #include "base/error.h"
-#include "config/config.h"
+#include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "controller/layer_compression.h"
 #include "controller/weight.h"

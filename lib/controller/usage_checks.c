@@ -7,7 +7,7 @@
 #include "controller/usage_checks.h"
 
 #include "base/error.h"
-#include "config/config.h"
+#include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "controller/layer_compression.h"
 #include "graph/model.h"

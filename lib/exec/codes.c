@@ -6,7 +6,7 @@
  */
 #include "exec/codes.h"
 
-#include "config/config.h"
+#include "config/canonical.h"
 #include "exec/quantize.h"
 #include "exec/run.h"
 #include "graph/model.h"

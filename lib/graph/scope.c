@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/regex.h"
 #include "base/text.h"
+#include "config/canonical.h"
 #include "context/context.h"
 #include "graph/model.h"
 

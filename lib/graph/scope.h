@@ -12,7 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NNCF__RELEASE_1_1 = 10100 }; /* releases as major * 10000 + minor * 100 + patch */
 /* A list of patterns, ready for use. All lists of a call share one budget. */
 typedef struct nncf__scope_set {
     nncf_context *context;

@@ -9,7 +9,7 @@
  */
 #include "base/alloc.h"
 #include "base/error.h"
-#include "config/config.h"
+#include "config/canonical.h"
 #include "graph/model.h"
 #include "placement/placement.h"
 

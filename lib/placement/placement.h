@@ -9,7 +9,7 @@
 #define NNCF__PLACEMENT_PLACEMENT_H
 
 #include "base/regex.h"
-#include "config/config.h"
+#include "config/canonical.h"
 #include "controller/layer_compression.h"
 #include "graph/scope.h"
 #include "quantization/quantizer_create.h"

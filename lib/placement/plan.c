@@ -242,7 +242,7 @@ nncf_status nncf_plan_create(
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "the model has no layers; register them with nncf_model_add_...() first");
     struct nncf__placement placement;
-    nncf_status status = nncf__config_check_supported(config, err);
+    nncf_status status = nncf_config_check_supported(config, err);
     if (status == NNCF_OK)
         status = nncf__placement_decide(&placement, model, config, err);
     if (status != NNCF_OK)

@@ -13,7 +13,7 @@
  */
 #include "base/alloc.h"
 #include "base/error.h"
-#include "config/config.h"
+#include "config/canonical.h"
 #include "placement/placement.h"
 
 #include <nncf/base.h>

@@ -13,7 +13,7 @@
  */
 #include "quantization/histogram.h"
 
-#include "config/config.h"
+#include "config/canonical.h"
 
 #include <float.h>
 #include <math.h>

@@ -3,7 +3,7 @@
 #ifndef NNCF__QUANTIZATION_HISTOGRAM_H
 #define NNCF__QUANTIZATION_HISTOGRAM_H
 
-#include "config/config.h"
+#include "config/canonical.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/pool.h"
-#include "config/config.h"
+#include "config/canonical.h"
 #include "quantization/histogram.h"
 #include "quantization/quantizer.h"
 

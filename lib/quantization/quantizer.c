@@ -6,7 +6,7 @@
  */
 #include "quantization/quantizer.h"
 
-#include "config/config.h"
+#include "config/canonical.h"
 #include "kernels/kernels.h"
 
 #include <math.h>

@@ -3,7 +3,7 @@
 #ifndef NNCF__QUANTIZATION_QUANTIZER_H
 #define NNCF__QUANTIZATION_QUANTIZER_H
 
-#include "config/config.h"
+#include "config/canonical.h"
 #include "kernels/kernels.h"
 
 #include <nncf/context.h>

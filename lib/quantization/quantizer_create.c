@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "config/config.h"
+#include "config/canonical.h"
 #include "graph/model.h"
 #include "quantization/observer.h"
 #include "quantization/quantizer.h"

@@ -3,7 +3,7 @@
 #ifndef NNCF__QUANTIZATION_QUANTIZER_CREATE_H
 #define NNCF__QUANTIZATION_QUANTIZER_CREATE_H
 
-#include "config/config.h"
+#include "config/canonical.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>

@@ -15,7 +15,7 @@
 #include "sparsity/magnitude.h"
 
 #include "base/pool.h"
-#include "config/config.h"
+#include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "controller/layer_compression.h"
 #include "graph/model.h"

@@ -6,7 +6,7 @@
  */
 #include "sparsity/schedule.h"
 
-#include "config/config.h"
+#include "config/canonical.h"
 
 #include <math.h>
 

@@ -3,7 +3,7 @@
 #ifndef NNCF__SPARSITY_SCHEDULE_H
 #define NNCF__SPARSITY_SCHEDULE_H
 
-#include "config/config.h"
+#include "config/canonical.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -229,7 +229,7 @@ static void check_case(const kase *k)
     ck_assert_uint_eq(count, nncf_config_algorithm_count(config));
     if (count > 0)
         check_first_algorithm(k, a);
-    status = nncf__config_check_supported(config, &err);
+    status = nncf_config_check_supported(config, &err);
     ck_assert_msg((status == NNCF_OK) == (k->not_yet[0] == '\0'), "%s: %s", k->name, err.message);
     if (k->not_yet[0]) {
         ck_assert_int_eq(status, NNCF_E_UNSUPPORTED);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The controller's life: order of calls, initialization, parameters, statistics, failures. */
-#include "config/config.h"
+#include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "graph/model.h"
 #include "quantization/quantizer.h"

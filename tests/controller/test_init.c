@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ranges from batches: NNCF's own results, streams that do not fit, threads, and counting of
  * batches and images. */
-#include "config/config.h"
+#include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "controller/init.h"
 #include "quantization/histogram.h"

@@ -6,7 +6,7 @@
  * of the plain calls, each channel once, images in order.
  */
 #include "base/pool.h"
-#include "config/config.h"
+#include "config/canonical.h"
 #include "controller/layer_compression.h"
 #include "conv/conv2d.h"
 #include "graph/model.h"

@@ -5,7 +5,7 @@
  * gradients, running statistics. The floats are the path that the other tests hold against oracles.
  * Also: which types are refused when.
  */
-#include "config/config.h"
+#include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "exec/quantize.h"
 #include "graph/model.h"

@@ -5,7 +5,7 @@
  * estimator, computed in double by the loops in support/oracle.h (whose smooth part the first test
  * ties to central differences as well).
  */
-#include "config/config.h"
+#include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "controller/layer_compression.h"
 #include "graph/model.h"

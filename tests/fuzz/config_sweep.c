@@ -5,7 +5,7 @@
  * loads config_target.h must hold.
  */
 #include "../sweep/sweep_run.h"
-#include "config/config.h"
+#include "config/canonical.h"
 #include "config/schema/keys.h"
 #include "config_target.h"
 

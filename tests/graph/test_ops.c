@@ -4,7 +4,7 @@
  * on the axis that is theirs, blocks with concatenation, a sum that is quantized in front of its
  * activation, and what plans say.
  */
-#include "config/config.h"
+#include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "graph/model.h"
 #include "quantization/quantizer.h"

@@ -2,7 +2,7 @@
 /*
  * Where quantizers and masks stand: what test_quantizer_lists.c does not tell.
  */
-#include "config/config.h"
+#include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "controller/layer_compression.h"
 #include "graph/model.h"

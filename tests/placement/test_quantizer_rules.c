@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the config says about one quantizer: lists, overrides, range rules. Asked of the plan of a
  * model of four convolutions, one after the other. */
-#include "config/config.h"
+#include "config/canonical.h"
 #include "controller/layer_compression.h"
 #include "placement/placement.h"
 #include "quantization/quantizer.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Quantizers: constants, forward, backward and ranges against what NNCF's own code did, and our
  * deviations from it. */
-#include "config/config.h"
+#include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "kernels/kernels.h"
 #include "quantization/quantizer.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Masks: against NNCF's own, against plain loops, and that threads change nothing. */
-#include "config/config.h"
+#include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "controller/layer_compression.h"
 #include "graph/model.h"

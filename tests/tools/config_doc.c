@@ -6,8 +6,10 @@
  * To stdout. A test compares both with what is in the tree.
  */
 #include "base/text.h"
-#include "config/config.h"
+#include "config/canonical.h"
+#include "config/read/messages.h"
 #include "config/schema/keys.h"
+#include "config/schema/release.h"
 
 #include <math.h>
 #include <stdbool.h>

@@ -13,7 +13,7 @@
  * is at stake: with the codes that NNCF 2.4 itself gives weights of 2 bits the second loss is 0.26
  * off; with ranges observed behind quantized weights the first one is.)
  */
-#include "config/config.h"
+#include "config/canonical.h"
 #include "controller/layer_compression.h"
 #include "graph/model.h"
 #include "quantization/quantizer.h"

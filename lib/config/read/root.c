@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* NNCF's keys at the root: device, placement, scopes. Everything else there is the training
  * program's. */
+#include "config/read/root.h"
+
 #include "base/error.h"
 #include "base/text.h"
-#include "config/config.h"
+#include "config/canonical.h"
+#include "config/internal.h"
 #include "config/json/document.h"
+#include "config/read/reader.h"
+#include "config/read/texts.h"
 #include "config/schema/keys.h"
 
 #include <nncf/base.h>
@@ -12,46 +17,6 @@
 #include <nncf/context.h>
 
 #include <string.h>
-
-void nncf__config_log_key(
-    nncf_config *config, int32_t level, uint32_t node, const char *message, const char *detail)
-{
-    const nncf__document *d = &config->document;
-    char path[NNCF__PATH_TEXT];
-    nncf__source_location place = nncf__config_location(
-        d, d->nodes[node].key ? d->nodes[node].key_offset : d->nodes[node].offset);
-    nncf__log(config->context, level, "%s:%d:%d: %s: %s%s", d->name, (int)place.line,
-        (int)place.column, nncf__config_node_path(d, node, path), message, detail);
-}
-
-void nncf__config_add_unsupported(nncf_config *config, uint32_t node, const char *what)
-{
-    if (config->n_unsupported < NNCF__MAX_UNSUPPORTED)
-        config->unsupported[config->n_unsupported++] =
-            (nncf__unsupported){.node = node, .what = what};
-}
-
-nncf_status nncf__config_check_supported(const nncf_config *config, nncf_error *err)
-{
-    if (config->n_unsupported == 0)
-        return NNCF_OK;
-    const nncf__document *d = &config->document;
-    const nncf__unsupported *first = &config->unsupported[0];
-    char path[NNCF__PATH_TEXT];
-    nncf__source_location place = nncf__config_location(d, d->nodes[first->node].offset);
-    nncf__config_node_path(d, first->node, path);
-    return nncf__fail_at(
-        err, NNCF_E_UNSUPPORTED, &place, path, "%s: not supported yet: %s", path, first->what);
-}
-
-int64_t nncf__config_batch_size(const nncf_config *config)
-{
-    const nncf__document *d = &config->document;
-    const uint32_t node = nncf__config_find_key(d, 0, "batch_size");
-    const int64_t size =
-        node && d->nodes[node].type == NNCF_CONFIG_INT ? nncf__value_integer(&d->nodes[node]) : 1;
-    return size > 0 ? size : 1;
-}
 
 static const nncf__root_key *root_key(const char *name)
 {

@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the keys of an algorithm must be together. */
+/* Rules between the keys of an algorithm: what they must be together, and what the dialect makes of
+ * them. */
+#include "config/read/rules.h"
+
 #include "base/error.h"
 #include "base/text.h"
-#include "config/config.h"
+#include "config/canonical.h"
+#include "config/internal.h"
 #include "config/json/document.h"
+#include "config/read/fields.h"
+#include "config/read/overrides.h"
+#include "config/read/reader.h"
 #include "config/schema/keys.h"
 
 #include <nncf/base.h>
@@ -107,21 +114,13 @@ static void resolve_curve(const nncf__reader *r)
 
 /* ---- initializers ---- */
 
-static uint32_t given_at(const nncf__reader *r, const char *path)
-{
-    size_t count;
-    const nncf__key *rows = nncf__config_keys(&count),
-                    *key = nncf__config_key(r->algorithm->kind, path);
-    return key ? r->given[key - rows] : 0;
-}
-
 /* Running statistics: none before 1.6 unless the config says so; later quantization has 2000
  * samples. */
 static void resolve_adaptation(const nncf__reader *r)
 {
     nncf__algorithm *a = r->algorithm;
     int32_t release = r->config->setup.release;
-    uint32_t section = given_at(r, "initializer.batchnorm_adaptation");
+    uint32_t section = nncf__reader_given_at(r, "initializer.batchnorm_adaptation");
     bool says_steps = nncf__reader_given(r, OFFSET(bn_adaptation_steps)) != 0;
     bool says_samples = nncf__reader_given(r, OFFSET(bn_adaptation_samples)) != 0;
     bool is_empty = !section || r->config->document.nodes[section].count == 0;
@@ -146,7 +145,7 @@ static nncf_status resolve_flat(nncf__reader *r)
     nncf__range_rule *rule = nncf__reader_add_rule(r, NULL);
     if (!rule)
         return nncf__reader_no_memory(r);
-    nncf__reader_rule_defaults(r, rule);
+    nncf__read_rule_defaults(r, rule);
     if (!r->has_initializer)
         a->num_init_steps = 0;
     rule->n_steps = a->num_init_steps;
@@ -166,7 +165,7 @@ static nncf_status translate_flat(nncf__reader *r, uint32_t steps, uint32_t type
         return nncf__reader_no_memory(r);
     size_t count;
     const nncf__key *rows = nncf__config_keys(&count);
-    nncf__reader_rule_defaults(r, rule);
+    nncf__read_rule_defaults(r, rule);
     if (steps) {
         rule->n_steps = a->num_init_steps;
         rule->n_samples = -1;
@@ -182,9 +181,9 @@ static nncf_status translate_flat(nncf__reader *r, uint32_t steps, uint32_t type
 static nncf_status resolve_ranges(nncf__reader *r)
 {
     int32_t release = r->config->setup.release;
-    uint32_t steps = given_at(r, "initializer.num_init_steps"),
-             type = given_at(r, "initializer.type");
-    r->has_initializer = given_at(r, "initializer") != 0;
+    uint32_t steps = nncf__reader_given_at(r, "initializer.num_init_steps"),
+             type = nncf__reader_given_at(r, "initializer.type");
+    r->has_initializer = nncf__reader_given_at(r, "initializer") != 0;
     if (r->has_range) {
         if (steps || type)
             return nncf__reader_fail(r, NNCF_E_CONFIG, steps ? steps : type, true,
@@ -200,7 +199,7 @@ static nncf_status resolve_ranges(nncf__reader *r)
     nncf__range_rule *rule = nncf__reader_add_rule(r, NULL);
     if (!rule)
         return nncf__reader_no_memory(r);
-    nncf__reader_rule_defaults(r, rule);
+    nncf__read_rule_defaults(r, rule);
     return NNCF_OK;
 }
 
@@ -235,29 +234,6 @@ static void summarize_ranges(const nncf__reader *r)
 
 /* ---- quantizers ---- */
 
-/* Later ones win: signs of 1.0, then scope_overrides, then the bits that are given by hand. */
-nncf_status nncf__config_read_overrides(nncf__reader *r)
-{
-    typedef nncf_status read_fn(nncf__reader *, const nncf__key *, uint32_t);
-    static const struct {
-        const char *path;
-        read_fn *read;
-    } steps[] = {{"signed_activation_scopes", nncf__read_signs},
-        {"activations.signed_scope", nncf__read_signs}, {"scope_overrides", nncf__read_overrides},
-        {"initializer.precision.bitwidth_per_scope", nncf__read_bitwidths}};
-    nncf_status first = NNCF_OK;
-    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-        uint32_t node = given_at(r, steps[i].path);
-        const nncf__key *key = nncf__config_key(r->algorithm->kind, steps[i].path);
-        nncf_status status = node ? steps[i].read(r, key, node) : NNCF_OK;
-        if (status == NNCF_OK && node && steps[i].read == nncf__read_overrides)
-            status = nncf__read_override_rules(r, node);
-        if (!nncf__config_continue_after_error(r->config, status, &first))
-            break;
-    }
-    return first;
-}
-
 static int32_t given_mask(const nncf__reader *r, const char *group)
 {
     static const char *const names[] = {"bits", "mode", "signed", "per_channel"};
@@ -280,7 +256,7 @@ static void resolve_preset(const nncf__reader *r)
     size_t count;
     const nncf__key *rows = nncf__config_keys(&count),
                     *mode = nncf__config_key(a->kind, "activations.mode");
-    uint32_t preset = given_at(r, "preset");
+    uint32_t preset = nncf__reader_given_at(r, "preset");
     if (a->preset != NNCF__PRESET_MIXED || r->given[mode - rows] || r->source->via[mode - rows])
         return;
     a->activations.mode = NNCF__ASYMMETRIC;
@@ -304,7 +280,7 @@ static nncf_status resolve_quantization(nncf__reader *r)
     a->n_ranges = r->n_rules;
     a->overrides = r->overrides;
     a->n_overrides = r->n_overrides;
-    uint32_t precision = given_at(r, "initializer.precision.type");
+    uint32_t precision = nncf__reader_given_at(r, "initializer.precision.type");
     if (precision && strcmp(nncf__value_text(&r->config->document.nodes[precision]), "manual") != 0)
         nncf__config_add_unsupported(
             r->config, precision, "choosing the bits of quantizers automatically");

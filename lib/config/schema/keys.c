@@ -6,10 +6,11 @@
  */
 #include "config/schema/keys.h"
 
-#include "config/config.h"
+#include "config/canonical.h"
 
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define RB     (1u << NNCF__RB_SPARSITY)
@@ -191,4 +192,29 @@ const nncf__root_key *nncf__config_root_keys(size_t *count)
     };
     *count = sizeof(root_keys) / sizeof(root_keys[0]);
     return root_keys;
+}
+
+bool nncf__config_word(const char *words, size_t index, char *out, size_t capacity)
+{
+    for (; words && *words; words += strspn(words, " ")) {
+        size_t length = strcspn(words, " ");
+        if (index-- == 0) {
+            snprintf(out, capacity, "%.*s", (int)length, words);
+            return true;
+        }
+        words += length;
+    }
+    return false;
+}
+
+int32_t nncf__config_word_index(const char *words, const char *text)
+{
+    const size_t length = strlen(text);
+    for (int32_t i = 0; words && *words; words += strspn(words, " "), i++) {
+        const size_t width = strcspn(words, " ");
+        if (width == length && memcmp(words, text, length) == 0)
+            return i;
+        words += width;
+    }
+    return -1;
 }

@@ -3,11 +3,7 @@
 #ifndef NNCF__CONFIG_SCHEMA_KEYS_H
 #define NNCF__CONFIG_SCHEMA_KEYS_H
 
-#include "config/config.h"
-#include "config/json/document.h"
-
-#include <nncf/base.h>
-#include <nncf/config.h>
+#include "config/canonical.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -163,97 +159,9 @@ typedef struct nncf__root_key {
 } nncf__root_key;
 const nncf__root_key *nncf__config_root_keys(size_t *count);
 
-/* release.c */
-enum { NNCF__RELEASE_TEXT = 16 };
-/* "1.3.1" for 10301; returns out. */
-const char *nncf__config_release_text(int32_t release, char out[NNCF__RELEASE_TEXT]);
-/* "2.4", "1.3.1", "v1.5" or "seed"; 0: no such release. */
-int32_t nncf__config_release_of(const char *text);
-/* The dialect that the keys speak: config->setup.release, and where that comes from. */
-nncf_status nncf__config_detect(nncf_config *config, nncf_error *err);
-/* root.c: the rest of config->setup. */
-nncf_status nncf__config_read_root(nncf_config *config, nncf_error *err);
-
-/* Reading one algorithm (read.c), then the rules between its keys (rules.c). */
-typedef struct nncf__reader {
-    nncf_config *config;
-    nncf_error *err;
-    nncf__algorithm *algorithm;
-    /* of the algorithm */
-    nncf__key_sources *source;
-    /* what the rows' offsets are into: the algorithm, or a range rule */
-    void *base;
-    /* of base: node that gave the row, 0: it is absent */
-    uint32_t *given;
-    nncf__range_rule *rules;
-    nncf__override *overrides;
-    size_t n_rules, rules_capacity, n_overrides, overrides_capacity;
-    bool has_initializer, has_range;
-} nncf__reader;
-
-/* Fail with the place and path of a node's value, or of its key. */
-nncf_status nncf__reader_fail(const nncf__reader *reader, nncf_status status, uint32_t node,
-    bool at_key, const char *format, ...) NNCF_PRINTF(5, 6);
-nncf_status nncf__reader_wrong_value(
-    const nncf__reader *reader, const nncf__key *key, uint32_t node);
-nncf_status nncf__reader_no_memory(const nncf__reader *reader);
-/* Is what comes next read too, after something that gave `status`? Yes when that was right, or when
- * it was wrong and the caller wants to hear of every mistake. *first: what is returned in the end,
- * NNCF_OK at the beginning. */
-bool nncf__config_continue_after_error(
-    const nncf_config *config, nncf_status status, nncf_status *first);
-/* Node that set the field at `offset` of nncf__algorithm, 0 when it is a default. */
-uint32_t nncf__reader_given(const nncf__reader *reader, size_t offset);
-/* Read the keys of a section; `section` is the path of its rows. */
-nncf_status nncf__reader_members(nncf__reader *reader, const char *section, uint32_t object);
-/* Room for one more; NULL: no memory. */
-nncf__range_rule *nncf__reader_add_rule(nncf__reader *reader, uint32_t **given);
-nncf__override *nncf__reader_add_override(nncf__reader *reader);
-/* A rule with the defaults of the dialect. */
-void nncf__reader_rule_defaults(const nncf__reader *reader, nncf__range_rule *rule);
-nncf_status nncf__config_check_rules(nncf__reader *reader);
-/* Overrides and bits of single quantizers. */
-nncf_status nncf__config_read_overrides(nncf__reader *reader);
-
-/* read_lists.c: values that are more than one number or word. */
-/* Is the scope at a node (its key, or its text) a regular expression, where it is meant to be one?
- */
-nncf_status nncf__read_scope_pattern(const nncf__reader *r, uint32_t node, bool is_key);
-nncf_status nncf__read_scopes(
-    const nncf__reader *r, const nncf__key *key, uint32_t node, nncf__strings *out);
-nncf_status nncf__read_ranges(nncf__reader *r, const nncf__key *key, uint32_t node);
-nncf_status nncf__read_overrides(nncf__reader *r, const nncf__key *key, uint32_t node);
-nncf_status nncf__read_bitwidths(nncf__reader *r, const nncf__key *key, uint32_t node);
-nncf_status nncf__read_signs(nncf__reader *r, const nncf__key *key, uint32_t node);
-/* Is the member of scope_overrides one of the groups of 2.0 and later? */
-bool nncf__is_override_group(const nncf__document *document, uint32_t node);
-/* The range rules that overrides bring along. */
-nncf_status nncf__read_override_rules(nncf__reader *r, uint32_t node);
-nncf_status nncf__read_patterns(nncf__reader *r, const nncf__key *key, uint32_t node);
-
-/* explain.c: texts for messages. */
-enum { NNCF__EXPLAIN_TEXT = 320 };
-/* Append to out; what does not fit is cut. */
-void nncf__explain(char out[NNCF__EXPLAIN_TEXT], const char *format, ...) NNCF_PRINTF(2, 3);
-/* A value as the file has it; returns out. */
-const char *nncf__explain_value(
-    const nncf__document *document, uint32_t node, char out[NNCF__EXPLAIN_TEXT]);
-/* What a row allows; returns out. */
-const char *nncf__explain_allowed(const nncf__key *key, char out[NNCF__EXPLAIN_TEXT]);
 /* Word number `index` of a space separated list; false past the end. */
 bool nncf__config_word(const char *words, size_t index, char *out, size_t capacity);
 /* Which of the words a text is; -1: none. */
 int32_t nncf__config_word_index(const char *words, const char *text);
-
-/* Of the words considered, the nearest to what is wanted, if it is near enough to be meant. */
-typedef struct nncf__nearest {
-    const char *wanted;
-    /* "": none */
-    char best[64];
-    unsigned distance;
-} nncf__nearest;
-void nncf__nearest_consider(nncf__nearest *nearest, const char *word);
-/* Append "; did you mean ...?" if there is one. */
-void nncf__explain_nearest(char out[NNCF__EXPLAIN_TEXT], const nncf__nearest *nearest);
 
 #endif

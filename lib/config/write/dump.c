@@ -2,8 +2,10 @@
 /* The effective config, and its canonical `compression` part, as JSON. */
 #include "base/text.h"
 #include "config/config.h"
+#include "config/internal.h"
 #include "config/json/document.h"
 #include "config/schema/keys.h"
+#include "config/schema/release.h"
 #include "config/write/writer.h"
 
 #include <nncf/base.h>
@@ -53,7 +55,7 @@ bool nncf__is_shown(const nncf_config *config, size_t index, size_t row)
         return false;
     bool is_said = source->via[row] || is_given(rows, count, row, source->given);
     int32_t release =
-        config->setup.release < NNCF__RELEASE_SEED ? NNCF__RELEASE_SEED : config->setup.release;
+        config->setup.release < NNCF__RELEASE_1_1 ? NNCF__RELEASE_1_1 : config->setup.release;
     if (!is_said && (key->from > release || nncf__is_for_device(config, key)))
         return false;
     if (!(key->flags & NNCF__KEY_NO_DEFAULT))
@@ -210,7 +212,7 @@ void nncf__config_canonical(const nncf_config *config, nncf__text *text)
     static const char *const keys[] = {"hw_config_type", "target_device", "quantizer_setup_type",
         "ignored_scopes", "target_scopes", "compression_lr_multiplier"};
     nncf__writer w = {.text = text};
-    if (config->setup.release == NNCF__RELEASE_SEED && config->setup.setup == NNCF__SETUP_PATTERN) {
+    if (config->setup.release == NNCF__RELEASE_1_1 && config->setup.setup == NNCF__SETUP_PATTERN) {
         put_compression(&w, config);
         return;
     }

@@ -5,7 +5,8 @@
  */
 #include "base/alloc.h"
 #include "base/text.h"
-#include "config/config.h"
+#include "config/canonical.h"
+#include "config/internal.h"
 #include "config/json/document.h"
 #include "config/schema/keys.h"
 #include "config/write/writer.h"

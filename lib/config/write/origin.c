@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which part of the file a decision comes from, for plans. */
 #include "config/config.h"
+#include "config/internal.h"
 #include "config/json/document.h"
 
 #include <nncf/config.h>

@@ -2,9 +2,11 @@
 /* Where each value of the effective config comes from. */
 #include "base/error.h"
 #include "base/text.h"
-#include "config/config.h"
+#include "config/canonical.h"
+#include "config/internal.h"
 #include "config/json/document.h"
 #include "config/schema/keys.h"
+#include "config/schema/release.h"
 #include "config/write/writer.h"
 
 #include <nncf/base.h>

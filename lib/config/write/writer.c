@@ -3,7 +3,8 @@
 #include "config/write/writer.h"
 
 #include "base/text.h"
-#include "config/config.h"
+#include "config/canonical.h"
+#include "config/internal.h"
 #include "config/json/document.h"
 #include "config/schema/keys.h"
 

@@ -4,7 +4,7 @@
 #define NNCF__CONFIG_WRITE_WRITER_H
 
 #include "base/text.h"
-#include "config/config.h"
+#include "config/canonical.h"
 #include "config/json/document.h"
 #include "config/schema/keys.h"
 

@@ -9,7 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "config/config.h"
+#include "config/canonical.h"
 #include "formats/checkpoint/lookup.h"
 #include "formats/safetensors/json.h"
 #include "formats/safetensors/open.h"

@@ -3,7 +3,7 @@
  * snapshot of another config is adopt.c's. */
 #include "base/error.h"
 #include "base/text.h"
-#include "config/config.h"
+#include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "controller/init.h"
 #include "controller/layer_compression.h"

@@ -3,71 +3,23 @@
  * Which release a config was written for. Every key has the releases that know it; the dialect is
  * the oldest release that knows all the keys, but 1.1 where 1.1 will do: that is the seed's.
  */
-#include "config/config.h"
+#include "config/read/detect.h"
+
+#include "config/canonical.h"
+#include "config/internal.h"
 #include "config/json/document.h"
+#include "config/read/messages.h"
+#include "config/read/overrides.h"
+#include "config/read/reader.h"
 #include "config/schema/keys.h"
+#include "config/schema/release.h"
 
 #include <nncf/base.h>
 #include <nncf/config.h>
 #include <nncf/context.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* Every release with a JSON dialect, oldest first. */
-static const int32_t releases[] = {10000, 10100, 10200, 10300, 10301, 10400, 10500, 10600, 10700,
-    20000, 20100, 20200, 20300, 20400, 20500, 20600, 20700, 20800, 20900, 21000, 21100, 21200,
-    21300, 21400, 21500, 21600, 21700};
-
-const char *nncf__config_release_text(int32_t release, char out[NNCF__RELEASE_TEXT])
-{
-    int major = release / 10000, minor = release / 100 % 100, patch = release % 100;
-    if (patch == 99) /* "up to the last patch" */
-        patch = 0;
-    if (patch)
-        snprintf(out, NNCF__RELEASE_TEXT, "%d.%d.%d", major % 100, minor, patch);
-    else
-        snprintf(out, NNCF__RELEASE_TEXT, "%d.%d", major % 100, minor);
-    return out;
-}
-
-/* Digits at *text, at most two; -1: there are none. */
-static int32_t read_digits(const char **text)
-{
-    size_t length = strspn(*text, "0123456789");
-    if (length == 0 || length > 2)
-        return -1;
-    int32_t value = 0;
-    for (size_t i = 0; i < length; i++)
-        value = value * 10 + (*(*text)++ - '0');
-    return value;
-}
-
-int32_t nncf__config_release_of(const char *text)
-{
-    if (strcmp(text, "seed") == 0)
-        return NNCF__RELEASE_SEED;
-    if (*text == 'v')
-        text++;
-    int32_t major = read_digits(&text), minor = -1, patch = 0;
-    if (major < 1 || *text++ != '.')
-        return 0;
-    minor = read_digits(&text);
-    if (minor < 0)
-        return 0;
-    if (*text == '.') {
-        text++;
-        patch = read_digits(&text);
-    }
-    if (*text != '\0' || patch < 0)
-        return 0;
-    int32_t release = major * 10000 + minor * 100;
-    for (size_t i = 0; i < sizeof(releases) / sizeof(releases[0]); i++)
-        if (releases[i] == release)
-            return release + patch;
-    return 0;
-}
 
 /* ---- what the keys say ---- */
 
@@ -264,8 +216,8 @@ nncf_status nncf__config_detect(nncf_config *config, nncf_error *err)
         config->release_node = e.highest_node;
         return NNCF_OK;
     }
-    config->setup.release = e.lowest > NNCF__RELEASE_SEED ? e.lowest : NNCF__RELEASE_SEED;
-    config->release_node = e.lowest > NNCF__RELEASE_SEED ? e.lowest_node : 0;
+    config->setup.release = e.lowest > NNCF__RELEASE_1_1 ? e.lowest : NNCF__RELEASE_1_1;
+    config->release_node = e.lowest > NNCF__RELEASE_1_1 ? e.lowest_node : 0;
     if (e.lowest > e.highest && e.lowest_node && e.highest_node) {
         char path[NNCF__PATH_TEXT], from[NNCF__RELEASE_TEXT], to[NNCF__RELEASE_TEXT],
             detail[NNCF__EXPLAIN_TEXT] = "";

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Words for messages: what was found, what is allowed, what was probably meant. */
+#include "config/read/messages.h"
+
 #include "base/text.h"
 #include "config/json/document.h"
 #include "config/schema/keys.h"
@@ -8,6 +9,7 @@
 
 #include <math.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,31 +38,6 @@ const char *nncf__explain_value(
         nncf__explain(out, "%.*s...", (int)nncf__config_cut(d->text + node->offset, LONGEST),
             d->text + node->offset);
     return out;
-}
-
-bool nncf__config_word(const char *words, size_t index, char *out, size_t capacity)
-{
-    for (; words && *words; words += strspn(words, " ")) {
-        size_t length = strcspn(words, " ");
-        if (index-- == 0) {
-            snprintf(out, capacity, "%.*s", (int)length, words);
-            return true;
-        }
-        words += length;
-    }
-    return false;
-}
-
-int32_t nncf__config_word_index(const char *words, const char *text)
-{
-    const size_t length = strlen(text);
-    for (int32_t i = 0; words && *words; words += strspn(words, " "), i++) {
-        const size_t width = strcspn(words, " ");
-        if (width == length && memcmp(words, text, length) == 0)
-            return i;
-        words += width;
-    }
-    return -1;
 }
 
 static void add_words(char out[NNCF__EXPLAIN_TEXT], const char *words)

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The canonical form that algorithms read: types. Dialects are resolved: one meaning per field,
+ * every default filled in. */
+#ifndef NNCF__CONFIG_CANONICAL_H
+#define NNCF__CONFIG_CANONICAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum nncf__algorithm_kind {
+    NNCF__RB_SPARSITY = 1,
+    NNCF__MAGNITUDE_SPARSITY,
+    NNCF__CONST_SPARSITY,
+    NNCF__QUANTIZATION,
+    NNCF__FILTER_PRUNING,
+    NNCF__BINARIZATION,
+    /* of later releases: no table of its keys here */
+    NNCF__OTHER_ALGORITHM
+};
+enum nncf__schedule_kind {
+    NNCF__EXPONENTIAL = 1,
+    NNCF__POLYNOMIAL,
+    NNCF__MULTISTEP,
+    NNCF__ADAPTIVE
+};
+enum nncf__importance_kind { NNCF__NORMED_ABS = 0, NNCF__ABS = 1 };
+enum nncf__quantizer_mode { NNCF__SYMMETRIC = 0, NNCF__ASYMMETRIC = 1 };
+enum nncf__range_kind {
+    NNCF__RANGE_NONE = 0,
+    NNCF__MIN_MAX,
+    NNCF__MEAN_MIN_MAX,
+    NNCF__THREESIGMA,
+    NNCF__PERCENTILE,
+    NNCF__MEAN_PERCENTILE,
+    /* v2.1+: weights min_max, activations mean_min_max */
+    NNCF__MIXED_MIN_MAX
+};
+enum nncf__sign { NNCF__SIGN_AUTO = -1, NNCF__UNSIGNED = 0, NNCF__SIGNED = 1 };
+/* Polynomial schedule: init + (target - init) x^power (1.0-1.3), or target - (target - init) (1 -
+ * x)^power (1.4+). */
+enum nncf__curve { NNCF__CURVE_EASE_IN = 0, NNCF__CURVE_EASE_OUT = 1 };
+enum nncf__level_mode { NNCF__LEVEL_GLOBAL = 0, NNCF__LEVEL_LOCAL = 1 };
+enum {
+    NNCF__GIVEN_BITS = 1,
+    NNCF__GIVEN_MODE = 2,
+    NNCF__GIVEN_SIGN = 4,
+    NNCF__GIVEN_PER_CHANNEL = 8
+};
+/* Weights with half of the codes, so that 8-bit products do not saturate on old processors. */
+enum nncf__overflow_fix {
+    NNCF__OVERFLOW_ENABLE = 0,
+    NNCF__OVERFLOW_DISABLE = 1,
+    NNCF__OVERFLOW_FIRST_LAYER_ONLY = 2
+};
+enum nncf__preset { NNCF__PRESET_PERFORMANCE = 0, NNCF__PRESET_MIXED = 1 };
+enum nncf__quantizer_group {
+    NNCF__GROUP_ANY = 0,
+    NNCF__GROUP_WEIGHTS = 1,
+    NNCF__GROUP_ACTIVATIONS = 2
+};
+/* Where activation quantizers stand: config-dialects.md 7.1 and 7.2. */
+enum nncf__setup { NNCF__SETUP_PATTERN = 0, NNCF__SETUP_PROPAGATION = 1 };
+enum nncf__device {
+    NNCF__DEVICE_ANY = 0,
+    NNCF__DEVICE_CPU,
+    NNCF__DEVICE_GPU,
+    NNCF__DEVICE_VPU,
+    NNCF__DEVICE_NONE
+};
+/* Matching of scopes: v1.x by whole elements from any place, v2.x equality or {re}. */
+enum nncf__scope_rule { NNCF__SCOPES_PREFIX = 0, NNCF__SCOPES_EXACT = 1 };
+/* A pattern that matches no layer: v1.x silent (we warn), v2.4+ an error. */
+enum nncf__scope_check { NNCF__SCOPES_WARN = 0, NNCF__SCOPES_STRICT = 1, NNCF__SCOPES_OFF = 2 };
+/* Releases as major * 10000 + minor * 100 + patch: 20400 is 2.4. 1.1 is the dialect of a config
+ * whose keys do not imply another one. */
+enum { NNCF__RELEASE_1_1 = 10100 };
+
+typedef struct nncf__strings {
+    /* borrowed from the config */
+    const char **items;
+    size_t count;
+} nncf__strings;
+
+typedef struct nncf__schedule_params {
+    /* nncf__schedule_kind */
+    int32_t kind;
+    double init, target;
+    /* sparsity_steps: epoch of arrival, > 0 */
+    double steps;
+    /* sparsity_training_steps: epoch of the freeze */
+    double training_steps;
+    /* polynomial */
+    double power;
+    /* adaptive */
+    double patience, step, eps;
+    /* sorted, n_multistep of them; borrowed */
+    const double *multistep_steps;
+    /* n_multistep + 1 */
+    const double *multistep_levels;
+    size_t n_multistep;
+    /* n_multistep + 1 */
+    size_t n_levels;
+    /* polynomial: nncf__curve */
+    int32_t curve;
+    /* polynomial: the level moves with every step, not epoch */
+    int32_t update_per_optimizer_step;
+    /* for that; 0: counted in the first epoch */
+    int64_t steps_per_epoch;
+} nncf__schedule_params;
+
+typedef struct nncf__quantizer_params {
+    int32_t bits;
+    /* nncf__quantizer_mode */
+    int32_t mode;
+    /* nncf__sign */
+    int32_t sign;
+    /* 0, 1 */
+    int32_t per_channel;
+} nncf__quantizer_params;
+
+/* One rule for ranges; of several the last one whose scopes and group fit a quantizer counts. */
+typedef struct nncf__range_rule {
+    /* nncf__range_kind */
+    int32_t kind;
+    /* nncf__quantizer_group */
+    int32_t group;
+    /* batches to look at; -1: n_samples says it */
+    int64_t n_steps;
+    /* images to look at, in whole batches; -1: n_steps says it */
+    int64_t n_samples;
+    /* percentile, mean_percentile */
+    double min_percentile, max_percentile;
+    /* target_scopes.count 0 = all */
+    nncf__strings target_scopes, ignored_scopes;
+} nncf__range_rule;
+
+/* scope_overrides, bitwidth_per_scope: in file order, later ones win, member by member. */
+enum { NNCF__NOT_OVERRIDDEN = -2 };
+typedef struct nncf__override {
+    const char *scope;
+    /* nncf__quantizer_group */
+    int32_t group;
+    /* 0: not overridden */
+    int32_t bits;
+    /* NNCF__NOT_OVERRIDDEN */
+    int32_t mode, sign, per_channel;
+} nncf__override;
+
+/* One pattern of quantizable_subgraph_patterns: a chain of operator names. */
+typedef struct nncf__pattern {
+    nncf__strings operators;
+} nncf__pattern;
+
+typedef struct nncf__algorithm {
+    /* nncf__algorithm_kind */
+    int32_t kind;
+    /* canonical, static */
+    const char *name;
+    /* target_scopes.count 0 = all */
+    nncf__strings ignored_scopes, target_scopes;
+    /* sparsity */
+    nncf__schedule_params schedule;
+    /* nncf__importance_kind */
+    int32_t importance;
+    /* params.concave as it counts in the dialect, resolved into schedule.curve; -1: there is none
+     */
+    int32_t concave;
+    /* nncf__level_mode */
+    int32_t level_mode;
+    /* quantization */
+    nncf__quantizer_params weights, activations;
+    /* NNCF__GIVEN_..., or-ed: what the config says; the rest a device decides */
+    int32_t weights_given, activations_given;
+    /* default 1 (from 1.1 on) */
+    int32_t quantize_inputs;
+    /* nncf__range_kind: NNCF__RANGE_NONE when there is no initializer, or num_init_steps is 0 */
+    int32_t range_kind;
+    int64_t num_init_steps;
+    /* of the group `weights` */
+    nncf__strings weight_target_scopes, weight_ignored_scopes;
+    /* of the group `activations` */
+    nncf__strings activation_target_scopes, activation_ignored_scopes;
+    int32_t quantize_outputs;
+    /* n_ranges; borrowed */
+    const nncf__range_rule *ranges;
+    size_t n_ranges;
+    /* n_overrides; borrowed */
+    const nncf__override *overrides;
+    size_t n_overrides;
+    /* n_patterns; borrowed */
+    const nncf__pattern *patterns;
+    size_t n_patterns;
+    /* initializer.batchnorm_adaptation: batches (or -1 and samples) over which running statistics
+     * are taken anew */
+    int64_t bn_adaptation_steps, bn_adaptation_samples, bn_forget_steps;
+    /* as bn_adaptation_samples: -1: bn_forget_steps says it */
+    int64_t bn_forget_samples;
+    /* nncf__preset; resolved into `activations` already */
+    int32_t preset;
+    /* nncf__overflow_fix */
+    int32_t overflow_fix;
+    /* 1; 0: a pattern without a match is no error (2.6+) */
+    int32_t validate_scopes;
+    /* of this algorithm's parameters: its own key, or the root's */
+    double lr_multiplier;
+} nncf__algorithm;
+
+/* What holds for all algorithms of a config. */
+typedef struct nncf__config_setup {
+    /* of the dialect, see NNCF__RELEASE_1_1 */
+    int32_t release;
+    /* nncf__setup */
+    int32_t setup;
+    /* nncf__device */
+    int32_t device;
+    /* nncf__scope_rule */
+    int32_t scope_rule;
+    /* nncf__scope_check */
+    int32_t scope_check;
+    /* at the root: no algorithm sees those layers */
+    nncf__strings ignored_scopes, target_scopes;
+    /* compression_lr_multiplier, 1 */
+    double lr_multiplier;
+} nncf__config_setup;
+
+#endif

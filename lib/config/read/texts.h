@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Values that are texts or lists of texts: scopes and operator patterns. Private to config/. */
+#ifndef NNCF__CONFIG_READ_TEXTS_H
+#define NNCF__CONFIG_READ_TEXTS_H
+
+#include "config/canonical.h"
+#include "config/read/reader.h"
+#include "config/schema/keys.h"
+
+#include <nncf/base.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Is the scope at a node (its key, or its text) a regular expression, where it is meant to be one?
+ */
+nncf_status nncf__read_scope_pattern(const nncf__reader *r, uint32_t node, bool is_key);
+nncf_status nncf__read_scopes(
+    const nncf__reader *r, const nncf__key *key, uint32_t node, nncf__strings *out);
+nncf_status nncf__read_patterns(nncf__reader *r, const nncf__key *key, uint32_t node);
+
+#endif
