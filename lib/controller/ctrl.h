@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The controller. */
+/* Everything a controller holds. */
 #ifndef NNCF__CONTROLLER_CTRL_H
 #define NNCF__CONTROLLER_CTRL_H
 
-#include "controller/init.h"
-#include "controller/layer_compression.h"
-#include "controller/usage_checks.h"
-#include "quantization/quantizer.h"
+#include "config/canonical.h"
+#include "quantization/layer_compression.h"
 #include "sparsity/schedule.h"
 
-#include <nncf/base.h>
 #include <nncf/compression.h>
 #include <nncf/context.h>
 #include <nncf/model.h>
@@ -17,6 +14,74 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* Initialization (init.c). In the three phases in the middle a batch was requested from the caller:
+ * masks are deterministic and nothing is kept for backward. A restore ends them. */
+enum nncf__init_phase {
+    NNCF__PHASE_PENDING = 0,
+    /* quantizers observe activations */
+    NNCF__PHASE_RANGES,
+    /* adaptation of batch norm: statistics forget fast, then count */
+    NNCF__PHASE_FORGETTING,
+    NNCF__PHASE_ADAPTING,
+    NNCF__PHASE_DONE
+};
+
+/* Recomputing running statistics of batch norm: first batches in which they forget fast, then those
+ * that count. */
+typedef struct nncf__adaptation {
+    /* nothing wanted of adapt: no adaptation */
+    struct nncf__adaptation_part {
+        /* wanted: both; 0 or less: nothing of that kind */
+        int64_t steps, samples;
+        /* batches begun, images in those that ended */
+        int64_t begun, images;
+    } forget, adapt;
+} nncf__adaptation;
+
+/* Which calls of the training loop came so far (step.c has the transitions); bits. Their values are
+ * those of the snapshot's counters "nncf.begun" and "nncf.stepped". */
+enum nncf__loop_state {
+    /* step(), ever */
+    NNCF__LOOP_STEPPED = 1,
+    /* epoch_step(), ever */
+    NNCF__LOOP_EPOCH_STEPPED = 2,
+    /* no step() since the last epoch_step() */
+    NNCF__LOOP_EPOCH_FRESH = 4,
+    /* step() since the last epoch_step(), or since the beginning */
+    NNCF__LOOP_IN_EPOCH = 8,
+    /* those that "nncf.begun" holds */
+    NNCF__LOOP_BEGUN = 7
+};
+
+/* What usage_checks.c remembers of a training loop. */
+typedef struct nncf__usage_checks {
+    /* nncf__usage_warning, or-ed: logged already, or found not to apply */
+    uint32_t warned;
+    int64_t steps, epoch_steps;
+    /* nncf_compression_ctrl_loss() was called: never, before the last step, since then */
+    enum nncf__loss_calls { NNCF__LOSS_NEVER = 0, NNCF__LOSS_EARLIER, NNCF__LOSS_THIS_STEP } loss;
+    int64_t steps_without_loss;
+    /* a forward in train mode; one in eval mode since the last step; a snapshot */
+    bool trained, evaluated, resumed;
+    /* evaluations followed by a step, since the last epoch_step */
+    int32_t validations;
+    /* of [0] logits and [1] ranges */
+    struct nncf__usage_watch {
+        enum { NNCF__WATCH_UNSEEN = 0, NNCF__WATCH_HASHED, NNCF__WATCH_ENDED } state;
+        /* some gradient was not zero since the last step */
+        bool gradient;
+        /* of some elements, at the last step */
+        uint64_t hash;
+        /* steps in which it stayed although there were gradients */
+        int32_t still;
+    } watch[2];
+    /* of rb_sparsity, at the last nncf_compression_ctrl_loss(): the share of weights that are kept,
+     * and the mean probability of that; the latter also at the step before; steps in which it did
+     * not move towards the level */
+    double density, probability, last_probability;
+    int32_t standstill;
+} nncf__usage_checks;
 
 struct nncf_compression_ctrl {
     nncf_context *context;
@@ -40,55 +105,51 @@ struct nncf_compression_ctrl {
     bool has_quantization;
     int64_t epoch, step;
     bool frozen;
+    enum nncf__init_phase init_phase;
     /* initialization: batches begun for ranges, images in those that ended and in the present one
      */
     int64_t init_begun, init_images, batch_images;
-    /* a batch was asked for, or more will be: masks are deterministic, nothing is kept for backward
-     */
-    bool initializing;
-    /* adaptation is next */
-    bool ranges_done;
-    bool init_done;
     nncf__adaptation adaptation;
-    /* work space of weight ranges; NULL: none needs it */
+    /* workspace of weight ranges; NULL: none needs it */
     float *weight_values;
-    nncf__usage_checks protocol;
+    nncf__usage_checks usage;
     /* NNCF_ORDER_... */
     int32_t order;
-    /* called at all; no step since the last epoch_step */
-    bool step_begun, epoch_begun, epoch_fresh;
-    /* what nncf__config_canonical() said */
+    /* nncf__loop_state, or-ed */
+    uint32_t loop;
+    /* by nncf__config_canonical() */
     char *canonical_config;
     /* storage for the schedule's arrays */
     double *multistep;
     /* taken over from a model that was destroyed first */
     bool owns_context;
-    /* whether a constant mask masks anything */
-    bool dense_checked;
-    /* about training without initialization */
-    bool warned;
-    /* a step was made since the last epoch_step */
-    bool stepped;
-    /* the schedule had arrived in the epoch before this one */
+    /* the schedule was at its target in the epoch before this one already */
     bool arrived_before;
 };
 
-/* RB noise of this step: key from the context's seed and the layer's index, counter = step. */
-uint64_t nncf__ctrl_noise_key(const nncf_compression_ctrl *ctrl, const nncf_layer *layer);
+static inline bool nncf__ctrl_initializing(const nncf_compression_ctrl *ctrl)
+{
+    return ctrl->init_phase > NNCF__PHASE_PENDING && ctrl->init_phase < NNCF__PHASE_DONE;
+}
+
+/* Does batch norm update its running statistics, whatever the mode? */
+static inline bool nncf__ctrl_adapting(const nncf_compression_ctrl *ctrl)
+{
+    return ctrl->init_phase == NNCF__PHASE_FORGETTING || ctrl->init_phase == NNCF__PHASE_ADAPTING;
+}
+
+/* Does the sparsity level follow a schedule? */
+static inline bool nncf__ctrl_has_schedule(const nncf_compression_ctrl *ctrl)
+{
+    return ctrl->sparsity_kind == NNCF__RB_SPARSITY ||
+        ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY;
+}
+
 /* A forward of n images runs: how initialization counts them. */
 static inline void nncf__ctrl_count_samples(nncf_compression_ctrl *ctrl, int64_t n)
 {
-    if (ctrl && ctrl->initializing && n > ctrl->batch_images)
+    if (ctrl && nncf__ctrl_initializing(ctrl) && n > ctrl->batch_images)
         ctrl->batch_images = n;
 }
-/* Quantizer `i` (0 weight, 1 input, 2 output, 3 in front of the activation) of a layer, or NULL. */
-nncf__quantizer *nncf__layer_quantizer(const nncf__layer_compression *layer, int i);
-/* What stands between a layer's scope and ".scale" or ".input_low" in the names of their
- * parameters. placement.c. */
-extern const char *const nncf__quantizer_stems[NNCF__N_SLOTS];
-
-/* After a snapshot was read: quantizers ready, level, masks, freeze and parameter flags as the
- * counters say. */
-nncf_status nncf__ctrl_restored(nncf_compression_ctrl *ctrl);
 
 #endif

@@ -10,14 +10,14 @@
 #include "base/error.h"
 #include "config/canonical.h"
 #include "controller/ctrl.h"
-#include "controller/layer_compression.h"
+#include "controller/sparsity.h"
 #include "controller/usage_checks.h"
 #include "controller/weight.h"
 #include "graph/model.h"
 #include "quantization/histogram.h"
+#include "quantization/layer_compression.h"
 #include "quantization/observer.h"
 #include "quantization/quantizer.h"
-#include "sparsity/magnitude.h"
 
 #include <nncf/base.h>
 #include <nncf/compression.h>
@@ -25,8 +25,6 @@
 #include <nncf/model.h>
 
 #include <math.h>
-
-enum { N_QUANTIZERS = NNCF__N_SLOTS, WEIGHT = 0 };
 
 /* ---- ranges ---- */
 
@@ -115,13 +113,13 @@ static bool satisfied(const nncf_compression_ctrl *ctrl, const nncf__quantizer *
  */
 static nncf__quantizer *next(const nncf_compression_ctrl *ctrl, size_t *at, size_t *layer)
 {
-    for (; *at < ctrl->n_layers * N_QUANTIZERS; (*at)++) {
-        const int j = (int)(*at % N_QUANTIZERS);
-        nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[*at / N_QUANTIZERS], j);
-        if (j == WEIGHT || !q || q->kept)
+    for (; *at < ctrl->n_layers * NNCF__N_SLOTS; (*at)++) {
+        const int j = (int)(*at % NNCF__N_SLOTS);
+        nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[*at / NNCF__N_SLOTS], j);
+        if (j == NNCF__SLOT_WEIGHT || !q || q->kept)
             continue;
         if (layer)
-            *layer = *at / N_QUANTIZERS;
+            *layer = *at / NNCF__N_SLOTS;
         (*at)++;
         return q;
     }
@@ -148,10 +146,10 @@ static bool all_satisfied(const nncf_compression_ctrl *ctrl)
 
 nncf_status nncf__init_observers(nncf_compression_ctrl *ctrl)
 {
-    for (size_t at = 0; at < ctrl->n_layers * N_QUANTIZERS; at++) {
+    for (size_t at = 0; at < ctrl->n_layers * NNCF__N_SLOTS; at++) {
         nncf__quantizer *q =
-            nncf__layer_quantizer(&ctrl->layers[at / N_QUANTIZERS], (int)(at % N_QUANTIZERS));
-        if (!q || at % N_QUANTIZERS == WEIGHT || q->observer)
+            nncf__layer_quantizer(&ctrl->layers[at / NNCF__N_SLOTS], (int)(at % NNCF__N_SLOTS));
+        if (!q || at % NNCF__N_SLOTS == NNCF__SLOT_WEIGHT || q->observer)
             continue;
         nncf_status status = nncf__observer_create(ctrl->context, q);
         if (status != NNCF_OK) { /* half an observer must not be taken for one */
@@ -165,7 +163,7 @@ nncf_status nncf__init_observers(nncf_compression_ctrl *ctrl)
 /* The weights may have been loaded since creation. */
 static void renew_weights(nncf_compression_ctrl *ctrl)
 {
-    nncf__masks_renew(ctrl);
+    nncf__ctrl_renew_masks(ctrl);
     nncf__init_weights(ctrl);
 }
 
@@ -175,7 +173,7 @@ static void renew_weights(nncf_compression_ctrl *ctrl)
 static void set_observing(nncf_compression_ctrl *ctrl, bool observing)
 {
     for (size_t i = 0; i < ctrl->n_layers; i++) {
-        for (int j = 0; j < N_QUANTIZERS; j++) {
+        for (int j = 0; j < NNCF__N_SLOTS; j++) {
             nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
             if (q)
                 q->observing = observing;
@@ -212,7 +210,7 @@ static void begin_batch(nncf_compression_ctrl *ctrl)
         ctrl->model->layers[i]->ready_for_backward = false;
     ctrl->init_begun++;
     ctrl->batch_images = 0;
-    ctrl->initializing = true;
+    ctrl->init_phase = NNCF__PHASE_RANGES;
 }
 
 static void end_batch(nncf_compression_ctrl *ctrl)
@@ -240,7 +238,6 @@ static void finish_ranges(nncf_compression_ctrl *ctrl)
         renew_weights(ctrl);
     else
         nncf__init_weights(ctrl);
-    ctrl->ranges_done = true;
 }
 
 /* ---- batch norm ---- */
@@ -274,22 +271,25 @@ static bool has_ended(const struct nncf__adaptation_part *part)
     return part->begun >= part->steps && part->images >= part->samples;
 }
 
-/* The next batch of the adaptation; false: there is none (any more). */
+static struct nncf__adaptation_part *present_part(nncf_compression_ctrl *ctrl)
+{
+    return ctrl->init_phase == NNCF__PHASE_FORGETTING ? &ctrl->adaptation.forget
+                                                      : &ctrl->adaptation.adapt;
+}
+
+/* The next batch of the adaptation; false: none is needed (any more). */
 static bool begin_adaptation_batch(nncf_compression_ctrl *ctrl)
 {
-    nncf__adaptation *d = &ctrl->adaptation;
+    const nncf__adaptation *d = &ctrl->adaptation;
     if ((d->adapt.steps <= 0 && d->adapt.samples <= 0) || !has_batch_norm(ctrl))
         return false;
-    if (d->mode)
-        (d->mode == NNCF__FORGETTING ? &d->forget : &d->adapt)->images += ctrl->batch_images;
-    d->mode = !has_ended(&d->forget) ? NNCF__FORGETTING
-        : !has_ended(&d->adapt)      ? NNCF__ADAPTING
-                                     : 0;
-    if (!d->mode)
+    if (nncf__ctrl_adapting(ctrl))
+        present_part(ctrl)->images += ctrl->batch_images;
+    if (has_ended(&d->forget) && has_ended(&d->adapt))
         return false;
-    (d->mode == NNCF__FORGETTING ? &d->forget : &d->adapt)->begun++;
+    ctrl->init_phase = has_ended(&d->forget) ? NNCF__PHASE_ADAPTING : NNCF__PHASE_FORGETTING;
+    present_part(ctrl)->begun++;
     ctrl->batch_images = 0;
-    ctrl->initializing = true;
     return true;
 }
 
@@ -297,14 +297,15 @@ static bool begin_adaptation_batch(nncf_compression_ctrl *ctrl)
 
 static nncf_status check_batch(const nncf_compression_ctrl *ctrl)
 {
-    const nncf__quantizer *idle = ctrl->ranges_done ? NULL : idle_quantizer(ctrl);
+    const nncf__quantizer *idle =
+        ctrl->init_phase == NNCF__PHASE_RANGES ? idle_quantizer(ctrl) : NULL;
     if (idle)
         nncf__log(ctrl->context, NNCF_LOG_ERROR,
             "nncf_compression_ctrl_init_step: the quantizer of %s saw no data in batch %lld; run "
             "every layer "
             "forward between two calls",
             idle->name, (long long)ctrl->init_begun);
-    else if (ctrl->ranges_done && ctrl->batch_images == 0)
+    else if (nncf__ctrl_adapting(ctrl) && ctrl->batch_images == 0)
         nncf__log(ctrl->context, NNCF_LOG_ERROR,
             "nncf_compression_ctrl_init_step: no layer ran forward in batch %lld of the adaptation "
             "of batch norm; "
@@ -321,29 +322,27 @@ nncf_status nncf_compression_ctrl_init_step(nncf_compression_ctrl *ctrl, int32_t
         return NNCF_E_ARG;
     if (!ctrl->model)
         return NNCF_E_STATE;
-    if (ctrl->init_done) {
+    if (ctrl->init_phase == NNCF__PHASE_DONE) {
         *more = 0;
         return NNCF_OK;
     }
-    if (ctrl->initializing) { /* a batch was asked for */
+    if (nncf__ctrl_initializing(ctrl)) { /* a batch was requested */
         nncf_status status = check_batch(ctrl);
         if (status != NNCF_OK)
             return status;
-        if (!ctrl->ranges_done)
-            end_batch(ctrl);
     }
-    if (!ctrl->ranges_done && !all_satisfied(ctrl)) {
-        begin_batch(ctrl);
-        *more = 1;
-        return NNCF_OK;
-    }
-    if (!ctrl->ranges_done)
+    if (ctrl->init_phase == NNCF__PHASE_RANGES)
+        end_batch(ctrl);
+    if (!nncf__ctrl_adapting(ctrl)) {
+        if (!all_satisfied(ctrl)) {
+            begin_batch(ctrl);
+            *more = 1;
+            return NNCF_OK;
+        }
         finish_ranges(ctrl);
+    }
     *more = begin_adaptation_batch(ctrl);
-    if (*more)
-        return NNCF_OK;
-    ctrl->adaptation.mode = 0;
-    ctrl->initializing = false;
-    ctrl->init_done = true;
+    if (!*more)
+        ctrl->init_phase = NNCF__PHASE_DONE;
     return NNCF_OK;
 }

@@ -4,10 +4,12 @@
 #include "base/error.h"
 #include "config/canonical.h"
 #include "controller/ctrl.h"
-#include "controller/layer_compression.h"
+#include "controller/sparsity.h"
 #include "controller/weight.h"
 #include "graph/model.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
+#include "sparsity/masked_layers.h"
 #include "sparsity/rb.h"
 #include "sparsity/schedule.h"
 
@@ -67,7 +69,8 @@ static int32_t level_of(const nncf_compression_ctrl *ctrl)
         return NNCF_COMPRESSION_FULL;
     /* right after epoch_step the question is about the epoch that was trained, not about the one to
      * come */
-    const bool between = !ctrl->stepped && ctrl->epoch > 0 && ctrl->order == NNCF_ORDER_AFTER;
+    const bool between =
+        !(ctrl->loop & NNCF__LOOP_IN_EPOCH) && ctrl->epoch > 0 && ctrl->order == NNCF_ORDER_AFTER;
     if (between ? ctrl->arrived_before : nncf__schedule_arrived(&ctrl->schedule))
         return NNCF_COMPRESSION_FULL;
     return ctrl->schedule.level > 0 || ctrl->has_quantization ? NNCF_COMPRESSION_PARTIAL
@@ -119,9 +122,10 @@ nncf_status nncf_compression_ctrl_get_statistics(
     if (ctrl->sparsity_kind == NNCF__CONST_SPARSITY)
         s.sparsity_target = s.sparsity;
     if (ctrl->sparsity_kind == NNCF__RB_SPARSITY) {
-        double sums[3];
-        nncf__rb_count(ctrl, sums);
-        s.mean_mask_probability = sums[2] > 0 ? sums[1] / sums[2] : (double)NAN;
+        const nncf__masked_layers layers = nncf__ctrl_masked_layers(ctrl);
+        nncf__rb_sums sums;
+        nncf__rb_count(&layers, &sums);
+        s.mean_mask_probability = sums.count > 0 ? sums.probability / sums.count : (double)NAN;
     }
     return nncf__result_copy(statistics, &s, sizeof s);
 }

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Mistakes of training loops that no status can tell: each is said once, in words, through the log
- * callback. Nothing here changes what is computed, and nothing costs more than a glance at a few
- * numbers.
+ * Common mistakes of training loops, which no single call can detect: each is logged once as a
+ * warning. Nothing here changes what is computed, and each check reads a few numbers only.
  */
 #include "controller/usage_checks.h"
 
 #include "base/error.h"
 #include "config/canonical.h"
 #include "controller/ctrl.h"
-#include "controller/layer_compression.h"
 #include "graph/model.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 #include "sparsity/schedule.h"
 
@@ -22,7 +21,7 @@
 #include <string.h>
 
 enum {
-    /* steps of the same kind before something is said */
+    /* steps of the same kind before a warning */
     PATIENCE = 8,
     /* steps in which the masks did not come nearer to the level */
     STANDSTILL = 64,
@@ -31,74 +30,59 @@ enum {
     /* parameters, and elements of each, that are looked at */
     MOST_WATCHED = 64
 };
-enum complaint {
-    NO_LOSS = 1,
-    NO_EPOCH_STEP = 2,
-    EARLY_STEP = 4,
-    LOGITS_STAND = 8,
-    RANGES_STAND = 16,
-    EPOCH_STEP_FIRST = 32,
-    STEP_FIRST = 64,
-    EPOCH_STEP_MISSING = 128,
-    NO_GRADIENT = 256,
-    LARGE_RANGE = 512,
-    ZERO_VARIANCE = 1024,
-    LOGITS_AWAY = 2048,
-    FROZEN_AWAY = 4096
-};
 /* How far the sparsity may be from the level: the width of the loss of rb_sparsity. */
 #define NEAR_THE_LEVEL 0.05
 /* No activation of a trained network is so large. */
 #define LARGEST_RANGE 1e6
 
-static bool first_time(nncf_compression_ctrl *ctrl, enum complaint complaint)
+bool nncf__usage_warned(const nncf_compression_ctrl *ctrl, enum nncf__usage_warning warning)
 {
-    if (ctrl->protocol.said & (uint32_t)complaint)
-        return false;
-    ctrl->protocol.said |= (uint32_t)complaint;
-    return true;
+    return (ctrl->usage.warned & (uint32_t)warning) != 0;
 }
 
-static bool has_schedule(const nncf_compression_ctrl *ctrl)
+bool nncf__usage_first(nncf_compression_ctrl *ctrl, enum nncf__usage_warning warning)
 {
-    return ctrl->sparsity_kind == NNCF__RB_SPARSITY ||
-        ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY;
+    const bool first = !nncf__usage_warned(ctrl, warning);
+    ctrl->usage.warned |= (uint32_t)warning;
+    return first;
 }
 
 /* ---- loss ---- */
 
-static void complain_of_loss(nncf_compression_ctrl *ctrl)
+static void warn_no_loss(nncf_compression_ctrl *ctrl)
 {
-    if (first_time(ctrl, NO_LOSS))
+    if (nncf__usage_first(ctrl, NNCF__WARN_NO_LOSS))
         nncf__log(ctrl->context, NNCF_LOG_WARNING,
             "nncf_compression_ctrl_loss() was not called in the last %lld steps: without it the "
             "masks of "
             "rb_sparsity do not move towards the sparsity level; call it once a step, before the "
             "optimizer",
-            (long long)ctrl->protocol.steps_without_loss);
+            (long long)ctrl->usage.steps_without_loss);
 }
 
 void nncf__usage_loss(nncf_compression_ctrl *ctrl)
 {
-    ctrl->protocol.loss_called = ctrl->protocol.loss_ever = true;
+    ctrl->usage.loss = NNCF__LOSS_THIS_STEP;
 }
 
 static void check_loss(nncf_compression_ctrl *ctrl)
 {
-    nncf__usage_checks *p = &ctrl->protocol;
+    nncf__usage_checks *p = &ctrl->usage;
     const bool needed = ctrl->sparsity_kind == NNCF__RB_SPARSITY && !ctrl->frozen;
-    p->steps_without_loss = needed && !p->loss_called ? p->steps_without_loss + 1 : 0;
-    p->loss_called = false;
+    p->steps_without_loss =
+        needed && p->loss != NNCF__LOSS_THIS_STEP ? p->steps_without_loss + 1 : 0;
+    if (p->loss == NNCF__LOSS_THIS_STEP)
+        p->loss = NNCF__LOSS_EARLIER;
     if (p->steps_without_loss >= PATIENCE)
-        complain_of_loss(ctrl);
+        warn_no_loss(ctrl);
 }
 
 /* ---- masks that do not come nearer to the level ---- */
 
 void nncf__usage_density(nncf_compression_ctrl *ctrl, double density, double probability)
 {
-    ctrl->protocol.density = density;
-    ctrl->protocol.probability = probability;
+    ctrl->usage.density = density;
+    ctrl->usage.probability = probability;
 }
 
 /* A step towards the level moves the mean probability of the logits, long before the first of them
@@ -106,8 +90,8 @@ void nncf__usage_density(nncf_compression_ctrl *ctrl, double density, double pro
  */
 static void check_sparsity(nncf_compression_ctrl *ctrl)
 {
-    nncf__usage_checks *p = &ctrl->protocol;
-    if (ctrl->sparsity_kind != NNCF__RB_SPARSITY || ctrl->frozen || !p->loss_called)
+    nncf__usage_checks *p = &ctrl->usage;
+    if (ctrl->sparsity_kind != NNCF__RB_SPARSITY || ctrl->frozen || p->loss != NNCF__LOSS_THIS_STEP)
         return;
     const double missing = p->density - (1 - ctrl->schedule.level),
                  moved = p->probability - p->last_probability;
@@ -118,7 +102,7 @@ static void check_sparsity(nncf_compression_ctrl *ctrl)
         p->standstill = 0;
         return;
     }
-    if (++p->standstill >= STANDSTILL && first_time(ctrl, LOGITS_AWAY))
+    if (++p->standstill >= STANDSTILL && nncf__usage_first(ctrl, NNCF__WARN_LOGITS_AWAY))
         nncf__log(ctrl->context, NNCF_LOG_WARNING,
             "the mask logits of rb_sparsity did not move towards the level in %d steps (sparsity "
             "%.3f, level "
@@ -130,7 +114,7 @@ static void check_sparsity(nncf_compression_ctrl *ctrl)
 void nncf__usage_frozen(nncf_compression_ctrl *ctrl, double sparsity)
 {
     const double level = ctrl->schedule.level;
-    if (fabs(sparsity - level) > NEAR_THE_LEVEL && first_time(ctrl, FROZEN_AWAY))
+    if (fabs(sparsity - level) > NEAR_THE_LEVEL && nncf__usage_first(ctrl, NNCF__WARN_FROZEN_AWAY))
         nncf__log(ctrl->context, NNCF_LOG_WARNING,
             "the masks of rb_sparsity are frozen from epoch %lld on, at a sparsity of %.3f; the "
             "level is %.3f: "
@@ -144,7 +128,7 @@ static void check_gradients(nncf_compression_ctrl *ctrl)
 {
     const nncf_layer *first = NULL;
     size_t count = 0;
-    if (!first_time(ctrl, NO_GRADIENT))
+    if (!nncf__usage_first(ctrl, NNCF__WARN_NO_GRADIENT))
         return;
     for (size_t i = 0; i < ctrl->n_layers; i++) {
         const nncf__layer_compression *c = &ctrl->layers[i];
@@ -177,7 +161,7 @@ void nncf__usage_init_begin(nncf_compression_ctrl *ctrl)
     for (size_t i = 0; i < ctrl->n_layers && ctrl->model->mode != NNCF_MODE_TRAIN; i++) {
         const nncf_layer *layer = ctrl->model->layers[i];
         if (layer->has_batch_norm && all_zero(layer->batch_norm.running_var, layer->out_channels) &&
-            first_time(ctrl, ZERO_VARIANCE))
+            nncf__usage_first(ctrl, NNCF__WARN_ZERO_VARIANCE))
             nncf__log(ctrl->context, NNCF_LOG_WARNING,
                 "%s: initialization in eval mode, but the running_var of its batch norm is 0, "
                 "which makes values "
@@ -196,7 +180,7 @@ void nncf__usage_range(
                      range = quantizer->range ? (double)quantizer->range[c] : 0;
         largest = fmax(largest, fmax(fabs(scale), fabs(scale + range)));
     }
-    if (largest > LARGEST_RANGE && first_time(ctrl, LARGE_RANGE))
+    if (largest > LARGEST_RANGE && nncf__usage_first(ctrl, NNCF__WARN_LARGE_RANGE))
         nncf__log(ctrl->context, NNCF_LOG_WARNING,
             "%s: the range of an activation is %.3g after initialization (parameter %s), as of a "
             "network whose "
@@ -218,7 +202,7 @@ static bool belongs(const nncf_parameter *parameter, int group)
 
 /* A hash (FNV-1a) of some elements of a group's parameters; *gradient: one of their gradients is
  * not zero. */
-static uint64_t glance(const nncf_compression_ctrl *ctrl, int group, bool *gradient)
+static uint64_t sample_hash(const nncf_compression_ctrl *ctrl, int group, bool *gradient)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     size_t watched = 0;
@@ -241,20 +225,20 @@ static uint64_t glance(const nncf_compression_ctrl *ctrl, int group, bool *gradi
 static void check_parameters(nncf_compression_ctrl *ctrl, int group)
 {
     static const char *const names[] = {"mask logits", "scales of the quantizers"};
-    static const enum complaint complaints[] = {LOGITS_STAND, RANGES_STAND};
-    nncf__usage_checks *p = &ctrl->protocol;
-    if (p->moves[group])
+    static const enum nncf__usage_warning warnings[] = {
+        NNCF__WARN_LOGITS_STAND, NNCF__WARN_RANGES_STAND};
+    struct nncf__usage_watch *w = &ctrl->usage.watch[group];
+    if (w->state == NNCF__WATCH_ENDED)
         return;
-    const uint64_t hash = glance(ctrl, group, &p->gradient[group]);
-    if (p->watched[group] && hash != p->hash[group])
-        p->moves[group] = true; /* an optimizer is at work: no further looks */
-    else if (p->gradient[group])
-        p->still[group]++;
-    p->watched[group] = true;
-    p->hash[group] = hash;
-    p->gradient[group] = false;
-    if (p->still[group] > PATIENCE && first_time(ctrl, complaints[group])) {
-        p->moves[group] = true;
+    const uint64_t hash = sample_hash(ctrl, group, &w->gradient);
+    const bool moved = w->state == NNCF__WATCH_HASHED && hash != w->hash;
+    if (!moved && w->gradient)
+        w->still++;
+    w->state = moved ? NNCF__WATCH_ENDED : NNCF__WATCH_HASHED; /* an optimizer moves it: enough */
+    w->hash = hash;
+    w->gradient = false;
+    if (w->still > PATIENCE && nncf__usage_first(ctrl, warnings[group])) {
+        w->state = NNCF__WATCH_ENDED;
         nncf__log(ctrl->context, NNCF_LOG_WARNING,
             "the %s have gradients but did not change in %d steps: hand the arrays of "
             "nncf_compression_ctrl_get_parameter() to the optimizer, and call "
@@ -268,16 +252,17 @@ void nncf__usage_backward(nncf_compression_ctrl *ctrl)
     check_gradients(ctrl);
     /* a loop may clear the gradients before step(): look now */
     for (int group = LOGITS; group <= RANGES; group++)
-        if (!ctrl->protocol.moves[group] && !ctrl->protocol.gradient[group])
-            glance(ctrl, group, &ctrl->protocol.gradient[group]);
+        if (ctrl->usage.watch[group].state != NNCF__WATCH_ENDED &&
+            !ctrl->usage.watch[group].gradient)
+            sample_hash(ctrl, group, &ctrl->usage.watch[group].gradient);
 }
 
 /* ---- the order of calls ---- */
 
 void nncf__usage_forward(nncf_compression_ctrl *ctrl)
 {
-    nncf__usage_checks *p = &ctrl->protocol;
-    if (ctrl->initializing)
+    nncf__usage_checks *p = &ctrl->usage;
+    if (nncf__ctrl_initializing(ctrl))
         return;
     if (ctrl->model->mode != NNCF_MODE_TRAIN) {
         p->evaluated = true;
@@ -286,16 +271,16 @@ void nncf__usage_forward(nncf_compression_ctrl *ctrl)
     if (p->trained)
         return;
     p->trained = true;
-    if (p->resumed || ctrl->order != NNCF_ORDER_AFTER || !has_schedule(ctrl))
+    if (p->resumed || ctrl->order != NNCF_ORDER_AFTER || !nncf__ctrl_has_schedule(ctrl))
         return;
-    if (ctrl->epoch > 0 && first_time(ctrl, EPOCH_STEP_FIRST))
+    if (ctrl->epoch > 0 && nncf__usage_first(ctrl, NNCF__WARN_EPOCH_STEP_FIRST))
         nncf__log(ctrl->context, NNCF_LOG_WARNING,
             "nncf_compression_ctrl_epoch_step() was called before the first batch, so the level of "
             "epoch 0 is never "
             "used: call it after each epoch, or, if the loop is made for the order of NNCF 1.6 and "
             "later (before "
             "each epoch), say nncf_compression_ctrl_set_order(ctrl, NNCF_ORDER_BEFORE)");
-    else if (ctrl->step > 0 && first_time(ctrl, STEP_FIRST))
+    else if (ctrl->step > 0 && nncf__usage_first(ctrl, NNCF__WARN_STEP_FIRST))
         nncf__log(ctrl->context, NNCF_LOG_WARNING,
             "nncf_compression_ctrl_step() was called before the first batch: call it after each "
             "batch, or, if the "
@@ -305,7 +290,7 @@ void nncf__usage_forward(nncf_compression_ctrl *ctrl)
 
 void nncf__usage_early_step(nncf_compression_ctrl *ctrl, const char *call)
 {
-    if (first_time(ctrl, EARLY_STEP))
+    if (nncf__usage_first(ctrl, NNCF__WARN_EARLY_STEP))
         nncf__log(ctrl->context, NNCF_LOG_WARNING,
             "%s was called before initialization ended: run `while "
             "(nncf_compression_ctrl_init_step(ctrl, &more) "
@@ -315,7 +300,7 @@ void nncf__usage_early_step(nncf_compression_ctrl *ctrl, const char *call)
 
 void nncf__usage_step(nncf_compression_ctrl *ctrl)
 {
-    nncf__usage_checks *p = &ctrl->protocol;
+    nncf__usage_checks *p = &ctrl->usage;
     check_sparsity(ctrl);
     check_loss(ctrl);
     check_gradients(ctrl);
@@ -324,7 +309,8 @@ void nncf__usage_step(nncf_compression_ctrl *ctrl)
     p->steps++;
     p->validations += p->evaluated;
     p->evaluated = false;
-    if (p->validations >= VALIDATIONS && has_schedule(ctrl) && first_time(ctrl, NO_EPOCH_STEP))
+    if (p->validations >= VALIDATIONS && nncf__ctrl_has_schedule(ctrl) &&
+        nncf__usage_first(ctrl, NNCF__WARN_NO_EPOCH_STEP))
         nncf__log(ctrl->context, NNCF_LOG_WARNING,
             "the model was evaluated %d times between training steps, and "
             "nncf_compression_ctrl_epoch_step() was not "
@@ -334,11 +320,11 @@ void nncf__usage_step(nncf_compression_ctrl *ctrl)
 
 void nncf__usage_epoch_step(nncf_compression_ctrl *ctrl)
 {
-    nncf__usage_checks *p = &ctrl->protocol;
-    if (p->steps_without_loss > 0 && !p->loss_ever)
-        complain_of_loss(ctrl);
-    if (ctrl->order == NNCF_ORDER_BEFORE && !ctrl->epoch_begun && p->trained && !p->resumed &&
-        first_time(ctrl, EPOCH_STEP_MISSING))
+    nncf__usage_checks *p = &ctrl->usage;
+    if (p->steps_without_loss > 0 && p->loss == NNCF__LOSS_NEVER)
+        warn_no_loss(ctrl);
+    if (ctrl->order == NNCF_ORDER_BEFORE && !(ctrl->loop & NNCF__LOOP_EPOCH_STEPPED) &&
+        p->trained && !p->resumed && nncf__usage_first(ctrl, NNCF__WARN_EPOCH_STEP_MISSING))
         nncf__log(ctrl->context, NNCF_LOG_WARNING,
             "training began before the first nncf_compression_ctrl_epoch_step(), which "
             "NNCF_ORDER_BEFORE promises: "
@@ -350,14 +336,14 @@ void nncf__usage_epoch_step(nncf_compression_ctrl *ctrl)
 
 void nncf__usage_end(nncf_compression_ctrl *ctrl)
 {
-    const nncf__usage_checks *p = &ctrl->protocol;
-    if (p->steps < PATIENCE || p->epoch_steps > 0 || !has_schedule(ctrl) ||
+    const nncf__usage_checks *p = &ctrl->usage;
+    if (p->steps < PATIENCE || p->epoch_steps > 0 || !nncf__ctrl_has_schedule(ctrl) ||
         nncf__schedule_arrived(&ctrl->schedule))
         return;
     if (p->evaluated &&
         p->validations == 0) /* one epoch, and its test: a loop may step when the next one begins */
         return;
-    if (first_time(ctrl, NO_EPOCH_STEP))
+    if (nncf__usage_first(ctrl, NNCF__WARN_NO_EPOCH_STEP))
         nncf__log(ctrl->context, NNCF_LOG_WARNING,
             "the controller is destroyed after %lld steps without "
             "nncf_compression_ctrl_epoch_step(): the sparsity "

@@ -9,34 +9,35 @@
 #include <nncf/model.h>
 
 #include <stdbool.h>
-#include <stdint.h>
 
-typedef struct nncf__usage_checks {
-    /* what was told */
-    uint32_t said;
-    int64_t steps, epoch_steps;
-    /* since the last step; at all */
-    bool loss_called, loss_ever;
-    int64_t steps_without_loss;
-    /* a forward in train mode; one in eval mode since the last step; a snapshot */
-    bool trained, evaluated, resumed;
-    /* evaluations followed by a step, since the last epoch_step */
-    int32_t validations;
-    /* of [0] logits and [1] ranges: a hash of some elements, and for how many steps it stayed with
-     * gradients there */
-    bool watched[2], moves[2], gradient[2];
-    uint64_t hash[2];
-    int32_t still[2];
-    /* of rb_sparsity, at the last nncf_compression_ctrl_loss(): the share of weights that are kept,
-     * and the mean probability of that; the latter also at the step before; steps in which it did
-     * not come nearer to the level */
-    double density, probability, last_probability;
-    int32_t standstill;
-} nncf__usage_checks;
+/* Each is logged once. */
+enum nncf__usage_warning {
+    NNCF__WARN_NO_LOSS = 1,
+    NNCF__WARN_NO_EPOCH_STEP = 2,
+    NNCF__WARN_EARLY_STEP = 4,
+    NNCF__WARN_LOGITS_STAND = 8,
+    NNCF__WARN_RANGES_STAND = 16,
+    NNCF__WARN_EPOCH_STEP_FIRST = 32,
+    NNCF__WARN_STEP_FIRST = 64,
+    NNCF__WARN_EPOCH_STEP_MISSING = 128,
+    NNCF__WARN_NO_GRADIENT = 256,
+    NNCF__WARN_LARGE_RANGE = 512,
+    NNCF__WARN_ZERO_VARIANCE = 1024,
+    NNCF__WARN_LOGITS_AWAY = 2048,
+    NNCF__WARN_FROZEN_AWAY = 4096,
+    /* logged by step.c: training without initialization, a constant mask without a zero */
+    NNCF__WARN_UNINITIALIZED = 8192,
+    NNCF__WARN_DENSE = 16384
+};
+/* Was it logged? */
+bool nncf__usage_warned(const nncf_compression_ctrl *ctrl, enum nncf__usage_warning warning);
+/* True the first time. */
+bool nncf__usage_first(nncf_compression_ctrl *ctrl, enum nncf__usage_warning warning);
+
 void nncf__usage_loss(nncf_compression_ctrl *ctrl);
 void nncf__usage_density(nncf_compression_ctrl *ctrl, double density, double probability);
-void nncf__usage_frozen(
-    nncf_compression_ctrl *ctrl, double sparsity); /* masks stop at this sparsity */
+/* Masks stop at this sparsity. */
+void nncf__usage_frozen(nncf_compression_ctrl *ctrl, double sparsity);
 void nncf__usage_init_begin(nncf_compression_ctrl *ctrl);
 /* The range of an activation was initialized. */
 void nncf__usage_range(

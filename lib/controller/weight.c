@@ -15,11 +15,12 @@
 #include "base/error.h"
 #include "base/pool.h"
 #include "controller/ctrl.h"
-#include "controller/layer_compression.h"
 #include "controller/usage_checks.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
+#include "sparsity/rb.h"
 
 #include <nncf/base.h>
 #include <nncf/model.h>
@@ -62,14 +63,6 @@ typedef struct weight_job {
     chunk_sums *sums;
 } weight_job;
 
-nncf__quantizer *nncf__layer_quantizer(const nncf__layer_compression *layer, int i)
-{
-    return i == 0 ? layer->weight_quantizer
-        : i == 1  ? layer->input_quantizer
-        : i == 2  ? layer->output_quantizer
-                  : layer->pre_activation_quantizer;
-}
-
 /* While the controller initializes masks are the deterministic ones. */
 static enum mask_mode mask_of(const nncf_layer *layer, bool deterministic)
 {
@@ -77,7 +70,7 @@ static enum mask_mode mask_of(const nncf_layer *layer, bool deterministic)
     switch (c->mask_kind) {
     case NNCF__MASK_RB:
         if (deterministic || layer->model->mode != NNCF_MODE_TRAIN || c->ctrl->frozen ||
-            c->ctrl->initializing)
+            nncf__ctrl_initializing(c->ctrl))
             return MASK_EVAL;
         return MASK_SAMPLED;
     case NNCF__MASK_BITS:
@@ -113,7 +106,7 @@ static weight_job job_of(const nncf_layer *layer, bool deterministic)
         job.runs = (size_t)layer->weight_shape[0];
     job.run = layer->weight_count / job.channels / job.runs;
     if (job.mask == MASK_SAMPLED) {
-        job.noise_key = nncf__ctrl_noise_key(c->ctrl, layer);
+        job.noise_key = nncf__rb_noise_key(layer);
         job.noise_counter = (uint64_t)c->ctrl->step;
     }
     return job;

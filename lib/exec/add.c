@@ -6,7 +6,6 @@
 
 #include "base/alloc.h"
 #include "base/pool.h"
-#include "controller/layer_compression.h"
 #include "exec/codes.h"
 #include "exec/map_reduce.h"
 #include "exec/quantize.h"
@@ -14,6 +13,7 @@
 #include "graph/model.h"
 #include "kernels/kernels.h"
 #include "kernels/operand.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>

@@ -266,7 +266,7 @@ static nncf__norm start(nncf_layer *layer, const nncf__planes *planes, const flo
 static bool uses_batch_statistics(const nncf_layer *layer)
 {
     const nncf_compression_ctrl *ctrl = layer->model->ctrl;
-    return layer->model->mode == NNCF_MODE_TRAIN || (ctrl && ctrl->adaptation.mode);
+    return layer->model->mode == NNCF_MODE_TRAIN || (ctrl && nncf__ctrl_adapting(ctrl));
 }
 
 nncf_status nncf__layer_check_batch_norm(
@@ -285,13 +285,15 @@ nncf__norm nncf__batch_norm_forward_start(
     nncf_layer *layer, const nncf__planes *planes, const float *z, const nncf__output *y)
 {
     nncf__norm job = start(layer, planes, z, y->data);
-    const int32_t adapting = layer->model->ctrl ? layer->model->ctrl->adaptation.mode : 0;
+    const nncf_compression_ctrl *ctrl = layer->model->ctrl;
     job.batch_statistics = uses_batch_statistics(layer);
     job.gathers = planes->hw < SMALL_PLANE;
-    job.update_running = job.batch_statistics && (adapting || !nncf__layer_observing(layer));
+    job.update_running = job.batch_statistics &&
+        ((ctrl && nncf__ctrl_adapting(ctrl)) || !nncf__layer_observing(layer));
     /* the first batches of an adaptation make them forget */
-    job.momentum =
-        adapting == NNCF__FORGETTING ? FORGET_MOMENTUM : (double)layer->batch_norm.momentum;
+    job.momentum = ctrl && ctrl->init_phase == NNCF__PHASE_FORGETTING
+        ? FORGET_MOMENTUM
+        : (double)layer->batch_norm.momentum;
     if (job.output && !job.output->observing)
         nncf__quantizer_refresh(job.output);
     if (y->dtype != NNCF_F32) {

@@ -3,13 +3,13 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "controller/ctrl.h"
-#include "controller/layer_compression.h"
 #include "controller/weight.h"
 #include "exec/check.h"
 #include "exec/map_reduce.h"
 #include "exec/quantize.h"
 #include "exec/run.h"
 #include "graph/model.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>

@@ -7,8 +7,8 @@
 
 #include "base/checked.h"
 #include "base/error.h"
-#include "controller/layer_compression.h"
 #include "graph/model.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>

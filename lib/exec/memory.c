@@ -6,7 +6,6 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/pool.h"
-#include "controller/layer_compression.h"
 #include "exec/check.h"
 #include "exec/codes.h"
 #include "exec/map_reduce.h"
@@ -14,6 +13,7 @@
 #include "exec/quantize.h"
 #include "exec/run.h"
 #include "graph/model.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>

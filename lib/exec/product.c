@@ -9,7 +9,6 @@
 
 #include "base/alloc.h"
 #include "base/pool.h"
-#include "controller/layer_compression.h"
 #include "controller/weight.h"
 #include "conv/conv2d.h"
 #include "exec/batch_norm.h"
@@ -20,6 +19,7 @@
 #include "graph/model.h"
 #include "kernels/kernels.h"
 #include "kernels/operand.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>

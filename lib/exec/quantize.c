@@ -6,12 +6,12 @@
  */
 #include "exec/quantize.h"
 
-#include "controller/layer_compression.h"
 #include "exec/batch_norm.h"
 #include "exec/codes.h"
 #include "exec/map_reduce.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/context.h>

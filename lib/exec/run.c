@@ -31,7 +31,7 @@
 bool nncf__layer_observing(const nncf_layer *layer)
 {
     const nncf_compression_ctrl *ctrl = layer->model->ctrl;
-    return ctrl && ctrl->initializing;
+    return ctrl && nncf__ctrl_initializing(ctrl);
 }
 
 nncf_status nncf__layer_report(

@@ -37,7 +37,7 @@ typedef struct nncf__buffer {
     size_t capacity;
 } nncf__buffer;
 
-struct nncf__layer_compression; /* controller/layer_compression.h */
+struct nncf__layer_compression; /* quantization/layer_compression.h */
 
 struct nncf_layer {
     nncf_model *model;

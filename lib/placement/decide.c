@@ -7,9 +7,9 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "config/config.h"
-#include "controller/layer_compression.h"
 #include "graph/model.h"
 #include "placement/placement.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer_create.h"
 
 #include <nncf/base.h>
@@ -19,6 +19,16 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+nncf__quantizer_request nncf__placement_request(
+    const nncf_layer *layer, const nncf__planned *planned, enum nncf__quantizer_slot slot)
+{
+    return (nncf__quantizer_request){.layer = layer,
+        .group = slot == NNCF__SLOT_WEIGHT ? NNCF__GROUP_WEIGHTS : NNCF__GROUP_ACTIVATIONS,
+        .name_suffix = nncf__quantizer_name_suffixes[slot],
+        .channels = (size_t)planned->channels,
+        .sign = planned->sign};
+}
 
 /* ---- the config: what this release does ---- */
 
@@ -273,7 +283,7 @@ static nncf_status check_quantizers(const struct nncf__placement *p, nncf_error 
         for (int j = 0; j < NNCF__N_SLOTS && status == NNCF_OK; j++) {
             const nncf__planned *planned = &p->layers[i].quantizers[j];
             const nncf__quantizer_request request =
-                nncf__placement_wish(p->model->layers[i], planned, j);
+                nncf__placement_request(p->model->layers[i], planned, j);
             if (planned->present)
                 status = nncf__quantizer_check(&request, &planned->rule.params, err);
         }

@@ -10,8 +10,8 @@
 
 #include "base/regex.h"
 #include "config/canonical.h"
-#include "controller/layer_compression.h"
 #include "graph/scope.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer_create.h"
 
 #include <nncf/base.h>
@@ -189,9 +189,9 @@ typedef struct nncf__layer_plan {
     nncf__planned quantizers[NNCF__N_SLOTS];
 } nncf__layer_plan;
 
-/* The quantizer of a place (nncf__quantizer_slot), as it will be made. */
-nncf__quantizer_request nncf__placement_wish(
-    const nncf_layer *layer, const nncf__planned *planned, int place);
+/* What the quantizer in a slot will be created with. */
+nncf__quantizer_request nncf__placement_request(
+    const nncf_layer *layer, const nncf__planned *planned, enum nncf__quantizer_slot slot);
 
 struct nncf__placement {
     nncf_context *context;

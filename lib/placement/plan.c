@@ -4,9 +4,9 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "config/config.h"
-#include "controller/layer_compression.h"
 #include "graph/model.h"
 #include "placement/placement.h"
+#include "quantization/layer_compression.h"
 
 #include <nncf/base.h>
 #include <nncf/compression.h>

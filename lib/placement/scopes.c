@@ -12,10 +12,10 @@
 #include "base/error.h"
 #include "base/regex.h"
 #include "config/config.h"
-#include "controller/layer_compression.h"
 #include "graph/model.h"
 #include "graph/scope.h"
 #include "placement/placement.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer_create.h"
 
 #include <nncf/base.h>

@@ -15,6 +15,9 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *const nncf__quantizer_name_suffixes[NNCF__N_SLOTS] = {".pre_ops.weight_quantizer",
+    ".input_quantizer", ".activation_quantizer", ".pre_activation_quantizer"};
+
 nncf_status nncf__quantizer_check(
     const nncf__quantizer_request *request, const nncf__quantizer_params *params, nncf_error *err)
 {

@@ -4,6 +4,7 @@
 #define NNCF__QUANTIZATION_QUANTIZER_CREATE_H
 
 #include "config/canonical.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>
@@ -22,6 +23,9 @@ typedef struct nncf__quantizer_rule {
     /* of the last override that fits, in the algorithm's list; -1: none */
     int64_t override_index;
 } nncf__quantizer_rule;
+
+/* Between a layer's scope and ".scale" or ".input_low" in the names of parameters, by slot. */
+extern const char *const nncf__quantizer_name_suffixes[NNCF__N_SLOTS];
 
 /* Where a quantizer is to stand. */
 typedef struct nncf__quantizer_request {

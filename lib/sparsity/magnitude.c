@@ -16,12 +16,11 @@
 
 #include "base/pool.h"
 #include "config/canonical.h"
-#include "controller/ctrl.h"
-#include "controller/layer_compression.h"
+#include "context/context.h"
 #include "graph/model.h"
+#include "quantization/layer_compression.h"
 
 #include <nncf/base.h>
-#include <nncf/compression.h>
 #include <nncf/context.h>
 #include <nncf/model.h>
 
@@ -147,55 +146,54 @@ static void squares_chunk(void *arg, size_t chunk, size_t worker)
     job->sums[chunk] = sum;
 }
 
-static source source_of(const nncf_compression_ctrl *ctrl, size_t i)
+static source source_of(const nncf__masked_layers *l, size_t i)
 {
-    return (source){
-        ctrl->model->layers[i]->weight, ctrl->model->layers[i]->weight_count, ctrl->layers[i].norm};
+    return (source){l->layers[i]->weight, l->layers[i]->weight_count, l->masks[i].norm};
 }
 
-static bool has_mask(const nncf_compression_ctrl *ctrl, size_t i)
+static bool has_mask(const nncf__masked_layers *l, size_t i)
 {
-    return ctrl->layers[i].mask_kind == NNCF__MASK_BITS;
+    return l->masks[i].mask_kind == NNCF__MASK_BITS;
 }
 
 /* Chunks of all layers with a mask. */
-static size_t chunk_count(const nncf_compression_ctrl *ctrl)
+static size_t chunk_count(const nncf__masked_layers *l)
 {
     size_t chunks = 0;
-    for (size_t i = 0; i < ctrl->n_layers; i++) {
-        source s = source_of(ctrl, i);
-        chunks += has_mask(ctrl, i) ? chunks_of(&s) : 0;
+    for (size_t i = 0; i < l->count; i++) {
+        source s = source_of(l, i);
+        chunks += has_mask(l, i) ? chunks_of(&s) : 0;
     }
     return chunks;
 }
 
 /* In the first worker's scratch, behind its histogram: a number for each chunk. */
-static void *chunk_numbers(const nncf_compression_ctrl *ctrl)
+static void *chunk_numbers(const nncf__masked_layers *l)
 {
-    return (char *)nncf__scratch(ctrl->context, 0) + MOST_BINS * sizeof(uint64_t);
+    return (char *)nncf__scratch(l->context, 0) + MOST_BINS * sizeof(uint64_t);
 }
 
-nncf_status nncf__magnitude_reserve(nncf_compression_ctrl *ctrl)
+nncf_status nncf__magnitude_reserve(const nncf__masked_layers *l)
 {
-    return nncf__scratch_reserve(ctrl->context, (MOST_BINS + chunk_count(ctrl)) * sizeof(uint64_t));
+    return nncf__scratch_reserve(l->context, (MOST_BINS + chunk_count(l)) * sizeof(uint64_t));
 }
 
 /* ||W||_2 of every layer, or 1 where importance is the magnitude itself. Sums of chunks are added
  * in order. */
-static void set_norms(nncf_compression_ctrl *ctrl)
+static void set_norms(const nncf__masked_layers *l, int32_t importance)
 {
-    for (size_t i = 0; i < ctrl->n_layers; i++) {
+    for (size_t i = 0; i < l->count; i++) {
         double sum = 0;
-        ctrl->layers[i].norm = 1;
-        if (!has_mask(ctrl, i) || ctrl->importance != NNCF__NORMED_ABS)
+        l->masks[i].norm = 1;
+        if (!has_mask(l, i) || importance != NNCF__NORMED_ABS)
             continue;
-        source s = source_of(ctrl, i);
-        norm_job job = {s.weight, s.count, chunk_numbers(ctrl)};
-        nncf__parallel(ctrl->context, chunks_of(&s), squares_chunk, &job);
+        source s = source_of(l, i);
+        norm_job job = {s.weight, s.count, chunk_numbers(l)};
+        nncf__parallel(l->context, chunks_of(&s), squares_chunk, &job);
         for (size_t j = 0; j < chunks_of(&s); j++)
             sum += job.sums[j];
         float norm = (float)sqrt(sum);
-        ctrl->layers[i].norm = norm > 0 && isfinite(norm) ? norm : 1;
+        l->masks[i].norm = norm > 0 && isfinite(norm) ? norm : 1;
     }
 }
 
@@ -207,22 +205,22 @@ typedef struct group {
 /* The bin that holds place *rank of the group's importances in ascending order; *rank becomes its
  * place in that bin. */
 static uint32_t select_bin(
-    const nncf_compression_ctrl *ctrl, const group *g, pass_job *job, uint64_t *rank)
+    const nncf__masked_layers *l, const group *g, pass_job *job, uint64_t *rank)
 {
-    const size_t workers = (size_t)ctrl->context->params.n_threads,
+    const size_t workers = (size_t)l->context->params.n_threads,
                  n_bins = job->low ? LOW_BINS : HIGH_BINS;
-    uint64_t *bins = nncf__scratch(ctrl->context, 0);
+    uint64_t *bins = nncf__scratch(l->context, 0);
     uint32_t bin = 0;
     for (size_t w = 0; w < workers; w++)
-        memset(nncf__scratch(ctrl->context, w), 0, n_bins * sizeof *bins);
+        memset(nncf__scratch(l->context, w), 0, n_bins * sizeof *bins);
     for (size_t i = g->begin; i < g->end; i++) {
-        if (!has_mask(ctrl, i))
+        if (!has_mask(l, i))
             continue;
-        job->from = source_of(ctrl, i);
-        nncf__parallel(ctrl->context, chunks_of(&job->from), histogram_chunk, job);
+        job->from = source_of(l, i);
+        nncf__parallel(l->context, chunks_of(&job->from), histogram_chunk, job);
     }
     for (size_t w = 1; w < workers; w++) {
-        const uint64_t *own = nncf__scratch(ctrl->context, w);
+        const uint64_t *own = nncf__scratch(l->context, w);
         for (size_t b = 0; b < n_bins; b++)
             bins[b] += own[b];
     }
@@ -233,13 +231,13 @@ static uint32_t select_bin(
 
 /* Bits of the importance at place `rank` (from 0) in ascending order; *below: how many are less. */
 static uint32_t select_rank(
-    const nncf_compression_ctrl *ctrl, const group *g, uint64_t rank, uint64_t *below)
+    const nncf__masked_layers *l, const group *g, uint64_t rank, uint64_t *below)
 {
     uint64_t left = rank;
-    pass_job job = {.context = ctrl->context};
-    job.high = select_bin(ctrl, g, &job, &left);
+    pass_job job = {.context = l->context};
+    job.high = select_bin(l, g, &job, &left);
     job.low = true;
-    uint32_t low = select_bin(ctrl, g, &job, &left);
+    uint32_t low = select_bin(l, g, &job, &left);
     *below = rank - left;
     return job.high << LOW_BITS | low;
 }
@@ -297,62 +295,61 @@ static void ties_chunk(void *arg, size_t chunk, size_t worker)
 
 /* Mask all of a layer that is less than the threshold, and as many that equal it as *ties still
  * allows. */
-static void mask_layer(
-    const nncf_compression_ctrl *ctrl, size_t i, uint32_t threshold, uint64_t *ties)
+static void mask_layer(const nncf__masked_layers *l, size_t i, uint32_t threshold, uint64_t *ties)
 {
-    pass_job job = {.context = ctrl->context,
-        .from = source_of(ctrl, i),
+    pass_job job = {.context = l->context,
+        .from = source_of(l, i),
         .threshold = threshold,
-        .bits = ctrl->layers[i].bits,
-        .ties = chunk_numbers(ctrl)};
+        .bits = l->masks[i].bits,
+        .ties = chunk_numbers(l)};
     size_t n_chunks = chunks_of(&job.from), touched = 0;
-    nncf__parallel(ctrl->context, n_chunks, mask_chunk, &job);
+    nncf__parallel(l->context, n_chunks, mask_chunk, &job);
     for (size_t c = 0; c < n_chunks; c++) {
         job.ties[c] = job.ties[c] < *ties ? job.ties[c] : *ties;
         *ties -= job.ties[c];
         touched = job.ties[c] > 0 ? c + 1 : touched;
     }
-    nncf__parallel(ctrl->context, touched, ties_chunk, &job);
+    nncf__parallel(l->context, touched, ties_chunk, &job);
 }
 
 /* Mask the floor(level * n) least important weights of a group; returns its threshold. */
-static double mask_group(nncf_compression_ctrl *ctrl, const group *g)
+static double mask_group(const nncf__masked_layers *l, const group *g, double level)
 {
     uint64_t total = 0, below = 0, ties = 0;
     uint32_t threshold = 0;
     for (size_t i = g->begin; i < g->end; i++)
-        total += has_mask(ctrl, i) ? ctrl->model->layers[i]->weight_count : 0;
-    const uint64_t zeros = (uint64_t)floor(ctrl->schedule.level * (double)total);
+        total += has_mask(l, i) ? l->layers[i]->weight_count : 0;
+    const uint64_t zeros = (uint64_t)floor(level * (double)total);
     if (zeros > 0) {
-        threshold = select_rank(ctrl, g, zeros - 1, &below);
+        threshold = select_rank(l, g, zeros - 1, &below);
         ties = zeros - below;
     }
     for (size_t i = g->begin; i < g->end; i++)
-        if (has_mask(ctrl, i))
-            mask_layer(ctrl, i, threshold, &ties);
+        if (has_mask(l, i))
+            mask_layer(l, i, threshold, &ties);
     float value;
     memcpy(&value, &threshold, sizeof value);
     return (double)value;
 }
 
-void nncf__magnitude_mask(nncf_compression_ctrl *ctrl)
+double nncf__magnitude_mask(
+    const nncf__masked_layers *l, double level, int32_t importance, int32_t level_mode)
 {
-    set_norms(ctrl);
-    if (ctrl->level_mode == NNCF__LEVEL_GLOBAL) {
-        ctrl->threshold = mask_group(ctrl, &(group){0, ctrl->n_layers});
-        return;
-    }
-    ctrl->threshold = 0;
-    for (size_t i = 0; i < ctrl->n_layers; i++)
-        if (has_mask(ctrl, i))
-            ctrl->threshold = fmax(ctrl->threshold, mask_group(ctrl, &(group){i, i + 1}));
+    set_norms(l, importance);
+    if (level_mode == NNCF__LEVEL_GLOBAL)
+        return mask_group(l, &(group){0, l->count}, level);
+    double largest = 0;
+    for (size_t i = 0; i < l->count; i++)
+        if (has_mask(l, i))
+            largest = fmax(largest, mask_group(l, &(group){i, i + 1}, level));
+    return largest;
 }
 
-void nncf__const_mask(nncf_compression_ctrl *ctrl, size_t i)
+void nncf__const_mask(const nncf__masked_layers *l, size_t i)
 {
-    const nncf_layer *layer = ctrl->model->layers[i];
-    uint8_t *bits = ctrl->layers[i].bits;
-    if (ctrl->layers[i].mask_kind != NNCF__MASK_BITS)
+    const nncf_layer *layer = l->layers[i];
+    uint8_t *bits = l->masks[i].bits;
+    if (l->masks[i].mask_kind != NNCF__MASK_BITS)
         return;
     memset(bits, 0, (layer->weight_count + 7) / 8);
     for (size_t j = 0; j < layer->weight_count; j++)

@@ -3,21 +3,21 @@
 #ifndef NNCF__SPARSITY_MAGNITUDE_H
 #define NNCF__SPARSITY_MAGNITUDE_H
 
+#include "sparsity/masked_layers.h"
+
 #include <nncf/base.h>
-#include <nncf/compression.h>
 
 #include <stddef.h>
+#include <stdint.h>
 
-/* What nncf__magnitude_mask() needs. Everything that can fail is here. */
-nncf_status nncf__magnitude_reserve(nncf_compression_ctrl *ctrl);
-/* Masks for the present level over all sparsified layers together, or over each of them (local
- * levels); sets ctrl->threshold. Allocates nothing: reserve first. */
-void nncf__magnitude_mask(nncf_compression_ctrl *ctrl);
+/* Reserve what nncf__magnitude_mask() needs. Everything that can fail is here. */
+nncf_status nncf__magnitude_reserve(const nncf__masked_layers *layers);
+/* Masks for a level over all layers together, or over each of them (NNCF__LEVEL_LOCAL).
+ * `importance`: nncf__importance_kind. Returns the (largest) threshold. Allocates nothing: reserve
+ * first. */
+double nncf__magnitude_mask(
+    const nncf__masked_layers *layers, double level, int32_t importance, int32_t level_mode);
 /* const_sparsity: a mask of layer i that keeps the weights that are not zero. */
-void nncf__const_mask(nncf_compression_ctrl *ctrl, size_t i);
-/* Before any training: weights may have been loaded since the controller was made. Masks of
- * magnitude sparsity, and constant ones that mask nothing, are made anew from them; those of a
- * snapshot stay. ctrl.c. */
-void nncf__masks_renew(nncf_compression_ctrl *ctrl);
+void nncf__const_mask(const nncf__masked_layers *layers, size_t i);
 
 #endif

@@ -8,12 +8,13 @@
 #include "sparsity/rb.h"
 
 #include "base/pool.h"
-#include "controller/ctrl.h"
-#include "controller/usage_checks.h"
+#include "context/context.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
+#include "quantization/layer_compression.h"
 
-#include <nncf/compression.h>
+#include <nncf/context.h>
+#include <nncf/model.h>
 
 #include <math.h>
 #include <string.h>
@@ -33,12 +34,27 @@ typedef struct rb_job {
     double (*sums)[2];
 } rb_job;
 
-void nncf__rb_start(nncf_compression_ctrl *ctrl)
+/* Philox keys: one a layer, unrelated for neighbouring seeds (the finalizer of splitmix64, Steele
+ * et al. 2014). */
+static uint64_t mixed(uint64_t x)
+{
+    x += UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return x ^ (x >> 31);
+}
+
+uint64_t nncf__rb_noise_key(const nncf_layer *layer)
+{
+    return mixed(mixed(layer->model->context->params.seed) + (uint64_t)layer->index);
+}
+
+void nncf__rb_start(const nncf__masked_layers *l)
 {
     const float start = (float)log(INITIAL_PROBABILITY / (1 - INITIAL_PROBABILITY));
-    for (size_t i = 0; i < ctrl->n_layers; i++) {
-        for (size_t j = 0; ctrl->layers[i].logit && j < ctrl->model->layers[i]->weight_count; j++)
-            ctrl->layers[i].logit[j] = start;
+    for (size_t i = 0; i < l->count; i++) {
+        for (size_t j = 0; l->masks[i].logit && j < l->layers[i]->weight_count; j++)
+            l->masks[i].logit[j] = start;
     }
 }
 
@@ -74,43 +90,41 @@ static size_t cut(rb_job *job, size_t count)
     return (count + job->piece - 1) / job->piece;
 }
 
-void nncf__rb_count(const nncf_compression_ctrl *ctrl, double sums[3])
+void nncf__rb_count(const nncf__masked_layers *l, nncf__rb_sums *sums)
 {
     double slots[MAX_SLOTS][2];
-    rb_job job = {.k = nncf__kernels_of(ctrl->context), .sums = slots};
-    sums[0] = sums[1] = sums[2] = 0;
-    for (size_t i = 0; i < ctrl->n_layers; i++) {
-        if (!ctrl->layers[i].logit)
+    rb_job job = {.k = nncf__kernels_of(l->context), .sums = slots};
+    *sums = (nncf__rb_sums){0};
+    for (size_t i = 0; i < l->count; i++) {
+        if (!l->masks[i].logit)
             continue;
-        job.logit = ctrl->layers[i].logit;
-        size_t chunks = cut(&job, ctrl->model->layers[i]->weight_count);
-        nncf__parallel(ctrl->context, chunks, count_chunk, &job);
+        job.logit = l->masks[i].logit;
+        size_t chunks = cut(&job, l->layers[i]->weight_count);
+        nncf__parallel(l->context, chunks, count_chunk, &job);
         for (size_t j = 0; j < chunks; j++) {
-            sums[0] += slots[j][0];
-            sums[1] += slots[j][1];
+            sums->kept += slots[j][0];
+            sums->probability += slots[j][1];
         }
-        sums[2] += (double)job.count;
+        sums->count += (double)job.count;
     }
 }
 
-double nncf__rb_loss(nncf_compression_ctrl *ctrl)
+double nncf__rb_loss(const nncf__masked_layers *l, double level, nncf__rb_sums *sums)
 {
-    double sums[3];
-    nncf__rb_count(ctrl, sums);
-    if (sums[2] == 0)
+    nncf__rb_count(l, sums);
+    if (sums->count == 0)
         return 0;
-    nncf__usage_density(ctrl, sums[0] / sums[2], sums[1] / sums[2]);
-    double off = (sums[0] / sums[2] - (1 - ctrl->schedule.level)) / LOSS_WIDTH;
+    double off = (sums->kept / sums->count - (1 - level)) / LOSS_WIDTH;
     /* the count's derivative is taken straight through the threshold, as that of sigmoid(logit) */
     rb_job job = {
-        .k = nncf__kernels_of(ctrl->context), .factor = (float)(2 * off / LOSS_WIDTH / sums[2])};
-    for (size_t i = 0; i < ctrl->n_layers; i++) {
-        if (!ctrl->layers[i].logit)
+        .k = nncf__kernels_of(l->context), .factor = (float)(2 * off / LOSS_WIDTH / sums->count)};
+    for (size_t i = 0; i < l->count; i++) {
+        if (!l->masks[i].logit)
             continue;
-        job.logit = ctrl->layers[i].logit;
-        job.grad = ctrl->layers[i].logit_grad;
-        size_t chunks = cut(&job, ctrl->model->layers[i]->weight_count);
-        nncf__parallel(ctrl->context, chunks, gradient_chunk, &job);
+        job.logit = l->masks[i].logit;
+        job.grad = l->masks[i].logit_grad;
+        size_t chunks = cut(&job, l->layers[i]->weight_count);
+        nncf__parallel(l->context, chunks, gradient_chunk, &job);
     }
     return off * off;
 }

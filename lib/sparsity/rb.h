@@ -3,12 +3,26 @@
 #ifndef NNCF__SPARSITY_RB_H
 #define NNCF__SPARSITY_RB_H
 
-#include <nncf/compression.h>
-/* Every logit to logit(0.99). */
-void nncf__rb_start(nncf_compression_ctrl *ctrl);
-/* Sums over all sparsified layers: [0] active, [1] sum of sigmoid(logit), [2] how many. */
-void nncf__rb_count(const nncf_compression_ctrl *ctrl, double sums[3]);
-/* The loss; its gradient is added to the logits'. */
-double nncf__rb_loss(nncf_compression_ctrl *ctrl);
+#include "sparsity/masked_layers.h"
+
+#include <nncf/model.h>
+
+#include <stdint.h>
+
+/* Philox key of a layer's noise: from the context's seed and the layer's index. The counter is the
+ * step. */
+uint64_t nncf__rb_noise_key(const nncf_layer *layer);
+/* Set every logit to logit(0.99). */
+void nncf__rb_start(const nncf__masked_layers *layers);
+
+/* Sums over all logits. */
+typedef struct nncf__rb_sums {
+    /* logits whose weight is kept, sigmoid(logit), all logits */
+    double kept, probability, count;
+} nncf__rb_sums;
+void nncf__rb_count(const nncf__masked_layers *layers, nncf__rb_sums *sums);
+/* The loss for a sparsity level; its gradient is added to the logits'. *sums is what
+ * nncf__rb_count() gives. */
+double nncf__rb_loss(const nncf__masked_layers *layers, double level, nncf__rb_sums *sums);
 
 #endif

@@ -2,6 +2,7 @@
 /* The controller's life: order of calls, initialization, parameters, statistics, failures. */
 #include "config/canonical.h"
 #include "controller/ctrl.h"
+#include "controller/step.h"
 #include "graph/model.h"
 #include "quantization/quantizer.h"
 #include "support/fixture.h"

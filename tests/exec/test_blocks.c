@@ -7,11 +7,11 @@
  */
 #include "base/pool.h"
 #include "config/canonical.h"
-#include "controller/layer_compression.h"
 #include "conv/conv2d.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
 #include "kernels/operand.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 #include "support/conv_run.h"
 #include "support/fixture.h"

@@ -7,10 +7,11 @@
  */
 #include "config/canonical.h"
 #include "controller/ctrl.h"
-#include "controller/layer_compression.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
+#include "sparsity/rb.h"
 #include "support/fixture.h"
 #include "support/oracle.h"
 
@@ -271,7 +272,7 @@ static void masks(const rig *g, fx_oracle *o, double *slope)
     float *u = fx_alloc(g->k.weights, sizeof *u);
     nncf__kernels_get(NNCF_ISA_REFERENCE)
         ->philox_uniform(
-            g->k.weights, 0, nncf__ctrl_noise_key(g->ctrl, g->k.layer), (uint64_t)g->ctrl->step, u);
+            g->k.weights, 0, nncf__rb_noise_key(g->k.layer), (uint64_t)g->ctrl->step, u);
     for (size_t i = 0; i < g->k.weights; i++) {
         double v = fmin(fmax((double)u[i], 1e-6), 1 - 1e-6),
                z = (double)c->logit[i] + log(v / (1 - v)), p = 1 / (1 + exp(-z));

@@ -5,8 +5,8 @@
  * snapshots, stripped models, memory.
  */
 #include "controller/ctrl.h"
-#include "controller/layer_compression.h"
 #include "graph/model.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 #include "support/files.h"
 #include "support/fixture.h"

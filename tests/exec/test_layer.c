@@ -3,9 +3,9 @@
  * count, errors, memory.
  */
 #include "base/alloc.h"
-#include "controller/layer_compression.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 #include "support/fixture.h"
 #include "support/oracle.h"

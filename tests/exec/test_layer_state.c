@@ -4,8 +4,8 @@
  * a line in the log that names the layer, and what is right is not refused. The values are those of
  * y = relu(w x), by hand.
  */
-#include "controller/layer_compression.h"
 #include "graph/model.h"
+#include "quantization/layer_compression.h"
 #include "support/fixture.h"
 
 enum { WIDE = 4096 };

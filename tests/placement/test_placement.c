@@ -4,7 +4,6 @@
  */
 #include "config/canonical.h"
 #include "controller/ctrl.h"
-#include "controller/layer_compression.h"
 #include "graph/model.h"
 #include "support/fixture.h"
 #include "support/zoo.h"

@@ -2,8 +2,8 @@
 /* What the config says about one quantizer: lists, overrides, range rules. Asked of the plan of a
  * model of four convolutions, one after the other. */
 #include "config/canonical.h"
-#include "controller/layer_compression.h"
 #include "placement/placement.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 #include "quantization/quantizer_create.h"
 #include "support/fixture.h"

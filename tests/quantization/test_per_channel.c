@@ -4,8 +4,8 @@
  * without a controller: what it gives, quantized channel by channel here, and its own backward of
  * the gradient that passes the quantizer.
  */
-#include "controller/layer_compression.h"
 #include "graph/model.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 #include "support/fixture.h"
 #include "support/oracle.h"

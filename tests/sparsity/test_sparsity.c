@@ -2,10 +2,11 @@
 /* Masks: against NNCF's own, against plain loops, and that threads change nothing. */
 #include "config/canonical.h"
 #include "controller/ctrl.h"
-#include "controller/layer_compression.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
+#include "sparsity/rb.h"
 #include "support/fixture.h"
 #include "support/require.h"
 
@@ -520,7 +521,7 @@ static void naive_mask(
     for (size_t i = 0; i < n; i++)
         mask[i] = 1;
     if (c->mask_kind == NNCF__MASK_RB) {
-        k->philox_uniform(n, 0, nncf__ctrl_noise_key(ctrl, layer), (uint64_t)ctrl->step, u);
+        k->philox_uniform(n, 0, nncf__rb_noise_key(layer), (uint64_t)ctrl->step, u);
         k->rb_forward(n, mask, c->logit, u, mask);
     }
     for (size_t i = 0; c->bits && i < n; i++)

@@ -14,8 +14,8 @@
  * off; with ranges observed behind quantized weights the first one is.)
  */
 #include "config/canonical.h"
-#include "controller/layer_compression.h"
 #include "graph/model.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 #include "support/fixture.h"
 #include "support/golden_formula.h"

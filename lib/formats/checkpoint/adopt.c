@@ -11,15 +11,19 @@
 #include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "controller/init.h"
-#include "controller/layer_compression.h"
+#include "controller/sparsity.h"
+#include "controller/step.h"
 #include "formats/checkpoint/masks.h"
 #include "formats/checkpoint/state.h"
 #include "formats/safetensors/json.h"
 #include "formats/safetensors/open.h"
 #include "formats/safetensors/safetensors.h"
 #include "graph/model.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
+#include "quantization/quantizer_create.h"
 #include "sparsity/magnitude.h"
+#include "sparsity/masked_layers.h"
 
 #include <nncf/base.h>
 #include <nncf/checkpoint.h>
@@ -127,7 +131,7 @@ static void count_related(adoption *a, const nncf_layer *layer, nncf__text *name
     a->related += bits || logits;
     for (int i = 0; i < 2 * NNCF__N_SLOTS; i++) {
         name->length = 0;
-        nncf__text_printf(name, "%s%s%s", layer->scope, nncf__quantizer_stems[i / 2],
+        nncf__text_printf(name, "%s%s%s", layer->scope, nncf__quantizer_name_suffixes[i / 2],
             i % 2 ? ".input_low" : ".scale");
         a->related += !name->failed && nncf__checkpoint_find(a->c, name->data);
     }
@@ -229,8 +233,9 @@ static nncf_status decide(adoption *a, nncf_error *err)
             "%s is of another model: none of its %zu masks and quantizers is of a layer of this "
             "one",
             a->c->path, left);
+    const nncf__masked_layers layers = nncf__ctrl_masked_layers(a->ctrl);
     if ((a->report.masks_fresh > 0 && a->ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY &&
-            nncf__magnitude_reserve(a->ctrl) != NNCF_OK) ||
+            nncf__magnitude_reserve(&layers) != NNCF_OK) ||
         (a->report.initialization_needed && nncf__init_observers(a->ctrl) != NNCF_OK))
         return nncf__fail(err, NNCF_E_NOMEM, a->c->path, "out of memory");
     return NNCF_OK;
@@ -259,12 +264,13 @@ static void take_layer(const adoption *a, size_t i)
     const fate *f = &a->fates[i];
     nncf__layer_compression *c = &a->ctrl->layers[i];
     const size_t count = a->ctrl->model->layers[i]->weight_count;
+    const nncf__masked_layers layers = nncf__ctrl_masked_layers(a->ctrl);
     if (f->action == MASK_TAKEN && c->mask_kind == NNCF__MASK_RB)
         memcpy(c->logit, f->mask->data, count * sizeof *c->logit);
     else if (f->action == MASK_TAKEN)
         nncf__mask_to_bits(a->ctrl->context, f->form, f->mask, count, c->bits);
     else if (f->action == MASK_FRESH && a->ctrl->sparsity_kind == NNCF__CONST_SPARSITY)
-        nncf__const_mask(a->ctrl, i);
+        nncf__const_mask(&layers, i);
     for (int place = 0; place < NNCF__N_SLOTS; place++) {
         nncf__quantizer *q = nncf__layer_quantizer(c, place);
         if (q)
@@ -315,7 +321,7 @@ static nncf_status take_all(adoption *a, const nncf__saved *v, nncf_error *err)
     if (a->c->sparsity != NNCF__RB_SPARSITY && a->c->sparsity != NNCF__MAGNITUDE_SPARSITY)
         ctrl->schedule.epoch = ctrl->epoch;
     if (a->report.initialization_needed)
-        ctrl->init_done = ctrl->ranges_done = false;
+        ctrl->init_phase = NNCF__PHASE_PENDING;
     for (size_t i = 0; i < ctrl->n_layers; i++)
         take_layer(a, i);
     nncf_status status = nncf__ctrl_restored(ctrl);
@@ -323,7 +329,7 @@ static nncf_status take_all(adoption *a, const nncf__saved *v, nncf_error *err)
         return nncf__fail(
             err, status, a->c->path, "the controller cannot go on from %s", a->c->path);
     if (a->report.masks_fresh > 0 && ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY)
-        nncf__magnitude_mask(
+        nncf__ctrl_magnitude_mask(
             ctrl); /* one threshold for all, so saved ones cannot stand beside new ones */
     nncf__init_weights(ctrl);
     if (same_kind)

@@ -6,12 +6,13 @@
 #include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "controller/init.h"
-#include "controller/layer_compression.h"
+#include "controller/step.h"
 #include "formats/checkpoint/differ.h"
 #include "formats/checkpoint/state.h"
 #include "formats/safetensors/names.h"
 #include "formats/safetensors/open.h"
 #include "formats/safetensors/sha256.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>
@@ -70,14 +71,12 @@ void nncf__saved_apply(const nncf__saved *v, nncf_compression_ctrl *ctrl, bool s
     ctrl->epoch = v->counters[NNCF__EPOCH];
     ctrl->step = v->counters[NNCF__STEP];
     ctrl->frozen = v->counters[NNCF__FROZEN] != 0;
-    ctrl->init_done = v->counters[NNCF__INIT_DONE] != 0;
-    ctrl->ranges_done = ctrl->init_done;
+    ctrl->init_phase = v->counters[NNCF__INIT_DONE] ? NNCF__PHASE_DONE : NNCF__PHASE_PENDING;
     ctrl->init_begun = ctrl->init_images = 0; /* an initialization that was under way begins anew */
     ctrl->schedule.epoch = v->counters[NNCF__SCHEDULE_EPOCH];
     ctrl->schedule.step = v->counters[NNCF__SCHEDULE_STEP];
-    ctrl->step_begun = v->counters[NNCF__BEGUN] & 1;
-    ctrl->epoch_begun = v->counters[NNCF__BEGUN] >> 1 & 1;
-    ctrl->epoch_fresh = v->counters[NNCF__BEGUN] >> 2 & 1;
+    ctrl->loop = (ctrl->loop & NNCF__LOOP_IN_EPOCH) |
+        (uint32_t)(v->counters[NNCF__BEGUN] & NNCF__LOOP_BEGUN);
     if (v->counters[NNCF__STEPS_PER_EPOCH] > 0)
         ctrl->schedule.steps_per_epoch = v->counters[NNCF__STEPS_PER_EPOCH];
     if (!same_sparsity)
@@ -89,7 +88,8 @@ void nncf__saved_apply(const nncf__saved *v, nncf_compression_ctrl *ctrl, bool s
 
 void nncf__saved_apply_moment(const nncf__saved *v, nncf_compression_ctrl *ctrl)
 {
-    ctrl->stepped = v->counters[NNCF__STEPPED] != 0;
+    ctrl->loop &= ~(uint32_t)NNCF__LOOP_IN_EPOCH;
+    ctrl->loop |= v->counters[NNCF__STEPPED] ? NNCF__LOOP_IN_EPOCH : 0;
     ctrl->arrived_before = v->counters[NNCF__ARRIVED] != 0;
 }
 
@@ -119,7 +119,7 @@ static void apply_quantizers(const nncf_checkpoint *c, nncf_compression_ctrl *ct
             q->observing = false;
             /* a range of an activation before initialization is over can only be that of an earlier
              * stage */
-            q->kept = q->initialized && !q->is_weight && !ctrl->init_done;
+            q->kept = q->initialized && !q->is_weight && ctrl->init_phase != NNCF__PHASE_DONE;
             saved += 2;
         }
     }
@@ -159,7 +159,7 @@ static nncf_status restore(const nncf_checkpoint *c, nncf_compression_ctrl *ctrl
     for (size_t i = 0; i < ctrl->n_layers; i++)
         report->masks_taken += ctrl->layers[i].mask_kind != NNCF__MASK_NONE;
     report->quantizers_taken = state->n_quantizers;
-    report->initialization_needed = !ctrl->init_done && nncf__init_wanted(ctrl);
+    report->initialization_needed = ctrl->init_phase != NNCF__PHASE_DONE && nncf__init_wanted(ctrl);
     return NNCF_OK;
 }
 

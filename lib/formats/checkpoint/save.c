@@ -5,7 +5,6 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "controller/ctrl.h"
-#include "controller/layer_compression.h"
 #include "formats/checkpoint/state.h"
 #include "formats/safetensors/crc32c.h"
 #include "formats/safetensors/file.h"
@@ -14,6 +13,7 @@
 #include "formats/safetensors/open.h"
 #include "formats/safetensors/safetensors.h"
 #include "graph/model.h"
+#include "quantization/layer_compression.h"
 
 #include <nncf/base.h>
 #include <nncf/checkpoint.h>

@@ -9,9 +9,9 @@
 #include "base/alloc.h"
 #include "base/text.h"
 #include "controller/ctrl.h"
-#include "controller/layer_compression.h"
 #include "formats/safetensors/sha256.h"
 #include "graph/model.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>
@@ -34,13 +34,13 @@ static int64_t *counter_values(const nncf_compression_ctrl *ctrl, int64_t values
     values[NNCF__EPOCH] = ctrl->epoch;
     values[NNCF__STEP] = ctrl->step;
     values[NNCF__FROZEN] = ctrl->frozen;
-    values[NNCF__INIT_DONE] = ctrl->init_done;
+    values[NNCF__INIT_DONE] = ctrl->init_phase == NNCF__PHASE_DONE;
     values[NNCF__SCHEDULE_EPOCH] = ctrl->schedule.epoch;
     values[NNCF__SCHEDULE_COUNT] = ctrl->schedule.bad_epochs;
-    values[NNCF__STEPPED] = ctrl->stepped;
+    values[NNCF__STEPPED] = (ctrl->loop & NNCF__LOOP_IN_EPOCH) != 0;
     values[NNCF__ARRIVED] = ctrl->arrived_before;
     values[NNCF__SCHEDULE_STEP] = ctrl->schedule.step;
-    values[NNCF__BEGUN] = ctrl->step_begun | ctrl->epoch_begun << 1 | ctrl->epoch_fresh << 2;
+    values[NNCF__BEGUN] = ctrl->loop & NNCF__LOOP_BEGUN;
     values[NNCF__STEPS_PER_EPOCH] = ctrl->schedule.steps_per_epoch;
     memcpy(&values[NNCF__SEED], &ctrl->context->params.seed, sizeof values[NNCF__SEED]);
     return values;

@@ -4,9 +4,9 @@
 #include "formats/deploy/check.h"
 
 #include "base/error.h"
-#include "controller/layer_compression.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
+#include "quantization/layer_compression.h"
 
 #include <nncf/base.h>
 #include <nncf/model.h>

@@ -136,7 +136,8 @@ static nncf_status check_state(const nncf_compression_ctrl *ctrl, nncf_error *er
 {
     if (!ctrl->model)
         return nncf__fail(err, NNCF_E_STATE, NULL, "the controller's model is gone");
-    if (ctrl->initializing || (nncf__init_wanted(ctrl) && !ctrl->init_done))
+    if (nncf__ctrl_initializing(ctrl) ||
+        (nncf__init_wanted(ctrl) && ctrl->init_phase != NNCF__PHASE_DONE))
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "the quantizers' ranges are not initialized: run nncf_compression_ctrl_init_step() to "
             "its end, "

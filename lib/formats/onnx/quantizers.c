@@ -8,10 +8,10 @@
  * given the ends of the range instead: values of codes low and high.
  */
 #include "base/error.h"
-#include "controller/layer_compression.h"
 #include "formats/onnx/export.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>

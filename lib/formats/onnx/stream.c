@@ -7,12 +7,12 @@
  */
 #include "base/alloc.h"
 #include "base/error.h"
-#include "controller/layer_compression.h"
 #include "formats/deploy/check.h"
 #include "formats/onnx/export.h"
 #include "formats/safetensors/file.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>

@@ -10,13 +10,13 @@
 #include "base/text.h"
 #include "config/canonical.h"
 #include "controller/ctrl.h"
-#include "controller/layer_compression.h"
 #include "controller/weight.h"
 #include "formats/deploy/check.h"
 #include "formats/deploy/fold.h"
 #include "formats/safetensors/header.h"
 #include "graph/model.h"
 #include "graph/ops.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>
@@ -478,7 +478,7 @@ nncf_status nncf_strip_save(nncf_compression_ctrl *ctrl, const char *path,
             "n_texts");
     if (!ctrl->model)
         return nncf__fail(err, NNCF_E_STATE, NULL, "the controller's model is gone");
-    if (ctrl->initializing) /* quantizers pass on what they get, those of weights too */
+    if (nncf__ctrl_initializing(ctrl)) /* quantizers pass on what they get, those of weights too */
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "initialization is under way: run the nncf_compression_ctrl_init_step() loop to its "
             "end "

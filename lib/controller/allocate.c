@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the plan says, allocated: masks, quantizers, the list of parameters. Deciding is decide.c's
- * business.
+/* Allocates what the plan (placement/decide.c) contains: masks, quantizers, the list of parameters.
  */
-#include "placement/placement.h"
+#include "controller/allocate.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
 #include "config/canonical.h"
 #include "controller/ctrl.h"
-#include "controller/layer_compression.h"
 #include "graph/model.h"
-#include "placement/make.h"
+#include "placement/placement.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 #include "quantization/quantizer_create.h"
 #include "sparsity/schedule.h"
@@ -47,19 +46,6 @@ static char *name_of(const maker *m, const nncf_layer *layer, const char *suffix
 
 /* ---- masks and quantizers ---- */
 
-const char *const nncf__quantizer_stems[NNCF__N_SLOTS] = {".pre_ops.weight_quantizer",
-    ".input_quantizer", ".activation_quantizer", ".pre_activation_quantizer"};
-
-nncf__quantizer_request nncf__placement_wish(
-    const nncf_layer *layer, const nncf__planned *planned, int place)
-{
-    return (nncf__quantizer_request){.layer = layer,
-        .group = place == NNCF__SLOT_WEIGHT ? NNCF__GROUP_WEIGHTS : NNCF__GROUP_ACTIVATIONS,
-        .name_suffix = nncf__quantizer_stems[place],
-        .channels = (size_t)planned->channels,
-        .sign = planned->sign};
-}
-
 static nncf_status make_quantizers(const maker *m, size_t i)
 {
     nncf__layer_compression *c = &m->ctrl->layers[i];
@@ -71,7 +57,7 @@ static nncf_status make_quantizers(const maker *m, size_t i)
         if (!planned->present)
             continue;
         const nncf__quantizer_request request =
-            nncf__placement_wish(m->ctrl->model->layers[i], planned, j);
+            nncf__placement_request(m->ctrl->model->layers[i], planned, j);
         status =
             nncf__quantizer_create(m->ctrl->context, &request, &planned->rule, slots[j], m->err);
     }
@@ -216,7 +202,7 @@ static nncf_status make_all(const maker *m)
     return status == NNCF_OK ? list_parameters(m) : status;
 }
 
-nncf_status nncf__placement_make(
+nncf_status nncf__ctrl_allocate(
     nncf_compression_ctrl *ctrl, const nncf_config *config, nncf_error *err)
 {
     struct nncf__placement placement;
@@ -239,7 +225,7 @@ nncf_status nncf__placement_make(
     return NNCF_OK;
 }
 
-void nncf__placement_free(nncf_compression_ctrl *ctrl)
+void nncf__ctrl_free_allocated(nncf_compression_ctrl *ctrl)
 {
     for (size_t i = 0; ctrl->layers && i < ctrl->n_layers; i++) {
         nncf__layer_compression *c = &ctrl->layers[i];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a controller adds to a registered layer: a mask and quantizers. */
-#ifndef NNCF__CONTROLLER_LAYER_COMPRESSION_H
-#define NNCF__CONTROLLER_LAYER_COMPRESSION_H
+#ifndef NNCF__QUANTIZATION_LAYER_COMPRESSION_H
+#define NNCF__QUANTIZATION_LAYER_COMPRESSION_H
 
 #include "quantization/quantizer.h"
 
@@ -29,8 +29,8 @@ typedef struct nncf__layer_compression {
     char *logit_name;
     /* [weight_count], RB */
     float *logit, *logit_grad;
-    /* RB: how the mask of the last forward in train mode was made (weight.c; 0: there was none), in
-     * which step, and whether one in eval mode came after it */
+    /* RB: how the mask of the last forward in train mode was made (weight.c; 0: no such forward),
+     * in which step, and whether a forward in eval mode followed */
     int32_t used_mask;
     int64_t used_step;
     bool used_in_eval;
@@ -46,5 +46,21 @@ typedef struct nncf__layer_compression {
        producer's output one, seen through max pooling); NULL: plain floats. Per tensor only. */
     nncf__quantizer *incoming_quantizer;
 } nncf__layer_compression;
+
+/* The quantizer in a slot, or NULL. */
+static inline nncf__quantizer *nncf__layer_quantizer(
+    const nncf__layer_compression *layer, enum nncf__quantizer_slot slot)
+{
+    switch (slot) {
+    case NNCF__SLOT_WEIGHT:
+        return layer->weight_quantizer;
+    case NNCF__SLOT_INPUT:
+        return layer->input_quantizer;
+    case NNCF__SLOT_OUTPUT:
+        return layer->output_quantizer;
+    default:
+        return layer->pre_activation_quantizer;
+    }
+}
 
 #endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A controller's life. Creation first does everything that can fail (prepare), then attaches the
+ * controller to the model and makes the first masks and weight ranges. A model that is destroyed
+ * first detaches its controller, which can then only be destroyed. And the list of trained
+ * parameters.
+ */
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "controller/allocate.h"
+#include "controller/ctrl.h"
+#include "controller/init.h"
+#include "controller/sparsity.h"
+#include "controller/usage_checks.h"
+#include "graph/model.h"
+#include "sparsity/magnitude.h"
+#include "sparsity/masked_layers.h"
+
+#include <nncf/base.h>
+#include <nncf/compression.h>
+#include <nncf/config.h>
+#include <nncf/context.h>
+#include <nncf/model.h>
+
+#include <math.h>
+#include <string.h>
+
+static void free_ctrl(nncf_compression_ctrl *ctrl)
+{
+    nncf_context *context = ctrl->context;
+    bool owns_context = ctrl->owns_context;
+    nncf__ctrl_free_allocated(ctrl);
+    nncf__free(context, ctrl->layers);
+    nncf__free(context, ctrl->canonical_config);
+    nncf__free(context, ctrl->weight_values);
+    nncf__free(context, ctrl);
+    if (owns_context)
+        nncf_context_destroy(context);
+}
+
+/* compression_lr_multiplier of the algorithm that a parameter belongs to. */
+static void set_multipliers(const nncf_compression_ctrl *ctrl, const nncf__algorithm *algorithm)
+{
+    for (size_t i = 0; i < ctrl->n_parameters; i++) {
+        const bool of_quantizer = ctrl->parameters[i].kind != NNCF_PARAMETER_MASK_LOGIT;
+        if (of_quantizer == (algorithm->kind == NNCF__QUANTIZATION))
+            ctrl->parameters[i].lr_multiplier = algorithm->lr_multiplier;
+    }
+}
+
+/* Everything that can fail. */
+static nncf_status prepare(nncf_compression_ctrl *ctrl, const nncf_config *config, nncf_error *err)
+{
+    nncf__text text = {.context = ctrl->context};
+    ctrl->layers = nncf__calloc(ctrl->context, ctrl->n_layers, sizeof *ctrl->layers);
+    if (!ctrl->layers)
+        return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for a controller");
+    nncf_status status = nncf_config_check_supported(config, err);
+    if (status == NNCF_OK)
+        status = nncf__ctrl_allocate(ctrl, config, err);
+    if (status != NNCF_OK)
+        return status;
+    nncf__config_canonical(config, &text);
+    nncf__text_append(&text, "", 0); /* an empty text is a text too */
+    if (text.failed) {
+        nncf__text_free(&text);
+        return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for a controller");
+    }
+    ctrl->canonical_config = text.data;
+    const nncf__masked_layers layers = nncf__ctrl_masked_layers(ctrl);
+    if ((ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY &&
+            nncf__magnitude_reserve(&layers) != NNCF_OK) ||
+        nncf__init_reserve(ctrl) != NNCF_OK)
+        return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for a controller");
+    size_t count;
+    const nncf__algorithm *algorithms = nncf__config_algorithms(config, &count);
+    for (size_t i = 0; i < count; i++) {
+        nncf__init_take_adaptation(ctrl, &algorithms[i]);
+        set_multipliers(ctrl, &algorithms[i]);
+    }
+    return NNCF_OK;
+}
+
+static void detach(nncf_compression_ctrl *ctrl);
+
+nncf_status nncf_compression_ctrl_create(
+    nncf_model *model, const nncf_config *config, nncf_compression_ctrl **ctrl, nncf_error *err)
+{
+    if (!model || !config || !ctrl)
+        return nncf__fail(err, NNCF_E_ARG, NULL,
+            "nncf_compression_ctrl_create: model, config and ctrl must not be NULL");
+    if (model->ctrl)
+        return nncf__fail(
+            err, NNCF_E_STATE, NULL, "the model has a controller already; destroy that one first");
+    if (model->n_layers == 0)
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+            "the model has no layers; register them with nncf_model_add_...() first");
+    nncf_compression_ctrl *c = nncf__calloc(model->context, 1, sizeof *c);
+    if (!c)
+        return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for a controller");
+    c->context = model->context;
+    c->model = model;
+    c->n_layers = model->n_layers;
+    c->threshold = (double)NAN;
+    nncf_status status = prepare(c, config, err);
+    if (status != NNCF_OK) {
+        free_ctrl(c);
+        return status;
+    }
+
+    model->ctrl = c;
+    model->detach = detach;
+    for (size_t i = 0; i < c->n_layers; i++) {
+        model->layers[i]->compression = &c->layers[i];
+        model->layers[i]->ready_for_backward = false;
+    }
+    nncf__ctrl_make_masks(c);
+    nncf__init_weights(c);
+    nncf__ctrl_update_frozen(c);
+    *ctrl = c;
+    return NNCF_OK;
+}
+
+static void unhook(nncf_compression_ctrl *ctrl)
+{
+    nncf_model *model = ctrl->model;
+    for (size_t i = 0; i < ctrl->n_layers; i++) {
+        model->layers[i]->compression = NULL;
+        model->layers[i]->ready_for_backward =
+            false; /* what forward kept belongs to the compressed layer */
+    }
+    model->ctrl = NULL;
+    ctrl->model = NULL;
+}
+
+static void detach(nncf_compression_ctrl *ctrl)
+{
+    nncf_model *model = ctrl->model;
+    unhook(ctrl);
+    if (model->owns_context) { /* the controller's memory came from it */
+        model->owns_context = false;
+        ctrl->owns_context = true;
+    }
+}
+
+void nncf_compression_ctrl_destroy(nncf_compression_ctrl *ctrl)
+{
+    if (!ctrl)
+        return;
+    if (ctrl->model) {
+        nncf__usage_end(ctrl);
+        unhook(ctrl);
+    }
+    free_ctrl(ctrl);
+}
+
+/* ---- parameters ---- */
+
+size_t nncf_compression_ctrl_parameter_count(const nncf_compression_ctrl *ctrl)
+{
+    return ctrl && ctrl->model ? ctrl->n_parameters : 0;
+}
+
+nncf_status nncf_compression_ctrl_get_parameter(
+    const nncf_compression_ctrl *ctrl, size_t index, nncf_parameter *parameter)
+{
+    if (!ctrl || !parameter)
+        return NNCF_E_ARG;
+    if (!ctrl->model)
+        return NNCF_E_STATE;
+    if (index >= ctrl->n_parameters)
+        return NNCF_E_NOTFOUND;
+    return nncf__result_copy(parameter, &ctrl->parameters[index], sizeof *parameter);
+}
+
+nncf_status nncf_compression_ctrl_zero_grad(nncf_compression_ctrl *ctrl)
+{
+    if (!ctrl)
+        return NNCF_E_ARG;
+    if (!ctrl->model)
+        return NNCF_E_STATE;
+    for (size_t i = 0; i < ctrl->n_parameters; i++)
+        memset(ctrl->parameters[i].grad, 0, ctrl->parameters[i].count * sizeof(float));
+    return NNCF_OK;
+}

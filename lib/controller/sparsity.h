@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The masks of a controller. */
+#ifndef NNCF__CONTROLLER_SPARSITY_H
+#define NNCF__CONTROLLER_SPARSITY_H
+
+#include "sparsity/masked_layers.h"
+
+#include <nncf/compression.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Borrowed from a controller that has a model. */
+nncf__masked_layers nncf__ctrl_masked_layers(const nncf_compression_ctrl *ctrl);
+/* The first masks of any algorithm. */
+void nncf__ctrl_make_masks(nncf_compression_ctrl *ctrl);
+/* Before any training: weights may have been loaded since the controller was made. Masks of
+ * magnitude sparsity, and constant masks without a zero, are made again from them; those of a
+ * snapshot stay. */
+void nncf__ctrl_renew_masks(nncf_compression_ctrl *ctrl);
+/* Magnitude sparsity: masks for the present level. Allocates nothing. */
+void nncf__ctrl_magnitude_mask(nncf_compression_ctrl *ctrl);
+/* Recompute ctrl->frozen, and the same flag of the parameters. */
+void nncf__ctrl_update_frozen(nncf_compression_ctrl *ctrl);
+/* Is this const_sparsity with no zero in any mask? *total: weights of the masked layers. */
+bool nncf__ctrl_masks_nothing(const nncf_compression_ctrl *ctrl, int64_t *total);
+/* Share of masked weights over the sparsified layers. */
+double nncf__ctrl_sparsity(const nncf_compression_ctrl *ctrl);
+
+#endif

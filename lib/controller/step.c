@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The training loop's calls: loss, step and epoch_step. A loop calls step and epoch_step after a
+ * batch or an epoch (NNCF_ORDER_AFTER) or before it (NNCF_ORDER_BEFORE). In the second order the
+ * first call of each begins batch 0 or epoch 0 and counts nothing; which calls came before is the
+ * state ctrl->loop.
+ */
+#include "controller/step.h"
+
+#include "base/error.h"
+#include "config/canonical.h"
+#include "controller/ctrl.h"
+#include "controller/init.h"
+#include "controller/sparsity.h"
+#include "controller/usage_checks.h"
+#include "graph/model.h"
+#include "quantization/layer_compression.h"
+#include "quantization/quantizer.h"
+#include "sparsity/magnitude.h"
+#include "sparsity/masked_layers.h"
+#include "sparsity/rb.h"
+#include "sparsity/schedule.h"
+
+#include <nncf/base.h>
+#include <nncf/compression.h>
+#include <nncf/context.h>
+#include <nncf/model.h>
+
+#include <math.h>
+
+/* What each call adds to ctrl->loop and takes from it. */
+enum loop_call { CALL_STEP, CALL_EPOCH_STEP };
+static const struct {
+    uint32_t adds, removes;
+} transitions[] = {
+    [CALL_STEP] = {NNCF__LOOP_STEPPED | NNCF__LOOP_IN_EPOCH, NNCF__LOOP_EPOCH_FRESH},
+    [CALL_EPOCH_STEP] = {NNCF__LOOP_EPOCH_STEPPED | NNCF__LOOP_EPOCH_FRESH, NNCF__LOOP_IN_EPOCH},
+};
+
+/* Make the transition; returns the state before it. */
+static uint32_t advance(nncf_compression_ctrl *ctrl, enum loop_call call)
+{
+    const uint32_t before = ctrl->loop;
+    ctrl->loop = (before & ~transitions[call].removes) | transitions[call].adds;
+    return before;
+}
+
+static void warn_uninitialized(nncf_compression_ctrl *ctrl)
+{
+    if (ctrl->init_phase == NNCF__PHASE_DONE ||
+        nncf__usage_warned(ctrl, NNCF__WARN_UNINITIALIZED) || !nncf__init_wanted(ctrl))
+        return;
+    (void)nncf__usage_first(ctrl, NNCF__WARN_UNINITIALIZED);
+    nncf__log(ctrl->context, NNCF_LOG_WARNING,
+        "training without initialization: the scales of activation quantizers are 1; run the "
+        "nncf_compression_ctrl_init_step() loop first, or restore a snapshot");
+}
+
+/* A constant mask that masks nothing: most likely the zeros were to come from weights that were
+ * loaded too late. */
+static void warn_dense(nncf_compression_ctrl *ctrl)
+{
+    int64_t total;
+    if (nncf__usage_first(ctrl, NNCF__WARN_DENSE) && nncf__ctrl_masks_nothing(ctrl, &total))
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+            "const_sparsity keeps the zeros of the weights that it starts from, and there is none "
+            "among %lld: load "
+            "the sparse weights before the controller is made, or restore their snapshot",
+            (long long)total);
+}
+
+double nncf_compression_ctrl_loss(nncf_compression_ctrl *ctrl)
+{
+    if (!ctrl || !ctrl->model)
+        return (double)NAN;
+    nncf__usage_loss(ctrl);
+    if (ctrl->sparsity_kind != NNCF__RB_SPARSITY || ctrl->frozen)
+        return 0;
+    const nncf__masked_layers layers = nncf__ctrl_masked_layers(ctrl);
+    nncf__rb_sums sums;
+    const double loss = nncf__rb_loss(&layers, ctrl->schedule.level, &sums);
+    if (sums.count > 0)
+        nncf__usage_density(ctrl, sums.kept / sums.count, sums.probability / sums.count);
+    return loss;
+}
+
+/* Training calls are for a controller with a model, and not for the time of its initialization. */
+static nncf_status check_running(nncf_compression_ctrl *ctrl, const char *call)
+{
+    if (ctrl->model && nncf__ctrl_initializing(ctrl))
+        nncf__usage_early_step(ctrl, call);
+    return ctrl->model && !nncf__ctrl_initializing(ctrl) ? NNCF_OK : NNCF_E_STATE;
+}
+
+nncf_status nncf_compression_ctrl_set_order(nncf_compression_ctrl *ctrl, int32_t order)
+{
+    if (!ctrl || (order != NNCF_ORDER_AFTER && order != NNCF_ORDER_BEFORE))
+        return NNCF_E_ARG;
+    if (!ctrl->model || ctrl->step > 0 || ctrl->epoch > 0 ||
+        (ctrl->loop & (NNCF__LOOP_STEPPED | NNCF__LOOP_EPOCH_STEPPED)))
+        return NNCF_E_STATE;
+    ctrl->order = order;
+    return NNCF_OK;
+}
+
+nncf_status nncf_compression_ctrl_step(nncf_compression_ctrl *ctrl)
+{
+    if (!ctrl)
+        return NNCF_E_ARG;
+    nncf_status status = check_running(ctrl, "nncf_compression_ctrl_step()");
+    if (status != NNCF_OK)
+        return status;
+    warn_uninitialized(ctrl);
+    warn_dense(ctrl);
+    nncf__usage_step(ctrl);
+    /* called before its batch, the first step of all, or of an epoch, begins batch 0, not 1 */
+    const uint32_t state = advance(ctrl, CALL_STEP);
+    const bool before = ctrl->order == NNCF_ORDER_BEFORE,
+               first = before && !(state & NNCF__LOOP_STEPPED),
+               first_of_epoch = before && (state & NNCF__LOOP_EPOCH_FRESH);
+    ctrl->step += first ? 0 : 1;
+    if (nncf__ctrl_has_schedule(ctrl) && !first_of_epoch && nncf__schedule_step(&ctrl->schedule) &&
+        ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY)
+        nncf__ctrl_magnitude_mask(ctrl);
+    return NNCF_OK;
+}
+
+/* A schedule by optimizer steps knows, or has counted, how many steps an epoch has. */
+static void warn_epoch_length(const nncf_compression_ctrl *ctrl)
+{
+    const nncf__schedule *s = &ctrl->schedule;
+    if (nncf__schedule_by_steps(&s->params) && s->steps_per_epoch > 0 &&
+        s->step != s->steps_per_epoch)
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+            "epoch %lld had %lld steps, the schedule was made for %lld (steps_per_epoch): the "
+            "level %s",
+            (long long)ctrl->epoch, (long long)s->step, (long long)s->steps_per_epoch,
+            s->step < s->steps_per_epoch ? "jumps to that of the next epoch"
+                                         : "has waited at the epoch's end");
+}
+
+nncf_status nncf_compression_ctrl_epoch_step(nncf_compression_ctrl *ctrl)
+{
+    if (!ctrl)
+        return NNCF_E_ARG;
+    nncf_status status = check_running(ctrl, "nncf_compression_ctrl_epoch_step()");
+    if (status == NNCF_OK && ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY) {
+        const nncf__masked_layers layers = nncf__ctrl_masked_layers(ctrl);
+        status = nncf__magnitude_reserve(&layers);
+    }
+    if (status != NNCF_OK)
+        return status;
+    nncf__usage_epoch_step(ctrl);
+    const bool before = ctrl->order == NNCF_ORDER_BEFORE;
+    const uint32_t state = advance(ctrl, CALL_EPOCH_STEP);
+    if (before &&
+        !(state & NNCF__LOOP_EPOCH_STEPPED)) { /* epoch 0 begins; its level is set already */
+        ctrl->loop |= state & NNCF__LOOP_IN_EPOCH;
+        return NNCF_OK;
+    }
+    if (before && (state & NNCF__LOOP_IN_EPOCH)) /* the batch that the last step() began */
+        ctrl->schedule.step++;
+    ctrl->epoch++;
+    if (nncf__ctrl_has_schedule(ctrl)) {
+        bool adaptive = ctrl->schedule.params.kind == NNCF__ADAPTIVE;
+        warn_epoch_length(ctrl);
+        ctrl->arrived_before = nncf__schedule_arrived(&ctrl->schedule);
+        nncf__schedule_epoch_step(&ctrl->schedule, adaptive ? nncf__ctrl_sparsity(ctrl) : 0);
+    }
+    if (ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY)
+        nncf__ctrl_magnitude_mask(ctrl);
+    const bool moved = !ctrl->frozen;
+    nncf__ctrl_update_frozen(ctrl);
+    if (moved && ctrl->frozen)
+        nncf__usage_frozen(ctrl, nncf__ctrl_sparsity(ctrl));
+    return NNCF_OK;
+}
+
+nncf_status nncf__ctrl_restored(nncf_compression_ctrl *ctrl)
+{
+    if (!ctrl->model)
+        return NNCF_E_STATE;
+    ctrl->loop &= ~(uint32_t)NNCF__LOOP_IN_EPOCH;
+    if (ctrl->init_phase != NNCF__PHASE_DONE)
+        ctrl->init_phase = NNCF__PHASE_PENDING;
+    ctrl->adaptation.forget.begun = ctrl->adaptation.forget.images = 0;
+    ctrl->adaptation.adapt.begun = ctrl->adaptation.adapt.images = 0;
+    ctrl->usage.resumed = true;
+    if (nncf__ctrl_has_schedule(ctrl)) {
+        nncf__schedule *s = &ctrl->schedule;
+        nncf__schedule_refresh(s); /* an adaptive level was read: it depends on what happened */
+        ctrl->arrived_before = nncf__schedule_arrived(s);
+        if (s->params.kind != NNCF__ADAPTIVE) {
+            if (s->epoch > 0) {
+                nncf__schedule before = *s;
+                before.epoch--;
+                before.level = nncf__schedule_level(&s->params, before.epoch);
+                ctrl->arrived_before = nncf__schedule_arrived(&before);
+            }
+        }
+    }
+    for (size_t i = 0; i < ctrl->n_layers; i++) {
+        ctrl->model->layers[i]->ready_for_backward = false;
+        for (int j = 0; j < NNCF__N_SLOTS; j++) {
+            nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
+            if (!q)
+                continue;
+            q->observing = false;
+            nncf__quantizer_refresh(q);
+        }
+    }
+    nncf__ctrl_update_frozen(ctrl);
+    return NNCF_OK;
+}
