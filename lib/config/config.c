@@ -8,6 +8,7 @@
 #include "config/json/document.h"
 #include "config/read/read.h"
 #include "config/schema/release.h"
+#include "context/context.h"
 
 #include <nncf/base.h>
 #include <nncf/config.h>
@@ -41,14 +42,12 @@ void nncf_config_destroy(nncf_config *config)
         nncf_context_destroy(context);
 }
 
-/* A config needs no threads, so its own context has none. */
 static nncf_status ensure_context(nncf_context **context, bool *owns, nncf_error *err)
 {
     *owns = *context == NULL;
     if (*context)
         return NNCF_OK;
-    const nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1};
-    return nncf_context_create(NNCF_API_VERSION, &params, context, err);
+    return nncf__context_small(context, err);
 }
 
 /* What a caller's parameters say. */

@@ -187,3 +187,9 @@ nncf_status nncf__context_default(nncf_context **context, nncf_error *err)
 {
     return nncf_context_create(NNCF_API_VERSION, NULL, context, err);
 }
+
+nncf_status nncf__context_small(nncf_context **context, nncf_error *err)
+{
+    const nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1};
+    return nncf_context_create(NNCF_API_VERSION, &params, context, err);
+}

@@ -5,7 +5,10 @@
 
 #include <nncf/base.h>
 #include <nncf/context.h>
-/* A context for objects made without one. */
+
+/* A context for models made without one. */
 nncf_status nncf__context_default(nncf_context **context, nncf_error *err);
+/* A context for configs and files, which compute nothing: without threads. */
+nncf_status nncf__context_small(nncf_context **context, nncf_error *err);
 
 #endif

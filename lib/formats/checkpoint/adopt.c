@@ -5,6 +5,8 @@
  * says what it found no place or no source for. Everything is decided before anything is changed.
  * docs/snapshots.md has the table of stages.
  */
+#include "formats/checkpoint/adopt.h"
+
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -16,8 +18,8 @@
 #include "formats/checkpoint/masks.h"
 #include "formats/checkpoint/state.h"
 #include "formats/safetensors/json.h"
-#include "formats/safetensors/open.h"
 #include "formats/safetensors/safetensors.h"
+#include "formats/safetensors/tensors.h"
 #include "graph/model.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"

@@ -11,8 +11,8 @@
 
 #include "base/alloc.h"
 #include "formats/safetensors/names.h"
-#include "formats/safetensors/open.h"
 #include "formats/safetensors/safetensors.h"
+#include "formats/safetensors/tensors.h"
 
 #include <nncf/base.h>
 #include <nncf/checkpoint.h>

@@ -12,8 +12,8 @@
 #include "config/canonical.h"
 #include "formats/checkpoint/lookup.h"
 #include "formats/safetensors/json.h"
-#include "formats/safetensors/open.h"
 #include "formats/safetensors/safetensors.h"
+#include "formats/safetensors/tensors.h"
 #include "kernels/kernels.h"
 
 #include <nncf/base.h>

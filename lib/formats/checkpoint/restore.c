@@ -7,11 +7,12 @@
 #include "controller/ctrl.h"
 #include "controller/init.h"
 #include "controller/step.h"
+#include "formats/checkpoint/adopt.h"
 #include "formats/checkpoint/differ.h"
 #include "formats/checkpoint/state.h"
 #include "formats/safetensors/names.h"
-#include "formats/safetensors/open.h"
 #include "formats/safetensors/sha256.h"
+#include "formats/safetensors/tensors.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
@@ -64,33 +65,6 @@ static nncf_status read_saved(const nncf_checkpoint *c, nncf__saved *v, nncf_err
         return nncf__fail(
             err, NNCF_E_FORMAT, "nncf.levels", "%s: the sparsity level is not in 0..1", c->path);
     return NNCF_OK;
-}
-
-void nncf__saved_apply(const nncf__saved *v, nncf_compression_ctrl *ctrl, bool same_sparsity)
-{
-    ctrl->epoch = v->counters[NNCF__EPOCH];
-    ctrl->step = v->counters[NNCF__STEP];
-    ctrl->frozen = v->counters[NNCF__FROZEN] != 0;
-    ctrl->init_phase = v->counters[NNCF__INIT_DONE] ? NNCF__PHASE_DONE : NNCF__PHASE_PENDING;
-    ctrl->init_begun = ctrl->init_images = 0; /* an initialization that was under way begins anew */
-    ctrl->schedule.epoch = v->counters[NNCF__SCHEDULE_EPOCH];
-    ctrl->schedule.step = v->counters[NNCF__SCHEDULE_STEP];
-    ctrl->loop = (ctrl->loop & NNCF__LOOP_IN_EPOCH) |
-        (uint32_t)(v->counters[NNCF__BEGUN] & NNCF__LOOP_BEGUN);
-    if (v->counters[NNCF__STEPS_PER_EPOCH] > 0)
-        ctrl->schedule.steps_per_epoch = v->counters[NNCF__STEPS_PER_EPOCH];
-    if (!same_sparsity)
-        return; /* what follows is about how far that algorithm had come */
-    ctrl->schedule.bad_epochs = (int32_t)v->counters[NNCF__SCHEDULE_COUNT];
-    ctrl->schedule.level = v->levels[0];
-    ctrl->threshold = v->levels[1];
-}
-
-void nncf__saved_apply_moment(const nncf__saved *v, nncf_compression_ctrl *ctrl)
-{
-    ctrl->loop &= ~(uint32_t)NNCF__LOOP_IN_EPOCH;
-    ctrl->loop |= v->counters[NNCF__STEPPED] ? NNCF__LOOP_IN_EPOCH : 0;
-    ctrl->arrived_before = v->counters[NNCF__ARRIVED] != 0;
 }
 
 static nncf_status check_quantizers(

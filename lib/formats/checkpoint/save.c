@@ -1,17 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writing a snapshot: check everything, compose the header, then replace the file. */
+/*
+ * Writing a snapshot, in this order:
+ * 1. gather the tensors: the caller's, the controller's (state.c), those carried over from an
+ * earlier file; check them, their names and the texts;
+ * 2. sort them into the order of the file, larger elements first;
+ * 3. compose the header: checksums and texts, then name, type, shape and place of each tensor;
+ * 4. hand header and data to the file, which is replaced as a whole (file.c), or to the write
+ * callback.
+ */
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "context/context.h"
 #include "controller/ctrl.h"
 #include "formats/checkpoint/state.h"
 #include "formats/safetensors/crc32c.h"
 #include "formats/safetensors/file.h"
 #include "formats/safetensors/header.h"
 #include "formats/safetensors/names.h"
-#include "formats/safetensors/open.h"
 #include "formats/safetensors/safetensors.h"
+#include "formats/safetensors/tensors.h"
 #include "graph/model.h"
 #include "quantization/layer_compression.h"
 
@@ -24,57 +33,6 @@
 
 #include <stdio.h>
 #include <string.h>
-
-static nncf_status bad_tensor(nncf_error *err, nncf_status status, const nncf_checkpoint_tensor *t,
-    size_t index, const char *what)
-{
-    return nncf__fail(
-        err, status, t->name, "tensors[%zu] (\"%.64s\"): %s", index, t->name ? t->name : "", what);
-}
-
-static bool c_order(const nncf_tensor *t)
-{
-    int64_t expected = 1;
-    for (int32_t i = t->ndim - 1; t->strides && i >= 0; i--) {
-        if (t->shape[i] > 1 && t->strides[i] != expected)
-            return false;
-        expected *= t->shape[i];
-    }
-    return true;
-}
-
-/* Bytes of a tensor; false when they cannot be counted. */
-static bool tensor_bytes(const nncf_tensor *t, size_t *bytes)
-{
-    size_t n = nncf__dtype_size(t->dtype);
-    for (int32_t i = 0; i < t->ndim; i++)
-        if (t->shape[i] < 0 || !nncf__mul(n, (size_t)t->shape[i], &n))
-            return false;
-    *bytes = n;
-    return n <= PTRDIFF_MAX;
-}
-
-nncf_status nncf__io_check_tensor(
-    const nncf_checkpoint_tensor *tensor, size_t index, nncf_error *err)
-{
-    const nncf_tensor *t = &tensor->tensor;
-    size_t bytes, length = tensor->name ? strlen(tensor->name) : 0;
-    if (length < 1 || length > NNCF__NAME_LIMIT)
-        return bad_tensor(err, NNCF_E_ARG, tensor, index, "the name must have 1 to 1024 bytes");
-    if (t->flags != 0 || t->reserved[0] != 0 || t->reserved[1] != 0)
-        return bad_tensor(err, NNCF_E_ARG, tensor, index, "flags and reserved must be 0");
-    if (!nncf__dtype_name(t->dtype))
-        return bad_tensor(err, NNCF_E_DTYPE, tensor, index, "dtype is none of NNCF_F32 ...");
-    if (t->ndim < 0 || t->ndim > NNCF_MAX_NDIM || (t->ndim > 0 && !t->shape) ||
-        !tensor_bytes(t, &bytes))
-        return bad_tensor(err, NNCF_E_SHAPE, tensor, index,
-            "the shape is not 0 to 8 sizes >= 0 that memory can hold");
-    if (!c_order(t))
-        return bad_tensor(err, NNCF_E_ARG, tensor, index, "must be in C order (strides NULL)");
-    if (!t->data && bytes > 0)
-        return bad_tensor(err, NNCF_E_ARG, tensor, index, "data is NULL");
-    return NNCF_OK;
-}
 
 /* One job: all tensors of the file, the caller's first, then the controller's, then those carried
  * over. */
@@ -109,7 +67,7 @@ static bool file_before(const void *arg, size_t a, size_t b)
 static void put_item(writer *w, const nncf_checkpoint_tensor *t)
 {
     size_t bytes = 0;
-    (void)tensor_bytes(&t->tensor, &bytes); /* checked before */
+    (void)nncf__tensor_bytes(&t->tensor, &bytes); /* checked before */
     w->items[w->n_items++] = (nncf__entry){.name = (char *)(uintptr_t)t->name,
         .dtype = t->tensor.dtype,
         .type = nncf__dtype_name(t->tensor.dtype),
@@ -122,14 +80,14 @@ static void put_item(writer *w, const nncf_checkpoint_tensor *t)
 
 static nncf_status check_given(const nncf_checkpoint_tensor *t, size_t i, nncf_error *err)
 {
-    nncf_status status = nncf__io_check_tensor(t, i, err);
+    nncf_status status = nncf__tensor_check(t, i, err);
     if (status != NNCF_OK)
         return status;
     if (strncmp(t->name, "nncf.", 5) == 0 || strncmp(t->name, "__", 2) == 0)
-        return bad_tensor(
+        return nncf__tensor_fail(
             err, NNCF_E_ARG, t, i, "names beginning with \"nncf.\" or \"__\" are the library's");
     if (!nncf__utf8_valid(t->name))
-        return bad_tensor(err, NNCF_E_ARG, t, i, "the name is not UTF-8");
+        return nncf__tensor_fail(err, NNCF_E_ARG, t, i, "the name is not UTF-8");
     return NNCF_OK;
 }
 
@@ -419,7 +377,7 @@ nncf_status nncf_checkpoint_save_with(const nncf_checkpoint_save_params *params,
         return status;
     nncf__state state = {0};
     nncf_context *own = NULL;
-    if (!p.ctrl && (status = nncf__io_context(&own, err)) != NNCF_OK)
+    if (!p.ctrl && (status = nncf__context_small(&own, err)) != NNCF_OK)
         return status;
     writer w = {.context = p.ctrl ? p.ctrl->context : own, .p = &p};
     w.header.context = w.context;

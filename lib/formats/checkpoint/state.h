@@ -52,7 +52,7 @@ typedef struct nncf__state {
 } nncf__state;
 nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, nncf__state *state);
 void nncf__state_free(nncf__state *state);
-/* What a snapshot says of a controller beside its tensors; restore.c. */
+/* What a snapshot holds of a controller beside its tensors. */
 typedef struct nncf__saved {
     int64_t counters[NNCF__N_COUNTERS];
     double levels[2];
@@ -61,10 +61,6 @@ typedef struct nncf__saved {
 void nncf__saved_apply(const nncf__saved *saved, nncf_compression_ctrl *ctrl, bool same_sparsity);
 /* Where within an epoch the snapshot was made: after nncf__ctrl_restored(). */
 void nncf__saved_apply_moment(const nncf__saved *saved, nncf_compression_ctrl *ctrl);
-
-/* adopt.c: the same for a snapshot of another config. */
-nncf_status nncf__adopt(const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl,
-    const nncf__saved *saved, nncf_checkpoint_restore_report *report, nncf_error *err);
 
 /* The texts, as members of __metadata__ with a comma in front of each. */
 void nncf__state_texts(const nncf_compression_ctrl *ctrl, nncf__text *text);

@@ -8,8 +8,8 @@
 #include "formats/checkpoint/lookup.h"
 #include "formats/checkpoint/masks.h"
 #include "formats/safetensors/header.h"
-#include "formats/safetensors/open.h"
 #include "formats/safetensors/safetensors.h"
+#include "formats/safetensors/tensors.h"
 #include "formats/strip/unstrip.h"
 
 #include <nncf/base.h>
@@ -247,7 +247,7 @@ nncf_status nncf_checkpoint_load_weights(const nncf_checkpoint *checkpoint,
     loading l = {.c = checkpoint, .tensors = tensors, .n_tensors = n_tensors};
     nncf_status status = take_report(&l.report, report, err);
     for (size_t i = 0; status == NNCF_OK && i < n_tensors; i++)
-        status = nncf__io_check_tensor(&tensors[i], i, err);
+        status = nncf__tensor_check(&tensors[i], i, err);
     if (status != NNCF_OK)
         return status;
     status = prepare_and_load(&l, err);

@@ -8,7 +8,7 @@
 #include "controller/init.h"
 #include "formats/onnx/export.h"
 #include "formats/safetensors/crc32c.h"
-#include "formats/safetensors/open.h"
+#include "formats/safetensors/tensors.h"
 #include "graph/model.h"
 
 #include <nncf/base.h>
@@ -34,7 +34,7 @@ enum {
 static nncf_status check_tensor(const nncf_tensor *tensor, const char *name, nncf_error *err)
 {
     const nncf_checkpoint_tensor named = {name, *tensor};
-    nncf_status status = nncf__io_check_tensor(&named, 0, err);
+    nncf_status status = nncf__tensor_check(&named, 0, err);
     size_t bytes = sizeof(float);
     if (status != NNCF_OK)
         return status;

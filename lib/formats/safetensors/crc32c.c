@@ -5,6 +5,8 @@
  */
 #include "formats/safetensors/crc32c.h"
 
+#include "formats/safetensors/crc32c_sse42.h"
+
 #include <pthread.h>
 
 static uint32_t table[8][256], stretch[4][256];

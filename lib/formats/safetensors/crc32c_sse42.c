@@ -4,7 +4,7 @@
  * before it, so three stretches of the data run side by side; a table moves the first two results
  * over the zeros that the next stretch would be.
  */
-#include "formats/safetensors/crc32c.h"
+#include "formats/safetensors/crc32c_sse42.h"
 
 #include <nmmintrin.h>
 #include <string.h>

@@ -12,8 +12,8 @@
 #include "base/text.h"
 #include "formats/safetensors/json.h"
 #include "formats/safetensors/names.h"
-#include "formats/safetensors/open.h"
 #include "formats/safetensors/safetensors.h"
+#include "formats/safetensors/tensors.h"
 #include "graph/ops.h"
 
 #include <nncf/base.h>

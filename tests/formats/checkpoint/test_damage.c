@@ -6,8 +6,8 @@
  */
 #include "formats/checkpoint/masks.h"
 #include "formats/checkpoint/state.h"
-#include "formats/safetensors/open.h"
 #include "formats/safetensors/safetensors.h"
+#include "formats/safetensors/tensors.h"
 #include "support/files.h"
 #include "support/fixture.h"
 #include "support/rig.h"

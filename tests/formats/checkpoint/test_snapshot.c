@@ -2,8 +2,8 @@
 /* Snapshots by parameters: streams, the previous generation, tensors that are carried along or that
  * nobody knows, changed configs; and every failure of memory and of the callbacks. */
 #include "controller/ctrl.h"
-#include "formats/safetensors/open.h"
 #include "formats/safetensors/safetensors.h"
+#include "formats/safetensors/tensors.h"
 #include "sparsity/schedule.h"
 #include "support/files.h"
 #include "support/fixture.h"

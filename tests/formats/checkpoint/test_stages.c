@@ -5,7 +5,7 @@
  * smallest magnitudes, the signs of logits.
  */
 #include "controller/ctrl.h"
-#include "formats/safetensors/open.h"
+#include "formats/safetensors/tensors.h"
 #include "stages_fixture.h"
 #include "support/runner.h"
 

@@ -2,6 +2,7 @@
 /* CRC-32C, every way there is here, against its definition bit by bit; SHA-256 against published
  * values and Python's hashlib. */
 #include "formats/safetensors/crc32c.h"
+#include "formats/safetensors/crc32c_sse42.h"
 #include "formats/safetensors/sha256.h"
 #include "support/fixture.h"
 

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading a snapshot. Nothing is allocated from a size that the file merely claims: the header's
+ * Reading a file: the header, its entries put into the order of their data, the checksums of our
+ * own files, the data. Nothing is allocated from a size that the file merely claims: the header's
  * length is bounded by the file's size first, and the data is what the file holds behind the
  * header.
  */
-#include "formats/safetensors/open.h"
+#include "formats/safetensors/load.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "formats/checkpoint/masks.h"
 #include "formats/safetensors/crc32c.h"
 #include "formats/safetensors/file.h"
 #include "formats/safetensors/header.h"
 #include "formats/safetensors/names.h"
 #include "formats/safetensors/safetensors.h"
+#include "formats/safetensors/tensors.h"
 
 #include <nncf/base.h>
 #include <nncf/checkpoint.h>
@@ -21,16 +22,9 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
     "tensors are kept in the file as they are in memory");
-
-nncf_status nncf__io_context(nncf_context **context, nncf_error *err)
-{
-    nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1};
-    return nncf_context_create(NNCF_API_VERSION, &params, context, err);
-}
 
 static bool before(const void *arg, size_t a, size_t b)
 {
@@ -161,7 +155,7 @@ static header_sum sum_header(char *header, size_t length)
     return sum;
 }
 
-/* Files of this library say so by "nncf." texts, and then carry checksums of the header and of
+/* Files of this library have "nncf." texts, and then carry checksums of the header and of
  * every tensor. */
 static nncf_status check_own_header(
     const nncf_checkpoint *c, const header_sum *sum, bool *own, nncf_error *err)
@@ -231,7 +225,7 @@ static nncf_status read_header(
     return nncf__source_read(source, c->header + sizeof prefix, (size_t)announced, err);
 }
 
-static nncf_status read_source(nncf_checkpoint *c, const nncf__source *source, nncf_error *err)
+nncf_status nncf__safetensors_load(nncf_checkpoint *c, const nncf__source *source, nncf_error *err)
 {
     size_t length = 0;
     bool own = false;
@@ -247,86 +241,5 @@ static nncf_status read_source(nncf_checkpoint *c, const nncf__source *source, n
         status = check_own_header(c, &sum, &own, err);
     if (status == NNCF_OK)
         status = read_data(c, source, err);
-    if (status == NNCF_OK && nncf__masks_mark(c) != NNCF_OK)
-        status = nncf__fail(err, NNCF_E_NOMEM, c->path, "out of memory");
-    c->sparsity = nncf__find_sparsity(c);
     return status == NNCF_OK && own ? check_own_data(c, err) : status;
-}
-
-static nncf_status open_source(
-    nncf_checkpoint *c, const nncf_checkpoint_open_params *p, nncf_error *err)
-{
-    static const char stream[] = "the stream";
-    nncf__source source = {
-        .name = p->path ? p->path : stream, .fd = -1, .read = p->read, .user = p->user};
-    nncf_status status = NNCF_OK;
-    source.size = p->size;
-    if (!(c->path = nncf__strdup(c->context, source.name)))
-        return nncf__fail(err, NNCF_E_NOMEM, source.name, "out of memory");
-    if (p->path && (status = nncf__file_open(p->path, &source.fd, &source.size, err)) != NNCF_OK)
-        return status;
-    status = read_source(c, &source, err);
-    if (p->path)
-        close(source.fd);
-    return status;
-}
-
-nncf_status nncf_checkpoint_open_with(nncf_context *context,
-    const nncf_checkpoint_open_params *params, nncf_checkpoint **checkpoint, nncf_error *err)
-{
-    nncf_checkpoint_open_params p = {NNCF_PARAMS(nncf_checkpoint_open_params)};
-    if (!params || !checkpoint)
-        return nncf__fail(err, NNCF_E_ARG, NULL, "%s is NULL", !params ? "params" : "checkpoint");
-    nncf_status status =
-        nncf__params_copy(&p, sizeof p, params, "nncf_checkpoint_open_params", err);
-    if (status != NNCF_OK)
-        return status;
-    if (!p.path == !p.read)
-        return nncf__fail(
-            err, NNCF_E_ARG, NULL, "nncf_checkpoint_open_params: give either path or read");
-    const bool owns = !context;
-    if (owns && (status = nncf__io_context(&context, err)) != NNCF_OK)
-        return status;
-    nncf_checkpoint *c = nncf__calloc(context, 1, sizeof *c);
-    if (!c) {
-        if (owns)
-            nncf_context_destroy(context);
-        return nncf__fail(err, NNCF_E_NOMEM, p.path, "out of memory");
-    }
-    c->context = context;
-    c->owns_context = owns;
-    status = open_source(c, &p, err);
-    if (status != NNCF_OK)
-        nncf_checkpoint_close(c);
-    else
-        *checkpoint = c;
-    return status;
-}
-
-nncf_status nncf_checkpoint_open(
-    nncf_context *context, const char *path, nncf_checkpoint **checkpoint, nncf_error *err)
-{
-    nncf_checkpoint_open_params p = {NNCF_PARAMS(nncf_checkpoint_open_params), .path = path};
-    if (!path)
-        return nncf__fail(err, NNCF_E_ARG, NULL, "path is NULL");
-    return nncf_checkpoint_open_with(context, &p, checkpoint, err);
-}
-
-void nncf_checkpoint_close(nncf_checkpoint *c)
-{
-    if (!c)
-        return;
-    nncf_context *context = c->context;
-    nncf__free(context, c->entries);
-    nncf__free(context, c->by_name);
-    nncf__free(context, c->texts);
-    nncf__free(context, c->by_key);
-    nncf__free(context, c->header);
-    nncf__free(context, c->dims);
-    nncf__free(context, c->data);
-    nncf__free(context, c->path);
-    bool owns = c->owns_context;
-    nncf__free(context, c);
-    if (owns)
-        nncf_context_destroy(context);
 }

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an opened snapshot holds: views, and copies into the caller's tensors after all of them were
- * checked. */
-#include "base/alloc.h"
+/*
+ * Tensors by name: views of those that an open file holds, and copies into a caller's tensors after
+ * all of them were checked.
+ */
+#include "formats/safetensors/tensors.h"
+
+#include "base/checked.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "controller/ctrl.h"
-#include "formats/checkpoint/state.h"
 #include "formats/safetensors/header.h"
-#include "formats/safetensors/names.h"
-#include "formats/safetensors/open.h"
 #include "formats/safetensors/safetensors.h"
 
 #include <nncf/base.h>
 #include <nncf/checkpoint.h>
-#include <nncf/compression.h>
 #include <nncf/context.h>
 #include <nncf/tensor.h>
 
@@ -86,6 +85,57 @@ const char *nncf_checkpoint_text_get(const nncf_checkpoint *checkpoint, const ch
             low = middle + 1;
     }
     return NULL;
+}
+
+nncf_status nncf__tensor_fail(nncf_error *err, nncf_status status, const nncf_checkpoint_tensor *t,
+    size_t index, const char *what)
+{
+    return nncf__fail(
+        err, status, t->name, "tensors[%zu] (\"%.64s\"): %s", index, t->name ? t->name : "", what);
+}
+
+static bool c_order(const nncf_tensor *t)
+{
+    int64_t expected = 1;
+    for (int32_t i = t->ndim - 1; t->strides && i >= 0; i--) {
+        if (t->shape[i] > 1 && t->strides[i] != expected)
+            return false;
+        expected *= t->shape[i];
+    }
+    return true;
+}
+
+bool nncf__tensor_bytes(const nncf_tensor *t, size_t *bytes)
+{
+    size_t n = nncf__dtype_size(t->dtype);
+    for (int32_t i = 0; i < t->ndim; i++)
+        if (t->shape[i] < 0 || !nncf__mul(n, (size_t)t->shape[i], &n))
+            return false;
+    *bytes = n;
+    return n <= PTRDIFF_MAX;
+}
+
+nncf_status nncf__tensor_check(const nncf_checkpoint_tensor *tensor, size_t index, nncf_error *err)
+{
+    const nncf_tensor *t = &tensor->tensor;
+    size_t bytes, length = tensor->name ? strlen(tensor->name) : 0;
+    if (length < 1 || length > NNCF__NAME_LIMIT)
+        return nncf__tensor_fail(
+            err, NNCF_E_ARG, tensor, index, "the name must have 1 to 1024 bytes");
+    if (t->flags != 0 || t->reserved[0] != 0 || t->reserved[1] != 0)
+        return nncf__tensor_fail(err, NNCF_E_ARG, tensor, index, "flags and reserved must be 0");
+    if (!nncf__dtype_name(t->dtype))
+        return nncf__tensor_fail(err, NNCF_E_DTYPE, tensor, index, "dtype is none of NNCF_F32 ...");
+    if (t->ndim < 0 || t->ndim > NNCF_MAX_NDIM || (t->ndim > 0 && !t->shape) ||
+        !nncf__tensor_bytes(t, &bytes))
+        return nncf__tensor_fail(err, NNCF_E_SHAPE, tensor, index,
+            "the shape is not 0 to 8 sizes >= 0 that memory can hold");
+    if (!c_order(t))
+        return nncf__tensor_fail(
+            err, NNCF_E_ARG, tensor, index, "must be in C order (strides NULL)");
+    if (!t->data && bytes > 0)
+        return nncf__tensor_fail(err, NNCF_E_ARG, tensor, index, "data is NULL");
+    return NNCF_OK;
 }
 
 static void print_shape(nncf__text *text, const int64_t *shape, size_t ndim)
@@ -170,89 +220,12 @@ nncf_status nncf_checkpoint_read(const nncf_checkpoint *checkpoint,
         return nncf__fail(
             err, NNCF_E_ARG, NULL, "%s is NULL", !checkpoint ? "checkpoint" : "tensors");
     for (size_t i = 0; i < n_tensors; i++) {
-        nncf_status status = nncf__io_check_tensor(&tensors[i], i, err);
+        nncf_status status = nncf__tensor_check(&tensors[i], i, err);
         if (status != NNCF_OK)
             return status;
     }
     nncf_status status = nncf__checkpoint_verify(checkpoint, tensors, n_tensors, err);
     if (status == NNCF_OK)
         nncf__checkpoint_copy(checkpoint, tensors, n_tensors);
-    return status;
-}
-
-static const char *name_of(const nncf_checkpoint_tensor *tensor)
-{
-    return tensor->name ? tensor->name : "";
-}
-
-static bool name_before(const void *arg, size_t a, size_t b)
-{
-    const nncf_checkpoint_tensor *tensors = arg;
-    return strcmp(name_of(&tensors[a]), name_of(&tensors[b])) < 0;
-}
-
-/* A list of tensors, sorted by name. */
-typedef struct known {
-    const nncf_checkpoint_tensor *tensors;
-    size_t *by_name, count;
-} known;
-
-static bool is_known(const known *k, const char *name)
-{
-    size_t low = 0, high = k->count;
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        const int order = strcmp(name, name_of(&k->tensors[k->by_name[middle]]));
-        if (order == 0)
-            return k->tensors[k->by_name[middle]].name != NULL;
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return false;
-}
-
-static nncf_status sort_known(
-    nncf_context *context, known *k, const nncf_checkpoint_tensor *tensors, size_t count)
-{
-    *k = (known){.tensors = tensors,
-        .count = count,
-        .by_name = nncf__calloc(context, count, sizeof *k->by_name)};
-    if (!k->by_name)
-        return NNCF_E_NOMEM;
-    nncf__sort_indices(k->by_name, count, name_before, tensors);
-    return NNCF_OK;
-}
-
-nncf_status nncf_checkpoint_unknown(const nncf_checkpoint *checkpoint,
-    const nncf_compression_ctrl *ctrl, const nncf_checkpoint_tensor *tensors, size_t n_tensors,
-    const char **names, size_t capacity, size_t *count)
-{
-    nncf__state state = {0};
-    known given = {0}, own = {0};
-    size_t found = 0;
-    if (!checkpoint || !count || (!tensors && n_tensors > 0) || (!names && capacity > 0))
-        return NNCF_E_ARG;
-    if (ctrl && !ctrl->model)
-        return NNCF_E_STATE;
-    nncf_status status = ctrl ? nncf__state_make(ctrl, &state) : NNCF_OK;
-    if (status == NNCF_OK)
-        status = sort_known(checkpoint->context, &given, tensors, n_tensors);
-    if (status == NNCF_OK)
-        status = sort_known(checkpoint->context, &own, state.tensors, state.n_tensors);
-    for (size_t i = 0; status == NNCF_OK && i < checkpoint->n_entries; i++) {
-        const char *name = checkpoint->entries[i].name;
-        if (is_known(&given, name) || is_known(&own, name))
-            continue;
-        if (found < capacity)
-            names[found] = name;
-        found++;
-    }
-    nncf__free(checkpoint->context, given.by_name);
-    nncf__free(checkpoint->context, own.by_name);
-    nncf__state_free(&state);
-    if (status == NNCF_OK)
-        *count = found;
     return status;
 }

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which tensors of a snapshot neither a caller nor a controller knows. */
+#include "base/alloc.h"
+#include "controller/ctrl.h"
+#include "formats/checkpoint/state.h"
+#include "formats/safetensors/names.h"
+#include "formats/safetensors/safetensors.h"
+
+#include <nncf/base.h>
+#include <nncf/checkpoint.h>
+#include <nncf/compression.h>
+#include <nncf/context.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+static const char *name_of(const nncf_checkpoint_tensor *tensor)
+{
+    return tensor->name ? tensor->name : "";
+}
+
+static bool name_before(const void *arg, size_t a, size_t b)
+{
+    const nncf_checkpoint_tensor *tensors = arg;
+    return strcmp(name_of(&tensors[a]), name_of(&tensors[b])) < 0;
+}
+
+/* A list of tensors, sorted by name. */
+typedef struct known {
+    const nncf_checkpoint_tensor *tensors;
+    size_t *by_name, count;
+} known;
+
+static bool is_known(const known *k, const char *name)
+{
+    size_t low = 0, high = k->count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        const int order = strcmp(name, name_of(&k->tensors[k->by_name[middle]]));
+        if (order == 0)
+            return k->tensors[k->by_name[middle]].name != NULL;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return false;
+}
+
+static nncf_status sort_known(
+    nncf_context *context, known *k, const nncf_checkpoint_tensor *tensors, size_t count)
+{
+    *k = (known){.tensors = tensors,
+        .count = count,
+        .by_name = nncf__calloc(context, count, sizeof *k->by_name)};
+    if (!k->by_name)
+        return NNCF_E_NOMEM;
+    nncf__sort_indices(k->by_name, count, name_before, tensors);
+    return NNCF_OK;
+}
+
+nncf_status nncf_checkpoint_unknown(const nncf_checkpoint *checkpoint,
+    const nncf_compression_ctrl *ctrl, const nncf_checkpoint_tensor *tensors, size_t n_tensors,
+    const char **names, size_t capacity, size_t *count)
+{
+    nncf__state state = {0};
+    known given = {0}, own = {0};
+    size_t found = 0;
+    if (!checkpoint || !count || (!tensors && n_tensors > 0) || (!names && capacity > 0))
+        return NNCF_E_ARG;
+    if (ctrl && !ctrl->model)
+        return NNCF_E_STATE;
+    nncf_status status = ctrl ? nncf__state_make(ctrl, &state) : NNCF_OK;
+    if (status == NNCF_OK)
+        status = sort_known(checkpoint->context, &given, tensors, n_tensors);
+    if (status == NNCF_OK)
+        status = sort_known(checkpoint->context, &own, state.tensors, state.n_tensors);
+    for (size_t i = 0; status == NNCF_OK && i < checkpoint->n_entries; i++) {
+        const char *name = checkpoint->entries[i].name;
+        if (is_known(&given, name) || is_known(&own, name))
+            continue;
+        if (found < capacity)
+            names[found] = name;
+        found++;
+    }
+    nncf__free(checkpoint->context, given.by_name);
+    nncf__free(checkpoint->context, own.by_name);
+    nncf__state_free(&state);
+    if (status == NNCF_OK)
+        *count = found;
+    return status;
+}
