@@ -153,10 +153,10 @@ static nncf_status list_parameters(const maker *m)
             const nncf__quantizer *q = nncf__layer_quantizer(c, j);
             if (!q)
                 continue;
-            list(ctrl, q->range ? NNCF_PARAMETER_INPUT_LOW : NNCF_PARAMETER_SCALE, q->name,
-                q->scale, q->scale_grad, q->channels);
-            if (q->range)
-                list(ctrl, NNCF_PARAMETER_INPUT_RANGE, q->range_name, q->range, q->range_grad,
+            list(ctrl, q->length ? NNCF_PARAMETER_INPUT_LOW : NNCF_PARAMETER_SCALE, q->name,
+                q->bound, q->bound_grad, q->channels);
+            if (q->length)
+                list(ctrl, NNCF_PARAMETER_INPUT_RANGE, q->length_name, q->length, q->length_grad,
                     q->channels);
         }
     }

@@ -33,7 +33,7 @@ static void set_ranges(
 {
     if (!nncf__quantizer_set_ranges(q, ranges))
         nncf__log(ctrl->context, NNCF_LOG_WARNING,
-            "%s: %s was all zero or not finite during initialization: scale 1 (parameter %s)",
+            "%s: %s was all zero or not finite during initialization: its range is 1 (parameter %s)",
             ctrl->model->layers[i]->scope,
             q->is_weight ? "the weight, or a channel of it," : "the activation", q->name);
 }

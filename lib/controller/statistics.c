@@ -58,7 +58,7 @@ static int64_t quantizer_bytes(const nncf__layer_compression *c)
     int64_t floats = 0;
     for (int i = 0; i < NNCF__N_SLOTS; i++) {
         const nncf__quantizer *q = nncf__layer_quantizer(c, i);
-        floats += q ? (int64_t)(q->channels * (q->range ? 2 : 1)) : 0;
+        floats += q ? (int64_t)(q->channels * (q->length ? 2 : 1)) : 0;
     }
     return floats * (int64_t)sizeof(float);
 }
@@ -133,7 +133,7 @@ nncf_status nncf_compression_ctrl_get_statistics(
 /* Scale, or range when asymmetric; the largest of the channels. */
 static double extent_of(const nncf__quantizer *q)
 {
-    const float *values = q->range ? q->range : q->scale;
+    const float *values = q->length ? q->length : q->bound;
     float largest = 0;
     for (size_t c = 0; c < q->channels; c++)
         largest = fmaxf(largest, fabsf(values[c]));

@@ -52,7 +52,7 @@ static void warn_uninitialized(nncf_compression_ctrl *ctrl)
         return;
     (void)nncf__usage_first(ctrl, NNCF__WARN_UNINITIALIZED);
     nncf__log(ctrl->context, NNCF_LOG_WARNING,
-        "training without initialization: the scales of activation quantizers are 1; run the "
+        "training without initialization: the ranges of activation quantizers are 1; run the "
         "nncf_compression_ctrl_init_step() loop first, or restore a snapshot");
 }
 

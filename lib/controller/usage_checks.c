@@ -176,8 +176,8 @@ void nncf__usage_range(
 {
     double largest = 0;
     for (size_t c = 0; c < quantizer->channels; c++) {
-        const double scale = (double)quantizer->scale[c],
-                     range = quantizer->range ? (double)quantizer->range[c] : 0;
+        const double scale = (double)quantizer->bound[c],
+                     range = quantizer->length ? (double)quantizer->length[c] : 0;
         largest = fmax(largest, fmax(fabs(scale), fabs(scale + range)));
     }
     if (largest > LARGEST_RANGE && nncf__usage_first(ctrl, NNCF__WARN_LARGE_RANGE))
@@ -224,7 +224,7 @@ static uint64_t sample_hash(const nncf_compression_ctrl *ctrl, int group, bool *
 
 static void check_parameters(nncf_compression_ctrl *ctrl, int group)
 {
-    static const char *const names[] = {"mask logits", "scales of the quantizers"};
+    static const char *const names[] = {"mask logits", "ranges of the quantizers"};
     static const enum nncf__usage_warning warnings[] = {
         NNCF__WARN_LOGITS_STAND, NNCF__WARN_RANGES_STAND};
     struct nncf__usage_watch *w = &ctrl->usage.watch[group];

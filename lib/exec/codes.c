@@ -24,13 +24,13 @@ int32_t nncf__quantizer_dtype(const nncf__quantizer *quantizer)
         quantizer->params.bits > 8)
         return NNCF_F32;
     /* an undecided sign counts as signed, as in the quantizer itself */
-    return quantizer->range || quantizer->params.sign == NNCF__UNSIGNED ? NNCF_U8 : NNCF_S8;
+    return quantizer->length || quantizer->params.sign == NNCF__UNSIGNED ? NNCF_U8 : NNCF_S8;
 }
 
 /* The byte of code 0. Asymmetric codes are stored from their lowest on. */
 int32_t nncf__quantizer_zero(const nncf__quantizer *quantizer)
 {
-    return quantizer->range ? -(int32_t)quantizer->fq[0].low : 0;
+    return quantizer->length ? -(int32_t)quantizer->fq[0].low : 0;
 }
 
 nncf__operand nncf__codes_operand(const nncf__quantizer *quantizer, const void *data)

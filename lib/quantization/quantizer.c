@@ -11,14 +11,14 @@
 
 #include <math.h>
 
-/* The trained numbers enter as |x| + EPSILON, so that a step is never 0. */
+/* Ranges enter as |x| + EPSILON, so that a scale is never 0. */
 #define EPSILON 1e-16
 /* An asymmetric channel keeps at least this share of the widest channel's range. */
 #define MIN_SHARE 0.01
 
-static void fill(nncf__fq *fq, double step, double low, double high)
+static void fill(nncf__fq *fq, double scale, double low, double high)
 {
-    fq->scale = (float)step;
+    fq->scale = (float)scale;
     fq->low = (float)low;
     fq->high = (float)high;
     /* products in float, as the kernel computes a value from its code: the ends of the range are
@@ -41,21 +41,21 @@ static double symmetric_low(const nncf__quantizer_params *params, bool is_weight
 }
 
 void nncf__fq_symmetric(
-    const nncf__quantizer_params *params, bool is_weight, float scale, nncf__fq *fq)
+    const nncf__quantizer_params *params, bool is_weight, float largest, nncf__fq *fq)
 {
     double high = symmetric_high(params);
-    fill(fq, (fabs((double)scale) + EPSILON) / high, symmetric_low(params, is_weight), high);
+    fill(fq, (fabs((double)largest) + EPSILON) / high, symmetric_low(params, is_weight), high);
 }
 
-void nncf__fq_asymmetric(const nncf__quantizer_params *params, float low, float range, nncf__fq *fq)
+void nncf__fq_asymmetric(
+    const nncf__quantizer_params *params, float low, float length, nncf__fq *fq)
 {
     double n = (double)((1 << params->bits) - 1), l = (double)low;
-    double h = l + (fabs((double)range) + EPSILON);
+    double h = l + (fabs((double)length) + EPSILON);
     l = fmin(l, 0);
     h = fmax(h, 0);
-    /* Zero must have a code: move one end, the one that makes the range wider; with zero at an end
-     * nothing moves. The zero point takes the number of steps, levels - 1 (NNCF's code: levels, a
-     * deviation of ours, D2). */
+    /* Zero must have a code: move the end that makes the range wider; with zero at an end nothing
+     * moves. n is the number of intervals, levels - 1 (NNCF uses levels here: our deviation D2). */
     double zero = rint(-l * n / (h - l));
     if (!(zero >= 0 &&
             zero <=
@@ -76,7 +76,7 @@ void nncf__fq_asymmetric(const nncf__quantizer_params *params, float low, float 
 int32_t nncf__quantizer_code_max(const nncf__quantizer *quantizer)
 {
     const nncf__quantizer_params *params = &quantizer->params;
-    if (quantizer->range) /* zero may be either end's code */
+    if (quantizer->length) /* zero may be either end's code */
         return (1 << params->bits) - 1;
     return (int32_t)fmax(symmetric_high(params), -symmetric_low(params, quantizer->is_weight));
 }
@@ -84,12 +84,12 @@ int32_t nncf__quantizer_code_max(const nncf__quantizer *quantizer)
 void nncf__quantizer_refresh(nncf__quantizer *quantizer)
 {
     for (size_t c = 0; c < quantizer->channels; c++) {
-        if (quantizer->range)
+        if (quantizer->length)
             nncf__fq_asymmetric(
-                &quantizer->params, quantizer->scale[c], quantizer->range[c], &quantizer->fq[c]);
+                &quantizer->params, quantizer->bound[c], quantizer->length[c], &quantizer->fq[c]);
         else
             nncf__fq_symmetric(
-                &quantizer->params, quantizer->is_weight, quantizer->scale[c], &quantizer->fq[c]);
+                &quantizer->params, quantizer->is_weight, quantizer->bound[c], &quantizer->fq[c]);
     }
 }
 
@@ -103,32 +103,22 @@ static bool usable(float min, float max)
 static bool set_channel(nncf__quantizer *quantizer, size_t c, float min, float max, double widest)
 {
     bool seen = usable(min, max) && (min != 0 || max != 0);
-    if (!quantizer->range) {
-        /* NNCF floors the scale at 0.1, which wastes the codes of small tensors: ours has no floor
-         * (D5) */
-        quantizer->scale[c] = seen ? fmaxf(fabsf(min), fabsf(max)) : 1;
+    if (!quantizer->length) {
+        /* NNCF floors the range at 0.1, which wastes the codes of small tensors: no floor here (D5)
+         */
+        quantizer->bound[c] = seen ? fmaxf(fabsf(min), fabsf(max)) : 1;
         return seen;
     }
     double low = (double)min, range = (double)max - low;
     if (!seen) {
-        quantizer->scale[c] = 0;
-        quantizer->range[c] = 1;
+        quantizer->bound[c] = 0;
+        quantizer->length[c] = 1;
         return false;
     }
     double grown = fmax(range, MIN_SHARE * widest);
-    quantizer->scale[c] = (float)(low - (grown - range) / 2);
-    quantizer->range[c] = (float)grown;
+    quantizer->bound[c] = (float)(low - (grown - range) / 2);
+    quantizer->length[c] = (float)grown;
     return true;
-}
-
-bool nncf__quantizer_set_range(nncf__quantizer *quantizer, size_t channel, float min, float max)
-{
-    if (quantizer->params.sign == NNCF__SIGN_AUTO)
-        quantizer->params.sign = min < 0 ? NNCF__SIGNED : NNCF__UNSIGNED;
-    bool ok = set_channel(quantizer, channel, min, max, 0);
-    quantizer->initialized = true;
-    nncf__quantizer_refresh(quantizer);
-    return ok;
 }
 
 bool nncf__quantizer_set_ranges(nncf__quantizer *quantizer, const float *ranges)
@@ -176,13 +166,13 @@ void nncf__quantizer_add_gradient(nncf__quantizer *quantizer, size_t channel, co
 {
     const nncf__fq *fq = &quantizer->fq[channel];
     double inside = sums[0] / (((double)fq->high - (double)fq->low) * (double)fq->scale);
-    if (quantizer->range) {
-        double sign = quantizer->range[channel] < 0 ? -1 : 1;
-        quantizer->scale_grad[channel] += (float)(sums[1] + sums[2]);
-        quantizer->range_grad[channel] += (float)(sign * (inside + sums[1]));
+    if (quantizer->length) {
+        double sign = quantizer->length[channel] < 0 ? -1 : 1;
+        quantizer->bound_grad[channel] += (float)(sums[1] + sums[2]);
+        quantizer->length_grad[channel] += (float)(sign * (inside + sums[1]));
         return;
     }
-    double sign = quantizer->scale[channel] < 0 ? -1 : 1;
-    quantizer->scale_grad[channel] +=
+    double sign = quantizer->bound[channel] < 0 ? -1 : 1;
+    quantizer->bound_grad[channel] +=
         (float)(sign * (inside + sums[1] + sums[2] * ((double)fq->low / (double)fq->high)));
 }

@@ -32,14 +32,15 @@ typedef struct nncf__quantizer {
     bool done;
     /* 1, or one an output channel (weights), input channel (activations) */
     size_t channels;
-    /* of the scale or low parameter, as in nncf_parameter */
+    /* names of the parameters `bound` and `length`, as in nncf_parameter; the latter asymmetric
+     * only */
     char *name;
-    /* asymmetric only */
-    char *range_name;
-    /* [channels]: symmetric scale, or asymmetric input_low */
-    float *scale, *scale_grad;
-    /* [channels]: asymmetric input_range; NULL when symmetric */
-    float *range, *range_grad;
+    char *length_name;
+    /* [channels]: the range's largest magnitude (symmetric; NNCF's parameter "scale"), or its lower
+     * end (asymmetric; "input_low") */
+    float *bound, *bound_grad;
+    /* [channels]: the range's length (asymmetric; "input_range"); NULL when symmetric */
+    float *length, *length_grad;
     /* [channels], from the above by nncf__quantizer_refresh() */
     nncf__fq *fq;
     /* running min, max over everything; {inf, -inf}: nothing seen */
@@ -52,23 +53,20 @@ typedef struct nncf__quantizer {
     int64_t clipped, total;
 } nncf__quantizer;
 
-/* Recompute fq from scale or low and range (the optimizer moves them). Call once at the start of
- * each forward that uses it. */
+/* Recompute fq from the range, which the optimizer moves. Call once at the start of each forward
+ * that uses it. */
 void nncf__quantizer_refresh(nncf__quantizer *quantizer);
 /* The largest magnitude that a code of it may have, zero point subtracted. */
 int32_t nncf__quantizer_code_max(const nncf__quantizer *quantizer);
-/* Constants from ranges, for tests and refresh: symmetric scale; asymmetric low and range
- * (semantics.md). */
+/* Constants from a range, for tests and refresh (docs/formulas.md, "Quantizer"). */
 void nncf__fq_symmetric(
-    const nncf__quantizer_params *params, bool is_weight, float scale, nncf__fq *fq);
+    const nncf__quantizer_params *params, bool is_weight, float largest, nncf__fq *fq);
 void nncf__fq_asymmetric(
-    const nncf__quantizer_params *params, float low, float range, nncf__fq *fq);
-/* Set the range from an observed minimum and maximum of channel c (min_max rule). A sign that is
- * still open is decided by this channel. False: there was nothing to go by (empty, all zero, not
- * finite), and the scale is 1. */
-bool nncf__quantizer_set_range(nncf__quantizer *quantizer, size_t channel, float min, float max);
-/* The same for all channels at once, ranges[channels][2]: one sign for all; an asymmetric range is
- * at least 1 % of the widest channel's. False: some channel had nothing to go by. */
+    const nncf__quantizer_params *params, float low, float length, nncf__fq *fq);
+/* Set the range from the observed minimum and maximum of each channel, ranges[channels][2] (rule
+ * min_max). A sign that the config leaves open is decided: one for all channels. An asymmetric
+ * range is at least 1 % of the widest channel's. False: some channel gave no range (empty, all
+ * zero, not finite); its range is 1. */
 bool nncf__quantizer_set_ranges(nncf__quantizer *quantizer, const float *ranges);
 /* Forget what was observed. */
 void nncf__quantizer_observe_begin(nncf__quantizer *quantizer);

@@ -43,7 +43,7 @@ void nncf__quantizer_destroy(nncf_context *context, nncf__quantizer *quantizer)
     if (!q)
         return;
     nncf__observer_destroy(context, q);
-    void *parts[] = {q->name, q->range_name, q->scale, q->scale_grad, q->range, q->range_grad,
+    void *parts[] = {q->name, q->length_name, q->bound, q->bound_grad, q->length, q->length_grad,
         q->fq, q->observed_channels};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         nncf__free(context, parts[i]);
@@ -63,27 +63,27 @@ static bool fill(nncf_context *context, const nncf__quantizer_request *request, 
 {
     const bool asymmetric = q->params.mode == NNCF__ASYMMETRIC;
     q->name = name_of(context, request, asymmetric ? ".input_low" : ".scale");
-    q->scale = nncf__calloc(context, q->channels, sizeof *q->scale);
-    q->scale_grad = nncf__calloc(context, q->channels, sizeof *q->scale_grad);
+    q->bound = nncf__calloc(context, q->channels, sizeof *q->bound);
+    q->bound_grad = nncf__calloc(context, q->channels, sizeof *q->bound_grad);
     q->fq = nncf__calloc(context, q->channels, sizeof *q->fq);
-    if (!q->name || !q->scale || !q->scale_grad || !q->fq)
+    if (!q->name || !q->bound || !q->bound_grad || !q->fq)
         return false;
     if (q->channels > 1 &&
         !(q->observed_channels = nncf__calloc(context, q->channels, 2 * sizeof(float))))
         return false;
     if (asymmetric) {
-        q->range_name = name_of(context, request, ".input_range");
-        q->range = nncf__calloc(context, q->channels, sizeof *q->range);
-        q->range_grad = nncf__calloc(context, q->channels, sizeof *q->range_grad);
-        if (!q->range_name || !q->range || !q->range_grad)
+        q->length_name = name_of(context, request, ".input_range");
+        q->length = nncf__calloc(context, q->channels, sizeof *q->length);
+        q->length_grad = nncf__calloc(context, q->channels, sizeof *q->length_grad);
+        if (!q->length_name || !q->length || !q->length_grad)
             return false;
     }
     /* before any initialization: scale 1; asymmetric -1..1 where negative values are expected */
     const bool negative = q->params.sign != NNCF__UNSIGNED;
     for (size_t c = 0; c < q->channels; c++) {
-        q->scale[c] = !asymmetric ? 1.0f : negative ? -1.0f : 0.0f;
+        q->bound[c] = !asymmetric ? 1.0f : negative ? -1.0f : 0.0f;
         if (asymmetric)
-            q->range[c] = negative ? 2.0f : 1.0f;
+            q->length[c] = negative ? 2.0f : 1.0f;
     }
     nncf__quantizer_observe_begin(q);
     nncf__quantizer_refresh(q);

@@ -123,17 +123,17 @@ static void check_symmetric(json_object *c, const nncf__quantizer *q, tally *t)
     ck_assert_float_eq(q->fq[0].low, (float)fx_number(c, "level_low"));
     ck_assert_float_eq(q->fq[0].high, (float)fx_number(c, "level_high"));
     for (size_t k = 0; k < q->channels; k++)
-        floored = floored || q->scale[k] <= 0.1f;
+        floored = floored || q->bound[k] <= 0.1f;
     for (size_t k = 0; k < q->channels; k++) {
         if (!floored)
-            ck_assert_float_eq_tol(q->scale[k], scale[k], 1e-6f * scale[k]);
+            ck_assert_float_eq_tol(q->bound[k], scale[k], 1e-6f * scale[k]);
         else if (q->channels == 1)
             ck_assert_float_eq(scale[k], 0.1f);
         if (fx_get(c, "min")) {
             float *min = fx_floats(fx_get(c, "min"), NULL),
                   *max = fx_floats(fx_get(c, "max"), NULL);
             ck_assert_float_eq_tol(
-                q->scale[k], fmaxf(fabsf(min[k]), fabsf(max[k])), 1e-6f * q->scale[k]);
+                q->bound[k], fmaxf(fabsf(min[k]), fabsf(max[k])), 1e-6f * q->bound[k]);
             free(min);
             free(max);
         }
@@ -147,8 +147,8 @@ static void check_asymmetric(json_object *c, const nncf__quantizer *q, tally *t)
     float *low = fx_floats(fx_get(c, "input_low"), NULL),
           *range = fx_floats(fx_get(c, "input_range"), NULL);
     for (size_t k = 0; k < q->channels; k++) {
-        ck_assert_float_eq_tol(q->scale[k], low[k], 2e-6f * fmaxf(1, fabsf(low[k])));
-        ck_assert_float_eq_tol(q->range[k], range[k], 2e-6f * fmaxf(1, range[k]));
+        ck_assert_float_eq_tol(q->bound[k], low[k], 2e-6f * fmaxf(1, fabsf(low[k])));
+        ck_assert_float_eq_tol(q->length[k], range[k], 2e-6f * fmaxf(1, range[k]));
     }
     free(low);
     free(range);
@@ -178,11 +178,11 @@ static void check_percentiles(const nncf__quantizer *q, const batches *b, tally 
         const int channel = q->channels > 1 ? (int)k : -1;
         const double low = oracle(b, channel, q->rule.min_percentile),
                      high = oracle(b, channel, q->rule.max_percentile);
-        if (q->range) {
-            ck_assert_double_eq_tol((double)q->scale[k], low, 1e-6);
-            ck_assert_double_eq_tol((double)q->range[k], high - low, 1e-6);
+        if (q->length) {
+            ck_assert_double_eq_tol((double)q->bound[k], low, 1e-6);
+            ck_assert_double_eq_tol((double)q->length[k], high - low, 1e-6);
         } else if (low != 0 || high != 0) {
-            ck_assert_double_eq_tol((double)q->scale[k], fmax(fabs(low), fabs(high)), 1e-6);
+            ck_assert_double_eq_tol((double)q->bound[k], fmax(fabs(low), fabs(high)), 1e-6);
         }
     }
     t->sorted++;
@@ -224,7 +224,7 @@ static void run_case(json_object *root, json_object *c, bool first_images, tally
         ck_assert(q->initialized);
         t->raised += fx_get(c, "error") && !first_images;
     } else if (all_zero) {
-        ck_assert_float_eq(asymmetric ? q->range[0] : q->scale[0], 1);
+        ck_assert_float_eq(asymmetric ? q->length[0] : q->bound[0], 1);
         ck_assert_int_eq(n.c.warnings, 1);
         t->zeros++;
     } else if (asymmetric) {
@@ -457,7 +457,7 @@ START_TEST(steps_count_batches_or_images)
                 .max_percentile = 100};
             set_rule(&n, n.ctrl->layers[0].input_quantizer, &rule);
             ck_assert_int_eq(run_batches(&n, images, size, parts != 0), cases[i].batches);
-            ck_assert_float_eq(n.ctrl->layers[0].input_quantizer->scale[0], cases[i].scale);
+            ck_assert_float_eq(n.ctrl->layers[0].input_quantizer->bound[0], cases[i].scale);
             ck_assert_ptr_null(n.ctrl->layers[0].input_quantizer->observer);
             ck_assert_int_eq(n.c.warnings, cases[i].batches > 0); /* of step(), once */
             bench_close(&n);
@@ -495,8 +495,8 @@ START_TEST(each_quantizer_follows_its_own_rule)
         ck_assert_float_eq_tol(y, x, 0.01f); /* neither quantizer's scale of 1 is at work */
     }
     ck_assert_int_eq(batch, 3);
-    ck_assert_float_eq(first->scale[0], 0.7f);
-    ck_assert_float_eq_tol(second->scale[0], 9.3f, 0.05f);
+    ck_assert_float_eq(first->bound[0], 0.7f);
+    ck_assert_float_eq_tol(second->bound[0], 9.3f, 0.05f);
     ck_assert(!first->observing && !second->observing);
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);
@@ -549,7 +549,7 @@ START_TEST(activations_are_observed_behind_float_weights)
             const nncf__quantizer *output = ctrl->layers[0].output_quantizer,
                                   *q = ctrl->layers[0].weight_quantizer;
             ck_assert(output && q);
-            ck_assert_float_eq(q->scale[0], 0.9f);
+            ck_assert_float_eq(q->bound[0], 0.9f);
             ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
             ck_assert_int_eq(more, 1);
             ck_assert_int_eq(nncf_layer_compress_weight(a.layer, w), NNCF_OK);
@@ -567,8 +567,8 @@ START_TEST(activations_are_observed_behind_float_weights)
             }
             ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
             ck_assert_int_eq(more, 0);
-            ck_assert_float_eq_tol(output->scale[0], masked ? 1 : 1.15f, 1e-6f);
-            ck_assert_float_eq(q->scale[0], 0.9f);
+            ck_assert_float_eq_tol(output->bound[0], masked ? 1 : 1.15f, 1e-6f);
+            ck_assert_float_eq(q->bound[0], 0.9f);
             ck_assert_int_eq(nncf_layer_compress_weight(a.layer, w), NNCF_OK);
             for (int i = 0; i < 4; i++)
                 ck_assert_float_eq_tol(w[i], i % 2 ? 0 : 0.9f, 1e-6f);
@@ -620,8 +620,8 @@ START_TEST(same_bits_for_any_number_of_threads)
                     ck_assert_int_eq(nncf_layer_forward(n.conv.layer, &tx, &ty), NNCF_OK);
                 }
                 if (threads == 1)
-                    memcpy(first, q->scale, q->channels * sizeof *first);
-                ck_assert_int_eq(memcmp(first, q->scale, q->channels * sizeof *first), 0);
+                    memcpy(first, q->bound, q->channels * sizeof *first);
+                ck_assert_int_eq(memcmp(first, q->bound, q->channels * sizeof *first), 0);
                 ck_assert(first[0] > 2 && first[0] < (kind == NNCF__THREESIGMA ? 5 : 4));
                 bench_close(&n);
             }
@@ -746,19 +746,19 @@ START_TEST(activation_ranges_are_per_channel)
     ck_assert_uint_eq(a->channels, C);
     nncf_parameter p = fx_parameter_at(n.ctrl, 1);
     ck_assert_uint_eq(p.count, C);
-    ck_assert(p.data == a->scale);
+    ck_assert(p.data == a->bound);
     for (size_t c = 0; c < C; c++) {
         float most = 0;
         for (size_t i = 0; i < N * C * HW; i++)
             most = i / HW % C == c ? fmaxf(most, fabsf(x[i])) : most;
-        ck_assert_float_eq(a->scale[c], most);
-        a->scale[c] *= 0.8f; /* some are clipped */
+        ck_assert_float_eq(a->bound[c], most);
+        a->bound[c] *= 0.8f; /* some are clipped */
     }
     ck_assert_int_eq(nncf_compression_ctrl_zero_grad(n.ctrl), NNCF_OK);
     ck_assert_int_eq(nncf_layer_forward(n.conv.layer, &tx, &ty), NNCF_OK);
     double grad[C] = {0};
     for (size_t i = 0; i < N * C * HW; i++) {
-        const double step = (double)a->scale[i / HW % C] / 15, code = rint((double)x[i] / step);
+        const double step = (double)a->bound[i / HW % C] / 15, code = rint((double)x[i] / step);
         q[i] = (float)(fmin(fmax(code, -16), 15) * step);
     }
     for (size_t i = 0; i < N * OUT * HW; i++) {
@@ -772,7 +772,7 @@ START_TEST(activation_ranges_are_per_channel)
     ck_assert_int_eq(nncf_layer_backward(n.conv.layer, &tx, &tdy, &tdx), NNCF_OK);
     for (size_t i = 0; i < N * C * HW; i++) {
         const size_t c = i / HW % C;
-        const double s = (double)a->scale[c], v = (double)x[i];
+        const double s = (double)a->bound[c], v = (double)x[i];
         double g = 0;
         for (size_t o = 0; o < OUT; o++) {
             double w = rint((double)weight[o * C + c] / (2.0 / 127)) * (2.0 / 127);

@@ -166,7 +166,7 @@ START_TEST(parameters_that_never_move_are_told)
     static const char *const configs[] = {
         RB, "{\"compression\": {\"algorithm\": \"quantization\"}}"};
     static const char *const words[] = {"the mask logits have gradients but did not change",
-        "the scales of the quantizers have gradients but did not change"};
+        "the ranges of the quantizers have gradients but did not change"};
     for (int i = 0; i < 2; i++) {
         loop l;
         loop_open(&l, configs[i]);

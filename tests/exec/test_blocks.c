@@ -135,7 +135,7 @@ static void initialize(rig *g)
     quantizers_of(g, q);
     for (int i = 0; i < N_QUANTIZERS; i++)
         if (q[i])
-            q[i]->scale[0] *= 0.8f;
+            q[i]->bound[0] *= 0.8f;
     if (g->ctrl)
         nncf_compression_ctrl_zero_grad(g->ctrl);
 }
@@ -167,7 +167,7 @@ static float *results(const rig *g, size_t *count)
         memcpy(all + at, parts[i], counts[i] * sizeof *all);
     quantizers_of(g, q);
     for (int i = 0; i < N_QUANTIZERS; i++)
-        all[at++] = q[i] ? q[i]->scale_grad[0] : 0;
+        all[at++] = q[i] ? q[i]->bound_grad[0] : 0;
     *count = n;
     return all;
 }
@@ -176,7 +176,7 @@ static fx_quantizer seen(const nncf__quantizer *q)
 {
     if (!q)
         return (fx_quantizer){0};
-    return fx_symmetric((double)q->scale[0], q->params.sign == NNCF__SIGNED, q->is_weight);
+    return fx_symmetric((double)q->bound[0], q->params.sign == NNCF__SIGNED, q->is_weight);
 }
 
 static void check_against_oracle(const rig *g)
@@ -200,7 +200,7 @@ static void check_against_oracle(const rig *g)
     const double scales[] = {o.weight_scale_grad, o.input_scale_grad, o.output_scale_grad};
     for (int i = 0; i < N_QUANTIZERS; i++)
         if (q[i])
-            fx_assert_near("scale", q[i]->scale_grad, &scales[i], 1, 5e-5);
+            fx_assert_near("scale", q[i]->bound_grad, &scales[i], 1, 5e-5);
     fx_oracle_free(&o);
 }
 

@@ -293,7 +293,7 @@ static void same_values(const run *a, const run *b, int i)
     const nncf__quantizer *q = nncf__layer_output_quantizer(n->layer);
     for (nncf_layer *l = n->layer; !q; q = nncf__layer_output_quantizer(l))
         l = l->inputs[0];
-    const float zero = q->range ? -q->fq[0].low : 0;
+    const float zero = q->length ? -q->fq[0].low : 0;
     for (size_t j = 0; j < n->count; j++) {
         int code = n->dtype == NNCF_U8 ? ((const uint8_t *)n->y)[j] : ((const int8_t *)n->y)[j];
         const float value = ((float)code - zero) * q->fq[0].scale;

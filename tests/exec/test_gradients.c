@@ -261,7 +261,7 @@ static fx_quantizer seen(const nncf__quantizer *q)
 {
     if (!q)
         return (fx_quantizer){0};
-    return fx_symmetric((double)q->scale[0], q->params.sign == NNCF__SIGNED, q->is_weight);
+    return fx_symmetric((double)q->bound[0], q->params.sign == NNCF__SIGNED, q->is_weight);
 }
 
 /* The masks of this step, from the published formula; sets the slope that a logit's gradient is
@@ -299,7 +299,7 @@ START_TEST(compressed_equals_the_oracle)
         lc->weight_quantizer, lc->input_quantizer, lc->output_quantizer};
     for (int i = 0; i < 3; i++)
         if (quantizers[i])
-            quantizers[i]->scale[0] *= 0.8f;
+            quantizers[i]->bound[0] *= 0.8f;
     for (size_t i = 0; lc->logit && i < g.k.weights; i++)
         lc->logit[i] = (float)fx_uniform(&state) * 2;
     nncf_compression_ctrl_zero_grad(g.ctrl);
@@ -334,15 +334,15 @@ START_TEST(compressed_equals_the_oracle)
     for (int i = 0; i < 3; i++) {
         if (!quantizers[i])
             continue;
-        fx_assert_near("scale", quantizers[i]->scale_grad, &scales[i], 1, 2e-5);
+        fx_assert_near("scale", quantizers[i]->bound_grad, &scales[i], 1, 2e-5);
         ck_assert(quantizers[i]->clipped > 0 || quantizers[i] != lc->input_quantizer);
     }
     if (lc->input_quantizer) { /* the input's scale has a gradient also when nobody wants dx */
-        float with = lc->input_quantizer->scale_grad[0];
-        lc->input_quantizer->scale_grad[0] = 0;
+        float with = lc->input_quantizer->bound_grad[0];
+        lc->input_quantizer->bound_grad[0] = 0;
         loss(&g);
         backward(&g, NULL);
-        ck_assert(lc->input_quantizer->scale_grad[0] == with);
+        ck_assert(lc->input_quantizer->bound_grad[0] == with);
     }
     free(slope);
     fx_oracle_free(&o);
@@ -387,7 +387,7 @@ START_TEST(sum_gives_both_inputs_the_same)
         if (!more && !q) { /* once more, with the range made smaller */
             q = add->compression->output_quantizer;
             ck_assert_ptr_nonnull(q);
-            q->scale[0] *= 0.7f;
+            q->bound[0] *= 0.7f;
         }
         ck_assert_int_eq(nncf_layer_forward(a.layer, &tx.t, &ta.t), NNCF_OK);
         ck_assert_int_eq(nncf_layer_forward(b.layer, &tx.t, &tb.t), NNCF_OK);
@@ -414,12 +414,12 @@ START_TEST(sum_gives_both_inputs_the_same)
         ck_assert(da[i] == (float)g && db[i] == (float)g);
     }
     ck_assert_uint_le(adopted, fx_at_most(N, 2 * 3e-5));
-    ck_assert_double_eq_tol((double)q->scale_grad[0], scale_grad, 1e-5 * (1 + fabs(scale_grad)));
-    float with = q->scale_grad[0]; /* and without dx */
-    q->scale_grad[0] = 0;
+    ck_assert_double_eq_tol((double)q->bound_grad[0], scale_grad, 1e-5 * (1 + fabs(scale_grad)));
+    float with = q->bound_grad[0]; /* and without dx */
+    q->bound_grad[0] = 0;
     memcpy(dy, r, sizeof dy);
     ck_assert_int_eq(nncf_layer_backward(add, pair, &tdy.t, NULL), NNCF_OK);
-    ck_assert(q->scale_grad[0] == with);
+    ck_assert(q->bound_grad[0] == with);
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);
     fx_release(&a);
@@ -516,7 +516,7 @@ START_TEST(pool_gradient_passes_the_quantizer_first)
     for (int32_t more = 1; more;) {
         ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
         if (!more)
-            q->scale[0] *= 0.6f;
+            q->bound[0] *= 0.6f;
         ck_assert_int_eq(nncf_layer_forward(a.layer, &tx.t, &ta.t), NNCF_OK);
         ck_assert_int_eq(nncf_layer_forward(pool, &ta.t, &ty.t), NNCF_OK);
         ck_assert_int_eq(nncf_layer_forward(end.layer, &ty.t, &to.t), NNCF_OK);
@@ -536,7 +536,7 @@ START_TEST(pool_gradient_passes_the_quantizer_first)
             ck_assert_double_eq_tol((double)dx[i * HW + j], g / HW, 1e-6);
     }
     ck_assert(q->clipped > 0);
-    ck_assert_double_eq_tol((double)q->scale_grad[0], scale_grad, 1e-5 * (1 + fabs(scale_grad)));
+    ck_assert_double_eq_tol((double)q->bound_grad[0], scale_grad, 1e-5 * (1 + fabs(scale_grad)));
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);
     fx_release(&a);

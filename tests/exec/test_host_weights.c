@@ -206,7 +206,7 @@ START_TEST(quantizer_in_front_of_an_activation_is_stripped)
     nncf_compression_ctrl *ctrl = fx_ctrl(model, by_propagation);
     nncf__quantizer *q = ctrl->layers[sum->index].pre_activation_quantizer;
     ck_assert_ptr_nonnull(q);
-    q->scale[0] = 12.7f;
+    q->bound[0] = 12.7f;
     for (size_t i = 0; i < ctrl->n_layers; i++) /* as after an initialization */
         for (int j = 0; j < NNCF__N_SLOTS; j++)
             if (nncf__layer_quantizer(&ctrl->layers[i], j))

@@ -485,24 +485,24 @@ START_TEST(sums_over_many_blocks_have_the_same_bits)
         ck_assert_int_gt(outside, 0);
         ck_assert_int_eq(
             nncf_layer_quantize_input_backward(n.stem.layer, &tx.t, &ty.t, &tdx.t), NNCF_OK);
-        fx_quantizer oracle = fx_symmetric((double)q->scale[0], true, false);
+        fx_quantizer oracle = fx_symmetric((double)q->bound[0], true, false);
         double grad = 0;
         for (int i = 0; i < N; i++)
             fx_quantize_backward(
                 &oracle, (double)x[i], fx_quantize(&oracle, (double)x[i]), (double)dy[i], &grad);
-        ck_assert_double_eq_tol((double)q->scale_grad[0], grad, 1e-4 * (1 + fabs(grad)));
+        ck_assert_double_eq_tol((double)q->bound_grad[0], grad, 1e-4 * (1 + fabs(grad)));
         /* gradients that cancel leave nothing but rounding, which shows the order of the sums */
         for (int i = 0; i < N; i++)
             dy[i] = (float)(i < N / 2 ? pow(10, 12 * fx_uniform(&(uint64_t){(uint64_t)i}))
                                       : -(double)dy[N - 1 - i]);
         for (int i = N / 2; i < N; i++)
             x[i] = x[N - 1 - i];
-        q->scale_grad[0] = 0;
+        q->bound_grad[0] = 0;
         ck_assert_int_eq(
             nncf_layer_quantize_input_backward(n.stem.layer, &tx.t, &ty.t, &tdx.t), NNCF_OK);
         if (threads == 1)
-            first = q->scale_grad[0];
-        ck_assert(first != 0 && q->scale_grad[0] == first);
+            first = q->bound_grad[0];
+        ck_assert(first != 0 && q->bound_grad[0] == first);
         drop_net(&n);
     }
 }
@@ -669,10 +669,10 @@ START_TEST(no_memory_adds_no_gradient)
         const nncf__quantizer *all[] = {
             c->output_quantizer, c->weight_quantizer, c->input_quantizer};
         for (int i = 0; i < 3; i++)
-            ck_assert(status == NNCF_OK || all[i]->scale_grad[0] == 0);
+            ck_assert(status == NNCF_OK || all[i]->bound_grad[0] == 0);
         for (size_t i = 0; i < k.weights; i++)
             ck_assert(status == NNCF_OK || k.dw[i] == 0);
-        ck_assert(status == NNCF_E_NOMEM || all[0]->scale_grad[0] != 0);
+        ck_assert(status == NNCF_E_NOMEM || all[0]->bound_grad[0] != 0);
         nncf_compression_ctrl_destroy(ctrl);
         nncf_model_destroy(model);
         nncf_context_destroy(context);

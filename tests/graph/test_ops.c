@@ -143,7 +143,7 @@ START_TEST(weights_of_every_kind_are_quantized_on_their_axis)
         for (size_t i = 0; i < count; i++)
             if (i / inner % channels == c)
                 scale = fmax(scale, fabs((double)w[i]));
-        ck_assert_float_eq(ctrl->layers[0].weight_quantizer->scale[c], (float)scale);
+        ck_assert_float_eq(ctrl->layers[0].weight_quantizer->bound[c], (float)scale);
         for (size_t i = 0; i < count; i++) {
             if (i / inner % channels != c)
                 continue;
@@ -158,7 +158,7 @@ START_TEST(weights_of_every_kind_are_quantized_on_their_axis)
                 : w[i] > 0 ? (double)g[i]
                            : (double)-g[i];
         }
-        ck_assert_double_eq_tol((double)ctrl->layers[0].weight_quantizer->scale_grad[c], sum, 1e-6);
+        ck_assert_double_eq_tol((double)ctrl->layers[0].weight_quantizer->bound_grad[c], sum, 1e-6);
     }
     nncf_compression_ctrl_destroy(ctrl);
     ctrl = fx_ctrl(model,
@@ -346,7 +346,7 @@ START_TEST(a_sum_is_quantized_in_front_of_its_relu)
         ctrl->layers[last->index].incoming_quantizer, q); /* a ReLU leaves codes codes */
     ck_assert_int_eq(fx_statistics(ctrl).activation_quantizers, 3);
     q->initialized = true;
-    q->scale[0] = 1.5f;
+    q->bound[0] = 1.5f;
 
     float xa[N], xb[N], y[N], dy[N], da[N], db[N], g[N];
     const int64_t shape[4] = {2, 3, 2, 2};
@@ -374,7 +374,7 @@ START_TEST(a_sum_is_quantized_in_front_of_its_relu)
         ck_assert_float_eq(da[i], db[i]);
         grad += above ? gi : below ? gi * -128 / 127 : gi * (v - s) / (255 * step);
     }
-    ck_assert_double_eq_tol((double)q->scale_grad[0], grad, 1e-5);
+    ck_assert_double_eq_tol((double)q->bound_grad[0], grad, 1e-5);
     nncf_compression_ctrl_destroy(ctrl);
     zoo_free(z);
 }

@@ -222,8 +222,8 @@ START_TEST(quantizers_that_cannot_be_are_refused)
     ck_assert_int_eq(create(c.context, l.layer, 5, fine, &q, &err), NNCF_OK);
     ck_assert_uint_eq(q->channels, 5);
     ck_assert_str_eq(q->name, A ".activation_quantizer.input_low");
-    ck_assert_str_eq(q->range_name, A ".activation_quantizer.input_range");
-    ck_assert_float_eq(q->range[4], 1); /* no negative value is expected */
+    ck_assert_str_eq(q->length_name, A ".activation_quantizer.input_range");
+    ck_assert_float_eq(q->length[4], 1); /* no negative value is expected */
     ck_assert_float_eq(q->fq[4].high, 7);
     nncf__quantizer_destroy(c.context, q);
     q = NULL;

@@ -253,7 +253,7 @@ START_TEST(a_transposed_weight_is_quantized_on_its_axis)
         for (int i = 0; i < IN; i++)
             for (int k = 0; k < KERNEL; k++)
                 largest = fmaxf(largest, fabsf(weight[(i * OUT + o) * KERNEL + k]));
-        ck_assert_float_eq(q->scale[o], largest);
+        ck_assert_float_eq(q->bound[o], largest);
     }
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);

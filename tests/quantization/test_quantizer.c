@@ -32,10 +32,10 @@ static nncf__quantizer *set_up(
         .wanted_sign = sign,
         .is_weight = is_weight,
         .channels = channels,
-        .scale = b->scale,
-        .scale_grad = b->scale_grad,
-        .range = asymmetric ? b->range : NULL,
-        .range_grad = asymmetric ? b->range_grad : NULL,
+        .bound = b->scale,
+        .bound_grad = b->scale_grad,
+        .length = asymmetric ? b->range : NULL,
+        .length_grad = asymmetric ? b->range_grad : NULL,
         .fq = b->fq,
         .observed_channels = channels > 1 ? b->observed : NULL};
     return &b->q;
@@ -174,7 +174,7 @@ static double term(
         return (double)g * ((double)y - (double)x) / range;
     if (x > 0 && x > fq->x_high * 0.5f)
         return (double)g;
-    return q->range ? 0 : (double)g * (double)fq->low / (double)fq->high;
+    return q->length ? 0 : (double)g * (double)fq->low / (double)fq->high;
 }
 
 /*
@@ -277,7 +277,7 @@ START_TEST(symmetric_quantizer_agrees_with_nncf)
         } else {
             double shift[8] = {0};
             agree(c, &s, q, x, g, y, dx, shift, &t);
-            gradients_agree(c, "grad_scale_f64sum", st.first.grad, shift, q->scale, channels, &t);
+            gradients_agree(c, "grad_scale_f64sum", st.first.grad, shift, q->bound, channels, &t);
             compared++;
         }
         stage_close(&st);
@@ -348,7 +348,7 @@ START_TEST(asymmetric_quantizer_agrees_with_nncf)
                 gradients_agree(
                     c, "grad_input_low_f64sum", st.first.grad, NULL, NULL, channels, &t);
             gradients_agree(
-                c, "grad_input_range_f64sum", st.second.grad, shift, q->range, channels, &t);
+                c, "grad_input_range_f64sum", st.second.grad, shift, q->length, channels, &t);
             compared++;
         } else { /* a grid of its own: each value is still within a step of theirs */
             float *want = fx_floats(fx_get(c, "y"), NULL);
@@ -432,24 +432,24 @@ START_TEST(ranges_without_data_give_scale_1)
                 nan[2] = {NAN, NAN};
     nncf__quantizer *q = set_up(&b, 8, false, NNCF__SIGN_AUTO, false, 1);
     ck_assert(!nncf__quantizer_set_ranges(q, nothing));
-    ck_assert_float_eq(q->scale[0], 1);
+    ck_assert_float_eq(q->bound[0], 1);
     ck_assert(!nncf__quantizer_set_ranges(q, infinite));
-    ck_assert_float_eq(q->scale[0], 1);
+    ck_assert_float_eq(q->bound[0], 1);
     ck_assert(!nncf__quantizer_set_ranges(q, nan));
     ck_assert(q->initialized);
     q = set_up(&b, 8, true, NNCF__SIGN_AUTO, true, 2);
     const float uneven[4] = {-1, 1, 0.001f, 0.002f};
     ck_assert(nncf__quantizer_set_ranges(q, uneven));
-    ck_assert_float_eq_tol(q->range[1], 0.02f, 1e-7f); /* 1 % of the widest, around its centre */
-    ck_assert_float_eq_tol(q->scale[1], 0.0015f - 0.01f, 1e-7f);
-    /* one channel at a time, as far as it goes */
+    ck_assert_float_eq_tol(q->length[1], 0.02f, 1e-7f); /* 1 % of the widest, around its centre */
+    ck_assert_float_eq_tol(q->bound[1], 0.0015f - 0.01f, 1e-7f);
+    const float positive[2] = {0, 6};
     q = set_up(&b, 4, false, NNCF__SIGN_AUTO, false, 1);
-    ck_assert(nncf__quantizer_set_range(q, 0, 0, 6));
-    ck_assert(q->params.sign == NNCF__UNSIGNED && q->scale[0] == 6 && q->fq[0].high == 15);
+    ck_assert(nncf__quantizer_set_ranges(q, positive));
+    ck_assert(q->params.sign == NNCF__UNSIGNED && q->bound[0] == 6 && q->fq[0].high == 15);
     /* an initialization anew decides the sign anew */
     const float both[2] = {-2, 1};
     ck_assert(nncf__quantizer_set_ranges(q, both));
-    ck_assert(q->params.sign == NNCF__SIGNED && q->scale[0] == 2);
+    ck_assert(q->params.sign == NNCF__SIGNED && q->bound[0] == 2);
     q->wanted_sign = NNCF__UNSIGNED;
     ck_assert(nncf__quantizer_set_ranges(q, both));
     ck_assert(q->params.sign == NNCF__UNSIGNED);

@@ -551,7 +551,7 @@ static void check_way(const char *config, const int64_t size[3], int32_t threads
         nncf_compression_ctrl_step(ctrl);
     }
     for (size_t i = 0; q && i < q->channels; i++)
-        q->scale[i] *= 0.7f; /* so that something is clipped */
+        q->bound[i] *= 0.7f; /* so that something is clipped */
     memset(l.weight_grad, 0, n * sizeof(float));
 
     ck_assert_int_eq(nncf_layer_compress_weight(l.layer, out), NNCF_OK);
@@ -592,12 +592,12 @@ static void check_way(const char *config, const int64_t size[3], int32_t threads
         if (q && (i + 1) % run == 0) {
             const nncf__fq *fq = &q->fq[i / run];
             double in = sums[0] / (double)(fq->high - fq->low) / (double)fq->scale;
-            double grad = in + sums[1] + (q->range ? 0 : sums[2] * (double)(fq->low / fq->high));
-            ck_assert_double_eq_tol((double)(q->range ? q->range_grad : q->scale_grad)[i / run],
+            double grad = in + sums[1] + (q->length ? 0 : sums[2] * (double)(fq->low / fq->high));
+            ck_assert_double_eq_tol((double)(q->length ? q->length_grad : q->bound_grad)[i / run],
                 grad, 1e-5 * fmax(1, sqrt(terms)));
-            if (q->range)
+            if (q->length)
                 ck_assert_double_eq_tol(
-                    (double)q->scale_grad[i / run], sums[1] + sums[2], 1e-5 * fmax(1, sqrt(terms)));
+                    (double)q->bound_grad[i / run], sums[1] + sums[2], 1e-5 * fmax(1, sqrt(terms)));
             sums[0] = sums[1] = sums[2] = 0;
         }
     }
@@ -612,7 +612,7 @@ static void check_way(const char *config, const int64_t size[3], int32_t threads
         memcpy(keep->ds, c->logit_grad, n * sizeof(float));
     memset(keep->range_grad, 0, sizeof keep->range_grad);
     if (q)
-        memcpy(keep->range_grad, q->scale_grad, q->channels * sizeof(float));
+        memcpy(keep->range_grad, q->bound_grad, q->channels * sizeof(float));
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);
     fx_layer_free(&l);

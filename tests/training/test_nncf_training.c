@@ -310,9 +310,9 @@ static void check_ranges(rig *r, json_object *c)
         ck_assert_int_eq(
             q->params.sign == NNCF__SIGNED, json_object_get_boolean(fx_get(range, "signed")));
         if (given && !q->is_weight)
-            q->scale[0] = (float)scale;
-        ck_assert_msg(fabs((double)q->scale[0] - scale) <= 1e-5 * scale,
-            "%s: range %.9g, NNCF %.9g", place, (double)q->scale[0], scale);
+            q->bound[0] = (float)scale;
+        ck_assert_msg(fabs((double)q->bound[0] - scale) <= 1e-5 * scale,
+            "%s: range %.9g, NNCF %.9g", place, (double)q->bound[0], scale);
         n++;
     }
     for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(r->ctrl); i++)
@@ -349,7 +349,7 @@ static void replay(json_object *golden, json_object *c, bool parts)
         largest <= tolerance, "%s: %g apart, at most %g", fx_string(c, "name"), largest, tolerance);
     json_object_object_foreach(fx_get(c, "scales"), place, scale)
     {
-        const double got = (double)quantizer_of(r, place)->scale[0],
+        const double got = (double)quantizer_of(r, place)->bound[0],
                      want = json_object_get_double(scale);
         ck_assert_msg(fabs(got - want) <= tolerance, "%s: scale %.9g, NNCF %.9g", place, got, want);
     }

@@ -186,7 +186,7 @@ static nncf_status decide_quantizer(adoption *a, size_t i, int place, nncf_error
         return nncf__fail(err, NNCF_E_FORMAT, "nncf.quantizers",
             "%s: the state of quantizer %u is out of range", a->c->path, (unsigned)number - 1);
     if (saved && saved[1] == 1 && holds_floats(e, q->channels) &&
-        (!q->range || holds_floats(nncf__checkpoint_find(a->c, q->range_name), q->channels))) {
+        (!q->length || holds_floats(nncf__checkpoint_find(a->c, q->length_name), q->channels))) {
         a->fates[i].quantizer_taken[place] = true;
         a->fates[i].saved[place] = saved;
         a->used[e - a->c->entries] = true;
@@ -253,10 +253,10 @@ static void take_quantizer(const adoption *a, const fate *f, nncf__quantizer *q,
         q->initialized = false;
         return;
     }
-    memcpy(q->scale, nncf__checkpoint_find(a->c, q->name)->data, q->channels * sizeof *q->scale);
-    if (q->range)
-        memcpy(q->range, nncf__checkpoint_find(a->c, q->range_name)->data,
-            q->channels * sizeof *q->range);
+    memcpy(q->bound, nncf__checkpoint_find(a->c, q->name)->data, q->channels * sizeof *q->bound);
+    if (q->length)
+        memcpy(q->length, nncf__checkpoint_find(a->c, q->length_name)->data,
+            q->channels * sizeof *q->length);
     q->params.sign = f->saved[place][0];
     q->initialized = true;
 }

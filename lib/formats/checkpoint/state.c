@@ -109,10 +109,10 @@ static int64_t *last_shape(nncf__state *s)
 
 static void put_quantizer(nncf__state *s, const nncf__quantizer *q)
 {
-    put(s, q->name, NNCF_F32, q->scale);
+    put(s, q->name, NNCF_F32, q->bound);
     last_shape(s)[0] = (int64_t)q->channels;
-    if (q->range) {
-        put(s, q->range_name, NNCF_F32, q->range);
+    if (q->length) {
+        put(s, q->length_name, NNCF_F32, q->length);
         last_shape(s)[0] = (int64_t)q->channels;
     }
     if (s->quantizers) {

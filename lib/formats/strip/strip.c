@@ -91,12 +91,12 @@ static void put_floats(list *l, const nncf_layer *layer, const char *suffix, con
 /* Stored code of channel c = code + this. Signed codes are stored as they are, others from 0 on. */
 static int32_t zero_point(const nncf__quantizer *q, size_t c)
 {
-    return !q->range && q->params.sign != NNCF__UNSIGNED ? 0 : (int32_t)-q->fq[c].low;
+    return !q->length && q->params.sign != NNCF__UNSIGNED ? 0 : (int32_t)-q->fq[c].low;
 }
 
 static bool stored_signed(const nncf__quantizer *q)
 {
-    return !q->range && q->params.sign != NNCF__UNSIGNED;
+    return !q->length && q->params.sign != NNCF__UNSIGNED;
 }
 
 /* ---- weights ---- */
