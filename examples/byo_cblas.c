@@ -71,11 +71,11 @@ static nncf_status dense_forward(dense *d, int index, float *x)
 {
     int in = width[index], out = width[index + 1];
     const int64_t in_shape[2] = {BATCH, in}, out_shape[2] = {BATCH, out};
-    const nncf_tensor tx = matrix(x, in_shape), txq = matrix(d->x, in_shape),
-                      ty = matrix(d->y, out_shape), tb = matrix(d->before, out_shape);
-    nncf_status status = nncf_layer_quantize_input(d->layer, &tx, &txq);
+    nncf_tensor tx = matrix(x, in_shape), txq = matrix(d->x, in_shape),
+                ty = matrix(d->y, out_shape), tb = matrix(d->before, out_shape);
+    nncf_status status = nncf_layer_quantize_input(d->layer, &tx, &txq, NULL);
     if (status == NNCF_OK)
-        status = nncf_layer_compress_weight(d->layer, d->compressed);
+        status = nncf_layer_compress_weight(d->layer, d->compressed, NULL);
     if (status != NNCF_OK)
         return status;
     for (int i = 0; i < BATCH; i++)
@@ -85,7 +85,7 @@ static nncf_status dense_forward(dense *d, int index, float *x)
     if (index < LAYERS - 1)
         for (int i = 0; i < BATCH * out; i++)
             d->before[i] = d->before[i] > 0.0f ? d->before[i] : 0.0f;
-    return nncf_layer_quantize_output(d->layer, &tb, &ty);
+    return nncf_layer_quantize_output(d->layer, &tb, &ty, NULL);
 }
 
 /* From d->dy to the gradients of weight and bias, and to dx (NULL: nobody wants it). */
@@ -93,11 +93,11 @@ static nncf_status dense_backward(dense *d, int index, float *x, float *dx)
 {
     int in = width[index], out = width[index + 1];
     const int64_t in_shape[2] = {BATCH, in}, out_shape[2] = {BATCH, out};
-    const nncf_tensor tb = matrix(d->before, out_shape), tdy = matrix(d->dy, out_shape),
-                      tx = matrix(x, in_shape);
+    nncf_tensor tb = matrix(d->before, out_shape), tdy = matrix(d->dy, out_shape),
+                tx = matrix(x, in_shape);
     float input_grad[BATCH * IN];
-    const nncf_tensor tg = matrix(input_grad, in_shape);
-    nncf_status status = nncf_layer_quantize_output_backward(d->layer, &tb, &tdy, &tdy);
+    nncf_tensor tg = matrix(input_grad, in_shape);
+    nncf_status status = nncf_layer_quantize_output_backward(d->layer, &tb, &tdy, &tdy, NULL);
     if (status != NNCF_OK)
         return status;
     for (int i = 0; i < BATCH * out; i++) {
@@ -107,11 +107,12 @@ static nncf_status dense_backward(dense *d, int index, float *x, float *dx)
     }
     cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, out, in, BATCH, 1.0f, d->dy, out, d->x, in,
         0.0f, d->compressed_grad, in);
-    if ((status = nncf_layer_compress_weight_backward(d->layer, d->compressed_grad)) != NNCF_OK)
+    if ((status = nncf_layer_compress_weight_backward(d->layer, d->compressed_grad, NULL)) !=
+        NNCF_OK)
         return status;
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, BATCH, in, out, 1.0f, d->dy, out,
         d->compressed, in, 0.0f, input_grad, in);
-    status = nncf_layer_quantize_input_backward(d->layer, &tx, &tg, &tg);
+    status = nncf_layer_quantize_input_backward(d->layer, &tx, &tg, &tg, NULL);
     if (dx != NULL)
         memcpy(dx, input_grad, (size_t)(BATCH * in) * sizeof(float));
     return status;
@@ -123,9 +124,9 @@ static nncf_status forward(network *n, bool own_kernels)
     for (int i = 0; status == NNCF_OK && i < LAYERS; i++) {
         float *x = i == 0 ? n->input : n->layers[i - 1].y;
         const int64_t in_shape[2] = {BATCH, width[i]}, out_shape[2] = {BATCH, width[i + 1]};
-        const nncf_tensor tx = matrix(x, in_shape), ty = matrix(n->layers[i].y, out_shape);
+        nncf_tensor tx = matrix(x, in_shape), ty = matrix(n->layers[i].y, out_shape);
         status = own_kernels ? dense_forward(&n->layers[i], i, x)
-                             : nncf_layer_forward(n->layers[i].layer, &tx, &ty);
+                             : nncf_layer_forward(n->layers[i].layer, &tx, 1, &ty, NULL);
     }
     return status;
 }
@@ -137,11 +138,11 @@ static nncf_status backward(network *n, bool own_kernels)
         float *x = i == 0 ? n->input : n->layers[i - 1].y,
               *dx = i == 0 ? NULL : n->layers[i - 1].dy;
         const int64_t in_shape[2] = {BATCH, width[i]}, out_shape[2] = {BATCH, width[i + 1]};
-        const nncf_tensor tx = matrix(x, in_shape), tdx = matrix(dx, in_shape),
-                          tdy = matrix(n->layers[i].dy, out_shape);
+        nncf_tensor tx = matrix(x, in_shape), tdx = matrix(dx, in_shape),
+                    tdy = matrix(n->layers[i].dy, out_shape);
         status = own_kernels
             ? dense_backward(&n->layers[i], i, x, dx)
-            : nncf_layer_backward(n->layers[i].layer, &tx, &tdy, dx != NULL ? &tdx : NULL);
+            : nncf_layer_backward(n->layers[i].layer, &tx, 1, &tdy, dx != NULL ? &tdx : NULL, NULL);
     }
     return status;
 }

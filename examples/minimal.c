@@ -85,10 +85,10 @@ int main(void)
     nncf_compression_ctrl *ctrl = NULL;
     nncf_statistics stats = {NNCF_PARAMS(nncf_statistics)};
     const nncf_tensor tx = {.data = x, .ndim = 2, .shape = (int64_t[]){BATCH, IN}};
-    const nncf_tensor th = {.data = hidden, .ndim = 2, .shape = (int64_t[]){BATCH, HIDDEN}};
-    const nncf_tensor tdh = {.data = dhidden, .ndim = 2, .shape = (int64_t[]){BATCH, HIDDEN}};
-    const nncf_tensor ty = {.data = y, .ndim = 2, .shape = (int64_t[]){BATCH, CLASSES}};
-    const nncf_tensor tdy = {.data = dy, .ndim = 2, .shape = (int64_t[]){BATCH, CLASSES}};
+    nncf_tensor th = {.data = hidden, .ndim = 2, .shape = (int64_t[]){BATCH, HIDDEN}};
+    nncf_tensor tdh = {.data = dhidden, .ndim = 2, .shape = (int64_t[]){BATCH, HIDDEN}};
+    nncf_tensor ty = {.data = y, .ndim = 2, .shape = (int64_t[]){BATCH, CLASSES}};
+    nncf_tensor tdy = {.data = dy, .ndim = 2, .shape = (int64_t[]){BATCH, CLASSES}};
     int32_t more = 0;
     double loss = 0.0;
 
@@ -115,18 +115,18 @@ int main(void)
     while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK &&
         more) { /* ranges of the quantizers */
         next_batch();
-        nncf_layer_forward(layer[0], &tx, &th);
-        nncf_layer_forward(layer[1], &th, &ty);
+        nncf_layer_forward(layer[0], &tx, 1, &th, NULL);
+        nncf_layer_forward(layer[1], &th, 1, &ty, NULL);
     }
     for (int epoch = 0; epoch < EPOCHS; epoch++) {
         for (int step = 0; step < STEPS; step++) {
             next_batch();
-            nncf_layer_forward(layer[0], &tx, &th);
-            nncf_layer_forward(layer[1], &th, &ty);
+            nncf_layer_forward(layer[0], &tx, 1, &th, NULL);
+            nncf_layer_forward(layer[1], &th, 1, &ty, NULL);
             loss = cross_entropy();
             loss += nncf_compression_ctrl_loss(ctrl);
-            nncf_layer_backward(layer[1], &th, &tdy, &tdh);
-            nncf_layer_backward(layer[0], &tx, &tdh, NULL);
+            nncf_layer_backward(layer[1], &th, 1, &tdy, &tdh, NULL);
+            nncf_layer_backward(layer[0], &tx, 1, &tdh, NULL, NULL);
             optimize(ctrl);
             nncf_compression_ctrl_zero_grad(ctrl);
             nncf_compression_ctrl_step(ctrl);

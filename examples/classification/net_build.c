@@ -196,7 +196,8 @@ static int finish_node(net *n, net_node *node, const char *scope, int a, int b)
     node->inputs[0] = a;
     node->inputs[1] = b;
     node->n_inputs = b == NET_INPUT ? 1 : 2;
-    status = nncf_layer_output_shape(node->layer, x, node->sample, &node->ndim);
+    status = nncf_layer_output_shape(
+        node->layer, x, (size_t)node->n_inputs, node->sample, 4, &node->ndim, &n->error);
     if (status != NNCF_OK) {
         keep_failure(n, status, scope);
         free(node->module);

@@ -65,9 +65,9 @@ nncf_status net_forward(
         nncf_tensor in[2], y = net__view(n, i, NULL, NULL);
         for (int k = 0; k < node->n_inputs; k++)
             in[k] = net__view(n, node->inputs[k], x, input_shape);
-        status = nncf_layer_forward(node->layer, in, &y);
+        status = nncf_layer_forward(node->layer, in, (size_t)node->n_inputs, &y, err);
         if (status != NNCF_OK)
-            return app_fail_step(err, status, nncf_layer_scope(node->layer));
+            return status;
     }
     *logits = n->nodes[n->n_nodes - 1].y;
     return NNCF_OK;
@@ -154,9 +154,10 @@ static nncf_status node_backward(net *n, net_node *node, const float *x, nncf_er
             return app_fail(err, NNCF_E_NOMEM, nncf_layer_scope(node->layer),
                 "no memory for gradients: make the batch smaller");
     }
-    status = nncf_layer_backward(node->layer, in, &dy, wanted ? dx : NULL);
+    status =
+        nncf_layer_backward(node->layer, in, (size_t)node->n_inputs, &dy, wanted ? dx : NULL, err);
     if (status != NNCF_OK)
-        return app_fail_step(err, status, nncf_layer_scope(node->layer));
+        return status;
     pool_give(n, node->grad);
     node->grad = NULL;
     for (int k = 0; wanted && k < node->n_inputs; k++)

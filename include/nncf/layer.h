@@ -16,8 +16,8 @@
  * Memory: the first call with a new shape allocates workspace, which belongs to the layer or
  * context; later calls with the same or smaller shapes allocate nothing.
  *
- * Errors: what a call refuses is also a line of level NNCF_LOG_ERROR in the context's log, with the
- * layer's scope, the tensor, what it is and what it should be.
+ * Errors: `err` names the layer (`where` is its scope), the tensor, what it is and what it should
+ * be. What a call refuses is also a line of level NNCF_LOG_ERROR in the context's log.
  *
  * Threads: one thread at a time for a model and everything that belongs to it; the call itself runs
  * on the context's threads. The results do not depend on how many there are.
@@ -32,17 +32,20 @@
 NNCF_BEGIN_DECLS
 
 /**
- * @brief Shape of a layer's output for an input of the given shape.
+ * @brief Shape of a layer's output for inputs of the given shapes.
  * @param layer the layer
- * @param x the input; only ndim and shape are read; for a sum both inputs have this shape
- * @param[out] shape NNCF_MAX_NDIM sizes
- * @param[out] ndim how many of them are meant
- * @return NNCF_OK; NNCF_E_SHAPE the input does not fit the layer; NNCF_E_UNSUPPORTED the host runs
- * it (nncf_model_add_op()); NNCF_E_ARG
+ * @param x the inputs, as in nncf_layer_forward(); only ndim and shape are read
+ * @param n_x length of x
+ * @param[out] shape the sizes
+ * @param capacity length of shape; NNCF_MAX_NDIM is always enough
+ * @param[out] ndim how many sizes there are; also set when capacity is too small
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_SHAPE an input does not fit the layer; NNCF_E_LIMIT capacity is too
+ * small; NNCF_E_UNSUPPORTED the host runs it (nncf_model_add_op()); NNCF_E_ARG
  * @since 0.1
  */
-NNCF_API nncf_status nncf_layer_output_shape(
-    const nncf_layer *layer, const nncf_tensor *x, int64_t *shape, int32_t *ndim);
+NNCF_API nncf_status nncf_layer_output_shape(const nncf_layer *layer, const nncf_tensor *x,
+    size_t n_x, int64_t *shape, size_t capacity, int32_t *ndim, nncf_error *err);
 
 /**
  * @brief Element type of the codes that a layer can write as its output now.
@@ -70,12 +73,14 @@ NNCF_API int32_t nncf_layer_output_dtype(const nncf_layer *layer);
 /**
  * @brief Forward.
  * @param layer the layer
- * @param x the input, floats or the codes that the feeding layer wrote; for a sum an array of two
- * tensors, each of either kind. Where edges were registered it must be what the feeding layer
+ * @param x the inputs: an array of n_x tensors, each of floats or of the codes that the feeding
+ * layer wrote. Where edges were registered it must be what the feeding layer
  * wrote: its values are taken as multiples of that layer's quantizer step, so nothing (dropout, a
  * scale) may change them in between. A host that does so registers the reading layer without inputs
- * @param y the output, of the shape that nncf_layer_output_shape() returns, floats or codes of the
- * type that nncf_layer_output_dtype() returns; must not overlap x
+ * @param n_x length of x: 2 for a sum, else 1
+ * @param[out] y the output, of the shape that nncf_layer_output_shape() returns, floats or codes of
+ * the type that nncf_layer_output_dtype() returns; must not overlap x
+ * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_SHAPE; NNCF_E_DTYPE: x or y is neither floats nor of the codes' type: no
  * registered layer with an initialized quantizer feeds this one, ranges are being initialized,
  * their sign has changed, or codes are requested from a max pool that reads floats;
@@ -85,7 +90,7 @@ NNCF_API int32_t nncf_layer_output_dtype(const nncf_layer *layer);
  * @since 0.1
  */
 NNCF_API nncf_status nncf_layer_forward(
-    nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y);
+    nncf_layer *layer, const nncf_tensor *x, size_t n_x, nncf_tensor *y, nncf_error *err);
 
 /**
  * @brief Backward of the last forward in train mode.
@@ -101,20 +106,21 @@ NNCF_API nncf_status nncf_layer_forward(
  * Adds to the registered gradient buffers and to those of nncf_compression_ctrl_get_parameter();
  * writes dx.
  * @param layer the layer
- * @param x the same input(s), with the same contents and types, as in forward; dy and dx are floats
- * always
- * @param dy gradient of the loss for y; its contents are undefined afterwards (it is used as
- * workspace)
- * @param dx receives the gradient(s) for x; NULL if it is not needed; for a sum an array of two;
- * must not overlap dy nor x
+ * @param x the same inputs, with the same contents and types, as in forward
+ * @param n_x length of x
+ * @param[in,out] dy gradient of the loss for y, in floats; its contents are undefined afterwards
+ * (it is used as workspace)
+ * @param[out] dx an array of n_x tensors of floats that receive the gradients for x; NULL if they
+ * are not needed; must not overlap dy nor x
+ * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_STATE there was no forward in train mode before, or its state is used up
  * or another call's, or the model is in eval mode or being initialized now: nothing is touched;
  * NNCF_E_SHAPE; NNCF_E_DTYPE; NNCF_E_UNSUPPORTED the host runs this layer; NNCF_E_ARG; NNCF_E_NOMEM
  * (only at a new shape): gradients are unchanged but dy is clobbered: rerun forward
  * @since 0.1
  */
-NNCF_API nncf_status nncf_layer_backward(
-    nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy, const nncf_tensor *dx);
+NNCF_API nncf_status nncf_layer_backward(nncf_layer *layer, const nncf_tensor *x, size_t n_x,
+    nncf_tensor *dy, nncf_tensor *dx, nncf_error *err);
 
 /** @brief The result of nncf_model_memory(), in bytes. @since 0.1 */
 typedef struct nncf_memory {
@@ -184,40 +190,42 @@ NNCF_API nncf_status nncf_model_memory(nncf_model *model, const nncf_tensor *inp
  * step give the same weight.
  * @param layer the layer
  * @param[out] weight as many floats as the registered weight, the same layout
+ * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_ARG (also: the layer has no weight); NNCF_E_NOMEM
  * @since 0.1
  */
-NNCF_API nncf_status nncf_layer_compress_weight(nncf_layer *layer, float *weight);
+NNCF_API nncf_status nncf_layer_compress_weight(nncf_layer *layer, float *weight, nncf_error *err);
 
 /**
  * @brief Backward of nncf_layer_compress_weight() in the same step: adds to the registered weight
  * gradient and to the gradients of mask logits and quantizer scale.
  * @param layer the layer
  * @param grad gradient of the loss for the compressed weight
+ * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_STATE: with rb_sparsity, the weight was not requested in this step and
  * mode, so the mask differs; NNCF_E_ARG; NNCF_E_NOMEM
  * @since 0.1
  */
-NNCF_API nncf_status nncf_layer_compress_weight_backward(nncf_layer *layer, const float *grad);
+NNCF_API nncf_status nncf_layer_compress_weight_backward(
+    nncf_layer *layer, const float *grad, nncf_error *err);
 
 /**
  * @brief Fake-quantize the layer's input or output; without such a quantizer a copy. During
  * initialization: observe, copy.
  * @param layer the layer
- * @param x tensors of the same shape; y may be x. With a quantizer per channel the second dimension
- * is the channel. Else any layout will do, but the elements of an input must be a multiple of the
- * channels that the layer reads
- * @param y tensors of the same shape; y may be x. With a quantizer per channel the second dimension
- * is the channel. Else any layout will do, but the elements of an input must be a multiple of the
- * channels that the layer reads
+ * @param x floats. With a quantizer per channel the second dimension is the channel. Else any
+ * layout will do, but the elements of an input must be a multiple of the channels that the layer
+ * reads
+ * @param[out] y floats of the same shape; may be x
+ * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_ARG; NNCF_E_SHAPE; NNCF_E_DTYPE
  * @since 0.1
  */
 NNCF_API nncf_status nncf_layer_quantize_input(
-    nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y);
+    nncf_layer *layer, const nncf_tensor *x, nncf_tensor *y, nncf_error *err);
 /** @copydoc nncf_layer_quantize_input */
 NNCF_API nncf_status nncf_layer_quantize_output(
-    nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y);
+    nncf_layer *layer, const nncf_tensor *x, nncf_tensor *y, nncf_error *err);
 
 /**
  * @brief Backward of the two above: dx from dy, and the gradient of the quantizer's scale is added
@@ -225,15 +233,16 @@ NNCF_API nncf_status nncf_layer_quantize_output(
  * @param layer the layer
  * @param x what was quantized (before the quantizer)
  * @param dy gradient of the loss for the output of the quantizer
- * @param dx may be dy
+ * @param[out] dx may be dy
+ * @param[out] err nullable
  * @return as nncf_layer_quantize_input()
  * @since 0.1
  */
-NNCF_API nncf_status nncf_layer_quantize_input_backward(
-    nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy, const nncf_tensor *dx);
+NNCF_API nncf_status nncf_layer_quantize_input_backward(nncf_layer *layer, const nncf_tensor *x,
+    const nncf_tensor *dy, nncf_tensor *dx, nncf_error *err);
 /** @copydoc nncf_layer_quantize_input_backward */
-NNCF_API nncf_status nncf_layer_quantize_output_backward(
-    nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy, const nncf_tensor *dx);
+NNCF_API nncf_status nncf_layer_quantize_output_backward(nncf_layer *layer, const nncf_tensor *x,
+    const nncf_tensor *dy, nncf_tensor *dx, nncf_error *err);
 /** @} */
 
 NNCF_END_DECLS

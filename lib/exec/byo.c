@@ -34,17 +34,15 @@ static nncf_status check_weight(
     return data ? NNCF_OK : is_null(name, err);
 }
 
-nncf_status nncf_layer_compress_weight(nncf_layer *layer, float *weight)
+nncf_status nncf_layer_compress_weight(nncf_layer *layer, float *weight, nncf_error *err)
 {
-    nncf_error err = NNCF_ERROR_INIT;
-    if (!layer)
-        return NNCF_E_ARG;
-    nncf_status status = check_weight(layer, weight, "weight", &err);
+    nncf_error reason = NNCF_ERROR_INIT;
+    nncf_status status = !layer ? NNCF_E_ARG : check_weight(layer, weight, "weight", &reason);
     if (status == NNCF_OK)
         status = nncf__weight_forward(layer, weight);
     if (status == NNCF_OK)
         nncf__weight_used(layer);
-    return nncf__layer_report(layer, "nncf_layer_compress_weight", status, &err);
+    return nncf__layer_report(layer, "nncf_layer_compress_weight", status, &reason, err);
 }
 
 static nncf_status compress_weight_backward(nncf_layer *layer, const float *grad, nncf_error *err)
@@ -64,13 +62,12 @@ static nncf_status compress_weight_backward(nncf_layer *layer, const float *grad
     return nncf__weight_backward(layer, dw->data);
 }
 
-nncf_status nncf_layer_compress_weight_backward(nncf_layer *layer, const float *grad)
+nncf_status nncf_layer_compress_weight_backward(
+    nncf_layer *layer, const float *grad, nncf_error *err)
 {
-    nncf_error err = NNCF_ERROR_INIT;
-    if (!layer)
-        return NNCF_E_ARG;
-    return nncf__layer_report(layer, "nncf_layer_compress_weight_backward",
-        compress_weight_backward(layer, grad, &err), &err);
+    nncf_error reason = NNCF_ERROR_INIT;
+    nncf_status status = !layer ? NNCF_E_ARG : compress_weight_backward(layer, grad, &reason);
+    return nncf__layer_report(layer, "nncf_layer_compress_weight_backward", status, &reason, err);
 }
 
 /* ---- activations ---- */
@@ -131,8 +128,7 @@ static nncf_status check_overlap(
         a->name, b->name);
 }
 
-static nncf_status forward(
-    const part *p, const nncf_tensor *x, const nncf_tensor *y, nncf_error *err)
+static nncf_status forward(const part *p, const nncf_tensor *x, nncf_tensor *y, nncf_error *err)
 {
     const nncf__named tensors[] = {{"x", x}, {"y", y}};
     nncf__planes planes;
@@ -148,8 +144,8 @@ static nncf_status forward(
     return NNCF_OK;
 }
 
-static nncf_status backward(const part *p, const nncf_tensor *x, const nncf_tensor *dy,
-    const nncf_tensor *dx, nncf_error *err)
+static nncf_status backward(
+    const part *p, const nncf_tensor *x, const nncf_tensor *dy, nncf_tensor *dx, nncf_error *err)
 {
     const nncf__named tensors[] = {{"x", x}, {"dy", dy}, {"dx", dx}};
     nncf__planes planes;
@@ -167,41 +163,34 @@ static nncf_status backward(const part *p, const nncf_tensor *x, const nncf_tens
     return NNCF_OK;
 }
 
-nncf_status nncf_layer_quantize_input(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y)
+nncf_status nncf_layer_quantize_input(
+    nncf_layer *layer, const nncf_tensor *x, nncf_tensor *y, nncf_error *err)
 {
-    nncf_error err = NNCF_ERROR_INIT;
-    if (!layer)
-        return NNCF_E_ARG;
-    nncf_status status = forward(&(part){layer, true}, x, y, &err);
-    return nncf__layer_report(layer, "nncf_layer_quantize_input", status, &err);
+    nncf_error reason = NNCF_ERROR_INIT;
+    nncf_status status = !layer ? NNCF_E_ARG : forward(&(part){layer, true}, x, y, &reason);
+    return nncf__layer_report(layer, "nncf_layer_quantize_input", status, &reason, err);
 }
 
 nncf_status nncf_layer_quantize_output(
-    nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y)
+    nncf_layer *layer, const nncf_tensor *x, nncf_tensor *y, nncf_error *err)
 {
-    nncf_error err = NNCF_ERROR_INIT;
-    if (!layer)
-        return NNCF_E_ARG;
-    nncf_status status = forward(&(part){layer, false}, x, y, &err);
-    return nncf__layer_report(layer, "nncf_layer_quantize_output", status, &err);
+    nncf_error reason = NNCF_ERROR_INIT;
+    nncf_status status = !layer ? NNCF_E_ARG : forward(&(part){layer, false}, x, y, &reason);
+    return nncf__layer_report(layer, "nncf_layer_quantize_output", status, &reason, err);
 }
 
-nncf_status nncf_layer_quantize_input_backward(
-    nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy, const nncf_tensor *dx)
+nncf_status nncf_layer_quantize_input_backward(nncf_layer *layer, const nncf_tensor *x,
+    const nncf_tensor *dy, nncf_tensor *dx, nncf_error *err)
 {
-    nncf_error err = NNCF_ERROR_INIT;
-    if (!layer)
-        return NNCF_E_ARG;
-    nncf_status status = backward(&(part){layer, true}, x, dy, dx, &err);
-    return nncf__layer_report(layer, "nncf_layer_quantize_input_backward", status, &err);
+    nncf_error reason = NNCF_ERROR_INIT;
+    nncf_status status = !layer ? NNCF_E_ARG : backward(&(part){layer, true}, x, dy, dx, &reason);
+    return nncf__layer_report(layer, "nncf_layer_quantize_input_backward", status, &reason, err);
 }
 
-nncf_status nncf_layer_quantize_output_backward(
-    nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy, const nncf_tensor *dx)
+nncf_status nncf_layer_quantize_output_backward(nncf_layer *layer, const nncf_tensor *x,
+    const nncf_tensor *dy, nncf_tensor *dx, nncf_error *err)
 {
-    nncf_error err = NNCF_ERROR_INIT;
-    if (!layer)
-        return NNCF_E_ARG;
-    nncf_status status = backward(&(part){layer, false}, x, dy, dx, &err);
-    return nncf__layer_report(layer, "nncf_layer_quantize_output_backward", status, &err);
+    nncf_error reason = NNCF_ERROR_INIT;
+    nncf_status status = !layer ? NNCF_E_ARG : backward(&(part){layer, false}, x, dy, dx, &reason);
+    return nncf__layer_report(layer, "nncf_layer_quantize_output_backward", status, &reason, err);
 }

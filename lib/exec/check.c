@@ -113,6 +113,14 @@ nncf_status nncf__layer_check_tensor(
     return NNCF_OK;
 }
 
+nncf_status nncf__layer_check_same_shape(
+    const nncf__named *x, const nncf__named *like, nncf_error *err)
+{
+    size_t count;
+    nncf_status status = check_shape(x, &count, err);
+    return status == NNCF_OK ? nncf__layer_check_same(x, like, err) : status;
+}
+
 nncf_status nncf__layer_check_same(const nncf__named *x, const nncf__named *like, nncf_error *err)
 {
     const nncf_tensor *a = x->tensor, *b = like->tensor;

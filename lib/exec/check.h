@@ -25,6 +25,9 @@ nncf_status nncf__layer_check_tensor(
     const nncf__named *x, int32_t codes, size_t *count, nncf_error *err);
 /* The same shape as another tensor. */
 nncf_status nncf__layer_check_same(const nncf__named *x, const nncf__named *like, nncf_error *err);
+/* Likewise, where nothing but the shape of `like` was checked before. */
+nncf_status nncf__layer_check_same_shape(
+    const nncf__named *x, const nncf__named *like, nncf_error *err);
 /* A valid tensor of that shape; (n, c) stands for (n, c, 1, 1). */
 nncf_status nncf__layer_check_as(
     const nncf__named *x, int32_t codes, const int64_t shape[4], nncf_error *err);

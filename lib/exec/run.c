@@ -34,14 +34,23 @@ bool nncf__layer_observing(const nncf_layer *layer)
     return ctrl && nncf__ctrl_initializing(ctrl);
 }
 
-nncf_status nncf__layer_report(
-    const nncf_layer *layer, const char *call, nncf_status status, const nncf_error *err)
+nncf_status nncf__layer_report(const nncf_layer *layer, const char *call, nncf_status status,
+    const nncf_error *reason, nncf_error *err)
 {
-    if (status == NNCF_OK || !layer)
+    /* a scope may be longer than a message: the end of it tells layers apart */
+    enum { SCOPE_TEXT = 256 };
+    if (status == NNCF_OK)
         return status;
-    nncf__log(layer->model->context, NNCF_LOG_ERROR, "%s: %s: %s", call, layer->scope,
-        err->message[0] ? err->message : nncf_status_message(status));
-    return status;
+    if (!layer)
+        return nncf__fail(err, status, NULL, "%s: layer is NULL", call);
+    const char *message = reason->message[0] ? reason->message : nncf_status_message(status);
+    const size_t length = strlen(layer->scope);
+    const char *scope = layer->scope + (length > SCOPE_TEXT ? length - SCOPE_TEXT : 0);
+    while (((unsigned char)*scope & 0xc0) == 0x80)
+        scope++;
+    nncf__log(layer->model->context, NNCF_LOG_ERROR, "%s: %s: %s", call, layer->scope, message);
+    return nncf__fail(
+        err, status, layer->scope, "%s%s: %s", scope == layer->scope ? "" : "...", scope, message);
 }
 
 static nncf_status is_null(const char *name, nncf_error *err)
@@ -63,17 +72,52 @@ nncf_status nncf__layer_output_shape(
     return NNCF_OK;
 }
 
-nncf_status nncf_layer_output_shape(
-    const nncf_layer *layer, const nncf_tensor *x, int64_t *shape, int32_t *ndim)
+static size_t input_count(const nncf_layer *layer)
 {
-    nncf_error err = NNCF_ERROR_INIT;
-    nncf_status status = !layer || !x || !shape || !ndim
-        ? is_null(!x       ? "x"
-                  : !shape ? "shape"
-                           : "ndim",
-              &err)
-        : nncf__layer_output_shape(layer, x, shape, ndim, &err);
-    return nncf__layer_report(layer, "nncf_layer_output_shape", status, &err);
+    return layer->kind == NNCF__ADD ? 2 : 1;
+}
+
+/* As many tensors as the layer reads? One that the host runs is refused for that reason, later. */
+static nncf_status check_count(const nncf_layer *layer, size_t n_x, nncf_error *err)
+{
+    if (layer->kind == NNCF__OPERATOR || n_x == input_count(layer))
+        return NNCF_OK;
+    return nncf__fail(err, NNCF_E_ARG, NULL, "n_x is %zu; the layer reads %zu tensor%s", n_x,
+        input_count(layer), input_count(layer) == 1 ? "" : "s");
+}
+
+static nncf_status output_shape(const nncf_layer *layer, const nncf_tensor *x, size_t n_x,
+    int64_t *shape, size_t capacity, int32_t *ndim, nncf_error *err)
+{
+    int64_t sizes[NNCF_MAX_NDIM];
+    int32_t n = 0;
+    if (!x || !ndim)
+        return is_null(!x ? "x" : "ndim", err);
+    nncf_status status = check_count(layer, n_x, err);
+    if (status == NNCF_OK)
+        status = nncf__layer_output_shape(layer, &x[0], sizes, &n, err);
+    if (status == NNCF_OK && n_x == 2)
+        status = nncf__layer_check_same_shape(
+            &(nncf__named){"x[1]", &x[1]}, &(nncf__named){"x[0]", &x[0]}, err);
+    if (status != NNCF_OK)
+        return status;
+    *ndim = n;
+    if (capacity < (size_t)n)
+        return nncf__fail(
+            err, NNCF_E_LIMIT, NULL, "shape has %zu elements; the output has %d", capacity, (int)n);
+    if (!shape)
+        return is_null("shape", err);
+    memcpy(shape, sizes, (size_t)n * sizeof *shape);
+    return NNCF_OK;
+}
+
+nncf_status nncf_layer_output_shape(const nncf_layer *layer, const nncf_tensor *x, size_t n_x,
+    int64_t *shape, size_t capacity, int32_t *ndim, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    nncf_status status =
+        !layer ? NNCF_E_ARG : output_shape(layer, x, n_x, shape, capacity, ndim, &reason);
+    return nncf__layer_report(layer, "nncf_layer_output_shape", status, &reason, err);
 }
 
 static size_t element_size(const nncf_tensor *t)
@@ -95,11 +139,6 @@ static nncf_status check_apart(const nncf__named *a, const int64_t a_shape[4], c
     if (i >= j + n || j >= i + m)
         return NNCF_OK;
     return nncf__fail(err, NNCF_E_ARG, NULL, "%s and %s overlap in memory", a->name, b->name);
-}
-
-static size_t input_count(const nncf_layer *layer)
-{
-    return layer->kind == NNCF__ADD ? 2 : 1;
 }
 
 /* The names of a call's tensors: a sum has two of each. */
@@ -254,14 +293,16 @@ static nncf_status check_state(
 /* ---- forward and backward ---- */
 
 static nncf_status forward(
-    nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y, nncf_error *err)
+    nncf_layer *layer, const nncf_tensor *x, size_t n_x, nncf_tensor *y, nncf_error *err)
 {
     int64_t in[4], out[4];
     nncf__operand operands[2];
     if (!x || !y)
         return is_null(!x ? "x" : "y", err);
-    nncf_status status =
-        check_pair(layer, x, &(nncf__named){"y", y}, nncf__layer_output_dtype(layer), in, out, err);
+    nncf_status status = check_count(layer, n_x, err);
+    if (status == NNCF_OK)
+        status = check_pair(
+            layer, x, &(nncf__named){"y", y}, nncf__layer_output_dtype(layer), in, out, err);
     if (status == NNCF_OK)
         status = nncf__layer_check_batch_norm(layer, out, err);
     if (status != NNCF_OK)
@@ -281,12 +322,12 @@ static nncf_status forward(
     return status;
 }
 
-nncf_status nncf_layer_forward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y)
+nncf_status nncf_layer_forward(
+    nncf_layer *layer, const nncf_tensor *x, size_t n_x, nncf_tensor *y, nncf_error *err)
 {
-    nncf_error err = NNCF_ERROR_INIT;
-    if (!layer)
-        return NNCF_E_ARG;
-    return nncf__layer_report(layer, "nncf_layer_forward", forward(layer, x, y, &err), &err);
+    nncf_error reason = NNCF_ERROR_INIT;
+    nncf_status status = !layer ? NNCF_E_ARG : forward(layer, x, n_x, y, &reason);
+    return nncf__layer_report(layer, "nncf_layer_forward", status, &reason, err);
 }
 
 static nncf_status check_dx(const nncf_layer *layer, const nncf_tensor *x, const nncf__named *dy,
@@ -318,14 +359,16 @@ static nncf_status check_dx(const nncf_layer *layer, const nncf_tensor *x, const
     return status;
 }
 
-static nncf_status backward(nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy,
-    const nncf_tensor *dx, nncf_error *err)
+static nncf_status backward(nncf_layer *layer, const nncf_tensor *x, size_t n_x, nncf_tensor *dy,
+    nncf_tensor *dx, nncf_error *err)
 {
     int64_t in[4], out[4];
     if (!x || !dy)
         return is_null(!x ? "x" : "dy", err);
     const nncf__named gradient = {"dy", dy};
-    nncf_status status = check_pair(layer, x, &gradient, NNCF_F32, in, out, err);
+    nncf_status status = check_count(layer, n_x, err);
+    if (status == NNCF_OK)
+        status = check_pair(layer, x, &gradient, NNCF_F32, in, out, err);
     if (status == NNCF_OK && dx)
         status = check_dx(layer, x, &gradient, dx, in, out, err);
     if (status == NNCF_OK)
@@ -352,11 +395,10 @@ static nncf_status backward(nncf_layer *layer, const nncf_tensor *x, const nncf_
     return status;
 }
 
-nncf_status nncf_layer_backward(
-    nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *dy, const nncf_tensor *dx)
+nncf_status nncf_layer_backward(nncf_layer *layer, const nncf_tensor *x, size_t n_x,
+    nncf_tensor *dy, nncf_tensor *dx, nncf_error *err)
 {
-    nncf_error err = NNCF_ERROR_INIT;
-    if (!layer)
-        return NNCF_E_ARG;
-    return nncf__layer_report(layer, "nncf_layer_backward", backward(layer, x, dy, dx, &err), &err);
+    nncf_error reason = NNCF_ERROR_INIT;
+    nncf_status status = !layer ? NNCF_E_ARG : backward(layer, x, n_x, dy, dx, &reason);
+    return nncf__layer_report(layer, "nncf_layer_backward", status, &reason, err);
 }

@@ -13,10 +13,10 @@
 /* nncf_layer_output_shape() without a log line. */
 nncf_status nncf__layer_output_shape(
     const nncf_layer *layer, const nncf_tensor *x, int64_t *shape, int32_t *ndim, nncf_error *err);
-/* Log what a call of nncf_layer_... returns, unless it is NNCF_OK: the line is made from err.
- * Returns status. */
-nncf_status nncf__layer_report(
-    const nncf_layer *layer, const char *call, nncf_status status, const nncf_error *err);
+/* What a call of nncf_layer_... returns, unless it is NNCF_OK: log it, and fill the caller's err
+ * (nullable) from `reason`, with the layer's scope. Returns status. layer may be NULL. */
+nncf_status nncf__layer_report(const nncf_layer *layer, const char *call, nncf_status status,
+    const nncf_error *reason, nncf_error *err);
 /* The controller's initialization is under way: quantizers see and pass on, batch norm changes
  * nothing. */
 bool nncf__layer_observing(const nncf_layer *layer);

@@ -170,13 +170,13 @@ START_TEST(tensor_flags_are_refused)
                 out = {.data = y, .ndim = 2, .shape = shape};
     nncf_layer *layer = nncf_model_get_layer(f.model, 0);
     in.reserved[1] = 1;
-    ck_assert_int_eq(nncf_layer_forward(layer, &in, &out), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_layer_forward(layer, &in, 1, &out, NULL), NNCF_E_ARG);
     in.reserved[1] = 0;
     out.flags = 2;
-    ck_assert_int_eq(nncf_layer_forward(layer, &in, &out), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_layer_forward(layer, &in, 1, &out, NULL), NNCF_E_ARG);
     ck_assert(y[0] == 5.0f && y[1] == 5.0f);
     out.flags = 0;
-    ck_assert_int_eq(nncf_layer_forward(layer, &in, &out), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(layer, &in, 1, &out, NULL), NNCF_OK);
     ck_assert(y[0] == 0.0f && y[1] == 0.0f);
 }
 END_TEST

@@ -129,14 +129,14 @@ typedef struct weight_layer {
 static void run_weight_forward(void *arg)
 {
     const weight_layer *w = arg;
-    if (nncf_layer_compress_weight(w->layer, w->out) != NNCF_OK)
+    if (nncf_layer_compress_weight(w->layer, w->out, NULL) != NNCF_OK)
         abort();
 }
 
 static void run_weight_backward(void *arg)
 {
     const weight_layer *w = arg;
-    if (nncf_layer_compress_weight_backward(w->layer, w->out) != NNCF_OK)
+    if (nncf_layer_compress_weight_backward(w->layer, w->out, NULL) != NNCF_OK)
         abort();
 }
 

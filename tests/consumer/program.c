@@ -114,7 +114,7 @@ int main(void)
     if ((status = nncf_compression_ctrl_create(model, config, &ctrl, &err)) != NNCF_OK)
         return fail("controller", status, &err);
     while ((status = nncf_compression_ctrl_init_step(ctrl, &more)) == NNCF_OK && more)
-        if ((status = nncf_layer_forward(layer, &x_view, &y_view)) != NNCF_OK)
+        if ((status = nncf_layer_forward(layer, &x_view, 1, &y_view, NULL)) != NNCF_OK)
             break;
     if (status != NNCF_OK)
         return fail("initialization", status, &err);
@@ -123,13 +123,13 @@ int main(void)
         memset(weight_grad, 0, sizeof weight_grad);
         memset(bias_grad, 0, sizeof bias_grad);
         nncf_compression_ctrl_zero_grad(ctrl);
-        if ((status = nncf_layer_forward(layer, &x_view, &y_view)) != NNCF_OK)
+        if ((status = nncf_layer_forward(layer, &x_view, 1, &y_view, NULL)) != NNCF_OK)
             return fail("forward", status, &err);
         loss = loss_of(y, target, dy) + nncf_compression_ctrl_loss(ctrl);
         printf("step %d: loss %.6f\n", step, loss);
         if (step == 0)
             first = loss;
-        if ((status = nncf_layer_backward(layer, &x_view, &dy_view, NULL)) != NNCF_OK)
+        if ((status = nncf_layer_backward(layer, &x_view, 1, &dy_view, NULL, NULL)) != NNCF_OK)
             return fail("backward", status, &err);
         descend(weight, weight_grad, OUT * IN);
         descend(bias, bias_grad, OUT);

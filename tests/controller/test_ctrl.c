@@ -44,16 +44,15 @@ static void pair_forward(pair *p, float scale, bool both)
 {
     static float x[2 * 2 * 9], y[2 * 4 * 9], z[2 * 3 * 9];
     const int64_t xs[] = {2, 2, 3, 3}, ys[] = {2, 4, 3, 3}, zs[] = {2, 3, 3, 3};
-    const nncf_tensor tx = {.data = x, .ndim = 4, .shape = xs},
-                      ty = {.data = y, .ndim = 4, .shape = ys},
-                      tz = {.data = z, .ndim = 4, .shape = zs};
+    nncf_tensor tx = {.data = x, .ndim = 4, .shape = xs}, ty = {.data = y, .ndim = 4, .shape = ys},
+                tz = {.data = z, .ndim = 4, .shape = zs};
     fx_fill_from(x, 36, 11);
     for (int i = 0; i < 36; i++)
         x[i] *= scale;
     x[7] = scale; /* the largest */
-    ck_assert_int_eq(nncf_layer_forward(p->a.layer, &tx, &ty), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(p->a.layer, &tx, 1, &ty, NULL), NNCF_OK);
     if (both)
-        ck_assert_int_eq(nncf_layer_forward(p->b.layer, &ty, &tz), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(p->b.layer, &ty, 1, &tz, NULL), NNCF_OK);
 }
 
 START_TEST(a_config_without_algorithms_changes_nothing)
@@ -70,7 +69,7 @@ START_TEST(a_config_without_algorithms_changes_nothing)
     ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
     ck_assert_int_eq(nncf_compression_ctrl_epoch_step(ctrl), NNCF_OK);
     ck_assert_int_eq(nncf_compression_ctrl_zero_grad(ctrl), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_compress_weight(p.a.layer, w), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(p.a.layer, w, NULL), NNCF_OK);
     ck_assert_int_eq(memcmp(w, p.a.weight, sizeof w), 0);
     nncf_statistics s = fx_statistics(ctrl);
     ck_assert_int_eq(s.compression_level, NNCF_COMPRESSION_FULL);

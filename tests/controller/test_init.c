@@ -163,10 +163,10 @@ static void feed(bench *n, const batches *b, bool first_images)
     const int64_t images = first_images ? 1 : b->shape[0],
                   in[4] = {images, b->shape[1], b->shape[2], b->shape[3]},
                   out[4] = {images, 1, b->shape[2], b->shape[3]};
-    const nncf_tensor ty = {.data = y, .ndim = 4, .shape = out};
+    nncf_tensor ty = {.data = y, .ndim = 4, .shape = out};
     for (; nncf_compression_ctrl_init_step(n->ctrl, &more) == NNCF_OK && more; at++) {
-        const nncf_tensor tx = {.data = b->x[at], .ndim = 4, .shape = in};
-        ck_assert_int_eq(nncf_layer_forward(n->conv.layer, &tx, &ty), NNCF_OK);
+        nncf_tensor tx = {.data = b->x[at], .ndim = 4, .shape = in};
+        ck_assert_int_eq(nncf_layer_forward(n->conv.layer, &tx, 1, &ty, NULL), NNCF_OK);
     }
     ck_assert_uint_eq(at, b->count);
 }
@@ -420,14 +420,14 @@ static int run_batches(bench *n, const int64_t *images, const float *size, bool 
     float x[8 * 3 * 4], y[8 * 4];
     while (nncf_compression_ctrl_init_step(n->ctrl, &more) == NNCF_OK && more) {
         const int64_t in[4] = {images[at], 3, 2, 2}, out[4] = {images[at], 1, 2, 2};
-        const nncf_tensor tx = {.data = x, .ndim = 4, .shape = in},
-                          ty = {.data = y, .ndim = 4, .shape = out};
+        nncf_tensor tx = {.data = x, .ndim = 4, .shape = in},
+                    ty = {.data = y, .ndim = 4, .shape = out};
         for (size_t i = 0; i < sizeof x / sizeof *x; i++)
             x[i] = i % 2 ? size[at] : -size[at];
         if (parts)
-            ck_assert_int_eq(nncf_layer_quantize_input(n->conv.layer, &tx, &tx), NNCF_OK);
+            ck_assert_int_eq(nncf_layer_quantize_input(n->conv.layer, &tx, &tx, NULL), NNCF_OK);
         else
-            ck_assert_int_eq(nncf_layer_forward(n->conv.layer, &tx, &ty), NNCF_OK);
+            ck_assert_int_eq(nncf_layer_forward(n->conv.layer, &tx, 1, &ty, NULL), NNCF_OK);
         ck_assert_int_eq(nncf_compression_ctrl_step(n->ctrl), NNCF_E_STATE);
         at++;
     }
@@ -487,11 +487,11 @@ START_TEST(each_quantizer_follows_its_own_rule)
     while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more) {
         float x = ++batch == 3 ? -9.3f : 0.7f * (float)batch, y, z;
         const int64_t shape[4] = {1, 1, 1, 1};
-        const nncf_tensor tx = {.data = &x, .ndim = 4, .shape = shape},
-                          ty = {.data = &y, .ndim = 4, .shape = shape},
-                          tz = {.data = &z, .ndim = 4, .shape = shape};
-        ck_assert_int_eq(nncf_layer_forward(a.layer, &tx, &ty), NNCF_OK);
-        ck_assert_int_eq(nncf_layer_forward(b.layer, &ty, &tz), NNCF_OK);
+        nncf_tensor tx = {.data = &x, .ndim = 4, .shape = shape},
+                    ty = {.data = &y, .ndim = 4, .shape = shape},
+                    tz = {.data = &z, .ndim = 4, .shape = shape};
+        ck_assert_int_eq(nncf_layer_forward(a.layer, &tx, 1, &ty, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(b.layer, &ty, 1, &tz, NULL), NNCF_OK);
         ck_assert_float_eq_tol(y, x, 0.01f); /* neither quantizer's scale of 1 is at work */
     }
     ck_assert_int_eq(batch, 3);
@@ -522,9 +522,9 @@ START_TEST(activations_are_observed_behind_float_weights)
             char text[700];
             float x[2] = {1, -1}, y[2], z[2], w[4];
             const int64_t shape[4] = {1, 2, 1, 1};
-            const nncf_tensor tx = {.data = x, .ndim = 4, .shape = shape},
-                              ty = {.data = y, .ndim = 4, .shape = shape},
-                              tz = {.data = z, .ndim = 4, .shape = shape};
+            nncf_tensor tx = {.data = x, .ndim = 4, .shape = shape},
+                        ty = {.data = y, .ndim = 4, .shape = shape},
+                        tz = {.data = z, .ndim = 4, .shape = shape};
             fx_context c;
             nncf_model *model;
             int32_t more;
@@ -552,24 +552,24 @@ START_TEST(activations_are_observed_behind_float_weights)
             ck_assert_float_eq(q->bound[0], 0.9f);
             ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
             ck_assert_int_eq(more, 1);
-            ck_assert_int_eq(nncf_layer_compress_weight(a.layer, w), NNCF_OK);
+            ck_assert_int_eq(nncf_layer_compress_weight(a.layer, w, NULL), NNCF_OK);
             for (int i = 0; i < 4; i++)
                 ck_assert_float_eq(w[i], masked && i == 3 ? 0 : weight[i]);
             if (parts) { /* of the host's own product */
                 for (int i = 0; i < 2; i++)
                     y[i] = w[2 * i] - w[2 * i + 1];
-                ck_assert_int_eq(nncf_layer_quantize_input(a.layer, &tx, &tx), NNCF_OK);
-                ck_assert_int_eq(nncf_layer_quantize_output(a.layer, &ty, &ty), NNCF_OK);
-                ck_assert_int_eq(nncf_layer_quantize_output(b.layer, &ty, &tz), NNCF_OK);
+                ck_assert_int_eq(nncf_layer_quantize_input(a.layer, &tx, &tx, NULL), NNCF_OK);
+                ck_assert_int_eq(nncf_layer_quantize_output(a.layer, &ty, &ty, NULL), NNCF_OK);
+                ck_assert_int_eq(nncf_layer_quantize_output(b.layer, &ty, &tz, NULL), NNCF_OK);
             } else {
-                ck_assert_int_eq(nncf_layer_forward(a.layer, &tx, &ty), NNCF_OK);
-                ck_assert_int_eq(nncf_layer_forward(b.layer, &ty, &tz), NNCF_OK);
+                ck_assert_int_eq(nncf_layer_forward(a.layer, &tx, 1, &ty, NULL), NNCF_OK);
+                ck_assert_int_eq(nncf_layer_forward(b.layer, &ty, 1, &tz, NULL), NNCF_OK);
             }
             ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
             ck_assert_int_eq(more, 0);
             ck_assert_float_eq_tol(output->bound[0], masked ? 1 : 1.15f, 1e-6f);
             ck_assert_float_eq(q->bound[0], 0.9f);
-            ck_assert_int_eq(nncf_layer_compress_weight(a.layer, w), NNCF_OK);
+            ck_assert_int_eq(nncf_layer_compress_weight(a.layer, w, NULL), NNCF_OK);
             for (int i = 0; i < 4; i++)
                 ck_assert_float_eq_tol(w[i], i % 2 ? 0 : 0.9f, 1e-6f);
             nncf_compression_ctrl_destroy(ctrl);
@@ -614,10 +614,10 @@ START_TEST(same_bits_for_any_number_of_threads)
                 set_rule(&n, q, &rule);
                 while (nncf_compression_ctrl_init_step(n.ctrl, &more) == NNCF_OK && more) {
                     const int64_t in[4] = {N, C, 100, 100}, out[4] = {N, 1, 100, 100};
-                    const nncf_tensor tx = {.data = x, .ndim = 4, .shape = in},
-                                      ty = {.data = y, .ndim = 4, .shape = out};
+                    nncf_tensor tx = {.data = x, .ndim = 4, .shape = in},
+                                ty = {.data = y, .ndim = 4, .shape = out};
                     fill(x, (size_t)N * C * HW, seed++, 0);
-                    ck_assert_int_eq(nncf_layer_forward(n.conv.layer, &tx, &ty), NNCF_OK);
+                    ck_assert_int_eq(nncf_layer_forward(n.conv.layer, &tx, 1, &ty, NULL), NNCF_OK);
                 }
                 if (threads == 1)
                     memcpy(first, q->bound, q->channels * sizeof *first);
@@ -664,12 +664,12 @@ START_TEST(batch_norm_is_adapted)
         int at = 0;
         while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more) {
             const int64_t shape[4] = {4, 1, 2, 1};
-            const nncf_tensor tx = {.data = x[at], .ndim = 4, .shape = shape},
-                              ty = {.data = y, .ndim = 4, .shape = shape};
+            nncf_tensor tx = {.data = x[at], .ndim = 4, .shape = shape},
+                        ty = {.data = y, .ndim = 4, .shape = shape};
             fx_fill_from(x[at], 8, (uint64_t)(at + 5));
             x[at][3] = 1.5f; /* a range that all share */
-            ck_assert_int_eq(nncf_layer_forward(layer, &tx, &ty), NNCF_OK);
-            ck_assert_int_eq(nncf_layer_backward(layer, &tx, &ty, NULL), NNCF_E_STATE);
+            ck_assert_int_eq(nncf_layer_forward(layer, &tx, 1, &ty, NULL), NNCF_OK);
+            ck_assert_int_eq(nncf_layer_backward(layer, &tx, 1, &ty, NULL, NULL), NNCF_E_STATE);
             if (at >= 2) {
                 const double step = 1.5 / 127, m = at < 4 ? 0.9 : 0.25;
                 double sum = 0, squares = 0, z;
@@ -703,11 +703,11 @@ START_TEST(batch_norm_is_adapted)
             "\"num_bn_adaptation_samples\": 9}}}}");
         for (at = 0; nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more; at++) {
             const int64_t shape[4] = {4, 1, 2, 1};
-            const nncf_tensor tx = {.data = x[at], .ndim = 4, .shape = shape},
-                              ty = {.data = y, .ndim = 4, .shape = shape};
+            nncf_tensor tx = {.data = x[at], .ndim = 4, .shape = shape},
+                        ty = {.data = y, .ndim = 4, .shape = shape};
             ck_assert_int_eq(
                 ctrl->init_phase, at < 2 ? NNCF__PHASE_FORGETTING : NNCF__PHASE_ADAPTING);
-            ck_assert_int_eq(nncf_layer_forward(layer, &tx, &ty), NNCF_OK);
+            ck_assert_int_eq(nncf_layer_forward(layer, &tx, 1, &ty, NULL), NNCF_OK);
         }
         ck_assert_int_eq(at, 2 + 3);
         nncf_compression_ctrl_destroy(ctrl);
@@ -731,17 +731,16 @@ START_TEST(activation_ranges_are_per_channel)
     const int64_t in[4] = {N, C, 2, 3}, out[4] = {N, OUT, 2, 3}, shape[4] = {OUT, C, 1, 1};
     const float weight[OUT * C] = {1, -0.5f, 0.25f, 2, -1, 1, 0.5f, 0.125f};
     const float sizes[C] = {1, 0.01f, 30, 5};
-    const nncf_tensor tx = {.data = x, .ndim = 4, .shape = in},
-                      ty = {.data = y, .ndim = 4, .shape = out},
-                      tdx = {.data = dx, .ndim = 4, .shape = in},
-                      tdy = {.data = dy, .ndim = 4, .shape = out};
+    nncf_tensor tx = {.data = x, .ndim = 4, .shape = in}, ty = {.data = y, .ndim = 4, .shape = out},
+                tdx = {.data = dx, .ndim = 4, .shape = in},
+                tdy = {.data = dy, .ndim = 4, .shape = out};
     bench_open(&n, shape, C, weight, "\"activations\": {\"per_channel\": true, \"bits\": 5}", NULL);
     for (size_t i = 0; i < N * C * HW; i++)
         x[i] = ((float)fx_uniform(&seed)) * sizes[i / HW % C];
     for (size_t i = 0; i < N * OUT * HW; i++)
         dy[i] = (float)fx_uniform(&seed);
     while (nncf_compression_ctrl_init_step(n.ctrl, &more) == NNCF_OK && more)
-        ck_assert_int_eq(nncf_layer_forward(n.conv.layer, &tx, &ty), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(n.conv.layer, &tx, 1, &ty, NULL), NNCF_OK);
     nncf__quantizer *a = n.ctrl->layers[0].input_quantizer;
     ck_assert_uint_eq(a->channels, C);
     nncf_parameter p = fx_parameter_at(n.ctrl, 1);
@@ -755,7 +754,7 @@ START_TEST(activation_ranges_are_per_channel)
         a->bound[c] *= 0.8f; /* some are clipped */
     }
     ck_assert_int_eq(nncf_compression_ctrl_zero_grad(n.ctrl), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_forward(n.conv.layer, &tx, &ty), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(n.conv.layer, &tx, 1, &ty, NULL), NNCF_OK);
     double grad[C] = {0};
     for (size_t i = 0; i < N * C * HW; i++) {
         const double step = (double)a->bound[i / HW % C] / 15, code = rint((double)x[i] / step);
@@ -769,7 +768,7 @@ START_TEST(activation_ranges_are_per_channel)
         }
         ck_assert_double_eq_tol((double)y[i], sum, 1e-4);
     }
-    ck_assert_int_eq(nncf_layer_backward(n.conv.layer, &tx, &tdy, &tdx), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_backward(n.conv.layer, &tx, 1, &tdy, &tdx, NULL), NNCF_OK);
     for (size_t i = 0; i < N * C * HW; i++) {
         const size_t c = i / HW % C;
         const double s = (double)a->bound[c], v = (double)x[i];

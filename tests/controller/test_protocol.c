@@ -38,10 +38,10 @@ static void loop_close(loop *l)
 static void batch(loop *l, bool with_loss, bool update)
 {
     float w[16], g[16];
-    ck_assert_int_eq(nncf_layer_compress_weight(l->a.layer, w), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(l->a.layer, w, NULL), NNCF_OK);
     for (int i = 0; i < 16; i++)
         g[i] = 0.1f * (float)(i + 1);
-    ck_assert_int_eq(nncf_layer_compress_weight_backward(l->a.layer, g), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight_backward(l->a.layer, g, NULL), NNCF_OK);
     if (with_loss)
         nncf_compression_ctrl_loss(l->ctrl);
     for (size_t i = 0; update && i < nncf_compression_ctrl_parameter_count(l->ctrl); i++) {
@@ -253,7 +253,7 @@ START_TEST(weights_without_gradients_are_told)
                      : "{\"compression\": {\"algorithm\": \"quantization\"}}");
         ck_assert_int_eq(c.warnings, 0);
         if (way == 0)
-            ck_assert_int_eq(nncf_layer_compress_weight_backward(layers[0], g), NNCF_OK);
+            ck_assert_int_eq(nncf_layer_compress_weight_backward(layers[0], g, NULL), NNCF_OK);
         else
             ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
         ck_assert_int_eq(c.warnings, way != 2);
@@ -291,8 +291,8 @@ START_TEST(ranges_of_an_untrained_network_are_told)
         float w = 1, dw, mean = 0, var = cases[i].var, x[2] = {cases[i].input, -cases[i].input},
               y[2];
         const int64_t shape[4] = {2, 1, 1, 1};
-        const nncf_tensor tx = {.data = x, .ndim = 4, .shape = shape},
-                          ty = {.data = y, .ndim = 4, .shape = shape};
+        nncf_tensor tx = {.data = x, .ndim = 4, .shape = shape},
+                    ty = {.data = y, .ndim = 4, .shape = shape};
         const nncf_batch_norm_params bn = {
             NNCF_PARAMS(nncf_batch_norm_params), .running_mean = &mean, .running_var = &var};
         const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[n]",
@@ -306,7 +306,7 @@ START_TEST(ranges_of_an_untrained_network_are_told)
             "{\"compression\": {\"algorithm\": \"quantization\", "
             "\"initializer\": {\"num_init_steps\": 2}}}");
         while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more)
-            ck_assert_int_eq(nncf_layer_forward(layer, &tx, &ty), NNCF_OK);
+            ck_assert_int_eq(nncf_layer_forward(layer, &tx, 1, &ty, NULL), NNCF_OK);
         ck_assert_msg(c.warnings == (cases[i].text != NULL), "case %zu: %s", i, c.log);
         ck_assert(!cases[i].text || strstr(c.log, cases[i].text));
         nncf_compression_ctrl_destroy(ctrl);
@@ -400,7 +400,7 @@ static void record(const char *config, int32_t order, int per_epoch, int resume_
         for (int i = 0; i < per_epoch; i++, at++) {
             if (order == NNCF_ORDER_BEFORE)
                 step(&l);
-            ck_assert_int_eq(nncf_layer_compress_weight(l.a.layer, weights[at]), NNCF_OK);
+            ck_assert_int_eq(nncf_layer_compress_weight(l.a.layer, weights[at], NULL), NNCF_OK);
             levels[at] = fx_statistics(l.ctrl).sparsity_target;
             batch(&l, true, true);
             if (order == NNCF_ORDER_AFTER)

@@ -76,15 +76,15 @@ static int run(int epochs, int steps, double *first, double *last)
     const nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .weight = gamma,
         .weight_grad = dgamma, .bias = beta, .bias_grad = dbeta, .running_mean = mean,
         .running_var = var};
-    const nncf_tensor y = {.data = output, .ndim = 4, .shape = y_shape};
-    const nncf_tensor dy = {.data = gradient, .ndim = 4, .shape = y_shape};
+    nncf_tensor y = {.data = output, .ndim = 4, .shape = y_shape};
+    nncf_tensor dy = {.data = gradient, .ndim = 4, .shape = y_shape};
     int32_t more = 0;
     double loss = 0.0;
     next_batch();
     {
 #include README_LINES
     } *last = loss;
-    nncf_layer_forward(layer, next_batch(), &y);
+    nncf_layer_forward(layer, next_batch(), 1, &y, NULL);
     *first = *first > 0.0 ? *first : your_loss(&y, &dy);
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);

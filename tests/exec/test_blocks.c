@@ -129,8 +129,9 @@ static void initialize(rig *g)
     nncf__quantizer *q[N_QUANTIZERS];
     int32_t more = 0;
     while (g->ctrl && nncf_compression_ctrl_init_step(g->ctrl, &more) == NNCF_OK && more) {
-        ck_assert_int_eq(nncf_layer_forward(g->k.layer, &g->tx.t, &g->ty.t), NNCF_OK);
-        ck_assert_int_eq(nncf_layer_forward(g->next.layer, &g->ty.t, &g->tafter.t), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(g->k.layer, &g->tx.t, 1, &g->ty.t, NULL), NNCF_OK);
+        ck_assert_int_eq(
+            nncf_layer_forward(g->next.layer, &g->ty.t, 1, &g->tafter.t, NULL), NNCF_OK);
     }
     quantizers_of(g, q);
     for (int i = 0; i < N_QUANTIZERS; i++)
@@ -145,10 +146,11 @@ static void step(rig *g, bool dx)
     fx_zero_grad(&g->k);
     if (g->ctrl)
         nncf_compression_ctrl_zero_grad(g->ctrl);
-    ck_assert_int_eq(nncf_layer_forward(g->k.layer, &g->tx.t, &g->ty.t), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(g->k.layer, &g->tx.t, 1, &g->ty.t, NULL), NNCF_OK);
     memcpy(g->dy, g->r, fx_count(g->out) * sizeof(float));
     ck_assert_int_eq(
-        nncf_layer_backward(g->k.layer, &g->tx.t, &g->tdy.t, dx ? &g->tdx.t : NULL), NNCF_OK);
+        nncf_layer_backward(g->k.layer, &g->tx.t, 1, &g->tdy.t, dx ? &g->tdx.t : NULL, NULL),
+        NNCF_OK);
 }
 
 /* All that a step writes, one behind the other. */

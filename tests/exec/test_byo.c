@@ -120,20 +120,20 @@ static double loss_of(pass *p)
 
 static double ours_forward(twin *t, pass *p)
 {
-    ck_assert_int_eq(nncf_layer_forward(t->a.layer, &p->tx.t, &p->ty.t), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_forward(t->b.layer, &p->ty.t, &p->tout.t), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(t->a.layer, &p->tx.t, 1, &p->ty.t, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(t->b.layer, &p->ty.t, 1, &p->tout.t, NULL), NNCF_OK);
     return loss_of(p);
 }
 
 static double host_forward(twin *t, pass *p)
 {
-    ck_assert_int_eq(nncf_layer_quantize_input(t->a.layer, &p->tx.t, &p->txq.t), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_compress_weight(t->a.layer, p->wa), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_quantize_input(t->a.layer, &p->tx.t, &p->txq.t, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(t->a.layer, p->wa, NULL), NNCF_OK);
     host_conv(&t->a, s0, s1, p->xq, p->wa, p->z);
     for (size_t i = 0; i < fx_count(s1); i++)
         p->z[i] = p->z[i] > 0 ? p->z[i] : 0;
-    ck_assert_int_eq(nncf_layer_quantize_output(t->a.layer, &p->tz.t, &p->ty.t), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_compress_weight(t->b.layer, p->wb), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_quantize_output(t->a.layer, &p->tz.t, &p->ty.t, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(t->b.layer, p->wb, NULL), NNCF_OK);
     host_conv(&t->b, s1, s2, p->y, p->wb, p->out);
     return loss_of(p);
 }
@@ -143,16 +143,18 @@ static void host_backward(twin *t, pass *p)
     float dwa[CM * CI * 9], dwb[CO * CM], keep[CO * CM];
     host_conv_backward(&t->b, s1, s2, p->y, p->wb, p->dout, p->dy, dwb);
     memcpy(keep, dwb, sizeof keep);
-    ck_assert_int_eq(nncf_layer_compress_weight_backward(t->b.layer, dwb), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight_backward(t->b.layer, dwb, NULL), NNCF_OK);
     ck_assert_mem_eq(dwb, keep, sizeof keep); /* the host's gradient is left alone */
     ck_assert_int_eq(
-        nncf_layer_quantize_output_backward(t->a.layer, &p->tz.t, &p->tdy.t, &p->tdy.t), NNCF_OK);
+        nncf_layer_quantize_output_backward(t->a.layer, &p->tz.t, &p->tdy.t, &p->tdy.t, NULL),
+        NNCF_OK);
     for (size_t i = 0; i < fx_count(s1); i++)
         p->dy[i] = p->z[i] > 0 ? p->dy[i] : 0;
     host_conv_backward(&t->a, s0, s1, p->xq, p->wa, p->dy, p->dx, dwa);
-    ck_assert_int_eq(nncf_layer_compress_weight_backward(t->a.layer, dwa), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight_backward(t->a.layer, dwa, NULL), NNCF_OK);
     ck_assert_int_eq(
-        nncf_layer_quantize_input_backward(t->a.layer, &p->tx.t, &p->tdx.t, &p->tdx.t), NNCF_OK);
+        nncf_layer_quantize_input_backward(t->a.layer, &p->tx.t, &p->tdx.t, &p->tdx.t, NULL),
+        NNCF_OK);
 }
 
 static void assert_same(const char *what, const float *a, const float *b, size_t n)
@@ -200,8 +202,10 @@ START_TEST(same_loss_and_gradients)
     }
     double loss = ours_forward(&ours, p);
     ck_assert_double_eq_tol(loss, host_forward(&host, q), 1e-5 * loss);
-    ck_assert_int_eq(nncf_layer_backward(ours.b.layer, &p->ty.t, &p->tdout.t, &p->tdy.t), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_backward(ours.a.layer, &p->tx.t, &p->tdy.t, &p->tdx.t), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_layer_backward(ours.b.layer, &p->ty.t, 1, &p->tdout.t, &p->tdy.t, NULL), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_layer_backward(ours.a.layer, &p->tx.t, 1, &p->tdy.t, &p->tdx.t, NULL), NNCF_OK);
     host_backward(&host, q);
     assert_same("weight a", ours.a.dw, host.a.dw, ours.a.weights);
     assert_same("weight b", ours.b.dw, host.b.dw, ours.b.weights);
@@ -226,8 +230,8 @@ START_TEST(the_mask_stays_for_a_step)
     nncf_parameter logits = fx_parameter(t.ctrl, "net/a.pre_ops.mask");
     for (size_t i = 0; i < logits.count; i++)
         logits.data[i] = 0;
-    ck_assert_int_eq(nncf_layer_compress_weight(t.a.layer, first), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_compress_weight(t.a.layer, second), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(t.a.layer, first, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(t.a.layer, second, NULL), NNCF_OK);
     ck_assert_mem_eq(first, second, sizeof first);
     size_t zeros = 0;
     for (size_t i = 0; i < t.a.weights; i++)
@@ -235,7 +239,7 @@ START_TEST(the_mask_stays_for_a_step)
     ck_assert_uint_gt(zeros, t.a.weights / 4);
     ck_assert_uint_lt(zeros, t.a.weights * 3 / 4);
     ck_assert_int_eq(nncf_compression_ctrl_step(t.ctrl), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_compress_weight(t.a.layer, second), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(t.a.layer, second, NULL), NNCF_OK);
     ck_assert_mem_ne(first, second, sizeof first);
     drop_twin(&t);
 }
@@ -249,28 +253,29 @@ START_TEST(parts_refuse_wrong_calls)
     nncf_pool2d_params pp = {NNCF_PARAMS(nncf_pool2d_params), .scope = "net/pool"};
     make_twin(&t, true, NULL);
     ck_assert_int_eq(nncf_model_add_pool2d(t.model, &pp, &pool, NULL), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_compress_weight(NULL, p->wa), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_layer_compress_weight(t.a.layer, NULL), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_layer_compress_weight(pool, p->wa), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_layer_compress_weight_backward(pool, p->wa), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_layer_compress_weight_backward(t.a.layer, NULL), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_layer_quantize_input(NULL, &p->tx.t, &p->txq.t), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, NULL), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_layer_quantize_output(t.a.layer, &p->tx.t, &p->ty.t), NNCF_E_SHAPE);
+    ck_assert_int_eq(nncf_layer_compress_weight(NULL, p->wa, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_layer_compress_weight(t.a.layer, NULL, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_layer_compress_weight(pool, p->wa, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_layer_compress_weight_backward(pool, p->wa, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_layer_compress_weight_backward(t.a.layer, NULL, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_layer_quantize_input(NULL, &p->tx.t, &p->txq.t, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, NULL, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_layer_quantize_output(t.a.layer, &p->tx.t, &p->ty.t, NULL), NNCF_E_SHAPE);
     ck_assert_int_eq(
-        nncf_layer_quantize_output_backward(t.a.layer, &p->ty.t, &p->tz.t, &p->tx.t), NNCF_E_SHAPE);
-    ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, &p->txq.t),
+        nncf_layer_quantize_output_backward(t.a.layer, &p->ty.t, &p->tz.t, &p->tx.t, NULL),
+        NNCF_E_SHAPE);
+    ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, &p->txq.t, NULL),
         NNCF_OK); /* no quantizer: a copy */
     ck_assert_mem_eq(p->x, p->xq, sizeof p->x);
-    ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, &p->tx.t), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, &p->tx.t, NULL), NNCF_OK);
     p->txq.t.dtype = NNCF_I32;
-    ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, &p->txq.t), NNCF_E_DTYPE);
+    ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, &p->txq.t, NULL), NNCF_E_DTYPE);
     fx_view(&p->txq, p->x + 3, 2, (const int64_t[4]){2, CI, 1, 1});
     fx_view(&p->tx, p->x, 2, (const int64_t[4]){2, CI, 1, 1});
-    ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, &p->txq.t),
+    ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, &p->txq.t, NULL),
         NNCF_E_ARG); /* overlap in part */
     fx_view(&p->tx, p->x, 2, (const int64_t[4]){2, CI + 1, 1, 1});
-    ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, &p->tx.t),
+    ck_assert_int_eq(nncf_layer_quantize_input(t.a.layer, &p->tx.t, &p->tx.t, NULL),
         NNCF_E_SHAPE); /* not the layer's */
     drop_twin(&t);
     free(p);

@@ -55,8 +55,10 @@ static int put_node(run *r, nncf_layer *layer, int a, int b)
     n->in[0] = a;
     n->in[1] = b;
     if (layer) {
-        const nncf_tensor x = view(&r->node[a], false);
-        ck_assert_int_eq(nncf_layer_output_shape(layer, &x, n->shape, &n->ndim), NNCF_OK);
+        const nncf_tensor x[2] = {view(&r->node[a], false), view(&r->node[b], false)};
+        ck_assert_int_eq(nncf_layer_output_shape(layer, x, layer->kind == NNCF__ADD ? 2 : 1,
+                             n->shape, 4, &n->ndim, NULL),
+            NNCF_OK);
     }
     n->count = 1;
     for (int i = 0; i < n->ndim; i++)
@@ -186,8 +188,10 @@ static int forward(run *r)
         n->dtype = r->codes ? nncf_layer_output_dtype(n->layer) : NNCF_F32;
         coded += n->dtype != NNCF_F32;
         const nncf_tensor x[2] = {view(&r->node[n->in[0]], false), view(&r->node[n->in[1]], false)};
-        const nncf_tensor y = view(n, false);
-        ck_assert_int_eq(nncf_layer_forward(n->layer, x, &y), NNCF_OK);
+        nncf_tensor y = view(n, false);
+        ck_assert_int_eq(
+            nncf_layer_forward(n->layer, x, n->layer->kind == NNCF__ADD ? 2 : 1, &y, NULL),
+            NNCF_OK);
     }
     return coded;
 }
@@ -207,7 +211,7 @@ static void backward(run *r, bool to_input)
     for (int i = NODES - 1; i > 0; i--) {
         node *n = &r->node[i];
         nncf_tensor x[2], dx[2];
-        const nncf_tensor dy = view(n, true);
+        nncf_tensor dy = view(n, true);
         for (int k = 0; k < 2; k++) {
             x[k] = view(&r->node[n->in[k]], false);
             dx[k] = x[k];
@@ -217,7 +221,9 @@ static void backward(run *r, bool to_input)
             dx[k].data = r->dx[k];
         }
         const bool wanted = to_input || n->in[0] != INPUT;
-        ck_assert_int_eq(nncf_layer_backward(n->layer, x, &dy, wanted ? dx : NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_backward(n->layer, x, n->layer->kind == NNCF__ADD ? 2 : 1, &dy,
+                             wanted ? dx : NULL, NULL),
+            NNCF_OK);
         for (int k = 0; wanted && k < (n->in[0] == n->in[1] ? 1 : 2); k++)
             for (size_t j = 0; j < r->node[n->in[k]].count; j++)
                 r->node[n->in[k]].d[j] += r->dx[k][j];
@@ -402,8 +408,10 @@ START_TEST(floats_and_codes_may_be_mixed)
                 x[0].dtype == NNCF_F32)
                 possible = false;
             n->dtype = possible ? nncf_layer_output_dtype(n->layer) : NNCF_F32;
-            const nncf_tensor y = view(n, false);
-            ck_assert_int_eq(nncf_layer_forward(n->layer, x, &y), NNCF_OK);
+            nncf_tensor y = view(n, false);
+            ck_assert_int_eq(
+                nncf_layer_forward(n->layer, x, n->layer->kind == NNCF__ADD ? 2 : 1, &y, NULL),
+                NNCF_OK);
         }
         same_runs(&floats, &codes, false);
     }
@@ -419,7 +427,7 @@ static nncf_status forward_as(run *r, int i, int32_t x_dtype, int32_t y_dtype)
                 y = view(n, false);
     x[0].dtype = x[1].dtype = x_dtype;
     y.dtype = y_dtype;
-    return nncf_layer_forward(n->layer, x, &y);
+    return nncf_layer_forward(n->layer, x, n->layer->kind == NNCF__ADD ? 2 : 1, &y, NULL);
 }
 
 START_TEST(refused)
@@ -460,18 +468,18 @@ START_TEST(refused)
     node *n = &r.node[3];
     nncf_tensor x = view(&r.node[2], false), dy = view(n, true), dx = view(&r.node[2], true);
     dy.dtype = NNCF_U8;
-    ck_assert_int_eq(nncf_layer_backward(n->layer, &x, &dy, &dx), NNCF_E_DTYPE);
+    ck_assert_int_eq(nncf_layer_backward(n->layer, &x, 1, &dy, &dx, NULL), NNCF_E_DTYPE);
     dy.dtype = NNCF_F32;
     dx.dtype = NNCF_U8;
-    ck_assert_int_eq(nncf_layer_backward(n->layer, &x, &dy, &dx), NNCF_E_DTYPE);
+    ck_assert_int_eq(nncf_layer_backward(n->layer, &x, 1, &dy, &dx, NULL), NNCF_E_DTYPE);
     dx.dtype = NNCF_F32;
     x.dtype = NNCF_S8;
-    ck_assert_int_eq(nncf_layer_backward(n->layer, &x, &dy, &dx), NNCF_E_DTYPE);
+    ck_assert_int_eq(nncf_layer_backward(n->layer, &x, 1, &dy, &dx, NULL), NNCF_E_DTYPE);
     /* a sign that changes, as another initialization may change it */
     nncf__quantizer *q = r.ctrl->layers[n->layer->inputs[0]->inputs[0]->index].output_quantizer;
     q->params.sign = NNCF__SIGNED;
     x.dtype = NNCF_U8;
-    ck_assert_int_eq(nncf_layer_backward(n->layer, &x, &dy, &dx), NNCF_E_DTYPE);
+    ck_assert_int_eq(nncf_layer_backward(n->layer, &x, 1, &dy, &dx, NULL), NNCF_E_DTYPE);
     ck_assert_int_eq(nncf_layer_output_dtype(r.node[1].layer), NNCF_S8);
     ck_assert_int_eq(forward_as(&r, 3, NNCF_U8, NNCF_U8), NNCF_E_DTYPE);
     q->params.sign = NNCF__UNSIGNED;
@@ -480,9 +488,9 @@ START_TEST(refused)
     train_step(&r, 0);
     x = view(&r.node[2], false);
     nncf_compression_ctrl_destroy(r.ctrl);
-    ck_assert_int_eq(nncf_layer_backward(n->layer, &x, &dy, &dx), NNCF_E_DTYPE);
+    ck_assert_int_eq(nncf_layer_backward(n->layer, &x, 1, &dy, &dx, NULL), NNCF_E_DTYPE);
     r.ctrl = fx_ctrl(r.model, cases[0].config);
-    ck_assert_int_eq(nncf_layer_backward(n->layer, &x, &dy, &dx), NNCF_E_DTYPE);
+    ck_assert_int_eq(nncf_layer_backward(n->layer, &x, 1, &dy, &dx, NULL), NNCF_E_DTYPE);
     ck_assert_int_eq(forward_as(&r, 3, NNCF_U8, NNCF_F32), NNCF_E_DTYPE);
     ck_assert_int_eq(nncf_compression_ctrl_init_step(r.ctrl, &more), NNCF_OK);
     ck_assert_int_eq(nncf_layer_output_dtype(r.node[1].layer), NNCF_F32);
@@ -606,7 +614,7 @@ START_TEST(memory_query_covers_a_host_that_passes_floats)
             ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
             for (int i = 0; i < 3; i++)
                 ck_assert_int_eq(
-                    nncf_layer_forward(blocks[i].layer, &t[i].t, &t[i + 1].t), NNCF_OK);
+                    nncf_layer_forward(blocks[i].layer, &t[i].t, 1, &t[i + 1].t, NULL), NNCF_OK);
         }
         ck_assert_int_eq(nncf_layer_output_dtype(blocks[0].layer), NNCF_U8);
         ck_assert_uint_le(c.bytes - before, m.library);

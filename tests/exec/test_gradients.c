@@ -133,16 +133,16 @@ static void drop_rig(rig *g)
 static double loss(rig *g)
 {
     double sum = 0;
-    ck_assert_int_eq(nncf_layer_forward(g->k.layer, &g->tx.t, &g->ty.t), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(g->k.layer, &g->tx.t, 1, &g->ty.t, NULL), NNCF_OK);
     for (size_t i = 0; i < fx_count(g->out); i++)
         sum += (double)g->r[i] * (double)g->y[i];
     return sum;
 }
 
-static void backward(rig *g, const nncf_tensor *dx)
+static void backward(rig *g, nncf_tensor *dx)
 {
     memcpy(g->dy, g->r, fx_count(g->out) * sizeof(float));
-    ck_assert_int_eq(nncf_layer_backward(g->k.layer, &g->tx.t, &g->tdy.t, dx), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_backward(g->k.layer, &g->tx.t, 1, &g->tdy.t, dx, NULL), NNCF_OK);
 }
 
 /* Which outputs pass the activation on: between two points with the same set the loss is smooth. */
@@ -250,8 +250,8 @@ static void initialize(rig *g)
         fx_output_shape(&g->next, g->out, shape);
         float *y = fx_alloc(fx_count(shape), sizeof *y);
         fx_tensor ty;
-        ck_assert_int_eq(nncf_layer_forward(
-                             g->next.layer, &g->ty.t, fx_view(&ty, y, g->k.linear ? 2 : 4, shape)),
+        ck_assert_int_eq(nncf_layer_forward(g->next.layer, &g->ty.t, 1,
+                             fx_view(&ty, y, g->k.linear ? 2 : 4, shape), NULL),
             NNCF_OK);
         free(y);
     }
@@ -389,13 +389,13 @@ START_TEST(sum_gives_both_inputs_the_same)
             ck_assert_ptr_nonnull(q);
             q->bound[0] *= 0.7f;
         }
-        ck_assert_int_eq(nncf_layer_forward(a.layer, &tx.t, &ta.t), NNCF_OK);
-        ck_assert_int_eq(nncf_layer_forward(b.layer, &tx.t, &tb.t), NNCF_OK);
-        ck_assert_int_eq(nncf_layer_forward(add, pair, &ty.t), NNCF_OK);
-        ck_assert_int_eq(nncf_layer_forward(end.layer, &ty.t, &to.t), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(a.layer, &tx.t, 1, &ta.t, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(b.layer, &tx.t, 1, &tb.t, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(add, pair, 2, &ty.t, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(end.layer, &ty.t, 1, &to.t, NULL), NNCF_OK);
     }
     memcpy(dy, r, sizeof dy);
-    ck_assert_int_eq(nncf_layer_backward(add, pair, &tdy.t, dpair), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_backward(add, pair, 2, &tdy.t, dpair, NULL), NNCF_OK);
     fx_quantizer oracle = seen(q);
     double scale_grad = 0;
     size_t adopted = 0;
@@ -418,7 +418,7 @@ START_TEST(sum_gives_both_inputs_the_same)
     float with = q->bound_grad[0]; /* and without dx */
     q->bound_grad[0] = 0;
     memcpy(dy, r, sizeof dy);
-    ck_assert_int_eq(nncf_layer_backward(add, pair, &tdy.t, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_backward(add, pair, 2, &tdy.t, NULL, NULL), NNCF_OK);
     ck_assert(q->bound_grad[0] == with);
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);
@@ -456,18 +456,19 @@ START_TEST(pool_gradients_equal_central_differences)
     int32_t ndim;
     fx_view(&tx, x, 4, in);
     fx_view(&tdx, dx, 4, in);
-    ck_assert_int_eq(nncf_layer_output_shape(pool, &tx.t, out, &ndim), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_layer_output_shape(pool, &tx.t, 1, out, NNCF_MAX_NDIM, &ndim, NULL), NNCF_OK);
     fx_view(&ty, y, 4, out);
     fx_view(&tdy, dy, 4, out);
-    ck_assert_int_eq(nncf_layer_forward(pool, &tx.t, &ty.t), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(pool, &tx.t, 1, &ty.t, NULL), NNCF_OK);
     memcpy(dy, r, sizeof dy);
-    ck_assert_int_eq(nncf_layer_backward(pool, &tx.t, &tdy.t, &tdx.t), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_backward(pool, &tx.t, 1, &tdy.t, &tdx.t, NULL), NNCF_OK);
     for (int i = 0; i < N; i++) {
         double sums[2] = {0, 0}, h = 0x1p-8;
         float keep = x[i];
         for (int side = 0; side < 2; side++) {
             x[i] = keep + (side ? 1 : -1) * (float)h;
-            ck_assert_int_eq(nncf_layer_forward(pool, &tx.t, &ty.t), NNCF_OK);
+            ck_assert_int_eq(nncf_layer_forward(pool, &tx.t, 1, &ty.t, NULL), NNCF_OK);
             for (size_t j = 0; j < fx_count(ty.shape); j++)
                 sums[side] += (double)r[j] * (double)y[j];
         }
@@ -476,10 +477,10 @@ START_TEST(pool_gradients_equal_central_differences)
     }
     if (kind == NNCF_POOL_MAX) { /* ties: the first one gets it all */
         memset(x, 0, sizeof x);
-        ck_assert_int_eq(nncf_layer_forward(pool, &tx.t, &ty.t), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(pool, &tx.t, 1, &ty.t, NULL), NNCF_OK);
         for (size_t i = 0; i < fx_count(ty.shape); i++)
             dy[i] = 1;
-        ck_assert_int_eq(nncf_layer_backward(pool, &tx.t, &tdy.t, &tdx.t), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_backward(pool, &tx.t, 1, &tdy.t, &tdx.t, NULL), NNCF_OK);
         /* rows -1..1, columns -1..0 and 0..1: both begin at element 0 of the plane */
         ck_assert(dx[0] == 2 && dx[1] == 1 && dx[W] == 2);
     }
@@ -517,13 +518,13 @@ START_TEST(pool_gradient_passes_the_quantizer_first)
         ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
         if (!more)
             q->bound[0] *= 0.6f;
-        ck_assert_int_eq(nncf_layer_forward(a.layer, &tx.t, &ta.t), NNCF_OK);
-        ck_assert_int_eq(nncf_layer_forward(pool, &ta.t, &ty.t), NNCF_OK);
-        ck_assert_int_eq(nncf_layer_forward(end.layer, &ty.t, &to.t), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(a.layer, &tx.t, 1, &ta.t, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(pool, &ta.t, 1, &ty.t, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(end.layer, &ty.t, 1, &to.t, NULL), NNCF_OK);
     }
     for (int i = 0; i < 2 * C; i++)
         dy[i] = 1 + (float)i;
-    ck_assert_int_eq(nncf_layer_backward(pool, &ta.t, &tdy.t, &tdx.t), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_backward(pool, &ta.t, 1, &tdy.t, &tdx.t, NULL), NNCF_OK);
     fx_quantizer oracle = seen(q);
     double scale_grad = 0;
     for (int i = 0; i < 2 * C; i++) {

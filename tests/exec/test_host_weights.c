@@ -166,7 +166,7 @@ START_TEST(stripped_host_weight_is_that_of_eval)
     ck_assert_int_eq(codes.dtype, NNCF_S8);
     ck_assert_int_eq(scale.shape[0], CHANNELS);
     nncf_model_set_mode(r.model, NNCF_MODE_EVAL);
-    ck_assert_int_eq(nncf_layer_compress_weight(r.layer, want), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(r.layer, want, NULL), NNCF_OK);
     for (size_t i = 0; i < kinds[_i].count; i++) {
         const size_t channel = i / kinds[_i].inner % CHANNELS;
         const float got =
@@ -312,8 +312,8 @@ START_TEST(memory_query_knows_a_quantizer_in_front_of_an_activation)
 
 #define VIEW(to) {.data = to, .dtype = NNCF_F32, .ndim = 4, .shape = shape}
     nncf_tensor ty[2] = {VIEW(y[0]), VIEW(y[1])}, ts = VIEW(s);
-    const nncf_tensor tx = VIEW(x), tlast = VIEW(last), tdlast = VIEW(dlast), tds = VIEW(ds),
-                      tdy[2] = {VIEW(dy[0]), VIEW(dy[1])};
+    nncf_tensor tx = VIEW(x), tlast = VIEW(last), tdlast = VIEW(dlast), tds = VIEW(ds),
+                tdy[2] = {VIEW(dy[0]), VIEW(dy[1])};
     nncf_memory m = {NNCF_PARAMS(nncf_memory)};
     const size_t before = c.memory.bytes;
     ck_assert_int_eq(nncf_model_memory(model, &tx, 1, mode, &m, NULL), NNCF_OK);
@@ -328,18 +328,21 @@ START_TEST(memory_query_knows_a_quantizer_in_front_of_an_activation)
         for (int i = 0; i < 2; i++) {
             ty[i].dtype = nncf_layer_output_dtype(layers[i].layer);
             ck_assert_int_eq(ty[i].dtype, step == 0 ? NNCF_F32 : NNCF_S8);
-            ck_assert_int_eq(nncf_layer_forward(layers[i].layer, &tx, &ty[i]), NNCF_OK);
+            ck_assert_int_eq(nncf_layer_forward(layers[i].layer, &tx, 1, &ty[i], NULL), NNCF_OK);
         }
         ts.dtype = nncf_layer_output_dtype(sum);
-        ck_assert_int_eq(nncf_layer_forward(sum, ty, &ts), NNCF_OK);
-        ck_assert_int_eq(nncf_layer_forward(layers[2].layer, &ts, &tlast), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(sum, ty, 2, &ts, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(layers[2].layer, &ts, 1, &tlast, NULL), NNCF_OK);
         if (step == 0 || mode == NNCF_MODE_EVAL)
             continue;
         fx_fill_from(dlast, N, 4);
-        ck_assert_int_eq(nncf_layer_backward(layers[2].layer, &ts, &tdlast, &tds), NNCF_OK);
-        ck_assert_int_eq(nncf_layer_backward(sum, ty, &tds, tdy), NNCF_OK);
-        ck_assert_int_eq(nncf_layer_backward(layers[1].layer, &tx, &tdy[1], NULL), NNCF_OK);
-        ck_assert_int_eq(nncf_layer_backward(layers[0].layer, &tx, &tdy[0], NULL), NNCF_OK);
+        ck_assert_int_eq(
+            nncf_layer_backward(layers[2].layer, &ts, 1, &tdlast, &tds, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_backward(sum, ty, 2, &tds, tdy, NULL), NNCF_OK);
+        ck_assert_int_eq(
+            nncf_layer_backward(layers[1].layer, &tx, 1, &tdy[1], NULL, NULL), NNCF_OK);
+        ck_assert_int_eq(
+            nncf_layer_backward(layers[0].layer, &tx, 1, &tdy[0], NULL, NULL), NNCF_OK);
     }
     ck_assert_uint_eq(c.memory.calls, calls);
     ck_assert_uint_eq(c.memory.bytes - before, m.library);

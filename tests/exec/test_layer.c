@@ -92,7 +92,8 @@ START_TEST(forward_equals_the_oracle)
     fx_view(&ty, y, k.linear ? 2 : 4, out);
     int64_t shape[NNCF_MAX_NDIM];
     int32_t ndim;
-    ck_assert_int_eq(nncf_layer_output_shape(k.layer, &tx.t, shape, &ndim), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_layer_output_shape(k.layer, &tx.t, 1, shape, NNCF_MAX_NDIM, &ndim, NULL), NNCF_OK);
     ck_assert_int_eq(ndim, k.linear ? 2 : 4);
     ck_assert_mem_eq(shape, out, (size_t)ndim * sizeof *shape);
 
@@ -103,7 +104,7 @@ START_TEST(forward_equals_the_oracle)
         float mean_before = k.mean[0], var_before = k.var[0];
         ck_assert_int_eq(
             nncf_model_set_mode(model, eval ? NNCF_MODE_EVAL : NNCF_MODE_TRAIN), NNCF_OK);
-        ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, &ty.t), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, 1, &ty.t, NULL), NNCF_OK);
         fx_assert_near("y", y, o.y, no, 3e-6);
         if (k.activation == NNCF_ACTIVATION_RELU6 && !eval) {
             size_t ends[2] = {0, 0};
@@ -143,10 +144,10 @@ START_TEST(linear_takes_images_as_rows)
     fx_fill(x, 24, 1, &state);
     fx_view(&ty, y2, 2, (const int64_t[4]){2, 3, 1, 1});
     fx_view(&tx, x, 2, (const int64_t[4]){2, 12, 1, 1});
-    ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, &ty.t), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, 1, &ty.t, NULL), NNCF_OK);
     fx_view(&tx, x, 4, (const int64_t[4]){2, 3, 2, 2});
     fx_view(&ty, y4, 4, (const int64_t[4]){2, 3, 1, 1}); /* (n, c, 1, 1) is (n, c) */
-    ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, &ty.t), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, 1, &ty.t, NULL), NNCF_OK);
     ck_assert_mem_eq(y2, y4, sizeof y2);
     nncf_model_destroy(model);
     fx_release(&k);
@@ -175,7 +176,7 @@ START_TEST(a_global_pool_is_the_mean)
         add_pool(model, &(nncf_pool2d_params){NNCF_PARAMS(nncf_pool2d_params), .scope = "all"});
     fx_view(&tx, x, 4, map_shape);
     fx_view(&ty, y, 4, (const int64_t[4]){MAP_N, MAP_C, 1, 1});
-    ck_assert_int_eq(nncf_layer_forward(all, &tx.t, &ty.t), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(all, &tx.t, 1, &ty.t, NULL), NNCF_OK);
     for (int p = 0; p < MAP_N * MAP_C; p++) {
         double sum = 0;
         for (int i = 0; i < MAP_H * MAP_W; i++)
@@ -200,11 +201,12 @@ START_TEST(a_window_pool_equals_loops)
     fx_fill_from(x, MAP, 9);
     nncf_layer *pool = add_pool(model, &p);
     fx_view(&tx, x, 4, map_shape);
-    ck_assert_int_eq(nncf_layer_output_shape(pool, &tx.t, shape, &ndim), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_layer_output_shape(pool, &tx.t, 1, shape, NNCF_MAX_NDIM, &ndim, NULL), NNCF_OK);
     ck_assert_int_eq(shape[2], oh);
     ck_assert_int_eq(shape[3], ow);
     fx_view(&ty, y, 4, shape);
-    ck_assert_int_eq(nncf_layer_forward(pool, &tx.t, &ty.t), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(pool, &tx.t, 1, &ty.t, NULL), NNCF_OK);
     for (int64_t at = 0; at < MAP_N * MAP_C * oh * ow; at++) {
         const int64_t plane = at / (oh * ow), i0 = at / ow % oh * 2 - 1, j0 = at % ow - 1;
         double sum = 0, max = -INFINITY;
@@ -237,7 +239,7 @@ START_TEST(a_sum_adds_and_activates)
     fx_view(&tx[1], b, 4, map_shape);
     nncf_tensor pair[2] = {tx[0].t, tx[1].t};
     fx_view(&ty, y, 4, map_shape);
-    ck_assert_int_eq(nncf_layer_forward(add, pair, &ty.t), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(add, pair, 2, &ty.t, NULL), NNCF_OK);
     for (int i = 0; i < MAP; i++)
         ck_assert(y[i] == fmaxf(x[i] + b[i], 0));
     nncf_model_destroy(model);
@@ -254,7 +256,7 @@ typedef struct net {
     nncf_layer *add, *pool;
     fx_tensor t[7];
     float *x, *buffers[7];
-    const nncf_tensor *v[7];
+    nncf_tensor *v[7];
 } net;
 
 enum { BATCH = 2, SIDE = 10, WIDTH = 12, CLASSES = 5 };
@@ -328,13 +330,13 @@ static nncf_status forward_net(net *n)
 {
     nncf_tensor pair[2] = {*n->v[1], *n->v[3]};
     nncf_status s;
-    if ((s = nncf_layer_forward(n->stem.layer, n->v[0], n->v[1])) ||
-        (s = nncf_layer_forward(n->depthwise.layer, n->v[1], n->v[2])) ||
-        (s = nncf_layer_forward(n->point.layer, n->v[2], n->v[3])) ||
-        (s = nncf_layer_forward(n->add, pair, n->v[4])) ||
-        (s = nncf_layer_forward(n->pool, n->v[4], n->v[5])))
+    if ((s = nncf_layer_forward(n->stem.layer, n->v[0], 1, n->v[1], NULL)) ||
+        (s = nncf_layer_forward(n->depthwise.layer, n->v[1], 1, n->v[2], NULL)) ||
+        (s = nncf_layer_forward(n->point.layer, n->v[2], 1, n->v[3], NULL)) ||
+        (s = nncf_layer_forward(n->add, pair, 2, n->v[4], NULL)) ||
+        (s = nncf_layer_forward(n->pool, n->v[4], 1, n->v[5], NULL)))
         return s;
-    return nncf_layer_forward(n->classifier.layer, n->v[5], n->v[6]);
+    return nncf_layer_forward(n->classifier.layer, n->v[5], 1, n->v[6], NULL);
 }
 
 static nncf_status backward_net(net *n)
@@ -351,14 +353,14 @@ static nncf_status backward_net(net *n)
     for (size_t i = 0; i < fx_count(n->t[6].shape); i++)
         g[6][i] = (float)i * 0.1f - 0.4f;
     nncf_tensor pair[2] = {*n->v[1], *n->v[3]}, dpair[2] = {both.t, d[3].t};
-    s = nncf_layer_backward(n->classifier.layer, n->v[5], &d[6].t, &d[5].t);
-    s = s ? s : nncf_layer_backward(n->pool, n->v[4], &d[5].t, &d[4].t);
-    s = s ? s : nncf_layer_backward(n->add, pair, &d[4].t, dpair);
-    s = s ? s : nncf_layer_backward(n->point.layer, n->v[2], &d[3].t, &d[2].t);
-    s = s ? s : nncf_layer_backward(n->depthwise.layer, n->v[1], &d[2].t, &d[1].t);
+    s = nncf_layer_backward(n->classifier.layer, n->v[5], 1, &d[6].t, &d[5].t, NULL);
+    s = s ? s : nncf_layer_backward(n->pool, n->v[4], 1, &d[5].t, &d[4].t, NULL);
+    s = s ? s : nncf_layer_backward(n->add, pair, 2, &d[4].t, dpair, NULL);
+    s = s ? s : nncf_layer_backward(n->point.layer, n->v[2], 1, &d[3].t, &d[2].t, NULL);
+    s = s ? s : nncf_layer_backward(n->depthwise.layer, n->v[1], 1, &d[2].t, &d[1].t, NULL);
     for (size_t i = 0; i < fx_count(n->t[1].shape); i++)
         g[1][i] += second[i];
-    s = s ? s : nncf_layer_backward(n->stem.layer, n->v[0], &d[1].t, NULL);
+    s = s ? s : nncf_layer_backward(n->stem.layer, n->v[0], 1, &d[1].t, NULL, NULL);
     for (int i = 0; i < 7; i++)
         free(g[i]);
     free(second);
@@ -385,7 +387,7 @@ START_TEST(product_of_codes_is_exact)
     ck_assert_ptr_nonnull(c->incoming_quantizer);
     ck_assert_ptr_nonnull(c->weight_quantizer);
     float step_x = c->incoming_quantizer->fq[0].scale, wq[CLASSES * WIDTH];
-    ck_assert_int_eq(nncf_layer_compress_weight(n.classifier.layer, wq), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(n.classifier.layer, wq, NULL), NNCF_OK);
     for (size_t b = 0; b < BATCH; b++) {
         for (size_t o = 0; o < CLASSES; o++) {
             float step_w = c->weight_quantizer->fq[c->weight_quantizer->channels > 1 ? o : 0].scale;
@@ -477,14 +479,14 @@ START_TEST(sums_over_many_blocks_have_the_same_bits)
         make_net(&n, NULL, threads, 0, FX_CONFIG(FX_INT8));
         initialize(&n);
         nncf__quantizer *q = n.stem.layer->compression->input_quantizer;
-        ck_assert_int_eq(nncf_layer_quantize_input(n.stem.layer, &tx.t, &tdx.t), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_quantize_input(n.stem.layer, &tx.t, &tdx.t, NULL), NNCF_OK);
         int64_t outside = 0;
         for (int i = 0; i < N; i++)
             outside += x[i] < q->fq[0].x_low || x[i] > q->fq[0].x_high;
         ck_assert_int_eq(q->clipped, outside);
         ck_assert_int_gt(outside, 0);
         ck_assert_int_eq(
-            nncf_layer_quantize_input_backward(n.stem.layer, &tx.t, &ty.t, &tdx.t), NNCF_OK);
+            nncf_layer_quantize_input_backward(n.stem.layer, &tx.t, &ty.t, &tdx.t, NULL), NNCF_OK);
         fx_quantizer oracle = fx_symmetric((double)q->bound[0], true, false);
         double grad = 0;
         for (int i = 0; i < N; i++)
@@ -499,7 +501,7 @@ START_TEST(sums_over_many_blocks_have_the_same_bits)
             x[i] = x[N - 1 - i];
         q->bound_grad[0] = 0;
         ck_assert_int_eq(
-            nncf_layer_quantize_input_backward(n.stem.layer, &tx.t, &ty.t, &tdx.t), NNCF_OK);
+            nncf_layer_quantize_input_backward(n.stem.layer, &tx.t, &ty.t, &tdx.t, NULL), NNCF_OK);
         if (threads == 1)
             first = q->bound_grad[0];
         ck_assert(first != 0 && q->bound_grad[0] == first);
@@ -546,7 +548,8 @@ START_TEST(observing_changes_nothing)
     float dy[BATCH * CLASSES] = {1};
     fx_tensor d;
     fx_view(&d, dy, 2, n.t[6].shape);
-    ck_assert_int_eq(nncf_layer_backward(n.classifier.layer, n.v[5], &d.t, NULL), NNCF_E_STATE);
+    ck_assert_int_eq(
+        nncf_layer_backward(n.classifier.layer, n.v[5], 1, &d.t, NULL, NULL), NNCF_E_STATE);
     float low = 0, high = 0;
     for (size_t i = 0; i < fx_count(n.t[1].shape); i++)
         high = fmaxf(high, n.buffers[1][i]);
@@ -600,7 +603,7 @@ START_TEST(no_memory_changes_nothing)
     memcpy(means, n.stem.mean, sizeof means);
     for (;; failures++) {
         memory.fail_at = memory.calls + 1 + (size_t)failures;
-        nncf_status status = nncf_layer_forward(n.stem.layer, n.v[0], n.v[1]);
+        nncf_status status = nncf_layer_forward(n.stem.layer, n.v[0], 1, n.v[1], NULL);
         if (status == NNCF_OK)
             break;
         ck_assert_int_eq(status, NNCF_E_NOMEM);
@@ -657,14 +660,14 @@ START_TEST(no_memory_adds_no_gradient)
         while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more) {
             fx_view(&tx, x, 4, in), fx_view(&ty, y, 4, out),
                 fx_view(&tz, z, 4, (int64_t[4]){1, 1, 9, 9});
-            ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, &ty.t), NNCF_OK);
-            ck_assert_int_eq(nncf_layer_forward(next.layer, &ty.t, &tz.t), NNCF_OK);
+            ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, 1, &ty.t, NULL), NNCF_OK);
+            ck_assert_int_eq(nncf_layer_forward(next.layer, &ty.t, 1, &tz.t, NULL), NNCF_OK);
         }
         fx_view(&tx, x, 4, large), fx_view(&ty, y, 4, large_out), fx_view(&tdy, dy, 4, large_out);
-        ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, &ty.t), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, 1, &ty.t, NULL), NNCF_OK);
         fx_fill(dy, no, 1, &state);
         memory.fail_at = memory.calls + 1 + (size_t)failures;
-        status = nncf_layer_backward(k.layer, &tx.t, &tdy.t, NULL);
+        status = nncf_layer_backward(k.layer, &tx.t, 1, &tdy.t, NULL, NULL);
         const nncf__layer_compression *c = k.layer->compression;
         const nncf__quantizer *all[] = {
             c->output_quantizer, c->weight_quantizer, c->input_quantizer};
@@ -695,9 +698,10 @@ START_TEST(a_controller_between_forward_and_backward_is_refused)
     float dy[BATCH * CLASSES] = {1}, *g = fx_alloc(fx_count(n.t[1].shape), sizeof *g);
     fx_tensor d;
     fx_view(&d, dy, 2, n.t[6].shape);
-    ck_assert_int_eq(nncf_layer_backward(n.classifier.layer, n.v[5], &d.t, NULL), NNCF_E_STATE);
+    ck_assert_int_eq(
+        nncf_layer_backward(n.classifier.layer, n.v[5], 1, &d.t, NULL, NULL), NNCF_E_STATE);
     fx_view(&d, g, 4, n.t[1].shape);
-    ck_assert_int_eq(nncf_layer_backward(n.stem.layer, n.v[0], &d.t, NULL), NNCF_E_STATE);
+    ck_assert_int_eq(nncf_layer_backward(n.stem.layer, n.v[0], 1, &d.t, NULL, NULL), NNCF_E_STATE);
     free(g);
     drop_net(&n);
 }

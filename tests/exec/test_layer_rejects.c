@@ -34,10 +34,11 @@ START_TEST(forward_rejects_null)
     small s;
     int32_t ndim;
     make_small(&s);
-    ck_assert_int_eq(nncf_layer_forward(NULL, &s.tx.t, &s.ty.t), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_layer_forward(s.k.layer, NULL, &s.ty.t), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, NULL), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_layer_output_shape(s.k.layer, &s.tx.t, NULL, &ndim), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_layer_forward(NULL, &s.tx.t, 1, &s.ty.t, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_layer_forward(s.k.layer, NULL, 1, &s.ty.t, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, 1, NULL, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(
+        nncf_layer_output_shape(s.k.layer, &s.tx.t, 1, NULL, 4, &ndim, NULL), NNCF_E_ARG);
     drop_small(&s);
 }
 END_TEST
@@ -48,11 +49,11 @@ START_TEST(forward_takes_strides_of_c_order_only)
     int64_t strides[4] = {48, 16, 4, 1};
     make_small(&s);
     s.tx.t.strides = strides;
-    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, &s.ty.t), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, 1, &s.ty.t, NULL), NNCF_OK);
     strides[0] = 7; /* of a dimension of one: any will do */
-    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, &s.ty.t), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, 1, &s.ty.t, NULL), NNCF_OK);
     strides[1] = 17;
-    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, &s.ty.t), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, 1, &s.ty.t, NULL), NNCF_E_ARG);
     drop_small(&s);
 }
 END_TEST
@@ -84,8 +85,8 @@ START_TEST(forward_rejects_wrong_dtype_shape_and_data)
                 {0, 0}}}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         s.y[0] = 42;
-        ck_assert_msg(
-            nncf_layer_forward(s.k.layer, &bad[i].t, &s.ty.t) == bad[i].want, "bad tensor %zu", i);
+        ck_assert_msg(nncf_layer_forward(s.k.layer, &bad[i].t, 1, &s.ty.t, NULL) == bad[i].want,
+            "bad tensor %zu", i);
         ck_assert(s.y[0] == 42);
     }
     drop_small(&s);
@@ -98,9 +99,9 @@ START_TEST(forward_rejects_an_output_of_another_shape_or_over_its_input)
     fx_tensor other;
     make_small(&s);
     fx_view(&other, s.y, 4, (const int64_t[4]){1, 2, 2, 1});
-    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, &other.t), NNCF_E_SHAPE);
+    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, 1, &other.t, NULL), NNCF_E_SHAPE);
     fx_view(&other, s.x + 40, 4, small_out);
-    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, &other.t), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, 1, &other.t, NULL), NNCF_E_ARG);
     drop_small(&s);
 }
 END_TEST
@@ -110,12 +111,14 @@ START_TEST(backward_rejects_gradients_that_overlap_or_of_another_batch)
     small s;
     fx_tensor other;
     make_small(&s);
-    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, &s.ty.t), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_backward(s.k.layer, &s.tx.t, &s.ty.t, &s.td.t), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_backward(s.k.layer, &s.tx.t, &s.ty.t, &s.tx.t), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, 1, &s.ty.t, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_backward(s.k.layer, &s.tx.t, 1, &s.ty.t, &s.td.t, NULL), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_layer_backward(s.k.layer, &s.tx.t, 1, &s.ty.t, &s.tx.t, NULL), NNCF_E_ARG);
     fx_view(&other, s.x, 4, (const int64_t[4]){1, 3, 3, 4});
     fx_view(&s.td, s.y, 4, (const int64_t[4]){1, 2, 1, 2});
-    ck_assert_int_eq(nncf_layer_backward(s.k.layer, &other.t, &s.td.t, NULL), NNCF_E_SHAPE);
+    ck_assert_int_eq(
+        nncf_layer_backward(s.k.layer, &other.t, 1, &s.td.t, NULL, NULL), NNCF_E_SHAPE);
     drop_small(&s);
 }
 END_TEST
@@ -124,11 +127,11 @@ START_TEST(backward_needs_a_forward_in_train_mode)
 {
     small s;
     make_small(&s);
-    ck_assert_int_eq(
-        nncf_layer_backward(s.k.layer, &s.tx.t, &s.ty.t, &s.td.t), NNCF_E_STATE); /* none yet */
+    ck_assert_int_eq(nncf_layer_backward(s.k.layer, &s.tx.t, 1, &s.ty.t, &s.td.t, NULL),
+        NNCF_E_STATE); /* none yet */
     ck_assert_int_eq(nncf_model_set_mode(s.model, NNCF_MODE_EVAL), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, &s.ty.t), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_backward(s.k.layer, &s.tx.t, &s.ty.t, NULL), NNCF_E_STATE);
+    ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, 1, &s.ty.t, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_backward(s.k.layer, &s.tx.t, 1, &s.ty.t, NULL, NULL), NNCF_E_STATE);
     drop_small(&s);
 }
 END_TEST
@@ -141,7 +144,9 @@ START_TEST(images_smaller_than_the_kernel_have_no_output_shape)
     int32_t ndim;
     make_small(&s);
     fx_view(&other, s.x, 2, (const int64_t[4]){1, 3, 1, 1});
-    ck_assert_int_eq(nncf_layer_output_shape(s.k.layer, &other.t, shape, &ndim), NNCF_E_SHAPE);
+    ck_assert_int_eq(
+        nncf_layer_output_shape(s.k.layer, &other.t, 1, shape, NNCF_MAX_NDIM, &ndim, NULL),
+        NNCF_E_SHAPE);
     drop_small(&s);
 }
 END_TEST

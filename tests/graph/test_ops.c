@@ -85,11 +85,12 @@ START_TEST(registration)
     float x[16], y[16];
     int64_t xs[4] = {1, 2, 2, 2}, out[NNCF_MAX_NDIM];
     int32_t ndim;
-    const nncf_tensor tx = {.data = x, .ndim = 4, .shape = xs, .dtype = NNCF_F32},
-                      ty = {.data = y, .ndim = 4, .shape = xs, .dtype = NNCF_F32};
-    ck_assert_int_eq(nncf_layer_forward(layer, &tx, &ty), NNCF_E_UNSUPPORTED);
-    ck_assert_int_eq(nncf_layer_backward(layer, &tx, &ty, NULL), NNCF_E_UNSUPPORTED);
-    ck_assert_int_eq(nncf_layer_output_shape(layer, &tx, out, &ndim), NNCF_E_UNSUPPORTED);
+    nncf_tensor tx = {.data = x, .ndim = 4, .shape = xs, .dtype = NNCF_F32},
+                ty = {.data = y, .ndim = 4, .shape = xs, .dtype = NNCF_F32};
+    ck_assert_int_eq(nncf_layer_forward(layer, &tx, 1, &ty, NULL), NNCF_E_UNSUPPORTED);
+    ck_assert_int_eq(nncf_layer_backward(layer, &tx, 1, &ty, NULL, NULL), NNCF_E_UNSUPPORTED);
+    ck_assert_int_eq(nncf_layer_output_shape(layer, &tx, 1, out, NNCF_MAX_NDIM, &ndim, NULL),
+        NNCF_E_UNSUPPORTED);
     nncf_model_destroy(model);
 }
 END_TEST
@@ -136,8 +137,8 @@ START_TEST(weights_of_every_kind_are_quantized_on_their_axis)
         "{\"compression\": {\"algorithm\": \"quantization\", \"weights\": "
         "{\"per_channel\": true}, \"initializer\": {\"num_init_steps\": 1}}}");
     ck_assert_uint_eq(ctrl->layers[0].weight_quantizer->channels, channels);
-    ck_assert_int_eq(nncf_layer_compress_weight(layer, y), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_compress_weight_backward(layer, g), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(layer, y, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight_backward(layer, g, NULL), NNCF_OK);
     for (size_t c = 0; c < channels; c++) {
         double scale = 0, sum = 0;
         for (size_t i = 0; i < count; i++)
@@ -164,7 +165,7 @@ START_TEST(weights_of_every_kind_are_quantized_on_their_axis)
     ctrl = fx_ctrl(model,
         "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": "
         "\"multistep\", \"steps\": [1], \"sparsity_levels\": [0.5, 0.6]}}}");
-    ck_assert_int_eq(nncf_layer_compress_weight(layer, y), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(layer, y, NULL), NNCF_OK);
     size_t zeros = 0;
     for (size_t i = 0; i < count; i++)
         zeros += y[i] == 0;
@@ -354,14 +355,14 @@ START_TEST(a_sum_is_quantized_in_front_of_its_relu)
     fx_fill_from(xb, N, 2);
     fx_fill_from(g, N, 3);
     memcpy(dy, g, sizeof dy);
-    const nncf_tensor x[2] = {{.data = xa, .dtype = NNCF_F32, .ndim = 4, .shape = shape},
+    nncf_tensor x[2] = {{.data = xa, .dtype = NNCF_F32, .ndim = 4, .shape = shape},
         {.data = xb, .dtype = NNCF_F32, .ndim = 4, .shape = shape}},
-                      ty = {.data = y, .dtype = NNCF_F32, .ndim = 4, .shape = shape},
-                      tdy = {.data = dy, .dtype = NNCF_F32, .ndim = 4, .shape = shape},
-                      dx[2] = {{.data = da, .dtype = NNCF_F32, .ndim = 4, .shape = shape},
-                          {.data = db, .dtype = NNCF_F32, .ndim = 4, .shape = shape}};
-    ck_assert_int_eq(nncf_layer_forward(sum, x, &ty), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_backward(sum, x, &tdy, dx), NNCF_OK);
+                ty = {.data = y, .dtype = NNCF_F32, .ndim = 4, .shape = shape},
+                tdy = {.data = dy, .dtype = NNCF_F32, .ndim = 4, .shape = shape},
+                dx[2] = {{.data = da, .dtype = NNCF_F32, .ndim = 4, .shape = shape},
+                    {.data = db, .dtype = NNCF_F32, .ndim = 4, .shape = shape}};
+    ck_assert_int_eq(nncf_layer_forward(sum, x, 2, &ty, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_backward(sum, x, 2, &tdy, dx, NULL), NNCF_OK);
     const double step = 1.5 / 127;
     double grad = 0;
     for (int i = 0; i < N; i++) {

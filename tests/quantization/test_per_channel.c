@@ -93,6 +93,7 @@ static nncf_parameter scale_of(const nncf_compression_ctrl *ctrl, const nncf_lay
 START_TEST(outputs_are_quantized_channel_by_channel)
 {
     const enum kind kind = (enum kind)_i;
+    const size_t n_x = kind == SUM || kind == RELU_SUM ? 2 : 1;
     fx_context c;
     chain a, b;
     uint64_t seed = 77;
@@ -107,10 +108,10 @@ START_TEST(outputs_are_quantized_channel_by_channel)
         twant_dx[i] = (nncf_tensor){.data = want_dx[i], .ndim = 4, .shape = in};
         fx_fill_from(x[i], MOST, (uint64_t)i + 9);
     }
-    const nncf_tensor ty = {.data = y, .ndim = 4, .shape = out},
-                      twant = {.data = want, .ndim = 4, .shape = out},
-                      tdy = {.data = dy, .ndim = 4, .shape = out},
-                      tpassed = {.data = passed, .ndim = 4, .shape = out};
+    nncf_tensor ty = {.data = y, .ndim = 4, .shape = out},
+                twant = {.data = want, .ndim = 4, .shape = out},
+                tdy = {.data = dy, .ndim = 4, .shape = out},
+                tpassed = {.data = passed, .ndim = 4, .shape = out};
     fx_open(&c, 2, 0);
     build(&a, c.context, kind);
     build(&b, c.context, kind);
@@ -126,8 +127,8 @@ START_TEST(outputs_are_quantized_channel_by_channel)
                                                : 0.8f) *
             (1 + 0.5f * (float)k);
 
-    ck_assert_int_eq(nncf_layer_forward(b.tested, tx, &twant), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_forward(a.tested, tx, &ty), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(b.tested, tx, n_x, &twant, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(a.tested, tx, n_x, &ty, NULL), NNCF_OK);
     double grad[C] = {0};
     size_t clipped = 0, at_ties = 0;
     for (size_t i = 0; i < count; i++) {
@@ -152,8 +153,8 @@ START_TEST(outputs_are_quantized_channel_by_channel)
     ck_assert(clipped > count / 50 && clipped < count / 2);
     /* values are in float off by 1e-6 of at most 30 steps */
     ck_assert_uint_le(at_ties, fx_at_most(count, 2 * 30 * 1e-6));
-    ck_assert_int_eq(nncf_layer_backward(b.tested, tx, &tpassed, twant_dx), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_backward(a.tested, tx, &tdy, tdx), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_backward(b.tested, tx, n_x, &tpassed, twant_dx, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_backward(a.tested, tx, n_x, &tdy, tdx, NULL), NNCF_OK);
     for (size_t k = 0; k < C; k++)
         ck_assert_double_eq_tol((double)scale.grad[k], grad[k], 1e-4);
     for (int j = 0; j < (kind == SUM ? 2 : 1); j++)
@@ -174,6 +175,7 @@ START_TEST(tensors_of_other_widths_are_refused)
 {
     enum { WIDE = 64 };
     const enum kind kind = (enum kind)_i;
+    const size_t n_x = kind == SUM || kind == RELU_SUM ? 2 : 1;
     fx_context c;
     chain a;
     int32_t more;
@@ -193,27 +195,29 @@ START_TEST(tensors_of_other_widths_are_refused)
     for (int observing = 0; observing < 2; observing++) {
         for (int64_t width = 1; width <= WIDE; width += width == 1 ? 1 : WIDE - 2) {
             const int64_t in[4] = {N, width, H, W}, wide[4] = {N, width, out[2], out[3]};
-            const nncf_tensor x[2] = {{.data = data[0], .ndim = 4, .shape = in},
+            nncf_tensor x[2] = {{.data = data[0], .ndim = 4, .shape = in},
                 {.data = data[1], .ndim = 4, .shape = in}},
-                              dx[2] = {{.data = data[2], .ndim = 4, .shape = in},
-                                  {.data = data[2], .ndim = 4, .shape = in}},
-                              y = {.data = data[3], .ndim = 4, .shape = wide};
+                        dx[2] = {{.data = data[2], .ndim = 4, .shape = in},
+                            {.data = data[2], .ndim = 4, .shape = in}},
+                        y = {.data = data[3], .ndim = 4, .shape = wide};
             int64_t shape[NNCF_MAX_NDIM];
             int32_t ndim;
-            ck_assert_int_eq(nncf_layer_forward(a.tested, x, &y), NNCF_E_SHAPE);
-            ck_assert_int_eq(nncf_layer_backward(a.tested, x, &y, dx), NNCF_E_SHAPE);
-            ck_assert_int_eq(nncf_layer_output_shape(a.tested, x, shape, &ndim), NNCF_E_SHAPE);
+            ck_assert_int_eq(nncf_layer_forward(a.tested, x, n_x, &y, NULL), NNCF_E_SHAPE);
+            ck_assert_int_eq(nncf_layer_backward(a.tested, x, n_x, &y, dx, NULL), NNCF_E_SHAPE);
+            ck_assert_int_eq(
+                nncf_layer_output_shape(a.tested, x, n_x, shape, NNCF_MAX_NDIM, &ndim, NULL),
+                NNCF_E_SHAPE);
             if (kind ==
                 RELU_SUM) /* of the parts, quantize_output is the quantizer behind the layer */
                 continue;
-            ck_assert_int_eq(nncf_layer_quantize_output(a.tested, &y, &y), NNCF_E_SHAPE);
+            ck_assert_int_eq(nncf_layer_quantize_output(a.tested, &y, &y, NULL), NNCF_E_SHAPE);
             ck_assert_int_eq(
-                nncf_layer_quantize_output_backward(a.tested, &y, &y, &y), NNCF_E_SHAPE);
+                nncf_layer_quantize_output_backward(a.tested, &y, &y, &y, NULL), NNCF_E_SHAPE);
         }
-        const nncf_tensor x[2] = {{.data = data[0], .ndim = 4, .shape = right},
+        nncf_tensor x[2] = {{.data = data[0], .ndim = 4, .shape = right},
             {.data = data[1], .ndim = 4, .shape = right}},
-                          y = {.data = data[3], .ndim = 4, .shape = out};
-        ck_assert_int_eq(nncf_layer_forward(a.tested, x, &y), NNCF_OK);
+                    y = {.data = data[3], .ndim = 4, .shape = out};
+        ck_assert_int_eq(nncf_layer_forward(a.tested, x, n_x, &y, NULL), NNCF_OK);
         if (!observing)
             ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
     }

@@ -137,17 +137,17 @@ static void stage_run(stage *st, size_t n, const float *x, const float *g, float
     ck_assert_int_eq(nncf_compression_ctrl_zero_grad(st->ctrl), NNCF_OK);
     if (st->is_weight) {
         memcpy(st->weight, x, n * sizeof *x);
-        ck_assert_int_eq(nncf_layer_compress_weight(st->layer, y), NNCF_OK);
-        ck_assert_int_eq(nncf_layer_compress_weight_backward(st->layer, g), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_compress_weight(st->layer, y, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_compress_weight_backward(st->layer, g, NULL), NNCF_OK);
         memcpy(dx, st->weight_grad, n * sizeof *x);
         return;
     }
-    const nncf_tensor tx = {.data = (void *)x, .ndim = 4, .shape = st->dims},
-                      tg = {.data = (void *)g, .ndim = 4, .shape = st->dims},
-                      ty = {.data = y, .ndim = 4, .shape = st->dims},
-                      tdx = {.data = dx, .ndim = 4, .shape = st->dims};
-    ck_assert_int_eq(nncf_layer_quantize_input(st->layer, &tx, &ty), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_quantize_input_backward(st->layer, &tx, &tg, &tdx), NNCF_OK);
+    nncf_tensor tx = {.data = (void *)x, .ndim = 4, .shape = st->dims},
+                tg = {.data = (void *)g, .ndim = 4, .shape = st->dims},
+                ty = {.data = y, .ndim = 4, .shape = st->dims},
+                tdx = {.data = dx, .ndim = 4, .shape = st->dims};
+    ck_assert_int_eq(nncf_layer_quantize_input(st->layer, &tx, &ty, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_quantize_input_backward(st->layer, &tx, &tg, &tdx, NULL), NNCF_OK);
 }
 
 /* How many steps away the half-way point between two codes is. */

@@ -88,7 +88,7 @@ static void check_masks(
         const char *mask = fx_string(json_object_array_get_idx(layers, (size_t)i), "mask");
         float *w = calloc(n->count[i], sizeof *w);
         ck_assert_uint_eq(strlen(mask), n->count[i]);
-        ck_assert_int_eq(nncf_layer_compress_weight(n->layer[i], w), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_compress_weight(n->layer[i], w, NULL), NNCF_OK);
         for (size_t j = 0; j < n->count[i]; j++) {
             bool keep = (ctrl->layers[i].bits[j / 8] >> (j % 8)) & 1;
             ck_assert(w[j] == (keep ? n->weight[i][j] : 0) && (keep || !signbit(w[j])));
@@ -325,8 +325,8 @@ START_TEST(const_sparsity_keeps_the_zeros)
     for (size_t i = 0; i < 10; i++)
         a.weight[i] = 9;
     ck_assert_int_eq(nncf_compression_ctrl_epoch_step(ctrl), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_compress_weight(a.layer, out), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_compress_weight_backward(a.layer, grad), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(a.layer, out, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight_backward(a.layer, grad, NULL), NNCF_OK);
     for (size_t i = 0; i < 10; i++) {
         ck_assert_float_eq(out[i], weight[i] == 0 ? 0 : 9);
         ck_assert_float_eq(a.weight_grad[i], weight[i] == 0 ? 0 : 1);
@@ -390,8 +390,8 @@ static void forward_case(json_object *c, const char *kind)
                    : "{\"compression\": {\"algorithm\": \"rb_sparsity\"}}");
         nncf_model_set_mode(model, frozen ? NNCF_MODE_TRAIN : NNCF_MODE_EVAL);
         memcpy(fx_parameter_at(ctrl, 0).data, s, n * sizeof *s);
-        ck_assert_int_eq(nncf_layer_compress_weight(l.layer, y), NNCF_OK);
-        ck_assert_int_eq(nncf_layer_compress_weight_backward(l.layer, g), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_compress_weight(l.layer, y, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_compress_weight_backward(l.layer, g, NULL), NNCF_OK);
         memcpy(dw, l.weight_grad, n * sizeof *dw);
         memcpy(ds, fx_parameter_at(ctrl, 0).grad, n * sizeof *ds);
         nncf_compression_ctrl_destroy(ctrl);
@@ -554,10 +554,10 @@ static void check_way(const char *config, const int64_t size[3], int32_t threads
         q->bound[i] *= 0.7f; /* so that something is clipped */
     memset(l.weight_grad, 0, n * sizeof(float));
 
-    ck_assert_int_eq(nncf_layer_compress_weight(l.layer, out), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_compress_weight(l.layer, again), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(l.layer, out, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(l.layer, again, NULL), NNCF_OK);
     ck_assert_int_eq(memcmp(out, again, n * sizeof *out), 0);
-    ck_assert_int_eq(nncf_layer_compress_weight_backward(l.layer, g), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight_backward(l.layer, g, NULL), NNCF_OK);
 
     naive_mask(ctrl, l.layer, u, mask);
     int64_t clipped = 0;
@@ -668,8 +668,8 @@ START_TEST(noise_is_of_seed_layer_and_step)
         nncf_compression_ctrl *ctrl = fx_ctrl(model, "{\"compression\": " RB "}");
         memset(ctrl->layers[0].logit, 0, N * sizeof(float)); /* probability one half */
         memset(ctrl->layers[1].logit, 0, N * sizeof(float));
-        nncf_layer_compress_weight(a.layer, round ? other : first);
-        nncf_layer_compress_weight(b.layer, second);
+        nncf_layer_compress_weight(a.layer, round ? other : first, NULL);
+        nncf_layer_compress_weight(b.layer, second, NULL);
         if (round) {
             ck_assert_int_ne(memcmp(first, other, sizeof first), 0);
         } else {
@@ -679,7 +679,7 @@ START_TEST(noise_is_of_seed_layer_and_step)
             ck_assert_double_eq_tol(kept / N, 0.5, 0.04); /* five standard deviations */
             ck_assert_int_ne(memcmp(first, second, sizeof first), 0);
             ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
-            nncf_layer_compress_weight(a.layer, next);
+            nncf_layer_compress_weight(a.layer, next, NULL);
             ck_assert_int_ne(memcmp(first, next, sizeof first), 0);
         }
         nncf_compression_ctrl_destroy(ctrl);
@@ -722,8 +722,8 @@ START_TEST(a_freeze_stops_loss_noise_and_logits)
     ck_assert_int_eq(nncf_compression_ctrl_zero_grad(ctrl), NNCF_OK);
     ck_assert_float_eq(p.grad[0], 0);
     ck_assert_int_eq(nncf_compression_ctrl_epoch_step(ctrl), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_compress_weight(a.layer, w), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_compress_weight_backward(a.layer, grad), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(a.layer, w, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight_backward(a.layer, grad, NULL), NNCF_OK);
     ck_assert(p.grad[5] != 0);
     ck_assert_int_eq(nncf_compression_ctrl_zero_grad(ctrl), NNCF_OK);
     ck_assert_int_eq(nncf_compression_ctrl_epoch_step(ctrl), NNCF_OK);
@@ -733,9 +733,9 @@ START_TEST(a_freeze_stops_loss_noise_and_logits)
     ck_assert_int_eq(fx_statistics(ctrl).frozen, 1);
     ck_assert_double_eq(nncf_compression_ctrl_loss(ctrl), 0);
     ck_assert_int_eq(nncf_model_get_mode(model), NNCF_MODE_TRAIN);
-    ck_assert_int_eq(nncf_layer_compress_weight(a.layer, w), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(a.layer, w, NULL), NNCF_OK);
     memset(a.weight_grad, 0, sizeof w);
-    ck_assert_int_eq(nncf_layer_compress_weight_backward(a.layer, grad), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight_backward(a.layer, grad, NULL), NNCF_OK);
     for (int i = 0; i < N; i++) {
         ck_assert_float_eq(w[i], i % 4 ? a.weight[i] : 0);
         ck_assert_float_eq(a.weight_grad[i], i % 4 ? 1 : 0);

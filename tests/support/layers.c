@@ -20,7 +20,7 @@ size_t fx_count(const int64_t s[4])
     return (size_t)(s[0] * s[1] * s[2] * s[3]);
 }
 
-const nncf_tensor *fx_view(fx_tensor *self, float *data, int ndim, const int64_t s[4])
+nncf_tensor *fx_view(fx_tensor *self, float *data, int ndim, const int64_t s[4])
 {
     memcpy(self->shape, s, sizeof self->shape);
     self->t = (nncf_tensor){.data = data, .dtype = NNCF_F32, .ndim = ndim, .shape = self->shape};

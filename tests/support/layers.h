@@ -20,7 +20,7 @@ typedef struct fx_tensor {
 size_t fx_count(const int64_t s[4]);
 
 /* A view that points into *self: do not copy. */
-const nncf_tensor *fx_view(fx_tensor *self, float *data, int ndim, const int64_t s[4]);
+nncf_tensor *fx_view(fx_tensor *self, float *data, int ndim, const int64_t s[4]);
 
 /* ---- a block: what is registered, and its buffers ---- */
 

@@ -407,7 +407,7 @@ static void compare_node(graph *g, graph *const twins[2], int index, bool trains
         dx[t][0] = floats(in);
         dx[t][1] = floats(in);
         nncf_tensor ty = view(y[t], n->y_dtype, &n->out);
-        nncf_status status = nncf_layer_forward(layer, x, &ty);
+        nncf_status status = nncf_layer_forward(layer, x, (size_t)n->n_in, &ty, NULL);
         const bool refuses = norm_refuses(twins[t], &twins[t]->nodes[index]);
         CHECK(w, status == (refuses ? NNCF_E_SHAPE : NNCF_OK), "twin %d: forward of %s: %d", t,
             n->scope, status);
@@ -420,7 +420,7 @@ static void compare_node(graph *g, graph *const twins[2], int index, bool trains
             to[i].data = dx[t][i];
             to[i].dtype = NNCF_F32;
         }
-        status = nncf_layer_backward(layer, x, &td, to);
+        status = nncf_layer_backward(layer, x, (size_t)n->n_in, &td, to, NULL);
         CHECK(w, status == NNCF_OK, "twin %d: backward of %s: %d", t, n->scope, status);
         free(used);
     }
@@ -536,7 +536,7 @@ static void check_stripped(graph *g, const nncf_checkpoint *c, node *n)
     snprintf(name, sizeof name, "%s.weight_zero_point", n->scope);
     nncf_checkpoint_get(c, name, &zero);
     const bool packed = n->q[WEIGHT].there && n->q[WEIGHT].bits <= 4;
-    nncf_layer_compress_weight(n->layer, w);
+    nncf_layer_compress_weight(n->layer, w, NULL);
     /* unsigned codes without a zero point cannot be told from signed nibbles by type alone */
     const bool nibbles_unsigned =
         packed && !zero.data && n->q[WEIGHT].sign == 0 && !n->q[WEIGHT].asymmetric;

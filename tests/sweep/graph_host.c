@@ -98,7 +98,7 @@ static void quantize_in(graph *g, node *n, int i, const float *x)
     const bool in_place = sweep_one_in(w->rng, 2);
     nncf_tensor from = view(in_place ? k->used[i] : k->raw[i], NNCF_F32, s),
                 to = view(k->used[i], NNCF_F32, s);
-    nncf_status status = nncf_layer_quantize_input(n->layer, &from, &to);
+    nncf_status status = nncf_layer_quantize_input(n->layer, &from, &to, NULL);
     CHECK(w, status == NNCF_OK, "quantize_input of %s: %d", n->scope, status);
     saw(g, s->d[0]);
     est *a = ests(count);
@@ -126,7 +126,7 @@ void check_weight(graph *g, node *n)
     world *w = g->world;
     quant *q = &n->q[WEIGHT];
     float *got = floats(n->n_weight);
-    nncf_status status = nncf_layer_compress_weight(n->layer, got);
+    nncf_status status = nncf_layer_compress_weight(n->layer, got, NULL);
     CHECK(w, status == NNCF_OK, "compress_weight of %s: %d", n->scope, status);
     weight_used(g);
     expect_weight(g, n);
@@ -168,7 +168,7 @@ void host_forward(graph *g, node *n, const float *const x[2])
                 n, k->used[0][i], n->n_in == 2 ? k->used[1][i] : 0, channel_at(&n->out, i), d);
     }
     nncf_tensor from = view(k->host, NNCF_F32, &n->out), to = view(n->y, NNCF_F32, &n->out);
-    nncf_status status = nncf_layer_quantize_output(n->layer, &from, &to);
+    nncf_status status = nncf_layer_quantize_output(n->layer, &from, &to, NULL);
     CHECK(w, status == NNCF_OK, "quantize_output of %s: %d", n->scope, status);
     saw(g, n->out.d[0]);
     est *a = ests(count);
@@ -200,8 +200,8 @@ static void quantizer_backward(
     memcpy(copy, x, count * sizeof *x);
     nncf_tensor tx = view(copy, NNCF_F32, s), td = view(d, NNCF_F32, s);
     nncf_status status = place == INPUT
-        ? nncf_layer_quantize_input_backward(n->layer, &tx, &td, &td)
-        : nncf_layer_quantize_output_backward(n->layer, &tx, &td, &td);
+        ? nncf_layer_quantize_input_backward(n->layer, &tx, &td, &td, NULL)
+        : nncf_layer_quantize_output_backward(n->layer, &tx, &td, &td, NULL);
     CHECK(w, status == NNCF_OK, "backward of a quantizer of %s: %d", n->scope, status);
     for (size_t i = 0; i < count; i++)
         check_est(w, "gradient through a quantizer", n, i, (double)d[i], expected[i]);
@@ -223,7 +223,7 @@ static void weight_backward(graph *g, node *n, const float *d, float *dx)
     for (size_t i = 0; i < n->n_weight; i++)
         expected[i] = exact((double)dw[i]);
     expect_weight_backward(g, n, expected);
-    nncf_status status = nncf_layer_compress_weight_backward(n->layer, dw);
+    nncf_status status = nncf_layer_compress_weight_backward(n->layer, dw, NULL);
     CHECK(g->world, status == NNCF_OK, "compress_weight_backward of %s: %d", n->scope, status);
     free(dw);
     free(expected);
@@ -282,10 +282,10 @@ void call_parts(graph *g)
     fill_random(w->rng, x, count, 3);
     for (size_t i = 0; i < count; i++)
         a[i] = exact((double)x[i]);
-    const nncf_tensor tx = view(x, NNCF_F32, &s), ty = view(y, NNCF_F32, &s);
+    nncf_tensor tx = view(x, NNCF_F32, &s), ty = view(y, NNCF_F32, &s);
     note(w, " part");
-    nncf_status status = place == INPUT ? nncf_layer_quantize_input(n->layer, &tx, &ty)
-                                        : nncf_layer_quantize_output(n->layer, &tx, &ty);
+    nncf_status status = place == INPUT ? nncf_layer_quantize_input(n->layer, &tx, &ty, NULL)
+                                        : nncf_layer_quantize_output(n->layer, &tx, &ty, NULL);
     CHECK(w, status == NNCF_OK,
         "a part of %s, place %d of %zu channels, %d dimensions, %d channels: %d", n->scope,
         (int)place, n->q[place].channels, (int)s.ndim, (int)s.d[1], status);

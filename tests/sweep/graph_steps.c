@@ -85,13 +85,14 @@ static bool forward_node(graph *g, int index)
         int64_t s[NNCF_MAX_NDIM];
         int32_t ndim = 0;
         keep_running(n);
-        nncf_status status = nncf_layer_output_shape(n->layer, x, s, &ndim);
+        nncf_status status =
+            nncf_layer_output_shape(n->layer, x, (size_t)n->n_in, s, NNCF_MAX_NDIM, &ndim, NULL);
         CHECK(w,
             status == NNCF_OK && ndim == n->out.ndim &&
                 memcmp(s, n->out.d, (size_t)ndim * sizeof *s) == 0,
             "output shape of %s: %d", n->scope, status);
         const bool refuses = norm_refuses(g, n);
-        status = nncf_layer_forward(n->layer, x, &y);
+        status = nncf_layer_forward(n->layer, x, (size_t)n->n_in, &y, NULL);
         CHECK(
             w, status == (refuses ? NNCF_E_SHAPE : NNCF_OK), "forward of %s: %d", n->scope, status);
         if (status != NNCF_OK)
@@ -138,7 +139,8 @@ static void backward_layer(graph *g, node *n, bool wanted)
         d[i] = view(dx[shared ? 0 : i], NNCF_F32, source_shape(g, n->from[i]));
     }
     expect_backward(g, n, n->dy, expected);
-    nncf_status status = nncf_layer_backward(n->layer, x, &ty, wanted ? d : NULL);
+    nncf_status status =
+        nncf_layer_backward(n->layer, x, (size_t)n->n_in, &ty, wanted ? d : NULL, NULL);
     CHECK(w, status == NNCF_OK, "backward of %s: %d", n->scope, status);
     for (int i = 0; i < n->n_in; i++) {
         const float *got = dx[shared ? 0 : i];
@@ -348,7 +350,7 @@ static void call_eval_twice(graph *g)
         nncf_tensor x[2], y = view(again, n->y_dtype, &n->out);
         for (int j = 0; j < n->n_in; j++)
             x[j] = source_view(g, n->from[j]);
-        nncf_status status = nncf_layer_forward(n->layer, x, &y);
+        nncf_status status = nncf_layer_forward(n->layer, x, (size_t)n->n_in, &y, NULL);
         CHECK(g->world, status == NNCF_OK && memcmp(again, n->y, n_bytes) == 0,
             "%s: eval twice differs", n->scope);
         free(again);

@@ -131,7 +131,7 @@ static void wrong_forward(graph *g, node *n)
             how = NULL; /* the shape given above is another layer's */
     }
     if (how) {
-        nncf_status status = nncf_layer_forward(layer, x, y);
+        nncf_status status = nncf_layer_forward(layer, x, (size_t)n->n_in, y, NULL);
         CHECK(w, status < 0, "forward of %s succeeds with wrong %s", n->scope, how);
     }
     untouched(&t, "forward");
@@ -185,7 +185,7 @@ static void wrong_backward(graph *g, node *n)
         }
     }
     if (how) {
-        nncf_status status = nncf_layer_backward(n->layer, x, &ty, d);
+        nncf_status status = nncf_layer_backward(n->layer, x, (size_t)n->n_in, &ty, d, NULL);
         /* codes that were written before a controller came or went have no meaning now either */
         const bool is_stale = status == NNCF_E_DTYPE && (t.x[0].dtype || t.x[1].dtype);
         CHECK(w, status < 0 && (!wanted || status == wanted || is_stale),
@@ -225,15 +225,15 @@ static void wrong_channels(graph *g, node *n)
     float *x[2] = {floats(count_of(&in)), floats(count_of(&in))}, *y = floats(count_of(&out));
     nncf_tensor tx[2] = {view(x[0], NNCF_F32, &in), view(x[1], NNCF_F32, &in)},
                 ty = view(y, NNCF_F32, &out);
-    nncf_status status = nncf_layer_forward(n->layer, tx, &ty);
+    nncf_status status = nncf_layer_forward(n->layer, tx, (size_t)n->n_in, &ty, NULL);
     CHECK(w, status == NNCF_E_SHAPE, "%s takes %d channels, its quantizer has %d: %d", n->scope,
         (int)channels, (int)registered, status);
-    status = nncf_layer_backward(n->layer, tx, &ty, NULL);
+    status = nncf_layer_backward(n->layer, tx, (size_t)n->n_in, &ty, NULL, NULL);
     CHECK(w, status < 0, "backward of %s with other channels", n->scope);
     for (size_t i = 0; i < count_of(&out); i++)
         CHECK(w, y[i] == 0, "%s was refused and wrote", n->scope);
     if (refuses(n, OUTPUT, channels))
-        CHECK(w, nncf_layer_quantize_output(n->layer, &ty, &ty) == NNCF_E_SHAPE,
+        CHECK(w, nncf_layer_quantize_output(n->layer, &ty, &ty, NULL) == NNCF_E_SHAPE,
             "output of %s: other channels", n->scope);
     free(x[0]);
     free(x[1]);
@@ -264,18 +264,20 @@ static void wrong_part(graph *g, node *n)
     }
     if (how) {
         nncf_status status = sweep_one_in(w->rng, 2)
-            ? (input ? nncf_layer_quantize_input : nncf_layer_quantize_output)(n->layer, px, py)
+            ? (input ? nncf_layer_quantize_input : nncf_layer_quantize_output)(
+                  n->layer, px, py, NULL)
             : (input ? nncf_layer_quantize_input_backward : nncf_layer_quantize_output_backward)(
-                  n->layer, px, px, py);
+                  n->layer, px, px, py, NULL);
         CHECK(w, status < 0, "a part of %s succeeds with wrong %s", n->scope, how);
     }
     if (n->n_weight == 0)
-        CHECK(w, nncf_layer_compress_weight(n->layer, x) == NNCF_E_ARG, "a weight of %s", n->scope);
+        CHECK(w, nncf_layer_compress_weight(n->layer, x, NULL) == NNCF_E_ARG, "a weight of %s",
+            n->scope);
     CHECK(w,
-        nncf_layer_compress_weight(NULL, x) == NNCF_E_ARG &&
-            nncf_layer_compress_weight(n->layer, NULL) == NNCF_E_ARG,
+        nncf_layer_compress_weight(NULL, x, NULL) == NNCF_E_ARG &&
+            nncf_layer_compress_weight(n->layer, NULL, NULL) == NNCF_E_ARG,
         "compress_weight of NULL");
-    CHECK(w, nncf_layer_compress_weight_backward(n->layer, NULL) == NNCF_E_ARG,
+    CHECK(w, nncf_layer_compress_weight_backward(n->layer, NULL, NULL) == NNCF_E_ARG,
         "compress_weight_backward of NULL");
     free(x);
     untouched(&t, "a part");
@@ -377,7 +379,7 @@ void wrong_call(graph *g)
         wrong_snapshot(g);
     if (n->kind == HOST && g->mode >= 0) {
         nncf_tensor x = source_view(g, n->from[0]), y = view(n->y, NNCF_F32, &n->out);
-        CHECK(g->world, nncf_layer_forward(n->layer, &x, &y) == NNCF_E_UNSUPPORTED, "forward of %s",
-            n->scope);
+        CHECK(g->world, nncf_layer_forward(n->layer, &x, 1, &y, NULL) == NNCF_E_UNSUPPORTED,
+            "forward of %s", n->scope);
     }
 }

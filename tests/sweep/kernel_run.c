@@ -298,14 +298,16 @@ static nncf_status make_controller(run *r, nncf_error *err)
 static bool forward_floats(
     run *r, nncf_layer *layer, const nncf_tensor *x, nncf_tensor *y, int64_t shape[4])
 {
+    const size_t n_x = nncf_layer_op(layer) == NNCF_OP_ADD ? 2 : 1;
     int32_t ndim;
-    if (!ok(r, "nncf_layer_output_shape", nncf_layer_output_shape(layer, x, shape, &ndim), NULL))
+    if (!ok(r, "nncf_layer_output_shape",
+            nncf_layer_output_shape(layer, x, n_x, shape, NNCF_MAX_NDIM, &ndim, NULL), NULL))
         return false;
     size_t count = 1;
     for (int32_t i = 0; i < ndim; i++)
         count *= (size_t)shape[i];
     *y = tensor(r, count, NNCF_F32, ndim, shape);
-    return ok(r, "forward of floats", nncf_layer_forward(layer, x, y), NULL);
+    return ok(r, "forward of floats", nncf_layer_forward(layer, x, n_x, y, NULL), NULL);
 }
 
 static bool initialize(run *r)
@@ -423,7 +425,7 @@ static void try_wrong_channels(run *r, const char *when)
         x[i] = tensor(r, kernel_count(in), NNCF_F32, 4, in);
         memset(x[i].data, 0, kernel_count(in) * sizeof(float));
     }
-    nncf_status status = nncf_layer_forward(r->layer, x, &y);
+    nncf_status status = nncf_layer_forward(r->layer, x, (size_t)kernel_inputs(c), &y, NULL);
     if (status != NNCF_E_SHAPE && (per_channel || status != NNCF_OK))
         fail(r, "%s, %d channels in place of %d: %s", when, (int)in[1], (int)c->in[1],
             nncf_status_name(status));
@@ -598,12 +600,12 @@ static bool ask_operands(run *r)
     if (!kernel_has_weight(c))
         return true;
     float *wq = take(&r->blocks, n_w * sizeof *wq, 0);
-    if (!ok(r, "nncf_layer_compress_weight", nncf_layer_compress_weight(r->layer, wq), NULL))
+    if (!ok(r, "nncf_layer_compress_weight", nncf_layer_compress_weight(r->layer, wq, NULL), NULL))
         return false;
     nncf_tensor xq = tensor(r, n, NNCF_F32, c->x_ndim, c->x_shape);
     if (c->own_input && c->quantized &&
-        !ok(r, "nncf_layer_quantize_input", nncf_layer_quantize_input(r->layer, &r->x[0], &xq),
-            NULL))
+        !ok(r, "nncf_layer_quantize_input",
+            nncf_layer_quantize_input(r->layer, &r->x[0], &xq, NULL), NULL))
         return false;
     if (!d->wq) {
         d->wq = take(&d->blocks, n_w * sizeof *wq, 0);
@@ -620,7 +622,8 @@ static bool train(run *r)
 {
     const kernel_case *c = r->c;
     const size_t n_out = kernel_count(c->out), n_c = (size_t)c->out[1];
-    if (!ok(r, "forward", nncf_layer_forward(r->layer, r->x, &r->y), NULL))
+    if (!ok(r, "forward", nncf_layer_forward(r->layer, r->x, (size_t)kernel_inputs(c), &r->y, NULL),
+            NULL))
         return false;
     float *y = outputs_of(r);
     keep(r, y, n_out);
@@ -630,7 +633,9 @@ static bool train(run *r)
         keep(r, r->var, n_c);
     }
     return ok(r, "backward",
-        nncf_layer_backward(r->layer, r->x, &r->dy, c->wants_dx ? r->dx : NULL), NULL);
+        nncf_layer_backward(
+            r->layer, r->x, (size_t)kernel_inputs(c), &r->dy, c->wants_dx ? r->dx : NULL, NULL),
+        NULL);
 }
 
 static kernel_given given(const run *r)
@@ -683,7 +688,8 @@ static void check_run(run *r, const kernel_expected *e)
     }
     check_gradients(r, e);
     nncf_model_set_mode(r->model, NNCF_MODE_EVAL);
-    if (!ok(r, "forward in eval mode", nncf_layer_forward(r->layer, r->x, &r->y), NULL))
+    if (!ok(r, "forward in eval mode",
+            nncf_layer_forward(r->layer, r->x, (size_t)kernel_inputs(c), &r->y, NULL), NULL))
         return;
     float *eval_y = outputs_of(r);
     check(r, "y in eval mode", eval_y, e->eval_y, n_out, NULL);

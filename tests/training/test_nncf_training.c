@@ -176,7 +176,7 @@ static void host_backward(rig *r, int i)
                             r->d_in[i][from] += d * r->used_w[i][weight];
                         }
                 }
-    ck_assert_int_eq(nncf_layer_compress_weight_backward(r->layers[i], dw), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight_backward(r->layers[i], dw, NULL), NNCF_OK);
 }
 
 /* ---- a step ---- */
@@ -184,24 +184,25 @@ static void host_backward(rig *r, int i)
 static void forward(rig *r)
 {
     for (int i = 0; i < LAYERS; i++) {
-        const nncf_tensor x = view_of(i, r->in[i], in_shapes[i]),
-                          y = view_of(i, r->out[i], out_shapes[i]);
+        nncf_tensor x = view_of(i, r->in[i], in_shapes[i]),
+                    y = view_of(i, r->out[i], out_shapes[i]);
         if (r->parts) {
-            const nncf_tensor used = view(r->used_in, in_shapes[i]),
-                              raw = view_of(i, r->raw[i], out_shapes[i]);
-            ck_assert_int_eq(nncf_layer_compress_weight(r->layers[i], r->used_w[i]), NNCF_OK);
+            nncf_tensor used = view(r->used_in, in_shapes[i]),
+                        raw = view_of(i, r->raw[i], out_shapes[i]);
+            ck_assert_int_eq(nncf_layer_compress_weight(r->layers[i], r->used_w[i], NULL), NNCF_OK);
             if (i == CONV1)
-                ck_assert_int_eq(nncf_layer_quantize_input(r->layers[i], &x, &used), NNCF_OK);
+                ck_assert_int_eq(nncf_layer_quantize_input(r->layers[i], &x, &used, NULL), NNCF_OK);
             host_forward(r, i);
-            ck_assert_int_eq(nncf_layer_quantize_output(r->layers[i], &raw, &y), NNCF_OK);
+            ck_assert_int_eq(nncf_layer_quantize_output(r->layers[i], &raw, &y, NULL), NNCF_OK);
         } else {
             const nncf_tensor flat = {
                 .data = r->in[i], .ndim = 4, .shape = i == FC1 ? out_shapes[CONV2] : in_shapes[i]};
-            ck_assert_int_eq(nncf_layer_forward(r->layers[i], i == FC2 ? &x : &flat, &y), NNCF_OK);
+            ck_assert_int_eq(
+                nncf_layer_forward(r->layers[i], i == FC2 ? &x : &flat, 1, &y, NULL), NNCF_OK);
         }
         if (i == CONV1) {
-            const nncf_tensor pooled = view(r->in[CONV2], in_shapes[CONV2]);
-            ck_assert_int_eq(nncf_layer_forward(r->pool, &y, &pooled), NNCF_OK);
+            nncf_tensor pooled = view(r->in[CONV2], in_shapes[CONV2]);
+            ck_assert_int_eq(nncf_layer_forward(r->pool, &y, 1, &pooled, NULL), NNCF_OK);
         } else if (i < FC2) {
             memcpy(r->in[i + 1], r->out[i], count(out_shapes[i]) * sizeof(float));
         }
@@ -230,30 +231,30 @@ static double task_loss(rig *r)
 static void backward(rig *r)
 {
     for (int i = FC2; i >= 0; i--) {
-        const nncf_tensor x = view_of(i, r->in[i], in_shapes[i]),
-                          dy = view_of(i, r->d_out[i], out_shapes[i]),
-                          dx = view_of(i, r->d_in[i], in_shapes[i]);
+        nncf_tensor x = view_of(i, r->in[i], in_shapes[i]),
+                    dy = view_of(i, r->d_out[i], out_shapes[i]),
+                    dx = view_of(i, r->d_in[i], in_shapes[i]);
         if (r->parts) {
             const nncf_tensor raw = view_of(i, r->raw[i], out_shapes[i]);
             ck_assert_int_eq(
-                nncf_layer_quantize_output_backward(r->layers[i], &raw, &dy, &dy), NNCF_OK);
+                nncf_layer_quantize_output_backward(r->layers[i], &raw, &dy, &dy, NULL), NNCF_OK);
             host_backward(r, i);
             if (i == CONV1)
                 ck_assert_int_eq(
-                    nncf_layer_quantize_input_backward(r->layers[i], &x, &dx, &dx), NNCF_OK);
+                    nncf_layer_quantize_input_backward(r->layers[i], &x, &dx, &dx, NULL), NNCF_OK);
         } else {
             const int64_t *shape = i == FC1 ? out_shapes[CONV2] : in_shapes[i];
-            const nncf_tensor flat = {.data = r->in[i], .ndim = 4, .shape = shape},
-                              d_flat = {.data = r->d_in[i], .ndim = 4, .shape = shape};
-            ck_assert_int_eq(nncf_layer_backward(r->layers[i], i == FC2 ? &x : &flat, &dy,
-                                 i == FC2 ? &dx : &d_flat),
+            nncf_tensor flat = {.data = r->in[i], .ndim = 4, .shape = shape},
+                        d_flat = {.data = r->d_in[i], .ndim = 4, .shape = shape};
+            ck_assert_int_eq(nncf_layer_backward(r->layers[i], i == FC2 ? &x : &flat, 1, &dy,
+                                 i == FC2 ? &dx : &d_flat, NULL),
                 NNCF_OK);
         }
         if (i == CONV2) {
-            const nncf_tensor before = view(r->out[CONV1], out_shapes[CONV1]),
-                              d = view(r->d_in[i], in_shapes[i]),
-                              to = view(r->d_out[CONV1], out_shapes[CONV1]);
-            ck_assert_int_eq(nncf_layer_backward(r->pool, &before, &d, &to), NNCF_OK);
+            nncf_tensor before = view(r->out[CONV1], out_shapes[CONV1]),
+                        d = view(r->d_in[i], in_shapes[i]),
+                        to = view(r->d_out[CONV1], out_shapes[CONV1]);
+            ck_assert_int_eq(nncf_layer_backward(r->pool, &before, 1, &d, &to, NULL), NNCF_OK);
         } else if (i > 0) {
             memcpy(r->d_out[i - 1], r->d_in[i], count(in_shapes[i]) * sizeof(float));
         }

@@ -150,7 +150,9 @@ static void forward(net *g)
                 tensor_of(g, g->inputs[i][k], g->inputs[i][k] < 0 ? g->x : g->y[g->inputs[i][k]]);
         if (!g->y[i]) {
             ok(g, "output_shape",
-                nncf_layer_output_shape(g->layers[i], x, g->shapes[i], &g->ndims[i]));
+                nncf_layer_output_shape(g->layers[i], x,
+                    nncf_layer_op(g->layers[i]) == NNCF_OP_ADD ? 2 : 1, g->shapes[i], 4,
+                    &g->ndims[i], NULL));
             g->count[i] = 1;
             for (int k = 0; k < g->ndims[i]; k++)
                 g->count[i] *= (size_t)g->shapes[i][k];
@@ -158,7 +160,9 @@ static void forward(net *g)
             g->d[i] = values(g, g->count[i]);
         }
         y = tensor_of(g, i, g->y[i]);
-        ok(g, "forward", nncf_layer_forward(g->layers[i], x, &y));
+        ok(g, "forward",
+            nncf_layer_forward(
+                g->layers[i], x, nncf_layer_op(g->layers[i]) == NNCF_OP_ADD ? 2 : 1, &y, NULL));
     }
 }
 
@@ -171,7 +175,9 @@ static void backward(net *g)
             x[k] = tensor_of(g, from, from < 0 ? g->x : g->y[from]);
             dx[k] = tensor_of(g, from, k ? g->spare : from < 0 ? g->dx : g->d[from]);
         }
-        ok(g, "backward", nncf_layer_backward(g->layers[i], x, &dy, dx));
+        ok(g, "backward",
+            nncf_layer_backward(g->layers[i], x, nncf_layer_op(g->layers[i]) == NNCF_OP_ADD ? 2 : 1,
+                &dy, dx, NULL));
     }
 }
 

@@ -221,7 +221,9 @@ static void add_node(graph *g, struct json_object *spec)
         if (strcmp(types[t].type, type) == 0)
             status = types[t].add(g, spec, inputs, n_inputs, &n->layer, &err);
     ck_assert_msg(status == NNCF_OK, "%s: %s", g->name, err.message);
-    ck_assert_int_eq(nncf_layer_output_shape(n->layer, in, n->shape, &n->ndim), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_layer_output_shape(n->layer, in, (size_t)n->n_inputs, n->shape, 4, &n->ndim, NULL),
+        NNCF_OK);
     n->count = 1;
     for (int i = 0; i < n->ndim; i++)
         n->count *= (size_t)n->shape[i];
@@ -295,7 +297,7 @@ static void forward(graph *g)
         nncf_tensor in[2], y = view(g, i, 0);
         for (int k = 0; k < n->n_inputs; k++)
             in[k] = view(g, n->inputs[k], 0);
-        ck_assert_int_eq(nncf_layer_forward(n->layer, in, &y), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(n->layer, in, (size_t)n->n_inputs, &y, NULL), NNCF_OK);
     }
 }
 
@@ -314,7 +316,8 @@ static void backward(graph *g)
             dx[k].data = parts[k] = malloc(count * sizeof(float));
             ck_assert_ptr_nonnull(parts[k]);
         }
-        ck_assert_int_eq(nncf_layer_backward(n->layer, in, &dy, dx), NNCF_OK);
+        ck_assert_int_eq(
+            nncf_layer_backward(n->layer, in, (size_t)n->n_inputs, &dy, dx, NULL), NNCF_OK);
         for (int k = 0; k < n->n_inputs; k++) {
             float *sum = n->inputs[k] < 0 ? g->dx : g->nodes[n->inputs[k]].dy;
             size_t count = n->inputs[k] < 0 ? g->input_count : g->nodes[n->inputs[k]].count;

@@ -171,30 +171,37 @@ static void forward(run *r)
     const nncf_tensor pair[2] = {r->t[1].t, r->t[3].t};
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(
-            nncf_layer_forward(r->block[i].layer, &r->t[i].t, &r->t[i + 1].t), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_forward(r->add, pair, &r->t[4].t), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_forward(r->max, &r->t[4].t, &r->t[5].t), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_forward(r->mean, &r->t[5].t, &r->t[6].t), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_forward(r->block[3].layer, &r->t[6].t, &r->t[7].t), NNCF_OK);
+            nncf_layer_forward(r->block[i].layer, &r->t[i].t, 1, &r->t[i + 1].t, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(r->add, pair, 2, &r->t[4].t, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(r->max, &r->t[4].t, 1, &r->t[5].t, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(r->mean, &r->t[5].t, 1, &r->t[6].t, NULL), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_layer_forward(r->block[3].layer, &r->t[6].t, 1, &r->t[7].t, NULL), NNCF_OK);
 }
 
 static void backward(run *r)
 {
-    const nncf_tensor pair[2] = {r->t[1].t, r->t[3].t}, dpair[2] = {r->skip.t, r->d[3].t};
+    nncf_tensor pair[2] = {r->t[1].t, r->t[3].t}, dpair[2] = {r->skip.t, r->d[3].t};
     ck_assert_int_eq(
-        nncf_layer_backward(r->block[3].layer, &r->t[6].t, &r->d[7].t, &r->d[6].t), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_backward(r->mean, &r->t[5].t, &r->d[6].t, &r->d[5].t), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_backward(r->max, &r->t[4].t, &r->d[5].t, &r->d[4].t), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_backward(r->add, pair, &r->d[4].t, dpair), NNCF_OK);
+        nncf_layer_backward(r->block[3].layer, &r->t[6].t, 1, &r->d[7].t, &r->d[6].t, NULL),
+        NNCF_OK);
     ck_assert_int_eq(
-        nncf_layer_backward(r->block[2].layer, &r->t[2].t, &r->d[3].t, &r->d[2].t), NNCF_OK);
+        nncf_layer_backward(r->mean, &r->t[5].t, 1, &r->d[6].t, &r->d[5].t, NULL), NNCF_OK);
     ck_assert_int_eq(
-        nncf_layer_backward(r->block[1].layer, &r->t[1].t, &r->d[2].t, &r->d[1].t), NNCF_OK);
+        nncf_layer_backward(r->max, &r->t[4].t, 1, &r->d[5].t, &r->d[4].t, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_backward(r->add, pair, 2, &r->d[4].t, dpair, NULL), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_layer_backward(r->block[2].layer, &r->t[2].t, 1, &r->d[3].t, &r->d[2].t, NULL),
+        NNCF_OK);
+    ck_assert_int_eq(
+        nncf_layer_backward(r->block[1].layer, &r->t[1].t, 1, &r->d[2].t, &r->d[1].t, NULL),
+        NNCF_OK);
     float *into = r->d[1].t.data;
     const float *skip = r->skip.t.data;
     for (size_t i = 0; i < fx_count(r->t[1].shape); i++)
         into[i] += skip[i];
-    ck_assert_int_eq(nncf_layer_backward(r->block[0].layer, &r->t[0].t, &r->d[1].t, NULL), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_layer_backward(r->block[0].layer, &r->t[0].t, 1, &r->d[1].t, NULL, NULL), NNCF_OK);
 }
 
 /* Softmax and cross entropy; the gradient goes to d[7]. */

@@ -122,8 +122,8 @@ static void forward(rig *r)
     const nncf_tensor tx = {.data = x, .dtype = NNCF_F32, .ndim = 2, .shape = in};
     nncf_tensor ty = {.data = y, .dtype = NNCF_F32, .ndim = 2, .shape = middle};
     nncf_tensor tz = {.data = z, .dtype = NNCF_F32, .ndim = 2, .shape = out};
-    ck_assert_int_eq(nncf_layer_forward(r->k[0].layer, &tx, &ty), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_forward(r->k[1].layer, &ty, &tz), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(r->k[0].layer, &tx, 1, &ty, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(r->k[1].layer, &ty, 1, &tz, NULL), NNCF_OK);
 }
 
 /* Batches that initialization wanted. */
@@ -185,8 +185,8 @@ static void save_stage(enum stage s, const char *name_a, const char *name_b)
 static void used_weights(rig *r, float w[N_ALL])
 {
     ck_assert_int_eq(nncf_model_set_mode(r->model, NNCF_MODE_EVAL), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_compress_weight(r->k[0].layer, w), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_compress_weight(r->k[1].layer, w + N_A), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(r->k[0].layer, w, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(r->k[1].layer, w + N_A, NULL), NNCF_OK);
     ck_assert_int_eq(nncf_model_set_mode(r->model, NNCF_MODE_TRAIN), NNCF_OK);
 }
 

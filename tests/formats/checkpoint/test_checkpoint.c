@@ -490,8 +490,8 @@ START_TEST(state_comes_back)
         ck_assert_mem_eq(p.data, q.data, p.count * sizeof *p.data);
     }
     float wa[5 * 3 * 9], wb[5 * 3 * 9];
-    ck_assert_int_eq(nncf_layer_compress_weight(a.k.layer, wa), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_compress_weight(b.k.layer, wb), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(a.k.layer, wa, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(b.k.layer, wb, NULL), NNCF_OK);
     ck_assert_mem_eq(wa, wb, sizeof wa);
     nncf_checkpoint_close(c);
     fx_rig_free(&a);

@@ -56,7 +56,7 @@ static void begin(void)
             .data = x, .dtype = NNCF_F32, .ndim = 2, .shape = (const int64_t[]){2, 6}};
         nncf_tensor ty = {
             .data = y, .dtype = NNCF_F32, .ndim = 2, .shape = (const int64_t[]){2, 8}};
-        ck_assert_int_eq(nncf_layer_forward(source.k.layer, &tx, &ty), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(source.k.layer, &tx, 1, &ty, NULL), NNCF_OK);
     }
     ck_assert_int_eq(nncf_compression_ctrl_step(source.ctrl), NNCF_OK);
     file = state_of(&source);

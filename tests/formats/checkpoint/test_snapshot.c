@@ -392,14 +392,14 @@ static float initialized_scale(fx_rig *r)
 {
     float x[225], y[3 * 5 * 9];
     const int64_t in[] = {3, 3, 5, 5}, out[] = {3, 5, 3, 3};
-    const nncf_tensor tx = {x, NNCF_F32, 4, 0, in, NULL, {0, 0}},
-                      ty = {y, NNCF_F32, 4, 0, out, NULL, {0, 0}};
+    nncf_tensor tx = {x, NNCF_F32, 4, 0, in, NULL, {0, 0}},
+                ty = {y, NNCF_F32, 4, 0, out, NULL, {0, 0}};
     nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
     int32_t more = 0;
     for (int i = 0; i < 225; i++)
         x[i] = (float)i;
     while (nncf_compression_ctrl_init_step(r->ctrl, &more) == NNCF_OK && more)
-        ck_assert_int_eq(nncf_layer_forward(r->k.layer, &tx, &ty), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(r->k.layer, &tx, 1, &ty, NULL), NNCF_OK);
     for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(r->ctrl); i++) {
         ck_assert_int_eq(nncf_compression_ctrl_get_parameter(r->ctrl, i, &p), NNCF_OK);
         if (strstr(p.name, "input_quantizer"))

@@ -160,10 +160,12 @@ static inline void on_forward(on_net *n, float *images, int64_t batch)
         nncf_error err = NNCF_ERROR_INIT;
         for (int j = 0; j < 2; j++)
             x[j] = on_view(n, n->inputs[i][n->inputs[i][1] >= 0 ? j : 0], images, batch, shapes[j]);
-        on_must(nncf_layer_output_shape(n->layers[i], x, n->shapes[i], &n->ndims[i]), &err);
-        const nncf_tensor y = {
+        on_must(nncf_layer_output_shape(n->layers[i], x, n->inputs[i][1] >= 0 ? 2 : 1, n->shapes[i],
+                    4, &n->ndims[i], NULL),
+            &err);
+        nncf_tensor y = {
             .data = n->values[i], .dtype = NNCF_F32, .ndim = n->ndims[i], .shape = n->shapes[i]};
-        on_must(nncf_layer_forward(n->layers[i], x, &y), &err);
+        on_must(nncf_layer_forward(n->layers[i], x, n->inputs[i][1] >= 0 ? 2 : 1, &y, NULL), &err);
     }
 }
 
@@ -273,7 +275,7 @@ static inline nncf_status on_export_named(const on_net *n, const char *path, int
         .dtype = NNCF_F32,
         .ndim = n->image_ndim,
         .shape = n->image_shape};
-    const nncf_tensor y = {.data = n->values[last],
+    nncf_tensor y = {.data = n->values[last],
         .dtype = NNCF_F32,
         .ndim = n->ndims[last],
         .shape = n->shapes[last]};

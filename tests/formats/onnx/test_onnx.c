@@ -29,7 +29,7 @@ static void check_weight(
     char name[256];
     float *w = calloc(count, sizeof *w);
     ck_assert_int_eq(
-        nncf_layer_compress_weight(nncf_model_find_layer(n->model, scope), w), NNCF_OK);
+        nncf_layer_compress_weight(nncf_model_find_layer(n->model, scope), w, NULL), NNCF_OK);
     snprintf(name, sizeof name, "%s::weight%s", scope, codes ? "::codes" : "_values");
     const Nncf__Onnx__TensorProto *t = tensor(g, name), *scale, *zero;
     ck_assert_msg(t != NULL, "%s is missing", name);

@@ -54,14 +54,14 @@ static void forward(float *y)
     int64_t out[4];
     fx_fill(x, sizeof x / sizeof *x, 1, &state);
     fx_output_shape(&r.conv, input_shape, out);
-    const nncf_tensor *vx = fx_view(&tx, x, 4, input_shape);
-    const nncf_tensor *vy = fx_view(&ty, y, 4, out);
-    ck_assert_int_eq(nncf_layer_forward(r.conv.layer, vx, vy), NNCF_OK);
+    nncf_tensor *vx = fx_view(&tx, x, 4, input_shape);
+    nncf_tensor *vy = fx_view(&ty, y, 4, out);
+    ck_assert_int_eq(nncf_layer_forward(r.conv.layer, vx, 1, vy, NULL), NNCF_OK);
     float z[2 * 4];
     int64_t rows[4] = {2, 4, 1, 1}, flat[4] = {2, out[1] * out[2] * out[3], 1, 1};
     const nncf_tensor *vf = fx_view(&tx, y, 2, flat);
-    const nncf_tensor *vz = fx_view(&ty, z, 2, rows);
-    ck_assert_int_eq(nncf_layer_forward(r.linear.layer, vf, vz), NNCF_OK);
+    nncf_tensor *vz = fx_view(&ty, z, 2, rows);
+    ck_assert_int_eq(nncf_layer_forward(r.linear.layer, vf, 1, vz, NULL), NNCF_OK);
 }
 
 static void begin(const char *config)
@@ -199,7 +199,7 @@ START_TEST(decoded_weights_are_those_of_eval)
                   *want = fx_alloc(k->weights, sizeof *want);
             decode(c, k, got);
             nncf_model_set_mode(r.model, NNCF_MODE_EVAL);
-            ck_assert_int_eq(nncf_layer_compress_weight(k->layer, want), NNCF_OK);
+            ck_assert_int_eq(nncf_layer_compress_weight(k->layer, want, NULL), NNCF_OK);
             nncf_model_set_mode(r.model, NNCF_MODE_TRAIN);
             expect_same(got, want, k->weights);
             for (size_t i = 0; i < k->weights; i++)
