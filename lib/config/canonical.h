@@ -14,7 +14,7 @@ enum nncf__algorithm_kind {
     NNCF__QUANTIZATION,
     NNCF__FILTER_PRUNING,
     NNCF__BINARIZATION,
-    /* of later releases: no table of its keys here */
+    /* of later releases, whose keys are not in the table */
     NNCF__OTHER_ALGORITHM
 };
 enum nncf__schedule_kind {
@@ -58,7 +58,7 @@ enum nncf__quantizer_group {
     NNCF__GROUP_WEIGHTS = 1,
     NNCF__GROUP_ACTIVATIONS = 2
 };
-/* Where activation quantizers stand: config-dialects.md 7.1 and 7.2. */
+/* How activation quantizers are placed: docs/config.md. */
 enum nncf__setup { NNCF__SETUP_PATTERN = 0, NNCF__SETUP_PROPAGATION = 1 };
 enum nncf__device {
     NNCF__DEVICE_ANY = 0,
@@ -118,15 +118,15 @@ typedef struct nncf__quantizer_params {
     int32_t per_channel;
 } nncf__quantizer_params;
 
-/* One rule for ranges; of several the last one whose scopes and group fit a quantizer counts. */
+/* One rule for ranges. The last rule whose scopes and group fit a quantizer applies. */
 typedef struct nncf__range_rule {
     /* nncf__range_kind */
     int32_t kind;
     /* nncf__quantizer_group */
     int32_t group;
-    /* batches to look at; -1: n_samples says it */
+    /* batches to observe; -1: n_samples counts */
     int64_t n_steps;
-    /* images to look at, in whole batches; -1: n_steps says it */
+    /* images to observe, in whole batches; -1: n_steps counts */
     int64_t n_samples;
     /* percentile, mean_percentile */
     double min_percentile, max_percentile;
@@ -162,14 +162,14 @@ typedef struct nncf__algorithm {
     nncf__schedule_params schedule;
     /* nncf__importance_kind */
     int32_t importance;
-    /* params.concave as it counts in the dialect, resolved into schedule.curve; -1: there is none
+    /* params.concave as the dialect defines it, resolved into schedule.curve; -1: absent
      */
     int32_t concave;
     /* nncf__level_mode */
     int32_t level_mode;
     /* quantization */
     nncf__quantizer_params weights, activations;
-    /* NNCF__GIVEN_..., or-ed: what the config says; the rest a device decides */
+    /* NNCF__GIVEN_..., or-ed: what the config sets; the device decides the rest */
     int32_t weights_given, activations_given;
     /* default 1 (from 1.1 on) */
     int32_t quantize_inputs;
@@ -191,9 +191,9 @@ typedef struct nncf__algorithm {
     const nncf__pattern *patterns;
     size_t n_patterns;
     /* initializer.batchnorm_adaptation: batches (or -1 and samples) over which running statistics
-     * are taken anew */
+     * are recomputed */
     int64_t bn_adaptation_steps, bn_adaptation_samples, bn_forget_steps;
-    /* as bn_adaptation_samples: -1: bn_forget_steps says it */
+    /* as bn_adaptation_samples; -1: bn_forget_steps counts */
     int64_t bn_forget_samples;
     /* nncf__preset; resolved into `activations` already */
     int32_t preset;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A config's life, and reading it by path. */
+/* A config's life: load or parse, destroy; and its values by path. Parsing takes these steps: copy
+ * the text, index its lines, blank comments (comments.c), scan it into nodes (scan.c), read the
+ * nodes into the canonical form (read.c). After an error the config is destroyed; with a `report`
+ * callback reading continues first, so that every error is reported. */
 #include "config/config.h"
 
 #include "base/alloc.h"
@@ -33,7 +36,7 @@ void nncf_config_destroy(nncf_config *config)
     nncf__free(context, d->in_order);
     nncf__free(context, d->by_key);
     nncf__free(context, d->keys);
-    nncf__free(context, d->marks);
+    nncf__free(context, d->line_starts);
     nncf__free(context, d->text);
     nncf__free(context, d->name);
     nncf__config_arena_free(config);
@@ -50,7 +53,7 @@ static nncf_status ensure_context(nncf_context **context, bool *owns, nncf_error
     return nncf__context_small(context, err);
 }
 
-/* What a caller's parameters say. */
+/* A caller's parameters. */
 typedef struct load_options {
     /* 0: none */
     int32_t release;
@@ -119,8 +122,8 @@ static nncf_status parse(nncf_context *context, bool owns_context, const char *n
         if (size > 0)
             memcpy(d->text, text, size);
         d->text[size] = '\0';
-        status = nncf__config_mark_lines(d) ? nncf__config_blank_comments(d, err)
-                                            : nncf__fail(err, NNCF_E_NOMEM, name, "out of memory");
+        status = nncf__config_index_lines(d) ? nncf__config_blank_comments(d, err)
+                                             : nncf__fail(err, NNCF_E_NOMEM, name, "out of memory");
         if (status == NNCF_OK)
             status = nncf__config_scan(d, err);
         if (status == NNCF_OK)

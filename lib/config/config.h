@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the rest of the library asks of a config. */
+/* What the rest of the library reads from a config. */
 #ifndef NNCF__CONFIG_CONFIG_H
 #define NNCF__CONFIG_CONFIG_H
 
@@ -15,9 +15,8 @@
 const nncf__config_setup *nncf__config_setup_of(const nncf_config *config);
 /* Algorithms in file order; borrowed from the config. */
 const nncf__algorithm *nncf__config_algorithms(const nncf_config *config, size_t *count);
-/* Line of the entry of algorithm `algorithm`, or of what the keys `steps` lead to in it, as far as
- * the file has them
- * (*taken of them; nullable). Its path goes to `out`. */
+/* Line of algorithm `algorithm`, or of what the path of keys `steps` leads to in it, as far as the
+ * file has them (*taken keys; nullable). *out receives the path in the file. */
 int32_t nncf__config_origin(const nncf_config *config, size_t algorithm, const char *const *steps,
     size_t n_steps, char *out, size_t room, size_t *taken);
 /* The canonical `compression` part as JSON text (keys sorted by the table, defaults in): what a

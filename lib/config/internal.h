@@ -18,23 +18,23 @@
 
 struct nncf__block;
 
-/* Where the values of an algorithm come from. Rows are those of the table of keys. */
+/* Where the values of an algorithm come from. Indices are those of the table of keys. */
 typedef struct nncf__key_sources {
     /* of the algorithm */
     uint32_t node;
-    /* [row] node that gave it; 0: none */
+    /* [key] node of the key; 0: absent */
     uint32_t *given;
-    /* [row] node of another key that set the row's field; 0: none */
-    uint32_t *via;
-    /* [rule] the same for each range rule; NULL: the rule is not one of the file */
+    /* [key] node of another key that set the key's field; 0: none */
+    uint32_t *set_by;
+    /* [rule] `given` of each range rule; NULL: the rule is not in the file */
     uint32_t **rule_given;
-    /* of them: those of overrides come behind */
+    /* without those of overrides, which follow */
     size_t n_rules;
     /* the range rule is written as in NNCF 1.0 to 1.2 */
-    bool flat;
+    bool legacy_rule;
 } nncf__key_sources;
 
-/* Something valid that this release does not do: a controller is refused. */
+/* Something valid that this library does not support: a controller is rejected. */
 typedef struct nncf__unsupported {
     uint32_t node;
     /* static */
@@ -46,7 +46,7 @@ struct nncf_config {
     nncf_context *context;
     bool owns_context;
     nncf__document document;
-    /* node; 0: there is none */
+    /* node; 0: none */
     uint32_t compression;
     nncf__config_setup setup;
     nncf__algorithm *algorithms;
@@ -57,21 +57,21 @@ struct nncf_config {
     size_t n_unsupported;
     /* setup.release as text */
     char dialect[16];
-    /* by the caller; 0: none */
+    /* set by the caller; 0: none */
     int32_t wanted_release;
-    /* nncf__scope_check by the caller; -1: none */
+    /* nncf__scope_check set by the caller; -1: none */
     int32_t wanted_check;
-    /* The caller's for each mistake, nullable; how many it was told. */
+    /* The caller's callback for each error, nullable; how many errors it got. */
     void (*report)(void *user, const nncf_error *error);
     void *report_user;
     size_t n_reported;
-    /* whose key decided the dialect; 0: none */
+    /* the key that decided the dialect; 0: none */
     uint32_t release_node;
     uint32_t device_node, setup_node, multiplier_node;
     /* while it is read: the budget of its regular expressions */
     nncf__regex_work *regexes;
-    /* that the budget is used up was said */
-    bool regexes_told;
+    /* the error "budget used up" was reported */
+    bool regex_limit_reported;
     struct nncf__block *blocks;
 };
 
@@ -81,13 +81,13 @@ void *nncf__config_arena_alloc(nncf_config *config, size_t size);
 /* Free that memory. */
 void nncf__config_arena_free(nncf_config *config);
 
-/* Take note of something that is not there yet. */
+/* Record something that is not supported yet. */
 void nncf__config_add_unsupported(nncf_config *config, uint32_t node, const char *what);
-/* Log a line about a node's key. */
+/* Log a message with the place of a node's key. */
 void nncf__config_log_key(
     nncf_config *config, int32_t level, uint32_t node, const char *message, const char *detail);
 
-/* root.c: the training program's batch_size, 1 where it is none. */
+/* The training program's batch_size; 1 if absent or invalid. */
 int64_t nncf__config_batch_size(const nncf_config *config);
 
 #endif

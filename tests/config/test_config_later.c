@@ -281,9 +281,9 @@ START_TEST(every_value_has_an_origin)
     config = parse_as(sample, "2.2", NNCF_SCOPES_OFF);
     text = explain(config, NNCF_CONFIG_FORM_TEXT);
     find_line(text, "nncf_dialect", line);
-    ck_assert_str_eq(line, "nncf_dialect = \"2.2\" # said by the caller");
+    ck_assert_str_eq(line, "nncf_dialect = \"2.2\" # set by the caller");
     find_line(text, "(scopes without", line);
-    ck_assert_str_eq(line, "(scopes without a match) = \"off\" # said by the caller");
+    ck_assert_str_eq(line, "(scopes without a match) = \"off\" # set by the caller");
     free(text);
     nncf_config_destroy(config);
 }

@@ -81,7 +81,7 @@ static void put_default(const nncf__key *key)
         printf("]");
         return;
     }
-    if (key->another || key->offset == NNCF__NO_FIELD || key->type == NNCF__KEY_SCOPES ||
+    if (key->alias_of || key->offset == NNCF__NO_FIELD || key->type == NNCF__KEY_SCOPES ||
         key->type == NNCF__KEY_NUMBERS || key->type == NNCF__KEY_PATTERNS ||
         (key->flags & NNCF__KEY_FAN_OUT))
         return;
@@ -100,8 +100,8 @@ static void put_cell(const char *text)
 
 static void put_meaning(const nncf__key *key)
 {
-    if (key->another)
-        printf("as `%s`", key->another);
+    if (key->alias_of)
+        printf("as `%s`", key->alias_of);
     else
         put_cell(key->help ? key->help : "");
     if (key->unsupported)
@@ -286,8 +286,8 @@ static void put_object(int32_t kind, const char *section)
 static void put_description(const nncf__key *key)
 {
     char text[512], from[NNCF__RELEASE_TEXT], to[NNCF__RELEASE_TEXT];
-    snprintf(text, sizeof(text), "%s%s (NNCF %s%s%s)", key->another ? "the same as " : "",
-        key->another    ? key->another
+    snprintf(text, sizeof(text), "%s%s (NNCF %s%s%s)", key->alias_of ? "the same as " : "",
+        key->alias_of    ? key->alias_of
             : key->help ? key->help
                         : "",
         nncf__config_release_text(key->from, from), key->to ? " to " : " and later",

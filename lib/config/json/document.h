@@ -23,14 +23,15 @@ enum {
     NNCF__PATH_TEXT = 160
 };
 
-/* Nodes are named by their index; 0 is the root, and as nobody's child or sibling also "none". */
+/* Nodes are identified by their index. 0 is the root; the root is no child or sibling, so 0 also
+ * means "none". */
 typedef struct nncf__node {
     /* the value in the text, brackets and quotes included */
     uint32_t offset, length;
     /* opening quote of the key; members of objects only */
     uint32_t key_offset;
     uint32_t parent, next, first_child, last_child;
-    /* where they begin in the document's `in_order` and `by_key`, once all are there */
+    /* index of the first one in the document's `in_order` and `by_key`, after scanning */
     uint32_t children;
     /* of them */
     uint32_t count;
@@ -46,12 +47,12 @@ typedef struct nncf__node {
     void *value;
 } nncf__node;
 
-/* Every so many bytes of the text, the line there and where it begins: a place is found from the
- * mark before it. */
-enum { NNCF__LINE_MARK_BYTES = 1024 };
-typedef struct nncf__line_mark {
+/* For every NNCF__LINE_START_BYTES bytes of the text: the line at that place and where it begins.
+ */
+enum { NNCF__LINE_START_BYTES = 1024 };
+typedef struct nncf__line_start {
     uint32_t line, start;
-} nncf__line_mark;
+} nncf__line_start;
 
 typedef struct nncf__document {
     nncf_context *context;
@@ -60,8 +61,8 @@ typedef struct nncf__document {
     /* comments blanked; NUL after `size` bytes */
     char *text;
     size_t size;
-    /* [size / NNCF__LINE_MARK_BYTES + 1] */
-    nncf__line_mark *marks;
+    /* [size / NNCF__LINE_START_BYTES + 1] */
+    nncf__line_start *line_starts;
     /* decoded keys one after the other */
     char *keys;
     nncf__node *nodes;
@@ -76,11 +77,11 @@ typedef struct nncf__document {
 /* comments.c: check that the text is UTF-8 and turn comments and trailing commas into spaces;
  * newlines stay. */
 nncf_status nncf__config_blank_comments(nncf__document *document, nncf_error *err);
-/* scan.c: check that what is left is strict JSON within the limits, and make the nodes and their
+/* scan.c: check that the rest is strict JSON within the limits, and create the nodes and their
  * values. */
 nncf_status nncf__config_scan(nncf__document *document, nncf_error *err);
 
-/* json.c: the value of a node. False: no memory. */
+/* values.c: the value of a node. False: no memory. */
 bool nncf__value_set_text(nncf__node *node, const char *text, size_t length);
 bool nncf__value_set_integer(nncf__node *node, int64_t value);
 bool nncf__value_set_number(nncf__node *node, double value);
@@ -93,8 +94,8 @@ double nncf__value_number(const nncf__node *node);
 bool nncf__value_flag(const nncf__node *node);
 
 /* path.c */
-/* Make the marks of the lines; newlines stay where they are from then on. False: no memory. */
-bool nncf__config_mark_lines(nncf__document *document);
+/* Fill line_starts; newlines must not move afterwards. False: no memory. */
+bool nncf__config_index_lines(nncf__document *document);
 nncf__source_location nncf__config_location(const nncf__document *document, size_t offset);
 /* Bytes of a UTF-8 text up to a limit, whole characters only. */
 size_t nncf__config_cut(const char *text, size_t limit);
@@ -103,8 +104,8 @@ char *nncf__config_node_path(
     const nncf__document *document, uint32_t node, char out[NNCF__PATH_TEXT]);
 uint32_t nncf__config_find_key(
     const nncf__document *document, uint32_t object, const char *key); /* 0: none */
-/* Node at a caller's path: NNCF_E_ARG when it is malformed, NNCF_E_NOTFOUND when there is none;
- * then *node is the nearest enclosing one. */
+/* Node at a caller's path. NNCF_E_ARG: malformed. NNCF_E_NOTFOUND: no such node; *node is then the
+ * nearest enclosing one. */
 nncf_status nncf__config_find_path(
     const nncf__document *document, const char *path, uint32_t *node);
 

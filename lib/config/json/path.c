@@ -11,37 +11,37 @@
 #include <string.h>
 
 /* Go on counting from `from` to `to`. */
-static nncf__line_mark count_lines(
-    const nncf__document *document, nncf__line_mark mark, size_t from, size_t to)
+static nncf__line_start count_lines(
+    const nncf__document *document, nncf__line_start known, size_t from, size_t to)
 {
     for (size_t i = from; i < to && i < document->size; i++)
         if (document->text[i] == '\n')
-            mark = (nncf__line_mark){.line = mark.line + 1, .start = (uint32_t)i + 1};
-    return mark;
+            known = (nncf__line_start){.line = known.line + 1, .start = (uint32_t)i + 1};
+    return known;
 }
 
-bool nncf__config_mark_lines(nncf__document *document)
+bool nncf__config_index_lines(nncf__document *document)
 {
-    const size_t count = document->size / NNCF__LINE_MARK_BYTES + 1;
-    document->marks = nncf__calloc(document->context, count, sizeof(*document->marks));
-    if (!document->marks)
+    const size_t count = document->size / NNCF__LINE_START_BYTES + 1;
+    document->line_starts = nncf__calloc(document->context, count, sizeof(*document->line_starts));
+    if (!document->line_starts)
         return false;
-    document->marks[0] = (nncf__line_mark){.line = 1, .start = 0};
+    document->line_starts[0] = (nncf__line_start){.line = 1, .start = 0};
     for (size_t i = 1; i < count; i++)
-        document->marks[i] = count_lines(document, document->marks[i - 1],
-            (i - 1) * NNCF__LINE_MARK_BYTES, i * NNCF__LINE_MARK_BYTES);
+        document->line_starts[i] = count_lines(document, document->line_starts[i - 1],
+            (i - 1) * NNCF__LINE_START_BYTES, i * NNCF__LINE_START_BYTES);
     return true;
 }
 
 nncf__source_location nncf__config_location(const nncf__document *document, size_t offset)
 {
-    const size_t i = (offset < document->size ? offset : document->size) / NNCF__LINE_MARK_BYTES;
-    const nncf__line_mark mark =
-        count_lines(document, document->marks[i], i * NNCF__LINE_MARK_BYTES, offset);
+    const size_t i = (offset < document->size ? offset : document->size) / NNCF__LINE_START_BYTES;
+    const nncf__line_start known =
+        count_lines(document, document->line_starts[i], i * NNCF__LINE_START_BYTES, offset);
     return (nncf__source_location){.file = document->name,
         .offset = offset,
-        .line = (int32_t)mark.line,
-        .column = (int32_t)(offset - mark.start) + 1};
+        .line = (int32_t)known.line,
+        .column = (int32_t)(offset - known.start) + 1};
 }
 
 size_t nncf__config_cut(const char *text, size_t limit)

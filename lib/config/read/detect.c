@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which release a config was written for. Every key has the releases that know it; the dialect is
- * the oldest release that knows all the keys, but 1.1 where 1.1 will do: that is the seed's.
+ * Which release a config was written for. Each key has a first and a last release; the dialect is
+ * the oldest release that has all the keys, but at least 1.1 if 1.1 has them.
  */
 #include "config/read/detect.h"
 
@@ -21,7 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- what the keys say ---- */
+/* ---- what the keys imply ---- */
 
 typedef struct evidence {
     const nncf_config *config;
@@ -56,8 +56,8 @@ static bool is_operator(const char *element)
     return false;
 }
 
-/* Regular expressions came with 1.2. A convolution as an operator inside of its wrapped module is
- * asked for by 2.0 and later only. */
+/* Regular expressions exist from 1.2 on. Only 2.0 and later name a convolution as an operator
+ * inside of its wrapped module. */
 static void consider_scope(evidence *e, uint32_t node)
 {
     const nncf__node *n = &e->config->document.nodes[node];
@@ -199,9 +199,9 @@ nncf_status nncf__config_detect(nncf_config *config, nncf_error *err)
         config->setup.release = config->wanted_release;
         return NNCF_OK;
     }
-    uint32_t said = nncf__config_find_key(d, 0, "nncf_dialect");
-    if (said)
-        return read_dialect_key(config, said, err);
+    uint32_t dialect_key = nncf__config_find_key(d, 0, "nncf_dialect");
+    if (dialect_key)
+        return read_dialect_key(config, dialect_key, err);
 
     evidence e = {.config = config, .highest = NNCF__RELEASE_LAST + 99};
     consider_root(&e);

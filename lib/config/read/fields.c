@@ -20,7 +20,7 @@ static uint32_t kind_bit(const nncf__reader *r)
     return 1u << r->algorithm->kind;
 }
 
-/* Does "section.key" (or "key") equal a row's path? */
+/* Is a path in the table "section.key" (or "key")? */
 static bool path_equals(const char *path, const char *section, const char *key)
 {
     size_t length = strlen(section);
@@ -32,21 +32,21 @@ static bool path_equals(const char *path, const char *section, const char *key)
     return strcmp(path, key) == 0 && !strchr(key, '.');
 }
 
-static const nncf__key *find_row(const nncf__reader *r, const char *section, const char *key)
+static const nncf__key *find_key(const nncf__reader *r, const char *section, const char *key)
 {
     size_t count;
-    const nncf__key *rows = nncf__config_keys(&count);
+    const nncf__key *keys = nncf__config_keys(&count);
     for (size_t i = 0; i < count; i++)
-        if ((rows[i].algorithms & kind_bit(r)) && path_equals(rows[i].path, section, key))
-            return &rows[i];
+        if ((keys[i].algorithms & kind_bit(r)) && path_equals(keys[i].path, section, key))
+            return &keys[i];
     return NULL;
 }
 
-/* The part of a row's path behind its section, when the row stands in that section itself. */
-static const char *name_in_section(const nncf__key *row, const char *section)
+/* The last part of a key's path if the key is a member of the section, else NULL. */
+static const char *name_in_section(const nncf__key *key, const char *section)
 {
     size_t length = strlen(section);
-    const char *name = row->path;
+    const char *name = key->path;
     if (length > 0) {
         if (strncmp(name, section, length) != 0 || name[length] != '.')
             return NULL;
@@ -62,7 +62,7 @@ static bool is_of_release(const nncf__reader *r, const nncf__key *key)
         key->type != NNCF__KEY_ALGORITHM;
 }
 
-/* Messages are short: not every key has room. */
+/* Messages are short: they cannot list every key. */
 static void list_name(char out[NNCF__EXPLAIN_TEXT], const char *name)
 {
     enum { LONGEST = 70 };
@@ -78,24 +78,24 @@ static nncf_status unknown_key(const nncf__reader *r, const char *section, uint3
     const char *key = r->config->document.nodes[node].key;
     char hint[NNCF__EXPLAIN_TEXT] = "", allowed[NNCF__EXPLAIN_TEXT] = "";
     size_t count;
-    const nncf__key *rows = nncf__config_keys(&count);
+    const nncf__key *keys = nncf__config_keys(&count);
     const nncf__key *elsewhere = NULL, *others = NULL;
     nncf__nearest n = {.wanted = key};
     for (size_t i = 0; i < count; i++) {
-        const char *last = strrchr(rows[i].path, '.');
-        last = last ? last + 1 : rows[i].path;
-        if (!(rows[i].algorithms & kind_bit(r))) {
-            if (path_equals(rows[i].path, section, key))
-                others = &rows[i];
+        const char *last = strrchr(keys[i].path, '.');
+        last = last ? last + 1 : keys[i].path;
+        if (!(keys[i].algorithms & kind_bit(r))) {
+            if (path_equals(keys[i].path, section, key))
+                others = &keys[i];
             continue;
         }
-        const char *name = name_in_section(&rows[i], section);
+        const char *name = name_in_section(&keys[i], section);
         if (name) {
             nncf__nearest_consider(&n, name);
-            if (is_of_release(r, &rows[i]))
+            if (is_of_release(r, &keys[i]))
                 list_name(allowed, name);
         } else if (strcmp(last, key) == 0 && !elsewhere) {
-            elsewhere = &rows[i];
+            elsewhere = &keys[i];
         }
     }
     if (elsewhere) {
@@ -133,10 +133,10 @@ static void store_int(void *to, size_t size, int64_t value)
 static void set_defaults(const nncf__reader *r, bool of_rule)
 {
     size_t count;
-    const nncf__key *rows = nncf__config_keys(&count);
+    const nncf__key *keys = nncf__config_keys(&count);
     for (size_t i = 0; i < count; i++) {
-        const nncf__key *key = &rows[i];
-        if (!(key->algorithms & kind_bit(r)) || key->offset == NNCF__NO_FIELD || key->another ||
+        const nncf__key *key = &keys[i];
+        if (!(key->algorithms & kind_bit(r)) || key->offset == NNCF__NO_FIELD || key->alias_of ||
             (key->flags & NNCF__KEY_FAN_OUT) || ((key->flags & NNCF__KEY_RULE) != 0) != of_rule)
             continue;
         double value = nncf__config_default(key, r->config->setup.release);
@@ -175,19 +175,19 @@ static bool is_number(const nncf__node *node)
     return node->type == NNCF_CONFIG_INT || (node->type == NNCF_CONFIG_DOUBLE && !node->big);
 }
 
-/* Take note that `node` set the field of the row that has it of its own. */
-static void note_via(const nncf__reader *r, size_t offset, uint32_t node)
+/* Record that `node` set a field, at the key that the field belongs to. */
+static void note_set_by(const nncf__reader *r, size_t offset, uint32_t node)
 {
     size_t count;
-    const nncf__key *rows = nncf__config_keys(&count);
+    const nncf__key *keys = nncf__config_keys(&count);
     for (size_t i = 0; i < count; i++)
-        if ((rows[i].algorithms & kind_bit(r)) && rows[i].offset == offset && !rows[i].another &&
-            !(rows[i].flags & (NNCF__KEY_FAN_OUT | NNCF__KEY_RULE)))
-            r->source->via[i] = node;
+        if ((keys[i].algorithms & kind_bit(r)) && keys[i].offset == offset && !keys[i].alias_of &&
+            !(keys[i].flags & (NNCF__KEY_FAN_OUT | NNCF__KEY_RULE)))
+            r->source->set_by[i] = node;
 }
 
-/* A key that sets a group's field directly wins over one that is spread from the algorithm's level,
- * whichever comes first. */
+/* A key that sets a group's field directly takes precedence over a key of the algorithm that sets
+ * the fields of both groups, in any order. */
 static void store_code(const nncf__reader *r, const nncf__key *key, uint32_t node, int64_t code)
 {
     if (key->offset == NNCF__NO_FIELD)
@@ -201,7 +201,7 @@ static void store_code(const nncf__reader *r, const nncf__key *key, uint32_t nod
         if (nncf__reader_given(r, offsets[i]) != 0)
             continue;
         store_int(field(r, offsets[i]), key->size, code);
-        note_via(r, offsets[i], node);
+        note_set_by(r, offsets[i], node);
     }
 }
 
@@ -271,20 +271,20 @@ static nncf_status read_scalar(const nncf__reader *r, const nncf__key *key, uint
 
 /* ---- ranges ---- */
 
-/* What the percentiles of a rule must be together. */
+/* Check the percentiles of a rule against each other. */
 static nncf_status check_percentiles(
     const nncf__reader *r, const nncf__range_rule *rule, uint32_t object)
 {
     if (rule->kind != NNCF__PERCENTILE && rule->kind != NNCF__MEAN_PERCENTILE)
         return NNCF_OK;
     size_t count;
-    const nncf__key *rows = nncf__config_keys(&count);
+    const nncf__key *keys = nncf__config_keys(&count);
     bool has_min = false, has_max = false;
     for (size_t i = 0; i < count; i++) {
-        if (!r->given[i] || rows[i].offset == NNCF__NO_FIELD)
+        if (!r->given[i] || keys[i].offset == NNCF__NO_FIELD)
             continue;
-        has_min |= rows[i].offset == offsetof(nncf__range_rule, min_percentile);
-        has_max |= rows[i].offset == offsetof(nncf__range_rule, max_percentile);
+        has_min |= keys[i].offset == offsetof(nncf__range_rule, min_percentile);
+        has_max |= keys[i].offset == offsetof(nncf__range_rule, max_percentile);
     }
     if (r->config->setup.release < 10600 && !(has_min && has_max))
         return nncf__reader_fail(r, NNCF_E_CONFIG, object, false,
@@ -296,7 +296,7 @@ static nncf_status check_percentiles(
     return NNCF_OK;
 }
 
-/* One rule: the object's keys are rows "initializer.range.key". */
+/* The keys of the object are entries "initializer.range.key". */
 nncf_status nncf__read_rule(nncf__reader *r, uint32_t object, const char *scope)
 {
     uint32_t *given, *outer_given = r->given;
@@ -306,7 +306,7 @@ nncf_status nncf__read_rule(nncf__reader *r, uint32_t object, const char *scope)
         return nncf__reader_no_memory(r);
     uint32_t scratch[NNCF__MAX_KEYS] = {0};
     if (scope)
-        given = scratch; /* such a rule is shown with its override */
+        given = scratch; /* a dump shows such a rule with its override */
     nncf__read_rule_defaults(r, rule);
     r->base = rule;
     r->given = given;
@@ -387,12 +387,12 @@ static nncf_status read_value(nncf__reader *r, const nncf__key *key, uint32_t in
         return read_ranges(r, key, index);
     case NNCF__KEY_PATTERNS:
         return nncf__read_patterns(r, key, index);
-    default: /* the name, what stays as it is, and what rules.c reads in an order of its own */
+    default: /* the name, values kept as written, and keys that overrides.c reads */
         return NNCF_OK;
     }
 }
 
-/* Valid, but without effect, or without code. */
+/* Log a key without effect; record one that is not supported. */
 static void note_limits(nncf__reader *r, const nncf__key *key, uint32_t index)
 {
     const nncf__node *node = &r->config->document.nodes[index];
@@ -402,7 +402,7 @@ static void note_limits(nncf__reader *r, const nncf__key *key, uint32_t index)
         nncf__config_log_key(
             r->config, NNCF_LOG_INFO, index, "has no effect here: ", key->no_effect);
     if (key->unsupported && key->type != NNCF__KEY_PATTERNS &&
-        !((key->flags & NNCF__KEY_ODD) && is_default))
+        !((key->flags & NNCF__KEY_DEFAULT_ONLY) && is_default))
         nncf__config_add_unsupported(r->config, index, key->unsupported);
 }
 
@@ -410,18 +410,18 @@ static nncf_status read_member(nncf__reader *r, const char *section, uint32_t in
 {
     const nncf__document *d = &r->config->document;
     size_t count;
-    const nncf__key *rows = nncf__config_keys(&count),
-                    *key = find_row(r, section, d->nodes[index].key);
+    const nncf__key *keys = nncf__config_keys(&count),
+                    *key = find_key(r, section, d->nodes[index].key);
     if (!key)
         return unknown_key(r, section, index);
     bool has_field = key->offset != NNCF__NO_FIELD && !(key->flags & NNCF__KEY_FAN_OUT);
-    uint32_t twin = has_field ? nncf__reader_given(r, key->offset) : 0;
-    if (twin) {
+    uint32_t duplicate = has_field ? nncf__reader_given(r, key->offset) : 0;
+    if (duplicate) {
         char path[NNCF__PATH_TEXT];
         return nncf__reader_fail(r, NNCF_E_CONFIG, index, true,
-            "says the same as %s; keep one of the two", nncf__config_node_path(d, twin, path));
+            "says the same as %s; keep one of the two", nncf__config_node_path(d, duplicate, path));
     }
-    r->given[key - rows] = index;
+    r->given[key - keys] = index;
     nncf_status status = read_value(r, key, index);
     if (status == NNCF_OK)
         note_limits(r, key, index);

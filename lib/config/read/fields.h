@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-/* Read the keys of a section; `section` is the path of its rows. */
+/* Read the keys of a section; `section` is its path in the table. */
 nncf_status nncf__read_members(nncf__reader *reader, const char *section, uint32_t object);
 /* Set the algorithm's fields to the defaults of the dialect. */
 void nncf__read_defaults(const nncf__reader *reader);

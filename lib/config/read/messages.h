@@ -12,10 +12,10 @@
 enum { NNCF__EXPLAIN_TEXT = 320 };
 /* Append to out; what does not fit is cut. */
 void nncf__explain(char out[NNCF__EXPLAIN_TEXT], const char *format, ...) NNCF_PRINTF(2, 3);
-/* A value as the file has it; returns out. */
+/* A value as written in the file; returns out. */
 const char *nncf__explain_value(
     const nncf__document *document, uint32_t node, char out[NNCF__EXPLAIN_TEXT]);
-/* What a row allows; returns out. */
+/* What a key allows; returns out. */
 const char *nncf__explain_allowed(const nncf__key *key, char out[NNCF__EXPLAIN_TEXT]);
 
 /* Of the words considered, the nearest to what is wanted, if it is near enough to be meant. */

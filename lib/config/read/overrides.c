@@ -96,8 +96,8 @@ static int32_t group_of(const char *key)
     return strcmp(key, "weights") == 0 ? NNCF__GROUP_WEIGHTS : NNCF__GROUP_ACTIVATIONS;
 }
 
-/* Call read for each scope of the overrides, those in "weights" and "activations" (from 2.0 on)
- * with their group. */
+/* Call `read` for each scope of the overrides, with the group of those in "weights" and
+ * "activations" (from 2.0 on). */
 static nncf_status for_overrides(nncf__reader *r, uint32_t index,
     nncf_status (*read)(nncf__reader *r, uint32_t node, int32_t group))
 {
@@ -124,7 +124,7 @@ static nncf_status read_overrides(nncf__reader *r, const nncf__key *key, uint32_
     return for_overrides(r, index, read_override);
 }
 
-/* {"initializer": {"range": {...}}}, or as 1.2 wrote it {"initializer": {"num_init_steps": ...}}.
+/* {"initializer": {"range": {...}}}, or as 1.2 writes it {"initializer": {"num_init_steps": ...}}.
  */
 static nncf_status read_override_rule(nncf__reader *r, uint32_t node, int32_t group)
 {
@@ -149,8 +149,7 @@ static nncf_status read_override_rules(nncf__reader *r, uint32_t index)
     return for_overrides(r, index, read_override_rule);
 }
 
-/* [[4, "scope"], ...]; some releases took a third element, the group's name, which is left unread
- * there too. */
+/* [[4, "scope"], ...]; some releases accept a third element, the group's name, and ignore it. */
 static nncf_status read_bitwidths(nncf__reader *r, const nncf__key *key, uint32_t index)
 {
     const nncf__document *d = nncf__reader_document(r);
@@ -195,7 +194,7 @@ static nncf_status read_signs(nncf__reader *r, const nncf__key *key, uint32_t in
     return status;
 }
 
-/* Later ones win: signs of 1.0, then scope_overrides, then the bits that are given by hand. */
+/* Later ones take precedence: signs of 1.0, then scope_overrides, then bitwidth_per_scope. */
 nncf_status nncf__config_read_overrides(nncf__reader *r)
 {
     typedef nncf_status read_fn(nncf__reader *, const nncf__key *, uint32_t);

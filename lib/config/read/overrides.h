@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Settings of single quantizers: scope_overrides, signed scopes, bits by hand. Private to config/.
+/* Settings of single quantizers: scope_overrides, signed scopes, bitwidth_per_scope. Private to
+ * config/.
  */
 #ifndef NNCF__CONFIG_READ_OVERRIDES_H
 #define NNCF__CONFIG_READ_OVERRIDES_H

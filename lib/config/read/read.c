@@ -73,7 +73,7 @@ static nncf_status check_combination(
     return NNCF_OK;
 }
 
-/* No key "algorithm": the one that was meant to be it is named, where a key looks like it. */
+/* No key "algorithm": name a key that looks like a misspelling of it. */
 static nncf_status fail_without_algorithm(const nncf__reader *r, uint32_t node)
 {
     const nncf__document *d = &r->config->document;
@@ -93,7 +93,7 @@ static nncf_status read_algorithm(nncf_config *config, uint32_t node, nncf_error
     const nncf__document *d = &config->document;
     nncf__algorithm *algorithm = &config->algorithms[config->n_algorithms];
     nncf__key_sources *source = &config->sources[config->n_algorithms];
-    *algorithm = (nncf__algorithm){0}; /* one that was wrong may have been here */
+    *algorithm = (nncf__algorithm){0}; /* an invalid algorithm may have used the slot */
     *source = (nncf__key_sources){0};
     nncf__reader r = {
         .config = config, .err = err, .algorithm = algorithm, .base = algorithm, .source = source};
@@ -117,7 +117,7 @@ static nncf_status read_algorithm(nncf_config *config, uint32_t node, nncf_error
     source->given = nncf__config_arena_alloc(config, 2 * NNCF__MAX_KEYS * sizeof(*source->given));
     if (!source->given)
         return nncf__reader_no_memory(&r);
-    source->via = source->given + NNCF__MAX_KEYS;
+    source->set_by = source->given + NNCF__MAX_KEYS;
     r.given = source->given;
     if (!name->is_there)
         nncf__config_add_unsupported(config, name_node, "the algorithm");
@@ -126,7 +126,7 @@ static nncf_status read_algorithm(nncf_config *config, uint32_t node, nncf_error
         status = nncf__read_members(&r, "", node);
         if (status == NNCF_OK)
             status = nncf__config_check_rules(&r);
-        else if (config->report) /* these do not depend on the others */
+        else if (config->report) /* overrides do not depend on the other keys */
             (void)nncf__config_continue_after_error(
                 config, nncf__config_read_overrides(&r), &status);
     }
@@ -155,8 +155,8 @@ static nncf_status read_compression(nncf_config *config, nncf_error *err)
             nncf__explain_value(d, config->compression, value));
     if (node->count == 0)
         return NNCF_OK;
-    /* No algorithm may stand here twice, so that there is never more than one of each; and room for
-     * a wrong one. */
+    /* An algorithm may occur once only, so one slot for each name is enough, and one for an invalid
+     * entry. */
     size_t n_names, count = node->type == NNCF_CONFIG_ARRAY ? node->count : 1;
     (void)nncf__config_algorithm_names(&n_names);
     count = count < n_names + 1 ? count : n_names + 1;

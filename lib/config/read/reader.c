@@ -71,9 +71,9 @@ nncf_status nncf__reader_wrong_value(const nncf__reader *r, const nncf__key *key
 uint32_t nncf__reader_given(const nncf__reader *r, size_t offset)
 {
     size_t count;
-    const nncf__key *rows = nncf__config_keys(&count);
+    const nncf__key *keys = nncf__config_keys(&count);
     for (size_t i = 0; i < count; i++)
-        if (r->given[i] && !(rows[i].flags & NNCF__KEY_FAN_OUT) && rows[i].offset == offset)
+        if (r->given[i] && !(keys[i].flags & NNCF__KEY_FAN_OUT) && keys[i].offset == offset)
             return r->given[i];
     return 0;
 }
@@ -81,13 +81,13 @@ uint32_t nncf__reader_given(const nncf__reader *r, size_t offset)
 uint32_t nncf__reader_given_at(const nncf__reader *r, const char *path)
 {
     size_t count;
-    const nncf__key *rows = nncf__config_keys(&count),
+    const nncf__key *keys = nncf__config_keys(&count),
                     *key = nncf__config_key(r->algorithm->kind, path);
-    return key ? r->given[key - rows] : 0;
+    return key ? r->given[key - keys] : 0;
 }
 
 /* Double the room; contents are kept. */
-static void *more_room(const nncf__reader *r, const void *old, size_t *capacity, size_t size)
+static void *grow(const nncf__reader *r, const void *old, size_t *capacity, size_t size)
 {
     size_t wanted = *capacity > 0 ? 2 * *capacity : 4;
     void *more = nncf__config_arena_alloc(r->config, wanted * size);
@@ -102,9 +102,9 @@ nncf__range_rule *nncf__reader_add_rule(nncf__reader *r, uint32_t **given)
 {
     if (r->n_rules == r->rules_capacity) {
         size_t capacity = r->rules_capacity;
-        nncf__range_rule *rules = more_room(r, r->rules, &capacity, sizeof(*rules));
+        nncf__range_rule *rules = grow(r, r->rules, &capacity, sizeof(*rules));
         uint32_t **rule_given =
-            more_room(r, r->source->rule_given, &r->rules_capacity, sizeof(*rule_given));
+            grow(r, r->source->rule_given, &r->rules_capacity, sizeof(*rule_given));
         if (!rules || !rule_given)
             return NULL;
         r->rules = rules;
@@ -123,7 +123,7 @@ nncf__override *nncf__reader_add_override(nncf__reader *r)
 {
     if (r->n_overrides == r->overrides_capacity) {
         nncf__override *overrides =
-            more_room(r, r->overrides, &r->overrides_capacity, sizeof(*overrides));
+            grow(r, r->overrides, &r->overrides_capacity, sizeof(*overrides));
         if (!overrides)
             return NULL;
         r->overrides = overrides;

@@ -24,9 +24,9 @@ typedef struct nncf__reader {
     nncf__algorithm *algorithm;
     /* of the algorithm */
     nncf__key_sources *source;
-    /* what the rows' offsets are into: the algorithm, or a range rule */
+    /* what the keys' offsets refer to: the algorithm, or a range rule */
     void *base;
-    /* of base: node that gave the row, 0: it is absent */
+    /* [key], of base: node of the key; 0: absent */
     uint32_t *given;
     nncf__range_rule *rules;
     nncf__override *overrides;
@@ -45,16 +45,16 @@ nncf_status nncf__reader_fail(const nncf__reader *reader, nncf_status status, ui
 nncf_status nncf__reader_wrong_value(
     const nncf__reader *reader, const nncf__key *key, uint32_t node);
 nncf_status nncf__reader_no_memory(const nncf__reader *reader);
-/* Is what comes next read too, after something that gave `status`? Yes when that was right, or when
- * it was wrong and the caller wants to hear of every mistake. *first: what is returned in the end,
- * NNCF_OK at the beginning. */
+/* Does reading continue after a step that returned `status`? Yes after success, and after an error
+ * in the config if the caller has a report callback. *first, NNCF_OK at the beginning, becomes the
+ * first error. */
 bool nncf__config_continue_after_error(
     const nncf_config *config, nncf_status status, nncf_status *first);
 /* Node that set the field at `offset` of nncf__algorithm, 0 when it is a default. */
 uint32_t nncf__reader_given(const nncf__reader *reader, size_t offset);
 /* Node that holds the key with that path; 0: it is absent. */
 uint32_t nncf__reader_given_at(const nncf__reader *reader, const char *path);
-/* Room for one more; NULL: no memory. */
+/* Append one; NULL: no memory. */
 nncf__range_rule *nncf__reader_add_rule(nncf__reader *reader, uint32_t **given);
 nncf__override *nncf__reader_add_override(nncf__reader *reader);
 

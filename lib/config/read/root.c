@@ -28,7 +28,7 @@ static const nncf__root_key *root_key(const char *name)
     return NULL;
 }
 
-/* Index of the word that the key has; -1: the key is absent. */
+/* Index of the word that the key is set to; -1: the key is absent. */
 static nncf_status read_word(
     nncf_config *config, const char *name, int32_t *index, uint32_t *node, nncf_error *err)
 {
@@ -114,7 +114,7 @@ static nncf_status read_multiplier(nncf_config *config, nncf_error *err)
     return NNCF_OK;
 }
 
-/* ---- keys that stand in the wrong place ---- */
+/* ---- keys in the wrong place ---- */
 
 static bool is_algorithm_name(const nncf__node *node)
 {
@@ -126,8 +126,8 @@ static bool is_algorithm_name(const nncf__node *node)
     return false;
 }
 
-/* Could the value be one of the row, which is no section? The training program's own `mode` or
- * `weights` is something else. */
+/* Does the type of the value fit the key, which is no section? The training program's own `mode` or
+ * `weights` does not. */
 static bool is_like_value(const nncf__key *key, const nncf__node *node)
 {
     switch (key->type) {
@@ -151,20 +151,20 @@ static bool is_like_value(const nncf__key *key, const nncf__node *node)
     }
 }
 
-/* Is the value of a key at the root one that an algorithm has under that key, or a section of such?
+/* Does a value at the root fit a key of an algorithm, or a section with such keys?
  */
-static bool is_like_row(const nncf__document *d, const nncf__key *key, uint32_t node)
+static bool is_like_key(const nncf__document *d, const nncf__key *key, uint32_t node)
 {
     if (key->type != NNCF__KEY_SECTION)
         return is_like_value(key, &d->nodes[node]);
     size_t count, length = strlen(key->path);
-    const nncf__key *rows = nncf__config_keys(&count);
+    const nncf__key *keys = nncf__config_keys(&count);
     uint32_t child = d->nodes[node].type == NNCF_CONFIG_OBJECT ? d->nodes[node].first_child : 0;
     for (int looked = 0; child != 0 && looked < 32; child = d->nodes[child].next, looked++)
         for (size_t i = 0; i < count; i++)
-            if (strncmp(rows[i].path, key->path, length) == 0 && rows[i].path[length] == '.' &&
-                strcmp(rows[i].path + length + 1, d->nodes[child].key) == 0 &&
-                (rows[i].type == NNCF__KEY_SECTION || is_like_value(&rows[i], &d->nodes[child])))
+            if (strncmp(keys[i].path, key->path, length) == 0 && keys[i].path[length] == '.' &&
+                strcmp(keys[i].path + length + 1, d->nodes[child].key) == 0 &&
+                (keys[i].type == NNCF__KEY_SECTION || is_like_value(&keys[i], &d->nodes[child])))
                 return true;
     return false;
 }
@@ -172,12 +172,12 @@ static bool is_like_row(const nncf__document *d, const nncf__key *key, uint32_t 
 static bool belongs_to_algorithm(const nncf__document *d, uint32_t node)
 {
     size_t count;
-    const nncf__key *rows = nncf__config_keys(&count);
+    const nncf__key *keys = nncf__config_keys(&count);
     if (root_key(d->nodes[node].key))
         return false;
     for (size_t i = 0; i < count; i++)
-        if (strcmp(rows[i].path, d->nodes[node].key) == 0 && rows[i].type != NNCF__KEY_ALGORITHM &&
-            is_like_row(d, &rows[i], node))
+        if (strcmp(keys[i].path, d->nodes[node].key) == 0 && keys[i].type != NNCF__KEY_ALGORITHM &&
+            is_like_key(d, &keys[i], node))
             return true;
     return false;
 }
@@ -189,8 +189,8 @@ static bool is_near(const char *key, const char *word, size_t most)
     return n + most >= m && m + most >= n && nncf__edit_distance(key, word) <= most;
 }
 
-/* An algorithm that nobody reads is an error; its other keys may be the training program's own, so
- * those are told of.
+/* An algorithm outside of "compression" is an error. Other keys of algorithms may be the training
+ * program's own: log those.
  */
 static nncf_status check_places(nncf_config *config, nncf_error *err)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rules between the keys of an algorithm: what they must be together, and what the dialect makes of
- * them. */
+/* Rules between the keys of an algorithm: what is checked across keys, and what depends on the
+ * dialect. */
 #include "config/read/rules.h"
 
 #include "base/error.h"
@@ -21,16 +21,16 @@
 
 #define OFFSET(member) offsetof(nncf__algorithm, member)
 
-/* A key that has no effect under this schedule is not an error in NNCF, but rarely what was meant.
+/* A key without effect under this schedule is no error in NNCF, but probably unintended.
  */
 static void warn_about_idle_keys(const nncf__reader *r)
 {
     const nncf__document *d = &r->config->document;
     size_t count;
-    const nncf__key *rows = nncf__config_keys(&count);
+    const nncf__key *keys = nncf__config_keys(&count);
     for (size_t i = 0; i < count; i++) {
-        if (!r->given[i] || rows[i].schedules == 0 ||
-            (rows[i].schedules & 1u << r->algorithm->schedule.kind))
+        if (!r->given[i] || keys[i].schedules == 0 ||
+            (keys[i].schedules & 1u << r->algorithm->schedule.kind))
             continue;
         char path[NNCF__PATH_TEXT];
         nncf__source_location place = nncf__config_location(d, d->nodes[r->given[i]].key_offset);
@@ -102,7 +102,7 @@ static nncf_status check_multistep(nncf__reader *r)
 
 /* ---- sparsity ---- */
 
-/* Until 1.3 the level came to the target as x^power; 1.4 to 1.6 had `concave` for that, and
+/* Up to 1.3 the level approaches the target as x^power; 1.4 to 1.6 have `concave` for that, and
  * from 1.7 on the word means the opposite. */
 static void resolve_curve(const nncf__reader *r)
 {
@@ -114,32 +114,32 @@ static void resolve_curve(const nncf__reader *r)
 
 /* ---- initializers ---- */
 
-/* Running statistics: none before 1.6 unless the config says so; later quantization has 2000
- * samples. */
+/* Adaptation of running statistics: before 1.6 only if the config requests it; later quantization
+ * has 2000 samples by default. */
 static void resolve_adaptation(const nncf__reader *r)
 {
     nncf__algorithm *a = r->algorithm;
     int32_t release = r->config->setup.release;
     uint32_t section = nncf__reader_given_at(r, "initializer.batchnorm_adaptation");
-    bool says_steps = nncf__reader_given(r, OFFSET(bn_adaptation_steps)) != 0;
-    bool says_samples = nncf__reader_given(r, OFFSET(bn_adaptation_samples)) != 0;
+    bool has_steps = nncf__reader_given(r, OFFSET(bn_adaptation_steps)) != 0;
+    bool has_samples = nncf__reader_given(r, OFFSET(bn_adaptation_samples)) != 0;
     bool is_empty = !section || r->config->document.nodes[section].count == 0;
-    if (says_samples) {
+    if (has_samples) {
         a->bn_adaptation_steps = -1;
-    } else if (!says_steps && release >= 10600 && a->kind == NNCF__QUANTIZATION &&
+    } else if (!has_steps && release >= 10600 && a->kind == NNCF__QUANTIZATION &&
         (is_empty || release >= 20000)) {
         a->bn_adaptation_samples = 2000;
         a->bn_adaptation_steps = -1;
         if (release < 20000)
             a->bn_forget_samples = 1000;
     }
-    if (says_steps && section && !nncf__reader_given(r, OFFSET(bn_forget_steps)) && release < 10600)
+    if (has_steps && section && !nncf__reader_given(r, OFFSET(bn_forget_steps)) && release < 10600)
         a->bn_forget_steps = 5;
 }
 
 /* The one rule of 1.0 to 1.2: without the section, and with num_init_steps 0, there is no
  * initialization. */
-static nncf_status resolve_flat(nncf__reader *r)
+static nncf_status resolve_legacy_rule(nncf__reader *r)
 {
     nncf__algorithm *a = r->algorithm;
     nncf__range_rule *rule = nncf__reader_add_rule(r, NULL);
@@ -151,12 +151,13 @@ static nncf_status resolve_flat(nncf__reader *r)
     rule->n_steps = a->num_init_steps;
     rule->n_samples = -1;
     rule->kind = a->num_init_steps > 0 ? a->range_kind : NNCF__RANGE_NONE;
-    r->source->flat = true;
+    r->source->legacy_rule = true;
     return NNCF_OK;
 }
 
-/* The flat keys in a dialect that has `range`: the rest of the rule is that dialect's. */
-static nncf_status translate_flat(nncf__reader *r, uint32_t steps, uint32_t type)
+/* The keys of 1.0 to 1.2 in a dialect that has `range`: the rest of the rule has the defaults of
+ * that dialect. */
+static nncf_status translate_legacy_rule(nncf__reader *r, uint32_t steps, uint32_t type)
 {
     nncf__algorithm *a = r->algorithm;
     uint32_t *given;
@@ -164,16 +165,16 @@ static nncf_status translate_flat(nncf__reader *r, uint32_t steps, uint32_t type
     if (!rule)
         return nncf__reader_no_memory(r);
     size_t count;
-    const nncf__key *rows = nncf__config_keys(&count);
+    const nncf__key *keys = nncf__config_keys(&count);
     nncf__read_rule_defaults(r, rule);
     if (steps) {
         rule->n_steps = a->num_init_steps;
         rule->n_samples = -1;
-        given[nncf__config_key(a->kind, "initializer.range.num_init_steps") - rows] = steps;
+        given[nncf__config_key(a->kind, "initializer.range.num_init_steps") - keys] = steps;
     }
     if (type) {
         rule->kind = a->range_kind;
-        given[nncf__config_key(a->kind, "initializer.range.type") - rows] = type;
+        given[nncf__config_key(a->kind, "initializer.range.type") - keys] = type;
     }
     return NNCF_OK;
 }
@@ -191,11 +192,11 @@ static nncf_status resolve_ranges(nncf__reader *r)
         return NNCF_OK;
     }
     if (release < 10300)
-        return resolve_flat(r);
+        return resolve_legacy_rule(r);
     if (steps || type)
-        return translate_flat(r, steps, type);
+        return translate_legacy_rule(r, steps, type);
     if (r->has_initializer && release >= 10301 && release < 10500)
-        return NNCF_OK; /* an initializer without a range was none */
+        return NNCF_OK; /* these releases ignore an initializer without a range */
     nncf__range_rule *rule = nncf__reader_add_rule(r, NULL);
     if (!rule)
         return nncf__reader_no_memory(r);
@@ -203,13 +204,13 @@ static nncf_status resolve_ranges(nncf__reader *r)
     return NNCF_OK;
 }
 
-/* The fields that say how many batches an initialization takes, for those who ask for one number.
+/* Set the fields that summarize all rules: the number of batches and a kind.
  */
 static void summarize_ranges(const nncf__reader *r)
 {
     nncf__algorithm *a = r->algorithm;
     const int64_t batch = nncf__config_batch_size(r->config);
-    if (r->source->flat) {
+    if (r->source->legacy_rule) {
         a->range_kind = r->rules[0].kind;
         return;
     }
@@ -238,13 +239,13 @@ static int32_t given_mask(const nncf__reader *r, const char *group)
 {
     static const char *const names[] = {"bits", "mode", "signed", "per_channel"};
     size_t count;
-    const nncf__key *rows = nncf__config_keys(&count);
+    const nncf__key *keys = nncf__config_keys(&count);
     int32_t mask = 0;
     for (int i = 0; i < 4; i++) {
         char path[64];
         snprintf(path, sizeof(path), "%s.%s", group, names[i]);
         const nncf__key *key = nncf__config_key(r->algorithm->kind, path);
-        if (r->given[key - rows] || r->source->via[key - rows])
+        if (r->given[key - keys] || r->source->set_by[key - keys])
             mask |= 1 << i;
     }
     return mask;
@@ -254,13 +255,13 @@ static void resolve_preset(const nncf__reader *r)
 {
     nncf__algorithm *a = r->algorithm;
     size_t count;
-    const nncf__key *rows = nncf__config_keys(&count),
+    const nncf__key *keys = nncf__config_keys(&count),
                     *mode = nncf__config_key(a->kind, "activations.mode");
     uint32_t preset = nncf__reader_given_at(r, "preset");
-    if (a->preset != NNCF__PRESET_MIXED || r->given[mode - rows] || r->source->via[mode - rows])
+    if (a->preset != NNCF__PRESET_MIXED || r->given[mode - keys] || r->source->set_by[mode - keys])
         return;
     a->activations.mode = NNCF__ASYMMETRIC;
-    r->source->via[mode - rows] = preset;
+    r->source->set_by[mode - keys] = preset;
 }
 
 static nncf_status resolve_quantization(nncf__reader *r)

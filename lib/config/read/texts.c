@@ -13,8 +13,7 @@
 
 #include <string.h>
 
-/* A text, or an array of texts; NULL for `empty`: the empty text is one, else what is wrong with
- * it. */
+/* A text, or an array of texts. `empty`: the error for an empty text; NULL: it is allowed. */
 static nncf_status read_texts(const nncf__reader *r, const nncf__key *key, uint32_t index,
     const char *empty, nncf__strings *out)
 {
@@ -47,7 +46,8 @@ nncf_status nncf__read_scope_pattern(const nncf__reader *r, uint32_t index, bool
     char why[NNCF__REGEX_WHY];
     nncf__regex *regex = NULL;
     if (config->setup.release < 10200 ||
-        !strstr(is_key ? node->key : nncf__value_text(node), "{re}") || config->regexes_told)
+        !strstr(is_key ? node->key : nncf__value_text(node), "{re}") ||
+        config->regex_limit_reported)
         return NNCF_OK;
     if (!config->regexes)
         config->regexes = nncf__regex_begin(config->context);
@@ -58,7 +58,7 @@ nncf_status nncf__read_scope_pattern(const nncf__reader *r, uint32_t index, bool
     nncf__regex_free(regex);
     if (status == NNCF_E_NOMEM)
         return nncf__reader_no_memory(r);
-    config->regexes_told = status == NNCF_E_LIMIT;
+    config->regex_limit_reported = status == NNCF_E_LIMIT;
     return status == NNCF_OK ? NNCF_OK : nncf__reader_fail(r, status, index, is_key, "%s", why);
 }
 

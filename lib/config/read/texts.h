@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Is the scope at a node (its key, or its text) a regular expression, where it is meant to be one?
+/* Check the regular expression in a scope (the node's key, or its text), if it has one.
  */
 nncf_status nncf__read_scope_pattern(const nncf__reader *r, uint32_t node, bool is_key);
 nncf_status nncf__read_scopes(

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One line a key, of every release from 1.0 to 2.17: name, type, bounds, default, since when and
- * until when, and where it moved. The canonical name of a key that was renamed is its oldest one.
- * The rows are in keys_*.def.
+ * One entry per key of any release from 1.0 to 2.17: name, type, bounds, default, first and last
+ * release, and where it moved. The canonical name of a key that was renamed is its oldest one. The
+ * entries are in keys_*.def.
  */
 #include "config/schema/keys.h"
 
@@ -47,9 +47,9 @@
 #define INTEGER(low, high) .type = NNCF__KEY_INTEGER, .min = (low), .max = (high)
 #define WORDS(list, releases, first)                                                               \
     .type = NNCF__KEY_WORD, .words = (list), .words_from = (releases), .first_code = (first)
-#define WORD(list, first)     WORDS(list, NULL, first)
-#define CODED(code_0, code_1) .type = NNCF__KEY_CODED_FLAG, .codes = {(code_0), (code_1)}
-#define ODD_AS_WRITTEN        (NNCF__KEY_ODD | NNCF__KEY_AS_WRITTEN)
+#define WORD(list, first)       WORDS(list, NULL, first)
+#define CODED(code_0, code_1)   .type = NNCF__KEY_CODED_FLAG, .codes = {(code_0), (code_1)}
+#define DEFAULT_ONLY_AS_WRITTEN (NNCF__KEY_DEFAULT_ONLY | NNCF__KEY_AS_WRITTEN)
 
 static const double default_steps[] = {90};
 static const double default_levels[] = {0.1, 0.5};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of every key that may stand in an algorithm. Private to config/. */
+/* The table of every key that an algorithm may have. Private to config/. */
 #ifndef NNCF__CONFIG_SCHEMA_KEYS_H
 #define NNCF__CONFIG_SCHEMA_KEYS_H
 
@@ -12,7 +12,7 @@
 enum nncf__key_type {
     /* the algorithm's name */
     NNCF__KEY_ALGORITHM,
-    /* an object whose keys are rows "section.key" */
+    /* an object whose keys are entries "section.key" */
     NNCF__KEY_SECTION,
     /* double */
     NNCF__KEY_NUMBER,
@@ -30,7 +30,7 @@ enum nncf__key_type {
     NNCF__KEY_NUMBERS,
     /* any text; no field */
     NNCF__KEY_TEXT,
-    /* an object, or an array of them, whose keys are rows "section.key" of a nncf__range_rule */
+    /* an object, or an array of them, whose keys are entries "section.key" of a nncf__range_rule */
     NNCF__KEY_RANGES,
     /* scope_overrides */
     NNCF__KEY_OVERRIDES,
@@ -40,7 +40,7 @@ enum nncf__key_type {
     NNCF__KEY_SIGNS,
     /* an array whose elements are a text or an array of texts */
     NNCF__KEY_PATTERNS,
-    /* whatever it is: it belongs to something that is not there yet */
+    /* any value: it belongs to an algorithm that is not supported yet */
     NNCF__KEY_ANY
 };
 
@@ -57,19 +57,19 @@ enum {
     NNCF__KEY_NOT_EMPTY = 16,
     /* a dump shows it as the file has it, if the file has it */
     NNCF__KEY_AS_WRITTEN = 32,
-    /* how NNCF 1.0 to 1.2 wrote the one range rule */
-    NNCF__KEY_FLAT = 64,
+    /* how NNCF 1.0 to 1.2 write the one range rule */
+    NNCF__KEY_RULE_OF_1_0 = 64,
     /* how later releases write the range rules */
-    NNCF__KEY_NOT_FLAT = 128,
+    NNCF__KEY_RULES_OF_1_3 = 128,
     /* the field is one of nncf__range_rule */
     NNCF__KEY_RULE = 256,
-    /* unsupported holds for any value that is not the default */
-    NNCF__KEY_ODD = 512
+    /* only the default is supported: `unsupported` applies to any other value */
+    NNCF__KEY_DEFAULT_ONLY = 512
 };
 
 #define NNCF__NO_FIELD ((size_t)-1)
 
-/* Releases as in nncf__config_setup; "still there" is the last JSON dialect. */
+/* Releases as in nncf__config_setup; this is the last JSON dialect. */
 enum { NNCF__RELEASE_LAST = 21700 };
 
 typedef struct nncf__later_default {
@@ -85,7 +85,7 @@ typedef struct nncf__key {
     /* 1 << nncf__schedule_kind for which it matters; 0: all */
     uint32_t schedules;
     int32_t type, flags;
-    /* releases that have it; to 0: still there in 2.17 */
+    /* releases that have it; to 0: 2.17 still has it */
     int32_t from, to;
     /* of numbers, and of each number in a list */
     double min, max;
@@ -105,11 +105,11 @@ typedef struct nncf__key {
     size_t offset, offset_2, count_offset;
     /* of the field */
     size_t size;
-    /* canonical path, when this is another name of that key; dumps use that one */
-    const char *another;
+    /* canonical path of the key that this is another name of; dumps use that one */
+    const char *alias_of;
     /* where 2.17 has it, if not at `path`; "": nowhere */
     const char *latest;
-    /* valid, but a controller is refused: why */
+    /* valid, but a controller is rejected: why */
     const char *unsupported;
     /* valid, but changes nothing here: why; logged */
     const char *no_effect;
@@ -119,11 +119,11 @@ typedef struct nncf__key {
 
 enum { NNCF__MAX_KEYS = 192, NNCF__MAX_LIST = 4096 /* numbers, range rules */ };
 
-/* The rows, in the order of a dump: the keys of one section stand together. */
+/* The keys in the order of a dump: those of one section are adjacent. */
 const nncf__key *nncf__config_keys(size_t *count);
-/* The row of a canonical path for a kind of algorithm; NULL: there is none. */
+/* The key with a canonical path for a kind of algorithm, or NULL. */
 const nncf__key *nncf__config_key(int32_t kind, const char *path);
-/* Default of a row in a release. */
+/* Default of a key in a release. */
 double nncf__config_default(const nncf__key *key, int32_t release);
 
 typedef struct nncf__algorithm_name {
@@ -131,14 +131,14 @@ typedef struct nncf__algorithm_name {
     /* nncf__algorithm_kind */
     int32_t kind;
     int32_t from, to;
-    /* false: loads, and a controller is refused */
+    /* false: the config loads, but a controller is rejected */
     bool is_there;
 } nncf__algorithm_name;
 const nncf__algorithm_name *nncf__config_algorithm_names(size_t *count);
 
 /* NNCF's keys at the root. Everything else there is the training program's. */
 enum nncf__root_kind {
-    /* says something about the release only */
+    /* evidence for the release only */
     NNCF__ROOT_OTHER,
     NNCF__ROOT_DIALECT,
     NNCF__ROOT_DEVICE,

@@ -13,19 +13,19 @@
 
 #include <string.h>
 
-/* Is the row, or another name of it, in the file? `given` belongs to the base. */
-static bool is_given(const nncf__key *rows, size_t n_rows, size_t row, const uint32_t *given)
+/* Is the key, or another name of it, in the file? `given` belongs to the algorithm or rule. */
+static bool is_given(const nncf__key *keys, size_t n_keys, size_t k, const uint32_t *given)
 {
-    if (given[row])
+    if (given[k])
         return true;
-    for (size_t i = 0; i < n_rows; i++)
-        if (given[i] && rows[row].offset != NNCF__NO_FIELD && rows[i].offset == rows[row].offset)
+    for (size_t i = 0; i < n_keys; i++)
+        if (given[i] && keys[k].offset != NNCF__NO_FIELD && keys[i].offset == keys[k].offset)
             return true;
     return false;
 }
 
-/* In propagation mode the device decides what the config leaves open: to write the default would be
- * to decide it. */
+/* In propagation mode the device decides what the config leaves open: a default written out would
+ * override it. */
 bool nncf__is_for_device(const nncf_config *config, const nncf__key *key)
 {
     return config->setup.setup == NNCF__SETUP_PROPAGATION &&
@@ -33,30 +33,31 @@ bool nncf__is_for_device(const nncf_config *config, const nncf__key *key)
         (strncmp(key->path, "weights.", 8) == 0 || strncmp(key->path, "activations.", 12) == 0);
 }
 
-/* A key that the dialect does not have yet has a field all the same, but nobody asked for it. */
-bool nncf__is_shown(const nncf_config *config, size_t index, size_t row)
+/* A key that the dialect does not have yet has a field nevertheless; it is not shown unless it was
+ * set. */
+bool nncf__is_shown(const nncf_config *config, size_t index, size_t k)
 {
     const nncf__algorithm *a = &config->algorithms[index];
     const nncf__key_sources *source = &config->sources[index];
     size_t count;
-    const nncf__key *rows = nncf__config_keys(&count), *key = &rows[row];
-    if (!(key->algorithms & 1u << a->kind) || key->another || key->type == NNCF__KEY_SECTION ||
+    const nncf__key *keys = nncf__config_keys(&count), *key = &keys[k];
+    if (!(key->algorithms & 1u << a->kind) || key->alias_of || key->type == NNCF__KEY_SECTION ||
         (key->flags & (NNCF__KEY_FAN_OUT | NNCF__KEY_RULE)))
         return false;
     if (key->flags & NNCF__KEY_AS_WRITTEN)
-        return source->given[row] != 0;
-    if (key->flags & (NNCF__KEY_FLAT | NNCF__KEY_NOT_FLAT))
-        return source->flat == ((key->flags & NNCF__KEY_FLAT) != 0);
+        return source->given[k] != 0;
+    if (key->flags & (NNCF__KEY_RULE_OF_1_0 | NNCF__KEY_RULES_OF_1_3))
+        return source->legacy_rule == ((key->flags & NNCF__KEY_RULE_OF_1_0) != 0);
     if (key->type == NNCF__KEY_ALGORITHM)
         return true;
     if (key->offset == NNCF__NO_FIELD)
         return false;
     if (key->schedules != 0 && !(key->schedules & 1u << a->schedule.kind))
         return false;
-    bool is_said = source->via[row] || is_given(rows, count, row, source->given);
+    bool is_set = source->set_by[k] || is_given(keys, count, k, source->given);
     int32_t release =
         config->setup.release < NNCF__RELEASE_1_1 ? NNCF__RELEASE_1_1 : config->setup.release;
-    if (!is_said && (key->from > release || nncf__is_for_device(config, key)))
+    if (!is_set && (key->from > release || nncf__is_for_device(config, key)))
         return false;
     if (!(key->flags & NNCF__KEY_NO_DEFAULT))
         return true;
@@ -64,15 +65,15 @@ bool nncf__is_shown(const nncf_config *config, size_t index, size_t row)
         return ((const nncf__strings *)(const void *)((const char *)a + key->offset))->count > 0;
     int64_t value = nncf__load_int(a, key);
     if (key->type ==
-        NNCF__KEY_INTEGER) /* 0 as well where it is said: absent may mean something else */
-        return value >= 0 && (is_said || value != (int64_t)key->fallback);
+        NNCF__KEY_INTEGER) /* 0 too if it was set: an absent key may mean another value */
+        return value >= 0 && (is_set || value != (int64_t)key->fallback);
     return value != (int64_t)key->fallback;
 }
 
 bool nncf__is_shown_in_rule(
     const nncf__range_rule *rule, const nncf__algorithm *a, const nncf__key *key)
 {
-    if (!(key->flags & NNCF__KEY_RULE) || !(key->algorithms & 1u << a->kind) || key->another)
+    if (!(key->flags & NNCF__KEY_RULE) || !(key->algorithms & 1u << a->kind) || key->alias_of)
         return false;
     if (key->type == NNCF__KEY_NUMBER)
         return rule->kind == NNCF__PERCENTILE || rule->kind == NNCF__MEAN_PERCENTILE;
@@ -110,18 +111,18 @@ static void put_rules(nncf__writer *w, const nncf_config *config, size_t index)
     static const char section[] = "initializer.range.";
     const nncf__algorithm *a = &config->algorithms[index];
     size_t count;
-    const nncf__key *rows = nncf__config_keys(&count);
+    const nncf__key *keys = nncf__config_keys(&count);
     nncf__put_open(w, "[");
     for (size_t i = 0; i < config->sources[index].n_rules;
          i++) { /* those of overrides are shown there */
         char open[64] = "";
         nncf__put_item(w, NULL);
         nncf__put_open(w, "{");
-        for (size_t row = 0; row < count; row++) {
-            if (!nncf__is_shown_in_rule(&a->ranges[i], a, &rows[row]))
+        for (size_t k = 0; k < count; k++) {
+            if (!nncf__is_shown_in_rule(&a->ranges[i], a, &keys[k]))
                 continue;
-            nncf__put_item(w, enter_section(w, rows[row].path + sizeof(section) - 1, open));
-            nncf__put_field(w, &a->ranges[i], &rows[row]);
+            nncf__put_item(w, enter_section(w, keys[k].path + sizeof(section) - 1, open));
+            nncf__put_field(w, &a->ranges[i], &keys[k]);
         }
         (void)enter_section(w, "", open);
         nncf__put_close(w, "}");
@@ -134,7 +135,7 @@ static void put_algorithm(nncf__writer *w, const nncf_config *config, size_t ind
     const nncf__algorithm *a = &config->algorithms[index];
     const nncf__key_sources *source = &config->sources[index];
     size_t count;
-    const nncf__key *rows = nncf__config_keys(&count);
+    const nncf__key *keys = nncf__config_keys(&count);
     char open[64] = "";
     if (a->kind == NNCF__OTHER_ALGORITHM || a->kind == NNCF__FILTER_PRUNING ||
         a->kind == NNCF__BINARIZATION) {
@@ -145,15 +146,15 @@ static void put_algorithm(nncf__writer *w, const nncf_config *config, size_t ind
     for (size_t i = 0; i < count; i++) {
         if (!nncf__is_shown(config, index, i))
             continue;
-        nncf__put_item(w, enter_section(w, rows[i].path, open));
-        if (rows[i].type == NNCF__KEY_ALGORITHM)
+        nncf__put_item(w, enter_section(w, keys[i].path, open));
+        if (keys[i].type == NNCF__KEY_ALGORITHM)
             nncf__put_string(w, a->name);
-        else if (rows[i].flags & NNCF__KEY_AS_WRITTEN)
+        else if (keys[i].flags & NNCF__KEY_AS_WRITTEN)
             nncf__put_node(w, &config->document, source->given[i]);
-        else if (rows[i].type == NNCF__KEY_RANGES)
+        else if (keys[i].type == NNCF__KEY_RANGES)
             put_rules(w, config, index);
         else
-            nncf__put_field(w, a, &rows[i]);
+            nncf__put_field(w, a, &keys[i]);
     }
     (void)enter_section(w, "", open);
     nncf__put_close(w, "}");

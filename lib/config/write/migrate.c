@@ -400,9 +400,9 @@ static void add_rows(migration *m, size_t index)
     const nncf__algorithm *a = &m->config->algorithms[index];
     const nncf__key_sources *source = &m->config->sources[index];
     size_t count;
-    const nncf__key *rows = nncf__config_keys(&count);
+    const nncf__key *keys = nncf__config_keys(&count);
     for (size_t i = 0; i < count; i++) {
-        const nncf__key *key = &rows[i];
+        const nncf__key *key = &keys[i];
         bool as_written = (key->flags & NNCF__KEY_AS_WRITTEN) != 0;
         bool is_quantization = a->kind == NNCF__QUANTIZATION;
         if (!nncf__is_shown(m->config, index, i) || !is_plain(key) ||
@@ -422,11 +422,11 @@ static void add_rows(migration *m, size_t index)
             nncf__put_field(&w, a, key);
     }
     for (size_t i = 0; i < count; i++) /* flags that change nothing here do so elsewhere */
-        if (source->given[i] && rows[i].no_effect && rows[i].type == NNCF__KEY_FLAG &&
-            rows[i].latest)
-            note(m, rows[i].path, "has no place in 2.17");
-        else if (source->given[i] && rows[i].no_effect && rows[i].type == NNCF__KEY_FLAG) {
-            nncf__writer w = add_pair(m, rows[i].path);
+        if (source->given[i] && keys[i].no_effect && keys[i].type == NNCF__KEY_FLAG &&
+            keys[i].latest)
+            note(m, keys[i].path, "has no place in 2.17");
+        else if (source->given[i] && keys[i].no_effect && keys[i].type == NNCF__KEY_FLAG) {
+            nncf__writer w = add_pair(m, keys[i].path);
             nncf__put_node(&w, &m->config->document, source->given[i]);
         }
 }

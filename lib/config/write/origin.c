@@ -16,7 +16,7 @@ int32_t nncf__config_origin(const nncf_config *config, size_t algorithm, const c
     uint32_t node =
         algorithm < config->n_algorithms ? config->sources[algorithm].node : config->compression;
     size_t n = 0;
-    for (; n < n_steps; n++) { /* as far as the file goes along */
+    for (; n < n_steps; n++) { /* as far as the file has them */
         if (d->nodes[node].type != NNCF_CONFIG_OBJECT)
             break;
         uint32_t next = nncf__config_find_key(d, node, steps[n]);

@@ -17,15 +17,15 @@
 
 enum origin_kind { FROM_FILE, FROM_ANOTHER_KEY, FROM_DEFAULT, FROM_DEVICE, FROM_CALLER };
 
-/* What writes one value after the other. */
+/* Writes one value after another. */
 typedef struct listing {
     const nncf_config *config;
     nncf__writer w;
     bool json;
 } listing;
 
-/* One value: a field of `base`, else a node of the file, else a word; none of them: the device has
- * it. */
+/* One value: a field of `base`, else a node of the file, else a word; none of them: the device
+ * decides. */
 typedef struct entry {
     const char *path;
     const void *base;
@@ -34,7 +34,7 @@ typedef struct entry {
     const char *word;
     /* origin_kind */
     int32_t kind;
-    /* that says it; 0: none */
+    /* that sets it; 0: none */
     uint32_t node;
 } entry;
 
@@ -73,7 +73,7 @@ static void put_text_entry(listing *l, const entry *e)
             nncf__config_release_text(l->config->setup.release, release));
     else
         nncf__text_printf(
-            text, "%s\n", e->kind == FROM_DEVICE ? "left to the device" : "said by the caller");
+            text, "%s\n", e->kind == FROM_DEVICE ? "left to the device" : "set by the caller");
 }
 
 static void put_json_entry(listing *l, const entry *e)
@@ -105,14 +105,14 @@ static void put_json_entry(listing *l, const entry *e)
     nncf__put_close(w, "}");
 }
 
-/* A value that the file's node `e.node` says, or none. */
+/* A value that the node `e.node` of the file sets, or a default. */
 static void add(listing *l, entry e)
 {
-    char said[NNCF__PATH_TEXT];
+    char path[NNCF__PATH_TEXT];
     if (e.kind == FROM_FILE && !e.node)
         e.kind = FROM_DEFAULT;
     else if (e.kind == FROM_FILE &&
-        strcmp(nncf__config_node_path(&l->config->document, e.node, said), e.path) != 0)
+        strcmp(nncf__config_node_path(&l->config->document, e.node, path), e.path) != 0)
         e.kind = FROM_ANOTHER_KEY;
     if (l->json)
         put_json_entry(l, &e);
@@ -120,7 +120,7 @@ static void add(listing *l, entry e)
         put_text_entry(l, &e);
 }
 
-/* A word that may be the caller's. */
+/* A word that the caller may have set. */
 static void add_setting(
     listing *l, const char *path, const char *word, uint32_t node, bool of_caller)
 {
@@ -131,17 +131,17 @@ static void add_setting(
             .kind = of_caller ? FROM_CALLER : FROM_FILE});
 }
 
-/* Node that set a row's field. */
+/* Node that set a key's field. */
 static uint32_t origin_of(
-    const nncf__key *rows, size_t n_rows, size_t row, const uint32_t *given, const uint32_t *via)
+    const nncf__key *keys, size_t n_keys, size_t k, const uint32_t *given, const uint32_t *set_by)
 {
-    if (given[row])
-        return given[row];
-    for (size_t i = 0; i < n_rows; i++)
-        if (given[i] && rows[row].offset != NNCF__NO_FIELD &&
-            !(rows[i].flags & NNCF__KEY_FAN_OUT) && rows[i].offset == rows[row].offset)
+    if (given[k])
+        return given[k];
+    for (size_t i = 0; i < n_keys; i++)
+        if (given[i] && keys[k].offset != NNCF__NO_FIELD && !(keys[i].flags & NNCF__KEY_FAN_OUT) &&
+            keys[i].offset == keys[k].offset)
             return given[i];
-    return via ? via[row] : 0;
+    return set_by ? set_by[k] : 0;
 }
 
 static void add_node(listing *l, const char *path, uint32_t node)
@@ -178,22 +178,22 @@ static void add_rules(listing *l, size_t index, const char *prefix)
     const nncf__key_sources *source = &l->config->sources[index];
     uint32_t nothing[NNCF__MAX_KEYS] = {0};
     size_t count;
-    const nncf__key *rows = nncf__config_keys(&count);
+    const nncf__key *keys = nncf__config_keys(&count);
     for (size_t i = 0; i < source->n_rules; i++) {
         const uint32_t *given = source->rule_given[i] ? source->rule_given[i] : nothing;
-        for (size_t row = 0; row < count; row++) {
+        for (size_t k = 0; k < count; k++) {
             char name[NNCF__PATH_TEXT], path[NNCF__PATH_TEXT];
-            if (!nncf__is_shown_in_rule(&a->ranges[i], a, &rows[row]))
+            if (!nncf__is_shown_in_rule(&a->ranges[i], a, &keys[k]))
                 continue;
             /* a single rule is written without its index */
             if (source->n_rules > 1)
                 snprintf(name, sizeof(name), "%s[%zu]%s", section, i,
-                    rows[row].path + sizeof(section) - 1);
+                    keys[k].path + sizeof(section) - 1);
             else
-                snprintf(name, sizeof(name), "%s", rows[row].path);
+                snprintf(name, sizeof(name), "%s", keys[k].path);
             join(path, prefix, name);
-            add_field(l, path, &a->ranges[i], &rows[row], origin_of(rows, count, row, given, NULL),
-                false);
+            add_field(
+                l, path, &a->ranges[i], &keys[k], origin_of(keys, count, k, given, NULL), false);
         }
     }
 }
@@ -204,31 +204,31 @@ static void add_algorithm(listing *l, size_t index)
     const nncf__key_sources *source = &l->config->sources[index];
     char prefix[NNCF__PATH_TEXT], path[NNCF__PATH_TEXT];
     size_t count;
-    const nncf__key *rows = nncf__config_keys(&count);
+    const nncf__key *keys = nncf__config_keys(&count);
     nncf__config_node_path(&l->config->document, source->node, prefix);
     if (a->kind == NNCF__OTHER_ALGORITHM || a->kind == NNCF__FILTER_PRUNING ||
         a->kind == NNCF__BINARIZATION) {
         add_node(l, prefix, source->node);
         return;
     }
-    for (size_t row = 0; row < count; row++) {
-        uint32_t node = origin_of(rows, count, row, source->given, source->via);
+    for (size_t k = 0; k < count; k++) {
+        uint32_t node = origin_of(keys, count, k, source->given, source->set_by);
         bool is_applicable =
-            (rows[row].algorithms & 1u << a->kind) && rows[row].type != NNCF__KEY_SECTION;
-        bool for_device = is_applicable && !node && nncf__is_for_device(l->config, &rows[row]) &&
-            !rows[row].another && rows[row].offset != NNCF__NO_FIELD &&
-            !(rows[row].flags & NNCF__KEY_NO_DEFAULT);
-        if (!for_device && !nncf__is_shown(l->config, index, row))
+            (keys[k].algorithms & 1u << a->kind) && keys[k].type != NNCF__KEY_SECTION;
+        bool for_device = is_applicable && !node && nncf__is_for_device(l->config, &keys[k]) &&
+            !keys[k].alias_of && keys[k].offset != NNCF__NO_FIELD &&
+            !(keys[k].flags & NNCF__KEY_NO_DEFAULT);
+        if (!for_device && !nncf__is_shown(l->config, index, k))
             continue;
-        join(path, prefix, rows[row].path);
-        if (rows[row].type == NNCF__KEY_ALGORITHM)
+        join(path, prefix, keys[k].path);
+        if (keys[k].type == NNCF__KEY_ALGORITHM)
             add(l, (entry){.path = path, .word = a->name, .node = node});
-        else if (rows[row].type == NNCF__KEY_RANGES)
+        else if (keys[k].type == NNCF__KEY_RANGES)
             add_rules(l, index, prefix);
-        else if (rows[row].flags & NNCF__KEY_AS_WRITTEN)
+        else if (keys[k].flags & NNCF__KEY_AS_WRITTEN)
             add_node(l, path, node);
         else
-            add_field(l, path, a, &rows[row], node, for_device);
+            add_field(l, path, a, &keys[k], node, for_device);
     }
 }
 

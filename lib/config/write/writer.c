@@ -19,7 +19,7 @@ void nncf__put(nncf__writer *w, const char *text)
 
 static void put_line(nncf__writer *w)
 {
-    if (!w->pretty || w->flat)
+    if (!w->pretty || w->one_line)
         return;
     nncf__put(w, "\n");
     for (int i = 0; i < w->depth; i++)
@@ -31,11 +31,11 @@ void nncf__put_string(nncf__writer *w, const char *text)
     nncf__text_json_string(w->text, text);
 }
 
-/* What stands in front of a member or element. */
+/* What precedes a member or element: comma, line break, key. */
 void nncf__put_item(nncf__writer *w, const char *key)
 {
     if (!w->first)
-        nncf__put(w, w->pretty && w->flat ? ", " : ",");
+        nncf__put(w, w->pretty && w->one_line ? ", " : ",");
     w->first = false;
     put_line(w);
     if (key) {
@@ -69,7 +69,7 @@ void nncf__put_double(nncf__writer *w, double value)
 /* ---- the caller's part: scalars as they are written ---- */
 
 /* [1, 3, 224, 224] reads better on one line. */
-static bool is_flat(const nncf__document *d, const nncf__node *array)
+static bool is_all_scalars(const nncf__document *d, const nncf__node *array)
 {
     for (uint32_t i = array->first_child; i != 0; i = d->nodes[i].next)
         if (d->nodes[i].type > NNCF_CONFIG_DOUBLE)
@@ -86,13 +86,13 @@ void nncf__put_node(nncf__writer *w, const nncf__document *d, uint32_t index)
         return;
     }
     nncf__put_open(w, is_object ? "{" : "[");
-    w->flat = !is_object && is_flat(d, node);
+    w->one_line = !is_object && is_all_scalars(d, node);
     for (uint32_t i = node->first_child; i != 0; i = d->nodes[i].next) {
         nncf__put_item(w, d->nodes[i].key);
         nncf__put_node(w, d, i);
     }
     nncf__put_close(w, is_object ? "}" : "]");
-    w->flat = false;
+    w->one_line = false;
 }
 
 /* ---- the canonical part ---- */
@@ -123,18 +123,18 @@ static void put_scopes(nncf__writer *w, const nncf__strings *strings)
 static void put_numbers(nncf__writer *w, const double *values, size_t count)
 {
     nncf__put_open(w, "[");
-    w->flat = true;
+    w->one_line = true;
     for (size_t i = 0; i < count; i++) {
         nncf__put_item(w, NULL);
         nncf__put_double(w, values[i]);
     }
     nncf__put_close(w, "]");
-    w->flat = false;
+    w->one_line = false;
 }
 
 static void put_word(nncf__writer *w, const void *base, const nncf__key *key)
 {
-    /* No initialization keeps no kind of range; a number of steps or samples of 0 says it. */
+    /* Without initialization no kind of range is stored: its number of steps or samples is 0. */
     char word[64] = "";
     int64_t index = nncf__load_int(base, key) - key->first_code;
     if (index < 0 || !nncf__config_word(key->words, (size_t)index, word, sizeof(word)))
