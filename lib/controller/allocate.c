@@ -88,43 +88,6 @@ static nncf_status make_mask(const maker *m, size_t i)
     return NNCF_OK;
 }
 
-/* Does the output of a layer consist of the codes that its input consists of, in some order, some
- * of them zero? */
-static bool passes_codes_on(const nncf_layer *layer)
-{
-    switch (layer->op) {
-    case NNCF_OP_MAX_POOL:
-    case NNCF_OP_RELU:
-    case NNCF_OP_FLATTEN:
-    case NNCF_OP_RESHAPE:
-    case NNCF_OP_TRANSPOSE:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* The quantizer that made the codes which a layer reads: its own, or its producer's, seen through
- * what passes codes on.
- */
-static nncf__quantizer *incoming_of(const nncf_compression_ctrl *ctrl, const nncf_layer *layer)
-{
-    const nncf__layer_compression *c = &ctrl->layers[layer->index];
-    if (c->input_quantizer)
-        return c->input_quantizer;
-    while (layer->n_inputs == 1) {
-        layer = layer->inputs[0];
-        c = &ctrl->layers[layer->index];
-        if (c->output_quantizer)
-            return c->output_quantizer;
-        if (c->pre_activation_quantizer && layer->activation == NNCF_ACTIVATION_RELU)
-            return c->pre_activation_quantizer;
-        if (!passes_codes_on(layer))
-            return NULL;
-    }
-    return NULL;
-}
-
 /* ---- the parameters' list ---- */
 
 static nncf_parameter *list(nncf_compression_ctrl *ctrl, int32_t kind, const char *name,
@@ -216,11 +179,8 @@ nncf_status nncf__ctrl_allocate(
     if (status != NNCF_OK)
         return status;
 
-    for (size_t i = 0; i < ctrl->n_layers; i++) {
+    for (size_t i = 0; i < ctrl->n_layers; i++)
         ctrl->layers[i].ctrl = ctrl;
-        if (ctrl->model->layers[i]->weight_count > 0)
-            ctrl->layers[i].incoming_quantizer = incoming_of(ctrl, ctrl->model->layers[i]);
-    }
     ctrl->has_quantization = quantizes;
     return NNCF_OK;
 }

@@ -114,7 +114,7 @@ nncf_status nncf_compression_ctrl_create(
     model->detach = detach;
     for (size_t i = 0; i < c->n_layers; i++) {
         model->layers[i]->compression = &c->layers[i];
-        model->layers[i]->ready_for_backward = false;
+        nncf__layer_forget(model->layers[i]);
     }
     nncf__ctrl_make_masks(c);
     nncf__init_weights(c);
@@ -128,8 +128,7 @@ static void unhook(nncf_compression_ctrl *ctrl)
     nncf_model *model = ctrl->model;
     for (size_t i = 0; i < ctrl->n_layers; i++) {
         model->layers[i]->compression = NULL;
-        model->layers[i]->ready_for_backward =
-            false; /* what forward kept belongs to the compressed layer */
+        nncf__layer_forget(model->layers[i]);
     }
     model->ctrl = NULL;
     ctrl->model = NULL;

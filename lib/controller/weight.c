@@ -15,7 +15,6 @@
 #include "base/error.h"
 #include "base/pool.h"
 #include "controller/ctrl.h"
-#include "controller/usage_checks.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
 #include "quantization/layer_compression.h"
@@ -51,8 +50,10 @@ typedef struct weight_job {
     /* runs of a channel; elements of a run; of a chunk: elements (one channel) or channels (many)
      */
     size_t channels, runs, run, chunk;
-    /* forward: out; backward: gradient in, work space */
+    /* forward: out */
     float *wq;
+    /* backward: the gradient of wq */
+    const float *dwq;
     /* ranges: out, [channels][2] */
     float *ranges;
     /* backward per channel: the sums of a channel go to the quantizer */
@@ -64,12 +65,12 @@ typedef struct weight_job {
 } weight_job;
 
 /* While the controller initializes masks are the deterministic ones. */
-static enum mask_mode mask_of(const nncf_layer *layer, bool deterministic)
+static enum mask_mode mask_of(const nncf_layer *layer, int32_t mode, bool deterministic)
 {
     const nncf__layer_compression *c = layer->compression;
     switch (c->mask_kind) {
     case NNCF__MASK_RB:
-        if (deterministic || layer->model->mode != NNCF_MODE_TRAIN || c->ctrl->frozen ||
+        if (deterministic || mode != NNCF_MODE_TRAIN || c->ctrl->frozen ||
             nncf__ctrl_initializing(c->ctrl))
             return MASK_EVAL;
         return MASK_SAMPLED;
@@ -89,7 +90,7 @@ static nncf__quantizer *active_quantizer(const nncf_layer *layer)
 }
 
 /* deterministic: not as the training uses the weight, but as it will be. */
-static weight_job job_of(const nncf_layer *layer, bool deterministic)
+static weight_job job_of(const nncf_layer *layer, int32_t mode, bool deterministic)
 {
     const nncf__layer_compression *c = layer->compression;
     const nncf__quantizer *quantizer =
@@ -98,7 +99,7 @@ static weight_job job_of(const nncf_layer *layer, bool deterministic)
         .c = c,
         .k = nncf__kernels_of(layer->model->context),
         .fq = quantizer ? quantizer->fq : NULL,
-        .mask = mask_of(layer, deterministic),
+        .mask = mask_of(layer, mode, deterministic),
         .channels = c->weight_quantizer ? c->weight_quantizer->channels : 1};
     job.runs = 1;
     if (job.channels > 1 &&
@@ -218,18 +219,17 @@ static void forward_piece(
     }
 }
 
-nncf_status nncf__weight_forward(nncf_layer *layer, float *wq)
+void nncf__weight_forward(nncf_layer *layer, int32_t mode, float *wq)
 {
     if (!layer->compression) {
         memcpy(wq, layer->weight, layer->weight_count * sizeof *wq);
-        return NNCF_OK;
+        return;
     }
     nncf__quantizer *quantizer = active_quantizer(layer);
-    nncf__usage_forward(layer->compression->ctrl);
     if (quantizer)
         nncf__quantizer_refresh(quantizer);
     chunk_sums total;
-    weight_job job = job_of(layer, false);
+    weight_job job = job_of(layer, mode, false);
     job.wq = wq;
     job.piece = forward_piece;
     run(&job, &total);
@@ -237,7 +237,6 @@ nncf_status nncf__weight_forward(nncf_layer *layer, float *wq)
         quantizer->clipped = total.clipped;
         quantizer->total = (int64_t)layer->weight_count;
     }
-    return NNCF_OK;
 }
 
 /* dw += g * mask, and the logits' gradients: for n elements from `begin`; g[0] belongs to element
@@ -287,38 +286,37 @@ static void masked_backward(const weight_job *job, const block *b, const float *
 static void backward_piece(
     const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
 {
-    float u[BLOCK], m[BLOCK];
+    float u[BLOCK], m[BLOCK], inside[BLOCK];
     while (begin < end) {
         block b = block_at(begin, end);
-        float *g = job->wq + begin;
+        const float *g = job->dwq + begin;
         noise(job, b.from, b.n, u);
         if (job->fq) {
             masked(job, b.from, b.n, u, m);
-            job->k->fq_backward(b.n - b.skip, m + b.skip, g, g, &job->fq[channel], sums->fq);
+            job->k->fq_backward(b.n - b.skip, m + b.skip, g, inside, &job->fq[channel], sums->fq);
+            g = inside;
         }
         masked_backward(job, &b, u, g);
         begin = b.from + b.n;
     }
 }
 
-nncf_status nncf__weight_backward(nncf_layer *layer, float *dwq)
+void nncf__weight_backward(nncf_layer *layer, const float *dwq)
 {
     if (!layer->compression) {
         if (layer->weight_grad)
             nncf__kernels_of(layer->model->context)
                 ->accumulate(layer->weight_count, dwq, layer->weight_grad);
-        return NNCF_OK;
+        return;
     }
     chunk_sums total;
-    weight_job job = job_of(layer, false);
-    job.wq = dwq;
+    weight_job job = job_of(layer, layer->model->mode, false);
+    job.dwq = dwq;
     job.piece = backward_piece;
     job.adds_gradient = job.fq && job.channels > 1;
     run(&job, &total);
     if (job.fq && job.channels == 1)
         nncf__quantizer_add_gradient(layer->compression->weight_quantizer, 0, total.fq);
-    nncf__usage_backward(layer->compression->ctrl);
-    return NNCF_OK;
 }
 
 void nncf__weight_used(nncf_layer *layer)
@@ -329,7 +327,7 @@ void nncf__weight_used(nncf_layer *layer)
     c->used_in_eval = layer->model->mode != NNCF_MODE_TRAIN;
     if (c->used_in_eval)
         return;
-    c->used_mask = (int32_t)mask_of(layer, false);
+    c->used_mask = (int32_t)mask_of(layer, layer->model->mode, false);
     c->used_step = c->ctrl->step;
 }
 
@@ -338,7 +336,7 @@ nncf_status nncf__weight_check_backward(const nncf_layer *layer, nncf_error *err
     const nncf__layer_compression *c = layer->compression;
     if (!c || c->mask_kind != NNCF__MASK_RB)
         return NNCF_OK;
-    const enum mask_mode mask = mask_of(layer, false);
+    const enum mask_mode mask = mask_of(layer, layer->model->mode, false);
     const bool eval = layer->model->mode != NNCF_MODE_TRAIN;
     if (eval && c->used_in_eval)
         return NNCF_OK;
@@ -390,7 +388,7 @@ static void survey_piece(
 void nncf__weight_stats_of(const nncf_layer *layer, nncf__weight_stats *stats)
 {
     chunk_sums total;
-    weight_job job = job_of(layer, true);
+    weight_job job = job_of(layer, layer->model->mode, true);
     if (job.fq) /* the optimizer may have moved the range since */
         nncf__quantizer_refresh(job.c->weight_quantizer);
     job.piece = survey_piece;
@@ -417,7 +415,7 @@ static void ranges_piece(
 
 void nncf__weight_ranges(const nncf_layer *layer, float *ranges)
 {
-    weight_job job = job_of(layer, true);
+    weight_job job = job_of(layer, layer->model->mode, true);
     chunk_sums sums;
     job.ranges = ranges;
     job.sums = &sums;
@@ -434,7 +432,7 @@ void nncf__weight_ranges(const nncf_layer *layer, float *ranges)
 
 void nncf__weight_values(const nncf_layer *layer, size_t channel, float *values)
 {
-    const weight_job job = job_of(layer, true);
+    const weight_job job = job_of(layer, layer->model->mode, true);
     float m[BLOCK];
     for (size_t r = 0; r < job.runs; r++) {
         size_t begin = (r * job.channels + channel) * job.run;

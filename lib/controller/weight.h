@@ -9,12 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* wq = fake_quantize(mask(weight)), per the model's mode; refreshes the weight quantizer. Without
- * compression a copy. Allocates nothing. */
-nncf_status nncf__weight_forward(nncf_layer *layer, float *wq);
-/* Add to weight_grad (if any), logit_grad, scale gradients; from the gradient of wq, which is used
- * as work space. Allocates nothing. */
-nncf_status nncf__weight_backward(nncf_layer *layer, float *dwq);
+/* wq = fake_quantize(mask(weight)), as in this mode (NNCF_MODE_...); refreshes the weight
+ * quantizer. Without compression a copy. */
+void nncf__weight_forward(nncf_layer *layer, int32_t mode, float *wq);
+/* Add to weight_grad (if any), logit_grad, scale gradients; from the gradient of wq, in the model's
+ * mode. */
+void nncf__weight_backward(nncf_layer *layer, const float *dwq);
 /* A weight was handed out for training, and its gradient will come: that is of the mask of this
  * step and mode. */
 void nncf__weight_used(nncf_layer *layer);

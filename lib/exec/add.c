@@ -4,16 +4,13 @@
  */
 #include "exec/add.h"
 
-#include "base/alloc.h"
-#include "base/pool.h"
 #include "exec/codes.h"
+#include "exec/kind.h"
 #include "exec/map_reduce.h"
 #include "exec/quantize.h"
-#include "exec/run.h"
+#include "graph/block.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
-#include "kernels/operand.h"
-#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>
@@ -24,20 +21,29 @@
 #include <math.h>
 #include <string.h>
 
-/* Scratch for the floats of both inputs. */
-static nncf_status reserve(nncf_context *context, const nncf__map_reduce *walk)
+/* Backward adds anew: only a sum that is quantized in front of its activation keeps itself, and not
+ * from one pass to the other. */
+void nncf__add_prepare(const nncf_layer *layer, nncf__block *b)
 {
+    const bool in_steps = b->quantizers[NNCF__OF_PRE_ACTIVATION];
+    const size_t z = nncf__planes_count(&b->out_planes) * sizeof(float);
     size_t floats = 0;
+    (void)layer;
     for (int i = 0; i < 2; i++)
-        floats += walk->codes_in[i].dtype == NNCF_F32 ? 0 : nncf__map_reduce_length(walk);
-    return floats == 0 ? NNCF_OK : nncf__scratch_reserve(context, floats * sizeof(float));
+        if (b->x[i].dtype != NNCF_F32)
+            floats += nncf__map_reduce_length(&b->in_planes, b->fq_by_channel && !in_steps);
+    b->keeps_z = in_steps;
+    b->forward = (nncf__needs){.z = in_steps ? z : 0, .scratch = floats * sizeof(float)};
+    b->backward[1] = (nncf__needs){.z = in_steps ? 2 * z : 0, .scratch = floats * sizeof(float)};
+    if (in_steps || b->quantizers[NNCF__OF_OUTPUT]) /* without dx: only for the scale's gradient */
+        b->backward[0] = b->backward[1];
 }
 
 static void inputs_of(
     const nncf__map_reduce *walk, size_t offset, size_t count, float *room, const float *in[2])
 {
     for (int i = 0; i < 2; i++) {
-        in[i] = nncf__floats_of(walk->k, &walk->codes_in[i], offset, count, room);
+        in[i] = nncf__floats_of(walk->k, &walk->call->x[i], offset, count, room);
         if (in[i] == room)
             room += count;
     }
@@ -46,7 +52,7 @@ static void inputs_of(
 static void forward_piece(const nncf__map_reduce *walk, size_t channel, size_t offset, size_t count,
     float *room, double *sums)
 {
-    nncf__epilogue e = nncf__layer_epilogue(walk->layer, walk->quantizer, channel);
+    const nncf__epilogue e = nncf__block_epilogue(walk->call->block, channel);
     const float *in[2];
     inputs_of(walk, offset, count, room, in);
     if (walk->codes)
@@ -65,11 +71,6 @@ static void forward_result(const nncf__map_reduce *walk, size_t channel, const d
 
 /* ---- with a quantizer in front of the activation: step by step ---- */
 
-static nncf__quantizer *pre_activation_quantizer(const nncf_layer *layer)
-{
-    return layer->compression ? layer->compression->pre_activation_quantizer : NULL;
-}
-
 static void sum_piece(const nncf__map_reduce *walk, size_t channel, size_t offset, size_t count,
     float *room, double *sums)
 {
@@ -81,95 +82,72 @@ static void sum_piece(const nncf__map_reduce *walk, size_t channel, size_t offse
     walk->k->add_forward(count, in[0], in[1], walk->out[0] + offset, &plain);
 }
 
-/* The plain sum into layer->z, which gets room for `times` such tensors. */
-static nncf_status sum_into_z(
-    nncf_layer *layer, const nncf__operand x[2], const nncf__planes *planes, size_t times)
+/* The plain sum into layer->z. */
+static float *sum_into_z(const nncf__call *call)
 {
-    nncf_context *context = layer->model->context;
-    const size_t bytes = times * planes->n * planes->c * planes->hw * sizeof(float);
-    nncf__map_reduce walk = {.planes = *planes, .piece = sum_piece, .layer = layer, .codes_in = x};
-    nncf_status status = nncf__grow(context, &layer->z.data, &layer->z.capacity, bytes);
-    if (status == NNCF_OK)
-        status = reserve(context, &walk);
-    if (status != NNCF_OK)
-        return status;
-    walk.out[0] = layer->z.data;
-    nncf__map_reduce_run(context, &walk);
-    return NNCF_OK;
+    nncf__map_reduce walk = {.planes = call->block->in_planes, .piece = sum_piece, .call = call};
+    walk.out[0] = call->layer->z.data;
+    nncf__map_reduce_run(call->layer->model->context, &walk);
+    return call->layer->z.data;
 }
 
-static nncf_status forward_in_steps(
-    nncf_layer *layer, const nncf__operand x[2], const nncf__planes *planes, const nncf__output *y)
+static void forward_in_steps(const nncf__call *call)
 {
-    layer->ready_for_backward = false;
-    nncf_status status = sum_into_z(layer, x, planes, 1);
-    if (status != NNCF_OK)
-        return status;
-    nncf__layer_quantize(layer->model->context, pre_activation_quantizer(layer), planes,
-        layer->z.data, layer->z.data);
-    nncf__epilogue_forward(layer, planes, layer->z.data, y);
-    layer->ready_for_backward =
-        layer->model->mode == NNCF_MODE_TRAIN && !nncf__layer_observing(layer);
-    return NNCF_OK;
+    const nncf__block *b = call->block;
+    float *z = sum_into_z(call);
+    nncf__layer_quantize(
+        call->layer->model->context, b->quantizers[NNCF__OF_PRE_ACTIVATION], &b->out_planes, z, z);
+    nncf__epilogue_forward(call, z);
 }
 
-static nncf_status backward_in_steps(nncf_layer *layer, const nncf__operand x[2],
-    const nncf__planes *planes, const float *dy, float *da, float *db)
+static void backward_in_steps(const nncf__call *call, float *da, float *db)
 {
-    nncf_context *context = layer->model->context;
-    const size_t count = planes->n * planes->c * planes->hw;
-    nncf_status status = sum_into_z(layer, x, planes, 2);
-    if (status != NNCF_OK)
-        return status;
-    float *z = layer->z.data, *quantized = z + count;
-    nncf__layer_quantize(context, pre_activation_quantizer(layer), planes, z, quantized);
-    nncf__epilogue_backward(layer, planes, quantized, dy, da, false);
-    nncf__layer_quantize_backward(context, pre_activation_quantizer(layer), planes, z, da, da);
+    const nncf__block *b = call->block;
+    nncf_context *context = call->layer->model->context;
+    nncf__quantizer *quantizer = b->quantizers[NNCF__OF_PRE_ACTIVATION];
+    const size_t count = nncf__planes_count(&b->out_planes);
+    float *z = sum_into_z(call), *quantized = z + count;
+    nncf__layer_quantize(context, quantizer, &b->out_planes, z, quantized);
+    nncf__epilogue_backward(call, quantized, call->dy, da, false);
+    nncf__layer_quantize_backward(context, quantizer, &b->out_planes, z, da, da);
     if (da != db)
         memcpy(db, da, count * sizeof *db);
-    return NNCF_OK;
 }
 
 /* ---- in one pass ---- */
 
-nncf_status nncf__add_forward(
-    nncf_layer *layer, const nncf__operand x[2], const int64_t shape[4], const nncf__output *y)
+void nncf__add_forward(const nncf__call *call)
 {
-    nncf__quantizer *output = nncf__layer_output_quantizer(layer);
-    nncf_context *context = layer->model->context;
-    bool observing = output && output->observing, codes = y->dtype != NNCF_F32;
-    nncf__map_reduce walk = {.planes = nncf__planes_of(shape),
-        .by_channel = output && output->channels > 1 && !observing,
+    const nncf__block *b = call->block;
+    nncf__quantizer *output = b->quantizers[NNCF__OF_OUTPUT];
+    nncf_context *context = call->layer->model->context;
+    const bool codes = call->y.dtype != NNCF_F32;
+    nncf__map_reduce walk = {.planes = b->in_planes,
+        .by_channel = b->fq_by_channel,
         .piece = forward_piece,
         .quantizer = output,
-        .layer = layer,
-        .codes_in = x,
-        .out = {codes ? NULL : y->data, NULL},
-        .codes = codes ? y->data : NULL};
-    if (pre_activation_quantizer(layer))
-        return forward_in_steps(layer, x, &walk.planes, y);
-    nncf_status status = reserve(context, &walk);
-    layer->ready_for_backward = false;
-    if (status != NNCF_OK)
-        return status;
-    if (output && !observing) {
+        .call = call,
+        .out = {codes ? NULL : call->y.data, NULL},
+        .codes = codes ? call->y.data : NULL};
+    if (b->keeps_z) {
+        forward_in_steps(call);
+        return;
+    }
+    if (output && !b->observes_output) {
         nncf__quantizer_refresh(output);
         output->clipped = 0;
-        output->total = (int64_t)(walk.planes.n * walk.planes.c * walk.planes.hw);
+        output->total = (int64_t)nncf__planes_count(&walk.planes);
         walk.on_result = forward_result;
     }
     nncf__map_reduce_run(context, &walk);
-    if (observing)
-        nncf__layer_observe(context, output, &walk.planes, y->data);
-    layer->ready_for_backward =
-        layer->model->mode == NNCF_MODE_TRAIN && !nncf__layer_observing(layer);
-    return NNCF_OK;
+    if (b->observes_output)
+        nncf__layer_observe(context, output, &walk.planes, call->y.data);
 }
 
 static void backward_piece(const nncf__map_reduce *walk, size_t channel, size_t offset,
     size_t count, float *room, double *sums)
 {
-    nncf__epilogue e = nncf__layer_epilogue(walk->layer, walk->quantizer, channel);
+    const nncf__epilogue e = nncf__block_epilogue(walk->call->block, channel);
     float *da = walk->out[0] + offset, *db = walk->out[1] + offset;
     const float *in[2];
     inputs_of(walk, offset, count, room, in);
@@ -183,23 +161,25 @@ static void backward_result(const nncf__map_reduce *walk, size_t channel, const 
     nncf__quantizer_add_gradient(walk->quantizer, channel, sums);
 }
 
-nncf_status nncf__add_backward(nncf_layer *layer, const nncf__operand x[2], const int64_t shape[4],
-    const float *dy, float *da, float *db)
+void nncf__add_backward(const nncf__call *call)
 {
-    nncf__quantizer *output = nncf__layer_output_quantizer(layer);
-    nncf__map_reduce walk = {.planes = nncf__planes_of(shape),
-        .by_channel = output && output->channels > 1,
+    const nncf__block *b = call->block;
+    nncf__quantizer *output = b->quantizers[NNCF__OF_OUTPUT];
+    /* the gradient of a scale is wanted also when dx is not: dy serves as work space */
+    float *da = call->dx[0] ? call->dx[0] : call->dy, *db = call->dx[0] ? call->dx[1] : call->dy;
+    if (!call->dx[0] && !output && !b->keeps_z)
+        return;
+    if (b->keeps_z) {
+        backward_in_steps(call, da, db);
+        return;
+    }
+    nncf__map_reduce walk = {.planes = b->in_planes,
+        .by_channel = b->fq_by_channel,
         .piece = backward_piece,
         .on_result = output ? backward_result : NULL,
         .quantizer = output,
-        .layer = layer,
-        .codes_in = x,
+        .call = call,
         .out = {da, db},
-        .grad = dy};
-    if (pre_activation_quantizer(layer))
-        return backward_in_steps(layer, x, &walk.planes, dy, da, db);
-    nncf_status status = reserve(layer->model->context, &walk);
-    if (status == NNCF_OK)
-        nncf__map_reduce_run(layer->model->context, &walk);
-    return status;
+        .grad = call->dy};
+    nncf__map_reduce_run(call->layer->model->context, &walk);
 }

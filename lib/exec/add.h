@@ -3,17 +3,14 @@
 #ifndef NNCF__EXEC_ADD_H
 #define NNCF__EXEC_ADD_H
 
-#include "exec/codes.h"
-#include "kernels/operand.h"
+#include "exec/kind.h"
+#include "graph/block.h"
 
 #include <nncf/base.h>
 #include <nncf/model.h>
 
-#include <stdint.h>
-
-nncf_status nncf__add_forward(
-    nncf_layer *layer, const nncf__operand x[2], const int64_t shape[4], const nncf__output *y);
-nncf_status nncf__add_backward(nncf_layer *layer, const nncf__operand x[2], const int64_t shape[4],
-    const float *dy, float *da, float *db);
+void nncf__add_prepare(const nncf_layer *layer, nncf__block *block);
+void nncf__add_forward(const nncf__call *call);
+void nncf__add_backward(const nncf__call *call);
 
 #endif

@@ -7,21 +7,21 @@
  */
 #include "exec/batch_norm.h"
 
-#include "base/alloc.h"
 #include "base/error.h"
 #include "base/pool.h"
 #include "controller/ctrl.h"
 #include "controller/init.h"
-#include "exec/codes.h"
-#include "exec/map_reduce.h"
+#include "exec/channels.h"
+#include "exec/kind.h"
 #include "exec/quantize.h"
-#include "exec/run.h"
+#include "graph/block.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>
 #include <nncf/compression.h>
+#include <nncf/context.h>
 #include <nncf/model.h>
 #include <nncf/tensor.h>
 
@@ -36,35 +36,9 @@ enum { SMALL_PLANE = 16, SMALL_BACKWARD = 100, CHUNK_ELEMENTS = 16384 };
 /* Of the batches in which an adaptation forgets, as NNCF has it. */
 #define FORGET_MOMENTUM 0.9
 
-size_t nncf__channels_bytes(const nncf__planes *planes)
-{
-    return planes->c * (5 * sizeof(double) + 5 * sizeof(float));
-}
-
 size_t nncf__batch_norm_scratch(const nncf__planes *planes)
 {
     return planes->hw < SMALL_BACKWARD ? 2 * planes->n * planes->hw * sizeof(float) : 0;
-}
-
-nncf_status nncf__channels_reserve(nncf_layer *layer, const nncf__planes *planes)
-{
-    nncf_status status = nncf__grow(layer->model->context, &layer->channel.data,
-        &layer->channel.capacity, nncf__channels_bytes(planes));
-    size_t scratch = layer->has_batch_norm ? nncf__batch_norm_scratch(planes) : 0;
-    return status == NNCF_OK && scratch > 0 ? nncf__scratch_reserve(layer->model->context, scratch)
-                                            : status;
-}
-
-nncf__channels nncf__channels_of(const nncf_layer *layer)
-{
-    size_t c = (size_t)layer->out_channels;
-    nncf__channels s = {.sums = layer->channel.data};
-    s.scale = (float *)(s.sums + 5 * c);
-    s.shift = s.scale + c;
-    s.mean = s.shift + c;
-    s.inv_std = s.mean + c;
-    s.weight_scale = s.inv_std + c;
-    return s;
 }
 
 /* The planes of a channel: as they lie, or gathered into one. */
@@ -107,9 +81,9 @@ static void scatter_codes(const nncf__planes *p, size_t c, const uint8_t *from, 
 /* Statistics of one channel -> its constants. */
 static void set_constants(const nncf__norm *job, size_t c, const column *col)
 {
-    const nncf_batch_norm_params *bn = &job->layer->batch_norm;
+    const nncf_batch_norm_params *bn = job->params;
     double mean, var;
-    if (job->batch_statistics) {
+    if (job->block->batch_statistics) {
         double sums[2] = {0, 0}, count = (double)(col->segments * col->length);
         for (size_t i = 0; i < col->segments; i++)
             job->k->sum_and_squares(col->length, col->z + i * col->stride, sums);
@@ -117,8 +91,8 @@ static void set_constants(const nncf__norm *job, size_t c, const column *col)
         var = sums[1] / count - mean * mean;
         if (var < 0) /* rounding; a NaN stays one */
             var = 0;
-        if (job->update_running) {
-            double m = job->momentum, unbiased = count > 1 ? var * count / (count - 1) : var;
+        if (job->block->update_running) {
+            double m = job->block->momentum, unbiased = count > 1 ? var * count / (count - 1) : var;
             bn->running_mean[c] = (float)((1 - m) * (double)bn->running_mean[c] + m * mean);
             bn->running_var[c] = (float)((1 - m) * (double)bn->running_var[c] + m * unbiased);
         }
@@ -137,7 +111,7 @@ static void set_constants(const nncf__norm *job, size_t c, const column *col)
 
 static nncf__epilogue epilogue_of(const nncf__norm *job, size_t c)
 {
-    nncf__epilogue e = nncf__layer_epilogue(job->layer, job->output, c);
+    nncf__epilogue e = nncf__block_epilogue(job->block, c);
     e.scale = job->channels.scale[c];
     e.shift = job->channels.shift[c];
     return e;
@@ -229,7 +203,7 @@ static size_t chunk_channels(const nncf__norm *job)
 static void run_chunk(const nncf__norm *job, size_t chunk, size_t worker,
     void (*channel)(const nncf__norm *, size_t, float *))
 {
-    float *scratch = job->gathers ? nncf__scratch(job->layer->model->context, worker) : NULL;
+    float *scratch = job->gathers ? nncf__scratch(job->context, worker) : NULL;
     size_t group = chunk_channels(job), first = chunk * group, end = first + group;
     for (size_t c = first; c < end && c < job->planes.c; c++)
         channel(job, c, scratch);
@@ -248,31 +222,46 @@ static void backward_chunk(void *arg, size_t chunk, size_t worker)
 static void run(nncf__norm *job, nncf__chunk_fn *chunk)
 {
     size_t group = chunk_channels(job);
-    nncf__parallel(job->layer->model->context, (job->planes.c + group - 1) / group, chunk, job);
+    nncf__parallel(job->context, (job->planes.c + group - 1) / group, chunk, job);
 }
 
-static nncf__norm start(nncf_layer *layer, const nncf__planes *planes, const float *z, float *y)
+static nncf__norm start(const nncf__call *call, const float *z, float *y)
 {
-    return (nncf__norm){.layer = layer,
-        .k = nncf__kernels_of(layer->model->context),
-        .planes = *planes,
-        .channels = nncf__channels_of(layer),
-        .output = nncf__layer_output_quantizer(layer),
+    return (nncf__norm){.block = call->block,
+        .params = &call->layer->batch_norm,
+        .context = call->layer->model->context,
+        .k = nncf__kernels_of(call->layer->model->context),
+        .planes = call->block->out_planes,
+        .channels = nncf__channels_of(call->layer),
         .z = z,
         .y = y};
 }
 
 /* The controller's adaptation takes running statistics anew, whatever the mode. */
-static bool uses_batch_statistics(const nncf_layer *layer)
+static bool of_batch(int32_t mode, int32_t adapting)
 {
-    const nncf_compression_ctrl *ctrl = layer->model->ctrl;
-    return layer->model->mode == NNCF_MODE_TRAIN || (ctrl && nncf__ctrl_adapting(ctrl));
+    return mode == NNCF_MODE_TRAIN || adapting;
+}
+
+void nncf__batch_norm_prepare(const nncf_layer *layer, nncf__block *block)
+{
+    const int32_t adapting = block->key.adapting;
+    if (!layer->has_batch_norm)
+        return;
+    block->batch_statistics = of_batch(block->key.mode, adapting);
+    block->update_running = block->batch_statistics && (adapting || !block->key.observing);
+    /* the first batches of an adaptation make them forget */
+    block->momentum =
+        adapting == NNCF__PHASE_FORGETTING ? FORGET_MOMENTUM : (double)layer->batch_norm.momentum;
 }
 
 nncf_status nncf__layer_check_batch_norm(
     const nncf_layer *layer, const int64_t out[4], nncf_error *err)
 {
-    if (!layer->has_batch_norm || !uses_batch_statistics(layer) || out[0] * out[2] * out[3] > 1)
+    const nncf_compression_ctrl *ctrl = layer->model->ctrl;
+    if (!layer->has_batch_norm ||
+        !of_batch(layer->model->mode, ctrl && nncf__ctrl_adapting(ctrl)) ||
+        out[0] * out[2] * out[3] > 1)
         return NNCF_OK;
     return nncf__fail(err, NNCF_E_SHAPE, NULL,
         "y has one value a channel, (1,%lld,1,1): batch norm of a batch makes 0 of it, and no "
@@ -281,25 +270,17 @@ nncf_status nncf__layer_check_batch_norm(
         (long long)out[1]);
 }
 
-nncf__norm nncf__batch_norm_forward_start(
-    nncf_layer *layer, const nncf__planes *planes, const float *z, const nncf__output *y)
+nncf__norm nncf__batch_norm_forward_start(const nncf__call *call, const float *z)
 {
-    nncf__norm job = start(layer, planes, z, y->data);
-    const nncf_compression_ctrl *ctrl = layer->model->ctrl;
-    job.batch_statistics = uses_batch_statistics(layer);
-    job.gathers = planes->hw < SMALL_PLANE;
-    job.update_running = job.batch_statistics &&
-        ((ctrl && nncf__ctrl_adapting(ctrl)) || !nncf__layer_observing(layer));
-    /* the first batches of an adaptation make them forget */
-    job.momentum = ctrl && ctrl->init_phase == NNCF__PHASE_FORGETTING
-        ? FORGET_MOMENTUM
-        : (double)layer->batch_norm.momentum;
-    if (job.output && !job.output->observing)
-        nncf__quantizer_refresh(job.output);
-    if (y->dtype != NNCF_F32) {
-        job.codes = y->data;
+    nncf__norm job = start(call, z, call->y.data);
+    nncf__quantizer *output = call->block->quantizers[NNCF__OF_OUTPUT];
+    job.gathers = job.planes.hw < SMALL_PLANE;
+    if (output && !call->block->observes_output)
+        nncf__quantizer_refresh(output);
+    if (call->y.dtype != NNCF_F32) {
+        job.codes = call->y.data;
         job.y = NULL;
-        job.zero = (float)nncf__quantizer_zero(job.output);
+        job.zero = (float)nncf__quantizer_zero(output);
     }
     return job;
 }
@@ -312,30 +293,28 @@ void nncf__batch_norm_forward_channels(void *norm, int64_t c0, int64_t c1, void 
 
 void nncf__batch_norm_forward_finish(const nncf__norm *job)
 {
-    nncf__quantizer *output = job->output;
-    if (output && output->observing) {
-        nncf__layer_observe(job->layer->model->context, output, &job->planes, job->y);
+    nncf__quantizer *output = job->block->quantizers[NNCF__OF_OUTPUT];
+    if (job->block->observes_output) {
+        nncf__layer_observe(job->context, output, &job->planes, job->y);
     } else if (output) {
-        output->total = (int64_t)(job->planes.n * job->planes.c * job->planes.hw);
+        output->total = (int64_t)nncf__planes_count(&job->planes);
         output->clipped = 0;
         for (size_t c = 0; c < job->planes.c; c++)
             output->clipped += (int64_t)job->channels.sums[5 * c];
     }
 }
 
-void nncf__batch_norm_forward(
-    nncf_layer *layer, const nncf__planes *planes, const float *z, const nncf__output *y)
+void nncf__batch_norm_forward(const nncf__call *call, const float *z)
 {
-    nncf__norm job = nncf__batch_norm_forward_start(layer, planes, z, y);
+    nncf__norm job = nncf__batch_norm_forward_start(call, z);
     run(&job, forward_chunk);
     nncf__batch_norm_forward_finish(&job);
 }
 
-nncf__norm nncf__batch_norm_backward_start(
-    nncf_layer *layer, const nncf__planes *planes, const float *z, float *dy, bool in_place)
+nncf__norm nncf__batch_norm_backward_start(const nncf__call *call, const float *z, bool in_place)
 {
-    nncf__norm job = start(layer, planes, z, dy);
-    job.gathers = planes->hw < SMALL_BACKWARD;
+    nncf__norm job = start(call, z, call->dy);
+    job.gathers = job.planes.hw < SMALL_BACKWARD;
     job.in_place = in_place;
     return job;
 }
@@ -371,20 +350,19 @@ const float *nncf__batch_norm_backward_dz(void *norm, int64_t n, int64_t c0, int
     return to;
 }
 
-void nncf__batch_norm_backward(
-    nncf_layer *layer, const nncf__planes *planes, const float *z, float *dy)
+void nncf__batch_norm_backward(const nncf__call *call, const float *z)
 {
-    nncf__norm job = nncf__batch_norm_backward_start(layer, planes, z, dy, true);
+    nncf__norm job = nncf__batch_norm_backward_start(call, z, true);
     run(&job, backward_chunk);
 }
 
-void nncf__batch_norm_add_gradients(nncf_layer *layer, const nncf__planes *planes)
+void nncf__batch_norm_add_gradients(const nncf__call *call)
 {
-    const nncf_batch_norm_params *bn = &layer->batch_norm;
-    nncf__channels s = nncf__channels_of(layer);
-    nncf__quantizer *output = nncf__layer_output_quantizer(layer);
+    const nncf_batch_norm_params *bn = &call->layer->batch_norm;
+    const nncf__channels s = nncf__channels_of(call->layer);
+    nncf__quantizer *output = call->block->quantizers[NNCF__OF_OUTPUT];
     double total[3] = {0, 0, 0};
-    for (size_t c = 0; c < planes->c; c++) {
+    for (size_t c = 0; c < call->block->out_planes.c; c++) {
         const double *sums = s.sums + 5 * c;
         if (bn->weight_grad)
             bn->weight_grad[c] += (float)sums[4];

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The parts of a layer for a host that runs its own kernels. */
-#include "base/alloc.h"
 #include "base/error.h"
 #include "controller/ctrl.h"
+#include "controller/usage_checks.h"
 #include "controller/weight.h"
 #include "exec/check.h"
+#include "exec/kind.h"
 #include "exec/map_reduce.h"
 #include "exec/quantize.h"
 #include "exec/run.h"
@@ -16,8 +17,6 @@
 #include <nncf/layer.h>
 #include <nncf/model.h>
 #include <nncf/tensor.h>
-
-#include <string.h>
 
 static nncf_status is_null(const char *name, nncf_error *err)
 {
@@ -38,10 +37,12 @@ nncf_status nncf_layer_compress_weight(nncf_layer *layer, float *weight, nncf_er
 {
     nncf_error reason = NNCF_ERROR_INIT;
     nncf_status status = !layer ? NNCF_E_ARG : check_weight(layer, weight, "weight", &reason);
-    if (status == NNCF_OK)
-        status = nncf__weight_forward(layer, weight);
-    if (status == NNCF_OK)
+    if (status == NNCF_OK) {
+        if (layer->compression)
+            nncf__usage_forward(layer->compression->ctrl);
+        nncf__weight_forward(layer, layer->model->mode, weight);
         nncf__weight_used(layer);
+    }
     return nncf__layer_report(layer, "nncf_layer_compress_weight", status, &reason, err);
 }
 
@@ -52,14 +53,10 @@ static nncf_status compress_weight_backward(nncf_layer *layer, const float *grad
         status = nncf__weight_check_backward(layer, err);
     if (status != NNCF_OK)
         return status;
-    /* a copy, because nncf__weight_backward() works in place and the gradient is the host's */
-    nncf__buffer *dw = &layer->model->dw;
-    const size_t bytes = layer->weight_count * sizeof(float);
-    status = nncf__grow(layer->model->context, &dw->data, &dw->capacity, bytes);
-    if (status != NNCF_OK)
-        return status;
-    memcpy(dw->data, grad, bytes);
-    return nncf__weight_backward(layer, dw->data);
+    nncf__weight_backward(layer, grad);
+    if (layer->compression)
+        nncf__usage_backward(layer->compression->ctrl);
+    return NNCF_OK;
 }
 
 nncf_status nncf_layer_compress_weight_backward(
@@ -103,7 +100,7 @@ static nncf_status check_tensors(const part *p, const nncf__named *tensors, size
     planes->c = x->ndim > 1 ? (size_t)x->shape[1] : 1;
     planes->hw = count / planes->n / planes->c;
     const nncf__quantizer *quantizer = quantizer_of(p);
-    if (p->input && layer->kind == NNCF__LINEAR && quantizer && quantizer->params.per_channel)
+    if (p->input && nncf__kind_of(layer)->flattens && quantizer && quantizer->params.per_channel)
         *planes = (nncf__planes){planes->n, count / planes->n, 1};
     /* a host may have its channels anywhere, and flatten what it likes: what is left is the number
      * of elements */

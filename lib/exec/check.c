@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "exec/kind.h"
 #include "graph/model.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
@@ -140,7 +141,8 @@ nncf_status nncf__layer_input_shape(
     nncf_status status = check_shape(x, &count, err);
     if (status != NNCF_OK)
         return status;
-    if (layer->kind == NNCF__OPERATOR)
+    const nncf__kind *kind = nncf__kind_of(layer);
+    if (nncf__kind_is_run_by_host(kind))
         return nncf__fail(err, NNCF_E_UNSUPPORTED, NULL,
             "the host runs this layer (nncf_model_add_op()); the library has only its parts");
     if (t->ndim != 2 && t->ndim != 4)
@@ -148,14 +150,14 @@ nncf_status nncf__layer_input_shape(
             x->name, tensor_text(t, text));
     int64_t s[4] = {
         t->shape[0], t->shape[1], t->ndim == 4 ? t->shape[2] : 1, t->ndim == 4 ? t->shape[3] : 1};
-    if (layer->kind == NNCF__LINEAR) {
+    if (kind->flattens) {
         s[1] = s[1] * s[2] * s[3];
         s[2] = s[3] = 1;
     }
-    if ((layer->kind == NNCF__LINEAR || layer->kind == NNCF__CONV2D) && s[1] != layer->in_channels)
+    if (layer->weight_count > 0 && s[1] != layer->in_channels)
         return nncf__fail(err, NNCF_E_SHAPE, NULL,
             "%s is %s, which is %lld %s; the layer reads %lld", x->name, tensor_text(t, text),
-            (long long)s[1], layer->kind == NNCF__LINEAR ? "features an image" : "channels",
+            (long long)s[1], kind->flattens ? "features an image" : "channels",
             (long long)layer->in_channels);
     memcpy(shape, s, sizeof s);
     return NNCF_OK;
@@ -171,40 +173,27 @@ static int64_t window_count(
     return padded < reach ? 0 : (padded - reach) / stride + 1;
 }
 
-/* Of a convolution, or a pool with a window. */
-static nncf_status windows_shape(
-    const nncf_layer *layer, const int64_t in[4], int64_t s[4], nncf_error *err)
+nncf_status nncf__layer_windows_shape(const nncf_layer *layer, const int64_t dilation[2],
+    const int64_t in[4], int64_t out[4], nncf_error *err)
 {
     for (int i = 0; i < 2; i++) {
-        const int64_t dilation = layer->kind == NNCF__CONV2D ? layer->dilation[i] : 1;
-        s[2 + i] = window_count(
-            in[2 + i], layer->kernel[i], layer->stride[i], layer->padding[i], dilation);
-        if (s[2 + i] < 1)
+        out[2 + i] = window_count(
+            in[2 + i], layer->kernel[i], layer->stride[i], layer->padding[i], dilation[i]);
+        if (out[2 + i] < 1)
             return nncf__fail(err, NNCF_E_SHAPE, NULL,
                 "x has %s %lld, padded on both sides by %lld; the window reaches over %lld",
                 i == 0 ? "height" : "width", (long long)in[2 + i], (long long)layer->padding[i],
-                (long long)(dilation * (layer->kernel[i] - 1) + 1));
+                (long long)(dilation[i] * (layer->kernel[i] - 1) + 1));
     }
-    if (layer->kind == NNCF__CONV2D)
-        s[1] = layer->out_channels;
     return NNCF_OK;
 }
 
 static nncf_status output_shape(
     const nncf_layer *layer, const int64_t in[4], int64_t out[4], nncf_error *err)
 {
+    const nncf__kind *kind = nncf__kind_of(layer);
     int64_t s[4] = {in[0], in[1], in[2], in[3]};
-    nncf_status status = NNCF_OK;
-    if (layer->kind == NNCF__LINEAR)
-        s[1] = layer->out_channels;
-    else if (layer->kind == NNCF__POOL2D && layer->pool_kind == NNCF_POOL_GLOBAL_AVERAGE)
-        s[2] = s[3] = 1;
-    else if (layer->kind == NNCF__POOL2D && layer->pool_kind == NNCF_POOL_MEAN_ROWS)
-        s[2] = 1;
-    else if (layer->kind == NNCF__POOL2D && layer->pool_kind == NNCF_POOL_MEAN_COLUMNS)
-        s[3] = 1;
-    else if (layer->kind != NNCF__ADD)
-        status = windows_shape(layer, in, s, err);
+    nncf_status status = kind->out_shape ? kind->out_shape(layer, in, s, err) : NNCF_OK;
     const nncf_tensor t = {.ndim = 4, .shape = s};
     size_t count; /* padding can make the output larger than the input */
     if (status == NNCF_OK)

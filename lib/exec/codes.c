@@ -6,77 +6,110 @@
  */
 #include "exec/codes.h"
 
-#include "config/canonical.h"
-#include "exec/quantize.h"
-#include "exec/run.h"
+#include "controller/ctrl.h"
+#include "exec/kind.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
 #include "kernels/operand.h"
+#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/layer.h>
 #include <nncf/model.h>
 #include <nncf/tensor.h>
 
-int32_t nncf__quantizer_dtype(const nncf__quantizer *quantizer)
+static bool writes_bytes_on(const nncf_layer *layer)
 {
-    if (!quantizer || quantizer->observing || quantizer->channels != 1 ||
-        quantizer->params.bits > 8)
-        return NNCF_F32;
-    /* an undecided sign counts as signed, as in the quantizer itself */
-    return quantizer->length || quantizer->params.sign == NNCF__UNSIGNED ? NNCF_U8 : NNCF_S8;
+    bool (*passes)(const nncf_layer *) = nncf__kind_of(layer)->passes_codes;
+    return passes && passes(layer);
 }
 
-/* The byte of code 0. Asymmetric codes are stored from their lowest on. */
-int32_t nncf__quantizer_zero(const nncf__quantizer *quantizer)
+/* Does the output of a layer consist of elements of its input, in some order, some of them zero?
+ * The host may run it, and then writes floats. */
+static bool passes_values_on(const nncf_layer *layer)
 {
-    return quantizer->length ? -(int32_t)quantizer->fq[0].low : 0;
-}
-
-nncf__operand nncf__codes_operand(const nncf__quantizer *quantizer, const void *data)
-{
-    return (nncf__operand){.data = data,
-        .scale = &quantizer->fq[0].scale,
-        .n_scales = 1,
-        .dtype = nncf__quantizer_dtype(quantizer),
-        .zero = nncf__quantizer_zero(quantizer)};
-}
-
-static bool passes_codes_on(const nncf_layer *layer)
-{
-    return layer->kind == NNCF__POOL2D && layer->pool_kind == NNCF_POOL_MAX;
-}
-
-const nncf__quantizer *nncf__layer_feeding_quantizer(const nncf_layer *layer, size_t input)
-{
-    for (size_t i = input; i < layer->n_inputs; i = 0) {
-        layer = layer->inputs[i];
-        if (layer->kind == NNCF__OPERATOR) /* the host writes what it computes as floats */
-            return NULL;
-        const nncf__quantizer *output = nncf__layer_output_quantizer(layer);
-        if (output || !passes_codes_on(layer))
-            return output;
+    switch (layer->op) {
+    case NNCF_OP_MAX_POOL:
+    case NNCF_OP_RELU:
+    case NNCF_OP_FLATTEN:
+    case NNCF_OP_RESHAPE:
+    case NNCF_OP_TRANSPOSE:
+        return layer->n_inputs == 1;
+    default:
+        return false;
     }
-    return NULL;
+}
+
+nncf__source nncf__layer_source(const nncf_layer *layer, size_t input)
+{
+    bool as_bytes = true;
+    if (layer->compression && layer->compression->input_quantizer)
+        return (nncf__source){layer->compression->input_quantizer, false};
+    while (input < layer->n_inputs) {
+        layer = layer->inputs[input];
+        const nncf__layer_compression *c = layer->compression;
+        as_bytes = as_bytes && !nncf__kind_is_run_by_host(nncf__kind_of(layer));
+        if (c && c->output_quantizer)
+            return (nncf__source){c->output_quantizer, as_bytes};
+        if (c && c->pre_activation_quantizer && layer->activation == NNCF_ACTIVATION_RELU)
+            return (nncf__source){c->pre_activation_quantizer, false};
+        if (!passes_values_on(layer))
+            break;
+        as_bytes = as_bytes && writes_bytes_on(layer);
+        input = 0;
+    }
+    return (nncf__source){NULL, false};
+}
+
+/* NNCF_F32: no bytes. */
+static int32_t bytes_of(const nncf__quantizer *quantizer, bool then)
+{
+    if (!quantizer || (!then && (quantizer->observing || !quantizer->initialized)))
+        return NNCF_F32;
+    return nncf__quantizer_dtype(quantizer);
+}
+
+static int32_t input_dtype(const nncf_layer *layer, size_t input, bool then)
+{
+    const nncf__source source = nncf__layer_source(layer, input);
+    return source.as_bytes ? bytes_of(source.quantizer, then) : (int32_t)NNCF_F32;
+}
+
+static int32_t output_dtype(const nncf_layer *layer, bool then)
+{
+    const nncf__quantizer *output =
+        layer->compression ? layer->compression->output_quantizer : NULL;
+    if (nncf__kind_is_run_by_host(nncf__kind_of(layer)))
+        return NNCF_F32;
+    if (output)
+        return bytes_of(output, then);
+    return writes_bytes_on(layer) ? input_dtype(layer, 0, then) : (int32_t)NNCF_F32;
+}
+
+/* While the controller initializes quantizers see and pass on, and make no codes. */
+static bool observing(const nncf_layer *layer)
+{
+    return layer->model->ctrl && nncf__ctrl_initializing(layer->model->ctrl);
 }
 
 int32_t nncf__layer_input_dtype(const nncf_layer *layer, size_t input)
 {
-    const nncf__quantizer *quantizer = nncf__layer_feeding_quantizer(layer, input);
-    return quantizer && quantizer->initialized && !nncf__layer_observing(layer)
-        ? nncf__quantizer_dtype(quantizer)
-        : NNCF_F32;
+    return observing(layer) ? (int32_t)NNCF_F32 : input_dtype(layer, input, false);
 }
 
 int32_t nncf__layer_output_dtype(const nncf_layer *layer)
 {
-    const nncf__quantizer *output = nncf__layer_output_quantizer(layer);
-    if (layer->kind == NNCF__OPERATOR)
-        return NNCF_F32;
-    if (!output)
-        return passes_codes_on(layer) ? nncf__layer_input_dtype(layer, 0) : NNCF_F32;
-    return output->initialized && !nncf__layer_observing(layer) ? nncf__quantizer_dtype(output)
-                                                                : NNCF_F32;
+    return observing(layer) ? (int32_t)NNCF_F32 : output_dtype(layer, false);
+}
+
+int32_t nncf__layer_input_dtype_then(const nncf_layer *layer, size_t input)
+{
+    return input_dtype(layer, input, true);
+}
+
+int32_t nncf__layer_output_dtype_then(const nncf_layer *layer)
+{
+    return output_dtype(layer, true);
 }
 
 int32_t nncf_layer_output_dtype(const nncf_layer *layer)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Activations as integer codes, a byte each. */
+/* Activations as integer codes, a byte each: who writes them, who reads them. */
 #ifndef NNCF__EXEC_CODES_H
 #define NNCF__EXEC_CODES_H
 
@@ -9,25 +9,28 @@
 
 #include <nncf/model.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Type of the codes that a quantizer stores in bytes: NNCF_U8 or NNCF_S8; NNCF_F32: it cannot now
- * (or is NULL). */
-int32_t nncf__quantizer_dtype(const nncf__quantizer *quantizer);
-int32_t nncf__quantizer_zero(const nncf__quantizer *quantizer);
-/* Codes of a quantizer as what a product reads. */
-nncf__operand nncf__codes_operand(const nncf__quantizer *quantizer, const void *data);
-/* Whose codes reach a layer through its registered edge, or NULL. */
-const nncf__quantizer *nncf__layer_feeding_quantizer(const nncf_layer *layer, size_t input);
-/* The type of codes that may arrive there, and may leave; NNCF_F32: none. Floats may always. */
+/* Whose codes an input of a layer consists of. */
+typedef struct nncf__source {
+    /* one of the layer's own (that of its input), or a producer's; NULL: plain floats */
+    nncf__quantizer *quantizer;
+    /* a producer writes them as bytes where it is asked to; else they come as floats, each a code
+     * times the scale */
+    bool as_bytes;
+} nncf__source;
+nncf__source nncf__layer_source(const nncf_layer *layer, size_t input);
+
+/* The type of codes that may arrive there, and may leave, now; NNCF_F32: none. Floats may always.
+ */
 int32_t nncf__layer_input_dtype(const nncf_layer *layer, size_t input);
 int32_t nncf__layer_output_dtype(const nncf_layer *layer);
-/* An output: floats, or codes of the layer's output quantizer. */
-typedef struct nncf__output {
-    void *data;
-    int32_t dtype;
-} nncf__output;
+/* The same once ranges are initialized. */
+int32_t nncf__layer_input_dtype_then(const nncf_layer *layer, size_t input);
+int32_t nncf__layer_output_dtype_then(const nncf_layer *layer);
+
 /* Floats [offset, offset + count) of x: where they lie, or what the codes stand for, written to
  * `room`. */
 const float *nncf__floats_of(

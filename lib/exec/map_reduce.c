@@ -9,6 +9,7 @@
 #include "exec/map_reduce.h"
 
 #include "base/pool.h"
+#include "graph/block.h"
 #include "kernels/kernels.h"
 
 #include <nncf/context.h>
@@ -56,31 +57,24 @@ static void block_chunk(void *arg, size_t chunk, size_t worker)
         nncf__scratch(job->context, worker), job->slots[chunk]);
 }
 
-nncf__planes nncf__planes_of(const int64_t shape[4])
-{
-    return (nncf__planes){(size_t)shape[0], (size_t)shape[1], (size_t)(shape[2] * shape[3])};
-}
-
-static size_t elements(const nncf__map_reduce *walk)
-{
-    return walk->planes.n * walk->planes.c * walk->planes.hw;
-}
-
 static size_t block_of(size_t total)
 {
     size_t block = (total + MAX_SLOTS - 1) / MAX_SLOTS;
     return block < MIN_BLOCK ? MIN_BLOCK : (block + 63) / 64 * 64;
 }
 
-size_t nncf__map_reduce_length(const nncf__map_reduce *walk)
+size_t nncf__map_reduce_length(const nncf__planes *planes, bool by_channel)
 {
-    return walk->by_channel ? walk->planes.hw : block_of(elements(walk));
+    return by_channel ? planes->hw : block_of(nncf__planes_count(planes));
 }
 
 static void run_blocks(nncf_context *context, nncf__map_reduce *walk)
 {
     double slots[MAX_SLOTS][NNCF__MAP_REDUCE_SUMS], sums[NNCF__MAP_REDUCE_SUMS];
-    walk_job job = {.walk = walk, .context = context, .total = elements(walk), .slots = slots};
+    walk_job job = {.walk = walk,
+        .context = context,
+        .total = nncf__planes_count(&walk->planes),
+        .slots = slots};
     if (job.total == 0)
         return;
     job.block = block_of(job.total);

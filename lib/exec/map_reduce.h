@@ -3,22 +3,16 @@
 #ifndef NNCF__EXEC_MAP_REDUCE_H
 #define NNCF__EXEC_MAP_REDUCE_H
 
+#include "exec/kind.h"
+#include "graph/block.h"
 #include "kernels/kernels.h"
-#include "kernels/operand.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/context.h>
-#include <nncf/model.h>
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* A tensor as n images of c planes of hw elements. */
-typedef struct nncf__planes {
-    size_t n, c, hw;
-} nncf__planes;
-nncf__planes nncf__planes_of(const int64_t shape[4]);
 
 enum { NNCF__MAP_REDUCE_SUMS = 6 };
 
@@ -38,17 +32,15 @@ struct nncf__map_reduce {
     /* What piece and on_result work with; map_reduce.c does not look at it. */
     const nncf__kernels *k;
     nncf__quantizer *quantizer;
-    const nncf_layer *layer;
+    const nncf__call *call;
     const float *in[2];
-    /* a sum's two inputs, floats or codes */
-    const nncf__operand *codes_in;
     float *out[2];
     /* the output as codes, then out[0] is not looked at */
     uint8_t *codes;
     const float *grad;
 };
 /* Elements of the largest piece. */
-size_t nncf__map_reduce_length(const nncf__map_reduce *walk);
+size_t nncf__map_reduce_length(const nncf__planes *planes, bool by_channel);
 /* Allocates nothing and cannot fail. */
 void nncf__map_reduce_run(nncf_context *context, nncf__map_reduce *walk);
 /* sums[c] = sum of channel c, in double, overwritten. */

@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a model will need, told before anything is allocated: the shapes are followed through the
- * registered edges, and every layer is asked what its forward and backward take.
+ * registered edges, and every layer is prepared as its calls will prepare it; the sums are over the
+ * blocks.
  */
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/pool.h"
+#include "exec/block.h"
 #include "exec/check.h"
 #include "exec/codes.h"
-#include "exec/map_reduce.h"
-#include "exec/product.h"
-#include "exec/quantize.h"
+#include "exec/kind.h"
 #include "exec/run.h"
+#include "graph/block.h"
 #include "graph/model.h"
-#include "quantization/layer_compression.h"
-#include "quantization/quantizer.h"
 
 #include <nncf/base.h>
 #include <nncf/context.h>
@@ -57,35 +56,52 @@ static uint64_t count_of(const int64_t shape[4])
     return (uint64_t)(shape[0] * shape[1] * shape[2] * shape[3]);
 }
 
-/* The type of a layer's output once its quantizers are initialized. */
-static int32_t dtype_then(const nncf_layer *layer)
+/* ---- what a layer takes ---- */
+
+static size_t larger(size_t a, size_t b)
 {
-    const nncf__quantizer *output = nncf__layer_output_quantizer(layer);
-    if (!output && layer->kind == NNCF__POOL2D && layer->pool_kind == NNCF_POOL_MAX)
-        output = nncf__layer_feeding_quantizer(layer, 0);
-    return nncf__quantizer_dtype(output);
+    return a > b ? a : b;
 }
 
-/* Sums and pooling: floats that codes are turned into, a piece or a plane at a time, and a pool's
- * z. A sum that is quantized in front of its activation keeps itself, for backward twice. */
-static void others_need(
-    const nncf_layer *layer, const int64_t in[4], const int64_t out[4], nncf__needs *needs)
+/* Of two passes, or of two layers: buffers are as large as the largest wants them. */
+static void take_larger(nncf__needs *most, const nncf__needs *needs)
 {
-    const nncf__quantizer *output = nncf__layer_output_quantizer(layer);
-    const bool pool = layer->kind == NNCF__POOL2D,
-               in_steps = layer->compression && layer->compression->pre_activation_quantizer;
-    const nncf__map_reduce walk = {
-        .planes = nncf__planes_of(in), .by_channel = output && output->channels > 1 && !in_steps};
-    size_t floats = 0;
-    for (size_t i = 0; i < layer->n_inputs; i++)
-        if (nncf__quantizer_dtype(nncf__layer_feeding_quantizer(layer, i)) != NNCF_F32)
-            floats += pool ? walk.planes.hw : nncf__map_reduce_length(&walk);
-    if (pool && output && (needs->train || nncf__quantizer_dtype(output) != NNCF_F32))
-        needs->z = (size_t)count_of(out) * sizeof(float);
-    if (in_steps)
-        needs->z = (size_t)count_of(out) * sizeof(float) * (needs->train ? 2 : 1);
-    needs->scratch = floats * sizeof(float);
+    most->channels = larger(most->channels, needs->channels);
+    most->wq = larger(most->wq, needs->wq);
+    most->xq = larger(most->xq, needs->xq);
+    most->z = larger(most->z, needs->z);
+    most->work = larger(most->work, needs->work);
+    most->dw = larger(most->dw, needs->dw);
+    most->scratch = larger(most->scratch, needs->scratch);
 }
+
+/* The forms in which a layer may be run: while ranges are initialized; after that with floats, and
+ * with codes wherever there are some. */
+enum form { OBSERVING, FLOATS, CODES, N_FORMS };
+
+static nncf__needs needs_of(
+    const nncf_layer *layer, const int64_t in[4], const int64_t out[4], int32_t mode)
+{
+    nncf__needs most = {0};
+    for (int form = OBSERVING; form < N_FORMS; form++) {
+        int32_t x_dtype[2] = {NNCF_F32, NNCF_F32}, y_dtype = NNCF_F32;
+        for (size_t i = 0; i < nncf__kind_of(layer)->n_inputs && form == CODES; i++)
+            x_dtype[i] = nncf__layer_input_dtype_then(layer, i);
+        if (form == CODES)
+            y_dtype = nncf__layer_output_dtype_then(layer);
+        nncf__block_key key = nncf__block_key_of(layer, in, x_dtype, y_dtype);
+        key.mode = mode;
+        nncf__block_key_set_observing(&key, form == OBSERVING);
+        nncf__block block;
+        nncf__block_prepare(layer, &key, out, &block);
+        take_larger(&most, &block.forward);
+        if (block.keeps) /* nobody asks for the gradient of the model's input */
+            take_larger(&most, &block.backward[layer->n_inputs > 0]);
+    }
+    return most;
+}
+
+/* ---- sums ---- */
 
 /* The sums, and whether one of them did not fit. */
 typedef struct sums {
@@ -125,7 +141,7 @@ static void add_parameters(sums *s, const nncf_layer *layer)
 
 /* One layer: its shape into f, its needs into s and (what is shared) into the largest. */
 static nncf_status add_layer(
-    flow *f, nncf_layer *layer, nncf__needs *largest, sums *s, nncf_error *err)
+    flow *f, const nncf_layer *layer, int32_t mode, nncf__needs *largest, sums *s, nncf_error *err)
 {
     nncf_tensor x[2];
     int64_t in[4], out[4] = {1, 1, 1, 1};
@@ -138,23 +154,18 @@ static nncf_status add_layer(
     if (status != NNCF_OK)
         return status;
     memcpy(out, f->shapes[layer->index], (size_t)f->ndims[layer->index] * sizeof *out);
-    nncf__needs needs = {.train = largest->train};
-    if (layer->weight_count > 0)
-        nncf__product_needs(layer, in, out, &needs);
-    else
-        others_need(layer, in, out, &needs);
+    const nncf__needs needs = needs_of(layer, in, out, mode);
     if (needs.scratch == SIZE_MAX)
         return NNCF_E_NOMEM;
-    largest->scratch = needs.scratch > largest->scratch ? needs.scratch : largest->scratch;
-    largest->work = needs.work > largest->work ? needs.work : largest->work;
-    largest->dw = needs.dw > largest->dw ? needs.dw : largest->dw;
+    take_larger(largest, &needs);
     add_block(s, &s->m.activations, needs.z);
     add_block(s, &s->m.inputs, needs.xq);
     add_block(s, &s->m.weights, needs.wq);
     add_block(s, &s->m.channels, needs.channels);
     add_parameters(s, layer);
+    const size_t bytes = nncf__layer_output_dtype_then(layer) == NNCF_F32 ? sizeof(float) : 1;
     add(s, &s->m.outputs_as_floats, count_of(out) * sizeof(float));
-    add(s, &s->m.outputs, count_of(out) * (dtype_then(layer) == NNCF_F32 ? sizeof(float) : 1));
+    add(s, &s->m.outputs, count_of(out) * bytes);
     return NNCF_OK;
 }
 
@@ -183,7 +194,7 @@ nncf_status nncf_model_memory(nncf_model *model, const nncf_tensor *inputs, size
     nncf_context *context = model->context;
     const size_t n = model->n_layers;
     sums s = {.m = {NNCF_PARAMS(nncf_memory)}};
-    nncf__needs largest = {.train = mode == NNCF_MODE_TRAIN};
+    nncf__needs largest = {0};
     flow f = {.shapes = nncf__calloc(context, n + 1, sizeof *f.shapes),
         .ndims = nncf__calloc(context, n + 1, sizeof *f.ndims),
         .inputs = inputs,
@@ -192,7 +203,7 @@ nncf_status nncf_model_memory(nncf_model *model, const nncf_tensor *inputs, size
         f.shapes && f.ndims ? NNCF_OK : nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for shapes");
     for (size_t i = 0; i < n && status == NNCF_OK; i++) {
         nncf_error why = NNCF_ERROR_INIT;
-        status = add_layer(&f, model->layers[i], &largest, &s, &why);
+        status = add_layer(&f, model->layers[i], mode, &largest, &s, &why);
         if (status != NNCF_OK)
             nncf__fail(err, status, model->layers[i]->scope, "%s",
                 why.message[0] ? why.message : nncf_status_message(status));

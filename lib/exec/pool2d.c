@@ -5,16 +5,15 @@
  */
 #include "exec/pool2d.h"
 
-#include "base/alloc.h"
 #include "base/pool.h"
+#include "exec/check.h"
 #include "exec/codes.h"
-#include "exec/map_reduce.h"
+#include "exec/kind.h"
 #include "exec/quantize.h"
-#include "exec/run.h"
+#include "graph/block.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
 #include "kernels/operand.h"
-#include "quantization/quantizer.h"
 
 #include <nncf/base.h>
 #include <nncf/context.h>
@@ -25,6 +24,44 @@
 #include <string.h>
 
 enum { CHUNK_ELEMENTS = 16384 };
+
+nncf_status nncf__pool_out_shape(
+    const nncf_layer *layer, const int64_t in[4], int64_t out[4], nncf_error *err)
+{
+    switch (layer->pool_kind) {
+    case NNCF_POOL_GLOBAL_AVERAGE:
+        out[2] = out[3] = 1;
+        return NNCF_OK;
+    case NNCF_POOL_MEAN_ROWS:
+        out[2] = 1;
+        return NNCF_OK;
+    case NNCF_POOL_MEAN_COLUMNS:
+        out[3] = 1;
+        return NNCF_OK;
+    default:
+        return nncf__layer_windows_shape(layer, (const int64_t[2]){1, 1}, in, out, err);
+    }
+}
+
+bool nncf__pool_passes_codes(const nncf_layer *layer)
+{
+    return layer->pool_kind == NNCF_POOL_MAX;
+}
+
+/* Codes become floats a plane at a time. What the output quantizer sees is kept for backward, or
+ * where y has no room for floats. */
+void nncf__pool_prepare(const nncf_layer *layer, nncf__block *b)
+{
+    const size_t z = nncf__planes_count(&b->out_planes) * sizeof(float);
+    const bool has_output = b->quantizers[NNCF__OF_OUTPUT], codes = b->key.y_dtype != NNCF_F32;
+    const nncf__needs scratch = {
+        .scratch = b->x[0].dtype == NNCF_F32 ? 0 : b->in_planes.hw * sizeof(float)};
+    b->keeps_z = has_output && (b->keeps || codes);
+    b->keeps_state = has_output;
+    b->reads_x = layer->pool_kind == NNCF_POOL_MAX;
+    b->forward = b->backward[0] = b->backward[1] = scratch;
+    b->forward.z = b->keeps_z ? z : 0;
+}
 
 typedef struct pool_job {
     const nncf_layer *layer;
@@ -156,14 +193,6 @@ static void pool_chunk(void *arg, size_t chunk, size_t worker)
     }
 }
 
-/* Codes become floats a plane at a time. */
-static nncf_status reserve(const pool_job *job)
-{
-    return job->x->dtype == NNCF_F32
-        ? NNCF_OK
-        : nncf__scratch_reserve(job->context, (size_t)(job->h * job->w) * sizeof(float));
-}
-
 static void run(pool_job *job)
 {
     job->k = nncf__kernels_of(job->context);
@@ -172,9 +201,10 @@ static void run(pool_job *job)
     nncf__parallel(job->context, (job->planes + job->group - 1) / job->group, pool_chunk, job);
 }
 
-static pool_job job_of(
-    const nncf_layer *layer, const int64_t in[4], const int64_t out[4], const nncf__operand *x)
+static pool_job job_of(const nncf__call *call)
 {
+    const nncf_layer *layer = call->layer;
+    const int64_t *in = call->block->key.in, *out = call->block->out;
     pool_job job = {.layer = layer,
         .context = layer->model->context,
         .planes = (size_t)(in[0] * in[1]),
@@ -182,7 +212,7 @@ static pool_job job_of(
         .w = in[3],
         .out_h = out[2],
         .out_w = out[3],
-        .x = x};
+        .x = &call->x[0]};
     for (int i = 0; i < 2; i++) {
         job.kernel[i] = layer->kernel[i];
         job.stride[i] = layer->stride[i];
@@ -195,49 +225,27 @@ static pool_job job_of(
     return job;
 }
 
-nncf_status nncf__pool_forward(nncf_layer *layer, const nncf__operand *x, const int64_t in[4],
-    const int64_t out[4], const nncf__output *y)
+void nncf__pool_forward(const nncf__call *call)
 {
-    const nncf__planes planes = nncf__planes_of(out);
-    nncf_context *context = layer->model->context;
-    const bool keep = layer->model->mode == NNCF_MODE_TRAIN && !nncf__layer_observing(layer);
-    const bool has_output = nncf__layer_output_quantizer(layer), codes = y->dtype != NNCF_F32;
-    /* also where y has no room for the floats that the quantizer sees */
-    const bool keep_z = has_output && (keep || codes);
-    pool_job job = job_of(layer, in, out, x);
-    layer->ready_for_backward = false;
-    nncf_status status = reserve(&job);
-    if (status == NNCF_OK && keep_z)
-        status = nncf__grow(context, &layer->z.data, &layer->z.capacity,
-            planes.n * planes.c * planes.hw * sizeof(float));
-    if (status != NNCF_OK)
-        return status;
-    if (codes && !has_output)
-        job.codes = y->data;
+    const nncf__block *b = call->block;
+    pool_job job = job_of(call);
+    if (call->y.dtype != NNCF_F32 && !b->quantizers[NNCF__OF_OUTPUT])
+        job.codes = call->y.data;
     else
-        job.y = keep_z ? layer->z.data : y->data;
+        job.y = b->keeps_z ? call->layer->z.data : call->y.data;
     run(&job);
     if (!job.codes)
-        nncf__epilogue_forward(layer, &planes, job.y, y);
-    layer->ready_for_backward = keep;
-    return NNCF_OK;
+        nncf__epilogue_forward(call, job.y);
 }
 
-nncf_status nncf__pool_backward(nncf_layer *layer, const nncf__operand *x, const int64_t in[4],
-    const int64_t out[4], float *dy, float *dx)
+void nncf__pool_backward(const nncf__call *call)
 {
-    const nncf__planes planes = nncf__planes_of(out);
-    const nncf__quantizer *output = nncf__layer_output_quantizer(layer);
-    pool_job job = job_of(layer, in, out, x);
-    nncf_status status = reserve(&job);
-    if (status != NNCF_OK)
-        return status;
-    if (output)
-        nncf__epilogue_backward(layer, &planes, layer->z.data, dy, dy, false);
-    if (dx) {
-        job.dy = dy;
-        job.dx = dx;
+    pool_job job = job_of(call);
+    if (call->block->quantizers[NNCF__OF_OUTPUT])
+        nncf__epilogue_backward(call, call->layer->z.data, call->dy, call->dy, false);
+    if (call->dx[0]) {
+        job.dy = call->dy;
+        job.dx = call->dx[0];
         run(&job);
     }
-    return NNCF_OK;
 }

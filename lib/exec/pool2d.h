@@ -3,17 +3,20 @@
 #ifndef NNCF__EXEC_POOL2D_H
 #define NNCF__EXEC_POOL2D_H
 
-#include "exec/codes.h"
-#include "kernels/operand.h"
+#include "exec/kind.h"
+#include "graph/block.h"
 
 #include <nncf/base.h>
 #include <nncf/model.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 
-nncf_status nncf__pool_forward(nncf_layer *layer, const nncf__operand *x, const int64_t in[4],
-    const int64_t out[4], const nncf__output *y);
-nncf_status nncf__pool_backward(nncf_layer *layer, const nncf__operand *x, const int64_t in[4],
-    const int64_t out[4], float *dy, float *dx);
+nncf_status nncf__pool_out_shape(
+    const nncf_layer *layer, const int64_t in[4], int64_t out[4], nncf_error *err);
+bool nncf__pool_passes_codes(const nncf_layer *layer);
+void nncf__pool_prepare(const nncf_layer *layer, nncf__block *block);
+void nncf__pool_forward(const nncf__call *call);
+void nncf__pool_backward(const nncf__call *call);
 
 #endif

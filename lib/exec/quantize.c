@@ -6,12 +6,12 @@
  */
 #include "exec/quantize.h"
 
-#include "exec/batch_norm.h"
-#include "exec/codes.h"
+#include "exec/channels.h"
+#include "exec/kind.h"
 #include "exec/map_reduce.h"
+#include "graph/block.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
-#include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/context.h>
@@ -173,28 +173,13 @@ void nncf__layer_quantize_backward(nncf_context *context, nncf__quantizer *quant
     nncf__map_reduce_run(context, &walk);
 }
 
-nncf__quantizer *nncf__layer_output_quantizer(const nncf_layer *layer)
-{
-    return layer->compression ? layer->compression->output_quantizer : NULL;
-}
+/* ---- the epilogue of a layer without batch norm ---- */
 
-nncf__epilogue nncf__layer_epilogue(
-    const nncf_layer *layer, const nncf__quantizer *output, size_t channel)
-{
-    nncf__epilogue e = {.scale = 1, .shift = 0, .act_low = -INFINITY, .act_high = INFINITY};
-    if (layer->activation != NNCF_ACTIVATION_NONE)
-        e.act_low = 0;
-    if (layer->activation == NNCF_ACTIVATION_RELU6)
-        e.act_high = 6;
-    e.fq = output && !output->observing ? nncf__fq_of(output, channel) : NULL;
-    return e;
-}
-
-static void finish_piece(const nncf__map_reduce *walk, size_t channel, size_t offset, size_t count,
-    float *room, double *sums)
+static void epilogue_piece(const nncf__map_reduce *walk, size_t channel, size_t offset,
+    size_t count, float *room, double *sums)
 {
     (void)room;
-    nncf__epilogue e = nncf__layer_epilogue(walk->layer, walk->quantizer, channel);
+    const nncf__epilogue e = nncf__block_epilogue(walk->call->block, channel);
     if (walk->codes) {
         float zero = (float)nncf__quantizer_zero(walk->quantizer);
         sums[5] += (double)walk->k->epilogue_codes(
@@ -205,39 +190,39 @@ static void finish_piece(const nncf__map_reduce *walk, size_t channel, size_t of
         (double)walk->k->epilogue_forward(count, walk->in[0] + offset, walk->out[0] + offset, &e);
 }
 
-void nncf__epilogue_forward(
-    nncf_layer *layer, const nncf__planes *planes, const float *z, const nncf__output *output_of)
+void nncf__epilogue_forward(const nncf__call *call, const float *z)
 {
-    nncf__quantizer *output = nncf__layer_output_quantizer(layer);
-    nncf_context *context = layer->model->context;
-    bool observing = output && output->observing, codes = output_of->dtype != NNCF_F32;
-    float *y = codes ? NULL : output_of->data;
-    nncf__map_reduce walk = {.planes = *planes,
-        .by_channel = per_channel(output) && !observing,
-        .codes = codes ? output_of->data : NULL,
-        .piece = finish_piece,
+    const nncf__block *b = call->block;
+    nncf_context *context = call->layer->model->context;
+    nncf__quantizer *output = b->quantizers[NNCF__OF_OUTPUT];
+    const bool codes = call->y.dtype != NNCF_F32, quantizes = output && !b->observes_output;
+    float *y = codes ? NULL : call->y.data;
+    nncf__map_reduce walk = {.planes = b->out_planes,
+        .by_channel = b->fq_by_channel,
+        .codes = codes ? call->y.data : NULL,
+        .piece = epilogue_piece,
         .on_result = record_clipped,
         .quantizer = output,
-        .layer = layer,
+        .call = call,
         .in = {z, NULL},
         .out = {y, NULL}};
-    if (output && !observing) {
+    if (quantizes) {
         nncf__quantizer_refresh(output);
-        start_record(output, planes);
+        start_record(output, &b->out_planes);
     }
-    if (layer->activation != NNCF_ACTIVATION_NONE || (output && !observing))
+    if (call->layer->activation != NNCF_ACTIVATION_NONE || quantizes)
         nncf__map_reduce_run(context, &walk);
     else if (z != y)
-        memcpy(y, z, planes->n * planes->c * planes->hw * sizeof *y);
-    if (observing)
-        nncf__layer_observe(context, output, planes, y);
+        memcpy(y, z, nncf__planes_count(&b->out_planes) * sizeof *y);
+    if (b->observes_output)
+        nncf__layer_observe(context, output, &b->out_planes, y);
 }
 
-static void finish_backward_piece(const nncf__map_reduce *walk, size_t channel, size_t offset,
+static void epilogue_backward_piece(const nncf__map_reduce *walk, size_t channel, size_t offset,
     size_t count, float *room, double *sums)
 {
     (void)room;
-    nncf__epilogue e = nncf__layer_epilogue(walk->layer, walk->quantizer, channel);
+    const nncf__epilogue e = nncf__block_epilogue(walk->call->block, channel);
     walk->k->epilogue_backward(
         count, walk->in[0] + offset, walk->grad + offset, walk->out[0] + offset, &e, 0, 0, sums);
 }
@@ -245,29 +230,29 @@ static void finish_backward_piece(const nncf__map_reduce *walk, size_t channel, 
 /* Where batch norm leaves its own. */
 static void keep_sums(const nncf__map_reduce *walk, size_t channel, const double *sums)
 {
-    memcpy(nncf__channels_of(walk->layer).sums + 5 * channel, sums, 3 * sizeof *sums);
+    memcpy(nncf__channels_of(walk->call->layer).sums + 5 * channel, sums, 3 * sizeof *sums);
 }
 
-void nncf__epilogue_backward(nncf_layer *layer, const nncf__planes *planes, const float *z,
-    const float *dy, float *da, bool adds_later)
+void nncf__epilogue_backward(
+    const nncf__call *call, const float *z, const float *dy, float *da, bool adds_later)
 {
-    nncf__quantizer *output = nncf__layer_output_quantizer(layer);
-    nncf__map_reduce walk = {.planes = *planes,
-        .by_channel = per_channel(output),
-        .piece = finish_backward_piece,
+    const nncf__block *b = call->block;
+    nncf__map_reduce walk = {.planes = b->out_planes,
+        .by_channel = b->fq_by_channel,
+        .piece = epilogue_backward_piece,
         .on_result = adds_later ? keep_sums : add_gradient,
-        .quantizer = output,
-        .layer = layer,
+        .quantizer = b->quantizers[NNCF__OF_OUTPUT],
+        .call = call,
         .in = {z, NULL},
         .out = {da, NULL},
         .grad = dy};
-    nncf__map_reduce_run(layer->model->context, &walk);
+    nncf__map_reduce_run(call->layer->model->context, &walk);
 }
 
-void nncf__epilogue_add_gradients(nncf_layer *layer)
+void nncf__epilogue_add_gradients(const nncf__call *call)
 {
-    nncf__quantizer *output = nncf__layer_output_quantizer(layer);
-    const double *sums = nncf__channels_of(layer).sums;
+    nncf__quantizer *output = call->block->quantizers[NNCF__OF_OUTPUT];
+    const double *sums = nncf__channels_of(call->layer).sums;
     for (size_t c = 0; output && c < output->channels; c++)
         nncf__quantizer_add_gradient(output, c, sums + 5 * c);
 }

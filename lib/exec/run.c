@@ -8,16 +8,17 @@
 
 #include "base/error.h"
 #include "controller/ctrl.h"
+#include "controller/usage_checks.h"
 #include "controller/weight.h"
-#include "exec/add.h"
 #include "exec/batch_norm.h"
+#include "exec/block.h"
 #include "exec/check.h"
 #include "exec/codes.h"
-#include "exec/pool2d.h"
-#include "exec/product.h"
-#include "exec/quantize.h"
+#include "exec/kind.h"
+#include "graph/block.h"
 #include "graph/model.h"
-#include "kernels/operand.h"
+#include "quantization/layer_compression.h"
+#include "quantization/quantizer.h"
 
 #include <nncf/base.h>
 #include <nncf/compression.h>
@@ -27,12 +28,6 @@
 #include <nncf/tensor.h>
 
 #include <string.h>
-
-bool nncf__layer_observing(const nncf_layer *layer)
-{
-    const nncf_compression_ctrl *ctrl = layer->model->ctrl;
-    return ctrl && nncf__ctrl_initializing(ctrl);
-}
 
 nncf_status nncf__layer_report(const nncf_layer *layer, const char *call, nncf_status status,
     const nncf_error *reason, nncf_error *err)
@@ -67,20 +62,21 @@ nncf_status nncf__layer_output_shape(
     nncf_status status = nncf__layer_shapes(layer, &(nncf__named){"x", x}, in, out, err);
     if (status != NNCF_OK)
         return status;
-    *ndim = layer->kind == NNCF__LINEAR ? 2 : layer->kind == NNCF__ADD ? x->ndim : 4;
+    const int32_t out_ndim = nncf__kind_of(layer)->out_ndim;
+    *ndim = out_ndim ? out_ndim : x->ndim;
     memcpy(shape, out, (size_t)*ndim * sizeof *shape);
     return NNCF_OK;
 }
 
 static size_t input_count(const nncf_layer *layer)
 {
-    return layer->kind == NNCF__ADD ? 2 : 1;
+    return nncf__kind_of(layer)->n_inputs;
 }
 
 /* As many tensors as the layer reads? One that the host runs is refused for that reason, later. */
 static nncf_status check_count(const nncf_layer *layer, size_t n_x, nncf_error *err)
 {
-    if (layer->kind == NNCF__OPERATOR || n_x == input_count(layer))
+    if (nncf__kind_is_run_by_host(nncf__kind_of(layer)) || n_x == input_count(layer))
         return NNCF_OK;
     return nncf__fail(err, NNCF_E_ARG, NULL, "n_x is %zu; the layer reads %zu tensor%s", n_x,
         input_count(layer), input_count(layer) == 1 ? "" : "s");
@@ -160,56 +156,105 @@ static nncf__named dx_of(const nncf_layer *layer, const nncf_tensor *dx, size_t 
     return named(layer, names, dx, i);
 }
 
+static nncf_status check_all_apart(const nncf_layer *layer, const nncf_tensor *x,
+    const nncf__named *y, const int64_t in[4], const int64_t out[4], nncf_error *err)
+{
+    nncf_status status = NNCF_OK;
+    for (size_t i = 0; i < input_count(layer) && status == NNCF_OK; i++) {
+        const nncf__named input = x_of(layer, x, i);
+        status = check_apart(&input, in, y, out, err);
+    }
+    return status;
+}
+
 /* Check the inputs and y (or dy), which may be of the type y_codes, and work out both shapes. */
 static nncf_status check_pair(const nncf_layer *layer, const nncf_tensor *x, const nncf__named *y,
     int32_t y_codes, int64_t in[4], int64_t out[4], nncf_error *err)
 {
-    nncf__named xs[2];
     nncf_status status = NNCF_OK;
     for (size_t i = 0; i < input_count(layer) && status == NNCF_OK; i++) {
-        xs[i] = x_of(layer, x, i);
+        const nncf__named input = x_of(layer, x, i);
         const int32_t codes = nncf__layer_input_dtype(layer, i);
-        status = i == 0 ? nncf__layer_check_tensor(&xs[0], codes, NULL, err)
-                        : nncf__layer_check_as(&xs[i], codes, in, err);
+        status = i == 0 ? nncf__layer_check_tensor(&input, codes, NULL, err)
+                        : nncf__layer_check_as(&input, codes, in, err);
         if (i == 0 && status == NNCF_OK)
-            status = nncf__layer_shapes(layer, &xs[0], in, out, err);
+            status = nncf__layer_shapes(layer, &input, in, out, err);
     }
     if (status == NNCF_OK)
         status = nncf__layer_check_as(y, y_codes, out, err);
     if (status != NNCF_OK)
         return status;
     /* a maximum has no codes of its own: those of its input, or none */
-    if (y->tensor->dtype != NNCF_F32 && !nncf__layer_output_quantizer(layer) &&
-        x->dtype != y->tensor->dtype)
+    const bool quantizes = layer->compression && layer->compression->output_quantizer;
+    if (y->tensor->dtype != NNCF_F32 && !quantizes && x->dtype != y->tensor->dtype)
         return nncf__fail(err, NNCF_E_DTYPE, NULL,
             "%s is to be codes, but x, whose maxima they are, is floats", y->name);
-    for (size_t i = 0; i < input_count(layer) && status == NNCF_OK; i++)
-        status = check_apart(&xs[i], in, y, out, err);
-    return status;
+    return check_all_apart(layer, x, y, in, out, err);
 }
 
-/* The inputs as the layers read them: floats, or codes and what they stand for. */
-static void operands_of(const nncf_layer *layer, const nncf_tensor *x, nncf__operand operands[2])
+/* ---- blocks ---- */
+
+/* A tensor like one that was checked already, as far as its description goes. */
+static bool is_alike(const nncf_tensor *t, int32_t dtype, const int64_t shape[4])
 {
-    for (size_t i = 0; i < input_count(layer); i++) {
-        if (x[i].dtype == NNCF_F32)
-            operands[i] = (nncf__operand){.data = x[i].data};
-        else
-            operands[i] = nncf__codes_operand(nncf__layer_feeding_quantizer(layer, i), x[i].data);
+    bool same = (t->ndim == 2 || t->ndim == 4) && t->dtype == dtype && t->shape && !t->strides &&
+        t->data && (uintptr_t)t->data % (dtype == NNCF_F32 ? _Alignof(float) : 1) == 0 &&
+        t->flags == 0 && t->reserved[0] == 0 && t->reserved[1] == 0;
+    for (int i = 0; i < 4 && same; i++)
+        same = (i < t->ndim ? t->shape[i] : 1) == shape[i];
+    return same;
+}
+
+/* The block that is prepared, if it is for such tensors: then they need no further check but for
+ * overlaps. */
+static const nncf__block *known_block(
+    const nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y, int32_t y_dtype)
+{
+    const nncf__block *b = nncf__block_current(layer);
+    bool known = b && is_alike(y, y_dtype, b->out);
+    for (size_t i = 0; known && i < b->kind->n_inputs; i++)
+        known = is_alike(&x[i], b->key.x_dtype[i], b->key.in);
+    return known ? b : NULL;
+}
+
+/* Check a call's tensors, and find the block for them. */
+static nncf_status prepare(nncf_layer *layer, const nncf_tensor *x, const nncf__named *y,
+    bool forward, const nncf__block **block, nncf_error *err)
+{
+    const nncf_tensor *t = y->tensor;
+    int64_t in[4], out[4];
+    int32_t x_dtype[2] = {NNCF_F32, NNCF_F32};
+    const nncf__block *b = known_block(layer, x, t, forward ? t->dtype : NNCF_F32);
+    if (b && (!forward || b->key.y_dtype == t->dtype)) {
+        *block = b;
+        return check_all_apart(layer, x, y, b->key.in, b->out, err);
     }
+    nncf_status status = check_pair(
+        layer, x, y, forward ? nncf__layer_output_dtype(layer) : (int32_t)NNCF_F32, in, out, err);
+    if (status == NNCF_OK && forward)
+        status = nncf__layer_check_batch_norm(layer, out, err);
+    if (status != NNCF_OK)
+        return status;
+    for (size_t i = 0; i < input_count(layer); i++)
+        x_dtype[i] = x[i].dtype;
+    *block = nncf__block_get(layer, in, out, x_dtype, t->dtype);
+    return NNCF_OK;
+}
+
+/* The inputs as the layer reads them: floats, or codes and what they mean now. */
+static nncf__call call_of(nncf_layer *layer, const nncf__block *b, const nncf_tensor *x)
+{
+    nncf__call call = {.block = b, .layer = layer};
+    for (size_t i = 0; i < b->kind->n_inputs; i++) {
+        call.x[i] = b->x[i];
+        call.x[i].data = x[i].data;
+        if (b->x[i].dtype != NNCF_F32)
+            call.x[i].zero = nncf__quantizer_zero(b->quantizers[NNCF__OF_SOURCE + i]);
+    }
+    return call;
 }
 
 /* ---- whose state it is ---- */
-
-/* Does backward need something that forward left in the layer, and that another forward would
- * replace? */
-static bool keeps_state(const nncf_layer *layer)
-{
-    if (layer->kind == NNCF__ADD) /* backward adds anew */
-        return false;
-    return layer->kind == NNCF__POOL2D ? nncf__layer_output_quantizer(layer) != NULL
-                                       : nncf__product_keeps(layer);
-}
 
 /*
  * A mark of an input, by its bytes: a host may hand backward a copy of it. Of all bytes where
@@ -237,26 +282,29 @@ static uint64_t mark_of(const nncf_tensor *x, const int64_t shape[4], bool whole
     return word;
 }
 
-/* After a forward that left state: remember whose it is. */
-static void take_state(nncf_layer *layer, const nncf_tensor *x, const int64_t in[4], bool pending)
+/* After a forward: remember whose state it left. */
+static void take_state(
+    nncf_layer *layer, const nncf__block *block, const nncf_tensor *x, bool pending)
 {
-    memcpy(layer->batch_shape, in, sizeof layer->batch_shape);
-    if (!layer->ready_for_backward || !keeps_state(layer))
+    memcpy(layer->batch_shape, block->key.in, sizeof layer->batch_shape);
+    layer->ready_for_backward = block->keeps;
+    if (!block->keeps || !block->keeps_state)
         return;
     /* with two forwards and no backward between them the host may mean either: then all of x is
      * compared */
     layer->state.whole = pending;
     layer->state.spent = false;
-    layer->state.mark = mark_of(x, in, pending);
+    layer->state.mark = mark_of(x, block->key.in, pending);
 }
 
 static nncf_status check_state(
-    const nncf_layer *layer, const nncf_tensor *x, const int64_t in[4], nncf_error *err)
+    const nncf_layer *layer, const nncf__block *block, const nncf_tensor *x, nncf_error *err)
 {
+    const int64_t *in = block->key.in;
     if (layer->model->mode != NNCF_MODE_TRAIN)
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "the model is in eval mode: set NNCF_MODE_TRAIN before forward");
-    if (nncf__layer_observing(layer))
+    if (block->key.observing)
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "initialization is under way: it takes forwards only, until "
             "nncf_compression_ctrl_init_step() sets more to 0");
@@ -272,14 +320,14 @@ static nncf_status check_state(
             (long long)in[0], (long long)in[1], (long long)in[2], (long long)in[3],
             (long long)layer->batch_shape[0], (long long)layer->batch_shape[1],
             (long long)layer->batch_shape[2], (long long)layer->batch_shape[3]);
-    if (!keeps_state(layer))
+    if (!block->keeps_state)
         return NNCF_OK;
     if (layer->state.spent)
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "the backward of the last forward ran already; a layer keeps the state of one call: "
             "run "
             "forward and backward in turn, also where it is used twice in a step");
-    if ((layer->state.whole || nncf__layer_reads_x(layer)) &&
+    if ((layer->state.whole || block->reads_x) &&
         mark_of(x, in, layer->state.whole) != layer->state.mark)
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "x is not what the last forward read; a layer keeps the state of one call: where it is "
@@ -295,31 +343,27 @@ static nncf_status check_state(
 static nncf_status forward(
     nncf_layer *layer, const nncf_tensor *x, size_t n_x, nncf_tensor *y, nncf_error *err)
 {
-    int64_t in[4], out[4];
-    nncf__operand operands[2];
+    const nncf__block *b;
     if (!x || !y)
         return is_null(!x ? "x" : "y", err);
     nncf_status status = check_count(layer, n_x, err);
     if (status == NNCF_OK)
-        status = check_pair(
-            layer, x, &(nncf__named){"y", y}, nncf__layer_output_dtype(layer), in, out, err);
-    if (status == NNCF_OK)
-        status = nncf__layer_check_batch_norm(layer, out, err);
+        status = prepare(layer, x, &(nncf__named){"y", y}, true, &b, err);
     if (status != NNCF_OK)
         return status;
-    const nncf__output output = {y->data, y->dtype};
+    nncf__call call = call_of(layer, b, x);
+    call.y = (nncf__output){y->data, y->dtype};
     const bool pending = layer->ready_for_backward && !layer->state.spent;
-    operands_of(layer, x, operands);
-    nncf__ctrl_count_samples(layer->model->ctrl, in[0]);
-    if (layer->kind == NNCF__ADD)
-        status = nncf__add_forward(layer, operands, in, &output);
-    else if (layer->kind == NNCF__POOL2D)
-        status = nncf__pool_forward(layer, operands, in, out, &output);
-    else
-        status = nncf__product_forward(layer, operands, in, out, &output);
-    if (status == NNCF_OK)
-        take_state(layer, x, in, pending);
-    return status;
+    nncf__ctrl_count_samples(layer->model->ctrl, b->key.in[0]);
+    layer->ready_for_backward = false; /* what it kept is overwritten from here on */
+    status = nncf__block_reserve_forward(layer, b);
+    if (status != NNCF_OK)
+        return status;
+    if (b->compresses)
+        nncf__usage_forward(layer->compression->ctrl);
+    b->kind->forward(&call);
+    take_state(layer, b, x, pending);
+    return NNCF_OK;
 }
 
 nncf_status nncf_layer_forward(
@@ -362,37 +406,32 @@ static nncf_status check_dx(const nncf_layer *layer, const nncf_tensor *x, const
 static nncf_status backward(nncf_layer *layer, const nncf_tensor *x, size_t n_x, nncf_tensor *dy,
     nncf_tensor *dx, nncf_error *err)
 {
-    int64_t in[4], out[4];
+    const nncf__block *b;
     if (!x || !dy)
         return is_null(!x ? "x" : "dy", err);
     const nncf__named gradient = {"dy", dy};
     nncf_status status = check_count(layer, n_x, err);
     if (status == NNCF_OK)
-        status = check_pair(layer, x, &gradient, NNCF_F32, in, out, err);
+        status = prepare(layer, x, &gradient, false, &b, err);
     if (status == NNCF_OK && dx)
-        status = check_dx(layer, x, &gradient, dx, in, out, err);
+        status = check_dx(layer, x, &gradient, dx, b->key.in, b->out, err);
     if (status == NNCF_OK)
-        status = check_state(layer, x, in, err);
+        status = check_state(layer, b, x, err);
     if (status == NNCF_OK)
         status = nncf__weight_check_backward(layer, err);
+    if (status == NNCF_OK)
+        status = nncf__block_reserve_backward(layer, b, dx != NULL);
     if (status != NNCF_OK)
         return status;
-    nncf__operand operands[2];
-    operands_of(layer, x, operands);
-    if (layer->kind == NNCF__ADD) {
-        if (!dx && !nncf__layer_output_quantizer(layer) &&
-            !(layer->compression && layer->compression->pre_activation_quantizer))
-            return NNCF_OK;
-        /* the gradient of the scale is wanted also when dx is not: dy serves as work space */
-        float *da = dx ? dx[0].data : dy->data, *db = dx ? dx[1].data : dy->data;
-        return nncf__add_backward(layer, operands, in, dy->data, da, db);
-    }
-    if (layer->kind == NNCF__POOL2D)
-        status = nncf__pool_backward(layer, operands, in, out, dy->data, dx ? dx->data : NULL);
-    else
-        status = nncf__product_backward(layer, operands, in, out, dy->data, dx ? dx->data : NULL);
-    layer->state.spent = status == NNCF_OK;
-    return status;
+    nncf__call call = call_of(layer, b, x);
+    call.dy = dy->data;
+    for (size_t i = 0; dx && i < b->kind->n_inputs; i++)
+        call.dx[i] = dx[i].data;
+    b->kind->backward(&call);
+    if (b->compresses)
+        nncf__usage_backward(layer->compression->ctrl);
+    layer->state.spent = true;
+    return NNCF_OK;
 }
 
 nncf_status nncf_layer_backward(nncf_layer *layer, const nncf_tensor *x, size_t n_x,

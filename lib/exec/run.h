@@ -7,7 +7,6 @@
 #include <nncf/model.h>
 #include <nncf/tensor.h>
 
-#include <stdbool.h>
 #include <stdint.h>
 
 /* nncf_layer_output_shape() without a log line. */
@@ -17,8 +16,5 @@ nncf_status nncf__layer_output_shape(
  * (nullable) from `reason`, with the layer's scope. Returns status. layer may be NULL. */
 nncf_status nncf__layer_report(const nncf_layer *layer, const char *call, nncf_status status,
     const nncf_error *reason, nncf_error *err);
-/* The controller's initialization is under way: quantizers see and pass on, batch norm changes
- * nothing. */
-bool nncf__layer_observing(const nncf_layer *layer);
 
 #endif

@@ -35,6 +35,13 @@ nncf_status nncf_model_create(nncf_context *context, nncf_model **model, nncf_er
     return NNCF_OK;
 }
 
+void nncf__layer_forget(nncf_layer *layer)
+{
+    for (size_t i = 0; i < sizeof layer->blocks / sizeof *layer->blocks; i++)
+        layer->blocks[i].kind = NULL;
+    layer->ready_for_backward = false;
+}
+
 void nncf__layer_free(nncf_context *context, nncf_layer *layer)
 {
     if (!layer)

@@ -4,6 +4,7 @@
 #ifndef NNCF__GRAPH_MODEL_H
 #define NNCF__GRAPH_MODEL_H
 
+#include "graph/block.h"
 #include "graph/ops.h"
 
 #include <nncf/compression.h>
@@ -79,7 +80,11 @@ struct nncf_layer {
     /* NULL: plain */
     struct nncf__layer_compression *compression;
 
-    /* Work space, filled by layer/. */
+    /* Prepared for the train and the eval mode (NNCF_MODE_...), and how often that was done. */
+    nncf__block blocks[2];
+    uint64_t preparations;
+
+    /* Work space, filled by exec/. */
     /* compressed weight */
     nncf__buffer wq;
     /* quantized own input, codes or floats */
@@ -122,6 +127,10 @@ struct nncf_model {
     /* shared by the layers within one call; dw: gradient of a compressed weight */
     nncf__buffer work, dw;
 };
+
+/* A controller came, went, or is another now: what was prepared and what forward kept belongs to
+ * the one before. */
+void nncf__layer_forget(nncf_layer *layer);
 
 /* model.c: free a layer that is in no model's list (any more). NULL is fine. */
 void nncf__layer_free(nncf_context *context, nncf_layer *layer);

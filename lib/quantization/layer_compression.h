@@ -42,9 +42,6 @@ typedef struct nncf__layer_compression {
     nncf__quantizer *weight_quantizer, *input_quantizer, *output_quantizer;
     /* of a sum, in front of its activation; nullable */
     nncf__quantizer *pre_activation_quantizer;
-    /* The quantizer whose codes this layer's input consists of (its own input quantizer, or its
-       producer's output one, seen through max pooling); NULL: plain floats. Per tensor only. */
-    nncf__quantizer *incoming_quantizer;
 } nncf__layer_compression;
 
 /* The quantizer in a slot, or NULL. */

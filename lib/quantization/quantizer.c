@@ -90,6 +90,7 @@ void nncf__quantizer_refresh(nncf__quantizer *quantizer)
         else
             nncf__fq_symmetric(
                 &quantizer->params, quantizer->is_weight, quantizer->bound[c], &quantizer->fq[c]);
+        quantizer->scales[c] = quantizer->fq[c].scale;
     }
 }
 

@@ -7,6 +7,7 @@
 #include "kernels/kernels.h"
 
 #include <nncf/context.h>
+#include <nncf/tensor.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,6 +44,8 @@ typedef struct nncf__quantizer {
     float *length, *length_grad;
     /* [channels], from the above by nncf__quantizer_refresh() */
     nncf__fq *fq;
+    /* [channels]: fq[c].scale side by side, as products read them */
+    float *scales;
     /* running min, max over everything; {inf, -inf}: nothing seen */
     float observed[2];
     /* [channels][2], the same by channel; NULL when there is one channel */
@@ -53,8 +56,30 @@ typedef struct nncf__quantizer {
     int64_t clipped, total;
 } nncf__quantizer;
 
-/* Recompute fq from the range, which the optimizer moves. Call once at the start of each forward
- * that uses it. */
+/* Type of the codes that a quantizer stores in bytes: NNCF_U8 or NNCF_S8; NNCF_F32: it stores none.
+ * An undecided sign counts as signed. While it observes it makes no codes at all. */
+static inline int32_t nncf__quantizer_dtype(const nncf__quantizer *quantizer)
+{
+    if (quantizer->channels != 1 || quantizer->params.bits > 8)
+        return NNCF_F32;
+    return quantizer->length || quantizer->params.sign == NNCF__UNSIGNED ? NNCF_U8 : NNCF_S8;
+}
+
+/* The byte of code 0, which moves with the range. Asymmetric codes are stored from their lowest on.
+ */
+static inline int32_t nncf__quantizer_zero(const nncf__quantizer *quantizer)
+{
+    return quantizer->length ? -(int32_t)quantizer->fq[0].low : 0;
+}
+
+/* The quantizer's constants for a channel. */
+static inline const nncf__fq *nncf__fq_of(const nncf__quantizer *quantizer, size_t channel)
+{
+    return quantizer ? &quantizer->fq[quantizer->channels > 1 ? channel : 0] : NULL;
+}
+
+/* Recompute fq and scales from the range, which the optimizer moves. Call once at the start of each
+ * forward that uses it. */
 void nncf__quantizer_refresh(nncf__quantizer *quantizer);
 /* The largest magnitude that a code of it may have, zero point subtracted. */
 int32_t nncf__quantizer_code_max(const nncf__quantizer *quantizer);

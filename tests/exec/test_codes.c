@@ -7,7 +7,6 @@
  */
 #include "config/canonical.h"
 #include "controller/ctrl.h"
-#include "exec/quantize.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
 #include "quantization/quantizer.h"
@@ -296,9 +295,10 @@ static void same_values(const run *a, const run *b, int i)
         same("output", i, a->node[i].y, n->y, n->count);
         return;
     }
-    const nncf__quantizer *q = nncf__layer_output_quantizer(n->layer);
-    for (nncf_layer *l = n->layer; !q; q = nncf__layer_output_quantizer(l))
+    const nncf_layer *l = n->layer;
+    while (!l->compression->output_quantizer)
         l = l->inputs[0];
+    const nncf__quantizer *q = l->compression->output_quantizer;
     const float zero = q->length ? -q->fq[0].low : 0;
     for (size_t j = 0; j < n->count; j++) {
         int code = n->dtype == NNCF_U8 ? ((const uint8_t *)n->y)[j] : ((const int8_t *)n->y)[j];

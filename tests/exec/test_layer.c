@@ -3,6 +3,7 @@
  * count, errors, memory.
  */
 #include "base/alloc.h"
+#include "exec/codes.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
 #include "quantization/layer_compression.h"
@@ -384,9 +385,10 @@ START_TEST(product_of_codes_is_exact)
      * both steps, plus bias
      */
     const nncf__layer_compression *c = n.classifier.layer->compression;
-    ck_assert_ptr_nonnull(c->incoming_quantizer);
+    const nncf__quantizer *source = nncf__layer_source(n.classifier.layer, 0).quantizer;
+    ck_assert_ptr_nonnull(source);
     ck_assert_ptr_nonnull(c->weight_quantizer);
-    float step_x = c->incoming_quantizer->fq[0].scale, wq[CLASSES * WIDTH];
+    float step_x = source->fq[0].scale, wq[CLASSES * WIDTH];
     ck_assert_int_eq(nncf_layer_compress_weight(n.classifier.layer, wq, NULL), NNCF_OK);
     for (size_t b = 0; b < BATCH; b++) {
         for (size_t o = 0; o < CLASSES; o++) {

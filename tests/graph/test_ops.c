@@ -6,6 +6,7 @@
  */
 #include "config/canonical.h"
 #include "controller/ctrl.h"
+#include "exec/codes.h"
 #include "graph/model.h"
 #include "quantization/quantizer.h"
 #include "support/fixture.h"
@@ -343,8 +344,7 @@ START_TEST(a_sum_is_quantized_in_front_of_its_relu)
     ck_assert_ptr_null(ctrl->layers[sum->index].output_quantizer);
     ck_assert_int_eq(q->params.sign, NNCF__SIGNED);
     ck_assert_str_eq(q->name, "Net/__add___0.pre_activation_quantizer.scale");
-    ck_assert_ptr_eq(
-        ctrl->layers[last->index].incoming_quantizer, q); /* a ReLU leaves codes codes */
+    ck_assert_ptr_eq(nncf__layer_source(last, 0).quantizer, q); /* a ReLU leaves codes codes */
     ck_assert_int_eq(fx_statistics(ctrl).activation_quantizers, 3);
     q->initialized = true;
     q->bound[0] = 1.5f;

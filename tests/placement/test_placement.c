@@ -4,7 +4,9 @@
  */
 #include "config/canonical.h"
 #include "controller/ctrl.h"
+#include "exec/codes.h"
 #include "graph/model.h"
+#include "quantization/quantizer.h"
 #include "support/fixture.h"
 #include "support/zoo.h"
 
@@ -12,6 +14,12 @@
 
 static const char int8_config[] = "{\"compression\": {\"algorithm\": \"quantization\", "
                                   "\"initializer\": {\"num_init_steps\": 1}}}";
+
+/* The quantizer whose codes a layer reads. */
+static const nncf__quantizer *source_of(const nncf_compression_ctrl *ctrl, size_t layer)
+{
+    return nncf__layer_source(ctrl->model->layers[layer], 0).quantizer;
+}
 
 static void counts(
     const nncf_compression_ctrl *ctrl, int64_t weights, int64_t inputs, int64_t activations)
@@ -28,8 +36,8 @@ START_TEST(mobilenet_v2_has_its_quantizers)
     nncf_compression_ctrl *ctrl = fx_ctrl(z->model, int8_config);
     counts(ctrl, 53, 1, 63);
     ck_assert_ptr_nonnull(ctrl->layers[0].input_quantizer);
-    ck_assert_ptr_eq(ctrl->layers[0].incoming_quantizer, ctrl->layers[0].input_quantizer);
-    ck_assert_ptr_eq(ctrl->layers[1].incoming_quantizer, ctrl->layers[0].output_quantizer);
+    ck_assert_ptr_eq(source_of(ctrl, 0), ctrl->layers[0].input_quantizer);
+    ck_assert_ptr_eq(source_of(ctrl, 1), ctrl->layers[0].output_quantizer);
     /* until initialized: what follows a ReLU counts from 0, what follows a linear bottleneck has a
      * sign */
     ck_assert_int_eq(ctrl->layers[0].output_quantizer->params.sign, NNCF__UNSIGNED);
@@ -46,7 +54,7 @@ START_TEST(max_pool_passes_codes_on_in_resnet18)
     counts(ctrl, 21, 1, 29);
     /* the max pool passes on the codes of the first convolution */
     ck_assert_ptr_null(ctrl->layers[1].output_quantizer);
-    ck_assert_ptr_eq(ctrl->layers[2].incoming_quantizer, ctrl->layers[0].output_quantizer);
+    ck_assert_ptr_eq(source_of(ctrl, 2), ctrl->layers[0].output_quantizer);
     nncf_compression_ctrl_destroy(ctrl);
     zoo_free(z);
 }
@@ -69,7 +77,7 @@ START_TEST(propagation_decides_inputs_and_outputs)
     snprintf(text, sizeof text, with, ", \"quantize_inputs\": false");
     ctrl = fx_ctrl(z->model, text);
     counts(ctrl, 53, 0, activations);
-    ck_assert_ptr_null(ctrl->layers[0].incoming_quantizer);
+    ck_assert_ptr_null(source_of(ctrl, 0));
     nncf_compression_ctrl_destroy(ctrl);
     nncf_error err = NNCF_ERROR_INIT;
     snprintf(text, sizeof text, with, ", \"quantize_outputs\": true");
@@ -140,8 +148,8 @@ START_TEST(ignored_and_target_scopes_choose_layers)
      */
     nncf_layer *inside = nncf_model_find_layer(z->model,
         "MobileNetV2/Sequential[features]/InvertedResidual[2]/Sequential[conv]/Conv2d[2]");
-    ck_assert_ptr_null(ctrl->layers[inside->index].incoming_quantizer);
-    ck_assert_ptr_null(ctrl->layers[inside->index + 1].incoming_quantizer);
+    ck_assert_ptr_null(source_of(ctrl, inside->index));
+    ck_assert_ptr_null(source_of(ctrl, inside->index + 1));
     nncf_compression_ctrl_destroy(ctrl);
     ctrl = fx_ctrl(z->model,
         "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"target_scopes\": "
@@ -188,9 +196,8 @@ START_TEST(layers_without_edges_quantize_their_inputs)
     node last = conv(z, "Net/Conv2d[d]", NULL, 4, 4, average);
     nncf_compression_ctrl *ctrl = fx_ctrl(z->model, int8_config);
     counts(ctrl, 4, 3, 1); /* the average pool has a quantizer behind it, so that d needs none */
-    ck_assert_ptr_eq(ctrl->layers[last->index].incoming_quantizer,
-        ctrl->layers[average->index].output_quantizer);
-    ck_assert_ptr_eq(ctrl->layers[3].incoming_quantizer, ctrl->layers[3].input_quantizer);
+    ck_assert_ptr_eq(source_of(ctrl, last->index), ctrl->layers[average->index].output_quantizer);
+    ck_assert_ptr_eq(source_of(ctrl, 3), ctrl->layers[3].input_quantizer);
     ck_assert_ptr_null(ctrl->layers[2].input_quantizer);
     nncf_compression_ctrl_destroy(ctrl);
     zoo_free(z);

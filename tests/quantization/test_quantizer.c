@@ -17,7 +17,7 @@ static const nncf__kernels *rows(void)
 /* A quantizer on the stack. */
 typedef struct bench {
     nncf__quantizer q;
-    float scale[8], scale_grad[8], range[8], range_grad[8], observed[16];
+    float scale[8], scale_grad[8], range[8], range_grad[8], scales[8], observed[16];
     nncf__fq fq[8];
 } bench;
 
@@ -37,6 +37,7 @@ static nncf__quantizer *set_up(
         .length = asymmetric ? b->range : NULL,
         .length_grad = asymmetric ? b->range_grad : NULL,
         .fq = b->fq,
+        .scales = b->scales,
         .observed_channels = channels > 1 ? b->observed : NULL};
     return &b->q;
 }

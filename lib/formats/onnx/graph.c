@@ -12,6 +12,7 @@
  */
 #include "base/error.h"
 #include "controller/ctrl.h"
+#include "exec/kind.h"
 #include "formats/deploy/check.h"
 #include "formats/deploy/fold.h"
 #include "formats/onnx/export.h"
@@ -93,7 +94,8 @@ static bool is_averaged(const nncf_layer *layer, int i)
 static nncf_status set_shape(
     nncf__onnx_builder *b, const nncf_layer *layer, const nncf__onnx_value *x, nncf__onnx_value *y)
 {
-    y->ndim = layer->kind == NNCF__LINEAR ? 2 : layer->kind == NNCF__ADD ? x->ndim : 4;
+    const int32_t ndim = nncf__kind_of(layer)->out_ndim;
+    y->ndim = ndim ? ndim : x->ndim;
     y->shape[0] = x->shape[0];
     y->shape[1] = layer->out_channels > 0 ? layer->out_channels : x->shape[1];
     for (int i = 0; i < 2; i++) {

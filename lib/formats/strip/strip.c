@@ -11,6 +11,7 @@
 #include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "controller/weight.h"
+#include "exec/kind.h"
 #include "formats/deploy/check.h"
 #include "formats/deploy/fold.h"
 #include "formats/safetensors/header.h"
@@ -203,13 +204,7 @@ static nncf_status put_scales(list *l, const weight *w, size_t *bytes, nncf_erro
 /* The weight of eval mode, whatever the mode. */
 static nncf_status make_weight(weight *w, nncf_layer *layer)
 {
-    nncf_model *model = layer->model;
-    const int32_t mode = model->mode;
-    model->mode = NNCF_MODE_EVAL;
-    nncf_status status = nncf__weight_forward(layer, w->values);
-    model->mode = mode;
-    if (status != NNCF_OK)
-        return status;
+    nncf__weight_forward(layer, NNCF_MODE_EVAL, w->values);
     for (size_t i = 0; i < w->count; i++) {
         w->zeros += w->values[i] == 0;
         if (w->factor && !w->q)
@@ -367,15 +362,9 @@ static void begin_layer(list *l, const nncf_layer *layer, bool first)
         nncf__text_append(&l->layers, ",", i ? 1 : 0);
         nncf__text_json_string(&l->layers, layer->inputs[i]->scope);
     }
-    static const char *const kinds[] = {[NNCF__CONV2D] = "conv2d",
-        [NNCF__LINEAR] = "linear",
-        [NNCF__ADD] = "add",
-        [NNCF__POOL2D] = "pool2d"};
     static const char *const pools[] = {
         "global_average", "average", "max", "mean_rows", "mean_columns"}; /* NNCF_POOL_ */
-    const size_t kind = (size_t)layer->kind;
-    nncf__text_printf(&l->layers, "],\"kind\":\"%s\",\"activation\":%d",
-        kind < sizeof kinds / sizeof *kinds && kinds[kind] ? kinds[kind] : "other",
+    nncf__text_printf(&l->layers, "],\"kind\":\"%s\",\"activation\":%d", nncf__kind_of(layer)->name,
         (int)layer->activation);
     if (layer->kind == NNCF__OPERATOR)
         nncf__text_printf(&l->layers, ",\"op\":\"%s\"", nncf__op_info_of(layer->op)->name);

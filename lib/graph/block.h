@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A layer, prepared for calls with tensors of one shape and type: what follows from these, from the
+ * mode and from the state of the controller is worked out once, and then only read. What changes
+ * from call to call is read through pointers (scales, which the optimizer moves) or belongs to the
+ * call (nncf__call in exec/kind.h: data, zero points). exec/block.c prepares.
+ */
+#ifndef NNCF__GRAPH_BLOCK_H
+#define NNCF__GRAPH_BLOCK_H
+
+#include "conv/conv2d.h"
+#include "kernels/kernels.h"
+#include "kernels/operand.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct nncf__kind; /* exec/kind.h */
+struct nncf__quantizer; /* quantization/quantizer.h */
+
+/* A tensor as n images of c planes of hw elements. */
+typedef struct nncf__planes {
+    size_t n, c, hw;
+} nncf__planes;
+
+static inline nncf__planes nncf__planes_of(const int64_t shape[4])
+{
+    return (nncf__planes){(size_t)shape[0], (size_t)shape[1], (size_t)(shape[2] * shape[3])};
+}
+
+static inline size_t nncf__planes_count(const nncf__planes *p)
+{
+    return p->n * p->c * p->hw;
+}
+
+/* What a pass takes, in bytes; 0: nothing. */
+typedef struct nncf__needs {
+    /* the layer's: sums and constants a channel, compressed weight, quantized own input, what
+     * stands before the epilogue */
+    size_t channels, wq, xq, z;
+    /* the model's, shared by its layers: work space, gradient of a weight */
+    size_t work, dw;
+    /* of each thread */
+    size_t scratch;
+} nncf__needs;
+
+/* The quantizers that a block depends on. */
+enum nncf__block_quantizer {
+    NNCF__OF_WEIGHT = 0,
+    NNCF__OF_INPUT,
+    NNCF__OF_OUTPUT,
+    /* of a sum */
+    NNCF__OF_PRE_ACTIVATION,
+    /* whose codes the inputs consist of */
+    NNCF__OF_SOURCE,
+    NNCF__OF_SOURCE_1,
+    NNCF__BLOCK_QUANTIZERS
+};
+
+/* What of a quantizer a block depends on: bits, and from there on the type of its codes, and the
+ * largest. */
+enum {
+    NNCF__STATE_PRESENT = 1,
+    NNCF__STATE_OBSERVES = 2,
+    NNCF__STATE_INITIALIZED = 4,
+    NNCF__STATE_DTYPE = 8,
+    NNCF__STATE_CODE_MAX = 16
+};
+
+/* What a block is prepared for. */
+typedef struct nncf__block_key {
+    /* input, (n, c, h, w) */
+    int64_t in[4];
+    /* of the inputs and the output of forward: NNCF_F32 or codes */
+    int32_t x_dtype[2], y_dtype;
+    /* NNCF_MODE_... */
+    int32_t mode;
+    /* the controller's initialization is under way: quantizers see and pass on, nothing is kept */
+    bool observing;
+    /* the phase of the adaptation of batch norm, 0: none */
+    int32_t adapting;
+    /* of each quantizer, 0: there is none */
+    uint32_t states[NNCF__BLOCK_QUANTIZERS];
+    const void *kernels;
+    int32_t n_threads;
+} nncf__block_key;
+
+typedef struct nncf__block {
+    nncf__block_key key;
+    /* NULL: nothing is prepared */
+    const struct nncf__kind *kind;
+    /* (n, c, h, w) */
+    int64_t out[4];
+    nncf__planes in_planes, out_planes;
+
+    /* ---- quantizers, each NULL where there is none ---- */
+    struct nncf__quantizer *quantizers[NNCF__BLOCK_QUANTIZERS];
+    /* initialization: the output, the own input is seen and passed on */
+    bool observes_output, observes_input;
+
+    /* ---- what is read and written; data is the call's ---- */
+    nncf__operand x[2];
+    /* product: its input, which is x[0], or that quantized into layer->xq; its weight */
+    nncf__operand used_x, weight;
+    /* the own input is quantized into layer->xq; the weight is compressed into layer->wq */
+    bool quantizes_input, compresses;
+    /* backward makes a gradient of the weight */
+    bool wants_dw;
+
+    /* ---- what follows the product, sum or pool ---- */
+    /* of channel c: nncf__block_epilogue() */
+    nncf__epilogue epilogue;
+    bool fq_by_channel, has_epilogue;
+    /* batch norm */
+    bool batch_statistics, update_running;
+    double momentum;
+
+    /* ---- algorithm ---- */
+    nncf__conv2d conv;
+    /* depthwise with batch norm: channel by channel */
+    bool by_channel;
+    /* what stands before the epilogue goes to layer->z, else to y where that is floats, else to
+     * work space */
+    bool keeps_z;
+
+    /* ---- between the passes ---- */
+    /* backward may follow */
+    bool keeps;
+    /* it needs what forward left in the layer; it looks at the elements of x */
+    bool keeps_state, reads_x;
+
+    /* of forward; of backward without and with dx */
+    nncf__needs forward, backward[2];
+} nncf__block;
+
+/* Is there this quantizer, and does it quantize (instead of observing)? */
+static inline bool nncf__block_quantizes(
+    const nncf__block *block, enum nncf__block_quantizer quantizer)
+{
+    return (block->key.states[quantizer] & (NNCF__STATE_PRESENT | NNCF__STATE_OBSERVES)) ==
+        NNCF__STATE_PRESENT;
+}
+
+/* Activation and output quantizer (unless it observes) of channel c; scale 1, shift 0. */
+static inline nncf__epilogue nncf__block_epilogue(const nncf__block *block, size_t c)
+{
+    nncf__epilogue e = block->epilogue;
+    if (block->fq_by_channel)
+        e.fq += c;
+    return e;
+}
+
+#endif
