@@ -229,7 +229,10 @@ START_TEST(initialization_sets_every_range)
     nncf_compression_ctrl *ctrl = fx_ctrl(p.model, CONFIG(INT8));
     const nncf__quantizer *input = ctrl->layers[0].input_quantizer,
                           *weight = ctrl->layers[0].weight_quantizer;
-    ck_assert_float_eq(input->bound[0], 1);
+    const float *input_scale = fx_parameter(ctrl, "Net/Conv2d[a].input_quantizer.scale").data,
+                *weight_scale =
+                    fx_parameter(ctrl, "Net/Conv2d[a].pre_ops.weight_quantizer.scale").data;
+    ck_assert_float_eq(input_scale[0], 1);
     ck_assert(!input->initialized && weight->initialized);
     ck_assert_float_eq(weight->fq[0].low, -127);
     for (size_t i = 0; i < p.a.count; i++) /* loaded after the controller was made */
@@ -238,14 +241,14 @@ START_TEST(initialization_sets_every_range)
     while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more)
         pair_forward(&p, scales[batches++], true);
     ck_assert_int_eq(batches, 2); /* D4: exactly num_init_steps */
-    ck_assert_float_eq(input->bound[0], 2);
+    ck_assert_float_eq(input_scale[0], 2);
     ck_assert(input->initialized && !input->observing);
     ck_assert_int_eq(input->params.sign, NNCF__SIGNED);
     float largest = 0;
     for (size_t i = 0; i < p.a.count; i++)
         largest = fmaxf(largest, fabsf(p.a.weight[i]));
-    ck_assert_float_eq(weight->bound[0], largest);
-    ck_assert(ctrl->layers[0].output_quantizer->bound[0] > 0.1f);
+    ck_assert_float_eq(weight_scale[0], largest);
+    ck_assert(fx_parameter(ctrl, "Net/Conv2d[a].activation_quantizer.scale").data[0] > 0.1f);
     more = 1;
     ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK); /* once is enough */
     ck_assert_int_eq(more, 0);
@@ -269,11 +272,13 @@ START_TEST(ranges_see_the_mask)
     pair_open(&p, 1);
     memcpy(p.a.weight, (float[8]){0.1f, 9, 0.2f, 0.3f, -0.4f, 0.1f, 0, 0}, 8 * sizeof(float));
     nncf_compression_ctrl *ctrl = fx_ctrl(p.model, CONFIG(RB ", " INT8));
-    ck_assert_float_eq(ctrl->layers[0].weight_quantizer->bound[0], 9);
-    ctrl->layers[0].logit[1] = -1;
+    ck_assert_float_eq(
+        fx_parameter(ctrl, "Net/Conv2d[a].pre_ops.weight_quantizer.scale").data[0], 9);
+    fx_parameter(ctrl, "Net/Conv2d[a].pre_ops.mask").data[1] = -1;
     while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more)
         pair_forward(&p, 1, true);
-    ck_assert_float_eq(ctrl->layers[0].weight_quantizer->bound[0], 0.4f);
+    ck_assert_float_eq(
+        fx_parameter(ctrl, "Net/Conv2d[a].pre_ops.weight_quantizer.scale").data[0], 0.4f);
     nncf_compression_ctrl_destroy(ctrl);
     pair_close(&p);
 }
@@ -289,17 +294,18 @@ START_TEST(training_without_initialization)
         ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
     ck_assert_int_eq(p.c.warnings, 1);
     ck_assert_ptr_nonnull(strstr(p.c.log, "init_step"));
-    ck_assert_float_eq(ctrl->layers[0].input_quantizer->bound[0], 1);
+    ck_assert_float_eq(fx_parameter(ctrl, "Net/Conv2d[a].input_quantizer.scale").data[0], 1);
     nncf_compression_ctrl_destroy(ctrl);
     ctrl =
         fx_ctrl(p.model, CONFIG("{\"algorithm\": \"quantization\"}")); /* nothing was asked for */
     ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
     ck_assert_int_eq(p.c.warnings, 1);
-    ck_assert_float_eq(ctrl->layers[0].input_quantizer->bound[0], 1);
+    ck_assert_float_eq(fx_parameter(ctrl, "Net/Conv2d[a].input_quantizer.scale").data[0], 1);
     float largest = 0; /* of the weights the range is known without being asked for */
     for (size_t i = 0; i < p.a.count; i++)
         largest = fmaxf(largest, fabsf(p.a.weight[i]));
-    ck_assert_float_eq(ctrl->layers[0].weight_quantizer->bound[0], largest);
+    ck_assert_float_eq(
+        fx_parameter(ctrl, "Net/Conv2d[a].pre_ops.weight_quantizer.scale").data[0], largest);
     ck_assert_float_eq(ctrl->layers[0].weight_quantizer->fq[0].low, -127);
     nncf_compression_ctrl_destroy(ctrl);
     pair_close(&p);
@@ -317,7 +323,7 @@ START_TEST(all_zero_data_gives_scale_1_and_a_warning)
     ck_assert_ptr_nonnull(strstr(p.c.log, "Net/Conv2d[a].pre_ops.weight_quantizer.scale"));
     while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more)
         pair_forward(&p, 1, true);
-    ck_assert_float_eq(ctrl->layers[0].output_quantizer->bound[0], 1);
+    ck_assert_float_eq(fx_parameter(ctrl, "Net/Conv2d[a].activation_quantizer.scale").data[0], 1);
     ck_assert_ptr_nonnull(strstr(p.c.log, "Net/Conv2d[a].activation_quantizer.scale"));
     nncf_compression_ctrl_destroy(ctrl);
     pair_close(&p);

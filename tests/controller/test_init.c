@@ -457,7 +457,8 @@ START_TEST(steps_count_batches_or_images)
                 .max_percentile = 100};
             set_rule(&n, n.ctrl->layers[0].input_quantizer, &rule);
             ck_assert_int_eq(run_batches(&n, images, size, parts != 0), cases[i].batches);
-            ck_assert_float_eq(n.ctrl->layers[0].input_quantizer->bound[0], cases[i].scale);
+            ck_assert_float_eq(fx_parameter(n.ctrl, "Net/Conv2d[c].input_quantizer.scale").data[0],
+                cases[i].scale);
             ck_assert_ptr_null(n.ctrl->layers[0].input_quantizer->observer);
             ck_assert_int_eq(n.c.warnings, cases[i].batches > 0); /* of step(), once */
             bench_close(&n);
@@ -511,74 +512,75 @@ END_TEST
  * stay. Weights of 2 bits are -0.9, 0 or 0.9: activations behind them reach 0.9, behind the
  * floats 1.15, behind the masked floats 1.
  */
+static const char *const observed_dialects[] = {
+    "1.0", "1.1", "1.2", "1.3", "1.4", "1.5", "1.6", "1.7", "2.4", "2.17"};
+enum { OBSERVED_DIALECTS = sizeof observed_dialects / sizeof *observed_dialects };
+
+/* _i: the dialect, and the way: masked or not, in one call or in parts. */
 START_TEST(activations_are_observed_behind_float_weights)
 {
     static const float weight[4] = {0.7f, -0.3f, 0.9f, -0.25f}, ones[4] = {1, 1, 1, 1};
-    static const char *const dialects[] = {
-        "1.0", "1.1", "1.2", "1.3", "1.4", "1.5", "1.6", "1.7", "2.4", "2.17"};
-    for (size_t d = 0; d < sizeof dialects / sizeof *dialects; d++) {
-        for (int way = 0; way < 4; way++) { /* masked or not, in one call or in parts */
-            const bool masked = way & 1, parts = way & 2;
-            char text[700];
-            float x[2] = {1, -1}, y[2], z[2], w[4];
-            const int64_t shape[4] = {1, 2, 1, 1};
-            nncf_tensor tx = {.data = x, .ndim = 4, .shape = shape},
-                        ty = {.data = y, .ndim = 4, .shape = shape},
-                        tz = {.data = z, .ndim = 4, .shape = shape};
-            fx_context c;
-            nncf_model *model;
-            int32_t more;
-            fx_open(&c, 1, 0);
-            ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
-            fx_layer a = fx_add_conv(model, "Net/Conv2d[a]", 2, 2, 1, weight, NULL),
-                     b = fx_add_conv(model, "Net/Conv2d[b]", 2, 2, 1, ones, a.layer);
-            snprintf(text, sizeof text,
-                "{\"nncf_dialect\": \"%s\", %s\"compression\": [%s{\"algorithm\": "
-                "\"quantization\", "
-                "\"weights\": {\"bits\": 2}, \"activations\": {\"bits\": 8}, \"initializer\": "
-                "{%s}}]}",
-                dialects[d], d > 4 ? "\"target_device\": \"NONE\", " : "",
-                !masked     ? ""
-                    : d < 6 ? "{\"algorithm\": \"magnitude_sparsity\", \"params\": "
-                              "{\"sparsity_init\": 0.125}}, "
-                            : "{\"algorithm\": \"magnitude_sparsity\", \"sparsity_init\": 0.125}, ",
-                d < 3       ? "\"num_init_steps\": 1"
-                    : d < 6 ? "\"range\": {\"num_init_steps\": 1, \"type\": \"min_max\"}"
-                            : "\"range\": {\"num_init_samples\": 1, \"type\": \"min_max\"}");
-            nncf_compression_ctrl *ctrl = fx_ctrl(model, text);
-            const nncf__quantizer *output = ctrl->layers[0].output_quantizer,
-                                  *q = ctrl->layers[0].weight_quantizer;
-            ck_assert(output && q);
-            ck_assert_float_eq(q->bound[0], 0.9f);
-            ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
-            ck_assert_int_eq(more, 1);
-            ck_assert_int_eq(nncf_layer_compress_weight(a.layer, w, NULL), NNCF_OK);
-            for (int i = 0; i < 4; i++)
-                ck_assert_float_eq(w[i], masked && i == 3 ? 0 : weight[i]);
-            if (parts) { /* of the host's own product */
-                for (int i = 0; i < 2; i++)
-                    y[i] = w[2 * i] - w[2 * i + 1];
-                ck_assert_int_eq(nncf_layer_quantize_input(a.layer, &tx, &tx, NULL), NNCF_OK);
-                ck_assert_int_eq(nncf_layer_quantize_output(a.layer, &ty, &ty, NULL), NNCF_OK);
-                ck_assert_int_eq(nncf_layer_quantize_output(b.layer, &ty, &tz, NULL), NNCF_OK);
-            } else {
-                ck_assert_int_eq(nncf_layer_forward(a.layer, &tx, 1, &ty, NULL), NNCF_OK);
-                ck_assert_int_eq(nncf_layer_forward(b.layer, &ty, 1, &tz, NULL), NNCF_OK);
-            }
-            ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
-            ck_assert_int_eq(more, 0);
-            ck_assert_float_eq_tol(output->bound[0], masked ? 1 : 1.15f, 1e-6f);
-            ck_assert_float_eq(q->bound[0], 0.9f);
-            ck_assert_int_eq(nncf_layer_compress_weight(a.layer, w, NULL), NNCF_OK);
-            for (int i = 0; i < 4; i++)
-                ck_assert_float_eq_tol(w[i], i % 2 ? 0 : 0.9f, 1e-6f);
-            nncf_compression_ctrl_destroy(ctrl);
-            nncf_model_destroy(model);
-            fx_layer_free(&a);
-            fx_layer_free(&b);
-            fx_close(&c);
-        }
+    const size_t d = (size_t)_i / 4;
+    const int way = _i % 4;
+    const bool masked = way & 1, parts = way & 2;
+    char text[700];
+    float x[2] = {1, -1}, y[2], z[2], w[4];
+    const int64_t shape[4] = {1, 2, 1, 1};
+    nncf_tensor tx = {.data = x, .ndim = 4, .shape = shape},
+                ty = {.data = y, .ndim = 4, .shape = shape},
+                tz = {.data = z, .ndim = 4, .shape = shape};
+    fx_context c;
+    nncf_model *model;
+    int32_t more;
+    fx_open(&c, 1, 0);
+    ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
+    fx_layer a = fx_add_conv(model, "Net/Conv2d[a]", 2, 2, 1, weight, NULL),
+             b = fx_add_conv(model, "Net/Conv2d[b]", 2, 2, 1, ones, a.layer);
+    snprintf(text, sizeof text,
+        "{\"nncf_dialect\": \"%s\", %s\"compression\": [%s{\"algorithm\": "
+        "\"quantization\", "
+        "\"weights\": {\"bits\": 2}, \"activations\": {\"bits\": 8}, \"initializer\": "
+        "{%s}}]}",
+        observed_dialects[d], d > 4 ? "\"target_device\": \"NONE\", " : "",
+        !masked     ? ""
+            : d < 6 ? "{\"algorithm\": \"magnitude_sparsity\", \"params\": "
+                      "{\"sparsity_init\": 0.125}}, "
+                    : "{\"algorithm\": \"magnitude_sparsity\", \"sparsity_init\": 0.125}, ",
+        d < 3       ? "\"num_init_steps\": 1"
+            : d < 6 ? "\"range\": {\"num_init_steps\": 1, \"type\": \"min_max\"}"
+                    : "\"range\": {\"num_init_samples\": 1, \"type\": \"min_max\"}");
+    nncf_compression_ctrl *ctrl = fx_ctrl(model, text);
+    const nncf__quantizer *output = ctrl->layers[0].output_quantizer,
+                          *q = ctrl->layers[0].weight_quantizer;
+    ck_assert(output && q);
+    ck_assert_float_eq(q->bound[0], 0.9f);
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
+    ck_assert_int_eq(more, 1);
+    ck_assert_int_eq(nncf_layer_compress_weight(a.layer, w, NULL), NNCF_OK);
+    for (int i = 0; i < 4; i++)
+        ck_assert_float_eq(w[i], masked && i == 3 ? 0 : weight[i]);
+    if (parts) { /* of the host's own product */
+        for (int i = 0; i < 2; i++)
+            y[i] = w[2 * i] - w[2 * i + 1];
+        ck_assert_int_eq(nncf_layer_quantize_input(a.layer, &tx, &tx, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_quantize_output(a.layer, &ty, &ty, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_quantize_output(b.layer, &ty, &tz, NULL), NNCF_OK);
+    } else {
+        ck_assert_int_eq(nncf_layer_forward(a.layer, &tx, 1, &ty, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(b.layer, &ty, 1, &tz, NULL), NNCF_OK);
     }
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
+    ck_assert_int_eq(more, 0);
+    ck_assert_float_eq_tol(output->bound[0], masked ? 1 : 1.15f, 1e-6f);
+    ck_assert_float_eq(q->bound[0], 0.9f);
+    ck_assert_int_eq(nncf_layer_compress_weight(a.layer, w, NULL), NNCF_OK);
+    for (int i = 0; i < 4; i++)
+        ck_assert_float_eq_tol(w[i], i % 2 ? 0 : 0.9f, 1e-6f);
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(model);
+    fx_layer_free(&a);
+    fx_layer_free(&b);
+    fx_close(&c);
 }
 END_TEST
 
@@ -632,163 +634,147 @@ START_TEST(same_bits_for_any_number_of_threads)
 }
 END_TEST
 
-/* ---- batch norm ---- */
-
-/* A convolution with batch norm behind one without, trained mode or not, masks and quantizers on.
- */
-START_TEST(batch_norm_is_adapted)
-{
-    for (int mode = NNCF_MODE_TRAIN; mode <= NNCF_MODE_EVAL; mode++) {
-        enum { BATCHES = 8 };
-        fx_context c;
-        nncf_model *model;
-        int32_t more;
-        float weight = 2, mean = 7, var = 70, x[BATCHES][8], y[8];
-        nncf_layer *layer;
-        fx_open(&c, 1, 0);
-        ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
-        nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .running_mean = &mean,
-            .running_var = &var, .momentum = 0.25f};
-        nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[c]",
-            .weight = &weight, .in_channels = 1, .out_channels = 1, .kernel = {1, 1},
-            .batch_norm = &bn};
-        ck_assert_int_eq(nncf_model_add_conv2d(model, &p, &layer, NULL), NNCF_OK);
-        nncf_model_set_mode(model, mode);
-        nncf_compression_ctrl *ctrl = fx_ctrl(model,
-            "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"range\": "
-            "{\"num_init_steps\": 2, "
-            "\"type\": \"min_max\"}, \"batchnorm_adaptation\": {\"num_bn_forget_steps\": 2, "
-            "\"num_bn_adaptation_steps\": "
-            "3}}}}");
-        double want_mean = 7, want_var = 70;
-        int at = 0;
-        while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more) {
-            const int64_t shape[4] = {4, 1, 2, 1};
-            nncf_tensor tx = {.data = x[at], .ndim = 4, .shape = shape},
-                        ty = {.data = y, .ndim = 4, .shape = shape};
-            fx_fill_from(x[at], 8, (uint64_t)(at + 5));
-            x[at][3] = 1.5f; /* a range that all share */
-            ck_assert_int_eq(nncf_layer_forward(layer, &tx, 1, &ty, NULL), NNCF_OK);
-            ck_assert_int_eq(nncf_layer_backward(layer, &tx, 1, &ty, NULL, NULL), NNCF_E_STATE);
-            if (at >= 2) {
-                const double step = 1.5 / 127, m = at < 4 ? 0.9 : 0.25;
-                double sum = 0, squares = 0, z;
-                for (int i = 0; i < 8; i++) {
-                    z = 2 * rint((double)x[at][i] / step) * step; /* quantizers at work */
-                    sum += z;
-                    squares += z * z;
-                }
-                want_mean = (1 - m) * want_mean + m * sum / 8;
-                want_var = (1 - m) * want_var + m * (squares / 8 - sum / 8 * sum / 8) * 8 / 7;
-            }
-            ck_assert_double_eq_tol((double)mean, want_mean, 1e-5);
-            ck_assert_double_eq_tol((double)var, want_var, 1e-4);
-            at++;
-        }
-        ck_assert_int_eq(at, 2 + 2 + 3);
-        ck_assert(ctrl->init_phase == NNCF__PHASE_DONE);
-        nncf_compression_ctrl_destroy(ctrl);
-        /* no forward between two calls is noticed here too */
-        ctrl = fx_ctrl(model, "{\"compression\": {\"algorithm\": \"rb_sparsity\"}}");
-        ctrl->adaptation.adapt.steps = 2;
-        ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
-        ck_assert_int_eq(more, 1);
-        ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_E_STATE);
-        ck_assert_ptr_nonnull(strstr(c.log, "adaptation of batch norm"));
-        nncf_compression_ctrl_destroy(ctrl);
-        /* counted in images: batches of 4, 5 to forget and 9 that count */
-        ctrl = fx_ctrl(model,
-            "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"initializer\": "
-            "{\"batchnorm_adaptation\": {\"num_bn_forget_samples\": 5, "
-            "\"num_bn_adaptation_samples\": 9}}}}");
-        for (at = 0; nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more; at++) {
-            const int64_t shape[4] = {4, 1, 2, 1};
-            nncf_tensor tx = {.data = x[at], .ndim = 4, .shape = shape},
-                        ty = {.data = y, .ndim = 4, .shape = shape};
-            ck_assert_int_eq(
-                ctrl->init_phase, at < 2 ? NNCF__PHASE_FORGETTING : NNCF__PHASE_ADAPTING);
-            ck_assert_int_eq(nncf_layer_forward(layer, &tx, 1, &ty, NULL), NNCF_OK);
-        }
-        ck_assert_int_eq(at, 2 + 3);
-        nncf_compression_ctrl_destroy(ctrl);
-        nncf_model_destroy(model);
-        fx_close(&c);
-    }
-}
-END_TEST
-
 /* ---- activations per channel ---- */
 
-/* Forward and both gradients of an input quantizer per channel, against loops; and the products it
- * may not make codes of. */
+enum {
+    PC_N = 3,
+    PC_C = 4,
+    PC_HW = 6,
+    PC_OUT = 2,
+    PC_X = PC_N * PC_C * PC_HW,
+    PC_Y = PC_N * PC_OUT * PC_HW
+};
+static const int64_t pc_in[4] = {PC_N, PC_C, 2, 3}, pc_out[4] = {PC_N, PC_OUT, 2, 3};
+static const float pc_weight[PC_OUT * PC_C] = {1, -0.5f, 0.25f, 2, -1, 1, 0.5f, 0.125f};
+
+/* A convolution with an initialized input quantizer of 5 bits per channel, whose channels are of
+ * different sizes. */
+typedef struct per_channel {
+    bench n;
+    nncf_parameter scale;
+    float x[PC_X], y[PC_Y], dx[PC_X], dy[PC_Y];
+    nncf_tensor tx, ty, tdx, tdy;
+} per_channel;
+
+static void per_channel_open(per_channel *p)
+{
+    static const int64_t shape[4] = {PC_OUT, PC_C, 1, 1};
+    static const float sizes[PC_C] = {1, 0.01f, 30, 5};
+    uint64_t seed = 1;
+    int32_t more;
+    *p = (per_channel){0};
+    p->tx = (nncf_tensor){.data = p->x, .ndim = 4, .shape = pc_in};
+    p->ty = (nncf_tensor){.data = p->y, .ndim = 4, .shape = pc_out};
+    p->tdx = (nncf_tensor){.data = p->dx, .ndim = 4, .shape = pc_in};
+    p->tdy = (nncf_tensor){.data = p->dy, .ndim = 4, .shape = pc_out};
+    bench_open(&p->n, shape, PC_C, pc_weight,
+        "\"activations\": {\"per_channel\": true, \"bits\": 5}", NULL);
+    for (size_t i = 0; i < PC_X; i++)
+        p->x[i] = (float)fx_uniform(&seed) * sizes[i / PC_HW % PC_C];
+    for (size_t i = 0; i < PC_Y; i++)
+        p->dy[i] = (float)fx_uniform(&seed);
+    while (nncf_compression_ctrl_init_step(p->n.ctrl, &more) == NNCF_OK && more)
+        ck_assert_int_eq(nncf_layer_forward(p->n.conv.layer, &p->tx, 1, &p->ty, NULL), NNCF_OK);
+    p->scale = fx_parameter_at(p->n.ctrl, 1);
+    ck_assert_uint_eq(p->scale.count, PC_C);
+}
+
+/* Smaller ranges, so that some elements are clipped; then one forward. */
+static void per_channel_forward(per_channel *p)
+{
+    for (size_t c = 0; c < PC_C; c++)
+        p->scale.data[c] *= 0.8f;
+    ck_assert_int_eq(nncf_compression_ctrl_zero_grad(p->n.ctrl), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_forward(p->n.conv.layer, &p->tx, 1, &p->ty, NULL), NNCF_OK);
+}
+
+/* The quantized input and weight, by the formula. */
+static double per_channel_input(const per_channel *p, size_t i)
+{
+    const double step = (double)p->scale.data[i / PC_HW % PC_C] / 15;
+    return fmin(fmax(rint((double)p->x[i] / step), -16), 15) * step;
+}
+
+static double per_channel_weight(size_t i)
+{
+    const double step = 2.0 / 127;
+    return rint((double)pc_weight[i] / step) * step;
+}
+
 START_TEST(activation_ranges_are_per_channel)
 {
-    enum { N = 3, C = 4, HW = 6, OUT = 2 };
-    bench n;
-    int32_t more;
-    uint64_t seed = 1;
-    float x[N * C * HW], y[N * OUT * HW], dx[N * C * HW], dy[N * OUT * HW], q[N * C * HW];
-    const int64_t in[4] = {N, C, 2, 3}, out[4] = {N, OUT, 2, 3}, shape[4] = {OUT, C, 1, 1};
-    const float weight[OUT * C] = {1, -0.5f, 0.25f, 2, -1, 1, 0.5f, 0.125f};
-    const float sizes[C] = {1, 0.01f, 30, 5};
-    nncf_tensor tx = {.data = x, .ndim = 4, .shape = in}, ty = {.data = y, .ndim = 4, .shape = out},
-                tdx = {.data = dx, .ndim = 4, .shape = in},
-                tdy = {.data = dy, .ndim = 4, .shape = out};
-    bench_open(&n, shape, C, weight, "\"activations\": {\"per_channel\": true, \"bits\": 5}", NULL);
-    for (size_t i = 0; i < N * C * HW; i++)
-        x[i] = ((float)fx_uniform(&seed)) * sizes[i / HW % C];
-    for (size_t i = 0; i < N * OUT * HW; i++)
-        dy[i] = (float)fx_uniform(&seed);
-    while (nncf_compression_ctrl_init_step(n.ctrl, &more) == NNCF_OK && more)
-        ck_assert_int_eq(nncf_layer_forward(n.conv.layer, &tx, 1, &ty, NULL), NNCF_OK);
-    nncf__quantizer *a = n.ctrl->layers[0].input_quantizer;
-    ck_assert_uint_eq(a->channels, C);
-    nncf_parameter p = fx_parameter_at(n.ctrl, 1);
-    ck_assert_uint_eq(p.count, C);
-    ck_assert(p.data == a->bound);
-    for (size_t c = 0; c < C; c++) {
+    static per_channel p;
+    per_channel_open(&p);
+    for (size_t c = 0; c < PC_C; c++) {
         float most = 0;
-        for (size_t i = 0; i < N * C * HW; i++)
-            most = i / HW % C == c ? fmaxf(most, fabsf(x[i])) : most;
-        ck_assert_float_eq(a->bound[c], most);
-        a->bound[c] *= 0.8f; /* some are clipped */
+        for (size_t i = 0; i < PC_X; i++)
+            most = i / PC_HW % PC_C == c ? fmaxf(most, fabsf(p.x[i])) : most;
+        ck_assert_float_eq(p.scale.data[c], most);
     }
-    ck_assert_int_eq(nncf_compression_ctrl_zero_grad(n.ctrl), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_forward(n.conv.layer, &tx, 1, &ty, NULL), NNCF_OK);
-    double grad[C] = {0};
-    for (size_t i = 0; i < N * C * HW; i++) {
-        const double step = (double)a->bound[i / HW % C] / 15, code = rint((double)x[i] / step);
-        q[i] = (float)(fmin(fmax(code, -16), 15) * step);
-    }
-    for (size_t i = 0; i < N * OUT * HW; i++) {
-        double sum = 0, step = (double)2 / 127;
-        for (size_t c = 0; c < C; c++) {
-            double w = rint((double)weight[i / HW % OUT * C + c] / step) * step;
-            sum += w * (double)q[(i / HW / OUT * C + c) * HW + i % HW];
-        }
-        ck_assert_double_eq_tol((double)y[i], sum, 1e-4);
-    }
-    ck_assert_int_eq(nncf_layer_backward(n.conv.layer, &tx, 1, &tdy, &tdx, NULL), NNCF_OK);
-    for (size_t i = 0; i < N * C * HW; i++) {
-        const size_t c = i / HW % C;
-        const double s = (double)a->bound[c], v = (double)x[i];
-        double g = 0;
-        for (size_t o = 0; o < OUT; o++) {
-            double w = rint((double)weight[o * C + c] / (2.0 / 127)) * (2.0 / 127);
-            g += w * (double)dy[(i / HW / C * OUT + o) * HW + i % HW];
-        }
-        const bool above = v > s, below = v < -16 * s / 15;
-        ck_assert_double_eq_tol((double)dx[i], above || below ? 0 : g, 1e-5);
-        grad[c] += g * (above ? 1 : below ? -16.0 / 15 : ((double)q[i] - v) / (31 * s / 15));
-    }
-    for (size_t c = 0; c < C; c++)
-        ck_assert_double_eq_tol((double)p.grad[c], grad[c], 1e-4);
-    bench_close(&n);
+    bench_close(&p.n);
 }
 END_TEST
 
-FX_MAIN("init", ranges_are_those_of_nncf, percentiles_from_bins_are_near_the_exact_ones,
-    merged_observers_equal_one_of_the_whole, selection_gives_what_a_sort_gives,
-    steps_count_batches_or_images, each_quantizer_follows_its_own_rule,
-    activations_are_observed_behind_float_weights, same_bits_for_any_number_of_threads,
-    batch_norm_is_adapted, activation_ranges_are_per_channel)
+/* Such a product may not be one of codes. */
+START_TEST(a_product_of_activations_per_channel_equals_loops)
+{
+    static per_channel p;
+    per_channel_open(&p);
+    per_channel_forward(&p);
+    for (size_t i = 0; i < PC_Y; i++) {
+        double sum = 0;
+        for (size_t c = 0; c < PC_C; c++)
+            sum += per_channel_weight(i / PC_HW % PC_OUT * PC_C + c) *
+                (double)(float)per_channel_input(
+                    &p, (i / PC_HW / PC_OUT * PC_C + c) * PC_HW + i % PC_HW);
+        ck_assert_double_eq_tol((double)p.y[i], sum, 1e-4);
+    }
+    bench_close(&p.n);
+}
+END_TEST
+
+START_TEST(gradients_of_activations_per_channel_equal_loops)
+{
+    static per_channel p;
+    double grad[PC_C] = {0};
+    per_channel_open(&p);
+    per_channel_forward(&p);
+    ck_assert_int_eq(nncf_layer_backward(p.n.conv.layer, &p.tx, 1, &p.tdy, &p.tdx, NULL), NNCF_OK);
+    for (size_t i = 0; i < PC_X; i++) {
+        const size_t c = i / PC_HW % PC_C;
+        const double s = (double)p.scale.data[c], v = (double)p.x[i];
+        double g = 0;
+        for (size_t o = 0; o < PC_OUT; o++)
+            g += per_channel_weight(o * PC_C + c) *
+                (double)p.dy[(i / PC_HW / PC_C * PC_OUT + o) * PC_HW + i % PC_HW];
+        const bool above = v > s, below = v < -16 * s / 15;
+        ck_assert_double_eq_tol((double)p.dx[i], above || below ? 0 : g, 1e-5);
+        grad[c] += g *
+            (above          ? 1
+                    : below ? -16.0 / 15
+                            : (per_channel_input(&p, i) - v) / (31 * s / 15));
+    }
+    for (size_t c = 0; c < PC_C; c++)
+        ck_assert_double_eq_tol((double)p.scale.grad[c], grad[c], 1e-4);
+    bench_close(&p.n);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("init");
+    TCase *tests = fx_case(suite, "init", 120);
+    tcase_add_test(tests, ranges_are_those_of_nncf);
+    tcase_add_test(tests, percentiles_from_bins_are_near_the_exact_ones);
+    tcase_add_test(tests, merged_observers_equal_one_of_the_whole);
+    tcase_add_test(tests, selection_gives_what_a_sort_gives);
+    tcase_add_test(tests, steps_count_batches_or_images);
+    tcase_add_test(tests, each_quantizer_follows_its_own_rule);
+    tcase_add_loop_test(
+        tests, activations_are_observed_behind_float_weights, 0, 4 * OBSERVED_DIALECTS);
+    tcase_add_test(tests, same_bits_for_any_number_of_threads);
+    tcase_add_test(tests, activation_ranges_are_per_channel);
+    tcase_add_test(tests, a_product_of_activations_per_channel_equals_loops);
+    tcase_add_test(tests, gradients_of_activations_per_channel_equal_loops);
+    return fx_main(suite);
+}

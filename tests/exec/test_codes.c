@@ -430,27 +430,48 @@ static nncf_status forward_as(run *r, int i, int32_t x_dtype, int32_t y_dtype)
     return nncf_layer_forward(n->layer, x, n->layer->kind == NNCF__ADD ? 2 : 1, &y, NULL);
 }
 
-START_TEST(refused)
+/* The residual net under a controller, its input set. */
+static void make_refusing(run *r)
+{
+    make_run(r, cases[0].config, true, 1, 0);
+    set_input(r, 0);
+}
+
+START_TEST(there_are_no_codes_before_initialization)
 {
     run r, plain;
-    int32_t more;
-    make_run(&r, cases[0].config, true, 1, 0);
+    make_refusing(&r);
     make_run(&plain, NULL, true, 1, 0);
-    set_input(&r, 0);
     set_input(&plain, 0);
     ck_assert_int_eq(nncf_layer_output_dtype(NULL), NNCF_F32);
     for (int i = 1; i < NODES; i++)
-        ck_assert_int_eq(
-            nncf_layer_output_dtype(r.node[i].layer), NNCF_F32); /* nothing is initialized yet */
+        ck_assert_int_eq(nncf_layer_output_dtype(r.node[i].layer), NNCF_F32);
     ck_assert_int_eq(forward_as(&r, 1, NNCF_F32, NNCF_U8), NNCF_E_DTYPE);
     ck_assert_int_eq(forward_as(&plain, 1, NNCF_F32, NNCF_U8), NNCF_E_DTYPE);
     ck_assert_int_eq(forward_as(&plain, 3, NNCF_U8, NNCF_F32), NNCF_E_DTYPE);
+    drop_run(&r);
+    drop_run(&plain);
+}
+END_TEST
+
+START_TEST(output_dtype_follows_the_sign_of_the_quantizer)
+{
+    run r;
+    make_refusing(&r);
     initialize(&r);
     ck_assert_int_eq(nncf_layer_output_dtype(r.node[1].layer), NNCF_U8); /* relu6 */
     ck_assert_int_eq(nncf_layer_output_dtype(r.node[2].layer), NNCF_U8); /* maxima of these */
     ck_assert_int_eq(nncf_layer_output_dtype(r.node[4].layer), NNCF_S8); /* no activation */
     ck_assert_int_eq(nncf_layer_output_dtype(r.node[NODES - 1].layer), NNCF_F32);
+    drop_run(&r);
+}
+END_TEST
 
+START_TEST(forward_rejects_codes_of_another_type)
+{
+    run r;
+    make_refusing(&r);
+    initialize(&r);
     ck_assert_int_eq(
         forward_as(&r, 1, NNCF_U8, NNCF_U8), NNCF_E_DTYPE); /* the model's input is floats */
     ck_assert_int_eq(forward_as(&r, 1, NNCF_F32, NNCF_S8), NNCF_E_DTYPE);
@@ -462,8 +483,16 @@ START_TEST(refused)
     ck_assert_int_eq(
         forward_as(&r, 5, NNCF_U8, NNCF_S8), NNCF_E_DTYPE); /* its second input is signed */
     ck_assert_int_eq(forward_as(&r, NODES - 1, NNCF_U8, NNCF_U8), NNCF_E_DTYPE);
+    drop_run(&r);
+}
+END_TEST
 
-    /* backward: the same types as forward, and gradients in floats */
+/* The same types as forward, and gradients in floats. */
+START_TEST(backward_rejects_codes_of_another_type)
+{
+    run r;
+    make_refusing(&r);
+    initialize(&r);
     train_step(&r, 0);
     node *n = &r.node[3];
     nncf_tensor x = view(&r.node[2], false), dy = view(n, true), dx = view(&r.node[2], true);
@@ -475,18 +504,38 @@ START_TEST(refused)
     dx.dtype = NNCF_F32;
     x.dtype = NNCF_S8;
     ck_assert_int_eq(nncf_layer_backward(n->layer, &x, 1, &dy, &dx, NULL), NNCF_E_DTYPE);
-    /* a sign that changes, as another initialization may change it */
+    drop_run(&r);
+}
+END_TEST
+
+/* As another initialization may change it. */
+START_TEST(codes_are_rejected_when_their_sign_has_changed)
+{
+    run r;
+    make_refusing(&r);
+    initialize(&r);
+    train_step(&r, 0);
+    node *n = &r.node[3];
+    nncf_tensor x = view(&r.node[2], false), dy = view(n, true), dx = view(&r.node[2], true);
     nncf__quantizer *q = r.ctrl->layers[n->layer->inputs[0]->inputs[0]->index].output_quantizer;
     q->params.sign = NNCF__SIGNED;
-    x.dtype = NNCF_U8;
     ck_assert_int_eq(nncf_layer_backward(n->layer, &x, 1, &dy, &dx, NULL), NNCF_E_DTYPE);
     ck_assert_int_eq(nncf_layer_output_dtype(r.node[1].layer), NNCF_S8);
     ck_assert_int_eq(forward_as(&r, 3, NNCF_U8, NNCF_U8), NNCF_E_DTYPE);
-    q->params.sign = NNCF__UNSIGNED;
+    drop_run(&r);
+}
+END_TEST
 
-    /* the controller goes, another comes: between forward and backward too */
+/* Between forward and backward, too. */
+START_TEST(codes_of_a_controller_that_went_are_rejected)
+{
+    run r;
+    int32_t more;
+    make_refusing(&r);
+    initialize(&r);
     train_step(&r, 0);
-    x = view(&r.node[2], false);
+    node *n = &r.node[3];
+    nncf_tensor x = view(&r.node[2], false), dy = view(n, true), dx = view(&r.node[2], true);
     nncf_compression_ctrl_destroy(r.ctrl);
     ck_assert_int_eq(nncf_layer_backward(n->layer, &x, 1, &dy, &dx, NULL), NNCF_E_DTYPE);
     r.ctrl = fx_ctrl(r.model, cases[0].config);
@@ -500,7 +549,6 @@ START_TEST(refused)
     ck_assert_int_eq(forward_as(&r, 3, NNCF_U8, NNCF_F32), NNCF_E_DTYPE);
     ck_assert_int_eq(forward_as(&r, 3, NNCF_F32, NNCF_F32), NNCF_OK);
     drop_run(&r);
-    drop_run(&plain);
 }
 END_TEST
 
@@ -700,7 +748,12 @@ int main(void)
     TCase *tc = fx_case(suite, "codes", 120);
     tcase_add_loop_test(tc, codes_give_the_bits_of_floats, 0, (int)(sizeof cases / sizeof *cases));
     tcase_add_test(tc, floats_and_codes_may_be_mixed);
-    tcase_add_test(tc, refused);
+    tcase_add_test(tc, there_are_no_codes_before_initialization);
+    tcase_add_test(tc, output_dtype_follows_the_sign_of_the_quantizer);
+    tcase_add_test(tc, forward_rejects_codes_of_another_type);
+    tcase_add_test(tc, backward_rejects_codes_of_another_type);
+    tcase_add_test(tc, codes_are_rejected_when_their_sign_has_changed);
+    tcase_add_test(tc, codes_of_a_controller_that_went_are_rejected);
     tcase_add_loop_test(tc, memory_query_is_what_a_first_step_allocates, 0,
         2 * (int)(sizeof cases / sizeof *cases));
     tcase_add_test(tc, memory_query_covers_a_host_that_passes_floats);

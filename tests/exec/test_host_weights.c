@@ -204,9 +204,7 @@ START_TEST(quantizer_in_front_of_an_activation_is_stripped)
     ck_assert_int_eq(nncf_model_add_add(model, &p, &sum, NULL), NNCF_OK);
     fx_layer last = fx_add_conv(model, "Net/Conv2d[last]", 3, 3, 1, NULL, sum);
     nncf_compression_ctrl *ctrl = fx_ctrl(model, by_propagation);
-    nncf__quantizer *q = ctrl->layers[sum->index].pre_activation_quantizer;
-    ck_assert_ptr_nonnull(q);
-    q->bound[0] = 12.7f;
+    fx_parameter(ctrl, "Net/__add___0.pre_activation_quantizer.scale").data[0] = 12.7f;
     for (size_t i = 0; i < ctrl->n_layers; i++) /* as after an initialization */
         for (int j = 0; j < NNCF__N_SLOTS; j++)
             if (nncf__layer_quantizer(&ctrl->layers[i], j))
@@ -307,7 +305,7 @@ START_TEST(memory_query_knows_a_quantizer_in_front_of_an_activation)
     ck_assert_int_eq(nncf_model_add_add(model, &p, &sum, NULL), NNCF_OK);
     layers[2] = fx_add_conv(model, "Net/Conv2d[last]", 3, 3, 1, NULL, sum);
     nncf_compression_ctrl *ctrl = fx_ctrl(model, by_propagation);
-    ck_assert_ptr_nonnull(ctrl->layers[sum->index].pre_activation_quantizer);
+    ck_assert_uint_eq(fx_parameter(ctrl, "Net/__add___0.pre_activation_quantizer.scale").count, 1);
     ck_assert_int_eq(nncf_model_set_mode(model, mode), NNCF_OK);
 
 #define VIEW(to) {.data = to, .dtype = NNCF_F32, .ndim = 4, .shape = shape}

@@ -20,15 +20,13 @@ static nncf_status add(nncf_model *model, nncf_op_params p, node *layer)
     return nncf_model_add_op(model, &p, layer, &err);
 }
 
-START_TEST(registration)
+/* In a chain. */
+START_TEST(every_operator_without_a_weight_is_registered)
 {
     nncf_model *model;
     node layer = NULL, first;
-    float w[64] = {0};
-    const int64_t shape[4] = {4, 2, 2, 2}, flat[2] = {4, 2};
     char scope[64];
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
-    /* every kind without a weight, in a chain */
     size_t n = 0;
     for (int32_t op = NNCF_OP_OTHER; op <= NNCF_OP_INTERPOLATE; op++) {
         nncf_op_params p = {NNCF_PARAMS(nncf_op_params), .scope = scope, .op = op, .inputs = &layer,
@@ -49,7 +47,21 @@ START_TEST(registration)
     ck_assert_uint_eq(nncf_layer_input_count(layer), 1);
     ck_assert_ptr_eq(nncf_layer_get_input(layer, 0), nncf_model_get_layer(model, n - 2));
     ck_assert_ptr_null(nncf_layer_get_input(layer, 1));
+    nncf_model_destroy(model);
+}
+END_TEST
 
+START_TEST(wrong_operators_are_refused)
+{
+    nncf_model *model;
+    node layer = NULL;
+    float w[64] = {0};
+    const int64_t shape[4] = {4, 2, 2, 2}, flat[2] = {4, 2};
+    const nncf_op_params other = {
+        NNCF_PARAMS(nncf_op_params), .scope = "Net/Op[0]", .op = NNCF_OP_OTHER};
+    ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+    ck_assert_int_eq(add(model, other, &layer), NNCF_OK);
+    const size_t n = 1;
     const nncf_op_params good = {NNCF_PARAMS(nncf_op_params), .scope = "Net/Conv2d[w]",
         .op = NNCF_OP_CONV2D, .weight_ndim = 4, .weight_shape = shape, .weight = w};
     nncf_op_params bad[19];
@@ -80,12 +92,22 @@ START_TEST(registration)
     ck_assert_int_eq(add(model, bad[0], &layer), NNCF_E_ARG);
     ck_assert_uint_eq(nncf_model_layer_count(model), n);
     ck_assert_int_eq(nncf_model_add_op(NULL, &good, &layer, NULL), NNCF_E_ARG);
+    nncf_model_destroy(model);
+}
+END_TEST
 
-    /* the host runs it */
-    ck_assert_int_eq(add(model, good, &layer), NNCF_OK);
-    float x[16], y[16];
+START_TEST(operators_run_on_the_host_only)
+{
+    nncf_model *model;
+    node layer = NULL;
+    float w[64] = {0}, x[16], y[16];
+    const int64_t shape[4] = {4, 2, 2, 2};
     int64_t xs[4] = {1, 2, 2, 2}, out[NNCF_MAX_NDIM];
     int32_t ndim;
+    ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+    const nncf_op_params good = {NNCF_PARAMS(nncf_op_params), .scope = "Net/Conv2d[w]",
+        .op = NNCF_OP_CONV2D, .weight_ndim = 4, .weight_shape = shape, .weight = w};
+    ck_assert_int_eq(add(model, good, &layer), NNCF_OK);
     nncf_tensor tx = {.data = x, .ndim = 4, .shape = xs, .dtype = NNCF_F32},
                 ty = {.data = y, .ndim = 4, .shape = xs, .dtype = NNCF_F32};
     ck_assert_int_eq(nncf_layer_forward(layer, &tx, 1, &ty, NULL), NNCF_E_UNSUPPORTED);
@@ -137,7 +159,10 @@ START_TEST(weights_of_every_kind_are_quantized_on_their_axis)
     nncf_compression_ctrl *ctrl = fx_ctrl(model,
         "{\"compression\": {\"algorithm\": \"quantization\", \"weights\": "
         "{\"per_channel\": true}, \"initializer\": {\"num_init_steps\": 1}}}");
-    ck_assert_uint_eq(ctrl->layers[0].weight_quantizer->channels, channels);
+    char name[96];
+    snprintf(name, sizeof name, "%s.pre_ops.weight_quantizer.scale", kinds[_i].scope);
+    const nncf_parameter trained = fx_parameter(ctrl, name);
+    ck_assert_uint_eq(trained.count, channels);
     ck_assert_int_eq(nncf_layer_compress_weight(layer, y, NULL), NNCF_OK);
     ck_assert_int_eq(nncf_layer_compress_weight_backward(layer, g, NULL), NNCF_OK);
     for (size_t c = 0; c < channels; c++) {
@@ -145,7 +170,7 @@ START_TEST(weights_of_every_kind_are_quantized_on_their_axis)
         for (size_t i = 0; i < count; i++)
             if (i / inner % channels == c)
                 scale = fmax(scale, fabs((double)w[i]));
-        ck_assert_float_eq(ctrl->layers[0].weight_quantizer->bound[c], (float)scale);
+        ck_assert_float_eq(trained.data[c], (float)scale);
         for (size_t i = 0; i < count; i++) {
             if (i / inner % channels != c)
                 continue;
@@ -160,7 +185,7 @@ START_TEST(weights_of_every_kind_are_quantized_on_their_axis)
                 : w[i] > 0 ? (double)g[i]
                            : (double)-g[i];
         }
-        ck_assert_double_eq_tol((double)ctrl->layers[0].weight_quantizer->bound_grad[c], sum, 1e-6);
+        ck_assert_double_eq_tol((double)trained.grad[c], sum, 1e-6);
     }
     nncf_compression_ctrl_destroy(ctrl);
     ctrl = fx_ctrl(model,
@@ -502,9 +527,11 @@ int main(void)
     Suite *suite = suite_create("ops");
     TCase *tc = fx_case(suite, "ops", 60);
     tcase_add_loop_test(tc, weights_of_every_kind_are_quantized_on_their_axis, 0, N_KINDS);
-    const TTest *const tests[] = {registration, concat_hands_on_codes_in_a_fire_module,
-        pooled_branches_of_inception_are_quantized, operators_are_quantized_as_their_release_does,
-        a_sum_is_quantized_in_front_of_its_relu, scopes_that_match_nothing_are_told, plan_says_why};
+    const TTest *const tests[] = {every_operator_without_a_weight_is_registered,
+        wrong_operators_are_refused, operators_run_on_the_host_only,
+        concat_hands_on_codes_in_a_fire_module, pooled_branches_of_inception_are_quantized,
+        operators_are_quantized_as_their_release_does, a_sum_is_quantized_in_front_of_its_relu,
+        scopes_that_match_nothing_are_told, plan_says_why};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_test(tc, tests[i]);
     return fx_main(suite);

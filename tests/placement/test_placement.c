@@ -30,18 +30,25 @@ static void counts(
     ck_assert_int_eq(s.activation_quantizers, activations);
 }
 
+static nncf_layer_statistics layer_statistics(const nncf_compression_ctrl *ctrl, size_t index)
+{
+    nncf_layer_statistics s = {NNCF_PARAMS(nncf_layer_statistics)};
+    ck_assert_int_eq(nncf_compression_ctrl_get_layer_statistics(ctrl, index, &s), NNCF_OK);
+    return s;
+}
+
 START_TEST(mobilenet_v2_has_its_quantizers)
 {
     zoo *z = zoo_mobilenet_v2(true, ZOO_TORCHVISION);
     nncf_compression_ctrl *ctrl = fx_ctrl(z->model, int8_config);
     counts(ctrl, 53, 1, 63);
-    ck_assert_ptr_nonnull(ctrl->layers[0].input_quantizer);
+    ck_assert_int_eq(layer_statistics(ctrl, 0).input_bits, 8);
     ck_assert_ptr_eq(source_of(ctrl, 0), ctrl->layers[0].input_quantizer);
     ck_assert_ptr_eq(source_of(ctrl, 1), ctrl->layers[0].output_quantizer);
     /* until initialized: what follows a ReLU counts from 0, what follows a linear bottleneck has a
      * sign */
-    ck_assert_int_eq(ctrl->layers[0].output_quantizer->params.sign, NNCF__UNSIGNED);
-    ck_assert_int_eq(ctrl->layers[2].output_quantizer->params.sign, NNCF__SIGNED);
+    ck_assert_int_eq(layer_statistics(ctrl, 0).output_signed, 0);
+    ck_assert_int_eq(layer_statistics(ctrl, 2).output_signed, 1);
     nncf_compression_ctrl_destroy(ctrl);
     zoo_free(z);
 }
@@ -53,7 +60,7 @@ START_TEST(max_pool_passes_codes_on_in_resnet18)
     nncf_compression_ctrl *ctrl = fx_ctrl(z->model, int8_config);
     counts(ctrl, 21, 1, 29);
     /* the max pool passes on the codes of the first convolution */
-    ck_assert_ptr_null(ctrl->layers[1].output_quantizer);
+    ck_assert_int_eq(layer_statistics(ctrl, 1).output_bits, 0);
     ck_assert_ptr_eq(source_of(ctrl, 2), ctrl->layers[0].output_quantizer);
     nncf_compression_ctrl_destroy(ctrl);
     zoo_free(z);
@@ -198,7 +205,7 @@ START_TEST(layers_without_edges_quantize_their_inputs)
     counts(ctrl, 4, 3, 1); /* the average pool has a quantizer behind it, so that d needs none */
     ck_assert_ptr_eq(source_of(ctrl, last->index), ctrl->layers[average->index].output_quantizer);
     ck_assert_ptr_eq(source_of(ctrl, 3), ctrl->layers[3].input_quantizer);
-    ck_assert_ptr_null(ctrl->layers[2].input_quantizer);
+    ck_assert_int_eq(layer_statistics(ctrl, 2).input_bits, 0);
     nncf_compression_ctrl_destroy(ctrl);
     zoo_free(z);
 }

@@ -488,169 +488,6 @@ START_TEST(rb_masks_are_those_of_nncf)
 }
 END_TEST
 
-/* ---- the whole way of a weight, against plain loops ---- */
-
-#define RB        "{\"algorithm\": \"rb_sparsity\"}"
-#define MAGNITUDE "{\"algorithm\": \"magnitude_sparsity\", \"params\": {\"sparsity_init\": 0.4}}"
-#define INT8      "{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 1}}"
-#define INT4_PC                                                                                    \
-    "{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 1}, \"weights\": "    \
-    "{\"bits\": 4, "                                                                               \
-    "\"per_channel\": true}}"
-#define ASYM_PC                                                                                    \
-    "{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 1}, \"weights\": "    \
-    "{\"mode\": "                                                                                  \
-    "\"asymmetric\", \"per_channel\": true}}"
-static const char *const algorithms[] = {RB, MAGNITUDE, INT8, INT4_PC, ASYM_PC, RB ", " INT8,
-    INT8 ", " RB, /* the order in the config does not matter */
-    RB ", " INT4_PC, MAGNITUDE ", " INT8, MAGNITUDE ", " INT4_PC};
-static const int64_t sizes[][3] = {
-    {5, 3, 3}, {1, 1, 1}, {7, 1, 3}, {33, 65, 3}, {600, 90, 1}, {3, 1500, 1}};
-
-typedef struct result {
-    float *w, *dw, *ds, range_grad[600];
-} result;
-
-/* The mask of this step as 0 and 1, from the rows and the noise key alone. */
-static void naive_mask(
-    const nncf_compression_ctrl *ctrl, const nncf_layer *layer, float *u, float *mask)
-{
-    const nncf__layer_compression *c = &ctrl->layers[0];
-    const nncf__kernels *k = nncf__kernels_get(NNCF_ISA_REFERENCE);
-    size_t n = layer->weight_count;
-    for (size_t i = 0; i < n; i++)
-        mask[i] = 1;
-    if (c->mask_kind == NNCF__MASK_RB) {
-        k->philox_uniform(n, 0, nncf__rb_noise_key(layer), (uint64_t)ctrl->step, u);
-        k->rb_forward(n, mask, c->logit, u, mask);
-    }
-    for (size_t i = 0; c->bits && i < n; i++)
-        mask[i] = (float)((c->bits[i / 8] >> (i % 8)) & 1);
-}
-
-static void check_way(const char *config, const int64_t size[3], int32_t threads, result *keep)
-{
-    fx_context cc;
-    nncf_model *model;
-    char text[512];
-    fx_open(&cc, threads, 77);
-    ck_assert_int_eq(nncf_model_create(cc.context, &model, NULL), NNCF_OK);
-    fx_layer l =
-        fx_add_conv(model, "Net/Conv2d[a]", size[0], size[1], (int32_t)size[2], NULL, NULL);
-    snprintf(text, sizeof text, "{\"compression\": [%s]}", config);
-    nncf_compression_ctrl *ctrl = fx_ctrl(model, text);
-    const nncf__layer_compression *c = &ctrl->layers[0];
-    nncf__quantizer *q = c->weight_quantizer;
-    const size_t n = l.count;
-    float *g = calloc(n, sizeof *g), *u = calloc(n, sizeof *u), *mask = calloc(n, sizeof *mask);
-    float *out = calloc(n, sizeof *out), *again = calloc(n, sizeof *again),
-          *want = calloc(n, sizeof *want);
-    fx_fill_from(g, n, 5);
-    if (c->logit) {
-        fx_fill_from(c->logit, n, 9);
-        nncf_compression_ctrl_step(ctrl);
-    }
-    for (size_t i = 0; q && i < q->channels; i++)
-        q->bound[i] *= 0.7f; /* so that something is clipped */
-    memset(l.weight_grad, 0, n * sizeof(float));
-
-    ck_assert_int_eq(nncf_layer_compress_weight(l.layer, out, NULL), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_compress_weight(l.layer, again, NULL), NNCF_OK);
-    ck_assert_int_eq(memcmp(out, again, n * sizeof *out), 0);
-    ck_assert_int_eq(nncf_layer_compress_weight_backward(l.layer, g, NULL), NNCF_OK);
-
-    naive_mask(ctrl, l.layer, u, mask);
-    int64_t clipped = 0;
-    size_t run = q ? n / q->channels : n;
-    double sums[3] = {0, 0, 0}, terms = 0;
-    for (size_t i = 0; i < n; i++) {
-        float x = mask[i] != 0 ? l.weight[i] : 0, inside = 1;
-        want[i] = x;
-        if (q) {
-            const nncf__fq *fq = &q->fq[i / run];
-            want[i] = fminf(fmaxf(rintf(x / fq->scale), fq->low), fq->high) * fq->scale;
-            bool above = x > fq->x_high, below = x < fq->x_low;
-            inside = above || below ? 0 : 1;
-            clipped += above || below;
-            sums[above      ? 1
-                    : below ? 2
-                            : 0] += (double)g[i] * (above || below ? 1 : (double)(want[i] - x));
-            terms += 1;
-        }
-        REQUIRE(
-            out[i] == want[i], "%s %zu: %g, want %g", config, i, (double)out[i], (double)want[i]);
-        REQUIRE(fabsf(l.weight_grad[i] - g[i] * mask[i] * inside) < 1e-7f,
-            "%s: weight gradient %zu: %g", config, i, (double)l.weight_grad[i]);
-        if (c->logit) {
-            double p = 1 / (1 + exp(-(double)c->logit[i])),
-                   v = fmin(fmax((double)u[i], 1e-6), 1 - 1e-6);
-            double a = p * v, b = (1 - p) * (1 - v), t = a * b / ((a + b) * (a + b));
-            REQUIRE(
-                fabs((double)c->logit_grad[i] - (double)(g[i] * inside * l.weight[i]) * t) < 2e-6,
-                "%s: logit gradient %zu: %g", config, i, (double)c->logit_grad[i]);
-        }
-        if (q && (i + 1) % run == 0) {
-            const nncf__fq *fq = &q->fq[i / run];
-            double in = sums[0] / (double)(fq->high - fq->low) / (double)fq->scale;
-            double grad = in + sums[1] + (q->length ? 0 : sums[2] * (double)(fq->low / fq->high));
-            ck_assert_double_eq_tol((double)(q->length ? q->length_grad : q->bound_grad)[i / run],
-                grad, 1e-5 * fmax(1, sqrt(terms)));
-            if (q->length)
-                ck_assert_double_eq_tol(
-                    (double)q->bound_grad[i / run], sums[1] + sums[2], 1e-5 * fmax(1, sqrt(terms)));
-            sums[0] = sums[1] = sums[2] = 0;
-        }
-    }
-    if (q)
-        ck_assert_int_eq(q->clipped, clipped);
-    /* for the comparison between thread counts */
-    keep->w = out;
-    keep->dw = calloc(n, sizeof(float));
-    keep->ds = calloc(n, sizeof(float));
-    memcpy(keep->dw, l.weight_grad, n * sizeof(float));
-    if (c->logit)
-        memcpy(keep->ds, c->logit_grad, n * sizeof(float));
-    memset(keep->range_grad, 0, sizeof keep->range_grad);
-    if (q)
-        memcpy(keep->range_grad, q->bound_grad, q->channels * sizeof(float));
-    nncf_compression_ctrl_destroy(ctrl);
-    nncf_model_destroy(model);
-    fx_layer_free(&l);
-    fx_close(&cc);
-    void *all[] = {g, u, mask, again, want};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        free(all[i]);
-}
-
-static void result_free(result *r)
-{
-    free(r->w);
-    free(r->dw);
-    free(r->ds);
-}
-
-START_TEST(compressed_weights_equal_plain_loops)
-{
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        for (size_t j = 0; j < sizeof algorithms / sizeof *algorithms; j++) {
-            size_t bytes =
-                (size_t)(sizes[i][0] * sizes[i][1] * sizes[i][2] * sizes[i][2]) * sizeof(float);
-            result one, more;
-            check_way(algorithms[j], sizes[i], 1, &one);
-            for (int32_t threads = 2; threads <= 4; threads += 2) {
-                check_way(algorithms[j], sizes[i], threads, &more);
-                ck_assert_int_eq(memcmp(one.w, more.w, bytes), 0);
-                ck_assert_int_eq(memcmp(one.dw, more.dw, bytes), 0);
-                ck_assert_int_eq(memcmp(one.ds, more.ds, bytes), 0);
-                ck_assert_int_eq(memcmp(one.range_grad, more.range_grad, sizeof one.range_grad), 0);
-                result_free(&more);
-            }
-            result_free(&one);
-        }
-    }
-}
-END_TEST
-
 START_TEST(noise_is_of_seed_layer_and_step)
 {
     enum { N = 4096 };
@@ -665,9 +502,11 @@ START_TEST(noise_is_of_seed_layer_and_step)
             ones[i] = 1;
         fx_layer a = fx_add_conv(model, "a", N, 1, 1, ones, NULL),
                  b = fx_add_conv(model, "b", N, 1, 1, ones, NULL);
-        nncf_compression_ctrl *ctrl = fx_ctrl(model, "{\"compression\": " RB "}");
-        memset(ctrl->layers[0].logit, 0, N * sizeof(float)); /* probability one half */
-        memset(ctrl->layers[1].logit, 0, N * sizeof(float));
+        nncf_compression_ctrl *ctrl =
+            fx_ctrl(model, "{\"compression\": {\"algorithm\": \"rb_sparsity\"}}");
+        memset(fx_parameter(ctrl, "a.pre_ops.mask").data, 0,
+            N * sizeof(float)); /* probability one half */
+        memset(fx_parameter(ctrl, "b.pre_ops.mask").data, 0, N * sizeof(float));
         nncf_layer_compress_weight(a.layer, round ? other : first, NULL);
         nncf_layer_compress_weight(b.layer, second, NULL);
         if (round) {
@@ -749,6 +588,5 @@ END_TEST
 
 FX_MAIN("sparsity", magnitude_masks_are_those_of_nncf, magnitude_ties_go_in_order,
     magnitude_selects_as_sorting_does, each_layer_has_its_own_level, masks_follow_the_steps,
-    const_sparsity_keeps_the_zeros, rb_masks_are_those_of_nncf,
-    compressed_weights_equal_plain_loops, noise_is_of_seed_layer_and_step,
+    const_sparsity_keeps_the_zeros, rb_masks_are_those_of_nncf, noise_is_of_seed_layer_and_step,
     a_freeze_stops_loss_noise_and_logits)
