@@ -3,7 +3,7 @@
  * signals. */
 #include "base/context.h"
 #include "base/pool.h"
-#include "support/memory.h"
+#include "support/context.h"
 #include "support/require.h"
 #include "support/runner.h"
 
@@ -177,10 +177,7 @@ static void fill_scratch(void *arg, size_t chunk, size_t worker)
 START_TEST(scratch_belongs_to_a_worker)
 {
     fx_memory counter = {0};
-    nncf_context *context = NULL;
-    nncf_context_params params = {
-        NNCF_PARAMS(nncf_context_params), .n_threads = 3, FX_MEMORY(&counter)};
-    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
+    nncf_context *context = fx_new_context(&counter, 3, 0, 0);
     ck_assert_ptr_null(nncf__scratch(context, 0));
     ck_assert_int_eq(nncf__scratch_reserve(context, 5000), NNCF_OK);
     ck_assert_uint_ge(context->scratch_size, 5000);

@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "context/context.h"
-#include "support/memory.h"
+#include "support/context.h"
 #include "support/runner.h"
 
 #include <check.h>
@@ -637,10 +637,7 @@ START_TEST(every_failed_allocation_is_survived)
     snprintf(path, sizeof(path), "%s/configs/magnitude_multistep.json", NNCF_GOLDEN_DIR);
     for (int persistent = 0; persistent < 2; persistent++) {
         fx_memory counter = {0};
-        nncf_context *context = NULL;
-        nncf_context_params params = {
-            NNCF_PARAMS(nncf_context_params), .n_threads = 1, FX_MEMORY(&counter)};
-        ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
+        nncf_context *context = fx_new_context(&counter, 1, 0, 0);
         size_t live = counter.live, n = 0;
         nncf_status status;
         do {

@@ -2,7 +2,7 @@
 /* Configs that do not load: status, line:column, path and words of each; and that nothing at all
  * crashes. */
 #include "bad_config.h"
-#include "support/memory.h"
+#include "support/context.h"
 #include "support/runner.h"
 
 #include <check.h>
@@ -490,10 +490,7 @@ START_TEST(cut_and_changed_texts_end_in_an_error_or_load)
 {
     static const char bytes[] = "{}[],:\"\\/*0-.eutn \n\t\x01\x7f\xc3\xff";
     fx_memory counter = {0};
-    nncf_context *context = NULL;
-    nncf_context_params params = {
-        NNCF_PARAMS(nncf_context_params), .n_threads = 1, FX_MEMORY(&counter)};
-    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
+    nncf_context *context = fx_new_context(&counter, 1, 0, 0);
     size_t size = sizeof(specimen) - 1;
     char changed[sizeof(specimen) + 1];
     check_any(context, &counter, specimen, size);
@@ -528,10 +525,7 @@ START_TEST(long_words_are_cut_in_messages)
     static const char *const characters[] = {
         "x", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\\\\"};
     fx_memory counter = {0};
-    nncf_context *context = NULL;
-    nncf_context_params params = {
-        NNCF_PARAMS(nncf_context_params), .n_threads = 1, FX_MEMORY(&counter)};
-    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
+    nncf_context *context = fx_new_context(&counter, 1, 0, 0);
     for (size_t c = 0; c < sizeof(characters) / sizeof(characters[0]); c++) {
         for (size_t length = 1; length < 300; length += length < 170 ? 1 : 13) {
             char word[1300] = "", text[4000];

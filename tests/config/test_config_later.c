@@ -3,7 +3,7 @@
  * memory. */
 #include "bad_config.h"
 #include "config/config.h"
-#include "support/memory.h"
+#include "support/context.h"
 
 #include "support/require.h"
 #include "support/runner.h"
@@ -508,10 +508,7 @@ static nncf_status parse_and_use(nncf_context *context)
 START_TEST(every_failed_allocation_is_survived)
 {
     fx_memory counter = {0};
-    nncf_context *context = NULL;
-    nncf_context_params params = {
-        NNCF_PARAMS(nncf_context_params), .n_threads = 1, FX_MEMORY(&counter)};
-    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
+    nncf_context *context = fx_new_context(&counter, 1, 0, 0);
     size_t live = counter.live, n = 0;
     nncf_status status;
     do {
@@ -558,10 +555,7 @@ START_TEST(cut_and_changed_texts_end_in_an_error_or_load)
     const size_t size = sizeof(large) - 1;
     char changed[sizeof(large)];
     fx_memory counter = {0};
-    nncf_context *context = NULL;
-    nncf_context_params params = {
-        NNCF_PARAMS(nncf_context_params), .n_threads = 1, FX_MEMORY(&counter)};
-    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
+    nncf_context *context = fx_new_context(&counter, 1, 0, 0);
     use_any(context, large, size);
     for (size_t i = 0; i < size; i++) {
         use_any(context, large, i);

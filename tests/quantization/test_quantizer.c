@@ -438,13 +438,25 @@ START_TEST(ranges_without_data_give_scale_1)
     ck_assert_float_eq(q->bound[0], 1);
     ck_assert(!nncf__quantizer_set_ranges(q, nan));
     ck_assert(q->initialized);
-    q = set_up(&b, 8, true, NNCF__SIGN_AUTO, true, 2);
+}
+END_TEST
+
+START_TEST(a_narrow_channel_is_widened_to_one_percent)
+{
+    bench b;
+    nncf__quantizer *q = set_up(&b, 8, true, NNCF__SIGN_AUTO, true, 2);
     const float uneven[4] = {-1, 1, 0.001f, 0.002f};
     ck_assert(nncf__quantizer_set_ranges(q, uneven));
     ck_assert_float_eq_tol(q->length[1], 0.02f, 1e-7f); /* 1 % of the widest, around its centre */
     ck_assert_float_eq_tol(q->bound[1], 0.0015f - 0.01f, 1e-7f);
+}
+END_TEST
+
+START_TEST(a_range_decides_the_sign_each_time)
+{
+    bench b;
     const float positive[2] = {0, 6};
-    q = set_up(&b, 4, false, NNCF__SIGN_AUTO, false, 1);
+    nncf__quantizer *q = set_up(&b, 4, false, NNCF__SIGN_AUTO, false, 1);
     ck_assert(nncf__quantizer_set_ranges(q, positive));
     ck_assert(q->params.sign == NNCF__UNSIGNED && q->bound[0] == 6 && q->fq[0].high == 15);
     /* an initialization anew decides the sign anew */
@@ -459,4 +471,5 @@ END_TEST
 
 FX_MAIN("quantizer", symmetric_quantizer_agrees_with_nncf, asymmetric_quantizer_agrees_with_nncf,
     constants_follow_from_trained_numbers, ranges_that_are_no_numbers_keep_codes_in_bounds,
-    ranges_without_data_give_scale_1)
+    ranges_without_data_give_scale_1, a_narrow_channel_is_widened_to_one_percent,
+    a_range_decides_the_sign_each_time)
