@@ -16,6 +16,7 @@
 #include "support/conv_run.h"
 #include "support/fixture.h"
 #include "support/oracle.h"
+#include "support/require.h"
 
 #include <stdbool.h>
 
@@ -57,11 +58,6 @@ typedef struct rig {
     float *x, *y, *r, *dy, *dx, *after;
     fx_tensor tx, ty, tdy, tdx, tafter;
 } rig;
-
-static bool quick(void)
-{
-    return getenv("NNCF_TEST_QUICK") != NULL;
-}
 
 static void make_rig(rig *g, const block_case *b, bool int8, int32_t threads, int32_t isa)
 {
@@ -213,7 +209,7 @@ START_TEST(blocks_equal_the_oracle)
     for (int32_t isa = NNCF_ISA_REFERENCE; nncf__kernels_get(isa); isa++) {
         float *first = NULL;
         size_t count = 0;
-        for (int32_t threads = 1; threads <= 4; threads += quick() ? 2 : 1) {
+        for (int32_t threads = 1; threads <= 4; threads += sweep_rounds(1, 2)) {
             rig g;
             make_rig(&g, b, int8, threads, isa);
             initialize(&g);
