@@ -4,6 +4,7 @@
 #define ONNX_READ_BACK_H
 
 #include "nncf_onnx.pb-c.h"
+#include "support/files.h"
 
 #include <nncf/nncf.h>
 
@@ -12,71 +13,52 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/nncf-onnx-XXXXXX";
 static char path[256];
 
 static inline void make_folder(void)
 {
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/model.onnx", folder);
+    fx_folder_make();
+    snprintf(path, sizeof path, "%s", fx_path("model.onnx"));
 }
 
 static inline void remove_folder(void)
 {
     unlink(path);
-    ck_assert_int_eq(rmdir(folder), 0); /* nothing else was left behind */
+    ck_assert_int_eq(fx_entries(), 0); /* nothing else was left behind */
+    fx_folder_remove();
 }
 
-static inline Nncf__Onnx__ModelProto *read_back(void)
+static inline Nncf__Onnx__ModelProto *unpack(const char *data, size_t size)
 {
-    FILE *file = fopen(path, "rb");
-    struct stat info;
-    ck_assert_ptr_nonnull(file);
-    ck_assert_int_eq(fstat(fileno(file), &info), 0);
-    uint8_t *data = malloc((size_t)info.st_size);
-    ck_assert_uint_eq(fread(data, 1, (size_t)info.st_size, file), (size_t)info.st_size);
-    fclose(file);
     Nncf__Onnx__ModelProto *model =
-        nncf__onnx__model_proto__unpack(NULL, (size_t)info.st_size, data);
-    free(data);
+        nncf__onnx__model_proto__unpack(NULL, size, (const uint8_t *)data);
     ck_assert_ptr_nonnull(model);
     return model;
 }
 
-/* What a write callback took. */
-typedef struct collected {
-    uint8_t *data;
-    size_t size, calls;
-    size_t fail_at; /* this call fails, from 1; 0: none */
-} collected;
-
-static inline int32_t collect(void *user, const void *data, size_t size)
+static inline Nncf__Onnx__ModelProto *read_back(void)
 {
-    collected *c = user;
-    if (++c->calls == c->fail_at)
-        return 1;
-    c->data = realloc(c->data, c->size + size);
-    memcpy(c->data + c->size, data, size);
-    c->size += size;
-    return 0;
+    size_t size;
+    char *data = fx_read_file(path, &size);
+    Nncf__Onnx__ModelProto *model = unpack(data, size);
+    free(data);
+    return model;
 }
 
 /* An export that must succeed, without a file: no fsync to wait for. */
 static inline Nncf__Onnx__ModelProto *export_to_memory(
     const nncf_compression_ctrl *ctrl, const nncf_onnx_params *params)
 {
-    collected c = {0};
+    fx_stream s = {0};
     nncf_onnx_params p = *params;
     nncf_error err = NNCF_ERROR_INIT;
-    p.write = collect;
-    p.user = &c;
+    p.write = fx_stream_write;
+    p.user = &s;
     ck_assert_msg(nncf_export_onnx(ctrl, NULL, &p, &err) == NNCF_OK, "%s", err.message);
-    Nncf__Onnx__ModelProto *model = nncf__onnx__model_proto__unpack(NULL, c.size, c.data);
-    free(c.data);
-    ck_assert_ptr_nonnull(model);
+    Nncf__Onnx__ModelProto *model = unpack(s.data, s.size);
+    fx_stream_free(&s);
     return model;
 }
 

@@ -222,7 +222,7 @@ START_TEST(export_refuses_what_it_cannot_say)
     ck_assert_int_eq(nncf_export_onnx(n.ctrl, "", NULL, NULL), NNCF_E_ARG);
     ck_assert_int_eq(nncf_export_onnx(n.ctrl, NULL, NULL, &err), NNCF_E_ARG); /* and no callback */
     ck_assert_ptr_nonnull(strstr(err.message, "either path or params->write"));
-    refused(&n, P(.write = collect), NNCF_E_ARG, "path"); /* and a path */
+    refused(&n, P(.write = fx_stream_write), NNCF_E_ARG, "path"); /* and a path */
     refused(&n, P(.format = 2), NNCF_E_ARG, "format");
     refused(&n, P(.opset = 12), NNCF_E_ARG, "opset");
     refused(&n, P(.fold_batch_norm = 2), NNCF_E_ARG, "fold_batch_norm");
@@ -406,34 +406,33 @@ START_TEST(a_stream_is_the_file)
     nncf_error err = NNCF_ERROR_INIT;
     on_create(&n, on_cases[_i].config, NULL, true);
     for (int32_t format = NNCF_ONNX_QDQ; format <= NNCF_ONNX_FAKE_QUANTIZE; format++) {
-        collected c = {0};
+        fx_stream c = {0};
         const nncf_onnx_params to_file = {
             NNCF_PARAMS(nncf_onnx_params), .format = format, .input_shape = {0, 2, 12, 12}};
         nncf_onnx_params to_stream = to_file;
-        to_stream.write = collect;
+        to_stream.write = fx_stream_write;
         to_stream.user = &c;
         const nncf_status status = nncf_export_onnx(n.ctrl, path, &to_file, &err);
         ck_assert_int_eq(nncf_export_onnx(n.ctrl, NULL, &to_stream, &err), status);
         if (status != NNCF_OK) { /* this config has no such form */
-            ck_assert_uint_eq(c.calls, 0);
+            ck_assert_int_eq(c.calls, 0);
             continue;
         }
-        FILE *file = fopen(path, "rb");
-        uint8_t *data = malloc(c.size + 1);
-        ck_assert_ptr_nonnull(file);
-        ck_assert_uint_eq(fread(data, 1, c.size + 1, file), c.size);
+        size_t size;
+        char *data = fx_read_file(path, &size);
+        ck_assert_uint_eq(size, c.size);
         ck_assert(c.size > 0 && memcmp(data, c.data, c.size) == 0);
-        fclose(file);
         free(data);
         /* a failure: told, and not called again */
-        const size_t calls = c.calls;
+        const long calls = c.calls;
         for (c.fail_at = 1; c.fail_at <= calls; c.fail_at++) {
-            c.calls = c.size = 0;
+            c.calls = 0;
+            c.size = 0;
             ck_assert_int_eq(nncf_export_onnx(n.ctrl, NULL, &to_stream, &err), NNCF_E_CALLBACK);
             ck_assert_str_eq(err.message, "the write callback reported a failure");
-            ck_assert_uint_eq(c.calls, c.fail_at);
+            ck_assert_int_eq(c.calls, c.fail_at);
         }
-        free(c.data);
+        fx_stream_free(&c);
     }
     on_destroy(&n);
 }
