@@ -16,6 +16,7 @@
 #include "support/conv_run.h"
 #include "support/fixture.h"
 #include "support/oracle.h"
+#include "support/pass.h"
 #include "support/require.h"
 
 #include <stdbool.h>
@@ -49,69 +50,26 @@ static const block_case cases[] = {
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 
-typedef struct rig {
-    nncf_context *context;
-    nncf_model *model;
-    nncf_compression_ctrl *ctrl;
-    fx_block k, next;
-    int64_t in[4], out[4];
-    float *x, *y, *r, *dy, *dx, *after;
-    fx_tensor tx, ty, tdy, tdx, tafter;
-} rig;
-
-static void make_rig(rig *g, const block_case *b, bool int8, int32_t threads, int32_t isa)
+static void make_rig(fx_pass *g, const block_case *b, bool int8, int32_t threads, int32_t isa)
 {
-    uint64_t state = 77;
-    int64_t after[4];
-    *g = (rig){.k = {.scope = "n/a",
-                   .in_channels = b->c,
-                   .out_channels = b->c,
-                   .kernel = {b->kernel, b->kernel},
-                   .stride = {b->stride, b->stride},
-                   .padding = {b->padding, b->padding},
-                   .groups = (int32_t)b->c,
-                   .batch_norm = true,
-                   .bias = b->bias,
-                   .activation = NNCF_ACTIVATION_RELU6},
-        .next = {.scope = "n/next", .in_channels = b->c, .out_channels = 1},
-        .in = {b->n, b->c, b->h, b->w}};
-    g->context = fx_new_context(NULL, threads, isa, 5);
-    ck_assert_int_eq(nncf_model_create(g->context, &g->model, NULL), NNCF_OK);
-    fx_register(g->model, &g->k, NULL, &state);
-    fx_output_shape(&g->k, g->in, g->out);
-    fx_register(g->model, &g->next, g->k.layer, &state);
-    fx_output_shape(&g->next, g->out, after);
-    if (int8)
-        g->ctrl = fx_ctrl(g->model, FX_CONFIG(FX_INT8));
-    size_t ni = fx_count(g->in), no = fx_count(g->out);
-    float **ins[] = {&g->x, &g->dx}, **outs[] = {&g->y, &g->r, &g->dy};
-    for (int i = 0; i < 2; i++)
-        *ins[i] = fx_alloc(ni, sizeof(float));
-    for (int i = 0; i < 3; i++)
-        *outs[i] = fx_alloc(no, sizeof(float));
-    g->after = fx_alloc(fx_count(after), sizeof(float));
-    fx_fill(g->x, ni, 1.5, &state);
-    fx_fill(g->r, no, 1, &state);
-    fx_view(&g->tx, g->x, 4, g->in), fx_view(&g->tdx, g->dx, 4, g->in);
-    fx_view(&g->ty, g->y, 4, g->out), fx_view(&g->tdy, g->dy, 4, g->out);
-    fx_view(&g->tafter, g->after, 4, after);
-}
-
-static void drop_rig(rig *g)
-{
-    nncf_compression_ctrl_destroy(g->ctrl);
-    nncf_model_destroy(g->model);
-    nncf_context_destroy(g->context);
-    fx_release(&g->k);
-    fx_release(&g->next);
-    float *all[] = {g->x, g->y, g->r, g->dy, g->dx, g->after};
-    for (int i = 0; i < 6; i++)
-        free(all[i]);
+    const fx_block k = {.scope = "n/a",
+        .in_channels = b->c,
+        .out_channels = b->c,
+        .kernel = {b->kernel, b->kernel},
+        .stride = {b->stride, b->stride},
+        .padding = {b->padding, b->padding},
+        .groups = (int32_t)b->c,
+        .batch_norm = true,
+        .bias = b->bias,
+        .activation = NNCF_ACTIVATION_RELU6};
+    const fx_block next = {.scope = "n/next", .in_channels = b->c, .out_channels = 1};
+    fx_pass_make(g, &k, (const int64_t[4]){b->n, b->c, b->h, b->w}, &next,
+        int8 ? FX_CONFIG(FX_INT8) : NULL, fx_new_context(NULL, threads, isa, 5), 77);
 }
 
 enum { N_QUANTIZERS = 3 };
 
-static void quantizers_of(const rig *g, nncf__quantizer *q[N_QUANTIZERS])
+static void quantizers_of(const fx_pass *g, nncf__quantizer *q[N_QUANTIZERS])
 {
     const nncf__layer_compression *c = g->k.layer->compression;
     q[0] = c ? c->weight_quantizer : NULL;
@@ -120,12 +78,12 @@ static void quantizers_of(const rig *g, nncf__quantizer *q[N_QUANTIZERS])
 }
 
 /* Ranges from one batch, made smaller, so that there is clipping. */
-static void initialize(rig *g)
+static void initialize(fx_pass *g)
 {
     nncf__quantizer *q[N_QUANTIZERS];
     int32_t more = 0;
     while (g->ctrl && nncf_compression_ctrl_init_step(g->ctrl, &more) == NNCF_OK && more) {
-        ck_assert_int_eq(nncf_layer_forward(g->k.layer, &g->tx.t, 1, &g->ty.t, NULL), NNCF_OK);
+        fx_pass_forward(g);
         ck_assert_int_eq(
             nncf_layer_forward(g->next.layer, &g->ty.t, 1, &g->tafter.t, NULL), NNCF_OK);
     }
@@ -137,20 +95,17 @@ static void initialize(rig *g)
         nncf_compression_ctrl_zero_grad(g->ctrl);
 }
 
-static void step(rig *g, bool dx)
+static void step(fx_pass *g, bool dx)
 {
     fx_zero_grad(&g->k);
     if (g->ctrl)
         nncf_compression_ctrl_zero_grad(g->ctrl);
-    ck_assert_int_eq(nncf_layer_forward(g->k.layer, &g->tx.t, 1, &g->ty.t, NULL), NNCF_OK);
-    memcpy(g->dy, g->r, fx_count(g->out) * sizeof(float));
-    ck_assert_int_eq(
-        nncf_layer_backward(g->k.layer, &g->tx.t, 1, &g->tdy.t, dx ? &g->tdx.t : NULL, NULL),
-        NNCF_OK);
+    fx_pass_forward(g);
+    fx_pass_backward(g, dx);
 }
 
 /* All that a step writes, one behind the other. */
-static float *results(const rig *g, size_t *count)
+static float *results(const fx_pass *g, size_t *count)
 {
     const fx_block *k = &g->k;
     const size_t c = (size_t)k->out_channels;
@@ -177,7 +132,7 @@ static fx_quantizer seen(const nncf__quantizer *q)
     return fx_symmetric((double)q->bound[0], q->params.sign == NNCF__SIGNED, q->is_weight);
 }
 
-static void check_against_oracle(const rig *g)
+static void check_against_oracle(const fx_pass *g)
 {
     const size_t c = (size_t)g->out[1];
     nncf__quantizer *q[N_QUANTIZERS];
@@ -210,7 +165,7 @@ START_TEST(blocks_equal_the_oracle)
         float *first = NULL;
         size_t count = 0;
         for (int32_t threads = 1; threads <= 4; threads += sweep_rounds(1, 2)) {
-            rig g;
+            fx_pass g;
             make_rig(&g, b, int8, threads, isa);
             initialize(&g);
             step(&g, true);
@@ -222,7 +177,7 @@ START_TEST(blocks_equal_the_oracle)
                 check_against_oracle(&g);
             free(first);
             first = all;
-            drop_rig(&g);
+            fx_pass_free(&g);
         }
         free(first);
     }
@@ -234,7 +189,7 @@ START_TEST(gradients_that_nobody_wants_change_no_other)
 {
     const block_case *b = &cases[_i / 2];
     for (int32_t isa = NNCF_ISA_REFERENCE; nncf__kernels_get(isa); isa++) {
-        rig g, h;
+        fx_pass g, h;
         make_rig(&g, b, _i % 2, 2, isa);
         make_rig(&h, b, _i % 2, 2, isa);
         const size_t c = (size_t)g.out[1];
@@ -252,7 +207,7 @@ START_TEST(gradients_that_nobody_wants_change_no_other)
         step(&h, false); /* neither: batch norm's gradients still come */
         ck_assert_mem_eq(h.k.dgamma, g.k.dgamma, c * sizeof(float));
         ck_assert_mem_eq(h.k.dbeta, g.k.dbeta, c * sizeof(float));
-        drop_rig(&g), drop_rig(&h);
+        fx_pass_free(&g), fx_pass_free(&h);
     }
 }
 END_TEST

@@ -14,6 +14,7 @@
 #include "sparsity/rb.h"
 #include "support/fixture.h"
 #include "support/oracle.h"
+#include "support/pass.h"
 
 #include <stdbool.h>
 
@@ -77,76 +78,28 @@ static const block_case cases[] = {
 enum { N_CASES = sizeof cases / sizeof *cases };
 
 /* A block, its input, and the weights of the loss sum(r * y). */
-typedef struct rig {
-    nncf_context *context;
-    nncf_model *model;
-    nncf_compression_ctrl *ctrl;
-    fx_block k, next;
-    int64_t in[4], out[4];
-    float *x, *y, *r, *dy, *dx;
-    fx_tensor tx, ty, tdy, tdx;
-} rig;
-
 /* With a config a second layer reads the first, so that the first one's output is quantized. */
-static void make_rig(rig *g, const block_case *c, const char *config, uint64_t seed)
+static void make_rig(fx_pass *g, const block_case *c, const char *config, uint64_t seed)
 {
-    uint64_t state = seed;
-    *g = (rig){.k = c->block};
-    memcpy(g->in, c->in, sizeof g->in);
-    g->context = fx_new_context(NULL, 2, 0, seed);
-    ck_assert_int_eq(nncf_model_create(g->context, &g->model, NULL), NNCF_OK);
-    fx_register(g->model, &g->k, NULL, &state);
-    fx_output_shape(&g->k, g->in, g->out);
-    if (config) {
-        g->next = (fx_block){
-            .scope = "n/next", .in_channels = g->out[1], .out_channels = 2, .linear = g->k.linear};
-        fx_register(g->model, &g->next, g->k.layer, &state);
-        g->ctrl = fx_ctrl(g->model, config);
-    }
-    size_t ni = fx_count(g->in), no = fx_count(g->out);
-    float **ins[] = {&g->x, &g->dx}, **outs[] = {&g->y, &g->r, &g->dy};
-    for (int i = 0; i < 2; i++)
-        *ins[i] = fx_alloc(ni, sizeof(float));
-    for (int i = 0; i < 3; i++)
-        *outs[i] = fx_alloc(no, sizeof(float));
-    fx_fill(g->x, ni, 1.5, &state);
-    fx_fill(g->r, no, 1, &state);
-    int ndim = g->k.linear ? 2 : 4;
-    fx_view(&g->tx, g->x, ndim, g->in);
-    fx_view(&g->tdx, g->dx, ndim, g->in);
-    fx_view(&g->ty, g->y, ndim, g->out);
-    fx_view(&g->tdy, g->dy, ndim, g->out);
+    const fx_block next = {.scope = "n/next",
+        .in_channels = c->block.out_channels,
+        .out_channels = 2,
+        .linear = c->block.linear};
+    fx_pass_make(
+        g, &c->block, c->in, config ? &next : NULL, config, fx_new_context(NULL, 2, 0, seed), seed);
 }
 
-static void drop_rig(rig *g)
-{
-    nncf_compression_ctrl_destroy(g->ctrl);
-    nncf_model_destroy(g->model);
-    nncf_context_destroy(g->context);
-    fx_release(&g->k);
-    fx_release(&g->next);
-    float *all[] = {g->x, g->y, g->r, g->dy, g->dx};
-    for (int i = 0; i < 5; i++)
-        free(all[i]);
-}
-
-static double loss(rig *g)
+static double loss(fx_pass *g)
 {
     double sum = 0;
-    ck_assert_int_eq(nncf_layer_forward(g->k.layer, &g->tx.t, 1, &g->ty.t, NULL), NNCF_OK);
+    fx_pass_forward(g);
     for (size_t i = 0; i < fx_count(g->out); i++)
         sum += (double)g->r[i] * (double)g->y[i];
     return sum;
 }
 
-static void backward(rig *g, nncf_tensor *dx)
-{
-    memcpy(g->dy, g->r, fx_count(g->out) * sizeof(float));
-    ck_assert_int_eq(nncf_layer_backward(g->k.layer, &g->tx.t, 1, &g->tdy.t, dx, NULL), NNCF_OK);
-}
-
 /* Which outputs pass the activation on: between two points with the same set the loss is smooth. */
-static void actives(const rig *g, char *set)
+static void actives(const fx_pass *g, char *set)
 {
     for (size_t i = 0; i < fx_count(g->out); i++)
         set[i] = g->y[i] > 0 && g->y[i] < 6;
@@ -158,7 +111,7 @@ static void actives(const rig *g, char *set)
  * because entries with a kink between the two ends say nothing and are left out (at most one in
  * four may be); rounding then costs about 1e-3. Tolerance 4e-3 * (1 + the largest gradient).
  */
-static void check_differences(rig *g, const char *what, float *p, const float *grad, size_t n)
+static void check_differences(fx_pass *g, const char *what, float *p, const float *grad, size_t n)
 {
     const bool kinks = g->k.activation != NNCF_ACTIVATION_NONE;
     const float h = kinks ? 0x1p-10f : 0x1p-7f;
@@ -194,11 +147,11 @@ static void check_differences(rig *g, const char *what, float *p, const float *g
 
 START_TEST(gradients_equal_central_differences)
 {
-    rig g;
+    fx_pass g;
     make_rig(&g, &cases[_i], NULL, 21 + (uint64_t)_i);
     size_t c = (size_t)g.out[1];
     loss(&g);
-    backward(&g, &g.tdx.t);
+    fx_pass_backward(&g, true);
     check_differences(&g, "x", g.x, g.dx, fx_count(g.in));
     check_differences(&g, "weight", g.k.w, g.k.dw, g.k.weights);
     if (g.k.bias)
@@ -207,7 +160,7 @@ START_TEST(gradients_equal_central_differences)
         check_differences(&g, "gamma", g.k.gamma, g.k.dgamma, c);
         check_differences(&g, "beta", g.k.beta, g.k.dbeta, c);
     }
-    drop_rig(&g);
+    fx_pass_free(&g);
 }
 END_TEST
 
@@ -215,11 +168,11 @@ END_TEST
  */
 START_TEST(plain_equals_the_oracle)
 {
-    rig g;
+    fx_pass g;
     make_rig(&g, &cases[_i], NULL, 31 + (uint64_t)_i);
     size_t c = (size_t)g.out[1];
     loss(&g);
-    backward(&g, &g.tdx.t);
+    fx_pass_backward(&g, true);
     fx_oracle o = fx_oracle_make(&g.k, g.in, g.x);
     fx_oracle_forward(&o, NULL, 0);
     fx_oracle_backward(&o, g.r);
@@ -234,14 +187,14 @@ START_TEST(plain_equals_the_oracle)
     /* gradients are added to, so that the same batch once more doubles them */
     float first = g.k.dw[0];
     loss(&g);
-    backward(&g, NULL);
+    fx_pass_backward(&g, false);
     ck_assert(g.k.dw[0] == first + first);
     fx_oracle_free(&o);
-    drop_rig(&g);
+    fx_pass_free(&g);
 }
 END_TEST
 
-static void initialize(rig *g)
+static void initialize(fx_pass *g)
 {
     int32_t more;
     while (nncf_compression_ctrl_init_step(g->ctrl, &more) == NNCF_OK && more) {
@@ -266,7 +219,7 @@ static fx_quantizer seen(const nncf__quantizer *q)
 
 /* The masks of this step, from the published formula; sets the slope that a logit's gradient is
  * made with. */
-static void masks(const rig *g, fx_oracle *o, double *slope)
+static void masks(const fx_pass *g, fx_oracle *o, double *slope)
 {
     const nncf__layer_compression *c = g->k.layer->compression;
     float *u = fx_alloc(g->k.weights, sizeof *u);
@@ -287,7 +240,7 @@ START_TEST(compressed_equals_the_oracle)
     static const char *const configs[] = {
         FX_CONFIG(FX_INT8), FX_CONFIG(FX_RB), FX_CONFIG(FX_RB ", " FX_INT8)};
     enum { N_CONFIGS = 3 };
-    rig g;
+    fx_pass g;
     uint64_t state = 91 + (uint64_t)_i;
     make_rig(&g, &cases[_i / N_CONFIGS], configs[_i % N_CONFIGS], 41 + (uint64_t)_i);
     initialize(&g);
@@ -304,7 +257,7 @@ START_TEST(compressed_equals_the_oracle)
         lc->logit[i] = (float)fx_uniform(&state) * 2;
     nncf_compression_ctrl_zero_grad(g.ctrl);
     loss(&g);
-    backward(&g, &g.tdx.t);
+    fx_pass_backward(&g, true);
 
     fx_oracle o = fx_oracle_make(&g.k, g.in, g.x);
     double *slope = fx_alloc(g.k.weights, sizeof *slope);
@@ -341,12 +294,12 @@ START_TEST(compressed_equals_the_oracle)
         float with = lc->input_quantizer->bound_grad[0];
         lc->input_quantizer->bound_grad[0] = 0;
         loss(&g);
-        backward(&g, NULL);
+        fx_pass_backward(&g, false);
         ck_assert(lc->input_quantizer->bound_grad[0] == with);
     }
     free(slope);
     fx_oracle_free(&o);
-    drop_rig(&g);
+    fx_pass_free(&g);
 }
 END_TEST
 
