@@ -206,7 +206,7 @@ START_TEST(quantizer_in_front_of_an_activation_is_stripped)
     nncf_compression_ctrl *ctrl = fx_ctrl(model, by_propagation);
     fx_parameter(ctrl, "Net/__add___0.pre_activation_quantizer.scale").data[0] = 12.7f;
     for (size_t i = 0; i < ctrl->n_layers; i++) /* as after an initialization */
-        for (int j = 0; j < NNCF__N_SLOTS; j++)
+        for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++)
             if (nncf__layer_quantizer(&ctrl->layers[i], j))
                 nncf__layer_quantizer(&ctrl->layers[i], j)->initialized = true;
     fx_temporary(path);
