@@ -13,12 +13,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Blocks from LARGE bytes on are asked to lie in huge pages: a panel that is gathered over hundreds
+/* Blocks from LARGE bytes on are requested in huge pages: a panel that is gathered over hundreds
  * of channels meets as many pages, and a network's step over small ones spends a tenth of its time
  * looking them up. */
 enum { ALIGNMENT = 64, HUGE_PAGE = 2 << 20, LARGE = 2 * HUGE_PAGE };
 
-/* In front of every block: the hook that takes memory back wants its size, which our callers do not
+/* Before every block: the free hook needs its size, which our callers do not
  * keep. */
 typedef struct header {
     /* of the whole allocation, this header included */
@@ -61,7 +61,7 @@ static void *raw_alloc(const nncf_context *context, size_t size)
 #ifdef MADV_HUGEPAGE
         if (block && size >= LARGE)
             (void)madvise(block, size / HUGE_PAGE * HUGE_PAGE,
-                MADV_HUGEPAGE); /* a wish: nothing depends on it */
+                MADV_HUGEPAGE); /* a hint: nothing depends on it */
 #endif
         return block;
     }

@@ -14,7 +14,8 @@ void *nncf__calloc(nncf_context *context, size_t count,
     size_t size); /* zeroed; NULL also when count * size overflows */
 void nncf__free(nncf_context *context, void *ptr); /* NULL is fine */
 char *nncf__strdup(nncf_context *context, const char *text);
-size_t nncf__alloc_bytes(size_t size); /* what a block of that size takes from the allocator */
+size_t nncf__alloc_bytes(
+    size_t size); /* what the allocator is called with for a block of that size */
 /* Make *ptr hold at least `size` bytes, contents not kept; *capacity follows. On failure nothing
  * changes. */
 nncf_status nncf__grow(nncf_context *context, void **ptr, size_t *capacity, size_t size);

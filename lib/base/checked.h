@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sums and products of sizes that tell when they overflow. */
+/* Sums and products of sizes, checked for overflow. */
 #ifndef NNCF__BASE_CHECKED_H
 #define NNCF__BASE_CHECKED_H
 

@@ -94,7 +94,7 @@ static void append(char *out, size_t capacity, const char *format, ...)
     va_end(args);
 }
 
-/* What the caller's record (perhaps of an older, shorter version) has room for. */
+/* Copy what fits the caller's record, which may be of an older, shorter version. */
 static nncf_status on_result(nncf_error *err, nncf_error *record, const char *where)
 {
     if (where)

@@ -28,7 +28,7 @@ nncf_status nncf__fail_errno(
 /*
  * Copy a caller's parameter struct into a zeroed one of ours. `src` begins with its size_t
  * struct_size. Smaller: the rest is zero. Larger: the bytes that we do not know must be zero, else
- * NNCF_E_ARG (the caller asks for something we cannot do).
+ * NNCF_E_ARG (the caller requests something impossible).
  */
 nncf_status nncf__params_copy(
     void *dst, size_t dst_size, const void *src, const char *type_name, nncf_error *err);

@@ -45,7 +45,7 @@ struct nncf__regex_work {
     pcre2_match_context *limits;
 };
 
-/* In front of each block of PCRE2's, as it does not tell sizes when it gives back. */
+/* Before each block of PCRE2, which frees blocks without their sizes. */
 typedef union block_size {
     size_t size;
     max_align_t align;

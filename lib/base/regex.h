@@ -28,9 +28,9 @@ bool nncf__regex_exhausted(const nncf__regex_work *work);
 bool nncf__regex_charge(nncf__regex_work *work, uint64_t steps);
 
 /*
- * A scope of a config of NNCF 1.2 and later: "{re}" in it, wherever it stands, makes a regular
- * expression of the rest. *regex stays NULL where there is none. NNCF_E_CONFIG: it is no regular
- * expression; NNCF_E_LIMIT: the budget is used up; NNCF_E_NOMEM. `why` says it.
+ * A scope of a config of NNCF 1.2 and later: "{re}" anywhere in it makes the rest a regular
+ * expression. *regex stays NULL for other scopes. NNCF_E_CONFIG: it is no regular expression;
+ * NNCF_E_LIMIT: the budget is used up; NNCF_E_NOMEM. `why` receives the reason.
  */
 enum { NNCF__REGEX_WHY = 400 };
 nncf_status nncf__regex_of_scope(

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Room for `extra` more bytes and the NUL. */
+/* Reserve space for `extra` more bytes and the NUL. */
 static bool reserve(nncf__text *text, size_t extra)
 {
     if (text->failed)
@@ -125,7 +125,7 @@ void nncf__text_free(nncf__text *text)
     text->failed = false;
 }
 
-nncf_status nncf__text_deliver(nncf__text *text, char *buffer, size_t capacity, size_t *needed)
+nncf_status nncf__text_finish(nncf__text *text, char *buffer, size_t capacity, size_t *needed)
 {
     nncf_status status = NNCF_OK;
     if (!buffer && capacity > 0) {

@@ -21,7 +21,7 @@ typedef struct nncf__text {
     bool fixed;
 } nncf__text;
 /* A text that goes into a caller's buffer of `capacity` bytes (nullable, and then 0) as it is made,
- * for nncf__text_deliver(); it allocates nothing. NULL, 0: its length is counted. */
+ * for nncf__text_finish(); it allocates nothing. NULL, 0: its length is counted. */
 nncf__text nncf__text_into(char *buffer, size_t capacity);
 void nncf__text_append(nncf__text *text, const char *data, size_t length);
 void nncf__text_printf(nncf__text *text, const char *format, ...) NNCF_PRINTF(2, 3);
@@ -29,7 +29,7 @@ void nncf__text_printf(nncf__text *text, const char *format, ...) NNCF_PRINTF(2,
 void nncf__text_json_string(nncf__text *text, const char *string);
 void nncf__text_free(nncf__text *text);
 /* Hand a finished text to a caller's buffer by the rule of nncf_config_dump(); frees the text. */
-nncf_status nncf__text_deliver(nncf__text *text, char *buffer, size_t capacity, size_t *needed);
+nncf_status nncf__text_finish(nncf__text *text, char *buffer, size_t capacity, size_t *needed);
 
 /* The shortest decimal text that reads back as `value`, with a point in every locale; returns out.
  * "inf", "nan" for those. */

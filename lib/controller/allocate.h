@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts of a controller that a config asks for. */
+/* The parts of a controller that a config requests. */
 #ifndef NNCF__CONTROLLER_ALLOCATE_H
 #define NNCF__CONTROLLER_ALLOCATE_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Initialization: ranges of quantizers from a few batches, then running statistics of batch norm
- * taken anew with compression active. The caller goes on running forwards until both are done; how
- * many batches each needs is counted here, in batches or in images, as the config says.
+ * Initialization: ranges of quantizers from a few batches, then running statistics of batch norm,
+ * recomputed with compression active. The caller runs forwards until both are done. This file
+ * counts how many batches each needs, in batches or in images, as the config requests.
  */
 #include "controller/init.h"
 
@@ -33,12 +33,13 @@ static void set_ranges(
 {
     if (!nncf__quantizer_set_ranges(q, ranges))
         nncf__log(ctrl->context, NNCF_LOG_WARNING,
-            "%s: %s was all zero or not finite during initialization: its range is 1 (parameter %s)",
+            "%s: %s was all zero or not finite during initialization: its range is 1 (parameter "
+            "%s)",
             ctrl->model->layers[i]->scope,
             q->is_weight ? "the weight, or a channel of it," : "the activation", q->name);
 }
 
-/* Rules that look at the order of the elements, not only at their extremes. */
+/* Rules that need the order of the elements, not only their extremes. */
 static bool needs_values(const nncf__quantizer *q)
 {
     return q &&
@@ -62,7 +63,7 @@ nncf_status nncf__init_reserve(nncf_compression_ctrl *ctrl)
     return NNCF_OK;
 }
 
-/* A weight is all there at once: no need to estimate anything, and mean_... has one batch. */
+/* A weight is known completely: nothing is estimated, and the mean_... rules see one batch. */
 static void weight_ranges(const nncf_compression_ctrl *ctrl, const nncf_layer *layer,
     const nncf__quantizer *q, float *ranges)
 {
@@ -85,7 +86,7 @@ void nncf__init_weights(nncf_compression_ctrl *ctrl)
 {
     for (size_t i = 0; i < ctrl->n_layers; i++) {
         nncf__quantizer *q = ctrl->layers[i].weight_quantizer;
-        if (!q || q->kept) /* without a rule too: what the weights reach is known, and a range of 1
+        if (!q || q->kept) /* without a rule too: the range of weights is known, and a range of 1
                               fits none */
             continue;
         nncf__quantizer_observe_begin(q);
@@ -109,7 +110,7 @@ static bool satisfied(const nncf_compression_ctrl *ctrl, const nncf__quantizer *
         enough(q->rule.n_steps, q->rule.n_samples, ctrl->init_begun, ctrl->init_images);
 }
 
-/* The next activation quantizer from *at on whose range is to be found; *at then stands behind it.
+/* The next activation quantizer from *at on that needs a range; *at is advanced past it.
  */
 static nncf__quantizer *next(const nncf_compression_ctrl *ctrl, size_t *at, size_t *layer)
 {
@@ -152,7 +153,7 @@ nncf_status nncf__init_observers(nncf_compression_ctrl *ctrl)
         if (!q || at % NNCF__N_SLOTS == NNCF__SLOT_WEIGHT || q->observer)
             continue;
         nncf_status status = nncf__observer_create(ctrl->context, q);
-        if (status != NNCF_OK) { /* half an observer must not be taken for one */
+        if (status != NNCF_OK) { /* no half-made observer may remain */
             nncf__observer_destroy(ctrl->context, q);
             return status;
         }
@@ -181,7 +182,7 @@ static void set_observing(nncf_compression_ctrl *ctrl, bool observing)
     }
 }
 
-/* An observing quantizer that saw nothing in the batch just run, or NULL. */
+/* A quantizer that observed nothing in the last batch, or NULL. */
 static const nncf__quantizer *idle_quantizer(const nncf_compression_ctrl *ctrl)
 {
     const nncf__quantizer *q;
@@ -206,7 +207,8 @@ static void begin_batch(nncf_compression_ctrl *ctrl)
         q->observed_count = 0;
     }
     set_observing(ctrl, true);
-    for (size_t i = 0; i < ctrl->n_layers; i++) /* what a forward kept belongs to other ranges */
+    for (size_t i = 0; i < ctrl->n_layers;
+         i++) /* what a forward kept was computed with other ranges */
         ctrl->model->layers[i]->ready_for_backward = false;
     ctrl->init_begun++;
     ctrl->batch_images = 0;
@@ -261,7 +263,7 @@ void nncf__init_take_adaptation(nncf_compression_ctrl *ctrl, const nncf__algorit
     const nncf__algorithm *a = algorithm;
     if (a->bn_adaptation_steps <= 0 && a->bn_adaptation_samples <= 0)
         return;
-    /* several algorithms ask for it: once is enough, with the most that one of them wants */
+    /* if several algorithms request it, it runs once, with the largest numbers */
     want_more(&ctrl->adaptation.adapt, a->bn_adaptation_steps, a->bn_adaptation_samples);
     want_more(&ctrl->adaptation.forget, a->bn_forget_steps, a->bn_forget_samples);
 }

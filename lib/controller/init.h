@@ -18,7 +18,8 @@ nncf_status nncf__init_reserve(nncf_compression_ctrl *ctrl);
 nncf_status nncf__init_observers(nncf_compression_ctrl *ctrl);
 /* Take over the adaptation that an algorithm requests. */
 void nncf__init_take_adaptation(nncf_compression_ctrl *ctrl, const nncf__algorithm *algorithm);
-/* Ranges of the weights as their quantizers see them, by their rules: after the deterministic mask.
+/* Set the ranges of the weight quantizers by their rules, from the weights after the deterministic
+ * mask.
  */
 void nncf__init_weights(nncf_compression_ctrl *ctrl);
 /* Are there activation quantizers whose ranges come from batches? */

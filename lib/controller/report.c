@@ -17,7 +17,7 @@ static const char *const level_names[] = {"none", "partial", "full"};
 
 /* ---- the table ---- */
 
-/* A number with a few significant digits, or "-" where there is none. */
+/* A number with a few significant digits, or "-" for NaN. */
 static const char *shortly(double value, char cell[CELL])
 {
     char text[CELL], out[NNCF__DOUBLE_TEXT];
@@ -178,7 +178,7 @@ nncf_status nncf_compression_ctrl_statistics_text(
     nncf_compression_ctrl_get_statistics(ctrl, &s);
     print_layers(&text, ctrl);
     print_totals(&text, &s);
-    return nncf__text_deliver(&text, buffer, capacity, needed);
+    return nncf__text_finish(&text, buffer, capacity, needed);
 }
 
 /* ---- JSON ---- */
@@ -268,5 +268,5 @@ nncf_status nncf_compression_ctrl_statistics_json(
         json_layer(&text, &layer);
     }
     nncf__text_append(&text, "]}", 2);
-    return nncf__text_deliver(&text, buffer, capacity, needed);
+    return nncf__text_finish(&text, buffer, capacity, needed);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What compression has come to: totals and layers, as structs. From the present logits, masks and
- * weights: NNCF's own numbers lag an epoch behind (D8). */
+/* Statistics of compression, in total and by layer, computed from the present logits, masks and
+ * weights. NNCF reports those of the previous epoch (D8). */
 #include "base/error.h"
 #include "config/canonical.h"
 #include "controller/ctrl.h"
@@ -67,8 +67,8 @@ static int32_t level_of(const nncf_compression_ctrl *ctrl)
 {
     if (ctrl->sparsity_kind != NNCF__RB_SPARSITY && ctrl->sparsity_kind != NNCF__MAGNITUDE_SPARSITY)
         return NNCF_COMPRESSION_FULL;
-    /* right after epoch_step the question is about the epoch that was trained, not about the one to
-     * come */
+    /* right after epoch_step the level is that of the epoch that was trained, not of the next one
+     */
     const bool between =
         !(ctrl->loop & NNCF__LOOP_IN_EPOCH) && ctrl->epoch > 0 && ctrl->order == NNCF_ORDER_AFTER;
     if (between ? ctrl->arrived_before : nncf__schedule_arrived(&ctrl->schedule))

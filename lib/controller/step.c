@@ -56,8 +56,7 @@ static void warn_uninitialized(nncf_compression_ctrl *ctrl)
         "nncf_compression_ctrl_init_step() loop first, or restore a snapshot");
 }
 
-/* A constant mask that masks nothing: most likely the zeros were to come from weights that were
- * loaded too late. */
+/* A constant mask without a zero: most likely the sparse weights were loaded too late. */
 static void warn_dense(nncf_compression_ctrl *ctrl)
 {
     int64_t total;
@@ -84,7 +83,7 @@ double nncf_compression_ctrl_loss(nncf_compression_ctrl *ctrl)
     return loss;
 }
 
-/* Training calls are for a controller with a model, and not for the time of its initialization. */
+/* Training calls need a controller that has a model and is not being initialized. */
 static nncf_status check_running(nncf_compression_ctrl *ctrl, const char *call)
 {
     if (ctrl->model && nncf__ctrl_initializing(ctrl))

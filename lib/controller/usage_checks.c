@@ -23,7 +23,7 @@
 enum {
     /* steps of the same kind before a warning */
     PATIENCE = 8,
-    /* steps in which the masks did not come nearer to the level */
+    /* steps in which the masks did not move towards the level */
     STANDSTILL = 64,
     /* evaluations followed by training, without an epoch_step */
     VALIDATIONS = 3,
@@ -77,7 +77,7 @@ static void check_loss(nncf_compression_ctrl *ctrl)
         warn_no_loss(ctrl);
 }
 
-/* ---- masks that do not come nearer to the level ---- */
+/* ---- masks that do not move towards the level ---- */
 
 void nncf__usage_density(nncf_compression_ctrl *ctrl, double density, double probability)
 {
@@ -86,7 +86,7 @@ void nncf__usage_density(nncf_compression_ctrl *ctrl, double density, double pro
 }
 
 /* A step towards the level moves the mean probability of the logits, long before the first of them
- * passes 1/2. A host whose gradients have the other sign moves it away, until it stands at 0 or 1.
+ * passes 1/2. A host whose gradients have the other sign moves it away, up to 0 or 1.
  */
 static void check_sparsity(nncf_compression_ctrl *ctrl)
 {
@@ -190,7 +190,7 @@ void nncf__usage_range(
             layer->scope, largest, quantizer->name);
 }
 
-/* ---- parameters that stand still ---- */
+/* ---- parameters that do not change ---- */
 
 enum { LOGITS, RANGES };
 
@@ -250,7 +250,7 @@ static void check_parameters(nncf_compression_ctrl *ctrl, int group)
 void nncf__usage_backward(nncf_compression_ctrl *ctrl)
 {
     check_gradients(ctrl);
-    /* a loop may clear the gradients before step(): look now */
+    /* a loop may clear the gradients before step(): check them now */
     for (int group = LOGITS; group <= RANGES; group++)
         if (ctrl->usage.watch[group].state != NNCF__WATCH_ENDED &&
             !ctrl->usage.watch[group].gradient)

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From the master weight to the one that the product uses, and back: sparsity mask first, then
- * fake-quantize, whatever the order in the config. Both happen block by block in a buffer on the
- * stack, so that the random numbers of an RB mask and the masked weight never go to memory;
- * backward makes them again.
+ * fake-quantize, whatever the order in the config. Both work block by block in a buffer on the
+ * stack, so that the random numbers of an RB mask and the masked weight are never stored; backward
+ * recomputes them.
  *
  * A run is a stretch of weights with one set of quantizer constants: all of them, or (a part of)
- * one output channel. What is added to what follows from the shape alone (runs are cut into the
- * same blocks for any number of threads, and their sums are added in order), so results do not
- * depend on the threads.
+ * one output channel. The order of additions depends on the shape only: runs are divided into the
+ * same blocks for any number of threads, and their sums are added in order.
  */
 #include "controller/weight.h"
 
@@ -58,7 +57,7 @@ typedef struct weight_job {
     float *ranges;
     /* backward per channel: the sums of a channel go to the quantizer */
     bool adds_gradient;
-    void (*piece)(
+    void (*segment)(
         const struct weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums);
     /* [chunks] */
     chunk_sums *sums;
@@ -82,14 +81,14 @@ static enum mask_mode mask_of(const nncf_layer *layer, int32_t mode, bool determ
 }
 
 /* The quantizer of the weights that a forward uses now. None while ranges are observed: as in NNCF,
- * activations are then seen behind the weights' masks, but not behind their quantizers. */
+ * activations are then observed with masked weights, but not with quantized ones. */
 static nncf__quantizer *active_quantizer(const nncf_layer *layer)
 {
     nncf__quantizer *q = layer->compression->weight_quantizer;
     return q && !q->observing ? q : NULL;
 }
 
-/* deterministic: not as the training uses the weight, but as it will be. */
+/* deterministic: the weight as inference will use it, not as the present training step does. */
 static weight_job job_of(const nncf_layer *layer, int32_t mode, bool deterministic)
 {
     const nncf__layer_compression *c = layer->compression;
@@ -147,7 +146,7 @@ static void run_chunk(void *arg, size_t chunk, size_t worker)
     memset(sums, 0, sizeof *sums);
     if (job->channels == 1) {
         size_t begin = chunk * job->chunk, left = job->run - begin;
-        job->piece(job, 0, begin, begin + (left < job->chunk ? left : job->chunk), sums);
+        job->segment(job, 0, begin, begin + (left < job->chunk ? left : job->chunk), sums);
         return;
     }
     size_t first = chunk * job->chunk,
@@ -156,14 +155,14 @@ static void run_chunk(void *arg, size_t chunk, size_t worker)
         memset(sums->fq, 0, sizeof sums->fq);
         for (size_t r = 0; r < job->runs; r++) {
             size_t begin = (r * job->channels + c) * job->run;
-            job->piece(job, c, begin, begin + job->run, sums);
+            job->segment(job, c, begin, begin + job->run, sums);
         }
         if (job->adds_gradient) /* a channel belongs to one chunk */
             nncf__quantizer_add_gradient(job->c->weight_quantizer, c, sums->fq);
     }
 }
 
-/* Run job->piece over all weights; the chunks' sums are added in order. */
+/* Run job->segment over all weights; the chunks' sums are added in order. */
 static void run(weight_job *job, chunk_sums *total)
 {
     chunk_sums sums[MAX_CHUNKS];
@@ -202,7 +201,7 @@ static block block_at(size_t begin, size_t end)
     return b;
 }
 
-static void forward_piece(
+static void forward_segment(
     const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
 {
     float u[BLOCK], m[BLOCK];
@@ -231,7 +230,7 @@ void nncf__weight_forward(nncf_layer *layer, int32_t mode, float *wq)
     chunk_sums total;
     weight_job job = job_of(layer, mode, false);
     job.wq = wq;
-    job.piece = forward_piece;
+    job.segment = forward_segment;
     run(&job, &total);
     if (quantizer) {
         quantizer->clipped = total.clipped;
@@ -283,7 +282,7 @@ static void masked_backward(const weight_job *job, const block *b, const float *
     }
 }
 
-static void backward_piece(
+static void backward_segment(
     const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
 {
     float u[BLOCK], m[BLOCK], inside[BLOCK];
@@ -312,7 +311,7 @@ void nncf__weight_backward(nncf_layer *layer, const float *dwq)
     chunk_sums total;
     weight_job job = job_of(layer, layer->model->mode, false);
     job.dwq = dwq;
-    job.piece = backward_piece;
+    job.segment = backward_segment;
     job.adds_gradient = job.fq && job.channels > 1;
     run(&job, &total);
     if (job.fq && job.channels == 1)
@@ -359,7 +358,7 @@ nncf_status nncf__weight_check_backward(const nncf_layer *layer, nncf_error *err
     return NNCF_OK;
 }
 
-static void survey_piece(
+static void stats_segment(
     const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
 {
     float m[BLOCK], ones[BLOCK];
@@ -391,13 +390,13 @@ void nncf__weight_stats_of(const nncf_layer *layer, nncf__weight_stats *stats)
     weight_job job = job_of(layer, layer->model->mode, true);
     if (job.fq) /* the optimizer may have moved the range since */
         nncf__quantizer_refresh(job.c->weight_quantizer);
-    job.piece = survey_piece;
+    job.segment = stats_segment;
     run(&job, &total);
     *stats =
         (nncf__weight_stats){.kept = total.kept, .zeros = total.zeros, .clipped = total.clipped};
 }
 
-static void ranges_piece(
+static void ranges_segment(
     const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
 {
     float m[BLOCK];
@@ -425,7 +424,7 @@ void nncf__weight_ranges(const nncf_layer *layer, float *ranges)
         ranges[2 * c + 1] = -INFINITY;
         for (size_t r = 0; r < job.runs; r++) {
             size_t begin = (r * job.channels + c) * job.run;
-            ranges_piece(&job, c, begin, begin + job.run, &sums);
+            ranges_segment(&job, c, begin, begin + job.run, &sums);
         }
     }
 }

@@ -15,16 +15,16 @@ void nncf__weight_forward(nncf_layer *layer, int32_t mode, float *wq);
 /* Add to weight_grad (if any), logit_grad, scale gradients; from the gradient of wq, in the model's
  * mode. */
 void nncf__weight_backward(nncf_layer *layer, const float *dwq);
-/* A weight was handed out for training, and its gradient will come: that is of the mask of this
- * step and mode. */
+/* Record the mask of this step and mode: a weight was given out for training, and its gradient
+ * will follow. */
 void nncf__weight_used(nncf_layer *layer);
-/* NNCF_E_STATE: the mask that nncf__weight_backward() would make is not the one that was used. */
+/* NNCF_E_STATE: nncf__weight_backward() would use another mask than forward did. */
 nncf_status nncf__weight_check_backward(const nncf_layer *layer, nncf_error *err);
-/* What the deterministic mask leaves of a weight. */
+/* Counts of a weight after the deterministic mask. */
 typedef struct nncf__weight_stats {
     /* elements that the mask lets through */
     int64_t kept;
-    /* elements that are masked, or zero of their own */
+    /* elements that are masked, or zero without the mask */
     int64_t zeros;
     /* elements outside the quantizer's range */
     int64_t clipped;

@@ -11,10 +11,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Room for `capacity` layers, a power of two; what is in it stays. False: no memory, and nothing
- * changed. */
+/* Reserve space for `capacity` layers, a power of two; the contents stay. False: no memory, and
+ * nothing changed. */
 bool nncf__index_reserve(nncf__layer_index *index, nncf_context *context, size_t capacity);
-/* A layer whose scope is not in it; there is room. */
+/* Add a layer whose scope is not in it; space must be reserved. */
 void nncf__index_add(nncf__layer_index *index, nncf_layer *layer);
 /* NULL: no layer of that scope. */
 nncf_layer *nncf__index_find(const nncf__layer_index *index, const char *scope);

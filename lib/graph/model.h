@@ -20,11 +20,11 @@ enum nncf__layer_kind {
     NNCF__LINEAR,
     NNCF__ADD,
     NNCF__POOL2D,
-    /* run by the host; nncf_layer.op says what it is */
+    /* run by the host; nncf_layer.op is its kind */
     NNCF__OPERATOR
 };
 
-/* What the host says of an operator that it runs itself, for export. */
+/* What the host declares about an operator that it runs itself, for export. */
 typedef struct nncf__op_attributes {
     int32_t kernel[3], stride[3], padding[3], output_padding[3], dilation[3];
     int32_t axis;
@@ -122,7 +122,7 @@ struct nncf_model {
     int32_t mode;
     /* attached controller */
     nncf_compression_ctrl *ctrl;
-    /* how the model, when it is destroyed first, takes leave of it */
+    /* called when the model is destroyed before its controller */
     void (*detach)(nncf_compression_ctrl *ctrl);
     /* shared by the layers within one call; dw: gradient of a compressed weight */
     nncf__buffer work, dw;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is known of each kind of operator: its name in scopes, its inputs, its weight. */
+/* Properties of each kind of operator: its name in scopes, its inputs, its weight. */
 #include "graph/ops.h"
 
 #include <nncf/model.h>

@@ -25,7 +25,7 @@ typedef struct nncf__register_common {
 /* A new layer with all that the kinds have in common; not yet in the model. */
 nncf_status nncf__register_begin(
     nncf_model *model, const nncf__register_common *c, nncf_layer **layer, nncf_error *err);
-/* Into the model with it, or free it when `status` says that something was wrong. */
+/* Add it to the model, or free it if `status` is an error. */
 nncf_status nncf__register_commit(
     nncf_model *model, nncf_layer *l, nncf_status status, nncf_layer **layer, nncf_error *err);
 /* A size that must be at least `low`. */

@@ -56,7 +56,8 @@ static nncf_status fill_weight(
     return nncf__register_weight_count(l, err);
 }
 
-/* Channels from the weight where it tells them, else what the caller says, else those of the input.
+/* Channels from the weight if it determines them, else what the caller declares, else those of the
+ * input.
  */
 static nncf_status fill_channels(
     nncf_layer *l, const nncf_op_params *p, const nncf__op_info *info, nncf_error *err)

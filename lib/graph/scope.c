@@ -32,7 +32,7 @@ static bool too_long(const char *text)
     return strnlen(text, MAX_TEXT + 1) > MAX_TEXT;
 }
 
-/* A piece of a scope between two slashes. */
+/* An element of a scope: the text between two slashes. */
 typedef struct element {
     const char *text;
     size_t length;
@@ -294,6 +294,6 @@ const nncf_layer *nncf__model_nearest(const nncf_model *model, const char *patte
             best_distance = distance;
         }
     }
-    /* more than half of the pattern typed anew is not a slip of the pen */
+    /* a difference of more than half of the pattern is no typing error */
     return best && best_distance <= strlen(pattern) / 2 ? best : NULL;
 }

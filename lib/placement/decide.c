@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The plan: which layer gets a mask, and which quantizers stand where in it, with the parameters
- * that the config gives them. The rules mark operators; here marks become places of layers. Nothing
- * is allocated for any mask or quantizer.
+ * The plan: which layer gets a mask, and which of its slots get a quantizer with which parameters.
+ * The rules select insertion points of the graph; here they become slots of layers.
+ * Nothing is allocated for any mask or quantizer.
  */
 #include "base/alloc.h"
 #include "base/error.h"
@@ -104,8 +104,8 @@ static bool allows(const nncf__quantizer_params *given, int32_t mask, const nncf
         (!(mask & NNCF__GIVEN_PER_CHANNEL) || given->per_channel == c->per_channel);
 }
 
-/* The device's first choice that what the config says itself allows; where none does the config
- * rules, and is asked to look at it. */
+/* The device's first choice that agrees with what the config sets. If none agrees the config takes
+ * precedence, with a warning. */
 static void choose(struct nncf__placement *p, nncf__planned *planned,
     const nncf__device_choice *choices, size_t n, const char *scope)
 {
@@ -125,14 +125,14 @@ static void choose(struct nncf__placement *p, nncf__planned *planned,
             params->per_channel ? "channel" : "tensor");
 }
 
-/* ---- from marks to places ---- */
+/* ---- from insertion points to slots ---- */
 
-static nncf__planned *plan_at(struct nncf__placement *p, size_t op, int32_t place)
+static nncf__planned *plan_at(struct nncf__placement *p, size_t op, int32_t slot)
 {
-    nncf__planned *planned = &p->layers[p->graph.ops[op].layer->index].quantizers[place];
+    nncf__planned *planned = &p->layers[p->graph.ops[op].layer->index].quantizers[slot];
     *planned = (nncf__planned){.present = true, .op = op, .sign = NNCF__SIGNED};
     planned->given =
-        nncf__scopes_rule(&p->scopes, p->quantization, &p->graph.ops[op], place, &planned->rule);
+        nncf__scopes_rule(&p->scopes, p->quantization, &p->graph.ops[op], slot, &planned->rule);
     return planned;
 }
 
@@ -142,22 +142,22 @@ static int64_t channels_of(const nncf__op *op)
     return op->part == NNCF__PART_INPUT ? op->layer->in_channels : op->layer->out_channels;
 }
 
-/* Which place of its layer is behind this operator? */
+/* Which slot of its layer follows this operator? */
 static nncf_status place_behind(
-    const struct nncf__placement *p, size_t i, int32_t *place, nncf_error *err)
+    const struct nncf__placement *p, size_t i, int32_t *slot, nncf_error *err)
 {
     const nncf__op *op = &p->graph.ops[i];
     const nncf_layer *layer = op->layer;
     if (op->part == NNCF__PART_INPUT) {
         if (layer->kind == NNCF__CONV2D || layer->kind == NNCF__LINEAR ||
             layer->kind == NNCF__OPERATOR) {
-            *place = NNCF__SLOT_INPUT;
+            *slot = NNCF__SLOT_INPUT;
             return NNCF_OK;
         }
         if (layer->kind == NNCF__POOL2D && layer->pool_kind == NNCF_POOL_MAX &&
             !p->layers[layer->index].quantizers[NNCF__SLOT_OUTPUT].present) {
-            *place = NNCF__SLOT_OUTPUT; /* a maximum of codes is a code: it may as well stand behind
-                                           the pool */
+            *slot = NNCF__SLOT_OUTPUT; /* a maximum of codes is a code: the quantizer may as well
+                                          follow the pool */
             return NNCF_OK;
         }
         return nncf__fail(err, NNCF_E_UNSUPPORTED, layer->scope,
@@ -166,11 +166,11 @@ static nncf_status place_behind(
             "what feeds it (NNCF_OP_INPUT for the model's input)");
     }
     if (i == p->graph.last[layer->index]) {
-        *place = NNCF__SLOT_OUTPUT;
+        *slot = NNCF__SLOT_OUTPUT;
         return NNCF_OK;
     }
     if (op->part == NNCF__PART_CORE && layer->kind == NNCF__ADD) {
-        *place = NNCF__SLOT_PRE_ACTIVATION;
+        *slot = NNCF__SLOT_PRE_ACTIVATION;
         return NNCF_OK;
     }
     return nncf__fail(err, NNCF_E_UNSUPPORTED, layer->scope,
@@ -181,10 +181,10 @@ static nncf_status place_behind(
 }
 
 static nncf_status place_activation(struct nncf__placement *p, size_t i,
-    const nncf__insertion_point *mark, bool non_negative, nncf_error *err)
+    const nncf__insertion_point *point, bool non_negative, nncf_error *err)
 {
     const nncf__op *op = &p->graph.ops[i];
-    int32_t place = NNCF__SLOT_OUTPUT;
+    int32_t slot = NNCF__SLOT_OUTPUT;
     if (op->part == NNCF__PART_INNER) {
         nncf__log(p->context, NNCF_LOG_INFO,
             "%s: NNCF has a quantizer inside of this operator, behind its ReLU6, which is left "
@@ -199,53 +199,53 @@ static nncf_status place_activation(struct nncf__placement *p, size_t i,
     if (op->op == NNCF_OP_INPUT &&
         !p->quantization->algorithm->quantize_inputs) /* propagation has not looked at this */
         return NNCF_OK;
-    nncf_status status = place_behind(p, i, &place, err);
+    nncf_status status = place_behind(p, i, &slot, err);
     if (status != NNCF_OK)
         return status;
-    nncf__planned *planned = plan_at(p, i, place);
+    nncf__planned *planned = plan_at(p, i, slot);
     planned->sign = non_negative ? NNCF__UNSIGNED : NNCF__SIGNED;
     planned->channels = channels_of(op);
-    choose(p, planned, mark->choices, mark->n_choices, op->scope);
+    choose(p, planned, point->choices, point->n_choices, op->scope);
     return NNCF_OK;
 }
 
-static nncf_status place_marks(struct nncf__placement *p, const nncf__insertion_point *marks,
+static nncf_status place_points(struct nncf__placement *p, const nncf__insertion_point *points,
     const bool *non_negative, nncf_error *err)
 {
     nncf_status status = NNCF_OK;
     for (size_t i = 0; i < p->graph.count && status == NNCF_OK; i++) {
         const nncf__op *op = &p->graph.ops[i];
-        if (marks[i].after)
-            status = place_activation(p, i, &marks[i], non_negative[i], err);
-        if (status == NNCF_OK && marks[i].input &&
+        if (points[i].after)
+            status = place_activation(p, i, &points[i], non_negative[i], err);
+        if (status == NNCF_OK && points[i].input &&
             nncf__scopes_take_activation(&p->scopes, p->quantization, op, NNCF__SLOT_INPUT))
             plan_at(p, i, NNCF__SLOT_INPUT)->channels = op->layer->in_channels;
     }
     return status;
 }
 
-/* The rule that the config chose marks operators; those marks are placed. */
+/* Run the rule that the config selects, and place its insertion points. */
 static nncf_status place_activations(struct nncf__placement *p, nncf_error *err)
 {
     const size_t n = p->graph.count + 1;
-    nncf__insertion_point *marks = nncf__calloc(p->context, n, sizeof *marks);
+    nncf__insertion_point *points = nncf__calloc(p->context, n, sizeof *points);
     bool *flags = nncf__calloc(p->context, n, sizeof *flags);
     nncf_status status = NNCF_OK;
-    if (!marks || !flags) {
+    if (!points || !flags) {
         status = nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for placing quantizers");
     } else if (p->setup->setup == NNCF__SETUP_PATTERN) {
         status = nncf__place_by_patterns(
-            &p->graph, p->quantization->algorithm, p->setup->release, marks, err);
+            &p->graph, p->quantization->algorithm, p->setup->release, points, err);
     } else {
         for (size_t i = 0; i < p->graph.count; i++)
             flags[i] = nncf__scopes_ignore(&p->scopes, p->quantization, &p->graph.ops[i]);
-        status = nncf__place_by_propagation(&p->graph, p->setup->device, flags, marks, err);
+        status = nncf__place_by_propagation(&p->graph, p->setup->device, flags, points, err);
     }
     if (status == NNCF_OK) {
         find_non_negative(&p->graph, flags);
-        status = place_marks(p, marks, flags, err);
+        status = place_points(p, points, flags, err);
     }
-    nncf__free(p->context, marks);
+    nncf__free(p->context, points);
     nncf__free(p->context, flags);
     return status;
 }
@@ -274,7 +274,7 @@ static void place_weights(struct nncf__placement *p)
     }
 }
 
-/* ---- what could not be made, or cannot be meant ---- */
+/* ---- what is impossible, or cannot be intended ---- */
 
 static nncf_status check_quantizers(const struct nncf__placement *p, nncf_error *err)
 {
@@ -296,7 +296,7 @@ static bool is_compressed(const struct nncf__placement *p, size_t i)
     return p->layers[i].masked || p->layers[i].quantizers[NNCF__SLOT_WEIGHT].present;
 }
 
-/* By the place of the weight in memory, then in the order of registration. */
+/* By the address of the weight, then in the order of registration. */
 static int by_weight(const void *a, const void *b)
 {
     const nncf_layer *const *x = a, *const *y = b;
@@ -306,10 +306,11 @@ static int by_weight(const void *a, const void *b)
     return (*x)->index < (*y)->index ? -1 : 1;
 }
 
-/* Two layers with one buffer: each would have its own mask, and what one leaves out the other uses.
+/* Two layers with one weight buffer: each would have a mask, and one would use what the other
+ * masks.
  */
 static nncf_status check_pair(const struct nncf__placement *p, const nncf_layer *a,
-    const nncf_layer *b, bool *told, nncf_error *err)
+    const nncf_layer *b, bool *warned, nncf_error *err)
 {
     if (p->layers[a->index].masked && p->layers[b->index].masked)
         return nncf__fail(err, NNCF_E_UNSUPPORTED, b->scope,
@@ -318,20 +319,20 @@ static nncf_status check_pair(const struct nncf__placement *p, const nncf_layer 
             "mask: register one layer, and use its compressed weight twice, or leave one out with "
             "ignored_scopes",
             a->scope);
-    if (!*told)
+    if (!*warned)
         nncf__log(p->context, NNCF_LOG_WARNING,
             "%s: its weight lies in the same memory as that of %s, and both are compressed, each "
             "with a range of "
             "its own: register one layer, and use its compressed weight twice",
             b->scope, a->scope);
-    *told = true;
+    *warned = true;
     return NNCF_OK;
 }
 
 static nncf_status check_shared_weights(const struct nncf__placement *p, nncf_error *err)
 {
     size_t count = 0;
-    bool told = false;
+    bool warned = false;
     const nncf_layer **layers = nncf__calloc(p->context, p->model->n_layers + 1, sizeof *layers);
     if (!layers)
         return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for placing quantizers");
@@ -343,7 +344,7 @@ static nncf_status check_shared_weights(const struct nncf__placement *p, nncf_er
     for (size_t i = 1, widest = 0; i < count && status == NNCF_OK; i++) {
         const float *end = layers[widest]->weight + layers[widest]->weight_count;
         if (layers[i]->weight < end)
-            status = check_pair(p, layers[widest], layers[i], &told, err);
+            status = check_pair(p, layers[widest], layers[i], &warned, err);
         if (layers[i]->weight + layers[i]->weight_count >
             end) /* it reaches further than those before */
             widest = i;

@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PARTS = 4, SCOPE_ROOM = 1200 }; /* registration takes scopes of 960 bytes */
+enum { PARTS = 4, SCOPE_CAPACITY = 1200 }; /* registration allows scopes of up to 960 bytes */
 
 bool nncf__op_named(const nncf__op *op, const char *name)
 {
@@ -34,16 +34,16 @@ static bool is_convolution(int32_t op)
 /* ---- scopes ---- */
 
 /* The module's scope with NNCF's class: "Net/Conv2d[a]" -> "Net/NNCFConv2d[a]". */
-static void wrap(const char *scope, size_t length, int32_t release, char room[SCOPE_ROOM])
+static void wrap(const char *scope, size_t length, int32_t release, char room[SCOPE_CAPACITY])
 {
-    char own[SCOPE_ROOM];
+    char own[SCOPE_CAPACITY];
     snprintf(own, sizeof own, "%.*s", (int)length, scope);
     size_t parent = nncf__scope_parent(own), at = parent ? parent + 1 : 0;
     size_t class_length = strcspn(own + at, "[");
     if (own[at + class_length] == '[' && nncf__scope_class_wrapped(own + at, class_length, release))
-        snprintf(room, SCOPE_ROOM, "%.*sNNCF%.1100s", (int)at, own, own + at);
+        snprintf(room, SCOPE_CAPACITY, "%.*sNNCF%.1100s", (int)at, own, own + at);
     else
-        snprintf(room, SCOPE_ROOM, "%s", own);
+        snprintf(room, SCOPE_CAPACITY, "%s", own);
 }
 
 /*
@@ -53,7 +53,7 @@ static void wrap(const char *scope, size_t length, int32_t release, char room[SC
 static bool name_op(
     nncf_context *context, nncf__op *op, const char *scope, const char *name, int32_t release)
 {
-    char module[SCOPE_ROOM], whole[SCOPE_ROOM];
+    char module[SCOPE_CAPACITY], whole[SCOPE_CAPACITY];
     size_t length = 0, at = nncf__scope_operator(scope, &length);
     if (at > 0 && op->is_module &&
         (length != strlen(name) || memcmp(scope + at - 1, name, length) != 0))
@@ -81,21 +81,21 @@ static bool name_op(
 /* A part of a layer that has no scope of its own: its class stands for it, in the block that it
  * shares with the layer.
  */
-static void sibling(const nncf_layer *layer, const char *class_name, char room[SCOPE_ROOM])
+static void sibling(const nncf_layer *layer, const char *class_name, char room[SCOPE_CAPACITY])
 {
     size_t length, at = nncf__scope_operator(layer->scope, &length);
     size_t parent = at > 1 ? at - 2 : at == 1 ? 0 : nncf__scope_parent(layer->scope);
     if (parent == 0)
-        snprintf(room, SCOPE_ROOM, "%s", layer->scope);
+        snprintf(room, SCOPE_CAPACITY, "%s", layer->scope);
     else
-        snprintf(room, SCOPE_ROOM, "%.*s/%s", (int)parent, layer->scope, class_name);
+        snprintf(room, SCOPE_CAPACITY, "%.*s/%s", (int)parent, layer->scope, class_name);
 }
 
 static bool name_part(nncf_context *context, nncf__op *op, int32_t release)
 {
     const nncf_layer *layer = op->layer;
     const char *own = NULL, *class_name = NULL, *name = nncf__op_info_of(op->op)->name;
-    char room[SCOPE_ROOM];
+    char room[SCOPE_CAPACITY];
     switch (op->part) {
     case NNCF__PART_INPUT:
         own = "/nncf_model_input_0";
@@ -139,7 +139,7 @@ static nncf__op *append(nncf__op_graph *graph, const nncf_layer *layer, int32_t 
     return o;
 }
 
-/* Does the layer read one tensor, so that what it reads can be told without being registered? */
+/* Does the layer read one tensor, so that its input is known without being registered? */
 static bool has_unknown_input(const nncf_layer *layer)
 {
     return layer->n_inputs == 0 && nncf__op_info_of(layer->op)->max_inputs == 1;

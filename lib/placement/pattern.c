@@ -170,17 +170,17 @@ static size_t longest(const matcher *m, size_t n, size_t known)
     return known;
 }
 
-static void mark_match(const matcher *m, size_t n, nncf__insertion_point *marks)
+static void add_match(const matcher *m, size_t n, nncf__insertion_point *points)
 {
     for (size_t i = 0; i < n; i++) {
         const nncf__op *op = &m->graph->ops[m->best[i]];
         m->inside[m->best[i]] = true;
         if (i + 1 == n) /* to 1.0 at the model's outputs too */
-            marks[m->best[i]].after =
+            points[m->best[i]].after =
                 op->n_consumers > 0 || m->release < V1_1 || m->algorithm->quantize_outputs != 0;
         else if (m->release >= V1_1 &&
-            op->n_consumers > 1) /* somebody outside of the match reads it */
-            marks[m->best[i]].after = true;
+            op->n_consumers > 1) /* an operator outside of the match reads it */
+            points[m->best[i]].after = true;
     }
 }
 
@@ -188,9 +188,9 @@ static void mark_match(const matcher *m, size_t n, nncf__insertion_point *marks)
 
 /* From each input of the model onwards until a module, which gets a quantizer on its input, or a
  * quantizer. */
-static void mark_inputs(const matcher *m, bool *carries, nncf__insertion_point *marks)
+static void add_inputs(const matcher *m, bool *carries, nncf__insertion_point *points)
 {
-    for (size_t i = 0; i < m->graph->count; i++) { /* inputs come before their readers */
+    for (size_t i = 0; i < m->graph->count; i++) { /* inputs precede their consumers */
         const nncf__op *op = &m->graph->ops[i];
         carries[i] = op->op == NNCF_OP_INPUT;
         for (size_t j = 0; j < op->n_inputs && !carries[i]; j++)
@@ -198,13 +198,13 @@ static void mark_inputs(const matcher *m, bool *carries, nncf__insertion_point *
         if (!carries[i])
             continue;
         if (op->is_module && op->op != NNCF_OP_EMBEDDING)
-            marks[i].input = true;
-        carries[i] = !marks[i].input && !marks[i].after;
+            points[i].input = true;
+        carries[i] = !points[i].input && !points[i].after;
     }
 }
 
 nncf_status nncf__place_by_patterns(const nncf__op_graph *graph, const nncf__algorithm *algorithm,
-    int32_t release, nncf__insertion_point *marks, nncf_error *err)
+    int32_t release, nncf__insertion_point *points, nncf_error *err)
 {
     nncf_context *context = graph->context;
     matcher m = {.graph = graph, .algorithm = algorithm, .release = release};
@@ -223,13 +223,13 @@ nncf_status nncf__place_by_patterns(const nncf__op_graph *graph, const nncf__alg
         m.chain[0] = i;
         size_t n = longest(&m, 1, 0);
         if (n > 0)
-            mark_match(&m, n, marks);
+            add_match(&m, n, points);
     }
     if (algorithm->quantize_inputs)
-        mark_inputs(&m, m.inside, marks);
+        add_inputs(&m, m.inside, points);
     /* from 1.2 on a functional linear, whose weight no module holds, has its inputs quantized */
     for (size_t i = 0; release >= V1_2 && i < graph->count; i++)
-        marks[i].input = marks[i].input || graph->ops[i].op == NNCF_OP_FUNCTIONAL_LINEAR;
+        points[i].input = points[i].input || graph->ops[i].op == NNCF_OP_FUNCTIONAL_LINEAR;
     nncf__free(context, m.inside);
     nncf__free(context, m.chain);
     nncf__free(context, m.best);

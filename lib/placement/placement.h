@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Placement, step by step: registered layers become a graph of operators as NNCF sees them
- * (graph.c); a rule marks the operators behind which a quantizer stands (pattern.c, propagation.c);
- * the marks are put back onto the layers, with what the config says about each (decide.c); that is
- * the plan, and placement.c allocates what it says. Private to this folder.
+ * Placement: registered layers become NNCF's graph of operators (graph.c); a rule selects the
+ * insertion points that get a quantizer (pattern.c, propagation.c); decide.c maps them to slots of
+ * layers and adds the parameters of the config. That is the plan; controller/allocate.c allocates
+ * it. Private to this folder.
  */
 #ifndef NNCF__PLACEMENT_PLACEMENT_H
 #define NNCF__PLACEMENT_PLACEMENT_H
@@ -29,7 +29,8 @@
 enum nncf__op_part {
     /* what feeds a layer that was registered without inputs */
     NNCF__PART_INPUT = 0,
-    /* in the middle of a node that NNCF sees as several operators: nothing can stand there */
+    /* in the middle of a node that NNCF sees as several operators: no quantizer is possible there
+     */
     NNCF__PART_INNER,
     /* the convolution, product, sum, pool, or the whole node */
     NNCF__PART_CORE,
@@ -62,7 +63,7 @@ typedef struct nncf__op {
 
 typedef struct nncf__op_graph {
     nncf_context *context;
-    /* in an order in which inputs come first */
+    /* inputs precede their consumers */
     nncf__op *ops;
     size_t count;
     /* [n_layers]: the layer's core, and the operator whose output is the layer's */
@@ -78,7 +79,7 @@ void nncf__op_graph_free(nncf__op_graph *graph);
 /* Is this the operator of that name? */
 bool nncf__op_named(const nncf__op *op, const char *name);
 
-/* ---- rules: what they mark ---- */
+/* ---- rules: insertion points ---- */
 
 /* One kind of activation quantizer that a device offers. */
 typedef struct nncf__device_choice {
@@ -87,22 +88,23 @@ typedef struct nncf__device_choice {
 enum { NNCF__MAX_CHOICES = 8 };
 
 typedef struct nncf__insertion_point {
-    /* a quantizer stands behind this operator */
+    /* a quantizer follows this operator */
     bool after;
-    /* a quantizer stands on the input of this module */
+    /* the input of this module is quantized */
     bool input;
-    /* propagation: what may stand there, in order of preference; 0: as the config says */
+    /* propagation: the possible quantizers, in order of preference; n_choices 0: as the config
+     * requests */
     nncf__device_choice choices[NNCF__MAX_CHOICES];
     size_t n_choices;
 } nncf__insertion_point;
 
-/* marks[graph->count], zeroed. */
+/* points[graph->count], zeroed. */
 nncf_status nncf__place_by_patterns(const nncf__op_graph *graph, const nncf__algorithm *algorithm,
-    int32_t release, nncf__insertion_point *marks, nncf_error *err);
+    int32_t release, nncf__insertion_point *points, nncf_error *err);
 /* ignored[graph->count]: operators that stay as they are. */
 nncf_status nncf__place_by_propagation(const nncf__op_graph *graph, int32_t device,
-    const bool *ignored, nncf__insertion_point *marks, nncf_error *err);
-/* Weights on a device, in order of preference; a count of 0: as the config says. */
+    const bool *ignored, nncf__insertion_point *points, nncf_error *err);
+/* Weight quantizers on a device, in order of preference; a count of 0: as the config requests. */
 size_t nncf__device_weights(
     int32_t device, const nncf__op *op, nncf__device_choice choices[NNCF__MAX_CHOICES]);
 
@@ -150,22 +152,22 @@ typedef struct nncf__placement_scopes {
 nncf_status nncf__scopes_make(nncf__placement_scopes *scopes, nncf_context *context,
     const nncf_config *config, nncf_error *err);
 void nncf__scopes_free(nncf__placement_scopes *scopes);
-/* Is a module's weight the algorithm's business? `group`: NNCF__GROUP_WEIGHTS for quantization,
+/* Does the algorithm apply to a module's weight? `group`: NNCF__GROUP_WEIGHTS for quantization,
  * else 0. */
 bool nncf__scopes_take_weight(
     nncf__placement_scopes *scopes, const nncf__algorithm_scopes *a, const nncf__op *op);
-/* May a quantizer stand behind this operator, or on the input of this module (NNCF__SLOT_INPUT)? */
+/* May a quantizer follow this operator, or quantize the input of this module (NNCF__SLOT_INPUT)? */
 bool nncf__scopes_take_activation(nncf__placement_scopes *scopes, const nncf__algorithm_scopes *a,
-    const nncf__op *op, int32_t place);
+    const nncf__op *op, int32_t slot);
 /* Is the operator ignored, whatever targets say? For propagation. */
 bool nncf__scopes_ignore(
     nncf__placement_scopes *scopes, const nncf__algorithm_scopes *a, const nncf__op *op);
-/* What the config says about one quantizer: of the op's weight, of its input, or behind it. What it
- * says itself, as NNCF__GIVEN_... or-ed; the rest are defaults. */
+/* The parameters of one quantizer: of the op's weight, of its input, or after it. Returns which of
+ * them the config sets, NNCF__GIVEN_... or-ed; the rest are defaults. */
 int32_t nncf__scopes_rule(nncf__placement_scopes *scopes, const nncf__algorithm_scopes *a,
-    const nncf__op *op, int32_t place, nncf__quantizer_rule *rule);
-/* Patterns that match nothing: reported all at once, as the config wants it. NNCF_E_CONFIG when it
- * is strict. */
+    const nncf__op *op, int32_t slot, nncf__quantizer_rule *rule);
+/* Report all patterns that match nothing together, as the config requests. NNCF_E_CONFIG: it is
+ * strict. */
 nncf_status nncf__scopes_check(nncf__placement_scopes *scopes, const nncf__op_graph *graph,
     const nncf_model *model, nncf_error *err);
 
@@ -173,13 +175,13 @@ nncf_status nncf__scopes_check(nncf__placement_scopes *scopes, const nncf__op_gr
 
 typedef struct nncf__planned {
     bool present;
-    /* in the graph: whose weight, whose input, or behind which it stands */
+    /* in the graph: the operator whose weight or input it quantizes, or that it follows */
     size_t op;
     /* until ranges are known */
     int32_t sign;
     /* of the tensor; 0: not known */
     int64_t channels;
-    /* NNCF__GIVEN_...: what the config says of it itself */
+    /* NNCF__GIVEN_...: what the config sets for it */
     int32_t given;
     nncf__quantizer_rule rule;
 } nncf__planned;

@@ -48,7 +48,7 @@ typedef struct writer {
 
 static const char *const whats[] = {"weight", "input", "output", "inner", "mask"};
 
-/* ---- what an entry says ---- */
+/* ---- the columns of an entry ---- */
 
 static size_t quantizer_channels(const nncf__planned *q)
 {
@@ -281,7 +281,7 @@ static nncf_status on_result(
         return NNCF_E_ARG;
     nncf__text copy = {.context = plan->context};
     nncf__text_append(&copy, from, strlen(from));
-    return nncf__text_deliver(&copy, buffer, capacity, needed);
+    return nncf__text_finish(&copy, buffer, capacity, needed);
 }
 
 nncf_status nncf_plan_text(const nncf_plan *plan, char *buffer, size_t capacity, size_t *needed)

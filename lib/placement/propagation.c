@@ -144,7 +144,7 @@ typedef struct list {
     size_t count;
 } list;
 
-/* What quantizers left at an edge or place: their numbers, first come first. */
+/* Which quantizers passed an edge or place: their numbers, in order. */
 typedef struct trail {
     size_t *items;
     size_t count, capacity;
@@ -350,7 +350,7 @@ static enum answer look(const state *s, size_t q, const trail *edge, const trail
     return GO;
 }
 
-/* Back to where it can rest, taking its marks along. */
+/* Move it back to where it can stay, and remove its traces on the way. */
 static void settle(state *s, size_t q)
 {
     quantizer *z = &s->quantizers[q];
@@ -366,7 +366,7 @@ static void settle(state *s, size_t q)
     z->place = z->resting; /* SIZE_MAX: it found no place, and what it wanted is not quantized */
 }
 
-/* The quantizers that a copy leaves marks of, as the one that it was copied from. */
+/* A copy has the traces of the quantizer that it was copied from. */
 static size_t copy_of(state *s, size_t q)
 {
     list choices = s->quantizers[q].choices;
@@ -402,7 +402,7 @@ static void cross_edge(state *s, size_t q, size_t op, size_t input)
         settle(s, q);
     } else if (a == MERGE) {
         s->quantizers[q].place =
-            SIZE_MAX; /* its marks stay: they are those of the one that was here before */
+            SIZE_MAX; /* its traces stay: they belong to the quantizer that was here before */
     } else {
         go(s, q, edge, place);
         enqueue(s, q);
@@ -576,7 +576,7 @@ static void start(state *s)
     }
 }
 
-static void run(state *s, int32_t device, const bool *ignored, nncf__insertion_point *marks)
+static void run(state *s, int32_t device, const bool *ignored, nncf__insertion_point *points)
 {
     for (size_t i = 0; i < s->graph->count; i++) {
         const nncf__op *op = &s->graph->ops[i];
@@ -595,19 +595,19 @@ static void run(state *s, int32_t device, const bool *ignored, nncf__insertion_p
         const quantizer *z = &s->quantizers[q];
         if (z->place == SIZE_MAX || z->place % 2 == 0)
             continue;
-        nncf__insertion_point *mark = &marks[z->place / 2];
-        mark->after = true;
-        memcpy(mark->choices, z->choices.items, sizeof mark->choices);
-        mark->n_choices = z->choices.count;
+        nncf__insertion_point *point = &points[z->place / 2];
+        point->after = true;
+        memcpy(point->choices, z->choices.items, sizeof point->choices);
+        point->n_choices = z->choices.count;
     }
 }
 
 nncf_status nncf__place_by_propagation(const nncf__op_graph *graph, int32_t device,
-    const bool *ignored, nncf__insertion_point *marks, nncf_error *err)
+    const bool *ignored, nncf__insertion_point *points, nncf_error *err)
 {
     state s = {.graph = graph, .context = graph->context};
     if (reserve(&s))
-        run(&s, device, ignored, marks);
+        run(&s, device, ignored, points);
     else
         s.failed = true;
     release_state(&s);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The config's lists of scopes, asked as the dialect's release asked them. Lists are each
+ * The config's lists of scopes, matched as the dialect's release does. Lists are each
  * algorithm's own. A weight is asked for by its module, with NNCF's class (to 1.2 by torch's too,
  * before the module was wrapped); an activation quantizer by the last operator before it: to 1.1 by
  * that operator's module, from 1.2 on as "module/operator_k"; an input quantizer from 1.3 on by the
@@ -133,7 +133,7 @@ void nncf__scopes_free(nncf__placement_scopes *scopes)
 
 /* ---- asking ---- */
 
-/* Does an answer say yes? One that could not be given is told of in the end. */
+/* Is the result a match? A search that failed is recorded and reported at the end. */
 static bool is_yes(nncf__placement_scopes *s, int answer, const char *scope)
 {
     if (answer == NNCF__REGEX_LIMIT && !s->too_long)
@@ -153,7 +153,7 @@ static bool is_registered_name(const nncf__scope_set *set, const nncf__op *op)
 {
     enum { NAMES_OF_A_STEP = 8 };
     if (!nncf__regex_charge(set->work, set->count / NAMES_OF_A_STEP))
-        return false; /* the next question will say so */
+        return false; /* the next call reports it */
     for (size_t i = 0; i < set->count; i++) {
         if (strcmp(set->items[i], op->layer->scope) == 0)
             return true;
@@ -172,13 +172,13 @@ static bool ask_module(nncf__placement_scopes *s, const nncf__scope_set *set, co
     return s->setup->release < V1_3 && ask(s, set, op->layer->scope);
 }
 
-/* Does the list speak of a quantizer behind an operator, or on a module's input? */
+/* Does the list match a quantizer after an operator, or on a module's input? */
 static bool ask_activation(
-    nncf__placement_scopes *s, const nncf__scope_set *set, const nncf__op *op, int32_t place)
+    nncf__placement_scopes *s, const nncf__scope_set *set, const nncf__op *op, int32_t slot)
 {
     if (set->count == 0)
         return false;
-    if (place == NNCF__SLOT_INPUT && op->part != NNCF__PART_INPUT)
+    if (slot == NNCF__SLOT_INPUT && op->part != NNCF__PART_INPUT)
         return s->setup->release >= V1_3 ? ask(s, set, "") : ask_module(s, set, op);
     if (s->setup->release >= V1_2)
         return ask(s, set, op->scope) ||
@@ -215,13 +215,13 @@ bool nncf__scopes_take_weight(
 }
 
 bool nncf__scopes_take_activation(nncf__placement_scopes *scopes, const nncf__algorithm_scopes *a,
-    const nncf__op *op, int32_t place)
+    const nncf__op *op, int32_t slot)
 {
     const nncf__scope_set *l = a->lists;
-    bool targeted = ask_activation(scopes, &l[NNCF__LIST_TARGETS], op, place) ||
-        ask_activation(scopes, &l[NNCF__LIST_ACTIVATION_TARGETS], op, place);
-    bool ignored = ask_activation(scopes, &l[NNCF__LIST_IGNORED], op, place) ||
-        ask_activation(scopes, &l[NNCF__LIST_ACTIVATION_IGNORED], op, place);
+    bool targeted = ask_activation(scopes, &l[NNCF__LIST_TARGETS], op, slot) ||
+        ask_activation(scopes, &l[NNCF__LIST_ACTIVATION_TARGETS], op, slot);
+    bool ignored = ask_activation(scopes, &l[NNCF__LIST_IGNORED], op, slot) ||
+        ask_activation(scopes, &l[NNCF__LIST_ACTIVATION_IGNORED], op, slot);
     return by_lists(scopes, true,
         l[NNCF__LIST_TARGETS].count + l[NNCF__LIST_ACTIVATION_TARGETS].count, targeted, ignored);
 }
@@ -244,13 +244,13 @@ typedef struct quantizer_names {
     char id[1300];
 } quantizer_names;
 
-static void name_quantizer(quantizer_names *n, const nncf__op *op, int32_t place)
+static void name_quantizer(quantizer_names *n, const nncf__op *op, int32_t slot)
 {
     n->names[0] = op->scope;
     n->names[1] = n->names[2] = n->names[3] = NULL;
-    if (place == NNCF__SLOT_WEIGHT || (place == NNCF__SLOT_INPUT && op->part != NNCF__PART_INPUT)) {
+    if (slot == NNCF__SLOT_WEIGHT || (slot == NNCF__SLOT_INPUT && op->part != NNCF__PART_INPUT)) {
         snprintf(n->id, sizeof n->id, "%smodule_%s", op->module,
-            place == NNCF__SLOT_WEIGHT ? "weight" : "input");
+            slot == NNCF__SLOT_WEIGHT ? "weight" : "input");
         n->names[1] = op->module;
         n->names[2] = n->id;
     }
@@ -322,11 +322,11 @@ static int32_t override(const nncf__override *o, nncf__quantizer_params *params)
 }
 
 int32_t nncf__scopes_rule(nncf__placement_scopes *scopes, const nncf__algorithm_scopes *a,
-    const nncf__op *op, int32_t place, nncf__quantizer_rule *rule)
+    const nncf__op *op, int32_t slot, nncf__quantizer_rule *rule)
 {
     const nncf__algorithm *alg = a->algorithm;
     const int32_t group =
-        place == NNCF__SLOT_WEIGHT && op->is_module ? NNCF__GROUP_WEIGHTS : NNCF__GROUP_ACTIVATIONS;
+        slot == NNCF__SLOT_WEIGHT && op->is_module ? NNCF__GROUP_WEIGHTS : NNCF__GROUP_ACTIVATIONS;
     int32_t given = group == NNCF__GROUP_WEIGHTS ? alg->weights_given : alg->activations_given;
     if (group == NNCF__GROUP_ACTIVATIONS &&
         alg->preset == NNCF__PRESET_MIXED) /* says the mode of activations */
@@ -335,7 +335,7 @@ int32_t nncf__scopes_rule(nncf__placement_scopes *scopes, const nncf__algorithm_
         .params = group == NNCF__GROUP_WEIGHTS ? alg->weights : alg->activations,
         .override_index = -1};
     quantizer_names names;
-    name_quantizer(&names, op, place);
+    name_quantizer(&names, op, slot);
     for (size_t i = 0; i < alg->n_overrides && !scopes->too_long; i++) {
         const nncf__override *o = &alg->overrides[i];
         if ((o->group != NNCF__GROUP_ANY && o->group != group) ||

@@ -128,7 +128,7 @@ static float median_of(float *v, size_t n)
 static bool threesigma_of(float *v, size_t n, double range[2])
 {
     size_t left = 0;
-    for (size_t i = 0; i < n; i++) /* zeros say nothing about the width of what is not zero */
+    for (size_t i = 0; i < n; i++) /* zeros carry no information about the width of the rest */
         if (v[i] != 0)
             v[left++] = v[i];
     if (left == 0)
@@ -179,7 +179,7 @@ void nncf__histogram_clear(nncf__histogram *h)
 {
     h->top = OCTAVES - 1;
     h->count = h->zeros = 0;
-    h->spilled = h->room == 0;
+    h->spilled = h->capacity == 0;
     memset(h->bins, 0, nncf__histogram_bins(h->sub_bits) * sizeof *h->bins);
 }
 
@@ -230,7 +230,7 @@ static void spill(nncf__histogram *h)
 
 bool nncf__histogram_fits(const nncf__histogram *h, size_t n)
 {
-    return !h->spilled && n <= h->room - (size_t)h->count;
+    return !h->spilled && n <= h->capacity - (size_t)h->count;
 }
 
 void nncf__histogram_add(nncf__histogram *h, size_t n, const float *x)
@@ -278,7 +278,7 @@ typedef struct bin {
     uint64_t count;
 } bin;
 
-/* Bin j of all, in ascending order; exact zeros left out if so wished. */
+/* Bin j of all, in ascending order; without exact zeros on request. */
 static bin bin_at(const nncf__histogram *h, size_t j, bool skip_zeros)
 {
     const size_t n = half(h);

@@ -23,9 +23,9 @@ typedef struct nncf__histogram {
     uint64_t count;
     /* of those in bins: exact zeros */
     uint64_t zeros;
-    /* [room]: all elements, until they are too many */
+    /* [capacity]: all elements, until they are too many */
     float *values;
-    size_t room;
+    size_t capacity;
     /* elements are in the bins */
     bool spilled;
     /* [nncf__histogram_bins()] */
@@ -33,7 +33,7 @@ typedef struct nncf__histogram {
 } nncf__histogram;
 
 size_t nncf__histogram_bins(int32_t sub_bits);
-/* With sub_bits, values, room and bins set. */
+/* With sub_bits, values, capacity and bins set. */
 void nncf__histogram_clear(nncf__histogram *histogram);
 /* Not finite elements are left out. */
 void nncf__histogram_add(nncf__histogram *histogram, size_t n, const float *x);

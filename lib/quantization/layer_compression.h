@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Where a quantizer stands in a layer. */
+/* Where in a layer a quantizer can be. */
 enum nncf__quantizer_slot {
     NNCF__SLOT_WEIGHT = 0,
     NNCF__SLOT_INPUT,

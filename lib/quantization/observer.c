@@ -16,7 +16,13 @@
 
 /* Per tensor: elements kept as they are, and fineness. Per channel there are many histograms, so
  * they are smaller. */
-enum { TENSOR_ROOM = 4096, TENSOR_BITS = 9, CHANNEL_ROOM = 512, CHANNEL_BITS = 5, PIECE = 65536 };
+enum {
+    TENSOR_CAPACITY = 4096,
+    TENSOR_BITS = 9,
+    CHANNEL_CAPACITY = 512,
+    CHANNEL_BITS = 5,
+    CHUNK = 65536
+};
 
 static bool has_histograms(int32_t kind)
 {
@@ -32,13 +38,13 @@ static nncf_status make_histograms(
     nncf_context *context, const nncf__quantizer *q, struct nncf__observer *o)
 {
     const int32_t sub_bits = q->channels > 1 ? CHANNEL_BITS : TENSOR_BITS;
-    const size_t room = q->channels > 1 ? CHANNEL_ROOM : TENSOR_ROOM;
+    const size_t capacity = q->channels > 1 ? CHANNEL_CAPACITY : TENSOR_CAPACITY;
     o->histograms = nncf__calloc(context, q->channels, sizeof *o->histograms);
     for (size_t c = 0; o->histograms && c < q->channels; c++) {
         nncf__histogram *h = &o->histograms[c];
         h->sub_bits = sub_bits;
-        h->room = room;
-        h->values = nncf__calloc(context, room, sizeof *h->values);
+        h->capacity = capacity;
+        h->values = nncf__calloc(context, capacity, sizeof *h->values);
         h->bins = nncf__calloc(context, nncf__histogram_bins(sub_bits), sizeof *h->bins);
         if (!h->values || !h->bins)
             return NNCF_E_NOMEM;
@@ -120,12 +126,12 @@ static nncf__histogram *own_histogram(const nncf_context *context, size_t worker
     return own;
 }
 
-static void piece_chunk(void *arg, size_t chunk, size_t worker)
+static void histogram_chunk(void *arg, size_t chunk, size_t worker)
 {
     const see_job *job = arg;
-    const size_t begin = chunk * PIECE, left = job->n - begin;
+    const size_t begin = chunk * CHUNK, left = job->n - begin;
     nncf__histogram_add(
-        own_histogram(job->context, worker), left < PIECE ? left : PIECE, job->x + begin);
+        own_histogram(job->context, worker), left < CHUNK ? left : CHUNK, job->x + begin);
 }
 
 void nncf__quantizer_observe(nncf_context *context, nncf__quantizer *quantizer, size_t n, size_t c,
@@ -150,10 +156,10 @@ void nncf__quantizer_observe(nncf_context *context, nncf__quantizer *quantizer, 
         nncf__histogram *own = own_histogram(context, w);
         own->sub_bits = TENSOR_BITS;
         own->values = NULL;
-        own->room = 0;
+        own->capacity = 0;
         nncf__histogram_clear(own);
     }
-    nncf__parallel(context, (job.n + PIECE - 1) / PIECE, piece_chunk, &job);
+    nncf__parallel(context, (job.n + CHUNK - 1) / CHUNK, histogram_chunk, &job);
     for (size_t w = 0; w < workers; w++)
         nncf__histogram_merge(o->histograms, own_histogram(context, w));
 }
@@ -162,7 +168,7 @@ void nncf__quantizer_observe(nncf_context *context, nncf__quantizer *quantizer, 
 
 static const float nothing[2] = {INFINITY, -INFINITY};
 
-/* An estimate does not leave what was seen; three sigmas may, and do. */
+/* An estimate stays within the observed extremes; three sigmas may exceed them. */
 static void clamp_to_seen(const nncf__quantizer *q, size_t c, double range[2])
 {
     const float *seen = nncf__quantizer_observed(q) + 2 * c;

@@ -25,7 +25,7 @@ struct nncf__observer {
 /* What rule->kind needs beside the quantizer's own extremes; none for min_max and for weights. */
 nncf_status nncf__observer_create(nncf_context *context, nncf__quantizer *quantizer);
 void nncf__observer_destroy(nncf_context *context, nncf__quantizer *quantizer);
-/* Before the first batch, and behind each one. */
+/* Before the first batch, and after each one. */
 void nncf__observer_begin(nncf__quantizer *quantizer);
 void nncf__observer_end_batch(nncf__quantizer *quantizer);
 /* ranges[channels][2] by the rule. */

@@ -17,19 +17,19 @@ typedef struct nncf__quantizer {
     /* sign resolved to 0 or 1 once initialized */
     nncf__quantizer_params params;
     bool is_weight;
-    /* nncf__sign as configured: params.sign is decided anew with each initialization */
+    /* nncf__sign as configured; each initialization decides params.sign again */
     int32_t wanted_sign;
     /* how its range is found; without scopes */
     nncf__range_rule rule;
     /* what that needs beside the extremes; NULL: nothing, or the time is over */
     struct nncf__observer *observer;
-    /* ranges came from data or a snapshot */
+    /* the range is from data or a snapshot */
     bool initialized;
     /* the range is that of an earlier stage: initialization leaves it */
     bool kept;
-    /* initialization: see, change nothing */
+    /* initialization: record the values, change nothing */
     bool observing;
-    /* while observing: has seen enough, only passes on */
+    /* while observing: has enough, passes values on */
     bool done;
     /* 1, or one an output channel (weights), input channel (activations) */
     size_t channels;
@@ -97,7 +97,7 @@ bool nncf__quantizer_set_ranges(nncf__quantizer *quantizer, const float *ranges)
 void nncf__quantizer_observe_begin(nncf__quantizer *quantizer);
 /* ranges[channels][2] of what was observed. */
 const float *nncf__quantizer_observed(const nncf__quantizer *quantizer);
-/* Let an observing quantizer see x (n, c, hw), for the rules that need more than the extremes.
+/* Record x (n, c, hw), for the rules that need more than the extremes.
  * observer.c. */
 void nncf__quantizer_observe(nncf_context *context, nncf__quantizer *quantizer, size_t n, size_t c,
     size_t hw, const float *x);

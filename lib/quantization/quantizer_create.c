@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Quantizers made and unmade: names, arrays, the state before any range is known. */
+/* Quantizers created and destroyed: names, arrays, the state before any range is known. */
 #include "quantization/quantizer_create.h"
 
 #include "base/alloc.h"

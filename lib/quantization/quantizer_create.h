@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making a quantizer by the rule that placement found for it. */
+/* Creating a quantizer by the rule that placement found for it. */
 #ifndef NNCF__QUANTIZATION_QUANTIZER_CREATE_H
 #define NNCF__QUANTIZATION_QUANTIZER_CREATE_H
 
@@ -27,21 +27,21 @@ typedef struct nncf__quantizer_rule {
 /* Between a layer's scope and ".scale" or ".input_low" in the names of parameters, by slot. */
 extern const char *const nncf__quantizer_name_suffixes[NNCF__N_SLOTS];
 
-/* Where a quantizer is to stand. */
+/* A quantizer to create. */
 typedef struct nncf__quantizer_request {
     /* its scope makes the parameters' names, and the place in messages */
     const nncf_layer *layer;
     /* nncf__quantizer_group: weights or activations */
     int32_t group;
-    /* of the parameters' names, behind the scope: ".input_quantizer" */
+    /* of the parameters' names, after the scope: ".input_quantizer" */
     const char *name_suffix;
-    /* of the tensor, for per_channel; 0: not known, which refuses per_channel */
+    /* of the tensor, for per_channel; 0: unknown, then per_channel is an error */
     size_t channels;
     /* NNCF__UNSIGNED or NNCF__SIGNED: until ranges are known, where the config leaves it open */
     int32_t sign;
 } nncf__quantizer_request;
-/* May there be such a quantizer? NNCF_E_UNSUPPORTED: more bits than there are codes for, or
- * channels that are not known. Allocates nothing: the plan asks. */
+/* Is such a quantizer possible? NNCF_E_UNSUPPORTED: more bits than there are codes for, or
+ * channels that are not known. Allocates nothing: the plan calls it. */
 nncf_status nncf__quantizer_check(
     const nncf__quantizer_request *request, const nncf__quantizer_params *params, nncf_error *err);
 /* A quantizer that was checked, in its state before initialization. NNCF_E_NOMEM. */

@@ -34,8 +34,8 @@ enum {
     LOW_BINS = 1 << LOW_BITS,
     MOST_BINS = LOW_BINS,
     /* weights of a chunk */
-    PIECE = 65536,
-    /* weights whose importance is computed at once; divides PIECE */
+    CHUNK = 65536,
+    /* weights whose importance is computed at once; divides CHUNK */
     BLOCK = 512
 };
 
@@ -64,13 +64,13 @@ typedef struct pass_job {
 
 static size_t chunks_of(const source *s)
 {
-    return (s->count + PIECE - 1) / PIECE;
+    return (s->count + CHUNK - 1) / CHUNK;
 }
 
 static size_t chunk_end(const source *s, size_t chunk)
 {
-    size_t left = s->count - chunk * PIECE;
-    return chunk * PIECE + (left < PIECE ? left : PIECE);
+    size_t left = s->count - chunk * CHUNK;
+    return chunk * CHUNK + (left < CHUNK ? left : CHUNK);
 }
 
 /* Bits of |weight| / norm of weights [begin, begin + n), n <= BLOCK. */
@@ -104,7 +104,7 @@ static void histogram_chunk(void *arg, size_t chunk, size_t worker)
     uint64_t *bins = nncf__scratch(job->context, worker);
     uint32_t importance[BLOCK];
     enum { STEP = 64 }; /* a bin holds few of all weights: most groups of this size have none */
-    for (size_t i = chunk * PIECE, end = chunk_end(&job->from, chunk); i < end; i += BLOCK) {
+    for (size_t i = chunk * CHUNK, end = chunk_end(&job->from, chunk); i < end; i += BLOCK) {
         size_t n = end - i < BLOCK ? end - i : BLOCK;
         importances(&job->from, i, n, importance);
         for (size_t j = 0; !job->low && j < n; j++)
@@ -131,8 +131,8 @@ static void squares_chunk(void *arg, size_t chunk, size_t worker)
 {
     const norm_job *job = arg;
     const source s = {job->weight, job->count, 1};
-    const float *w = job->weight + chunk * PIECE;
-    size_t n = chunk_end(&s, chunk) - chunk * PIECE;
+    const float *w = job->weight + chunk * CHUNK;
+    size_t n = chunk_end(&s, chunk) - chunk * CHUNK;
     double lanes[8] = {0}, sum = 0;
     size_t i = 0;
     (void)worker;
@@ -258,7 +258,7 @@ static void mask_chunk(void *arg, size_t chunk, size_t worker)
     uint32_t importance[BLOCK];
     uint64_t ties = 0;
     (void)worker;
-    for (size_t i = chunk * PIECE, end = chunk_end(&job->from, chunk); i < end; i += BLOCK) {
+    for (size_t i = chunk * CHUNK, end = chunk_end(&job->from, chunk); i < end; i += BLOCK) {
         size_t n = end - i < BLOCK ? end - i : BLOCK;
         uint8_t keep[BLOCK] = {0};
         uint32_t equal = 0;
@@ -281,7 +281,7 @@ static void ties_chunk(void *arg, size_t chunk, size_t worker)
     uint32_t importance[BLOCK];
     uint64_t left = job->ties[chunk];
     (void)worker;
-    for (size_t i = chunk * PIECE, end = chunk_end(&job->from, chunk); left > 0 && i < end;
+    for (size_t i = chunk * CHUNK, end = chunk_end(&job->from, chunk); left > 0 && i < end;
          i += BLOCK) {
         size_t n = end - i < BLOCK ? end - i : BLOCK;
         importances(&job->from, i, n, importance);

@@ -24,19 +24,19 @@
 #define INITIAL_PROBABILITY 0.99
 #define LOSS_WIDTH          0.05
 
-enum { PIECE = 16384, MAX_SLOTS = 256 };
+enum { MIN_CHUNK = 16384, MAX_SLOTS = 256 };
 
 typedef struct rb_job {
     const nncf__kernels *k;
     const float *logit;
     float *grad, factor;
-    size_t count, piece;
+    size_t count, chunk_size;
     double (*sums)[2];
 } rb_job;
 
 /* Philox keys: one a layer, unrelated for neighbouring seeds (the finalizer of splitmix64, Steele
  * et al. 2014). */
-static uint64_t mixed(uint64_t x)
+static uint64_t mix(uint64_t x)
 {
     x += UINT64_C(0x9e3779b97f4a7c15);
     x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -46,7 +46,7 @@ static uint64_t mixed(uint64_t x)
 
 uint64_t nncf__rb_noise_key(const nncf_layer *layer)
 {
-    return mixed(mixed(layer->model->context->params.seed) + (uint64_t)layer->index);
+    return mix(mix(layer->model->context->params.seed) + (uint64_t)layer->index);
 }
 
 void nncf__rb_start(const nncf__masked_layers *l)
@@ -60,8 +60,8 @@ void nncf__rb_start(const nncf__masked_layers *l)
 
 static size_t count_of(const rb_job *job, size_t chunk)
 {
-    size_t left = job->count - chunk * job->piece;
-    return left < job->piece ? left : job->piece;
+    size_t left = job->count - chunk * job->chunk_size;
+    return left < job->chunk_size ? left : job->chunk_size;
 }
 
 static void count_chunk(void *arg, size_t chunk, size_t worker)
@@ -69,25 +69,25 @@ static void count_chunk(void *arg, size_t chunk, size_t worker)
     const rb_job *job = arg;
     (void)worker;
     job->sums[chunk][0] = job->sums[chunk][1] = 0;
-    job->k->rb_count(count_of(job, chunk), job->logit + chunk * job->piece, job->sums[chunk]);
+    job->k->rb_count(count_of(job, chunk), job->logit + chunk * job->chunk_size, job->sums[chunk]);
 }
 
 static void gradient_chunk(void *arg, size_t chunk, size_t worker)
 {
     const rb_job *job = arg;
-    size_t begin = chunk * job->piece;
+    size_t begin = chunk * job->chunk_size;
     (void)worker;
     job->k->rb_loss_backward(
         count_of(job, chunk), job->logit + begin, job->factor, job->grad + begin);
 }
 
 /* Pieces follow from the layer's size alone, and their sums are added in order. */
-static size_t cut(rb_job *job, size_t count)
+static size_t split(rb_job *job, size_t count)
 {
     job->count = count;
-    job->piece = (count + MAX_SLOTS - 1) / MAX_SLOTS;
-    job->piece = job->piece < PIECE ? PIECE : (job->piece + 63) / 64 * 64;
-    return (count + job->piece - 1) / job->piece;
+    job->chunk_size = (count + MAX_SLOTS - 1) / MAX_SLOTS;
+    job->chunk_size = job->chunk_size < MIN_CHUNK ? MIN_CHUNK : (job->chunk_size + 63) / 64 * 64;
+    return (count + job->chunk_size - 1) / job->chunk_size;
 }
 
 void nncf__rb_count(const nncf__masked_layers *l, nncf__rb_sums *sums)
@@ -99,7 +99,7 @@ void nncf__rb_count(const nncf__masked_layers *l, nncf__rb_sums *sums)
         if (!l->masks[i].logit)
             continue;
         job.logit = l->masks[i].logit;
-        size_t chunks = cut(&job, l->layers[i]->weight_count);
+        size_t chunks = split(&job, l->layers[i]->weight_count);
         nncf__parallel(l->context, chunks, count_chunk, &job);
         for (size_t j = 0; j < chunks; j++) {
             sums->kept += slots[j][0];
@@ -123,7 +123,7 @@ double nncf__rb_loss(const nncf__masked_layers *l, double level, nncf__rb_sums *
             continue;
         job.logit = l->masks[i].logit;
         job.grad = l->masks[i].logit_grad;
-        size_t chunks = cut(&job, l->layers[i]->weight_count);
+        size_t chunks = split(&job, l->layers[i]->weight_count);
         nncf__parallel(l->context, chunks, gradient_chunk, &job);
     }
     return off * off;

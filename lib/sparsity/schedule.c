@@ -110,7 +110,7 @@ bool nncf__schedule_frozen(const nncf__schedule *schedule)
 bool nncf__schedule_arrived(const nncf__schedule *schedule)
 {
     const nncf__schedule_params *p = &schedule->params;
-    if (p->kind == NNCF__MULTISTEP) /* levels may come down again: arrived means the last of them */
+    if (p->kind == NNCF__MULTISTEP) /* levels may fall again: only the last one is the target */
         return p->n_multistep == 0 ||
             (double)schedule->epoch >= p->multistep_steps[p->n_multistep - 1];
     return schedule->level >= p->target;

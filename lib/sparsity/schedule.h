@@ -18,7 +18,7 @@ typedef struct nncf__schedule {
     int32_t bad_epochs;
     /* steps made in the present epoch */
     int64_t step;
-    /* by optimizer steps only: known from the config, or counted; 0: not known yet */
+    /* by optimizer steps only: from the config, or counted; 0: unknown so far */
     int64_t steps_per_epoch;
 } nncf__schedule;
 void nncf__schedule_start(

@@ -294,7 +294,7 @@ START_TEST(text_is_delivered_by_the_rule)
         nncf__text_printf(&text, "%d", 45);
         memset(buffer, '#', sizeof(buffer));
         needed = 0;
-        nncf_status status = nncf__text_deliver(&text, capacity ? buffer : NULL, capacity, &needed);
+        nncf_status status = nncf__text_finish(&text, capacity ? buffer : NULL, capacity, &needed);
         ck_assert_int_eq(status, capacity >= 6 ? NNCF_OK : NNCF_E_LIMIT);
         ck_assert_uint_eq(needed, 6);
         if (capacity > 0) {
@@ -305,11 +305,11 @@ START_TEST(text_is_delivered_by_the_rule)
             ck_assert_int_eq(buffer[7], '#');
     }
     nncf__text empty = {.context = context};
-    ck_assert_int_eq(nncf__text_deliver(&empty, buffer, sizeof(buffer), NULL), NNCF_OK);
+    ck_assert_int_eq(nncf__text_finish(&empty, buffer, sizeof(buffer), NULL), NNCF_OK);
     ck_assert_str_eq(buffer, "");
     nncf__text wrong = {.context = context};
     nncf__text_append(&wrong, "x", 1);
-    ck_assert_int_eq(nncf__text_deliver(&wrong, NULL, 5, &needed), NNCF_E_ARG);
+    ck_assert_int_eq(nncf__text_finish(&wrong, NULL, 5, &needed), NNCF_E_ARG);
 
     nncf__text failing = {.context = context};
     nncf__text_append(&failing, "kept", 4);
@@ -318,7 +318,7 @@ START_TEST(text_is_delivered_by_the_rule)
         nncf__text_printf(&failing, "%010d", i);
     ck_assert(failing.failed);
     memset(buffer, '#', sizeof(buffer));
-    ck_assert_int_eq(nncf__text_deliver(&failing, buffer, sizeof(buffer), &needed), NNCF_E_NOMEM);
+    ck_assert_int_eq(nncf__text_finish(&failing, buffer, sizeof(buffer), &needed), NNCF_E_NOMEM);
     ck_assert_int_eq(buffer[0], '#');
 
     nncf__text large = {.context = context};

@@ -269,7 +269,7 @@ typedef struct stream {
 static void stream_open(stream *s, size_t room)
 {
     memset(s, 0, sizeof *s);
-    s->h = (nncf__histogram){.sub_bits = 9, .room = room, .values = s->values, .bins = s->bins};
+    s->h = (nncf__histogram){.sub_bits = 9, .capacity = room, .values = s->values, .bins = s->bins};
     ck_assert_uint_eq(nncf__histogram_bins(9), sizeof s->bins / sizeof *s->bins);
     nncf__histogram_clear(&s->h);
 }

@@ -266,5 +266,5 @@ nncf_status nncf_config_dump(
     }
     nncf__put_close(&w, "}");
     nncf__put(&w, "\n");
-    return nncf__text_deliver(&text, buffer, capacity, needed);
+    return nncf__text_finish(&text, buffer, capacity, needed);
 }

@@ -620,7 +620,7 @@ nncf_status nncf_config_migrate(
         m->notes = &m->dropped;
         put_config(m, &text);
         text.failed |= m->failed;
-        status = nncf__text_deliver(&text, buffer, capacity, needed);
+        status = nncf__text_finish(&text, buffer, capacity, needed);
     }
     nncf__text_free(&notes);
     nncf__free(config->context, m);

@@ -275,5 +275,5 @@ nncf_status nncf_config_explain(
         nncf__put(&l.w, "\n");
     }
     nncf__text_append(&text, "", 0);
-    return nncf__text_deliver(&text, buffer, capacity, needed);
+    return nncf__text_finish(&text, buffer, capacity, needed);
 }

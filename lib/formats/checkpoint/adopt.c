@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A snapshot of another stage of training: magnitude sparsity, say, whose zeros const_sparsity is
- * to keep. Where the configs differ a controller takes over what both stages have, by name, and
- * says what it found no place or no source for. Everything is decided before anything is changed.
+ * A snapshot of another stage of training: for example magnitude sparsity, whose zeros
+ * const_sparsity then keeps. If the configs differ a controller takes over, by name, what both
+ * stages have, and logs the rest. Everything is decided before anything is changed.
  * docs/snapshots.md has the table of stages.
  */
 #include "formats/checkpoint/adopt.h"
@@ -39,20 +39,20 @@
 enum mask_action { MASK_STAYS, MASK_FRESH, MASK_TAKEN };
 
 /* What becomes of a layer's mask and quantizers. */
-typedef struct fate {
+typedef struct decision {
     enum mask_action action;
     enum nncf__mask_form form;
     const nncf__entry *mask;
     bool quantizer_taken[NNCF__N_SLOTS];
     /* sign, initialized */
     const int32_t *saved[NNCF__N_SLOTS];
-} fate;
+} decision;
 
 typedef struct adoption {
     const nncf_checkpoint *c;
     nncf_compression_ctrl *ctrl;
     /* [n_layers] */
-    fate *fates;
+    decision *decisions;
     /* [n_entries]: of the quantizer whose first tensor it is, from 1 on */
     uint32_t *number;
     /* [n_entries] */
@@ -98,7 +98,7 @@ static nncf_status number_quantizers(adoption *a, nncf_error *err)
     a->saved = states->data;
     a->n_saved = (size_t)states->shape[0];
     if (!text)
-        return NNCF_OK; /* then no range can be told from another: all are made anew */
+        return NNCF_OK; /* then the ranges cannot be identified: all are initialized again */
     char *name = nncf__alloc(a->c->context, strlen(text) + 1);
     nncf__json j;
     size_t n = 0;
@@ -145,12 +145,12 @@ static nncf_status decide_mask(adoption *a, size_t i, nncf__text *name, nncf_err
 {
     const nncf_layer *layer = a->ctrl->model->layers[i];
     const int32_t kind = a->ctrl->layers[i].mask_kind;
-    fate *f = &a->fates[i];
+    decision *f = &a->decisions[i];
     if (kind == NNCF__MASK_NONE)
         return NNCF_OK;
     const nncf__entry *bits = find(a, name, "nncf.", layer->scope, ".mask"),
                       *logits = find(a, name, "", layer->scope, ".pre_ops.mask");
-    /* logits become bits; but bits no logits, which say how sure a mask is */
+    /* logits become bits, but bits cannot become logits */
     const nncf__entry *mask = kind == NNCF__MASK_BITS && bits ? bits : logits;
     f->form = mask ? nncf__mask_form_of(mask) : NNCF__FORM_NONE;
     if (f->form == NNCF__FORM_NONE) {
@@ -187,8 +187,8 @@ static nncf_status decide_quantizer(adoption *a, size_t i, int place, nncf_error
             "%s: the state of quantizer %u is out of range", a->c->path, (unsigned)number - 1);
     if (saved && saved[1] == 1 && holds_floats(e, q->channels) &&
         (!q->length || holds_floats(nncf__checkpoint_find(a->c, q->length_name), q->channels))) {
-        a->fates[i].quantizer_taken[place] = true;
-        a->fates[i].saved[place] = saved;
+        a->decisions[i].quantizer_taken[place] = true;
+        a->decisions[i].saved[place] = saved;
         a->used[e - a->c->entries] = true;
         a->report.quantizers_taken++;
     } else {
@@ -199,7 +199,7 @@ static nncf_status decide_quantizer(adoption *a, size_t i, int place, nncf_error
     return NNCF_OK;
 }
 
-/* What the snapshot has and nothing takes. */
+/* What the snapshot has and the controller does not. */
 static void count_left(adoption *a)
 {
     for (size_t i = 0; i < a->c->n_entries; i++) {
@@ -245,7 +245,7 @@ static nncf_status decide(adoption *a, nncf_error *err)
 
 /* ---- doing ---- */
 
-static void take_quantizer(const adoption *a, const fate *f, nncf__quantizer *q, int place)
+static void take_quantizer(const adoption *a, const decision *f, nncf__quantizer *q, int place)
 {
     q->observing = false;
     q->kept = f->quantizer_taken[place];
@@ -263,7 +263,7 @@ static void take_quantizer(const adoption *a, const fate *f, nncf__quantizer *q,
 
 static void take_layer(const adoption *a, size_t i)
 {
-    const fate *f = &a->fates[i];
+    const decision *f = &a->decisions[i];
     nncf__layer_compression *c = &a->ctrl->layers[i];
     const size_t count = a->ctrl->model->layers[i]->weight_count;
     const nncf__masked_layers layers = nncf__ctrl_masked_layers(a->ctrl);
@@ -280,8 +280,8 @@ static void take_layer(const adoption *a, size_t i)
     }
 }
 
-/* Nothing of this is silent: what a run goes on with is not what the snapshot's run had. */
-static void tell(const adoption *a)
+/* Everything is logged: the run continues with another state than the snapshot's. */
+static void log_summary(const adoption *a)
 {
     const nncf_checkpoint_restore_report *r = &a->report;
     nncf_context *context = a->ctrl->context;
@@ -332,11 +332,11 @@ static nncf_status take_all(adoption *a, const nncf__saved *v, nncf_error *err)
             err, status, a->c->path, "the controller cannot go on from %s", a->c->path);
     if (a->report.masks_fresh > 0 && ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY)
         nncf__ctrl_magnitude_mask(
-            ctrl); /* one threshold for all, so saved ones cannot stand beside new ones */
+            ctrl); /* one threshold for all: saved masks and new ones cannot be mixed */
     nncf__init_weights(ctrl);
     if (same_kind)
         nncf__saved_apply_moment(v, ctrl);
-    tell(a);
+    log_summary(a);
     return NNCF_OK;
 }
 
@@ -345,19 +345,19 @@ nncf_status nncf__adopt(const nncf_checkpoint *checkpoint, nncf_compression_ctrl
 {
     nncf_context *context = ctrl->context;
     adoption a = {.c = checkpoint, .ctrl = ctrl};
-    a.fates = nncf__calloc(context, ctrl->n_layers, sizeof *a.fates);
+    a.decisions = nncf__calloc(context, ctrl->n_layers, sizeof *a.decisions);
     a.number = nncf__calloc(context, checkpoint->n_entries, sizeof *a.number);
     a.used = nncf__calloc(context, checkpoint->n_entries, sizeof *a.used);
     for (size_t i = 0; i < sizeof a.lines / sizeof *a.lines; i++)
         a.lines[i].context = context;
-    nncf_status status = a.fates && a.number && a.used
+    nncf_status status = a.decisions && a.number && a.used
         ? decide(&a, err)
         : nncf__fail(err, NNCF_E_NOMEM, checkpoint->path, "out of memory");
     if (status == NNCF_OK)
         status = take_all(&a, saved, err);
     if (status == NNCF_OK)
         *report = a.report;
-    nncf__free(context, a.fates);
+    nncf__free(context, a.decisions);
     nncf__free(context, a.number);
     nncf__free(context, a.used);
     for (size_t i = 0; i < sizeof a.lines / sizeof *a.lines; i++)

@@ -120,9 +120,9 @@ static void free_tree(tree *t)
     nncf__free(t->context, t->text);
 }
 
-/* ---- the walk over two trees at once ---- */
+/* ---- comparing two trees ---- */
 
-typedef struct walk {
+typedef struct comparison {
     /* ours, theirs */
     tree trees[2];
     char path[192];
@@ -130,7 +130,7 @@ typedef struct walk {
     nncf__text *lines;
     size_t count;
     bool no_memory;
-} walk;
+} comparison;
 
 /* A value of either tree, as far as it is there. */
 typedef struct pair {
@@ -139,7 +139,7 @@ typedef struct pair {
     bool there[2];
 } pair;
 
-static void differ(walk *w, const pair *p);
+static void differ(comparison *w, const pair *p);
 
 static int compare_texts(const tree *s, const node *a, const tree *t, const node *b)
 {
@@ -148,7 +148,7 @@ static int compare_texts(const tree *s, const node *a, const tree *t, const node
     return order != 0 ? order : n < m ? -1 : n > m;
 }
 
-static void show(walk *w, const pair *p, int side, const char *where)
+static void show(comparison *w, const pair *p, int side, const char *where)
 {
     const tree *t = &w->trees[side];
     const node *n = p->there[side] ? &t->nodes[p->at[side]] : NULL;
@@ -160,7 +160,7 @@ static void show(walk *w, const pair *p, int side, const char *where)
         w->lines, "%.*s %s", n ? (int)length : 7, n ? t->text + n->begin : "nothing", where);
 }
 
-static void report(walk *w, const pair *p)
+static void report(comparison *w, const pair *p)
 {
     if (w->count++ >= NNCF__MOST_DIFFERENCES)
         return;
@@ -170,7 +170,8 @@ static void report(walk *w, const pair *p)
 }
 
 /* One step deeper: to the member `name`, or the element `index`. */
-static void descend(walk *w, const pair *p, const char *name, size_t name_length, size_t index)
+static void descend(
+    comparison *w, const pair *p, const char *name, size_t name_length, size_t index)
 {
     const size_t length = strlen(w->path), left = sizeof w->path - length;
     if (name)
@@ -216,7 +217,7 @@ static void find_members(members *m, const tree *t, uint32_t object)
     nncf__sort_indices(m->order, m->count, name_before, m);
 }
 
-static void differ_members(walk *w, const members m[2])
+static void differ_members(comparison *w, const members m[2])
 {
     size_t next[2] = {0, 0};
     while (next[0] < m[0].count || next[1] < m[1].count) {
@@ -240,7 +241,7 @@ static void differ_members(walk *w, const members m[2])
     }
 }
 
-static void differ_objects(walk *w, const pair *p)
+static void differ_objects(comparison *w, const pair *p)
 {
     members m[2];
     for (int side = 0; side < 2; side++)
@@ -255,7 +256,7 @@ static void differ_objects(walk *w, const pair *p)
     }
 }
 
-static void differ_arrays(walk *w, const pair *p)
+static void differ_arrays(comparison *w, const pair *p)
 {
     uint32_t at[2], end[2];
     for (int side = 0; side < 2; side++) {
@@ -271,7 +272,7 @@ static void differ_arrays(walk *w, const pair *p)
     }
 }
 
-static void differ(walk *w, const pair *p)
+static void differ(comparison *w, const pair *p)
 {
     const tree *t = w->trees;
     if (!p->there[0] || !p->there[1]) {
@@ -293,7 +294,7 @@ nncf_status nncf__config_differences(
     *count = 0;
     if (strcmp(ours, theirs) == 0)
         return NNCF_OK;
-    walk w = {.lines = lines};
+    comparison w = {.lines = lines};
     nncf_status status = make_tree(&w.trees[0], lines->context, ours);
     if (status == NNCF_OK)
         status = make_tree(&w.trees[1], lines->context, theirs);

@@ -164,7 +164,7 @@ void nncf__lookup_free(nncf__lookup *lookup)
     }
 }
 
-/* How many entries stand in front of the name, or also those that bear it. */
+/* How many entries sort before the name, or up to and including it. */
 static size_t bound(const nncf__lookup *lookup, int map, const char *name, bool behind_equal)
 {
     size_t low = 0, high = lookup->checkpoint->n_entries;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sparsity masks in a file, and the weights that they belong to. A snapshot of ours says which
- * those are
- * ("nncf.masks") where the saved tensor was the registered weight itself; otherwise the names tell,
- * as they do in files of NNCF's own, where a mask is "<module>.pre_ops.N.op.binary_mask".
+ * The sparsity masks in a file, and the weights that they belong to. Our snapshots list them
+ * ("nncf.masks") if the saved tensor was the registered weight itself. Otherwise the names decide,
+ * as in files of NNCF, where a mask is "<module>.pre_ops.N.op.binary_mask".
  */
 #include "formats/checkpoint/masks.h"
 
@@ -56,7 +55,7 @@ int32_t nncf__find_sparsity(const nncf_checkpoint *checkpoint)
 
 /* ---- which mask is whose ---- */
 
-/* Mark the entries that "nncf.mask_names" lists: a name alone says little, since an optimizer's
+/* Mark the entries that "nncf.mask_names" lists: a name alone is not enough, since an optimizer's
  * arrays end alike, and logits of an earlier stage may have been carried along. */
 nncf_status nncf__masks_mark(nncf_checkpoint *c)
 {
@@ -103,7 +102,7 @@ bool nncf__mask_fits(enum nncf__mask_form form, const nncf__entry *mask, size_t 
     return elements_of(mask) == (form == NNCF__FORM_BITS ? (count + 7) / 8 : count);
 }
 
-/* The name of the weight that a mask's name speaks of; `to` has room for the mask's name and
+/* The name of the weight that a mask belongs to, by its name; `to` can hold the mask's name and
  * ".weight". */
 static void weight_name(enum nncf__mask_form form, const char *mask, char *to)
 {
@@ -133,7 +132,7 @@ static void join(
             mask->name, weight->name);
 }
 
-/* "nncf.masks": an object of weights' names and masks' names. Other than that: nothing is said. */
+/* "nncf.masks": an object of weights' names and masks' names. Anything else is ignored. */
 static nncf_status take_pairs(nncf__masks *m, const nncf_checkpoint *c)
 {
     const char *text = nncf_checkpoint_text_get(c, "nncf.masks");
@@ -209,7 +208,7 @@ void nncf__masks_free(nncf__masks *masks)
     masks->of = NULL;
 }
 
-/* ---- what masks say ---- */
+/* ---- applying masks ---- */
 
 /* Of up to BLOCK elements from `begin` on, a multiple of 8: which stay. */
 static void read_block(nncf_context *context, enum nncf__mask_form form, const nncf__entry *mask,

@@ -171,8 +171,7 @@ static void log_lines(
         nncf__log(context, level, "%s: config: %.*s", path, (int)strcspn(p, "\n"), p);
 }
 
-/* Refuse, with all lines in one message; those that it has no room for are in the log with the
- * others. */
+/* Fail with all lines in one message; if it cannot hold them all, log them. */
 static nncf_status refuse_config(const nncf_checkpoint *c, const nncf_compression_ctrl *ctrl,
     size_t count, const nncf__text *lines, nncf_error *err)
 {

@@ -336,8 +336,7 @@ static nncf_status compose_and_write(writer *w, const nncf__state *state, nncf_e
         const nncf__entry *e = &w->items[w->order[i]];
         w->segments[1 + i] = (nncf__file_chunk){e->data, (size_t)e->end};
     }
-    /* length and header as one piece, so that the first write shows whether the device takes
-     * anything */
+    /* length and header in one write, so that an error of the device shows at once */
     nncf__text_append(&w->header, "........", 8);
     put_metadata(w);
     if (!put_tensors(w))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A controller's state: logits, masks and ranges as tensors, counters as texts of __metadata__.
- * Numbers that are not whole go into tensors, so that they come back bit for bit and no locale is
- * asked for the decimal point.
+ * Fractional numbers go into tensors: they are restored bit for bit, independent of the locale's
+ * decimal point.
  */
 #include "formats/checkpoint/state.h"
 
@@ -199,7 +199,7 @@ void nncf__saved_apply(const nncf__saved *v, nncf_compression_ctrl *ctrl, bool s
     ctrl->step = v->counters[NNCF__STEP];
     ctrl->frozen = v->counters[NNCF__FROZEN] != 0;
     ctrl->init_phase = v->counters[NNCF__INIT_DONE] ? NNCF__PHASE_DONE : NNCF__PHASE_PENDING;
-    ctrl->init_begun = ctrl->init_images = 0; /* an initialization that was under way begins anew */
+    ctrl->init_begun = ctrl->init_images = 0; /* an initialization that was running starts again */
     ctrl->schedule.epoch = v->counters[NNCF__SCHEDULE_EPOCH];
     ctrl->schedule.step = v->counters[NNCF__SCHEDULE_STEP];
     ctrl->loop = (ctrl->loop & NNCF__LOOP_IN_EPOCH) |
@@ -207,7 +207,7 @@ void nncf__saved_apply(const nncf__saved *v, nncf_compression_ctrl *ctrl, bool s
     if (v->counters[NNCF__STEPS_PER_EPOCH] > 0)
         ctrl->schedule.steps_per_epoch = v->counters[NNCF__STEPS_PER_EPOCH];
     if (!same_sparsity)
-        return; /* what follows is about how far that algorithm had come */
+        return; /* the rest is the progress of that algorithm */
     ctrl->schedule.bad_epochs = (int32_t)v->counters[NNCF__SCHEDULE_COUNT];
     ctrl->schedule.level = v->levels[0];
     ctrl->threshold = v->levels[1];

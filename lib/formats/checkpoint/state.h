@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a controller is made of, as tensors and texts. */
+/* A controller's state as tensors and texts. */
 #ifndef NNCF__FORMATS_CHECKPOINT_STATE_H
 #define NNCF__FORMATS_CHECKPOINT_STATE_H
 
@@ -57,7 +57,8 @@ typedef struct nncf__saved {
     int64_t counters[NNCF__N_COUNTERS];
     double levels[2];
 } nncf__saved;
-/* Without same_sparsity all but how far the sparsity algorithm had come. */
+/* Apply counters and levels to a controller. Without same_sparsity the progress of the sparsity
+ * algorithm is left out. */
 void nncf__saved_apply(const nncf__saved *saved, nncf_compression_ctrl *ctrl, bool same_sparsity);
 /* Where within an epoch the snapshot was made: after nncf__ctrl_restored(). */
 void nncf__saved_apply_moment(const nncf__saved *saved, nncf_compression_ctrl *ctrl);

@@ -75,7 +75,7 @@ static bool same_shape(const nncf_tensor *t, const int64_t *shape, size_t ndim)
 
 /* ---- all of them ---- */
 
-/* One call: what is asked for, what the file has, and what becomes of it. */
+/* One call: the requested tensors, what the file has, and the results. */
 typedef struct loading {
     const nncf_checkpoint *c;
     const nncf_checkpoint_tensor *tensors;
@@ -195,7 +195,7 @@ static nncf_status load(loading *l, nncf_error *err)
     return NNCF_OK;
 }
 
-/* Everything that can fail, and the loading behind it. */
+/* Everything that can fail, then the loading. */
 static nncf_status prepare_and_load(loading *l, nncf_error *err)
 {
     nncf_context *context = l->c->context;

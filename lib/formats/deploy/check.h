@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Does the layer normalize: behind its product, or as one that the host runs? */
+/* Does the layer normalize: after its product, or as an operator that the host runs? */
 bool nncf__has_norm(const nncf_layer *layer);
 /* out = mask(weight) of eval mode for n elements from `begin`, a multiple of 8. */
 void nncf__masked_weight(const nncf_layer *layer, size_t begin, size_t n, float *out);

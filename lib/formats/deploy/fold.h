@@ -8,7 +8,8 @@
 /* What follows the product of a conv2d or linear layer in eval mode, bias and batch norm together:
  * y = activation(product * factor[c] + shift[c]); both [out_channels], in double. Without batch
  * norm the factor is 1. Folded into a weight, factor[c] multiplies row c: of a quantized one its
- * step, so that the codes stay. Refused: a channel whose factor or shift is not finite as a float.
+ * scale, so that the codes stay. An error: a channel whose factor or shift is not finite as a
+ * float.
  */
 nncf_status nncf__fold_batch_norm(
     const nncf_layer *layer, double *factor, double *shift, nncf_error *err);

@@ -75,7 +75,7 @@ typedef struct nncf__onnx_builder {
 
 #define NNCF__ONNX_OPENVINO_DOMAIN "org.openvinotoolkit"
 
-/* Room in the builder's lists for one layer: see graph.c. */
+/* Space in the builder's lists for one layer: see graph.c. */
 enum {
     NNCF__ONNX_LAYER_NODES = 16,
     NNCF__ONNX_LAYER_TENSORS = 24,

@@ -69,7 +69,7 @@ char *nncf__onnx_printf(nncf__onnx_builder *b, const char *format, ...)
     return text;
 }
 
-/* A node with room for what it may refer to. */
+/* A node with space for its inputs, outputs and attributes. */
 typedef struct node_room {
     Nncf__Onnx__NodeProto node;
     char *inputs[NNCF__ONNX_INPUTS];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nncf_export_onnx(): what is asked for, what stands around the graph, and the limits of the
+/* nncf_export_onnx(): its parameters, what surrounds the graph, and the limits of the
  * format. */
 #include "base/alloc.h"
 #include "base/error.h"

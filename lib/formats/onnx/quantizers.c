@@ -4,7 +4,7 @@
  *
  * A quantizer's codes have their zero point subtracted (nncf__fq), so they fit into int8 with zero
  * point 0 when they are signed, and into uint8 with zero point -low otherwise. A folded factor
- * scales the step of its channel; a negative one turns the codes round as well. FakeQuantize is
+ * multiplies the scale of its channel; a negative one negates the codes as well. FakeQuantize is
  * given the ends of the range instead: values of codes low and high.
  */
 #include "base/error.h"
@@ -26,7 +26,7 @@ static nncf_status out_of_memory(nncf__onnx_builder *b)
     return nncf__fail(b->err, NNCF_E_NOMEM, NULL, "no memory for the export");
 }
 
-/* The range of codes and the step of a channel, a folded factor included. */
+/* The range of codes and the scale of a channel, a folded factor included. */
 typedef struct grid {
     float scale;
     int low, high;

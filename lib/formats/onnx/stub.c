@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nncf_export_onnx() of a library that was built without ONNX: the function is there, and says so.
+/* nncf_export_onnx() of a library that was built without ONNX: the function exists and returns an
+ * error.
  */
 #include "base/error.h"
 

@@ -65,7 +65,7 @@ static bool open_place(nncf_context *context, const char *path, place *p)
 
 /* A name that is likely not taken: the base, cut so that the suffix fits into NAME_MAX, and a
  * number that differs between attempts, calls and processes, also of equal ids as containers have
- * them. So what a killed process left behind is in nobody's way. */
+ * them. So files left by a killed process do no harm. */
 static void temporary_name(char name[NAME_MAX + 1], const char *base, int attempt)
 {
     char suffix[64];
@@ -90,7 +90,7 @@ typedef struct target {
     struct stat info;
 } target;
 
-/* A new file in the folder. One that replaces another is nobody else's to read until it has the
+/* A new file in the folder. One that replaces another is private until it has the
  * other's mode; a new one has what the umask leaves. -1 and errno. */
 static int create_temporary(const place *p, const target *old, char name[NAME_MAX + 1])
 {
@@ -165,7 +165,7 @@ static bool fill_pieces(void *user, nncf__file_sink *sink)
     return ok;
 }
 
-/* Fill the temporary file, give it the old one's mode, and see it on the device; false: errno says
+/* Fill the temporary file, give it the old one's mode, and sync it to the device; false: errno says
  * why. Closes it. */
 static bool fill_temporary(int fd, const target *old, const content *what)
 {

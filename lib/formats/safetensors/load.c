@@ -2,8 +2,7 @@
 /*
  * Reading a file: the header, its entries put into the order of their data, the checksums of our
  * own files, the data. Nothing is allocated from a size that the file merely claims: the header's
- * length is bounded by the file's size first, and the data is what the file holds behind the
- * header.
+ * length is bounded by the file's size first, and the data is what follows the header in the file.
  */
 #include "formats/safetensors/load.h"
 

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Sort indices 0..count-1 by less(); takes no memory. */
+/* Sort indices 0..count-1 by less(); needs no memory. */
 void nncf__sort_indices(size_t *indices, size_t count,
     bool (*less)(const void *arg, size_t a, size_t b), const void *arg);
 /* Decimal int64, nothing else in the text. */

@@ -127,7 +127,7 @@ static size_t channel_of(const weight *w, size_t i)
     return w->q->channels > 1 ? i / inner % w->q->channels : 0;
 }
 
-/* Stored code of element i. The value is code * step rounded once, so that the quotient is within
+/* Stored code of element i. The value is code * scale rounded once, so that the quotient is within
  * half of the code. */
 static int32_t code_of(const weight *w, size_t i)
 {
@@ -188,8 +188,8 @@ static nncf_status put_scales(list *l, const weight *w, size_t *bytes, nncf_erro
         stored_signed(w->q) ? NULL : put_row(l, w->layer, "weight_zero_point", NNCF_I32, channels);
     for (size_t c = 0; !l->failed && c < channels; c++) {
         size_t own = w->q->channels > 1 ? c : 0;
-        double step = (double)w->q->fq[own].scale;
-        scale[c] = (float)(w->factor ? step * w->factor[c] : step);
+        double unfolded = (double)w->q->fq[own].scale;
+        scale[c] = (float)(w->factor ? unfolded * w->factor[c] : unfolded);
         if (!isfinite(scale[c]))
             return nncf__fail(err, NNCF_E_UNSUPPORTED, w->layer->scope,
                 "%s: batch norm folded into the weight's scale of channel %zu is not finite",
@@ -278,7 +278,7 @@ static void put_quantizer(
     nncf__text_printf(&l->layers, ",\"%s_bits\":%d", what, (int)q->params.bits);
 }
 
-/* Are the quantizers' ranges there, and numbers? Makes their steps. */
+/* Check that the quantizers have finite ranges, and refresh their scales. */
 static nncf_status check_quantizers(const nncf_layer *layer, nncf_error *err)
 {
     for (int i = 0; i < NNCF__N_SLOTS; i++) {
