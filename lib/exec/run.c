@@ -68,18 +68,14 @@ nncf_status nncf__layer_output_shape(
     return NNCF_OK;
 }
 
-static size_t input_count(const nncf_layer *layer)
-{
-    return nncf__kind_of(layer)->n_inputs;
-}
-
 /* As many tensors as the layer reads? One that the host runs is refused for that reason, later. */
 static nncf_status check_count(const nncf_layer *layer, size_t n_x, nncf_error *err)
 {
-    if (nncf__kind_is_run_by_host(nncf__kind_of(layer)) || n_x == input_count(layer))
+    const nncf__kind *kind = nncf__kind_of(layer);
+    if (n_x == kind->n_inputs || (n_x > 0 && nncf__kind_is_run_by_host(kind)))
         return NNCF_OK;
     return nncf__fail(err, NNCF_E_ARG, NULL, "n_x is %zu; the layer reads %zu tensor%s", n_x,
-        input_count(layer), input_count(layer) == 1 ? "" : "s");
+        kind->n_inputs, kind->n_inputs == 1 ? "" : "s");
 }
 
 static nncf_status output_shape(const nncf_layer *layer, const nncf_tensor *x, size_t n_x,
@@ -137,43 +133,47 @@ static nncf_status check_apart(const nncf__named *a, const int64_t a_shape[4], c
     return nncf__fail(err, NNCF_E_ARG, NULL, "%s and %s overlap in memory", a->name, b->name);
 }
 
-/* The names of a call's tensors: a sum has two of each. */
-static nncf__named named(
-    const nncf_layer *layer, const char *const names[3], const nncf_tensor *tensors, size_t i)
+/* A call's inputs, or their gradients, as many as the layer reads; and what messages name them. */
+typedef struct inputs {
+    const nncf_tensor *tensors;
+    size_t count;
+    /* of the only one, or of the first and the second */
+    const char *names[3];
+} inputs;
+
+static inputs inputs_of(const nncf_tensor *x, size_t n_x)
 {
-    return (nncf__named){names[input_count(layer) == 1 ? 0 : 1 + i], &tensors[i]};
+    return (inputs){x, n_x, {"x", "x[0]", "x[1]"}};
 }
 
-static nncf__named x_of(const nncf_layer *layer, const nncf_tensor *x, size_t i)
+static inputs gradients_of(const nncf_tensor *dx, size_t n_x)
 {
-    static const char *const names[3] = {"x", "x[0]", "x[1]"};
-    return named(layer, names, x, i);
+    return (inputs){dx, n_x, {"dx", "dx[0]", "dx[1]"}};
 }
 
-static nncf__named dx_of(const nncf_layer *layer, const nncf_tensor *dx, size_t i)
+static nncf__named input_at(const inputs *x, size_t i)
 {
-    static const char *const names[3] = {"dx", "dx[0]", "dx[1]"};
-    return named(layer, names, dx, i);
+    return (nncf__named){x->names[x->count == 1 ? 0 : 1 + i], &x->tensors[i]};
 }
 
-static nncf_status check_all_apart(const nncf_layer *layer, const nncf_tensor *x,
-    const nncf__named *y, const int64_t in[4], const int64_t out[4], nncf_error *err)
+static nncf_status check_all_apart(const inputs *x, const nncf__named *y, const int64_t in[4],
+    const int64_t out[4], nncf_error *err)
 {
     nncf_status status = NNCF_OK;
-    for (size_t i = 0; i < input_count(layer) && status == NNCF_OK; i++) {
-        const nncf__named input = x_of(layer, x, i);
+    for (size_t i = 0; i < x->count && status == NNCF_OK; i++) {
+        const nncf__named input = input_at(x, i);
         status = check_apart(&input, in, y, out, err);
     }
     return status;
 }
 
 /* Check the inputs and y (or dy), which may be of the type y_codes, and work out both shapes. */
-static nncf_status check_pair(const nncf_layer *layer, const nncf_tensor *x, const nncf__named *y,
+static nncf_status check_pair(const nncf_layer *layer, const inputs *x, const nncf__named *y,
     int32_t y_codes, int64_t in[4], int64_t out[4], nncf_error *err)
 {
     nncf_status status = NNCF_OK;
-    for (size_t i = 0; i < input_count(layer) && status == NNCF_OK; i++) {
-        const nncf__named input = x_of(layer, x, i);
+    for (size_t i = 0; i < x->count && status == NNCF_OK; i++) {
+        const nncf__named input = input_at(x, i);
         const int32_t codes = nncf__layer_input_dtype(layer, i);
         status = i == 0 ? nncf__layer_check_tensor(&input, codes, NULL, err)
                         : nncf__layer_check_as(&input, codes, in, err);
@@ -186,10 +186,10 @@ static nncf_status check_pair(const nncf_layer *layer, const nncf_tensor *x, con
         return status;
     /* a maximum has no codes of its own: those of its input, or none */
     const bool quantizes = layer->compression && layer->compression->output_quantizer;
-    if (y->tensor->dtype != NNCF_F32 && !quantizes && x->dtype != y->tensor->dtype)
+    if (y->tensor->dtype != NNCF_F32 && !quantizes && x->tensors[0].dtype != y->tensor->dtype)
         return nncf__fail(err, NNCF_E_DTYPE, NULL,
             "%s is to be codes, but x, whose maxima they are, is floats", y->name);
-    return check_all_apart(layer, x, y, in, out, err);
+    return check_all_apart(x, y, in, out, err);
 }
 
 /* ---- blocks ---- */
@@ -208,18 +208,18 @@ static bool is_alike(const nncf_tensor *t, int32_t dtype, const int64_t shape[4]
 /* The block that is prepared, if it is for such tensors: then they need no further check but for
  * overlaps. */
 static const nncf__block *known_block(
-    const nncf_layer *layer, const nncf_tensor *x, const nncf_tensor *y, int32_t y_dtype)
+    const nncf_layer *layer, const inputs *x, const nncf_tensor *y, int32_t y_dtype)
 {
     const nncf__block *b = nncf__block_current(layer);
     bool known = b && is_alike(y, y_dtype, b->out);
-    for (size_t i = 0; known && i < b->kind->n_inputs; i++)
-        known = is_alike(&x[i], b->key.x_dtype[i], b->key.in);
+    for (size_t i = 0; known && i < x->count; i++)
+        known = is_alike(&x->tensors[i], b->key.x_dtype[i], b->key.in);
     return known ? b : NULL;
 }
 
 /* Check a call's tensors, and find the block for them. */
-static nncf_status prepare(nncf_layer *layer, const nncf_tensor *x, const nncf__named *y,
-    bool forward, const nncf__block **block, nncf_error *err)
+static nncf_status prepare(nncf_layer *layer, const inputs *x, const nncf__named *y, bool forward,
+    const nncf__block **block, nncf_error *err)
 {
     const nncf_tensor *t = y->tensor;
     int64_t in[4], out[4];
@@ -227,7 +227,7 @@ static nncf_status prepare(nncf_layer *layer, const nncf_tensor *x, const nncf__
     const nncf__block *b = known_block(layer, x, t, forward ? t->dtype : NNCF_F32);
     if (b && (!forward || b->key.y_dtype == t->dtype)) {
         *block = b;
-        return check_all_apart(layer, x, y, b->key.in, b->out, err);
+        return check_all_apart(x, y, b->key.in, b->out, err);
     }
     nncf_status status = check_pair(
         layer, x, y, forward ? nncf__layer_output_dtype(layer) : (int32_t)NNCF_F32, in, out, err);
@@ -235,8 +235,8 @@ static nncf_status prepare(nncf_layer *layer, const nncf_tensor *x, const nncf__
         status = nncf__layer_check_batch_norm(layer, out, err);
     if (status != NNCF_OK)
         return status;
-    for (size_t i = 0; i < input_count(layer); i++)
-        x_dtype[i] = x[i].dtype;
+    for (size_t i = 0; i < x->count; i++)
+        x_dtype[i] = x->tensors[i].dtype;
     *block = nncf__block_get(layer, in, out, x_dtype, t->dtype);
     return NNCF_OK;
 }
@@ -343,12 +343,13 @@ static nncf_status check_state(
 static nncf_status forward(
     nncf_layer *layer, const nncf_tensor *x, size_t n_x, nncf_tensor *y, nncf_error *err)
 {
+    const inputs xs = inputs_of(x, n_x);
     const nncf__block *b;
     if (!x || !y)
         return is_null(!x ? "x" : "y", err);
     nncf_status status = check_count(layer, n_x, err);
     if (status == NNCF_OK)
-        status = prepare(layer, x, &(nncf__named){"y", y}, true, &b, err);
+        status = prepare(layer, &xs, &(nncf__named){"y", y}, true, &b, err);
     if (status != NNCF_OK)
         return status;
     nncf__call call = call_of(layer, b, x);
@@ -374,30 +375,41 @@ nncf_status nncf_layer_forward(
     return nncf__layer_report(layer, "nncf_layer_forward", status, &reason, err);
 }
 
-static nncf_status check_dx(const nncf_layer *layer, const nncf_tensor *x, const nncf__named *dy,
+/* Floats of the shape of x. */
+static nncf_status check_gradient(
+    const nncf_layer *layer, const nncf__named *d, const int64_t in[4], nncf_error *err)
+{
+    int64_t shape[4];
+    if (is_alike(d->tensor, NNCF_F32, in))
+        return NNCF_OK;
+    nncf_status status = nncf__layer_check_tensor(d, NNCF_F32, NULL, err);
+    if (status == NNCF_OK)
+        status = nncf__layer_input_shape(layer, d, shape, err);
+    if (status == NNCF_OK && memcmp(shape, in, sizeof shape) != 0)
+        status = nncf__fail(err, NNCF_E_SHAPE, NULL,
+            "%s is (%lld,%lld,%lld,%lld), but x is (%lld,%lld,%lld,%lld)", d->name,
+            (long long)shape[0], (long long)shape[1], (long long)shape[2], (long long)shape[3],
+            (long long)in[0], (long long)in[1], (long long)in[2], (long long)in[3]);
+    return status;
+}
+
+static nncf_status check_dx(const nncf_layer *layer, const inputs *x, const nncf__named *dy,
     const nncf_tensor *dx, const int64_t in[4], const int64_t out[4], nncf_error *err)
 {
+    const inputs gradients = gradients_of(dx, x->count);
     nncf_status status = NNCF_OK;
-    for (size_t i = 0; i < input_count(layer) && status == NNCF_OK; i++) {
-        const nncf__named d = dx_of(layer, dx, i);
-        int64_t shape[4];
-        status = nncf__layer_check_tensor(&d, NNCF_F32, NULL, err);
-        if (status == NNCF_OK)
-            status = nncf__layer_input_shape(layer, &d, shape, err);
-        if (status == NNCF_OK && memcmp(shape, in, sizeof shape) != 0)
-            status = nncf__fail(err, NNCF_E_SHAPE, NULL,
-                "%s is (%lld,%lld,%lld,%lld), but x is (%lld,%lld,%lld,%lld)", d.name,
-                (long long)shape[0], (long long)shape[1], (long long)shape[2], (long long)shape[3],
-                (long long)in[0], (long long)in[1], (long long)in[2], (long long)in[3]);
+    for (size_t i = 0; i < x->count && status == NNCF_OK; i++) {
+        const nncf__named d = input_at(&gradients, i);
+        status = check_gradient(layer, &d, in, err);
         if (status == NNCF_OK)
             status = check_apart(&d, in, dy, out, err);
-        for (size_t j = 0; j < input_count(layer) && status == NNCF_OK; j++) {
-            const nncf__named input = x_of(layer, x, j);
+        for (size_t j = 0; j < x->count && status == NNCF_OK; j++) {
+            const nncf__named input = input_at(x, j);
             status = check_apart(&d, in, &input, in, err);
         }
     }
-    if (status == NNCF_OK && input_count(layer) == 2 && dx[0].data != dx[1].data) {
-        const nncf__named a = dx_of(layer, dx, 0), b = dx_of(layer, dx, 1);
+    if (status == NNCF_OK && x->count == 2 && dx[0].data != dx[1].data) {
+        const nncf__named a = input_at(&gradients, 0), b = input_at(&gradients, 1);
         status = check_apart(&a, in, &b, in, err);
     }
     return status;
@@ -406,15 +418,16 @@ static nncf_status check_dx(const nncf_layer *layer, const nncf_tensor *x, const
 static nncf_status backward(nncf_layer *layer, const nncf_tensor *x, size_t n_x, nncf_tensor *dy,
     nncf_tensor *dx, nncf_error *err)
 {
+    const inputs xs = inputs_of(x, n_x);
     const nncf__block *b;
     if (!x || !dy)
         return is_null(!x ? "x" : "dy", err);
     const nncf__named gradient = {"dy", dy};
     nncf_status status = check_count(layer, n_x, err);
     if (status == NNCF_OK)
-        status = prepare(layer, x, &gradient, false, &b, err);
+        status = prepare(layer, &xs, &gradient, false, &b, err);
     if (status == NNCF_OK && dx)
-        status = check_dx(layer, x, &gradient, dx, b->key.in, b->out, err);
+        status = check_dx(layer, &xs, &gradient, dx, b->key.in, b->out, err);
     if (status == NNCF_OK)
         status = check_state(layer, b, x, err);
     if (status == NNCF_OK)
