@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * nncf_model_memory() of random models against what an allocator counts, to the byte: every kind of
+ * layer, group and stride, with and without batch norm, activation, quantizers and masks, run in
+ * floats while ranges are observed, in floats after it, and in codes.
+ */
+#include "base/context.h"
+#include "graph/model.h"
+#include "support/fixture.h"
+
+enum { MOST = 8, CASES = 60, SCOPE = 24 };
+
+typedef struct node {
+    nncf_layer *layer;
+    fx_block block;
+    char scope[SCOPE];
+    /* nodes it reads; -1: the model's input */
+    int from[2];
+    size_t n_in, count;
+    int64_t shape[4];
+    int32_t ndim, dtype;
+    float *y, *d;
+} node;
+
+typedef struct net {
+    nncf_model *model;
+    node nodes[MOST];
+    int n_nodes;
+    int64_t input[4];
+    float *x;
+    uint64_t state;
+} net;
+
+static int64_t draw(net *n, int64_t low, int64_t high)
+{
+    return low + (int64_t)(fx_next(&n->state) % (uint64_t)(high - low + 1));
+}
+
+static nncf_tensor output_of(net *n, int i)
+{
+    if (i < 0)
+        return (nncf_tensor){.data = n->x, .ndim = 4, .shape = n->input};
+    node *k = &n->nodes[i];
+    return (nncf_tensor){.data = k->y, .ndim = k->ndim, .shape = k->shape, .dtype = k->dtype};
+}
+
+static void finish_node(net *n, node *k)
+{
+    const nncf_tensor x[2] = {output_of(n, k->from[0]), output_of(n, k->from[1])};
+    ck_assert_int_eq(
+        nncf_layer_output_shape(k->layer, x, k->n_in, k->shape, 4, &k->ndim, NULL), NNCF_OK);
+    k->count = 1;
+    for (int i = 0; i < k->ndim; i++)
+        k->count *= (size_t)k->shape[i];
+    k->y = fx_alloc(k->count, sizeof(float));
+    k->d = fx_alloc(k->count, sizeof(float));
+    n->n_nodes++;
+}
+
+static void add_product(net *n, node *k, const int64_t in[4], bool linear)
+{
+    const int32_t window = (int32_t)draw(n, 1, in[2] < 5 || in[3] < 5 ? 1 : 5);
+    const bool depthwise = draw(n, 0, 2) == 0;
+    const int64_t groups = depthwise ? in[1] : in[1] % 2 == 0 && draw(n, 0, 3) == 0 ? 2 : 1;
+    k->block = (fx_block){.scope = k->scope,
+        .in_channels = in[1],
+        .out_channels = depthwise ? in[1] : groups * draw(n, 1, 9),
+        .kernel = {window, window},
+        .groups = (int32_t)groups,
+        .bias = draw(n, 0, 1),
+        .batch_norm = draw(n, 0, 1),
+        .activation = (int32_t)draw(n, 0, 2),
+        .linear = linear};
+    for (int i = 0; i < 2; i++) {
+        k->block.stride[i] = (int32_t)draw(n, 1, 2);
+        k->block.padding[i] = (int32_t)draw(n, 0, window / 2);
+        k->block.dilation[i] = 1;
+    }
+    if (linear) {
+        k->block.in_channels = in[1] * in[2] * in[3];
+        k->block.out_channels = draw(n, 1, 9);
+        k->block.groups = 1;
+        k->block.batch_norm = false;
+    }
+    fx_register(n->model, &k->block, k->from[0] < 0 ? NULL : n->nodes[k->from[0]].layer, &n->state);
+    k->layer = k->block.layer;
+}
+
+static void add_pool(net *n, node *k, const int64_t in[4])
+{
+    const bool windows = in[2] > 2 && in[3] > 2;
+    const nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = k->scope,
+        .kind = windows ? (int32_t)draw(n, 0, 2) : NNCF_POOL_GLOBAL_AVERAGE,
+        .inputs = k->from[0] < 0 ? NULL : &n->nodes[k->from[0]].layer,
+        .n_inputs = k->from[0] < 0 ? 0 : 1};
+    nncf_pool2d_params q = p;
+    if (q.kind != NNCF_POOL_GLOBAL_AVERAGE)
+        q.kernel[0] = q.kernel[1] = 2;
+    ck_assert_int_eq(nncf_model_add_pool2d(n->model, &q, &k->layer, NULL), NNCF_OK);
+}
+
+static void add_sum(net *n, node *k)
+{
+    nncf_layer *both[2] = {n->nodes[k->from[0]].layer, n->nodes[k->from[1]].layer};
+    const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = k->scope, .inputs = both,
+        .n_inputs = 2, .activation = (int32_t)draw(n, 0, 2)};
+    ck_assert_int_eq(nncf_model_add_add(n->model, &p, &k->layer, NULL), NNCF_OK);
+    k->n_in = 2;
+}
+
+/* Each node reads the one before it; a sum, also another one of its shape. */
+static void make_net(net *n)
+{
+    const int count = (int)draw(n, 1, MOST);
+    for (int i = 0; i < count; i++) {
+        node *k = &n->nodes[i];
+        const int64_t *last = i > 0 ? n->nodes[i - 1].shape : n->input;
+        const int kind = (int)draw(n, 0, 5);
+        int twin = i - 2;
+        *k = (node){.from = {i - 1, i - 1}, .n_in = 1};
+        while (twin >= 0 && memcmp(n->nodes[twin].shape, last, sizeof n->input) != 0)
+            twin--;
+        snprintf(k->scope, sizeof k->scope, "N/Layer[l%d]", i);
+        if (i > 0 && n->nodes[i - 1].ndim == 2)
+            return;
+        if (kind == 0 && i == count - 1) {
+            add_product(n, k, last, true);
+        } else if (kind == 1) {
+            add_pool(n, k, last);
+        } else if (kind <= 3 && i > 0) {
+            k->from[1] = twin >= 0 ? twin : i - 1;
+            add_sum(n, k);
+        } else {
+            add_product(n, k, last, false);
+        }
+        finish_node(n, k);
+    }
+}
+
+static void forward(net *n, bool codes)
+{
+    for (int i = 0; i < n->n_nodes; i++) {
+        node *k = &n->nodes[i];
+        const nncf_tensor x[2] = {output_of(n, k->from[0]), output_of(n, k->from[1])};
+        k->dtype = codes ? nncf_layer_output_dtype(k->layer) : NNCF_F32;
+        nncf_tensor y = output_of(n, i);
+        ck_assert_int_eq(nncf_layer_forward(k->layer, x, k->n_in, &y, NULL), NNCF_OK);
+    }
+}
+
+static void backward(net *n)
+{
+    for (int i = n->n_nodes - 1; i >= 0; i--) {
+        node *k = &n->nodes[i];
+        const nncf_tensor x[2] = {output_of(n, k->from[0]), output_of(n, k->from[1])};
+        nncf_tensor dy = {.data = k->d, .ndim = k->ndim, .shape = k->shape}, dx[2];
+        for (size_t j = 0; j < 2 && k->from[0] >= 0; j++) {
+            node *to = &n->nodes[k->from[j]];
+            dx[j] = (nncf_tensor){.data = to->d, .ndim = to->ndim, .shape = to->shape};
+        }
+        fx_fill(k->d, k->count, 1, &n->state);
+        ck_assert_int_eq(
+            nncf_layer_backward(k->layer, x, k->n_in, &dy, k->from[0] < 0 ? NULL : dx, NULL),
+            NNCF_OK);
+    }
+}
+
+static const char *const configs[] = {NULL, FX_CONFIG(FX_INT8), FX_CONFIG(FX_RB "," FX_INT8),
+    FX_CONFIG("{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 1, "
+              "\"type\": \"min_max\"}, \"weights\": {\"mode\": \"asymmetric\", \"per_channel\": "
+              "true}, \"activations\": {\"mode\": \"asymmetric\"}}"),
+    FX_CONFIG("{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 1, "
+              "\"type\": \"min_max\"}, \"activations\": {\"per_channel\": true}}"),
+    FX_CONFIG(FX_RB)};
+
+START_TEST(random_models_take_what_was_predicted)
+{
+    const int32_t mode = _i % 2 ? NNCF_MODE_EVAL : NNCF_MODE_TRAIN;
+    static const int32_t isas[] = {NNCF_ISA_BEST, NNCF_ISA_PORTABLE, NNCF_ISA_REFERENCE};
+    const char *config = configs[(size_t)_i / 2 % (sizeof configs / sizeof *configs)];
+    fx_memory c = {0};
+    nncf_memory m = {NNCF_PARAMS(nncf_memory)}, again = m;
+    nncf_error err = NNCF_ERROR_INIT;
+    net *n = fx_alloc(1, sizeof *n);
+    nncf_compression_ctrl *ctrl = NULL;
+    nncf_context *context = fx_new_context(&c, 1 + _i % 3, isas[_i % 7 < 5 ? 0 : _i % 7 - 4], 3);
+    n->state = (uint64_t)_i;
+    const int64_t input[4] = {draw(n, 2, 4), draw(n, 1, 20), draw(n, 1, 14), draw(n, 1, 14)};
+    memcpy(n->input, input, sizeof input);
+    n->x = fx_alloc((size_t)(input[0] * input[1] * input[2] * input[3]), sizeof(float));
+    fx_fill(n->x, (size_t)(input[0] * input[1] * input[2] * input[3]), 2, &n->state);
+    ck_assert_int_eq(nncf_model_create(context, &n->model, NULL), NNCF_OK);
+    make_net(n);
+    if (config) {
+        nncf_config *parsed = fx_config(context, config);
+        ck_assert_msg(nncf_compression_ctrl_create(n->model, parsed, &ctrl, &err) == NNCF_OK ||
+                err.status == NNCF_E_UNSUPPORTED || err.status == NNCF_E_NOTFOUND,
+            "%s", err.message);
+        nncf_config_destroy(parsed);
+    }
+    ck_assert_ptr_null(context->scratch);
+    const size_t before = c.bytes;
+    const nncf_tensor x = {.ndim = 4, .shape = n->input};
+    ck_assert_int_eq(nncf_model_memory(n->model, &x, 1, mode, &m, NULL), NNCF_OK);
+    ck_assert_uint_eq(c.bytes, before);
+    ck_assert_int_eq(nncf_model_set_mode(n->model, mode), NNCF_OK);
+    int32_t more = ctrl != NULL;
+    while (more) {
+        ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
+        if (more)
+            forward(n, false);
+    }
+    for (int step = 0; step < 4; step++) {
+        const size_t calls = c.calls;
+        forward(n, step % 2);
+        if (mode == NNCF_MODE_TRAIN)
+            backward(n);
+        if (step > 1)
+            ck_assert_uint_eq(c.calls, calls);
+    }
+    ck_assert_msg(c.bytes - before == m.library, "case %d: %zu bytes, %zu were predicted", _i,
+        (size_t)c.bytes - before, (size_t)m.library);
+    ck_assert_int_eq(nncf_model_memory(n->model, &x, 1, mode, &again, NULL), NNCF_OK);
+    ck_assert_mem_eq(&m, &again, sizeof m);
+
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(n->model);
+    nncf_context_destroy(context);
+    for (int i = 0; i < n->n_nodes; i++) {
+        if (n->nodes[i].block.scope)
+            fx_release(&n->nodes[i].block);
+        free(n->nodes[i].y);
+        free(n->nodes[i].d);
+    }
+    free(n->x);
+    free(n);
+    ck_assert_uint_eq(c.live, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("memory");
+    TCase *tc = fx_case(suite, "random", 120);
+    tcase_add_loop_test(tc, random_models_take_what_was_predicted, 0, 2 * CASES);
+    return fx_main(suite);
+}
