@@ -54,7 +54,8 @@ def comments_of_c(text):
 
 
 def code_of_c(text):
-    return re.sub(r'/\*.*?\*/|//[^\n]*', blank, text, flags=re.DOTALL)
+    """Without comments and without what stands in quotes."""
+    return re.sub(r'/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*"', blank, text, flags=re.DOTALL)
 
 
 def search(path, text, words):

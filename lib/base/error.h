@@ -26,9 +26,9 @@ nncf_status nncf__fail_errno(
     nncf_error *err, int os_errno, const char *where, const char *format, ...) NNCF_PRINTF(4, 5);
 
 /*
- * Copy a caller's parameter struct into a zeroed one of ours. `src` begins with its size_t
- * struct_size. Smaller: the rest is zero. Larger: the bytes that we do not know must be zero, else
- * NNCF_E_ARG (the caller requests something impossible).
+ * Copy a caller's parameter struct into a zeroed struct of the library. `src` begins with its
+ * size_t struct_size. Smaller: the rest is zero. Larger: the bytes that we do not know must be
+ * zero, else NNCF_E_ARG (the caller requests something impossible).
  */
 nncf_status nncf__params_copy(
     void *dst, size_t dst_size, const void *src, const char *type_name, nncf_error *err);

@@ -47,7 +47,7 @@ typedef struct job {
     nncf__chunk_fn *fn;
     void *arg;
     size_t n_chunks;
-    /* first chunk that nobody has taken */
+    /* first chunk that no thread has taken */
     _Alignas(64) atomic_size_t next;
 } job;
 
@@ -81,9 +81,9 @@ struct nncf__pool {
 
 /*
  * fork() copies the pool into the child, but not the workers: `active` may count one there that was
- * just looking in, the mutex may be held for ever, and `sleepers` says who is not there. So a child
- * never touches the pool: the caller does all the work. getpid() before each job would tell as
- * well, at the price of a system call.
+ * just polling, the mutex may stay locked, and `sleepers` counts threads that do not exist. So a
+ * child never touches the pool: the caller does all the work. getpid() before each job would show
+ * as well, at the price of a system call.
  */
 static atomic_uint forks_so_far;
 static pthread_once_t forks_are_counted = PTHREAD_ONCE_INIT;
@@ -150,7 +150,7 @@ static void wait_for_job(struct nncf__pool *pool, uint64_t seen)
 
     pthread_mutex_lock(&pool->mutex);
     atomic_fetch_add(&pool->sleepers, 1);
-    /* Woken too late for a job it goes on looking out, awake: there may be more where that came
+    /* Woken too late for a job, it keeps polling: more jobs may follow, as that one came
      * from. */
     if (!is_called(pool, seen))
         pthread_cond_wait(&pool->wake, &pool->mutex);

@@ -48,7 +48,7 @@ nncf__text nncf__text_into(char *buffer, size_t capacity)
 }
 
 /* Bytes of a caller's buffer that are free, the final NUL's left out. */
-static size_t room_left(const nncf__text *text)
+static size_t space_left(const nncf__text *text)
 {
     return text->capacity > text->length + 1 ? text->capacity - text->length - 1 : 0;
 }
@@ -56,7 +56,7 @@ static size_t room_left(const nncf__text *text)
 void nncf__text_append(nncf__text *text, const char *data, size_t length)
 {
     if (text->fixed) {
-        const size_t room = room_left(text), fits = length < room ? length : room;
+        const size_t space = space_left(text), fits = length < space ? length : space;
         if (fits > 0) {
             memcpy(text->data + text->length, data, fits);
             text->data[text->length + fits] = '\0';
@@ -99,10 +99,10 @@ void nncf__text_printf(nncf__text *text, const char *format, ...)
         return;
     }
     if (text->fixed) {
-        const size_t room = room_left(text);
-        if (room > 0) {
+        const size_t space = space_left(text);
+        if (space > 0) {
             va_start(args, format);
-            vsnprintf(text->data + text->length, room + 1, format, args);
+            vsnprintf(text->data + text->length, space + 1, format, args);
             va_end(args);
         }
         text->length += (size_t)length;

@@ -18,7 +18,7 @@ const nncf__algorithm *nncf__config_algorithms(const nncf_config *config, size_t
 /* Line of algorithm `algorithm`, or of what the path of keys `steps` leads to in it, as far as the
  * file has them (*taken keys; nullable). *out receives the path in the file. */
 int32_t nncf__config_origin(const nncf_config *config, size_t algorithm, const char *const *steps,
-    size_t n_steps, char *out, size_t room, size_t *taken);
+    size_t n_steps, char *out, size_t capacity, size_t *taken);
 /* The canonical `compression` part as JSON text (keys sorted by the table, defaults in): what a
  * snapshot compares. Append to text. */
 void nncf__config_canonical(const nncf_config *config, nncf__text *text);

@@ -90,7 +90,7 @@ static void describe(nncf_context *context)
         context->params.parallel_for ? " of the host" : "");
 }
 
-/* The kernels and micro-kernel that this CPU and the ceiling of the parameters allow: fills
+/* The kernels and microkernel that this CPU and the ceiling of the parameters allow: fills
  * context->kernels, resolves max_isa, and leaves "avx512, BLIS 0.9.0 (skx)" in the description. */
 static nncf_status choose_kernels(nncf_context *context)
 {

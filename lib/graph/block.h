@@ -39,7 +39,7 @@ typedef struct nncf__needs {
     /* the layer's: sums and constants a channel, compressed weight, quantized own input, what
      * stands before the epilogue */
     size_t channels, wq, xq, z;
-    /* the model's, shared by its layers: work space, gradient of a weight */
+    /* the model's, shared by its layers: workspace, gradient of a weight */
     size_t work, dw;
     /* of each thread */
     size_t scratch;
@@ -121,7 +121,7 @@ typedef struct nncf__block {
     /* depthwise with batch norm: channel by channel */
     bool by_channel;
     /* what stands before the epilogue goes to layer->z, else to y where that is floats, else to
-     * work space */
+     * workspace */
     bool keeps_z;
 
     /* ---- between the passes ---- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Registered layers and their edges. Buffers of the caller are borrowed, work space belongs to the
+/* Registered layers and their edges. Buffers of the caller are borrowed, workspace belongs to the
  * layer. */
 #ifndef NNCF__GRAPH_MODEL_H
 #define NNCF__GRAPH_MODEL_H
@@ -84,7 +84,7 @@ struct nncf_layer {
     nncf__block blocks[2];
     uint64_t preparations;
 
-    /* Work space, filled by exec/. */
+    /* Workspace, filled by exec/. */
     /* compressed weight */
     nncf__buffer wq;
     /* quantized own input, codes or floats */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Registration of operators that a host runs with its own kernels. */
+/* Registration of operators that a host runs itself. */
 #include "base/error.h"
 #include "graph/model.h"
 #include "graph/ops.h"
@@ -138,7 +138,7 @@ static nncf_status fill(
         return status;
     if (p->batch_norm && (status = nncf__register_batch_norm(l, p->batch_norm, err)) != NNCF_OK)
         return status;
-    l->has_batch_norm = false; /* the node is one; it has none behind it */
+    l->has_batch_norm = false; /* the node itself is one */
     if ((status = check_attributes(l, p, err)) != NNCF_OK)
         return status;
     for (int i = 0; i < 3; i++) {

@@ -62,7 +62,7 @@ static nncf_status take_algorithm(
 
 /* ---- signs ---- */
 
-/* Operators whose output has no negative values, as far as the graph tells. */
+/* Operators whose output has no negative values, as far as the graph shows. */
 static void find_non_negative(const nncf__op_graph *graph, bool *non_negative)
 {
     for (size_t i = 0; i < graph->count; i++) {

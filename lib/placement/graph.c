@@ -34,16 +34,16 @@ static bool is_convolution(int32_t op)
 /* ---- scopes ---- */
 
 /* The module's scope with NNCF's class: "Net/Conv2d[a]" -> "Net/NNCFConv2d[a]". */
-static void wrap(const char *scope, size_t length, int32_t release, char room[SCOPE_CAPACITY])
+static void wrap(const char *scope, size_t length, int32_t release, char capacity[SCOPE_CAPACITY])
 {
     char own[SCOPE_CAPACITY];
     snprintf(own, sizeof own, "%.*s", (int)length, scope);
     size_t parent = nncf__scope_parent(own), at = parent ? parent + 1 : 0;
     size_t class_length = strcspn(own + at, "[");
     if (own[at + class_length] == '[' && nncf__scope_class_wrapped(own + at, class_length, release))
-        snprintf(room, SCOPE_CAPACITY, "%.*sNNCF%.1100s", (int)at, own, own + at);
+        snprintf(capacity, SCOPE_CAPACITY, "%.*sNNCF%.1100s", (int)at, own, own + at);
     else
-        snprintf(room, SCOPE_CAPACITY, "%s", own);
+        snprintf(capacity, SCOPE_CAPACITY, "%s", own);
 }
 
 /*
@@ -71,7 +71,7 @@ static bool name_op(
         return false;
     op->name = name;
     op->name_length = strlen(name);
-    if (at > 0) { /* the caller's name: it tells + from torch.add */
+    if (at > 0) { /* the caller's name: it distinguishes + from torch.add */
         op->name = strrchr(op->scope, '/') ? strrchr(op->scope, '/') + 1 : op->scope;
         op->name_length = length;
     }
@@ -81,21 +81,21 @@ static bool name_op(
 /* A part of a layer that has no scope of its own: its class stands for it, in the block that it
  * shares with the layer.
  */
-static void sibling(const nncf_layer *layer, const char *class_name, char room[SCOPE_CAPACITY])
+static void sibling(const nncf_layer *layer, const char *class_name, char capacity[SCOPE_CAPACITY])
 {
     size_t length, at = nncf__scope_operator(layer->scope, &length);
     size_t parent = at > 1 ? at - 2 : at == 1 ? 0 : nncf__scope_parent(layer->scope);
     if (parent == 0)
-        snprintf(room, SCOPE_CAPACITY, "%s", layer->scope);
+        snprintf(capacity, SCOPE_CAPACITY, "%s", layer->scope);
     else
-        snprintf(room, SCOPE_CAPACITY, "%.*s/%s", (int)parent, layer->scope, class_name);
+        snprintf(capacity, SCOPE_CAPACITY, "%.*s/%s", (int)parent, layer->scope, class_name);
 }
 
 static bool name_part(nncf_context *context, nncf__op *op, int32_t release)
 {
     const nncf_layer *layer = op->layer;
     const char *own = NULL, *class_name = NULL, *name = nncf__op_info_of(op->op)->name;
-    char room[SCOPE_CAPACITY];
+    char capacity[SCOPE_CAPACITY];
     switch (op->part) {
     case NNCF__PART_INPUT:
         own = "/nncf_model_input_0";
@@ -119,8 +119,8 @@ static bool name_part(nncf_context *context, nncf__op *op, int32_t release)
         class_name = op->op == NNCF_OP_ADD ? "hswish_add" : "hswish_relu6";
     }
     if (!own) {
-        sibling(layer, class_name, room);
-        own = room;
+        sibling(layer, class_name, capacity);
+        own = capacity;
     }
     return name_op(context, op, own, name, release);
 }

@@ -2,7 +2,7 @@
 /*
  * Pattern mode, NNCF's only one to 1.2 and the default to 1.4: operators are walked in order, the
  * longest chain that fits a pattern is taken as one block that a device computes in one go, and a
- * quantizer stands behind it.
+ * quantizer follows it.
  *
  * A chain is HEAD, HEAD TAIL, TAIL, one SINGLE operator, or one that the config names
  * (quantizable_subgraph_patterns). Which operators are what grew from release to release.

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Propagation mode (hw_config_type, target_device): a quantizer starts in front of every operator
- * that wants quantized inputs on the device, and moves against the flow of data through operators
- * that do not care. Each may be one of several choices (bits, mode, granularity). At a fork it
- * moves on only if each branch's first operator that cares can live with one of its choices; where
- * two with the same choices meet one goes on for both. It comes to rest behind an operator: the
- * last one it reached before one that wants quantized inputs itself, or that must stay as it is.
+ * Propagation mode (hw_config_type, target_device): a quantizer starts at the input of every
+ * operator that has quantized inputs on the device, and moves against the flow of data through
+ * operators that are agnostic of quantization. Each has one or several choices (bits, mode,
+ * granularity). At a fork it moves on only if one of its choices suits the first operator on each
+ * branch that is not agnostic. Two that meet with the same choices are merged. It stops at the
+ * output of an operator: the last one it can reach before one that has quantized inputs itself, or
+ * that must stay as it is.
  *
- * Places are numbered: 2 i is in front of operator i, 2 i + 1 behind it. A quantizer leaves its
- * mark on each edge and place that it covers; the first mark tells the next one to come what is
- * there already.
+ * Places are numbered: 2 i is before operator i, 2 i + 1 after it. A quantizer leaves a trace on
+ * each edge and place that it covers; the first trace shows the next quantizer what is there
+ * already.
  */
 #include "base/alloc.h"
 #include "base/error.h"
@@ -157,7 +158,7 @@ typedef struct step {
 
 typedef struct quantizer {
     list choices;
-    /* where it is; the last place behind an operator, SIZE_MAX: none yet */
+    /* where it is; the last place after an operator, SIZE_MAX: none yet */
     size_t place, resting;
     step *path;
     size_t path_count, path_capacity;
@@ -287,8 +288,8 @@ static list without_better(const list *branch, const choice *c)
     return left;
 }
 
-/* The operators that care, first on each branch behind operator `op`, into s->readers; false: one
- * of them stays unquantized. */
+/* The first operators on each branch after operator `op` that are not agnostic, into s->readers;
+ * false: one of them stays unquantized. */
 static bool collect_readers(state *s, size_t op, size_t *count)
 {
     size_t waiting = 0;
@@ -313,7 +314,7 @@ static bool collect_readers(state *s, size_t op, size_t *count)
     return true;
 }
 
-/* May quantizer q pass the fork behind operator op? Greedy, choice by choice, as NNCF does it. */
+/* May quantizer q pass the fork after operator op? Decided choice by choice, as NNCF does it. */
 static bool may_pass_fork(state *s, size_t q, size_t op)
 {
     const list *mine = &s->quantizers[q].choices;
@@ -388,7 +389,7 @@ static size_t copy_of(state *s, size_t q)
     return copy;
 }
 
-/* From in front of an operator to behind the one that feeds it. */
+/* From before an operator to after the one that feeds it. */
 static void cross_edge(state *s, size_t q, size_t op, size_t input)
 {
     size_t from = s->graph->ops[op].inputs[input];
@@ -409,7 +410,7 @@ static void cross_edge(state *s, size_t q, size_t op, size_t input)
     }
 }
 
-/* From behind an operator to in front of it. */
+/* From after an operator to before it. */
 static void cross_op(state *s, size_t q, size_t op)
 {
     const size_t head = s->merged_head[op], place = 2 * head;
@@ -465,7 +466,7 @@ static bool is_linear(const nncf__op *op)
         op->op == NNCF_OP_FUNCTIONAL_LINEAR;
 }
 
-/* Does the operator belong to the chain? Other activations than ReLUs only right behind the
+/* Does the operator belong to the chain? Other activations than ReLUs only right after the
  * product. */
 static bool follows(const nncf__op *op, bool *norm, bool *activation)
 {
@@ -495,7 +496,7 @@ static bool follows(const nncf__op *op, bool *norm, bool *activation)
     }
 }
 
-/* A convolution or product with the batch norm and activation behind it is one operator that wants
+/* A convolution or product with the batch norm and activation after it is one operator that wants
  * quantized inputs. */
 static void merge_chains(state *s, const bool *ignored)
 {
@@ -557,7 +558,7 @@ static void release_state(state *s)
         nncf__free(s->context, parts[i]);
 }
 
-/* A quantizer in front of every operator that wants one; those that run as one with others come
+/* A quantizer before each operator that wants one; those that run as one with others come
  * last, as in NNCF. */
 static void start(state *s)
 {

@@ -9,9 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The value at place k (from 0) of n finite ones in ascending order. Reorders: what stands before k
- * is not greater, what stands behind it is not less. Linear for every order: *looks (nullable)
- * grows by how often an element was looked at, at most 41 n in all. */
+/* The value at place k (from 0) of n finite ones in ascending order. Reorders: elements before k
+ * are not greater, elements after it are not less. Linear for every order: *looks (nullable) grows
+ * by how often an element was looked at, at most 41 n in all. */
 float nncf__ranked(float *v, size_t n, size_t k, uint64_t *looks);
 
 typedef struct nncf__histogram {

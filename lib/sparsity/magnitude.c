@@ -167,7 +167,7 @@ static size_t chunk_count(const nncf__masked_layers *l)
     return chunks;
 }
 
-/* In the first worker's scratch, behind its histogram: a number for each chunk. */
+/* In the first worker's scratch, after its histogram: a number for each chunk. */
 static void *chunk_numbers(const nncf__masked_layers *l)
 {
     return (char *)nncf__scratch(l->context, 0) + MOST_BINS * sizeof(uint64_t);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sparsity levels by epoch. Formulas: docs/formulas.md, "Schedules". Level e holds during epoch e,
- * counted from 0; a schedule by optimizer steps puts the steps of the present epoch behind its
- * point.
+ * counted from 0; a schedule by optimizer steps counts in fractions of epochs.
  */
 #include "sparsity/schedule.h"
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Go on counting from `from` to `to`. */
+/* Continue counting from `from` to `to`. */
 static nncf__line_start count_lines(
     const nncf__document *document, nncf__line_start known, size_t from, size_t to)
 {
@@ -72,7 +72,7 @@ static void add_key(char out[NNCF__PATH_TEXT], const char *key)
         bool escaped = quoted && (key[i] == '"' || key[i] == '\\');
         bool begins = ((unsigned char)key[i] & 0xc0) != 0x80;
         if (used + (begins ? 6 : 2) >
-            NNCF__PATH_TEXT) /* whole characters only, and the quote and NUL behind them */
+            NNCF__PATH_TEXT) /* whole characters only, then the quote and NUL */
             break;
         if (escaped)
             out[used++] = '\\';
@@ -159,7 +159,7 @@ typedef struct segment {
     uint64_t index;
 } segment;
 
-/* Read the segment at *path and step past it and the separator behind it. */
+/* Read the segment at *path and step past it and its separator. */
 static bool next_segment(const char **path, segment *out)
 {
     const char *p = *path;

@@ -186,7 +186,7 @@ static nncf_status scan_escape(scanner *s, char out[4], size_t *length)
     return NNCF_OK;
 }
 
-/* A text, pos at its opening quote. Decoded to out, which has room for the longest one or for the
+/* A text, pos at its opening quote. Decoded to out, which can hold the longest one or the
  * text as it is written. */
 static nncf_status scan_string(scanner *s, char *out, size_t *decoded)
 {
@@ -340,7 +340,7 @@ static nncf_status scan_word(scanner *s, nncf__node *node)
 }
 
 /* A larger array in place of `old`, the new part zero; NULL: no memory, and `old` stays. */
-static void *more_room(nncf_context *context, void *old, size_t count, size_t capacity, size_t size)
+static void *enlarge(nncf_context *context, void *old, size_t count, size_t capacity, size_t size)
 {
     void *more = nncf__calloc(context, capacity, size);
     if (!more)
@@ -351,20 +351,19 @@ static void *more_room(nncf_context *context, void *old, size_t count, size_t ca
     return more;
 }
 
-/* Double the room of the nodes and of what has as many elements. */
+/* Double the capacity of the nodes and of the arrays of as many elements. */
 static bool grow(nncf__document *d)
 {
     const uint32_t capacity = d->nodes_capacity > 0 ? d->nodes_capacity * 2 : 64;
-    nncf__node *nodes = more_room(d->context, d->nodes, d->n_nodes, capacity, sizeof(*nodes));
+    nncf__node *nodes = enlarge(d->context, d->nodes, d->n_nodes, capacity, sizeof(*nodes));
     if (!nodes)
         return false;
     d->nodes = nodes;
-    uint32_t *in_order =
-        more_room(d->context, d->in_order, d->n_placed, capacity, sizeof(*in_order));
+    uint32_t *in_order = enlarge(d->context, d->in_order, d->n_placed, capacity, sizeof(*in_order));
     if (!in_order)
         return false;
     d->in_order = in_order;
-    uint32_t *by_key = more_room(d->context, d->by_key, d->n_placed, capacity, sizeof(*by_key));
+    uint32_t *by_key = enlarge(d->context, d->by_key, d->n_placed, capacity, sizeof(*by_key));
     if (!by_key)
         return false;
     d->by_key = by_key;
@@ -463,7 +462,7 @@ static nncf_status close_container(scanner *s, uint32_t index)
     return node->type == NNCF_CONFIG_OBJECT ? check_duplicates(s, index) : NNCF_OK;
 }
 
-/* A key and the colon behind it. */
+/* A key and its colon. */
 static nncf_status scan_key(scanner *s, const char **key, size_t *key_offset)
 {
     nncf__document *d = s->document;

@@ -96,7 +96,7 @@ static int32_t group_of(const char *key)
     return strcmp(key, "weights") == 0 ? NNCF__GROUP_WEIGHTS : NNCF__GROUP_ACTIVATIONS;
 }
 
-/* Call `read` for each scope of the overrides, with the group of those in "weights" and
+/* `read` each scope of the overrides, with the group of those in "weights" and
  * "activations" (from 2.0 on). */
 static nncf_status for_overrides(nncf__reader *r, uint32_t index,
     nncf_status (*read)(nncf__reader *r, uint32_t node, int32_t group))

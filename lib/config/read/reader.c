@@ -86,7 +86,7 @@ uint32_t nncf__reader_given_at(const nncf__reader *r, const char *path)
     return key ? r->given[key - keys] : 0;
 }
 
-/* Double the room; contents are kept. */
+/* Double the capacity; contents are kept. */
 static void *grow(const nncf__reader *r, const void *old, size_t *capacity, size_t size)
 {
     size_t wanted = *capacity > 0 ? 2 * *capacity : 4;

@@ -190,7 +190,7 @@ static void put_dialect(nncf__writer *w, const nncf_config *config)
 }
 
 /* In front of `compression`: what of the root is not in the file. Without algorithms the keys alone
- * still tell the dialect, unless the caller said it. */
+ * still determine the dialect, unless the caller set it. */
 static void put_setup(nncf__writer *w, const nncf_config *config)
 {
     static const char *const keys[] = {"target_device", "quantizer_setup_type"};

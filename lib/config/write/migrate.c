@@ -280,7 +280,7 @@ static bool add_to_table(scope_table *table, const char *scope)
     return false;
 }
 
-/* The rule that an override brought along; NULL: none. They stand in the same order behind the
+/* The rule that belongs to an override; NULL: none. They follow in the same order after the
  * rules of the file, and share the text of the scope. */
 static const nncf__range_rule *take_rule(
     const nncf__algorithm *a, const nncf__override *o, size_t *next)

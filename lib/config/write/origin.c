@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 int32_t nncf__config_origin(const nncf_config *config, size_t algorithm, const char *const *steps,
-    size_t n_steps, char *out, size_t room, size_t *taken)
+    size_t n_steps, char *out, size_t capacity, size_t *taken)
 {
     const nncf__document *d = &config->document;
     char path[NNCF__PATH_TEXT];
@@ -26,7 +26,7 @@ int32_t nncf__config_origin(const nncf_config *config, size_t algorithm, const c
     }
     if (taken)
         *taken = n;
-    snprintf(out, room, "%s", nncf__config_node_path(d, node, path));
+    snprintf(out, capacity, "%s", nncf__config_node_path(d, node, path));
     return nncf__config_location(
         d, d->nodes[node].key ? d->nodes[node].key_offset : d->nodes[node].offset)
         .line;

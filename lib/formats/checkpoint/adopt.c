@@ -38,7 +38,7 @@
 
 enum mask_action { MASK_STAYS, MASK_FRESH, MASK_TAKEN };
 
-/* What becomes of a layer's mask and quantizers. */
+/* What is taken over of a layer's mask and quantizers. */
 typedef struct decision {
     enum mask_action action;
     enum nncf__mask_form form;

@@ -61,7 +61,7 @@ static void add_name(tree *t, nncf__json *j)
 }
 
 /* All nodes of the text, in its order. */
-static void walk_text(tree *t, nncf__json *j)
+static void read_tree(tree *t, nncf__json *j)
 {
     size_t open[NNCF__JSON_DEPTH];
     t->count = 0;
@@ -102,13 +102,13 @@ static nncf_status make_tree(tree *t, nncf_context *context, const char *text)
     if (copy.length > UINT32_MAX)
         return NNCF_E_FORMAT;
     nncf__json_start(&j, t->text, copy.length);
-    walk_text(t, &j);
+    read_tree(t, &j);
     if (j.flaw)
         return NNCF_E_FORMAT;
     if (!(t->nodes = nncf__calloc(context, t->count, sizeof *t->nodes)))
         return NNCF_E_NOMEM;
     nncf__json_start(&j, t->text, copy.length);
-    walk_text(t, &j);
+    read_tree(t, &j);
     return NNCF_OK;
 }
 

@@ -61,7 +61,7 @@ static bool next_field(parts *w, part *p)
     return false;
 }
 
-/* After the scope: "/conv2d_0.weight" and ".weight" both go on with "weight". */
+/* After the scope: "/conv2d_0.weight" and ".weight" both continue with "weight". */
 static void leave_scope(parts *w)
 {
     w->at = w->scope_end;

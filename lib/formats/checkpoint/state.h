@@ -63,7 +63,7 @@ void nncf__saved_apply(const nncf__saved *saved, nncf_compression_ctrl *ctrl, bo
 /* Where within an epoch the snapshot was made: after nncf__ctrl_restored(). */
 void nncf__saved_apply_moment(const nncf__saved *saved, nncf_compression_ctrl *ctrl);
 
-/* The texts, as members of __metadata__ with a comma in front of each. */
+/* The texts, as members of __metadata__, each after a comma. */
 void nncf__state_texts(const nncf_compression_ctrl *ctrl, nncf__text *text);
 
 #endif

@@ -90,7 +90,7 @@ void *nncf__onnx_alloc(nncf__onnx_builder *b, size_t size); /* zeroed */
 char *nncf__onnx_printf(nncf__onnx_builder *b, const char *format, ...) NNCF_PRINTF(2, 3);
 void nncf__onnx_arena_free(nncf__onnx_builder *b);
 /* A node with that output, appended to the graph; `name` of its output and, with the operator
- * behind it, of itself. */
+ * appended, of itself. */
 Nncf__Onnx__NodeProto *nncf__onnx_node(nncf__onnx_builder *b, const char *op, char *output);
 void nncf__onnx_input(nncf__onnx_builder *b, Nncf__Onnx__NodeProto *node, char *name);
 void nncf__onnx_attribute_int(
@@ -115,8 +115,8 @@ void nncf__onnx_metadata(
  * [out_channels]) is folded in. NULL: failed, or refused with *status and the error set. */
 char *nncf__onnx_weight(nncf__onnx_builder *b, const nncf_layer *layer, const char *name_suffix,
     const float *factor, nncf_status *status);
-/* value, of ndim dimensions, behind an activation quantizer; the result is named `output`, what
- * lies between gets `name_suffix` in its name. */
+/* value, of ndim dimensions, quantized by an activation quantizer. The result is named `output`;
+ * names of intermediate values contain `name_suffix`. */
 char *nncf__onnx_quantize(nncf__onnx_builder *b, const nncf_layer *layer, nncf__quantizer *q,
     char *value, int32_t ndim, const char *name_suffix, char *output, nncf_status *status);
 

@@ -4,11 +4,11 @@
  * front of its activation, activation, output quantizer. The last one's value bears the layer's
  * name_suffix (or the graph output's name), the others the name_suffix with "::" and what they are.
  *
- * Names are unique by construction. The model's input and outputs have the names that were asked
- * for. A name_suffix is the layer's scope, or the scope with "::layerN" (its index) where the scope
- * contains "::", or where the name_suffix or it with a suffix could be the name of the input or an
- * output. So a name_suffix with "::" ends in its own layer's "::layerN", which no suffix does;
- * stems, with suffixes or without, are equal only for one layer and one suffix.
+ * Names are unique by construction. The model's input and outputs have the names that were
+ * requested for. A name_suffix is the layer's scope, or the scope with "::layerN" (its index) where
+ * the scope contains "::", or where the name_suffix or it with a suffix could be the name of the
+ * input or an output. So a name_suffix with "::" ends in its own layer's "::layerN", which no
+ * suffix does; stems, with suffixes or without, are equal only for one layer and one suffix.
  */
 #include "base/error.h"
 #include "controller/ctrl.h"
@@ -186,7 +186,7 @@ static bool clashes(const nncf_layer *layer, const char *name_suffix, const char
         ((name[n] == '\0' && layer->n_consumers > 0) || strncmp(name + n, "::", 2) == 0);
 }
 
-static char *make_stem(nncf__onnx_builder *b, const nncf_layer *layer)
+static char *make_name_suffix(nncf__onnx_builder *b, const nncf_layer *layer)
 {
     char *name_suffix = nncf__onnx_printf(b, "%s", layer->scope);
     bool clash = name_suffix && strstr(name_suffix, "::");
@@ -456,7 +456,7 @@ static nncf_status put_main(nncf__onnx_builder *b, chain *c, const nncf__onnx_va
     }
 }
 
-/* Before anything is asked of the layer: kernels of operators that the host runs may be zeros. */
+/* Before any other check of the layer: kernels of operators that the host runs may be zeros. */
 static nncf_status check_kind(nncf__onnx_builder *b, const nncf_layer *l)
 {
     if (l->kind == NNCF__OPERATOR)
@@ -476,7 +476,7 @@ static nncf_status put_layer(nncf__onnx_builder *b, const nncf_layer *layer, cha
     const nncf__onnx_value *x =
         layer->n_inputs > 0 ? &b->values[layer->inputs[0]->index] : &b->input;
     nncf__onnx_value *y = &b->values[layer->index];
-    chain c = {.layer = layer, .name_suffix = make_stem(b, layer)};
+    chain c = {.layer = layer, .name_suffix = make_name_suffix(b, layer)};
     c.final_name = output ? output : c.name_suffix;
     c.has[STAGE_PRODUCT] = true;
     c.has[STAGE_NORM] = layer->has_batch_norm && !b->params.fold_batch_norm;

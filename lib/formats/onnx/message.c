@@ -28,13 +28,13 @@ void *nncf__onnx_alloc(nncf__onnx_builder *b, size_t size)
     }
     size = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     if (!block || block->size - block->used < size) {
-        size_t room = size > BLOCK_BYTES - HEADER ? size : BLOCK_BYTES - HEADER;
-        block = nncf__calloc(b->context, 1, HEADER + room);
+        size_t capacity = size > BLOCK_BYTES - HEADER ? size : BLOCK_BYTES - HEADER;
+        block = nncf__calloc(b->context, 1, HEADER + capacity);
         if (!block) {
             b->failed = true;
             return NULL;
         }
-        block->size = room;
+        block->size = capacity;
         block->next = b->blocks;
         b->blocks = block;
     }
@@ -70,27 +70,27 @@ char *nncf__onnx_printf(nncf__onnx_builder *b, const char *format, ...)
 }
 
 /* A node with space for its inputs, outputs and attributes. */
-typedef struct node_room {
+typedef struct node_capacity {
     Nncf__Onnx__NodeProto node;
     char *inputs[NNCF__ONNX_INPUTS];
     char *outputs[1];
     Nncf__Onnx__AttributeProto *attributes[NNCF__ONNX_ATTRIBUTES];
-} node_room;
+} node_capacity;
 
 Nncf__Onnx__NodeProto *nncf__onnx_node(nncf__onnx_builder *b, const char *op, char *output)
 {
-    node_room *room = nncf__onnx_alloc(b, sizeof *room);
-    if (!room)
+    node_capacity *capacity = nncf__onnx_alloc(b, sizeof *capacity);
+    if (!capacity)
         return NULL;
-    Nncf__Onnx__NodeProto *node = &room->node;
+    Nncf__Onnx__NodeProto *node = &capacity->node;
     nncf__onnx__node_proto__init(node);
     node->op_type = nncf__onnx_printf(b, "%s", op);
     node->name = nncf__onnx_printf(b, "%s/%s", output, op);
-    node->input = room->inputs;
-    node->output = room->outputs;
+    node->input = capacity->inputs;
+    node->output = capacity->outputs;
     node->output[0] = output;
     node->n_output = 1;
-    node->attribute = room->attributes;
+    node->attribute = capacity->attributes;
     b->nodes[b->n_nodes++] = node;
     return node;
 }
@@ -185,18 +185,18 @@ char *nncf__onnx_scalar(nncf__onnx_builder *b, char *name, float value)
 }
 
 /* What a description of a shape consists of. */
-typedef struct value_room {
+typedef struct value_capacity {
     Nncf__Onnx__ValueInfoProto info;
     Nncf__Onnx__TypeProto type;
     Nncf__Onnx__TypeProto__Tensor tensor;
     Nncf__Onnx__TensorShapeProto shape;
     Nncf__Onnx__TensorShapeProto__Dimension dims[4], *list[4];
-} value_room;
+} value_capacity;
 
 Nncf__Onnx__ValueInfoProto *nncf__onnx_value_info(
     nncf__onnx_builder *b, const nncf__onnx_value *value)
 {
-    value_room *v = nncf__onnx_alloc(b, sizeof *v);
+    value_capacity *v = nncf__onnx_alloc(b, sizeof *v);
     char *batch = nncf__onnx_printf(b, "N");
     if (!v || !batch)
         return NULL;

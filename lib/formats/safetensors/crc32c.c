@@ -30,7 +30,7 @@ static void make_tables(void)
     for (uint32_t b = 0; b < 256; b++)
         for (int k = 1; k < 8; k++)
             table[k][b] = (table[k - 1][b] >> 8) ^ table[0][table[k - 1][b] & 255];
-    /* a CRC without its inversions is linear: the bits tell the rest */
+    /* a CRC without its inversions is linear: the bits determine the rest */
     for (int k = 0; k < 4; k++)
         for (uint32_t b = 1; b < 256; b++)
             stretch[k][b] = b & (b - 1) ? stretch[k][b & (b - 1)] ^ stretch[k][b & -b]

@@ -151,14 +151,14 @@ typedef struct content {
     void *user;
 } content;
 
-typedef struct piece_list {
+typedef struct part_list {
     const nncf__file_chunk *segments;
     size_t count;
-} piece_list;
+} part_list;
 
-static bool fill_pieces(void *user, nncf__file_sink *sink)
+static bool fill_parts(void *user, nncf__file_sink *sink)
 {
-    const piece_list *list = user;
+    const part_list *list = user;
     bool ok = true;
     for (size_t i = 0; ok && i < list->count; i++)
         ok = nncf__file_put(sink, list->segments[i].data, list->segments[i].size);
@@ -203,7 +203,7 @@ static bool keep_previous(const place *p, const char *previous)
     return false;
 }
 
-/* One replacement: where, what, and what becomes of the old file. */
+/* One replacement: the place, the data, and whether the old file is kept. */
 typedef struct replacement {
     const char *path;
     place place;
@@ -290,15 +290,15 @@ static nncf_status replace_file(
 nncf_status nncf__file_replace(nncf_context *context, const char *path,
     const nncf__file_chunk *segments, size_t n_segments, nncf_error *err)
 {
-    piece_list list = {segments, n_segments};
-    return replace_file(context, path, false, &(content){fill_pieces, &list}, err);
+    part_list list = {segments, n_segments};
+    return replace_file(context, path, false, &(content){fill_parts, &list}, err);
 }
 
 nncf_status nncf__file_replace_keeping(nncf_context *context, const char *path,
     const nncf__file_chunk *segments, size_t n_segments, nncf_error *err)
 {
-    piece_list list = {segments, n_segments};
-    return replace_file(context, path, true, &(content){fill_pieces, &list}, err);
+    part_list list = {segments, n_segments};
+    return replace_file(context, path, true, &(content){fill_parts, &list}, err);
 }
 
 nncf_status nncf__file_replace_by(

@@ -397,7 +397,7 @@ static nncf_status sort_texts(nncf_checkpoint *c, nncf_error *err)
     return NNCF_OK;
 }
 
-static nncf_status make_room(nncf_checkpoint *c, const reader *r)
+static nncf_status make_capacity(nncf_checkpoint *c, const reader *r)
 {
     c->entries = nncf__calloc(c->context, r->n_entries, sizeof *c->entries);
     c->dims = nncf__calloc(c->context, r->n_dims, sizeof *c->dims);
@@ -414,7 +414,7 @@ nncf_status nncf__header_parse(
     nncf_status status = read_root(&r, text, length);
     if (status != NNCF_OK)
         return status;
-    if (make_room(c, &r) != NNCF_OK)
+    if (make_capacity(c, &r) != NNCF_OK)
         return nncf__fail(err, NNCF_E_NOMEM, c->path, "out of memory");
     r.fill = true;
     if ((status = read_root(&r, text, length)) != NNCF_OK)

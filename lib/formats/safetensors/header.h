@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Fill entries, dims, texts and by_key from the `length` bytes of checkpoint->header behind the
+/* Fill entries, dims, texts and by_key from the `length` bytes of checkpoint->header after the
  * first 8, in their own order. Types, shapes, sizes and offsets are checked one by one; how the
  * entries lie together is not. Names and texts are made C strings in place. On failure what was
  * filled in is for nncf_checkpoint_close(). */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A strict reader of JSON text in one pass and in no memory of its own: the caller asks for what
+ * A strict reader of JSON text in one pass and in no memory of its own: the caller requests what
  * comes next and gets spans of the text. Private to this folder.
  *
- *     nncf__json_open(&j);                   the text goes on with { or [
+ *     nncf__json_open(&j);                   the text continues with { or [
  *     while (nncf__json_more(&j)) {          an element follows; false: the container was closed,
  * or a flaw nncf__json_key(&j, &key);          in objects nncf__json_skip(&j);               or
  * open, string, number

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SHA-256 (FIPS 180-4), names of the standard: the digest that distinguishes two configs at a
- * glance. */
+/* SHA-256 (FIPS 180-4), names of the standard: the digest by which configs are compared. */
 #include "formats/safetensors/sha256.h"
 
 #include <stdint.h>

@@ -182,7 +182,7 @@ static nncf_status take_record(nncf__packed *packed, const nncf_checkpoint *c, c
         return NNCF_OK;
     const size_t scope = r->scope.end - r->scope.begin;
     name->length = 0;
-    nncf__text_append(name, j->text + r->scope.begin, scope); /* makes room */
+    nncf__text_append(name, j->text + r->scope.begin, scope); /* reserves the space */
     if (name->failed)
         return nncf__fail(err, NNCF_E_NOMEM, c->path, "out of memory");
     const size_t length = nncf__json_decode(j->text, &r->scope, name->data, scope);
