@@ -160,22 +160,25 @@ static void print_totals(nncf__text *text, const nncf_statistics *s)
         (long long)s->bytes_float, (long long)s->bytes_compressed);
 }
 
-static nncf_status check(const nncf_compression_ctrl *ctrl, const char *buffer, size_t capacity)
+/* The beginning of both forms: check the arguments, get the totals. */
+static nncf_status begin(const nncf_compression_ctrl *ctrl, const char *buffer, size_t capacity,
+    nncf__text *text, nncf_statistics *totals)
 {
     if (!ctrl || (!buffer && capacity > 0))
         return NNCF_E_ARG;
-    return ctrl->model ? NNCF_OK : NNCF_E_STATE;
+    *text = (nncf__text){.context = ctrl->context};
+    *totals = (nncf_statistics){NNCF_PARAMS(nncf_statistics)};
+    return nncf_compression_ctrl_get_statistics(ctrl, totals);
 }
 
 nncf_status nncf_compression_ctrl_statistics_text(
     const nncf_compression_ctrl *ctrl, char *buffer, size_t capacity, size_t *needed)
 {
-    nncf_status status = check(ctrl, buffer, capacity);
+    nncf__text text;
+    nncf_statistics s;
+    nncf_status status = begin(ctrl, buffer, capacity, &text, &s);
     if (status != NNCF_OK)
         return status;
-    nncf__text text = {.context = ctrl->context};
-    nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
-    nncf_compression_ctrl_get_statistics(ctrl, &s);
     print_layers(&text, ctrl);
     print_totals(&text, &s);
     return nncf__text_finish(&text, buffer, capacity, needed);
@@ -237,12 +240,11 @@ static void json_layer(nncf__text *text, const nncf_layer_statistics *s)
 nncf_status nncf_compression_ctrl_statistics_json(
     const nncf_compression_ctrl *ctrl, char *buffer, size_t capacity, size_t *needed)
 {
-    nncf_status status = check(ctrl, buffer, capacity);
+    nncf__text text;
+    nncf_statistics s;
+    nncf_status status = begin(ctrl, buffer, capacity, &text, &s);
     if (status != NNCF_OK)
         return status;
-    nncf__text text = {.context = ctrl->context};
-    nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
-    nncf_compression_ctrl_get_statistics(ctrl, &s);
     nncf__text_printf(&text, "{\"epoch\":%lld", (long long)s.epoch);
     json_integer(&text, "step", s.step);
     nncf__text_printf(&text, ",\"compression_level\":\"%s\"", level_names[s.compression_level]);

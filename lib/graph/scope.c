@@ -157,19 +157,12 @@ static nncf_status compile_pattern(
     return status == NNCF_OK ? NNCF_OK : nncf__fail(err, status, where, "%s", why);
 }
 
-nncf_status nncf__scope_set_make(nncf__scope_set *set, nncf_context *context,
-    nncf__regex_work *work, int32_t release, bool exact, const char *const *items, size_t count,
-    const char *where, nncf_error *err)
+nncf_status nncf__scope_set_make(nncf__scope_set *set, const char *where, nncf_error *err)
 {
-    *set = (nncf__scope_set){.context = context,
-        .work = work,
-        .release = release,
-        .exact = exact,
-        .items = items,
-        .count = count};
+    const size_t count = set->count;
     if (count == 0)
         return NNCF_OK;
-    set->regexes = nncf__calloc(context, count, sizeof *set->regexes);
+    set->regexes = nncf__calloc(set->context, count, sizeof *set->regexes);
     if (!set->regexes) {
         set->count = 0;
         return nncf__fail(err, NNCF_E_NOMEM, where, "no memory for a list of scopes");
@@ -240,12 +233,16 @@ nncf_status nncf_scope_matches_release(
     if (status != NNCF_OK)
         return status;
     nncf__regex_work *work = nncf__regex_begin(context);
-    nncf__scope_set set = {0};
+    nncf__scope_set set = {.context = context,
+        .work = work,
+        .release = release,
+        .exact = release >= 20000,
+        .items = &pattern,
+        .count = 1};
     if (!work)
         status = nncf__fail(err, NNCF_E_NOMEM, pattern, "no memory for a regular expression");
     else
-        status = nncf__scope_set_make(
-            &set, context, work, release, release >= 20000, &pattern, 1, pattern, err);
+        status = nncf__scope_set_make(&set, pattern, err);
     if (status == NNCF_OK) {
         int found = nncf__scope_set_matches(&set, scope, NULL);
         if (found == NNCF__REGEX_NOMEM)

@@ -25,12 +25,12 @@ typedef struct nncf__scope_set {
     nncf__regex **regexes;
     size_t count;
 } nncf__scope_set;
-/* NNCF_E_CONFIG: a bad regular expression, NNCF_E_LIMIT: too many of them; `where` names the list.
- */
-nncf_status nncf__scope_set_make(nncf__scope_set *set, nncf_context *context,
-    nncf__regex_work *work, int32_t release, bool exact, const char *const *items, size_t count,
-    const char *where, nncf_error *err);
-void nncf__scope_set_free(nncf__scope_set *set); /* a zeroed one is fine */
+/* Compile the patterns of a set in which everything but `regexes` is filled in; `where` names the
+ * list. NNCF_E_CONFIG: a bad regular expression, NNCF_E_LIMIT: too many of them; the set is empty
+ * then. */
+nncf_status nncf__scope_set_make(nncf__scope_set *set, const char *where, nncf_error *err);
+/* A zeroed one is fine. */
+void nncf__scope_set_free(nncf__scope_set *set);
 /* Does a pattern match? 1, 0, NNCF__REGEX_LIMIT (the budget is used up) or NNCF__REGEX_NOMEM.
  * *which (nullable) is the index, unless 0. */
 int nncf__scope_set_matches(const nncf__scope_set *set, const char *scope, size_t *which);

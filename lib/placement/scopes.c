@@ -33,8 +33,13 @@ enum { V1_1 = 10100, V1_2 = 10200, V1_3 = 10300, V1_4 = 10400, V2_0 = 20000 };
 static nncf_status make_list(nncf__placement_scopes *s, nncf__scope_set *set,
     const nncf__strings *strings, const char *where, nncf_error *err)
 {
-    return nncf__scope_set_make(set, s->context, s->work, s->setup->release,
-        s->setup->scope_rule == NNCF__SCOPES_EXACT, strings->items, strings->count, where, err);
+    *set = (nncf__scope_set){.context = s->context,
+        .work = s->work,
+        .release = s->setup->release,
+        .exact = s->setup->scope_rule == NNCF__SCOPES_EXACT,
+        .items = strings->items,
+        .count = strings->count};
+    return nncf__scope_set_make(set, where, err);
 }
 
 static const char *const list_names[NNCF__LISTS] = {"target_scopes", "ignored_scopes",

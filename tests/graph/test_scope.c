@@ -119,9 +119,9 @@ START_TEST(one_budget_for_all)
     ck_assert_ptr_null(none);
     const char *const patterns[] = {"Net"};
     nncf__scope_set set;
-    ck_assert_int_eq(
-        nncf__scope_set_make(&set, context, work, 10100, false, patterns, 1, "here", NULL),
-        NNCF_OK);
+    set = (nncf__scope_set){
+        .context = context, .work = work, .release = 10100, .items = patterns, .count = 1};
+    ck_assert_int_eq(nncf__scope_set_make(&set, "here", NULL), NNCF_OK);
     ck_assert_int_eq(nncf__scope_set_matches(&set, "Net", NULL), NNCF__REGEX_LIMIT);
     nncf__scope_set_free(&set);
     nncf__regex_free(plain);
@@ -200,9 +200,9 @@ START_TEST(short_scopes_match_as_in_nncf)
     size_t which = 9;
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, NULL, &context, NULL), NNCF_OK);
     nncf__regex_work *work = nncf__regex_begin(context);
-    ck_assert_int_eq(
-        nncf__scope_set_make(&set, context, work, 10200, false, patterns, 3, "here", NULL),
-        NNCF_OK);
+    set = (nncf__scope_set){
+        .context = context, .work = work, .release = 10200, .items = patterns, .count = 3};
+    ck_assert_int_eq(nncf__scope_set_make(&set, "here", NULL), NNCF_OK);
     ck_assert_int_eq(nncf__scope_set_matches(&set, "Net/Conv2d[a]", &which), 1);
     ck_assert_uint_eq(which, 2);
     ck_assert_int_eq(nncf__scope_set_matches(&set, "Net/Linear[a]", NULL), 0);
