@@ -132,7 +132,7 @@ typedef struct nncf_memory {
     uint64_t activations;
     /** quantized inputs of the layers that read the model's input */
     uint64_t inputs;
-    /** compressed weights */
+    /** compressed weights: codes of a byte with their scales where quantized, else floats */
     uint64_t weights;
     /** constants and sums a channel */
     uint64_t channels;

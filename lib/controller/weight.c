@@ -35,7 +35,7 @@ enum mask_mode { MASK_NONE, MASK_SAMPLED = 1, MASK_EVAL, MASK_BITS };
 /* Sums of a chunk: the three of fq_backward, and how many were clipped. */
 typedef struct chunk_sums {
     double fq[3];
-    int64_t clipped, kept, zeros;
+    int64_t clipped, kept, zeros, nans;
 } chunk_sums;
 
 typedef struct weight_job {
@@ -49,8 +49,10 @@ typedef struct weight_job {
     /* runs of a channel; elements of a run; of a chunk: elements (one channel) or channels (many)
      */
     size_t channels, runs, run, chunk;
-    /* forward: out */
+    /* forward: out, floats or codes with their scales */
     float *wq;
+    uint8_t *codes;
+    float *scales;
     /* backward: the gradient of wq */
     const float *dwq;
     /* ranges: out, [channels][2] */
@@ -183,6 +185,7 @@ static void run(weight_job *job, chunk_sums *total)
         total->clipped += sums[i].clipped;
         total->kept += sums[i].kept;
         total->zeros += sums[i].zeros;
+        total->nans += sums[i].nans;
     }
 }
 
@@ -218,6 +221,12 @@ static void forward_segment(
     }
 }
 
+static void count_clipped(nncf__quantizer *quantizer, const chunk_sums *total, size_t weight_count)
+{
+    quantizer->clipped = total->clipped;
+    quantizer->total = (int64_t)weight_count;
+}
+
 void nncf__weight_forward(nncf_layer *layer, int32_t mode, float *wq)
 {
     if (!layer->compression) {
@@ -232,10 +241,79 @@ void nncf__weight_forward(nncf_layer *layer, int32_t mode, float *wq)
     job.wq = wq;
     job.segment = forward_segment;
     run(&job, &total);
-    if (quantizer) {
-        quantizer->clipped = total.clipped;
-        quantizer->total = (int64_t)layer->weight_count;
+    if (quantizer)
+        count_clipped(quantizer, &total, layer->weight_count);
+}
+
+/* ---- as codes: scales, zero points if there are some, codes ---- */
+
+size_t nncf__weight_codes_size(const nncf__quantizer *quantizer, size_t weight_count)
+{
+    const size_t constants = sizeof(float) + (quantizer->length ? sizeof(int32_t) : 0);
+    return quantizer->channels * constants + weight_count;
+}
+
+nncf__qtensor nncf__weight_codes_at(const nncf__quantizer *quantizer, void *buffer)
+{
+    nncf__qtensor w = nncf__quantizer_codes(quantizer);
+    w.scale = buffer;
+    w.data = w.scale + quantizer->channels;
+    if (quantizer->length) {
+        w.zero_point = w.data;
+        w.data = w.zero_point + quantizer->channels;
     }
+    return w;
+}
+
+static int64_t count_nans(size_t n, const float *x)
+{
+    int32_t nans = 0;
+    for (size_t i = 0; i < n; i++)
+        nans += x[i] != x[i];
+    return nans;
+}
+
+static void codes_piece(
+    const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
+{
+    const nncf__fq *fq = &job->fq[channel];
+    const nncf__epilogue e = {
+        .scale = 1, .shift = 0, .act_low = -INFINITY, .act_high = INFINITY, .fq = fq};
+    const float zero = (float)job->c->weight_quantizer->zero_points[channel];
+    float u[BLOCK], m[BLOCK];
+    int64_t nans = 0;
+    while (begin < end) {
+        block b = block_at(begin, end);
+        const size_t n = b.n - b.skip;
+        noise(job, b.from, b.n, u);
+        masked(job, b.from, b.n, u, m);
+        sums->clipped += job->k->epilogue_codes(n, m + b.skip, job->codes + begin, &e, zero);
+        nans += count_nans(n, m + b.skip);
+        begin = b.from + b.n;
+    }
+    if (nans > 0 && job->channels > 1)
+        job->scales[channel] = NAN;
+    sums->nans += nans;
+}
+
+void nncf__weight_forward_codes(nncf_layer *layer, int32_t mode, void *buffer)
+{
+    nncf__quantizer *quantizer = layer->compression->weight_quantizer;
+    const nncf__qtensor w = nncf__weight_codes_at(quantizer, buffer);
+    const size_t constants = quantizer->channels * sizeof(float);
+    nncf__quantizer_refresh(quantizer);
+    memcpy(buffer, quantizer->scales, constants);
+    if (w.zero_point)
+        memcpy((char *)buffer + constants, quantizer->zero_points, constants);
+    chunk_sums total;
+    weight_job job = job_of(layer, mode, false);
+    job.scales = buffer;
+    job.codes = (uint8_t *)buffer + ((const char *)w.data - (const char *)buffer);
+    job.piece = codes_piece;
+    run(&job, &total);
+    if (total.nans > 0 && job.channels == 1)
+        job.scales[0] = NAN;
+    count_clipped(quantizer, &total, layer->weight_count);
 }
 
 /* dw += g * mask, and the logits' gradients: for n elements from `begin`; g[0] belongs to element

@@ -3,6 +3,9 @@
 #ifndef NNCF__CONTROLLER_WEIGHT_H
 #define NNCF__CONTROLLER_WEIGHT_H
 
+#include "kernels/qtensor.h"
+#include "quantization/quantizer.h"
+
 #include <nncf/base.h>
 #include <nncf/model.h>
 
@@ -12,6 +15,15 @@
 /* wq = fake_quantize(mask(weight)), as in this mode (NNCF_MODE_...); refreshes the weight
  * quantizer. Without compression a copy. */
 void nncf__weight_forward(nncf_layer *layer, int32_t mode, float *wq);
+/*
+ * The same weight as codes, for a quantizer that has some (nncf__quantizer_dtype()): a buffer of
+ * that size takes them, and the scales and zero points that they were made with. The scale of a
+ * channel with a NaN, for which there is no code, is NaN, so that it is seen.
+ */
+size_t nncf__weight_codes_size(const nncf__quantizer *quantizer, size_t weight_count);
+void nncf__weight_forward_codes(nncf_layer *layer, int32_t mode, void *buffer);
+/* What is in the buffer. */
+nncf__qtensor nncf__weight_codes_at(const nncf__quantizer *quantizer, void *buffer);
 /* Add to weight_grad (if any), logit_grad, scale gradients; from the gradient of wq, in the model's
  * mode. */
 void nncf__weight_backward(nncf_layer *layer, const float *dwq);

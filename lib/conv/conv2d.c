@@ -10,7 +10,7 @@
 #include "gemm/pixel_product.h"
 #include "gemm/weight_gradient.h"
 #include "kernels/kernels.h"
-#include "kernels/operand.h"
+#include "kernels/qtensor.h"
 
 #include <nncf/context.h>
 #include <nncf/tensor.h>
@@ -22,22 +22,12 @@ static bool is_reference(const nncf_context *context)
     return nncf__kernels_of(context)->isa == NNCF_ISA_REFERENCE;
 }
 
-/* Packers multiply by 1 / scale; where that is no normal number (scales below 2^-126) the naive
- * loops divide. */
-static bool scales_invert(const nncf__operand *o)
+/* Codes that packers cannot make of floats: they multiply by 1 / scale; where that is no normal
+ * number (scales below 2^-126) the naive loops divide. */
+static bool only_naive(const nncf__qtensor *x, const nncf__qtensor *w)
 {
-    if (o->dtype != NNCF_F32)
-        return true; /* bytes are codes already */
-    for (size_t i = 0; i < o->n_scales; i++)
-        if (!isnormal(1.0f / o->scale[i]) || !isnormal(o->scale[i]))
-            return false;
-    return true;
-}
-
-/* Codes that packers cannot make. */
-static bool only_naive(const nncf__operand *x, const nncf__operand *w)
-{
-    return nncf__operands_are_codes(x, w) && (!scales_invert(x) || !scales_invert(w));
+    return nncf__product_is_codes(x, w) && !nncf__qtensor_is_codes(x) &&
+        (!isnormal(1.0f / x->scale[0]) || !isnormal(x->scale[0]));
 }
 
 /* ---- forward ---- */
@@ -50,16 +40,15 @@ static nncf__taps forward_taps(const nncf__conv2d *s)
         .kernel_w = s->kernel_w};
 }
 
-/* The input of a group as seen by a kernel: the grid is the output. Without data. */
+/* The input as seen by a kernel: the grid is the output. src is that of all groups. */
 static nncf__pixel_map input_grid(
-    const nncf__conv2d *s, const nncf__operand *x, bool codes, const nncf__taps *taps)
+    const nncf__conv2d *s, const nncf__qtensor *x, bool as_integers, const nncf__taps *taps)
 {
-    bool is_bytes = x->dtype != NNCF_F32;
     return (nncf__pixel_map){.n = s->n,
         .rows = s->out_h,
         .cols = s->out_w,
-        .is_bytes = is_bytes,
-        .bytes = is_bytes ? nncf__bytes_of(x, codes) : (nncf__bytes){0},
+        .src = *x,
+        .as_integers = as_integers,
         .channels = s->c_in / s->groups,
         .src_image = s->c_in * s->h * s->w,
         .src_plane = s->h * s->w,
@@ -73,37 +62,48 @@ static nncf__pixel_map input_grid(
         .taps = *taps};
 }
 
-/* x from the first channel of group g on. */
-static const void *input_of_group(const nncf__conv2d *s, const nncf__operand *x, int64_t g)
+/* x from the first channel of group g on; the weight of the group. */
+static nncf__qtensor input_of_group(const nncf__conv2d *s, const nncf__qtensor *x, int64_t g)
 {
-    const int64_t first = g * (s->c_in / s->groups) * s->h * s->w;
-    return (const char *)x->data + first * (x->dtype == NNCF_F32 ? (int64_t)sizeof(float) : 1);
+    return nncf__qtensor_from(x, g * (s->c_in / s->groups) * s->h * s->w, 0);
+}
+
+static nncf__qtensor weight_of_group(const nncf__conv2d *s, const nncf__qtensor *w, int64_t g)
+{
+    const int64_t channel = g * (s->c_out / s->groups);
+    return nncf__qtensor_from(
+        w, channel * (s->c_in / s->groups) * s->kernel_h * s->kernel_w, channel);
+}
+
+/* dz, or floats of it. */
+static nncf__qtensor floats(const float *data)
+{
+    return (nncf__qtensor){.data = data, .dtype = NNCF_F32};
 }
 
 /* The product of a group: groups differ in pointers only, which are set before it is run. */
 static nncf__pixel_product forward_product(
-    const nncf__conv2d *s, const nncf__operand *x, const nncf__operand *w)
+    const nncf__conv2d *s, const nncf__qtensor *x, const nncf__qtensor *w)
 {
     const int64_t in_group = s->c_in / s->groups, n_taps = s->kernel_h * s->kernel_w;
     const nncf__taps taps = forward_taps(s);
-    const bool codes = nncf__operands_are_codes(x, w);
+    const bool codes = nncf__product_is_codes(x, w);
     nncf__pixel_product p = {.grid = input_grid(s, x, codes, &taps),
-        .weights = {.rows_of_k = true,
+        .weights = {.src = *w,
+            .as_integers = codes,
+            .rows_of_k = true,
             .n_s = s->c_out / s->groups,
             .channels = in_group,
             .s_stride = in_group * n_taps,
             .k_stride = n_taps,
-            .taps = taps,
-            .codes = codes,
-            .n_scales = w->n_scales,
-            .code_max = w->code_max ? w->code_max : 255},
+            .taps = taps},
         .dst_plane = s->out_h * s->out_w};
     nncf__pixel_map_flatten(&p.grid);
     return p;
 }
 
 size_t nncf__conv2d_forward_scratch(const nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const nncf__operand *w)
+    const nncf__qtensor *x, const nncf__qtensor *w)
 {
     if (is_reference(context))
         return 0;
@@ -113,8 +113,8 @@ size_t nncf__conv2d_forward_scratch(const nncf_context *context, const nncf__con
     return nncf__pixel_product_scratch(context, &p);
 }
 
-void nncf__conv2d_forward(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
-    const nncf__operand *w, const float *bias, float *z)
+void nncf__conv2d_forward(nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
+    const nncf__qtensor *w, const float *bias, float *z)
 {
     if (is_reference(context) || only_naive(x, w)) {
         nncf__conv2d_forward_ref(s, x, w, bias, z);
@@ -126,12 +126,9 @@ void nncf__conv2d_forward(nncf_context *context, const nncf__conv2d *s, const nn
     }
     nncf__pixel_product p = forward_product(s, x, w);
     const int64_t out_group = s->c_out / s->groups;
-    p.scale_x = p.weights.codes ? x->scale[0] : 0;
     for (int64_t g = 0; g < s->groups; g++) {
         p.grid.src = input_of_group(s, x, g);
-        p.weights.data = (const float *)w->data + g * out_group * p.weights.s_stride;
-        if (p.weights.codes)
-            p.weights.scale = w->n_scales > 1 ? w->scale + g * out_group : w->scale;
+        p.weights.src = weight_of_group(s, w, g);
         p.bias = bias ? bias + g * out_group : NULL;
         p.dst = z + g * out_group * p.dst_plane;
         nncf__pixel_product_run(context, &p);
@@ -183,25 +180,23 @@ static nncf__pixel_product linear_input_product(const nncf__conv2d *s)
     return p;
 }
 
-static void linear_backward_input(
-    nncf_context *context, const nncf__conv2d *s, const float *w, const float *dz, float *dx)
+static void linear_backward_input(nncf_context *context, const nncf__conv2d *s,
+    const nncf__qtensor *w, const float *dz, float *dx)
 {
-    int64_t in_group = s->c_in / s->groups, out_group = s->c_out / s->groups;
+    const int64_t in_group = s->c_in / s->groups, out_group = s->c_out / s->groups;
     nncf__pixel_product p = linear_input_product(s);
     for (int64_t g = 0; g < s->groups; g++) {
-        p.grid.src = w + g * out_group * in_group;
-        p.weights.data = dz + g * out_group;
+        p.grid.src = weight_of_group(s, w, g);
+        p.weights.src = floats(dz + g * out_group);
         p.dst = dx + g * in_group;
         nncf__pixel_product_run(context, &p);
     }
 }
 
-static nncf__pixel_product linear_weight_product(const nncf__conv2d *s, const nncf__operand *x)
+static nncf__pixel_product linear_weight_product(const nncf__conv2d *s, const nncf__qtensor *x)
 {
     nncf__pixel_product p = linear_gradient(s, s->n, s->c_in, s->c_in / s->groups);
-    p.grid.is_bytes = x->dtype != NNCF_F32;
-    if (p.grid.is_bytes)
-        p.grid.bytes = nncf__bytes_of(x, false);
+    p.grid.src = *x;
     p.weights.n_s = s->c_out / s->groups;
     p.weights.s_stride = 1;
     p.weights.k_stride = s->c_out;
@@ -209,13 +204,13 @@ static nncf__pixel_product linear_weight_product(const nncf__conv2d *s, const nn
 }
 
 static void linear_backward_weight(nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const float *dz, float *dw)
+    const nncf__qtensor *x, const float *dz, float *dw)
 {
-    int64_t in_group = s->c_in / s->groups, out_group = s->c_out / s->groups;
+    const int64_t in_group = s->c_in / s->groups, out_group = s->c_out / s->groups;
     nncf__pixel_product p = linear_weight_product(s, x);
     for (int64_t g = 0; g < s->groups; g++) {
         p.grid.src = input_of_group(s, x, g);
-        p.weights.data = dz + g * out_group;
+        p.weights.src = floats(dz + g * out_group);
         p.dst = dw + g * out_group * in_group;
         nncf__pixel_product_run(context, &p);
     }
@@ -301,7 +296,7 @@ static void zero_phase(nncf_context *context, const nncf__conv2d *s, int64_t a, 
 }
 
 static void backward_input_phase(nncf_context *context, const nncf__conv2d *s, int64_t a, int64_t b,
-    const float *w, const float *dz, float *dx)
+    const nncf__qtensor *w, const float *dz, float *dx)
 {
     nncf__pixel_product p = phase_product(s, a, b);
     if (nncf__taps_count(&p.grid.taps) == 0) {
@@ -309,8 +304,8 @@ static void backward_input_phase(nncf_context *context, const nncf__conv2d *s, i
         return;
     }
     for (int64_t g = 0; g < s->groups; g++) {
-        p.grid.src = dz + g * p.grid.channels * p.grid.src_plane;
-        p.weights.data = w + g * p.grid.channels * p.weights.k_stride;
+        p.grid.src = floats(dz + g * p.grid.channels * p.grid.src_plane);
+        p.weights.src = weight_of_group(s, w, g);
         p.dst = dx + g * p.weights.n_s * p.dst_plane + a * s->w + b;
         nncf__pixel_product_run(context, &p);
     }
@@ -356,8 +351,8 @@ size_t nncf__conv2d_backward_input_scratch(const nncf_context *context, const nn
     return rest > most ? rest : most;
 }
 
-void nncf__conv2d_backward_input(
-    nncf_context *context, const nncf__conv2d *s, const float *w, const float *dz, float *dx)
+void nncf__conv2d_backward_input(nncf_context *context, const nncf__conv2d *s,
+    const nncf__qtensor *w, const float *dz, float *dx)
 {
     if (is_reference(context)) {
         nncf__conv2d_backward_input_ref(s, w, dz, dx);
@@ -384,7 +379,7 @@ void nncf__conv2d_backward_input(
 
 /* ---- weight gradient ---- */
 
-static nncf__weight_product weight_product(const nncf__conv2d *s, const nncf__operand *x)
+static nncf__weight_product weight_product(const nncf__conv2d *s, const nncf__qtensor *x)
 {
     const nncf__taps taps = forward_taps(s);
     const int64_t dz_plane = s->out_h * s->out_w;
@@ -408,7 +403,7 @@ static nncf__weight_product weight_product(const nncf__conv2d *s, const nncf__op
 }
 
 size_t nncf__conv2d_backward_weight_scratch(
-    const nncf_context *context, const nncf__conv2d *s, const nncf__operand *x)
+    const nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x)
 {
     if (is_reference(context))
         return 0;
@@ -423,7 +418,7 @@ size_t nncf__conv2d_backward_weight_scratch(
 }
 
 void nncf__conv2d_backward_weight(nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const float *dz, float *dw)
+    const nncf__qtensor *x, const float *dz, float *dw)
 {
     if (is_reference(context)) {
         nncf__conv2d_backward_weight_ref(s, x, dz, dw);
@@ -442,7 +437,7 @@ void nncf__conv2d_backward_weight(nncf_context *context, const nncf__conv2d *s,
         s->c_out / s->groups * (s->c_in / s->groups) * s->kernel_h * s->kernel_w;
     for (int64_t g = 0; g < s->groups; g++) {
         p.x.src = input_of_group(s, x, g);
-        p.dz.src = dz + g * p.dz.channels * p.dz.src_plane;
+        p.dz.src = floats(dz + g * p.dz.channels * p.dz.src_plane);
         p.dst = dw + g * of_group;
         nncf__weight_product_run(context, &p);
     }
@@ -456,13 +451,13 @@ bool nncf__conv2d_by_channel(const nncf_context *context, const nncf__conv2d *s)
 }
 
 size_t nncf__conv2d_forward_channels_scratch(const nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const nncf__operand *w, size_t hook_scratch)
+    const nncf__qtensor *x, const nncf__qtensor *w, size_t hook_scratch)
 {
     return nncf__depthwise_forward_scratch(context, s, x, w, &hook_scratch);
 }
 
 void nncf__conv2d_forward_channels(nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const nncf__operand *w, const float *bias, float *z,
+    const nncf__qtensor *x, const nncf__qtensor *w, const float *bias, float *z,
     const nncf__channel_hooks *after)
 {
     if (!only_naive(x, w)) {
@@ -474,13 +469,14 @@ void nncf__conv2d_forward_channels(nncf_context *context, const nncf__conv2d *s,
 }
 
 size_t nncf__conv2d_backward_channels_scratch(const nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, size_t hook_scratch, bool wants_dx, bool wants_dw)
+    const nncf__qtensor *x, size_t hook_scratch, bool wants_dx, bool wants_dw)
 {
     return nncf__depthwise_backward_scratch(context, s, x, &hook_scratch, wants_dx, wants_dw);
 }
 
 void nncf__conv2d_backward_channels(nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const float *w, const nncf__channel_hooks *before, float *dx, float *dw)
+    const nncf__qtensor *x, const nncf__qtensor *w, const nncf__channel_hooks *before, float *dx,
+    float *dw)
 {
     nncf__depthwise_backward(context, s, x, w, NULL, before, dx, dw);
 }

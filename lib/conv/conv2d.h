@@ -4,7 +4,7 @@
 #ifndef NNCF__CONV_CONV2D_H
 #define NNCF__CONV_CONV2D_H
 
-#include "kernels/operand.h"
+#include "kernels/qtensor.h"
 
 #include <nncf/base.h>
 #include <nncf/context.h>
@@ -32,27 +32,27 @@ typedef struct nncf__conv2d {
 
 /*
  * z (n, c_out, out_h, out_w) = conv(x, w) + bias. x is (n, c_in, h, w), w is (c_out, c_in/groups,
- * kernel_h, kernel_w), bias nullable. When both operands have scales: z = float(exact integer sum
- * of codes) * (scale_x * scale_w[oc]) + bias. For that codes (zero point subtracted) must have
- * magnitude
- * <= 255. Otherwise z is a product of floats; x in bytes gives the bits that the floats would give
- * that its codes stand for. Linear layers are the case h = w = 1.
+ * kernel_h, kernel_w), bias nullable. When w is codes and x has a scale: z = float(exact integer sum
+ * of codes) * (scale_x * scale_w[oc]) + bias; for that codes (zero point subtracted) must have
+ * magnitude <= 255. Otherwise z is a product of floats; codes give the bits of the floats that they
+ * stand for. Linear layers are the case h = w = 1.
  */
 size_t nncf__conv2d_forward_scratch(const nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const nncf__operand *w);
-void nncf__conv2d_forward(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
-    const nncf__operand *w, const float *bias, float *z);
-/* dx is written. Plain floats. */
+    const nncf__qtensor *x, const nncf__qtensor *w);
+void nncf__conv2d_forward(nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
+    const nncf__qtensor *w, const float *bias, float *z);
+/* dx is written. A product of floats; w in codes gives the bits of the floats that they stand for.
+ */
 size_t nncf__conv2d_backward_input_scratch(const nncf_context *context, const nncf__conv2d *s);
-void nncf__conv2d_backward_input(
-    nncf_context *context, const nncf__conv2d *s, const float *w, const float *dz, float *dx);
+void nncf__conv2d_backward_input(nncf_context *context, const nncf__conv2d *s,
+    const nncf__qtensor *w, const float *dz, float *dx);
 /* dw is written, not added to. A product of floats whatever x is: the scale of x in bytes goes into
  * its values, one rounding each as in a fake-quantizer, so bytes and the floats they stand for give
  * the same bits. The sums over n and pixels have a fixed order. */
 size_t nncf__conv2d_backward_weight_scratch(
-    const nncf_context *context, const nncf__conv2d *s, const nncf__operand *x);
+    const nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x);
 void nncf__conv2d_backward_weight(nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const float *dz, float *dw);
+    const nncf__qtensor *x, const float *dz, float *dw);
 
 /*
  * Depthwise convolutions whose channels are worked on further, or are made, by the worker that has
@@ -76,25 +76,25 @@ bool nncf__conv2d_by_channel(const nncf_context *context, const nncf__conv2d *s)
 /* nncf__conv2d_forward(), and then the hook. The bits are the same. hook_scratch: the hooks'
  * member. */
 size_t nncf__conv2d_forward_channels_scratch(const nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const nncf__operand *w, size_t hook_scratch);
+    const nncf__qtensor *x, const nncf__qtensor *w, size_t hook_scratch);
 void nncf__conv2d_forward_channels(nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const nncf__operand *w, const float *bias, float *z,
+    const nncf__qtensor *x, const nncf__qtensor *w, const float *bias, float *z,
     const nncf__channel_hooks *after);
 /* nncf__conv2d_backward_input() and nncf__conv2d_backward_weight() at once; either of dx and dw may
  * be NULL (not wanted), not both. The bits are the same. */
 size_t nncf__conv2d_backward_channels_scratch(const nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, size_t hook_scratch, bool wants_dx, bool wants_dw);
+    const nncf__qtensor *x, size_t hook_scratch, bool wants_dx, bool wants_dw);
 void nncf__conv2d_backward_channels(nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const float *w, const nncf__channel_hooks *before, float *dx,
+    const nncf__qtensor *x, const nncf__qtensor *w, const nncf__channel_hooks *before, float *dx,
     float *dw);
 
 /* The naive loops that the products above are tested against (double accumulators; codes in int64).
  * Single-threaded, allocate nothing. */
-void nncf__conv2d_forward_ref(const nncf__conv2d *s, const nncf__operand *x, const nncf__operand *w,
+void nncf__conv2d_forward_ref(const nncf__conv2d *s, const nncf__qtensor *x, const nncf__qtensor *w,
     const float *bias, float *z);
 void nncf__conv2d_backward_input_ref(
-    const nncf__conv2d *s, const float *w, const float *dz, float *dx);
+    const nncf__conv2d *s, const nncf__qtensor *w, const float *dz, float *dx);
 void nncf__conv2d_backward_weight_ref(
-    const nncf__conv2d *s, const nncf__operand *x, const float *dz, float *dw);
+    const nncf__conv2d *s, const nncf__qtensor *x, const float *dz, float *dw);
 
 #endif

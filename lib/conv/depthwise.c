@@ -11,7 +11,7 @@
 #include "gemm/microkernel.h"
 #include "gemm/pack.h"
 #include "kernels/kernels.h"
-#include "kernels/operand.h"
+#include "kernels/qtensor.h"
 
 #include <nncf/context.h>
 #include <nncf/tensor.h>
@@ -219,8 +219,11 @@ static void run(nncf_context *context, job *j, const nncf__channel_hooks *hooks)
     j->context = context;
     j->hooks = hooks;
     for (size_t p = 0; p < j->n_products; p++) {
-        j->products[p].stream = streams(j, &j->products[p]);
-        j->products[p].dz_is_hot = j->has_hooks;
+        nncf__depthwise *d = &j->products[p];
+        d->stream = streams(j, d);
+        d->dz_is_hot = j->has_hooks;
+        if (d->x && nncf__qtensor_is_codes(d->x))
+            d->x_codes = nncf__dequant_of(d->x, 0, d->codes);
     }
     int64_t plane = max_i(s->h * s->w, s->out_h * s->out_w);
     double passes = (double)j->n_products + (j->has_hooks ? 1 : 0);
@@ -231,7 +234,7 @@ static void run(nncf_context *context, job *j, const nncf__channel_hooks *hooks)
 /* ---- the products, without the pointers that only a run has ---- */
 
 static void add_product(job *j, const nncf_context *context, nncf__depthwise_product product,
-    const nncf__operand *x, bool codes)
+    const nncf__qtensor *x, bool codes)
 {
     nncf__depthwise *d = &j->products[j->n_products++];
     *d = (nncf__depthwise){
@@ -241,20 +244,18 @@ static void add_product(job *j, const nncf_context *context, nncf__depthwise_pro
         return;
     }
     stencil_forward(&d->stencil, j->s);
-    if (x->dtype != NNCF_F32)
-        d->bytes = nncf__bytes_of(x, codes);
 }
 
-static job forward_job(const nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
-    const nncf__operand *w, bool has_hooks)
+static job forward_job(const nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
+    const nncf__qtensor *w, bool has_hooks)
 {
     job j = {.s = s, .has_hooks = has_hooks};
-    add_product(&j, context, NNCF__FORWARD, x, nncf__operands_are_codes(x, w));
+    add_product(&j, context, NNCF__FORWARD, x, nncf__product_is_codes(x, w));
     return j;
 }
 
 /* The input gradient first. */
-static job backward_job(const nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
+static job backward_job(const nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
     bool has_hooks, bool wants_dx, bool wants_dw)
 {
     job j = {.s = s, .has_hooks = has_hooks};
@@ -266,35 +267,32 @@ static job backward_job(const nncf_context *context, const nncf__conv2d *s, cons
 }
 
 size_t nncf__depthwise_forward_scratch(const nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const nncf__operand *w, const size_t *hook_scratch)
+    const nncf__qtensor *x, const nncf__qtensor *w, const size_t *hook_scratch)
 {
     job j = forward_job(context, s, x, w, hook_scratch != NULL);
     return plan(&j, hook_scratch ? *hook_scratch : 0);
 }
 
-void nncf__depthwise_forward(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
-    const nncf__operand *w, const float *bias, float *z, const nncf__channel_hooks *after)
+void nncf__depthwise_forward(nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
+    const nncf__qtensor *w, const float *bias, float *z, const nncf__channel_hooks *after)
 {
     job j = forward_job(context, s, x, w, after != NULL);
     nncf__depthwise *d = &j.products[0];
-    d->w = w->data;
+    d->w = w;
     d->bias = bias;
-    d->scale_x = x->scale;
-    d->scale_w = w->scale;
-    d->n_scales_w = w->n_scales;
     d->out = z;
     run(context, &j, after);
 }
 
 size_t nncf__depthwise_backward_scratch(const nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const size_t *hook_scratch, bool wants_dx, bool wants_dw)
+    const nncf__qtensor *x, const size_t *hook_scratch, bool wants_dx, bool wants_dw)
 {
     job j = backward_job(context, s, x, hook_scratch != NULL, wants_dx, wants_dw);
     return plan(&j, hook_scratch ? *hook_scratch : 0);
 }
 
-void nncf__depthwise_backward(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
-    const float *w, const float *dz, const nncf__channel_hooks *before, float *dx, float *dw)
+void nncf__depthwise_backward(nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
+    const nncf__qtensor *w, const float *dz, const nncf__channel_hooks *before, float *dx, float *dw)
 {
     job j = backward_job(context, s, x, before != NULL, dx != NULL, dw != NULL);
     j.dz = dz;

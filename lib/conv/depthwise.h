@@ -16,7 +16,7 @@
 #include "conv/conv2d.h"
 #include "gemm/pack.h"
 #include "kernels/kernels.h"
-#include "kernels/operand.h"
+#include "kernels/qtensor.h"
 
 #include <nncf/context.h>
 #include <nncf/tensor.h>
@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* REACH: pixels from the first tap to the last one, in either direction. WIDTH: of a row, whose
  * places are 32-bit. */
@@ -91,14 +92,14 @@ typedef struct nncf__depthwise {
     const nncf__kernels *k;
     const nncf__conv2d *s;
     /* forward, weight gradient */
-    const nncf__operand *x;
-    const float *w, *bias;
-    /* a product of codes, with these scales */
+    const nncf__qtensor *x;
+    /* forward, input gradient */
+    const nncf__qtensor *w;
+    const float *bias;
+    /* a product of integer codes; else of floats */
     bool codes;
-    const float *scale_x, *scale_w;
-    size_t n_scales_w;
-    /* what x in bytes becomes */
-    nncf__bytes bytes;
+    /* how x in codes is read */
+    nncf__dequant x_codes;
     float *out;
     nncf__depthwise_product product;
     /* the output is larger than caches, its rows are whole lines, and nobody reads it soon */
@@ -141,13 +142,13 @@ static inline bool nncf__depthwise_rounds(const nncf__depthwise *d)
 /* 1 / scale then, else 0. */
 static inline float nncf__depthwise_inverse(const nncf__depthwise *d)
 {
-    return nncf__depthwise_rounds(d) ? 1.0f / *d->scale_x : 0.0f;
+    return nncf__depthwise_rounds(d) ? 1.0f / d->x->scale[0] : 0.0f;
 }
 
 /* What the sum of a channel's codes is multiplied by; 1 for floats. */
 static inline float nncf__depthwise_scale(const nncf__depthwise *d, int64_t c)
 {
-    return d->codes ? *d->scale_x * d->scale_w[d->n_scales_w > 1 ? c : 0] : 1.0f;
+    return d->codes ? d->x->scale[0] * nncf__qtensor_scale(d->w, c) : 1.0f;
 }
 
 static inline float nncf__depthwise_bias(const nncf__depthwise *d, int64_t c)
@@ -155,15 +156,25 @@ static inline float nncf__depthwise_bias(const nncf__depthwise *d, int64_t c)
     return d->bias ? d->bias[c] : -0.0f; /* x + -0 is x, for +0 and -0 too */
 }
 
-/* Weights of a channel in the order of the stencil's taps, as codes when there are scales. */
+/* Weights of a channel, in the order of the kernel: integers in a product of codes, else values. */
+static inline void nncf__depthwise_kernel(const nncf__depthwise *d, int64_t c, float *w)
+{
+    const int64_t n = d->stencil.n_taps;
+    if (!nncf__qtensor_is_codes(d->w)) {
+        memcpy(w, (const float *)d->w->data + c * n, (size_t)n * sizeof *w);
+        return;
+    }
+    const nncf__dequant how = nncf__dequant_of(d->w, c, d->codes);
+    d->k->dequantize((size_t)n, (const uint8_t *)d->w->data + c * n, w, &how);
+}
+
+/* The same in the order of the stencil's taps. */
 static inline void nncf__depthwise_weights(const nncf__depthwise *d, int64_t c, float *w)
 {
-    const nncf__stencil *v = &d->stencil;
-    for (int64_t t = 0; t < v->n_taps; t++)
-        w[t] = d->w[c * v->n_taps + v->taps[t].weight];
-    if (d->codes)
-        d->k->gemm_quantize_inplace(
-            (size_t)v->n_taps, w, 1.0f / d->scale_w[d->n_scales_w > 1 ? c : 0]);
+    float kernel[NNCF__DEPTHWISE_TAPS];
+    nncf__depthwise_kernel(d, c, kernel);
+    for (int64_t t = 0; t < d->stencil.n_taps; t++)
+        w[t] = kernel[d->stencil.taps[t].weight];
 }
 
 /* Sixteen lanes, added as a tree; they are used up. */
@@ -188,13 +199,14 @@ bool nncf__depthwise_fits(const nncf__conv2d *s);
 
 /* As the functions of conv2d.h; `after` and `hook_scratch` are NULL where there are no hooks. */
 size_t nncf__depthwise_forward_scratch(const nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const nncf__operand *w, const size_t *hook_scratch);
-void nncf__depthwise_forward(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
-    const nncf__operand *w, const float *bias, float *z, const nncf__channel_hooks *after);
+    const nncf__qtensor *x, const nncf__qtensor *w, const size_t *hook_scratch);
+void nncf__depthwise_forward(nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
+    const nncf__qtensor *w, const float *bias, float *z, const nncf__channel_hooks *after);
 /* From dz, or from where the hooks say. */
 size_t nncf__depthwise_backward_scratch(const nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const size_t *hook_scratch, bool wants_dx, bool wants_dw);
-void nncf__depthwise_backward(nncf_context *context, const nncf__conv2d *s, const nncf__operand *x,
-    const float *w, const float *dz, const nncf__channel_hooks *before, float *dx, float *dw);
+    const nncf__qtensor *x, const size_t *hook_scratch, bool wants_dx, bool wants_dw);
+void nncf__depthwise_backward(nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
+    const nncf__qtensor *w, const float *dz, const nncf__channel_hooks *before, float *dx,
+    float *dw);
 
 #endif

@@ -62,7 +62,7 @@ static void begin(const nncf__depthwise *d, const nncf__depthwise_task *t)
     for (int64_t c = t->first; c < t->end; c++) {
         float *w = t->scratch + (c - t->first) * TAPS;
         if (as_they_are)
-            memcpy(w, d->w + c * TAPS, TAPS * sizeof *w);
+            nncf__depthwise_kernel(d, c, w);
         else
             nncf__depthwise_weights(d, c, w);
         scale[c - t->first] = nncf__depthwise_scale(d, c);
@@ -75,12 +75,12 @@ static nncf__plane_group planes_of_x(
     const nncf__depthwise *d, int64_t n, int64_t c, int64_t n_planes)
 {
     const nncf__conv2d *s = d->s;
-    const bool is_bytes = d->x->dtype != NNCF_F32;
+    const bool is_bytes = nncf__qtensor_is_codes(d->x);
     const int64_t size = s->h * s->w * (is_bytes ? 1 : (int64_t)sizeof(float));
     const char *data = (const char *)d->x->data + (n * s->c_in + c) * size;
     return (nncf__plane_group){.data = data,
         .is_bytes = is_bytes,
-        .bytes = d->bytes,
+        .bytes = d->x_codes,
         .n = (size_t)n_planes,
         .h = (size_t)s->h,
         .w = (size_t)s->w,

@@ -108,7 +108,7 @@ static void load_source(
     } else if (d->x->dtype != NNCF_F32) { /* the place of results is still free */
         const nncf__segment all = {.src = 0, .dst = 0, .length = (int32_t)(used * n)};
         d->k->gemm_gather_bytes(
-            1, (const uint8_t *)d->x->data + first, 0, 1, 1, &all, &d->bytes, results, 0);
+            1, (const uint8_t *)d->x->data + first, 0, 1, 1, &all, &d->x_codes, results, 0);
         planes = results;
     } else {
         planes = (const float *)d->x->data + first;

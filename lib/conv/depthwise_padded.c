@@ -153,7 +153,7 @@ static void copy_strip(const nncf__depthwise *d, const nncf__depthwise_task *t, 
         }
         if (from->element == 1)
             d->k->gemm_gather_bytes((size_t)n, (const uint8_t *)rows, v->src_w, v->step_x,
-                l->n_segments, l->segments, &d->bytes, to, (size_t)l->row_length);
+                l->n_segments, l->segments, &d->x_codes, to, (size_t)l->row_length);
         else
             d->k->gemm_gather((size_t)n, (const float *)(const void *)rows, v->src_w, v->step_x,
                 l->n_segments, l->segments, to, (size_t)l->row_length);

@@ -14,7 +14,7 @@
 #include "exec/kind.h"
 #include "graph/block.h"
 #include "graph/model.h"
-#include "kernels/operand.h"
+#include "kernels/qtensor.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
@@ -48,8 +48,7 @@ static uint32_t state_of(const nncf__quantizer *q)
     return !q ? 0
               : NNCF__STATE_PRESENT | (q->observing ? NNCF__STATE_OBSERVES : 0u) |
             (q->initialized ? NNCF__STATE_INITIALIZED : 0u) |
-            (uint32_t)nncf__quantizer_dtype(q) << NNCF__STATE_DTYPE |
-            (uint32_t)nncf__quantizer_code_max(q) << NNCF__STATE_CODE_MAX;
+            (uint32_t)nncf__quantizer_dtype(q) << NNCF__STATE_DTYPE;
 }
 
 static bool is_observing(const nncf_layer *layer)
@@ -121,12 +120,9 @@ void nncf__block_prepare(
     b->observes_input = key->states[NNCF__OF_INPUT] & NNCF__STATE_OBSERVES;
     b->keeps = key->mode == NNCF_MODE_TRAIN && !key->observing;
     for (size_t i = 0; i < b->kind->n_inputs; i++) {
-        const nncf__quantizer *source = b->quantizers[NNCF__OF_SOURCE + i];
-        b->x[i] = (nncf__operand){.dtype = key->x_dtype[i]};
-        if (key->x_dtype[i] == NNCF_F32)
-            continue;
-        b->x[i].scale = source->scales;
-        b->x[i].n_scales = source->channels;
+        b->x[i] = (nncf__qtensor){.dtype = NNCF_F32};
+        if (key->x_dtype[i] != NNCF_F32)
+            b->x[i] = nncf__quantizer_codes(b->quantizers[NNCF__OF_SOURCE + i]);
     }
     b->epilogue = epilogue_of(layer, b);
     b->fq_by_channel = b->epilogue.fq && b->quantizers[NNCF__OF_OUTPUT]->channels > 1;

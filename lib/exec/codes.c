@@ -10,7 +10,7 @@
 #include "exec/kind.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
-#include "kernels/operand.h"
+#include "kernels/qtensor.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
@@ -118,11 +118,11 @@ int32_t nncf_layer_output_dtype(const nncf_layer *layer)
 }
 
 const float *nncf__floats_of(
-    const nncf__kernels *k, const nncf__operand *x, size_t offset, size_t count, float *room)
+    const nncf__kernels *k, const nncf__qtensor *x, size_t offset, size_t count, float *room)
 {
     if (x->dtype == NNCF_F32)
         return (const float *)x->data + offset;
-    const nncf__bytes bytes = nncf__bytes_of(x, false);
-    k->dequantize(count, (const uint8_t *)x->data + offset, room, &bytes);
+    const nncf__dequant how = nncf__dequant_of(x, 0, false);
+    k->dequantize(count, (const uint8_t *)x->data + offset, room, &how);
     return room;
 }

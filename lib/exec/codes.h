@@ -4,7 +4,7 @@
 #define NNCF__EXEC_CODES_H
 
 #include "kernels/kernels.h"
-#include "kernels/operand.h"
+#include "kernels/qtensor.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/model.h>
@@ -34,6 +34,6 @@ int32_t nncf__layer_output_dtype_then(const nncf_layer *layer);
 /* Floats [offset, offset + count) of x: where they lie, or what the codes stand for, written to
  * `room`. */
 const float *nncf__floats_of(
-    const nncf__kernels *k, const nncf__operand *x, size_t offset, size_t count, float *room);
+    const nncf__kernels *k, const nncf__qtensor *x, size_t offset, size_t count, float *room);
 
 #endif

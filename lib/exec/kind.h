@@ -8,7 +8,7 @@
 #define NNCF__EXEC_KIND_H
 
 #include "graph/model.h"
-#include "kernels/operand.h"
+#include "kernels/qtensor.h"
 
 #include <nncf/base.h>
 #include <nncf/model.h>
@@ -28,7 +28,7 @@ typedef struct nncf__call {
     const nncf__block *block;
     nncf_layer *layer;
     /* floats, or codes and what they mean now */
-    nncf__operand x[2];
+    nncf__qtensor x[2];
     /* forward */
     nncf__output y;
     /* backward: the gradient, which is used up; where those of the inputs go, NULL: not wanted */

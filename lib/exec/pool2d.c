@@ -13,7 +13,7 @@
 #include "graph/block.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
-#include "kernels/operand.h"
+#include "kernels/qtensor.h"
 
 #include <nncf/base.h>
 #include <nncf/context.h>
@@ -72,7 +72,7 @@ typedef struct pool_job {
     /* the layer's; a mean over rows or columns has windows as long as they are */
     int64_t kernel[2], stride[2];
     nncf_context *context;
-    const nncf__operand *x;
+    const nncf__qtensor *x;
     const float *dy;
     float *y, *dx;
     /* of a maximum: y is codes, those of x */

@@ -18,7 +18,7 @@
 #include "graph/block.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
-#include "kernels/operand.h"
+#include "kernels/qtensor.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
@@ -71,32 +71,40 @@ static bool compresses_weight(const nncf_layer *layer)
     return c && (c->mask_kind != NNCF__MASK_NONE || c->weight_quantizer);
 }
 
-static nncf__operand codes_operand(const nncf__quantizer *quantizer)
+/* Codes wherever the quantizer has some; else the floats that mask and quantizer make, if there are
+ * any. */
+static void prepare_weight(const nncf_layer *layer, nncf__block *b)
 {
-    return (nncf__operand){.dtype = nncf__quantizer_dtype(quantizer),
-        .scale = quantizer->scales,
-        .n_scales = quantizer->channels};
+    const nncf__layer_compression *c = layer->compression;
+    const nncf__quantizer *quantizer = b->quantizers[NNCF__OF_WEIGHT];
+    const bool quantizes = nncf__block_quantizes(b, NNCF__OF_WEIGHT),
+               has_codes = quantizer && nncf__quantizer_dtype(quantizer) != NNCF_F32,
+               masks = c && c->mask_kind != NNCF__MASK_NONE;
+    b->weight_form = NNCF__WEIGHT_MASTER;
+    b->weight = (nncf__qtensor){.dtype = NNCF_F32};
+    if (quantizes && has_codes) {
+        b->weight_form = NNCF__WEIGHT_CODES;
+        b->weight = nncf__quantizer_codes(quantizer);
+    } else if (quantizes || masks) {
+        b->weight_form = has_codes ? NNCF__WEIGHT_SHARED : NNCF__WEIGHT_FLOATS;
+    }
 }
 
-/* What the product reads. Where both operands are codes, or floats that a quantizer of one scale
- * made, both have scales, and the product is one of codes. */
-static void prepare_operands(nncf__block *b)
+/* The input that the product reads. Floats that a quantizer of one scale made become codes on the
+ * way where the weight is codes. */
+static void prepare_input(nncf__block *b)
 {
     const nncf__quantizer *input = b->quantizers[NNCF__OF_INPUT],
-                          *source = b->quantizers[NNCF__OF_SOURCE],
-                          *weight = b->quantizers[NNCF__OF_WEIGHT];
+                          *source = b->quantizers[NNCF__OF_SOURCE];
     b->used_x = b->x[0];
     b->quantizes_input = input && !b->observes_input;
-    if (b->quantizes_input && nncf__quantizer_dtype(input) != NNCF_F32)
-        b->used_x = codes_operand(input);
-    if (!nncf__block_quantizes(b, NNCF__OF_SOURCE) || source->channels != 1 ||
-        !nncf__block_quantizes(b, NNCF__OF_WEIGHT))
-        return;
-    b->weight = (nncf__operand){.scale = weight->scales,
-        .n_scales = weight->channels,
-        .code_max = nncf__quantizer_code_max(weight)};
-    b->used_x.scale = source->scales;
-    b->used_x.n_scales = 1;
+    if (b->quantizes_input && nncf__quantizer_dtype(input) != NNCF_F32) {
+        b->used_x = nncf__quantizer_codes(input);
+    } else if (nncf__block_quantizes(b, NNCF__OF_SOURCE) &&
+        nncf__quantizer_dtype(source) != NNCF_F32) {
+        b->used_x.scale = source->scales;
+        b->used_x.n_scales = 1;
+    }
 }
 
 static size_t larger(size_t a, size_t b)
@@ -130,7 +138,11 @@ static void prepare_needs(const nncf_layer *layer, nncf__block *b)
     const size_t z = nncf__planes_count(&b->out_planes) * sizeof(float);
     const size_t norm = layer->has_batch_norm ? nncf__batch_norm_scratch(&b->out_planes) : 0;
     b->forward = (nncf__needs){.channels = nncf__channels_bytes(b->out_planes.c),
-        .wq = b->compresses ? weight * sizeof(float) : 0,
+        .wq = b->weight_form == NNCF__WEIGHT_CODES
+            ? nncf__weight_codes_size(b->quantizers[NNCF__OF_WEIGHT], weight)
+            : b->weight_form == NNCF__WEIGHT_FLOATS ? weight * sizeof(float)
+                                                    : 0,
+        .dw = b->weight_form == NNCF__WEIGHT_SHARED ? weight * sizeof(float) : 0,
         .xq = !b->quantizes_input         ? 0
             : b->used_x.dtype == NNCF_F32 ? in * sizeof(float)
                                           : in,
@@ -153,7 +165,8 @@ void nncf__product_prepare(const nncf_layer *layer, nncf__block *b)
     b->compresses = compresses_weight(layer);
     b->wants_dw = layer->weight_grad || b->compresses;
     nncf__batch_norm_prepare(layer, b);
-    prepare_operands(b);
+    prepare_weight(layer, b);
+    prepare_input(b);
     b->has_epilogue = layer->has_batch_norm || layer->activation != NNCF_ACTIVATION_NONE ||
         b->quantizers[NNCF__OF_OUTPUT];
     b->keeps_z = b->keeps && b->has_epilogue;
@@ -165,24 +178,30 @@ void nncf__product_prepare(const nncf_layer *layer, nncf__block *b)
 /* ---- a call ---- */
 
 /* The input as the product reads it. */
-static nncf__operand used_x(const nncf__call *call)
+static nncf__qtensor used_x(const nncf__call *call)
 {
-    nncf__operand x = call->block->used_x;
-    x.data = call->x[0].data;
-    x.zero = call->x[0].zero;
-    if (!call->block->quantizes_input)
-        return x;
-    x.data = call->layer->xq.data;
-    if (x.dtype != NNCF_F32)
-        x.zero = nncf__quantizer_zero(call->block->quantizers[NNCF__OF_INPUT]);
+    nncf__qtensor x = call->block->used_x;
+    x.data = call->block->quantizes_input ? call->layer->xq.data : call->x[0].data;
     return x;
 }
 
 /* The weight as the product reads it. */
-static nncf__operand used_weight(const nncf__call *call)
+static nncf__qtensor used_weight(const nncf__call *call)
 {
-    nncf__operand w = call->block->weight;
-    w.data = call->block->compresses ? call->layer->wq.data : (const void *)call->layer->weight;
+    const nncf__block *b = call->block;
+    nncf__qtensor w = b->weight;
+    switch (b->weight_form) {
+    case NNCF__WEIGHT_CODES:
+        return nncf__weight_codes_at(b->quantizers[NNCF__OF_WEIGHT], call->layer->wq.data);
+    case NNCF__WEIGHT_FLOATS:
+        w.data = call->layer->wq.data;
+        break;
+    case NNCF__WEIGHT_SHARED:
+        w.data = call->layer->model->dw.data;
+        break;
+    case NNCF__WEIGHT_MASTER:
+        w.data = call->layer->weight;
+    }
     return w;
 }
 
@@ -202,7 +221,7 @@ static float *find_z(const nncf__call *call)
 /* z, and y from it. A depthwise block is done channel by channel: its z is read back before it
  * leaves the caches. */
 static void multiply(
-    const nncf__call *call, const nncf__operand *x, const nncf__operand *w, float *z)
+    const nncf__call *call, const nncf__qtensor *x, const nncf__qtensor *w, float *z)
 {
     const nncf__block *b = call->block;
     const nncf_layer *layer = call->layer;
@@ -229,17 +248,19 @@ void nncf__product_forward(const nncf__call *call)
     nncf_layer *layer = call->layer;
     nncf_context *context = layer->model->context;
     nncf__quantizer *input = b->quantizers[NNCF__OF_INPUT];
-    if (b->compresses) {
-        nncf__weight_forward(layer, b->key.mode, layer->wq.data);
-        if (b->keeps)
-            nncf__weight_used(layer);
-    }
+    if (b->weight_form == NNCF__WEIGHT_CODES)
+        nncf__weight_forward_codes(layer, b->key.mode, layer->wq.data);
+    else if (b->weight_form != NNCF__WEIGHT_MASTER)
+        nncf__weight_forward(layer, b->key.mode,
+            b->weight_form == NNCF__WEIGHT_SHARED ? layer->model->dw.data : layer->wq.data);
+    if (b->weight_form != NNCF__WEIGHT_MASTER && b->keeps)
+        nncf__weight_used(layer);
     if (b->quantizes_input && b->used_x.dtype != NNCF_F32)
         nncf__layer_quantize_to_codes(
             context, input, &b->in_planes, call->x[0].data, layer->xq.data);
     else if (b->quantizes_input)
         nncf__layer_quantize(context, input, &b->in_planes, call->x[0].data, layer->xq.data);
-    const nncf__operand x = used_x(call), w = used_weight(call);
+    const nncf__qtensor x = used_x(call), w = used_weight(call);
     multiply(call, &x, &w, find_z(call));
     if (b->observes_input)
         nncf__layer_observe(context, input, &b->in_planes, call->x[0].data);
@@ -247,7 +268,7 @@ void nncf__product_forward(const nncf__call *call)
 
 /* Through all that follows the product, and the product: dx and dw (NULL: not wanted) from dy. */
 static void multiply_backward(
-    const nncf__call *call, const nncf__operand *x, const float *w, float *dx, float *dw)
+    const nncf__call *call, const nncf__qtensor *x, const nncf__qtensor *w, float *dx, float *dw)
 {
     const nncf__block *b = call->block;
     nncf_layer *layer = call->layer;
@@ -296,10 +317,10 @@ void nncf__product_backward(const nncf__call *call)
     nncf_model *model = layer->model;
     nncf__quantizer *input = b->quantizers[NNCF__OF_INPUT];
     float *dx = call->dx[0], *dw = b->wants_dw ? model->dw.data : NULL;
-    const nncf__operand x = used_x(call), w = used_weight(call);
+    const nncf__qtensor x = used_x(call), w = used_weight(call);
     if (input && !dx)
         dx = model->work.data;
-    multiply_backward(call, &x, w.data, dx, dw);
+    multiply_backward(call, &x, &w, dx, dw);
     if (dw)
         nncf__weight_backward(layer, dw);
     if (input)

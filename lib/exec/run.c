@@ -241,15 +241,13 @@ static nncf_status prepare(nncf_layer *layer, const inputs *x, const nncf__named
     return NNCF_OK;
 }
 
-/* The inputs as the layer reads them: floats, or codes and what they mean now. */
+/* The inputs as the layer reads them. */
 static nncf__call call_of(nncf_layer *layer, const nncf__block *b, const nncf_tensor *x)
 {
     nncf__call call = {.block = b, .layer = layer};
     for (size_t i = 0; i < b->kind->n_inputs; i++) {
         call.x[i] = b->x[i];
         call.x[i].data = x[i].data;
-        if (b->x[i].dtype != NNCF_F32)
-            call.x[i].zero = nncf__quantizer_zero(b->quantizers[NNCF__OF_SOURCE + i]);
     }
     return call;
 }

@@ -3,8 +3,9 @@
  * Packing: pixels and weights into the panels that micro-kernels read. Patches are gathered here,
  * from the image, each time they are needed: no column buffer is ever written to memory.
  *
- * Codes: a value is float(q * step) with |q| <= 255, so value * (1 / step) differs from q by at
- * most |q| * 3 * 2^-24 < 2^-14 and rounding gives q. A true division is not needed.
+ * Pixels that are floats and become codes: a value is float(q * scale) with |q| <= 255, so value *
+ * (1 / scale) differs from q by at most |q| * 3 * 2^-24 < 2^-14 and rounding gives q. A true
+ * division is not needed.
  */
 #include "gemm/pack.h"
 
@@ -128,17 +129,26 @@ size_t nncf__segments_destination(
 void nncf__gather(const nncf__kernels *k, const nncf__pixel_map *g, int64_t c, int64_t n_c,
     size_t n, const nncf__segment *segments, float *to, int64_t stride)
 {
-    if (g->is_bytes)
-        k->gemm_gather_bytes((size_t)n_c, (const uint8_t *)g->src + c * g->src_plane, g->src_plane,
-            g->step_x, n, segments, &g->bytes, to, (size_t)stride);
-    else
-        k->gemm_gather((size_t)n_c, (const float *)g->src + c * g->src_plane, g->src_plane,
+    const nncf__qtensor *src = &g->src;
+    if (!nncf__qtensor_is_codes(src)) {
+        k->gemm_gather((size_t)n_c, (const float *)src->data + c * g->src_plane, g->src_plane,
             g->step_x, n, segments, to, (size_t)stride);
+        return;
+    }
+    const int64_t at_once = src->n_scales > 1 ? 1 : n_c;
+    for (int64_t i = 0; i < n_c; i += at_once) {
+        const nncf__dequant how = nncf__dequant_of(src, c + i, g->as_integers);
+        k->gemm_gather_bytes((size_t)at_once,
+            (const uint8_t *)src->data + (c + i) * g->src_plane, g->src_plane, g->step_x, n,
+            segments, &how, to + i * stride, (size_t)stride);
+    }
 }
 
 void nncf__pack_pixels(const nncf__microkernel *m, const nncf__pixel_map *g, int64_t first,
-    int64_t last, int64_t k0, int64_t k1, float inverse, nncf__segment *segments, float *panels)
+    int64_t last, int64_t k0, int64_t k1, nncf__segment *segments, float *panels)
 {
+    const float inverse =
+        g->as_integers && !nncf__qtensor_is_codes(&g->src) ? 1.0f / g->src.scale[0] : 0.0f;
     enum {
         GROUP = 16
     }; /* channels that stay in the first-level cache between gathering and rounding */
@@ -162,22 +172,46 @@ void nncf__pack_pixels(const nncf__microkernel *m, const nncf__pixel_map *g, int
     }
 }
 
+/* Elements [i, i + n) of rows s0 .. s0 + used - 1 of a weight, side by side in panels of s. */
+static void transpose_rows(const nncf__microkernel *m, const nncf__weights *w, int64_t s0,
+    int64_t used, int64_t i, int64_t n, float *panel)
+{
+    enum { STRIP = 96 };
+    const int64_t first = s0 * w->s_stride + i;
+    if (!nncf__qtensor_is_codes(&w->src)) {
+        m->k->gemm_transpose((size_t)used, (size_t)n, (const float *)w->src.data + first,
+            w->s_stride, panel, (size_t)m->s);
+        return;
+    }
+    _Alignas(64) float rows[STRIP * NNCF__SIDE_MAX];
+    const uint8_t *codes = (const uint8_t *)w->src.data + first;
+    for (int64_t at = 0; at < n; at += STRIP) {
+        const int64_t part = min_i(STRIP, n - at);
+        for (int64_t j = 0; j < used; j++) {
+            const nncf__dequant how = nncf__dequant_of(&w->src, s0 + j, w->as_integers);
+            m->k->dequantize(
+                (size_t)part, codes + j * w->s_stride + at, rows + j * STRIP, &how);
+        }
+        m->k->gemm_transpose(
+            (size_t)used, (size_t)part, rows, STRIP, panel + at * m->s, (size_t)m->s);
+    }
+}
+
 /* Output channels are rows of neighbouring (channel, tap): transpose a strip, then put its rows
  * where k, taps outermost, wants them. */
 static void pack_rows_of_k(
     const nncf__microkernel *m, const nncf__weights *w, int64_t s0, int64_t used, float *panel)
 {
-    enum { STRIP = 144 };
+    enum { STRIP = 96 };
     int64_t s = m->s, n_taps = nncf__taps_count(&w->taps), k = w->channels * n_taps;
-    const float *src = w->data + s0 * w->s_stride;
     if (n_taps == 1) {
-        m->k->gemm_transpose((size_t)used, (size_t)k, src, w->s_stride, panel, (size_t)s);
+        transpose_rows(m, w, s0, used, 0, k, panel);
         return;
     }
     _Alignas(64) float strip[STRIP * NNCF__SIDE_MAX];
     for (int64_t i = 0; i < k; i += STRIP) {
         int64_t n = min_i(STRIP, k - i), c = i / n_taps, t = i % n_taps;
-        m->k->gemm_transpose((size_t)used, (size_t)n, src + i, w->s_stride, strip, (size_t)s);
+        transpose_rows(m, w, s0, used, i, n, strip);
         for (int64_t r = 0; r < n; r++) {
             memcpy(panel + (t * w->channels + c) * s, strip + r * s, (size_t)s * sizeof *panel);
             if (++t == n_taps) {
@@ -197,48 +231,45 @@ static void copy_strided(const float *from, int64_t stride, int64_t n, float *to
             to[i] = from[i * stride];
 }
 
+static void dequantize_strided(
+    const uint8_t *from, int64_t stride, int64_t n, const nncf__dequant *how, float *to)
+{
+    for (int64_t i = 0; i < n; i++)
+        to[i] = ((float)(from[i * stride] ^ how->flip) - how->offset) * how->scale;
+}
+
 static void pack_rows_of_s(
     const nncf__microkernel *m, const nncf__weights *w, int64_t s0, int64_t used, float *panel)
 {
     const nncf__taps_axis *y = &w->taps.y, *x = &w->taps.x;
+    const bool is_codes = nncf__qtensor_is_codes(&w->src);
     int64_t s = m->s, k = w->channels * nncf__taps_count(&w->taps);
     if (used < s)
         memset(panel, 0, (size_t)(k * s) * sizeof *panel);
     for (int64_t c = 0; c < w->channels; c++) {
-        const float *src = w->data + c * w->k_stride + s0 * w->s_stride;
+        const int64_t first = c * w->k_stride + s0 * w->s_stride;
+        const nncf__dequant how =
+            is_codes ? nncf__dequant_of(&w->src, c, w->as_integers) : (nncf__dequant){0};
         float *to = panel + c * s;
         for (int64_t i = 0; i < y->n; i++)
-            for (int64_t j = 0; j < x->n; j++, to += w->channels * s)
-                copy_strided(src + (y->index + i * y->index_step) * w->taps.kernel_w + x->index +
-                        j * x->index_step,
-                    w->s_stride, used, to);
+            for (int64_t j = 0; j < x->n; j++, to += w->channels * s) {
+                const int64_t at = first + (y->index + i * y->index_step) * w->taps.kernel_w +
+                    x->index + j * x->index_step;
+                if (is_codes)
+                    dequantize_strided(
+                        (const uint8_t *)w->src.data + at, w->s_stride, used, &how, to);
+                else
+                    copy_strided((const float *)w->src.data + at, w->s_stride, used, to);
+            }
     }
-}
-
-/* One step a lane: the same rounding as the row gemm_quantize_inplace, by 1.5 * 2^23. */
-static void round_lanes(int64_t k, int64_t s, const float *inverse, float *panel)
-{
-    for (int64_t i = 0; i < k; i++, panel += s)
-        for (int64_t j = 0; j < s; j++)
-            panel[j] = (panel[j] * inverse[j] + 12582912.0f) - 12582912.0f;
 }
 
 void nncf__pack_weights(
     const nncf__microkernel *m, const nncf__weights *w, int64_t s0, float *panel)
 {
-    int64_t s = m->s, k = nncf__taps_count(&w->taps) * w->channels, used = min_i(s, w->n_s - s0);
+    int64_t used = min_i(m->s, w->n_s - s0);
     if (w->rows_of_k)
         pack_rows_of_k(m, w, s0, used, panel);
     else
         pack_rows_of_s(m, w, s0, used, panel);
-    if (!w->codes)
-        return;
-    if (w->n_scales == 1) {
-        m->k->gemm_quantize_inplace((size_t)(k * s), panel, 1.0f / w->scale[0]);
-        return;
-    }
-    float inverse[NNCF__SIDE_MAX] = {0};
-    for (int64_t j = 0; j < used; j++)
-        inverse[j] = 1.0f / w->scale[s0 + j];
-    round_lanes(k, s, inverse, panel);
 }

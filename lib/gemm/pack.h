@@ -5,6 +5,7 @@
 
 #include "gemm/microkernel.h"
 #include "kernels/kernels.h"
+#include "kernels/qtensor.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,10 +59,10 @@ static inline bool nncf__taps_are_identity(const nncf__taps *t)
  * from and go to. */
 typedef struct nncf__pixel_map {
     int64_t n, rows, cols;
-    const void *src;
-    /* src is bytes, which become floats as `bytes` says */
-    bool is_bytes;
-    nncf__bytes bytes;
+    /* its channels are axis 0 of scales */
+    nncf__qtensor src;
+    /* codes are read as integers, floats are rounded to them; else codes are read as values */
+    bool as_integers;
     /* strides in elements; src_w is also a row's stride */
     int64_t channels, src_image, src_plane, src_h, src_w;
     /* source step for one grid row, column */
@@ -83,24 +84,20 @@ size_t nncf__segments_source(const nncf__pixel_map *g, const nncf__tap *tap, int
 size_t nncf__segments_destination(
     const nncf__pixel_map *g, int64_t first, int64_t last, nncf__segment *segments);
 
-/* Panels of v pixels for pixels [first, last) and k in [k0, k1); inverse is 0 or 1 / step: then
- * floats are packed as codes. */
+/* Panels of v pixels for pixels [first, last) and k in [k0, k1). */
 void nncf__pack_pixels(const nncf__microkernel *m, const nncf__pixel_map *g, int64_t first,
-    int64_t last, int64_t k0, int64_t k1, float inverse, nncf__segment *segments, float *panels);
+    int64_t last, int64_t k0, int64_t k1, nncf__segment *segments, float *panels);
 
 /* The weights of a pixel product: w[j * s_stride + channel * k_stride + tap]. */
 typedef struct nncf__weights {
-    const float *data;
+    /* axis 0 of scales: s when rows_of_k, else the channel */
+    nncf__qtensor src;
+    /* codes are packed as integers; else as values */
+    bool as_integers;
     /* (s, channel, tap) without gaps, all taps in order */
     bool rows_of_k;
     int64_t n_s, channels, s_stride, k_stride;
     nncf__taps taps;
-    /* multiples of scales, which are packed as codes; then 1 or n_s scales */
-    bool codes;
-    const float *scale;
-    size_t n_scales;
-    /* of codes: the largest magnitude that they may have */
-    int32_t code_max;
 } nncf__weights;
 
 /* One panel of s output channels from channel s0 on, all k. */

@@ -44,7 +44,7 @@ static void plan_k(pixel_job *j)
 {
     int64_t limit = j->m.kc;
     if (j->codes) /* sums below 2^24 */
-        limit = min_i(limit, 16777215 / (255 * (int64_t)j->p->weights.code_max));
+        limit = min_i(limit, 16777215 / (255 * (int64_t)nncf__weight_code_max(&j->p->weights.src)));
     if (j->k <= limit) {
         j->k_block = j->k;
         return;
@@ -158,13 +158,13 @@ static void plan_ahead(pixel_task *t, int64_t first, int64_t last)
 {
     const pixel_job *j = t->j;
     const nncf__pixel_map *g = &j->p->grid;
-    int64_t size = g->is_bytes ? 1 : (int64_t)sizeof(float), in_image = first % g->cols;
+    int64_t size = (int64_t)nncf__qtensor_element_size(&g->src), in_image = first % g->cols;
     t->channels_ahead = 0;
     if (nncf__taps_count(&g->taps) > 1 || g->rows > 1 || g->step_x > 1 || g->src_w != g->cols ||
         first >= last)
         return;
     int64_t bytes = (min_i(last - first, g->cols - in_image)) * size;
-    t->ahead = (const char *)g->src + (first / g->cols * g->src_image + in_image) * size;
+    t->ahead = (const char *)g->src.data + (first / g->cols * g->src_image + in_image) * size;
     t->channels_ahead = g->channels;
     t->n_lines = div_ceil(bytes, LINE_BYTES);
     t->line = 0;
@@ -181,7 +181,7 @@ static void fetch_ahead(pixel_task *t)
         if (++t->line == t->n_lines) {
             t->line = 0;
             t->channels_ahead--;
-            t->ahead += g->src_plane * (g->is_bytes ? 1 : (int64_t)sizeof(float));
+            t->ahead += g->src_plane * (int64_t)nncf__qtensor_element_size(&g->src);
         }
     }
 }
@@ -275,9 +275,7 @@ static void multiply_block(pixel_task *t)
     find_targets(t);
     for (int64_t k0 = 0; k0 < j->k; k0 += j->k_block) {
         int64_t k1 = min_i(k0 + j->k_block, j->k);
-        float inverse = j->codes && !p->grid.is_bytes ? 1.0f / p->scale_x : 0.0f;
-        nncf__pack_pixels(
-            &j->m, &p->grid, t->first, t->last, k0, k1, inverse, t->segments, t->pixels);
+        nncf__pack_pixels(&j->m, &p->grid, t->first, t->last, k0, k1, t->segments, t->pixels);
         for (int64_t panel = t->panel0; panel < t->panel1; panel++)
             multiply_panel(t, panel, k0, k1);
     }
@@ -304,7 +302,8 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
         .scale = (float *)(void *)(area + j->scales_at),
         .bias = (float *)(void *)(area + j->scales_at) + n_s};
     for (int64_t i = t.panel0 * j->m.s; i < min_i(t.panel1 * j->m.s, w->n_s); i++) {
-        t.scale[i] = j->codes ? p->scale_x * w->scale[w->n_scales > 1 ? i : 0] : 1.0f;
+        t.scale[i] =
+            j->codes ? p->grid.src.scale[0] * nncf__qtensor_scale(&w->src, i) : 1.0f;
         t.bias[i] = p->bias ? p->bias[i] : -0.0f; /* x + -0 is x, for +0 and -0 too */
     }
     for (int64_t first = block * j->block_pixels; first < end; first += j->block_pixels) {
@@ -319,7 +318,7 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
 
 static void plan(const nncf_context *context, const nncf__pixel_product *p, pixel_job *j)
 {
-    *j = (pixel_job){.p = p, .codes = p->weights.codes};
+    *j = (pixel_job){.p = p, .codes = p->weights.as_integers};
     nncf__microkernel_get(context, &j->m);
     j->workers = max_i(1, context->params.n_threads);
     j->n_pixels = p->grid.n * p->grid.rows * p->grid.cols;

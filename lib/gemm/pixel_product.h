@@ -13,8 +13,6 @@
 typedef struct nncf__pixel_product {
     nncf__pixel_map grid;
     nncf__weights weights;
-    /* of codes, which a grid of bytes gives by itself */
-    float scale_x;
     /* nullable, n_s */
     const float *bias;
     float *dst;

@@ -75,7 +75,7 @@ typedef struct weight_job {
 static bool is_readable(const nncf__pixel_map *g)
 {
     int64_t plane = g->cols;
-    return !g->is_bytes && nncf__taps_are_identity(&g->taps) && g->rows == 1 && g->step_x == 1 &&
+    return !nncf__qtensor_is_codes(&g->src) && nncf__taps_are_identity(&g->taps) && g->rows == 1 && g->step_x == 1 &&
         g->src_w == plane && plane % 16 == 0 && plane % 2048 != 0 && plane >= LEAST_IN_PLACE;
 }
 
@@ -168,7 +168,7 @@ static rows in_place(const weight_job *j, const side *s, int64_t r0, int64_t blo
     int64_t first, last;
     block_range(j, block, &first, &last);
     const float *src =
-        (const float *)s->g->src + first / j->line * s->g->src_image + first % j->line;
+        (const float *)s->g->src.data + first / j->line * s->g->src_image + first % j->line;
     return (rows){src + r0 * s->g->src_plane, s->g->src_plane};
 }
 

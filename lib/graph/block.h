@@ -2,15 +2,15 @@
 /*
  * A layer, prepared for calls with tensors of one shape and type: what follows from these, from the
  * mode and from the state of the controller is worked out once, and then only read. What changes
- * from call to call is read through pointers (scales, which the optimizer moves) or belongs to the
- * call (nncf__call in exec/kind.h: data, zero points). exec/block.c prepares.
+ * from call to call is read through pointers (scales and zero points, which the optimizer moves) or
+ * belongs to the call (nncf__call in exec/kind.h: data). exec/block.c prepares.
  */
 #ifndef NNCF__GRAPH_BLOCK_H
 #define NNCF__GRAPH_BLOCK_H
 
 #include "conv/conv2d.h"
 #include "kernels/kernels.h"
-#include "kernels/operand.h"
+#include "kernels/qtensor.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,14 +58,25 @@ enum nncf__block_quantizer {
     NNCF__BLOCK_QUANTIZERS
 };
 
-/* What of a quantizer a block depends on: bits, and from there on the type of its codes, and the
- * largest. */
+/* What of a quantizer a block depends on: bits, and from there on the type of its codes. */
 enum {
     NNCF__STATE_PRESENT = 1,
     NNCF__STATE_OBSERVES = 2,
     NNCF__STATE_INITIALIZED = 4,
-    NNCF__STATE_DTYPE = 8,
-    NNCF__STATE_CODE_MAX = 16
+    NNCF__STATE_DTYPE = 8
+};
+
+/* The weight that a product reads. */
+enum nncf__weight_form {
+    /* the host's, as it is */
+    NNCF__WEIGHT_MASTER = 0,
+    /* codes in layer->wq, with their scales */
+    NNCF__WEIGHT_CODES,
+    /* floats in layer->wq: masked only, or of more than eight bits */
+    NNCF__WEIGHT_FLOATS,
+    /* masked floats in model->dw, while ranges are observed: later this weight is codes, and
+     * layer->wq has no place for floats */
+    NNCF__WEIGHT_SHARED
 };
 
 /* What a block is prepared for. */
@@ -100,11 +111,14 @@ typedef struct nncf__block {
     bool observes_output, observes_input;
 
     /* ---- what is read and written; data is the call's ---- */
-    nncf__operand x[2];
+    nncf__qtensor x[2];
     /* product: its input, which is x[0], or that quantized into layer->xq; its weight */
-    nncf__operand used_x, weight;
-    /* the own input is quantized into layer->xq; the weight is compressed into layer->wq */
-    bool quantizes_input, compresses;
+    nncf__qtensor used_x, weight;
+    /* the own input is quantized into layer->xq */
+    bool quantizes_input;
+    /* the controller masks or quantizes the weight; what the product reads is this form of it */
+    bool compresses;
+    enum nncf__weight_form weight_form;
     /* backward makes a gradient of the weight */
     bool wants_dw;
 

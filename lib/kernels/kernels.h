@@ -51,21 +51,21 @@ typedef struct nncf__segment {
     int32_t dst, length;
 } nncf__segment;
 
-/* How bytes in memory become floats: ((float)(byte ^ flip) - offset) * scale. Codes of either sign:
- * nncf__bytes_of. */
-typedef struct nncf__bytes {
+/* How codes of either sign, a byte each, become floats: ((float)(byte ^ flip) - offset) * scale.
+ * Made by nncf__dequant_of(), kernels/qtensor.h. */
+typedef struct nncf__dequant {
     /* offset: a whole number, 0 to 255 */
     float offset, scale;
     /* 0, or 0x80 for signed codes */
     uint32_t flip;
-} nncf__bytes;
+} nncf__dequant;
 
 /* Planes of neighbouring channels of an image, as they lie in memory. */
 typedef struct nncf__plane_group {
     /* n x h x w floats, or bytes, which become floats as `bytes` says */
     const void *data;
     bool is_bytes;
-    nncf__bytes bytes;
+    nncf__dequant bytes;
     size_t n, h, w;
     /* nullable: as many that are read soon: their cache lines are called for meanwhile */
     const void *ahead;

@@ -250,7 +250,7 @@ static int64_t add_codes(
     return outside;
 }
 
-static void dequantize(size_t n, const uint8_t *x, float *y, const nncf__bytes *bytes)
+static void dequantize(size_t n, const uint8_t *x, float *y, const nncf__dequant *bytes)
 {
     for (size_t i = 0; i < n; i++)
         y[i] = ((float)(x[i] ^ bytes->flip) - bytes->offset) * bytes->scale;

@@ -54,7 +54,7 @@ static void gemm_gather(size_t n_channels, const float *src, int64_t channel_str
 }
 
 static void gemm_gather_bytes(size_t n_channels, const uint8_t *src, int64_t channel_stride,
-    int64_t step, size_t n_segments, const nncf__segment *segments, const nncf__bytes *bytes,
+    int64_t step, size_t n_segments, const nncf__segment *segments, const nncf__dequant *bytes,
     float *dst, size_t dst_stride)
 {
     for (size_t c = 0; c < n_channels; c++)

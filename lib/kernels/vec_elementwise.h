@@ -435,7 +435,7 @@ INLINE vf value_of_code(const uint8_t *x, uint32_t flip, vf offset, vf scale, si
     return vf_mul(vf_sub(vf_load_bytes(x, flip, m), offset), scale);
 }
 
-static void dequantize(size_t n, const uint8_t *x, float *y, const nncf__bytes *bytes)
+static void dequantize(size_t n, const uint8_t *x, float *y, const nncf__dequant *bytes)
 {
     const vf offset = vf_set(bytes->offset), scale = vf_set(bytes->scale);
     BLOCKS(n, vf_store(y + i, value_of_code(x + i, bytes->flip, offset, scale, m), m));

@@ -264,12 +264,12 @@ static void gemm_gather(size_t n_channels, const float *src, int64_t channel_str
 }
 
 /* Bytes: one vector of WIDTH at a time, the last one overlaps the one before. */
-INLINE nf scale_bytes(nf x, const nncf__bytes *b)
+INLINE nf scale_bytes(nf x, const nncf__dequant *b)
 {
     return nf_mul(nf_sub(x, nf_set(b->offset)), nf_set(b->scale));
 }
 
-INLINE void widen_run(float *to, const uint8_t *from, size_t n, const nncf__bytes *b)
+INLINE void widen_run(float *to, const uint8_t *from, size_t n, const nncf__dequant *b)
 {
     if (n >= WIDTH) {
         for (size_t i = 0; i + WIDTH < n; i += WIDTH)
@@ -287,7 +287,7 @@ INLINE void widen_run(float *to, const uint8_t *from, size_t n, const nncf__byte
 
 /* Every second byte: see copy_second about the end. */
 INLINE void widen_strided(
-    float *to, const uint8_t *from, size_t n, int64_t step, const nncf__bytes *b)
+    float *to, const uint8_t *from, size_t n, int64_t step, const nncf__dequant *b)
 {
     if (step == 2 && n > WIDTH) {
         for (size_t i = 0; i + WIDTH < n; i += WIDTH)
@@ -307,17 +307,17 @@ INLINE void widen_strided(
 }
 
 INLINE void widen_piece(size_t n_channels, const uint8_t *src, int64_t channel_stride, float *dst,
-    size_t dst_stride, size_t n, const nncf__bytes *b)
+    size_t dst_stride, size_t n, const nncf__dequant *b)
 {
     for (size_t c = 0; c < n_channels; c++)
         widen_run(dst + c * dst_stride, src + (int64_t)c * channel_stride, n, b);
 }
 
 static void gemm_gather_bytes(size_t n_channels, const uint8_t *src, int64_t channel_stride,
-    int64_t step, size_t n_segments, const nncf__segment *segments, const nncf__bytes *bytes,
+    int64_t step, size_t n_segments, const nncf__segment *segments, const nncf__dequant *bytes,
     float *dst, size_t dst_stride)
 {
-    const nncf__bytes b = *bytes;
+    const nncf__dequant b = *bytes;
     for (size_t j = 0; j < n_segments; j++) {
         size_t n = (size_t)segments[j].length;
         const uint8_t *from = src + segments[j].src;

@@ -73,14 +73,6 @@ void nncf__fq_asymmetric(
     fill(fq, (h - l) / n, -zero, n - zero);
 }
 
-int32_t nncf__quantizer_code_max(const nncf__quantizer *quantizer)
-{
-    const nncf__quantizer_params *params = &quantizer->params;
-    if (quantizer->length) /* zero may be either end's code */
-        return (1 << params->bits) - 1;
-    return (int32_t)fmax(symmetric_high(params), -symmetric_low(params, quantizer->is_weight));
-}
-
 void nncf__quantizer_refresh(nncf__quantizer *quantizer)
 {
     for (size_t c = 0; c < quantizer->channels; c++) {
@@ -91,6 +83,7 @@ void nncf__quantizer_refresh(nncf__quantizer *quantizer)
             nncf__fq_symmetric(
                 &quantizer->params, quantizer->is_weight, quantizer->bound[c], &quantizer->fq[c]);
         quantizer->scales[c] = quantizer->fq[c].scale;
+        quantizer->zero_points[c] = quantizer->length ? -(int32_t)quantizer->fq[c].low : 0;
     }
 }
 

@@ -5,6 +5,7 @@
 
 #include "config/canonical.h"
 #include "kernels/kernels.h"
+#include "kernels/qtensor.h"
 
 #include <nncf/context.h>
 #include <nncf/tensor.h>
@@ -44,8 +45,10 @@ typedef struct nncf__quantizer {
     float *length, *length_grad;
     /* [channels], from the above by nncf__quantizer_refresh() */
     nncf__fq *fq;
-    /* [channels]: fq[c].scale side by side, as products read them */
+    /* [channels], as products read them: fq[c].scale; the code of 0, which is 0 unless asymmetric
+     * codes are stored, from their lowest on */
     float *scales;
+    int32_t *zero_points;
     /* running min, max over everything; {inf, -inf}: nothing seen */
     float observed[2];
     /* [channels][2], the same by channel; NULL when there is one channel */
@@ -57,19 +60,28 @@ typedef struct nncf__quantizer {
 } nncf__quantizer;
 
 /* Type of the codes that a quantizer stores in bytes: NNCF_U8 or NNCF_S8; NNCF_F32: it stores none.
- * An undecided sign counts as signed. While it observes it makes no codes at all. */
+ * Activations have codes only where one scale serves all. An undecided sign counts as signed. While
+ * it observes it makes no codes at all. */
 static inline int32_t nncf__quantizer_dtype(const nncf__quantizer *quantizer)
 {
-    if (quantizer->channels != 1 || quantizer->params.bits > 8)
+    if ((quantizer->channels != 1 && !quantizer->is_weight) || quantizer->params.bits > 8)
         return NNCF_F32;
     return quantizer->length || quantizer->params.sign == NNCF__UNSIGNED ? NNCF_U8 : NNCF_S8;
 }
 
-/* The byte of code 0, which moves with the range. Asymmetric codes are stored from their lowest on.
- */
+/* What a quantizer with such codes stores; data is left open. */
+static inline nncf__qtensor nncf__quantizer_codes(const nncf__quantizer *quantizer)
+{
+    return (nncf__qtensor){.dtype = nncf__quantizer_dtype(quantizer),
+        .scale = quantizer->scales,
+        .zero_point = quantizer->length ? quantizer->zero_points : NULL,
+        .n_scales = quantizer->channels};
+}
+
+/* The code of 0 of a tensor with one scale; it moves with the range. */
 static inline int32_t nncf__quantizer_zero(const nncf__quantizer *quantizer)
 {
-    return quantizer->length ? -(int32_t)quantizer->fq[0].low : 0;
+    return quantizer->zero_points[0];
 }
 
 /* The quantizer's constants for a channel. */
@@ -78,11 +90,9 @@ static inline const nncf__fq *nncf__fq_of(const nncf__quantizer *quantizer, size
     return quantizer ? &quantizer->fq[quantizer->channels > 1 ? channel : 0] : NULL;
 }
 
-/* Recompute fq and scales from the range, which the optimizer moves. Call once at the start of each
- * forward that uses it. */
+/* Recompute fq, scales and zero points from the range, which the optimizer moves. Call once at the
+ * start of each forward that uses it. */
 void nncf__quantizer_refresh(nncf__quantizer *quantizer);
-/* The largest magnitude that a code of it may have, zero point subtracted. */
-int32_t nncf__quantizer_code_max(const nncf__quantizer *quantizer);
 /* Constants from a range, for tests and refresh (docs/formulas.md, "Quantizer"). */
 void nncf__fq_symmetric(
     const nncf__quantizer_params *params, bool is_weight, float largest, nncf__fq *fq);

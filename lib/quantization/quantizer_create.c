@@ -44,7 +44,7 @@ void nncf__quantizer_destroy(nncf_context *context, nncf__quantizer *quantizer)
         return;
     nncf__observer_destroy(context, q);
     void *parts[] = {q->name, q->length_name, q->bound, q->bound_grad, q->length, q->length_grad,
-        q->fq, q->scales, q->observed_channels};
+        q->fq, q->scales, q->zero_points, q->observed_channels};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         nncf__free(context, parts[i]);
     nncf__free(context, q);
@@ -67,7 +67,8 @@ static bool fill(nncf_context *context, const nncf__quantizer_request *request, 
     q->bound_grad = nncf__calloc(context, q->channels, sizeof *q->bound_grad);
     q->fq = nncf__calloc(context, q->channels, sizeof *q->fq);
     q->scales = nncf__calloc(context, q->channels, sizeof *q->scales);
-    if (!q->name || !q->bound || !q->bound_grad || !q->fq || !q->scales)
+    q->zero_points = nncf__calloc(context, q->channels, sizeof *q->zero_points);
+    if (!q->name || !q->bound || !q->bound_grad || !q->fq || !q->scales || !q->zero_points)
         return false;
     if (q->channels > 1 &&
         !(q->observed_channels = nncf__calloc(context, q->channels, 2 * sizeof(float))))

@@ -12,7 +12,7 @@
 #include "exec/product.h"
 #include "gemm/microkernel.h"
 #include "graph/model.h"
-#include "kernels/operand.h"
+#include "kernels/qtensor.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -132,7 +132,7 @@ typedef struct subject {
     nncf_context *context;
     product p;
     float step;
-    uint8_t *bytes; /* x as codes */
+    uint8_t *bytes, *w_codes;
     int pass;
     onednn_peer *onednn;
 } subject;
@@ -140,18 +140,18 @@ typedef struct subject {
 static void ours(const subject *b, bool codes)
 {
     const product *p = &b->p;
-    const nncf__operand
+    const nncf__qtensor
         x = {.data = p->x, .dtype = NNCF_F32},
         w = {.data = p->w, .dtype = NNCF_F32},
         x_codes = {.data = b->bytes, .scale = &b->step, .n_scales = 1, .dtype = NNCF_U8},
         w_codes = {
-            .data = p->w, .scale = &b->step, .n_scales = 1, .dtype = NNCF_F32, .code_max = 127};
+            .data = b->w_codes, .scale = &b->step, .n_scales = 1, .dtype = NNCF_S8};
     nncf_status status;
     if (b->pass == PASS_FORWARD)
         status = conv_forward(
             b->context, &p->s, codes ? &x_codes : &x, codes ? &w_codes : &w, NULL, p->z);
     else if (b->pass == PASS_INPUT)
-        status = conv_backward_input(b->context, &p->s, p->w, p->dz, p->dx);
+        status = conv_backward_input(b->context, &p->s, &w, p->dz, p->dx);
     else
         status = conv_backward_weight(b->context, &p->s, codes ? &x_codes : &x, p->dz, p->dw);
     if (status != NNCF_OK)
@@ -189,8 +189,7 @@ static float *codes_as_floats(
     for (size_t i = 0; i < n; i++) {
         int code = (int)x[i];
         x[i] = (float)code * step;
-        if (bytes)
-            bytes[i] = (uint8_t)code;
+        bytes[i] = (uint8_t)code;
     }
     return x;
 }
@@ -201,11 +200,12 @@ static void open_subject(subject *b, nncf_context *context, const nncf__conv2d *
            n_z = (size_t)(s->n * s->c_out * s->out_h * s->out_w),
            n_w = (size_t)(s->c_out * s->c_in / s->groups * s->kernel_h * s->kernel_w);
     bool pointwise = s->kernel_h * s->kernel_w == 1 && s->stride_h * s->stride_w == 1;
-    *b = (subject){.context = context, .p.s = *s, .step = 1.0f / 64, .bytes = calloc(n_x, 1)};
-    if (!b->bytes)
+    *b = (subject){.context = context, .p.s = *s, .step = 1.0f / 64, .bytes = calloc(n_x, 1),
+        .w_codes = calloc(n_w, 1)};
+    if (!b->bytes || !b->w_codes)
         abort();
     b->p.x = codes_as_floats(n_x, 1, 0, 256, b->step, b->bytes);
-    b->p.w = codes_as_floats(n_w, 2, -127, 128, b->step, NULL);
+    b->p.w = codes_as_floats(n_w, 2, -127, 128, b->step, b->w_codes);
     b->p.z = bench_floats(n_z);
     b->p.dz = bench_floats(n_z);
     b->p.dx = bench_floats(n_x);
@@ -222,6 +222,7 @@ static void open_subject(subject *b, nncf_context *context, const nncf__conv2d *
 static void close_subject(subject *b)
 {
     free(b->bytes);
+    free(b->w_codes);
     free(b->p.x);
     free(b->p.w);
     free(b->p.z);

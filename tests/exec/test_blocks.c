@@ -10,7 +10,7 @@
 #include "conv/conv2d.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
-#include "kernels/operand.h"
+#include "kernels/qtensor.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 #include "support/conv_run.h"
@@ -299,7 +299,7 @@ static void drop_arrays(arrays *a)
 
 static void check_hooks(nncf_context *context, const nncf__conv2d *s, arrays *a)
 {
-    const nncf__operand x = {.data = a->x}, w = {.data = a->w};
+    const nncf__qtensor x = {.data = a->x}, w = {.data = a->w};
     watch v = {.s = s, .want = a->z, .z = a->got_z, .group = a->group, .image = a->image};
     const nncf__channel_hooks after = {.arg = &v, .scratch = 1000, .group = watch_group};
     ck_assert_int_eq(conv_forward(context, s, &x, &w, NULL, a->z), NNCF_OK);
@@ -307,7 +307,7 @@ static void check_hooks(nncf_context *context, const nncf__conv2d *s, arrays *a)
     check_watch(&v, "forward");
     ck_assert_mem_eq(a->got_z, a->z, a->nz * sizeof(float));
 
-    ck_assert_int_eq(conv_backward_input(context, s, a->w, a->dz, a->dx), NNCF_OK);
+    ck_assert_int_eq(conv_backward_input(context, s, &w, a->dz, a->dx), NNCF_OK);
     ck_assert_int_eq(conv_backward_weight(context, s, &x, a->dz, a->dw), NNCF_OK);
     ck_assert_int_eq(/* more than a size_t counts is no scratch of a few bytes */
         nncf__scratch_reserve(
@@ -324,7 +324,7 @@ static void check_hooks(nncf_context *context, const nncf__conv2d *s, arrays *a)
         v.copies = what & 4;
         memset(a->got_dx, 0xff, a->nx * sizeof(float));
         memset(a->got_dw, 0xff, a->nw * sizeof(float));
-        ck_assert_int_eq(conv_backward_channels(context, s, &x, a->w, &before, dx, dw), NNCF_OK);
+        ck_assert_int_eq(conv_backward_channels(context, s, &x, &w, &before, dx, dw), NNCF_OK);
         check_watch(&v, "backward");
         if (dx)
             ck_assert_mem_eq(dx, a->dx, a->nx * sizeof(float));

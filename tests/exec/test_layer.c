@@ -410,6 +410,32 @@ START_TEST(product_of_codes_is_exact)
 }
 END_TEST
 
+/* There is no code for a NaN, but a training run that has one must show it. */
+START_TEST(a_nan_among_quantized_weights_is_seen)
+{
+    static const char *const configs[] = {FX_CONFIG(FX_INT8),
+        FX_CONFIG("{\"algorithm\": \"quantization\", \"weights\": {\"per_channel\": true}}"),
+        FX_CONFIG("{\"algorithm\": \"quantization\", \"weights\": "
+                  "{\"per_channel\": true, \"mode\": \"asymmetric\"}}")};
+    enum { CHANNEL = 3 };
+    for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
+        net n;
+        make_net(&n, NULL, 2, 0, configs[i]);
+        initialize(&n);
+        float *w = &n.classifier.w[CHANNEL * WIDTH + 5], was = *w;
+        for (int round = 0; round < 2; round++) {
+            *w = round == 0 ? NAN : was;
+            ck_assert_int_eq(forward_net(&n), NNCF_OK);
+            int seen = 0;
+            for (size_t b = 0; b < BATCH; b++)
+                seen += isnan(n.buffers[6][b * CLASSES + CHANNEL]) != 0;
+            ck_assert_int_eq(seen, round == 0 ? BATCH : 0);
+        }
+        drop_net(&n);
+    }
+}
+END_TEST
+
 /* Everything that a step makes, in one array. */
 static size_t collect(const net *n, float *all)
 {
@@ -719,6 +745,7 @@ int main(void)
     tcase_add_loop_test(tc, a_window_pool_equals_loops, NNCF_POOL_AVERAGE, NNCF_POOL_MAX + 1);
     tcase_add_test(tc, a_sum_adds_and_activates);
     tcase_add_test(tc, product_of_codes_is_exact);
+    tcase_add_test(tc, a_nan_among_quantized_weights_is_seen);
     tcase_add_loop_test(tc, same_bits_for_any_thread_count, 0, 3);
     tcase_add_test(tc, sums_over_many_blocks_have_the_same_bits);
     tcase_add_test(tc, quantized_forward_has_the_same_bits_at_every_level);

@@ -11,7 +11,7 @@
 
 #include "conv/conv2d.h"
 #include "gemm/microkernel.h"
-#include "kernels/operand.h"
+#include "kernels/qtensor.h"
 #include "support/conv_run.h"
 
 #include <stdio.h>
@@ -103,22 +103,22 @@ static double bench_now(void)
 typedef struct bench_run {
     nncf_context *context;
     nncf__conv2d s;
-    nncf__operand x, bytes, w;
+    nncf__qtensor x, bytes, w, w_floats;
     float *z, *dz, *dx, *dw;
 } bench_run;
 
 static nncf_status bench_pass(const bench_run *r, int pass)
 {
-    nncf__operand x = {.data = r->x.data}, w = {.data = r->w.data};
+    const nncf__qtensor x = {.data = r->x.data}, *w = &r->w_floats;
     switch (pass) {
     case 0:
-        return conv_forward(r->context, &r->s, &x, &w, NULL, r->z);
+        return conv_forward(r->context, &r->s, &x, w, NULL, r->z);
     case 1:
         return conv_forward(r->context, &r->s, &r->x, &r->w, NULL, r->z);
     case 2:
         return conv_forward(r->context, &r->s, &r->bytes, &r->w, NULL, r->z);
     case 3:
-        return conv_backward_input(r->context, &r->s, r->w.data, r->dz, r->dx);
+        return conv_backward_input(r->context, &r->s, w, r->dz, r->dx);
     case 4:
         return conv_backward_weight(r->context, &r->s, &x, r->dz, r->dw);
     default:
@@ -206,12 +206,13 @@ static void bench_one(
     size_t n_w = (size_t)(s.c_out * (s.c_in / s.groups) * b->kernel * b->kernel);
     float step = 1.0f / 64;
     float *x = bench_array(n_x, step), *w = bench_array(n_w, step);
-    uint8_t *bytes = bench_bytes(n_x);
+    uint8_t *bytes = bench_bytes(n_x), *w_codes = bench_bytes(n_w);
     bench_run r = {.context = context,
         .s = s,
         .x = {.data = x, .scale = &step, .n_scales = 1},
         .bytes = {.data = bytes, .scale = &step, .n_scales = 1, .dtype = NNCF_U8},
-        .w = {.data = w, .scale = &step, .n_scales = 1, .code_max = 127},
+        .w = {.data = w_codes, .scale = &step, .n_scales = 1, .dtype = NNCF_S8},
+        .w_floats = {.data = w},
         .z = bench_array(n_z, step),
         .dz = bench_array(n_z, step),
         .dx = bench_array(n_x, step),
@@ -234,6 +235,7 @@ static void bench_one(
     free(x);
     free(w);
     free(bytes);
+    free(w_codes);
     free(r.z);
     free(r.dz);
     free(r.dx);

@@ -5,7 +5,7 @@
 #include "base/pool.h"
 #include "conv/conv2d.h"
 #include "kernel_check.h"
-#include "kernels/operand.h"
+#include "kernels/qtensor.h"
 #include "support/conv_run.h"
 
 #include "conv_bench.h"
@@ -24,6 +24,9 @@ typedef struct problem {
     float *x, *w, *z, *bias, *dz, *dx, *dw; /* z: as dz, dx as x, dw as w */
     float step_x, *step_w;
     size_t n_steps_w;
+    /* w as codes; signed without zero points, or unsigned with one for each scale */
+    uint8_t *w_codes;
+    int32_t w_dtype, *zero_w;
 } problem;
 
 static nncf_context *context_at(int32_t isa, int32_t threads)
@@ -60,6 +63,8 @@ static void problem_make(problem *p, const nncf__conv2d *s)
     p->dw = guard_alloc(p->n_w);
     p->bias = guard_alloc((size_t)s->c_out);
     p->step_w = guard_alloc((size_t)s->c_out);
+    p->w_codes = guard_bytes(p->n_w);
+    p->zero_w = calloc((size_t)s->c_out, sizeof *p->zero_w);
     guard_fill(p->x, p->n_x);
     guard_fill(p->w, p->n_w);
     guard_fill(p->dz, p->n_z);
@@ -76,9 +81,12 @@ static void problem_free(problem *p)
     guard_free(p->dw, p->n_w);
     guard_free(p->bias, (size_t)p->s.c_out);
     guard_free(p->step_w, (size_t)p->s.c_out);
+    guard_free_bytes(p->w_codes, p->n_w);
+    free(p->zero_w);
 }
 
-/* Codes of both signs up to the limits; a few at the very ends; everything at them when `worst`. */
+/* Codes of both signs up to the limits; everything at them when `worst`. Where a byte does not hold
+ * all of those of w, they are 256 around zero, which each scale has elsewhere. */
 static void problem_codes(
     problem *p, bool per_channel, int x_low, int x_high, int w_limit, bool worst)
 {
@@ -90,25 +98,36 @@ static void problem_codes(
         int q = worst ? x_high : x_low + (int)(fx_random32() % (uint32_t)(x_high - x_low + 1));
         p->x[i] = (float)q * p->step_x;
     }
-    size_t row = p->n_w / (size_t)p->s.c_out;
+    const size_t row = p->n_w / (size_t)p->s.c_out;
+    const bool is_signed = w_limit <= 127;
+    p->w_dtype = is_signed ? NNCF_S8 : NNCF_U8;
+    for (size_t i = 0; i < p->n_steps_w && !is_signed; i++)
+        p->zero_w[i] = worst ? 255 - w_limit : (int32_t)(fx_random32() % 256);
     for (size_t i = 0; i < p->n_w; i++) {
-        int q = worst ? w_limit : -w_limit + (int)(fx_random32() % (uint32_t)(2 * w_limit + 1));
-        p->w[i] = (float)q * p->step_w[per_channel ? i / row : 0];
+        const size_t channel = per_channel ? i / row : 0;
+        const int low = is_signed ? -w_limit : -p->zero_w[channel], high = is_signed ? w_limit : low + 255;
+        const int q = worst ? w_limit : low + (int)(fx_random32() % (uint32_t)(high - low + 1));
+        p->w_codes[i] = (uint8_t)(q + p->zero_w[channel]);
+        p->w[i] = (float)q * p->step_w[channel];
     }
 }
 
-static nncf__operand operand_x(const problem *p)
+static nncf__qtensor operand_x(const problem *p)
 {
-    return (nncf__operand){.data = p->x,
+    return (nncf__qtensor){.data = p->x,
         .scale = p->step_x > 0 ? &p->step_x : NULL,
         .n_scales = p->step_x > 0 ? 1 : 0};
 }
 
-static nncf__operand operand_w(const problem *p)
+static nncf__qtensor operand_w(const problem *p)
 {
-    return (nncf__operand){.data = p->w,
-        .scale = p->step_x > 0 ? p->step_w : NULL,
-        .n_scales = p->step_x > 0 ? p->n_steps_w : 0};
+    if (p->step_x <= 0)
+        return (nncf__qtensor){.data = p->w};
+    return (nncf__qtensor){.data = p->w_codes,
+        .dtype = p->w_dtype,
+        .scale = p->step_w,
+        .zero_point = p->w_dtype == NNCF_U8 ? p->zero_w : NULL,
+        .n_scales = p->n_steps_w};
 }
 
 static float *absolute(const float *x, size_t n)
@@ -151,7 +170,7 @@ static void check_floats(const problem *p, nncf_context *c)
     float *ax = absolute(p->x, p->n_x), *aw = absolute(p->w, p->n_w),
           *adz = absolute(p->dz, p->n_z);
     float *ab = absolute(p->bias, (size_t)s->c_out);
-    nncf__operand x = {.data = p->x}, w = {.data = p->w}, abs_x = {.data = ax},
+    nncf__qtensor x = {.data = p->x}, w = {.data = p->w}, abs_x = {.data = ax},
                   abs_w = {.data = aw};
     double taps = (double)(s->kernel_h * s->kernel_w), in_group = (double)(s->c_in / s->groups);
 
@@ -160,9 +179,9 @@ static void check_floats(const problem *p, nncf_context *c)
     ck_assert_int_eq(conv_forward(c, s, &x, &w, p->bias, p->z), NNCF_OK);
     assert_close(p, "forward", p->z, want, sums, p->n_z, taps * in_group);
 
-    nncf__conv2d_backward_input_ref(s, p->w, p->dz, want);
-    nncf__conv2d_backward_input_ref(s, aw, adz, sums);
-    ck_assert_int_eq(conv_backward_input(c, s, p->w, p->dz, p->dx), NNCF_OK);
+    nncf__conv2d_backward_input_ref(s, &w, p->dz, want);
+    nncf__conv2d_backward_input_ref(s, &abs_w, adz, sums);
+    ck_assert_int_eq(conv_backward_input(c, s, &w, p->dz, p->dx), NNCF_OK);
     assert_close(
         p, "backward_input", p->dx, want, sums, p->n_x, taps * (double)(s->c_out / s->groups));
 
@@ -184,7 +203,7 @@ static void check_codes(const problem *p, nncf_context *c, const float *bias)
     char text[160];
     describe(p, text, sizeof text);
     float *want = malloc(p->n_z * sizeof *want);
-    nncf__operand x = operand_x(p), w = operand_w(p);
+    nncf__qtensor x = operand_x(p), w = operand_w(p);
     nncf__conv2d_forward_ref(&p->s, &x, &w, bias, want);
     memset(p->z, 0xff, p->n_z * sizeof *p->z);
     ck_assert_int_eq(conv_forward(c, &p->s, &x, &w, bias, p->z), NNCF_OK);
@@ -278,7 +297,8 @@ static void check_bytes(const problem *p, nncf_context *c, bool is_signed)
     char text[160];
     describe(p, text, sizeof text);
     uint8_t *bytes = guard_bytes(p->n_x);
-    int zero = (int)(fx_random32() % 256) - (is_signed ? 128 : 0), low = is_signed ? -128 : 0;
+    const int32_t zero = (int32_t)(fx_random32() % 256) - (is_signed ? 128 : 0);
+    const int low = is_signed ? -128 : 0;
     for (size_t i = 0; i < p->n_x; i++) {
         int q = fx_random32() % 8 ? (int)(fx_random32() % 256) + low
             : fx_random32() % 2   ? zero
@@ -286,14 +306,15 @@ static void check_bytes(const problem *p, nncf_context *c, bool is_signed)
         bytes[i] = (uint8_t)q;
         p->x[i] = (float)(q - zero) * p->step_x;
     }
-    nncf__operand x = operand_x(p), w = operand_w(p), plain_x = {.data = p->x},
+    nncf__qtensor x = operand_x(p), w = operand_w(p), plain_x = {.data = p->x},
                   plain_w = {.data = p->w};
-    nncf__operand b = {.data = bytes,
+    nncf__qtensor b = {.data = bytes,
         .scale = &p->step_x,
         .n_scales = 1,
         .dtype = is_signed ? NNCF_S8 : NNCF_U8,
-        .zero = zero};
+        .zero_point = &zero};
     size_t most = p->n_z > p->n_w ? p->n_z : p->n_w;
+    most = most > p->n_x ? most : p->n_x;
     float *want = malloc(most * sizeof *want);
 
     nncf__conv2d_forward_ref(&p->s, &b, &w, p->bias, want);
@@ -308,6 +329,15 @@ static void check_bytes(const problem *p, nncf_context *c, bool is_signed)
     ck_assert_int_eq(conv_forward(c, &p->s, &b, &plain_w, p->bias, p->z), NNCF_OK);
     REQUIRE(memcmp(p->z, want, p->n_z * sizeof *want) == 0,
         "bytes times floats %s: not the bits of floats", text);
+
+    ck_assert_int_eq(conv_forward(c, &p->s, &plain_x, &w, p->bias, p->z), NNCF_OK);
+    REQUIRE(memcmp(p->z, want, p->n_z * sizeof *want) == 0,
+        "floats times codes %s: not the bits of floats", text);
+
+    ck_assert_int_eq(conv_backward_input(c, &p->s, &plain_w, p->dz, want), NNCF_OK);
+    ck_assert_int_eq(conv_backward_input(c, &p->s, &w, p->dz, p->dx), NNCF_OK);
+    REQUIRE(memcmp(p->dx, want, p->n_x * sizeof *want) == 0,
+        "dx from codes %s: not the bits of floats", text);
 
     ck_assert_int_eq(conv_backward_weight(c, &p->s, &plain_x, p->dz, want), NNCF_OK);
     ck_assert_int_eq(conv_backward_weight(c, &p->s, &b, p->dz, p->dw), NNCF_OK);
@@ -324,7 +354,7 @@ START_TEST(bytes_of_random_shapes_are_exact)
         nncf__conv2d s = random_shape(i % 5);
         problem p;
         problem_make(&p, &s);
-        problem_codes(&p, i % 3, 0, 255, 127, false);
+        problem_codes(&p, i % 3, 0, 255, i % 4 < 2 ? 127 : 255, false);
         check_bytes(&p, c, i % 2);
         problem_free(&p);
     }
@@ -400,12 +430,12 @@ START_TEST(threads_change_nothing)
         shape_finish(&s);
         problem p;
         problem_make(&p, &s);
-        nncf__operand x = {.data = p.x}, w = {.data = p.w};
+        nncf__qtensor x = {.data = p.x}, w = {.data = p.w};
         float *first[3] = {malloc(p.n_z * 4), malloc(p.n_x * 4), malloc(p.n_w * 4)};
         for (int32_t threads = 1; threads <= 5; threads += sweep_rounds(1, 4)) {
             nncf_context *c = context_at(levels[_i], threads == 5 ? 2 : threads);
             ck_assert_int_eq(conv_forward(c, &s, &x, &w, p.bias, p.z), NNCF_OK);
-            ck_assert_int_eq(conv_backward_input(c, &s, p.w, p.dz, p.dx), NNCF_OK);
+            ck_assert_int_eq(conv_backward_input(c, &s, &w, p.dz, p.dx), NNCF_OK);
             ck_assert_int_eq(conv_backward_weight(c, &s, &x, p.dz, p.dw), NNCF_OK);
             if (threads == 1) {
                 memcpy(first[0], p.z, p.n_z * 4);
@@ -442,7 +472,7 @@ START_TEST(special_values_pass)
         size_t most = p.n_x > p.n_z ? p.n_x : p.n_z;
         most = most > p.n_w ? most : p.n_w;
         float *want = malloc(most * sizeof *want);
-        nncf__operand x = {.data = p.x}, w = {.data = p.w};
+        nncf__qtensor x = {.data = p.x}, w = {.data = p.w};
         for (int pass = 0; pass < 3; pass++) {
             const float *got = pass == 0 ? p.z : pass == 1 ? p.dx : p.dw;
             size_t n = pass == 0 ? p.n_z : pass == 1 ? p.n_x : p.n_w;
@@ -450,8 +480,8 @@ START_TEST(special_values_pass)
                 nncf__conv2d_forward_ref(&s, &x, &w, p.bias, want);
                 ck_assert_int_eq(conv_forward(c, &s, &x, &w, p.bias, p.z), NNCF_OK);
             } else if (pass == 1) {
-                nncf__conv2d_backward_input_ref(&s, p.w, p.dz, want);
-                ck_assert_int_eq(conv_backward_input(c, &s, p.w, p.dz, p.dx), NNCF_OK);
+                nncf__conv2d_backward_input_ref(&s, &w, p.dz, want);
+                ck_assert_int_eq(conv_backward_input(c, &s, &w, p.dz, p.dx), NNCF_OK);
             } else {
                 nncf__conv2d_backward_weight_ref(&s, &x, p.dz, want);
                 ck_assert_int_eq(conv_backward_weight(c, &s, &x, p.dz, p.dw), NNCF_OK);
@@ -475,7 +505,7 @@ START_TEST(special_values_pass)
         problem_make(&p, &s);
         problem_codes(&p, false, 0, 255, 127, false);
         p.x[7 * 9 + 4] = NAN;
-        nncf__operand x = operand_x(&p), w = operand_w(&p);
+        nncf__qtensor x = operand_x(&p), w = operand_w(&p);
         ck_assert_int_eq(conv_forward(c, &s, &x, &w, p.bias, p.z), NNCF_OK);
         for (size_t e = 0; e < p.n_z; e++)
             ck_assert_int_eq(isnan(p.z[e]) != 0, e % 9 == 4);
@@ -567,7 +597,7 @@ START_TEST(long_depthwise_sums_are_exact)
             p.x[j] = (float)(128 + fx_random32() % 128);
         for (size_t j = 0; j < p.n_z; j++)
             p.dz[j] = (float)(30 + fx_random32() % 31);
-        const nncf__operand x = operand_x(&p);
+        const nncf__qtensor x = operand_x(&p);
         ck_assert_int_eq(conv_backward_weight(c, &s, &x, p.dz, p.dw), NNCF_OK);
         for (int64_t w = 0; w < 18; w++) {
             const int64_t sum = whole_sum(&p, w / 9, w % 9 / 3 - 1, w % 3 - 1);
@@ -610,7 +640,7 @@ START_TEST(no_memory_leaves_outputs_alone)
             ck_assert(shape_finish(&s));
             problem p;
             problem_make(&p, &s);
-            nncf__operand x = {.data = p.x}, w = {.data = p.w};
+            nncf__qtensor x = {.data = p.x}, w = {.data = p.w};
             float *out = pass == 0 ? p.z : pass == 1 ? p.dx : p.dw;
             size_t bytes = (pass == 0 ? p.n_z : pass == 1 ? p.n_x : p.n_w) * sizeof *out;
             float *before = malloc(bytes);
@@ -629,7 +659,7 @@ START_TEST(no_memory_leaves_outputs_alone)
                 for (int again = 0; again < 2; again++) {
                     memory.left = again ? 1000 : good;
                     nncf_status got = pass == 0 ? conv_forward(c, &s, &x, &w, p.bias, p.z)
-                        : pass == 1             ? conv_backward_input(c, &s, p.w, p.dz, p.dx)
+                        : pass == 1             ? conv_backward_input(c, &s, &w, p.dz, p.dx)
                                                 : conv_backward_weight(c, &s, &x, p.dz, p.dw);
                     if (again)
                         ck_assert_int_eq(got, NNCF_OK);
@@ -662,7 +692,7 @@ START_TEST(plans_depend_on_no_value)
         nncf_context *c = context_at(levels[_i], 1 + kind % 3);
         const float unused[2] = {1e-30f, NAN};
         for (size_t i = 0; i < COUNT(dtypes); i++) {
-            nncf__operand x = operand_x(&p), w = operand_w(&p), no_x, no_w;
+            nncf__qtensor x = operand_x(&p), w = operand_w(&p), no_x, no_w;
             x.dtype = dtypes[i];
             no_x = x, no_w = w;
             no_x.data = no_w.data = NULL;

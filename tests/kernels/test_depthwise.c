@@ -164,7 +164,7 @@ static void fill_planes(kernel_check *t, planes *p, float scale)
     p->floats = kc_floats(t, p->n_x);
     p->bytes = kc_bytes(t, p->n_x);
     p->dz = kc_floats(t, p->n_z);
-    const nncf__bytes how = {.offset = kind ? (float)kc_any(0, 255) : 0.0f,
+    const nncf__dequant how = {.offset = kind ? (float)kc_any(0, 255) : 0.0f,
         .scale = scale,
         .flip = kind == 2 ? 0x80 : 0};
     p->as_floats = (nncf__plane_group){.data = p->floats, .n = p->n, .h = p->h, .w = p->w};

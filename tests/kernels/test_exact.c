@@ -11,7 +11,7 @@
  */
 #include "conv/conv2d.h"
 #include "kernel_check.h"
-#include "kernels/operand.h"
+#include "kernels/qtensor.h"
 #include "support/conv_run.h"
 
 #include <check.h>
@@ -24,17 +24,24 @@ typedef struct codes {
     nncf__conv2d s;
     size_t n_x, n_w, n_z;
     int32_t *x, *w; /* zero points subtracted */
+    int32_t *w_zero; /* of each channel; NULL: 0 */
     float step_x, *step_w, *bias, *want;
 } codes;
 
 enum { RANDOM, RANDOM_ENDS, ALL_SAME, HALVES, N_PATTERNS };
 
-/* x in [low, high], w in [-limit, limit]: anything; ends of the range only; all at the end, so that
+/* x in [low, high], w in [-limit, limit], or where that are more than a byte holds, in 256 codes that
+ * begin at another one for each channel: anything; ends of the range only; all at the end, so that
  * sums are as long as they can be, of either sign; the first half up to the end and the second half
  * back to zero. */
 static void fill(codes *c, int pattern, int low, int high, int limit)
 {
     int far = -low > high ? low : high;
+    for (int64_t i = 0; i < c->s.c_out && limit > 127; i++) {
+        if (!c->w_zero)
+            c->w_zero = malloc((size_t)c->s.c_out * sizeof *c->w_zero);
+        c->w_zero[i] = i % 3 == 0 ? 0 : i % 3 == 1 ? 255 : (int)(fx_random32() % 256);
+    }
     for (size_t i = 0; i < c->n_x; i++) {
         uint32_t r = fx_random32();
         c->x[i] = pattern == RANDOM  ? low + (int)(r % (uint32_t)(high - low + 1))
@@ -45,9 +52,11 @@ static void fill(codes *c, int pattern, int low, int high, int limit)
     for (size_t i = 0; i < c->n_w; i++) {
         uint32_t r = fx_random32();
         bool negative = pattern == HALVES ? i % row >= row / 2 : i / row % 2;
-        c->w[i] = pattern == RANDOM  ? (int)(r % (uint32_t)(2 * limit + 1)) - limit
-            : pattern == RANDOM_ENDS ? (r % 2 ? limit : -limit)
-                                     : (negative ? -limit : limit);
+        const int w_low = c->w_zero ? -c->w_zero[i / row] : -limit,
+                  w_high = c->w_zero ? w_low + 255 : limit;
+        c->w[i] = pattern == RANDOM  ? (int)(r % (uint32_t)(w_high - w_low + 1)) + w_low
+            : pattern == RANDOM_ENDS ? (r % 2 ? w_high : w_low)
+                                     : (negative ? w_low : w_high);
     }
 }
 
@@ -104,6 +113,7 @@ static void destroy(codes *c)
 {
     free(c->x);
     free(c->w);
+    free(c->w_zero);
     free(c->want);
     free(c->step_w);
     free(c->bias);
@@ -112,23 +122,27 @@ static void destroy(codes *c)
 /* x as floats, as unsigned and as signed bytes; `zero` fits the range that fill() was given. */
 static void compare(const codes *c, nncf_context *context, int low, const char *what)
 {
-    float *x = malloc(c->n_x * sizeof *x), *w = malloc(c->n_w * sizeof *w),
-          *z = malloc(c->n_z * sizeof *z);
-    uint8_t *bytes = malloc(c->n_x);
+    float *x = malloc(c->n_x * sizeof *x), *z = malloc(c->n_z * sizeof *z);
+    uint8_t *bytes = malloc(c->n_x), *w = malloc(c->n_w);
     size_t row = c->n_w / (size_t)c->s.c_out;
     for (size_t i = 0; i < c->n_w; i++)
-        w[i] = (float)c->w[i] * c->step_w[i / row];
-    nncf__operand ow = {.data = w, .scale = c->step_w, .n_scales = (size_t)c->s.c_out};
+        w[i] = (uint8_t)(c->w[i] + (c->w_zero ? c->w_zero[i / row] : 0));
+    nncf__qtensor ow = {.data = w,
+        .dtype = c->w_zero ? NNCF_U8 : NNCF_S8,
+        .scale = c->step_w,
+        .zero_point = c->w_zero,
+        .n_scales = (size_t)c->s.c_out};
     for (int form = 0; form < 3; form++) {
-        nncf__operand ox = {.data = x, .scale = &c->step_x, .n_scales = 1};
+        const int32_t zero = form > 0 ? (form == 1 ? 0 : -128) - low : 0;
+        nncf__qtensor ox = {.data = x, .scale = &c->step_x, .n_scales = 1};
         if (form > 0) { /* the lowest code is byte 0, or -128 */
             ox.data = bytes;
             ox.dtype = form == 1 ? NNCF_U8 : NNCF_S8;
-            ox.zero = (form == 1 ? 0 : -128) - low;
+            ox.zero_point = &zero;
         }
         for (size_t i = 0; i < c->n_x; i++) {
             x[i] = (float)c->x[i] * c->step_x;
-            bytes[i] = (uint8_t)(c->x[i] + ox.zero);
+            bytes[i] = (uint8_t)(c->x[i] + zero);
         }
         memset(z, 0xff, c->n_z * sizeof *z);
         ck_assert_int_eq(conv_forward(context, &c->s, &ox, &ow, c->bias, z), NNCF_OK);

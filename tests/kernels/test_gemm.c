@@ -67,7 +67,7 @@ static void gather_bytes(kernel_check *t)
 {
     const gather_shape s = random_gather(t->round % 3 ? 51 : 5, true);
     const uint8_t *src = kc_bytes(t, s.n_src);
-    const nncf__bytes as = {.flip = t->round % 2 ? 0x80 : 0,
+    const nncf__dequant as = {.flip = t->round % 2 ? 0x80 : 0,
         .offset = (float)kc_any(0, 255),
         .scale = t->round % 5 ? 1.0f : 0.0173f};
     kc_output(t, s.n_dst * sizeof(float));

@@ -598,7 +598,7 @@ START_TEST(codes_are_the_floats)
         nncf__fq q = {table[t].step, table[t].low, table[t].high, table[t].low * table[t].step,
             table[t].high * table[t].step};
         nncf__epilogue e = {0.9f, -0.03f, t == 1 ? 0 : -INFINITY, t == 1 ? 6 : INFINITY, &q};
-        nncf__bytes bytes = {
+        nncf__dequant bytes = {
             table[t].zero + (table[t].flip ? 128.0f : 0.0f), q.scale, table[t].flip};
         for (int i = 0; i < N; i++) {
             a[i] = (float)(i - 150) * 0.0531f;

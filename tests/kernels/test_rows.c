@@ -27,7 +27,7 @@ typedef struct call {
     const nncf__fq *q;
     const nncf__epilogue *e;
     float c[3], zero;
-    nncf__bytes bytes;
+    nncf__dequant bytes;
     uint32_t first;
     uint64_t key, counter;
     double sums[5];
@@ -346,7 +346,7 @@ static call prepare(const row *r, size_t n, int variant, int mode)
         c.c[i] = uniform(-2.0f, 2.0f);
     /* signed codes around 0 as they are, others from their lowest on */
     c.zero = st->q.low >= -128 && st->q.high <= 127 && variant % 5 ? 0 : -st->q.low;
-    c.bytes = (nncf__bytes){(float)(variant * 37 % 256), st->q.scale, variant % 2 ? 0x80 : 0};
+    c.bytes = (nncf__dequant){(float)(variant * 37 % 256), st->q.scale, variant % 2 ? 0x80 : 0};
     for (int i = 0; i < 5; i++)
         c.sums[i] = (double)uniform(-3.0f, 3.0f);
     static const float ranges[][2] = {

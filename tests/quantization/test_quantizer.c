@@ -18,6 +18,7 @@ static const nncf__kernels *rows(void)
 typedef struct bench {
     nncf__quantizer q;
     float scale[8], scale_grad[8], range[8], range_grad[8], scales[8], observed[16];
+    int32_t zero_points[8];
     nncf__fq fq[8];
 } bench;
 
@@ -38,6 +39,7 @@ static nncf__quantizer *set_up(
         .length_grad = asymmetric ? b->range_grad : NULL,
         .fq = b->fq,
         .scales = b->scales,
+        .zero_points = b->zero_points,
         .observed_channels = channels > 1 ? b->observed : NULL};
     return &b->q;
 }

@@ -5,7 +5,7 @@
 
 #include "base/pool.h"
 #include "conv/conv2d.h"
-#include "kernels/operand.h"
+#include "kernels/qtensor.h"
 
 #include <nncf/base.h>
 #include <nncf/context.h>
@@ -13,7 +13,7 @@
 #include <stddef.h>
 
 static inline nncf_status conv_forward(nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const nncf__operand *w, const float *bias, float *z)
+    const nncf__qtensor *x, const nncf__qtensor *w, const float *bias, float *z)
 {
     nncf_status status =
         nncf__scratch_reserve(context, nncf__conv2d_forward_scratch(context, s, x, w));
@@ -22,8 +22,8 @@ static inline nncf_status conv_forward(nncf_context *context, const nncf__conv2d
     return status;
 }
 
-static inline nncf_status conv_backward_input(
-    nncf_context *context, const nncf__conv2d *s, const float *w, const float *dz, float *dx)
+static inline nncf_status conv_backward_input(nncf_context *context, const nncf__conv2d *s,
+    const nncf__qtensor *w, const float *dz, float *dx)
 {
     nncf_status status =
         nncf__scratch_reserve(context, nncf__conv2d_backward_input_scratch(context, s));
@@ -33,7 +33,7 @@ static inline nncf_status conv_backward_input(
 }
 
 static inline nncf_status conv_backward_weight(nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const float *dz, float *dw)
+    const nncf__qtensor *x, const float *dz, float *dw)
 {
     nncf_status status =
         nncf__scratch_reserve(context, nncf__conv2d_backward_weight_scratch(context, s, x));
@@ -43,7 +43,7 @@ static inline nncf_status conv_backward_weight(nncf_context *context, const nncf
 }
 
 static inline nncf_status conv_forward_channels(nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const nncf__operand *w, const float *bias, float *z,
+    const nncf__qtensor *x, const nncf__qtensor *w, const float *bias, float *z,
     const nncf__channel_hooks *after)
 {
     nncf_status status = nncf__scratch_reserve(
@@ -54,7 +54,7 @@ static inline nncf_status conv_forward_channels(nncf_context *context, const nnc
 }
 
 static inline nncf_status conv_backward_channels(nncf_context *context, const nncf__conv2d *s,
-    const nncf__operand *x, const float *w, const nncf__channel_hooks *before, float *dx, float *dw)
+    const nncf__qtensor *x, const nncf__qtensor *w, const nncf__channel_hooks *before, float *dx, float *dw)
 {
     nncf_status status = nncf__scratch_reserve(context,
         nncf__conv2d_backward_channels_scratch(
