@@ -273,7 +273,7 @@ static int64_t count_nans(size_t n, const float *x)
     return nans;
 }
 
-static void codes_piece(
+static void codes_segment(
     const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
 {
     const nncf__fq *fq = &job->fq[channel];
@@ -309,7 +309,7 @@ void nncf__weight_forward_codes(nncf_layer *layer, int32_t mode, void *buffer)
     weight_job job = job_of(layer, mode, false);
     job.scales = buffer;
     job.codes = (uint8_t *)buffer + ((const char *)w.data - (const char *)buffer);
-    job.piece = codes_piece;
+    job.segment = codes_segment;
     run(&job, &total);
     if (total.nans > 0 && job.channels == 1)
         job.scales[0] = NAN;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Convolutions and linear layers as products over a batch: shapes in, grids of pixels out. */
+/* Convolutions and linear layers as products over a batch: shapes in, pixel maps out. */
 #include "conv/conv2d.h"
 
 #include "base/int_math.h"
@@ -40,8 +40,8 @@ static nncf__taps forward_taps(const nncf__conv2d *s)
         .kernel_w = s->kernel_w};
 }
 
-/* The input as seen by a kernel: the grid is the output. src is that of all groups. */
-static nncf__pixel_map input_grid(
+/* The input as a kernel sees it, for the pixels of the output. src is that of all groups. */
+static nncf__pixel_map input_map(
     const nncf__conv2d *s, const nncf__qtensor *x, bool as_integers, const nncf__taps *taps)
 {
     return (nncf__pixel_map){.n = s->n,
@@ -88,17 +88,17 @@ static nncf__pixel_product forward_product(
     const int64_t in_group = s->c_in / s->groups, n_taps = s->kernel_h * s->kernel_w;
     const nncf__taps taps = forward_taps(s);
     const bool codes = nncf__product_is_codes(x, w);
-    nncf__pixel_product p = {.grid = input_grid(s, x, codes, &taps),
+    nncf__pixel_product p = {.map = input_map(s, x, codes, &taps),
         .weights = {.src = *w,
             .as_integers = codes,
-            .rows_of_k = true,
-            .n_s = s->c_out / s->groups,
+            .k_is_contiguous = true,
+            .n_out = s->c_out / s->groups,
             .channels = in_group,
-            .s_stride = in_group * n_taps,
+            .out_stride = in_group * n_taps,
             .k_stride = n_taps,
             .taps = taps},
         .dst_plane = s->out_h * s->out_w};
-    nncf__pixel_map_flatten(&p.grid);
+    nncf__pixel_map_flatten(&p.map);
     return p;
 }
 
@@ -127,7 +127,7 @@ void nncf__conv2d_forward(nncf_context *context, const nncf__conv2d *s, const nn
     nncf__pixel_product p = forward_product(s, x, w);
     const int64_t out_group = s->c_out / s->groups;
     for (int64_t g = 0; g < s->groups; g++) {
-        p.grid.src = input_of_group(s, x, g);
+        p.map.src = input_of_group(s, x, g);
         p.weights.src = weight_of_group(s, w, g);
         p.bias = bias ? bias + g * out_group : NULL;
         p.dst = z + g * out_group * p.dst_plane;
@@ -154,7 +154,7 @@ static nncf__pixel_product linear_gradient(
     const nncf__conv2d *s, int64_t n_rows, int64_t row_stride, int64_t dst_stride)
 {
     int64_t in_group = s->c_in / s->groups;
-    return (nncf__pixel_product){.grid = {.n = 1,
+    return (nncf__pixel_product){.map = {.n = 1,
                                      .rows = 1,
                                      .cols = in_group,
                                      .channels = n_rows,
@@ -173,9 +173,9 @@ static nncf__pixel_product linear_gradient(
 static nncf__pixel_product linear_input_product(const nncf__conv2d *s)
 {
     nncf__pixel_product p = linear_gradient(s, s->c_out / s->groups, s->c_in / s->groups, s->c_in);
-    p.weights.rows_of_k = true;
-    p.weights.n_s = s->n;
-    p.weights.s_stride = s->c_out;
+    p.weights.k_is_contiguous = true;
+    p.weights.n_out = s->n;
+    p.weights.out_stride = s->c_out;
     p.weights.k_stride = 1;
     return p;
 }
@@ -186,7 +186,7 @@ static void linear_backward_input(nncf_context *context, const nncf__conv2d *s,
     const int64_t in_group = s->c_in / s->groups, out_group = s->c_out / s->groups;
     nncf__pixel_product p = linear_input_product(s);
     for (int64_t g = 0; g < s->groups; g++) {
-        p.grid.src = weight_of_group(s, w, g);
+        p.map.src = weight_of_group(s, w, g);
         p.weights.src = floats(dz + g * out_group);
         p.dst = dx + g * in_group;
         nncf__pixel_product_run(context, &p);
@@ -196,9 +196,9 @@ static void linear_backward_input(nncf_context *context, const nncf__conv2d *s,
 static nncf__pixel_product linear_weight_product(const nncf__conv2d *s, const nncf__qtensor *x)
 {
     nncf__pixel_product p = linear_gradient(s, s->n, s->c_in, s->c_in / s->groups);
-    p.grid.src = *x;
-    p.weights.n_s = s->c_out / s->groups;
-    p.weights.s_stride = 1;
+    p.map.src = *x;
+    p.weights.n_out = s->c_out / s->groups;
+    p.weights.out_stride = 1;
     p.weights.k_stride = s->c_out;
     return p;
 }
@@ -209,7 +209,7 @@ static void linear_backward_weight(nncf_context *context, const nncf__conv2d *s,
     const int64_t in_group = s->c_in / s->groups, out_group = s->c_out / s->groups;
     nncf__pixel_product p = linear_weight_product(s, x);
     for (int64_t g = 0; g < s->groups; g++) {
-        p.grid.src = input_of_group(s, x, g);
+        p.map.src = input_of_group(s, x, g);
         p.weights.src = floats(dz + g * out_group);
         p.dst = dw + g * out_group * in_group;
         nncf__pixel_product_run(context, &p);
@@ -244,7 +244,7 @@ static nncf__pixel_product phase_product(const nncf__conv2d *s, int64_t a, int64
     const nncf__taps taps = {.y = phase_taps(a + s->pad_h, s->kernel_h, s->dilation_h, s->stride_h),
         .x = phase_taps(b + s->pad_w, s->kernel_w, s->dilation_w, s->stride_w),
         .kernel_w = s->kernel_w};
-    nncf__pixel_product p = {.grid = {.n = s->n,
+    nncf__pixel_product p = {.map = {.n = s->n,
                                  .rows = div_ceil(s->h - a, s->stride_h),
                                  .cols = div_ceil(s->w - b, s->stride_w),
                                  .channels = out_group,
@@ -258,13 +258,13 @@ static nncf__pixel_product phase_product(const nncf__conv2d *s, int64_t a, int64
                                  .dst_row = s->stride_h * s->w,
                                  .dst_col = s->stride_w,
                                  .taps = taps},
-        .weights = {.n_s = in_group,
+        .weights = {.n_out = in_group,
             .channels = out_group,
-            .s_stride = kernel,
+            .out_stride = kernel,
             .k_stride = in_group * kernel,
             .taps = taps},
         .dst_plane = plane};
-    nncf__pixel_map_flatten(&p.grid);
+    nncf__pixel_map_flatten(&p.map);
     return p;
 }
 
@@ -287,26 +287,26 @@ static void zero_task(void *arg, size_t plane, size_t worker)
 
 /* Pixels that no tap reaches. */
 static void zero_phase(nncf_context *context, const nncf__conv2d *s, int64_t a, int64_t b,
-    const nncf__pixel_map *grid, float *dx)
+    const nncf__pixel_map *map, float *dx)
 {
     zero_job zero = {s, a, b, dx};
     size_t n = (size_t)(s->n * s->c_in);
     nncf__gemm_parallel(
-        context, 4.0 * (double)(grid->rows * grid->cols) * (double)n, n, zero_task, &zero);
+        context, 4.0 * (double)(map->rows * map->cols) * (double)n, n, zero_task, &zero);
 }
 
 static void backward_input_phase(nncf_context *context, const nncf__conv2d *s, int64_t a, int64_t b,
     const nncf__qtensor *w, const float *dz, float *dx)
 {
     nncf__pixel_product p = phase_product(s, a, b);
-    if (nncf__taps_count(&p.grid.taps) == 0) {
-        zero_phase(context, s, a, b, &p.grid, dx);
+    if (nncf__taps_count(&p.map.taps) == 0) {
+        zero_phase(context, s, a, b, &p.map, dx);
         return;
     }
     for (int64_t g = 0; g < s->groups; g++) {
-        p.grid.src = floats(dz + g * p.grid.channels * p.grid.src_plane);
+        p.map.src = floats(dz + g * p.map.channels * p.map.src_plane);
         p.weights.src = weight_of_group(s, w, g);
-        p.dst = dx + g * p.weights.n_s * p.dst_plane + a * s->w + b;
+        p.dst = dx + g * p.weights.n_out * p.dst_plane + a * s->w + b;
         nncf__pixel_product_run(context, &p);
     }
 }
@@ -328,7 +328,7 @@ static size_t phases_scratch(const nncf_context *context, const nncf__conv2d *s)
         for (int64_t b = 0; b < s->stride_w && b < s->w; b++) {
             const nncf__pixel_product p = phase_product(s, a, b);
             const size_t bytes =
-                nncf__taps_count(&p.grid.taps) == 0 ? 0 : nncf__pixel_product_scratch(context, &p);
+                nncf__taps_count(&p.map.taps) == 0 ? 0 : nncf__pixel_product_scratch(context, &p);
             most = bytes > most ? bytes : most;
         }
     return most;
@@ -383,7 +383,7 @@ static nncf__weight_product weight_product(const nncf__conv2d *s, const nncf__qt
 {
     const nncf__taps taps = forward_taps(s);
     const int64_t dz_plane = s->out_h * s->out_w;
-    nncf__weight_product p = {.x = input_grid(s, x, false, &taps),
+    nncf__weight_product p = {.x = input_map(s, x, false, &taps),
         .dz = {.n = s->n,
             .rows = s->out_h,
             .cols = s->out_w,

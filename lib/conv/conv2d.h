@@ -32,8 +32,8 @@ typedef struct nncf__conv2d {
 
 /*
  * z (n, c_out, out_h, out_w) = conv(x, w) + bias. x is (n, c_in, h, w), w is (c_out, c_in/groups,
- * kernel_h, kernel_w), bias nullable. When w is codes and x has a scale: z = float(exact integer sum
- * of codes) * (scale_x * scale_w[oc]) + bias; for that codes (zero point subtracted) must have
+ * kernel_h, kernel_w), bias nullable. When w is codes and x has a scale: z = float(exact integer
+ * sum of codes) * (scale_x * scale_w[oc]) + bias; for that codes (zero point subtracted) must have
  * magnitude <= 255. Otherwise z is a product of floats; codes give the bits of the floats that they
  * stand for. Linear layers are the case h = w = 1.
  */

@@ -27,8 +27,8 @@ static double code(double x, float scale)
     return rint(x / (double)scale);
 }
 
-/* Element i of a tensor, which has index a of axis 0, as a value or as an integer code with the zero
- * point subtracted. */
+/* Element i of a tensor, which has index a of axis 0, as a value or as an integer code with the
+ * zero point subtracted. */
 static double element(const nncf__qtensor *t, int64_t i, int64_t a, bool as_integer)
 {
     if (t->dtype == NNCF_F32) {

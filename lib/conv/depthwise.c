@@ -59,8 +59,8 @@ static void stencil_forward(nncf__stencil *v, const nncf__conv2d *s)
         .src_w = s->w,
         .step_y = s->stride_h,
         .step_x = s->stride_w,
-        .grid_rows = s->out_h,
-        .grid_cols = s->out_w,
+        .map_rows = s->out_h,
+        .map_cols = s->out_w,
         .n_phases = 1,
         .n_taps = s->kernel_h * s->kernel_w};
     v->phases[0] = (nncf__phase){s->out_h, s->out_w, 0, v->n_taps};
@@ -77,8 +77,8 @@ static void stencil_backward(nncf__stencil *v, const nncf__conv2d *s)
         .src_w = s->out_w,
         .step_y = 1,
         .step_x = 1,
-        .grid_rows = (s->h + s->stride_h - 1) / s->stride_h,
-        .grid_cols = (s->w + s->stride_w - 1) / s->stride_w};
+        .map_rows = (s->h + s->stride_h - 1) / s->stride_h,
+        .map_cols = (s->w + s->stride_w - 1) / s->stride_w};
     for (int64_t a = 0; a < s->stride_h; a++)
         for (int64_t b = 0; b < s->stride_w; b++) {
             nncf__phase *p = &v->phases[v->n_phases++];
@@ -104,7 +104,7 @@ static void stencil_backward(nncf__stencil *v, const nncf__conv2d *s)
 
 typedef struct job {
     const nncf_context *context;
-    const nncf__depthwise_algo *way;
+    const nncf__depthwise_algo *algo;
     /* one, or two of one shape and one dz */
     nncf__depthwise products[2];
     /* floats in scratch */
@@ -117,7 +117,7 @@ typedef struct job {
     const nncf__channel_hooks *hooks;
     /* in scratch: what hooks make, what they need */
     int64_t dz_at, hooks_at;
-    /* channels that the way takes at a time; of a group */
+    /* channels that the algorithm takes at a time; of a group */
     int64_t unit, group, n_groups;
     /* a task takes so many images of a group, which then is so many tasks */
     int64_t images, parts;
@@ -136,7 +136,7 @@ static void group_task(void *arg, size_t chunk, size_t worker)
 {
     const job *j = arg;
     const nncf__conv2d *s = j->s;
-    const nncf__depthwise_algo *way = j->way;
+    const nncf__depthwise_algo *algo = j->algo;
     const nncf__channel_hooks *hooks = j->hooks;
     int64_t first = (int64_t)chunk / j->parts * j->group, end = min_i(first + j->group, s->c_in);
     int64_t n0 = (int64_t)chunk % j->parts * j->images, n1 = min_i(n0 + j->images, s->n);
@@ -146,23 +146,23 @@ static void group_task(void *arg, size_t chunk, size_t worker)
         hooks->group(hooks->arg, first, end, scratch + j->hooks_at);
     for (size_t p = 0; p < j->n_products; p++) {
         tasks[p] = (nncf__depthwise_task){first, end, scratch + j->at[p]};
-        way->begin(&j->products[p], &tasks[p]);
+        algo->begin(&j->products[p], &tasks[p]);
     }
     for (int64_t n = n0; n < n1; n++)
         for (int64_t c = first; c < end; c += j->unit) {
             int64_t stop = min_i(c + j->unit, end);
             const float *dz = dz_of(j, n, c, stop, scratch);
             for (size_t p = 0; p < j->n_products; p++)
-                way->planes(&j->products[p], &tasks[p], n, c, stop, dz);
+                algo->planes(&j->products[p], &tasks[p], n, c, stop, dz);
         }
     for (size_t p = 0; p < j->n_products; p++)
-        way->end(&j->products[p], &tasks[p]);
+        algo->end(&j->products[p], &tasks[p]);
     nncf__kernels_of(j->context)->gemm_streams_end();
     if (hooks && !hooks->dz)
         hooks->group(hooks->arg, first, end, scratch + j->hooks_at);
 }
 
-static const nncf__depthwise_algo *way_of(const nncf__depthwise *d)
+static const nncf__depthwise_algo *algo_of(const nncf__depthwise *d)
 {
     if (nncf__depthwise_is_3x3(d))
         return &nncf__depthwise_3x3;
@@ -190,10 +190,11 @@ static int64_t reserve_lines(int64_t *floats, int64_t count)
 static size_t plan(job *j, size_t hook_scratch)
 {
     const nncf__conv2d *s = j->s;
-    j->way = way_of(&j->products[0]); /* both gradients go one way */
+    j->algo = algo_of(&j->products[0]); /* one algorithm for both gradients */
     int64_t plane = max_i(s->h * s->w, s->out_h * s->out_w);
-    j->group = min_i(GROUP_FLOATS / (s->n * plane), min_i(s->c_in / GROUPS, j->way->largest_group));
-    j->unit = j->way->unit(s);
+    j->group =
+        min_i(GROUP_FLOATS / (s->n * plane), min_i(s->c_in / GROUPS, j->algo->largest_group));
+    j->unit = j->algo->unit(s);
     j->group = max_i(1, j->group / j->unit) * j->unit;
     j->n_groups = div_ceil(s->c_in, j->group);
     int64_t floats = 0;
@@ -201,7 +202,7 @@ static size_t plan(job *j, size_t hook_scratch)
     for (size_t p = 0; p < j->n_products; p++) {
         nncf__depthwise *d = &j->products[p];
         whole = whole || d->product == NNCF__BACKWARD_WEIGHT;
-        j->at[p] = reserve_lines(&floats, j->way->plan(d, j->group));
+        j->at[p] = reserve_lines(&floats, j->algo->plan(d, j->group));
     }
     if (j->has_hooks && j->products[0].product != NNCF__FORWARD)
         j->dz_at = reserve_lines(&floats, j->unit * s->out_h * s->out_w);
@@ -292,7 +293,8 @@ size_t nncf__depthwise_backward_scratch(const nncf_context *context, const nncf_
 }
 
 void nncf__depthwise_backward(nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
-    const nncf__qtensor *w, const float *dz, const nncf__channel_hooks *before, float *dx, float *dw)
+    const nncf__qtensor *w, const float *dz, const nncf__channel_hooks *before, float *dx,
+    float *dw)
 {
     job j = backward_job(context, s, x, before != NULL, dx != NULL, dw != NULL);
     j.dz = dz;

@@ -4,7 +4,7 @@
  * depthwise_padded.c (planes, with a border of zeros) and depthwise_lanes.c (sixteen channels at a
  * time) share.
  *
- * A channel is a world of its own, so the work is cut into groups of neighbouring channels, and one
+ * Channels are independent, so the work is cut into groups of neighbouring channels, and one
  * worker takes the images of a group: what else is done to its planes (nncf__channel_hooks) finds
  * them in that worker's cache. Within a group the order is image by image, because the planes of
  * neighbouring channels are neighbours in memory. Sums over images have that order, too, whatever
@@ -47,10 +47,10 @@ typedef struct nncf__phase {
 typedef struct nncf__stencil {
     /* a plane */
     int64_t src_h, src_w;
-    /* source pixels between neighbours of the grid */
+    /* source pixels from one of its pixels to the next */
     int64_t step_y, step_x;
     /* of the largest phase */
-    int64_t grid_rows, grid_cols;
+    int64_t map_rows, map_cols;
     /* the taps' reach */
     int64_t low_y, high_y, low_x, high_x;
     int64_t n_phases, n_taps;
@@ -60,15 +60,15 @@ typedef struct nncf__stencil {
     nncf__tap taps[NNCF__DEPTHWISE_TAPS];
 } nncf__stencil;
 
-/* How a product lays out a worker's scratch, and where its taps lie there; for its way's own use.
+/* How a product lays out a worker's scratch, and where its taps lie there; for its algorithm only.
  */
 typedef struct nncf__depthwise_layout {
-    /* of the taps, from a grid point's place */
+    /* of the taps, from a pixel's place */
     int64_t offsets[NNCF__DEPTHWISE_TAPS];
     /* depthwise_padded.c */
     /* columns of one remainder; a row */
     int64_t column_length, row_length;
-    /* grid rows at a time */
+    /* rows of the map at a time */
     int64_t strip_rows;
     nncf__segment segments[NNCF__DEPTHWISE_STRIDE];
     /* of one row */
@@ -117,7 +117,7 @@ typedef struct nncf__depthwise_task {
     float *scratch;
 } nncf__depthwise_task;
 
-/* A way to make a product. */
+/* An algorithm for these products. */
 typedef struct nncf__depthwise_algo {
     /* channels that it takes at a time: groups are multiples of it */
     int64_t (*unit)(const nncf__conv2d *s);
@@ -189,7 +189,7 @@ static inline float nncf__depthwise_total(double lanes[16])
 /* For every product; for planes of up to so many columns; for 3 x 3. */
 extern const nncf__depthwise_algo nncf__depthwise_padded, nncf__depthwise_lanes,
     nncf__depthwise_3x3;
-/* Can the last be taken, and is it the fastest at this level? It is for 3 x 3, and does not round x
+/* Can the last be taken, and is it the fastest on this ISA? It is for 3 x 3, and does not round x
  * to codes. */
 bool nncf__depthwise_is_3x3(const nncf__depthwise *d);
 /* Planes for which nncf__depthwise_lanes is faster than strips. */

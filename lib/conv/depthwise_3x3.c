@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Depthwise 3 x 3 with a padding of 1, at stride 1 or 2, with AVX-512: most depthwise layers there
- * are. The rows depthwise_3x3_... read planes as they lie in memory and mask what a border would
+ * are. The kernels depthwise_3x3_... read planes as they lie in memory and mask what a border would
  * be, so nothing is copied.
  */
 #include "base/int_math.h"
@@ -56,7 +56,8 @@ static void begin(const nncf__depthwise *d, const nncf__depthwise_task *t)
         memset(t->scratch, 0, (size_t)(channels * TAPS * LANES) * (sizeof(double) + sizeof(float)));
         return;
     }
-    /* The row for stride 2 wants them as they are; at stride 1 the stencil has them backwards. */
+    /* The kernel for stride 2 wants them as they are; at stride 1 the stencil has them backwards.
+     */
     const bool as_they_are = d->product == NNCF__BACKWARD_INPUT && d->s->stride_h == 2;
     float *scale = scales_of(t), *bias = scale + channels;
     for (int64_t c = t->first; c < t->end; c++) {

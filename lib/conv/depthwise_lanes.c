@@ -43,8 +43,8 @@ static int64_t plan(nncf__depthwise *d, int64_t group)
     const nncf__stencil *v = &d->stencil;
     nncf__depthwise_layout *l = &d->layout;
     (void)group; /* one unit */
-    l->rows = (v->grid_rows - 1) * v->step_y + v->high_y - v->low_y + 1;
-    l->cols = (v->grid_cols - 1) * v->step_x + v->high_x - v->low_x + 1;
+    l->rows = (v->map_rows - 1) * v->step_y + v->high_y - v->low_y + 1;
+    l->cols = (v->map_cols - 1) * v->step_x + v->high_x - v->low_x + 1;
     for (int64_t t = 0; t < v->n_taps; t++)
         l->offsets[t] = ((v->taps[t].y - v->low_y) * l->cols + v->taps[t].x - v->low_x) * LANES;
     int64_t most = max_i(s->h * s->w, s->out_h * s->out_w) * LANES;

@@ -29,7 +29,7 @@ static int64_t plan(nncf__depthwise *d, int64_t group)
     const nncf__stencil *v = &d->stencil;
     const nncf__conv2d *s = d->s;
     nncf__depthwise_layout *l = &d->layout;
-    int64_t span = (v->grid_cols - 1) * v->step_x + v->high_x - v->low_x + 1;
+    int64_t span = (v->map_cols - 1) * v->step_x + v->high_x - v->low_x + 1;
     l->column_length = (span + v->step_x - 1) / v->step_x;
     l->row_length = l->column_length * v->step_x;
     for (int64_t t = 0; t < v->n_taps; t++) {
@@ -49,7 +49,7 @@ static int64_t plan(nncf__depthwise *d, int64_t group)
     }
     int64_t reach = v->high_y - v->low_y + 1;
     l->strip_rows = max_i(1, (STRIP_FLOATS / l->row_length - reach) / v->step_y + 1);
-    l->strip_rows = min_i(l->strip_rows, v->grid_rows);
+    l->strip_rows = min_i(l->strip_rows, v->map_rows);
     l->weights_at =
         round_up(((l->strip_rows - 1) * v->step_y + reach) * l->row_length + OVERREAD, 16);
     l->spare_at = l->weights_at + round_up(group * v->n_taps, 16);
@@ -122,7 +122,7 @@ static uintptr_t ahead(
 }
 
 /*
- * Rows of the plane that grid rows [first, first + count) see. Where the strip is the whole grid
+ * Rows of the plane that rows [first, first + count) of the map see. Where the strip is all of it
  * its border is the same for every plane, and is zeroed by begin() once. Some rows at a time;
  * meanwhile what is needed a little later is on its way, and so is `soon` (nullable), as many rows
  * of the output as the strip is for: memory's pages are short, and the hardware's own prefetch ends
@@ -136,7 +136,7 @@ static void copy_strip(const nncf__depthwise *d, const nncf__depthwise_task *t, 
     int64_t top = first * v->step_y + v->low_y,
             bottom = (first + count - 1) * v->step_y + v->high_y + 1;
     int64_t low = min_i(max_i(top, 0), bottom), high = max_i(min_i(bottom, v->src_h), low);
-    if (l->strip_rows < v->grid_rows)
+    if (l->strip_rows < v->map_rows)
         memset(t->scratch, 0, (size_t)((bottom - top) * l->row_length) * sizeof *t->scratch);
     int64_t rows_at_once = max_i(1, ROWS_FLOATS / v->src_w), row_bytes = v->src_w * from->element;
     int64_t soon_bytes = count * d->s->out_w * (int64_t)sizeof(float), fetched = 0;
@@ -235,8 +235,8 @@ static void input_plane(
         .n = n,
         .c = c};
     float *dx = d->out + (n * s->c_in + c) * s->h * s->w;
-    for (int64_t y = 0; y < d->stencil.grid_rows; y += d->layout.strip_rows) {
-        int64_t rows = min_i(d->layout.strip_rows, d->stencil.grid_rows - y);
+    for (int64_t y = 0; y < d->stencil.map_rows; y += d->layout.strip_rows) {
+        int64_t rows = min_i(d->layout.strip_rows, d->stencil.map_rows - y);
         copy_strip(d, t, &from, y, rows, NULL);
         input_rows(d, t, weights_of(d, t, c), y, rows, dx);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The only file that knows BLIS. We take the micro-kernel and the block sizes from its context and
+ * The only file that knows BLIS. We take the microkernel and the block sizes from its context and
  * nothing else: BLIS never allocates on our paths (it aborts when it cannot) and never makes
  * threads.
  *
@@ -8,8 +8,8 @@
  * "Gold" nor "Platinum", and takes haswell on a server with AVX-512; on AMD's Zen 4 it takes zen3.
  * Measured there: skx and zen3 reach the same peak, skx holds it at small k. Therefore skx wherever
  * the CPU has AVX-512, unless BLIS_ARCH_TYPE says otherwise. On Zen 5 skx runs at 250 GF/s a core,
- * as does our own micro-kernel, which is ahead below k = 64, and which alone does narrow panels and
- * writes to the output itself: pixel_product.c says where it takes its place. BLIS reads that
+ * as does the built-in microkernel, which is ahead below k = 64, and which alone does narrow panels
+ * and writes to the output itself: pixel_product.c says where it takes its place. BLIS reads that
  * variable with strtol() and aborts at a number that it was not built for; a name means 0, which is
  * skx, whatever the CPU has. So we look first, take names for what they say, and never let BLIS see
  * a value that would end the process.
@@ -40,7 +40,7 @@
 typedef struct configuration {
     const char *name;
     arch_t id;
-    /* least level of ours that implies what its kernels need */
+    /* lowest ISA that implies what its kernels need */
     int32_t isa;
 } configuration;
 
@@ -157,32 +157,32 @@ static void call(const nncf__microkernel *m, int64_t rows, int64_t cols, int64_t
         m->blis_context);
 }
 
-/* BLIS's micro-kernel knows whole tiles only. The last panel of 64 channels holds 4 of 12: ours
- * does those alone. */
-static bool is_narrow(const nncf__microkernel *m, int64_t k, const float *panel_v,
-    const float *panel_s, int64_t used, float *c, bool add)
+/* BLIS's microkernel knows whole tiles only. The last panel of 64 channels holds 4 of 12: the
+ * built-in one does those alone. */
+static bool is_narrow(const nncf__microkernel *m, int64_t k, const float *panel_m,
+    const float *panel_n, int64_t used, float *c, bool add)
 {
-    if (used == m->s || !m->has_builtin)
+    if (used == m->nr || !m->has_builtin)
         return false;
-    m->k->gemm_micro((size_t)k, panel_v, panel_s, (size_t)used, c, add);
+    m->k->gemm_micro((size_t)k, panel_m, panel_n, (size_t)used, c, add);
     return true;
 }
 
-/* The tile is stored along the vector side, which is the storage that the kernel prefers. */
-static void run_columns(const nncf__microkernel *m, int64_t k, const float *panel_v,
-    const float *panel_s, int64_t used, float *c, bool add)
+/* The tile is stored along MR, which is the storage that the kernel prefers. */
+static void run_columns(const nncf__microkernel *m, int64_t k, const float *panel_m,
+    const float *panel_n, int64_t used, float *c, bool add)
 {
-    if (is_narrow(m, k, panel_v, panel_s, used, c, add))
+    if (is_narrow(m, k, panel_m, panel_n, used, c, add))
         return;
-    call(m, m->v, m->s, k, panel_v, panel_s, c, 1, m->v, add);
+    call(m, m->mr, m->nr, k, panel_m, panel_n, c, 1, m->mr, add);
 }
 
-static void run_rows(const nncf__microkernel *m, int64_t k, const float *panel_v,
-    const float *panel_s, int64_t used, float *c, bool add)
+static void run_rows(const nncf__microkernel *m, int64_t k, const float *panel_m,
+    const float *panel_n, int64_t used, float *c, bool add)
 {
-    if (is_narrow(m, k, panel_v, panel_s, used, c, add))
+    if (is_narrow(m, k, panel_m, panel_n, used, c, add))
         return;
-    call(m, m->s, m->v, k, panel_s, panel_v, c, m->v, 1, add);
+    call(m, m->nr, m->mr, k, panel_n, panel_m, c, m->mr, 1, add);
 }
 
 static void load(void)
@@ -207,12 +207,12 @@ static void load(void)
         cols != bli_cntx_get_blksz_max_dt(BLIS_FLOAT, BLIS_NR, context);
     blis.rows = bli_cntx_l3_nat_ukr_prefers_rows_dt(BLIS_FLOAT, BLIS_GEMM_UKR, context);
     nncf__microkernel *m = &blis.micro;
-    m->v = blis.rows ? cols : rows;
-    m->s = blis.rows ? rows : cols;
+    m->mr = blis.rows ? cols : rows;
+    m->nr = blis.rows ? rows : cols;
     m->kc = bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_KC, context);
-    m->block_v = bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_MC, context);
-    if (!c || padded || m->v > NNCF__SIDE_MAX || m->s > NNCF__SIDE_MAX ||
-        m->v * m->s > NNCF__TILE_MAX) {
+    m->mc = bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_MC, context);
+    if (!c || padded || m->mr > NNCF__TILE_EDGE_MAX || m->nr > NNCF__TILE_EDGE_MAX ||
+        m->mr * m->nr > NNCF__TILE_MAX) {
         snprintf(blis.warning, sizeof blis.warning,
             "BLIS runs its %s configuration, which libnncf cannot drive; its own kernels are used",
             bli_arch_string(id));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What pixel_product.c and weight_gradient.c stand on: the micro-kernel of a context's products,
- * and their scratch. */
+/* What pixel_product.c and weight_gradient.c share: the microkernel of a context's products, and
+ * their workspace. */
 #include "gemm/microkernel.h"
 
 #include "base/checked.h"
@@ -11,20 +11,20 @@
 #include <nncf/base.h>
 #include <nncf/context.h>
 
-static void run_builtin(const nncf__microkernel *m, int64_t k, const float *panel_v,
-    const float *panel_s, int64_t used, float *c, bool add)
+static void run_builtin(const nncf__microkernel *m, int64_t k, const float *panel_m,
+    const float *panel_n, int64_t used, float *c, bool add)
 {
-    m->k->gemm_micro((size_t)k, panel_v, panel_s, (size_t)used, c, add);
+    m->k->gemm_micro((size_t)k, panel_m, panel_n, (size_t)used, c, add);
 }
 
 void nncf__microkernel_builtin(const nncf__kernels *k, nncf__microkernel *m)
 {
     int32_t tile[2];
     k->gemm_tile(tile);
-    *m = (nncf__microkernel){.v = tile[0],
-        .s = tile[1],
+    *m = (nncf__microkernel){.mr = tile[0],
+        .nr = tile[1],
         .kc = 256,
-        .block_v = 384,
+        .mc = 384,
         .run = run_builtin,
         .k = k,
         .has_builtin = true};
@@ -40,7 +40,7 @@ void nncf__microkernel_get(const nncf_context *context, nncf__microkernel *m)
     int32_t tile[2];
     k->gemm_tile(tile);
     m->k = k;
-    m->has_builtin = tile[0] == m->v && tile[1] == m->s;
+    m->has_builtin = tile[0] == m->mr && tile[1] == m->nr;
 }
 
 const char *nncf__gemm_describe(const nncf_context *context)
@@ -71,10 +71,10 @@ nncf__workspace nncf__workspace_plan(
     return w;
 }
 
-float *nncf__workspace_slot(const nncf__workspace *a, int64_t unit)
+float *nncf__workspace_slot(const nncf__workspace *w, int64_t unit)
 {
-    char *base = nncf__scratch(a->context, (size_t)(unit % a->workers));
-    return (float *)(void *)(base + a->private_bytes + (size_t)(unit / a->workers) * a->unit_bytes);
+    char *base = nncf__scratch(w->context, (size_t)(unit % w->workers));
+    return (float *)(void *)(base + w->private_bytes + (size_t)(unit / w->workers) * w->unit_bytes);
 }
 
 void nncf__gemm_parallel(

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Packing: pixels and weights into the panels that micro-kernels read. Patches are gathered here,
+ * Packing: pixels and weights into the panels that microkernels read. Patches are gathered here,
  * from the image, each time they are needed: no column buffer is ever written to memory.
  *
  * Pixels that are floats and become codes: a value is float(q * scale) with |q| <= 255, so value *
@@ -20,7 +20,7 @@ void nncf__pixel_map_flatten(nncf__pixel_map *g)
     if (!nncf__taps_are_identity(&g->taps))
         return;
     /* Rows follow each other at the source, which has them all, and at the destination: the image
-     * is one row. The grid of an input gradient may have more rows than dz: those are under no
+     * is one row. The pixel map of an input gradient may have more rows than dz: those are under no
      * window. */
     if (g->rows > 1 && g->rows <= g->src_h && g->step_x == 1 && g->step_y == 1 &&
         g->cols == g->src_w && g->dst_row == g->cols * g->dst_col) {
@@ -43,16 +43,16 @@ typedef struct writer {
     nncf__segment *segments;
     size_t n;
     /* next pixel's number in the block */
-    int64_t at, v, panel;
+    int64_t at, mr, panel;
 } writer;
 
 /* `length` pixels from `src` on, cut where panels end; src < 0: zeros. */
 static void emit(writer *out, int64_t src, int64_t length, int64_t step)
 {
     while (length > 0) {
-        int64_t lane = out->at % out->v, part = min_i(length, out->v - lane);
+        int64_t lane = out->at % out->mr, part = min_i(length, out->mr - lane);
         out->segments[out->n++] = (nncf__segment){.src = src,
-            .dst = (int32_t)(out->at / out->v * out->panel + lane),
+            .dst = (int32_t)(out->at / out->mr * out->panel + lane),
             .length = (int32_t)part};
         out->at += part;
         length -= part;
@@ -67,12 +67,12 @@ static int64_t ceil_div(int64_t a, int64_t b) /* b > 0, a of any sign */
 }
 
 size_t nncf__segments_source(const nncf__pixel_map *g, const nncf__tap *tap, int64_t first,
-    int64_t last, int64_t v, int64_t panel, nncf__segment *segments)
+    int64_t last, int64_t mr, int64_t panel, nncf__segment *segments)
 {
-    writer out = {.segments = segments, .v = v, .panel = panel};
+    writer out = {.segments = segments, .mr = mr, .panel = panel};
     int64_t plane = g->rows * g->cols, image = first / plane, row = first % plane / g->cols,
             col = first % g->cols;
-    /* Grid columns whose source lies inside a row of the image. */
+    /* Columns whose source lies inside a row of the image. */
     int64_t inside_low = max_i(0, ceil_div(-tap->x, g->step_x));
     int64_t inside_high = min_i(g->cols, ceil_div(g->src_w - tap->x, g->step_x));
     for (int64_t p = first; p < last;) {
@@ -138,9 +138,8 @@ void nncf__gather(const nncf__kernels *k, const nncf__pixel_map *g, int64_t c, i
     const int64_t at_once = src->n_scales > 1 ? 1 : n_c;
     for (int64_t i = 0; i < n_c; i += at_once) {
         const nncf__dequant how = nncf__dequant_of(src, c + i, g->as_integers);
-        k->gemm_gather_bytes((size_t)at_once,
-            (const uint8_t *)src->data + (c + i) * g->src_plane, g->src_plane, g->step_x, n,
-            segments, &how, to + i * stride, (size_t)stride);
+        k->gemm_gather_bytes((size_t)at_once, (const uint8_t *)src->data + (c + i) * g->src_plane,
+            g->src_plane, g->step_x, n, segments, &how, to + i * stride, (size_t)stride);
     }
 }
 
@@ -152,68 +151,67 @@ void nncf__pack_pixels(const nncf__microkernel *m, const nncf__pixel_map *g, int
     enum {
         GROUP = 16
     }; /* channels that stay in the first-level cache between gathering and rounding */
-    int64_t n_panels = (last - first + m->v - 1) / m->v, panel = (k1 - k0) * m->v;
+    int64_t n_panels = (last - first + m->mr - 1) / m->mr, panel = (k1 - k0) * m->mr;
     for (int64_t k = k0; k < k1;) {
         int64_t t = k / g->channels, c = k % g->channels, n_c = min_i(g->channels - c, k1 - k);
         const nncf__tap tap = nncf__taps_at(&g->taps, t);
-        size_t n = nncf__segments_source(g, &tap, first, last, m->v, panel, segments);
-        if ((last - first) % m->v) /* idle lanes of the last panel */
+        size_t n = nncf__segments_source(g, &tap, first, last, m->mr, panel, segments);
+        if ((last - first) % m->mr) /* idle lanes of the last panel */
             segments[n++] = (nncf__segment){.src = -1,
-                .dst = (int32_t)((n_panels - 1) * panel + (last - first) % m->v),
-                .length = (int32_t)(m->v - (last - first) % m->v)};
+                .dst = (int32_t)((n_panels - 1) * panel + (last - first) % m->mr),
+                .length = (int32_t)(m->mr - (last - first) % m->mr)};
         for (int64_t i = 0; i < n_c; i += GROUP) {
             int64_t count = min_i(GROUP, n_c - i);
-            float *to = panels + (k - k0 + i) * m->v;
-            nncf__gather(m->k, g, c + i, count, n, segments, to, m->v);
+            float *to = panels + (k - k0 + i) * m->mr;
+            nncf__gather(m->k, g, c + i, count, n, segments, to, m->mr);
             for (int64_t j = 0; inverse > 0 && j < n_panels; j++)
-                m->k->gemm_quantize_inplace((size_t)(count * m->v), to + j * panel, inverse);
+                m->k->gemm_quantize_inplace((size_t)(count * m->mr), to + j * panel, inverse);
         }
         k += n_c;
     }
 }
 
-/* Elements [i, i + n) of rows s0 .. s0 + used - 1 of a weight, side by side in panels of s. */
-static void transpose_rows(const nncf__microkernel *m, const nncf__weights *w, int64_t s0,
+/* Elements [i, i + n) of rows out0 .. out0 + used - 1 of a weight, side by side in panels of nr. */
+static void transpose_rows(const nncf__microkernel *m, const nncf__weights *w, int64_t out0,
     int64_t used, int64_t i, int64_t n, float *panel)
 {
     enum { STRIP = 96 };
-    const int64_t first = s0 * w->s_stride + i;
+    const int64_t first = out0 * w->out_stride + i;
     if (!nncf__qtensor_is_codes(&w->src)) {
         m->k->gemm_transpose((size_t)used, (size_t)n, (const float *)w->src.data + first,
-            w->s_stride, panel, (size_t)m->s);
+            w->out_stride, panel, (size_t)m->nr);
         return;
     }
-    _Alignas(64) float rows[STRIP * NNCF__SIDE_MAX];
+    _Alignas(64) float rows[STRIP * NNCF__TILE_EDGE_MAX];
     const uint8_t *codes = (const uint8_t *)w->src.data + first;
     for (int64_t at = 0; at < n; at += STRIP) {
         const int64_t part = min_i(STRIP, n - at);
         for (int64_t j = 0; j < used; j++) {
-            const nncf__dequant how = nncf__dequant_of(&w->src, s0 + j, w->as_integers);
-            m->k->dequantize(
-                (size_t)part, codes + j * w->s_stride + at, rows + j * STRIP, &how);
+            const nncf__dequant how = nncf__dequant_of(&w->src, out0 + j, w->as_integers);
+            m->k->dequantize((size_t)part, codes + j * w->out_stride + at, rows + j * STRIP, &how);
         }
         m->k->gemm_transpose(
-            (size_t)used, (size_t)part, rows, STRIP, panel + at * m->s, (size_t)m->s);
+            (size_t)used, (size_t)part, rows, STRIP, panel + at * m->nr, (size_t)m->nr);
     }
 }
 
 /* Output channels are rows of neighbouring (channel, tap): transpose a strip, then put its rows
  * where k, taps outermost, wants them. */
-static void pack_rows_of_k(
-    const nncf__microkernel *m, const nncf__weights *w, int64_t s0, int64_t used, float *panel)
+static void pack_contiguous(
+    const nncf__microkernel *m, const nncf__weights *w, int64_t out0, int64_t used, float *panel)
 {
     enum { STRIP = 96 };
-    int64_t s = m->s, n_taps = nncf__taps_count(&w->taps), k = w->channels * n_taps;
+    int64_t nr = m->nr, n_taps = nncf__taps_count(&w->taps), k = w->channels * n_taps;
     if (n_taps == 1) {
-        transpose_rows(m, w, s0, used, 0, k, panel);
+        transpose_rows(m, w, out0, used, 0, k, panel);
         return;
     }
-    _Alignas(64) float strip[STRIP * NNCF__SIDE_MAX];
+    _Alignas(64) float strip[STRIP * NNCF__TILE_EDGE_MAX];
     for (int64_t i = 0; i < k; i += STRIP) {
         int64_t n = min_i(STRIP, k - i), c = i / n_taps, t = i % n_taps;
-        transpose_rows(m, w, s0, used, i, n, strip);
+        transpose_rows(m, w, out0, used, i, n, strip);
         for (int64_t r = 0; r < n; r++) {
-            memcpy(panel + (t * w->channels + c) * s, strip + r * s, (size_t)s * sizeof *panel);
+            memcpy(panel + (t * w->channels + c) * nr, strip + r * nr, (size_t)nr * sizeof *panel);
             if (++t == n_taps) {
                 t = 0;
                 c++;
@@ -238,38 +236,38 @@ static void dequantize_strided(
         to[i] = ((float)(from[i * stride] ^ how->flip) - how->offset) * how->scale;
 }
 
-static void pack_rows_of_s(
-    const nncf__microkernel *m, const nncf__weights *w, int64_t s0, int64_t used, float *panel)
+static void pack_strided(
+    const nncf__microkernel *m, const nncf__weights *w, int64_t out0, int64_t used, float *panel)
 {
     const nncf__taps_axis *y = &w->taps.y, *x = &w->taps.x;
     const bool is_codes = nncf__qtensor_is_codes(&w->src);
-    int64_t s = m->s, k = w->channels * nncf__taps_count(&w->taps);
-    if (used < s)
-        memset(panel, 0, (size_t)(k * s) * sizeof *panel);
+    int64_t nr = m->nr, k = w->channels * nncf__taps_count(&w->taps);
+    if (used < nr)
+        memset(panel, 0, (size_t)(k * nr) * sizeof *panel);
     for (int64_t c = 0; c < w->channels; c++) {
-        const int64_t first = c * w->k_stride + s0 * w->s_stride;
+        const int64_t first = c * w->k_stride + out0 * w->out_stride;
         const nncf__dequant how =
             is_codes ? nncf__dequant_of(&w->src, c, w->as_integers) : (nncf__dequant){0};
-        float *to = panel + c * s;
+        float *to = panel + c * nr;
         for (int64_t i = 0; i < y->n; i++)
-            for (int64_t j = 0; j < x->n; j++, to += w->channels * s) {
+            for (int64_t j = 0; j < x->n; j++, to += w->channels * nr) {
                 const int64_t at = first + (y->index + i * y->index_step) * w->taps.kernel_w +
                     x->index + j * x->index_step;
                 if (is_codes)
                     dequantize_strided(
-                        (const uint8_t *)w->src.data + at, w->s_stride, used, &how, to);
+                        (const uint8_t *)w->src.data + at, w->out_stride, used, &how, to);
                 else
-                    copy_strided((const float *)w->src.data + at, w->s_stride, used, to);
+                    copy_strided((const float *)w->src.data + at, w->out_stride, used, to);
             }
     }
 }
 
 void nncf__pack_weights(
-    const nncf__microkernel *m, const nncf__weights *w, int64_t s0, float *panel)
+    const nncf__microkernel *m, const nncf__weights *w, int64_t out0, float *panel)
 {
-    int64_t used = min_i(m->s, w->n_s - s0);
-    if (w->rows_of_k)
-        pack_rows_of_k(m, w, s0, used, panel);
+    int64_t used = min_i(m->nr, w->n_out - out0);
+    if (w->k_is_contiguous)
+        pack_contiguous(m, w, out0, used, panel);
     else
-        pack_rows_of_s(m, w, s0, used, panel);
+        pack_strided(m, w, out0, used, panel);
 }

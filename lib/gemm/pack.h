@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Packing pixels and weights into the panels that micro-kernels read. */
+/* Packing pixels and weights into the panels that microkernels read. */
 #ifndef NNCF__GEMM_PACK_H
 #define NNCF__GEMM_PACK_H
 
@@ -13,7 +13,7 @@
 
 /* One tap of a convolution's kernel. */
 typedef struct nncf__tap {
-    /* where the source pixel of grid pixel (0, 0) lies; may be outside */
+    /* where the source pixel of pixel (0, 0) of the map lies; may be outside */
     int64_t y, x;
     /* index of the tap in the weight's kernel_h * kernel_w */
     int64_t weight;
@@ -47,7 +47,7 @@ static inline nncf__tap nncf__taps_at(const nncf__taps *t, int64_t i)
             (t->y.index + y * t->y.index_step) * t->kernel_w + t->x.index + x * t->x.index_step};
 }
 
-/* A single tap, on the grid's own pixel. */
+/* A single tap, without an offset. */
 static inline bool nncf__taps_are_identity(const nncf__taps *t)
 {
     return nncf__taps_count(t) == 1 && t->y.at == 0 && t->x.at == 0;
@@ -55,8 +55,8 @@ static inline bool nncf__taps_are_identity(const nncf__taps *t)
 
 #define NNCF__TAPS_IDENTITY ((nncf__taps){.y.n = 1, .x.n = 1, .kernel_w = 1})
 
-/* The pixels of one product: a grid of rows x cols in each of n images, and where its pixels come
- * from and go to. */
+/* The pixels of one product (im2col without a buffer): rows x cols of them in each of n images,
+ * where they come from and go to. */
 typedef struct nncf__pixel_map {
     int64_t n, rows, cols;
     /* its channels are axis 0 of scales */
@@ -65,9 +65,9 @@ typedef struct nncf__pixel_map {
     bool as_integers;
     /* strides in elements; src_w is also a row's stride */
     int64_t channels, src_image, src_plane, src_h, src_w;
-    /* source step for one grid row, column */
+    /* source pixels from one row, column of the map to the next */
     int64_t step_y, step_x;
-    /* offset of grid pixel (n, r, c) from the first */
+    /* offset of pixel (n, r, c) from the first */
     int64_t dst_image, dst_row, dst_col;
     nncf__taps taps;
 } nncf__pixel_map;
@@ -75,34 +75,33 @@ typedef struct nncf__pixel_map {
 /* Join rows (and images of one pixel) that lie in one line at source and destination. */
 void nncf__pixel_map_flatten(nncf__pixel_map *g);
 
-/* Pieces for pixels [first, last) seen through a tap; pixel first + j goes to (j / v) * panel + j %
- * v. At most one piece a pixel. */
+/* Segments for pixels [first, last) seen through a tap; pixel first + j goes to (j / mr) * panel +
+ * j % mr. At most one segment a pixel. */
 size_t nncf__segments_source(const nncf__pixel_map *g, const nncf__tap *tap, int64_t first,
-    int64_t last, int64_t v, int64_t panel, nncf__segment *segments);
-/* Pieces of pixels [first, last) at the destination: piece.src is the offset there, piece.dst the
- * lane. */
+    int64_t last, int64_t mr, int64_t panel, nncf__segment *segments);
+/* Segments of pixels [first, last) at the destination: src is the offset there, dst the lane. */
 size_t nncf__segments_destination(
     const nncf__pixel_map *g, int64_t first, int64_t last, nncf__segment *segments);
 
-/* Panels of v pixels for pixels [first, last) and k in [k0, k1). */
+/* Panels of mr pixels for pixels [first, last) and k in [k0, k1). */
 void nncf__pack_pixels(const nncf__microkernel *m, const nncf__pixel_map *g, int64_t first,
     int64_t last, int64_t k0, int64_t k1, nncf__segment *segments, float *panels);
 
-/* The weights of a pixel product: w[j * s_stride + channel * k_stride + tap]. */
+/* The weights of a pixel product: w[out * out_stride + channel * k_stride + tap]. */
 typedef struct nncf__weights {
-    /* axis 0 of scales: s when rows_of_k, else the channel */
+    /* axis 0 of scales: out where k_is_contiguous, else the channel */
     nncf__qtensor src;
     /* codes are packed as integers; else as values */
     bool as_integers;
-    /* (s, channel, tap) without gaps, all taps in order */
-    bool rows_of_k;
-    int64_t n_s, channels, s_stride, k_stride;
+    /* (out, channel, tap) without gaps, all taps in order */
+    bool k_is_contiguous;
+    int64_t n_out, channels, out_stride, k_stride;
     nncf__taps taps;
 } nncf__weights;
 
-/* One panel of s output channels from channel s0 on, all k. */
+/* One panel of nr output channels from out0 on, all k. */
 void nncf__pack_weights(
-    const nncf__microkernel *m, const nncf__weights *w, int64_t s0, float *panel);
+    const nncf__microkernel *m, const nncf__weights *w, int64_t out0, float *panel);
 
 /* The segments of n_c channels from c on, as floats; a channel's begin `stride` after the one
  * before. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The loops around the micro-kernel.
+ * The loops around the microkernel.
  *
  * Same bits for any number of threads: an output element is computed by one task, over k in blocks
  * and an order that depend on the shape alone; how pixels and channels are cut into tasks changes
@@ -9,7 +9,7 @@
  * Integer codes: within a block of k every partial sum stays below 2^24 and is exact in float,
  * whatever the order and with or without fused multiply-add; blocks are added in double, exact
  * below 2^53. One rounding to float, then the scale, then the bias: the bits do not depend on the
- * micro-kernel.
+ * microkernel.
  */
 #include "gemm/pixel_product.h"
 
@@ -27,7 +27,7 @@
 typedef struct pixel_job {
     const nncf__pixel_product *p;
     nncf__microkernel m;
-    nncf__workspace areas;
+    nncf__workspace workspace;
     int64_t workers;
     /* n_panels: of output channels */
     int64_t n_pixels, k, k_block, n_panels;
@@ -90,49 +90,49 @@ static int64_t equal_blocks(const pixel_job *j, int64_t n, int64_t most)
  * blocks, stay in the second-level cache; there are a few tasks a thread. */
 static void plan_tasks(pixel_job *j)
 {
-    int64_t v = j->m.v, s = j->m.s;
+    int64_t mr = j->m.mr, nr = j->m.nr;
     bool several = j->k_block < j->k;
-    j->task_panels = several ? min_i(j->n_panels, div_ceil(512, s)) : j->n_panels;
-    int64_t budget = j->m.block_v * j->m.kc, packed = j->k_block;
+    j->task_panels = several ? min_i(j->n_panels, div_ceil(512, nr)) : j->n_panels;
+    int64_t budget = j->m.mc * j->m.kc, packed = j->k_block;
     if (!several && j->n_pixels > 4096 * j->workers)
         packed *= 2; /* the next block is fetched meanwhile */
-    int64_t sums = several ? j->task_panels * s * (j->codes ? 2 : 1) : 0;
+    int64_t sums = several ? j->task_panels * nr * (j->codes ? 2 : 1) : 0;
     int64_t pixels = min_i(budget / (packed + sums), 512);
-    pixels = max_i(pixels / v * v, 2 * v);
+    pixels = max_i(pixels / mr * mr, 2 * mr);
     int64_t wanted = j->workers > 1 ? 4 * j->workers : 1;
-    while (pixels > 4 * v &&
+    while (pixels > 4 * mr &&
         div_ceil(j->n_pixels, pixels) * div_ceil(j->n_panels, j->task_panels) < wanted)
-        pixels = round_up(pixels / 2, v);
+        pixels = round_up(pixels / 2, mr);
     while (j->task_panels > 7 &&
         div_ceil(j->n_pixels, pixels) * div_ceil(j->n_panels, j->task_panels) < wanted)
         j->task_panels = div_ceil(j->task_panels, 2);
     j->tasks_across = div_ceil(j->n_panels, j->task_panels);
     j->task_panels = div_ceil(j->n_panels, j->tasks_across);
-    j->block_pixels = v * equal_blocks(j, div_ceil(j->n_pixels, v), pixels / v);
+    j->block_pixels = mr * equal_blocks(j, div_ceil(j->n_pixels, mr), pixels / mr);
     j->task_blocks = blocks_of_task(j);
 }
 
 static size_t plan_private(pixel_job *j)
 {
-    int64_t n_s = j->n_panels * j->m.s;
+    int64_t n_out = j->n_panels * j->m.nr;
     j->targets_at = (size_t)(j->block_pixels + 1) * sizeof(nncf__segment);
     j->starts_at = j->targets_at + (size_t)j->block_pixels * sizeof(nncf__segment);
-    size_t starts = (size_t)(j->block_pixels / j->m.v + 1) * sizeof(size_t);
+    size_t starts = (size_t)(j->block_pixels / j->m.mr + 1) * sizeof(size_t);
     j->pixels_at = (j->starts_at + starts + 63) / 64 * 64;
     j->sums_at =
         j->pixels_at + nncf__bytes_aligned(j->block_pixels * j->k_block) + NNCF__PANEL_SLACK;
     size_t sums =
-        j->k_block < j->k ? nncf__bytes_aligned(j->block_pixels * j->task_panels * j->m.s) : 0;
+        j->k_block < j->k ? nncf__bytes_aligned(j->block_pixels * j->task_panels * j->m.nr) : 0;
     j->scales_at = j->sums_at + sums * (j->codes ? 2 : 1);
-    return j->scales_at + nncf__bytes_aligned(2 * n_s);
+    return j->scales_at + nncf__bytes_aligned(2 * n_out);
 }
 
 static void pack_weights_task(void *arg, size_t chunk, size_t worker)
 {
     (void)worker;
     pixel_job *j = arg;
-    nncf__pack_weights(&j->m, &j->p->weights, (int64_t)chunk * j->m.s,
-        nncf__workspace_slot(&j->areas, (int64_t)chunk));
+    nncf__pack_weights(&j->m, &j->p->weights, (int64_t)chunk * j->m.nr,
+        nncf__workspace_slot(&j->workspace, (int64_t)chunk));
 }
 
 typedef struct pixel_task {
@@ -157,7 +157,7 @@ enum { LINE_BYTES = 64 };
 static void plan_ahead(pixel_task *t, int64_t first, int64_t last)
 {
     const pixel_job *j = t->j;
-    const nncf__pixel_map *g = &j->p->grid;
+    const nncf__pixel_map *g = &j->p->map;
     int64_t size = (int64_t)nncf__qtensor_element_size(&g->src), in_image = first % g->cols;
     t->channels_ahead = 0;
     if (nncf__taps_count(&g->taps) > 1 || g->rows > 1 || g->step_x > 1 || g->src_w != g->cols ||
@@ -168,14 +168,14 @@ static void plan_ahead(pixel_task *t, int64_t first, int64_t last)
     t->channels_ahead = g->channels;
     t->n_lines = div_ceil(bytes, LINE_BYTES);
     t->line = 0;
-    int64_t tiles =
-        div_ceil(t->last - t->first, j->m.v) * (t->panel1 - t->panel0) * div_ceil(j->k, j->k_block);
+    int64_t tiles = div_ceil(t->last - t->first, j->m.mr) * (t->panel1 - t->panel0) *
+        div_ceil(j->k, j->k_block);
     t->lines_a_tile = div_ceil(t->n_lines * g->channels, tiles);
 }
 
 static void fetch_ahead(pixel_task *t)
 {
-    const nncf__pixel_map *g = &t->j->p->grid;
+    const nncf__pixel_map *g = &t->j->p->map;
     for (int64_t i = 0; i < t->lines_a_tile && t->channels_ahead > 0; i++) {
         __builtin_prefetch(t->ahead + t->line * LINE_BYTES, 0, 2);
         if (++t->line == t->n_lines) {
@@ -186,27 +186,27 @@ static void fetch_ahead(pixel_task *t)
     }
 }
 
-/* The tile's lines are on their way while the micro-kernel runs: 15-25 % where k is small and the
+/* The tile's lines are on their way while the microkernel runs: 15-25 % where k is small and the
  * output large. */
 static void fetch_lines(const pixel_task *t, int64_t panel, int64_t i, int64_t used)
 {
     enum { LINE = 16 };
     const nncf__pixel_product *p = t->j->p;
     const nncf__segment *to = t->targets + t->starts[i];
-    if (t->starts[i + 1] - t->starts[i] > 1 || p->grid.dst_col > 1)
+    if (t->starts[i + 1] - t->starts[i] > 1 || p->map.dst_col > 1)
         return;
-    const float *dst = p->dst + panel * t->j->m.s * p->dst_plane + to->src;
-    for (int64_t s = 0; s < used; s++, dst += p->dst_plane) {
-        for (int64_t v = 0; v < to->length; v += LINE)
-            __builtin_prefetch(dst + v, 1);
+    const float *dst = p->dst + panel * t->j->m.nr * p->dst_plane + to->src;
+    for (int64_t c = 0; c < used; c++, dst += p->dst_plane) {
+        for (int64_t j = 0; j < to->length; j += LINE)
+            __builtin_prefetch(dst + j, 1);
         __builtin_prefetch(dst + to->length - 1, 1);
     }
 }
 
 /*
- * Where k is short, storing the tile costs as much as a good part of the product: our own
- * micro-kernel, which writes to the place itself, is faster than BLIS's and a store (Zen 5, 16 ->
- * 96 channels of 112 x 112: 7.4 -> 3.5 ms).
+ * Where k is short, storing the tile costs as much as a good part of the product: the
+ * built-in microkernel, which writes to the place itself, is faster than BLIS's and a store (Zen 5,
+ * 16 -> 96 channels of 112 x 112: 7.4 -> 3.5 ms).
  */
 enum { DIRECT_K = 128 };
 
@@ -223,21 +223,21 @@ static void multiply_panel(pixel_task *t, int64_t panel, int64_t k0, int64_t k1)
     const nncf__microkernel *m = &j->m;
     const nncf__pixel_product *p = j->p;
     _Alignas(64) float tile[NNCF__TILE_MAX];
-    int64_t v = m->v, s = m->s, size = v * s, used = min_i(s, p->weights.n_s - panel * s),
+    int64_t mr = m->mr, nr = m->nr, size = mr * nr, used = min_i(nr, p->weights.n_out - panel * nr),
             depth = k1 - k0;
-    const float *weights = nncf__workspace_slot(&j->areas, panel) + k0 * s;
+    const float *weights = nncf__workspace_slot(&j->workspace, panel) + k0 * nr;
     bool first_block = k0 == 0, last_block = k1 == j->k;
     bool direct =
-        first_block && last_block && m->has_builtin && p->grid.dst_col == 1 && depth <= DIRECT_K;
-    for (int64_t i = 0; t->first + i * v < t->last; i++) {
-        int64_t at = ((panel - t->panel0) * (j->block_pixels / v) + i) * size;
-        const float *pixels = t->pixels + i * depth * v;
+        first_block && last_block && m->has_builtin && p->map.dst_col == 1 && depth <= DIRECT_K;
+    for (int64_t i = 0; t->first + i * mr < t->last; i++) {
+        int64_t at = ((panel - t->panel0) * (j->block_pixels / mr) + i) * size;
+        const float *pixels = t->pixels + i * depth * mr;
         float *c = j->k_block < j->k && !j->codes ? t->sums + at : tile;
-        float *dst = p->dst + panel * s * p->dst_plane;
-        const float *scale = t->scale + panel * s, *bias = t->bias + panel * s;
+        float *dst = p->dst + panel * nr * p->dst_plane;
+        const float *scale = t->scale + panel * nr, *bias = t->bias + panel * nr;
         const nncf__segment *to = t->targets + t->starts[i];
         fetch_ahead(t);
-        if (direct && to->length == v) {
+        if (direct && to->length == mr) {
             m->k->gemm_micro_store((size_t)depth, pixels, weights, (size_t)used, scale, bias,
                 dst + to->src, p->dst_plane, j->stream && is_aligned(dst + to->src));
             continue;
@@ -247,13 +247,13 @@ static void multiply_panel(pixel_task *t, int64_t panel, int64_t k0, int64_t k1)
         m->run(m, depth, pixels, weights, used, c, c != tile && !first_block);
         double *wide = j->k_block < j->k && j->codes ? (double *)(void *)t->sums + at : NULL;
         if (wide)
-            m->k->gemm_accumulate_f64((size_t)(v * used), tile, wide, !first_block);
+            m->k->gemm_accumulate_f64((size_t)(mr * used), tile, wide, !first_block);
         if (!last_block)
             continue;
         if (wide)
-            m->k->gemm_to_f32((size_t)(v * used), wide, tile);
-        m->k->gemm_store((size_t)v, (size_t)used, wide ? tile : c, scale, bias, dst, p->dst_plane,
-            p->grid.dst_col, to, t->starts[i + 1] - t->starts[i]);
+            m->k->gemm_to_f32((size_t)(mr * used), wide, tile);
+        m->k->gemm_store((size_t)mr, (size_t)used, wide ? tile : c, scale, bias, dst, p->dst_plane,
+            p->map.dst_col, to, t->starts[i + 1] - t->starts[i]);
     }
 }
 
@@ -261,9 +261,9 @@ static void find_targets(const pixel_task *t)
 {
     const pixel_job *j = t->j;
     size_t n = 0, panel = 0;
-    for (int64_t p = t->first; p < t->last; p += j->m.v) {
+    for (int64_t p = t->first; p < t->last; p += j->m.mr) {
         t->starts[panel++] = n;
-        n += nncf__segments_destination(&j->p->grid, p, min_i(p + j->m.v, t->last), t->targets + n);
+        n += nncf__segments_destination(&j->p->map, p, min_i(p + j->m.mr, t->last), t->targets + n);
     }
     t->starts[panel] = n;
 }
@@ -275,7 +275,7 @@ static void multiply_block(pixel_task *t)
     find_targets(t);
     for (int64_t k0 = 0; k0 < j->k; k0 += j->k_block) {
         int64_t k1 = min_i(k0 + j->k_block, j->k);
-        nncf__pack_pixels(&j->m, &p->grid, t->first, t->last, k0, k1, t->segments, t->pixels);
+        nncf__pack_pixels(&j->m, &p->map, t->first, t->last, k0, k1, t->segments, t->pixels);
         for (int64_t panel = t->panel0; panel < t->panel1; panel++)
             multiply_panel(t, panel, k0, k1);
     }
@@ -286,10 +286,10 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
     const pixel_job *j = arg;
     const nncf__pixel_product *p = j->p;
     const nncf__weights *w = &p->weights;
-    char *area = nncf__scratch(j->areas.context, worker);
+    char *area = nncf__scratch(j->workspace.context, worker);
     int64_t block = (int64_t)chunk / j->tasks_across * j->task_blocks,
             across = (int64_t)chunk % j->tasks_across;
-    int64_t n_s = j->n_panels * j->m.s,
+    int64_t n_out = j->n_panels * j->m.nr,
             end = min_i((block + j->task_blocks) * j->block_pixels, j->n_pixels);
     pixel_task t = {.j = j,
         .panel0 = across * j->task_panels,
@@ -300,10 +300,9 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
         .pixels = (float *)(void *)(area + j->pixels_at),
         .sums = (float *)(void *)(area + j->sums_at),
         .scale = (float *)(void *)(area + j->scales_at),
-        .bias = (float *)(void *)(area + j->scales_at) + n_s};
-    for (int64_t i = t.panel0 * j->m.s; i < min_i(t.panel1 * j->m.s, w->n_s); i++) {
-        t.scale[i] =
-            j->codes ? p->grid.src.scale[0] * nncf__qtensor_scale(&w->src, i) : 1.0f;
+        .bias = (float *)(void *)(area + j->scales_at) + n_out};
+    for (int64_t i = t.panel0 * j->m.nr; i < min_i(t.panel1 * j->m.nr, w->n_out); i++) {
+        t.scale[i] = j->codes ? p->map.src.scale[0] * nncf__qtensor_scale(&w->src, i) : 1.0f;
         t.bias[i] = p->bias ? p->bias[i] : -0.0f; /* x + -0 is x, for +0 and -0 too */
     }
     for (int64_t first = block * j->block_pixels; first < end; first += j->block_pixels) {
@@ -321,28 +320,28 @@ static void plan(const nncf_context *context, const nncf__pixel_product *p, pixe
     *j = (pixel_job){.p = p, .codes = p->weights.as_integers};
     nncf__microkernel_get(context, &j->m);
     j->workers = max_i(1, context->params.n_threads);
-    j->n_pixels = p->grid.n * p->grid.rows * p->grid.cols;
+    j->n_pixels = p->map.n * p->map.rows * p->map.cols;
     j->k = p->weights.channels * nncf__taps_count(&p->weights.taps);
-    j->n_panels = div_ceil(p->weights.n_s, j->m.s);
-    j->stream = j->n_pixels * p->weights.n_s >= NNCF__STREAM_FLOATS && p->dst_plane % 16 == 0;
+    j->n_panels = div_ceil(p->weights.n_out, j->m.nr);
+    j->stream = j->n_pixels * p->weights.n_out >= NNCF__STREAM_FLOATS && p->dst_plane % 16 == 0;
     plan_k(j);
     plan_tasks(j);
-    j->areas = nncf__workspace_plan(
-        context, plan_private(j), nncf__bytes_aligned(j->k * j->m.s), j->n_panels);
+    j->workspace = nncf__workspace_plan(
+        context, plan_private(j), nncf__bytes_aligned(j->k * j->m.nr), j->n_panels);
 }
 
 size_t nncf__pixel_product_scratch(const nncf_context *context, const nncf__pixel_product *p)
 {
     pixel_job j;
     plan(context, p, &j);
-    return j.areas.bytes;
+    return j.workspace.bytes;
 }
 
 void nncf__pixel_product_run(nncf_context *context, const nncf__pixel_product *p)
 {
     pixel_job j;
     plan(context, p, &j);
-    double weights = (double)j.k * (double)p->weights.n_s;
+    double weights = (double)j.k * (double)p->weights.n_out;
     nncf__gemm_parallel(context, 32.0 * weights, (size_t)j.n_panels, pack_weights_task, &j);
     nncf__gemm_parallel(context, 2.0 * (double)j.n_pixels * weights,
         (size_t)(div_ceil(j.n_pixels, j.task_blocks * j.block_pixels) * j.tasks_across),

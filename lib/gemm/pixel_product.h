@@ -11,9 +11,9 @@
 #include <stdint.h>
 
 typedef struct nncf__pixel_product {
-    nncf__pixel_map grid;
+    nncf__pixel_map map;
     nncf__weights weights;
-    /* nullable, n_s */
+    /* nullable, n_out */
     const float *bias;
     float *dst;
     /* stride of output channels */

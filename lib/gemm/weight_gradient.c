@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Weight gradients: dot products over pixels. In NCHW the pixels of a channel lie side by side, so
- * that rows of dz and of x are what the row gemm_dots reads: nothing is transposed, and floats of a
- * 1x1 convolution on large planes are read where they lie. What has to be packed, patches of larger
- * kernels, bytes, small planes, is copied line by line.
+ * that rows of dz and of x are what the kernel gemm_dots reads: nothing is transposed, and floats
+ * of a 1x1 convolution on large planes are read where they lie. What has to be packed, patches of
+ * larger kernels, bytes, small planes, is copied line by line.
  *
  * A task holds some rows of dz of a block of pixels in the second-level cache, and takes strips of
  * x through the first: x is packed a strip at a time, when it is multiplied.
@@ -41,19 +41,19 @@ enum {
     LEAST_IN_PLACE = 384,
 };
 
-typedef struct side {
+typedef struct factor {
     const nncf__pixel_map *g;
     bool in_place;
     int64_t rows, share, n_shares;
-} side;
+} factor;
 
 typedef struct weight_job {
     const nncf__weight_product *p;
     const nncf__kernels *k;
-    nncf__workspace areas;
+    nncf__workspace workspace;
     int64_t workers;
     /* dz; x, a row a (tap, channel) */
-    side a, b;
+    factor a, b;
     /* Blocks of pixels: k_block each, the last of a line what is left; a line is an image or all
      * pixels. */
     int64_t line, k_block, blocks_of_line, n_blocks;
@@ -75,8 +75,9 @@ typedef struct weight_job {
 static bool is_readable(const nncf__pixel_map *g)
 {
     int64_t plane = g->cols;
-    return !nncf__qtensor_is_codes(&g->src) && nncf__taps_are_identity(&g->taps) && g->rows == 1 && g->step_x == 1 &&
-        g->src_w == plane && plane % 16 == 0 && plane % 2048 != 0 && plane >= LEAST_IN_PLACE;
+    return !nncf__qtensor_is_codes(&g->src) && nncf__taps_are_identity(&g->taps) && g->rows == 1 &&
+        g->step_x == 1 && g->src_w == plane && plane % 16 == 0 && plane % 2048 != 0 &&
+        plane >= LEAST_IN_PLACE;
 }
 
 static void plan_pixels(weight_job *j)
@@ -94,7 +95,7 @@ static void plan_pixels(weight_job *j)
     j->direct = j->n_chunks == 1 && nncf__taps_count(&g->taps) == 1;
 }
 
-static void cut(side *s, int64_t n, int64_t grain)
+static void cut(factor *s, int64_t n, int64_t grain)
 {
     s->share = min_i(s->rows, round_up(div_ceil(s->rows, n), grain));
     s->n_shares = div_ceil(s->rows, s->share);
@@ -163,7 +164,7 @@ typedef struct rows {
 } rows;
 
 /* Row r0 of a block, and those behind it, where they lie in the tensor. */
-static rows in_place(const weight_job *j, const side *s, int64_t r0, int64_t block)
+static rows in_place(const weight_job *j, const factor *s, int64_t r0, int64_t block)
 {
     int64_t first, last;
     block_range(j, block, &first, &last);
@@ -175,7 +176,7 @@ static rows in_place(const weight_job *j, const side *s, int64_t r0, int64_t blo
 /* dz of a block of a chunk as pack_task leaves it. */
 static float *shared_rows(const weight_job *j, int64_t chunk, int64_t block)
 {
-    char *unit = (char *)nncf__workspace_slot(&j->areas, chunk);
+    char *unit = (char *)nncf__workspace_slot(&j->workspace, chunk);
     return (float *)(void *)(unit + j->shared_at) +
         (block - chunk_start(j, chunk)) * j->a.rows * j->stride;
 }
@@ -189,13 +190,13 @@ static void pack_task(void *arg, size_t index, size_t worker)
     int64_t r0 = (int64_t)index % groups * PACK_ROWS, r1 = min_i(r0 + PACK_ROWS, j->a.rows);
     int64_t chunk = ((block + 1) * j->n_chunks - 1) / j->n_blocks;
     pack_lines(j, j->a.g, r0, r1, block,
-        (nncf__segment *)(void *)nncf__scratch(j->areas.context, worker),
+        (nncf__segment *)(void *)nncf__scratch(j->workspace.context, worker),
         shared_rows(j, chunk, block) + r0 * j->stride);
 }
 
 static float *sums_of(const weight_job *j, int64_t chunk)
 {
-    return j->direct ? j->p->dst : nncf__workspace_slot(&j->areas, chunk);
+    return j->direct ? j->p->dst : nncf__workspace_slot(&j->workspace, chunk);
 }
 
 typedef struct weight_share {
@@ -250,7 +251,7 @@ static void weight_task(void *arg, size_t index, size_t worker)
     int64_t i = (int64_t)index, b0 = i % j->b.n_shares * j->b.share,
             a0 = i / j->b.n_shares % j->a.n_shares * j->a.share;
     weight_share t = {.j = j,
-        .area = nncf__scratch(j->areas.context, worker),
+        .area = nncf__scratch(j->workspace.context, worker),
         .chunk = i / (j->a.n_shares * j->b.n_shares),
         .a0 = a0,
         .a1 = min_i(a0 + j->a.share, j->a.rows),
@@ -292,13 +293,13 @@ static weight_job plan(const nncf_context *context, const nncf__weight_product *
     plan_pixels(&j);
     plan_shares(&j);
     size_t unit = plan_unit(&j);
-    j.areas = nncf__workspace_plan(context, plan_private(&j), unit, unit > 0 ? j.n_chunks : 0);
+    j.workspace = nncf__workspace_plan(context, plan_private(&j), unit, unit > 0 ? j.n_chunks : 0);
     return j;
 }
 
 size_t nncf__weight_product_scratch(const nncf_context *context, const nncf__weight_product *p)
 {
-    return plan(context, p).areas.bytes;
+    return plan(context, p).workspace.bytes;
 }
 
 void nncf__weight_product_run(nncf_context *context, const nncf__weight_product *p)

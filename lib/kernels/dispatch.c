@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which table of rows a context uses: the lowest of what was built, what the CPU and the system
+/* Which table of kernels a context uses: the lowest of what was built, what the CPU and the system
  * have, and the ceiling of the context's parameters. */
 #include "kernels/isa.h"
 #include "kernels/kernels.h"

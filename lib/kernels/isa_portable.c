@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rows for the compiler's baseline. Statics and one table only: see meson.build. */
+/* The kernels for the compiler's baseline. Statics and one table only: see meson.build. */
 #define MACHINE     "simd/vec_portable.h"
 #define LEVEL_TABLE nncf__kernels_portable
 #define LEVEL_NAME  "portable"

@@ -2,12 +2,12 @@
 /*
  * Kernels: pointers and sizes only. They know no tensors and no layers.
  *
- * kernels.def lists the rows; this header makes the table of them. ref.c holds the readable loops
- * that define the result; vec_elementwise.h holds the same on vectors and is compiled once per
- * instruction set; every level must give the bits of ref.c (but for the rows of products that
- * kernels.def excepts: -ffp-contract=off, no libm, fixed reduction order). pixel_product.c,
- * weight_gradient.c, conv2d.c and depthwise.c are the products; float products agree within 2 k eps
- * sum|a||b|, integer codes exactly.
+ * kernels.def lists the kernels; this header makes the table of them. ref.c holds the readable
+ * loops that define the result; vec_elementwise.h holds the same on vectors and is compiled once
+ * per instruction set; every ISA must give the bits of ref.c (but for the products that kernels.def
+ * excepts: -ffp-contract=off, no libm, fixed reduction order). pixel_product.c, weight_gradient.c,
+ * conv2d.c and depthwise.c are the products; float products agree within 2 k eps sum|a||b|, integer
+ * codes exactly.
  */
 #ifndef NNCF__KERNELS_KERNELS_H
 #define NNCF__KERNELS_KERNELS_H
@@ -94,7 +94,7 @@ typedef struct nncf__kernels {
 #undef NNCF_KERNEL
 } nncf__kernels;
 
-/* The table of a level, or NULL when the CPU (or this build) does not have it. Immutable, valid
+/* The table of an ISA, or NULL when the CPU (or this build) does not have it. Immutable, valid
  * forever. */
 const nncf__kernels *nncf__kernels_get(int32_t isa);
 /* The context's table. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The reference rows: one element at a time, no tricks. They define the result, bit for bit, of
- * every other level (NaNs count as equal whatever their payload). Sums go through 16 double lanes
- * because that is what the vector levels can do at speed; lanes start at +0 and therefore never
+ * The reference kernels: one element at a time, no tricks. They define the result, bit for bit, of
+ * every other ISA (NaNs count as equal whatever their payload). Sums go through 16 double lanes
+ * because that is what the vector ISAs can do at speed; lanes start at +0 and therefore never
  * become -0, so that adding a zero changes nothing. Formulas: docs/config.md (quantizer, RB
  * sparsity).
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rows depthwise_3x3_... in plain C: what they compute, and what levels have that do not use
+/* The kernels depthwise_3x3_... in plain C: what they compute, and what ISAs have that do not use
  * them. */
 #ifndef NNCF__KERNELS_REF_DEPTHWISE_3X3_H
 #define NNCF__KERNELS_REF_DEPTHWISE_3X3_H

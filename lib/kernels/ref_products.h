@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rows of products as plain loops; included once, by ref.c. */
+/* The kernels of products as plain loops; included once, by ref.c. */
 #ifndef NNCF__KERNELS_REF_PRODUCTS_H
 #define NNCF__KERNELS_REF_PRODUCTS_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The logistic function in float, without libm, so that masks agree at every level.
+ * The logistic function in float, without libm, so that masks agree on every ISA.
  * vec_elementwise.h repeats these operations in this order on vectors; the tests compare the two
  * over the floats and this one with double-precision exp().
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rows of depthwise_padded.c and depthwise_lanes.c in vectors; included once by
+/* The kernels of depthwise_padded.c and depthwise_lanes.c in vectors; included once by
  * fast_depthwise_3x3.h. ref_products.h defines what they compute. */
 #ifndef NNCF__KERNELS_VEC_DEPTHWISE_H
 #define NNCF__KERNELS_VEC_DEPTHWISE_H
@@ -21,8 +21,8 @@ INLINE void put(float *z, vf x, size_t m, bool stream)
     }
 }
 
-/* Is it three rows of three taps, `row` floats apart, and does the next row of the grid lie one or
- * two of these on? */
+/* Is it three rows of three taps, `row` floats apart, and does the next row of the output lie one
+ * or two of these on? */
 INLINE int three_by_three(size_t in_step, size_t n_taps, const int64_t *offsets)
 {
     if (n_taps != 9)
@@ -40,7 +40,7 @@ INLINE int three_by_three(size_t in_step, size_t n_taps, const int64_t *offsets)
 
 enum { BLOCK_ROWS = PARTS == 1 ? 7 : 2 };
 
-/* n rows of the grid at once: a row of the source is loaded once for all of them. Terms are added
+/* n rows of the output at once: a row of the source is loaded once for all of them. Terms are added
  * in the order of the taps, as everywhere. */
 INLINE void depthwise_rows(int n, int stride, size_t cols, const float *in, const int64_t *offsets,
     const float *w, vf scale, vf bias, float *z, size_t z_step, bool stream)

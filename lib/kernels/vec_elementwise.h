@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The rows in blocks of 16, included once by each fast_<level>.c. ref.c defines what they compute
- * and why; this file must give its bits. Every row is a block function for m lanes, which the loop
- * calls with m = 16 for the body and with what is left for the tail. A block reads all its inputs
- * before it writes, so in-place needs no care.
+ * The kernels in blocks of 16, included once by each isa_*.c. ref.c defines what they compute
+ * and why; this file must give its bits. Every kernel is a block function for m lanes, which the
+ * loop calls with m = 16 for the body and with what is left for the tail. A block reads all its
+ * inputs before it writes, so in-place needs no care.
  */
 #include "kernels/isa.h"
 #include "kernels/philox.h"
@@ -649,7 +649,7 @@ static void mask_backward(size_t n, const float *g, const uint8_t *bits, float *
 
 #include "kernels/vec_products.h"
 
-/* Every row of kernels.def must exist above: a missing one does not compile. */
+/* Every kernel of kernels.def must exist above: a missing one does not compile. */
 #define NNCF_KERNEL(name, result, args) name,
 const nncf__kernels LEVEL_TABLE = {
     LEVEL_NAME,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rows of pixel_product.c and depthwise.c in vectors; included once by vec_elementwise.h, that
- * is once a level. ref_products.h defines what they compute. */
+/* The kernels of pixel_product.c and depthwise.c in vectors; included once by vec_elementwise.h,
+ * that is once an ISA. ref_products.h defines what they compute. */
 #ifndef NNCF__KERNELS_VEC_PRODUCTS_H
 #define NNCF__KERNELS_VEC_PRODUCTS_H
 
@@ -216,7 +216,7 @@ INLINE void copy_strided(float *to, const float *from, size_t n, int64_t step)
         to[i] = from[(int64_t)i * step];
 }
 
-/* One piece of every channel: its length is the same for all, so it is looked at once. */
+/* One segment of every channel: its length is the same for all, so it is looked at once. */
 INLINE void copy_piece(size_t n_channels, const float *src, int64_t channel_stride, float *dst,
     size_t dst_stride, size_t n)
 {

@@ -34,11 +34,12 @@ typedef struct peak_job {
 static void peak_chunk(void *arg, size_t chunk, size_t worker)
 {
     const peak_job *j = arg;
-    float *v = nncf__scratch(j->context, worker), *s = v + j->m.v * j->m.kc + NNCF__PANEL_SLACK / 4,
-          *c = s + j->m.s * j->m.kc + NNCF__PANEL_SLACK / 4;
+    float *v = nncf__scratch(j->context, worker),
+          *s = v + j->m.mr * j->m.kc + NNCF__PANEL_SLACK / 4,
+          *c = s + j->m.nr * j->m.kc + NNCF__PANEL_SLACK / 4;
     (void)chunk;
     for (int64_t i = 0; i < j->repeat; i++)
-        j->m.run(&j->m, j->m.kc, v, s, j->m.s, c, false);
+        j->m.run(&j->m, j->m.kc, v, s, j->m.nr, c, false);
 }
 
 static void peak_run(void *arg)
@@ -52,14 +53,14 @@ static double measure_peak(const bench_options *o, nncf_context *context)
 {
     peak_job j = {.context = context, .repeat = o->quick ? 10 : 20000};
     nncf__microkernel_get(context, &j.m);
-    size_t floats = (size_t)((j.m.v + j.m.s) * j.m.kc + j.m.v * j.m.s) + NNCF__PANEL_SLACK;
+    size_t floats = (size_t)((j.m.mr + j.m.nr) * j.m.kc + j.m.mr * j.m.nr) + NNCF__PANEL_SLACK;
     if (nncf__scratch_reserve(context, floats * sizeof(float)) != NNCF_OK)
         return 0;
     for (int32_t i = 0; i < context->params.n_threads; i++)
         bench_fill(nncf__scratch(context, (size_t)i), floats, 1, 0.25f, 1.0f);
     bench_contender c = {.who = "peak", .run = peak_run, .arg = &j};
     bench_contest(o, &c, 1);
-    double operations = 2.0 * (double)(j.m.v * j.m.s * j.m.kc) * (double)j.repeat *
+    double operations = 2.0 * (double)(j.m.mr * j.m.nr * j.m.kc) * (double)j.repeat *
         (double)context->params.n_threads;
     double peak = operations / bench_min(&c.times);
     bench_times_free(&c, 1);
@@ -140,12 +141,14 @@ typedef struct subject {
 static void ours(const subject *b, bool codes)
 {
     const product *p = &b->p;
-    const nncf__qtensor
-        x = {.data = p->x, .dtype = NNCF_F32},
-        w = {.data = p->w, .dtype = NNCF_F32},
-        x_codes = {.data = b->bytes, .scale = &b->step, .n_scales = 1, .dtype = NNCF_U8},
-        w_codes = {
-            .data = b->w_codes, .scale = &b->step, .n_scales = 1, .dtype = NNCF_S8};
+    const nncf__qtensor x = {.data = p->x, .dtype = NNCF_F32},
+                        w = {.data = p->w, .dtype = NNCF_F32},
+                        x_codes = {.data = b->bytes,
+                            .scale = &b->step,
+                            .n_scales = 1,
+                            .dtype = NNCF_U8},
+                        w_codes = {
+                            .data = b->w_codes, .scale = &b->step, .n_scales = 1, .dtype = NNCF_S8};
     nncf_status status;
     if (b->pass == PASS_FORWARD)
         status = conv_forward(
@@ -200,7 +203,10 @@ static void open_subject(subject *b, nncf_context *context, const nncf__conv2d *
            n_z = (size_t)(s->n * s->c_out * s->out_h * s->out_w),
            n_w = (size_t)(s->c_out * s->c_in / s->groups * s->kernel_h * s->kernel_w);
     bool pointwise = s->kernel_h * s->kernel_w == 1 && s->stride_h * s->stride_w == 1;
-    *b = (subject){.context = context, .p.s = *s, .step = 1.0f / 64, .bytes = calloc(n_x, 1),
+    *b = (subject){.context = context,
+        .p.s = *s,
+        .step = 1.0f / 64,
+        .bytes = calloc(n_x, 1),
         .w_codes = calloc(n_w, 1)};
     if (!b->bytes || !b->w_codes)
         abort();

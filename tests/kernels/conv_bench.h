@@ -164,22 +164,22 @@ static double bench_peak(nncf_context *context)
     enum { K = 256, PANELS_V = 12, PANELS_S = 8 };
     nncf__microkernel m;
     nncf__microkernel_get(context, &m);
-    float *v = bench_array((size_t)(PANELS_V * K * m.v) + NNCF__PANEL_SLACK, 1),
+    float *v = bench_array((size_t)(PANELS_V * K * m.mr) + NNCF__PANEL_SLACK, 1),
           *c = bench_array(NNCF__TILE_MAX, 1);
-    float *s = bench_array((size_t)(PANELS_S * K * m.s) + NNCF__PANEL_SLACK, 1);
+    float *s = bench_array((size_t)(PANELS_S * K * m.nr) + NNCF__PANEL_SLACK, 1);
     double best = 1e9;
     for (int run = 0; run < 400; run++) {
         double start = bench_now();
         for (int64_t j = 0; j < PANELS_S; j++)
             for (int64_t i = 0; i < PANELS_V; i++)
-                m.run(&m, K, v + i * K * m.v, s + j * K * m.s, m.s, c, false);
+                m.run(&m, K, v + i * K * m.mr, s + j * K * m.nr, m.nr, c, false);
         double t = bench_now() - start;
         best = t < best ? t : best;
     }
     free(v);
     free(s);
     free(c);
-    return 2.0 * K * PANELS_V * PANELS_S * (double)(m.v * m.s) / best * 1e-9;
+    return 2.0 * K * PANELS_V * PANELS_S * (double)(m.mr * m.nr) / best * 1e-9;
 }
 
 static double bench_time(const bench_run *r, int pass)

@@ -105,7 +105,8 @@ static void problem_codes(
         p->zero_w[i] = worst ? 255 - w_limit : (int32_t)(fx_random32() % 256);
     for (size_t i = 0; i < p->n_w; i++) {
         const size_t channel = per_channel ? i / row : 0;
-        const int low = is_signed ? -w_limit : -p->zero_w[channel], high = is_signed ? w_limit : low + 255;
+        const int low = is_signed ? -w_limit : -p->zero_w[channel],
+                  high = is_signed ? w_limit : low + 255;
         const int q = worst ? w_limit : low + (int)(fx_random32() % (uint32_t)(high - low + 1));
         p->w_codes[i] = (uint8_t)(q + p->zero_w[channel]);
         p->w[i] = (float)q * p->step_w[channel];

@@ -30,10 +30,10 @@ typedef struct codes {
 
 enum { RANDOM, RANDOM_ENDS, ALL_SAME, HALVES, N_PATTERNS };
 
-/* x in [low, high], w in [-limit, limit], or where that are more than a byte holds, in 256 codes that
- * begin at another one for each channel: anything; ends of the range only; all at the end, so that
- * sums are as long as they can be, of either sign; the first half up to the end and the second half
- * back to zero. */
+/* x in [low, high], w in [-limit, limit], or where that are more than a byte holds, in 256 codes
+ * that begin at another one for each channel: anything; ends of the range only; all at the end, so
+ * that sums are as long as they can be, of either sign; the first half up to the end and the second
+ * half back to zero. */
 static void fill(codes *c, int pattern, int low, int high, int limit)
 {
     int far = -low > high ? low : high;

@@ -235,7 +235,7 @@ typedef struct panels {
 
 static panels draw_panels(const nncf__microkernel *m, int64_t k)
 {
-    panels p = {.k = k, .v = m->v, .s = m->s};
+    panels p = {.k = k, .v = m->mr, .s = m->nr};
     const size_t n_v = (size_t)(k * p.v), n_s = (size_t)(k * p.s);
     p.used = fx_random32() % 2 ? p.s : (int64_t)kc_any(1, (size_t)p.s);
     p.values = aligned_alloc(64, (n_v * 4 + NNCF__PANEL_SLACK + 63) / 64 * 64);
@@ -294,9 +294,10 @@ static void tile(kernel_check *t)
     nncf__microkernel m;
     CALL_NEW(t, k->gemm_tile(sides));
     nncf__microkernel_builtin(t->tested, &m);
-    REQUIRE(sides[0] == m.v && sides[1] == m.s, "%s: a tile of %d x %d", t->tested->name,
+    REQUIRE(sides[0] == m.mr && sides[1] == m.nr, "%s: a tile of %d x %d", t->tested->name,
         (int)sides[0], (int)sides[1]);
-    REQUIRE(m.v <= NNCF__SIDE_MAX && m.s <= NNCF__SIDE_MAX && m.v * m.s <= NNCF__TILE_MAX,
+    REQUIRE(
+        m.mr <= NNCF__TILE_EDGE_MAX && m.nr <= NNCF__TILE_EDGE_MAX && m.mr * m.nr <= NNCF__TILE_MAX,
         "%s: the tile is too large", t->tested->name);
 }
 
@@ -324,7 +325,7 @@ static void micro_store(kernel_check *t)
     nncf__microkernel m;
     nncf__microkernel_builtin(t->tested, &m);
     panels p = draw_panels(&m, depth_of(t->round));
-    float scale[NNCF__SIDE_MAX], bias[NNCF__SIDE_MAX];
+    float scale[NNCF__TILE_EDGE_MAX], bias[NNCF__TILE_EDGE_MAX];
     for (int64_t s = 0; s < p.used; s++) {
         scale[s] = ldexpf(1.0f, (int)kc_any(0, 4) - 2);
         bias[s] = (float)kc_any(0, 100);
@@ -374,7 +375,8 @@ START_TEST(microkernels_of_a_context_give_integer_sums)
         nncf_context *c = context_at(kc_isa(i)->isa);
         nncf__microkernel m;
         nncf__microkernel_get(c, &m);
-        ck_assert(m.v <= NNCF__SIDE_MAX && m.s <= NNCF__SIDE_MAX && m.v * m.s <= NNCF__TILE_MAX);
+        ck_assert(m.mr <= NNCF__TILE_EDGE_MAX && m.nr <= NNCF__TILE_EDGE_MAX &&
+            m.mr * m.nr <= NNCF__TILE_MAX);
         for (int64_t k = 0; k <= 40; k++)
             check_microkernel(&m, k);
         check_microkernel(&m, 250);
@@ -426,8 +428,8 @@ START_TEST(an_isa_below_blis_takes_our_microkernel)
     ck_assert_str_eq(nncf__gemm_describe(low), "none");
     nncf__microkernel m;
     nncf__microkernel_get(low, &m);
-    ck_assert_int_eq(m.v, 16);
-    ck_assert_int_eq(m.s, 6);
+    ck_assert_int_eq(m.mr, 16);
+    ck_assert_int_eq(m.nr, 6);
     nncf_context_destroy(low);
 }
 END_TEST

@@ -54,7 +54,8 @@ static inline nncf_status conv_forward_channels(nncf_context *context, const nnc
 }
 
 static inline nncf_status conv_backward_channels(nncf_context *context, const nncf__conv2d *s,
-    const nncf__qtensor *x, const nncf__qtensor *w, const nncf__channel_hooks *before, float *dx, float *dw)
+    const nncf__qtensor *x, const nncf__qtensor *w, const nncf__channel_hooks *before, float *dx,
+    float *dw)
 {
     nncf_status status = nncf__scratch_reserve(context,
         nncf__conv2d_backward_channels_scratch(
