@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Growable text with sticky failure; numbers and UTF-8 as text. */
+/* Growable text with sticky failure. */
 #ifndef NNCF__BASE_TEXT_H
 #define NNCF__BASE_TEXT_H
 
@@ -8,7 +8,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 typedef struct nncf__text {
     nncf_context *context;
@@ -30,20 +29,5 @@ void nncf__text_json_string(nncf__text *text, const char *string);
 void nncf__text_free(nncf__text *text);
 /* Hand a finished text to a caller's buffer by the rule of nncf_config_dump(); frees the text. */
 nncf_status nncf__text_finish(nncf__text *text, char *buffer, size_t capacity, size_t *needed);
-
-/* The shortest decimal text that reads back as `value`, with a point in every locale; returns out.
- * "inf", "nan" for those. */
-#define NNCF__DOUBLE_TEXT 40
-char *nncf__format_double(double value, char out[NNCF__DOUBLE_TEXT]);
-
-/* Edit distance (insert, delete, substitute, swap of neighbours), for "did you mean"; texts over 63
- * bytes count by their first 63. */
-unsigned nncf__edit_distance(const char *a, const char *b);
-/* FNV-1a with its halves folded together, for tables whose size is a power of two. */
-uint64_t nncf__hash_text(const char *text);
-/* Length of the UTF-8 sequence at `s` (left > 0 bytes), 0 when it is none (RFC 3629: shortest
- * forms, no surrogates). */
-size_t nncf__utf8_length(const unsigned char *s, size_t left);
-bool nncf__utf8_valid(const char *text);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The statistics as a table for people and as JSON. Numbers do not follow the process's locale. */
+#include "base/strings.h"
 #include "base/text.h"
 #include "controller/ctrl.h"
 

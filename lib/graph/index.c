@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
-#include "base/text.h"
+#include "base/strings.h"
 
 #include <stdint.h>
 #include <string.h>

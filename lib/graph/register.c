@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/error.h"
-#include "base/text.h"
+#include "base/strings.h"
 #include "graph/index.h"
 #include "graph/model.h"
 

@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/regex.h"
-#include "base/text.h"
+#include "base/strings.h"
 #include "config/canonical.h"
 #include "context/context.h"
 #include "graph/model.h"

@@ -5,6 +5,7 @@
 #include "base/context.h"
 #include "base/error.h"
 #include "base/pool.h"
+#include "base/strings.h"
 #include "base/text.h"
 #include "context/context.h"
 #include "support/memory.h"

@@ -5,7 +5,7 @@
  *   config_doc schema      the JSON Schema (draft 7)
  * To stdout. A test compares both with what is in the tree.
  */
-#include "base/text.h"
+#include "base/strings.h"
 #include "config/canonical.h"
 #include "config/read/messages.h"
 #include "config/schema/keys.h"
@@ -287,7 +287,7 @@ static void put_description(const nncf__key *key)
 {
     char text[512], from[NNCF__RELEASE_TEXT], to[NNCF__RELEASE_TEXT];
     snprintf(text, sizeof(text), "%s%s (NNCF %s%s%s)", key->alias_of ? "the same as " : "",
-        key->alias_of    ? key->alias_of
+        key->alias_of   ? key->alias_of
             : key->help ? key->help
                         : "",
         nncf__config_release_text(key->from, from), key->to ? " to " : " and later",

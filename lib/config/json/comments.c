@@ -6,7 +6,7 @@
  * file.
  */
 #include "base/error.h"
-#include "base/text.h"
+#include "base/strings.h"
 #include "config/json/document.h"
 
 #include <nncf/base.h>

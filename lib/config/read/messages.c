@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/read/messages.h"
 
-#include "base/text.h"
+#include "base/strings.h"
 #include "config/json/document.h"
 #include "config/schema/keys.h"
 

@@ -4,7 +4,7 @@
 #include "config/read/rules.h"
 
 #include "base/error.h"
-#include "base/text.h"
+#include "base/strings.h"
 #include "config/canonical.h"
 #include "config/internal.h"
 #include "config/json/document.h"

@@ -4,6 +4,7 @@
  * the later defaults do not change the meaning; what 2.17 has no words for becomes a comment.
  */
 #include "base/alloc.h"
+#include "base/strings.h"
 #include "base/text.h"
 #include "config/canonical.h"
 #include "config/internal.h"

@@ -2,6 +2,7 @@
 /* JSON out: brackets and commas, nodes of a document, fields of the canonical form. */
 #include "config/write/writer.h"
 
+#include "base/strings.h"
 #include "base/text.h"
 #include "config/canonical.h"
 #include "config/internal.h"

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/strings.h"
 #include "base/text.h"
 #include "context/context.h"
 #include "controller/ctrl.h"

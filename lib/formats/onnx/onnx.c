@@ -3,7 +3,7 @@
  * format. */
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/text.h"
+#include "base/strings.h"
 #include "controller/ctrl.h"
 #include "controller/init.h"
 #include "formats/onnx/export.h"

@@ -2,7 +2,7 @@
 /* The reader of JSON text. */
 #include "formats/safetensors/json.h"
 
-#include "base/text.h"
+#include "base/strings.h"
 
 #include <string.h>
 

@@ -7,6 +7,7 @@
  */
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/strings.h"
 #include "base/text.h"
 #include "config/canonical.h"
 #include "controller/ctrl.h"
