@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making a model and taking it apart; what every registration has in common. The kinds of layers:
+/* Creating and destroying a model; what all registrations share. The kinds of layers are in
  * register.c. */
 #include "graph/model.h"
 

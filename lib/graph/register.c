@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Registration. Everything is checked and allocated on a layer of its own before the model changes,
- * so that a refusal leaves the model as it was. Spatial sizes are unknown here; channels are known,
+ * so that an error leaves the model unchanged. Spatial sizes are unknown here; channels are known,
  * and are checked along the edges.
  */
 #include "graph/register.h"

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pattern mode, NNCF's only one to 1.2 and the default to 1.4: operators are walked in order, the
- * longest chain that fits a pattern is taken as one block that a device computes in one go, and a
+ * Pattern mode, NNCF's only one to 1.2 and the default to 1.4: operators are visited in order. The
+ * longest chain that fits a pattern counts as one block that a device computes at once, and a
  * quantizer follows it.
  *
  * A chain is HEAD, HEAD TAIL, TAIL, one SINGLE operator, or one that the config names
- * (quantizable_subgraph_patterns). Which operators are what grew from release to release.
+ * (quantizable_subgraph_patterns). Later releases have more operators in each class.
  */
 #include "base/alloc.h"
 #include "base/error.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The config's lists of scopes, matched as the dialect's release does. Lists are each
- * algorithm's own. A weight is looked up by its module, with NNCF's class (to 1.2 by torch's too,
- * before the module was wrapped); an activation quantizer by the last operator before it: to 1.1 by
- * that operator's module, from 1.2 on as "module/operator_k"; an input quantizer from 1.3 on by the
+ * The config's lists of scopes, matched as the dialect's release does. Each algorithm has its own
+ * lists. A weight is looked up by its module, with NNCF's class (to 1.2 by torch's too, before the
+ * module was wrapped); an activation quantizer by the last operator before it: to 1.1 by that
+ * operator's module, from 1.2 on as "module/operator_k"; an input quantizer from 1.3 on by the
  * empty scope. From 2.0 on everything is looked up as "module/operator_k".
  *
  * From 1.3 on targets of a quantization silence its ignored lists.

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a stream of floats looked like, in memory that does not grow with it. As long as the
- * elements fit they are kept, and all answers are exact. From then on they are counted in bins that
- * follow the floats' own layout: OCTAVES octaves below the largest magnitude, 1 << sub_bits bins of
- * equal width in each, for either sign, and one bin for all that is smaller. When a larger
- * magnitude comes the octaves move up and the lowest fall into that bin. What is in the bins
- * depends on the elements alone, not on their order nor on how they were shared out, so histograms
- * can be added and any number of threads gives the same.
+ * The distribution of a stream of floats, in constant memory. As long as the elements fit they are
+ * stored, and all results are exact. From then on they are counted in bins that follow the layout
+ * of floats: OCTAVES octaves below the largest magnitude, 1 << sub_bits bins of equal width in
+ * each, for either sign, and one bin for all that is smaller. At a larger magnitude the octaves
+ * move up and the lowest fall into that bin. What is in the bins depends on the elements alone, not
+ * on their order or on the division of work, so histograms can be added and any number of threads
+ * gives the same result.
  *
- * An answer from bins lies in the bin of the exact answer: off by less than 2^-sub_bits of itself,
+ * A result from bins lies in the bin of the exact result: off by less than 2^-sub_bits of itself,
  * and by fewer places in the order than that bin has elements.
  */
 #include "quantization/histogram.h"

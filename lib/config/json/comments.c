@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Comments and trailing commas, as jstyleson takes them (which every NNCF release used), without
- * its defects: a line comment may end with the text, and a block comment ends at the first
- * star-slash only. Everything is overwritten with spaces, so that byte offsets stay those of the
- * file.
+ * Comments and trailing commas, as jstyleson reads them (every NNCF release uses it), without its
+ * defects: a line comment may end with the text, and a block comment ends at the first star-slash
+ * only. Everything is overwritten with spaces, so that byte offsets stay those of the file.
  */
 #include "base/error.h"
 #include "base/strings.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From places to paths and back. */
+/* Between nodes, their paths, and lines and columns. */
 #include "base/alloc.h"
 #include "base/error.h"
 #include "config/json/document.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Strict JSON (RFC 8259) with places and limits, read once: what is not refused becomes nodes with
- * values. Refused is also what other parsers let pass: duplicate keys, NaN, Infinity, single
- * quotes, NUL in texts, control characters, lone surrogates, leading zeros, trailing text. Time is
- * in proportion to the text (times the logarithm of an object's size), memory to the number of
- * values, which has a limit.
+ * Strict JSON (RFC 8259) with places and limits, read once: what is valid becomes nodes with
+ * values. Also rejected is what other parsers accept: duplicate keys, NaN, Infinity, single quotes,
+ * NUL in texts, control characters, lone surrogates, leading zeros, trailing text. Time is in
+ * proportion to the text (times the logarithm of an object's size), memory to the number of values,
+ * which has a limit.
  */
 #include "base/alloc.h"
 #include "base/error.h"

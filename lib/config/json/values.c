@@ -2,7 +2,7 @@
 /*
  * The only file that includes json-c, which holds the scalars that callers and algorithms read.
  * Nothing else of it is used, because json-c 0.16 does not survive a failing malloc: its parser
- * hands a key that it could not copy on as NULL and crashes in the hash, it loses members and
+ * passes a key that it could not copy on as NULL and crashes in the hash, it loses members and
  * elements that do not fit a table without an error, and so does its printer with text. It has
  * no hook for memory either. A scalar is one malloc whose failure is NULL, and reading it changes
  * nothing, so that a loaded config can be read from any number of threads. Their number and length

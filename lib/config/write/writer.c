@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON out: brackets and commas, nodes of a document, fields of the canonical form. */
+/* Writes JSON: brackets and commas, nodes of a document, fields of the canonical form. */
 #include "config/write/writer.h"
 
 #include "base/strings.h"

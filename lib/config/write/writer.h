@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON out, for dumps, explanations and migrations. Private to config/. */
+/* Writes JSON, for dumps, explanations and migrations. Private to config/. */
 #ifndef NNCF__CONFIG_WRITE_WRITER_H
 #define NNCF__CONFIG_WRITE_WRITER_H
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tensors found by names that other programs gave them. Two names are the same when their parts
- * are, after what wrappers add has been taken away: the parts "module" and "nncf_module" of
- * PyTorch's and NNCF's wrappers, and from a scope everything but the fields, so that
- * "ResNet/Sequential[layer1]/BasicBlock[0]/Conv2d[conv1].weight" is "layer1.0.conv1.weight". Where
- * nothing is found "pre_ops.N.op" counts as "operation", because N depends on the order of the
- * algorithms. The entries are sorted by their parts, once by either rule.
+ * Tensors found by names that other programs gave them. Two names are equal if their parts are,
+ * without those that wrappers add: the parts "module" and "nncf_module" of PyTorch's and NNCF's
+ * wrappers, and from a scope everything but the fields, so that
+ * "ResNet/Sequential[layer1]/BasicBlock[0]/Conv2d[conv1].weight" is "layer1.0.conv1.weight". If
+ * nothing is found, "pre_ops.N.op" counts as "operation", because N depends on the order of the
+ * algorithms. The entries are sorted by their parts, once by each rule.
  */
 #include "formats/checkpoint/lookup.h"
 

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Putting a controller into a saved state: everything is checked before anything is copied. A
- * snapshot of another config is adopt.c's. */
+/*
+ * Restoring a controller from a snapshot, in this order:
+ * 1. compare the configs; if they differ, fail with all differences, or with accept_config leave
+ * the rest to adopt.c;
+ * 2. check every tensor and counter, and allocate what initialization will need;
+ * 3. copy tensors, apply counters and quantizers: nothing fails from here on;
+ * 4. nncf__ctrl_restored() makes level, masks and flags agree with them.
+ */
 #include "base/error.h"
 #include "base/text.h"
 #include "config/canonical.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What leaves the library must compute: numbers of a layer that make eval mode infinite or NaN are
- * refused by name. */
+/* Exported models must be finite: numbers of a layer that make eval mode infinite or NaN are errors
+ * that name the layer. */
 #include "formats/deploy/check.h"
 
 #include "base/error.h"

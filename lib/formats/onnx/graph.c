@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Layers as nodes. A layer is a chain of stages: what it computes, batch norm, a sum's quantizer in
- * front of its activation, activation, output quantizer. The last one's value bears the layer's
- * name_suffix (or the graph output's name), the others the name_suffix with "::" and what they are.
+ * Layers as nodes. A layer is a chain of stages: what it computes, batch norm, a sum's quantizer
+ * before its activation, activation, output quantizer. The value of the last one is named by the
+ * layer's base name (or the graph output's name), the others by the base name with
+ * "::" and a suffix.
  *
- * Names are unique by construction. The model's input and outputs have the names that were
- * requested for. A name_suffix is the layer's scope, or the scope with "::layerN" (its index) where
- * the scope contains "::", or where the name_suffix or it with a suffix could be the name of the
- * input or an output. So a name_suffix with "::" ends in its own layer's "::layerN", which no
- * suffix does; stems, with suffixes or without, are equal only for one layer and one suffix.
+ * Names are unique by construction. The model's input and outputs have the requested names. A base
+ * name is the layer's scope, or the scope with "::layerN" (its index) if the scope contains "::",
+ * or if the base name, with or without a suffix, could be the name of the input or an output. So a
+ * base name with "::" ends in its own layer's "::layerN", which no suffix does: two names are equal
+ * only for one layer and one suffix.
  */
 #include "base/error.h"
 #include "controller/ctrl.h"
@@ -41,7 +42,7 @@ static const char *const stage_names[N_STAGES] = {
 /* One layer on its way. */
 typedef struct chain {
     const nncf_layer *layer;
-    char *name_suffix;
+    char *base_name;
     bool has[N_STAGES];
     char *final_name;
     /* what the stages so far made */
@@ -58,7 +59,7 @@ static char *stage_name(nncf__onnx_builder *b, const chain *c, enum stage stage)
 {
     for (int later = (int)stage + 1; later < N_STAGES; later++)
         if (c->has[later])
-            return nncf__onnx_printf(b, "%s::%s", c->name_suffix, stage_names[stage]);
+            return nncf__onnx_printf(b, "%s::%s", c->base_name, stage_names[stage]);
     return c->final_name;
 }
 
@@ -177,27 +178,27 @@ static nncf_status make_outputs(nncf__onnx_builder *b, size_t n_outputs)
     return NNCF_OK; /* no memory: reported at the end */
 }
 
-/* Could a value of the layer, its name_suffix or that with a suffix, bear this name of the model's
+/* Could a value of the layer, its base_name or that with a suffix, bear this name of the model's
  * input or an output? The values of a layer whose result is an output all have suffixes. */
-static bool clashes(const nncf_layer *layer, const char *name_suffix, const char *name)
+static bool clashes(const nncf_layer *layer, const char *base_name, const char *name)
 {
-    const size_t n = strlen(name_suffix);
-    return strncmp(name_suffix, name, n) == 0 &&
+    const size_t n = strlen(base_name);
+    return strncmp(base_name, name, n) == 0 &&
         ((name[n] == '\0' && layer->n_consumers > 0) || strncmp(name + n, "::", 2) == 0);
 }
 
-static char *make_name_suffix(nncf__onnx_builder *b, const nncf_layer *layer)
+static char *make_base_name(nncf__onnx_builder *b, const nncf_layer *layer)
 {
-    char *name_suffix = nncf__onnx_printf(b, "%s", layer->scope);
-    bool clash = name_suffix && strstr(name_suffix, "::");
+    char *base_name = nncf__onnx_printf(b, "%s", layer->scope);
+    bool clash = base_name && strstr(base_name, "::");
     for (;;) {
-        clash = clash || b->failed || clashes(layer, name_suffix, b->params.input_name);
+        clash = clash || b->failed || clashes(layer, base_name, b->params.input_name);
         for (size_t i = 0; i < b->n_outputs && !clash; i++)
-            clash = clashes(layer, name_suffix, b->outputs[i]);
+            clash = clashes(layer, base_name, b->outputs[i]);
         if (!clash || b->failed)
-            return name_suffix;
-        name_suffix = nncf__onnx_printf(
-            b, "%s::layer%zu", name_suffix, layer->index); /* ends: it outgrows the names */
+            return base_name;
+        base_name = nncf__onnx_printf(
+            b, "%s::layer%zu", base_name, layer->index); /* ends: it outgrows the names */
         clash = false;
     }
 }
@@ -262,7 +263,7 @@ static char *as_wanted(nncf__onnx_builder *b, const chain *c, const nncf__onnx_v
 {
     const nncf_layer *layer = c->layer;
     if (layer->kind == NNCF__LINEAR && x->ndim == 4) {
-        char *flat = nncf__onnx_printf(b, "%s::flat", c->name_suffix);
+        char *flat = nncf__onnx_printf(b, "%s::flat", c->base_name);
         Nncf__Onnx__NodeProto *node = nncf__onnx_node(b, "Flatten", flat);
         nncf__onnx_input(b, node, x->name);
         nncf__onnx_attribute_int(b, node, "axis", 1);
@@ -271,8 +272,8 @@ static char *as_wanted(nncf__onnx_builder *b, const chain *c, const nncf__onnx_v
     if (needs_planes(layer) && x->ndim == 2) {
         static const int64_t shape[4] = {0, 0, 1, 1}; /* 0: as the input has it */
         const int64_t four = 4;
-        char *planes = nncf__onnx_printf(b, "%s::planes", c->name_suffix);
-        char *name = nncf__onnx_tensor(b, nncf__onnx_printf(b, "%s::shape", c->name_suffix),
+        char *planes = nncf__onnx_printf(b, "%s::planes", c->base_name);
+        char *name = nncf__onnx_tensor(b, nncf__onnx_printf(b, "%s::shape", c->base_name),
             NNCF__ONNX__TENSOR_PROTO__DATA_TYPE__INT64, &four, 1, shape, sizeof shape);
         Nncf__Onnx__NodeProto *node = nncf__onnx_node(b, "Reshape", planes);
         nncf__onnx_input(b, node, x->name);
@@ -310,7 +311,7 @@ static nncf_status put_product(nncf__onnx_builder *b, chain *c)
         status = fold(b, l, &factor, &shift);
     if (status != NNCF_OK)
         return status;
-    char *weight = nncf__onnx_weight(b, l, c->name_suffix, factor, &status);
+    char *weight = nncf__onnx_weight(b, l, c->base_name, factor, &status);
     if (status != NNCF_OK)
         return status;
     char *output = stage_name(b, c, STAGE_PRODUCT);
@@ -320,7 +321,7 @@ static nncf_status put_product(nncf__onnx_builder *b, chain *c)
     const float *bias = shift ? shift : l->bias;
     if (bias)
         nncf__onnx_input(b, node,
-            nncf__onnx_tensor(b, nncf__onnx_printf(b, "%s::bias", c->name_suffix),
+            nncf__onnx_tensor(b, nncf__onnx_printf(b, "%s::bias", c->base_name),
                 NNCF__ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, &l->out_channels, 1, bias,
                 (size_t)l->out_channels * sizeof *bias));
     if (conv) {
@@ -352,7 +353,7 @@ static void put_norm(nncf__onnx_builder *b, chain *c)
             values = made;
         }
         nncf__onnx_input(b, node,
-            nncf__onnx_tensor(b, nncf__onnx_printf(b, "%s::%s", c->name_suffix, suffixes[i]),
+            nncf__onnx_tensor(b, nncf__onnx_printf(b, "%s::%s", c->base_name, suffixes[i]),
                 NNCF__ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, &l->out_channels, 1, values,
                 (size_t)l->out_channels * sizeof *values));
     }
@@ -410,9 +411,9 @@ static nncf_status put_activation(nncf__onnx_builder *b, chain *c)
         node = nncf__onnx_node(b, "Clip", output);
         nncf__onnx_input(b, node, c->value);
         nncf__onnx_input(
-            b, node, nncf__onnx_scalar(b, nncf__onnx_printf(b, "%s::zero", c->name_suffix), 0));
+            b, node, nncf__onnx_scalar(b, nncf__onnx_printf(b, "%s::zero", c->base_name), 0));
         nncf__onnx_input(
-            b, node, nncf__onnx_scalar(b, nncf__onnx_printf(b, "%s::six", c->name_suffix), 6));
+            b, node, nncf__onnx_scalar(b, nncf__onnx_printf(b, "%s::six", c->base_name), 6));
         break;
     default:
         return refuse(b, l, "this activation has no form in the export yet");
@@ -431,9 +432,9 @@ static nncf_status put_main(nncf__onnx_builder *b, chain *c, const nncf__onnx_va
         return refuse(
             b, l, "a quantizer on the input of this kind of layer has no form in the export yet");
     if (own) {
-        char *name_suffix = nncf__onnx_printf(b, "%s::input", c->name_suffix);
-        c->value = nncf__onnx_quantize(b, l, own, c->value, l->kind == NNCF__LINEAR ? 2 : 4,
-            name_suffix, name_suffix, &status);
+        char *base_name = nncf__onnx_printf(b, "%s::input", c->base_name);
+        c->value = nncf__onnx_quantize(
+            b, l, own, c->value, l->kind == NNCF__LINEAR ? 2 : 4, base_name, base_name, &status);
         if (status != NNCF_OK)
             return status;
     }
@@ -476,8 +477,8 @@ static nncf_status put_layer(nncf__onnx_builder *b, const nncf_layer *layer, cha
     const nncf__onnx_value *x =
         layer->n_inputs > 0 ? &b->values[layer->inputs[0]->index] : &b->input;
     nncf__onnx_value *y = &b->values[layer->index];
-    chain c = {.layer = layer, .name_suffix = make_name_suffix(b, layer)};
-    c.final_name = output ? output : c.name_suffix;
+    chain c = {.layer = layer, .base_name = make_base_name(b, layer)};
+    c.final_name = output ? output : c.base_name;
     c.has[STAGE_PRODUCT] = true;
     c.has[STAGE_NORM] = layer->has_batch_norm && !b->params.fold_batch_norm;
     c.has[STAGE_PRE_QUANTIZER] = quantizer(layer, 3) != NULL;
@@ -492,13 +493,13 @@ static nncf_status put_layer(nncf__onnx_builder *b, const nncf_layer *layer, cha
         put_norm(b, &c);
     if (status == NNCF_OK && c.has[STAGE_PRE_QUANTIZER])
         c.value = nncf__onnx_quantize(b, layer, quantizer(layer, 3), c.value, y->ndim,
-            nncf__onnx_printf(b, "%s::in_front", c.name_suffix),
+            nncf__onnx_printf(b, "%s::in_front", c.base_name),
             stage_name(b, &c, STAGE_PRE_QUANTIZER), &status);
     if (status == NNCF_OK && c.has[STAGE_ACTIVATION])
         status = put_activation(b, &c);
     if (status == NNCF_OK && c.has[STAGE_QUANTIZER])
         c.value = nncf__onnx_quantize(b, layer, quantizer(layer, 2), c.value, y->ndim,
-            nncf__onnx_printf(b, "%s::output", c.name_suffix), c.final_name, &status);
+            nncf__onnx_printf(b, "%s::output", c.base_name), c.final_name, &status);
     y->name = c.value;
     return status;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From messages to the file, or to the caller's callback. protobuf-c packs into our buffer object,
- * which gathers the small segments, hands large ones straight on, and makes a weight's bytes, block
- * by block, when the "bytes" that come are a source (export.h). Packing cannot stop half-way: after
- * a failure the rest is swallowed.
+ * which gathers small segments, passes large ones on, and computes a weight's bytes block by block
+ * if the "bytes" are a source (export.h). Packing cannot stop half-way: after a failure the rest is
+ * discarded.
  */
 #include "base/alloc.h"
 #include "base/error.h"

@@ -2,8 +2,8 @@
 /*
  * The header: one JSON object of tensors, and of texts at "__metadata__". It is read twice by the
  * same code. The first pass checks everything and counts; so the second one, which only fills in,
- * finds arrays of just the right size, and a header never takes more than a few times its own size,
- * whatever is in it. Names and texts stay where they are in the header, resolved in place.
+ * has arrays of the right size, and a header needs at most a few times its own size, whatever is in
+ * it. Names and texts stay where they are in the header, resolved in place.
  *
  * What is accepted is what the published reader accepts, less what docs/snapshots.md lists.
  */

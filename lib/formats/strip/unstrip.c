@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Weights out of a stripped model: codes, packed or not, sparse or not, become the floats of eval
- * mode again. What a layer's tensors mean stands in "strip.layers"; it may have been written by
- * anyone, so every size is checked here.
+ * mode again. "strip.layers" defines what a layer's tensors mean; any program may have
+ * written it, so every size is checked here.
  */
 #include "formats/strip/unstrip.h"
 
