@@ -190,7 +190,7 @@ static void put_keys(void)
         printf("| %s | ", names[i].name);
         put_releases(names[i].from, names[i].to);
         printf(" | %s |\n",
-            names[i].is_there ? "yes"
+            names[i].is_supported ? "yes"
                 : names[i].kind == NNCF__OTHER_ALGORITHM
                 ? "loads unchecked; no controller yet"
                 : "loads and is checked; no controller yet");

@@ -42,7 +42,7 @@ static nncf_status read_name(
             return NNCF_OK;
         }
         nncf__nearest_consider(&n, names[i].name);
-        if (names[i].is_there)
+        if (names[i].is_supported)
             nncf__explain(allowed, "%s\"%s\"", allowed[0] ? ", " : "", names[i].name);
     }
     nncf__explain_nearest(hint, &n);
@@ -119,7 +119,7 @@ static nncf_status read_algorithm(nncf_config *config, uint32_t node, nncf_error
         return nncf__reader_no_memory(&r);
     source->set_by = source->given + NNCF__MAX_KEYS;
     r.given = source->given;
-    if (!name->is_there)
+    if (!name->is_supported)
         nncf__config_add_unsupported(config, name_node, "the algorithm");
     nncf__read_defaults(&r);
     if (name->kind != NNCF__OTHER_ALGORITHM) {

@@ -83,7 +83,7 @@ static const nncf__key keys[] = {
         .type = NNCF__KEY_SCOPES,
         .from = 10000,
         FIELD(ignored_scopes),
-        .help = "layers or blocks that the algorithm leaves alone"},
+        .help = "layers or blocks that the algorithm does not change"},
     {.path = "target_scopes",
         .algorithms = ALL,
         .type = NNCF__KEY_SCOPES,

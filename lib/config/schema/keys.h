@@ -132,7 +132,7 @@ typedef struct nncf__algorithm_name {
     int32_t kind;
     int32_t from, to;
     /* false: the config loads, but a controller is rejected */
-    bool is_there;
+    bool is_supported;
 } nncf__algorithm_name;
 const nncf__algorithm_name *nncf__config_algorithm_names(size_t *count);
 
