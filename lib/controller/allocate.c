@@ -52,7 +52,7 @@ static nncf_status make_quantizers(const maker *m, size_t i)
     nncf__quantizer **const slots[NNCF__N_SLOTS] = {&c->weight_quantizer, &c->input_quantizer,
         &c->output_quantizer, &c->pre_activation_quantizer};
     nncf_status status = NNCF_OK;
-    for (int j = 0; j < NNCF__N_SLOTS && status == NNCF_OK; j++) {
+    for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS && status == NNCF_OK; j++) {
         const nncf__planned *planned = &m->placement->layers[i].quantizers[j];
         if (!planned->present)
             continue;
@@ -112,7 +112,7 @@ static nncf_status list_parameters(const maker *m)
         if (c->mask_kind == NNCF__MASK_RB)
             list(ctrl, NNCF_PARAMETER_MASK_LOGIT, c->logit_name, c->logit, c->logit_grad,
                 ctrl->model->layers[i]->weight_count);
-        for (int j = 0; j < NNCF__N_SLOTS; j++) {
+        for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
             const nncf__quantizer *q = nncf__layer_quantizer(c, j);
             if (!q)
                 continue;
@@ -193,7 +193,7 @@ void nncf__ctrl_free_allocated(nncf_compression_ctrl *ctrl)
         nncf__free(ctrl->context, c->logit);
         nncf__free(ctrl->context, c->logit_grad);
         nncf__free(ctrl->context, c->bits);
-        for (int j = 0; j < NNCF__N_SLOTS; j++)
+        for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++)
             nncf__quantizer_destroy(ctrl->context, nncf__layer_quantizer(c, j));
     }
     nncf__free(ctrl->context, ctrl->parameters);

@@ -115,7 +115,7 @@ static bool satisfied(const nncf_compression_ctrl *ctrl, const nncf__quantizer *
 static nncf__quantizer *next(const nncf_compression_ctrl *ctrl, size_t *at, size_t *layer)
 {
     for (; *at < ctrl->n_layers * NNCF__N_SLOTS; (*at)++) {
-        const int j = (int)(*at % NNCF__N_SLOTS);
+        const enum nncf__quantizer_slot j = (enum nncf__quantizer_slot)(*at % NNCF__N_SLOTS);
         nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[*at / NNCF__N_SLOTS], j);
         if (j == NNCF__SLOT_WEIGHT || !q || q->kept)
             continue;
@@ -148,8 +148,8 @@ static bool all_satisfied(const nncf_compression_ctrl *ctrl)
 nncf_status nncf__init_observers(nncf_compression_ctrl *ctrl)
 {
     for (size_t at = 0; at < ctrl->n_layers * NNCF__N_SLOTS; at++) {
-        nncf__quantizer *q =
-            nncf__layer_quantizer(&ctrl->layers[at / NNCF__N_SLOTS], (int)(at % NNCF__N_SLOTS));
+        nncf__quantizer *q = nncf__layer_quantizer(
+            &ctrl->layers[at / NNCF__N_SLOTS], (enum nncf__quantizer_slot)(at % NNCF__N_SLOTS));
         if (!q || at % NNCF__N_SLOTS == NNCF__SLOT_WEIGHT || q->observer)
             continue;
         nncf_status status = nncf__observer_create(ctrl->context, q);
@@ -174,7 +174,7 @@ static void renew_weights(nncf_compression_ctrl *ctrl)
 static void set_observing(nncf_compression_ctrl *ctrl, bool observing)
 {
     for (size_t i = 0; i < ctrl->n_layers; i++) {
-        for (int j = 0; j < NNCF__N_SLOTS; j++) {
+        for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
             nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
             if (q)
                 q->observing = observing;

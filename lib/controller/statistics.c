@@ -56,7 +56,7 @@ static int64_t weight_bytes(const nncf_layer *layer, const nncf__weight_stats *s
 static int64_t quantizer_bytes(const nncf__layer_compression *c)
 {
     int64_t floats = 0;
-    for (int i = 0; i < NNCF__N_SLOTS; i++) {
+    for (enum nncf__quantizer_slot i = 0; i < NNCF__N_SLOTS; i++) {
         const nncf__quantizer *q = nncf__layer_quantizer(c, i);
         floats += q ? (int64_t)(q->channels * (q->length ? 2 : 1)) : 0;
     }

@@ -200,7 +200,7 @@ nncf_status nncf__ctrl_restored(nncf_compression_ctrl *ctrl)
     }
     for (size_t i = 0; i < ctrl->n_layers; i++) {
         ctrl->model->layers[i]->ready_for_backward = false;
-        for (int j = 0; j < NNCF__N_SLOTS; j++) {
+        for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
             nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
             if (!q)
                 continue;

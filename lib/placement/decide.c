@@ -280,7 +280,7 @@ static nncf_status check_quantizers(const struct nncf__placement *p, nncf_error 
 {
     nncf_status status = NNCF_OK;
     for (size_t i = 0; i < p->model->n_layers; i++) {
-        for (int j = 0; j < NNCF__N_SLOTS && status == NNCF_OK; j++) {
+        for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS && status == NNCF_OK; j++) {
             const nncf__planned *planned = &p->layers[i].quantizers[j];
             const nncf__quantizer_request request =
                 nncf__placement_request(p->model->layers[i], planned, j);

@@ -173,9 +173,10 @@ static bool holds_floats(const nncf__entry *e, size_t count)
     return e && e->dtype == NNCF_F32 && e->ndim == 1 && e->shape[0] == (int64_t)count;
 }
 
-static nncf_status decide_quantizer(adoption *a, size_t i, int place, nncf_error *err)
+static nncf_status decide_quantizer(
+    adoption *a, size_t i, enum nncf__quantizer_slot slot, nncf_error *err)
 {
-    const nncf__quantizer *q = nncf__layer_quantizer(&a->ctrl->layers[i], place);
+    const nncf__quantizer *q = nncf__layer_quantizer(&a->ctrl->layers[i], slot);
     if (!q)
         return NNCF_OK;
     const nncf__entry *e = nncf__checkpoint_find(a->c, q->name);
@@ -187,13 +188,13 @@ static nncf_status decide_quantizer(adoption *a, size_t i, int place, nncf_error
             "%s: the state of quantizer %u is out of range", a->c->path, (unsigned)number - 1);
     if (saved && saved[1] == 1 && holds_floats(e, q->channels) &&
         (!q->length || holds_floats(nncf__checkpoint_find(a->c, q->length_name), q->channels))) {
-        a->decisions[i].quantizer_taken[place] = true;
-        a->decisions[i].saved[place] = saved;
+        a->decisions[i].quantizer_taken[slot] = true;
+        a->decisions[i].saved[slot] = saved;
         a->used[e - a->c->entries] = true;
         a->report.quantizers_taken++;
     } else {
         name_one(a, FRESH_QUANTIZERS, ++a->report.quantizers_fresh, q->name);
-        if (place > 0 && q->rule.kind != NNCF__RANGE_NONE)
+        if (slot > 0 && q->rule.kind != NNCF__RANGE_NONE)
             a->report.initialization_needed = 1;
     }
     return NNCF_OK;
@@ -220,8 +221,8 @@ static nncf_status decide(adoption *a, nncf_error *err)
     for (size_t i = 0; status == NNCF_OK && i < a->ctrl->n_layers; i++) {
         count_related(a, a->ctrl->model->layers[i], &name);
         status = decide_mask(a, i, &name, err);
-        for (int place = 0; status == NNCF_OK && place < NNCF__N_SLOTS; place++)
-            status = decide_quantizer(a, i, place, err);
+        for (enum nncf__quantizer_slot slot = 0; status == NNCF_OK && slot < NNCF__N_SLOTS; slot++)
+            status = decide_quantizer(a, i, slot, err);
     }
     if (status == NNCF_OK && name.failed)
         status = nncf__fail(err, NNCF_E_NOMEM, a->c->path, "out of memory");
@@ -245,10 +246,11 @@ static nncf_status decide(adoption *a, nncf_error *err)
 
 /* ---- doing ---- */
 
-static void take_quantizer(const adoption *a, const decision *f, nncf__quantizer *q, int place)
+static void take_quantizer(
+    const adoption *a, const decision *f, nncf__quantizer *q, enum nncf__quantizer_slot slot)
 {
     q->observing = false;
-    q->kept = f->quantizer_taken[place];
+    q->kept = f->quantizer_taken[slot];
     if (!q->kept) {
         q->initialized = false;
         return;
@@ -257,7 +259,7 @@ static void take_quantizer(const adoption *a, const decision *f, nncf__quantizer
     if (q->length)
         memcpy(q->length, nncf__checkpoint_find(a->c, q->length_name)->data,
             q->channels * sizeof *q->length);
-    q->params.sign = f->saved[place][0];
+    q->params.sign = f->saved[slot][0];
     q->initialized = true;
 }
 
@@ -273,10 +275,10 @@ static void take_layer(const adoption *a, size_t i)
         nncf__mask_to_bits(a->ctrl->context, f->form, f->mask, count, c->bits);
     else if (f->action == MASK_FRESH && a->ctrl->sparsity_kind == NNCF__CONST_SPARSITY)
         nncf__const_mask(&layers, i);
-    for (int place = 0; place < NNCF__N_SLOTS; place++) {
-        nncf__quantizer *q = nncf__layer_quantizer(c, place);
+    for (enum nncf__quantizer_slot slot = 0; slot < NNCF__N_SLOTS; slot++) {
+        nncf__quantizer *q = nncf__layer_quantizer(c, slot);
         if (q)
-            take_quantizer(a, f, q, place);
+            take_quantizer(a, f, q, slot);
     }
 }
 

@@ -90,7 +90,7 @@ static void apply_quantizers(const nncf_checkpoint *c, nncf_compression_ctrl *ct
 {
     const int32_t *saved = nncf__checkpoint_find(c, "nncf.quantizers")->data;
     for (size_t i = 0; i < ctrl->n_layers; i++) {
-        for (int j = 0; j < NNCF__N_SLOTS; j++) {
+        for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
             nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
             if (!q)
                 continue;

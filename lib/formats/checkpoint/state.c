@@ -53,7 +53,7 @@ static void put_names(const nncf_compression_ctrl *ctrl, bool masks, nncf__text 
     nncf__text names = {.context = ctrl->context}, mask = {.context = ctrl->context};
     nncf__text_append(&names, "[", 1);
     for (size_t i = 0; i < ctrl->n_layers; i++)
-        for (int j = 0; j < (masks ? 1 : NNCF__N_SLOTS); j++) {
+        for (enum nncf__quantizer_slot j = 0; j < (masks ? 1 : NNCF__N_SLOTS); j++) {
             const nncf__layer_compression *c = &ctrl->layers[i];
             const nncf__quantizer *q = nncf__layer_quantizer(c, j);
             if (masks ? c->mask_kind == NNCF__MASK_NONE : !q)

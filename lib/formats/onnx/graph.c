@@ -63,9 +63,9 @@ static char *stage_name(nncf__onnx_builder *b, const chain *c, enum stage stage)
     return c->final_name;
 }
 
-static nncf__quantizer *quantizer(const nncf_layer *layer, int i)
+static nncf__quantizer *quantizer(const nncf_layer *layer, enum nncf__quantizer_slot slot)
 {
-    return layer->compression ? nncf__layer_quantizer(layer->compression, i) : NULL;
+    return layer->compression ? nncf__layer_quantizer(layer->compression, slot) : NULL;
 }
 
 /* ---- shapes ---- */
@@ -426,7 +426,7 @@ static nncf_status put_main(nncf__onnx_builder *b, chain *c, const nncf__onnx_va
 {
     const nncf_layer *l = c->layer;
     nncf_status status = NNCF_OK;
-    nncf__quantizer *own = quantizer(l, 1);
+    nncf__quantizer *own = quantizer(l, NNCF__SLOT_INPUT);
     c->value = as_wanted(b, c, x);
     if (own && l->weight_count == 0)
         return refuse(
@@ -481,9 +481,9 @@ static nncf_status put_layer(nncf__onnx_builder *b, const nncf_layer *layer, cha
     c.final_name = output ? output : c.base_name;
     c.has[STAGE_PRODUCT] = true;
     c.has[STAGE_NORM] = layer->has_batch_norm && !b->params.fold_batch_norm;
-    c.has[STAGE_PRE_QUANTIZER] = quantizer(layer, 3) != NULL;
+    c.has[STAGE_PRE_QUANTIZER] = quantizer(layer, NNCF__SLOT_PRE_ACTIVATION) != NULL;
     c.has[STAGE_ACTIVATION] = layer->activation != NNCF_ACTIVATION_NONE;
-    c.has[STAGE_QUANTIZER] = quantizer(layer, 2) != NULL;
+    c.has[STAGE_QUANTIZER] = quantizer(layer, NNCF__SLOT_OUTPUT) != NULL;
     nncf_status status = check_kind(b, layer);
     if (status == NNCF_OK)
         status = set_shape(b, layer, x, y);
@@ -492,14 +492,14 @@ static nncf_status put_layer(nncf__onnx_builder *b, const nncf_layer *layer, cha
     if (status == NNCF_OK && c.has[STAGE_NORM])
         put_norm(b, &c);
     if (status == NNCF_OK && c.has[STAGE_PRE_QUANTIZER])
-        c.value = nncf__onnx_quantize(b, layer, quantizer(layer, 3), c.value, y->ndim,
-            nncf__onnx_printf(b, "%s::in_front", c.base_name),
+        c.value = nncf__onnx_quantize(b, layer, quantizer(layer, NNCF__SLOT_PRE_ACTIVATION),
+            c.value, y->ndim, nncf__onnx_printf(b, "%s::in_front", c.base_name),
             stage_name(b, &c, STAGE_PRE_QUANTIZER), &status);
     if (status == NNCF_OK && c.has[STAGE_ACTIVATION])
         status = put_activation(b, &c);
     if (status == NNCF_OK && c.has[STAGE_QUANTIZER])
-        c.value = nncf__onnx_quantize(b, layer, quantizer(layer, 2), c.value, y->ndim,
-            nncf__onnx_printf(b, "%s::output", c.base_name), c.final_name, &status);
+        c.value = nncf__onnx_quantize(b, layer, quantizer(layer, NNCF__SLOT_OUTPUT), c.value,
+            y->ndim, nncf__onnx_printf(b, "%s::output", c.base_name), c.final_name, &status);
     y->name = c.value;
     return status;
 }

@@ -282,7 +282,7 @@ static void put_quantizer(
 /* Check that the quantizers have finite ranges, and refresh their scales. */
 static nncf_status check_quantizers(const nncf_layer *layer, nncf_error *err)
 {
-    for (int i = 0; i < NNCF__N_SLOTS; i++) {
+    for (enum nncf__quantizer_slot i = 0; i < NNCF__N_SLOTS; i++) {
         nncf__quantizer *q = nncf__layer_quantizer(layer->compression, i);
         if (!q)
             continue;
