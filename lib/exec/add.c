@@ -40,54 +40,54 @@ void nncf__add_prepare(const nncf_layer *layer, nncf__block *b)
 }
 
 static void inputs_of(
-    const nncf__map_reduce *walk, size_t offset, size_t count, float *room, const float *in[2])
+    const nncf__map_reduce *pass, size_t offset, size_t count, float *scratch, const float *in[2])
 {
     for (int i = 0; i < 2; i++) {
-        in[i] = nncf__floats_of(walk->k, &walk->call->x[i], offset, count, room);
-        if (in[i] == room)
-            room += count;
+        in[i] = nncf__floats_of(pass->k, &pass->call->x[i], offset, count, scratch);
+        if (in[i] == scratch)
+            scratch += count;
     }
 }
 
-static void forward_piece(const nncf__map_reduce *walk, size_t channel, size_t offset, size_t count,
-    float *room, double *sums)
+static void forward_piece(const nncf__map_reduce *pass, size_t channel, size_t offset, size_t count,
+    float *scratch, double *sums)
 {
-    const nncf__epilogue e = nncf__block_epilogue(walk->call->block, channel);
+    const nncf__epilogue e = nncf__block_epilogue(pass->call->block, channel);
     const float *in[2];
-    inputs_of(walk, offset, count, room, in);
-    if (walk->codes)
-        sums[5] += (double)walk->k->add_codes(count, in[0], in[1], walk->codes + offset, &e,
-            (float)nncf__quantizer_zero(walk->quantizer));
+    inputs_of(pass, offset, count, scratch, in);
+    if (pass->codes)
+        sums[5] += (double)pass->k->add_codes(count, in[0], in[1], pass->codes + offset, &e,
+            (float)nncf__quantizer_zero(pass->quantizer));
     else
-        sums[5] += (double)walk->k->add_forward(count, in[0], in[1], walk->out[0] + offset, &e);
+        sums[5] += (double)pass->k->add_forward(count, in[0], in[1], pass->out[0] + offset, &e);
 }
 
-static void forward_result(const nncf__map_reduce *walk, size_t channel, const double *sums)
+static void forward_result(const nncf__map_reduce *pass, size_t channel, const double *sums)
 {
     (void)channel;
-    if (walk->quantizer)
-        walk->quantizer->clipped += (int64_t)sums[5];
+    if (pass->quantizer)
+        pass->quantizer->clipped += (int64_t)sums[5];
 }
 
 /* ---- with a quantizer in front of the activation: step by step ---- */
 
-static void sum_piece(const nncf__map_reduce *walk, size_t channel, size_t offset, size_t count,
-    float *room, double *sums)
+static void sum_piece(const nncf__map_reduce *pass, size_t channel, size_t offset, size_t count,
+    float *scratch, double *sums)
 {
     const nncf__epilogue plain = {.scale = 1, .act_low = -INFINITY, .act_high = INFINITY};
     const float *in[2];
     (void)channel;
     (void)sums;
-    inputs_of(walk, offset, count, room, in);
-    walk->k->add_forward(count, in[0], in[1], walk->out[0] + offset, &plain);
+    inputs_of(pass, offset, count, scratch, in);
+    pass->k->add_forward(count, in[0], in[1], pass->out[0] + offset, &plain);
 }
 
 /* The plain sum into layer->z. */
 static float *sum_into_z(const nncf__call *call)
 {
-    nncf__map_reduce walk = {.planes = call->block->in_planes, .piece = sum_piece, .call = call};
-    walk.out[0] = call->layer->z.data;
-    nncf__map_reduce_run(call->layer->model->context, &walk);
+    nncf__map_reduce pass = {.planes = call->block->in_planes, .piece = sum_piece, .call = call};
+    pass.out[0] = call->layer->z.data;
+    nncf__map_reduce_run(call->layer->model->context, &pass);
     return call->layer->z.data;
 }
 
@@ -122,7 +122,7 @@ void nncf__add_forward(const nncf__call *call)
     nncf__quantizer *output = b->quantizers[NNCF__OF_OUTPUT];
     nncf_context *context = call->layer->model->context;
     const bool codes = call->y.dtype != NNCF_F32;
-    nncf__map_reduce walk = {.planes = b->in_planes,
+    nncf__map_reduce pass = {.planes = b->in_planes,
         .by_channel = b->fq_by_channel,
         .piece = forward_piece,
         .quantizer = output,
@@ -136,29 +136,29 @@ void nncf__add_forward(const nncf__call *call)
     if (output && !b->observes_output) {
         nncf__quantizer_refresh(output);
         output->clipped = 0;
-        output->total = (int64_t)nncf__planes_count(&walk.planes);
-        walk.on_result = forward_result;
+        output->total = (int64_t)nncf__planes_count(&pass.planes);
+        pass.on_result = forward_result;
     }
-    nncf__map_reduce_run(context, &walk);
+    nncf__map_reduce_run(context, &pass);
     if (b->observes_output)
-        nncf__layer_observe(context, output, &walk.planes, call->y.data);
+        nncf__layer_observe(context, output, &pass.planes, call->y.data);
 }
 
-static void backward_piece(const nncf__map_reduce *walk, size_t channel, size_t offset,
-    size_t count, float *room, double *sums)
+static void backward_piece(const nncf__map_reduce *pass, size_t channel, size_t offset,
+    size_t count, float *scratch, double *sums)
 {
-    const nncf__epilogue e = nncf__block_epilogue(walk->call->block, channel);
-    float *da = walk->out[0] + offset, *db = walk->out[1] + offset;
+    const nncf__epilogue e = nncf__block_epilogue(pass->call->block, channel);
+    float *da = pass->out[0] + offset, *db = pass->out[1] + offset;
     const float *in[2];
-    inputs_of(walk, offset, count, room, in);
-    walk->k->add_backward(count, in[0], in[1], walk->grad + offset, da, &e, sums);
+    inputs_of(pass, offset, count, scratch, in);
+    pass->k->add_backward(count, in[0], in[1], pass->grad + offset, da, &e, sums);
     if (da != db)
         memcpy(db, da, count * sizeof *db);
 }
 
-static void backward_result(const nncf__map_reduce *walk, size_t channel, const double *sums)
+static void backward_result(const nncf__map_reduce *pass, size_t channel, const double *sums)
 {
-    nncf__quantizer_add_gradient(walk->quantizer, channel, sums);
+    nncf__quantizer_add_gradient(pass->quantizer, channel, sums);
 }
 
 void nncf__add_backward(const nncf__call *call)
@@ -173,7 +173,7 @@ void nncf__add_backward(const nncf__call *call)
         backward_in_steps(call, da, db);
         return;
     }
-    nncf__map_reduce walk = {.planes = b->in_planes,
+    nncf__map_reduce pass = {.planes = b->in_planes,
         .by_channel = b->fq_by_channel,
         .piece = backward_piece,
         .on_result = output ? backward_result : NULL,
@@ -181,5 +181,5 @@ void nncf__add_backward(const nncf__call *call)
         .call = call,
         .out = {da, db},
         .grad = call->dy};
-    nncf__map_reduce_run(call->layer->model->context, &walk);
+    nncf__map_reduce_run(call->layer->model->context, &pass);
 }

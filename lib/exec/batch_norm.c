@@ -285,10 +285,10 @@ nncf__norm nncf__batch_norm_forward_start(const nncf__call *call, const float *z
     return job;
 }
 
-void nncf__batch_norm_forward_channels(void *norm, int64_t c0, int64_t c1, void *room)
+void nncf__batch_norm_forward_channels(void *norm, int64_t c0, int64_t c1, void *scratch)
 {
     for (int64_t c = c0; c < c1; c++)
-        forward_channel(norm, (size_t)c, room);
+        forward_channel(norm, (size_t)c, scratch);
 }
 
 void nncf__batch_norm_forward_finish(const nncf__norm *job)
@@ -320,13 +320,13 @@ nncf__norm nncf__batch_norm_backward_start(const nncf__call *call, const float *
 }
 
 /* What has to be gathered is made in place at once. */
-void nncf__batch_norm_backward_sums(void *norm, int64_t c0, int64_t c1, void *room)
+void nncf__batch_norm_backward_sums(void *norm, int64_t c0, int64_t c1, void *scratch)
 {
     const nncf__norm *job = norm;
     for (int64_t i = c0; i < c1; i++) {
         size_t c = (size_t)i;
         if (job->gathers) {
-            backward_channel(job, c, room);
+            backward_channel(job, c, scratch);
             continue;
         }
         column col = column_of(job, c, NULL);

@@ -47,11 +47,11 @@ void nncf__batch_norm_prepare(const nncf_layer *layer, nncf__block *block);
  * The call's y = quantizer(activation(batch norm(z))); y may be z (but not as codes). Batch
  * statistics in train mode, which then (unless the controller observes) update the running ones.
  * Either all of it, or start, each channel once, finish: the ..._channels take channels [c0, c1)
- * and nncf__batch_norm_scratch() of room, from any thread. `norm` is an nncf__norm.
+ * and nncf__batch_norm_scratch() of scratch, from any thread. `norm` is an nncf__norm.
  */
 void nncf__batch_norm_forward(const nncf__call *call, const float *z);
 nncf__norm nncf__batch_norm_forward_start(const nncf__call *call, const float *z);
-void nncf__batch_norm_forward_channels(void *norm, int64_t c0, int64_t c1, void *room);
+void nncf__batch_norm_forward_channels(void *norm, int64_t c0, int64_t c1, void *scratch);
 void nncf__batch_norm_forward_finish(const nncf__norm *norm);
 
 /*
@@ -62,7 +62,7 @@ void nncf__batch_norm_forward_finish(const nncf__norm *norm);
  */
 void nncf__batch_norm_backward(const nncf__call *call, const float *z);
 nncf__norm nncf__batch_norm_backward_start(const nncf__call *call, const float *z, bool in_place);
-void nncf__batch_norm_backward_sums(void *norm, int64_t c0, int64_t c1, void *room);
+void nncf__batch_norm_backward_sums(void *norm, int64_t c0, int64_t c1, void *scratch);
 const float *nncf__batch_norm_backward_dz(void *norm, int64_t n, int64_t c0, int64_t c1, float *to);
 void nncf__batch_norm_add_gradients(const nncf__call *call);
 

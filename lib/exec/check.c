@@ -165,19 +165,11 @@ nncf_status nncf__layer_input_shape(
 
 /* ---- outputs ---- */
 
-/* Size of one dimension after a window; 0: the window does not fit. */
-static int64_t window_count(
-    int64_t size, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation)
-{
-    int64_t padded = size + 2 * padding, reach = dilation * (kernel - 1) + 1;
-    return padded < reach ? 0 : (padded - reach) / stride + 1;
-}
-
 nncf_status nncf__layer_windows_shape(const nncf_layer *layer, const int64_t dilation[2],
     const int64_t in[4], int64_t out[4], nncf_error *err)
 {
     for (int i = 0; i < 2; i++) {
-        out[2 + i] = window_count(
+        out[2 + i] = nncf__window_count(
             in[2 + i], layer->kernel[i], layer->stride[i], layer->padding[i], dilation[i]);
         if (out[2 + i] < 1)
             return nncf__fail(err, NNCF_E_SHAPE, NULL,

@@ -118,11 +118,11 @@ int32_t nncf_layer_output_dtype(const nncf_layer *layer)
 }
 
 const float *nncf__floats_of(
-    const nncf__kernels *k, const nncf__qtensor *x, size_t offset, size_t count, float *room)
+    const nncf__kernels *k, const nncf__qtensor *x, size_t offset, size_t count, float *scratch)
 {
     if (x->dtype == NNCF_F32)
         return (const float *)x->data + offset;
     const nncf__dequant how = nncf__dequant_of(x, 0, false);
-    k->dequantize(count, (const uint8_t *)x->data + offset, room, &how);
-    return room;
+    k->dequantize(count, (const uint8_t *)x->data + offset, scratch, &how);
+    return scratch;
 }

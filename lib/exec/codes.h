@@ -32,8 +32,8 @@ int32_t nncf__layer_input_dtype_then(const nncf_layer *layer, size_t input);
 int32_t nncf__layer_output_dtype_then(const nncf_layer *layer);
 
 /* Floats [offset, offset + count) of x: where they lie, or what the codes stand for, written to
- * `room`. */
+ * `scratch`. */
 const float *nncf__floats_of(
-    const nncf__kernels *k, const nncf__qtensor *x, size_t offset, size_t count, float *room);
+    const nncf__kernels *k, const nncf__qtensor *x, size_t offset, size_t count, float *scratch);
 
 #endif

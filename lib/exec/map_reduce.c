@@ -18,20 +18,20 @@
 
 enum { MAX_SLOTS = 256, MIN_BLOCK = 16384, SMALL_PLANE = 16, COLUMN_GROUP = 64 };
 
-typedef struct walk_job {
-    const nncf__map_reduce *walk;
+typedef struct pass_job {
+    const nncf__map_reduce *pass;
     nncf_context *context;
     size_t first_channel;
     /* of the blocks */
     size_t block, total;
     double (*slots)[NNCF__MAP_REDUCE_SUMS];
-} walk_job;
+} pass_job;
 
-static void clear(const nncf__map_reduce *walk, double *sums)
+static void clear(const nncf__map_reduce *pass, double *sums)
 {
     for (int i = 0; i < NNCF__MAP_REDUCE_SUMS; i++)
         sums[i] = 0;
-    if (walk->extremes) {
+    if (pass->extremes) {
         sums[0] = (double)INFINITY;
         sums[1] = -(double)INFINITY;
     }
@@ -39,21 +39,21 @@ static void clear(const nncf__map_reduce *walk, double *sums)
 
 static void channel_chunk(void *arg, size_t chunk, size_t worker)
 {
-    const walk_job *job = arg;
-    const nncf__planes *p = &job->walk->planes;
+    const pass_job *job = arg;
+    const nncf__planes *p = &job->pass->planes;
     size_t c = job->first_channel + chunk;
-    float *room = nncf__scratch(job->context, worker);
-    clear(job->walk, job->slots[chunk]);
+    float *scratch = nncf__scratch(job->context, worker);
+    clear(job->pass, job->slots[chunk]);
     for (size_t n = 0; n < p->n; n++)
-        job->walk->piece(job->walk, c, (n * p->c + c) * p->hw, p->hw, room, job->slots[chunk]);
+        job->pass->piece(job->pass, c, (n * p->c + c) * p->hw, p->hw, scratch, job->slots[chunk]);
 }
 
 static void block_chunk(void *arg, size_t chunk, size_t worker)
 {
-    const walk_job *job = arg;
+    const pass_job *job = arg;
     size_t offset = chunk * job->block, left = job->total - offset;
-    clear(job->walk, job->slots[chunk]);
-    job->walk->piece(job->walk, 0, offset, left < job->block ? left : job->block,
+    clear(job->pass, job->slots[chunk]);
+    job->pass->piece(job->pass, 0, offset, left < job->block ? left : job->block,
         nncf__scratch(job->context, worker), job->slots[chunk]);
 }
 
@@ -68,21 +68,21 @@ size_t nncf__map_reduce_length(const nncf__planes *planes, bool by_channel)
     return by_channel ? planes->hw : block_of(nncf__planes_count(planes));
 }
 
-static void run_blocks(nncf_context *context, nncf__map_reduce *walk)
+static void run_blocks(nncf_context *context, nncf__map_reduce *pass)
 {
     double slots[MAX_SLOTS][NNCF__MAP_REDUCE_SUMS], sums[NNCF__MAP_REDUCE_SUMS];
-    walk_job job = {.walk = walk,
+    pass_job job = {.pass = pass,
         .context = context,
-        .total = nncf__planes_count(&walk->planes),
+        .total = nncf__planes_count(&pass->planes),
         .slots = slots};
     if (job.total == 0)
         return;
     job.block = block_of(job.total);
     size_t count = (job.total + job.block - 1) / job.block;
     nncf__parallel(context, count, block_chunk, &job);
-    clear(walk, sums);
+    clear(pass, sums);
     for (size_t i = 0; i < count; i++) {
-        if (walk->extremes) {
+        if (pass->extremes) {
             sums[0] = fmin(sums[0], slots[i][0]);
             sums[1] = fmax(sums[1], slots[i][1]);
             continue;
@@ -90,25 +90,25 @@ static void run_blocks(nncf_context *context, nncf__map_reduce *walk)
         for (int j = 0; j < NNCF__MAP_REDUCE_SUMS; j++)
             sums[j] += slots[i][j];
     }
-    if (walk->on_result)
-        walk->on_result(walk, 0, sums);
+    if (pass->on_result)
+        pass->on_result(pass, 0, sums);
 }
 
-void nncf__map_reduce_run(nncf_context *context, nncf__map_reduce *walk)
+void nncf__map_reduce_run(nncf_context *context, nncf__map_reduce *pass)
 {
-    walk->k = nncf__kernels_of(context);
-    if (!walk->by_channel) {
-        run_blocks(context, walk);
+    pass->k = nncf__kernels_of(context);
+    if (!pass->by_channel) {
+        run_blocks(context, pass);
         return;
     }
     double slots[MAX_SLOTS][NNCF__MAP_REDUCE_SUMS];
-    walk_job job = {.walk = walk, .context = context, .slots = slots};
-    for (size_t first = 0; first < walk->planes.c; first += MAX_SLOTS) {
-        size_t left = walk->planes.c - first, count = left < MAX_SLOTS ? left : MAX_SLOTS;
+    pass_job job = {.pass = pass, .context = context, .slots = slots};
+    for (size_t first = 0; first < pass->planes.c; first += MAX_SLOTS) {
+        size_t left = pass->planes.c - first, count = left < MAX_SLOTS ? left : MAX_SLOTS;
         job.first_channel = first;
         nncf__parallel(context, count, channel_chunk, &job);
-        for (size_t i = 0; walk->on_result && i < count; i++)
-            walk->on_result(walk, first + i, slots[i]);
+        for (size_t i = 0; pass->on_result && i < count; i++)
+            pass->on_result(pass, first + i, slots[i]);
     }
 }
 

@@ -23,12 +23,12 @@ struct nncf__map_reduce {
     bool by_channel;
     /* sums[0] is a minimum and sums[1] a maximum */
     bool extremes;
-    /* Work on `count` elements from `offset`, add to sums. Called from any thread; `room` is this
-     * worker's scratch. */
-    void (*piece)(const nncf__map_reduce *walk, size_t channel, size_t offset, size_t count,
-        float *room, double *sums);
+    /* Work on `count` elements from `offset`, add to sums. Called from any thread; `scratch` is
+     * this worker's scratch. */
+    void (*piece)(const nncf__map_reduce *pass, size_t channel, size_t offset, size_t count,
+        float *scratch, double *sums);
     /* Nullable. Called in the caller's thread, channel 0, 1, ... (or once with channel 0). */
-    void (*on_result)(const nncf__map_reduce *walk, size_t channel, const double *sums);
+    void (*on_result)(const nncf__map_reduce *pass, size_t channel, const double *sums);
     /* What piece and on_result work with; map_reduce.c does not look at it. */
     const nncf__kernels *k;
     nncf__quantizer *quantizer;
@@ -42,7 +42,7 @@ struct nncf__map_reduce {
 /* Elements of the largest piece. */
 size_t nncf__map_reduce_length(const nncf__planes *planes, bool by_channel);
 /* Allocates nothing and cannot fail. */
-void nncf__map_reduce_run(nncf_context *context, nncf__map_reduce *walk);
+void nncf__map_reduce_run(nncf_context *context, nncf__map_reduce *pass);
 /* sums[c] = sum of channel c, in double, overwritten. */
 void nncf__channel_sums(
     nncf_context *context, const nncf__planes *planes, const float *x, double *sums);

@@ -49,7 +49,7 @@ bool nncf__pool_passes_codes(const nncf_layer *layer)
 }
 
 /* Codes become floats a plane at a time. What the output quantizer sees is kept for backward, or
- * where y has no room for floats. */
+ * where y takes no floats. */
 void nncf__pool_prepare(const nncf_layer *layer, nncf__block *b)
 {
     const size_t z = nncf__planes_count(&b->out_planes) * sizeof(float);
@@ -179,11 +179,11 @@ static void pool_chunk(void *arg, size_t chunk, size_t worker)
 {
     const pool_job *job = arg;
     size_t in = (size_t)(job->h * job->w), out = (size_t)(job->out_h * job->out_w);
-    float *room = nncf__scratch(job->context, worker);
+    float *scratch = nncf__scratch(job->context, worker);
     for (size_t p = chunk * job->group; p < (chunk + 1) * job->group && p < job->planes; p++) {
         const bool looks = !job->dx ||
             job->layer->pool_kind == NNCF_POOL_MAX; /* gradients of averages need no x */
-        const float *x = looks ? nncf__floats_of(job->k, job->x, p * in, in, room) : NULL;
+        const float *x = looks ? nncf__floats_of(job->k, job->x, p * in, in, scratch) : NULL;
         if (job->dx)
             backward_plane(job, x, job->dy + p * out, job->dx + p * in);
         else if (job->codes)

@@ -26,11 +26,11 @@ static bool per_channel(const nncf__quantizer *quantizer)
     return quantizer && quantizer->channels > 1;
 }
 
-static void record_clipped(const nncf__map_reduce *walk, size_t channel, const double *sums)
+static void record_clipped(const nncf__map_reduce *pass, size_t channel, const double *sums)
 {
     (void)channel;
-    if (walk->quantizer)
-        walk->quantizer->clipped += (int64_t)sums[5];
+    if (pass->quantizer)
+        pass->quantizer->clipped += (int64_t)sums[5];
 }
 
 static void start_record(nncf__quantizer *quantizer, const nncf__planes *p)
@@ -43,26 +43,26 @@ static void start_record(nncf__quantizer *quantizer, const nncf__planes *p)
 
 /* Sums of a per-tensor quantizer arrive summed over all segments; of a per-channel one, channel by
  * channel. */
-static void add_gradient(const nncf__map_reduce *walk, size_t channel, const double *sums)
+static void add_gradient(const nncf__map_reduce *pass, size_t channel, const double *sums)
 {
-    if (walk->quantizer)
-        nncf__quantizer_add_gradient(walk->quantizer, channel, sums);
+    if (pass->quantizer)
+        nncf__quantizer_add_gradient(pass->quantizer, channel, sums);
 }
 
-static void observe_piece(const nncf__map_reduce *walk, size_t channel, size_t offset, size_t count,
-    float *room, double *sums)
+static void observe_piece(const nncf__map_reduce *pass, size_t channel, size_t offset, size_t count,
+    float *scratch, double *sums)
 {
-    (void)room;
+    (void)scratch;
     float range[2] = {(float)sums[0], (float)sums[1]};
     (void)channel;
-    walk->k->min_max(count, walk->in[0] + offset, range);
+    pass->k->min_max(count, pass->in[0] + offset, range);
     sums[0] = (double)range[0];
     sums[1] = (double)range[1];
 }
 
-static void observe_deliver(const nncf__map_reduce *walk, size_t channel, const double *sums)
+static void observe_deliver(const nncf__map_reduce *pass, size_t channel, const double *sums)
 {
-    nncf__quantizer *q = walk->quantizer;
+    nncf__quantizer *q = pass->quantizer;
     float low = (float)sums[0], high = (float)sums[1];
     if (q->channels > 1 && q->observed_channels) {
         float *range = q->observed_channels + 2 * channel;
@@ -78,24 +78,24 @@ void nncf__layer_observe(
 {
     if (quantizer->done)
         return;
-    nncf__map_reduce walk = {.planes = *planes,
+    nncf__map_reduce pass = {.planes = *planes,
         .by_channel = per_channel(quantizer),
         .extremes = true,
         .piece = observe_piece,
         .on_result = observe_deliver,
         .quantizer = quantizer,
         .in = {x, NULL}};
-    nncf__map_reduce_run(context, &walk);
+    nncf__map_reduce_run(context, &pass);
     nncf__quantizer_observe(context, quantizer, planes->n, planes->c, planes->hw, x);
     quantizer->observed_count += (int64_t)(planes->n * planes->c * planes->hw);
 }
 
-static void quantize_piece(const nncf__map_reduce *walk, size_t channel, size_t offset,
-    size_t count, float *room, double *sums)
+static void quantize_piece(const nncf__map_reduce *pass, size_t channel, size_t offset,
+    size_t count, float *scratch, double *sums)
 {
-    (void)room;
-    const nncf__fq *fq = nncf__fq_of(walk->quantizer, channel);
-    sums[5] += (double)walk->k->fq_forward(count, walk->in[0] + offset, walk->out[0] + offset, fq);
+    (void)scratch;
+    const nncf__fq *fq = nncf__fq_of(pass->quantizer, channel);
+    sums[5] += (double)pass->k->fq_forward(count, pass->in[0] + offset, pass->out[0] + offset, fq);
 }
 
 void nncf__layer_quantize(nncf_context *context, nncf__quantizer *quantizer,
@@ -110,25 +110,25 @@ void nncf__layer_quantize(nncf_context *context, nncf__quantizer *quantizer,
     }
     nncf__quantizer_refresh(quantizer);
     start_record(quantizer, planes);
-    nncf__map_reduce walk = {.planes = *planes,
+    nncf__map_reduce pass = {.planes = *planes,
         .by_channel = per_channel(quantizer),
         .piece = quantize_piece,
         .on_result = record_clipped,
         .quantizer = quantizer,
         .in = {x, NULL},
         .out = {y, NULL}};
-    nncf__map_reduce_run(context, &walk);
+    nncf__map_reduce_run(context, &pass);
 }
 
 /* A fake-quantizer alone is an epilogue that changes nothing before it. */
-static void to_codes_piece(const nncf__map_reduce *walk, size_t channel, size_t offset,
-    size_t count, float *room, double *sums)
+static void to_codes_piece(const nncf__map_reduce *pass, size_t channel, size_t offset,
+    size_t count, float *scratch, double *sums)
 {
-    const nncf__epilogue e = {1, 0, -INFINITY, INFINITY, nncf__fq_of(walk->quantizer, channel)};
-    float zero = (float)nncf__quantizer_zero(walk->quantizer);
-    (void)room;
-    sums[5] += (double)walk->k->epilogue_codes(
-        count, walk->in[0] + offset, walk->codes + offset, &e, zero);
+    const nncf__epilogue e = {1, 0, -INFINITY, INFINITY, nncf__fq_of(pass->quantizer, channel)};
+    float zero = (float)nncf__quantizer_zero(pass->quantizer);
+    (void)scratch;
+    sums[5] += (double)pass->k->epilogue_codes(
+        count, pass->in[0] + offset, pass->codes + offset, &e, zero);
 }
 
 void nncf__layer_quantize_to_codes(nncf_context *context, nncf__quantizer *quantizer,
@@ -136,22 +136,22 @@ void nncf__layer_quantize_to_codes(nncf_context *context, nncf__quantizer *quant
 {
     nncf__quantizer_refresh(quantizer);
     start_record(quantizer, planes);
-    nncf__map_reduce walk = {.planes = *planes,
+    nncf__map_reduce pass = {.planes = *planes,
         .piece = to_codes_piece,
         .on_result = record_clipped,
         .quantizer = quantizer,
         .in = {x, NULL},
         .codes = y};
-    nncf__map_reduce_run(context, &walk);
+    nncf__map_reduce_run(context, &pass);
 }
 
-static void quantize_backward_piece(const nncf__map_reduce *walk, size_t channel, size_t offset,
-    size_t count, float *room, double *sums)
+static void quantize_backward_piece(const nncf__map_reduce *pass, size_t channel, size_t offset,
+    size_t count, float *scratch, double *sums)
 {
-    (void)room;
-    const nncf__fq *fq = nncf__fq_of(walk->quantizer, channel);
-    walk->k->fq_backward(
-        count, walk->in[0] + offset, walk->grad + offset, walk->out[0] + offset, fq, sums);
+    (void)scratch;
+    const nncf__fq *fq = nncf__fq_of(pass->quantizer, channel);
+    pass->k->fq_backward(
+        count, pass->in[0] + offset, pass->grad + offset, pass->out[0] + offset, fq, sums);
 }
 
 void nncf__layer_quantize_backward(nncf_context *context, nncf__quantizer *quantizer,
@@ -162,7 +162,7 @@ void nncf__layer_quantize_backward(nncf_context *context, nncf__quantizer *quant
             memmove(dx, dy, planes->n * planes->c * planes->hw * sizeof *dx);
         return;
     }
-    nncf__map_reduce walk = {.planes = *planes,
+    nncf__map_reduce pass = {.planes = *planes,
         .by_channel = per_channel(quantizer),
         .piece = quantize_backward_piece,
         .on_result = add_gradient,
@@ -170,24 +170,24 @@ void nncf__layer_quantize_backward(nncf_context *context, nncf__quantizer *quant
         .in = {x, NULL},
         .out = {dx, NULL},
         .grad = dy};
-    nncf__map_reduce_run(context, &walk);
+    nncf__map_reduce_run(context, &pass);
 }
 
 /* ---- the epilogue of a layer without batch norm ---- */
 
-static void epilogue_piece(const nncf__map_reduce *walk, size_t channel, size_t offset,
-    size_t count, float *room, double *sums)
+static void epilogue_piece(const nncf__map_reduce *pass, size_t channel, size_t offset,
+    size_t count, float *scratch, double *sums)
 {
-    (void)room;
-    const nncf__epilogue e = nncf__block_epilogue(walk->call->block, channel);
-    if (walk->codes) {
-        float zero = (float)nncf__quantizer_zero(walk->quantizer);
-        sums[5] += (double)walk->k->epilogue_codes(
-            count, walk->in[0] + offset, walk->codes + offset, &e, zero);
+    (void)scratch;
+    const nncf__epilogue e = nncf__block_epilogue(pass->call->block, channel);
+    if (pass->codes) {
+        float zero = (float)nncf__quantizer_zero(pass->quantizer);
+        sums[5] += (double)pass->k->epilogue_codes(
+            count, pass->in[0] + offset, pass->codes + offset, &e, zero);
         return;
     }
     sums[5] +=
-        (double)walk->k->epilogue_forward(count, walk->in[0] + offset, walk->out[0] + offset, &e);
+        (double)pass->k->epilogue_forward(count, pass->in[0] + offset, pass->out[0] + offset, &e);
 }
 
 void nncf__epilogue_forward(const nncf__call *call, const float *z)
@@ -197,7 +197,7 @@ void nncf__epilogue_forward(const nncf__call *call, const float *z)
     nncf__quantizer *output = b->quantizers[NNCF__OF_OUTPUT];
     const bool codes = call->y.dtype != NNCF_F32, quantizes = output && !b->observes_output;
     float *y = codes ? NULL : call->y.data;
-    nncf__map_reduce walk = {.planes = b->out_planes,
+    nncf__map_reduce pass = {.planes = b->out_planes,
         .by_channel = b->fq_by_channel,
         .codes = codes ? call->y.data : NULL,
         .piece = epilogue_piece,
@@ -211,33 +211,33 @@ void nncf__epilogue_forward(const nncf__call *call, const float *z)
         start_record(output, &b->out_planes);
     }
     if (call->layer->activation != NNCF_ACTIVATION_NONE || quantizes)
-        nncf__map_reduce_run(context, &walk);
+        nncf__map_reduce_run(context, &pass);
     else if (z != y)
         memcpy(y, z, nncf__planes_count(&b->out_planes) * sizeof *y);
     if (b->observes_output)
         nncf__layer_observe(context, output, &b->out_planes, y);
 }
 
-static void epilogue_backward_piece(const nncf__map_reduce *walk, size_t channel, size_t offset,
-    size_t count, float *room, double *sums)
+static void epilogue_backward_piece(const nncf__map_reduce *pass, size_t channel, size_t offset,
+    size_t count, float *scratch, double *sums)
 {
-    (void)room;
-    const nncf__epilogue e = nncf__block_epilogue(walk->call->block, channel);
-    walk->k->epilogue_backward(
-        count, walk->in[0] + offset, walk->grad + offset, walk->out[0] + offset, &e, 0, 0, sums);
+    (void)scratch;
+    const nncf__epilogue e = nncf__block_epilogue(pass->call->block, channel);
+    pass->k->epilogue_backward(
+        count, pass->in[0] + offset, pass->grad + offset, pass->out[0] + offset, &e, 0, 0, sums);
 }
 
 /* Where batch norm leaves its own. */
-static void keep_sums(const nncf__map_reduce *walk, size_t channel, const double *sums)
+static void keep_sums(const nncf__map_reduce *pass, size_t channel, const double *sums)
 {
-    memcpy(nncf__channels_of(walk->call->layer).sums + 5 * channel, sums, 3 * sizeof *sums);
+    memcpy(nncf__channels_of(pass->call->layer).sums + 5 * channel, sums, 3 * sizeof *sums);
 }
 
 void nncf__epilogue_backward(
     const nncf__call *call, const float *z, const float *dy, float *da, bool adds_later)
 {
     const nncf__block *b = call->block;
-    nncf__map_reduce walk = {.planes = b->out_planes,
+    nncf__map_reduce pass = {.planes = b->out_planes,
         .by_channel = b->fq_by_channel,
         .piece = epilogue_backward_piece,
         .on_result = adds_later ? keep_sums : add_gradient,
@@ -246,7 +246,7 @@ void nncf__epilogue_backward(
         .in = {z, NULL},
         .out = {da, NULL},
         .grad = dy};
-    nncf__map_reduce_run(call->layer->model->context, &walk);
+    nncf__map_reduce_run(call->layer->model->context, &pass);
 }
 
 void nncf__epilogue_add_gradients(const nncf__call *call)

@@ -13,6 +13,7 @@
  */
 #include "base/error.h"
 #include "controller/ctrl.h"
+#include "exec/check.h"
 #include "exec/kind.h"
 #include "formats/deploy/check.h"
 #include "formats/deploy/fold.h"
@@ -70,13 +71,6 @@ static nncf__quantizer *quantizer(const nncf_layer *layer, enum nncf__quantizer_
 
 /* ---- shapes ---- */
 
-static int64_t window_count(
-    int64_t size, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation)
-{
-    int64_t padded = size + 2 * padding, reach = dilation * (kernel - 1) + 1;
-    return size < 0 ? -1 : padded < reach ? 0 : (padded - reach) / stride + 1;
-}
-
 static bool is_mean(const nncf_layer *layer)
 {
     return layer->kind == NNCF__POOL2D &&
@@ -103,9 +97,10 @@ static nncf_status set_shape(
         int64_t in = x->ndim == 4 ? x->shape[2 + i] : 1,
                 dilation = layer->kind == NNCF__CONV2D ? layer->dilation[i] : 1;
         y->shape[2 + i] = is_averaged(layer, i) ? 1
-            : layer->kind == NNCF__ADD || is_mean(layer)
+            : layer->kind == NNCF__ADD || is_mean(layer) || in < 0
             ? in
-            : window_count(in, layer->kernel[i], layer->stride[i], layer->padding[i], dilation);
+            : nncf__window_count(
+                  in, layer->kernel[i], layer->stride[i], layer->padding[i], dilation);
         if (y->ndim == 4 && y->shape[2 + i] == 0)
             return nncf__fail(b->err, NNCF_E_SHAPE, layer->scope,
                 "the kernel is larger than its input: input_shape is too small for this model");
