@@ -4,7 +4,9 @@
  * on (mode, shapes, types, controller, initialization) makes a new one. Counted per layer, in
  * nncf_layer.preparations.
  */
+#include "base/context.h"
 #include "graph/model.h"
+#include "kernels/kernels.h"
 #include "support/fixture.h"
 
 enum {
@@ -173,6 +175,9 @@ START_TEST(a_step_prepares_only_what_is_new)
     set_mode(n, NNCF_MODE_TRAIN); /* each mode has its own */
     expect(n, 2, 2, true, 0);
     set_mode(n, NNCF_MODE_EVAL);
+    expect(n, 2, 2, false, 0);
+    n->context->kernels = nncf__kernels_get(NNCF_ISA_REFERENCE); /* another ISA */
+    expect(n, 2, 1, false, 1);
     expect(n, 2, 2, false, 0);
     free_net(n);
 }
