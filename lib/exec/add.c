@@ -4,8 +4,7 @@
  */
 #include "exec/add.h"
 
-#include "exec/codes.h"
-#include "exec/kind.h"
+#include "exec/call.h"
 #include "exec/map_reduce.h"
 #include "exec/quantize.h"
 #include "graph/block.h"

@@ -3,8 +3,8 @@
 #ifndef NNCF__EXEC_BATCH_NORM_H
 #define NNCF__EXEC_BATCH_NORM_H
 
+#include "exec/call.h"
 #include "exec/channels.h"
-#include "exec/kind.h"
 #include "graph/block.h"
 #include "kernels/kernels.h"
 

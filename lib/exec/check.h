@@ -35,16 +35,6 @@ nncf_status nncf__layer_check_as(
  * elements as it has. */
 nncf_status nncf__layer_check_channels(
     const nncf__quantizer *quantizer, const char *tensor, int64_t channels, nncf_error *err);
-/* Size of one dimension after a window; 0: the window does not fit. */
-static inline int64_t nncf__window_count(
-    int64_t size, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation)
-{
-    const int64_t padded = size + 2 * padding, reach = dilation * (kernel - 1) + 1;
-    return padded < reach ? 0 : (padded - reach) / stride + 1;
-}
-/* out[2], out[3] of a window over the input: a convolution's, a pool's. */
-nncf_status nncf__layer_windows_shape(const nncf_layer *layer, const int64_t dilation[2],
-    const int64_t in[4], int64_t out[4], nncf_error *err);
 /* Shape of the input as (n, c, h, w): (n, c) counts as (n, c, 1, 1), and a linear layer flattens.
  */
 nncf_status nncf__layer_input_shape(

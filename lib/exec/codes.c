@@ -9,8 +9,6 @@
 #include "controller/ctrl.h"
 #include "exec/kind.h"
 #include "graph/model.h"
-#include "kernels/kernels.h"
-#include "kernels/qtensor.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
@@ -115,14 +113,4 @@ int32_t nncf__layer_output_dtype_then(const nncf_layer *layer)
 int32_t nncf_layer_output_dtype(const nncf_layer *layer)
 {
     return layer ? nncf__layer_output_dtype(layer) : NNCF_F32;
-}
-
-const float *nncf__floats_of(
-    const nncf__kernels *k, const nncf__qtensor *x, size_t offset, size_t count, float *scratch)
-{
-    if (x->dtype == NNCF_F32)
-        return (const float *)x->data + offset;
-    const nncf__dequant how = nncf__dequant_of(x, 0, false);
-    k->dequantize(count, (const uint8_t *)x->data + offset, scratch, &how);
-    return scratch;
 }

@@ -3,8 +3,6 @@
 #ifndef NNCF__EXEC_CODES_H
 #define NNCF__EXEC_CODES_H
 
-#include "kernels/kernels.h"
-#include "kernels/qtensor.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/model.h>
@@ -30,10 +28,5 @@ int32_t nncf__layer_output_dtype(const nncf_layer *layer);
 /* The same once ranges are initialized. */
 int32_t nncf__layer_input_dtype_then(const nncf_layer *layer, size_t input);
 int32_t nncf__layer_output_dtype_then(const nncf_layer *layer);
-
-/* Floats [offset, offset + count) of x: where they lie, or what the codes stand for, written to
- * `scratch`. */
-const float *nncf__floats_of(
-    const nncf__kernels *k, const nncf__qtensor *x, size_t offset, size_t count, float *scratch);
 
 #endif

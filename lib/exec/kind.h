@@ -7,8 +7,9 @@
 #ifndef NNCF__EXEC_KIND_H
 #define NNCF__EXEC_KIND_H
 
+#include "exec/call.h"
+#include "graph/block.h"
 #include "graph/model.h"
-#include "kernels/qtensor.h"
 
 #include <nncf/base.h>
 #include <nncf/model.h>
@@ -16,24 +17,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* An output: floats, or codes of the layer's output quantizer. */
-typedef struct nncf__output {
-    void *data;
-    int32_t dtype;
-} nncf__output;
-
-/* One call: a block, and the tensors at hand. */
-typedef struct nncf__call {
-    const nncf__block *block;
-    nncf_layer *layer;
-    /* floats, or codes and what they mean now */
-    nncf__qtensor x[2];
-    /* forward */
-    nncf__output y;
-    /* backward: the gradient, which is used up; where those of the inputs go, NULL: not wanted */
-    float *dy, *dx[2];
-} nncf__call;
 
 typedef struct nncf__kind {
     /* in stripped models */

@@ -3,7 +3,7 @@
 #ifndef NNCF__EXEC_MAP_REDUCE_H
 #define NNCF__EXEC_MAP_REDUCE_H
 
-#include "exec/kind.h"
+#include "exec/call.h"
 #include "graph/block.h"
 #include "kernels/kernels.h"
 #include "quantization/quantizer.h"

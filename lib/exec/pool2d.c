@@ -6,10 +6,9 @@
 #include "exec/pool2d.h"
 
 #include "base/pool.h"
-#include "exec/check.h"
-#include "exec/codes.h"
-#include "exec/kind.h"
+#include "exec/call.h"
 #include "exec/quantize.h"
+#include "exec/window.h"
 #include "graph/block.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"

@@ -3,7 +3,7 @@
 #ifndef NNCF__EXEC_POOL2D_H
 #define NNCF__EXEC_POOL2D_H
 
-#include "exec/kind.h"
+#include "exec/call.h"
 #include "graph/block.h"
 
 #include <nncf/base.h>

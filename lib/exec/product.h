@@ -4,7 +4,7 @@
 #define NNCF__EXEC_PRODUCT_H
 
 #include "conv/conv2d.h"
-#include "exec/kind.h"
+#include "exec/call.h"
 #include "graph/block.h"
 
 #include <nncf/base.h>

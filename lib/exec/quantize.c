@@ -6,8 +6,8 @@
  */
 #include "exec/quantize.h"
 
+#include "exec/call.h"
 #include "exec/channels.h"
-#include "exec/kind.h"
 #include "exec/map_reduce.h"
 #include "graph/block.h"
 #include "graph/model.h"
@@ -171,6 +171,18 @@ void nncf__layer_quantize_backward(nncf_context *context, nncf__quantizer *quant
         .out = {dx, NULL},
         .grad = dy};
     nncf__map_reduce_run(context, &pass);
+}
+
+/* ---- codes that are read as floats ---- */
+
+const float *nncf__floats_of(
+    const nncf__kernels *k, const nncf__qtensor *x, size_t offset, size_t count, float *scratch)
+{
+    if (x->dtype == NNCF_F32)
+        return (const float *)x->data + offset;
+    const nncf__dequant how = nncf__dequant_of(x, 0, false);
+    k->dequantize(count, (const uint8_t *)x->data + offset, scratch, &how);
+    return scratch;
 }
 
 /* ---- the epilogue of a layer without batch norm ---- */

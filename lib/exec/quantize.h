@@ -3,8 +3,10 @@
 #ifndef NNCF__EXEC_QUANTIZE_H
 #define NNCF__EXEC_QUANTIZE_H
 
-#include "exec/kind.h"
+#include "exec/call.h"
 #include "graph/block.h"
+#include "kernels/kernels.h"
+#include "kernels/qtensor.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/context.h>
@@ -26,6 +28,10 @@ void nncf__layer_quantize_backward(nncf_context *context, nncf__quantizer *quant
 /* Let an observing quantizer see x. */
 void nncf__layer_observe(
     nncf_context *context, nncf__quantizer *quantizer, const nncf__planes *planes, const float *x);
+/* Floats [offset, offset + count) of x: where they lie, or what the codes stand for, written to
+ * `scratch`. */
+const float *nncf__floats_of(
+    const nncf__kernels *k, const nncf__qtensor *x, size_t offset, size_t count, float *scratch);
 /* y = quantizer(activation(z)) of a layer without batch norm, y being the call's; z may be y (but
  * not as codes). */
 void nncf__epilogue_forward(const nncf__call *call, const float *z);

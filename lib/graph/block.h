@@ -3,7 +3,7 @@
  * A layer, prepared for calls with tensors of one shape and type: what follows from these, from the
  * mode and from the state of the controller is worked out once, and then only read. What changes
  * from call to call is read through pointers (scales and zero points, which the optimizer moves) or
- * belongs to the call (nncf__call in exec/kind.h: data). exec/block.c prepares.
+ * belongs to the call (nncf__call in exec/call.h: data). exec/block.c prepares.
  */
 #ifndef NNCF__GRAPH_BLOCK_H
 #define NNCF__GRAPH_BLOCK_H

@@ -13,8 +13,8 @@
  */
 #include "base/error.h"
 #include "controller/ctrl.h"
-#include "exec/check.h"
 #include "exec/kind.h"
+#include "exec/window.h"
 #include "formats/deploy/check.h"
 #include "formats/deploy/fold.h"
 #include "formats/onnx/export.h"
