@@ -177,9 +177,9 @@ static void optimize(network *n, nncf_compression_ctrl *ctrl)
         sgd(n->layers[i].weight, n->layers[i].weight_grad, (size_t)(width[i] * width[i + 1]), 0.2f);
         sgd(n->layers[i].bias, n->layers[i].bias_grad, (size_t)width[i + 1], 0.2f);
     }
-    for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(ctrl); i++) {
+    for (size_t i = 0; i < nncf_compression_ctrl_get_parameter_count(ctrl); i++) {
         nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
-        nncf_compression_ctrl_get_parameter(ctrl, i, &p);
+        nncf_compression_ctrl_get_parameter(ctrl, i, &p, NULL);
         sgd(p.data, p.grad, p.count, p.kind == NNCF_PARAMETER_MASK_LOGIT ? 10.0f : 0.01f);
     }
 }
@@ -217,7 +217,7 @@ static nncf_status train(bool own_kernels, double losses[STEPS], nncf_error *err
     nncf_status status = nncf_context_create(NNCF_API_VERSION, &params, &context, err);
     if (status == NNCF_OK)
         status = nncf_config_parse(
-            context, "byo_cblas", config_text, sizeof config_text - 1, &config, err);
+            context, "byo_cblas", config_text, sizeof config_text - 1, NULL, &config, err);
     if (status == NNCF_OK)
         status = nncf_model_create(context, &model, err);
     if (status == NNCF_OK)
@@ -225,7 +225,7 @@ static nncf_status train(bool own_kernels, double losses[STEPS], nncf_error *err
     if (status == NNCF_OK)
         status = nncf_compression_ctrl_create(model, config, &ctrl, err);
     while (status == NNCF_OK &&
-        (status = nncf_compression_ctrl_init_step(ctrl, &more)) == NNCF_OK && more) {
+        (status = nncf_compression_ctrl_init_step(ctrl, &more, NULL)) == NNCF_OK && more) {
         next_batch(&n);
         status = forward(&n, own_kernels);
     }
@@ -233,13 +233,14 @@ static nncf_status train(bool own_kernels, double losses[STEPS], nncf_error *err
         next_batch(&n);
         status = forward(&n, own_kernels);
         losses[step] = cross_entropy(&n);
-        nncf_compression_ctrl_loss(ctrl); /* the same in both runs; what counts is its gradient */
+        if (status == NNCF_OK) /* the loss is the same in both runs; its gradient counts */
+            status = nncf_compression_ctrl_loss_backward(ctrl, NULL, err);
         if (status == NNCF_OK)
             status = backward(&n, own_kernels);
         optimize(&n, ctrl);
-        nncf_compression_ctrl_zero_grad(ctrl);
+        nncf_compression_ctrl_zero_grad(ctrl, NULL);
         if (status == NNCF_OK)
-            status = nncf_compression_ctrl_step(ctrl);
+            status = nncf_compression_ctrl_step(ctrl, NULL);
     }
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);

@@ -68,9 +68,9 @@ static void optimize(nncf_compression_ctrl *ctrl)
     sgd(b1, db1, HIDDEN, 0.1f);
     sgd(w2, dw2, CLASSES * HIDDEN, 0.1f);
     sgd(b2, db2, CLASSES, 0.1f);
-    for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(ctrl); i++) {
+    for (size_t i = 0; i < nncf_compression_ctrl_get_parameter_count(ctrl); i++) {
         nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
-        nncf_compression_ctrl_get_parameter(ctrl, i, &p);
+        nncf_compression_ctrl_get_parameter(ctrl, i, &p, NULL);
         if (!p.frozen) /* mask logits have far to go: from 4.6, that is 99 %, to below 0 */
             sgd(p.data, p.grad, p.count, p.kind == NNCF_PARAMETER_MASK_LOGIT ? 40.0f : 0.01f);
     }
@@ -90,14 +90,14 @@ int main(void)
     nncf_tensor ty = {.data = y, .ndim = 2, .shape = (int64_t[]){BATCH, CLASSES}};
     nncf_tensor tdy = {.data = dy, .ndim = 2, .shape = (int64_t[]){BATCH, CLASSES}};
     int32_t more = 0;
-    double loss = 0.0;
+    double loss = 0.0, compression_loss = 0.0;
 
     for (int i = 0; i < HIDDEN * IN; i++)
         w1[i] = 0.125f * noise();
     for (int i = 0; i < CLASSES * HIDDEN; i++)
         w2[i] = 0.175f * noise();
-    if (nncf_config_parse(NULL, "minimal", config_text, sizeof config_text - 1, &config, &err) !=
-            NNCF_OK ||
+    if (nncf_config_parse(
+            NULL, "minimal", config_text, sizeof config_text - 1, NULL, &config, &err) != NNCF_OK ||
         nncf_model_create(NULL, &model, &err) != NNCF_OK ||
         nncf_model_add_linear(model,
             &(nncf_linear_params){NNCF_PARAMS(nncf_linear_params), .scope = "Net/Linear[fc1]",
@@ -112,7 +112,7 @@ int main(void)
         nncf_compression_ctrl_create(model, config, &ctrl, &err) != NNCF_OK)
         goto end;
 
-    while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK &&
+    while (nncf_compression_ctrl_init_step(ctrl, &more, NULL) == NNCF_OK &&
         more) { /* ranges of the quantizers */
         next_batch();
         nncf_layer_forward(layer[0], &tx, 1, &th, NULL);
@@ -124,17 +124,18 @@ int main(void)
             nncf_layer_forward(layer[0], &tx, 1, &th, NULL);
             nncf_layer_forward(layer[1], &th, 1, &ty, NULL);
             loss = cross_entropy();
-            loss += nncf_compression_ctrl_loss(ctrl);
+            nncf_compression_ctrl_loss_backward(ctrl, &compression_loss, NULL);
+            loss += compression_loss;
             nncf_layer_backward(layer[1], &th, 1, &tdy, &tdh, NULL);
             nncf_layer_backward(layer[0], &tx, 1, &tdh, NULL, NULL);
             optimize(ctrl);
-            nncf_compression_ctrl_zero_grad(ctrl);
-            nncf_compression_ctrl_step(ctrl);
+            nncf_compression_ctrl_zero_grad(ctrl, NULL);
+            nncf_compression_ctrl_step(ctrl, NULL);
         }
-        nncf_compression_ctrl_get_statistics(ctrl, &stats);
+        nncf_compression_ctrl_get_statistics(ctrl, &stats, NULL);
         printf("epoch %d  loss %.4f  sparsity %.3f of %.3f\n", epoch, loss, stats.sparsity,
             stats.sparsity_target);
-        nncf_compression_ctrl_epoch_step(ctrl);
+        nncf_compression_ctrl_epoch_step(ctrl, NULL);
     }
 end:
     if (err.status != NNCF_OK)

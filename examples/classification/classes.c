@@ -52,17 +52,17 @@ static nncf_status parse(const char *text, const char *path, nncf_config **objec
     *list = NULL;
     if (whole == NULL)
         return app_fail(err, NNCF_E_NOMEM, path, "no memory for names of classes");
-    status = nncf_config_parse(NULL, path, whole, strlen(whole), object, err);
+    status = nncf_config_parse(NULL, path, whole, strlen(whole), NULL, object, err);
     free(whole);
     if (status != NNCF_OK)
         return status;
-    status = nncf_config_get_length(*object, "classes", count);
+    status = nncf_config_get_element_count(*object, "classes", count, NULL);
     if (status == NNCF_OK && (*list = calloc(*count + 1, sizeof **list)) == NULL)
         return app_fail(err, NNCF_E_NOMEM, path, "no memory for names of classes");
     for (size_t i = 0; status == NNCF_OK && i < *count; i++) {
         char key[40];
         snprintf(key, sizeof key, "classes[%zu]", i);
-        status = nncf_config_get_string(*object, key, &(*list)[i].name);
+        status = nncf_config_get_string(*object, key, &(*list)[i].name, NULL);
         (*list)[i].label = (int32_t)i;
     }
     if (status != NNCF_OK || *count == 0 || *count > INT32_MAX)

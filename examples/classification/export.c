@@ -51,7 +51,7 @@ static nncf_status write_file(const run *r, const golden *g, nncf_error *err)
         .fold_batch_norm = r->opts->export_fold_batch_norm,
         .input_shape = {0, sample[1], sample[2], sample[3]}, .graph_name = r->name,
         .golden_input = &input, .golden_output = &output};
-    return nncf_export_onnx(r->ctrl, r->opts->export_onnx, &params, err);
+    return nncf_onnx_export(r->ctrl, r->opts->export_onnx, &params, err);
 }
 
 static nncf_status export_onnx(run *r, nncf_error *err)
@@ -65,11 +65,11 @@ static nncf_status export_onnx(run *r, nncf_error *err)
             "%lld images are too many for an export", (long long)wanted);
     g.x = app_floats((size_t)(wanted * g.image));
     g.logits = app_floats((size_t)(wanted * g.outputs));
-    nncf_model_set_mode(net_model(r->network), NNCF_MODE_EVAL);
+    nncf_model_set_mode(net_model(r->network), NNCF_MODE_EVAL, NULL);
     status = g.x != NULL && g.logits != NULL
         ? gather(r, wanted, &g, err)
         : app_fail(err, NNCF_E_NOMEM, NULL, "no memory for images");
-    nncf_model_set_mode(net_model(r->network), NNCF_MODE_TRAIN);
+    nncf_model_set_mode(net_model(r->network), NNCF_MODE_TRAIN, NULL);
     if (status == NNCF_OK)
         status = write_file(r, &g, err);
     if (status == NNCF_OK)

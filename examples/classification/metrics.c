@@ -136,10 +136,11 @@ nncf_status metrics_read_top1(const char *path, double *best, double *last, nncf
         return app_fail_errno(err, path, "open");
     while (status == NNCF_OK && (length = getline(&line, &room, file)) > 0) {
         nncf_config *object; /* a line is a JSON object, and the library has a reader of those */
-        status = nncf_config_parse(NULL, path, line, (size_t)length, &object, err);
+        status = nncf_config_parse(NULL, path, line, (size_t)length, NULL, &object, err);
         if (status != NNCF_OK)
             break;
-        if (nncf_config_get_double(object, "test_top1", &latest) == NNCF_OK && !(latest <= highest))
+        if (nncf_config_get_double(object, "test_top1", &latest, NULL) == NNCF_OK &&
+            !(latest <= highest))
             highest = latest;
         nncf_config_destroy(object);
     }

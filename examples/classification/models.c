@@ -33,6 +33,6 @@ nncf_status models_build(const nncf_config *config, nncf_context *context, const
         *out = n;
         return NNCF_OK;
     }
-    return nncf_config_complain(config, "model",
+    return nncf_config_set_error(config, "model",
         "is not a model of this program: mobilenetv2, resnet18, resnet50, lenet", err);
 }

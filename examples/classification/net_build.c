@@ -196,7 +196,7 @@ static int finish_node(net *n, net_node *node, const char *scope, int a, int b)
     node->inputs[0] = a;
     node->inputs[1] = b;
     node->n_inputs = b == NET_INPUT ? 1 : 2;
-    status = nncf_layer_output_shape(
+    status = nncf_layer_get_output_shape(
         node->layer, x, (size_t)node->n_inputs, node->sample, 4, &node->ndim, &n->error);
     if (status != NNCF_OK) {
         keep_failure(n, status, scope);
@@ -293,8 +293,8 @@ int net_add_sum(net *n, const char *scope, int a, int b, int activation)
     }
     inputs[0] = n->nodes[a].layer;
     inputs[1] = n->nodes[b].layer;
-    status = nncf_model_add_add(n->model,
-        &(nncf_add_params){NNCF_PARAMS(nncf_add_params), .scope = scope, .activation = activation,
+    status = nncf_model_add_sum(n->model,
+        &(nncf_sum_params){NNCF_PARAMS(nncf_sum_params), .scope = scope, .activation = activation,
             .inputs = inputs, .n_inputs = 2},
         &node->layer, &n->error);
     if (status != NNCF_OK) {
@@ -354,7 +354,8 @@ const net_tensor *net_tensors(const net *n, size_t *count)
 const char *net_module_name(const net *n, const char *scope)
 {
     for (int i = 0; i < n->n_nodes; i++)
-        if (n->nodes[i].module != NULL && strcmp(nncf_layer_scope(n->nodes[i].layer), scope) == 0)
+        if (n->nodes[i].module != NULL &&
+            strcmp(nncf_layer_get_scope(n->nodes[i].layer), scope) == 0)
             return n->nodes[i].module;
     return NULL;
 }
@@ -364,7 +365,7 @@ const char *net_scope(const net *n, const char *module, size_t length)
     for (int i = 0; i < n->n_nodes; i++) {
         const char *of = n->nodes[i].module;
         if (of != NULL && strlen(of) == length && memcmp(of, module, length) == 0)
-            return nncf_layer_scope(n->nodes[i].layer);
+            return nncf_layer_get_scope(n->nodes[i].layer);
     }
     return NULL;
 }

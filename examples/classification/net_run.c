@@ -32,7 +32,7 @@ static nncf_status reserve(net *n, int64_t count, nncf_error *err)
     const int64_t capacity = count > n->capacity ? count : n->capacity;
     for (int i = 0; i < n->n_nodes; i++) {
         net_node *node = &n->nodes[i];
-        const int32_t dtype = nncf_layer_output_dtype(node->layer);
+        const int32_t dtype = nncf_layer_get_output_dtype(node->layer);
         const size_t elements = node->count * (size_t)capacity;
         if (node->y != NULL && dtype == node->dtype && capacity == n->capacity)
             continue;
@@ -41,7 +41,7 @@ static nncf_status reserve(net *n, int64_t count, nncf_error *err)
         node->y = dtype == NNCF_F32 ? app_floats(elements) : app_bytes(elements);
         if (node->y == NULL) {
             n->capacity = 0;
-            return app_fail(err, NNCF_E_NOMEM, nncf_layer_scope(node->layer),
+            return app_fail(err, NNCF_E_NOMEM, nncf_layer_get_scope(node->layer),
                 "no memory for the outputs of %lld samples: make the batch smaller",
                 (long long)count);
         }
@@ -151,7 +151,7 @@ static nncf_status node_backward(net *n, net_node *node, const float *x, nncf_er
         dx[k].dtype = NNCF_F32;
         if (wanted &&
             (dx[k].data = pool_take(n, n->nodes[node->inputs[k]].count * (size_t)n->batch)) == NULL)
-            return app_fail(err, NNCF_E_NOMEM, nncf_layer_scope(node->layer),
+            return app_fail(err, NNCF_E_NOMEM, nncf_layer_get_scope(node->layer),
                 "no memory for gradients: make the batch smaller");
     }
     status =

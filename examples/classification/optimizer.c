@@ -160,7 +160,7 @@ static nncf_status add_parameter(optimizer *o, const net *n, optimizer_parameter
 
 static nncf_status add_all(optimizer *o, const net *n, nncf_error *err)
 {
-    size_t n_tensors, n_ctrl = nncf_compression_ctrl_parameter_count(o->ctrl);
+    size_t n_tensors, n_ctrl = nncf_compression_ctrl_get_parameter_count(o->ctrl);
     const net_tensor *tensors = net_tensors(n, &n_tensors);
     const optimizer_settings *s = o->settings;
     double lr = s->n_groups == 0 ? s->base_lr : 1.0;
@@ -181,7 +181,7 @@ static nncf_status add_all(optimizer *o, const net *n, nncf_error *err)
                 err);
     for (size_t i = 0; status == NNCF_OK && i < n_ctrl; i++) {
         nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
-        if ((status = nncf_compression_ctrl_get_parameter(o->ctrl, i, &p)) != NNCF_OK)
+        if ((status = nncf_compression_ctrl_get_parameter(o->ctrl, i, &p, NULL)) != NNCF_OK)
             return app_fail_step(err, status, "nncf_compression_ctrl_get_parameter");
         status = add_parameter(o, n,
             (optimizer_parameter){.name = (char *)(uintptr_t)p.name,
@@ -254,7 +254,8 @@ void optimizer_refresh(optimizer *o)
         optimizer_parameter *p = &o->parameters[i];
         nncf_parameter now = {NNCF_PARAMS(nncf_parameter)};
         if (p->ctrl_index >= 0 &&
-            nncf_compression_ctrl_get_parameter(o->ctrl, (size_t)p->ctrl_index, &now) == NNCF_OK)
+            nncf_compression_ctrl_get_parameter(o->ctrl, (size_t)p->ctrl_index, &now, NULL) ==
+                NNCF_OK)
             p->frozen = now.frozen != 0;
     }
 }

@@ -10,10 +10,11 @@ static char *statistics_text(const run *r)
 {
     size_t needed = 0;
     char *text;
-    nncf_compression_ctrl_statistics_text(r->ctrl, NULL, 0, &needed);
+    nncf_compression_ctrl_format_statistics(r->ctrl, NNCF_FORM_TEXT, NULL, 0, &needed, NULL);
     text = malloc(needed + 1);
     if (text != NULL &&
-        nncf_compression_ctrl_statistics_text(r->ctrl, text, needed, NULL) != NNCF_OK) {
+        nncf_compression_ctrl_format_statistics(
+            r->ctrl, NNCF_FORM_TEXT, text, needed, NULL, NULL) != NNCF_OK) {
         free(text);
         text = NULL;
     }
@@ -25,7 +26,7 @@ nncf_status report_statistics(run *r, int64_t epoch, nncf_error *err)
     FILE *file;
     char *text;
     bool written;
-    if (nncf_config_algorithm_count(r->config) == 0)
+    if (nncf_config_get_algorithm_count(r->config) == 0)
         return NNCF_OK;
     if ((text = statistics_text(r)) == NULL)
         return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for the statistics");
@@ -105,7 +106,7 @@ nncf_status report_summary(const run *r, nncf_error *err)
     double best = NAN, last = NAN;
     char *path;
     nncf_status status = NNCF_OK;
-    if (nncf_config_algorithm_count(r->config) == 0) {
+    if (nncf_config_get_algorithm_count(r->config) == 0) {
         print_places(r);
         return NNCF_OK;
     }
@@ -116,7 +117,7 @@ nncf_status report_summary(const run *r, nncf_error *err)
         return status;
     if (s.struct_size == 0) { /* resumed at its end: no epoch was left to train */
         s = (nncf_statistics){NNCF_PARAMS(nncf_statistics)};
-        if ((status = nncf_compression_ctrl_get_statistics(r->ctrl, &s)) != NNCF_OK)
+        if ((status = nncf_compression_ctrl_get_statistics(r->ctrl, &s, NULL)) != NNCF_OK)
             return app_fail_step(err, status, "statistics");
     }
     if (r->opts->verbose) {

@@ -92,8 +92,9 @@ static nncf_status open_data(run *r, nncf_error *err)
 static bool keeps_zeros(const run *r)
 {
     bool keeps = r->opts->eval;
-    for (size_t i = 0; i < nncf_config_algorithm_count(r->config); i++)
-        keeps = keeps || strcmp(nncf_config_algorithm_name(r->config, i), "const_sparsity") == 0;
+    for (size_t i = 0; i < nncf_config_get_algorithm_count(r->config); i++)
+        keeps =
+            keeps || strcmp(nncf_config_get_algorithm_name(r->config, i), "const_sparsity") == 0;
     return keeps;
 }
 
@@ -141,7 +142,7 @@ nncf_status run_open(const options *o, FILE *output, FILE *errors, run *r, nncf_
 {
     nncf_status status;
     *r = (run){.opts = o, .output = output, .errors = errors};
-    status = nncf_config_load(NULL, o->config, &r->config, err);
+    status = nncf_config_load(NULL, o->config, NULL, &r->config, err);
     if (status == NNCF_OK)
         status = settings_read(r->config, o, &r->set, err);
     if (status == NNCF_OK)
@@ -194,9 +195,9 @@ nncf_status run_initialize(run *r, nncf_error *err)
     int32_t more = 0;
     bool told = false;
     nncf_status status;
-    nncf_model_set_mode(net_model(r->network), NNCF_MODE_TRAIN);
+    nncf_model_set_mode(net_model(r->network), NNCF_MODE_TRAIN, NULL);
     loader_start(r->train_loader, 0);
-    while ((status = nncf_compression_ctrl_init_step(r->ctrl, &more)) == NNCF_OK && more) {
+    while ((status = nncf_compression_ctrl_init_step(r->ctrl, &more, NULL)) == NNCF_OK && more) {
         const batch *b;
         const float *logits;
         if (!told)
@@ -223,7 +224,7 @@ nncf_status run_test(run *r, int64_t max_batches, accuracy *a, nncf_error *err)
 {
     nncf_status status = NNCF_OK;
     *a = (accuracy){0};
-    nncf_model_set_mode(net_model(r->network), NNCF_MODE_EVAL);
+    nncf_model_set_mode(net_model(r->network), NNCF_MODE_EVAL, NULL);
     loader_start(r->test_loader, 0);
     for (int64_t i = 0; max_batches == 0 || i < max_batches; i++) {
         const batch *b;
@@ -239,7 +240,7 @@ nncf_status run_test(run *r, int64_t max_batches, accuracy *a, nncf_error *err)
         a->loss += (double)b->count *
             metrics_cross_entropy(logits, b->labels, b->count, net_outputs(r->network), NULL);
     }
-    nncf_model_set_mode(net_model(r->network), NNCF_MODE_TRAIN);
+    nncf_model_set_mode(net_model(r->network), NNCF_MODE_TRAIN, NULL);
     return status;
 }
 

@@ -12,18 +12,18 @@ static nncf_status judge(const nncf_config *config, const char *path, nncf_statu
 {
     if (status == NNCF_OK || status == NNCF_E_NOTFOUND)
         return NNCF_OK;
-    return nncf_config_complain(config, path, wanted, err);
+    return nncf_config_set_error(config, path, wanted, err);
 }
 
 nncf_status settings_int(
     const nncf_config *config, const char *path, int64_t lowest, int64_t *value, nncf_error *err)
 {
     int64_t n = *value;
-    nncf_status status = nncf_config_get_int(config, path, &n);
+    nncf_status status = nncf_config_get_int(config, path, &n, NULL);
     char wanted[96];
     snprintf(wanted, sizeof wanted, "must be a whole number of at least %lld", (long long)lowest);
     if (status == NNCF_OK && n < lowest)
-        return nncf_config_complain(config, path, wanted, err);
+        return nncf_config_set_error(config, path, wanted, err);
     if ((status = judge(config, path, status, wanted, err)) == NNCF_OK)
         *value = n;
     return status;
@@ -33,11 +33,11 @@ nncf_status settings_double(const nncf_config *config, const char *path, double 
     double highest, double *value, nncf_error *err)
 {
     double x = *value;
-    nncf_status status = nncf_config_get_double(config, path, &x);
+    nncf_status status = nncf_config_get_double(config, path, &x, NULL);
     char wanted[96];
     snprintf(wanted, sizeof wanted, "must be a number from %g to %g", lowest, highest);
     if (status == NNCF_OK && !(x >= lowest && x <= highest))
-        return nncf_config_complain(config, path, wanted, err);
+        return nncf_config_set_error(config, path, wanted, err);
     if ((status = judge(config, path, status, wanted, err)) == NNCF_OK)
         *value = x;
     return status;
@@ -46,7 +46,7 @@ nncf_status settings_double(const nncf_config *config, const char *path, double 
 nncf_status settings_bool(const nncf_config *config, const char *path, bool *value, nncf_error *err)
 {
     int32_t on = *value;
-    nncf_status status = nncf_config_get_bool(config, path, &on);
+    nncf_status status = nncf_config_get_bool(config, path, &on, NULL);
     if ((status = judge(config, path, status, "must be true or false", err)) == NNCF_OK)
         *value = on != 0;
     return status;
@@ -56,7 +56,7 @@ nncf_status settings_text(
     const nncf_config *config, const char *path, const char **value, nncf_error *err)
 {
     const char *text = *value;
-    nncf_status status = nncf_config_get_string(config, path, &text);
+    nncf_status status = nncf_config_get_string(config, path, &text, NULL);
     if ((status = judge(config, path, status, "must be a text in quotes", err)) == NNCF_OK)
         *value = text;
     return status;
@@ -81,7 +81,7 @@ nncf_status settings_choice(const nncf_config *config, const char *path, const c
             used += (size_t)snprintf(
                 wanted + used, sizeof wanted - used, "%s %s", i > 0 ? "," : "", names[i]);
     }
-    return nncf_config_complain(config, path, wanted, err);
+    return nncf_config_set_error(config, path, wanted, err);
 }
 
 /* `input_sample_size` of NNCF 1.0 and 1.1, `input_info` (an object, or an array of one) from 1.2
@@ -95,11 +95,12 @@ static nncf_status read_sample_size(const nncf_config *config, train_settings *s
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         size_t length;
         int32_t type;
-        if (nncf_config_get_type(config, paths[i], &type) != NNCF_OK)
+        if (nncf_config_get_type(config, paths[i], &type, NULL) != NNCF_OK)
             continue;
         if (type != NNCF_CONFIG_ARRAY ||
-            nncf_config_get_length(config, paths[i], &length) != NNCF_OK || length != 4)
-            return nncf_config_complain(
+            nncf_config_get_element_count(config, paths[i], &length, NULL) != NNCF_OK ||
+            length != 4)
+            return nncf_config_set_error(
                 config, paths[i], "must be four sizes, as [1, 3, 224, 224]", err);
         for (int k = 0; k < 4; k++) {
             char path[64];
@@ -109,12 +110,12 @@ static nncf_status read_sample_size(const nncf_config *config, train_settings *s
                 return status;
         }
         if (s->sample_size[1] != 1 && s->sample_size[1] != 3)
-            return nncf_config_complain(config, paths[i], "must have 1 or 3 channels", err);
+            return nncf_config_set_error(config, paths[i], "must have 1 or 3 channels", err);
         if (s->sample_size[2] != s->sample_size[3])
-            return nncf_config_complain(
+            return nncf_config_set_error(
                 config, paths[i], "must be square: height and width alike", err);
         if (s->sample_size[2] > 4096)
-            return nncf_config_complain(
+            return nncf_config_set_error(
                 config, paths[i], "must not be larger than 4096 pixels", err);
         return NNCF_OK;
     }
@@ -132,20 +133,20 @@ static nncf_status read_model(const nncf_config *config, train_settings *s, nncf
     if ((status = settings_text(config, "model", &s->model.name, err)) != NNCF_OK)
         return status;
     if (s->model.name == NULL)
-        return nncf_config_complain(
+        return nncf_config_set_error(
             config, "model", "is required: mobilenetv2, resnet18, resnet50 or lenet", err);
-    if (nncf_config_get_type(config, "model_params", NULL) != NNCF_OK)
+    if (nncf_config_get_type(config, "model_params", NULL, NULL) != NNCF_OK)
         return NNCF_OK;
-    if (nncf_config_get_length(config, "model_params", &length) != NNCF_OK)
-        return nncf_config_complain(config, "model_params", "must be an object", err);
+    if (nncf_config_get_element_count(config, "model_params", &length, NULL) != NNCF_OK)
+        return nncf_config_set_error(config, "model_params", "must be an object", err);
     for (size_t i = 0; i < length; i++) {
         const char *key = NULL;
-        if (nncf_config_get_key(config, "model_params", i, &key) != NNCF_OK)
-            return nncf_config_complain(config, "model_params", "must be an object", err);
+        if (nncf_config_get_key(config, "model_params", i, &key, NULL) != NNCF_OK)
+            return nncf_config_set_error(config, "model_params", "must be an object", err);
         if (strcmp(key, known[0]) != 0 && strcmp(key, known[1]) != 0) {
             char path[160];
             snprintf(path, sizeof path, "model_params.\"%.120s\"", key);
-            return nncf_config_complain(
+            return nncf_config_set_error(
                 config, path, "is not known: there are width_mult and stem_stride", err);
         }
     }
@@ -156,7 +157,7 @@ static nncf_status read_model(const nncf_config *config, train_settings *s, nncf
              config, "model_params.stem_stride", 1, &s->model.stem_stride, err)) != NNCF_OK)
         return status;
     if (s->model.stem_stride > 2)
-        return nncf_config_complain(config, "model_params.stem_stride", "must be 1 or 2", err);
+        return nncf_config_set_error(config, "model_params.stem_stride", "must be 1 or 2", err);
     return NNCF_OK;
 }
 
@@ -189,7 +190,7 @@ static nncf_status read_counts(
             *counts[i].value = counts[i].given;
     }
     if (s->workers > 64)
-        return nncf_config_complain(config, "workers", "must not be more than 64", err);
+        return nncf_config_set_error(config, "workers", "must not be more than 64", err);
     s->seed = o->seed_given ? o->seed : (uint64_t)seed;
     return NNCF_OK;
 }
@@ -255,21 +256,21 @@ static int64_t quantization_bits(const nncf_config *config, size_t index)
     int64_t bits = 8;
     char path[64];
     snprintf(path, sizeof path, "compression[%zu].bits", index);
-    if (nncf_config_get_int(config, path, &bits) == NNCF_OK)
+    if (nncf_config_get_int(config, path, &bits, NULL) == NNCF_OK)
         return bits;
     snprintf(path, sizeof path, "compression[%zu].weights.bits", index);
-    if (nncf_config_get_int(config, path, &bits) == NNCF_OK)
+    if (nncf_config_get_int(config, path, &bits, NULL) == NNCF_OK)
         return bits;
-    if (nncf_config_get_int(config, "compression.bits", &bits) != NNCF_OK)
-        nncf_config_get_int(config, "compression.weights.bits", &bits);
+    if (nncf_config_get_int(config, "compression.bits", &bits, NULL) != NNCF_OK)
+        nncf_config_get_int(config, "compression.weights.bits", &bits, NULL);
     return bits;
 }
 
 char *settings_run_name(const nncf_config *config, const char *model, const char *dataset)
 {
     char *name = app_format("%s_%s", model, dataset);
-    for (size_t i = 0; name != NULL && i < nncf_config_algorithm_count(config); i++) {
-        const char *algorithm = nncf_config_algorithm_name(config, i);
+    for (size_t i = 0; name != NULL && i < nncf_config_get_algorithm_count(config); i++) {
+        const char *algorithm = nncf_config_get_algorithm_name(config, i);
         char *longer;
         if (strcmp(algorithm, "quantization") == 0) {
             int64_t bits = quantization_bits(config, i);

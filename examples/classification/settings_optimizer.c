@@ -13,8 +13,9 @@ static nncf_status read_params(const nncf_config *config, optimizer_settings *p,
     p->beta2 = 0.999;
     p->eps = 1e-8;
     /* NNCF gives SGD a momentum only where the config has no optimizer_params at all. */
-    p->momentum =
-        nncf_config_get_type(config, "optimizer.optimizer_params", NULL) == NNCF_OK ? 0.0 : 0.9;
+    p->momentum = nncf_config_get_type(config, "optimizer.optimizer_params", NULL, NULL) == NNCF_OK
+        ? 0.0
+        : 0.9;
     if (p->type == OPTIMIZER_ADAM) {
         status = settings_double(
             config, "optimizer.optimizer_params.betas[0]", 0.0, 0.9999999, &p->beta1, err);
@@ -34,7 +35,7 @@ static nncf_status read_params(const nncf_config *config, optimizer_settings *p,
     if (status == NNCF_OK)
         status = settings_bool(config, "optimizer.optimizer_params.nesterov", &p->nesterov, err);
     if (status == NNCF_OK && p->nesterov && (p->momentum <= 0.0 || p->dampening != 0.0))
-        status = nncf_config_complain(config, "optimizer.optimizer_params.nesterov",
+        status = nncf_config_set_error(config, "optimizer.optimizer_params.nesterov",
             "needs a momentum and no dampening", err);
     return status;
 }
@@ -45,8 +46,8 @@ static nncf_status read_weight_decay(const nncf_config *config, double *decay, n
 {
     nncf_status status;
     *decay = 1e-4;
-    for (size_t i = 0; i < nncf_config_algorithm_count(config); i++)
-        if (strcmp(nncf_config_algorithm_name(config, i), "rb_sparsity") == 0)
+    for (size_t i = 0; i < nncf_config_get_algorithm_count(config); i++)
+        if (strcmp(nncf_config_get_algorithm_name(config, i), "rb_sparsity") == 0)
             *decay = 0.0;
     status =
         settings_double(config, "optimizer.optimizer_params.weight_decay", 0.0, 1e6, decay, err);
@@ -59,10 +60,10 @@ static nncf_status read_groups(const nncf_config *config, optimizer_settings *p,
 {
     static const char base[] = "optimizer.parameter_groups";
     size_t length;
-    if (nncf_config_get_type(config, base, NULL) != NNCF_OK)
+    if (nncf_config_get_type(config, base, NULL, NULL) != NNCF_OK)
         return NNCF_OK;
-    if (nncf_config_get_length(config, base, &length) != NNCF_OK)
-        return nncf_config_complain(
+    if (nncf_config_get_element_count(config, base, &length, NULL) != NNCF_OK)
+        return nncf_config_set_error(
             config, base, "must be an array of {re, lr, weight_decay}", err);
     if (length == 0)
         return NNCF_OK;
@@ -99,11 +100,12 @@ static nncf_status read_steps(const nncf_config *config, schedule_settings *p, n
     static const char base[] = "optimizer.steps";
     size_t length = 0;
     int32_t type = NNCF_CONFIG_NULL;
-    if (nncf_config_get_type(config, base, &type) != NNCF_OK)
-        return nncf_config_complain(
+    if (nncf_config_get_type(config, base, &type, NULL) != NNCF_OK)
+        return nncf_config_set_error(
             config, "optimizer", "schedule_type multistep needs steps, as [20, 30, 40]", err);
-    if (type != NNCF_CONFIG_ARRAY || nncf_config_get_length(config, base, &length) != NNCF_OK)
-        return nncf_config_complain(
+    if (type != NNCF_CONFIG_ARRAY ||
+        nncf_config_get_element_count(config, base, &length, NULL) != NNCF_OK)
+        return nncf_config_set_error(
             config, base, "must be an array of epochs, as [20, 30, 40]", err);
     p->steps = calloc(length + 1, sizeof *p->steps);
     if (p->steps == NULL)

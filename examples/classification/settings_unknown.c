@@ -65,7 +65,7 @@ static void warn_object(
     const nncf_config *config, const char *path, const char *const *known, FILE *errors)
 {
     const char *key = NULL;
-    for (size_t i = 0; nncf_config_get_key(config, path, i, &key) == NNCF_OK; i++) {
+    for (size_t i = 0; nncf_config_get_key(config, path, i, &key, NULL) == NNCF_OK; i++) {
         const char *meant = nearly(key, known);
         if (meant != NULL)
             fprintf(errors, "warning: %s%s%s: unknown; did you mean %s?\n", path,

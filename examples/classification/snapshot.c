@@ -86,7 +86,10 @@ nncf_status snapshot_save(const char *path, const char *model, const net *n, con
     snprintf(texts[6], sizeof texts[6], "%.17g", lr->plateau_best);
     snprintf(bad, sizeof bad, "%" PRId64, lr->plateau_bad);
     pairs[8].value = bad;
-    status = nncf_checkpoint_save(o->ctrl, path, v.items, v.count, pairs, n_pairs, err);
+    status = nncf_checkpoint_save(o->ctrl, path, v.items, v.count,
+        &(nncf_checkpoint_save_params){
+            NNCF_PARAMS(nncf_checkpoint_save_params), .texts = pairs, .n_texts = n_pairs},
+        err);
     inventory_clear(&v);
     return status;
 }
@@ -94,7 +97,7 @@ nncf_status snapshot_save(const char *path, const char *model, const net *n, con
 static nncf_status copy_classes(
     const nncf_checkpoint *c, const char *path, char **classes, nncf_error *err)
 {
-    const char *text = nncf_checkpoint_text_get(c, "classes");
+    const char *text = nncf_checkpoint_get_text(c, "classes");
     if (text == NULL)
         return NNCF_OK;
     free(*classes);
@@ -107,7 +110,7 @@ static nncf_status copy_classes(
 static nncf_status read_text(
     const nncf_checkpoint *c, const char *path, const char *key, double *value, nncf_error *err)
 {
-    const char *text = nncf_checkpoint_text_get(c, key);
+    const char *text = nncf_checkpoint_get_text(c, key);
     char *end;
     if (text == NULL)
         return app_fail(err, NNCF_E_NOTFOUND, path,
@@ -129,7 +132,7 @@ static nncf_status read_state(const nncf_checkpoint *c, const char *path, optimi
     static const char *const keys[] = {"epoch", "optimizer_steps", "best_top1", "test_top1",
         "plateau_factor", "plateau_best", "plateau_bad"};
     double values[sizeof keys / sizeof *keys];
-    const char *seed = nncf_checkpoint_text_get(c, "seed");
+    const char *seed = nncf_checkpoint_get_text(c, "seed");
     char ours[24];
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         nncf_status status = read_text(c, path, keys[i], &values[i], err);
@@ -156,8 +159,8 @@ static nncf_status read_state(const nncf_checkpoint *c, const char *path, optimi
 static bool holds(const nncf_checkpoint *c, const nncf_checkpoint_tensor *want)
 {
     nncf_tensor t;
-    return nncf_checkpoint_get(c, want->name, &t) == NNCF_OK && t.dtype == want->tensor.dtype &&
-        t.ndim == 1 && t.shape[0] == want->tensor.shape[0];
+    return nncf_checkpoint_get_tensor(c, want->name, &t, NULL) == NNCF_OK &&
+        t.dtype == want->tensor.dtype && t.ndim == 1 && t.shape[0] == want->tensor.shape[0];
 }
 
 /* All arrays. The optimizer's of what another config did not train begin at zero. */
@@ -188,7 +191,7 @@ nncf_status snapshot_resume(nncf_context *context, const char *path, net *n,
         NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = accept_config};
     nncf_checkpoint *c;
     inventory v;
-    nncf_status status = nncf_checkpoint_open(context, path, &c, err);
+    nncf_status status = nncf_checkpoint_open(context, path, NULL, &c, err);
     if (status != NNCF_OK)
         return status;
     status = read_state(c, path, o, lr, state, err);
@@ -197,7 +200,7 @@ nncf_status snapshot_resume(nncf_context *context, const char *path, net *n,
         inventory_clear(&v);
     }
     if (status == NNCF_OK) {
-        status = nncf_checkpoint_restore_with(c, ctrl, &how, err);
+        status = nncf_checkpoint_restore(c, ctrl, &how, NULL, err);
         if (status == NNCF_E_CONFIG && !accept_config) {
             const nncf_error why = *err;
             app_fail(err, status, why.where, "not without --accept-config: %s", why.message);
@@ -211,7 +214,8 @@ nncf_status snapshot_resume(nncf_context *context, const char *path, net *n,
 
 /* What was not loaded, a line each. */
 static void report_weights(const net_tensor *tensors, const nncf_checkpoint_match *matches,
-    size_t count, const nncf_weights_report *r, const char *path, FILE *report)
+    size_t count, const nncf_checkpoint_load_params *p, const nncf_checkpoint_load_report *r,
+    const char *path, FILE *report)
 {
     static const char *const fates[] = {[NNCF_MATCH_MISSING] = "is not in the file",
         [NNCF_MATCH_SHAPE] = "has another shape in the file",
@@ -220,9 +224,9 @@ static void report_weights(const net_tensor *tensors, const nncf_checkpoint_matc
     for (size_t i = 0; i < count; i++)
         if (matches[i].state != NNCF_MATCH_LOADED)
             fprintf(report, "weights: %s %s\n", tensors[i].name, fates[matches[i].state]);
-    for (size_t i = 0; i < r->unexpected && i < r->capacity; i++)
+    for (size_t i = 0; i < r->unexpected && i < p->capacity; i++)
         fprintf(
-            report, "weights: %s of the file has no place in this model\n", r->unexpected_names[i]);
+            report, "weights: %s of the file has no place in this model\n", p->unexpected_names[i]);
     if (r->loaded < count || r->unexpected > 0)
         fprintf(report,
             "weights: %zu of %zu tensors taken from %s; %zu missing, %zu of another shape, %zu not "
@@ -262,9 +266,10 @@ static nncf_status name_as_stripped(const net *n, inventory *v, char **owned, nn
 
 /* The tensors by the file's names of them, and loaded. */
 static nncf_status load_inventory(const nncf_checkpoint *c, const net *n, inventory *v,
-    nncf_checkpoint_match *matches, nncf_weights_report *r, nncf_error *err)
+    const nncf_checkpoint_load_params *p, nncf_checkpoint_match *matches,
+    nncf_checkpoint_load_report *r, nncf_error *err)
 {
-    const bool stripped = nncf_checkpoint_text_get(c, "strip.layers") != NULL;
+    const bool stripped = nncf_checkpoint_get_text(c, "strip.layers") != NULL;
     char **owned = calloc(v->count + 1, sizeof *owned);
     nncf_status status = owned == NULL
         ? app_fail(err, NNCF_E_NOMEM, NULL, "no memory for a list of tensors")
@@ -272,7 +277,7 @@ static nncf_status load_inventory(const nncf_checkpoint *c, const net *n, invent
     if (status == NNCF_OK && stripped)
         status = name_as_stripped(n, v, owned, err);
     if (status == NNCF_OK)
-        status = nncf_checkpoint_load_weights(c, v->items, v->count, matches, r, err);
+        status = nncf_checkpoint_load_weights(c, v->items, v->count, p, matches, r, err);
     for (size_t i = 0; status == NNCF_OK && stripped && i < v->count; i++)
         if (matches[i].state == NNCF_MATCH_MISSING &&
             ends_with(v->items[i].name, ".batch_norm.running_var"))
@@ -289,14 +294,15 @@ nncf_status snapshot_load_weights(nncf_context *context, const char *path, net *
     FILE *report, char **classes, nncf_error *err)
 {
     const char *unexpected[32];
-    nncf_weights_report r = {NNCF_PARAMS(nncf_weights_report), .unexpected_names = unexpected,
-        .capacity = sizeof unexpected / sizeof *unexpected,
+    nncf_checkpoint_load_report r = {NNCF_PARAMS(nncf_checkpoint_load_report)};
+    const nncf_checkpoint_load_params p = {NNCF_PARAMS(nncf_checkpoint_load_params),
+        .unexpected_names = unexpected, .capacity = sizeof unexpected / sizeof *unexpected,
         .masks = keep_zeros ? NNCF_MASKS_APPLY : NNCF_MASKS_LEAVE};
     nncf_checkpoint *c;
     inventory v;
     size_t count;
     const net_tensor *tensors = net_tensors(n, &count);
-    nncf_status status = nncf_checkpoint_open(context, path, &c, err);
+    nncf_status status = nncf_checkpoint_open(context, path, NULL, &c, err);
     if (status == NNCF_E_FORMAT) { /* the library's reason, and what is most often meant */
         const nncf_error why = *err;
         return app_fail(err, status, why.where,
@@ -309,18 +315,18 @@ nncf_status snapshot_load_weights(nncf_context *context, const char *path, net *
     if (matches == NULL)
         status = app_fail(err, NNCF_E_NOMEM, path, "no memory for a list of tensors");
     if (status == NNCF_OK && (status = inventory_make(n, NULL, &v, err)) == NNCF_OK) {
-        status = load_inventory(c, n, &v, matches, &r, err);
+        status = load_inventory(c, n, &v, &p, matches, &r, err);
         inventory_clear(&v);
     }
     if (status == NNCF_E_NOTFOUND)
         status = app_fail(err, NNCF_E_NOTFOUND, path, "%s: has no tensor of this model", path);
-    if (nncf_checkpoint_text_get(c, "nncf.format") != NULL)
+    if (nncf_checkpoint_get_text(c, "nncf.format") != NULL)
         r.unexpected = 0; /* a snapshot of ours: optimizer and masks are in it for --resume */
     *classes = NULL;
     if (status == NNCF_OK)
         status = copy_classes(c, path, classes, err);
     if (status == NNCF_OK)
-        report_weights(tensors, matches, count, &r, path, report);
+        report_weights(tensors, matches, count, &p, &r, path, report);
     free(matches);
     nncf_checkpoint_close(c);
     return status;

@@ -71,7 +71,7 @@ static nncf_status train_step(run *r, const batch *b, double factor, double *ce_
     int64_t classes = net_outputs(r->network);
     nncf_status status;
     net_zero_grad(r->network);
-    nncf_compression_ctrl_zero_grad(r->ctrl);
+    nncf_compression_ctrl_zero_grad(r->ctrl, NULL);
     if ((status = net_forward(r->network, b->x, b->count, &logits, err)) != NNCF_OK)
         return status;
     if ((grad = net_logits_grad(r->network)) == NULL)
@@ -79,12 +79,12 @@ static nncf_status train_step(run *r, const batch *b, double factor, double *ce_
     *ce_loss = metrics_cross_entropy(logits, b->labels, b->count, classes, grad);
     metrics_count(a, logits, b->labels, b->count, classes);
     a->loss += *ce_loss * (double)b->count;
-    *compression_loss = nncf_compression_ctrl_loss(r->ctrl);
+    if ((status = nncf_compression_ctrl_loss_backward(r->ctrl, compression_loss, err)) != NNCF_OK)
+        return status;
     if ((status = net_backward(r->network, b->x, err)) != NNCF_OK)
         return status;
     optimizer_step(r->opt, factor);
-    status = nncf_compression_ctrl_step(r->ctrl);
-    return status == NNCF_OK ? NNCF_OK : app_fail_step(err, status, "nncf_compression_ctrl_step");
+    return nncf_compression_ctrl_step(r->ctrl, err);
 }
 
 /* `limit` steps at most. */
@@ -160,7 +160,7 @@ static nncf_status save_snapshots(const run *r, bool best, nncf_error *err)
 /* Before the first batch of an epoch that follows another one: its level and masks. */
 static nncf_status step_epoch(run *r, nncf_error *err)
 {
-    nncf_status status = nncf_compression_ctrl_epoch_step(r->ctrl);
+    nncf_status status = nncf_compression_ctrl_epoch_step(r->ctrl, NULL);
     if (status != NNCF_OK)
         return app_fail_step(err, status, "nncf_compression_ctrl_epoch_step");
     optimizer_refresh(r->opt);
@@ -171,7 +171,7 @@ static nncf_status step_epoch(run *r, nncf_error *err)
 static nncf_status epoch_is_over(const run *r, bool *over, nncf_error *err)
 {
     nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
-    nncf_status status = nncf_compression_ctrl_get_statistics(r->ctrl, &s);
+    nncf_status status = nncf_compression_ctrl_get_statistics(r->ctrl, &s, NULL);
     if (status != NNCF_OK)
         return app_fail_step(err, status, "statistics");
     *over = s.epoch + 1 == r->state.epoch;
@@ -185,7 +185,7 @@ static nncf_status finish_epoch(run *r, epoch_sums *sums, double factor, bool la
     epoch_metrics m = {
         .epoch = r->state.epoch, .lr = shown_rate(r, factor), .test_top1 = NAN, .test_top5 = NAN};
     bool tested = last || (r->state.epoch + 1) % r->set.test_every_n_epochs == 0, best = false;
-    nncf_status status = nncf_compression_ctrl_get_statistics(r->ctrl, &statistics);
+    nncf_status status = nncf_compression_ctrl_get_statistics(r->ctrl, &statistics, NULL);
     if (status != NNCF_OK)
         return app_fail_step(err, status, "statistics");
     if ((status = report_statistics(r, m.epoch, err)) != NNCF_OK)

@@ -32,7 +32,7 @@ static const char help[] =
     "  plan FILE       the masks and quantizers that it gives a model, and which line decided "
     "each\n"
     "\n"
-    "  --dialect R     read it as NNCF R (1.0 ... 2.17, or seed), whatever its keys say\n"
+    "  --dialect R     read it as NNCF R (1.0 ... 2.17), whatever its keys say\n"
     "  --scopes HOW    scopes without a match: warn, strict, off\n"
     "  --model NAME    for plan: mobilenetv2 (as NNCF 1.0's sample has it), mobilenet_v2, "
     "resnet18, resnet50;\n"
@@ -56,7 +56,7 @@ static void log_line(void *user, int32_t level, const char *line)
 static nncf_status load(nncf_context *context, const options *o, const char *file,
     nncf_config **config, nncf_error *err)
 {
-    return nncf_config_load_as(context, file, &o->params, config, err);
+    return nncf_config_load(context, file, &o->params, config, err);
 }
 
 /* A text as JSON, quotes included. */
@@ -95,15 +95,16 @@ typedef struct mistakes {
     size_t count;
 } mistakes;
 
-static void add_mistake(void *user, const nncf_error *error)
+static int32_t add_mistake(void *user, const nncf_error *error)
 {
     mistakes *m = user;
     if (m->count == sizeof(m->errors) / sizeof(m->errors[0]))
-        return;
+        return 0;
     size_t i = m->count++;
     for (; i > 0 && m->errors[i - 1].offset > error->offset; i--)
         m->errors[i] = m->errors[i - 1];
     m->errors[i] = *error;
+    return 0;
 }
 
 /* One element of check's JSON, without the opening bracket's comma. */
@@ -114,11 +115,11 @@ static void print_check(
     print_json(file);
     printf(", \"valid\": %s", config ? "true" : "false");
     if (config) {
-        print_member("dialect", nncf_config_dialect(config));
+        print_member("dialect", nncf_config_get_dialect(config));
         printf(", \"algorithms\": [");
-        for (size_t i = 0; i < nncf_config_algorithm_count(config); i++) {
+        for (size_t i = 0; i < nncf_config_get_algorithm_count(config); i++) {
             printf("%s", i > 0 ? ", " : "");
-            print_json(nncf_config_algorithm_name(config, i));
+            print_json(nncf_config_get_algorithm_name(config, i));
         }
         printf("], \"supported\": %s", missing->status == NNCF_OK ? "true" : "false");
         if (missing->status != NNCF_OK) {
@@ -142,17 +143,17 @@ static int check(nncf_context *context, const options *o)
     nncf_config_params params = o->params;
     int failed = 0;
     params.report = add_mistake;
-    params.report_user = &wrong;
+    params.user = &wrong;
     if (o->json)
         printf("[");
     for (int i = 0; i < o->n_files; i++) {
         nncf_config *config = NULL;
         nncf_error err = NNCF_ERROR_INIT, missing = NNCF_ERROR_INIT;
         wrong.count = 0;
-        if (nncf_config_load_as(context, o->files[i], &params, &config, &err) != NNCF_OK) {
+        if (nncf_config_load(context, o->files[i], &params, &config, &err) != NNCF_OK) {
             failed = 1;
             if (wrong.count == 0) /* the file cannot be read */
-                add_mistake(&wrong, &err);
+                (void)add_mistake(&wrong, &err);
             for (size_t k = 0; k < wrong.count; k++)
                 fprintf(stderr, "%s\n", wrong.errors[k].message);
         } else if (nncf_config_check_supported(config, &missing) != NNCF_OK) {
@@ -162,7 +163,7 @@ static int check(nncf_context *context, const options *o)
             printf("%s", i > 0 ? ",\n " : "");
             print_check(o->files[i], config, &wrong, &missing);
         } else if (config) {
-            printf("%s: valid, NNCF %s\n", o->files[i], nncf_config_dialect(config));
+            printf("%s: valid, NNCF %s\n", o->files[i], nncf_config_get_dialect(config));
         }
         nncf_config_destroy(config);
     }
@@ -171,21 +172,21 @@ static int check(nncf_context *context, const options *o)
     return failed;
 }
 
-typedef nncf_status text_fn(
-    const nncf_config *config, int32_t form, char *buffer, size_t capacity, size_t *needed);
+typedef nncf_status text_fn(const nncf_config *config, nncf_form form, char *buffer,
+    size_t capacity, size_t *needed, nncf_error *err);
 
-static nncf_status dump(
-    const nncf_config *config, int32_t form, char *buffer, size_t capacity, size_t *needed)
+static nncf_status dump(const nncf_config *config, nncf_form form, char *buffer, size_t capacity,
+    size_t *needed, nncf_error *err)
 {
     (void)form;
-    return nncf_config_dump(config, buffer, capacity, needed);
+    return nncf_config_dump(config, buffer, capacity, needed, err);
 }
 
-static nncf_status migrate(
-    const nncf_config *config, int32_t form, char *buffer, size_t capacity, size_t *needed)
+static nncf_status migrate(const nncf_config *config, nncf_form form, char *buffer, size_t capacity,
+    size_t *needed, nncf_error *err)
 {
     (void)form;
-    return nncf_config_migrate(config, buffer, capacity, needed);
+    return nncf_config_migrate(config, buffer, capacity, needed, err);
 }
 
 /* Print what the library says of one file. */
@@ -201,31 +202,29 @@ static int print_text(nncf_context *context, const options *o, text_fn *text_of)
         fprintf(stderr, "%s\n", err.message);
         return 1;
     }
-    int32_t form = o->json ? NNCF_CONFIG_FORM_JSON : NNCF_CONFIG_FORM_TEXT;
-    status = text_of(config, form, NULL, 0, &needed);
-    char *text = status == NNCF_E_LIMIT ? malloc(needed) : NULL;
+    nncf_form form = o->json ? NNCF_FORM_JSON : NNCF_FORM_TEXT;
+    status = text_of(config, form, NULL, 0, &needed, &err);
+    char *text = status == NNCF_E_BUFFER ? malloc(needed) : NULL;
     if (text)
-        status = text_of(config, form, text, needed, NULL);
+        status = text_of(config, form, text, needed, NULL, &err);
     if (text && status == NNCF_OK)
         fputs(text, stdout);
     else
         fprintf(stderr, "nncf-config: %s\n",
-            text || status != NNCF_E_LIMIT ? nncf_status_name(status) : "no memory");
+            text || status != NNCF_E_BUFFER ? err.message : "no memory");
     free(text);
     nncf_config_destroy(config);
     return status == NNCF_OK ? 0 : 1;
 }
 
-/* Print the plan; NNCF_E_LIMIT when there is no memory for its text. */
-static nncf_status print_plan(const nncf_plan *plan, bool json)
+static nncf_status print_plan(const nncf_plan *plan, bool json, nncf_error *err)
 {
-    nncf_status (*text_of)(const nncf_plan *, char *, size_t, size_t *) =
-        json ? nncf_plan_json : nncf_plan_text;
+    const nncf_form form = json ? NNCF_FORM_JSON : NNCF_FORM_TEXT;
     size_t needed = 0;
-    nncf_status status = text_of(plan, NULL, 0, &needed);
-    char *text = status == NNCF_E_LIMIT ? malloc(needed) : NULL;
+    nncf_status status = nncf_plan_format(plan, form, NULL, 0, &needed, err);
+    char *text = status == NNCF_E_BUFFER ? malloc(needed) : NULL;
     if (text)
-        status = text_of(plan, text, needed, NULL);
+        status = nncf_plan_format(plan, form, text, needed, NULL, err);
     if (text && status == NNCF_OK)
         fputs(text, stdout);
     free(text);
@@ -243,7 +242,8 @@ static int plan(nncf_context *context, const options *o)
     if (o->n_files != 1)
         return complain("plan takes one file", "");
     nncf_status status = load(context, o, o->files[0], &config, &err);
-    if (status == NNCF_OK && !name && nncf_config_get_string(config, "model", &name) != NNCF_OK) {
+    if (status == NNCF_OK && !name &&
+        nncf_config_get_string(config, "model", &name, NULL) != NNCF_OK) {
         nncf_config_destroy(config);
         return complain(
             "the config names no \"model\": say with --model which, one of: ", models_names);
@@ -260,7 +260,7 @@ static int plan(nncf_context *context, const options *o)
     if (status == NNCF_OK)
         status = nncf_plan_create(model, config, &made, &err);
     if (status == NNCF_OK)
-        status = print_plan(made, o->json);
+        status = print_plan(made, o->json, &err);
     if (status != NNCF_OK)
         fprintf(stderr, "%s\n", err.message[0] ? err.message : nncf_status_name(status));
     nncf_plan_destroy(made);

@@ -65,11 +65,11 @@ static nncf_layer *add_sum(
     builder *b, const char *scope, const char *activation, nncf_layer *first, nncf_layer *second)
 {
     nncf_layer *layer = NULL, *const inputs[] = {first, second};
-    const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = scope,
+    const nncf_sum_params p = {NNCF_PARAMS(nncf_sum_params), .scope = scope,
         .activation = activation ? NNCF_ACTIVATION_RELU : NNCF_ACTIVATION_NONE,
         .activation_scope = activation, .inputs = inputs, .n_inputs = 2};
     if (b->status == NNCF_OK)
-        b->status = nncf_model_add_add(b->model, &p, &layer, b->err);
+        b->status = nncf_model_add_sum(b->model, &p, &layer, b->err);
     return layer;
 }
 

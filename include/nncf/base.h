@@ -5,14 +5,42 @@
  *
  * Conventions of the whole API
  *  - Every call that can fail returns an ::nncf_status: 0 is success, negative values are errors.
- *  - Functions that can report details take an optional, caller-owned ::nncf_error as their last
- * argument.
+ *    It takes an optional, caller-owned ::nncf_error as its last argument, which names the place
+ *    and the cure.
+ *  - Arguments come in this order: the object, inputs, parameters (nullable: all defaults),
+ *    outputs, err.
  *  - On failure outputs are untouched and the object is as it was before, unless the function's
- * comment says otherwise.
+ *    comment says otherwise.
  *  - `x_destroy(NULL)` does nothing.
  *  - What a function creates, opens, loads or parses belongs to the caller; other returned pointers
- * are borrowed.
+ *    are borrowed.
  *  - The library never prints, exits, aborts or calls setlocale.
+ *
+ * Names
+ *  - `nncf_<object>_<verb>` does something. `nncf_<object>_get_<noun>` looks something up or fills
+ *    it in, and changes nothing; `nncf_<object>_get_<noun>_count` is the number of such things. A
+ *    getter that cannot fail returns its value: NULL, 0 or -1 for a NULL object and behind the end.
+ *  - Enumerated values are of an int32_t typedef, ::nncf_status or nncf_mode, whose enumerators
+ *    share a prefix.
+ *  - Structs that begin with `struct_size` are parameters or results, and grow at their end in
+ *    later releases. `reserved` members must be 0. In a parameter struct a member of 0 or NULL
+ *    stands for the documented default.
+ *
+ * Numbers
+ *  - Numbers of objects and of elements of an array in memory are size_t; sizes of tensors, numbers
+ *    of weights, epochs and steps int64_t; bytes in results uint64_t.
+ *  - Text goes to a buffer of the caller's: `buffer` (NULL if capacity is 0), `capacity`, `needed`
+ *    (nullable: the bytes of the whole text, its NUL included). If it does not fit, the call
+ * returns
+ *    ::NNCF_E_BUFFER, and what fits is there, with a NUL. What exists as text and as JSON is one
+ *    function with an ::nncf_form.
+ *
+ * Callbacks
+ *  - Their first argument is `user`, the member of that name beside the callback (with a prefix
+ *    where a struct has several callbacks).
+ *  - Those that deliver or receive something return int32_t: 0 goes on, anything else stops. A
+ *    stopped call returns ::NNCF_E_CALLBACK unless its comment says otherwise. alloc, free, log and
+ *    parallel_for cannot stop a call.
  */
 #ifndef NNCF_BASE_H
 #define NNCF_BASE_H
@@ -50,10 +78,11 @@ NNCF_BEGIN_DECLS
 /** Patch version of the headers. @since 0.1 */
 #define NNCF_VERSION_PATCH 0
 
-/** What a program was compiled against; pass it to nncf_context_create() so that a mismatch fails
- * at the first call. */
-#define NNCF_API_VERSION                                                                           \
-    ((uint32_t)((NNCF_VERSION_MAJOR << 16) | (NNCF_VERSION_MINOR << 8) | NNCF_VERSION_PATCH))
+/**
+ * What a program was compiled against: 0xMMmmpp for major, minor and patch. Pass it to
+ * nncf_context_create() so that a mismatch fails at the first call. @since 0.1
+ */
+#define NNCF_API_VERSION 0x000100
 
 /** 0 on success, otherwise one of the negative NNCF_E_ values. @since 0.1 */
 typedef int32_t nncf_status;
@@ -78,7 +107,8 @@ typedef int32_t nncf_status;
     X(NNCF_E_VERSION, -12, "headers, library or file are of incompatible versions")                \
     X(NNCF_E_UNSUPPORTED, -13, "valid, but this release of the library does not have it")          \
     X(NNCF_E_CALLBACK, -14, "a callback of the caller reported a failure")                         \
-    X(NNCF_E_INTERNAL, -15, "a defect of the library: please report it")
+    X(NNCF_E_INTERNAL, -15, "a defect of the library: please report it")                           \
+    X(NNCF_E_BUFFER, -16, "the caller's buffer is too small")
 
 enum {
 #define NNCF_STATUS_ENUM(name, value, text) name = (value),
@@ -98,7 +128,7 @@ typedef struct nncf_error {
     /** sizeof(nncf_error), set by NNCF_ERROR_INIT */
     size_t struct_size;
     /** the status that the call returned */
-    int32_t status;
+    nncf_status status;
     /** errno of the failed system call, or 0 */
     int32_t os_errno;
     /** byte in the input where it was noticed, or 0 */
@@ -130,6 +160,17 @@ typedef struct nncf_error {
  * (-Wno-missing-field-initializers, or the form above). @since 0.1
  */
 #define NNCF_PARAMS(type) .struct_size = sizeof(type)
+
+/** Form of a text: one of NNCF_FORM_.... @since 0.1 */
+typedef int32_t nncf_form;
+/** Values of nncf_form. @since 0.1 */
+enum {
+    /** for people */
+    NNCF_FORM_TEXT = 0,
+    /** for programs */
+    NNCF_FORM_JSON = 1,
+    NNCF_FORM_SENTINEL = 0x7fffffff
+};
 
 /**
  * @brief Version of the library that is running, as NNCF_API_VERSION is composed.

@@ -17,7 +17,8 @@
 #define NNCF_CHECKPOINT_H
 
 #include <nncf/base.h>
-#include <nncf/compression.h>
+#include <nncf/context.h>
+#include <nncf/ctrl.h>
 #include <nncf/tensor.h>
 
 NNCF_BEGIN_DECLS
@@ -41,92 +42,59 @@ typedef struct nncf_checkpoint_text {
     const char *value;
 } nncf_checkpoint_text;
 
-/**
- * @brief Write a snapshot: to a temporary file in the same folder, fsync, rename, fsync of the
- * folder. On failure the old file is still there, and the temporary one is not; only when the
- * folder cannot be synced at the end is the new file in place, and the message says so.
- * @param ctrl nullable: its state is saved too
- * @param path file to write; what is there already must be a regular file, not a link or a device;
- *   the new file has its mode, and its owner and group as far as the process may set them
- * @param tensors the caller's tensors (weights, batch norm, optimizer state), n_tensors of them
- * @param n_tensors length of tensors
- * @param texts nullable, n_texts pairs
- * @param n_texts length of texts
- * @param[out] err nullable
- * @return NNCF_OK; NNCF_E_IO (os_errno set), NNCF_E_STATE the controller's model is gone,
- * NNCF_E_ARG, NNCF_E_NOMEM
- * @par Threads the tensors must not change during the call.
- * @since 0.1
- */
-NNCF_API nncf_status nncf_checkpoint_save(const nncf_compression_ctrl *ctrl, const char *path,
-    const nncf_checkpoint_tensor *tensors, size_t n_tensors, const nncf_checkpoint_text *texts,
-    size_t n_texts, nncf_error *err);
-
-/** @brief Everything that a snapshot can be made of and where it goes. @since 0.1 */
+/** @brief What else goes into a snapshot, and where it goes. @since 0.1 */
 typedef struct nncf_checkpoint_save_params {
     /** NNCF_PARAMS(nncf_checkpoint_save_params) */
     size_t struct_size;
-    /** nullable: its state is saved too */
-    const nncf_compression_ctrl *ctrl;
-    /** the file, as in nncf_checkpoint_save(); or NULL and `write` */
-    const char *path;
-    /** the caller's tensors */
-    const nncf_checkpoint_tensor *tensors;
-    /** length of tensors */
-    size_t n_tensors;
     /** pairs for `__metadata__` */
     const nncf_checkpoint_text *texts;
     /** length of texts */
     size_t n_texts;
     /** Nullable: an opened snapshot, of which all tensors and texts are written too that are
-       neither among those above nor the controller's. So a program keeps what it does not know. */
+       neither among the caller's nor the controller's. So a program keeps what it does not know. */
     const nncf_checkpoint *carry;
-    /** Instead of path: takes all `size` bytes and returns 0; anything else: a failure. Called a
+    /** Instead of a path: takes all `size` bytes and returns 0; anything else: a failure. Called a
        few times, in the order of the file. */
     int32_t (*write)(void *user, const void *data, size_t size);
     /** first argument of write */
     void *user;
     /**
-     * 1, with path: what was at path stays, as "<path>.previous" (a hard link); at every moment
+     * 1, with a path: what was at path stays, as "<path>.previous" (a hard link); at every moment
      * there is a whole snapshot at path. Default 0
      */
     int32_t keep_previous;
     /** must be 0 */
-    int32_t padding;
+    int32_t reserved;
 } nncf_checkpoint_save_params;
 
 /**
- * @brief Write a snapshot as nncf_checkpoint_save() does, with the choices of `params`.
- * @param params what to write, and where
+ * @brief Write a snapshot: to a temporary file in the same folder, fsync, rename, fsync of the
+ * folder. On failure the old file is still there, and the temporary one is not; only when the
+ * folder cannot be synced at the end is the new file in place, and the message says so.
+ * @param ctrl nullable: its state is saved too
+ * @param path file to write, or NULL and nncf_checkpoint_save_params::write; what is there already
+ * must be a regular file, not a link or a device; the new file has its mode, and its owner and
+ * group as far as the process may set them
+ * @param tensors the caller's tensors (weights, batch norm, optimizer state), n_tensors of them
+ * @param n_tensors length of tensors
+ * @param params nullable
  * @param[out] err nullable
- * @return as nncf_checkpoint_save(); NNCF_E_CALLBACK write reported a failure
+ * @return NNCF_OK; NNCF_E_IO (os_errno set), NNCF_E_STATE the controller's model is gone,
+ * NNCF_E_ARG, NNCF_E_NOMEM, NNCF_E_CALLBACK write reported a failure
+ * @par Threads the tensors must not change during the call.
  * @since 0.1
  */
-NNCF_API nncf_status nncf_checkpoint_save_with(
+NNCF_API nncf_status nncf_checkpoint_save(const nncf_compression_ctrl *ctrl, const char *path,
+    const nncf_checkpoint_tensor *tensors, size_t n_tensors,
     const nncf_checkpoint_save_params *params, nncf_error *err);
 
-/**
- * @brief Open a snapshot and check all of its header. Any safetensors file opens, also one that
- * this library did not write.
- * @param context nullable
- * @param path file to read
- * @param[out] checkpoint close with nncf_checkpoint_close()
- * @param[out] err nullable
- * @return NNCF_OK; NNCF_E_IO; NNCF_E_FORMAT damaged or not safetensors; NNCF_E_VERSION written by a
- * newer library; NNCF_E_NOMEM; NNCF_E_ARG
- * @since 0.1
- */
-NNCF_API nncf_status nncf_checkpoint_open(
-    nncf_context *context, const char *path, nncf_checkpoint **checkpoint, nncf_error *err);
-
-/** @brief Where a snapshot comes from. @since 0.1 */
+/** @brief A snapshot that does not come from a file. @since 0.1 */
 typedef struct nncf_checkpoint_open_params {
     /** NNCF_PARAMS(nncf_checkpoint_open_params) */
     size_t struct_size;
-    /** the file; or NULL and `read` with `size` */
-    const char *path;
-    /** Puts up to `size` bytes into data and returns how many; 0: the end, negative: a failure. */
-    int64_t (*read)(void *user, void *data, size_t size);
+    /** Puts up to `size` bytes into data, sets n_read to their number (0: the end) and returns 0;
+       anything else: a failure. */
+    int32_t (*read)(void *user, void *data, size_t size, size_t *n_read);
     /** first argument of read */
     void *user;
     /** bytes that read will deliver: no more memory is taken than these justify */
@@ -134,16 +102,20 @@ typedef struct nncf_checkpoint_open_params {
 } nncf_checkpoint_open_params;
 
 /**
- * @brief Open a snapshot from a file or a stream.
+ * @brief Open a snapshot and check all of its header. Any safetensors file opens, also one that
+ * this library did not write.
  * @param context nullable
- * @param params where it comes from
+ * @param path file to read, or NULL and nncf_checkpoint_open_params::read
+ * @param params nullable
  * @param[out] checkpoint close with nncf_checkpoint_close()
  * @param[out] err nullable
- * @return as nncf_checkpoint_open(); NNCF_E_CALLBACK read reported a failure
+ * @return NNCF_OK; NNCF_E_IO; NNCF_E_FORMAT damaged or not safetensors; NNCF_E_VERSION written by a
+ * newer library; NNCF_E_CALLBACK read reported a failure; NNCF_E_NOMEM; NNCF_E_ARG
  * @since 0.1
  */
-NNCF_API nncf_status nncf_checkpoint_open_with(nncf_context *context,
+NNCF_API nncf_status nncf_checkpoint_open(nncf_context *context, const char *path,
     const nncf_checkpoint_open_params *params, nncf_checkpoint **checkpoint, nncf_error *err);
+
 /**
  * @brief Close a snapshot; views from it end. NULL is fine.
  * @param checkpoint nullable
@@ -157,7 +129,7 @@ NNCF_API void nncf_checkpoint_close(nncf_checkpoint *checkpoint);
  * @return the number; 0 for NULL
  * @since 0.1
  */
-NNCF_API size_t nncf_checkpoint_count(const nncf_checkpoint *checkpoint);
+NNCF_API size_t nncf_checkpoint_get_tensor_count(const nncf_checkpoint *checkpoint);
 /**
  * @brief Name of tensor `index` (file order); NULL past the end. Borrowed.
  * @param checkpoint nullable
@@ -165,18 +137,20 @@ NNCF_API size_t nncf_checkpoint_count(const nncf_checkpoint *checkpoint);
  * @return borrowed; NULL past the end
  * @since 0.1
  */
-NNCF_API const char *nncf_checkpoint_name(const nncf_checkpoint *checkpoint, size_t index);
+NNCF_API const char *nncf_checkpoint_get_tensor_name(
+    const nncf_checkpoint *checkpoint, size_t index);
 /**
  * @brief A view of a tensor's bytes and shape; both are borrowed until close; read only.
  * @param checkpoint an open snapshot
  * @param name name of the tensor
  * @param[out] tensor the view
+ * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_NOTFOUND; NNCF_E_DTYPE an element type that nncf_tensor does not have;
  * NNCF_E_LIMIT more than NNCF_MAX_NDIM dimensions; NNCF_E_ARG
  * @since 0.1
  */
-NNCF_API nncf_status nncf_checkpoint_get(
-    const nncf_checkpoint *checkpoint, const char *name, nncf_tensor *tensor);
+NNCF_API nncf_status nncf_checkpoint_get_tensor(
+    const nncf_checkpoint *checkpoint, const char *name, nncf_tensor *tensor, nncf_error *err);
 /**
  * @brief A text of `__metadata__`, or NULL. Borrowed.
  * @param checkpoint an open snapshot
@@ -184,7 +158,7 @@ NNCF_API nncf_status nncf_checkpoint_get(
  * @return borrowed; NULL when there is none
  * @since 0.1
  */
-NNCF_API const char *nncf_checkpoint_text_get(const nncf_checkpoint *checkpoint, const char *key);
+NNCF_API const char *nncf_checkpoint_get_text(const nncf_checkpoint *checkpoint, const char *key);
 
 /**
  * @brief Copy tensors out of a snapshot: every one of `tensors` is filled from the tensor of its
@@ -202,25 +176,7 @@ NNCF_API const char *nncf_checkpoint_text_get(const nncf_checkpoint *checkpoint,
 NNCF_API nncf_status nncf_checkpoint_read(const nncf_checkpoint *checkpoint,
     const nncf_checkpoint_tensor *tensors, size_t n_tensors, nncf_error *err);
 
-/**
- * @brief Put a controller into the state that was saved: logits, masks, ranges, counters,
- * schedulers. Initialization is not run again.
- *
- * The config must be the same in its canonical `compression` part; otherwise the message says what
- * differs, by key path, and nothing is changed. What does not fit into the message is in the log
- * (level error).
- * @param checkpoint an open snapshot
- * @param ctrl of a model with the same layers
- * @param[out] err nullable
- * @return NNCF_OK; NNCF_E_CONFIG another config; NNCF_E_NOTFOUND the snapshot has no controller's
- * state, or lacks tensors; NNCF_E_SHAPE; NNCF_E_DTYPE; NNCF_E_FORMAT counters that make no sense;
- * NNCF_E_STATE the model is gone; NNCF_E_NOMEM; NNCF_E_ARG
- * @since 0.1
- */
-NNCF_API nncf_status nncf_checkpoint_restore(
-    const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl, nncf_error *err);
-
-/** @brief What nncf_checkpoint_restore_with() took over and what it did not. @since 0.1 */
+/** @brief What nncf_checkpoint_restore() took over and what it did not. @since 0.1 */
 typedef struct nncf_checkpoint_restore_report {
     /** NNCF_PARAMS(nncf_checkpoint_restore_report) */
     size_t struct_size;
@@ -240,7 +196,7 @@ typedef struct nncf_checkpoint_restore_report {
        nncf_compression_ctrl_init_step() loop is to run. The ranges that were taken stay. */
     int32_t initialization_needed;
     /** 0 */
-    int32_t padding;
+    int32_t reserved;
 } nncf_checkpoint_restore_report;
 
 /** @brief How to restore. @since 0.1 */
@@ -262,23 +218,31 @@ typedef struct nncf_checkpoint_restore_params {
      */
     int32_t accept_config;
     /** must be 0 */
-    int32_t padding;
-    /** nullable: filled on success; its struct_size must be set */
-    nncf_checkpoint_restore_report *report;
+    int32_t reserved;
 } nncf_checkpoint_restore_params;
 
 /**
- * @brief As nncf_checkpoint_restore(), with the choices of `params` (nullable).
+ * @brief Put a controller into the state that was saved: logits, masks, ranges, counters,
+ * schedulers. Initialization is not run again.
+ *
+ * The config must be the same in its canonical `compression` part, unless
+ * nncf_checkpoint_restore_params::accept_config says otherwise; else the message says what
+ * differs, by key path, and nothing is changed. What does not fit into the message is in the log
+ * (level error).
  * @param checkpoint an open snapshot
  * @param ctrl of a model with the same layers
- * @param params nullable: all defaults
+ * @param params nullable
+ * @param[out] report nullable: filled on success; its struct_size must be set
  * @param[out] err nullable
- * @return as nncf_checkpoint_restore(); with accept_config NNCF_E_NOTFOUND the snapshot is of
- * another model, and NNCF_E_SHAPE a mask is for a weight of another size
+ * @return NNCF_OK; NNCF_E_CONFIG another config; NNCF_E_NOTFOUND the snapshot has no controller's
+ * state, lacks tensors, or with accept_config is of another model; NNCF_E_SHAPE; NNCF_E_DTYPE;
+ * NNCF_E_FORMAT counters that make no sense; NNCF_E_STATE the model is gone; NNCF_E_NOMEM;
+ * NNCF_E_ARG
  * @since 0.1
  */
-NNCF_API nncf_status nncf_checkpoint_restore_with(const nncf_checkpoint *checkpoint,
-    nncf_compression_ctrl *ctrl, const nncf_checkpoint_restore_params *params, nncf_error *err);
+NNCF_API nncf_status nncf_checkpoint_restore(const nncf_checkpoint *checkpoint,
+    nncf_compression_ctrl *ctrl, const nncf_checkpoint_restore_params *params,
+    nncf_checkpoint_restore_report *report, nncf_error *err);
 
 /**
  * @brief Names of the tensors in a snapshot that belong neither to `tensors` nor to the controller.
@@ -289,13 +253,16 @@ NNCF_API nncf_status nncf_checkpoint_restore_with(const nncf_checkpoint *checkpo
  * @param[out] names nullable; the first `capacity` names in file order; borrowed from the snapshot
  * @param capacity length of names
  * @param[out] count how many there are
+ * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the controller's model is gone; NNCF_E_NOMEM
  * @since 0.1
  */
-NNCF_API nncf_status nncf_checkpoint_unknown(const nncf_checkpoint *checkpoint,
+NNCF_API nncf_status nncf_checkpoint_get_unknown_names(const nncf_checkpoint *checkpoint,
     const nncf_compression_ctrl *ctrl, const nncf_checkpoint_tensor *tensors, size_t n_tensors,
-    const char **names, size_t capacity, size_t *count);
+    const char **names, size_t capacity, size_t *count, nncf_error *err);
 
+/** Result of a search by name: one of NNCF_MATCH_.... @since 0.1 */
+typedef int32_t nncf_match_state;
 /** What nncf_checkpoint_load_weights() did with a tensor. @since 0.1 */
 enum {
     /** its values are the file's */
@@ -316,11 +283,13 @@ typedef struct nncf_checkpoint_match {
     /** its name in the file, borrowed from the snapshot; NULL: missing */
     const char *source;
     /** NNCF_MATCH_... */
-    int32_t state;
+    nncf_match_state state;
     /** 0 */
-    int32_t padding;
+    int32_t reserved;
 } nncf_checkpoint_match;
 
+/** Handling of masks in a file: one of NNCF_MASKS_.... @since 0.1 */
+typedef int32_t nncf_mask_policy;
 /** What nncf_checkpoint_load_weights() does with the sparsity masks in a file. @since 0.1 */
 enum {
     /** Masked weights are loaded as 0: the model that the file's owner evaluated. A const_sparsity
@@ -332,40 +301,44 @@ enum {
     NNCF_MASKS_SENTINEL = 0x7fffffff
 };
 
-/** @brief Counts of nncf_checkpoint_load_weights(). @since 0.1 */
-typedef struct nncf_weights_report {
-    /** NNCF_PARAMS(nncf_weights_report) */
+/** @brief How nncf_checkpoint_load_weights() loads. @since 0.1 */
+typedef struct nncf_checkpoint_load_params {
+    /** NNCF_PARAMS(nncf_checkpoint_load_params) */
     size_t struct_size;
     /**
-     * in, nullable: where the first `capacity` names go that nothing asked for, in file order;
-     * borrowed from the snapshot
+     * nullable: where the first `capacity` names go that nothing asked for, in file order; borrowed
+     * from the snapshot
      */
     const char **unexpected_names;
-    /** in: length of unexpected_names */
+    /** length of unexpected_names */
     size_t capacity;
-    /** out: tensors by their NNCF_MATCH_... state */
+    /** NNCF_MASKS_...; default NNCF_MASKS_APPLY */
+    nncf_mask_policy masks;
+    /** must be 0 */
+    int32_t reserved;
+} nncf_checkpoint_load_params;
+
+/** @brief Counts of nncf_checkpoint_load_weights(). @since 0.1 */
+typedef struct nncf_checkpoint_load_report {
+    /** NNCF_PARAMS(nncf_checkpoint_load_report) */
+    size_t struct_size;
+    /** tensors whose values are the file's */
     size_t loaded;
-    /** out */
+    /** tensors that the file does not have */
     size_t missing;
-    /** out */
+    /** tensors that the file has in another shape */
     size_t wrong_shape;
-    /** out */
+    /** tensors that the file has in a type that is not converted */
     size_t wrong_type;
-    /** out */
+    /** tensors that several of the file match, none of them exactly */
     size_t ambiguous;
-    /**
-     * out: tensors of the file that nothing asked for; PyTorch's num_batches_tracked is not counted
-     */
+    /** tensors of the file that nothing asked for; PyTorch's num_batches_tracked is not counted */
     size_t unexpected;
-    /** in: NNCF_MASKS_... Default NNCF_MASKS_APPLY */
-    int32_t masks;
-    /** 0 */
-    int32_t padding;
-    /** out: weights that were loaded with the zeros of their masks */
+    /** weights that were loaded with the zeros of their masks */
     size_t masks_applied;
-    /** out: weights that have a mask in the file and were loaded without it */
+    /** weights that have a mask in the file and were loaded without it */
     size_t masks_left;
-} nncf_weights_report;
+} nncf_checkpoint_load_report;
 
 /**
  * @brief Fill tensors from a third-party safetensors file, by name, as NNCF's samples load
@@ -388,8 +361,9 @@ typedef struct nncf_weights_report {
  * @param checkpoint an open snapshot
  * @param tensors the caller's tensors; those that are found are overwritten
  * @param n_tensors length of tensors
+ * @param params nullable
  * @param[out] matches nullable, n_tensors of them
- * @param[in,out] report nullable
+ * @param[out] report nullable; its struct_size must be set
  * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_NOTFOUND no tensor could be loaded (nothing is changed then); NNCF_E_ARG;
  * NNCF_E_NOMEM; for tensors that make no sense as nncf_checkpoint_save(); NNCF_E_FORMAT a stripped
@@ -397,8 +371,9 @@ typedef struct nncf_weights_report {
  * @since 0.1
  */
 NNCF_API nncf_status nncf_checkpoint_load_weights(const nncf_checkpoint *checkpoint,
-    const nncf_checkpoint_tensor *tensors, size_t n_tensors, nncf_checkpoint_match *matches,
-    nncf_weights_report *report, nncf_error *err);
+    const nncf_checkpoint_tensor *tensors, size_t n_tensors,
+    const nncf_checkpoint_load_params *params, nncf_checkpoint_match *matches,
+    nncf_checkpoint_load_report *report, nncf_error *err);
 
 NNCF_END_DECLS
 #endif

@@ -25,6 +25,8 @@ NNCF_BEGIN_DECLS
 /** Opaque and, once loaded, immutable: it may be read from any number of threads. @since 0.1 */
 typedef struct nncf_config nncf_config;
 
+/** Type of a config value: one of NNCF_CONFIG_.... @since 0.1 */
+typedef int32_t nncf_config_type;
 /** Types of a config value. @since 0.1 */
 enum {
     /** JSON null */
@@ -44,36 +46,8 @@ enum {
     NNCF_CONFIG_SENTINEL = 0x7fffffff
 };
 
-/**
- * @brief Load and check a config file.
- * @param context nullable
- * @param path file to read, at most 1 MiB
- * @param[out] config destroy with nncf_config_destroy()
- * @param[out] err nullable; line, column, offset and where are filled in for a bad config
- * @return NNCF_OK; NNCF_E_IO the file cannot be read; NNCF_E_PARSE not JSON; NNCF_E_CONFIG a key or
- * value is wrong; NNCF_E_LIMIT too large or nested too deep; NNCF_E_NOMEM; NNCF_E_ARG. What is
- * valid NNCF but not in this release loads: nncf_config_check_supported()
- * @par Threads any.
- * @since 0.1
- */
-NNCF_API nncf_status nncf_config_load(
-    nncf_context *context, const char *path, nncf_config **config, nncf_error *err);
-
-/**
- * @brief Load and check a config from memory.
- * @param context nullable
- * @param name stands for the file's name in messages; NULL: "<memory>"
- * @param text not kept; need not end in NUL
- * @param size bytes of text, at most 1 MiB
- * @param[out] config destroy with nncf_config_destroy()
- * @param[out] err nullable; line, column, offset and where are filled in for a bad config
- * @return as nncf_config_load(), but for NNCF_E_IO
- * @par Threads any.
- * @since 0.1
- */
-NNCF_API nncf_status nncf_config_parse(nncf_context *context, const char *name, const char *text,
-    size_t size, nncf_config **config, nncf_error *err);
-
+/** Handling of scopes that match no layer: one of NNCF_SCOPES_.... @since 0.1 */
+typedef int32_t nncf_scope_policy;
 /** How to handle scopes that match no layer. @since 0.1 */
 enum {
     /** as the release did: warnings, from 2.4 on an error */
@@ -87,39 +61,48 @@ enum {
     NNCF_SCOPES_SENTINEL = 0x7fffffff
 };
 
-/** How to read a config. Zero is the default. @since 0.1 */
+/** @brief How to read a config. @since 0.1 */
 typedef struct nncf_config_params {
     /** NNCF_PARAMS(nncf_config_params) */
     size_t struct_size;
     /**
-     * NNCF release whose keys, meanings and defaults hold: "1.0" to "2.17", or "seed" (1.1). NULL:
+     * NNCF release whose keys, meanings and defaults hold: "1.0" to "2.17". NULL:
      * `nncf_dialect` if present, otherwise detected from the keys (docs/config.md)
      */
     const char *dialect;
     /** NNCF_SCOPES_... */
-    int32_t scopes;
+    nncf_scope_policy scopes;
     /** must be 0 */
     int32_t reserved;
     /**
      * Nullable: called once per error in what NNCF reads, at most 64 times; the function still
      * returns the first. Rules across keys are checked only if every key is valid. Text that is not
      * JSON, or a wrong `nncf_dialect`, is reported alone. `error` is valid only during the call.
+     * Returns 0; anything else: it is not called again, and reading ends with the error.
      */
-    void (*report)(void *user, const nncf_error *error);
-    /** its first argument */
-    void *report_user;
+    int32_t (*report)(void *user, const nncf_error *error);
+    /** first argument of report */
+    void *user;
 } nncf_config_params;
 
 /**
- * @brief As nncf_config_load(), in a dialect of the caller's choice.
- * @param params  nullable
- * @copydetails nncf_config_load
+ * @brief Load and check a config file.
+ * @param context nullable
+ * @param path file to read, at most 1 MiB
+ * @param params nullable
+ * @param[out] config destroy with nncf_config_destroy()
+ * @param[out] err nullable; line, column, offset and where are filled in for a bad config
+ * @return NNCF_OK; NNCF_E_IO the file cannot be read; NNCF_E_PARSE not JSON; NNCF_E_CONFIG a key or
+ * value is wrong; NNCF_E_LIMIT too large or nested too deep; NNCF_E_NOMEM; NNCF_E_ARG. What is
+ * valid NNCF but not in this release loads: nncf_config_check_supported()
+ * @par Threads any.
+ * @since 0.1
  */
-NNCF_API nncf_status nncf_config_load_as(nncf_context *context, const char *path,
+NNCF_API nncf_status nncf_config_load(nncf_context *context, const char *path,
     const nncf_config_params *params, nncf_config **config, nncf_error *err);
 
 /**
- * @brief As nncf_config_parse(), in a dialect of the caller's choice.
+ * @brief Load and check a config from memory.
  * @param context nullable
  * @param name stands for the file's name in messages; NULL: "<memory>"
  * @param text not kept; need not end in NUL
@@ -131,7 +114,7 @@ NNCF_API nncf_status nncf_config_load_as(nncf_context *context, const char *path
  * @par Threads any.
  * @since 0.1
  */
-NNCF_API nncf_status nncf_config_parse_as(nncf_context *context, const char *name, const char *text,
+NNCF_API nncf_status nncf_config_parse(nncf_context *context, const char *name, const char *text,
     size_t size, const nncf_config_params *params, nncf_config **config, nncf_error *err);
 
 /**
@@ -140,7 +123,7 @@ NNCF_API nncf_status nncf_config_parse_as(nncf_context *context, const char *nam
  * @return borrowed; NULL for NULL
  * @since 0.1
  */
-NNCF_API const char *nncf_config_dialect(const nncf_config *config);
+NNCF_API const char *nncf_config_get_dialect(const nncf_config *config);
 
 /**
  * @brief Check that this release supports every feature that the config uses.
@@ -167,24 +150,26 @@ NNCF_API void nncf_config_destroy(nncf_config *config);
  * @brief Is there a value at `path`, and of what type?
  * @param config the config
  * @param path path of the value, such as `optimizer.base_lr`
- * @param[out] type nullable; NNCF_CONFIG_...
+ * @param[out] type nullable
+ * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_NOTFOUND when there is none; NNCF_E_ARG
  * @par Threads any.
  * @since 0.1
  */
 NNCF_API nncf_status nncf_config_get_type(
-    const nncf_config *config, const char *path, int32_t *type);
+    const nncf_config *config, const char *path, nncf_config_type *type, nncf_error *err);
 
 /**
  * @brief Elements of the array, or members of the object, at `path`.
  * @param config the config
  * @param path path of the array or object
- * @param[out] length the number
+ * @param[out] count the number
+ * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_NOTFOUND; NNCF_E_CONFIG it is neither; NNCF_E_ARG
  * @since 0.1
  */
-NNCF_API nncf_status nncf_config_get_length(
-    const nncf_config *config, const char *path, size_t *length);
+NNCF_API nncf_status nncf_config_get_element_count(
+    const nncf_config *config, const char *path, size_t *count, nncf_error *err);
 
 /**
  * @brief Key of member `index` (file order) of the object at `path`; borrowed from the config.
@@ -192,49 +177,55 @@ NNCF_API nncf_status nncf_config_get_length(
  * @param path path of the object
  * @param index counted from 0
  * @param[out] key borrowed from the config
+ * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_NOTFOUND no such path, or index past the end; NNCF_E_CONFIG not an
  * object; NNCF_E_ARG
  * @since 0.1
  */
 NNCF_API nncf_status nncf_config_get_key(
-    const nncf_config *config, const char *path, size_t index, const char **key);
+    const nncf_config *config, const char *path, size_t index, const char **key, nncf_error *err);
 
 /**
  * @brief Read a value. `*value` is untouched unless NNCF_OK is returned, so a default may be put
  * there first.
+ *
+ * `err` gives file:line:column of a value of another type.
  * @param config the config
  * @param path path of the value, such as `optimizer.base_lr`
  * @param[out] value untouched unless NNCF_OK is returned
+ * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_NOTFOUND; NNCF_E_CONFIG the value is of another type (an int reads as a
  * double too); NNCF_E_ARG
  * @par Threads any.
  * @since 0.1
  */
 NNCF_API nncf_status nncf_config_get_double(
-    const nncf_config *config, const char *path, double *value);
+    const nncf_config *config, const char *path, double *value, nncf_error *err);
 /** @copydoc nncf_config_get_double */
 NNCF_API nncf_status nncf_config_get_int(
-    const nncf_config *config, const char *path, int64_t *value);
+    const nncf_config *config, const char *path, int64_t *value, nncf_error *err);
 /**
  * @brief As nncf_config_get_double(), 0 or 1.
  * @param config the config
  * @param path path of the value
  * @param[out] value 0 or 1; untouched unless NNCF_OK is returned
+ * @param[out] err nullable
  * @return as nncf_config_get_double()
  * @since 0.1
  */
 NNCF_API nncf_status nncf_config_get_bool(
-    const nncf_config *config, const char *path, int32_t *value);
+    const nncf_config *config, const char *path, int32_t *value, nncf_error *err);
 /**
  * @brief As nncf_config_get_double(); the text is borrowed from the config.
  * @param config the config
  * @param path path of the value
  * @param[out] value borrowed from the config; untouched unless NNCF_OK is returned
+ * @param[out] err nullable
  * @return as nncf_config_get_double()
  * @since 0.1
  */
 NNCF_API nncf_status nncf_config_get_string(
-    const nncf_config *config, const char *path, const char **value);
+    const nncf_config *config, const char *path, const char **value, nncf_error *err);
 
 /**
  * @brief Report an application error with the library's file:line:column prefix.
@@ -245,10 +236,10 @@ NNCF_API nncf_status nncf_config_get_string(
  * @param path path of the value
  * @param message what is wrong with it
  * @param[out] err nullable
- * @return always NNCF_E_CONFIG, so that a caller can `return nncf_config_complain(...)`
+ * @return always NNCF_E_CONFIG, so that a caller can `return nncf_config_set_error(...)`
  * @since 0.1
  */
-NNCF_API nncf_status nncf_config_complain(
+NNCF_API nncf_status nncf_config_set_error(
     const nncf_config *config, const char *path, const char *message, nncf_error *err);
 
 /**
@@ -257,7 +248,7 @@ NNCF_API nncf_status nncf_config_complain(
  * @return the number; 0 for NULL
  * @since 0.1
  */
-NNCF_API size_t nncf_config_algorithm_count(const nncf_config *config);
+NNCF_API size_t nncf_config_get_algorithm_count(const nncf_config *config);
 
 /**
  * @brief Canonical name of algorithm `index` ("rb_sparsity", "quantization", ...) in file order;
@@ -267,7 +258,7 @@ NNCF_API size_t nncf_config_algorithm_count(const nncf_config *config);
  * @return borrowed; NULL past the end
  * @since 0.1
  */
-NNCF_API const char *nncf_config_algorithm_name(const nncf_config *config, size_t index);
+NNCF_API const char *nncf_config_get_algorithm_name(const nncf_config *config, size_t index);
 
 /**
  * @brief The effective config as JSON: the canonical form, every default of `compression` filled
@@ -277,41 +268,35 @@ NNCF_API const char *nncf_config_algorithm_name(const nncf_config *config, size_
  * capacity is 0
  * @param capacity bytes of buffer
  * @param[out] needed nullable; bytes that the whole text takes, NUL included
- * @return NNCF_OK; NNCF_E_LIMIT when capacity was too small (then what fits is there, with a NUL);
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_BUFFER when capacity was too small (then what fits is there, with a NUL);
  * NNCF_E_NOMEM; NNCF_E_ARG
  * @par Threads any.
  * @since 0.1
  */
 NNCF_API nncf_status nncf_config_dump(
-    const nncf_config *config, char *buffer, size_t capacity, size_t *needed);
-
-/** Forms of nncf_config_explain(). @since 0.1 */
-enum {
-    /** a line a value: `path = value  # where from` */
-    NNCF_CONFIG_FORM_TEXT = 0,
-    /** an array of {"path", "value", "origin", ...} */
-    NNCF_CONFIG_FORM_JSON = 1,
-    NNCF_CONFIG_FORM_SENTINEL = 0x7fffffff
-};
+    const nncf_config *config, char *buffer, size_t capacity, size_t *needed, nncf_error *err);
 
 /**
  * @brief The effective config with the origin of each value: a line of the file, another key that
  * was translated, a default of the dialect, left to the target device, or set by the caller.
  *
- * In JSON, "origin" is "file", "translated", "default", "device" or "caller"; "key", "line" and
- * "column" name what in the file says it, "release" whose default it is. "value" is null for
- * "device".
+ * As text a line a value, `path = value  # where from`; as JSON an array of {"path", "value",
+ * "origin", ...}. There "origin" is "file", "translated", "default", "device" or "caller"; "key",
+ * "line" and "column" name what in the file says it, "release" whose default it is. "value" is null
+ * for "device".
  * @param config the config
- * @param form NNCF_CONFIG_FORM_...
+ * @param form NNCF_FORM_TEXT or NNCF_FORM_JSON
  * @param[out] buffer as in nncf_config_dump()
  * @param capacity bytes of buffer
  * @param[out] needed as in nncf_config_dump()
+ * @param[out] err nullable
  * @return as nncf_config_dump()
  * @par Threads any.
  * @since 0.1
  */
-NNCF_API nncf_status nncf_config_explain(
-    const nncf_config *config, int32_t form, char *buffer, size_t capacity, size_t *needed);
+NNCF_API nncf_status nncf_config_explain(const nncf_config *config, nncf_form form, char *buffer,
+    size_t capacity, size_t *needed, nncf_error *err);
 
 /**
  * @brief The same config in NNCF's last JSON dialect, 2.17, as JSON with comments.
@@ -325,12 +310,13 @@ NNCF_API nncf_status nncf_config_explain(
  * @param[out] buffer as in nncf_config_dump()
  * @param capacity bytes of buffer
  * @param[out] needed as in nncf_config_dump()
+ * @param[out] err nullable
  * @return as nncf_config_dump()
  * @par Threads any.
  * @since 0.1
  */
 NNCF_API nncf_status nncf_config_migrate(
-    const nncf_config *config, char *buffer, size_t capacity, size_t *needed);
+    const nncf_config *config, char *buffer, size_t capacity, size_t *needed, nncf_error *err);
 
 NNCF_END_DECLS
 #endif

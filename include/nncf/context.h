@@ -25,6 +25,8 @@ NNCF_BEGIN_DECLS
 /** Opaque. Made by nncf_context_create(). @since 0.1 */
 typedef struct nncf_context nncf_context;
 
+/** Instruction set: one of NNCF_ISA_.... @since 0.1 */
+typedef int32_t nncf_isa;
 /** Instruction sets, for nncf_context_params::max_isa. @since 0.1 */
 enum {
     /** the best one that the CPU has (default) */
@@ -40,6 +42,8 @@ enum {
     NNCF_ISA_SENTINEL = 0x7fffffff
 };
 
+/** Level of a log line: one of NNCF_LOG_.... @since 0.1 */
+typedef int32_t nncf_log_level;
 /** Levels of a log line. @since 0.1 */
 enum {
     /** a call failed; the line gives the reason */
@@ -67,7 +71,7 @@ typedef struct nncf_context_params {
      * NNCF_ISA_ ceiling; the environment variable NNCF_MAX_ISA (reference, portable, avx2, avx512)
      * lowers it further
      */
-    int32_t max_isa;
+    nncf_isa max_isa;
     /** Allocate `size` (> 0) bytes aligned to `align` (a power of two, at least sizeof(void *));
        NULL when there is no memory. Give both alloc and free or neither. */
     void *(*alloc)(void *user, size_t size, size_t align);
@@ -77,13 +81,13 @@ typedef struct nncf_context_params {
     void *alloc_user;
     /** Receives one finished line without a newline. Called from the thread that made the call.
      * Default: silence. */
-    void (*log)(void *user, int32_t level, const char *line);
+    void (*log)(void *user, nncf_log_level level, const char *line);
     /** first argument of log */
     void *log_user;
     /** messages above this level are discarded unformatted; default NNCF_LOG_WARNING */
-    int32_t log_level;
+    nncf_log_level log_level;
     /** must be 0 */
-    int32_t padding;
+    int32_t reserved;
     /** The host's own threads: call fn(arg, i) exactly once for every i in 0..n-1, in any order, on
        any thread, and return when all have returned. With it the library makes no threads of its
        own. Results do not depend on it. */
@@ -122,7 +126,7 @@ NNCF_API void nncf_context_destroy(nncf_context *context);
  * @par Threads any.
  * @since 0.1
  */
-NNCF_API const char *nncf_context_describe(const nncf_context *context);
+NNCF_API const char *nncf_context_get_description(const nncf_context *context);
 
 NNCF_END_DECLS
 #endif

@@ -26,10 +26,132 @@
 #define NNCF_LAYER_H
 
 #include <nncf/base.h>
-#include <nncf/model.h>
 #include <nncf/tensor.h>
 
 NNCF_BEGIN_DECLS
+
+/** A registered layer, owned by its model. Opaque. @since 0.1 */
+typedef struct nncf_layer nncf_layer;
+
+/** Kind of operator: one of NNCF_OP_.... @since 0.1 */
+typedef int32_t nncf_op_kind;
+/**
+ * Kinds of operators. Those that the library runs itself have a registration of their own
+ * (nncf_model_add_conv2d() and so on); nncf_model_add_op() takes all of them. In brackets: what
+ * NNCF calls the operator in scopes. @since 0.1
+ */
+enum {
+    /** something that quantizers pass by; named by its scope */
+    NNCF_OP_OTHER = 0,
+    /** an input of the model, for several layers that read it [nncf_model_input] */
+    NNCF_OP_INPUT = 1,
+    /** weight (out, in / groups, k) [conv1d] */
+    NNCF_OP_CONV1D = 2,
+    /** weight (out, in / groups, kh, kw) [conv2d] */
+    NNCF_OP_CONV2D = 3,
+    /** weight (out, in / groups, kd, kh, kw) [conv3d] */
+    NNCF_OP_CONV3D = 4,
+    /** weight (in, out / groups, k) [conv_transpose1d] */
+    NNCF_OP_CONV_TRANSPOSE1D = 5,
+    /** weight (in, out / groups, kh, kw) [conv_transpose2d] */
+    NNCF_OP_CONV_TRANSPOSE2D = 6,
+    /** weight (in, out / groups, kd, kh, kw) [conv_transpose3d] */
+    NNCF_OP_CONV_TRANSPOSE3D = 7,
+    /** weight (out, in) [linear] */
+    NNCF_OP_LINEAR = 8,
+    /**
+     * one whose weight (out, in) no module holds: an activation to NNCF; may be left out where a
+     * second input brings it [linear]
+     */
+    NNCF_OP_FUNCTIONAL_LINEAR = 9,
+    /** weight (words, size) [embedding] */
+    NNCF_OP_EMBEDDING = 10,
+    /** [batch_norm] */
+    NNCF_OP_BATCH_NORM = 11,
+    /** [layer_norm] */
+    NNCF_OP_LAYER_NORM = 12,
+    /** [RELU] */
+    NNCF_OP_RELU = 13,
+    /** [hardtanh] */
+    NNCF_OP_RELU6 = 14,
+    /** x relu6(x + 3) / 6; NNCF sees its parts; here a quantizer may only follow it */
+    NNCF_OP_HSWISH = 15,
+    /** [sigmoid] */
+    NNCF_OP_SIGMOID = 16,
+    /** [tanh] */
+    NNCF_OP_TANH = 17,
+    /** [gelu] */
+    NNCF_OP_GELU = 18,
+    /** [elu] */
+    NNCF_OP_ELU = 19,
+    /** [prelu] */
+    NNCF_OP_PRELU = 20,
+    /** [softmax] */
+    NNCF_OP_SOFTMAX = 21,
+    /** + [__add__, __iadd__]; by the scope [add] it is torch.add, which pattern mode passes by */
+    NNCF_OP_ADD = 22,
+    /** [__sub__] */
+    NNCF_OP_SUB = 23,
+    /** [__mul__, __rmul__, __imul__; mul] */
+    NNCF_OP_MUL = 24,
+    /** [__truediv__] */
+    NNCF_OP_DIV = 25,
+    /** matmul and bmm [matmul] */
+    NNCF_OP_MATMUL = 26,
+    /** along the channels unless `channels` says more [cat] */
+    NNCF_OP_CONCAT = 27,
+    /** [mean] */
+    NNCF_OP_MEAN = 28,
+    /** [max_pool2d] */
+    NNCF_OP_MAX_POOL = 29,
+    /** [avg_pool2d] */
+    NNCF_OP_AVERAGE_POOL = 30,
+    /** to a given size, 1 x 1 included [adaptive_avg_pool2d] */
+    NNCF_OP_ADAPTIVE_AVERAGE_POOL = 31,
+    /** [flatten] */
+    NNCF_OP_FLATTEN = 32,
+    /** view and reshape [view] */
+    NNCF_OP_RESHAPE = 33,
+    /** transpose and permute [transpose] */
+    NNCF_OP_TRANSPOSE = 34,
+    /** [pad] */
+    NNCF_OP_PAD = 35,
+    /** [dropout] */
+    NNCF_OP_DROPOUT = 36,
+    /** linear; register others as NNCF_OP_OTHER [interpolate] */
+    NNCF_OP_INTERPOLATE = 37,
+    NNCF_OP_SENTINEL = 0x7fffffff
+};
+
+/**
+ * @brief NNCF_OP_... of a layer, however it was registered; -1 for NULL.
+ * @param layer nullable
+ * @return NNCF_OP_...; -1 for NULL
+ * @since 0.1
+ */
+NNCF_API nncf_op_kind nncf_layer_get_op(const nncf_layer *layer);
+/**
+ * @brief Number of layers that feed this one; 0 for NULL.
+ * @param layer nullable
+ * @return the number; 0 for NULL
+ * @since 0.1
+ */
+NNCF_API size_t nncf_layer_get_input_count(const nncf_layer *layer);
+/**
+ * @brief The layer that feeds input `index`; NULL past the end. Borrowed.
+ * @param layer nullable
+ * @param index counted from 0
+ * @return borrowed; NULL past the end
+ * @since 0.1
+ */
+NNCF_API nncf_layer *nncf_layer_get_input(const nncf_layer *layer, size_t index);
+/**
+ * @brief Scope of a layer; borrowed; NULL for NULL.
+ * @param layer nullable
+ * @return borrowed; NULL for NULL
+ * @since 0.1
+ */
+NNCF_API const char *nncf_layer_get_scope(const nncf_layer *layer);
 
 /**
  * @brief Shape of a layer's output for inputs of the given shapes.
@@ -40,11 +162,11 @@ NNCF_BEGIN_DECLS
  * @param capacity length of shape; NNCF_MAX_NDIM is always enough
  * @param[out] ndim how many sizes there are; also set when capacity is too small
  * @param[out] err nullable
- * @return NNCF_OK; NNCF_E_SHAPE an input does not fit the layer; NNCF_E_LIMIT capacity is too
+ * @return NNCF_OK; NNCF_E_SHAPE an input does not fit the layer; NNCF_E_BUFFER capacity is too
  * small; NNCF_E_UNSUPPORTED the host runs it (nncf_model_add_op()); NNCF_E_ARG
  * @since 0.1
  */
-NNCF_API nncf_status nncf_layer_output_shape(const nncf_layer *layer, const nncf_tensor *x,
+NNCF_API nncf_status nncf_layer_get_output_shape(const nncf_layer *layer, const nncf_tensor *x,
     size_t n_x, int64_t *shape, size_t capacity, int32_t *ndim, nncf_error *err);
 
 /**
@@ -68,7 +190,7 @@ NNCF_API nncf_status nncf_layer_output_shape(const nncf_layer *layer, const nncf
  * @return NNCF_U8, NNCF_S8 or NNCF_F32; NNCF_F32 for NULL
  * @since 0.1
  */
-NNCF_API int32_t nncf_layer_output_dtype(const nncf_layer *layer);
+NNCF_API nncf_dtype nncf_layer_get_output_dtype(const nncf_layer *layer);
 
 /**
  * @brief Forward.
@@ -78,8 +200,8 @@ NNCF_API int32_t nncf_layer_output_dtype(const nncf_layer *layer);
  * wrote: its values are taken as multiples of that layer's quantizer step, so nothing (dropout, a
  * scale) may change them in between. A host that does so registers the reading layer without inputs
  * @param n_x length of x: 2 for a sum, else 1
- * @param[out] y the output, of the shape that nncf_layer_output_shape() returns, floats or codes of
- * the type that nncf_layer_output_dtype() returns; must not overlap x
+ * @param[out] y the output, of the shape that nncf_layer_get_output_shape() returns, floats or
+ * codes of the type that nncf_layer_get_output_dtype() returns; must not overlap x
  * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_SHAPE; NNCF_E_DTYPE: x or y is neither floats nor of the codes' type: no
  * registered layer with an initialized quantizer feeds this one, ranges are being initialized,
@@ -121,59 +243,6 @@ NNCF_API nncf_status nncf_layer_forward(
  */
 NNCF_API nncf_status nncf_layer_backward(nncf_layer *layer, const nncf_tensor *x, size_t n_x,
     nncf_tensor *dy, nncf_tensor *dx, nncf_error *err);
-
-/** @brief The result of nncf_model_memory(), in bytes. @since 0.1 */
-typedef struct nncf_memory {
-    /** NNCF_PARAMS(nncf_memory) */
-    size_t struct_size;
-    /** all that the library allocates to run the layers: the six below, and 64 for each block */
-    uint64_t library;
-    /** products that are kept for backward */
-    uint64_t activations;
-    /** quantized inputs of the layers that read the model's input */
-    uint64_t inputs;
-    /** compressed weights: codes of a byte with their scales where quantized, else floats */
-    uint64_t weights;
-    /** constants and sums a channel */
-    uint64_t channels;
-    /** workspace that the layers share, the gradient of a compressed weight among it */
-    uint64_t work;
-    /** of the context's threads, together */
-    uint64_t scratch;
-    /**
-     * the caller's: all layers' outputs, of the types that nncf_layer_output_dtype() returns once
-     * ranges are initialized
-     */
-    uint64_t outputs;
-    /** the caller's: the same all in floats, as while ranges are initialized */
-    uint64_t outputs_as_floats;
-    /** the caller's: registered weights, biases, batch norm, and their gradients */
-    uint64_t parameters;
-} nncf_memory;
-
-/**
- * @brief What forward and backward of a model will need, without running them: to choose a batch
- * that fits.
- *
- * Allocates nothing that stays, and changes nothing. A controller that is attached counts with what
- * it will do to the layers; its own parameters are there already, and not in the sums. In train
- * mode the sums are for a step without the gradient of the model's input; in eval mode for a model
- * that has not been trained before (a trained one uses what training has left). What the library
- * has allocated already is not subtracted. Scratch is enough for a host that passes floats on where
- * it might pass codes, and may then be more than codes need.
- * @param model the model
- * @param inputs shapes of what the layers without registered inputs read, in their order; a single
- * one is for all of them; only ndim and shape are read
- * @param n_inputs length of inputs
- * @param mode NNCF_MODE_TRAIN or NNCF_MODE_EVAL
- * @param[out] memory struct_size must be set
- * @param[out] err nullable; where is the scope of a layer whose input has a wrong shape
- * @return NNCF_OK; NNCF_E_SHAPE, also for a batch whose tensors have more than 2^48 elements;
- * NNCF_E_LIMIT the bytes of all layers do not fit 64 bits; NNCF_E_ARG; NNCF_E_NOMEM
- * @since 0.1
- */
-NNCF_API nncf_status nncf_model_memory(nncf_model *model, const nncf_tensor *inputs,
-    size_t n_inputs, int32_t mode, nncf_memory *memory, nncf_error *err);
 
 /**
  * @name Bring your own kernels

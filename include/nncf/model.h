@@ -24,14 +24,16 @@
 
 #include <nncf/base.h>
 #include <nncf/context.h>
+#include <nncf/layer.h>
+#include <nncf/tensor.h>
 
 NNCF_BEGIN_DECLS
 
 /** Opaque. @since 0.1 */
 typedef struct nncf_model nncf_model;
-/** A registered layer, owned by its model. @since 0.1 */
-typedef struct nncf_layer nncf_layer;
 
+/** Activation of a layer: one of NNCF_ACTIVATION_.... @since 0.1 */
+typedef int32_t nncf_activation;
 /** What follows the convolution, batch norm or sum of a layer. @since 0.1 */
 enum {
     /** nothing */
@@ -43,6 +45,8 @@ enum {
     NNCF_ACTIVATION_SENTINEL = 0x7fffffff
 };
 
+/** Mode of a model: one of NNCF_MODE_.... @since 0.1 */
+typedef int32_t nncf_mode;
 /** How forward runs. @since 0.1 */
 enum {
     /** batch statistics, running ones updated, RB masks sampled, backward possible (default) */
@@ -113,7 +117,7 @@ typedef struct nncf_conv2d_params {
     /** default 1; = in_channels: depthwise */
     int32_t groups;
     /** NNCF_ACTIVATION_...; default none */
-    int32_t activation;
+    nncf_activation activation;
     /** nullable; the struct is copied, its arrays are not */
     const nncf_batch_norm_params *batch_norm;
     /** layers that feed this one, at most one here; copied */
@@ -148,9 +152,9 @@ typedef struct nncf_linear_params {
     /** required */
     int64_t out_features;
     /** NNCF_ACTIVATION_...; default none */
-    int32_t activation;
+    nncf_activation activation;
     /** must be 0 */
-    int32_t padding;
+    int32_t reserved;
     /** nullable */
     const nncf_batch_norm_params *batch_norm;
     /** at most one; copied */
@@ -166,15 +170,15 @@ typedef struct nncf_linear_params {
 
 /** @brief Elementwise sum of two tensors of one shape, then an activation: a residual connection.
  * @since 0.1 */
-typedef struct nncf_add_params {
-    /** NNCF_PARAMS(nncf_add_params) */
+typedef struct nncf_sum_params {
+    /** NNCF_PARAMS(nncf_sum_params) */
     size_t struct_size;
     /** required, unique in the model; copied */
     const char *scope;
     /** NNCF_ACTIVATION_...; default none */
-    int32_t activation;
+    nncf_activation activation;
     /** must be 0 */
-    int32_t padding;
+    int32_t reserved;
     /** two layers, or none when edges are left out; copied */
     nncf_layer *const *inputs;
     /** 2 or 0 */
@@ -184,8 +188,10 @@ typedef struct nncf_add_params {
      * in the layer's block, "Net/ReLU"
      */
     const char *activation_scope;
-} nncf_add_params;
+} nncf_sum_params;
 
+/** Kind of pooling: one of NNCF_POOL_.... @since 0.1 */
+typedef int32_t nncf_pool_kind;
 /** Kinds of pooling. @since 0.1 */
 enum {
     /** (N,C,H,W) -> (N,C,1,1); a quantizer may follow it */
@@ -208,7 +214,7 @@ typedef struct nncf_pool2d_params {
     /** required, unique in the model; copied */
     const char *scope;
     /** NNCF_POOL_... */
-    int32_t kind;
+    nncf_pool_kind kind;
     /** required but for the global kind */
     int32_t kernel[2];
     /** default: the kernel */
@@ -224,100 +230,12 @@ typedef struct nncf_pool2d_params {
 } nncf_pool2d_params;
 
 /**
- * Kinds of operators. Those that the library runs itself have a registration of their own
- * (nncf_model_add_conv2d() and so on); nncf_model_add_op() takes all of them. In brackets: what
- * NNCF calls the operator in scopes. @since 0.1
- */
-enum {
-    /** something that quantizers pass by; named by its scope */
-    NNCF_OP_OTHER = 0,
-    /** an input of the model, for several layers that read it [nncf_model_input] */
-    NNCF_OP_INPUT = 1,
-    /** weight (out, in / groups, k) [conv1d] */
-    NNCF_OP_CONV1D = 2,
-    /** weight (out, in / groups, kh, kw) [conv2d] */
-    NNCF_OP_CONV2D = 3,
-    /** weight (out, in / groups, kd, kh, kw) [conv3d] */
-    NNCF_OP_CONV3D = 4,
-    /** weight (in, out / groups, k) [conv_transpose1d] */
-    NNCF_OP_CONV_TRANSPOSE1D = 5,
-    /** weight (in, out / groups, kh, kw) [conv_transpose2d] */
-    NNCF_OP_CONV_TRANSPOSE2D = 6,
-    /** weight (in, out / groups, kd, kh, kw) [conv_transpose3d] */
-    NNCF_OP_CONV_TRANSPOSE3D = 7,
-    /** weight (out, in) [linear] */
-    NNCF_OP_LINEAR = 8,
-    /**
-     * one whose weight (out, in) no module holds: an activation to NNCF; may be left out where a
-     * second input brings it [linear]
-     */
-    NNCF_OP_FUNCTIONAL_LINEAR = 9,
-    /** weight (words, size) [embedding] */
-    NNCF_OP_EMBEDDING = 10,
-    /** [batch_norm] */
-    NNCF_OP_BATCH_NORM = 11,
-    /** [layer_norm] */
-    NNCF_OP_LAYER_NORM = 12,
-    /** [RELU] */
-    NNCF_OP_RELU = 13,
-    /** [hardtanh] */
-    NNCF_OP_RELU6 = 14,
-    /** x relu6(x + 3) / 6; NNCF sees its parts; here a quantizer may only follow it */
-    NNCF_OP_HSWISH = 15,
-    /** [sigmoid] */
-    NNCF_OP_SIGMOID = 16,
-    /** [tanh] */
-    NNCF_OP_TANH = 17,
-    /** [gelu] */
-    NNCF_OP_GELU = 18,
-    /** [elu] */
-    NNCF_OP_ELU = 19,
-    /** [prelu] */
-    NNCF_OP_PRELU = 20,
-    /** [softmax] */
-    NNCF_OP_SOFTMAX = 21,
-    /** + [__add__, __iadd__]; by the scope [add] it is torch.add, which pattern mode passes by */
-    NNCF_OP_ADD = 22,
-    /** [__sub__] */
-    NNCF_OP_SUB = 23,
-    /** [__mul__, __rmul__, __imul__; mul] */
-    NNCF_OP_MUL = 24,
-    /** [__truediv__] */
-    NNCF_OP_DIV = 25,
-    /** matmul and bmm [matmul] */
-    NNCF_OP_MATMUL = 26,
-    /** along the channels unless `channels` says more [cat] */
-    NNCF_OP_CONCAT = 27,
-    /** [mean] */
-    NNCF_OP_MEAN = 28,
-    /** [max_pool2d] */
-    NNCF_OP_MAX_POOL = 29,
-    /** [avg_pool2d] */
-    NNCF_OP_AVERAGE_POOL = 30,
-    /** to a given size, 1 x 1 included [adaptive_avg_pool2d] */
-    NNCF_OP_ADAPTIVE_AVERAGE_POOL = 31,
-    /** [flatten] */
-    NNCF_OP_FLATTEN = 32,
-    /** view and reshape [view] */
-    NNCF_OP_RESHAPE = 33,
-    /** transpose and permute [transpose] */
-    NNCF_OP_TRANSPOSE = 34,
-    /** [pad] */
-    NNCF_OP_PAD = 35,
-    /** [dropout] */
-    NNCF_OP_DROPOUT = 36,
-    /** linear; register others as NNCF_OP_OTHER [interpolate] */
-    NNCF_OP_INTERPOLATE = 37,
-    NNCF_OP_SENTINEL = 0x7fffffff
-};
-
-/**
  * @brief An operator that the host runs with kernels of the host: a node of the graph for quantizer
  * placement, and a layer for nncf_layer_compress_weight(), nncf_layer_quantize_input() and
  * nncf_layer_quantize_output(). @since 0.1
  *
  * What the members from `kernel` on say is kept for an export; the library computes nothing with
- * it, and nncf_export_onnx() of this release refuses operators that the host runs.
+ * it, and nncf_onnx_export() of this release refuses operators that the host runs.
  */
 typedef struct nncf_op_params {
     /** NNCF_PARAMS(nncf_op_params) */
@@ -328,7 +246,7 @@ typedef struct nncf_op_params {
      */
     const char *scope;
     /** NNCF_OP_... */
-    int32_t op;
+    nncf_op_kind op;
     /** 0: no weight */
     int32_t weight_ndim;
     /** weight_ndim sizes, in PyTorch's order; copied */
@@ -411,8 +329,8 @@ NNCF_API nncf_status nncf_model_add_conv2d(
 NNCF_API nncf_status nncf_model_add_linear(
     nncf_model *model, const nncf_linear_params *params, nncf_layer **layer, nncf_error *err);
 /** @copydoc nncf_model_add_conv2d */
-NNCF_API nncf_status nncf_model_add_add(
-    nncf_model *model, const nncf_add_params *params, nncf_layer **layer, nncf_error *err);
+NNCF_API nncf_status nncf_model_add_sum(
+    nncf_model *model, const nncf_sum_params *params, nncf_layer **layer, nncf_error *err);
 /** @copydoc nncf_model_add_conv2d */
 NNCF_API nncf_status nncf_model_add_pool2d(
     nncf_model *model, const nncf_pool2d_params *params, nncf_layer **layer, nncf_error *err);
@@ -420,7 +338,7 @@ NNCF_API nncf_status nncf_model_add_pool2d(
 /**
  * @brief Register an operator that the host runs itself.
  *
- * nncf_layer_forward(), nncf_layer_backward() and nncf_layer_output_shape() on it return
+ * nncf_layer_forward(), nncf_layer_backward() and nncf_layer_get_output_shape() on it return
  * NNCF_E_UNSUPPORTED; everything else works as on any layer. Weights are masked and quantized per
  * tensor or per output channel: the first size of a weight, of a transposed convolution the second.
  * @copydetails nncf_model_add_conv2d
@@ -432,17 +350,18 @@ NNCF_API nncf_status nncf_model_add_op(
  * @brief Train or eval, for every later forward.
  * @param model the model
  * @param mode NNCF_MODE_TRAIN or NNCF_MODE_EVAL
- * @return NNCF_OK; NNCF_E_ARG.
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_ARG
  * @since 0.1
  */
-NNCF_API nncf_status nncf_model_set_mode(nncf_model *model, int32_t mode);
+NNCF_API nncf_status nncf_model_set_mode(nncf_model *model, nncf_mode mode, nncf_error *err);
 /**
  * @brief NNCF_MODE_TRAIN or NNCF_MODE_EVAL; -1 for NULL.
  * @param model nullable
  * @return NNCF_MODE_TRAIN or NNCF_MODE_EVAL; -1 for NULL
  * @since 0.1
  */
-NNCF_API int32_t nncf_model_get_mode(const nncf_model *model);
+NNCF_API nncf_mode nncf_model_get_mode(const nncf_model *model);
 
 /**
  * @brief Number of registered layers; 0 for NULL.
@@ -450,7 +369,7 @@ NNCF_API int32_t nncf_model_get_mode(const nncf_model *model);
  * @return the number; 0 for NULL
  * @since 0.1
  */
-NNCF_API size_t nncf_model_layer_count(const nncf_model *model);
+NNCF_API size_t nncf_model_get_layer_count(const nncf_model *model);
 /**
  * @brief Layer `index` in the order of registration; NULL past the end. Borrowed.
  * @param model nullable
@@ -467,70 +386,83 @@ NNCF_API nncf_layer *nncf_model_get_layer(const nncf_model *model, size_t index)
  * @since 0.1
  */
 NNCF_API nncf_layer *nncf_model_find_layer(const nncf_model *model, const char *scope);
-/**
- * @brief NNCF_OP_... of a layer, however it was registered; -1 for NULL.
- * @param layer nullable
- * @return NNCF_OP_...; -1 for NULL
- * @since 0.1
- */
-NNCF_API int32_t nncf_layer_op(const nncf_layer *layer);
-/**
- * @brief Number of layers that feed this one; 0 for NULL.
- * @param layer nullable
- * @return the number; 0 for NULL
- * @since 0.1
- */
-NNCF_API size_t nncf_layer_input_count(const nncf_layer *layer);
-/**
- * @brief The layer that feeds input `index`; NULL past the end. Borrowed.
- * @param layer nullable
- * @param index counted from 0
- * @return borrowed; NULL past the end
- * @since 0.1
- */
-NNCF_API nncf_layer *nncf_layer_get_input(const nncf_layer *layer, size_t index);
-/**
- * @brief Scope of a layer; borrowed; NULL for NULL.
- * @param layer nullable
- * @return borrowed; NULL for NULL
- * @since 0.1
- */
-NNCF_API const char *nncf_layer_scope(const nncf_layer *layer);
+
+/** @brief The result of nncf_model_get_memory(), in bytes. @since 0.1 */
+typedef struct nncf_memory {
+    /** NNCF_PARAMS(nncf_memory) */
+    size_t struct_size;
+    /** all that the library allocates to run the layers: the six below, and 64 for each block */
+    uint64_t library;
+    /** products that are kept for backward */
+    uint64_t activations;
+    /** quantized inputs of the layers that read the model's input */
+    uint64_t inputs;
+    /** compressed weights: codes of a byte with their scales where quantized, else floats */
+    uint64_t weights;
+    /** constants and sums a channel */
+    uint64_t channels;
+    /** workspace that the layers share, the gradient of a compressed weight among it */
+    uint64_t work;
+    /** of the context's threads, together */
+    uint64_t scratch;
+    /**
+     * the caller's: all layers' outputs, of the types that nncf_layer_get_output_dtype() returns
+     * once ranges are initialized
+     */
+    uint64_t outputs;
+    /** the caller's: the same all in floats, as while ranges are initialized */
+    uint64_t outputs_as_floats;
+    /** the caller's: registered weights, biases, batch norm, and their gradients */
+    uint64_t parameters;
+} nncf_memory;
 
 /**
- * @brief Does a scope match a pattern of `ignored_scopes`, as NNCF 1.0 and 1.1 match them?
+ * @brief What forward and backward of a model will need, without running them: to choose a batch
+ * that fits.
  *
- * Both are split at "/". The pattern matches when its elements are the first elements of the scope,
- * or of the scope with leading elements dropped (the first of what remains then loses its [field]);
- * so a block's scope matches everything inside the block and a class name matches every module of
- * that class. `NNCFConv2d` in the scope equals `Conv2d` in the pattern.
- * @param scope the scope
- * @param pattern the pattern
- * @return 1 or 0 (also for NULL, and when either has more than 4096 bytes, which no scope of a
- * model and no text of a config has)
- * @par Threads any.
+ * Allocates nothing that stays, and changes nothing. A controller that is attached counts with what
+ * it will do to the layers; its own parameters are there already, and not in the sums. In train
+ * mode the sums are for a step without the gradient of the model's input; in eval mode for a model
+ * that has not been trained before (a trained one uses what training has left). What the library
+ * has allocated already is not subtracted. Scratch is enough for a host that passes floats on where
+ * it might pass codes, and may then be more than codes need.
+ * @param model the model
+ * @param inputs shapes of what the layers without registered inputs read, in their order; a single
+ * one is for all of them; only ndim and shape are read
+ * @param n_inputs length of inputs
+ * @param mode NNCF_MODE_TRAIN or NNCF_MODE_EVAL
+ * @param[out] memory struct_size must be set
+ * @param[out] err nullable; where is the scope of a layer whose input has a wrong shape
+ * @return NNCF_OK; NNCF_E_SHAPE, also for a batch whose tensors have more than 2^48 elements;
+ * NNCF_E_LIMIT the bytes of all layers do not fit 64 bits; NNCF_E_ARG; NNCF_E_NOMEM
  * @since 0.1
  */
-NNCF_API int32_t nncf_scope_matches(const char *scope, const char *pattern);
+NNCF_API nncf_status nncf_model_get_memory(nncf_model *model, const nncf_tensor *inputs,
+    size_t n_inputs, nncf_mode mode, nncf_memory *memory, nncf_error *err);
 
 /**
- * @brief The same as a given release of NNCF answers.
+ * @brief Does a scope match a pattern of `ignored_scopes` or `target_scopes`, as a given release of
+ * NNCF matches them?
  *
- * Releases before 2.0 match as nncf_scope_matches() does, with the classes that the release wraps
- * (1.3: Conv1d, 1.4: Embedding, 1.6: EmbeddingBag besides those of 1.1); 2.0 and later require
- * equal strings. From 1.2 on a pattern with `{re}` in it is a regular expression (PCRE2, which
- * reads what Python's re reads) that may match anywhere in the scope.
+ * Before 2.0 both are split at "/". The pattern matches when its elements are the first elements of
+ * the scope, or of the scope with leading elements dropped (the first of what remains then loses
+ * its [field]); so a block's scope matches everything inside the block and a class name matches
+ * every module of that class. `NNCFConv2d` in the scope equals `Conv2d` in the pattern, and so do
+ * the other classes that the release wraps (1.3: Conv1d, 1.4: Embedding, 1.6: EmbeddingBag). 2.0
+ * and later require equal strings. From 1.2 on a pattern with `{re}` in it is a regular expression
+ * (PCRE2, which reads what Python's re reads) that may match anywhere in the scope.
  * @param scope the scope
  * @param pattern the pattern
  * @param release major * 10000 + minor * 100 + patch: 10301 is 1.3.1
  * @param[out] matches 1 or 0
  * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_ARG; NNCF_E_CONFIG the regular expression is none; NNCF_E_LIMIT it takes
- * too long, or scope or pattern has more than 4096 bytes; NNCF_E_NOMEM
+ * too long, or scope or pattern has more than 4096 bytes, which no scope of a model and no text of
+ * a config has; NNCF_E_NOMEM
  * @par Threads any.
  * @since 0.1
  */
-NNCF_API nncf_status nncf_scope_matches_release(
+NNCF_API nncf_status nncf_scope_matches(
     const char *scope, const char *pattern, int32_t release, int32_t *matches, nncf_error *err);
 
 NNCF_END_DECLS

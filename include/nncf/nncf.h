@@ -20,12 +20,13 @@
 
 #include <nncf/base.h>
 #include <nncf/checkpoint.h>
-#include <nncf/compression.h>
 #include <nncf/config.h>
 #include <nncf/context.h>
-#include <nncf/export.h>
+#include <nncf/ctrl.h>
 #include <nncf/layer.h>
 #include <nncf/model.h>
+#include <nncf/onnx.h>
+#include <nncf/plan.h>
 #include <nncf/strip.h>
 #include <nncf/tensor.h>
 

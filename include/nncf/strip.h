@@ -12,7 +12,7 @@
 
 #include <nncf/base.h>
 #include <nncf/checkpoint.h>
-#include <nncf/compression.h>
+#include <nncf/ctrl.h>
 
 NNCF_BEGIN_DECLS
 
@@ -45,11 +45,11 @@ typedef struct nncf_strip_report {
     /** of these, how many are 0 after mask and quantizer */
     int64_t zeros;
     /** all registered parameters and running statistics as float32 */
-    int64_t bytes_float;
+    uint64_t bytes_float;
     /** weights in the file: codes, masks, scales, zero points */
-    int64_t bytes_weights;
+    uint64_t bytes_weights;
     /** the file */
-    int64_t bytes_file;
+    uint64_t bytes_file;
 } nncf_strip_report;
 
 /**
@@ -70,7 +70,7 @@ typedef struct nncf_strip_report {
  * @par Threads one thread at a time for a controller and its model.
  * @since 0.1
  */
-NNCF_API nncf_status nncf_strip_save(nncf_compression_ctrl *ctrl, const char *path,
+NNCF_API nncf_status nncf_strip_save(const nncf_compression_ctrl *ctrl, const char *path,
     const nncf_strip_params *params, nncf_strip_report *report, nncf_error *err);
 
 NNCF_END_DECLS

@@ -14,6 +14,8 @@
 
 NNCF_BEGIN_DECLS
 
+/** Element type: one of NNCF_F32 ... NNCF_F64. @since 0.1 */
+typedef int32_t nncf_dtype;
 /** Element types. @since 0.1 */
 enum {
     /** IEEE binary32 */
@@ -38,15 +40,15 @@ enum {
  * @brief A borrowed view of an array. The library never keeps one beyond the call that received it.
  *
  * Activations are (N,C,H,W) or (N,C). Layers take NNCF_F32 in C order (strides NULL) at any
- * alignment of a float, and NNCF_U8 or NNCF_S8 where nncf_layer_output_dtype() says so; gradients
- * are NNCF_F32.
+ * alignment of a float, and NNCF_U8 or NNCF_S8 where nncf_layer_get_output_dtype() says so;
+ * gradients are NNCF_F32.
  * @since 0.1
  */
 typedef struct nncf_tensor {
     /** first element */
     void *data;
     /** NNCF_F32 ... */
-    int32_t dtype;
+    nncf_dtype dtype;
     /** length of shape */
     int32_t ndim;
     /** must be 0 */

@@ -169,6 +169,17 @@ nncf_status nncf__result_copy(void *dst, const void *src, size_t src_size)
     return NNCF_OK;
 }
 
+nncf_status nncf__result_give(
+    void *dst, const void *src, size_t src_size, const char *type_name, nncf_error *err)
+{
+    nncf_status status = nncf__result_copy(dst, src, src_size);
+    return status == NNCF_OK ? NNCF_OK
+                             : nncf__fail(err, status, type_name,
+                                   "%s: the pointer is NULL, or struct_size is not set; initialize "
+                                   "the struct with { NNCF_PARAMS(%s) }",
+                                   type_name, type_name);
+}
+
 void nncf__log(const nncf_context *context, int32_t level, const char *format, ...)
 {
     if (!context->params.log || level > context->params.log_level)

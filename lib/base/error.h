@@ -35,6 +35,9 @@ nncf_status nncf__params_copy(
 /* The same for results: write min(sizes) of src into the caller's struct, keeping its struct_size.
  */
 nncf_status nncf__result_copy(void *dst, const void *src, size_t src_size);
+/* The same with a message when dst is NULL or has no plausible struct_size. */
+nncf_status nncf__result_give(
+    void *dst, const void *src, size_t src_size, const char *type_name, nncf_error *err);
 
 void nncf__log(const nncf_context *context, int32_t level, const char *format, ...)
     NNCF_PRINTF(3, 4);

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "base/error.h"
 
 #include <nncf/base.h>
 
@@ -122,28 +123,34 @@ void nncf__text_free(nncf__text *text)
     text->failed = false;
 }
 
-nncf_status nncf__text_finish(nncf__text *text, char *buffer, size_t capacity, size_t *needed)
+nncf_status nncf__text_check_form(int32_t form, nncf_error *err)
 {
+    if (form == NNCF_FORM_TEXT || form == NNCF_FORM_JSON)
+        return NNCF_OK;
+    return nncf__fail(err, NNCF_E_ARG, NULL, "form is %d, none of NNCF_FORM_...", (int)form);
+}
+
+nncf_status nncf__text_finish(
+    nncf__text *text, char *buffer, size_t capacity, size_t *needed, nncf_error *err)
+{
+    const size_t size = text->length + 1;
     nncf_status status = NNCF_OK;
     if (!buffer && capacity > 0) {
-        status = NNCF_E_ARG;
+        status = nncf__fail(err, NNCF_E_ARG, NULL, "buffer is NULL, and capacity is not 0");
     } else if (text->failed) {
-        status = NNCF_E_NOMEM;
-    } else if (text->fixed) {
-        if (needed)
-            *needed = text->length + 1;
-        status = capacity < text->length + 1 ? NNCF_E_LIMIT : NNCF_OK;
+        status = nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for a text");
     } else {
         if (needed)
-            *needed = text->length + 1;
-        if (capacity < text->length + 1)
-            status = NNCF_E_LIMIT;
-        if (capacity > 0) {
-            size_t fits = text->length < capacity - 1 ? text->length : capacity - 1;
-            if (fits > 0)
-                memcpy(buffer, text->data, fits);
-            buffer[fits] = '\0';
+            *needed = size;
+        if (!text->fixed && capacity > 0) {
+            const size_t n = capacity < size ? capacity - 1 : text->length;
+            if (n > 0)
+                memcpy(buffer, text->data, n);
+            buffer[n] = '\0';
         }
+        if (capacity < size)
+            status = nncf__fail(err, NNCF_E_BUFFER, NULL,
+                "the text takes %zu bytes with its final NUL; capacity is %zu", size, capacity);
     }
     nncf__text_free(text);
     return status;

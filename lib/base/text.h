@@ -28,6 +28,9 @@ void nncf__text_printf(nncf__text *text, const char *format, ...) NNCF_PRINTF(2,
 void nncf__text_json_string(nncf__text *text, const char *string);
 void nncf__text_free(nncf__text *text);
 /* Hand a finished text to a caller's buffer by the rule of nncf_config_dump(); frees the text. */
-nncf_status nncf__text_finish(nncf__text *text, char *buffer, size_t capacity, size_t *needed);
+nncf_status nncf__text_finish(
+    nncf__text *text, char *buffer, size_t capacity, size_t *needed, nncf_error *err);
+/* NNCF_FORM_TEXT or NNCF_FORM_JSON? */
+nncf_status nncf__text_check_form(int32_t form, nncf_error *err);
 
 #endif

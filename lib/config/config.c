@@ -60,8 +60,8 @@ typedef struct load_options {
     /* nncf__scope_check, -1: the dialect's */
     int32_t check;
     /* nullable */
-    void (*report)(void *user, const nncf_error *error);
-    void *report_user;
+    int32_t (*report)(void *user, const nncf_error *error);
+    void *user;
 } load_options;
 
 static nncf_status read_params(const nncf_config_params *params, load_options *out, nncf_error *err)
@@ -79,14 +79,13 @@ static nncf_status read_params(const nncf_config_params *params, load_options *o
             "scopes is none of NNCF_SCOPES_..., or reserved not 0");
     out->check = checks[p.scopes];
     out->report = p.report;
-    out->report_user = p.report_user;
+    out->user = p.user;
     if (p.dialect)
         out->release = nncf__config_release_of(p.dialect);
     if (p.dialect && out->release == 0)
         return nncf__fail(err, NNCF_E_ARG, "nncf_config_params",
             "dialect \"%.40s\" is no NNCF release with a JSON dialect; allowed: \"1.0\" to "
-            "\"2.17\", "
-            "\"seed\"",
+            "\"2.17\"",
             p.dialect);
     return NNCF_OK;
 }
@@ -106,7 +105,7 @@ static nncf_status parse(nncf_context *context, bool owns_context, const char *n
     config->wanted_check = options->check;
     config->wanted_release = options->release;
     config->report = options->report;
-    config->report_user = options->report_user;
+    config->user = options->user;
     nncf__document *d = &config->document;
     d->context = context;
     d->size = size;
@@ -131,7 +130,7 @@ static nncf_status parse(nncf_context *context, bool owns_context, const char *n
     }
     if (config->report && status != NNCF_OK) {
         if (config->n_reported == 0 && status != NNCF_E_NOMEM) /* it is no JSON */
-            config->report(config->report_user, &own);
+            (void)config->report(config->user, &own);
         (void)nncf__result_copy(callers, &own, sizeof(own));
     }
     if (status != NNCF_OK) {
@@ -149,12 +148,6 @@ static nncf_status too_large(const char *name, nncf_error *err)
 }
 
 nncf_status nncf_config_parse(nncf_context *context, const char *name, const char *text,
-    size_t size, nncf_config **config, nncf_error *err)
-{
-    return nncf_config_parse_as(context, name, text, size, NULL, config, err);
-}
-
-nncf_status nncf_config_parse_as(nncf_context *context, const char *name, const char *text,
     size_t size, const nncf_config_params *params, nncf_config **config, nncf_error *err)
 {
     if (!config)
@@ -218,13 +211,7 @@ static nncf_status read_file(
     return status;
 }
 
-nncf_status nncf_config_load(
-    nncf_context *context, const char *path, nncf_config **config, nncf_error *err)
-{
-    return nncf_config_load_as(context, path, NULL, config, err);
-}
-
-nncf_status nncf_config_load_as(nncf_context *context, const char *path,
+nncf_status nncf_config_load(nncf_context *context, const char *path,
     const nncf_config_params *params, nncf_config **config, nncf_error *err)
 {
     if (!path || !config)
@@ -267,103 +254,133 @@ nncf_status nncf_config_load_as(nncf_context *context, const char *path,
 
 /* ---- by path ---- */
 
-static nncf_status find(const nncf_config *config, const char *path, const nncf__node **node)
+static nncf_status find(
+    const nncf_config *config, const char *path, const nncf__node **node, nncf_error *err)
 {
     uint32_t index;
     if (!config || !path)
-        return NNCF_E_ARG;
+        return nncf__fail(err, NNCF_E_ARG, NULL, "%s is NULL", !config ? "config" : "path");
     nncf_status status = nncf__config_find_path(&config->document, path, &index);
-    if (status == NNCF_OK)
-        *node = &config->document.nodes[index];
-    return status;
+    if (status == NNCF_E_NOTFOUND)
+        return nncf__fail(
+            err, status, path, "%s: there is no value at %.200s", config->document.name, path);
+    if (status != NNCF_OK)
+        return nncf__fail(err, status, path,
+            "%.200s is no path: keys with points between them, and [index]", path);
+    *node = &config->document.nodes[index];
+    return NNCF_OK;
 }
 
-nncf_status nncf_config_get_type(const nncf_config *config, const char *path, int32_t *type)
+static nncf_status wrong_type(const nncf_config *config, const char *path, const nncf__node *node,
+    const char *wanted, nncf_error *err)
 {
-    const nncf__node *node;
-    nncf_status status = find(config, path, &node);
+    static const char *const types[] = {
+        "null", "a boolean", "an integer", "a number", "a string", "an array", "an object"};
+    if (!err)
+        return NNCF_E_CONFIG;
+    const nncf__source_location place = nncf__config_location(&config->document, node->offset);
+    return nncf__fail_at(err, NNCF_E_CONFIG, &place, path, "%s%sis %s; %s is read here", path,
+        *path ? " " : "", types[node->type], wanted);
+}
+
+static nncf_status no_result(const char *name, nncf_error *err)
+{
+    return nncf__fail(err, NNCF_E_ARG, NULL, "%s is NULL", name);
+}
+
+nncf_status nncf_config_get_type(
+    const nncf_config *config, const char *path, int32_t *type, nncf_error *err)
+{
+    const nncf__node *node = NULL;
+    nncf_status status = find(config, path, &node, err);
     if (status == NNCF_OK && type)
         *type = node->type;
     return status;
 }
 
-nncf_status nncf_config_get_length(const nncf_config *config, const char *path, size_t *length)
+nncf_status nncf_config_get_element_count(
+    const nncf_config *config, const char *path, size_t *count, nncf_error *err)
 {
-    const nncf__node *node;
-    nncf_status status = length ? find(config, path, &node) : NNCF_E_ARG;
+    const nncf__node *node = NULL;
+    nncf_status status = count ? find(config, path, &node, err) : no_result("count", err);
     if (status != NNCF_OK)
         return status;
     if (node->type != NNCF_CONFIG_ARRAY && node->type != NNCF_CONFIG_OBJECT)
-        return NNCF_E_CONFIG;
-    *length = node->count;
+        return wrong_type(config, path, node, "an array or object", err);
+    *count = node->count;
     return NNCF_OK;
 }
 
 nncf_status nncf_config_get_key(
-    const nncf_config *config, const char *path, size_t index, const char **key)
+    const nncf_config *config, const char *path, size_t index, const char **key, nncf_error *err)
 {
-    const nncf__node *node;
-    nncf_status status = key ? find(config, path, &node) : NNCF_E_ARG;
+    const nncf__node *node = NULL;
+    nncf_status status = key ? find(config, path, &node, err) : no_result("key", err);
     if (status != NNCF_OK)
         return status;
     if (node->type != NNCF_CONFIG_OBJECT)
-        return NNCF_E_CONFIG;
+        return wrong_type(config, path, node, "an object", err);
     if (index >= node->count)
-        return NNCF_E_NOTFOUND;
+        return nncf__fail(err, NNCF_E_NOTFOUND, path, "member %zu: the object has %zu", index,
+            (size_t)node->count);
     const nncf__document *d = &config->document;
     *key = d->nodes[d->in_order[node->children + index]].key;
     return NNCF_OK;
 }
 
-nncf_status nncf_config_get_double(const nncf_config *config, const char *path, double *value)
+nncf_status nncf_config_get_double(
+    const nncf_config *config, const char *path, double *value, nncf_error *err)
 {
-    const nncf__node *node;
-    nncf_status status = value ? find(config, path, &node) : NNCF_E_ARG;
+    const nncf__node *node = NULL;
+    nncf_status status = value ? find(config, path, &node, err) : no_result("value", err);
     if (status != NNCF_OK)
         return status;
     if (node->type != NNCF_CONFIG_INT && node->type != NNCF_CONFIG_DOUBLE)
-        return NNCF_E_CONFIG;
+        return wrong_type(config, path, node, "a number", err);
     *value = nncf__value_number(node);
     return NNCF_OK;
 }
 
-nncf_status nncf_config_get_int(const nncf_config *config, const char *path, int64_t *value)
+nncf_status nncf_config_get_int(
+    const nncf_config *config, const char *path, int64_t *value, nncf_error *err)
 {
-    const nncf__node *node;
-    nncf_status status = value ? find(config, path, &node) : NNCF_E_ARG;
+    const nncf__node *node = NULL;
+    nncf_status status = value ? find(config, path, &node, err) : no_result("value", err);
     if (status != NNCF_OK)
         return status;
     if (node->type != NNCF_CONFIG_INT)
-        return NNCF_E_CONFIG;
+        return wrong_type(config, path, node, "an integer", err);
     *value = nncf__value_integer(node);
     return NNCF_OK;
 }
 
-nncf_status nncf_config_get_bool(const nncf_config *config, const char *path, int32_t *value)
+nncf_status nncf_config_get_bool(
+    const nncf_config *config, const char *path, int32_t *value, nncf_error *err)
 {
-    const nncf__node *node;
-    nncf_status status = value ? find(config, path, &node) : NNCF_E_ARG;
+    const nncf__node *node = NULL;
+    nncf_status status = value ? find(config, path, &node, err) : no_result("value", err);
     if (status != NNCF_OK)
         return status;
     if (node->type != NNCF_CONFIG_BOOL)
-        return NNCF_E_CONFIG;
+        return wrong_type(config, path, node, "a boolean", err);
     *value = nncf__value_flag(node);
     return NNCF_OK;
 }
 
-nncf_status nncf_config_get_string(const nncf_config *config, const char *path, const char **value)
+nncf_status nncf_config_get_string(
+    const nncf_config *config, const char *path, const char **value, nncf_error *err)
 {
-    const nncf__node *node;
-    nncf_status status = value ? find(config, path, &node) : NNCF_E_ARG;
+    const nncf__node *node = NULL;
+    nncf_status status = value ? find(config, path, &node, err) : no_result("value", err);
     if (status != NNCF_OK)
         return status;
     if (node->type != NNCF_CONFIG_STRING)
-        return NNCF_E_CONFIG;
+        return wrong_type(config, path, node, "a string", err);
     *value = nncf__value_text(node);
     return NNCF_OK;
 }
 
-nncf_status nncf_config_complain(
+nncf_status nncf_config_set_error(
     const nncf_config *config, const char *path, const char *message, nncf_error *err)
 {
     if (!message)
@@ -378,7 +395,7 @@ nncf_status nncf_config_complain(
         err, NNCF_E_CONFIG, &place, path, "%s%s%s", path, *path ? ": " : "", message);
 }
 
-const char *nncf_config_dialect(const nncf_config *config)
+const char *nncf_config_get_dialect(const nncf_config *config)
 {
     return config ? config->dialect : NULL;
 }
@@ -398,12 +415,12 @@ nncf_status nncf_config_check_supported(const nncf_config *config, nncf_error *e
         err, NNCF_E_UNSUPPORTED, &place, path, "%s: not supported yet: %s", path, first->what);
 }
 
-size_t nncf_config_algorithm_count(const nncf_config *config)
+size_t nncf_config_get_algorithm_count(const nncf_config *config)
 {
     return config ? config->n_algorithms : 0;
 }
 
-const char *nncf_config_algorithm_name(const nncf_config *config, size_t index)
+const char *nncf_config_get_algorithm_name(const nncf_config *config, size_t index)
 {
     return config && index < config->n_algorithms ? config->algorithms[index].name : NULL;
 }

@@ -62,8 +62,10 @@ struct nncf_config {
     /* nncf__scope_check set by the caller; -1: none */
     int32_t wanted_check;
     /* The caller's callback for each error, nullable; how many errors it got. */
-    void (*report)(void *user, const nncf_error *error);
-    void *report_user;
+    int32_t (*report)(void *user, const nncf_error *error);
+    void *user;
+    /* report returned nonzero: it is not called again */
+    bool report_stopped;
     size_t n_reported;
     /* the key that decided the dialect; 0: none */
     uint32_t release_node;

@@ -39,8 +39,8 @@ static nncf_status check_params(const nncf_context_params *p, nncf_error *err)
             "log_level is %d; allowed: NNCF_LOG_ERROR .. NNCF_LOG_DEBUG (%d..%d), or 0 for "
             "warnings",
             (int)p->log_level, NNCF_LOG_ERROR, NNCF_LOG_DEBUG);
-    if (p->padding != 0)
-        return nncf__fail(err, NNCF_E_ARG, where, "padding is %d; it must be 0", (int)p->padding);
+    if (p->reserved != 0)
+        return nncf__fail(err, NNCF_E_ARG, where, "reserved is %d; it must be 0", (int)p->reserved);
     return NNCF_OK;
 }
 
@@ -178,7 +178,7 @@ void nncf_context_destroy(nncf_context *context)
     nncf__free(&local, context);
 }
 
-const char *nncf_context_describe(const nncf_context *context)
+const char *nncf_context_get_description(const nncf_context *context)
 {
     return context ? context->description : NULL;
 }

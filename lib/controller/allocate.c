@@ -15,9 +15,9 @@
 #include "sparsity/schedule.h"
 
 #include <nncf/base.h>
-#include <nncf/compression.h>
 #include <nncf/config.h>
 #include <nncf/context.h>
+#include <nncf/ctrl.h>
 #include <nncf/model.h>
 
 #include <string.h>

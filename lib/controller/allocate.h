@@ -4,8 +4,8 @@
 #define NNCF__CONTROLLER_ALLOCATE_H
 
 #include <nncf/base.h>
-#include <nncf/compression.h>
 #include <nncf/config.h>
+#include <nncf/ctrl.h>
 
 /* Place masks and quantizers and allocate them, the schedule and the list of parameters in ctrl.
  * The model is not changed. */

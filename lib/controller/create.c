@@ -19,9 +19,9 @@
 #include "sparsity/masked_layers.h"
 
 #include <nncf/base.h>
-#include <nncf/compression.h>
 #include <nncf/config.h>
 #include <nncf/context.h>
+#include <nncf/ctrl.h>
 #include <nncf/model.h>
 
 #include <math.h>
@@ -155,31 +155,43 @@ void nncf_compression_ctrl_destroy(nncf_compression_ctrl *ctrl)
     free_ctrl(ctrl);
 }
 
+nncf_status nncf__ctrl_check(const nncf_compression_ctrl *ctrl, const char *call, nncf_error *err)
+{
+    if (!ctrl)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "%s: ctrl is NULL", call);
+    if (!ctrl->model)
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+            "%s: the controller's model was destroyed; only nncf_compression_ctrl_destroy() is "
+            "allowed now",
+            call);
+    return NNCF_OK;
+}
+
 /* ---- parameters ---- */
 
-size_t nncf_compression_ctrl_parameter_count(const nncf_compression_ctrl *ctrl)
+size_t nncf_compression_ctrl_get_parameter_count(const nncf_compression_ctrl *ctrl)
 {
     return ctrl && ctrl->model ? ctrl->n_parameters : 0;
 }
 
 nncf_status nncf_compression_ctrl_get_parameter(
-    const nncf_compression_ctrl *ctrl, size_t index, nncf_parameter *parameter)
+    const nncf_compression_ctrl *ctrl, size_t index, nncf_parameter *parameter, nncf_error *err)
 {
-    if (!ctrl || !parameter)
-        return NNCF_E_ARG;
-    if (!ctrl->model)
-        return NNCF_E_STATE;
+    nncf_status status = nncf__ctrl_check(ctrl, "nncf_compression_ctrl_get_parameter", err);
+    if (status != NNCF_OK)
+        return status;
     if (index >= ctrl->n_parameters)
-        return NNCF_E_NOTFOUND;
-    return nncf__result_copy(parameter, &ctrl->parameters[index], sizeof *parameter);
+        return nncf__fail(err, NNCF_E_NOTFOUND, NULL, "parameter %zu: the controller has %zu",
+            index, ctrl->n_parameters);
+    return nncf__result_give(
+        parameter, &ctrl->parameters[index], sizeof *parameter, "nncf_parameter", err);
 }
 
-nncf_status nncf_compression_ctrl_zero_grad(nncf_compression_ctrl *ctrl)
+nncf_status nncf_compression_ctrl_zero_grad(nncf_compression_ctrl *ctrl, nncf_error *err)
 {
-    if (!ctrl)
-        return NNCF_E_ARG;
-    if (!ctrl->model)
-        return NNCF_E_STATE;
+    nncf_status status = nncf__ctrl_check(ctrl, "nncf_compression_ctrl_zero_grad", err);
+    if (status != NNCF_OK)
+        return status;
     for (size_t i = 0; i < ctrl->n_parameters; i++)
         memset(ctrl->parameters[i].grad, 0, ctrl->parameters[i].count * sizeof(float));
     return NNCF_OK;

@@ -7,8 +7,8 @@
 #include "quantization/layer_compression.h"
 #include "sparsity/schedule.h"
 
-#include <nncf/compression.h>
 #include <nncf/context.h>
+#include <nncf/ctrl.h>
 #include <nncf/model.h>
 
 #include <stdbool.h>
@@ -59,7 +59,7 @@ typedef struct nncf__usage_checks {
     /* nncf__usage_warning, or-ed: logged already, or found not to apply */
     uint32_t warned;
     int64_t steps, epoch_steps;
-    /* nncf_compression_ctrl_loss() was called: never, before the last step, since then */
+    /* nncf_compression_ctrl_loss_backward() was called: never, before the last step, since then */
     enum nncf__loss_calls { NNCF__LOSS_NEVER = 0, NNCF__LOSS_EARLIER, NNCF__LOSS_THIS_STEP } loss;
     int64_t steps_without_loss;
     /* a forward in train mode; one in eval mode since the last step; a snapshot */
@@ -76,9 +76,9 @@ typedef struct nncf__usage_checks {
         /* steps in which it stayed although there were gradients */
         int32_t still;
     } watch[2];
-    /* of rb_sparsity, at the last nncf_compression_ctrl_loss(): the share of weights that are kept,
-     * and the mean probability of that; the latter also at the step before; steps in which it did
-     * not move towards the level */
+    /* of rb_sparsity, at the last nncf_compression_ctrl_loss_backward(): the share of weights that
+     * are kept, and the mean probability of that; the latter also at the step before; steps in
+     * which it did not move towards the level */
     double density, probability, last_probability;
     int32_t standstill;
 } nncf__usage_checks;
@@ -151,5 +151,8 @@ static inline void nncf__ctrl_count_samples(nncf_compression_ctrl *ctrl, int64_t
     if (ctrl && nncf__ctrl_initializing(ctrl) && n > ctrl->batch_images)
         ctrl->batch_images = n;
 }
+
+/* Is there a controller, and a model behind it? `call` is the name of the public function. */
+nncf_status nncf__ctrl_check(const nncf_compression_ctrl *ctrl, const char *call, nncf_error *err);
 
 #endif

@@ -20,8 +20,8 @@
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>
-#include <nncf/compression.h>
 #include <nncf/context.h>
+#include <nncf/ctrl.h>
 #include <nncf/model.h>
 
 #include <math.h>
@@ -297,39 +297,43 @@ static bool begin_adaptation_batch(nncf_compression_ctrl *ctrl)
 
 /* ---- the call ---- */
 
-static nncf_status check_batch(const nncf_compression_ctrl *ctrl)
+static nncf_status check_batch(const nncf_compression_ctrl *ctrl, nncf_error *err)
 {
+    static const char call[] = "nncf_compression_ctrl_init_step";
     const nncf__quantizer *idle =
         ctrl->init_phase == NNCF__PHASE_RANGES ? idle_quantizer(ctrl) : NULL;
+    nncf_error reason = NNCF_ERROR_INIT;
     if (idle)
-        nncf__log(ctrl->context, NNCF_LOG_ERROR,
-            "nncf_compression_ctrl_init_step: the quantizer of %s saw no data in batch %lld; run "
-            "every layer "
-            "forward between two calls",
-            idle->name, (long long)ctrl->init_begun);
+        nncf__fail(&reason, NNCF_E_STATE, idle->name,
+            "%s: the quantizer of %s saw no data in batch %lld; run every layer forward between "
+            "two calls",
+            call, idle->name, (long long)ctrl->init_begun);
     else if (nncf__ctrl_adapting(ctrl) && ctrl->batch_images == 0)
-        nncf__log(ctrl->context, NNCF_LOG_ERROR,
-            "nncf_compression_ctrl_init_step: no layer ran forward in batch %lld of the adaptation "
-            "of batch norm; "
-            "run every layer forward between two calls",
-            (long long)(ctrl->adaptation.forget.begun + ctrl->adaptation.adapt.begun));
+        nncf__fail(&reason, NNCF_E_STATE, NULL,
+            "%s: no layer ran forward in batch %lld of the adaptation of batch norm; run every "
+            "layer forward between two calls",
+            call, (long long)(ctrl->adaptation.forget.begun + ctrl->adaptation.adapt.begun));
     else
         return NNCF_OK;
+    nncf__log(ctrl->context, NNCF_LOG_ERROR, "%s", reason.message);
+    (void)nncf__result_copy(err, &reason, sizeof reason);
     return NNCF_E_STATE;
 }
 
-nncf_status nncf_compression_ctrl_init_step(nncf_compression_ctrl *ctrl, int32_t *more)
+nncf_status nncf_compression_ctrl_init_step(
+    nncf_compression_ctrl *ctrl, int32_t *more, nncf_error *err)
 {
-    if (!ctrl || !more)
-        return NNCF_E_ARG;
-    if (!ctrl->model)
-        return NNCF_E_STATE;
+    nncf_status status = nncf__ctrl_check(ctrl, "nncf_compression_ctrl_init_step", err);
+    if (status != NNCF_OK)
+        return status;
+    if (!more)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_compression_ctrl_init_step: more is NULL");
     if (ctrl->init_phase == NNCF__PHASE_DONE) {
         *more = 0;
         return NNCF_OK;
     }
     if (nncf__ctrl_initializing(ctrl)) { /* a batch was requested */
-        nncf_status status = check_batch(ctrl);
+        status = check_batch(ctrl, err);
         if (status != NNCF_OK)
             return status;
     }

@@ -6,7 +6,7 @@
 #include "config/canonical.h"
 
 #include <nncf/base.h>
-#include <nncf/compression.h>
+#include <nncf/ctrl.h>
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The statistics as a table for people and as JSON. Numbers do not follow the process's locale. */
+#include "base/error.h"
 #include "base/strings.h"
 #include "base/text.h"
 #include "controller/ctrl.h"
 
 #include <nncf/base.h>
-#include <nncf/compression.h>
+#include <nncf/ctrl.h>
 
 #include <math.h>
 #include <stdio.h>
@@ -116,7 +117,7 @@ static void print_layers(nncf__text *text, const nncf_compression_ctrl *ctrl)
         }
         for (size_t i = 0; i < ctrl->n_layers; i++) {
             nncf_layer_statistics s = {NNCF_PARAMS(nncf_layer_statistics)};
-            nncf_compression_ctrl_get_layer_statistics(ctrl, i, &s);
+            nncf_compression_ctrl_get_layer_statistics(ctrl, i, &s, NULL);
             fill_cells(&s, cells);
             if (pass) {
                 print_line(text, s.scope, scope_width, width, cells);
@@ -159,30 +160,6 @@ static void print_totals(nncf__text *text, const nncf_statistics *s)
         (long long)s->input_quantizers);
     nncf__text_printf(text, "bytes of parameters, float and compressed  %lld, %lld\n",
         (long long)s->bytes_float, (long long)s->bytes_compressed);
-}
-
-/* The beginning of both forms: check the arguments, get the totals. */
-static nncf_status begin(const nncf_compression_ctrl *ctrl, const char *buffer, size_t capacity,
-    nncf__text *text, nncf_statistics *totals)
-{
-    if (!ctrl || (!buffer && capacity > 0))
-        return NNCF_E_ARG;
-    *text = (nncf__text){.context = ctrl->context};
-    *totals = (nncf_statistics){NNCF_PARAMS(nncf_statistics)};
-    return nncf_compression_ctrl_get_statistics(ctrl, totals);
-}
-
-nncf_status nncf_compression_ctrl_statistics_text(
-    const nncf_compression_ctrl *ctrl, char *buffer, size_t capacity, size_t *needed)
-{
-    nncf__text text;
-    nncf_statistics s;
-    nncf_status status = begin(ctrl, buffer, capacity, &text, &s);
-    if (status != NNCF_OK)
-        return status;
-    print_layers(&text, ctrl);
-    print_totals(&text, &s);
-    return nncf__text_finish(&text, buffer, capacity, needed);
 }
 
 /* ---- JSON ---- */
@@ -238,38 +215,55 @@ static void json_layer(nncf__text *text, const nncf_layer_statistics *s)
     nncf__text_append(text, "}", 1);
 }
 
-nncf_status nncf_compression_ctrl_statistics_json(
-    const nncf_compression_ctrl *ctrl, char *buffer, size_t capacity, size_t *needed)
+static void print_json(nncf__text *text, const nncf_compression_ctrl *ctrl)
 {
-    nncf__text text;
-    nncf_statistics s;
-    nncf_status status = begin(ctrl, buffer, capacity, &text, &s);
-    if (status != NNCF_OK)
-        return status;
-    nncf__text_printf(&text, "{\"epoch\":%lld", (long long)s.epoch);
-    json_integer(&text, "step", s.step);
-    nncf__text_printf(&text, ",\"compression_level\":\"%s\"", level_names[s.compression_level]);
-    json_bool(&text, "frozen", s.frozen);
-    json_number(&text, "sparsity_target", s.sparsity_target);
-    json_number(&text, "sparsity", s.sparsity);
-    json_number(&text, "sparsity_model", s.sparsity_model);
-    json_number(&text, "mean_mask_probability", s.mean_mask_probability);
-    json_number(&text, "magnitude_threshold", s.magnitude_threshold);
-    json_integer(&text, "sparsified_layers", s.sparsified_layers);
-    json_integer(&text, "sparsified_weights", s.sparsified_weights);
-    json_integer(&text, "parameters", s.parameters);
-    json_integer(&text, "weight_quantizers", s.weight_quantizers);
-    json_integer(&text, "activation_quantizers", s.activation_quantizers);
-    json_integer(&text, "input_quantizers", s.input_quantizers);
-    json_integer(&text, "bytes_float", s.bytes_float);
-    json_integer(&text, "bytes_compressed", s.bytes_compressed);
-    nncf__text_append(&text, ",\"layers\":[", 11);
+    nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
+    nncf_compression_ctrl_get_statistics(ctrl, &s, NULL);
+    nncf__text_printf(text, "{\"epoch\":%lld", (long long)s.epoch);
+    json_integer(text, "step", s.step);
+    nncf__text_printf(text, ",\"compression_level\":\"%s\"", level_names[s.compression_level]);
+    json_bool(text, "frozen", s.frozen);
+    json_number(text, "sparsity_target", s.sparsity_target);
+    json_number(text, "sparsity", s.sparsity);
+    json_number(text, "sparsity_model", s.sparsity_model);
+    json_number(text, "mean_mask_probability", s.mean_mask_probability);
+    json_number(text, "magnitude_threshold", s.magnitude_threshold);
+    json_integer(text, "sparsified_layers", (int64_t)s.sparsified_layers);
+    json_integer(text, "sparsified_weights", s.sparsified_weights);
+    json_integer(text, "parameters", s.parameters);
+    json_integer(text, "weight_quantizers", (int64_t)s.weight_quantizers);
+    json_integer(text, "activation_quantizers", (int64_t)s.activation_quantizers);
+    json_integer(text, "input_quantizers", (int64_t)s.input_quantizers);
+    json_integer(text, "bytes_float", (int64_t)s.bytes_float);
+    json_integer(text, "bytes_compressed", (int64_t)s.bytes_compressed);
+    nncf__text_append(text, ",\"layers\":[", 11);
     for (size_t i = 0; i < ctrl->n_layers; i++) {
         nncf_layer_statistics layer = {NNCF_PARAMS(nncf_layer_statistics)};
-        nncf_compression_ctrl_get_layer_statistics(ctrl, i, &layer);
-        nncf__text_append(&text, ",", i ? 1 : 0);
-        json_layer(&text, &layer);
+        nncf_compression_ctrl_get_layer_statistics(ctrl, i, &layer, NULL);
+        nncf__text_append(text, ",", i ? 1 : 0);
+        json_layer(text, &layer);
     }
-    nncf__text_append(&text, "]}", 2);
-    return nncf__text_finish(&text, buffer, capacity, needed);
+    nncf__text_append(text, "]}", 2);
+}
+
+/* ---- the public call ---- */
+
+nncf_status nncf_compression_ctrl_format_statistics(const nncf_compression_ctrl *ctrl, int32_t form,
+    char *buffer, size_t capacity, size_t *needed, nncf_error *err)
+{
+    nncf_status status = nncf__ctrl_check(ctrl, "nncf_compression_ctrl_format_statistics", err);
+    if (status == NNCF_OK)
+        status = nncf__text_check_form(form, err);
+    if (status != NNCF_OK)
+        return status;
+    nncf__text text = {.context = ctrl->context};
+    if (form == NNCF_FORM_JSON) {
+        print_json(&text, ctrl);
+    } else {
+        nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
+        nncf_compression_ctrl_get_statistics(ctrl, &s, NULL);
+        print_layers(&text, ctrl);
+        print_totals(&text, &s);
+    }
+    return nncf__text_finish(&text, buffer, capacity, needed, err);
 }

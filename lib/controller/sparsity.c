@@ -12,7 +12,7 @@
 #include "sparsity/rb.h"
 #include "sparsity/schedule.h"
 
-#include <nncf/compression.h>
+#include <nncf/ctrl.h>
 #include <nncf/model.h>
 
 nncf__masked_layers nncf__ctrl_masked_layers(const nncf_compression_ctrl *ctrl)

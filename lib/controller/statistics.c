@@ -14,7 +14,7 @@
 #include "sparsity/schedule.h"
 
 #include <nncf/base.h>
-#include <nncf/compression.h>
+#include <nncf/ctrl.h>
 #include <nncf/model.h>
 
 #include <math.h>
@@ -78,12 +78,11 @@ static int32_t level_of(const nncf_compression_ctrl *ctrl)
 }
 
 nncf_status nncf_compression_ctrl_get_statistics(
-    const nncf_compression_ctrl *ctrl, nncf_statistics *statistics)
+    const nncf_compression_ctrl *ctrl, nncf_statistics *statistics, nncf_error *err)
 {
-    if (!ctrl || !statistics)
-        return NNCF_E_ARG;
-    if (!ctrl->model)
-        return NNCF_E_STATE;
+    nncf_status status = nncf__ctrl_check(ctrl, "nncf_compression_ctrl_get_statistics", err);
+    if (status != NNCF_OK)
+        return status;
     nncf_statistics s = {.epoch = ctrl->epoch,
         .step = ctrl->step,
         .compression_level = level_of(ctrl),
@@ -97,18 +96,18 @@ nncf_status nncf_compression_ctrl_get_statistics(
         const nncf__layer_compression *c = &ctrl->layers[i];
         int64_t small_zeros, small = small_parameters(layer, &small_zeros);
         s.parameters += small;
-        s.bytes_compressed += small * (int64_t)sizeof(float) + quantizer_bytes(c);
+        s.bytes_compressed += (uint64_t)(small * (int64_t)sizeof(float) + quantizer_bytes(c));
         zeros += small_zeros;
         s.weight_quantizers += c->weight_quantizer != NULL;
-        s.activation_quantizers +=
-            (c->output_quantizer != NULL) + (c->pre_activation_quantizer != NULL);
+        s.activation_quantizers += c->output_quantizer != NULL;
+        s.activation_quantizers += c->pre_activation_quantizer != NULL;
         s.input_quantizers += c->input_quantizer != NULL;
         if (layer->weight_count == 0)
             continue;
         nncf__weight_stats stats;
         nncf__weight_stats_of(layer, &stats);
         s.parameters += (int64_t)layer->weight_count;
-        s.bytes_compressed += weight_bytes(layer, &stats);
+        s.bytes_compressed += (uint64_t)weight_bytes(layer, &stats);
         zeros += stats.zeros;
         if (c->mask_kind != NNCF__MASK_NONE) {
             s.sparsified_layers++;
@@ -116,7 +115,7 @@ nncf_status nncf_compression_ctrl_get_statistics(
             masked += (int64_t)layer->weight_count - stats.kept;
         }
     }
-    s.bytes_float = s.parameters * (int64_t)sizeof(float);
+    s.bytes_float = (uint64_t)s.parameters * sizeof(float);
     s.sparsity = s.sparsified_weights ? (double)masked / (double)s.sparsified_weights : 0;
     s.sparsity_model = s.parameters ? (double)zeros / (double)s.parameters : 0;
     if (ctrl->sparsity_kind == NNCF__CONST_SPARSITY)
@@ -127,7 +126,7 @@ nncf_status nncf_compression_ctrl_get_statistics(
         nncf__rb_count(&layers, &sums);
         s.mean_mask_probability = sums.count > 0 ? sums.probability / sums.count : (double)NAN;
     }
-    return nncf__result_copy(statistics, &s, sizeof s);
+    return nncf__result_give(statistics, &s, sizeof s, "nncf_statistics", err);
 }
 
 /* Scale, or range when asymmetric; the largest of the channels. */
@@ -153,15 +152,15 @@ static void activation_statistics(
         *clipped = (double)q->clipped / (double)q->total;
 }
 
-nncf_status nncf_compression_ctrl_get_layer_statistics(
-    const nncf_compression_ctrl *ctrl, size_t index, nncf_layer_statistics *statistics)
+nncf_status nncf_compression_ctrl_get_layer_statistics(const nncf_compression_ctrl *ctrl,
+    size_t index, nncf_layer_statistics *statistics, nncf_error *err)
 {
-    if (!ctrl || !statistics)
-        return NNCF_E_ARG;
-    if (!ctrl->model)
-        return NNCF_E_STATE;
+    nncf_status status = nncf__ctrl_check(ctrl, "nncf_compression_ctrl_get_layer_statistics", err);
+    if (status != NNCF_OK)
+        return status;
     if (index >= ctrl->n_layers)
-        return NNCF_E_NOTFOUND;
+        return nncf__fail(
+            err, NNCF_E_NOTFOUND, NULL, "layer %zu: the model has %zu", index, ctrl->n_layers);
     const nncf_layer *layer = ctrl->model->layers[index];
     const nncf__layer_compression *c = &ctrl->layers[index];
     nncf_layer_statistics s = {.scope = layer->scope, .ndim = layer->weight_ndim};
@@ -191,5 +190,5 @@ nncf_status nncf_compression_ctrl_get_layer_statistics(
         c->input_quantizer, &s.input_bits, &s.input_scale, &s.input_signed, &s.input_clipped);
     activation_statistics(
         c->output_quantizer, &s.output_bits, &s.output_scale, &s.output_signed, &s.output_clipped);
-    return nncf__result_copy(statistics, &s, sizeof s);
+    return nncf__result_give(statistics, &s, sizeof s, "nncf_layer_statistics", err);
 }

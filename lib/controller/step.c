@@ -22,8 +22,8 @@
 #include "sparsity/schedule.h"
 
 #include <nncf/base.h>
-#include <nncf/compression.h>
 #include <nncf/context.h>
+#include <nncf/ctrl.h>
 #include <nncf/model.h>
 
 #include <math.h>
@@ -68,45 +68,59 @@ static void warn_dense(nncf_compression_ctrl *ctrl)
             (long long)total);
 }
 
-double nncf_compression_ctrl_loss(nncf_compression_ctrl *ctrl)
+nncf_status nncf_compression_ctrl_loss_backward(
+    nncf_compression_ctrl *ctrl, double *loss, nncf_error *err)
 {
-    if (!ctrl || !ctrl->model)
-        return (double)NAN;
+    double value = 0;
+    nncf_status status = nncf__ctrl_check(ctrl, "nncf_compression_ctrl_loss_backward", err);
+    if (status != NNCF_OK)
+        return status;
     nncf__usage_loss(ctrl);
-    if (ctrl->sparsity_kind != NNCF__RB_SPARSITY || ctrl->frozen)
-        return 0;
-    const nncf__masked_layers layers = nncf__ctrl_masked_layers(ctrl);
-    nncf__rb_sums sums;
-    const double loss = nncf__rb_loss(&layers, ctrl->schedule.level, &sums);
-    if (sums.count > 0)
-        nncf__usage_density(ctrl, sums.kept / sums.count, sums.probability / sums.count);
-    return loss;
+    if (ctrl->sparsity_kind == NNCF__RB_SPARSITY && !ctrl->frozen) {
+        const nncf__masked_layers layers = nncf__ctrl_masked_layers(ctrl);
+        nncf__rb_sums sums;
+        value = nncf__rb_loss(&layers, ctrl->schedule.level, &sums);
+        if (sums.count > 0)
+            nncf__usage_density(ctrl, sums.kept / sums.count, sums.probability / sums.count);
+    }
+    if (loss)
+        *loss = value;
+    return NNCF_OK;
 }
 
 /* Training calls need a controller that has a model and is not being initialized. */
-static nncf_status check_running(nncf_compression_ctrl *ctrl, const char *call)
+static nncf_status check_running(nncf_compression_ctrl *ctrl, const char *call, nncf_error *err)
 {
-    if (ctrl->model && nncf__ctrl_initializing(ctrl))
-        nncf__usage_early_step(ctrl, call);
-    return ctrl->model && !nncf__ctrl_initializing(ctrl) ? NNCF_OK : NNCF_E_STATE;
+    nncf_status status = nncf__ctrl_check(ctrl, call, err);
+    if (status != NNCF_OK || !nncf__ctrl_initializing(ctrl))
+        return status;
+    nncf__usage_early_step(ctrl, call);
+    return nncf__fail(err, NNCF_E_STATE, NULL,
+        "%s: initialization is under way: call nncf_compression_ctrl_init_step() until it sets "
+        "more to 0",
+        call);
 }
 
-nncf_status nncf_compression_ctrl_set_order(nncf_compression_ctrl *ctrl, int32_t order)
+nncf_status nncf_compression_ctrl_set_order(
+    nncf_compression_ctrl *ctrl, int32_t order, nncf_error *err)
 {
-    if (!ctrl || (order != NNCF_ORDER_AFTER && order != NNCF_ORDER_BEFORE))
-        return NNCF_E_ARG;
-    if (!ctrl->model || ctrl->step > 0 || ctrl->epoch > 0 ||
+    nncf_status status = nncf__ctrl_check(ctrl, "nncf_compression_ctrl_set_order", err);
+    if (status != NNCF_OK)
+        return status;
+    if (order != NNCF_ORDER_AFTER && order != NNCF_ORDER_BEFORE)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "order is %d, none of NNCF_ORDER_...", (int)order);
+    if (ctrl->step > 0 || ctrl->epoch > 0 ||
         (ctrl->loop & (NNCF__LOOP_STEPPED | NNCF__LOOP_EPOCH_STEPPED)))
-        return NNCF_E_STATE;
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+            "training has begun: set the order before the first step or epoch_step, and before a "
+            "snapshot is restored");
     ctrl->order = order;
     return NNCF_OK;
 }
 
-nncf_status nncf_compression_ctrl_step(nncf_compression_ctrl *ctrl)
+nncf_status nncf_compression_ctrl_step(nncf_compression_ctrl *ctrl, nncf_error *err)
 {
-    if (!ctrl)
-        return NNCF_E_ARG;
-    nncf_status status = check_running(ctrl, "nncf_compression_ctrl_step()");
+    nncf_status status = check_running(ctrl, "nncf_compression_ctrl_step", err);
     if (status != NNCF_OK)
         return status;
     warn_uninitialized(ctrl);
@@ -138,14 +152,14 @@ static void warn_epoch_length(const nncf_compression_ctrl *ctrl)
                                          : "has waited at the epoch's end");
 }
 
-nncf_status nncf_compression_ctrl_epoch_step(nncf_compression_ctrl *ctrl)
+nncf_status nncf_compression_ctrl_epoch_step(nncf_compression_ctrl *ctrl, nncf_error *err)
 {
-    if (!ctrl)
-        return NNCF_E_ARG;
-    nncf_status status = check_running(ctrl, "nncf_compression_ctrl_epoch_step()");
+    nncf_status status = check_running(ctrl, "nncf_compression_ctrl_epoch_step", err);
     if (status == NNCF_OK && ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY) {
         const nncf__masked_layers layers = nncf__ctrl_masked_layers(ctrl);
         status = nncf__magnitude_reserve(&layers);
+        if (status != NNCF_OK)
+            nncf__fail(err, status, NULL, "no memory for magnitude masks");
     }
     if (status != NNCF_OK)
         return status;

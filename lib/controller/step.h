@@ -4,7 +4,7 @@
 #define NNCF__CONTROLLER_STEP_H
 
 #include <nncf/base.h>
-#include <nncf/compression.h>
+#include <nncf/ctrl.h>
 
 /* After counters, ranges and masks were read from a snapshot: make level, quantizers, freeze and
  * parameter flags agree with them. NNCF_E_STATE: the controller has no model. */

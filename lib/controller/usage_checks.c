@@ -13,8 +13,8 @@
 #include "quantization/quantizer.h"
 #include "sparsity/schedule.h"
 
-#include <nncf/compression.h>
 #include <nncf/context.h>
+#include <nncf/ctrl.h>
 #include <nncf/model.h>
 
 #include <math.h>
@@ -53,7 +53,8 @@ static void warn_no_loss(nncf_compression_ctrl *ctrl)
 {
     if (nncf__usage_first(ctrl, NNCF__WARN_NO_LOSS))
         nncf__log(ctrl->context, NNCF_LOG_WARNING,
-            "nncf_compression_ctrl_loss() was not called in the last %lld steps: without it the "
+            "nncf_compression_ctrl_loss_backward() was not called in the last %lld steps: without "
+            "it the "
             "masks of "
             "rb_sparsity do not move towards the sparsity level; call it once a step, before the "
             "optimizer",
@@ -107,7 +108,8 @@ static void check_sparsity(nncf_compression_ctrl *ctrl)
             "the mask logits of rb_sparsity did not move towards the level in %d steps (sparsity "
             "%.3f, level "
             "%.3f): does the optimizer expect gradients of the other sign, or of another scale? "
-            "nncf_compression_ctrl_loss() adds the gradient of a loss that is to be made smaller",
+            "nncf_compression_ctrl_loss_backward() adds the gradient of a loss that is to be made "
+            "smaller",
             STANDSTILL, 1 - p->density, ctrl->schedule.level);
 }
 
@@ -292,8 +294,8 @@ void nncf__usage_early_step(nncf_compression_ctrl *ctrl, const char *call)
 {
     if (nncf__usage_first(ctrl, NNCF__WARN_EARLY_STEP))
         nncf__log(ctrl->context, NNCF_LOG_WARNING,
-            "%s was called before initialization ended: run `while "
-            "(nncf_compression_ctrl_init_step(ctrl, &more) "
+            "%s() was called before initialization ended: run `while "
+            "(nncf_compression_ctrl_init_step(ctrl, &more, &err) "
             "== NNCF_OK && more)` to its end first, with one forward over a batch in each round",
             call);
 }

@@ -20,8 +20,8 @@
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>
-#include <nncf/compression.h>
 #include <nncf/context.h>
+#include <nncf/ctrl.h>
 #include <nncf/model.h>
 #include <nncf/tensor.h>
 

@@ -110,7 +110,7 @@ int32_t nncf__layer_output_dtype_then(const nncf_layer *layer)
     return output_dtype(layer, true);
 }
 
-int32_t nncf_layer_output_dtype(const nncf_layer *layer)
+int32_t nncf_layer_get_output_dtype(const nncf_layer *layer)
 {
     return layer ? nncf__layer_output_dtype(layer) : NNCF_F32;
 }

@@ -184,13 +184,14 @@ static nncf_status add_shared(const nncf_context *context, const nncf__needs *la
     return NNCF_OK;
 }
 
-nncf_status nncf_model_memory(nncf_model *model, const nncf_tensor *inputs, size_t n_inputs,
+nncf_status nncf_model_get_memory(nncf_model *model, const nncf_tensor *inputs, size_t n_inputs,
     int32_t mode, nncf_memory *memory, nncf_error *err)
 {
     if (!model || !inputs || n_inputs == 0 || !memory ||
         (mode != NNCF_MODE_TRAIN && mode != NNCF_MODE_EVAL))
         return nncf__fail(err, NNCF_E_ARG, NULL,
-            "nncf_model_memory: model, inputs and memory must not be NULL, mode is NNCF_MODE_...");
+            "nncf_model_get_memory: model, inputs and memory must not be NULL, mode is "
+            "NNCF_MODE_...");
     nncf_context *context = model->context;
     const size_t n = model->n_layers;
     sums s = {.m = {NNCF_PARAMS(nncf_memory)}};
@@ -221,5 +222,5 @@ nncf_status nncf_model_memory(nncf_model *model, const nncf_tensor *inputs, size
         return nncf__fail(err, NNCF_E_LIMIT, NULL,
             "the bytes of this model with these inputs do not fit 64 bits; ask with a smaller "
             "batch");
-    return nncf__result_copy(memory, &s.m, sizeof s.m);
+    return nncf__result_give(memory, &s.m, sizeof s.m, "nncf_memory", err);
 }

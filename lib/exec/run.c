@@ -21,8 +21,8 @@
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>
-#include <nncf/compression.h>
 #include <nncf/context.h>
+#include <nncf/ctrl.h>
 #include <nncf/layer.h>
 #include <nncf/model.h>
 #include <nncf/tensor.h>
@@ -95,21 +95,21 @@ static nncf_status output_shape(const nncf_layer *layer, const nncf_tensor *x, s
         return status;
     *ndim = n;
     if (capacity < (size_t)n)
-        return nncf__fail(
-            err, NNCF_E_LIMIT, NULL, "shape has %zu elements; the output has %d", capacity, (int)n);
+        return nncf__fail(err, NNCF_E_BUFFER, NULL, "shape has %zu elements; the output has %d",
+            capacity, (int)n);
     if (!shape)
         return is_null("shape", err);
     memcpy(shape, sizes, (size_t)n * sizeof *shape);
     return NNCF_OK;
 }
 
-nncf_status nncf_layer_output_shape(const nncf_layer *layer, const nncf_tensor *x, size_t n_x,
+nncf_status nncf_layer_get_output_shape(const nncf_layer *layer, const nncf_tensor *x, size_t n_x,
     int64_t *shape, size_t capacity, int32_t *ndim, nncf_error *err)
 {
     nncf_error reason = NNCF_ERROR_INIT;
     nncf_status status =
         !layer ? NNCF_E_ARG : output_shape(layer, x, n_x, shape, capacity, ndim, &reason);
-    return nncf__layer_report(layer, "nncf_layer_output_shape", status, &reason, err);
+    return nncf__layer_report(layer, "nncf_layer_get_output_shape", status, &reason, err);
 }
 
 static size_t element_size(const nncf_tensor *t)

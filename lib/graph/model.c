@@ -75,10 +75,12 @@ void nncf_model_destroy(nncf_model *model)
         nncf_context_destroy(context);
 }
 
-nncf_status nncf_model_set_mode(nncf_model *model, int32_t mode)
+nncf_status nncf_model_set_mode(nncf_model *model, int32_t mode, nncf_error *err)
 {
-    if (!model || (mode != NNCF_MODE_TRAIN && mode != NNCF_MODE_EVAL))
-        return NNCF_E_ARG;
+    if (!model)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_model_set_mode: model is NULL");
+    if (mode != NNCF_MODE_TRAIN && mode != NNCF_MODE_EVAL)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "mode is %d, none of NNCF_MODE_...", (int)mode);
     model->mode = mode;
     return NNCF_OK;
 }
@@ -88,7 +90,7 @@ int32_t nncf_model_get_mode(const nncf_model *model)
     return model ? model->mode : -1;
 }
 
-size_t nncf_model_layer_count(const nncf_model *model)
+size_t nncf_model_get_layer_count(const nncf_model *model)
 {
     return model ? model->n_layers : 0;
 }
@@ -105,17 +107,17 @@ nncf_layer *nncf_model_find_layer(const nncf_model *model, const char *scope)
     return nncf__index_find(&model->index, scope);
 }
 
-const char *nncf_layer_scope(const nncf_layer *layer)
+const char *nncf_layer_get_scope(const nncf_layer *layer)
 {
     return layer ? layer->scope : NULL;
 }
 
-int32_t nncf_layer_op(const nncf_layer *layer)
+int32_t nncf_layer_get_op(const nncf_layer *layer)
 {
     return layer ? layer->op : -1;
 }
 
-size_t nncf_layer_input_count(const nncf_layer *layer)
+size_t nncf_layer_get_input_count(const nncf_layer *layer)
 {
     return layer ? layer->n_inputs : 0;
 }

@@ -7,8 +7,8 @@
 #include "graph/block.h"
 #include "graph/ops.h"
 
-#include <nncf/compression.h>
 #include <nncf/context.h>
+#include <nncf/ctrl.h>
 #include <nncf/model.h>
 
 #include <stdbool.h>

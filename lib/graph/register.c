@@ -351,8 +351,8 @@ nncf_status nncf_model_add_conv2d(
 static nncf_status fill_linear(nncf_layer *l, const nncf_linear_params *p, nncf_error *err)
 {
     nncf_status status;
-    if (p->padding != 0)
-        return nncf__fail(err, NNCF_E_ARG, l->scope, "nncf_linear_params: padding must be 0");
+    if (p->reserved != 0)
+        return nncf__fail(err, NNCF_E_ARG, l->scope, "nncf_linear_params: reserved must be 0");
     l->weight = p->weight;
     l->weight_grad = p->weight_grad;
     l->bias = p->bias;
@@ -392,24 +392,24 @@ nncf_status nncf_model_add_linear(
     return nncf__register_commit(model, l, fill_linear(l, &p, err), layer, err);
 }
 
-nncf_status nncf_model_add_add(
-    nncf_model *model, const nncf_add_params *params, nncf_layer **layer, nncf_error *err)
+nncf_status nncf_model_add_sum(
+    nncf_model *model, const nncf_sum_params *params, nncf_layer **layer, nncf_error *err)
 {
-    nncf_add_params p;
+    nncf_sum_params p;
     nncf_layer *l;
     if (!model || !params || !layer)
         return nncf__fail(
-            err, NNCF_E_ARG, NULL, "nncf_model_add_add: model, params and layer must not be NULL");
-    nncf_status status = nncf__params_copy(&p, sizeof p, params, "nncf_add_params", err);
+            err, NNCF_E_ARG, NULL, "nncf_model_add_sum: model, params and layer must not be NULL");
+    nncf_status status = nncf__params_copy(&p, sizeof p, params, "nncf_sum_params", err);
     if (status != NNCF_OK)
         return status;
     const common c = {
         NNCF__ADD, NNCF_OP_ADD, p.scope, p.activation, p.activation_scope, p.inputs, p.n_inputs};
     if ((status = nncf__register_begin(model, &c, &l, err)) != NNCF_OK)
         return status;
-    status = p.padding == 0
+    status = p.reserved == 0
         ? check_channels(l, err)
-        : nncf__fail(err, NNCF_E_ARG, l->scope, "nncf_add_params: padding must be 0");
+        : nncf__fail(err, NNCF_E_ARG, l->scope, "nncf_sum_params: reserved must be 0");
     return nncf__register_commit(model, l, status, layer, err);
 }
 

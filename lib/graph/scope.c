@@ -139,12 +139,6 @@ static bool matches_by_elements(const char *scope, const char *pattern, int32_t 
     return false;
 }
 
-int32_t nncf_scope_matches(const char *scope, const char *pattern)
-{
-    return scope && pattern && !too_long(scope) && !too_long(pattern) &&
-        matches_by_elements(scope, pattern, NNCF__RELEASE_1_1);
-}
-
 /* ---- a list of patterns ---- */
 
 static nncf_status compile_pattern(
@@ -214,17 +208,17 @@ int nncf__scope_set_matches(const nncf__scope_set *set, const char *scope, size_
     return 0;
 }
 
-nncf_status nncf_scope_matches_release(
+nncf_status nncf_scope_matches(
     const char *scope, const char *pattern, int32_t release, int32_t *matches, nncf_error *err)
 {
     if (!scope || !pattern || !matches || release < 0)
         return nncf__fail(err, NNCF_E_ARG, NULL,
-            "nncf_scope_matches_release: scope, pattern and matches must not be NULL, and release "
+            "nncf_scope_matches: scope, pattern and matches must not be NULL, and release "
             "is "
             "like 10100 for 1.1");
     if (too_long(scope) || too_long(pattern))
         return nncf__fail(err, NNCF_E_LIMIT, NULL,
-            "nncf_scope_matches_release: the %s is longer than %d bytes, which no scope of a model "
+            "nncf_scope_matches: the %s is longer than %d bytes, which no scope of a model "
             "and no "
             "text of a config is",
             too_long(scope) ? "scope" : "pattern", MAX_TEXT);

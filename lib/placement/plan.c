@@ -9,10 +9,11 @@
 #include "quantization/layer_compression.h"
 
 #include <nncf/base.h>
-#include <nncf/compression.h>
 #include <nncf/config.h>
 #include <nncf/context.h>
+#include <nncf/ctrl.h>
 #include <nncf/model.h>
+#include <nncf/plan.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -274,22 +275,16 @@ void nncf_plan_destroy(nncf_plan *plan)
     nncf__free(plan->context, plan);
 }
 
-static nncf_status on_result(
-    const nncf_plan *plan, const char *from, char *buffer, size_t capacity, size_t *needed)
+nncf_status nncf_plan_format(const nncf_plan *plan, int32_t form, char *buffer, size_t capacity,
+    size_t *needed, nncf_error *err)
 {
-    if (!plan || (!buffer && capacity > 0))
-        return NNCF_E_ARG;
+    if (!plan)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_plan_format: plan is NULL");
+    nncf_status status = nncf__text_check_form(form, err);
+    if (status != NNCF_OK)
+        return status;
+    const char *from = form == NNCF_FORM_JSON ? plan->json : plan->text;
     nncf__text copy = {.context = plan->context};
     nncf__text_append(&copy, from, strlen(from));
-    return nncf__text_finish(&copy, buffer, capacity, needed);
-}
-
-nncf_status nncf_plan_text(const nncf_plan *plan, char *buffer, size_t capacity, size_t *needed)
-{
-    return on_result(plan, plan ? plan->text : NULL, buffer, capacity, needed);
-}
-
-nncf_status nncf_plan_json(const nncf_plan *plan, char *buffer, size_t capacity, size_t *needed)
-{
-    return on_result(plan, plan ? plan->json : NULL, buffer, capacity, needed);
+    return nncf__text_finish(&copy, buffer, capacity, needed, err);
 }

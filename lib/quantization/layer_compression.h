@@ -5,7 +5,7 @@
 
 #include "quantization/quantizer.h"
 
-#include <nncf/compression.h>
+#include <nncf/ctrl.h>
 
 #include <stdbool.h>
 #include <stdint.h>

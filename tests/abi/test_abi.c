@@ -110,8 +110,9 @@ static void setup(void)
     nncf_error err = NNCF_ERROR_INIT;
     nncf_layer *layer = NULL;
     memset(&f, 0, sizeof f);
-    ck_assert_msg(nncf_config_parse(NULL, NULL, text, strlen(text), &f.config, &err) == NNCF_OK,
-        "%s", err.message);
+    ck_assert_msg(
+        nncf_config_parse(NULL, NULL, text, strlen(text), NULL, &f.config, &err) == NNCF_OK, "%s",
+        err.message);
     ck_assert_int_eq(nncf_model_create(NULL, &f.model, &err), NNCF_OK);
     ck_assert_msg(
         nncf_model_add_linear(f.model,
@@ -135,7 +136,7 @@ START_TEST(older_results_are_not_overrun)
     nncf_statistics s;
     memset(&s, 0x5A, sizeof s);
     s.struct_size = offsetof(nncf_statistics, sparsity_target);
-    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(f.ctrl, &s), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(f.ctrl, &s, NULL), NNCF_OK);
     ck_assert_uint_eq(s.struct_size, offsetof(nncf_statistics, sparsity_target));
     ck_assert_int_eq(s.epoch, 0);
     for (size_t i = offsetof(nncf_statistics, sparsity_target); i < sizeof s; i++)
@@ -147,7 +148,7 @@ START_TEST(newer_results_are_filled_as_far_as_known)
 {
     /* members that this release does not know stay as the caller initialized them */
     newer_statistics s = {.known = {.struct_size = sizeof s}, .later = {7, 8}};
-    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(f.ctrl, &s.known), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(f.ctrl, &s.known, NULL), NNCF_OK);
     ck_assert_uint_eq(s.known.struct_size, sizeof s);
     ck_assert_int_eq(s.known.parameters, 4);
     ck_assert_uint_eq(s.later[0], 7);
@@ -158,7 +159,7 @@ END_TEST
 START_TEST(results_without_a_size_are_refused)
 {
     nncf_statistics s = {0};
-    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(f.ctrl, &s), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(f.ctrl, &s, NULL), NNCF_E_ARG);
 }
 END_TEST
 

@@ -98,7 +98,7 @@ static size_t shapes_of_model(
     nncf_config *config = NULL;
     net *n = NULL;
     size_t count = 0;
-    if (nncf_config_parse(context, "none", "{}", 2, &config, &err) != NNCF_OK ||
+    if (nncf_config_parse(context, "none", "{}", 2, NULL, &config, &err) != NNCF_OK ||
         models_build(config, context, &settings, &n, &err) != NNCF_OK) {
         fprintf(stderr, "nncf-bench: %s\n", err.message);
         nncf_config_destroy(config);

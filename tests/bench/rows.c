@@ -32,7 +32,7 @@ static nncf_config *open_config(nncf_context *context, const char *text)
 {
     nncf_error err = NNCF_ERROR_INIT;
     nncf_config *config = NULL;
-    if (nncf_config_parse(context, "bench", text, strlen(text), &config, &err) != NNCF_OK) {
+    if (nncf_config_parse(context, "bench", text, strlen(text), NULL, &config, &err) != NNCF_OK) {
         fprintf(stderr, "nncf-bench: %s\n", err.message);
         exit(EXIT_FAILURE);
     }
@@ -213,7 +213,7 @@ static void run_sort(void *arg)
 
 static void run_epoch_step(void *arg)
 {
-    if (nncf_compression_ctrl_epoch_step(arg) != NNCF_OK)
+    if (nncf_compression_ctrl_epoch_step(arg, NULL) != NNCF_OK)
         abort();
 }
 
@@ -255,7 +255,7 @@ static void importance(
     if (sorted)
         bench_contest(&few, c + 2, 1);
     nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
-    if (nncf_compression_ctrl_get_statistics(ctrl, &s) != NNCF_OK ||
+    if (nncf_compression_ctrl_get_statistics(ctrl, &s, NULL) != NNCF_OK ||
         (sorted && s.magnitude_threshold != sort->threshold)) {
         fprintf(stderr, "nncf-bench: threshold %.9g, by sorting %.9g\n", s.magnitude_threshold,
             sort->threshold);

@@ -35,8 +35,8 @@ typedef struct training {
 static nncf_status open_config(const bench_options *o, training *t, nncf_error *err)
 {
     if (o->config != NULL)
-        return nncf_config_load(t->context, o->config, &t->config, err);
-    return nncf_config_parse(t->context, "none", "{}", 2, &t->config, err);
+        return nncf_config_load(t->context, o->config, NULL, &t->config, err);
+    return nncf_config_parse(t->context, "none", "{}", 2, NULL, &t->config, err);
 }
 
 static nncf_status open_model(const bench_options *o, training *t, nncf_error *err)
@@ -79,24 +79,27 @@ static nncf_status train(training *t, bool warming, nncf_error *err)
     double at[PARTS + 1];
     const float *logits;
     float *grad;
+    double compression_loss;
     nncf_status status;
     at[0] = bench_seconds();
     net_zero_grad(t->network);
-    nncf_compression_ctrl_zero_grad(t->ctrl);
+    nncf_compression_ctrl_zero_grad(t->ctrl, NULL);
     if ((status = net_forward(t->network, t->x, t->batch, &logits, err)) != NNCF_OK)
         return status;
     at[1] = bench_seconds();
     if ((grad = net_logits_grad(t->network)) == NULL)
         return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for gradients");
-    t->loss = metrics_cross_entropy(logits, t->labels, t->batch, CLASSES, grad) +
-        nncf_compression_ctrl_loss(t->ctrl);
+    t->loss = metrics_cross_entropy(logits, t->labels, t->batch, CLASSES, grad);
+    if ((status = nncf_compression_ctrl_loss_backward(t->ctrl, &compression_loss, err)) != NNCF_OK)
+        return status;
+    t->loss += compression_loss;
     at[2] = bench_seconds();
     if ((status = net_backward(t->network, t->x, err)) != NNCF_OK)
         return status;
     at[3] = bench_seconds();
     optimizer_step(t->opt, 1.0);
-    if ((status = nncf_compression_ctrl_step(t->ctrl)) != NNCF_OK)
-        return app_fail_step(err, status, "nncf_compression_ctrl_step");
+    if ((status = nncf_compression_ctrl_step(t->ctrl, err)) != NNCF_OK)
+        return status;
     at[4] = bench_seconds();
     if (warming)
         return NNCF_OK;
@@ -110,7 +113,7 @@ static nncf_status initialize(training *t, nncf_error *err)
 {
     int32_t more = 0;
     nncf_status status;
-    while ((status = nncf_compression_ctrl_init_step(t->ctrl, &more)) == NNCF_OK && more) {
+    while ((status = nncf_compression_ctrl_init_step(t->ctrl, &more, NULL)) == NNCF_OK && more) {
         const float *logits;
         if ((status = net_forward(t->network, t->x, t->batch, &logits, err)) != NNCF_OK)
             return status;
@@ -130,7 +133,7 @@ static void print(const bench_options *o, const training *t)
     json_int("batch", o->batch);
     json_int("image", o->image);
     json_int("threads", o->threads);
-    json_text("library", nncf_context_describe(t->context));
+    json_text("library", nncf_context_get_description(t->context));
     json_times(&t->step);
     for (int i = 0; i < PARTS; i++)
         json_number(part_names[i], bench_median(&t->parts[i]));
@@ -171,7 +174,7 @@ static nncf_status run(const bench_options *o, training *t, nncf_error *err)
     if (status == NNCF_OK)
         print(o, t);
     if (status == NNCF_OK) /* the library warns of training loops that forget it */
-        status = nncf_compression_ctrl_epoch_step(t->ctrl);
+        status = nncf_compression_ctrl_epoch_step(t->ctrl, NULL);
     return status;
 }
 

@@ -22,11 +22,12 @@ typedef struct bad_reports {
     size_t count;
 } bad_reports;
 
-static inline void bad_report(void *user, const nncf_error *error)
+static inline int32_t bad_report(void *user, const nncf_error *error)
 {
     bad_reports *r = user;
     ck_assert_uint_lt(r->count, sizeof(r->errors) / sizeof(r->errors[0]));
     r->errors[r->count++] = *error;
+    return 0;
 }
 
 /* Parse again, to hear of every mistake: the status and the error are those of the first, as
@@ -35,11 +36,11 @@ static inline void bad_parse_all(const char *name, const char *text, size_t size
     nncf_status status, const nncf_error *first, bad_reports *reports)
 {
     const nncf_config_params params = {
-        NNCF_PARAMS(nncf_config_params), .report = bad_report, .report_user = reports};
+        NNCF_PARAMS(nncf_config_params), .report = bad_report, .user = reports};
     nncf_config *config = NULL;
     nncf_error err = NNCF_ERROR_INIT;
     reports->count = 0;
-    ck_assert_int_eq(nncf_config_parse_as(NULL, name, text, size, &params, &config, &err), status);
+    ck_assert_int_eq(nncf_config_parse(NULL, name, text, size, &params, &config, &err), status);
     nncf_config_destroy(config);
     ck_assert_msg((reports->count == 0) == (status == NNCF_OK), "%zu mistakes", reports->count);
     if (status == NNCF_OK)
@@ -54,7 +55,7 @@ static inline void bad_check(const bad *b, size_t number)
     nncf_config *config = NULL;
     nncf_error err = NNCF_ERROR_INIT;
     nncf_status status =
-        nncf_config_parse(NULL, "bad.json", b->text, strlen(b->text), &config, &err);
+        nncf_config_parse(NULL, "bad.json", b->text, strlen(b->text), NULL, &config, &err);
     ck_assert_msg(status == b->status, "case %zu: %s, not %s: %s\n%s", number,
         nncf_status_name(status), nncf_status_name(b->status), err.message, b->text);
     ck_assert_ptr_null(config);
@@ -78,7 +79,7 @@ static inline void bad_check(const bad *b, size_t number)
     }
     ck_assert(line == err.line && column == err.column);
     ck_assert_int_eq(
-        nncf_config_parse(NULL, NULL, b->text, strlen(b->text), &config, NULL), status);
+        nncf_config_parse(NULL, NULL, b->text, strlen(b->text), NULL, &config, NULL), status);
     static bad_reports reports;
     bad_parse_all("bad.json", b->text, strlen(b->text), status, &err, &reports);
 }

@@ -297,8 +297,8 @@ START_TEST(every_mistake_is_reported)
     static bad_reports r;
     nncf_config *config = NULL;
     nncf_error err = NNCF_ERROR_INIT;
-    ck_assert_int_eq(
-        nncf_config_parse(NULL, "bad.json", many_mistakes, strlen(many_mistakes), &config, &err),
+    ck_assert_int_eq(nncf_config_parse(NULL, "bad.json", many_mistakes, strlen(many_mistakes), NULL,
+                         &config, &err),
         NNCF_E_CONFIG);
     bad_parse_all("bad.json", many_mistakes, strlen(many_mistakes), NNCF_E_CONFIG, &err, &r);
     for (size_t i = 0; i < r.count && i < sizeof(expected) / sizeof(expected[0]); i++) {
@@ -314,8 +314,8 @@ START_TEST(every_mistake_is_reported)
     static const char together[] =
         "{\"compression\": [{\"algorithm\": \"rb_sparsity\", \"params\": {\"sparsity_init\": "
         "0.9}}, {\"algorithm\": \"quantization\", \"bit\": 8}]}";
-    ck_assert_int_eq(
-        nncf_config_parse(NULL, "b", together, strlen(together), &config, &err), NNCF_E_CONFIG);
+    ck_assert_int_eq(nncf_config_parse(NULL, "b", together, strlen(together), NULL, &config, &err),
+        NNCF_E_CONFIG);
     bad_parse_all("b", together, strlen(together), NNCF_E_CONFIG, &err, &r);
     ck_assert_uint_eq(r.count, 2);
     ck_assert_str_eq(r.errors[0].where, "compression[0].params.sparsity_init");
@@ -327,7 +327,7 @@ START_TEST(every_mistake_is_reported)
         snprintf(text + strlen(text), sizeof(text) - strlen(text), ", \"x%d\": 1", i);
     strcat(text, "}}");
     ck_assert_int_eq(
-        nncf_config_parse(NULL, "b", text, strlen(text), &config, &err), NNCF_E_CONFIG);
+        nncf_config_parse(NULL, "b", text, strlen(text), NULL, &config, &err), NNCF_E_CONFIG);
     bad_parse_all("b", text, strlen(text), NNCF_E_CONFIG, &err, &r);
     ck_assert_uint_eq(r.count, 64);
     ck_assert_str_eq(r.errors[63].where, "compression.x63");
@@ -340,7 +340,7 @@ END_TEST
 static nncf_status parse_sized(const char *text, size_t size, nncf_error *err)
 {
     nncf_config *config = NULL;
-    nncf_status status = nncf_config_parse(NULL, "big", text, size, &config, err);
+    nncf_status status = nncf_config_parse(NULL, "big", text, size, NULL, &config, err);
     nncf_config_destroy(config);
     return status;
 }
@@ -401,23 +401,23 @@ START_TEST(files_that_cannot_be_read_are_told_by_name)
 {
     nncf_config *config = NULL;
     nncf_error err = NNCF_ERROR_INIT;
-    ck_assert_int_eq(nncf_config_load(NULL, "/nonexistent/c.json", &config, &err), NNCF_E_IO);
+    ck_assert_int_eq(nncf_config_load(NULL, "/nonexistent/c.json", NULL, &config, &err), NNCF_E_IO);
     ck_assert_int_eq(err.os_errno, ENOENT);
     ck_assert_str_eq(err.where, "/nonexistent/c.json");
     ck_assert_str_eq(err.message, "cannot open /nonexistent/c.json: No such file or directory");
-    ck_assert_int_eq(nncf_config_load(NULL, NNCF_GOLDEN_DIR, &config, &err), NNCF_E_IO);
+    ck_assert_int_eq(nncf_config_load(NULL, NNCF_GOLDEN_DIR, NULL, &config, &err), NNCF_E_IO);
     ck_assert_int_eq(err.os_errno, EISDIR);
-    ck_assert_int_eq(nncf_config_load(NULL, "", &config, NULL), NNCF_E_IO);
+    ck_assert_int_eq(nncf_config_load(NULL, "", NULL, &config, NULL), NNCF_E_IO);
 
     char path[] = "/tmp/nncf_test_XXXXXX";
     int file = mkstemp(path);
     ck_assert_int_ge(file, 0);
     ck_assert_int_eq(ftruncate(file, (1 << 20) + 1), 0);
-    ck_assert_int_eq(nncf_config_load(NULL, path, &config, &err), NNCF_E_LIMIT);
+    ck_assert_int_eq(nncf_config_load(NULL, path, NULL, &config, &err), NNCF_E_LIMIT);
     ck_assert_str_eq(err.where, path);
     ck_assert_int_eq(ftruncate(file, 0), 0);
     ck_assert_int_eq((int)write(file, "{\n\"a\": }", 8), 8);
-    ck_assert_int_eq(nncf_config_load(NULL, path, &config, &err), NNCF_E_PARSE);
+    ck_assert_int_eq(nncf_config_load(NULL, path, NULL, &config, &err), NNCF_E_PARSE);
     char begin[64];
     snprintf(begin, sizeof(begin), "%s:2:6: ", path);
     ck_assert_int_eq(strncmp(err.message, begin, strlen(begin)), 0);
@@ -426,12 +426,12 @@ START_TEST(files_that_cannot_be_read_are_told_by_name)
 
     /* What is no file is refused at once: nobody ever writes into this FIFO. */
     ck_assert_int_eq(mkfifo(path, 0600), 0);
-    ck_assert_int_eq(nncf_config_load(NULL, path, &config, &err), NNCF_E_IO);
+    ck_assert_int_eq(nncf_config_load(NULL, path, NULL, &config, &err), NNCF_E_IO);
     ck_assert_ptr_nonnull(strstr(err.message, ": it is a FIFO, not a file"));
     unlink(path);
-    ck_assert_int_eq(nncf_config_load(NULL, "/dev/zero", &config, &err), NNCF_E_IO);
+    ck_assert_int_eq(nncf_config_load(NULL, "/dev/zero", NULL, &config, &err), NNCF_E_IO);
     ck_assert_ptr_nonnull(strstr(err.message, "cannot read /dev/zero: it is a device, not a file"));
-    ck_assert_int_eq(nncf_config_load(NULL, "/dev/null", &config, &err), NNCF_E_IO);
+    ck_assert_int_eq(nncf_config_load(NULL, "/dev/null", NULL, &config, &err), NNCF_E_IO);
     ck_assert_ptr_null(config);
 }
 END_TEST
@@ -470,7 +470,7 @@ static void check_any(
     nncf_error err = NNCF_ERROR_INIT;
     char *exact = malloc(size ? size : 1); /* so that reading past the end shows */
     memcpy(exact, text, size);
-    nncf_status status = nncf_config_parse(context, "any", exact, size, &config, &err);
+    nncf_status status = nncf_config_parse(context, "any", exact, size, NULL, &config, &err);
     free(exact);
     if (status == NNCF_OK) {
         nncf_config_destroy(config);

@@ -167,8 +167,8 @@ static void check_dump(const kase *k, const nncf_config *config, const char *exp
     static char text[1 << 16];
     nncf_config *again = NULL;
     nncf_error err = NNCF_ERROR_INIT;
-    ck_assert_int_eq(nncf_config_dump(config, text, sizeof(text), NULL), NNCF_OK);
-    nncf_status status = nncf_config_parse(NULL, "dump", text, strlen(text), &again, &err);
+    ck_assert_int_eq(nncf_config_dump(config, text, sizeof(text), NULL, NULL), NNCF_OK);
+    nncf_status status = nncf_config_parse(NULL, "dump", text, strlen(text), NULL, &again, &err);
     ck_assert_msg(status == NNCF_OK, "%s: %s\n%s", k->name, err.message, text);
     char *actual = canonical(again);
     ck_assert_msg(
@@ -197,11 +197,12 @@ static void check_migration(const kase *k, const nncf_config *config)
     nncf_config *migrated = NULL;
     nncf_error err = NNCF_ERROR_INIT;
     size_t count, same;
-    ck_assert_int_eq(nncf_config_migrate(config, text, sizeof(text), NULL), NNCF_OK);
-    nncf_status status = nncf_config_parse(NULL, "migrated", text, strlen(text), &migrated, &err);
+    ck_assert_int_eq(nncf_config_migrate(config, text, sizeof(text), NULL, NULL), NNCF_OK);
+    nncf_status status =
+        nncf_config_parse(NULL, "migrated", text, strlen(text), NULL, &migrated, &err);
     ck_assert_msg(status == NNCF_OK, "%s: %s\n%s", k->name, err.message, text);
-    ck_assert_msg(strcmp(nncf_config_dialect(migrated), "2.17") == 0, "%s: %s\n%s", k->name,
-        nncf_config_dialect(migrated), text);
+    ck_assert_msg(strcmp(nncf_config_get_dialect(migrated), "2.17") == 0, "%s: %s\n%s", k->name,
+        nncf_config_get_dialect(migrated), text);
     const nncf__algorithm *before = nncf__config_algorithms(config, &count);
     const nncf__algorithm *after = nncf__config_algorithms(migrated, &same);
     ck_assert_uint_eq(count, same);
@@ -218,7 +219,7 @@ static void check_case(const kase *k)
     nncf_config *config = NULL;
     nncf_error err = NNCF_ERROR_INIT;
     nncf_status status =
-        nncf_config_parse(NULL, "case.json", k->config, strlen(k->config), &config, &err);
+        nncf_config_parse(NULL, "case.json", k->config, strlen(k->config), NULL, &config, &err);
     ck_assert_msg(status == NNCF_OK, "%s: %s", k->name, err.message);
     char *actual = canonical(config);
     ck_assert_msg(
@@ -226,7 +227,7 @@ static void check_case(const kase *k)
     check_setup(k, nncf__config_setup_of(config));
     size_t count;
     const nncf__algorithm *a = nncf__config_algorithms(config, &count);
-    ck_assert_uint_eq(count, nncf_config_algorithm_count(config));
+    ck_assert_uint_eq(count, nncf_config_get_algorithm_count(config));
     if (count > 0)
         check_first_algorithm(k, a);
     status = nncf_config_check_supported(config, &err);

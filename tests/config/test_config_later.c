@@ -115,8 +115,7 @@ static const bad wrong[] = {
         NNCF_E_CONFIG, 1, 19, "target_device", "found \"cpu\"; allowed: \"ANY\", \"CPU\""},
     {"{\"hw_config_type\": \"CPU\",\n\"compression\": {\"algorithm\": \"const_sparsity\"}}",
         NNCF_E_CONFIG, 1, 20, "hw_config_type", "allowed: \"cpu\", \"gpu\", \"vpu\""},
-    {"{\"nncf_dialect\": \"3.0\"}", NNCF_E_CONFIG, 1, 18, "nncf_dialect",
-        "\"1.0\" to \"2.17\", or \"seed\""},
+    {"{\"nncf_dialect\": \"3.0\"}", NNCF_E_CONFIG, 1, 18, "nncf_dialect", "\"1.0\" to \"2.17\""},
     {"{\"nncf_dialect\": 1.1}", NNCF_E_CONFIG, 1, 18, "nncf_dialect", "found 1.1; allowed"},
     {"{\"compression_lr_multiplier\": -1,\n\"compression\": []}", NNCF_E_CONFIG, 1, 31,
         "compression_lr_multiplier", "found -1"},
@@ -137,7 +136,7 @@ static nncf_config *parse_as(const char *text, const char *dialect, int32_t scop
     nncf_config *config = NULL;
     nncf_error err = NNCF_ERROR_INIT;
     nncf_status status =
-        nncf_config_parse_as(NULL, "test.json", text, strlen(text), &params, &config, &err);
+        nncf_config_parse(NULL, "test.json", text, strlen(text), &params, &config, &err);
     ck_assert_msg(status == NNCF_OK, "%s", err.message);
     return config;
 }
@@ -151,7 +150,7 @@ START_TEST(the_callers_dialect_wins)
         const char *dialect, *is;
         int32_t curve, rule, check;
     } cases[] = {{NULL, "2.4", NNCF__CURVE_EASE_OUT, NNCF__SCOPES_EXACT, NNCF__SCOPES_STRICT},
-        {"seed", "1.1", NNCF__CURVE_EASE_IN, NNCF__SCOPES_PREFIX, NNCF__SCOPES_WARN},
+        {"1.1", "1.1", NNCF__CURVE_EASE_IN, NNCF__SCOPES_PREFIX, NNCF__SCOPES_WARN},
         {"1.0", "1.0", NNCF__CURVE_EASE_IN, NNCF__SCOPES_PREFIX, NNCF__SCOPES_WARN},
         {"v1.3.2", "1.3.2", NNCF__CURVE_EASE_IN, NNCF__SCOPES_PREFIX, NNCF__SCOPES_WARN},
         {"1.6", "1.6", NNCF__CURVE_EASE_OUT, NNCF__SCOPES_PREFIX, NNCF__SCOPES_WARN},
@@ -161,7 +160,7 @@ START_TEST(the_callers_dialect_wins)
         size_t count;
         nncf_config *config = parse_as(text, cases[i].dialect, NNCF_SCOPES_BY_DIALECT);
         const nncf__config_setup *setup = nncf__config_setup_of(config);
-        ck_assert_str_eq(nncf_config_dialect(config), cases[i].is);
+        ck_assert_str_eq(nncf_config_get_dialect(config), cases[i].is);
         ck_assert_int_eq(nncf__config_algorithms(config, &count)->schedule.curve, cases[i].curve);
         ck_assert_int_eq(setup->scope_rule, cases[i].rule);
         ck_assert_int_eq(setup->scope_check, cases[i].check);
@@ -187,25 +186,25 @@ START_TEST(broken_callers_are_told)
     for (size_t i = 0; i < sizeof(dialects) / sizeof(dialects[0]); i++) {
         params.dialect = dialects[i];
         ck_assert_int_eq(
-            nncf_config_parse_as(NULL, NULL, "{}", 2, &params, &config, &err), NNCF_E_ARG);
+            nncf_config_parse(NULL, NULL, "{}", 2, &params, &config, &err), NNCF_E_ARG);
         ck_assert_ptr_nonnull(strstr(err.message, "is no NNCF release with a JSON dialect"));
-        ck_assert_int_eq(nncf_config_load_as(NULL, "none", &params, &config, &err), NNCF_E_ARG);
+        ck_assert_int_eq(nncf_config_load(NULL, "none", &params, &config, &err), NNCF_E_ARG);
     }
     params.dialect = NULL;
     params.scopes = 4;
-    ck_assert_int_eq(nncf_config_parse_as(NULL, NULL, "{}", 2, &params, &config, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_config_parse(NULL, NULL, "{}", 2, &params, &config, &err), NNCF_E_ARG);
     params.scopes = 0;
     params.reserved = 1;
-    ck_assert_int_eq(nncf_config_parse_as(NULL, NULL, "{}", 2, &params, &config, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_config_parse(NULL, NULL, "{}", 2, &params, &config, &err), NNCF_E_ARG);
     params.struct_size = 1;
-    ck_assert_int_eq(nncf_config_parse_as(NULL, NULL, "{}", 2, &params, &config, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_config_parse(NULL, NULL, "{}", 2, &params, &config, &err), NNCF_E_ARG);
     ck_assert_ptr_null(config);
-    ck_assert_ptr_null(nncf_config_dialect(NULL));
+    ck_assert_ptr_null(nncf_config_get_dialect(NULL));
     ck_assert_int_eq(nncf_config_check_supported(NULL, &err), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_config_explain(NULL, 0, NULL, 0, &needed), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_config_migrate(NULL, NULL, 0, &needed), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_config_parse(NULL, NULL, "{}", 2, &config, &err), NNCF_OK);
-    ck_assert_int_eq(nncf_config_explain(config, 7, NULL, 0, &needed), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_config_explain(NULL, 0, NULL, 0, &needed, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_config_migrate(NULL, NULL, 0, &needed, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_config_parse(NULL, NULL, "{}", 2, NULL, &config, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_config_explain(config, 7, NULL, 0, &needed, NULL), NNCF_E_ARG);
     ck_assert_int_eq(nncf_config_check_supported(config, NULL), NNCF_OK);
     nncf_config_destroy(config);
 }
@@ -222,9 +221,9 @@ static const char sample[] =
 static char *explain(const nncf_config *config, int32_t form)
 {
     size_t needed = 0;
-    ck_assert_int_eq(nncf_config_explain(config, form, NULL, 0, &needed), NNCF_E_LIMIT);
+    ck_assert_int_eq(nncf_config_explain(config, form, NULL, 0, &needed, NULL), NNCF_E_BUFFER);
     char *text = malloc(needed);
-    ck_assert_int_eq(nncf_config_explain(config, form, text, needed, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_config_explain(config, form, text, needed, NULL, NULL), NNCF_OK);
     ck_assert_uint_eq(strlen(text) + 1, needed);
     return text;
 }
@@ -266,7 +265,7 @@ START_TEST(every_value_has_an_origin)
         "compression[1].initializer.range[1].type = \"min_max\" # line 11",
     };
     nncf_config *config = parse_as(sample, NULL, 0);
-    char *text = explain(config, NNCF_CONFIG_FORM_TEXT);
+    char *text = explain(config, NNCF_FORM_TEXT);
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
         char begin[100], line[200];
         snprintf(
@@ -279,7 +278,7 @@ START_TEST(every_value_has_an_origin)
 
     char line[200];
     config = parse_as(sample, "2.2", NNCF_SCOPES_OFF);
-    text = explain(config, NNCF_CONFIG_FORM_TEXT);
+    text = explain(config, NNCF_FORM_TEXT);
     find_line(text, "nncf_dialect", line);
     ck_assert_str_eq(line, "nncf_dialect = \"2.2\" # set by the caller");
     find_line(text, "(scopes without", line);
@@ -293,25 +292,26 @@ END_TEST
 START_TEST(explanations_are_json_that_reads_back)
 {
     nncf_config *config = parse_as(sample, NULL, 0), *read = NULL;
-    char *text = explain(config, NNCF_CONFIG_FORM_JSON);
+    char *text = explain(config, NNCF_FORM_JSON);
     char *wrapped = malloc(strlen(text) + 20);
     sprintf(wrapped, "{\"list\": %s}", text);
-    ck_assert_int_eq(nncf_config_parse(NULL, NULL, wrapped, strlen(wrapped), &read, NULL), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_config_parse(NULL, NULL, wrapped, strlen(wrapped), NULL, &read, NULL), NNCF_OK);
     size_t n = 0;
     int found = 0;
-    ck_assert_int_eq(nncf_config_get_length(read, "list", &n), NNCF_OK);
+    ck_assert_int_eq(nncf_config_get_element_count(read, "list", &n, NULL), NNCF_OK);
     for (size_t i = 0; i < n; i++) {
         char path[60];
         const char *name, *origin;
         int64_t line = 0, value = 0;
         snprintf(path, sizeof(path), "list[%zu].path", i);
-        ck_assert_int_eq(nncf_config_get_string(read, path, &name), NNCF_OK);
+        ck_assert_int_eq(nncf_config_get_string(read, path, &name, NULL), NNCF_OK);
         snprintf(path, sizeof(path), "list[%zu].origin", i);
-        ck_assert_int_eq(nncf_config_get_string(read, path, &origin), NNCF_OK);
+        ck_assert_int_eq(nncf_config_get_string(read, path, &origin, NULL), NNCF_OK);
         snprintf(path, sizeof(path), "list[%zu].line", i);
-        (void)nncf_config_get_int(read, path, &line);
+        (void)nncf_config_get_int(read, path, &line, NULL);
         snprintf(path, sizeof(path), "list[%zu].value", i);
-        (void)nncf_config_get_int(read, path, &value);
+        (void)nncf_config_get_int(read, path, &value, NULL);
         if (strcmp(name, "compression[0].params.sparsity_steps") == 0)
             found += strcmp(origin, "translated") == 0 && line == 6 && value == 4;
         else if (strcmp(name, "compression[0].params.sparsity_training_steps") == 0)
@@ -359,10 +359,10 @@ START_TEST(places_in_a_large_file_are_right)
     ck_assert_uint_lt(used, room);
     nncf_config *config = parse_as(text, NULL, 0);
     ck_assert_int_eq(
-        nncf_config_explain(config, NNCF_CONFIG_FORM_TEXT, NULL, 0, &needed), NNCF_E_LIMIT);
+        nncf_config_explain(config, NNCF_FORM_TEXT, NULL, 0, &needed, NULL), NNCF_E_BUFFER);
     char *explained = malloc(needed), *at = explained;
     ck_assert_int_eq(
-        nncf_config_explain(config, NNCF_CONFIG_FORM_TEXT, explained, needed, NULL), NNCF_OK);
+        nncf_config_explain(config, NNCF_FORM_TEXT, explained, needed, NULL, NULL), NNCF_OK);
     for (int i = 0; i < n_keys; i++) {
         int key = -1, value = -1, said = -1;
         char *end = strchr(at, '\n');
@@ -376,7 +376,7 @@ START_TEST(places_in_a_large_file_are_right)
     for (int i = 0; i < n_keys; i += i % 5000 == 9 ? 1 : 307) {
         nncf_error err = NNCF_ERROR_INIT;
         snprintf(path, sizeof(path), "k%d", i);
-        ck_assert_int_eq(nncf_config_complain(config, path, NULL, &err), NNCF_E_CONFIG);
+        ck_assert_int_eq(nncf_config_set_error(config, path, NULL, &err), NNCF_E_CONFIG);
         ck_assert_int_eq(err.line, lines[i]);
         ck_assert_uint_eq(starts[i] + (uint64_t)err.column - 1, err.offset);
         ck_assert_int_eq(text[err.offset], '0' + i % 10);
@@ -395,13 +395,13 @@ static nncf_config *migrate(const char *text, const char *dialect)
 {
     nncf_config *config = parse_as(text, dialect, 0);
     size_t needed = 0;
-    ck_assert_int_eq(nncf_config_migrate(config, NULL, 0, &needed), NNCF_E_LIMIT);
+    ck_assert_int_eq(nncf_config_migrate(config, NULL, 0, &needed, NULL), NNCF_E_BUFFER);
     char *migrated = malloc(needed);
-    ck_assert_int_eq(nncf_config_migrate(config, migrated, needed, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_config_migrate(config, migrated, needed, NULL, NULL), NNCF_OK);
     nncf_config_destroy(config);
     config = parse_as(migrated, NULL, 0);
     free(migrated);
-    ck_assert_str_eq(nncf_config_dialect(config), "2.17"); /* it says so itself */
+    ck_assert_str_eq(nncf_config_get_dialect(config), "2.17"); /* it says so itself */
     return config;
 }
 
@@ -434,11 +434,12 @@ START_TEST(what_is_migrated_means_the_same)
     ck_assert_int_eq(
         a[1].weights_given, NNCF__GIVEN_BITS | NNCF__GIVEN_MODE | NNCF__GIVEN_PER_CHANNEL);
     ck_assert_int_eq(nncf__config_setup_of(config)->device, NNCF__DEVICE_NONE);
-    ck_assert_int_eq(nncf_config_get_string(config, "target_device", &text), NNCF_OK);
+    ck_assert_int_eq(nncf_config_get_string(config, "target_device", &text, NULL), NNCF_OK);
     ck_assert_str_eq(text, "TRIAL");
     int64_t epochs = 0, size = 0;
-    ck_assert_int_eq(nncf_config_get_int(config, "epochs", &epochs), NNCF_OK);
-    ck_assert_int_eq(nncf_config_get_int(config, "input_info.sample_size[2]", &size), NNCF_OK);
+    ck_assert_int_eq(nncf_config_get_int(config, "epochs", &epochs, NULL), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_config_get_int(config, "input_info.sample_size[2]", &size, NULL), NNCF_OK);
     ck_assert(epochs == 7 && size == 8);
     nncf_config_destroy(config);
 }
@@ -486,11 +487,11 @@ static const char large[] = "{\"compression_lr_multiplier\": 2, \"ignored_scopes
                             ", \"scope_overrides\": {\"weights\": {\"Z\": {\"bits\": 2, "
                             "\"initializer\": {\"range\": {}}}}}}]}";
 
-typedef nncf_status text_fn(const nncf_config *, char *, size_t, size_t *);
+typedef nncf_status text_fn(const nncf_config *, char *, size_t, size_t *, nncf_error *);
 static nncf_status explain_text(
-    const nncf_config *config, char *buffer, size_t capacity, size_t *needed)
+    const nncf_config *config, char *buffer, size_t capacity, size_t *needed, nncf_error *err)
 {
-    return nncf_config_explain(config, NNCF_CONFIG_FORM_JSON, buffer, capacity, needed);
+    return nncf_config_explain(config, NNCF_FORM_JSON, buffer, capacity, needed, err);
 }
 
 static nncf_status parse_and_use(nncf_context *context)
@@ -498,9 +499,10 @@ static nncf_status parse_and_use(nncf_context *context)
     static text_fn *const uses[] = {nncf_config_dump, explain_text, nncf_config_migrate};
     static char buffer[1 << 14];
     nncf_config *config = NULL;
-    nncf_status status = nncf_config_parse(context, "large", large, strlen(large), &config, NULL);
+    nncf_status status =
+        nncf_config_parse(context, "large", large, strlen(large), NULL, &config, NULL);
     for (size_t i = 0; i < 3 && status == NNCF_OK; i++)
-        status = uses[i](config, buffer, sizeof(buffer), NULL);
+        status = uses[i](config, buffer, sizeof(buffer), NULL, NULL);
     nncf_config_destroy(config);
     return status;
 }
@@ -532,12 +534,12 @@ static void use_any(nncf_context *context, const char *text, size_t size)
     static char buffer[1 << 14];
     nncf_config *config = NULL;
     nncf_error err = NNCF_ERROR_INIT;
-    nncf_status status = nncf_config_parse(context, "any", text, size, &config, &err);
+    nncf_status status = nncf_config_parse(context, "any", text, size, NULL, &config, &err);
     if (status == NNCF_OK) {
         ck_assert_int_eq(
-            nncf_config_explain(config, NNCF_CONFIG_FORM_TEXT, buffer, sizeof(buffer), NULL),
+            nncf_config_explain(config, NNCF_FORM_TEXT, buffer, sizeof(buffer), NULL, NULL),
             NNCF_OK);
-        ck_assert_int_eq(nncf_config_migrate(config, buffer, sizeof(buffer), NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_config_migrate(config, buffer, sizeof(buffer), NULL, NULL), NNCF_OK);
         nncf_config_destroy(config);
     } else {
         ck_assert(status == NNCF_E_PARSE || status == NNCF_E_CONFIG);

@@ -93,28 +93,28 @@ static const char specimen[] =
 static nncf_status use(const nncf_config *config)
 {
     static char buffer[1 << 15];
-    nncf_status status = nncf_config_dump(config, buffer, sizeof buffer, NULL);
+    nncf_status status = nncf_config_dump(config, buffer, sizeof buffer, NULL, NULL);
     double number;
     int64_t integer;
     int32_t flag;
     const char *text, *key;
     if (status == NNCF_OK)
-        status = nncf_config_explain(config, NNCF_CONFIG_FORM_TEXT, buffer, sizeof buffer, NULL);
+        status = nncf_config_explain(config, NNCF_FORM_TEXT, buffer, sizeof buffer, NULL, NULL);
     if (status == NNCF_OK)
-        status = nncf_config_explain(config, NNCF_CONFIG_FORM_JSON, buffer, sizeof buffer, NULL);
+        status = nncf_config_explain(config, NNCF_FORM_JSON, buffer, sizeof buffer, NULL, NULL);
     if (status == NNCF_OK)
-        status = nncf_config_migrate(config, buffer, sizeof buffer, NULL);
+        status = nncf_config_migrate(config, buffer, sizeof buffer, NULL, NULL);
     if (status == NNCF_OK)
-        status = nncf_config_get_string(config, "model", &text);
+        status = nncf_config_get_string(config, "model", &text, NULL);
     if (status == NNCF_OK)
-        status = nncf_config_get_key(config, "", 1, &key);
+        status = nncf_config_get_key(config, "", 1, &key, NULL);
     if (status == NNCF_OK)
-        status = nncf_config_get_int(config, "k9", &integer);
+        status = nncf_config_get_int(config, "k9", &integer, NULL);
     if (status == NNCF_OK)
-        status =
-            nncf_config_get_double(config, "compression[0].params.sparsity_levels[2]", &number);
+        status = nncf_config_get_double(
+            config, "compression[0].params.sparsity_levels[2]", &number, NULL);
     if (status == NNCF_OK)
-        status = nncf_config_get_bool(config, "compression[1].weights.signed", &flag);
+        status = nncf_config_get_bool(config, "compression[1].weights.signed", &flag, NULL);
     if (status == NNCF_OK &&
         (strncmp(text, "a text of some", 14) != 0 || strncmp(key, "a key of some", 13) != 0 ||
             integer != 0 || number != 0.3 || flag != 1))
@@ -126,7 +126,7 @@ static nncf_status load_and_use(nncf_error *err)
 {
     nncf_config *config = NULL;
     nncf_status status =
-        nncf_config_parse(NULL, "specimen", specimen, sizeof specimen - 1, &config, err);
+        nncf_config_parse(NULL, "specimen", specimen, sizeof specimen - 1, NULL, &config, err);
     if (status == NNCF_OK)
         status = use(config);
     else if (config)
@@ -210,7 +210,7 @@ START_TEST(memory_is_in_proportion_to_values)
         ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, NULL), NNCF_OK);
         size_t size =
             fill(text, ROOM, cases[i].head, cases[i].element, cases[i].count, cases[i].tail);
-        nncf_status status = nncf_config_parse(context, "large", text, size, &config, &err);
+        nncf_status status = nncf_config_parse(context, "large", text, size, NULL, &config, &err);
         ck_assert_msg(status == cases[i].status, "case %zu: %s: %s", i, nncf_status_name(status),
             err.message);
         ck_assert_msg(counter.peak < MOST, "case %zu: %zu bytes", i, (size_t)counter.peak);
@@ -219,13 +219,13 @@ START_TEST(memory_is_in_proportion_to_values)
         counter.peak = loaded;
         if (config) {
             size_t needed = 0;
-            ck_assert_int_eq(nncf_config_dump(config, NULL, 0, &needed), NNCF_E_LIMIT);
+            ck_assert_int_eq(nncf_config_dump(config, NULL, 0, &needed, NULL), NNCF_E_BUFFER);
             ck_assert_int_eq(
-                nncf_config_explain(config, NNCF_CONFIG_FORM_TEXT, NULL, 0, &needed), NNCF_E_LIMIT);
+                nncf_config_explain(config, NNCF_FORM_TEXT, NULL, 0, &needed, NULL), NNCF_E_BUFFER);
             ck_assert_int_eq(
-                nncf_config_explain(config, NNCF_CONFIG_FORM_JSON, NULL, 0, &needed), NNCF_E_LIMIT);
+                nncf_config_explain(config, NNCF_FORM_JSON, NULL, 0, &needed, NULL), NNCF_E_BUFFER);
             ck_assert_uint_eq(counter.peak, loaded);
-            ck_assert_int_eq(nncf_config_migrate(config, NULL, 0, &needed), NNCF_E_LIMIT);
+            ck_assert_int_eq(nncf_config_migrate(config, NULL, 0, &needed, NULL), NNCF_E_BUFFER);
             ck_assert_uint_lt(counter.peak, MOST);
         }
         nncf_config_destroy(config);

@@ -173,10 +173,10 @@ START_TEST(dialect_is_kept_without_algorithms)
             NNCF_PARAMS(nncf_config_params), .dialect = cases[i].dialect};
         nncf_config *config = NULL;
         char dump[300];
-        ck_assert_int_eq(nncf_config_parse_as(context, "t", cases[i].text, strlen(cases[i].text),
+        ck_assert_int_eq(nncf_config_parse(context, "t", cases[i].text, strlen(cases[i].text),
                              &params, &config, NULL),
             NNCF_OK);
-        ck_assert_int_eq(nncf_config_dump(config, dump, sizeof dump, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_config_dump(config, dump, sizeof dump, NULL, NULL), NNCF_OK);
         ck_assert_str_eq(dump, cases[i].dump);
         nncf_config_destroy(config);
     }
@@ -185,7 +185,7 @@ START_TEST(dialect_is_kept_without_algorithms)
     nncf_config *config = NULL;
     const char wrong[] = "{\"target_device\": \"TPU\"}";
     ck_assert_int_eq(
-        nncf_config_parse(context, "t", wrong, strlen(wrong), &config, &err), NNCF_E_CONFIG);
+        nncf_config_parse(context, "t", wrong, strlen(wrong), NULL, &config, &err), NNCF_E_CONFIG);
     ck_assert_str_eq(err.where, "target_device");
 }
 END_TEST

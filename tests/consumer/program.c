@@ -108,8 +108,8 @@ static int build(void)
         return fail("header and library are of different versions", NNCF_E_VERSION, &err);
     if ((status = nncf_context_create(NNCF_API_VERSION, NULL, &context, &err)) != NNCF_OK)
         return fail("context", status, &err);
-    if ((status = nncf_config_parse(
-             context, "consumer", config_text, strlen(config_text), &config, &err)) != NNCF_OK)
+    if ((status = nncf_config_parse(context, "consumer", config_text, strlen(config_text), NULL,
+             &config, &err)) != NNCF_OK)
         return fail("config", status, &err);
     if ((status = nncf_model_create(context, &model, &err)) != NNCF_OK)
         return fail("model", status, &err);
@@ -126,8 +126,8 @@ static int initialize(void)
     nncf_error err = NNCF_ERROR_INIT;
     nncf_status status;
     int32_t more = 0;
-    while ((status = nncf_compression_ctrl_init_step(ctrl, &more)) == NNCF_OK && more)
-        if ((status = nncf_layer_forward(layer, &x_view, 1, &y_view, NULL)) != NNCF_OK)
+    while ((status = nncf_compression_ctrl_init_step(ctrl, &more, &err)) == NNCF_OK && more)
+        if ((status = nncf_layer_forward(layer, &x_view, 1, &y_view, &err)) != NNCF_OK)
             break;
     return status == NNCF_OK ? 0 : fail("initialization", status, &err);
 }
@@ -138,10 +138,10 @@ static int descend_parameters(void)
     nncf_error err = NNCF_ERROR_INIT;
     nncf_status status;
     size_t p;
-    for (p = 0; p < nncf_compression_ctrl_parameter_count(ctrl); p++) {
+    for (p = 0; p < nncf_compression_ctrl_get_parameter_count(ctrl); p++) {
         nncf_parameter parameter = ZERO;
         parameter.struct_size = sizeof parameter;
-        if ((status = nncf_compression_ctrl_get_parameter(ctrl, p, &parameter)) != NNCF_OK)
+        if ((status = nncf_compression_ctrl_get_parameter(ctrl, p, &parameter, &err)) != NNCF_OK)
             return fail("parameter", status, &err);
         descend(parameter.data, parameter.grad, parameter.count);
     }
@@ -154,17 +154,19 @@ static int train_step(double *loss)
     nncf_status status;
     memset(weight_grad, 0, sizeof weight_grad);
     memset(bias_grad, 0, sizeof bias_grad);
-    nncf_compression_ctrl_zero_grad(ctrl);
-    if ((status = nncf_layer_forward(layer, &x_view, 1, &y_view, NULL)) != NNCF_OK)
+    nncf_compression_ctrl_zero_grad(ctrl, NULL);
+    if ((status = nncf_layer_forward(layer, &x_view, 1, &y_view, &err)) != NNCF_OK)
         return fail("forward", status, &err);
-    *loss = loss_of(y, target, dy) + nncf_compression_ctrl_loss(ctrl);
-    if ((status = nncf_layer_backward(layer, &x_view, 1, &dy_view, NULL, NULL)) != NNCF_OK)
+    if ((status = nncf_compression_ctrl_loss_backward(ctrl, loss, &err)) != NNCF_OK)
+        return fail("compression loss", status, &err);
+    *loss += loss_of(y, target, dy);
+    if ((status = nncf_layer_backward(layer, &x_view, 1, &dy_view, NULL, &err)) != NNCF_OK)
         return fail("backward", status, &err);
     descend(weight, weight_grad, OUT * IN);
     descend(bias, bias_grad, OUT);
     if (descend_parameters() != 0)
         return 1;
-    if ((status = nncf_compression_ctrl_step(ctrl)) != NNCF_OK)
+    if ((status = nncf_compression_ctrl_step(ctrl, &err)) != NNCF_OK)
         return fail("step", status, &err);
     return 0;
 }
@@ -188,7 +190,7 @@ int main(void)
     }
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);
-    puts(nncf_context_describe(context));
+    puts(nncf_context_get_description(context));
     nncf_context_destroy(context);
     if (!(loss < first)) {
         fprintf(stderr, "the loss did not fall: %g, then %g\n", first, loss);

@@ -26,7 +26,7 @@ static void normed_open(normed *n, int32_t mode, const char *config)
         .weight = &n->weight, .in_channels = 1, .out_channels = 1, .kernel = {1, 1},
         .batch_norm = &bn};
     ck_assert_int_eq(nncf_model_add_conv2d(n->model, &p, &n->layer, NULL), NNCF_OK);
-    nncf_model_set_mode(n->model, mode);
+    nncf_model_set_mode(n->model, mode, NULL);
     n->ctrl = fx_ctrl(n->model, config);
 }
 
@@ -55,7 +55,7 @@ START_TEST(batch_norm_adaptation_follows_its_batches)
             "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"range\": "
             "{\"num_init_steps\": 2, \"type\": \"min_max\"}, \"batchnorm_adaptation\": "
             "{\"num_bn_forget_steps\": 2, \"num_bn_adaptation_steps\": 3}}}}");
-        while (nncf_compression_ctrl_init_step(n.ctrl, &more) == NNCF_OK && more) {
+        while (nncf_compression_ctrl_init_step(n.ctrl, &more, NULL) == NNCF_OK && more) {
             nncf_tensor tx = normed_view(x), ty = normed_view(y);
             fx_fill_from(x, 8, (uint64_t)(at + 5));
             x[3] = 1.5f; /* a range that all share */
@@ -90,9 +90,9 @@ START_TEST(batch_norm_adaptation_wants_the_batch_that_it_asked_for)
         int32_t more;
         normed_open(&n, mode, "{\"compression\": {\"algorithm\": \"rb_sparsity\"}}");
         n.ctrl->adaptation.adapt.steps = 2;
-        ck_assert_int_eq(nncf_compression_ctrl_init_step(n.ctrl, &more), NNCF_OK);
+        ck_assert_int_eq(nncf_compression_ctrl_init_step(n.ctrl, &more, NULL), NNCF_OK);
         ck_assert_int_eq(more, 1);
-        ck_assert_int_eq(nncf_compression_ctrl_init_step(n.ctrl, &more), NNCF_E_STATE);
+        ck_assert_int_eq(nncf_compression_ctrl_init_step(n.ctrl, &more, NULL), NNCF_E_STATE);
         ck_assert_ptr_nonnull(strstr(n.c.log, "adaptation of batch norm"));
         normed_close(&n);
     }
@@ -111,7 +111,7 @@ START_TEST(batch_norm_adaptation_counts_images)
             "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"initializer\": "
             "{\"batchnorm_adaptation\": {\"num_bn_forget_samples\": 5, "
             "\"num_bn_adaptation_samples\": 9}}}}");
-        for (; nncf_compression_ctrl_init_step(n.ctrl, &more) == NNCF_OK && more; at++) {
+        for (; nncf_compression_ctrl_init_step(n.ctrl, &more, NULL) == NNCF_OK && more; at++) {
             nncf_tensor tx = normed_view(x), ty = normed_view(y);
             fx_fill_from(x, 8, (uint64_t)(at + 5));
             ck_assert_int_eq(

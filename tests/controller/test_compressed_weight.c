@@ -91,7 +91,7 @@ static void way_open(way *w, const char *config, const int64_t size[3], int32_t 
     fx_fill_from(w->g, w->n, 5);
     if (w->of->logit) {
         fx_fill_from(w->of->logit, w->n, 9);
-        nncf_compression_ctrl_step(w->ctrl);
+        nncf_compression_ctrl_step(w->ctrl, NULL);
     }
     for (size_t i = 0; w->q && i < w->q->channels; i++)
         w->q->bound[i] *= 0.7f; /* so that something is clipped */

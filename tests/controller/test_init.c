@@ -164,7 +164,7 @@ static void feed(bench *n, const batches *b, bool first_images)
                   in[4] = {images, b->shape[1], b->shape[2], b->shape[3]},
                   out[4] = {images, 1, b->shape[2], b->shape[3]};
     nncf_tensor ty = {.data = y, .ndim = 4, .shape = out};
-    for (; nncf_compression_ctrl_init_step(n->ctrl, &more) == NNCF_OK && more; at++) {
+    for (; nncf_compression_ctrl_init_step(n->ctrl, &more, NULL) == NNCF_OK && more; at++) {
         nncf_tensor tx = {.data = b->x[at], .ndim = 4, .shape = in};
         ck_assert_int_eq(nncf_layer_forward(n->conv.layer, &tx, 1, &ty, NULL), NNCF_OK);
     }
@@ -418,7 +418,7 @@ static int run_batches(bench *n, const int64_t *images, const float *size, bool 
     int32_t more;
     int at = 0;
     float x[8 * 3 * 4], y[8 * 4];
-    while (nncf_compression_ctrl_init_step(n->ctrl, &more) == NNCF_OK && more) {
+    while (nncf_compression_ctrl_init_step(n->ctrl, &more, NULL) == NNCF_OK && more) {
         const int64_t in[4] = {images[at], 3, 2, 2}, out[4] = {images[at], 1, 2, 2};
         nncf_tensor tx = {.data = x, .ndim = 4, .shape = in},
                     ty = {.data = y, .ndim = 4, .shape = out};
@@ -428,7 +428,7 @@ static int run_batches(bench *n, const int64_t *images, const float *size, bool 
             ck_assert_int_eq(nncf_layer_quantize_input(n->conv.layer, &tx, &tx, NULL), NNCF_OK);
         else
             ck_assert_int_eq(nncf_layer_forward(n->conv.layer, &tx, 1, &ty, NULL), NNCF_OK);
-        ck_assert_int_eq(nncf_compression_ctrl_step(n->ctrl), NNCF_E_STATE);
+        ck_assert_int_eq(nncf_compression_ctrl_step(n->ctrl, NULL), NNCF_E_STATE);
         at++;
     }
     return at;
@@ -485,7 +485,7 @@ START_TEST(each_quantizer_follows_its_own_rule)
     nncf__quantizer *first = ctrl->layers[0].input_quantizer,
                     *second = ctrl->layers[0].output_quantizer;
     second->rule.n_steps = 3;
-    while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more) {
+    while (nncf_compression_ctrl_init_step(ctrl, &more, NULL) == NNCF_OK && more) {
         float x = ++batch == 3 ? -9.3f : 0.7f * (float)batch, y, z;
         const int64_t shape[4] = {1, 1, 1, 1};
         nncf_tensor tx = {.data = &x, .ndim = 4, .shape = shape},
@@ -554,7 +554,7 @@ START_TEST(activations_are_observed_behind_float_weights)
                           *q = ctrl->layers[0].weight_quantizer;
     ck_assert(output && q);
     ck_assert_float_eq(q->bound[0], 0.9f);
-    ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more, NULL), NNCF_OK);
     ck_assert_int_eq(more, 1);
     ck_assert_int_eq(nncf_layer_compress_weight(a.layer, w, NULL), NNCF_OK);
     for (int i = 0; i < 4; i++)
@@ -569,7 +569,7 @@ START_TEST(activations_are_observed_behind_float_weights)
         ck_assert_int_eq(nncf_layer_forward(a.layer, &tx, 1, &ty, NULL), NNCF_OK);
         ck_assert_int_eq(nncf_layer_forward(b.layer, &ty, 1, &tz, NULL), NNCF_OK);
     }
-    ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more, NULL), NNCF_OK);
     ck_assert_int_eq(more, 0);
     ck_assert_float_eq_tol(output->bound[0], masked ? 1 : 1.15f, 1e-6f);
     ck_assert_float_eq(q->bound[0], 0.9f);
@@ -614,7 +614,7 @@ START_TEST(same_bits_for_any_number_of_threads)
                     .min_percentile = 1,
                     .max_percentile = 99.5};
                 set_rule(&n, q, &rule);
-                while (nncf_compression_ctrl_init_step(n.ctrl, &more) == NNCF_OK && more) {
+                while (nncf_compression_ctrl_init_step(n.ctrl, &more, NULL) == NNCF_OK && more) {
                     const int64_t in[4] = {N, C, 100, 100}, out[4] = {N, 1, 100, 100};
                     nncf_tensor tx = {.data = x, .ndim = 4, .shape = in},
                                 ty = {.data = y, .ndim = 4, .shape = out};
@@ -673,7 +673,7 @@ static void per_channel_open(per_channel *p)
         p->x[i] = (float)fx_uniform(&seed) * sizes[i / PC_HW % PC_C];
     for (size_t i = 0; i < PC_Y; i++)
         p->dy[i] = (float)fx_uniform(&seed);
-    while (nncf_compression_ctrl_init_step(p->n.ctrl, &more) == NNCF_OK && more)
+    while (nncf_compression_ctrl_init_step(p->n.ctrl, &more, NULL) == NNCF_OK && more)
         ck_assert_int_eq(nncf_layer_forward(p->n.conv.layer, &p->tx, 1, &p->ty, NULL), NNCF_OK);
     p->scale = fx_parameter_at(p->n.ctrl, 1);
     ck_assert_uint_eq(p->scale.count, PC_C);
@@ -684,7 +684,7 @@ static void per_channel_forward(per_channel *p)
 {
     for (size_t c = 0; c < PC_C; c++)
         p->scale.data[c] *= 0.8f;
-    ck_assert_int_eq(nncf_compression_ctrl_zero_grad(p->n.ctrl), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_zero_grad(p->n.ctrl, NULL), NNCF_OK);
     ck_assert_int_eq(nncf_layer_forward(p->n.conv.layer, &p->tx, 1, &p->ty, NULL), NNCF_OK);
 }
 

@@ -43,13 +43,13 @@ static void batch(loop *l, bool with_loss, bool update)
         g[i] = 0.1f * (float)(i + 1);
     ck_assert_int_eq(nncf_layer_compress_weight_backward(l->a.layer, g, NULL), NNCF_OK);
     if (with_loss)
-        nncf_compression_ctrl_loss(l->ctrl);
-    for (size_t i = 0; update && i < nncf_compression_ctrl_parameter_count(l->ctrl); i++) {
+        fx_loss(l->ctrl);
+    for (size_t i = 0; update && i < nncf_compression_ctrl_get_parameter_count(l->ctrl); i++) {
         nncf_parameter p = fx_parameter_at(l->ctrl, i);
         for (size_t j = 0; j < p.count && !p.frozen; j++)
             p.data[j] -= 0.01f * p.grad[j];
     }
-    ck_assert_int_eq(nncf_compression_ctrl_zero_grad(l->ctrl), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_zero_grad(l->ctrl, NULL), NNCF_OK);
 }
 
 /* What a good optimizer comes to in the end: half of the weights are masked. */
@@ -62,12 +62,12 @@ static void settle(loop *l)
 
 static void step(loop *l)
 {
-    ck_assert_int_eq(nncf_compression_ctrl_step(l->ctrl), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_step(l->ctrl, NULL), NNCF_OK);
 }
 
 static void epoch_step(loop *l)
 {
-    ck_assert_int_eq(nncf_compression_ctrl_epoch_step(l->ctrl), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_epoch_step(l->ctrl, NULL), NNCF_OK);
 }
 
 START_TEST(a_loop_without_mistakes_is_left_alone)
@@ -79,9 +79,9 @@ START_TEST(a_loop_without_mistakes_is_left_alone)
             batch(&l, true, true);
             step(&l);
         }
-        nncf_model_set_mode(l.model, NNCF_MODE_EVAL);
+        nncf_model_set_mode(l.model, NNCF_MODE_EVAL, NULL);
         batch(&l, false, false);
-        nncf_model_set_mode(l.model, NNCF_MODE_TRAIN);
+        nncf_model_set_mode(l.model, NNCF_MODE_TRAIN, NULL);
         if (epoch == 3)
             settle(&l);
         epoch_step(&l);
@@ -100,8 +100,8 @@ START_TEST(a_loop_without_the_loss_is_told)
         step(&l);
     }
     ck_assert_int_eq(l.c.warnings, 1);
-    ck_assert_ptr_nonnull(
-        strstr(l.c.log, "nncf_compression_ctrl_loss() was not called in the last 8 steps"));
+    ck_assert_ptr_nonnull(strstr(
+        l.c.log, "nncf_compression_ctrl_loss_backward() was not called in the last 8 steps"));
     epoch_step(&l);
     loop_close(&l);
     /* short epochs say it at their end */
@@ -130,9 +130,9 @@ START_TEST(a_loop_without_epoch_steps_is_told)
     for (int epoch = 0; epoch < 5; epoch++) {
         batch(&l, true, true);
         step(&l);
-        nncf_model_set_mode(l.model, NNCF_MODE_EVAL);
+        nncf_model_set_mode(l.model, NNCF_MODE_EVAL, NULL);
         batch(&l, false, false);
-        nncf_model_set_mode(l.model, NNCF_MODE_TRAIN);
+        nncf_model_set_mode(l.model, NNCF_MODE_TRAIN, NULL);
     }
     ck_assert_int_eq(l.c.warnings, 1);
     ck_assert_ptr_nonnull(strstr(l.c.log, "evaluated 3 times"));
@@ -154,7 +154,7 @@ START_TEST(a_loop_without_epoch_steps_is_told)
         batch(&l, true, true);
         step(&l);
     }
-    nncf_model_set_mode(l.model, NNCF_MODE_EVAL);
+    nncf_model_set_mode(l.model, NNCF_MODE_EVAL, NULL);
     batch(&l, false, false);
     loop_close(&l);
     ck_assert_msg(l.c.warnings == 0, "%s", l.c.log);
@@ -190,15 +190,16 @@ START_TEST(logits_that_move_far_are_told)
         loop l;
         loop_open(&l, RB);
         epoch_step(&l);
-        ck_assert_int_eq(nncf_compression_ctrl_set_order(l.ctrl, NNCF_ORDER_BEFORE), NNCF_E_STATE);
+        ck_assert_int_eq(
+            nncf_compression_ctrl_set_order(l.ctrl, NNCF_ORDER_BEFORE, NULL), NNCF_E_STATE);
         l.c.log[0] = 0;
         for (int i = 0; i < 100; i++) {
-            nncf_compression_ctrl_loss(l.ctrl);
-            nncf_compression_ctrl_loss(l.ctrl); /* to print it: not a step */
+            fx_loss(l.ctrl);
+            fx_loss(l.ctrl); /* to print it: not a step */
             nncf_parameter p = fx_parameter_at(l.ctrl, 0);
             for (size_t j = 0; j < p.count; j++)
                 p.data[j] -= (float)sign * 0.01f * p.grad[j];
-            ck_assert_int_eq(nncf_compression_ctrl_zero_grad(l.ctrl), NNCF_OK);
+            ck_assert_int_eq(nncf_compression_ctrl_zero_grad(l.ctrl, NULL), NNCF_OK);
             step(&l);
         }
         ck_assert_msg(l.c.warnings == (sign != 1), "%s", l.c.log);
@@ -255,13 +256,13 @@ START_TEST(weights_without_gradients_are_told)
         if (way == 0)
             ck_assert_int_eq(nncf_layer_compress_weight_backward(layers[0], g, NULL), NNCF_OK);
         else
-            ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
+            ck_assert_int_eq(nncf_compression_ctrl_step(ctrl, NULL), NNCF_OK);
         ck_assert_int_eq(c.warnings, way != 2);
         if (way != 2)
             ck_assert_ptr_nonnull(strstr(c.log,
                 "Net/Linear[b]: its weight is compressed, but it was registered without "
                 "weight_grad, so it cannot be trained (and other layers with it)"));
-        ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
+        ck_assert_int_eq(nncf_compression_ctrl_step(ctrl, NULL), NNCF_OK);
         ck_assert_int_eq(c.warnings, way != 2);
         nncf_compression_ctrl_destroy(ctrl);
         nncf_model_destroy(model);
@@ -301,11 +302,11 @@ START_TEST(ranges_of_an_untrained_network_are_told)
         fx_open(&c, 1, 0);
         ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
         ck_assert_int_eq(nncf_model_add_conv2d(model, &p, &layer, NULL), NNCF_OK);
-        ck_assert_int_eq(nncf_model_set_mode(model, cases[i].mode), NNCF_OK);
+        ck_assert_int_eq(nncf_model_set_mode(model, cases[i].mode, NULL), NNCF_OK);
         nncf_compression_ctrl *ctrl = fx_ctrl(model,
             "{\"compression\": {\"algorithm\": \"quantization\", "
             "\"initializer\": {\"num_init_steps\": 2}}}");
-        while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more)
+        while (nncf_compression_ctrl_init_step(ctrl, &more, NULL) == NNCF_OK && more)
             ck_assert_int_eq(nncf_layer_forward(layer, &tx, 1, &ty, NULL), NNCF_OK);
         ck_assert_msg(c.warnings == (cases[i].text != NULL), "case %zu: %s", i, c.log);
         ck_assert(!cases[i].text || strstr(c.log, cases[i].text));
@@ -323,10 +324,10 @@ START_TEST(steps_during_initialization_are_told)
     loop_open(&l,
         "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": "
         "1}}}");
-    ck_assert_int_eq(nncf_compression_ctrl_init_step(l.ctrl, &more), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(l.ctrl, &more, NULL), NNCF_OK);
     for (int i = 0; i < 3; i++)
-        ck_assert_int_eq(nncf_compression_ctrl_step(l.ctrl), NNCF_E_STATE);
-    ck_assert_int_eq(nncf_compression_ctrl_epoch_step(l.ctrl), NNCF_E_STATE);
+        ck_assert_int_eq(nncf_compression_ctrl_step(l.ctrl, NULL), NNCF_E_STATE);
+    ck_assert_int_eq(nncf_compression_ctrl_epoch_step(l.ctrl, NULL), NNCF_E_STATE);
     ck_assert_int_eq(l.c.warnings, 1);
     ck_assert_ptr_nonnull(
         strstr(l.c.log, "nncf_compression_ctrl_step() was called before initialization ended"));
@@ -345,9 +346,10 @@ START_TEST(the_other_order_is_noticed)
     ck_assert_int_eq(l.c.warnings, 1);
     ck_assert_ptr_nonnull(strstr(l.c.log, "epoch_step() was called before the first batch"));
     ck_assert_ptr_nonnull(strstr(l.c.log, "NNCF_ORDER_BEFORE"));
-    ck_assert_int_eq(nncf_compression_ctrl_set_order(l.ctrl, NNCF_ORDER_BEFORE), NNCF_E_STATE);
-    ck_assert_int_eq(nncf_compression_ctrl_set_order(l.ctrl, 2), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_compression_ctrl_set_order(NULL, 0), NNCF_E_ARG);
+    ck_assert_int_eq(
+        nncf_compression_ctrl_set_order(l.ctrl, NNCF_ORDER_BEFORE, NULL), NNCF_E_STATE);
+    ck_assert_int_eq(nncf_compression_ctrl_set_order(l.ctrl, 2, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_compression_ctrl_set_order(NULL, 0, NULL), NNCF_E_ARG);
     loop_close(&l);
     loop_open(&l, RB);
     step(&l);
@@ -356,7 +358,7 @@ START_TEST(the_other_order_is_noticed)
         strstr(l.c.log, "nncf_compression_ctrl_step() was called before the first batch"));
     loop_close(&l);
     loop_open(&l, RB);
-    ck_assert_int_eq(nncf_compression_ctrl_set_order(l.ctrl, NNCF_ORDER_BEFORE), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_set_order(l.ctrl, NNCF_ORDER_BEFORE, NULL), NNCF_OK);
     batch(&l, true, true);
     epoch_step(&l);
     ck_assert_ptr_nonnull(
@@ -373,13 +375,14 @@ static void resume(loop *l, const char *config, int32_t order)
     nncf_error err = NNCF_ERROR_INIT;
     fx_temporary(path);
     ck_assert_msg(
-        nncf_checkpoint_save(l->ctrl, path, NULL, 0, NULL, 0, &err) == NNCF_OK, "%s", err.message);
+        nncf_checkpoint_save(l->ctrl, path, NULL, 0, NULL, &err) == NNCF_OK, "%s", err.message);
     loop_close(l);
     loop_open(l, config);
-    ck_assert_int_eq(nncf_compression_ctrl_set_order(l->ctrl, order), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_set_order(l->ctrl, order, NULL), NNCF_OK);
     ck_assert_msg(
-        nncf_checkpoint_open(NULL, path, &checkpoint, &err) == NNCF_OK, "%s", err.message);
-    ck_assert_msg(nncf_checkpoint_restore(checkpoint, l->ctrl, &err) == NNCF_OK, "%s", err.message);
+        nncf_checkpoint_open(NULL, path, NULL, &checkpoint, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(nncf_checkpoint_restore(checkpoint, l->ctrl, NULL, NULL, &err) == NNCF_OK, "%s",
+        err.message);
     nncf_checkpoint_close(checkpoint);
     unlink(path);
 }
@@ -393,7 +396,7 @@ static void record(const char *config, int32_t order, int per_epoch, int resume_
     loop l;
     int at = 0;
     loop_open(&l, config);
-    ck_assert_int_eq(nncf_compression_ctrl_set_order(l.ctrl, order), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_set_order(l.ctrl, order, NULL), NNCF_OK);
     for (int epoch = 0; epoch < 7; epoch++) {
         if (order == NNCF_ORDER_BEFORE)
             epoch_step(&l);

@@ -59,9 +59,9 @@ static void your_optimizer(nncf_compression_ctrl *ctrl)
     descend(w, dw, sizeof w / sizeof *w, 2.0f);
     descend(gamma, dgamma, MAPS, 2.0f);
     descend(beta, dbeta, MAPS, 2.0f);
-    for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(ctrl); i++) {
+    for (size_t i = 0; i < nncf_compression_ctrl_get_parameter_count(ctrl); i++) {
         nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
-        if (nncf_compression_ctrl_get_parameter(ctrl, i, &p) == NNCF_OK && !p.frozen)
+        if (nncf_compression_ctrl_get_parameter(ctrl, i, &p, NULL) == NNCF_OK && !p.frozen)
             descend(p.data, p.grad, p.count, 0.01f);
     }
 }
@@ -79,7 +79,7 @@ static int run(int epochs, int steps, double *first, double *last)
     nncf_tensor y = {.data = output, .ndim = 4, .shape = y_shape};
     nncf_tensor dy = {.data = gradient, .ndim = 4, .shape = y_shape};
     int32_t more = 0;
-    double loss = 0.0;
+    double loss = 0.0, sparsity_loss = 0.0;
     next_batch();
     {
 #include README_LINES

@@ -487,8 +487,8 @@ START_TEST(snapshots_know_their_classes)
     ck_assert_ptr_nonnull(strstr(printed, "warning: val/ has no folder of cat and other classes"));
     free(printed);
     for (int i = 0; i < 2; i++) {
-        ck_ok(nncf_checkpoint_open(NULL, i ? stripped : snapshot, &c, &err), err);
-        ck_assert_str_eq(nncf_checkpoint_text_get(c, "classes"),
+        ck_ok(nncf_checkpoint_open(NULL, i ? stripped : snapshot, NULL, &c, &err), err);
+        ck_assert_str_eq(nncf_checkpoint_get_text(c, "classes"),
             "[\"cat\", \"dog \\\"Rex\\\"\", \"\xc3\xb6lfisch\"]");
         nncf_checkpoint_close(c);
     }
@@ -511,8 +511,8 @@ START_TEST(snapshots_know_their_classes)
         .data = fixture_path(dir, "some"), .out = out, .resume = snapshot, .max_steps = 1};
     ck_ok(run_once(o, labels, NULL, &err), err);
     ck_assert(labels[0] == 1 && labels[1] == 2);
-    ck_ok(nncf_checkpoint_open(NULL, snapshot, &c, &err), err);
-    ck_assert_ptr_nonnull(strstr(nncf_checkpoint_text_get(c, "classes"), "cat"));
+    ck_ok(nncf_checkpoint_open(NULL, snapshot, NULL, &c, &err), err);
+    ck_assert_ptr_nonnull(strstr(nncf_checkpoint_get_text(c, "classes"), "cat"));
     nncf_checkpoint_close(c);
     /* One that it never saw is refused, by name and with the cure; --weights starts anew. */
     put("some/train/bird", "1.jpg");

@@ -162,7 +162,7 @@ typedef struct made {
 static nncf_status make(const char *text, made *m, nncf_error *err)
 {
     const options o = {.config = "test"};
-    nncf_status status = nncf_config_parse(NULL, "test", text, strlen(text), &m->config, err);
+    nncf_status status = nncf_config_parse(NULL, "test", text, strlen(text), NULL, &m->config, err);
     if (status == NNCF_OK)
         status = settings_read(m->config, &o, &m->set, err);
     if (status == NNCF_OK)

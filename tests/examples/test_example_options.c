@@ -94,7 +94,8 @@ END_TEST
 static nncf_status read_text(
     const char *text, const options *o, nncf_config **config, train_settings *s, nncf_error *err)
 {
-    nncf_status status = nncf_config_parse(NULL, "test.json", text, strlen(text), config, err);
+    nncf_status status =
+        nncf_config_parse(NULL, "test.json", text, strlen(text), NULL, config, err);
     return status == NNCF_OK ? settings_read(*config, o, s, err) : status;
 }
 
@@ -157,8 +158,8 @@ START_TEST(the_first_config_of_nncf_loads)
     nncf_config *config = NULL;
     train_settings s;
     char *name;
-    ck_ok(
-        nncf_config_load(NULL, EXAMPLE_CONFIGS "/mobilenetv2_imagenet_rb_int8.json", &config, &err),
+    ck_ok(nncf_config_load(
+              NULL, EXAMPLE_CONFIGS "/mobilenetv2_imagenet_rb_int8.json", NULL, &config, &err),
         err);
     ck_ok(settings_read(config, &o, &s, &err), err);
     ck_assert(s.weights_are_placeholder && s.weights == NULL);
@@ -184,7 +185,8 @@ START_TEST(every_config_of_the_examples_loads)
         nncf_error err = NNCF_ERROR_INIT;
         nncf_config *config = NULL;
         train_settings s;
-        ck_ok(nncf_config_load(NULL, fixture_path(EXAMPLE_CONFIGS, names[i]), &config, &err), err);
+        ck_ok(nncf_config_load(NULL, fixture_path(EXAMPLE_CONFIGS, names[i]), NULL, &config, &err),
+            err);
         ck_ok(settings_read(config, &o, &s, &err), err);
         ck_assert_str_eq(s.dataset, "fashion_mnist");
         settings_clear(&s);

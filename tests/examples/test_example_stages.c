@@ -75,8 +75,9 @@ static size_t masked(const char *path, bool rb, uint8_t *zero, size_t capacity)
     nncf_tensor t;
     size_t count = 0, n = 0;
     char *name = app_format(rb ? "%s.pre_ops.mask" : "nncf.%s.mask", scope);
-    ck_ok(nncf_checkpoint_open(NULL, path, &c, &err), err);
-    ck_assert_msg(nncf_checkpoint_get(c, name, &t) == NNCF_OK, "%s has no %s", path, name);
+    ck_ok(nncf_checkpoint_open(NULL, path, NULL, &c, &err), err);
+    ck_assert_msg(
+        nncf_checkpoint_get_tensor(c, name, &t, NULL) == NNCF_OK, "%s has no %s", path, name);
     n = rb ? (size_t)(t.shape[0] * t.shape[1]) : 8 * (size_t)t.shape[0];
     ck_assert_uint_le(n, capacity);
     for (size_t i = 0; i < n; i++) {
@@ -191,7 +192,7 @@ START_TEST(stripped_models_with_batch_norm)
     nncf_compression_ctrl *ctrl;
     net *trained, *other;
     size_t count;
-    ck_ok(nncf_config_parse(NULL, "x", "{}", 2, &config, &err), err);
+    ck_ok(nncf_config_parse(NULL, "x", "{}", 2, NULL, &config, &err), err);
     ck_ok(models_build(config, NULL, &s, &trained, &err), err);
     ck_ok(models_build(config, NULL, &s, &other, &err), err);
     const net_tensor *from = net_tensors(trained, &count), *to = net_tensors(other, &count);

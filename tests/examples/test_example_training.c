@@ -174,8 +174,8 @@ static double metric(const char *folder, int epoch, const char *key)
     double value;
     for (int i = 0; i < epoch; i++)
         line = strchr(line, '\n') + 1;
-    ck_ok(nncf_config_parse(NULL, "line", line, strcspn(line, "\n"), &object, &err), err);
-    ck_assert_int_eq(nncf_config_get_double(object, key, &value), NNCF_OK);
+    ck_ok(nncf_config_parse(NULL, "line", line, strcspn(line, "\n"), NULL, &object, &err), err);
+    ck_assert_int_eq(nncf_config_get_double(object, key, &value, NULL), NNCF_OK);
     nncf_config_destroy(object);
     free(text);
     return value;
@@ -197,7 +197,7 @@ static void expect_row(options o, const char *folder, int epoch, const char *sna
     o.data = dir;
     ck_ok(run_open(&o, output, output, &r, &err), err);
     ck_ok(run_test(&r, 0, &a, &err), err);
-    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(r.ctrl, &s), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(r.ctrl, &s, NULL), NNCF_OK);
     ck_assert_double_eq_tol(metrics_top1(&a), metric(folder, epoch, "test_top1"), 1e-6);
     ck_assert_double_eq_tol(s.sparsity_target, metric(folder, epoch, "sparsity_target"), 1e-8);
     ck_assert_double_eq_tol(s.sparsity, metric(folder, epoch, "sparsity_actual"), 1e-8);
@@ -351,19 +351,20 @@ START_TEST(weights_go_from_fp32_to_compressed_and_are_tested)
     ck_assert_ptr_nonnull(strstr(printed, "stripped to "));
     free(printed);
     nncf_checkpoint *whole, *small_one;
-    ck_ok(nncf_checkpoint_open(NULL, snapshot, &whole, &err), err);
-    ck_ok(nncf_checkpoint_open(NULL, stripped, &small_one, &err), err);
+    ck_ok(nncf_checkpoint_open(NULL, snapshot, NULL, &whole, &err), err);
+    ck_ok(nncf_checkpoint_open(NULL, stripped, NULL, &small_one, &err), err);
     size_t codes = 0;
-    for (size_t i = 0; i < nncf_checkpoint_count(small_one); i++) {
+    for (size_t i = 0; i < nncf_checkpoint_get_tensor_count(small_one); i++) {
         nncf_tensor t;
-        const char *name = nncf_checkpoint_name(small_one, i);
+        const char *name = nncf_checkpoint_get_tensor_name(small_one, i);
         ck_assert_ptr_null(strstr(name, "optimizer"));
         ck_assert_ptr_null(strstr(name, "mask_logit"));
-        ck_assert_int_eq(nncf_checkpoint_get(small_one, name, &t), NNCF_OK);
+        ck_assert_int_eq(nncf_checkpoint_get_tensor(small_one, name, &t, NULL), NNCF_OK);
         codes += t.dtype == NNCF_S8 || t.dtype == NNCF_U8;
     }
     ck_assert_uint_gt(codes, 0);
-    ck_assert_uint_lt(nncf_checkpoint_count(small_one), nncf_checkpoint_count(whole));
+    ck_assert_uint_lt(
+        nncf_checkpoint_get_tensor_count(small_one), nncf_checkpoint_get_tensor_count(whole));
     nncf_checkpoint_close(small_one);
     nncf_checkpoint_close(whole);
     free(stripped);
@@ -413,7 +414,7 @@ START_TEST(what_cannot_be_resumed_says_why)
     /* the library's reason, and the cure */
     nncf_checkpoint *wrong;
     nncf_error why = NNCF_ERROR_INIT;
-    ck_assert_int_eq(nncf_checkpoint_open(NULL, configs[0], &wrong, &why), NNCF_E_FORMAT);
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, configs[0], NULL, &wrong, &why), NNCF_E_FORMAT);
     ck_assert_msg(strncmp(err.message, why.message, strlen(why.message)) == 0, "%s", err.message);
     ck_assert_ptr_nonnull(strstr(err.message, "PyTorch's .pth must be converted"));
     ck_assert_int_eq(
@@ -473,7 +474,7 @@ static net *build(
         .seed = 1};
     nncf_config *config;
     net *n;
-    ck_ok(nncf_config_parse(NULL, "x", "{}", 2, &config, &err), err);
+    ck_ok(nncf_config_parse(NULL, "x", "{}", 2, NULL, &config, &err), err);
     ck_ok(models_build(config, NULL, &s, &n, &err), err);
     nncf_config_destroy(config);
     return n;

@@ -82,7 +82,7 @@ static void initialize(fx_pass *g)
 {
     nncf__quantizer *q[N_QUANTIZERS];
     int32_t more = 0;
-    while (g->ctrl && nncf_compression_ctrl_init_step(g->ctrl, &more) == NNCF_OK && more) {
+    while (g->ctrl && nncf_compression_ctrl_init_step(g->ctrl, &more, NULL) == NNCF_OK && more) {
         fx_pass_forward(g);
         ck_assert_int_eq(
             nncf_layer_forward(g->next.layer, &g->ty.t, 1, &g->tafter.t, NULL), NNCF_OK);
@@ -92,14 +92,14 @@ static void initialize(fx_pass *g)
         if (q[i])
             q[i]->bound[0] *= 0.8f;
     if (g->ctrl)
-        nncf_compression_ctrl_zero_grad(g->ctrl);
+        nncf_compression_ctrl_zero_grad(g->ctrl, NULL);
 }
 
 static void step(fx_pass *g, bool dx)
 {
     fx_zero_grad(&g->k);
     if (g->ctrl)
-        nncf_compression_ctrl_zero_grad(g->ctrl);
+        nncf_compression_ctrl_zero_grad(g->ctrl, NULL);
     fx_pass_forward(g);
     fx_pass_backward(g, dx);
 }

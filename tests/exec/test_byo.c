@@ -176,8 +176,8 @@ START_TEST(same_loss_and_gradients)
     make_twin(&ours, false, configs[_i]);
     make_twin(&host, true, configs[_i]);
     for (int32_t more = configs[_i] != NULL; more;) {
-        ck_assert_int_eq(nncf_compression_ctrl_init_step(ours.ctrl, &more), NNCF_OK);
-        ck_assert_int_eq(nncf_compression_ctrl_init_step(host.ctrl, &more), NNCF_OK);
+        ck_assert_int_eq(nncf_compression_ctrl_init_step(ours.ctrl, &more, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_compression_ctrl_init_step(host.ctrl, &more, NULL), NNCF_OK);
         if (more) {
             ours_forward(&ours, p);
             host_forward(&host, q);
@@ -187,8 +187,9 @@ START_TEST(same_loss_and_gradients)
     nncf_parameter a = {NNCF_PARAMS(nncf_parameter)}, b = {NNCF_PARAMS(nncf_parameter)};
     uint64_t state = 2;
     for (size_t i = 0;
-         configs[_i] && nncf_compression_ctrl_get_parameter(ours.ctrl, i, &a) == NNCF_OK; i++) {
-        ck_assert_int_eq(nncf_compression_ctrl_get_parameter(host.ctrl, i, &b), NNCF_OK);
+         configs[_i] && nncf_compression_ctrl_get_parameter(ours.ctrl, i, &a, NULL) == NNCF_OK;
+         i++) {
+        ck_assert_int_eq(nncf_compression_ctrl_get_parameter(host.ctrl, i, &b, NULL), NNCF_OK);
         ck_assert_str_eq(a.name, b.name);
         for (size_t j = 0; j < a.count; j++) {
             if (a.kind == NNCF_PARAMETER_MASK_LOGIT)
@@ -211,8 +212,9 @@ START_TEST(same_loss_and_gradients)
     assert_same("weight b", ours.b.dw, host.b.dw, ours.b.weights);
     assert_same("dx", p->dx, q->dx, fx_count(s0));
     for (size_t i = 0;
-         configs[_i] && nncf_compression_ctrl_get_parameter(ours.ctrl, i, &a) == NNCF_OK; i++) {
-        ck_assert_int_eq(nncf_compression_ctrl_get_parameter(host.ctrl, i, &b), NNCF_OK);
+         configs[_i] && nncf_compression_ctrl_get_parameter(ours.ctrl, i, &a, NULL) == NNCF_OK;
+         i++) {
+        ck_assert_int_eq(nncf_compression_ctrl_get_parameter(host.ctrl, i, &b, NULL), NNCF_OK);
         assert_same(a.name, a.grad, b.grad, a.count);
     }
     drop_twin(&ours);
@@ -238,7 +240,7 @@ START_TEST(the_mask_stays_for_a_step)
         zeros += first[i] == 0;
     ck_assert_uint_gt(zeros, t.a.weights / 4);
     ck_assert_uint_lt(zeros, t.a.weights * 3 / 4);
-    ck_assert_int_eq(nncf_compression_ctrl_step(t.ctrl), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_step(t.ctrl, NULL), NNCF_OK);
     ck_assert_int_eq(nncf_layer_compress_weight(t.a.layer, second, NULL), NNCF_OK);
     ck_assert_mem_ne(first, second, sizeof first);
     drop_twin(&t);

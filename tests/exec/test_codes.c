@@ -55,7 +55,7 @@ static int put_node(run *r, nncf_layer *layer, int a, int b)
     n->in[1] = b;
     if (layer) {
         const nncf_tensor x[2] = {view(&r->node[a], false), view(&r->node[b], false)};
-        ck_assert_int_eq(nncf_layer_output_shape(layer, x, layer->kind == NNCF__ADD ? 2 : 1,
+        ck_assert_int_eq(nncf_layer_get_output_shape(layer, x, layer->kind == NNCF__ADD ? 2 : 1,
                              n->shape, 4, &n->ndim, NULL),
             NNCF_OK);
     }
@@ -76,9 +76,9 @@ static int put_block(run *r, int i, int input, uint64_t *state)
 static int put_add(run *r, const char *scope, int a, int b, int32_t activation)
 {
     nncf_layer *both[] = {r->node[a].layer, r->node[b].layer}, *layer;
-    nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = scope, .inputs = both,
+    nncf_sum_params p = {NNCF_PARAMS(nncf_sum_params), .scope = scope, .inputs = both,
         .n_inputs = 2, .activation = activation};
-    ck_assert_int_eq(nncf_model_add_add(r->model, &p, &layer, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_add_sum(r->model, &p, &layer, NULL), NNCF_OK);
     return put_node(r, layer, a, b);
 }
 
@@ -184,7 +184,7 @@ static int forward(run *r)
     int coded = 0;
     for (int i = 1; i < NODES; i++) {
         node *n = &r->node[i];
-        n->dtype = r->codes ? nncf_layer_output_dtype(n->layer) : NNCF_F32;
+        n->dtype = r->codes ? nncf_layer_get_output_dtype(n->layer) : NNCF_F32;
         coded += n->dtype != NNCF_F32;
         const nncf_tensor x[2] = {view(&r->node[n->in[0]], false), view(&r->node[n->in[1]], false)};
         nncf_tensor y = view(n, false);
@@ -204,7 +204,7 @@ static void backward(run *r, bool to_input)
     for (int i = 0; i < BLOCKS; i++)
         fx_zero_grad(&r->block[i]);
     if (r->ctrl)
-        nncf_compression_ctrl_zero_grad(r->ctrl);
+        nncf_compression_ctrl_zero_grad(r->ctrl, NULL);
     for (size_t i = 0; i < last->count; i++)
         last->d[i] = last->y[i] - (i % 3 == 0 ? 0.7f : -0.2f);
     for (int i = NODES - 1; i > 0; i--) {
@@ -239,7 +239,7 @@ static void initialize(run *r)
 {
     int32_t more;
     for (int step = 0; r->ctrl; step++) {
-        ck_assert_int_eq(nncf_compression_ctrl_init_step(r->ctrl, &more), NNCF_OK);
+        ck_assert_int_eq(nncf_compression_ctrl_init_step(r->ctrl, &more, NULL), NNCF_OK);
         if (!more)
             return;
         set_input(r, step);
@@ -258,7 +258,7 @@ static void train_step(run *r, int step)
     set_input(r, step);
     forward(r);
     if (r->ctrl)
-        nncf_compression_ctrl_loss(r->ctrl);
+        fx_loss(r->ctrl);
     backward(r, true);
 }
 
@@ -272,11 +272,11 @@ static void update(run *r)
         descend(k->b, k->db, (size_t)k->out_channels);
     }
     nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
-    for (size_t i = 0; r->ctrl && nncf_compression_ctrl_get_parameter(r->ctrl, i, &p) == NNCF_OK;
-         i++)
+    for (size_t i = 0;
+         r->ctrl && nncf_compression_ctrl_get_parameter(r->ctrl, i, &p, NULL) == NNCF_OK; i++)
         descend(p.data, p.grad, p.count);
     if (r->ctrl)
-        ck_assert_int_eq(nncf_compression_ctrl_step(r->ctrl), NNCF_OK);
+        ck_assert_int_eq(nncf_compression_ctrl_step(r->ctrl, NULL), NNCF_OK);
 }
 
 static void same(const char *what, int i, const float *a, const float *b, size_t n)
@@ -324,9 +324,9 @@ static void same_runs(const run *a, const run *b, bool gradients)
     for (int i = 0; gradients && i < NODES; i++)
         same("gradient of output", i, a->node[i].d, b->node[i].d, a->node[i].count);
     nncf_parameter p = {NNCF_PARAMS(nncf_parameter)}, q = {NNCF_PARAMS(nncf_parameter)};
-    for (size_t i = 0; a->ctrl && nncf_compression_ctrl_get_parameter(a->ctrl, i, &p) == NNCF_OK;
-         i++) {
-        ck_assert_int_eq(nncf_compression_ctrl_get_parameter(b->ctrl, i, &q), NNCF_OK);
+    for (size_t i = 0;
+         a->ctrl && nncf_compression_ctrl_get_parameter(a->ctrl, i, &p, NULL) == NNCF_OK; i++) {
+        ck_assert_int_eq(nncf_compression_ctrl_get_parameter(b->ctrl, i, &q, NULL), NNCF_OK);
         same(p.name, (int)i, p.grad, q.grad, p.count);
     }
 }
@@ -371,9 +371,11 @@ START_TEST(codes_give_the_bits_of_floats)
     }
     for (int mode = 0; mode < 2; mode++) {
         ck_assert_int_eq(
-            nncf_model_set_mode(floats.model, mode ? NNCF_MODE_TRAIN : NNCF_MODE_EVAL), NNCF_OK);
+            nncf_model_set_mode(floats.model, mode ? NNCF_MODE_TRAIN : NNCF_MODE_EVAL, NULL),
+            NNCF_OK);
         ck_assert_int_eq(
-            nncf_model_set_mode(codes.model, mode ? NNCF_MODE_TRAIN : NNCF_MODE_EVAL), NNCF_OK);
+            nncf_model_set_mode(codes.model, mode ? NNCF_MODE_TRAIN : NNCF_MODE_EVAL, NULL),
+            NNCF_OK);
         set_input(&floats, 9);
         set_input(&codes, 9);
         forward(&floats);
@@ -393,8 +395,8 @@ START_TEST(floats_and_codes_may_be_mixed)
     make_run(&codes, cases[0].config, true, 2, 0);
     initialize(&floats);
     initialize(&codes);
-    ck_assert_int_eq(nncf_model_set_mode(floats.model, NNCF_MODE_EVAL), NNCF_OK);
-    ck_assert_int_eq(nncf_model_set_mode(codes.model, NNCF_MODE_EVAL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_set_mode(floats.model, NNCF_MODE_EVAL, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_set_mode(codes.model, NNCF_MODE_EVAL, NULL), NNCF_OK);
     for (int which = 0; which < 16; which++) {
         set_input(&floats, which);
         set_input(&codes, which);
@@ -407,7 +409,7 @@ START_TEST(floats_and_codes_may_be_mixed)
             if (n->layer->kind == NNCF__POOL2D && n->layer->pool_kind == NNCF_POOL_MAX &&
                 x[0].dtype == NNCF_F32)
                 possible = false;
-            n->dtype = possible ? nncf_layer_output_dtype(n->layer) : NNCF_F32;
+            n->dtype = possible ? nncf_layer_get_output_dtype(n->layer) : NNCF_F32;
             nncf_tensor y = view(n, false);
             ck_assert_int_eq(
                 nncf_layer_forward(n->layer, x, n->layer->kind == NNCF__ADD ? 2 : 1, &y, NULL),
@@ -443,9 +445,9 @@ START_TEST(there_are_no_codes_before_initialization)
     make_refusing(&r);
     make_run(&plain, NULL, true, 1, 0);
     set_input(&plain, 0);
-    ck_assert_int_eq(nncf_layer_output_dtype(NULL), NNCF_F32);
+    ck_assert_int_eq(nncf_layer_get_output_dtype(NULL), NNCF_F32);
     for (int i = 1; i < NODES; i++)
-        ck_assert_int_eq(nncf_layer_output_dtype(r.node[i].layer), NNCF_F32);
+        ck_assert_int_eq(nncf_layer_get_output_dtype(r.node[i].layer), NNCF_F32);
     ck_assert_int_eq(forward_as(&r, 1, NNCF_F32, NNCF_U8), NNCF_E_DTYPE);
     ck_assert_int_eq(forward_as(&plain, 1, NNCF_F32, NNCF_U8), NNCF_E_DTYPE);
     ck_assert_int_eq(forward_as(&plain, 3, NNCF_U8, NNCF_F32), NNCF_E_DTYPE);
@@ -459,10 +461,10 @@ START_TEST(output_dtype_follows_the_sign_of_the_quantizer)
     run r;
     make_refusing(&r);
     initialize(&r);
-    ck_assert_int_eq(nncf_layer_output_dtype(r.node[1].layer), NNCF_U8); /* relu6 */
-    ck_assert_int_eq(nncf_layer_output_dtype(r.node[2].layer), NNCF_U8); /* maxima of these */
-    ck_assert_int_eq(nncf_layer_output_dtype(r.node[4].layer), NNCF_S8); /* no activation */
-    ck_assert_int_eq(nncf_layer_output_dtype(r.node[NODES - 1].layer), NNCF_F32);
+    ck_assert_int_eq(nncf_layer_get_output_dtype(r.node[1].layer), NNCF_U8); /* relu6 */
+    ck_assert_int_eq(nncf_layer_get_output_dtype(r.node[2].layer), NNCF_U8); /* maxima of these */
+    ck_assert_int_eq(nncf_layer_get_output_dtype(r.node[4].layer), NNCF_S8); /* no activation */
+    ck_assert_int_eq(nncf_layer_get_output_dtype(r.node[NODES - 1].layer), NNCF_F32);
     drop_run(&r);
 }
 END_TEST
@@ -520,7 +522,7 @@ START_TEST(codes_are_rejected_when_their_sign_has_changed)
     nncf__quantizer *q = r.ctrl->layers[n->layer->inputs[0]->inputs[0]->index].output_quantizer;
     q->params.sign = NNCF__SIGNED;
     ck_assert_int_eq(nncf_layer_backward(n->layer, &x, 1, &dy, &dx, NULL), NNCF_E_DTYPE);
-    ck_assert_int_eq(nncf_layer_output_dtype(r.node[1].layer), NNCF_S8);
+    ck_assert_int_eq(nncf_layer_get_output_dtype(r.node[1].layer), NNCF_S8);
     ck_assert_int_eq(forward_as(&r, 3, NNCF_U8, NNCF_U8), NNCF_E_DTYPE);
     drop_run(&r);
 }
@@ -541,8 +543,8 @@ START_TEST(codes_of_a_controller_that_went_are_rejected)
     r.ctrl = fx_ctrl(r.model, cases[0].config);
     ck_assert_int_eq(nncf_layer_backward(n->layer, &x, 1, &dy, &dx, NULL), NNCF_E_DTYPE);
     ck_assert_int_eq(forward_as(&r, 3, NNCF_U8, NNCF_F32), NNCF_E_DTYPE);
-    ck_assert_int_eq(nncf_compression_ctrl_init_step(r.ctrl, &more), NNCF_OK);
-    ck_assert_int_eq(nncf_layer_output_dtype(r.node[1].layer), NNCF_F32);
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(r.ctrl, &more, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_get_output_dtype(r.node[1].layer), NNCF_F32);
     ck_assert_int_eq(forward_as(&r, 1, NNCF_F32, NNCF_U8), NNCF_E_DTYPE);
     nncf_compression_ctrl_destroy(r.ctrl);
     r.ctrl = NULL;
@@ -570,11 +572,11 @@ START_TEST(memory_query_is_what_a_first_step_allocates)
         r.context->scratch ? threads * (r.context->scratch_size + 64 + sizeof(void *)) + 64 : 0;
     const size_t before = c.bytes, live = c.live;
     const nncf_tensor x = {.ndim = 4, .shape = r.node[INPUT].shape};
-    ck_assert_int_eq(nncf_model_memory(r.model, &x, 1, mode, &m, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_get_memory(r.model, &x, 1, mode, &m, NULL), NNCF_OK);
     ck_assert_uint_eq(c.bytes, before);
     ck_assert_uint_eq(c.live, live);
 
-    ck_assert_int_eq(nncf_model_set_mode(r.model, mode), NNCF_OK);
+    ck_assert_int_eq(nncf_model_set_mode(r.model, mode, NULL), NNCF_OK);
     initialize(&r);
     for (int step = 0; step < 3; step++) {
         const size_t calls = c.calls;
@@ -586,7 +588,7 @@ START_TEST(memory_query_is_what_a_first_step_allocates)
             ck_assert_uint_eq(c.calls, calls);
     }
     ck_assert_uint_eq(c.bytes + scratch - before, m.library);
-    ck_assert_int_eq(nncf_model_memory(r.model, &x, 1, mode, &again, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_get_memory(r.model, &x, 1, mode, &again, NULL), NNCF_OK);
     ck_assert_mem_eq(&m, &again, sizeof m); /* before and after initialization */
 
     /* the caller's part, counted by hand */
@@ -655,16 +657,17 @@ START_TEST(memory_query_covers_a_host_that_passes_floats)
         for (int i = 0; i < 3; i++)
             fx_register(model, &blocks[i], i ? blocks[i - 1].layer : NULL, &state);
         nncf_compression_ctrl *ctrl = fx_ctrl(model, FX_CONFIG(FX_INT8));
-        ck_assert_int_eq(nncf_model_set_mode(model, NNCF_MODE_EVAL), NNCF_OK);
+        ck_assert_int_eq(nncf_model_set_mode(model, NNCF_MODE_EVAL, NULL), NNCF_OK);
         const size_t before = c.bytes;
-        ck_assert_int_eq(nncf_model_memory(model, &t[0].t, 1, NNCF_MODE_EVAL, &m, NULL), NNCF_OK);
+        ck_assert_int_eq(
+            nncf_model_get_memory(model, &t[0].t, 1, NNCF_MODE_EVAL, &m, NULL), NNCF_OK);
         while (more) { /* and once with ranges */
-            ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
+            ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more, NULL), NNCF_OK);
             for (int i = 0; i < 3; i++)
                 ck_assert_int_eq(
                     nncf_layer_forward(blocks[i].layer, &t[i].t, 1, &t[i + 1].t, NULL), NNCF_OK);
         }
-        ck_assert_int_eq(nncf_layer_output_dtype(blocks[0].layer), NNCF_U8);
+        ck_assert_int_eq(nncf_layer_get_output_dtype(blocks[0].layer), NNCF_U8);
         ck_assert_uint_le(c.bytes - before, m.library);
         nncf_compression_ctrl_destroy(ctrl);
         nncf_model_destroy(model);
@@ -689,24 +692,29 @@ START_TEST(memory_query_refuses_wrong_arguments)
                       small = {.ndim = 4, .shape = (int64_t[]){1, 3, 0, 8}},
                       channels = {.ndim = 4, .shape = (int64_t[]){1, 4, 10, 10}};
     const nncf_tensor odd = {.ndim = 4, .shape = (int64_t[]){1, 3, 1, 1}};
-    ck_assert_int_eq(nncf_model_memory(NULL, &good, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_model_memory(r.model, NULL, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_model_memory(r.model, &good, 0, NNCF_MODE_TRAIN, &m, &err), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_model_memory(r.model, &good, 1, 2, &m, &err), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_model_memory(r.model, &good, 1, NNCF_MODE_TRAIN, NULL, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_model_get_memory(NULL, &good, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_ARG);
     ck_assert_int_eq(
-        nncf_model_memory(r.model, &good, 1, NNCF_MODE_TRAIN, &short_one, &err), NNCF_E_ARG);
+        nncf_model_get_memory(r.model, NULL, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_ARG);
+    ck_assert_int_eq(
+        nncf_model_get_memory(r.model, &good, 0, NNCF_MODE_TRAIN, &m, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_model_get_memory(r.model, &good, 1, 2, &m, &err), NNCF_E_ARG);
+    ck_assert_int_eq(
+        nncf_model_get_memory(r.model, &good, 1, NNCF_MODE_TRAIN, NULL, &err), NNCF_E_ARG);
+    ck_assert_int_eq(
+        nncf_model_get_memory(r.model, &good, 1, NNCF_MODE_TRAIN, &short_one, &err), NNCF_E_ARG);
     const nncf_tensor surplus[] = {good, good};
-    ck_assert_int_eq(nncf_model_memory(r.model, surplus, 2, NNCF_MODE_TRAIN, &m, &err), NNCF_E_ARG);
+    ck_assert_int_eq(
+        nncf_model_get_memory(r.model, surplus, 2, NNCF_MODE_TRAIN, &m, &err), NNCF_E_ARG);
     ck_assert_msg(strstr(err.message, "2 shapes were given") != NULL, "%s", err.message);
     ck_assert_int_eq(
-        nncf_model_memory(r.model, &small, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_SHAPE);
+        nncf_model_get_memory(r.model, &small, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_SHAPE);
     ck_assert_int_eq(
-        nncf_model_memory(r.model, &channels, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_SHAPE);
+        nncf_model_get_memory(r.model, &channels, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_SHAPE);
     ck_assert_str_eq(err.where, "n/stem");
-    ck_assert_int_eq(nncf_model_memory(r.model, &odd, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_SHAPE);
+    ck_assert_int_eq(
+        nncf_model_get_memory(r.model, &odd, 1, NNCF_MODE_TRAIN, &m, &err), NNCF_E_SHAPE);
     ck_assert_str_eq(err.where, "n/max"); /* a window of 2 on a plane of 1 */
-    ck_assert_int_eq(nncf_model_memory(r.model, &good, 1, NNCF_MODE_TRAIN, &m, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_get_memory(r.model, &good, 1, NNCF_MODE_TRAIN, &m, NULL), NNCF_OK);
     drop_run(&r);
 }
 END_TEST
@@ -723,7 +731,7 @@ START_TEST(memory_query_refuses_batches_beyond_size_t)
         const int64_t shape[] = {INT64_C(1) << shift, 3, SIDE, SIDE};
         const nncf_tensor x = {.ndim = 4, .shape = shape};
         nncf_memory m = {NNCF_PARAMS(nncf_memory)};
-        nncf_status status = nncf_model_memory(r.model, &x, 1, NNCF_MODE_TRAIN, &m, &err);
+        nncf_status status = nncf_model_get_memory(r.model, &x, 1, NNCF_MODE_TRAIN, &m, &err);
         if (status == NNCF_OK) {
             ck_assert_uint_gt(m.outputs_as_floats, before); /* doubles with the batch */
             ck_assert(before == 0 || m.outputs_as_floats == 2 * before);

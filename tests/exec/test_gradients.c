@@ -197,7 +197,7 @@ END_TEST
 static void initialize(fx_pass *g)
 {
     int32_t more;
-    while (nncf_compression_ctrl_init_step(g->ctrl, &more) == NNCF_OK && more) {
+    while (nncf_compression_ctrl_init_step(g->ctrl, &more, NULL) == NNCF_OK && more) {
         int64_t shape[4];
         loss(g);
         fx_output_shape(&g->next, g->out, shape);
@@ -255,7 +255,7 @@ START_TEST(compressed_equals_the_oracle)
             quantizers[i]->bound[0] *= 0.8f;
     for (size_t i = 0; lc->logit && i < g.k.weights; i++)
         lc->logit[i] = (float)fx_uniform(&state) * 2;
-    nncf_compression_ctrl_zero_grad(g.ctrl);
+    nncf_compression_ctrl_zero_grad(g.ctrl, NULL);
     loss(&g);
     fx_pass_backward(&g, true);
 
@@ -323,9 +323,9 @@ START_TEST(sum_gives_both_inputs_the_same)
     fx_register(model, &a, NULL, &state);
     fx_register(model, &b, NULL, &state);
     nncf_layer *both[] = {a.layer, b.layer};
-    nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = "n/add",
+    nncf_sum_params p = {NNCF_PARAMS(nncf_sum_params), .scope = "n/add",
         .activation = NNCF_ACTIVATION_RELU, .inputs = both, .n_inputs = 2};
-    ck_assert_msg(nncf_model_add_add(model, &p, &add, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(nncf_model_add_sum(model, &p, &add, &err) == NNCF_OK, "%s", err.message);
     fx_register(model, &end, add, &state);
     ctrl = fx_ctrl(model, FX_CONFIG(FX_INT8));
     fx_fill(x, N, 1, &state);
@@ -336,7 +336,7 @@ START_TEST(sum_gives_both_inputs_the_same)
     nncf_tensor pair[] = {ta.t, tb.t}, dpair[] = {tda.t, tdb.t};
     nncf__quantizer *q = NULL;
     for (int32_t more = 1; more;) {
-        ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
+        ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more, NULL), NNCF_OK);
         if (!more && !q) { /* once more, with the range made smaller */
             q = add->compression->output_quantizer;
             ck_assert_ptr_nonnull(q);
@@ -410,7 +410,7 @@ START_TEST(pool_gradients_equal_central_differences)
     fx_view(&tx, x, 4, in);
     fx_view(&tdx, dx, 4, in);
     ck_assert_int_eq(
-        nncf_layer_output_shape(pool, &tx.t, 1, out, NNCF_MAX_NDIM, &ndim, NULL), NNCF_OK);
+        nncf_layer_get_output_shape(pool, &tx.t, 1, out, NNCF_MAX_NDIM, &ndim, NULL), NNCF_OK);
     fx_view(&ty, y, 4, out);
     fx_view(&tdy, dy, 4, out);
     ck_assert_int_eq(nncf_layer_forward(pool, &tx.t, 1, &ty.t, NULL), NNCF_OK);
@@ -468,7 +468,7 @@ START_TEST(pool_gradient_passes_the_quantizer_first)
     nncf__quantizer *q = pool->compression->output_quantizer;
     ck_assert_ptr_nonnull(q);
     for (int32_t more = 1; more;) {
-        ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
+        ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more, NULL), NNCF_OK);
         if (!more)
             q->bound[0] *= 0.6f;
         ck_assert_int_eq(nncf_layer_forward(a.layer, &tx.t, 1, &ta.t, NULL), NNCF_OK);

@@ -94,7 +94,7 @@ START_TEST(forward_equals_the_oracle)
     int64_t shape[NNCF_MAX_NDIM];
     int32_t ndim;
     ck_assert_int_eq(
-        nncf_layer_output_shape(k.layer, &tx.t, 1, shape, NNCF_MAX_NDIM, &ndim, NULL), NNCF_OK);
+        nncf_layer_get_output_shape(k.layer, &tx.t, 1, shape, NNCF_MAX_NDIM, &ndim, NULL), NNCF_OK);
     ck_assert_int_eq(ndim, k.linear ? 2 : 4);
     ck_assert_mem_eq(shape, out, (size_t)ndim * sizeof *shape);
 
@@ -104,7 +104,7 @@ START_TEST(forward_equals_the_oracle)
         fx_oracle_forward(&o, NULL, 0);
         float mean_before = k.mean[0], var_before = k.var[0];
         ck_assert_int_eq(
-            nncf_model_set_mode(model, eval ? NNCF_MODE_EVAL : NNCF_MODE_TRAIN), NNCF_OK);
+            nncf_model_set_mode(model, eval ? NNCF_MODE_EVAL : NNCF_MODE_TRAIN, NULL), NNCF_OK);
         ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, 1, &ty.t, NULL), NNCF_OK);
         fx_assert_near("y", y, o.y, no, 3e-6);
         if (k.activation == NNCF_ACTIVATION_RELU6 && !eval) {
@@ -203,7 +203,7 @@ START_TEST(a_window_pool_equals_loops)
     nncf_layer *pool = add_pool(model, &p);
     fx_view(&tx, x, 4, map_shape);
     ck_assert_int_eq(
-        nncf_layer_output_shape(pool, &tx.t, 1, shape, NNCF_MAX_NDIM, &ndim, NULL), NNCF_OK);
+        nncf_layer_get_output_shape(pool, &tx.t, 1, shape, NNCF_MAX_NDIM, &ndim, NULL), NNCF_OK);
     ck_assert_int_eq(shape[2], oh);
     ck_assert_int_eq(shape[3], ow);
     fx_view(&ty, y, 4, shape);
@@ -230,12 +230,12 @@ START_TEST(a_sum_adds_and_activates)
     nncf_layer *add;
     nncf_error err = NNCF_ERROR_INIT;
     fx_tensor tx[2], ty;
-    const nncf_add_params p = {
-        NNCF_PARAMS(nncf_add_params), .scope = "add", .activation = NNCF_ACTIVATION_RELU};
+    const nncf_sum_params p = {
+        NNCF_PARAMS(nncf_sum_params), .scope = "add", .activation = NNCF_ACTIVATION_RELU};
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
     fx_fill_from(x, MAP, 9);
     fx_fill_from(b, MAP, 10);
-    ck_assert_int_eq(nncf_model_add_add(model, &p, &add, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_model_add_sum(model, &p, &add, &err), NNCF_OK);
     fx_view(&tx[0], x, 4, map_shape);
     fx_view(&tx[1], b, 4, map_shape);
     nncf_tensor pair[2] = {tx[0].t, tx[1].t};
@@ -296,9 +296,9 @@ static void make_net(net *n, fx_memory *memory, int threads, int isa, const char
     fx_register(n->model, &n->depthwise, n->stem.layer, &state);
     fx_register(n->model, &n->point, n->depthwise.layer, &state);
     nncf_layer *both[2] = {n->stem.layer, n->point.layer};
-    nncf_add_params ap = {
-        NNCF_PARAMS(nncf_add_params), .scope = "net/add", .inputs = both, .n_inputs = 2};
-    ck_assert_msg(nncf_model_add_add(n->model, &ap, &n->add, &err) == NNCF_OK, "%s", err.message);
+    nncf_sum_params ap = {
+        NNCF_PARAMS(nncf_sum_params), .scope = "net/add", .inputs = both, .n_inputs = 2};
+    ck_assert_msg(nncf_model_add_sum(n->model, &ap, &n->add, &err) == NNCF_OK, "%s", err.message);
     n->pool = add_pool(n->model,
         &(nncf_pool2d_params){NNCF_PARAMS(nncf_pool2d_params), .scope = "net/pool",
             .inputs = &n->add, .n_inputs = 1});
@@ -371,7 +371,7 @@ static nncf_status backward_net(net *n)
 static void initialize(net *n)
 {
     int32_t more = 0;
-    while (nncf_compression_ctrl_init_step(n->ctrl, &more) == NNCF_OK && more)
+    while (nncf_compression_ctrl_init_step(n->ctrl, &more, NULL) == NNCF_OK && more)
         ck_assert_int_eq(forward_net(n), NNCF_OK);
 }
 
@@ -457,8 +457,8 @@ static size_t collect(const net *n, float *all)
         }
     }
     nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
-    for (size_t i = 0; n->ctrl && nncf_compression_ctrl_get_parameter(n->ctrl, i, &p) == NNCF_OK;
-         i++) {
+    for (size_t i = 0;
+         n->ctrl && nncf_compression_ctrl_get_parameter(n->ctrl, i, &p, NULL) == NNCF_OK; i++) {
         memcpy(all + at, p.grad, p.count * sizeof *all);
         at += p.count;
     }
@@ -551,7 +551,7 @@ START_TEST(quantized_forward_has_the_same_bits_at_every_level)
         /* initialization runs float products, which may differ in the last bit: give every level
          * the same ranges */
         nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
-        for (size_t j = 0; nncf_compression_ctrl_get_parameter(n.ctrl, j, &p) == NNCF_OK; j++)
+        for (size_t j = 0; nncf_compression_ctrl_get_parameter(n.ctrl, j, &p, NULL) == NNCF_OK; j++)
             for (size_t e = 0; p.kind == NNCF_PARAMETER_SCALE && e < p.count; e++)
                 p.data[e] = rintf(p.data[e] * 1024) / 1024;
         ck_assert_int_eq(forward_net(&n), NNCF_OK);
@@ -569,7 +569,7 @@ START_TEST(observing_changes_nothing)
     int32_t more = 0;
     make_net(&n, NULL, 1, 0, FX_CONFIG(FX_RB ", " FX_INT8));
     float mean = n.stem.mean[0];
-    ck_assert_int_eq(nncf_compression_ctrl_init_step(n.ctrl, &more), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(n.ctrl, &more, NULL), NNCF_OK);
     ck_assert_int_eq(more, 1);
     ck_assert_int_eq(forward_net(&n), NNCF_OK);
     ck_assert(n.stem.mean[0] == mean);
@@ -583,7 +583,7 @@ START_TEST(observing_changes_nothing)
         high = fmaxf(high, n.buffers[1][i]);
     for (size_t i = 0; i < fx_count(n.t[0].shape); i++)
         low = fmaxf(low, fabsf(n.buffers[0][i]));
-    ck_assert_int_eq(nncf_compression_ctrl_init_step(n.ctrl, &more), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(n.ctrl, &more, NULL), NNCF_OK);
     ck_assert_int_eq(more, 0);
     ck_assert(fx_parameter(n.ctrl, "net/stem.activation_quantizer.scale").data[0] == high);
     ck_assert(fx_parameter(n.ctrl, "net/stem.input_quantizer.scale").data[0] == low);
@@ -605,9 +605,9 @@ START_TEST(later_steps_allocate_nothing)
     for (int i = 0; i < 3; i++) {
         ck_assert_int_eq(forward_net(&n), NNCF_OK);
         ck_assert_int_eq(backward_net(&n), NNCF_OK);
-        ck_assert_int_eq(nncf_compression_ctrl_step(n.ctrl), NNCF_OK);
+        ck_assert_int_eq(nncf_compression_ctrl_step(n.ctrl, NULL), NNCF_OK);
     }
-    ck_assert_int_eq(nncf_model_set_mode(n.model, NNCF_MODE_EVAL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_set_mode(n.model, NNCF_MODE_EVAL, NULL), NNCF_OK);
     ck_assert_int_eq(forward_net(&n), NNCF_OK);
     ck_assert_uint_eq(memory.calls, before);
     drop_net(&n);
@@ -685,7 +685,7 @@ START_TEST(no_memory_adds_no_gradient)
         fx_register(model, &k, NULL, &state);
         fx_register(model, &next, k.layer, &state);
         nncf_compression_ctrl *ctrl = fx_ctrl(model, FX_CONFIG(FX_INT8));
-        while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more) {
+        while (nncf_compression_ctrl_init_step(ctrl, &more, NULL) == NNCF_OK && more) {
             fx_view(&tx, x, 4, in), fx_view(&ty, y, 4, out),
                 fx_view(&tz, z, 4, (int64_t[4]){1, 1, 9, 9});
             ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, 1, &ty.t, NULL), NNCF_OK);

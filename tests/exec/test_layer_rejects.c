@@ -38,7 +38,7 @@ START_TEST(forward_rejects_null)
     ck_assert_int_eq(nncf_layer_forward(s.k.layer, NULL, 1, &s.ty.t, NULL), NNCF_E_ARG);
     ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, 1, NULL, NULL), NNCF_E_ARG);
     ck_assert_int_eq(
-        nncf_layer_output_shape(s.k.layer, &s.tx.t, 1, NULL, 4, &ndim, NULL), NNCF_E_ARG);
+        nncf_layer_get_output_shape(s.k.layer, &s.tx.t, 1, NULL, 4, &ndim, NULL), NNCF_E_ARG);
     drop_small(&s);
 }
 END_TEST
@@ -129,7 +129,7 @@ START_TEST(backward_needs_a_forward_in_train_mode)
     make_small(&s);
     ck_assert_int_eq(nncf_layer_backward(s.k.layer, &s.tx.t, 1, &s.ty.t, &s.td.t, NULL),
         NNCF_E_STATE); /* none yet */
-    ck_assert_int_eq(nncf_model_set_mode(s.model, NNCF_MODE_EVAL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_set_mode(s.model, NNCF_MODE_EVAL, NULL), NNCF_OK);
     ck_assert_int_eq(nncf_layer_forward(s.k.layer, &s.tx.t, 1, &s.ty.t, NULL), NNCF_OK);
     ck_assert_int_eq(nncf_layer_backward(s.k.layer, &s.tx.t, 1, &s.ty.t, NULL, NULL), NNCF_E_STATE);
     drop_small(&s);
@@ -145,7 +145,7 @@ START_TEST(images_smaller_than_the_kernel_have_no_output_shape)
     make_small(&s);
     fx_view(&other, s.x, 2, (const int64_t[4]){1, 3, 1, 1});
     ck_assert_int_eq(
-        nncf_layer_output_shape(s.k.layer, &other.t, 1, shape, NNCF_MAX_NDIM, &ndim, NULL),
+        nncf_layer_get_output_shape(s.k.layer, &other.t, 1, shape, NNCF_MAX_NDIM, &ndim, NULL),
         NNCF_E_SHAPE);
     drop_small(&s);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * nncf_model_memory() of random models against what an allocator counts, to the byte: every kind of
- * layer, group and stride, with and without batch norm, activation, quantizers and masks, run in
- * floats while ranges are observed, in floats after it, and in codes.
+ * nncf_model_get_memory() of random models against what an allocator counts, to the byte: every
+ * kind of layer, group and stride, with and without batch norm, activation, quantizers and masks,
+ * run in floats while ranges are observed, in floats after it, and in codes.
  */
 #include "base/context.h"
 #include "graph/model.h"
@@ -48,7 +48,7 @@ static void finish_node(net *n, node *k)
 {
     const nncf_tensor x[2] = {output_of(n, k->from[0]), output_of(n, k->from[1])};
     ck_assert_int_eq(
-        nncf_layer_output_shape(k->layer, x, k->n_in, k->shape, 4, &k->ndim, NULL), NNCF_OK);
+        nncf_layer_get_output_shape(k->layer, x, k->n_in, k->shape, 4, &k->ndim, NULL), NNCF_OK);
     k->count = 1;
     for (int i = 0; i < k->ndim; i++)
         k->count *= (size_t)k->shape[i];
@@ -102,9 +102,9 @@ static void add_pool(net *n, node *k, const int64_t in[4])
 static void add_sum(net *n, node *k)
 {
     nncf_layer *both[2] = {n->nodes[k->from[0]].layer, n->nodes[k->from[1]].layer};
-    const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = k->scope, .inputs = both,
+    const nncf_sum_params p = {NNCF_PARAMS(nncf_sum_params), .scope = k->scope, .inputs = both,
         .n_inputs = 2, .activation = (int32_t)draw(n, 0, 2)};
-    ck_assert_int_eq(nncf_model_add_add(n->model, &p, &k->layer, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_add_sum(n->model, &p, &k->layer, NULL), NNCF_OK);
     k->n_in = 2;
 }
 
@@ -142,7 +142,7 @@ static void forward(net *n, bool codes)
     for (int i = 0; i < n->n_nodes; i++) {
         node *k = &n->nodes[i];
         const nncf_tensor x[2] = {output_of(n, k->from[0]), output_of(n, k->from[1])};
-        k->dtype = codes ? nncf_layer_output_dtype(k->layer) : NNCF_F32;
+        k->dtype = codes ? nncf_layer_get_output_dtype(k->layer) : NNCF_F32;
         nncf_tensor y = output_of(n, i);
         ck_assert_int_eq(nncf_layer_forward(k->layer, x, k->n_in, &y, NULL), NNCF_OK);
     }
@@ -201,12 +201,12 @@ START_TEST(random_models_take_what_was_predicted)
     ck_assert_ptr_null(context->scratch);
     const size_t before = c.bytes;
     const nncf_tensor x = {.ndim = 4, .shape = n->input};
-    ck_assert_int_eq(nncf_model_memory(n->model, &x, 1, mode, &m, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_get_memory(n->model, &x, 1, mode, &m, NULL), NNCF_OK);
     ck_assert_uint_eq(c.bytes, before);
-    ck_assert_int_eq(nncf_model_set_mode(n->model, mode), NNCF_OK);
+    ck_assert_int_eq(nncf_model_set_mode(n->model, mode, NULL), NNCF_OK);
     int32_t more = ctrl != NULL;
     while (more) {
-        ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
+        ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more, NULL), NNCF_OK);
         if (more)
             forward(n, false);
     }
@@ -220,7 +220,7 @@ START_TEST(random_models_take_what_was_predicted)
     }
     ck_assert_msg(c.bytes - before == m.library, "case %d: %zu bytes, %zu were predicted", _i,
         (size_t)c.bytes - before, (size_t)m.library);
-    ck_assert_int_eq(nncf_model_memory(n->model, &x, 1, mode, &again, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_get_memory(n->model, &x, 1, mode, &again, NULL), NNCF_OK);
     ck_assert_mem_eq(&m, &again, sizeof m);
 
     nncf_compression_ctrl_destroy(ctrl);

@@ -57,9 +57,9 @@ static net *new_net(void)
     fx_register(n->model, &n->conv, NULL, &state);
     fx_register(n->model, &n->depthwise, n->conv.layer, &state);
     nncf_layer *both[2] = {n->conv.layer, n->depthwise.layer};
-    const nncf_add_params sum = {
-        NNCF_PARAMS(nncf_add_params), .scope = "N/__add___0", .inputs = both, .n_inputs = 2};
-    ck_assert_int_eq(nncf_model_add_add(n->model, &sum, &n->layers[2], &err), NNCF_OK);
+    const nncf_sum_params sum = {
+        NNCF_PARAMS(nncf_sum_params), .scope = "N/__add___0", .inputs = both, .n_inputs = 2};
+    ck_assert_int_eq(nncf_model_add_sum(n->model, &sum, &n->layers[2], &err), NNCF_OK);
     const nncf_pool2d_params pool = {NNCF_PARAMS(nncf_pool2d_params), .scope = "N/MaxPool2d[p]",
         .kind = NNCF_POOL_MAX, .kernel = {2, 2}, .inputs = &n->layers[2], .n_inputs = 1};
     ck_assert_int_eq(nncf_model_add_pool2d(n->model, &pool, &n->layers[3], &err), NNCF_OK);
@@ -97,12 +97,13 @@ static void tensors(
         x[j] = (nncf_tensor){.data = from < 0 ? n->x : n->y[from],
             .ndim = i == 4 ? 2 : 4,
             .shape = shapes[0],
-            .dtype = from >= 0 && n->codes ? nncf_layer_output_dtype(n->layers[from]) : NNCF_F32};
+            .dtype =
+                from >= 0 && n->codes ? nncf_layer_get_output_dtype(n->layers[from]) : NNCF_F32};
     }
     *y = (nncf_tensor){.data = n->y[i],
         .ndim = i == 4 ? 2 : 4,
         .shape = shapes[1],
-        .dtype = n->codes ? nncf_layer_output_dtype(n->layers[i]) : NNCF_F32};
+        .dtype = n->codes ? nncf_layer_get_output_dtype(n->layers[i]) : NNCF_F32};
 }
 
 static size_t n_inputs(int i)
@@ -158,7 +159,7 @@ static void expect(net *n, int64_t batch, int steps, bool train, uint64_t count)
 
 static void set_mode(net *n, int32_t mode)
 {
-    ck_assert_int_eq(nncf_model_set_mode(n->model, mode), NNCF_OK);
+    ck_assert_int_eq(nncf_model_set_mode(n->model, mode, NULL), NNCF_OK);
 }
 
 START_TEST(a_step_prepares_only_what_is_new)
@@ -189,19 +190,19 @@ START_TEST(a_controller_and_its_initialization_prepare_anew)
     int32_t more = 1;
     expect(n, 2, 2, true, 1);
     nncf_compression_ctrl *ctrl = fx_ctrl(n->model, FX_CONFIG(FX_INT8));
-    ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more, NULL), NNCF_OK);
     ck_assert_int_eq(more, 1);
     expect(n, 2, 1, false, 1); /* ranges are observed */
-    ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more, NULL), NNCF_OK);
     ck_assert_int_eq(more, 0);
     expect(n, 2, 1, true, 1);
     for (int s = 0; s < 3; s++) { /* scales move: they are no part of a block */
-        for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(ctrl); i++) {
+        for (size_t i = 0; i < nncf_compression_ctrl_get_parameter_count(ctrl); i++) {
             const nncf_parameter p = fx_parameter_at(ctrl, i);
             for (size_t j = 0; j < p.count; j++)
                 p.data[j] *= 1.125f;
         }
-        ck_assert_int_eq(nncf_compression_ctrl_step(ctrl), NNCF_OK);
+        ck_assert_int_eq(nncf_compression_ctrl_step(ctrl, NULL), NNCF_OK);
         expect(n, 2, 1, true, 0);
     }
     nncf_compression_ctrl_destroy(ctrl);
@@ -217,7 +218,7 @@ START_TEST(codes_prepare_anew)
     net *n = new_net();
     int32_t more = 1;
     nncf_compression_ctrl *ctrl = fx_ctrl(n->model, FX_CONFIG(FX_INT8));
-    while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more)
+    while (nncf_compression_ctrl_init_step(ctrl, &more, NULL) == NNCF_OK && more)
         forward(n, 2);
     expect(n, 2, 1, true, 1);
     n->codes = true;
@@ -238,7 +239,7 @@ START_TEST(asking_for_memory_prepares_no_layer)
     for (int i = 0; i < LAYERS; i++) {
         const nncf__block before = n->layers[i]->blocks[NNCF_MODE_TRAIN];
         ck_assert_int_eq(
-            nncf_model_memory(n->model, &x, 1, NNCF_MODE_TRAIN, &memory, NULL), NNCF_OK);
+            nncf_model_get_memory(n->model, &x, 1, NNCF_MODE_TRAIN, &memory, NULL), NNCF_OK);
         ck_assert_mem_eq(&before, &n->layers[i]->blocks[NNCF_MODE_TRAIN], sizeof before);
     }
     expect(n, 2, 2, true, 0);

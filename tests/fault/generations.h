@@ -99,10 +99,9 @@ static inline nncf_status gen_save(generations *g, int generation, bool keep, nn
         {"floats", {.data = g->floats, .dtype = NNCF_F32, .ndim = 1, .shape = n_floats}},
         {"bytes", {.data = g->bytes, .dtype = NNCF_U8, .ndim = 1, .shape = n_bytes}}};
     const nncf_checkpoint_text texts[] = {{"generation", text}};
-    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
-        .ctrl = g->ctrl, .path = g->path, .tensors = tensors, .n_tensors = 2, .texts = texts,
+    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params), .texts = texts,
         .n_texts = 1, .keep_previous = keep};
-    return nncf_checkpoint_save_with(&p, err);
+    return nncf_checkpoint_save(g->ctrl, g->path, tensors, 2, &p, err);
 }
 
 /* The generation of a snapshot that is whole and restores into the controller; -1: there is no
@@ -114,18 +113,20 @@ static inline int gen_load(generations *g, const char *path)
     nncf_tensor t;
     if (access(path, F_OK) != 0)
         return -1;
-    ck_assert_msg(nncf_checkpoint_open(g->context, path, &c, &err) == NNCF_OK, "%s", err.message);
-    const char *text = nncf_checkpoint_text_get(c, "generation");
+    ck_assert_msg(
+        nncf_checkpoint_open(g->context, path, NULL, &c, &err) == NNCF_OK, "%s", err.message);
+    const char *text = nncf_checkpoint_get_text(c, "generation");
     ck_assert_ptr_nonnull(text);
     const int generation = atoi(text);
-    ck_assert_int_eq(nncf_checkpoint_get(c, "floats", &t), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_get_tensor(c, "floats", &t, NULL), NNCF_OK);
     bool same = true; /* an assertion an element is slow */
     for (int i = 0; i < GEN_FLOATS; i++)
         same = same && ((const float *)t.data)[i] == (float)generation;
-    ck_assert_int_eq(nncf_checkpoint_get(c, "bytes", &t), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_get_tensor(c, "bytes", &t, NULL), NNCF_OK);
     for (int i = 0; i < GEN_BYTES; i++)
         same = same && ((const uint8_t *)t.data)[i] == (generation & 255);
-    ck_assert_msg(nncf_checkpoint_restore(c, g->ctrl, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(
+        nncf_checkpoint_restore(c, g->ctrl, NULL, NULL, &err) == NNCF_OK, "%s", err.message);
     for (size_t i = 0; i < g->n_logits; i++)
         same = same && g->logits[i] == (float)generation;
     ck_assert_msg(same, "%s: a mixture of generations", path);

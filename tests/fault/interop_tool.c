@@ -30,7 +30,7 @@ static nncf_status make(
     const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[conv]",
         .weight = weight, .in_channels = 3, .out_channels = 5, .kernel = {3, 3}};
     nncf_status status =
-        nncf_config_parse(NULL, "config", config_text, sizeof config_text - 1, &config, err);
+        nncf_config_parse(NULL, "config", config_text, sizeof config_text - 1, NULL, &config, err);
     if (status == NNCF_OK)
         status = nncf_model_create(NULL, model, err);
     if (status == NNCF_OK)
@@ -83,8 +83,10 @@ static int write_file(const char *path)
     const nncf_checkpoint_text texts[] = {{"note", "line\nbreak, \"quotes\", \xe2\x82\xac"}};
     nncf_status status = make(weight, &model, &ctrl, &err);
     if (status == NNCF_OK)
-        status = nncf_checkpoint_save(
-            ctrl, path, tensors, sizeof tensors / sizeof *tensors, texts, 1, &err);
+        status = nncf_checkpoint_save(ctrl, path, tensors, sizeof tensors / sizeof *tensors,
+            &(nncf_checkpoint_save_params){
+                NNCF_PARAMS(nncf_checkpoint_save_params), .texts = texts, .n_texts = 1},
+            &err);
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);
     return status == NNCF_OK ? EXIT_SUCCESS : fail(&err);
@@ -95,7 +97,7 @@ static void print_tensor(const nncf_checkpoint *c, const char *name)
     static const char *const types[] = {"F32", "U8", "I8", "I32", "I64", "F64"};
     static const size_t sizes[] = {4, 1, 1, 4, 8, 8};
     nncf_tensor t;
-    if (nncf_checkpoint_get(c, name, &t) != NNCF_OK) {
+    if (nncf_checkpoint_get_tensor(c, name, &t, NULL) != NNCF_OK) {
         printf("other - - %s\n", name);
         return;
     }
@@ -119,12 +121,12 @@ int main(int argc, char **argv)
         return write_file(argv[2]);
     if (argc < 3 || strcmp(argv[1], "read") != 0)
         return EXIT_FAILURE;
-    if (nncf_checkpoint_open(NULL, argv[2], &c, &err) != NNCF_OK)
+    if (nncf_checkpoint_open(NULL, argv[2], NULL, &c, &err) != NNCF_OK)
         return fail(&err);
-    for (size_t i = 0; i < nncf_checkpoint_count(c); i++)
-        print_tensor(c, nncf_checkpoint_name(c, i));
+    for (size_t i = 0; i < nncf_checkpoint_get_tensor_count(c); i++)
+        print_tensor(c, nncf_checkpoint_get_tensor_name(c, i));
     for (int i = 3; i < argc; i++) {
-        const char *text = nncf_checkpoint_text_get(c, argv[i]);
+        const char *text = nncf_checkpoint_get_text(c, argv[i]);
         printf("text %s=%s\n", argv[i], text ? text : "(none)");
     }
     nncf_checkpoint_close(c);

@@ -67,9 +67,10 @@ static void save_snapshot(void)
     ck_assert_int_eq(nncf_model_create(context, &model, NULL), NNCF_OK);
     fx_register(model, &k, NULL, &state);
     nncf_compression_ctrl *ctrl = fx_ctrl(model, FX_CONFIG(FX_MAGNITUDE ", " FX_INT8));
-    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params), .ctrl = ctrl,
-        .tensors = tensors, .n_tensors = 5, .texts = texts, .n_texts = 2, .write = collect};
-    ck_assert_msg(nncf_checkpoint_save_with(&p, &err) == NNCF_OK, "%s", err.message);
+    const nncf_checkpoint_save_params p = {
+        NNCF_PARAMS(nncf_checkpoint_save_params), .texts = texts, .n_texts = 2, .write = collect};
+    ck_assert_msg(
+        nncf_checkpoint_save(ctrl, NULL, tensors, 5, &p, &err) == NNCF_OK, "%s", err.message);
     s.header = header_of(s.file);
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);
@@ -99,14 +100,14 @@ static bool same_content(const nncf_checkpoint *a, const nncf_checkpoint *b)
     static const size_t sizes[] = {4, 1, 1, 4, 8, 8};
     static const char *const keys[] = {
         "epoch", "note", "nncf.config", "nncf.seed", "nncf.epoch", "nncf.crc32c"};
-    if (nncf_checkpoint_count(a) != nncf_checkpoint_count(b))
+    if (nncf_checkpoint_get_tensor_count(a) != nncf_checkpoint_get_tensor_count(b))
         return false;
-    for (size_t i = 0; i < nncf_checkpoint_count(a); i++) {
+    for (size_t i = 0; i < nncf_checkpoint_get_tensor_count(a); i++) {
         nncf_tensor t, u;
-        const char *name = nncf_checkpoint_name(a, i);
-        if (nncf_checkpoint_get(a, name, &t) != NNCF_OK ||
-            nncf_checkpoint_get(b, name, &u) != NNCF_OK || t.dtype != u.dtype || t.ndim != u.ndim ||
-            memcmp(t.shape, u.shape, (size_t)t.ndim * sizeof *t.shape) != 0)
+        const char *name = nncf_checkpoint_get_tensor_name(a, i);
+        if (nncf_checkpoint_get_tensor(a, name, &t, NULL) != NNCF_OK ||
+            nncf_checkpoint_get_tensor(b, name, &u, NULL) != NNCF_OK || t.dtype != u.dtype ||
+            t.ndim != u.ndim || memcmp(t.shape, u.shape, (size_t)t.ndim * sizeof *t.shape) != 0)
             return false;
         size_t bytes = sizes[t.dtype];
         for (int32_t j = 0; j < t.ndim; j++)
@@ -115,8 +116,8 @@ static bool same_content(const nncf_checkpoint *a, const nncf_checkpoint *b)
             return false;
     }
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        const char *t = nncf_checkpoint_text_get(a, keys[i]),
-                   *u = nncf_checkpoint_text_get(b, keys[i]);
+        const char *t = nncf_checkpoint_get_text(a, keys[i]),
+                   *u = nncf_checkpoint_get_text(b, keys[i]);
         if (!t != !u || (t && strcmp(t, u) != 0))
             return false;
     }

@@ -50,14 +50,15 @@ typedef struct target_bytes {
     size_t size, at;
 } target_bytes;
 
-static inline int64_t target_read(void *user, void *data, size_t size)
+static inline int32_t target_read(void *user, void *data, size_t size, size_t *n_read)
 {
     target_bytes *b = user;
     size_t n = size < b->size - b->at ? size : b->size - b->at;
     if (n > 0)
         memcpy(data, b->data + b->at, n);
     b->at += n;
-    return (int64_t)n;
+    *n_read = n;
+    return 0;
 }
 
 static inline nncf_status target_open(
@@ -66,7 +67,7 @@ static inline nncf_status target_open(
     target_bytes bytes = {data, size, 0};
     const nncf_checkpoint_open_params p = {NNCF_PARAMS(nncf_checkpoint_open_params),
         .read = target_read, .user = &bytes, .size = size};
-    return nncf_checkpoint_open_with(context, &p, c, err);
+    return nncf_checkpoint_open(context, NULL, &p, c, err);
 }
 
 /* A sum over every byte that the snapshot's views show, so that each is read. */
@@ -74,11 +75,11 @@ static inline unsigned target_touch(const nncf_checkpoint *c)
 {
     static const size_t sizes[] = {4, 1, 1, 4, 8, 8}; /* of NNCF_F32 ... NNCF_F64 */
     unsigned sum = 0;
-    for (size_t i = 0; i < nncf_checkpoint_count(c); i++) {
+    for (size_t i = 0; i < nncf_checkpoint_get_tensor_count(c); i++) {
         nncf_tensor t;
-        const char *name = nncf_checkpoint_name(c, i);
+        const char *name = nncf_checkpoint_get_tensor_name(c, i);
         sum += (unsigned)strlen(name);
-        if (nncf_checkpoint_get(c, name, &t) != NNCF_OK)
+        if (nncf_checkpoint_get_tensor(c, name, &t, NULL) != NNCF_OK)
             continue;
         size_t bytes = sizes[t.dtype];
         for (int32_t j = 0; j < t.ndim; j++)
@@ -98,14 +99,14 @@ static inline void target_load(const nncf_checkpoint *c, const int64_t shape[2])
     static float data[MOST][FLOATS];
     nncf_checkpoint_tensor t[MOST];
     size_t n = 0;
-    for (size_t i = 0; i < nncf_checkpoint_count(c) && n < MOST; i++) {
+    for (size_t i = 0; i < nncf_checkpoint_get_tensor_count(c) && n < MOST; i++) {
         nncf_tensor view = {0};
-        const char *name = nncf_checkpoint_name(c, i);
+        const char *name = nncf_checkpoint_get_tensor_name(c, i);
         const size_t length = strlen(name);
         int64_t count = 1;
         if (length < 1 || length > 1024)
             continue;
-        (void)nncf_checkpoint_get(c, name, &view);
+        (void)nncf_checkpoint_get_tensor(c, name, &view, NULL);
         for (int32_t j = 0; j < view.ndim; j++)
             count = count <= FLOATS && view.shape[j] <= FLOATS ? count * view.shape[j] : FLOATS + 1;
         const bool weight = length > 7 && strcmp(name + length - 7, ".weight") == 0;
@@ -117,7 +118,7 @@ static inline void target_load(const nncf_checkpoint *c, const int64_t shape[2])
             name, {.data = data[n], .dtype = NNCF_F32, .ndim = view.ndim, .shape = view.shape}};
         n++;
     }
-    (void)nncf_checkpoint_load_weights(c, t, n, NULL, NULL, NULL);
+    (void)nncf_checkpoint_load_weights(c, t, n, NULL, NULL, NULL, NULL);
 }
 
 /*

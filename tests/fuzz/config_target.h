@@ -21,28 +21,28 @@ enum { CONFIG_TARGET_WHY = 2400 };
 /* A text that one of the functions below writes; NULL, and why, when it cannot. Freed by the
  * caller. */
 typedef nncf_status config_target_write(
-    const nncf_config *config, char *buffer, size_t capacity, size_t *needed);
+    const nncf_config *config, char *buffer, size_t capacity, size_t *needed, nncf_error *err);
 
 static inline nncf_status config_target_explain_text(
-    const nncf_config *config, char *buffer, size_t capacity, size_t *needed)
+    const nncf_config *config, char *buffer, size_t capacity, size_t *needed, nncf_error *err)
 {
-    return nncf_config_explain(config, NNCF_CONFIG_FORM_TEXT, buffer, capacity, needed);
+    return nncf_config_explain(config, NNCF_FORM_TEXT, buffer, capacity, needed, err);
 }
 
 static inline nncf_status config_target_explain_json(
-    const nncf_config *config, char *buffer, size_t capacity, size_t *needed)
+    const nncf_config *config, char *buffer, size_t capacity, size_t *needed, nncf_error *err)
 {
-    return nncf_config_explain(config, NNCF_CONFIG_FORM_JSON, buffer, capacity, needed);
+    return nncf_config_explain(config, NNCF_FORM_JSON, buffer, capacity, needed, err);
 }
 
 static inline char *config_target_text(const nncf_config *config, config_target_write *write,
     const char *what, char why[CONFIG_TARGET_WHY])
 {
     size_t needed = 0;
-    nncf_status status = write(config, NULL, 0, &needed);
-    char *text = status == NNCF_E_LIMIT ? malloc(needed) : NULL;
+    nncf_status status = write(config, NULL, 0, &needed, NULL);
+    char *text = status == NNCF_E_BUFFER ? malloc(needed) : NULL;
     if (text)
-        status = write(config, text, needed, NULL);
+        status = write(config, text, needed, NULL, NULL);
     if (text && status == NNCF_OK && strlen(text) + 1 == needed)
         return text;
     snprintf(why, CONFIG_TARGET_WHY, "%s: %s, %zu bytes", what, nncf_status_name(status), needed);
@@ -67,7 +67,7 @@ static inline nncf_config *config_target_parse(
 {
     nncf_config *config = NULL;
     nncf_error err = NNCF_ERROR_INIT;
-    if (nncf_config_parse(context, "again", text, strlen(text), &config, &err) != NNCF_OK)
+    if (nncf_config_parse(context, "again", text, strlen(text), NULL, &config, &err) != NNCF_OK)
         snprintf(why, CONFIG_TARGET_WHY, "%s does not load: %s\n%.900s", what, err.message, text);
     return config;
 }
@@ -79,9 +79,9 @@ static inline bool config_target_round(
     char *first = config_target_text(config, nncf_config_dump, "dump", why), *second = NULL;
     nncf_config *again = first ? config_target_parse(context, first, "the dump", why) : NULL;
     bool good = again != NULL;
-    if (good && strcmp(nncf_config_dialect(config), nncf_config_dialect(again)) != 0) {
-        snprintf(why, CONFIG_TARGET_WHY, "dialect %s becomes %s", nncf_config_dialect(config),
-            nncf_config_dialect(again));
+    if (good && strcmp(nncf_config_get_dialect(config), nncf_config_get_dialect(again)) != 0) {
+        snprintf(why, CONFIG_TARGET_WHY, "dialect %s becomes %s", nncf_config_get_dialect(config),
+            nncf_config_get_dialect(again));
         good = false;
     }
     char *means[2] = {NULL, NULL};
@@ -130,10 +130,10 @@ static inline bool config_target_words(
         good = migrated != NULL;
     }
     if (good &&
-        (strcmp(nncf_config_dialect(migrated), "2.17") != 0 ||
-            nncf_config_algorithm_count(migrated) != nncf_config_algorithm_count(config))) {
+        (strcmp(nncf_config_get_dialect(migrated), "2.17") != 0 ||
+            nncf_config_get_algorithm_count(migrated) != nncf_config_get_algorithm_count(config))) {
         snprintf(why, CONFIG_TARGET_WHY, "migrated to %s, %zu algorithms",
-            nncf_config_dialect(migrated), nncf_config_algorithm_count(migrated));
+            nncf_config_get_dialect(migrated), nncf_config_get_algorithm_count(migrated));
         good = false;
     }
     nncf_config_destroy(read);
@@ -152,7 +152,7 @@ static inline bool config_target_holds(nncf_context *context, const char *text, 
     nncf_config *config = NULL;
     why[0] = 0;
     bool is_config =
-        nncf_config_parse_as(context, "fuzz", text, size, params, &config, NULL) == NNCF_OK;
+        nncf_config_parse(context, "fuzz", text, size, params, &config, NULL) == NNCF_OK;
     if (loads)
         *loads = is_config;
     bool good = !is_config ||

@@ -36,7 +36,7 @@ static void put_tensor(const nncf__entry *e)
 
 static void put_text(const nncf_checkpoint *c, const nncf__pair *text)
 {
-    const char *value = nncf_checkpoint_text_get(c, text->key); /* by the public way, too */
+    const char *value = nncf_checkpoint_get_text(c, text->key); /* by the public way, too */
     putchar(' ');
     put_hex(text->key, strlen(text->key));
     putchar('=');

@@ -46,12 +46,12 @@ START_TEST(conv2d_has_its_fields_and_defaults)
     ck_assert_uint_eq(b->n_consumers, 0);
     ck_assert_ptr_eq(b->inputs[0], a);
     ck_assert_ptr_ne(b->inputs, p.inputs);
-    ck_assert_uint_eq(nncf_model_layer_count(model), 2);
+    ck_assert_uint_eq(nncf_model_get_layer_count(model), 2);
     ck_assert_ptr_eq(nncf_model_get_layer(model, 1), b);
     ck_assert_ptr_null(nncf_model_get_layer(model, 2));
     ck_assert_ptr_eq(nncf_model_find_layer(model, "Net/b"), b);
     ck_assert_ptr_null(nncf_model_find_layer(model, "Net/c"));
-    ck_assert_str_eq(nncf_layer_scope(b), "Net/b");
+    ck_assert_str_eq(nncf_layer_get_scope(b), "Net/b");
     nncf_model_destroy(model);
 }
 END_TEST
@@ -61,16 +61,16 @@ START_TEST(null_arguments_are_refused_and_mode_is_kept)
     nncf_model *model = new_model();
     ck_assert_int_eq(nncf_model_create(NULL, NULL, NULL), NNCF_E_ARG);
     nncf_model_destroy(NULL);
-    ck_assert_uint_eq(nncf_model_layer_count(NULL), 0);
+    ck_assert_uint_eq(nncf_model_get_layer_count(NULL), 0);
     ck_assert_ptr_null(nncf_model_get_layer(NULL, 0));
     ck_assert_ptr_null(nncf_model_find_layer(NULL, "a"));
     ck_assert_ptr_null(nncf_model_find_layer(model, NULL));
-    ck_assert_ptr_null(nncf_layer_scope(NULL));
+    ck_assert_ptr_null(nncf_layer_get_scope(NULL));
     ck_assert_int_eq(nncf_model_get_mode(NULL), -1);
     ck_assert_int_eq(nncf_model_get_mode(model), NNCF_MODE_TRAIN);
-    ck_assert_int_eq(nncf_model_set_mode(model, 7), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_model_set_mode(NULL, NNCF_MODE_EVAL), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_model_set_mode(model, NNCF_MODE_EVAL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_set_mode(model, 7, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_model_set_mode(NULL, NNCF_MODE_EVAL, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_model_set_mode(model, NNCF_MODE_EVAL, NULL), NNCF_OK);
     ck_assert_int_eq(nncf_model_get_mode(model), NNCF_MODE_EVAL);
     nncf_layer *layer = (nncf_layer *)buffer;
     nncf_conv2d_params p = conv("a");
@@ -78,7 +78,7 @@ START_TEST(null_arguments_are_refused_and_mode_is_kept)
     ck_assert_int_eq(nncf_model_add_conv2d(model, NULL, &layer, NULL), NNCF_E_ARG);
     ck_assert_int_eq(nncf_model_add_conv2d(model, &p, NULL, NULL), NNCF_E_ARG);
     ck_assert_int_eq(nncf_model_add_linear(model, NULL, &layer, NULL), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_model_add_add(model, NULL, &layer, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_model_add_sum(model, NULL, &layer, NULL), NNCF_E_ARG);
     ck_assert_int_eq(nncf_model_add_pool2d(model, NULL, &layer, NULL), NNCF_E_ARG);
     ck_assert_ptr_eq(layer, (nncf_layer *)buffer);
     nncf_model_destroy(model);
@@ -94,7 +94,7 @@ static void refused(nncf_model *model, nncf_status got, nncf_status want, const 
     ck_assert_msg(
         strstr(err->message, words) != NULL, "\"%s\" is not in \"%s\"", words, err->message);
     ck_assert_int_eq(err->status, want);
-    ck_assert_uint_eq(nncf_model_layer_count(model), layers);
+    ck_assert_uint_eq(nncf_model_get_layer_count(model), layers);
 }
 
 #define REFUSE_CONV(status, words, ...)                                                            \
@@ -174,20 +174,20 @@ START_TEST(wrong_sums_pools_and_linears_are_refused_with_words)
     ck_assert_int_eq(nncf_model_add_conv2d(model, &c, &b, NULL), NNCF_OK);
     nncf_layer *both[] = {a, b, a};
 
-    nncf_add_params sum = {
-        NNCF_PARAMS(nncf_add_params), .scope = "Net/add", .inputs = both, .n_inputs = 2};
+    nncf_sum_params sum = {
+        NNCF_PARAMS(nncf_sum_params), .scope = "Net/add", .inputs = both, .n_inputs = 2};
     refused(
-        model, nncf_model_add_add(model, &sum, &layer, &err), NNCF_E_ARG, &err, "Net/b has 6", 2);
+        model, nncf_model_add_sum(model, &sum, &layer, &err), NNCF_E_ARG, &err, "Net/b has 6", 2);
     sum.n_inputs = 3;
     refused(
-        model, nncf_model_add_add(model, &sum, &layer, &err), NNCF_E_ARG, &err, "two inputs", 2);
+        model, nncf_model_add_sum(model, &sum, &layer, &err), NNCF_E_ARG, &err, "two inputs", 2);
     sum.n_inputs = 1;
     refused(
-        model, nncf_model_add_add(model, &sum, &layer, &err), NNCF_E_ARG, &err, "two inputs", 2);
+        model, nncf_model_add_sum(model, &sum, &layer, &err), NNCF_E_ARG, &err, "two inputs", 2);
     sum.n_inputs = 0;
-    sum.padding = 1;
-    refused(model, nncf_model_add_add(model, &sum, &layer, &err), NNCF_E_ARG, &err,
-        "padding must be 0", 2);
+    sum.reserved = 1;
+    refused(model, nncf_model_add_sum(model, &sum, &layer, &err), NNCF_E_ARG, &err,
+        "reserved must be 0", 2);
 
     nncf_pool2d_params pool = {NNCF_PARAMS(nncf_pool2d_params), .scope = "Net/pool", .kind = 5};
     refused(
@@ -215,9 +215,9 @@ START_TEST(wrong_sums_pools_and_linears_are_refused_with_words)
     fc.in_features = 0;
     refused(model, nncf_model_add_linear(model, &fc, &layer, &err), NNCF_E_ARG, &err,
         "in_features is 0", 2);
-    fc.padding = 1;
+    fc.reserved = 1;
     refused(model, nncf_model_add_linear(model, &fc, &layer, &err), NNCF_E_ARG, &err,
-        "padding must be 0", 2);
+        "reserved must be 0", 2);
     nncf_model_destroy(model);
 }
 END_TEST
@@ -232,8 +232,8 @@ START_TEST(channels_are_followed_through_sums_and_pools)
     c.scope = "b";
     ck_assert_int_eq(nncf_model_add_conv2d(model, &c, &b, NULL), NNCF_OK);
     nncf_layer *ab[] = {a, b};
-    nncf_add_params s = {NNCF_PARAMS(nncf_add_params), .scope = "sum", .inputs = ab, .n_inputs = 2};
-    ck_assert_int_eq(nncf_model_add_add(model, &s, &sum, NULL), NNCF_OK);
+    nncf_sum_params s = {NNCF_PARAMS(nncf_sum_params), .scope = "sum", .inputs = ab, .n_inputs = 2};
+    ck_assert_int_eq(nncf_model_add_sum(model, &s, &sum, NULL), NNCF_OK);
     nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = "pool", .kind = NNCF_POOL_MAX,
         .kernel = {2, 2}, .inputs = &sum, .n_inputs = 1};
     ck_assert_int_eq(nncf_model_add_pool2d(model, &p, &pool, NULL), NNCF_OK);
@@ -296,7 +296,7 @@ START_TEST(many_layers_are_found_by_scope)
         snprintf(scope, sizeof scope, "Net/Linear[%zu]", i);
         ck_assert_int_eq(nncf_model_add_linear(model, &p, &none, NULL), NNCF_E_ARG);
     }
-    ck_assert_uint_eq(nncf_model_layer_count(model), MANY);
+    ck_assert_uint_eq(nncf_model_get_layer_count(model), MANY);
     nncf_model_destroy(other);
     nncf_model_destroy(model);
     free(layers);
@@ -320,7 +320,7 @@ START_TEST(failed_allocations_register_nothing)
     while (registered < 70) { /* past the growth of the list of layers */
         snprintf(scope, sizeof scope, "x%zu", registered);
         p.scope = scope;
-        size_t live = c.memory.live, layers = nncf_model_layer_count(model),
+        size_t live = c.memory.live, layers = nncf_model_get_layer_count(model),
                consumers = first->n_consumers;
         c.memory.fail_at = c.memory.calls + 1 + tries++;
         nncf_status status = nncf_model_add_conv2d(model, &p, &layer, NULL);
@@ -332,7 +332,7 @@ START_TEST(failed_allocations_register_nothing)
         }
         ck_assert_int_eq(status, NNCF_E_NOMEM);
         ck_assert_uint_eq(c.memory.live, live);
-        ck_assert_uint_eq(nncf_model_layer_count(model), layers);
+        ck_assert_uint_eq(nncf_model_get_layer_count(model), layers);
         ck_assert_uint_eq(first->n_consumers, consumers);
     }
     c.memory.fail_at = c.memory.calls + 1;

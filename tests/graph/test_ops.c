@@ -39,12 +39,12 @@ START_TEST(every_operator_without_a_weight_is_registered)
         ck_assert_int_eq(add(model, p, &layer), has_weight ? NNCF_E_ARG : NNCF_OK);
         n += !has_weight;
     }
-    ck_assert_uint_eq(nncf_model_layer_count(model), n);
+    ck_assert_uint_eq(nncf_model_get_layer_count(model), n);
     first = nncf_model_get_layer(model, 0);
-    ck_assert_int_eq(nncf_layer_op(first), NNCF_OP_OTHER);
-    ck_assert_int_eq(nncf_layer_op(NULL), -1);
-    ck_assert_uint_eq(nncf_layer_input_count(first), 0);
-    ck_assert_uint_eq(nncf_layer_input_count(layer), 1);
+    ck_assert_int_eq(nncf_layer_get_op(first), NNCF_OP_OTHER);
+    ck_assert_int_eq(nncf_layer_get_op(NULL), -1);
+    ck_assert_uint_eq(nncf_layer_get_input_count(first), 0);
+    ck_assert_uint_eq(nncf_layer_get_input_count(layer), 1);
     ck_assert_ptr_eq(nncf_layer_get_input(layer, 0), nncf_model_get_layer(model, n - 2));
     ck_assert_ptr_null(nncf_layer_get_input(layer, 1));
     nncf_model_destroy(model);
@@ -90,7 +90,7 @@ START_TEST(wrong_operators_are_refused)
     bad[0].op = NNCF_OP_LINEAR;
     bad[0].weight_shape = flat;
     ck_assert_int_eq(add(model, bad[0], &layer), NNCF_E_ARG);
-    ck_assert_uint_eq(nncf_model_layer_count(model), n);
+    ck_assert_uint_eq(nncf_model_get_layer_count(model), n);
     ck_assert_int_eq(nncf_model_add_op(NULL, &good, &layer, NULL), NNCF_E_ARG);
     nncf_model_destroy(model);
 }
@@ -112,7 +112,7 @@ START_TEST(operators_run_on_the_host_only)
                 ty = {.data = y, .ndim = 4, .shape = xs, .dtype = NNCF_F32};
     ck_assert_int_eq(nncf_layer_forward(layer, &tx, 1, &ty, NULL), NNCF_E_UNSUPPORTED);
     ck_assert_int_eq(nncf_layer_backward(layer, &tx, 1, &ty, NULL, NULL), NNCF_E_UNSUPPORTED);
-    ck_assert_int_eq(nncf_layer_output_shape(layer, &tx, 1, out, NNCF_MAX_NDIM, &ndim, NULL),
+    ck_assert_int_eq(nncf_layer_get_output_shape(layer, &tx, 1, out, NNCF_MAX_NDIM, &ndim, NULL),
         NNCF_E_UNSUPPORTED);
     nncf_model_destroy(model);
 }
@@ -211,7 +211,8 @@ static json_object *plan_json(const nncf_model *model, nncf_context *context, co
     static char json[1 << 16];
     ck_assert_msg(
         nncf_plan_create(model, config, &plan, &err) == NNCF_OK, "%s: %s", err.where, err.message);
-    ck_assert_int_eq(nncf_plan_json(plan, json, sizeof json, NULL), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_plan_format(plan, NNCF_FORM_JSON, json, sizeof json, NULL, NULL), NNCF_OK);
     nncf_plan_destroy(plan);
     nncf_config_destroy(config);
     json_object *root = json_tokener_parse(json);
@@ -370,7 +371,7 @@ START_TEST(a_sum_is_quantized_in_front_of_its_relu)
     ck_assert_int_eq(q->params.sign, NNCF__SIGNED);
     ck_assert_str_eq(q->name, "Net/__add___0.pre_activation_quantizer.scale");
     ck_assert_ptr_eq(nncf__layer_source(last, 0).quantizer, q); /* a ReLU leaves codes codes */
-    ck_assert_int_eq(fx_statistics(ctrl).activation_quantizers, 3);
+    ck_assert_uint_eq(fx_statistics(ctrl).activation_quantizers, 3);
     q->initialized = true;
     q->bound[0] = 1.5f;
 
@@ -463,7 +464,7 @@ START_TEST(scopes_that_match_nothing_are_told)
     const char bad[] = STRICT("[\"{re}Conv2d[\"]", ", \"validate_scopes\": true");
     nncf_config *config = NULL;
     ck_assert_int_eq(
-        nncf_config_parse(c.context, "bad", bad, strlen(bad), &config, &err), NNCF_E_CONFIG);
+        nncf_config_parse(c.context, "bad", bad, strlen(bad), NULL, &config, &err), NNCF_E_CONFIG);
     ck_assert_str_eq(err.where, "compression.ignored_scopes[0]");
     nncf_model_destroy(model);
     fx_layer_free(&a);
@@ -508,12 +509,15 @@ START_TEST(plan_says_why)
     char text[4096], small[8];
     size_t needed;
     ck_assert_int_eq(nncf_plan_create(z->model, parsed, &plan, NULL), NNCF_OK);
-    ck_assert_int_eq(nncf_plan_text(plan, text, sizeof text, &needed), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_plan_format(plan, NNCF_FORM_TEXT, text, sizeof text, &needed, NULL), NNCF_OK);
     ck_assert_uint_eq(needed, strlen(text) + 1);
     ck_assert_ptr_nonnull(strstr(text, "6 asymmetric"));
     ck_assert_ptr_nonnull(strstr(text, "compression[1].weights (line 5)"));
-    ck_assert_int_eq(nncf_plan_text(plan, small, sizeof small, NULL), NNCF_E_LIMIT);
-    ck_assert_int_eq(nncf_plan_text(NULL, text, sizeof text, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(
+        nncf_plan_format(plan, NNCF_FORM_TEXT, small, sizeof small, NULL, NULL), NNCF_E_BUFFER);
+    ck_assert_int_eq(
+        nncf_plan_format(NULL, NNCF_FORM_TEXT, text, sizeof text, NULL, NULL), NNCF_E_ARG);
     ck_assert_int_eq(nncf_plan_create(NULL, parsed, &plan, NULL), NNCF_E_ARG);
     nncf_plan_destroy(plan);
     nncf_plan_destroy(NULL);

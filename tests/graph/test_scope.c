@@ -9,10 +9,15 @@ static int32_t matches(const char *scope, const char *pattern, int32_t release)
 {
     nncf_error err = NNCF_ERROR_INIT;
     int32_t answer = -1;
-    ck_assert_msg(nncf_scope_matches_release(scope, pattern, release, &answer, &err) == NNCF_OK,
-        "%s", err.message);
+    ck_assert_msg(
+        nncf_scope_matches(scope, pattern, release, &answer, &err) == NNCF_OK, "%s", err.message);
     ck_assert(answer == 0 || answer == 1);
     return answer;
+}
+
+static int32_t matches_in_1_1(const char *scope, const char *pattern)
+{
+    return matches(scope, pattern, 10100);
 }
 
 static int matches_any(const char *scope, json_object *patterns, int32_t release)
@@ -75,19 +80,17 @@ START_TEST(regular_expressions_match_as_in_python)
 
     nncf_error err = NNCF_ERROR_INIT;
     int32_t answer = 7;
-    ck_assert_int_eq(
-        nncf_scope_matches_release(conv, "{re}*", 10200, &answer, &err), NNCF_E_CONFIG);
+    ck_assert_int_eq(nncf_scope_matches(conv, "{re}*", 10200, &answer, &err), NNCF_E_CONFIG);
     ck_assert_ptr_nonnull(strstr(err.message, "not a regular expression"));
     ck_assert_int_eq(
-        nncf_scope_matches_release(conv, "{re}BasicBlock[0", 20000, &answer, &err), NNCF_E_CONFIG);
+        nncf_scope_matches(conv, "{re}BasicBlock[0", 20000, &answer, &err), NNCF_E_CONFIG);
     ck_assert_ptr_nonnull(strstr(err.message, "\\["));
     /* work is bounded */
     const char many[] =
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab";
-    ck_assert_int_eq(
-        nncf_scope_matches_release(many, "{re}^(a+)+$", 20000, &answer, &err), NNCF_E_LIMIT);
-    ck_assert_int_eq(nncf_scope_matches_release(NULL, "a", 10100, &answer, NULL), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_scope_matches_release("a", "a", -1, &answer, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_scope_matches(many, "{re}^(a+)+$", 20000, &answer, &err), NNCF_E_LIMIT);
+    ck_assert_int_eq(nncf_scope_matches(NULL, "a", 10100, &answer, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_scope_matches("a", "a", -1, &answer, NULL), NNCF_E_ARG);
     ck_assert_int_eq(answer, 7);
 }
 END_TEST
@@ -183,17 +186,20 @@ END_TEST
 
 START_TEST(short_scopes_match_as_in_nncf)
 {
-    ck_assert_int_eq(nncf_scope_matches(NULL, "a"), 0);
-    ck_assert_int_eq(nncf_scope_matches("a", NULL), 0);
-    ck_assert_int_eq(nncf_scope_matches("", ""), 1);
-    ck_assert_int_eq(nncf_scope_matches("Net/Conv2d[a]", "Net/Conv2d[a]/"), 0);
+    int32_t answer = 7;
+    ck_assert_int_eq(nncf_scope_matches(NULL, "a", 10100, &answer, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_scope_matches("a", NULL, 10100, &answer, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_scope_matches("a", "a", 10100, NULL, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(answer, 7);
+    ck_assert_int_eq(matches_in_1_1("", ""), 1);
+    ck_assert_int_eq(matches_in_1_1("Net/Conv2d[a]", "Net/Conv2d[a]/"), 0);
     ck_assert_int_eq(
-        nncf_scope_matches("Net/Conv2d[a]", "Conv2d[a]"), 0); /* the first element lost its field */
-    ck_assert_int_eq(nncf_scope_matches("Net/Conv2d[a]", "Conv2d"), 1);
-    ck_assert_int_eq(nncf_scope_matches("Net/NNCFConv3d[a]", "Net/Conv3d[a]"), 1);
-    ck_assert_int_eq(nncf_scope_matches("Net/NNCFConv2dX[a]", "Net/Conv2dX[a]"), 0);
-    ck_assert_int_eq(nncf_scope_matches("A/A/B", "A/B"), 1);
-    ck_assert_int_eq(nncf_scope_matches("A", "A/B"), 0);
+        matches_in_1_1("Net/Conv2d[a]", "Conv2d[a]"), 0); /* the first element lost its field */
+    ck_assert_int_eq(matches_in_1_1("Net/Conv2d[a]", "Conv2d"), 1);
+    ck_assert_int_eq(matches_in_1_1("Net/NNCFConv3d[a]", "Net/Conv3d[a]"), 1);
+    ck_assert_int_eq(matches_in_1_1("Net/NNCFConv2dX[a]", "Net/Conv2dX[a]"), 0);
+    ck_assert_int_eq(matches_in_1_1("A/A/B", "A/B"), 1);
+    ck_assert_int_eq(matches_in_1_1("A", "A/B"), 0);
     const char *const patterns[] = {"X", "{re}nothing", "Conv2d"};
     nncf_context *context;
     nncf__scope_set set;
@@ -227,17 +233,13 @@ START_TEST(texts_beyond_4096_bytes_are_refused)
     ck_assert_int_eq(matches(scope, pattern, 10100), 0);
     pattern[MOST / 2 - 1] = 0;
     ck_assert_int_eq(matches(scope, pattern, 10100), 1);
-    ck_assert_int_eq(nncf_scope_matches(scope, pattern), 1);
+    ck_assert_int_eq(matches_in_1_1(scope, pattern), 1);
     ck_assert_int_eq(matches(scope, scope, 20000), 1);
     strcpy(scope + MOST, "c");
-    ck_assert_int_eq(nncf_scope_matches(scope, pattern), 0);
-    ck_assert_int_eq(nncf_scope_matches(pattern, scope), 0);
     for (int32_t release = 10000; release <= 20000; release += 10000) {
-        ck_assert_int_eq(
-            nncf_scope_matches_release(scope, pattern, release, &answer, &err), NNCF_E_LIMIT);
+        ck_assert_int_eq(nncf_scope_matches(scope, pattern, release, &answer, &err), NNCF_E_LIMIT);
         ck_assert_ptr_nonnull(strstr(err.message, "the scope is longer than 4096 bytes"));
-        ck_assert_int_eq(
-            nncf_scope_matches_release(pattern, scope, release, &answer, &err), NNCF_E_LIMIT);
+        ck_assert_int_eq(nncf_scope_matches(pattern, scope, release, &answer, &err), NNCF_E_LIMIT);
         ck_assert_ptr_nonnull(strstr(err.message, "the pattern is longer than 4096 bytes"));
     }
     ck_assert_int_eq(answer, 7);

@@ -256,7 +256,7 @@ static int bench(int argc, char **argv)
     double peak = bench_peak(c) * params.n_threads;
     if (params.n_threads > 1)
         bench_clock = CLOCK_MONOTONIC;
-    printf("%s; micro-kernel %s: %.1f GF/s\n%-26s", nncf_context_describe(c),
+    printf("%s; micro-kernel %s: %.1f GF/s\n%-26s", nncf_context_get_description(c),
         nncf__gemm_describe(c), peak, "");
     for (int pass = 0; pass < BENCH_PASSES; pass++)
         if (strchr(passes, '0' + pass))

@@ -67,7 +67,7 @@ enum { CONFIGS = sizeof configs / sizeof *configs };
 
 static void text_of(const nncf_plan *plan, char *text, size_t capacity)
 {
-    ck_assert_int_eq(nncf_plan_text(plan, text, capacity, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_plan_format(plan, NNCF_FORM_TEXT, text, capacity, NULL, NULL), NNCF_OK);
 }
 
 START_TEST(no_memory_at_any_allocation_leaves_nothing)
@@ -131,13 +131,16 @@ START_TEST(plan_refuses_wrong_calls)
     ck_assert_int_eq(nncf_plan_create(model, config, NULL, &err), NNCF_E_ARG);
     ck_assert_int_eq(nncf_plan_create(model, config, &plan, &err), NNCF_E_STATE); /* no layers */
     ck_assert_ptr_null(plan);
-    ck_assert_int_eq(nncf_plan_text(NULL, text, sizeof text, &needed), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_plan_json(NULL, text, sizeof text, &needed), NNCF_E_ARG);
+    ck_assert_int_eq(
+        nncf_plan_format(NULL, NNCF_FORM_TEXT, text, sizeof text, &needed, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(
+        nncf_plan_format(NULL, NNCF_FORM_JSON, text, sizeof text, &needed, NULL), NNCF_E_ARG);
     nncf_plan_destroy(NULL);
     fx_layer l = fx_add_conv(model, "Net/Conv2d[a]", 2, 2, 1, NULL, NULL);
     ck_assert_int_eq(nncf_plan_create(model, config, &plan, &err), NNCF_OK);
-    ck_assert_int_eq(nncf_plan_json(plan, NULL, 4, &needed), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_plan_json(plan, text, sizeof text, &needed), NNCF_E_LIMIT);
+    ck_assert_int_eq(nncf_plan_format(plan, NNCF_FORM_JSON, NULL, 4, &needed, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(
+        nncf_plan_format(plan, NNCF_FORM_JSON, text, sizeof text, &needed, NULL), NNCF_E_BUFFER);
     ck_assert_uint_gt(needed, sizeof text);
     nncf_plan_destroy(plan);
     nncf_config_destroy(config);

@@ -117,13 +117,14 @@ static json_object *plan_of(const nncf_model *model, const char *text)
     nncf_config *config;
     nncf_plan *plan;
     size_t needed;
-    ck_assert_msg(nncf_config_parse(NULL, "test", text, strlen(text), &config, &err) == NNCF_OK,
-        "%s", err.message);
+    ck_assert_msg(
+        nncf_config_parse(NULL, "test", text, strlen(text), NULL, &config, &err) == NNCF_OK, "%s",
+        err.message);
     ck_assert_msg(
         nncf_plan_create(model, config, &plan, &err) == NNCF_OK, "%s: %s", err.where, err.message);
-    ck_assert_int_eq(nncf_plan_json(plan, NULL, 0, &needed), NNCF_E_LIMIT);
+    ck_assert_int_eq(nncf_plan_format(plan, NNCF_FORM_JSON, NULL, 0, &needed, NULL), NNCF_E_BUFFER);
     char *json = malloc(needed);
-    ck_assert_int_eq(nncf_plan_json(plan, json, needed, &needed), NNCF_OK);
+    ck_assert_int_eq(nncf_plan_format(plan, NNCF_FORM_JSON, json, needed, &needed, NULL), NNCF_OK);
     json_object *root = json_tokener_parse(json);
     ck_assert_ptr_nonnull(root);
     free(json);

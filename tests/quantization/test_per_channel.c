@@ -62,10 +62,10 @@ static void build(chain *m, nncf_context *context, enum kind kind)
         conv(m, 0, "Net/Conv2d[a]", false, NULL), conv(m, 1, "Net/Conv2d[b]", false, NULL)};
     nncf_status status = NNCF_OK;
     if (kind == SUM || kind == RELU_SUM) {
-        const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = "Net/__add___0",
+        const nncf_sum_params p = {NNCF_PARAMS(nncf_sum_params), .scope = "Net/__add___0",
             .activation = kind == SUM ? NNCF_ACTIVATION_NONE : NNCF_ACTIVATION_RELU, .inputs = both,
             .n_inputs = 2};
-        status = nncf_model_add_add(m->model, &p, &m->tested, &err);
+        status = nncf_model_add_sum(m->model, &p, &m->tested, &err);
     } else if (kind == POOL) {
         const nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = "Net/AvgPool2d[p]",
             .kind = NNCF_POOL_AVERAGE, .kernel = {2, 2}, .stride = {1, 1}, .inputs = both,
@@ -81,8 +81,8 @@ static void build(chain *m, nncf_context *context, enum kind kind)
 static nncf_parameter scale_of(const nncf_compression_ctrl *ctrl, const nncf_layer *layer)
 {
     char name[128];
-    snprintf(name, sizeof name, "%s.activation_quantizer.scale", nncf_layer_scope(layer));
-    for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(ctrl); i++) {
+    snprintf(name, sizeof name, "%s.activation_quantizer.scale", nncf_layer_get_scope(layer));
+    for (size_t i = 0; i < nncf_compression_ctrl_get_parameter_count(ctrl); i++) {
         nncf_parameter p = fx_parameter_at(ctrl, i);
         if (strcmp(p.name, name) == 0)
             return p;
@@ -205,7 +205,7 @@ START_TEST(tensors_of_other_widths_are_refused)
             ck_assert_int_eq(nncf_layer_forward(a.tested, x, n_x, &y, NULL), NNCF_E_SHAPE);
             ck_assert_int_eq(nncf_layer_backward(a.tested, x, n_x, &y, dx, NULL), NNCF_E_SHAPE);
             ck_assert_int_eq(
-                nncf_layer_output_shape(a.tested, x, n_x, shape, NNCF_MAX_NDIM, &ndim, NULL),
+                nncf_layer_get_output_shape(a.tested, x, n_x, shape, NNCF_MAX_NDIM, &ndim, NULL),
                 NNCF_E_SHAPE);
             if (kind ==
                 RELU_SUM) /* of the parts, quantize_output is the quantizer behind the layer */
@@ -219,7 +219,7 @@ START_TEST(tensors_of_other_widths_are_refused)
                     y = {.data = data[3], .ndim = 4, .shape = out};
         ck_assert_int_eq(nncf_layer_forward(a.tested, x, n_x, &y, NULL), NNCF_OK);
         if (!observing)
-            ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more), NNCF_OK);
+            ck_assert_int_eq(nncf_compression_ctrl_init_step(ctrl, &more, NULL), NNCF_OK);
     }
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(a.model);

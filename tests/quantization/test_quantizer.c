@@ -79,7 +79,7 @@ typedef struct stage {
 static void find_parameters(stage *st)
 {
     const char *stem = st->is_weight ? ".weight_quantizer." : ".input_quantizer.";
-    for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(st->ctrl); i++) {
+    for (size_t i = 0; i < nncf_compression_ctrl_get_parameter_count(st->ctrl); i++) {
         nncf_parameter p = fx_parameter_at(st->ctrl, i);
         if (strstr(p.name, stem))
             *(p.kind == NNCF_PARAMETER_INPUT_RANGE ? &st->second : &st->first) = p;
@@ -137,7 +137,7 @@ static void stage_close(stage *st)
 /* Forward and backward as a host with its own kernels has them. */
 static void stage_run(stage *st, size_t n, const float *x, const float *g, float *y, float *dx)
 {
-    ck_assert_int_eq(nncf_compression_ctrl_zero_grad(st->ctrl), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_zero_grad(st->ctrl, NULL), NNCF_OK);
     if (st->is_weight) {
         memcpy(st->weight, x, n * sizeof *x);
         ck_assert_int_eq(nncf_layer_compress_weight(st->layer, y, NULL), NNCF_OK);

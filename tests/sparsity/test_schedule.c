@@ -18,7 +18,7 @@ static nncf_compression_ctrl *ctrl_with(
     snprintf(text, sizeof text,
         "{\"compression\": {\"algorithm\": \"rb_sparsity\", \"params\": %s}}",
         json_object_to_json_string(copy));
-    *status = nncf_config_parse(NULL, "test", text, strlen(text), &config, NULL);
+    *status = nncf_config_parse(NULL, "test", text, strlen(text), NULL, &config, NULL);
     if (*status == NNCF_OK)
         *status = nncf_compression_ctrl_create(model, config, &ctrl, NULL);
     nncf_config_destroy(config);
@@ -36,7 +36,7 @@ static void follow(json_object *c, nncf_compression_ctrl *ctrl)
     ck_assert_int_eq(
         fx_statistics(ctrl).frozen, json_object_get_boolean(fx_get(c, "frozen_after_init")));
     for (size_t i = 0; i < json_object_array_length(levels); i++) {
-        ck_assert_int_eq(nncf_compression_ctrl_epoch_step(ctrl), NNCF_OK);
+        ck_assert_int_eq(nncf_compression_ctrl_epoch_step(ctrl, NULL), NNCF_OK);
         nncf_statistics s = fx_statistics(ctrl);
         ck_assert_int_eq(s.epoch, (int64_t)i + 1);
         ck_assert_double_eq_tol(

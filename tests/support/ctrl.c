@@ -8,7 +8,8 @@ nncf_config *fx_config(nncf_context *context, const char *text)
 {
     nncf_config *config = NULL;
     nncf_error err = NNCF_ERROR_INIT;
-    nncf_status status = nncf_config_parse(context, "test", text, strlen(text), &config, &err);
+    nncf_status status =
+        nncf_config_parse(context, "test", text, strlen(text), NULL, &config, &err);
     ck_assert_msg(status == NNCF_OK, "%s", err.message);
     return config;
 }
@@ -27,22 +28,31 @@ nncf_compression_ctrl *fx_ctrl(nncf_model *model, const char *text)
 nncf_statistics fx_statistics(const nncf_compression_ctrl *ctrl)
 {
     nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
-    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(ctrl, &s), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(ctrl, &s, NULL), NNCF_OK);
     return s;
 }
 
 nncf_parameter fx_parameter_at(const nncf_compression_ctrl *ctrl, size_t index)
 {
     nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
-    ck_assert_int_eq(nncf_compression_ctrl_get_parameter(ctrl, index, &p), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_get_parameter(ctrl, index, &p, NULL), NNCF_OK);
     return p;
 }
 
 nncf_parameter fx_parameter(const nncf_compression_ctrl *ctrl, const char *name)
 {
     nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
-    for (size_t i = 0; nncf_compression_ctrl_get_parameter(ctrl, i, &p) == NNCF_OK; i++)
+    for (size_t i = 0; nncf_compression_ctrl_get_parameter(ctrl, i, &p, NULL) == NNCF_OK; i++)
         if (strcmp(p.name, name) == 0)
             return p;
     ck_abort_msg("no parameter \"%s\"", name);
+}
+
+double fx_loss(nncf_compression_ctrl *ctrl)
+{
+    double loss = -1;
+    nncf_error err = NNCF_ERROR_INIT;
+    ck_assert_msg(
+        nncf_compression_ctrl_loss_backward(ctrl, &loss, &err) == NNCF_OK, "%s", err.message);
+    return loss;
 }

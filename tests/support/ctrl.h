@@ -30,4 +30,7 @@ nncf_parameter fx_parameter_at(const nncf_compression_ctrl *ctrl, size_t index);
 
 nncf_parameter fx_parameter(const nncf_compression_ctrl *ctrl, const char *name);
 
+/* nncf_compression_ctrl_loss_backward(), which must succeed. */
+double fx_loss(nncf_compression_ctrl *ctrl);
+
 #endif

@@ -100,7 +100,7 @@ int32_t fx_stream_write(void *stream, const void *data, size_t size)
     return 0;
 }
 
-int64_t fx_stream_read(void *stream, void *data, size_t size)
+int32_t fx_stream_read(void *stream, void *data, size_t size, size_t *n_read)
 {
     fx_stream *s = stream;
     if (++s->calls == s->fail_at)
@@ -109,7 +109,8 @@ int64_t fx_stream_read(void *stream, void *data, size_t size)
     n = s->most && n > s->most ? s->most : n;
     memcpy(data, s->data + s->at, n);
     s->at += n;
-    return (int64_t)n;
+    *n_read = n;
+    return 0;
 }
 
 void fx_stream_rewind(fx_stream *stream, long fail_at)

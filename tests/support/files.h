@@ -39,7 +39,7 @@ typedef struct fx_stream {
 } fx_stream;
 
 int32_t fx_stream_write(void *stream, const void *data, size_t size);
-int64_t fx_stream_read(void *stream, void *data, size_t size);
+int32_t fx_stream_read(void *stream, void *data, size_t size, size_t *n_read);
 void fx_stream_rewind(fx_stream *stream, long fail_at);
 void fx_stream_free(fx_stream *stream);
 

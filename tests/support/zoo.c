@@ -101,10 +101,10 @@ node zoo_sum(zoo *z, const char *scope, const char *activation, node a, node b)
         layer = zoo_op(z, NNCF_OP_ADD, scope, 2, inputs);
         return activation ? zoo_unary(z, NNCF_OP_RELU, activation, layer) : layer;
     }
-    nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = scope,
+    nncf_sum_params p = {NNCF_PARAMS(nncf_sum_params), .scope = scope,
         .activation = activation ? NNCF_ACTIVATION_RELU : NNCF_ACTIVATION_NONE,
         .activation_scope = activation, .inputs = inputs, .n_inputs = 2};
-    ck_assert_msg(nncf_model_add_add(z->model, &p, &layer, &err) == NNCF_OK, "%s: %s", err.where,
+    ck_assert_msg(nncf_model_add_sum(z->model, &p, &layer, &err) == NNCF_OK, "%s: %s", err.where,
         err.message);
     return layer;
 }

@@ -23,13 +23,14 @@ static int32_t write_bytes(void *user, const void *data, size_t size)
     return 0;
 }
 
-static int64_t read_bytes(void *user, void *data, size_t size)
+static int32_t read_bytes(void *user, void *data, size_t size, size_t *n_read)
 {
     bytes *b = user;
     size = size < b->size - b->at ? size : b->size - b->at;
     memcpy(data, b->data + b->at, size);
     b->at += size;
-    return (int64_t)size;
+    *n_read = size;
+    return 0;
 }
 
 static void list_array(tensors *t, int of, const char *what, float *x, size_t n)
@@ -62,9 +63,9 @@ bool save_snapshot(graph *g, bytes *b)
     tensors t;
     nncf_error err = NNCF_ERROR_INIT;
     list_tensors(g, &t);
-    nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params), .ctrl = g->ctrl,
-        .tensors = t.of, .n_tensors = t.count, .write = write_bytes, .user = b};
-    nncf_status status = nncf_checkpoint_save_with(&p, &err);
+    nncf_checkpoint_save_params p = {
+        NNCF_PARAMS(nncf_checkpoint_save_params), .write = write_bytes, .user = b};
+    nncf_status status = nncf_checkpoint_save(g->ctrl, NULL, t.of, t.count, &p, &err);
     CHECK(g->world, status == NNCF_OK, "save: %s", err.message);
     return status == NNCF_OK;
 }
@@ -76,7 +77,7 @@ nncf_checkpoint *open_snapshot(world *w, bytes *b)
     b->at = 0;
     nncf_checkpoint_open_params p = {
         NNCF_PARAMS(nncf_checkpoint_open_params), .read = read_bytes, .user = b, .size = b->size};
-    nncf_status status = nncf_checkpoint_open_with(w->context, &p, &c, &err);
+    nncf_status status = nncf_checkpoint_open(w->context, NULL, &p, &c, &err);
     CHECK(w, status == NNCF_OK, "open: %s", err.message);
     return c;
 }
@@ -100,13 +101,16 @@ static void load(graph *g, bytes *b)
     if (sweep_one_in(g->world->rng, 2)) {
         read_tensors(g, c);
     } else if (t.count) {
-        nncf_weights_report report = {NNCF_PARAMS(nncf_weights_report), .masks = NNCF_MASKS_LEAVE};
-        nncf_status status = nncf_checkpoint_load_weights(c, t.of, t.count, NULL, &report, &err);
+        nncf_checkpoint_load_report report = {NNCF_PARAMS(nncf_checkpoint_load_report)};
+        nncf_status status = nncf_checkpoint_load_weights(c, t.of, t.count,
+            &(nncf_checkpoint_load_params){
+                NNCF_PARAMS(nncf_checkpoint_load_params), .masks = NNCF_MASKS_LEAVE},
+            NULL, &report, &err);
         CHECK(g->world, status == NNCF_OK && report.loaded == t.count,
             "load_weights: %d, %zu of %zu: %s", status, report.loaded, t.count, err.message);
     }
     if (g->ctrl) {
-        nncf_status status = nncf_checkpoint_restore(c, g->ctrl, &err);
+        nncf_status status = nncf_checkpoint_restore(c, g->ctrl, NULL, NULL, &err);
         CHECK(g->world, status == NNCF_OK, "restore: %s", err.message);
     }
     nncf_checkpoint_close(c);
@@ -134,8 +138,8 @@ static float *copy_of(const float *x, size_t n)
 static nncf_parameter parameter_at(graph *g, size_t i)
 {
     nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
-    CHECK(g->world, nncf_compression_ctrl_get_parameter(g->ctrl, i, &p) == NNCF_OK, "parameter %zu",
-        i);
+    CHECK(g->world, nncf_compression_ctrl_get_parameter(g->ctrl, i, &p, NULL) == NNCF_OK,
+        "parameter %zu", i);
     return p;
 }
 
@@ -146,7 +150,7 @@ static void remember(graph *g, memory *m)
     list_tensors(g, &t);
     for (size_t i = 0; i < t.count; i++)
         m->params[i] = copy_of(t.of[i].tensor.data, (size_t)t.shape[i]);
-    m->n_ctrl = nncf_compression_ctrl_parameter_count(g->ctrl);
+    m->n_ctrl = nncf_compression_ctrl_get_parameter_count(g->ctrl);
     for (size_t i = 0; i < m->n_ctrl; i++) {
         const nncf_parameter p = parameter_at(g, i);
         m->ctrl[i] = copy_of(p.data, p.count);
@@ -230,10 +234,10 @@ static void check_masked_load(graph *g, bytes *b, const memory *m)
     tensors t;
     size_t at = 0;
     nncf_error err = NNCF_ERROR_INIT;
-    nncf_weights_report report = {NNCF_PARAMS(nncf_weights_report)};
+    nncf_checkpoint_load_report report = {NNCF_PARAMS(nncf_checkpoint_load_report)};
     nncf_checkpoint *c = open_snapshot(g->world, b);
     list_tensors(g, &t);
-    nncf_status status = nncf_checkpoint_load_weights(c, t.of, t.count, NULL, &report, &err);
+    nncf_status status = nncf_checkpoint_load_weights(c, t.of, t.count, NULL, NULL, &report, &err);
     CHECK(g->world, t.count == 0 || (status == NNCF_OK && report.loaded == t.count),
         "load_weights: %d, %zu of %zu: %s", status, report.loaded, t.count, err.message);
     for (int i = 0; i < g->n_nodes && status == NNCF_OK; i++) {
@@ -256,11 +260,11 @@ static uint64_t eval_digest(graph *g, uint64_t state)
     w->digest = 1;
     const int32_t mode = g->mode;
     g->mode = NNCF_MODE_EVAL;
-    nncf_model_set_mode(g->model, g->mode);
+    nncf_model_set_mode(g->model, g->mode, NULL);
     run_forward(g);
     const uint64_t answer = w->digest;
     g->mode = mode;
-    nncf_model_set_mode(g->model, mode);
+    nncf_model_set_mode(g->model, mode, NULL);
     w->rng->state = rng;
     w->digest = digest;
     g->has_run = false;
@@ -274,11 +278,12 @@ static void remake(graph *g)
     nncf_status status = nncf_compression_ctrl_create(g->model, g->config, &g->ctrl, &err);
     CHECK(g->world, status == NNCF_OK, "the same config again: %s", err.message);
     if (g->before)
-        CHECK(g->world, nncf_compression_ctrl_set_order(g->ctrl, NNCF_ORDER_BEFORE) == NNCF_OK,
+        CHECK(g->world,
+            nncf_compression_ctrl_set_order(g->ctrl, NNCF_ORDER_BEFORE, NULL) == NNCF_OK,
             "set_order");
     static const char *const stems[] = {".pre_ops.weight_quantizer", ".input_quantizer",
         ".activation_quantizer", ".pre_activation_quantizer"};
-    for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(g->ctrl); i++) {
+    for (size_t i = 0; i < nncf_compression_ctrl_get_parameter_count(g->ctrl); i++) {
         const nncf_parameter p = parameter_at(g, i);
         for (int j = 0; j < g->n_nodes; j++) {
             node *n = &g->nodes[j];
@@ -312,11 +317,11 @@ void call_snapshot(graph *g)
             if (anew)
                 remake(g);
             if (sweep_one_in(w->rng, 2))
-                nncf_compression_ctrl_step(g->ctrl);
+                nncf_compression_ctrl_step(g->ctrl, NULL);
             if (sweep_one_in(w->rng, 2))
-                nncf_compression_ctrl_epoch_step(g->ctrl);
+                nncf_compression_ctrl_epoch_step(g->ctrl, NULL);
             if (sweep_one_in(w->rng, 2))
-                nncf_compression_ctrl_init_step(g->ctrl, &more);
+                nncf_compression_ctrl_init_step(g->ctrl, &more, NULL);
         }
         if (sweep_one_in(w->rng, 3))
             check_masked_load(g, &b, &m);
@@ -479,7 +484,7 @@ void call_twin(graph *g)
         if (status == NNCF_OK)
             load(twins[t], &b);
         twins[t]->mode = trains ? NNCF_MODE_TRAIN : NNCF_MODE_EVAL;
-        nncf_model_set_mode(twins[t]->model, twins[t]->mode);
+        nncf_model_set_mode(twins[t]->model, twins[t]->mode, NULL);
         w->failed = w->failed || own->failed;
     }
     for (int i = 0; i < g->n_nodes && !w->failed; i++)
@@ -529,12 +534,12 @@ static void check_stripped(graph *g, const nncf_checkpoint *c, node *n)
     nncf_tensor t = {0}, scale = {0}, zero = {0};
     float *w = floats(n->n_weight);
     snprintf(name, sizeof name, "%s.weight", n->scope);
-    nncf_status status = nncf_checkpoint_get(c, name, &t);
+    nncf_status status = nncf_checkpoint_get_tensor(c, name, &t, NULL);
     CHECK(g->world, status == NNCF_OK, "stripped: no %s", name);
     snprintf(name, sizeof name, "%s.weight_scale", n->scope);
-    nncf_checkpoint_get(c, name, &scale);
+    nncf_checkpoint_get_tensor(c, name, &scale, NULL);
     snprintf(name, sizeof name, "%s.weight_zero_point", n->scope);
-    nncf_checkpoint_get(c, name, &zero);
+    nncf_checkpoint_get_tensor(c, name, &zero, NULL);
     const bool packed = n->q[WEIGHT].there && n->q[WEIGHT].bits <= 4;
     nncf_layer_compress_weight(n->layer, w, NULL);
     /* unsigned codes without a zero point cannot be told from signed nibbles by type alone */
@@ -563,14 +568,14 @@ void call_strip(graph *g)
     if (status != NNCF_OK)
         return;
     nncf_checkpoint *c = NULL;
-    status = nncf_checkpoint_open(w->context, scratch_path(), &c, &err);
+    status = nncf_checkpoint_open(w->context, scratch_path(), NULL, &c, &err);
     CHECK(w, status == NNCF_OK, "stripped file: %s", err.message);
-    nncf_model_set_mode(g->model, NNCF_MODE_EVAL);
+    nncf_model_set_mode(g->model, NNCF_MODE_EVAL, NULL);
     const int32_t mode = g->mode;
     for (int i = 0; i < g->n_nodes && status == NNCF_OK && !fold && !sparse; i++)
         if (g->nodes[i].n_weight)
             check_stripped(g, c, &g->nodes[i]);
-    nncf_model_set_mode(g->model, mode);
+    nncf_model_set_mode(g->model, mode, NULL);
     nncf_checkpoint_close(c);
     remove(scratch_path());
 }
@@ -591,7 +596,7 @@ void call_export(graph *g)
     for (int i = 0; i < 2; i++) {
         nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params), .format = format,
             .fold_batch_norm = fold, .write = write_bytes, .user = &b[i]};
-        status[i] = nncf_export_onnx(g->ctrl, NULL, &p, &err);
+        status[i] = nncf_onnx_export(g->ctrl, NULL, &p, &err);
         CHECK(w,
             status[i] == NNCF_OK || status[i] == NNCF_E_UNSUPPORTED || status[i] == NNCF_E_STATE ||
                 status[i] == NNCF_E_SHAPE,

@@ -695,5 +695,5 @@ void clear_gradients(graph *g)
                 clear(n->q[p].gradient[j], n->q[p].channels * sizeof(est));
     }
     if (g->ctrl)
-        CHECK(g->world, nncf_compression_ctrl_zero_grad(g->ctrl) == NNCF_OK, "zero_grad");
+        CHECK(g->world, nncf_compression_ctrl_zero_grad(g->ctrl, NULL) == NNCF_OK, "zero_grad");
 }

@@ -367,9 +367,9 @@ static nncf_status add_node(graph *g, node *n, nncf_error *err)
         return nncf_model_add_linear(g->model, &p, &n->layer, err);
     }
     if (n->kind == ADD) {
-        nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = n->scope,
+        nncf_sum_params p = {NNCF_PARAMS(nncf_sum_params), .scope = n->scope,
             .activation = n->activation, .inputs = in, .n_inputs = n_inputs};
-        return nncf_model_add_add(g->model, &p, &n->layer, err);
+        return nncf_model_add_sum(g->model, &p, &n->layer, err);
     }
     if (n->kind == POOL) {
         bool global = n->pool != NNCF_POOL_AVERAGE &&

@@ -109,7 +109,7 @@ static void train_on(graph *g)
     int32_t more = 1;
     check_statistics(g);
     for (int i = 0; i < 20 && more && !g->world->failed; i++) {
-        nncf_status status = nncf_compression_ctrl_init_step(g->ctrl, &more);
+        nncf_status status = nncf_compression_ctrl_init_step(g->ctrl, &more, NULL);
         if (status == NNCF_E_STATE &&
             saw_nothing(g)) /* a layer refuses batches of one value a channel */
             return;
@@ -155,8 +155,8 @@ void call_stage(graph *g)
         nncf_error err = NNCF_ERROR_INIT;
         nncf_checkpoint_restore_report report = {NNCF_PARAMS(nncf_checkpoint_restore_report)};
         const nncf_checkpoint_restore_params p = {
-            NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1, .report = &report};
-        nncf_status status = nncf_checkpoint_restore_with(c, next->ctrl, &p, &err);
+            NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1};
+        nncf_status status = nncf_checkpoint_restore(c, next->ctrl, &p, &report, &err);
         CHECK(own, status == NNCF_OK, "next stage: %s", err.message);
         clear_gradients(next); /* clones have ones everywhere */
         if (!own->failed)

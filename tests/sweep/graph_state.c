@@ -29,9 +29,9 @@ static bool find_parameter(graph *g, const node *n, const char *end, nncf_parame
 {
     char name[200];
     snprintf(name, sizeof name, "%s%s", n->scope, end);
-    for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(g->ctrl); i++) {
+    for (size_t i = 0; i < nncf_compression_ctrl_get_parameter_count(g->ctrl); i++) {
         *p = (nncf_parameter){NNCF_PARAMS(nncf_parameter)};
-        nncf_status status = nncf_compression_ctrl_get_parameter(g->ctrl, i, p);
+        nncf_status status = nncf_compression_ctrl_get_parameter(g->ctrl, i, p, NULL);
         CHECK(g->world, status == NNCF_OK, "parameter %zu: %d", i, status);
         if (strcmp(p->name, name) == 0)
             return true;
@@ -115,9 +115,10 @@ static char *plan_of(graph *g, nncf_status *status)
     if (*status != NNCF_OK)
         return NULL;
     size_t needed = 0;
-    nncf_plan_json(plan, NULL, 0, &needed);
+    nncf_plan_format(plan, NNCF_FORM_JSON, NULL, 0, &needed, NULL);
     char *json = calloc(needed + 1, 1);
-    CHECK(g->world, nncf_plan_json(plan, json, needed, &needed) == NNCF_OK, "plan_json");
+    CHECK(g->world, nncf_plan_format(plan, NNCF_FORM_JSON, json, needed, &needed, NULL) == NNCF_OK,
+        "plan_json");
     nncf_plan_destroy(plan);
     return json;
 }
@@ -128,7 +129,8 @@ static void take_signs(graph *g)
     for (int i = 0; i < g->n_nodes; i++) {
         node *n = &g->nodes[i];
         nncf_layer_statistics s = {NNCF_PARAMS(nncf_layer_statistics)};
-        nncf_status status = nncf_compression_ctrl_get_layer_statistics(g->ctrl, (size_t)i, &s);
+        nncf_status status =
+            nncf_compression_ctrl_get_layer_statistics(g->ctrl, (size_t)i, &s, NULL);
         CHECK(g->world, status == NNCF_OK, "layer statistics: %d", status);
         const int32_t signs[] = {s.weight_signed, s.input_signed, s.output_signed};
         for (int p = 0; p < INNER; p++)
@@ -202,7 +204,7 @@ static double level_of(const recipe *r, int64_t epoch)
 static nncf_statistics statistics_of(graph *g)
 {
     nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
-    nncf_status status = nncf_compression_ctrl_get_statistics(g->ctrl, &s);
+    nncf_status status = nncf_compression_ctrl_get_statistics(g->ctrl, &s, NULL);
     CHECK(g->world, status == NNCF_OK, "statistics: %d", status);
     return s;
 }
@@ -595,7 +597,7 @@ bool attach(graph *g)
     if (w->verbose)
         printf("graph %d: %s\n", g->index, g->recipe.text);
     nncf_status status = nncf_config_parse(
-        w->context, "config", g->recipe.text, strlen(g->recipe.text), &g->config, &err);
+        w->context, "config", g->recipe.text, strlen(g->recipe.text), NULL, &g->config, &err);
     CHECK(w, status == NNCF_OK, "%s: %s", g->recipe.text, err.message);
     if (status != NNCF_OK)
         return false;
@@ -654,7 +656,9 @@ static void count_masks(const graph *g, double *stay, double *total, int64_t *la
 
 void check_loss(graph *g)
 {
-    const double loss = nncf_compression_ctrl_loss(g->ctrl);
+    double loss = -1;
+    const nncf_status status = nncf_compression_ctrl_loss_backward(g->ctrl, &loss, NULL);
+    CHECK(g->world, status == NNCF_OK, "loss_backward: %d", status);
     double stay, total, expected = 0;
     int64_t layers;
     count_masks(g, &stay, &total, &layers);
@@ -679,7 +683,8 @@ void check_statistics(graph *g)
 {
     const nncf_statistics s = statistics_of(g);
     double stay, total;
-    int64_t layers, quantizers[PLACES] = {0};
+    int64_t layers;
+    size_t quantizers[PLACES] = {0};
     world *w = g->world;
     count_masks(g, &stay, &total, &layers);
     for (int i = 0; i < g->n_nodes; i++)
@@ -688,7 +693,7 @@ void check_statistics(graph *g)
     CHECK(w, s.step == g->step && s.epoch == g->epoch && s.frozen == g->frozen,
         "counters %lld %lld %d, not %lld %lld %d", (long long)s.step, (long long)s.epoch,
         (int)s.frozen, (long long)g->step, (long long)g->epoch, (int)g->frozen);
-    CHECK(w, s.sparsified_layers == layers && s.sparsified_weights == (int64_t)total,
+    CHECK(w, s.sparsified_layers == (size_t)layers && s.sparsified_weights == (int64_t)total,
         "sparsified layers %lld, weights %lld", (long long)s.sparsified_layers,
         (long long)s.sparsified_weights);
     CHECK(w, fabs(s.sparsity - (total > 0 ? 1 - stay / total : 0)) < 1e-9,

@@ -28,7 +28,7 @@ static int32_t draw_dtype(graph *g, int index)
 {
     node *n = &g->nodes[index];
     const quant *q = &n->q[OUTPUT];
-    const int32_t codes = nncf_layer_output_dtype(n->layer);
+    const int32_t codes = nncf_layer_get_output_dtype(n->layer);
     if (codes == NNCF_F32)
         return NNCF_F32;
     CHECK(g->world, !initializing(g), "%s has codes during initialization", n->scope);
@@ -85,8 +85,8 @@ static bool forward_node(graph *g, int index)
         int64_t s[NNCF_MAX_NDIM];
         int32_t ndim = 0;
         keep_running(n);
-        nncf_status status =
-            nncf_layer_output_shape(n->layer, x, (size_t)n->n_in, s, NNCF_MAX_NDIM, &ndim, NULL);
+        nncf_status status = nncf_layer_get_output_shape(
+            n->layer, x, (size_t)n->n_in, s, NNCF_MAX_NDIM, &ndim, NULL);
         CHECK(w,
             status == NNCF_OK && ndim == n->out.ndim &&
                 memcmp(s, n->out.d, (size_t)ndim * sizeof *s) == 0,
@@ -190,9 +190,9 @@ static void digest_gradients(graph *g)
         if (n->dgamma)
             hash_bytes(g->world, n->dgamma, n->n_channels * sizeof(float));
     }
-    for (size_t i = 0; g->ctrl && i < nncf_compression_ctrl_parameter_count(g->ctrl); i++) {
+    for (size_t i = 0; g->ctrl && i < nncf_compression_ctrl_get_parameter_count(g->ctrl); i++) {
         nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
-        nncf_compression_ctrl_get_parameter(g->ctrl, i, &p);
+        nncf_compression_ctrl_get_parameter(g->ctrl, i, &p, NULL);
         hash_bytes(g->world, p.grad, p.count * sizeof(float));
     }
 }
@@ -217,9 +217,9 @@ void optimize(graph *g)
         jiggle(r, n->gamma, n->n_channels, 0.05);
         jiggle(r, n->beta, n->n_channels, 0.05);
     }
-    for (size_t i = 0; g->ctrl && i < nncf_compression_ctrl_parameter_count(g->ctrl); i++) {
+    for (size_t i = 0; g->ctrl && i < nncf_compression_ctrl_get_parameter_count(g->ctrl); i++) {
         nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
-        nncf_compression_ctrl_get_parameter(g->ctrl, i, &p);
+        nncf_compression_ctrl_get_parameter(g->ctrl, i, &p, NULL);
         const bool turn = sweep_one_in(r, 30) && p.kind != NNCF_PARAMETER_MASK_LOGIT;
         for (size_t j = 0; j < p.count && !p.frozen; j++) {
             if (p.kind == NNCF_PARAMETER_MASK_LOGIT)
@@ -237,7 +237,7 @@ static void call_mode(graph *g)
 {
     g->mode = sweep_one_in(g->world->rng, 3) ? NNCF_MODE_EVAL : NNCF_MODE_TRAIN;
     note(g->world, " %s", g->mode == NNCF_MODE_EVAL ? "eval" : "train");
-    CHECK(g->world, nncf_model_set_mode(g->model, g->mode) == NNCF_OK, "set_mode");
+    CHECK(g->world, nncf_model_set_mode(g->model, g->mode, NULL) == NNCF_OK, "set_mode");
     CHECK(g->world, nncf_model_get_mode(g->model) == g->mode, "get_mode");
 }
 
@@ -265,7 +265,7 @@ static void call_step(graph *g)
     if (!g->ctrl)
         return;
     note(g->world, " step");
-    nncf_status status = nncf_compression_ctrl_step(g->ctrl);
+    nncf_status status = nncf_compression_ctrl_step(g->ctrl, NULL);
     CHECK(g->world, status == (initializing(g) ? NNCF_E_STATE : NNCF_OK), "step: %d", status);
     if (status == NNCF_OK)
         expect_step(g);
@@ -277,7 +277,7 @@ static void call_epoch_step(graph *g)
     if (!g->ctrl)
         return;
     note(g->world, " epoch");
-    nncf_status status = nncf_compression_ctrl_epoch_step(g->ctrl);
+    nncf_status status = nncf_compression_ctrl_epoch_step(g->ctrl, NULL);
     CHECK(g->world, status == (initializing(g) ? NNCF_E_STATE : NNCF_OK), "epoch_step: %d", status);
     if (status == NNCF_OK)
         expect_epoch_step(g);
@@ -289,7 +289,7 @@ static void call_epoch_step(graph *g)
 static void call_train(graph *g)
 {
     g->mode = NNCF_MODE_TRAIN;
-    nncf_model_set_mode(g->model, g->mode);
+    nncf_model_set_mode(g->model, g->mode, NULL);
     call_forward(g);
     if (g->ctrl && sweep_one_in(g->world->rng, 2)) {
         note(g->world, " loss");
@@ -314,7 +314,7 @@ static bool call_init(graph *g)
     note(g->world, " init");
     const bool early =
         g->phase == OBSERVING ? saw_nothing(g) : g->phase == ADAPTING && g->batch_images == 0;
-    nncf_status status = nncf_compression_ctrl_init_step(g->ctrl, &more);
+    nncf_status status = nncf_compression_ctrl_init_step(g->ctrl, &more, NULL);
     CHECK(g->world, status == (early ? NNCF_E_STATE : NNCF_OK), "init_step: %d", status);
     CHECK(g->world, status == NNCF_OK || more == 7, "init_step failed and wrote");
     if (status == NNCF_OK)
@@ -336,7 +336,7 @@ static void call_init_all(graph *g)
 static void call_eval_twice(graph *g)
 {
     g->mode = NNCF_MODE_EVAL;
-    nncf_model_set_mode(g->model, g->mode);
+    nncf_model_set_mode(g->model, g->mode, NULL);
     if (initializing(g))
         return;
     note(g->world, " eval-twice");
@@ -374,9 +374,9 @@ static void call_plan(graph *g)
     note(g->world, " plan");
     nncf_status status = nncf_plan_create(g->model, g->config, &plan, NULL);
     size_t needed = 0;
-    nncf_plan_json(plan, NULL, 0, &needed);
+    nncf_plan_format(plan, NNCF_FORM_JSON, NULL, 0, &needed, NULL);
     char *json = calloc(needed + 1, 1);
-    nncf_plan_json(plan, json, needed, NULL);
+    nncf_plan_format(plan, NNCF_FORM_JSON, json, needed, NULL, NULL);
     CHECK(g->world, status == NNCF_OK && strcmp(json, g->plan) == 0, "the plan has changed: %d",
         status);
     free(json);
@@ -410,7 +410,7 @@ static void call_order(graph *g)
         return;
     const bool begun = g->step_begun || g->epoch_begun;
     const int32_t order = sweep_one_in(g->world->rng, 2) ? NNCF_ORDER_BEFORE : NNCF_ORDER_AFTER;
-    nncf_status status = nncf_compression_ctrl_set_order(g->ctrl, order);
+    nncf_status status = nncf_compression_ctrl_set_order(g->ctrl, order, NULL);
     if (status == NNCF_OK)
         g->before = order == NNCF_ORDER_BEFORE;
     if (!begun)
@@ -424,18 +424,23 @@ static void call_texts(graph *g)
     if (!g->ctrl)
         return;
     check_statistics(g);
-    nncf_status status =
-        nncf_compression_ctrl_statistics_text(g->ctrl, small, sizeof small, &needed);
+    nncf_status status = nncf_compression_ctrl_format_statistics(
+        g->ctrl, NNCF_FORM_TEXT, small, sizeof small, &needed, NULL);
     CHECK(g->world,
-        status == NNCF_E_LIMIT && needed > sizeof small && memchr(small, 0, sizeof small),
+        status == NNCF_E_BUFFER && needed > sizeof small && memchr(small, 0, sizeof small),
         "text: %d", status);
     char *all = malloc(needed);
-    CHECK(g->world, nncf_compression_ctrl_statistics_text(g->ctrl, all, needed, NULL) == NNCF_OK,
+    CHECK(g->world,
+        nncf_compression_ctrl_format_statistics(g->ctrl, NNCF_FORM_TEXT, all, needed, NULL, NULL) ==
+            NNCF_OK,
         "text");
     free(all);
-    status = nncf_compression_ctrl_statistics_json(g->ctrl, NULL, 0, &needed);
+    status =
+        nncf_compression_ctrl_format_statistics(g->ctrl, NNCF_FORM_JSON, NULL, 0, &needed, NULL);
     all = malloc(needed);
-    CHECK(g->world, nncf_compression_ctrl_statistics_json(g->ctrl, all, needed, NULL) == NNCF_OK,
+    CHECK(g->world,
+        nncf_compression_ctrl_format_statistics(g->ctrl, NNCF_FORM_JSON, all, needed, NULL, NULL) ==
+            NNCF_OK,
         "json: %d", status);
     free(all);
 }

@@ -119,7 +119,7 @@ static void wrong_forward(graph *g, node *n)
             t.y.data = t.x[0].data;
         break;
     case 3: {
-        const int32_t codes = nncf_layer_output_dtype(layer);
+        const int32_t codes = nncf_layer_get_output_dtype(layer);
         how = "codes";
         t.y.dtype = codes == NNCF_U8 ? NNCF_S8 : NNCF_U8;
         break;
@@ -181,7 +181,7 @@ static void wrong_backward(graph *g, node *n)
         if (g->mode == NNCF_MODE_TRAIN && !initializing(g)) {
             how = "mode";
             wanted = NNCF_E_STATE;
-            nncf_model_set_mode(g->model, NNCF_MODE_EVAL);
+            nncf_model_set_mode(g->model, NNCF_MODE_EVAL, NULL);
         }
     }
     if (how) {
@@ -196,7 +196,7 @@ static void wrong_backward(graph *g, node *n)
             CHECK(w, dx[0][i] == 0 && dx[1][i] == 0, "backward of %s with wrong %s wrote dx",
                 n->scope, how);
     }
-    nncf_model_set_mode(g->model, g->mode);
+    nncf_model_set_mode(g->model, g->mode, NULL);
     untouched(&t, "backward");
     free(dy);
     free(copy);
@@ -295,37 +295,40 @@ static void wrong_ctrl(graph *g)
             nncf_compression_ctrl_create(g->model, g->config, &none, NULL) == NNCF_E_STATE &&
                 none == before,
             "a second controller");
-        size_t n = nncf_compression_ctrl_parameter_count(g->ctrl);
-        CHECK(w, nncf_compression_ctrl_get_parameter(g->ctrl, n, &p) == NNCF_E_NOTFOUND,
+        size_t n = nncf_compression_ctrl_get_parameter_count(g->ctrl);
+        CHECK(w, nncf_compression_ctrl_get_parameter(g->ctrl, n, &p, NULL) == NNCF_E_NOTFOUND,
             "parameter past the end");
         p.struct_size = 3;
-        CHECK(w, nncf_compression_ctrl_get_parameter(g->ctrl, 0, &p) < 0, "a parameter of no size");
-        CHECK(w, nncf_compression_ctrl_set_order(g->ctrl, 9) == NNCF_E_ARG, "order 9");
-        CHECK(w, nncf_compression_ctrl_init_step(g->ctrl, NULL) == NNCF_E_ARG, "init_step(NULL)");
-        CHECK(w, nncf_compression_ctrl_get_statistics(g->ctrl, NULL) == NNCF_E_ARG,
+        CHECK(w, nncf_compression_ctrl_get_parameter(g->ctrl, 0, &p, NULL) < 0,
+            "a parameter of no size");
+        CHECK(w, nncf_compression_ctrl_set_order(g->ctrl, 9, NULL) == NNCF_E_ARG, "order 9");
+        CHECK(w, nncf_compression_ctrl_init_step(g->ctrl, NULL, NULL) == NNCF_E_ARG,
+            "init_step(NULL)");
+        CHECK(w, nncf_compression_ctrl_get_statistics(g->ctrl, NULL, NULL) == NNCF_E_ARG,
             "statistics(NULL)");
-        nncf_add_params a = {NNCF_PARAMS(nncf_add_params), .scope = "Net/late"};
-        CHECK(w, nncf_model_add_add(g->model, &a, &layer, NULL) == NNCF_E_STATE && !layer,
+        nncf_sum_params a = {NNCF_PARAMS(nncf_sum_params), .scope = "Net/late"};
+        CHECK(w, nncf_model_add_sum(g->model, &a, &layer, NULL) == NNCF_E_STATE && !layer,
             "a layer behind a controller");
         if (initializing(g)) {
-            CHECK(w, nncf_compression_ctrl_step(g->ctrl) == NNCF_E_STATE,
+            CHECK(w, nncf_compression_ctrl_step(g->ctrl, NULL) == NNCF_E_STATE,
                 "step during initialization");
-            CHECK(w, nncf_compression_ctrl_epoch_step(g->ctrl) == NNCF_E_STATE,
+            CHECK(w, nncf_compression_ctrl_epoch_step(g->ctrl, NULL) == NNCF_E_STATE,
                 "epoch_step during initialization");
         }
     }
     CHECK(w,
-        nncf_compression_ctrl_step(NULL) == NNCF_E_ARG &&
-            nncf_compression_ctrl_epoch_step(NULL) == NNCF_E_ARG &&
-            isnan(nncf_compression_ctrl_loss(NULL)) &&
-            nncf_compression_ctrl_get_statistics(NULL, &s) == NNCF_E_ARG,
+        nncf_compression_ctrl_step(NULL, NULL) == NNCF_E_ARG &&
+            nncf_compression_ctrl_epoch_step(NULL, NULL) == NNCF_E_ARG &&
+            nncf_compression_ctrl_loss_backward(NULL, NULL, NULL) == NNCF_E_ARG &&
+            nncf_compression_ctrl_get_statistics(NULL, &s, NULL) == NNCF_E_ARG,
         "calls on no controller");
     CHECK(w,
-        nncf_model_set_mode(g->model, 7) == NNCF_E_ARG && nncf_model_get_mode(g->model) == g->mode,
+        nncf_model_set_mode(g->model, 7, NULL) == NNCF_E_ARG &&
+            nncf_model_get_mode(g->model) == g->mode,
         "mode 7");
     nncf_conv2d_params c = {NNCF_PARAMS(nncf_conv2d_params), .scope = g->nodes[0].scope};
     CHECK(w, nncf_model_add_conv2d(g->model, &c, &layer, NULL) < 0 && !layer, "a layer of nothing");
-    CHECK(w, nncf_model_layer_count(g->model) == (size_t)g->n_nodes, "number of layers");
+    CHECK(w, nncf_model_get_layer_count(g->model) == (size_t)g->n_nodes, "number of layers");
 }
 
 static void wrong_memory(graph *g)
@@ -336,7 +339,7 @@ static void wrong_memory(graph *g)
     s.d[sweep_range(w->rng, 0, 3)] = 0;
     nncf_tensor x = view(NULL, NNCF_F32, &s);
     CHECK(w,
-        nncf_model_memory(g->model, &x, 1, g->mode, &m, NULL) < 0 &&
+        nncf_model_get_memory(g->model, &x, 1, g->mode, &m, NULL) < 0 &&
             memcmp(&m, &same, sizeof m) == 0,
         "memory of an empty input");
 }
@@ -350,11 +353,12 @@ static void wrong_snapshot(graph *g)
     nncf_config *config = NULL;
     if (!g->ctrl)
         return;
-    nncf_status status = nncf_checkpoint_open(w->context, "/nowhere/at/all", &c, NULL);
+    nncf_status status = nncf_checkpoint_open(w->context, "/nowhere/at/all", NULL, &c, NULL);
     CHECK(w, status == NNCF_E_IO && !c, "a file that is not there: %d", status);
-    CHECK(w, nncf_checkpoint_restore(NULL, g->ctrl, NULL) == NNCF_E_ARG, "restore of nothing");
-    status =
-        nncf_config_parse(w->context, "x", other, sizeof other, &config, NULL); /* with its NUL */
+    CHECK(w, nncf_checkpoint_restore(NULL, g->ctrl, NULL, NULL, NULL) == NNCF_E_ARG,
+        "restore of nothing");
+    status = nncf_config_parse(
+        w->context, "x", other, sizeof other, NULL, &config, NULL); /* with its NUL */
     CHECK(w, status < 0 && !config, "a NUL behind a config: %d", status);
 }
 

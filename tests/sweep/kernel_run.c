@@ -249,9 +249,9 @@ static bool add_layers(run *r)
     nncf_layer *const *inputs = fed ? r->producers : NULL;
     nncf_status status;
     if (c->kind == KERNEL_ADD) {
-        const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = "Net/__add___0",
+        const nncf_sum_params p = {NNCF_PARAMS(nncf_sum_params), .scope = "Net/__add___0",
             .activation = c->activation, .inputs = inputs, .n_inputs = n_inputs};
-        status = nncf_model_add_add(r->model, &p, &r->layer, &err);
+        status = nncf_model_add_sum(r->model, &p, &r->layer, &err);
     } else if (c->kind == KERNEL_POOL) {
         status = add_pool(r, inputs, n_inputs, &err);
     } else {
@@ -286,7 +286,7 @@ static nncf_status make_controller(run *r, nncf_error *err)
         c->activation_per_channel ? "true" : "false",
         c->activation_asymmetric ? "" : signs[c->activation_sign]);
     nncf_config *config;
-    nncf_status status = nncf_config_parse(NULL, "sweep", text, (size_t)length, &config, err);
+    nncf_status status = nncf_config_parse(NULL, "sweep", text, (size_t)length, NULL, &config, err);
     if (status == NNCF_OK) {
         status = nncf_compression_ctrl_create(r->model, config, &r->ctrl, err);
         nncf_config_destroy(config);
@@ -298,10 +298,10 @@ static nncf_status make_controller(run *r, nncf_error *err)
 static bool forward_floats(
     run *r, nncf_layer *layer, const nncf_tensor *x, nncf_tensor *y, int64_t shape[4])
 {
-    const size_t n_x = nncf_layer_op(layer) == NNCF_OP_ADD ? 2 : 1;
+    const size_t n_x = nncf_layer_get_op(layer) == NNCF_OP_ADD ? 2 : 1;
     int32_t ndim;
-    if (!ok(r, "nncf_layer_output_shape",
-            nncf_layer_output_shape(layer, x, n_x, shape, NNCF_MAX_NDIM, &ndim, NULL), NULL))
+    if (!ok(r, "nncf_layer_get_output_shape",
+            nncf_layer_get_output_shape(layer, x, n_x, shape, NNCF_MAX_NDIM, &ndim, NULL), NULL))
         return false;
     size_t count = 1;
     for (int32_t i = 0; i < ndim; i++)
@@ -323,7 +323,7 @@ static bool initialize(run *r)
         x[0].ndim = c->x_ndim;
     for (int batch = 0; batch < 8; batch++) {
         if (!ok(r, "nncf_compression_ctrl_init_step",
-                nncf_compression_ctrl_init_step(r->ctrl, &more), NULL))
+                nncf_compression_ctrl_init_step(r->ctrl, &more, NULL), NULL))
             return false;
         if (!more)
             return true;
@@ -342,7 +342,7 @@ static bool initialize(run *r)
 static void set_ranges(run *r)
 {
     nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
-    for (size_t i = 0; nncf_compression_ctrl_get_parameter(r->ctrl, i, &p) == NNCF_OK; i++) {
+    for (size_t i = 0; nncf_compression_ctrl_get_parameter(r->ctrl, i, &p, NULL) == NNCF_OK; i++) {
         sweep_rng rng = {r->c->data + 1000 * (i + 1)};
         for (size_t k = 0; k < p.count; k++) {
             double share = (sweep_unit(&rng) + 1) / 2; /* 0..1 */
@@ -351,7 +351,7 @@ static void set_ranges(run *r)
             p.data[k] = (float)(negated ? -value : value);
         }
     }
-    nncf_compression_ctrl_zero_grad(r->ctrl);
+    nncf_compression_ctrl_zero_grad(r->ctrl, NULL);
     /* as in any step, what feeds the layer runs before it, with the new ranges */
     int64_t shape[4];
     nncf_tensor x = tensor(r, kernel_count(r->c->x_shape), NNCF_F32, 4, r->c->x_shape), y;
@@ -365,7 +365,7 @@ static bool find_parameter(const run *r, const char *scope, const char *name, nn
     char full[128];
     snprintf(full, sizeof full, "%s.%s", scope, name);
     *p = (nncf_parameter){NNCF_PARAMS(nncf_parameter)};
-    for (size_t i = 0; nncf_compression_ctrl_get_parameter(r->ctrl, i, p) == NNCF_OK; i++)
+    for (size_t i = 0; nncf_compression_ctrl_get_parameter(r->ctrl, i, p, NULL) == NNCF_OK; i++)
         if (strcmp(p->name, full) == 0)
             return true;
     return false;
@@ -376,14 +376,14 @@ static void find_quantizer(run *r, nncf_layer *layer, int place, kernel_quantize
 {
     static const char *const names[] = {"input_quantizer", "pre_ops.weight_quantizer",
         "pre_activation_quantizer", "activation_quantizer"};
-    const char *scope = nncf_layer_scope(layer);
+    const char *scope = nncf_layer_get_scope(layer);
     char name[64];
     nncf_parameter p;
     nncf_layer_statistics st = {NNCF_PARAMS(nncf_layer_statistics)};
     size_t index = 0;
     while (nncf_model_get_layer(r->model, index) != layer)
         index++;
-    ok(r, "layer statistics", nncf_compression_ctrl_get_layer_statistics(r->ctrl, index, &st),
+    ok(r, "layer statistics", nncf_compression_ctrl_get_layer_statistics(r->ctrl, index, &st, NULL),
         NULL);
     const int bits[] = {st.input_bits, st.weight_bits, r->c->activation_bits, st.output_bits};
     const int signs[] = {st.input_signed, st.weight_signed, 1, st.output_signed};
@@ -496,8 +496,9 @@ static void make_tensors(run *r)
     const int32_t y_ndim = c->kind == KERNEL_LINEAR ? 2 : 4;
     for (int i = 0; i < kernel_inputs(c); i++) {
         const kernel_quantizer *q = &r->of_x[i];
-        const int32_t codes =
-            c->codes_in[i] && r->producers[i] ? nncf_layer_output_dtype(r->producers[i]) : NNCF_F32;
+        const int32_t codes = c->codes_in[i] && r->producers[i]
+            ? nncf_layer_get_output_dtype(r->producers[i])
+            : NNCF_F32;
         r->x[i] = tensor(r, n, codes, c->x_ndim, c->x_shape);
         r->dx[i] = tensor(r, n, NNCF_F32, c->x_ndim, c->x_shape);
         if (codes == NNCF_F32)
@@ -507,7 +508,7 @@ static void make_tensors(run *r)
                 (uint8_t)(d->codes[i][k] - (q->asymmetric ? (int)q->low[0] : 0));
     }
     memcpy(r->y_shape, c->out, sizeof r->y_shape);
-    int32_t dtype = c->codes_out ? nncf_layer_output_dtype(r->layer) : NNCF_F32;
+    int32_t dtype = c->codes_out ? nncf_layer_get_output_dtype(r->layer) : NNCF_F32;
     if (c->kind == KERNEL_POOL && c->pool == NNCF_POOL_MAX && dtype != r->x[0].dtype)
         dtype = NNCF_F32;
     r->y = tensor(r, n_out, dtype, y_ndim, r->y_shape);
@@ -687,7 +688,7 @@ static void check_run(run *r, const kernel_expected *e)
         memcpy(r->var, r->d->eval_var, n_c * sizeof(float));
     }
     check_gradients(r, e);
-    nncf_model_set_mode(r->model, NNCF_MODE_EVAL);
+    nncf_model_set_mode(r->model, NNCF_MODE_EVAL, NULL);
     if (!ok(r, "forward in eval mode",
             nncf_layer_forward(r->layer, r->x, (size_t)kernel_inputs(c), &r->y, NULL), NULL))
         return;
@@ -778,7 +779,7 @@ void kernel_runner_start(kernel_runner *r)
             .max_isa = NNCF_ISA_REFERENCE + i / KERNEL_THREADS};
         if (nncf_context_create(NNCF_API_VERSION, &p, &r->contexts[i], NULL) != NNCF_OK)
             abort();
-        if (!strstr(nncf_context_describe(r->contexts[i]), names[i / KERNEL_THREADS])) {
+        if (!strstr(nncf_context_get_description(r->contexts[i]), names[i / KERNEL_THREADS])) {
             nncf_context_destroy(r->contexts[i]); /* a lower one, which is there already */
             r->contexts[i] = NULL;
         }

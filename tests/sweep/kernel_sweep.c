@@ -23,7 +23,7 @@ int main(int argc, char **argv)
     }
     for (int i = 0; i < KERNEL_CONTEXTS; i++)
         if (r.contexts[i])
-            printf("%s\n", nncf_context_describe(r.contexts[i]));
+            printf("%s\n", nncf_context_get_description(r.contexts[i]));
     printf("%" PRIu64 " passes, %" PRIu64 " whose signs differ; %" PRIu64
            " quantized elements, %" PRIu64 " next to a tie\n",
         r.ran, r.refused, r.elements, r.unsure);

@@ -33,7 +33,7 @@ static net *build(nncf_context *context, void (*add_layers)(net *, const model_s
     tensors = net_tensors(n, &count);
     for (size_t i = 0; i < count; i++)
         golden_parameter(tensors[i].name, tensors[i].shape, tensors[i].ndim, tensors[i].data);
-    ck_assert_int_eq(nncf_model_set_mode(net_model(n), NNCF_MODE_EVAL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_set_mode(net_model(n), NNCF_MODE_EVAL, NULL), NNCF_OK);
     return n;
 }
 
@@ -43,7 +43,7 @@ static const net_node *stage_node(const net *n, const char *prefix, const char *
 {
     const net_node *found = NULL;
     for (int i = 0; i < n->n_nodes; i++) {
-        const char *scope = nncf_layer_scope(n->nodes[i].layer), *block;
+        const char *scope = nncf_layer_get_scope(n->nodes[i].layer), *block;
         if (strncmp(scope, prefix, strlen(prefix)) != 0 ||
             (block = strchr(scope + strlen(prefix), '[')) == NULL)
             continue;
@@ -237,14 +237,16 @@ START_TEST(quantizers_are_those_of_nncf)
     golden_uniform("input", -2.0, 2.0, count, x);
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, NULL, &context, &err), NNCF_OK);
     net *n = build(context, mobilenetv2_build);
-    ck_assert_msg(nncf_config_parse(context, "test", text, strlen(text), &config, &err) == NNCF_OK,
+    ck_assert_msg(
+        nncf_config_parse(context, "test", text, strlen(text), NULL, &config, &err) == NNCF_OK,
         "%s", err.message);
     ck_assert_msg(nncf_compression_ctrl_create(net_model(n), config, &ctrl, &err) == NNCF_OK, "%s",
         err.message);
-    while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more)
+    while (nncf_compression_ctrl_init_step(ctrl, &more, NULL) == NNCF_OK && more)
         ck_assert_msg(net_forward(n, x, 1, &logits, &err) == NNCF_OK, "%s", err.message);
     nncf_layer_statistics s = {NNCF_PARAMS(nncf_layer_statistics)};
-    for (size_t i = 0; nncf_compression_ctrl_get_layer_statistics(ctrl, i, &s) == NNCF_OK; i++) {
+    for (size_t i = 0; nncf_compression_ctrl_get_layer_statistics(ctrl, i, &s, NULL) == NNCF_OK;
+         i++) {
         char key[KEY];
         key_of_scope(s.scope, key);
         if (strstr(

@@ -276,7 +276,7 @@ static void optimize(rig *r, const json_object *rates)
         descend(r->w[i], r->dw[i], count(s), fx_number(rates, "weight"));
         descend(r->b[i], r->db[i], (size_t)s[0], fx_number(rates, "weight"));
     }
-    for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(r->ctrl); i++) {
+    for (size_t i = 0; i < nncf_compression_ctrl_get_parameter_count(r->ctrl); i++) {
         nncf_parameter p = fx_parameter_at(r->ctrl, i);
         descend(p.data, p.grad, p.count,
             fx_number(rates, p.kind == NNCF_PARAMETER_MASK_LOGIT ? "mask" : "scale"));
@@ -316,7 +316,7 @@ static void check_ranges(rig *r, json_object *c)
             "%s: range %.9g, NNCF %.9g", place, (double)q->bound[0], scale);
         n++;
     }
-    for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(r->ctrl); i++)
+    for (size_t i = 0; i < nncf_compression_ctrl_get_parameter_count(r->ctrl); i++)
         ours += fx_parameter_at(r->ctrl, i).kind == NNCF_PARAMETER_SCALE;
     ck_assert_uint_eq(n, ours);
 }
@@ -329,20 +329,20 @@ static void replay(json_object *golden, json_object *c, bool parts)
     int32_t more;
     double largest = 0;
     open_rig(r, c, (uint64_t)fx_number(golden, "seed"), parts);
-    while (nncf_compression_ctrl_init_step(r->ctrl, &more) == NNCF_OK && more)
+    while (nncf_compression_ctrl_init_step(r->ctrl, &more, NULL) == NNCF_OK && more)
         forward(r);
     check_ranges(r, c);
     ck_assert_uint_eq(json_object_array_length(losses), STEPS);
     for (size_t step = 0; step < STEPS; step++) {
         json_object *pair = json_object_array_get_idx(losses, step);
         forward(r);
-        const double task = task_loss(r), extra = nncf_compression_ctrl_loss(r->ctrl);
+        const double task = task_loss(r), extra = fx_loss(r->ctrl);
         const double want = json_object_get_double(json_object_array_get_idx(pair, 0)),
                      want_extra = json_object_get_double(json_object_array_get_idx(pair, 1));
         largest = fmax(largest, fmax(fabs(task - want), fabs(extra - want_extra)));
         backward(r);
         optimize(r, fx_get(golden, "rates"));
-        ck_assert_int_eq(nncf_compression_ctrl_step(r->ctrl), NNCF_OK);
+        ck_assert_int_eq(nncf_compression_ctrl_step(r->ctrl, NULL), NNCF_OK);
     }
     printf("%s%s: losses of %d steps within %.2g of NNCF's\n", fx_string(c, "name"),
         parts ? ", in parts" : "", STEPS, largest);

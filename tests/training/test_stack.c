@@ -115,11 +115,11 @@ static void add_layers(net *g)
     add_conv(g, "Net/Conv2d[1]", 0, WIDTH, WIDTH, 3, 1, WIDTH, true, relu6);
     add_conv(g, "Net/Conv2d[2]", 1, WIDTH, WIDTH, 5, 1, WIDTH, true, none);
     nncf_layer *both[2] = {g->layers[0], g->layers[2]};
-    const nncf_add_params sum = {NNCF_PARAMS(nncf_add_params), .scope = "Net/__add___0",
+    const nncf_sum_params sum = {NNCF_PARAMS(nncf_sum_params), .scope = "Net/__add___0",
         .activation = relu, .inputs = both, .n_inputs = 2};
     g->inputs[g->n][0] = 0;
     g->inputs[g->n][1] = 2;
-    if (ok(g, "add", nncf_model_add_add(g->model, &sum, &g->layers[g->n], &g->err)))
+    if (ok(g, "add", nncf_model_add_sum(g->model, &sum, &g->layers[g->n], &g->err)))
         g->n++;
     add_pool(g, "Net/MaxPool2d[4]", 3, NNCF_POOL_MAX, 2);
     add_conv(g, "Net/Conv2d[5]", 4, WIDTH, 2 * WIDTH, 33, 3, 2, false,
@@ -150,8 +150,8 @@ static void forward(net *g)
                 tensor_of(g, g->inputs[i][k], g->inputs[i][k] < 0 ? g->x : g->y[g->inputs[i][k]]);
         if (!g->y[i]) {
             ok(g, "output_shape",
-                nncf_layer_output_shape(g->layers[i], x,
-                    nncf_layer_op(g->layers[i]) == NNCF_OP_ADD ? 2 : 1, g->shapes[i], 4,
+                nncf_layer_get_output_shape(g->layers[i], x,
+                    nncf_layer_get_op(g->layers[i]) == NNCF_OP_ADD ? 2 : 1, g->shapes[i], 4,
                     &g->ndims[i], NULL));
             g->count[i] = 1;
             for (int k = 0; k < g->ndims[i]; k++)
@@ -162,7 +162,7 @@ static void forward(net *g)
         y = tensor_of(g, i, g->y[i]);
         ok(g, "forward",
             nncf_layer_forward(
-                g->layers[i], x, nncf_layer_op(g->layers[i]) == NNCF_OP_ADD ? 2 : 1, &y, NULL));
+                g->layers[i], x, nncf_layer_get_op(g->layers[i]) == NNCF_OP_ADD ? 2 : 1, &y, NULL));
     }
 }
 
@@ -176,8 +176,8 @@ static void backward(net *g)
             dx[k] = tensor_of(g, from, k ? g->spare : from < 0 ? g->dx : g->d[from]);
         }
         ok(g, "backward",
-            nncf_layer_backward(g->layers[i], x, nncf_layer_op(g->layers[i]) == NNCF_OP_ADD ? 2 : 1,
-                &dy, dx, NULL));
+            nncf_layer_backward(g->layers[i], x,
+                nncf_layer_get_op(g->layers[i]) == NNCF_OP_ADD ? 2 : 1, &dy, dx, NULL));
     }
 }
 
@@ -196,7 +196,8 @@ static void make(net *g)
     ok(g, "context", nncf_context_create(NNCF_API_VERSION, &p, &g->context, &g->err));
     ok(g, "model", nncf_model_create(g->context, &g->model, &g->err));
     add_layers(g);
-    if (ok(g, "config", nncf_config_parse(g->context, "c", config, sizeof config - 1, &c, &g->err)))
+    if (ok(g, "config",
+            nncf_config_parse(g->context, "c", config, sizeof config - 1, NULL, &c, &g->err)))
         ok(g, "ctrl", nncf_compression_ctrl_create(g->model, c, &g->ctrl, &g->err));
     nncf_config_destroy(c);
 }
@@ -205,11 +206,11 @@ static void write_files(net *g)
 {
     nncf_checkpoint *snapshot = NULL;
     ok(g, "strip", nncf_strip_save(g->ctrl, g->path, NULL, NULL, &g->err));
-    nncf_status status = nncf_export_onnx(g->ctrl, g->path, NULL, &g->err);
+    nncf_status status = nncf_onnx_export(g->ctrl, g->path, NULL, &g->err);
     ok(g, "export", status == NNCF_E_UNSUPPORTED ? NNCF_OK : status); /* of a build without ONNX */
-    ok(g, "save", nncf_checkpoint_save(g->ctrl, g->path, NULL, 0, NULL, 0, &g->err));
-    if (ok(g, "open", nncf_checkpoint_open(g->context, g->path, &snapshot, &g->err)))
-        ok(g, "restore", nncf_checkpoint_restore(snapshot, g->ctrl, &g->err));
+    ok(g, "save", nncf_checkpoint_save(g->ctrl, g->path, NULL, 0, NULL, &g->err));
+    if (ok(g, "open", nncf_checkpoint_open(g->context, g->path, NULL, &snapshot, &g->err)))
+        ok(g, "restore", nncf_checkpoint_restore(snapshot, g->ctrl, NULL, NULL, &g->err));
     nncf_checkpoint_close(snapshot);
 }
 
@@ -224,10 +225,10 @@ static void nested_config(net *g)
     n += (size_t)snprintf(g->text + n, sizeof g->text - n, "[1]");
     for (int i = 0; i < DEPTH - 1; i++)
         n += (size_t)snprintf(g->text + n, sizeof g->text - n, "}");
-    if (!ok(g, "nested", nncf_config_parse(g->context, "nested", g->text, n, &c, &g->err)))
+    if (!ok(g, "nested", nncf_config_parse(g->context, "nested", g->text, n, NULL, &c, &g->err)))
         return;
-    ok(g, "dump", nncf_config_dump(c, g->text, sizeof g->text, NULL));
-    ok(g, "explain", nncf_config_explain(c, 0, g->text, sizeof g->text, NULL));
+    ok(g, "dump", nncf_config_dump(c, g->text, sizeof g->text, NULL, NULL));
+    ok(g, "explain", nncf_config_explain(c, 0, g->text, sizeof g->text, NULL, NULL));
     nncf_config_destroy(c);
 }
 
@@ -239,23 +240,26 @@ static void *live(void *arg)
     nncf_memory memory = {NNCF_PARAMS(nncf_memory)};
     make(g);
     nested_config(g);
-    while (!g->failed && ok(g, "init", nncf_compression_ctrl_init_step(g->ctrl, &more)) && more)
+    while (
+        !g->failed && ok(g, "init", nncf_compression_ctrl_init_step(g->ctrl, &more, NULL)) && more)
         forward(g);
     for (int step = 0; step < 2 && !g->failed; step++) {
         forward(g);
-        nncf_compression_ctrl_loss(g->ctrl);
+        ok(g, "loss", nncf_compression_ctrl_loss_backward(g->ctrl, NULL, NULL));
         backward(g);
-        ok(g, "step", nncf_compression_ctrl_step(g->ctrl));
+        ok(g, "step", nncf_compression_ctrl_step(g->ctrl, NULL));
     }
     if (g->failed)
         return NULL;
     write_files(g);
     const nncf_tensor x = tensor_of(g, -1, g->x);
-    ok(g, "memory", nncf_model_memory(g->model, &x, 1, NNCF_MODE_TRAIN, &memory, &g->err));
-    ok(g, "epoch", nncf_compression_ctrl_epoch_step(g->ctrl));
-    ok(g, "statistics", nncf_compression_ctrl_get_statistics(g->ctrl, &st));
-    ok(g, "text", nncf_compression_ctrl_statistics_text(g->ctrl, g->text, sizeof g->text, NULL));
-    nncf_model_set_mode(g->model, NNCF_MODE_EVAL);
+    ok(g, "memory", nncf_model_get_memory(g->model, &x, 1, NNCF_MODE_TRAIN, &memory, &g->err));
+    ok(g, "epoch", nncf_compression_ctrl_epoch_step(g->ctrl, NULL));
+    ok(g, "statistics", nncf_compression_ctrl_get_statistics(g->ctrl, &st, NULL));
+    ok(g, "text",
+        nncf_compression_ctrl_format_statistics(
+            g->ctrl, NNCF_FORM_TEXT, g->text, sizeof g->text, NULL, NULL));
+    nncf_model_set_mode(g->model, NNCF_MODE_EVAL, NULL);
     forward(g);
     nncf_compression_ctrl_destroy(g->ctrl);
     nncf_model_destroy(g->model);

@@ -177,8 +177,8 @@ static nncf_status add_pool(graph *g, struct json_object *spec, nncf_layer *cons
 static nncf_status add_sum(graph *g, struct json_object *spec, nncf_layer *const *inputs,
     size_t n_inputs, nncf_layer **layer, nncf_error *err)
 {
-    return nncf_model_add_add(g->model,
-        &(nncf_add_params){NNCF_PARAMS(nncf_add_params),
+    return nncf_model_add_sum(g->model,
+        &(nncf_sum_params){NNCF_PARAMS(nncf_sum_params),
             .scope = json_object_get_string(fx_member(spec, "name")),
             .activation = activation_of(spec), .inputs = inputs, .n_inputs = n_inputs},
         layer, err);
@@ -222,7 +222,7 @@ static void add_node(graph *g, struct json_object *spec)
             status = types[t].add(g, spec, inputs, n_inputs, &n->layer, &err);
     ck_assert_msg(status == NNCF_OK, "%s: %s", g->name, err.message);
     ck_assert_int_eq(
-        nncf_layer_output_shape(n->layer, in, (size_t)n->n_inputs, n->shape, 4, &n->ndim, NULL),
+        nncf_layer_get_output_shape(n->layer, in, (size_t)n->n_inputs, n->shape, 4, &n->ndim, NULL),
         NNCF_OK);
     n->count = 1;
     for (int i = 0; i < n->ndim; i++)

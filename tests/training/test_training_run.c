@@ -86,9 +86,9 @@ static void make_run(run *r, const char *config, uint64_t weight_seed)
     for (int i = 0; i < 3; i++)
         fx_register(r->model, &r->block[i], i ? r->block[i - 1].layer : NULL, &state);
     nncf_layer *both[] = {r->block[0].layer, r->block[2].layer};
-    nncf_add_params ap = {
-        NNCF_PARAMS(nncf_add_params), .scope = "net/add", .inputs = both, .n_inputs = 2};
-    ck_assert_msg(nncf_model_add_add(r->model, &ap, &r->add, &err) == NNCF_OK, "%s", err.message);
+    nncf_sum_params ap = {
+        NNCF_PARAMS(nncf_sum_params), .scope = "net/add", .inputs = both, .n_inputs = 2};
+    ck_assert_msg(nncf_model_add_sum(r->model, &ap, &r->add, &err) == NNCF_OK, "%s", err.message);
     nncf_pool2d_params mp = {NNCF_PARAMS(nncf_pool2d_params), .scope = "net/max",
         .kind = NNCF_POOL_MAX, .kernel = {2, 2}, .inputs = &r->add, .n_inputs = 1};
     ck_assert_msg(
@@ -127,8 +127,8 @@ static void make_run(run *r, const char *config, uint64_t weight_seed)
     }
     r->n_own = r->n_arrays;
     nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
-    for (size_t i = 0; r->ctrl && nncf_compression_ctrl_get_parameter(r->ctrl, i, &p) == NNCF_OK;
-         i++)
+    for (size_t i = 0;
+         r->ctrl && nncf_compression_ctrl_get_parameter(r->ctrl, i, &p, NULL) == NNCF_OK; i++)
         put_array(r, "", p.name, p.data, p.grad, p.count);
 }
 
@@ -244,7 +244,7 @@ static void initialize(run *r)
     int labels[BATCH];
     int32_t more = 0;
     make_batch(r, 0, labels);
-    while (r->ctrl && nncf_compression_ctrl_init_step(r->ctrl, &more) == NNCF_OK && more)
+    while (r->ctrl && nncf_compression_ctrl_init_step(r->ctrl, &more, NULL) == NNCF_OK && more)
         forward(r);
 }
 
@@ -258,14 +258,14 @@ static void train(run *r, int64_t until)
         forward(r);
         r->losses[r->step] = cross_entropy(r, labels);
         if (r->ctrl)
-            r->losses[r->step] += nncf_compression_ctrl_loss(r->ctrl);
+            r->losses[r->step] += fx_loss(r->ctrl);
         backward(r);
         adam(r);
         if (!r->ctrl)
             continue;
-        ck_assert_int_eq(nncf_compression_ctrl_step(r->ctrl), NNCF_OK);
+        ck_assert_int_eq(nncf_compression_ctrl_step(r->ctrl, NULL), NNCF_OK);
         if ((r->step + 1) % r->epoch_steps == 0)
-            ck_assert_int_eq(nncf_compression_ctrl_epoch_step(r->ctrl), NNCF_OK);
+            ck_assert_int_eq(nncf_compression_ctrl_epoch_step(r->ctrl, NULL), NNCF_OK);
     }
 }
 
@@ -274,13 +274,13 @@ static double evaluate(run *r)
 {
     double sum = 0;
     int labels[BATCH];
-    ck_assert_int_eq(nncf_model_set_mode(r->model, NNCF_MODE_EVAL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_set_mode(r->model, NNCF_MODE_EVAL, NULL), NNCF_OK);
     for (int i = 0; i < 4; i++) {
         make_batch(r, 5000 + i, labels);
         forward(r);
         sum += cross_entropy(r, labels) / 4;
     }
-    ck_assert_int_eq(nncf_model_set_mode(r->model, NNCF_MODE_TRAIN), NNCF_OK);
+    ck_assert_int_eq(nncf_model_set_mode(r->model, NNCF_MODE_TRAIN, NULL), NNCF_OK);
     return sum;
 }
 
@@ -302,7 +302,7 @@ START_TEST(a_compressed_net_learns)
     ck_assert_msg(task < 0.1, "config %d: cross entropy %g, chance is %g", _i, task, log(CLASSES));
     if (configs[_i] && strstr(configs[_i], "sparsity")) {
         nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
-        ck_assert_int_eq(nncf_compression_ctrl_get_statistics(r.ctrl, &s), NNCF_OK);
+        ck_assert_int_eq(nncf_compression_ctrl_get_statistics(r.ctrl, &s, NULL), NNCF_OK);
         ck_assert_double_gt(s.sparsity_target, 0.49);
         ck_assert_msg(fabs(s.sparsity - s.sparsity_target) < 0.03, "config %d: sparsity %g of %g",
             _i, s.sparsity, s.sparsity_target);
@@ -363,21 +363,22 @@ START_TEST(a_resumed_run_has_the_same_bits)
     initialize(&first);
     train(&first, at);
     size_t n = caller_tensors(&first, list, names, shapes);
-    ck_assert_msg(nncf_checkpoint_save(first.ctrl, path, list, n, NULL, 0, &err) == NNCF_OK, "%s",
-        err.message);
+    ck_assert_msg(
+        nncf_checkpoint_save(first.ctrl, path, list, n, NULL, &err) == NNCF_OK, "%s", err.message);
     drop_run(&first);
 
     make_run(&second, config, 999); /* other weights: everything must come from the file */
     n = caller_tensors(&second, list, names, shapes);
     nncf_checkpoint *c = NULL;
     ck_assert_msg(
-        nncf_checkpoint_open(second.context, path, &c, &err) == NNCF_OK, "%s", err.message);
+        nncf_checkpoint_open(second.context, path, NULL, &c, &err) == NNCF_OK, "%s", err.message);
     ck_assert_msg(nncf_checkpoint_read(c, list, n, &err) == NNCF_OK, "%s", err.message);
-    ck_assert_msg(nncf_checkpoint_restore(c, second.ctrl, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(
+        nncf_checkpoint_restore(c, second.ctrl, NULL, NULL, &err) == NNCF_OK, "%s", err.message);
     nncf_checkpoint_close(c);
     unlink(path);
     int32_t more = 1; /* ranges came with the snapshot */
-    ck_assert_int_eq(nncf_compression_ctrl_init_step(second.ctrl, &more), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(second.ctrl, &more, NULL), NNCF_OK);
     ck_assert_int_eq(more, 0);
     second.step = at;
     train(&second, STEPS);
@@ -389,8 +390,8 @@ START_TEST(a_resumed_run_has_the_same_bits)
             "%s differs", whole.arrays[i].name);
     ck_assert_mem_eq(whole.block[0].var, second.block[0].var, WIDTH * sizeof(float));
     nncf_statistics a = {NNCF_PARAMS(nncf_statistics)}, b = {NNCF_PARAMS(nncf_statistics)};
-    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(whole.ctrl, &a), NNCF_OK);
-    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(second.ctrl, &b), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(whole.ctrl, &a, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(second.ctrl, &b, NULL), NNCF_OK);
     ck_assert_mem_eq(&a, &b, sizeof a);
     double loss = evaluate(&whole), again = evaluate(&second);
     ck_assert(loss == again);

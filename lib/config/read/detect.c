@@ -186,8 +186,7 @@ static nncf_status read_dialect_key(nncf_config *config, uint32_t node, nncf_err
     config->release_node = node;
     if (config->setup.release == 0)
         return nncf__reader_fail(&r, NNCF_E_CONFIG, node, false,
-            "found %s; allowed: a release of NNCF with a JSON dialect, \"1.0\" to \"2.17\", or "
-            "\"seed\"",
+            "found %s; allowed: a release of NNCF with a JSON dialect, \"1.0\" to \"2.17\"",
             nncf__explain_value(&config->document, node, value));
     return NNCF_OK;
 }

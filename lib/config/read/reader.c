@@ -34,7 +34,8 @@ nncf_status nncf__reader_fail(
     (void)nncf__fail_at(&error, status, &place, path, "%s: %s", path, message);
     if (config->n_reported++ == 0)
         (void)nncf__result_copy(r->err, &error, sizeof(error));
-    config->report(config->report_user, &error);
+    if (!config->report_stopped)
+        config->report_stopped = config->report(config->user, &error) != 0;
     return status;
 }
 
@@ -45,7 +46,8 @@ bool nncf__config_continue_after_error(
     bool is_mistake = status == NNCF_E_CONFIG || status == NNCF_E_LIMIT;
     if (*first == NNCF_OK || (status != NNCF_OK && !is_mistake))
         *first = status;
-    return status == NNCF_OK || (is_mistake && config->report && config->n_reported < MOST);
+    return status == NNCF_OK ||
+        (is_mistake && config->report && !config->report_stopped && config->n_reported < MOST);
 }
 
 nncf_status nncf__reader_no_memory(const nncf__reader *r)

@@ -38,8 +38,6 @@ static int32_t read_digits(const char **text)
 
 int32_t nncf__config_release_of(const char *text)
 {
-    if (strcmp(text, "seed") == 0)
-        return NNCF__RELEASE_1_1;
     if (*text == 'v')
         text++;
     int32_t major = read_digits(&text), minor = -1, patch = 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The effective config, and its canonical `compression` part, as JSON. */
+#include "base/error.h"
 #include "base/text.h"
 #include "config/config.h"
 #include "config/internal.h"
@@ -206,7 +207,7 @@ static void put_setup(nncf__writer *w, const nncf_config *config)
     }
 }
 
-/* In the seed's dialect there is nothing but the algorithms. Elsewhere the same keys mean something
+/* In the dialect 1.1 there is nothing but the algorithms. Elsewhere the same keys mean something
  * else, so the dialect is part of the text. */
 void nncf__config_canonical(const nncf_config *config, nncf__text *text)
 {
@@ -238,10 +239,10 @@ void nncf__config_canonical(const nncf_config *config, nncf__text *text)
 }
 
 nncf_status nncf_config_dump(
-    const nncf_config *config, char *buffer, size_t capacity, size_t *needed)
+    const nncf_config *config, char *buffer, size_t capacity, size_t *needed, nncf_error *err)
 {
     if (!config)
-        return NNCF_E_ARG;
+        return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_config_dump: config is NULL");
     const nncf__document *d = &config->document;
     nncf__text text = nncf__text_into(buffer, capacity);
     nncf__writer w = {.text = &text, .pretty = true};
@@ -266,5 +267,5 @@ nncf_status nncf_config_dump(
     }
     nncf__put_close(&w, "}");
     nncf__put(&w, "\n");
-    return nncf__text_finish(&text, buffer, capacity, needed);
+    return nncf__text_finish(&text, buffer, capacity, needed, err);
 }

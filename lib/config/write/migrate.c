@@ -4,6 +4,7 @@
  * the later defaults do not change the meaning; what 2.17 has no words for becomes a comment.
  */
 #include "base/alloc.h"
+#include "base/error.h"
 #include "base/strings.h"
 #include "base/text.h"
 #include "config/canonical.h"
@@ -600,28 +601,30 @@ static void put_config(migration *m, nncf__text *text)
 /* The comments come first and are known last, so that the text is made twice: once for the comments
  * alone. */
 nncf_status nncf_config_migrate(
-    const nncf_config *config, char *buffer, size_t capacity, size_t *needed)
+    const nncf_config *config, char *buffer, size_t capacity, size_t *needed, nncf_error *err)
 {
     if (!config)
-        return NNCF_E_ARG;
+        return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_config_migrate: config is NULL");
     migration *m = nncf__calloc(config->context, 1, sizeof(*m));
     if (!m)
-        return NNCF_E_NOMEM;
+        return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for a text");
     m->config = config;
     m->dropped = nncf__text_into(NULL, 0);
     m->batch = nncf__config_batch_size(config);
     nncf__text notes = {.context = config->context}, counted = nncf__text_into(NULL, 0);
     m->notes = &notes;
     put_config(m, &counted);
-    nncf_status status = NNCF_E_NOMEM;
-    if (!m->failed && !notes.failed) {
+    nncf_status status = NNCF_OK;
+    if (m->failed || notes.failed) {
+        status = nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for a text");
+    } else {
         nncf__text text = nncf__text_into(buffer, capacity);
         nncf__text_printf(&text, "// NNCF %s, migrated to 2.17\n", config->dialect);
         nncf__text_append(&text, notes.data ? notes.data : "", notes.length);
         m->notes = &m->dropped;
         put_config(m, &text);
         text.failed |= m->failed;
-        status = nncf__text_finish(&text, buffer, capacity, needed);
+        status = nncf__text_finish(&text, buffer, capacity, needed, err);
     }
     nncf__text_free(&notes);
     nncf__free(config->context, m);

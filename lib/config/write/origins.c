@@ -248,16 +248,18 @@ static void add_setup(listing *l)
     add_setting(l, "(scopes without a match)", checks[config->setup.scope_check], 0, has_check);
 }
 
-nncf_status nncf_config_explain(
-    const nncf_config *config, int32_t form, char *buffer, size_t capacity, size_t *needed)
+nncf_status nncf_config_explain(const nncf_config *config, int32_t form, char *buffer,
+    size_t capacity, size_t *needed, nncf_error *err)
 {
-    if (!config || (form != NNCF_CONFIG_FORM_TEXT && form != NNCF_CONFIG_FORM_JSON))
-        return NNCF_E_ARG;
+    if (!config)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_config_explain: config is NULL");
+    nncf_status status = nncf__text_check_form(form, err);
+    if (status != NNCF_OK)
+        return status;
     const nncf__document *d = &config->document;
     nncf__text text = nncf__text_into(buffer, capacity);
-    listing l = {.config = config,
-        .w = {.text = &text, .pretty = true},
-        .json = form == NNCF_CONFIG_FORM_JSON};
+    listing l = {
+        .config = config, .w = {.text = &text, .pretty = true}, .json = form == NNCF_FORM_JSON};
     if (l.json)
         nncf__put_open(&l.w, "[");
     if (config->n_algorithms > 0)
@@ -275,5 +277,5 @@ nncf_status nncf_config_explain(
         nncf__put(&l.w, "\n");
     }
     nncf__text_append(&text, "", 0);
-    return nncf__text_finish(&text, buffer, capacity, needed);
+    return nncf__text_finish(&text, buffer, capacity, needed, err);
 }

@@ -29,8 +29,8 @@
 
 #include <nncf/base.h>
 #include <nncf/checkpoint.h>
-#include <nncf/compression.h>
 #include <nncf/context.h>
+#include <nncf/ctrl.h>
 #include <nncf/model.h>
 #include <nncf/tensor.h>
 
@@ -90,7 +90,7 @@ static const nncf__entry *find(
 /* Number the quantizers that "nncf.quantizer_names" lists, in the order of "nncf.quantizers". */
 static nncf_status number_quantizers(adoption *a, nncf_error *err)
 {
-    const char *text = nncf_checkpoint_text_get(a->c, "nncf.quantizer_names");
+    const char *text = nncf_checkpoint_get_text(a->c, "nncf.quantizer_names");
     const nncf__entry *states = nncf__checkpoint_find(a->c, "nncf.quantizers");
     if (!states || states->dtype != NNCF_I32 || states->ndim != 2 || states->shape[1] != 2)
         return nncf__fail(err, NNCF_E_FORMAT, "nncf.quantizers",

@@ -7,7 +7,7 @@
 
 #include <nncf/base.h>
 #include <nncf/checkpoint.h>
-#include <nncf/compression.h>
+#include <nncf/ctrl.h>
 
 /* Take over the masks, ranges and counters that both configs have. */
 nncf_status nncf__adopt(const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl,

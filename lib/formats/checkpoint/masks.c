@@ -46,7 +46,7 @@ int32_t nncf__find_sparsity(const nncf_checkpoint *checkpoint)
     } kinds[] = {{"\"algorithm\":\"rb_sparsity\"", NNCF__RB_SPARSITY},
         {"\"algorithm\":\"magnitude_sparsity\"", NNCF__MAGNITUDE_SPARSITY},
         {"\"algorithm\":\"const_sparsity\"", NNCF__CONST_SPARSITY}};
-    const char *config = nncf_checkpoint_text_get(checkpoint, "nncf.config");
+    const char *config = nncf_checkpoint_get_text(checkpoint, "nncf.config");
     for (size_t i = 0; config && i < sizeof kinds / sizeof *kinds; i++)
         if (strstr(config, kinds[i].words))
             return kinds[i].kind;
@@ -59,7 +59,7 @@ int32_t nncf__find_sparsity(const nncf_checkpoint *checkpoint)
  * arrays end alike, and logits of an earlier stage may have been carried along. */
 nncf_status nncf__masks_mark(nncf_checkpoint *c)
 {
-    const char *text = nncf_checkpoint_text_get(c, "nncf.mask_names");
+    const char *text = nncf_checkpoint_get_text(c, "nncf.mask_names");
     if (!text)
         return NNCF_OK;
     const size_t length = strlen(text);
@@ -135,7 +135,7 @@ static void join(
 /* "nncf.masks": an object of weights' names and masks' names. Anything else is ignored. */
 static nncf_status take_pairs(nncf__masks *m, const nncf_checkpoint *c)
 {
-    const char *text = nncf_checkpoint_text_get(c, "nncf.masks");
+    const char *text = nncf_checkpoint_get_text(c, "nncf.masks");
     if (!text)
         return NNCF_OK;
     const size_t length = strlen(text);

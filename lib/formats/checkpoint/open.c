@@ -15,19 +15,19 @@
 #include <unistd.h>
 
 static nncf_status open_source(
-    nncf_checkpoint *c, const nncf_checkpoint_open_params *p, nncf_error *err)
+    nncf_checkpoint *c, const char *path, const nncf_checkpoint_open_params *p, nncf_error *err)
 {
     static const char stream[] = "the stream";
     nncf__source source = {
-        .name = p->path ? p->path : stream, .fd = -1, .read = p->read, .user = p->user};
+        .name = path ? path : stream, .fd = -1, .read = p->read, .user = p->user};
     nncf_status status = NNCF_OK;
     source.size = p->size;
     if (!(c->path = nncf__strdup(c->context, source.name)))
         return nncf__fail(err, NNCF_E_NOMEM, source.name, "out of memory");
-    if (p->path && (status = nncf__file_open(p->path, &source.fd, &source.size, err)) != NNCF_OK)
+    if (path && (status = nncf__file_open(path, &source.fd, &source.size, err)) != NNCF_OK)
         return status;
     status = nncf__safetensors_load(c, &source, err);
-    if (p->path)
+    if (path)
         close(source.fd);
     if (status == NNCF_OK && nncf__masks_mark(c) != NNCF_OK)
         status = nncf__fail(err, NNCF_E_NOMEM, c->path, "out of memory");
@@ -35,19 +35,20 @@ static nncf_status open_source(
     return status;
 }
 
-nncf_status nncf_checkpoint_open_with(nncf_context *context,
+nncf_status nncf_checkpoint_open(nncf_context *context, const char *path,
     const nncf_checkpoint_open_params *params, nncf_checkpoint **checkpoint, nncf_error *err)
 {
     nncf_checkpoint_open_params p = {NNCF_PARAMS(nncf_checkpoint_open_params)};
-    if (!params || !checkpoint)
-        return nncf__fail(err, NNCF_E_ARG, NULL, "%s is NULL", !params ? "params" : "checkpoint");
-    nncf_status status =
-        nncf__params_copy(&p, sizeof p, params, "nncf_checkpoint_open_params", err);
+    nncf_status status = NNCF_OK;
+    if (!checkpoint)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_checkpoint_open: checkpoint is NULL");
+    if (params)
+        status = nncf__params_copy(&p, sizeof p, params, "nncf_checkpoint_open_params", err);
     if (status != NNCF_OK)
         return status;
-    if (!p.path == !p.read)
-        return nncf__fail(
-            err, NNCF_E_ARG, NULL, "nncf_checkpoint_open_params: give either path or read");
+    if (!path == !p.read)
+        return nncf__fail(err, NNCF_E_ARG, NULL,
+            "nncf_checkpoint_open: give either a path or nncf_checkpoint_open_params::read");
     const bool owns = !context;
     if (owns && (status = nncf__context_small(&context, err)) != NNCF_OK)
         return status;
@@ -55,25 +56,16 @@ nncf_status nncf_checkpoint_open_with(nncf_context *context,
     if (!c) {
         if (owns)
             nncf_context_destroy(context);
-        return nncf__fail(err, NNCF_E_NOMEM, p.path, "out of memory");
+        return nncf__fail(err, NNCF_E_NOMEM, path, "out of memory");
     }
     c->context = context;
     c->owns_context = owns;
-    status = open_source(c, &p, err);
+    status = open_source(c, path, &p, err);
     if (status != NNCF_OK)
         nncf_checkpoint_close(c);
     else
         *checkpoint = c;
     return status;
-}
-
-nncf_status nncf_checkpoint_open(
-    nncf_context *context, const char *path, nncf_checkpoint **checkpoint, nncf_error *err)
-{
-    nncf_checkpoint_open_params p = {NNCF_PARAMS(nncf_checkpoint_open_params), .path = path};
-    if (!path)
-        return nncf__fail(err, NNCF_E_ARG, NULL, "path is NULL");
-    return nncf_checkpoint_open_with(context, &p, checkpoint, err);
 }
 
 void nncf_checkpoint_close(nncf_checkpoint *c)

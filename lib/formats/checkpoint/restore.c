@@ -24,8 +24,8 @@
 
 #include <nncf/base.h>
 #include <nncf/checkpoint.h>
-#include <nncf/compression.h>
 #include <nncf/context.h>
+#include <nncf/ctrl.h>
 #include <nncf/tensor.h>
 
 #include <string.h>
@@ -33,7 +33,7 @@
 static nncf_status read_counters(const nncf_checkpoint *c, nncf__saved *v, nncf_error *err)
 {
     for (int i = 0; i < NNCF__N_COUNTERS; i++) {
-        const char *text = nncf_checkpoint_text_get(c, nncf__counter_names[i]);
+        const char *text = nncf_checkpoint_get_text(c, nncf__counter_names[i]);
         if (!text && i >= NNCF__SCHEDULE_STEP) {
             v->counters[i] = 0;
             continue;
@@ -199,8 +199,8 @@ static nncf_status refuse_config(const nncf_checkpoint *c, const nncf_compressio
 static nncf_status compare_configs(const nncf_checkpoint *c, const nncf_compression_ctrl *ctrl,
     bool accept, size_t *differences, nncf_error *err)
 {
-    const char *config = nncf_checkpoint_text_get(c, "nncf.config");
-    const char *digest = nncf_checkpoint_text_get(c, "nncf.config_sha256");
+    const char *config = nncf_checkpoint_get_text(c, "nncf.config");
+    const char *digest = nncf_checkpoint_get_text(c, "nncf.config_sha256");
     char computed[NNCF__DIGEST_TEXT];
     if (!config)
         return nncf__fail(err, NNCF_E_NOTFOUND, "nncf.config",
@@ -222,8 +222,9 @@ static nncf_status compare_configs(const nncf_checkpoint *c, const nncf_compress
     return status;
 }
 
-nncf_status nncf_checkpoint_restore_with(const nncf_checkpoint *checkpoint,
-    nncf_compression_ctrl *ctrl, const nncf_checkpoint_restore_params *params, nncf_error *err)
+nncf_status nncf_checkpoint_restore(const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl,
+    const nncf_checkpoint_restore_params *params, nncf_checkpoint_restore_report *report,
+    nncf_error *err)
 {
     nncf_checkpoint_restore_params p = {NNCF_PARAMS(nncf_checkpoint_restore_params)};
     nncf_status status = NNCF_OK;
@@ -233,26 +234,20 @@ nncf_status nncf_checkpoint_restore_with(const nncf_checkpoint *checkpoint,
         (status = nncf__params_copy(&p, sizeof p, params, "nncf_checkpoint_restore_params", err)) !=
             NNCF_OK)
         return status;
-    if (p.accept_config < 0 || p.accept_config > 1 || p.padding != 0)
+    if (p.accept_config < 0 || p.accept_config > 1 || p.reserved != 0)
         return nncf__fail(
             err, NNCF_E_ARG, NULL, "nncf_checkpoint_restore_params: accept_config must be 0 or 1");
     if (!ctrl->model)
         return nncf__fail(err, NNCF_E_STATE, NULL, "the controller's model is gone");
     nncf_checkpoint_restore_report r = {NNCF_PARAMS(nncf_checkpoint_restore_report)};
-    if (p.report &&
-        (status = nncf__params_copy(
-             &r, sizeof r, p.report, "nncf_checkpoint_restore_report", err)) != NNCF_OK)
+    if (report &&
+        (status = nncf__params_copy(&r, sizeof r, report, "nncf_checkpoint_restore_report", err)) !=
+            NNCF_OK)
         return status;
     r = (nncf_checkpoint_restore_report){NNCF_PARAMS(nncf_checkpoint_restore_report)};
     size_t differences = 0;
     status = compare_configs(checkpoint, ctrl, p.accept_config != 0, &differences, err);
     if (status == NNCF_OK)
         status = (differences ? restore_other : restore_same)(checkpoint, ctrl, &r, err);
-    return status == NNCF_OK && p.report ? nncf__result_copy(p.report, &r, sizeof r) : status;
-}
-
-nncf_status nncf_checkpoint_restore(
-    const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl, nncf_error *err)
-{
-    return nncf_checkpoint_restore_with(checkpoint, ctrl, NULL, err);
+    return status == NNCF_OK && report ? nncf__result_copy(report, &r, sizeof r) : status;
 }

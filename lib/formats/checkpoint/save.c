@@ -27,8 +27,8 @@
 
 #include <nncf/base.h>
 #include <nncf/checkpoint.h>
-#include <nncf/compression.h>
 #include <nncf/context.h>
+#include <nncf/ctrl.h>
 #include <nncf/model.h>
 #include <nncf/tensor.h>
 
@@ -37,9 +37,23 @@
 
 /* One job: all tensors of the file, the caller's first, then the controller's, then those carried
  * over. */
+/* What nncf_checkpoint_save() was given. */
+typedef struct request {
+    const nncf_compression_ctrl *ctrl;
+    const char *path;
+    const nncf_checkpoint_tensor *tensors;
+    size_t n_tensors;
+    const nncf_checkpoint_text *texts;
+    size_t n_texts;
+    const nncf_checkpoint *carry;
+    int32_t (*write)(void *user, const void *data, size_t size);
+    void *user;
+    int32_t keep_previous;
+} request;
+
 typedef struct writer {
     nncf_context *context;
-    const nncf_checkpoint_save_params *p;
+    const request *p;
     nncf__entry *items;
     size_t n_items;
     size_t *order;
@@ -205,7 +219,7 @@ static const nncf_checkpoint_tensor *find_data(
  * like the scopes. */
 static void put_masks(writer *w)
 {
-    const nncf_checkpoint_save_params *p = w->p;
+    const request *p = w->p;
     nncf__text pairs = {.context = w->context}, name = {.context = w->context};
     size_t *by_data = nncf__calloc(w->context, p->n_tensors, sizeof *by_data);
     if (by_data)
@@ -240,7 +254,7 @@ static void put_masks(writer *w)
 
 static void put_metadata(writer *w)
 {
-    const nncf_checkpoint_save_params *p = w->p;
+    const request *p = w->p;
     nncf__text *h = &w->header;
     nncf__text_append(h, NNCF__CHECKSUM_PREFIX "00000000\"", NNCF__CHECKSUM_AT + NNCF__HEX + 1);
     nncf__text_printf(h, ",\"nncf.format\":\"%d\",\"nncf.library\":\"%s\",\"nncf.crc32c\":\"",
@@ -308,7 +322,7 @@ static nncf_status finish_header(writer *w, nncf_error *err)
 
 static nncf_status write_out(const writer *w, nncf_error *err)
 {
-    const nncf_checkpoint_save_params *p = w->p;
+    const request *p = w->p;
     if (p->path)
         return (p->keep_previous ? nncf__file_replace_keeping : nncf__file_replace)(
             w->context, p->path, w->segments, 1 + w->n_items, err);
@@ -321,7 +335,7 @@ static nncf_status write_out(const writer *w, nncf_error *err)
 
 static nncf_status compose_and_write(writer *w, const nncf__state *state, nncf_error *err)
 {
-    const nncf_checkpoint_save_params *p = w->p;
+    const request *p = w->p;
     const size_t most = p->n_tensors + state->n_tensors + (p->carry ? p->carry->n_entries : 0);
     w->items = nncf__calloc(w->context, most + 1, sizeof *w->items);
     w->order = nncf__calloc(w->context, most + 1, sizeof *w->order);
@@ -348,16 +362,16 @@ static nncf_status compose_and_write(writer *w, const nncf__state *state, nncf_e
     return write_out(w, err);
 }
 
-static nncf_status check_params(const nncf_checkpoint_save_params *p, nncf_error *err)
+static nncf_status check_params(const request *p, nncf_error *err)
 {
     if (!p->path == !p->write)
-        return nncf__fail(err, NNCF_E_ARG, "path", "give either path or write");
+        return nncf__fail(
+            err, NNCF_E_ARG, "path", "give either a path or nncf_checkpoint_save_params::write");
     if (p->path && !*p->path)
         return nncf__fail(err, NNCF_E_ARG, "path", "path is empty");
-    if (p->keep_previous < 0 || p->keep_previous > 1 || (p->keep_previous && !p->path) ||
-        p->padding != 0)
-        return nncf__fail(err, NNCF_E_ARG, "keep_previous",
-            "keep_previous must be 0, or 1 with a path; padding 0");
+    if (p->keep_previous < 0 || p->keep_previous > 1 || (p->keep_previous && !p->path))
+        return nncf__fail(
+            err, NNCF_E_ARG, "keep_previous", "keep_previous must be 0, or 1 with a path");
     if ((!p->tensors && p->n_tensors > 0) || (!p->texts && p->n_texts > 0))
         return nncf__fail(err, NNCF_E_ARG, NULL, "%s is NULL",
             !p->tensors && p->n_tensors > 0 ? "tensors" : "texts");
@@ -366,14 +380,31 @@ static nncf_status check_params(const nncf_checkpoint_save_params *p, nncf_error
     return NNCF_OK;
 }
 
-nncf_status nncf_checkpoint_save_with(const nncf_checkpoint_save_params *params, nncf_error *err)
+nncf_status nncf_checkpoint_save(const nncf_compression_ctrl *ctrl, const char *path,
+    const nncf_checkpoint_tensor *tensors, size_t n_tensors,
+    const nncf_checkpoint_save_params *params, nncf_error *err)
 {
-    nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params)};
-    if (!params)
-        return nncf__fail(err, NNCF_E_ARG, NULL, "params is NULL");
-    nncf_status status =
-        nncf__params_copy(&p, sizeof p, params, "nncf_checkpoint_save_params", err);
-    if (status != NNCF_OK || (status = check_params(&p, err)) != NNCF_OK)
+    nncf_checkpoint_save_params given = {NNCF_PARAMS(nncf_checkpoint_save_params)};
+    nncf_status status = NNCF_OK;
+    if (params)
+        status =
+            nncf__params_copy(&given, sizeof given, params, "nncf_checkpoint_save_params", err);
+    if (status != NNCF_OK)
+        return status;
+    if (given.reserved != 0)
+        return nncf__fail(
+            err, NNCF_E_ARG, "reserved", "nncf_checkpoint_save_params: reserved must be 0");
+    const request p = {.ctrl = ctrl,
+        .path = path,
+        .tensors = tensors,
+        .n_tensors = n_tensors,
+        .texts = given.texts,
+        .n_texts = given.n_texts,
+        .carry = given.carry,
+        .write = given.write,
+        .user = given.user,
+        .keep_previous = given.keep_previous};
+    if ((status = check_params(&p, err)) != NNCF_OK)
         return status;
     nncf__state state = {0};
     nncf_context *own = NULL;
@@ -393,16 +424,4 @@ nncf_status nncf_checkpoint_save_with(const nncf_checkpoint_save_params *params,
     nncf__state_free(&state);
     nncf_context_destroy(own);
     return status;
-}
-
-nncf_status nncf_checkpoint_save(const nncf_compression_ctrl *ctrl, const char *path,
-    const nncf_checkpoint_tensor *tensors, size_t n_tensors, const nncf_checkpoint_text *texts,
-    size_t n_texts, nncf_error *err)
-{
-    nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params), .ctrl = ctrl,
-        .path = path, .tensors = tensors, .n_tensors = n_tensors, .texts = texts,
-        .n_texts = n_texts};
-    if (!path)
-        return nncf__fail(err, NNCF_E_ARG, "path", "path is NULL or empty");
-    return nncf_checkpoint_save_with(&p, err);
 }

@@ -16,7 +16,7 @@
 
 #include <nncf/base.h>
 #include <nncf/checkpoint.h>
-#include <nncf/compression.h>
+#include <nncf/ctrl.h>
 #include <nncf/model.h>
 #include <nncf/tensor.h>
 

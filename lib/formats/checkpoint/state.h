@@ -8,8 +8,8 @@
 
 #include <nncf/base.h>
 #include <nncf/checkpoint.h>
-#include <nncf/compression.h>
 #include <nncf/context.h>
+#include <nncf/ctrl.h>
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which tensors of a snapshot neither a caller nor a controller knows. */
 #include "base/alloc.h"
+#include "base/error.h"
 #include "controller/ctrl.h"
 #include "formats/checkpoint/state.h"
 #include "formats/safetensors/names.h"
@@ -8,8 +9,8 @@
 
 #include <nncf/base.h>
 #include <nncf/checkpoint.h>
-#include <nncf/compression.h>
 #include <nncf/context.h>
+#include <nncf/ctrl.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -60,17 +61,21 @@ static nncf_status sort_known(
     return NNCF_OK;
 }
 
-nncf_status nncf_checkpoint_unknown(const nncf_checkpoint *checkpoint,
+nncf_status nncf_checkpoint_get_unknown_names(const nncf_checkpoint *checkpoint,
     const nncf_compression_ctrl *ctrl, const nncf_checkpoint_tensor *tensors, size_t n_tensors,
-    const char **names, size_t capacity, size_t *count)
+    const char **names, size_t capacity, size_t *count, nncf_error *err)
 {
     nncf__state state = {0};
     known given = {0}, own = {0};
     size_t found = 0;
     if (!checkpoint || !count || (!tensors && n_tensors > 0) || (!names && capacity > 0))
-        return NNCF_E_ARG;
+        return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_checkpoint_get_unknown_names: %s is NULL",
+            !checkpoint                  ? "checkpoint"
+                : !count                 ? "count"
+                : !names && capacity > 0 ? "names"
+                                         : "tensors");
     if (ctrl && !ctrl->model)
-        return NNCF_E_STATE;
+        return nncf__fail(err, NNCF_E_STATE, NULL, "the controller's model is gone");
     nncf_status status = ctrl ? nncf__state_make(ctrl, &state) : NNCF_OK;
     if (status == NNCF_OK)
         status = sort_known(checkpoint->context, &given, tensors, n_tensors);
@@ -87,7 +92,8 @@ nncf_status nncf_checkpoint_unknown(const nncf_checkpoint *checkpoint,
     nncf__free(checkpoint->context, given.by_name);
     nncf__free(checkpoint->context, own.by_name);
     nncf__state_free(&state);
-    if (status == NNCF_OK)
-        *count = found;
-    return status;
+    if (status != NNCF_OK)
+        return nncf__fail(err, status, NULL, "no memory for a list of names");
+    *count = found;
+    return NNCF_OK;
 }

@@ -80,7 +80,8 @@ typedef struct loading {
     const nncf_checkpoint *c;
     const nncf_checkpoint_tensor *tensors;
     size_t n_tensors;
-    nncf_weights_report report;
+    nncf_checkpoint_load_params params;
+    nncf_checkpoint_load_report report;
     /* [n_tensors] */
     nncf_checkpoint_match *matches;
     /* [n_tensors] */
@@ -125,7 +126,7 @@ static int32_t match(loading *l, size_t i)
 
 static void count_matches(loading *l)
 {
-    nncf_weights_report *r = &l->report;
+    nncf_checkpoint_load_report *r = &l->report;
     for (size_t i = 0; i < l->n_tensors; i++) {
         const int32_t state = l->matches[i].state = match(l, i);
         r->loaded += state == NNCF_MATCH_LOADED;
@@ -150,7 +151,7 @@ static void take(loading *l, size_t i)
     }
     copy(e, t);
     const nncf__entry *mask = l->masks.of[e - l->c->entries];
-    if (mask && l->report.masks == NNCF_MASKS_LEAVE) {
+    if (mask && l->params.masks == NNCF_MASKS_LEAVE) {
         l->report.masks_left++;
     } else if (mask) {
         const size_t n = (size_t)(e->end - e->begin) * 8 / e->bits;
@@ -168,7 +169,7 @@ static bool ends_with(const char *name, const char *end)
 
 static nncf_status load(loading *l, nncf_error *err)
 {
-    nncf_weights_report *r = &l->report;
+    nncf_checkpoint_load_report *r = &l->report;
     const char *path = l->c->path;
     count_matches(l);
     if (r->loaded == 0 && l->n_tensors > 0)
@@ -188,8 +189,8 @@ static nncf_status load(loading *l, nncf_error *err)
     /* PyTorch counts batches beside each batch norm; nothing here has a use for it */
     for (size_t i = 0; i < l->c->n_entries; i++)
         if (!l->used[i] && !ends_with(l->c->entries[i].name, ".num_batches_tracked")) {
-            if (r->unexpected < r->capacity)
-                r->unexpected_names[r->unexpected] = l->c->entries[i].name;
+            if (r->unexpected < l->params.capacity)
+                l->params.unexpected_names[r->unexpected] = l->c->entries[i].name;
             r->unexpected++;
         }
     return NNCF_OK;
@@ -220,32 +221,41 @@ static void release(loading *l)
     nncf__lookup_free(&l->lookup);
 }
 
-/* The inputs of a report, the rest zero. */
-static nncf_status take_report(
-    nncf_weights_report *r, const nncf_weights_report *report, nncf_error *err)
+static nncf_status take_params(nncf_checkpoint_load_params *p,
+    const nncf_checkpoint_load_params *params, const nncf_checkpoint_load_report *report,
+    nncf_error *err)
 {
-    nncf_weights_report given = {NNCF_PARAMS(nncf_weights_report)};
-    nncf_status status = report
-        ? nncf__params_copy(&given, sizeof given, report, "nncf_weights_report", err)
-        : NNCF_OK;
-    if (status == NNCF_OK && given.masks != NNCF_MASKS_APPLY && given.masks != NNCF_MASKS_LEAVE)
-        status = nncf__fail(
-            err, NNCF_E_ARG, NULL, "nncf_weights_report: masks is none of NNCF_MASKS_...");
-    *r = (nncf_weights_report){NNCF_PARAMS(nncf_weights_report),
-        .unexpected_names = given.unexpected_names,
-        .capacity = given.unexpected_names ? given.capacity : 0, .masks = given.masks};
+    nncf_checkpoint_load_report unused;
+    nncf_status status = NNCF_OK;
+    *p = (nncf_checkpoint_load_params){NNCF_PARAMS(nncf_checkpoint_load_params)};
+    if (params)
+        status = nncf__params_copy(p, sizeof *p, params, "nncf_checkpoint_load_params", err);
+    if (status == NNCF_OK && report) /* a size that makes no sense is refused before anything */
+        status =
+            nncf__params_copy(&unused, sizeof unused, report, "nncf_checkpoint_load_report", err);
+    if (status == NNCF_OK &&
+        ((p->masks != NNCF_MASKS_APPLY && p->masks != NNCF_MASKS_LEAVE) || p->reserved != 0))
+        return nncf__fail(err, NNCF_E_ARG, NULL,
+            "nncf_checkpoint_load_params: masks is none of NNCF_MASKS_..., or reserved not 0");
+    if (status == NNCF_OK && !p->unexpected_names && p->capacity > 0)
+        return nncf__fail(err, NNCF_E_ARG, NULL,
+            "nncf_checkpoint_load_params: unexpected_names is NULL, and capacity is not 0");
     return status;
 }
 
 nncf_status nncf_checkpoint_load_weights(const nncf_checkpoint *checkpoint,
-    const nncf_checkpoint_tensor *tensors, size_t n_tensors, nncf_checkpoint_match *matches,
-    nncf_weights_report *report, nncf_error *err)
+    const nncf_checkpoint_tensor *tensors, size_t n_tensors,
+    const nncf_checkpoint_load_params *params, nncf_checkpoint_match *matches,
+    nncf_checkpoint_load_report *report, nncf_error *err)
 {
     if (!checkpoint || (!tensors && n_tensors > 0))
         return nncf__fail(
             err, NNCF_E_ARG, NULL, "%s is NULL", !checkpoint ? "checkpoint" : "tensors");
-    loading l = {.c = checkpoint, .tensors = tensors, .n_tensors = n_tensors};
-    nncf_status status = take_report(&l.report, report, err);
+    loading l = {.c = checkpoint,
+        .tensors = tensors,
+        .n_tensors = n_tensors,
+        .report = {NNCF_PARAMS(nncf_checkpoint_load_report)}};
+    nncf_status status = take_params(&l.params, params, report, err);
     for (size_t i = 0; status == NNCF_OK && i < n_tensors; i++)
         status = nncf__tensor_check(&tensors[i], i, err);
     if (status != NNCF_OK)

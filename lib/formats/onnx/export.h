@@ -2,7 +2,7 @@
 /*
  * ONNX export: the registered graph as messages of the published onnx.proto, made in an arena, then
  * packed straight into the file. Internal to this folder; the rest of the world calls
- * include/nncf/export.h.
+ * include/nncf/onnx.h.
  *
  * protobuf-c's types are used as generated (package nncf.onnx, so that every symbol has the
  * library's prefix). Packing hands out each `bytes` field by its pointer; for a weight that pointer
@@ -15,10 +15,10 @@
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>
-#include <nncf/compression.h>
 #include <nncf/context.h>
-#include <nncf/export.h>
+#include <nncf/ctrl.h>
 #include <nncf/model.h>
+#include <nncf/onnx.h>
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nncf_export_onnx(): its parameters, what surrounds the graph, and the limits of the
+/* nncf_onnx_export(): its parameters, what surrounds the graph, and the limits of the
  * format. */
 #include "base/alloc.h"
 #include "base/error.h"
@@ -13,8 +13,8 @@
 
 #include <nncf/base.h>
 #include <nncf/checkpoint.h>
-#include <nncf/compression.h>
-#include <nncf/export.h>
+#include <nncf/ctrl.h>
+#include <nncf/onnx.h>
 #include <nncf/tensor.h>
 
 #include <math.h>
@@ -284,17 +284,17 @@ static nncf_status export_model(nncf__onnx_builder *b, const char *path)
     return nncf__onnx_write(b, path, &model);
 }
 
-nncf_status nncf_export_onnx(const nncf_compression_ctrl *ctrl, const char *path,
+nncf_status nncf_onnx_export(const nncf_compression_ctrl *ctrl, const char *path,
     const nncf_onnx_params *params, nncf_error *err)
 {
     nncf__onnx_builder b = {.ctrl = ctrl, .err = err};
     if (!ctrl || (path && !*path))
-        return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_export_onnx: %s",
+        return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_onnx_export: %s",
             !ctrl ? "ctrl is NULL" : "path is empty");
     nncf_status status = take_params(params, &b.params, err);
     if (status == NNCF_OK && !path == !b.params.write)
         status = nncf__fail(
-            err, NNCF_E_ARG, "path", "nncf_export_onnx: give either path or params->write");
+            err, NNCF_E_ARG, "path", "nncf_onnx_export: give either path or params->write");
     if (status == NNCF_OK)
         status = check_state(ctrl, err);
     if (status != NNCF_OK)

@@ -15,8 +15,8 @@
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>
-#include <nncf/export.h>
 #include <nncf/model.h>
+#include <nncf/onnx.h>
 
 #include <math.h>
 #include <string.h>

@@ -16,8 +16,8 @@
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>
-#include <nncf/export.h>
 #include <nncf/model.h>
+#include <nncf/onnx.h>
 
 #include <errno.h>
 #include <math.h>

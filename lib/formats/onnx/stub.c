@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nncf_export_onnx() of a library that was built without ONNX: the function exists and returns an
+/* nncf_onnx_export() of a library that was built without ONNX: the function exists and returns an
  * error.
  */
 #include "base/error.h"
 
 #include <nncf/base.h>
-#include <nncf/compression.h>
-#include <nncf/export.h>
+#include <nncf/ctrl.h>
+#include <nncf/onnx.h>
 
-nncf_status nncf_export_onnx(const nncf_compression_ctrl *ctrl, const char *path,
+nncf_status nncf_onnx_export(const nncf_compression_ctrl *ctrl, const char *path,
     const nncf_onnx_params *params, nncf_error *err)
 {
     (void)ctrl;

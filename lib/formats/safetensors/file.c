@@ -336,34 +336,45 @@ nncf_status nncf__file_open(const char *path, int *fd, uint64_t *size, nncf_erro
     return NNCF_OK;
 }
 
-/* As read(2), but with the callback's failure as errno 0. */
-static int64_t read_some(const nncf__source *source, void *data, size_t size)
+/* Up to `size` bytes, at least one. */
+static nncf_status read_some(
+    const nncf__source *source, void *data, size_t size, size_t *n, nncf_error *err)
 {
+    const char *name = source->name;
     size = size < write_limit ? size : write_limit;
-    if (!source->read)
-        return read(source->fd, data, size);
-    errno = 0;
-    return source->read(source->user, data, size);
+    *n = 0;
+    if (source->read) {
+        if (source->read(source->user, data, size, n) != 0)
+            return nncf__fail(
+                err, NNCF_E_CALLBACK, name, "%s: the read callback %s", name, "reported a failure");
+        if (*n > size)
+            return nncf__fail(err, NNCF_E_CALLBACK, name, "%s: the read callback %s", name,
+                "returned more bytes than were asked for");
+    } else {
+        ssize_t count;
+        do
+            count = read(source->fd, data, size);
+        while (count < 0 && errno == EINTR);
+        if (count < 0)
+            return nncf__fail_errno(err, errno, name, "cannot read \"%s\"", name);
+        *n = (size_t)count;
+    }
+    if (*n > 0)
+        return NNCF_OK;
+    return nncf__fail(
+        err, NNCF_E_FORMAT, name, "\"%s\" ended before its announced size was read", name);
 }
 
 nncf_status nncf__source_read(const nncf__source *source, void *data, size_t size, nncf_error *err)
 {
-    const char *name = source->name;
     char *p = data;
     while (size > 0) {
-        int64_t n = read_some(source, p, size);
-        if (n < 0 && !source->read && errno == EINTR)
-            continue;
-        if (source->read && (n < 0 || (uint64_t)n > size))
-            return nncf__fail(err, NNCF_E_CALLBACK, name, "%s: the read callback %s", name,
-                n < 0 ? "reported a failure" : "returned more bytes than were asked for");
-        if (n < 0)
-            return nncf__fail_errno(err, errno, name, "cannot read \"%s\"", name);
-        if (n == 0)
-            return nncf__fail(
-                err, NNCF_E_FORMAT, name, "\"%s\" ended before its announced size was read", name);
+        size_t n;
+        nncf_status status = read_some(source, p, size, &n, err);
+        if (status != NNCF_OK)
+            return status;
         p += n;
-        size -= (size_t)n;
+        size -= n;
     }
     return NNCF_OK;
 }

@@ -41,7 +41,7 @@ typedef struct nncf__source {
     const char *name;
     int fd;
     /* NULL: fd */
-    int64_t (*read)(void *user, void *data, size_t size);
+    int32_t (*read)(void *user, void *data, size_t size, size_t *n_read);
     void *user;
     /* bytes that are there */
     uint64_t size;

@@ -164,7 +164,7 @@ static nncf_status check_own_header(
         *own = *own || strncmp(c->texts[i].key, "nncf.", 5) == 0;
     if (!*own)
         return NNCF_OK;
-    const char *format = nncf_checkpoint_text_get(c, "nncf.format");
+    const char *format = nncf_checkpoint_get_text(c, "nncf.format");
     int64_t version;
     if (!format || !nncf__parse_int64(format, &version) || version < 1)
         return damaged(c, "nncf.format", "the format version is missing", err);
@@ -181,7 +181,7 @@ static nncf_status check_own_header(
 
 static nncf_status check_own_data(const nncf_checkpoint *c, nncf_error *err)
 {
-    const char *sums = nncf_checkpoint_text_get(c, "nncf.crc32c");
+    const char *sums = nncf_checkpoint_get_text(c, "nncf.crc32c");
     if (!sums || strlen(sums) / NNCF__HEX != c->n_entries || strlen(sums) % NNCF__HEX != 0)
         return damaged(c, "nncf.crc32c", "the tensors' checksums are missing", err);
     for (size_t i = 0; i < c->n_entries; i++) {

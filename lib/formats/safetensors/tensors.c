@@ -18,12 +18,12 @@
 
 #include <string.h>
 
-size_t nncf_checkpoint_count(const nncf_checkpoint *checkpoint)
+size_t nncf_checkpoint_get_tensor_count(const nncf_checkpoint *checkpoint)
 {
     return checkpoint ? checkpoint->n_entries : 0;
 }
 
-const char *nncf_checkpoint_name(const nncf_checkpoint *checkpoint, size_t index)
+const char *nncf_checkpoint_get_tensor_name(const nncf_checkpoint *checkpoint, size_t index)
 {
     return checkpoint && index < checkpoint->n_entries ? checkpoint->entries[index].name : NULL;
 }
@@ -51,18 +51,26 @@ const nncf__entry *nncf__checkpoint_find(const nncf_checkpoint *checkpoint, cons
     return nncf__entry_find(checkpoint->entries, checkpoint->by_name, checkpoint->n_entries, name);
 }
 
-nncf_status nncf_checkpoint_get(
-    const nncf_checkpoint *checkpoint, const char *name, nncf_tensor *tensor)
+nncf_status nncf_checkpoint_get_tensor(
+    const nncf_checkpoint *checkpoint, const char *name, nncf_tensor *tensor, nncf_error *err)
 {
     if (!checkpoint || !name || !tensor)
-        return NNCF_E_ARG;
+        return nncf__fail(err, NNCF_E_ARG, NULL, "%s is NULL",
+            !checkpoint ? "checkpoint"
+                : !name ? "name"
+                        : "tensor");
     const nncf__entry *e = nncf__checkpoint_find(checkpoint, name);
     if (!e)
-        return NNCF_E_NOTFOUND;
+        return nncf__fail(
+            err, NNCF_E_NOTFOUND, name, "%s has no tensor %.200s", checkpoint->path, name);
     if (e->dtype < 0)
-        return NNCF_E_DTYPE;
+        return nncf__fail(err, NNCF_E_DTYPE, name,
+            "%s: the tensor %.200s is of an element type that nncf_tensor does not have",
+            checkpoint->path, name);
     if (e->ndim > NNCF_MAX_NDIM)
-        return NNCF_E_LIMIT;
+        return nncf__fail(err, NNCF_E_LIMIT, name,
+            "%s: the tensor %.200s has %u dimensions; nncf_tensor has %d", checkpoint->path, name,
+            (unsigned)e->ndim, NNCF_MAX_NDIM);
     *tensor = (nncf_tensor){.data = (void *)(uintptr_t)e->data,
         .dtype = e->dtype,
         .ndim = (int32_t)e->ndim,
@@ -70,7 +78,7 @@ nncf_status nncf_checkpoint_get(
     return NNCF_OK;
 }
 
-const char *nncf_checkpoint_text_get(const nncf_checkpoint *checkpoint, const char *key)
+const char *nncf_checkpoint_get_text(const nncf_checkpoint *checkpoint, const char *key)
 {
     size_t low = 0, high = checkpoint && key ? checkpoint->n_texts : 0;
     while (low < high) {

@@ -23,8 +23,8 @@
 
 #include <nncf/base.h>
 #include <nncf/checkpoint.h>
-#include <nncf/compression.h>
 #include <nncf/context.h>
+#include <nncf/ctrl.h>
 #include <nncf/model.h>
 #include <nncf/strip.h>
 #include <nncf/tensor.h>
@@ -239,7 +239,7 @@ static nncf_status put_weight(list *l, nncf_layer *layer, double *factor,
             status = put_scales(l, &w, &bytes, err);
         report->weights += (int64_t)w.count;
         report->zeros += (int64_t)w.zeros;
-        report->bytes_weights += (int64_t)bytes;
+        report->bytes_weights += bytes;
         nncf__text_printf(&l->layers, ",\"weight_shape\":[");
         for (int32_t i = 0; i < layer->weight_ndim; i++)
             nncf__text_printf(
@@ -408,8 +408,10 @@ static nncf_status save_list(list *l, const char *path, const nncf_strip_params 
     texts[1] = (nncf_checkpoint_text){"strip.layers", l->layers.data};
     for (size_t i = 0; i < p->n_texts; i++)
         texts[2 + i] = p->texts[i];
-    nncf_status status =
-        nncf_checkpoint_save(NULL, path, l->tensors, l->count, texts, p->n_texts + 2, err);
+    nncf_status status = nncf_checkpoint_save(NULL, path, l->tensors, l->count,
+        &(nncf_checkpoint_save_params){
+            NNCF_PARAMS(nncf_checkpoint_save_params), .texts = texts, .n_texts = p->n_texts + 2},
+        err);
     nncf__free(l->context, texts);
     return status;
 }
@@ -446,11 +448,11 @@ static nncf_status strip(list *l, const nncf_compression_ctrl *ctrl, const char 
         status = nncf__fail(err, NNCF_E_NOMEM, path, "out of memory");
     if (status == NNCF_OK && (status = save_list(l, path, p, err)) == NNCF_OK &&
         stat(path, &file) == 0)
-        report->bytes_file = (int64_t)file.st_size;
+        report->bytes_file = (uint64_t)file.st_size;
     return status;
 }
 
-nncf_status nncf_strip_save(nncf_compression_ctrl *ctrl, const char *path,
+nncf_status nncf_strip_save(const nncf_compression_ctrl *ctrl, const char *path,
     const nncf_strip_params *params, nncf_strip_report *report, nncf_error *err)
 {
     nncf_strip_params p = {NNCF_PARAMS(nncf_strip_params)};
@@ -458,9 +460,14 @@ nncf_status nncf_strip_save(nncf_compression_ctrl *ctrl, const char *path,
     nncf_status status = NNCF_OK;
     if (!ctrl || !path)
         return nncf__fail(err, NNCF_E_ARG, NULL, "%s is NULL", !ctrl ? "ctrl" : "path");
-    if (params &&
-        (status = nncf__params_copy(&p, sizeof p, params, "nncf_strip_params", err)) != NNCF_OK)
+    if (params)
+        status = nncf__params_copy(&p, sizeof p, params, "nncf_strip_params", err);
+    if (status == NNCF_OK &&
+        report) /* a struct_size that makes no sense: before a file is written */
+        status = nncf__params_copy(&r, sizeof r, report, "nncf_strip_report", err);
+    if (status != NNCF_OK)
         return status;
+    r = (nncf_strip_report){NNCF_PARAMS(nncf_strip_report)};
     if (p.fold_batch_norm < 0 || p.fold_batch_norm > 1 || p.sparse < 0 || p.sparse > 1 ||
         (!p.texts && p.n_texts > 0))
         return nncf__fail(err, NNCF_E_ARG, NULL,
@@ -479,6 +486,6 @@ nncf_status nncf_strip_save(nncf_compression_ctrl *ctrl, const char *path,
     free_list(&l);
     if (status != NNCF_OK)
         return status;
-    r.bytes_float = float_bytes(ctrl->model);
+    r.bytes_float = (uint64_t)float_bytes(ctrl->model);
     return report ? nncf__result_copy(report, &r, sizeof r) : NNCF_OK;
 }

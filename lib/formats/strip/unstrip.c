@@ -223,7 +223,7 @@ static nncf_status take_record(nncf__packed *packed, const nncf_checkpoint *c, c
 
 nncf_status nncf__packed_find(nncf__packed **packed, const nncf_checkpoint *c, nncf_error *err)
 {
-    const char *text = nncf_checkpoint_text_get(c, "strip.layers");
+    const char *text = nncf_checkpoint_get_text(c, "strip.layers");
     nncf__text name = {.context = c->context};
     nncf__json j;
     nncf_status status = NNCF_OK;

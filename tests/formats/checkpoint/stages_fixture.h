@@ -131,7 +131,7 @@ static int initialize(rig *r)
 {
     int32_t more = 0;
     int batches = 0;
-    while (nncf_compression_ctrl_init_step(r->ctrl, &more) == NNCF_OK && more) {
+    while (nncf_compression_ctrl_init_step(r->ctrl, &more, NULL) == NNCF_OK && more) {
         forward(r);
         ck_assert_int_lt(++batches, 10);
     }
@@ -158,15 +158,16 @@ static void make_stage(rig *r, enum stage s, const char *name_a, const char *nam
     if (keeps(s))
         fill_weights(r); /* under the mask they are free */
     initialize(r);
-    ck_assert_int_eq(nncf_compression_ctrl_step(r->ctrl), NNCF_OK);
-    ck_assert_int_eq(nncf_compression_ctrl_epoch_step(r->ctrl), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_step(r->ctrl, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_epoch_step(r->ctrl, NULL), NNCF_OK);
 }
 
 static nncf_checkpoint *open_file(rig *r, const char *path)
 {
     nncf_checkpoint *c = NULL;
     nncf_error err = NNCF_ERROR_INIT;
-    ck_assert_msg(nncf_checkpoint_open(r->context, path, &c, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(
+        nncf_checkpoint_open(r->context, path, NULL, &c, &err) == NNCF_OK, "%s", err.message);
     return c;
 }
 
@@ -175,19 +176,18 @@ static void save_stage(enum stage s, const char *name_a, const char *name_b)
     rig r;
     nncf_error err = NNCF_ERROR_INIT;
     make_stage(&r, s, name_a, name_b);
-    ck_assert_msg(
-        nncf_checkpoint_save(r.ctrl, fx_path("s"), r.tensors, 2, NULL, 0, &err) == NNCF_OK, "%s",
-        err.message);
+    ck_assert_msg(nncf_checkpoint_save(r.ctrl, fx_path("s"), r.tensors, 2, NULL, &err) == NNCF_OK,
+        "%s", err.message);
     drop_rig(&r);
 }
 
 /* Zeros that forward uses, in the order of element(). */
 static void used_weights(rig *r, float w[N_ALL])
 {
-    ck_assert_int_eq(nncf_model_set_mode(r->model, NNCF_MODE_EVAL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_set_mode(r->model, NNCF_MODE_EVAL, NULL), NNCF_OK);
     ck_assert_int_eq(nncf_layer_compress_weight(r->k[0].layer, w, NULL), NNCF_OK);
     ck_assert_int_eq(nncf_layer_compress_weight(r->k[1].layer, w + N_A, NULL), NNCF_OK);
-    ck_assert_int_eq(nncf_model_set_mode(r->model, NNCF_MODE_TRAIN), NNCF_OK);
+    ck_assert_int_eq(nncf_model_set_mode(r->model, NNCF_MODE_TRAIN, NULL), NNCF_OK);
 }
 
 /* Element 0.01 is a zero of an 8-bit quantizer with a range up to 0.80? Its step is 0.8 / 127 =

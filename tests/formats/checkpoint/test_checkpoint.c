@@ -64,35 +64,37 @@ static size_t size_of(const nncf_tensor *t)
 static void save(const char *path)
 {
     nncf_error err = NNCF_ERROR_INIT;
-    ck_assert_msg(
-        nncf_checkpoint_save(NULL, path, tensors, N_TENSORS, texts, N_TEXTS, &err) == NNCF_OK, "%s",
-        err.message);
+    ck_assert_msg(nncf_checkpoint_save(NULL, path, tensors, N_TENSORS,
+                      &(nncf_checkpoint_save_params){NNCF_PARAMS(nncf_checkpoint_save_params),
+                          .texts = texts, .n_texts = N_TEXTS},
+                      &err) == NNCF_OK,
+        "%s", err.message);
 }
 
 static nncf_checkpoint *open_or_fail(const char *path)
 {
     nncf_error err = NNCF_ERROR_INIT;
     nncf_checkpoint *c = NULL;
-    ck_assert_msg(nncf_checkpoint_open(NULL, path, &c, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(nncf_checkpoint_open(NULL, path, NULL, &c, &err) == NNCF_OK, "%s", err.message);
     return c;
 }
 
 static bool holds_everything(const nncf_checkpoint *c)
 {
-    if (nncf_checkpoint_count(c) != N_TENSORS)
+    if (nncf_checkpoint_get_tensor_count(c) != N_TENSORS)
         return false;
     for (int i = 0; i < N_TENSORS; i++) {
         nncf_tensor t;
         const nncf_tensor *want = &tensors[i].tensor;
-        if (nncf_checkpoint_get(c, tensors[i].name, &t) != NNCF_OK || t.dtype != want->dtype ||
-            t.ndim != want->ndim ||
+        if (nncf_checkpoint_get_tensor(c, tensors[i].name, &t, NULL) != NNCF_OK ||
+            t.dtype != want->dtype || t.ndim != want->ndim ||
             (t.ndim && memcmp(t.shape, want->shape, (size_t)t.ndim * sizeof *t.shape) != 0) ||
             (uintptr_t)t.data % nncf__dtype_size(t.dtype) != 0 ||
             (size_of(want) && memcmp(t.data, want->data, size_of(want)) != 0))
             return false;
     }
     for (int i = 0; i < N_TEXTS; i++) {
-        const char *text = nncf_checkpoint_text_get(c, texts[i].key);
+        const char *text = nncf_checkpoint_get_text(c, texts[i].key);
         if (!text || strcmp(text, texts[i].value) != 0)
             return false;
     }
@@ -106,13 +108,15 @@ START_TEST(tensors_and_texts_come_back)
     ck_assert_int_eq(fx_entries(), 1);
     nncf_checkpoint *c = open_or_fail(path);
     ck_assert(holds_everything(c));
-    ck_assert_ptr_null(nncf_checkpoint_text_get(c, "no such"));
-    ck_assert_ptr_null(nncf_checkpoint_name(c, N_TENSORS));
+    ck_assert_ptr_null(nncf_checkpoint_get_text(c, "no such"));
+    ck_assert_ptr_null(nncf_checkpoint_get_tensor_name(c, N_TENSORS));
     nncf_tensor t;
-    ck_assert_int_eq(nncf_checkpoint_get(c, "no such", &t), NNCF_E_NOTFOUND);
-    ck_assert_int_eq(nncf_checkpoint_get(c, NULL, &t), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_get_tensor(c, "no such", &t, NULL), NNCF_E_NOTFOUND);
+    ck_assert_int_eq(nncf_checkpoint_get_tensor(c, NULL, &t, NULL), NNCF_E_ARG);
     for (size_t i = 0; i < N_TENSORS; i++)
-        ck_assert_int_eq(nncf_checkpoint_get(c, nncf_checkpoint_name(c, i), &t), NNCF_OK);
+        ck_assert_int_eq(
+            nncf_checkpoint_get_tensor(c, nncf_checkpoint_get_tensor_name(c, i), &t, NULL),
+            NNCF_OK);
     nncf_checkpoint_close(c);
     /* again over the old file; twice the same bytes */
     size_t n, m;
@@ -124,15 +128,15 @@ START_TEST(tensors_and_texts_come_back)
     free(first);
     free(second);
     nncf_checkpoint_close(NULL);
-    ck_assert_uint_eq(nncf_checkpoint_count(NULL), 0);
+    ck_assert_uint_eq(nncf_checkpoint_get_tensor_count(NULL), 0);
 }
 END_TEST
 
 START_TEST(an_empty_snapshot_is_a_snapshot)
 {
-    ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("empty"), NULL, 0, NULL, 0, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("empty"), NULL, 0, NULL, NULL), NNCF_OK);
     nncf_checkpoint *c = open_or_fail(fx_path("empty"));
-    ck_assert_uint_eq(nncf_checkpoint_count(c), 0);
+    ck_assert_uint_eq(nncf_checkpoint_get_tensor_count(c), 0);
     nncf_checkpoint_close(c);
 }
 END_TEST
@@ -177,7 +181,7 @@ static void open_damaged(const char *path, const char *what, size_t where)
 {
     nncf_checkpoint *c = NULL;
     nncf_error err = NNCF_ERROR_INIT;
-    nncf_status status = nncf_checkpoint_open(NULL, path, &c, &err);
+    nncf_status status = nncf_checkpoint_open(NULL, path, NULL, &c, &err);
     if (status == NNCF_OK) {
         ck_assert_msg(holds_everything(c), "%s at %zu went unnoticed", what, where);
         nncf_checkpoint_close(c);
@@ -210,7 +214,7 @@ START_TEST(truncation_is_noticed)
         nncf_checkpoint *c = NULL;
         nncf_error err = NNCF_ERROR_INIT;
         ck_assert_int_eq(truncate(fx_path("b"), (off_t)i), 0);
-        ck_assert_int_eq(nncf_checkpoint_open(NULL, fx_path("b"), &c, &err), NNCF_E_FORMAT);
+        ck_assert_int_eq(nncf_checkpoint_open(NULL, fx_path("b"), NULL, &c, &err), NNCF_E_FORMAT);
         ck_assert_ptr_nonnull(strstr(err.message, fx_folder()));
     }
     free(longer);
@@ -227,7 +231,7 @@ START_TEST(every_flipped_bit_is_noticed)
     for (size_t i = 0; i < 8 * n; i++) {
         nncf_checkpoint *c = NULL;
         poke(fx_path("b"), i / 8, (char)(file[i / 8] ^ 1 << i % 8));
-        ck_assert_msg(nncf_checkpoint_open(NULL, fx_path("b"), &c, NULL) != NNCF_OK,
+        ck_assert_msg(nncf_checkpoint_open(NULL, fx_path("b"), NULL, &c, NULL) != NNCF_OK,
             "bit %zu of byte %zu", i % 8, i / 8);
         poke(fx_path("b"), i / 8, file[i / 8]);
     }
@@ -266,20 +270,20 @@ START_TEST(files_of_other_programs_are_read_or_refused)
         "{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[13,14]}}  ",
         14);
     c = open_or_fail(fx_path("f"));
-    ck_assert_uint_eq(nncf_checkpoint_count(c), 5);
-    ck_assert_str_eq(nncf_checkpoint_name(c, 0), "b");
-    ck_assert_str_eq(nncf_checkpoint_text_get(c, "format"), "pt");
-    ck_assert_int_eq(nncf_checkpoint_get(c, "w", &t), NNCF_OK);
+    ck_assert_uint_eq(nncf_checkpoint_get_tensor_count(c), 5);
+    ck_assert_str_eq(nncf_checkpoint_get_tensor_name(c, 0), "b");
+    ck_assert_str_eq(nncf_checkpoint_get_text(c, "format"), "pt");
+    ck_assert_int_eq(nncf_checkpoint_get_tensor(c, "w", &t, NULL), NNCF_OK);
     ck_assert_uint_eq((uintptr_t)t.data % 4, 0);
     ck_assert_mem_eq(t.data, "\3\4\5\6\7\10\11\12", 8);
-    ck_assert_int_eq(nncf_checkpoint_get(c, "b", &t), NNCF_E_DTYPE);
-    ck_assert_int_eq(nncf_checkpoint_get(c, "h", &t), NNCF_E_DTYPE);
-    ck_assert_int_eq(nncf_checkpoint_get(c, "e", &t), NNCF_OK);
-    ck_assert_int_eq(nncf_checkpoint_get(c, "deep", &t), NNCF_E_LIMIT);
+    ck_assert_int_eq(nncf_checkpoint_get_tensor(c, "b", &t, NULL), NNCF_E_DTYPE);
+    ck_assert_int_eq(nncf_checkpoint_get_tensor(c, "h", &t, NULL), NNCF_E_DTYPE);
+    ck_assert_int_eq(nncf_checkpoint_get_tensor(c, "e", &t, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_get_tensor(c, "deep", &t, NULL), NNCF_E_LIMIT);
     nncf_checkpoint_close(c);
     put_foreign(fx_path("f"), "{}", 0);
     c = open_or_fail(fx_path("f"));
-    ck_assert_uint_eq(nncf_checkpoint_count(c), 0);
+    ck_assert_uint_eq(nncf_checkpoint_get_tensor_count(c), 0);
     nncf_checkpoint_close(c);
 }
 END_TEST
@@ -294,7 +298,7 @@ START_TEST(a_large_claim_allocates_nothing)
     file[5] = 1;
     fx_write_file(fx_path("b"), file, sizeof file);
     size_t before = memory.calls;
-    ck_assert_int_eq(nncf_checkpoint_open(context, fx_path("b"), &c, NULL), NNCF_E_FORMAT);
+    ck_assert_int_eq(nncf_checkpoint_open(context, fx_path("b"), NULL, &c, NULL), NNCF_E_FORMAT);
     ck_assert_uint_le(memory.calls - before, 2); /* the object and its path */
     /* a sparse file: the header's length is in the file, but over the format's limit */
     memset(file, 0, sizeof file);
@@ -302,7 +306,7 @@ START_TEST(a_large_claim_allocates_nothing)
     fx_write_file(fx_path("b"), file, sizeof file);
     ck_assert_int_eq(truncate(fx_path("b"), 1 << 28), 0);
     before = memory.calls;
-    ck_assert_int_eq(nncf_checkpoint_open(context, fx_path("b"), &c, NULL), NNCF_E_FORMAT);
+    ck_assert_int_eq(nncf_checkpoint_open(context, fx_path("b"), NULL, &c, NULL), NNCF_E_FORMAT);
     ck_assert_uint_le(memory.calls - before, 2);
     nncf_context_destroy(context);
     ck_assert_uint_eq(memory.live, 0);
@@ -320,7 +324,7 @@ START_TEST(no_memory_leaves_file_and_objects)
         nncf_error err = NNCF_ERROR_INIT;
         size_t live = memory.live;
         memory.fail_at = memory.calls + 1 + (size_t)failures;
-        nncf_status status = nncf_checkpoint_open(context, fx_path("a"), &c, &err);
+        nncf_status status = nncf_checkpoint_open(context, fx_path("a"), NULL, &c, &err);
         memory.fail_at = 0;
         if (status == NNCF_OK) {
             nncf_checkpoint_close(c);
@@ -365,17 +369,29 @@ START_TEST(save_refuses_wrong_arguments)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         pair[1] = bad[i].t;
         ck_assert_int_eq(
-            nncf_checkpoint_save(NULL, fx_path("x"), pair, 2, NULL, 0, &err), bad[i].want);
+            nncf_checkpoint_save(NULL, fx_path("x"), pair, 2, NULL, &err), bad[i].want);
         ck_assert_msg(strstr(err.message, bad[i].says) != NULL, "%zu says: %s", i, err.message);
     }
     nncf_checkpoint_text text[2] = {{"a", "1"}, {"a", "2"}};
-    ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("x"), pair, 1, text, 2, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("x"), pair, 1,
+                         &(nncf_checkpoint_save_params){
+                             NNCF_PARAMS(nncf_checkpoint_save_params), .texts = text, .n_texts = 2},
+                         &err),
+        NNCF_E_ARG);
     text[1].key = "nncf.config";
-    ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("x"), pair, 1, text, 2, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("x"), pair, 1,
+                         &(nncf_checkpoint_save_params){
+                             NNCF_PARAMS(nncf_checkpoint_save_params), .texts = text, .n_texts = 2},
+                         &err),
+        NNCF_E_ARG);
     text[1] = (nncf_checkpoint_text){"b", NULL};
-    ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("x"), pair, 1, text, 2, &err), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_checkpoint_save(NULL, NULL, pair, 1, NULL, 0, &err), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("x"), NULL, 1, NULL, 0, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("x"), pair, 1,
+                         &(nncf_checkpoint_save_params){
+                             NNCF_PARAMS(nncf_checkpoint_save_params), .texts = text, .n_texts = 2},
+                         &err),
+        NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, NULL, pair, 1, NULL, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("x"), NULL, 1, NULL, &err), NNCF_E_ARG);
     ck_assert_int_eq(fx_entries(), 0);
 }
 END_TEST
@@ -384,15 +400,14 @@ START_TEST(failures_of_the_system_are_told)
 {
     nncf_error err = NNCF_ERROR_INIT;
     nncf_checkpoint *c = NULL;
-    ck_assert_int_eq(nncf_checkpoint_open(NULL, fx_path("none"), &c, &err), NNCF_E_IO);
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, fx_path("none"), NULL, &c, &err), NNCF_E_IO);
     ck_assert_int_eq(err.os_errno, ENOENT);
-    ck_assert_int_eq(nncf_checkpoint_open(NULL, fx_folder(), &c, &err), NNCF_E_IO);
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, fx_folder(), NULL, &c, &err), NNCF_E_IO);
     ck_assert_int_eq(mkfifo(fx_path("fifo"), 0600), 0);
-    ck_assert_int_eq(nncf_checkpoint_open(NULL, fx_path("fifo"), &c, &err), NNCF_E_IO);
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, fx_path("fifo"), NULL, &c, &err), NNCF_E_IO);
     unlink(fx_path("fifo"));
     ck_assert_int_eq(
-        nncf_checkpoint_save(NULL, fx_path("no/such"), tensors, N_TENSORS, NULL, 0, &err),
-        NNCF_E_IO);
+        nncf_checkpoint_save(NULL, fx_path("no/such"), tensors, N_TENSORS, NULL, &err), NNCF_E_IO);
     ck_assert_int_eq(err.os_errno, ENOENT);
 
     /* no room for the new file: the old one is still there, the temporary one is not */
@@ -400,8 +415,7 @@ START_TEST(failures_of_the_system_are_told)
     struct rlimit limit = {100, 100};
     signal(SIGXFSZ, SIG_IGN);
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-    ck_assert_int_eq(
-        nncf_checkpoint_save(NULL, fx_path("a"), tensors, 2, NULL, 0, &err), NNCF_E_IO);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("a"), tensors, 2, NULL, &err), NNCF_E_IO);
     ck_assert_int_eq(err.os_errno, EFBIG);
     ck_assert_int_eq(fx_entries(), 1);
     c = open_or_fail(fx_path("a"));
@@ -409,7 +423,7 @@ START_TEST(failures_of_the_system_are_told)
     nncf_checkpoint_close(c);
     /* a folder in the way of the rename */
     ck_assert_int_eq(mkdir(fx_path("d"), 0700), 0);
-    ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("d"), NULL, 0, NULL, 0, &err), NNCF_E_IO);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("d"), NULL, 0, NULL, &err), NNCF_E_IO);
     ck_assert_int_eq(fx_entries(), 2);
     rmdir(fx_path("d"));
 }
@@ -423,13 +437,12 @@ START_TEST(only_regular_files_are_replaced)
     char link_path[512];
     snprintf(link_path, sizeof link_path, "%s", fx_path("link"));
     ck_assert_int_eq(symlink("nowhere", link_path), 0);
-    ck_assert_int_eq(nncf_checkpoint_save(NULL, link_path, NULL, 0, NULL, 0, &err), NNCF_E_IO);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, link_path, NULL, 0, NULL, &err), NNCF_E_IO);
     ck_assert_ptr_nonnull(strstr(err.message, "not a regular file"));
     ck_assert_int_eq(lstat(link_path, &info), 0);
     ck_assert(S_ISLNK(info.st_mode));
     ck_assert_int_eq(mkfifo(fx_path("fifo"), 0600), 0);
-    ck_assert_int_eq(
-        nncf_checkpoint_save(NULL, fx_path("fifo"), NULL, 0, NULL, 0, &err), NNCF_E_IO);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("fifo"), NULL, 0, NULL, &err), NNCF_E_IO);
     ck_assert_int_eq(lstat(fx_path("fifo"), &info), 0);
     ck_assert(S_ISFIFO(info.st_mode));
 }
@@ -467,26 +480,27 @@ START_TEST(state_comes_back)
     make_rig(&a, configs[_i]);
     make_rig(&b, configs[_i]);
     nncf_parameter p = {NNCF_PARAMS(nncf_parameter)}, q = {NNCF_PARAMS(nncf_parameter)};
-    for (size_t i = 0; nncf_compression_ctrl_get_parameter(a.ctrl, i, &p) == NNCF_OK; i++)
+    for (size_t i = 0; nncf_compression_ctrl_get_parameter(a.ctrl, i, &p, NULL) == NNCF_OK; i++)
         fx_fill(p.data, p.count, 2, &state);
     for (int i = 0; i < 3; i++) {
-        ck_assert_int_eq(nncf_compression_ctrl_step(a.ctrl), NNCF_OK);
-        ck_assert_int_eq(nncf_compression_ctrl_epoch_step(a.ctrl), NNCF_OK);
+        ck_assert_int_eq(nncf_compression_ctrl_step(a.ctrl, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_compression_ctrl_epoch_step(a.ctrl, NULL), NNCF_OK);
     }
-    ck_assert_int_eq(nncf_compression_ctrl_step(a.ctrl), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_step(a.ctrl, NULL), NNCF_OK);
     ck_assert_msg(
-        nncf_checkpoint_save(a.ctrl, fx_path("s"), tensors, N_TENSORS, NULL, 0, &err) == NNCF_OK,
-        "%s", err.message);
+        nncf_checkpoint_save(a.ctrl, fx_path("s"), tensors, N_TENSORS, NULL, &err) == NNCF_OK, "%s",
+        err.message);
     nncf_checkpoint *c = open_or_fail(fx_path("s"));
-    ck_assert_msg(nncf_checkpoint_restore(c, b.ctrl, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(
+        nncf_checkpoint_restore(c, b.ctrl, NULL, NULL, &err) == NNCF_OK, "%s", err.message);
     nncf_statistics sa = {NNCF_PARAMS(nncf_statistics)}, sb = {NNCF_PARAMS(nncf_statistics)};
-    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(a.ctrl, &sa), NNCF_OK);
-    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(b.ctrl, &sb), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(a.ctrl, &sa, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(b.ctrl, &sb, NULL), NNCF_OK);
     ck_assert_mem_eq(&sa, &sb, sizeof sa);
     ck_assert_int_eq(sb.epoch, 3);
     ck_assert_int_eq(sb.step, 4);
-    for (size_t i = 0; nncf_compression_ctrl_get_parameter(a.ctrl, i, &p) == NNCF_OK; i++) {
-        ck_assert_int_eq(nncf_compression_ctrl_get_parameter(b.ctrl, i, &q), NNCF_OK);
+    for (size_t i = 0; nncf_compression_ctrl_get_parameter(a.ctrl, i, &p, NULL) == NNCF_OK; i++) {
+        ck_assert_int_eq(nncf_compression_ctrl_get_parameter(b.ctrl, i, &q, NULL), NNCF_OK);
         ck_assert_mem_eq(p.data, q.data, p.count * sizeof *p.data);
     }
     float wa[5 * 3 * 9], wb[5 * 3 * 9];
@@ -509,19 +523,19 @@ START_TEST(another_config_is_named)
                   "\"sparsity_target\": 0.7, "
                   "\"sparsity_steps\": 5, \"sparsity_training_steps\": 10}}"));
     fx_parameter(a.ctrl, "net/conv.pre_ops.mask").data[0] = 9;
-    ck_assert_int_eq(nncf_checkpoint_save(a.ctrl, fx_path("s"), NULL, 0, NULL, 0, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_save(a.ctrl, fx_path("s"), NULL, 0, NULL, &err), NNCF_OK);
     nncf_checkpoint *c = open_or_fail(fx_path("s"));
-    ck_assert_int_eq(nncf_checkpoint_restore(c, b.ctrl, &err), NNCF_E_CONFIG);
+    ck_assert_int_eq(nncf_checkpoint_restore(c, b.ctrl, NULL, NULL, &err), NNCF_E_CONFIG);
     ck_assert_msg(strstr(err.message, "sparsity_target") && strstr(err.message, "0.7") &&
             strstr(err.message, "0.5"),
         "%s", err.message);
     ck_assert(fx_parameter(b.ctrl, "net/conv.pre_ops.mask").data[0] < 9);
-    ck_assert_int_eq(nncf_checkpoint_restore(NULL, b.ctrl, &err), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_checkpoint_restore(c, NULL, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_restore(NULL, b.ctrl, NULL, NULL, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_restore(c, NULL, NULL, NULL, &err), NNCF_E_ARG);
     nncf_checkpoint_close(c);
     save(fx_path("plain")); /* no controller in it */
     c = open_or_fail(fx_path("plain"));
-    ck_assert_int_eq(nncf_checkpoint_restore(c, a.ctrl, &err), NNCF_E_NOTFOUND);
+    ck_assert_int_eq(nncf_checkpoint_restore(c, a.ctrl, NULL, NULL, &err), NNCF_E_NOTFOUND);
     nncf_checkpoint_close(c);
     fx_rig_free(&a);
     fx_rig_free(&b);
@@ -541,9 +555,9 @@ START_TEST(another_model_is_noticed)
     nncf_compression_ctrl *ctrl = fx_ctrl(model, FX_CONFIG(FX_RB));
     float before = fx_parameter(ctrl, "net/other.pre_ops.mask").data[0];
     fx_parameter(a.ctrl, "net/conv.pre_ops.mask").data[0] = -1;
-    ck_assert_int_eq(nncf_checkpoint_save(a.ctrl, fx_path("s"), NULL, 0, NULL, 0, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_save(a.ctrl, fx_path("s"), NULL, 0, NULL, &err), NNCF_OK);
     nncf_checkpoint *c = open_or_fail(fx_path("s"));
-    ck_assert_int_eq(nncf_checkpoint_restore(c, ctrl, &err), NNCF_E_NOTFOUND);
+    ck_assert_int_eq(nncf_checkpoint_restore(c, ctrl, NULL, NULL, &err), NNCF_E_NOTFOUND);
     ck_assert_ptr_nonnull(strstr(err.message, "net/other.pre_ops.mask"));
     ck_assert(fx_parameter(ctrl, "net/other.pre_ops.mask").data[0] == before);
     nncf_checkpoint_close(c);

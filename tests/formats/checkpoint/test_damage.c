@@ -32,9 +32,9 @@ static void make_rig(fx_rig *r, const char *config)
 static fx_stream state_of(const fx_rig *r)
 {
     fx_stream f = {0};
-    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
-        .ctrl = r->ctrl, .write = fx_stream_write, .user = &f};
-    ck_assert_int_eq(nncf_checkpoint_save_with(&p, NULL), NNCF_OK);
+    const nncf_checkpoint_save_params p = {
+        NNCF_PARAMS(nncf_checkpoint_save_params), .write = fx_stream_write, .user = &f};
+    ck_assert_int_eq(nncf_checkpoint_save(r->ctrl, NULL, NULL, 0, &p, NULL), NNCF_OK);
     return f;
 }
 
@@ -50,7 +50,7 @@ static void begin(void)
     make_rig(&same, CONFIG(FX_MAGNITUDE));
     make_rig(&other, CONFIG("{\"algorithm\": \"const_sparsity\"}"));
     int32_t more = 0;
-    while (nncf_compression_ctrl_init_step(source.ctrl, &more) == NNCF_OK && more) {
+    while (nncf_compression_ctrl_init_step(source.ctrl, &more, NULL) == NNCF_OK && more) {
         static float x[2 * 6] = {1, -2, 3}, y[2 * 8];
         const nncf_tensor tx = {
             .data = x, .dtype = NNCF_F32, .ndim = 2, .shape = (const int64_t[]){2, 6}};
@@ -58,11 +58,11 @@ static void begin(void)
             .data = y, .dtype = NNCF_F32, .ndim = 2, .shape = (const int64_t[]){2, 8}};
         ck_assert_int_eq(nncf_layer_forward(source.k.layer, &tx, 1, &ty, NULL), NNCF_OK);
     }
-    ck_assert_int_eq(nncf_compression_ctrl_step(source.ctrl), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_step(source.ctrl, NULL), NNCF_OK);
     file = state_of(&source);
     const nncf_checkpoint_open_params p = {NNCF_PARAMS(nncf_checkpoint_open_params),
         .read = fx_stream_read, .user = &file, .size = file.size};
-    ck_assert_int_eq(nncf_checkpoint_open_with(source.context, &p, &c, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_open(source.context, NULL, &p, &c, NULL), NNCF_OK);
 }
 
 static void end(void)
@@ -81,7 +81,7 @@ static void expect(fx_rig *r, nncf_status want, const char *where, const char *w
     const nncf_checkpoint_restore_params p = {
         NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1};
     fx_stream before = state_of(r);
-    nncf_status status = nncf_checkpoint_restore_with(c, r->ctrl, &p, &err);
+    nncf_status status = nncf_checkpoint_restore(c, r->ctrl, &p, NULL, &err);
     ck_assert_msg(status == want, "%s: %s, not %s: %s", what, nncf_status_name(status),
         nncf_status_name(want), err.message);
     if (status != NNCF_OK) {
@@ -90,7 +90,7 @@ static void expect(fx_rig *r, nncf_status want, const char *where, const char *w
             "%s: %s", what, "the controller has changed");
         ck_assert_msg(strcmp(err.where, where) == 0, "%s: at %s", what, err.where);
         free(after.data);
-        ck_assert_int_eq(nncf_checkpoint_restore_with(c, r->ctrl, &p, NULL), want);
+        ck_assert_int_eq(nncf_checkpoint_restore(c, r->ctrl, &p, NULL, NULL), want);
     }
     free(before.data);
 }
@@ -314,7 +314,7 @@ START_TEST(a_config_that_is_not_its_digest_is_refused)
     nncf__pair digest = replace("nncf.config_sha256", NULL);
     nncf_error err = NNCF_ERROR_INIT;
     same.host.complaints[0] = 0;
-    ck_assert_int_eq(nncf_checkpoint_restore(c, same.ctrl, &err), NNCF_E_CONFIG);
+    ck_assert_int_eq(nncf_checkpoint_restore(c, same.ctrl, NULL, NULL, &err), NNCF_E_CONFIG);
     ck_assert_ptr_nonnull(
         strstr(same.host.complaints, "compression[2] is nothing here, 2 in the snapshot"));
     put_back("nncf.config", old);
@@ -326,44 +326,50 @@ START_TEST(restore_refuses_wrong_arguments)
 {
     nncf_error err = NNCF_ERROR_INIT;
     nncf_checkpoint_restore_report report = {NNCF_PARAMS(nncf_checkpoint_restore_report)};
-    nncf_checkpoint_restore_params p = {
-        NNCF_PARAMS(nncf_checkpoint_restore_params), .report = &report};
+    nncf_checkpoint_restore_params p = {NNCF_PARAMS(nncf_checkpoint_restore_params)};
     nncf_tensor t;
     size_t count;
-    ck_assert_int_eq(nncf_checkpoint_restore_with(c, same.ctrl, &p, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_restore(c, same.ctrl, &p, &report, &err), NNCF_OK);
     ck_assert(report.masks_taken == 1 && report.quantizers_taken == 2 &&
         report.initialization_needed == 0);
     report.struct_size = 3;
-    ck_assert_int_eq(nncf_checkpoint_restore_with(c, same.ctrl, &p, &err), NNCF_E_ARG);
-    p.report = NULL;
+    ck_assert_int_eq(nncf_checkpoint_restore(c, same.ctrl, &p, &report, &err), NNCF_E_ARG);
+    report.struct_size = sizeof report;
     p.accept_config = -1;
-    ck_assert_int_eq(nncf_checkpoint_restore_with(c, same.ctrl, &p, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_restore(c, same.ctrl, &p, &report, &err), NNCF_E_ARG);
     p.accept_config = 0;
-    p.padding = 1;
-    ck_assert_int_eq(nncf_checkpoint_restore_with(c, same.ctrl, &p, &err), NNCF_E_ARG);
+    p.reserved = 1;
+    ck_assert_int_eq(nncf_checkpoint_restore(c, same.ctrl, &p, &report, &err), NNCF_E_ARG);
     p.struct_size = 1;
-    ck_assert_int_eq(nncf_checkpoint_restore_with(c, same.ctrl, &p, &err), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_checkpoint_restore_with(c, NULL, NULL, &err), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_checkpoint_get(NULL, "a", &t), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_checkpoint_get(c, "a", NULL), NNCF_E_ARG);
-    ck_assert_ptr_null(nncf_checkpoint_name(NULL, 0));
-    ck_assert_ptr_null(nncf_checkpoint_text_get(NULL, "a"));
-    ck_assert_ptr_null(nncf_checkpoint_text_get(c, NULL));
-    ck_assert_int_eq(nncf_checkpoint_unknown(c, NULL, NULL, 0, NULL, 0, NULL), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_checkpoint_unknown(c, NULL, NULL, 1, NULL, 0, &count), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_checkpoint_unknown(c, NULL, NULL, 0, NULL, 1, &count), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_restore(c, same.ctrl, &p, &report, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_restore(c, NULL, NULL, NULL, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_get_tensor(NULL, "a", &t, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_get_tensor(c, "a", NULL, NULL), NNCF_E_ARG);
+    ck_assert_ptr_null(nncf_checkpoint_get_tensor_name(NULL, 0));
+    ck_assert_ptr_null(nncf_checkpoint_get_text(NULL, "a"));
+    ck_assert_ptr_null(nncf_checkpoint_get_text(c, NULL));
+    ck_assert_int_eq(
+        nncf_checkpoint_get_unknown_names(c, NULL, NULL, 0, NULL, 0, NULL, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(
+        nncf_checkpoint_get_unknown_names(c, NULL, NULL, 1, NULL, 0, &count, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(
+        nncf_checkpoint_get_unknown_names(c, NULL, NULL, 0, NULL, 1, &count, NULL), NNCF_E_ARG);
     /* a name that is not there yet is nobody's */
     const nncf_checkpoint_tensor unnamed = {0};
-    ck_assert_int_eq(nncf_checkpoint_unknown(c, same.ctrl, &unnamed, 1, NULL, 0, &count), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_checkpoint_get_unknown_names(c, same.ctrl, &unnamed, 1, NULL, 0, &count, NULL),
+        NNCF_OK);
     ck_assert_uint_eq(count, 0);
     /* the model is gone */
     nncf_model_destroy(same.model);
     same.model = NULL;
-    ck_assert_int_eq(nncf_checkpoint_restore(c, same.ctrl, &err), NNCF_E_STATE);
-    ck_assert_int_eq(nncf_checkpoint_unknown(c, same.ctrl, NULL, 0, NULL, 0, &count), NNCF_E_STATE);
+    ck_assert_int_eq(nncf_checkpoint_restore(c, same.ctrl, NULL, NULL, &err), NNCF_E_STATE);
+    ck_assert_int_eq(
+        nncf_checkpoint_get_unknown_names(c, same.ctrl, NULL, 0, NULL, 0, &count, NULL),
+        NNCF_E_STATE);
     const nncf_checkpoint_save_params save = {
-        NNCF_PARAMS(nncf_checkpoint_save_params), .ctrl = same.ctrl, .write = fx_stream_write};
-    ck_assert_int_eq(nncf_checkpoint_save_with(&save, &err), NNCF_E_STATE);
+        NNCF_PARAMS(nncf_checkpoint_save_params), .write = fx_stream_write};
+    ck_assert_int_eq(nncf_checkpoint_save(same.ctrl, NULL, NULL, 0, &save, &err), NNCF_E_STATE);
 }
 END_TEST
 
@@ -371,28 +377,37 @@ START_TEST(save_refuses_wrong_arguments)
 {
     nncf_error err = NNCF_ERROR_INIT;
     const nncf_checkpoint_text text = {"a", "b"};
-    const nncf_checkpoint_save_params bad[] = {
-        {NNCF_PARAMS(nncf_checkpoint_save_params)},
-        {NNCF_PARAMS(nncf_checkpoint_save_params), .path = "x", .write = fx_stream_write},
-        {NNCF_PARAMS(nncf_checkpoint_save_params), .path = ""},
-        {NNCF_PARAMS(nncf_checkpoint_save_params), .write = fx_stream_write, .keep_previous = 1},
-        {NNCF_PARAMS(nncf_checkpoint_save_params), .path = "x", .keep_previous = -1},
-        {NNCF_PARAMS(nncf_checkpoint_save_params), .path = "x", .keep_previous = 2},
-        {NNCF_PARAMS(nncf_checkpoint_save_params), .path = "x", .padding = 1},
-        {NNCF_PARAMS(nncf_checkpoint_save_params), .write = fx_stream_write, .n_tensors = 1},
-        {NNCF_PARAMS(nncf_checkpoint_save_params), .write = fx_stream_write, .n_texts = 1},
-        {1, .write = fx_stream_write, .texts = &text, .n_texts = 1},
+    const struct {
+        const char *path;
+        size_t n_tensors;
+        nncf_checkpoint_save_params p;
+    } bad[] = {
+        {NULL, 0, {NNCF_PARAMS(nncf_checkpoint_save_params)}},
+        {"x", 0, {NNCF_PARAMS(nncf_checkpoint_save_params), .write = fx_stream_write}},
+        {"", 0, {NNCF_PARAMS(nncf_checkpoint_save_params)}},
+        {NULL, 0,
+            {NNCF_PARAMS(nncf_checkpoint_save_params), .write = fx_stream_write,
+                .keep_previous = 1}},
+        {"x", 0, {NNCF_PARAMS(nncf_checkpoint_save_params), .keep_previous = -1}},
+        {"x", 0, {NNCF_PARAMS(nncf_checkpoint_save_params), .keep_previous = 2}},
+        {"x", 0, {NNCF_PARAMS(nncf_checkpoint_save_params), .reserved = 1}},
+        {NULL, 1, {NNCF_PARAMS(nncf_checkpoint_save_params), .write = fx_stream_write}},
+        {NULL, 0,
+            {NNCF_PARAMS(nncf_checkpoint_save_params), .write = fx_stream_write, .n_texts = 1}},
+        {NULL, 0, {1, .write = fx_stream_write, .texts = &text, .n_texts = 1}},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        ck_assert_msg(nncf_checkpoint_save_with(&bad[i], &err) == NNCF_E_ARG, "%zu", i);
-    ck_assert_int_eq(nncf_checkpoint_save_with(NULL, &err), NNCF_E_ARG);
+        ck_assert_msg(nncf_checkpoint_save(
+                          NULL, bad[i].path, NULL, bad[i].n_tensors, &bad[i].p, &err) == NNCF_E_ARG,
+            "%zu", i);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, NULL, NULL, 0, NULL, &err), NNCF_E_ARG);
     /* texts that are no UTF-8, on either side */
     const nncf_checkpoint_text broken[] = {{"\xff", ""}, {"a", "\xff"}, {NULL, "a"}};
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
         fx_stream f = {0};
         const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
             .write = fx_stream_write, .user = &f, .texts = &broken[i], .n_texts = 1};
-        ck_assert_int_eq(nncf_checkpoint_save_with(&p, &err), NNCF_E_ARG);
+        ck_assert_int_eq(nncf_checkpoint_save(NULL, NULL, NULL, 0, &p, &err), NNCF_E_ARG);
         ck_assert_uint_eq(f.size, 0);
     }
 }

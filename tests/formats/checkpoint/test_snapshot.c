@@ -19,7 +19,7 @@ static nncf_status open_stream(
 {
     const nncf_checkpoint_open_params p = {NNCF_PARAMS(nncf_checkpoint_open_params),
         .read = fx_stream_read, .user = s, .size = s->size};
-    return nncf_checkpoint_open_with(context, &p, c, err);
+    return nncf_checkpoint_open(context, NULL, &p, c, err);
 }
 
 /* ---- a controller and the caller's tensors ---- */
@@ -41,10 +41,9 @@ static void make_rig(fx_rig *r, const char *config)
 
 static nncf_status save_stream(const fx_rig *r, fx_stream *s, nncf_error *err)
 {
-    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
-        .ctrl = r->ctrl, .tensors = tensors, .n_tensors = 2, .texts = texts, .n_texts = 1,
-        .write = fx_stream_write, .user = s};
-    return nncf_checkpoint_save_with(&p, err);
+    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params), .texts = texts,
+        .n_texts = 1, .write = fx_stream_write, .user = s};
+    return nncf_checkpoint_save(r->ctrl, NULL, tensors, 2, &p, err);
 }
 
 static const char config[] = FX_CONFIG(FX_RB ", " FX_INT8);
@@ -71,8 +70,11 @@ START_TEST(a_stream_is_the_file)
     nncf_checkpoint *c = NULL;
     make_rig(&r, config);
     fx_stream s = state_of(&r);
-    ck_assert_int_eq(
-        nncf_checkpoint_save(r.ctrl, fx_path("s"), tensors, 2, texts, 1, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_save(r.ctrl, fx_path("s"), tensors, 2,
+                         &(nncf_checkpoint_save_params){NNCF_PARAMS(nncf_checkpoint_save_params),
+                             .texts = texts, .n_texts = 1},
+                         &err),
+        NNCF_OK);
     fx_stream file = {0};
     file.data = fx_read_file(fx_path("s"), &file.size);
     ck_assert(same_stream(&file, &s));
@@ -80,8 +82,8 @@ START_TEST(a_stream_is_the_file)
         fx_stream_rewind(&s, 0);
         s.most = most;
         ck_assert_msg(open_stream(r.context, &s, &c, &err) == NNCF_OK, "%s", err.message);
-        ck_assert_str_eq(nncf_checkpoint_text_get(c, "epoch"), "3");
-        ck_assert_int_eq(nncf_checkpoint_restore(c, r.ctrl, &err), NNCF_OK);
+        ck_assert_str_eq(nncf_checkpoint_get_text(c, "epoch"), "3");
+        ck_assert_int_eq(nncf_checkpoint_restore(c, r.ctrl, NULL, NULL, &err), NNCF_OK);
         nncf_checkpoint_close(c);
     }
     fx_stream_free(&s);
@@ -176,7 +178,7 @@ START_TEST(no_memory_leaves_the_controller_as_it_was)
         f.r.host.memory.fail_at = f.r.host.memory.calls + 1 + (size_t)failures;
         status = _i == 0 ? save_stream(&f.r, &s, &err)
             : _i == 1    ? open_stream(f.r.context, &f.changed, &opened, &err)
-                         : nncf_checkpoint_restore(c, f.r.ctrl, &err);
+                         : nncf_checkpoint_restore(c, f.r.ctrl, NULL, NULL, &err);
         f.r.host.memory.fail_at = 0;
         fx_stream_free(&s);
         nncf_checkpoint_close(opened);
@@ -207,23 +209,21 @@ START_TEST(a_stream_that_lies_is_refused)
     fx_stream s = state_of(&r);
     nncf_checkpoint_open_params p = {NNCF_PARAMS(nncf_checkpoint_open_params),
         .read = fx_stream_read, .user = &s, .size = s.size + 100};
-    ck_assert_int_eq(nncf_checkpoint_open_with(NULL, &p, &c, &err), NNCF_E_FORMAT);
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, NULL, &p, &c, &err), NNCF_E_FORMAT);
     fx_stream_rewind(&s, 0);
     p.size = s.size - 1;
-    ck_assert_int_eq(nncf_checkpoint_open_with(NULL, &p, &c, &err), NNCF_E_FORMAT);
-    p.path = "x";
-    ck_assert_int_eq(nncf_checkpoint_open_with(NULL, &p, &c, &err), NNCF_E_ARG);
-    p.path = NULL;
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, NULL, &p, &c, &err), NNCF_E_FORMAT);
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, "x", &p, &c, &err), NNCF_E_ARG);
     p.read = NULL;
-    ck_assert_int_eq(nncf_checkpoint_open_with(NULL, &p, &c, &err), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_checkpoint_open_with(NULL, NULL, &c, &err), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_checkpoint_save_with(NULL, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, NULL, &p, &c, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, NULL, NULL, &c, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, NULL, NULL, 0, NULL, &err), NNCF_E_ARG);
     nncf_checkpoint_save_params q = {NNCF_PARAMS(nncf_checkpoint_save_params)};
-    ck_assert_int_eq(nncf_checkpoint_save_with(&q, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, NULL, NULL, 0, &q, &err), NNCF_E_ARG);
     q.write = fx_stream_write;
     q.user = &s;
     q.keep_previous = 1;
-    ck_assert_int_eq(nncf_checkpoint_save_with(&q, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, NULL, NULL, 0, &q, &err), NNCF_E_ARG);
     fx_stream_free(&s);
     fx_rig_free(&r);
 }
@@ -232,9 +232,9 @@ END_TEST
 static int generation_at(const char *path)
 {
     nncf_checkpoint *c = NULL;
-    if (nncf_checkpoint_open(NULL, path, &c, NULL) != NNCF_OK)
+    if (nncf_checkpoint_open(NULL, path, NULL, &c, NULL) != NNCF_OK)
         return -1;
-    int value = atoi(nncf_checkpoint_text_get(c, "generation"));
+    int value = atoi(nncf_checkpoint_get_text(c, "generation"));
     nncf_checkpoint_close(c);
     return value;
 }
@@ -247,18 +247,19 @@ START_TEST(the_previous_generation_is_kept)
     for (int i = 1; i < 5; i++) {
         const nncf_checkpoint_text text = {"generation", number};
         const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
-            .path = path, .texts = &text, .n_texts = 1, .keep_previous = i != 3};
+            .texts = &text, .n_texts = 1, .keep_previous = i != 3};
         snprintf(number, sizeof number, "%d", i);
-        ck_assert_msg(nncf_checkpoint_save_with(&p, &err) == NNCF_OK, "%s", err.message);
+        ck_assert_msg(
+            nncf_checkpoint_save(NULL, path, NULL, 0, &p, &err) == NNCF_OK, "%s", err.message);
         ck_assert_int_eq(generation_at(path), i);
         ck_assert_int_eq(generation_at(previous), i == 1 ? -1 : i == 3 ? 1 : i - 1);
     }
     /* something else is in its place: nothing changes */
     const nncf_checkpoint_save_params p = {
-        NNCF_PARAMS(nncf_checkpoint_save_params), .path = path, .keep_previous = 1};
+        NNCF_PARAMS(nncf_checkpoint_save_params), .keep_previous = 1};
     unlink(previous);
     ck_assert_int_eq(mkdir(previous, 0700), 0);
-    ck_assert_int_eq(nncf_checkpoint_save_with(&p, &err), NNCF_E_IO);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, path, NULL, 0, &p, &err), NNCF_E_IO);
     ck_assert_int_eq(generation_at(path), 4);
     ck_assert_int_eq(fx_entries(), 2);
 }
@@ -293,28 +294,32 @@ START_TEST(unknown_tensors_are_carried_along)
     make_rig(&r, config);
     fx_stream s = foreign(), kept = {0};
     ck_assert_msg(open_stream(NULL, &s, &c, &err) == NNCF_OK, "%s", err.message);
-    ck_assert_int_eq(nncf_checkpoint_unknown(c, r.ctrl, tensors, 2, names, 4, &count), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_checkpoint_get_unknown_names(c, r.ctrl, tensors, 2, names, 4, &count, NULL), NNCF_OK);
     ck_assert_uint_eq(count, 2); /* "w" is one of ours */
     ck_assert_str_eq(names[0], "h");
     ck_assert_str_eq(names[1], "n");
-    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params), .ctrl = r.ctrl,
-        .tensors = tensors, .n_tensors = 2, .texts = texts, .n_texts = 1, .carry = c,
-        .write = fx_stream_write, .user = &kept};
-    ck_assert_msg(nncf_checkpoint_save_with(&p, &err) == NNCF_OK, "%s", err.message);
+    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params), .texts = texts,
+        .n_texts = 1, .carry = c, .write = fx_stream_write, .user = &kept};
+    ck_assert_msg(
+        nncf_checkpoint_save(r.ctrl, NULL, tensors, 2, &p, &err) == NNCF_OK, "%s", err.message);
     nncf_checkpoint_close(c);
     ck_assert_msg(open_stream(NULL, &kept, &again, &err) == NNCF_OK, "%s", err.message);
-    ck_assert_str_eq(nncf_checkpoint_text_get(again, "format"), "pt");
-    ck_assert_str_eq(nncf_checkpoint_text_get(again, "epoch"), "3"); /* the caller's wins */
-    ck_assert_int_eq(nncf_checkpoint_get(again, "w", &t), NNCF_OK);
+    ck_assert_str_eq(nncf_checkpoint_get_text(again, "format"), "pt");
+    ck_assert_str_eq(nncf_checkpoint_get_text(again, "epoch"), "3"); /* the caller's wins */
+    ck_assert_int_eq(nncf_checkpoint_get_tensor(again, "w", &t, NULL), NNCF_OK);
     ck_assert_mem_eq(t.data, weights, sizeof weights);
-    ck_assert_int_eq(nncf_checkpoint_get(again, "n", &t), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_get_tensor(again, "n", &t, NULL), NNCF_OK);
     ck_assert_mem_eq(t.data, "klmnopqr", 8);
     ck_assert_mem_eq(nncf__checkpoint_find(again, "h")->data, "abcdef", 6);
-    ck_assert_int_eq(nncf_checkpoint_restore(again, r.ctrl, &err), NNCF_OK);
-    ck_assert_int_eq(nncf_checkpoint_unknown(again, r.ctrl, tensors, 2, NULL, 0, &count), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_restore(again, r.ctrl, NULL, NULL, &err), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_checkpoint_get_unknown_names(again, r.ctrl, tensors, 2, NULL, 0, &count, NULL),
+        NNCF_OK);
     ck_assert_uint_eq(count, 2);
     ck_assert_int_eq(
-        nncf_checkpoint_unknown(NULL, r.ctrl, tensors, 2, NULL, 0, &count), NNCF_E_ARG);
+        nncf_checkpoint_get_unknown_names(NULL, r.ctrl, tensors, 2, NULL, 0, &count, NULL),
+        NNCF_E_ARG);
     nncf_checkpoint_close(again);
     fx_stream_free(&s);
     fx_stream_free(&kept);
@@ -337,17 +342,17 @@ START_TEST(a_changed_config_is_refused_unless_accepted)
     make_rig(&b, changed_config);
     fx_parameter(a.ctrl, "net/conv.pre_ops.mask").data[0] = 9;
     for (int i = 0; i < 3; i++)
-        ck_assert_int_eq(nncf_compression_ctrl_epoch_step(a.ctrl), NNCF_OK);
+        ck_assert_int_eq(nncf_compression_ctrl_epoch_step(a.ctrl, NULL), NNCF_OK);
     fx_stream s = state_of(&a), before = state_of(&b);
     ck_assert_int_eq(open_stream(b.context, &s, &c, &err), NNCF_OK);
-    ck_assert_int_eq(nncf_checkpoint_restore_with(c, b.ctrl, &p, &err), NNCF_E_CONFIG);
+    ck_assert_int_eq(nncf_checkpoint_restore(c, b.ctrl, &p, NULL, &err), NNCF_E_CONFIG);
     ck_assert_msg(strstr(err.message, "2 differences"), "%s", err.message);
     ck_assert_msg(strstr(err.message,
                       ": compression[0].params.sparsity_init is 0.2 here, 0.1 in the snapshot; "
                       "compression[0].params.sparsity_target is 0.7 here, 0.5 in the snapshot"),
         "%s", err.message);
     ck_assert_str_eq(b.host.log, ""); /* the message says it all */
-    ck_assert_int_eq(nncf_checkpoint_restore_with(c, b.ctrl, &p, NULL), NNCF_E_CONFIG);
+    ck_assert_int_eq(nncf_checkpoint_restore(c, b.ctrl, &p, NULL, NULL), NNCF_E_CONFIG);
     ck_assert_ptr_nonnull(strstr(
         b.host.complaints, "the stream: config: compression[0].params.sparsity_init is 0.2 here"));
     ck_assert_int_gt(b.host.errors, 0);
@@ -357,21 +362,21 @@ START_TEST(a_changed_config_is_refused_unless_accepted)
     b.host.complaints[0] = 0;
     b.host.errors = 0;
     p.accept_config = 1;
-    ck_assert_msg(nncf_checkpoint_restore_with(c, b.ctrl, &p, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(nncf_checkpoint_restore(c, b.ctrl, &p, NULL, &err) == NNCF_OK, "%s", err.message);
     ck_assert_ptr_nonnull(strstr(b.host.complaints, "the stream: config:"));
     ck_assert(b.host.warnings > 0 && b.host.errors == 0);
     ck_assert(fx_parameter(b.ctrl, "net/conv.pre_ops.mask").data[0] == 9);
     /* the counters are the snapshot's, the level the new schedule's at that epoch */
     nncf_statistics of = {NNCF_PARAMS(nncf_statistics)};
-    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(b.ctrl, &of), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(b.ctrl, &of, NULL), NNCF_OK);
     ck_assert_int_eq(of.epoch, 3);
     ck_assert(of.sparsity_target == nncf__schedule_level(&b.ctrl->schedule.params, 3));
     p.accept_config = 2;
-    ck_assert_int_eq(nncf_checkpoint_restore_with(c, b.ctrl, &p, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_restore(c, b.ctrl, &p, NULL, &err), NNCF_E_ARG);
     /* another dialect is a difference of its own, not of the whole config */
     fx_rig d;
     make_rig(&d, "{\"nncf_dialect\": \"1.2\", \"compression\": [" FX_RB ", " FX_INT8 "]}");
-    ck_assert_int_eq(nncf_checkpoint_restore(c, d.ctrl, &err), NNCF_E_CONFIG);
+    ck_assert_int_eq(nncf_checkpoint_restore(c, d.ctrl, NULL, NULL, &err), NNCF_E_CONFIG);
     ck_assert_msg(strstr(err.message, ": nncf_dialect is \"1.2\" here, \"1.1\" in the snapshot"),
         "%s", err.message);
     ck_assert_msg(!strstr(err.message, "compression is"), "%s", err.message);
@@ -394,7 +399,7 @@ START_TEST(a_config_that_wants_more_initializes_the_rest)
     nncf_checkpoint *c = NULL;
     nncf_checkpoint_restore_report report = {NNCF_PARAMS(nncf_checkpoint_restore_report)};
     const nncf_checkpoint_restore_params p = {
-        NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1, .report = &report};
+        NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1};
     make_rig(&a, FX_CONFIG(FX_RB));
     make_rig(&b, config);
     fx_stream s = state_of(&a), before = state_of(&b);
@@ -403,14 +408,15 @@ START_TEST(a_config_that_wants_more_initializes_the_rest)
     nncf__entry *levels = (nncf__entry *)(uintptr_t)nncf__checkpoint_find(c, "nncf.levels");
     double *level = (double *)(uintptr_t)levels->data, good = *level;
     *level = 7;
-    ck_assert_int_eq(nncf_checkpoint_restore_with(c, b.ctrl, &p, &err), NNCF_E_FORMAT);
+    ck_assert_int_eq(nncf_checkpoint_restore(c, b.ctrl, &p, &report, &err), NNCF_E_FORMAT);
     *level = good;
     levels->dtype = NNCF_F32;
-    ck_assert_int_eq(nncf_checkpoint_restore_with(c, b.ctrl, &p, &err), NNCF_E_DTYPE);
+    ck_assert_int_eq(nncf_checkpoint_restore(c, b.ctrl, &p, &report, &err), NNCF_E_DTYPE);
     levels->dtype = NNCF_F64;
     fx_stream after = state_of(&b);
     ck_assert(same_stream(&before, &after));
-    ck_assert_msg(nncf_checkpoint_restore_with(c, b.ctrl, &p, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(
+        nncf_checkpoint_restore(c, b.ctrl, &p, &report, &err) == NNCF_OK, "%s", err.message);
     ck_assert_uint_eq(report.masks_taken, 1);
     ck_assert_uint_eq(report.quantizers_fresh, 2);
     ck_assert_ptr_nonnull(strstr(b.host.log, "weight_quantizer.scale"));
@@ -434,10 +440,10 @@ static float initialized_scale(fx_rig *r)
     int32_t more = 0;
     for (int i = 0; i < 225; i++)
         x[i] = (float)i;
-    while (nncf_compression_ctrl_init_step(r->ctrl, &more) == NNCF_OK && more)
+    while (nncf_compression_ctrl_init_step(r->ctrl, &more, NULL) == NNCF_OK && more)
         ck_assert_int_eq(nncf_layer_forward(r->k.layer, &tx, 1, &ty, NULL), NNCF_OK);
-    for (size_t i = 0; i < nncf_compression_ctrl_parameter_count(r->ctrl); i++) {
-        ck_assert_int_eq(nncf_compression_ctrl_get_parameter(r->ctrl, i, &p), NNCF_OK);
+    for (size_t i = 0; i < nncf_compression_ctrl_get_parameter_count(r->ctrl); i++) {
+        ck_assert_int_eq(nncf_compression_ctrl_get_parameter(r->ctrl, i, &p, NULL), NNCF_OK);
         if (strstr(p.name, "input_quantizer"))
             return p.data[0];
     }
@@ -462,7 +468,8 @@ START_TEST(restoring_an_earlier_state_starts_initialization_over)
             initialized_scale(&r), 168); /* 75 % of 0..224, where min_max gives 224 */
         fx_stream_rewind(&s, 0);
         ck_assert_int_eq(open_stream(r.context, &s, &c, &err), NNCF_OK);
-        ck_assert_msg(nncf_checkpoint_restore(c, r.ctrl, &err) == NNCF_OK, "%s", err.message);
+        ck_assert_msg(
+            nncf_checkpoint_restore(c, r.ctrl, NULL, NULL, &err) == NNCF_OK, "%s", err.message);
         nncf_checkpoint_close(c);
     }
     /* and where there is no memory for it nothing changes */
@@ -473,7 +480,7 @@ START_TEST(restoring_an_earlier_state_starts_initialization_over)
         fx_stream_rewind(&s, 0);
         ck_assert_int_eq(open_stream(r.context, &s, &c, &err), NNCF_OK);
         r.host.memory.fail_at = r.host.memory.calls + (size_t)i;
-        status = nncf_checkpoint_restore(c, r.ctrl, &err);
+        status = nncf_checkpoint_restore(c, r.ctrl, NULL, NULL, &err);
         r.host.memory.fail_at = 0;
         nncf_checkpoint_close(c);
         fx_stream after = state_of(&r);

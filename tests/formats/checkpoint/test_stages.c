@@ -27,10 +27,11 @@ START_TEST(weights_come_with_their_zeros)
     for (enum stage to = FLOAT; to < N_STAGES; to++) {
         rig r;
         nncf_error err = NNCF_ERROR_INIT;
-        nncf_weights_report report = {NNCF_PARAMS(nncf_weights_report)};
+        nncf_checkpoint_load_report report = {NNCF_PARAMS(nncf_checkpoint_load_report)};
         make_rig(&r, name[0], name[1]);
         nncf_checkpoint *c = open_file(&r, fx_path("s"));
-        ck_assert_msg(nncf_checkpoint_load_weights(c, r.tensors, 2, NULL, &report, &err) == NNCF_OK,
+        ck_assert_msg(
+            nncf_checkpoint_load_weights(c, r.tensors, 2, NULL, NULL, &report, &err) == NNCF_OK,
             "%s", err.message);
         nncf_checkpoint_close(c);
         ck_assert_uint_eq(report.loaded, 2);
@@ -45,7 +46,7 @@ START_TEST(weights_come_with_their_zeros)
             fill_weights(&r);
             check_zeros(&r, from, to, true);
             initialize(&r);
-            ck_assert_int_eq(nncf_compression_ctrl_step(r.ctrl), NNCF_OK);
+            ck_assert_int_eq(nncf_compression_ctrl_step(r.ctrl, NULL), NNCF_OK);
             ck_assert(!strstr(r.host.complaints, "const_sparsity keeps") == sparse[from]);
         } else if (to == FLOAT || to == INT8) {
             check_zeros(&r, from, to, true);
@@ -60,11 +61,14 @@ START_TEST(masks_can_be_left)
     for (enum stage from = FLOAT; from < N_STAGES; from++) {
         rig r;
         nncf_error err = NNCF_ERROR_INIT;
-        nncf_weights_report report = {NNCF_PARAMS(nncf_weights_report), .masks = NNCF_MASKS_LEAVE};
+        nncf_checkpoint_load_report report = {NNCF_PARAMS(nncf_checkpoint_load_report)};
         save_stage(from, "a.weight", "b.weight");
         make_rig(&r, "a.weight", "b.weight");
         nncf_checkpoint *c = open_file(&r, fx_path("s"));
-        ck_assert_msg(nncf_checkpoint_load_weights(c, r.tensors, 2, NULL, &report, &err) == NNCF_OK,
+        ck_assert_msg(nncf_checkpoint_load_weights(c, r.tensors, 2,
+                          &(nncf_checkpoint_load_params){
+                              NNCF_PARAMS(nncf_checkpoint_load_params), .masks = NNCF_MASKS_LEAVE},
+                          NULL, &report, &err) == NNCF_OK,
             "%s", err.message);
         ck_assert_uint_eq(report.masks_left, sparse[from] ? 2 : 0);
         ck_assert_uint_eq(report.masks_applied, 0);
@@ -72,9 +76,11 @@ START_TEST(masks_can_be_left)
             sparse[from]);
         for (size_t i = 0; i < N_ALL; i++)
             ck_assert(*element(&r, i) == stored_weight(i));
-        report.masks = 2;
-        ck_assert_int_eq(
-            nncf_checkpoint_load_weights(c, r.tensors, 2, NULL, &report, &err), NNCF_E_ARG);
+        ck_assert_int_eq(nncf_checkpoint_load_weights(c, r.tensors, 2,
+                             &(nncf_checkpoint_load_params){
+                                 NNCF_PARAMS(nncf_checkpoint_load_params), .masks = 2},
+                             NULL, &report, &err),
+            NNCF_E_ARG);
         nncf_checkpoint_close(c);
         drop_rig(&r);
     }
@@ -86,9 +92,9 @@ END_TEST
 static nncf_status restore(rig *r, nncf_checkpoint_restore_report *report, nncf_error *err)
 {
     const nncf_checkpoint_restore_params p = {
-        NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1, .report = report};
+        NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1};
     nncf_checkpoint *c = open_file(r, fx_path("s"));
-    nncf_status status = nncf_checkpoint_restore_with(c, r->ctrl, &p, err);
+    nncf_status status = nncf_checkpoint_restore(c, r->ctrl, &p, report, err);
     nncf_checkpoint_close(c);
     return status;
 }
@@ -142,14 +148,14 @@ START_TEST(every_stage_follows_every_stage)
             fx_parameter(r.ctrl, names[i]).data[0] == fx_parameter(old.ctrl, names[i]).data[0]);
     }
     nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
-    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(r.ctrl, &s), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(r.ctrl, &s, NULL), NNCF_OK);
     ck_assert_int_eq(s.epoch, 1);
     ck_assert_int_eq(s.step, 1);
 
     ck_assert_int_eq(initialize(&r), quantized[to] && !quantized[from] ? 1 : 0);
     r.host.complaints[0] = 0;
     forward(&r);
-    ck_assert_int_eq(nncf_compression_ctrl_step(r.ctrl), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_step(r.ctrl, NULL), NNCF_OK);
     ck_assert((strstr(r.host.complaints, "const_sparsity keeps") != NULL) ==
         (keeps(to) && !sparse[from]));
     if (taken || !sparse[to])
@@ -176,16 +182,15 @@ START_TEST(ranges_that_are_there_stay)
     initialize(&r);
     fx_parameter(r.ctrl, "N/Linear[a].activation_quantizer.scale").data[0] = 0.125f;
     fx_parameter(r.ctrl, "N/Linear[a].pre_ops.weight_quantizer.scale").data[0] = 0.25f;
-    size_t had = nncf_compression_ctrl_parameter_count(r.ctrl);
-    ck_assert_int_eq(
-        nncf_checkpoint_save(r.ctrl, fx_path("s"), r.tensors, 2, NULL, 0, &err), NNCF_OK);
+    size_t had = nncf_compression_ctrl_get_parameter_count(r.ctrl);
+    ck_assert_int_eq(nncf_checkpoint_save(r.ctrl, fx_path("s"), r.tensors, 2, NULL, &err), NNCF_OK);
     drop_rig(&r);
 
     make_rig(&r, "a.weight", "b.weight");
     fill_weights(&r);
     r.ctrl = fx_ctrl(r.model, all);
     ck_assert_uint_gt(
-        nncf_compression_ctrl_parameter_count(r.ctrl), had); /* the input's quantizer */
+        nncf_compression_ctrl_get_parameter_count(r.ctrl), had); /* the input's quantizer */
     ck_assert_msg(restore(&r, &report, &err) == NNCF_OK, "%s", err.message);
     ck_assert_uint_eq(report.quantizers_taken, 3);
     ck_assert_uint_eq(report.quantizers_fresh, 1);
@@ -193,15 +198,15 @@ START_TEST(ranges_that_are_there_stay)
     ck_assert_int_eq(report.initialization_needed, 1);
     /* in the middle of it: saved, and gone on with elsewhere */
     int32_t more = 0;
-    ck_assert_int_eq(nncf_compression_ctrl_init_step(r.ctrl, &more), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(r.ctrl, &more, NULL), NNCF_OK);
     ck_assert_int_eq(more, 1);
-    ck_assert_int_eq(
-        nncf_checkpoint_save(r.ctrl, fx_path("t"), r.tensors, 2, NULL, 0, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_save(r.ctrl, fx_path("t"), r.tensors, 2, NULL, &err), NNCF_OK);
     make_rig(&second, "a.weight", "b.weight");
     fill_weights(&second);
     second.ctrl = fx_ctrl(second.model, all);
     nncf_checkpoint *c = open_file(&second, fx_path("t"));
-    ck_assert_msg(nncf_checkpoint_restore(c, second.ctrl, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(
+        nncf_checkpoint_restore(c, second.ctrl, NULL, NULL, &err) == NNCF_OK, "%s", err.message);
     nncf_checkpoint_close(c);
     rig *both[] = {&r, &second};
     forward(&r);
@@ -227,14 +232,13 @@ START_TEST(what_only_looks_like_a_mask_is_none)
     nncf_error err = NNCF_ERROR_INIT;
     static float state[N_A];
     nncf_checkpoint_restore_report report = {NNCF_PARAMS(nncf_checkpoint_restore_report)};
-    nncf_weights_report weights = {NNCF_PARAMS(nncf_weights_report)};
+    nncf_checkpoint_load_report weights = {NNCF_PARAMS(nncf_checkpoint_load_report)};
     make_stage(&r, RB, "a.weight", "b.weight");
     const int64_t shape[] = {N_A};
     const nncf_checkpoint_tensor tensors[] = {r.tensors[0], r.tensors[1],
         {"optimizer.exp_avg.N/Linear[a].pre_ops.mask",
             {.data = state, .dtype = NNCF_F32, .ndim = 1, .shape = shape}}};
-    ck_assert_int_eq(
-        nncf_checkpoint_save(r.ctrl, fx_path("s"), tensors, 3, NULL, 0, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_save(r.ctrl, fx_path("s"), tensors, 3, NULL, &err), NNCF_OK);
     drop_rig(&r);
     make_rig(&r, "a.weight", "b.weight");
     r.ctrl = fx_ctrl(r.model, configs[KEEP]);
@@ -245,14 +249,15 @@ START_TEST(what_only_looks_like_a_mask_is_none)
     rig dense;
     make_stage(&dense, INT8, "a.weight", "b.weight");
     nncf_checkpoint *c = open_file(&dense, fx_path("s"));
-    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params),
-        .ctrl = dense.ctrl, .path = fx_path("t"), .tensors = dense.tensors, .n_tensors = 2,
-        .carry = c};
-    ck_assert_msg(nncf_checkpoint_save_with(&p, &err) == NNCF_OK, "%s", err.message);
+    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params), .carry = c};
+    ck_assert_msg(
+        nncf_checkpoint_save(dense.ctrl, fx_path("t"), dense.tensors, 2, &p, &err) == NNCF_OK, "%s",
+        err.message);
     nncf_checkpoint_close(c);
     c = open_file(&dense, fx_path("t"));
     ck_assert_ptr_nonnull(nncf__checkpoint_find(c, "N/Linear[a].pre_ops.mask"));
-    ck_assert_int_eq(nncf_checkpoint_load_weights(c, r.tensors, 2, NULL, &weights, &err), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_checkpoint_load_weights(c, r.tensors, 2, NULL, NULL, &weights, &err), NNCF_OK);
     ck_assert_uint_eq(weights.masks_applied, 0);
     nncf_checkpoint_close(c);
     drop_rig(&dense);
@@ -294,15 +299,14 @@ START_TEST(the_level_is_that_of_the_epoch)
         nncf_error err = NNCF_ERROR_INIT;
         make_stage(&a, from[i], "a.weight", "b.weight"); /* one epoch */
         for (int epoch = 1; epoch < 6; epoch++)
-            ck_assert_int_eq(nncf_compression_ctrl_epoch_step(a.ctrl), NNCF_OK);
-        nncf_status status =
-            nncf_checkpoint_save(a.ctrl, fx_path("s"), a.tensors, 2, NULL, 0, &err);
+            ck_assert_int_eq(nncf_compression_ctrl_epoch_step(a.ctrl, NULL), NNCF_OK);
+        nncf_status status = nncf_checkpoint_save(a.ctrl, fx_path("s"), a.tensors, 2, NULL, &err);
         ck_assert_msg(status == NNCF_OK, "%s", err.message);
         make_stage(&b, MAG, "a.weight", "b.weight");
         nncf_checkpoint *c = open_file(&b, fx_path("s"));
-        status = nncf_checkpoint_restore_with(c, b.ctrl, &p, &err);
+        status = nncf_checkpoint_restore(c, b.ctrl, &p, NULL, &err);
         ck_assert_msg(status == NNCF_OK, "%s", err.message);
-        ck_assert_int_eq(nncf_compression_ctrl_get_statistics(b.ctrl, &s), NNCF_OK);
+        ck_assert_int_eq(nncf_compression_ctrl_get_statistics(b.ctrl, &s, NULL), NNCF_OK);
         ck_assert_int_eq(s.epoch, 6);
         ck_assert_msg(s.sparsity_target == 0.6, "%d: level %g", (int)from[i], s.sparsity_target);
         nncf_checkpoint_close(c);
@@ -377,12 +381,14 @@ START_TEST(stripped_models_begin_a_stage)
     drop_rig(&r);
 
     const char *unexpected[32];
-    nncf_weights_report report = {
-        NNCF_PARAMS(nncf_weights_report), .unexpected_names = unexpected, .capacity = 32};
+    nncf_checkpoint_load_report report = {NNCF_PARAMS(nncf_checkpoint_load_report)};
     nncf_checkpoint_match matches[2];
     make_rig(&r, "a.weight", "b.weight");
     nncf_checkpoint *c = open_file(&r, fx_path("s"));
-    ck_assert_msg(nncf_checkpoint_load_weights(c, r.tensors, 2, matches, &report, &err) == NNCF_OK,
+    ck_assert_msg(nncf_checkpoint_load_weights(c, r.tensors, 2,
+                      &(nncf_checkpoint_load_params){NNCF_PARAMS(nncf_checkpoint_load_params),
+                          .unexpected_names = unexpected, .capacity = 32},
+                      matches, &report, &err) == NNCF_OK,
         "%s", err.message);
     ck_assert_uint_eq(report.loaded, 2);
     ck_assert_str_eq(matches[0].source, "N/Linear[a].weight");
@@ -464,11 +470,14 @@ START_TEST(stripped_models_that_lie_are_refused)
         nncf_error err = NNCF_ERROR_INIT;
         zeros[0] = zeros[1] =
             cases[i].want == NNCF_OK && strstr(cases[i].layers, "conv_transpose") ? 0 : INT32_MIN;
-        ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("s"), tensors,
-                             sizeof tensors / sizeof *tensors, &text, 1, &err),
+        ck_assert_int_eq(
+            nncf_checkpoint_save(NULL, fx_path("s"), tensors, sizeof tensors / sizeof *tensors,
+                &(nncf_checkpoint_save_params){
+                    NNCF_PARAMS(nncf_checkpoint_save_params), .texts = &text, .n_texts = 1},
+                &err),
             NNCF_OK);
-        ck_assert_int_eq(nncf_checkpoint_open(NULL, fx_path("s"), &c, &err), NNCF_OK);
-        nncf_status status = nncf_checkpoint_load_weights(c, &want, 1, NULL, NULL, &err);
+        ck_assert_int_eq(nncf_checkpoint_open(NULL, fx_path("s"), NULL, &c, &err), NNCF_OK);
+        nncf_status status = nncf_checkpoint_load_weights(c, &want, 1, NULL, NULL, NULL, &err);
         ck_assert_msg(status == cases[i].want, "%s: %s %s", cases[i].layers,
             nncf_status_name(status), err.message);
         if (status != NNCF_OK)
@@ -501,11 +510,11 @@ START_TEST(binary_masks_of_nncf_are_taken)
         {"N/Conv2d[conv].weight", {.data = conv, .dtype = NNCF_F32, .ndim = 2, .shape = four}},
         {"fc.weight", {.data = fc, .dtype = NNCF_F32, .ndim = 2, .shape = four}}};
     rig r;
-    nncf_weights_report report = {NNCF_PARAMS(nncf_weights_report)};
+    nncf_checkpoint_load_report report = {NNCF_PARAMS(nncf_checkpoint_load_report)};
     make_rig(&r, "a", "b");
-    ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("s"), tensors, 5, NULL, 0, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, fx_path("s"), tensors, 5, NULL, NULL), NNCF_OK);
     nncf_checkpoint *c = open_file(&r, fx_path("s"));
-    ck_assert_int_eq(nncf_checkpoint_load_weights(c, want, 2, NULL, &report, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_load_weights(c, want, 2, NULL, NULL, &report, NULL), NNCF_OK);
     ck_assert_uint_eq(report.masks_applied, 1);
     ck_assert(conv[0] == 1 && conv[1] == 0 && conv[2] == 0 && conv[3] == 4);
     /* one that does not fit is named; what looks like logits is none without rb_sparsity */
@@ -556,10 +565,10 @@ START_TEST(no_memory_changes_nothing)
                 ctrl = fx_ctrl(model, configs[KEEP_INT8]);
             }
             ck_assert_int_eq(
-                nncf_checkpoint_open(context, fx_path(files[call == 1]), &c, NULL), NNCF_OK);
+                nncf_checkpoint_open(context, fx_path(files[call == 1]), NULL, &c, NULL), NNCF_OK);
             memory.fail_at = memory.calls + 1 + (size_t)failures;
-            status = call == 2 ? nncf_checkpoint_restore_with(c, ctrl, &how, &err)
-                               : nncf_checkpoint_load_weights(c, want, 2, NULL, NULL, &err);
+            status = call == 2 ? nncf_checkpoint_restore(c, ctrl, &how, NULL, &err)
+                               : nncf_checkpoint_load_weights(c, want, 2, NULL, NULL, NULL, &err);
             const bool failed = memory.calls >= memory.fail_at;
             memory.fail_at = 0;
             ck_assert_msg(status == NNCF_OK || status == NNCF_E_NOMEM, "%s", err.message);

@@ -76,7 +76,7 @@ START_TEST(names_match_across_programs)
     snprintf(members, sizeof members,
         "\"%s\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}", names[_i].stored);
     nncf_checkpoint *c = make(members, &from, sizeof from);
-    nncf_status status = nncf_checkpoint_load_weights(c, &t, 1, &m, NULL, NULL);
+    nncf_status status = nncf_checkpoint_load_weights(c, &t, 1, NULL, &m, NULL, NULL);
     ck_assert_msg(status == (names[_i].same ? NNCF_OK : NNCF_E_NOTFOUND), "%s and %s",
         names[_i].stored, names[_i].wanted);
     ck_assert(to == (names[_i].same ? 5 : 0));
@@ -105,7 +105,7 @@ START_TEST(half_and_double_are_converted)
     const int64_t three[] = {3}, eight[] = {8}, two[] = {2}, one[] = {1};
     float d[3], h[8], b[2], i64[1] = {-3};
     nncf_checkpoint_match m[4];
-    nncf_weights_report r = {NNCF_PARAMS(nncf_weights_report)};
+    nncf_checkpoint_load_report r = {NNCF_PARAMS(nncf_checkpoint_load_report)};
     memcpy(data, doubles, 24);
     memcpy(data + 24, halves, 16);
     memcpy(data + 40, brains, 4);
@@ -119,7 +119,7 @@ START_TEST(half_and_double_are_converted)
         {"h", {.data = h, .dtype = NNCF_F32, .ndim = 1, .shape = eight}},
         {"b", {.data = b, .dtype = NNCF_F32, .ndim = 1, .shape = two}},
         {"i", {.data = i64, .dtype = NNCF_F32, .ndim = 1, .shape = one}}};
-    ck_assert_int_eq(nncf_checkpoint_load_weights(c, t, 4, m, &r, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_load_weights(c, t, 4, NULL, m, &r, NULL), NNCF_OK);
     ck_assert(d[0] == 0.1f && d[1] == -INFINITY && d[2] == 3);
     ck_assert_mem_eq(h, want, sizeof want);
     ck_assert(b[0] == 1 && b[1] == -2.5f);
@@ -138,8 +138,7 @@ START_TEST(report_counts_loaded_missing_and_unexpected)
     const char *unexpected[4] = {NULL};
     nncf_checkpoint_match m[4];
     nncf_error err = NNCF_ERROR_INIT;
-    nncf_weights_report r = {
-        NNCF_PARAMS(nncf_weights_report), .unexpected_names = unexpected, .capacity = 4};
+    nncf_checkpoint_load_report r = {NNCF_PARAMS(nncf_checkpoint_load_report)};
     nncf_checkpoint *c =
         make(ENTRY("module.a", "F32", "[1]", 0, 4) "," ENTRY("b", "F32", "[1]", 4, 8) "," ENTRY(
                  "module.two", "F32", "[1]", 8, 12) "," ENTRY("nncf_module.two", "F32", "[1]", 12,
@@ -151,7 +150,11 @@ START_TEST(report_counts_loaded_missing_and_unexpected)
         {"b", {.data = b, .dtype = NNCF_F32, .ndim = 1, .shape = pair}},
         {"missing", {.data = x, .dtype = NNCF_F32, .ndim = 1, .shape = one}},
         {"two", {.data = two, .dtype = NNCF_F32, .ndim = 1, .shape = one}}};
-    ck_assert_int_eq(nncf_checkpoint_load_weights(c, t, 4, m, &r, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_load_weights(c, t, 4,
+                         &(nncf_checkpoint_load_params){NNCF_PARAMS(nncf_checkpoint_load_params),
+                             .unexpected_names = unexpected, .capacity = 4},
+                         m, &r, &err),
+        NNCF_OK);
     ck_assert_int_eq(m[0].state, NNCF_MATCH_LOADED);
     ck_assert_str_eq(m[0].source, "module.a");
     ck_assert_int_eq(m[1].state, NNCF_MATCH_SHAPE);
@@ -164,9 +167,10 @@ START_TEST(report_counts_loaded_missing_and_unexpected)
     ck_assert_uint_eq(r.unexpected, 2); /* the second "two" is nobody's */
     ck_assert_str_eq(unexpected[0], "nncf_module.two");
     ck_assert_str_eq(unexpected[1], "other");
-    ck_assert_int_eq(nncf_checkpoint_load_weights(c, t + 2, 1, NULL, NULL, &err), NNCF_E_NOTFOUND);
-    ck_assert_int_eq(nncf_checkpoint_load_weights(NULL, t, 1, NULL, NULL, &err), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_checkpoint_load_weights(c, NULL, 1, NULL, NULL, &err), NNCF_E_ARG);
+    ck_assert_int_eq(
+        nncf_checkpoint_load_weights(c, t + 2, 1, NULL, NULL, NULL, &err), NNCF_E_NOTFOUND);
+    ck_assert_int_eq(nncf_checkpoint_load_weights(NULL, t, 1, NULL, NULL, NULL, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_checkpoint_load_weights(c, NULL, 1, NULL, NULL, NULL, &err), NNCF_E_ARG);
     nncf_checkpoint_close(c);
 }
 END_TEST
@@ -192,28 +196,31 @@ START_TEST(thousands_of_tensors_are_found_by_name)
         texts[i] = (nncf_checkpoint_text){key, name};
     }
     fx_temporary(path);
-    ck_assert_msg(
-        nncf_checkpoint_save(NULL, path, t, (size_t)count, texts, (size_t)count, &err) == NNCF_OK,
+    ck_assert_msg(nncf_checkpoint_save(NULL, path, t, (size_t)count,
+                      &(nncf_checkpoint_save_params){NNCF_PARAMS(nncf_checkpoint_save_params),
+                          .texts = texts, .n_texts = (size_t)count},
+                      &err) == NNCF_OK,
         "%s", err.message);
-    ck_assert_int_eq(nncf_checkpoint_open(NULL, path, &c, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, path, NULL, &c, &err), NNCF_OK);
     ck_assert_int_eq(
-        nncf_checkpoint_unknown(c, NULL, t, (size_t)count, NULL, 0, &unknown), NNCF_OK);
+        nncf_checkpoint_get_unknown_names(c, NULL, t, (size_t)count, NULL, 0, &unknown, NULL),
+        NNCF_OK);
     ck_assert_uint_eq(unknown, 0);
     for (int i = 0; i < count; i++)
-        ck_assert_str_eq(nncf_checkpoint_text_get(c, texts[i].key), texts[i].value);
+        ck_assert_str_eq(nncf_checkpoint_get_text(c, texts[i].key), texts[i].value);
     for (int i = 0; i < count; i++)
         t[i].name += strlen("module."); /* no name is found as it is */
-    nncf_weights_report r = {NNCF_PARAMS(nncf_weights_report)};
-    ck_assert_int_eq(nncf_checkpoint_load_weights(c, t, (size_t)count, NULL, &r, &err), NNCF_OK);
+    nncf_checkpoint_load_report r = {NNCF_PARAMS(nncf_checkpoint_load_report)};
+    ck_assert_int_eq(
+        nncf_checkpoint_load_weights(c, t, (size_t)count, NULL, NULL, &r, &err), NNCF_OK);
     ck_assert_uint_eq(r.loaded, (size_t)count);
     ck_assert_uint_eq(r.unexpected, 0);
     /* all that is not given is carried along, once */
-    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params), .path = path,
-        .tensors = t, .n_tensors = (size_t)count, .texts = texts, .n_texts = (size_t)count,
-        .carry = c};
-    ck_assert_int_eq(nncf_checkpoint_save_with(&p, &err), NNCF_OK);
-    ck_assert_int_eq(nncf_checkpoint_open(NULL, path, &again, &err), NNCF_OK);
-    ck_assert_uint_eq(nncf_checkpoint_count(again), 2 * (size_t)count);
+    const nncf_checkpoint_save_params p = {NNCF_PARAMS(nncf_checkpoint_save_params), .texts = texts,
+        .n_texts = (size_t)count, .carry = c};
+    ck_assert_int_eq(nncf_checkpoint_save(NULL, path, t, (size_t)count, &p, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, path, NULL, &again, &err), NNCF_OK);
+    ck_assert_uint_eq(nncf_checkpoint_get_tensor_count(again), 2 * (size_t)count);
     nncf_checkpoint_close(again);
     nncf_checkpoint_close(c);
     unlink(path);

@@ -132,9 +132,9 @@ static inline void on_add(
     nncf_error err = NNCF_ERROR_INIT;
     nncf_layer *const pair[2] = {
         n->layers[first < 0 ? 0 : first], n->layers[second < 0 ? 0 : second]};
-    const nncf_add_params p = {NNCF_PARAMS(nncf_add_params), .scope = scope,
+    const nncf_sum_params p = {NNCF_PARAMS(nncf_sum_params), .scope = scope,
         .activation = activation, .inputs = first < 0 ? NULL : pair, .n_inputs = first < 0 ? 0 : 2};
-    on_must(nncf_model_add_add(n->model, &p, &n->layers[i], &err), &err);
+    on_must(nncf_model_add_sum(n->model, &p, &n->layers[i], &err), &err);
     n->inputs[i][0] = first;
     n->inputs[i][1] = second;
     n->n_layers = i + 1;
@@ -160,8 +160,8 @@ static inline void on_forward(on_net *n, float *images, int64_t batch)
         nncf_error err = NNCF_ERROR_INIT;
         for (int j = 0; j < 2; j++)
             x[j] = on_view(n, n->inputs[i][n->inputs[i][1] >= 0 ? j : 0], images, batch, shapes[j]);
-        on_must(nncf_layer_output_shape(n->layers[i], x, n->inputs[i][1] >= 0 ? 2 : 1, n->shapes[i],
-                    4, &n->ndims[i], NULL),
+        on_must(nncf_layer_get_output_shape(n->layers[i], x, n->inputs[i][1] >= 0 ? 2 : 1,
+                    n->shapes[i], 4, &n->ndims[i], NULL),
             &err);
         nncf_tensor y = {
             .data = n->values[i], .dtype = NNCF_F32, .ndim = n->ndims[i], .shape = n->shapes[i]};
@@ -209,7 +209,8 @@ static inline void on_begin(on_net *n, const char *config, const nncf_context_pa
     for (size_t i = 0; i < sizeof n->images / sizeof *n->images; i++)
         n->images[i] = (float)(1.5 * on_uniform(n));
     on_must(nncf_context_create(NNCF_API_VERSION, params, &n->context, &err), &err);
-    on_must(nncf_config_parse(n->context, "case", config, strlen(config), &n->config, &err), &err);
+    on_must(nncf_config_parse(n->context, "case", config, strlen(config), NULL, &n->config, &err),
+        &err);
     on_must(nncf_model_create(n->context, &n->model, &err), &err);
 }
 
@@ -220,11 +221,11 @@ static inline void on_start(on_net *n, bool initialize)
     nncf_error err = NNCF_ERROR_INIT;
     int32_t more = 0;
     on_must(nncf_compression_ctrl_create(n->model, n->config, &n->ctrl, &err), &err);
-    on_must(nncf_model_set_mode(n->model, NNCF_MODE_EVAL), &err);
+    on_must(nncf_model_set_mode(n->model, NNCF_MODE_EVAL, NULL), &err);
     if (!initialize)
         return;
     for (;;) {
-        on_must(nncf_compression_ctrl_init_step(n->ctrl, &more), &err);
+        on_must(nncf_compression_ctrl_init_step(n->ctrl, &more, NULL), &err);
         on_forward(n, n->images, ON_BATCH); /* the last one is with the ranges in place */
         if (!more)
             break;
@@ -282,7 +283,7 @@ static inline nncf_status on_export_named(const on_net *n, const char *path, int
     const nncf_onnx_params params = {NNCF_PARAMS(nncf_onnx_params), .format = format,
         .fold_batch_norm = fold, .input_name = input, .output_name = output, .golden_input = &x,
         .golden_output = &y};
-    return nncf_export_onnx(n->ctrl, path, &params, err);
+    return nncf_onnx_export(n->ctrl, path, &params, err);
 }
 
 static inline nncf_status on_export(

@@ -56,7 +56,7 @@ static inline Nncf__Onnx__ModelProto *export_to_memory(
     nncf_error err = NNCF_ERROR_INIT;
     p.write = fx_stream_write;
     p.user = &s;
-    ck_assert_msg(nncf_export_onnx(ctrl, NULL, &p, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(nncf_onnx_export(ctrl, NULL, &p, &err) == NNCF_OK, "%s", err.message);
     Nncf__Onnx__ModelProto *model = unpack(s.data, s.size);
     fx_stream_free(&s);
     return model;

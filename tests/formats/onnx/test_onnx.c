@@ -78,7 +78,7 @@ START_TEST(export_has_the_nodes_and_weights_of_the_model)
     nncf_error err = NNCF_ERROR_INIT;
     nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
     on_create(&n, on_cases[_i].config, NULL, true);
-    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(n.ctrl, &s), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_get_statistics(n.ctrl, &s, NULL), NNCF_OK);
     const size_t activations = (size_t)(s.activation_quantizers + s.input_quantizers);
     const size_t weights = (size_t)s.weight_quantizers;
     ck_assert_uint_eq(weights, quantized ? ON_WEIGHT_LAYERS : 0);
@@ -171,7 +171,7 @@ START_TEST(params_are_taken)
         .input_shape = {0, 0, 12, 12}, .input_name = "image", .output_name = "logits",
         .graph_name = "net", .texts = texts, .n_texts = 1};
     on_create(&n, on_cases[2].config, NULL, true);
-    ck_assert_msg(nncf_export_onnx(n.ctrl, path, &p, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(nncf_onnx_export(n.ctrl, path, &p, &err) == NNCF_OK, "%s", err.message);
     Nncf__Onnx__ModelProto *m = read_back();
     ck_assert_int_eq(m->opset_import[0]->version, 17);
     ck_assert_str_eq(metadata(m, "run"), "seven");
@@ -197,7 +197,7 @@ static void refused(
     const on_net *n, const nncf_onnx_params *p, nncf_status status, const char *word)
 {
     nncf_error err = NNCF_ERROR_INIT;
-    ck_assert_int_eq(nncf_export_onnx(n->ctrl, path, p, &err), status);
+    ck_assert_int_eq(nncf_onnx_export(n->ctrl, path, p, &err), status);
     ck_assert_int_eq(err.status, status);
     ck_assert_msg(strstr(err.message, word) != NULL, "\"%s\" is not in: %s", word, err.message);
     ck_assert_int_ne(access(path, F_OK), 0);
@@ -218,9 +218,9 @@ START_TEST(export_refuses_what_it_cannot_say)
     refused(&n, NULL, NNCF_E_STATE, "not initialized");
     on_destroy(&n);
     on_create(&n, on_cases[2].config, NULL, true);
-    ck_assert_int_eq(nncf_export_onnx(NULL, path, NULL, &err), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_export_onnx(n.ctrl, "", NULL, NULL), NNCF_E_ARG);
-    ck_assert_int_eq(nncf_export_onnx(n.ctrl, NULL, NULL, &err), NNCF_E_ARG); /* and no callback */
+    ck_assert_int_eq(nncf_onnx_export(NULL, path, NULL, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_onnx_export(n.ctrl, "", NULL, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_onnx_export(n.ctrl, NULL, NULL, &err), NNCF_E_ARG); /* and no callback */
     ck_assert_ptr_nonnull(strstr(err.message, "either path or params->write"));
     refused(&n, P(.write = fx_stream_write), NNCF_E_ARG, "path"); /* and a path */
     refused(&n, P(.format = 2), NNCF_E_ARG, "format");
@@ -251,12 +251,12 @@ START_TEST(export_refuses_what_it_cannot_say)
     refused(&n, NULL, NNCF_E_UNSUPPORTED, "not finite");
     n.buffers[ON_LAYERS + 3][2] = 1;
     nncf_parameter scale = {NNCF_PARAMS(nncf_parameter)};
-    ck_assert_int_eq(nncf_compression_ctrl_get_parameter(n.ctrl, 0, &scale), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_get_parameter(n.ctrl, 0, &scale, NULL), NNCF_OK);
     const float kept = scale.data[0];
     scale.data[0] = INFINITY;
     refused(&n, NULL, NNCF_E_UNSUPPORTED, "not finite");
     scale.data[0] = kept;
-    nncf_status status = nncf_export_onnx(n.ctrl, "/nowhere/model.onnx", NULL, &err);
+    nncf_status status = nncf_onnx_export(n.ctrl, "/nowhere/model.onnx", NULL, &err);
     ck_assert_int_eq(status, NNCF_E_IO);
     ck_assert_int_ne(err.os_errno, 0);
     on_destroy(&n);
@@ -274,7 +274,8 @@ START_TEST(edges_are_needed)
     nncf_layer *layer;
     float w[4] = {1, 2, 3, 4};
     const char *text = ON_CONFIG("");
-    ck_assert_int_eq(nncf_config_parse(NULL, "case", text, strlen(text), &config, &err), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_config_parse(NULL, "case", text, strlen(text), NULL, &config, &err), NNCF_OK);
     ck_assert_int_eq(nncf_model_create(NULL, &model, &err), NNCF_OK);
     for (int i = 0; i < 2; i++) {
         const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params),
@@ -283,11 +284,11 @@ START_TEST(edges_are_needed)
         ck_assert_int_eq(nncf_model_add_linear(model, &p, &layer, &err), NNCF_OK);
     }
     ck_assert_int_eq(nncf_compression_ctrl_create(model, config, &ctrl, &err), NNCF_OK);
-    ck_assert_int_eq(nncf_export_onnx(ctrl, path, NULL, &err), NNCF_E_UNSUPPORTED);
+    ck_assert_int_eq(nncf_onnx_export(ctrl, path, NULL, &err), NNCF_E_UNSUPPORTED);
     ck_assert_ptr_nonnull(strstr(err.message, "edges"));
     ck_assert_str_eq(err.where, "Net/Linear[a]");
     nncf_model_destroy(model);
-    ck_assert_int_eq(nncf_export_onnx(ctrl, path, NULL, &err), NNCF_E_STATE);
+    ck_assert_int_eq(nncf_onnx_export(ctrl, path, NULL, &err), NNCF_E_STATE);
     nncf_compression_ctrl_destroy(ctrl);
     nncf_config_destroy(config);
 }
@@ -303,7 +304,8 @@ START_TEST(operators_are_refused)
     nncf_layer *layers[2];
     float w[4] = {1, 2, 3, 4};
     const char *text = ON_CONFIG("");
-    ck_assert_int_eq(nncf_config_parse(NULL, "case", text, strlen(text), &config, &err), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_config_parse(NULL, "case", text, strlen(text), NULL, &config, &err), NNCF_OK);
     ck_assert_int_eq(nncf_model_create(NULL, &model, &err), NNCF_OK);
     const nncf_conv2d_params conv = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[a]",
         .weight = w, .in_channels = 2, .out_channels = 2, .kernel = {1, 1}};
@@ -313,7 +315,7 @@ START_TEST(operators_are_refused)
     ck_assert_int_eq(nncf_model_add_op(model, &op, &layers[1], &err), NNCF_OK);
     ck_assert_int_eq(nncf_compression_ctrl_create(model, config, &ctrl, &err), NNCF_OK);
     const nncf_onnx_params params = {NNCF_PARAMS(nncf_onnx_params), .input_shape = {0, 2, 4, 4}};
-    ck_assert_int_eq(nncf_export_onnx(ctrl, path, &params, &err), NNCF_E_UNSUPPORTED);
+    ck_assert_int_eq(nncf_onnx_export(ctrl, path, &params, &err), NNCF_E_UNSUPPORTED);
     ck_assert_str_eq(err.where, "Net/sigmoid_0");
     ck_assert_ptr_nonnull(strstr(err.message, "sigmoid"));
     ck_assert_int_ne(access(path, F_OK), 0);
@@ -412,8 +414,8 @@ START_TEST(a_stream_is_the_file)
         nncf_onnx_params to_stream = to_file;
         to_stream.write = fx_stream_write;
         to_stream.user = &c;
-        const nncf_status status = nncf_export_onnx(n.ctrl, path, &to_file, &err);
-        ck_assert_int_eq(nncf_export_onnx(n.ctrl, NULL, &to_stream, &err), status);
+        const nncf_status status = nncf_onnx_export(n.ctrl, path, &to_file, &err);
+        ck_assert_int_eq(nncf_onnx_export(n.ctrl, NULL, &to_stream, &err), status);
         if (status != NNCF_OK) { /* this config has no such form */
             ck_assert_int_eq(c.calls, 0);
             continue;
@@ -428,7 +430,7 @@ START_TEST(a_stream_is_the_file)
         for (c.fail_at = 1; c.fail_at <= calls; c.fail_at++) {
             c.calls = 0;
             c.size = 0;
-            ck_assert_int_eq(nncf_export_onnx(n.ctrl, NULL, &to_stream, &err), NNCF_E_CALLBACK);
+            ck_assert_int_eq(nncf_onnx_export(n.ctrl, NULL, &to_stream, &err), NNCF_E_CALLBACK);
             ck_assert_str_eq(err.message, "the write callback reported a failure");
             ck_assert_int_eq(c.calls, c.fail_at);
         }
@@ -457,7 +459,7 @@ static size_t peak_of_export(int64_t width, int32_t format, size_t *size)
     w[1] = 1;
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, &err), NNCF_OK);
     ck_assert_int_eq(
-        nncf_config_parse(context, "case", text, strlen(text), &config, &err), NNCF_OK);
+        nncf_config_parse(context, "case", text, strlen(text), NULL, &config, &err), NNCF_OK);
     ck_assert_int_eq(nncf_model_create(context, &model, &err), NNCF_OK);
     for (size_t i = 0; i < 2; i++) {
         const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params),
@@ -471,7 +473,7 @@ static size_t peak_of_export(int64_t width, int32_t format, size_t *size)
     const nncf_onnx_params to = {
         NNCF_PARAMS(nncf_onnx_params), .format = format, .write = measure, .user = size};
     *size = 0;
-    ck_assert_msg(nncf_export_onnx(ctrl, NULL, &to, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(nncf_onnx_export(ctrl, NULL, &to, &err) == NNCF_OK, "%s", err.message);
     const size_t peak = memory.peak - before;
     ck_assert_uint_eq(memory.bytes, before);
     nncf_compression_ctrl_destroy(ctrl);
@@ -507,12 +509,12 @@ START_TEST(export_is_of_eval_mode)
     nncf_error err = NNCF_ERROR_INIT;
     on_create(&n, on_cases[ON_CASES - 1].config, NULL, true);
     nncf_parameter logits = {NNCF_PARAMS(nncf_parameter)};
-    ck_assert_int_eq(nncf_compression_ctrl_get_parameter(n.ctrl, 0, &logits), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_get_parameter(n.ctrl, 0, &logits, NULL), NNCF_OK);
     ck_assert_int_eq(logits.kind, NNCF_PARAMETER_MASK_LOGIT);
     for (size_t i = 0; i < logits.count; i++)
         logits.data[i] =
             i % 3 == 0 ? -2.0f : 0.5f; /* kept by chance in train mode, surely in eval mode */
-    nncf_model_set_mode(n.model, NNCF_MODE_TRAIN);
+    nncf_model_set_mode(n.model, NNCF_MODE_TRAIN, NULL);
     ck_assert_msg(on_export(&n, path, NNCF_ONNX_QDQ, 0, &err) == NNCF_OK, "%s", err.message);
     ck_assert_int_eq(nncf_model_get_mode(n.model), NNCF_MODE_TRAIN);
     Nncf__Onnx__ModelProto *m = read_back();
@@ -523,7 +525,7 @@ START_TEST(export_is_of_eval_mode)
         zeros += t->raw_data.data[i] == 0;
     }
     ck_assert_uint_lt(zeros, t->raw_data.len / 2);
-    nncf_model_set_mode(n.model, NNCF_MODE_EVAL);
+    nncf_model_set_mode(n.model, NNCF_MODE_EVAL, NULL);
     check_weights(&n, m->graph, true);
     nncf__onnx__model_proto__free_unpacked(m, NULL);
     on_destroy(&n);

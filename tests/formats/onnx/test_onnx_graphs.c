@@ -24,7 +24,7 @@ START_TEST(models_are_whole)
             on_begin(&n, on_model_configs[c], NULL);
             on_models[_i](&n);
             on_start(&n, true);
-            ck_assert_int_eq(nncf_compression_ctrl_get_statistics(n.ctrl, &s), NNCF_OK);
+            ck_assert_int_eq(nncf_compression_ctrl_get_statistics(n.ctrl, &s, NULL), NNCF_OK);
             const size_t quantizers = (size_t)(s.activation_quantizers + s.input_quantizers),
                          weights = (size_t)s.weight_quantizers;
             Nncf__Onnx__ModelProto *m = export_to_memory(n.ctrl, &p);
@@ -81,7 +81,7 @@ static void export_refused(
     on_net *n, const nncf_onnx_params *p, nncf_status status, const char *where, const char *word)
 {
     nncf_error err = NNCF_ERROR_INIT;
-    ck_assert_int_eq(nncf_export_onnx(n->ctrl, path, p, &err), status);
+    ck_assert_int_eq(nncf_onnx_export(n->ctrl, path, p, &err), status);
     ck_assert_msg(strstr(err.message, word) != NULL, "%s", err.message);
     ck_assert_str_eq(err.where, where);
     ck_assert_int_ne(access(path, F_OK), 0);
@@ -227,7 +227,7 @@ START_TEST(texts_that_are_refused)
     export_refused(&n, P(.opset = 18), NNCF_E_ARG, "opset", "13 to 17");
     nncf_error err = NNCF_ERROR_INIT;
     ck_assert_int_eq(
-        nncf_export_onnx(n.ctrl, path, &(nncf_onnx_params){.struct_size = 3}, &err), NNCF_E_ARG);
+        nncf_onnx_export(n.ctrl, path, &(nncf_onnx_params){.struct_size = 3}, &err), NNCF_E_ARG);
     on_destroy(&n);
 }
 END_TEST
@@ -255,11 +255,11 @@ START_TEST(golden_tensors_that_are_refused)
     on_start(&n, false);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         nncf_error err = NNCF_ERROR_INIT;
-        ck_assert_int_eq(nncf_export_onnx(n.ctrl, path,
+        ck_assert_int_eq(nncf_onnx_export(n.ctrl, path,
                              P(.golden_input = &bad[i].tensor, .golden_output = &good), &err),
             bad[i].status);
         ck_assert_msg(strstr(err.message, "golden_input") != NULL, "%s", err.message);
-        ck_assert_int_eq(nncf_export_onnx(n.ctrl, path,
+        ck_assert_int_eq(nncf_onnx_export(n.ctrl, path,
                              P(.golden_input = &good, .golden_output = &bad[i].tensor), &err),
             bad[i].status);
         ck_assert_msg(strstr(err.message, "golden_output") != NULL, "%s", err.message);
@@ -323,7 +323,7 @@ START_TEST(export_during_initialization_is_refused)
     on_begin(&n, on_model_configs[1], NULL);
     on_planes(&n);
     on_start(&n, false);
-    ck_assert_int_eq(nncf_compression_ctrl_init_step(n.ctrl, &more), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(n.ctrl, &more, NULL), NNCF_OK);
     ck_assert_int_eq(more, 1);
     export_refused(&n, P(.opset = 13), NNCF_E_STATE, "", "ranges are not initialized");
     on_destroy(&n);
@@ -342,13 +342,13 @@ START_TEST(files_end_at_2_gib)
     float *w = mmap(
         NULL, count * sizeof *w, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     ck_assert(w != MAP_FAILED);
-    on_must(nncf_config_parse(NULL, "case", "{}", 2, &c, &err), &err);
+    on_must(nncf_config_parse(NULL, "case", "{}", 2, NULL, &c, &err), &err);
     on_must(nncf_model_create(NULL, &model, &err), &err);
     const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = "a", .weight = w,
         .in_features = (int64_t)count, .out_features = 1};
     on_must(nncf_model_add_linear(model, &p, &layer, &err), &err);
     on_must(nncf_compression_ctrl_create(model, c, &ctrl, &err), &err);
-    ck_assert_int_eq(nncf_export_onnx(ctrl, path, NULL, &err), NNCF_E_LIMIT);
+    ck_assert_int_eq(nncf_onnx_export(ctrl, path, NULL, &err), NNCF_E_LIMIT);
     ck_assert_msg(strstr(err.message, "ONNX files end at 2 GiB") != NULL, "%s", err.message);
     ck_assert_int_ne(access(path, F_OK), 0);
     nncf_compression_ctrl_destroy(ctrl);

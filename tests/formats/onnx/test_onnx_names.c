@@ -58,7 +58,8 @@ static void small_begin(small *s, const char *config)
         s->gamma[i] = s->var[i] = 1;
     }
     on_must(nncf_context_create(NNCF_API_VERSION, &p, &s->context, &err), &err);
-    on_must(nncf_config_parse(s->context, "case", config, strlen(config), &s->config, &err), &err);
+    on_must(nncf_config_parse(s->context, "case", config, strlen(config), NULL, &s->config, &err),
+        &err);
     on_must(nncf_model_create(s->context, &s->model, &err), &err);
 }
 
@@ -152,7 +153,7 @@ START_TEST(outputs_bear_scopes)
     small_ctrl(&s);
     for (int32_t format = 0; format < 2; format++) {
         nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params), .format = format};
-        ck_assert_msg(nncf_export_onnx(s.ctrl, path, &p, &err) == NNCF_OK, "%s", err.message);
+        ck_assert_msg(nncf_onnx_export(s.ctrl, path, &p, &err) == NNCF_OK, "%s", err.message);
         Nncf__Onnx__ModelProto *m = read_back();
         check_graph(m->graph);
         ck_assert_uint_eq(m->graph->n_output, 4);
@@ -161,7 +162,7 @@ START_TEST(outputs_bear_scopes)
         nncf__onnx__model_proto__free_unpacked(m, NULL);
         unlink(path);
         p.input_name = "head::product"; /* and an output's */
-        ck_assert_int_eq(nncf_export_onnx(s.ctrl, path, &p, &err), NNCF_E_ARG);
+        ck_assert_int_eq(nncf_onnx_export(s.ctrl, path, &p, &err), NNCF_E_ARG);
         ck_assert_str_eq(err.where, "input_name");
         ck_assert_ptr_nonnull(strstr(err.message, "head::product"));
         ck_assert_int_ne(access(path, F_OK), 0);
@@ -189,7 +190,7 @@ START_TEST(names_are_refused)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params), .input_name = cases[i].input,
             .output_name = cases[i].output, .graph_name = cases[i].graph};
-        ck_assert_int_eq(nncf_export_onnx(s.ctrl, path, &p, &err), NNCF_E_ARG);
+        ck_assert_int_eq(nncf_onnx_export(s.ctrl, path, &p, &err), NNCF_E_ARG);
         ck_assert_str_eq(err.where, cases[i].where);
         ck_assert_msg(strstr(err.message, cases[i].word) != NULL, "%s", err.message);
         ck_assert_int_ne(access(path, F_OK), 0);
@@ -228,7 +229,7 @@ START_TEST(numbers_are_refused)
             for (int form = 0; form < 4; form++) {
                 const nncf_onnx_params p = {
                     NNCF_PARAMS(nncf_onnx_params), .format = form % 2, .fold_batch_norm = form / 2};
-                ck_assert_int_eq(nncf_export_onnx(s.ctrl, path, &p, &err), NNCF_E_UNSUPPORTED);
+                ck_assert_int_eq(nncf_onnx_export(s.ctrl, path, &p, &err), NNCF_E_UNSUPPORTED);
                 ck_assert_str_eq(err.where, "first");
                 ck_assert_msg(strstr(err.message, cases[i].word) && strstr(err.message, "first"),
                     "%s", err.message);
@@ -261,7 +262,7 @@ START_TEST(overflow_of_folding_is_refused)
                 const nncf_onnx_params p = {
                     NNCF_PARAMS(nncf_onnx_params), .format = form % 2, .fold_batch_norm = form / 2};
                 const bool fits = form < 2;
-                ck_assert_msg(nncf_export_onnx(s.ctrl, path, &p, &err) ==
+                ck_assert_msg(nncf_onnx_export(s.ctrl, path, &p, &err) ==
                         (fits ? NNCF_OK : NNCF_E_UNSUPPORTED),
                     "case %zu, config %d, form %d: %s", i, c, form, err.message);
                 ck_assert_int_eq(access(path, F_OK), fits ? 0 : -1);
@@ -282,11 +283,11 @@ START_TEST(masked_numbers_do_not_matter)
     on_must(small_linear(&s, 0, "first", -1, false, &err), &err);
     small_ctrl(&s);
     nncf_parameter logits = {NNCF_PARAMS(nncf_parameter)};
-    ck_assert_int_eq(nncf_compression_ctrl_get_parameter(s.ctrl, 0, &logits), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_get_parameter(s.ctrl, 0, &logits, NULL), NNCF_OK);
     for (size_t i = 0; i < logits.count; i++)
         logits.data[i] = i == 1 ? -3.0f : 3.0f;
     s.w[1] = NAN;
-    ck_assert_msg(nncf_export_onnx(s.ctrl, path, NULL, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(nncf_onnx_export(s.ctrl, path, NULL, &err) == NNCF_OK, "%s", err.message);
     Nncf__Onnx__ModelProto *m = read_back();
     float written[4];
     ck_assert_uint_eq(tensor(m->graph, "first::weight")->raw_data.len, sizeof written);
@@ -312,7 +313,7 @@ START_TEST(golden_numbers_are_finite)
     for (int which = 0; which < 2; which++) {
         const nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params),
             .golden_input = which ? &fine : &broken, .golden_output = which ? &broken : &fine};
-        ck_assert_int_eq(nncf_export_onnx(s.ctrl, path, &p, &err), NNCF_E_ARG);
+        ck_assert_int_eq(nncf_onnx_export(s.ctrl, path, &p, &err), NNCF_E_ARG);
         ck_assert_ptr_nonnull(
             strstr(err.message, which ? "golden_output[1] is" : "golden_input[1] is"));
     }

@@ -23,8 +23,8 @@ static void make_folder(void)
 static nncf_status save(const char *path, bool keep, nncf_error *err)
 {
     const nncf_checkpoint_save_params p = {
-        NNCF_PARAMS(nncf_checkpoint_save_params), .path = path, .keep_previous = keep};
-    return nncf_checkpoint_save_with(&p, err);
+        NNCF_PARAMS(nncf_checkpoint_save_params), .keep_previous = keep};
+    return nncf_checkpoint_save(NULL, path, NULL, 0, &p, err);
 }
 
 static void save_or_fail(const char *path, bool keep)
@@ -32,7 +32,7 @@ static void save_or_fail(const char *path, bool keep)
     nncf_error err = NNCF_ERROR_INIT;
     nncf_checkpoint *c = NULL;
     ck_assert_msg(save(path, keep, &err) == NNCF_OK, "%s", err.message);
-    ck_assert_msg(nncf_checkpoint_open(NULL, path, &c, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(nncf_checkpoint_open(NULL, path, NULL, &c, &err) == NNCF_OK, "%s", err.message);
     nncf_checkpoint_close(c);
 }
 
@@ -175,7 +175,7 @@ START_TEST(what_is_no_file_is_refused)
     const char *const paths[] = {fx_folder(), "/dev/null", "/dev/zero", "/dev/ptmx",
         fx_path("fifo"), fx_path("socket"), fx_path("link")};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
-        ck_assert_int_eq(nncf_checkpoint_open(NULL, paths[i], &c, &err), NNCF_E_IO);
+        ck_assert_int_eq(nncf_checkpoint_open(NULL, paths[i], NULL, &c, &err), NNCF_E_IO);
         ck_assert_msg(strstr(err.message, "is not a regular file") != NULL, "%s", err.message);
         ck_assert_int_eq(save(paths[i], false, &err), NNCF_E_IO);
         ck_assert_msg(strstr(err.message, "not a regular file") != NULL, "%s", err.message);
@@ -184,7 +184,7 @@ START_TEST(what_is_no_file_is_refused)
     /* a link to a file is read, but not replaced */
     save_or_fail(fx_path("a"), false);
     ck_assert_int_eq(symlink("a", fx_path("to-a")), 0);
-    ck_assert_int_eq(nncf_checkpoint_open(NULL, fx_path("to-a"), &c, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, fx_path("to-a"), NULL, &c, &err), NNCF_OK);
     nncf_checkpoint_close(c);
     ck_assert_int_eq(save(fx_path("to-a"), false, &err), NNCF_E_IO);
 }

@@ -174,9 +174,9 @@ START_TEST(good_header_is_read)
     nncf_status status =
         open_header(NULL, good[_i].header, strlen(good[_i].header), good[_i].data, &c, &err);
     ck_assert_msg(status == NNCF_OK, "%s: %s", good[_i].header, err.message);
-    ck_assert_uint_eq(nncf_checkpoint_count(c), good[_i].tensors);
+    ck_assert_uint_eq(nncf_checkpoint_get_tensor_count(c), good[_i].tensors);
     if (good[_i].name)
-        ck_assert_str_eq(nncf_checkpoint_name(c, 0), good[_i].name);
+        ck_assert_str_eq(nncf_checkpoint_get_tensor_name(c, 0), good[_i].name);
     nncf_checkpoint_close(c);
 }
 END_TEST
@@ -206,7 +206,7 @@ START_TEST(every_type_has_its_size)
                 (status == NNCF_OK) == (bytes == types[i].bits), "%s: %s", header, err.message);
             if (status != NNCF_OK)
                 continue;
-            status = nncf_checkpoint_get(c, "a", &t);
+            status = nncf_checkpoint_get_tensor(c, "a", &t, NULL);
             ck_assert(status == NNCF_E_DTYPE ||
                 (status == NNCF_OK && 8 * nncf__dtype_size(t.dtype) == types[i].bits));
             nncf_checkpoint_close(c);
@@ -282,11 +282,11 @@ START_TEST(texts_are_unescaped)
         char value[16];
         snprintf(key, sizeof key, "k%d", i * 7919 % COUNT);
         snprintf(value, sizeof value, "v%d", i);
-        ck_assert_str_eq(nncf_checkpoint_text_get(c, key), value);
+        ck_assert_str_eq(nncf_checkpoint_get_text(c, key), value);
         ck_assert_str_eq(c->texts[i].key, key);
     }
-    ck_assert_ptr_null(nncf_checkpoint_text_get(c, "k"));
-    ck_assert_ptr_null(nncf_checkpoint_text_get(c, "k500"));
+    ck_assert_ptr_null(nncf_checkpoint_get_text(c, "k"));
+    ck_assert_ptr_null(nncf_checkpoint_get_text(c, "k500"));
     nncf_checkpoint_close(c);
     free(header);
 }

@@ -90,11 +90,11 @@ static void begin(const char *config)
     fx_register(r.model, &r.linear, r.conv.layer, &state);
     r.conv.gamma[1] = -0.7f; /* so that a folded scale is negative */
     r.ctrl = fx_ctrl(r.model, config);
-    while (nncf_compression_ctrl_init_step(r.ctrl, &more) == NNCF_OK && more)
+    while (nncf_compression_ctrl_init_step(r.ctrl, &more, NULL) == NNCF_OK && more)
         forward(y);
     /* logits on both sides of the threshold, ranges that are not the first ones */
     nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
-    for (size_t i = 0; nncf_compression_ctrl_get_parameter(r.ctrl, i, &p) == NNCF_OK; i++) {
+    for (size_t i = 0; nncf_compression_ctrl_get_parameter(r.ctrl, i, &p, NULL) == NNCF_OK; i++) {
         if (p.kind == NNCF_PARAMETER_MASK_LOGIT)
             fx_fill(p.data, p.count, 2, &state);
         else if (p.kind == NNCF_PARAMETER_SCALE)
@@ -119,7 +119,7 @@ static bool find(const nncf_checkpoint *c, const fx_block *k, const char *what, 
 {
     char name[128];
     snprintf(name, sizeof name, "%s.%s", k->scope, what);
-    return nncf_checkpoint_get(c, name, t) == NNCF_OK;
+    return nncf_checkpoint_get_tensor(c, name, t, NULL) == NNCF_OK;
 }
 
 /* A number that strip.layers gives for a layer, found by plain search. */
@@ -127,7 +127,7 @@ static int number_of(const nncf_checkpoint *c, const fx_block *k, const char *ke
 {
     char text[160];
     snprintf(text, sizeof text, "\"scope\":\"%s\"", k->scope);
-    const char *at = strstr(nncf_checkpoint_text_get(c, "strip.layers"), text);
+    const char *at = strstr(nncf_checkpoint_get_text(c, "strip.layers"), text);
     ck_assert_ptr_nonnull(at);
     snprintf(text, sizeof text, "\"%s\":", key);
     at = strstr(at, text);
@@ -170,8 +170,8 @@ static nncf_checkpoint *strip(const nncf_strip_params *p, nncf_strip_report *rep
     nncf_error err = NNCF_ERROR_INIT;
     nncf_checkpoint *c = NULL;
     ck_assert_msg(nncf_strip_save(r.ctrl, r.path, p, report, &err) == NNCF_OK, "%s", err.message);
-    ck_assert_msg(nncf_checkpoint_open(NULL, r.path, &c, &err) == NNCF_OK, "%s", err.message);
-    ck_assert_str_eq(nncf_checkpoint_text_get(c, "strip.format"), "1");
+    ck_assert_msg(nncf_checkpoint_open(NULL, r.path, NULL, &c, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_str_eq(nncf_checkpoint_get_text(c, "strip.format"), "1");
     return c;
 }
 
@@ -198,9 +198,9 @@ START_TEST(decoded_weights_are_those_of_eval)
             float *got = fx_alloc(k->weights, sizeof *got),
                   *want = fx_alloc(k->weights, sizeof *want);
             decode(c, k, got);
-            nncf_model_set_mode(r.model, NNCF_MODE_EVAL);
+            nncf_model_set_mode(r.model, NNCF_MODE_EVAL, NULL);
             ck_assert_int_eq(nncf_layer_compress_weight(k->layer, want, NULL), NNCF_OK);
-            nncf_model_set_mode(r.model, NNCF_MODE_TRAIN);
+            nncf_model_set_mode(r.model, NNCF_MODE_TRAIN, NULL);
             expect_same(got, want, k->weights);
             for (size_t i = 0; i < k->weights; i++)
                 zeros += want[i] == 0;
@@ -227,7 +227,7 @@ START_TEST(a_folded_layer_computes_the_same)
     nncf_tensor bias, t;
     const nncf_strip_params p = {NNCF_PARAMS(nncf_strip_params), .fold_batch_norm = 1, .sparse = 1};
     begin(configs[_i]);
-    nncf_model_set_mode(r.model, NNCF_MODE_EVAL);
+    nncf_model_set_mode(r.model, NNCF_MODE_EVAL, NULL);
     forward(y);
     nncf_checkpoint *c = strip(&p, NULL);
     float *w = fx_alloc(r.conv.weights, sizeof *w);
@@ -284,18 +284,18 @@ START_TEST(a_stripped_model_is_as_small_as_reported)
         logits.data[i] = i % 10 == 0 ? 1.0f : -1.0f;
     nncf_checkpoint_close(strip(NULL, &dense));
     nncf_checkpoint_close(strip(&p, &sparse));
-    const int64_t conv = OUT * IN * 9, linear = 4 * OUT * 49;
-    ck_assert_int_eq(dense.weights, conv + linear);
-    ck_assert_int_eq(dense.bytes_float, 4 * (conv + linear + 5 * OUT));
-    ck_assert_int_eq(dense.bytes_weights, conv + linear + 2 * 4); /* codes and two scales */
+    const uint64_t conv = OUT * IN * 9, linear = 4 * OUT * 49;
+    ck_assert_uint_eq((uint64_t)dense.weights, conv + linear);
+    ck_assert_uint_eq(dense.bytes_float, 4 * (conv + linear + 5 * OUT));
+    ck_assert_uint_eq(dense.bytes_weights, conv + linear + 2 * 4); /* codes and two scales */
     /* of the linear weight a tenth is left, and a bit for each */
-    ck_assert_int_le(sparse.bytes_weights, conv + 8 + (linear + 7) / 8 + (linear + 9) / 10);
-    ck_assert_int_lt(sparse.bytes_file, dense.bytes_file);
+    ck_assert_uint_le(sparse.bytes_weights, conv + 8 + (linear + 7) / 8 + (linear + 9) / 10);
+    ck_assert_uint_lt(sparse.bytes_file, dense.bytes_file);
     ck_assert_int_eq(sparse.zeros, dense.zeros);
     end();
     begin(FX_CONFIG(WEIGHTS(4, "symmetric", "false")));
     nncf_checkpoint_close(strip(NULL, &packed));
-    ck_assert_int_eq(packed.bytes_weights, (conv + linear) / 2 + 2 * 4);
+    ck_assert_uint_eq(packed.bytes_weights, (conv + linear) / 2 + 2 * 4);
     end();
 }
 END_TEST

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * @file export.h
+ * @file onnx.h
  * @brief A compressed model as an ONNX file that other engines run.
  *
  * What is written is the registered graph in eval mode: masks applied, weights quantized, batch
@@ -24,16 +24,18 @@
  * nncf_onnx_params), so that whoever receives the file can check that an engine computes what
  * training computed.
  */
-#ifndef NNCF_EXPORT_H
-#define NNCF_EXPORT_H
+#ifndef NNCF_ONNX_H
+#define NNCF_ONNX_H
 
 #include <nncf/base.h>
 #include <nncf/checkpoint.h>
-#include <nncf/compression.h>
+#include <nncf/ctrl.h>
 #include <nncf/tensor.h>
 
 NNCF_BEGIN_DECLS
 
+/** Form of an export: one of NNCF_ONNX_.... @since 0.1 */
+typedef int32_t nncf_onnx_format;
 /** Forms of an export. @since 0.1 */
 enum {
     /** QuantizeLinear and DequantizeLinear (default) */
@@ -48,7 +50,7 @@ typedef struct nncf_onnx_params {
     /** NNCF_PARAMS(nncf_onnx_params) */
     size_t struct_size;
     /** NNCF_ONNX_QDQ or NNCF_ONNX_FAKE_QUANTIZE */
-    int32_t format;
+    nncf_onnx_format format;
     /** of the standard operators, 13 to 17; default 13 */
     int32_t opset;
     /** 1: batch norm goes into the weight's scales and the bias. Codes stay what they are, but a
@@ -113,7 +115,7 @@ typedef struct nncf_onnx_params {
  * is.
  * @since 0.1
  */
-NNCF_API nncf_status nncf_export_onnx(const nncf_compression_ctrl *ctrl, const char *path,
+NNCF_API nncf_status nncf_onnx_export(const nncf_compression_ctrl *ctrl, const char *path,
     const nncf_onnx_params *params, nncf_error *err);
 
 NNCF_END_DECLS

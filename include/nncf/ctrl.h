@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * @file compression.h
+ * @file ctrl.h
  * @brief The controller: what a config does to a model, stepped by the caller's training loop.
  *
- * In a training loop: initialize (quantizer ranges from a few batches); per batch forward, loss +
- * nncf_compression_ctrl_loss(), backward, optimizer over the caller's parameters and
+ * In a training loop: initialize (quantizer ranges from a few batches); per batch forward, loss,
+ * nncf_compression_ctrl_loss_backward(), backward, optimizer over the caller's parameters and
  * nncf_compression_ctrl_get_parameter(), nncf_compression_ctrl_step(); after each epoch
  * nncf_compression_ctrl_epoch_step(), then statistics and snapshot.
  *
@@ -14,8 +14,8 @@
  *
  * Threads: one thread at a time for a controller and its model.
  */
-#ifndef NNCF_COMPRESSION_H
-#define NNCF_COMPRESSION_H
+#ifndef NNCF_CTRL_H
+#define NNCF_CTRL_H
 
 #include <nncf/base.h>
 #include <nncf/config.h>
@@ -58,7 +58,8 @@ NNCF_API void nncf_compression_ctrl_destroy(nncf_compression_ctrl *ctrl);
  * @brief Initialization: call repeatedly, and while `more` is 1 run one forward of every layer over
  * a batch.
  *
- * `while (nncf_compression_ctrl_init_step(ctrl, &more) == NNCF_OK && more) forward(next_batch());`
+ * `while (nncf_compression_ctrl_init_step(ctrl, &more, &err) == NNCF_OK && more)
+ * forward(next_batch());`
  * is the whole loop. The first batches set the ranges of activation quantizers (`num_init_steps` of
  * them, or as many as contain `num_init_samples` images; of several range rules the longest). In
  * these forwards quantizers of activations observe and pass their input on; masks are
@@ -77,24 +78,31 @@ NNCF_API void nncf_compression_ctrl_destroy(nncf_compression_ctrl *ctrl);
  * they are estimated from a fixed-size histogram, with the error stated in docs/formulas.md.
  * @param ctrl the controller
  * @param[out] more 1: run one batch and call again. 0: done
+ * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_STATE a quantizer received no data in the last batch, or no layer ran
  * (did every layer run forward?); NNCF_E_ARG
  * @since 0.1
  */
-NNCF_API nncf_status nncf_compression_ctrl_init_step(nncf_compression_ctrl *ctrl, int32_t *more);
+NNCF_API nncf_status nncf_compression_ctrl_init_step(
+    nncf_compression_ctrl *ctrl, int32_t *more, nncf_error *err);
 
 /**
- * @brief The compression loss of the present mask logits; its gradient is added to the logits'
- * gradients. Call once a step.
+ * @brief Backward of the compression loss: its gradient is added to the gradients of the mask
+ * logits. Call once a step, and add the loss to the reported one.
  *
- * ((active / total - (1 - level)) / 0.05)^2 over all RB-sparsified layers together; 0 without
- * rb_sparsity and after the freeze.
- * @param ctrl nullable
- * @return the loss; NaN for NULL, and when the model is gone
+ * The loss is ((active / total - (1 - level)) / 0.05)^2 over all RB-sparsified layers together, of
+ * the present mask logits; 0 without rb_sparsity and after the freeze.
+ * @param ctrl the controller
+ * @param[out] loss nullable
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the model is gone
  * @since 0.1
  */
-NNCF_API double nncf_compression_ctrl_loss(nncf_compression_ctrl *ctrl);
+NNCF_API nncf_status nncf_compression_ctrl_loss_backward(
+    nncf_compression_ctrl *ctrl, double *loss, nncf_error *err);
 
+/** Order of calls in the training loop: one of NNCF_ORDER_.... @since 0.1 */
+typedef int32_t nncf_order;
 /** Where step and epoch_step stand in the training loop. @since 0.1 */
 enum {
     /** step after each batch, epoch_step after each epoch: NNCF 1.0 to 1.5, the default */
@@ -114,30 +122,36 @@ enum {
  * is not part of a snapshot: set it again before restoring one.
  * @param ctrl the controller
  * @param order NNCF_ORDER_...
+ * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE training has begun, or the model is gone
  * @since 0.1
  */
-NNCF_API nncf_status nncf_compression_ctrl_set_order(nncf_compression_ctrl *ctrl, int32_t order);
+NNCF_API nncf_status nncf_compression_ctrl_set_order(
+    nncf_compression_ctrl *ctrl, nncf_order order, nncf_error *err);
 
 /**
  * @brief After the optimizer's step of each batch (or before each batch, see
  * nncf_compression_ctrl_set_order()): counts the step, which gives the next one its own random
  * masks, and moves a schedule by optimizer steps.
  * @param ctrl the controller
+ * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE during initialization, or when the model is gone
  * @since 0.1
  */
-NNCF_API nncf_status nncf_compression_ctrl_step(nncf_compression_ctrl *ctrl);
+NNCF_API nncf_status nncf_compression_ctrl_step(nncf_compression_ctrl *ctrl, nncf_error *err);
 
 /**
  * @brief After each epoch (or before, see nncf_compression_ctrl_set_order()): next sparsity level,
  * new magnitude masks, freeze when due.
  * @param ctrl the controller
+ * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE; NNCF_E_NOMEM
  * @since 0.1
  */
-NNCF_API nncf_status nncf_compression_ctrl_epoch_step(nncf_compression_ctrl *ctrl);
+NNCF_API nncf_status nncf_compression_ctrl_epoch_step(nncf_compression_ctrl *ctrl, nncf_error *err);
 
+/** Kind of a parameter: one of NNCF_PARAMETER_.... @since 0.1 */
+typedef int32_t nncf_parameter_kind;
 /** Kinds of nncf_parameter. @since 0.1 */
 enum {
     /** RB sparsity: one a weight */
@@ -168,7 +182,7 @@ typedef struct nncf_parameter {
     /** floats in data and in grad */
     size_t count;
     /** NNCF_PARAMETER_... */
-    int32_t kind;
+    nncf_parameter_kind kind;
     /** 1: leave it alone (mask logits from `sparsity_training_steps` epochs on) */
     int32_t frozen;
     /**
@@ -184,26 +198,30 @@ typedef struct nncf_parameter {
  * @return the number; 0 for NULL
  * @since 0.1
  */
-NNCF_API size_t nncf_compression_ctrl_parameter_count(const nncf_compression_ctrl *ctrl);
+NNCF_API size_t nncf_compression_ctrl_get_parameter_count(const nncf_compression_ctrl *ctrl);
 /**
  * @brief Parameter `index`. data, grad and count are constant over the controller's life; `frozen`
  * may change at epoch_step.
  * @param ctrl the controller
  * @param index counted from 0
  * @param[in,out] parameter its struct_size must be set
+ * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_NOTFOUND past the end; NNCF_E_ARG; NNCF_E_STATE the model is gone
  * @since 0.1
  */
 NNCF_API nncf_status nncf_compression_ctrl_get_parameter(
-    const nncf_compression_ctrl *ctrl, size_t index, nncf_parameter *parameter);
+    const nncf_compression_ctrl *ctrl, size_t index, nncf_parameter *parameter, nncf_error *err);
 /**
  * @brief Clear the gradients of all the controller's parameters.
  * @param ctrl the controller
+ * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the model is gone
  * @since 0.1
  */
-NNCF_API nncf_status nncf_compression_ctrl_zero_grad(nncf_compression_ctrl *ctrl);
+NNCF_API nncf_status nncf_compression_ctrl_zero_grad(nncf_compression_ctrl *ctrl, nncf_error *err);
 
+/** Compression level: one of NNCF_COMPRESSION_.... @since 0.1 */
+typedef int32_t nncf_compression_level;
 /** Compression levels, for choosing a best snapshot. @since 0.1 */
 enum {
     /** nothing compressed yet */
@@ -224,7 +242,7 @@ typedef struct nncf_statistics {
     /** steps stepped */
     int64_t step;
     /** NNCF_COMPRESSION_... of the epoch just trained: call before or after epoch_step alike */
-    int32_t compression_level;
+    nncf_compression_level compression_level;
     /** masks are frozen */
     int32_t frozen;
     /** level of the present epoch, 0..1 */
@@ -238,35 +256,36 @@ typedef struct nncf_statistics {
     /** importance at or below which weights are masked; NaN without magnitude sparsity */
     double magnitude_threshold;
     /** layers with a mask */
-    int64_t sparsified_layers;
+    size_t sparsified_layers;
     /** their weights */
     int64_t sparsified_weights;
     /** floats of all registered parameters */
     int64_t parameters;
     /** how many */
-    int64_t weight_quantizers;
+    size_t weight_quantizers;
     /** how many, those of inputs not counted */
-    int64_t activation_quantizers;
+    size_t activation_quantizers;
     /** how many */
-    int64_t input_quantizers;
+    size_t input_quantizers;
     /** registered parameters as float32 */
-    int64_t bytes_float;
+    uint64_t bytes_float;
     /**
      * the deployable form: codes at their bits, scales, the rest float32; sparse weights as a bit
      * mask plus the non-zeros where that is smaller
      */
-    int64_t bytes_compressed;
+    uint64_t bytes_compressed;
 } nncf_statistics;
 
 /**
  * @brief Fill in the totals.
  * @param ctrl the controller
  * @param[out] statistics its struct_size must be set
+ * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the model is gone
  * @since 0.1
  */
 NNCF_API nncf_status nncf_compression_ctrl_get_statistics(
-    const nncf_compression_ctrl *ctrl, nncf_statistics *statistics);
+    const nncf_compression_ctrl *ctrl, nncf_statistics *statistics, nncf_error *err);
 
 /** @brief One layer's statistics. @since 0.1 */
 typedef struct nncf_layer_statistics {
@@ -315,76 +334,27 @@ typedef struct nncf_layer_statistics {
  * @param ctrl the controller
  * @param index counted from 0
  * @param[out] statistics its struct_size must be set
+ * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_NOTFOUND; NNCF_E_ARG; NNCF_E_STATE the model is gone
  * @since 0.1
  */
-NNCF_API nncf_status nncf_compression_ctrl_get_layer_statistics(
-    const nncf_compression_ctrl *ctrl, size_t index, nncf_layer_statistics *statistics);
+NNCF_API nncf_status nncf_compression_ctrl_get_layer_statistics(const nncf_compression_ctrl *ctrl,
+    size_t index, nncf_layer_statistics *statistics, nncf_error *err);
 
 /**
  * @brief The statistics as a table for people, or as one JSON object.
  * @param ctrl the controller
+ * @param form NNCF_FORM_TEXT or NNCF_FORM_JSON
  * @param[out] buffer at most `capacity` bytes with the final NUL; may be NULL when capacity is 0
  * @param capacity bytes of buffer
  * @param[out] needed nullable; bytes that the whole text takes, NUL included
- * @return NNCF_OK; NNCF_E_LIMIT capacity too small (what fits is there, with a NUL); NNCF_E_NOMEM;
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_BUFFER capacity too small (what fits is there, with a NUL); NNCF_E_NOMEM;
  * NNCF_E_ARG; NNCF_E_STATE the model is gone
  * @since 0.1
  */
-NNCF_API nncf_status nncf_compression_ctrl_statistics_text(
-    const nncf_compression_ctrl *ctrl, char *buffer, size_t capacity, size_t *needed);
-/** @copydoc nncf_compression_ctrl_statistics_text */
-NNCF_API nncf_status nncf_compression_ctrl_statistics_json(
-    const nncf_compression_ctrl *ctrl, char *buffer, size_t capacity, size_t *needed);
-
-/** What a config will do to a model. Opaque; keeps nothing of either. @since 0.1 */
-typedef struct nncf_plan nncf_plan;
-
-/**
- * @brief Predict what nncf_compression_ctrl_create() would do: every mask and quantizer with its
- * insertion point, parameters, range source, the config line that caused it, and its bytes in
- * training. Nothing is created, the model does not change, and weights are not read.
- * @param model with all of its layers; may have a controller
- * @param config the config
- * @param[out] plan destroy with nncf_plan_destroy()
- * @param[out] err nullable
- * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the model has no layers; what else creation of a
- * controller returns
- * @par Threads as the model's.
- * @since 0.1
- */
-NNCF_API nncf_status nncf_plan_create(
-    const nncf_model *model, const nncf_config *config, nncf_plan **plan, nncf_error *err);
-/**
- * @brief NULL is fine. Before its model: the plan's memory is of the model's context.
- * @param plan nullable
- * @since 0.1
- */
-NNCF_API void nncf_plan_destroy(nncf_plan *plan);
-/**
- * @brief The plan as a table for people.
- *
- * One line a mask or quantizer: layer; what (`mask`, or a quantizer of `weight`, `input`, `output`,
- * or `inner`, in front of a sum's activation); bits and mode; channels; range source; bytes; config
- * path and line.
- * @param plan the plan
- * @param[out] buffer as nncf_compression_ctrl_statistics_text()
- * @param capacity as nncf_compression_ctrl_statistics_text()
- * @param[out] needed as nncf_compression_ctrl_statistics_text()
- * @return the same
- * @since 0.1
- */
-NNCF_API nncf_status nncf_plan_text(
-    const nncf_plan *plan, char *buffer, size_t capacity, size_t *needed);
-/**
- * @brief The plan as one JSON object: `entries`, an array with `layer`, `what`, `scope` (NNCF's
- * name of the place), and for quantizers `bits`, `mode`, `signed` (true, false; null: the data
- * decides), `per_channel`, `channels`, `range`; `bytes`, `config` (path), `line`; then the totals
- * `masks`, `weight_quantizers`, `input_quantizers`, `activation_quantizers`, `bytes`.
- * @copydetails nncf_plan_text
- */
-NNCF_API nncf_status nncf_plan_json(
-    const nncf_plan *plan, char *buffer, size_t capacity, size_t *needed);
+NNCF_API nncf_status nncf_compression_ctrl_format_statistics(const nncf_compression_ctrl *ctrl,
+    nncf_form form, char *buffer, size_t capacity, size_t *needed, nncf_error *err);
 
 NNCF_END_DECLS
 #endif
