@@ -25,7 +25,8 @@ quietly() {
 if [ -f "$build/build.ninja" ] && [ -f "$build/meson-private/coredata.dat" ]; then
   # e.g. /tests=true/examples=true/ ; meson introspect gives one JSON array
   present=/$(meson introspect --buildoptions "$build" | sed 's/}, *{/\n/g' |
-    sed -n 's/.*"name": "\([^"]*\)", "value": "\{0,1\}\([^",]*\).*/\1=\2/p' | tr '\n' '/')
+    sed -n 's/.*"name": "\([^"]*\)", "value": "\([^"]*\)".*/\1=\2/p; t; s/.*"name": "\([^"]*\)", "value": \([^,]*\).*/\1=\2/p' |
+    tr '\n' '/')
   changed=()
   for option in "$@"; do
     case "$option" in
