@@ -86,8 +86,12 @@ typedef struct nncf_context_params {
     void *log_user;
     /** messages above this level are discarded unformatted; default NNCF_LOG_WARNING */
     nncf_log_level log_level;
-    /** must be 0 */
-    int32_t reserved;
+    /**
+     * 1: products of integer codes run on floating-point kernels even where integer kernels
+     * (AVX-512 VNNI, AVX-VNNI) are faster. The results are the same bits: for comparison. The
+     * environment variable NNCF_DISABLE_INT8=1 does the same
+     */
+    int32_t disable_int8;
     /** The host's own threads: call fn(arg, i) exactly once for every i in 0..n-1, in any order, on
        any thread, and return when all have returned. With it the library makes no threads of its
        own. Results do not depend on it. */

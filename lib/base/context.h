@@ -16,6 +16,8 @@ struct nncf_context {
     struct nncf__pool *pool;
     /* cached by nncf__kernels_get(); see kernels/kernels.h */
     const void *kernels;
+    /* kernels/int8.h; NULL: products of codes run on those above */
+    const void *int8;
     /* [n_threads], each scratch_size bytes, 64-byte aligned */
     void **scratch;
     size_t scratch_size;

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/pool.h"
 #include "gemm/microkernel.h"
+#include "kernels/int8.h"
 #include "kernels/kernels.h"
 
 #include <nncf/base.h>
@@ -39,8 +40,9 @@ static nncf_status check_params(const nncf_context_params *p, nncf_error *err)
             "log_level is %d; allowed: NNCF_LOG_ERROR .. NNCF_LOG_DEBUG (%d..%d), or 0 for "
             "warnings",
             (int)p->log_level, NNCF_LOG_ERROR, NNCF_LOG_DEBUG);
-    if (p->reserved != 0)
-        return nncf__fail(err, NNCF_E_ARG, where, "reserved is %d; it must be 0", (int)p->reserved);
+    if (p->disable_int8 != 0 && p->disable_int8 != 1)
+        return nncf__fail(
+            err, NNCF_E_ARG, where, "disable_int8 is %d; allowed: 0, 1", (int)p->disable_int8);
     return NNCF_OK;
 }
 
@@ -54,10 +56,17 @@ static bool version_fits(uint32_t version)
     return NNCF_VERSION_MAJOR == 0 ? minor == NNCF_VERSION_MINOR : minor <= NNCF_VERSION_MINOR;
 }
 
-/* The environment only ever lowers the ceiling, so that a test or a user can rule an instruction
- * set out. */
+/* The environment only ever takes away, so that a test or a user can rule instructions out. */
 static void apply_environment(nncf_context *context)
 {
+    const char *disable = getenv("NNCF_DISABLE_INT8");
+    if (disable && strcmp(disable, "1") == 0)
+        context->params.disable_int8 = 1;
+    else if (disable && *disable && strcmp(disable, "0") != 0)
+        nncf__log(context, NNCF_LOG_WARNING,
+            "the environment variable NNCF_DISABLE_INT8 is \"%s\" and was not followed; allowed: 0, "
+            "1",
+            disable);
     const char *word = getenv("NNCF_MAX_ISA");
     if (!word || !*word)
         return;
@@ -104,9 +113,13 @@ static nncf_status choose_kernels(nncf_context *context)
         table = nncf__kernels_get(--isa);
     context->kernels = table;
     context->params.max_isa = isa;
+    const nncf__int8_kernels *int8 =
+        context->params.disable_int8 ? NULL : nncf__int8_kernels_get(isa);
+    context->int8 = int8;
     const char *gemm = nncf__gemm_describe(context);
-    snprintf(context->description, sizeof(context->description), "%s, %s", table->name,
-        strcmp(gemm, "none") == 0 ? "no BLIS" : gemm);
+    snprintf(context->description, sizeof(context->description), "%s, %s, %s%s", table->name,
+        strcmp(gemm, "none") == 0 ? "no BLIS" : gemm, int8 ? "int8 by " : "no int8 kernels",
+        int8 ? int8->name : "");
     return NNCF_OK;
 }
 

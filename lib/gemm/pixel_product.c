@@ -15,6 +15,7 @@
 
 #include "base/int_math.h"
 #include "base/pool.h"
+#include "gemm/int8_product.h"
 #include "gemm/microkernel.h"
 #include "gemm/pack.h"
 #include "kernels/kernels.h"
@@ -332,6 +333,8 @@ static void plan(const nncf_context *context, const nncf__pixel_product *p, pixe
 
 size_t nncf__pixel_product_scratch(const nncf_context *context, const nncf__pixel_product *p)
 {
+    if (nncf__int8_product_fits(context, p))
+        return nncf__int8_product_scratch(context, p);
     pixel_job j;
     plan(context, p, &j);
     return j.workspace.bytes;
@@ -339,6 +342,10 @@ size_t nncf__pixel_product_scratch(const nncf_context *context, const nncf__pixe
 
 void nncf__pixel_product_run(nncf_context *context, const nncf__pixel_product *p)
 {
+    if (nncf__int8_product_fits(context, p)) {
+        nncf__int8_product_run(context, p);
+        return;
+    }
     pixel_job j;
     plan(context, p, &j);
     double weights = (double)j.k * (double)p->weights.n_out;

@@ -39,7 +39,7 @@ MEMBER(nncf_context_params, alloc_user, 40)
 MEMBER(nncf_context_params, log, 48)
 MEMBER(nncf_context_params, log_user, 56)
 MEMBER(nncf_context_params, log_level, 64)
-MEMBER(nncf_context_params, reserved, 68)
+MEMBER(nncf_context_params, disable_int8, 68)
 MEMBER(nncf_context_params, parallel_for, 72)
 MEMBER(nncf_context_params, parallel_user, 80)
 

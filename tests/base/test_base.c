@@ -426,7 +426,7 @@ START_TEST(context_params_out_of_range_are_refused)
         {{NNCF_PARAMS(nncf_context_params), .free = fx_memory_free}, "free is given without alloc"},
         {{NNCF_PARAMS(nncf_context_params), .log_level = 5}, "log_level is 5"},
         {{NNCF_PARAMS(nncf_context_params), .log_level = -2}, "log_level is -2"},
-        {{NNCF_PARAMS(nncf_context_params), .reserved = 1}, "reserved is 1"},
+        {{NNCF_PARAMS(nncf_context_params), .disable_int8 = 2}, "disable_int8 is 2"},
         {{.struct_size = 0}, "struct_size is 0"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loops around the integer kernels (kernels/int8.h): as pixel_product.c, but simpler. Sums are
+ * int32 and exact for every k, so k is never cut: a task packs a block of pixels, all of k, into
+ * the second-level cache, and runs every panel of weights over it, each of which stays in the
+ * first-level cache meanwhile. Codes are packed from NCHW bytes and never become floats.
+ */
+#include "gemm/int8_product.h"
+
+#include "base/context.h"
+#include "base/int_math.h"
+#include "base/pool.h"
+#include "gemm/microkernel.h"
+#include "gemm/pack.h"
+#include "kernels/int8.h"
+#include "kernels/kernels.h"
+#include "kernels/qtensor.h"
+
+#include <nncf/context.h>
+#include <nncf/tensor.h>
+
+#include <string.h>
+
+enum { QUAD = 4, BLOCK_BYTES = 256 << 10, BLOCK_PIXELS = 512 };
+
+typedef struct int8_job {
+    const nncf__pixel_product *p;
+    const nncf__int8_kernels *k;
+    nncf__workspace workspace;
+    int64_t workers;
+    /* quads of one tap's channels; of all */
+    int64_t tap_quads, n_quads;
+    /* n_panels: of output channels */
+    int64_t n_pixels, n_panels;
+    /* a task: a block of pixels times so many panels */
+    int64_t block_pixels, task_panels, tasks_across;
+    bool stream;
+    /* what turns stored codes into unsigned bytes, and the byte that then stands for 0 */
+    uint8_t flip, zero;
+    /* offsets in the private area; segments at 0 */
+    size_t targets_at, starts_at, pixels_at, scales_at;
+} int8_job;
+
+static const nncf__int8_kernels *kernels_of(const nncf_context *context)
+{
+    return (const nncf__int8_kernels *)context->int8;
+}
+
+/* Packing goes pixel by pixel where they are not neighbours: for a few channels, as those of an
+ * image, that takes longer than the product of floats (3 -> 64, 7x7/2: 1.8 times). */
+enum { FEW_CHANNELS = 16 };
+
+bool nncf__int8_product_fits(const nncf_context *context, const nncf__pixel_product *p)
+{
+    const nncf__weights *w = &p->weights;
+    return w->as_integers && w->k_is_contiguous && nncf__qtensor_is_codes(&p->map.src) &&
+        w->src.dtype == NNCF_S8 && !w->src.zero_point &&
+        w->channels * nncf__taps_count(&w->taps) <= NNCF__INT8_K_MAX &&
+        (p->map.step_x == 1 || w->channels >= FEW_CHANNELS) && kernels_of(context);
+}
+
+static size_t align64(size_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
+/* A panel of weights, and where its sums start. */
+static size_t panel_bytes(const int8_job *j)
+{
+    return (size_t)(j->n_quads * QUAD) * j->k->nr;
+}
+
+static int64_t n_tasks(const int8_job *j)
+{
+    return div_ceil(j->n_pixels, j->block_pixels) * j->tasks_across;
+}
+
+static void plan_tasks(int8_job *j)
+{
+    const int64_t mr = (int64_t)j->k->mr, wanted = j->workers > 1 ? 4 * j->workers : 1;
+    int64_t pixels = min_i(BLOCK_BYTES / (j->n_quads * QUAD), BLOCK_PIXELS);
+    pixels = max_i(pixels / mr * mr, mr);
+    while (pixels > 2 * mr && div_ceil(j->n_pixels, pixels) < wanted)
+        pixels = round_up(pixels / 2, mr);
+    /* equal blocks */
+    j->block_pixels = round_up(div_ceil(j->n_pixels, div_ceil(j->n_pixels, pixels)), mr);
+    j->tasks_across = 1;
+    while (n_tasks(j) < wanted && j->tasks_across * 4 <= j->n_panels)
+        j->tasks_across *= 2;
+    j->task_panels = div_ceil(j->n_panels, j->tasks_across);
+    j->tasks_across = div_ceil(j->n_panels, j->task_panels);
+}
+
+/* Offsets in a worker's private area; returns its bytes. */
+static size_t plan_private(int8_job *j)
+{
+    const size_t pixels = (size_t)j->block_pixels;
+    j->targets_at = (pixels + 1) * sizeof(nncf__segment);
+    j->starts_at = j->targets_at + pixels * sizeof(nncf__segment);
+    j->pixels_at = align64(j->starts_at + (pixels / j->k->mr + 1) * sizeof(size_t));
+    j->scales_at = j->pixels_at + align64(pixels * (size_t)(j->n_quads * QUAD));
+    return j->scales_at + 2 * align64((size_t)j->n_panels * j->k->nr * sizeof(float));
+}
+
+static void plan(const nncf_context *context, const nncf__pixel_product *p, int8_job *j)
+{
+    const nncf__int8_kernels *k = kernels_of(context);
+    *j = (int8_job){.p = p, .k = k, .workers = max_i(1, context->params.n_threads)};
+    j->tap_quads = div_ceil(p->weights.channels, QUAD);
+    j->n_quads = j->tap_quads * nncf__taps_count(&p->weights.taps);
+    j->n_pixels = p->map.n * p->map.rows * p->map.cols;
+    j->n_panels = div_ceil(p->weights.n_out, (int64_t)k->nr);
+    j->stream = j->n_pixels * p->weights.n_out >= NNCF__STREAM_FLOATS && p->dst_plane % 16 == 0;
+    plan_tasks(j);
+    j->workspace = nncf__workspace_plan(
+        context, plan_private(j), align64(panel_bytes(j) + k->nr * sizeof(int32_t)), j->n_panels);
+}
+
+size_t nncf__int8_product_scratch(const nncf_context *context, const nncf__pixel_product *p)
+{
+    int8_job j;
+    plan(context, p, &j);
+    return j.workspace.bytes;
+}
+
+/* ---- weights ---- */
+
+static int8_t *panel_of(const int8_job *j, int64_t panel)
+{
+    return (int8_t *)(void *)nncf__workspace_slot(&j->workspace, panel);
+}
+
+static int32_t *panel_start(const int8_job *j, int64_t panel)
+{
+    return (int32_t *)(void *)(panel_of(j, panel) + panel_bytes(j));
+}
+
+/* One output channel's codes, (channel, tap) in memory, to its place in a panel; their sum. */
+static int32_t pack_row(const int8_job *j, const int8_t *row, int8_t *to)
+{
+    const nncf__weights *w = &j->p->weights;
+    const int64_t taps = nncf__taps_count(&w->taps), next = (int64_t)j->k->nr * QUAD;
+    int32_t sum = 0;
+    for (int64_t t = 0; t < taps; t++)
+        for (int64_t c = 0; c < w->channels; c += QUAD, to += next) {
+            int8_t quad[QUAD] = {0};
+            const int64_t n = min_i(QUAD, w->channels - c);
+            for (int64_t i = 0; i < n; i++) {
+                quad[i] = row[(c + i) * taps + t];
+                sum += quad[i];
+            }
+            memcpy(to, quad, QUAD);
+        }
+    return sum;
+}
+
+static void pack_weights_task(void *arg, size_t chunk, size_t worker)
+{
+    (void)worker;
+    const int8_job *j = arg;
+    const nncf__weights *w = &j->p->weights;
+    const int64_t nr = (int64_t)j->k->nr, first = (int64_t)chunk * nr;
+    int8_t *panel = panel_of(j, (int64_t)chunk);
+    int32_t *start = panel_start(j, (int64_t)chunk);
+    if (w->n_out - first < nr)
+        memset(panel, 0, panel_bytes(j));
+    for (int64_t i = 0; i < min_i(nr, w->n_out - first); i++) {
+        const int8_t *row = (const int8_t *)w->src.data + (first + i) * w->out_stride;
+        start[i] = -(int32_t)j->zero * pack_row(j, row, panel + i * QUAD);
+    }
+}
+
+/* ---- pixels ---- */
+
+typedef struct int8_task {
+    const int8_job *j;
+    int64_t first, last, panel0, panel1;
+    /* of the source, one tap at a time */
+    nncf__segment *segments;
+    /* of the destination, panel by panel */
+    nncf__segment *targets;
+    /* where each panel's targets begin */
+    size_t *starts;
+    uint8_t *pixels;
+    float *scale, *bias;
+} int8_task;
+
+static void pack_pixels(const int8_task *t)
+{
+    const int8_job *j = t->j;
+    const nncf__pixel_map *g = &j->p->map;
+    const int64_t mr = (int64_t)j->k->mr, panels = div_ceil(t->last - t->first, mr);
+    const size_t panel_stride = (size_t)(j->n_quads * mr * QUAD);
+    for (int64_t tap = 0; tap < nncf__taps_count(&g->taps); tap++) {
+        const nncf__tap at = nncf__taps_at(&g->taps, tap);
+        size_t n = nncf__segments_source(g, &at, t->first, t->last, mr, mr, t->segments);
+        if ((t->last - t->first) % mr) /* idle lanes of the last panel */
+            t->segments[n++] = (nncf__segment){.src = -1,
+                .dst = (int32_t)(t->last - t->first),
+                .length = (int32_t)(panels * mr - (t->last - t->first))};
+        const nncf__int8_source source = {.src = g->src.data,
+            .channel_stride = g->src_plane,
+            .step = g->step_x,
+            .flip = j->flip,
+            .zero = j->zero,
+            .n_segments = n,
+            .segments = t->segments};
+        j->k->pack((size_t)g->channels, &source, (size_t)panels,
+            t->pixels + tap * j->tap_quads * mr * QUAD, panel_stride);
+    }
+}
+
+static void find_targets(const int8_task *t)
+{
+    const int64_t mr = (int64_t)t->j->k->mr;
+    size_t n = 0, panel = 0;
+    for (int64_t p = t->first; p < t->last; p += mr) {
+        t->starts[panel++] = n;
+        n += nncf__segments_destination(&t->j->p->map, p, min_i(p + mr, t->last), t->targets + n);
+    }
+    t->starts[panel] = n;
+}
+
+/* One panel of weights times all pixels of the task. */
+static void multiply_panel(const int8_task *t, int64_t panel)
+{
+    const int8_job *j = t->j;
+    const nncf__int8_kernels *k = j->k;
+    const nncf__pixel_product *p = j->p;
+    _Alignas(64) float tile[NNCF__INT8_MR_MAX * NNCF__INT8_NR_MAX];
+    const int64_t mr = (int64_t)k->mr, nr = (int64_t)k->nr;
+    const size_t used = (size_t)min_i(nr, p->weights.n_out - panel * nr),
+                 n_quads = (size_t)j->n_quads, panel_stride = n_quads * k->mr * QUAD;
+    const int8_t *weights = panel_of(j, panel);
+    const nncf__int8_scaling scaling = {
+        panel_start(j, panel), t->scale + panel * nr, t->bias + panel * nr};
+    float *dst = p->dst + panel * nr * p->dst_plane;
+    for (int64_t i = 0; t->first + i * mr < t->last; i++) {
+        const uint8_t *pixels = t->pixels + (size_t)i * panel_stride;
+        const nncf__segment *to = t->targets + t->starts[i];
+        const size_t n_targets = t->starts[i + 1] - t->starts[i];
+        if (n_targets == 1 && to->length == mr && p->map.dst_col == 1) {
+            const bool stream = j->stream && (uintptr_t)(dst + to->src) % 64 == 0;
+            k->micro_store(
+                n_quads, pixels, weights, used, &scaling, dst + to->src, p->dst_plane, stream);
+            continue;
+        }
+        k->micro(n_quads, pixels, weights, used, scaling.start, tile);
+        nncf__kernels_of(j->workspace.context)
+            ->gemm_store(k->mr, used, tile, scaling.scale, scaling.bias, dst, p->dst_plane,
+                p->map.dst_col, to, n_targets);
+    }
+}
+
+static void multiply_task(void *arg, size_t chunk, size_t worker)
+{
+    const int8_job *j = arg;
+    const nncf__pixel_product *p = j->p;
+    const nncf__weights *w = &p->weights;
+    char *area = nncf__scratch(j->workspace.context, worker);
+    const int64_t block = (int64_t)chunk / j->tasks_across,
+                  across = (int64_t)chunk % j->tasks_across, nr = (int64_t)j->k->nr;
+    const int8_task t = {.j = j,
+        .first = block * j->block_pixels,
+        .last = min_i((block + 1) * j->block_pixels, j->n_pixels),
+        .panel0 = across * j->task_panels,
+        .panel1 = min_i((across + 1) * j->task_panels, j->n_panels),
+        .segments = (nncf__segment *)(void *)area,
+        .targets = (nncf__segment *)(void *)(area + j->targets_at),
+        .starts = (size_t *)(void *)(area + j->starts_at),
+        .pixels = (uint8_t *)(void *)(area + j->pixels_at),
+        .scale = (float *)(void *)(area + j->scales_at),
+        .bias = (float *)(void *)(area + j->scales_at) + j->n_panels * nr};
+    for (int64_t i = t.panel0 * nr; i < min_i(t.panel1 * nr, w->n_out); i++) {
+        t.scale[i] = p->map.src.scale[0] * nncf__qtensor_scale(&w->src, i);
+        t.bias[i] = p->bias ? p->bias[i] : -0.0f; /* x + -0 is x, for +0 and -0 too */
+    }
+    find_targets(&t);
+    pack_pixels(&t);
+    for (int64_t panel = t.panel0; panel < t.panel1; panel++)
+        multiply_panel(&t, panel);
+    if (j->stream)
+        nncf__kernels_of(j->workspace.context)->gemm_streams_end();
+}
+
+void nncf__int8_product_run(nncf_context *context, const nncf__pixel_product *p)
+{
+    int8_job j;
+    plan(context, p, &j);
+    const nncf__dequant codes = nncf__dequant_of(&p->map.src, 0, true);
+    j.flip = (uint8_t)codes.flip;
+    j.zero = (uint8_t)codes.offset;
+    const double weights = (double)(j.n_quads * QUAD) * (double)p->weights.n_out;
+    nncf__gemm_parallel(context, 4.0 * weights, (size_t)j.n_panels, pack_weights_task, &j);
+    nncf__gemm_parallel(
+        context, 0.5 * (double)j.n_pixels * weights, (size_t)n_tasks(&j), multiply_task, &j);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The reference of the integer kernels, and which table a CPU gets. */
+#include "kernels/int8.h"
+
+#include "kernels/isa.h"
+#include "kernels/kernels.h"
+
+#include <nncf/context.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#ifdef NNCF__HAVE_AVXVNNI
+#include <cpuid.h>
+#endif
+
+/* int8_avx512vnni.c, int8_avxvnni.c */
+#ifdef NNCF__HAVE_AVX512VNNI
+extern const nncf__int8_kernels nncf__int8_avx512vnni, nncf__int8_avx512vnni256;
+#endif
+#ifdef NNCF__HAVE_AVXVNNI
+extern const nncf__int8_kernels nncf__int8_avxvnni;
+#endif
+
+enum { MR = NNCF__INT8_MR_MAX, NR = NNCF__INT8_NR_MAX, QUAD = 4 };
+
+static void pack(size_t n_channels, const nncf__int8_source *source, size_t n_panels,
+    uint8_t *panels, size_t panel_stride)
+{
+    (void)n_panels; /* the segments say it */
+    const size_t padded = (n_channels + QUAD - 1) / QUAD * QUAD;
+    for (size_t c = 0; c < padded; c++)
+        for (size_t s = 0; s < source->n_segments; s++) {
+            const nncf__segment *segment = &source->segments[s];
+            const bool inside = segment->src >= 0 && c < n_channels;
+            const uint8_t *from =
+                inside ? source->src + (int64_t)c * source->channel_stride + segment->src : NULL;
+            for (int32_t i = 0; i < segment->length; i++) {
+                const size_t pixel = (size_t)(segment->dst + i);
+                panels[pixel / MR * panel_stride + (c / QUAD * MR + pixel % MR) * QUAD + c % QUAD] =
+                    inside ? from[i * source->step] ^ source->flip : source->zero;
+            }
+        }
+}
+
+/* The sum of pixel i and output channel j. */
+static int32_t sum_of(
+    size_t n_quads, const uint8_t *pixels, const int8_t *weights, int32_t start, size_t i, size_t j)
+{
+    int32_t sum = start;
+    for (size_t q = 0; q < n_quads; q++)
+        for (size_t k = 0; k < QUAD; k++)
+            sum += (int32_t)pixels[(q * MR + i) * QUAD + k] * weights[(q * NR + j) * QUAD + k];
+    return sum;
+}
+
+static void micro(size_t n_quads, const uint8_t *pixels, const int8_t *weights, size_t used,
+    const int32_t *start, float *tile)
+{
+    for (size_t j = 0; j < used; j++)
+        for (size_t i = 0; i < MR; i++)
+            tile[j * MR + i] = (float)sum_of(n_quads, pixels, weights, start[j], i, j);
+}
+
+static void micro_store(size_t n_quads, const uint8_t *pixels, const int8_t *weights, size_t used,
+    const nncf__int8_scaling *scaling, float *z, int64_t z_stride, bool stream)
+{
+    (void)stream;
+    for (size_t j = 0; j < used; j++, z += z_stride)
+        for (size_t i = 0; i < MR; i++) {
+            const int32_t sum = sum_of(n_quads, pixels, weights, scaling->start[j], i, j);
+            z[i] = (float)sum * scaling->scale[j] + scaling->bias[j];
+        }
+}
+
+const nncf__int8_kernels nncf__int8_reference = {"reference", MR, NR, pack, micro, micro_store};
+
+#ifdef NNCF__HAVE_AVX512VNNI
+static bool has_avx512vnni(void)
+{
+    return nncf__kernels_get(NNCF_ISA_AVX512) && __builtin_cpu_supports("avx512vnni");
+}
+#endif
+
+#ifdef NNCF__HAVE_AVXVNNI
+/* __builtin_cpu_supports() of clang 14 does not know AVX-VNNI: CPUID leaf 7, subleaf 1, EAX bit 4.
+ */
+static bool has_avxvnni(void)
+{
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return nncf__kernels_get(NNCF_ISA_AVX2) && __get_cpuid_count(7, 1, &a, &b, &c, &d) &&
+        a >> 4 & 1;
+}
+#endif
+
+const nncf__int8_kernels *nncf__int8_kernels_get(int32_t isa)
+{
+#ifdef NNCF__HAVE_AVX512VNNI
+    if (isa >= NNCF_ISA_AVX512 && has_avx512vnni())
+        return &nncf__int8_avx512vnni;
+#endif
+#ifdef NNCF__HAVE_AVXVNNI
+    if (isa >= NNCF_ISA_AVX2 && has_avxvnni())
+        return &nncf__int8_avxvnni;
+#endif
+    (void)isa;
+    return NULL;
+}
+
+const nncf__int8_kernels *nncf__int8_kernels_at(size_t index)
+{
+    const nncf__int8_kernels *all[] = {
+        &nncf__int8_reference,
+#ifdef NNCF__HAVE_AVX512VNNI
+        has_avx512vnni() ? &nncf__int8_avx512vnni : NULL,
+        /* the code of AVX-VNNI in the encoding of AVX-512 */
+        has_avx512vnni() ? &nncf__int8_avx512vnni256 : NULL,
+#endif
+#ifdef NNCF__HAVE_AVXVNNI
+        has_avxvnni() ? &nncf__int8_avxvnni : NULL,
+#endif
+    };
+    for (size_t i = 0, found = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i] && found++ == index)
+            return all[i];
+    return NULL;
+}

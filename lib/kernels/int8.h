@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Integer products: 8-bit codes of pixels times 8-bit codes of weights, summed exactly in int32.
+ * A table of its own, beside kernels.def: an ISA here is an extension (VNNI) that some CPUs of an
+ * NNCF_ISA_... level have, and a level without one has no table, as its float kernels are faster.
+ *
+ * A quad is four neighbours along k, which one instruction multiplies and adds. A panel of pixels
+ * is (quads, mr, 4) unsigned bytes, a panel of weights (quads, nr, 4) signed ones; both are aligned
+ * to 64 bytes. k is padded to whole quads: weights are 0 there, so that pixels may be anything.
+ *
+ * Codes with a zero point, and signed ones (whose highest bit the packer flips: byte = code + 128),
+ * are a constant more than what they stand for: sum (byte - zero) w = sum byte w - zero sum w. The
+ * last term depends on the output channel only, and is where its sum starts.
+ */
+#ifndef NNCF__KERNELS_INT8_H
+#define NNCF__KERNELS_INT8_H
+
+#include "kernels/kernels.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* So that a start and a sum, each up to k * 255 * 128, fit int32 together. */
+enum { NNCF__INT8_MR_MAX = 32, NNCF__INT8_NR_MAX = 12, NNCF__INT8_K_MAX = 32768 };
+
+/* Where bytes of pixels come from: channel c, segment s, element i is
+ * src[c * channel_stride + s.src + i * step]. */
+typedef struct nncf__int8_source {
+    const uint8_t *src;
+    int64_t channel_stride, step;
+    /* 0, or 0x80 for signed codes */
+    uint8_t flip;
+    /* the byte, after flipping, of a pixel of padding: the code of 0 */
+    uint8_t zero;
+    size_t n_segments;
+    /* dst: number of the first pixel, counted over all panels; in ascending order, cut where panels
+     * end, without gaps; src < 0: padding */
+    const nncf__segment *segments;
+} nncf__int8_source;
+
+/* What becomes of a tile of sums. */
+typedef struct nncf__int8_scaling {
+    /* one an output channel */
+    const int32_t *start;
+    const float *scale, *bias;
+} nncf__int8_scaling;
+
+typedef struct nncf__int8_kernels {
+    const char *name;
+    /* tile: mr pixels x nr output channels */
+    size_t mr, nr;
+    /* n_channels of the pixels to whole quads of n_panels panels, `panel_stride` bytes apart. Bytes
+     * outside of segments are not read. */
+    void (*pack)(size_t n_channels, const nncf__int8_source *source, size_t n_panels,
+        uint8_t *panels, size_t panel_stride);
+    /* tile[j * mr + i] = (float)(start[j] + sum), i < mr, j < used <= nr: one rounding */
+    void (*micro)(size_t n_quads, const uint8_t *pixels, const int8_t *weights, size_t used,
+        const int32_t *start, float *tile);
+    /* z[j * z_stride + i] = (float)(start[j] + sum) * scale[j] + bias[j], not fused. stream: past
+     * the caches; then z is aligned to 64 bytes, z_stride a multiple of 16, and the table's
+     * gemm_streams_end comes before another thread reads */
+    void (*micro_store)(size_t n_quads, const uint8_t *pixels, const int8_t *weights, size_t used,
+        const nncf__int8_scaling *scaling, float *z, int64_t z_stride, bool stream);
+} nncf__int8_kernels;
+
+/* Readable loops that define the result; for tests and comparison. */
+extern const nncf__int8_kernels nncf__int8_reference;
+/* The fastest table that this CPU has and that is allowed up to NNCF_ISA_... `isa`; NULL: none. */
+const nncf__int8_kernels *nncf__int8_kernels_get(int32_t isa);
+/* Every table that this CPU can run, `index` counted from 0, for tests; NULL past the end. */
+const nncf__int8_kernels *nncf__int8_kernels_at(size_t index);
+
+#endif

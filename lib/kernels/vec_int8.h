@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The integer kernels on vectors of 4 * LANES bytes; int8.c defines what they compute. Included by
+ * int8_avx512vnni.c and int8_avxvnni.c, which say the width (INT8_512 or not) and how the dot
+ * product of quads is written (DOT): acc[i] += sum over 4 of unsigned a[4 i + k] * signed b[4 i +
+ * k].
+ */
+#include "kernels/int8.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum { QUAD = 4 };
+
+#ifdef INT8_512
+typedef __m512i vec;
+enum { LANES = 16, NR = 12 };
+INLINE vec vec_load(const void *from)
+{
+    return _mm512_load_si512(from);
+}
+INLINE vec vec_set(int32_t x)
+{
+    return _mm512_set1_epi32(x);
+}
+typedef __m512 vecf;
+INLINE vecf to_float(vec x)
+{
+    return _mm512_cvtepi32_ps(x);
+}
+INLINE vecf scaled(vecf x, float scale, float bias)
+{
+    return _mm512_add_ps(_mm512_mul_ps(x, _mm512_set1_ps(scale)), _mm512_set1_ps(bias));
+}
+INLINE void store(float *to, vecf x)
+{
+    _mm512_storeu_ps(to, x);
+}
+INLINE void store_past_caches(float *to, vecf x)
+{
+    _mm512_stream_ps(to, x);
+}
+#else
+typedef __m256i vec;
+enum { LANES = 8, NR = 6 };
+INLINE vec vec_load(const void *from)
+{
+    return _mm256_load_si256(from);
+}
+INLINE vec vec_set(int32_t x)
+{
+    return _mm256_set1_epi32(x);
+}
+typedef __m256 vecf;
+INLINE vecf to_float(vec x)
+{
+    return _mm256_cvtepi32_ps(x);
+}
+INLINE vecf scaled(vecf x, float scale, float bias)
+{
+    return _mm256_add_ps(_mm256_mul_ps(x, _mm256_set1_ps(scale)), _mm256_set1_ps(bias));
+}
+INLINE void store(float *to, vecf x)
+{
+    _mm256_storeu_ps(to, x);
+}
+INLINE void store_past_caches(float *to, vecf x)
+{
+    _mm256_stream_ps(to, x);
+}
+#endif
+
+enum { MR = 2 * LANES };
+
+/* ---- micro-kernel ---- */
+
+/* The sums fill the register file: 24 + 3 of 32, 12 + 3 of 16. n is known when compiling. */
+INLINE void sums_of(size_t n_quads, const uint8_t *pixels, const int8_t *weights, int n,
+    const int32_t *start, vec low[NR], vec high[NR])
+{
+#pragma GCC unroll 12
+    for (int j = 0; j < n; j++)
+        low[j] = high[j] = vec_set(start[j]);
+    for (size_t q = 0; q < n_quads; q++, pixels += MR * QUAD, weights += NR * QUAD) {
+        const vec p0 = vec_load(pixels), p1 = vec_load(pixels + LANES * QUAD);
+#pragma GCC unroll 12
+        for (int j = 0; j < n; j++) {
+            int32_t quad;
+            memcpy(&quad, weights + QUAD * j, sizeof quad);
+            const vec w = vec_set(quad);
+            DOT(low[j], p0, w);
+            DOT(high[j], p1, w);
+        }
+    }
+}
+
+INLINE void micro_tile(size_t n_quads, const uint8_t *pixels, const int8_t *weights, int n,
+    const int32_t *start, float *tile)
+{
+    vec low[NR], high[NR];
+    sums_of(n_quads, pixels, weights, n, start, low, high);
+#pragma GCC unroll 12
+    for (int j = 0; j < n; j++, tile += MR) {
+        store(tile, to_float(low[j]));
+        store(tile + LANES, to_float(high[j]));
+    }
+}
+
+INLINE void micro_scaled(size_t n_quads, const uint8_t *pixels, const int8_t *weights, int n,
+    const nncf__int8_scaling *scaling, float *z, int64_t z_stride, bool stream)
+{
+    vec low[NR], high[NR];
+    sums_of(n_quads, pixels, weights, n, scaling->start, low, high);
+#pragma GCC unroll 12
+    for (int j = 0; j < n; j++, z += z_stride) {
+        const vecf a = scaled(to_float(low[j]), scaling->scale[j], scaling->bias[j]),
+                   b = scaled(to_float(high[j]), scaling->scale[j], scaling->bias[j]);
+        if (stream) {
+            store_past_caches(z, a);
+            store_past_caches(z + LANES, b);
+        } else {
+            store(z, a);
+            store(z + LANES, b);
+        }
+    }
+}
+
+#define CASE(n, call)                                                                              \
+    case n:                                                                                        \
+        call(n);                                                                                   \
+        break;
+#ifdef INT8_512
+#define WIDE_CASES(call)                                                                           \
+    CASE(12, call) CASE(11, call) CASE(10, call) CASE(9, call) CASE(8, call) CASE(7, call)
+#else
+#define WIDE_CASES(call)
+#endif
+#define EACH_WIDTH(used, call)                                                                     \
+    switch (used) {                                                                                \
+        WIDE_CASES(call)                                                                           \
+        CASE(6, call)                                                                              \
+        CASE(5, call) CASE(4, call) CASE(3, call) CASE(2, call) CASE(1, call) default : break;     \
+    }
+
+static void micro(size_t n_quads, const uint8_t *pixels, const int8_t *weights, size_t used,
+    const int32_t *start, float *tile)
+{
+#define TILE(n) micro_tile(n_quads, pixels, weights, n, start, tile)
+    EACH_WIDTH(used, TILE)
+#undef TILE
+}
+
+static void micro_store(size_t n_quads, const uint8_t *pixels, const int8_t *weights, size_t used,
+    const nncf__int8_scaling *scaling, float *z, int64_t z_stride, bool stream)
+{
+#define SCALED(n) micro_scaled(n_quads, pixels, weights, n, scaling, z, z_stride, stream)
+    EACH_WIDTH(used, SCALED)
+#undef SCALED
+}
+
+/* ---- packing ---- */
+
+#ifdef INT8_512
+typedef __m256i bytes; /* of MR pixels of one channel */
+INLINE bytes bytes_set(uint8_t x)
+{
+    return _mm256_set1_epi8((char)x);
+}
+INLINE bytes bytes_flip(bytes x, uint8_t flip)
+{
+    return _mm256_xor_si256(x, bytes_set(flip));
+}
+INLINE bytes bytes_load(const uint8_t *from)
+{
+    return _mm256_loadu_si256((const void *)from);
+}
+/* Four channels of 32 pixels to 32 quads. */
+INLINE void interleave(const bytes c[QUAD], uint8_t *to)
+{
+    const __m256i l = _mm256_unpacklo_epi8(c[0], c[1]), h = _mm256_unpackhi_epi8(c[0], c[1]),
+                  m = _mm256_unpacklo_epi8(c[2], c[3]), n = _mm256_unpackhi_epi8(c[2], c[3]);
+    /* four quads of pixels 0, 4, 8, 12 on, and of those 16 on */
+    const __m256i q0 = _mm256_unpacklo_epi16(l, m), q1 = _mm256_unpackhi_epi16(l, m),
+                  q2 = _mm256_unpacklo_epi16(h, n), q3 = _mm256_unpackhi_epi16(h, n);
+    __m256i *out = (__m256i *)(void *)to;
+    _mm256_store_si256(out, _mm256_permute2x128_si256(q0, q1, 0x20));
+    _mm256_store_si256(out + 1, _mm256_permute2x128_si256(q2, q3, 0x20));
+    _mm256_store_si256(out + 2, _mm256_permute2x128_si256(q0, q1, 0x31));
+    _mm256_store_si256(out + 3, _mm256_permute2x128_si256(q2, q3, 0x31));
+}
+#else
+typedef __m128i bytes;
+INLINE bytes bytes_set(uint8_t x)
+{
+    return _mm_set1_epi8((char)x);
+}
+INLINE bytes bytes_flip(bytes x, uint8_t flip)
+{
+    return _mm_xor_si128(x, bytes_set(flip));
+}
+INLINE bytes bytes_load(const uint8_t *from)
+{
+    return _mm_loadu_si128((const void *)from);
+}
+INLINE void interleave(const bytes c[QUAD], uint8_t *to)
+{
+    const __m128i l = _mm_unpacklo_epi8(c[0], c[1]), h = _mm_unpackhi_epi8(c[0], c[1]),
+                  m = _mm_unpacklo_epi8(c[2], c[3]), n = _mm_unpackhi_epi8(c[2], c[3]);
+    __m128i *out = (__m128i *)(void *)to;
+    _mm_store_si128(out, _mm_unpacklo_epi16(l, m));
+    _mm_store_si128(out + 1, _mm_unpackhi_epi16(l, m));
+    _mm_store_si128(out + 2, _mm_unpacklo_epi16(h, n));
+    _mm_store_si128(out + 3, _mm_unpackhi_epi16(h, n));
+}
+#endif
+
+/* The pixels of one panel and channel: those of segments [first, end). */
+INLINE bytes gather(
+    const nncf__int8_source *source, const uint8_t *channel, size_t first, size_t end)
+{
+    const nncf__segment *s = source->segments;
+    if (end - first == 1 && s[first].length == MR && s[first].src >= 0 && source->step == 1)
+        return bytes_flip(bytes_load(channel + s[first].src), source->flip);
+#ifdef INT8_512
+    if (source->step == 1) {
+        bytes row = bytes_set(source->zero);
+        for (size_t i = first; i < end; i++) {
+            if (s[i].src < 0)
+                continue;
+            /* lanes outside of the mask are not read */
+            const uint32_t lane = (uint32_t)s[i].dst % MR, all = UINT32_MAX;
+            const __mmask32 mask = all >> (MR - s[i].length) << lane;
+            const bytes part = _mm256_maskz_loadu_epi8(mask, channel + s[i].src - lane);
+            row = _mm256_mask_mov_epi8(row, mask, bytes_flip(part, source->flip));
+        }
+        return row;
+    }
+#endif
+    _Alignas(sizeof(bytes)) uint8_t row[MR];
+    memset(row, source->zero, sizeof row);
+    for (size_t i = first; i < end; i++) {
+        const uint8_t *from = channel + s[i].src;
+        uint8_t *to = row + s[i].dst % MR;
+        for (int32_t j = 0; s[i].src >= 0 && j < s[i].length; j++)
+            to[j] = from[j * source->step] ^ source->flip;
+    }
+    return bytes_load(row);
+}
+
+static void pack(size_t n_channels, const nncf__int8_source *source, size_t n_panels,
+    uint8_t *panels, size_t panel_stride)
+{
+    size_t first = 0;
+    for (size_t p = 0; p < n_panels; p++, panels += panel_stride) {
+        size_t end = first;
+        while (end < source->n_segments && (size_t)source->segments[end].dst < (p + 1) * MR)
+            end++;
+        const uint8_t *channel = source->src;
+        uint8_t *to = panels;
+        for (size_t c = 0; c < n_channels; c += QUAD, to += MR * QUAD) {
+            bytes rows[QUAD];
+            for (size_t i = 0; i < QUAD; i++, channel += source->channel_stride)
+                rows[i] = c + i < n_channels ? gather(source, channel, first, end)
+                                             : bytes_set(source->zero);
+            interleave(rows, to);
+        }
+        first = end;
+    }
+}
+
+const nncf__int8_kernels INT8_TABLE = {INT8_NAME, MR, NR, pack, micro, micro_store};

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The integer kernels: every table that this CPU can run against plain loops in int64, whose sums
+ * are rounded once. Packing between guard pages; sizes around the tile; worst-case codes at the
+ * longest k.
+ */
+#include "kernels/int8.h"
+#include "kernels/kernels.h"
+#include "support/guard.h"
+#include "support/random.h"
+#include "support/runner.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { QUAD = 4, MR_MAX = NNCF__INT8_MR_MAX, NR_MAX = NNCF__INT8_NR_MAX };
+
+static uint32_t below(uint32_t n)
+{
+    return fx_random32() % n;
+}
+
+/* Panels of codes, and what they hold by pixel and channel. */
+typedef struct product {
+    size_t k, n_quads, mr, nr;
+    uint8_t *pixels;
+    int8_t *weights;
+    int32_t start[NR_MAX];
+} product;
+
+static int64_t sum_of(const product *p, size_t i, size_t j)
+{
+    int64_t sum = p->start[j];
+    for (size_t k = 0; k < p->n_quads * QUAD; k++)
+        sum += (int64_t)p->pixels[(k / QUAD * p->mr + i) * QUAD + k % QUAD] *
+            p->weights[(k / QUAD * p->nr + j) * QUAD + k % QUAD];
+    return sum;
+}
+
+enum { RANDOM, HIGHEST, LOWEST, PATTERNS };
+
+static product make_product(const nncf__int8_kernels *k, size_t n_quads, int pattern)
+{
+    product p = {.k = n_quads * QUAD, .n_quads = n_quads, .mr = k->mr, .nr = k->nr};
+    const size_t n_pixels = n_quads * QUAD * k->mr, n_weights = n_quads * QUAD * k->nr;
+    ck_assert_int_eq(posix_memalign((void **)&p.pixels, 64, n_pixels + 64), 0);
+    ck_assert_int_eq(posix_memalign((void **)&p.weights, 64, n_weights + 64), 0);
+    for (size_t i = 0; i < n_pixels; i++)
+        p.pixels[i] = pattern == RANDOM ? (uint8_t)fx_random32() : 255;
+    for (size_t i = 0; i < n_weights; i++)
+        p.weights[i] = (int8_t)(pattern == RANDOM ? (int)below(256) - 128
+                : pattern == HIGHEST              ? 127
+                                                  : -128);
+    for (size_t j = 0; j < NR_MAX; j++)
+        p.start[j] = pattern == RANDOM ? (int32_t)below(2000000) - 1000000 : 0;
+    return p;
+}
+
+static void free_product(product *p)
+{
+    free(p->pixels);
+    free(p->weights);
+}
+
+static const size_t lengths[] = {0, 1, 2, 3, 7, 64, 257};
+
+static void check_sums(const nncf__int8_kernels *kernels, size_t n_quads, int pattern)
+{
+    product p = make_product(kernels, n_quads, pattern);
+    float scale[NR_MAX], bias[NR_MAX];
+    for (size_t j = 0; j < NR_MAX; j++) {
+        scale[j] = ldexpf((float)(1 + below(1000)), -20);
+        bias[j] = j % 3 ? (float)below(100) - 50.0f : -0.0f;
+    }
+    const nncf__int8_scaling scaling = {p.start, scale, bias};
+    for (size_t used = 1; used <= p.nr; used++) {
+        _Alignas(64) float tile[MR_MAX * NR_MAX], z[NR_MAX][MR_MAX + 16];
+        kernels->micro(n_quads, p.pixels, p.weights, used, p.start, tile);
+        for (size_t stream = 0; stream < 2; stream++) {
+            for (size_t j = 0; j < NR_MAX; j++)
+                for (size_t i = 0; i < MR_MAX + 16; i++)
+                    z[j][i] = 1234.0f;
+            /* unaligned where that is allowed */
+            const size_t shift = stream ? 0 : 3;
+            kernels->micro_store(n_quads, p.pixels, p.weights, used, &scaling, &z[0][shift],
+                MR_MAX + 16, stream == 1);
+            nncf__kernels_get(NNCF_ISA_REFERENCE)->gemm_streams_end();
+            __sync_synchronize();
+            for (size_t j = 0; j < NR_MAX; j++)
+                for (size_t i = 0; i < MR_MAX + 16; i++) {
+                    const bool inside = j < used && i >= shift && i - shift < p.mr;
+                    if (!inside) {
+                        ck_assert_msg(z[j][i] == 1234.0f, "%s writes outside", kernels->name);
+                        continue;
+                    }
+                    const float sum = (float)sum_of(&p, i - shift, j);
+                    const float want = sum * scale[j] + bias[j];
+                    ck_assert_msg(memcmp(&z[j][i], &want, sizeof want) == 0,
+                        "%s: quads %zu used %zu (%zu, %zu): %.9g, not %.9g", kernels->name, n_quads,
+                        used, i, j, (double)z[j][i], (double)want);
+                    ck_assert_msg(memcmp(&tile[j * p.mr + i - shift], &sum, sizeof sum) == 0,
+                        "%s: quads %zu used %zu (%zu, %zu): tile %.9g, not %.9g", kernels->name,
+                        n_quads, used, i, j, (double)tile[j * p.mr + i - shift], (double)sum);
+                }
+        }
+    }
+    free_product(&p);
+}
+
+START_TEST(sums_are_exact_integers_rounded_once)
+{
+    for (size_t t = 0; nncf__int8_kernels_at(t); t++)
+        for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+            check_sums(nncf__int8_kernels_at(t), lengths[i], RANDOM);
+}
+END_TEST
+
+START_TEST(sums_of_the_longest_k_do_not_overflow)
+{
+    for (size_t t = 0; nncf__int8_kernels_at(t); t++)
+        for (int pattern = HIGHEST; pattern < PATTERNS; pattern++)
+            check_sums(nncf__int8_kernels_at(t), NNCF__INT8_K_MAX / QUAD, pattern);
+}
+END_TEST
+
+/* Segments over n pixels: whole panels, or pieces of random lengths, some of padding. */
+static size_t make_segments(
+    size_t n, size_t mr, bool pieces, int64_t step, nncf__segment *segments, int64_t *end)
+{
+    size_t count = 0;
+    int64_t src = 0;
+    for (size_t at = 0; at < n;) {
+        size_t length = mr - at % mr;
+        if (length > n - at)
+            length = n - at;
+        if (pieces)
+            length = 1 + below((uint32_t)length);
+        const bool padding = pieces && below(3) == 0;
+        segments[count++] = (nncf__segment){
+            .src = padding ? -1 : src, .dst = (int32_t)at, .length = (int32_t)length};
+        if (!padding)
+            src += (int64_t)(length - 1) * step + 1 + (int64_t)(pieces ? below(3) : 0);
+        at += length;
+    }
+    *end = src > 0 ? src : 1;
+    return count;
+}
+
+static void check_pack(const nncf__int8_kernels *kernels, size_t n_channels, size_t n_panels,
+    bool pieces, int64_t step, uint8_t flip)
+{
+    const size_t mr = kernels->mr, n = n_panels * mr, quads = (n_channels + QUAD - 1) / QUAD;
+    const size_t stride = quads * mr * QUAD + 64;
+    nncf__segment segments[4 * MR_MAX];
+    int64_t plane;
+    const size_t n_segments = make_segments(n, mr, pieces, step, segments, &plane);
+    /* the last channel's plane ends at a guard page, and the first begins anywhere */
+    const size_t n_bytes = n_channels * (size_t)plane;
+    uint8_t *src = guard_bytes(n_bytes), *panels;
+    for (size_t i = 0; i < n_bytes; i++)
+        src[i] = (uint8_t)fx_random32();
+    ck_assert_int_eq(posix_memalign((void **)&panels, 64, n_panels * stride), 0);
+    memset(panels, 77, n_panels * stride);
+    const uint8_t zero = (uint8_t)fx_random32();
+    const nncf__int8_source source = {src, plane, step, flip, zero, n_segments, segments};
+    kernels->pack(n_channels, &source, n_panels, panels, stride);
+    for (size_t s = 0; s < n_segments; s++)
+        for (int32_t i = 0; i < segments[s].length; i++)
+            for (size_t c = 0; c < n_channels; c++) {
+                const size_t pixel = (size_t)(segments[s].dst + i);
+                const uint8_t got =
+                    panels[pixel / mr * stride + (c / QUAD * mr + pixel % mr) * QUAD + c % QUAD];
+                const uint8_t want = segments[s].src < 0
+                    ? zero
+                    : (uint8_t)(src[(int64_t)c * plane + segments[s].src + i * step] ^ flip);
+                ck_assert_msg(got == want, "%s: channel %zu of %zu pixel %zu: %d, not %d",
+                    kernels->name, c, n_channels, pixel, got, want);
+            }
+    for (size_t p = 0; p < n_panels; p++)
+        for (size_t i = quads * mr * QUAD; i < stride; i++)
+            ck_assert_msg(panels[p * stride + i] == 77, "%s writes behind a panel", kernels->name);
+    free(panels);
+    guard_free_bytes(src, n_bytes);
+}
+
+START_TEST(pack_reads_nothing_outside_of_segments)
+{
+    for (size_t t = 0; nncf__int8_kernels_at(t); t++)
+        for (size_t n_channels = 1; n_channels <= 9; n_channels++)
+            for (size_t n_panels = 1; n_panels <= 3; n_panels++)
+                for (int64_t step = 1; step <= 3; step++)
+                    for (int pieces = 0; pieces < 2; pieces++)
+                        check_pack(nncf__int8_kernels_at(t), n_channels, n_panels, pieces == 1,
+                            step, (uint8_t)(n_channels % 2 * 0x80));
+}
+END_TEST
+
+START_TEST(a_ceiling_on_the_isa_is_kept)
+{
+    ck_assert_ptr_null(nncf__int8_kernels_get(NNCF_ISA_REFERENCE));
+    ck_assert_ptr_null(nncf__int8_kernels_get(NNCF_ISA_PORTABLE));
+    ck_assert_str_eq(nncf__int8_kernels_at(0)->name, "reference");
+    /* the table of a level is one of those that the other tests have tried */
+    for (int32_t isa = NNCF_ISA_AVX2; isa <= NNCF_ISA_AVX512; isa++) {
+        const nncf__int8_kernels *k = nncf__int8_kernels_get(isa);
+        bool found = k == NULL;
+        for (size_t t = 0; nncf__int8_kernels_at(t); t++)
+            found = found || nncf__int8_kernels_at(t) == k;
+        ck_assert(found);
+    }
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+    fx_random_seed_of(argc, argv);
+    Suite *suite = suite_create("int8");
+    TCase *tcase = fx_case(suite, "kernels", 120);
+    tcase_add_test(tcase, sums_are_exact_integers_rounded_once);
+    tcase_add_test(tcase, sums_of_the_longest_k_do_not_overflow);
+    tcase_add_test(tcase, pack_reads_nothing_outside_of_segments);
+    tcase_add_test(tcase, a_ceiling_on_the_isa_is_kept);
+    return fx_main(suite);
+}
