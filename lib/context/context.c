@@ -64,7 +64,8 @@ static void apply_environment(nncf_context *context)
         context->params.disable_int8 = 1;
     else if (disable && *disable && strcmp(disable, "0") != 0)
         nncf__log(context, NNCF_LOG_WARNING,
-            "the environment variable NNCF_DISABLE_INT8 is \"%s\" and was not followed; allowed: 0, "
+            "the environment variable NNCF_DISABLE_INT8 is \"%s\" and was not followed; allowed: "
+            "0, "
             "1",
             disable);
     const char *word = getenv("NNCF_MAX_ISA");
