@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The loops around the integer kernels (kernels/int8.h): as pixel_product.c, but simpler. Sums are
- * int32 and exact for every k, so k is never cut: a task packs a block of pixels, all of k, into
- * the second-level cache, and runs every panel of weights over it, each of which stays in the
- * first-level cache meanwhile. Codes are packed from NCHW bytes and never become floats.
+ * The loops around the integer kernels (kernels/int8.h), as those of pixel_product.c around the
+ * microkernel. Sums are int32 and exact up to NNCF__INT8_K_MAX, so k is never cut: a task packs a
+ * block of pixels, all of k, into the second-level cache, and multiplies it by one panel of weights
+ * after the other. Codes are packed from NCHW bytes and never become floats.
  */
 #include "gemm/int8_product.h"
 
@@ -21,7 +21,15 @@
 
 #include <string.h>
 
-enum { QUAD = 4, BLOCK_BYTES = 256 << 10, BLOCK_PIXELS = 512 };
+enum {
+    QUAD = NNCF__INT8_QUAD,
+    /* a task's packed pixels stay in the second-level cache */
+    BLOCK_BYTES = 256 << 10,
+    BLOCK_PIXELS = 512,
+    /* Where pixels are not neighbours, packing goes pixel by pixel: with fewer channels than this,
+     * as in an image, it takes longer than the product of floats (3 -> 64, 7x7/2: 1.8 times). */
+    FEW_CHANNELS = 16
+};
 
 typedef struct int8_job {
     const nncf__pixel_product *p;
@@ -46,10 +54,6 @@ static const nncf__int8_kernels *kernels_of(const nncf_context *context)
     return (const nncf__int8_kernels *)context->int8;
 }
 
-/* Packing goes pixel by pixel where they are not neighbours: for a few channels, as those of an
- * image, that takes longer than the product of floats (3 -> 64, 7x7/2: 1.8 times). */
-enum { FEW_CHANNELS = 16 };
-
 bool nncf__int8_product_fits(const nncf_context *context, const nncf__pixel_product *p)
 {
     const nncf__weights *w = &p->weights;
@@ -59,12 +63,7 @@ bool nncf__int8_product_fits(const nncf_context *context, const nncf__pixel_prod
         (p->map.step_x == 1 || w->channels >= FEW_CHANNELS) && kernels_of(context);
 }
 
-static size_t align64(size_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
-/* A panel of weights, and where its sums start. */
+/* Of a panel of weights; after it come the starts of its sums. */
 static size_t panel_bytes(const int8_job *j)
 {
     return (size_t)(j->n_quads * QUAD) * j->k->nr;
@@ -97,9 +96,9 @@ static size_t plan_private(int8_job *j)
     const size_t pixels = (size_t)j->block_pixels;
     j->targets_at = (pixels + 1) * sizeof(nncf__segment);
     j->starts_at = j->targets_at + pixels * sizeof(nncf__segment);
-    j->pixels_at = align64(j->starts_at + (pixels / j->k->mr + 1) * sizeof(size_t));
-    j->scales_at = j->pixels_at + align64(pixels * (size_t)(j->n_quads * QUAD));
-    return j->scales_at + 2 * align64((size_t)j->n_panels * j->k->nr * sizeof(float));
+    j->pixels_at = nncf__round_up_64(j->starts_at + (pixels / j->k->mr + 1) * sizeof(size_t));
+    j->scales_at = j->pixels_at + nncf__round_up_64(pixels * (size_t)(j->n_quads * QUAD));
+    return j->scales_at + 2 * nncf__round_up_64((size_t)j->n_panels * j->k->nr * sizeof(float));
 }
 
 static void plan(const nncf_context *context, const nncf__pixel_product *p, int8_job *j)
@@ -112,8 +111,8 @@ static void plan(const nncf_context *context, const nncf__pixel_product *p, int8
     j->n_panels = div_ceil(p->weights.n_out, (int64_t)k->nr);
     j->stream = j->n_pixels * p->weights.n_out >= NNCF__STREAM_FLOATS && p->dst_plane % 16 == 0;
     plan_tasks(j);
-    j->workspace = nncf__workspace_plan(
-        context, plan_private(j), align64(panel_bytes(j) + k->nr * sizeof(int32_t)), j->n_panels);
+    j->workspace = nncf__workspace_plan(context, plan_private(j),
+        nncf__round_up_64(panel_bytes(j) + k->nr * sizeof(int32_t)), j->n_panels);
 }
 
 size_t nncf__int8_product_scratch(const nncf_context *context, const nncf__pixel_product *p)
@@ -210,17 +209,6 @@ static void pack_pixels(const int8_task *t)
     }
 }
 
-static void find_targets(const int8_task *t)
-{
-    const int64_t mr = (int64_t)t->j->k->mr;
-    size_t n = 0, panel = 0;
-    for (int64_t p = t->first; p < t->last; p += mr) {
-        t->starts[panel++] = n;
-        n += nncf__segments_destination(&t->j->p->map, p, min_i(p + mr, t->last), t->targets + n);
-    }
-    t->starts[panel] = n;
-}
-
 /* One panel of weights times all pixels of the task. */
 static void multiply_panel(const int8_task *t, int64_t panel)
 {
@@ -275,7 +263,7 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
         t.scale[i] = p->map.src.scale[0] * nncf__qtensor_scale(&w->src, i);
         t.bias[i] = p->bias ? p->bias[i] : -0.0f; /* x + -0 is x, for +0 and -0 too */
     }
-    find_targets(&t);
+    nncf__segments_of_panels(&p->map, t.first, t.last, (int64_t)j->k->mr, t.starts, t.targets);
     pack_pixels(&t);
     for (int64_t panel = t.panel0; panel < t.panel1; panel++)
         multiply_panel(&t, panel);

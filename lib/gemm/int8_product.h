@@ -3,7 +3,7 @@
 #ifndef NNCF__GEMM_INT8_PRODUCT_H
 #define NNCF__GEMM_INT8_PRODUCT_H
 
-#include "gemm/pixel_product.h"
+#include "gemm/pack.h"
 
 #include <nncf/context.h>
 
@@ -11,12 +11,13 @@
 #include <stddef.h>
 
 /*
- * Is this the way to make the product? Both operands are bytes, the weights signed; this CPU has
- * integer kernels; and for this shape they are faster than those of floats. The sums are the same
- * bits either way: exact, rounded once to float, then scale, then bias.
+ * Whether a product is run here: both operands are 8-bit codes, those of the weights signed and
+ * without zero points; the context has integer kernels; and for this shape they are faster than
+ * those of floats. The sums are the same bits either way: exact, rounded once to float, then scale,
+ * then bias.
  */
 bool nncf__int8_product_fits(const nncf_context *context, const nncf__pixel_product *p);
-/* As those of nncf__pixel_product. */
+/* As nncf__pixel_product_scratch() and nncf__pixel_product_run(), which call these. */
 size_t nncf__int8_product_scratch(const nncf_context *context, const nncf__pixel_product *p);
 void nncf__int8_product_run(nncf_context *context, const nncf__pixel_product *p);
 

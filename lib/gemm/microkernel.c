@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What pixel_product.c and weight_gradient.c share: the microkernel of a context's products, and
- * their workspace. */
+/* What the products of this folder share: the microkernel of a context, and the workspace. */
 #include "gemm/microkernel.h"
 
 #include "base/checked.h"
@@ -8,7 +7,6 @@
 #include "base/pool.h"
 #include "kernels/kernels.h"
 
-#include <nncf/base.h>
 #include <nncf/context.h>
 
 static void run_builtin(const nncf__microkernel *m, int64_t k, const float *panel_m,
@@ -54,14 +52,14 @@ const char *nncf__gemm_describe(const nncf_context *context)
 
 size_t nncf__bytes_aligned(int64_t floats)
 {
-    return ((size_t)floats * sizeof(float) + 63) / 64 * 64;
+    return nncf__round_up_64((size_t)floats * sizeof(float));
 }
 
 nncf__workspace nncf__workspace_plan(
     const nncf_context *context, size_t private_bytes, size_t unit_bytes, int64_t n_units)
 {
     nncf__workspace w = {.context = context,
-        .private_bytes = (private_bytes + 63) / 64 * 64,
+        .private_bytes = nncf__round_up_64(private_bytes),
         .unit_bytes = unit_bytes,
         .workers = max_i(1, context->params.n_threads)};
     size_t shared;

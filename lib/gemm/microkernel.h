@@ -19,7 +19,6 @@
 #include "base/pool.h"
 #include "kernels/kernels.h"
 
-#include <nncf/base.h>
 #include <nncf/context.h>
 
 #include <stdbool.h>
@@ -45,8 +44,8 @@ typedef struct nncf__microkernel {
     void *blis_kernel, *blis_context;
 } nncf__microkernel;
 
-/* What does not stay in caches until it is read again is written past them: no line is read before
- * it is written. So many floats of output are more than caches hold. */
+/* An output of so many floats or more is larger than the caches, and is written past them: then no
+ * line is read before it is written. */
 enum { NNCF__STREAM_FLOATS = 4 << 20 };
 
 enum { NNCF__TILE_EDGE_MAX = 32, NNCF__TILE_MAX = 32 * 16, NNCF__PANEL_SLACK = 1024 /* bytes */ };
@@ -54,8 +53,8 @@ enum { NNCF__TILE_EDGE_MAX = 32, NNCF__TILE_MAX = 32 * 16, NNCF__PANEL_SLACK = 1
 /* BLIS's microkernel when this context may use it, else the built-in one. */
 void nncf__microkernel_get(const nncf_context *context, nncf__microkernel *m);
 void nncf__microkernel_builtin(const nncf__kernels *k, nncf__microkernel *m);
-/* blis.c: false when BLIS is not there, has an unknown version, or needs more than this ISA.
- */
+/* blis.c: false when the library is built without BLIS, its version is unknown, or it needs more
+ * than this ISA. */
 bool nncf__blis_microkernel(const nncf_context *context, int32_t isa, nncf__microkernel *m);
 const char *nncf__blis_describe(void);
 
@@ -72,7 +71,13 @@ typedef struct nncf__workspace {
     size_t bytes;
 } nncf__workspace;
 
-size_t nncf__bytes_aligned(int64_t floats); /* to 64 */
+static inline size_t nncf__round_up_64(size_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
+/* Of so many floats, rounded up to 64. */
+size_t nncf__bytes_aligned(int64_t floats);
 nncf__workspace nncf__workspace_plan(
     const nncf_context *context, size_t private_bytes, size_t unit_bytes, int64_t n_units);
 float *nncf__workspace_slot(const nncf__workspace *w, int64_t unit);

@@ -126,6 +126,17 @@ size_t nncf__segments_destination(
     return n;
 }
 
+void nncf__segments_of_panels(const nncf__pixel_map *g, int64_t first, int64_t last, int64_t mr,
+    size_t *starts, nncf__segment *segments)
+{
+    size_t n = 0, panel = 0;
+    for (int64_t p = first; p < last; p += mr) {
+        starts[panel++] = n;
+        n += nncf__segments_destination(g, p, min_i(p + mr, last), segments + n);
+    }
+    starts[panel] = n;
+}
+
 void nncf__gather(const nncf__kernels *k, const nncf__pixel_map *g, int64_t c, int64_t n_c,
     size_t n, const nncf__segment *segments, float *to, int64_t stride)
 {

@@ -82,6 +82,10 @@ size_t nncf__segments_source(const nncf__pixel_map *g, const nncf__tap *tap, int
 /* Segments of pixels [first, last) at the destination: src is the offset there, dst the lane. */
 size_t nncf__segments_destination(
     const nncf__pixel_map *g, int64_t first, int64_t last, nncf__segment *segments);
+/* The same for every mr pixels of [first, last): those of panel i are segments[starts[i]] up to
+ * segments[starts[i + 1]]. */
+void nncf__segments_of_panels(const nncf__pixel_map *g, int64_t first, int64_t last, int64_t mr,
+    size_t *starts, nncf__segment *segments);
 
 /* Panels of mr pixels for pixels [first, last) and k in [k0, k1). */
 void nncf__pack_pixels(const nncf__microkernel *m, const nncf__pixel_map *g, int64_t first,
@@ -98,6 +102,17 @@ typedef struct nncf__weights {
     int64_t n_out, channels, out_stride, k_stride;
     nncf__taps taps;
 } nncf__weights;
+
+/* A product over pixels: pixel_product.c, int8_product.c. */
+typedef struct nncf__pixel_product {
+    nncf__pixel_map map;
+    nncf__weights weights;
+    /* nullable, n_out */
+    const float *bias;
+    float *dst;
+    /* stride of output channels */
+    int64_t dst_plane;
+} nncf__pixel_product;
 
 /* One panel of nr output channels from out0 on, all k. */
 void nncf__pack_weights(

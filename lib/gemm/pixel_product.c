@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The loops around the microkernel.
+ * The loops around the microkernel; products of codes that the CPU has integer instructions for are
+ * int8_product.c's.
  *
  * Same bits for any number of threads: an output element is computed by one task, over k in blocks
  * and an order that depend on the shape alone; how pixels and channels are cut into tasks changes
@@ -20,7 +21,6 @@
 #include "gemm/pack.h"
 #include "kernels/kernels.h"
 
-#include <nncf/base.h>
 #include <nncf/context.h>
 
 /* ---- forward, input gradient ---- */
@@ -118,8 +118,8 @@ static size_t plan_private(pixel_job *j)
     int64_t n_out = j->n_panels * j->m.nr;
     j->targets_at = (size_t)(j->block_pixels + 1) * sizeof(nncf__segment);
     j->starts_at = j->targets_at + (size_t)j->block_pixels * sizeof(nncf__segment);
-    size_t starts = (size_t)(j->block_pixels / j->m.mr + 1) * sizeof(size_t);
-    j->pixels_at = (j->starts_at + starts + 63) / 64 * 64;
+    const size_t starts = (size_t)(j->block_pixels / j->m.mr + 1) * sizeof(size_t);
+    j->pixels_at = nncf__round_up_64(j->starts_at + starts);
     j->sums_at =
         j->pixels_at + nncf__bytes_aligned(j->block_pixels * j->k_block) + NNCF__PANEL_SLACK;
     size_t sums =
@@ -154,7 +154,7 @@ typedef struct pixel_task {
 
 enum { LINE_BYTES = 64 };
 
-/* Only where pixels lie in one line: what several taps read is in a cache by and by. */
+/* Only where pixels lie in one line: what several taps read is in a cache soon. */
 static void plan_ahead(pixel_task *t, int64_t first, int64_t last)
 {
     const pixel_job *j = t->j;
@@ -258,22 +258,11 @@ static void multiply_panel(pixel_task *t, int64_t panel, int64_t k0, int64_t k1)
     }
 }
 
-static void find_targets(const pixel_task *t)
-{
-    const pixel_job *j = t->j;
-    size_t n = 0, panel = 0;
-    for (int64_t p = t->first; p < t->last; p += j->m.mr) {
-        t->starts[panel++] = n;
-        n += nncf__segments_destination(&j->p->map, p, min_i(p + j->m.mr, t->last), t->targets + n);
-    }
-    t->starts[panel] = n;
-}
-
 static void multiply_block(pixel_task *t)
 {
     const pixel_job *j = t->j;
     const nncf__pixel_product *p = j->p;
-    find_targets(t);
+    nncf__segments_of_panels(&p->map, t->first, t->last, j->m.mr, t->starts, t->targets);
     for (int64_t k0 = 0; k0 < j->k; k0 += j->k_block) {
         int64_t k1 = min_i(k0 + j->k_block, j->k);
         nncf__pack_pixels(&j->m, &p->map, t->first, t->last, k0, k1, t->segments, t->pixels);

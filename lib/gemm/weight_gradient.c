@@ -20,7 +20,6 @@
 #include "gemm/pack.h"
 #include "kernels/kernels.h"
 
-#include <nncf/base.h>
 #include <nncf/context.h>
 
 #include <string.h>
@@ -121,7 +120,7 @@ static size_t plan_unit(weight_job *j)
 
 static size_t plan_private(weight_job *j)
 {
-    j->lines_at = ((size_t)j->k_block * sizeof(nncf__segment) + 63) / 64 * 64;
+    j->lines_at = nncf__round_up_64((size_t)j->k_block * sizeof(nncf__segment));
     j->a_at = j->lines_at + nncf__bytes_aligned(j->b.in_place ? 0 : GRAIN_B * j->stride);
     return j->a_at +
         nncf__bytes_aligned(j->a.in_place || j->a_is_shared ? 0 : j->a.share * j->stride);
@@ -163,7 +162,7 @@ typedef struct rows {
     int64_t stride;
 } rows;
 
-/* Row r0 of a block, and those behind it, where they lie in the tensor. */
+/* Row r0 of a block, and those after it, where they lie in the tensor. */
 static rows in_place(const weight_job *j, const factor *s, int64_t r0, int64_t block)
 {
     int64_t first, last;

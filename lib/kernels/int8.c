@@ -2,7 +2,6 @@
 /* The reference of the integer kernels, and which table a CPU gets. */
 #include "kernels/int8.h"
 
-#include "kernels/isa.h"
 #include "kernels/kernels.h"
 
 #include <nncf/context.h>
@@ -14,7 +13,7 @@
 #include <cpuid.h>
 #endif
 
-/* int8_avx512vnni.c, int8_avxvnni.c */
+/* int8_avx512vnni.c, int8_avx512vnni256.c, int8_avxvnni.c */
 #ifdef NNCF__HAVE_AVX512VNNI
 extern const nncf__int8_kernels nncf__int8_avx512vnni, nncf__int8_avx512vnni256;
 #endif
@@ -22,7 +21,7 @@ extern const nncf__int8_kernels nncf__int8_avx512vnni, nncf__int8_avx512vnni256;
 extern const nncf__int8_kernels nncf__int8_avxvnni;
 #endif
 
-enum { MR = NNCF__INT8_MR_MAX, NR = NNCF__INT8_NR_MAX, QUAD = 4 };
+enum { MR = NNCF__INT8_MR_MAX, NR = NNCF__INT8_NR_MAX, QUAD = NNCF__INT8_QUAD };
 
 static void pack(size_t n_channels, const nncf__int8_source *source, size_t n_panels,
     uint8_t *panels, size_t panel_stride)

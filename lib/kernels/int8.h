@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Integer products: 8-bit codes of pixels times 8-bit codes of weights, summed exactly in int32.
- * A table of its own, beside kernels.def: an ISA here is an extension (VNNI) that some CPUs of an
- * NNCF_ISA_... level have, and a level without one has no table, as its float kernels are faster.
+ * Integer kernels: 8-bit codes of pixels times 8-bit codes of weights, summed exactly in int32.
+ * They have a table beside that of kernels.def, since they need an extension (VNNI) that only some
+ * CPUs of an ISA have. A CPU without it has no table: there the kernels for floats are faster.
  *
  * A quad is four neighbours along k, which one instruction multiplies and adds. A panel of pixels
  * is (quads, mr, 4) unsigned bytes, a panel of weights (quads, nr, 4) signed ones; both are aligned
  * to 64 bytes. k is padded to whole quads: weights are 0 there, so that pixels may be anything.
  *
- * Codes with a zero point, and signed ones (whose highest bit the packer flips: byte = code + 128),
- * are a constant more than what they stand for: sum (byte - zero) w = sum byte w - zero sum w. The
- * last term depends on the output channel only, and is where its sum starts.
+ * A byte of a pixel is its code, or code + 128 if codes are signed (the packer flips the highest
+ * bit); zero is the byte that stands for 0. Then sum (byte - zero) w = sum byte w - zero sum w. The
+ * last term depends on the output channel only: it is the start of that channel's sum.
  */
 #ifndef NNCF__KERNELS_INT8_H
 #define NNCF__KERNELS_INT8_H
@@ -21,8 +21,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* So that a start and a sum, each up to k * 255 * 128, fit int32 together. */
-enum { NNCF__INT8_MR_MAX = 32, NNCF__INT8_NR_MAX = 12, NNCF__INT8_K_MAX = 32768 };
+enum {
+    NNCF__INT8_QUAD = 4,
+    /* the largest tile */
+    NNCF__INT8_MR_MAX = 32,
+    NNCF__INT8_NR_MAX = 12,
+    /* so that a start and a sum, each up to k * 255 * 128, fit int32 together */
+    NNCF__INT8_K_MAX = 32768
+};
 
 /* Where bytes of pixels come from: channel c, segment s, element i is
  * src[c * channel_stride + s.src + i * step]. */
@@ -39,7 +45,7 @@ typedef struct nncf__int8_source {
     const nncf__segment *segments;
 } nncf__int8_source;
 
-/* What becomes of a tile of sums. */
+/* Where the sums of a tile start, and what turns them into the output. */
 typedef struct nncf__int8_scaling {
     /* one an output channel */
     const int32_t *start;

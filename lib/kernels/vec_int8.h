@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The integer kernels on vectors of 4 * LANES bytes; int8.c defines what they compute. Included by
- * int8_avx512vnni.c and int8_avxvnni.c, which say the width (INT8_512 or not) and how the dot
- * product of quads is written (DOT): acc[i] += sum over 4 of unsigned a[4 i + k] * signed b[4 i +
- * k].
+ * int8_avx512vnni.c, int8_avx512vnni256.c and int8_avxvnni.c, which define the width (INT8_512 or
+ * not), the table's name, and the instruction DOT: acc[i] += the sum over k = 0..3 of a[4 i + k] *
+ * b[4 i + k], a unsigned, b signed.
  */
 #include "kernels/int8.h"
 
@@ -12,7 +12,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { QUAD = 4 };
+enum { QUAD = NNCF__INT8_QUAD };
 
 #ifdef INT8_512
 typedef __m512i vec;
@@ -74,7 +74,7 @@ INLINE void store_past_caches(float *to, vecf x)
 
 enum { MR = 2 * LANES };
 
-/* ---- micro-kernel ---- */
+/* ---- microkernel ---- */
 
 /* The sums fill the register file: 24 + 3 of 32, 12 + 3 of 16. n is known when compiling. */
 INLINE void sums_of(size_t n_quads, const uint8_t *pixels, const int8_t *weights, int n,
