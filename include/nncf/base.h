@@ -31,9 +31,8 @@
  *    of weights, epochs and steps int64_t; bytes in results uint64_t.
  *  - Text goes to a buffer of the caller's: `buffer` (NULL if capacity is 0), `capacity`, `needed`
  *    (nullable: the bytes of the whole text, its NUL included). If it does not fit, the call
- * returns
- *    ::NNCF_E_BUFFER, and what fits is there, with a NUL. What exists as text and as JSON is one
- *    function with an ::nncf_form.
+ *    returns ::NNCF_E_BUFFER, and what fits is there, with a NUL. What exists as text and as JSON
+ *    is one function with an ::nncf_form.
  *
  * Callbacks
  *  - Their first argument is `user`, the member of that name beside the callback (with a prefix
@@ -121,7 +120,8 @@ enum {
  * @brief What went wrong, where, and what to do about it. Owned by the caller; one record serves
  * any number of calls.
  *
- * Set it up with `nncf_error err = NNCF_ERROR_INIT;`. It is written only when a call fails.
+ * Set it up with `nncf_error err = NNCF_ERROR_INIT;`, which is struct_size and zeros. It is written
+ * only when a call fails, and only its first struct_size bytes: nothing where that is 0.
  * @since 0.1
  */
 typedef struct nncf_error {
@@ -150,9 +150,9 @@ typedef struct nncf_error {
     }
 
 /**
- * First member of every parameter struct: `nncf_conv2d_params p = {
- * NNCF_PARAMS(nncf_conv2d_params), .scope = ... };` Members left out are zero, and zero always
- * means the documented default.
+ * First member of every parameter struct:
+ * `nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = ...};`
+ * Members left out are zero, and zero always means the documented default.
  *
  * In C++ `nncf_conv2d_params p = {}; p.struct_size = sizeof p; p.scope = ...;` says the same in
  * every standard. The macro is for C++20, where designated initializers begin, and there g++

@@ -10,10 +10,11 @@
  *          ^
  *          +----------- nncf_model <----- nncf_layer (owned by the model)
  *                           ^
- *                           +------------ nncf_compression_ctrl, nncf_plan   (nncf_config is only
- * read at creation)
+ *                           +------------ nncf_compression_ctrl, nncf_plan
  *
  *     the caller's weight, gradient and batch norm buffers <--- nncf_model
+ *
+ * An nncf_config is only read when a controller or a plan is made from it.
  */
 #ifndef NNCF_NNCF_H
 #define NNCF_NNCF_H
