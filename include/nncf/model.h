@@ -434,7 +434,8 @@ typedef struct nncf_memory {
  * @param[out] memory struct_size must be set
  * @param[out] err nullable; where is the scope of a layer whose input has a wrong shape
  * @return NNCF_OK; NNCF_E_SHAPE, also for a batch whose tensors have more than 2^48 elements;
- * NNCF_E_LIMIT the bytes of all layers do not fit 64 bits; NNCF_E_ARG; NNCF_E_NOMEM
+ * NNCF_E_LIMIT the bytes of all layers do not fit 64 bits; NNCF_E_UNSUPPORTED the host runs one of
+ * the layers; NNCF_E_ARG; NNCF_E_NOMEM
  * @since 0.1
  */
 NNCF_API nncf_status nncf_model_get_memory(nncf_model *model, const nncf_tensor *inputs,

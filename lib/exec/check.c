@@ -114,14 +114,6 @@ nncf_status nncf__layer_check_tensor(
     return NNCF_OK;
 }
 
-nncf_status nncf__layer_check_same_shape(
-    const nncf__named *x, const nncf__named *like, nncf_error *err)
-{
-    size_t count;
-    nncf_status status = check_shape(x, &count, err);
-    return status == NNCF_OK ? nncf__layer_check_same(x, like, err) : status;
-}
-
 nncf_status nncf__layer_check_same(const nncf__named *x, const nncf__named *like, nncf_error *err)
 {
     const nncf_tensor *a = x->tensor, *b = like->tensor;
@@ -161,6 +153,22 @@ nncf_status nncf__layer_input_shape(
             (long long)layer->in_channels);
     memcpy(shape, s, sizeof s);
     return NNCF_OK;
+}
+
+nncf_status nncf__layer_check_second(
+    const nncf_layer *layer, const nncf_tensor x[2], nncf_error *err)
+{
+    const nncf__named first = {"x[0]", &x[0]}, second = {"x[1]", &x[1]};
+    int64_t a[4], b[4];
+    char found[SHAPE_TEXT], wanted[SHAPE_TEXT];
+    nncf_status status = nncf__layer_input_shape(layer, &first, a, err);
+    if (status == NNCF_OK)
+        status = nncf__layer_input_shape(layer, &second, b, err);
+    if (status != NNCF_OK || memcmp(a, b, sizeof a) == 0)
+        return status;
+    return nncf__fail(err, NNCF_E_SHAPE, NULL, "%s is %s, but %s is %s: they must be of one shape",
+        second.name, tensor_text(second.tensor, found), first.name,
+        tensor_text(first.tensor, wanted));
 }
 
 /* ---- outputs ---- */

@@ -25,9 +25,6 @@ nncf_status nncf__layer_check_tensor(
     const nncf__named *x, int32_t codes, size_t *count, nncf_error *err);
 /* The same shape as another tensor. */
 nncf_status nncf__layer_check_same(const nncf__named *x, const nncf__named *like, nncf_error *err);
-/* Likewise, where nothing but the shape of `like` was checked before. */
-nncf_status nncf__layer_check_same_shape(
-    const nncf__named *x, const nncf__named *like, nncf_error *err);
 /* A valid tensor of that shape; (n, c) stands for (n, c, 1, 1). */
 nncf_status nncf__layer_check_as(
     const nncf__named *x, int32_t codes, const int64_t shape[4], nncf_error *err);
@@ -39,6 +36,9 @@ nncf_status nncf__layer_check_channels(
  */
 nncf_status nncf__layer_input_shape(
     const nncf_layer *layer, const nncf__named *x, int64_t shape[4], nncf_error *err);
+/* The shapes of a sum's two inputs are the same. */
+nncf_status nncf__layer_check_second(
+    const nncf_layer *layer, const nncf_tensor x[2], nncf_error *err);
 /* Shapes of input and output, with the channels of every activation quantizer. */
 nncf_status nncf__layer_shapes(
     const nncf_layer *layer, const nncf__named *x, int64_t in[4], int64_t out[4], nncf_error *err);

@@ -151,6 +151,8 @@ static nncf_status add_layer(
             layer, x, f->shapes[layer->index], &f->ndims[layer->index], err);
     if (status == NNCF_OK)
         status = nncf__layer_input_shape(layer, &(nncf__named){"x", &x[0]}, in, err);
+    if (status == NNCF_OK && nncf__kind_of(layer)->n_inputs == 2)
+        status = nncf__layer_check_second(layer, x, err);
     if (status != NNCF_OK)
         return status;
     memcpy(out, f->shapes[layer->index], (size_t)f->ndims[layer->index] * sizeof *out);
@@ -205,9 +207,7 @@ nncf_status nncf_model_get_memory(nncf_model *model, const nncf_tensor *inputs, 
     for (size_t i = 0; i < n && status == NNCF_OK; i++) {
         nncf_error why = NNCF_ERROR_INIT;
         status = add_layer(&f, model->layers[i], mode, &largest, &s, &why);
-        if (status != NNCF_OK)
-            nncf__fail(err, status, model->layers[i]->scope, "%s",
-                why.message[0] ? why.message : nncf_status_message(status));
+        status = nncf__layer_report(model->layers[i], "nncf_model_get_memory", status, &why, err);
     }
     if (status == NNCF_OK && n_inputs > 1 && f.next != n_inputs)
         status = nncf__fail(err, NNCF_E_ARG, NULL,

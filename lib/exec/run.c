@@ -83,22 +83,19 @@ static nncf_status output_shape(const nncf_layer *layer, const nncf_tensor *x, s
 {
     int64_t sizes[NNCF_MAX_NDIM];
     int32_t n = 0;
-    if (!x || !ndim)
-        return is_null(!x ? "x" : "ndim", err);
+    if (!x || !ndim || (!shape && capacity > 0))
+        return is_null(!x ? "x" : !ndim ? "ndim" : "shape", err);
     nncf_status status = check_count(layer, n_x, err);
     if (status == NNCF_OK)
         status = nncf__layer_output_shape(layer, &x[0], sizes, &n, err);
     if (status == NNCF_OK && n_x == 2)
-        status = nncf__layer_check_same_shape(
-            &(nncf__named){"x[1]", &x[1]}, &(nncf__named){"x[0]", &x[0]}, err);
+        status = nncf__layer_check_second(layer, x, err);
     if (status != NNCF_OK)
         return status;
     *ndim = n;
     if (capacity < (size_t)n)
         return nncf__fail(err, NNCF_E_BUFFER, NULL, "shape has %zu elements; the output has %d",
             capacity, (int)n);
-    if (!shape)
-        return is_null("shape", err);
     memcpy(shape, sizes, (size_t)n * sizeof *shape);
     return NNCF_OK;
 }
