@@ -222,11 +222,16 @@ static nncf_status prepare(nncf_layer *layer, const inputs *x, const nncf__named
     int64_t in[4], out[4];
     int32_t x_dtype[2] = {NNCF_F32, NNCF_F32};
     const nncf__block *b = known_block(layer, x, t, forward ? t->dtype : NNCF_F32);
+    nncf_status status;
     if (b && (!forward || b->key.y_dtype == t->dtype)) {
         *block = b;
-        return check_all_apart(x, y, b->key.in, b->out, err);
+        status = check_all_apart(x, y, b->key.in, b->out, err);
+        /* a backward, refused or not, may have prepared the block */
+        if (status == NNCF_OK && forward)
+            status = nncf__layer_check_batch_norm(layer, b->out, err);
+        return status;
     }
-    nncf_status status = check_pair(
+    status = check_pair(
         layer, x, y, forward ? nncf__layer_output_dtype(layer) : (int32_t)NNCF_F32, in, out, err);
     if (status == NNCF_OK && forward)
         status = nncf__layer_check_batch_norm(layer, out, err);

@@ -148,6 +148,29 @@ START_TEST(images_smaller_than_the_kernel_have_no_output_shape)
 }
 END_TEST
 
+/* Also after a backward of the same shapes, which prepares the layer for them. */
+START_TEST(forward_refuses_batch_norm_over_one_value_each_time)
+{
+    uint64_t state = 4;
+    nncf_model *model;
+    fx_block k = {.scope = "k", .in_channels = 3, .out_channels = 2, .batch_norm = true};
+    const int64_t in[4] = {1, 3, 1, 1}, out[4] = {1, 2, 1, 1};
+    float x[3] = {1, 2, 3}, y[2] = {42, 42}, dy[2] = {1, 1};
+    fx_tensor tx, ty, tdy;
+    ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+    fx_register(model, &k, NULL, &state);
+    fx_view(&tx, x, 4, in);
+    fx_view(&ty, y, 4, out);
+    fx_view(&tdy, dy, 4, out);
+    ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, 1, &ty.t, NULL), NNCF_E_SHAPE);
+    ck_assert_int_eq(nncf_layer_backward(k.layer, &tx.t, 1, &tdy.t, NULL, NULL), NNCF_E_STATE);
+    ck_assert_int_eq(nncf_layer_forward(k.layer, &tx.t, 1, &ty.t, NULL), NNCF_E_SHAPE);
+    ck_assert(y[0] == 42 && y[1] == 42);
+    nncf_model_destroy(model);
+    fx_release(&k);
+}
+END_TEST
+
 /* Only a capacity that is too small has ndim set. */
 START_TEST(output_shape_without_an_array_leaves_ndim)
 {
@@ -235,5 +258,5 @@ FX_MAIN("layer_rejects", forward_rejects_null, forward_takes_strides_of_c_order_
     forward_rejects_an_output_of_another_shape_or_over_its_input,
     backward_rejects_gradients_that_overlap_or_of_another_batch,
     backward_needs_a_forward_in_train_mode, images_smaller_than_the_kernel_have_no_output_shape,
-    output_shape_without_an_array_leaves_ndim, output_shape_of_a_sum_takes_what_forward_takes,
-    memory_query_names_the_sum_whose_inputs_differ)
+    forward_refuses_batch_norm_over_one_value_each_time, output_shape_without_an_array_leaves_ndim,
+    output_shape_of_a_sum_takes_what_forward_takes, memory_query_names_the_sum_whose_inputs_differ)
