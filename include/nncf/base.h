@@ -19,7 +19,7 @@
  * Names
  *  - `nncf_<object>_<verb>` does something. `nncf_<object>_get_<noun>` looks something up or fills
  *    it in, and changes nothing; `nncf_<object>_get_<noun>_count` is the number of such things. A
- *    getter that cannot fail returns its value: NULL, 0 or -1 for a NULL object and behind the end.
+ *    getter that cannot fail returns its value: NULL, 0 or -1 for a NULL object and past the end.
  *  - Enumerated values are of an int32_t typedef, ::nncf_status or nncf_mode, whose enumerators
  *    share a prefix.
  *  - Structs that begin with `struct_size` are parameters or results, and grow at their end in
@@ -37,7 +37,7 @@
  * Callbacks
  *  - Their first argument is `user`, the member of that name beside the callback (with a prefix
  *    where a struct has several callbacks).
- *  - Those that deliver or receive something return int32_t: 0 goes on, anything else stops. A
+ *  - Those that deliver or receive something return int32_t: 0 continues, anything else stops. A
  *    stopped call returns ::NNCF_E_CALLBACK unless its comment says otherwise. alloc, free, log and
  *    parallel_for cannot stop a call.
  */

@@ -11,7 +11,7 @@
  * Stack: a call needs at most 64 KiB on the thread that makes it, not counting the host's
  * callbacks. Threads that the library makes have the system's default.
  *
- * After fork() the child may go on with a context unless another thread was inside a call on it.
+ * After fork() the child may keep using a context unless another thread was inside a call on it.
  * The context's threads stay in the parent: in the child its calls run on the calling thread, with
  * the same results. A context that the child creates has threads as usual.
  */
@@ -124,7 +124,7 @@ NNCF_API void nncf_context_destroy(nncf_context *context);
 
 /**
  * @brief One line with the choices that were made: library version, instruction set, BLIS version
- * and sub-configuration, threads.
+ * and sub-configuration, integer kernels, threads.
  * @param context nullable
  * @return text borrowed from the context; NULL for a NULL context
  * @par Threads any.

@@ -9,7 +9,6 @@
 #include <nncf/ctrl.h>
 
 #include <stdbool.h>
-#include <stdint.h>
 
 /* Allocate what weight ranges need. */
 nncf_status nncf__init_reserve(nncf_compression_ctrl *ctrl);

@@ -13,7 +13,6 @@
 #include "sparsity/schedule.h"
 
 #include <nncf/ctrl.h>
-#include <nncf/model.h>
 
 nncf__masked_layers nncf__ctrl_masked_layers(const nncf_compression_ctrl *ctrl)
 {

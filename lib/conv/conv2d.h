@@ -6,7 +6,6 @@
 
 #include "kernels/qtensor.h"
 
-#include <nncf/base.h>
 #include <nncf/context.h>
 
 #include <stdbool.h>
@@ -24,10 +23,11 @@ typedef struct nncf__conv2d {
 /*
  * A product is planned, then run. nncf__conv2d_..._scratch() is the plan's size: the bytes that
  * each worker needs, to be passed to nncf__scratch_reserve() before the run. It is a pure function
- * of the shape, of which operands are codes (dtype, and whether there are scales; not their values
- * or data, which may be NULL), of the ISA and of the number of threads: a block asks once and keeps
- * the largest of what its products need. SIZE_MAX: no memory is large enough, and reserving fails.
- * A run allocates nothing and cannot fail; without enough scratch its behaviour is undefined.
+ * of the shape, of which operands are codes (dtype, and whether there are scales and zero points;
+ * not their values or data, which may be NULL), and of the context (ISA, integer kernels, number of
+ * threads): a block calls it once and keeps the largest of what its products need. SIZE_MAX: no
+ * memory is large enough, and reserving fails. A run allocates nothing and cannot fail; without
+ * enough scratch its behaviour is undefined.
  */
 
 /*
@@ -63,15 +63,15 @@ typedef struct nncf__channel_hooks {
     void *arg;
     /* bytes, aligned to 64 */
     size_t scratch;
-    /* Forward: z of channels [c0, c1) is there. Backward: it will be asked for their dz. */
+    /* Forward: z of channels [c0, c1) is complete. Backward: calls of dz for them follow. */
     void (*group)(void *arg, int64_t c0, int64_t c1, void *scratch);
     /* Backward: dz of channels [c0, c1) in image n, written to `to`, or where it lies. Images in
      * order. */
     const float *(*dz)(void *arg, int64_t n, int64_t c0, int64_t c1, float *to);
 } nncf__channel_hooks;
 
-/* Can the two below be called? Not at the reference ISA, which has one loop for all convolutions.
- */
+/* Whether the two below can be called: depthwise, and not the reference ISA, which has one loop for
+ * all convolutions. */
 bool nncf__conv2d_by_channel(const nncf_context *context, const nncf__conv2d *s);
 /* nncf__conv2d_forward(), and then the hook. The bits are the same. hook_scratch: the hooks'
  * member. */

@@ -14,7 +14,6 @@
 #include "kernels/qtensor.h"
 
 #include <nncf/context.h>
-#include <nncf/tensor.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -169,7 +168,7 @@ static const nncf__depthwise_algo *algo_of(const nncf__depthwise *d)
     return nncf__depthwise_is_lanes(d->s) ? &nncf__depthwise_lanes : &nncf__depthwise_padded;
 }
 
-/* Is the output larger than caches, are its rows whole lines, and does nobody read it soon? */
+/* Is the output larger than caches, are its rows whole lines, and is it not read soon? */
 static bool streams(const job *j, const nncf__depthwise *d)
 {
     const nncf__conv2d *s = d->s;

@@ -102,9 +102,9 @@ typedef struct nncf__depthwise {
     nncf__dequant x_codes;
     float *out;
     nncf__depthwise_product product;
-    /* the output is larger than caches, its rows are whole lines, and nobody reads it soon */
+    /* the output is larger than caches, its rows are whole lines, and it is not read soon */
     bool stream;
-    /* dz has just been made: nothing of it need be fetched ahead */
+    /* dz has just been made: it need not be prefetched */
     bool dz_is_hot;
     nncf__stencil stencil;
     nncf__depthwise_layout layout;
@@ -133,7 +133,7 @@ typedef struct nncf__depthwise_algo {
     void (*end)(const nncf__depthwise *d, const nncf__depthwise_task *t);
 } nncf__depthwise_algo;
 
-/* Have floats of x to be rounded to codes? */
+/* Must floats of x be rounded to codes? */
 static inline bool nncf__depthwise_rounds(const nncf__depthwise *d)
 {
     return d->codes && d->x->dtype == NNCF_F32;

@@ -10,7 +10,6 @@
 #include "kernels/kernels.h"
 
 #include <nncf/context.h>
-#include <nncf/tensor.h>
 
 #include <string.h>
 
@@ -24,7 +23,7 @@ static float *scales_of(const nncf__depthwise_task *t)
     return t->scratch + (t->end - t->first) * TAPS;
 }
 
-/* Weight gradient: sums of lanes in double, then those in float that go on, (channels, TAPS, LANES)
+/* Weight gradient: sums of lanes in double, then running ones in float, (channels, TAPS, LANES)
  * each. */
 static double *sums_of(const nncf__depthwise_task *t, int64_t c)
 {

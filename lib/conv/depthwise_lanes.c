@@ -2,7 +2,7 @@
 /*
  * Depthwise convolution on small planes: a row of 2, 4 or 7 pixels would leave most of a vector
  * idle. Sixteen channels are transposed instead, so that a vector holds one pixel of each; the
- * border of zeros is there as in depthwise_strips.c.
+ * border of zeros is there as in depthwise_padded.c.
  */
 #include "base/int_math.h"
 #include "conv/conv2d.h"

@@ -107,7 +107,7 @@ static source source_x(const nncf__depthwise *d, int64_t n, int64_t c)
         .c = c};
 }
 
-/* Where byte `offset` of a plane is, and of what lies behind it in the order of the work. */
+/* Where byte `offset` of a plane is, and of what follows it in the order of the work. */
 static uintptr_t ahead(
     const nncf__depthwise *d, const nncf__depthwise_task *t, const source *from, int64_t offset)
 {

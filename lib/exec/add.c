@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Elementwise sum, activation, output quantizer. Both inputs get the same gradient. Keeps nothing:
- * backward adds anew. Inputs that are codes become floats in a worker's scratch, a piece at a time.
+ * backward adds again. Inputs that are codes become floats in a worker's scratch, a segment at a
+ * time.
  */
 #include "exec/add.h"
 
@@ -12,7 +13,6 @@
 #include "kernels/kernels.h"
 #include "quantization/quantizer.h"
 
-#include <nncf/base.h>
 #include <nncf/context.h>
 #include <nncf/model.h>
 #include <nncf/tensor.h>
@@ -20,8 +20,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Backward adds anew: only a sum that is quantized in front of its activation keeps itself, and not
- * from one pass to the other. */
+/* Backward adds again. Only a sum that is quantized before its activation is stored, and only
+ * within a pass. */
 void nncf__add_prepare(const nncf_layer *layer, nncf__block *b)
 {
     const bool in_steps = b->quantizers[NNCF__OF_PRE_ACTIVATION];
@@ -48,8 +48,8 @@ static void inputs_of(
     }
 }
 
-static void forward_piece(const nncf__map_reduce *pass, size_t channel, size_t offset, size_t count,
-    float *scratch, double *sums)
+static void forward_segment(const nncf__map_reduce *pass, size_t channel, size_t offset,
+    size_t count, float *scratch, double *sums)
 {
     const nncf__epilogue e = nncf__block_epilogue(pass->call->block, channel);
     const float *in[2];
@@ -70,7 +70,7 @@ static void forward_result(const nncf__map_reduce *pass, size_t channel, const d
 
 /* ---- with a quantizer in front of the activation: step by step ---- */
 
-static void sum_piece(const nncf__map_reduce *pass, size_t channel, size_t offset, size_t count,
+static void sum_segment(const nncf__map_reduce *pass, size_t channel, size_t offset, size_t count,
     float *scratch, double *sums)
 {
     const nncf__epilogue plain = {.scale = 1, .act_low = -INFINITY, .act_high = INFINITY};
@@ -84,7 +84,8 @@ static void sum_piece(const nncf__map_reduce *pass, size_t channel, size_t offse
 /* The plain sum into layer->z. */
 static float *sum_into_z(const nncf__call *call)
 {
-    nncf__map_reduce pass = {.planes = call->block->in_planes, .piece = sum_piece, .call = call};
+    nncf__map_reduce pass = {
+        .planes = call->block->in_planes, .segment = sum_segment, .call = call};
     pass.out[0] = call->layer->z.data;
     nncf__map_reduce_run(call->layer->model->context, &pass);
     return call->layer->z.data;
@@ -123,7 +124,7 @@ void nncf__add_forward(const nncf__call *call)
     const bool codes = call->y.dtype != NNCF_F32;
     nncf__map_reduce pass = {.planes = b->in_planes,
         .by_channel = b->fq_by_channel,
-        .piece = forward_piece,
+        .segment = forward_segment,
         .quantizer = output,
         .call = call,
         .out = {codes ? NULL : call->y.data, NULL},
@@ -143,7 +144,7 @@ void nncf__add_forward(const nncf__call *call)
         nncf__layer_observe(context, output, &pass.planes, call->y.data);
 }
 
-static void backward_piece(const nncf__map_reduce *pass, size_t channel, size_t offset,
+static void backward_segment(const nncf__map_reduce *pass, size_t channel, size_t offset,
     size_t count, float *scratch, double *sums)
 {
     const nncf__epilogue e = nncf__block_epilogue(pass->call->block, channel);
@@ -164,7 +165,7 @@ void nncf__add_backward(const nncf__call *call)
 {
     const nncf__block *b = call->block;
     nncf__quantizer *output = b->quantizers[NNCF__OF_OUTPUT];
-    /* the gradient of a scale is wanted also when dx is not: dy serves as work space */
+    /* the gradient of a scale is wanted also when dx is not: dy serves as workspace */
     float *da = call->dx[0] ? call->dx[0] : call->dy, *db = call->dx[0] ? call->dx[1] : call->dy;
     if (!call->dx[0] && !output && !b->keeps_z)
         return;
@@ -174,7 +175,7 @@ void nncf__add_backward(const nncf__call *call)
     }
     nncf__map_reduce pass = {.planes = b->in_planes,
         .by_channel = b->fq_by_channel,
-        .piece = backward_piece,
+        .segment = backward_segment,
         .on_result = output ? backward_result : NULL,
         .quantizer = output,
         .call = call,

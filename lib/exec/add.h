@@ -6,7 +6,6 @@
 #include "exec/call.h"
 #include "graph/block.h"
 
-#include <nncf/base.h>
 #include <nncf/model.h>
 
 void nncf__add_prepare(const nncf_layer *layer, nncf__block *block);

@@ -28,9 +28,9 @@
 #include <math.h>
 #include <string.h>
 
-/* Planes smaller than this are gathered, channel by channel, into one row: a kernel call for each
- * would cost more than the work. That is more in backward, whose rows have more to set up and to
- * sum. CHUNK_ELEMENTS: channels of one chunk are neighbours, because then they share the cache
+/* Planes smaller than this are gathered, channel by channel, into one row: calling a kernel for
+ * each would cost more than the work. That is more in backward, whose rows have more to set up and
+ * to sum. CHUNK_ELEMENTS: channels of one chunk are neighbours, because then they share the cache
  * lines of small planes. */
 enum { SMALL_PLANE = 16, SMALL_BACKWARD = 100, CHUNK_ELEMENTS = 16384 };
 /* Of the batches in which an adaptation forgets, as NNCF has it. */
@@ -237,7 +237,7 @@ static nncf__norm start(const nncf__call *call, const float *z, float *y)
         .y = y};
 }
 
-/* The controller's adaptation takes running statistics anew, whatever the mode. */
+/* The controller's adaptation recomputes running statistics, whatever the mode. */
 static bool of_batch(int32_t mode, int32_t adapting)
 {
     return mode == NNCF_MODE_TRAIN || adapting;

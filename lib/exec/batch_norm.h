@@ -19,7 +19,7 @@
 /* What a worker needs of scratch: planes that are small are gathered. */
 size_t nncf__batch_norm_scratch(const nncf__planes *planes);
 
-/* One batch norm at work. */
+/* One batch norm in progress. */
 typedef struct nncf__norm {
     const nncf__block *block;
     const nncf_batch_norm_params *params;
@@ -57,8 +57,8 @@ void nncf__batch_norm_forward_finish(const nncf__norm *norm);
 /*
  * dz in place of the call's dy; the sums stay in nncf__channels for
  * nncf__batch_norm_add_gradients(). Or, in steps: start; for channels [c0, c1) their sums; then dz
- * of each image, which is written to `to` (one plane behind the other), or lies in place: what is
- * returned is where. With in_place it always lies there.
+ * of each image, which is written to `to` (one plane after the other), or lies in place; the return
+ * value is where it is. With in_place it is always in place.
  */
 void nncf__batch_norm_backward(const nncf__call *call, const float *z);
 nncf__norm nncf__batch_norm_backward_start(const nncf__call *call, const float *z, bool in_place);

@@ -179,7 +179,7 @@ static nncf_status reserve(nncf_layer *layer, const nncf__needs *needs, size_t w
 
 nncf_status nncf__block_reserve_forward(nncf_layer *layer, const nncf__block *block)
 {
-    /* what an earlier training step has left in z serves as work space too */
+    /* what an earlier training step has left in z serves as workspace, too */
     const size_t work = block->forward.work;
     return reserve(layer, &block->forward, layer->z.capacity < work ? work : 0);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts of a layer for a host that runs its own kernels. */
+/* The parts of a layer for a host that brings kernels. */
 #include "base/error.h"
 #include "controller/ctrl.h"
 #include "controller/usage_checks.h"

@@ -44,8 +44,8 @@ static const char *dtype_text(int32_t dtype)
     return dtype >= NNCF_F32 && dtype <= NNCF_F64 ? names[dtype] : "none of NNCF_F32 ...";
 }
 
-/* Elements of a tensor: far more than any machine holds, so few that no product of sizes behind the
- * checks wraps. */
+/* Elements of a tensor: far more than any machine holds, so few that no product of checked
+ * sizes wraps. */
 #define MAX_ELEMENTS ((uint64_t)1 << 48)
 
 /* 1..NNCF_MAX_NDIM sizes >= 1 whose floats can be addressed. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Activations as integer codes, a byte each: which layers write them, who reads them, what they
+ * Activations as integer codes, a byte each: which layers write and read them, and what they
  * stand for. A reader finds the quantizer through its registered edge, so a tensor needs to carry
  * nothing but its element type.
  */
@@ -84,7 +84,7 @@ static int32_t output_dtype(const nncf_layer *layer, bool then)
     return writes_bytes_on(layer) ? input_dtype(layer, 0, then) : (int32_t)NNCF_F32;
 }
 
-/* While the controller initializes quantizers see and pass on, and make no codes. */
+/* While the controller initializes, quantizers observe, pass values through, and make no codes. */
 static bool observing(const nncf_layer *layer)
 {
     return layer->model->ctrl && nncf__ctrl_initializing(layer->model->ctrl);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Activations as integer codes, a byte each: who writes them, who reads them. */
+/* Activations as integer codes, a byte each: which layers write and read them. */
 #ifndef NNCF__EXEC_CODES_H
 #define NNCF__EXEC_CODES_H
 
@@ -15,14 +15,14 @@
 typedef struct nncf__source {
     /* one of the layer's own (that of its input), or a producer's; NULL: plain floats */
     nncf__quantizer *quantizer;
-    /* a producer writes them as bytes where it is asked to; else they come as floats, each a code
+    /* a producer can write them as bytes; else they are floats, each a code
      * times the scale */
     bool as_bytes;
 } nncf__source;
 nncf__source nncf__layer_source(const nncf_layer *layer, size_t input);
 
-/* The type of codes that may arrive there, and may leave, now; NNCF_F32: none. Floats may always.
- */
+/* The type of codes that the input, and the output, may have now; NNCF_F32: none. Floats are always
+ * allowed. */
 int32_t nncf__layer_input_dtype(const nncf_layer *layer, size_t input);
 int32_t nncf__layer_output_dtype(const nncf_layer *layer);
 /* The same once ranges are initialized. */

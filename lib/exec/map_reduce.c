@@ -45,7 +45,7 @@ static void channel_chunk(void *arg, size_t chunk, size_t worker)
     float *scratch = nncf__scratch(job->context, worker);
     clear(job->pass, job->slots[chunk]);
     for (size_t n = 0; n < p->n; n++)
-        job->pass->piece(job->pass, c, (n * p->c + c) * p->hw, p->hw, scratch, job->slots[chunk]);
+        job->pass->segment(job->pass, c, (n * p->c + c) * p->hw, p->hw, scratch, job->slots[chunk]);
 }
 
 static void block_chunk(void *arg, size_t chunk, size_t worker)
@@ -53,7 +53,7 @@ static void block_chunk(void *arg, size_t chunk, size_t worker)
     const pass_job *job = arg;
     size_t offset = chunk * job->block, left = job->total - offset;
     clear(job->pass, job->slots[chunk]);
-    job->pass->piece(job->pass, 0, offset, left < job->block ? left : job->block,
+    job->pass->segment(job->pass, 0, offset, left < job->block ? left : job->block,
         nncf__scratch(job->context, worker), job->slots[chunk]);
 }
 
@@ -131,7 +131,7 @@ static void sums_chunk(void *arg, size_t chunk, size_t worker)
     for (size_t n = 0; n < p->n; n++) {
         for (size_t c = first; c < end; c++) {
             const float *x = job->x + (n * p->c + c) * p->hw;
-            if (p->hw < SMALL_PLANE) { /* a call for each would cost more than the sum */
+            if (p->hw < SMALL_PLANE) { /* calling a kernel would cost more than the sum */
                 for (size_t i = 0; i < p->hw; i++)
                     job->sums[c] += (double)x[i];
                 continue;

@@ -25,11 +25,11 @@ struct nncf__map_reduce {
     bool extremes;
     /* Work on `count` elements from `offset`, add to sums. Called from any thread; `scratch` is
      * this worker's scratch. */
-    void (*piece)(const nncf__map_reduce *pass, size_t channel, size_t offset, size_t count,
+    void (*segment)(const nncf__map_reduce *pass, size_t channel, size_t offset, size_t count,
         float *scratch, double *sums);
     /* Nullable. Called in the caller's thread, channel 0, 1, ... (or once with channel 0). */
     void (*on_result)(const nncf__map_reduce *pass, size_t channel, const double *sums);
-    /* What piece and on_result work with; map_reduce.c does not look at it. */
+    /* What segment and on_result work with; map_reduce.c does not look at it. */
     const nncf__kernels *k;
     nncf__quantizer *quantizer;
     const nncf__call *call;
@@ -39,7 +39,7 @@ struct nncf__map_reduce {
     uint8_t *codes;
     const float *grad;
 };
-/* Elements of the largest piece. */
+/* Elements of the largest segment. */
 size_t nncf__map_reduce_length(const nncf__planes *planes, bool by_channel);
 /* Allocates nothing and cannot fail. */
 void nncf__map_reduce_run(nncf_context *context, nncf__map_reduce *pass);

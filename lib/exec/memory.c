@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a model will need, told before anything is allocated: the shapes are followed through the
- * registered edges, and every layer is prepared as its calls will prepare it; the sums are over the
- * blocks.
+ * The memory that a model will need, before anything is allocated: shapes are propagated along the
+ * registered edges, every layer is prepared as its calls will prepare it, and the bytes of the
+ * blocks are added up.
  */
 #include "base/alloc.h"
 #include "base/error.h"
@@ -49,8 +49,8 @@ static nncf_status inputs_of(flow *f, const nncf_layer *layer, nncf_tensor x[2],
     return NNCF_OK;
 }
 
-/* What run.c lets pass: the bytes of a few such tensors fit 64 bits, those of all layers together
- * need not. */
+/* Of a shape that run.c accepts: the bytes of a few such tensors fit 64 bits, those of all layers
+ * together need not. */
 static uint64_t count_of(const int64_t shape[4])
 {
     return (uint64_t)(shape[0] * shape[1] * shape[2] * shape[3]);
@@ -95,7 +95,7 @@ static nncf__needs needs_of(
         nncf__block block;
         nncf__block_prepare(layer, &key, out, &block);
         take_larger(&most, &block.forward);
-        if (block.keeps) /* nobody asks for the gradient of the model's input */
+        if (block.keeps) /* without the gradient of the model's input */
             take_larger(&most, &block.backward[layer->n_inputs > 0]);
     }
     return most;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Pooling. Averages are made in double and may be followed by a quantizer, so z (small) is kept for
- * it; the maximum is looked for anew in backward, with ties going to the first, row by row.
+ * it; backward searches the maximum again, with ties going to the first, row by row.
  */
 #include "exec/pool2d.h"
 

@@ -205,7 +205,7 @@ static nncf__qtensor used_weight(const nncf__call *call)
     return w;
 }
 
-/* Where the product goes: kept, or into y, or, where that takes only codes, into work space or what
+/* Where the product goes: kept, or into y, or, where that takes only codes, into workspace or what
  * an earlier training step has left. */
 static float *find_z(const nncf__call *call)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Activation quantizers, alone (parts, inputs, pools) and behind an activation (products without
+ * Activation quantizers, alone (parts, inputs, pools) and after an activation (products without
  * batch norm). Sums for the gradient of a scale: see the quantizer's backward formulas;
  * nncf__quantizer_add_gradient() turns them into it.
  */
@@ -41,16 +41,16 @@ static void start_record(nncf__quantizer *quantizer, const nncf__planes *p)
     quantizer->total = (int64_t)(p->n * p->c * p->hw);
 }
 
-/* Sums of a per-tensor quantizer arrive summed over all segments; of a per-channel one, channel by
- * channel. */
+/* Called once with the sums over all segments for a per-tensor quantizer, and once a channel for a
+ * per-channel one. */
 static void add_gradient(const nncf__map_reduce *pass, size_t channel, const double *sums)
 {
     if (pass->quantizer)
         nncf__quantizer_add_gradient(pass->quantizer, channel, sums);
 }
 
-static void observe_piece(const nncf__map_reduce *pass, size_t channel, size_t offset, size_t count,
-    float *scratch, double *sums)
+static void observe_segment(const nncf__map_reduce *pass, size_t channel, size_t offset,
+    size_t count, float *scratch, double *sums)
 {
     (void)scratch;
     float range[2] = {(float)sums[0], (float)sums[1]};
@@ -60,7 +60,7 @@ static void observe_piece(const nncf__map_reduce *pass, size_t channel, size_t o
     sums[1] = (double)range[1];
 }
 
-static void observe_deliver(const nncf__map_reduce *pass, size_t channel, const double *sums)
+static void observe_finish(const nncf__map_reduce *pass, size_t channel, const double *sums)
 {
     nncf__quantizer *q = pass->quantizer;
     float low = (float)sums[0], high = (float)sums[1];
@@ -81,8 +81,8 @@ void nncf__layer_observe(
     nncf__map_reduce pass = {.planes = *planes,
         .by_channel = per_channel(quantizer),
         .extremes = true,
-        .piece = observe_piece,
-        .on_result = observe_deliver,
+        .segment = observe_segment,
+        .on_result = observe_finish,
         .quantizer = quantizer,
         .in = {x, NULL}};
     nncf__map_reduce_run(context, &pass);
@@ -90,7 +90,7 @@ void nncf__layer_observe(
     quantizer->observed_count += (int64_t)(planes->n * planes->c * planes->hw);
 }
 
-static void quantize_piece(const nncf__map_reduce *pass, size_t channel, size_t offset,
+static void quantize_segment(const nncf__map_reduce *pass, size_t channel, size_t offset,
     size_t count, float *scratch, double *sums)
 {
     (void)scratch;
@@ -112,7 +112,7 @@ void nncf__layer_quantize(nncf_context *context, nncf__quantizer *quantizer,
     start_record(quantizer, planes);
     nncf__map_reduce pass = {.planes = *planes,
         .by_channel = per_channel(quantizer),
-        .piece = quantize_piece,
+        .segment = quantize_segment,
         .on_result = record_clipped,
         .quantizer = quantizer,
         .in = {x, NULL},
@@ -121,7 +121,7 @@ void nncf__layer_quantize(nncf_context *context, nncf__quantizer *quantizer,
 }
 
 /* A fake-quantizer alone is an epilogue that changes nothing before it. */
-static void to_codes_piece(const nncf__map_reduce *pass, size_t channel, size_t offset,
+static void to_codes_segment(const nncf__map_reduce *pass, size_t channel, size_t offset,
     size_t count, float *scratch, double *sums)
 {
     const nncf__epilogue e = {1, 0, -INFINITY, INFINITY, nncf__fq_of(pass->quantizer, channel)};
@@ -137,7 +137,7 @@ void nncf__layer_quantize_to_codes(nncf_context *context, nncf__quantizer *quant
     nncf__quantizer_refresh(quantizer);
     start_record(quantizer, planes);
     nncf__map_reduce pass = {.planes = *planes,
-        .piece = to_codes_piece,
+        .segment = to_codes_segment,
         .on_result = record_clipped,
         .quantizer = quantizer,
         .in = {x, NULL},
@@ -145,7 +145,7 @@ void nncf__layer_quantize_to_codes(nncf_context *context, nncf__quantizer *quant
     nncf__map_reduce_run(context, &pass);
 }
 
-static void quantize_backward_piece(const nncf__map_reduce *pass, size_t channel, size_t offset,
+static void quantize_backward_segment(const nncf__map_reduce *pass, size_t channel, size_t offset,
     size_t count, float *scratch, double *sums)
 {
     (void)scratch;
@@ -164,7 +164,7 @@ void nncf__layer_quantize_backward(nncf_context *context, nncf__quantizer *quant
     }
     nncf__map_reduce pass = {.planes = *planes,
         .by_channel = per_channel(quantizer),
-        .piece = quantize_backward_piece,
+        .segment = quantize_backward_segment,
         .on_result = add_gradient,
         .quantizer = quantizer,
         .in = {x, NULL},
@@ -187,7 +187,7 @@ const float *nncf__floats_of(
 
 /* ---- the epilogue of a layer without batch norm ---- */
 
-static void epilogue_piece(const nncf__map_reduce *pass, size_t channel, size_t offset,
+static void epilogue_segment(const nncf__map_reduce *pass, size_t channel, size_t offset,
     size_t count, float *scratch, double *sums)
 {
     (void)scratch;
@@ -212,7 +212,7 @@ void nncf__epilogue_forward(const nncf__call *call, const float *z)
     nncf__map_reduce pass = {.planes = b->out_planes,
         .by_channel = b->fq_by_channel,
         .codes = codes ? call->y.data : NULL,
-        .piece = epilogue_piece,
+        .segment = epilogue_segment,
         .on_result = record_clipped,
         .quantizer = output,
         .call = call,
@@ -230,7 +230,7 @@ void nncf__epilogue_forward(const nncf__call *call, const float *z)
         nncf__layer_observe(context, output, &b->out_planes, y);
 }
 
-static void epilogue_backward_piece(const nncf__map_reduce *pass, size_t channel, size_t offset,
+static void epilogue_backward_segment(const nncf__map_reduce *pass, size_t channel, size_t offset,
     size_t count, float *scratch, double *sums)
 {
     (void)scratch;
@@ -251,7 +251,7 @@ void nncf__epilogue_backward(
     const nncf__block *b = call->block;
     nncf__map_reduce pass = {.planes = b->out_planes,
         .by_channel = b->fq_by_channel,
-        .piece = epilogue_backward_piece,
+        .segment = epilogue_backward_segment,
         .on_result = adds_later ? keep_sums : add_gradient,
         .quantizer = b->quantizers[NNCF__OF_OUTPUT],
         .call = call,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Activation quantizers and what stands before them. */
+/* Activation quantizers, and the activation before them. */
 #ifndef NNCF__EXEC_QUANTIZE_H
 #define NNCF__EXEC_QUANTIZE_H
 
@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* y = quantizer(x); NULL: a copy; observing: see x and copy. Refreshes, and records how much was
+/* y = quantizer(x); NULL: a copy; observing: record x and copy. Refreshes, and counts how much was
  * clipped. y may be x.
  */
 void nncf__layer_quantize(nncf_context *context, nncf__quantizer *quantizer,
@@ -25,7 +25,7 @@ void nncf__layer_quantize_to_codes(nncf_context *context, nncf__quantizer *quant
 /* dx from dy; adds to the quantizer's gradient. dx may be dy. */
 void nncf__layer_quantize_backward(nncf_context *context, nncf__quantizer *quantizer,
     const nncf__planes *planes, const float *x, const float *dy, float *dx);
-/* Let an observing quantizer see x. */
+/* An observing quantizer records x. */
 void nncf__layer_observe(
     nncf_context *context, nncf__quantizer *quantizer, const nncf__planes *planes, const float *x);
 /* Floats [offset, offset + count) of x: where they lie, or what the codes stand for, written to
@@ -35,7 +35,7 @@ const float *nncf__floats_of(
 /* y = quantizer(activation(z)) of a layer without batch norm, y being the call's; z may be y (but
  * not as codes). */
 void nncf__epilogue_forward(const nncf__call *call, const float *z);
-/* Its backward: da from dy; da may be dy. What comes of the quantizer's gradient is added at once,
+/* Its backward: da from dy; da may be dy. The quantizer's gradient is added at once,
  * or kept in nncf__channels until ..._add_gradients. */
 void nncf__epilogue_backward(
     const nncf__call *call, const float *z, const float *dy, float *da, bool adds_later);

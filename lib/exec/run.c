@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The public calls that run a layer: every argument is checked here, before anything is touched,
- * and a refusal is logged with its reason. What forward keeps for backward belongs to one call;
- * whose it is, is checked too.
+ * and a refusal is logged with its reason. What forward keeps for backward belongs to one call,
+ * and backward checks that it is its own.
  */
 #include "exec/run.h"
 
@@ -32,7 +32,7 @@
 nncf_status nncf__layer_report(const nncf_layer *layer, const char *call, nncf_status status,
     const nncf_error *reason, nncf_error *err)
 {
-    /* a scope may be longer than a message: the end of it tells layers apart */
+    /* a scope may be longer than a message: its end distinguishes layers */
     enum { SCOPE_TEXT = 256 };
     if (status == NNCF_OK)
         return status;
@@ -258,8 +258,8 @@ static nncf__call call_of(nncf_layer *layer, const nncf__block *b, const nncf_te
 
 /*
  * A mark of an input, by its bytes: a host may hand backward a copy of it. Of all bytes where
- * `whole` is set; else of some, which tells another batch from this one, and costs nothing. Four
- * multiplications are under way at a time.
+ * `whole` is set; else of some, which is enough to distinguish batches, and cheap. Four lanes, so
+ * that multiplications overlap.
  */
 static uint64_t mark_of(const nncf_tensor *x, const int64_t shape[4], bool whole)
 {

@@ -87,7 +87,8 @@ typedef struct nncf__block_key {
     int32_t x_dtype[2], y_dtype;
     /* NNCF_MODE_... */
     int32_t mode;
-    /* the controller's initialization is under way: quantizers see and pass on, nothing is kept */
+    /* the controller's initialization is under way: quantizers observe and pass values through,
+     * nothing is kept */
     bool observing;
     /* the phase of the adaptation of batch norm, 0: none */
     int32_t adapting;
@@ -107,7 +108,7 @@ typedef struct nncf__block {
 
     /* ---- quantizers, each NULL where there is none ---- */
     struct nncf__quantizer *quantizers[NNCF__BLOCK_QUANTIZERS];
-    /* initialization: the output, the own input is seen and passed on */
+    /* initialization: the output, the own input is observed and passed through */
     bool observes_output, observes_input;
 
     /* ---- what is read and written; data is the call's ---- */
@@ -141,7 +142,7 @@ typedef struct nncf__block {
     /* ---- between the passes ---- */
     /* backward may follow */
     bool keeps;
-    /* it needs what forward left in the layer; it looks at the elements of x */
+    /* backward needs what forward left in the layer; backward reads x */
     bool keeps_state, reads_x;
 
     /* of forward; of backward without and with dx */

@@ -7,7 +7,7 @@
 #include <nncf/context.h>
 
 #if defined(NNCF__HAVE_AVX2) || defined(NNCF__HAVE_AVX512)
-/* __builtin_cpu_supports also asks the system (XCR0) whether it saves the registers. */
+/* __builtin_cpu_supports also checks that the system saves the registers (XCR0). */
 static bool cpu_has(int32_t isa)
 {
     __builtin_cpu_init();

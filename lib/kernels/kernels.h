@@ -67,7 +67,7 @@ typedef struct nncf__plane_group {
     bool is_bytes;
     nncf__dequant bytes;
     size_t n, h, w;
-    /* nullable: as many that are read soon: their cache lines are called for meanwhile */
+    /* nullable: as many that are read soon: their cache lines are prefetched */
     const void *ahead;
 } nncf__plane_group;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The kernels of depthwise_padded.c and depthwise_lanes.c in vectors; included once by
- * fast_depthwise_3x3.h. ref_products.h defines what they compute. */
+ * vec_depthwise_3x3.h. ref_products.h defines what they compute. */
 #ifndef NNCF__KERNELS_VEC_DEPTHWISE_H
 #define NNCF__KERNELS_VEC_DEPTHWISE_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Depthwise 3 x 3 with a padding of 1 on planes as they lie in memory, in vectors; included once by
- * fast_products.h. Masks do what a border of zeros would, so that nothing is copied, and planes of
+ * vec_products.h. Masks do what a border of zeros would, so that nothing is copied, and planes of
  * seven or fourteen columns fill vectors: rows of up to eight columns are stacked.
  *
  * One vector of the output has sixteen columns of a row, or several whole rows. For each of the
@@ -337,7 +337,7 @@ INLINE void find_pair(const product_3x3 *d, pair *s)
     const unsigned all = low_bits(2 * d->ow), first = 1u | 1u << d->ow;
     s->m[0] = nm_bits(all & ~first);
     s->m[1] = nm_bits(all);
-    s->m[2] = nm_bits(all); /* what is behind a row is loaded as 0 */
+    s->m[2] = nm_bits(all); /* what follows a row is loaded as 0 */
     s->row = nm_first((size_t)d->p.w);
     for (int t = 0; t < 3; t++)
         s->index[t] = ni_every_second((int)d->ow, t - 1);

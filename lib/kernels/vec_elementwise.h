@@ -26,8 +26,8 @@
         }                                                                                          \
     } while (0)
 
-/* Floats from x[i + AHEAD] on are asked for: memory's pages are short, and the hardware's own
- * prefetch ends with each. Beyond the end of an array that is in vain at worst. */
+/* Prefetch from x[i + AHEAD] on: the hardware's prefetch ends with each page. Beyond the end of an
+ * array it has no effect. */
 enum { AHEAD = 1024 };
 
 INLINE void fetch_ahead(const float *x, size_t i)

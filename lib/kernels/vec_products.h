@@ -6,7 +6,7 @@
 
 #include "simd/vec.h"
 
-/* ---- micro-kernel ---- */
+/* ---- microkernel ---- */
 
 enum { TILE_S = WIDTH == 16 ? 12 : 6, TILE_V = 2 * WIDTH };
 

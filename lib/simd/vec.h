@@ -1,39 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Vectors of 16 floats for vec_elementwise.h, made of PARTS machine vectors of WIDTH floats. 16 at
- * every level, because the sums have 16 lanes. The file that includes this names its machine layer
- * in MACHINE; that one defines
+ * Vectors of 16 floats for vec_elementwise.h, made of PARTS machine vectors of WIDTH floats. 16 on
+ * every ISA, because the sums have 16 lanes. The file that includes this names its machine layer in
+ * MACHINE; that one defines
  *
- *   nf, nm, nd, nc, nq   WIDTH floats; a mask of as many lanes; as many doubles; a counter a lane;
- * WIDTH / 2 uint64 nf_min(a, b), nf_max(a, b)   a < b ? a : b, a > b ? a : b: for NaN and for
- * equals the second operand, as minps nf_multiply_add(a, b, c)     a b + c, fused where there is an
- * instruction: in products of floats only, which are not EXACT nf_keep(m, x), nf_drop(m, x)   m ? x
- * : +0, m ? +0 : x nf_power(t)          t's bits shifted left by 23: sigmoid.h nf_load_first,
- * nf_store_first   the first m <= WIDTH lanes, nothing else is touched; the others load as +0; only
- *                        where MASKED_ACCESS is 1
- *   nf_store_lanes(p, x, first, n)   n lanes from the first on, to p + first and behind it; nothing
- * else is touched nf_stream            a store past the caches, where the machine has one; p is
- * aligned to the vector. streams_end(): what was stored so is seen by other threads nf_bytes(p,
- * flip)    WIDTH bytes, each xor flip, as floats; nf_bytes_first: only the first m are read
- *   nf_second_bytes(p, upper, flip)   the same of the lower or upper (as numbers in memory) bytes
- * of WIDTH pairs nf_load_where(m, p)  lanes of m from p + lane; nothing else is read; +0 in the
- * others; only where HAS_PICK is 1 nf_bytes_where(m, p, flip), nf_second_bytes_where   the same of
- * bytes p[lane], p[2 * lane] as floats; the others: as a byte of 0 nf_store_bytes       the low
- * bytes of WIDTH whole numbers within 32 bits nf_second_bytes_first(p, m, flip)   m > 0 of every
- * second byte from p[0] on; nothing else is read nm_bits              lane i is set where bit i is
- *   nd_from              the doubles, lanes in order: first half in low, second half in high
- *   vd_total             the fixed tree of kernels.def over all 16 lanes
- *   nq_mul               64-bit products of the lower halves; nq_high: a >> 32. Upper halves may
- * hold garbage elsewhere nq_blocks, nq_uniform   lane numbering and output of Philox blocks, so
- * that the words come out in order
+ * - nf, nm, nd, nc, nq: WIDTH floats; a mask of as many lanes; as many doubles; a counter a lane;
+ *   WIDTH / 2 uint64.
+ * - nf_min(a, b), nf_max(a, b): a < b ? a : b, a > b ? a : b; for NaN and for equals the second
+ *   operand, as minps.
+ * - nf_multiply_add(a, b, c): a b + c, fused where there is an instruction; in products of floats
+ *   only, which are not EXACT.
+ * - nf_keep(m, x), nf_drop(m, x): m ? x : +0, m ? +0 : x.
+ * - nf_power(t): t's bits shifted left by 23; see sigmoid.h.
+ * - nf_load_first, nf_store_first: the first m <= WIDTH lanes, nothing else is touched; the others
+ *   load as +0. Only where MASKED_ACCESS is 1.
+ * - nf_store_lanes(p, x, first, n): n lanes from the first on, to p + first; nothing else.
+ * - nf_stream: a store past the caches, where the machine has one; p is aligned to the vector.
+ *   streams_end(): other threads see what was stored so.
+ * - nf_bytes(p, flip): WIDTH bytes, each xor flip, as floats; nf_bytes_first: only the first m are
+ *   read.
+ * - nf_second_bytes(p, upper, flip): the same of the lower or upper (as numbers in memory) bytes of
+ *   WIDTH pairs.
+ * - nf_load_where(m, p): lanes of m from p + lane; nothing else is read; +0 in the others. Only
+ *   where HAS_PICK is 1.
+ * - nf_bytes_where(m, p, flip), nf_second_bytes_where: the same of bytes p[lane], p[2 * lane] as
+ *   floats; the others: as a byte of 0.
+ * - nf_store_bytes: the low bytes of WIDTH whole numbers within 32 bits.
+ * - nf_second_bytes_first(p, m, flip): m > 0 of every second byte from p[0] on; no other.
+ * - nm_bits: lane i is set where bit i is.
+ * - nd_from: the doubles, lanes in order: first half in low, second half in high.
+ * - vd_total: the fixed tree of kernels.def over all 16 lanes.
+ * - nq_mul: 64-bit products of the lower halves; nq_high: a >> 32. Upper halves may hold garbage
+ *   elsewhere.
+ * - nq_blocks, nq_uniform: lane numbering and output of Philox blocks, so that the words are in
+ *   order.
  *
- * where HAS_PICK is 1, and WIDTH 16, lanes can be moved, too, by lane numbers (ni)
+ * Where HAS_PICK is 1, and WIDTH 16, lanes can be moved, too, by lane numbers (ni):
  *
- *   nf_up(m, x, first), nf_down(m, x, last)   lane i - 1 or i + 1 of x; beyond it lane 15 of first,
- * lane 0 of last nf_pick(m, a, b, index)   any lanes of two vectors; ni_every_second, ni_zip: such
- * an index; +0 outside m
+ * - nf_up(m, x, first), nf_down(m, x, last): lane i - 1 or i + 1 of x; beyond it lane 15 of first,
+ *   lane 0 of last.
+ * - nf_pick(m, a, b, index): any lanes of two vectors; +0 outside m. ni_every_second, ni_zip: such
+ *   an index.
  *
- * and what goes without saying. No other fused multiply-add: not every level could give its bits.
+ * Names not listed do what they say. No other fused multiply-add: not every ISA could give its
+ * bits.
  */
 #ifndef NNCF__SIMD_VEC_H
 #define NNCF__SIMD_VEC_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The machine layer of vec_elementwise.h for AVX2. What each name means: simd.h. */
+/* The machine layer of vec_elementwise.h for AVX2. What each name means: vec.h. */
 #ifndef NNCF__SIMD_VEC_AVX2_H
 #define NNCF__SIMD_VEC_AVX2_H
 

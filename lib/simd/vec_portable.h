@@ -2,7 +2,7 @@
 /*
  * The machine layer of vec_elementwise.h in the vector types of gcc and clang, four floats wide:
  * SSE2 on x86-64, NEON or whatever the baseline has elsewhere. Intrinsics only where compilers do
- * not find the instruction. What each name means: simd.h.
+ * not find the instruction. What each name means: vec.h.
  */
 #ifndef NNCF__SIMD_VEC_PORTABLE_H
 #define NNCF__SIMD_VEC_PORTABLE_H
