@@ -179,9 +179,10 @@ NNCF_API nncf_status nncf_layer_get_output_shape(const nncf_layer *layer, const 
  * available (no such quantizer, or ranges are being initialized). Float output is always allowed.
  * Outputs and gradients are the same bits either way.
  *
- * Only the layers that were registered with this one among their inputs know the values of the
- * codes: (code - zero point) * scale, where the zero point is 0 except for asymmetric quantizers,
- * whose lowest code is stored as 0. Pass such a layer the codes unchanged, with their type. The
+ * The values of the codes are (code - zero point) * scale, with the members of y that
+ * nncf_layer_forward() fills in; the zero point is 0 except for asymmetric quantizers, whose lowest
+ * code is stored as 0. Layers that were registered with this one among their inputs read codes:
+ * pass them unchanged. Scale and zero point move with training. The
  * result changes only when a controller is created or destroyed, and with initialization: query it
  * again after these.
  *
@@ -201,7 +202,8 @@ NNCF_API nncf_dtype nncf_layer_get_output_dtype(const nncf_layer *layer);
  * scale) may change them in between. A host that does so registers the reading layer without inputs
  * @param n_x length of x: 2 for a sum, else 1
  * @param[out] y the output, of the shape that nncf_layer_get_output_shape() returns, floats or
- * codes of the type that nncf_layer_get_output_dtype() returns; must not overlap x
+ * codes of the type that nncf_layer_get_output_dtype() returns; must not overlap x. Its scale and
+ * zero_point are written, too
  * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_SHAPE; NNCF_E_DTYPE: x or y is neither floats nor of the codes' type: no
  * registered layer with an initialized quantizer feeds this one, ranges are being initialized,

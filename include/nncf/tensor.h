@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file tensor.h
- * @brief A view of the caller's memory: what a layer reads and writes. Frozen: its 56 bytes (LP64)
- * never change.
+ * @brief A view of the caller's memory, and what its bytes mean. Tensors are passed in arrays, so
+ * the struct is frozen: its 80 bytes (LP64) never change.
  *
- * The members are those of DLPack's DLTensor with the device and byte offset left out, so bridging
- * is a copy.
+ * The members are those of DLPack's DLTensor, without the device (the library reads and writes
+ * memory of the CPU) and the byte offset (add it to `data`), and with scale and zero point, which
+ * DLPack does not have. docs/abi.md gives the reasons.
  */
 #ifndef NNCF_TENSOR_H
 #define NNCF_TENSOR_H
@@ -42,21 +43,40 @@ enum {
  * Activations are (N,C,H,W) or (N,C). Layers take NNCF_F32 in C order (strides NULL) at any
  * alignment of a float, and NNCF_U8 or NNCF_S8 where nncf_layer_get_output_dtype() says so;
  * gradients are NNCF_F32.
+ *
+ * Elements of NNCF_U8 and NNCF_S8 may be codes. Their values are
+ * `(float)(code - zero_point) * scale`, rounded once; with `scales` that of the index along `axis`.
+ * A call that writes codes fills in `scale` and `zero_point`, and clears both where it writes
+ * floats. Of what a call reads, a scale of 0 means that it is not stated; any other must be that of
+ * the codes that are expected. For elements that are no codes these members mean nothing. Files
+ * (checkpoint.h) do not store them.
+ *
+ * Zero-initialize a tensor, then set data, shape, ndim and dtype.
  * @since 0.1
  */
 typedef struct nncf_tensor {
     /** first element */
     void *data;
-    /** NNCF_F32 ... */
-    nncf_dtype dtype;
-    /** length of shape */
-    int32_t ndim;
-    /** must be 0 */
-    uint64_t flags;
     /** ndim sizes */
     const int64_t *shape;
     /** in elements; NULL = C order; layers and snapshots accept no other order */
     const int64_t *strides;
+    /** length of shape */
+    int32_t ndim;
+    /** NNCF_F32 ... */
+    nncf_dtype dtype;
+    /** of codes: one for the tensor; 0: not stated, or no codes */
+    float scale;
+    /** of codes: the code of the value 0 */
+    int32_t zero_point;
+    /** of codes: shape[axis] scales in place of the one above; nullable; no layer takes them yet */
+    const float *scales;
+    /** as many zero points; NULL: all 0 */
+    const int32_t *zero_points;
+    /** dimension of scales and zero_points */
+    int32_t axis;
+    /** must be 0: memory of the CPU */
+    int32_t device;
     /** must be 0 */
     uint64_t reserved[2];
 } nncf_tensor;

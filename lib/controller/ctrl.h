@@ -152,7 +152,7 @@ static inline void nncf__ctrl_count_samples(nncf_compression_ctrl *ctrl, int64_t
         ctrl->batch_images = n;
 }
 
-/* Is there a controller, and a model after it? `call` is the name of the public function. */
+/* Is there a controller that has a model? `call` is the name of the public function. */
 nncf_status nncf__ctrl_check(const nncf_compression_ctrl *ctrl, const char *call, nncf_error *err);
 
 #endif

@@ -90,8 +90,8 @@ nncf_status nncf__layer_check_tensor(
 {
     const nncf_tensor *t = x->tensor;
     size_t n;
-    if (t->flags != 0 || t->reserved[0] != 0 || t->reserved[1] != 0)
-        return nncf__fail(err, NNCF_E_ARG, NULL, "flags and reserved of %s must be 0", x->name);
+    if (t->device != 0 || t->reserved[0] != 0 || t->reserved[1] != 0)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "device and reserved of %s must be 0", x->name);
     if (t->dtype != NNCF_F32 && t->dtype != codes)
         return nncf__fail(err, NNCF_E_DTYPE, NULL,
             codes == NNCF_F32

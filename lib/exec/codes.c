@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Activations as integer codes, a byte each: which layers write and read them, and what they
- * stand for. A reader finds the quantizer through its registered edge, so a tensor needs to carry
- * nothing but its element type.
+ * Activations as integer codes, a byte each: which layers write them, who reads them, what they
+ * stand for. A reader finds the quantizer through its registered edge; what a tensor states of
+ * scale and zero point is compared with it.
  */
 #include "exec/codes.h"
 
@@ -57,6 +57,12 @@ nncf__source nncf__layer_source(const nncf_layer *layer, size_t input)
         input = 0;
     }
     return (nncf__source){NULL, false};
+}
+
+const nncf__quantizer *nncf__layer_output_source(const nncf_layer *layer)
+{
+    const nncf__layer_compression *c = layer->compression;
+    return c && c->output_quantizer ? c->output_quantizer : nncf__layer_source(layer, 0).quantizer;
 }
 
 /* NNCF_F32: no bytes. */

@@ -20,6 +20,8 @@ typedef struct nncf__source {
     bool as_bytes;
 } nncf__source;
 nncf__source nncf__layer_source(const nncf_layer *layer, size_t input);
+/* Whose codes a layer writes where it writes any: its own quantizer, or that of its input. */
+const nncf__quantizer *nncf__layer_output_source(const nncf_layer *layer);
 
 /* The type of codes that the input, and the output, may have now; NNCF_F32: none. Floats are always
  * allowed. */

@@ -196,7 +196,7 @@ static bool is_alike(const nncf_tensor *t, int32_t dtype, const int64_t shape[4]
 {
     bool same = (t->ndim == 2 || t->ndim == 4) && t->dtype == dtype && t->shape && !t->strides &&
         t->data && (uintptr_t)t->data % (dtype == NNCF_F32 ? _Alignof(float) : 1) == 0 &&
-        t->flags == 0 && t->reserved[0] == 0 && t->reserved[1] == 0;
+        t->device == 0 && t->reserved[0] == 0 && t->reserved[1] == 0;
     for (int i = 0; i < 4 && same; i++)
         same = (i < t->ndim ? t->shape[i] : 1) == shape[i];
     return same;
@@ -214,6 +214,41 @@ static const nncf__block *known_block(
     return known ? b : NULL;
 }
 
+/* Codes whose scale is stated must be those that the layer's input consists of. Others, as those of
+ * an earlier step, would be taken for what they are not. */
+static nncf_status check_codes(const nncf_layer *layer, const inputs *x, nncf_error *err)
+{
+    for (size_t i = 0; i < x->count; i++) {
+        const nncf__named input = input_at(x, i);
+        const nncf_tensor *t = input.tensor;
+        if (t->dtype == NNCF_F32)
+            continue;
+        if (t->scales || t->zero_points)
+            return nncf__fail(err, NNCF_E_ARG, NULL,
+                "%s has scales a channel; layers read codes of one scale", input.name);
+        const nncf__quantizer *q = nncf__layer_source(layer, i).quantizer;
+        if (t->scale == 0 || (t->scale == q->scales[0] && t->zero_point == q->zero_points[0]))
+            continue;
+        return nncf__fail(err, NNCF_E_ARG, NULL,
+            "%s states scale %.9g and zero point %d; the codes that the layer reads now have %.9g "
+            "and %d: pass what the feeding layer wrote since the last optimizer step",
+            input.name, (double)t->scale, (int)t->zero_point, (double)q->scales[0],
+            (int)q->zero_points[0]);
+    }
+    return NNCF_OK;
+}
+
+/* What the bytes of an output mean. */
+static void describe(const nncf_layer *layer, nncf_tensor *y)
+{
+    const nncf__quantizer *q = y->dtype == NNCF_F32 ? NULL : nncf__layer_output_source(layer);
+    y->scale = q ? q->scales[0] : 0;
+    y->zero_point = q ? q->zero_points[0] : 0;
+    y->scales = NULL;
+    y->zero_points = NULL;
+    y->axis = 0;
+}
+
 /* Check a call's tensors, and find the block for them. */
 static nncf_status prepare(nncf_layer *layer, const inputs *x, const nncf__named *y, bool forward,
     const nncf__block **block, nncf_error *err)
@@ -225,7 +260,9 @@ static nncf_status prepare(nncf_layer *layer, const inputs *x, const nncf__named
     nncf_status status;
     if (b && (!forward || b->key.y_dtype == t->dtype)) {
         *block = b;
-        status = check_all_apart(x, y, b->key.in, b->out, err);
+        status = check_codes(layer, x, err);
+        if (status == NNCF_OK)
+            status = check_all_apart(x, y, b->key.in, b->out, err);
         /* a backward, refused or not, may have prepared the block */
         if (status == NNCF_OK && forward)
             status = nncf__layer_check_batch_norm(layer, b->out, err);
@@ -233,6 +270,8 @@ static nncf_status prepare(nncf_layer *layer, const inputs *x, const nncf__named
     }
     status = check_pair(
         layer, x, y, forward ? nncf__layer_output_dtype(layer) : (int32_t)NNCF_F32, in, out, err);
+    if (status == NNCF_OK)
+        status = check_codes(layer, x, err);
     if (status == NNCF_OK && forward)
         status = nncf__layer_check_batch_norm(layer, out, err);
     if (status != NNCF_OK)
@@ -364,6 +403,7 @@ static nncf_status forward(
         nncf__usage_forward(layer->compression->ctrl);
     b->kind->forward(&call);
     take_state(layer, b, x, pending);
+    describe(layer, y);
     return NNCF_OK;
 }
 

@@ -173,10 +173,10 @@ START_TEST(tensor_flags_are_refused)
     in.reserved[1] = 1;
     ck_assert_int_eq(nncf_layer_forward(layer, &in, 1, &out, NULL), NNCF_E_ARG);
     in.reserved[1] = 0;
-    out.flags = 2;
+    out.device = 1;
     ck_assert_int_eq(nncf_layer_forward(layer, &in, 1, &out, NULL), NNCF_E_ARG);
     ck_assert(y[0] == 5.0f && y[1] == 5.0f);
-    out.flags = 0;
+    out.device = 0;
     ck_assert_int_eq(nncf_layer_forward(layer, &in, 1, &out, NULL), NNCF_OK);
     ck_assert(y[0] == 0.0f && y[1] == 0.0f);
 }

@@ -24,6 +24,8 @@ typedef struct node {
     int32_t ndim, dtype;
     size_t count;
     float *y, *d; /* output (floats or bytes), gradient */
+    float scale; /* what forward said of y */
+    int32_t zero_point;
 } node;
 
 typedef struct run {
@@ -44,7 +46,9 @@ static nncf_tensor view(const node *n, bool gradient)
     return (nncf_tensor){.data = gradient ? n->d : n->y,
         .dtype = gradient ? NNCF_F32 : n->dtype,
         .ndim = n->ndim,
-        .shape = n->shape};
+        .shape = n->shape,
+        .scale = gradient ? 0 : n->scale,
+        .zero_point = gradient ? 0 : n->zero_point};
 }
 
 static int put_node(run *r, nncf_layer *layer, int a, int b)
@@ -191,6 +195,8 @@ static int forward(run *r)
         ck_assert_int_eq(
             nncf_layer_forward(n->layer, x, n->layer->kind == NNCF__ADD ? 2 : 1, &y, NULL),
             NNCF_OK);
+        n->scale = y.scale;
+        n->zero_point = y.zero_point;
     }
     return coded;
 }
@@ -287,22 +293,20 @@ static void same(const char *what, int i, const float *a, const float *b, size_t
                 (double)a[j], (double)b[j]);
 }
 
-/* What node i of b holds as codes is what that of a holds as floats. */
+/* What node i of b holds as codes, with the scale and zero point that forward put into y, is what
+ * that of a holds as floats. */
 static void same_values(const run *a, const run *b, int i)
 {
     const node *n = &b->node[i];
     if (n->dtype == NNCF_F32) {
+        ck_assert(n->scale == 0 && n->zero_point == 0);
         same("output", i, a->node[i].y, n->y, n->count);
         return;
     }
-    const nncf_layer *l = n->layer;
-    while (!l->compression->output_quantizer)
-        l = l->inputs[0];
-    const nncf__quantizer *q = l->compression->output_quantizer;
-    const float zero = q->length ? -q->fq[0].low : 0;
+    ck_assert(n->scale > 0);
     for (size_t j = 0; j < n->count; j++) {
         int code = n->dtype == NNCF_U8 ? ((const uint8_t *)n->y)[j] : ((const int8_t *)n->y)[j];
-        const float value = ((float)code - zero) * q->fq[0].scale;
+        const float value = (float)(code - n->zero_point) * n->scale;
         same("decoded output", i, &a->node[i].y[j], &value, 1);
     }
 }
@@ -414,6 +418,8 @@ START_TEST(floats_and_codes_may_be_mixed)
             ck_assert_int_eq(
                 nncf_layer_forward(n->layer, x, n->layer->kind == NNCF__ADD ? 2 : 1, &y, NULL),
                 NNCF_OK);
+            n->scale = y.scale;
+            n->zero_point = y.zero_point;
         }
         same_runs(&floats, &codes, false);
     }
@@ -529,6 +535,54 @@ START_TEST(codes_are_rejected_when_their_sign_has_changed)
 END_TEST
 
 /* Between forward and backward, too. */
+/* Of a scale that is stated something hangs: codes of another step, or of another layer, would be
+ * taken for other values than they have. */
+START_TEST(a_stated_scale_must_be_that_of_the_codes)
+{
+    run r;
+    nncf_error err = NNCF_ERROR_INIT;
+    make_refusing(&r);
+    initialize(&r);
+    train_step(&r, 0);
+    node *n = &r.node[3];
+    nncf_tensor x = view(&r.node[2], false), y = view(n, false), dy = view(n, true);
+    ck_assert(x.dtype == NNCF_U8 && x.scale > 0);
+    ck_assert_int_eq(nncf_layer_forward(n->layer, &x, 1, &y, NULL), NNCF_OK);
+    const float scale = y.scale;
+    float *const before = malloc(n->count);
+    memcpy(before, y.data, n->count);
+    x.scale = nextafterf(x.scale, 1);
+    y.scale = 5;
+    ck_assert_int_eq(nncf_layer_forward(n->layer, &x, 1, &y, &err), NNCF_E_ARG);
+    ck_assert_ptr_nonnull(strstr(err.message, "n/depthwise: x states scale "));
+    ck_assert(y.scale == 5 && memcmp(before, y.data, n->count) == 0);
+    ck_assert_int_eq(nncf_layer_backward(n->layer, &x, 1, &dy, NULL, &err), NNCF_E_ARG);
+    x.scale = r.node[2].scale;
+    x.zero_point = 1;
+    ck_assert_int_eq(nncf_layer_forward(n->layer, &x, 1, &y, &err), NNCF_E_ARG);
+    x.zero_point = 0;
+    x.scales = &scale;
+    ck_assert_int_eq(nncf_layer_forward(n->layer, &x, 1, &y, &err), NNCF_E_ARG);
+    ck_assert_ptr_nonnull(strstr(err.message, "x has scales a channel"));
+    x.scales = NULL;
+    x.scale = 0; /* not stated */
+    x.zero_point = 7;
+    ck_assert_int_eq(nncf_layer_forward(n->layer, &x, 1, &y, NULL), NNCF_OK);
+    ck_assert(y.scale == scale && memcmp(before, y.data, n->count) == 0);
+    /* of floats the members mean nothing, and y says so */
+    r.codes = false;
+    forward(&r);
+    x = view(&r.node[2], false);
+    y = view(n, false);
+    x.scale = y.scale = 3;
+    y.zero_point = 3;
+    ck_assert_int_eq(nncf_layer_forward(n->layer, &x, 1, &y, NULL), NNCF_OK);
+    ck_assert(y.scale == 0 && y.zero_point == 0);
+    free(before);
+    drop_run(&r);
+}
+END_TEST
+
 START_TEST(codes_of_a_controller_that_went_are_rejected)
 {
     run r;
@@ -761,6 +815,7 @@ int main(void)
     tcase_add_test(tc, forward_rejects_codes_of_another_type);
     tcase_add_test(tc, backward_rejects_codes_of_another_type);
     tcase_add_test(tc, codes_are_rejected_when_their_sign_has_changed);
+    tcase_add_test(tc, a_stated_scale_must_be_that_of_the_codes);
     tcase_add_test(tc, codes_of_a_controller_that_went_are_rejected);
     tcase_add_loop_test(tc, memory_query_is_what_a_first_step_allocates, 0,
         2 * (int)(sizeof cases / sizeof *cases));

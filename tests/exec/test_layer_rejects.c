@@ -62,24 +62,25 @@ START_TEST(forward_rejects_wrong_dtype_shape_and_data)
     struct {
         nncf_status want;
         nncf_tensor t;
-    } bad[] = {{NNCF_E_ARG, {s.x, NNCF_F32, 4, 1, small_in, NULL, {0, 0}}},
-        {NNCF_E_ARG, {s.x, NNCF_F32, 4, 0, small_in, NULL, {0, 1}}},
-        {NNCF_E_ARG, {NULL, NNCF_F32, 4, 0, small_in, NULL, {0, 0}}},
-        {NNCF_E_ARG, {(char *)s.x + 1, NNCF_F32, 4, 0, small_in, NULL, {0, 0}}},
-        {NNCF_E_ARG, {s.x, NNCF_F32, 4, 0, NULL, NULL, {0, 0}}},
-        {NNCF_E_DTYPE, {s.x, NNCF_F64, 4, 0, small_in, NULL, {0, 0}}},
-        {NNCF_E_DTYPE, {s.x, 99, 4, 0, small_in, NULL, {0, 0}}},
-        {NNCF_E_SHAPE, {s.x, NNCF_F32, 3, 0, small_in, NULL, {0, 0}}},
-        {NNCF_E_SHAPE, {s.x, NNCF_F32, -1, 0, small_in, NULL, {0, 0}}},
-        {NNCF_E_SHAPE, {s.x, NNCF_F32, 9, 0, small_in, NULL, {0, 0}}},
-        {NNCF_E_SHAPE, {s.x, NNCF_F32, 4, 0, (const int64_t[]){1, 4, 4, 4}, NULL, {0, 0}}},
-        {NNCF_E_SHAPE, {s.x, NNCF_F32, 4, 0, (const int64_t[]){1, 3, 2, 4}, NULL, {0, 0}}},
-        {NNCF_E_SHAPE, {s.x, NNCF_F32, 4, 0, (const int64_t[]){0, 3, 4, 4}, NULL, {0, 0}}},
-        {NNCF_E_SHAPE, {s.x, NNCF_F32, 4, 0, (const int64_t[]){-1, 3, 4, 4}, NULL, {0, 0}}},
-        {NNCF_E_SHAPE, {s.x, NNCF_F32, 4, 0, (const int64_t[]){INT64_MAX, 3, 4, 4}, NULL, {0, 0}}},
+    } bad[] = {{NNCF_E_ARG, {.data = s.x, .ndim = 4, .shape = small_in, .device = 1}},
+        {NNCF_E_ARG, {.data = s.x, .ndim = 4, .shape = small_in, .reserved = {0, 1}}},
+        {NNCF_E_ARG, {.data = NULL, .dtype = NNCF_F32, .ndim = 4, .shape = small_in}},
+        {NNCF_E_ARG, {.data = (char *)s.x + 1, .ndim = 4, .shape = small_in}},
+        {NNCF_E_ARG, {.data = s.x, .dtype = NNCF_F32, .ndim = 4, .shape = NULL}},
+        {NNCF_E_DTYPE, {.data = s.x, .dtype = NNCF_F64, .ndim = 4, .shape = small_in}},
+        {NNCF_E_DTYPE, {.data = s.x, .dtype = 99, .ndim = 4, .shape = small_in}},
+        {NNCF_E_SHAPE, {.data = s.x, .dtype = NNCF_F32, .ndim = 3, .shape = small_in}},
+        {NNCF_E_SHAPE, {.data = s.x, .dtype = NNCF_F32, .ndim = -1, .shape = small_in}},
+        {NNCF_E_SHAPE, {.data = s.x, .dtype = NNCF_F32, .ndim = 9, .shape = small_in}},
+        {NNCF_E_SHAPE, {.data = s.x, .ndim = 4, .shape = (const int64_t[]){1, 4, 4, 4}}},
+        {NNCF_E_SHAPE, {.data = s.x, .ndim = 4, .shape = (const int64_t[]){1, 3, 2, 4}}},
+        {NNCF_E_SHAPE, {.data = s.x, .ndim = 4, .shape = (const int64_t[]){0, 3, 4, 4}}},
+        {NNCF_E_SHAPE, {.data = s.x, .ndim = 4, .shape = (const int64_t[]){-1, 3, 4, 4}}},
+        {NNCF_E_SHAPE, {.data = s.x, .ndim = 4, .shape = (const int64_t[]){INT64_MAX, 3, 4, 4}}},
         {NNCF_E_SHAPE,
-            {s.x, NNCF_F32, 4, 0, (const int64_t[]){1, 3, INT64_MAX / 2, INT64_MAX / 2}, NULL,
-                {0, 0}}}};
+            {.data = s.x,
+                .ndim = 4,
+                .shape = (const int64_t[]){1, 3, INT64_MAX / 2, INT64_MAX / 2}}}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         s.y[0] = 42;
         ck_assert_msg(nncf_layer_forward(s.k.layer, &bad[i].t, 1, &s.ty.t, NULL) == bad[i].want,

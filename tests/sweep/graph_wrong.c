@@ -50,8 +50,8 @@ static const char *spoil(trial *t, nncf_tensor *v, const shape *s, bool channels
         v->dtype = SWEEP_PICK(r, types);
         return "type";
     case 2:
-        v->flags = 1;
-        return "flags";
+        v->device = 1;
+        return "device";
     case 3:
         v->reserved[sweep_range(r, 0, 1)] = 5;
         return "reserved";

@@ -328,7 +328,7 @@ static size_t caller_tensors(
                 a->name);
             shapes[n][0] = (int64_t)a->n;
             list[n] = (nncf_checkpoint_tensor){
-                names[n], {parts[j], NNCF_F32, 1, 0, shapes[n], NULL, {0, 0}}};
+                names[n], {.data = parts[j], .dtype = NNCF_F32, .ndim = 1, .shape = shapes[n]}};
         }
     }
     for (int i = 0; i < BLOCKS; i++) {
@@ -337,7 +337,7 @@ static size_t caller_tensors(
             snprintf(names[n], sizeof names[n], "%s.bn.running_%s", k->scope, j ? "var" : "mean");
             shapes[n][0] = k->out_channels;
             list[n] = (nncf_checkpoint_tensor){
-                names[n], {j ? k->var : k->mean, NNCF_F32, 1, 0, shapes[n], NULL, {0, 0}}};
+                names[n], {.data = j ? k->var : k->mean, .ndim = 1, .shape = shapes[n]}};
         }
     }
     return n;

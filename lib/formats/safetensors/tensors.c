@@ -130,8 +130,8 @@ nncf_status nncf__tensor_check(const nncf_checkpoint_tensor *tensor, size_t inde
     if (length < 1 || length > NNCF__NAME_LIMIT)
         return nncf__tensor_fail(
             err, NNCF_E_ARG, tensor, index, "the name must have 1 to 1024 bytes");
-    if (t->flags != 0 || t->reserved[0] != 0 || t->reserved[1] != 0)
-        return nncf__tensor_fail(err, NNCF_E_ARG, tensor, index, "flags and reserved must be 0");
+    if (t->device != 0 || t->reserved[0] != 0 || t->reserved[1] != 0)
+        return nncf__tensor_fail(err, NNCF_E_ARG, tensor, index, "device and reserved must be 0");
     if (!nncf__dtype_name(t->dtype))
         return nncf__tensor_fail(err, NNCF_E_DTYPE, tensor, index, "dtype is none of NNCF_F32 ...");
     if (t->ndim < 0 || t->ndim > NNCF_MAX_NDIM || (t->ndim > 0 && !t->shape) ||

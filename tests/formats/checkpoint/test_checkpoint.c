@@ -40,13 +40,13 @@ static int8_t signs[3] = {-128, 0, 127};
 static const int64_t two_three[] = {2, 3}, five[] = {5}, one_two[] = {1, 2, 1, 1}, three[] = {3},
                      none[] = {0, 4};
 static const nncf_checkpoint_tensor tensors[] = {
-    {"bytes", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}},
-    {"conv.weight", {weights, NNCF_F32, 2, 0, two_three, NULL, {0, 0}}},
-    {"longs", {longs, NNCF_I64, 4, 0, one_two, NULL, {0, 0}}},
-    {"scalar", {ints, NNCF_I32, 0, 0, NULL, NULL, {0, 0}}},
-    {"\xc3\xa4 \"quoted\\\" \x01", {signs, NNCF_S8, 1, 0, three, NULL, {0, 0}}},
-    {"nothing", {NULL, NNCF_F32, 2, 0, none, NULL, {0, 0}}},
-    {"stats", {stats, NNCF_F64, 0, 0, NULL, NULL, {0, 0}}},
+    {"bytes", {.data = bytes, .dtype = NNCF_U8, .ndim = 1, .shape = five}},
+    {"conv.weight", {.data = weights, .dtype = NNCF_F32, .ndim = 2, .shape = two_three}},
+    {"longs", {.data = longs, .dtype = NNCF_I64, .ndim = 4, .shape = one_two}},
+    {"scalar", {.data = ints, .dtype = NNCF_I32, .ndim = 0, .shape = NULL}},
+    {"\xc3\xa4 \"quoted\\\" \x01", {.data = signs, .dtype = NNCF_S8, .ndim = 1, .shape = three}},
+    {"nothing", {.data = NULL, .dtype = NNCF_F32, .ndim = 2, .shape = none}},
+    {"stats", {.data = stats, .dtype = NNCF_F64, .ndim = 0, .shape = NULL}},
 };
 enum { N_TENSORS = sizeof tensors / sizeof *tensors };
 static const nncf_checkpoint_text texts[] = {
@@ -149,15 +149,17 @@ START_TEST(read_checks_everything_first)
     float w[2][3] = {{9}}, other[6] = {0};
     uint8_t b[5] = {9};
     const int64_t six[] = {6};
-    nncf_checkpoint_tensor want[] = {{"conv.weight", {w, NNCF_F32, 2, 0, two_three, NULL, {0, 0}}},
-        {"bytes", {b, NNCF_U8, 1, 0, five, NULL, {0, 0}}}};
+    nncf_checkpoint_tensor want[] = {
+        {"conv.weight", {.data = w, .dtype = NNCF_F32, .ndim = 2, .shape = two_three}},
+        {"bytes", {.data = b, .dtype = NNCF_U8, .ndim = 1, .shape = five}}};
     ck_assert_int_eq(nncf_checkpoint_read(c, want, 2, &err), NNCF_OK);
     ck_assert_mem_eq(w, weights, sizeof w);
     ck_assert_mem_eq(b, bytes, sizeof b);
-    nncf_checkpoint_tensor bad[] = {{"bytes", {b, NNCF_U8, 1, 0, five, NULL, {0, 0}}},
-        {"missing", {other, NNCF_F32, 1, 0, six, NULL, {0, 0}}},
-        {"conv.weight", {other, NNCF_F32, 1, 0, six, NULL, {0, 0}}},
-        {"longs", {other, NNCF_F32, 1, 0, six, NULL, {0, 0}}}};
+    nncf_checkpoint_tensor bad[] = {
+        {"bytes", {.data = b, .dtype = NNCF_U8, .ndim = 1, .shape = five}},
+        {"missing", {.data = other, .dtype = NNCF_F32, .ndim = 1, .shape = six}},
+        {"conv.weight", {.data = other, .dtype = NNCF_F32, .ndim = 1, .shape = six}},
+        {"longs", {.data = other, .dtype = NNCF_F32, .ndim = 1, .shape = six}}};
     b[0] = 77;
     ck_assert_int_eq(nncf_checkpoint_read(c, bad, 4, &err), NNCF_E_NOTFOUND);
     ck_assert_int_eq(b[0], 77);
@@ -347,25 +349,45 @@ START_TEST(save_refuses_wrong_arguments)
         nncf_status want;
         const char *says;
     } bad[] = {
-        {{NULL, {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}}, NNCF_E_ARG, "name"},
-        {{"", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}}, NNCF_E_ARG, "name"},
-        {{"nncf.x", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}}, NNCF_E_ARG, "library's"},
-        {{"__metadata__", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}}, NNCF_E_ARG, "library's"},
-        {{"\xc3", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}}, NNCF_E_ARG, "UTF-8"},
-        {{"\xed\xa0\x80", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}}, NNCF_E_ARG, "UTF-8"},
-        {{"\xc0\x80", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}}, NNCF_E_ARG, "UTF-8"},
-        {{"x", {bytes, 17, 1, 0, five, NULL, {0, 0}}}, NNCF_E_DTYPE, "dtype"},
-        {{"x", {bytes, NNCF_U8, 9, 0, five, NULL, {0, 0}}}, NNCF_E_SHAPE, "shape"},
-        {{"x", {bytes, NNCF_U8, 1, 0, NULL, NULL, {0, 0}}}, NNCF_E_SHAPE, "shape"},
-        {{"x", {bytes, NNCF_U8, 1, 0, (const int64_t[]){-5}, NULL, {0, 0}}}, NNCF_E_SHAPE, "shape"},
-        {{"x", {bytes, NNCF_U8, 2, 0, (const int64_t[]){INT64_MAX, 4}, NULL, {0, 0}}}, NNCF_E_SHAPE,
-            "shape"},
-        {{"x", {bytes, NNCF_U8, 1, 2, five, NULL, {0, 0}}}, NNCF_E_ARG, "flags"},
-        {{"x", {NULL, NNCF_U8, 1, 0, five, NULL, {0, 0}}}, NNCF_E_ARG, "data is NULL"},
-        {{"x", {bytes, NNCF_U8, 1, 0, five, (const int64_t[]){2}, {0, 0}}}, NNCF_E_ARG, "C order"},
-        {{"same", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}}, NNCF_E_ARG, "two tensors"},
+        {{NULL, {.data = bytes, .dtype = NNCF_U8, .ndim = 1, .shape = five}}, NNCF_E_ARG, "name"},
+        {{"", {.data = bytes, .dtype = NNCF_U8, .ndim = 1, .shape = five}}, NNCF_E_ARG, "name"},
+        {{"nncf.x", {.data = bytes, .dtype = NNCF_U8, .ndim = 1, .shape = five}}, NNCF_E_ARG,
+            "library's"},
+        {{"__metadata__", {.data = bytes, .dtype = NNCF_U8, .ndim = 1, .shape = five}}, NNCF_E_ARG,
+            "library's"},
+        {{"\xc3", {.data = bytes, .dtype = NNCF_U8, .ndim = 1, .shape = five}}, NNCF_E_ARG,
+            "UTF-8"},
+        {{"\xed\xa0\x80", {.data = bytes, .dtype = NNCF_U8, .ndim = 1, .shape = five}}, NNCF_E_ARG,
+            "UTF-8"},
+        {{"\xc0\x80", {.data = bytes, .dtype = NNCF_U8, .ndim = 1, .shape = five}}, NNCF_E_ARG,
+            "UTF-8"},
+        {{"x", {.data = bytes, .dtype = 17, .ndim = 1, .shape = five}}, NNCF_E_DTYPE, "dtype"},
+        {{"x", {.data = bytes, .dtype = NNCF_U8, .ndim = 9, .shape = five}}, NNCF_E_SHAPE, "shape"},
+        {{"x", {.data = bytes, .dtype = NNCF_U8, .ndim = 1, .shape = NULL}}, NNCF_E_SHAPE, "shape"},
+        {{"x", {.data = bytes, .dtype = NNCF_U8, .ndim = 1, .shape = (const int64_t[]){-5}}},
+            NNCF_E_SHAPE, "shape"},
+        {{"x",
+             {.data = bytes,
+                 .dtype = NNCF_U8,
+                 .ndim = 2,
+                 .shape = (const int64_t[]){INT64_MAX, 4}}},
+            NNCF_E_SHAPE, "shape"},
+        {{"x", {.data = bytes, .dtype = NNCF_U8, .ndim = 1, .shape = five, .device = 2}},
+            NNCF_E_ARG, "device"},
+        {{"x", {.data = NULL, .dtype = NNCF_U8, .ndim = 1, .shape = five}}, NNCF_E_ARG,
+            "data is NULL"},
+        {{"x",
+             {.data = bytes,
+                 .dtype = NNCF_U8,
+                 .ndim = 1,
+                 .shape = five,
+                 .strides = (const int64_t[]){2}}},
+            NNCF_E_ARG, "C order"},
+        {{"same", {.data = bytes, .dtype = NNCF_U8, .ndim = 1, .shape = five}}, NNCF_E_ARG,
+            "two tensors"},
     };
-    nncf_checkpoint_tensor pair[2] = {{"same", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}}};
+    nncf_checkpoint_tensor pair[2] = {
+        {"same", {.data = bytes, .dtype = NNCF_U8, .ndim = 1, .shape = five}}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         pair[1] = bad[i].t;
         ck_assert_int_eq(

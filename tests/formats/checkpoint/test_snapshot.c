@@ -28,8 +28,8 @@ static float weights[6] = {1, 2, 3, 4, 5, 6};
 static uint8_t bytes[5] = {1, 2, 3, 4, 5};
 static const int64_t two_three[] = {2, 3}, five[] = {5};
 static const nncf_checkpoint_tensor tensors[] = {
-    {"w", {weights, NNCF_F32, 2, 0, two_three, NULL, {0, 0}}},
-    {"b", {bytes, NNCF_U8, 1, 0, five, NULL, {0, 0}}}};
+    {"w", {.data = weights, .dtype = NNCF_F32, .ndim = 2, .shape = two_three}},
+    {"b", {.data = bytes, .dtype = NNCF_U8, .ndim = 1, .shape = five}}};
 static const nncf_checkpoint_text texts[] = {{"epoch", "3"}};
 
 static void make_rig(fx_rig *r, const char *config)
@@ -434,8 +434,8 @@ static float initialized_scale(fx_rig *r)
 {
     float x[225], y[3 * 5 * 9];
     const int64_t in[] = {3, 3, 5, 5}, out[] = {3, 5, 3, 3};
-    nncf_tensor tx = {x, NNCF_F32, 4, 0, in, NULL, {0, 0}},
-                ty = {y, NNCF_F32, 4, 0, out, NULL, {0, 0}};
+    nncf_tensor tx = {.data = x, .dtype = NNCF_F32, .ndim = 4, .shape = in},
+                ty = {.data = y, .dtype = NNCF_F32, .ndim = 4, .shape = out};
     nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
     int32_t more = 0;
     for (int i = 0; i < 225; i++)
