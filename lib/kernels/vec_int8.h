@@ -257,13 +257,15 @@ static void pack(size_t n_channels, const nncf__int8_source *source, size_t n_pa
         size_t end = first;
         while (end < source->n_segments && (size_t)source->segments[end].dst < (p + 1) * MR)
             end++;
-        const uint8_t *channel = source->src;
         uint8_t *to = panels;
         for (size_t c = 0; c < n_channels; c += QUAD, to += MR * QUAD) {
             bytes rows[QUAD];
-            for (size_t i = 0; i < QUAD; i++, channel += source->channel_stride)
-                rows[i] = c + i < n_channels ? gather(source, channel, first, end)
-                                             : bytes_set(source->zero);
+            for (size_t i = 0; i < QUAD; i++) {
+                const bool inside = c + i < n_channels;
+                const uint8_t *channel =
+                    inside ? source->src + (int64_t)(c + i) * source->channel_stride : NULL;
+                rows[i] = inside ? gather(source, channel, first, end) : bytes_set(source->zero);
+            }
             interleave(rows, to);
         }
         first = end;
