@@ -3,6 +3,7 @@
 #ifndef NNCF__BASE_INT_MATH_H
 #define NNCF__BASE_INT_MATH_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 static inline int64_t min_i(int64_t a, int64_t b)
@@ -11,6 +12,11 @@ static inline int64_t min_i(int64_t a, int64_t b)
 }
 
 static inline int64_t max_i(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static inline size_t max_size(size_t a, size_t b)
 {
     return a > b ? a : b;
 }

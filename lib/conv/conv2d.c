@@ -329,7 +329,7 @@ static size_t phases_scratch(const nncf_context *context, const nncf__conv2d *s)
             const nncf__pixel_product p = phase_product(s, a, b);
             const size_t bytes =
                 nncf__taps_count(&p.map.taps) == 0 ? 0 : nncf__pixel_product_scratch(context, &p);
-            most = bytes > most ? bytes : most;
+            most = max_size(most, bytes);
         }
     return most;
 }
@@ -348,7 +348,7 @@ size_t nncf__conv2d_backward_input_scratch(const nncf_context *context, const nn
     const size_t most = phases_scratch(context, &some);
     some.n = s->n % some.n;
     const size_t rest = some.n > 0 ? phases_scratch(context, &some) : 0;
-    return rest > most ? rest : most;
+    return max_size(rest, most);
 }
 
 void nncf__conv2d_backward_input(nncf_context *context, const nncf__conv2d *s,

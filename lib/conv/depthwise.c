@@ -175,7 +175,7 @@ static bool streams(const job *j, const nncf__depthwise *d)
     bool forward = d->product == NNCF__FORWARD;
     int64_t rows = forward ? s->out_h : s->h, cols = forward ? s->out_w : s->w;
     return s->n * s->c_in * rows * cols >= NNCF__STREAM_FLOATS && cols % 16 == 0 &&
-        (uintptr_t)d->out % 64 == 0 && !(forward && j->has_hooks);
+        nncf__is_line_aligned(d->out) && !(forward && j->has_hooks);
 }
 
 static int64_t reserve_lines(int64_t *floats, int64_t count)

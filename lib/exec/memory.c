@@ -6,6 +6,7 @@
  */
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/int_math.h"
 #include "base/pool.h"
 #include "exec/block.h"
 #include "exec/check.h"
@@ -58,21 +59,16 @@ static uint64_t count_of(const int64_t shape[4])
 
 /* ---- what a layer takes ---- */
 
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
 /* Of two passes, or of two layers: buffers are as large as the largest wants them. */
 static void take_larger(nncf__needs *most, const nncf__needs *needs)
 {
-    most->channels = larger(most->channels, needs->channels);
-    most->wq = larger(most->wq, needs->wq);
-    most->xq = larger(most->xq, needs->xq);
-    most->z = larger(most->z, needs->z);
-    most->work = larger(most->work, needs->work);
-    most->dw = larger(most->dw, needs->dw);
-    most->scratch = larger(most->scratch, needs->scratch);
+    most->channels = max_size(most->channels, needs->channels);
+    most->wq = max_size(most->wq, needs->wq);
+    most->xq = max_size(most->xq, needs->xq);
+    most->z = max_size(most->z, needs->z);
+    most->work = max_size(most->work, needs->work);
+    most->dw = max_size(most->dw, needs->dw);
+    most->scratch = max_size(most->scratch, needs->scratch);
 }
 
 /* The forms in which a layer may be run: while ranges are initialized; after that with floats, and

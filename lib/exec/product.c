@@ -7,6 +7,7 @@
  */
 #include "exec/product.h"
 
+#include "base/int_math.h"
 #include "controller/weight.h"
 #include "conv/conv2d.h"
 #include "exec/batch_norm.h"
@@ -107,16 +108,11 @@ static void prepare_input(nncf__block *b)
     }
 }
 
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
 static size_t forward_scratch(const nncf_context *context, const nncf__block *b, size_t norm)
 {
     return b->by_channel
         ? nncf__conv2d_forward_channels_scratch(context, &b->conv, &b->used_x, &b->weight, norm)
-        : larger(norm, nncf__conv2d_forward_scratch(context, &b->conv, &b->used_x, &b->weight));
+        : max_size(norm, nncf__conv2d_forward_scratch(context, &b->conv, &b->used_x, &b->weight));
 }
 
 static size_t backward_scratch(
@@ -126,8 +122,8 @@ static size_t backward_scratch(
         return nncf__conv2d_backward_channels_scratch(
             context, &b->conv, &b->used_x, norm, dx, b->wants_dw);
     if (b->wants_dw)
-        norm = larger(norm, nncf__conv2d_backward_weight_scratch(context, &b->conv, &b->used_x));
-    return dx ? larger(norm, nncf__conv2d_backward_input_scratch(context, &b->conv)) : norm;
+        norm = max_size(norm, nncf__conv2d_backward_weight_scratch(context, &b->conv, &b->used_x));
+    return dx ? max_size(norm, nncf__conv2d_backward_input_scratch(context, &b->conv)) : norm;
 }
 
 static void prepare_needs(const nncf_layer *layer, nncf__block *b)

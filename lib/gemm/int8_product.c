@@ -228,7 +228,7 @@ static void multiply_panel(const int8_task *t, int64_t panel)
         const nncf__segment *to = t->targets + t->starts[i];
         const size_t n_targets = t->starts[i + 1] - t->starts[i];
         if (n_targets == 1 && to->length == mr && p->map.dst_col == 1) {
-            const bool stream = j->stream && (uintptr_t)(dst + to->src) % 64 == 0;
+            const bool stream = j->stream && nncf__is_line_aligned(dst + to->src);
             k->micro_store(
                 n_quads, pixels, weights, used, &scaling, dst + to->src, p->dst_plane, stream);
             continue;
@@ -244,7 +244,6 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
 {
     const int8_job *j = arg;
     const nncf__pixel_product *p = j->p;
-    const nncf__weights *w = &p->weights;
     char *area = nncf__scratch(j->workspace.context, worker);
     const int64_t block = (int64_t)chunk / j->tasks_across,
                   across = (int64_t)chunk % j->tasks_across, nr = (int64_t)j->k->nr;
@@ -259,10 +258,8 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
         .pixels = (uint8_t *)(void *)(area + j->pixels_at),
         .scale = (float *)(void *)(area + j->scales_at),
         .bias = (float *)(void *)(area + j->scales_at) + j->n_panels * nr};
-    for (int64_t i = t.panel0 * nr; i < min_i(t.panel1 * nr, w->n_out); i++) {
-        t.scale[i] = p->map.src.scale[0] * nncf__qtensor_scale(&w->src, i);
-        t.bias[i] = p->bias ? p->bias[i] : -0.0f; /* x + -0 is x, for +0 and -0 too */
-    }
+    nncf__pixel_product_scaling(
+        p, t.panel0 * nr, min_i(t.panel1 * nr, p->weights.n_out), t.scale, t.bias);
     nncf__segments_of_panels(&p->map, t.first, t.last, (int64_t)j->k->mr, t.starts, t.targets);
     pack_pixels(&t);
     for (int64_t panel = t.panel0; panel < t.panel1; panel++)

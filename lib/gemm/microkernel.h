@@ -76,6 +76,12 @@ static inline size_t nncf__round_up_64(size_t bytes)
     return (bytes + 63) / 64 * 64;
 }
 
+/* Does a line of the cache begin there? */
+static inline bool nncf__is_line_aligned(const void *p)
+{
+    return (uintptr_t)p % 64 == 0;
+}
+
 /* Of so many floats, rounded up to 64. */
 size_t nncf__bytes_aligned(int64_t floats);
 nncf__workspace nncf__workspace_plan(

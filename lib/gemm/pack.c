@@ -282,3 +282,13 @@ void nncf__pack_weights(
     else
         pack_strided(m, w, out0, used, panel);
 }
+
+void nncf__pixel_product_scaling(
+    const nncf__pixel_product *p, int64_t first, int64_t end, float *scale, float *bias)
+{
+    const nncf__weights *w = &p->weights;
+    for (int64_t i = first; i < end; i++) {
+        scale[i] = w->as_integers ? p->map.src.scale[0] * nncf__qtensor_scale(&w->src, i) : 1.0f;
+        bias[i] = p->bias ? p->bias[i] : -0.0f; /* x + -0 is x, for +0 and -0 too */
+    }
+}

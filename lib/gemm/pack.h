@@ -114,6 +114,10 @@ typedef struct nncf__pixel_product {
     int64_t dst_plane;
 } nncf__pixel_product;
 
+/* What the sums of output channels [first, end) are multiplied by, and what is added then. */
+void nncf__pixel_product_scaling(
+    const nncf__pixel_product *p, int64_t first, int64_t end, float *scale, float *bias);
+
 /* One panel of nr output channels from out0 on, all k. */
 void nncf__pack_weights(
     const nncf__microkernel *m, const nncf__weights *w, int64_t out0, float *panel);

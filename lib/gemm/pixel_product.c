@@ -211,12 +211,6 @@ static void fetch_lines(const pixel_task *t, int64_t panel, int64_t i, int64_t u
  */
 enum { DIRECT_K = 128 };
 
-/* Lines of the destination may be written past the caches: all planes begin alike. */
-static bool is_aligned(const float *dst)
-{
-    return (uintptr_t)dst % 64 == 0;
-}
-
 /* One channel panel times all pixel panels of the task, for one block of k. */
 static void multiply_panel(pixel_task *t, int64_t panel, int64_t k0, int64_t k1)
 {
@@ -240,7 +234,7 @@ static void multiply_panel(pixel_task *t, int64_t panel, int64_t k0, int64_t k1)
         fetch_ahead(t);
         if (direct && to->length == mr) {
             m->k->gemm_micro_store((size_t)depth, pixels, weights, (size_t)used, scale, bias,
-                dst + to->src, p->dst_plane, j->stream && is_aligned(dst + to->src));
+                dst + to->src, p->dst_plane, j->stream && nncf__is_line_aligned(dst + to->src));
             continue;
         }
         if (last_block)
@@ -275,7 +269,6 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
 {
     const pixel_job *j = arg;
     const nncf__pixel_product *p = j->p;
-    const nncf__weights *w = &p->weights;
     char *area = nncf__scratch(j->workspace.context, worker);
     int64_t block = (int64_t)chunk / j->tasks_across * j->task_blocks,
             across = (int64_t)chunk % j->tasks_across;
@@ -291,10 +284,8 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
         .sums = (float *)(void *)(area + j->sums_at),
         .scale = (float *)(void *)(area + j->scales_at),
         .bias = (float *)(void *)(area + j->scales_at) + n_out};
-    for (int64_t i = t.panel0 * j->m.nr; i < min_i(t.panel1 * j->m.nr, w->n_out); i++) {
-        t.scale[i] = j->codes ? p->map.src.scale[0] * nncf__qtensor_scale(&w->src, i) : 1.0f;
-        t.bias[i] = p->bias ? p->bias[i] : -0.0f; /* x + -0 is x, for +0 and -0 too */
-    }
+    nncf__pixel_product_scaling(
+        p, t.panel0 * j->m.nr, min_i(t.panel1 * j->m.nr, p->weights.n_out), t.scale, t.bias);
     for (int64_t first = block * j->block_pixels; first < end; first += j->block_pixels) {
         t.first = first;
         t.last = min_i(first + j->block_pixels, end);
