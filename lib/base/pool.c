@@ -11,6 +11,10 @@
  * clears `open` and then reads `active`. Both sides are sequentially consistent, so a worker that
  * saw the job open is one that the caller waits for. The same pattern guards sleeping: `sleepers`
  * then `open` here, `open` then `sleepers` there.
+ *
+ * Chunks are dealt out in equal parts of neighbours, and a thread takes those of its own part
+ * before it takes from others'. So the same thread sees the same part of a tensor in one pass after
+ * the other, while the part is in its cache.
  */
 #include "base/pool.h"
 
@@ -42,13 +46,18 @@ int32_t nncf__processor_count(void)
     return count > 0 ? count : 1;
 }
 
+/* Chunks of a job that belong together; [next, end) are those that no thread has taken. */
+typedef struct part {
+    _Alignas(64) atomic_size_t next;
+    size_t end;
+} part;
+
 /* What one nncf__parallel() is about. */
 typedef struct job {
     nncf__chunk_fn *fn;
     void *arg;
-    size_t n_chunks;
-    /* first chunk that no thread has taken */
-    _Alignas(64) atomic_size_t next;
+    size_t n_parts;
+    part *parts;
 } job;
 
 typedef struct worker {
@@ -120,14 +129,32 @@ static int64_t now_ns(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static void run_chunks(job *work, size_t worker_index)
+static void deal_out(job *work, size_t n_chunks)
 {
-    for (;;) {
-        size_t chunk = atomic_fetch_add_explicit(&work->next, 1, memory_order_relaxed);
-        if (chunk >= work->n_chunks)
-            return;
-        work->fn(work->arg, chunk, worker_index);
+    const size_t each = n_chunks / work->n_parts, rest = n_chunks % work->n_parts;
+    size_t next = 0;
+    for (size_t i = 0; i < work->n_parts; i++) {
+        atomic_store_explicit(&work->parts[i].next, next, memory_order_relaxed);
+        next += each + (i < rest ? 1 : 0);
+        work->parts[i].end = next;
     }
+}
+
+static void run_part(const job *work, part *its, size_t worker_index)
+{
+    /* looked at first: a counter must not run on and on past its end */
+    while (atomic_load_explicit(&its->next, memory_order_relaxed) < its->end) {
+        size_t chunk = atomic_fetch_add_explicit(&its->next, 1, memory_order_relaxed);
+        if (chunk < its->end)
+            work->fn(work->arg, chunk, worker_index);
+    }
+}
+
+/* The worker's own part, then the others' in turn. */
+static void run_chunks(const job *work, size_t worker_index)
+{
+    for (size_t i = 0; i < work->n_parts; i++)
+        run_part(work, &work->parts[(worker_index + i) % work->n_parts], worker_index);
 }
 
 /* Is there a job that this worker has not joined yet, or must it end? */
@@ -208,8 +235,7 @@ static void pool_run(struct nncf__pool *pool, size_t n_chunks, nncf__chunk_fn *f
 {
     pool->job.fn = fn;
     pool->job.arg = arg;
-    pool->job.n_chunks = n_chunks;
-    atomic_store_explicit(&pool->job.next, 0, memory_order_relaxed);
+    deal_out(&pool->job, n_chunks);
     atomic_store(&pool->open, ++pool->last_job);
     if (atomic_load(&pool->sleepers) > 0) {
         pthread_mutex_lock(&pool->mutex);
@@ -244,12 +270,15 @@ nncf_status nncf__pool_create(nncf_context *context, int32_t n_threads, struct n
         return NNCF_E_NOMEM;
     struct nncf__pool *pool = nncf__calloc(context, 1, sizeof(*pool));
     worker *workers = nncf__calloc(context, n_workers, sizeof(*workers));
-    if (!pool || !workers) {
+    part *parts = nncf__calloc(context, (size_t)n_threads, sizeof(*parts));
+    if (!pool || !workers || !parts) {
+        nncf__free(context, parts);
         nncf__free(context, workers);
         nncf__free(context, pool);
         return NNCF_E_NOMEM;
     }
-    atomic_init(&pool->job.next, 0);
+    pool->job.parts = parts;
+    pool->job.n_parts = (size_t)n_threads;
     atomic_init(&pool->open, 0);
     atomic_init(&pool->active, 0);
     atomic_init(&pool->sleepers, 0);
@@ -294,6 +323,7 @@ void nncf__pool_destroy(nncf_context *context, struct nncf__pool *pool)
     if (!pool)
         return;
     stop_workers(pool);
+    nncf__free(context, pool->job.parts);
     nncf__free(context, pool->workers);
     nncf__free(context, pool);
 }
@@ -308,7 +338,9 @@ void nncf__parallel(nncf_context *context, size_t n_chunks, nncf__chunk_fn *fn, 
 {
     size_t n_threads = (size_t)context->params.n_threads;
     if (n_chunks > 1 && n_threads > 1 && context->params.parallel_for) {
-        job work = {fn, arg, n_chunks, 0};
+        /* which of the host's threads is which it does not say: one part for all */
+        part all = {.end = n_chunks};
+        job work = {fn, arg, 1, &all};
         context->params.parallel_for(context->params.parallel_user,
             n_threads < n_chunks ? n_threads : n_chunks, host_worker, &work);
     } else if (n_chunks > 1 && context->pool && has_workers(context->pool)) {

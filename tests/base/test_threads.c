@@ -151,6 +151,38 @@ static void *use_own_context(void *arg)
     return NULL;
 }
 
+typedef struct meeting {
+    size_t n_threads;
+    atomic_int arrived;
+    /* by chunk */
+    size_t workers[8];
+} meeting;
+
+/* Ends when all workers are in a chunk: then each is in the first that it took. */
+static void meet(void *arg, size_t chunk, size_t worker)
+{
+    meeting *m = arg;
+    m->workers[chunk] = worker;
+    atomic_fetch_add(&m->arrived, 1);
+    while ((size_t)atomic_load(&m->arrived) < m->n_threads)
+        nap(10);
+}
+
+START_TEST(a_worker_begins_with_its_own_part)
+{
+    for (int32_t n_threads = 2; n_threads <= 5; n_threads++) {
+        nncf_context *context = make_context(n_threads);
+        for (int repeat = 0; repeat < 20; repeat++) {
+            meeting m = {.n_threads = (size_t)n_threads};
+            nncf__parallel(context, (size_t)n_threads, meet, &m);
+            for (size_t i = 0; i < m.n_threads; i++)
+                ck_assert_uint_eq(m.workers[i], i);
+        }
+        nncf_context_destroy(context);
+    }
+}
+END_TEST
+
 START_TEST(contexts_are_independent)
 {
     pthread_t threads[3];
@@ -387,6 +419,7 @@ int main(void)
     tcase_add_test(tests, sleeping_workers_wake_for_a_job);
     tcase_add_test(tests, contexts_can_be_made_and_destroyed_at_any_time);
     tcase_add_test(tests, all_workers_take_part);
+    tcase_add_test(tests, a_worker_begins_with_its_own_part);
     tcase_add_test(tests, contexts_are_independent);
     tcase_add_test(tests, scratch_belongs_to_a_worker);
     tcase_add_test(tests, host_threads_run_every_chunk_once);
