@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing: .ci/setup.sh SET...   (sets: build data test ci python bench)
+# Installs what is missing: .ci/setup.sh SET...   (sets: build data test ci python bench aarch64)
 # Debian 12 package names. Where nothing is missing nothing is run, so a second run needs no network and no root.
 # `python` is a virtual environment with the engines and readers that tests compare with (ONNX Runtime, OpenVINO, ...) in
 # the folder that NNCF_VENV names, build-venv by default; nothing else is touched. tests/run.sh makes it.
+# `aarch64` is a cross compiler, qemu-user, and arm64 packages, unpacked in the folder that NNCF_AARCH64_ROOT names,
+# build-aarch64 by default. They are not installed, and the system's architectures stay as they are: on a system whose own
+# packages are older or newer, those of another architecture would not install beside them.
 set -euo pipefail
 
 packages_of() {
@@ -19,8 +22,9 @@ packages_of() {
     # what tests/bench compares with; the last ones compile the C++ functions of NNCF on PyTorch
     bench) echo libdnnl-dev python3 python3-torch python3-torchvision libtcmalloc-minimal4 python3-venv g++ ninja-build \
       python3-dev libtorch-dev pybind11-dev ;;
+    aarch64) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user ;;
     *)
-      echo "setup: there is no package set '$1' (build, data, test, ci, python, bench)" >&2
+      echo "setup: there is no package set '$1' (build, data, test, ci, python, bench, aarch64)" >&2
       exit 2
       ;;
   esac
@@ -47,9 +51,41 @@ install_python() {
   rm -f "$log"
   echo "$list" >"$venv/installed.txt" # last: what was interrupted is made anew
 }
+
+# What is built for AArch64 needs: libraries and headers, and for qemu libc. Lists of packages lie in the folder, too.
+aarch64_packages=(libc6 libgcc-s1 libjson-c5 libjson-c-dev libpcre2-8-0 libpcre2-dev zlib1g zlib1g-dev libjpeg62-turbo
+  libjpeg62-turbo-dev check libsubunit0 libsubunit-dev)
+unpack_aarch64() {
+  local root=${NNCF_AARCH64_ROOT:-$(dirname "$0")/../build-aarch64} list="${aarch64_packages[*]}" log apt
+  root=$(realpath -m "$root")
+  [ "$(cat "$root/unpacked.txt" 2>/dev/null)" != "$list" ] || return 0
+  if [ -e "$root" ] && [ ! -e "$root/apt" ]; then
+    echo "setup: '$root' is there and was not made by this script; name another folder in NNCF_AARCH64_ROOT" >&2
+    exit 1
+  fi
+  echo "setup: arm64 packages into $root: $list"
+  apt=(apt-get -q -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o Dir::State::Lists="$root/apt/lists"
+    -o Dir::Cache="$root/apt" -o Dir::State::status=/dev/null -o APT::Sandbox::User= -o Acquire::Retries=3
+    -o Acquire::Languages=none)
+  log=$(mktemp)
+  if ! { rm -rf "$root" && mkdir -p "$root/apt/lists/partial" "$root/apt/archives/partial" && cd "$root/apt" &&
+    { "${apt[@]}" update || true; } && "${apt[@]}" download "${aarch64_packages[@]}" &&
+    printf '%s\n' ./*.deb | xargs -I DEB dpkg-deb -x DEB "$root"; } >"$log" 2>&1 </dev/null; then
+    tail -n 30 "$log" >&2
+    rm -f "$log"
+    echo "setup: the arm64 packages could not be unpacked in $root; the last lines are above." >&2
+    exit 1
+  fi
+  rm -f "$log" ./*.deb
+  printf "[constants]\nroot = '%s'\n" "$root" >"$root/root.ini" # the second cross file: see .ci/aarch64.ini
+  echo "$list" >"$root/unpacked.txt" # last: what was interrupted is made again
+}
 finish() {
   case " $* " in
     *" python "*) install_python ;;
+  esac
+  case " $* " in
+    *" aarch64 "*) (unpack_aarch64) || exit 1 ;;
   esac
   exit 0
 }

@@ -62,7 +62,7 @@ static void sgd(
     }
 }
 
-static void optimize(nncf_compression_ctrl *ctrl)
+static nncf_status optimize(nncf_compression_ctrl *ctrl, nncf_error *err)
 {
     sgd(w1, dw1, HIDDEN * IN, 0.1f);
     sgd(b1, db1, HIDDEN, 0.1f);
@@ -70,15 +70,33 @@ static void optimize(nncf_compression_ctrl *ctrl)
     sgd(b2, db2, CLASSES, 0.1f);
     for (size_t i = 0; i < nncf_compression_ctrl_get_parameter_count(ctrl); i++) {
         nncf_parameter p = {NNCF_PARAMS(nncf_parameter)};
-        nncf_compression_ctrl_get_parameter(ctrl, i, &p, NULL);
+        nncf_status status = nncf_compression_ctrl_get_parameter(ctrl, i, &p, err);
+        if (status != NNCF_OK)
+            return status;
         if (!p.frozen) /* mask logits have far to go: from 4.6, that is 99 %, to below 0 */
             sgd(p.data, p.grad, p.count, p.kind == NNCF_PARAMETER_MASK_LOGIT ? 40.0f : 0.01f);
     }
+    return NNCF_OK;
 }
+
+/* Warnings, such as mistakes in the loop. What a refused call says is in its record, too. */
+static void on_log(void *user, nncf_log_level level, const char *line)
+{
+    (void)user;
+    if (level == NNCF_LOG_WARNING)
+        fprintf(stderr, "minimal: warning: %s\n", line);
+}
+
+/* A refused call ends the program, which prints the reason. */
+#define CHECK(call)                                                                                \
+    if ((call) != NNCF_OK)                                                                         \
+    goto end
 
 int main(void)
 {
     nncf_error err = NNCF_ERROR_INIT;
+    const nncf_context_params context_params = {NNCF_PARAMS(nncf_context_params), .log = on_log};
+    nncf_context *context = NULL;
     nncf_config *config = NULL;
     nncf_model *model = NULL;
     nncf_layer *layer[2];
@@ -96,46 +114,48 @@ int main(void)
         w1[i] = 0.125f * noise();
     for (int i = 0; i < CLASSES * HIDDEN; i++)
         w2[i] = 0.175f * noise();
-    if (nncf_config_parse(
-            NULL, "minimal", config_text, sizeof config_text - 1, NULL, &config, &err) != NNCF_OK ||
-        nncf_model_create(NULL, &model, &err) != NNCF_OK ||
-        nncf_model_add_linear(model,
-            &(nncf_linear_params){NNCF_PARAMS(nncf_linear_params), .scope = "Net/Linear[fc1]",
-                .weight = w1, .weight_grad = dw1, .bias = b1, .bias_grad = db1, .in_features = IN,
-                .out_features = HIDDEN, .activation = NNCF_ACTIVATION_RELU},
-            &layer[0], &err) != NNCF_OK ||
-        nncf_model_add_linear(model,
-            &(nncf_linear_params){NNCF_PARAMS(nncf_linear_params), .scope = "Net/Linear[fc2]",
-                .weight = w2, .weight_grad = dw2, .bias = b2, .bias_grad = db2,
-                .in_features = HIDDEN, .out_features = CLASSES, .inputs = &layer[0], .n_inputs = 1},
-            &layer[1], &err) != NNCF_OK ||
-        nncf_compression_ctrl_create(model, config, &ctrl, &err) != NNCF_OK)
-        goto end;
+    CHECK(nncf_context_create(NNCF_API_VERSION, &context_params, &context, &err));
+    CHECK(nncf_config_parse(
+        context, "minimal", config_text, sizeof config_text - 1, NULL, &config, &err));
+    CHECK(nncf_model_create(context, &model, &err));
+    CHECK(nncf_model_add_linear(model,
+        &(nncf_linear_params){NNCF_PARAMS(nncf_linear_params), .scope = "Net/Linear[fc1]",
+            .weight = w1, .weight_grad = dw1, .bias = b1, .bias_grad = db1, .in_features = IN,
+            .out_features = HIDDEN, .activation = NNCF_ACTIVATION_RELU},
+        &layer[0], &err));
+    CHECK(nncf_model_add_linear(model,
+        &(nncf_linear_params){NNCF_PARAMS(nncf_linear_params), .scope = "Net/Linear[fc2]",
+            .weight = w2, .weight_grad = dw2, .bias = b2, .bias_grad = db2, .in_features = HIDDEN,
+            .out_features = CLASSES, .inputs = &layer[0], .n_inputs = 1},
+        &layer[1], &err));
+    CHECK(nncf_compression_ctrl_create(model, config, &ctrl, &err));
 
-    while (nncf_compression_ctrl_init_step(ctrl, &more, NULL) == NNCF_OK &&
-        more) { /* ranges of the quantizers */
+    for (;;) { /* ranges of the quantizers */
+        CHECK(nncf_compression_ctrl_init_step(ctrl, &more, &err));
+        if (!more)
+            break;
         next_batch();
-        nncf_layer_forward(layer[0], &tx, 1, &th, NULL);
-        nncf_layer_forward(layer[1], &th, 1, &ty, NULL);
+        CHECK(nncf_layer_forward(layer[0], &tx, 1, &th, &err));
+        CHECK(nncf_layer_forward(layer[1], &th, 1, &ty, &err));
     }
     for (int epoch = 0; epoch < EPOCHS; epoch++) {
         for (int step = 0; step < STEPS; step++) {
             next_batch();
-            nncf_layer_forward(layer[0], &tx, 1, &th, NULL);
-            nncf_layer_forward(layer[1], &th, 1, &ty, NULL);
+            CHECK(nncf_layer_forward(layer[0], &tx, 1, &th, &err));
+            CHECK(nncf_layer_forward(layer[1], &th, 1, &ty, &err));
             loss = cross_entropy();
-            nncf_compression_ctrl_loss_backward(ctrl, &compression_loss, NULL);
+            CHECK(nncf_compression_ctrl_loss_backward(ctrl, &compression_loss, &err));
             loss += compression_loss;
-            nncf_layer_backward(layer[1], &th, 1, &tdy, &tdh, NULL);
-            nncf_layer_backward(layer[0], &tx, 1, &tdh, NULL, NULL);
-            optimize(ctrl);
-            nncf_compression_ctrl_zero_grad(ctrl, NULL);
-            nncf_compression_ctrl_step(ctrl, NULL);
+            CHECK(nncf_layer_backward(layer[1], &th, 1, &tdy, &tdh, &err));
+            CHECK(nncf_layer_backward(layer[0], &tx, 1, &tdh, NULL, &err));
+            CHECK(optimize(ctrl, &err));
+            CHECK(nncf_compression_ctrl_zero_grad(ctrl, &err));
+            CHECK(nncf_compression_ctrl_step(ctrl, &err));
         }
-        nncf_compression_ctrl_get_statistics(ctrl, &stats, NULL);
+        CHECK(nncf_compression_ctrl_get_statistics(ctrl, &stats, &err));
         printf("epoch %d  loss %.4f  sparsity %.3f of %.3f\n", epoch, loss, stats.sparsity,
             stats.sparsity_target);
-        nncf_compression_ctrl_epoch_step(ctrl, NULL);
+        CHECK(nncf_compression_ctrl_epoch_step(ctrl, &err));
     }
 end:
     if (err.status != NNCF_OK)
@@ -143,5 +163,6 @@ end:
     nncf_compression_ctrl_destroy(ctrl);
     nncf_model_destroy(model);
     nncf_config_destroy(config);
+    nncf_context_destroy(context); /* after all that was made with it */
     return err.status == NNCF_OK && loss < 0.5 && fabs(stats.sparsity - 0.5) < 0.05 ? 0 : 1;
 }

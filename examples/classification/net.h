@@ -74,6 +74,9 @@ int64_t net_outputs(const net *n); /* classes */
 /* x has `count` samples. The logits, (count, classes), are the net's until the next call. */
 nncf_status net_forward(
     net *n, const float *x, int64_t count, const float **logits, nncf_error *err);
+/* The same while ranges are initialized, which nothing follows: outputs are floats, and each is
+ * gone with its last reader. */
+nncf_status net_observe(net *n, const float *x, int64_t count, nncf_error *err);
 /* Where the gradient of the loss for the logits goes before net_backward(). NULL when there is no
  * memory. */
 float *net_logits_grad(net *n);

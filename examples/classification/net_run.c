@@ -50,6 +50,16 @@ static nncf_status reserve(net *n, int64_t count, nncf_error *err)
     return NNCF_OK;
 }
 
+static nncf_status node_forward(net *n, int i, const float *x, nncf_error *err)
+{
+    net_node *node = &n->nodes[i];
+    int64_t input_shape[4];
+    nncf_tensor in[2], y = net__view(n, i, NULL, NULL);
+    for (int k = 0; k < node->n_inputs; k++)
+        in[k] = net__view(n, node->inputs[k], x, input_shape);
+    return nncf_layer_forward(node->layer, in, (size_t)node->n_inputs, &y, err);
+}
+
 nncf_status net_forward(
     net *n, const float *x, int64_t count, const float **logits, nncf_error *err)
 {
@@ -59,16 +69,10 @@ nncf_status net_forward(
     n->batch = count;
     for (int i = 0; i < n->n_nodes; i++)
         n->nodes[i].shape[0] = count;
-    for (int i = 0; i < n->n_nodes; i++) {
-        net_node *node = &n->nodes[i];
-        int64_t input_shape[4];
-        nncf_tensor in[2], y = net__view(n, i, NULL, NULL);
-        for (int k = 0; k < node->n_inputs; k++)
-            in[k] = net__view(n, node->inputs[k], x, input_shape);
-        status = nncf_layer_forward(node->layer, in, (size_t)node->n_inputs, &y, err);
-        if (status != NNCF_OK)
-            return status;
-    }
+    for (int i = 0; i < n->n_nodes && status == NNCF_OK; i++)
+        status = node_forward(n, i, x, err);
+    if (status != NNCF_OK)
+        return status;
     *logits = n->nodes[n->n_nodes - 1].y;
     return NNCF_OK;
 }
@@ -163,6 +167,49 @@ static nncf_status node_backward(net *n, net_node *node, const float *x, nncf_er
     for (int k = 0; wanted && k < node->n_inputs; k++)
         hand_over(n, &n->nodes[node->inputs[k]], dx[k].data);
     return NNCF_OK;
+}
+
+/* The inputs of a node that no later node reads. */
+static void give_inputs(net *n, int i)
+{
+    for (int k = 0; k < n->nodes[i].n_inputs; k++) {
+        const int input = n->nodes[i].inputs[k];
+        bool read = input == NET_INPUT;
+        for (int j = i + 1; j < n->n_nodes && !read; j++)
+            for (int l = 0; l < n->nodes[j].n_inputs; l++)
+                read = read || n->nodes[j].inputs[l] == input;
+        if (!read) {
+            pool_give(n, n->nodes[input].y);
+            n->nodes[input].y = NULL;
+        }
+    }
+}
+
+nncf_status net_observe(net *n, const float *x, int64_t count, nncf_error *err)
+{
+    nncf_status status = NNCF_OK;
+    n->batch = count;
+    n->capacity = 0;
+    for (int i = 0; i < n->n_nodes; i++) {
+        free(n->nodes[i].y);
+        n->nodes[i].y = NULL;
+        n->nodes[i].dtype = NNCF_F32;
+        n->nodes[i].shape[0] = count;
+    }
+    for (int i = 0; i < n->n_nodes && status == NNCF_OK; i++) {
+        net_node *node = &n->nodes[i];
+        node->y = pool_take(n, node->count * (size_t)count);
+        status = node->y != NULL
+            ? node_forward(n, i, x, err)
+            : app_fail(err, NNCF_E_NOMEM, nncf_layer_get_scope(node->layer),
+                  "no memory for the outputs of %lld samples: make the batch smaller",
+                  (long long)count);
+        give_inputs(n, i);
+    }
+    for (int i = 0; i < n->n_nodes; i++)
+        n->nodes[i].y = NULL;
+    pool_give_all(n);
+    return status;
 }
 
 nncf_status net_backward(net *n, const float *x, nncf_error *err)

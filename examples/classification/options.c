@@ -27,6 +27,7 @@ enum {
     OPT_EXPORT_IMAGES,
     OPT_STRIP,
     OPT_ACCEPT_CONFIG,
+    OPT_MEMORY,
     OPT_VERBOSE,
     OPT_VERSION,
     OPT_HELP
@@ -41,7 +42,8 @@ static const struct option long_options[] = {{"config", required_argument, NULL,
     {"max-steps", required_argument, NULL, OPT_MAX_STEPS},
     {"batch-size", required_argument, NULL, OPT_BATCH_SIZE},
     {"train-samples", required_argument, NULL, OPT_TRAIN_SAMPLES},
-    {"threads", required_argument, NULL, OPT_THREADS}, {"seed", required_argument, NULL, OPT_SEED},
+    {"threads", required_argument, NULL, OPT_THREADS},
+    {"memory", required_argument, NULL, OPT_MEMORY}, {"seed", required_argument, NULL, OPT_SEED},
     {"eval", no_argument, NULL, OPT_EVAL},
     {"export-onnx", required_argument, NULL, OPT_EXPORT_ONNX},
     {"export-format", required_argument, NULL, OPT_EXPORT_FORMAT},
@@ -85,6 +87,8 @@ static const char help[] =
     "(default: all)\n"
     "  --seed N                 of weights, order, augmentation and masks (default 0)\n"
     "  --threads N              threads that compute (default: the processors there are)\n"
+    "  --memory POLICY          fast (default), small: make again what backward needs, instead of "
+    "keeping it\n"
     "  --baseline-metrics FILE  metrics.jsonl of the FP32 run, for the table at the end (default: "
     "beside the weights)\n"
     "  --verbose                the library's log, and the table of layers at the end\n"
@@ -115,6 +119,16 @@ static bool parse_format(const char *text, FILE *errors, int32_t *format)
         return false;
     }
     *format = strcmp(text, "qdq") == 0 ? NNCF_ONNX_QDQ : NNCF_ONNX_FAKE_QUANTIZE;
+    return true;
+}
+
+static bool parse_memory(const char *text, FILE *errors, int32_t *policy)
+{
+    if (strcmp(text, "fast") != 0 && strcmp(text, "small") != 0) {
+        fprintf(errors, "nncf-classification: --memory takes fast or small, not \"%s\"\n", text);
+        return false;
+    }
+    *policy = strcmp(text, "small") == 0 ? NNCF_MEMORY_SMALL : NNCF_MEMORY_FAST;
     return true;
 }
 
@@ -151,6 +165,8 @@ static bool set_option(int code, const char *name, const char *value, FILE *erro
         return parse_number(name, value, 1, errors, &o->train_samples);
     case OPT_THREADS:
         return parse_number(name, value, 1, errors, &o->threads);
+    case OPT_MEMORY:
+        return parse_memory(value, errors, &o->memory);
     case OPT_SEED:
         if (!parse_number(name, value, 0, errors, &seed))
             return false;

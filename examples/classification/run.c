@@ -9,6 +9,8 @@
 static void on_log(void *user, int32_t level, const char *line)
 {
     const run *r = user;
+    if (level == NNCF_LOG_ERROR && strncmp(line, "nncf_", 5) == 0)
+        return; /* "call: message" of a refused call, which is printed from its record */
     const char *kind = level == NNCF_LOG_ERROR ? "error"
         : level == NNCF_LOG_WARNING            ? "warning"
                                                : "libnncf";
@@ -111,6 +113,8 @@ static nncf_status open_model(run *r, nncf_error *err)
         status = snapshot_load_weights(
             r->context, r->set.weights, r->network, keeps_zeros(r), r->errors, &classes, err);
     if (status == NNCF_OK)
+        status = nncf_model_set_memory_policy(net_model(r->network), r->opts->memory, err);
+    if (status == NNCF_OK)
         status = nncf_compression_ctrl_create(net_model(r->network), r->config, &r->ctrl, err);
     if (status == NNCF_OK && !r->opts->eval)
         status = optimizer_create(&r->set.optimizer, r->network, r->ctrl, &r->opt, err);
@@ -199,7 +203,6 @@ nncf_status run_initialize(run *r, nncf_error *err)
     loader_start(r->train_loader, 0);
     while ((status = nncf_compression_ctrl_init_step(r->ctrl, &more, NULL)) == NNCF_OK && more) {
         const batch *b;
-        const float *logits;
         if (!told)
             progress_note(&r->progress, "initializing ranges");
         told = true;
@@ -209,7 +212,7 @@ nncf_status run_initialize(run *r, nncf_error *err)
             status = loader_next(r->train_loader, &b, err);
         }
         if (status == NNCF_OK)
-            status = net_forward(r->network, b->x, b->count, &logits, err);
+            status = net_observe(r->network, b->x, b->count, err);
         if (status != NNCF_OK) {
             progress_clear(&r->progress);
             return status;

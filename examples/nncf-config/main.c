@@ -49,6 +49,8 @@ static int complain(const char *message, const char *detail)
 static void log_line(void *user, int32_t level, const char *line)
 {
     (void)user;
+    if (level == NNCF_LOG_ERROR && strncmp(line, "nncf_", 5) == 0)
+        return; /* "call: message" of a refused call, which is printed from its record */
     if (level <= NNCF_LOG_WARNING)
         fprintf(stderr, "%s: %s\n", level == NNCF_LOG_ERROR ? "error" : "warning", line);
 }

@@ -142,6 +142,14 @@ typedef struct nncf_error {
     /** one sentence for a person; begins with file:line:column where there is one */
     char message[512];
 } nncf_error;
+/**
+ * @brief Set up a record for its first use: `struct_size`, and zeros.
+ * @param[out] err nullable
+ * @param struct_size sizeof *err: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_error_init(nncf_error *err, size_t struct_size);
 
 /** Initializer of an nncf_error. @since 0.1 */
 #define NNCF_ERROR_INIT                                                                            \
@@ -153,6 +161,9 @@ typedef struct nncf_error {
  * First member of every parameter struct:
  * `nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = ...};`
  * Members left out are zero, and zero always means the documented default.
+ *
+ * `nncf_conv2d_params_init(&p, sizeof p)` does the same from every language, with the defaults
+ * written out; each struct that begins with struct_size has such a function.
  *
  * In C++ `nncf_conv2d_params p = {}; p.struct_size = sizeof p; p.scope = ...;` says the same in
  * every standard. The macro is for C++20, where designated initializers begin, and there g++

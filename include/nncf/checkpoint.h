@@ -50,8 +50,8 @@ typedef struct nncf_checkpoint_save_params {
     const nncf_checkpoint_text *texts;
     /** length of texts */
     size_t n_texts;
-    /** Nullable: an opened snapshot, of which all tensors and texts are written too that are
-       neither among the caller's nor the controller's. So a program keeps what it does not know. */
+    /** Nullable: an opened snapshot. Those of its tensors and texts that are neither the caller's
+       nor the controller's are written as well, so that a program keeps what it does not know. */
     const nncf_checkpoint *carry;
     /** Instead of a path: takes all `size` bytes and returns 0; anything else: a failure. Called a
        few times, in the order of the file. */
@@ -66,6 +66,15 @@ typedef struct nncf_checkpoint_save_params {
     /** must be 0 */
     int32_t reserved;
 } nncf_checkpoint_save_params;
+/**
+ * @brief Set up parameters: `struct_size`, and every member to its default.
+ * @param[out] params nullable
+ * @param struct_size sizeof *params: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_checkpoint_save_params_init(
+    nncf_checkpoint_save_params *params, size_t struct_size);
 
 /**
  * @brief Write a snapshot: to a temporary file in the same folder, fsync, rename, fsync of the
@@ -97,9 +106,18 @@ typedef struct nncf_checkpoint_open_params {
     int32_t (*read)(void *user, void *data, size_t size, size_t *n_read);
     /** first argument of read */
     void *user;
-    /** bytes that read will deliver: no more memory is taken than these justify */
+    /** bytes that read will deliver; memory is allocated for no more than these */
     uint64_t size;
 } nncf_checkpoint_open_params;
+/**
+ * @brief Set up parameters: `struct_size`, and every member to its default.
+ * @param[out] params nullable
+ * @param struct_size sizeof *params: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_checkpoint_open_params_init(
+    nncf_checkpoint_open_params *params, size_t struct_size);
 
 /**
  * @brief Open a snapshot and check all of its header. Any safetensors file opens, also one that
@@ -184,13 +202,13 @@ typedef struct nncf_checkpoint_restore_report {
     size_t masks_taken;
     /** sparsified layers for which it has none */
     size_t masks_fresh;
-    /** masks of the snapshot that nothing takes: their zeros are lost */
+    /** masks of the snapshot that no layer takes: their zeros are lost */
     size_t masks_left;
     /** quantizers whose range is the snapshot's */
     size_t quantizers_taken;
     /** quantizers for which it has none */
     size_t quantizers_fresh;
-    /** quantizers of the snapshot whose range nothing takes */
+    /** quantizers of the snapshot whose range no quantizer takes */
     size_t quantizers_left;
     /** 1: the ranges of activations that are missing come from batches, so the
        nncf_compression_ctrl_init_step() loop is to run. The ranges that were taken stay. */
@@ -198,6 +216,15 @@ typedef struct nncf_checkpoint_restore_report {
     /** 0 */
     int32_t reserved;
 } nncf_checkpoint_restore_report;
+/**
+ * @brief Set up a record for its first use: `struct_size`, and zeros.
+ * @param[out] result nullable
+ * @param struct_size sizeof *result: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_checkpoint_restore_report_init(
+    nncf_checkpoint_restore_report *result, size_t struct_size);
 
 /** @brief How to restore. @since 0.1 */
 typedef struct nncf_checkpoint_restore_params {
@@ -220,6 +247,15 @@ typedef struct nncf_checkpoint_restore_params {
     /** must be 0 */
     int32_t reserved;
 } nncf_checkpoint_restore_params;
+/**
+ * @brief Set up parameters: `struct_size`, and every member to its default.
+ * @param[out] params nullable
+ * @param struct_size sizeof *params: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_checkpoint_restore_params_init(
+    nncf_checkpoint_restore_params *params, size_t struct_size);
 
 /**
  * @brief Put a controller into the state that was saved: logits, masks, ranges, counters,
@@ -248,7 +284,7 @@ NNCF_API nncf_status nncf_checkpoint_restore(const nncf_checkpoint *checkpoint,
  * @brief Names of the tensors in a snapshot that belong neither to `tensors` nor to the controller.
  * @param checkpoint an open snapshot
  * @param ctrl nullable
- * @param tensors the caller's tensors
+ * @param tensors the caller's tensors; each has a name
  * @param n_tensors length of tensors
  * @param[out] names nullable; the first `capacity` names in file order; borrowed from the snapshot
  * @param capacity length of names
@@ -306,8 +342,8 @@ typedef struct nncf_checkpoint_load_params {
     /** NNCF_PARAMS(nncf_checkpoint_load_params) */
     size_t struct_size;
     /**
-     * nullable: where the first `capacity` names go that nothing asked for, in file order; borrowed
-     * from the snapshot
+     * nullable: receives the first `capacity` names of tensors that no entry of `tensors` asked
+     * for, in file order; the names are borrowed from the snapshot
      */
     const char **unexpected_names;
     /** length of unexpected_names */
@@ -317,6 +353,15 @@ typedef struct nncf_checkpoint_load_params {
     /** must be 0 */
     int32_t reserved;
 } nncf_checkpoint_load_params;
+/**
+ * @brief Set up parameters: `struct_size`, and every member to its default.
+ * @param[out] params nullable
+ * @param struct_size sizeof *params: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_checkpoint_load_params_init(
+    nncf_checkpoint_load_params *params, size_t struct_size);
 
 /** @brief Counts of nncf_checkpoint_load_weights(). @since 0.1 */
 typedef struct nncf_checkpoint_load_report {
@@ -332,13 +377,22 @@ typedef struct nncf_checkpoint_load_report {
     size_t wrong_type;
     /** tensors that several of the file match, none of them exactly */
     size_t ambiguous;
-    /** tensors of the file that nothing asked for; PyTorch's num_batches_tracked is not counted */
+    /** tensors of the file that no entry asked for; PyTorch's num_batches_tracked is not counted */
     size_t unexpected;
     /** weights that were loaded with the zeros of their masks */
     size_t masks_applied;
     /** weights that have a mask in the file and were loaded without it */
     size_t masks_left;
 } nncf_checkpoint_load_report;
+/**
+ * @brief Set up a record for its first use: `struct_size`, and zeros.
+ * @param[out] result nullable
+ * @param struct_size sizeof *result: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_checkpoint_load_report_init(
+    nncf_checkpoint_load_report *result, size_t struct_size);
 
 /**
  * @brief Fill tensors from a third-party safetensors file, by name, as NNCF's samples load
@@ -365,9 +419,9 @@ typedef struct nncf_checkpoint_load_report {
  * @param[out] matches nullable, n_tensors of them
  * @param[out] report nullable; its struct_size must be set
  * @param[out] err nullable
- * @return NNCF_OK; NNCF_E_NOTFOUND no tensor could be loaded (nothing is changed then); NNCF_E_ARG;
- * NNCF_E_NOMEM; for tensors that make no sense as nncf_checkpoint_save(); NNCF_E_FORMAT a stripped
- * model whose tensors are not what it says. Nothing is changed then
+ * @return NNCF_OK; NNCF_E_NOTFOUND no tensor could be loaded; NNCF_E_ARG; NNCF_E_NOMEM; for tensors
+ * that make no sense as nncf_checkpoint_save(); NNCF_E_FORMAT a stripped model whose tensors are
+ * not what it says. Nothing is changed if it fails
  * @since 0.1
  */
 NNCF_API nncf_status nncf_checkpoint_load_weights(const nncf_checkpoint *checkpoint,

@@ -9,7 +9,8 @@
  * (name, type, bounds, default); a wrong one fails with file:line:column, the path, what is allowed
  * and the nearest known key. So are the few keys beside it that NNCF reads itself (docs/config.md,
  * "At the root"). All others belong to the training program: they are kept, read by path, and never
- * rejected.
+ * rejected. nncf_config_explain() of a config that names only algorithms lists their main keys with
+ * defaults.
  *
  * Paths: `optimizer.base_lr`, `compression[0].params.schedule`; "/" may stand for ".". A key that
  * holds a dot is reached by quoting it: `a."b.c"`.
@@ -84,6 +85,14 @@ typedef struct nncf_config_params {
     /** first argument of report */
     void *user;
 } nncf_config_params;
+/**
+ * @brief Set up parameters: `struct_size`, and every member to its default.
+ * @param[out] params nullable
+ * @param struct_size sizeof *params: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_config_params_init(nncf_config_params *params, size_t struct_size);
 
 /**
  * @brief Load and check a config file.

@@ -39,6 +39,8 @@ enum {
     NNCF_ISA_AVX2 = 3,
     /** AVX-512 F, BW, DQ, VL */
     NNCF_ISA_AVX512 = 4,
+    /** NEON, which every AArch64 CPU has */
+    NNCF_ISA_NEON = 5,
     NNCF_ISA_SENTINEL = 0x7fffffff
 };
 
@@ -68,8 +70,9 @@ typedef struct nncf_context_params {
     /** threads that work on one call, 1..256; default: the processors this process may run on */
     int32_t n_threads;
     /**
-     * NNCF_ISA_ ceiling; the environment variable NNCF_MAX_ISA (reference, portable, avx2, avx512)
-     * lowers it further
+     * NNCF_ISA_ ceiling; the environment variable NNCF_MAX_ISA (reference, portable, avx2, avx512,
+     * neon) lowers it further. One of another family of CPUs is NNCF_ISA_PORTABLE: NNCF_ISA_NEON on
+     * x86, NNCF_ISA_AVX2 and NNCF_ISA_AVX512 on AArch64
      */
     nncf_isa max_isa;
     /** Allocate `size` (> 0) bytes aligned to `align` (a power of two, at least sizeof(void *));
@@ -79,8 +82,11 @@ typedef struct nncf_context_params {
     void (*free)(void *user, void *ptr, size_t size);
     /** first argument of alloc and free */
     void *alloc_user;
-    /** Receives one finished line without a newline. Called from the thread that made the call.
-     * Default: silence. */
+    /** Receives one finished line without a newline, on the thread that made the call. A refused
+     * call logs "call: message" as NNCF_LOG_ERROR, whether or not it was given an nncf_error;
+     * getters (but for nncf_layer_get_mask(), nncf_layer_get_output_shape() and
+     * nncf_model_get_memory()) and calls that return a text do not, nor do calls without a context
+     * (a NULL object, nncf_scope_matches()). Default: silence. */
     void (*log)(void *user, nncf_log_level level, const char *line);
     /** first argument of log */
     void *log_user;
@@ -88,8 +94,8 @@ typedef struct nncf_context_params {
     nncf_log_level log_level;
     /**
      * 1: products of integer codes run on floating-point kernels even where integer kernels
-     * (AVX-512 VNNI, AVX-VNNI) are faster. The results are the same bits: for comparison. The
-     * environment variable NNCF_DISABLE_INT8=1 does the same
+     * (AVX-512 VNNI, AVX-VNNI, AArch64 dotprod, i8mm) are faster. The results are the same bits:
+     * for comparison. The environment variable NNCF_DISABLE_INT8=1 does the same
      */
     int32_t disable_int8;
     /** The host's own threads: call fn(arg, i) exactly once for every i in 0..n-1, in any order, on
@@ -99,6 +105,14 @@ typedef struct nncf_context_params {
     /** first argument of parallel_for */
     void *parallel_user;
 } nncf_context_params;
+/**
+ * @brief Set up parameters: `struct_size`, and every member to its default.
+ * @param[out] params nullable
+ * @param struct_size sizeof *params: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_context_params_init(nncf_context_params *params, size_t struct_size);
 
 /**
  * @brief Make a context.

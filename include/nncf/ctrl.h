@@ -3,14 +3,15 @@
  * @file ctrl.h
  * @brief The controller: what a config does to a model, stepped by the caller's training loop.
  *
- * In a training loop: initialize (quantizer ranges from a few batches); per batch forward, loss,
+ * In a training loop: initialize (quantizer ranges from a few batches); per batch clear gradients
+ * (yours, and nncf_compression_ctrl_zero_grad()), forward, loss,
  * nncf_compression_ctrl_loss_backward(), backward, optimizer over the caller's parameters and
  * nncf_compression_ctrl_get_parameter(), nncf_compression_ctrl_step(); after each epoch
  * nncf_compression_ctrl_epoch_step(), then statistics and snapshot.
  *
- * Common training-loop mistakes are logged once each as warnings: the loss never requested,
- * epoch_step never called, step before initialization ended, parameters with gradients that never
- * move.
+ * Common training-loop mistakes are logged once each as warnings: loss, step or epoch_step never
+ * called, training without initialization, parameters with gradients that never move, masks that
+ * do not come near the level.
  *
  * Threads: one thread at a time for a controller and its model.
  */
@@ -71,6 +72,11 @@ NNCF_API void nncf_compression_ctrl_destroy(nncf_compression_ctrl *ctrl);
  * of batch norm, with active masks and quantizers: first `num_bn_forget_steps` at momentum 0.9,
  * then the requested number at each layer's momentum. The loop is the same; the last call sets
  * `more` to 0.
+ *
+ * A config may set ranges from 0 batches: in the dialects 1.0 to 1.2 one without `initializer`,
+ * in 1.3.1 and 1.4 one whose `initializer` has no `range`. Then `more` is 0 at once (unless
+ * `batchnorm_adaptation` takes batches), and ranges of activations stay 1. nncf_config_explain()
+ * shows the number, or no `range` at all.
  *
  * An image is a row of the batch dimension; a batch counts as many as the largest of the forwards
  * in it. Nothing is kept for backward meanwhile. Order-statistic rules (percentile,
@@ -154,13 +160,17 @@ NNCF_API nncf_status nncf_compression_ctrl_epoch_step(nncf_compression_ctrl *ctr
 typedef int32_t nncf_parameter_kind;
 /** Kinds of nncf_parameter. @since 0.1 */
 enum {
-    /** RB sparsity: one a weight */
+    /**
+     * rb_sparsity: one logit for each weight. It starts at 4.6 (probability 0.99), and the weight
+     * is masked in eval mode where it is not above 0; needs a far higher rate than weights
+     * (docs/guide_compress.md)
+     */
     NNCF_PARAMETER_MASK_LOGIT = 1,
-    /** range of a symmetric quantizer */
+    /** range of a symmetric quantizer; only its magnitude counts, a negative one means the same */
     NNCF_PARAMETER_SCALE = 2,
-    /** asymmetric quantizer */
+    /** lower end of the range of an asymmetric quantizer */
     NNCF_PARAMETER_INPUT_LOW = 3,
-    /** asymmetric quantizer */
+    /** length of that range; only its magnitude counts */
     NNCF_PARAMETER_INPUT_RANGE = 4,
     NNCF_PARAMETER_SENTINEL = 0x7fffffff
 };
@@ -183,14 +193,22 @@ typedef struct nncf_parameter {
     size_t count;
     /** NNCF_PARAMETER_... */
     nncf_parameter_kind kind;
-    /** 1: leave it alone (mask logits from `sparsity_training_steps` epochs on) */
+    /** 1: do not update it (mask logits from epoch `sparsity_training_steps` on) */
     int32_t frozen;
     /**
-     * factor on the learning rate: the config's `compression_lr_multiplier`, else 1. NNCF puts it
-     * on the gradient, which adaptive optimizers divide out again; on the rate it works with all
+     * multiply the learning rate by it: the config's `compression_lr_multiplier`, else 1. NNCF
+     * multiplies the gradient, which has no effect with adaptive optimizers
      */
     double lr_multiplier;
 } nncf_parameter;
+/**
+ * @brief Set up a record for its first use: `struct_size`, and zeros.
+ * @param[out] result nullable
+ * @param struct_size sizeof *result: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_parameter_init(nncf_parameter *result, size_t struct_size);
 
 /**
  * @brief Number of parameters; constant over a controller's life; 0 for NULL.
@@ -237,9 +255,9 @@ enum {
 typedef struct nncf_statistics {
     /** NNCF_PARAMS(nncf_statistics) */
     size_t struct_size;
-    /** epochs stepped */
+    /** the present epoch, counted from 0 */
     int64_t epoch;
-    /** steps stepped */
+    /** steps so far, in all epochs */
     int64_t step;
     /** NNCF_COMPRESSION_... of the epoch just trained: call before or after epoch_step alike */
     nncf_compression_level compression_level;
@@ -257,17 +275,17 @@ typedef struct nncf_statistics {
     double magnitude_threshold;
     /** layers with a mask */
     size_t sparsified_layers;
-    /** their weights */
+    /** number of weights in these layers */
     int64_t sparsified_weights;
-    /** floats of all registered parameters */
+    /** number of floats in all registered parameters */
     int64_t parameters;
-    /** how many */
+    /** number of quantizers of weights */
     size_t weight_quantizers;
-    /** how many, those of inputs not counted */
+    /** number of quantizers of activations, those of inputs not counted */
     size_t activation_quantizers;
-    /** how many */
+    /** number of quantizers of layers' own inputs */
     size_t input_quantizers;
-    /** registered parameters as float32 */
+    /** size of the registered parameters as float32 */
     uint64_t bytes_float;
     /**
      * the deployable form: codes at their bits, scales, the rest float32; sparse weights as a bit
@@ -275,6 +293,14 @@ typedef struct nncf_statistics {
      */
     uint64_t bytes_compressed;
 } nncf_statistics;
+/**
+ * @brief Set up a record for its first use: `struct_size`, and zeros.
+ * @param[out] result nullable
+ * @param struct_size sizeof *result: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_statistics_init(nncf_statistics *result, size_t struct_size);
 
 /**
  * @brief Fill in the totals.
@@ -307,7 +333,7 @@ typedef struct nncf_layer_statistics {
     int32_t weight_bits;
     /** 1: signed */
     int32_t weight_signed;
-    /** range of the weight's codes: scale of the quantizer (largest, if per channel) */
+    /** range of the weight (NNCF's `scale`, or `input_range`; the largest, if per channel) */
     double weight_scale;
     /** share of the weights outside the quantizer's range */
     double weight_clipped;
@@ -328,6 +354,14 @@ typedef struct nncf_layer_statistics {
     /** share of the last forward's elements outside the range; NaN before one */
     double output_clipped;
 } nncf_layer_statistics;
+/**
+ * @brief Set up a record for its first use: `struct_size`, and zeros.
+ * @param[out] result nullable
+ * @param struct_size sizeof *result: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_layer_statistics_init(nncf_layer_statistics *result, size_t struct_size);
 
 /**
  * @brief Statistics of layer `index` of the model.

@@ -16,8 +16,8 @@
  * Memory: the first call with a new shape allocates workspace, which belongs to the layer or
  * context; later calls with the same or smaller shapes allocate nothing.
  *
- * Errors: `err` names the layer (`where` is its scope), the tensor, what it is and what it should
- * be. What a call refuses is also a line of level NNCF_LOG_ERROR in the context's log.
+ * Errors: `err` names the layer (`where` is its scope), the tensor, its shape or type and the one
+ * that is wanted.
  *
  * Threads: one thread at a time for a model and everything that belongs to it; the call itself runs
  * on the context's threads. The results do not depend on how many there are.
@@ -60,8 +60,8 @@ enum {
     /** weight (out, in) [linear] */
     NNCF_OP_LINEAR = 8,
     /**
-     * one whose weight (out, in) no module holds: an activation to NNCF; may be left out where a
-     * second input brings it [linear]
+     * a linear operator whose weight (out, in) belongs to no module: NNCF treats that weight as an
+     * activation. Leave it out if it comes from a second input [linear]
      */
     NNCF_OP_FUNCTIONAL_LINEAR = 9,
     /** weight (words, size) [embedding] */
@@ -118,8 +118,22 @@ enum {
     NNCF_OP_PAD = 35,
     /** [dropout] */
     NNCF_OP_DROPOUT = 36,
-    /** linear; register others as NNCF_OP_OTHER [interpolate] */
+    /** bilinear, or nearest by NNCF_OP_FLAG_NEAREST; register others as NNCF_OP_OPAQUE
+     * [interpolate] */
     NNCF_OP_INTERPOLATE = 37,
+    /**
+     * changes values in a way that the library does not know (an attention of the host's, in one
+     * piece): quantizers stop before it and start after it; named by its scope
+     */
+    NNCF_OP_OPAQUE = 38,
+    /** [leaky_relu] */
+    NNCF_OP_LEAKY_RELU = 39,
+    /** x sigmoid(x) [silu] */
+    NNCF_OP_SILU = 40,
+    /** [mish] */
+    NNCF_OP_MISH = 41,
+    /** [hardsigmoid] */
+    NNCF_OP_HARD_SIGMOID = 42,
     NNCF_OP_SENTINEL = 0x7fffffff
 };
 
@@ -182,8 +196,8 @@ NNCF_API nncf_status nncf_layer_get_output_shape(const nncf_layer *layer, const 
  * The values of the codes are (code - zero point) * scale, with the members of y that
  * nncf_layer_forward() fills in; the zero point is 0 except for asymmetric quantizers, whose lowest
  * code is stored as 0. Layers that were registered with this one among their inputs read codes:
- * pass them unchanged. Scale and zero point move with training. The
- * result changes only when a controller is created or destroyed, and with initialization: query it
+ * pass them unchanged. Scale and zero point move with training. The result changes only when a
+ * controller is created, destroyed or restored from a snapshot, and with initialization: query it
  * again after these.
  *
  * A NaN has no code: it becomes the highest one, here and in a layer's own quantized input.
@@ -197,20 +211,23 @@ NNCF_API nncf_dtype nncf_layer_get_output_dtype(const nncf_layer *layer);
  * @brief Forward.
  * @param layer the layer
  * @param x the inputs: an array of n_x tensors, each of floats or of the codes that the feeding
- * layer wrote. Where edges were registered it must be what the feeding layer
- * wrote: its values are taken as multiples of that layer's quantizer step, so nothing (dropout, a
- * scale) may change them in between. A host that does so registers the reading layer without inputs
- * @param n_x length of x: 2 for a sum, else 1
+ * layer wrote. Where edges were registered it must be what the feeding layer wrote: its values are
+ * taken as multiples of that layer's quantizer step, so nothing (dropout, a scale) may change them
+ * in between; where the weight is quantized, too, other values are rounded to codes without notice.
+ * A host that changes them registers the reading layer without inputs
+ * @param n_x length of x: 2 for a sum, product or matrix product, as many as were registered for a
+ * concatenation, else 1
  * @param[out] y the output, of the shape that nncf_layer_get_output_shape() returns, floats or
  * codes of the type that nncf_layer_get_output_dtype() returns; must not overlap x. Its scale and
  * zero_point are written, too
  * @param[out] err nullable
- * @return NNCF_OK; NNCF_E_SHAPE; NNCF_E_DTYPE: x or y is neither floats nor of the codes' type: no
- * registered layer with an initialized quantizer feeds this one, ranges are being initialized,
- * their sign has changed, or codes are requested from a max pool that reads floats;
- * NNCF_E_UNSUPPORTED the host runs this layer; NNCF_E_ARG; NNCF_E_NOMEM (only at a new shape): y is
- * untouched, but a forward is needed before the next backward. NNCF_E_SHAPE also: batch norm in
- * train mode over one value a channel, whose statistics leave nothing of it
+ * @return NNCF_OK; NNCF_E_SHAPE, also for batch norm in train mode over one value a channel, which
+ * has no variance; NNCF_E_DTYPE: x or y is neither floats nor of the codes' type: no registered
+ * layer with an initialized quantizer feeds this one, ranges are being initialized, their sign has
+ * changed, or codes are requested from a max pool that reads floats; NNCF_E_UNSUPPORTED the host
+ * runs this layer; NNCF_E_ARG (also: n_x, codes with another scale than the feeding layer's, or a
+ * token id that is no row of the weight); NNCF_E_NOMEM (only at a new shape): y is untouched, but a
+ * forward is needed before the next backward
  * @since 0.1
  */
 NNCF_API nncf_status nncf_layer_forward(
@@ -220,11 +237,14 @@ NNCF_API nncf_status nncf_layer_forward(
  * @brief Backward of the last forward in train mode.
  *
  * A layer keeps the state of one call, and its backward uses it up. A layer that is used twice in a
- * step runs forward and backward of one use before those of the other; forward, forward, backward,
- * backward is refused, as is a backward without a forward of its own, or with an x that was changed
- * since. (Layers that keep nothing of a call allow any order: sums, pools without an output
- * quantizer, and products with neither batch norm, activation, output quantizer nor own input
- * quantizer.) Where a weight is masked at random, nncf_compression_ctrl_step() must not come
+ * step has a state for each use (nncf_layer_set_uses()), or runs forward and backward of one use
+ * before those of the other; otherwise forward, forward, backward, backward is refused, as is a
+ * backward without a forward of its own, or with another x. To distinguish one x from another a few
+ * of its elements are compared (all of them after two forwards in a row): a change of single
+ * elements may go unnoticed, and gives wrong gradients. (Layers that keep nothing of a call allow
+ * any order and do not compare x: sums, activations, convolutions and linear layers with neither
+ * batch norm, activation, output quantizer nor own input quantizer, and all other layers without an
+ * output quantizer.) Where a weight is masked at random, nncf_compression_ctrl_step() must not come
  * between forward and backward.
  *
  * Adds to the registered gradient buffers and to those of nncf_compression_ctrl_get_parameter();
@@ -245,6 +265,71 @@ NNCF_API nncf_status nncf_layer_forward(
  */
 NNCF_API nncf_status nncf_layer_backward(nncf_layer *layer, const nncf_tensor *x, size_t n_x,
     nncf_tensor *dy, nncf_tensor *dx, nncf_error *err);
+
+/**
+ * @brief How often a layer runs in a step, if more than once: in a siamese network, an unrolled
+ * recurrent one, or for gradients of both readers of a tied weight.
+ *
+ * Each use keeps what its own forward left for its backward, so that forwards and backwards of
+ * different uses may come in any order. Mask, quantizers, batch norm and gradient buffers are the
+ * layer's: gradients of all uses are added to them. What forwards kept is dropped, and use 0 is
+ * selected. nncf_model_get_memory() counts all uses, with the shape that it is given.
+ * @param layer the layer
+ * @param n 1 (default) to 65536
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_LIMIT; NNCF_E_NOMEM. The layer is then as before
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_layer_set_uses(nncf_layer *layer, size_t n, nncf_error *err);
+/**
+ * @brief Select the use that nncf_layer_forward() and nncf_layer_backward() of this layer run from
+ * now on. Exchanges a few pointers.
+ * @param layer the layer
+ * @param use 0 to n - 1
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_ARG
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_layer_select_use(nncf_layer *layer, size_t use, nncf_error *err);
+
+/**
+ * @name For the optimizer of the host
+ * A weight has gradient 0 while its mask is 0, always once masks are frozen: the momentum or the
+ * mean square that an optimizer keeps for it is multiplied by its factor in each step until it is a
+ * subnormal number, with which x86 calculates many times slower, and 0.9 times the smallest of them
+ * is rounded to itself. Set nncf_flush_denormals() around the optimizer's loop, or clear what
+ * belongs to masked weights.
+ * @{
+ */
+
+/**
+ * @brief Which weights the mask keeps in eval mode (and in train mode for masks that are not
+ * random).
+ * @param layer the layer
+ * @param[out] bits bit i % 8 of byte i / 8 is 1 where weight i is kept; the bits past the last
+ * weight are 0
+ * @param n_bytes length of bits: (weights + 7) / 8
+ * @param[out] err nullable
+ * @return NNCF_OK, also without a mask: all are kept; NNCF_E_ARG (also: the layer has no weight);
+ * NNCF_E_BUFFER n_bytes is too small
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_layer_get_mask(
+    const nncf_layer *layer, uint8_t *bits, size_t n_bytes, nncf_error *err);
+/**
+ * @brief Whether the calling thread takes subnormal numbers for 0, in results and in operands
+ * (x86: FTZ and DAZ of MXCSR; AArch64: FZ of FPCR).
+ *
+ * Other threads keep what they have, those of the library's pool too. So switch it off before
+ * calling the library: while it is on, subnormal results could depend on the number of threads.
+ * @param on 1 or 0
+ * @return how it was before, 1 or 0; -1: this CPU or compiler has no such switch, nothing was
+ * changed
+ * @par Threads any; each has its own.
+ * @since 0.1
+ */
+NNCF_API int32_t nncf_flush_denormals(int32_t on);
+/** @} */
 
 /**
  * @name Bring your own kernels

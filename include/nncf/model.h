@@ -10,14 +10,14 @@
  * gradient buffer means that the gradient is not needed.
  *
  * A scope names a layer as NNCF does, `MobileNetV2/Sequential[features]/Sequential[0]/Conv2d[0]`;
- * configs select by it.
+ * configs select by it (scope.h).
  *
  * Edges: `inputs` lists the layers whose outputs this layer reads. A layer without inputs reads the
- * model's input (or something that the library does not see) and gets a quantizer of its own for
- * it, where the config has inputs quantized. A layer that no registered layer reads is an output;
- * outputs are quantized where the config says so
- * (`quantize_outputs`; in NNCF 1.0 they are). The config's release decides all other insertion
- * points; nncf_plan_create() lists them.
+ * model's input (or something that the library does not see); where the config has inputs
+ * quantized, a convolution, linear layer or operator of the host gets a quantizer of its own for
+ * it. In front of other kinds register NNCF_OP_INPUT. A layer that no registered layer reads is an
+ * output; outputs are quantized where the config says so (`quantize_outputs`; in NNCF 1.0 they
+ * are). The config's release decides all other insertion points; nncf_plan_create() lists them.
  */
 #ifndef NNCF_MODEL_H
 #define NNCF_MODEL_H
@@ -34,7 +34,7 @@ typedef struct nncf_model nncf_model;
 
 /** Activation of a layer: one of NNCF_ACTIVATION_.... @since 0.1 */
 typedef int32_t nncf_activation;
-/** What follows the convolution, batch norm or sum of a layer. @since 0.1 */
+/** What follows the product, batch norm or sum of a layer, or is a layer of its own. @since 0.1 */
 enum {
     /** nothing */
     NNCF_ACTIVATION_NONE = 0,
@@ -42,6 +42,26 @@ enum {
     NNCF_ACTIVATION_RELU = 1,
     /** min(max(x, 0), 6) */
     NNCF_ACTIVATION_RELU6 = 2,
+    /** x > 0 ? x : alpha x; alpha is activation_alpha, default 0.01 */
+    NNCF_ACTIVATION_LEAKY_RELU = 3,
+    /** 1 / (1 + exp(-x)) */
+    NNCF_ACTIVATION_SIGMOID = 4,
+    /** tanh(x) */
+    NNCF_ACTIVATION_TANH = 5,
+    /** x min(max(x + 3, 0), 6) / 6 */
+    NNCF_ACTIVATION_HARD_SWISH = 6,
+    /** min(max(x + 3, 0), 6) / 6 */
+    NNCF_ACTIVATION_HARD_SIGMOID = 7,
+    /** x / (1 + exp(-x)), also called swish */
+    NNCF_ACTIVATION_SILU = 8,
+    /** x Phi(x) = x (1 + erf(x / sqrt(2))) / 2 */
+    NNCF_ACTIVATION_GELU = 9,
+    /** x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2 */
+    NNCF_ACTIVATION_GELU_TANH = 10,
+    /** x > 0 ? x : alpha (exp(x) - 1); alpha is activation_alpha, default 1 */
+    NNCF_ACTIVATION_ELU = 11,
+    /** x tanh(log(1 + exp(x))) */
+    NNCF_ACTIVATION_MISH = 12,
     NNCF_ACTIVATION_SENTINEL = 0x7fffffff
 };
 
@@ -54,6 +74,18 @@ enum {
     /** running statistics, deterministic masks, nothing kept for backward */
     NNCF_MODE_EVAL = 1,
     NNCF_MODE_SENTINEL = 0x7fffffff
+};
+
+/** What training keeps: one of NNCF_MEMORY_.... @since 0.1 */
+typedef int32_t nncf_memory_policy;
+/** Products of forward that backward needs again. Results have the same bits. @since 0.1 */
+enum {
+    /** what is fastest (default) */
+    NNCF_MEMORY_FAST = 0,
+    /** a product of 8-bit codes that batch norm follows is computed again in backward instead of
+     * kept: depthwise ones on every CPU, others where integer kernels run them. The rest is kept */
+    NNCF_MEMORY_SMALL = 1,
+    NNCF_MEMORY_SENTINEL = 0x7fffffff
 };
 
 /**
@@ -76,16 +108,33 @@ typedef struct nncf_batch_norm_params {
     float *running_mean;
     /** required */
     float *running_var;
-    /** default 1e-5 */
+    /** at least 0; default 1e-5 */
     float eps;
-    /** weight of the new batch in the running statistics; default 0.1 */
+    /** weight of the new batch in the running statistics, 0 to 1; default 0.1 */
     float momentum;
     /**
      * of its module, "Net/BatchNorm2d[bn1]", for configs that name it; copied. Default: its class
      * in the layer's block, "Net/BatchNorm2d"
      */
     const char *scope;
+    /**
+     * 1: eps and momentum mean what they say, 0 included (momentum 0 freezes the running
+     * statistics); nncf_batch_norm_params_init() sets it. 0: in both, 0 stands for the default
+     */
+    int32_t explicit_zeros;
+    /** must be 0 */
+    int32_t reserved;
 } nncf_batch_norm_params;
+/**
+ * @brief Set up parameters: `struct_size`, and every member to its default.
+ *
+ * With it 0 is a legal eps and momentum: explicit_zeros is set.
+ * @param[out] params nullable
+ * @param struct_size sizeof *params: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_batch_norm_params_init(nncf_batch_norm_params *params, size_t struct_size);
 
 /** @brief A 2-d convolution with optional batch norm and activation. x is (N,C,H,W), zero padding.
  * @since 0.1 */
@@ -129,10 +178,22 @@ typedef struct nncf_conv2d_params {
      * in the layer's block, "Net/ReLU"
      */
     const char *activation_scope;
+    /** slope of leaky relu, factor of elu; 0: their default, 0.01 and 1 */
+    float activation_alpha;
+    /** must be 0 */
+    int32_t reserved;
 } nncf_conv2d_params;
+/**
+ * @brief Set up parameters: `struct_size`, and every member to its default.
+ * @param[out] params nullable
+ * @param struct_size sizeof *params: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_conv2d_params_init(nncf_conv2d_params *params, size_t struct_size);
 
-/** @brief y = x w^T + b with optional batch norm and activation. x is (N,in) or (N,C,H,W) with
- * C*H*W = in. @since 0.1
+/** @brief y = x w^T + b with optional batch norm and activation. x is (..., in) of two or more
+ * dimensions, or (N,C,H,W) with C*H*W = in, which is flattened. @since 0.1
  */
 typedef struct nncf_linear_params {
     /** NNCF_PARAMS(nncf_linear_params) */
@@ -153,8 +214,8 @@ typedef struct nncf_linear_params {
     int64_t out_features;
     /** NNCF_ACTIVATION_...; default none */
     nncf_activation activation;
-    /** must be 0 */
-    int32_t reserved;
+    /** slope of leaky relu, factor of elu; 0: their default, 0.01 and 1 */
+    float activation_alpha;
     /** nullable */
     const nncf_batch_norm_params *batch_norm;
     /** at most one; copied */
@@ -167,6 +228,14 @@ typedef struct nncf_linear_params {
      */
     const char *activation_scope;
 } nncf_linear_params;
+/**
+ * @brief Set up parameters: `struct_size`, and every member to its default.
+ * @param[out] params nullable
+ * @param struct_size sizeof *params: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_linear_params_init(nncf_linear_params *params, size_t struct_size);
 
 /** @brief Elementwise sum of two tensors of one shape, then an activation: a residual connection.
  * @since 0.1 */
@@ -177,8 +246,8 @@ typedef struct nncf_sum_params {
     const char *scope;
     /** NNCF_ACTIVATION_...; default none */
     nncf_activation activation;
-    /** must be 0 */
-    int32_t reserved;
+    /** slope of leaky relu, factor of elu; 0: their default, 0.01 and 1 */
+    float activation_alpha;
     /** two layers, or none when edges are left out; copied */
     nncf_layer *const *inputs;
     /** 2 or 0 */
@@ -189,6 +258,14 @@ typedef struct nncf_sum_params {
      */
     const char *activation_scope;
 } nncf_sum_params;
+/**
+ * @brief Set up parameters: `struct_size`, and every member to its default.
+ * @param[out] params nullable
+ * @param struct_size sizeof *params: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_sum_params_init(nncf_sum_params *params, size_t struct_size);
 
 /** Kind of pooling: one of NNCF_POOL_.... @since 0.1 */
 typedef int32_t nncf_pool_kind;
@@ -228,14 +305,46 @@ typedef struct nncf_pool2d_params {
     /** 0: reads the model's input */
     size_t n_inputs;
 } nncf_pool2d_params;
+/**
+ * @brief Set up parameters: `struct_size`, and every member to its default.
+ * @param[out] params nullable
+ * @param struct_size sizeof *params: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_pool2d_params_init(nncf_pool2d_params *params, size_t struct_size);
+
+/** Set of NNCF_OP_FLAG_...: what an operator of the host does otherwise than usual. @since 0.1 */
+typedef int32_t nncf_op_flags;
+/** Bits of nncf_op_flags. @since 0.1 */
+enum {
+    /** gelu by tanh(sqrt(2 / pi) (x + 0.044715 x^3)) instead of erf */
+    NNCF_OP_FLAG_GELU_TANH = 1,
+    /** pools: one more window where pixels are left over at the end (ceil_mode) */
+    NNCF_OP_FLAG_CEIL = 2,
+    /** average pool: padding does not count (count_include_pad = False) */
+    NNCF_OP_FLAG_EXCLUDE_PADDING = 4,
+    /** mean: what is averaged stays as a dimension of 1 (keepdim) */
+    NNCF_OP_FLAG_KEEP_DIMS = 8,
+    /** interpolate: copies the nearest pixel, y[i] = x[i / factor]; default bilinear, half pixel */
+    NNCF_OP_FLAG_NEAREST = 16,
+    /** matmul: the last two dimensions of the second input are exchanged, x y^T */
+    NNCF_OP_FLAG_TRANSPOSE_SECOND = 32,
+    /**
+     * convolution in the sense of mathematics: the host turns its kernel by 180 degrees, as KANN
+     * does; an export writes it turned. Masks and ranges do not mind
+     */
+    NNCF_OP_FLAG_KERNEL_TURNED = 64,
+    NNCF_OP_FLAG_SENTINEL = 0x7fffffff
+};
 
 /**
  * @brief An operator that the host runs with kernels of the host: a node of the graph for quantizer
  * placement, and a layer for nncf_layer_compress_weight(), nncf_layer_quantize_input() and
  * nncf_layer_quantize_output(). @since 0.1
  *
- * What the members from `kernel` on say is kept for an export; the library computes nothing with
- * it, and nncf_onnx_export() of this release refuses operators that the host runs.
+ * What the members from `kernel` on say is for nncf_onnx_export(), which has a form for each kind
+ * but NNCF_OP_OTHER and NNCF_OP_OPAQUE; training does not need it.
  */
 typedef struct nncf_op_params {
     /** NNCF_PARAMS(nncf_op_params) */
@@ -274,7 +383,8 @@ typedef struct nncf_op_params {
     const nncf_batch_norm_params *batch_norm;
     /** of a pool; depth, height, width: the last ones count */
     int32_t kernel[3];
-    /** likewise */
+    /** likewise; of a pool default: the kernel; of interpolate the factors of height and width, in
+     * [1] and [2] */
     int32_t stride[3];
     /** likewise */
     int32_t padding[3];
@@ -282,13 +392,50 @@ typedef struct nncf_op_params {
     int32_t output_padding[3];
     /** likewise */
     int32_t dilation[3];
-    /** of concat, softmax, mean, flatten */
+    /**
+     * of concat and flatten (0: 1), softmax and layer norm (0: the last one; the norm is over this
+     * and all later ones), mean; negative: from the end
+     */
     int32_t axis;
-    /** of elu */
+    /** of elu (0: 1) and NNCF_OP_LEAKY_RELU (0: 0.01); the slope of a prelu without constants; what
+     * NNCF_OP_PAD fills in */
     float alpha;
     /** must be 0 */
     int32_t reserved;
+    /**
+     * parameters that are not compressed, floats: of prelu its slopes (1 or one a channel), of
+     * layer norm weight and bias. Shapes are copied, data is read by an export; data NULL: none
+     */
+    const nncf_tensor *constants;
+    /** 0 to 2 */
+    size_t n_constants;
+    /**
+     * of reshape the output's sizes (0: as the input's, -1: what is left), of transpose which
+     * dimension of the input each of the output is, of pad what is added before each dimension
+     * and then after each, of mean the dimensions if there are several, of adaptive pools the
+     * output's; copied
+     */
+    const int64_t *sizes;
+    /** 0 to 2 NNCF_MAX_NDIM */
+    size_t n_sizes;
+    /** of a pool or convolution: what is padded at the end beyond `padding`, as darknet's maxpool
+     */
+    int32_t padding_end[3];
+    /** of layer norm; default 1e-5 */
+    float eps;
+    /** NNCF_OP_FLAG_... */
+    nncf_op_flags flags;
+    /** must be 0 */
+    int32_t reserved2;
 } nncf_op_params;
+/**
+ * @brief Set up parameters: `struct_size`, and every member to its default.
+ * @param[out] params nullable
+ * @param struct_size sizeof *params: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_op_params_init(nncf_op_params *params, size_t struct_size);
 
 /**
  * @brief Make an empty model.
@@ -313,7 +460,7 @@ NNCF_API nncf_status nncf_model_create(nncf_context *context, nncf_model **model
 NNCF_API void nncf_model_destroy(nncf_model *model);
 
 /**
- * @brief Register a convolution, linear layer, sum or pooling, that the library runs.
+ * @brief Register a layer that the library runs.
  * @param model the model
  * @param params the layer; all required members must be set
  * @param[out] layer the new layer, owned by the model
@@ -364,6 +511,28 @@ NNCF_API nncf_status nncf_model_set_mode(nncf_model *model, nncf_mode mode, nncf
 NNCF_API nncf_mode nncf_model_get_mode(const nncf_model *model);
 
 /**
+ * @brief What training keeps for backward, for the layers of a model and those added later.
+ *
+ * Between forward and backward it makes the layers' state void, as a new controller does: the next
+ * backward needs another forward. nncf_model_get_memory() goes by the policy. What is allocated
+ * already stays allocated: set it before the first step.
+ * @param model the model
+ * @param policy NNCF_MEMORY_FAST or NNCF_MEMORY_SMALL
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_ARG
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_model_set_memory_policy(
+    nncf_model *model, nncf_memory_policy policy, nncf_error *err);
+/**
+ * @brief The policy that was set last.
+ * @param model nullable
+ * @return NNCF_MEMORY_FAST or NNCF_MEMORY_SMALL; -1 for NULL
+ * @since 0.1
+ */
+NNCF_API nncf_memory_policy nncf_model_get_memory_policy(const nncf_model *model);
+
+/**
  * @brief Number of registered layers; 0 for NULL.
  * @param model nullable
  * @return the number; 0 for NULL
@@ -391,9 +560,11 @@ NNCF_API nncf_layer *nncf_model_find_layer(const nncf_model *model, const char *
 typedef struct nncf_memory {
     /** NNCF_PARAMS(nncf_memory) */
     size_t struct_size;
-    /** all that the library allocates to run the layers: the six below, and 64 for each block */
+    /** all that the library allocates to run the layers: the six below, and 64 bytes for each
+     * allocation */
     uint64_t library;
-    /** products that are kept for backward */
+    /** products that are kept for backward, by the model's policy (nncf_model_set_memory_policy())
+     */
     uint64_t activations;
     /** quantized inputs of the layers that read the model's input */
     uint64_t inputs;
@@ -414,7 +585,20 @@ typedef struct nncf_memory {
     uint64_t outputs_as_floats;
     /** the caller's: registered weights, biases, batch norm, and their gradients */
     uint64_t parameters;
+    /**
+     * what `activations` are for a host that passes floats on where it might pass codes: products
+     * of floats are kept, whatever the policy
+     */
+    uint64_t activations_as_floats;
 } nncf_memory;
+/**
+ * @brief Set up a record for its first use: `struct_size`, and zeros.
+ * @param[out] result nullable
+ * @param struct_size sizeof *result: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_memory_init(nncf_memory *result, size_t struct_size);
 
 /**
  * @brief What forward and backward of a model will need, without running them: to choose a batch
@@ -424,8 +608,10 @@ typedef struct nncf_memory {
  * it will do to the layers; its own parameters are there already, and not in the sums. In train
  * mode the sums are for a step without the gradient of the model's input; in eval mode for a model
  * that has not been trained before (a trained one uses what training has left). What the library
- * has allocated already is not subtracted. Scratch is enough for a host that passes floats on where
- * it might pass codes, and may then be more than codes need.
+ * has allocated already is not subtracted. The sums are for a host that passes codes on wherever it
+ * can; one that passes floats needs activations_as_floats in place of activations. Scratch is
+ * enough for a host that passes floats on where it might pass codes, and may then be more than
+ * codes need.
  * @param model the model
  * @param inputs shapes of what the layers without registered inputs read, in their order; a single
  * one is for all of them; only ndim and shape are read
@@ -440,31 +626,6 @@ typedef struct nncf_memory {
  */
 NNCF_API nncf_status nncf_model_get_memory(nncf_model *model, const nncf_tensor *inputs,
     size_t n_inputs, nncf_mode mode, nncf_memory *memory, nncf_error *err);
-
-/**
- * @brief Does a scope match a pattern of `ignored_scopes` or `target_scopes`, as a given release of
- * NNCF matches them?
- *
- * Before 2.0 both are split at "/". The pattern matches when its elements are the first elements of
- * the scope, or of the scope with leading elements dropped (the first of what remains then loses
- * its [field]); so a block's scope matches everything inside the block and a class name matches
- * every module of that class. `NNCFConv2d` in the scope equals `Conv2d` in the pattern, and so do
- * the other classes that the release wraps (1.3: Conv1d, 1.4: Embedding, 1.6: EmbeddingBag). 2.0
- * and later require equal strings. From 1.2 on a pattern with `{re}` in it is a regular expression
- * (PCRE2, which reads what Python's re reads) that may match anywhere in the scope.
- * @param scope the scope
- * @param pattern the pattern
- * @param release major * 10000 + minor * 100 + patch: 10301 is 1.3.1
- * @param[out] matches 1 or 0
- * @param[out] err nullable
- * @return NNCF_OK; NNCF_E_ARG; NNCF_E_CONFIG the regular expression is none; NNCF_E_LIMIT it takes
- * too long, or scope or pattern has more than 4096 bytes, which no scope of a model and no text of
- * a config has; NNCF_E_NOMEM
- * @par Threads any.
- * @since 0.1
- */
-NNCF_API nncf_status nncf_scope_matches(
-    const char *scope, const char *pattern, int32_t release, int32_t *matches, nncf_error *err);
 
 NNCF_END_DECLS
 #endif

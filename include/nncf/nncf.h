@@ -25,9 +25,11 @@
 #include <nncf/context.h>
 #include <nncf/ctrl.h>
 #include <nncf/layer.h>
+#include <nncf/layers.h>
 #include <nncf/model.h>
 #include <nncf/onnx.h>
 #include <nncf/plan.h>
+#include <nncf/scope.h>
 #include <nncf/strip.h>
 #include <nncf/tensor.h>
 

@@ -31,7 +31,7 @@ typedef struct nncf_plan nncf_plan;
 NNCF_API nncf_status nncf_plan_create(
     const nncf_model *model, const nncf_config *config, nncf_plan **plan, nncf_error *err);
 /**
- * @brief NULL is fine. Before its model: the plan's memory is of the model's context.
+ * @brief Destroy a plan, before its model: its memory belongs to the model's context. NULL is fine.
  * @param plan nullable
  * @since 0.1
  */
@@ -40,8 +40,8 @@ NNCF_API void nncf_plan_destroy(nncf_plan *plan);
  * @brief The plan as a table for people, or as one JSON object.
  *
  * The table has one line a mask or quantizer: layer; what (`mask`, or a quantizer of `weight`,
- * `input`, `output`, or `inner`, in front of a sum's activation); bits and mode; channels; range
- * source; bytes; config path and line.
+ * `input`, `output`, or `inner`, in front of a sum's activation); bits and mode; granularity
+ * (`tensor`, or `N channels`); range source; bytes; config path and line.
  *
  * The object has `entries`, an array with `layer`, `what`, `scope` (NNCF's name of the place), and
  * for quantizers `bits`, `mode`, `signed` (true, false; null: the data decides), `per_channel`,

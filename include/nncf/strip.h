@@ -21,8 +21,8 @@ typedef struct nncf_strip_params {
     /** NNCF_PARAMS(nncf_strip_params) */
     size_t struct_size;
     /**
-     * 1: batch norm goes into the weight's scales (or the float weight) and the bias; codes stay
-     * what they are, and scales may become negative. Default 0: its four arrays
+     * 1: fold batch norm into the weight's scales (or the float weight) and the bias; codes do not
+     * change, and scales may become negative. Default 0: store the four arrays of batch norm
      */
     int32_t fold_batch_norm;
     /**
@@ -35,8 +35,16 @@ typedef struct nncf_strip_params {
     /** pairs in texts */
     size_t n_texts;
 } nncf_strip_params;
+/**
+ * @brief Set up parameters: `struct_size`, and every member to its default.
+ * @param[out] params nullable
+ * @param struct_size sizeof *params: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_strip_params_init(nncf_strip_params *params, size_t struct_size);
 
-/** @brief What came of it. @since 0.1 */
+/** @brief The result of nncf_strip_save(): sizes before and after. @since 0.1 */
 typedef struct nncf_strip_report {
     /** NNCF_PARAMS(nncf_strip_report) */
     size_t struct_size;
@@ -44,27 +52,35 @@ typedef struct nncf_strip_report {
     int64_t weights;
     /** of these, how many are 0 after mask and quantizer */
     int64_t zeros;
-    /** all registered parameters and running statistics as float32 */
+    /** size of all registered parameters and running statistics as float32 */
     uint64_t bytes_float;
-    /** weights in the file: codes, masks, scales, zero points */
+    /** size of the weights in the file: codes, masks, scales, zero points */
     uint64_t bytes_weights;
-    /** the file */
+    /** size of the file */
     uint64_t bytes_file;
 } nncf_strip_report;
+/**
+ * @brief Set up a record for its first use: `struct_size`, and zeros.
+ * @param[out] result nullable
+ * @param struct_size sizeof *result: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_strip_report_init(nncf_strip_report *result, size_t struct_size);
 
 /**
  * @brief Write the deployable model, replacing the file as nncf_checkpoint_save() does.
  *
- * The weights are those of forward in eval mode, bit for bit: code times scale, in float, is what
- * forward multiplies with. The model's mode stays what it is.
+ * The weights are those of forward in eval mode, bit for bit: forward multiplies by code times
+ * scale, computed in float. The model's mode does not change.
  * @param ctrl of the model; its ranges must be initialized or loaded where it quantizes
  * @param path file to write
  * @param params nullable: all defaults
  * @param[out] report nullable; its struct_size must be set
  * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_STATE the model is gone, or a quantizer was never initialized;
- * NNCF_E_UNSUPPORTED a weight that its mask keeps, a bias, a range, a number of batch norm, or what
- * that is folded into is not finite, or a running variance is not above -eps; and those of
+ * NNCF_E_UNSUPPORTED an unmasked weight, a bias, a range, a batch norm parameter or a folded value
+ * is not finite, or a running variance plus eps is not positive; and the errors of
  * nncf_checkpoint_save()
  * @par Memory the stored form of all weights at once, and one weight as float.
  * @par Threads one thread at a time for a controller and its model.

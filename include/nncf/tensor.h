@@ -40,7 +40,8 @@ enum {
 /**
  * @brief A borrowed view of an array. The library never keeps one beyond the call that received it.
  *
- * Activations are (N,C,H,W) or (N,C). Layers take NNCF_F32 in C order (strides NULL) at any
+ * Activations are (N,C,H,W) or (N,C); some layers take other numbers of dimensions
+ * (docs/layers.md). Layers take NNCF_F32 (an embedding NNCF_I32) in C order (strides NULL) at any
  * alignment of a float, and NNCF_U8 or NNCF_S8 where nncf_layer_get_output_dtype() says so;
  * gradients are NNCF_F32.
  *

@@ -156,6 +156,15 @@ nncf_status nncf__params_copy(
     return NNCF_OK;
 }
 
+void nncf__struct_init(void *dst, size_t dst_size, const void *defaults, size_t size)
+{
+    if (!dst || dst_size < sizeof(size_t))
+        return;
+    memset(dst, 0, dst_size);
+    memcpy(dst, defaults, size < dst_size ? size : dst_size);
+    memcpy(dst, &dst_size, sizeof(dst_size));
+}
+
 nncf_status nncf__result_copy(void *dst, const void *src, size_t src_size)
 {
     if (!dst)
@@ -191,3 +200,37 @@ void nncf__log(const nncf_context *context, int32_t level, const char *format, .
     va_end(args);
     context->params.log(context->params.log_user, level, line);
 }
+
+nncf_status nncf__report(const nncf_context *context, const char *call, const char *scope,
+    nncf_status status, const nncf_error *reason, nncf_error *err)
+{
+    /* a scope may be longer than a message: its end distinguishes layers */
+    enum { SCOPE_TEXT = 256 };
+    if (status == NNCF_OK)
+        return status;
+    const char *message = reason->message[0] ? reason->message : nncf_status_message(status);
+    const size_t n = strlen(call);
+    if (strncmp(message, call, n) == 0 && message[n] == ':')
+        call = "";
+    if (context)
+        nncf__log(context, NNCF_LOG_ERROR, "%s%s%s%s%s", call, *call ? ": " : "",
+            scope ? scope : "", scope ? ": " : "", message);
+    nncf_error record = *reason;
+    record.status = status;
+    if (scope) {
+        const size_t length = strlen(scope);
+        const char *end = scope + (length > SCOPE_TEXT ? length - SCOPE_TEXT : 0);
+        while (((unsigned char)*end & 0xc0) == 0x80)
+            end++;
+        record.where[0] = record.message[0] = '\0';
+        append(record.message, sizeof(record.message), "%s%s: %s", end == scope ? "" : "...", end,
+            message);
+    } else if (message != reason->message) {
+        append(record.message, sizeof(record.message), "%s", message);
+    }
+    return err ? on_result(err, &record, scope) : status;
+}
+
+/* ---- structs ---- */
+
+NNCF__STRUCT_INIT(nncf_error, )

@@ -39,6 +39,25 @@ nncf_status nncf__result_copy(void *dst, const void *src, size_t src_size);
 nncf_status nncf__result_give(
     void *dst, const void *src, size_t src_size, const char *type_name, nncf_error *err);
 
+/* What nncf_<struct>_init() does: zeros, the defaults, and dst_size as struct_size; of the smaller
+ * of both structs. */
+void nncf__struct_init(void *dst, size_t dst_size, const void *defaults, size_t size);
+/* Define nncf_<struct>_init(); after the type, the members whose default is not 0. */
+#define NNCF__STRUCT_INIT(type, ...)                                                               \
+    void type##_init(type *dst, size_t struct_size)                                                \
+    {                                                                                              \
+        static const type defaults = {.struct_size = sizeof(type), __VA_ARGS__};                   \
+        nncf__struct_init(dst, struct_size, &defaults, sizeof defaults);                           \
+    }
+
+/*
+ * A call was refused, for `reason`: that goes to the context's log as "call: message" and to err,
+ * both nullable. `scope` (nullable) is the layer that the call is about: it is put in front of the
+ * message, and becomes err->where. NNCF_OK does nothing. Returns status.
+ */
+nncf_status nncf__report(const nncf_context *context, const char *call, const char *scope,
+    nncf_status status, const nncf_error *reason, nncf_error *err);
+
 void nncf__log(const nncf_context *context, int32_t level, const char *format, ...)
     NNCF_PRINTF(3, 4);
 

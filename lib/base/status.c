@@ -2,8 +2,14 @@
 /* The version and the status codes as numbers and texts. */
 #include <nncf/base.h>
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* A literal in the header, so that other languages can read it. */
+static_assert(
+    NNCF_API_VERSION == (NNCF_VERSION_MAJOR << 16 | NNCF_VERSION_MINOR << 8 | NNCF_VERSION_PATCH),
+    "NNCF_API_VERSION and NNCF_VERSION_... disagree");
 
 #define STRINGIFY_(x) #x
 #define STRINGIFY(x)  STRINGIFY_(x)

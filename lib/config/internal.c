@@ -11,8 +11,8 @@
 #include <nncf/config.h>
 #include <nncf/context.h>
 
-struct nncf__block {
-    struct nncf__block *next;
+struct nncf__arena_chunk {
+    struct nncf__arena_chunk *next;
     /* of data */
     size_t used, capacity;
     _Alignas(16) unsigned char data[];
@@ -21,32 +21,32 @@ struct nncf__block {
 void *nncf__config_arena_alloc(nncf_config *config, size_t size)
 {
     enum { USUAL = 4096, ALIGNMENT = 16 };
-    struct nncf__block *block = config->blocks;
+    struct nncf__arena_chunk *chunk = config->arena;
     size_t total;
     if (!nncf__add(size, ALIGNMENT - 1, &size))
         return NULL;
     size -= size % ALIGNMENT;
-    if (!block || block->capacity - block->used < size) {
+    if (!chunk || chunk->capacity - chunk->used < size) {
         const size_t capacity = size > USUAL ? size : USUAL;
-        block = nncf__add(capacity, sizeof(*block), &total)
+        chunk = nncf__add(capacity, sizeof(*chunk), &total)
             ? nncf__calloc(config->context, 1, total)
             : NULL;
-        if (!block)
+        if (!chunk)
             return NULL;
-        block->capacity = capacity;
-        block->next = config->blocks;
-        config->blocks = block;
+        chunk->capacity = capacity;
+        chunk->next = config->arena;
+        config->arena = chunk;
     }
-    block->used += size;
-    return block->data + block->used - size;
+    chunk->used += size;
+    return chunk->data + chunk->used - size;
 }
 
 void nncf__config_arena_free(nncf_config *config)
 {
-    while (config->blocks) {
-        struct nncf__block *next = config->blocks->next;
-        nncf__free(config->context, config->blocks);
-        config->blocks = next;
+    while (config->arena) {
+        struct nncf__arena_chunk *next = config->arena->next;
+        nncf__free(config->context, config->arena);
+        config->arena = next;
     }
 }
 

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct nncf__block;
+struct nncf__arena_chunk;
 
 /* Where the values of an algorithm come from. Indices are those of the table of keys. */
 typedef struct nncf__key_sources {
@@ -74,7 +74,7 @@ struct nncf_config {
     nncf__regex_work *regexes;
     /* the error "budget used up" was reported */
     bool regex_limit_reported;
-    struct nncf__block *blocks;
+    struct nncf__arena_chunk *arena;
 };
 
 /* config.c: memory that nncf_config_destroy() gives back. */

@@ -19,7 +19,7 @@
 
 enum { MAX_THREADS = 256 };
 
-static const char *const isa_names[] = {NULL, "reference", "portable", "avx2", "avx512"};
+static const char *const isa_names[] = {NULL, "reference", "portable", "avx2", "avx512", "neon"};
 
 static nncf_status check_params(const nncf_context_params *p, nncf_error *err)
 {
@@ -28,10 +28,10 @@ static nncf_status check_params(const nncf_context_params *p, nncf_error *err)
         return nncf__fail(err, NNCF_E_ARG, where,
             "n_threads is %d; allowed: 1..%d, or 0 for one a processor", (int)p->n_threads,
             MAX_THREADS);
-    if (p->max_isa < NNCF_ISA_BEST || p->max_isa > NNCF_ISA_AVX512)
+    if (p->max_isa < NNCF_ISA_BEST || p->max_isa > NNCF_ISA_NEON)
         return nncf__fail(err, NNCF_E_ARG, where,
-            "max_isa is %d; allowed: NNCF_ISA_BEST .. NNCF_ISA_AVX512 (%d..%d)", (int)p->max_isa,
-            NNCF_ISA_BEST, NNCF_ISA_AVX512);
+            "max_isa is %d; allowed: NNCF_ISA_BEST .. NNCF_ISA_NEON (%d..%d)", (int)p->max_isa,
+            NNCF_ISA_BEST, NNCF_ISA_NEON);
     if (!p->alloc != !p->free)
         return nncf__fail(err, NNCF_E_ARG, where, "%s is given without %s; give both or neither",
             p->alloc ? "alloc" : "free", p->alloc ? "free" : "alloc");
@@ -71,17 +71,18 @@ static void apply_environment(nncf_context *context)
     const char *word = getenv("NNCF_MAX_ISA");
     if (!word || !*word)
         return;
-    for (int32_t isa = NNCF_ISA_REFERENCE; isa <= NNCF_ISA_AVX512; isa++) {
+    for (int32_t isa = NNCF_ISA_REFERENCE; isa <= NNCF_ISA_NEON; isa++) {
         if (strcmp(word, isa_names[isa]) == 0) {
-            if (context->params.max_isa == NNCF_ISA_BEST || isa < context->params.max_isa)
-                context->params.max_isa = isa;
+            const int32_t ceiling = nncf__isa_ceiling(isa);
+            if (ceiling < nncf__isa_ceiling(context->params.max_isa))
+                context->params.max_isa = ceiling;
             return;
         }
     }
     nncf__log(context, NNCF_LOG_WARNING,
         "the environment variable NNCF_MAX_ISA is \"%s\" and was not followed; allowed: reference, "
         "portable, "
-        "avx2, avx512",
+        "avx2, avx512, neon",
         word);
 }
 
@@ -93,7 +94,7 @@ static void describe(nncf_context *context)
     snprintf(chosen, sizeof(chosen), "%s", context->description);
     if (chosen[0] == '\0')
         snprintf(chosen, sizeof(chosen), "%s",
-            isa >= NNCF_ISA_REFERENCE && isa <= NNCF_ISA_AVX512 ? isa_names[isa] : "no kernels");
+            isa >= NNCF_ISA_REFERENCE && isa <= NNCF_ISA_NEON ? isa_names[isa] : "no kernels");
     snprintf(context->description, sizeof(context->description),
         "libnncf %s, %.200s, %d thread%s%s", nncf_version_string(), chosen,
         (int)context->params.n_threads, context->params.n_threads == 1 ? "" : "s",
@@ -104,10 +105,8 @@ static void describe(nncf_context *context)
  * context->kernels, resolves max_isa, and leaves "avx512, BLIS 0.9.0 (skx)" in the description. */
 static nncf_status choose_kernels(nncf_context *context)
 {
-    int32_t isa = context->params.max_isa;
-    if (isa == NNCF_ISA_BEST)
-        isa = NNCF_ISA_AVX512;
-    if (isa < NNCF_ISA_REFERENCE || isa > NNCF_ISA_AVX512)
+    int32_t isa = nncf__isa_ceiling(context->params.max_isa);
+    if (isa < NNCF_ISA_REFERENCE || isa > NNCF_ISA_NEON)
         return NNCF_E_ARG;
     const nncf__kernels *table = nncf__kernels_get(isa);
     while (!table) /* the reference is always there */
@@ -207,3 +206,7 @@ nncf_status nncf__context_small(nncf_context **context, nncf_error *err)
     const nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .n_threads = 1};
     return nncf_context_create(NNCF_API_VERSION, &params, context, err);
 }
+
+/* ---- structs ---- */
+
+NNCF__STRUCT_INIT(nncf_context_params, .max_isa = NNCF_ISA_BEST, .log_level = NNCF_LOG_WARNING)

@@ -57,7 +57,7 @@ static nncf_status prepare(nncf_compression_ctrl *ctrl, const nncf_config *confi
     ctrl->layers = nncf__calloc(ctrl->context, ctrl->n_layers, sizeof *ctrl->layers);
     if (!ctrl->layers)
         return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for a controller");
-    nncf_status status = nncf_config_check_supported(config, err);
+    nncf_status status = nncf__config_check_supported(config, err);
     if (status == NNCF_OK)
         status = nncf__ctrl_allocate(ctrl, config, err);
     if (status != NNCF_OK)
@@ -85,7 +85,7 @@ static nncf_status prepare(nncf_compression_ctrl *ctrl, const nncf_config *confi
 
 static void detach(nncf_compression_ctrl *ctrl);
 
-nncf_status nncf_compression_ctrl_create(
+static nncf_status create(
     nncf_model *model, const nncf_config *config, nncf_compression_ctrl **ctrl, nncf_error *err)
 {
     if (!model || !config || !ctrl)
@@ -121,6 +121,15 @@ nncf_status nncf_compression_ctrl_create(
     nncf__ctrl_update_frozen(c);
     *ctrl = c;
     return NNCF_OK;
+}
+
+nncf_status nncf_compression_ctrl_create(
+    nncf_model *model, const nncf_config *config, nncf_compression_ctrl **ctrl, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    const nncf_status status = create(model, config, ctrl, &reason);
+    return nncf__report(
+        model ? model->context : NULL, "nncf_compression_ctrl_create", NULL, status, &reason, err);
 }
 
 static void unhook(nncf_compression_ctrl *ctrl)
@@ -187,7 +196,7 @@ nncf_status nncf_compression_ctrl_get_parameter(
         parameter, &ctrl->parameters[index], sizeof *parameter, "nncf_parameter", err);
 }
 
-nncf_status nncf_compression_ctrl_zero_grad(nncf_compression_ctrl *ctrl, nncf_error *err)
+static nncf_status zero_grad(nncf_compression_ctrl *ctrl, nncf_error *err)
 {
     nncf_status status = nncf__ctrl_check(ctrl, "nncf_compression_ctrl_zero_grad", err);
     if (status != NNCF_OK)
@@ -196,3 +205,15 @@ nncf_status nncf_compression_ctrl_zero_grad(nncf_compression_ctrl *ctrl, nncf_er
         memset(ctrl->parameters[i].grad, 0, ctrl->parameters[i].count * sizeof(float));
     return NNCF_OK;
 }
+
+nncf_status nncf_compression_ctrl_zero_grad(nncf_compression_ctrl *ctrl, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    const nncf_status status = zero_grad(ctrl, &reason);
+    return nncf__report(
+        ctrl ? ctrl->context : NULL, "nncf_compression_ctrl_zero_grad", NULL, status, &reason, err);
+}
+
+/* ---- structs ---- */
+
+NNCF__STRUCT_INIT(nncf_parameter, )

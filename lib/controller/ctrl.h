@@ -59,6 +59,14 @@ typedef struct nncf__usage_checks {
     /* nncf__usage_warning, or-ed: logged already, or found not to apply */
     uint32_t warned;
     int64_t steps, epoch_steps;
+    /* steps at the last epoch_step, and those of the longest epoch that was seen whole; 0: none */
+    int64_t epoch_began, epoch_length;
+    /* The first layer with a weight that ran backward, which then begins each batch: its index + 1,
+     * 0 = none so far; some elements of its weight and of the parameters; batches in which they
+     * had changed since the last step */
+    size_t first_backward;
+    uint64_t trained_hash;
+    int32_t moves;
     /* nncf_compression_ctrl_loss_backward() was called: never, before the last step, since then */
     enum nncf__loss_calls { NNCF__LOSS_NEVER = 0, NNCF__LOSS_EARLIER, NNCF__LOSS_THIS_STEP } loss;
     int64_t steps_without_loss;

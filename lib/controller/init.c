@@ -209,7 +209,7 @@ static void begin_batch(nncf_compression_ctrl *ctrl)
     set_observing(ctrl, true);
     for (size_t i = 0; i < ctrl->n_layers;
          i++) /* what a forward kept was computed with other ranges */
-        ctrl->model->layers[i]->ready_for_backward = false;
+        nncf__layer_drop_state(ctrl->model->layers[i]);
     ctrl->init_begun++;
     ctrl->batch_images = 0;
     ctrl->init_phase = NNCF__PHASE_RANGES;
@@ -302,26 +302,20 @@ static nncf_status check_batch(const nncf_compression_ctrl *ctrl, nncf_error *er
     static const char call[] = "nncf_compression_ctrl_init_step";
     const nncf__quantizer *idle =
         ctrl->init_phase == NNCF__PHASE_RANGES ? idle_quantizer(ctrl) : NULL;
-    nncf_error reason = NNCF_ERROR_INIT;
     if (idle)
-        nncf__fail(&reason, NNCF_E_STATE, idle->name,
+        return nncf__fail(err, NNCF_E_STATE, idle->name,
             "%s: the quantizer of %s saw no data in batch %lld; run every layer forward between "
             "two calls",
             call, idle->name, (long long)ctrl->init_begun);
-    else if (nncf__ctrl_adapting(ctrl) && ctrl->batch_images == 0)
-        nncf__fail(&reason, NNCF_E_STATE, NULL,
+    if (nncf__ctrl_adapting(ctrl) && ctrl->batch_images == 0)
+        return nncf__fail(err, NNCF_E_STATE, NULL,
             "%s: no layer ran forward in batch %lld of the adaptation of batch norm; run every "
             "layer forward between two calls",
             call, (long long)(ctrl->adaptation.forget.begun + ctrl->adaptation.adapt.begun));
-    else
-        return NNCF_OK;
-    nncf__log(ctrl->context, NNCF_LOG_ERROR, "%s", reason.message);
-    (void)nncf__result_copy(err, &reason, sizeof reason);
-    return NNCF_E_STATE;
+    return NNCF_OK;
 }
 
-nncf_status nncf_compression_ctrl_init_step(
-    nncf_compression_ctrl *ctrl, int32_t *more, nncf_error *err)
+static nncf_status init_step(nncf_compression_ctrl *ctrl, int32_t *more, nncf_error *err)
 {
     nncf_status status = nncf__ctrl_check(ctrl, "nncf_compression_ctrl_init_step", err);
     if (status != NNCF_OK)
@@ -351,4 +345,13 @@ nncf_status nncf_compression_ctrl_init_step(
     if (!*more)
         ctrl->init_phase = NNCF__PHASE_DONE;
     return NNCF_OK;
+}
+
+nncf_status nncf_compression_ctrl_init_step(
+    nncf_compression_ctrl *ctrl, int32_t *more, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    const nncf_status status = init_step(ctrl, more, &reason);
+    return nncf__report(
+        ctrl ? ctrl->context : NULL, "nncf_compression_ctrl_init_step", NULL, status, &reason, err);
 }

@@ -192,3 +192,8 @@ nncf_status nncf_compression_ctrl_get_layer_statistics(const nncf_compression_ct
         c->output_quantizer, &s.output_bits, &s.output_scale, &s.output_signed, &s.output_clipped);
     return nncf__result_give(statistics, &s, sizeof s, "nncf_layer_statistics", err);
 }
+
+/* ---- structs ---- */
+
+NNCF__STRUCT_INIT(nncf_statistics, )
+NNCF__STRUCT_INIT(nncf_layer_statistics, )

@@ -68,8 +68,7 @@ static void warn_dense(nncf_compression_ctrl *ctrl)
             (long long)total);
 }
 
-nncf_status nncf_compression_ctrl_loss_backward(
-    nncf_compression_ctrl *ctrl, double *loss, nncf_error *err)
+static nncf_status loss_backward(nncf_compression_ctrl *ctrl, double *loss, nncf_error *err)
 {
     double value = 0;
     nncf_status status = nncf__ctrl_check(ctrl, "nncf_compression_ctrl_loss_backward", err);
@@ -88,21 +87,28 @@ nncf_status nncf_compression_ctrl_loss_backward(
     return NNCF_OK;
 }
 
+nncf_status nncf_compression_ctrl_loss_backward(
+    nncf_compression_ctrl *ctrl, double *loss, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    const nncf_status status = loss_backward(ctrl, loss, &reason);
+    return nncf__report(ctrl ? ctrl->context : NULL, "nncf_compression_ctrl_loss_backward", NULL,
+        status, &reason, err);
+}
+
 /* Training calls need a controller that has a model and is not being initialized. */
 static nncf_status check_running(nncf_compression_ctrl *ctrl, const char *call, nncf_error *err)
 {
     nncf_status status = nncf__ctrl_check(ctrl, call, err);
     if (status != NNCF_OK || !nncf__ctrl_initializing(ctrl))
         return status;
-    nncf__usage_early_step(ctrl, call);
     return nncf__fail(err, NNCF_E_STATE, NULL,
         "%s: initialization is under way: call nncf_compression_ctrl_init_step() until it sets "
-        "more to 0",
+        "more to 0, with one forward over a batch in each round",
         call);
 }
 
-nncf_status nncf_compression_ctrl_set_order(
-    nncf_compression_ctrl *ctrl, int32_t order, nncf_error *err)
+static nncf_status set_order(nncf_compression_ctrl *ctrl, int32_t order, nncf_error *err)
 {
     nncf_status status = nncf__ctrl_check(ctrl, "nncf_compression_ctrl_set_order", err);
     if (status != NNCF_OK)
@@ -118,7 +124,16 @@ nncf_status nncf_compression_ctrl_set_order(
     return NNCF_OK;
 }
 
-nncf_status nncf_compression_ctrl_step(nncf_compression_ctrl *ctrl, nncf_error *err)
+nncf_status nncf_compression_ctrl_set_order(
+    nncf_compression_ctrl *ctrl, int32_t order, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    const nncf_status status = set_order(ctrl, order, &reason);
+    return nncf__report(
+        ctrl ? ctrl->context : NULL, "nncf_compression_ctrl_set_order", NULL, status, &reason, err);
+}
+
+static nncf_status step(nncf_compression_ctrl *ctrl, nncf_error *err)
 {
     nncf_status status = check_running(ctrl, "nncf_compression_ctrl_step", err);
     if (status != NNCF_OK)
@@ -138,6 +153,14 @@ nncf_status nncf_compression_ctrl_step(nncf_compression_ctrl *ctrl, nncf_error *
     return NNCF_OK;
 }
 
+nncf_status nncf_compression_ctrl_step(nncf_compression_ctrl *ctrl, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    const nncf_status status = step(ctrl, &reason);
+    return nncf__report(
+        ctrl ? ctrl->context : NULL, "nncf_compression_ctrl_step", NULL, status, &reason, err);
+}
+
 /* A schedule by optimizer steps knows, or has counted, how many steps an epoch has. */
 static void warn_epoch_length(const nncf_compression_ctrl *ctrl)
 {
@@ -152,7 +175,7 @@ static void warn_epoch_length(const nncf_compression_ctrl *ctrl)
                                          : "has waited at the epoch's end");
 }
 
-nncf_status nncf_compression_ctrl_epoch_step(nncf_compression_ctrl *ctrl, nncf_error *err)
+static nncf_status epoch_step(nncf_compression_ctrl *ctrl, nncf_error *err)
 {
     nncf_status status = check_running(ctrl, "nncf_compression_ctrl_epoch_step", err);
     if (status == NNCF_OK && ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY) {
@@ -189,6 +212,14 @@ nncf_status nncf_compression_ctrl_epoch_step(nncf_compression_ctrl *ctrl, nncf_e
     return NNCF_OK;
 }
 
+nncf_status nncf_compression_ctrl_epoch_step(nncf_compression_ctrl *ctrl, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    const nncf_status status = epoch_step(ctrl, &reason);
+    return nncf__report(ctrl ? ctrl->context : NULL, "nncf_compression_ctrl_epoch_step", NULL,
+        status, &reason, err);
+}
+
 nncf_status nncf__ctrl_restored(nncf_compression_ctrl *ctrl)
 {
     if (!ctrl->model)
@@ -213,7 +244,7 @@ nncf_status nncf__ctrl_restored(nncf_compression_ctrl *ctrl)
         }
     }
     for (size_t i = 0; i < ctrl->n_layers; i++) {
-        ctrl->model->layers[i]->ready_for_backward = false;
+        nncf__layer_drop_state(ctrl->model->layers[i]);
         for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
             nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
             if (!q)

@@ -119,9 +119,9 @@ void nncf__usage_frozen(nncf_compression_ctrl *ctrl, double sparsity)
     if (fabs(sparsity - level) > NEAR_THE_LEVEL && nncf__usage_first(ctrl, NNCF__WARN_FROZEN_AWAY))
         nncf__log(ctrl->context, NNCF_LOG_WARNING,
             "the masks of rb_sparsity are frozen from epoch %lld on, at a sparsity of %.3f; the "
-            "level is %.3f: "
-            "give the mask logits a higher learning rate, or more epochs (sparsity_training_steps)",
-            (long long)ctrl->epoch, sparsity, level);
+            "level is %.3f: give the mask logits a %s learning rate, or more epochs "
+            "(sparsity_training_steps)",
+            (long long)ctrl->epoch, sparsity, level, sparsity < level ? "higher" : "lower");
 }
 
 /* ---- weights that are compressed but not trained ---- */
@@ -202,11 +202,21 @@ static bool belongs(const nncf_parameter *parameter, int group)
         !parameter->frozen;
 }
 
-/* A hash (FNV-1a) of some elements of a group's parameters; *gradient: one of their gradients is
- * not zero. */
+#define HASH_BEGIN UINT64_C(0xcbf29ce484222325)
+
+/* FNV-1a. */
+static uint64_t add_to_hash(uint64_t hash, float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (hash ^ bits) * UINT64_C(0x100000001b3);
+}
+
+/* A hash of some elements of a group's parameters; *gradient: one of their gradients is not zero.
+ */
 static uint64_t sample_hash(const nncf_compression_ctrl *ctrl, int group, bool *gradient)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    uint64_t hash = HASH_BEGIN;
     size_t watched = 0;
     for (size_t i = 0; i < ctrl->n_parameters && watched < MOST_WATCHED; i++) {
         const nncf_parameter *p = &ctrl->parameters[i];
@@ -214,9 +224,7 @@ static uint64_t sample_hash(const nncf_compression_ctrl *ctrl, int group, bool *
             continue;
         const size_t stride = p->count / MOST_WATCHED + 1;
         for (size_t j = 0; j < p->count; j += stride) {
-            uint32_t bits;
-            memcpy(&bits, &p->data[j], sizeof bits);
-            hash = (hash ^ bits) * UINT64_C(0x100000001b3);
+            hash = add_to_hash(hash, p->data[j]);
             *gradient = *gradient || p->grad[j] != 0;
         }
         watched++;
@@ -249,9 +257,50 @@ static void check_parameters(nncf_compression_ctrl *ctrl, int group)
     }
 }
 
-void nncf__usage_backward(nncf_compression_ctrl *ctrl)
+/* ---- an optimizer without steps ---- */
+
+static uint64_t trained_hash(const nncf_compression_ctrl *ctrl, const nncf_layer *layer)
+{
+    enum { ELEMENTS = 16, PARAMETERS = 4 };
+    uint64_t hash = HASH_BEGIN;
+    for (size_t i = 0; i < layer->weight_count; i += layer->weight_count / ELEMENTS + 1)
+        hash = add_to_hash(hash, layer->weight[i]);
+    for (size_t i = 0; i < ctrl->n_parameters && i < PARAMETERS; i++) {
+        const nncf_parameter *p = &ctrl->parameters[i];
+        for (size_t j = 0; j < p->count; j += p->count / ELEMENTS + 1)
+            hash = add_to_hash(hash, p->data[j]);
+    }
+    return hash;
+}
+
+/* An optimizer moves weights or parameters from batch to batch, and no step is made between them.
+ * Gradients that are summed over several batches move nothing. */
+static void check_steps(nncf_compression_ctrl *ctrl, const nncf_layer *layer)
+{
+    nncf__usage_checks *p = &ctrl->usage;
+    if (p->first_backward == 0 && layer->weight_count > 0) {
+        p->first_backward = layer->index + 1;
+        p->trained_hash = trained_hash(ctrl, layer);
+    }
+    if (p->first_backward != layer->index + 1)
+        return;
+    const uint64_t hash = trained_hash(ctrl, layer);
+    p->moves += hash != p->trained_hash;
+    p->trained_hash = hash;
+    if (p->moves >= PATIENCE && nncf__usage_first(ctrl, NNCF__WARN_NO_STEP))
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+            "the optimizer made %d steps, and nncf_compression_ctrl_step() was not called: call it "
+            "once after each of them; without it %s",
+            PATIENCE,
+            ctrl->sparsity_kind == NNCF__RB_SPARSITY
+                ? "the noise of rb_sparsity's masks stays the same"
+                : "steps are not counted, and schedules by steps stand still");
+}
+
+void nncf__usage_backward(nncf_compression_ctrl *ctrl, const nncf_layer *layer)
 {
     check_gradients(ctrl);
+    check_steps(ctrl, layer);
     /* a loop may clear the gradients before step(): check them now */
     for (int group = LOGITS; group <= RANGES; group++)
         if (ctrl->usage.watch[group].state != NNCF__WATCH_ENDED &&
@@ -290,25 +339,37 @@ void nncf__usage_forward(nncf_compression_ctrl *ctrl)
             "nncf_compression_ctrl_set_order(ctrl, NNCF_ORDER_BEFORE)");
 }
 
-void nncf__usage_early_step(nncf_compression_ctrl *ctrl, const char *call)
+/* Has the epoch lasted too long? That is known if the schedule states the length of an epoch, or
+ * once an epoch has ended. */
+static void check_epoch_length(nncf_compression_ctrl *ctrl)
 {
-    if (nncf__usage_first(ctrl, NNCF__WARN_EARLY_STEP))
+    const nncf__usage_checks *p = &ctrl->usage;
+    const nncf__schedule *s = &ctrl->schedule;
+    if (!nncf__ctrl_has_schedule(ctrl))
+        return;
+    const bool stated = nncf__schedule_by_steps(&s->params) && s->steps_per_epoch > 0;
+    const int64_t length = stated ? s->steps_per_epoch : p->epoch_length,
+                  steps = stated ? s->step + 1 : p->steps - p->epoch_began;
+    if (length > 0 && steps > (stated ? length : 2 * length) + PATIENCE &&
+        nncf__usage_first(ctrl, NNCF__WARN_NO_EPOCH_STEP))
         nncf__log(ctrl->context, NNCF_LOG_WARNING,
-            "%s() was called before initialization ended: run `while "
-            "(nncf_compression_ctrl_init_step(ctrl, &more, &err) "
-            "== NNCF_OK && more)` to its end first, with one forward over a batch in each round",
-            call);
+            "%lld steps without nncf_compression_ctrl_epoch_step(), and %s has %lld: call it after "
+            "each epoch; without it the sparsity level stays that of epoch %lld",
+            (long long)steps, stated ? "an epoch (steps_per_epoch)" : "the longest epoch so far",
+            (long long)length, (long long)ctrl->epoch);
 }
 
 void nncf__usage_step(nncf_compression_ctrl *ctrl)
 {
     nncf__usage_checks *p = &ctrl->usage;
+    p->moves = 0;
     check_sparsity(ctrl);
     check_loss(ctrl);
     check_gradients(ctrl);
     check_parameters(ctrl, LOGITS);
     check_parameters(ctrl, RANGES);
     p->steps++;
+    check_epoch_length(ctrl);
     p->validations += p->evaluated;
     p->evaluated = false;
     if (p->validations >= VALIDATIONS && nncf__ctrl_has_schedule(ctrl) &&
@@ -333,6 +394,9 @@ void nncf__usage_epoch_step(nncf_compression_ctrl *ctrl)
             "the epochs before it count as epoch 0");
     p->validations = 0;
     p->evaluated = false;
+    if (p->steps - p->epoch_began > p->epoch_length && !(p->resumed && p->epoch_steps == 0))
+        p->epoch_length = p->steps - p->epoch_began;
+    p->epoch_began = p->steps;
     p->epoch_steps++;
 }
 

@@ -14,7 +14,7 @@
 enum nncf__usage_warning {
     NNCF__WARN_NO_LOSS = 1,
     NNCF__WARN_NO_EPOCH_STEP = 2,
-    NNCF__WARN_EARLY_STEP = 4,
+    NNCF__WARN_NO_STEP = 4,
     NNCF__WARN_LOGITS_STAND = 8,
     NNCF__WARN_RANGES_STAND = 16,
     NNCF__WARN_EPOCH_STEP_FIRST = 32,
@@ -43,9 +43,8 @@ void nncf__usage_init_begin(nncf_compression_ctrl *ctrl);
 void nncf__usage_range(
     nncf_compression_ctrl *ctrl, const nncf_layer *layer, const nncf__quantizer *quantizer);
 void nncf__usage_forward(nncf_compression_ctrl *ctrl);
-void nncf__usage_backward(nncf_compression_ctrl *ctrl);
+void nncf__usage_backward(nncf_compression_ctrl *ctrl, const nncf_layer *layer);
 void nncf__usage_step(nncf_compression_ctrl *ctrl);
-void nncf__usage_early_step(nncf_compression_ctrl *ctrl, const char *call);
 void nncf__usage_epoch_step(nncf_compression_ctrl *ctrl);
 void nncf__usage_end(nncf_compression_ctrl *ctrl);
 

@@ -398,14 +398,14 @@ void nncf__weight_backward(nncf_layer *layer, const float *dwq)
 
 void nncf__weight_used(nncf_layer *layer)
 {
-    nncf__layer_compression *c = layer->compression;
+    const nncf__layer_compression *c = layer->compression;
     if (!c || c->mask_kind != NNCF__MASK_RB)
         return;
-    c->used_in_eval = layer->model->mode != NNCF_MODE_TRAIN;
-    if (c->used_in_eval)
+    layer->now.used.in_eval = layer->model->mode != NNCF_MODE_TRAIN;
+    if (layer->now.used.in_eval)
         return;
-    c->used_mask = (int32_t)mask_of(layer, layer->model->mode, false);
-    c->used_step = c->ctrl->step;
+    layer->now.used.mask = (int32_t)mask_of(layer, layer->model->mode, false);
+    layer->now.used.step = c->ctrl->step;
 }
 
 nncf_status nncf__weight_check_backward(const nncf_layer *layer, nncf_error *err)
@@ -415,24 +415,24 @@ nncf_status nncf__weight_check_backward(const nncf_layer *layer, nncf_error *err
         return NNCF_OK;
     const enum mask_mode mask = mask_of(layer, layer->model->mode, false);
     const bool eval = layer->model->mode != NNCF_MODE_TRAIN;
-    if (eval && c->used_in_eval)
+    if (eval && layer->now.used.in_eval)
         return NNCF_OK;
-    if (c->used_mask == MASK_NONE)
+    if (layer->now.used.mask == MASK_NONE)
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "the weight was not asked for before its gradient came: the gradient is of the step's "
             "mask");
-    if (eval || (int32_t)mask != c->used_mask)
+    if (eval || (int32_t)mask != layer->now.used.mask)
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "the mask of rb_sparsity was %s in forward and is %s now: the mode, initialization or "
             "an "
             "epoch_step changed it in between",
-            c->used_mask == MASK_SAMPLED ? "random" : "fixed",
+            layer->now.used.mask == MASK_SAMPLED ? "random" : "fixed",
             mask == MASK_SAMPLED ? "random" : "fixed");
-    if (mask == MASK_SAMPLED && c->used_step != c->ctrl->step)
+    if (mask == MASK_SAMPLED && layer->now.used.step != c->ctrl->step)
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "forward was in step %lld, and this is step %lld with other masks: call "
             "nncf_compression_ctrl_step() before forward or after backward, not in between",
-            (long long)c->used_step, (long long)c->ctrl->step);
+            (long long)layer->now.used.step, (long long)c->ctrl->step);
     return NNCF_OK;
 }
 

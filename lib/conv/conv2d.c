@@ -5,9 +5,11 @@
 #include "base/int_math.h"
 #include "base/pool.h"
 #include "conv/depthwise.h"
+#include "gemm/int8_product.h"
 #include "gemm/microkernel.h"
 #include "gemm/pack.h"
 #include "gemm/pixel_product.h"
+#include "gemm/spans.h"
 #include "gemm/weight_gradient.h"
 #include "kernels/kernels.h"
 #include "kernels/qtensor.h"
@@ -97,7 +99,8 @@ static nncf__pixel_product forward_product(
             .out_stride = in_group * n_taps,
             .k_stride = n_taps,
             .taps = taps},
-        .dst_plane = s->out_h * s->out_w};
+        .dst_plane = s->out_h * s->out_w,
+        .only_sums = codes && s->only_sums};
     nncf__pixel_map_flatten(&p.map);
     return p;
 }
@@ -132,6 +135,33 @@ void nncf__conv2d_forward(nncf_context *context, const nncf__conv2d *s, const nn
         p.bias = bias ? bias + g * out_group : NULL;
         p.dst = z + g * out_group * p.dst_plane;
         nncf__pixel_product_run(context, &p);
+    }
+}
+
+bool nncf__conv2d_tiles_fit(const nncf_context *context, const nncf__conv2d *s,
+    const nncf__qtensor *x, const nncf__qtensor *w, const nncf__spans *spans)
+{
+    if (is_reference(context) || !s->only_sums || nncf__depthwise_fits(s))
+        return false;
+    const nncf__pixel_product p = forward_product(s, x, w);
+    return nncf__int8_tiles_fit(context, &p, spans);
+}
+
+size_t nncf__conv2d_tiles_scratch(const nncf_context *context, const nncf__conv2d *s,
+    const nncf__qtensor *x, const nncf__qtensor *w, const nncf__tile_hooks *hooks)
+{
+    const nncf__pixel_product p = forward_product(s, x, w);
+    return nncf__int8_tiles_scratch(context, &p, hooks);
+}
+
+void nncf__conv2d_tiles(nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
+    const nncf__qtensor *w, const nncf__tile_hooks *hooks)
+{
+    nncf__pixel_product p = forward_product(s, x, w);
+    for (int64_t g = 0; g < s->groups; g++) {
+        p.map.src = input_of_group(s, x, g);
+        p.weights.src = weight_of_group(s, w, g);
+        nncf__int8_tiles_run(context, &p, g * (s->c_out / s->groups), hooks);
     }
 }
 
@@ -451,27 +481,28 @@ bool nncf__conv2d_by_channel(const nncf_context *context, const nncf__conv2d *s)
 }
 
 size_t nncf__conv2d_forward_channels_scratch(const nncf_context *context, const nncf__conv2d *s,
-    const nncf__qtensor *x, const nncf__qtensor *w, size_t hook_scratch)
+    const nncf__qtensor *x, const nncf__qtensor *w, const nncf__channel_hooks *after)
 {
-    return nncf__depthwise_forward_scratch(context, s, x, w, &hook_scratch);
+    return nncf__depthwise_forward_scratch(context, s, x, w, after);
 }
 
 void nncf__conv2d_forward_channels(nncf_context *context, const nncf__conv2d *s,
     const nncf__qtensor *x, const nncf__qtensor *w, const float *bias, float *z,
     const nncf__channel_hooks *after)
 {
-    if (!only_naive(x, w)) {
+    const nncf__channel_planes planes = {z, 0, s->c_out};
+    if (after->local_z || !only_naive(x, w)) { /* local: of codes in bytes */
         nncf__depthwise_forward(context, s, x, w, bias, z, after);
         return;
     }
     nncf__conv2d_forward_ref(s, x, w, bias, z);
-    after->group(after->arg, 0, s->c_out, nncf__scratch(context, 0));
+    after->group(after->arg, 0, s->c_out, &planes, nncf__scratch(context, 0));
 }
 
 size_t nncf__conv2d_backward_channels_scratch(const nncf_context *context, const nncf__conv2d *s,
-    const nncf__qtensor *x, size_t hook_scratch, bool wants_dx, bool wants_dw)
+    const nncf__qtensor *x, const nncf__channel_hooks *before, bool wants_dx, bool wants_dw)
 {
-    return nncf__depthwise_backward_scratch(context, s, x, &hook_scratch, wants_dx, wants_dw);
+    return nncf__depthwise_backward_scratch(context, s, x, before, wants_dx, wants_dw);
 }
 
 void nncf__conv2d_backward_channels(nncf_context *context, const nncf__conv2d *s,

@@ -4,6 +4,8 @@
 #ifndef NNCF__CONV_CONV2D_H
 #define NNCF__CONV_CONV2D_H
 
+#include "gemm/int8_product.h"
+#include "gemm/spans.h"
 #include "kernels/qtensor.h"
 
 #include <nncf/context.h>
@@ -18,6 +20,9 @@ typedef struct nncf__conv2d {
     /* output */
     int64_t c_out, out_h, out_w;
     int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups;
+    /* Forward of codes writes z = float(exact integer sum), without scales and bias: what follows
+     * has them in its constants. */
+    bool only_sums;
 } nncf__conv2d;
 
 /*
@@ -41,6 +46,16 @@ size_t nncf__conv2d_forward_scratch(const nncf_context *context, const nncf__con
     const nncf__qtensor *x, const nncf__qtensor *w);
 void nncf__conv2d_forward(nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
     const nncf__qtensor *w, const float *bias, float *z);
+/*
+ * The same product of codes (s->only_sums) made tile by tile and never stored: the hooks get its
+ * sums. fit: whether that is possible; then _scratch and the run are as above.
+ */
+bool nncf__conv2d_tiles_fit(const nncf_context *context, const nncf__conv2d *s,
+    const nncf__qtensor *x, const nncf__qtensor *w, const nncf__spans *spans);
+size_t nncf__conv2d_tiles_scratch(const nncf_context *context, const nncf__conv2d *s,
+    const nncf__qtensor *x, const nncf__qtensor *w, const nncf__tile_hooks *hooks);
+void nncf__conv2d_tiles(nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
+    const nncf__qtensor *w, const nncf__tile_hooks *hooks);
 /* dx is written. A product of floats; w in codes gives the bits of the floats that they stand for.
  */
 size_t nncf__conv2d_backward_input_scratch(const nncf_context *context, const nncf__conv2d *s);
@@ -54,6 +69,13 @@ size_t nncf__conv2d_backward_weight_scratch(
 void nncf__conv2d_backward_weight(nncf_context *context, const nncf__conv2d *s,
     const nncf__qtensor *x, const float *dz, float *dw);
 
+/* Planes of some channels in all images: that of channel c in image n begins at data + (n *
+ * channels + c - first) * plane. */
+typedef struct nncf__channel_planes {
+    const float *data;
+    int64_t first, channels;
+} nncf__channel_planes;
+
 /*
  * Depthwise convolutions whose channels are worked on further, or are made, by the worker that has
  * them in its cache. Hooks are called from any thread, each channel's once, in no order that may
@@ -63,27 +85,33 @@ typedef struct nncf__channel_hooks {
     void *arg;
     /* bytes, aligned to 64 */
     size_t scratch;
-    /* Forward: z of channels [c0, c1) is complete. Backward: calls of dz for them follow. */
-    void (*group)(void *arg, int64_t c0, int64_t c1, void *scratch);
+    /* z of a group of channels exists in its worker's scratch only: forward writes it there, and
+     * backward makes it there again (of codes: s->only_sums). Else forward writes what it is given,
+     * and backward has no z. */
+    bool local_z;
+    /* Forward: z of channels [c0, c1) is complete. Backward: calls of dz for them follow. z: as
+     * above; data is NULL where there is none. */
+    void (*group)(void *arg, int64_t c0, int64_t c1, const nncf__channel_planes *z, void *scratch);
     /* Backward: dz of channels [c0, c1) in image n, written to `to`, or where it lies. Images in
      * order. */
-    const float *(*dz)(void *arg, int64_t n, int64_t c0, int64_t c1, float *to);
+    const float *(*dz)(
+        void *arg, int64_t n, int64_t c0, int64_t c1, const nncf__channel_planes *z, float *to);
 } nncf__channel_hooks;
 
 /* Whether the two below can be called: depthwise, and not the reference ISA, which has one loop for
  * all convolutions. */
 bool nncf__conv2d_by_channel(const nncf_context *context, const nncf__conv2d *s);
-/* nncf__conv2d_forward(), and then the hook. The bits are the same. hook_scratch: the hooks'
- * member. */
+/* nncf__conv2d_forward(), and then the hook. The bits are the same. z is not looked at where the
+ * hooks' local_z is set. Of the hooks, _scratch reads this and scratch. */
 size_t nncf__conv2d_forward_channels_scratch(const nncf_context *context, const nncf__conv2d *s,
-    const nncf__qtensor *x, const nncf__qtensor *w, size_t hook_scratch);
+    const nncf__qtensor *x, const nncf__qtensor *w, const nncf__channel_hooks *after);
 void nncf__conv2d_forward_channels(nncf_context *context, const nncf__conv2d *s,
     const nncf__qtensor *x, const nncf__qtensor *w, const float *bias, float *z,
     const nncf__channel_hooks *after);
 /* nncf__conv2d_backward_input() and nncf__conv2d_backward_weight() at once; either of dx and dw may
  * be NULL (not wanted), not both. The bits are the same. */
 size_t nncf__conv2d_backward_channels_scratch(const nncf_context *context, const nncf__conv2d *s,
-    const nncf__qtensor *x, size_t hook_scratch, bool wants_dx, bool wants_dw);
+    const nncf__qtensor *x, const nncf__channel_hooks *before, bool wants_dx, bool wants_dw);
 void nncf__conv2d_backward_channels(nncf_context *context, const nncf__conv2d *s,
     const nncf__qtensor *x, const nncf__qtensor *w, const nncf__channel_hooks *before, float *dx,
     float *dw);

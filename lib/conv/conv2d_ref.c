@@ -77,13 +77,14 @@ void nncf__conv2d_forward_ref(const nncf__conv2d *s, const nncf__qtensor *x, con
     bool codes = nncf__product_is_codes(x, w);
     for (int64_t n = 0; n < s->n; n++)
         for (int64_t oc = 0; oc < s->c_out; oc++) {
-            float scale = codes ? x->scale[0] * nncf__qtensor_scale(w, oc) : 1.0f;
+            const bool scales = codes && !s->only_sums;
+            float scale = scales ? x->scale[0] * nncf__qtensor_scale(w, oc) : 1.0f;
             for (int64_t oy = 0; oy < s->out_h; oy++)
                 for (int64_t ox = 0; ox < s->out_w; ox++) {
                     float sum = (float)forward_sum(s, x, w, n, oc, oy, ox);
-                    float product = codes ? sum * scale : sum;
+                    float product = scales ? sum * scale : sum;
                     z[((n * s->c_out + oc) * s->out_h + oy) * s->out_w + ox] =
-                        bias ? product + bias[oc] : product;
+                        bias && (scales || !codes) ? product + bias[oc] : product;
                 }
         }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Depthwise convolution, directly: a product per channel would be one row high. The order of the
- * work, and from which pixels pixels are made; depthwise_3x3.c, depthwise_padded.c and
- * depthwise_lanes.c make them. */
+ * work, and which input pixels an output pixel reads; depthwise_3x3.c, depthwise_padded.c and
+ * depthwise_lanes.c compute it. */
 #include "conv/depthwise.h"
 
 #include "base/checked.h"
@@ -104,18 +104,20 @@ static void stencil_backward(nncf__stencil *v, const nncf__conv2d *s)
 typedef struct job {
     const nncf_context *context;
     const nncf__depthwise_algo *algo;
-    /* one, or two of one shape and one dz */
-    nncf__depthwise products[2];
+    /* one, or two of one shape and one dz; then, where backward makes z again, that forward */
+    nncf__depthwise products[3];
     /* floats in scratch */
-    int64_t at[2];
+    int64_t at[3];
     size_t n_products;
+    bool makes_z;
     const nncf__conv2d *s;
     /* NULL in the forward pass, and where hooks give it */
     const float *dz;
     bool has_hooks;
     const nncf__channel_hooks *hooks;
-    /* in scratch: what hooks make, what they need */
-    int64_t dz_at, hooks_at;
+    /* in scratch: z of a group where it is nowhere else, what hooks make, what they need */
+    bool local_z;
+    int64_t z_at, dz_at, hooks_at;
     /* channels that the algorithm takes at a time; of a group */
     int64_t unit, group, n_groups;
     /* a task takes so many images of a group, which then is so many tasks */
@@ -123,12 +125,42 @@ typedef struct job {
 } job;
 
 /* Planes of dz of channels [c, end), one unit. */
-static const float *dz_of(const job *j, int64_t n, int64_t c, int64_t end, float *scratch)
+static const float *dz_of(
+    const job *j, int64_t n, int64_t c, int64_t end, const nncf__channel_planes *z, float *scratch)
 {
     const nncf__conv2d *s = j->s;
     if (j->hooks && j->hooks->dz)
-        return j->hooks->dz(j->hooks->arg, n, c, end, scratch + j->dz_at);
+        return j->hooks->dz(j->hooks->arg, n, c, end, z, scratch + j->dz_at);
     return j->dz ? j->dz + (n * s->c_out + c) * s->out_h * s->out_w : NULL;
+}
+
+/* Product p of a group: where it goes. */
+static nncf__depthwise_task task_of(
+    const job *j, size_t p, int64_t first, int64_t end, float *scratch)
+{
+    nncf__depthwise_task t = {.first = first,
+        .end = end,
+        .scratch = scratch + j->at[p],
+        .out = j->products[p].out,
+        .out_channels = j->s->c_in};
+    if (j->local_z && j->products[p].product == NNCF__FORWARD) {
+        t.out = scratch + j->z_at;
+        t.out_first = first;
+        t.out_channels = end - first;
+    }
+    return t;
+}
+
+/* z of a group, all images: what backward makes again. */
+static void make_z(const job *j, int64_t first, int64_t end, float *scratch)
+{
+    const nncf__depthwise *d = &j->products[j->n_products];
+    const nncf__depthwise_task t = task_of(j, j->n_products, first, end, scratch);
+    j->algo->begin(d, &t);
+    for (int64_t n = 0; n < j->s->n; n++)
+        for (int64_t c = first; c < end; c += j->unit)
+            j->algo->planes(d, &t, n, c, min_i(c + j->unit, end), NULL);
+    j->algo->end(d, &t);
 }
 
 static void group_task(void *arg, size_t chunk, size_t worker)
@@ -141,16 +173,23 @@ static void group_task(void *arg, size_t chunk, size_t worker)
     int64_t n0 = (int64_t)chunk % j->parts * j->images, n1 = min_i(n0 + j->images, s->n);
     float *scratch = nncf__scratch(j->context, worker);
     nncf__depthwise_task tasks[2];
+    nncf__channel_planes z = {NULL, 0, s->c_in};
+    if (j->local_z)
+        z = (nncf__channel_planes){scratch + j->z_at, first, end - first};
+    else if (j->products[0].product == NNCF__FORWARD)
+        z.data = j->products[0].out;
+    if (j->makes_z)
+        make_z(j, first, end, scratch);
     if (hooks && hooks->dz)
-        hooks->group(hooks->arg, first, end, scratch + j->hooks_at);
+        hooks->group(hooks->arg, first, end, &z, scratch + j->hooks_at);
     for (size_t p = 0; p < j->n_products; p++) {
-        tasks[p] = (nncf__depthwise_task){first, end, scratch + j->at[p]};
+        tasks[p] = task_of(j, p, first, end, scratch);
         algo->begin(&j->products[p], &tasks[p]);
     }
     for (int64_t n = n0; n < n1; n++)
         for (int64_t c = first; c < end; c += j->unit) {
             int64_t stop = min_i(c + j->unit, end);
-            const float *dz = dz_of(j, n, c, stop, scratch);
+            const float *dz = dz_of(j, n, c, stop, &z, scratch);
             for (size_t p = 0; p < j->n_products; p++)
                 algo->planes(&j->products[p], &tasks[p], n, c, stop, dz);
         }
@@ -158,7 +197,7 @@ static void group_task(void *arg, size_t chunk, size_t worker)
         algo->end(&j->products[p], &tasks[p]);
     nncf__kernels_of(j->context)->gemm_streams_end();
     if (hooks && !hooks->dz)
-        hooks->group(hooks->arg, first, end, scratch + j->hooks_at);
+        hooks->group(hooks->arg, first, end, &z, scratch + j->hooks_at);
 }
 
 static const nncf__depthwise_algo *algo_of(const nncf__depthwise *d)
@@ -189,7 +228,7 @@ static int64_t reserve_lines(int64_t *floats, int64_t count)
 static size_t plan(job *j, size_t hook_scratch)
 {
     const nncf__conv2d *s = j->s;
-    j->algo = algo_of(&j->products[0]); /* one algorithm for both gradients */
+    j->algo = algo_of(&j->products[0]); /* one algorithm for all */
     int64_t plane = max_i(s->h * s->w, s->out_h * s->out_w);
     j->group =
         min_i(GROUP_FLOATS / (s->n * plane), min_i(s->c_in / GROUPS, j->algo->largest_group));
@@ -198,11 +237,13 @@ static size_t plan(job *j, size_t hook_scratch)
     j->n_groups = div_ceil(s->c_in, j->group);
     int64_t floats = 0;
     bool whole = j->has_hooks; /* sums over images are one task's */
-    for (size_t p = 0; p < j->n_products; p++) {
+    for (size_t p = 0; p < j->n_products + j->makes_z; p++) {
         nncf__depthwise *d = &j->products[p];
         whole = whole || d->product == NNCF__BACKWARD_WEIGHT;
         j->at[p] = reserve_lines(&floats, j->algo->plan(d, j->group));
     }
+    if (j->local_z)
+        j->z_at = reserve_lines(&floats, j->group * s->n * s->out_h * s->out_w);
     if (j->has_hooks && j->products[0].product != NNCF__FORWARD)
         j->dz_at = reserve_lines(&floats, j->unit * s->out_h * s->out_w);
     j->parts = whole ? 1 : min_i(s->n, div_ceil(GROUPS, j->n_groups));
@@ -218,7 +259,7 @@ static void run(nncf_context *context, job *j, const nncf__channel_hooks *hooks)
     plan(j, hooks ? hooks->scratch : 0);
     j->context = context;
     j->hooks = hooks;
-    for (size_t p = 0; p < j->n_products; p++) {
+    for (size_t p = 0; p < j->n_products + j->makes_z; p++) {
         nncf__depthwise *d = &j->products[p];
         d->stream = streams(j, d);
         d->dz_is_hot = j->has_hooks;
@@ -226,17 +267,16 @@ static void run(nncf_context *context, job *j, const nncf__channel_hooks *hooks)
             d->x_codes = nncf__dequant_of(d->x, 0, d->codes);
     }
     int64_t plane = max_i(s->h * s->w, s->out_h * s->out_w);
-    double passes = (double)j->n_products + (j->has_hooks ? 1 : 0);
+    double passes = (double)j->n_products + j->has_hooks + j->makes_z;
     nncf__gemm_parallel(context, 16.0 * (double)(s->n * s->c_in) * (double)plane * passes,
         (size_t)(j->n_groups * j->parts), group_task, j);
 }
 
 /* ---- the products, without the pointers that only a run has ---- */
 
-static void add_product(job *j, const nncf_context *context, nncf__depthwise_product product,
-    const nncf__qtensor *x, bool codes)
+static void set_product(nncf__depthwise *d, const job *j, const nncf_context *context,
+    nncf__depthwise_product product, const nncf__qtensor *x, bool codes)
 {
-    nncf__depthwise *d = &j->products[j->n_products++];
     *d = (nncf__depthwise){
         .k = nncf__kernels_of(context), .s = j->s, .x = x, .codes = codes, .product = product};
     if (product == NNCF__BACKWARD_INPUT) {
@@ -246,37 +286,46 @@ static void add_product(job *j, const nncf_context *context, nncf__depthwise_pro
     stencil_forward(&d->stencil, j->s);
 }
 
-static job forward_job(const nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
-    const nncf__qtensor *w, bool has_hooks)
+static job job_of(const nncf__conv2d *s, const nncf__channel_hooks *hooks)
 {
-    job j = {.s = s, .has_hooks = has_hooks};
-    add_product(&j, context, NNCF__FORWARD, x, nncf__product_is_codes(x, w));
+    return (job){.s = s, .has_hooks = hooks != NULL, .local_z = hooks && hooks->local_z};
+}
+
+static job forward_job(const nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
+    const nncf__qtensor *w, const nncf__channel_hooks *hooks)
+{
+    job j = job_of(s, hooks);
+    set_product(
+        &j.products[j.n_products++], &j, context, NNCF__FORWARD, x, nncf__product_is_codes(x, w));
     return j;
 }
 
 /* The input gradient first. */
 static job backward_job(const nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
-    bool has_hooks, bool wants_dx, bool wants_dw)
+    const nncf__channel_hooks *hooks, bool wants_dx, bool wants_dw)
 {
-    job j = {.s = s, .has_hooks = has_hooks};
+    job j = job_of(s, hooks);
     if (wants_dx)
-        add_product(&j, context, NNCF__BACKWARD_INPUT, NULL, false);
+        set_product(&j.products[j.n_products++], &j, context, NNCF__BACKWARD_INPUT, NULL, false);
     if (wants_dw)
-        add_product(&j, context, NNCF__BACKWARD_WEIGHT, x, false);
+        set_product(&j.products[j.n_products++], &j, context, NNCF__BACKWARD_WEIGHT, x, false);
+    j.makes_z = j.local_z;
+    if (j.makes_z)
+        set_product(&j.products[j.n_products], &j, context, NNCF__FORWARD, x, true);
     return j;
 }
 
 size_t nncf__depthwise_forward_scratch(const nncf_context *context, const nncf__conv2d *s,
-    const nncf__qtensor *x, const nncf__qtensor *w, const size_t *hook_scratch)
+    const nncf__qtensor *x, const nncf__qtensor *w, const nncf__channel_hooks *after)
 {
-    job j = forward_job(context, s, x, w, hook_scratch != NULL);
-    return plan(&j, hook_scratch ? *hook_scratch : 0);
+    job j = forward_job(context, s, x, w, after);
+    return plan(&j, after ? after->scratch : 0);
 }
 
 void nncf__depthwise_forward(nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
     const nncf__qtensor *w, const float *bias, float *z, const nncf__channel_hooks *after)
 {
-    job j = forward_job(context, s, x, w, after != NULL);
+    job j = forward_job(context, s, x, w, after);
     nncf__depthwise *d = &j.products[0];
     d->w = w;
     d->bias = bias;
@@ -285,22 +334,22 @@ void nncf__depthwise_forward(nncf_context *context, const nncf__conv2d *s, const
 }
 
 size_t nncf__depthwise_backward_scratch(const nncf_context *context, const nncf__conv2d *s,
-    const nncf__qtensor *x, const size_t *hook_scratch, bool wants_dx, bool wants_dw)
+    const nncf__qtensor *x, const nncf__channel_hooks *before, bool wants_dx, bool wants_dw)
 {
-    job j = backward_job(context, s, x, hook_scratch != NULL, wants_dx, wants_dw);
-    return plan(&j, hook_scratch ? *hook_scratch : 0);
+    job j = backward_job(context, s, x, before, wants_dx, wants_dw);
+    return plan(&j, before ? before->scratch : 0);
 }
 
 void nncf__depthwise_backward(nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
     const nncf__qtensor *w, const float *dz, const nncf__channel_hooks *before, float *dx,
     float *dw)
 {
-    job j = backward_job(context, s, x, before != NULL, dx != NULL, dw != NULL);
+    job j = backward_job(context, s, x, before, dx != NULL, dw != NULL);
     j.dz = dz;
-    for (size_t p = 0; p < j.n_products; p++) {
+    for (size_t p = 0; p < j.n_products + j.makes_z; p++) {
         nncf__depthwise *d = &j.products[p];
         d->w = w;
-        d->out = d->product == NNCF__BACKWARD_INPUT ? dx : dw;
+        d->out = d->product == NNCF__BACKWARD_INPUT ? dx : d->product == NNCF__FORWARD ? NULL : dw;
     }
     run(context, &j, before);
 }

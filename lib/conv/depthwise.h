@@ -115,6 +115,9 @@ typedef struct nncf__depthwise {
 typedef struct nncf__depthwise_task {
     int64_t first, end;
     float *scratch;
+    /* Forward, input gradient: the planes that are written, as nncf__channel_planes. */
+    float *out;
+    int64_t out_first, out_channels;
 } nncf__depthwise_task;
 
 /* An algorithm for these products. */
@@ -133,6 +136,13 @@ typedef struct nncf__depthwise_algo {
     void (*end)(const nncf__depthwise *d, const nncf__depthwise_task *t);
 } nncf__depthwise_algo;
 
+/* Where the product's plane of channel c in image n goes. */
+static inline float *nncf__depthwise_plane(
+    const nncf__depthwise_task *t, int64_t n, int64_t c, int64_t plane)
+{
+    return t->out + (n * t->out_channels + c - t->out_first) * plane;
+}
+
 /* Must floats of x be rounded to codes? */
 static inline bool nncf__depthwise_rounds(const nncf__depthwise *d)
 {
@@ -148,12 +158,13 @@ static inline float nncf__depthwise_inverse(const nncf__depthwise *d)
 /* What the sum of a channel's codes is multiplied by; 1 for floats. */
 static inline float nncf__depthwise_scale(const nncf__depthwise *d, int64_t c)
 {
-    return d->codes ? d->x->scale[0] * nncf__qtensor_scale(d->w, c) : 1.0f;
+    return d->codes && !d->s->only_sums ? d->x->scale[0] * nncf__qtensor_scale(d->w, c) : 1.0f;
 }
 
 static inline float nncf__depthwise_bias(const nncf__depthwise *d, int64_t c)
 {
-    return d->bias ? d->bias[c] : -0.0f; /* x + -0 is x, for +0 and -0 too */
+    const bool adds = d->bias && !(d->codes && d->s->only_sums);
+    return adds ? d->bias[c] : -0.0f; /* x + -0 is x, for +0 and -0 too */
 }
 
 /* Weights of a channel, in the order of the kernel: integers in a product of codes, else values. */
@@ -197,14 +208,14 @@ bool nncf__depthwise_is_lanes(const nncf__conv2d *s);
 
 bool nncf__depthwise_fits(const nncf__conv2d *s);
 
-/* As the functions of conv2d.h; `after` and `hook_scratch` are NULL where there are no hooks. */
+/* As the functions of conv2d.h; hooks are NULL where there are none. */
 size_t nncf__depthwise_forward_scratch(const nncf_context *context, const nncf__conv2d *s,
-    const nncf__qtensor *x, const nncf__qtensor *w, const size_t *hook_scratch);
+    const nncf__qtensor *x, const nncf__qtensor *w, const nncf__channel_hooks *after);
 void nncf__depthwise_forward(nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
     const nncf__qtensor *w, const float *bias, float *z, const nncf__channel_hooks *after);
 /* From dz, or from where the hooks say. */
 size_t nncf__depthwise_backward_scratch(const nncf_context *context, const nncf__conv2d *s,
-    const nncf__qtensor *x, const size_t *hook_scratch, bool wants_dx, bool wants_dw);
+    const nncf__qtensor *x, const nncf__channel_hooks *before, bool wants_dx, bool wants_dw);
 void nncf__depthwise_backward(nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
     const nncf__qtensor *w, const float *dz, const nncf__channel_hooks *before, float *dx,
     float *dw);

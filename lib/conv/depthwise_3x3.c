@@ -123,7 +123,7 @@ static void planes(const nncf__depthwise *d, const nncf__depthwise_task *t, int6
     const float *w = t->scratch + (c - t->first) * TAPS;
     const float *scale = scales_of(t) + (c - t->first), *bias = scale + (t->end - t->first);
     const int64_t plane = d->product == NNCF__FORWARD ? s->out_h * s->out_w : s->h * s->w;
-    float *out = d->out + (n * s->c_in + c) * plane;
+    float *out = nncf__depthwise_plane(t, n, c, plane);
     if (d->product == NNCF__BACKWARD_INPUT && s->stride_h == 2) {
         d->k->depthwise_3x3_input(
             (size_t)n_planes, (size_t)s->h, (size_t)s->w, w, dz, dz_ahead, out, d->stream);
@@ -153,7 +153,7 @@ bool nncf__depthwise_is_3x3(const nncf__depthwise *d)
     const bool rounds = d->product == NNCF__FORWARD && nncf__depthwise_rounds(d);
     /* Masked loads and moves of lanes in one instruction: without them strips are faster, by a
      * third and more. */
-    return d->k->isa >= NNCF_ISA_AVX512 && !rounds && s->kernel_h == 3 && s->kernel_w == 3 &&
+    return d->k->isa == NNCF_ISA_AVX512 && !rounds && s->kernel_h == 3 && s->kernel_w == 3 &&
         s->pad_h == 1 && s->pad_w == 1 && s->dilation_h == 1 && s->dilation_w == 1 &&
         s->stride_h == s->stride_w && s->stride_h <= 2;
 }

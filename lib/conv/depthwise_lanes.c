@@ -148,7 +148,7 @@ static void pixels(const nncf__depthwise *d, const nncf__depthwise_task *task, i
                 (size_t)(apart_x * LANES));
     }
     d->k->gemm_transpose((size_t)count, (size_t)(task->end - task->first), results, LANES,
-        d->out + (n * s->c_in + task->first) * count, (size_t)count);
+        nncf__depthwise_plane(task, n, task->first, count), (size_t)count);
 }
 
 static void planes(const nncf__depthwise *d, const nncf__depthwise_task *task, int64_t n, int64_t c,

@@ -170,7 +170,7 @@ static void forward_plane(
     const nncf__depthwise_layout *l = &d->layout;
     const source from = source_x(d, n, c);
     const float scale = nncf__depthwise_scale(d, c), bias = nncf__depthwise_bias(d, c);
-    float *z = d->out + (n * s->c_in + c) * s->out_h * s->out_w;
+    float *z = nncf__depthwise_plane(t, n, c, s->out_h * s->out_w);
     for (int64_t y = 0; y < s->out_h; y += l->strip_rows) {
         int64_t rows = min_i(l->strip_rows, s->out_h - y);
         copy_strip(d, t, &from, y, rows, NULL);
@@ -234,7 +234,7 @@ static void input_plane(
         .in_memory = !d->dz_is_hot,
         .n = n,
         .c = c};
-    float *dx = d->out + (n * s->c_in + c) * s->h * s->w;
+    float *dx = nncf__depthwise_plane(t, n, c, s->h * s->w);
     for (int64_t y = 0; y < d->stencil.map_rows; y += d->layout.strip_rows) {
         int64_t rows = min_i(d->layout.strip_rows, d->stencil.map_rows - y);
         copy_strip(d, t, &from, y, rows, NULL);

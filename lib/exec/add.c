@@ -5,6 +5,7 @@
  */
 #include "exec/add.h"
 
+#include "exec/activate.h"
 #include "exec/call.h"
 #include "exec/map_reduce.h"
 #include "exec/quantize.h"
@@ -17,7 +18,6 @@
 #include <nncf/model.h>
 #include <nncf/tensor.h>
 
-#include <math.h>
 #include <string.h>
 
 /* Backward adds again. Only a sum that is quantized before its activation is stored, and only
@@ -31,6 +31,8 @@ void nncf__add_prepare(const nncf_layer *layer, nncf__block *b)
     for (int i = 0; i < 2; i++)
         if (b->x[i].dtype != NNCF_F32)
             floats += nncf__map_reduce_length(&b->in_planes, b->fq_by_channel && !in_steps);
+    if (b->smooth && !in_steps) /* the sum, which its activation reads */
+        floats += nncf__map_reduce_length(&b->in_planes, b->fq_by_channel);
     b->keeps_z = in_steps;
     b->forward = (nncf__needs){.z = in_steps ? z : 0, .scratch = floats * sizeof(float)};
     b->backward[1] = (nncf__needs){.z = in_steps ? 2 * z : 0, .scratch = floats * sizeof(float)};
@@ -38,7 +40,8 @@ void nncf__add_prepare(const nncf_layer *layer, nncf__block *b)
         b->backward[0] = b->backward[1];
 }
 
-static void inputs_of(
+/* Returns what is left of scratch. */
+static float *inputs_of(
     const nncf__map_reduce *pass, size_t offset, size_t count, float *scratch, const float *in[2])
 {
     for (int i = 0; i < 2; i++) {
@@ -46,26 +49,29 @@ static void inputs_of(
         if (in[i] == scratch)
             scratch += count;
     }
+    return scratch;
 }
 
 static void forward_segment(const nncf__map_reduce *pass, size_t channel, size_t offset,
     size_t count, float *scratch, double *sums)
 {
-    const nncf__epilogue e = nncf__block_epilogue(pass->call->block, channel);
+    const nncf__block *b = pass->call->block;
+    const nncf__epilogue e = nncf__block_epilogue(b, channel);
     const float *in[2];
-    inputs_of(pass, offset, count, scratch, in);
-    if (pass->codes)
+    float *z = inputs_of(pass, offset, count, scratch, in);
+    if (b->smooth) {
+        const nncf__epilogue plain = nncf__line(1, 0, NULL);
+        pass->k->add_forward(count, in[0], in[1], z, &plain);
+        sums[5] += (double)(pass->codes
+                ? nncf__activate_codes(b, pass->k, count, z, pass->codes + offset, &e,
+                      (float)nncf__quantizer_zero(pass->quantizer))
+                : nncf__activate_forward(b, pass->k, count, z, pass->out[0] + offset, &e));
+    } else if (pass->codes) {
         sums[5] += (double)pass->k->add_codes(count, in[0], in[1], pass->codes + offset, &e,
             (float)nncf__quantizer_zero(pass->quantizer));
-    else
+    } else {
         sums[5] += (double)pass->k->add_forward(count, in[0], in[1], pass->out[0] + offset, &e);
-}
-
-static void forward_result(const nncf__map_reduce *pass, size_t channel, const double *sums)
-{
-    (void)channel;
-    if (pass->quantizer)
-        pass->quantizer->clipped += (int64_t)sums[5];
+    }
 }
 
 /* ---- with a quantizer in front of the activation: step by step ---- */
@@ -73,7 +79,7 @@ static void forward_result(const nncf__map_reduce *pass, size_t channel, const d
 static void sum_segment(const nncf__map_reduce *pass, size_t channel, size_t offset, size_t count,
     float *scratch, double *sums)
 {
-    const nncf__epilogue plain = {.scale = 1, .act_low = -INFINITY, .act_high = INFINITY};
+    const nncf__epilogue plain = nncf__line(1, 0, NULL);
     const float *in[2];
     (void)channel;
     (void)sums;
@@ -81,14 +87,14 @@ static void sum_segment(const nncf__map_reduce *pass, size_t channel, size_t off
     pass->k->add_forward(count, in[0], in[1], pass->out[0] + offset, &plain);
 }
 
-/* The plain sum into layer->z. */
+/* The plain sum into layer->now.z. */
 static float *sum_into_z(const nncf__call *call)
 {
     nncf__map_reduce pass = {
         .planes = call->block->in_planes, .segment = sum_segment, .call = call};
-    pass.out[0] = call->layer->z.data;
+    pass.out[0] = call->layer->now.z.data;
     nncf__map_reduce_run(call->layer->model->context, &pass);
-    return call->layer->z.data;
+    return call->layer->now.z.data;
 }
 
 static void forward_in_steps(const nncf__call *call)
@@ -118,68 +124,40 @@ static void backward_in_steps(const nncf__call *call, float *da, float *db)
 
 void nncf__add_forward(const nncf__call *call)
 {
-    const nncf__block *b = call->block;
-    nncf__quantizer *output = b->quantizers[NNCF__OF_OUTPUT];
-    nncf_context *context = call->layer->model->context;
-    const bool codes = call->y.dtype != NNCF_F32;
-    nncf__map_reduce pass = {.planes = b->in_planes,
-        .by_channel = b->fq_by_channel,
-        .segment = forward_segment,
-        .quantizer = output,
-        .call = call,
-        .out = {codes ? NULL : call->y.data, NULL},
-        .codes = codes ? call->y.data : NULL};
-    if (b->keeps_z) {
+    if (call->block->keeps_z)
         forward_in_steps(call);
-        return;
-    }
-    if (output && !b->observes_output) {
-        nncf__quantizer_refresh(output);
-        output->clipped = 0;
-        output->total = (int64_t)nncf__planes_count(&pass.planes);
-        pass.on_result = forward_result;
-    }
-    nncf__map_reduce_run(context, &pass);
-    if (b->observes_output)
-        nncf__layer_observe(context, output, &pass.planes, call->y.data);
+    else
+        nncf__output_forward(call, NULL, forward_segment);
 }
 
 static void backward_segment(const nncf__map_reduce *pass, size_t channel, size_t offset,
     size_t count, float *scratch, double *sums)
 {
-    const nncf__epilogue e = nncf__block_epilogue(pass->call->block, channel);
+    const nncf__block *b = pass->call->block;
+    const nncf__epilogue e = nncf__block_epilogue(b, channel);
     float *da = pass->out[0] + offset, *db = pass->out[1] + offset;
     const float *in[2];
-    inputs_of(pass, offset, count, scratch, in);
-    pass->k->add_backward(count, in[0], in[1], pass->grad + offset, da, &e, sums);
+    float *z = inputs_of(pass, offset, count, scratch, in);
+    if (b->smooth) {
+        const nncf__epilogue plain = nncf__line(1, 0, NULL);
+        pass->k->add_forward(count, in[0], in[1], z, &plain);
+        nncf__activate_backward(b, pass->k, count, z, pass->grad + offset, da, &e, sums);
+    } else {
+        pass->k->add_backward(count, in[0], in[1], pass->grad + offset, da, &e, sums);
+    }
     if (da != db)
         memcpy(db, da, count * sizeof *db);
-}
-
-static void backward_result(const nncf__map_reduce *pass, size_t channel, const double *sums)
-{
-    nncf__quantizer_add_gradient(pass->quantizer, channel, sums);
 }
 
 void nncf__add_backward(const nncf__call *call)
 {
     const nncf__block *b = call->block;
-    nncf__quantizer *output = b->quantizers[NNCF__OF_OUTPUT];
     /* the gradient of a scale is wanted also when dx is not: dy serves as workspace */
     float *da = call->dx[0] ? call->dx[0] : call->dy, *db = call->dx[0] ? call->dx[1] : call->dy;
-    if (!call->dx[0] && !output && !b->keeps_z)
+    if (!call->dx[0] && !b->quantizers[NNCF__OF_OUTPUT] && !b->keeps_z)
         return;
-    if (b->keeps_z) {
+    if (b->keeps_z)
         backward_in_steps(call, da, db);
-        return;
-    }
-    nncf__map_reduce pass = {.planes = b->in_planes,
-        .by_channel = b->fq_by_channel,
-        .segment = backward_segment,
-        .on_result = output ? backward_result : NULL,
-        .quantizer = output,
-        .call = call,
-        .out = {da, db},
-        .grad = call->dy};
-    nncf__map_reduce_run(call->layer->model->context, &pass);
+    else
+        nncf__output_backward(call, da, db, backward_segment);
 }

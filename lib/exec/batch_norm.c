@@ -3,7 +3,8 @@
  * Batch norm (Ioffe and Szegedy 2015, algorithm 1) with the activation and the output quantizer
  * that follow it, one channel at a time: its statistics and the pass that uses them are done by one
  * worker, so that the channel is still in the cache, and sums over it have one order. Statistics
- * and constants are made in double and used as float.
+ * and constants are made in double and used as float. Of products of codes z is the integer sums
+ * (as floats), and statistics are exact sums of them.
  */
 #include "exec/batch_norm.h"
 
@@ -11,12 +12,17 @@
 #include "base/pool.h"
 #include "controller/ctrl.h"
 #include "controller/init.h"
+#include "exec/activate.h"
 #include "exec/call.h"
 #include "exec/channels.h"
+#include "exec/chunks.h"
 #include "exec/quantize.h"
+#include "gemm/spans.h"
 #include "graph/block.h"
 #include "graph/model.h"
+#include "kernels/exact_sums.h"
 #include "kernels/kernels.h"
+#include "kernels/qtensor.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>
@@ -30,9 +36,8 @@
 
 /* Planes smaller than this are gathered, channel by channel, into one row: calling a kernel for
  * each would cost more than the work. That is more in backward, whose rows have more to set up and
- * to sum. CHUNK_ELEMENTS: channels of one chunk are neighbours, because then they share the cache
- * lines of small planes. */
-enum { SMALL_PLANE = 16, SMALL_BACKWARD = 100, CHUNK_ELEMENTS = 16384 };
+ * to sum. */
+enum { SMALL_PLANE = 16, SMALL_BACKWARD = NNCF__SPAN_SMALL_PLANE };
 /* Of the batches in which an adaptation forgets, as NNCF has it. */
 #define FORGET_MOMENTUM 0.9
 
@@ -43,7 +48,7 @@ size_t nncf__batch_norm_scratch(const nncf__planes *planes)
 
 /* The planes of a channel: as they lie, or gathered into one. */
 typedef struct column {
-    size_t segments, length, stride;
+    size_t segments, length, stride, z_stride;
     const float *z;
     float *y;
     uint8_t *codes;
@@ -60,10 +65,11 @@ static void copy(void *to, const void *from, size_t count, size_t size)
         memcpy((char *)to + i, (const char *)from + i, size);
 }
 
-static void gather(const nncf__planes *p, size_t c, const float *from, float *to)
+/* Planes `stride` apart, side by side. */
+static void gather(const nncf__planes *p, const float *from, size_t stride, float *to)
 {
     for (size_t n = 0; n < p->n; n++)
-        copy(to + n * p->hw, from + (n * p->c + c) * p->hw, p->hw, sizeof *to);
+        copy(to + n * p->hw, from + n * stride, p->hw, sizeof *to);
 }
 
 static void scatter(const nncf__planes *p, size_t c, const float *from, float *to)
@@ -78,17 +84,44 @@ static void scatter_codes(const nncf__planes *p, size_t c, const uint8_t *from, 
         copy(to + (n * p->c + c) * p->hw, from + n * p->hw, p->hw, 1);
 }
 
-/* Statistics of one channel -> its constants. */
-static void set_constants(const nncf__norm *job, size_t c, const column *col)
+/* The mean and the mean of the squares of a channel's z. */
+static void means_of(const nncf__norm *job, const column *col, double means[2])
+{
+    const double count = (double)(col->segments * col->length);
+    nncf__exact_sums exact = {0};
+    double sums[2] = {0, 0};
+    for (size_t i = 0; i < col->segments; i++) {
+        const float *z = col->z + i * col->z_stride;
+        if (job->block->conv.only_sums)
+            nncf__exact_sums_row(job->k, col->length, z, &exact);
+        else
+            job->k->sum_and_squares(col->length, z, sums);
+    }
+    if (job->block->conv.only_sums) {
+        nncf__exact_sums_means(&exact, count, means);
+        return;
+    }
+    means[0] = sums[0] / count;
+    means[1] = sums[1] / count;
+}
+
+/*
+ * Statistics of one channel -> its constants. z is the product, or its sum of codes s: then the
+ * product is s * unit + bias, its mean and variance follow from those of s, and the constants are
+ * those for s.
+ */
+void nncf__norm_set_constants(const nncf__norm *job, size_t c, const double means[2])
 {
     const nncf_batch_norm_params *bn = job->params;
+    const bool sums = job->block->conv.only_sums;
+    const double unit =
+        sums ? (double)job->x->scale[0] * (double)nncf__qtensor_scale(job->w, (int64_t)c) : 1;
+    const double bias = sums && job->bias ? (double)job->bias[c] : 0;
     double mean, var;
     if (job->block->batch_statistics) {
-        double sums[2] = {0, 0}, count = (double)(col->segments * col->length);
-        for (size_t i = 0; i < col->segments; i++)
-            job->k->sum_and_squares(col->length, col->z + i * col->stride, sums);
-        mean = sums[0] / count;
-        var = sums[1] / count - mean * mean;
+        const double count = (double)(job->planes.n * job->planes.hw);
+        mean = means[0] * unit + bias;
+        var = (means[1] - means[0] * means[0]) * unit * unit;
         if (var < 0) /* rounding; a NaN stays one */
             var = 0;
         if (job->block->update_running) {
@@ -102,14 +135,16 @@ static void set_constants(const nncf__norm *job, size_t c, const column *col)
     }
     double inv_std = 1 / sqrt(var + (double)bn->eps);
     double scale = (bn->weight ? (double)bn->weight[c] : 1) * inv_std;
-    double shift = (bn->bias ? (double)bn->bias[c] : 0) - mean * scale;
-    job->channels.scale[c] = (float)scale;
+    double shift = (bn->bias ? (double)bn->bias[c] : 0) - (mean - bias) * scale;
+    job->channels.gain[c] = (float)scale;
+    job->channels.scale[c] = (float)(scale * unit);
     job->channels.shift[c] = (float)shift;
-    job->channels.mean[c] = (float)mean;
-    job->channels.inv_std[c] = (float)inv_std;
+    /* read by backward only, after statistics of the batch */
+    job->channels.mean[c] = (float)(job->block->batch_statistics ? means[0] : mean);
+    job->channels.inv_std[c] = (float)(inv_std * unit);
 }
 
-static nncf__epilogue epilogue_of(const nncf__norm *job, size_t c)
+nncf__epilogue nncf__norm_epilogue(const nncf__norm *job, size_t c)
 {
     nncf__epilogue e = nncf__block_epilogue(job->block, c);
     e.scale = job->channels.scale[c];
@@ -120,30 +155,36 @@ static nncf__epilogue epilogue_of(const nncf__norm *job, size_t c)
 static column column_of(const nncf__norm *job, size_t c, float *scratch)
 {
     const nncf__planes *p = &job->planes;
+    const float *z = job->z.data + (c - (size_t)job->z.first) * p->hw;
+    const size_t z_stride = (size_t)job->z.channels * p->hw;
     if (!job->gathers) {
-        column col = {p->n, p->hw, p->c * p->hw, job->z + c * p->hw, NULL, NULL};
+        column col = {p->n, p->hw, p->c * p->hw, z_stride, z, NULL, NULL};
         if (job->codes)
             col.codes = job->codes + c * p->hw;
         else
             col.y = job->y + c * p->hw;
         return col;
     }
-    gather(p, c, job->z, scratch);
+    gather(p, z, z_stride, scratch);
     float *out = scratch + p->n * p->hw;
-    return (column){1, p->n * p->hw, 0, scratch, out, (uint8_t *)out};
+    return (column){1, p->n * p->hw, 0, 0, scratch, out, (uint8_t *)out};
 }
 
 static void forward_channel(const nncf__norm *job, size_t c, float *scratch)
 {
     column col = column_of(job, c, scratch);
-    set_constants(job, c, &col);
-    nncf__epilogue e = epilogue_of(job, c);
+    double means[2] = {0, 0};
+    if (job->block->batch_statistics)
+        means_of(job, &col, means);
+    nncf__norm_set_constants(job, c, means);
+    nncf__epilogue e = nncf__norm_epilogue(job, c);
     int64_t clipped = 0;
     for (size_t i = 0; i < col.segments; i++) {
-        const float *z = col.z + i * col.stride;
+        const float *z = col.z + i * col.z_stride;
         clipped += job->codes
-            ? job->k->epilogue_codes(col.length, z, col.codes + i * col.stride, &e, job->zero)
-            : job->k->epilogue_forward(col.length, z, col.y + i * col.stride, &e);
+            ? nncf__activate_codes(
+                  job->block, job->k, col.length, z, col.codes + i * col.stride, &e, job->zero)
+            : nncf__activate_forward(job->block, job->k, col.length, z, col.y + i * col.stride, &e);
     }
     job->channels.sums[5 * c] = (double)clipped;
     if (job->gathers && job->codes)
@@ -152,59 +193,54 @@ static void forward_channel(const nncf__norm *job, size_t c, float *scratch)
         scatter(&job->planes, c, col.y, job->y);
 }
 
-/* dz = k0 * da + (k1 * z + k2), the derivative of algorithm 1 through mean and variance:
- * scale * (da - mean(da) - zhat * mean(da * zhat)) */
-typedef struct gradient {
-    float k0, k1, k2;
-} gradient;
-
-static gradient gradient_of(const nncf__norm *job, size_t c)
+nncf__norm_gradient nncf__norm_gradient_of(const nncf__norm *job, size_t c)
 {
     const double *sums = job->channels.sums + 5 * c;
-    double count = (double)(job->planes.n * job->planes.hw), k0 = (double)job->channels.scale[c];
+    double count = (double)(job->planes.n * job->planes.hw), k0 = (double)job->channels.gain[c];
     double k1 = -k0 * (double)job->channels.inv_std[c] * sums[4] / count;
     double k2 = -k0 * sums[3] / count - k1 * (double)job->channels.mean[c];
-    return (gradient){(float)k0, (float)k1, (float)k2};
+    return (nncf__norm_gradient){(float)k0, (float)k1, (float)k2};
 }
 
 static void backward_sums(
     const nncf__norm *job, size_t c, const column *col, const nncf__epilogue *e)
 {
     double *sums = job->channels.sums + 5 * c;
+    const nncf__spans spans = nncf__spans_of((int64_t)job->planes.n, (int64_t)job->planes.hw);
     memset(sums, 0, 5 * sizeof *sums);
-    for (size_t i = 0; i < col->segments; i++)
-        job->k->epilogue_sums(col->length, col->z + i * col->stride, col->y + i * col->stride, e,
+    for (int64_t i = 0; i < spans.count; i++) {
+        const int64_t first = nncf__span_first(&spans, i), end = nncf__span_end(&spans, i);
+        const size_t image = (size_t)first / col->length, at = (size_t)first % col->length;
+        nncf__activate_sums(job->block, job->k, (size_t)(end - first),
+            col->z + image * col->z_stride + at, col->y + image * col->stride + at, e,
             job->channels.mean[c], job->channels.inv_std[c], sums);
+    }
 }
 
 static void backward_channel(const nncf__norm *job, size_t c, float *scratch)
 {
     column col = column_of(job, c, scratch);
     if (job->gathers)
-        gather(&job->planes, c, job->y, col.y);
-    nncf__epilogue e = epilogue_of(job, c);
+        gather(&job->planes, job->y + c * job->planes.hw, job->planes.c * job->planes.hw, col.y);
+    nncf__epilogue e = nncf__norm_epilogue(job, c);
     backward_sums(job, c, &col, &e);
-    gradient g = gradient_of(job, c);
+    nncf__norm_gradient g = nncf__norm_gradient_of(job, c);
     for (size_t i = 0; i < col.segments; i++) {
         float *dy = col.y + i * col.stride;
-        job->k->epilogue_dz(col.length, col.z + i * col.stride, dy, dy, &e, g.k0, g.k1, g.k2);
+        nncf__activate_dz(
+            job->block, job->k, col.length, col.z + i * col.z_stride, dy, dy, &e, g.k0, g.k1, g.k2);
     }
     if (job->gathers)
         scatter(&job->planes, c, col.y, job->y);
 }
 
-/* Channels of one chunk. */
-static size_t chunk_channels(const nncf__norm *job)
-{
-    size_t group = CHUNK_ELEMENTS / (job->planes.n * job->planes.hw);
-    return group < 1 ? 1 : group;
-}
-
+/* Channels of one chunk are neighbours: they share the cache lines of small planes. */
 static void run_chunk(const nncf__norm *job, size_t chunk, size_t worker,
     void (*channel)(const nncf__norm *, size_t, float *))
 {
     float *scratch = job->gathers ? nncf__scratch(job->context, worker) : NULL;
-    size_t group = chunk_channels(job), first = chunk * group, end = first + group;
+    const size_t group = nncf__chunk_rows(job->planes.n * job->planes.hw), first = chunk * group,
+                 end = first + group;
     for (size_t c = first; c < end && c < job->planes.c; c++)
         channel(job, c, scratch);
 }
@@ -221,11 +257,11 @@ static void backward_chunk(void *arg, size_t chunk, size_t worker)
 
 static void run(nncf__norm *job, nncf__chunk_fn *chunk)
 {
-    size_t group = chunk_channels(job);
-    nncf__parallel(job->context, (job->planes.c + group - 1) / group, chunk, job);
+    const size_t chunks = nncf__chunk_count(job->planes.c, job->planes.n * job->planes.hw);
+    nncf__parallel(job->context, chunks, chunk, job);
 }
 
-static nncf__norm start(const nncf__call *call, const float *z, float *y)
+nncf__norm nncf__norm_start(const nncf__call *call, const float *z, float *y)
 {
     return (nncf__norm){.block = call->block,
         .params = &call->layer->batch_norm,
@@ -233,7 +269,7 @@ static nncf__norm start(const nncf__call *call, const float *z, float *y)
         .k = nncf__kernels_of(call->layer->model->context),
         .planes = call->block->out_planes,
         .channels = nncf__channels_of(call->layer),
-        .z = z,
+        .z = {z, 0, (int64_t)call->block->out_planes.c},
         .y = y};
 }
 
@@ -270,11 +306,15 @@ nncf_status nncf__layer_check_batch_norm(
         (long long)out[1]);
 }
 
-nncf__norm nncf__batch_norm_forward_start(const nncf__call *call, const float *z)
+nncf__norm nncf__batch_norm_forward_start(
+    const nncf__call *call, const nncf__qtensor *x, const nncf__qtensor *w, const float *z)
 {
-    nncf__norm job = start(call, z, call->y.data);
+    nncf__norm job = nncf__norm_start(call, z, call->y.data);
     nncf__quantizer *output = call->block->quantizers[NNCF__OF_OUTPUT];
     job.gathers = job.planes.hw < SMALL_PLANE;
+    job.x = x;
+    job.w = w;
+    job.bias = call->layer->bias;
     if (output && !call->block->observes_output)
         nncf__quantizer_refresh(output);
     if (call->y.dtype != NNCF_F32) {
@@ -285,10 +325,21 @@ nncf__norm nncf__batch_norm_forward_start(const nncf__call *call, const float *z
     return job;
 }
 
-void nncf__batch_norm_forward_channels(void *norm, int64_t c0, int64_t c1, void *scratch)
+/* The norm for planes that exist in a worker's scratch only. */
+static nncf__norm norm_at(const nncf__norm *norm, const nncf__channel_planes *z)
 {
+    nncf__norm job = *norm;
+    if (z->data)
+        job.z = *z;
+    return job;
+}
+
+void nncf__batch_norm_forward_channels(
+    void *norm, int64_t c0, int64_t c1, const nncf__channel_planes *z, void *scratch)
+{
+    const nncf__norm job = norm_at(norm, z);
     for (int64_t c = c0; c < c1; c++)
-        forward_channel(norm, (size_t)c, scratch);
+        forward_channel(&job, (size_t)c, scratch);
 }
 
 void nncf__batch_norm_forward_finish(const nncf__norm *job)
@@ -304,48 +355,52 @@ void nncf__batch_norm_forward_finish(const nncf__norm *job)
     }
 }
 
-void nncf__batch_norm_forward(const nncf__call *call, const float *z)
+void nncf__batch_norm_forward(
+    const nncf__call *call, const nncf__qtensor *x, const nncf__qtensor *w, const float *z)
 {
-    nncf__norm job = nncf__batch_norm_forward_start(call, z);
+    nncf__norm job = nncf__batch_norm_forward_start(call, x, w, z);
     run(&job, forward_chunk);
     nncf__batch_norm_forward_finish(&job);
 }
 
 nncf__norm nncf__batch_norm_backward_start(const nncf__call *call, const float *z, bool in_place)
 {
-    nncf__norm job = start(call, z, call->dy);
+    nncf__norm job = nncf__norm_start(call, z, call->dy);
     job.gathers = job.planes.hw < SMALL_BACKWARD;
     job.in_place = in_place;
     return job;
 }
 
 /* What has to be gathered is made in place at once. */
-void nncf__batch_norm_backward_sums(void *norm, int64_t c0, int64_t c1, void *scratch)
+void nncf__batch_norm_backward_sums(
+    void *norm, int64_t c0, int64_t c1, const nncf__channel_planes *z, void *scratch)
 {
-    const nncf__norm *job = norm;
+    const nncf__norm job = norm_at(norm, z);
     for (int64_t i = c0; i < c1; i++) {
         size_t c = (size_t)i;
-        if (job->gathers) {
-            backward_channel(job, c, scratch);
+        if (job.gathers) {
+            backward_channel(&job, c, scratch);
             continue;
         }
-        column col = column_of(job, c, NULL);
-        nncf__epilogue e = epilogue_of(job, c);
-        backward_sums(job, c, &col, &e);
+        column col = column_of(&job, c, NULL);
+        nncf__epilogue e = nncf__norm_epilogue(&job, c);
+        backward_sums(&job, c, &col, &e);
     }
 }
 
-const float *nncf__batch_norm_backward_dz(void *norm, int64_t n, int64_t c0, int64_t c1, float *to)
+const float *nncf__batch_norm_backward_dz(
+    void *norm, int64_t n, int64_t c0, int64_t c1, const nncf__channel_planes *z, float *to)
 {
-    const nncf__norm *job = norm;
-    const size_t hw = job->planes.hw, first = ((size_t)n * job->planes.c + (size_t)c0) * hw;
-    if (job->gathers || job->in_place)
-        to = job->y + first;
-    for (size_t c = (size_t)c0, at = 0; c < (size_t)c1 && !job->gathers; c++, at += hw) {
-        nncf__epilogue e = epilogue_of(job, c);
-        gradient g = gradient_of(job, c);
-        job->k->epilogue_dz(
-            hw, job->z + first + at, job->y + first + at, to + at, &e, g.k0, g.k1, g.k2);
+    const nncf__norm job = norm_at(norm, z);
+    const size_t hw = job.planes.hw, first = ((size_t)n * job.planes.c + (size_t)c0) * hw;
+    const float *from = job.z.data + (n * job.z.channels + c0 - job.z.first) * (int64_t)hw;
+    if (job.gathers || job.in_place)
+        to = job.y + first;
+    for (size_t c = (size_t)c0, at = 0; c < (size_t)c1 && !job.gathers; c++, at += hw) {
+        nncf__epilogue e = nncf__norm_epilogue(&job, c);
+        nncf__norm_gradient g = nncf__norm_gradient_of(&job, c);
+        nncf__activate_dz(
+            job.block, job.k, hw, from + at, job.y + first + at, to + at, &e, g.k0, g.k1, g.k2);
     }
     return to;
 }

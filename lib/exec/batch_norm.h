@@ -3,10 +3,12 @@
 #ifndef NNCF__EXEC_BATCH_NORM_H
 #define NNCF__EXEC_BATCH_NORM_H
 
+#include "conv/conv2d.h"
 #include "exec/call.h"
 #include "exec/channels.h"
 #include "graph/block.h"
 #include "kernels/kernels.h"
+#include "kernels/qtensor.h"
 
 #include <nncf/base.h>
 #include <nncf/context.h>
@@ -27,7 +29,11 @@ typedef struct nncf__norm {
     const nncf__kernels *k;
     nncf__planes planes;
     nncf__channels channels;
-    const float *z;
+    nncf__channel_planes z;
+    /* forward, where z is sums of codes (block->conv.only_sums): their scales, and the bias of the
+     * product, nullable */
+    const nncf__qtensor *x, *w;
+    const float *bias;
     /* forward: output; backward: dy, then dz */
     float *y;
     /* forward: output as codes, then y is NULL */
@@ -46,12 +52,19 @@ void nncf__batch_norm_prepare(const nncf_layer *layer, nncf__block *block);
 /*
  * The call's y = quantizer(activation(batch norm(z))); y may be z (but not as codes). Batch
  * statistics in train mode, which then (unless the controller observes) update the running ones.
+ * x and w are what the product read: where it wrote sums of codes (block->conv.only_sums), their
+ * scales and the layer's bias become part of batch norm's constants, and statistics are those of
+ * exact sums.
  * Either all of it, or start, each channel once, finish: the ..._channels take channels [c0, c1)
- * and nncf__batch_norm_scratch() of scratch, from any thread. `norm` is an nncf__norm.
+ * and nncf__batch_norm_scratch() of scratch, from any thread. `norm` is an nncf__norm; z with data
+ * stands for its z.
  */
-void nncf__batch_norm_forward(const nncf__call *call, const float *z);
-nncf__norm nncf__batch_norm_forward_start(const nncf__call *call, const float *z);
-void nncf__batch_norm_forward_channels(void *norm, int64_t c0, int64_t c1, void *scratch);
+void nncf__batch_norm_forward(
+    const nncf__call *call, const nncf__qtensor *x, const nncf__qtensor *w, const float *z);
+nncf__norm nncf__batch_norm_forward_start(
+    const nncf__call *call, const nncf__qtensor *x, const nncf__qtensor *w, const float *z);
+void nncf__batch_norm_forward_channels(
+    void *norm, int64_t c0, int64_t c1, const nncf__channel_planes *z, void *scratch);
 void nncf__batch_norm_forward_finish(const nncf__norm *norm);
 
 /*
@@ -62,9 +75,28 @@ void nncf__batch_norm_forward_finish(const nncf__norm *norm);
  */
 void nncf__batch_norm_backward(const nncf__call *call, const float *z);
 nncf__norm nncf__batch_norm_backward_start(const nncf__call *call, const float *z, bool in_place);
-void nncf__batch_norm_backward_sums(void *norm, int64_t c0, int64_t c1, void *scratch);
-const float *nncf__batch_norm_backward_dz(void *norm, int64_t n, int64_t c0, int64_t c1, float *to);
+void nncf__batch_norm_backward_sums(
+    void *norm, int64_t c0, int64_t c1, const nncf__channel_planes *z, void *scratch);
+const float *nncf__batch_norm_backward_dz(
+    void *norm, int64_t n, int64_t c0, int64_t c1, const nncf__channel_planes *z, float *to);
 void nncf__batch_norm_add_gradients(const nncf__call *call);
+
+/* ---- for batch_norm_tiles.c ---- */
+
+/* One batch norm in progress, y being forward's output or backward's dy. */
+nncf__norm nncf__norm_start(const nncf__call *call, const float *z, float *y);
+/* From the mean of z and that of its squares (not looked at where statistics are the running ones)
+ * to the constants of channel c, and to running statistics. */
+void nncf__norm_set_constants(const nncf__norm *norm, size_t c, const double means[2]);
+nncf__epilogue nncf__norm_epilogue(const nncf__norm *norm, size_t c);
+
+/* dz = k0 * da + (k1 * z + k2), the derivative of algorithm 1 through mean and variance:
+ * scale * (da - mean(da) - zhat * mean(da * zhat)) */
+typedef struct nncf__norm_gradient {
+    float k0, k1, k2;
+} nncf__norm_gradient;
+/* When the channel's sums are known. */
+nncf__norm_gradient nncf__norm_gradient_of(const nncf__norm *norm, size_t c);
 
 /* Statistics of a batch need two values a channel. */
 nncf_status nncf__layer_check_batch_norm(

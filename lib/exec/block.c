@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/pool.h"
 #include "controller/ctrl.h"
+#include "exec/activate.h"
 #include "exec/codes.h"
 #include "exec/kind.h"
 #include "graph/block.h"
@@ -39,7 +40,7 @@ static void find_quantizers(
         quantizers[NNCF__OF_OUTPUT] = c->output_quantizer;
         quantizers[NNCF__OF_PRE_ACTIVATION] = c->pre_activation_quantizer;
     }
-    for (size_t i = 0; i < nncf__kind_of(layer)->n_inputs; i++)
+    for (size_t i = 0; i < nncf__layer_input_count(layer); i++)
         quantizers[NNCF__OF_SOURCE + i] = nncf__layer_source(layer, i).quantizer;
 }
 
@@ -62,19 +63,21 @@ static int32_t adapting(const nncf_layer *layer)
     return ctrl && nncf__ctrl_adapting(ctrl) ? (int32_t)ctrl->init_phase : 0;
 }
 
-nncf__block_key nncf__block_key_of(
-    const nncf_layer *layer, const int64_t in[4], const int32_t x_dtype[2], int32_t y_dtype)
+nncf__block_key nncf__block_key_of(const nncf_layer *layer, const nncf__shapes *shapes,
+    const int32_t x_dtype[NNCF__MAX_INPUTS], int32_t y_dtype)
 {
     const nncf_context *context = layer->model->context;
     nncf__quantizer *quantizers[NNCF__BLOCK_QUANTIZERS];
-    nncf__block_key key = {.x_dtype = {x_dtype[0], x_dtype[1]},
+    nncf__block_key key = {.shapes = *shapes,
         .y_dtype = y_dtype,
         .mode = layer->model->mode,
         .observing = is_observing(layer),
         .adapting = adapting(layer),
+        .memory = layer->memory,
         .kernels = context->kernels,
         .n_threads = context->params.n_threads};
-    memcpy(key.in, in, sizeof key.in);
+    memcpy(key.in, shapes->in[0], sizeof key.in);
+    memcpy(key.x_dtype, x_dtype, sizeof key.x_dtype);
     find_quantizers(layer, quantizers);
     for (int i = 0; i < NNCF__BLOCK_QUANTIZERS; i++)
         key.states[i] = state_of(quantizers[i]);
@@ -98,7 +101,7 @@ void nncf__block_key_set_observing(nncf__block_key *key, bool observing)
 static nncf__epilogue epilogue_of(const nncf_layer *layer, const nncf__block *b)
 {
     nncf__epilogue e = {.scale = 1, .shift = 0, .act_low = -INFINITY, .act_high = INFINITY};
-    if (layer->activation != NNCF_ACTIVATION_NONE)
+    if (layer->activation != NNCF_ACTIVATION_NONE && !b->smooth)
         e.act_low = 0;
     if (layer->activation == NNCF_ACTIVATION_RELU6)
         e.act_high = 6;
@@ -107,9 +110,14 @@ static nncf__epilogue epilogue_of(const nncf_layer *layer, const nncf__block *b)
     return e;
 }
 
-void nncf__block_prepare(
-    const nncf_layer *layer, const nncf__block_key *key, const int64_t out[4], nncf__block *b)
+static bool same_shapes(const nncf__shapes *a, const nncf__shapes *b)
 {
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+void nncf__block_prepare(const nncf_layer *layer, const nncf__block_key *key, nncf__block *b)
+{
+    const int64_t *out = key->shapes.out;
     *b = (nncf__block){.key = *key,
         .kind = nncf__kind_of(layer),
         .in_planes = nncf__planes_of(key->in),
@@ -119,11 +127,13 @@ void nncf__block_prepare(
     b->observes_output = key->states[NNCF__OF_OUTPUT] & NNCF__STATE_OBSERVES;
     b->observes_input = key->states[NNCF__OF_INPUT] & NNCF__STATE_OBSERVES;
     b->keeps = key->mode == NNCF_MODE_TRAIN && !key->observing;
-    for (size_t i = 0; i < b->kind->n_inputs; i++) {
+    for (size_t i = 0; i < key->shapes.n; i++) {
         b->x[i] = (nncf__qtensor){.dtype = NNCF_F32};
-        if (key->x_dtype[i] != NNCF_F32)
+        if (key->x_dtype[i] != NNCF_F32 && !b->kind->reads_ids)
             b->x[i] = nncf__quantizer_codes(b->quantizers[NNCF__OF_SOURCE + i]);
     }
+    b->smooth = nncf__activation_is_smooth(layer->activation) ? layer->activation : 0;
+    b->alpha = layer->activation_alpha;
     b->epilogue = epilogue_of(layer, b);
     b->fq_by_channel = b->epilogue.fq && b->quantizers[NNCF__OF_OUTPUT]->channels > 1;
     b->kind->prepare(layer, b);
@@ -134,7 +144,8 @@ const nncf__block *nncf__block_current(const nncf_layer *layer)
     const nncf__block *b = &layer->blocks[layer->model->mode];
     const nncf_context *context = layer->model->context;
     if (!b->kind || b->key.observing != is_observing(layer) || b->key.adapting != adapting(layer) ||
-        b->key.kernels != context->kernels || b->key.n_threads != context->params.n_threads)
+        b->key.memory != layer->memory || b->key.kernels != context->kernels ||
+        b->key.n_threads != context->params.n_threads)
         return NULL;
     for (int i = 0; i < NNCF__BLOCK_QUANTIZERS; i++)
         if (b->key.states[i] != state_of(b->quantizers[i]))
@@ -142,17 +153,17 @@ const nncf__block *nncf__block_current(const nncf_layer *layer)
     return b;
 }
 
-const nncf__block *nncf__block_get(nncf_layer *layer, const int64_t in[4], const int64_t out[4],
-    const int32_t x_dtype[2], int32_t y_dtype)
+const nncf__block *nncf__block_get(nncf_layer *layer, const nncf__shapes *shapes,
+    const int32_t x_dtype[NNCF__MAX_INPUTS], int32_t y_dtype)
 {
     const nncf__block *current = nncf__block_current(layer);
     nncf__block *slot = &layer->blocks[layer->model->mode];
-    if (current && memcmp(current->key.in, in, sizeof current->key.in) == 0 &&
+    if (current && same_shapes(&current->key.shapes, shapes) &&
         memcmp(current->key.x_dtype, x_dtype, sizeof current->key.x_dtype) == 0 &&
         current->key.y_dtype == y_dtype)
         return current;
-    const nncf__block_key key = nncf__block_key_of(layer, in, x_dtype, y_dtype);
-    nncf__block_prepare(layer, &key, out, slot);
+    const nncf__block_key key = nncf__block_key_of(layer, shapes, x_dtype, y_dtype);
+    nncf__block_prepare(layer, &key, slot);
     layer->preparations++;
     return slot;
 }
@@ -165,8 +176,8 @@ static nncf_status reserve(nncf_layer *layer, const nncf__needs *needs, size_t w
     const struct {
         nncf__buffer *buffer;
         size_t bytes;
-    } wanted[] = {{&layer->channel, needs->channels}, {&layer->wq, needs->wq},
-        {&layer->xq, needs->xq}, {&layer->z, needs->z}, {&model->work, work},
+    } wanted[] = {{&layer->now.channel, needs->channels}, {&layer->now.wq, needs->wq},
+        {&layer->now.xq, needs->xq}, {&layer->now.z, needs->z}, {&model->work, work},
         {&model->dw, needs->dw}};
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         nncf__buffer *b = wanted[i].buffer;
@@ -181,7 +192,8 @@ nncf_status nncf__block_reserve_forward(nncf_layer *layer, const nncf__block *bl
 {
     /* what an earlier training step has left in z serves as workspace, too */
     const size_t work = block->forward.work;
-    return reserve(layer, &block->forward, layer->z.capacity < work ? work : 0);
+    const bool has_work = block->kind->z_is_work && layer->now.z.capacity >= work;
+    return reserve(layer, &block->forward, has_work ? 0 : work);
 }
 
 nncf_status nncf__block_reserve_backward(nncf_layer *layer, const nncf__block *block, bool dx)

@@ -16,14 +16,13 @@
  * they were then; NULL: not so. */
 const nncf__block *nncf__block_current(const nncf_layer *layer);
 /* The same for these checked shapes and types, prepared now where it has to be. */
-const nncf__block *nncf__block_get(nncf_layer *layer, const int64_t in[4], const int64_t out[4],
-    const int32_t x_dtype[2], int32_t y_dtype);
+const nncf__block *nncf__block_get(nncf_layer *layer, const nncf__shapes *shapes,
+    const int32_t x_dtype[NNCF__MAX_INPUTS], int32_t y_dtype);
 /* The key of such a block as the layer is now; and the block of a key. Pure: nothing but the block
  * changes. */
-nncf__block_key nncf__block_key_of(
-    const nncf_layer *layer, const int64_t in[4], const int32_t x_dtype[2], int32_t y_dtype);
-void nncf__block_prepare(
-    const nncf_layer *layer, const nncf__block_key *key, const int64_t out[4], nncf__block *block);
+nncf__block_key nncf__block_key_of(const nncf_layer *layer, const nncf__shapes *shapes,
+    const int32_t x_dtype[NNCF__MAX_INPUTS], int32_t y_dtype);
+void nncf__block_prepare(const nncf_layer *layer, const nncf__block_key *key, nncf__block *block);
 /* In a key: the quantizers observe, or they are initialized and do not. */
 void nncf__block_key_set_observing(nncf__block_key *key, bool observing);
 

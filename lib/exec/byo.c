@@ -5,11 +5,12 @@
 #include "controller/usage_checks.h"
 #include "controller/weight.h"
 #include "exec/check.h"
-#include "exec/kind.h"
 #include "exec/map_reduce.h"
 #include "exec/quantize.h"
 #include "exec/run.h"
+#include "graph/kind_info.h"
 #include "graph/model.h"
+#include "graph/seen.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
@@ -17,6 +18,8 @@
 #include <nncf/layer.h>
 #include <nncf/model.h>
 #include <nncf/tensor.h>
+
+#include <stdint.h>
 
 static nncf_status is_null(const char *name, nncf_error *err)
 {
@@ -30,6 +33,8 @@ static nncf_status check_weight(
 {
     if (layer->weight_count == 0)
         return nncf__fail(err, NNCF_E_ARG, NULL, "the layer has no weight");
+    if (data && (uintptr_t)data % _Alignof(float) != 0)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "%s is not aligned as floats are", name);
     return data ? NNCF_OK : is_null(name, err);
 }
 
@@ -42,6 +47,7 @@ nncf_status nncf_layer_compress_weight(nncf_layer *layer, float *weight, nncf_er
             nncf__usage_forward(layer->compression->ctrl);
         nncf__weight_forward(layer, layer->model->mode, weight);
         nncf__weight_used(layer);
+        layer->by_host = true;
     }
     return nncf__layer_report(layer, "nncf_layer_compress_weight", status, &reason, err);
 }
@@ -55,7 +61,7 @@ static nncf_status compress_weight_backward(nncf_layer *layer, const float *grad
         return status;
     nncf__weight_backward(layer, grad);
     if (layer->compression)
-        nncf__usage_backward(layer->compression->ctrl);
+        nncf__usage_backward(layer->compression->ctrl, layer);
     return NNCF_OK;
 }
 
@@ -100,7 +106,8 @@ static nncf_status check_tensors(const part *p, const nncf__named *tensors, size
     planes->c = x->ndim > 1 ? (size_t)x->shape[1] : 1;
     planes->hw = count / planes->n / planes->c;
     const nncf__quantizer *quantizer = quantizer_of(p);
-    if (p->input && nncf__kind_of(layer)->flattens && quantizer && quantizer->params.per_channel)
+    if (p->input && nncf__kind_info_of(layer->kind)->flattens && quantizer &&
+        quantizer->params.per_channel)
         *planes = (nncf__planes){planes->n, count / planes->n, 1};
     /* a host may have its channels anywhere, and flatten what it likes: what is left is the number
      * of elements */
@@ -136,8 +143,17 @@ static nncf_status forward(const part *p, const nncf_tensor *x, nncf_tensor *y, 
         status = check_overlap(&tensors[0], &tensors[1], &planes, err);
     if (status != NNCF_OK)
         return status;
-    nncf__ctrl_count_samples(p->layer->model->ctrl, (int64_t)planes.n);
-    nncf__layer_quantize(p->layer->model->context, quantizer_of(p), &planes, x->data, y->data);
+    nncf_layer *layer = p->layer;
+    const bool seen = layer->model->mode == NNCF_MODE_EVAL &&
+        !(layer->model->ctrl && nncf__ctrl_initializing(layer->model->ctrl));
+    const size_t count = nncf__planes_count(&planes);
+    layer->by_host = true;
+    if (seen && p->input) /* y may be x */
+        nncf__seen_take(&layer->seen[0], count, x->data);
+    nncf__ctrl_count_samples(layer->model->ctrl, (int64_t)planes.n);
+    nncf__layer_quantize(layer->model->context, quantizer_of(p), &planes, x->data, y->data);
+    if (seen && !p->input)
+        nncf__seen_take(&layer->seen[1], count, y->data);
     return NNCF_OK;
 }
 

@@ -21,11 +21,11 @@ typedef struct nncf__call {
     const nncf__block *block;
     nncf_layer *layer;
     /* floats, or codes and what they mean now */
-    nncf__qtensor x[2];
+    nncf__qtensor x[NNCF__MAX_INPUTS];
     /* forward */
     nncf__output y;
     /* backward: the gradient, which is used up; where those of the inputs go, NULL: not wanted */
-    float *dy, *dx[2];
+    float *dy, *dx[NNCF__MAX_INPUTS];
 } nncf__call;
 
 #endif

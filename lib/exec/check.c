@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "exec/kind.h"
+#include "graph/kind_info.h"
 #include "graph/model.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
@@ -19,22 +20,21 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SHAPE_TEXT = NNCF_MAX_NDIM * 21 + 4 };
-
 /* "(2,3,8,8)" */
-static const char *shape_text(const int64_t *shape, int32_t ndim, char text[SHAPE_TEXT])
+const char *nncf__shape_text(const int64_t *shape, int32_t ndim, char text[NNCF__SHAPE_TEXT])
 {
     size_t n = 0;
     text[n++] = '(';
     for (int32_t i = 0; i < ndim; i++)
-        n += (size_t)snprintf(text + n, SHAPE_TEXT - n, i ? ",%lld" : "%lld", (long long)shape[i]);
-    snprintf(text + n, SHAPE_TEXT - n, ")");
+        n += (size_t)snprintf(
+            text + n, NNCF__SHAPE_TEXT - n, i ? ",%lld" : "%lld", (long long)shape[i]);
+    snprintf(text + n, NNCF__SHAPE_TEXT - n, ")");
     return text;
 }
 
-static const char *tensor_text(const nncf_tensor *t, char text[SHAPE_TEXT])
+static const char *tensor_text(const nncf_tensor *t, char text[NNCF__SHAPE_TEXT])
 {
-    return shape_text(t->shape, t->ndim, text);
+    return nncf__shape_text(t->shape, t->ndim, text);
 }
 
 static const char *dtype_text(int32_t dtype)
@@ -52,7 +52,7 @@ static const char *dtype_text(int32_t dtype)
 static nncf_status check_shape(const nncf__named *x, size_t *count, nncf_error *err)
 {
     const nncf_tensor *t = x->tensor;
-    char text[SHAPE_TEXT];
+    char text[NNCF__SHAPE_TEXT];
     size_t n = 1, bytes;
     if (t->ndim < 1 || t->ndim > NNCF_MAX_NDIM)
         return nncf__fail(err, NNCF_E_SHAPE, NULL, "%s has %d dimensions, not 1..%d", x->name,
@@ -92,6 +92,10 @@ nncf_status nncf__layer_check_tensor(
     size_t n;
     if (t->device != 0 || t->reserved[0] != 0 || t->reserved[1] != 0)
         return nncf__fail(err, NNCF_E_ARG, NULL, "device and reserved of %s must be 0", x->name);
+    if (codes == NNCF_I32 && t->dtype != NNCF_I32)
+        return nncf__fail(err, NNCF_E_DTYPE, NULL,
+            "%s is of the type %s; it must be numbers of words (NNCF_I32)", x->name,
+            dtype_text(t->dtype));
     if (t->dtype != NNCF_F32 && t->dtype != codes)
         return nncf__fail(err, NNCF_E_DTYPE, NULL,
             codes == NNCF_F32
@@ -101,7 +105,7 @@ nncf_status nncf__layer_check_tensor(
     nncf_status status = check_shape(x, &n, err);
     if (status != NNCF_OK)
         return status;
-    size_t alignment = t->dtype == NNCF_F32 ? _Alignof(float) : 1;
+    size_t alignment = t->dtype == NNCF_F32 || t->dtype == NNCF_I32 ? _Alignof(float) : 1;
     if (!t->data || (uintptr_t)t->data % alignment != 0)
         return nncf__fail(err, NNCF_E_ARG, NULL,
             t->data ? "the data of %s is not aligned as floats are" : "the data of %s is NULL",
@@ -117,7 +121,7 @@ nncf_status nncf__layer_check_tensor(
 nncf_status nncf__layer_check_same(const nncf__named *x, const nncf__named *like, nncf_error *err)
 {
     const nncf_tensor *a = x->tensor, *b = like->tensor;
-    char found[SHAPE_TEXT], wanted[SHAPE_TEXT];
+    char found[NNCF__SHAPE_TEXT], wanted[NNCF__SHAPE_TEXT];
     if (a->ndim == b->ndim && memcmp(a->shape, b->shape, (size_t)a->ndim * sizeof *a->shape) == 0)
         return NNCF_OK;
     return nncf__fail(err, NNCF_E_SHAPE, NULL, "%s is %s, but %s is %s: they must be of one shape",
@@ -128,13 +132,13 @@ nncf_status nncf__layer_input_shape(
     const nncf_layer *layer, const nncf__named *x, int64_t shape[4], nncf_error *err)
 {
     const nncf_tensor *t = x->tensor;
-    char text[SHAPE_TEXT];
+    char text[NNCF__SHAPE_TEXT];
     size_t count;
     nncf_status status = check_shape(x, &count, err);
     if (status != NNCF_OK)
         return status;
-    const nncf__kind *kind = nncf__kind_of(layer);
-    if (nncf__kind_is_run_by_host(kind))
+    const nncf__kind_info *kind = nncf__kind_info_of(layer->kind);
+    if (kind->run_by_host)
         return nncf__fail(err, NNCF_E_UNSUPPORTED, NULL,
             "the host runs this layer (nncf_model_add_op()); the library has only its parts");
     if (t->ndim != 2 && t->ndim != 4)
@@ -153,22 +157,6 @@ nncf_status nncf__layer_input_shape(
             (long long)layer->in_channels);
     memcpy(shape, s, sizeof s);
     return NNCF_OK;
-}
-
-nncf_status nncf__layer_check_second(
-    const nncf_layer *layer, const nncf_tensor x[2], nncf_error *err)
-{
-    const nncf__named first = {"x[0]", &x[0]}, second = {"x[1]", &x[1]};
-    int64_t a[4], b[4];
-    char found[SHAPE_TEXT], wanted[SHAPE_TEXT];
-    nncf_status status = nncf__layer_input_shape(layer, &first, a, err);
-    if (status == NNCF_OK)
-        status = nncf__layer_input_shape(layer, &second, b, err);
-    if (status != NNCF_OK || memcmp(a, b, sizeof a) == 0)
-        return status;
-    return nncf__fail(err, NNCF_E_SHAPE, NULL, "%s is %s, but %s is %s: they must be of one shape",
-        second.name, tensor_text(second.tensor, found), first.name,
-        tensor_text(first.tensor, wanted));
 }
 
 /* ---- outputs ---- */
@@ -197,20 +185,96 @@ nncf_status nncf__layer_check_channels(
         tensor, (long long)channels, quantizer->name, quantizer->channels);
 }
 
+/* Kinds that read planes, or (n, c): all inputs of one shape. */
+static nncf_status plane_shapes(
+    const nncf_layer *layer, const nncf_tensor *x, nncf__shapes *s, nncf_error *err)
+{
+    const int32_t out_ndim = nncf__kind_of(layer)->out_ndim;
+    char found[NNCF__SHAPE_TEXT], wanted[NNCF__SHAPE_TEXT];
+    nncf_status status = NNCF_OK;
+    for (size_t i = 0; i < s->n && status == NNCF_OK; i++)
+        status = nncf__layer_input_shape(
+            layer, &(nncf__named){nncf__input_name(i, s->n), &x[i]}, s->in[i], err);
+    for (size_t i = 1; i < s->n && status == NNCF_OK; i++)
+        if (memcmp(s->in[i], s->in[0], sizeof s->in[0]) != 0)
+            status = nncf__fail(err, NNCF_E_SHAPE, NULL,
+                "x[%zu] is %s, but x[0] is %s: they must be of one shape", i,
+                tensor_text(&x[i], found), tensor_text(&x[0], wanted));
+    if (status == NNCF_OK)
+        status = output_shape(layer, s->in[0], s->out, err);
+    if (status != NNCF_OK)
+        return status;
+    s->y.ndim = out_ndim ? out_ndim : x[0].ndim;
+    memcpy(s->y.size, s->out, (size_t)s->y.ndim * sizeof *s->y.size);
+    return NNCF_OK;
+}
+
+static nncf_status view_shapes(const nncf_layer *layer, nncf__shapes *s, nncf_error *err)
+{
+    size_t count;
+    nncf_status status = nncf__kind_of(layer)->shapes(layer, s, err);
+    const nncf_tensor y = {.ndim = s->y.ndim, .shape = s->y.size};
+    return status == NNCF_OK ? check_shape(&(nncf__named){"y", &y}, &count, err) : status;
+}
+
 nncf_status nncf__layer_shapes(
-    const nncf_layer *layer, const nncf__named *x, int64_t in[4], int64_t out[4], nncf_error *err)
+    const nncf_layer *layer, const nncf_tensor *x, size_t n_x, nncf__shapes *s, nncf_error *err)
 {
     const nncf__layer_compression *c = layer->compression;
-    nncf_status status = nncf__layer_input_shape(layer, x, in, err);
-    if (status == NNCF_OK)
-        status = output_shape(layer, in, out, err);
+    nncf_status status = NNCF_OK;
+    memset(s, 0, sizeof *s);
+    s->n = n_x;
+    if (nncf__kind_info_of(layer->kind)->run_by_host || !nncf__kind_of(layer)->shapes) {
+        status = plane_shapes(layer, x, s, err);
+        for (size_t i = 0; i < n_x && status == NNCF_OK; i++) {
+            s->x[i].ndim = x[i].ndim;
+            memcpy(s->x[i].size, x[i].shape, (size_t)x[i].ndim * sizeof *x[i].shape);
+        }
+    } else {
+        for (size_t i = 0; i < n_x && status == NNCF_OK; i++) {
+            size_t count;
+            status = check_shape(&(nncf__named){nncf__input_name(i, n_x), &x[i]}, &count, err);
+            if (status != NNCF_OK)
+                return status;
+            s->x[i].ndim = x[i].ndim;
+            memcpy(s->x[i].size, x[i].shape, (size_t)x[i].ndim * sizeof *x[i].shape);
+        }
+        status = view_shapes(layer, s, err);
+    }
     if (status != NNCF_OK || !c)
         return status;
-    if ((status = nncf__layer_check_channels(c->input_quantizer, x->name, in[1], err)) == NNCF_OK &&
+    if ((status = nncf__layer_check_channels(
+             c->input_quantizer, nncf__input_name(0, n_x), s->in[0][1], err)) == NNCF_OK &&
         (status = nncf__layer_check_channels(
-             c->pre_activation_quantizer, "the sum", out[1], err)) == NNCF_OK)
-        status = nncf__layer_check_channels(c->output_quantizer, "y", out[1], err);
+             c->pre_activation_quantizer, "the sum", s->out[1], err)) == NNCF_OK)
+        status = nncf__layer_check_channels(c->output_quantizer, "y", s->out[1], err);
     return status;
+}
+
+const char *nncf__input_name(size_t i, size_t n)
+{
+    static const char *const names[NNCF__MAX_INPUTS] = {
+        "x[0]", "x[1]", "x[2]", "x[3]", "x[4]", "x[5]", "x[6]", "x[7]"};
+    return n == 1 ? "x" : names[i];
+}
+
+nncf_status nncf__layer_check_shape(const nncf__named *x, int32_t codes, const nncf__shape *shape,
+    const int64_t view[4], nncf_error *err)
+{
+    const nncf_tensor *t = x->tensor;
+    char found[NNCF__SHAPE_TEXT], wanted[NNCF__SHAPE_TEXT];
+    bool planes = shape->ndim == 2 || shape->ndim == 4;
+    for (int32_t i = 0; i < 4 && planes; i++)
+        planes = (i < shape->ndim ? shape->size[i] : 1) == view[i];
+    if (planes) /* (n, c) and (n, c, 1, 1) are the same */
+        return nncf__layer_check_as(x, codes, view, err);
+    nncf_status status = nncf__layer_check_tensor(x, codes, NULL, err);
+    if (status != NNCF_OK ||
+        (t->ndim == shape->ndim &&
+            memcmp(t->shape, shape->size, (size_t)t->ndim * sizeof *t->shape) == 0))
+        return status;
+    return nncf__fail(err, NNCF_E_SHAPE, NULL, "%s is %s; it must be %s", x->name,
+        tensor_text(t, found), nncf__shape_text(shape->size, shape->ndim, wanted));
 }
 
 nncf_status nncf__layer_check_as(
@@ -223,10 +287,10 @@ nncf_status nncf__layer_check_as(
     bool same = t->ndim == 2 || t->ndim == 4;
     for (int i = 0; i < 4 && same; i++)
         same = (i < t->ndim ? t->shape[i] : 1) == shape[i];
-    char found[SHAPE_TEXT], wanted[SHAPE_TEXT];
-    return same
-        ? NNCF_OK
-        : nncf__fail(err, NNCF_E_SHAPE, NULL, "%s is %s; it must be %s", x->name,
-              tensor_text(t, found),
-              shape_text(shape, shape[2] == 1 && shape[3] == 1 && t->ndim == 2 ? 2 : 4, wanted));
+    char found[NNCF__SHAPE_TEXT], wanted[NNCF__SHAPE_TEXT];
+    return same ? NNCF_OK
+                : nncf__fail(err, NNCF_E_SHAPE, NULL, "%s is %s; it must be %s", x->name,
+                      tensor_text(t, found),
+                      nncf__shape_text(
+                          shape, shape[2] == 1 && shape[3] == 1 && t->ndim == 2 ? 2 : 4, wanted));
 }

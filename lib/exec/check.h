@@ -4,6 +4,7 @@
 #ifndef NNCF__EXEC_CHECK_H
 #define NNCF__EXEC_CHECK_H
 
+#include "graph/block.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>
@@ -36,11 +37,16 @@ nncf_status nncf__layer_check_channels(
  */
 nncf_status nncf__layer_input_shape(
     const nncf_layer *layer, const nncf__named *x, int64_t shape[4], nncf_error *err);
-/* The shapes of a sum's two inputs are the same. */
-nncf_status nncf__layer_check_second(
-    const nncf_layer *layer, const nncf_tensor x[2], nncf_error *err);
-/* Shapes of input and output, with the channels of every activation quantizer. */
-nncf_status nncf__layer_shapes(
-    const nncf_layer *layer, const nncf__named *x, int64_t in[4], int64_t out[4], nncf_error *err);
+/* The shapes of a call of these inputs, with the channels of every activation quantizer checked. */
+nncf_status nncf__layer_shapes(const nncf_layer *layer, const nncf_tensor *x, size_t n_x,
+    nncf__shapes *shapes, nncf_error *err);
+/* What messages call input i of n: "x", or "x[i]". */
+const char *nncf__input_name(size_t i, size_t n);
+/* A valid tensor of that shape, which is `view` as (n, c, h, w). */
+nncf_status nncf__layer_check_shape(const nncf__named *x, int32_t codes, const nncf__shape *shape,
+    const int64_t view[4], nncf_error *err);
+/* "(2,3,8,8)" */
+enum { NNCF__SHAPE_TEXT = NNCF_MAX_NDIM * 21 + 4 };
+const char *nncf__shape_text(const int64_t *shape, int32_t ndim, char text[NNCF__SHAPE_TEXT]);
 
 #endif

@@ -7,7 +7,7 @@
 #include "exec/codes.h"
 
 #include "controller/ctrl.h"
-#include "exec/kind.h"
+#include "graph/kind_info.h"
 #include "graph/model.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
@@ -15,12 +15,6 @@
 #include <nncf/layer.h>
 #include <nncf/model.h>
 #include <nncf/tensor.h>
-
-static bool writes_bytes_on(const nncf_layer *layer)
-{
-    bool (*passes)(const nncf_layer *) = nncf__kind_of(layer)->passes_codes;
-    return passes && passes(layer);
-}
 
 /* Does the output of a layer consist of elements of its input, in some order, some of them zero?
  * The host may run it, and then writes floats. */
@@ -46,14 +40,14 @@ nncf__source nncf__layer_source(const nncf_layer *layer, size_t input)
     while (input < layer->n_inputs) {
         layer = layer->inputs[input];
         const nncf__layer_compression *c = layer->compression;
-        as_bytes = as_bytes && !nncf__kind_is_run_by_host(nncf__kind_of(layer));
+        as_bytes = as_bytes && !nncf__kind_info_of(layer->kind)->run_by_host;
         if (c && c->output_quantizer)
             return (nncf__source){c->output_quantizer, as_bytes};
         if (c && c->pre_activation_quantizer && layer->activation == NNCF_ACTIVATION_RELU)
             return (nncf__source){c->pre_activation_quantizer, false};
         if (!passes_values_on(layer))
             break;
-        as_bytes = as_bytes && writes_bytes_on(layer);
+        as_bytes = as_bytes && nncf__layer_passes_codes(layer);
         input = 0;
     }
     return (nncf__source){NULL, false};
@@ -83,11 +77,11 @@ static int32_t output_dtype(const nncf_layer *layer, bool then)
 {
     const nncf__quantizer *output =
         layer->compression ? layer->compression->output_quantizer : NULL;
-    if (nncf__kind_is_run_by_host(nncf__kind_of(layer)))
+    if (nncf__kind_info_of(layer->kind)->run_by_host)
         return NNCF_F32;
     if (output)
         return bytes_of(output, then);
-    return writes_bytes_on(layer) ? input_dtype(layer, 0, then) : (int32_t)NNCF_F32;
+    return nncf__layer_passes_codes(layer) ? input_dtype(layer, 0, then) : (int32_t)NNCF_F32;
 }
 
 /* While the controller initializes, quantizers observe, pass values through, and make no codes. */

@@ -2,8 +2,8 @@
 /*
  * One pass over a tensor. What is added to what, and in which order, follows from the shape alone:
  * by channel, the planes of a channel are taken in the order of the images by one worker; otherwise
- * the tensor is cut into at most MAX_SLOTS blocks and their sums are added in the order of the
- * blocks. So any number of threads gives the same bits. Sums live on the stack, because the calls
+ * the tensor is cut into at most MAX_SLOTS slices and their sums are added in the order of the
+ * slices. So any number of threads gives the same bits. Sums live on the stack, because the calls
  * that come here must not fail.
  */
 #include "exec/map_reduce.h"
@@ -16,14 +16,14 @@
 
 #include <math.h>
 
-enum { MAX_SLOTS = 256, MIN_BLOCK = 16384, SMALL_PLANE = 16, COLUMN_GROUP = 64 };
+enum { MAX_SLOTS = 256, MIN_SLICE = 16384, SMALL_PLANE = 16, COLUMN_GROUP = 64 };
 
 typedef struct pass_job {
     const nncf__map_reduce *pass;
     nncf_context *context;
     size_t first_channel;
-    /* of the blocks */
-    size_t block, total;
+    /* of the slices */
+    size_t slice, total;
     double (*slots)[NNCF__MAP_REDUCE_SUMS];
 } pass_job;
 
@@ -48,27 +48,27 @@ static void channel_chunk(void *arg, size_t chunk, size_t worker)
         job->pass->segment(job->pass, c, (n * p->c + c) * p->hw, p->hw, scratch, job->slots[chunk]);
 }
 
-static void block_chunk(void *arg, size_t chunk, size_t worker)
+static void slice_chunk(void *arg, size_t chunk, size_t worker)
 {
     const pass_job *job = arg;
-    size_t offset = chunk * job->block, left = job->total - offset;
+    size_t offset = chunk * job->slice, left = job->total - offset;
     clear(job->pass, job->slots[chunk]);
-    job->pass->segment(job->pass, 0, offset, left < job->block ? left : job->block,
+    job->pass->segment(job->pass, 0, offset, left < job->slice ? left : job->slice,
         nncf__scratch(job->context, worker), job->slots[chunk]);
 }
 
-static size_t block_of(size_t total)
+static size_t slice_of(size_t total)
 {
-    size_t block = (total + MAX_SLOTS - 1) / MAX_SLOTS;
-    return block < MIN_BLOCK ? MIN_BLOCK : (block + 63) / 64 * 64;
+    size_t slice = (total + MAX_SLOTS - 1) / MAX_SLOTS;
+    return slice < MIN_SLICE ? MIN_SLICE : (slice + 63) / 64 * 64;
 }
 
 size_t nncf__map_reduce_length(const nncf__planes *planes, bool by_channel)
 {
-    return by_channel ? planes->hw : block_of(nncf__planes_count(planes));
+    return by_channel ? planes->hw : slice_of(nncf__planes_count(planes));
 }
 
-static void run_blocks(nncf_context *context, nncf__map_reduce *pass)
+static void run_slices(nncf_context *context, nncf__map_reduce *pass)
 {
     double slots[MAX_SLOTS][NNCF__MAP_REDUCE_SUMS], sums[NNCF__MAP_REDUCE_SUMS];
     pass_job job = {.pass = pass,
@@ -77,9 +77,9 @@ static void run_blocks(nncf_context *context, nncf__map_reduce *pass)
         .slots = slots};
     if (job.total == 0)
         return;
-    job.block = block_of(job.total);
-    size_t count = (job.total + job.block - 1) / job.block;
-    nncf__parallel(context, count, block_chunk, &job);
+    job.slice = slice_of(job.total);
+    size_t count = (job.total + job.slice - 1) / job.slice;
+    nncf__parallel(context, count, slice_chunk, &job);
     clear(pass, sums);
     for (size_t i = 0; i < count; i++) {
         if (pass->extremes) {
@@ -98,7 +98,7 @@ void nncf__map_reduce_run(nncf_context *context, nncf__map_reduce *pass)
 {
     pass->k = nncf__kernels_of(context);
     if (!pass->by_channel) {
-        run_blocks(context, pass);
+        run_slices(context, pass);
         return;
     }
     double slots[MAX_SLOTS][NNCF__MAP_REDUCE_SUMS];

@@ -17,16 +17,17 @@
 enum { NNCF__MAP_REDUCE_SUMS = 6 };
 
 typedef struct nncf__map_reduce nncf__map_reduce;
+/* Work on `count` elements from `offset`, add to sums. Called from any thread; `scratch` is this
+ * worker's scratch. */
+typedef void nncf__segment_fn(const nncf__map_reduce *pass, size_t channel, size_t offset,
+    size_t count, float *scratch, double *sums);
 struct nncf__map_reduce {
     nncf__planes planes;
     /* segments lie within one plane, and sums are delivered for each channel */
     bool by_channel;
     /* sums[0] is a minimum and sums[1] a maximum */
     bool extremes;
-    /* Work on `count` elements from `offset`, add to sums. Called from any thread; `scratch` is
-     * this worker's scratch. */
-    void (*segment)(const nncf__map_reduce *pass, size_t channel, size_t offset, size_t count,
-        float *scratch, double *sums);
+    nncf__segment_fn *segment;
     /* Nullable. Called in the caller's thread, channel 0, 1, ... (or once with channel 0). */
     void (*on_result)(const nncf__map_reduce *pass, size_t channel, const double *sums);
     /* What segment and on_result work with; map_reduce.c does not look at it. */

@@ -34,16 +34,19 @@ typedef struct flow {
 } flow;
 
 /* The inputs of a layer, as tensors without data. */
-static nncf_status inputs_of(flow *f, const nncf_layer *layer, nncf_tensor x[2], nncf_error *err)
+static nncf_status inputs_of(
+    flow *f, const nncf_layer *layer, nncf_tensor x[NNCF__MAX_INPUTS], nncf_error *err)
 {
     if (layer->n_inputs == 0) {
         if (f->n_inputs > 1 && f->next >= f->n_inputs)
             return nncf__fail(
                 err, NNCF_E_ARG, NULL, "more layers without inputs than shapes were given");
-        x[0] = x[1] = f->inputs[f->n_inputs == 1 ? 0 : f->next++];
+        const nncf_tensor *input = &f->inputs[f->n_inputs == 1 ? 0 : f->next++];
+        for (size_t i = 0; i < NNCF__MAX_INPUTS; i++)
+            x[i] = *input;
         return NNCF_OK;
     }
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < NNCF__MAX_INPUTS; i++) {
         const size_t from = layer->inputs[i < layer->n_inputs ? i : 0]->index;
         x[i] = (nncf_tensor){.ndim = f->ndims[from], .shape = f->shapes[from]};
     }
@@ -75,25 +78,32 @@ static void take_larger(nncf__needs *most, const nncf__needs *needs)
  * with codes wherever there are some. */
 enum form { OBSERVING, FLOATS, CODES, N_FORMS };
 
+/* z_as_floats: what is kept of products where no codes are passed on. */
 static nncf__needs needs_of(
-    const nncf_layer *layer, const int64_t in[4], const int64_t out[4], int32_t mode)
+    const nncf_layer *layer, const nncf__shapes *shapes, int32_t mode, size_t *z_as_floats)
 {
     nncf__needs most = {0};
+    *z_as_floats = 0;
     for (int form = OBSERVING; form < N_FORMS; form++) {
-        int32_t x_dtype[2] = {NNCF_F32, NNCF_F32}, y_dtype = NNCF_F32;
-        for (size_t i = 0; i < nncf__kind_of(layer)->n_inputs && form == CODES; i++)
+        int32_t x_dtype[NNCF__MAX_INPUTS] = {NNCF_F32}, y_dtype = NNCF_F32;
+        for (size_t i = 0; i < shapes->n && form == CODES; i++)
             x_dtype[i] = nncf__layer_input_dtype_then(layer, i);
         if (form == CODES)
             y_dtype = nncf__layer_output_dtype_then(layer);
-        nncf__block_key key = nncf__block_key_of(layer, in, x_dtype, y_dtype);
+        nncf__block_key key = nncf__block_key_of(layer, shapes, x_dtype, y_dtype);
         key.mode = mode;
         nncf__block_key_set_observing(&key, form == OBSERVING);
         nncf__block block;
-        nncf__block_prepare(layer, &key, out, &block);
+        nncf__block_prepare(layer, &key, &block);
+        if (form == FLOATS) {
+            *z_as_floats = block.forward.z;
+            block.forward.z = 0;
+        }
         take_larger(&most, &block.forward);
         if (block.keeps) /* without the gradient of the model's input */
             take_larger(&most, &block.backward[layer->n_inputs > 0]);
     }
+    *z_as_floats = max_size(*z_as_floats, most.z);
     return most;
 }
 
@@ -123,6 +133,9 @@ static void add_parameters(sums *s, const nncf_layer *layer)
     const uint64_t channels = (uint64_t)layer->out_channels, weights = layer->weight_count;
     const nncf_batch_norm_params *bn = &layer->batch_norm;
     uint64_t arrays = 2; /* running statistics */
+    const uint64_t norms = (uint64_t)((layer->norm.weight != NULL) + (layer->norm.bias != NULL) +
+        (layer->norm.weight_grad != NULL) + (layer->norm.bias_grad != NULL));
+    add(s, &s->m.parameters, sizeof(float) * norms * (uint64_t)layer->norm.size);
     if (weights == 0)
         return;
     add(s, &s->m.parameters,
@@ -139,31 +152,31 @@ static void add_parameters(sums *s, const nncf_layer *layer)
 static nncf_status add_layer(
     flow *f, const nncf_layer *layer, int32_t mode, nncf__needs *largest, sums *s, nncf_error *err)
 {
-    nncf_tensor x[2];
-    int64_t in[4], out[4] = {1, 1, 1, 1};
+    nncf_tensor x[NNCF__MAX_INPUTS];
+    nncf__shapes shapes;
     nncf_status status = inputs_of(f, layer, x, err);
     if (status == NNCF_OK)
-        status = nncf__layer_output_shape(
-            layer, x, f->shapes[layer->index], &f->ndims[layer->index], err);
-    if (status == NNCF_OK)
-        status = nncf__layer_input_shape(layer, &(nncf__named){"x", &x[0]}, in, err);
-    if (status == NNCF_OK && nncf__kind_of(layer)->n_inputs == 2)
-        status = nncf__layer_check_second(layer, x, err);
+        status = nncf__layer_shapes(layer, x, nncf__layer_input_count(layer), &shapes, err);
     if (status != NNCF_OK)
         return status;
-    memcpy(out, f->shapes[layer->index], (size_t)f->ndims[layer->index] * sizeof *out);
-    const nncf__needs needs = needs_of(layer, in, out, mode);
+    f->ndims[layer->index] = shapes.y.ndim;
+    memcpy(f->shapes[layer->index], shapes.y.size, sizeof shapes.y.size);
+    size_t z_as_floats;
+    const nncf__needs needs = needs_of(layer, &shapes, mode, &z_as_floats);
     if (needs.scratch == SIZE_MAX)
         return NNCF_E_NOMEM;
     take_larger(largest, &needs);
-    add_block(s, &s->m.activations, needs.z);
-    add_block(s, &s->m.inputs, needs.xq);
-    add_block(s, &s->m.weights, needs.wq);
-    add_block(s, &s->m.channels, needs.channels);
+    for (size_t use = 0; use < (layer->n_uses ? layer->n_uses : 1); use++) {
+        add_block(s, &s->m.activations, needs.z);
+        add(s, &s->m.activations_as_floats, z_as_floats);
+        add_block(s, &s->m.inputs, needs.xq);
+        add_block(s, &s->m.weights, needs.wq);
+        add_block(s, &s->m.channels, needs.channels);
+    }
     add_parameters(s, layer);
     const size_t bytes = nncf__layer_output_dtype_then(layer) == NNCF_F32 ? sizeof(float) : 1;
-    add(s, &s->m.outputs_as_floats, count_of(out) * sizeof(float));
-    add(s, &s->m.outputs, count_of(out) * bytes);
+    add(s, &s->m.outputs_as_floats, count_of(shapes.out) * sizeof(float));
+    add(s, &s->m.outputs, count_of(shapes.out) * bytes);
     return NNCF_OK;
 }
 
@@ -182,7 +195,7 @@ static nncf_status add_shared(const nncf_context *context, const nncf__needs *la
     return NNCF_OK;
 }
 
-nncf_status nncf_model_get_memory(nncf_model *model, const nncf_tensor *inputs, size_t n_inputs,
+static nncf_status get_memory(nncf_model *model, const nncf_tensor *inputs, size_t n_inputs,
     int32_t mode, nncf_memory *memory, nncf_error *err)
 {
     if (!model || !inputs || n_inputs == 0 || !memory ||
@@ -203,7 +216,7 @@ nncf_status nncf_model_get_memory(nncf_model *model, const nncf_tensor *inputs, 
     for (size_t i = 0; i < n && status == NNCF_OK; i++) {
         nncf_error why = NNCF_ERROR_INIT;
         status = add_layer(&f, model->layers[i], mode, &largest, &s, &why);
-        status = nncf__layer_report(model->layers[i], "nncf_model_get_memory", status, &why, err);
+        status = nncf__report(NULL, "", model->layers[i]->scope, status, &why, err);
     }
     if (status == NNCF_OK && n_inputs > 1 && f.next != n_inputs)
         status = nncf__fail(err, NNCF_E_ARG, NULL,
@@ -220,3 +233,16 @@ nncf_status nncf_model_get_memory(nncf_model *model, const nncf_tensor *inputs, 
             "batch");
     return nncf__result_give(memory, &s.m, sizeof s.m, "nncf_memory", err);
 }
+
+nncf_status nncf_model_get_memory(nncf_model *model, const nncf_tensor *inputs, size_t n_inputs,
+    int32_t mode, nncf_memory *memory, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    const nncf_status status = get_memory(model, inputs, n_inputs, mode, memory, &reason);
+    return nncf__report(
+        model ? model->context : NULL, "nncf_model_get_memory", NULL, status, &reason, err);
+}
+
+/* ---- structs ---- */
+
+NNCF__STRUCT_INIT(nncf_memory, )

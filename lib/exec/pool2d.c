@@ -7,6 +7,8 @@
 
 #include "base/pool.h"
 #include "exec/call.h"
+#include "exec/chunks.h"
+#include "exec/keep.h"
 #include "exec/quantize.h"
 #include "exec/window.h"
 #include "graph/block.h"
@@ -21,8 +23,6 @@
 
 #include <math.h>
 #include <string.h>
-
-enum { CHUNK_ELEMENTS = 16384 };
 
 nncf_status nncf__pool_out_shape(
     const nncf_layer *layer, const int64_t in[4], int64_t out[4], nncf_error *err)
@@ -42,31 +42,20 @@ nncf_status nncf__pool_out_shape(
     }
 }
 
-bool nncf__pool_passes_codes(const nncf_layer *layer)
-{
-    return layer->pool_kind == NNCF_POOL_MAX;
-}
-
-/* Codes become floats a plane at a time. What the output quantizer sees is kept for backward, or
- * where y takes no floats. */
+/* Codes become floats a plane at a time. */
 void nncf__pool_prepare(const nncf_layer *layer, nncf__block *b)
 {
-    const size_t z = nncf__planes_count(&b->out_planes) * sizeof(float);
-    const bool has_output = b->quantizers[NNCF__OF_OUTPUT], codes = b->key.y_dtype != NNCF_F32;
-    const nncf__needs scratch = {
-        .scratch = b->x[0].dtype == NNCF_F32 ? 0 : b->in_planes.hw * sizeof(float)};
-    b->keeps_z = has_output && (b->keeps || codes);
-    b->keeps_state = has_output;
+    const nncf__needs needs = {.scratch = nncf__code_floats(b, 0, b->in_planes.hw)};
     b->reads_x = layer->pool_kind == NNCF_POOL_MAX;
-    b->forward = b->backward[0] = b->backward[1] = scratch;
-    b->forward.z = b->keeps_z ? z : 0;
+    b->forward = b->backward[0] = b->backward[1] = needs;
+    nncf__keep_prepare(b);
 }
 
 typedef struct pool_job {
     const nncf_layer *layer;
     const nncf__kernels *k;
     /* n * c; planes in a chunk */
-    size_t planes, group;
+    size_t planes;
     int64_t h, w, out_h, out_w;
     /* the layer's; a mean over rows or columns has windows as long as they are */
     int64_t kernel[2], stride[2];
@@ -178,8 +167,9 @@ static void pool_chunk(void *arg, size_t chunk, size_t worker)
 {
     const pool_job *job = arg;
     size_t in = (size_t)(job->h * job->w), out = (size_t)(job->out_h * job->out_w);
+    const size_t group = nncf__chunk_rows(in);
     float *scratch = nncf__scratch(job->context, worker);
-    for (size_t p = chunk * job->group; p < (chunk + 1) * job->group && p < job->planes; p++) {
+    for (size_t p = chunk * group; p < (chunk + 1) * group && p < job->planes; p++) {
         const bool looks = !job->dx ||
             job->layer->pool_kind == NNCF_POOL_MAX; /* gradients of averages need no x */
         const float *x = looks ? nncf__floats_of(job->k, job->x, p * in, in, scratch) : NULL;
@@ -195,9 +185,8 @@ static void pool_chunk(void *arg, size_t chunk, size_t worker)
 static void run(pool_job *job)
 {
     job->k = nncf__kernels_of(job->context);
-    job->group = CHUNK_ELEMENTS / (size_t)(job->h * job->w);
-    job->group = job->group < 1 ? 1 : job->group;
-    nncf__parallel(job->context, (job->planes + job->group - 1) / job->group, pool_chunk, job);
+    const size_t chunks = nncf__chunk_count(job->planes, (size_t)(job->h * job->w));
+    nncf__parallel(job->context, chunks, pool_chunk, job);
 }
 
 static pool_job job_of(const nncf__call *call)
@@ -231,17 +220,16 @@ void nncf__pool_forward(const nncf__call *call)
     if (call->y.dtype != NNCF_F32 && !b->quantizers[NNCF__OF_OUTPUT])
         job.codes = call->y.data;
     else
-        job.y = b->keeps_z ? call->layer->z.data : call->y.data;
+        job.y = nncf__keep_z(call);
     run(&job);
     if (!job.codes)
-        nncf__epilogue_forward(call, job.y);
+        nncf__keep_forward(call, job.y);
 }
 
 void nncf__pool_backward(const nncf__call *call)
 {
     pool_job job = job_of(call);
-    if (call->block->quantizers[NNCF__OF_OUTPUT])
-        nncf__epilogue_backward(call, call->layer->z.data, call->dy, call->dy, false);
+    nncf__keep_backward(call);
     if (call->dx[0]) {
         job.dy = call->dy;
         job.dx = call->dx[0];

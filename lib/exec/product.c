@@ -11,6 +11,7 @@
 #include "controller/weight.h"
 #include "conv/conv2d.h"
 #include "exec/batch_norm.h"
+#include "exec/batch_norm_tiles.h"
 #include "exec/call.h"
 #include "exec/channels.h"
 #include "exec/map_reduce.h"
@@ -108,19 +109,36 @@ static void prepare_input(nncf__block *b)
     }
 }
 
+/* Whether z is made again for each pass over it. Without a backward that is one pass, or two. */
+static bool makes_z_again(const nncf_context *context, const nncf__block *b)
+{
+    if (b->by_channel) /* of a group of channels, in scratch; codes in bytes alone make it again */
+        return b->conv.only_sums && nncf__qtensor_is_codes(&b->used_x) && b->keeps && b->wants_dw &&
+            b->key.memory == NNCF_MEMORY_SMALL;
+    return nncf__batch_norm_tiles_fit(context, b) &&
+        (!b->keeps || b->key.memory == NNCF_MEMORY_SMALL);
+}
+
 static size_t forward_scratch(const nncf_context *context, const nncf__block *b, size_t norm)
 {
-    return b->by_channel
-        ? nncf__conv2d_forward_channels_scratch(context, &b->conv, &b->used_x, &b->weight, norm)
-        : max_size(norm, nncf__conv2d_forward_scratch(context, &b->conv, &b->used_x, &b->weight));
+    const nncf__channel_hooks hooks = {.scratch = norm, .local_z = b->makes_z_again};
+    if (b->by_channel)
+        return nncf__conv2d_forward_channels_scratch(
+            context, &b->conv, &b->used_x, &b->weight, &hooks);
+    return max_size(norm,
+        b->makes_z_again ? nncf__batch_norm_tiles_scratch(context, b)
+                         : nncf__conv2d_forward_scratch(context, &b->conv, &b->used_x, &b->weight));
 }
 
 static size_t backward_scratch(
     const nncf_context *context, const nncf__block *b, size_t norm, bool dx)
 {
+    const nncf__channel_hooks hooks = {.scratch = norm, .local_z = b->makes_z_again};
     if (b->by_channel && (dx || b->wants_dw))
         return nncf__conv2d_backward_channels_scratch(
-            context, &b->conv, &b->used_x, norm, dx, b->wants_dw);
+            context, &b->conv, &b->used_x, &hooks, dx, b->wants_dw);
+    if (b->makes_z_again)
+        norm = max_size(norm, nncf__batch_norm_tiles_scratch(context, b));
     if (b->wants_dw)
         norm = max_size(norm, nncf__conv2d_backward_weight_scratch(context, &b->conv, &b->used_x));
     return dx ? max_size(norm, nncf__conv2d_backward_input_scratch(context, &b->conv)) : norm;
@@ -143,14 +161,15 @@ static void prepare_needs(const nncf_layer *layer, nncf__block *b)
             : b->used_x.dtype == NNCF_F32 ? in * sizeof(float)
                                           : in,
         .z = b->keeps_z ? z : 0,
-        .work = b->keeps_z || b->key.y_dtype == NNCF_F32 ? 0 : z,
+        .work = b->keeps_z || b->makes_z_again || b->key.y_dtype == NNCF_F32 ? 0 : z,
         .scratch = forward_scratch(context, b, norm)};
     for (int dx = 0; dx < 2; dx++)
         b->backward[dx] = (nncf__needs){.channels = b->forward.channels,
             .dw = b->wants_dw ? weight * sizeof(float) : 0,
+            .work = b->makes_z_again && !b->by_channel ? nncf__batch_norm_tiles_work(b) : 0,
             .scratch = backward_scratch(context, b, norm, dx || input)};
     if (input) /* the gradient of its scale is made from dx */
-        b->backward[0].work = in * sizeof(float);
+        b->backward[0].work = max_size(b->backward[0].work, in * sizeof(float));
 }
 
 void nncf__product_prepare(const nncf_layer *layer, nncf__block *b)
@@ -163,11 +182,13 @@ void nncf__product_prepare(const nncf_layer *layer, nncf__block *b)
     nncf__batch_norm_prepare(layer, b);
     prepare_weight(layer, b);
     prepare_input(b);
+    b->conv.only_sums = layer->has_batch_norm && nncf__product_is_codes(&b->used_x, &b->weight);
+    b->makes_z_again = makes_z_again(layer->model->context, b);
     b->has_epilogue = layer->has_batch_norm || layer->activation != NNCF_ACTIVATION_NONE ||
         b->quantizers[NNCF__OF_OUTPUT];
-    b->keeps_z = b->keeps && b->has_epilogue;
+    b->keeps_z = b->keeps && b->has_epilogue && !b->makes_z_again;
     b->keeps_state = b->has_epilogue || b->quantizers[NNCF__OF_INPUT];
-    b->reads_x = b->wants_dw || b->quantizers[NNCF__OF_INPUT];
+    b->reads_x = b->wants_dw || b->makes_z_again || b->quantizers[NNCF__OF_INPUT];
     prepare_needs(layer, b);
 }
 
@@ -177,7 +198,7 @@ void nncf__product_prepare(const nncf_layer *layer, nncf__block *b)
 static nncf__qtensor used_x(const nncf__call *call)
 {
     nncf__qtensor x = call->block->used_x;
-    x.data = call->block->quantizes_input ? call->layer->xq.data : call->x[0].data;
+    x.data = call->block->quantizes_input ? call->layer->now.xq.data : call->x[0].data;
     return x;
 }
 
@@ -188,9 +209,9 @@ static nncf__qtensor used_weight(const nncf__call *call)
     nncf__qtensor w = b->weight;
     switch (b->weight_form) {
     case NNCF__WEIGHT_CODES:
-        return nncf__weight_codes_at(b->quantizers[NNCF__OF_WEIGHT], call->layer->wq.data);
+        return nncf__weight_codes_at(b->quantizers[NNCF__OF_WEIGHT], call->layer->now.wq.data);
     case NNCF__WEIGHT_FLOATS:
-        w.data = call->layer->wq.data;
+        w.data = call->layer->now.wq.data;
         break;
     case NNCF__WEIGHT_SHARED:
         w.data = call->layer->model->dw.data;
@@ -207,11 +228,11 @@ static float *find_z(const nncf__call *call)
 {
     const nncf__block *b = call->block;
     if (b->keeps_z)
-        return call->layer->z.data;
+        return call->layer->now.z.data;
     if (call->y.dtype == NNCF_F32)
         return call->y.data;
-    return call->layer->z.capacity >= b->forward.work ? call->layer->z.data
-                                                      : call->layer->model->work.data;
+    return call->layer->now.z.capacity >= b->forward.work ? call->layer->now.z.data
+                                                          : call->layer->model->work.data;
 }
 
 /* z, and y from it. A depthwise block is done channel by channel: its z is read back before it
@@ -223,17 +244,22 @@ static void multiply(
     const nncf_layer *layer = call->layer;
     nncf_context *context = layer->model->context;
     if (b->by_channel) {
-        nncf__norm norm = nncf__batch_norm_forward_start(call, z);
+        nncf__norm norm = nncf__batch_norm_forward_start(call, x, w, z);
         const nncf__channel_hooks hooks = {.arg = &norm,
             .scratch = nncf__batch_norm_scratch(&b->out_planes),
+            .local_z = b->makes_z_again,
             .group = nncf__batch_norm_forward_channels};
         nncf__conv2d_forward_channels(context, &b->conv, x, w, layer->bias, z, &hooks);
         nncf__batch_norm_forward_finish(&norm);
         return;
     }
+    if (b->makes_z_again) {
+        nncf__batch_norm_tiles_forward(call, x, w);
+        return;
+    }
     nncf__conv2d_forward(context, &b->conv, x, w, layer->bias, z);
     if (layer->has_batch_norm)
-        nncf__batch_norm_forward(call, z);
+        nncf__batch_norm_forward(call, x, w, z);
     else
         nncf__epilogue_forward(call, z);
 }
@@ -245,19 +271,19 @@ void nncf__product_forward(const nncf__call *call)
     nncf_context *context = layer->model->context;
     nncf__quantizer *input = b->quantizers[NNCF__OF_INPUT];
     if (b->weight_form == NNCF__WEIGHT_CODES)
-        nncf__weight_forward_codes(layer, b->key.mode, layer->wq.data);
+        nncf__weight_forward_codes(layer, b->key.mode, layer->now.wq.data);
     else if (b->weight_form != NNCF__WEIGHT_MASTER)
         nncf__weight_forward(layer, b->key.mode,
-            b->weight_form == NNCF__WEIGHT_SHARED ? layer->model->dw.data : layer->wq.data);
+            b->weight_form == NNCF__WEIGHT_SHARED ? layer->model->dw.data : layer->now.wq.data);
     if (b->weight_form != NNCF__WEIGHT_MASTER && b->keeps)
         nncf__weight_used(layer);
     if (b->quantizes_input && b->used_x.dtype != NNCF_F32)
         nncf__layer_quantize_to_codes(
-            context, input, &b->in_planes, call->x[0].data, layer->xq.data);
+            context, input, &b->in_planes, call->x[0].data, layer->now.xq.data);
     else if (b->quantizes_input)
-        nncf__layer_quantize(context, input, &b->in_planes, call->x[0].data, layer->xq.data);
+        nncf__layer_quantize(context, input, &b->in_planes, call->x[0].data, layer->now.xq.data);
     const nncf__qtensor x = used_x(call), w = used_weight(call);
-    multiply(call, &x, &w, find_z(call));
+    multiply(call, &x, &w, b->makes_z_again ? NULL : find_z(call));
     if (b->observes_input)
         nncf__layer_observe(context, input, &b->in_planes, call->x[0].data);
 }
@@ -271,18 +297,21 @@ static void multiply_backward(
     nncf_context *context = layer->model->context;
     if (b->by_channel && (dx || dw)) {
         nncf__norm norm =
-            nncf__batch_norm_backward_start(call, layer->z.data, layer->bias_grad != NULL);
+            nncf__batch_norm_backward_start(call, layer->now.z.data, layer->bias_grad != NULL);
         const nncf__channel_hooks hooks = {.arg = &norm,
             .scratch = nncf__batch_norm_scratch(&b->out_planes),
+            .local_z = b->makes_z_again,
             .group = nncf__batch_norm_backward_sums,
             .dz = nncf__batch_norm_backward_dz};
         nncf__conv2d_backward_channels(context, &b->conv, x, w, &hooks, dx, dw);
         return;
     }
-    if (layer->has_batch_norm)
-        nncf__batch_norm_backward(call, layer->z.data);
+    if (b->makes_z_again)
+        nncf__batch_norm_tiles_backward(call, x, w);
+    else if (layer->has_batch_norm)
+        nncf__batch_norm_backward(call, layer->now.z.data);
     else if (b->has_epilogue)
-        nncf__epilogue_backward(call, layer->z.data, call->dy, call->dy, true);
+        nncf__epilogue_backward(call, layer->now.z.data, call->dy, call->dy, true);
     if (dw)
         nncf__conv2d_backward_weight(context, &b->conv, x, call->dy, dw);
     if (dx)

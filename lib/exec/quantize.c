@@ -6,6 +6,7 @@
  */
 #include "exec/quantize.h"
 
+#include "exec/activate.h"
 #include "exec/call.h"
 #include "exec/channels.h"
 #include "exec/map_reduce.h"
@@ -124,7 +125,7 @@ void nncf__layer_quantize(nncf_context *context, nncf__quantizer *quantizer,
 static void to_codes_segment(const nncf__map_reduce *pass, size_t channel, size_t offset,
     size_t count, float *scratch, double *sums)
 {
-    const nncf__epilogue e = {1, 0, -INFINITY, INFINITY, nncf__fq_of(pass->quantizer, channel)};
+    const nncf__epilogue e = nncf__line(1, 0, nncf__fq_of(pass->quantizer, channel));
     float zero = (float)nncf__quantizer_zero(pass->quantizer);
     (void)scratch;
     sums[5] += (double)pass->k->epilogue_codes(
@@ -173,6 +174,46 @@ void nncf__layer_quantize_backward(nncf_context *context, nncf__quantizer *quant
     nncf__map_reduce_run(context, &pass);
 }
 
+/* ---- passes that make a layer's output, and back ---- */
+
+void nncf__output_forward(const nncf__call *call, const float *z, nncf__segment_fn *segment)
+{
+    const nncf__block *b = call->block;
+    nncf_context *context = call->layer->model->context;
+    nncf__quantizer *output = b->quantizers[NNCF__OF_OUTPUT];
+    const bool codes = call->y.dtype != NNCF_F32;
+    nncf__map_reduce pass = {.planes = b->out_planes,
+        .by_channel = b->fq_by_channel,
+        .segment = segment,
+        .on_result = record_clipped,
+        .quantizer = output,
+        .call = call,
+        .in = {z, NULL},
+        .out = {codes ? NULL : call->y.data, NULL},
+        .codes = codes ? call->y.data : NULL};
+    if (output && !b->observes_output) {
+        nncf__quantizer_refresh(output);
+        start_record(output, &b->out_planes);
+    }
+    nncf__map_reduce_run(context, &pass);
+    if (b->observes_output)
+        nncf__layer_observe(context, output, &b->out_planes, call->y.data);
+}
+
+void nncf__output_backward(const nncf__call *call, float *da, float *db, nncf__segment_fn *segment)
+{
+    const nncf__block *b = call->block;
+    nncf__map_reduce pass = {.planes = b->out_planes,
+        .by_channel = b->fq_by_channel,
+        .segment = segment,
+        .on_result = add_gradient,
+        .quantizer = b->quantizers[NNCF__OF_OUTPUT],
+        .call = call,
+        .out = {da, db},
+        .grad = call->dy};
+    nncf__map_reduce_run(call->layer->model->context, &pass);
+}
+
 /* ---- codes that are read as floats ---- */
 
 const float *nncf__floats_of(
@@ -191,52 +232,42 @@ static void epilogue_segment(const nncf__map_reduce *pass, size_t channel, size_
     size_t count, float *scratch, double *sums)
 {
     (void)scratch;
-    const nncf__epilogue e = nncf__block_epilogue(pass->call->block, channel);
+    const nncf__block *b = pass->call->block;
+    const nncf__epilogue e = nncf__block_epilogue(b, channel);
     if (pass->codes) {
         float zero = (float)nncf__quantizer_zero(pass->quantizer);
-        sums[5] += (double)pass->k->epilogue_codes(
-            count, pass->in[0] + offset, pass->codes + offset, &e, zero);
+        sums[5] += (double)nncf__activate_codes(
+            b, pass->k, count, pass->in[0] + offset, pass->codes + offset, &e, zero);
         return;
     }
-    sums[5] +=
-        (double)pass->k->epilogue_forward(count, pass->in[0] + offset, pass->out[0] + offset, &e);
+    sums[5] += (double)nncf__activate_forward(
+        b, pass->k, count, pass->in[0] + offset, pass->out[0] + offset, &e);
 }
 
 void nncf__epilogue_forward(const nncf__call *call, const float *z)
 {
     const nncf__block *b = call->block;
-    nncf_context *context = call->layer->model->context;
-    nncf__quantizer *output = b->quantizers[NNCF__OF_OUTPUT];
-    const bool codes = call->y.dtype != NNCF_F32, quantizes = output && !b->observes_output;
-    float *y = codes ? NULL : call->y.data;
-    nncf__map_reduce pass = {.planes = b->out_planes,
-        .by_channel = b->fq_by_channel,
-        .codes = codes ? call->y.data : NULL,
-        .segment = epilogue_segment,
-        .on_result = record_clipped,
-        .quantizer = output,
-        .call = call,
-        .in = {z, NULL},
-        .out = {y, NULL}};
-    if (quantizes) {
-        nncf__quantizer_refresh(output);
-        start_record(output, &b->out_planes);
+    const bool quantizes = b->quantizers[NNCF__OF_OUTPUT] && !b->observes_output;
+    if (call->layer->activation != NNCF_ACTIVATION_NONE || quantizes) {
+        nncf__output_forward(call, z, epilogue_segment);
+        return;
     }
-    if (call->layer->activation != NNCF_ACTIVATION_NONE || quantizes)
-        nncf__map_reduce_run(context, &pass);
-    else if (z != y)
+    float *y = call->y.data;
+    if (z != y)
         memcpy(y, z, nncf__planes_count(&b->out_planes) * sizeof *y);
     if (b->observes_output)
-        nncf__layer_observe(context, output, &b->out_planes, y);
+        nncf__layer_observe(
+            call->layer->model->context, b->quantizers[NNCF__OF_OUTPUT], &b->out_planes, y);
 }
 
 static void epilogue_backward_segment(const nncf__map_reduce *pass, size_t channel, size_t offset,
     size_t count, float *scratch, double *sums)
 {
     (void)scratch;
-    const nncf__epilogue e = nncf__block_epilogue(pass->call->block, channel);
-    pass->k->epilogue_backward(
-        count, pass->in[0] + offset, pass->grad + offset, pass->out[0] + offset, &e, 0, 0, sums);
+    const nncf__block *b = pass->call->block;
+    const nncf__epilogue e = nncf__block_epilogue(b, channel);
+    nncf__activate_backward(b, pass->k, count, pass->in[0] + offset, pass->grad + offset,
+        pass->out[0] + offset, &e, sums);
 }
 
 /* Where batch norm leaves its own. */

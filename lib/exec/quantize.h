@@ -4,6 +4,7 @@
 #define NNCF__EXEC_QUANTIZE_H
 
 #include "exec/call.h"
+#include "exec/map_reduce.h"
 #include "graph/block.h"
 #include "kernels/kernels.h"
 #include "kernels/qtensor.h"
@@ -11,8 +12,15 @@
 
 #include <nncf/context.h>
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+/* The epilogue x * scale + shift, then the quantizer if there is one. */
+static inline nncf__epilogue nncf__line(float scale, float shift, const nncf__fq *fq)
+{
+    return (nncf__epilogue){scale, shift, -INFINITY, INFINITY, fq};
+}
 
 /* y = quantizer(x); NULL: a copy; observing: record x and copy. Refreshes, and counts how much was
  * clipped. y may be x.
@@ -32,6 +40,15 @@ void nncf__layer_observe(
  * `scratch`. */
 const float *nncf__floats_of(
     const nncf__kernels *k, const nncf__qtensor *x, size_t offset, size_t count, float *scratch);
+/*
+ * One pass that makes the call's y, out[0], or codes where y is codes: `segment` does the work and
+ * adds to sums[5] how much the output quantizer clipped, which is recorded; an observing quantizer
+ * sees y then. z (nullable) is in[0].
+ */
+void nncf__output_forward(const nncf__call *call, const float *z, nncf__segment_fn *segment);
+/* The pass back from dy, grad, to da and db, out: `segment` adds the sums of the output quantizer's
+ * gradient, which is added then. */
+void nncf__output_backward(const nncf__call *call, float *da, float *db, nncf__segment_fn *segment);
 /* y = quantizer(activation(z)) of a layer without batch norm, y being the call's; z may be y (but
  * not as codes). */
 void nncf__epilogue_forward(const nncf__call *call, const float *z);

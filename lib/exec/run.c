@@ -16,7 +16,9 @@
 #include "exec/codes.h"
 #include "exec/kind.h"
 #include "graph/block.h"
+#include "graph/kind_info.h"
 #include "graph/model.h"
+#include "graph/seen.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
@@ -32,20 +34,11 @@
 nncf_status nncf__layer_report(const nncf_layer *layer, const char *call, nncf_status status,
     const nncf_error *reason, nncf_error *err)
 {
-    /* a scope may be longer than a message: its end distinguishes layers */
-    enum { SCOPE_TEXT = 256 };
     if (status == NNCF_OK)
         return status;
     if (!layer)
         return nncf__fail(err, status, NULL, "%s: layer is NULL", call);
-    const char *message = reason->message[0] ? reason->message : nncf_status_message(status);
-    const size_t length = strlen(layer->scope);
-    const char *scope = layer->scope + (length > SCOPE_TEXT ? length - SCOPE_TEXT : 0);
-    while (((unsigned char)*scope & 0xc0) == 0x80)
-        scope++;
-    nncf__log(layer->model->context, NNCF_LOG_ERROR, "%s: %s: %s", call, layer->scope, message);
-    return nncf__fail(
-        err, status, layer->scope, "%s%s: %s", scope == layer->scope ? "" : "...", scope, message);
+    return nncf__report(layer->model->context, call, layer->scope, status, reason, err);
 }
 
 static nncf_status is_null(const char *name, nncf_error *err)
@@ -55,48 +48,39 @@ static nncf_status is_null(const char *name, nncf_error *err)
 
 /* ---- shapes ---- */
 
-nncf_status nncf__layer_output_shape(
-    const nncf_layer *layer, const nncf_tensor *x, int64_t *shape, int32_t *ndim, nncf_error *err)
-{
-    int64_t in[4], out[4];
-    nncf_status status = nncf__layer_shapes(layer, &(nncf__named){"x", x}, in, out, err);
-    if (status != NNCF_OK)
-        return status;
-    const int32_t out_ndim = nncf__kind_of(layer)->out_ndim;
-    *ndim = out_ndim ? out_ndim : x->ndim;
-    memcpy(shape, out, (size_t)*ndim * sizeof *shape);
-    return NNCF_OK;
-}
-
 /* As many tensors as the layer reads? One that the host runs is refused for that reason, later. */
 static nncf_status check_count(const nncf_layer *layer, size_t n_x, nncf_error *err)
 {
-    const nncf__kind *kind = nncf__kind_of(layer);
-    if (n_x == kind->n_inputs || (n_x > 0 && nncf__kind_is_run_by_host(kind)))
+    const size_t n = nncf__layer_input_count(layer);
+    if (n_x == n || (n_x > 0 && nncf__kind_info_of(layer->kind)->run_by_host))
         return NNCF_OK;
-    return nncf__fail(err, NNCF_E_ARG, NULL, "n_x is %zu; the layer reads %zu tensor%s", n_x,
-        kind->n_inputs, kind->n_inputs == 1 ? "" : "s");
+    return nncf__fail(err, NNCF_E_ARG, NULL, "n_x is %zu; the layer reads %zu tensor%s", n_x, n,
+        n == 1 ? "" : "s");
+}
+
+/* How many of the tensors are looked at: one is enough to refuse what the host runs, and it may
+ * read more than NNCF__MAX_INPUTS. */
+static size_t count_read(const nncf_layer *layer, size_t n_x)
+{
+    return nncf__kind_info_of(layer->kind)->run_by_host ? 1 : n_x;
 }
 
 static nncf_status output_shape(const nncf_layer *layer, const nncf_tensor *x, size_t n_x,
     int64_t *shape, size_t capacity, int32_t *ndim, nncf_error *err)
 {
-    int64_t sizes[NNCF_MAX_NDIM];
-    int32_t n = 0;
+    nncf__shapes s;
     if (!x || !ndim || (!shape && capacity > 0))
         return is_null(!x ? "x" : !ndim ? "ndim" : "shape", err);
     nncf_status status = check_count(layer, n_x, err);
     if (status == NNCF_OK)
-        status = nncf__layer_output_shape(layer, &x[0], sizes, &n, err);
-    if (status == NNCF_OK && n_x == 2)
-        status = nncf__layer_check_second(layer, x, err);
+        status = nncf__layer_shapes(layer, x, count_read(layer, n_x), &s, err);
     if (status != NNCF_OK)
         return status;
-    *ndim = n;
-    if (capacity < (size_t)n)
+    *ndim = s.y.ndim;
+    if (capacity < (size_t)s.y.ndim)
         return nncf__fail(err, NNCF_E_BUFFER, NULL, "shape has %zu elements; the output has %d",
-            capacity, (int)n);
-    memcpy(shape, sizes, (size_t)n * sizeof *shape);
+            capacity, (int)s.y.ndim);
+    memcpy(shape, s.y.size, (size_t)s.y.ndim * sizeof *shape);
     return NNCF_OK;
 }
 
@@ -111,7 +95,7 @@ nncf_status nncf_layer_get_output_shape(const nncf_layer *layer, const nncf_tens
 
 static size_t element_size(const nncf_tensor *t)
 {
-    return t->dtype == NNCF_F32 ? sizeof(float) : 1;
+    return t->dtype == NNCF_F32 || t->dtype == NNCF_I32 ? sizeof(float) : 1;
 }
 
 static size_t element_count(const int64_t shape[4])
@@ -130,55 +114,54 @@ static nncf_status check_apart(const nncf__named *a, const int64_t a_shape[4], c
     return nncf__fail(err, NNCF_E_ARG, NULL, "%s and %s overlap in memory", a->name, b->name);
 }
 
-/* A call's inputs, or their gradients, as many as the layer reads; and what messages name them. */
+/* A call's inputs, or their gradients, as many as the layer reads. */
 typedef struct inputs {
     const nncf_tensor *tensors;
     size_t count;
-    /* of the only one, or of the first and the second */
-    const char *names[3];
+    bool gradients;
 } inputs;
 
-static inputs inputs_of(const nncf_tensor *x, size_t n_x)
-{
-    return (inputs){x, n_x, {"x", "x[0]", "x[1]"}};
-}
-
-static inputs gradients_of(const nncf_tensor *dx, size_t n_x)
-{
-    return (inputs){dx, n_x, {"dx", "dx[0]", "dx[1]"}};
-}
-
+/* An input, and what messages call it. */
 static nncf__named input_at(const inputs *x, size_t i)
 {
-    return (nncf__named){x->names[x->count == 1 ? 0 : 1 + i], &x->tensors[i]};
+    static const char *const gradients[NNCF__MAX_INPUTS] = {
+        "dx[0]", "dx[1]", "dx[2]", "dx[3]", "dx[4]", "dx[5]", "dx[6]", "dx[7]"};
+    const char *name = !x->gradients ? nncf__input_name(i, x->count)
+        : x->count == 1              ? "dx"
+                                     : gradients[i];
+    return (nncf__named){name, &x->tensors[i]};
 }
 
-static nncf_status check_all_apart(const inputs *x, const nncf__named *y, const int64_t in[4],
-    const int64_t out[4], nncf_error *err)
+static nncf_status check_all_apart(
+    const inputs *x, const nncf__named *y, const nncf__shapes *s, nncf_error *err)
 {
     nncf_status status = NNCF_OK;
     for (size_t i = 0; i < x->count && status == NNCF_OK; i++) {
         const nncf__named input = input_at(x, i);
-        status = check_apart(&input, in, y, out, err);
+        status = check_apart(&input, s->in[i], y, s->out, err);
     }
     return status;
 }
 
-/* Check the inputs and y (or dy), which may be of the type y_codes, and work out both shapes. */
-static nncf_status check_pair(const nncf_layer *layer, const inputs *x, const nncf__named *y,
-    int32_t y_codes, int64_t in[4], int64_t out[4], nncf_error *err)
+/* The type that an input has where it is not NNCF_F32. */
+static int32_t input_dtype(const nncf_layer *layer, size_t i)
+{
+    return nncf__kind_of(layer)->reads_ids ? (int32_t)NNCF_I32 : nncf__layer_input_dtype(layer, i);
+}
+
+/* Check the inputs and y (or dy), which may be of the type y_codes, and work out all shapes. */
+static nncf_status check_tensors(const nncf_layer *layer, const inputs *x, const nncf__named *y,
+    int32_t y_codes, nncf__shapes *s, nncf_error *err)
 {
     nncf_status status = NNCF_OK;
     for (size_t i = 0; i < x->count && status == NNCF_OK; i++) {
         const nncf__named input = input_at(x, i);
-        const int32_t codes = nncf__layer_input_dtype(layer, i);
-        status = i == 0 ? nncf__layer_check_tensor(&input, codes, NULL, err)
-                        : nncf__layer_check_as(&input, codes, in, err);
-        if (i == 0 && status == NNCF_OK)
-            status = nncf__layer_shapes(layer, &input, in, out, err);
+        status = nncf__layer_check_tensor(&input, input_dtype(layer, i), NULL, err);
     }
     if (status == NNCF_OK)
-        status = nncf__layer_check_as(y, y_codes, out, err);
+        status = nncf__layer_shapes(layer, x->tensors, x->count, s, err);
+    if (status == NNCF_OK)
+        status = nncf__layer_check_shape(y, y_codes, &s->y, s->out, err);
     if (status != NNCF_OK)
         return status;
     /* a maximum has no codes of its own: those of its input, or none */
@@ -186,20 +169,18 @@ static nncf_status check_pair(const nncf_layer *layer, const inputs *x, const nn
     if (y->tensor->dtype != NNCF_F32 && !quantizes && x->tensors[0].dtype != y->tensor->dtype)
         return nncf__fail(err, NNCF_E_DTYPE, NULL,
             "%s is to be codes, but x, whose maxima they are, is floats", y->name);
-    return check_all_apart(x, y, in, out, err);
+    return check_all_apart(x, y, s, err);
 }
 
 /* ---- blocks ---- */
 
 /* A tensor like one that was checked already, as far as its description goes. */
-static bool is_alike(const nncf_tensor *t, int32_t dtype, const int64_t shape[4])
+static bool is_alike(const nncf_tensor *t, int32_t dtype, const nncf__shape *shape)
 {
-    bool same = (t->ndim == 2 || t->ndim == 4) && t->dtype == dtype && t->shape && !t->strides &&
-        t->data && (uintptr_t)t->data % (dtype == NNCF_F32 ? _Alignof(float) : 1) == 0 &&
-        t->device == 0 && t->reserved[0] == 0 && t->reserved[1] == 0;
-    for (int i = 0; i < 4 && same; i++)
-        same = (i < t->ndim ? t->shape[i] : 1) == shape[i];
-    return same;
+    return t->ndim == shape->ndim && t->dtype == dtype && t->shape && !t->strides && t->data &&
+        (uintptr_t)t->data % (element_size(t) == 1 ? 1 : _Alignof(float)) == 0 && t->device == 0 &&
+        t->reserved[0] == 0 && t->reserved[1] == 0 &&
+        memcmp(t->shape, shape->size, (size_t)t->ndim * sizeof *t->shape) == 0;
 }
 
 /* The block that is prepared, if it is for such tensors: then they need no further check but for
@@ -208,9 +189,9 @@ static const nncf__block *known_block(
     const nncf_layer *layer, const inputs *x, const nncf_tensor *y, int32_t y_dtype)
 {
     const nncf__block *b = nncf__block_current(layer);
-    bool known = b && is_alike(y, y_dtype, b->out);
+    bool known = b && is_alike(y, y_dtype, &b->key.shapes.y);
     for (size_t i = 0; known && i < x->count; i++)
-        known = is_alike(&x->tensors[i], b->key.x_dtype[i], b->key.in);
+        known = is_alike(&x->tensors[i], b->key.x_dtype[i], &b->key.shapes.x[i]);
     return known ? b : NULL;
 }
 
@@ -221,7 +202,7 @@ static nncf_status check_codes(const nncf_layer *layer, const inputs *x, nncf_er
     for (size_t i = 0; i < x->count; i++) {
         const nncf__named input = input_at(x, i);
         const nncf_tensor *t = input.tensor;
-        if (t->dtype == NNCF_F32)
+        if (t->dtype == NNCF_F32 || t->dtype == NNCF_I32)
             continue;
         if (t->scales || t->zero_points)
             return nncf__fail(err, NNCF_E_ARG, NULL,
@@ -254,31 +235,31 @@ static nncf_status prepare(nncf_layer *layer, const inputs *x, const nncf__named
     const nncf__block **block, nncf_error *err)
 {
     const nncf_tensor *t = y->tensor;
-    int64_t in[4], out[4];
-    int32_t x_dtype[2] = {NNCF_F32, NNCF_F32};
+    nncf__shapes s;
+    int32_t x_dtype[NNCF__MAX_INPUTS] = {NNCF_F32};
     const nncf__block *b = known_block(layer, x, t, forward ? t->dtype : NNCF_F32);
     nncf_status status;
     if (b && (!forward || b->key.y_dtype == t->dtype)) {
         *block = b;
         status = check_codes(layer, x, err);
         if (status == NNCF_OK)
-            status = check_all_apart(x, y, b->key.in, b->out, err);
+            status = check_all_apart(x, y, &b->key.shapes, err);
         /* a backward, refused or not, may have prepared the block */
         if (status == NNCF_OK && forward)
             status = nncf__layer_check_batch_norm(layer, b->out, err);
         return status;
     }
-    status = check_pair(
-        layer, x, y, forward ? nncf__layer_output_dtype(layer) : (int32_t)NNCF_F32, in, out, err);
+    status = check_tensors(
+        layer, x, y, forward ? nncf__layer_output_dtype(layer) : (int32_t)NNCF_F32, &s, err);
     if (status == NNCF_OK)
         status = check_codes(layer, x, err);
     if (status == NNCF_OK && forward)
-        status = nncf__layer_check_batch_norm(layer, out, err);
+        status = nncf__layer_check_batch_norm(layer, s.out, err);
     if (status != NNCF_OK)
         return status;
     for (size_t i = 0; i < x->count; i++)
         x_dtype[i] = x->tensors[i].dtype;
-    *block = nncf__block_get(layer, in, out, x_dtype, t->dtype);
+    *block = nncf__block_get(layer, &s, x_dtype, t->dtype);
     return NNCF_OK;
 }
 
@@ -286,7 +267,7 @@ static nncf_status prepare(nncf_layer *layer, const inputs *x, const nncf__named
 static nncf__call call_of(nncf_layer *layer, const nncf__block *b, const nncf_tensor *x)
 {
     nncf__call call = {.block = b, .layer = layer};
-    for (size_t i = 0; i < b->kind->n_inputs; i++) {
+    for (size_t i = 0; i < b->key.shapes.n; i++) {
         call.x[i] = b->x[i];
         call.x[i].data = x[i].data;
     }
@@ -300,7 +281,7 @@ static nncf__call call_of(nncf_layer *layer, const nncf__block *b, const nncf_te
  * `whole` is set; else of some, which is enough to distinguish batches, and cheap. Four lanes, so
  * that multiplications overlap.
  */
-static uint64_t mark_of(const nncf_tensor *x, const int64_t shape[4], bool whole)
+static uint64_t mark_of_one(const nncf_tensor *x, const int64_t shape[4], bool whole)
 {
     enum { LANES = 4, SAMPLES = 64 };
     const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
@@ -321,19 +302,42 @@ static uint64_t mark_of(const nncf_tensor *x, const int64_t shape[4], bool whole
     return word;
 }
 
+/* For exports: what an eval-mode forward reads and makes. */
+static void take_seen(
+    nncf_layer *layer, const nncf__block *block, const nncf_tensor *x, const nncf_tensor *y)
+{
+    layer->by_host = false;
+    if (block->key.mode != NNCF_MODE_EVAL || block->key.observing)
+        return;
+    layer->seen[0].count = layer->seen[1].count = 0;
+    if (x->dtype == NNCF_F32)
+        nncf__seen_take(&layer->seen[0], element_count(block->key.in), x->data);
+    if (y->dtype == NNCF_F32)
+        nncf__seen_take(&layer->seen[1], element_count(block->out), y->data);
+}
+
+static uint64_t mark_of(const nncf_tensor *x, const nncf__shapes *s, bool whole)
+{
+    uint64_t mark = 0;
+    for (size_t i = 0; i < s->n; i++)
+        mark = mark * 31 + mark_of_one(&x[i], s->in[i], whole);
+    return mark;
+}
+
 /* After a forward: remember whose state it left. */
 static void take_state(
     nncf_layer *layer, const nncf__block *block, const nncf_tensor *x, bool pending)
 {
-    memcpy(layer->batch_shape, block->key.in, sizeof layer->batch_shape);
-    layer->ready_for_backward = block->keeps;
+    memcpy(layer->now.batch_shape, block->key.in, sizeof layer->now.batch_shape);
+    memcpy(layer->now.batch_out, block->out, sizeof layer->now.batch_out);
+    layer->now.ready_for_backward = block->keeps;
     if (!block->keeps || !block->keeps_state)
         return;
     /* with two forwards and no backward between them the host may mean either: then all of x is
      * compared */
-    layer->state.whole = pending;
-    layer->state.spent = false;
-    layer->state.mark = mark_of(x, block->key.in, pending);
+    layer->now.whole = pending;
+    layer->now.spent = false;
+    layer->now.mark = mark_of(x, &block->key.shapes, pending);
 }
 
 static nncf_status check_state(
@@ -347,33 +351,53 @@ static nncf_status check_state(
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "initialization is under way: it takes forwards only, until "
             "nncf_compression_ctrl_init_step() sets more to 0");
-    if (!layer->ready_for_backward)
+    if (!layer->now.ready_for_backward)
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "there is no forward in train mode to go back through: none ran, or one in eval mode "
             "or a "
             "controller that came or went has taken its place");
-    if (memcmp(in, layer->batch_shape, sizeof layer->batch_shape) != 0)
+    if (memcmp(in, layer->now.batch_shape, sizeof layer->now.batch_shape) != 0)
         return nncf__fail(err, NNCF_E_SHAPE, NULL,
             "x is of another shape, (%lld,%lld,%lld,%lld), than in the last forward, "
             "(%lld,%lld,%lld,%lld): backward belongs to that forward",
             (long long)in[0], (long long)in[1], (long long)in[2], (long long)in[3],
-            (long long)layer->batch_shape[0], (long long)layer->batch_shape[1],
-            (long long)layer->batch_shape[2], (long long)layer->batch_shape[3]);
+            (long long)layer->now.batch_shape[0], (long long)layer->now.batch_shape[1],
+            (long long)layer->now.batch_shape[2], (long long)layer->now.batch_shape[3]);
     if (!block->keeps_state)
         return NNCF_OK;
-    if (layer->state.spent)
+    if (memcmp(block->out, layer->now.batch_out, sizeof layer->now.batch_out) != 0)
+        return nncf__fail(err, NNCF_E_SHAPE, NULL,
+            "the inputs are of other shapes than in the last forward: backward belongs to that "
+            "forward");
+    if (layer->now.spent)
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "the backward of the last forward ran already; a layer keeps the state of one call: "
             "run "
-            "forward and backward in turn, also where it is used twice in a step");
-    if ((layer->state.whole || block->reads_x) &&
-        mark_of(x, in, layer->state.whole) != layer->state.mark)
+            "forward and backward in turn, or give each use in a step a state of its own "
+            "(nncf_layer_set_uses())");
+    if ((layer->now.whole || block->reads_x) &&
+        mark_of(x, &block->key.shapes, layer->now.whole) != layer->now.mark)
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "x is not what the last forward read; a layer keeps the state of one call: where it is "
             "used "
-            "twice in a step, run backward of the first use before forward of the second; and x "
+            "twice in a step, give each use a state of its own (nncf_layer_set_uses()), or run "
+            "backward of the first use before forward of the second; and x "
             "must "
             "not be changed in between");
+    return NNCF_OK;
+}
+
+/* Numbers of words must be rows of the weight. */
+static nncf_status check_ids(
+    const nncf__block *b, const nncf_layer *layer, const nncf_tensor *x, nncf_error *err)
+{
+    const int32_t *ids = x->data;
+    const size_t n = b->kind->reads_ids ? b->in_planes.n : 0;
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0 || ids[i] >= layer->weight_shape[0])
+            return nncf__fail(err, NNCF_E_ARG, NULL,
+                "x has %d at %zu; the layer has words 0 to %lld", (int)ids[i], i,
+                (long long)(layer->weight_shape[0] - 1));
     return NNCF_OK;
 }
 
@@ -382,20 +406,22 @@ static nncf_status check_state(
 static nncf_status forward(
     nncf_layer *layer, const nncf_tensor *x, size_t n_x, nncf_tensor *y, nncf_error *err)
 {
-    const inputs xs = inputs_of(x, n_x);
+    const inputs xs = {x, count_read(layer, n_x), false};
     const nncf__block *b;
     if (!x || !y)
         return is_null(!x ? "x" : "y", err);
     nncf_status status = check_count(layer, n_x, err);
     if (status == NNCF_OK)
         status = prepare(layer, &xs, &(nncf__named){"y", y}, true, &b, err);
+    if (status == NNCF_OK)
+        status = check_ids(b, layer, x, err);
     if (status != NNCF_OK)
         return status;
     nncf__call call = call_of(layer, b, x);
     call.y = (nncf__output){y->data, y->dtype};
-    const bool pending = layer->ready_for_backward && !layer->state.spent;
+    const bool pending = layer->now.ready_for_backward && !layer->now.spent;
     nncf__ctrl_count_samples(layer->model->ctrl, b->key.in[0]);
-    layer->ready_for_backward = false; /* what it kept is overwritten from here on */
+    layer->now.ready_for_backward = false; /* what it kept is overwritten from here on */
     status = nncf__block_reserve_forward(layer, b);
     if (status != NNCF_OK)
         return status;
@@ -403,6 +429,7 @@ static nncf_status forward(
         nncf__usage_forward(layer->compression->ctrl);
     b->kind->forward(&call);
     take_state(layer, b, x, pending);
+    take_seen(layer, b, x, y);
     describe(layer, y);
     return NNCF_OK;
 }
@@ -417,40 +444,37 @@ nncf_status nncf_layer_forward(
 
 /* Floats of the shape of x. */
 static nncf_status check_gradient(
-    const nncf_layer *layer, const nncf__named *d, const int64_t in[4], nncf_error *err)
+    const nncf__named *d, const nncf__named *x, const int64_t view[4], nncf_error *err)
 {
-    int64_t shape[4];
-    if (is_alike(d->tensor, NNCF_F32, in))
-        return NNCF_OK;
-    nncf_status status = nncf__layer_check_tensor(d, NNCF_F32, NULL, err);
-    if (status == NNCF_OK)
-        status = nncf__layer_input_shape(layer, d, shape, err);
-    if (status == NNCF_OK && memcmp(shape, in, sizeof shape) != 0)
-        status = nncf__fail(err, NNCF_E_SHAPE, NULL,
-            "%s is (%lld,%lld,%lld,%lld), but x is (%lld,%lld,%lld,%lld)", d->name,
-            (long long)shape[0], (long long)shape[1], (long long)shape[2], (long long)shape[3],
-            (long long)in[0], (long long)in[1], (long long)in[2], (long long)in[3]);
-    return status;
+    nncf__shape shape = {.ndim = x->tensor->ndim};
+    memcpy(shape.size, x->tensor->shape, (size_t)shape.ndim * sizeof *shape.size);
+    return is_alike(d->tensor, NNCF_F32, &shape)
+        ? NNCF_OK
+        : nncf__layer_check_shape(d, NNCF_F32, &shape, view, err);
 }
 
 static nncf_status check_dx(const nncf_layer *layer, const inputs *x, const nncf__named *dy,
-    const nncf_tensor *dx, const int64_t in[4], const int64_t out[4], nncf_error *err)
+    const nncf_tensor *dx, const nncf__shapes *s, nncf_error *err)
 {
-    const inputs gradients = gradients_of(dx, x->count);
+    const inputs gradients = {dx, x->count, true};
     nncf_status status = NNCF_OK;
+    if (nncf__kind_of(layer)->reads_ids)
+        return nncf__fail(
+            err, NNCF_E_ARG, NULL, "x is numbers of words, which have no gradient: pass dx NULL");
     for (size_t i = 0; i < x->count && status == NNCF_OK; i++) {
-        const nncf__named d = input_at(&gradients, i);
-        status = check_gradient(layer, &d, in, err);
+        const nncf__named d = input_at(&gradients, i), own = input_at(x, i);
+        status = check_gradient(&d, &own, s->in[i], err);
         if (status == NNCF_OK)
-            status = check_apart(&d, in, dy, out, err);
+            status = check_apart(&d, s->in[i], dy, s->out, err);
         for (size_t j = 0; j < x->count && status == NNCF_OK; j++) {
             const nncf__named input = input_at(x, j);
-            status = check_apart(&d, in, &input, in, err);
+            status = check_apart(&d, s->in[i], &input, s->in[j], err);
         }
-    }
-    if (status == NNCF_OK && x->count == 2 && dx[0].data != dx[1].data) {
-        const nncf__named a = input_at(&gradients, 0), b = input_at(&gradients, 1);
-        status = check_apart(&a, in, &b, in, err);
+        for (size_t j = 0; j < i && status == NNCF_OK; j++) {
+            const nncf__named other = input_at(&gradients, j);
+            if (dx[i].data != dx[j].data || !nncf__kind_of(layer)->same_gradients)
+                status = check_apart(&other, s->in[j], &d, s->in[i], err);
+        }
     }
     return status;
 }
@@ -458,7 +482,7 @@ static nncf_status check_dx(const nncf_layer *layer, const inputs *x, const nncf
 static nncf_status backward(nncf_layer *layer, const nncf_tensor *x, size_t n_x, nncf_tensor *dy,
     nncf_tensor *dx, nncf_error *err)
 {
-    const inputs xs = inputs_of(x, n_x);
+    const inputs xs = {x, count_read(layer, n_x), false};
     const nncf__block *b;
     if (!x || !dy)
         return is_null(!x ? "x" : "dy", err);
@@ -466,8 +490,10 @@ static nncf_status backward(nncf_layer *layer, const nncf_tensor *x, size_t n_x,
     nncf_status status = check_count(layer, n_x, err);
     if (status == NNCF_OK)
         status = prepare(layer, &xs, &gradient, false, &b, err);
+    if (status == NNCF_OK)
+        status = check_ids(b, layer, x, err);
     if (status == NNCF_OK && dx)
-        status = check_dx(layer, &xs, &gradient, dx, b->key.in, b->out, err);
+        status = check_dx(layer, &xs, &gradient, dx, &b->key.shapes, err);
     if (status == NNCF_OK)
         status = check_state(layer, b, x, err);
     if (status == NNCF_OK)
@@ -478,12 +504,12 @@ static nncf_status backward(nncf_layer *layer, const nncf_tensor *x, size_t n_x,
         return status;
     nncf__call call = call_of(layer, b, x);
     call.dy = dy->data;
-    for (size_t i = 0; dx && i < b->kind->n_inputs; i++)
+    for (size_t i = 0; dx && i < b->key.shapes.n; i++)
         call.dx[i] = dx[i].data;
     b->kind->backward(&call);
     if (b->compresses)
-        nncf__usage_backward(layer->compression->ctrl);
-    layer->state.spent = true;
+        nncf__usage_backward(layer->compression->ctrl, layer);
+    layer->now.spent = true;
     return NNCF_OK;
 }
 

@@ -9,9 +9,6 @@
 
 #include <stdint.h>
 
-/* nncf_layer_get_output_shape() without a log line. */
-nncf_status nncf__layer_output_shape(
-    const nncf_layer *layer, const nncf_tensor *x, int64_t *shape, int32_t *ndim, nncf_error *err);
 /* What a call of nncf_layer_... returns, unless it is NNCF_OK: log it, and fill the caller's err
  * (nullable) from `reason`, with the layer's scope. Returns status. layer may be NULL. */
 nncf_status nncf__layer_report(const nncf_layer *layer, const char *call, nncf_status status,

@@ -12,8 +12,11 @@ nncf_status nncf__layer_windows_shape(const nncf_layer *layer, const int64_t dil
     const int64_t in[4], int64_t out[4], nncf_error *err)
 {
     for (int i = 0; i < 2; i++) {
-        out[2 + i] = nncf__window_count(
-            in[2 + i], layer->kernel[i], layer->stride[i], layer->padding[i], dilation[i]);
+        out[2 + i] = in[2 + i] < 0 ? in[2 + i]
+                                   : nncf__window_count(in[2 + i], layer->kernel[i],
+                                         layer->stride[i], layer->padding[i], dilation[i]);
+        if (in[2 + i] < 0)
+            continue;
         if (out[2 + i] < 1)
             return nncf__fail(err, NNCF_E_SHAPE, NULL,
                 "x has %s %lld, padded on both sides by %lld; the window reaches over %lld",

@@ -16,7 +16,8 @@ static inline int64_t nncf__window_count(
     return padded < reach ? 0 : (padded - reach) / stride + 1;
 }
 
-/* out[2], out[3] of a window over the input: a convolution's, a pool's. */
+/* out[2], out[3] of a window over the input: a convolution's, a pool's. -1 is open (the export of
+ * an input of any size) and stays so. */
 nncf_status nncf__layer_windows_shape(const nncf_layer *layer, const int64_t dilation[2],
     const int64_t in[4], int64_t out[4], nncf_error *err);
 

@@ -26,6 +26,8 @@ enum {
     /* a task's packed pixels stay in the second-level cache */
     BLOCK_BYTES = 256 << 10,
     BLOCK_PIXELS = 512,
+    /* of a task over spans, which cannot be cut: beyond it nothing stays in that cache */
+    SPAN_BYTES = 4 << 20,
     /* Where pixels are not neighbours, packing goes pixel by pixel: with fewer channels than this,
      * as in an image, it takes longer than the product of floats (3 -> 64, 7x7/2: 1.8 times). */
     FEW_CHANNELS = 16
@@ -47,6 +49,11 @@ typedef struct int8_job {
     uint8_t flip, zero;
     /* offsets in the private area; segments at 0 */
     size_t targets_at, starts_at, pixels_at, scales_at;
+    /* NULL: the product is stored; else a task's spans, the pass, where rows of z and the hooks'
+     * scratch lie, and the layer's first channel of this product */
+    const nncf__tile_hooks *hooks;
+    int64_t task_spans, c0;
+    size_t pass, z_at, hooks_at;
 } int8_job;
 
 static const nncf__int8_kernels *kernels_of(const nncf_context *context)
@@ -54,13 +61,18 @@ static const nncf__int8_kernels *kernels_of(const nncf_context *context)
     return (const nncf__int8_kernels *)context->int8;
 }
 
-bool nncf__int8_product_fits(const nncf_context *context, const nncf__pixel_product *p)
+/* Can integer kernels make it? */
+static bool is_of_int8(const nncf_context *context, const nncf__pixel_product *p)
 {
     const nncf__weights *w = &p->weights;
     return w->as_integers && w->k_is_contiguous && nncf__qtensor_is_codes(&p->map.src) &&
         w->src.dtype == NNCF_S8 && !w->src.zero_point &&
-        w->channels * nncf__taps_count(&w->taps) <= NNCF__INT8_K_MAX &&
-        (p->map.step_x == 1 || w->channels >= FEW_CHANNELS) && kernels_of(context);
+        w->channels * nncf__taps_count(&w->taps) <= NNCF__INT8_K_MAX && kernels_of(context);
+}
+
+bool nncf__int8_product_fits(const nncf_context *context, const nncf__pixel_product *p)
+{
+    return is_of_int8(context, p) && (p->map.step_x == 1 || p->weights.channels >= FEW_CHANNELS);
 }
 
 /* Of a panel of weights; after it come the starts of its sums. */
@@ -101,7 +113,8 @@ static size_t plan_private(int8_job *j)
     return j->scales_at + 2 * nncf__round_up_64((size_t)j->n_panels * j->k->nr * sizeof(float));
 }
 
-static void plan(const nncf_context *context, const nncf__pixel_product *p, int8_job *j)
+/* What does not depend on how the work is cut. */
+static void plan_operands(const nncf_context *context, const nncf__pixel_product *p, int8_job *j)
 {
     const nncf__int8_kernels *k = kernels_of(context);
     *j = (int8_job){.p = p, .k = k, .workers = max_i(1, context->params.n_threads)};
@@ -109,10 +122,23 @@ static void plan(const nncf_context *context, const nncf__pixel_product *p, int8
     j->n_quads = j->tap_quads * nncf__taps_count(&p->weights.taps);
     j->n_pixels = p->map.n * p->map.rows * p->map.cols;
     j->n_panels = div_ceil(p->weights.n_out, (int64_t)k->nr);
+    const nncf__dequant codes = nncf__dequant_of(&p->map.src, 0, true);
+    j->flip = (uint8_t)codes.flip;
+    j->zero = (uint8_t)codes.offset;
+}
+
+static void plan_workspace(const nncf_context *context, int8_job *j, size_t private_bytes)
+{
+    j->workspace = nncf__workspace_plan(context, private_bytes,
+        nncf__round_up_64(panel_bytes(j) + j->k->nr * sizeof(int32_t)), j->n_panels);
+}
+
+static void plan(const nncf_context *context, const nncf__pixel_product *p, int8_job *j)
+{
+    plan_operands(context, p, j);
     j->stream = j->n_pixels * p->weights.n_out >= NNCF__STREAM_FLOATS && p->dst_plane % 16 == 0;
     plan_tasks(j);
-    j->workspace = nncf__workspace_plan(context, plan_private(j),
-        nncf__round_up_64(panel_bytes(j) + k->nr * sizeof(int32_t)), j->n_panels);
+    plan_workspace(context, j, plan_private(j));
 }
 
 size_t nncf__int8_product_scratch(const nncf_context *context, const nncf__pixel_product *p)
@@ -165,7 +191,7 @@ static void pack_weights_task(void *arg, size_t chunk, size_t worker)
         memset(panel, 0, panel_bytes(j));
     for (int64_t i = 0; i < min_i(nr, w->n_out - first); i++) {
         const int8_t *row = (const int8_t *)w->src.data + (first + i) * w->out_stride;
-        start[i] = -(int32_t)j->zero * pack_row(j, row, panel + i * QUAD);
+        start[i] = (j->k->offset - (int32_t)j->zero) * pack_row(j, row, panel + i * QUAD);
     }
 }
 
@@ -272,11 +298,117 @@ void nncf__int8_product_run(nncf_context *context, const nncf__pixel_product *p)
 {
     int8_job j;
     plan(context, p, &j);
-    const nncf__dequant codes = nncf__dequant_of(&p->map.src, 0, true);
-    j.flip = (uint8_t)codes.flip;
-    j.zero = (uint8_t)codes.offset;
     const double weights = (double)(j.n_quads * QUAD) * (double)p->weights.n_out;
     nncf__gemm_parallel(context, 4.0 * weights, (size_t)j.n_panels, pack_weights_task, &j);
     nncf__gemm_parallel(
         context, 0.5 * (double)j.n_pixels * weights, (size_t)n_tasks(&j), multiply_task, &j);
+}
+
+/* ---- tiles that are not stored ---- */
+
+static int64_t span_tasks(const int8_job *j)
+{
+    return div_ceil(j->hooks->spans.count, j->task_spans) * j->tasks_across;
+}
+
+/* A task: some spans times some panels, so that there are a few tasks a thread. */
+static void plan_spans(int8_job *j)
+{
+    const nncf__spans *spans = &j->hooks->spans;
+    const int64_t wanted = j->workers > 1 ? 4 * j->workers : 1,
+                  pixels = min_i(BLOCK_BYTES / (j->n_quads * QUAD), NNCF__SPAN_PIXELS);
+    int64_t tasks = div_ceil(spans->count, max_i(1, pixels / spans->length));
+    tasks = min_i(max_i(tasks, wanted), spans->count);
+    j->task_spans = div_ceil(spans->count, tasks);
+    j->block_pixels = round_up(j->task_spans * spans->length, (int64_t)j->k->mr);
+    j->tasks_across = 1;
+    while (span_tasks(j) < wanted && j->tasks_across * 4 <= j->n_panels)
+        j->tasks_across *= 2;
+    j->task_panels = div_ceil(j->n_panels, j->tasks_across);
+    j->tasks_across = div_ceil(j->n_panels, j->task_panels);
+}
+
+static void plan_tiles(const nncf_context *context, const nncf__pixel_product *p,
+    const nncf__tile_hooks *hooks, int8_job *j)
+{
+    plan_operands(context, p, j);
+    j->hooks = hooks;
+    plan_spans(j);
+    j->z_at = nncf__round_up_64(plan_private(j));
+    j->hooks_at = j->z_at + (size_t)j->block_pixels * j->k->nr * sizeof(float);
+    plan_workspace(context, j, j->hooks_at + nncf__round_up_64(hooks->scratch));
+}
+
+bool nncf__int8_tiles_fit(
+    const nncf_context *context, const nncf__pixel_product *p, const nncf__spans *spans)
+{
+    const nncf__weights *w = &p->weights;
+    return is_of_int8(context, p) &&
+        w->channels * nncf__taps_count(&w->taps) * spans->length <= SPAN_BYTES;
+}
+
+size_t nncf__int8_tiles_scratch(
+    const nncf_context *context, const nncf__pixel_product *p, const nncf__tile_hooks *hooks)
+{
+    int8_job j;
+    plan_tiles(context, p, hooks, &j);
+    return j.workspace.bytes;
+}
+
+static const float ones[NNCF__INT8_NR_MAX] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+                   zeros[NNCF__INT8_NR_MAX];
+
+static void span_task(void *arg, size_t chunk, size_t worker)
+{
+    const int8_job *j = arg;
+    const nncf__int8_kernels *k = j->k;
+    const nncf__tile_hooks *hooks = j->hooks;
+    char *area = nncf__scratch(j->workspace.context, worker);
+    const int64_t span = (int64_t)chunk / j->tasks_across * j->task_spans,
+                  end = min_i(span + j->task_spans, hooks->spans.count),
+                  across = (int64_t)chunk % j->tasks_across, nr = (int64_t)k->nr,
+                  mr = (int64_t)k->mr, n_out = j->p->weights.n_out;
+    const int8_task t = {.j = j,
+        .first = nncf__span_first(&hooks->spans, span),
+        .last = nncf__span_end(&hooks->spans, end - 1),
+        .segments = (nncf__segment *)(void *)area,
+        .pixels = (uint8_t *)(void *)(area + j->pixels_at)};
+    float *z = (float *)(void *)(area + j->z_at);
+    nncf__tile tile = {.first = t.first,
+        .last = t.last,
+        .span = span,
+        .n_spans = end - span,
+        .z = z,
+        .z_stride = round_up(t.last - t.first, mr)};
+    pack_pixels(&t);
+    for (int64_t panel = across * j->task_panels;
+         panel < min_i((across + 1) * j->task_panels, j->n_panels); panel++) {
+        const size_t n_quads = (size_t)j->n_quads, used = (size_t)min_i(nr, n_out - panel * nr);
+        const nncf__int8_scaling scaling = {panel_start(j, panel), ones, zeros};
+        const int8_t *weights = panel_of(j, panel);
+        for (int64_t i = 0; t.first + i * mr < t.last; i++)
+            k->micro_store(n_quads, t.pixels + (size_t)i * n_quads * k->mr * QUAD, weights, used,
+                &scaling, z + i * mr, tile.z_stride, false);
+        tile.c0 = j->c0 + panel * nr;
+        tile.c1 = tile.c0 + (int64_t)used;
+        hooks->passes[j->pass].tile(hooks->arg, &tile, area + j->hooks_at);
+    }
+}
+
+void nncf__int8_tiles_run(
+    nncf_context *context, const nncf__pixel_product *p, int64_t c0, const nncf__tile_hooks *hooks)
+{
+    int8_job j;
+    plan_tiles(context, p, hooks, &j);
+    j.c0 = c0;
+    const double weights = (double)(j.n_quads * QUAD) * (double)p->weights.n_out,
+                 pixels = (double)j.n_pixels;
+    nncf__gemm_parallel(context, 4.0 * weights, (size_t)j.n_panels, pack_weights_task, &j);
+    for (j.pass = 0; j.pass < hooks->n_passes; j.pass++) {
+        /* a hook does some operations to each element of the product */
+        nncf__gemm_parallel(context, 0.5 * pixels * (weights + 32.0 * (double)p->weights.n_out),
+            (size_t)span_tasks(&j), span_task, &j);
+        if (hooks->passes[j.pass].done)
+            hooks->passes[j.pass].done(hooks->arg, c0, c0 + p->weights.n_out);
+    }
 }

@@ -288,7 +288,10 @@ void nncf__pixel_product_scaling(
 {
     const nncf__weights *w = &p->weights;
     for (int64_t i = first; i < end; i++) {
-        scale[i] = w->as_integers ? p->map.src.scale[0] * nncf__qtensor_scale(&w->src, i) : 1.0f;
-        bias[i] = p->bias ? p->bias[i] : -0.0f; /* x + -0 is x, for +0 and -0 too */
+        scale[i] = w->as_integers && !p->only_sums
+            ? p->map.src.scale[0] * nncf__qtensor_scale(&w->src, i)
+            : 1.0f;
+        bias[i] =
+            p->bias && !p->only_sums ? p->bias[i] : -0.0f; /* x + -0 is x, for +0 and -0 too */
     }
 }

@@ -112,6 +112,8 @@ typedef struct nncf__pixel_product {
     float *dst;
     /* stride of output channels */
     int64_t dst_plane;
+    /* of codes: the sums as they are, without scales and bias */
+    bool only_sums;
 } nncf__pixel_product;
 
 /* What the sums of output channels [first, end) are multiplied by, and what is added then. */

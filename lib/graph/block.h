@@ -12,6 +12,8 @@
 #include "kernels/kernels.h"
 #include "kernels/qtensor.h"
 
+#include <nncf/tensor.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,6 +36,23 @@ static inline size_t nncf__planes_count(const nncf__planes *p)
     return p->n * p->c * p->hw;
 }
 
+/* The most tensors that a layer reads. */
+enum { NNCF__MAX_INPUTS = 8 };
+
+typedef struct nncf__shape {
+    int32_t ndim;
+    int64_t size[NNCF_MAX_NDIM];
+} nncf__shape;
+
+/* The shapes of a call. Zero where nothing is, so that they can be compared as bytes. */
+typedef struct nncf__shapes {
+    /* of x and in */
+    size_t n;
+    nncf__shape x[NNCF__MAX_INPUTS], y;
+    /* what the kind takes them for, (n, c, h, w) */
+    int64_t in[NNCF__MAX_INPUTS][4], out[4];
+} nncf__shapes;
+
 /* What a pass takes, in bytes; 0: nothing. */
 typedef struct nncf__needs {
     /* the layer's: sums and constants a channel, compressed weight, quantized own input, what
@@ -55,7 +74,7 @@ enum nncf__block_quantizer {
     /* whose codes the inputs consist of */
     NNCF__OF_SOURCE,
     NNCF__OF_SOURCE_1,
-    NNCF__BLOCK_QUANTIZERS
+    NNCF__BLOCK_QUANTIZERS = NNCF__OF_SOURCE + NNCF__MAX_INPUTS
 };
 
 /* What of a quantizer a block depends on: bits, and from there on the type of its codes. */
@@ -70,21 +89,22 @@ enum {
 enum nncf__weight_form {
     /* the host's, as it is */
     NNCF__WEIGHT_MASTER = 0,
-    /* codes in layer->wq, with their scales */
+    /* codes in layer->now.wq, with their scales */
     NNCF__WEIGHT_CODES,
-    /* floats in layer->wq: masked only, or of more than eight bits */
+    /* floats in layer->now.wq: masked only, or of more than eight bits */
     NNCF__WEIGHT_FLOATS,
     /* masked floats in model->dw, while ranges are observed: later this weight is codes, and
-     * layer->wq has no place for floats */
+     * layer->now.wq has no place for floats */
     NNCF__WEIGHT_SHARED
 };
 
 /* What a block is prepared for. */
 typedef struct nncf__block_key {
-    /* input, (n, c, h, w) */
+    nncf__shapes shapes;
+    /* the first input, (n, c, h, w) */
     int64_t in[4];
     /* of the inputs and the output of forward: NNCF_F32 or codes */
-    int32_t x_dtype[2], y_dtype;
+    int32_t x_dtype[NNCF__MAX_INPUTS], y_dtype;
     /* NNCF_MODE_... */
     int32_t mode;
     /* the controller's initialization is under way: quantizers observe and pass values through,
@@ -94,6 +114,8 @@ typedef struct nncf__block_key {
     int32_t adapting;
     /* of each quantizer, 0: there is none */
     uint32_t states[NNCF__BLOCK_QUANTIZERS];
+    /* z may be made again rather than kept: the model's policy (NNCF_MEMORY_...) */
+    int32_t memory;
     const void *kernels;
     int32_t n_threads;
 } nncf__block_key;
@@ -112,10 +134,10 @@ typedef struct nncf__block {
     bool observes_output, observes_input;
 
     /* ---- what is read and written; data is the call's ---- */
-    nncf__qtensor x[2];
-    /* product: its input, which is x[0], or that quantized into layer->xq; its weight */
+    nncf__qtensor x[NNCF__MAX_INPUTS];
+    /* product: its input, which is x[0], or that quantized into layer->now.xq; its weight */
     nncf__qtensor used_x, weight;
-    /* the own input is quantized into layer->xq */
+    /* the own input is quantized into layer->now.xq */
     bool quantizes_input;
     /* the controller masks or quantizes the weight; what the product reads is this form of it */
     bool compresses;
@@ -127,6 +149,9 @@ typedef struct nncf__block {
     /* of channel c: nncf__block_epilogue() */
     nncf__epilogue epilogue;
     bool fq_by_channel, has_epilogue;
+    /* the activation, where it is no clamp of the epilogue's, else 0; its parameter */
+    int32_t smooth;
+    float alpha;
     /* batch norm */
     bool batch_statistics, update_running;
     double momentum;
@@ -135,9 +160,11 @@ typedef struct nncf__block {
     nncf__conv2d conv;
     /* depthwise with batch norm: channel by channel */
     bool by_channel;
-    /* what stands before the epilogue goes to layer->z, else to y where that is floats, else to
-     * workspace */
+    /* what stands before the epilogue (z) goes to layer->now.z, else to y where that is floats,
+     * else to workspace */
     bool keeps_z;
+    /* z is never stored: each pass makes it again, tile by tile */
+    bool makes_z_again;
 
     /* ---- between the passes ---- */
     /* backward may follow */

@@ -7,12 +7,13 @@
 #include "base/error.h"
 #include "context/context.h"
 #include "graph/index.h"
+#include "graph/uses.h"
 
 #include <nncf/base.h>
 #include <nncf/context.h>
 #include <nncf/model.h>
 
-nncf_status nncf_model_create(nncf_context *context, nncf_model **model, nncf_error *err)
+static nncf_status create(nncf_context *context, nncf_model **model, nncf_error *err)
 {
     if (!model)
         return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_model_create: model must not be NULL");
@@ -35,20 +36,36 @@ nncf_status nncf_model_create(nncf_context *context, nncf_model **model, nncf_er
     return NNCF_OK;
 }
 
+nncf_status nncf_model_create(nncf_context *context, nncf_model **model, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    const nncf_status status = create(context, model, &reason);
+    return nncf__report(context, "nncf_model_create", NULL, status, &reason, err);
+}
+
 void nncf__layer_forget(nncf_layer *layer)
 {
     for (size_t i = 0; i < sizeof layer->blocks / sizeof *layer->blocks; i++)
         layer->blocks[i].kind = NULL;
-    layer->ready_for_backward = false;
+    nncf__layer_drop_state(layer);
+    layer->now.used = (nncf__used_mask){0};
+    for (size_t i = 0; i < layer->n_uses; i++)
+        layer->uses[i].used = (nncf__used_mask){0};
+}
+
+void nncf__layer_drop_state(nncf_layer *layer)
+{
+    layer->now.ready_for_backward = false;
+    for (size_t i = 0; i < layer->n_uses; i++)
+        layer->uses[i].ready_for_backward = false;
 }
 
 void nncf__layer_free(nncf_context *context, nncf_layer *layer)
 {
     if (!layer)
         return;
-    nncf__buffer *buffers[] = {&layer->wq, &layer->xq, &layer->z, &layer->channel};
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
-        nncf__free(context, buffers[i]->data);
+    nncf__uses_free(layer, context);
+    nncf__use_free(&layer->now, context);
     nncf__free(context, layer->inputs);
     nncf__free(context, layer->scope);
     nncf__free(context, layer->norm_scope);
@@ -75,7 +92,7 @@ void nncf_model_destroy(nncf_model *model)
         nncf_context_destroy(context);
 }
 
-nncf_status nncf_model_set_mode(nncf_model *model, int32_t mode, nncf_error *err)
+static nncf_status set_mode(nncf_model *model, int32_t mode, nncf_error *err)
 {
     if (!model)
         return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_model_set_mode: model is NULL");
@@ -85,9 +102,48 @@ nncf_status nncf_model_set_mode(nncf_model *model, int32_t mode, nncf_error *err
     return NNCF_OK;
 }
 
+nncf_status nncf_model_set_mode(nncf_model *model, int32_t mode, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    const nncf_status status = set_mode(model, mode, &reason);
+    return nncf__report(
+        model ? model->context : NULL, "nncf_model_set_mode", NULL, status, &reason, err);
+}
+
 int32_t nncf_model_get_mode(const nncf_model *model)
 {
     return model ? model->mode : -1;
+}
+
+static nncf_status set_memory_policy(nncf_model *model, int32_t policy, nncf_error *err)
+{
+    if (!model)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_model_set_memory_policy: model is NULL");
+    if (policy != NNCF_MEMORY_FAST && policy != NNCF_MEMORY_SMALL)
+        return nncf__fail(
+            err, NNCF_E_ARG, NULL, "policy is %d, none of NNCF_MEMORY_...", (int)policy);
+    model->memory = policy;
+    for (size_t i = 0; i < model->n_layers; i++) {
+        nncf_layer *layer = model->layers[i];
+        if (layer->memory == policy)
+            continue;
+        layer->memory = policy;
+        nncf__layer_forget(layer);
+    }
+    return NNCF_OK;
+}
+
+nncf_status nncf_model_set_memory_policy(nncf_model *model, int32_t policy, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    const nncf_status status = set_memory_policy(model, policy, &reason);
+    return nncf__report(
+        model ? model->context : NULL, "nncf_model_set_memory_policy", NULL, status, &reason, err);
+}
+
+int32_t nncf_model_get_memory_policy(const nncf_model *model)
+{
+    return model ? model->memory : -1;
 }
 
 size_t nncf_model_get_layer_count(const nncf_model *model)

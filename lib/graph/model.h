@@ -6,29 +6,52 @@
 
 #include "graph/block.h"
 #include "graph/ops.h"
+#include "graph/seen.h"
 
 #include <nncf/context.h>
 #include <nncf/ctrl.h>
 #include <nncf/model.h>
+#include <nncf/tensor.h>
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+/* What each of them is, stands in graph/kind_info.c; how it runs, in exec/kinds.c. */
 enum nncf__layer_kind {
     NNCF__CONV2D = 1,
     NNCF__LINEAR,
     NNCF__ADD,
     NNCF__POOL2D,
+    NNCF__ACTIVATION,
+    NNCF__CONCAT,
+    NNCF__MULTIPLY,
+    NNCF__SOFTMAX,
+    /* stride is its factor */
+    NNCF__UPSAMPLE,
+    NNCF__LAYER_NORM,
+    NNCF__EMBEDDING,
+    NNCF__MATMUL,
     /* run by the host; nncf_layer.op is its kind */
-    NNCF__OPERATOR
+    NNCF__OPERATOR,
+    NNCF__KIND_COUNT
 };
+
+/* A parameter of an operator that the host runs, as nncf_op_params.constants; data NULL: none. */
+typedef struct nncf__op_constant {
+    const float *data;
+    int32_t ndim;
+    int64_t shape[NNCF_MAX_NDIM];
+} nncf__op_constant;
 
 /* What the host declares about an operator that it runs itself, for export. */
 typedef struct nncf__op_attributes {
-    int32_t kernel[3], stride[3], padding[3], output_padding[3], dilation[3];
-    int32_t axis;
-    float alpha;
+    int32_t kernel[3], stride[3], padding[3], padding_end[3], output_padding[3], dilation[3];
+    int32_t axis, flags;
+    float alpha, eps;
+    nncf__op_constant constants[2];
+    int64_t sizes[2 * NNCF_MAX_NDIM];
+    size_t n_sizes;
 } nncf__op_attributes;
 
 /* A growable buffer of a layer; see nncf__grow(). */
@@ -37,6 +60,35 @@ typedef struct nncf__buffer {
     /* bytes */
     size_t capacity;
 } nncf__buffer;
+
+/* RB: how the mask of the last forward in train mode was made (controller/weight.c; 0: no such
+ * forward), in which step, and whether a forward in eval mode followed. */
+typedef struct nncf__used_mask {
+    int32_t mask;
+    bool in_eval;
+    int64_t step;
+} nncf__used_mask;
+
+/* What one use of a layer keeps between forward and backward (see uses.c); filled by exec/. */
+typedef struct nncf__use {
+    /* compressed weight */
+    nncf__buffer wq;
+    /* quantized own input, codes or floats */
+    nncf__buffer xq;
+    /* product before batch norm, kept for backward */
+    nncf__buffer z;
+    /* per-channel constants */
+    nncf__buffer channel;
+    /* forward ran in train mode with the shapes below */
+    bool ready_for_backward;
+    /* (n, c, h, w) of that forward's input and output */
+    int64_t batch_shape[4], batch_out[4];
+    /* of that input's elements: all of them, or some */
+    uint64_t mark;
+    /* spent: backward ran */
+    bool whole, spent;
+    nncf__used_mask used;
+} nncf__use;
 
 struct nncf__layer_compression; /* quantization/layer_compression.h */
 
@@ -49,6 +101,8 @@ struct nncf_layer {
     /* NNCF_OP_... */
     int32_t op;
     int32_t activation;
+    /* resolved */
+    float activation_alpha;
     /* nullable */
     char *norm_scope, *activation_scope;
 
@@ -68,9 +122,25 @@ struct nncf_layer {
     /* eps and momentum resolved */
     nncf_batch_norm_params batch_norm;
 
-    int32_t pool_kind;
+    int32_t pool_kind, upsample_kind;
+    /* layer norm */
+    struct {
+        /* of a row; 0: of another kind */
+        int64_t size;
+        float *weight, *weight_grad, *bias, *bias_grad;
+        float eps;
+    } norm;
+    /* softmax */
+    bool causal;
+    /* matmul: of both inputs; what the product is multiplied with */
+    int32_t transposes[2];
+    float factor;
     /* NNCF__OPERATOR */
     nncf__op_attributes attributes;
+    /* of another kind: the host runs it all the same, with the parts of byo.c */
+    bool by_host;
+    /* in eval mode: what it last read, and made; for formats/onnx/check.c */
+    nncf__seen seen[2];
 
     nncf_layer **inputs;
     size_t n_inputs;
@@ -80,29 +150,17 @@ struct nncf_layer {
     /* NULL: plain */
     struct nncf__layer_compression *compression;
 
+    /* NNCF_MEMORY_FAST or NNCF_MEMORY_SMALL: whether products are kept for backward */
+    int32_t memory;
+
     /* Prepared for the train and the eval mode (NNCF_MODE_...), and how often that was done. */
     nncf__block blocks[2];
     uint64_t preparations;
 
-    /* Workspace, filled by exec/. */
-    /* compressed weight */
-    nncf__buffer wq;
-    /* quantized own input, codes or floats */
-    nncf__buffer xq;
-    /* product before batch norm, kept for backward */
-    nncf__buffer z;
-    /* per-channel constants */
-    nncf__buffer channel;
-    /* forward ran in train mode with the shape below */
-    bool ready_for_backward;
-    /* (n, c, h, w) of that forward's input */
-    int64_t batch_shape[4];
-    struct {
-        /* of that input's elements: all of them, or some */
-        uint64_t mark;
-        /* spent: backward ran */
-        bool whole, spent;
-    } state;
+    /* Of the use that is selected, number `use`; the others wait in uses[n_uses]. NULL: one use. */
+    nncf__use now;
+    nncf__use *uses;
+    size_t n_uses, use;
 };
 
 /* Layers by scope and by address; see graph/index.h. */
@@ -120,6 +178,8 @@ struct nncf_model {
     nncf__layer_index index;
     /* NNCF_MODE_... */
     int32_t mode;
+    /* NNCF_MEMORY_...: of layers that are added */
+    int32_t memory;
     /* attached controller */
     nncf_compression_ctrl *ctrl;
     /* called when the model is destroyed before its controller */
@@ -131,6 +191,15 @@ struct nncf_model {
 /* A controller came, went, or is another now: what was prepared and what forward kept belongs to
  * the one before. */
 void nncf__layer_forget(nncf_layer *layer);
+
+/* What forwards kept is of no use any more: a backward must be refused. */
+void nncf__layer_drop_state(nncf_layer *layer);
+
+/* Does the host compute what the layer makes? */
+static inline bool nncf__layer_is_by_host(const nncf_layer *layer)
+{
+    return layer->kind == NNCF__OPERATOR || layer->by_host;
+}
 
 /* model.c: free a layer that is in no model's list (any more). NULL is fine. */
 void nncf__layer_free(nncf_context *context, nncf_layer *layer);

@@ -45,6 +45,11 @@ static const nncf__op_info infos[NNCF__OP_COUNT] = {
     [NNCF_OP_PAD] = {"pad", 1, 0, 0, 0},
     [NNCF_OP_DROPOUT] = {"dropout", 1, 0, 0, 0},
     [NNCF_OP_INTERPOLATE] = {"interpolate", 1, 0, 0, 0},
+    [NNCF_OP_OPAQUE] = {"opaque", NNCF__ANY_INPUTS, 0, 0, 0},
+    [NNCF_OP_LEAKY_RELU] = {"leaky_relu", 1, 0, 0, 0},
+    [NNCF_OP_SILU] = {"silu", 1, 0, 0, 0},
+    [NNCF_OP_MISH] = {"mish", 1, 0, 0, 0},
+    [NNCF_OP_HARD_SIGMOID] = {"hardsigmoid", 1, 0, 0, 0},
 };
 
 const nncf__op_info *nncf__op_info_of(int32_t op)
@@ -81,4 +86,30 @@ size_t nncf__scope_parent(const char *scope)
 {
     const char *element = last_element(scope);
     return element == scope ? 0 : (size_t)(element - scope) - 1;
+}
+
+static const struct {
+    int32_t op;
+    const char *class_name;
+} activations[] = {[NNCF_ACTIVATION_RELU] = {NNCF_OP_RELU, "ReLU"},
+    [NNCF_ACTIVATION_RELU6] = {NNCF_OP_RELU6, "ReLU6"},
+    [NNCF_ACTIVATION_LEAKY_RELU] = {NNCF_OP_LEAKY_RELU, "LeakyReLU"},
+    [NNCF_ACTIVATION_SIGMOID] = {NNCF_OP_SIGMOID, "Sigmoid"},
+    [NNCF_ACTIVATION_TANH] = {NNCF_OP_TANH, "Tanh"},
+    [NNCF_ACTIVATION_HARD_SWISH] = {NNCF_OP_HSWISH, "Hardswish"},
+    [NNCF_ACTIVATION_HARD_SIGMOID] = {NNCF_OP_HARD_SIGMOID, "Hardsigmoid"},
+    [NNCF_ACTIVATION_SILU] = {NNCF_OP_SILU, "SiLU"},
+    [NNCF_ACTIVATION_GELU] = {NNCF_OP_GELU, "GELU"},
+    [NNCF_ACTIVATION_GELU_TANH] = {NNCF_OP_GELU, "GELU"},
+    [NNCF_ACTIVATION_ELU] = {NNCF_OP_ELU, "ELU"},
+    [NNCF_ACTIVATION_MISH] = {NNCF_OP_MISH, "Mish"}};
+
+int32_t nncf__op_of_activation(int32_t activation)
+{
+    return activations[activation].op;
+}
+
+const char *nncf__class_of_activation(int32_t activation)
+{
+    return activations[activation].class_name;
 }

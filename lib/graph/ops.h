@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NNCF__OP_COUNT = NNCF_OP_INTERPOLATE + 1 };
+enum { NNCF__OP_COUNT = NNCF_OP_HARD_SIGMOID + 1 };
 enum { NNCF__MAX_WEIGHT_NDIM = 5 }; /* of a 3-d convolution */
 #define NNCF__ANY_INPUTS ((size_t)-1)
 typedef struct nncf__op_info {
@@ -21,6 +21,10 @@ typedef struct nncf__op_info {
     int32_t weight_axis;
 } nncf__op_info;
 const nncf__op_info *nncf__op_info_of(int32_t op); /* NULL: there is no such kind */
+/* The operator of NNCF_ACTIVATION_..., which is not NONE. */
+int32_t nncf__op_of_activation(int32_t activation);
+/* The name of its module's class: "ReLU". */
+const char *nncf__class_of_activation(int32_t activation);
 /* Is the last element of a scope an operator, "RELU_1"? Where its name begins, plus 1, and its
  * length; 0: no. */
 size_t nncf__scope_operator(const char *scope, size_t *length);

@@ -11,16 +11,24 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "graph/index.h"
+#include "graph/kind_info.h"
 #include "graph/model.h"
+#include "graph/ops.h"
 
 #include <nncf/base.h>
 #include <nncf/model.h>
 
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
+/* Of batch norm, as PyTorch's. */
+#define DEFAULT_MOMENTUM 0.1f
+/* Of leaky relu, as PyTorch's. */
+#define DEFAULT_SLOPE 0.01f
+
 /* Parameter names are the scope with a suffix, and a snapshot takes names of up to 1024 bytes. */
-enum { MAX_SCOPE = 960, MAX_LAYERS = 1 << 20 };
+enum { MAX_SCOPE = 960, MAX_LAYERS = 1 << 20, MAX_INPUTS = 65536 };
 /* Sizes of one dimension, and weights of one layer: generous, and far from any overflow of 64-bit
  * arithmetic. */
 #define MAX_SIZE   ((int64_t)1 << 31)
@@ -28,41 +36,31 @@ enum { MAX_SCOPE = 960, MAX_LAYERS = 1 << 20 };
 
 typedef nncf__register_common common;
 
-static const char *shown(const char *scope)
-{
-    return scope ? scope : "";
-}
-
-/* What any scope must be. `where` names the layer. */
-static nncf_status check_name(const char *scope, const char *where, nncf_error *err)
+/* What any scope must be; `what` says which, `where` is the layer's if that is known. */
+static nncf_status check_name(
+    const char *scope, const char *what, const char *where, nncf_error *err)
 {
     size_t length = strlen(scope);
     if (length > MAX_SCOPE)
-        return nncf__fail(err, NNCF_E_LIMIT, where,
-            "the scope has %zu bytes, at most %d are allowed", length, MAX_SCOPE);
+        return nncf__fail(err, NNCF_E_LIMIT, where, "%s has %zu bytes, at most %d are allowed",
+            what, length, MAX_SCOPE);
     for (const char *c = scope; *c; c++) {
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            return nncf__fail(err, NNCF_E_ARG, NULL,
-                "the scope has a control character at byte %zu", (size_t)(c - scope));
+            return nncf__fail(err, NNCF_E_ARG, where, "%s has a control character at byte %zu",
+                what, (size_t)(c - scope));
     }
     if (!nncf__utf8_valid(scope)) /* it becomes a name in snapshots and statistics */
-        return nncf__fail(err, NNCF_E_ARG, NULL, "the scope is not UTF-8; give it one that is");
+        return nncf__fail(
+            err, NNCF_E_ARG, where, "%s is not UTF-8; give the layer one that is", what);
     return NNCF_OK;
 }
 
-static nncf_status check_scope(const nncf_model *model, const char *scope, nncf_error *err)
+static nncf_status check_scope(const char *scope, nncf_error *err)
 {
     if (!scope || !*scope)
         return nncf__fail(err, NNCF_E_ARG, NULL,
             "the layer has no scope; give it one, such as \"Net/Conv2d[conv1]\"");
-    nncf_status status = check_name(scope, scope, err);
-    if (status != NNCF_OK)
-        return status;
-    const nncf_layer *taken = nncf_model_find_layer(model, scope);
-    if (taken)
-        return nncf__fail(err, NNCF_E_ARG, scope,
-            "the scope is taken by layer %zu; every layer needs a scope of its own", taken->index);
-    return NNCF_OK;
+    return check_name(scope, "the scope", NULL, err);
 }
 
 static nncf_status check_inputs(const nncf_model *model, const common *c, nncf_error *err)
@@ -70,15 +68,20 @@ static nncf_status check_inputs(const nncf_model *model, const common *c, nncf_e
     if (c->n_inputs > 0 && !c->inputs)
         return nncf__fail(
             err, NNCF_E_ARG, c->scope, "n_inputs is %zu but inputs is NULL", c->n_inputs);
-    if (c->kind == NNCF__OPERATOR && c->n_inputs > 65536)
-        return nncf__fail(
-            err, NNCF_E_LIMIT, c->scope, "%zu inputs, at most 65536 are allowed", c->n_inputs);
-    if (c->kind == NNCF__ADD && c->n_inputs != 0 && c->n_inputs != 2)
+    if (c->n_inputs > MAX_INPUTS)
+        return nncf__fail(err, NNCF_E_LIMIT, c->scope, "%zu inputs, at most %d are allowed",
+            c->n_inputs, MAX_INPUTS);
+    /* an operator that the host runs may have fewer than it could: register_op.c */
+    const size_t n = nncf__op_info_of(c->op)->max_inputs;
+    if (!nncf__kind_info_of(c->kind)->run_by_host && n != NNCF__ANY_INPUTS && c->n_inputs != 0 &&
+        c->n_inputs != n) {
+        if (n == 1)
+            return nncf__fail(err, NNCF_E_ARG, c->scope,
+                "this kind of layer has at most one input, not %zu", c->n_inputs);
         return nncf__fail(err, NNCF_E_ARG, c->scope,
-            "a sum has two inputs, or none when edges are left out; not %zu", c->n_inputs);
-    if (c->kind != NNCF__ADD && c->kind != NNCF__OPERATOR && c->n_inputs > 1)
-        return nncf__fail(err, NNCF_E_ARG, c->scope,
-            "this kind of layer has at most one input, not %zu", c->n_inputs);
+            "this kind of layer has %zu inputs, or none when edges are left out; not %zu", n,
+            c->n_inputs);
+    }
     for (size_t i = 0; i < c->n_inputs; i++) {
         const nncf_layer *input = c->inputs[i];
         if (!input)
@@ -92,26 +95,48 @@ static nncf_status check_inputs(const nncf_model *model, const common *c, nncf_e
     return NNCF_OK;
 }
 
-/* A new layer with all that the kinds have in common; not yet in the model. */
-nncf_status nncf__register_begin(
-    nncf_model *model, const common *c, nncf_layer **layer, nncf_error *err)
+static nncf_status check_alpha(const common *c, nncf_error *err)
+{
+    const bool has =
+        c->activation == NNCF_ACTIVATION_LEAKY_RELU || c->activation == NNCF_ACTIVATION_ELU;
+    if (!isfinite(c->alpha) || (!has && c->alpha != 0))
+        return nncf__fail(err, NNCF_E_ARG, c->scope,
+            has ? "activation_alpha is %g, it must be finite"
+                : "activation_alpha is %g, but only leaky relu and elu have one; leave it 0",
+            (double)c->alpha);
+    return NNCF_OK;
+}
+
+static nncf_status check_common(const nncf_model *model, const common *c, nncf_error *err)
 {
     if (model->ctrl)
-        return nncf__fail(err, NNCF_E_STATE, shown(c->scope),
+        return nncf__fail(err, NNCF_E_STATE, c->scope,
             "a controller was made for this model already; register all layers before it");
-    nncf_status status = check_scope(model, c->scope, err);
-    if (status == NNCF_OK)
-        status = check_inputs(model, c, err);
+    const nncf_layer *taken = nncf_model_find_layer(model, c->scope);
+    if (taken)
+        return nncf__fail(err, NNCF_E_ARG, c->scope,
+            "the scope is taken by layer %zu; every layer needs a scope of its own", taken->index);
+    if (!nncf__op_info_of(c->op))
+        return nncf__fail(
+            err, NNCF_E_ARG, c->scope, "op is %d, not one of NNCF_OP_...", (int)c->op);
+    nncf_status status = check_inputs(model, c, err);
+    if (status == NNCF_OK && c->activation_scope)
+        status = check_name(c->activation_scope, "activation_scope", c->scope, err);
     if (status != NNCF_OK)
         return status;
-    if (c->activation_scope && (status = check_name(c->activation_scope, c->scope, err)) != NNCF_OK)
-        return status;
-    if (c->activation < NNCF_ACTIVATION_NONE || c->activation > NNCF_ACTIVATION_RELU6)
+    if (c->activation < NNCF_ACTIVATION_NONE || c->activation > NNCF_ACTIVATION_MISH)
         return nncf__fail(err, NNCF_E_ARG, c->scope,
             "activation is %d, not one of NNCF_ACTIVATION_...", (int)c->activation);
+    if ((status = check_alpha(c, err)) != NNCF_OK)
+        return status;
     if (model->n_layers >= MAX_LAYERS)
         return nncf__fail(err, NNCF_E_LIMIT, c->scope, "a model has at most %d layers", MAX_LAYERS);
+    return NNCF_OK;
+}
 
+/* A new layer with all that the kinds have in common; not yet in the model. */
+static nncf_status begin(nncf_model *model, const common *c, nncf_layer **layer, nncf_error *err)
+{
     nncf_layer *l = nncf__calloc(model->context, 1, sizeof *l);
     if (!l)
         return nncf__fail(err, NNCF_E_NOMEM, c->scope, "no memory for a layer");
@@ -119,6 +144,10 @@ nncf_status nncf__register_begin(
     l->kind = c->kind;
     l->op = c->op;
     l->activation = c->activation;
+    l->activation_alpha = c->alpha != 0               ? c->alpha
+        : c->activation == NNCF_ACTIVATION_LEAKY_RELU ? DEFAULT_SLOPE
+        : c->activation == NNCF_ACTIVATION_ELU        ? 1
+                                                      : 0;
     l->scope = nncf__strdup(model->context, c->scope);
     l->inputs = c->n_inputs ? nncf__calloc(model->context, c->n_inputs, sizeof *l->inputs) : NULL;
     if (c->activation_scope)
@@ -135,8 +164,7 @@ nncf_status nncf__register_begin(
 }
 
 /* Into the model with it, or free it when something was wrong. */
-nncf_status nncf__register_commit(
-    nncf_model *model, nncf_layer *l, nncf_status status, nncf_layer **layer, nncf_error *err)
+static nncf_status commit(nncf_model *model, nncf_layer *l, nncf_status status, nncf_error *err)
 {
     if (status == NNCF_OK && model->n_layers == model->layers_capacity) {
         size_t capacity = model->layers_capacity ? 2 * model->layers_capacity : 64;
@@ -157,12 +185,72 @@ nncf_status nncf__register_commit(
         return status;
     }
     l->index = model->n_layers;
+    l->memory = model->memory;
     model->layers[model->n_layers++] = l;
     nncf__index_add(&model->index, l);
     for (size_t i = 0; i < l->n_inputs; i++)
         l->inputs[i]->n_consumers++;
-    *layer = l;
     return NNCF_OK;
+}
+
+/* Floats of the caller must be where floats can be. */
+static nncf_status check_alignment(const nncf_layer *l, nncf_error *err)
+{
+    const nncf_batch_norm_params *bn = &l->batch_norm;
+    const struct {
+        const char *name;
+        const float *data;
+    } arrays[] = {{"weight", l->weight}, {"weight_grad", l->weight_grad}, {"bias", l->bias},
+        {"bias_grad", l->bias_grad}, {"batch_norm->weight", bn->weight},
+        {"batch_norm->weight_grad", bn->weight_grad}, {"batch_norm->bias", bn->bias},
+        {"batch_norm->bias_grad", bn->bias_grad}, {"batch_norm->running_mean", bn->running_mean},
+        {"batch_norm->running_var", bn->running_var}, {"weight", l->norm.weight},
+        {"weight_grad", l->norm.weight_grad}, {"bias", l->norm.bias},
+        {"bias_grad", l->norm.bias_grad}};
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
+        if ((uintptr_t)arrays[i].data % _Alignof(float) != 0)
+            return nncf__fail(err, NNCF_E_ARG, l->scope,
+                "%s is not aligned as floats are, to %zu bytes", arrays[i].name, _Alignof(float));
+    return NNCF_OK;
+}
+
+static nncf_status add(nncf_model *model, const nncf__registration *kind, const void *copy,
+    const common *c, nncf_layer **layer, nncf_error *err)
+{
+    nncf_layer *l = NULL;
+    nncf_status status = check_common(model, c, err);
+    if (status == NNCF_OK)
+        status = begin(model, c, &l, err);
+    if (status == NNCF_OK) {
+        status = kind->fill(l, copy, err);
+        if (status == NNCF_OK)
+            status = check_alignment(l, err);
+        status = commit(model, l, status, err);
+    }
+    if (status == NNCF_OK)
+        *layer = l;
+    return status;
+}
+
+nncf_status nncf__register(nncf_model *model, const nncf__registration *kind, const void *params,
+    void *copy, nncf_layer **layer, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    common c = {.scope = NULL};
+    const char *scope = NULL;
+    nncf_status status = !model || !params || !layer
+        ? nncf__fail(
+              &reason, NNCF_E_ARG, NULL, "%s: model, params and layer must not be NULL", kind->call)
+        : nncf__params_copy(copy, kind->params_size, params, kind->params_name, &reason);
+    if (status == NNCF_OK) {
+        kind->common(copy, &c);
+        status = check_scope(c.scope, &reason);
+    }
+    if (status == NNCF_OK) {
+        scope = c.scope;
+        status = add(model, kind, copy, &c, layer, &reason);
+    }
+    return nncf__report(model ? model->context : NULL, kind->call, scope, status, &reason, err);
 }
 
 /* A size that must be in low..MAX_SIZE. */
@@ -210,16 +298,21 @@ nncf_status nncf__register_batch_norm(
             "batch_norm->%s_grad is given, but batch_norm->%s is NULL",
             bn->weight_grad && !bn->weight ? "weight" : "bias",
             bn->weight_grad && !bn->weight ? "weight" : "bias");
-    bn->eps = bn->eps == 0 ? 1e-5f : bn->eps;
-    bn->momentum = bn->momentum == 0 ? 0.1f : bn->momentum;
-    if (!(bn->eps > 0) || !isfinite(bn->eps))
-        return nncf__fail(err, NNCF_E_ARG, l->scope, "batch_norm->eps is %g, it must be above 0",
-            (double)bn->eps);
-    if (!(bn->momentum > 0 && bn->momentum <= 1))
+    if ((bn->explicit_zeros != 0 && bn->explicit_zeros != 1) || bn->reserved != 0)
         return nncf__fail(err, NNCF_E_ARG, l->scope,
-            "batch_norm->momentum is %g, it must be in (0, 1]", (double)bn->momentum);
+            "nncf_batch_norm_params: explicit_zeros must be 0 or 1, reserved 0");
+    if (!bn->explicit_zeros) {
+        bn->eps = bn->eps == 0 ? NNCF__DEFAULT_EPS : bn->eps;
+        bn->momentum = bn->momentum == 0 ? DEFAULT_MOMENTUM : bn->momentum;
+    }
+    if (!(bn->eps >= 0) || !isfinite(bn->eps))
+        return nncf__fail(err, NNCF_E_ARG, l->scope, "batch_norm->eps is %g, it must be at least 0",
+            (double)bn->eps);
+    if (!(bn->momentum >= 0 && bn->momentum <= 1))
+        return nncf__fail(err, NNCF_E_ARG, l->scope,
+            "batch_norm->momentum is %g, it must be in [0, 1]", (double)bn->momentum);
     if (bn->scope) {
-        status = check_name(bn->scope, l->scope, err);
+        status = check_name(bn->scope, "batch_norm->scope", l->scope, err);
         if (status != NNCF_OK)
             return status;
         l->norm_scope = nncf__strdup(l->model->context, bn->scope);
@@ -249,32 +342,23 @@ nncf_status nncf__register_weight_count(nncf_layer *l, nncf_error *err)
     return NNCF_OK;
 }
 
-/* Does a (N,C) tensor, or one with H = W = 1, come out of it? */
-static bool is_flat(const nncf_layer *l)
-{
-    if (l->kind == NNCF__ADD && l->n_inputs)
-        return is_flat(l->inputs[0]);
-    return l->kind == NNCF__LINEAR ||
-        (l->kind == NNCF__POOL2D && l->pool_kind == NNCF_POOL_GLOBAL_AVERAGE);
-}
-
-/* in_channels against what the producer makes; sums and pools pass channels on. 0: not known. */
-static nncf_status check_channels(nncf_layer *l, nncf_error *err)
+nncf_status nncf__register_check_channels(nncf_layer *l, nncf_error *err)
 {
     const nncf_layer *a = l->n_inputs > 0 ? l->inputs[0] : NULL,
                      *b = l->n_inputs > 1 ? l->inputs[1] : NULL;
     int64_t made = a ? a->out_channels : 0;
-    if (l->kind == NNCF__ADD || l->kind == NNCF__POOL2D) {
+    const nncf__kind_info *kind = nncf__kind_info_of(l->kind);
+    if (kind->passes_channels) {
         if (b && made && b->out_channels && made != b->out_channels)
             return nncf__fail(err, NNCF_E_ARG, l->scope,
-                "the sum's inputs differ: %s has %lld channels, %s has %lld", a->scope,
-                (long long)made, b->scope, (long long)b->out_channels);
+                "the inputs differ: %s has %lld channels, %s has %lld", a->scope, (long long)made,
+                b->scope, (long long)b->out_channels);
         l->in_channels = l->out_channels = made ? made : b ? b->out_channels : 0;
         return NNCF_OK;
     }
     if (!made)
         return NNCF_OK;
-    if (l->kind == NNCF__LINEAR && !is_flat(a)) {
+    if (kind->flattens && !nncf__layer_is_flat(a)) {
         if (l->in_channels % made != 0)
             return nncf__fail(err, NNCF_E_ARG, l->scope,
                 "in_features is %lld, which is not a multiple of the %lld channels of its input %s",
@@ -284,14 +368,17 @@ static nncf_status check_channels(nncf_layer *l, nncf_error *err)
     if (l->in_channels != made)
         return nncf__fail(err, NNCF_E_ARG, l->scope,
             "%s is %lld, but its input %s has %lld channels",
-            l->kind == NNCF__LINEAR ? "in_features" : "in_channels", (long long)l->in_channels,
-            a->scope, (long long)made);
+            kind->flattens ? "in_features" : "in_channels", (long long)l->in_channels, a->scope,
+            (long long)made);
     return NNCF_OK;
 }
 
-static nncf_status fill_conv2d(nncf_layer *l, const nncf_conv2d_params *p, nncf_error *err)
+static nncf_status fill_conv2d(nncf_layer *l, const void *params, nncf_error *err)
 {
+    const nncf_conv2d_params *p = params;
     nncf_status status;
+    if (p->reserved != 0)
+        return nncf__fail(err, NNCF_E_ARG, l->scope, "nncf_conv2d_params: reserved must be 0");
     l->weight = p->weight;
     l->weight_grad = p->weight_grad;
     l->bias = p->bias;
@@ -327,32 +414,32 @@ static nncf_status fill_conv2d(nncf_layer *l, const nncf_conv2d_params *p, nncf_
     if ((status = nncf__register_weight_count(l, err)) != NNCF_OK ||
         (status = nncf__register_batch_norm(l, p->batch_norm, err)) != NNCF_OK)
         return status;
-    return check_channels(l, err);
+    return nncf__register_check_channels(l, err);
+}
+
+static void conv2d_common(const void *params, common *c)
+{
+    const nncf_conv2d_params *p = params;
+    *c = (common){NNCF__CONV2D, NNCF_OP_CONV2D, p->scope, p->activation, p->activation_scope,
+        p->inputs, p->n_inputs, p->activation_alpha};
 }
 
 nncf_status nncf_model_add_conv2d(
     nncf_model *model, const nncf_conv2d_params *params, nncf_layer **layer, nncf_error *err)
 {
-    nncf_conv2d_params p;
-    nncf_layer *l;
-    if (!model || !params || !layer)
-        return nncf__fail(err, NNCF_E_ARG, NULL,
-            "nncf_model_add_conv2d: model, params and layer must not be NULL");
-    nncf_status status = nncf__params_copy(&p, sizeof p, params, "nncf_conv2d_params", err);
-    if (status != NNCF_OK)
-        return status;
-    const common c = {NNCF__CONV2D, NNCF_OP_CONV2D, p.scope, p.activation, p.activation_scope,
-        p.inputs, p.n_inputs};
-    if ((status = nncf__register_begin(model, &c, &l, err)) != NNCF_OK)
-        return status;
-    return nncf__register_commit(model, l, fill_conv2d(l, &p, err), layer, err);
+    static const nncf__registration kind = {.call = "nncf_model_add_conv2d",
+        .params_name = "nncf_conv2d_params",
+        .params_size = sizeof(nncf_conv2d_params),
+        .common = conv2d_common,
+        .fill = fill_conv2d};
+    nncf_conv2d_params copy;
+    return nncf__register(model, &kind, params, &copy, layer, err);
 }
 
-static nncf_status fill_linear(nncf_layer *l, const nncf_linear_params *p, nncf_error *err)
+static nncf_status fill_linear(nncf_layer *l, const void *params, nncf_error *err)
 {
+    const nncf_linear_params *p = params;
     nncf_status status;
-    if (p->reserved != 0)
-        return nncf__fail(err, NNCF_E_ARG, l->scope, "nncf_linear_params: reserved must be 0");
     l->weight = p->weight;
     l->weight_grad = p->weight_grad;
     l->bias = p->bias;
@@ -371,50 +458,50 @@ static nncf_status fill_linear(nncf_layer *l, const nncf_linear_params *p, nncf_
     if ((status = nncf__register_weight_count(l, err)) != NNCF_OK ||
         (status = nncf__register_batch_norm(l, p->batch_norm, err)) != NNCF_OK)
         return status;
-    return check_channels(l, err);
+    return nncf__register_check_channels(l, err);
+}
+
+static void linear_common(const void *params, common *c)
+{
+    const nncf_linear_params *p = params;
+    *c = (common){NNCF__LINEAR, NNCF_OP_LINEAR, p->scope, p->activation, p->activation_scope,
+        p->inputs, p->n_inputs, p->activation_alpha};
 }
 
 nncf_status nncf_model_add_linear(
     nncf_model *model, const nncf_linear_params *params, nncf_layer **layer, nncf_error *err)
 {
-    nncf_linear_params p;
-    nncf_layer *l;
-    if (!model || !params || !layer)
-        return nncf__fail(err, NNCF_E_ARG, NULL,
-            "nncf_model_add_linear: model, params and layer must not be NULL");
-    nncf_status status = nncf__params_copy(&p, sizeof p, params, "nncf_linear_params", err);
-    if (status != NNCF_OK)
-        return status;
-    const common c = {NNCF__LINEAR, NNCF_OP_LINEAR, p.scope, p.activation, p.activation_scope,
-        p.inputs, p.n_inputs};
-    if ((status = nncf__register_begin(model, &c, &l, err)) != NNCF_OK)
-        return status;
-    return nncf__register_commit(model, l, fill_linear(l, &p, err), layer, err);
+    static const nncf__registration kind = {.call = "nncf_model_add_linear",
+        .params_name = "nncf_linear_params",
+        .params_size = sizeof(nncf_linear_params),
+        .common = linear_common,
+        .fill = fill_linear};
+    nncf_linear_params copy;
+    return nncf__register(model, &kind, params, &copy, layer, err);
+}
+
+static void sum_common(const void *params, common *c)
+{
+    const nncf_sum_params *p = params;
+    *c = (common){NNCF__ADD, NNCF_OP_ADD, p->scope, p->activation, p->activation_scope, p->inputs,
+        p->n_inputs, p->activation_alpha};
 }
 
 nncf_status nncf_model_add_sum(
     nncf_model *model, const nncf_sum_params *params, nncf_layer **layer, nncf_error *err)
 {
-    nncf_sum_params p;
-    nncf_layer *l;
-    if (!model || !params || !layer)
-        return nncf__fail(
-            err, NNCF_E_ARG, NULL, "nncf_model_add_sum: model, params and layer must not be NULL");
-    nncf_status status = nncf__params_copy(&p, sizeof p, params, "nncf_sum_params", err);
-    if (status != NNCF_OK)
-        return status;
-    const common c = {
-        NNCF__ADD, NNCF_OP_ADD, p.scope, p.activation, p.activation_scope, p.inputs, p.n_inputs};
-    if ((status = nncf__register_begin(model, &c, &l, err)) != NNCF_OK)
-        return status;
-    status = p.reserved == 0
-        ? check_channels(l, err)
-        : nncf__fail(err, NNCF_E_ARG, l->scope, "nncf_sum_params: reserved must be 0");
-    return nncf__register_commit(model, l, status, layer, err);
+    static const nncf__registration kind = {.call = "nncf_model_add_sum",
+        .params_name = "nncf_sum_params",
+        .params_size = sizeof(nncf_sum_params),
+        .common = sum_common,
+        .fill = nncf__register_plain};
+    nncf_sum_params copy;
+    return nncf__register(model, &kind, params, &copy, layer, err);
 }
 
-static nncf_status fill_pool2d(nncf_layer *l, const nncf_pool2d_params *p, nncf_error *err)
+static nncf_status fill_pool2d(nncf_layer *l, const void *params, nncf_error *err)
 {
+    const nncf_pool2d_params *p = params;
     nncf_status status;
     if (p->kind < NNCF_POOL_GLOBAL_AVERAGE || p->kind > NNCF_POOL_MEAN_COLUMNS)
         return nncf__fail(
@@ -445,26 +532,38 @@ static nncf_status fill_pool2d(nncf_layer *l, const nncf_pool2d_params *p, nncf_
                     (long long)l->padding[i], (long long)l->kernel[i]);
         }
     }
-    return check_channels(l, err);
+    return nncf__register_check_channels(l, err);
+}
+
+static void pool2d_common(const void *params, common *c)
+{
+    const nncf_pool2d_params *p = params;
+    const int32_t op = p->kind == NNCF_POOL_MAX ? NNCF_OP_MAX_POOL
+        : p->kind == NNCF_POOL_AVERAGE          ? NNCF_OP_AVERAGE_POOL
+        : p->kind == NNCF_POOL_GLOBAL_AVERAGE   ? NNCF_OP_ADAPTIVE_AVERAGE_POOL
+                                                : NNCF_OP_MEAN;
+    *c =
+        (common){NNCF__POOL2D, op, p->scope, NNCF_ACTIVATION_NONE, NULL, p->inputs, p->n_inputs, 0};
 }
 
 nncf_status nncf_model_add_pool2d(
     nncf_model *model, const nncf_pool2d_params *params, nncf_layer **layer, nncf_error *err)
 {
-    nncf_pool2d_params p;
-    nncf_layer *l;
-    if (!model || !params || !layer)
-        return nncf__fail(err, NNCF_E_ARG, NULL,
-            "nncf_model_add_pool2d: model, params and layer must not be NULL");
-    nncf_status status = nncf__params_copy(&p, sizeof p, params, "nncf_pool2d_params", err);
-    if (status != NNCF_OK)
-        return status;
-    const int32_t op = p.kind == NNCF_POOL_MAX ? NNCF_OP_MAX_POOL
-        : p.kind == NNCF_POOL_AVERAGE          ? NNCF_OP_AVERAGE_POOL
-        : p.kind == NNCF_POOL_GLOBAL_AVERAGE   ? NNCF_OP_ADAPTIVE_AVERAGE_POOL
-                                               : NNCF_OP_MEAN;
-    const common c = {NNCF__POOL2D, op, p.scope, NNCF_ACTIVATION_NONE, NULL, p.inputs, p.n_inputs};
-    if ((status = nncf__register_begin(model, &c, &l, err)) != NNCF_OK)
-        return status;
-    return nncf__register_commit(model, l, fill_pool2d(l, &p, err), layer, err);
+    static const nncf__registration kind = {.call = "nncf_model_add_pool2d",
+        .params_name = "nncf_pool2d_params",
+        .params_size = sizeof(nncf_pool2d_params),
+        .common = pool2d_common,
+        .fill = fill_pool2d};
+    nncf_pool2d_params copy;
+    return nncf__register(model, &kind, params, &copy, layer, err);
 }
+
+/* ---- structs ---- */
+
+NNCF__STRUCT_INIT(nncf_batch_norm_params, .eps = NNCF__DEFAULT_EPS, .momentum = DEFAULT_MOMENTUM,
+    .explicit_zeros = 1)
+NNCF__STRUCT_INIT(nncf_conv2d_params, .stride = {1, 1}, .dilation = {1, 1}, .groups = 1,
+    .activation = NNCF_ACTIVATION_NONE)
+NNCF__STRUCT_INIT(nncf_linear_params, .activation = NNCF_ACTIVATION_NONE)
+NNCF__STRUCT_INIT(nncf_sum_params, .activation = NNCF_ACTIVATION_NONE)
+NNCF__STRUCT_INIT(nncf_pool2d_params, .kind = NNCF_POOL_GLOBAL_AVERAGE)

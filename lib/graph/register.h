@@ -9,6 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Of norms, as PyTorch's. */
+#define NNCF__DEFAULT_EPS 1e-5f
+
 typedef struct nncf__register_common {
     /* nncf__layer_kind */
     int32_t kind;
@@ -20,19 +23,35 @@ typedef struct nncf__register_common {
     const char *activation_scope;
     nncf_layer *const *inputs;
     size_t n_inputs;
+    /* activation_alpha; 0: the activation's default */
+    float alpha;
 } nncf__register_common;
 
-/* A new layer with all that the kinds have in common; not yet in the model. */
-nncf_status nncf__register_begin(
-    nncf_model *model, const nncf__register_common *c, nncf_layer **layer, nncf_error *err);
-/* Add it to the model, or free it if `status` is an error. */
-nncf_status nncf__register_commit(
-    nncf_model *model, nncf_layer *l, nncf_status status, nncf_layer **layer, nncf_error *err);
+/* How layers of a kind are registered. */
+typedef struct nncf__registration {
+    /* "nncf_model_add_..." */
+    const char *call;
+    const char *params_name;
+    size_t params_size;
+    /* Fill in what all kinds have in common. Checks nothing. */
+    void (*common)(const void *params, nncf__register_common *c);
+    /* Check the parameters and fill in what the kind has of its own. */
+    nncf_status (*fill)(nncf_layer *l, const void *params, nncf_error *err);
+} nncf__registration;
+
+/* The whole of nncf_model_add_...(): `params` are copied into `copy`, checked, and a layer is added
+ * to the model. A refusal names the layer and goes to the context's log. */
+nncf_status nncf__register(nncf_model *model, const nncf__registration *kind, const void *params,
+    void *copy, nncf_layer **layer, nncf_error *err);
 /* A size that must be at least `low`. */
 nncf_status nncf__register_check_size(
     const nncf_layer *l, const char *name, int64_t value, int64_t low, nncf_error *err);
 nncf_status nncf__register_batch_norm(
     nncf_layer *l, const nncf_batch_norm_params *params, nncf_error *err);
+/* in_channels against what the producer makes. 0: not known. */
+nncf_status nncf__register_check_channels(nncf_layer *l, nncf_error *err);
+/* nncf__registration.fill of kinds without parameters of their own. */
+nncf_status nncf__register_plain(nncf_layer *l, const void *params, nncf_error *err);
 /* weight_count from the shape. */
 nncf_status nncf__register_weight_count(nncf_layer *l, nncf_error *err);
 

@@ -10,6 +10,7 @@
 #include <nncf/tensor.h>
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 static nncf_status check_inputs(const nncf_op_params *p, const nncf__op_info *info, nncf_error *err)
@@ -92,9 +93,11 @@ static nncf_status fill_channels(
         }
         for (size_t i = 0; i < l->n_inputs; i++)
             l->out_channels += l->inputs[i]->out_channels;
+        return nncf__register_check_size(
+            l, "the sum of the inputs' channels", l->out_channels, 0, err);
     } else if ((l->op == NNCF_OP_RESHAPE || l->op == NNCF_OP_TRANSPOSE || l->op == NNCF_OP_MATMUL ||
-                   l->op == NNCF_OP_OTHER || l->op == NNCF_OP_FUNCTIONAL_LINEAR ||
-                   l->op == NNCF_OP_FLATTEN) &&
+                   l->op == NNCF_OP_OTHER || l->op == NNCF_OP_OPAQUE ||
+                   l->op == NNCF_OP_FUNCTIONAL_LINEAR || l->op == NNCF_OP_FLATTEN) &&
         !p->channels) {
         l->out_channels = 0; /* not known */
     }
@@ -108,7 +111,8 @@ static nncf_status check_attributes(const nncf_layer *l, const nncf_op_params *p
         const char *name;
         const int32_t *values;
     } windows[] = {{"kernel", p->kernel}, {"stride", p->stride}, {"padding", p->padding},
-        {"output_padding", p->output_padding}, {"dilation", p->dilation}};
+        {"output_padding", p->output_padding}, {"dilation", p->dilation},
+        {"padding_end", p->padding_end}};
     for (size_t w = 0; w < sizeof windows / sizeof *windows; w++)
         for (int i = 0; i < 3; i++)
             if (windows[w].values[i] < 0)
@@ -120,58 +124,185 @@ static nncf_status check_attributes(const nncf_layer *l, const nncf_op_params *p
     if (!isfinite(p->alpha))
         return nncf__fail(
             err, NNCF_E_ARG, l->scope, "alpha is %g, it must be finite", (double)p->alpha);
+    if (!(p->eps >= 0) || !isfinite(p->eps))
+        return nncf__fail(
+            err, NNCF_E_ARG, l->scope, "eps is %g, it must be at least 0", (double)p->eps);
     return NNCF_OK;
 }
 
-static nncf_status fill(
+/* The flags that mean something to a kind. */
+static int32_t flags_of(int32_t op)
+{
+    switch (op) {
+    case NNCF_OP_GELU:
+        return NNCF_OP_FLAG_GELU_TANH;
+    case NNCF_OP_MAX_POOL:
+        return NNCF_OP_FLAG_CEIL;
+    case NNCF_OP_AVERAGE_POOL:
+        return NNCF_OP_FLAG_CEIL | NNCF_OP_FLAG_EXCLUDE_PADDING;
+    case NNCF_OP_MEAN:
+        return NNCF_OP_FLAG_KEEP_DIMS;
+    case NNCF_OP_INTERPOLATE:
+        return NNCF_OP_FLAG_NEAREST;
+    case NNCF_OP_MATMUL:
+        return NNCF_OP_FLAG_TRANSPOSE_SECOND;
+    case NNCF_OP_CONV1D:
+    case NNCF_OP_CONV2D:
+    case NNCF_OP_CONV3D:
+        return NNCF_OP_FLAG_KERNEL_TURNED;
+    default:
+        return 0;
+    }
+}
+
+static nncf_status fill_constants(
     nncf_layer *l, const nncf_op_params *p, const nncf__op_info *info, nncf_error *err)
 {
+    const size_t most = p->op == NNCF_OP_LAYER_NORM ? 2 : p->op == NNCF_OP_PRELU ? 1 : 0;
+    if (p->n_constants > most || (p->n_constants > 0 && !p->constants))
+        return nncf__fail(err, NNCF_E_ARG, l->scope,
+            p->n_constants > most ? "n_constants is %zu; %s has at most %zu"
+                                  : "n_constants is %zu, but constants is NULL",
+            p->n_constants, info->name, most);
+    for (size_t i = 0; i < p->n_constants; i++) {
+        const nncf_tensor *t = &p->constants[i];
+        nncf__op_constant *to = &l->attributes.constants[i];
+        if (!t->data)
+            continue;
+        if (t->dtype != NNCF_F32 || t->strides || t->ndim < 1 || t->ndim > NNCF_MAX_NDIM ||
+            !t->shape)
+            return nncf__fail(err, NNCF_E_ARG, l->scope,
+                "constants[%zu] must be floats in C order, of 1 to %d dimensions", i,
+                NNCF_MAX_NDIM);
+        if ((uintptr_t)t->data % _Alignof(float) != 0)
+            return nncf__fail(err, NNCF_E_ARG, l->scope,
+                "constants[%zu] is not aligned as floats are, to %zu bytes", i, _Alignof(float));
+        *to = (nncf__op_constant){.data = t->data, .ndim = t->ndim};
+        for (int32_t d = 0; d < t->ndim; d++) {
+            nncf_status status =
+                nncf__register_check_size(l, "a size of constants", t->shape[d], 1, err);
+            if (status != NNCF_OK)
+                return status;
+            to->shape[d] = t->shape[d];
+        }
+    }
+    return NNCF_OK;
+}
+
+/* Is it each of 0..n-1 once? */
+static bool is_order(const int64_t *sizes, size_t n)
+{
+    uint32_t seen = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (sizes[i] < 0 || sizes[i] >= (int64_t)n || (seen >> sizes[i] & 1))
+            return false;
+        seen |= 1u << sizes[i];
+    }
+    return true;
+}
+
+static nncf_status fill_sizes(nncf_layer *l, const nncf_op_params *p, nncf_error *err)
+{
+    enum { MOST = sizeof l->attributes.sizes / sizeof *l->attributes.sizes };
+    int64_t low = 0;
+    size_t open = 0;
+    if (p->n_sizes > MOST || (p->n_sizes > 0 && !p->sizes))
+        return nncf__fail(err, NNCF_E_ARG, l->scope,
+            p->n_sizes > MOST ? "n_sizes is %zu, at most %d are allowed"
+                              : "n_sizes is %zu, but sizes is NULL",
+            p->n_sizes, (int)MOST);
+    if (p->op == NNCF_OP_RESHAPE)
+        low = -1;
+    else if (p->op == NNCF_OP_MEAN)
+        low = -NNCF_MAX_NDIM;
+    for (size_t i = 0; i < p->n_sizes; i++) {
+        nncf_status status =
+            nncf__register_check_size(l, "an element of sizes", p->sizes[i], low, err);
+        if (status != NNCF_OK)
+            return status;
+        open += p->sizes[i] == -1;
+        l->attributes.sizes[i] = p->sizes[i];
+    }
+    if (p->op == NNCF_OP_RESHAPE && open > 1)
+        return nncf__fail(err, NNCF_E_ARG, l->scope, "only one of sizes may be -1");
+    if (p->op == NNCF_OP_TRANSPOSE && !is_order(p->sizes, p->n_sizes))
+        return nncf__fail(err, NNCF_E_ARG, l->scope,
+            "sizes must have each of the input's dimensions once, 0 to %zu", p->n_sizes - 1);
+    l->attributes.n_sizes = p->n_sizes;
+    return NNCF_OK;
+}
+
+static nncf_status fill_attributes(
+    nncf_layer *l, const nncf_op_params *p, const nncf__op_info *info, nncf_error *err)
+{
+    nncf__op_attributes *a = &l->attributes;
+    nncf_status status = check_attributes(l, p, err);
+    if (status == NNCF_OK && (p->flags & ~flags_of(p->op)))
+        status = nncf__fail(err, NNCF_E_ARG, l->scope, "flags is %d; of these %s knows %d",
+            (int)p->flags, info->name, (int)flags_of(p->op));
+    if (status == NNCF_OK)
+        status = fill_constants(l, p, info, err);
+    if (status == NNCF_OK)
+        status = fill_sizes(l, p, err);
+    for (int i = 0; i < 3; i++) {
+        a->kernel[i] = p->kernel[i];
+        a->stride[i] = p->stride[i];
+        a->padding[i] = p->padding[i];
+        a->padding_end[i] = p->padding_end[i];
+        a->output_padding[i] = p->output_padding[i];
+        a->dilation[i] = p->dilation[i];
+    }
+    a->axis = p->axis;
+    a->alpha = p->alpha;
+    a->flags = p->flags;
+    a->eps = p->eps != 0 ? p->eps : NNCF__DEFAULT_EPS;
+    return status;
+}
+
+static nncf_status fill(nncf_layer *l, const void *params, nncf_error *err)
+{
+    const nncf_op_params *p = params;
+    const nncf__op_info *info = nncf__op_info_of(l->op);
     nncf_status status;
     l->bias = p->bias;
     l->bias_grad = p->bias_grad;
-    if (p->reserved != 0)
-        return nncf__fail(err, NNCF_E_ARG, l->scope, "nncf_op_params: reserved must be 0");
+    if (p->reserved != 0 || p->reserved2 != 0)
+        return nncf__fail(
+            err, NNCF_E_ARG, l->scope, "nncf_op_params: reserved and reserved2 must be 0");
     if (p->batch_norm && p->op != NNCF_OP_BATCH_NORM)
         return nncf__fail(err, NNCF_E_ARG, l->scope, "batch_norm is for NNCF_OP_BATCH_NORM");
-    if ((status = fill_weight(l, p, info, err)) != NNCF_OK ||
+    if ((status = check_inputs(p, info, err)) != NNCF_OK ||
+        (status = fill_weight(l, p, info, err)) != NNCF_OK ||
         (status = fill_channels(l, p, info, err)) != NNCF_OK)
         return status;
     if (p->batch_norm && (status = nncf__register_batch_norm(l, p->batch_norm, err)) != NNCF_OK)
         return status;
     l->has_batch_norm = false; /* the node itself is one */
-    if ((status = check_attributes(l, p, err)) != NNCF_OK)
-        return status;
-    for (int i = 0; i < 3; i++) {
-        l->attributes.kernel[i] = p->kernel[i];
-        l->attributes.stride[i] = p->stride[i];
-        l->attributes.padding[i] = p->padding[i];
-        l->attributes.output_padding[i] = p->output_padding[i];
-        l->attributes.dilation[i] = p->dilation[i];
-    }
-    l->attributes.axis = p->axis;
-    l->attributes.alpha = p->alpha;
-    return NNCF_OK;
+    return fill_attributes(l, p, info, err);
+}
+
+static void op_common(const void *params, nncf__register_common *c)
+{
+    const nncf_op_params *p = params;
+    *c = (nncf__register_common){.kind = NNCF__OPERATOR,
+        .op = p->op,
+        .scope = p->scope,
+        .inputs = p->inputs,
+        .n_inputs = p->n_inputs};
 }
 
 nncf_status nncf_model_add_op(
     nncf_model *model, const nncf_op_params *params, nncf_layer **layer, nncf_error *err)
 {
-    nncf_op_params p;
-    nncf_layer *l;
-    if (!model || !params || !layer)
-        return nncf__fail(
-            err, NNCF_E_ARG, NULL, "nncf_model_add_op: model, params and layer must not be NULL");
-    nncf_status status = nncf__params_copy(&p, sizeof p, params, "nncf_op_params", err);
-    if (status != NNCF_OK)
-        return status;
-    const nncf__op_info *info = nncf__op_info_of(p.op);
-    if (!info)
-        return nncf__fail(
-            err, NNCF_E_ARG, p.scope ? p.scope : "", "op is %d, not one of NNCF_OP_...", (int)p.op);
-    const nncf__register_common c = {
-        NNCF__OPERATOR, p.op, p.scope, NNCF_ACTIVATION_NONE, NULL, p.inputs, p.n_inputs};
-    if ((status = check_inputs(&p, info, err)) != NNCF_OK ||
-        (status = nncf__register_begin(model, &c, &l, err)) != NNCF_OK)
-        return status;
-    return nncf__register_commit(model, l, fill(l, &p, info, err), layer, err);
+    static const nncf__registration kind = {.call = "nncf_model_add_op",
+        .params_name = "nncf_op_params",
+        .params_size = sizeof(nncf_op_params),
+        .common = op_common,
+        .fill = fill};
+    nncf_op_params copy;
+    return nncf__register(model, &kind, params, &copy, layer, err);
 }
+
+/* ---- structs ---- */
+
+NNCF__STRUCT_INIT(nncf_op_params, .op = NNCF_OP_OTHER, .groups = 1, .eps = NNCF__DEFAULT_EPS)

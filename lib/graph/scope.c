@@ -16,7 +16,7 @@
 
 #include <nncf/base.h>
 #include <nncf/context.h>
-#include <nncf/model.h>
+#include <nncf/scope.h>
 
 #include <string.h>
 

@@ -36,7 +36,23 @@ const nncf__kernels *nncf__kernels_get(int32_t isa)
     case NNCF_ISA_AVX512:
         return cpu_has(isa) ? &nncf__kernels_avx512 : NULL;
 #endif
+#ifdef NNCF__HAVE_NEON
+    case NNCF_ISA_NEON:
+        return &nncf__kernels_neon;
+#endif
     default:
         return NULL;
     }
+}
+
+int32_t nncf__isa_ceiling(int32_t isa)
+{
+#ifdef NNCF__HAVE_NEON
+    const bool is_foreign = isa == NNCF_ISA_AVX2 || isa == NNCF_ISA_AVX512;
+    const int32_t best = NNCF_ISA_NEON;
+#else
+    const bool is_foreign = isa == NNCF_ISA_NEON;
+    const int32_t best = NNCF_ISA_AVX512;
+#endif
+    return isa == NNCF_ISA_BEST ? best : is_foreign ? NNCF_ISA_PORTABLE : isa;
 }

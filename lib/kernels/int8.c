@@ -12,13 +12,19 @@
 #ifdef NNCF__HAVE_AVXVNNI
 #include <cpuid.h>
 #endif
+#ifdef NNCF__HAVE_DOTPROD
+#include <sys/auxv.h>
+#endif
 
-/* int8_avx512vnni.c, int8_avx512vnni256.c, int8_avxvnni.c */
+/* int8_avx512vnni.c, int8_avx512vnni256.c, int8_avxvnni.c, int8_dotprod.c, int8_i8mm.c */
 #ifdef NNCF__HAVE_AVX512VNNI
 extern const nncf__int8_kernels nncf__int8_avx512vnni, nncf__int8_avx512vnni256;
 #endif
 #ifdef NNCF__HAVE_AVXVNNI
 extern const nncf__int8_kernels nncf__int8_avxvnni;
+#endif
+#ifdef NNCF__HAVE_DOTPROD
+extern const nncf__int8_kernels nncf__int8_dotprod, nncf__int8_i8mm;
 #endif
 
 enum { MR = NNCF__INT8_MR_MAX, NR = NNCF__INT8_NR_MAX, QUAD = NNCF__INT8_QUAD };
@@ -72,7 +78,7 @@ static void micro_store(size_t n_quads, const uint8_t *pixels, const int8_t *wei
         }
 }
 
-const nncf__int8_kernels nncf__int8_reference = {"reference", MR, NR, pack, micro, micro_store};
+const nncf__int8_kernels nncf__int8_reference = {"reference", MR, NR, 0, pack, micro, micro_store};
 
 #ifdef NNCF__HAVE_AVX512VNNI
 static bool has_avx512vnni(void)
@@ -92,8 +98,25 @@ static bool has_avxvnni(void)
 }
 #endif
 
+#ifdef NNCF__HAVE_DOTPROD
+/* as `sdot` of FEAT_DotProd, `usdot` of FEAT_I8MM; the kernel reports both */
+static bool has_dotprod(void)
+{
+    return getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
+}
+
+static bool has_i8mm(void)
+{
+    return getauxval(AT_HWCAP2) & HWCAP2_I8MM;
+}
+#endif
+
 const nncf__int8_kernels *nncf__int8_kernels_get(int32_t isa)
 {
+#ifdef NNCF__HAVE_DOTPROD
+    if (isa == NNCF_ISA_NEON && (has_i8mm() || has_dotprod()))
+        return has_i8mm() ? &nncf__int8_i8mm : &nncf__int8_dotprod;
+#endif
 #ifdef NNCF__HAVE_AVX512VNNI
     if (isa >= NNCF_ISA_AVX512 && has_avx512vnni())
         return &nncf__int8_avx512vnni;
@@ -117,6 +140,10 @@ const nncf__int8_kernels *nncf__int8_kernels_at(size_t index)
 #endif
 #ifdef NNCF__HAVE_AVXVNNI
         has_avxvnni() ? &nncf__int8_avxvnni : NULL,
+#endif
+#ifdef NNCF__HAVE_DOTPROD
+        has_dotprod() ? &nncf__int8_dotprod : NULL,
+        has_i8mm() ? &nncf__int8_i8mm : NULL,
 #endif
     };
     for (size_t i = 0, found = 0; i < sizeof all / sizeof *all; i++)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Integer kernels: 8-bit codes of pixels times 8-bit codes of weights, summed exactly in int32.
- * They have a table beside that of kernels.def, since they need an extension (VNNI) that only some
- * CPUs of an ISA have. A CPU without it has no table: there the kernels for floats are faster.
+ * They have a table beside that of kernels.def, since they need an extension (VNNI, dotprod, i8mm)
+ * that only some CPUs of an ISA have. A CPU without it has no table: there the kernels for floats
+ * are faster.
  *
  * A quad is four neighbours along k, which one instruction multiplies and adds. A panel of pixels
  * is (quads, mr, 4) unsigned bytes, a panel of weights (quads, nr, 4) signed ones; both are aligned
@@ -10,7 +11,9 @@
  *
  * A byte of a pixel is its code, or code + 128 if codes are signed (the packer flips the highest
  * bit); zero is the byte that stands for 0. Then sum (byte - zero) w = sum byte w - zero sum w. The
- * last term depends on the output channel only: it is the start of that channel's sum.
+ * last term depends on the output channel only: it is the start of that channel's sum. A table
+ * whose instruction multiplies signed bytes sums (byte - offset) w, and sums start at (offset -
+ * zero) sum w.
  */
 #ifndef NNCF__KERNELS_INT8_H
 #define NNCF__KERNELS_INT8_H
@@ -56,11 +59,14 @@ typedef struct nncf__int8_kernels {
     const char *name;
     /* tile: mr pixels x nr output channels */
     size_t mr, nr;
+    /* what is subtracted from each byte of pixels: 0, or 128 */
+    int32_t offset;
     /* n_channels of the pixels to whole quads of n_panels panels, `panel_stride` bytes apart. Bytes
      * outside of segments are not read. */
     void (*pack)(size_t n_channels, const nncf__int8_source *source, size_t n_panels,
         uint8_t *panels, size_t panel_stride);
-    /* tile[j * mr + i] = (float)(start[j] + sum), i < mr, j < used <= nr: one rounding */
+    /* tile[j * mr + i] = (float)(start[j] + sum), i < mr, j < used <= nr: one rounding; sum is that
+     * of (byte - offset) w */
     void (*micro)(size_t n_quads, const uint8_t *pixels, const int8_t *weights, size_t used,
         const int32_t *start, float *tile);
     /* z[j * z_stride + i] = (float)(start[j] + sum) * scale[j] + bias[j], not fused. stream: past

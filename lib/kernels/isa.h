@@ -17,5 +17,8 @@ extern const nncf__kernels nncf__kernels_avx2; /* isa_avx2.c */
 #ifdef NNCF__HAVE_AVX512
 extern const nncf__kernels nncf__kernels_avx512; /* isa_avx512.c */
 #endif
+#ifdef NNCF__HAVE_NEON
+extern const nncf__kernels nncf__kernels_neon; /* isa_neon.c */
+#endif
 
 #endif

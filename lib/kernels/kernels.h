@@ -87,7 +87,7 @@ static inline __attribute__((always_inline)) void nncf__fetch(uintptr_t from, in
 }
 
 typedef struct nncf__kernels {
-    const char *name; /* "reference", "portable", "avx2", "avx512" */
+    const char *name; /* "reference", "portable", "avx2", "avx512", "neon" */
     int32_t isa; /* NNCF_ISA_... */
 #define NNCF_KERNEL(name, result, args) result(*name) args;
 #include "kernels/kernels.def"
@@ -97,6 +97,9 @@ typedef struct nncf__kernels {
 /* The table of an ISA, or NULL when the CPU (or this build) does not have it. Immutable, valid
  * forever. */
 const nncf__kernels *nncf__kernels_get(int32_t isa);
+/* A caller's ceiling (nncf_context_params::max_isa) as an ISA of this family of CPUs: the table of
+ * a context is that of the highest number up to it that has one. */
+int32_t nncf__isa_ceiling(int32_t isa);
 /* The context's table. */
 static inline const nncf__kernels *nncf__kernels_of(const nncf_context *context)
 {

@@ -3,18 +3,66 @@
  * The integer kernels on vectors of 4 * LANES bytes; int8.c defines what they compute. Included by
  * int8_avx512vnni.c, int8_avx512vnni256.c and int8_avxvnni.c, which define the width (INT8_512 or
  * not), the table's name, and the instruction DOT: acc[i] += the sum over k = 0..3 of a[4 i + k] *
- * b[4 i + k], a unsigned, b signed.
+ * b[4 i + k], a unsigned, b signed; and by int8_dotprod.c and int8_i8mm.c (INT8_NEON), where a
+ * vector is a pair of NEON's, and a may be signed: then OFFSET is 128.
  */
 #include "kernels/int8.h"
 
+#ifdef INT8_NEON
+#include <arm_neon.h>
+#else
 #include <immintrin.h>
+#endif
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
 
 enum { QUAD = NNCF__INT8_QUAD };
+#ifndef OFFSET
+#define OFFSET 0
+#endif
 
-#ifdef INT8_512
+#if defined(INT8_NEON)
+typedef struct vec {
+    int32x4_t low, high;
+} vec;
+enum { LANES = 8, NR = 6 };
+/* byte - OFFSET, modulo 256 */
+INLINE int32x4_t load_four(const uint8_t *from)
+{
+    const uint8x16_t x = vld1q_u8(from);
+    return vreinterpretq_s32_u8(OFFSET ? veorq_u8(x, vdupq_n_u8(OFFSET)) : x);
+}
+INLINE vec vec_load(const uint8_t *from)
+{
+    return (vec){load_four(from), load_four(from + 16)};
+}
+INLINE vec vec_set(int32_t x)
+{
+    return (vec){vdupq_n_s32(x), vdupq_n_s32(x)};
+}
+typedef struct vecf {
+    float32x4_t low, high;
+} vecf;
+INLINE vecf to_float(vec x)
+{
+    return (vecf){vcvtq_f32_s32(x.low), vcvtq_f32_s32(x.high)};
+}
+INLINE vecf scaled(vecf x, float scale, float bias)
+{
+    const float32x4_t s = vdupq_n_f32(scale), b = vdupq_n_f32(bias);
+    return (vecf){vaddq_f32(vmulq_f32(x.low, s), b), vaddq_f32(vmulq_f32(x.high, s), b)};
+}
+INLINE void store(float *to, vecf x)
+{
+    vst1q_f32(to, x.low);
+    vst1q_f32(to + 4, x.high);
+}
+INLINE void store_past_caches(float *to, vecf x)
+{
+    store(to, x);
+}
+#elif defined(INT8_512)
 typedef __m512i vec;
 enum { LANES = 16, NR = 12 };
 INLINE vec vec_load(const void *from)
@@ -76,7 +124,8 @@ enum { MR = 2 * LANES };
 
 /* ---- microkernel ---- */
 
-/* The sums fill the register file: 24 + 3 of 32, 12 + 3 of 16. n is known when compiling. */
+/* The sums fill the register file: 24 + 3 of 32 (NEON: + 6), 12 + 3 of 16. n is known when
+ * compiling. */
 INLINE void sums_of(size_t n_quads, const uint8_t *pixels, const int8_t *weights, int n,
     const int32_t *start, vec low[NR], vec high[NR])
 {
@@ -162,8 +211,26 @@ static void micro_store(size_t n_quads, const uint8_t *pixels, const int8_t *wei
 
 /* ---- packing ---- */
 
-#ifdef INT8_512
-typedef __m256i bytes; /* of MR pixels of one channel */
+#if defined(INT8_NEON)
+typedef uint8x16_t bytes; /* of MR pixels of one channel */
+INLINE bytes bytes_set(uint8_t x)
+{
+    return vdupq_n_u8(x);
+}
+INLINE bytes bytes_flip(bytes x, uint8_t flip)
+{
+    return veorq_u8(x, bytes_set(flip));
+}
+INLINE bytes bytes_load(const uint8_t *from)
+{
+    return vld1q_u8(from);
+}
+INLINE void interleave(const bytes c[QUAD], uint8_t *to)
+{
+    vst4q_u8(to, ((uint8x16x4_t){{c[0], c[1], c[2], c[3]}}));
+}
+#elif defined(INT8_512)
+typedef __m256i bytes;
 INLINE bytes bytes_set(uint8_t x)
 {
     return _mm256_set1_epi8((char)x);
@@ -272,4 +339,4 @@ static void pack(size_t n_channels, const nncf__int8_source *source, size_t n_pa
     }
 }
 
-const nncf__int8_kernels INT8_TABLE = {INT8_NAME, MR, NR, pack, micro, micro_store};
+const nncf__int8_kernels INT8_TABLE = {INT8_NAME, MR, NR, OFFSET, pack, micro, micro_store};

@@ -8,7 +8,7 @@
 
 /* ---- microkernel ---- */
 
-enum { TILE_S = WIDTH == 16 ? 12 : 6, TILE_V = 2 * WIDTH };
+enum { TILE_S = REGISTERS == 32 ? 12 : 6, TILE_V = 2 * WIDTH };
 
 static void gemm_tile(int32_t tile[2])
 {
@@ -69,7 +69,7 @@ INLINE void micro_store(size_t k, const float *a, const float *b, int s, const f
     }
 }
 
-#if WIDTH == 16
+#if REGISTERS == 32
 #define WIDE_CASES(what)                                                                           \
     case 12:                                                                                       \
         what(12) case 11 : what(11) case 10 : what(10) case 9 : what(9) case 8 : what(8) case 7    \
@@ -217,31 +217,31 @@ INLINE void copy_strided(float *to, const float *from, size_t n, int64_t step)
 }
 
 /* One segment of every channel: its length is the same for all, so it is looked at once. */
-INLINE void copy_piece(size_t n_channels, const float *src, int64_t channel_stride, float *dst,
+INLINE void copy_part(size_t n_channels, const float *src, int64_t channel_stride, float *dst,
     size_t dst_stride, size_t n)
 {
     for (size_t c = 0; c < n_channels; c++)
         copy_run(dst + c * dst_stride, src + (int64_t)c * channel_stride, n);
 }
 
-static void copy_pieces(size_t n_channels, const float *src, int64_t channel_stride, float *dst,
+static void copy_segment(size_t n_channels, const float *src, int64_t channel_stride, float *dst,
     size_t dst_stride, size_t n)
 {
     switch (n) { /* constants: the copy is a few moves */
     case 32:
-        copy_piece(n_channels, src, channel_stride, dst, dst_stride, 32);
+        copy_part(n_channels, src, channel_stride, dst, dst_stride, 32);
         return;
     case 16:
-        copy_piece(n_channels, src, channel_stride, dst, dst_stride, 16);
+        copy_part(n_channels, src, channel_stride, dst, dst_stride, 16);
         return;
     case 8:
-        copy_piece(n_channels, src, channel_stride, dst, dst_stride, 8);
+        copy_part(n_channels, src, channel_stride, dst, dst_stride, 8);
         return;
     case 4:
-        copy_piece(n_channels, src, channel_stride, dst, dst_stride, 4);
+        copy_part(n_channels, src, channel_stride, dst, dst_stride, 4);
         return;
     default:
-        copy_piece(n_channels, src, channel_stride, dst, dst_stride, n);
+        copy_part(n_channels, src, channel_stride, dst, dst_stride, n);
     }
 }
 
@@ -255,7 +255,7 @@ static void gemm_gather(size_t n_channels, const float *src, int64_t channel_str
             for (size_t c = 0; c < n_channels; c++)
                 memset(to + c * dst_stride, 0, n * sizeof *to);
         else if (step == 1)
-            copy_pieces(n_channels, src + segments[j].src, channel_stride, to, dst_stride, n);
+            copy_segment(n_channels, src + segments[j].src, channel_stride, to, dst_stride, n);
         else
             for (size_t c = 0; c < n_channels; c++)
                 copy_strided(to + c * dst_stride,
@@ -306,7 +306,7 @@ INLINE void widen_strided(
         to[i] = ((float)(from[(int64_t)i * step] ^ b->flip) - b->offset) * b->scale;
 }
 
-INLINE void widen_piece(size_t n_channels, const uint8_t *src, int64_t channel_stride, float *dst,
+INLINE void widen_part(size_t n_channels, const uint8_t *src, int64_t channel_stride, float *dst,
     size_t dst_stride, size_t n, const nncf__dequant *b)
 {
     for (size_t c = 0; c < n_channels; c++)
@@ -329,9 +329,9 @@ static void gemm_gather_bytes(size_t n_channels, const uint8_t *src, int64_t cha
             for (size_t c = 0; c < n_channels; c++)
                 widen_strided(to + c * dst_stride, from + (int64_t)c * channel_stride, n, step, &b);
         else if (n == 2 * WIDTH) /* a panel's width, known when compiling */
-            widen_piece(n_channels, from, channel_stride, to, dst_stride, 2 * WIDTH, &b);
+            widen_part(n_channels, from, channel_stride, to, dst_stride, 2 * WIDTH, &b);
         else
-            widen_piece(n_channels, from, channel_stride, to, dst_stride, n, &b);
+            widen_part(n_channels, from, channel_stride, to, dst_stride, n, &b);
     }
 }
 

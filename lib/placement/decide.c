@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "config/config.h"
+#include "graph/kind_info.h"
 #include "graph/model.h"
 #include "placement/placement.h"
 #include "quantization/layer_compression.h"
@@ -71,6 +72,7 @@ static void find_non_negative(const nncf__op_graph *graph, bool *non_negative)
         case NNCF_OP_RELU:
         case NNCF_OP_RELU6:
         case NNCF_OP_SIGMOID:
+        case NNCF_OP_HARD_SIGMOID:
         case NNCF_OP_SOFTMAX:
             non_negative[i] = true;
             break;
@@ -148,16 +150,16 @@ static nncf_status place_behind(
 {
     const nncf__op *op = &p->graph.ops[i];
     const nncf_layer *layer = op->layer;
+    const nncf__kind_info *kind = nncf__kind_info_of(layer->kind);
     if (op->part == NNCF__PART_INPUT) {
-        if (layer->kind == NNCF__CONV2D || layer->kind == NNCF__LINEAR ||
-            layer->kind == NNCF__OPERATOR) {
+        if (kind->quantizes_input) {
             *slot = NNCF__SLOT_INPUT;
             return NNCF_OK;
         }
-        if (layer->kind == NNCF__POOL2D && layer->pool_kind == NNCF_POOL_MAX &&
+        if (nncf__layer_passes_codes(layer) &&
             !p->layers[layer->index].quantizers[NNCF__SLOT_OUTPUT].present) {
-            *slot = NNCF__SLOT_OUTPUT; /* a maximum of codes is a code: the quantizer may as well
-                                          follow the pool */
+            /* its output consists of elements of its input: the quantizer may as well follow it */
+            *slot = NNCF__SLOT_OUTPUT;
             return NNCF_OK;
         }
         return nncf__fail(err, NNCF_E_UNSUPPORTED, layer->scope,
@@ -169,7 +171,7 @@ static nncf_status place_behind(
         *slot = NNCF__SLOT_OUTPUT;
         return NNCF_OK;
     }
-    if (op->part == NNCF__PART_CORE && layer->kind == NNCF__ADD) {
+    if (op->part == NNCF__PART_CORE && kind->quantizes_before_activation) {
         *slot = NNCF__SLOT_PRE_ACTIVATION;
         return NNCF_OK;
     }

@@ -7,6 +7,7 @@
  */
 #include "base/alloc.h"
 #include "base/error.h"
+#include "graph/kind_info.h"
 #include "graph/model.h"
 #include "graph/ops.h"
 #include "graph/scope.h"
@@ -112,7 +113,7 @@ static bool name_part(nncf_context *context, nncf__op *op, int32_t release)
         break;
     case NNCF__PART_ACTIVATION:
         own = layer->activation_scope;
-        class_name = op->op == NNCF_OP_RELU6 ? "ReLU6" : "ReLU";
+        class_name = nncf__class_of_activation(layer->activation);
         break;
     default:
         own = NULL;
@@ -142,7 +143,9 @@ static nncf__op *append(nncf__op_graph *graph, const nncf_layer *layer, int32_t 
 /* Does the layer read one tensor, so that its input is known without being registered? */
 static bool has_unknown_input(const nncf_layer *layer)
 {
-    return layer->n_inputs == 0 && nncf__op_info_of(layer->op)->max_inputs == 1;
+    /* numbers of words are no activations */
+    return layer->n_inputs == 0 && layer->op != NNCF_OP_EMBEDDING &&
+        nncf__op_info_of(layer->op)->max_inputs == 1;
 }
 
 /* Edges as (from, to), in the order of the operators that read. */
@@ -190,10 +193,8 @@ static void expand(nncf__op_graph *graph, edge_list *edges, const nncf_layer *la
         append(graph, layer, NNCF_OP_BATCH_NORM, NNCF__PART_NORM);
         add_edge(edges, graph->count - 2, graph->count - 1);
     }
-    if (layer->activation != NNCF_ACTIVATION_NONE) {
-        append(graph, layer,
-            layer->activation == NNCF_ACTIVATION_RELU6 ? NNCF_OP_RELU6 : NNCF_OP_RELU,
-            NNCF__PART_ACTIVATION);
+    if (nncf__layer_has_activation(layer)) {
+        append(graph, layer, nncf__op_of_activation(layer->activation), NNCF__PART_ACTIVATION);
         add_edge(edges, graph->count - 2, graph->count - 1);
     }
     graph->last[layer->index] = graph->count - 1;

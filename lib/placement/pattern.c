@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "config/canonical.h"
+#include "graph/kind_info.h"
 #include "graph/model.h"
 #include "placement/placement.h"
 
@@ -35,7 +36,7 @@ static bool is_sum(const nncf__op *op)
 {
     /* + and +=, never torch.add; a layer of the library's own is a + whatever its name */
     return op->op == NNCF_OP_ADD &&
-        (op->layer->kind == NNCF__ADD || op->part == NNCF__PART_INNER ||
+        (!nncf__kind_info_of(op->layer->kind)->run_by_host || op->part == NNCF__PART_INNER ||
             !nncf__op_named(op, "add"));
 }
 
@@ -75,7 +76,8 @@ static bool is_norm(const nncf__op *op)
 
 static bool is_activation(const nncf__op *op)
 {
-    return op->op == NNCF_OP_RELU || op->op == NNCF_OP_RELU6;
+    /* whatever the library runs with a layer is one block with it */
+    return op->part == NNCF__PART_ACTIVATION || op->op == NNCF_OP_RELU || op->op == NNCF_OP_RELU6;
 }
 
 static bool is_single(const nncf__op *op, int32_t release)
@@ -94,6 +96,8 @@ static bool is_single(const nncf__op *op, int32_t release)
         return release >= V1_3;
     case NNCF_OP_GELU:
         return release >= V1_3_1;
+    case NNCF_OP_OPAQUE: /* NNCF has no such operator */
+        return true;
     default:
         return false;
     }

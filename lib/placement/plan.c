@@ -233,7 +233,7 @@ static void write_all(writer *w)
 
 /* ---- the public calls ---- */
 
-nncf_status nncf_plan_create(
+static nncf_status create(
     const nncf_model *model, const nncf_config *config, nncf_plan **plan, nncf_error *err)
 {
     if (!model || !config || !plan)
@@ -243,7 +243,7 @@ nncf_status nncf_plan_create(
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "the model has no layers; register them with nncf_model_add_...() first");
     struct nncf__placement placement;
-    nncf_status status = nncf_config_check_supported(config, err);
+    nncf_status status = nncf__config_check_supported(config, err);
     if (status == NNCF_OK)
         status = nncf__placement_decide(&placement, model, config, err);
     if (status != NNCF_OK)
@@ -264,6 +264,15 @@ nncf_status nncf_plan_create(
     *made = (nncf_plan){.context = model->context, .text = w.text.data, .json = w.json.data};
     *plan = made;
     return NNCF_OK;
+}
+
+nncf_status nncf_plan_create(
+    const nncf_model *model, const nncf_config *config, nncf_plan **plan, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    const nncf_status status = create(model, config, plan, &reason);
+    return nncf__report(
+        model ? model->context : NULL, "nncf_plan_create", NULL, status, &reason, err);
 }
 
 void nncf_plan_destroy(nncf_plan *plan)

@@ -67,6 +67,8 @@ static enum trait default_trait(const nncf__op *op)
 {
     switch (op->op) {
     case NNCF_OP_RELU6:
+    case NNCF_OP_LEAKY_RELU:
+    case NNCF_OP_HARD_SIGMOID:
     case NNCF_OP_TANH:
     case NNCF_OP_ELU:
     case NNCF_OP_PRELU:
@@ -83,6 +85,8 @@ static enum trait default_trait(const nncf__op *op)
         return WANTS;
     case NNCF_OP_EMBEDDING:
     case NNCF_OP_SOFTMAX:
+    case NNCF_OP_MISH:
+    case NNCF_OP_OPAQUE:
         return UNQUANTIZED;
     default:
         return is_convolution(op->op) ? WANTS : AGNOSTIC;
@@ -470,6 +474,10 @@ static bool is_linear(const nncf__op *op)
  * product. */
 static bool follows(const nncf__op *op, bool *norm, bool *activation)
 {
+    if (op->part == NNCF__PART_ACTIVATION) { /* the library runs it with its layer: one block */
+        *activation = true;
+        return true;
+    }
     switch (op->op) {
     case NNCF_OP_BATCH_NORM:
         if (*norm)
@@ -478,6 +486,9 @@ static bool follows(const nncf__op *op, bool *norm, bool *activation)
         return true;
     case NNCF_OP_RELU:
     case NNCF_OP_RELU6:
+    case NNCF_OP_LEAKY_RELU:
+    case NNCF_OP_SILU:
+    case NNCF_OP_HARD_SIGMOID:
         if (*activation)
             return false;
         *activation = true;

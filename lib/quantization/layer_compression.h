@@ -29,11 +29,6 @@ typedef struct nncf__layer_compression {
     char *logit_name;
     /* [weight_count], RB */
     float *logit, *logit_grad;
-    /* RB: how the mask of the last forward in train mode was made (weight.c; 0: no such forward),
-     * in which step, and whether a forward in eval mode followed */
-    int32_t used_mask;
-    int64_t used_step;
-    bool used_in_eval;
     /* [(weight_count + 7) / 8], magnitude and const */
     uint8_t *bits;
     /* magnitude: what importances are divided by */

@@ -4,6 +4,7 @@
  * every ISA, because the sums have 16 lanes. The file that includes this names its machine layer in
  * MACHINE; that one defines
  *
+ * - REGISTERS: how many vectors the register file holds, 16 or 32.
  * - nf, nm, nd, nc, nq: WIDTH floats; a mask of as many lanes; as many doubles; a counter a lane;
  *   WIDTH / 2 uint64.
  * - nf_min(a, b), nf_max(a, b): a < b ? a : b, a > b ? a : b; for NaN and for equals the second

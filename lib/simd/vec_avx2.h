@@ -11,6 +11,7 @@
 #define PARTS         2
 #define HAS_PICK      0
 #define WIDTH         8
+#define REGISTERS     16
 typedef __m256 nf;
 typedef __m256 nm; /* all bits of a lane */
 typedef struct nd {

@@ -12,6 +12,7 @@
 #define PARTS         1
 #define HAS_PICK      1 /* nf_pick: any lanes of two vectors */
 #define WIDTH         16
+#define REGISTERS     32
 typedef __m512 nf;
 typedef __mmask16 nm;
 typedef struct nd {

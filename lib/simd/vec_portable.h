@@ -18,6 +18,7 @@
 #define PARTS         4
 #define HAS_PICK      0
 #define WIDTH         4
+#define REGISTERS     16
 typedef float nf __attribute__((vector_size(16)));
 typedef int32_t nm __attribute__((vector_size(16))); /* all bits of a lane */
 typedef double double2 __attribute__((vector_size(16)));

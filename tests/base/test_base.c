@@ -419,7 +419,7 @@ START_TEST(context_params_out_of_range_are_refused)
     } cases[] = {
         {{NNCF_PARAMS(nncf_context_params), .n_threads = -1}, "n_threads is -1"},
         {{NNCF_PARAMS(nncf_context_params), .n_threads = 257}, "n_threads is 257"},
-        {{NNCF_PARAMS(nncf_context_params), .max_isa = 5}, "max_isa is 5"},
+        {{NNCF_PARAMS(nncf_context_params), .max_isa = 6}, "max_isa is 6"},
         {{NNCF_PARAMS(nncf_context_params), .max_isa = -1}, "max_isa is -1"},
         {{NNCF_PARAMS(nncf_context_params), .alloc = fx_memory_alloc},
             "alloc is given without free"},

@@ -229,6 +229,100 @@ START_TEST(masks_that_freeze_far_from_the_level_are_told)
 }
 END_TEST
 
+/* The advice fits the side of the level on which the masks stopped. */
+START_TEST(masks_that_freeze_beyond_the_level_are_told)
+{
+    loop l;
+    loop_open(&l, RB);
+    for (int epoch = 0; epoch < 8; epoch++) {
+        batch(&l, true, true);
+        nncf_parameter p = fx_parameter_at(l.ctrl, 0);
+        for (size_t j = 0; j < p.count; j++)
+            p.data[j] = -3;
+        step(&l);
+        epoch_step(&l);
+    }
+    ck_assert_int_eq(l.c.warnings, 1);
+    ck_assert_ptr_nonnull(strstr(
+        l.c.log, "at a sparsity of 1.000; the level is 0.500: give the mask logits a lower"));
+    loop_close(&l);
+}
+END_TEST
+
+START_TEST(a_loop_without_steps_is_told)
+{
+    static const char *const configs[] = {RB,
+        "{\"compression\": {\"algorithm\": \"quantization\"}}",
+        "{\"compression\": {\"algorithm\": \"magnitude_sparsity\"}}"};
+    for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
+        loop l;
+        loop_open(&l, configs[i]);
+        for (int j = 0; j < 20; j++) {
+            batch(&l, i == 0, true);
+            for (int k = 0; k < 16; k++) /* the optimizer of the weights */
+                l.a.weight[k] += 0.01f;
+            ck_assert_int_eq(l.c.warnings, j >= 8);
+        }
+        ck_assert_ptr_nonnull(strstr(l.c.log,
+            "the optimizer made 8 steps, and nncf_compression_ctrl_step() was not called"));
+        ck_assert((strstr(l.c.log, "the noise of rb_sparsity's masks stays the same") != NULL) ==
+            (i == 0));
+        epoch_step(&l);
+        loop_close(&l);
+    }
+}
+END_TEST
+
+/* Gradients of many batches summed up for one step of the optimizer. */
+START_TEST(accumulated_gradients_are_no_missing_steps)
+{
+    loop l;
+    loop_open(&l, "{\"compression\": {\"algorithm\": \"quantization\"}}");
+    for (int i = 0; i < 4; i++) {
+        for (int j = 0; j < 20; j++)
+            batch(&l, false, j == 19);
+        step(&l);
+    }
+    loop_close(&l);
+    ck_assert_msg(l.c.warnings == 0, "%s", l.c.log);
+}
+END_TEST
+
+/* The length of an epoch is known once one has ended, or if the config states it. */
+START_TEST(an_epoch_step_that_is_forgotten_later_is_told)
+{
+    loop l;
+    loop_open(&l, RB);
+    for (int i = 0; i < 10 + 28; i++) {
+        batch(&l, true, true);
+        step(&l);
+        if (i == 9)
+            epoch_step(&l);
+    }
+    ck_assert_msg(l.c.warnings == 0, "%s", l.c.log); /* 28 steps: 2 * 10 and some patience */
+    batch(&l, true, true);
+    step(&l);
+    ck_assert_int_eq(l.c.warnings, 1);
+    ck_assert_ptr_nonnull(strstr(l.c.log,
+        "29 steps without nncf_compression_ctrl_epoch_step(), and the longest epoch so far has "
+        "10"));
+    loop_close(&l);
+    loop_open(&l,
+        "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": "
+        "\"polynomial\", \"update_per_optimizer_step\": true, \"steps_per_epoch\": 5}}}");
+    for (int i = 0; i < 14; i++) {
+        ck_assert_msg(l.c.warnings == 0, "step %d: %s", i, l.c.log);
+        batch(&l, false, true);
+        step(&l);
+    }
+    ck_assert_int_eq(l.c.warnings, 1);
+    ck_assert_ptr_nonnull(strstr(l.c.log,
+        "14 steps without nncf_compression_ctrl_epoch_step(), and an epoch (steps_per_epoch) has "
+        "5"));
+    loop_close(&l);
+}
+END_TEST
+
 /* A layer that was registered without a gradient is compressed all the same; that is said when
  * training begins. */
 START_TEST(weights_without_gradients_are_told)
@@ -327,10 +421,13 @@ START_TEST(steps_during_initialization_are_told)
     ck_assert_int_eq(nncf_compression_ctrl_init_step(l.ctrl, &more, NULL), NNCF_OK);
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(nncf_compression_ctrl_step(l.ctrl, NULL), NNCF_E_STATE);
+    ck_assert_int_eq(l.c.errors, 3);
+    ck_assert_ptr_nonnull(strstr(l.c.log,
+        "nncf_compression_ctrl_step: initialization is under way: call "
+        "nncf_compression_ctrl_init_step() until it sets more to 0"));
     ck_assert_int_eq(nncf_compression_ctrl_epoch_step(l.ctrl, NULL), NNCF_E_STATE);
-    ck_assert_int_eq(l.c.warnings, 1);
-    ck_assert_ptr_nonnull(
-        strstr(l.c.log, "nncf_compression_ctrl_step() was called before initialization ended"));
+    ck_assert_int_eq(l.c.errors, 4);
+    ck_assert_int_eq(l.c.warnings, 0);
     loop_close(&l);
 }
 END_TEST
@@ -465,7 +562,9 @@ static void add_tests(TCase *tcase)
     const TTest *const tests[] = {a_loop_without_mistakes_is_left_alone,
         a_loop_without_the_loss_is_told, a_loop_without_epoch_steps_is_told,
         parameters_that_never_move_are_told, logits_that_move_far_are_told,
-        masks_that_freeze_far_from_the_level_are_told, weights_without_gradients_are_told,
+        masks_that_freeze_far_from_the_level_are_told, masks_that_freeze_beyond_the_level_are_told,
+        a_loop_without_steps_is_told, accumulated_gradients_are_no_missing_steps,
+        an_epoch_step_that_is_forgotten_later_is_told, weights_without_gradients_are_told,
         ranges_of_an_untrained_network_are_told, steps_during_initialization_are_told,
         the_other_order_is_noticed};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)

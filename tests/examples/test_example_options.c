@@ -56,6 +56,7 @@ START_TEST(wrong_options_say_so)
         {{"--config", "x", "--epochs", "0", NULL}, "--epochs takes a whole number of at least 1"},
         {{"--config", "x", "--epochs", "99999999999999999999", NULL}, "--epochs"},
         {{"--config", "x", "--threads", "2x", NULL}, "--threads"},
+        {{"--config", "x", "--memory", "big", NULL}, "--memory takes fast or small"},
         {{"--config", "x", "more", NULL}, "\"more\" is not an option"},
         {{"--config", "x", "--weights=a", "--resume=b", NULL}, "exclude each other"},
         {{"--config", "x", "--export-format", "onnx", NULL}, "qdq"},

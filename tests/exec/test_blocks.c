@@ -216,36 +216,43 @@ END_TEST
 
 typedef struct watch {
     const nncf__conv2d *s;
-    const float *want; /* forward: z of the plain call; backward: dz */
-    const float *z; /* forward */
+    const float *dz; /* backward */
+    const float *z; /* of the plain call */
+    bool sees_z; /* the hooks are given it */
     int *group; /* [channel]: how often */
     int64_t *image; /* [channel]: how many images */
     bool copies; /* dz is written to `to` */
     bool failed;
 } watch;
 
-static void watch_group(void *arg, int64_t c0, int64_t c1, void *room)
+static void watch_group(
+    void *arg, int64_t c0, int64_t c1, const nncf__channel_planes *z, void *room)
 {
     watch *w = arg;
     const nncf__conv2d *s = w->s;
     const size_t plane = (size_t)(s->out_h * s->out_w);
     memset(room, 0xff, 1000); /* it overlaps nothing that is in use */
+    if ((z->data != NULL) != w->sees_z)
+        w->failed = true;
     for (int64_t c = c0; c < c1; c++) {
         w->group[c]++;
-        for (int64_t n = 0; w->z && n < s->n; n++) {
-            const size_t at = (size_t)(n * s->c_out + c) * plane;
-            if (memcmp(w->z + at, w->want + at, plane * sizeof(float)) != 0)
+        for (int64_t n = 0; z->data && n < s->n; n++) {
+            const size_t at = (size_t)(n * s->c_out + c) * plane,
+                         from = (size_t)(n * z->channels + c - z->first) * plane;
+            if (memcmp(z->data + from, w->z + at, plane * sizeof(float)) != 0)
                 w->failed = true;
         }
     }
 }
 
-static const float *watch_dz(void *arg, int64_t n, int64_t c0, int64_t c1, float *to)
+static const float *watch_dz(
+    void *arg, int64_t n, int64_t c0, int64_t c1, const nncf__channel_planes *z, float *to)
 {
     watch *w = arg;
     const nncf__conv2d *s = w->s;
     const size_t plane = (size_t)(s->out_h * s->out_w);
-    const float *dz = w->want + (size_t)(n * s->c_out + c0) * plane;
+    (void)z;
+    const float *dz = w->dz + (size_t)(n * s->c_out + c0) * plane;
     for (int64_t c = c0; c < c1; c++)
         if (w->group[c] != 1 || w->image[c]++ != n)
             w->failed = true;
@@ -260,7 +267,7 @@ static void check_watch(const watch *w, const char *what)
     ck_assert_msg(!w->failed, "%s", what);
     for (int64_t c = 0; c < w->s->c_out; c++)
         ck_assert_msg(
-            w->group[c] == 1 && (w->z || w->image[c] == w->s->n), "%s: channel %d", what, (int)c);
+            w->group[c] == 1 && (!w->dz || w->image[c] == w->s->n), "%s: channel %d", what, (int)c);
     memset(w->group, 0, (size_t)w->s->c_out * sizeof *w->group);
     memset(w->image, 0, (size_t)w->s->c_out * sizeof *w->image);
 }
@@ -300,21 +307,25 @@ static void drop_arrays(arrays *a)
 static void check_hooks(nncf_context *context, const nncf__conv2d *s, arrays *a)
 {
     const nncf__qtensor x = {.data = a->x}, w = {.data = a->w};
-    watch v = {.s = s, .want = a->z, .z = a->got_z, .group = a->group, .image = a->image};
-    const nncf__channel_hooks after = {.arg = &v, .scratch = 1000, .group = watch_group};
+    watch v = {.s = s, .z = a->z, .sees_z = true, .group = a->group, .image = a->image};
+    nncf__channel_hooks after = {.arg = &v, .scratch = 1000, .group = watch_group};
     ck_assert_int_eq(conv_forward(context, s, &x, &w, NULL, a->z), NNCF_OK);
     ck_assert_int_eq(conv_forward_channels(context, s, &x, &w, NULL, a->got_z, &after), NNCF_OK);
     check_watch(&v, "forward");
     ck_assert_mem_eq(a->got_z, a->z, a->nz * sizeof(float));
+    after.local_z = true;
+    ck_assert_int_eq(conv_forward_channels(context, s, &x, &w, NULL, NULL, &after), NNCF_OK);
+    check_watch(&v, "forward, z in scratch");
 
     ck_assert_int_eq(conv_backward_input(context, s, &w, a->dz, a->dx), NNCF_OK);
     ck_assert_int_eq(conv_backward_weight(context, s, &x, a->dz, a->dw), NNCF_OK);
+    after.scratch = SIZE_MAX - 7;
     ck_assert_int_eq(/* more than a size_t counts is no scratch of a few bytes */
         nncf__scratch_reserve(
-            context, nncf__conv2d_forward_channels_scratch(context, s, &x, &w, SIZE_MAX - 7)),
+            context, nncf__conv2d_forward_channels_scratch(context, s, &x, &w, &after)),
         NNCF_E_NOMEM);
 
-    v = (watch){.s = s, .want = a->dz, .group = a->group, .image = a->image};
+    v = (watch){.s = s, .dz = a->dz, .z = a->z, .group = a->group, .image = a->image};
     const nncf__channel_hooks before = {
         .arg = &v, .scratch = 1000, .group = watch_group, .dz = watch_dz};
     for (int what = 1; what < 8; what++) {
@@ -339,7 +350,7 @@ START_TEST(hooks_see_each_channel_once_and_images_in_order)
     const int64_t out_h = (b->h + 2 * b->padding - b->kernel) / b->stride + 1,
                   out_w = (b->w + 2 * b->padding - b->kernel) / b->stride + 1;
     const nncf__conv2d s = {b->n, b->c, b->h, b->w, b->c, out_h, out_w, b->kernel, b->kernel,
-        b->stride, b->stride, b->padding, b->padding, 1, 1, b->c};
+        b->stride, b->stride, b->padding, b->padding, 1, 1, b->c, false};
     arrays a = make_arrays(&s);
     for (int32_t isa = NNCF_ISA_REFERENCE; nncf__kernels_get(isa); isa++)
         for (int32_t threads = 1; threads <= 3; threads += 2) {

@@ -257,6 +257,12 @@ START_TEST(parts_refuse_wrong_calls)
     ck_assert_int_eq(nncf_model_add_pool2d(t.model, &pp, &pool, NULL), NNCF_OK);
     ck_assert_int_eq(nncf_layer_compress_weight(NULL, p->wa, NULL), NNCF_E_ARG);
     ck_assert_int_eq(nncf_layer_compress_weight(t.a.layer, NULL, NULL), NNCF_E_ARG);
+    void *odd = (char *)p->wa + 1;
+    nncf_error err = NNCF_ERROR_INIT;
+    ck_assert_int_eq(nncf_layer_compress_weight(t.a.layer, odd, &err), NNCF_E_ARG);
+    ck_assert_ptr_nonnull(strstr(err.message, ": weight is not aligned as floats are"));
+    ck_assert_int_eq(nncf_layer_compress_weight_backward(t.a.layer, odd, &err), NNCF_E_ARG);
+    ck_assert_ptr_nonnull(strstr(err.message, ": grad is not aligned as floats are"));
     ck_assert_int_eq(nncf_layer_compress_weight(pool, p->wa, NULL), NNCF_E_ARG);
     ck_assert_int_eq(nncf_layer_compress_weight_backward(pool, p->wa, NULL), NNCF_E_ARG);
     ck_assert_int_eq(nncf_layer_compress_weight_backward(t.a.layer, NULL, NULL), NNCF_E_ARG);

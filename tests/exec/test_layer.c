@@ -541,8 +541,9 @@ END_TEST
 START_TEST(quantized_forward_has_the_same_bits_at_every_level)
 {
     float want[BATCH * CLASSES];
-    int32_t levels[] = {NNCF_ISA_REFERENCE, NNCF_ISA_PORTABLE, NNCF_ISA_AVX2, NNCF_ISA_AVX512};
-    for (size_t i = 0; i < 4; i++) {
+    int32_t levels[] = {
+        NNCF_ISA_REFERENCE, NNCF_ISA_PORTABLE, NNCF_ISA_AVX2, NNCF_ISA_AVX512, NNCF_ISA_NEON};
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
         if (!nncf__kernels_get(levels[i]))
             continue;
         net n;
@@ -638,8 +639,8 @@ START_TEST(no_memory_changes_nothing)
         ck_assert_mem_eq(before[1], n.buffers[1], fx_count(n.t[1].shape) * sizeof(float));
         ck_assert_mem_eq(means, n.stem.mean, sizeof means);
         /* the layer is as if new, so that the next try meets every allocation again */
-        nncf__buffer *buffers[] = {
-            &n.stem.layer->wq, &n.stem.layer->xq, &n.stem.layer->z, &n.stem.layer->channel};
+        nncf__buffer *buffers[] = {&n.stem.layer->now.wq, &n.stem.layer->now.xq,
+            &n.stem.layer->now.z, &n.stem.layer->now.channel};
         for (int i = 0; i < 4; i++) {
             nncf__free(n.context, buffers[i]->data);
             *buffers[i] = (nncf__buffer){0};

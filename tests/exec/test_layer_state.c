@@ -304,19 +304,19 @@ START_TEST(refusals_name_layer_tensor_and_shapes)
 {
     rig r;
     float x[6] = {0}, y[6], w;
-    const int64_t in[2] = {2, 3}, out[2] = {2, 1}, three[3] = {2, 1, 1}, empty[2] = {0, 1};
+    const int64_t in[2] = {2, 3}, out[2] = {2, 1}, two[1] = {2}, empty[2] = {0, 1};
     nncf_tensor tx = view(x, out), ty = view(y, out), wrong = view(x, in), wrong_y = view(y, in),
-                deep = {.data = x, .ndim = 3, .shape = three}, none = view(x, empty),
+                flat = {.data = x, .ndim = 1, .shape = two}, none = view(x, empty),
                 bytes = {.data = x, .dtype = NNCF_U8, .ndim = 2, .shape = out};
     int64_t shape[NNCF_MAX_NDIM];
     int32_t ndim = 0, n_refused = 0;
     open_rig(&r, NNCF_ACTIVATION_NONE);
     nncf_layer *l = r.layer;
-    REFUSED(NNCF_E_SHAPE, "x is (2,3), which is 3 features an image; the layer reads 1", forward, l,
-        &wrong, 1, &ty);
+    REFUSED(NNCF_E_SHAPE, "x is (2,3), whose last size is 3; the layer reads 1 features", forward,
+        l, &wrong, 1, &ty);
     REFUSED(NNCF_E_SHAPE, "y is (2,3); it must be (2,1)", forward, l, &tx, 1, &wrong_y);
     REFUSED(
-        NNCF_E_SHAPE, "x is (2,1,1); layers read (N,C,H,W) or (N,C)", forward, l, &deep, 1, &ty);
+        NNCF_E_SHAPE, "x is (2); the layer reads at least 2 dimensions", forward, l, &flat, 1, &ty);
     REFUSED(NNCF_E_SHAPE, "x is (0,1): every size must be at least 1", forward, l, &none, 1, &ty);
     REFUSED(NNCF_E_DTYPE, "x is of the type NNCF_U8; it must be floats (NNCF_F32)", forward, l,
         &bytes, 1, &ty);
@@ -328,10 +328,9 @@ START_TEST(refusals_name_layer_tensor_and_shapes)
     REFUSED(NNCF_E_SHAPE, "dy is (2,3); it must be (2,1)", backward, l, &tx, 1, &wrong_y, NULL);
     REFUSED(NNCF_E_ARG, "dy is NULL", backward, l, &tx, 1, NULL, NULL);
     REFUSED(NNCF_E_ARG, "n_x is 2; the layer reads 1 tensor", backward, l, &tx, 2, &ty, NULL);
-    REFUSED(NNCF_E_SHAPE, "dx is (2,3), which is 3 features an image", backward, l, &tx, 1, &ty,
-        &wrong);
-    REFUSED(NNCF_E_SHAPE, "x is (2,3), which is 3 features an image", get_output_shape, l, &wrong,
-        1, shape, NNCF_MAX_NDIM, &ndim);
+    REFUSED(NNCF_E_SHAPE, "dx is (2,3); it must be", backward, l, &tx, 1, &ty, &wrong);
+    REFUSED(NNCF_E_SHAPE, "x is (2,3), whose last size is 3", get_output_shape, l, &wrong, 1, shape,
+        NNCF_MAX_NDIM, &ndim);
     REFUSED(NNCF_E_ARG, "shape is NULL", get_output_shape, l, &tx, 1, NULL, NNCF_MAX_NDIM, &ndim);
     REFUSED(NNCF_E_ARG, "ndim is NULL", get_output_shape, l, &tx, 1, shape, NNCF_MAX_NDIM, NULL);
     REFUSED(NNCF_E_ARG, "n_x is 2; the layer reads 1 tensor", get_output_shape, l, &tx, 2, shape,
@@ -392,7 +391,8 @@ START_TEST(a_sum_takes_two_tensors)
     }
     ck_assert_str_eq(err.message, "N/__add___0: n_x is 3; the layer reads 2 tensors");
     ck_assert_int_eq(nncf_layer_forward(sum, x, 2, &ty, &err), NNCF_E_SHAPE);
-    ck_assert_str_eq(err.message, "N/__add___0: x[1] is (3,2); it must be (2,3)");
+    ck_assert_str_eq(
+        err.message, "N/__add___0: x[1] is (3,2), but x[0] is (2,3): they must be of one shape");
     ck_assert_int_eq(nncf_layer_get_output_shape(sum, x, 2, shape, 2, &ndim, &err), NNCF_E_SHAPE);
     ck_assert_str_eq(
         err.message, "N/__add___0: x[1] is (3,2), but x[0] is (2,3): they must be of one shape");

@@ -5,6 +5,8 @@
  * nncf_layer.preparations.
  */
 #include "base/context.h"
+#include "exec/kind.h"
+#include "graph/kind_info.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
 #include "support/fixture.h"
@@ -262,6 +264,23 @@ START_TEST(a_refused_backward_harms_nothing)
 }
 END_TEST
 
-FX_MAIN("prepare", a_step_prepares_only_what_is_new,
+/* A kind has a row in graph/kind_info.c and one in exec/kinds.c, and they agree on who runs it. */
+START_TEST(every_kind_has_a_row_in_both_tables)
+{
+    for (int32_t kind = NNCF__CONV2D; kind < NNCF__KIND_COUNT; kind++) {
+        const nncf_layer layer = {.kind = kind};
+        const nncf__kind_info *info = nncf__kind_info_of(kind);
+        const nncf__kind *run = nncf__kind_of(&layer);
+        ck_assert_msg(info->name, "kind %d has no row in graph/kind_info.c", (int)kind);
+        ck_assert_msg(
+            info->run_by_host ? !run->prepare : run->prepare && run->forward && run->backward,
+            "%s: exec/kinds.c and graph/kind_info.c disagree", info->name);
+        for (int32_t other = NNCF__CONV2D; other < kind; other++)
+            ck_assert_str_ne(info->name, nncf__kind_info_of(other)->name);
+    }
+}
+END_TEST
+
+FX_MAIN("prepare", every_kind_has_a_row_in_both_tables, a_step_prepares_only_what_is_new,
     a_controller_and_its_initialization_prepare_anew, codes_prepare_anew,
     asking_for_memory_prepares_no_layer, a_refused_backward_harms_nothing)

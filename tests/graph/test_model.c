@@ -93,9 +93,39 @@ static void refused(nncf_model *model, nncf_status got, nncf_status want, const 
         nncf_status_name(want), err->message);
     ck_assert_msg(
         strstr(err->message, words) != NULL, "\"%s\" is not in \"%s\"", words, err->message);
+    if (strncmp(err->where, "Net/", 4) == 0) /* the message names the layer, too */
+        ck_assert_msg(strncmp(err->message, err->where, strlen(err->where)) == 0 &&
+                err->message[strlen(err->where)] == ':',
+            "\"%s\" does not begin with %s", err->message, err->where);
     ck_assert_int_eq(err->status, want);
     ck_assert_uint_eq(nncf_model_get_layer_count(model), layers);
 }
+
+#define REFUSE_ACTIVATION(words, ...)                                                              \
+    do {                                                                                           \
+        nncf_activation_params p = {NNCF_PARAMS(nncf_activation_params), .scope = "Net/a",         \
+            .activation = NNCF_ACTIVATION_SILU};                                                   \
+        nncf_error err = NNCF_ERROR_INIT;                                                          \
+        __VA_ARGS__;                                                                               \
+        refused(model, nncf_model_add_activation(model, &p, &layer, &err), NNCF_E_ARG, &err,       \
+            words, 0);                                                                             \
+    } while (0)
+
+START_TEST(wrong_activations_are_refused_with_words)
+{
+    nncf_model *model = new_model();
+    nncf_layer *layer = NULL;
+    REFUSE_ACTIVATION("activation is 0", p.activation = NNCF_ACTIVATION_NONE);
+    REFUSE_ACTIVATION("activation is 13", p.activation = NNCF_ACTIVATION_MISH + 1);
+    REFUSE_ACTIVATION("only leaky relu and elu", p.activation_alpha = 0.5f);
+    REFUSE_ACTIVATION(
+        "must be finite", p.activation = NNCF_ACTIVATION_ELU, p.activation_alpha = INFINITY);
+    REFUSE_ACTIVATION("no scope", p.scope = NULL);
+    ck_assert_int_eq(nncf_model_add_activation(model, NULL, &layer, NULL), NNCF_E_ARG);
+    ck_assert_ptr_null(layer);
+    nncf_model_destroy(model);
+}
+END_TEST
 
 #define REFUSE_CONV(status, words, ...)                                                            \
     do {                                                                                           \
@@ -128,7 +158,9 @@ START_TEST(wrong_convolutions_are_refused_with_words)
     REFUSE_CONV(NNCF_E_ARG, "not UTF-8", p.scope = "Net/Conv2d[\xff]");
     REFUSE_CONV(NNCF_E_LIMIT, "at most", p.scope = longest);
     REFUSE_CONV(NNCF_E_ARG, "taken by layer 1", p.scope = "Net/second");
-    REFUSE_CONV(NNCF_E_ARG, "weight is NULL", p.weight = NULL);
+    REFUSE_CONV(
+        NNCF_E_ARG, "Net/x: activation_scope has a control character", p.activation_scope = "\x7f");
+    REFUSE_CONV(NNCF_E_ARG, "Net/x: weight is NULL", p.weight = NULL);
     REFUSE_CONV(NNCF_E_ARG, "in_channels is 0", p.in_channels = 0);
     REFUSE_CONV(NNCF_E_ARG, "out_channels is -1", p.out_channels = -1);
     REFUSE_CONV(NNCF_E_ARG, "kernel[1] is 0", p.kernel[1] = 0);
@@ -138,7 +170,7 @@ START_TEST(wrong_convolutions_are_refused_with_words)
     REFUSE_CONV(NNCF_E_ARG, "groups is 3", p.groups = 3);
     REFUSE_CONV(NNCF_E_ARG, "does not divide out_channels", p.groups = 4, p.out_channels = 6);
     REFUSE_CONV(NNCF_E_ARG, "groups is -1", p.groups = -1);
-    REFUSE_CONV(NNCF_E_ARG, "activation is 9", p.activation = 9);
+    REFUSE_CONV(NNCF_E_ARG, "activation is 13", p.activation = 13);
     REFUSE_CONV(NNCF_E_ARG, "bias is NULL", p.bias_grad = buffer);
     REFUSE_CONV(NNCF_E_ARG, "inputs is NULL", p.n_inputs = 1);
     REFUSE_CONV(NNCF_E_ARG, "at most one input", p.inputs = two, p.n_inputs = 2);
@@ -147,6 +179,21 @@ START_TEST(wrong_convolutions_are_refused_with_words)
     REFUSE_CONV(NNCF_E_ARG, "Net/first has 8 channels", p.inputs = &first, p.n_inputs = 1);
     REFUSE_CONV(NNCF_E_ARG, "running_var", p.batch_norm = &bn, bn.running_var = NULL);
     bn.running_var = stat;
+    void *odd = (char *)buffer + 2;
+    REFUSE_CONV(NNCF_E_ARG, "Net/x: weight is not aligned", p.weight = odd);
+    REFUSE_CONV(NNCF_E_ARG, "Net/x: weight_grad is not aligned", p.weight_grad = odd);
+    REFUSE_CONV(NNCF_E_ARG, "Net/x: bias is not aligned", p.bias = odd);
+    REFUSE_CONV(NNCF_E_ARG, "Net/x: bias_grad is not aligned", p.bias = stat, p.bias_grad = odd);
+    float **const of_norm[] = {&bn.weight, &bn.bias, &bn.running_mean, &bn.running_var};
+    for (size_t i = 0; i < sizeof of_norm / sizeof *of_norm; i++) {
+        float *const before = *of_norm[i];
+        *of_norm[i] = odd;
+        REFUSE_CONV(NNCF_E_ARG, " is not aligned as floats are", p.batch_norm = &bn);
+        *of_norm[i] = before;
+    }
+    REFUSE_CONV(
+        NNCF_E_ARG, "Net/x: batch_norm->scope is not UTF-8", p.batch_norm = &bn, bn.scope = "\xff");
+    bn.scope = NULL;
     REFUSE_CONV(NNCF_E_ARG, "eps", p.batch_norm = &bn, bn.eps = -1);
     REFUSE_CONV(NNCF_E_ARG, "momentum", p.batch_norm = &bn, bn.eps = 0, bn.momentum = 1.5f);
     REFUSE_CONV(NNCF_E_ARG, "batch_norm->weight is NULL", p.batch_norm = &bn, bn.momentum = 0,
@@ -180,14 +227,14 @@ START_TEST(wrong_sums_pools_and_linears_are_refused_with_words)
         model, nncf_model_add_sum(model, &sum, &layer, &err), NNCF_E_ARG, &err, "Net/b has 6", 2);
     sum.n_inputs = 3;
     refused(
-        model, nncf_model_add_sum(model, &sum, &layer, &err), NNCF_E_ARG, &err, "two inputs", 2);
+        model, nncf_model_add_sum(model, &sum, &layer, &err), NNCF_E_ARG, &err, "has 2 inputs", 2);
     sum.n_inputs = 1;
     refused(
-        model, nncf_model_add_sum(model, &sum, &layer, &err), NNCF_E_ARG, &err, "two inputs", 2);
+        model, nncf_model_add_sum(model, &sum, &layer, &err), NNCF_E_ARG, &err, "has 2 inputs", 2);
     sum.n_inputs = 0;
-    sum.reserved = 1;
+    sum.activation_alpha = 1;
     refused(model, nncf_model_add_sum(model, &sum, &layer, &err), NNCF_E_ARG, &err,
-        "reserved must be 0", 2);
+        "only leaky relu", 2);
 
     nncf_pool2d_params pool = {NNCF_PARAMS(nncf_pool2d_params), .scope = "Net/pool", .kind = 5};
     refused(
@@ -215,9 +262,9 @@ START_TEST(wrong_sums_pools_and_linears_are_refused_with_words)
     fc.in_features = 0;
     refused(model, nncf_model_add_linear(model, &fc, &layer, &err), NNCF_E_ARG, &err,
         "in_features is 0", 2);
-    fc.reserved = 1;
+    fc.activation_alpha = 1;
     refused(model, nncf_model_add_linear(model, &fc, &layer, &err), NNCF_E_ARG, &err,
-        "reserved must be 0", 2);
+        "only leaky relu", 2);
     nncf_model_destroy(model);
 }
 END_TEST
@@ -345,6 +392,7 @@ START_TEST(failed_allocations_register_nothing)
 END_TEST
 
 FX_MAIN("model", conv2d_has_its_fields_and_defaults, null_arguments_are_refused_and_mode_is_kept,
-    wrong_convolutions_are_refused_with_words, wrong_sums_pools_and_linears_are_refused_with_words,
+    wrong_activations_are_refused_with_words, wrong_convolutions_are_refused_with_words,
+    wrong_sums_pools_and_linears_are_refused_with_words,
     channels_are_followed_through_sums_and_pools, many_layers_are_found_by_scope,
     failed_allocations_register_nothing)

@@ -9,7 +9,7 @@
 
 /* ---- ISAs ---- */
 
-static const int32_t isas[] = {NNCF_ISA_PORTABLE, NNCF_ISA_AVX2, NNCF_ISA_AVX512};
+static const int32_t isas[] = {NNCF_ISA_PORTABLE, NNCF_ISA_AVX2, NNCF_ISA_AVX512, NNCF_ISA_NEON};
 
 const nncf__kernels *kc_reference(void)
 {
@@ -18,21 +18,28 @@ const nncf__kernels *kc_reference(void)
 
 const nncf__kernels *kc_isa(int i)
 {
-    return nncf__kernels_get(isas[i]);
+    for (size_t at = 0; at < COUNT(isas); at++) {
+        const nncf__kernels *k = nncf__kernels_get(isas[at]);
+        if (k && i-- == 0)
+            return k;
+    }
+    return NULL;
 }
 
 int kc_isas(void)
 {
     int n = 0;
-    while (n < (int)COUNT(isas) && nncf__kernels_get(isas[n]))
+    while (kc_isa(n))
         n++;
     return n;
 }
 
 void kc_add_isa_test(TCase *tests, const TTest *test, bool reference)
 {
-    const int first = reference ? NNCF_ISA_REFERENCE : NNCF_ISA_PORTABLE;
-    tcase_add_loop_test(tests, test, first, NNCF_ISA_PORTABLE + kc_isas());
+    if (reference)
+        tcase_add_loop_test(tests, test, NNCF_ISA_REFERENCE, NNCF_ISA_REFERENCE + 1);
+    for (int i = 0; kc_isa(i); i++)
+        tcase_add_loop_test(tests, test, kc_isa(i)->isa, kc_isa(i)->isa + 1);
 }
 
 /* ---- arguments ---- */

@@ -62,7 +62,8 @@ const nncf__kernels *kc_reference(void);
 const nncf__kernels *kc_isa(int i);
 int kc_isas(void);
 
-/* The test at every ISA: _i is the ISA, NNCF_ISA_REFERENCE (if `reference`) and up. */
+/* The test at every ISA that this machine has: _i is the ISA, NNCF_ISA_REFERENCE (if `reference`)
+ * and up. */
 void kc_add_isa_test(TCase *tests, const TTest *test, bool reference);
 
 /* ---- arguments ---- */

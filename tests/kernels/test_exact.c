@@ -162,7 +162,8 @@ static const struct {
     int32_t isa;
 } engines[] = {{NULL, NNCF_ISA_REFERENCE}, {NULL, NNCF_ISA_PORTABLE},
     {"generic", NNCF_ISA_PORTABLE}, {NULL, NNCF_ISA_AVX2}, {"haswell", NNCF_ISA_AVX2},
-    {"zen3", NNCF_ISA_AVX2}, {NULL, NNCF_ISA_AVX512}, {"haswell", NNCF_ISA_AVX512}};
+    {"zen3", NNCF_ISA_AVX2}, {NULL, NNCF_ISA_AVX512}, {"haswell", NNCF_ISA_AVX512},
+    {NULL, NNCF_ISA_NEON}};
 
 /* Every test is a process of its own, so BLIS has not been called before. */
 static nncf_context *engine_context(int i, int32_t threads)

@@ -392,7 +392,7 @@ static void check_trust(const row *r, size_t n, int variant)
 
 static int n_levels(void)
 {
-    return NNCF_ISA_AVX512;
+    return NNCF_ISA_NEON;
 }
 
 static void check_levels(const row *r, const call *before, size_t n, size_t offset, bool at_end)
@@ -568,11 +568,18 @@ START_TEST(max_isa_chooses_the_kernels)
             ck_assert_int_eq(nncf__kernels_get(isa)->isa, isa);
     ck_assert_ptr_null(nncf__kernels_get(NNCF_ISA_BEST));
     ck_assert_ptr_null(nncf__kernels_get(-1));
-    ck_assert_ptr_null(nncf__kernels_get(NNCF_ISA_AVX512 + 1));
+    ck_assert_ptr_null(nncf__kernels_get(n_levels() + 1));
+#ifdef __aarch64__
+    const bool is_arm = true;
+#else
+    const bool is_arm = false;
+#endif
     int32_t best = NNCF_ISA_REFERENCE;
-    for (int32_t isa = NNCF_ISA_REFERENCE; isa <= NNCF_ISA_AVX512; isa++) {
+    for (int32_t isa = NNCF_ISA_REFERENCE; isa <= n_levels(); isa++) {
+        const bool is_foreign = isa > NNCF_ISA_PORTABLE && (isa == NNCF_ISA_NEON) != is_arm;
+        ck_assert(!is_foreign || !nncf__kernels_get(isa));
         best = nncf__kernels_get(isa) ? isa : best;
-        check_ceiling(isa, best);
+        check_ceiling(isa, is_foreign ? NNCF_ISA_PORTABLE : best);
     }
     check_ceiling(NNCF_ISA_BEST, best);
     nncf_context_params wrong = {NNCF_PARAMS(nncf_context_params), .max_isa = 77};

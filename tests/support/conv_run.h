@@ -47,7 +47,7 @@ static inline nncf_status conv_forward_channels(nncf_context *context, const nnc
     const nncf__channel_hooks *after)
 {
     nncf_status status = nncf__scratch_reserve(
-        context, nncf__conv2d_forward_channels_scratch(context, s, x, w, after->scratch));
+        context, nncf__conv2d_forward_channels_scratch(context, s, x, w, after));
     if (status == NNCF_OK)
         nncf__conv2d_forward_channels(context, s, x, w, bias, z, after);
     return status;
@@ -58,8 +58,7 @@ static inline nncf_status conv_backward_channels(nncf_context *context, const nn
     float *dw)
 {
     nncf_status status = nncf__scratch_reserve(context,
-        nncf__conv2d_backward_channels_scratch(
-            context, s, x, before->scratch, dx != NULL, dw != NULL));
+        nncf__conv2d_backward_channels_scratch(context, s, x, before, dx != NULL, dw != NULL));
     if (status == NNCF_OK)
         nncf__conv2d_backward_channels(context, s, x, w, before, dx, dw);
     return status;

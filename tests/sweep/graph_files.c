@@ -454,7 +454,7 @@ void call_twin(graph *g)
     nncf_context *contexts[2] = {NULL, NULL};
     const bool trains = sweep_one_in(w->rng, 2), same_isa = !sweep_one_in(w->rng, 3);
     const int32_t threads = (int32_t)sweep_range(w->rng, 2, 3),
-                  isa = (int32_t)sweep_range(w->rng, 1, 4);
+                  isa = (int32_t)sweep_range(w->rng, NNCF_ISA_REFERENCE, NNCF_ISA_NEON);
     if (!g->ctrl || initializing(g))
         return;
     note(w, " twin%s", trains ? "-train" : "");

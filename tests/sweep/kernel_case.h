@@ -110,11 +110,11 @@ void kernel_expected_free(kernel_expected *e);
 
 /* ---- the library ---- */
 
-enum { KERNEL_ISAS = 4, KERNEL_THREADS = 2, KERNEL_CONTEXTS = KERNEL_ISAS * KERNEL_THREADS };
+enum { KERNEL_ISAS = 5, KERNEL_THREADS = 2, KERNEL_CONTEXTS = KERNEL_ISAS * KERNEL_THREADS };
 
 typedef struct kernel_runner {
     nncf_context
-        *contexts[KERNEL_CONTEXTS]; /* reference to AVX-512, each with one thread and with two */
+        *contexts[KERNEL_CONTEXTS]; /* reference to NEON, each with one thread and with two */
     uint64_t elements, unsure; /* over all cases */
     uint64_t ran, refused; /* passes of one case in one context */
 } kernel_runner;

@@ -724,7 +724,8 @@ void kernel_run(kernel_runner *k, sweep *s, const kernel_case *c)
 {
     static const char *const wheres[KERNEL_CONTEXTS] = {"reference, 1 thread",
         "reference, 2 threads", "portable, 1 thread", "portable, 2 threads", "AVX2, 1 thread",
-        "AVX2, 2 threads", "AVX-512, 1 thread", "AVX-512, 2 threads"};
+        "AVX2, 2 threads", "AVX-512, 1 thread", "AVX-512, 2 threads", "NEON, 1 thread",
+        "NEON, 2 threads"};
     data d;
     kernel_expected expected;
     bool has_oracle = false;
@@ -771,7 +772,7 @@ void kernel_run(kernel_runner *k, sweep *s, const kernel_case *c)
 
 void kernel_runner_start(kernel_runner *r)
 {
-    static const char *const names[] = {"reference", "portable", "avx2", "avx512"};
+    static const char *const names[] = {"reference", "portable", "avx2", "avx512", "neon"};
     *r = (kernel_runner){0};
     for (int i = 0; i < KERNEL_CONTEXTS; i++) {
         const nncf_context_params p = {NNCF_PARAMS(nncf_context_params),

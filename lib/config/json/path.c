@@ -104,20 +104,20 @@ char *nncf__config_node_path(
     return out;
 }
 
-/* How a key and a segment of `length` bytes, which may hold backslash escapes if it is quoted,
+/* How a key and a element of `length` bytes, which may hold backslash escapes if it is quoted,
  * stand in order. */
-static int compare_key(const char *key, const char *segment, size_t length, bool quoted)
+static int compare_key(const char *key, const char *element, size_t length, bool quoted)
 {
     for (size_t i = 0; i < length; i++, key++) {
-        if (quoted && segment[i] == '\\')
+        if (quoted && element[i] == '\\')
             i++;
-        if (*key != segment[i])
-            return (unsigned char)*key < (unsigned char)segment[i] ? -1 : 1;
+        if (*key != element[i])
+            return (unsigned char)*key < (unsigned char)element[i] ? -1 : 1;
     }
     return *key == '\0' ? 0 : 1;
 }
 
-static uint32_t find_member(const nncf__document *document, uint32_t object, const char *segment,
+static uint32_t find_member(const nncf__document *document, uint32_t object, const char *element,
     size_t length, bool quoted)
 {
     const nncf__node *node = &document->nodes[object];
@@ -127,7 +127,7 @@ static uint32_t find_member(const nncf__document *document, uint32_t object, con
     size_t low = 0, high = node->count;
     while (low < high) {
         const size_t middle = (low + high) / 2;
-        const int order = compare_key(document->nodes[by_key[middle]].key, segment, length, quoted);
+        const int order = compare_key(document->nodes[by_key[middle]].key, element, length, quoted);
         if (order == 0)
             return by_key[middle];
         if (order < 0)
@@ -151,16 +151,16 @@ static uint32_t find_element(const nncf__document *document, uint32_t array, uin
     return document->in_order[node->children + index];
 }
 
-/* One segment of a path: a key, a quoted key, or [index]. */
-typedef struct segment {
+/* One element of a path: a key, a quoted key, or [index]. */
+typedef struct element {
     const char *key;
     size_t length;
     bool quoted, is_index;
     uint64_t index;
-} segment;
+} element;
 
-/* Read the segment at *path and step past it and its separator. */
-static bool next_segment(const char **path, segment *out)
+/* Read the element at *path and step past it and its separator. */
+static bool next_element(const char **path, element *out)
 {
     const char *p = *path;
     memset(out, 0, sizeof(*out));
@@ -204,8 +204,8 @@ nncf_status nncf__config_find_path(const nncf__document *document, const char *p
     nncf_status status = NNCF_OK;
     *node = 0;
     while (*path) {
-        segment s;
-        if (!next_segment(&path, &s))
+        element s;
+        if (!next_element(&path, &s))
             return NNCF_E_ARG;
         if (status != NNCF_OK)
             continue; /* the rest of the path is still checked */

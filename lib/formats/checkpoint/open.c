@@ -35,7 +35,7 @@ static nncf_status open_source(
     return status;
 }
 
-nncf_status nncf_checkpoint_open(nncf_context *context, const char *path,
+static nncf_status open_checkpoint(nncf_context *context, const char *path,
     const nncf_checkpoint_open_params *params, nncf_checkpoint **checkpoint, nncf_error *err)
 {
     nncf_checkpoint_open_params p = {NNCF_PARAMS(nncf_checkpoint_open_params)};
@@ -68,6 +68,14 @@ nncf_status nncf_checkpoint_open(nncf_context *context, const char *path,
     return status;
 }
 
+nncf_status nncf_checkpoint_open(nncf_context *context, const char *path,
+    const nncf_checkpoint_open_params *params, nncf_checkpoint **checkpoint, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    const nncf_status status = open_checkpoint(context, path, params, checkpoint, &reason);
+    return nncf__report(context, "nncf_checkpoint_open", NULL, status, &reason, err);
+}
+
 void nncf_checkpoint_close(nncf_checkpoint *c)
 {
     if (!c)
@@ -86,3 +94,7 @@ void nncf_checkpoint_close(nncf_checkpoint *c)
     if (owns)
         nncf_context_destroy(context);
 }
+
+/* ---- structs ---- */
+
+NNCF__STRUCT_INIT(nncf_checkpoint_open_params, )

@@ -119,7 +119,7 @@ static void warn_seed(
 }
 
 /* A snapshot of the same config: all of it is there. */
-static nncf_status restore(const nncf_checkpoint *c, nncf_compression_ctrl *ctrl,
+static nncf_status restore_all(const nncf_checkpoint *c, nncf_compression_ctrl *ctrl,
     const nncf__state *state, nncf_checkpoint_restore_report *report, nncf_error *err)
 {
     nncf__saved v;
@@ -150,7 +150,7 @@ static nncf_status restore_same(const nncf_checkpoint *c, nncf_compression_ctrl 
     nncf_status status = nncf__state_make(ctrl, &state);
     if (status != NNCF_OK)
         return nncf__fail(err, status, c->path, "out of memory");
-    status = restore(c, ctrl, &state, report, err);
+    status = restore_all(c, ctrl, &state, report, err);
     nncf__state_free(&state);
     return status;
 }
@@ -187,7 +187,7 @@ static nncf_status refuse_config(const nncf_checkpoint *c, const nncf_compressio
     for (const char *p = lines->data; p && *p; p += strcspn(p, "\n") + 1)
         nncf__text_printf(
             &message, "%s%.*s", p == lines->data ? "" : "; ", (int)strcspn(p, "\n"), p);
-    if (!err || message.failed || message.length >= sizeof err->message)
+    if (message.failed || message.length >= sizeof err->message)
         log_lines(ctrl->context, NNCF_LOG_ERROR, c->path, lines);
     nncf_status status =
         nncf__fail(err, NNCF_E_CONFIG, "compression", "%s", message.data ? message.data : c->path);
@@ -222,7 +222,7 @@ static nncf_status compare_configs(const nncf_checkpoint *c, const nncf_compress
     return status;
 }
 
-nncf_status nncf_checkpoint_restore(const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl,
+static nncf_status restore(const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl,
     const nncf_checkpoint_restore_params *params, nncf_checkpoint_restore_report *report,
     nncf_error *err)
 {
@@ -251,3 +251,18 @@ nncf_status nncf_checkpoint_restore(const nncf_checkpoint *checkpoint, nncf_comp
         status = (differences ? restore_other : restore_same)(checkpoint, ctrl, &r, err);
     return status == NNCF_OK && report ? nncf__result_copy(report, &r, sizeof r) : status;
 }
+
+nncf_status nncf_checkpoint_restore(const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl,
+    const nncf_checkpoint_restore_params *params, nncf_checkpoint_restore_report *report,
+    nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    const nncf_status status = restore(checkpoint, ctrl, params, report, &reason);
+    return nncf__report(
+        ctrl ? ctrl->context : NULL, "nncf_checkpoint_restore", NULL, status, &reason, err);
+}
+
+/* ---- structs ---- */
+
+NNCF__STRUCT_INIT(nncf_checkpoint_restore_params, )
+NNCF__STRUCT_INIT(nncf_checkpoint_restore_report, )

@@ -60,7 +60,7 @@ typedef struct writer {
     /* the caller's texts, sorted */
     size_t *by_key;
     /* header, then one a tensor in the order of the file */
-    nncf__file_chunk *segments;
+    nncf__file_chunk *chunks;
     nncf__text header;
 } writer;
 
@@ -261,7 +261,7 @@ static void put_metadata(writer *w)
         (int)NNCF__FORMAT_VERSION, nncf_version_string());
     for (size_t i = 0; i < w->n_items; i++)
         nncf__text_printf(
-            h, "%08x", (unsigned)nncf__crc32c(0, w->segments[1 + i].data, w->segments[1 + i].size));
+            h, "%08x", (unsigned)nncf__crc32c(0, w->chunks[1 + i].data, w->chunks[1 + i].size));
     nncf__text_append(h, "\"", 1);
     if (p->ctrl) {
         nncf__state_texts(p->ctrl, h);
@@ -284,7 +284,7 @@ static bool put_tensors(writer *w)
     for (size_t i = 0; i < w->n_items; i++) {
         const nncf__entry *e = &w->items[w->order[i]];
         size_t end;
-        if (!nncf__add(at, w->segments[1 + i].size, &end) || end > INT64_MAX)
+        if (!nncf__add(at, w->chunks[1 + i].size, &end) || end > INT64_MAX)
             return false;
         nncf__text_append(h, ",", 1);
         nncf__text_json_string(h, e->name);
@@ -325,10 +325,9 @@ static nncf_status write_out(const writer *w, nncf_error *err)
     const request *p = w->p;
     if (p->path)
         return (p->keep_previous ? nncf__file_replace_keeping : nncf__file_replace)(
-            w->context, p->path, w->segments, 1 + w->n_items, err);
+            w->context, p->path, w->chunks, 1 + w->n_items, err);
     for (size_t i = 0; i < 1 + w->n_items; i++)
-        if (w->segments[i].size > 0 &&
-            p->write(p->user, w->segments[i].data, w->segments[i].size) != 0)
+        if (w->chunks[i].size > 0 && p->write(p->user, w->chunks[i].data, w->chunks[i].size) != 0)
             return nncf__fail(err, NNCF_E_CALLBACK, NULL, "the write callback reported a failure");
     return NNCF_OK;
 }
@@ -339,9 +338,9 @@ static nncf_status compose_and_write(writer *w, const nncf__state *state, nncf_e
     const size_t most = p->n_tensors + state->n_tensors + (p->carry ? p->carry->n_entries : 0);
     w->items = nncf__calloc(w->context, most + 1, sizeof *w->items);
     w->order = nncf__calloc(w->context, most + 1, sizeof *w->order);
-    w->segments = nncf__calloc(w->context, most + 1, sizeof *w->segments);
+    w->chunks = nncf__calloc(w->context, most + 1, sizeof *w->chunks);
     w->by_key = nncf__calloc(w->context, p->n_texts, sizeof *w->by_key);
-    if (!w->items || !w->order || !w->segments || !w->by_key)
+    if (!w->items || !w->order || !w->chunks || !w->by_key)
         return nncf__fail(err, NNCF_E_NOMEM, p->path, "out of memory");
     nncf_status status = gather_items(w, state, err);
     if (status != NNCF_OK || (status = check_texts(w, err)) != NNCF_OK)
@@ -349,7 +348,7 @@ static nncf_status compose_and_write(writer *w, const nncf__state *state, nncf_e
     nncf__sort_indices(w->order, w->n_items, file_before, w->items);
     for (size_t i = 0; i < w->n_items; i++) {
         const nncf__entry *e = &w->items[w->order[i]];
-        w->segments[1 + i] = (nncf__file_chunk){e->data, (size_t)e->end};
+        w->chunks[1 + i] = (nncf__file_chunk){e->data, (size_t)e->end};
     }
     /* length and header in one write, so that an error of the device shows at once */
     nncf__text_append(&w->header, "........", 8);
@@ -358,7 +357,7 @@ static nncf_status compose_and_write(writer *w, const nncf__state *state, nncf_e
         return nncf__fail(err, NNCF_E_LIMIT, p->path, "the tensors are too large for one file");
     if ((status = finish_header(w, err)) != NNCF_OK)
         return status;
-    w->segments[0] = (nncf__file_chunk){w->header.data, w->header.length};
+    w->chunks[0] = (nncf__file_chunk){w->header.data, w->header.length};
     return write_out(w, err);
 }
 
@@ -380,7 +379,7 @@ static nncf_status check_params(const request *p, nncf_error *err)
     return NNCF_OK;
 }
 
-nncf_status nncf_checkpoint_save(const nncf_compression_ctrl *ctrl, const char *path,
+static nncf_status save(const nncf_compression_ctrl *ctrl, const char *path,
     const nncf_checkpoint_tensor *tensors, size_t n_tensors,
     const nncf_checkpoint_save_params *params, nncf_error *err)
 {
@@ -418,10 +417,24 @@ nncf_status nncf_checkpoint_save(const nncf_compression_ctrl *ctrl, const char *
         status = compose_and_write(&w, &state, err);
     nncf__free(w.context, w.items);
     nncf__free(w.context, w.order);
-    nncf__free(w.context, w.segments);
+    nncf__free(w.context, w.chunks);
     nncf__free(w.context, w.by_key);
     nncf__text_free(&w.header);
     nncf__state_free(&state);
     nncf_context_destroy(own);
     return status;
 }
+
+nncf_status nncf_checkpoint_save(const nncf_compression_ctrl *ctrl, const char *path,
+    const nncf_checkpoint_tensor *tensors, size_t n_tensors,
+    const nncf_checkpoint_save_params *params, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    const nncf_status status = save(ctrl, path, tensors, n_tensors, params, &reason);
+    return nncf__report(
+        ctrl ? ctrl->context : NULL, "nncf_checkpoint_save", NULL, status, &reason, err);
+}
+
+/* ---- structs ---- */
+
+NNCF__STRUCT_INIT(nncf_checkpoint_save_params, )

@@ -16,15 +16,10 @@
 #include <stddef.h>
 #include <string.h>
 
-static const char *name_of(const nncf_checkpoint_tensor *tensor)
-{
-    return tensor->name ? tensor->name : "";
-}
-
 static bool name_before(const void *arg, size_t a, size_t b)
 {
     const nncf_checkpoint_tensor *tensors = arg;
-    return strcmp(name_of(&tensors[a]), name_of(&tensors[b])) < 0;
+    return strcmp(tensors[a].name, tensors[b].name) < 0;
 }
 
 /* A list of tensors, sorted by name. */
@@ -38,9 +33,9 @@ static bool is_known(const known *k, const char *name)
     size_t low = 0, high = k->count;
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
-        const int order = strcmp(name, name_of(&k->tensors[k->by_name[middle]]));
+        const int order = strcmp(name, k->tensors[k->by_name[middle]].name);
         if (order == 0)
-            return k->tensors[k->by_name[middle]].name != NULL;
+            return true;
         if (order < 0)
             high = middle;
         else
@@ -74,6 +69,10 @@ nncf_status nncf_checkpoint_get_unknown_names(const nncf_checkpoint *checkpoint,
                 : !count                 ? "count"
                 : !names && capacity > 0 ? "names"
                                          : "tensors");
+    for (size_t i = 0; i < n_tensors; i++)
+        if (!tensors[i].name)
+            return nncf__fail(err, NNCF_E_ARG, NULL,
+                "nncf_checkpoint_get_unknown_names: tensors[%zu]: name is NULL", i);
     if (ctrl && !ctrl->model)
         return nncf__fail(err, NNCF_E_STATE, NULL, "the controller's model is gone");
     nncf_status status = ctrl ? nncf__state_make(ctrl, &state) : NNCF_OK;

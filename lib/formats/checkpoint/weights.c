@@ -243,7 +243,7 @@ static nncf_status take_params(nncf_checkpoint_load_params *p,
     return status;
 }
 
-nncf_status nncf_checkpoint_load_weights(const nncf_checkpoint *checkpoint,
+static nncf_status load_weights(const nncf_checkpoint *checkpoint,
     const nncf_checkpoint_tensor *tensors, size_t n_tensors,
     const nncf_checkpoint_load_params *params, nncf_checkpoint_match *matches,
     nncf_checkpoint_load_report *report, nncf_error *err)
@@ -267,3 +267,20 @@ nncf_status nncf_checkpoint_load_weights(const nncf_checkpoint *checkpoint,
     return status == NNCF_OK && report ? nncf__result_copy(report, &l.report, sizeof l.report)
                                        : status;
 }
+
+nncf_status nncf_checkpoint_load_weights(const nncf_checkpoint *checkpoint,
+    const nncf_checkpoint_tensor *tensors, size_t n_tensors,
+    const nncf_checkpoint_load_params *params, nncf_checkpoint_match *matches,
+    nncf_checkpoint_load_report *report, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    const nncf_status status =
+        load_weights(checkpoint, tensors, n_tensors, params, matches, report, &reason);
+    return nncf__report(checkpoint ? checkpoint->context : NULL, "nncf_checkpoint_load_weights",
+        NULL, status, &reason, err);
+}
+
+/* ---- structs ---- */
+
+NNCF__STRUCT_INIT(nncf_checkpoint_load_params, .masks = NNCF_MASKS_APPLY)
+NNCF__STRUCT_INIT(nncf_checkpoint_load_report, )

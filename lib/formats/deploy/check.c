@@ -91,9 +91,29 @@ bool nncf__has_norm(const nncf_layer *layer)
         (layer->op == NNCF_OP_BATCH_NORM && layer->batch_norm.running_mean);
 }
 
+/* Of layer norm and of prelu, by the names that the host knows. */
+static nncf_status check_constants(const nncf_layer *layer, nncf_error *err)
+{
+    const bool native = layer->norm.size > 0;
+    const char *const names[2] = {
+        native ? "norm.weight" : "constants[0]", native ? "norm.bias" : "constants[1]"};
+    for (size_t i = 0; i < 2; i++) {
+        const nncf__op_constant *c = &layer->attributes.constants[i];
+        size_t count = 1;
+        for (int32_t d = 0; d < c->ndim; d++)
+            count *= (size_t)c->shape[d];
+        for (size_t j = 0; c->data && j < count; j++)
+            if (!isfinite(c->data[j]))
+                return refuse(layer, names[i], j, c->data[j], err);
+    }
+    return NNCF_OK;
+}
+
 nncf_status nncf__check_numbers(const nncf_layer *layer, nncf_error *err)
 {
     nncf_status status = check_array(layer, "bias", layer->bias, err);
+    if (status == NNCF_OK)
+        status = check_constants(layer, err);
     if (status == NNCF_OK && nncf__has_norm(layer))
         status = check_norm(layer, err);
     return status == NNCF_OK ? check_weight(layer, err) : status;

@@ -19,6 +19,7 @@
 #include <nncf/ctrl.h>
 #include <nncf/model.h>
 #include <nncf/onnx.h>
+#include <nncf/tensor.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,7 +44,7 @@ typedef struct nncf__onnx_source {
 typedef struct nncf__onnx_value {
     char *name;
     int32_t ndim;
-    int64_t shape[4];
+    int64_t shape[NNCF_MAX_NDIM];
 } nncf__onnx_value;
 
 typedef struct nncf__onnx_block nncf__onnx_block;
@@ -62,6 +63,8 @@ typedef struct nncf__onnx_builder {
     Nncf__Onnx__NodeProto **nodes;
     Nncf__Onnx__TensorProto **tensors;
     size_t n_nodes, n_tensors;
+    /* of each node: its layer; and whose nodes are made now */
+    const nncf_layer **owners, *owner;
     /* [n_layers] */
     nncf__onnx_source *sources;
     size_t n_sources;
@@ -71,15 +74,20 @@ typedef struct nncf__onnx_builder {
     /* names of the model's outputs, in the order of their layers */
     char **outputs;
     size_t n_outputs;
+    /* a node stands for NNCF_OP_OPAQUE; the graph was compared with the golden output */
+    bool has_opaque, checked;
 } nncf__onnx_builder;
 
 #define NNCF__ONNX_OPENVINO_DOMAIN "org.openvinotoolkit"
+/* of the nodes that stand for NNCF_OP_OPAQUE */
+#define NNCF__ONNX_OPAQUE_DOMAIN "nncf"
 
 /* Space in the builder's lists for one layer: see graph.c. */
 enum {
-    NNCF__ONNX_LAYER_NODES = 16,
-    NNCF__ONNX_LAYER_TENSORS = 24,
-    NNCF__ONNX_INPUTS = 6,
+    NNCF__ONNX_LAYER_NODES = 24,
+    NNCF__ONNX_LAYER_TENSORS = 32,
+    /* a concatenation has as many as it likes: nncf__onnx_node_of() */
+    NNCF__ONNX_INPUTS = 8,
     NNCF__ONNX_ATTRIBUTES = 8
 };
 
@@ -97,6 +105,8 @@ void nncf__onnx_attribute_int(
     nncf__onnx_builder *b, Nncf__Onnx__NodeProto *node, const char *name, int64_t value);
 void nncf__onnx_attribute_float(
     nncf__onnx_builder *b, Nncf__Onnx__NodeProto *node, const char *name, float value);
+void nncf__onnx_attribute_text(
+    nncf__onnx_builder *b, Nncf__Onnx__NodeProto *node, const char *name, const char *value);
 void nncf__onnx_attribute_ints(nncf__onnx_builder *b, Nncf__Onnx__NodeProto *node, const char *name,
     const int64_t *values, size_t count);
 /* An initializer; data is borrowed until the file is written. Returns its name. */
@@ -115,17 +125,57 @@ void nncf__onnx_metadata(
  * [out_channels]) is folded in. NULL: failed, or refused with *status and the error set. */
 char *nncf__onnx_weight(nncf__onnx_builder *b, const nncf_layer *layer, const char *name_suffix,
     const float *factor, nncf_status *status);
-/* value, of ndim dimensions, quantized by an activation quantizer. The result is named `output`;
- * names of intermediate values contain `name_suffix`. */
+/* value, of ndim dimensions, quantized by an activation quantizer, whose channels lie along `axis`.
+ * The result is named `output`; names of intermediate values contain `name_suffix`. */
 char *nncf__onnx_quantize(nncf__onnx_builder *b, const nncf_layer *layer, nncf__quantizer *q,
-    char *value, int32_t ndim, const char *name_suffix, char *output, nncf_status *status);
+    char *value, int32_t axis, int32_t ndim, const char *name_suffix, char *output,
+    nncf_status *status);
+
+/* ---- activation.c ---- */
+
+/* output = activation (value); alpha: of leaky relu and elu. Names of intermediate values contain
+ * base_name. */
+void nncf__onnx_activation(nncf__onnx_builder *b, int32_t activation, float alpha,
+    const char *base_name, char *value, char *output);
+
+/* ---- operators.c, operator_shapes.c: what the host runs ---- */
+
+/* Its nodes. `x` is its first input, quantized where it has a quantizer for it, `in` what that is;
+ * the result is named `output`, what lies in between by `base`, "::" and a suffix. */
+nncf_status nncf__onnx_operator(nncf__onnx_builder *b, const nncf_layer *layer, const char *base,
+    char *x, const nncf__onnx_value *in, char *output);
+/* x w^T + b over the last of any number of dimensions. */
+nncf_status nncf__onnx_linear(nncf__onnx_builder *b, const nncf_layer *layer, const char *base,
+    char *x, const nncf__onnx_value *in, char *output);
+/* An (N,C,H,W) enlarged by factors of height and width; upsample: NNCF_UPSAMPLE_.... */
+void nncf__onnx_resize(nncf__onnx_builder *b, const char *base, char *x, const int64_t factors[2],
+    int32_t upsample, char *output);
+/* The shape of an operator's output, as far as known. */
+void nncf__onnx_operator_shape(const nncf__onnx_builder *b, const nncf_layer *layer,
+    const nncf__onnx_value *x, nncf__onnx_value *y);
+/* Of a window over n spatial dimensions: the value for dimension i of them; 0 is `otherwise`. */
+static inline int64_t nncf__onnx_of_window(const int32_t values[3], int n, int i, int64_t otherwise)
+{
+    const int32_t value = values[3 - n + i];
+    return value ? value : otherwise;
+}
 
 /* ---- graph.c: every layer as nodes ---- */
 
 nncf_status nncf__onnx_graph(nncf__onnx_builder *b, Nncf__Onnx__GraphProto *graph);
 
+/* ---- check.c ---- */
+
+/* Only the host knows what its kernels compute: are there golden tensors if need be? */
+nncf_status nncf__onnx_check_given(const nncf__onnx_builder *b);
+/* Does the graph, which is complete, make golden_output of golden_input? Refused with the layer
+ * after which they part. */
+nncf_status nncf__onnx_check(nncf__onnx_builder *b);
+
 /* ---- stream.c: packing into the file; path NULL: into params.write ---- */
 
+/* What the source makes, as floats; codes with their type's sign. */
+void nncf__onnx_source_values(const nncf__onnx_source *source, bool is_signed, float *values);
 /* Are the floats that the source makes all finite, a folded factor included? */
 bool nncf__onnx_source_finite(const nncf__onnx_source *source);
 

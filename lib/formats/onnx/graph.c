@@ -14,19 +14,21 @@
 #include "base/error.h"
 #include "controller/ctrl.h"
 #include "exec/kind.h"
-#include "exec/window.h"
 #include "formats/deploy/check.h"
 #include "formats/deploy/fold.h"
 #include "formats/onnx/export.h"
+#include "graph/kind_info.h"
 #include "graph/model.h"
-#include "graph/ops.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>
+#include <nncf/layers.h>
 #include <nncf/model.h>
 #include <nncf/onnx.h>
 
+#include <assert.h>
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 enum stage {
@@ -39,6 +41,9 @@ enum stage {
 };
 static const char *const stage_names[N_STAGES] = {
     "product", "norm", "pre", "activation", "quantized"};
+
+static_assert(
+    (int)NNCF__ONNX_INPUTS >= (int)NNCF__MAX_INPUTS, "a node has place for a layer's inputs");
 
 /* One layer on its way. */
 typedef struct chain {
@@ -71,40 +76,58 @@ static nncf__quantizer *quantizer(const nncf_layer *layer, enum nncf__quantizer_
 
 /* ---- shapes ---- */
 
-static bool is_mean(const nncf_layer *layer)
+/* A linear layer over the last of several dimensions, (N,T,C). */
+static bool multiplies_last(const nncf_layer *layer, const nncf__onnx_value *x)
 {
-    return layer->kind == NNCF__POOL2D &&
-        (layer->pool_kind == NNCF_POOL_MEAN_ROWS || layer->pool_kind == NNCF_POOL_MEAN_COLUMNS);
+    return layer->kind == NNCF__LINEAR && x->ndim != 2 &&
+        (x->ndim != 4 ||
+            (x->shape[3] == layer->in_channels && (x->shape[1] != 1 || x->shape[2] != 1)));
 }
 
-/* Is dimension 2 + i averaged to one value? */
-static bool is_averaged(const nncf_layer *layer, int i)
+/* Where the channels of a quantizer lie: of what is made row by row in the last dimension. */
+static int32_t channel_axis(const nncf_layer *layer, const nncf__onnx_value *x, int32_t ndim)
 {
-    return layer->kind == NNCF__POOL2D &&
-        (layer->pool_kind == NNCF_POOL_GLOBAL_AVERAGE ||
-            layer->pool_kind == (i == 0 ? NNCF_POOL_MEAN_ROWS : NNCF_POOL_MEAN_COLUMNS));
+    const bool rows = multiplies_last(layer, x) || layer->kind == NNCF__LAYER_NORM ||
+        layer->kind == NNCF__EMBEDDING || layer->kind == NNCF__SOFTMAX;
+    return rows && ndim > 2 ? ndim - 1 : 1;
 }
 
-/* The shape of a layer's output, as lib/layer has it; -1 is open and stays so. */
+/* Has it the form of an operator that a host runs? */
+static bool is_operator(const nncf_layer *layer)
+{
+    return layer->kind == NNCF__OPERATOR || layer->kind == NNCF__LAYER_NORM ||
+        layer->kind == NNCF__EMBEDDING || layer->kind == NNCF__MATMUL;
+}
+
+/* The shape of a layer's output, as exec/ has it; -1 is open and stays so. */
 static nncf_status set_shape(
     nncf__onnx_builder *b, const nncf_layer *layer, const nncf__onnx_value *x, nncf__onnx_value *y)
 {
-    const int32_t ndim = nncf__kind_of(layer)->out_ndim;
-    y->ndim = ndim ? ndim : x->ndim;
-    y->shape[0] = x->shape[0];
-    y->shape[1] = layer->out_channels > 0 ? layer->out_channels : x->shape[1];
-    for (int i = 0; i < 2; i++) {
-        int64_t in = x->ndim == 4 ? x->shape[2 + i] : 1,
-                dilation = layer->kind == NNCF__CONV2D ? layer->dilation[i] : 1;
-        y->shape[2 + i] = is_averaged(layer, i) ? 1
-            : layer->kind == NNCF__ADD || is_mean(layer) || in < 0
-            ? in
-            : nncf__window_count(
-                  in, layer->kernel[i], layer->stride[i], layer->padding[i], dilation);
-        if (y->ndim == 4 && y->shape[2 + i] == 0)
-            return nncf__fail(b->err, NNCF_E_SHAPE, layer->scope,
-                "the kernel is larger than its input: input_shape is too small for this model");
+    const nncf__kind *kind = nncf__kind_of(layer);
+    if (is_operator(layer) || layer->kind == NNCF__CONCAT) {
+        nncf__onnx_operator_shape(b, layer, x, y);
+        return NNCF_OK;
     }
+    if (multiplies_last(layer, x)) {
+        y->ndim = x->ndim;
+        memcpy(y->shape, x->shape, sizeof y->shape);
+        y->shape[y->ndim - 1] = layer->out_channels;
+        return NNCF_OK;
+    }
+    int64_t in[4] = {x->shape[0], x->shape[1], 1, 1};
+    for (int32_t i = 2; i < x->ndim && i < 4; i++)
+        in[i] = x->shape[i];
+    memcpy(y->shape, x->shape, sizeof y->shape);
+    memcpy(y->shape, in, sizeof in);
+    y->ndim = kind->out_ndim ? kind->out_ndim : x->ndim;
+    if (kind->out_shape && kind->out_shape(layer, in, y->shape, NULL) != NNCF_OK)
+        return nncf__fail(b->err, NNCF_E_SHAPE, layer->scope,
+            "the kernel is larger than its input: input_shape is too small for this model");
+    /* those that pass channels on mean the last dimension with them, unless they read planes */
+    const bool passes = nncf__kind_info_of(layer->kind)->passes_channels,
+               is_second = y->ndim == 2 || kind->out_ndim == 4;
+    if (layer->out_channels > 0 && (!passes || (y->shape[1] < 0 && is_second)))
+        y->shape[1] = layer->out_channels;
     return NNCF_OK;
 }
 
@@ -112,7 +135,7 @@ static nncf_status set_shape(
 
 static bool needs_planes(const nncf_layer *layer)
 {
-    return layer->kind == NNCF__CONV2D || layer->kind == NNCF__POOL2D;
+    return layer->kind != NNCF__OPERATOR && nncf__kind_of(layer)->out_ndim == 4;
 }
 
 static nncf_status check_edges(nncf__onnx_builder *b, size_t *n_readers, size_t *n_outputs)
@@ -125,9 +148,11 @@ static nncf_status check_edges(nncf__onnx_builder *b, size_t *n_readers, size_t 
         *n_outputs += l->n_consumers == 0;
         if (l->n_inputs > 0)
             continue;
-        if (l->kind == NNCF__ADD)
+        if (l->op == NNCF_OP_INPUT && *n_readers > 0)
+            return refuse(b, l, "is a second input: a model with one input is exported");
+        if (nncf__kind_of(l)->n_inputs > 1)
             return refuse(b, l,
-                "the sum was registered without its inputs: an export needs the edges between "
+                "the layer was registered without its inputs: an export needs the edges between "
                 "layers");
         if (l->n_consumers == 0 && m->n_layers > 1)
             return refuse(b, l,
@@ -209,13 +234,22 @@ static nncf_status set_input(nncf__onnx_builder *b)
         reader = l;
         planes = needs_planes(l) ? l : planes;
     }
-    const bool given =
-        p->input_shape[0] || p->input_shape[1] || p->input_shape[2] || p->input_shape[3];
-    const int32_t ndim = p->input_ndim ? p->input_ndim : planes || given ? 4 : 2;
-    if ((ndim != 2 && ndim != 4) || (planes && ndim != 4))
+    const bool given = p->input_shape[2] || p->input_shape[3];
+    const int32_t ndim = p->input_ndim ? p->input_ndim
+        : planes                       ? 4
+        : p->golden_input              ? p->golden_input->ndim
+        : given                        ? 4
+                                       : 2;
+    const bool any =
+        is_operator(reader) || nncf__kind_of(reader)->shapes || nncf__layer_is_by_host(reader);
+    if ((any ? ndim < 2 || ndim > NNCF_MAX_NDIM : ndim != 2 && ndim != 4) || (planes && ndim != 4))
         return nncf__fail(b->err, NNCF_E_ARG, "input_ndim", "input_ndim is %d; %s", (int)ndim,
-            planes ? "this model takes 4 dimensions" : "it must be 2 or 4");
+            planes    ? "this model takes 4 dimensions"
+                : any ? "at least 2 are needed"
+                      : "it must be 2 or 4");
     b->input = (nncf__onnx_value){.ndim = ndim, .name = nncf__onnx_printf(b, "%s", p->input_name)};
+    for (int32_t i = 4; i < ndim; i++)
+        b->input.shape[i] = -1;
     for (int32_t i = 0; i < 4; i++) {
         if (p->input_shape[i] < 0 || (i >= ndim && p->input_shape[i] > 0))
             return nncf__fail(b->err, NNCF_E_ARG, "input_shape", "input_shape[%d] is %lld", (int)i,
@@ -227,7 +261,9 @@ static nncf_status set_input(nncf__onnx_builder *b)
         b->input.shape[i] = p->input_shape[i] > 0 ? p->input_shape[i] : -1;
     }
     int64_t *channels = &b->input.shape[1];
-    const int64_t wanted = planes ? planes->in_channels : ndim == 2 ? reader->in_channels : 0;
+    const int64_t wanted = planes           ? planes->in_channels
+        : ndim == 2 && !is_operator(reader) ? reader->in_channels
+                                            : 0;
     if (wanted > 0 && *channels > 0 && *channels != wanted)
         return nncf__fail(b->err, NNCF_E_SHAPE, reader->scope,
             "input_shape[1] is %lld, but the layer reads %lld", (long long)*channels,
@@ -253,29 +289,41 @@ static void put_window(nncf__onnx_builder *b, Nncf__Onnx__NodeProto *node, const
     nncf__onnx_attribute_ints(b, node, "pads", pads, 4);
 }
 
+/* (N,C), with ones after it or not, as ndim dimensions: (N,C), (N,C,1,1). `i`: of which input. */
+static char *put_planes(nncf__onnx_builder *b, const chain *c, char *x, int32_t ndim, size_t i)
+{
+    static const int64_t shape[NNCF_MAX_NDIM] = {0, 0, 1, 1, 1, 1, 1, 1}; /* 0: as the input's */
+    const int64_t n = ndim;
+    char *planes = nncf__onnx_printf(b, "%s::planes%zu", c->base_name, i);
+    char *name = nncf__onnx_tensor(b, nncf__onnx_printf(b, "%s::shape%zu", c->base_name, i),
+        NNCF__ONNX__TENSOR_PROTO__DATA_TYPE__INT64, &n, 1, shape, (size_t)ndim * sizeof *shape);
+    Nncf__Onnx__NodeProto *node = nncf__onnx_node(b, "Reshape", planes);
+    nncf__onnx_input(b, node, x);
+    nncf__onnx_input(b, node, name);
+    return planes;
+}
+
 /* (N,C) as (N,C,1,1), or (N,C,H,W) as (N,C*H*W), where the layer wants it. */
 static char *as_wanted(nncf__onnx_builder *b, const chain *c, const nncf__onnx_value *x)
 {
     const nncf_layer *layer = c->layer;
-    if (layer->kind == NNCF__LINEAR && x->ndim == 4) {
+    if (nncf__kind_info_of(layer->kind)->flattens && x->ndim == 4) {
         char *flat = nncf__onnx_printf(b, "%s::flat", c->base_name);
         Nncf__Onnx__NodeProto *node = nncf__onnx_node(b, "Flatten", flat);
         nncf__onnx_input(b, node, x->name);
         nncf__onnx_attribute_int(b, node, "axis", 1);
         return flat;
     }
-    if (needs_planes(layer) && x->ndim == 2) {
-        static const int64_t shape[4] = {0, 0, 1, 1}; /* 0: as the input has it */
-        const int64_t four = 4;
-        char *planes = nncf__onnx_printf(b, "%s::planes", c->base_name);
-        char *name = nncf__onnx_tensor(b, nncf__onnx_printf(b, "%s::shape", c->base_name),
-            NNCF__ONNX__TENSOR_PROTO__DATA_TYPE__INT64, &four, 1, shape, sizeof shape);
-        Nncf__Onnx__NodeProto *node = nncf__onnx_node(b, "Reshape", planes);
-        nncf__onnx_input(b, node, x->name);
-        nncf__onnx_input(b, node, name);
-        return planes;
-    }
-    return x->name;
+    return needs_planes(layer) && x->ndim == 2 ? put_planes(b, c, x->name, 4, 0) : x->name;
+}
+
+/* Input i of several, which a forward takes as (N,C) or (N,C,1,1), with the first one's rank. */
+static char *as_first(nncf__onnx_builder *b, const chain *c, size_t i)
+{
+    const nncf__onnx_value *first = &b->values[c->layer->inputs[0]->index],
+                           *x = &b->values[c->layer->inputs[i]->index];
+    return x->ndim == first->ndim || first->ndim < 2 ? x->name
+                                                     : put_planes(b, c, x->name, first->ndim, i);
 }
 
 /* Factor and shift of a batch norm that is folded. */
@@ -296,10 +344,13 @@ static nncf_status fold(
     return status;
 }
 
-static nncf_status put_product(nncf__onnx_builder *b, chain *c)
+/* ---- kinds of layers ---- */
+
+/* An operator of a weight: y = op(x, weight, bias). Its attributes are left to the caller. */
+static nncf_status put_product(
+    nncf__onnx_builder *b, chain *c, const char *op, Nncf__Onnx__NodeProto **out)
 {
     const nncf_layer *l = c->layer;
-    const bool conv = l->kind == NNCF__CONV2D;
     float *factor = NULL, *shift = NULL;
     nncf_status status = nncf__check_numbers(l, b->err);
     if (status == NNCF_OK && l->has_batch_norm && b->params.fold_batch_norm)
@@ -310,7 +361,7 @@ static nncf_status put_product(nncf__onnx_builder *b, chain *c)
     if (status != NNCF_OK)
         return status;
     char *output = stage_name(b, c, STAGE_PRODUCT);
-    Nncf__Onnx__NodeProto *node = nncf__onnx_node(b, conv ? "Conv" : "Gemm", output);
+    Nncf__Onnx__NodeProto *node = *out = nncf__onnx_node(b, op, output);
     nncf__onnx_input(b, node, c->value);
     nncf__onnx_input(b, node, weight);
     const float *bias = shift ? shift : l->bias;
@@ -319,15 +370,29 @@ static nncf_status put_product(nncf__onnx_builder *b, chain *c)
             nncf__onnx_tensor(b, nncf__onnx_printf(b, "%s::bias", c->base_name),
                 NNCF__ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, &l->out_channels, 1, bias,
                 (size_t)l->out_channels * sizeof *bias));
-    if (conv) {
-        put_window(b, node, l);
-        pair(b, node, "dilations", l->dilation);
-        nncf__onnx_attribute_int(b, node, "group", l->groups);
-    } else {
-        nncf__onnx_attribute_int(b, node, "transB", 1);
-    }
     c->value = output;
     return NNCF_OK;
+}
+
+static nncf_status put_conv2d(nncf__onnx_builder *b, chain *c)
+{
+    Nncf__Onnx__NodeProto *node;
+    nncf_status status = put_product(b, c, "Conv", &node);
+    if (status != NNCF_OK)
+        return status;
+    put_window(b, node, c->layer);
+    pair(b, node, "dilations", c->layer->dilation);
+    nncf__onnx_attribute_int(b, node, "group", c->layer->groups);
+    return NNCF_OK;
+}
+
+static nncf_status put_linear(nncf__onnx_builder *b, chain *c)
+{
+    Nncf__Onnx__NodeProto *node;
+    nncf_status status = put_product(b, c, "Gemm", &node);
+    if (status == NNCF_OK)
+        nncf__onnx_attribute_int(b, node, "transB", 1);
+    return status;
 }
 
 static void put_norm(nncf__onnx_builder *b, chain *c)
@@ -380,7 +445,8 @@ static nncf_status put_pool(nncf__onnx_builder *b, chain *c)
     char *output = stage_name(b, c, STAGE_PRODUCT);
     Nncf__Onnx__NodeProto *node = nncf__onnx_node(b, op, output);
     nncf__onnx_input(b, node, c->value);
-    if (is_mean(l)) { /* dimensions are kept: the operator's default */
+    if (l->pool_kind == NNCF_POOL_MEAN_ROWS ||
+        l->pool_kind == NNCF_POOL_MEAN_COLUMNS) { /* dimensions are kept: the operator's default */
         const int64_t axis = l->pool_kind == NNCF_POOL_MEAN_ROWS ? 2 : 3;
         nncf__onnx_attribute_ints(b, node, "axes", &axis, 1);
     } else if (l->pool_kind != NNCF_POOL_GLOBAL_AVERAGE) {
@@ -392,77 +458,160 @@ static nncf_status put_pool(nncf__onnx_builder *b, chain *c)
     return NNCF_OK;
 }
 
-static nncf_status put_activation(nncf__onnx_builder *b, chain *c)
+/* A node of all inputs, with the first one's rank. */
+static Nncf__Onnx__NodeProto *put_joined(nncf__onnx_builder *b, chain *c, const char *op)
 {
-    const nncf_layer *l = c->layer;
-    char *output = stage_name(b, c, STAGE_ACTIVATION);
-    Nncf__Onnx__NodeProto *node;
-    switch (l->activation) {
-    case NNCF_ACTIVATION_RELU:
-        node = nncf__onnx_node(b, "Relu", output);
-        nncf__onnx_input(b, node, c->value);
-        break;
-    case NNCF_ACTIVATION_RELU6:
-        node = nncf__onnx_node(b, "Clip", output);
-        nncf__onnx_input(b, node, c->value);
-        nncf__onnx_input(
-            b, node, nncf__onnx_scalar(b, nncf__onnx_printf(b, "%s::zero", c->base_name), 0));
-        nncf__onnx_input(
-            b, node, nncf__onnx_scalar(b, nncf__onnx_printf(b, "%s::six", c->base_name), 6));
-        break;
-    default:
-        return refuse(b, l, "this activation has no form in the export yet");
-    }
+    char *output = stage_name(b, c, STAGE_PRODUCT), *inputs[NNCF__ONNX_INPUTS];
+    for (size_t i = 0; i < c->layer->n_inputs; i++)
+        inputs[i] = as_first(b, c, i); /* its node comes before */
+    Nncf__Onnx__NodeProto *node = nncf__onnx_node(b, op, output);
+    for (size_t i = 0; i < c->layer->n_inputs; i++)
+        nncf__onnx_input(b, node, inputs[i]);
+    c->value = output;
+    return node;
+}
+
+static nncf_status put_sum(nncf__onnx_builder *b, chain *c)
+{
+    put_joined(b, c, "Add");
+    return NNCF_OK;
+}
+
+static void put_activation(nncf__onnx_builder *b, chain *c, enum stage stage)
+{
+    char *output = stage_name(b, c, stage);
+    nncf__onnx_activation(
+        b, c->layer->activation, c->layer->activation_alpha, c->base_name, c->value, output);
+    c->value = output;
+}
+
+static nncf_status put_own_activation(nncf__onnx_builder *b, chain *c)
+{
+    put_activation(b, c, STAGE_PRODUCT);
+    return NNCF_OK;
+}
+
+static nncf_status put_concat(nncf__onnx_builder *b, chain *c)
+{
+    nncf__onnx_attribute_int(b, put_joined(b, c, "Concat"), "axis", 1);
+    return NNCF_OK;
+}
+
+/* A second factor (N,C) gets ones for the planes that it is spread over. */
+static nncf_status put_multiply(nncf__onnx_builder *b, chain *c)
+{
+    put_joined(b, c, "Mul");
+    return NNCF_OK;
+}
+
+static nncf_status put_softmax(nncf__onnx_builder *b, chain *c)
+{
+    if (c->layer->causal)
+        return refuse(b, c->layer, "a causal softmax has no form in the export yet");
+    char *output = stage_name(b, c, STAGE_PRODUCT);
+    Nncf__Onnx__NodeProto *node = nncf__onnx_node(b, "Softmax", output);
+    nncf__onnx_input(b, node, c->value);
+    nncf__onnx_attribute_int(b, node, "axis", -1);
     c->value = output;
     return NNCF_OK;
 }
+
+static nncf_status put_upsample(nncf__onnx_builder *b, chain *c)
+{
+    char *output = stage_name(b, c, STAGE_PRODUCT);
+    nncf__onnx_resize(b, c->base_name, c->value, c->layer->stride, c->layer->upsample_kind, output);
+    c->value = output;
+    return NNCF_OK;
+}
+
+static nncf_status put_as_operator(nncf__onnx_builder *b, chain *c)
+{
+    const nncf_layer *l = c->layer;
+    const nncf__onnx_value *x = l->n_inputs > 0 ? &b->values[l->inputs[0]->index] : &b->input;
+    char *output = stage_name(b, c, STAGE_PRODUCT);
+    nncf_status status = nncf__check_numbers(l, b->err);
+    if (status == NNCF_OK)
+        status = nncf__onnx_operator(b, l, c->base_name, c->value, x, output);
+    c->value = output;
+    return status;
+}
+
+static nncf_status put_matmul(nncf__onnx_builder *b, chain *c)
+{
+    const nncf_layer *l = c->layer;
+    const nncf__onnx_value *x = l->n_inputs > 0 ? &b->values[l->inputs[0]->index] : &b->input;
+    char *output = stage_name(b, c, STAGE_PRODUCT);
+    char *product = l->factor == 1 ? output : nncf__onnx_printf(b, "%s::unscaled", c->base_name);
+    if (l->transposes[0])
+        return refuse(b, l, "a transposed first factor has no form in the export yet");
+    nncf_status status = nncf__onnx_operator(b, l, c->base_name, c->value, x, product);
+    if (l->factor != 1) {
+        Nncf__Onnx__NodeProto *node = nncf__onnx_node(b, "Mul", output);
+        nncf__onnx_input(b, node, product);
+        nncf__onnx_input(b, node,
+            nncf__onnx_scalar(b, nncf__onnx_printf(b, "%s::factor", c->base_name), l->factor));
+    }
+    c->value = output;
+    return status;
+}
+
+/* Each puts the operator of a kind of layer, without batch norm, activation and quantizers. NULL:
+ * the kind has no form in the export. */
+static nncf_status (*const put_kind[NNCF__KIND_COUNT])(nncf__onnx_builder *b, chain *c) = {
+    [NNCF__CONV2D] = put_conv2d,
+    [NNCF__LINEAR] = put_linear,
+    [NNCF__ADD] = put_sum,
+    [NNCF__POOL2D] = put_pool,
+    [NNCF__ACTIVATION] = put_own_activation,
+    [NNCF__CONCAT] = put_concat,
+    [NNCF__MULTIPLY] = put_multiply,
+    [NNCF__SOFTMAX] = put_softmax,
+    [NNCF__UPSAMPLE] = put_upsample,
+    [NNCF__LAYER_NORM] = put_as_operator,
+    [NNCF__EMBEDDING] = put_as_operator,
+    [NNCF__MATMUL] = put_matmul,
+};
 
 static nncf_status put_main(nncf__onnx_builder *b, chain *c, const nncf__onnx_value *x)
 {
     const nncf_layer *l = c->layer;
     nncf_status status = NNCF_OK;
     nncf__quantizer *own = quantizer(l, NNCF__SLOT_INPUT);
-    c->value = as_wanted(b, c, x);
-    if (own && l->weight_count == 0)
+    c->value = multiplies_last(l, x) ? x->name : as_wanted(b, c, x);
+    if (own && l->weight_count == 0 && l->n_inputs > 1)
         return refuse(
-            b, l, "a quantizer on the input of this kind of layer has no form in the export yet");
+            b, l, "a quantizer on the inputs of this kind of layer has no form in the export yet");
     if (own) {
         char *base_name = nncf__onnx_printf(b, "%s::input", c->base_name);
+        const int32_t ndim = l->kind == NNCF__OPERATOR || multiplies_last(l, x)
+            ? x->ndim
+            : nncf__kind_of(l)->out_ndim;
         c->value = nncf__onnx_quantize(
-            b, l, own, c->value, l->kind == NNCF__LINEAR ? 2 : 4, base_name, base_name, &status);
+            b, l, own, c->value, channel_axis(l, x, ndim), ndim, base_name, base_name, &status);
         if (status != NNCF_OK)
             return status;
     }
-    switch (l->kind) {
-    case NNCF__CONV2D:
-    case NNCF__LINEAR:
-        return put_product(b, c);
-    case NNCF__POOL2D:
-        return put_pool(b, c);
-    case NNCF__ADD: {
+    if (l->kind == NNCF__OPERATOR || multiplies_last(l, x)) {
         char *output = stage_name(b, c, STAGE_PRODUCT);
-        Nncf__Onnx__NodeProto *node = nncf__onnx_node(b, "Add", output);
-        nncf__onnx_input(b, node, b->values[l->inputs[0]->index].name);
-        nncf__onnx_input(b, node, b->values[l->inputs[1]->index].name);
+        if (l->kind == NNCF__LINEAR && l->has_batch_norm)
+            return refuse(
+                b, l, "batch norm after a linear layer over rows has no form in the export yet");
+        status = nncf__check_numbers(l, b->err);
+        if (status == NNCF_OK)
+            status = (l->kind == NNCF__OPERATOR ? nncf__onnx_operator : nncf__onnx_linear)(
+                b, l, c->base_name, c->value, x, output);
         c->value = output;
-        return NNCF_OK;
+        return status;
     }
-    default:
-        return NNCF_E_INTERNAL; /* check_kind() let it through */
-    }
+    return put_kind[l->kind](b, c);
 }
 
-/* Before any other check of the layer: kernels of operators that the host runs may be zeros. */
 static nncf_status check_kind(nncf__onnx_builder *b, const nncf_layer *l)
 {
-    if (l->kind == NNCF__OPERATOR)
+    if (!nncf__kind_info_of(l->kind)->run_by_host && !put_kind[l->kind])
         return nncf__fail(b->err, NNCF_E_UNSUPPORTED, l->scope,
-            "%s: an operator that the host runs (%s) has no form in the export yet; the layers "
-            "that the "
-            "library runs have",
-            l->scope, nncf__op_info_of(l->op) ? nncf__op_info_of(l->op)->name : "?");
-    if (l->kind == NNCF__POOL2D && l->pool_kind > NNCF_POOL_MEAN_COLUMNS)
-        return refuse(b, l, "this kind of pooling has no form in the export yet");
+            "%s: a layer of this kind (%s) has no form in the export yet", l->scope,
+            nncf__kind_info_of(l->kind)->name);
     return NNCF_OK;
 }
 
@@ -473,28 +622,33 @@ static nncf_status put_layer(nncf__onnx_builder *b, const nncf_layer *layer, cha
         layer->n_inputs > 0 ? &b->values[layer->inputs[0]->index] : &b->input;
     nncf__onnx_value *y = &b->values[layer->index];
     chain c = {.layer = layer, .base_name = make_base_name(b, layer)};
+    b->owner = layer;
     c.final_name = output ? output : c.base_name;
     c.has[STAGE_PRODUCT] = true;
     c.has[STAGE_NORM] = layer->has_batch_norm && !b->params.fold_batch_norm;
     c.has[STAGE_PRE_QUANTIZER] = quantizer(layer, NNCF__SLOT_PRE_ACTIVATION) != NULL;
-    c.has[STAGE_ACTIVATION] = layer->activation != NNCF_ACTIVATION_NONE;
+    c.has[STAGE_ACTIVATION] = nncf__layer_has_activation(layer);
     c.has[STAGE_QUANTIZER] = quantizer(layer, NNCF__SLOT_OUTPUT) != NULL;
     nncf_status status = check_kind(b, layer);
     if (status == NNCF_OK)
         status = set_shape(b, layer, x, y);
+    for (int32_t i = 0; i < y->ndim; i++)
+        if (y->shape[i] > INT32_MAX) /* of no tensor: open, so that no size overflows */
+            y->shape[i] = -1;
     if (status == NNCF_OK)
         status = put_main(b, &c, x);
     if (status == NNCF_OK && c.has[STAGE_NORM])
         put_norm(b, &c);
     if (status == NNCF_OK && c.has[STAGE_PRE_QUANTIZER])
         c.value = nncf__onnx_quantize(b, layer, quantizer(layer, NNCF__SLOT_PRE_ACTIVATION),
-            c.value, y->ndim, nncf__onnx_printf(b, "%s::in_front", c.base_name),
+            c.value, 1, y->ndim, nncf__onnx_printf(b, "%s::in_front", c.base_name),
             stage_name(b, &c, STAGE_PRE_QUANTIZER), &status);
     if (status == NNCF_OK && c.has[STAGE_ACTIVATION])
-        status = put_activation(b, &c);
+        put_activation(b, &c, STAGE_ACTIVATION);
     if (status == NNCF_OK && c.has[STAGE_QUANTIZER])
         c.value = nncf__onnx_quantize(b, layer, quantizer(layer, NNCF__SLOT_OUTPUT), c.value,
-            y->ndim, nncf__onnx_printf(b, "%s::output", c.base_name), c.final_name, &status);
+            channel_axis(layer, x, y->ndim), y->ndim,
+            nncf__onnx_printf(b, "%s::output", c.base_name), c.final_name, &status);
     y->name = c.value;
     return status;
 }

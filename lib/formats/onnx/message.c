@@ -91,6 +91,7 @@ Nncf__Onnx__NodeProto *nncf__onnx_node(nncf__onnx_builder *b, const char *op, ch
     node->output[0] = output;
     node->n_output = 1;
     node->attribute = capacity->attributes;
+    b->owners[b->n_nodes] = b->owner;
     b->nodes[b->n_nodes++] = node;
     return node;
 }
@@ -137,6 +138,19 @@ void nncf__onnx_attribute_float(
         return;
     a->has_f = 1;
     a->f = value;
+}
+
+void nncf__onnx_attribute_text(
+    nncf__onnx_builder *b, Nncf__Onnx__NodeProto *node, const char *name, const char *value)
+{
+    Nncf__Onnx__AttributeProto *a =
+        attribute(b, node, name, NNCF__ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING);
+    char *copy = nncf__onnx_printf(b, "%s", value);
+    if (!a || !copy)
+        return;
+    a->has_s = 1;
+    a->s.data = (uint8_t *)copy;
+    a->s.len = strlen(copy);
 }
 
 void nncf__onnx_attribute_ints(nncf__onnx_builder *b, Nncf__Onnx__NodeProto *node, const char *name,
@@ -190,7 +204,7 @@ typedef struct value_capacity {
     Nncf__Onnx__TypeProto type;
     Nncf__Onnx__TypeProto__Tensor tensor;
     Nncf__Onnx__TensorShapeProto shape;
-    Nncf__Onnx__TensorShapeProto__Dimension dims[4], *list[4];
+    Nncf__Onnx__TensorShapeProto__Dimension dims[NNCF_MAX_NDIM], *list[NNCF_MAX_NDIM];
 } value_capacity;
 
 Nncf__Onnx__ValueInfoProto *nncf__onnx_value_info(

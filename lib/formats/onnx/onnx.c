@@ -7,6 +7,7 @@
 #include "controller/ctrl.h"
 #include "controller/init.h"
 #include "formats/onnx/export.h"
+#include "formats/onnx/params.h"
 #include "formats/safetensors/crc32c.h"
 #include "formats/safetensors/tensors.h"
 #include "graph/model.h"
@@ -22,7 +23,7 @@
 #include <string.h>
 
 enum {
-    OPSET_DEFAULT = 13,
+
     OPSET_LOWEST = 13,
     OPSET_HIGHEST = 17,
     OWN_METADATA = 12,
@@ -42,7 +43,7 @@ static nncf_status check_tensor(const nncf_tensor *tensor, const char *name, nnc
         return nncf__fail(err, NNCF_E_DTYPE, name, "%s must be of NNCF_F32", name);
     for (int32_t i = 0; i < tensor->ndim; i++)
         bytes *= (size_t)tensor->shape[i]; /* checked: it does not overflow */
-    if (tensor->ndim < 2 || tensor->ndim > 4 || bytes == 0 || bytes > GOLDEN_BYTES)
+    if (tensor->ndim < 2 || bytes == 0 || bytes > GOLDEN_BYTES)
         return nncf__fail(err, bytes > GOLDEN_BYTES ? NNCF_E_LIMIT : NNCF_E_SHAPE, name,
             "%s has %d dimensions and %zu bytes; a few images are meant, of at most %d bytes", name,
             (int)tensor->ndim, bytes, (int)GOLDEN_BYTES);
@@ -112,10 +113,10 @@ static nncf_status take_params(const nncf_onnx_params *params, nncf_onnx_params 
     if (params &&
         (status = nncf__params_copy(p, sizeof *p, params, "nncf_onnx_params", err)) != NNCF_OK)
         return status;
-    p->opset = p->opset ? p->opset : OPSET_DEFAULT;
-    p->input_name = p->input_name ? p->input_name : "input";
-    p->output_name = p->output_name ? p->output_name : "output";
-    p->graph_name = p->graph_name ? p->graph_name : "nncf";
+    p->opset = p->opset ? p->opset : NNCF__ONNX_OPSET;
+    p->input_name = p->input_name ? p->input_name : NNCF__ONNX_INPUT;
+    p->output_name = p->output_name ? p->output_name : NNCF__ONNX_OUTPUT;
+    p->graph_name = p->graph_name ? p->graph_name : NNCF__ONNX_GRAPH;
     if (p->format != NNCF_ONNX_QDQ && p->format != NNCF_ONNX_FAKE_QUANTIZE)
         return nncf__fail(
             err, NNCF_E_ARG, "format", "format is %d, not one of NNCF_ONNX_...", (int)p->format);
@@ -125,6 +126,17 @@ static nncf_status take_params(const nncf_onnx_params *params, nncf_onnx_params 
     if (p->fold_batch_norm != 0 && p->fold_batch_norm != 1)
         return nncf__fail(err, NNCF_E_ARG, "fold_batch_norm",
             "fold_batch_norm is %d, it must be 0 or 1", (int)p->fold_batch_norm);
+    if (p->unchecked != 0 && p->unchecked != 1)
+        return nncf__fail(
+            err, NNCF_E_ARG, "unchecked", "unchecked is %d, it must be 0 or 1", (int)p->unchecked);
+    if (!(p->tolerance >= 0) || !isfinite(p->tolerance))
+        return nncf__fail(err, NNCF_E_ARG, "tolerance", "tolerance is %g, it must be at least 0",
+            (double)p->tolerance);
+    if (p->opaque != NNCF_ONNX_OPAQUE_REFUSE && p->opaque != NNCF_ONNX_OPAQUE_NODE)
+        return nncf__fail(err, NNCF_E_ARG, "opaque",
+            "opaque is %d, not one of NNCF_ONNX_OPAQUE_...", (int)p->opaque);
+    if (p->reserved != 0)
+        return nncf__fail(err, NNCF_E_ARG, "reserved", "reserved must be 0");
     if ((status = check_texts(p, err)) == NNCF_OK)
         status = check_golden(p, err);
     return status;
@@ -167,7 +179,7 @@ static char *base64(nncf__onnx_builder *b, const uint8_t *data, size_t size)
 static void put_golden(
     nncf__onnx_builder *b, Nncf__Onnx__ModelProto *model, const char *which, const nncf_tensor *t)
 {
-    char key[64], shape[128];
+    char key[64], shape[NNCF_MAX_NDIM * 21];
     size_t bytes = sizeof(float), used = 0;
     for (int32_t i = 0; i < t->ndim; i++) {
         bytes *= (size_t)t->shape[i];
@@ -199,6 +211,7 @@ static void put_metadata(nncf__onnx_builder *b, Nncf__Onnx__ModelProto *model)
     nncf__onnx_metadata(b, model, "nncf.rounding", "half to even");
     nncf__onnx_metadata(b, model, "nncf.batch_norm", p->fold_batch_norm ? "folded" : "as trained");
     nncf__onnx_metadata(b, model, "nncf.config_digest", digest);
+    nncf__onnx_metadata(b, model, "nncf.checked", b->checked ? "golden" : "no");
     for (size_t i = 0; i < p->n_texts; i++)
         nncf__onnx_metadata(b, model, p->texts[i].key, p->texts[i].value);
     if (p->golden_input) {
@@ -259,16 +272,23 @@ static nncf_status export_model(nncf__onnx_builder *b, const char *path)
 {
     Nncf__Onnx__GraphProto graph = NNCF__ONNX__GRAPH_PROTO__INIT;
     Nncf__Onnx__ModelProto model = NNCF__ONNX__MODEL_PROTO__INIT;
-    Nncf__Onnx__OperatorSetIdProto *opsets[2];
-    nncf_status status = nncf__onnx_graph(b, &graph);
+    Nncf__Onnx__OperatorSetIdProto *opsets[3];
+    nncf_status status = nncf__onnx_check_given(b);
+    if (status == NNCF_OK)
+        status = nncf__onnx_graph(b, &graph);
     if (status == NNCF_OK)
         status = check_golden_fits(b, &graph);
+    if (status == NNCF_OK)
+        status = nncf__onnx_check(b);
     if (status != NNCF_OK)
         return status;
     opsets[0] = opset(b, "", b->params.opset);
-    opsets[1] = opset(b, NNCF__ONNX_OPENVINO_DOMAIN, 1);
     model.opset_import = opsets;
-    model.n_opset_import = b->params.format == NNCF_ONNX_FAKE_QUANTIZE ? 2 : 1;
+    model.n_opset_import = 1;
+    if (b->params.format == NNCF_ONNX_FAKE_QUANTIZE)
+        opsets[model.n_opset_import++] = opset(b, NNCF__ONNX_OPENVINO_DOMAIN, 1);
+    if (b->has_opaque)
+        opsets[model.n_opset_import++] = opset(b, NNCF__ONNX_OPAQUE_DOMAIN, 1);
     model.has_ir_version = 1;
     model.ir_version = b->params.opset < 15 ? 7 : 8; /* what came with the operator set */
     model.producer_name = nncf__onnx_printf(b, "libnncf");
@@ -284,7 +304,7 @@ static nncf_status export_model(nncf__onnx_builder *b, const char *path)
     return nncf__onnx_write(b, path, &model);
 }
 
-nncf_status nncf_onnx_export(const nncf_compression_ctrl *ctrl, const char *path,
+static nncf_status export(const nncf_compression_ctrl *ctrl, const char *path,
     const nncf_onnx_params *params, nncf_error *err)
 {
     nncf__onnx_builder b = {.ctrl = ctrl, .err = err};
@@ -303,17 +323,28 @@ nncf_status nncf_onnx_export(const nncf_compression_ctrl *ctrl, const char *path
     b.context = ctrl->context;
     b.model = ctrl->model;
     b.nodes = nncf__calloc(b.context, n * NNCF__ONNX_LAYER_NODES, sizeof *b.nodes);
+    b.owners = nncf__calloc(b.context, n * NNCF__ONNX_LAYER_NODES, sizeof *b.owners);
     b.tensors = nncf__calloc(b.context, n * NNCF__ONNX_LAYER_TENSORS, sizeof *b.tensors);
     b.sources = nncf__calloc(b.context, n, sizeof *b.sources);
     b.values = nncf__calloc(b.context, n, sizeof *b.values);
-    if (b.nodes && b.tensors && b.sources && b.values)
+    if (b.nodes && b.owners && b.tensors && b.sources && b.values)
         status = export_model(&b, path);
     else
         status = nncf__fail(err, NNCF_E_NOMEM, path, "no memory for the export");
     nncf__onnx_arena_free(&b);
     nncf__free(b.context, b.nodes);
+    nncf__free(b.context, (void *)b.owners);
     nncf__free(b.context, b.tensors);
     nncf__free(b.context, b.sources);
     nncf__free(b.context, b.values);
     return status;
+}
+
+nncf_status nncf_onnx_export(const nncf_compression_ctrl *ctrl, const char *path,
+    const nncf_onnx_params *params, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    const nncf_status status = export(ctrl, path, params, &reason);
+    return nncf__report(
+        ctrl ? ctrl->context : NULL, "nncf_onnx_export", NULL, status, &reason, err);
 }

@@ -17,6 +17,7 @@
 #include <nncf/base.h>
 #include <nncf/model.h>
 #include <nncf/onnx.h>
+#include <nncf/tensor.h>
 
 #include <math.h>
 #include <string.h>
@@ -120,7 +121,7 @@ static void put_constants(
 static char *fake_quantize(nncf__onnx_builder *b, const constants *k, char *value,
     const char *name_suffix, char *output, size_t axis, size_t ndim)
 {
-    int64_t shape[4] = {1, 1, 1, 1};
+    int64_t shape[NNCF_MAX_NDIM] = {1, 1, 1, 1, 1, 1, 1, 1};
     shape[axis] = (int64_t)k->channels;
     if (k->channels == 1)
         ndim = 0;
@@ -145,13 +146,14 @@ static char *fake_quantize(nncf__onnx_builder *b, const constants *k, char *valu
 }
 
 char *nncf__onnx_quantize(nncf__onnx_builder *b, const nncf_layer *layer, nncf__quantizer *q,
-    char *value, int32_t ndim, const char *name_suffix, char *output, nncf_status *status)
+    char *value, int32_t axis, int32_t ndim, const char *name_suffix, char *output,
+    nncf_status *status)
 {
     constants k;
     if ((*status = make_constants(b, layer, q, NULL, &k)) != NNCF_OK)
         return NULL;
     if (b->params.format == NNCF_ONNX_FAKE_QUANTIZE)
-        return fake_quantize(b, &k, value, name_suffix, output, 1, (size_t)ndim);
+        return fake_quantize(b, &k, value, name_suffix, output, (size_t)axis, (size_t)ndim);
     if (k.channels >
         1) { /* the operators are there, but ONNX Runtime's integer ones do not load such a model */
         *status = nncf__fail(b->err, NNCF_E_UNSUPPORTED, layer->scope,
@@ -207,7 +209,8 @@ char *nncf__onnx_weight(nncf__onnx_builder *b, const nncf_layer *layer, const ch
     char *name = joined(b, name_suffix, "::weight");
     constants k;
     *status = NNCF_OK;
-    if (!q && !factor &&
+    const bool turned = layer->attributes.flags & NNCF_OP_FLAG_KERNEL_TURNED;
+    if (!q && !factor && !turned &&
         (!c || c->mask_kind == NNCF__MASK_NONE)) /* as it lies in the caller's memory */
         return nncf__onnx_tensor(b, name, NNCF__ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
             layer->weight_shape, (size_t)layer->weight_ndim, layer->weight,
@@ -225,7 +228,8 @@ char *nncf__onnx_weight(nncf__onnx_builder *b, const nncf_layer *layer, const ch
     if (b->params.format == NNCF_ONNX_FAKE_QUANTIZE) {
         char *values =
             put_source(b, layer, joined(b, name_suffix, "::weight_values"), NULL, factor);
-        return fake_quantize(b, &k, values, name, name, 0, (size_t)layer->weight_ndim);
+        return fake_quantize(
+            b, &k, values, name, name, (size_t)layer->weight_axis, (size_t)layer->weight_ndim);
     }
     char *scale, *zero, *codes = put_source(b, layer, joined(b, name, "::codes"), &k, factor);
     put_constants(b, name, &k, &scale, &zero);
@@ -234,6 +238,6 @@ char *nncf__onnx_weight(nncf__onnx_builder *b, const nncf_layer *layer, const ch
     nncf__onnx_input(b, node, scale);
     nncf__onnx_input(b, node, zero);
     if (k.channels > 1)
-        nncf__onnx_attribute_int(b, node, "axis", 0);
+        nncf__onnx_attribute_int(b, node, "axis", layer->weight_axis);
     return name;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From messages to the file, or to the caller's callback. protobuf-c packs into our buffer object,
- * which gathers small segments, passes large ones on, and computes a weight's bytes block by block
+ * which gathers small chunks, passes large ones on, and computes a weight's bytes block by block
  * if the "bytes" are a source (export.h). Packing cannot stop half-way: after a failure the rest is
  * discarded.
  */
@@ -92,19 +92,42 @@ static void finish(const nncf__onnx_source *s, size_t channel, size_t n, float *
         values[i] = x[i] * factor;
 }
 
+/* A kernel that the host turns by 180 degrees: its taps in reverse order. Element by element. */
+static void make_turned(
+    const nncf__onnx_source *source, size_t begin, size_t n, size_t run, uint8_t *to, size_t size)
+{
+    const nncf_layer *layer = source->layer;
+    size_t taps = 1;
+    for (int32_t d = 2; d < layer->weight_ndim; d++)
+        taps *= (size_t)layer->weight_shape[d];
+    for (size_t i = 0; i < n; i++) {
+        const size_t at = begin + i, tap = at % taps, from = at - tap + (taps - 1 - tap),
+                     aligned = from / 8 * 8; /* a byte of a bit mask */
+        float x[8];
+        nncf__masked_weight(layer, aligned, from - aligned + 1, x);
+        finish(source, at / run, 1, x + (from - aligned), to + i * size);
+    }
+}
+
 /* Elements begin..begin+n-1 of a source, as they lie in the file. */
 static void make(const nncf__onnx_source *source, size_t begin, size_t n, void *out)
 {
     const nncf_layer *layer = source->layer;
-    const size_t run = layer->weight_count / (size_t)layer->out_channels,
-                 size = source->codes ? 1 : sizeof(float);
+    const size_t size = source->codes ? 1 : sizeof(float),
+                 channels = (size_t)layer->weight_shape[layer->weight_axis];
+    size_t run = 1; /* elements of one output channel that lie side by side */
+    for (int32_t d = layer->weight_axis + 1; d < layer->weight_ndim; d++)
+        run *= (size_t)layer->weight_shape[d];
     uint8_t *to = out;
     float x[BLOCK];
+    if (layer->attributes.flags & NNCF_OP_FLAG_KERNEL_TURNED) {
+        make_turned(source, begin, n, run, to, size);
+        return;
+    }
     nncf__masked_weight(layer, begin, n, x);
     for (size_t i = 0; i < n;) {
-        size_t channel = (begin + i) / run, left = (channel + 1) * run - (begin + i);
-        size_t count = left < n - i ? left : n - i;
-        finish(source, channel, count, x + i, to + i * size);
+        const size_t left = run - (begin + i) % run, count = left < n - i ? left : n - i;
+        finish(source, (begin + i) / run % channels, count, x + i, to + i * size);
         i += count;
     }
 }
@@ -120,6 +143,18 @@ bool nncf__onnx_source_finite(const nncf__onnx_source *source)
                 return false;
     }
     return true;
+}
+
+void nncf__onnx_source_values(const nncf__onnx_source *source, bool is_signed, float *values)
+{
+    const size_t count = source->layer->weight_count;
+    uint8_t codes[BLOCK];
+    for (size_t begin = 0; begin < count; begin += BLOCK) {
+        const size_t n = count - begin < BLOCK ? count - begin : BLOCK;
+        make(source, begin, n, source->codes ? (void *)codes : values + begin);
+        for (size_t i = 0; i < n && source->codes; i++)
+            values[begin + i] = is_signed ? (float)(int8_t)codes[i] : (float)codes[i];
+    }
 }
 
 static void put_source(stream *s, const nncf__onnx_source *source)

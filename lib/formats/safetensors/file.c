@@ -152,7 +152,7 @@ typedef struct content {
 } content;
 
 typedef struct part_list {
-    const nncf__file_chunk *segments;
+    const nncf__file_chunk *chunks;
     size_t count;
 } part_list;
 
@@ -161,7 +161,7 @@ static bool fill_parts(void *user, nncf__file_sink *sink)
     const part_list *list = user;
     bool ok = true;
     for (size_t i = 0; ok && i < list->count; i++)
-        ok = nncf__file_put(sink, list->segments[i].data, list->segments[i].size);
+        ok = nncf__file_put(sink, list->chunks[i].data, list->chunks[i].size);
     return ok;
 }
 
@@ -288,16 +288,16 @@ static nncf_status replace_file(
 }
 
 nncf_status nncf__file_replace(nncf_context *context, const char *path,
-    const nncf__file_chunk *segments, size_t n_segments, nncf_error *err)
+    const nncf__file_chunk *chunks, size_t n_chunks, nncf_error *err)
 {
-    part_list list = {segments, n_segments};
+    part_list list = {chunks, n_chunks};
     return replace_file(context, path, false, &(content){fill_parts, &list}, err);
 }
 
 nncf_status nncf__file_replace_keeping(nncf_context *context, const char *path,
-    const nncf__file_chunk *segments, size_t n_segments, nncf_error *err)
+    const nncf__file_chunk *chunks, size_t n_chunks, nncf_error *err)
 {
-    part_list list = {segments, n_segments};
+    part_list list = {chunks, n_chunks};
     return replace_file(context, path, true, &(content){fill_parts, &list}, err);
 }
 

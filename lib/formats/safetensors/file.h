@@ -14,15 +14,15 @@ typedef struct nncf__file_chunk {
     const void *data;
     size_t size;
 } nncf__file_chunk;
-/* Write the segments one after another to a temporary file beside `path`, fsync, rename, fsync of
+/* Write the chunks one after another to a temporary file beside `path`, fsync, rename, fsync of
  * the folder. */
 nncf_status nncf__file_replace(nncf_context *context, const char *path,
-    const nncf__file_chunk *segments, size_t n_segments, nncf_error *err);
+    const nncf__file_chunk *chunks, size_t n_chunks, nncf_error *err);
 /* The same; what was at `path` before (if anything) is then at `path` NNCF__PREVIOUS. At no moment
  * is there no file at `path`. */
 #define NNCF__PREVIOUS ".previous"
 nncf_status nncf__file_replace_keeping(nncf_context *context, const char *path,
-    const nncf__file_chunk *segments, size_t n_segments, nncf_error *err);
+    const nncf__file_chunk *chunks, size_t n_chunks, nncf_error *err);
 /* The same for content that is made while it is written: fill hands it to nncf__file_put(). Both
  * are false when writing failed, with the reason in errno. */
 typedef struct nncf__file_sink {

@@ -221,7 +221,7 @@ void nncf__checkpoint_copy(
     }
 }
 
-nncf_status nncf_checkpoint_read(const nncf_checkpoint *checkpoint,
+static nncf_status read_tensors(const nncf_checkpoint *checkpoint,
     const nncf_checkpoint_tensor *tensors, size_t n_tensors, nncf_error *err)
 {
     if (!checkpoint || (!tensors && n_tensors > 0))
@@ -236,4 +236,13 @@ nncf_status nncf_checkpoint_read(const nncf_checkpoint *checkpoint,
     if (status == NNCF_OK)
         nncf__checkpoint_copy(checkpoint, tensors, n_tensors);
     return status;
+}
+
+nncf_status nncf_checkpoint_read(const nncf_checkpoint *checkpoint,
+    const nncf_checkpoint_tensor *tensors, size_t n_tensors, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    const nncf_status status = read_tensors(checkpoint, tensors, n_tensors, &reason);
+    return nncf__report(checkpoint ? checkpoint->context : NULL, "nncf_checkpoint_read", NULL,
+        status, &reason, err);
 }

@@ -12,12 +12,11 @@
 #include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "controller/weight.h"
-#include "exec/kind.h"
 #include "formats/deploy/check.h"
 #include "formats/deploy/fold.h"
 #include "formats/safetensors/header.h"
+#include "graph/kind_info.h"
 #include "graph/model.h"
-#include "graph/ops.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
@@ -36,7 +35,7 @@
 
 /* Tensors of a layer: weight, mask, scale, zero point; bias; four of batch norm; three a quantizer
  * of activations. */
-enum { PACKED_BITS = 4, MOST_A_LAYER = 4 + 1 + 4 + 3 * 3 };
+enum { PACKED_BITS = 4, MOST_A_LAYER = 4 + 1 + 4 + 2 + 3 * 3 };
 
 /* Everything that is put on the list is owned by it. */
 typedef struct list {
@@ -327,6 +326,10 @@ static nncf_status put_layer(list *l, nncf_layer *layer, const nncf_strip_params
     }
     if (layer->weight_count)
         status = put_weight(l, layer, fold, p, report, err);
+    if (layer->norm.size > 0) {
+        put_floats(l, layer, "norm.weight", layer->norm.weight, (size_t)layer->norm.size, 1);
+        put_floats(l, layer, "norm.bias", layer->norm.bias, (size_t)layer->norm.size, 0);
+    }
     if (fold) {
         float *bias = put_row(l, layer, "bias", NNCF_F32, channels);
         for (size_t i = 0; bias && i < channels; i++)
@@ -363,26 +366,15 @@ static void begin_layer(list *l, const nncf_layer *layer, bool first)
         nncf__text_append(&l->layers, ",", i ? 1 : 0);
         nncf__text_json_string(&l->layers, layer->inputs[i]->scope);
     }
-    static const char *const pools[] = {
-        "global_average", "average", "max", "mean_rows", "mean_columns"}; /* NNCF_POOL_ */
-    nncf__text_printf(&l->layers, "],\"kind\":\"%s\",\"activation\":%d", nncf__kind_of(layer)->name,
-        (int)layer->activation);
-    if (layer->kind == NNCF__OPERATOR)
-        nncf__text_printf(&l->layers, ",\"op\":\"%s\"", nncf__op_info_of(layer->op)->name);
-    if (layer->kind == NNCF__POOL2D)
-        nncf__text_printf(&l->layers,
-            ",\"pool\":\"%s\",\"kernel\":[%lld,%lld],\"stride\":[%lld,%lld],\"padding\":[%lld,%"
-            "lld]",
-            pools[layer->pool_kind], (long long)layer->kernel[0], (long long)layer->kernel[1],
-            (long long)layer->stride[0], (long long)layer->stride[1], (long long)layer->padding[0],
-            (long long)layer->padding[1]);
-    if (layer->kind == NNCF__CONV2D)
-        nncf__text_printf(&l->layers,
-            ",\"stride\":[%lld,%lld],\"padding\":[%lld,%lld],\"dilation\":[%lld,%lld],\"groups\":%"
-            "lld",
-            (long long)layer->stride[0], (long long)layer->stride[1], (long long)layer->padding[0],
-            (long long)layer->padding[1], (long long)layer->dilation[0],
-            (long long)layer->dilation[1], (long long)layer->groups);
+    const nncf__kind_info *kind = nncf__kind_info_of(layer->kind);
+    nncf__text_printf(
+        &l->layers, "],\"kind\":\"%s\",\"activation\":%d", kind->name, (int)layer->activation);
+    char alpha[NNCF__DOUBLE_TEXT];
+    if (layer->activation_alpha != 0)
+        nncf__text_printf(&l->layers, ",\"activation_alpha\":%s",
+            nncf__format_double((double)layer->activation_alpha, alpha));
+    if (kind->write_attributes)
+        kind->write_attributes(layer, &l->layers);
 }
 
 static int64_t float_bytes(const nncf_model *model)
@@ -394,6 +386,8 @@ static int64_t float_bytes(const nncf_model *model)
         size_t rows = (layer->bias != NULL) +
             (nncf__has_norm(layer) ? (size_t)(bn->weight != NULL) + (size_t)(bn->bias != NULL) + 2u
                                    : 0u);
+        n += (size_t)layer->norm.size *
+            ((size_t)(layer->norm.weight != NULL) + (size_t)(layer->norm.bias != NULL));
         n += layer->weight_count + rows * (size_t)layer->out_channels;
     }
     return (int64_t)(n * sizeof(float));
@@ -452,7 +446,7 @@ static nncf_status strip(list *l, const nncf_compression_ctrl *ctrl, const char 
     return status;
 }
 
-nncf_status nncf_strip_save(const nncf_compression_ctrl *ctrl, const char *path,
+static nncf_status save(const nncf_compression_ctrl *ctrl, const char *path,
     const nncf_strip_params *params, nncf_strip_report *report, nncf_error *err)
 {
     nncf_strip_params p = {NNCF_PARAMS(nncf_strip_params)};
@@ -489,3 +483,16 @@ nncf_status nncf_strip_save(const nncf_compression_ctrl *ctrl, const char *path,
     r.bytes_float = (uint64_t)float_bytes(ctrl->model);
     return report ? nncf__result_copy(report, &r, sizeof r) : NNCF_OK;
 }
+
+nncf_status nncf_strip_save(const nncf_compression_ctrl *ctrl, const char *path,
+    const nncf_strip_params *params, nncf_strip_report *report, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    const nncf_status status = save(ctrl, path, params, report, &reason);
+    return nncf__report(ctrl ? ctrl->context : NULL, "nncf_strip_save", NULL, status, &reason, err);
+}
+
+/* ---- structs ---- */
+
+NNCF__STRUCT_INIT(nncf_strip_params, )
+NNCF__STRUCT_INIT(nncf_strip_report, )

@@ -354,12 +354,13 @@ START_TEST(restore_refuses_wrong_arguments)
         nncf_checkpoint_get_unknown_names(c, NULL, NULL, 1, NULL, 0, &count, NULL), NNCF_E_ARG);
     ck_assert_int_eq(
         nncf_checkpoint_get_unknown_names(c, NULL, NULL, 0, NULL, 1, &count, NULL), NNCF_E_ARG);
-    /* a name that is not there yet is nobody's */
-    const nncf_checkpoint_tensor unnamed = {0};
+    const nncf_checkpoint_tensor unnamed[2] = {{.name = "a"}, {.name = NULL}};
+    count = 99;
     ck_assert_int_eq(
-        nncf_checkpoint_get_unknown_names(c, same.ctrl, &unnamed, 1, NULL, 0, &count, NULL),
-        NNCF_OK);
-    ck_assert_uint_eq(count, 0);
+        nncf_checkpoint_get_unknown_names(c, same.ctrl, unnamed, 2, NULL, 0, &count, &err),
+        NNCF_E_ARG);
+    ck_assert_ptr_nonnull(strstr(err.message, "tensors[1]: name is NULL"));
+    ck_assert_uint_eq(count, 99);
     /* the model is gone */
     nncf_model_destroy(same.model);
     same.model = NULL;

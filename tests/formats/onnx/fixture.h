@@ -322,6 +322,136 @@ static inline void on_planes(on_net *n)
     on_linear(n, 5, "Net/Linear[0]", 4, 4 * 3 * 3, ON_CLASSES, NNCF_ACTIVATION_NONE);
 }
 
+static inline void on_activation(on_net *n, int i, const char *scope, int input, int activation)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    const nncf_activation_params p = {NNCF_PARAMS(nncf_activation_params), .scope = scope,
+        .activation = activation, .inputs = &n->layers[input], .n_inputs = 1};
+    on_must(nncf_model_add_activation(n->model, &p, &n->layers[i], &err), &err);
+    n->inputs[i][0] = input;
+    n->n_layers = i + 1;
+}
+
+/* Activations from `first` on: of a convolution, and as layers of their own; one of a sum. */
+static inline void on_activations(on_net *n, int first)
+{
+    static const char *const scopes[10] = {"Net/Conv2d[0]", "Net/Act[0]/f_0", "Net/Conv2d[1]",
+        "Net/Act[1]/f_0", "Net/Conv2d[2]", "Net/Act[2]/f_0", "Net/Conv2d[3]", "Net/Act[3]/f_0",
+        "Net/Conv2d[4]", "Net/Act[4]/f_0"};
+    for (int i = 0; i < 5; i++) {
+        const int activation = first + i;
+        on_conv(n, 2 * i, scopes[2 * i], 2 * i - 1, i == 0 ? 2 : 6, 6, 3, 1, 1, 1, activation,
+            i % 2 == 0, true);
+        on_activation(n, 2 * i + 1, scopes[2 * i + 1], 2 * i, activation);
+    }
+    on_add(n, 10, "Net/__add___0", 9, 8, first);
+    on_linear(n, 11, "Net/Linear[0]", 10, 6 * 12 * 12, ON_CLASSES, first + 1);
+}
+
+static inline void on_smooth_a(on_net *n)
+{
+    on_activations(n, NNCF_ACTIVATION_LEAKY_RELU);
+}
+
+static inline void on_smooth_b(on_net *n)
+{
+    on_activations(n, NNCF_ACTIVATION_SILU);
+}
+
+/* Layers without parameters of their own. */
+#define ON_PLAIN(kind)                                                                             \
+    static inline void on_##kind(on_net *n, int i, const char *scope, int first, int second)       \
+    {                                                                                              \
+        nncf_error err = NNCF_ERROR_INIT;                                                          \
+        nncf_layer *const read[2] = {n->layers[first], n->layers[second < 0 ? 0 : second]};        \
+        const nncf_##kind##_params p = {NNCF_PARAMS(nncf_##kind##_params), .scope = scope,         \
+            .inputs = read, .n_inputs = second < 0 ? 1 : 2};                                       \
+        on_must(nncf_model_add_##kind(n->model, &p, &n->layers[i], &err), &err);                   \
+        n->inputs[i][0] = first;                                                                   \
+        n->inputs[i][1] = second;                                                                  \
+        n->n_layers = i + 1;                                                                       \
+    }
+ON_PLAIN(concat)
+ON_PLAIN(multiply)
+ON_PLAIN(softmax)
+
+static inline void on_upsample(on_net *n, int i, const char *scope, int input, int kind)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    const nncf_upsample_params p = {NNCF_PARAMS(nncf_upsample_params), .scope = scope, .kind = kind,
+        .factor = {2, 2}, .inputs = &n->layers[input], .n_inputs = 1};
+    on_must(nncf_model_add_upsample(n->model, &p, &n->layers[i], &err), &err);
+    n->inputs[i][0] = input;
+    n->n_layers = i + 1;
+}
+
+/* Upsampling both ways, concatenation, squeeze and excite, softmax. */
+static inline void on_detector(on_net *n)
+{
+    on_conv(n, 0, "Net/Conv2d[0]", -1, 2, 6, 3, 1, 1, 1, NNCF_ACTIVATION_SILU, true, false);
+    on_pool(n, 1, "Net/MaxPool2d[0]", 0, NNCF_POOL_MAX, 2, 2, 0);
+    on_conv(n, 2, "Net/Conv2d[1]", 1, 6, 4, 3, 1, 1, 1, NNCF_ACTIVATION_LEAKY_RELU, true, false);
+    on_upsample(n, 3, "Net/interpolate_0", 2, NNCF_UPSAMPLE_NEAREST);
+    on_concat(n, 4, "Net/cat_0", 0, 3);
+    on_upsample(n, 5, "Net/interpolate_1", 2, NNCF_UPSAMPLE_BILINEAR);
+    on_pool(n, 6, "Net/AdaptiveAvgPool2d[0]", 4, NNCF_POOL_GLOBAL_AVERAGE, 0, 0, 0);
+    on_linear(n, 7, "Net/Linear[0]", 6, 10, 10, NNCF_ACTIVATION_HARD_SIGMOID);
+    on_multiply(n, 8, "Net/__mul___0", 4, 7);
+    on_concat(n, 9, "Net/cat_1", 8, 5);
+    on_linear(n, 10, "Net/Linear[1]", 9, 14 * 12 * 12, ON_CLASSES, NNCF_ACTIVATION_NONE);
+    on_softmax(n, 11, "Net/softmax_0", 10, -1);
+}
+
+static inline void on_layer_norm(on_net *n, int i, const char *scope, int input, int64_t size)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    const nncf_layer_norm_params p = {NNCF_PARAMS(nncf_layer_norm_params), .scope = scope,
+        .size = size, .weight = on_floats(n, (size_t)size, 0.5, 1),
+        .bias = on_floats(n, (size_t)size, 0.3, 0), .inputs = &n->layers[input], .n_inputs = 1};
+    on_must(nncf_model_add_layer_norm(n->model, &p, &n->layers[i], &err), &err);
+    n->inputs[i][0] = input;
+    n->n_layers = i + 1;
+}
+
+static inline void on_matmul(
+    on_net *n, int i, const char *scope, int first, int second, int transposed, float factor)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_layer *const read[2] = {n->layers[first], n->layers[second]};
+    const nncf_matmul_params p = {NNCF_PARAMS(nncf_matmul_params), .scope = scope,
+        .transpose_b = transposed, .factor = factor, .inputs = read, .n_inputs = 2};
+    on_must(nncf_model_add_matmul(n->model, &p, &n->layers[i], &err), &err);
+    n->inputs[i][0] = first;
+    n->inputs[i][1] = second;
+    n->n_layers = i + 1;
+}
+
+/* A block of a transformer over (N,T,C). */
+static inline void on_transformer(on_net *n)
+{
+    n->image_ndim = 3;
+    n->image_shape[1] = 12;
+    n->image_shape[2] = 24;
+    n->image_shape[3] = 1;
+    on_linear(n, 0, "Net/Linear[0]", -1, 24, 16, NNCF_ACTIVATION_NONE);
+    on_layer_norm(n, 1, "Net/LayerNorm[0]", 0, 16);
+    on_linear(n, 2, "Net/Linear[q]", 1, 16, 8, NNCF_ACTIVATION_NONE);
+    on_linear(n, 3, "Net/Linear[k]", 1, 16, 8, NNCF_ACTIVATION_NONE);
+    on_linear(n, 4, "Net/Linear[v]", 1, 16, 8, NNCF_ACTIVATION_NONE);
+    on_matmul(n, 5, "Net/matmul_0", 2, 3, 1, 0.35f);
+    on_softmax(n, 6, "Net/softmax_0", 5, -1);
+    on_matmul(n, 7, "Net/matmul_1", 6, 4, 0, 1);
+    on_linear(n, 8, "Net/Linear[1]", 7, 8, 16, NNCF_ACTIVATION_GELU);
+    on_add(n, 9, "Net/__add___0", 0, 8, NNCF_ACTIVATION_NONE);
+    on_layer_norm(n, 10, "Net/LayerNorm[1]", 9, 16);
+    on_linear(n, 11, "Net/Linear[2]", 10, 16, ON_CLASSES, NNCF_ACTIVATION_NONE);
+}
+
+/* Functions that engines approximate in their own ways: near, not the same codes. */
+static void (*const on_smooth[])(on_net *n) = {
+    on_smooth_a, on_smooth_b, on_detector, on_transformer};
+enum { ON_SMOOTH = sizeof on_smooth / sizeof *on_smooth };
+
 static void (*const on_models[])(on_net *n) = {on_vectors, on_planes};
 enum { ON_MODELS = sizeof on_models / sizeof *on_models };
 
@@ -372,6 +502,8 @@ static const on_case on_cases[] = {
     "\"type\":\"min_max\"},\"batchnorm_adaptation\":{\"num_bn_adaptation_samples\":0}}}}"
 static const char *const on_model_configs[] = {
     ON_CONFIG(""), ON_CONFIG(ON_QUANTIZATION("\"bits\":4", "\"bits\":4")), ON_PROPAGATION};
+static const char *const on_smooth_configs[] = {
+    ON_CONFIG(""), ON_CONFIG(ON_QUANTIZATION("\"bits\":8", "\"bits\":8")), ON_PROPAGATION};
 enum { ON_MODEL_CONFIGS = sizeof on_model_configs / sizeof *on_model_configs };
 enum {
     ON_CASES = sizeof on_cases / sizeof *on_cases,

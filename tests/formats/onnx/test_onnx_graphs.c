@@ -178,7 +178,7 @@ START_TEST(inputs_that_do_not_fit_are_refused)
     plain(&n);
     on_linear(&n, 0, "a", -1, 6, 3, NNCF_ACTIVATION_NONE);
     on_start(&n, false);
-    export_refused(&n, P(.input_ndim = 3), NNCF_E_ARG, "input_ndim", "it must be 2 or 4");
+    export_refused(&n, P(.input_ndim = 1), NNCF_E_ARG, "input_ndim", "at least 2 are needed");
     export_refused(&n, P(.input_ndim = 2, .input_shape = {0, 6, 1}), NNCF_E_ARG, "input_shape",
         "input_shape[2] is 1");
     export_refused(
@@ -236,15 +236,14 @@ START_TEST(golden_tensors_that_are_refused)
 {
     static on_net n;
     float x[4] = {0};
-    const int64_t five[5] = {1, 2, 1, 1, 1}, one[1] = {1}, row[2] = {1, 2}, none[2] = {0, 2},
-                  huge[2] = {1, 1 << 25}, odd[2] = {1, 3};
+    const int64_t one[1] = {1}, row[2] = {1, 2}, none[2] = {0, 2}, huge[2] = {1, 1 << 25},
+                  odd[2] = {1, 3};
     const int64_t strides[2] = {1, 1}, wide[2] = {2, 2};
     const nncf_tensor good = {.data = x, .ndim = 2, .shape = row};
     const struct {
         nncf_tensor tensor;
         nncf_status status;
     } bad[] = {{{.data = x, .ndim = 1, .shape = one}, NNCF_E_SHAPE},
-        {{.data = x, .ndim = 5, .shape = five}, NNCF_E_SHAPE},
         {{.data = x, .ndim = 2, .shape = none}, NNCF_E_SHAPE},
         {{.data = x, .ndim = 2, .shape = huge}, NNCF_E_LIMIT},
         {{.data = NULL, .ndim = 2, .shape = row}, NNCF_E_ARG},
@@ -293,7 +292,7 @@ START_TEST(golden_tensors_come_back)
         on_linear(&n, 0, "a", -1, width, width, NNCF_ACTIVATION_NONE);
         on_start(&n, false);
         Nncf__Onnx__ModelProto *m =
-            export_to_memory(n.ctrl, P(.golden_input = &t, .golden_output = &t));
+            export_to_memory(n.ctrl, P(.golden_input = &t, .golden_output = &t, .unchecked = 1));
         const char *text = metadata(m, "nncf.golden.output");
         uint8_t bytes[16];
         size_t used = 0;

@@ -463,6 +463,40 @@ START_TEST(no_memory_leaves_the_file)
 }
 END_TEST
 
+/* Of layer norm, and of a prelu that the host runs. */
+START_TEST(constants_that_are_not_finite_are_refused)
+{
+    static const char *const words[3] = {"norm.weight[1]", "norm.bias[1]", "constants[0][1]"};
+    for (int i = 0; i < 3; i++) {
+        nncf_error err = NNCF_ERROR_INIT;
+        nncf_model *model;
+        nncf_layer *layer;
+        char path[FX_TEMPORARY];
+        const int64_t two[1] = {2};
+        float numbers[3][2] = {{1, 1}, {0, 0}, {0.1f, 0.2f}};
+        const nncf_tensor slopes = {.data = numbers[2], .ndim = 1, .shape = two};
+        const nncf_layer_norm_params norm = {NNCF_PARAMS(nncf_layer_norm_params), .scope = "norm",
+            .size = 2, .weight = numbers[0], .bias = numbers[1]};
+        const nncf_op_params prelu = {NNCF_PARAMS(nncf_op_params), .scope = "prelu",
+            .op = NNCF_OP_PRELU, .constants = &slopes, .n_constants = 1};
+        fx_temporary(path);
+        ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_model_add_layer_norm(model, &norm, &layer, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_model_add_op(model, &prelu, &layer, NULL), NNCF_OK);
+        nncf_compression_ctrl *ctrl = fx_ctrl(model, "{}");
+        ck_assert_int_eq(nncf_strip_save(ctrl, path, NULL, NULL, &err), NNCF_OK);
+        unlink(path);
+        numbers[i][1] = i == 1 ? INFINITY : NAN;
+        ck_assert_int_eq(nncf_strip_save(ctrl, path, NULL, NULL, &err), NNCF_E_UNSUPPORTED);
+        ck_assert_str_eq(err.where, i < 2 ? "norm" : "prelu");
+        ck_assert_msg(strstr(err.message, words[i]) != NULL, "%s", err.message);
+        ck_assert_int_ne(access(path, F_OK), 0);
+        nncf_compression_ctrl_destroy(ctrl);
+        nncf_model_destroy(model);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("strip");
@@ -473,6 +507,7 @@ int main(void)
     tcase_add_test(tc, strip_refuses_what_it_cannot_write);
     tcase_add_test(tc, weights_that_are_not_finite_are_refused);
     tcase_add_test(tc, broken_numbers_of_the_host_are_refused);
+    tcase_add_test(tc, constants_that_are_not_finite_are_refused);
     tcase_add_test(tc, a_gamma_of_zero_folds_to_zero);
     tcase_add_test(tc, no_memory_leaves_the_file);
     return fx_main(suite);

@@ -3,6 +3,7 @@
  * error.
  */
 #include "base/error.h"
+#include "controller/ctrl.h"
 
 #include <nncf/base.h>
 #include <nncf/ctrl.h>
@@ -11,11 +12,12 @@
 nncf_status nncf_onnx_export(const nncf_compression_ctrl *ctrl, const char *path,
     const nncf_onnx_params *params, nncf_error *err)
 {
-    (void)ctrl;
+    nncf_error reason = NNCF_ERROR_INIT;
     (void)path;
     (void)params;
-    return nncf__fail(err, NNCF_E_UNSUPPORTED, NULL,
+    nncf_status status = nncf__fail(&reason, NNCF_E_UNSUPPORTED, NULL,
         "this library was built without ONNX export; build it with -Donnx=enabled (needs "
-        "protobuf-c and "
-        "onnx.proto)");
+        "protobuf-c and onnx.proto)");
+    return nncf__report(
+        ctrl ? ctrl->context : NULL, "nncf_onnx_export", NULL, status, &reason, err);
 }

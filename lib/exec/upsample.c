@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Upsampling of planes by whole factors. An output pixel is at (o + 1/2) / factor - 1/2 of the
+ * input, at least 0, or, with aligned corners, at o (in - 1) / (out - 1); as PyTorch has it. Keeps
+ * nothing but what an output quantizer reads.
+ */
+#include "exec/upsample.h"
+
+#include "base/error.h"
+#include "base/pool.h"
+#include "exec/call.h"
+#include "exec/chunks.h"
+#include "exec/keep.h"
+#include "graph/block.h"
+#include "graph/model.h"
+#include "kernels/kernels.h"
+
+#include <nncf/base.h>
+#include <nncf/context.h>
+#include <nncf/layers.h>
+#include <nncf/model.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+nncf_status nncf__upsample_out_shape(
+    const nncf_layer *layer, const int64_t in[4], int64_t out[4], nncf_error *err)
+{
+    for (int i = 0; i < 2; i++) { /* -1: open, in an export */
+        if (in[2 + i] > INT64_MAX / layer->stride[i])
+            return nncf__fail(err, NNCF_E_SHAPE, NULL,
+                "x has %s %lld, which times %lld is more than memory can hold",
+                i == 0 ? "height" : "width", (long long)in[2 + i], (long long)layer->stride[i]);
+        out[2 + i] = in[2 + i] < 0 ? in[2 + i] : in[2 + i] * layer->stride[i];
+    }
+    return NNCF_OK;
+}
+
+typedef struct upsample_job {
+    const nncf__call *call;
+    const nncf__kernels *k;
+    nncf_context *context;
+    const nncf_layer *layer;
+    size_t planes;
+    int64_t h, w, out_h, out_w;
+    float *z;
+} upsample_job;
+
+/* Two neighbours, and how much of the second: the output is (1 - part) x[at] + part x[next]. */
+typedef struct place {
+    int64_t at, next;
+    float part;
+} place;
+
+void nncf__upsample_prepare(const nncf_layer *layer, nncf__block *b)
+{
+    (void)layer;
+    b->forward.scratch = nncf__code_floats(b, 0, b->in_planes.hw);
+    nncf__keep_prepare(b);
+}
+
+static place place_of(const nncf_layer *layer, int axis, int64_t o, int64_t in, int64_t out)
+{
+    const int64_t factor = layer->stride[axis];
+    if (layer->upsample_kind == NNCF_UPSAMPLE_NEAREST)
+        return (place){o / factor, o / factor, 0};
+    double x = layer->upsample_kind == NNCF_UPSAMPLE_BILINEAR_ALIGNED
+        ? (out > 1 ? (double)o * (double)(in - 1) / (double)(out - 1) : 0)
+        : ((double)o + 0.5) / (double)factor - 0.5;
+    x = x < 0 ? 0 : x;
+    place p = {.at = (int64_t)x};
+    p.next = p.at + (p.at < in - 1);
+    p.part = (float)(x - (double)p.at);
+    return p;
+}
+
+static void forward_plane(const upsample_job *job, const float *x, float *y)
+{
+    const bool nearest = job->layer->upsample_kind == NNCF_UPSAMPLE_NEAREST;
+    for (int64_t i = 0; i < job->out_h; i++) {
+        const place r = place_of(job->layer, 0, i, job->h, job->out_h);
+        const float *up = x + r.at * job->w, *down = x + r.next * job->w;
+        for (int64_t j = 0; j < job->out_w; j++) {
+            const place c = place_of(job->layer, 1, j, job->w, job->out_w);
+            if (nearest) { /* 0 times an infinity would be a NaN */
+                *y++ = up[c.at];
+                continue;
+            }
+            const float a = (1 - c.part) * up[c.at] + c.part * up[c.next];
+            const float b = (1 - c.part) * down[c.at] + c.part * down[c.next];
+            *y++ = (1 - r.part) * a + r.part * b;
+        }
+    }
+}
+
+static void backward_plane(const upsample_job *job, const float *dy, float *dx)
+{
+    const bool nearest = job->layer->upsample_kind == NNCF_UPSAMPLE_NEAREST;
+    memset(dx, 0, (size_t)(job->h * job->w) * sizeof *dx);
+    for (int64_t i = 0; i < job->out_h; i++) {
+        const place r = place_of(job->layer, 0, i, job->h, job->out_h);
+        float *up = dx + r.at * job->w, *down = dx + r.next * job->w;
+        for (int64_t j = 0; j < job->out_w; j++, dy++) {
+            const place c = place_of(job->layer, 1, j, job->w, job->out_w);
+            if (nearest) {
+                up[c.at] += *dy;
+                continue;
+            }
+            const float a = (1 - r.part) * *dy, b = r.part * *dy;
+            up[c.at] += (1 - c.part) * a;
+            up[c.next] += c.part * a;
+            down[c.at] += (1 - c.part) * b;
+            down[c.next] += c.part * b;
+        }
+    }
+}
+
+static void chunk_of(void *arg, size_t chunk, size_t worker)
+{
+    const upsample_job *job = arg;
+    const size_t in = (size_t)(job->h * job->w), out = (size_t)(job->out_h * job->out_w);
+    const size_t group = nncf__chunk_rows(out);
+    float *scratch = nncf__scratch(job->context, worker);
+    for (size_t p = chunk * group; p < (chunk + 1) * group && p < job->planes; p++) {
+        if (job->z)
+            forward_plane(job, nncf__floats_of(job->k, &job->call->x[0], p * in, in, scratch),
+                job->z + p * out);
+        else
+            backward_plane(job, job->call->dy + p * out, job->call->dx[0] + p * in);
+    }
+}
+
+static void run(const nncf__call *call, float *z)
+{
+    nncf_context *context = call->layer->model->context;
+    const int64_t *in = call->block->key.in, *out = call->block->out;
+    upsample_job job = {.call = call,
+        .k = nncf__kernels_of(context),
+        .context = context,
+        .layer = call->layer,
+        .planes = (size_t)(in[0] * in[1]),
+        .h = in[2],
+        .w = in[3],
+        .out_h = out[2],
+        .out_w = out[3],
+        .z = z};
+    nncf__parallel(
+        context, nncf__chunk_count(job.planes, call->block->out_planes.hw), chunk_of, &job);
+}
+
+void nncf__upsample_forward(const nncf__call *call)
+{
+    float *z = nncf__keep_z(call);
+    run(call, z);
+    nncf__keep_forward(call, z);
+}
+
+void nncf__upsample_backward(const nncf__call *call)
+{
+    nncf__keep_backward(call);
+    if (call->dx[0])
+        run(call, NULL);
+}

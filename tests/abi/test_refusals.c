@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A refused call tells the context's log what it tells the caller's record, once, with its name,
+ * and also to callers that give no record. What only asks logs nothing, but for three getters that
+ * check what they are given. */
+#include "support/fixture.h"
+
+static fx_context c;
+static nncf_model *model, *bare;
+static nncf_layer *layer;
+static nncf_config *config;
+static nncf_compression_ctrl *ctrl;
+static nncf_checkpoint *checkpoint;
+static float weight[16];
+
+static nncf_status add_conv2d(nncf_error *err)
+{
+    const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/new",
+        .weight = weight, .in_channels = 4, .out_channels = 4};
+    nncf_layer *out;
+    return nncf_model_add_conv2d(bare, &p, &out, err);
+}
+
+static nncf_status add_linear(nncf_error *err)
+{
+    const nncf_linear_params p = {
+        NNCF_PARAMS(nncf_linear_params), .scope = "Net/new", .in_features = 4, .out_features = 4};
+    nncf_layer *out;
+    return nncf_model_add_linear(bare, &p, &out, err);
+}
+
+static nncf_status add_sum(nncf_error *err)
+{
+    nncf_layer *inputs[] = {NULL, NULL}, *out;
+    const nncf_sum_params p = {
+        NNCF_PARAMS(nncf_sum_params), .scope = "Net/new", .inputs = inputs, .n_inputs = 2};
+    return nncf_model_add_sum(bare, &p, &out, err);
+}
+
+static nncf_status add_pool2d(nncf_error *err)
+{
+    const nncf_pool2d_params p = {
+        NNCF_PARAMS(nncf_pool2d_params), .scope = "Net/new", .kind = NNCF_POOL_MAX};
+    nncf_layer *out;
+    return nncf_model_add_pool2d(bare, &p, &out, err);
+}
+
+static nncf_status add_op(nncf_error *err)
+{
+    const nncf_op_params p = {NNCF_PARAMS(nncf_op_params), .scope = "Net/new", .op = -3};
+    nncf_layer *out;
+    return nncf_model_add_op(bare, &p, &out, err);
+}
+
+static nncf_status add_unknown_version(nncf_error *err)
+{
+    const nncf_conv2d_params p = {.struct_size = 3};
+    nncf_layer *out;
+    return nncf_model_add_conv2d(bare, &p, &out, err);
+}
+
+static nncf_status create_model(nncf_error *err)
+{
+    return nncf_model_create(c.context, NULL, err);
+}
+
+static nncf_status set_mode(nncf_error *err)
+{
+    return nncf_model_set_mode(model, 7, err);
+}
+
+static nncf_status set_memory_policy(nncf_error *err)
+{
+    return nncf_model_set_memory_policy(model, 7, err);
+}
+
+static nncf_status get_memory(nncf_error *err)
+{
+    nncf_memory memory = {NNCF_PARAMS(nncf_memory)};
+    int64_t shape[4] = {1, 3, 1, 1};
+    const nncf_tensor x = {.ndim = 4, .shape = shape, .dtype = NNCF_F32};
+    return nncf_model_get_memory(model, &x, 1, NNCF_MODE_TRAIN, &memory, err);
+}
+
+static nncf_status forward(nncf_error *err)
+{
+    return nncf_layer_forward(layer, NULL, 1, NULL, err);
+}
+
+static nncf_status set_uses(nncf_error *err)
+{
+    return nncf_layer_set_uses(layer, 0, err);
+}
+
+static nncf_status select_use(nncf_error *err)
+{
+    return nncf_layer_select_use(layer, 1, err);
+}
+
+static nncf_status get_output_shape(nncf_error *err)
+{
+    int32_t ndim;
+    return nncf_layer_get_output_shape(layer, NULL, 1, NULL, 0, &ndim, err);
+}
+
+static nncf_status get_mask(nncf_error *err)
+{
+    return nncf_layer_get_mask(layer, NULL, 2, err);
+}
+
+static nncf_status load(nncf_error *err)
+{
+    nncf_config *out;
+    return nncf_config_load(c.context, "/no/such/folder/config.json", NULL, &out, err);
+}
+
+static nncf_status parse(nncf_error *err)
+{
+    nncf_config *out;
+    return nncf_config_parse(c.context, "text", "{\"compression\": 3}", 18, NULL, &out, err);
+}
+
+static nncf_status plan(nncf_error *err)
+{
+    nncf_plan *out;
+    nncf_model *empty;
+    ck_assert_int_eq(nncf_model_create(c.context, &empty, NULL), NNCF_OK);
+    const nncf_status status = nncf_plan_create(empty, config, &out, err);
+    nncf_model_destroy(empty);
+    return status;
+}
+
+static nncf_status create_ctrl(nncf_error *err)
+{
+    nncf_compression_ctrl *out;
+    return nncf_compression_ctrl_create(model, config, &out, err); /* it has one */
+}
+
+static nncf_status init_step(nncf_error *err)
+{
+    return nncf_compression_ctrl_init_step(ctrl, NULL, err);
+}
+
+static nncf_status set_order(nncf_error *err)
+{
+    return nncf_compression_ctrl_set_order(ctrl, 9, err);
+}
+
+static nncf_status open_missing(nncf_error *err)
+{
+    nncf_checkpoint *out;
+    return nncf_checkpoint_open(c.context, "/no/such/folder/x.safetensors", NULL, &out, err);
+}
+
+static int32_t write_nowhere(void *user, const void *data, size_t size)
+{
+    (void)user;
+    (void)data;
+    (void)size;
+    return 1;
+}
+
+static nncf_status save(nncf_error *err)
+{
+    const nncf_checkpoint_save_params p = {
+        NNCF_PARAMS(nncf_checkpoint_save_params), .write = write_nowhere};
+    return nncf_checkpoint_save(ctrl, NULL, NULL, 0, &p, err);
+}
+
+static nncf_status read_missing(nncf_error *err)
+{
+    const nncf_checkpoint_tensor t = {"x", {.data = weight, .dtype = 77}};
+    return nncf_checkpoint_read(checkpoint, &t, 1, err);
+}
+
+static nncf_status load_weights(nncf_error *err)
+{
+    return nncf_checkpoint_load_weights(checkpoint, NULL, 1, NULL, NULL, NULL, err);
+}
+
+static nncf_status restore(nncf_error *err)
+{
+    const nncf_checkpoint_restore_params p = {
+        NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 4};
+    return nncf_checkpoint_restore(checkpoint, ctrl, &p, NULL, err);
+}
+
+static nncf_status strip(nncf_error *err)
+{
+    return nncf_strip_save(ctrl, "/no/such/folder/x.safetensors", NULL, NULL, err);
+}
+
+static nncf_status export_onnx(nncf_error *err)
+{
+    return nncf_onnx_export(ctrl, "/no/such/folder/x.onnx", NULL, err);
+}
+
+static const struct {
+    const char *call;
+    nncf_status (*refused)(nncf_error *err);
+    /* what the message must begin with; NULL: anything */
+    const char *place;
+} cases[] = {
+    {"nncf_model_add_conv2d", add_conv2d, "Net/new: kernel[0] is 0"},
+    {"nncf_model_add_linear", add_linear, "Net/new: weight is NULL"},
+    {"nncf_model_add_sum", add_sum, "Net/new: inputs[0] is NULL"},
+    {"nncf_model_add_pool2d", add_pool2d, "Net/new: kernel[0] is 0"},
+    {"nncf_model_add_op", add_op, "Net/new: op is -3"},
+    {"nncf_model_add_conv2d", add_unknown_version, "nncf_conv2d_params: struct_size is 3"},
+    {"nncf_model_create", create_model, NULL},
+    {"nncf_model_set_mode", set_mode, "mode is 7"},
+    {"nncf_model_set_memory_policy", set_memory_policy, "policy is 7"},
+    {"nncf_model_get_memory", get_memory, "Net/Conv2d[a]: "},
+    {"nncf_layer_forward", forward, "Net/Conv2d[a]: x is NULL"},
+    {"nncf_layer_set_uses", set_uses, "Net/Conv2d[a]: n is 0"},
+    {"nncf_layer_select_use", select_use, "Net/Conv2d[a]: use is 1"},
+    {"nncf_layer_get_output_shape", get_output_shape, "Net/Conv2d[a]: x is NULL"},
+    {"nncf_layer_get_mask", get_mask, "Net/Conv2d[a]: bits is NULL"},
+    {"nncf_config_load", load, "cannot open /no/such/folder/config.json"},
+    {"nncf_config_parse", parse, "text:1:17: "},
+    {"nncf_plan_create", plan, NULL},
+    {"nncf_compression_ctrl_create", create_ctrl, NULL},
+    {"nncf_compression_ctrl_init_step", init_step, NULL},
+    {"nncf_compression_ctrl_set_order", set_order, "order is 9"},
+    {"nncf_checkpoint_open", open_missing, NULL},
+    {"nncf_checkpoint_save", save, NULL},
+    {"nncf_checkpoint_read", read_missing, NULL},
+    {"nncf_checkpoint_load_weights", load_weights, "tensors is NULL"},
+    {"nncf_checkpoint_restore", restore, NULL},
+    {"nncf_strip_save", strip, NULL},
+    {"nncf_onnx_export", export_onnx, NULL},
+};
+
+static size_t offset;
+
+/* A file without tensors. */
+static int32_t read_file(void *user, void *data, size_t size, size_t *n_read)
+{
+    static const char file[10] = {2, 0, 0, 0, 0, 0, 0, 0, '{', '}'};
+    (void)user;
+    *n_read = size < sizeof file - offset ? size : sizeof file - offset;
+    memcpy(data, file + offset, *n_read);
+    offset += *n_read;
+    return 0;
+}
+
+static void open_all(void)
+{
+    fx_open(&c, 1, 7);
+    ck_assert_int_eq(nncf_model_create(c.context, &bare, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
+    const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[a]",
+        .weight = weight, .weight_grad = weight, .in_channels = 4, .out_channels = 4,
+        .kernel = {1, 1}};
+    ck_assert_int_eq(nncf_model_add_conv2d(model, &p, &layer, NULL), NNCF_OK);
+    static const char text[] = "{\"compression\": {\"algorithm\": \"magnitude_sparsity\"}}";
+    ck_assert_int_eq(
+        nncf_config_parse(c.context, NULL, text, sizeof text - 1, NULL, &config, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_create(model, config, &ctrl, NULL), NNCF_OK);
+    const nncf_checkpoint_open_params open = {
+        NNCF_PARAMS(nncf_checkpoint_open_params), .read = read_file, .size = 10};
+    nncf_error err = NNCF_ERROR_INIT;
+    offset = 0;
+    ck_assert_msg(nncf_checkpoint_open(c.context, NULL, &open, &checkpoint, &err) == NNCF_OK, "%s",
+        err.message);
+}
+
+static void close_all(void)
+{
+    nncf_checkpoint_close(checkpoint);
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_config_destroy(config);
+    nncf_model_destroy(model);
+    nncf_model_destroy(bare);
+    fx_close(&c);
+}
+
+/* The log of one refused call. */
+static void check_log(const char *call, const char *message)
+{
+    const size_t n = strlen(call);
+    ck_assert_msg(c.errors == 1, "%s: %d lines: %s", call, c.errors, c.log);
+    ck_assert_msg(strncmp(c.log, call, n) == 0 && c.log[n] == ':', "%s: \"%s\"", call, c.log);
+    ck_assert_msg(strncmp(c.log + n + 2, call, n) != 0 || c.log[n + 2 + n] != ':',
+        "%s: named twice: \"%s\"", call, c.log);
+    if (message)
+        ck_assert_msg(strstr(c.log, message), "%s: \"%s\" is not in \"%s\"", call, message, c.log);
+    c.errors = 0;
+    c.log[0] = '\0';
+}
+
+START_TEST(a_refusal_is_logged_once_with_the_call_and_the_message)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    const char *place = cases[_i].place;
+    open_all();
+    ck_assert_int_eq(c.errors, 0);
+    ck_assert_int_lt(cases[_i].refused(&err), 0);
+    check_log(cases[_i].call, err.message);
+    ck_assert_msg(!place || strncmp(err.message, place, strlen(place)) == 0,
+        "\"%s\" does not begin with \"%s\"", err.message, place);
+    ck_assert_int_lt(cases[_i].refused(NULL), 0);
+    check_log(cases[_i].call, place);
+    close_all();
+}
+END_TEST
+
+START_TEST(other_getters_log_nothing)
+{
+    double value;
+    size_t needed;
+    char text[2];
+    nncf_tensor tensor;
+    nncf_parameter parameter = {NNCF_PARAMS(nncf_parameter)};
+    open_all();
+    ck_assert_int_eq(nncf_config_get_double(config, "absent", &value, NULL), NNCF_E_NOTFOUND);
+    ck_assert_int_eq(nncf_config_dump(config, text, sizeof text, &needed, NULL), NNCF_E_BUFFER);
+    ck_assert_int_eq(
+        nncf_checkpoint_get_tensor(checkpoint, "absent", &tensor, NULL), NNCF_E_NOTFOUND);
+    ck_assert_int_eq(
+        nncf_compression_ctrl_get_parameter(ctrl, 99, &parameter, NULL), NNCF_E_NOTFOUND);
+    ck_assert_str_eq(c.log, "");
+    close_all();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("refusals");
+    TCase *tests = fx_case(suite, "refusals", 60);
+    tcase_add_loop_test(tests, a_refusal_is_logged_once_with_the_call_and_the_message, 0,
+        sizeof cases / sizeof *cases);
+    tcase_add_test(tests, other_getters_log_nothing);
+    return fx_main(suite);
+}
