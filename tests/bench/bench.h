@@ -12,6 +12,7 @@ typedef struct bench_options {
     const char *model; /* mobilenetv2, resnet18, resnet50 */
     const char *config; /* NULL: no compression */
     const char *optimizer; /* adam or sgd */
+    int32_t memory; /* NNCF_MEMORY_... */
     const char *only; /* part of a shape's name; "": all */
     int64_t batch, image, threads, runs, warmup;
     bool quick; /* smallest sizes, one run: does it work at all? */
@@ -19,11 +20,13 @@ typedef struct bench_options {
 
 /* Each returns an exit status. */
 int step_mode(const bench_options *o);
+int eval_mode(const bench_options *o);
 int gemm_mode(const bench_options *o);
 int conv_mode(const bench_options *o);
 int fakequant_mode(const bench_options *o);
 int rb_mode(const bench_options *o);
 int threshold_mode(const bench_options *o);
+int kernels_mode(const bench_options *o);
 
 /* ---- harness.c ---- */
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench.h"
 
+#include <nncf/model.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,7 @@ static const struct {
 } modes[] = {
     {"step", step_mode,
         "a training step of a model: forward, loss, backward, optimizer, controller"},
+    {"eval", eval_mode, "the forward of a model in eval mode"},
     {"gemm", gemm_mode,
         "1x1 convolutions and linear layers of a model, each shape: forward and both gradients"},
     {"conv", conv_mode, "the other convolutions of a model, depthwise ones too"},
@@ -19,6 +22,8 @@ static const struct {
     {"rb", rb_mode, "a weight through RB mask and quantizer, and its gradient back"},
     {"threshold", threshold_mode,
         "magnitude thresholds and masks over ResNet-50's weights, against a sort"},
+    {"kernels", kernels_mode,
+        "each kernel alone: microkernels' peaks, and passes over memory against memcpy"},
 };
 enum { N_MODES = sizeof modes / sizeof *modes };
 
@@ -32,6 +37,7 @@ static void usage(FILE *to)
         "  --model NAME       mobilenetv2 (default), resnet18, resnet50\n"
         "  --config FILE      an NNCF config; none (default): no compression\n"
         "  --optimizer NAME   adam (default), sgd\n"
+        "  --memory POLICY    fast (default), small: what a step keeps for backward\n"
         "  --batch N          images of a batch (16)\n"
         "  --image N          height and width (224)\n"
         "  --threads N        (2)\n"
@@ -71,6 +77,9 @@ static bool take(bench_options *o, const char *name, const char *value)
     else if (strcmp(name, "--optimizer") == 0 &&
         (strcmp(value, "adam") == 0 || strcmp(value, "sgd") == 0))
         o->optimizer = value;
+    else if (strcmp(name, "--memory") == 0 &&
+        (strcmp(value, "fast") == 0 || strcmp(value, "small") == 0))
+        o->memory = strcmp(value, "small") == 0 ? NNCF_MEMORY_SMALL : NNCF_MEMORY_FAST;
     else
         return false;
     return true;

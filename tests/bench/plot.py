@@ -30,7 +30,8 @@ def bars(top, title, rows, form):
 
 
 def main():
-    found = report.steps(report.read(sys.argv[1]))
+    # of the first model and batch in the file
+    found = next(iter(report.steps(report.read(sys.argv[1])).values()))
     most = max(threads for _, threads in found)
     chosen = sorted(((name, step) for (name, threads), step in found.items() if threads == most), key=lambda item: item[1].median)
     line = chosen[0][1].lines[0]

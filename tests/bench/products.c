@@ -3,11 +3,11 @@
  * gradient; of floats and of integer codes; against bli_sgemm and oneDNN where they are linked.
  * `gemm` has the 1x1 convolutions and linear layers, `conv` the others. */
 #include "products.h"
+#include "peaks.h"
 
 #include "../../examples/classification/models.h"
 #include "../../examples/classification/net_internal.h"
 #include "../support/conv_run.h"
-#include "base/pool.h"
 #include "conv/conv2d.h"
 #include "exec/product.h"
 #include "gemm/microkernel.h"
@@ -22,50 +22,6 @@
 enum { MOST_SHAPES = 128 };
 
 static const char *const pass_names[PASSES] = {"forward", "input", "weight"};
-
-/* ---- the micro-kernel's peak: its panels in the first-level cache, all threads at once ---- */
-
-typedef struct peak_job {
-    nncf_context *context;
-    nncf__microkernel m;
-    int64_t repeat;
-} peak_job;
-
-static void peak_chunk(void *arg, size_t chunk, size_t worker)
-{
-    const peak_job *j = arg;
-    float *v = nncf__scratch(j->context, worker),
-          *s = v + j->m.mr * j->m.kc + NNCF__PANEL_SLACK / 4,
-          *c = s + j->m.nr * j->m.kc + NNCF__PANEL_SLACK / 4;
-    (void)chunk;
-    for (int64_t i = 0; i < j->repeat; i++)
-        j->m.run(&j->m, j->m.kc, v, s, j->m.nr, c, false);
-}
-
-static void peak_run(void *arg)
-{
-    const peak_job *j = arg;
-    nncf__parallel(j->context, (size_t)j->context->params.n_threads, peak_chunk, arg);
-}
-
-/* In floating-point operations a second, the best of the runs: a peak is what can be reached. */
-static double measure_peak(const bench_options *o, nncf_context *context)
-{
-    peak_job j = {.context = context, .repeat = o->quick ? 10 : 20000};
-    nncf__microkernel_get(context, &j.m);
-    size_t floats = (size_t)((j.m.mr + j.m.nr) * j.m.kc + j.m.mr * j.m.nr) + NNCF__PANEL_SLACK;
-    if (nncf__scratch_reserve(context, floats * sizeof(float)) != NNCF_OK)
-        return 0;
-    for (int32_t i = 0; i < context->params.n_threads; i++)
-        bench_fill(nncf__scratch(context, (size_t)i), floats, 1, 0.25f, 1.0f);
-    bench_contender c = {.who = "peak", .run = peak_run, .arg = &j};
-    bench_contest(o, &c, 1);
-    double operations = 2.0 * (double)(j.m.mr * j.m.nr * j.m.kc) * (double)j.repeat *
-        (double)context->params.n_threads;
-    double peak = operations / bench_min(&c.times);
-    bench_times_free(&c, 1);
-    return peak;
-}
 
 /* ---- shapes ---- */
 
@@ -239,7 +195,7 @@ static void close_subject(subject *b)
 }
 
 static void print(const bench_options *o, const char *mode, const shape *sh, const subject *b,
-    const bench_contender *c, double peak)
+    const bench_contender *c, const peaks *peak)
 {
     const nncf__conv2d *s = &sh->s;
     int64_t k = s->c_in / s->groups * s->kernel_h * s->kernel_w;
@@ -261,15 +217,19 @@ static void print(const bench_options *o, const char *mode, const shape *sh, con
     json_int("threads", o->threads);
     json_times(&c->times);
     json_number("gflops", 1e-9 * rate);
-    json_number("peak_gflops", 1e-9 * peak);
-    json_number("share", rate / peak);
+    json_number("peak_gflops", 1e-9 * peak->floats);
+    json_number("share", rate / peak->floats);
+    if (strcmp(c->who, "codes") == 0 && b->pass == PASS_FORWARD && peak->int8 > 0) {
+        json_number("int8_peak_gops", 1e-9 * peak->int8);
+        json_number("int8_share", rate / peak->int8);
+    }
     if (strcmp(c->who, "onednn") == 0)
         json_text("kernel_name", onednn_peer_kernel(b->onednn));
     json_end();
 }
 
-static void one_shape(
-    const bench_options *o, const char *mode, nncf_context *context, const shape *sh, double peak)
+static void one_shape(const bench_options *o, const char *mode, nncf_context *context,
+    const shape *sh, const peaks *peak)
 {
     subject b;
     open_subject(&b, context, &sh->s);
@@ -305,11 +265,11 @@ static int run(const bench_options *o, const char *mode)
     }
     size_t n = shapes_of_model(o, context, shapes);
     blis_peer_threads(o->threads);
-    double peak = measure_peak(o, context);
+    const peaks peak = peaks_of(o, context);
     for (size_t i = 0; i < n; i++) {
         bool matrix = shapes[i].s.kernel_h * shapes[i].s.kernel_w == 1;
         if (matrix == (strcmp(mode, "gemm") == 0) && strstr(shapes[i].name, o->only))
-            one_shape(o, mode, context, &shapes[i], peak);
+            one_shape(o, mode, context, &shapes[i], &peak);
     }
     nncf_context_destroy(context);
     free(shapes);

@@ -14,11 +14,15 @@ def read(path):
 
 def step_name(line):
     if line['who'] == 'nncf':
-        return 'libnncf, rb_sparsity + int8' if line['what'] == 'compressed' else 'libnncf, no compression'
-    what = line['who'].split()
-    if what[0] == 'pytorch':
-        return f'PyTorch {what[1]}, no compression, {line["layout"].replace("nchw", "NCHW")}'
-    return f'NNCF {what[1]} on PyTorch, {line["what"].replace("rb_int8", "rb_sparsity + int8")}'
+        what = 'no compression' if line['what'] == 'dense' else 'int8' if line['config'].endswith('int8.json') and \
+            '_rb_' not in line['config'] else 'rb_sparsity + int8'
+        return f'libnncf, {what}'
+    name, version = line['who'].split()
+    version = version.split('+')[0]
+    if name == 'pytorch':
+        way = ', torch.compile' if line.get('compiled') else ''
+        return f'PyTorch {version}{way}, no compression, {line["layout"].replace("nchw", "NCHW")}'
+    return f'NNCF {version} on PyTorch, {line["what"].replace("rb_int8", "rb_sparsity + int8")}'
 
 
 class Step:
@@ -34,14 +38,17 @@ class Step:
         return statistics.median(line[name] for line in self.lines)
 
 
-def steps(lines):
-    """{(name, threads): Step}, of the model, batch and size that the first line has."""
+def settings_of(line):
+    return tuple(line[key] for key in ('bench', 'model', 'batch', 'image', 'optimizer') if key in line)
+
+
+def steps(lines, bench='step'):
+    """{settings: {(name, threads): Step}}, in the order of the lines."""
     found = {}
-    all_lines = [line for line in lines if line['bench'] == 'step']
-    for line in all_lines:
-        if all(line[key] == all_lines[0][key] for key in ('model', 'batch', 'image', 'optimizer')):
-            found.setdefault((step_name(line), line['threads']), []).append(line)
-    return {key: Step(value) for key, value in found.items()}
+    for line in lines:
+        if line['bench'] == bench:
+            found.setdefault(settings_of(line), {}).setdefault((step_name(line), line['threads']), []).append(line)
+    return {key: {name: Step(its) for name, its in value.items()} for key, value in found.items()}
 
 
 def table(head, rows):
@@ -53,19 +60,23 @@ def table(head, rows):
 
 
 def report_steps(all_steps):
-    if not all_steps:
-        return
+    """One table: a training step, or a forward in eval mode."""
     some = next(iter(all_steps.values())).lines[0]
-    print(f'## A training step: {some["model"]}, batch {some["batch"]}, {some["image"]}x{some["image"]}, {some["optimizer"]}\n')
-    ours = {threads: step for (name, threads), step in all_steps.items() if name == 'libnncf, rb_sparsity + int8'}
+    trains = some['bench'] == 'step'
+    parts = ('forward', 'backward', 'update') if trains else ()
+    print(f'## {"A training step" if trains else "A forward in eval mode"}: {some["model"]}, batch {some["batch"]}, '
+          f'{some["image"]}x{some["image"]}{", " + some["optimizer"] if trains else ""}\n')
+    ours = {threads: step for (name, threads), step in all_steps.items() if is_compressed(name)}
     rows = []
     for (name, threads), step in sorted(all_steps.items(), key=lambda item: (-item[0][1], item[1].median)):
         ratio = f'{step.median / ours[threads].median:.2f}' if threads in ours else ''
         rows.append((name, threads, f'{step.median:.3f}', f'{min(step.seconds):.3f} - {max(step.seconds):.3f}',
-                     *(f'{step.part(part):.3f}' for part in ('forward', 'backward', 'update')), f'{step.rss / 1e6:.0f}',
-                     ratio, len(step.seconds)))
-    table(('', 'threads', 'seconds, median', 'min - max', 'forward', 'backward', 'update', 'peak RSS, MB',
-           'times ours', 'steps'), rows)
+                     *(f'{step.part(part):.3f}' for part in parts), f'{step.rss / 1e6:.0f}', ratio, len(step.seconds)))
+    table(('', 'threads', 'seconds, median', 'min - max', *parts, 'peak RSS, MB', 'times ours', 'runs'), rows)
+
+
+def is_compressed(name):
+    return name.startswith('libnncf') and not name.endswith('no compression')
 
 
 def products(lines):
@@ -90,6 +101,20 @@ def report_products(all_products):
                 row.append('' if line is None else f'{1e3 * line["median"]:.3f} ({100 * line["share"]:.0f} %)')
             rows.append(row)
         table(('layer', 'pass', 'floats', 'codes', 'bli_sgemm', 'oneDNN'), rows)
+
+
+def int8_ratios(all_products):
+    """Integer products against the integer microkernel, layer by layer."""
+    lines = [who['codes'] for who in all_products.values()
+             if 'int8_share' in who.get('codes', {}) and who['codes']['k'] >= 96 and not who['codes']['depthwise']
+             and not who['codes']['shape'].endswith(' 1x1 1x1')]
+    if lines:
+        worst = min(lines, key=lambda line: line['int8_share'])
+        work = sum(line['gflops'] * line['median'] * line['layers'] for line in lines)
+        share = work / sum(line['median'] * line['layers'] for line in lines) / lines[0]['int8_peak_gops']
+        reach = sum(line['int8_share'] >= 0.6 for line in lines)
+        yield ('integer 1x1 and 3x3 forward, k >= 96, share of the measured integer peak', 0.6, 0.8, share,
+               f'all together; {reach} of {len(lines)} layers reach 0.6, the worst {worst["int8_share"]:.2f} ({worst["shape"]})')
 
 
 def total(selected, name):
@@ -127,23 +152,53 @@ def product_ratios(all_products):
                    f'all together; the worst {worst["onednn"]["median"] / worst[name]["median"]:.2f} ({worst["dense"]["shape"]})')
 
 
-def step_ratios(all_steps):
-    def find(start, threads=2):
-        return [step for (name, its), step in all_steps.items() if name.startswith(start) and its == threads]
+def step_ratios(all_steps, settings):
+    """(what, must, aim, figure, how) of one model and batch; a negative bound is a highest one."""
+    def find(test, threads=2):
+        return [step for (name, its), step in all_steps.items() if its == threads and test(name)]
 
-    ours, dense, torch, nncf = (find(start) for start in ('libnncf, rb', 'libnncf, no', 'PyTorch', 'NNCF'))
-    one = find('libnncf, rb', 1)
+    def best(found):
+        return min(found, key=lambda step: step.median) if found else None
+
+    model, batch = settings[1], settings[2]
+    ours = best(find(is_compressed))
+    one = best(find(is_compressed, 1))
+    dense = best(find(lambda name: name.startswith('libnncf') and name.endswith('no compression')))
+    torch = best(find(lambda name: name.startswith('PyTorch')))
+    compiled = best(find(lambda name: 'torch.compile' in name))
+    nncf = best(find(lambda name: name.startswith('NNCF')))
+    mobile = model == 'mobilenetv2'
+    where = f'{model}, batch {batch}'
     if ours and dense:
-        yield ('compressed step / our own uncompressed step', -1.10, -1.03, ours[0].median / dense[0].median, '')
+        must, aim = (-0.90, -0.75) if mobile else (-0.80, -0.65)
+        yield (f'{where}: compressed step / our own uncompressed step', must, aim, ours.median / dense.median, '')
+    if ours and compiled and mobile:
+        yield (f'{where}: torch.compile, uncompressed / our compressed step', 1.6, 2.2, compiled.median / ours.median, '')
+        yield (f'{where}: peak RSS of torch.compile / ours', 4.0, 5.0, compiled.rss / ours.rss, '')
     if ours and torch:
-        best = min(torch, key=lambda step: step.median)
-        yield ('PyTorch uncompressed step / our compressed step', 1.2, 2.0, best.median / ours[0].median,
-               f'PyTorch in {best.lines[0]["layout"]}')
+        must, aim = (1.6, 2.2) if mobile else (1.15, 1.6)
+        yield (f'{where}: fastest PyTorch, uncompressed / our compressed step', must, aim, torch.median / ours.median,
+               step_name(torch.lines[0]))
+    if dense and torch and not mobile:
+        yield (f'{where}: fastest PyTorch / our own uncompressed step', 1.0, 1.1, torch.median / dense.median,
+               step_name(torch.lines[0]))
     if ours and nncf:
-        yield ('NNCF step / ours', 4.0, 7.0, nncf[0].median / ours[0].median, nncf[0].lines[0]['who'])
-        yield ('peak RSS of NNCF / ours', 2.5, 4.0, nncf[0].rss / ours[0].rss, '')
+        yield (f'{where}: NNCF step / ours', 8.0, 12.0, nncf.median / ours.median, step_name(nncf.lines[0]))
+        yield (f'{where}: peak RSS of NNCF / ours', 6.0, 8.0, nncf.rss / ours.rss, step_name(nncf.lines[0]))
     if ours and one:
-        yield ('1 thread / 2 threads, whole compressed step', 1.7, 1.9, one[0].median / ours[0].median, '')
+        yield (f'{where}: 1 thread / 2 threads', 1.75, 1.9, one.median / ours.median, '')
+        worst = max(line['median'] for line in ours.lines)
+        yield (f'{where}: 1 thread / 2 threads, the slowest process of {len(ours.lines)}', 1.75, 1.9, one.median / worst, '')
+
+
+def batch_ratios(all_steps):
+    """One image against sixteen."""
+    by_batch = {settings[2]: value for settings, value in all_steps.items() if settings[1] == 'mobilenetv2'}
+    if 1 in by_batch and 16 in by_batch:
+        one, many = ([step for (name, threads), step in by_batch[batch].items() if threads == 2 and is_compressed(name)]
+                     for batch in (1, 16))
+        if one and many:
+            yield ('mobilenetv2: batch 1 step / batch 16 step, compressed', -0.12, -0.09, one[0].median / many[0].median, '')
 
 
 def row_ratios(lines):
@@ -166,6 +221,22 @@ def report_rows(lines):
            for (bench, who), line in last.items()])
 
 
+def report_kernels(lines):
+    """Each kernel alone: the last line of each."""
+    last = {(line['kernel'], line['type'], line['who']): line for line in lines if line['bench'] == 'kernels'}
+    peaks = [line for line in last.values() if 'gops' in line]
+    if peaks:
+        print('## Microkernels, panels in the first-level cache\n')
+        table(('microkernel', 'type', 'threads', 'Gop/s'),
+              [(line['who'], line['type'], line['threads'], f'{line["gops"]:.0f}') for line in peaks])
+    passes = [line for line in last.values() if 'gops' not in line]
+    if passes:
+        print('## Kernels that pass over memory\n')
+        table(('kernel', 'arrays in', 'ISA', 'threads', 'ns an element', 'GB/s'),
+              [(line['kernel'], line['type'], line['who'], line['threads'], f'{line["nanoseconds_per_element"]:.3f}',
+                f'{line["gigabytes_per_second"]:.1f}') for line in passes])
+
+
 def report_ratios(ratios):
     rows = []
     for what, must, aim, figure, how in ratios:
@@ -186,10 +257,17 @@ def main():
     if disturbed:
         print(f'**{len(disturbed)} of {len(lines)} lines were measured while other programs kept more than 0.1 processors '
               f'busy (up to {max(line["others"] for line in disturbed):.1f}): not to be trusted.**\n')
-    report_steps(all_steps)
+    ratios = []
+    for settings, its_steps in all_steps.items():
+        report_steps(its_steps)
+        ratios += step_ratios(its_steps, settings)
+    for its_steps in steps(lines, 'eval').values():
+        report_steps(its_steps)
     report_rows(lines)
+    report_kernels(lines)
     report_products(all_products)
-    report_ratios([*step_ratios(all_steps), *product_ratios(all_products), *row_ratios(lines)])
+    report_ratios([*ratios, *batch_ratios(all_steps), *product_ratios(all_products), *int8_ratios(all_products),
+                   *row_ratios(lines)])
 
 
 if __name__ == '__main__':

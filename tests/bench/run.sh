@@ -1,19 +1,22 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Measures, ours and others' side by side, and prints the ratios:
-#   tests/bench/run.sh [PART]...      PART: step threads gemm conv rows; without one, all
-# step: MobileNetV2, batch 16, 224x224, Adam: ours with the config of examples/configs, ours without compression, PyTorch in both
-# memory layouts, NNCF on PyTorch when setup_peers.sh has installed it. Each contender has a process of its own, in turns,
-# BENCH_ROUNDS times. threads: ours on one thread. Parts of a minute each, so that a machine need be kept quiet for so long only.
+#   tests/bench/run.sh [PART]...      PART: step threads resnet eval batch gemm conv rows kernels; without one, all but resnet
+# step: MobileNetV2, batch 16, 224x224, Adam: ours with the config of examples/configs, ours without compression, and every peer
+# that setup_peers.sh has installed: PyTorch at its best (channels_last, fused Adam; compiled), NNCF on PyTorch. Each contender has a
+# process of its own, in turns, BENCH_ROUNDS times. resnet: the same of ResNet-18 and ResNet-50, batch 8, with int8. threads: ours on
+# one thread. batch: ours with one image. Parts of some minutes each, so that a machine need be kept quiet for so long only.
 # JSON lines go to BENCH_OUT (build/bench.jsonl): appended, so that parts can be run one by one; report.py reads them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=${NNCF_BUILD_DIR:-build}
 out=${BENCH_OUT:-$build/bench.jsonl}
-peers=$(realpath -m "${BENCH_PEERS:-$build/peers}")
+old_peers=$(realpath -m "${BENCH_PEERS:-$build/peers}")
+current_peers=$(realpath -m "${BENCH_PEERS_CURRENT:-$build/peers-current}")
 rounds=${BENCH_ROUNDS:-2}
 threads=${BENCH_THREADS:-2}
 config=examples/configs/mobilenetv2_imagenet_rb_int8.json
+int8_config=tests/bench/int8.json
 bench=$build/tests/bench/nncf-bench
 
 if [ ! -x "$bench" ]; then
@@ -28,35 +31,58 @@ ours() {
   "$bench" "$@" >>"$out"
 }
 
-# PyTorch at its best here: tcmalloc, and no restriction on the kernels of its BLAS.
-python=/usr/bin/python3
-[ ! -x "$peers/bin/python" ] || python=$peers/bin/python
+# PyTorch at its best here: tcmalloc, and no restriction on the kernels of its BLAS. peer FOLDER OPTION...
 tcmalloc=$(find /usr/lib -name 'libtcmalloc_minimal.so.4' 2>/dev/null | head -n 1)
 peer() {
+  local folder=$1
+  shift
+  [ -x "$folder/bin/python" ] || return 0
+  # NNCF logs to standard output
   env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE -u GOMP_SPINCOUNT ${tcmalloc:+LD_PRELOAD="$tcmalloc"} OMP_NUM_THREADS="$threads" \
-    TORCH_EXTENSIONS_DIR="$peers/extensions" "$python" tests/bench/peer.py --threads "$threads" "$@" 2>/dev/null |
-    grep '^{' >>"$out" || echo "run.sh: peer.py $* failed; left out" >&2 # NNCF logs to standard output
-}
-
-has_torch() {
-  "$python" -c 'import torch, torchvision' >/dev/null 2>&1
+    TORCH_EXTENSIONS_DIR="$folder/extensions" "$folder/bin/python" tests/bench/peer.py --threads "$threads" "$@" 2>/dev/null |
+    grep '^{' >>"$out" || echo "run.sh: peer.py $* failed; left out" >&2
 }
 
 step_round() {
   ours step --threads "$threads" --config "$config"
   ours step --threads "$threads"
-  if has_torch; then
-    peer --layout nchw
-    peer --layout channels_last
-    if "$python" -c 'import nncf' >/dev/null 2>&1; then
-      peer --compression rb_int8 --warmup 1
-    fi
-  fi
+  peer "$current_peers" --layout channels_last --fused
+  peer "$current_peers" --layout channels_last --fused --compile
+  peer "$current_peers" --compression rb_int8 --warmup 1
+  peer "$old_peers" --layout channels_last
+  peer "$old_peers" --compression rb_int8 --warmup 1
+}
+
+resnet_round() {
+  local model
+  for model in resnet18 resnet50; do
+    ours step --threads "$threads" --model "$model" --batch 8 --config "$int8_config"
+    ours step --threads "$threads" --model "$model" --batch 8
+    peer "$current_peers" --model "$model" --batch 8 --layout channels_last --fused
+    peer "$current_peers" --model "$model" --batch 8 --layout channels_last --fused --compile
+    peer "$current_peers" --model "$model" --batch 8 --compression int8 --warmup 1
+  done
+}
+
+eval_round() {
+  local batch
+  for batch in 1 64; do
+    ours eval --threads "$threads" --batch "$batch" --config "$config"
+    ours eval --threads "$threads" --batch "$batch"
+    peer "$current_peers" --mode eval --batch "$batch" --layout channels_last
+    peer "$current_peers" --mode eval --batch "$batch" --layout channels_last --compile
+  done
 }
 
 part() {
   case "$1" in
-    step) for _ in $(seq "$rounds"); do step_round; done ;;
+    step | resnet | eval) for _ in $(seq "$rounds"); do "$1_round"; done ;;
+    batch)
+      for _ in $(seq "$rounds"); do
+        ours step --threads "$threads" --config "$config" --batch 1
+        ours step --threads "$threads" --config "$config"
+      done
+      ;;
     threads)
       for _ in $(seq "$rounds"); do
         ours step --threads 1 --config "$config"
@@ -66,15 +92,16 @@ part() {
       done
       ;;
     gemm | conv) for model in mobilenetv2 resnet50; do ours "$1" --threads "$threads" --model "$model" --batch 16; done ;;
+    kernels) ours kernels --threads "$threads" ;;
     rows) for mode in fakequant rb threshold; do ours "$mode" --threads "$threads"; done ;;
     *)
-      echo "run.sh: there is no part '$1' (step, threads, gemm, conv, rows)" >&2
+      echo "run.sh: there is no part '$1' (step, threads, resnet, eval, batch, gemm, conv, rows, kernels)" >&2
       exit 2
       ;;
   esac
 }
 
-[ $# -gt 0 ] || set -- step threads gemm conv rows
+[ $# -gt 0 ] || set -- step threads eval batch gemm conv rows kernels
 for name in "$@"; do
   part "$name"
 done

@@ -6,16 +6,19 @@ import subprocess
 import sys
 
 PROGRAM, CONFIG = sys.argv[1:3]
-EVERY_LINE = ('bench', 'who', 'min', 'median', 'max', 'runs', 'peak_rss_bytes', 'others')
+EVERY_LINE = ('bench', 'who', 'peak_rss_bytes', 'others')
+TIMES = ('min', 'median', 'max', 'runs')  # but for peaks, which have none
 MODES = {
     ('step',): ('model', 'forward', 'backward', 'update', 'seconds'),
     ('step', '--config', CONFIG): ('model', 'forward', 'backward', 'update', 'seconds'),
     ('step', '--model', 'resnet18', '--optimizer', 'sgd'): ('model', 'seconds'),
+    ('eval', '--config', CONFIG): ('model', 'seconds'),
     ('gemm', '--only', '1280'): ('shape', 'pass', 'gflops', 'share'),
     ('conv', '--only', '96'): ('shape', 'pass', 'gflops', 'share'),
     ('fakequant',): ('gigabytes_per_second',),
     ('rb',): ('gigabytes_per_second',),
     ('threshold',): ('elements',),
+    ('kernels',): ('kernel', 'type'),
 }
 
 
@@ -33,10 +36,12 @@ def check(arguments, keys):
     if not lines:
         sys.exit(f'{" ".join(command)}: printed nothing')
     for line in lines:
-        missing = [key for key in (*EVERY_LINE, *keys) if key not in line]
+        is_peak = 'gops' in line
+        missing = [key for key in (*EVERY_LINE, *(() if is_peak else TIMES), *keys) if key not in line]
         if missing or line['bench'] != arguments[0]:
             sys.exit(f'{" ".join(command)}: lacks {missing}: {line}')
-        if not (line['peak_rss_bytes'] > 0 and 0 < line['min'] <= line['median'] <= line['max']):
+        possible = line['gops'] > 0 if is_peak else 0 < line['min'] <= line['median'] <= line['max']
+        if not (line['peak_rss_bytes'] > 0 and possible):
             sys.exit(f'{" ".join(command)}: impossible figures: {line}')
     print(f'{" ".join(arguments)}: {len(lines)} lines')
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A whole training step, as examples/classification makes it: forward, loss, backward, optimizer
- * over all parameters, the controller's step. Images and labels are random; the quantizers' ranges
- * are initialized first. */
+/* step: a whole training step, as examples/classification makes it: forward, loss, backward,
+ * optimizer over all parameters, the controller's step. eval: a forward in eval mode. Images and
+ * labels are random; the quantizers' ranges are initialized first. */
 #include "bench.h"
 
 #include "../../examples/classification/metrics.h"
@@ -47,6 +47,8 @@ static nncf_status open_model(const bench_options *o, training *t, nncf_error *e
         .num_classes = CLASSES,
         .seed = 1};
     nncf_status status = models_build(t->config, t->context, &settings, &t->network, err);
+    if (status == NNCF_OK)
+        status = nncf_model_set_memory_policy(net_model(t->network), o->memory, err);
     if (status == NNCF_OK)
         status = nncf_compression_ctrl_create(net_model(t->network), t->config, &t->ctrl, err);
     if (status == NNCF_OK)
@@ -109,35 +111,47 @@ static nncf_status train(training *t, bool warming, nncf_error *err)
     return NNCF_OK;
 }
 
+/* One forward in eval mode. */
+static nncf_status evaluate(training *t, bool warming, nncf_error *err)
+{
+    const float *logits;
+    double start = bench_seconds();
+    nncf_status status = net_forward(t->network, t->x, t->batch, &logits, err);
+    if (status == NNCF_OK && !warming)
+        t->step.at[t->step.n++] = bench_seconds() - start;
+    return status;
+}
+
 static nncf_status initialize(training *t, nncf_error *err)
 {
     int32_t more = 0;
     nncf_status status;
     while ((status = nncf_compression_ctrl_init_step(t->ctrl, &more, NULL)) == NNCF_OK && more) {
-        const float *logits;
-        if ((status = net_forward(t->network, t->x, t->batch, &logits, err)) != NNCF_OK)
+        if ((status = net_observe(t->network, t->x, t->batch, err)) != NNCF_OK)
             return status;
     }
     return status == NNCF_OK ? NNCF_OK
                              : app_fail_step(err, status, "initialization of the quantizers");
 }
 
-static void print(const bench_options *o, const training *t)
+static void print(const bench_options *o, const training *t, bool trains)
 {
-    json_begin("step");
+    json_begin(trains ? "step" : "eval");
     json_text("who", "nncf");
     json_text("what", o->config != NULL ? "compressed" : "dense");
     json_text("config", o->config != NULL ? o->config : "none");
     json_text("model", o->model);
     json_text("optimizer", o->optimizer);
+    json_text("memory", o->memory == NNCF_MEMORY_SMALL ? "small" : "fast");
     json_int("batch", o->batch);
     json_int("image", o->image);
     json_int("threads", o->threads);
     json_text("library", nncf_context_get_description(t->context));
     json_times(&t->step);
-    for (int i = 0; i < PARTS; i++)
+    for (int i = 0; trains && i < PARTS; i++)
         json_number(part_names[i], bench_median(&t->parts[i]));
-    json_number("loss_value", t->loss);
+    if (trains)
+        json_number("loss_value", t->loss);
     json_numbers("seconds", t->step.at, t->step.n);
     json_end();
 }
@@ -149,7 +163,7 @@ static void on_log(void *user, int32_t level, const char *line)
     fprintf(stderr, "nncf-bench: %s\n", line);
 }
 
-static nncf_status run(const bench_options *o, training *t, nncf_error *err)
+static nncf_status run(const bench_options *o, training *t, bool trains, nncf_error *err)
 {
     const nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .seed = 1,
         .n_threads = (int32_t)o->threads, .log = on_log};
@@ -169,20 +183,22 @@ static nncf_status run(const bench_options *o, training *t, nncf_error *err)
         status = open_data(o, t, err);
     if (status == NNCF_OK)
         status = initialize(t, err);
+    if (status == NNCF_OK && !trains)
+        status = nncf_model_set_mode(net_model(t->network), NNCF_MODE_EVAL, err);
     for (int64_t i = 0; status == NNCF_OK && i < o->warmup + o->runs; i++)
-        status = train(t, i < o->warmup, err);
+        status = trains ? train(t, i < o->warmup, err) : evaluate(t, i < o->warmup, err);
     if (status == NNCF_OK)
-        print(o, t);
-    if (status == NNCF_OK) /* the library warns of training loops that forget it */
+        print(o, t, trains);
+    if (status == NNCF_OK && trains) /* the library warns of training loops that forget it */
         status = nncf_compression_ctrl_epoch_step(t->ctrl, NULL);
     return status;
 }
 
-int step_mode(const bench_options *o)
+static int measure(const bench_options *o, bool trains)
 {
     training t = {0};
     nncf_error err = NNCF_ERROR_INIT;
-    nncf_status status = run(o, &t, &err);
+    nncf_status status = run(o, &t, trains, &err);
     if (status != NNCF_OK)
         fprintf(stderr, "nncf-bench: %s\n", err.message);
     optimizer_destroy(t.opt);
@@ -196,4 +212,14 @@ int step_mode(const bench_options *o)
     for (int i = 0; i < PARTS; i++)
         free(t.parts[i].at);
     return status == NNCF_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int step_mode(const bench_options *o)
+{
+    return measure(o, true);
+}
+
+int eval_mode(const bench_options *o)
+{
+    return measure(o, false);
 }
