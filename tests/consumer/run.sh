@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Builds an outside program against the installed library with pkg-config alone, and runs it.
-#   run.sh BUILD_FOLDER c99|c++11    installs the build into a temporary folder first
-#   run.sh --installed PREFIX c99|c++11    uses what `meson install` put under PREFIX
-# CC and CXX name the compilers. Three ways to link: shared; static libnncf with shared libraries else; all static.
+#   run.sh BUILD_FOLDER c99|c++11|c++17    installs the build into a temporary folder first
+#   run.sh --installed PREFIX c99|c++11|c++17    uses what `meson install` put under PREFIX
+# CC and CXX name the compilers. c99 and c++11 are program.c, c++17 is program.cpp on nncf.hpp. Three ways to link: shared; static libnncf with shared libraries else; all static.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
@@ -20,6 +20,7 @@ else
   sed -i "s|^prefix=.*|prefix=$prefix|" "$pc"
 fi
 standard=$2
+arguments=()
 
 pc=$(find "$prefix" -name nncf.pc)
 [ -n "$pc" ] || { echo "nncf.pc was not installed under $prefix"; exit 1; }
@@ -37,6 +38,11 @@ case "$standard" in
     compiler=("${CXX:-c++}" -std=c++11)
     source=$work/program.cc
     cp "$here/program.c" "$source"
+    ;;
+  c++17)
+    compiler=("${CXX:-c++}" -std=c++17)
+    source=$here/program.cpp
+    arguments=("$work") # for a snapshot
     ;;
   *) echo "unknown standard $standard"; exit 2 ;;
 esac
@@ -56,7 +62,7 @@ build() {
 export PKG_CONFIG_PATH=$libdir/pkgconfig
 build shared ""
 readelf -d "$work/shared" | grep -q 'NEEDED.*libnncf\.so\.' || { echo "the shared program does not name the SONAME"; exit 1; }
-LD_LIBRARY_PATH=$libdir "$work/shared"
+LD_LIBRARY_PATH=$libdir "$work/shared" "${arguments[@]}"
 
 # Where only the archive is installed, as with -Ddefault_library=static.
 cp -r "$libdir" "$work/lib"
@@ -64,13 +70,13 @@ rm -f "$work"/lib/libnncf.so*
 sed -i "s|^libdir=.*|libdir=$work/lib|" "$work/lib/pkgconfig/nncf.pc"
 export PKG_CONFIG_PATH=$work/lib/pkgconfig
 build archive --static
-"$work/archive"
+"$work/archive" "${arguments[@]}"
 
 # All static, where the system has archives of everything else.
 read -ra others <<<"$(pkg-config --static --libs-only-l nncf | sed 's/-lnncf//')"
 if echo 'int main(void) { return 0; }' | "${CC:-cc}" -x c -static -o "$work/probe" - -x none "${others[@]}" 2>/dev/null; then
   build static --static -static
-  "$work/static"
+  "$work/static" "${arguments[@]}"
 else
   echo "== static: left out, some of these have no archive here: ${others[*]}"
 fi
