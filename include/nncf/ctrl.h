@@ -107,6 +107,23 @@ NNCF_API nncf_status nncf_compression_ctrl_init_step(
 NNCF_API nncf_status nncf_compression_ctrl_loss_backward(
     nncf_compression_ctrl *ctrl, double *loss, nncf_error *err);
 
+/**
+ * @brief What the caller's gradients are, in units of the loss's: a program that computes minus the
+ * gradient, summed over the batch, has the factor -batch; the default is 1.
+ *
+ * Gradients that the library passes on (of weights, ranges and mask logits) are multiples of the
+ * caller's dy anyway. The one that it makes itself, of nncf_compression_ctrl_loss_backward(), is
+ * multiplied by the factor; the loss that is returned is not. It may be set again at any time, as
+ * for a smaller last batch; snapshots do not hold it.
+ * @param ctrl the controller
+ * @param factor finite, not 0
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the model is gone
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_compression_ctrl_set_gradient_factor(
+    nncf_compression_ctrl *ctrl, double factor, nncf_error *err);
+
 /** Order of calls in the training loop: one of NNCF_ORDER_.... @since 0.1 */
 typedef int32_t nncf_order;
 /** Where step and epoch_step stand in the training loop. @since 0.1 */

@@ -248,14 +248,15 @@ NNCF_API nncf_status nncf_layer_forward(
  * between forward and backward.
  *
  * Adds to the registered gradient buffers and to those of nncf_compression_ctrl_get_parameter();
- * writes dx.
+ * writes dx. nncf_layer_set_gradient_flags() has the opposite of either.
  * @param layer the layer
  * @param x the same inputs, with the same contents and types, as in forward
  * @param n_x length of x
  * @param[in,out] dy gradient of the loss for y, in floats; its contents are undefined afterwards
  * (it is used as workspace)
  * @param[out] dx an array of n_x tensors of floats that receive the gradients for x; NULL if they
- * are not needed; must not overlap dy nor x
+ * are not needed; must not overlap dy nor x, nor each other, but those that are added may be one
+ * array for inputs of one shape (x + x), which then gets the sum
  * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_STATE there was no forward in train mode before, or its state is used up
  * or another call's, or the model is in eval mode or being initialized now: nothing is touched;
@@ -265,6 +266,38 @@ NNCF_API nncf_status nncf_layer_forward(
  */
 NNCF_API nncf_status nncf_layer_backward(nncf_layer *layer, const nncf_tensor *x, size_t n_x,
     nncf_tensor *dy, nncf_tensor *dx, nncf_error *err);
+
+/** Set of NNCF_GRADIENT_...: what a host's backward does otherwise than usual. @since 0.1 */
+typedef int32_t nncf_gradient_flags;
+/** Bits of nncf_gradient_flags. @since 0.1 */
+enum {
+    /**
+     * dx is added to, as in autodiff programs whose tensors collect the gradients of all readers:
+     * of nncf_layer_backward(), and of the ..._quantize_..._backward() unless dx is dy. Takes a
+     * buffer of the size of dx
+     */
+    NNCF_GRADIENT_ADD_DX = 1,
+    /**
+     * backward writes the registered gradients of weight, bias and norms instead of adding to them:
+     * the caller need not clear them, and the last of several backwards counts. Those of
+     * nncf_compression_ctrl_get_parameter() are added to all the same
+     */
+    NNCF_GRADIENT_WRITE_PARAMETERS = 2,
+    NNCF_GRADIENT_SENTINEL = 0x7fffffff
+};
+/**
+ * @brief How backward of a layer stores gradients, from the next call on.
+ *
+ * May be changed between any two calls: a host whose first reader of a tensor writes the gradient
+ * and whose others add to it sets it before each.
+ * @param layer the layer
+ * @param flags NNCF_GRADIENT_... or-ed; default 0
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_ARG
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_layer_set_gradient_flags(
+    nncf_layer *layer, nncf_gradient_flags flags, nncf_error *err);
 
 /**
  * @brief How often a layer runs in a step, if more than once: in a siamese network, an unrolled
@@ -354,7 +387,8 @@ NNCF_API nncf_status nncf_layer_compress_weight(nncf_layer *layer, float *weight
 
 /**
  * @brief Backward of nncf_layer_compress_weight() in the same step: adds to the registered weight
- * gradient and to the gradients of mask logits and quantizer scale.
+ * gradient (nncf_layer_set_gradient_flags()) and to the gradients of mask logits and quantizer
+ * scale.
  * @param layer the layer
  * @param grad gradient of the loss for the compressed weight
  * @param[out] err nullable
@@ -389,9 +423,10 @@ NNCF_API nncf_status nncf_layer_quantize_output(
  * @param layer the layer
  * @param x what was quantized (before the quantizer)
  * @param dy gradient of the loss for the output of the quantizer
- * @param[out] dx may be dy
+ * @param[out] dx may be dy; written, or added to (NNCF_GRADIENT_ADD_DX) where it is not dy
  * @param[out] err nullable
- * @return as nncf_layer_quantize_input()
+ * @return as nncf_layer_quantize_input(); NNCF_E_NOMEM (only where dx is added to): nothing is
+ * touched
  * @since 0.1
  */
 NNCF_API nncf_status nncf_layer_quantize_input_backward(nncf_layer *layer, const nncf_tensor *x,

@@ -533,6 +533,18 @@ NNCF_API nncf_status nncf_model_set_memory_policy(
 NNCF_API nncf_memory_policy nncf_model_get_memory_policy(const nncf_model *model);
 
 /**
+ * @brief How backward stores gradients (nncf_layer_set_gradient_flags()), for the layers of a model
+ * and those added later.
+ * @param model the model
+ * @param flags NNCF_GRADIENT_... or-ed; default 0
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_ARG
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_model_set_gradient_flags(
+    nncf_model *model, nncf_gradient_flags flags, nncf_error *err);
+
+/**
  * @brief Number of registered layers; 0 for NULL.
  * @param model nullable
  * @return the number; 0 for NULL
@@ -572,7 +584,8 @@ typedef struct nncf_memory {
     uint64_t weights;
     /** constants and sums a channel */
     uint64_t channels;
-    /** workspace that the layers share, the gradient of a compressed weight among it */
+    /** workspace that the layers share, the gradient of a compressed weight among it, and with
+     * NNCF_GRADIENT_ADD_DX the gradients of the inputs of a layer */
     uint64_t work;
     /** of the context's threads, together */
     uint64_t scratch;

@@ -104,6 +104,7 @@ static nncf_status create(
     c->model = model;
     c->n_layers = model->n_layers;
     c->threshold = (double)NAN;
+    c->gradient_factor = 1;
     nncf_status status = prepare(c, config, err);
     if (status != NNCF_OK) {
         free_ctrl(c);

@@ -123,6 +123,8 @@ struct nncf_compression_ctrl {
     nncf__usage_checks usage;
     /* NNCF_ORDER_... */
     int32_t order;
+    /* the host's gradients, in units of the loss's */
+    double gradient_factor;
     /* nncf__loop_state, or-ed */
     uint32_t loop;
     /* by nncf__config_canonical() */

@@ -78,7 +78,7 @@ static nncf_status loss_backward(nncf_compression_ctrl *ctrl, double *loss, nncf
     if (ctrl->sparsity_kind == NNCF__RB_SPARSITY && !ctrl->frozen) {
         const nncf__masked_layers layers = nncf__ctrl_masked_layers(ctrl);
         nncf__rb_sums sums;
-        value = nncf__rb_loss(&layers, ctrl->schedule.level, &sums);
+        value = nncf__rb_loss(&layers, ctrl->schedule.level, ctrl->gradient_factor, &sums);
         if (sums.count > 0)
             nncf__usage_density(ctrl, sums.kept / sums.count, sums.probability / sums.count);
     }
@@ -94,6 +94,28 @@ nncf_status nncf_compression_ctrl_loss_backward(
     const nncf_status status = loss_backward(ctrl, loss, &reason);
     return nncf__report(ctrl ? ctrl->context : NULL, "nncf_compression_ctrl_loss_backward", NULL,
         status, &reason, err);
+}
+
+static nncf_status set_gradient_factor(nncf_compression_ctrl *ctrl, double factor, nncf_error *err)
+{
+    nncf_status status = nncf__ctrl_check(ctrl, "nncf_compression_ctrl_set_gradient_factor", err);
+    if (status == NNCF_OK && !(isfinite(factor) && factor != 0))
+        status = nncf__fail(err, NNCF_E_ARG, NULL,
+            "factor is %g; it must be finite and not 0: 1, or -batch for minus the sum over the "
+            "batch",
+            factor);
+    if (status == NNCF_OK)
+        ctrl->gradient_factor = factor;
+    return status;
+}
+
+nncf_status nncf_compression_ctrl_set_gradient_factor(
+    nncf_compression_ctrl *ctrl, double factor, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    const nncf_status status = set_gradient_factor(ctrl, factor, &reason);
+    return nncf__report(ctrl ? ctrl->context : NULL, "nncf_compression_ctrl_set_gradient_factor",
+        NULL, status, &reason, err);
 }
 
 /* Training calls need a controller that has a model and is not being initialized. */

@@ -109,7 +109,7 @@ static void check_sparsity(nncf_compression_ctrl *ctrl)
             "%.3f, level "
             "%.3f): does the optimizer expect gradients of the other sign, or of another scale? "
             "nncf_compression_ctrl_loss_backward() adds the gradient of a loss that is to be made "
-            "smaller",
+            "smaller, unless nncf_compression_ctrl_set_gradient_factor() says what yours is",
             STANDSTILL, 1 - p->density, ctrl->schedule.level);
 }
 

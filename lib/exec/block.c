@@ -12,6 +12,7 @@
 #include "controller/ctrl.h"
 #include "exec/activate.h"
 #include "exec/codes.h"
+#include "exec/gradients.h"
 #include "exec/kind.h"
 #include "graph/block.h"
 #include "graph/model.h"
@@ -178,7 +179,7 @@ static nncf_status reserve(nncf_layer *layer, const nncf__needs *needs, size_t w
         size_t bytes;
     } wanted[] = {{&layer->now.channel, needs->channels}, {&layer->now.wq, needs->wq},
         {&layer->now.xq, needs->xq}, {&layer->now.z, needs->z}, {&model->work, work},
-        {&model->dw, needs->dw}};
+        {&model->dw, needs->dw}, {&model->dx, needs->dx}};
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         nncf__buffer *b = wanted[i].buffer;
         if (wanted[i].bytes > b->capacity &&
@@ -198,5 +199,7 @@ nncf_status nncf__block_reserve_forward(nncf_layer *layer, const nncf__block *bl
 
 nncf_status nncf__block_reserve_backward(nncf_layer *layer, const nncf__block *block, bool dx)
 {
-    return reserve(layer, &block->backward[dx], block->backward[dx].work);
+    nncf__needs needs = block->backward[dx];
+    needs.dx = dx ? nncf__gradients_bytes(layer, &block->key.shapes) : 0;
+    return reserve(layer, &needs, needs.work);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The parts of a layer for a host that brings kernels. */
+#include "base/alloc.h"
 #include "base/error.h"
 #include "controller/ctrl.h"
 #include "controller/usage_checks.h"
 #include "controller/weight.h"
 #include "exec/check.h"
+#include "exec/gradients.h"
 #include "exec/map_reduce.h"
 #include "exec/quantize.h"
 #include "exec/run.h"
@@ -59,6 +61,7 @@ static nncf_status compress_weight_backward(nncf_layer *layer, const float *grad
         status = nncf__weight_check_backward(layer, err);
     if (status != NNCF_OK)
         return status;
+    nncf__gradients_clear_weight(layer);
     nncf__weight_backward(layer, grad);
     if (layer->compression)
         nncf__usage_backward(layer->compression->ctrl, layer);
@@ -171,8 +174,19 @@ static nncf_status backward(
         status = check_overlap(&tensors[2], &tensors[0], &planes, err);
     if (status != NNCF_OK)
         return status;
+    nncf_model *model = p->layer->model;
+    const size_t count = nncf__planes_count(&planes);
+    /* in place it replaces dy */
+    const bool adds = (p->layer->gradients & NNCF_GRADIENT_ADD_DX) && dx->data != dy->data;
+    if (adds && model->dx.capacity < count * sizeof(float) &&
+        nncf__grow(model->context, &model->dx.data, &model->dx.capacity, count * sizeof(float)) !=
+            NNCF_OK)
+        return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for a gradient");
+    float *made = adds ? model->dx.data : dx->data;
     nncf__layer_quantize_backward(
-        p->layer->model->context, quantizer_of(p), &planes, x->data, dy->data, dx->data);
+        model->context, quantizer_of(p), &planes, x->data, dy->data, made);
+    if (adds)
+        nncf__gradients_add(model->context, count, made, dx->data);
     return NNCF_OK;
 }
 

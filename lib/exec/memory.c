@@ -11,6 +11,7 @@
 #include "exec/block.h"
 #include "exec/check.h"
 #include "exec/codes.h"
+#include "exec/gradients.h"
 #include "exec/kind.h"
 #include "exec/run.h"
 #include "graph/block.h"
@@ -71,6 +72,7 @@ static void take_larger(nncf__needs *most, const nncf__needs *needs)
     most->z = max_size(most->z, needs->z);
     most->work = max_size(most->work, needs->work);
     most->dw = max_size(most->dw, needs->dw);
+    most->dx = max_size(most->dx, needs->dx);
     most->scratch = max_size(most->scratch, needs->scratch);
 }
 
@@ -102,6 +104,8 @@ static nncf__needs needs_of(
         take_larger(&most, &block.forward);
         if (block.keeps) /* without the gradient of the model's input */
             take_larger(&most, &block.backward[layer->n_inputs > 0]);
+        if (block.keeps && layer->n_inputs > 0)
+            most.dx = nncf__gradients_bytes(layer, shapes);
     }
     *z_as_floats = max_size(*z_as_floats, most.z);
     return most;
@@ -188,6 +192,7 @@ static nncf_status add_shared(const nncf_context *context, const nncf__needs *la
         return NNCF_E_NOMEM;
     add_block(s, &s->m.work, largest->work);
     add_block(s, &s->m.work, largest->dw);
+    add_block(s, &s->m.work, largest->dx);
     for (size_t i = 0; i < threads && scratch > 0; i++)
         add_block(s, &s->m.scratch, scratch);
     if (scratch > 0)

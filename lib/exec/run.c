@@ -14,6 +14,7 @@
 #include "exec/block.h"
 #include "exec/check.h"
 #include "exec/codes.h"
+#include "exec/gradients.h"
 #include "exec/kind.h"
 #include "graph/block.h"
 #include "graph/kind_info.h"
@@ -453,6 +454,14 @@ static nncf_status check_gradient(
         : nncf__layer_check_shape(d, NNCF_F32, &shape, view, err);
 }
 
+/* Gradients that are the same, or that are added to what is there, may go to one array. */
+static bool may_be_one(const nncf_layer *layer, const nncf__shapes *s, size_t i, size_t j)
+{
+    return nncf__kind_of(layer)->same_gradients ||
+        ((layer->gradients & NNCF_GRADIENT_ADD_DX) &&
+            memcmp(s->in[i], s->in[j], sizeof s->in[i]) == 0);
+}
+
 static nncf_status check_dx(const nncf_layer *layer, const inputs *x, const nncf__named *dy,
     const nncf_tensor *dx, const nncf__shapes *s, nncf_error *err)
 {
@@ -472,7 +481,7 @@ static nncf_status check_dx(const nncf_layer *layer, const inputs *x, const nncf
         }
         for (size_t j = 0; j < i && status == NNCF_OK; j++) {
             const nncf__named other = input_at(&gradients, j);
-            if (dx[i].data != dx[j].data || !nncf__kind_of(layer)->same_gradients)
+            if (dx[i].data != dx[j].data || !may_be_one(layer, s, i, j))
                 status = check_apart(&other, s->in[j], &d, s->in[i], err);
         }
     }
@@ -504,9 +513,10 @@ static nncf_status backward(nncf_layer *layer, const nncf_tensor *x, size_t n_x,
         return status;
     nncf__call call = call_of(layer, b, x);
     call.dy = dy->data;
-    for (size_t i = 0; dx && i < b->key.shapes.n; i++)
-        call.dx[i] = dx[i].data;
+    nncf__gradients_start(&call, dx);
+    nncf__gradients_clear(layer);
     b->kind->backward(&call);
+    nncf__gradients_finish(&call, dx);
     if (b->compresses)
         nncf__usage_backward(layer->compression->ctrl, layer);
     layer->now.spent = true;

@@ -58,8 +58,9 @@ typedef struct nncf__needs {
     /* the layer's: sums and constants a channel, compressed weight, quantized own input, what
      * stands before the epilogue */
     size_t channels, wq, xq, z;
-    /* the model's, shared by its layers: workspace, gradient of a weight */
-    size_t work, dw;
+    /* the model's, shared by its layers: workspace, gradient of a weight, gradients of inputs that
+     * are added to the host's (of no block: nncf__gradients_bytes()) */
+    size_t work, dw, dx;
     /* of each thread */
     size_t scratch;
 } nncf__needs;

@@ -87,6 +87,7 @@ void nncf_model_destroy(nncf_model *model)
     nncf__free(context, (void *)model->index.by_scope);
     nncf__free(context, model->work.data);
     nncf__free(context, model->dw.data);
+    nncf__free(context, model->dx.data);
     nncf__free(context, model);
     if (owns_context)
         nncf_context_destroy(context);

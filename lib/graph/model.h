@@ -152,6 +152,8 @@ struct nncf_layer {
 
     /* NNCF_MEMORY_FAST or NNCF_MEMORY_SMALL: whether products are kept for backward */
     int32_t memory;
+    /* NNCF_GRADIENT_..., or-ed */
+    int32_t gradients;
 
     /* Prepared for the train and the eval mode (NNCF_MODE_...), and how often that was done. */
     nncf__block blocks[2];
@@ -178,14 +180,15 @@ struct nncf_model {
     nncf__layer_index index;
     /* NNCF_MODE_... */
     int32_t mode;
-    /* NNCF_MEMORY_...: of layers that are added */
-    int32_t memory;
+    /* NNCF_MEMORY_..., NNCF_GRADIENT_...: of layers that are added */
+    int32_t memory, gradients;
     /* attached controller */
     nncf_compression_ctrl *ctrl;
     /* called when the model is destroyed before its controller */
     void (*detach)(nncf_compression_ctrl *ctrl);
-    /* shared by the layers within one call; dw: gradient of a compressed weight */
-    nncf__buffer work, dw;
+    /* shared by the layers within one call; dw: gradient of a compressed weight; dx: gradients of
+     * inputs that are added to the host's */
+    nncf__buffer work, dw, dx;
 };
 
 /* A controller came, went, or is another now: what was prepared and what forward kept belongs to

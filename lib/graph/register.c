@@ -186,6 +186,7 @@ static nncf_status commit(nncf_model *model, nncf_layer *l, nncf_status status, 
     }
     l->index = model->n_layers;
     l->memory = model->memory;
+    l->gradients = model->gradients;
     model->layers[model->n_layers++] = l;
     nncf__index_add(&model->index, l);
     for (size_t i = 0; i < l->n_inputs; i++)

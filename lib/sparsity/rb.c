@@ -109,15 +109,15 @@ void nncf__rb_count(const nncf__masked_layers *l, nncf__rb_sums *sums)
     }
 }
 
-double nncf__rb_loss(const nncf__masked_layers *l, double level, nncf__rb_sums *sums)
+double nncf__rb_loss(const nncf__masked_layers *l, double level, double factor, nncf__rb_sums *sums)
 {
     nncf__rb_count(l, sums);
     if (sums->count == 0)
         return 0;
     double off = (sums->kept / sums->count - (1 - level)) / LOSS_WIDTH;
     /* the count's derivative is taken straight through the threshold, as that of sigmoid(logit) */
-    rb_job job = {
-        .k = nncf__kernels_of(l->context), .factor = (float)(2 * off / LOSS_WIDTH / sums->count)};
+    rb_job job = {.k = nncf__kernels_of(l->context),
+        .factor = (float)(2 * off / LOSS_WIDTH / sums->count * factor)};
     for (size_t i = 0; i < l->count; i++) {
         if (!l->masks[i].logit)
             continue;

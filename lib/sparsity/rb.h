@@ -21,8 +21,9 @@ typedef struct nncf__rb_sums {
     double kept, probability, count;
 } nncf__rb_sums;
 void nncf__rb_count(const nncf__masked_layers *layers, nncf__rb_sums *sums);
-/* The loss for a sparsity level; its gradient is added to the logits'. *sums is what
- * nncf__rb_count() gives. */
-double nncf__rb_loss(const nncf__masked_layers *layers, double level, nncf__rb_sums *sums);
+/* The loss for a sparsity level; its gradient, times `factor`, is added to the logits'. *sums is
+ * what nncf__rb_count() gives. */
+double nncf__rb_loss(
+    const nncf__masked_layers *layers, double level, double factor, nncf__rb_sums *sums);
 
 #endif

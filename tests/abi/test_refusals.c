@@ -73,6 +73,16 @@ static nncf_status set_memory_policy(nncf_error *err)
     return nncf_model_set_memory_policy(model, 7, err);
 }
 
+static nncf_status set_gradient_flags(nncf_error *err)
+{
+    return nncf_model_set_gradient_flags(model, 4, err);
+}
+
+static nncf_status set_layer_gradient_flags(nncf_error *err)
+{
+    return nncf_layer_set_gradient_flags(layer, 4, err);
+}
+
 static nncf_status get_memory(nncf_error *err)
 {
     nncf_memory memory = {NNCF_PARAMS(nncf_memory)};
@@ -145,6 +155,11 @@ static nncf_status set_order(nncf_error *err)
     return nncf_compression_ctrl_set_order(ctrl, 9, err);
 }
 
+static nncf_status set_gradient_factor(nncf_error *err)
+{
+    return nncf_compression_ctrl_set_gradient_factor(ctrl, 0, err);
+}
+
 static nncf_status open_missing(nncf_error *err)
 {
     nncf_checkpoint *out;
@@ -209,6 +224,8 @@ static const struct {
     {"nncf_model_create", create_model, NULL},
     {"nncf_model_set_mode", set_mode, "mode is 7"},
     {"nncf_model_set_memory_policy", set_memory_policy, "policy is 7"},
+    {"nncf_model_set_gradient_flags", set_gradient_flags, "flags is 4"},
+    {"nncf_layer_set_gradient_flags", set_layer_gradient_flags, "Net/Conv2d[a]: flags is 4"},
     {"nncf_model_get_memory", get_memory, "Net/Conv2d[a]: "},
     {"nncf_layer_forward", forward, "Net/Conv2d[a]: x is NULL"},
     {"nncf_layer_set_uses", set_uses, "Net/Conv2d[a]: n is 0"},
@@ -221,6 +238,7 @@ static const struct {
     {"nncf_compression_ctrl_create", create_ctrl, NULL},
     {"nncf_compression_ctrl_init_step", init_step, NULL},
     {"nncf_compression_ctrl_set_order", set_order, "order is 9"},
+    {"nncf_compression_ctrl_set_gradient_factor", set_gradient_factor, "factor is 0"},
     {"nncf_checkpoint_open", open_missing, NULL},
     {"nncf_checkpoint_save", save, NULL},
     {"nncf_checkpoint_read", read_missing, NULL},

@@ -206,6 +206,9 @@ START_TEST(random_models_take_what_was_predicted)
     make_net(n);
     if (small)
         ck_assert_int_eq(nncf_model_set_memory_policy(n->model, NNCF_MEMORY_SMALL, NULL), NNCF_OK);
+    if (draw(n, 0, 1))
+        ck_assert_int_eq(
+            nncf_model_set_gradient_flags(n->model, NNCF_GRADIENT_ADD_DX, NULL), NNCF_OK);
     if (config) {
         nncf_config *parsed = fx_config(context, config);
         ck_assert_msg(nncf_compression_ctrl_create(n->model, parsed, &ctrl, &err) == NNCF_OK ||
