@@ -182,6 +182,9 @@ typedef struct nncf_conv2d_params {
     float activation_alpha;
     /** must be 0 */
     int32_t reserved;
+    /** rows below and columns on the right beyond `padding`, or fewer, down to -padding; default 0
+     */
+    int32_t padding_end[2];
 } nncf_conv2d_params;
 /**
  * @brief Set up parameters: `struct_size`, and every member to its default.
@@ -267,6 +270,30 @@ typedef struct nncf_sum_params {
  */
 NNCF_API void nncf_sum_params_init(nncf_sum_params *params, size_t struct_size);
 
+/** Set of NNCF_OP_FLAG_...: what an operator of the host does otherwise than usual. @since 0.1 */
+typedef int32_t nncf_op_flags;
+/** Bits of nncf_op_flags. @since 0.1 */
+enum {
+    /** gelu by tanh(sqrt(2 / pi) (x + 0.044715 x^3)) instead of erf */
+    NNCF_OP_FLAG_GELU_TANH = 1,
+    /** pools: one more window where pixels are left over at the end (ceil_mode) */
+    NNCF_OP_FLAG_CEIL = 2,
+    /** average pool: padding does not count (count_include_pad = False) */
+    NNCF_OP_FLAG_EXCLUDE_PADDING = 4,
+    /** mean: what is averaged stays as a dimension of 1 (keepdim) */
+    NNCF_OP_FLAG_KEEP_DIMS = 8,
+    /** interpolate: copies the nearest pixel, y[i] = x[i / factor]; default bilinear, half pixel */
+    NNCF_OP_FLAG_NEAREST = 16,
+    /** matmul: the last two dimensions of the second input are exchanged, x y^T */
+    NNCF_OP_FLAG_TRANSPOSE_SECOND = 32,
+    /**
+     * convolution in the sense of mathematics: the host turns its kernel by 180 degrees, as KANN
+     * does; an export writes it turned. Masks and ranges do not mind
+     */
+    NNCF_OP_FLAG_KERNEL_TURNED = 64,
+    NNCF_OP_FLAG_SENTINEL = 0x7fffffff
+};
+
 /** Kind of pooling: one of NNCF_POOL_.... @since 0.1 */
 typedef int32_t nncf_pool_kind;
 /** Kinds of pooling. @since 0.1 */
@@ -296,14 +323,24 @@ typedef struct nncf_pool2d_params {
     int32_t kernel[2];
     /** default: the kernel */
     int32_t stride[2];
-    /** at most half the kernel; default 0 */
+    /** rows above and below, columns left and right; at most half the kernel; default 0 */
     int32_t padding[2];
-    /** must be 0 */
-    int32_t reserved;
+    /**
+     * of windows: NNCF_OP_FLAG_CEIL, one more window where pixels are left over at the end, unless
+     * it would begin in the padding there; NNCF_OP_FLAG_EXCLUDE_PADDING, an average counts only
+     * pixels. What a window has beyond the padding never counts
+     */
+    nncf_op_flags flags;
     /** at most one; copied */
     nncf_layer *const *inputs;
     /** 0: reads the model's input */
     size_t n_inputs;
+    /**
+     * rows below and columns on the right beyond `padding`, or fewer, down to -padding: darknet's
+     * maxpool of 2 with stride 1 has padding 0 and 1 here. Each side less than the kernel; default
+     * 0
+     */
+    int32_t padding_end[2];
 } nncf_pool2d_params;
 /**
  * @brief Set up parameters: `struct_size`, and every member to its default.
@@ -313,30 +350,6 @@ typedef struct nncf_pool2d_params {
  * @since 0.1
  */
 NNCF_API void nncf_pool2d_params_init(nncf_pool2d_params *params, size_t struct_size);
-
-/** Set of NNCF_OP_FLAG_...: what an operator of the host does otherwise than usual. @since 0.1 */
-typedef int32_t nncf_op_flags;
-/** Bits of nncf_op_flags. @since 0.1 */
-enum {
-    /** gelu by tanh(sqrt(2 / pi) (x + 0.044715 x^3)) instead of erf */
-    NNCF_OP_FLAG_GELU_TANH = 1,
-    /** pools: one more window where pixels are left over at the end (ceil_mode) */
-    NNCF_OP_FLAG_CEIL = 2,
-    /** average pool: padding does not count (count_include_pad = False) */
-    NNCF_OP_FLAG_EXCLUDE_PADDING = 4,
-    /** mean: what is averaged stays as a dimension of 1 (keepdim) */
-    NNCF_OP_FLAG_KEEP_DIMS = 8,
-    /** interpolate: copies the nearest pixel, y[i] = x[i / factor]; default bilinear, half pixel */
-    NNCF_OP_FLAG_NEAREST = 16,
-    /** matmul: the last two dimensions of the second input are exchanged, x y^T */
-    NNCF_OP_FLAG_TRANSPOSE_SECOND = 32,
-    /**
-     * convolution in the sense of mathematics: the host turns its kernel by 180 degrees, as KANN
-     * does; an export writes it turned. Masks and ranges do not mind
-     */
-    NNCF_OP_FLAG_KERNEL_TURNED = 64,
-    NNCF_OP_FLAG_SENTINEL = 0x7fffffff
-};
 
 /**
  * @brief An operator that the host runs with kernels of the host: a node of the graph for quantizer

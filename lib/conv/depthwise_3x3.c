@@ -155,5 +155,6 @@ bool nncf__depthwise_is_3x3(const nncf__depthwise *d)
      * third and more. */
     return d->k->isa == NNCF_ISA_AVX512 && !rounds && s->kernel_h == 3 && s->kernel_w == 3 &&
         s->pad_h == 1 && s->pad_w == 1 && s->dilation_h == 1 && s->dilation_w == 1 &&
-        s->stride_h == s->stride_w && s->stride_h <= 2;
+        s->stride_h == s->stride_w && s->stride_h <= 2 &&
+        s->out_h == (s->h - 1) / s->stride_h + 1 && s->out_w == (s->w - 1) / s->stride_w + 1;
 }

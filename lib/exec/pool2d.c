@@ -5,6 +5,7 @@
  */
 #include "exec/pool2d.h"
 
+#include "base/int_math.h"
 #include "base/pool.h"
 #include "exec/call.h"
 #include "exec/chunks.h"
@@ -38,7 +39,7 @@ nncf_status nncf__pool_out_shape(
         out[3] = 1;
         return NNCF_OK;
     default:
-        return nncf__layer_windows_shape(layer, (const int64_t[2]){1, 1}, in, out, err);
+        return nncf__layer_windows_shape(layer, in, out, err);
     }
 }
 
@@ -67,20 +68,24 @@ typedef struct pool_job {
     uint8_t *codes;
 } pool_job;
 
-/* The part of window (oy, ox) that lies on the plane: rows y0..y1-1, columns x0..x1-1. */
+/* The part of window (oy, ox) that lies on the plane: rows y0..y1-1, columns x0..x1-1; and how many
+ * pixels an average is divided by. */
 typedef struct window {
-    int64_t y0, y1, x0, x1;
+    int64_t y0, y1, x0, x1, counted;
 } window;
 
 static window window_of(const pool_job *job, int64_t oy, int64_t ox)
 {
     const nncf_layer *l = job->layer;
     int64_t y = oy * job->stride[0] - l->padding[0], x = ox * job->stride[1] - l->padding[1];
-    window r = {y, y + job->kernel[0], x, x + job->kernel[1]};
-    r.y0 = r.y0 < 0 ? 0 : r.y0;
-    r.x0 = r.x0 < 0 ? 0 : r.x0;
-    r.y1 = r.y1 > job->h ? job->h : r.y1;
-    r.x1 = r.x1 > job->w ? job->w : r.x1;
+    window r = {.y0 = max_i(y, 0),
+        .y1 = min_i(y + job->kernel[0], job->h),
+        .x0 = max_i(x, 0),
+        .x1 = min_i(x + job->kernel[1], job->w)};
+    /* all but what lies beyond the padding, after a window that rounding up added */
+    r.counted = l->exclude_padding ? (r.y1 - r.y0) * (r.x1 - r.x0)
+                                   : (min_i(y + job->kernel[0], job->h + l->padding_after[0]) - y) *
+            (min_i(x + job->kernel[1], job->w + l->padding_after[1]) - x);
     return r;
 }
 
@@ -98,13 +103,13 @@ static int64_t argmax(const float *x, int64_t width, const window *r)
     return best;
 }
 
-static float average(const float *x, int64_t width, const window *r, double divisor)
+static float average(const float *x, int64_t width, const window *r)
 {
     double sum = 0;
     for (int64_t i = r->y0; i < r->y1; i++)
         for (int64_t j = r->x0; j < r->x1; j++)
             sum += (double)x[i * width + j];
-    return (float)(sum / divisor);
+    return (float)(sum / (double)r->counted);
 }
 
 /* Where the maxima are: the code there is theirs too. */
@@ -121,7 +126,6 @@ static void max_codes(const pool_job *job, const float *x, const uint8_t *code, 
 static void forward_plane(const pool_job *job, const float *x, float *y)
 {
     const nncf_layer *l = job->layer;
-    const double divisor = (double)(job->kernel[0] * job->kernel[1]);
     if (l->pool_kind == NNCF_POOL_GLOBAL_AVERAGE) {
         double sums[2] = {0, 0};
         job->k->sum_and_squares((size_t)(job->h * job->w), x, sums);
@@ -131,8 +135,8 @@ static void forward_plane(const pool_job *job, const float *x, float *y)
     for (int64_t oy = 0; oy < job->out_h; oy++) {
         for (int64_t ox = 0; ox < job->out_w; ox++) {
             window r = window_of(job, oy, ox);
-            *y++ = l->pool_kind == NNCF_POOL_MAX ? x[argmax(x, job->w, &r)]
-                                                 : average(x, job->w, &r, divisor);
+            *y++ =
+                l->pool_kind == NNCF_POOL_MAX ? x[argmax(x, job->w, &r)] : average(x, job->w, &r);
         }
     }
 }
@@ -140,7 +144,6 @@ static void forward_plane(const pool_job *job, const float *x, float *y)
 static void backward_plane(const pool_job *job, const float *x, const float *dy, float *dx)
 {
     const nncf_layer *l = job->layer;
-    const float share = (float)(1 / (double)(job->kernel[0] * job->kernel[1]));
     const size_t count = (size_t)(job->h * job->w);
     if (l->pool_kind == NNCF_POOL_GLOBAL_AVERAGE) {
         float g = (float)((double)dy[0] / (double)count);
@@ -156,6 +159,7 @@ static void backward_plane(const pool_job *job, const float *x, const float *dy,
                 dx[argmax(x, job->w, &r)] += *dy;
                 continue;
             }
+            const float share = (float)(1 / (double)r.counted);
             for (int64_t i = r.y0; i < r.y1; i++)
                 for (int64_t j = r.x0; j < r.x1; j++)
                     dx[i * job->w + j] += *dy * share;

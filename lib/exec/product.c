@@ -53,7 +53,7 @@ nncf_status nncf__conv2d_out_shape(
     const nncf_layer *layer, const int64_t in[4], int64_t out[4], nncf_error *err)
 {
     out[1] = layer->out_channels;
-    return nncf__layer_windows_shape(layer, layer->dilation, in, out, err);
+    return nncf__layer_windows_shape(layer, in, out, err);
 }
 
 nncf_status nncf__linear_out_shape(

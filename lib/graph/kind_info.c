@@ -25,12 +25,22 @@ static void write_pair(nncf__text *text, const char *name, const int64_t value[2
     nncf__text_printf(text, ",\"%s\":[%lld,%lld]", name, (long long)value[0], (long long)value[1]);
 }
 
+/* As the host gives them; what one side has beyond the other only where there is some. */
+static void write_padding(nncf__text *text, const nncf_layer *layer)
+{
+    const int64_t end[2] = {
+        layer->padding_after[0] - layer->padding[0], layer->padding_after[1] - layer->padding[1]};
+    write_pair(text, "padding", layer->padding);
+    if (end[0] != 0 || end[1] != 0)
+        write_pair(text, "padding_end", end);
+}
+
 /* ---- convolutions ---- */
 
 static void conv2d_write(const nncf_layer *layer, nncf__text *text)
 {
     write_pair(text, "stride", layer->stride);
-    write_pair(text, "padding", layer->padding);
+    write_padding(text, layer);
     write_pair(text, "dilation", layer->dilation);
     nncf__text_printf(text, ",\"groups\":%lld", (long long)layer->groups);
 }
@@ -57,7 +67,11 @@ static void pool_write(const nncf_layer *layer, nncf__text *text)
     nncf__text_printf(text, ",\"pool\":\"%s\"", names[layer->pool_kind]);
     write_pair(text, "kernel", layer->kernel);
     write_pair(text, "stride", layer->stride);
-    write_pair(text, "padding", layer->padding);
+    write_padding(text, layer);
+    if (layer->ceil_mode)
+        nncf__text_printf(text, ",\"ceil_mode\":true");
+    if (layer->exclude_padding)
+        nncf__text_printf(text, ",\"exclude_padding\":true");
 }
 
 /* ---- others ---- */

@@ -111,6 +111,8 @@ struct nncf_layer {
     int64_t in_channels, out_channels, groups;
     /* pool2d uses the first three too */
     int64_t kernel[2], stride[2], padding[2], dilation[2];
+    /* below and right: padding and what the host adds there */
+    int64_t padding_after[2];
     int64_t weight_shape[NNCF__MAX_WEIGHT_NDIM];
     /* 0: no weight */
     int32_t weight_ndim;
@@ -123,6 +125,8 @@ struct nncf_layer {
     nncf_batch_norm_params batch_norm;
 
     int32_t pool_kind, upsample_kind;
+    /* of a pool */
+    bool ceil_mode, exclude_padding;
     /* layer norm */
     struct {
         /* of a row; 0: of another kind */

@@ -374,6 +374,19 @@ nncf_status nncf__register_check_channels(nncf_layer *l, nncf_error *err)
     return NNCF_OK;
 }
 
+/* padding[2] is checked; `more` is what the end has beyond it. */
+static nncf_status fill_padding_end(nncf_layer *l, const int32_t more[2], nncf_error *err)
+{
+    for (int i = 0; i < 2; i++) {
+        l->padding_after[i] = l->padding[i] + more[i];
+        if (l->padding_after[i] < 0)
+            return nncf__fail(err, NNCF_E_ARG, l->scope,
+                "padding_end[%d] is %d, with padding %lld less than nothing", i, (int)more[i],
+                (long long)l->padding[i]);
+    }
+    return NNCF_OK;
+}
+
 static nncf_status fill_conv2d(nncf_layer *l, const void *params, nncf_error *err)
 {
     const nncf_conv2d_params *p = params;
@@ -400,6 +413,7 @@ static nncf_status fill_conv2d(nncf_layer *l, const void *params, nncf_error *er
         (status = check_pair(l, "kernel", l->kernel, 1, err)) != NNCF_OK ||
         (status = check_pair(l, "stride", l->stride, 1, err)) != NNCF_OK ||
         (status = check_pair(l, "padding", l->padding, 0, err)) != NNCF_OK ||
+        (status = fill_padding_end(l, p->padding_end, err)) != NNCF_OK ||
         (status = check_pair(l, "dilation", l->dilation, 1, err)) != NNCF_OK)
         return status;
     if (l->in_channels % l->groups != 0 || l->out_channels % l->groups != 0)
@@ -507,16 +521,25 @@ static nncf_status fill_pool2d(nncf_layer *l, const void *params, nncf_error *er
     if (p->kind < NNCF_POOL_GLOBAL_AVERAGE || p->kind > NNCF_POOL_MEAN_COLUMNS)
         return nncf__fail(
             err, NNCF_E_ARG, l->scope, "kind is %d, not one of NNCF_POOL_...", (int)p->kind);
-    if (p->reserved != 0)
-        return nncf__fail(err, NNCF_E_ARG, l->scope, "nncf_pool2d_params: reserved must be 0");
     const bool whole = p->kind != NNCF_POOL_AVERAGE && p->kind != NNCF_POOL_MAX;
+    const int32_t known = whole    ? 0
+        : p->kind == NNCF_POOL_MAX ? NNCF_OP_FLAG_CEIL
+                                   : NNCF_OP_FLAG_CEIL | NNCF_OP_FLAG_EXCLUDE_PADDING;
+    if (p->flags & ~known)
+        return nncf__fail(err, NNCF_E_ARG, l->scope,
+            whole ? "flags is %d; this pool has no windows: leave it 0"
+                  : "flags is %d; a pool knows NNCF_OP_FLAG_CEIL, and an average "
+                    "NNCF_OP_FLAG_EXCLUDE_PADDING",
+            (int)p->flags);
     l->pool_kind = p->kind;
+    l->ceil_mode = p->flags & NNCF_OP_FLAG_CEIL;
+    l->exclude_padding = p->flags & NNCF_OP_FLAG_EXCLUDE_PADDING;
     for (int i = 0; i < 2; i++) {
         l->kernel[i] = p->kernel[i];
         l->stride[i] = p->stride[i] ? p->stride[i] : p->kernel[i];
         l->padding[i] = p->padding[i];
         l->dilation[i] = 1;
-        if (whole && (p->kernel[i] || p->stride[i] || p->padding[i]))
+        if (whole && (p->kernel[i] || p->stride[i] || p->padding[i] || p->padding_end[i]))
             return nncf__fail(err, NNCF_E_ARG, l->scope,
                 "this pool takes the whole plane, row or column: leave kernel, stride and padding "
                 "0");
@@ -524,13 +547,19 @@ static nncf_status fill_pool2d(nncf_layer *l, const void *params, nncf_error *er
     if (!whole) {
         if ((status = check_pair(l, "kernel", l->kernel, 1, err)) != NNCF_OK ||
             (status = check_pair(l, "stride", l->stride, 1, err)) != NNCF_OK ||
-            (status = check_pair(l, "padding", l->padding, 0, err)) != NNCF_OK)
+            (status = check_pair(l, "padding", l->padding, 0, err)) != NNCF_OK ||
+            (status = fill_padding_end(l, p->padding_end, err)) != NNCF_OK)
             return status;
         for (int i = 0; i < 2; i++) {
             if (l->padding[i] > l->kernel[i] / 2)
                 return nncf__fail(err, NNCF_E_ARG, l->scope,
                     "padding[%d] is %lld, more than half of the kernel (%lld)", i,
                     (long long)l->padding[i], (long long)l->kernel[i]);
+            if (l->padding_after[i] >= l->kernel[i])
+                return nncf__fail(err, NNCF_E_ARG, l->scope,
+                    "padding[%d] and padding_end[%d] are %lld at the end, where a window of %lld "
+                    "would lie beside all pixels",
+                    i, i, (long long)l->padding_after[i], (long long)l->kernel[i]);
         }
     }
     return nncf__register_check_channels(l, err);

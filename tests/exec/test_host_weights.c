@@ -251,7 +251,7 @@ START_TEST(stripped_model_names_its_nodes)
     ck_assert_msg(nncf_model_add_op(model, &op, &norm, &err) == NNCF_OK, "%s", err.message);
     const nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = "Net/MaxPool2d[p]",
         .kind = NNCF_POOL_MAX, .kernel = {3, 2}, .stride = {2, 1}, .padding = {1, 0},
-        .inputs = &norm, .n_inputs = 1};
+        .padding_end = {-1, 1}, .flags = NNCF_OP_FLAG_CEIL, .inputs = &norm, .n_inputs = 1};
     ck_assert_msg(nncf_model_add_pool2d(model, &p, &pool, &err) == NNCF_OK, "%s", err.message);
     nncf_compression_ctrl *ctrl = fx_ctrl(model, "{}");
     nncf_strip_report report = {NNCF_PARAMS(nncf_strip_report)};
@@ -272,9 +272,11 @@ START_TEST(stripped_model_names_its_nodes)
     ck_assert_str_eq(fx_string(second, "op"), "batch_norm");
     ck_assert_double_eq(fx_number(second, "batch_norm_eps"), 0.25);
     ck_assert_str_eq(fx_string(third, "pool"), "max");
-    static const char *const keys[] = {"kernel", "stride", "padding"};
-    static const int sizes[3][2] = {{3, 2}, {2, 1}, {1, 0}};
-    for (size_t i = 0; i < 3; i++)
+    ck_assert(json_object_get_boolean(fx_member(third, "ceil_mode")));
+    ck_assert_ptr_null(fx_get(third, "exclude_padding"));
+    static const char *const keys[] = {"kernel", "stride", "padding", "padding_end"};
+    static const int sizes[4][2] = {{3, 2}, {2, 1}, {1, 0}, {-1, 1}};
+    for (size_t i = 0; i < 4; i++)
         for (size_t j = 0; j < 2; j++)
             ck_assert_int_eq(
                 json_object_get_int(json_object_array_get_idx(fx_get(third, keys[i]), j)),

@@ -10,7 +10,7 @@
 /* Largest difference allowed, relative to the largest magnitude of the array. */
 #define TOLERANCE 1e-5
 
-enum { CASES = 85, MOST_INPUTS = 4, MOST_PARAMETERS = 4 };
+enum { CASES = 106, MOST_INPUTS = 4, MOST_PARAMETERS = 4 };
 
 typedef struct array {
     const char *name;
@@ -96,6 +96,16 @@ static void release(layer_case *c)
     free(c->mean), free(c->var);
 }
 
+/* A pair, or what it is where the case has none. */
+static void pair(const layer_case *c, const char *key, int32_t otherwise, int32_t to[2])
+{
+    double values[2] = {(double)otherwise, (double)otherwise};
+    if (fx_get(c->json, key))
+        fx_doubles_into(fx_get(c->json, key), values, 2);
+    for (int i = 0; i < 2; i++)
+        to[i] = (int32_t)values[i];
+}
+
 static int32_t number(const layer_case *c, const char *key)
 {
     return (int32_t)fx_number(c->json, key);
@@ -129,14 +139,28 @@ static nncf_status add_conv2d(layer_case *c, nncf_model *model, nncf_layer **lay
     const nncf_batch_norm_params norm = {NNCF_PARAMS(nncf_batch_norm_params), .weight = gamma->data,
         .weight_grad = gamma->grad, .bias = beta->data, .bias_grad = beta->grad,
         .running_mean = c->mean, .running_var = c->var};
-    const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/layer",
+    nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/layer",
         .weight = w->data, .weight_grad = w->grad, .bias = b->data, .bias_grad = b->grad,
         .in_channels = c->x[0].shape[1], .out_channels = w->shape[0],
-        .kernel = {(int32_t)w->shape[2], (int32_t)w->shape[3]}, .padding = {1, 1},
+        .kernel = {(int32_t)w->shape[2], (int32_t)w->shape[3]},
         .groups = (int32_t)(c->x[0].shape[1] / w->shape[1]), .activation = number(c, "activation"),
         .activation_alpha = (float)fx_number(c->json, "alpha"),
         .batch_norm = gamma->data ? &norm : NULL};
+    pair(c, "padding", 1, p.padding);
+    pair(c, "padding_end", 0, p.padding_end);
+    pair(c, "stride", 1, p.stride);
     return nncf_model_add_conv2d(model, &p, layer, err);
+}
+
+static nncf_status add_pool2d(layer_case *c, nncf_model *model, nncf_layer **layer, nncf_error *err)
+{
+    nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = "Net/layer",
+        .kind = number(c, "mode"), .flags = number(c, "flags")};
+    pair(c, "kernel", 0, p.kernel);
+    pair(c, "stride", 0, p.stride);
+    pair(c, "padding", 0, p.padding);
+    pair(c, "padding_end", 0, p.padding_end);
+    return nncf_model_add_pool2d(model, &p, layer, err);
 }
 
 #define PLAIN(kind)                                                                                \
@@ -231,6 +255,7 @@ static const struct {
 } kinds[] = {
     {"activation", add_activation},
     {"conv2d", add_conv2d},
+    {"pool2d", add_pool2d},
     {"sum", add_sum},
     {"linear", add_linear},
     {"concat", add_concat},

@@ -251,9 +251,32 @@ START_TEST(wrong_sums_pools_and_linears_are_refused_with_words)
         "whole plane", 2);
     pool.kind = NNCF_POOL_AVERAGE;
     pool.padding[1] = 0;
-    pool.reserved = 1;
-    refused(
-        model, nncf_model_add_pool2d(model, &pool, &layer, &err), NNCF_E_ARG, &err, "reserved", 2);
+    pool.flags = NNCF_OP_FLAG_NEAREST;
+    refused(model, nncf_model_add_pool2d(model, &pool, &layer, &err), NNCF_E_ARG, &err,
+        "flags is 16; a pool knows NNCF_OP_FLAG_CEIL", 2);
+    pool.kind = NNCF_POOL_MAX;
+    pool.flags = NNCF_OP_FLAG_EXCLUDE_PADDING;
+    refused(model, nncf_model_add_pool2d(model, &pool, &layer, &err), NNCF_E_ARG, &err,
+        "flags is 4", 2);
+    pool.flags = 0;
+    pool.padding_end[0] = 3;
+    refused(model, nncf_model_add_pool2d(model, &pool, &layer, &err), NNCF_E_ARG, &err,
+        "beside all pixels", 2);
+    pool.padding_end[0] = -1;
+    refused(model, nncf_model_add_pool2d(model, &pool, &layer, &err), NNCF_E_ARG, &err,
+        "padding_end[0] is -1, with padding 0", 2);
+    pool = (nncf_pool2d_params){
+        NNCF_PARAMS(nncf_pool2d_params), .scope = "Net/pool", .flags = NNCF_OP_FLAG_CEIL};
+    refused(model, nncf_model_add_pool2d(model, &pool, &layer, &err), NNCF_E_ARG, &err,
+        "no windows", 2);
+    pool.flags = 0;
+    pool.padding_end[1] = 1;
+    refused(model, nncf_model_add_pool2d(model, &pool, &layer, &err), NNCF_E_ARG, &err,
+        "whole plane", 2);
+    nncf_conv2d_params one_sided = conv("Net/one_sided");
+    one_sided.padding_end[1] = -one_sided.padding[1] - 1;
+    refused(model, nncf_model_add_conv2d(model, &one_sided, &layer, &err), NNCF_E_ARG, &err,
+        "less than nothing", 2);
 
     nncf_linear_params fc = {NNCF_PARAMS(nncf_linear_params), .scope = "Net/fc", .weight = buffer,
         .in_features = 12, .out_features = 2, .inputs = &a, .n_inputs = 1};

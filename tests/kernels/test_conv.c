@@ -38,15 +38,21 @@ static nncf_context *context_at(int32_t isa, int32_t threads)
     return c;
 }
 
-static bool shape_finish(nncf__conv2d *s)
+/* more: of the padding below and on the right. */
+static bool shape_padded(nncf__conv2d *s, int64_t more_h, int64_t more_w)
 {
-    int64_t h = s->h + 2 * s->pad_h - ((s->kernel_h - 1) * s->dilation_h + 1);
-    int64_t w = s->w + 2 * s->pad_w - ((s->kernel_w - 1) * s->dilation_w + 1);
+    int64_t h = s->h + 2 * s->pad_h + more_h - ((s->kernel_h - 1) * s->dilation_h + 1);
+    int64_t w = s->w + 2 * s->pad_w + more_w - ((s->kernel_w - 1) * s->dilation_w + 1);
     if (h < 0 || w < 0)
         return false;
     s->out_h = h / s->stride_h + 1;
     s->out_w = w / s->stride_w + 1;
     return true;
+}
+
+static bool shape_finish(nncf__conv2d *s)
+{
+    return shape_padded(s, 0, 0);
 }
 
 static void problem_make(problem *p, const nncf__conv2d *s)
@@ -254,7 +260,10 @@ static nncf__conv2d random_shape(int kind)
             s.c_in = s.groups * (1 + fx_random32() % 5);
             s.c_out = s.groups * (1 + fx_random32() % 20);
         }
-        if (shape_finish(&s))
+        const bool one_sided = kind != 2 && fx_random32() % 3 == 0;
+        const int64_t more_h = one_sided ? max_i(-s.pad_h, (int64_t)(fx_random32() % 4) - 1) : 0,
+                      more_w = one_sided ? max_i(-s.pad_w, (int64_t)(fx_random32() % 4) - 1) : 0;
+        if (shape_finish(&s) && shape_padded(&s, more_h, more_w))
             return s;
     }
 }

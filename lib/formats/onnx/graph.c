@@ -283,7 +283,8 @@ static void pair(
 
 static void put_window(nncf__onnx_builder *b, Nncf__Onnx__NodeProto *node, const nncf_layer *l)
 {
-    const int64_t pads[4] = {l->padding[0], l->padding[1], l->padding[0], l->padding[1]};
+    const int64_t pads[4] = {
+        l->padding[0], l->padding[1], l->padding_after[0], l->padding_after[1]};
     pair(b, node, "kernel_shape", l->kernel);
     pair(b, node, "strides", l->stride);
     nncf__onnx_attribute_ints(b, node, "pads", pads, 4);
@@ -453,7 +454,9 @@ static nncf_status put_pool(nncf__onnx_builder *b, chain *c)
         put_window(b, node, l);
     }
     if (l->pool_kind == NNCF_POOL_AVERAGE)
-        nncf__onnx_attribute_int(b, node, "count_include_pad", 1);
+        nncf__onnx_attribute_int(b, node, "count_include_pad", !l->exclude_padding);
+    if (l->ceil_mode)
+        nncf__onnx_attribute_int(b, node, "ceil_mode", 1);
     c->value = output;
     return NNCF_OK;
 }

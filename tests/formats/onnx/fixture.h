@@ -169,6 +169,35 @@ static inline void on_forward(on_net *n, float *images, int64_t batch)
     }
 }
 
+/* Pools and a convolution that are padded on one side, and round up: as YOLO's tiny nets and
+ * SqueezeNet have them. */
+static inline void on_one_sided(on_net *n)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    const nncf_conv2d_params conv = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[0]",
+        .weight = on_floats(n, 6 * 2 * 3 * 3, 0.4, 0), .bias = on_floats(n, 6, 0.2, 0),
+        .in_channels = 2, .out_channels = 6, .kernel = {3, 3}, .stride = {2, 2},
+        .padding_end = {1, 1}, .activation = NNCF_ACTIVATION_LEAKY_RELU};
+    on_must(nncf_model_add_conv2d(n->model, &conv, &n->layers[0], &err), &err);
+    n->inputs[0][0] = -1;
+    const nncf_pool2d_params pools[3] = {
+        {NNCF_PARAMS(nncf_pool2d_params), .scope = "Net/MaxPool2d[0]", .kind = NNCF_POOL_MAX,
+            .kernel = {2, 2}, .stride = {1, 1}, .padding_end = {1, 1}, .inputs = &n->layers[0],
+            .n_inputs = 1},
+        {NNCF_PARAMS(nncf_pool2d_params), .scope = "Net/MaxPool2d[1]", .kind = NNCF_POOL_MAX,
+            .kernel = {3, 3}, .stride = {2, 2}, .flags = NNCF_OP_FLAG_CEIL, .inputs = &n->layers[1],
+            .n_inputs = 1},
+        {NNCF_PARAMS(nncf_pool2d_params), .scope = "Net/AvgPool2d[0]", .kind = NNCF_POOL_AVERAGE,
+            .kernel = {2, 3}, .stride = {2, 2}, .padding = {0, 1}, .padding_end = {1, -1},
+            .flags = NNCF_OP_FLAG_CEIL | NNCF_OP_FLAG_EXCLUDE_PADDING, .inputs = &n->layers[2],
+            .n_inputs = 1}};
+    for (int i = 0; i < 3; i++) {
+        on_must(nncf_model_add_pool2d(n->model, &pools[i], &n->layers[1 + i], &err), &err);
+        n->inputs[1 + i][0] = i;
+    }
+    on_linear(n, 4, "Net/Linear[0]", 3, 6 * 2 * 2, ON_CLASSES, NNCF_ACTIVATION_NONE);
+}
+
 static const char *const on_scopes[ON_LAYERS] = {"Net/Block[a]/Conv2d[0]", "Net/Block[b]/Conv2d[0]",
     "Net/Block[b]/Conv2d[1]", "Net/__add___0", "Net/MaxPool2d[0]", "Net/Block[c]/Conv2d[0]",
     "Net/AvgPool2d[0]", "Net/mean_0", "Net/mean_1", "Net/AdaptiveAvgPool2d[0]", "Net/Linear[0]",
@@ -449,7 +478,7 @@ static inline void on_transformer(on_net *n)
 
 /* Functions that engines approximate in their own ways: near, not the same codes. */
 static void (*const on_smooth[])(on_net *n) = {
-    on_smooth_a, on_smooth_b, on_detector, on_transformer};
+    on_smooth_a, on_smooth_b, on_detector, on_transformer, on_one_sided};
 enum { ON_SMOOTH = sizeof on_smooth / sizeof *on_smooth };
 
 static void (*const on_models[])(on_net *n) = {on_vectors, on_planes};

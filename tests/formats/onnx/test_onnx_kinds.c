@@ -33,6 +33,10 @@ typedef enum kind {
     MATMUL,
     /* the next ones plus NNCF_POOL_... or NNCF_UPSAMPLE_... */
     POOL = 100,
+    /* padded at the end alone; rounding up; and without the padding in the average */
+    POOL_END = 110,
+    POOL_CEIL = 120,
+    POOL_EXCLUDE = 130,
     UPSAMPLE = 200
 } kind;
 
@@ -84,6 +88,16 @@ static const struct {
         2, ALL},
     {"average", {STEM, POOL + NNCF_POOL_AVERAGE}, {{INPUT, NONE}, {0, NONE}}, {2, 4}, 2, ALL},
     {"maximum", {STEM, POOL + NNCF_POOL_MAX}, {{INPUT, NONE}, {0, NONE}}, {2, 4}, 2, ALL},
+    {"maximum, padded at the end", {STEM, POOL_END + NNCF_POOL_MAX}, {{INPUT, NONE}, {0, NONE}},
+        {2, 4}, 2, ALL},
+    {"average, padded at the end", {STEM, POOL_END + NNCF_POOL_AVERAGE}, {{INPUT, NONE}, {0, NONE}},
+        {2, 4}, 2, ALL},
+    {"maximum, rounding up", {STEM, POOL_CEIL + NNCF_POOL_MAX}, {{INPUT, NONE}, {0, NONE}}, {2, 4},
+        2, ALL},
+    {"average, rounding up", {STEM, POOL_CEIL + NNCF_POOL_AVERAGE}, {{INPUT, NONE}, {0, NONE}},
+        {2, 4}, 2, ALL},
+    {"average of pixels, rounding up", {STEM, POOL_EXCLUDE + NNCF_POOL_AVERAGE},
+        {{INPUT, NONE}, {0, NONE}}, {2, 4}, 2, ALL},
     {"mean of rows", {STEM, POOL + NNCF_POOL_MEAN_ROWS}, {{INPUT, NONE}, {0, NONE}}, {2, 4}, 2,
         ALL},
     {"mean of columns", {STEM, POOL + NNCF_POOL_MEAN_COLUMNS}, {{INPUT, NONE}, {0, NONE}}, {2, 4},
@@ -139,8 +153,24 @@ static void add_norm(int i, int input)
 
 static void add_pool(int i, int input, int pool)
 {
-    const bool windows = pool == NNCF_POOL_AVERAGE || pool == NNCF_POOL_MAX;
-    on_pool(&n.base, i, on_scopes[i], input, pool, windows ? 3 : 0, windows, windows);
+    const int form = pool / 10 * 10 + POOL, of = pool % 10;
+    const bool windows = of == NNCF_POOL_AVERAGE || of == NNCF_POOL_MAX;
+    if (form == POOL) {
+        on_pool(&n.base, i, on_scopes[i], input, of, windows ? 3 : 0, windows, windows);
+        return;
+    }
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = on_scopes[i], .kind = of,
+        .kernel = {2, 2}, .stride = {1, 1}, .padding_end = {1, 1}, .inputs = &n.base.layers[input],
+        .n_inputs = 1};
+    if (form != POOL_END) {
+        p.kernel[0] = p.kernel[1] = 3;
+        p.stride[0] = p.stride[1] = 2;
+        p.padding[0] = p.padding[1] = 1;
+        p.padding_end[0] = 1, p.padding_end[1] = 0;
+        p.flags = NNCF_OP_FLAG_CEIL | (form == POOL_EXCLUDE ? NNCF_OP_FLAG_EXCLUDE_PADDING : 0);
+    }
+    on_must(nncf_model_add_pool2d(n.base.model, &p, &n.base.layers[i], &err), &err);
 }
 
 static void add(int i, kind k)

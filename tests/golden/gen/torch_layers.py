@@ -45,8 +45,28 @@ def activations():
     yield case('elu, default', 'activation', [[3, 40]], activation=11, alpha=0)
 
 
+def pools():
+    """kind 1 average, 2 maximum; padding top, left and what bottom, right have beyond; flags 2 ceil, 4 exclude padding."""
+    for kind, name in ((1, 'average'), (2, 'maximum')):
+        for flags in (0, 2, 4, 6) if kind == 1 else (0, 2):
+            label = name + (', ceil' if flags & 2 else '') + (', exclude' if flags & 4 else '')
+            common = {'mode': kind, 'flags': flags}
+            yield case(f'{label}', 'pool2d', [[2, 2, 6, 7]], kernel=[3, 2], stride=[2, 2], padding=[1, 1],
+                       padding_end=[0, 0], **common)
+            yield case(f'{label}, windows apart', 'pool2d', [[1, 3, 9, 8]], kernel=[2, 3], stride=[3, 4], padding=[0, 1],
+                       padding_end=[0, 0], **common)
+            yield case(f'{label}, one side', 'pool2d', [[2, 2, 5, 6]], kernel=[2, 3], stride=[1, 2], padding=[0, 1],
+                       padding_end=[1, -1], **common)
+
+
 CASES = [
     *activations(),
+    *pools(),
+    case('convolution, one side', 'conv2d', [[2, 2, 5, 6]], {'weight': [3, 2, 3, 2], 'bias': [3]}, padding=[0, 1],
+         padding_end=[2, -1]),
+    case('depthwise, one side', 'conv2d', [[2, 4, 8, 8]], {'weight': [4, 1, 3, 3]}, padding=[1, 1], padding_end=[1, 2]),
+    case('depthwise batch norm, one side', 'conv2d', [[2, 3, 7, 7]],
+         {'weight': [3, 1, 3, 3], 'bn_weight': [3], 'bn_bias': [3]}, padding=[1, 1], padding_end=[-1, -1], stride=[2, 2]),
     case('sum of rows', 'sum', [[2, 3, 4], [2, 3, 4]], activation=9, alpha=0),
     case('activation of five dimensions', 'activation', [[2, 2, 2, 2, 3]], activation=8, alpha=0),
     case('linear over three dimensions', 'linear', [[2, 3, 5]], {'weight': [4, 5], 'bias': [4]}, activation=9, alpha=0),
@@ -78,8 +98,16 @@ def activate(c, z):
     return list(ACTIVATIONS.values())[number - 1](z, c['alpha']) if number else z
 
 
+def padded(c, x, value):
+    """x with what a case says around it, so that PyTorch pads nothing."""
+    (top, left), (bottom, right) = c['padding'], c['padding_end']
+    return F.pad(x, (left, left + right, top, top + bottom), value=value)
+
+
 def conv2d(c, x, p):
-    z = F.conv2d(x[0], p['weight'], p.get('bias'), padding=1, groups=x[0].shape[1] // p['weight'].shape[1])
+    around = {'padding': [1, 1], 'padding_end': [0, 0], **c}
+    z = F.conv2d(padded(around, x[0], 0.0), p['weight'], p.get('bias'), stride=c.get('stride', 1),
+                 groups=x[0].shape[1] // p['weight'].shape[1])
     if 'bn_weight' in p:
         z = F.batch_norm(z, None, None, p['bn_weight'], p['bn_bias'], training=True, eps=1e-5)
     return activate(c, z)
@@ -89,6 +117,20 @@ def upsample(c, x):
     mode = 'nearest' if c['mode'] == 0 else 'bilinear'
     return F.interpolate(x, scale_factor=[float(f) for f in c['factor']], mode=mode,
                          align_corners=None if c['mode'] == 0 else c['mode'] == 2)
+
+
+def pool2d(c, x):
+    """PyTorch's own pads where both sides are padded alike. Else it pads nothing: of these cases none has pixels left over
+    behind the last window, where it would take the padding for pixels."""
+    ceil, exclude = bool(c['flags'] & 2), bool(c['flags'] & 4)
+    if not any(c['padding_end']):
+        if c['mode'] == 2:
+            return F.max_pool2d(x, c['kernel'], c['stride'], c['padding'], ceil_mode=ceil)
+        return F.avg_pool2d(x, c['kernel'], c['stride'], c['padding'], ceil, not exclude)
+    if c['mode'] == 2:
+        return F.max_pool2d(padded(c, x, float('-inf')), c['kernel'], c['stride'], ceil_mode=ceil)
+    y = F.avg_pool2d(padded(c, x, 0.0), c['kernel'], c['stride'], 0, ceil)
+    return y / F.avg_pool2d(padded(c, torch.ones_like(x), 0.0), c['kernel'], c['stride'], 0, ceil) if exclude else y
 
 
 def softmax(c, x):
@@ -119,6 +161,7 @@ KINDS = {
     'matmul': lambda c, x, p: matmul(c, x),
     'activation': lambda c, x, p: activate(c, x[0]),
     'conv2d': conv2d,
+    'pool2d': lambda c, x, p: pool2d(c, x[0]),
     'sum': lambda c, x, p: activate(c, x[0] + x[1]),
 }
 
