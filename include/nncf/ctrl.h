@@ -173,6 +173,31 @@ NNCF_API nncf_status nncf_compression_ctrl_step(nncf_compression_ctrl *ctrl, nnc
  */
 NNCF_API nncf_status nncf_compression_ctrl_epoch_step(nncf_compression_ctrl *ctrl, nncf_error *err);
 
+/**
+ * @brief Number of warnings so far: what looks like a mistake in the training loop, reported once
+ * each.
+ *
+ * A loss, a step or an epoch_step that is never called, or called before the first batch; masks
+ * that do not move towards the level, parameters or weights that do not change although they have
+ * gradients (as when a buffer has moved), weights without gradients, ranges that are empty, not
+ * finite, above 1e6 or 1e6 times the weights, running variances of 0 in eval mode, inputs of
+ * another width than the layer's. Each is a line of NNCF_LOG_WARNING in the context's log, too;
+ * this is for hosts without one: look once an epoch. Nothing that is computed depends on it.
+ * @param ctrl nullable
+ * @return the number; 0 for NULL
+ * @since 0.1
+ */
+NNCF_API size_t nncf_compression_ctrl_get_warning_count(const nncf_compression_ctrl *ctrl);
+/**
+ * @brief Text of warning `index`, in the order in which they were reported; NULL past the end.
+ * @param ctrl nullable
+ * @param index counted from 0
+ * @return at most 511 bytes; valid until the controller is destroyed; NULL past the end
+ * @since 0.1
+ */
+NNCF_API const char *nncf_compression_ctrl_get_warning(
+    const nncf_compression_ctrl *ctrl, size_t index);
+
 /** Kind of a parameter: one of NNCF_PARAMETER_.... @since 0.1 */
 typedef int32_t nncf_parameter_kind;
 /** Kinds of nncf_parameter. @since 0.1 */

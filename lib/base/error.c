@@ -14,7 +14,7 @@
 #include <string.h>
 
 /* A text that did not fit must not end in the middle of a UTF-8 sequence. */
-static void trim_utf8(char *text, size_t capacity)
+void nncf__trim_utf8(char *text, size_t capacity)
 {
     size_t length = strlen(text);
     if (length + 1 < capacity)
@@ -37,7 +37,7 @@ static void append_v(char *out, size_t capacity, const char *format, va_list arg
 {
     size_t used = strlen(out);
     vsnprintf(out + used, capacity - used, format, args);
-    trim_utf8(out, capacity);
+    nncf__trim_utf8(out, capacity);
 }
 
 static void append(char *out, size_t capacity, const char *format, ...) NNCF_PRINTF(3, 4);

@@ -58,6 +58,8 @@ void nncf__struct_init(void *dst, size_t dst_size, const void *defaults, size_t 
 nncf_status nncf__report(const nncf_context *context, const char *call, const char *scope,
     nncf_status status, const nncf_error *reason, nncf_error *err);
 
+/* A text that vsnprintf() may have cut: drop the begin of a UTF-8 sequence at its end. */
+void nncf__trim_utf8(char *text, size_t capacity);
 void nncf__log(const nncf_context *context, int32_t level, const char *format, ...)
     NNCF_PRINTF(3, 4);
 

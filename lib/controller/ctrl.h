@@ -15,6 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* As many as there are usage checks, each reported once; bytes of the text that is kept. */
+enum { NNCF__MOST_WARNINGS = 20, NNCF__WARNING_TEXT = 512 };
+
 /* Initialization (init.c). In the three phases in the middle a batch was requested from the caller:
  * masks are deterministic and nothing is kept for backward. A restore ends them. */
 enum nncf__init_phase {
@@ -121,6 +124,9 @@ struct nncf_compression_ctrl {
     /* workspace of weight ranges; NULL: none needs it */
     float *weight_values;
     nncf__usage_checks usage;
+    /* texts of what was warned of, here so that a step allocates nothing */
+    char warnings[NNCF__MOST_WARNINGS][NNCF__WARNING_TEXT];
+    size_t n_warnings;
     /* NNCF_ORDER_... */
     int32_t order;
     /* the host's gradients, in units of the loss's */

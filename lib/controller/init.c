@@ -29,14 +29,10 @@
 /* ---- ranges ---- */
 
 static void set_ranges(
-    const nncf_compression_ctrl *ctrl, size_t i, nncf__quantizer *q, const float *ranges)
+    nncf_compression_ctrl *ctrl, size_t i, nncf__quantizer *q, const float *ranges)
 {
     if (!nncf__quantizer_set_ranges(q, ranges))
-        nncf__log(ctrl->context, NNCF_LOG_WARNING,
-            "%s: %s was all zero or not finite during initialization: its range is 1 (parameter "
-            "%s)",
-            ctrl->model->layers[i]->scope,
-            q->is_weight ? "the weight, or a channel of it," : "the activation", q->name);
+        nncf__usage_empty_range(ctrl, ctrl->model->layers[i], q);
 }
 
 /* Rules that need the order of the elements, not only their extremes. */

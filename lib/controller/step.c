@@ -13,6 +13,7 @@
 #include "controller/init.h"
 #include "controller/sparsity.h"
 #include "controller/usage_checks.h"
+#include "controller/warnings.h"
 #include "graph/model.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
@@ -51,7 +52,7 @@ static void warn_uninitialized(nncf_compression_ctrl *ctrl)
         nncf__usage_warned(ctrl, NNCF__WARN_UNINITIALIZED) || !nncf__init_wanted(ctrl))
         return;
     (void)nncf__usage_first(ctrl, NNCF__WARN_UNINITIALIZED);
-    nncf__log(ctrl->context, NNCF_LOG_WARNING,
+    nncf__warn(ctrl,
         "training without initialization: the ranges of activation quantizers are 1; run the "
         "nncf_compression_ctrl_init_step() loop first, or restore a snapshot");
 }
@@ -61,7 +62,7 @@ static void warn_dense(nncf_compression_ctrl *ctrl)
 {
     int64_t total;
     if (nncf__usage_first(ctrl, NNCF__WARN_DENSE) && nncf__ctrl_masks_nothing(ctrl, &total))
-        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+        nncf__warn(ctrl,
             "const_sparsity keeps the zeros of the weights that it starts from, and there is none "
             "among %lld: load "
             "the sparse weights before the controller is made, or restore their snapshot",
@@ -189,7 +190,7 @@ static void warn_epoch_length(const nncf_compression_ctrl *ctrl)
     const nncf__schedule *s = &ctrl->schedule;
     if (nncf__schedule_by_steps(&s->params) && s->steps_per_epoch > 0 &&
         s->step != s->steps_per_epoch)
-        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+        nncf__warn(ctrl,
             "epoch %lld had %lld steps, the schedule was made for %lld (steps_per_epoch): the "
             "level %s",
             (long long)ctrl->epoch, (long long)s->step, (long long)s->steps_per_epoch,

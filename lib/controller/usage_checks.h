@@ -7,6 +7,7 @@
 
 #include <nncf/ctrl.h>
 #include <nncf/model.h>
+#include <nncf/tensor.h>
 
 #include <stdbool.h>
 
@@ -27,7 +28,11 @@ enum nncf__usage_warning {
     NNCF__WARN_FROZEN_AWAY = 4096,
     /* logged by step.c: training without initialization, a constant mask without a zero */
     NNCF__WARN_UNINITIALIZED = 8192,
-    NNCF__WARN_DENSE = 16384
+    NNCF__WARN_DENSE = 16384,
+    NNCF__WARN_WEIGHTS_STAND = 32768,
+    NNCF__WARN_WIDTH = 65536,
+    NNCF__WARN_LOST_RANGE = 131072,
+    NNCF__WARN_EMPTY_RANGE = 262144
 };
 /* Was it logged? */
 bool nncf__usage_warned(const nncf_compression_ctrl *ctrl, enum nncf__usage_warning warning);
@@ -42,6 +47,11 @@ void nncf__usage_init_begin(nncf_compression_ctrl *ctrl);
 /* The range of an activation was initialized. */
 void nncf__usage_range(
     nncf_compression_ctrl *ctrl, const nncf_layer *layer, const nncf__quantizer *quantizer);
+/* Initialization found no range: each is logged, the first is kept as a warning. */
+void nncf__usage_empty_range(
+    nncf_compression_ctrl *ctrl, const nncf_layer *layer, const nncf__quantizer *quantizer);
+/* The host quantizes x as the input of a layer with a weight. */
+void nncf__usage_width(nncf_compression_ctrl *ctrl, const nncf_layer *layer, const nncf_tensor *x);
 void nncf__usage_forward(nncf_compression_ctrl *ctrl);
 void nncf__usage_backward(nncf_compression_ctrl *ctrl, const nncf_layer *layer);
 void nncf__usage_step(nncf_compression_ctrl *ctrl);

@@ -151,6 +151,8 @@ static nncf_status forward(const part *p, const nncf_tensor *x, nncf_tensor *y, 
         !(layer->model->ctrl && nncf__ctrl_initializing(layer->model->ctrl));
     const size_t count = nncf__planes_count(&planes);
     layer->by_host = true;
+    if (p->input && layer->compression && layer->weight_count > 0 && layer->op != NNCF_OP_EMBEDDING)
+        nncf__usage_width(layer->compression->ctrl, layer, x);
     if (seen && p->input) /* y may be x */
         nncf__seen_take(&layer->seen[0], count, x->data);
     nncf__ctrl_count_samples(layer->model->ctrl, (int64_t)planes.n);

@@ -37,6 +37,13 @@ typedef struct nncf__layer_compression {
     nncf__quantizer *weight_quantizer, *input_quantizer, *output_quantizer;
     /* of a sum, in front of its activation; nullable */
     nncf__quantizer *pre_activation_quantizer;
+    /* of some weights, for usage_checks.c: their hash; a gradient among them was not zero;
+     * checks at which they had stayed all the same */
+    struct {
+        uint64_t hash;
+        bool gradient;
+        int32_t still;
+    } watch;
 } nncf__layer_compression;
 
 /* The quantizer in a slot, or NULL. */

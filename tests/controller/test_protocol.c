@@ -77,6 +77,8 @@ START_TEST(a_loop_without_mistakes_is_left_alone)
     for (int epoch = 0; epoch < 8; epoch++) {
         for (int i = 0; i < 12; i++) {
             batch(&l, true, true);
+            for (int k = 0; k < 16; k++)
+                l.a.weight[k] -= 0.01f * l.a.weight_grad[k];
             step(&l);
         }
         nncf_model_set_mode(l.model, NNCF_MODE_EVAL, NULL);
