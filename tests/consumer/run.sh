@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Builds an outside program against the installed library with pkg-config alone, and runs it.
-#   run.sh BUILD_FOLDER c99|c++11|c++17    installs the build into a temporary folder first
-#   run.sh --installed PREFIX c99|c++11|c++17    uses what `meson install` put under PREFIX
-# CC and CXX name the compilers. c99 and c++11 are program.c, c++17 is program.cpp on nncf.hpp. Three ways to link: shared; static libnncf with shared libraries else; all static.
+#   run.sh BUILD_FOLDER c99|c++11|c++17|cmake    installs the build into a temporary folder first
+#   run.sh --installed PREFIX c99|c++11|c++17|cmake    uses what `meson install` put under PREFIX
+# CC and CXX name the compilers. c99 and c++11 are program.c, c++17 is program.cpp on nncf.hpp;
+# cmake is both with find_package(nncf), from a prefix that was moved. Three ways to link: shared; static libnncf with shared libraries else; all static.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
@@ -28,6 +29,22 @@ libdir=$(dirname "$(dirname "$pc")")
 for file in "$prefix/include/nncf/nncf.h" "$libdir/libnncf.so" "$libdir/libnncf.a"; do
   [ -e "$file" ] || { echo "$file was not installed"; exit 1; }
 done
+
+if [ "$standard" = cmake ]; then
+  cp -r "$prefix" "$work/moved"
+  cmake -S "$here/cmake" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$work/moved" -DCMAKE_BUILD_TYPE=Release >"$work/log" || { cat "$work/log"; exit 1; }
+  grep -q "^-- nncf .* in $work/moved" "$work/log" || { echo "another nncf than the moved one was found"; cat "$work/log"; exit 1; }
+  cmake --build "$work/cmake" >"$work/log" || { cat "$work/log"; exit 1; }
+  for program in shared static cpp; do
+    echo "== $program"
+    "$work/cmake/$program" "$work"
+  done
+  readelf -d "$work/cmake/static" | grep -q 'NEEDED.*libnncf' && { echo "the static program needs the shared library"; exit 1; }
+  readelf -d "$work/cmake/cpp" | grep -q 'NEEDED.*libnncf\.so\.' || { echo "the shared program does not name the SONAME"; exit 1; }
+  cmake -S "$here/cmake" -B "$work/next" -DCMAKE_PREFIX_PATH="$work/moved" -DNNCF_VERSION=0.2 >"$work/log" 2>&1 && { echo "0.2 was found"; exit 1; }
+  grep -q 'nncfConfig.cmake, version: 0.1' "$work/log" || { cat "$work/log"; exit 1; }
+  exit 0
+fi
 
 case "$standard" in
   c99)
