@@ -14,7 +14,7 @@ packages_of() {
     # dpkg-dev: without it Meson installs into lib64, where neither pkg-config nor the loader of Debian looks
     build) echo gcc libc6-dev dpkg-dev meson ninja-build pkg-config libblis-dev libjson-c-dev zlib1g-dev libjpeg-dev \
       libpcre2-dev libonnx-dev libprotobuf-c-dev protobuf-c-compiler ;;
-    data) echo dataset-fashion-mnist ;;
+    data) echo dataset-fashion-mnist fortunes ;;
     test) echo check g++ python3 python3-jsonschema binutils ;;
     # libomp-dev: Debian's blis.h includes omp.h, which gcc brings along and clang does not
     ci) echo git clang clang-format libclang-rt-14-dev libomp-dev valgrind libc6-dbg util-linux python3-jsonschema doxygen \

@@ -5,7 +5,8 @@
 Runs the golden input that a libnncf export carries through ONNX Runtime and OpenVINO, whichever is installed, and
 compares with the golden output. Needs Python 3.8 with numpy, and onnxruntime or openvino. A file passes when the
 largest difference of any output is at most --tolerance times the largest golden output, and the largest class of an
-image differs in at most --flips of all images. Exit: 0 all passed, 1 some did not, 2 nothing could be compared.
+image (or pixel, or character: --axis) differs in at most --flips of all. Exit: 0 all passed, 1 some did not, 2 nothing
+could be compared.
 """
 import argparse
 import base64
@@ -116,7 +117,7 @@ def check(path, engine, optimize, options):
         return False
     difference = float(np.abs(got - y).max())
     relative = difference / max(float(np.abs(y).max()), 1e-30)
-    flips = float(np.mean(got.argmax(1) != y.argmax(1)))
+    flips = float(np.mean(got.argmax(options.axis) != y.argmax(options.axis)))
     passed = bool(relative <= options.tolerance and flips <= options.flips)
     text = f'{len(x)} images, largest difference {difference:.3g} ({relative:.2e} of the largest output), ' \
            f'mean {float(np.abs(got - y).mean()):.2e}, other class {flips:.2%}'
@@ -135,6 +136,7 @@ def main():
                         help="with the engine's graph optimizations (default), without, or both")
     parser.add_argument('--tolerance', type=float, default=0.05)
     parser.add_argument('--flips', type=float, default=0.01)
+    parser.add_argument('--axis', type=int, default=1, help='the dimension of classes; -1: the last one (default 1)')
     parser.add_argument('--labels', help='IDX file (gz) of the images\' classes: prints top-1 too')
     options = parser.parse_args()
     engines = list(ENGINES) if options.engine == 'all' else [options.engine]

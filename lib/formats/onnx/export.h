@@ -71,6 +71,9 @@ typedef struct nncf__onnx_builder {
     /* [n_layers] */
     nncf__onnx_value *values;
     nncf__onnx_value input;
+    /* of the last causal softmax, or NULL; and its sizes */
+    char *mask;
+    int64_t mask_shape[2];
     /* names of the model's outputs, in the order of their layers */
     char **outputs;
     size_t n_outputs;

@@ -27,6 +27,7 @@
 #include <nncf/onnx.h>
 
 #include <assert.h>
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -507,10 +508,45 @@ static nncf_status put_multiply(nncf__onnx_builder *b, chain *c)
     return NNCF_OK;
 }
 
+/* (m, n): 0 where row i may use a column, the lowest float elsewhere, which makes exp() 0 there.
+ * One for all layers of these sizes. */
+static nncf_status causal_mask(
+    nncf__onnx_builder *b, const chain *c, const nncf__onnx_value *x, char **mask)
+{
+    const int64_t m = x->ndim >= 2 ? x->shape[x->ndim - 2] : -1, n = x->shape[x->ndim - 1];
+    if (m < 1 || n < m || m > INT32_MAX / n)
+        return refuse(b, c->layer,
+            "a causal softmax needs a constant of the last two sizes of its input, which are not "
+            "known: give nncf_onnx_params.input_shape");
+    *mask = b->mask;
+    if (b->mask && b->mask_shape[0] == m && b->mask_shape[1] == n)
+        return NNCF_OK;
+    float *values = nncf__onnx_alloc(b, (size_t)(m * n) * sizeof *values);
+    for (int64_t i = 0; values && i < m; i++)
+        for (int64_t k = i + n - m + 1; k < n; k++)
+            values[i * n + k] = -FLT_MAX;
+    b->mask_shape[0] = m;
+    b->mask_shape[1] = n;
+    *mask = b->mask = nncf__onnx_tensor(b, nncf__onnx_printf(b, "%s::mask", c->base_name),
+        NNCF__ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, b->mask_shape, 2, values,
+        (size_t)(m * n) * sizeof *values);
+    return NNCF_OK;
+}
+
 static nncf_status put_softmax(nncf__onnx_builder *b, chain *c)
 {
-    if (c->layer->causal)
-        return refuse(b, c->layer, "a causal softmax has no form in the export yet");
+    if (c->layer->causal) {
+        const nncf_layer *l = c->layer;
+        char *mask = NULL, *masked = nncf__onnx_printf(b, "%s::masked", c->base_name);
+        nncf_status status =
+            causal_mask(b, c, l->n_inputs > 0 ? &b->values[l->inputs[0]->index] : &b->input, &mask);
+        if (status != NNCF_OK)
+            return status;
+        Nncf__Onnx__NodeProto *add = nncf__onnx_node(b, "Add", masked);
+        nncf__onnx_input(b, add, c->value);
+        nncf__onnx_input(b, add, mask);
+        c->value = masked;
+    }
     char *output = stage_name(b, c, STAGE_PRODUCT);
     Nncf__Onnx__NodeProto *node = nncf__onnx_node(b, "Softmax", output);
     nncf__onnx_input(b, node, c->value);
