@@ -94,8 +94,8 @@ typedef struct nncf_context_params {
     nncf_log_level log_level;
     /**
      * 1: products of integer codes run on floating-point kernels even where integer kernels
-     * (AVX-512 VNNI, AVX-VNNI, AArch64 dotprod, i8mm) are faster. The results are the same bits:
-     * for comparison. The environment variable NNCF_DISABLE_INT8=1 does the same
+     * (AVX-512 VNNI, AVX-VNNI, AVX2, AArch64 dotprod, i8mm) are faster. The results are the same
+     * bits: for comparison. The environment variable NNCF_DISABLE_INT8=1 does the same
      */
     int32_t disable_int8;
     /** The host's own threads: call fn(arg, i) exactly once for every i in 0..n-1, in any order, on

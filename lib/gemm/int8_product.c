@@ -78,7 +78,7 @@ bool nncf__int8_product_fits(const nncf_context *context, const nncf__pixel_prod
 /* Of a panel of weights; after it come the starts of its sums. */
 static size_t panel_bytes(const int8_job *j)
 {
-    return (size_t)(j->n_quads * QUAD) * j->k->nr;
+    return (size_t)(j->n_quads * QUAD) * j->k->nr * j->k->weight_bytes;
 }
 
 static int64_t n_tasks(const int8_job *j)
@@ -150,9 +150,9 @@ size_t nncf__int8_product_scratch(const nncf_context *context, const nncf__pixel
 
 /* ---- weights ---- */
 
-static int8_t *panel_of(const int8_job *j, int64_t panel)
+static char *panel_of(const int8_job *j, int64_t panel)
 {
-    return (int8_t *)(void *)nncf__workspace_slot(&j->workspace, panel);
+    return (char *)nncf__workspace_slot(&j->workspace, panel);
 }
 
 static int32_t *panel_start(const int8_job *j, int64_t panel)
@@ -161,10 +161,11 @@ static int32_t *panel_start(const int8_job *j, int64_t panel)
 }
 
 /* One output channel's codes, (channel, tap) in memory, to its place in a panel; their sum. */
-static int32_t pack_row(const int8_job *j, const int8_t *row, int8_t *to)
+static int32_t pack_row(const int8_job *j, const int8_t *row, char *to)
 {
     const nncf__weights *w = &j->p->weights;
-    const int64_t taps = nncf__taps_count(&w->taps), next = (int64_t)j->k->nr * QUAD;
+    const int64_t taps = nncf__taps_count(&w->taps),
+                  next = (int64_t)(j->k->nr * j->k->weight_bytes) * QUAD;
     int32_t sum = 0;
     for (int64_t t = 0; t < taps; t++)
         for (int64_t c = 0; c < w->channels; c += QUAD, to += next) {
@@ -174,7 +175,7 @@ static int32_t pack_row(const int8_job *j, const int8_t *row, int8_t *to)
                 quad[i] = row[(c + i) * taps + t];
                 sum += quad[i];
             }
-            memcpy(to, quad, QUAD);
+            nncf__int8_put_weights(j->k, quad, to);
         }
     return sum;
 }
@@ -185,13 +186,14 @@ static void pack_weights_task(void *arg, size_t chunk, size_t worker)
     const int8_job *j = arg;
     const nncf__weights *w = &j->p->weights;
     const int64_t nr = (int64_t)j->k->nr, first = (int64_t)chunk * nr;
-    int8_t *panel = panel_of(j, (int64_t)chunk);
+    char *panel = panel_of(j, (int64_t)chunk);
     int32_t *start = panel_start(j, (int64_t)chunk);
     if (w->n_out - first < nr)
         memset(panel, 0, panel_bytes(j));
     for (int64_t i = 0; i < min_i(nr, w->n_out - first); i++) {
         const int8_t *row = (const int8_t *)w->src.data + (first + i) * w->out_stride;
-        start[i] = (j->k->offset - (int32_t)j->zero) * pack_row(j, row, panel + i * QUAD);
+        start[i] = (j->k->offset - (int32_t)j->zero) *
+            pack_row(j, row, panel + i * QUAD * (int64_t)j->k->weight_bytes);
     }
 }
 
@@ -245,7 +247,7 @@ static void multiply_panel(const int8_task *t, int64_t panel)
     const int64_t mr = (int64_t)k->mr, nr = (int64_t)k->nr;
     const size_t used = (size_t)min_i(nr, p->weights.n_out - panel * nr),
                  n_quads = (size_t)j->n_quads, panel_stride = n_quads * k->mr * QUAD;
-    const int8_t *weights = panel_of(j, panel);
+    const void *weights = panel_of(j, panel);
     const nncf__int8_scaling scaling = {
         panel_start(j, panel), t->scale + panel * nr, t->bias + panel * nr};
     float *dst = p->dst + panel * nr * p->dst_plane;
@@ -385,7 +387,7 @@ static void span_task(void *arg, size_t chunk, size_t worker)
          panel < min_i((across + 1) * j->task_panels, j->n_panels); panel++) {
         const size_t n_quads = (size_t)j->n_quads, used = (size_t)min_i(nr, n_out - panel * nr);
         const nncf__int8_scaling scaling = {panel_start(j, panel), ones, zeros};
-        const int8_t *weights = panel_of(j, panel);
+        const void *weights = panel_of(j, panel);
         for (int64_t i = 0; t.first + i * mr < t.last; i++)
             k->micro_store(n_quads, t.pixels + (size_t)i * n_quads * k->mr * QUAD, weights, used,
                 &scaling, z + i * mr, tile.z_stride, false);

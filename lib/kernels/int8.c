@@ -16,12 +16,16 @@
 #include <sys/auxv.h>
 #endif
 
-/* int8_avx512vnni.c, int8_avx512vnni256.c, int8_avxvnni.c, int8_dotprod.c, int8_i8mm.c */
+/* int8_avx512vnni.c, int8_avx512vnni256.c, int8_avxvnni.c, int8_avx2.c, int8_dotprod.c,
+ * int8_i8mm.c */
 #ifdef NNCF__HAVE_AVX512VNNI
 extern const nncf__int8_kernels nncf__int8_avx512vnni, nncf__int8_avx512vnni256;
 #endif
 #ifdef NNCF__HAVE_AVXVNNI
 extern const nncf__int8_kernels nncf__int8_avxvnni;
+#endif
+#ifdef NNCF__HAVE_AVX2
+extern const nncf__int8_kernels nncf__int8_avx2;
 #endif
 #ifdef NNCF__HAVE_DOTPROD
 extern const nncf__int8_kernels nncf__int8_dotprod, nncf__int8_i8mm;
@@ -50,8 +54,9 @@ static void pack(size_t n_channels, const nncf__int8_source *source, size_t n_pa
 
 /* The sum of pixel i and output channel j. */
 static int32_t sum_of(
-    size_t n_quads, const uint8_t *pixels, const int8_t *weights, int32_t start, size_t i, size_t j)
+    size_t n_quads, const uint8_t *pixels, const void *panel, int32_t start, size_t i, size_t j)
 {
+    const int8_t *weights = panel;
     int32_t sum = start;
     for (size_t q = 0; q < n_quads; q++)
         for (size_t k = 0; k < QUAD; k++)
@@ -59,7 +64,7 @@ static int32_t sum_of(
     return sum;
 }
 
-static void micro(size_t n_quads, const uint8_t *pixels, const int8_t *weights, size_t used,
+static void micro(size_t n_quads, const uint8_t *pixels, const void *weights, size_t used,
     const int32_t *start, float *tile)
 {
     for (size_t j = 0; j < used; j++)
@@ -67,7 +72,7 @@ static void micro(size_t n_quads, const uint8_t *pixels, const int8_t *weights, 
             tile[j * MR + i] = (float)sum_of(n_quads, pixels, weights, start[j], i, j);
 }
 
-static void micro_store(size_t n_quads, const uint8_t *pixels, const int8_t *weights, size_t used,
+static void micro_store(size_t n_quads, const uint8_t *pixels, const void *weights, size_t used,
     const nncf__int8_scaling *scaling, float *z, int64_t z_stride, bool stream)
 {
     (void)stream;
@@ -78,7 +83,8 @@ static void micro_store(size_t n_quads, const uint8_t *pixels, const int8_t *wei
         }
 }
 
-const nncf__int8_kernels nncf__int8_reference = {"reference", MR, NR, 0, pack, micro, micro_store};
+const nncf__int8_kernels nncf__int8_reference = {
+    "reference", MR, NR, 0, 1, pack, micro, micro_store};
 
 #ifdef NNCF__HAVE_AVX512VNNI
 static bool has_avx512vnni(void)
@@ -125,6 +131,11 @@ const nncf__int8_kernels *nncf__int8_kernels_get(int32_t isa)
     if (isa >= NNCF_ISA_AVX2 && has_avxvnni())
         return &nncf__int8_avxvnni;
 #endif
+#ifdef NNCF__HAVE_AVX2
+    /* not on AVX-512 without VNNI: its kernels for floats are faster */
+    if (isa == NNCF_ISA_AVX2)
+        return &nncf__int8_avx2;
+#endif
     (void)isa;
     return NULL;
 }
@@ -140,6 +151,9 @@ const nncf__int8_kernels *nncf__int8_kernels_at(size_t index)
 #endif
 #ifdef NNCF__HAVE_AVXVNNI
         has_avxvnni() ? &nncf__int8_avxvnni : NULL,
+#endif
+#ifdef NNCF__HAVE_AVX2
+        nncf__kernels_get(NNCF_ISA_AVX2) ? &nncf__int8_avx2 : NULL,
 #endif
 #ifdef NNCF__HAVE_DOTPROD
         has_dotprod() ? &nncf__int8_dotprod : NULL,

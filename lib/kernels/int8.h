@@ -8,6 +8,8 @@
  * A quad is four neighbours along k, which one instruction multiplies and adds. A panel of pixels
  * is (quads, mr, 4) unsigned bytes, a panel of weights (quads, nr, 4) signed ones; both are aligned
  * to 64 bytes. k is padded to whole quads: weights are 0 there, so that pixels may be anything.
+ * A table for an ISA without products of bytes has weights of 16 bits, in the order 0 2 1 3 in each
+ * quad, as vpmaddwd wants them.
  *
  * A byte of a pixel is its code, or code + 128 if codes are signed (the packer flips the highest
  * bit); zero is the byte that stands for 0. Then sum (byte - zero) w = sum byte w - zero sum w. The
@@ -23,6 +25,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum {
     NNCF__INT8_QUAD = 4,
@@ -61,20 +64,33 @@ typedef struct nncf__int8_kernels {
     size_t mr, nr;
     /* what is subtracted from each byte of pixels: 0, or 128 */
     int32_t offset;
+    /* bytes of a weight in a panel: 1, or 2 */
+    size_t weight_bytes;
     /* n_channels of the pixels to whole quads of n_panels panels, `panel_stride` bytes apart. Bytes
      * outside of segments are not read. */
     void (*pack)(size_t n_channels, const nncf__int8_source *source, size_t n_panels,
         uint8_t *panels, size_t panel_stride);
     /* tile[j * mr + i] = (float)(start[j] + sum), i < mr, j < used <= nr: one rounding; sum is that
      * of (byte - offset) w */
-    void (*micro)(size_t n_quads, const uint8_t *pixels, const int8_t *weights, size_t used,
+    void (*micro)(size_t n_quads, const uint8_t *pixels, const void *weights, size_t used,
         const int32_t *start, float *tile);
     /* z[j * z_stride + i] = (float)(start[j] + sum) * scale[j] + bias[j], not fused. stream: past
      * the caches; then z is aligned to 64 bytes, z_stride a multiple of 16, and the table's
      * gemm_streams_end comes before another thread reads */
-    void (*micro_store)(size_t n_quads, const uint8_t *pixels, const int8_t *weights, size_t used,
+    void (*micro_store)(size_t n_quads, const uint8_t *pixels, const void *weights, size_t used,
         const nncf__int8_scaling *scaling, float *z, int64_t z_stride, bool stream);
 } nncf__int8_kernels;
+
+/* One quad of weights, as it lies in memory, to its place in a panel of k. */
+static inline void nncf__int8_put_weights(
+    const nncf__int8_kernels *k, const int8_t quad[NNCF__INT8_QUAD], void *to)
+{
+    if (k->weight_bytes == 1)
+        memcpy(to, quad, NNCF__INT8_QUAD);
+    else
+        memcpy(to, (const int16_t[]){quad[0], quad[2], quad[1], quad[3]},
+            sizeof(int16_t[NNCF__INT8_QUAD]));
+}
 
 /* Readable loops that define the result; for tests and comparison. */
 extern const nncf__int8_kernels nncf__int8_reference;

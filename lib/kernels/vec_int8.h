@@ -3,8 +3,9 @@
  * The integer kernels on vectors of 4 * LANES bytes; int8.c defines what they compute. Included by
  * int8_avx512vnni.c, int8_avx512vnni256.c and int8_avxvnni.c, which define the width (INT8_512 or
  * not), the table's name, and the instruction DOT: acc[i] += the sum over k = 0..3 of a[4 i + k] *
- * b[4 i + k], a unsigned, b signed; and by int8_dotprod.c and int8_i8mm.c (INT8_NEON), where a
- * vector is a pair of NEON's, and a may be signed: then OFFSET is 128.
+ * b[4 i + k], a unsigned, b signed; by int8_avx2.c (INT8_WIDENED), where even and odd elements of a
+ * and b are multiplied as numbers of 16 bits; and by int8_dotprod.c and int8_i8mm.c (INT8_NEON),
+ * where a vector is a pair of NEON's, and a may be signed: then OFFSET is 128.
  */
 #include "kernels/int8.h"
 
@@ -92,7 +93,11 @@ INLINE void store_past_caches(float *to, vecf x)
 }
 #else
 typedef __m256i vec;
+#ifdef INT8_WIDENED
+enum { LANES = 8, NR = 4 };
+#else
 enum { LANES = 8, NR = 6 };
+#endif
 INLINE vec vec_load(const void *from)
 {
     return _mm256_load_si256(from);
@@ -124,21 +129,52 @@ enum { MR = 2 * LANES };
 
 /* ---- microkernel ---- */
 
-/* The sums fill the register file: 24 + 3 of 32 (NEON: + 6), 12 + 3 of 16. n is known when
- * compiling. */
+/* What DOT multiplies: quads of LANES pixels, and one quad of weights for all of them. */
+#ifdef INT8_WIDENED
+enum { WEIGHT_BYTES = 2 };
+typedef struct operand {
+    vec even, odd;
+} operand;
+INLINE operand pixels_load(const uint8_t *from)
+{
+    const vec x = vec_load(from);
+    return (operand){_mm256_and_si256(x, _mm256_set1_epi16(0xff)), _mm256_srli_epi16(x, 8)};
+}
+INLINE operand weights_load(const int8_t *from)
+{
+    int32_t even, odd;
+    memcpy(&even, from, sizeof even);
+    memcpy(&odd, from + sizeof even, sizeof odd);
+    return (operand){vec_set(even), vec_set(odd)};
+}
+#else
+enum { WEIGHT_BYTES = 1 };
+typedef vec operand;
+INLINE operand pixels_load(const uint8_t *from)
+{
+    return vec_load(from);
+}
+INLINE operand weights_load(const int8_t *from)
+{
+    int32_t quad;
+    memcpy(&quad, from, sizeof quad);
+    return vec_set(quad);
+}
+#endif
+
+/* The sums fill the register file: 24 + 3 of 32 (NEON: + 6), 12 + 3 of 16 (widened: 8 + 8). n is
+ * known when compiling. */
 INLINE void sums_of(size_t n_quads, const uint8_t *pixels, const int8_t *weights, int n,
     const int32_t *start, vec low[NR], vec high[NR])
 {
 #pragma GCC unroll 12
     for (int j = 0; j < n; j++)
         low[j] = high[j] = vec_set(start[j]);
-    for (size_t q = 0; q < n_quads; q++, pixels += MR * QUAD, weights += NR * QUAD) {
-        const vec p0 = vec_load(pixels), p1 = vec_load(pixels + LANES * QUAD);
+    for (size_t q = 0; q < n_quads; q++, pixels += MR * QUAD, weights += NR * QUAD * WEIGHT_BYTES) {
+        const operand p0 = pixels_load(pixels), p1 = pixels_load(pixels + LANES * QUAD);
 #pragma GCC unroll 12
         for (int j = 0; j < n; j++) {
-            int32_t quad;
-            memcpy(&quad, weights + QUAD * j, sizeof quad);
-            const vec w = vec_set(quad);
+            const operand w = weights_load(weights + QUAD * WEIGHT_BYTES * j);
             DOT(low[j], p0, w);
             DOT(high[j], p1, w);
         }
@@ -186,14 +222,19 @@ INLINE void micro_scaled(size_t n_quads, const uint8_t *pixels, const int8_t *we
 #else
 #define WIDE_CASES(call)
 #endif
+#ifdef INT8_WIDENED
+#define MORE_CASES(call)
+#else
+#define MORE_CASES(call) CASE(6, call) CASE(5, call)
+#endif
 #define EACH_WIDTH(used, call)                                                                     \
     switch (used) {                                                                                \
         WIDE_CASES(call)                                                                           \
-        CASE(6, call)                                                                              \
-        CASE(5, call) CASE(4, call) CASE(3, call) CASE(2, call) CASE(1, call) default : break;     \
+        MORE_CASES(call)                                                                           \
+        CASE(4, call) CASE(3, call) CASE(2, call) CASE(1, call) default : break;                   \
     }
 
-static void micro(size_t n_quads, const uint8_t *pixels, const int8_t *weights, size_t used,
+static void micro(size_t n_quads, const uint8_t *pixels, const void *weights, size_t used,
     const int32_t *start, float *tile)
 {
 #define TILE(n) micro_tile(n_quads, pixels, weights, n, start, tile)
@@ -201,7 +242,7 @@ static void micro(size_t n_quads, const uint8_t *pixels, const int8_t *weights, 
 #undef TILE
 }
 
-static void micro_store(size_t n_quads, const uint8_t *pixels, const int8_t *weights, size_t used,
+static void micro_store(size_t n_quads, const uint8_t *pixels, const void *weights, size_t used,
     const nncf__int8_scaling *scaling, float *z, int64_t z_stride, bool stream)
 {
 #define SCALED(n) micro_scaled(n_quads, pixels, weights, n, scaling, z, z_stride, stream)
@@ -339,4 +380,5 @@ static void pack(size_t n_channels, const nncf__int8_source *source, size_t n_pa
     }
 }
 
-const nncf__int8_kernels INT8_TABLE = {INT8_NAME, MR, NR, OFFSET, pack, micro, micro_store};
+const nncf__int8_kernels INT8_TABLE = {
+    INT8_NAME, MR, NR, OFFSET, WEIGHT_BYTES, pack, micro, micro_store};

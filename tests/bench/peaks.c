@@ -33,9 +33,9 @@ static void int8_chunk(void *arg, size_t chunk, size_t worker)
     const peak_job *j = arg;
     const nncf__int8_kernels *k = j->int8;
     uint8_t *pixels = nncf__scratch(j->context, worker);
-    const int8_t *weights = (const int8_t *)pixels + QUADS * k->mr * NNCF__INT8_QUAD;
+    const uint8_t *weights = pixels + QUADS * k->mr * NNCF__INT8_QUAD;
     const int32_t start[NNCF__INT8_NR_MAX] = {0};
-    float *tile = (float *)(pixels + QUADS * (k->mr + k->nr) * NNCF__INT8_QUAD);
+    float *tile = (float *)(pixels + QUADS * (k->mr + k->nr * k->weight_bytes) * NNCF__INT8_QUAD);
     (void)chunk;
     for (int64_t i = 0; i < j->repeat; i++)
         k->micro(QUADS, pixels, weights, k->nr, start, tile);
@@ -77,8 +77,8 @@ double peak_of_int8(
 {
     peak_job j = {.context = context, .int8 = kernels};
     const size_t mr = kernels->mr, nr = kernels->nr;
-    return measure(
-        o, &j, QUADS * (mr + nr) + mr * nr, 2.0 * (double)(mr * nr * QUADS * NNCF__INT8_QUAD));
+    return measure(o, &j, QUADS * (mr + nr * kernels->weight_bytes) + mr * nr,
+        2.0 * (double)(mr * nr * QUADS * NNCF__INT8_QUAD));
 }
 
 peaks peaks_of(const bench_options *o, nncf_context *context)

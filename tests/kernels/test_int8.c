@@ -29,7 +29,9 @@ typedef struct product {
     size_t k, n_quads, mr, nr;
     int32_t offset;
     uint8_t *pixels;
+    /* in the order of the contract, and as the table wants them */
     int8_t *weights;
+    char *panel;
     int32_t start[NR_MAX];
 } product;
 
@@ -59,6 +61,9 @@ static product make_product(const nncf__int8_kernels *k, size_t n_quads, int pat
         p.weights[i] = (int8_t)(pattern == RANDOM ? (int)below(256) - 128
                 : pattern == HIGHEST              ? 127
                                                   : -128);
+    ck_assert_int_eq(posix_memalign((void **)&p.panel, 64, n_weights * k->weight_bytes + 64), 0);
+    for (size_t i = 0; i < n_weights; i += QUAD)
+        nncf__int8_put_weights(k, p.weights + i, p.panel + i * k->weight_bytes);
     for (size_t j = 0; j < NR_MAX; j++)
         p.start[j] = pattern == RANDOM ? (int32_t)below(2000000) - 1000000 : 0;
     return p;
@@ -68,6 +73,7 @@ static void free_product(product *p)
 {
     free(p->pixels);
     free(p->weights);
+    free(p->panel);
 }
 
 static const size_t lengths[] = {0, 1, 2, 3, 7, 64, 257};
@@ -87,15 +93,15 @@ static void check_sums(const nncf__int8_kernels *kernels, size_t n_quads, int pa
             sums[j][i] = (float)sum_of(&p, i, j);
     for (size_t used = 1; used <= p.nr; used++) {
         _Alignas(64) float tile[MR_MAX * NR_MAX], z[NR_MAX][MR_MAX + 16];
-        kernels->micro(n_quads, p.pixels, p.weights, used, p.start, tile);
+        kernels->micro(n_quads, p.pixels, p.panel, used, p.start, tile);
         for (size_t stream = 0; stream < 2; stream++) {
             for (size_t j = 0; j < NR_MAX; j++)
                 for (size_t i = 0; i < MR_MAX + 16; i++)
                     z[j][i] = 1234.0f;
             /* unaligned where that is allowed */
             const size_t shift = stream ? 0 : 3;
-            kernels->micro_store(n_quads, p.pixels, p.weights, used, &scaling, &z[0][shift],
-                MR_MAX + 16, stream == 1);
+            kernels->micro_store(
+                n_quads, p.pixels, p.panel, used, &scaling, &z[0][shift], MR_MAX + 16, stream == 1);
             nncf__kernels_get(NNCF_ISA_REFERENCE)->gemm_streams_end();
             __sync_synchronize();
             for (size_t j = 0; j < NR_MAX; j++)
