@@ -185,7 +185,7 @@ nncf_status nncf_compression_ctrl_step(nncf_compression_ctrl *ctrl, nncf_error *
 }
 
 /* A schedule by optimizer steps knows, or has counted, how many steps an epoch has. */
-static void warn_epoch_length(const nncf_compression_ctrl *ctrl)
+static void warn_epoch_length(nncf_compression_ctrl *ctrl)
 {
     const nncf__schedule *s = &ctrl->schedule;
     if (nncf__schedule_by_steps(&s->params) && s->steps_per_epoch > 0 &&
