@@ -234,7 +234,7 @@ NNCF_API nncf_status nncf_layer_forward(
     nncf_layer *layer, const nncf_tensor *x, size_t n_x, nncf_tensor *y, nncf_error *err);
 
 /**
- * @brief Backward of the last forward in train mode.
+ * @brief Backward of the last forward in train mode or tune mode.
  *
  * A layer keeps the state of one call, and its backward uses it up. A layer that is used twice in a
  * step has a state for each use (nncf_layer_set_uses()), or runs forward and backward of one use
@@ -258,7 +258,7 @@ NNCF_API nncf_status nncf_layer_forward(
  * are not needed; must not overlap dy nor x, nor each other, but those that are added may be one
  * array for inputs of one shape (x + x), which then gets the sum
  * @param[out] err nullable
- * @return NNCF_OK; NNCF_E_STATE there was no forward in train mode before, or its state is used up
+ * @return NNCF_OK; NNCF_E_STATE there was no forward in this mode before, or its state is used up
  * or another call's, or the model is in eval mode or being initialized now: nothing is touched;
  * NNCF_E_SHAPE; NNCF_E_DTYPE; NNCF_E_UNSUPPORTED the host runs this layer; NNCF_E_ARG; NNCF_E_NOMEM
  * (only at a new shape): gradients are unchanged but dy is clobbered: rerun forward

@@ -73,6 +73,12 @@ enum {
     NNCF_MODE_TRAIN = 0,
     /** running statistics, deterministic masks, nothing kept for backward */
     NNCF_MODE_EVAL = 1,
+    /**
+     * computes what EVAL does, and keeps what backward needs: for fine-tuning with frozen batch
+     * norms and masks, and for gradients of a finished network. Ranges, weights, gamma and beta get
+     * gradients, and mask logits those of the mask that was used, unless they are frozen
+     */
+    NNCF_MODE_TUNE = 2,
     NNCF_MODE_SENTINEL = 0x7fffffff
 };
 
@@ -88,10 +94,27 @@ enum {
     NNCF_MEMORY_SENTINEL = 0x7fffffff
 };
 
+/** Set of NNCF_BATCH_NORM_...: what a batch norm does otherwise than PyTorch's. @since 0.1 */
+typedef int32_t nncf_batch_norm_flags;
+/** Bits of nncf_batch_norm_flags; n is the number of values a channel. @since 0.1 */
+enum {
+    /** running statistics in train mode too, and nothing changes them, `batchnorm_adaptation`
+     * neither. Gamma and beta are trained if they have gradients */
+    NNCF_BATCH_NORM_FROZEN = 1,
+    /** the running variance gets the biased one, sum / n; default sum / (n - 1) */
+    NNCF_BATCH_NORM_BIASED_RUNNING = 2,
+    /** momentum is the weight of the old running statistics, as in Keras and Caffe: new = momentum
+     * old + (1 - momentum) batch; its default is then 0.9 */
+    NNCF_BATCH_NORM_INVERSE_MOMENTUM = 4,
+    /** normalizes with the unbiased variance, sum / (n - 1), as darknet */
+    NNCF_BATCH_NORM_UNBIASED = 8,
+    NNCF_BATCH_NORM_SENTINEL = 0x7fffffff
+};
+
 /**
  * @brief Batch norm over the channels of a layer's output (Ioffe and Szegedy 2015, algorithm 1),
- * biased variance to normalize, unbiased for the running one, as PyTorch. All arrays have one float
- * a channel. @since 0.1
+ * biased variance to normalize, unbiased for the running one, as PyTorch; `flags` has other
+ * conventions. All arrays have one float a channel. @since 0.1
  */
 typedef struct nncf_batch_norm_params {
     /** NNCF_PARAMS(nncf_batch_norm_params) */
@@ -110,7 +133,8 @@ typedef struct nncf_batch_norm_params {
     float *running_var;
     /** at least 0; default 1e-5 */
     float eps;
-    /** weight of the new batch in the running statistics, 0 to 1; default 0.1 */
+    /** weight of the new batch in the running statistics, 0 to 1; default 0.1. See
+     * NNCF_BATCH_NORM_INVERSE_MOMENTUM */
     float momentum;
     /**
      * of its module, "Net/BatchNorm2d[bn1]", for configs that name it; copied. Default: its class
@@ -122,8 +146,8 @@ typedef struct nncf_batch_norm_params {
      * statistics); nncf_batch_norm_params_init() sets it. 0: in both, 0 stands for the default
      */
     int32_t explicit_zeros;
-    /** must be 0 */
-    int32_t reserved;
+    /** NNCF_BATCH_NORM_... or-ed */
+    nncf_batch_norm_flags flags;
 } nncf_batch_norm_params;
 /**
  * @brief Set up parameters: `struct_size`, and every member to its default.
@@ -507,18 +531,18 @@ NNCF_API nncf_status nncf_model_add_op(
     nncf_model *model, const nncf_op_params *params, nncf_layer **layer, nncf_error *err);
 
 /**
- * @brief Train or eval, for every later forward.
+ * @brief Train, eval or tune, for every later forward.
  * @param model the model
- * @param mode NNCF_MODE_TRAIN or NNCF_MODE_EVAL
+ * @param mode NNCF_MODE_...
  * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_ARG
  * @since 0.1
  */
 NNCF_API nncf_status nncf_model_set_mode(nncf_model *model, nncf_mode mode, nncf_error *err);
 /**
- * @brief NNCF_MODE_TRAIN or NNCF_MODE_EVAL; -1 for NULL.
+ * @brief The mode that was set last; -1 for NULL.
  * @param model nullable
- * @return NNCF_MODE_TRAIN or NNCF_MODE_EVAL; -1 for NULL
+ * @return NNCF_MODE_...; -1 for NULL
  * @since 0.1
  */
 NNCF_API nncf_mode nncf_model_get_mode(const nncf_model *model);
@@ -544,6 +568,32 @@ NNCF_API nncf_status nncf_model_set_memory_policy(
  * @since 0.1
  */
 NNCF_API nncf_memory_policy nncf_model_get_memory_policy(const nncf_model *model);
+
+/** What a config does to frozen weights: one of NNCF_FROZEN_.... @since 0.1 */
+typedef int32_t nncf_frozen_policy;
+/** Frozen weights are those that were registered without weight_grad. @since 0.1 */
+enum {
+    /** compressed as all others, though never trained to it; a warning at the first step says so
+     * (default; NNCF does the same for int8 and const sparsity) */
+    NNCF_FROZEN_WARN = 0,
+    /** the same, as the host's choice: no warning, a line of level info for each */
+    NNCF_FROZEN_COMPRESS = 1,
+    /** neither masked nor quantized: a line of level info for each, and one of the plan. Quantizers
+     * of activations stay */
+    NNCF_FROZEN_LEAVE = 2,
+    NNCF_FROZEN_SENTINEL = 0x7fffffff
+};
+/**
+ * @brief What the next controller, or plan, does with the weights that have no gradient. A config's
+ * `ignored_scopes` leave out single ones.
+ * @param model the model
+ * @param policy NNCF_FROZEN_...
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the model has a controller
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_model_set_frozen_policy(
+    nncf_model *model, nncf_frozen_policy policy, nncf_error *err);
 
 /**
  * @brief How backward stores gradients (nncf_layer_set_gradient_flags()), for the layers of a model
@@ -632,17 +682,17 @@ NNCF_API void nncf_memory_init(nncf_memory *result, size_t struct_size);
  *
  * Allocates nothing that stays, and changes nothing. A controller that is attached counts with what
  * it will do to the layers; its own parameters are there already, and not in the sums. In train
- * mode the sums are for a step without the gradient of the model's input; in eval mode for a model
- * that has not been trained before (a trained one uses what training has left). What the library
- * has allocated already is not subtracted. The sums are for a host that passes codes on wherever it
- * can; one that passes floats needs activations_as_floats in place of activations. Scratch is
- * enough for a host that passes floats on where it might pass codes, and may then be more than
- * codes need.
+ * and tune mode the sums are for a step without the gradient of the model's input; in eval mode for
+ * a model that has not been trained before (a trained one uses what training has left). What the
+ * library has allocated already is not subtracted. The sums are for a host that passes codes on
+ * wherever it can; one that passes floats needs activations_as_floats in place of activations.
+ * Scratch is enough for a host that passes floats on where it might pass codes, and may then be
+ * more than codes need.
  * @param model the model
  * @param inputs shapes of what the layers without registered inputs read, in their order; a single
  * one is for all of them; only ndim and shape are read
  * @param n_inputs length of inputs
- * @param mode NNCF_MODE_TRAIN or NNCF_MODE_EVAL
+ * @param mode NNCF_MODE_...
  * @param[out] memory struct_size must be set
  * @param[out] err nullable; where is the scope of a layer whose input has a wrong shape
  * @return NNCF_OK; NNCF_E_SHAPE, also for a batch whose tensors have more than 2^48 elements;

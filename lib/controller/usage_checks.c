@@ -147,7 +147,8 @@ static void check_gradients(nncf_compression_ctrl *ctrl)
 {
     const nncf_layer *first = NULL;
     size_t count = 0;
-    if (!nncf__usage_first(ctrl, NNCF__WARN_NO_GRADIENT))
+    if (!nncf__usage_first(ctrl, NNCF__WARN_NO_GRADIENT) ||
+        ctrl->model->frozen_policy != NNCF_FROZEN_WARN)
         return;
     for (size_t i = 0; i < ctrl->n_layers; i++) {
         const nncf__layer_compression *c = &ctrl->layers[i];
@@ -161,7 +162,8 @@ static void check_gradients(nncf_compression_ctrl *ctrl)
         nncf__warn(ctrl,
             "%s: its weight is compressed, but it was registered without weight_grad, so it cannot "
             "be trained%s; "
-            "register the gradient, or leave the layer out with ignored_scopes",
+            "register the gradient, leave the layer out with ignored_scopes, or say what is meant "
+            "with nncf_model_set_frozen_policy()",
             first->scope, count > 1 ? " (and other layers with it)" : "");
 }
 
@@ -466,7 +468,7 @@ void nncf__usage_forward(nncf_compression_ctrl *ctrl)
     nncf__usage_checks *p = &ctrl->usage;
     if (nncf__ctrl_initializing(ctrl))
         return;
-    if (ctrl->model->mode != NNCF_MODE_TRAIN) {
+    if (ctrl->model->mode == NNCF_MODE_EVAL) {
         p->evaluated = true;
         return;
     }

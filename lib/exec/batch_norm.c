@@ -124,11 +124,15 @@ void nncf__norm_set_constants(const nncf__norm *job, size_t c, const double mean
         var = (means[1] - means[0] * means[0]) * unit * unit;
         if (var < 0) /* rounding; a NaN stays one */
             var = 0;
+        const double unbiased = count > 1 ? var * count / (count - 1) : var;
         if (job->block->update_running) {
-            double m = job->block->momentum, unbiased = count > 1 ? var * count / (count - 1) : var;
+            const double m = job->block->momentum,
+                         kept = bn->flags & NNCF_BATCH_NORM_BIASED_RUNNING ? var : unbiased;
             bn->running_mean[c] = (float)((1 - m) * (double)bn->running_mean[c] + m * mean);
-            bn->running_var[c] = (float)((1 - m) * (double)bn->running_var[c] + m * unbiased);
+            bn->running_var[c] = (float)((1 - m) * (double)bn->running_var[c] + m * kept);
         }
+        if (bn->flags & NNCF_BATCH_NORM_UNBIASED)
+            var = unbiased;
     } else {
         mean = (double)bn->running_mean[c];
         var = (double)bn->running_var[c];
@@ -139,8 +143,8 @@ void nncf__norm_set_constants(const nncf__norm *job, size_t c, const double mean
     job->channels.gain[c] = (float)scale;
     job->channels.scale[c] = (float)(scale * unit);
     job->channels.shift[c] = (float)shift;
-    /* read by backward only, after statistics of the batch */
-    job->channels.mean[c] = (float)(job->block->batch_statistics ? means[0] : mean);
+    /* of z, read by backward only */
+    job->channels.mean[c] = (float)(job->block->batch_statistics ? means[0] : (mean - bias) / unit);
     job->channels.inv_std[c] = (float)(inv_std * unit);
 }
 
@@ -196,8 +200,13 @@ static void forward_channel(const nncf__norm *job, size_t c, float *scratch)
 nncf__norm_gradient nncf__norm_gradient_of(const nncf__norm *job, size_t c)
 {
     const double *sums = job->channels.sums + 5 * c;
-    double count = (double)(job->planes.n * job->planes.hw), k0 = (double)job->channels.gain[c];
-    double k1 = -k0 * (double)job->channels.inv_std[c] * sums[4] / count;
+    const double count = (double)(job->planes.n * job->planes.hw),
+                 k0 = (double)job->channels.gain[c];
+    /* running statistics do not depend on z */
+    if (!job->block->batch_statistics)
+        return (nncf__norm_gradient){(float)k0, 0, 0};
+    const double of_var = job->params->flags & NNCF_BATCH_NORM_UNBIASED ? count - 1 : count;
+    double k1 = -k0 * (double)job->channels.inv_std[c] * sums[4] / of_var;
     double k2 = -k0 * sums[3] / count - k1 * (double)job->channels.mean[c];
     return (nncf__norm_gradient){(float)k0, (float)k1, (float)k2};
 }
@@ -273,10 +282,12 @@ nncf__norm nncf__norm_start(const nncf__call *call, const float *z, float *y)
         .y = y};
 }
 
-/* The controller's adaptation recomputes running statistics, whatever the mode. */
-static bool of_batch(int32_t mode, int32_t adapting)
+/* The controller's adaptation recomputes running statistics that are not frozen, whatever the mode.
+ */
+static bool of_batch(const nncf_layer *layer, int32_t mode, bool adapting)
 {
-    return mode == NNCF_MODE_TRAIN || adapting;
+    return !(layer->batch_norm.flags & NNCF_BATCH_NORM_FROZEN) &&
+        (mode == NNCF_MODE_TRAIN || adapting);
 }
 
 void nncf__batch_norm_prepare(const nncf_layer *layer, nncf__block *block)
@@ -284,11 +295,13 @@ void nncf__batch_norm_prepare(const nncf_layer *layer, nncf__block *block)
     const int32_t adapting = block->key.adapting;
     if (!layer->has_batch_norm)
         return;
-    block->batch_statistics = of_batch(block->key.mode, adapting);
+    const double momentum = (double)layer->batch_norm.momentum;
+    block->batch_statistics = of_batch(layer, block->key.mode, adapting != 0);
     block->update_running = block->batch_statistics && (adapting || !block->key.observing);
     /* the first batches of an adaptation make them forget */
-    block->momentum =
-        adapting == NNCF__PHASE_FORGETTING ? FORGET_MOMENTUM : (double)layer->batch_norm.momentum;
+    block->momentum = adapting == NNCF__PHASE_FORGETTING             ? FORGET_MOMENTUM
+        : layer->batch_norm.flags & NNCF_BATCH_NORM_INVERSE_MOMENTUM ? 1 - momentum
+                                                                     : momentum;
 }
 
 nncf_status nncf__layer_check_batch_norm(
@@ -296,7 +309,7 @@ nncf_status nncf__layer_check_batch_norm(
 {
     const nncf_compression_ctrl *ctrl = layer->model->ctrl;
     if (!layer->has_batch_norm ||
-        !of_batch(layer->model->mode, ctrl && nncf__ctrl_adapting(ctrl)) ||
+        !of_batch(layer, layer->model->mode, ctrl && nncf__ctrl_adapting(ctrl)) ||
         out[0] * out[2] * out[3] > 1)
         return NNCF_OK;
     return nncf__fail(err, NNCF_E_SHAPE, NULL,

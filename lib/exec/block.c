@@ -127,7 +127,7 @@ void nncf__block_prepare(const nncf_layer *layer, const nncf__block_key *key, nn
     find_quantizers(layer, b->quantizers);
     b->observes_output = key->states[NNCF__OF_OUTPUT] & NNCF__STATE_OBSERVES;
     b->observes_input = key->states[NNCF__OF_INPUT] & NNCF__STATE_OBSERVES;
-    b->keeps = key->mode == NNCF_MODE_TRAIN && !key->observing;
+    b->keeps = key->mode != NNCF_MODE_EVAL && !key->observing;
     for (size_t i = 0; i < key->shapes.n; i++) {
         b->x[i] = (nncf__qtensor){.dtype = NNCF_F32};
         if (key->x_dtype[i] != NNCF_F32 && !b->kind->reads_ids)

@@ -204,7 +204,7 @@ static nncf_status get_memory(nncf_model *model, const nncf_tensor *inputs, size
     int32_t mode, nncf_memory *memory, nncf_error *err)
 {
     if (!model || !inputs || n_inputs == 0 || !memory ||
-        (mode != NNCF_MODE_TRAIN && mode != NNCF_MODE_EVAL))
+        (mode != NNCF_MODE_TRAIN && mode != NNCF_MODE_EVAL && mode != NNCF_MODE_TUNE))
         return nncf__fail(err, NNCF_E_ARG, NULL,
             "nncf_model_get_memory: model, inputs and memory must not be NULL, mode is "
             "NNCF_MODE_...");

@@ -332,6 +332,7 @@ static void take_state(
     memcpy(layer->now.batch_shape, block->key.in, sizeof layer->now.batch_shape);
     memcpy(layer->now.batch_out, block->out, sizeof layer->now.batch_out);
     layer->now.ready_for_backward = block->keeps;
+    layer->now.mode = block->key.mode;
     if (!block->keeps || !block->keeps_state)
         return;
     /* with two forwards and no backward between them the host may mean either: then all of x is
@@ -345,9 +346,10 @@ static nncf_status check_state(
     const nncf_layer *layer, const nncf__block *block, const nncf_tensor *x, nncf_error *err)
 {
     const int64_t *in = block->key.in;
-    if (layer->model->mode != NNCF_MODE_TRAIN)
+    if (layer->model->mode == NNCF_MODE_EVAL)
         return nncf__fail(err, NNCF_E_STATE, NULL,
-            "the model is in eval mode: set NNCF_MODE_TRAIN before forward");
+            "the model is in eval mode: set NNCF_MODE_TRAIN, or NNCF_MODE_TUNE for what eval mode "
+            "computes, before forward");
     if (block->key.observing)
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "initialization is under way: it takes forwards only, until "
@@ -357,6 +359,11 @@ static nncf_status check_state(
             "there is no forward in train mode to go back through: none ran, or one in eval mode "
             "or a "
             "controller that came or went has taken its place");
+    if (layer->now.mode != layer->model->mode)
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+            "the last forward was in %s mode, and the model is in %s mode now",
+            layer->now.mode == NNCF_MODE_TUNE ? "tune" : "train",
+            layer->model->mode == NNCF_MODE_TUNE ? "tune" : "train");
     if (memcmp(in, layer->now.batch_shape, sizeof layer->now.batch_shape) != 0)
         return nncf__fail(err, NNCF_E_SHAPE, NULL,
             "x is of another shape, (%lld,%lld,%lld,%lld), than in the last forward, "

@@ -97,7 +97,7 @@ static nncf_status set_mode(nncf_model *model, int32_t mode, nncf_error *err)
 {
     if (!model)
         return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_model_set_mode: model is NULL");
-    if (mode != NNCF_MODE_TRAIN && mode != NNCF_MODE_EVAL)
+    if (mode != NNCF_MODE_TRAIN && mode != NNCF_MODE_EVAL && mode != NNCF_MODE_TUNE)
         return nncf__fail(err, NNCF_E_ARG, NULL, "mode is %d, none of NNCF_MODE_...", (int)mode);
     model->mode = mode;
     return NNCF_OK;
@@ -114,6 +114,28 @@ nncf_status nncf_model_set_mode(nncf_model *model, int32_t mode, nncf_error *err
 int32_t nncf_model_get_mode(const nncf_model *model)
 {
     return model ? model->mode : -1;
+}
+
+static nncf_status set_frozen_policy(nncf_model *model, int32_t policy, nncf_error *err)
+{
+    if (!model)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_model_set_frozen_policy: model is NULL");
+    if (policy < NNCF_FROZEN_WARN || policy > NNCF_FROZEN_LEAVE)
+        return nncf__fail(
+            err, NNCF_E_ARG, NULL, "policy is %d, none of NNCF_FROZEN_...", (int)policy);
+    if (model->ctrl)
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+            "the model has a controller, which has decided that: call this before it is made");
+    model->frozen_policy = policy;
+    return NNCF_OK;
+}
+
+nncf_status nncf_model_set_frozen_policy(nncf_model *model, int32_t policy, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    const nncf_status status = set_frozen_policy(model, policy, &reason);
+    return nncf__report(
+        model ? model->context : NULL, "nncf_model_set_frozen_policy", NULL, status, &reason, err);
 }
 
 static nncf_status set_memory_policy(nncf_model *model, int32_t policy, nncf_error *err)

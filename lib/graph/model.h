@@ -37,6 +37,9 @@ enum nncf__layer_kind {
     NNCF__KIND_COUNT
 };
 
+/* NNCF_MODE_... */
+enum { NNCF__MODE_COUNT = NNCF_MODE_TUNE + 1 };
+
 /* A parameter of an operator that the host runs, as nncf_op_params.constants; data NULL: none. */
 typedef struct nncf__op_constant {
     const float *data;
@@ -79,7 +82,8 @@ typedef struct nncf__use {
     nncf__buffer z;
     /* per-channel constants */
     nncf__buffer channel;
-    /* forward ran in train mode with the shapes below */
+    /* forward ran in this mode, which allows a backward, with the shapes below */
+    int32_t mode;
     bool ready_for_backward;
     /* (n, c, h, w) of that forward's input and output */
     int64_t batch_shape[4], batch_out[4];
@@ -159,8 +163,8 @@ struct nncf_layer {
     /* NNCF_GRADIENT_..., or-ed */
     int32_t gradients;
 
-    /* Prepared for the train and the eval mode (NNCF_MODE_...), and how often that was done. */
-    nncf__block blocks[2];
+    /* Prepared for each mode (NNCF_MODE_...), and how often that was done. */
+    nncf__block blocks[NNCF__MODE_COUNT];
     uint64_t preparations;
 
     /* Of the use that is selected, number `use`; the others wait in uses[n_uses]. NULL: one use. */
@@ -186,6 +190,8 @@ struct nncf_model {
     int32_t mode;
     /* NNCF_MEMORY_..., NNCF_GRADIENT_...: of layers that are added */
     int32_t memory, gradients;
+    /* NNCF_FROZEN_... */
+    int32_t frozen_policy;
     /* attached controller */
     nncf_compression_ctrl *ctrl;
     /* called when the model is destroyed before its controller */

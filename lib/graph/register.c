@@ -24,6 +24,9 @@
 
 /* Of batch norm, as PyTorch's. */
 #define DEFAULT_MOMENTUM 0.1f
+#define NORM_FLAGS                                                                                 \
+    (NNCF_BATCH_NORM_FROZEN | NNCF_BATCH_NORM_BIASED_RUNNING | NNCF_BATCH_NORM_INVERSE_MOMENTUM |  \
+        NNCF_BATCH_NORM_UNBIASED)
 /* Of leaky relu, as PyTorch's. */
 #define DEFAULT_SLOPE 0.01f
 
@@ -299,12 +302,14 @@ nncf_status nncf__register_batch_norm(
             "batch_norm->%s_grad is given, but batch_norm->%s is NULL",
             bn->weight_grad && !bn->weight ? "weight" : "bias",
             bn->weight_grad && !bn->weight ? "weight" : "bias");
-    if ((bn->explicit_zeros != 0 && bn->explicit_zeros != 1) || bn->reserved != 0)
+    if ((bn->explicit_zeros != 0 && bn->explicit_zeros != 1) || (bn->flags & ~NORM_FLAGS))
         return nncf__fail(err, NNCF_E_ARG, l->scope,
-            "nncf_batch_norm_params: explicit_zeros must be 0 or 1, reserved 0");
+            "nncf_batch_norm_params: explicit_zeros must be 0 or 1, flags NNCF_BATCH_NORM_...");
     if (!bn->explicit_zeros) {
+        const bool inverse = bn->flags & NNCF_BATCH_NORM_INVERSE_MOMENTUM;
         bn->eps = bn->eps == 0 ? NNCF__DEFAULT_EPS : bn->eps;
-        bn->momentum = bn->momentum == 0 ? DEFAULT_MOMENTUM : bn->momentum;
+        if (bn->momentum == 0)
+            bn->momentum = inverse ? 1 - DEFAULT_MOMENTUM : DEFAULT_MOMENTUM;
     }
     if (!(bn->eps >= 0) || !isfinite(bn->eps))
         return nncf__fail(err, NNCF_E_ARG, l->scope, "batch_norm->eps is %g, it must be at least 0",

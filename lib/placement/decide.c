@@ -308,6 +308,24 @@ static int by_weight(const void *a, const void *b)
     return (*x)->index < (*y)->index ? -1 : 1;
 }
 
+/* Weights that the host does not train, as it wants them. */
+static void treat_frozen(struct nncf__placement *p)
+{
+    const bool leave = p->model->frozen_policy == NNCF_FROZEN_LEAVE;
+    for (size_t i = 0; i < p->model->n_layers && p->model->frozen_policy != NNCF_FROZEN_WARN; i++) {
+        const nncf_layer *layer = p->model->layers[i];
+        if (layer->weight_grad || !is_compressed(p, i))
+            continue;
+        if (leave) {
+            p->layers[i].left = true;
+            p->layers[i].masked = false;
+            p->layers[i].quantizers[NNCF__SLOT_WEIGHT].present = false;
+        }
+        nncf__log(p->context, NNCF_LOG_INFO, "%s: its weight has no gradient, and is %s",
+            layer->scope, leave ? "left as it is" : "compressed without being trained to it");
+    }
+}
+
 /* Two layers with one weight buffer: each would have a mask, and one would use what the other
  * masks.
  */
@@ -375,6 +393,8 @@ nncf_status nncf__placement_decide(struct nncf__placement *placement, const nncf
         status = place_activations(p, err);
     if (status == NNCF_OK)
         status = nncf__scopes_check(&p->scopes, &p->graph, model, err);
+    if (status == NNCF_OK)
+        treat_frozen(p);
     if (status == NNCF_OK)
         status = check_quantizers(p, err);
     if (status == NNCF_OK)

@@ -188,6 +188,8 @@ typedef struct nncf__planned {
 
 typedef struct nncf__layer_plan {
     bool masked;
+    /* the config would compress the weight, which is frozen and left as it is */
+    bool left;
     nncf__planned quantizers[NNCF__N_SLOTS];
 } nncf__layer_plan;
 

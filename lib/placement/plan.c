@@ -179,6 +179,23 @@ static void write_entry(writer *w, entry *e)
         w->masks++;
 }
 
+/* The frozen weights that stay as they are: lines of the table, an array of the object. */
+static void write_left(writer *w)
+{
+    const struct nncf__placement *p = w->placement;
+    size_t count = 0;
+    nncf__text_printf(&w->json, "],\"left\":[");
+    for (size_t i = 0; i < p->model->n_layers; i++) {
+        if (!p->layers[i].left)
+            continue;
+        const char *scope = p->model->layers[i]->scope;
+        nncf__text_printf(&w->json, count++ ? "," : "");
+        nncf__text_json_string(&w->json, scope);
+        nncf__text_printf(&w->text, "%-*s  %-6s  %-13s  its weight has no gradient\n",
+            (int)w->width, scope, whats[NNCF__SLOT_WEIGHT], "float");
+    }
+}
+
 static void write_layers(writer *w)
 {
     const struct nncf__placement *p = w->placement;
@@ -217,6 +234,7 @@ static void write_all(writer *w)
         "layer", "what", "bits", "granularity", "range", "bytes", "config");
     nncf__text_printf(&w->json, "{\"entries\":[");
     write_layers(w);
+    write_left(w);
     const size_t activations =
         w->quantizers[NNCF__SLOT_OUTPUT] + w->quantizers[NNCF__SLOT_PRE_ACTIVATION];
     nncf__text_printf(&w->json,

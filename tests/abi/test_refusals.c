@@ -73,6 +73,11 @@ static nncf_status set_memory_policy(nncf_error *err)
     return nncf_model_set_memory_policy(model, 7, err);
 }
 
+static nncf_status set_frozen_policy(nncf_error *err)
+{
+    return nncf_model_set_frozen_policy(model, 7, err);
+}
+
 static nncf_status set_gradient_flags(nncf_error *err)
 {
     return nncf_model_set_gradient_flags(model, 4, err);
@@ -224,6 +229,7 @@ static const struct {
     {"nncf_model_create", create_model, NULL},
     {"nncf_model_set_mode", set_mode, "mode is 7"},
     {"nncf_model_set_memory_policy", set_memory_policy, "policy is 7"},
+    {"nncf_model_set_frozen_policy", set_frozen_policy, "policy is 7"},
     {"nncf_model_set_gradient_flags", set_gradient_flags, "flags is 4"},
     {"nncf_layer_set_gradient_flags", set_layer_gradient_flags, "Net/Conv2d[a]: flags is 4"},
     {"nncf_model_get_memory", get_memory, "Net/Conv2d[a]: "},

@@ -97,11 +97,12 @@ START_TEST(values_out_of_bounds_are_refused)
 {
     static const struct {
         float eps, momentum;
-        int32_t explicit_zeros, reserved;
+        int32_t explicit_zeros, flags;
         const char *says;
     } bad[] = {{-1e-5f, 0.1f, 1, 0, "eps is -1e-05"}, {(float)INFINITY, 0.1f, 1, 0, "eps is inf"},
         {0, -0.1f, 1, 0, "momentum is -0.1"}, {0, 1.5f, 1, 0, "momentum is 1.5"},
-        {0, 0.1f, 2, 0, "explicit_zeros must be 0 or 1"}, {0, 0.1f, 1, 1, "reserved 0"}};
+        {0, 0.1f, 2, 0, "explicit_zeros must be 0 or 1"},
+        {0, 0.1f, 1, 16, "flags NNCF_BATCH_NORM_..."}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         nncf_error err = NNCF_ERROR_INIT;
         nncf_model *model;
@@ -109,7 +110,7 @@ START_TEST(values_out_of_bounds_are_refused)
         float weight = 1, mean = 0, var = 1;
         nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .running_mean = &mean,
             .running_var = &var, .eps = bad[i].eps, .momentum = bad[i].momentum,
-            .explicit_zeros = bad[i].explicit_zeros, .reserved = bad[i].reserved};
+            .explicit_zeros = bad[i].explicit_zeros, .flags = bad[i].flags};
         const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = "a",
             .weight = &weight, .in_features = 1, .out_features = 1, .batch_norm = &bn};
         ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);

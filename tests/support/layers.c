@@ -60,7 +60,7 @@ void fx_register(nncf_model *model, fx_block *k, nncf_layer *input, uint64_t *st
     }
     nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .weight = k->gamma,
         .bias = k->beta, .weight_grad = k->dgamma, .bias_grad = k->dbeta, .running_mean = k->mean,
-        .running_var = k->var};
+        .running_var = k->var, .momentum = k->momentum, .flags = k->norm_flags};
     nncf_error err = NNCF_ERROR_INIT;
     nncf_status status;
     if (k->linear) {

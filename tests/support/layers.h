@@ -30,6 +30,9 @@ typedef struct fx_block {
     int32_t kernel[2], stride[2], padding[2], dilation[2];
     int32_t groups, activation;
     bool linear, batch_norm, bias;
+    /* of batch norm; momentum 0: the default */
+    int32_t norm_flags;
+    float momentum;
     /* filled in by fx_register() */
     nncf_layer *layer;
     size_t weights;
