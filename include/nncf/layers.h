@@ -237,6 +237,68 @@ typedef struct nncf_matmul_params {
  */
 NNCF_API void nncf_matmul_params_init(nncf_matmul_params *params, size_t struct_size);
 
+/**
+ * @brief A transposed 2-d convolution, the gradient of a convolution for its input, with optional
+ * batch norm and activation. x is (N,C,H,W); height and width of y are (in - 1) stride - 2 padding
+ * + dilation (kernel - 1) + 1 + output_padding. @since 0.1
+ */
+typedef struct nncf_conv_transpose2d_params {
+    /** NNCF_PARAMS(nncf_conv_transpose2d_params) */
+    size_t struct_size;
+    /** required, unique in the model; copied */
+    const char *scope;
+    /** (in_channels, out_channels / groups, kernel[0], kernel[1]), required */
+    float *weight;
+    /** same shape, added to; nullable */
+    float *weight_grad;
+    /** (out_channels); nullable */
+    float *bias;
+    /** (out_channels), added to; nullable */
+    float *bias_grad;
+    /** required */
+    int64_t in_channels;
+    /** required */
+    int64_t out_channels;
+    /** height, width; required */
+    int32_t kernel[2];
+    /** default 1 */
+    int32_t stride[2];
+    /** rows and columns that are left out on each side of the output; default 0 */
+    int32_t padding[2];
+    /** of them, as many stay below and on the right; less than stride or dilation; default 0 */
+    int32_t output_padding[2];
+    /** default 1 */
+    int32_t dilation[2];
+    /** default 1 */
+    int32_t groups;
+    /** NNCF_ACTIVATION_...; default none */
+    nncf_activation activation;
+    /** slope of leaky relu, factor of elu; 0: their default, 0.01 and 1 */
+    float activation_alpha;
+    /** must be 0 */
+    int32_t reserved;
+    /** nullable; the struct is copied, its arrays are not */
+    const nncf_batch_norm_params *batch_norm;
+    /**
+     * of the activation's module or operator, "Net/ReLU[relu]/RELU_0"; copied. Default: its class
+     * in the layer's block, "Net/ReLU"
+     */
+    const char *activation_scope;
+    /** at most one; copied */
+    nncf_layer *const *inputs;
+    /** 0: reads the model's input */
+    size_t n_inputs;
+} nncf_conv_transpose2d_params;
+/**
+ * @brief Set up parameters: `struct_size`, and every member to its default.
+ * @param[out] params nullable
+ * @param struct_size sizeof *params: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_conv_transpose2d_params_init(
+    nncf_conv_transpose2d_params *params, size_t struct_size);
+
 /** @copydoc nncf_model_add_conv2d */
 NNCF_API nncf_status nncf_model_add_activation(
     nncf_model *model, const nncf_activation_params *params, nncf_layer **layer, nncf_error *err);
@@ -261,6 +323,10 @@ NNCF_API nncf_status nncf_model_add_embedding(
 /** @copydoc nncf_model_add_conv2d */
 NNCF_API nncf_status nncf_model_add_matmul(
     nncf_model *model, const nncf_matmul_params *params, nncf_layer **layer, nncf_error *err);
+
+/** @copydoc nncf_model_add_conv2d */
+NNCF_API nncf_status nncf_model_add_conv_transpose2d(nncf_model *model,
+    const nncf_conv_transpose2d_params *params, nncf_layer **layer, nncf_error *err);
 
 NNCF_END_DECLS
 #endif

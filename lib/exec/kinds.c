@@ -11,6 +11,7 @@
 #include "exec/pool2d.h"
 #include "exec/product.h"
 #include "exec/softmax.h"
+#include "exec/transposed.h"
 #include "exec/upsample.h"
 #include "exec/views.h"
 #include "graph/model.h"
@@ -21,6 +22,13 @@ static const nncf__kind kinds[] = {
     [NNCF__CONV2D] = {.n_inputs = 1,
         .out_ndim = 4,
         .out_shape = nncf__conv2d_out_shape,
+        .prepare = nncf__product_prepare,
+        .forward = nncf__product_forward,
+        .backward = nncf__product_backward,
+        .z_is_work = true},
+    [NNCF__CONV_TRANSPOSE2D] = {.n_inputs = 1,
+        .out_ndim = 4,
+        .out_shape = nncf__transposed_out_shape,
         .prepare = nncf__product_prepare,
         .forward = nncf__product_forward,
         .backward = nncf__product_backward,

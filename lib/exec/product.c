@@ -16,6 +16,7 @@
 #include "exec/channels.h"
 #include "exec/map_reduce.h"
 #include "exec/quantize.h"
+#include "exec/transposed.h"
 #include "exec/window.h"
 #include "graph/block.h"
 #include "graph/model.h"
@@ -80,7 +81,8 @@ static void prepare_weight(const nncf_layer *layer, nncf__block *b)
     const nncf__layer_compression *c = layer->compression;
     const nncf__quantizer *quantizer = b->quantizers[NNCF__OF_WEIGHT];
     const bool quantizes = nncf__block_quantizes(b, NNCF__OF_WEIGHT),
-               has_codes = quantizer && nncf__quantizer_dtype(quantizer) != NNCF_F32,
+               has_codes =
+                   quantizer && !b->is_transposed && nncf__quantizer_dtype(quantizer) != NNCF_F32,
                masks = c && c->mask_kind != NNCF__MASK_NONE;
     b->weight_form = NNCF__WEIGHT_MASTER;
     b->weight = (nncf__qtensor){.dtype = NNCF_F32};
@@ -100,6 +102,10 @@ static void prepare_input(nncf__block *b)
                           *source = b->quantizers[NNCF__OF_SOURCE];
     b->used_x = b->x[0];
     b->quantizes_input = input && !b->observes_input;
+    if (b->is_transposed) {
+        b->used_x = (nncf__qtensor){.dtype = NNCF_F32};
+        return;
+    }
     if (b->quantizes_input && nncf__quantizer_dtype(input) != NNCF_F32) {
         b->used_x = nncf__quantizer_codes(input);
     } else if (nncf__block_quantizes(b, NNCF__OF_SOURCE) &&
@@ -122,6 +128,8 @@ static bool makes_z_again(const nncf_context *context, const nncf__block *b)
 static size_t forward_scratch(const nncf_context *context, const nncf__block *b, size_t norm)
 {
     const nncf__channel_hooks hooks = {.scratch = norm, .local_z = b->makes_z_again};
+    if (b->is_transposed)
+        return max_size(norm, nncf__transposed_forward_scratch(context, b));
     if (b->by_channel)
         return nncf__conv2d_forward_channels_scratch(
             context, &b->conv, &b->used_x, &b->weight, &hooks);
@@ -134,6 +142,8 @@ static size_t backward_scratch(
     const nncf_context *context, const nncf__block *b, size_t norm, bool dx)
 {
     const nncf__channel_hooks hooks = {.scratch = norm, .local_z = b->makes_z_again};
+    if (b->is_transposed)
+        return max_size(norm, nncf__transposed_backward_scratch(context, b, dx, b->wants_dw));
     if (b->by_channel && (dx || b->wants_dw))
         return nncf__conv2d_backward_channels_scratch(
             context, &b->conv, &b->used_x, &hooks, dx, b->wants_dw);
@@ -157,9 +167,9 @@ static void prepare_needs(const nncf_layer *layer, nncf__block *b)
             : b->weight_form == NNCF__WEIGHT_FLOATS ? weight * sizeof(float)
                                                     : 0,
         .dw = b->weight_form == NNCF__WEIGHT_SHARED ? weight * sizeof(float) : 0,
-        .xq = !b->quantizes_input         ? 0
-            : b->used_x.dtype == NNCF_F32 ? in * sizeof(float)
-                                          : in,
+        .xq = !b->quantizes_input && !b->widens_input ? 0
+            : b->used_x.dtype == NNCF_F32             ? in * sizeof(float)
+                                                      : in,
         .z = b->keeps_z ? z : 0,
         .work = b->keeps_z || b->makes_z_again || b->key.y_dtype == NNCF_F32 ? 0 : z,
         .scratch = forward_scratch(context, b, norm)};
@@ -174,9 +184,12 @@ static void prepare_needs(const nncf_layer *layer, nncf__block *b)
 
 void nncf__product_prepare(const nncf_layer *layer, nncf__block *b)
 {
-    b->conv = nncf__product_shape(layer, b->key.in, b->out);
-    b->by_channel =
-        layer->has_batch_norm && nncf__conv2d_by_channel(layer->model->context, &b->conv);
+    if (layer->kind == NNCF__CONV_TRANSPOSE2D)
+        nncf__transposed_prepare(layer, b);
+    else
+        b->conv = nncf__product_shape(layer, b->key.in, b->out);
+    b->by_channel = layer->has_batch_norm && !b->is_transposed &&
+        nncf__conv2d_by_channel(layer->model->context, &b->conv);
     b->compresses = compresses_weight(layer);
     b->wants_dw = layer->weight_grad || b->compresses;
     nncf__batch_norm_prepare(layer, b);
@@ -187,7 +200,7 @@ void nncf__product_prepare(const nncf_layer *layer, nncf__block *b)
     b->has_epilogue = layer->has_batch_norm || layer->activation != NNCF_ACTIVATION_NONE ||
         b->quantizers[NNCF__OF_OUTPUT];
     b->keeps_z = b->keeps && b->has_epilogue && !b->makes_z_again;
-    b->keeps_state = b->has_epilogue || b->quantizers[NNCF__OF_INPUT];
+    b->keeps_state = b->has_epilogue || b->quantizers[NNCF__OF_INPUT] || b->widens_input;
     b->reads_x = b->wants_dw || b->makes_z_again || b->quantizers[NNCF__OF_INPUT];
     prepare_needs(layer, b);
 }
@@ -198,7 +211,8 @@ void nncf__product_prepare(const nncf_layer *layer, nncf__block *b)
 static nncf__qtensor used_x(const nncf__call *call)
 {
     nncf__qtensor x = call->block->used_x;
-    x.data = call->block->quantizes_input ? call->layer->now.xq.data : call->x[0].data;
+    x.data = call->block->quantizes_input || call->block->widens_input ? call->layer->now.xq.data
+                                                                       : call->x[0].data;
     return x;
 }
 
@@ -257,7 +271,10 @@ static void multiply(
         nncf__batch_norm_tiles_forward(call, x, w);
         return;
     }
-    nncf__conv2d_forward(context, &b->conv, x, w, layer->bias, z);
+    if (b->is_transposed)
+        nncf__transposed_forward(call, x, w, z);
+    else
+        nncf__conv2d_forward(context, &b->conv, x, w, layer->bias, z);
     if (layer->has_batch_norm)
         nncf__batch_norm_forward(call, x, w, z);
     else
@@ -282,6 +299,8 @@ void nncf__product_forward(const nncf__call *call)
             context, input, &b->in_planes, call->x[0].data, layer->now.xq.data);
     else if (b->quantizes_input)
         nncf__layer_quantize(context, input, &b->in_planes, call->x[0].data, layer->now.xq.data);
+    if (b->widens_input)
+        nncf__transposed_widen(call);
     const nncf__qtensor x = used_x(call), w = used_weight(call);
     multiply(call, &x, &w, b->makes_z_again ? NULL : find_z(call));
     if (b->observes_input)
@@ -312,6 +331,10 @@ static void multiply_backward(
         nncf__batch_norm_backward(call, layer->now.z.data);
     else if (b->has_epilogue)
         nncf__epilogue_backward(call, layer->now.z.data, call->dy, call->dy, true);
+    if (b->is_transposed) {
+        nncf__transposed_backward(call, x, w, dx, dw);
+        return;
+    }
     if (dw)
         nncf__conv2d_backward_weight(context, &b->conv, x, call->dy, dw);
     if (dx)

@@ -138,8 +138,8 @@ typedef struct nncf__block {
     nncf__qtensor x[NNCF__MAX_INPUTS];
     /* product: its input, which is x[0], or that quantized into layer->now.xq; its weight */
     nncf__qtensor used_x, weight;
-    /* the own input is quantized into layer->now.xq */
-    bool quantizes_input;
+    /* the own input is quantized into layer->now.xq; codes become floats there */
+    bool quantizes_input, widens_input;
     /* the controller masks or quantizes the weight; what the product reads is this form of it */
     bool compresses;
     enum nncf__weight_form weight_form;
@@ -159,6 +159,8 @@ typedef struct nncf__block {
 
     /* ---- algorithm ---- */
     nncf__conv2d conv;
+    /* it is a gradient of conv: exec/transposed.c */
+    bool is_transposed;
     /* depthwise with batch norm: channel by channel */
     bool by_channel;
     /* what stands before the epilogue (z) goes to layer->now.z, else to y where that is floats,

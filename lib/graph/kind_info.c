@@ -45,6 +45,14 @@ static void conv2d_write(const nncf_layer *layer, nncf__text *text)
     nncf__text_printf(text, ",\"groups\":%lld", (long long)layer->groups);
 }
 
+static void conv_transpose2d_write(const nncf_layer *layer, nncf__text *text)
+{
+    const int64_t more[2] = {
+        layer->attributes.output_padding[1], layer->attributes.output_padding[2]};
+    conv2d_write(layer, text);
+    write_pair(text, "output_padding", more);
+}
+
 /* ---- pools ---- */
 
 static bool pool_is_flat(const nncf_layer *layer)
@@ -124,6 +132,9 @@ static bool first_is_flat(const nncf_layer *layer)
 
 static const nncf__kind_info infos[] = {
     [NNCF__CONV2D] = {.name = "conv2d", .quantizes_input = true, .write_attributes = conv2d_write},
+    [NNCF__CONV_TRANSPOSE2D] = {.name = "conv_transpose2d",
+        .quantizes_input = true,
+        .write_attributes = conv_transpose2d_write},
     [NNCF__LINEAR] = {.name = "linear",
         .flattens = true,
         .quantizes_input = true,

@@ -32,6 +32,8 @@ enum nncf__layer_kind {
     NNCF__LAYER_NORM,
     NNCF__EMBEDDING,
     NNCF__MATMUL,
+    /* its weight has the output channels second; output padding is in attributes */
+    NNCF__CONV_TRANSPOSE2D,
     /* run by the host; nncf_layer.op is its kind */
     NNCF__OPERATOR,
     NNCF__KIND_COUNT

@@ -270,7 +270,7 @@ nncf_status nncf__register_check_size(
     return NNCF_OK;
 }
 
-static nncf_status check_pair(
+nncf_status nncf__register_check_pair(
     const nncf_layer *l, const char *name, const int64_t value[2], int64_t low, nncf_error *err)
 {
     char text[32];
@@ -379,6 +379,16 @@ nncf_status nncf__register_check_channels(nncf_layer *l, nncf_error *err)
     return NNCF_OK;
 }
 
+nncf_status nncf__register_check_groups(const nncf_layer *l, nncf_error *err)
+{
+    const bool in = l->in_channels % l->groups != 0;
+    if (!in && l->out_channels % l->groups == 0)
+        return NNCF_OK;
+    return nncf__fail(err, NNCF_E_ARG, l->scope, "groups is %lld, which does not divide %s (%lld)",
+        (long long)l->groups, in ? "in_channels" : "out_channels",
+        (long long)(in ? l->in_channels : l->out_channels));
+}
+
 /* padding[2] is checked; `more` is what the end has beyond it. */
 static nncf_status fill_padding_end(nncf_layer *l, const int32_t more[2], nncf_error *err)
 {
@@ -415,17 +425,14 @@ static nncf_status fill_conv2d(nncf_layer *l, const void *params, nncf_error *er
         (status = nncf__register_check_size(l, "out_channels", l->out_channels, 1, err)) !=
             NNCF_OK ||
         (status = nncf__register_check_size(l, "groups", l->groups, 1, err)) != NNCF_OK ||
-        (status = check_pair(l, "kernel", l->kernel, 1, err)) != NNCF_OK ||
-        (status = check_pair(l, "stride", l->stride, 1, err)) != NNCF_OK ||
-        (status = check_pair(l, "padding", l->padding, 0, err)) != NNCF_OK ||
+        (status = nncf__register_check_pair(l, "kernel", l->kernel, 1, err)) != NNCF_OK ||
+        (status = nncf__register_check_pair(l, "stride", l->stride, 1, err)) != NNCF_OK ||
+        (status = nncf__register_check_pair(l, "padding", l->padding, 0, err)) != NNCF_OK ||
         (status = fill_padding_end(l, p->padding_end, err)) != NNCF_OK ||
-        (status = check_pair(l, "dilation", l->dilation, 1, err)) != NNCF_OK)
+        (status = nncf__register_check_pair(l, "dilation", l->dilation, 1, err)) != NNCF_OK)
         return status;
-    if (l->in_channels % l->groups != 0 || l->out_channels % l->groups != 0)
-        return nncf__fail(err, NNCF_E_ARG, l->scope,
-            "groups is %lld, which does not divide %s (%lld)", (long long)l->groups,
-            l->in_channels % l->groups ? "in_channels" : "out_channels",
-            (long long)(l->in_channels % l->groups ? l->in_channels : l->out_channels));
+    if ((status = nncf__register_check_groups(l, err)) != NNCF_OK)
+        return status;
     l->weight_ndim = 4;
     l->weight_shape[0] = l->out_channels;
     l->weight_shape[1] = l->in_channels / l->groups;
@@ -550,9 +557,9 @@ static nncf_status fill_pool2d(nncf_layer *l, const void *params, nncf_error *er
                 "0");
     }
     if (!whole) {
-        if ((status = check_pair(l, "kernel", l->kernel, 1, err)) != NNCF_OK ||
-            (status = check_pair(l, "stride", l->stride, 1, err)) != NNCF_OK ||
-            (status = check_pair(l, "padding", l->padding, 0, err)) != NNCF_OK ||
+        if ((status = nncf__register_check_pair(l, "kernel", l->kernel, 1, err)) != NNCF_OK ||
+            (status = nncf__register_check_pair(l, "stride", l->stride, 1, err)) != NNCF_OK ||
+            (status = nncf__register_check_pair(l, "padding", l->padding, 0, err)) != NNCF_OK ||
             (status = fill_padding_end(l, p->padding_end, err)) != NNCF_OK)
             return status;
         for (int i = 0; i < 2; i++) {

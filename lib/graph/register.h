@@ -46,6 +46,11 @@ nncf_status nncf__register(nncf_model *model, const nncf__registration *kind, co
 /* A size that must be at least `low`. */
 nncf_status nncf__register_check_size(
     const nncf_layer *l, const char *name, int64_t value, int64_t low, nncf_error *err);
+/* The same of two, "name[0]" and "name[1]". */
+nncf_status nncf__register_check_pair(
+    const nncf_layer *l, const char *name, const int64_t value[2], int64_t low, nncf_error *err);
+/* groups must divide both numbers of channels. */
+nncf_status nncf__register_check_groups(const nncf_layer *l, nncf_error *err);
 nncf_status nncf__register_batch_norm(
     nncf_layer *l, const nncf_batch_norm_params *params, nncf_error *err);
 /* in_channels against what the producer makes. 0: not known. */

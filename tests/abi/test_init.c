@@ -24,6 +24,8 @@
     X(nncf_multiply_params, NNCF_PARAMS(nncf_multiply_params))                                     \
     X(nncf_softmax_params, NNCF_PARAMS(nncf_softmax_params))                                       \
     X(nncf_upsample_params, NNCF_PARAMS(nncf_upsample_params))                                     \
+    X(nncf_conv_transpose2d_params, NNCF_PARAMS(nncf_conv_transpose2d_params), .stride = {1, 1},   \
+        .dilation = {1, 1}, .groups = 1)                                                           \
     X(nncf_layer_norm_params, NNCF_PARAMS(nncf_layer_norm_params), .eps = 1e-5f)                   \
     X(nncf_embedding_params, NNCF_PARAMS(nncf_embedding_params))                                   \
     X(nncf_matmul_params, NNCF_PARAMS(nncf_matmul_params), .factor = 1)                            \
@@ -57,7 +59,7 @@ START_TEST(every_member_has_its_documented_default)
 {
     int n = 0;
     STRUCTS(CHECK_STRUCT)
-    ck_assert_int_eq(n, 29);
+    ck_assert_int_eq(n, 30);
     nncf_onnx_params onnx;
     memset(&onnx, 0xa5, sizeof onnx);
     nncf_onnx_params_init(&onnx, sizeof onnx);

@@ -36,6 +36,14 @@ static nncf_status add_sum(nncf_error *err)
     return nncf_model_add_sum(bare, &p, &out, err);
 }
 
+static nncf_status add_conv_transpose2d(nncf_error *err)
+{
+    const nncf_conv_transpose2d_params p = {
+        NNCF_PARAMS(nncf_conv_transpose2d_params), .scope = "Net/new"};
+    nncf_layer *out;
+    return nncf_model_add_conv_transpose2d(bare, &p, &out, err);
+}
+
 static nncf_status add_pool2d(nncf_error *err)
 {
     const nncf_pool2d_params p = {
@@ -223,6 +231,7 @@ static const struct {
     {"nncf_model_add_conv2d", add_conv2d, "Net/new: kernel[0] is 0"},
     {"nncf_model_add_linear", add_linear, "Net/new: weight is NULL"},
     {"nncf_model_add_sum", add_sum, "Net/new: inputs[0] is NULL"},
+    {"nncf_model_add_conv_transpose2d", add_conv_transpose2d, "Net/new: in_channels is 0"},
     {"nncf_model_add_pool2d", add_pool2d, "Net/new: kernel[0] is 0"},
     {"nncf_model_add_op", add_op, "Net/new: op is -3"},
     {"nncf_model_add_conv2d", add_unknown_version, "nncf_conv2d_params: struct_size is 3"},

@@ -10,7 +10,7 @@
 /* Largest difference allowed, relative to the largest magnitude of the array. */
 #define TOLERANCE 1e-5
 
-enum { CASES = 106, MOST_INPUTS = 4, MOST_PARAMETERS = 4 };
+enum { CASES = 115, MOST_INPUTS = 4, MOST_PARAMETERS = 4 };
 
 typedef struct array {
     const char *name;
@@ -152,6 +152,34 @@ static nncf_status add_conv2d(layer_case *c, nncf_model *model, nncf_layer **lay
     return nncf_model_add_conv2d(model, &p, layer, err);
 }
 
+static nncf_status add_conv_transpose2d(
+    layer_case *c, nncf_model *model, nncf_layer **layer, nncf_error *err)
+{
+    const array *w = parameter(c, "weight"), *b = parameter(c, "bias"),
+                *gamma = parameter(c, "bn_weight"), *beta = parameter(c, "bn_bias");
+    const int32_t groups = fx_get(c->json, "groups") ? number(c, "groups") : 1;
+    const int64_t out = w->shape[1] * groups;
+    c->mean = fx_alloc((size_t)out, sizeof(float));
+    c->var = fx_alloc((size_t)out, sizeof(float));
+    const nncf_batch_norm_params norm = {NNCF_PARAMS(nncf_batch_norm_params), .weight = gamma->data,
+        .weight_grad = gamma->grad, .bias = beta->data, .bias_grad = beta->grad,
+        .running_mean = c->mean, .running_var = c->var};
+    nncf_conv_transpose2d_params p = {NNCF_PARAMS(nncf_conv_transpose2d_params),
+        .scope = "Net/layer", .weight = w->data, .weight_grad = w->grad, .bias = b->data,
+        .bias_grad = b->grad, .in_channels = w->shape[0], .out_channels = out,
+        .kernel = {(int32_t)w->shape[2], (int32_t)w->shape[3]}, .groups = groups,
+        .batch_norm = gamma->data ? &norm : NULL};
+    if (fx_get(c->json, "activation")) {
+        p.activation = number(c, "activation");
+        p.activation_alpha = (float)fx_number(c->json, "alpha");
+    }
+    pair(c, "padding", 0, p.padding);
+    pair(c, "output_padding", 0, p.output_padding);
+    pair(c, "stride", 1, p.stride);
+    pair(c, "dilation", 1, p.dilation);
+    return nncf_model_add_conv_transpose2d(model, &p, layer, err);
+}
+
 static nncf_status add_pool2d(layer_case *c, nncf_model *model, nncf_layer **layer, nncf_error *err)
 {
     nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = "Net/layer",
@@ -255,6 +283,7 @@ static const struct {
 } kinds[] = {
     {"activation", add_activation},
     {"conv2d", add_conv2d},
+    {"conv_transpose2d", add_conv_transpose2d},
     {"pool2d", add_pool2d},
     {"sum", add_sum},
     {"linear", add_linear},

@@ -11,6 +11,11 @@
 
 #include <math.h>
 
+bool nncf__folds_batch_norm(const nncf_layer *layer)
+{
+    return layer->has_batch_norm && layer->weight_axis == 0;
+}
+
 nncf_status nncf__fold_batch_norm(
     const nncf_layer *layer, double *factor, double *shift, nncf_error *err)
 {

@@ -5,6 +5,12 @@
 
 #include <nncf/base.h>
 #include <nncf/model.h>
+
+#include <stdbool.h>
+
+/* Whether the layer has a batch norm that folding takes. That of a transposed convolution stays on
+ * its own: the weights of one output channel do not lie together. */
+bool nncf__folds_batch_norm(const nncf_layer *layer);
 /* What follows the product of a conv2d or linear layer in eval mode, bias and batch norm together:
  * y = activation(product * factor[c] + shift[c]); both [out_channels], in double. Without batch
  * norm the factor is 1. Folded into a weight, factor[c] multiplies row c: of a quantized one its

@@ -328,6 +328,11 @@ static char *as_first(nncf__onnx_builder *b, const chain *c, size_t i)
                                                      : put_planes(b, c, x->name, first->ndim, i);
 }
 
+static bool is_folded(const nncf__onnx_builder *b, const nncf_layer *layer)
+{
+    return b->params.fold_batch_norm && nncf__folds_batch_norm(layer);
+}
+
 /* Factor and shift of a batch norm that is folded. */
 static nncf_status fold(
     nncf__onnx_builder *b, const nncf_layer *layer, float **factor, float **shift)
@@ -355,7 +360,7 @@ static nncf_status put_product(
     const nncf_layer *l = c->layer;
     float *factor = NULL, *shift = NULL;
     nncf_status status = nncf__check_numbers(l, b->err);
-    if (status == NNCF_OK && l->has_batch_norm && b->params.fold_batch_norm)
+    if (status == NNCF_OK && is_folded(b, l))
         status = fold(b, l, &factor, &shift);
     if (status != NNCF_OK)
         return status;
@@ -376,16 +381,33 @@ static nncf_status put_product(
     return NNCF_OK;
 }
 
+static nncf_status put_conv(
+    nncf__onnx_builder *b, chain *c, const char *op, Nncf__Onnx__NodeProto **node)
+{
+    nncf_status status = put_product(b, c, op, node);
+    if (status != NNCF_OK)
+        return status;
+    put_window(b, *node, c->layer);
+    pair(b, *node, "dilations", c->layer->dilation);
+    nncf__onnx_attribute_int(b, *node, "group", c->layer->groups);
+    return NNCF_OK;
+}
+
 static nncf_status put_conv2d(nncf__onnx_builder *b, chain *c)
 {
     Nncf__Onnx__NodeProto *node;
-    nncf_status status = put_product(b, c, "Conv", &node);
-    if (status != NNCF_OK)
-        return status;
-    put_window(b, node, c->layer);
-    pair(b, node, "dilations", c->layer->dilation);
-    nncf__onnx_attribute_int(b, node, "group", c->layer->groups);
-    return NNCF_OK;
+    return put_conv(b, c, "Conv", &node);
+}
+
+static nncf_status put_conv_transpose2d(nncf__onnx_builder *b, chain *c)
+{
+    Nncf__Onnx__NodeProto *node;
+    const int32_t *more = c->layer->attributes.output_padding;
+    const int64_t output_padding[2] = {more[1], more[2]};
+    nncf_status status = put_conv(b, c, "ConvTranspose", &node);
+    if (status == NNCF_OK)
+        pair(b, node, "output_padding", output_padding);
+    return status;
 }
 
 static nncf_status put_linear(nncf__onnx_builder *b, chain *c)
@@ -598,6 +620,7 @@ static nncf_status put_matmul(nncf__onnx_builder *b, chain *c)
  * the kind has no form in the export. */
 static nncf_status (*const put_kind[NNCF__KIND_COUNT])(nncf__onnx_builder *b, chain *c) = {
     [NNCF__CONV2D] = put_conv2d,
+    [NNCF__CONV_TRANSPOSE2D] = put_conv_transpose2d,
     [NNCF__LINEAR] = put_linear,
     [NNCF__ADD] = put_sum,
     [NNCF__POOL2D] = put_pool,
@@ -664,7 +687,7 @@ static nncf_status put_layer(nncf__onnx_builder *b, const nncf_layer *layer, cha
     b->owner = layer;
     c.final_name = output ? output : c.base_name;
     c.has[STAGE_PRODUCT] = true;
-    c.has[STAGE_NORM] = layer->has_batch_norm && !b->params.fold_batch_norm;
+    c.has[STAGE_NORM] = layer->has_batch_norm && !is_folded(b, layer);
     c.has[STAGE_PRE_QUANTIZER] = quantizer(layer, NNCF__SLOT_PRE_ACTIVATION) != NULL;
     c.has[STAGE_ACTIVATION] = nncf__layer_has_activation(layer);
     c.has[STAGE_QUANTIZER] = quantizer(layer, NNCF__SLOT_OUTPUT) != NULL;

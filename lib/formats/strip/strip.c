@@ -318,7 +318,8 @@ static nncf_status put_layer(list *l, nncf_layer *layer, const nncf_strip_params
     nncf_status status = nncf__check_numbers(layer, err);
     if (status == NNCF_OK)
         status = check_quantizers(layer, err);
-    if (status == NNCF_OK && layer->weight_count && p->fold_batch_norm && layer->has_batch_norm)
+    if (status == NNCF_OK && layer->weight_count && p->fold_batch_norm &&
+        nncf__folds_batch_norm(layer))
         status = make_fold(l, layer, &fold, err);
     if (status != NNCF_OK) {
         nncf__free(l->context, fold);

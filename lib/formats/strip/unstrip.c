@@ -101,9 +101,12 @@ static void read_record(nncf__json *j, record *r)
             r->has_scope = true;
         } else if (nncf__json_is(j->text, &key, "op") && first == '"') {
             nncf__json_string(j, &value);
-            r->transposed = nncf__json_is(j->text, &value, "conv_transpose1d") ||
+            r->transposed = r->transposed || nncf__json_is(j->text, &value, "conv_transpose1d") ||
                 nncf__json_is(j->text, &value, "conv_transpose2d") ||
                 nncf__json_is(j->text, &value, "conv_transpose3d");
+        } else if (nncf__json_is(j->text, &key, "kind") && first == '"') {
+            nncf__json_string(j, &value);
+            r->transposed = r->transposed || nncf__json_is(j->text, &value, "conv_transpose2d");
         } else if (nncf__json_is(j->text, &key, "weight_shape")) {
             read_weight_shape(j, r);
         } else if (nncf__json_is(j->text, &key, "weight_bits")) {

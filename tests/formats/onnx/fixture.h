@@ -111,6 +111,26 @@ static inline void on_pool(
     n->n_layers = i + 1;
 }
 
+static inline void on_transposed(
+    on_net *n, int i, const char *scope, int input, int64_t in, int64_t out, bool norm)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    const nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params),
+        .weight = on_floats(n, (size_t)out, 0.5, 1), .bias = on_floats(n, (size_t)out, 0.5, 0.3),
+        .running_mean = on_floats(n, (size_t)out, 0.1, 0),
+        .running_var = on_floats(n, (size_t)out, 0.4, 0.8)};
+    const int32_t groups = norm ? 1 : 2;
+    const nncf_conv_transpose2d_params p = {NNCF_PARAMS(nncf_conv_transpose2d_params),
+        .scope = scope, .weight = on_floats(n, (size_t)(in * out / groups * 9), 0.4, 0),
+        .bias = on_floats(n, (size_t)out, 0.2, 0), .in_channels = in, .out_channels = out,
+        .kernel = {3, 3}, .stride = {2, 2}, .padding = {1, 1}, .output_padding = {norm, norm},
+        .groups = groups, .activation = norm ? NNCF_ACTIVATION_RELU : NNCF_ACTIVATION_NONE,
+        .batch_norm = norm ? &bn : NULL, .inputs = &n->layers[input], .n_inputs = 1};
+    on_must(nncf_model_add_conv_transpose2d(n->model, &p, &n->layers[i], &err), &err);
+    n->inputs[i][0] = input;
+    n->n_layers = i + 1;
+}
+
 static inline void on_linear(
     on_net *n, int i, const char *scope, int input, int64_t in, int64_t out, int activation)
 {
@@ -233,7 +253,7 @@ static inline void on_begin(on_net *n, const char *config, const nncf_context_pa
     n->image_ndim = 4;
     for (int i = 0; i < ON_LAYERS; i++) {
         n->inputs[i][1] = -1;
-        n->values[i] = on_floats(n, (size_t)ON_BATCH * 16 * 12 * 12, 0, 0);
+        n->values[i] = on_floats(n, (size_t)ON_BATCH * 4 * 24 * 24, 0, 0);
     }
     for (size_t i = 0; i < sizeof n->images / sizeof *n->images; i++)
         n->images[i] = (float)(1.5 * on_uniform(n));
@@ -455,6 +475,19 @@ static inline void on_matmul(
     n->n_layers = i + 1;
 }
 
+/* A UNet of one step. */
+static inline void on_unet(on_net *n)
+{
+    on_conv(n, 0, "Net/Conv2d[0]", -1, 2, 6, 3, 1, 1, 1, NNCF_ACTIVATION_RELU, true, false);
+    on_pool(n, 1, "Net/MaxPool2d[0]", 0, NNCF_POOL_MAX, 2, 2, 0);
+    on_conv(n, 2, "Net/Conv2d[1]", 1, 6, 8, 3, 1, 1, 1, NNCF_ACTIVATION_RELU, true, false);
+    on_transposed(n, 3, "Net/ConvTranspose2d[0]", 2, 8, 6, true);
+    on_concat(n, 4, "Net/cat_0", 0, 3);
+    on_conv(n, 5, "Net/Conv2d[2]", 4, 12, 6, 1, 1, 0, 1, NNCF_ACTIVATION_NONE, false, true);
+    on_transposed(n, 6, "Net/ConvTranspose2d[1]", 5, 6, 4, false);
+    on_linear(n, 7, "Net/Linear[0]", 6, 4 * 23 * 23, ON_CLASSES, NNCF_ACTIVATION_NONE);
+}
+
 /* A block of a transformer over (N,T,C). */
 static inline void on_transformer(on_net *n)
 {
@@ -478,7 +511,7 @@ static inline void on_transformer(on_net *n)
 
 /* Functions that engines approximate in their own ways: near, not the same codes. */
 static void (*const on_smooth[])(on_net *n) = {
-    on_smooth_a, on_smooth_b, on_detector, on_transformer, on_one_sided};
+    on_smooth_a, on_smooth_b, on_detector, on_transformer, on_one_sided, on_unet};
 enum { ON_SMOOTH = sizeof on_smooth / sizeof *on_smooth };
 
 static void (*const on_models[])(on_net *n) = {on_vectors, on_planes};

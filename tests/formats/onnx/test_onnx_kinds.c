@@ -23,6 +23,9 @@ typedef enum kind {
     /* a linear layer of 2 dimensions, a convolution of 4 */
     STEM,
     CONV,
+    /* with two groups, and with batch norm */
+    TRANSPOSED,
+    TRANSPOSED_NORM,
     EMBEDDING,
     RELU,
     NORM,
@@ -88,6 +91,9 @@ static const struct {
     {"concat of embeddings", {EMBEDDING, NORM, CONCAT}, {{INPUT, NONE}, {0, NONE}, {0, 1}}, {2, 4},
         1, PLAIN},
     {"convolution", {STEM, CONV}, {{INPUT, NONE}, {0, NONE}}, {2, 4}, 2, ALL},
+    {"transposed", {STEM, TRANSPOSED}, {{INPUT, NONE}, {0, NONE}}, {2, 4}, 2, ALL},
+    {"transposed with batch norm", {STEM, TRANSPOSED_NORM}, {{INPUT, NONE}, {0, NONE}}, {2, 4}, 2,
+        ALL},
     {"global average", {STEM, POOL + NNCF_POOL_GLOBAL_AVERAGE}, {{INPUT, NONE}, {0, NONE}}, {2, 4},
         2, ALL},
     {"average", {STEM, POOL + NNCF_POOL_AVERAGE}, {{INPUT, NONE}, {0, NONE}}, {2, 4}, 2, ALL},
@@ -197,6 +203,8 @@ static void add(int i, kind k)
     else if (k == CONV)
         on_conv(base, i, scope, first, CHANNELS, CHANNELS, 3, 1, 1, 1, NNCF_ACTIVATION_NONE, false,
             true);
+    else if (k == TRANSPOSED || k == TRANSPOSED_NORM)
+        on_transposed(base, i, scope, first, CHANNELS, CHANNELS, k == TRANSPOSED_NORM);
     else if (k == EMBEDDING)
         add_embedding(i);
     else if (k == RELU)
@@ -294,7 +302,7 @@ static void export(int c, int config, int32_t format, bool given)
     const int last = n.base.n_layers - 1;
     const nncf_tensor x = {.data = n.input, .ndim = n.input_ndim, .shape = n.input_shape},
                       y = {.data = n.values[last], .ndim = n.ndims[last], .shape = n.shapes[last]};
-    nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params), .format = format,
+    nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params), .format = format, .fold_batch_norm = given,
         .tolerance = config > 0 ? 1e-2f : 1e-3f, /* a code at a tie */
         .golden_input = &x, .golden_output = &y};
     nncf_error err = NNCF_ERROR_INIT;

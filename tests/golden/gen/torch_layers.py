@@ -93,6 +93,28 @@ CASES = [
 ]
 
 
+def transposed():
+    """padding and output_padding as PyTorch's."""
+    def of(name, x, weight, **more):
+        parameters = {'weight': weight, **({'bias': [weight[1] * more.get('groups', 1)]} if more.pop('bias', True) else {})}
+        norm = {'bn_weight': [weight[1]], 'bn_bias': [weight[1]]} if more.pop('norm', False) else {}
+        return case(f'transposed{name}', 'conv_transpose2d', [x], {**parameters, **norm}, **more)
+    yield of('', [2, 3, 4, 5], [3, 4, 3, 3])
+    yield of(', stride 2', [2, 3, 4, 5], [3, 4, 2, 2], stride=[2, 2])
+    yield of(', stride, padding and more', [2, 2, 4, 3], [2, 3, 3, 4], stride=[2, 3], padding=[1, 2], output_padding=[1, 2],
+             bias=False)
+    yield of(', dilated', [1, 2, 3, 4], [2, 5, 3, 2], dilation=[2, 3], padding=[1, 0], output_padding=[1, 0])
+    yield of(', groups', [2, 4, 3, 3], [4, 3, 3, 3], stride=[2, 2], padding=[1, 1], groups=2)
+    yield of(', depthwise', [2, 4, 5, 4], [4, 1, 3, 3], stride=[2, 2], padding=[1, 1], output_padding=[1, 1], groups=4)
+    yield of(', one pixel', [3, 6, 1, 1], [6, 2, 4, 4])
+    yield of(', batch norm, activation', [2, 3, 4, 3], [3, 4, 3, 3], stride=[2, 1], padding=[1, 1], norm=True, bias=False,
+             activation=3, alpha=0.1)
+    yield of(', activation', [2, 3, 4, 3], [3, 4, 3, 3], activation=8, alpha=0)
+
+
+CASES += transposed()
+
+
 def activate(c, z):
     number = c.get('activation', 0)
     return list(ACTIVATIONS.values())[number - 1](z, c['alpha']) if number else z
@@ -108,6 +130,14 @@ def conv2d(c, x, p):
     around = {'padding': [1, 1], 'padding_end': [0, 0], **c}
     z = F.conv2d(padded(around, x[0], 0.0), p['weight'], p.get('bias'), stride=c.get('stride', 1),
                  groups=x[0].shape[1] // p['weight'].shape[1])
+    if 'bn_weight' in p:
+        z = F.batch_norm(z, None, None, p['bn_weight'], p['bn_bias'], training=True, eps=1e-5)
+    return activate(c, z)
+
+
+def conv_transpose2d(c, x, p):
+    z = F.conv_transpose2d(x, p['weight'], p.get('bias'), **{
+        key: c[key] for key in ('stride', 'padding', 'output_padding', 'groups', 'dilation') if key in c})
     if 'bn_weight' in p:
         z = F.batch_norm(z, None, None, p['bn_weight'], p['bn_bias'], training=True, eps=1e-5)
     return activate(c, z)
@@ -161,6 +191,7 @@ KINDS = {
     'matmul': lambda c, x, p: matmul(c, x),
     'activation': lambda c, x, p: activate(c, x[0]),
     'conv2d': conv2d,
+    'conv_transpose2d': lambda c, x, p: conv_transpose2d(c, x[0], p),
     'pool2d': lambda c, x, p: pool2d(c, x[0]),
     'sum': lambda c, x, p: activate(c, x[0] + x[1]),
 }
