@@ -134,6 +134,8 @@ enum {
     NNCF_OP_MISH = 41,
     /** [hardsigmoid] */
     NNCF_OP_HARD_SIGMOID = 42,
+    /** its groups are `groups` [group_norm] */
+    NNCF_OP_GROUP_NORM = 43,
     NNCF_OP_SENTINEL = 0x7fffffff
 };
 

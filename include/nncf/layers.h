@@ -299,6 +299,102 @@ typedef struct nncf_conv_transpose2d_params {
 NNCF_API void nncf_conv_transpose2d_params_init(
     nncf_conv_transpose2d_params *params, size_t struct_size);
 
+/** @brief y = x > 0 ? x : slope x with learned slopes (He et al. 2015), one or one a channel, the
+ * second dimension, as PyTorch has it. x has any shape. NNCF does not quantize the slopes. @since
+ * 0.1 */
+typedef struct nncf_prelu_params {
+    /** NNCF_PARAMS(nncf_prelu_params) */
+    size_t struct_size;
+    /** required, unique in the model; copied */
+    const char *scope;
+    /** (count), the slopes; required */
+    float *weight;
+    /** (count), added to; nullable */
+    float *weight_grad;
+    /** 1, or the channels; required */
+    int64_t count;
+    /** at most one; copied */
+    nncf_layer *const *inputs;
+    /** 0: reads the model's input */
+    size_t n_inputs;
+} nncf_prelu_params;
+/**
+ * @brief Set up parameters: `struct_size`, and every member to its default.
+ * @param[out] params nullable
+ * @param struct_size sizeof *params: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_prelu_params_init(nncf_prelu_params *params, size_t struct_size);
+
+/**
+ * @brief In train mode each element becomes 0 with probability p, and the others are divided by 1 -
+ * p; in eval mode, and while ranges are initialized, it does nothing. x has any shape.
+ *
+ * The random numbers are a function of the context's seed, the layer, the step
+ * (nncf_compression_ctrl_step()), how many backwards of the layer ran in that step, the use that is
+ * selected, and the element. So a second forward before a backward has the same ones, as gradient
+ * checkpointing needs it, and training that is resumed continues with those that it would have had.
+ * Without a controller backwards are counted from the registration. @since 0.1
+ */
+typedef struct nncf_dropout_params {
+    /** NNCF_PARAMS(nncf_dropout_params) */
+    size_t struct_size;
+    /** required, unique in the model; copied */
+    const char *scope;
+    /** 0 to less than 1 */
+    float p;
+    /** must be 0 */
+    int32_t reserved;
+    /** at most one; copied */
+    nncf_layer *const *inputs;
+    /** 0: reads the model's input */
+    size_t n_inputs;
+} nncf_dropout_params;
+/**
+ * @brief Set up parameters: `struct_size`, and every member to its default.
+ * @param[out] params nullable
+ * @param struct_size sizeof *params: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_dropout_params_init(nncf_dropout_params *params, size_t struct_size);
+
+/** @brief Normalizes the channels of an image in groups, each by its mean and biased variance (Wu
+ * and He 2018), as PyTorch does. x is (N,C,...). @since 0.1 */
+typedef struct nncf_group_norm_params {
+    /** NNCF_PARAMS(nncf_group_norm_params) */
+    size_t struct_size;
+    /** required, unique in the model; copied */
+    const char *scope;
+    /** second size of x; required */
+    int64_t channels;
+    /** (channels); NULL: 1 */
+    float *weight;
+    /** (channels), added to; nullable */
+    float *weight_grad;
+    /** (channels); NULL: 0 */
+    float *bias;
+    /** (channels), added to; nullable */
+    float *bias_grad;
+    /** divides the channels; 1: all at once, = channels: instance norm; required */
+    int32_t groups;
+    /** default 1e-5 */
+    float eps;
+    /** at most one; copied */
+    nncf_layer *const *inputs;
+    /** 0: reads the model's input */
+    size_t n_inputs;
+} nncf_group_norm_params;
+/**
+ * @brief Set up parameters: `struct_size`, and every member to its default.
+ * @param[out] params nullable
+ * @param struct_size sizeof *params: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_group_norm_params_init(nncf_group_norm_params *params, size_t struct_size);
+
 /** @copydoc nncf_model_add_conv2d */
 NNCF_API nncf_status nncf_model_add_activation(
     nncf_model *model, const nncf_activation_params *params, nncf_layer **layer, nncf_error *err);
@@ -327,6 +423,16 @@ NNCF_API nncf_status nncf_model_add_matmul(
 /** @copydoc nncf_model_add_conv2d */
 NNCF_API nncf_status nncf_model_add_conv_transpose2d(nncf_model *model,
     const nncf_conv_transpose2d_params *params, nncf_layer **layer, nncf_error *err);
+
+/** @copydoc nncf_model_add_conv2d */
+NNCF_API nncf_status nncf_model_add_prelu(
+    nncf_model *model, const nncf_prelu_params *params, nncf_layer **layer, nncf_error *err);
+/** @copydoc nncf_model_add_conv2d */
+NNCF_API nncf_status nncf_model_add_dropout(
+    nncf_model *model, const nncf_dropout_params *params, nncf_layer **layer, nncf_error *err);
+/** @copydoc nncf_model_add_conv2d */
+NNCF_API nncf_status nncf_model_add_group_norm(
+    nncf_model *model, const nncf_group_norm_params *params, nncf_layer **layer, nncf_error *err);
 
 NNCF_END_DECLS
 #endif

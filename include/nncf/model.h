@@ -405,7 +405,7 @@ typedef struct nncf_op_params {
     float *bias;
     /** nullable; the same */
     float *bias_grad;
-    /** of a convolution; default 1; = in_channels: depthwise */
+    /** of a convolution, where = in_channels is depthwise, and of group norm; default 1 */
     int64_t groups;
     /**
      * second size of the output, for quantizers per channel. Default: what the weight says, else as
@@ -441,7 +441,8 @@ typedef struct nncf_op_params {
     int32_t reserved;
     /**
      * parameters that are not compressed, floats: of prelu its slopes (1 or one a channel), of
-     * layer norm weight and bias. Shapes are copied, data is read by an export; data NULL: none
+     * layer norm and group norm weight and bias. Shapes are copied, data is read by an export; data
+     * NULL: none
      */
     const nncf_tensor *constants;
     /** 0 to 2 */
@@ -458,7 +459,7 @@ typedef struct nncf_op_params {
     /** of a pool or convolution: what is padded at the end beyond `padding`, as darknet's maxpool
      */
     int32_t padding_end[3];
-    /** of layer norm; default 1e-5 */
+    /** of layer norm and group norm; default 1e-5 */
     float eps;
     /** NNCF_OP_FLAG_... */
     nncf_op_flags flags;

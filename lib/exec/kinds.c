@@ -3,12 +3,15 @@
 #include "exec/activation.h"
 #include "exec/add.h"
 #include "exec/concat.h"
+#include "exec/dropout.h"
 #include "exec/embedding.h"
+#include "exec/group_norm.h"
 #include "exec/kind.h"
 #include "exec/matmul.h"
 #include "exec/multiply.h"
 #include "exec/normalize.h"
 #include "exec/pool2d.h"
+#include "exec/prelu.h"
 #include "exec/product.h"
 #include "exec/softmax.h"
 #include "exec/transposed.h"
@@ -73,6 +76,21 @@ static const nncf__kind kinds[] = {
         .prepare = nncf__upsample_prepare,
         .forward = nncf__upsample_forward,
         .backward = nncf__upsample_backward},
+    [NNCF__PRELU] = {.n_inputs = 1,
+        .shapes = nncf__prelu_shapes,
+        .prepare = nncf__prelu_prepare,
+        .forward = nncf__prelu_forward,
+        .backward = nncf__prelu_backward},
+    [NNCF__DROPOUT] = {.n_inputs = 1,
+        .shapes = nncf__elementwise_shapes,
+        .prepare = nncf__dropout_prepare,
+        .forward = nncf__dropout_forward,
+        .backward = nncf__dropout_backward},
+    [NNCF__GROUP_NORM] = {.n_inputs = 1,
+        .shapes = nncf__group_norm_shapes,
+        .prepare = nncf__group_norm_prepare,
+        .forward = nncf__group_norm_forward,
+        .backward = nncf__group_norm_backward},
     [NNCF__LAYER_NORM] = {.n_inputs = 1,
         .shapes = nncf__rows_shapes,
         .prepare = nncf__layer_norm_prepare,

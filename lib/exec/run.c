@@ -325,12 +325,20 @@ static uint64_t mark_of(const nncf_tensor *x, const nncf__shapes *s, bool whole)
     return mark;
 }
 
+/* What a causal softmax takes rows for, which the view (rows, columns) does not say; else 0. */
+static int64_t matrix_rows(const nncf_layer *layer, const nncf__block *block)
+{
+    const nncf__shape *x = &block->key.shapes.x[0];
+    return layer->causal ? x->size[x->ndim - 2] : 0;
+}
+
 /* After a forward: remember whose state it left. */
 static void take_state(
     nncf_layer *layer, const nncf__block *block, const nncf_tensor *x, bool pending)
 {
     memcpy(layer->now.batch_shape, block->key.in, sizeof layer->now.batch_shape);
     memcpy(layer->now.batch_out, block->out, sizeof layer->now.batch_out);
+    layer->now.matrix_rows = matrix_rows(layer, block);
     layer->now.ready_for_backward = block->keeps;
     layer->now.mode = block->key.mode;
     if (!block->keeps || !block->keeps_state)
@@ -371,6 +379,11 @@ static nncf_status check_state(
             (long long)in[0], (long long)in[1], (long long)in[2], (long long)in[3],
             (long long)layer->now.batch_shape[0], (long long)layer->now.batch_shape[1],
             (long long)layer->now.batch_shape[2], (long long)layer->now.batch_shape[3]);
+    if (matrix_rows(layer, block) != layer->now.matrix_rows)
+        return nncf__fail(err, NNCF_E_SHAPE, NULL,
+            "x is matrices of %lld rows, and of %lld in the last forward: other columns took part; "
+            "backward belongs to that forward",
+            (long long)matrix_rows(layer, block), (long long)layer->now.matrix_rows);
     if (!block->keeps_state)
         return NNCF_OK;
     if (memcmp(block->out, layer->now.batch_out, sizeof layer->now.batch_out) != 0)

@@ -80,6 +80,30 @@ nncf_status nncf__elementwise_shapes(const nncf_layer *layer, nncf__shapes *s, n
     return NNCF_OK;
 }
 
+/* (N,C,...): as many channels as the layer has arrays' elements for. */
+static nncf_status channel_shapes(
+    const nncf_layer *layer, int64_t channels, nncf__shapes *s, nncf_error *err)
+{
+    char found[NNCF__SHAPE_TEXT];
+    const nncf__shape *x = &s->x[0];
+    if (x->ndim < 2 || x->size[1] != channels)
+        return nncf__fail(err, NNCF_E_SHAPE, NULL,
+            "x is %s; the layer reads (N,C,...) with %lld channels",
+            nncf__shape_text(x->size, x->ndim, found), (long long)channels);
+    return nncf__elementwise_shapes(layer, s, err);
+}
+
+nncf_status nncf__prelu_shapes(const nncf_layer *layer, nncf__shapes *s, nncf_error *err)
+{
+    return layer->norm.size > 1 ? channel_shapes(layer, layer->norm.size, s, err)
+                                : nncf__elementwise_shapes(layer, s, err);
+}
+
+nncf_status nncf__group_norm_shapes(const nncf_layer *layer, nncf__shapes *s, nncf_error *err)
+{
+    return channel_shapes(layer, layer->norm.size, s, err);
+}
+
 /* The last size of x is what the layer is made for. */
 static nncf_status check_last(
     const nncf__shape *x, int64_t wanted, const char *what, nncf_error *err)

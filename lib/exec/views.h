@@ -12,6 +12,8 @@
 /* (d0, d1, the rest): activations, sums, dropout; all inputs of one shape, which is the output's */
 nncf_status nncf__elementwise_shapes(const nncf_layer *layer, nncf__shapes *s, nncf_error *err);
 /* (all but the last, the last): softmax, layer norm */
+nncf_status nncf__prelu_shapes(const nncf_layer *layer, nncf__shapes *s, nncf_error *err);
+nncf_status nncf__group_norm_shapes(const nncf_layer *layer, nncf__shapes *s, nncf_error *err);
 nncf_status nncf__rows_shapes(const nncf_layer *layer, nncf__shapes *s, nncf_error *err);
 /* The same with out_channels for the last; or (n, c, h, w) flattened where that fits */
 nncf_status nncf__linear_shapes(const nncf_layer *layer, nncf__shapes *s, nncf_error *err);

@@ -109,6 +109,17 @@ static void layer_norm_write(const nncf_layer *layer, nncf__text *text)
     write_double(text, "norm_eps", layer->norm.eps);
 }
 
+static void group_norm_write(const nncf_layer *layer, nncf__text *text)
+{
+    write_double(text, "norm_eps", layer->norm.eps);
+    nncf__text_printf(text, ",\"groups\":%lld", (long long)layer->groups);
+}
+
+static void dropout_write(const nncf_layer *layer, nncf__text *text)
+{
+    write_double(text, "p", layer->dropped);
+}
+
 static void matmul_write(const nncf_layer *layer, nncf__text *text)
 {
     nncf__text_printf(
@@ -156,8 +167,21 @@ static const nncf__kind_info infos[] = {
     [NNCF__UPSAMPLE] = {.name = "upsample",
         .passes_channels = true,
         .write_attributes = upsample_write},
+    [NNCF__PRELU] = {.name = "prelu",
+        .passes_channels = true,
+        .is_flat = first_is_flat,
+        .arrays = {"slope", NULL}},
+    [NNCF__DROPOUT] = {.name = "dropout",
+        .passes_channels = true,
+        .is_flat = first_is_flat,
+        .write_attributes = dropout_write},
+    [NNCF__GROUP_NORM] = {.name = "group_norm",
+        .is_flat = first_is_flat,
+        .arrays = {"norm.weight", "norm.bias"},
+        .write_attributes = group_norm_write},
     [NNCF__LAYER_NORM] = {.name = "layer_norm",
         .is_flat = always,
+        .arrays = {"norm.weight", "norm.bias"},
         .write_attributes = layer_norm_write},
     [NNCF__EMBEDDING] = {.name = "embedding", .is_flat = always},
     [NNCF__MATMUL] = {.name = "matmul", .write_attributes = matmul_write},

@@ -34,6 +34,9 @@ typedef struct nncf__kind_info {
     bool (*is_flat)(const nncf_layer *layer);
     /* Does the output consist of elements of its input, so that codes stay codes? NULL: no. */
     bool (*passes_codes)(const nncf_layer *layer);
+    /* What the arrays of nncf_layer.norm are called in stripped models and messages. NULL: there is
+     * none. */
+    const char *arrays[2];
     /* Append what a stripped model says of the layer besides what all kinds have in common:
      * members of a JSON object, a comma before each. NULL: nothing. */
     void (*write_attributes)(const nncf_layer *layer, nncf__text *text);

@@ -34,6 +34,10 @@ enum nncf__layer_kind {
     NNCF__MATMUL,
     /* its weight has the output channels second; output padding is in attributes */
     NNCF__CONV_TRANSPOSE2D,
+    /* its slopes are norm.weight */
+    NNCF__PRELU,
+    NNCF__DROPOUT,
+    NNCF__GROUP_NORM,
     /* run by the host; nncf_layer.op is its kind */
     NNCF__OPERATOR,
     NNCF__KIND_COUNT
@@ -89,6 +93,10 @@ typedef struct nncf__use {
     bool ready_for_backward;
     /* (n, c, h, w) of that forward's input and output */
     int64_t batch_shape[4], batch_out[4];
+    /* rows of its matrices, where a causal softmax depends on them */
+    int64_t matrix_rows;
+    /* dropout: counts the random numbers */
+    uint64_t drop;
     /* of that input's elements: all of them, or some */
     uint64_t mark;
     /* spent: backward ran */
@@ -133,13 +141,17 @@ struct nncf_layer {
     int32_t pool_kind, upsample_kind;
     /* of a pool */
     bool ceil_mode, exclude_padding;
-    /* layer norm */
+    /* parameters that are not compressed: of layer norm, group norm and prelu */
     struct {
-        /* of a row; 0: of another kind */
+        /* of each array: of a row, of channels; 0: of another kind */
         int64_t size;
         float *weight, *weight_grad, *bias, *bias_grad;
         float eps;
     } norm;
+    /* dropout: the probability; backwards that ran in that step of the controller */
+    float dropped;
+    int64_t drop_step;
+    uint64_t drop_backwards;
     /* softmax */
     bool causal;
     /* matmul: of both inputs; what the product is multiplied with */

@@ -50,6 +50,7 @@ static const nncf__op_info infos[NNCF__OP_COUNT] = {
     [NNCF_OP_SILU] = {"silu", 1, 0, 0, 0},
     [NNCF_OP_MISH] = {"mish", 1, 0, 0, 0},
     [NNCF_OP_HARD_SIGMOID] = {"hardsigmoid", 1, 0, 0, 0},
+    [NNCF_OP_GROUP_NORM] = {"group_norm", 1, 0, 0, 0},
 };
 
 const nncf__op_info *nncf__op_info_of(int32_t op)

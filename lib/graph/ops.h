@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NNCF__OP_COUNT = NNCF_OP_HARD_SIGMOID + 1 };
+enum { NNCF__OP_COUNT = NNCF_OP_GROUP_NORM + 1 };
 enum { NNCF__MAX_WEIGHT_NDIM = 5 }; /* of a 3-d convolution */
 #define NNCF__ANY_INPUTS ((size_t)-1)
 typedef struct nncf__op_info {

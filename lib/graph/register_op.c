@@ -158,7 +158,9 @@ static int32_t flags_of(int32_t op)
 static nncf_status fill_constants(
     nncf_layer *l, const nncf_op_params *p, const nncf__op_info *info, nncf_error *err)
 {
-    const size_t most = p->op == NNCF_OP_LAYER_NORM ? 2 : p->op == NNCF_OP_PRELU ? 1 : 0;
+    const size_t most = p->op == NNCF_OP_LAYER_NORM || p->op == NNCF_OP_GROUP_NORM ? 2
+        : p->op == NNCF_OP_PRELU                                                   ? 1
+                                                                                   : 0;
     if (p->n_constants > most || (p->n_constants > 0 && !p->constants))
         return nncf__fail(err, NNCF_E_ARG, l->scope,
             p->n_constants > most ? "n_constants is %zu; %s has at most %zu"

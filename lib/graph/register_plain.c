@@ -177,19 +177,35 @@ nncf_status nncf_model_add_upsample(
     return nncf__register(model, &kind, params, &copy, layer, err);
 }
 
+/* Arrays and eps, which are filled in but for an eps that is none. */
+static nncf_status check_norm(const nncf_layer *l, float eps, nncf_error *err)
+{
+    const bool weight = l->norm.weight_grad && !l->norm.weight;
+    if (weight || (l->norm.bias_grad && !l->norm.bias))
+        return nncf__fail(err, NNCF_E_ARG, l->scope, "%s_grad is given, but %s is NULL",
+            weight ? "weight" : "bias", weight ? "weight" : "bias");
+    if (!(eps >= 0) || !isfinite(eps))
+        return nncf__fail(
+            err, NNCF_E_ARG, l->scope, "eps is %g, it must be at least 0", (double)eps);
+    return NNCF_OK;
+}
+
+/* For the export, whose form of a norm is that of the host's operator. */
+static void fill_norm_constants(nncf_layer *l)
+{
+    l->attributes.eps = l->norm.eps;
+    l->attributes.constants[0] =
+        (nncf__op_constant){.data = l->norm.weight, .ndim = 1, .shape = {l->norm.size}};
+    l->attributes.constants[1] =
+        (nncf__op_constant){.data = l->norm.bias, .ndim = 1, .shape = {l->norm.size}};
+}
+
 static nncf_status fill_layer_norm(nncf_layer *l, const void *params, nncf_error *err)
 {
     const nncf_layer_norm_params *p = params;
     nncf_status status = nncf__register_check_size(l, "size", p->size, 1, err);
     if (status != NNCF_OK)
         return status;
-    if ((p->weight_grad && !p->weight) || (p->bias_grad && !p->bias))
-        return nncf__fail(err, NNCF_E_ARG, l->scope, "%s_grad is given, but %s is NULL",
-            p->weight_grad && !p->weight ? "weight" : "bias",
-            p->weight_grad && !p->weight ? "weight" : "bias");
-    if (!(p->eps >= 0) || !isfinite(p->eps))
-        return nncf__fail(
-            err, NNCF_E_ARG, l->scope, "eps is %g, it must be at least 0", (double)p->eps);
     if (p->reserved != 0)
         return nncf__fail(err, NNCF_E_ARG, l->scope, "nncf_layer_norm_params: reserved must be 0");
     l->norm.size = l->in_channels = l->out_channels = p->size;
@@ -198,13 +214,9 @@ static nncf_status fill_layer_norm(nncf_layer *l, const void *params, nncf_error
     l->norm.bias = p->bias;
     l->norm.bias_grad = p->bias_grad;
     l->norm.eps = p->eps > 0 ? p->eps : NNCF__DEFAULT_EPS;
-    /* for the export, whose form of it is that of the host's operator */
-    l->attributes.eps = l->norm.eps;
-    l->attributes.constants[0] =
-        (nncf__op_constant){.data = p->weight, .ndim = 1, .shape = {p->size}};
-    l->attributes.constants[1] =
-        (nncf__op_constant){.data = p->bias, .ndim = 1, .shape = {p->size}};
-    return NNCF_OK;
+    if ((status = check_norm(l, p->eps, err)) == NNCF_OK)
+        fill_norm_constants(l);
+    return status;
 }
 
 static void layer_norm_common(const void *params, common *c)
@@ -298,6 +310,119 @@ nncf_status nncf_model_add_matmul(
     return nncf__register(model, &kind, params, &copy, layer, err);
 }
 
+static nncf_status fill_prelu(nncf_layer *l, const void *params, nncf_error *err)
+{
+    const nncf_prelu_params *p = params;
+    nncf_status status = nncf__register_check_size(l, "count", p->count, 1, err);
+    if (status == NNCF_OK)
+        status = nncf__register_check_channels(l, err);
+    if (status != NNCF_OK)
+        return status;
+    if (!p->weight)
+        return nncf__fail(err, NNCF_E_ARG, l->scope,
+            "weight is NULL; the layer needs its %lld slopes", (long long)p->count);
+    if (p->count > 1 && l->in_channels > 0 && l->in_channels != p->count)
+        return nncf__fail(err, NNCF_E_ARG, l->scope,
+            "count is %lld, but its input has %lld channels: there is one slope, or one a channel",
+            (long long)p->count, (long long)l->in_channels);
+    if (p->count > 1)
+        l->in_channels = l->out_channels = p->count;
+    l->norm.size = p->count;
+    l->norm.weight = p->weight;
+    l->norm.weight_grad = p->weight_grad;
+    l->attributes.constants[0] =
+        (nncf__op_constant){.data = p->weight, .ndim = 1, .shape = {p->count}};
+    return NNCF_OK;
+}
+
+static void prelu_common(const void *params, common *c)
+{
+    const nncf_prelu_params *p = params;
+    *c = (common){NNCF__PRELU, NNCF_OP_PRELU, p->scope, NNCF_ACTIVATION_NONE, NULL, p->inputs,
+        p->n_inputs, 0};
+}
+
+nncf_status nncf_model_add_prelu(
+    nncf_model *model, const nncf_prelu_params *params, nncf_layer **layer, nncf_error *err)
+{
+    static const nncf__registration kind = {.call = "nncf_model_add_prelu",
+        .params_name = "nncf_prelu_params",
+        .params_size = sizeof(nncf_prelu_params),
+        .common = prelu_common,
+        .fill = fill_prelu};
+    nncf_prelu_params copy;
+    return nncf__register(model, &kind, params, &copy, layer, err);
+}
+
+static nncf_status fill_dropout(nncf_layer *l, const void *params, nncf_error *err)
+{
+    const nncf_dropout_params *p = params;
+    if (!(p->p >= 0 && p->p < 1) || p->reserved != 0)
+        return nncf__fail(err, NNCF_E_ARG, l->scope,
+            "p is %g; it must be at least 0 and less than 1, and reserved 0", (double)p->p);
+    l->dropped = p->p;
+    return nncf__register_check_channels(l, err);
+}
+
+static void dropout_common(const void *params, common *c)
+{
+    const nncf_dropout_params *p = params;
+    *c = (common){NNCF__DROPOUT, NNCF_OP_DROPOUT, p->scope, NNCF_ACTIVATION_NONE, NULL, p->inputs,
+        p->n_inputs, 0};
+}
+
+nncf_status nncf_model_add_dropout(
+    nncf_model *model, const nncf_dropout_params *params, nncf_layer **layer, nncf_error *err)
+{
+    static const nncf__registration kind = {.call = "nncf_model_add_dropout",
+        .params_name = "nncf_dropout_params",
+        .params_size = sizeof(nncf_dropout_params),
+        .common = dropout_common,
+        .fill = fill_dropout};
+    nncf_dropout_params copy;
+    return nncf__register(model, &kind, params, &copy, layer, err);
+}
+
+static nncf_status fill_group_norm(nncf_layer *l, const void *params, nncf_error *err)
+{
+    const nncf_group_norm_params *p = params;
+    nncf_status status;
+    if ((status = nncf__register_check_size(l, "channels", p->channels, 1, err)) != NNCF_OK ||
+        (status = nncf__register_check_size(l, "groups", p->groups, 1, err)) != NNCF_OK)
+        return status;
+    l->groups = p->groups;
+    l->norm.size = l->in_channels = l->out_channels = p->channels;
+    l->norm.weight = p->weight;
+    l->norm.weight_grad = p->weight_grad;
+    l->norm.bias = p->bias;
+    l->norm.bias_grad = p->bias_grad;
+    l->norm.eps = p->eps > 0 ? p->eps : NNCF__DEFAULT_EPS;
+    if ((status = nncf__register_check_groups(l, err)) != NNCF_OK ||
+        (status = check_norm(l, p->eps, err)) != NNCF_OK)
+        return status;
+    fill_norm_constants(l);
+    return nncf__register_check_channels(l, err);
+}
+
+static void group_norm_common(const void *params, common *c)
+{
+    const nncf_group_norm_params *p = params;
+    *c = (common){NNCF__GROUP_NORM, NNCF_OP_GROUP_NORM, p->scope, NNCF_ACTIVATION_NONE, NULL,
+        p->inputs, p->n_inputs, 0};
+}
+
+nncf_status nncf_model_add_group_norm(
+    nncf_model *model, const nncf_group_norm_params *params, nncf_layer **layer, nncf_error *err)
+{
+    static const nncf__registration kind = {.call = "nncf_model_add_group_norm",
+        .params_name = "nncf_group_norm_params",
+        .params_size = sizeof(nncf_group_norm_params),
+        .common = group_norm_common,
+        .fill = fill_group_norm};
+    nncf_group_norm_params copy;
+    return nncf__register(model, &kind, params, &copy, layer, err);
+}
+
 /* ---- structs ---- */
 
 NNCF__STRUCT_INIT(nncf_activation_params, )
@@ -308,3 +433,6 @@ NNCF__STRUCT_INIT(nncf_upsample_params, )
 NNCF__STRUCT_INIT(nncf_layer_norm_params, .eps = NNCF__DEFAULT_EPS)
 NNCF__STRUCT_INIT(nncf_embedding_params, )
 NNCF__STRUCT_INIT(nncf_matmul_params, .factor = 1)
+NNCF__STRUCT_INIT(nncf_prelu_params, )
+NNCF__STRUCT_INIT(nncf_dropout_params, )
+NNCF__STRUCT_INIT(nncf_group_norm_params, .groups = 1, .eps = NNCF__DEFAULT_EPS)

@@ -112,6 +112,7 @@ static size_t device_activations(
     case NNCF_OP_MUL:
     case NNCF_OP_DIV:
     case NNCF_OP_LAYER_NORM:
+    case NNCF_OP_GROUP_NORM: /* both are MVN to a device */
     case NNCF_OP_INTERPOLATE:
         GIVE(tensor8);
     case NNCF_OP_AVERAGE_POOL:

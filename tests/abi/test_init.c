@@ -26,6 +26,9 @@
     X(nncf_upsample_params, NNCF_PARAMS(nncf_upsample_params))                                     \
     X(nncf_conv_transpose2d_params, NNCF_PARAMS(nncf_conv_transpose2d_params), .stride = {1, 1},   \
         .dilation = {1, 1}, .groups = 1)                                                           \
+    X(nncf_prelu_params, NNCF_PARAMS(nncf_prelu_params))                                           \
+    X(nncf_dropout_params, NNCF_PARAMS(nncf_dropout_params))                                       \
+    X(nncf_group_norm_params, NNCF_PARAMS(nncf_group_norm_params), .groups = 1, .eps = 1e-5f)      \
     X(nncf_layer_norm_params, NNCF_PARAMS(nncf_layer_norm_params), .eps = 1e-5f)                   \
     X(nncf_embedding_params, NNCF_PARAMS(nncf_embedding_params))                                   \
     X(nncf_matmul_params, NNCF_PARAMS(nncf_matmul_params), .factor = 1)                            \
@@ -59,7 +62,7 @@ START_TEST(every_member_has_its_documented_default)
 {
     int n = 0;
     STRUCTS(CHECK_STRUCT)
-    ck_assert_int_eq(n, 30);
+    ck_assert_int_eq(n, 33);
     nncf_onnx_params onnx;
     memset(&onnx, 0xa5, sizeof onnx);
     nncf_onnx_params_init(&onnx, sizeof onnx);

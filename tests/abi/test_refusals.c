@@ -44,6 +44,27 @@ static nncf_status add_conv_transpose2d(nncf_error *err)
     return nncf_model_add_conv_transpose2d(bare, &p, &out, err);
 }
 
+static nncf_status add_prelu(nncf_error *err)
+{
+    const nncf_prelu_params p = {NNCF_PARAMS(nncf_prelu_params), .scope = "Net/new"};
+    nncf_layer *out;
+    return nncf_model_add_prelu(bare, &p, &out, err);
+}
+
+static nncf_status add_dropout(nncf_error *err)
+{
+    const nncf_dropout_params p = {NNCF_PARAMS(nncf_dropout_params), .scope = "Net/new", .p = 1};
+    nncf_layer *out;
+    return nncf_model_add_dropout(bare, &p, &out, err);
+}
+
+static nncf_status add_group_norm(nncf_error *err)
+{
+    const nncf_group_norm_params p = {NNCF_PARAMS(nncf_group_norm_params), .scope = "Net/new"};
+    nncf_layer *out;
+    return nncf_model_add_group_norm(bare, &p, &out, err);
+}
+
 static nncf_status add_pool2d(nncf_error *err)
 {
     const nncf_pool2d_params p = {
@@ -232,6 +253,9 @@ static const struct {
     {"nncf_model_add_linear", add_linear, "Net/new: weight is NULL"},
     {"nncf_model_add_sum", add_sum, "Net/new: inputs[0] is NULL"},
     {"nncf_model_add_conv_transpose2d", add_conv_transpose2d, "Net/new: in_channels is 0"},
+    {"nncf_model_add_prelu", add_prelu, "Net/new: count is 0"},
+    {"nncf_model_add_dropout", add_dropout, "Net/new: p is 1"},
+    {"nncf_model_add_group_norm", add_group_norm, "Net/new: channels is 0"},
     {"nncf_model_add_pool2d", add_pool2d, "Net/new: kernel[0] is 0"},
     {"nncf_model_add_op", add_op, "Net/new: op is -3"},
     {"nncf_model_add_conv2d", add_unknown_version, "nncf_conv2d_params: struct_size is 3"},

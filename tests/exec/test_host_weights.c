@@ -290,6 +290,59 @@ START_TEST(stripped_model_names_its_nodes)
 }
 END_TEST
 
+/* The arrays of layers whose parameters are not compressed, and their attributes. */
+START_TEST(stripped_model_holds_slopes_and_norms)
+{
+    enum { IN = 3, OUT = 4 };
+    nncf_model *model;
+    nncf_layer *layers[4];
+    char path[FX_TEMPORARY];
+    nncf_error err = NNCF_ERROR_INIT;
+    float w[IN * OUT * 4], slopes[OUT] = {0.25f, -1, 2, 0}, gamma[OUT] = {1, 2, 3, 4},
+                           ones[OUT] = {1, 1, 1, 1}, zeros[OUT] = {0};
+    fx_fill_from(w, IN * OUT * 4, 4);
+    ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+    const nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .weight = gamma,
+        .running_mean = zeros, .running_var = ones};
+    const nncf_conv_transpose2d_params up = {NNCF_PARAMS(nncf_conv_transpose2d_params),
+        .scope = "Net/up", .weight = w, .in_channels = IN, .out_channels = OUT, .kernel = {2, 2},
+        .stride = {2, 3}, .output_padding = {1, 2}, .batch_norm = &bn};
+    const nncf_group_norm_params norm = {NNCF_PARAMS(nncf_group_norm_params), .scope = "Net/norm",
+        .channels = OUT, .groups = 2, .weight = gamma, .eps = 0.5f, .inputs = &layers[0],
+        .n_inputs = 1};
+    const nncf_dropout_params drop = {NNCF_PARAMS(nncf_dropout_params), .scope = "Net/drop",
+        .p = 0.75f, .inputs = &layers[1], .n_inputs = 1};
+    const nncf_prelu_params prelu = {NNCF_PARAMS(nncf_prelu_params), .scope = "Net/prelu",
+        .weight = slopes, .count = OUT, .inputs = &layers[2], .n_inputs = 1};
+    ck_assert_int_eq(nncf_model_add_conv_transpose2d(model, &up, &layers[0], &err), NNCF_OK);
+    ck_assert_int_eq(nncf_model_add_group_norm(model, &norm, &layers[1], &err), NNCF_OK);
+    ck_assert_int_eq(nncf_model_add_dropout(model, &drop, &layers[2], &err), NNCF_OK);
+    ck_assert_int_eq(nncf_model_add_prelu(model, &prelu, &layers[3], &err), NNCF_OK);
+    nncf_compression_ctrl *ctrl = fx_ctrl(model, "{}");
+    const nncf_strip_params fold = {NNCF_PARAMS(nncf_strip_params), .fold_batch_norm = 1};
+    fx_temporary(path);
+    ck_assert_msg(nncf_strip_save(ctrl, path, &fold, NULL, &err) == NNCF_OK, "%s", err.message);
+    nncf_checkpoint *c = open_file(path);
+    ck_assert_mem_eq(get(c, "Net/up", "weight").data, w, sizeof w); /* not folded */
+    ck_assert_mem_eq(get(c, "Net/up", "batch_norm.weight").data, gamma, sizeof gamma);
+    ck_assert_mem_eq(get(c, "Net/norm", "norm.weight").data, gamma, sizeof gamma);
+    ck_assert_mem_eq(get(c, "Net/norm", "norm.bias").data, zeros, sizeof zeros);
+    ck_assert_mem_eq(get(c, "Net/prelu", "slope").data, slopes, sizeof slopes);
+    const char *text = nncf_checkpoint_get_text(c, "strip.layers");
+    static const char *const parts[] = {"\"kind\":\"conv_transpose2d\"",
+        "\"stride\":[2,3],\"padding\":[0,0],\"dilation\":[1,1],\"groups\":1,"
+        "\"output_padding\":[1,2]",
+        "\"kind\":\"group_norm\",\"activation\":0,\"norm_eps\":0.5,\"groups\":2",
+        "\"kind\":\"dropout\",\"activation\":0,\"p\":0.75", "\"kind\":\"prelu\""};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        ck_assert_msg(strstr(text, parts[i]), "%s is not in %s", parts[i], text);
+    nncf_checkpoint_close(c);
+    unlink(path);
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(model);
+}
+END_TEST
+
 /* A step of such a sum takes what nncf_model_get_memory() foretells, and the second one nothing. */
 START_TEST(memory_query_knows_a_quantizer_in_front_of_an_activation)
 {
@@ -367,6 +420,7 @@ int main(void)
     tcase_add_loop_test(tc, stripped_host_weight_is_that_of_eval, 0, KINDS);
     tcase_add_test(tc, quantizer_in_front_of_an_activation_is_stripped);
     tcase_add_test(tc, stripped_model_names_its_nodes);
+    tcase_add_test(tc, stripped_model_holds_slopes_and_norms);
     tcase_add_loop_test(tc, memory_query_knows_a_quantizer_in_front_of_an_activation, 0, 2);
     return fx_main(suite);
 }

@@ -146,6 +146,22 @@ static int transposed(net *n, int from, int64_t in, int64_t out, int32_t kernel,
         .output_padding = {kernel % 2, kernel % 2}, .groups = groups, .activation = activation);
 }
 
+static int prelu(net *n, int from, int64_t count)
+{
+    float *grad, *w = parameter(n, (size_t)count, 0.25, &grad);
+    for (int64_t i = 0; i < count; i++)
+        w[i] += 0.75f; /* small kinks */
+    ADD(prelu, "PReLU", READ(from), .weight = w, .weight_grad = grad, .count = count);
+}
+
+static int group_norm(net *n, int from, int64_t channels, int32_t groups)
+{
+    float *grad, *bias_grad, *w = parameter(n, (size_t)channels, 1, &grad),
+                             *b = parameter(n, (size_t)channels, 0.3, &bias_grad);
+    ADD(group_norm, "GroupNorm", READ(from), .channels = channels, .weight = w, .weight_grad = grad,
+        .bias = b, .bias_grad = bias_grad, .groups = groups);
+}
+
 static int linear(net *n, int from, int64_t in, int64_t out, int32_t activation)
 {
     float *grad, *bias_grad, *w = parameter(n, (size_t)(in * out), 0.6, &grad),
@@ -251,7 +267,9 @@ static void make_unet(net *n)
     const int up = transposed(n, deep, 6, 4, 2, 0, 1, NNCF_ACTIVATION_TANH);
     const int other = transposed(n, deep, 6, 4, 3, 1, 2, NNCF_ACTIVATION_NONE);
     const int all = concat(n, up, stem, other);
-    const int head = conv(n, all, 12, 3, 1, NNCF_ACTIVATION_NONE);
+    const int norm = group_norm(n, all, 12, 3);
+    const int slopes = prelu(n, norm, 12);
+    const int head = conv(n, slopes, 12, 3, 1, NNCF_ACTIVATION_NONE);
     transposed(n, head, 3, 3, 3, 1, 3, NNCF_ACTIVATION_SIGMOID);
 }
 
@@ -578,6 +596,36 @@ START_TEST(wrong_shapes_are_refused)
 }
 END_TEST
 
+/* As many rows of as many columns: but which columns a row uses depends on the matrix. */
+START_TEST(a_causal_softmax_goes_back_through_its_matrices)
+{
+    enum { COUNT = 2 * 4 * 8 };
+    float x[COUNT], y[COUNT], dy[COUNT], dx[COUNT];
+    const int64_t two[3] = {2, 4, 8}, one[3] = {1, 8, 8};
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_model *model;
+    nncf_layer *layer;
+    uint64_t state = 4;
+    fx_fill(x, COUNT, 1, &state);
+    fx_fill(dy, COUNT, 1, &state);
+    ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+    const nncf_softmax_params p = {
+        NNCF_PARAMS(nncf_softmax_params), .scope = "Net/softmax_0", .causal = 1};
+    ck_assert_int_eq(nncf_model_add_softmax(model, &p, &layer, &err), NNCF_OK);
+    nncf_tensor tx = {.data = x, .ndim = 3, .shape = two}, ty = tx, tdy = tx, tdx = tx;
+    ty.data = y;
+    tdy.data = dy;
+    tdx.data = dx;
+    ck_assert_int_eq(nncf_layer_forward(layer, &tx, 1, &ty, &err), NNCF_OK);
+    tx.shape = tdy.shape = tdx.shape = one;
+    refused(nncf_layer_backward(layer, &tx, 1, &tdy, &tdx, &err), NNCF_E_SHAPE, &err,
+        "matrices of 8 rows, and of 4 in the last forward");
+    tx.shape = tdy.shape = tdx.shape = two;
+    ck_assert_int_eq(nncf_layer_backward(layer, &tx, 1, &tdy, &tdx, &err), NNCF_OK);
+    nncf_model_destroy(model);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("layer_nets");
@@ -588,5 +636,6 @@ int main(void)
     tcase_add_test(tests, quantizers_stand_where_they_belong);
     tcase_add_test(tests, wrong_ids_are_refused);
     tcase_add_test(tests, wrong_shapes_are_refused);
+    tcase_add_test(tests, a_causal_softmax_goes_back_through_its_matrices);
     return fx_main(suite);
 }

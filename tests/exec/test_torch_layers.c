@@ -10,7 +10,7 @@
 /* Largest difference allowed, relative to the largest magnitude of the array. */
 #define TOLERANCE 1e-5
 
-enum { CASES = 115, MOST_INPUTS = 4, MOST_PARAMETERS = 4 };
+enum { CASES = 124, MOST_INPUTS = 4, MOST_PARAMETERS = 4 };
 
 typedef struct array {
     const char *name;
@@ -180,6 +180,25 @@ static nncf_status add_conv_transpose2d(
     return nncf_model_add_conv_transpose2d(model, &p, layer, err);
 }
 
+static nncf_status add_prelu(layer_case *c, nncf_model *model, nncf_layer **layer, nncf_error *err)
+{
+    const array *w = parameter(c, "weight");
+    const nncf_prelu_params p = {NNCF_PARAMS(nncf_prelu_params), .scope = "Net/layer",
+        .weight = w->data, .weight_grad = w->grad, .count = (int64_t)w->count};
+    return nncf_model_add_prelu(model, &p, layer, err);
+}
+
+static nncf_status add_group_norm(
+    layer_case *c, nncf_model *model, nncf_layer **layer, nncf_error *err)
+{
+    const array *w = parameter(c, "weight"), *b = parameter(c, "bias");
+    const nncf_group_norm_params p = {NNCF_PARAMS(nncf_group_norm_params), .scope = "Net/layer",
+        .channels = c->x[0].shape[1], .weight = w->data, .weight_grad = w->grad, .bias = b->data,
+        .bias_grad = b->grad, .groups = number(c, "groups"),
+        .eps = (float)fx_number(c->json, "eps")};
+    return nncf_model_add_group_norm(model, &p, layer, err);
+}
+
 static nncf_status add_pool2d(layer_case *c, nncf_model *model, nncf_layer **layer, nncf_error *err)
 {
     nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = "Net/layer",
@@ -284,6 +303,8 @@ static const struct {
     {"activation", add_activation},
     {"conv2d", add_conv2d},
     {"conv_transpose2d", add_conv_transpose2d},
+    {"prelu", add_prelu},
+    {"group_norm", add_group_norm},
     {"pool2d", add_pool2d},
     {"sum", add_sum},
     {"linear", add_linear},

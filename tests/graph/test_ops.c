@@ -28,7 +28,7 @@ START_TEST(every_operator_without_a_weight_is_registered)
     char scope[64];
     ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
     size_t n = 0;
-    for (int32_t op = NNCF_OP_OTHER; op <= NNCF_OP_HARD_SIGMOID; op++) {
+    for (int32_t op = NNCF_OP_OTHER; op <= NNCF_OP_GROUP_NORM; op++) {
         nncf_op_params p = {NNCF_PARAMS(nncf_op_params), .scope = scope, .op = op, .inputs = &layer,
             .n_inputs = n > 0};
         snprintf(scope, sizeof scope, "Net/Op[%d]", (int)op);

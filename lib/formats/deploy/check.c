@@ -4,6 +4,7 @@
 #include "formats/deploy/check.h"
 
 #include "base/error.h"
+#include "graph/kind_info.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
 #include "quantization/layer_compression.h"
@@ -91,12 +92,12 @@ bool nncf__has_norm(const nncf_layer *layer)
         (layer->op == NNCF_OP_BATCH_NORM && layer->batch_norm.running_mean);
 }
 
-/* Of layer norm and of prelu, by the names that the host knows. */
+/* Of norms and of prelu, by the names that the host knows. */
 static nncf_status check_constants(const nncf_layer *layer, nncf_error *err)
 {
-    const bool native = layer->norm.size > 0;
+    const char *const *arrays = nncf__kind_info_of(layer->kind)->arrays;
     const char *const names[2] = {
-        native ? "norm.weight" : "constants[0]", native ? "norm.bias" : "constants[1]"};
+        arrays[0] ? arrays[0] : "constants[0]", arrays[1] ? arrays[1] : "constants[1]"};
     for (size_t i = 0; i < 2; i++) {
         const nncf__op_constant *c = &layer->attributes.constants[i];
         size_t count = 1;

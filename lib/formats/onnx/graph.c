@@ -97,7 +97,8 @@ static int32_t channel_axis(const nncf_layer *layer, const nncf__onnx_value *x, 
 static bool is_operator(const nncf_layer *layer)
 {
     return layer->kind == NNCF__OPERATOR || layer->kind == NNCF__LAYER_NORM ||
-        layer->kind == NNCF__EMBEDDING || layer->kind == NNCF__MATMUL;
+        layer->kind == NNCF__EMBEDDING || layer->kind == NNCF__MATMUL ||
+        layer->kind == NNCF__PRELU || layer->kind == NNCF__GROUP_NORM;
 }
 
 /* The shape of a layer's output, as exec/ has it; -1 is open and stays so. */
@@ -597,6 +598,17 @@ static nncf_status put_as_operator(nncf__onnx_builder *b, chain *c)
     return status;
 }
 
+/* Nothing in eval mode: its readers read what it reads. An output of the model needs a node. */
+static nncf_status put_dropout(nncf__onnx_builder *b, chain *c)
+{
+    if (c->layer->n_consumers > 0 || c->has[STAGE_QUANTIZER])
+        return NNCF_OK;
+    char *output = stage_name(b, c, STAGE_PRODUCT);
+    nncf__onnx_input(b, nncf__onnx_node(b, "Identity", output), c->value);
+    c->value = output;
+    return NNCF_OK;
+}
+
 static nncf_status put_matmul(nncf__onnx_builder *b, chain *c)
 {
     const nncf_layer *l = c->layer;
@@ -632,6 +644,9 @@ static nncf_status (*const put_kind[NNCF__KIND_COUNT])(nncf__onnx_builder *b, ch
     [NNCF__LAYER_NORM] = put_as_operator,
     [NNCF__EMBEDDING] = put_as_operator,
     [NNCF__MATMUL] = put_matmul,
+    [NNCF__PRELU] = put_as_operator,
+    [NNCF__DROPOUT] = put_dropout,
+    [NNCF__GROUP_NORM] = put_as_operator,
 };
 
 static nncf_status put_main(nncf__onnx_builder *b, chain *c, const nncf__onnx_value *x)

@@ -303,17 +303,68 @@ static nncf_status put_layer_norm(const emission *e)
     return NNCF_OK;
 }
 
+/* One number a channel, along the second dimension. */
+static char *channel_floats(const emission *e, const char *suffix, const nncf__op_constant *c)
+{
+    int64_t shape[NNCF_MAX_NDIM] = {c->shape[0]};
+    const size_t after = (size_t)(e->in->ndim > 2 ? e->in->ndim - 2 : 0);
+    for (size_t i = 0; i < after; i++)
+        shape[1 + i] = 1;
+    return floats(e, suffix, c->data, shape, 1 + after);
+}
+
+/* As groups side by side and back; then weight and bias of each channel. */
+static nncf_status put_group_norm(const emission *e)
+{
+    const nncf__op_attributes *a = &e->l->attributes;
+    const int64_t groups[3] = {0, e->l->groups, -1}, axis = 2;
+    int64_t back[NNCF_MAX_NDIM];
+    int open = 0;
+    if (e->in->ndim < 2)
+        return refuse(e, "it reads (N,C,...)");
+    for (int32_t i = 0; i < e->in->ndim; i++) {
+        back[i] = i == 0 ? 0 : e->in->shape[i];
+        open += i > 0 && e->in->shape[i] < 0; /* -1: what is left, which one size may be */
+    }
+    if (open > 1)
+        return refuse(e,
+            "it needs the sizes of its input, which are not known: give "
+            "nncf_onnx_params.input_shape");
+    const bool scaled = a->constants[0].data, shifted = a->constants[1].data;
+    if ((scaled && a->constants[0].ndim != 1) || (shifted && a->constants[1].ndim != 1))
+        return refuse(e, "its weight and bias must be one a channel");
+    char *grouped = inner(e, "grouped"), *mean = inner(e, "mean"), *centered = inner(e, "centered"),
+         *squares = inner(e, "squares"), *variance = inner(e, "variance"), *sum = inner(e, "sum"),
+         *root = inner(e, "root"), *normalized = inner(e, "normalized"),
+         *last[3] = {e->output, e->output, e->output};
+    if (scaled || shifted)
+        last[0] = inner(e, "as_input");
+    if (shifted)
+        last[1] = scaled ? inner(e, "scaled") : last[0];
+    node(e, "Reshape", grouped, e->x, ints(e, "group_sizes", groups, 3), NULL);
+    nncf__onnx_attribute_ints(e->b, node(e, "ReduceMean", mean, grouped, NULL), "axes", &axis, 1);
+    node(e, "Sub", centered, grouped, mean, NULL);
+    node(e, "Mul", squares, centered, centered, NULL);
+    nncf__onnx_attribute_ints(
+        e->b, node(e, "ReduceMean", variance, squares, NULL), "axes", &axis, 1);
+    node(e, "Add", sum, variance, scalar(e, "eps", a->eps), NULL);
+    node(e, "Sqrt", root, sum, NULL);
+    node(e, "Div", normalized, centered, root, NULL);
+    node(e, "Reshape", last[0], normalized, ints(e, "sizes", back, (size_t)e->in->ndim), NULL);
+    if (scaled)
+        node(e, "Mul", last[1], last[0], channel_floats(e, "gamma", &a->constants[0]), NULL);
+    if (shifted)
+        node(e, "Add", last[2], last[1], channel_floats(e, "beta", &a->constants[1]), NULL);
+    return NNCF_OK;
+}
+
 /* A tensor of slopes, one or one a channel. */
 static nncf_status put_prelu(const emission *e)
 {
     const nncf__op_constant *slope = &e->l->attributes.constants[0];
-    int64_t shape[NNCF_MAX_NDIM] = {slope->shape[0]};
     if (slope->ndim != 1)
         return refuse(e, "its slopes must be one, or one a channel");
-    const size_t after = (size_t)(e->in->ndim > 2 ? e->in->ndim - 2 : 0);
-    for (size_t i = 0; i < after; i++)
-        shape[1 + i] = 1;
-    node(e, "PRelu", e->output, e->x, floats(e, "slope", slope->data, shape, 1 + after), NULL);
+    node(e, "PRelu", e->output, e->x, channel_floats(e, "slope", slope), NULL);
     return NNCF_OK;
 }
 
@@ -548,6 +599,8 @@ static nncf_status put(const emission *e)
         return put_batch_norm(e);
     case NNCF_OP_LAYER_NORM:
         return put_layer_norm(e);
+    case NNCF_OP_GROUP_NORM:
+        return put_group_norm(e);
     case NNCF_OP_PRELU:
         return put_prelu(e);
     case NNCF_OP_SOFTMAX:

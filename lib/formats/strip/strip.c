@@ -327,10 +327,11 @@ static nncf_status put_layer(list *l, nncf_layer *layer, const nncf_strip_params
     }
     if (layer->weight_count)
         status = put_weight(l, layer, fold, p, report, err);
-    if (layer->norm.size > 0) {
-        put_floats(l, layer, "norm.weight", layer->norm.weight, (size_t)layer->norm.size, 1);
-        put_floats(l, layer, "norm.bias", layer->norm.bias, (size_t)layer->norm.size, 0);
-    }
+    const char *const *arrays = nncf__kind_info_of(layer->kind)->arrays;
+    if (arrays[0])
+        put_floats(l, layer, arrays[0], layer->norm.weight, (size_t)layer->norm.size, 1);
+    if (arrays[1])
+        put_floats(l, layer, arrays[1], layer->norm.bias, (size_t)layer->norm.size, 0);
     if (fold) {
         float *bias = put_row(l, layer, "bias", NNCF_F32, channels);
         for (size_t i = 0; bias && i < channels; i++)

@@ -40,6 +40,7 @@ typedef struct on_net {
     float images[ON_BATCH * ON_IMAGE];
     int64_t image_shape[4]; /* of all of them */
     int32_t image_ndim;
+    bool sized; /* the export is told the image's size */
     bool plain_norm; /* batch norm without gamma and beta */
     uint64_t random;
 } on_net;
@@ -329,7 +330,9 @@ static inline nncf_status on_export_named(const on_net *n, const char *path, int
         .dtype = NNCF_F32,
         .ndim = n->ndims[last],
         .shape = n->shapes[last]};
+    const int64_t *size = n->image_shape;
     const nncf_onnx_params params = {NNCF_PARAMS(nncf_onnx_params), .format = format,
+        .input_shape = {0, n->sized ? size[1] : 0, n->sized ? size[2] : 0, n->sized ? size[3] : 0},
         .fold_batch_norm = fold, .input_name = input, .output_name = output, .golden_input = &x,
         .golden_output = &y};
     return nncf_onnx_export(n->ctrl, path, &params, err);
@@ -488,6 +491,55 @@ static inline void on_unet(on_net *n)
     on_linear(n, 7, "Net/Linear[0]", 6, 4 * 23 * 23, ON_CLASSES, NNCF_ACTIVATION_NONE);
 }
 
+/* Slopes; a norm in groups; a dropout. */
+static inline void on_prelu(on_net *n, int i, const char *scope, int input, int64_t count)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    const nncf_prelu_params p = {NNCF_PARAMS(nncf_prelu_params), .scope = scope,
+        .weight = on_floats(n, (size_t)count, 0.5, 0.1), .count = count,
+        .inputs = &n->layers[input], .n_inputs = 1};
+    on_must(nncf_model_add_prelu(n->model, &p, &n->layers[i], &err), &err);
+    n->inputs[i][0] = input;
+    n->n_layers = i + 1;
+}
+
+static inline void on_group_norm(
+    on_net *n, int i, const char *scope, int input, int64_t channels, int groups)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    const nncf_group_norm_params p = {NNCF_PARAMS(nncf_group_norm_params), .scope = scope,
+        .channels = channels, .weight = on_floats(n, (size_t)channels, 0.5, 1),
+        .bias = on_floats(n, (size_t)channels, 0.3, 0), .groups = groups,
+        .inputs = &n->layers[input], .n_inputs = 1};
+    on_must(nncf_model_add_group_norm(n->model, &p, &n->layers[i], &err), &err);
+    n->inputs[i][0] = input;
+    n->n_layers = i + 1;
+}
+
+static inline void on_dropout(on_net *n, int i, const char *scope, int input)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    const nncf_dropout_params p = {NNCF_PARAMS(nncf_dropout_params), .scope = scope, .p = 0.5f,
+        .inputs = &n->layers[input], .n_inputs = 1};
+    on_must(nncf_model_add_dropout(n->model, &p, &n->layers[i], &err), &err);
+    n->inputs[i][0] = input;
+    n->n_layers = i + 1;
+}
+
+/* A block of a residual net as detectors with small batches have it. */
+static inline void on_norms(on_net *n)
+{
+    n->sized = true;
+    on_conv(n, 0, "Net/Conv2d[0]", -1, 2, 6, 3, 1, 1, 1, NNCF_ACTIVATION_NONE, false, true);
+    on_group_norm(n, 1, "Net/GroupNorm[0]", 0, 6, 2);
+    on_prelu(n, 2, "Net/PReLU[0]", 1, 6);
+    on_dropout(n, 3, "Net/Dropout[0]", 2);
+    on_conv(n, 4, "Net/Conv2d[1]", 3, 6, 6, 3, 2, 1, 1, NNCF_ACTIVATION_NONE, true, false);
+    on_prelu(n, 5, "Net/PReLU[1]", 4, 1);
+    on_linear(n, 6, "Net/Linear[0]", 5, 6 * 6 * 6, ON_CLASSES, NNCF_ACTIVATION_NONE);
+    on_dropout(n, 7, "Net/Dropout[1]", 6);
+}
+
 /* A block of a transformer over (N,T,C). */
 static inline void on_transformer(on_net *n)
 {
@@ -511,7 +563,7 @@ static inline void on_transformer(on_net *n)
 
 /* Functions that engines approximate in their own ways: near, not the same codes. */
 static void (*const on_smooth[])(on_net *n) = {
-    on_smooth_a, on_smooth_b, on_detector, on_transformer, on_one_sided, on_unet};
+    on_smooth_a, on_smooth_b, on_detector, on_transformer, on_one_sided, on_unet, on_norms};
 enum { ON_SMOOTH = sizeof on_smooth / sizeof *on_smooth };
 
 static void (*const on_models[])(on_net *n) = {on_vectors, on_planes};

@@ -27,6 +27,11 @@ typedef enum kind {
     TRANSPOSED,
     TRANSPOSED_NORM,
     EMBEDDING,
+    /* one slope a channel, or one */
+    SLOPES,
+    SLOPE,
+    GROUPS,
+    DROPOUT,
     RELU,
     NORM,
     SOFTMAX,
@@ -94,6 +99,13 @@ static const struct {
     {"transposed", {STEM, TRANSPOSED}, {{INPUT, NONE}, {0, NONE}}, {2, 4}, 2, ALL},
     {"transposed with batch norm", {STEM, TRANSPOSED_NORM}, {{INPUT, NONE}, {0, NONE}}, {2, 4}, 2,
         ALL},
+    {"slopes", {STEM, SLOPES}, {{INPUT, NONE}, {0, NONE}}, {2, 4}, 2, ALL},
+    {"one slope", {LINEAR, SLOPE}, {{INPUT, NONE}, {0, NONE}}, {2, 5}, 1, ALL},
+    {"group norm", {STEM, GROUPS}, {{INPUT, NONE}, {0, NONE}}, {2, 4}, 2, ALL},
+    {"dropout between", {LINEAR, DROPOUT, LINEAR}, {{INPUT, NONE}, {0, NONE}, {1, NONE}}, {2, 5}, 1,
+        ALL},
+    {"dropout at the end", {LINEAR, RELU, DROPOUT}, {{INPUT, NONE}, {0, NONE}, {1, NONE}}, {2, 5},
+        1, ALL},
     {"global average", {STEM, POOL + NNCF_POOL_GLOBAL_AVERAGE}, {{INPUT, NONE}, {0, NONE}}, {2, 4},
         2, ALL},
     {"average", {STEM, POOL + NNCF_POOL_AVERAGE}, {{INPUT, NONE}, {0, NONE}}, {2, 4}, 2, ALL},
@@ -207,6 +219,12 @@ static void add(int i, kind k)
         on_transposed(base, i, scope, first, CHANNELS, CHANNELS, k == TRANSPOSED_NORM);
     else if (k == EMBEDDING)
         add_embedding(i);
+    else if (k == SLOPES || k == SLOPE)
+        on_prelu(base, i, scope, first, k == SLOPES ? CHANNELS : 1);
+    else if (k == GROUPS)
+        on_group_norm(base, i, scope, first, CHANNELS, 2);
+    else if (k == DROPOUT)
+        on_dropout(base, i, scope, first);
     else if (k == RELU)
         on_activation(base, i, scope, first, NNCF_ACTIVATION_RELU);
     else if (k == NORM)

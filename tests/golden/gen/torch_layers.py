@@ -113,6 +113,17 @@ def transposed():
 
 
 CASES += transposed()
+CASES += [
+    case('prelu', 'prelu', [[2, 3, 4, 5]], {'weight': [3]}),
+    case('prelu, one slope', 'prelu', [[2, 3, 5]], {'weight': [1]}),
+    case('prelu of vectors', 'prelu', [[4, 7]], {'weight': [7]}),
+    case('prelu of five dimensions', 'prelu', [[2, 3, 2, 2, 3]], {'weight': [3]}),
+    case('group norm', 'group_norm', [[2, 6, 4, 5]], {'weight': [6], 'bias': [6]}, groups=3, eps=1e-5),
+    case('group norm, one group', 'group_norm', [[3, 4, 7]], {'weight': [4], 'bias': [4]}, groups=1, eps=1e-5),
+    case('instance norm', 'group_norm', [[2, 4, 3, 3]], {'weight': [4]}, groups=4, eps=1e-3),
+    case('group norm, plain, five dimensions', 'group_norm', [[2, 4, 2, 3, 2]], groups=2, eps=1e-5),
+    case('group norm of vectors', 'group_norm', [[3, 12]], {'weight': [12], 'bias': [12]}, groups=2, eps=1e-5),
+]
 
 
 def activate(c, z):
@@ -192,6 +203,8 @@ KINDS = {
     'activation': lambda c, x, p: activate(c, x[0]),
     'conv2d': conv2d,
     'conv_transpose2d': lambda c, x, p: conv_transpose2d(c, x[0], p),
+    'prelu': lambda c, x, p: F.prelu(x[0], p['weight']),
+    'group_norm': lambda c, x, p: F.group_norm(x[0], c['groups'], p.get('weight'), p.get('bias'), c['eps']),
     'pool2d': lambda c, x, p: pool2d(c, x[0]),
     'sum': lambda c, x, p: activate(c, x[0] + x[1]),
 }
