@@ -17,6 +17,7 @@ typedef struct run {
     /* command line; 0 and NULL: the config's, or none */
     const char *config_path, *data, *out, *weights, *onnx;
     int64_t threads, seed;
+    double lr;
     bool plan;
     /* config */
     int64_t epochs, steps, batch_size, warmup;
@@ -47,7 +48,7 @@ static const char usage[] =
     "  --out DIR           metrics.jsonl and weights.safetensors go there\n"
     "  --weights FILE      start from such weights\n"
     "  --export-onnx FILE  write the model at the end\n"
-    "  --epochs N, --steps N, --batch-size N, --seed N, --threads N   go before the config\n"
+    "  --epochs N, --steps N, --batch-size N, --seed N, --threads N, --lr X  go before the config\n"
     "  --plan              print where masks and quantizers go, and train nothing\n"
     "  --help\n";
 
@@ -58,8 +59,8 @@ static enum wish parse_options(run *r, int argc, char **argv)
     static const struct option known[] = {{"config", 1, NULL, 'c'}, {"data", 1, NULL, 'd'},
         {"out", 1, NULL, 'o'}, {"weights", 1, NULL, 'w'}, {"export-onnx", 1, NULL, 'x'},
         {"epochs", 1, NULL, 'e'}, {"steps", 1, NULL, 's'}, {"batch-size", 1, NULL, 'b'},
-        {"seed", 1, NULL, 'r'}, {"threads", 1, NULL, 't'}, {"plan", 0, NULL, 'p'},
-        {"help", 0, NULL, 'h'}, {0}};
+        {"seed", 1, NULL, 'r'}, {"threads", 1, NULL, 't'}, {"lr", 1, NULL, 'l'},
+        {"plan", 0, NULL, 'p'}, {"help", 0, NULL, 'h'}, {0}};
     const struct {
         int option;
         const char **text;
@@ -78,6 +79,10 @@ static enum wish parse_options(run *r, int argc, char **argv)
         if (c == '?')
             return WRONG;
         r->plan = r->plan || c == 'p';
+        if (c == 'l' && !((r->lr = strtod(optarg, NULL)) > 0.0)) {
+            fprintf(stderr, "%s: --lr takes a number above 0, not \"%s\"\n", argv[0], optarg);
+            return WRONG;
+        }
         for (size_t i = 0; i < sizeof to / sizeof *to; i++) {
             char *end = "";
             if (to[i].option != c)
@@ -126,6 +131,7 @@ static nncf_status read_config(run *r, nncf_error *err)
     for (size_t i = 0; status == NNCF_OK && i < sizeof numbers / sizeof *numbers; i++)
         status = settings_double(
             r->config, numbers[i].key, 0.0, numbers[i].highest, numbers[i].value, err);
+    r->rates.lr = r->lr > 0.0 ? r->lr : r->rates.lr;
     r->epochs = r->epochs > 0 ? r->epochs : 1;
     r->steps = r->steps > 0 ? r->steps : 100;
     r->batch_size = r->batch_size > 0 ? r->batch_size : 16;
@@ -167,8 +173,9 @@ static nncf_status initialize(run *r, nncf_error *err)
         const float *y;
         if (!more)
             break;
-        r->t->train_batch(r->t, i, r->batch_size, r->x);
-        if ((status = graph_forward(r->g, r->x, r->batch_size, &y, err)) != NNCF_OK)
+        status = r->t->train_batch(r->t, i, r->batch_size, r->x, err);
+        if (status != NNCF_OK ||
+            (status = graph_forward(r->g, r->x, r->batch_size, &y, err)) != NNCF_OK)
             break;
     }
     return status;
@@ -260,12 +267,14 @@ static nncf_status test(run *r, nncf_error *err)
     nncf_status status = nncf_model_set_mode(graph_model(r->g), NNCF_MODE_EVAL, err);
     for (int64_t i = 0, n; status == NNCF_OK; i++) {
         const float *y;
-        if ((n = r->t->test_batch(r->t, i, r->batch_size, r->x)) == 0)
+        status = r->t->test_batch(r->t, i, r->batch_size, r->x, &n, err);
+        if (status != NNCF_OK || n == 0)
             break;
         if ((status = graph_forward(r->g, r->x, n, &y, err)) == NNCF_OK)
-            r->t->score(r->t, n, y);
+            status = r->t->score(r->t, n, y, err);
     }
-    r->t->take_scores(r->t, r->scores);
+    if (status == NNCF_OK)
+        status = r->t->take_scores(r->t, r->scores, err);
     nncf_model_set_mode(graph_model(r->g), NNCF_MODE_TRAIN, NULL);
     return status;
 }
@@ -315,7 +324,9 @@ static nncf_status train(run *r, nncf_error *err)
         nncf_status status = NNCF_OK;
         for (int64_t i = 0; i < r->steps && status == NNCF_OK; i++) {
             double loss = 0.0;
-            r->t->train_batch(r->t, r->done, r->batch_size, r->x);
+            status = r->t->train_batch(r->t, r->done, r->batch_size, r->x, err);
+            if (status != NNCF_OK)
+                break;
             const double wall = app_seconds(), cpu = cpu_seconds();
             status = train_step(r, &loss, err);
             r->wall[i] = app_seconds() - wall;
@@ -340,8 +351,10 @@ static nncf_status export_onnx(run *r, nncf_error *err)
 {
     const float *y;
     int64_t x_shape[GRAPH_NDIM], y_shape[GRAPH_NDIM];
-    const int64_t n = r->t->test_batch(r->t, 0, GOLDEN_SAMPLES, r->x);
-    nncf_status status = graph_forward(r->g, r->x, n, &y, err);
+    int64_t n;
+    nncf_status status = r->t->test_batch(r->t, 0, GOLDEN_SAMPLES, r->x, &n, err);
+    if (status == NNCF_OK)
+        status = graph_forward(r->g, r->x, n, &y, err);
     if (status != NNCF_OK)
         return status;
     nncf_tensor input = {.data = r->x, .shape = x_shape},

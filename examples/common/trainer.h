@@ -24,14 +24,15 @@ struct task {
     void (*close)(task *t);
     /* Training batch `index`, the same in every run with this seed; its targets stay in the task.
      */
-    void (*train_batch)(task *t, int64_t index, int64_t n, void *x);
-    /* Validation batch `index`: how many samples it has, 0 past the end. */
-    int64_t (*test_batch)(task *t, int64_t index, int64_t n, void *x);
+    nncf_status (*train_batch)(task *t, int64_t index, int64_t n, void *x, nncf_error *err);
+    /* Validation batch `index`; *count: how many samples it has, 0 past the end. */
+    nncf_status (*test_batch)(
+        task *t, int64_t index, int64_t n, void *x, int64_t *count, nncf_error *err);
     /* Loss of the batch that was made last, and its gradient for y. */
     double (*loss)(task *t, int64_t n, const float *y, float *dy);
     /* Adds the batch to the scores; the second gives and clears them. */
-    void (*score)(task *t, int64_t n, const float *y);
-    void (*take_scores)(task *t, double scores[TASK_SCORES]);
+    nncf_status (*score)(task *t, int64_t n, const float *y, nncf_error *err);
+    nncf_status (*take_scores)(task *t, double scores[TASK_SCORES], nncf_error *err);
     /* After training, with the network in eval mode; may be NULL. */
     nncf_status (*show)(task *t, graph *g, FILE *output, nncf_error *err);
 };

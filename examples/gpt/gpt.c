@@ -26,17 +26,18 @@ typedef struct gpt {
 
 static const char usual_place[] = "/usr/share/games/fortunes";
 
-/* Room for the targets of n windows; NULL: none. */
-static int32_t *room_for(gpt *m, int64_t n)
+/* Room for the targets of n windows. */
+static nncf_status reserve(gpt *m, int64_t n, nncf_error *err)
 {
-    if (n * m->context > m->n_targets) {
-        free(m->targets);
-        m->n_targets = n * m->context;
-        m->targets = calloc((size_t)m->n_targets, sizeof *m->targets);
-        if (m->targets == NULL)
-            abort(); /* a few kilobytes, in an example */
-    }
-    return m->targets;
+    if (n * m->context <= m->n_targets)
+        return NNCF_OK;
+    free(m->targets);
+    m->n_targets = n * m->context;
+    m->targets = calloc((size_t)m->n_targets, sizeof *m->targets);
+    if (m->targets != NULL)
+        return NNCF_OK;
+    m->n_targets = 0;
+    return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for %lld windows", (long long)n);
 }
 
 /* `context` pairs of ids from where a text is at, and what follows each. */
@@ -49,30 +50,32 @@ static void take_window(const gpt *m, const uint8_t *from, int32_t *ids, int32_t
     }
 }
 
-static void train_batch(task *t, int64_t index, int64_t n, void *x)
+static nncf_status train_batch(task *t, int64_t index, int64_t n, void *x, nncf_error *err)
 {
     gpt *m = t->state;
-    int32_t *ids = x, *targets = room_for(m, n);
     rng r = rng_make(m->seed, RNG_SHUFFLE, (uint64_t)index, 0);
-    for (int64_t i = 0; i < n; i++)
+    nncf_status status = reserve(m, n, err);
+    for (int64_t i = 0; i < n && status == NNCF_OK; i++)
         take_window(m, m->text.train + rng_below(&r, m->text.n_train - (size_t)m->context),
-            ids + 2 * i * m->context, targets + i * m->context);
+            (int32_t *)x + 2 * i * m->context, m->targets + i * m->context);
+    return status;
 }
 
 /* Windows at equal distances over the text that training does not see. */
-static int64_t test_batch(task *t, int64_t index, int64_t n, void *x)
+static nncf_status test_batch(
+    task *t, int64_t index, int64_t n, void *x, int64_t *count, nncf_error *err)
 {
     gpt *m = t->state;
-    int32_t *ids = x, *targets = room_for(m, n);
     const size_t last = m->text.n_test - (size_t)m->context - 1,
-                 windows = last / (size_t)m->context + 1 < TEST_WINDOWS
-        ? last / (size_t)m->context + 1
-        : TEST_WINDOWS;
-    int64_t done = 0;
-    for (; done < n && index * n + done < (int64_t)windows; done++)
-        take_window(m, m->text.test + (size_t)(index * n + done) * last / windows,
-            ids + 2 * done * m->context, targets + done * m->context);
-    return done;
+                 whole = last / (size_t)m->context + 1,
+                 windows = whole < TEST_WINDOWS ? whole : TEST_WINDOWS;
+    const int64_t left = (int64_t)windows - index * n;
+    nncf_status status = reserve(m, n, err);
+    *count = left < 0 ? 0 : left < n ? left : n;
+    for (int64_t i = 0; i < *count && status == NNCF_OK; i++)
+        take_window(m, m->text.test + (size_t)(index * n + i) * last / windows,
+            (int32_t *)x + 2 * i * m->context, m->targets + i * m->context);
+    return status;
 }
 
 static double loss(task *t, int64_t n, const float *y, float *dy)
@@ -81,19 +84,23 @@ static double loss(task *t, int64_t n, const float *y, float *dy)
     return metrics_cross_entropy(y, m->targets, n * m->context, m->text.vocabulary, dy);
 }
 
-static void score(task *t, int64_t n, const float *y)
+static nncf_status score(task *t, int64_t n, const float *y, nncf_error *err)
 {
     gpt *m = t->state;
+    (void)err;
     m->sum += (double)n * loss(t, n, y, NULL);
     m->count += (double)n;
+    return NNCF_OK;
 }
 
-static void take_scores(task *t, double scores[TASK_SCORES])
+static nncf_status take_scores(task *t, double scores[TASK_SCORES], nncf_error *err)
 {
     gpt *m = t->state;
+    (void)err;
     scores[0] = m->sum / m->count;
     scores[1] = scores[0] / 0.693147180559945;
     m->sum = m->count = 0.0;
+    return NNCF_OK;
 }
 
 /* (N,T,C) -> (N,heads,T,C/heads), and back. */

@@ -4,6 +4,7 @@
 #include "fixture.h"
 #include "gpt.h"
 #include "graph.h"
+#include "task_run.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -15,35 +16,6 @@
     "\"optimizer\": {\"base_lr\": 0.01, \"warmup_steps\": 10, \"weight_decay\": 0.01, "            \
     "\"max_norm\": 1}"
 
-/* A number of the last line of metrics.jsonl. */
-static double last_metric(const char *dir, const char *key)
-{
-    char *text = fixture_read_text(fixture_path(dir, "out/metrics.jsonl")), *line = text;
-    nncf_config *object;
-    nncf_error err = NNCF_ERROR_INIT;
-    double value = NAN;
-    for (char *next; (next = strchr(line, '\n')) != NULL && next[1] != '\0';)
-        line = next + 1;
-    ck_ok(nncf_config_parse(NULL, "metrics", line, strlen(line), NULL, &object, &err), err);
-    ck_ok(nncf_config_get_double(object, key, &value, &err), err);
-    nncf_config_destroy(object);
-    free(text);
-    return value;
-}
-
-static int run(const char *dir, const char *config, const char *text)
-{
-    fixture_write_text(dir, "config.json", config);
-    char *args[] = {"gpt", "--config", strdup(fixture_path(dir, "config.json")), "--data",
-        strdup(text), "--out", strdup(fixture_path(dir, "out")), "--export-onnx",
-        strdup(fixture_path(dir, "gpt.onnx")), "--threads", "1"};
-    task t = gpt_task;
-    const int status = trainer_main(&t, sizeof args / sizeof *args, args);
-    for (int i = 2; i <= 8; i += 2)
-        free(args[i]);
-    return status;
-}
-
 /* 70 different characters: 4.2 without knowledge, 3.2 with their frequencies. The export runs the
  * file's nodes on validation samples and refuses to write a file that computes something else. */
 START_TEST(gpt_learns_and_exports)
@@ -52,13 +24,10 @@ START_TEST(gpt_learns_and_exports)
         "{" SMALL ", \"target_device\": \"CPU\", \"compression\": {\"algorithm\": "
         "\"quantization\", \"initializer\": {\"range\": {\"num_init_samples\": 32}}}}"};
     char *dir = fixture_make_dir();
-    ck_assert_int_eq(run(dir, configs[_i], EXAMPLE_TEXT), 0);
-    ck_assert_double_lt(last_metric(dir, "loss"), 2.6);
-    ck_assert_double_lt(last_metric(dir, "val_loss"), 2.9);
-    ck_assert(app_is_file(fixture_path(dir, "out/weights.safetensors")));
-#if EXAMPLE_ONNX
-    ck_assert(app_is_file(fixture_path(dir, "gpt.onnx")));
-#endif
+    ck_assert_int_eq(task_run(dir, &gpt_task, configs[_i], EXAMPLE_TEXT), 0);
+    ck_assert_double_lt(task_metric(dir, "loss"), 2.6);
+    ck_assert_double_lt(task_metric(dir, "val_loss"), 2.9);
+    task_check_files(dir);
     fixture_remove(dir);
 }
 END_TEST
@@ -67,7 +36,7 @@ START_TEST(gpt_refuses_too_little_text)
 {
     char *dir = fixture_make_dir();
     fixture_write_text(dir, "short", "hardly a word");
-    ck_assert_int_eq(run(dir, "{" SMALL "}", fixture_path(dir, "short")), 1);
+    ck_assert_int_eq(task_run(dir, &gpt_task, "{" SMALL "}", fixture_path(dir, "short")), 1);
     fixture_remove(dir);
 }
 END_TEST

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scene_task.h"
+
+int main(int argc, char **argv)
+{
+    task t = detection_task;
+    return trainer_main(&t, argc, argv);
+}

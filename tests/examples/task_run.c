@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "task_run.h"
+#include "fixture.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+int task_run(const char *dir, const task *t, const char *config, const char *data)
+{
+    task copy = *t;
+    fixture_write_text(dir, "config.json", config);
+    char *args[] = {strdup(t->name), strdup("--config"), strdup(fixture_path(dir, "config.json")),
+        strdup("--data"), strdup(data), strdup("--out"), strdup(fixture_path(dir, "out")),
+        strdup("--export-onnx"), strdup(fixture_path(dir, "export.onnx")), strdup("--threads"),
+        strdup("1")};
+    char *given[sizeof args / sizeof *args]; /* getopt moves them */
+    memcpy(given, args, sizeof args);
+    const int status = trainer_main(&copy, sizeof args / sizeof *args, given);
+    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
+        free(args[i]);
+    return status;
+}
+
+double task_metric(const char *dir, const char *key)
+{
+    char *text = fixture_read_text(fixture_path(dir, "out/metrics.jsonl")), *line = text;
+    nncf_config *object;
+    nncf_error err = NNCF_ERROR_INIT;
+    double value = NAN;
+    for (char *next; (next = strchr(line, '\n')) != NULL && next[1] != '\0';)
+        line = next + 1;
+    ck_ok(nncf_config_parse(NULL, "metrics", line, strlen(line), NULL, &object, &err), err);
+    ck_ok(nncf_config_get_double(object, key, &value, &err), err);
+    nncf_config_destroy(object);
+    free(text);
+    return value;
+}
+
+void task_check_files(const char *dir)
+{
+    ck_assert(app_is_file(fixture_path(dir, "out/weights.safetensors")));
+    ck_assert(app_is_file(fixture_path(dir, "export.onnx")));
+}
