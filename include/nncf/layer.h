@@ -136,6 +136,10 @@ enum {
     NNCF_OP_HARD_SIGMOID = 42,
     /** its groups are `groups` [group_norm] */
     NNCF_OP_GROUP_NORM = 43,
+    /** a weight alone: nncf_model_add_weight() */
+    NNCF_OP_WEIGHT = 60,
+    /** a quantizer of activations alone: nncf_model_add_quantizer() */
+    NNCF_OP_QUANTIZER = 61,
     NNCF_OP_SENTINEL = 0x7fffffff
 };
 

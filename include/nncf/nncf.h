@@ -28,6 +28,7 @@
 #include <nncf/layers.h>
 #include <nncf/model.h>
 #include <nncf/onnx.h>
+#include <nncf/placement.h>
 #include <nncf/plan.h>
 #include <nncf/scope.h>
 #include <nncf/strip.h>

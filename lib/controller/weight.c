@@ -102,11 +102,10 @@ static weight_job job_of(const nncf_layer *layer, int32_t mode, bool determinist
         .fq = quantizer ? quantizer->fq : NULL,
         .mask = mask_of(layer, mode, deterministic),
         .channels = c->weight_quantizer ? c->weight_quantizer->channels : 1};
-    job.runs = 1;
-    if (job.channels > 1 &&
-        layer->weight_axis == 1) /* a transposed convolution: every input has a part of a channel */
-        job.runs = (size_t)layer->weight_shape[0];
-    job.run = layer->weight_count / job.channels / job.runs;
+    job.run = job.channels > 1 ? c->weight_quantizer->run : layer->weight_count;
+    /* more than one where channels are not the first dimension: every input of a transposed
+     * convolution has a part of a channel */
+    job.runs = layer->weight_count / job.channels / job.run;
     if (job.mask == MASK_SAMPLED) {
         job.noise_key = nncf__rb_noise_key(layer);
         job.noise_counter = (uint64_t)c->ctrl->step;

@@ -98,6 +98,14 @@ static nncf_status check_tensors(const part *p, const nncf__named *tensors, size
     const nncf_layer *layer = p->layer;
     const nncf_tensor *x = tensors[0].tensor;
     size_t count = 0;
+    if (layer->op == NNCF_OP_WEIGHT)
+        return nncf__fail(err, NNCF_E_ARG, NULL,
+            "this is a weight alone, which has no activations: add a quantizer with "
+            "nncf_model_add_quantizer()");
+    if (layer->op == NNCF_OP_QUANTIZER && p->input)
+        return nncf__fail(err, NNCF_E_ARG, NULL,
+            "this is a quantizer alone: it is run by nncf_layer_quantize_output() and its "
+            "backward");
     for (size_t i = 0; i < n_tensors; i++) {
         nncf_status status = nncf__layer_check_tensor(&tensors[i], NNCF_F32, &count, err);
         if (status == NNCF_OK)

@@ -132,6 +132,8 @@ static void matmul_write(const nncf_layer *layer, nncf__text *text)
 static void operator_write(const nncf_layer *layer, nncf__text *text)
 {
     nncf__text_printf(text, ",\"op\":\"%s\"", nncf__op_info_of(layer->op)->name);
+    if (layer->op == NNCF_OP_WEIGHT)
+        nncf__text_printf(text, ",\"channel_axis\":%d", (int)layer->weight_axis);
 }
 
 /* ---- elementwise ---- */

@@ -51,6 +51,8 @@ static const nncf__op_info infos[NNCF__OP_COUNT] = {
     [NNCF_OP_MISH] = {"mish", 1, 0, 0, 0},
     [NNCF_OP_HARD_SIGMOID] = {"hardsigmoid", 1, 0, 0, 0},
     [NNCF_OP_GROUP_NORM] = {"group_norm", 1, 0, 0, 0},
+    [NNCF_OP_WEIGHT] = {"weight", 0, 1, NNCF__MAX_WEIGHT_NDIM, 0},
+    [NNCF_OP_QUANTIZER] = {"quantizer", 0, 0, 0, 0},
 };
 
 const nncf__op_info *nncf__op_info_of(int32_t op)

@@ -15,6 +15,9 @@
 
 static nncf_status check_inputs(const nncf_op_params *p, const nncf__op_info *info, nncf_error *err)
 {
+    if (nncf__op_is_by_hand(p->op))
+        return nncf__fail(
+            err, NNCF_E_ARG, p->scope, "this kind is added with nncf_model_add_%s()", info->name);
     if (info->max_inputs != NNCF__ANY_INPUTS && p->n_inputs > info->max_inputs)
         return nncf__fail(err, NNCF_E_ARG, p->scope, "%s has at most %zu inputs, not %zu",
             info->name, info->max_inputs, p->n_inputs);

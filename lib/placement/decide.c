@@ -21,6 +21,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Elements of a weight in a row that belong to one output channel. */
+static size_t run_of(const nncf_layer *layer)
+{
+    size_t run = 1;
+    for (int32_t i = layer->weight_axis + 1; i < layer->weight_ndim; i++)
+        run *= (size_t)layer->weight_shape[i];
+    return run;
+}
+
 nncf__quantizer_request nncf__placement_request(
     const nncf_layer *layer, const nncf__planned *planned, enum nncf__quantizer_slot slot)
 {
@@ -28,6 +37,7 @@ nncf__quantizer_request nncf__placement_request(
         .group = slot == NNCF__SLOT_WEIGHT ? NNCF__GROUP_WEIGHTS : NNCF__GROUP_ACTIVATIONS,
         .name_suffix = nncf__quantizer_name_suffixes[slot],
         .channels = (size_t)planned->channels,
+        .run = run_of(layer),
         .sign = planned->sign};
 }
 
@@ -211,13 +221,23 @@ static nncf_status place_activation(struct nncf__placement *p, size_t i,
     return NNCF_OK;
 }
 
+/* A quantizer that the host placed: no rule looks at it, only the config's scopes. */
+static void place_by_hand(struct nncf__placement *p, size_t i)
+{
+    const nncf__op *op = &p->graph.ops[i];
+    if (nncf__scopes_take_activation(&p->scopes, p->quantization, op, NNCF__SLOT_OUTPUT))
+        plan_at(p, i, NNCF__SLOT_OUTPUT)->channels = op->layer->out_channels;
+}
+
 static nncf_status place_points(struct nncf__placement *p, const nncf__insertion_point *points,
     const bool *non_negative, nncf_error *err)
 {
     nncf_status status = NNCF_OK;
     for (size_t i = 0; i < p->graph.count && status == NNCF_OK; i++) {
         const nncf__op *op = &p->graph.ops[i];
-        if (points[i].after)
+        if (op->op == NNCF_OP_QUANTIZER)
+            place_by_hand(p, i);
+        else if (points[i].after)
             status = place_activation(p, i, &points[i], non_negative[i], err);
         if (status == NNCF_OK && points[i].input &&
             nncf__scopes_take_activation(&p->scopes, p->quantization, op, NNCF__SLOT_INPUT))

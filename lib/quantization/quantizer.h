@@ -34,6 +34,8 @@ typedef struct nncf__quantizer {
     bool done;
     /* 1, or one an output channel (weights), input channel (activations) */
     size_t channels;
+    /* of a weight: so many elements in a row belong to a channel, the next ones to the next */
+    size_t run;
     /* names of the parameters `bound` and `length`, as in nncf_parameter; the latter asymmetric
      * only */
     char *name;

@@ -105,6 +105,7 @@ nncf_status nncf__quantizer_create(nncf_context *context, const nncf__quantizer_
         q->rule = rule->range;
         q->rule.target_scopes = q->rule.ignored_scopes = (nncf__strings){0}; /* the config may go */
         q->channels = rule->params.per_channel ? request->channels : 1;
+        q->run = rule->params.per_channel ? request->run : request->layer->weight_count;
     }
     if (!q || !fill(context, request, q) || nncf__observer_create(context, q) != NNCF_OK) {
         nncf__quantizer_destroy(context, q);

@@ -37,6 +37,8 @@ typedef struct nncf__quantizer_request {
     const char *name_suffix;
     /* of the tensor, for per_channel; 0: unknown, then per_channel is an error */
     size_t channels;
+    /* of a weight: nncf__quantizer.run */
+    size_t run;
     /* NNCF__UNSIGNED or NNCF__SIGNED: until ranges are known, where the config leaves it open */
     int32_t sign;
 } nncf__quantizer_request;

@@ -80,6 +80,21 @@ static nncf_status add_op(nncf_error *err)
     return nncf_model_add_op(bare, &p, &out, err);
 }
 
+static nncf_status add_weight(nncf_error *err)
+{
+    const nncf_weight_params p = {NNCF_PARAMS(nncf_weight_params), .scope = "Net/new"};
+    nncf_layer *out;
+    return nncf_model_add_weight(bare, &p, &out, err);
+}
+
+static nncf_status add_quantizer(nncf_error *err)
+{
+    const nncf_quantizer_params p = {
+        NNCF_PARAMS(nncf_quantizer_params), .scope = "Net/new", .channels = -2};
+    nncf_layer *out;
+    return nncf_model_add_quantizer(bare, &p, &out, err);
+}
+
 static nncf_status add_unknown_version(nncf_error *err)
 {
     const nncf_conv2d_params p = {.struct_size = 3};
@@ -258,6 +273,8 @@ static const struct {
     {"nncf_model_add_group_norm", add_group_norm, "Net/new: channels is 0"},
     {"nncf_model_add_pool2d", add_pool2d, "Net/new: kernel[0] is 0"},
     {"nncf_model_add_op", add_op, "Net/new: op is -3"},
+    {"nncf_model_add_weight", add_weight, "Net/new: ndim is 0"},
+    {"nncf_model_add_quantizer", add_quantizer, "Net/new: channels is -2"},
     {"nncf_model_add_conv2d", add_unknown_version, "nncf_conv2d_params: struct_size is 3"},
     {"nncf_model_create", create_model, NULL},
     {"nncf_model_set_mode", set_mode, "mode is 7"},

@@ -142,12 +142,20 @@ static nncf_status take_params(const nncf_onnx_params *params, nncf_onnx_params 
     return status;
 }
 
-/* Are there ranges to export? Without an initializer they start at scale 1 and are trained from
- * there. */
+/* Is there a graph, and are there ranges to export? Without an initializer they start at scale 1
+ * and are trained from there. */
 static nncf_status check_state(const nncf_compression_ctrl *ctrl, nncf_error *err)
 {
     if (!ctrl->model)
         return nncf__fail(err, NNCF_E_STATE, NULL, "the controller's model is gone");
+    for (size_t i = 0; i < ctrl->model->n_layers; i++) {
+        const nncf_layer *l = ctrl->model->layers[i];
+        if (nncf__op_is_by_hand(l->op))
+            return nncf__fail(err, NNCF_E_UNSUPPORTED, l->scope,
+                "%s was placed by hand, without the operators around it: an export needs the "
+                "graph, by nncf_model_add_op() and its siblings",
+                l->scope);
+    }
     if (nncf__ctrl_initializing(ctrl) ||
         (nncf__init_wanted(ctrl) && ctrl->init_phase != NNCF__PHASE_DONE))
         return nncf__fail(err, NNCF_E_STATE, NULL,

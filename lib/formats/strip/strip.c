@@ -118,13 +118,10 @@ typedef struct weight {
     bool sparse;
 } weight;
 
-/* Along the axis of the output channels, which for transposed convolutions is the second one. */
+/* The set of constants that element i has. */
 static size_t channel_of(const weight *w, size_t i)
 {
-    size_t inner = 1;
-    for (int32_t d = w->layer->weight_axis + 1; d < w->layer->weight_ndim; d++)
-        inner *= (size_t)w->layer->weight_shape[d];
-    return w->q->channels > 1 ? i / inner % w->q->channels : 0;
+    return w->q->channels > 1 ? i / w->q->run % w->q->channels : 0;
 }
 
 /* Stored code of element i. The value is code * scale rounded once, so that the quotient is within

@@ -35,7 +35,9 @@ static nncf_status unsound(
 
 typedef struct record {
     nncf__json_span scope;
-    bool has_scope, transposed, is_signed, sparse;
+    bool has_scope, is_signed, sparse;
+    /* of the output channels; -1: it is no number that can be */
+    int64_t axis;
     int64_t shape[NNCF__MAX_WEIGHT_NDIM];
     /* 0: it has no weight */
     size_t ndim;
@@ -101,12 +103,16 @@ static void read_record(nncf__json *j, record *r)
             r->has_scope = true;
         } else if (nncf__json_is(j->text, &key, "op") && first == '"') {
             nncf__json_string(j, &value);
-            r->transposed = r->transposed || nncf__json_is(j->text, &value, "conv_transpose1d") ||
+            if (nncf__json_is(j->text, &value, "conv_transpose1d") ||
                 nncf__json_is(j->text, &value, "conv_transpose2d") ||
-                nncf__json_is(j->text, &value, "conv_transpose3d");
+                nncf__json_is(j->text, &value, "conv_transpose3d"))
+                r->axis = 1;
         } else if (nncf__json_is(j->text, &key, "kind") && first == '"') {
             nncf__json_string(j, &value);
-            r->transposed = r->transposed || nncf__json_is(j->text, &value, "conv_transpose2d");
+            if (nncf__json_is(j->text, &value, "conv_transpose2d"))
+                r->axis = 1;
+        } else if (nncf__json_is(j->text, &key, "channel_axis")) {
+            r->axis = small_number(j);
         } else if (nncf__json_is(j->text, &key, "weight_shape")) {
             read_weight_shape(j, r);
         } else if (nncf__json_is(j->text, &key, "weight_bits")) {
@@ -201,7 +207,7 @@ static nncf_status take_record(nncf__packed *packed, const nncf_checkpoint *c, c
         .scale = tensor(c, name, length, ".weight_scale"),
         .zero = tensor(c, name, length, ".weight_zero_point"),
         .ndim = r->ndim,
-        .axis = r->transposed,
+        .axis = r->axis < 0 ? NNCF__MAX_WEIGHT_NDIM : (size_t)r->axis,
         .bits = r->bits,
         .is_signed = r->is_signed,
         .sparse = r->sparse,

@@ -294,6 +294,43 @@ START_TEST(edges_are_needed)
 }
 END_TEST
 
+/* So with what was placed by hand, alone and beside a graph. */
+START_TEST(placement_by_hand_is_no_graph)
+{
+    static const char text[] = "{\"compression\": {\"algorithm\": \"magnitude_sparsity\"}}";
+    const int64_t shape[] = {2, 2};
+    float w[4] = {1, 2, 3, 4};
+    for (int way = 0; way < 3; way++) {
+        nncf_error err = NNCF_ERROR_INIT;
+        nncf_model *model;
+        nncf_config *config;
+        nncf_compression_ctrl *ctrl;
+        nncf_layer *layer;
+        const nncf_weight_params weight = {NNCF_PARAMS(nncf_weight_params), .scope = "alone",
+            .weight = w, .ndim = 2, .shape = shape};
+        const nncf_quantizer_params quantizer = {
+            NNCF_PARAMS(nncf_quantizer_params), .scope = "alone"};
+        const nncf_linear_params linear = {NNCF_PARAMS(nncf_linear_params),
+            .scope = "Net/Linear[a]", .weight = w, .in_features = 2, .out_features = 2};
+        ck_assert_int_eq(
+            nncf_config_parse(NULL, "case", text, strlen(text), NULL, &config, &err), NNCF_OK);
+        ck_assert_int_eq(nncf_model_create(NULL, &model, &err), NNCF_OK);
+        if (way == 2)
+            ck_assert_int_eq(nncf_model_add_linear(model, &linear, &layer, &err), NNCF_OK);
+        ck_assert_int_eq(way == 0 ? nncf_model_add_weight(model, &weight, &layer, &err)
+                                  : nncf_model_add_quantizer(model, &quantizer, &layer, &err),
+            NNCF_OK);
+        ck_assert_int_eq(nncf_compression_ctrl_create(model, config, &ctrl, &err), NNCF_OK);
+        const nncf_status status = nncf_onnx_export(ctrl, path, NULL, &err);
+        ck_assert_msg(status == NNCF_E_UNSUPPORTED, "%d: %d: %s", way, (int)status, err.message);
+        ck_assert_msg(strstr(err.message, "alone was placed by hand") != NULL, "%s", err.message);
+        nncf_compression_ctrl_destroy(ctrl);
+        nncf_model_destroy(model);
+        nncf_config_destroy(config);
+    }
+}
+END_TEST
+
 /* Each allocation fails once: reported, nothing written, nothing leaked. With golden tensors, and
  * with names that are made longer. */
 START_TEST(no_memory_leaves_nothing_behind)
@@ -512,6 +549,7 @@ int main(void)
     tcase_add_test(tests, params_are_taken);
     tcase_add_test(tests, export_refuses_what_it_cannot_say);
     tcase_add_test(tests, edges_are_needed);
+    tcase_add_test(tests, placement_by_hand_is_no_graph);
     tcase_add_loop_test(tests, no_memory_leaves_nothing_behind, 0, 5);
     tcase_add_test(tests, the_old_file_stays);
     tcase_add_loop_test(tests, a_stream_is_the_file, 0, ON_CASES);
