@@ -28,7 +28,8 @@ void nncf__warn(nncf_compression_ctrl *ctrl, const char *format, ...)
     if (ctrl->n_warnings == NNCF__MOST_WARNINGS)
         return;
     char *text = ctrl->warnings[ctrl->n_warnings++];
-    strncpy(text, line, NNCF__WARNING_TEXT - 1);
+    const size_t length = strlen(line), most = NNCF__WARNING_TEXT - 1;
+    memcpy(text, line, length < most ? length : most); /* zeros follow */
     nncf__trim_utf8(text, NNCF__WARNING_TEXT);
 }
 
