@@ -704,5 +704,27 @@ NNCF_API void nncf_memory_init(nncf_memory *result, size_t struct_size);
 NNCF_API nncf_status nncf_model_get_memory(nncf_model *model, const nncf_tensor *inputs,
     size_t n_inputs, nncf_mode mode, nncf_memory *memory, nncf_error *err);
 
+/**
+ * @brief Choose what training keeps for backward, so that a step needs no more than some bytes.
+ *
+ * Products are made again in backward instead of kept (NNCF_MEMORY_SMALL), in as few layers as it
+ * takes: those with the shortest product come first, which lose the least time for a byte. The
+ * results have the same bits. Without a controller no product can be made again. Layers that are
+ * added later are NNCF_MEMORY_FAST, which is what nncf_model_get_memory_policy() returns then;
+ * nncf_model_set_memory_policy() undoes the choice. As with that function, the next backward needs
+ * another forward, and what is allocated already stays allocated.
+ * @param model the model, with its controller
+ * @param inputs as in nncf_model_get_memory()
+ * @param n_inputs length of inputs
+ * @param bytes upper limit of nncf_memory.library in NNCF_MODE_TRAIN
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_LIMIT it does not fit with every product made again, and the message says
+ * how much that needs; NNCF_E_ARG, NNCF_E_SHAPE, NNCF_E_NOMEM as nncf_model_get_memory(). After an
+ * error the choice is the one from before
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_model_set_memory_budget(
+    nncf_model *model, const nncf_tensor *inputs, size_t n_inputs, uint64_t bytes, nncf_error *err);
+
 NNCF_END_DECLS
 #endif

@@ -4,6 +4,8 @@
  * registered edges, every layer is prepared as its calls will prepare it, and the bytes of the
  * blocks are added up.
  */
+#include "exec/memory.h"
+
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/int_math.h"
@@ -200,7 +202,7 @@ static nncf_status add_shared(const nncf_context *context, const nncf__needs *la
     return NNCF_OK;
 }
 
-static nncf_status get_memory(nncf_model *model, const nncf_tensor *inputs, size_t n_inputs,
+nncf_status nncf__model_memory(nncf_model *model, const nncf_tensor *inputs, size_t n_inputs,
     int32_t mode, nncf_memory *memory, nncf_error *err)
 {
     if (!model || !inputs || n_inputs == 0 || !memory ||
@@ -243,7 +245,7 @@ nncf_status nncf_model_get_memory(nncf_model *model, const nncf_tensor *inputs, 
     int32_t mode, nncf_memory *memory, nncf_error *err)
 {
     nncf_error reason = NNCF_ERROR_INIT;
-    const nncf_status status = get_memory(model, inputs, n_inputs, mode, memory, &reason);
+    const nncf_status status = nncf__model_memory(model, inputs, n_inputs, mode, memory, &reason);
     return nncf__report(
         model ? model->context : NULL, "nncf_model_get_memory", NULL, status, &reason, err);
 }

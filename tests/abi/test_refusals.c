@@ -117,6 +117,13 @@ static nncf_status set_memory_policy(nncf_error *err)
     return nncf_model_set_memory_policy(model, 7, err);
 }
 
+static nncf_status set_memory_budget(nncf_error *err)
+{
+    const int64_t shape[4] = {1, 1, 4, 4};
+    const nncf_tensor x = {.ndim = 4, .shape = (int64_t *)shape};
+    return nncf_model_set_memory_budget(bare, &x, 0, 1, err);
+}
+
 static nncf_status set_frozen_policy(nncf_error *err)
 {
     return nncf_model_set_frozen_policy(model, 7, err);
@@ -279,6 +286,7 @@ static const struct {
     {"nncf_model_create", create_model, NULL},
     {"nncf_model_set_mode", set_mode, "mode is 7"},
     {"nncf_model_set_memory_policy", set_memory_policy, "policy is 7"},
+    {"nncf_model_set_memory_budget", set_memory_budget, NULL},
     {"nncf_model_set_frozen_policy", set_frozen_policy, "policy is 7"},
     {"nncf_model_set_gradient_flags", set_gradient_flags, "flags is 4"},
     {"nncf_layer_set_gradient_flags", set_layer_gradient_flags, "Net/Conv2d[a]: flags is 4"},

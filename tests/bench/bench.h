@@ -13,6 +13,7 @@ typedef struct bench_options {
     const char *config; /* NULL: no compression */
     const char *optimizer; /* adam or sgd */
     int32_t memory; /* NNCF_MEMORY_... */
+    int64_t budget; /* bytes of a step; 0: `memory` decides */
     const char *only; /* part of a shape's name; "": all */
     int64_t batch, image, threads, runs, warmup;
     bool quick; /* smallest sizes, one run: does it work at all? */

@@ -37,7 +37,7 @@ static void usage(FILE *to)
         "  --model NAME       mobilenetv2 (default), resnet18, resnet50\n"
         "  --config FILE      an NNCF config; none (default): no compression\n"
         "  --optimizer NAME   adam (default), sgd\n"
-        "  --memory POLICY    fast (default), small: what a step keeps for backward\n"
+        "  --memory POLICY    fast (default), small, or bytes: what a step keeps for backward\n"
         "  --batch N          images of a batch (16)\n"
         "  --image N          height and width (224)\n"
         "  --threads N        (2)\n"
@@ -48,11 +48,11 @@ static void usage(FILE *to)
         "One JSON object a line; times in seconds.\n");
 }
 
-static bool whole(const char *text, int64_t lowest, int64_t *value)
+static bool whole(const char *text, int64_t lowest, int64_t highest, int64_t *value)
 {
     char *end;
     long long n = strtoll(text, &end, 10);
-    if (end == text || *end != '\0' || n < lowest || n > 100000)
+    if (end == text || *end != '\0' || n < lowest || n > highest)
         return false;
     *value = n;
     return true;
@@ -67,7 +67,7 @@ static bool take(bench_options *o, const char *name, const char *value)
         {"--threads", 1, &o->threads}, {"--runs", 1, &o->runs}, {"--warmup", 0, &o->warmup}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (strcmp(name, numbers[i].name) == 0)
-            return whole(value, numbers[i].lowest, numbers[i].value);
+            return whole(value, numbers[i].lowest, 100000, numbers[i].value);
     if (strcmp(name, "--model") == 0)
         o->model = value;
     else if (strcmp(name, "--config") == 0)
@@ -80,6 +80,8 @@ static bool take(bench_options *o, const char *name, const char *value)
     else if (strcmp(name, "--memory") == 0 &&
         (strcmp(value, "fast") == 0 || strcmp(value, "small") == 0))
         o->memory = strcmp(value, "small") == 0 ? NNCF_MEMORY_SMALL : NNCF_MEMORY_FAST;
+    else if (strcmp(name, "--memory") == 0)
+        return whole(value, 1, INT64_MAX, &o->budget);
     else
         return false;
     return true;

@@ -39,6 +39,13 @@ static nncf_status open_config(const bench_options *o, training *t, nncf_error *
     return nncf_config_parse(t->context, "none", "{}", 2, NULL, &t->config, err);
 }
 
+static nncf_status keep_to_budget(const bench_options *o, training *t, nncf_error *err)
+{
+    int64_t shape[4] = {o->batch, 3, o->image, o->image};
+    const nncf_tensor x = {.ndim = 4, .shape = shape};
+    return nncf_model_set_memory_budget(net_model(t->network), &x, 1, (uint64_t)o->budget, err);
+}
+
 static nncf_status open_model(const bench_options *o, training *t, nncf_error *err)
 {
     const train_settings settings = {
@@ -51,6 +58,8 @@ static nncf_status open_model(const bench_options *o, training *t, nncf_error *e
         status = nncf_model_set_memory_policy(net_model(t->network), o->memory, err);
     if (status == NNCF_OK)
         status = nncf_compression_ctrl_create(net_model(t->network), t->config, &t->ctrl, err);
+    if (status == NNCF_OK && o->budget > 0)
+        status = keep_to_budget(o, t, err);
     if (status == NNCF_OK)
         status = optimizer_create(&t->settings, t->network, t->ctrl, &t->opt, err);
     return status;
@@ -142,7 +151,10 @@ static void print(const bench_options *o, const training *t, bool trains)
     json_text("config", o->config != NULL ? o->config : "none");
     json_text("model", o->model);
     json_text("optimizer", o->optimizer);
-    json_text("memory", o->memory == NNCF_MEMORY_SMALL ? "small" : "fast");
+    json_text("memory",
+        o->budget > 0                        ? "budget"
+            : o->memory == NNCF_MEMORY_SMALL ? "small"
+                                             : "fast");
     json_int("batch", o->batch);
     json_int("image", o->image);
     json_int("threads", o->threads);

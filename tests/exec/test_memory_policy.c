@@ -374,6 +374,101 @@ START_TEST(another_policy_needs_another_forward)
 }
 END_TEST
 
+/* ---- a budget of bytes ---- */
+
+static nncf_memory memory_of(run *r)
+{
+    nncf_memory m = {NNCF_PARAMS(nncf_memory)};
+    const nncf_tensor x = view(&r->node[INPUT], false);
+    ck_assert_int_eq(nncf_model_get_memory(r->model, &x, 1, NNCF_MODE_TRAIN, &m, NULL), NNCF_OK);
+    return m;
+}
+
+static nncf_status set_budget(run *r, uint64_t bytes, nncf_error *err)
+{
+    const nncf_tensor x = view(&r->node[INPUT], false);
+    return nncf_model_set_memory_budget(r->model, &x, 1, bytes, err);
+}
+
+START_TEST(a_budget_is_kept_and_changes_no_bits)
+{
+    run fast, r;
+    make_run(&fast, configs[0], false, 1, NNCF_ISA_BEST);
+    make_run(&r, configs[0], true, 2, NNCF_ISA_BEST);
+    initialize(&fast);
+    initialize(&r);
+    const nncf_memory all = memory_of(&r);
+    set_policy(r.model, NNCF_MEMORY_SMALL);
+    const nncf_memory least = memory_of(&r);
+    ck_assert_uint_lt(least.library, all.library);
+    uint64_t kept = all.activations;
+    for (int i = 0; i <= 8; i++) {
+        const uint64_t bytes = all.library - (all.library - least.library) * (uint64_t)i / 8;
+        ck_assert_int_eq(set_budget(&r, bytes, NULL), NNCF_OK);
+        const nncf_memory m = memory_of(&r);
+        ck_assert_uint_le(m.library, bytes);
+        /* a smaller budget never keeps more, and as much as can be kept is */
+        ck_assert_uint_le(m.activations, kept);
+        kept = m.activations;
+        if (i == 0)
+            ck_assert_uint_eq(m.activations, all.activations);
+        train_step(&fast, i);
+        train_step(&r, i);
+        same_runs(&fast, &r, true);
+        update(&fast);
+        update(&r);
+    }
+    ck_assert_uint_eq(kept, least.activations);
+    drop_run(&fast);
+    drop_run(&r);
+}
+END_TEST
+
+START_TEST(a_budget_begins_with_the_shortest_products)
+{
+    run r;
+    make_run(&r, configs[0], true, 1, NNCF_ISA_BEST);
+    initialize(&r);
+    ck_assert_int_eq(set_budget(&r, memory_of(&r).library - 1, NULL), NNCF_OK);
+    int n_small = 0;
+    for (int i = 0; i < BLOCKS; i++)
+        for (int j = 0; j < BLOCKS; j++) {
+            const fx_block *a = &r.block[i], *b = &r.block[j];
+            if (a->layer->memory != NNCF_MEMORY_SMALL || b->layer->memory != NNCF_MEMORY_FAST)
+                continue;
+            n_small++;
+            ck_assert_int_lt((int64_t)a->weights / a->out_channels, /* of an output channel */
+                (int64_t)b->weights / b->out_channels);
+        }
+    ck_assert_int_gt(n_small, 0);
+    drop_run(&r);
+}
+END_TEST
+
+START_TEST(a_budget_that_is_too_small_changes_nothing)
+{
+    run r;
+    nncf_error err = NNCF_ERROR_INIT;
+    char number[32];
+    make_run(&r, configs[0], true, 1, NNCF_ISA_BEST);
+    initialize(&r);
+    set_policy(r.model, NNCF_MEMORY_SMALL);
+    const nncf_memory least = memory_of(&r);
+    train_step(&r, 0);
+    ck_assert_int_eq(set_budget(&r, 1, &err), NNCF_E_LIMIT);
+    snprintf(number, sizeof number, "%llu", (unsigned long long)least.library);
+    ck_assert_msg(strstr(err.message, number), "%s", err.message);
+    ck_assert_uint_eq(memory_of(&r).library, least.library);
+    ck_assert_int_eq(nncf_model_get_memory_policy(r.model), NNCF_MEMORY_SMALL);
+    const int64_t ones[4] = {1, 1, 1, 1};
+    const nncf_tensor wrong = {.ndim = 4, .shape = (int64_t *)ones};
+    ck_assert_int_eq(
+        nncf_model_set_memory_budget(r.model, &wrong, 1, least.library, &err), NNCF_E_SHAPE);
+    ck_assert_uint_eq(memory_of(&r).library, least.library);
+    drop_run(&r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("memory_policy");
@@ -384,6 +479,9 @@ int main(void)
     tcase_add_loop_test(tc, blocks_have_the_same_bits, 0, 2 * SHAPES);
     tcase_add_loop_test(tc, statistics_have_the_same_bits_on_every_isa, 0, SHAPES);
     tcase_add_loop_test(tc, statistics_are_those_of_exact_sums, 0, SHAPES);
+    tcase_add_test(tc, a_budget_is_kept_and_changes_no_bits);
+    tcase_add_test(tc, a_budget_begins_with_the_shortest_products);
+    tcase_add_test(tc, a_budget_that_is_too_small_changes_nothing);
     tcase_add_test(tc, policy_must_be_one);
     tcase_add_test(tc, another_policy_needs_another_forward);
     return fx_main(suite);
