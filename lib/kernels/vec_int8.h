@@ -14,6 +14,9 @@
 #else
 #include <immintrin.h>
 #endif
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
@@ -324,59 +327,109 @@ INLINE void interleave(const bytes c[QUAD], uint8_t *to)
 }
 #endif
 
-/* The pixels of one panel and channel: those of segments [first, end). */
-INLINE bytes gather(
-    const nncf__int8_source *source, const uint8_t *channel, size_t first, size_t end)
-{
-    const nncf__segment *s = source->segments;
-    if (end - first == 1 && s[first].length == MR && s[first].src >= 0 && source->step == 1)
-        return bytes_flip(bytes_load(channel + s[first].src), source->flip);
+/* The pixels of one panel: those of segments [0, n). */
+typedef struct panel_source {
+    const nncf__int8_source *of;
+    const nncf__segment *segments;
+    size_t n;
 #ifdef INT8_512
-    if (source->step == 1) {
-        bytes row = bytes_set(source->zero);
-        for (size_t i = first; i < end; i++) {
-            if (s[i].src < 0)
-                continue;
+    /* of each segment: its lanes, none for padding, and what is added to a channel's address */
+    struct {
+        __mmask32 lanes;
+        int64_t offset;
+    } parts[MR];
+#endif
+} panel_source;
+
+INLINE bool is_line(const panel_source *s)
+{
+    return s->n == 1 && s->segments->length == MR && s->segments->src >= 0 && s->of->step == 1;
+}
+
+static void prepare(panel_source *s)
+{
+#ifdef INT8_512
+    for (size_t i = 0; i < s->n; i++) {
+        const nncf__segment *segment = &s->segments[i];
+        const uint32_t lane = (uint32_t)segment->dst % MR, all = UINT32_MAX;
+        s->parts[i].lanes = segment->src < 0 ? 0 : all >> (MR - segment->length) << lane;
+        s->parts[i].offset = segment->src - (int64_t)lane;
+    }
+#else
+    (void)s;
+#endif
+}
+
+INLINE bytes gather(const panel_source *s, const uint8_t *channel)
+{
+    const nncf__int8_source *of = s->of;
+#ifdef INT8_512
+    if (of->step == 1) {
+        bytes row = bytes_set(of->zero);
+        for (size_t i = 0; i < s->n; i++) {
             /* lanes outside of the mask are not read */
-            const uint32_t lane = (uint32_t)s[i].dst % MR, all = UINT32_MAX;
-            const __mmask32 mask = all >> (MR - s[i].length) << lane;
-            const bytes part = _mm256_maskz_loadu_epi8(mask, channel + s[i].src - lane);
-            row = _mm256_mask_mov_epi8(row, mask, bytes_flip(part, source->flip));
+            const __mmask32 lanes = s->parts[i].lanes;
+            const bytes part = _mm256_maskz_loadu_epi8(lanes, channel + s->parts[i].offset);
+            row = _mm256_mask_mov_epi8(row, lanes, bytes_flip(part, of->flip));
         }
         return row;
     }
 #endif
     _Alignas(sizeof(bytes)) uint8_t row[MR];
-    memset(row, source->zero, sizeof row);
-    for (size_t i = first; i < end; i++) {
-        const uint8_t *from = channel + s[i].src;
-        uint8_t *to = row + s[i].dst % MR;
-        for (int32_t j = 0; s[i].src >= 0 && j < s[i].length; j++)
-            to[j] = from[j * source->step] ^ source->flip;
+    memset(row, of->zero, sizeof row);
+    for (size_t i = 0; i < s->n; i++) {
+        const nncf__segment *segment = &s->segments[i];
+        const uint8_t *from = channel + segment->src;
+        uint8_t *to = row + segment->dst % MR;
+        for (int32_t j = 0; segment->src >= 0 && j < segment->length; j++)
+            to[j] = from[j * of->step] ^ of->flip;
     }
     return bytes_load(row);
+}
+
+/* Four channels, `n` of which are there. */
+INLINE void pack_quad(
+    const panel_source *s, const uint8_t *channel, size_t n, bool line, uint8_t *to)
+{
+    bytes rows[QUAD];
+#pragma GCC unroll 4
+    for (size_t i = 0; i < QUAD; i++, channel += s->of->channel_stride) {
+        /* each channel is a page of its own, which no prefetcher follows */
+        if (line)
+            __builtin_prefetch((const void *)((uintptr_t)channel + 2 * MR));
+        rows[i] = i >= n ? bytes_set(s->of->zero)
+            : line       ? bytes_flip(bytes_load(channel), s->of->flip)
+                         : gather(s, channel);
+    }
+    interleave(rows, to);
+}
+
+INLINE void pack_panel(const panel_source *s, size_t n_channels, bool line, uint8_t *to)
+{
+    const uint8_t *channel = s->of->src + (line ? s->segments->src : 0);
+    size_t c = 0;
+    for (; c + QUAD <= n_channels; c += QUAD, to += MR * QUAD) {
+        pack_quad(s, channel, QUAD, line, to);
+        channel += QUAD * s->of->channel_stride;
+    }
+    if (c < n_channels)
+        pack_quad(s, channel, n_channels - c, line, to);
 }
 
 static void pack(size_t n_channels, const nncf__int8_source *source, size_t n_panels,
     uint8_t *panels, size_t panel_stride)
 {
-    size_t first = 0;
-    for (size_t p = 0; p < n_panels; p++, panels += panel_stride) {
-        size_t end = first;
-        while (end < source->n_segments && (size_t)source->segments[end].dst < (p + 1) * MR)
-            end++;
-        uint8_t *to = panels;
-        for (size_t c = 0; c < n_channels; c += QUAD, to += MR * QUAD) {
-            bytes rows[QUAD];
-            for (size_t i = 0; i < QUAD; i++) {
-                const bool inside = c + i < n_channels;
-                const uint8_t *channel =
-                    inside ? source->src + (int64_t)(c + i) * source->channel_stride : NULL;
-                rows[i] = inside ? gather(source, channel, first, end) : bytes_set(source->zero);
-            }
-            interleave(rows, to);
+    panel_source s = {.of = source, .segments = source->segments};
+    const nncf__segment *end = source->segments + source->n_segments;
+    for (size_t p = 0; p < n_panels; p++, panels += panel_stride, s.segments += s.n) {
+        for (s.n = 0; s.segments + s.n < end && (size_t)s.segments[s.n].dst < (p + 1) * MR;)
+            s.n++;
+        if (is_line(&s)) {
+            pack_panel(&s, n_channels, true, panels);
+        } else {
+            prepare(&s);
+            pack_panel(&s, n_channels, false, panels);
         }
-        first = end;
     }
 }
 
