@@ -167,14 +167,17 @@ static int32_t pack_row(const int8_job *j, const int8_t *row, char *to)
     const int64_t taps = nncf__taps_count(&w->taps),
                   next = (int64_t)(j->k->nr * j->k->weight_bytes) * QUAD;
     int32_t sum = 0;
+    for (int64_t i = 0; i < w->channels * taps; i++)
+        sum += row[i];
     for (int64_t t = 0; t < taps; t++)
         for (int64_t c = 0; c < w->channels; c += QUAD, to += next) {
             int8_t quad[QUAD] = {0};
             const int64_t n = min_i(QUAD, w->channels - c);
-            for (int64_t i = 0; i < n; i++) {
-                quad[i] = row[(c + i) * taps + t];
-                sum += quad[i];
-            }
+            if (taps == 1 && n == QUAD)
+                memcpy(quad, row + c, QUAD);
+            else
+                for (int64_t i = 0; i < n; i++)
+                    quad[i] = row[(c + i) * taps + t];
             nncf__int8_put_weights(j->k, quad, to);
         }
     return sum;
