@@ -104,6 +104,10 @@ nncf_status nncf__place_by_patterns(const nncf__op_graph *graph, const nncf__alg
 /* ignored[graph->count]: operators that stay as they are. */
 nncf_status nncf__place_by_propagation(const nncf__op_graph *graph, int32_t device,
     const bool *ignored, nncf__insertion_point *points, nncf_error *err);
+/* Does it quantize this operator's inputs? Does it leave it float, so that no quantizer may stand
+ * at a fork to it? */
+bool nncf__propagation_wants(int32_t device, const nncf__op *op);
+bool nncf__propagation_stops(int32_t device, const nncf__op *op);
 /* Weight quantizers on a device, in order of preference; a count of 0: as the config requests. */
 size_t nncf__device_weights(
     int32_t device, const nncf__op *op, nncf__device_choice choices[NNCF__MAX_CHOICES]);

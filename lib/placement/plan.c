@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "graph/model.h"
+#include "placement/floats.h"
 #include "placement/placement.h"
 #include "quantization/layer_compression.h"
 
@@ -39,10 +40,10 @@ typedef struct entry {
 } entry;
 
 typedef struct writer {
-    const struct nncf__placement *placement;
+    struct nncf__placement *placement;
     const nncf_config *config;
     nncf__text text, json;
-    size_t count, bytes, masks, quantizers[NNCF__N_SLOTS];
+    size_t count, floats, bytes, masks, quantizers[NNCF__N_SLOTS];
     /* of the scopes' column */
     size_t width;
 } writer;
@@ -196,6 +197,24 @@ static void write_left(writer *w)
     }
 }
 
+/* What stays float for other reasons. */
+static void write_float(void *user, const nncf__float *f)
+{
+    writer *w = user;
+    nncf__text_printf(&w->json, w->floats++ ? ",{" : "{");
+    json_string(&w->json, "layer", f->layer->scope);
+    nncf__text_printf(&w->json, ",\"what\":\"%s\",\"from\":", whats[f->slot]);
+    if (f->source)
+        nncf__text_json_string(&w->json, f->source);
+    else
+        nncf__text_printf(&w->json, "null");
+    nncf__text_printf(&w->json, ",");
+    json_string(&w->json, "why", f->why);
+    nncf__text_printf(&w->json, "}");
+    nncf__text_printf(&w->text, "%-*s  %-6s  %-13s  %s\n", (int)w->width, f->layer->scope,
+        whats[f->slot], "float", f->why);
+}
+
 static void write_layers(writer *w)
 {
     const struct nncf__placement *p = w->placement;
@@ -222,7 +241,7 @@ static void write_layers(writer *w)
     }
 }
 
-static void write_all(writer *w)
+static nncf_status write_all(writer *w, nncf_error *err)
 {
     const nncf_model *model = w->placement->model;
     w->width = sizeof "layer" - 1;
@@ -235,6 +254,8 @@ static void write_all(writer *w)
     nncf__text_printf(&w->json, "{\"entries\":[");
     write_layers(w);
     write_left(w);
+    nncf__text_printf(&w->json, "],\"floats\":[");
+    const nncf_status status = nncf__floats_find(w->placement, write_float, w, err);
     const size_t activations =
         w->quantizers[NNCF__SLOT_OUTPUT] + w->quantizers[NNCF__SLOT_PRE_ACTIVATION];
     nncf__text_printf(&w->json,
@@ -247,6 +268,7 @@ static void write_all(writer *w)
         "training\n",
         w->masks, w->quantizers[NNCF__SLOT_WEIGHT], w->quantizers[NNCF__SLOT_INPUT], activations,
         w->bytes);
+    return status;
 }
 
 /* ---- the public calls ---- */
@@ -270,8 +292,13 @@ static nncf_status create(
         .config = config,
         .text = {.context = model->context},
         .json = {.context = model->context}};
-    write_all(&w);
+    status = write_all(&w, err);
     nncf__placement_clear(&placement);
+    if (status != NNCF_OK) {
+        nncf__text_free(&w.text);
+        nncf__text_free(&w.json);
+        return status;
+    }
     nncf_plan *made =
         w.text.failed || w.json.failed ? NULL : nncf__calloc(model->context, 1, sizeof *made);
     if (!made) {

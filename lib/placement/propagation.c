@@ -136,6 +136,20 @@ static size_t device_activations(
     GIVE(tensor8);
 }
 
+bool nncf__propagation_wants(int32_t device, const nncf__op *op)
+{
+    choice unused[NNCF__MAX_CHOICES];
+    return op->part != NNCF__PART_INNER && device_activations(device, op, unused) > 0;
+}
+
+bool nncf__propagation_stops(int32_t device, const nncf__op *op)
+{
+    if (device == NNCF__DEVICE_NONE)
+        return default_trait(op) == UNQUANTIZED;
+    /* no device's list has these: their default counts, or they stay float on purpose */
+    return op->op == NNCF_OP_SOFTMAX || op->op == NNCF_OP_EMBEDDING || op->op == NNCF_OP_OPAQUE;
+}
+
 /* Can a place with choice `b` take what `a` offers? Not when `a` has less of anything. */
 static bool is_less(const choice *a, const choice *b)
 {
@@ -597,7 +611,7 @@ static void run(state *s, int32_t device, const bool *ignored, nncf__insertion_p
         s->traits[i] = s->wants[i].count ? WANTS : AGNOSTIC;
         if (op->part == NNCF__PART_INNER)
             s->traits[i] = AGNOSTIC;
-        if (ignored[i] || (device == NNCF__DEVICE_NONE && default_trait(op) == UNQUANTIZED))
+        if (ignored[i] || nncf__propagation_stops(device, op))
             s->traits[i] = UNQUANTIZED;
     }
     merge_chains(s, ignored);

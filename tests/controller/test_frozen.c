@@ -86,8 +86,8 @@ START_TEST(a_plan_has_a_line_for_what_is_left)
     ck_assert_int_eq(
         nncf_plan_format(plan, NNCF_FORM_JSON, json, sizeof json, NULL, NULL), NNCF_OK);
     ck_assert_msg((strstr(text, line) != NULL) == left, "%s", text);
-    ck_assert_ptr_nonnull(
-        strstr(json, left ? "],\"left\":[\"N/Linear[b]\"],\"masks\":1" : "],\"left\":[],"));
+    ck_assert_ptr_nonnull(strstr(
+        json, left ? "],\"left\":[\"N/Linear[b]\"],\"floats\":[],\"masks\":1" : "],\"left\":[],"));
     nncf_plan_destroy(plan);
     nncf_config_destroy(config);
     net_close(&n);
