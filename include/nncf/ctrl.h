@@ -113,7 +113,8 @@ NNCF_API nncf_status nncf_compression_ctrl_loss_backward(
  *
  * Gradients that the library passes on (of weights, ranges and mask logits) are multiples of the
  * caller's dy anyway. The one that it makes itself, of nncf_compression_ctrl_loss_backward(), is
- * multiplied by the factor; the loss that is returned is not. It may be set again at any time, as
+ * multiplied by the factor; the loss that is returned is not.
+ * nncf_compression_ctrl_update() divides by it. It may be set again at any time, as
  * for a smaller last batch; snapshots do not hold it.
  * @param ctrl the controller
  * @param factor finite, not 0
@@ -279,6 +280,65 @@ NNCF_API nncf_status nncf_compression_ctrl_get_parameter(
  * @since 0.1
  */
 NNCF_API nncf_status nncf_compression_ctrl_zero_grad(nncf_compression_ctrl *ctrl, nncf_error *err);
+
+/** Optimizer of nncf_compression_ctrl_update(): one of NNCF_OPTIMIZER_.... @since 0.1 */
+typedef int32_t nncf_optimizer;
+/** Rules of nncf_compression_ctrl_update(). @since 0.1 */
+enum {
+    /** p -= rate m, m = momentum m + g: SGD of PyTorch, without dampening */
+    NNCF_OPTIMIZER_SGD = 0,
+    /** Kingma and Ba 2015, algorithm 1: Adam of PyTorch */
+    NNCF_OPTIMIZER_ADAM = 1,
+    NNCF_OPTIMIZER_SENTINEL = 0x7fffffff
+};
+/** @brief A step of the optimizer. docs/guide_host.md has a table of rates. @since 0.1 */
+typedef struct nncf_update_params {
+    /** NNCF_PARAMS(nncf_update_params) */
+    size_t struct_size;
+    /** NNCF_OPTIMIZER_... */
+    nncf_optimizer optimizer;
+    /** must be 0 */
+    int32_t reserved;
+    /** rate of ranges; default 0.001, with Adam 0.0001; negative: they stay as they are */
+    double range_lr;
+    /** rate of mask logits; default 0.02 times their number, with Adam 0.01; negative: they stay as
+     * they are */
+    double logit_lr;
+    /** of SGD, below 1; default 0 */
+    double momentum;
+    /** of Adam, below 1; default 0.9 */
+    double beta1;
+    /** of Adam, below 1; default 0.999 */
+    double beta2;
+    /** of Adam; default 1e-8 */
+    double eps;
+} nncf_update_params;
+/**
+ * @brief Set up parameters: `struct_size`, and every member to its default.
+ * @param[out] params nullable
+ * @param struct_size sizeof *params: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_update_params_init(nncf_update_params *params, size_t struct_size);
+/**
+ * @brief A step of an optimizer over the controller's parameters, in place of one of the caller's
+ * over nncf_compression_ctrl_get_parameter(): after backward, before nncf_compression_ctrl_step().
+ *
+ * Frozen parameters are left out, rates are multiplied by lr_multiplier, and gradients are divided
+ * by the factor of nncf_compression_ctrl_set_gradient_factor(). Gradients are not cleared. The
+ * first call allocates what SGD with momentum (a float for each parameter) or Adam (two) keeps;
+ * snapshots hold it, and training resumes bit-identically. A call with another optimizer begins
+ * with zeros.
+ * @param ctrl the controller
+ * @param params nullable: SGD with default rates
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE during initialization, or when the model is gone;
+ * NNCF_E_NOMEM. Nothing is changed then
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_compression_ctrl_update(
+    nncf_compression_ctrl *ctrl, const nncf_update_params *params, nncf_error *err);
 
 /** Compression level: one of NNCF_COMPRESSION_.... @since 0.1 */
 typedef int32_t nncf_compression_level;

@@ -13,6 +13,7 @@
 #include "controller/ctrl.h"
 #include "controller/init.h"
 #include "controller/sparsity.h"
+#include "controller/update.h"
 #include "controller/usage_checks.h"
 #include "graph/model.h"
 #include "sparsity/magnitude.h"
@@ -32,6 +33,7 @@ static void free_ctrl(nncf_compression_ctrl *ctrl)
     nncf_context *context = ctrl->context;
     bool owns_context = ctrl->owns_context;
     nncf__ctrl_free_allocated(ctrl);
+    nncf__optimizer_free(ctrl, &ctrl->optimizer);
     nncf__free(context, ctrl->layers);
     nncf__free(context, ctrl->canonical_config);
     nncf__free(context, ctrl->weight_values);

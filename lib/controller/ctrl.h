@@ -94,6 +94,16 @@ typedef struct nncf__usage_checks {
     int32_t standstill;
 } nncf__usage_checks;
 
+/* What nncf_compression_ctrl_update() keeps (update.c), in the order of the parameters. */
+typedef struct nncf__optimizer {
+    /* nncf__optimizer_kind */
+    int32_t kind;
+    /* taken with that kind */
+    int64_t steps;
+    /* NULL: the kind has none */
+    float *first, *second;
+} nncf__optimizer;
+
 struct nncf_compression_ctrl {
     nncf_context *context;
     /* NULL once the model was destroyed */
@@ -131,6 +141,7 @@ struct nncf_compression_ctrl {
     int32_t order;
     /* the host's gradients, in units of the loss's */
     double gradient_factor;
+    nncf__optimizer optimizer;
     /* nncf__loop_state, or-ed */
     uint32_t loop;
     /* by nncf__config_canonical() */

@@ -216,6 +216,12 @@ static nncf_status set_gradient_factor(nncf_error *err)
     return nncf_compression_ctrl_set_gradient_factor(ctrl, 0, err);
 }
 
+static nncf_status take_update(nncf_error *err)
+{
+    const nncf_update_params p = {NNCF_PARAMS(nncf_update_params), .optimizer = 5};
+    return nncf_compression_ctrl_update(ctrl, &p, err);
+}
+
 static nncf_status open_missing(nncf_error *err)
 {
     nncf_checkpoint *out;
@@ -303,6 +309,7 @@ static const struct {
     {"nncf_compression_ctrl_init_step", init_step, NULL},
     {"nncf_compression_ctrl_set_order", set_order, "order is 9"},
     {"nncf_compression_ctrl_set_gradient_factor", set_gradient_factor, "factor is 0"},
+    {"nncf_compression_ctrl_update", take_update, "optimizer is 5"},
     {"nncf_checkpoint_open", open_missing, NULL},
     {"nncf_checkpoint_save", save, NULL},
     {"nncf_checkpoint_read", read_missing, NULL},

@@ -13,6 +13,7 @@
 #include "controller/ctrl.h"
 #include "controller/init.h"
 #include "controller/step.h"
+#include "controller/update.h"
 #include "formats/checkpoint/adopt.h"
 #include "formats/checkpoint/differ.h"
 #include "formats/checkpoint/state.h"
@@ -118,6 +119,41 @@ static void warn_seed(
             c->path, (unsigned long long)seed, (unsigned long long)ctrl->context->params.seed);
 }
 
+/* The optimizer of a snapshot, NNCF__OPTIMIZER_NONE where it has none. The caller frees it. */
+static nncf_status read_optimizer(const nncf_checkpoint *c, const nncf_compression_ctrl *ctrl,
+    nncf__optimizer *optimizer, nncf_error *err)
+{
+    static const int64_t two[] = {2};
+    const int64_t count[] = {(int64_t)nncf__optimizer_count(ctrl)};
+    int64_t saved[2];
+    const nncf_checkpoint_tensor head = {NNCF__OPTIMIZER_TENSOR,
+        {.data = saved, .dtype = NNCF_I64, .ndim = 1, .shape = two}};
+    *optimizer = (nncf__optimizer){0};
+    if (!nncf__checkpoint_find(c, NNCF__OPTIMIZER_TENSOR))
+        return NNCF_OK;
+    nncf_status status = nncf__checkpoint_verify(c, &head, 1, err);
+    if (status != NNCF_OK)
+        return status;
+    nncf__checkpoint_copy(c, &head, 1);
+    if ((saved[0] != NNCF__OPTIMIZER_SGD && saved[0] != NNCF__OPTIMIZER_ADAM) || saved[1] < 0)
+        return nncf__fail(err, NNCF_E_FORMAT, NNCF__OPTIMIZER_TENSOR,
+            "%s: the state of the optimizer is out of range", c->path);
+    if (nncf__optimizer_make(ctrl, (int32_t)saved[0], optimizer) != NNCF_OK)
+        return nncf__fail(err, NNCF_E_NOMEM, c->path, "out of memory");
+    const nncf_checkpoint_tensor kept[] = {
+        {NNCF__FIRST_TENSOR, {.data = optimizer->first, .ndim = 1, .shape = count}},
+        {NNCF__SECOND_TENSOR, {.data = optimizer->second, .ndim = 1, .shape = count}}};
+    const size_t n = optimizer->second ? 2 : 1;
+    status = nncf__checkpoint_verify(c, kept, n, err);
+    if (status != NNCF_OK) {
+        nncf__optimizer_free(ctrl, optimizer);
+        return status;
+    }
+    nncf__checkpoint_copy(c, kept, n);
+    optimizer->steps = saved[1];
+    return NNCF_OK;
+}
+
 /* A snapshot of the same config: all of it is there. */
 static nncf_status restore_all(const nncf_checkpoint *c, nncf_compression_ctrl *ctrl,
     const nncf__state *state, nncf_checkpoint_restore_report *report, nncf_error *err)
@@ -147,11 +183,18 @@ static nncf_status restore_same(const nncf_checkpoint *c, nncf_compression_ctrl 
     nncf_checkpoint_restore_report *report, nncf_error *err)
 {
     nncf__state state = {0};
-    nncf_status status = nncf__state_make(ctrl, &state);
+    nncf__optimizer optimizer = {0};
+    nncf_status status = nncf__state_make(ctrl, false, &state);
     if (status != NNCF_OK)
         return nncf__fail(err, status, c->path, "out of memory");
-    status = restore_all(c, ctrl, &state, report, err);
+    status = read_optimizer(c, ctrl, &optimizer, err);
+    if (status == NNCF_OK)
+        status = restore_all(c, ctrl, &state, report, err);
     nncf__state_free(&state);
+    /* what is not needed: the one read, or the one before */
+    nncf__optimizer_free(ctrl, status == NNCF_OK ? &ctrl->optimizer : &optimizer);
+    if (status == NNCF_OK)
+        ctrl->optimizer = optimizer;
     return status;
 }
 
@@ -164,8 +207,10 @@ static nncf_status restore_other(const nncf_checkpoint *c, nncf_compression_ctrl
     if (status != NNCF_OK)
         return status;
     status = nncf__adopt(c, ctrl, &v, report, err);
-    if (status == NNCF_OK)
-        warn_seed(c, ctrl, &v);
+    if (status != NNCF_OK)
+        return status;
+    nncf__optimizer_free(ctrl, &ctrl->optimizer); /* a new stage begins */
+    warn_seed(c, ctrl, &v);
     return status;
 }
 

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/text.h"
 #include "controller/ctrl.h"
+#include "controller/update.h"
 #include "formats/safetensors/sha256.h"
 #include "graph/model.h"
 #include "quantization/layer_compression.h"
@@ -27,7 +28,7 @@ const char *const nncf__counter_names[NNCF__N_COUNTERS] = {"nncf.epoch", "nncf.s
     "nncf.init_done", "nncf.schedule_epoch", "nncf.schedule_count", "nncf.stepped",
     "nncf.arrived_before", "nncf.seed", "nncf.schedule_step", "nncf.steps_per_epoch", "nncf.begun"};
 
-enum { MOST_TENSORS_A_LAYER = 1 + 2 * NNCF__N_SLOTS, FIXED_TENSORS = 2 };
+enum { MOST_TENSORS_A_LAYER = 1 + 2 * NNCF__N_SLOTS, FIXED_TENSORS = 5 };
 
 static int64_t *counter_values(const nncf_compression_ctrl *ctrl, int64_t values[NNCF__N_COUNTERS])
 {
@@ -151,7 +152,23 @@ static nncf_status put_layer(
     return NNCF_OK;
 }
 
-nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, nncf__state *state)
+static void put_optimizer(nncf__state *s, const nncf_compression_ctrl *ctrl)
+{
+    const nncf__optimizer *o = &ctrl->optimizer;
+    const int64_t count = (int64_t)nncf__optimizer_count(ctrl);
+    s->optimizer[0] = o->kind;
+    s->optimizer[1] = o->steps;
+    put(s, NNCF__OPTIMIZER_TENSOR, NNCF_I64, s->optimizer);
+    last_shape(s)[0] = 2;
+    put(s, NNCF__FIRST_TENSOR, NNCF_F32, o->first);
+    last_shape(s)[0] = count;
+    if (!o->second)
+        return;
+    put(s, NNCF__SECOND_TENSOR, NNCF_F32, o->second);
+    last_shape(s)[0] = count;
+}
+
+nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, bool optimizer, nncf__state *state)
 {
     nncf__state s = {.context = ctrl->context};
     const size_t most = ctrl->n_layers * MOST_TENSORS_A_LAYER + FIXED_TENSORS;
@@ -177,6 +194,8 @@ nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, nncf__state *sta
     put(state, "nncf.quantizers", NNCF_I32, state->quantizers)->ndim = 2;
     last_shape(state)[0] = (int64_t)state->n_quantizers;
     last_shape(state)[1] = 2;
+    if (optimizer && ctrl->optimizer.kind != NNCF__OPTIMIZER_NONE)
+        put_optimizer(state, ctrl);
     return NNCF_OK;
 }
 

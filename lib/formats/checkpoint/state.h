@@ -49,8 +49,16 @@ typedef struct nncf__state {
     /* [n_quantizers][2]: sign, initialized */
     int32_t *quantizers;
     size_t n_quantizers;
+    /* kind, steps */
+    int64_t optimizer[2];
 } nncf__state;
-nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, nncf__state *state);
+/* The names of an optimizer's tensors: kind and steps, and what it keeps. */
+#define NNCF__OPTIMIZER_TENSOR "nncf.optimizer"
+#define NNCF__FIRST_TENSOR     NNCF__OPTIMIZER_TENSOR ".first"
+#define NNCF__SECOND_TENSOR    NNCF__OPTIMIZER_TENSOR ".second"
+/* optimizer: with what nncf_compression_ctrl_update() keeps, if it does. */
+nncf_status nncf__state_make(
+    const nncf_compression_ctrl *ctrl, bool optimizer, nncf__state *state);
 void nncf__state_free(nncf__state *state);
 /* What a snapshot holds of a controller beside its tensors. */
 typedef struct nncf__saved {

@@ -75,14 +75,18 @@ nncf_status nncf_checkpoint_get_unknown_names(const nncf_checkpoint *checkpoint,
                 "nncf_checkpoint_get_unknown_names: tensors[%zu]: name is NULL", i);
     if (ctrl && !ctrl->model)
         return nncf__fail(err, NNCF_E_STATE, NULL, "the controller's model is gone");
-    nncf_status status = ctrl ? nncf__state_make(ctrl, &state) : NNCF_OK;
+    nncf_status status = ctrl ? nncf__state_make(ctrl, false, &state) : NNCF_OK;
     if (status == NNCF_OK)
         status = sort_known(checkpoint->context, &given, tensors, n_tensors);
     if (status == NNCF_OK)
         status = sort_known(checkpoint->context, &own, state.tensors, state.n_tensors);
     for (size_t i = 0; status == NNCF_OK && i < checkpoint->n_entries; i++) {
         const char *name = checkpoint->entries[i].name;
-        if (is_known(&given, name) || is_known(&own, name))
+        /* a controller that has no optimizer yet takes over the snapshot's */
+        const bool of_optimizer = ctrl &&
+            (strcmp(name, NNCF__OPTIMIZER_TENSOR) == 0 || strcmp(name, NNCF__FIRST_TENSOR) == 0 ||
+                strcmp(name, NNCF__SECOND_TENSOR) == 0);
+        if (of_optimizer || is_known(&given, name) || is_known(&own, name))
             continue;
         if (found < capacity)
             names[found] = name;
