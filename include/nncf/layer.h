@@ -305,6 +305,64 @@ enum {
 NNCF_API nncf_status nncf_layer_set_gradient_flags(
     nncf_layer *layer, nncf_gradient_flags flags, nncf_error *err);
 
+/** Order of a weight in memory: one of NNCF_WEIGHT_.... @since 0.1 */
+typedef int32_t nncf_weight_order;
+/**
+ * Orders, from the outermost size to the innermost. K and C are the first and the second size that
+ * the weight was registered with, R S those of the window (which has 1 to 3). @since 0.1
+ */
+enum {
+    /** (out, in, height, width); of a linear layer (out, in) */
+    NNCF_WEIGHT_KCRS = 0,
+    /** (height, width, in, out), as TensorFlow; of a linear layer (in, out) */
+    NNCF_WEIGHT_RSCK = 1,
+    /** (out, height, width, in), as TensorFlow Lite; of a linear layer (out, in) */
+    NNCF_WEIGHT_KRSC = 2,
+    NNCF_WEIGHT_SENTINEL = 0x7fffffff
+};
+/** @brief How the host keeps a weight and its gradient. @since 0.1 */
+typedef struct nncf_weight_layout_params {
+    /** NNCF_PARAMS(nncf_weight_layout_params) */
+    size_t struct_size;
+    /** NNCF_WEIGHT_... */
+    nncf_weight_order order;
+    /** 1: windows are turned by 180 degrees, as those of a convolution in the sense of mathematics
+     */
+    int32_t turned;
+    /**
+     * elements from one index of the outermost size to the next, at least as many as belong to one
+     * index; 0: no gaps. What lies in the gaps (a bias as the last column) is left alone
+     */
+    int64_t row_stride;
+} nncf_weight_layout_params;
+/**
+ * @brief Set up parameters: `struct_size`, and every member to its default.
+ * @param[out] params nullable
+ * @param struct_size sizeof *params: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_weight_layout_params_init(nncf_weight_layout_params *params, size_t struct_size);
+/**
+ * @brief Say that the registered weight and its gradient lie in another order than
+ * (out, in, height, width).
+ *
+ * The library keeps copies in its own order: every call that reads the weight copies it first, and
+ * a backward copies its gradient out and back, so that all results have the bits of the plain
+ * order. Weights of nncf_layer_compress_weight() and gradients of its backward are in the host's
+ * order, with its gaps. Statistics, files and exports have the order that was registered. In a
+ * snapshot masks have that order, too: nncf_checkpoint_load_weights() does not apply them to the
+ * host's tensors.
+ * @param layer a layer with a weight, of any kind
+ * @param params nullable: the plain order
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the model has a controller; NNCF_E_LIMIT; NNCF_E_NOMEM.
+ * The layer is then as before
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_layer_set_weight_layout(
+    nncf_layer *layer, const nncf_weight_layout_params *params, nncf_error *err);
+
 /**
  * @brief How often a layer runs in a step, if more than once: in a siamese network, an unrolled
  * recurrent one, or for gradients of both readers of a tied weight.
@@ -384,7 +442,8 @@ NNCF_API int32_t nncf_flush_denormals(int32_t on);
  * by every call; in train mode an RB mask is sampled for the present step, so that two calls in one
  * step give the same weight.
  * @param layer the layer
- * @param[out] weight as many floats as the registered weight, the same layout
+ * @param[out] weight as many floats as the registered weight, the same layout (with
+ * nncf_layer_set_weight_layout() that one)
  * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_ARG (also: the layer has no weight); NNCF_E_NOMEM
  * @since 0.1

@@ -41,9 +41,13 @@ enum {
  * @brief A borrowed view of an array. The library never keeps one beyond the call that received it.
  *
  * Activations are (N,C,H,W) or (N,C); some layers take other numbers of dimensions
- * (docs/layers.md). Layers take NNCF_F32 (an embedding NNCF_I32) in C order (strides NULL) at any
- * alignment of a float, and NNCF_U8 or NNCF_S8 where nncf_layer_get_output_dtype() says so;
- * gradients are NNCF_F32.
+ * (docs/layers.md). Layers take NNCF_F32 (an embedding NNCF_I32) at any alignment of a float, and
+ * NNCF_U8 or NNCF_S8 where nncf_layer_get_output_dtype() says so; gradients are NNCF_F32.
+ *
+ * They compute in C order (strides NULL). Of a tensor whose strides say another order of all sizes
+ * without gaps they make a copy in a buffer of the model's, and what they write is copied back: a
+ * (N,C,H,W) tensor that lies channels last has the strides (HWC, 1, WC, C). Results have the bits
+ * of C order.
  *
  * Elements of NNCF_U8 and NNCF_S8 may be codes. Their values are
  * `(float)(code - zero_point) * scale`, rounded once; with `scales` that of the index along `axis`.
@@ -60,7 +64,7 @@ typedef struct nncf_tensor {
     void *data;
     /** ndim sizes */
     const int64_t *shape;
-    /** in elements; NULL = C order; layers and snapshots accept no other order */
+    /** in elements; NULL = C order; layers take every order without gaps, snapshots only that */
     const int64_t *strides;
     /** length of shape */
     int32_t ndim;

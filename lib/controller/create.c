@@ -15,6 +15,7 @@
 #include "controller/sparsity.h"
 #include "controller/update.h"
 #include "controller/usage_checks.h"
+#include "graph/layout.h"
 #include "graph/model.h"
 #include "sparsity/magnitude.h"
 #include "sparsity/masked_layers.h"
@@ -99,6 +100,7 @@ static nncf_status create(
     if (model->n_layers == 0)
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "the model has no layers; register them with nncf_model_add_...() first");
+    nncf__model_pull_weights(model);
     nncf_compression_ctrl *c = nncf__calloc(model->context, 1, sizeof *c);
     if (!c)
         return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for a controller");

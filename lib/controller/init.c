@@ -13,6 +13,7 @@
 #include "controller/sparsity.h"
 #include "controller/usage_checks.h"
 #include "controller/weight.h"
+#include "graph/layout.h"
 #include "graph/model.h"
 #include "quantization/histogram.h"
 #include "quantization/layer_compression.h"
@@ -318,6 +319,7 @@ static nncf_status init_step(nncf_compression_ctrl *ctrl, int32_t *more, nncf_er
         return status;
     if (!more)
         return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_compression_ctrl_init_step: more is NULL");
+    nncf__model_pull_weights(ctrl->model);
     if (ctrl->init_phase == NNCF__PHASE_DONE) {
         *more = 0;
         return NNCF_OK;

@@ -4,6 +4,7 @@
 #include "base/strings.h"
 #include "base/text.h"
 #include "controller/ctrl.h"
+#include "graph/layout.h"
 
 #include <nncf/base.h>
 #include <nncf/ctrl.h>
@@ -256,6 +257,7 @@ nncf_status nncf_compression_ctrl_format_statistics(const nncf_compression_ctrl 
         status = nncf__text_check_form(form, err);
     if (status != NNCF_OK)
         return status;
+    nncf__model_pull_weights(ctrl->model);
     nncf__text text = {.context = ctrl->context};
     if (form == NNCF_FORM_JSON) {
         print_json(&text, ctrl);

@@ -6,6 +6,7 @@
 #include "controller/ctrl.h"
 #include "controller/sparsity.h"
 #include "controller/weight.h"
+#include "graph/layout.h"
 #include "graph/model.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
@@ -83,6 +84,7 @@ nncf_status nncf_compression_ctrl_get_statistics(
     nncf_status status = nncf__ctrl_check(ctrl, "nncf_compression_ctrl_get_statistics", err);
     if (status != NNCF_OK)
         return status;
+    nncf__model_pull_weights(ctrl->model);
     nncf_statistics s = {.epoch = ctrl->epoch,
         .step = ctrl->step,
         .compression_level = level_of(ctrl),
@@ -162,6 +164,7 @@ nncf_status nncf_compression_ctrl_get_layer_statistics(const nncf_compression_ct
         return nncf__fail(
             err, NNCF_E_NOTFOUND, NULL, "layer %zu: the model has %zu", index, ctrl->n_layers);
     const nncf_layer *layer = ctrl->model->layers[index];
+    nncf__layer_pull_weight(layer);
     const nncf__layer_compression *c = &ctrl->layers[index];
     nncf_layer_statistics s = {.scope = layer->scope, .ndim = layer->weight_ndim};
     memcpy(s.shape, layer->weight_shape, sizeof s.shape);

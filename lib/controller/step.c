@@ -14,6 +14,7 @@
 #include "controller/sparsity.h"
 #include "controller/usage_checks.h"
 #include "controller/warnings.h"
+#include "graph/layout.h"
 #include "graph/model.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
@@ -161,6 +162,7 @@ static nncf_status step(nncf_compression_ctrl *ctrl, nncf_error *err)
     nncf_status status = check_running(ctrl, "nncf_compression_ctrl_step", err);
     if (status != NNCF_OK)
         return status;
+    nncf__model_pull_weights(ctrl->model);
     warn_uninitialized(ctrl);
     warn_dense(ctrl);
     nncf__usage_step(ctrl);
@@ -209,6 +211,7 @@ static nncf_status epoch_step(nncf_compression_ctrl *ctrl, nncf_error *err)
     }
     if (status != NNCF_OK)
         return status;
+    nncf__model_pull_weights(ctrl->model);
     nncf__usage_epoch_step(ctrl);
     const bool before = ctrl->order == NNCF_ORDER_BEFORE;
     const uint32_t state = advance(ctrl, CALL_EPOCH_STEP);

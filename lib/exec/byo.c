@@ -10,7 +10,9 @@
 #include "exec/map_reduce.h"
 #include "exec/quantize.h"
 #include "exec/run.h"
+#include "exec/strided.h"
 #include "graph/kind_info.h"
+#include "graph/layout.h"
 #include "graph/model.h"
 #include "graph/seen.h"
 #include "quantization/layer_compression.h"
@@ -40,17 +42,40 @@ static nncf_status check_weight(
     return data ? NNCF_OK : is_null(name, err);
 }
 
+/* For a layer with a layout: the model's workspace of a weight, in the order of weight_shape. */
+static nncf_status reserve_ordered(nncf_layer *layer, nncf_error *err)
+{
+    nncf__buffer *dw = &layer->model->dw;
+    const size_t bytes = layer->has_layout ? layer->weight_count * sizeof(float) : 0;
+    if (dw->capacity < bytes &&
+        nncf__grow(layer->model->context, &dw->data, &dw->capacity, bytes) != NNCF_OK)
+        return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for a weight in another order");
+    return NNCF_OK;
+}
+
+static nncf_status compress_weight(nncf_layer *layer, float *weight, nncf_error *err)
+{
+    nncf_status status = check_weight(layer, weight, "weight", err);
+    if (status == NNCF_OK)
+        status = reserve_ordered(layer, err);
+    if (status != NNCF_OK)
+        return status;
+    float *ordered = layer->has_layout ? layer->model->dw.data : weight;
+    if (layer->compression)
+        nncf__usage_forward(layer->compression->ctrl);
+    nncf__layer_pull_weight(layer);
+    nncf__weight_forward(layer, layer->model->mode, ordered);
+    if (layer->has_layout)
+        nncf__layer_scatter(layer, ordered, weight);
+    nncf__weight_used(layer);
+    layer->by_host = true;
+    return NNCF_OK;
+}
+
 nncf_status nncf_layer_compress_weight(nncf_layer *layer, float *weight, nncf_error *err)
 {
     nncf_error reason = NNCF_ERROR_INIT;
-    nncf_status status = !layer ? NNCF_E_ARG : check_weight(layer, weight, "weight", &reason);
-    if (status == NNCF_OK) {
-        if (layer->compression)
-            nncf__usage_forward(layer->compression->ctrl);
-        nncf__weight_forward(layer, layer->model->mode, weight);
-        nncf__weight_used(layer);
-        layer->by_host = true;
-    }
+    nncf_status status = !layer ? NNCF_E_ARG : compress_weight(layer, weight, &reason);
     return nncf__layer_report(layer, "nncf_layer_compress_weight", status, &reason, err);
 }
 
@@ -59,10 +84,19 @@ static nncf_status compress_weight_backward(nncf_layer *layer, const float *grad
     nncf_status status = check_weight(layer, grad, "grad", err);
     if (status == NNCF_OK)
         status = nncf__weight_check_backward(layer, err);
+    if (status == NNCF_OK)
+        status = reserve_ordered(layer, err);
     if (status != NNCF_OK)
         return status;
+    if (layer->has_layout) {
+        nncf__layer_gather(layer, grad, layer->model->dw.data);
+        grad = layer->model->dw.data;
+    }
+    nncf__layer_pull_weight(layer);
+    nncf__layer_pull_gradient(layer);
     nncf__gradients_clear_weight(layer);
     nncf__weight_backward(layer, grad);
+    nncf__layer_push_gradient(layer);
     if (layer->compression)
         nncf__usage_backward(layer->compression->ctrl, layer);
     return NNCF_OK;
@@ -200,11 +234,48 @@ static nncf_status backward(
     return NNCF_OK;
 }
 
+/* With tensors in any order. */
+static nncf_status forward_in_order(
+    const part *p, const nncf_tensor *x, nncf_tensor *y, nncf_error *err)
+{
+    nncf__strided s = {.model = p->layer->model};
+    if (!x || !y || (!nncf__is_strided(x, 1) && !nncf__is_strided(y, 1)))
+        return forward(p, x, y, err);
+    nncf__strided_add(&s, x, 1, NNCF__READS);
+    nncf__strided_add(&s, y, 1, NNCF__WRITES);
+    nncf_status status = nncf__strided_begin(&s, err);
+    if (status == NNCF_OK)
+        status = forward(p, &s.used[0], &s.used[1], err);
+    if (status == NNCF_OK)
+        nncf__strided_end(&s);
+    return status;
+}
+
+static nncf_status backward_in_order(
+    const part *p, const nncf_tensor *x, const nncf_tensor *dy, nncf_tensor *dx, nncf_error *err)
+{
+    nncf__strided s = {.model = p->layer->model};
+    const bool adds = p->layer->gradients & NNCF_GRADIENT_ADD_DX;
+    if (!x || !dy || !dx ||
+        (!nncf__is_strided(x, 1) && !nncf__is_strided(dy, 1) && !nncf__is_strided(dx, 1)))
+        return backward(p, x, dy, dx, err);
+    nncf__strided_add(&s, x, 1, NNCF__READS);
+    nncf__strided_add(&s, dy, 1, NNCF__READS);
+    nncf__strided_add(&s, dx, 1, adds ? NNCF__READS | NNCF__WRITES : NNCF__WRITES);
+    nncf_status status = nncf__strided_begin(&s, err);
+    if (status == NNCF_OK)
+        status = backward(p, &s.used[0], &s.used[1], &s.used[2], err);
+    if (status == NNCF_OK)
+        nncf__strided_end(&s);
+    return status;
+}
+
 nncf_status nncf_layer_quantize_input(
     nncf_layer *layer, const nncf_tensor *x, nncf_tensor *y, nncf_error *err)
 {
     nncf_error reason = NNCF_ERROR_INIT;
-    nncf_status status = !layer ? NNCF_E_ARG : forward(&(part){layer, true}, x, y, &reason);
+    nncf_status status =
+        !layer ? NNCF_E_ARG : forward_in_order(&(part){layer, true}, x, y, &reason);
     return nncf__layer_report(layer, "nncf_layer_quantize_input", status, &reason, err);
 }
 
@@ -212,7 +283,8 @@ nncf_status nncf_layer_quantize_output(
     nncf_layer *layer, const nncf_tensor *x, nncf_tensor *y, nncf_error *err)
 {
     nncf_error reason = NNCF_ERROR_INIT;
-    nncf_status status = !layer ? NNCF_E_ARG : forward(&(part){layer, false}, x, y, &reason);
+    nncf_status status =
+        !layer ? NNCF_E_ARG : forward_in_order(&(part){layer, false}, x, y, &reason);
     return nncf__layer_report(layer, "nncf_layer_quantize_output", status, &reason, err);
 }
 
@@ -220,7 +292,8 @@ nncf_status nncf_layer_quantize_input_backward(nncf_layer *layer, const nncf_ten
     const nncf_tensor *dy, nncf_tensor *dx, nncf_error *err)
 {
     nncf_error reason = NNCF_ERROR_INIT;
-    nncf_status status = !layer ? NNCF_E_ARG : backward(&(part){layer, true}, x, dy, dx, &reason);
+    nncf_status status =
+        !layer ? NNCF_E_ARG : backward_in_order(&(part){layer, true}, x, dy, dx, &reason);
     return nncf__layer_report(layer, "nncf_layer_quantize_input_backward", status, &reason, err);
 }
 
@@ -228,6 +301,7 @@ nncf_status nncf_layer_quantize_output_backward(nncf_layer *layer, const nncf_te
     const nncf_tensor *dy, nncf_tensor *dx, nncf_error *err)
 {
     nncf_error reason = NNCF_ERROR_INIT;
-    nncf_status status = !layer ? NNCF_E_ARG : backward(&(part){layer, false}, x, dy, dx, &reason);
+    nncf_status status =
+        !layer ? NNCF_E_ARG : backward_in_order(&(part){layer, false}, x, dy, dx, &reason);
     return nncf__layer_report(layer, "nncf_layer_quantize_output_backward", status, &reason, err);
 }

@@ -112,7 +112,9 @@ nncf_status nncf__layer_check_tensor(
             x->name);
     if (t->strides && !c_order(t))
         return nncf__fail(err, NNCF_E_ARG, NULL,
-            "%s is not in C order: copy it, and leave strides NULL", x->name);
+            "%s has strides that are no order of all its sizes without gaps: copy it, and leave "
+            "strides NULL",
+            x->name);
     if (count)
         *count = n;
     return NNCF_OK;

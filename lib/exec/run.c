@@ -16,8 +16,10 @@
 #include "exec/codes.h"
 #include "exec/gradients.h"
 #include "exec/kind.h"
+#include "exec/strided.h"
 #include "graph/block.h"
 #include "graph/kind_info.h"
+#include "graph/layout.h"
 #include "graph/model.h"
 #include "graph/seen.h"
 #include "quantization/layer_compression.h"
@@ -448,6 +450,7 @@ static nncf_status forward(
         return status;
     if (b->compresses)
         nncf__usage_forward(layer->compression->ctrl);
+    nncf__layer_pull_weight(layer);
     b->kind->forward(&call);
     take_state(layer, b, x, pending);
     take_seen(layer, b, x, y);
@@ -455,11 +458,29 @@ static nncf_status forward(
     return NNCF_OK;
 }
 
+/* With tensors in any order. */
+static nncf_status forward_in_order(
+    nncf_layer *layer, const nncf_tensor *x, size_t n_x, nncf_tensor *y, nncf_error *err)
+{
+    nncf__strided s = {.model = layer->model};
+    if (!x || !y || n_x > NNCF__MAX_INPUTS ||
+        (!nncf__is_strided(x, n_x) && !nncf__is_strided(y, 1)))
+        return forward(layer, x, n_x, y, err);
+    nncf__strided_add(&s, x, n_x, NNCF__READS);
+    nncf__strided_add(&s, y, 1, NNCF__WRITES);
+    nncf_status status = nncf__strided_begin(&s, err);
+    if (status == NNCF_OK)
+        status = forward(layer, s.used, n_x, &s.used[n_x], err);
+    if (status == NNCF_OK)
+        nncf__strided_end(&s);
+    return status;
+}
+
 nncf_status nncf_layer_forward(
     nncf_layer *layer, const nncf_tensor *x, size_t n_x, nncf_tensor *y, nncf_error *err)
 {
     nncf_error reason = NNCF_ERROR_INIT;
-    nncf_status status = !layer ? NNCF_E_ARG : forward(layer, x, n_x, y, &reason);
+    nncf_status status = !layer ? NNCF_E_ARG : forward_in_order(layer, x, n_x, y, &reason);
     return nncf__layer_report(layer, "nncf_layer_forward", status, &reason, err);
 }
 
@@ -534,8 +555,10 @@ static nncf_status backward(nncf_layer *layer, const nncf_tensor *x, size_t n_x,
     nncf__call call = call_of(layer, b, x);
     call.dy = dy->data;
     nncf__gradients_start(&call, dx);
+    nncf__layer_pull_gradient(layer);
     nncf__gradients_clear(layer);
     b->kind->backward(&call);
+    nncf__layer_push_gradient(layer);
     nncf__gradients_finish(&call, dx);
     if (b->compresses)
         nncf__usage_backward(layer->compression->ctrl, layer);
@@ -543,10 +566,29 @@ static nncf_status backward(nncf_layer *layer, const nncf_tensor *x, size_t n_x,
     return NNCF_OK;
 }
 
+static nncf_status backward_in_order(nncf_layer *layer, const nncf_tensor *x, size_t n_x,
+    nncf_tensor *dy, nncf_tensor *dx, nncf_error *err)
+{
+    nncf__strided s = {.model = layer->model};
+    const bool adds = layer->gradients & NNCF_GRADIENT_ADD_DX;
+    if (!x || !dy || n_x > NNCF__MAX_INPUTS ||
+        (!nncf__is_strided(x, n_x) && !nncf__is_strided(dy, 1) && !nncf__is_strided(dx, n_x)))
+        return backward(layer, x, n_x, dy, dx, err);
+    nncf__strided_add(&s, x, n_x, NNCF__READS);
+    nncf__strided_add(&s, dy, 1, NNCF__READS);
+    nncf__strided_add(&s, dx, n_x, adds ? NNCF__READS | NNCF__WRITES : NNCF__WRITES);
+    nncf_status status = nncf__strided_begin(&s, err);
+    if (status == NNCF_OK)
+        status = backward(layer, s.used, n_x, &s.used[n_x], dx ? &s.used[n_x + 1] : NULL, err);
+    if (status == NNCF_OK)
+        nncf__strided_end(&s);
+    return status;
+}
+
 nncf_status nncf_layer_backward(nncf_layer *layer, const nncf_tensor *x, size_t n_x,
     nncf_tensor *dy, nncf_tensor *dx, nncf_error *err)
 {
     nncf_error reason = NNCF_ERROR_INIT;
-    nncf_status status = !layer ? NNCF_E_ARG : backward(layer, x, n_x, dy, dx, &reason);
+    nncf_status status = !layer ? NNCF_E_ARG : backward_in_order(layer, x, n_x, dy, dx, &reason);
     return nncf__layer_report(layer, "nncf_layer_backward", status, &reason, err);
 }

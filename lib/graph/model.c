@@ -66,6 +66,10 @@ void nncf__layer_free(nncf_context *context, nncf_layer *layer)
         return;
     nncf__uses_free(layer, context);
     nncf__use_free(&layer->now, context);
+    if (layer->has_layout) {
+        nncf__free(context, layer->weight);
+        nncf__free(context, layer->weight_grad);
+    }
     nncf__free(context, layer->inputs);
     nncf__free(context, layer->scope);
     nncf__free(context, layer->norm_scope);
@@ -88,6 +92,7 @@ void nncf_model_destroy(nncf_model *model)
     nncf__free(context, model->work.data);
     nncf__free(context, model->dw.data);
     nncf__free(context, model->dx.data);
+    nncf__free(context, model->ordered.data);
     nncf__free(context, model);
     if (owns_context)
         nncf_context_destroy(context);

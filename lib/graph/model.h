@@ -104,6 +104,16 @@ typedef struct nncf__use {
     nncf__used_mask used;
 } nncf__use;
 
+/* How the host keeps a weight (layout.h). */
+typedef struct nncf__weight_layout {
+    /* the host's; nncf_layer has copies */
+    float *weight, *weight_grad;
+    /* of the sizes of weight_shape, in elements; where the weight's first element is; elements from
+     * the first to the last in memory */
+    int64_t strides[NNCF__MAX_WEIGHT_NDIM], first;
+    size_t span;
+} nncf__weight_layout;
+
 struct nncf__layer_compression; /* quantization/layer_compression.h */
 
 struct nncf_layer {
@@ -134,6 +144,9 @@ struct nncf_layer {
     int32_t weight_axis;
     /* 0: no weight */
     size_t weight_count;
+    /* weight and weight_grad are copies in the order of weight_shape */
+    bool has_layout;
+    nncf__weight_layout layout;
     bool has_batch_norm;
     /* eps and momentum resolved */
     nncf_batch_norm_params batch_norm;
@@ -213,6 +226,8 @@ struct nncf_model {
     /* shared by the layers within one call; dw: gradient of a compressed weight; dx: gradients of
      * inputs that are added to the host's */
     nncf__buffer work, dw, dx;
+    /* tensors of a call in C order (exec/strided.c) */
+    nncf__buffer ordered;
 };
 
 /* A controller came, went, or is another now: what was prepared and what forward kept belongs to

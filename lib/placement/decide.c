@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "config/config.h"
 #include "graph/kind_info.h"
+#include "graph/layout.h"
 #include "graph/model.h"
 #include "placement/placement.h"
 #include "quantization/layer_compression.h"
@@ -318,11 +319,17 @@ static bool is_compressed(const struct nncf__placement *p, size_t i)
     return p->layers[i].masked || p->layers[i].quantizers[NNCF__SLOT_WEIGHT].present;
 }
 
+static const float *end_of(const nncf_layer *layer)
+{
+    return nncf__layer_host_weight(layer) + nncf__layer_host_span(layer);
+}
+
 /* By the address of the weight, then in the order of registration. */
 static int by_weight(const void *a, const void *b)
 {
     const nncf_layer *const *x = a, *const *y = b;
-    const uintptr_t i = (uintptr_t)(*x)->weight, j = (uintptr_t)(*y)->weight;
+    const uintptr_t i = (uintptr_t)nncf__layer_host_weight(*x),
+                    j = (uintptr_t)nncf__layer_host_weight(*y);
     if (i != j)
         return i < j ? -1 : 1;
     return (*x)->index < (*y)->index ? -1 : 1;
@@ -382,11 +389,10 @@ static nncf_status check_shared_weights(const struct nncf__placement *p, nncf_er
     qsort(layers, count, sizeof *layers, by_weight);
     nncf_status status = NNCF_OK;
     for (size_t i = 1, widest = 0; i < count && status == NNCF_OK; i++) {
-        const float *end = layers[widest]->weight + layers[widest]->weight_count;
-        if (layers[i]->weight < end)
+        const float *end = end_of(layers[widest]);
+        if (nncf__layer_host_weight(layers[i]) < end)
             status = check_pair(p, layers[widest], layers[i], &warned, err);
-        if (layers[i]->weight + layers[i]->weight_count >
-            end) /* it reaches further than those before */
+        if (end_of(layers[i]) > end) /* it reaches further than those before */
             widest = i;
     }
     nncf__free(p->context, layers);

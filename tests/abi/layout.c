@@ -324,6 +324,12 @@ MEMBER(nncf_memory, outputs_as_floats, 72)
 MEMBER(nncf_memory, parameters, 80)
 MEMBER(nncf_memory, activations_as_floats, 88)
 
+SIZE(nncf_weight_layout_params, 24)
+MEMBER(nncf_weight_layout_params, struct_size, 0)
+MEMBER(nncf_weight_layout_params, order, 8)
+MEMBER(nncf_weight_layout_params, turned, 12)
+MEMBER(nncf_weight_layout_params, row_stride, 16)
+
 SIZE(nncf_update_params, 64)
 MEMBER(nncf_update_params, struct_size, 0)
 MEMBER(nncf_update_params, optimizer, 8)
@@ -552,6 +558,10 @@ VALUE(NNCF_BATCH_NORM_UNBIASED, 8)
 
 VALUE(NNCF_OPTIMIZER_SGD, 0)
 VALUE(NNCF_OPTIMIZER_ADAM, 1)
+
+VALUE(NNCF_WEIGHT_KCRS, 0)
+VALUE(NNCF_WEIGHT_RSCK, 1)
+VALUE(NNCF_WEIGHT_KRSC, 2)
 
 VALUE(NNCF_FROZEN_WARN, 0)
 VALUE(NNCF_FROZEN_COMPRESS, 1)

@@ -162,6 +162,12 @@ static nncf_status select_use(nncf_error *err)
     return nncf_layer_select_use(layer, 1, err);
 }
 
+static nncf_status set_weight_layout(nncf_error *err)
+{
+    const nncf_weight_layout_params p = {NNCF_PARAMS(nncf_weight_layout_params), .order = 3};
+    return nncf_layer_set_weight_layout(layer, &p, err);
+}
+
 static nncf_status get_output_shape(nncf_error *err)
 {
     int32_t ndim;
@@ -300,6 +306,7 @@ static const struct {
     {"nncf_layer_forward", forward, "Net/Conv2d[a]: x is NULL"},
     {"nncf_layer_set_uses", set_uses, "Net/Conv2d[a]: n is 0"},
     {"nncf_layer_select_use", select_use, "Net/Conv2d[a]: use is 1"},
+    {"nncf_layer_set_weight_layout", set_weight_layout, "Net/Conv2d[a]: order is 3"},
     {"nncf_layer_get_output_shape", get_output_shape, "Net/Conv2d[a]: x is NULL"},
     {"nncf_layer_get_mask", get_mask, "Net/Conv2d[a]: bits is NULL"},
     {"nncf_config_load", load, "cannot open /no/such/folder/config.json"},

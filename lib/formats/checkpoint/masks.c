@@ -55,11 +55,9 @@ int32_t nncf__find_sparsity(const nncf_checkpoint *checkpoint)
 
 /* ---- which mask is whose ---- */
 
-/* Mark the entries that "nncf.mask_names" lists: a name alone is not enough, since an optimizer's
- * arrays end alike, and logits of an earlier stage may have been carried along. */
-nncf_status nncf__masks_mark(nncf_checkpoint *c)
+static nncf_status mark(nncf_checkpoint *c, const char *key, bool reordered)
 {
-    const char *text = nncf_checkpoint_get_text(c, "nncf.mask_names");
+    const char *text = nncf_checkpoint_get_text(c, key);
     if (!text)
         return NNCF_OK;
     const size_t length = strlen(text);
@@ -76,11 +74,21 @@ nncf_status nncf__masks_mark(nncf_checkpoint *c)
             break;
         name[nncf__json_decode(text, &s, name, length)] = 0;
         const nncf__entry *e = nncf__checkpoint_find(c, name);
-        if (e)
+        if (e && reordered)
+            c->entries[e - c->entries].is_reordered = true;
+        else if (e)
             c->entries[e - c->entries].is_mask = true;
     }
     nncf__free(c->context, name);
     return NNCF_OK;
+}
+
+/* The entries that "nncf.mask_names" lists: a name alone is not enough, since an optimizer's arrays
+ * end alike, and logits of an earlier stage may have been carried along. */
+nncf_status nncf__masks_mark(nncf_checkpoint *c)
+{
+    const nncf_status status = mark(c, "nncf.mask_names", false);
+    return status == NNCF_OK ? mark(c, "nncf.mask_reordered", true) : status;
 }
 
 enum nncf__mask_form nncf__mask_form_of(const nncf__entry *e)
@@ -124,7 +132,12 @@ static void join(
     const enum nncf__mask_form form = nncf__mask_form_of(mask);
     if (form == NNCF__FORM_NONE || m->of[weight - c->entries])
         return;
-    if (nncf__mask_fits(form, mask, elements_of(weight)))
+    if (mask->is_reordered)
+        nncf__log(c->context, NNCF_LOG_WARNING,
+            "%s: the weight \"%s\" was saved in the host's layout, and its mask \"%s\" in the "
+            "library's order: it is left out",
+            c->path, weight->name, mask->name);
+    else if (nncf__mask_fits(form, mask, elements_of(weight)))
         m->of[weight - c->entries] = mask;
     else
         nncf__log(c->context, NNCF_LOG_WARNING,

@@ -20,6 +20,7 @@
 #include "formats/safetensors/names.h"
 #include "formats/safetensors/sha256.h"
 #include "formats/safetensors/tensors.h"
+#include "graph/layout.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
@@ -126,8 +127,8 @@ static nncf_status read_optimizer(const nncf_checkpoint *c, const nncf_compressi
     static const int64_t two[] = {2};
     const int64_t count[] = {(int64_t)nncf__optimizer_count(ctrl)};
     int64_t saved[2];
-    const nncf_checkpoint_tensor head = {NNCF__OPTIMIZER_TENSOR,
-        {.data = saved, .dtype = NNCF_I64, .ndim = 1, .shape = two}};
+    const nncf_checkpoint_tensor head = {
+        NNCF__OPTIMIZER_TENSOR, {.data = saved, .dtype = NNCF_I64, .ndim = 1, .shape = two}};
     *optimizer = (nncf__optimizer){0};
     if (!nncf__checkpoint_find(c, NNCF__OPTIMIZER_TENSOR))
         return NNCF_OK;
@@ -284,6 +285,7 @@ static nncf_status restore(const nncf_checkpoint *checkpoint, nncf_compression_c
             err, NNCF_E_ARG, NULL, "nncf_checkpoint_restore_params: accept_config must be 0 or 1");
     if (!ctrl->model)
         return nncf__fail(err, NNCF_E_STATE, NULL, "the controller's model is gone");
+    nncf__model_pull_weights(ctrl->model);
     nncf_checkpoint_restore_report r = {NNCF_PARAMS(nncf_checkpoint_restore_report)};
     if (report &&
         (status = nncf__params_copy(&r, sizeof r, report, "nncf_checkpoint_restore_report", err)) !=

@@ -77,6 +77,34 @@ static void put_names(const nncf_compression_ctrl *ctrl, bool masks, nncf__text 
     nncf__text_free(&mask);
 }
 
+/* Masks whose bits are not in the order of the host's weight. */
+static void put_reordered(const nncf_compression_ctrl *ctrl, nncf__text *text)
+{
+    nncf__text names = {.context = ctrl->context}, mask = {.context = ctrl->context};
+    for (size_t i = 0; i < ctrl->n_layers; i++) {
+        const nncf__layer_compression *c = &ctrl->layers[i];
+        const nncf_layer *layer = ctrl->model->layers[i];
+        if (c->mask_kind == NNCF__MASK_NONE || !layer->has_layout)
+            continue;
+        mask.length = 0;
+        nncf__text_printf(&mask, "nncf.%s.mask", layer->scope);
+        nncf__text_append(&names, names.length ? "," : "[", 1);
+        if (!mask.failed)
+            nncf__text_json_string(
+                &names, c->mask_kind == NNCF__MASK_RB ? c->logit_name : mask.data);
+    }
+    text->failed = text->failed || names.failed || mask.failed;
+    if (names.length > 0 && !text->failed) {
+        nncf__text_append(&names, "]", 1);
+        nncf__text_printf(text, ",\"nncf.mask_reordered\":");
+        text->failed = text->failed || names.failed;
+        if (!text->failed)
+            nncf__text_json_string(text, names.data);
+    }
+    nncf__text_free(&names);
+    nncf__text_free(&mask);
+}
+
 void nncf__state_texts(const nncf_compression_ctrl *ctrl, nncf__text *text)
 {
     int64_t values[NNCF__N_COUNTERS];
@@ -85,6 +113,7 @@ void nncf__state_texts(const nncf_compression_ctrl *ctrl, nncf__text *text)
         nncf__text_printf(text, ",\"%s\":\"%lld\"", nncf__counter_names[i], (long long)values[i]);
     put_names(ctrl, true, text);
     put_names(ctrl, false, text);
+    put_reordered(ctrl, text);
     const char *config = ctrl->canonical_config ? ctrl->canonical_config : "";
     char digest[NNCF__DIGEST_TEXT];
     nncf__sha256_text(config, strlen(config), digest);

@@ -57,8 +57,7 @@ typedef struct nncf__state {
 #define NNCF__FIRST_TENSOR     NNCF__OPTIMIZER_TENSOR ".first"
 #define NNCF__SECOND_TENSOR    NNCF__OPTIMIZER_TENSOR ".second"
 /* optimizer: with what nncf_compression_ctrl_update() keeps, if it does. */
-nncf_status nncf__state_make(
-    const nncf_compression_ctrl *ctrl, bool optimizer, nncf__state *state);
+nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, bool optimizer, nncf__state *state);
 void nncf__state_free(nncf__state *state);
 /* What a snapshot holds of a controller beside its tensors. */
 typedef struct nncf__saved {

@@ -10,6 +10,7 @@
 #include "formats/onnx/params.h"
 #include "formats/safetensors/crc32c.h"
 #include "formats/safetensors/tensors.h"
+#include "graph/layout.h"
 #include "graph/model.h"
 
 #include <nncf/base.h>
@@ -327,6 +328,7 @@ static nncf_status export(const nncf_compression_ctrl *ctrl, const char *path,
         status = check_state(ctrl, err);
     if (status != NNCF_OK)
         return status;
+    nncf__model_pull_weights(ctrl->model);
     const size_t n = ctrl->model->n_layers;
     b.context = ctrl->context;
     b.model = ctrl->model;

@@ -32,6 +32,8 @@ typedef struct nncf__entry {
     uint32_t bits;
     /* a mask of the snapshot's controller */
     bool is_mask;
+    /* and its bits are not in the order of the weight that the caller saved */
+    bool is_reordered;
     size_t ndim;
     /* [ndim], borrowed */
     int64_t *shape;

@@ -16,6 +16,7 @@
 #include "formats/deploy/fold.h"
 #include "formats/safetensors/header.h"
 #include "graph/kind_info.h"
+#include "graph/layout.h"
 #include "graph/model.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
@@ -473,6 +474,7 @@ static nncf_status save(const nncf_compression_ctrl *ctrl, const char *path,
             "initialization is under way: run the nncf_compression_ctrl_init_step() loop to its "
             "end "
             "first");
+    nncf__model_pull_weights(ctrl->model);
     list l = {.context = ctrl->context};
     l.layers.context = ctrl->context;
     status = strip(&l, ctrl, path, &p, &r, err);
