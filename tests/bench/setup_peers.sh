@@ -27,6 +27,6 @@ else
   "$folder/bin/pip" install --quiet jsonschema==3.2.0 jstyleson networkx==2.8.8 natsort pydot pyparsing tqdm texttable 'numpy<1.25' \
     setuptools
 fi
-# NNCF compiles its C++ functions at first use: not while something is measured.
-env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE TORCH_EXTENSIONS_DIR="$folder/extensions" \
+# NNCF compiles its C++ functions at first use: not while something is measured. A slow machine needs more than its minute.
+env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE TORCH_EXTENSIONS_DIR="$folder/extensions" NNCF_EXTENSION_LOAD_TIMEOUT=0 \
   "$folder/bin/python" tests/bench/peer.py --compression rb_int8 --batch 2 --image 64 --runs 1 --warmup 0
