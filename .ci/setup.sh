@@ -32,7 +32,7 @@ packages_of() {
 }
 
 # PyPI, at test time only; versions fixed, so that a comparison says the same tomorrow.
-python_packages=(numpy==2.4.6 onnx==1.23.2 onnxruntime==1.32.0 openvino==2026.4.1 safetensors==0.8.0)
+python_packages=(numpy==2.4.6 onnx==1.23.2 onnxruntime==1.32.0 openvino==2026.4.1 safetensors==0.8.0 cffi==2.1.1 pytest==9.2.0)
 install_python() {
   local venv=${NNCF_VENV:-$(dirname "$0")/../build-venv} list="${python_packages[*]}" log
   [ "$(cat "$venv/installed.txt" 2>/dev/null)" != "$list" ] || return 0

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Builds the bindings against an installed library and runs their tests: run.sh PREFIX [python]   (all of them)
+# Nothing is written into the source; what is built goes into a temporary folder. NNCF_VENV names the virtual environment
+# that .ci/setup.sh makes.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+prefix=$(realpath "$1")
+shift
+[ $# -gt 0 ] || set -- python
+libdir=$(dirname "$(find "$prefix" -name libnncf.so)")
+[ -e "$libdir/libnncf.so" ] || { echo "libnncf.so is not under $prefix"; exit 1; }
+export PKG_CONFIG_PATH=$libdir/pkgconfig LD_LIBRARY_PATH=$libdir
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+run_python() {
+  local python=${NNCF_VENV:-$here/../../build-venv}/bin/python
+  cp -r "$here/python" "$work/python"
+  "$python" "$work/python/make_abi.py" "$prefix/include"
+  PYTHONPATH=$work/python/src NNCF_SOURCE=$here/../.. "$python" -m pytest -q -p no:cacheprovider "$work/python"
+}
+
+for language in "$@"; do
+  declare -F "run_$language" >/dev/null || { echo "run.sh: no language '$language'" >&2; exit 2; }
+  begin=$SECONDS
+  "run_$language"
+  echo "== $language: $((SECONDS - begin)) s"
+done
