@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing: .ci/setup.sh SET...   (sets: build data test ci python bench aarch64)
+# Installs what is missing: .ci/setup.sh SET...   (sets: build data test ci python bench bindings aarch64)
 # Debian 12 package names. Where nothing is missing nothing is run, so a second run needs no network and no root.
 # `python` is a virtual environment with the engines and readers that tests compare with (ONNX Runtime, OpenVINO, ...) in
 # the folder that NNCF_VENV names, build-venv by default; nothing else is touched. tests/run.sh makes it.
@@ -23,9 +23,11 @@ packages_of() {
     # what tests/bench compares with; the last ones compile the C++ functions of NNCF on PyTorch
     bench) echo libdnnl-dev python3 python3-torch python3-torchvision libtcmalloc-minimal4 python3-venv g++ ninja-build \
       python3-dev libtorch-dev pybind11-dev ;;
+    # what examples/bindings compiles with; only .ci/run installs it
+    bindings) echo cargo rustc bindgen golang-go ;;
     aarch64) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user ;;
     *)
-      echo "setup: there is no package set '$1' (build, data, test, ci, python, bench, aarch64)" >&2
+      echo "setup: there is no package set '$1' (build, data, test, ci, python, bench, bindings, aarch64)" >&2
       exit 2
       ;;
   esac

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds the bindings against an installed library and runs their tests: run.sh PREFIX [python]   (all of them)
+# Builds the bindings against an installed library and runs their tests: run.sh PREFIX [python] [rust] [go]   (all of them)
 # Nothing is written into the source; what is built goes into a temporary folder. NNCF_VENV names the virtual environment
-# that .ci/setup.sh makes.
+# that .ci/setup.sh makes; Rust and Go need no network.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 prefix=$(realpath "$1")
 shift
-[ $# -gt 0 ] || set -- python
+[ $# -gt 0 ] || set -- python rust go
 libdir=$(dirname "$(find "$prefix" -name libnncf.so)")
 [ -e "$libdir/libnncf.so" ] || { echo "libnncf.so is not under $prefix"; exit 1; }
 export PKG_CONFIG_PATH=$libdir/pkgconfig LD_LIBRARY_PATH=$libdir
@@ -19,6 +19,17 @@ run_python() {
   cp -r "$here/python" "$work/python"
   "$python" "$work/python/make_abi.py" "$prefix/include"
   PYTHONPATH=$work/python/src NNCF_SOURCE=$here/../.. "$python" -m pytest -q -p no:cacheprovider "$work/python"
+}
+
+run_rust() {
+  cp -r "$here/rust" "$work/rust"
+  (cd "$work/rust" && CARGO_HOME=$work/cargo cargo test --offline --quiet)
+}
+
+run_go() {
+  cp -r "$here/go" "$work/go"
+  (cd "$work/go" && GOCACHE=$work/gocache GOPATH=$work/gopath GOFLAGS=-mod=mod GOPROXY=off GOTOOLCHAIN=local go vet . && \
+    GOCACHE=$work/gocache GOPATH=$work/gopath GOFLAGS=-mod=mod GOPROXY=off GOTOOLCHAIN=local go test .)
 }
 
 for language in "$@"; do

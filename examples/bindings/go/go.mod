@@ -1,0 +1,3 @@
+module nncf
+
+go 1.19
