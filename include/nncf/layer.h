@@ -356,7 +356,8 @@ NNCF_API void nncf_weight_layout_params_init(nncf_weight_layout_params *params, 
  * @param layer a layer with a weight, of any kind
  * @param params nullable: the plain order
  * @param[out] err nullable
- * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the model has a controller; NNCF_E_LIMIT; NNCF_E_NOMEM.
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_UNSUPPORTED a tied weight; NNCF_E_STATE the model has a
+ * controller; NNCF_E_LIMIT; NNCF_E_NOMEM.
  * The layer is then as before
  * @since 0.1
  */

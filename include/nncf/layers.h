@@ -198,6 +198,12 @@ typedef struct nncf_embedding_params {
     nncf_layer *const *inputs;
     /** 0: reads the model's input */
     size_t n_inputs;
+    /**
+     * a layer whose weight this one reads too, with the same buffers and shape: one mask, one
+     * quantizer (those that the config has for that layer), gradients of both are added up.
+     * Default: a weight of its own
+     */
+    nncf_layer *tied_to;
 } nncf_embedding_params;
 /**
  * @brief Set up parameters: `struct_size`, and every member to its default.
@@ -288,6 +294,12 @@ typedef struct nncf_conv_transpose2d_params {
     nncf_layer *const *inputs;
     /** 0: reads the model's input */
     size_t n_inputs;
+    /**
+     * a layer whose weight this one reads too, with the same buffers and shape: one mask, one
+     * quantizer (those that the config has for that layer), gradients of both are added up.
+     * Default: a weight of its own
+     */
+    nncf_layer *tied_to;
 } nncf_conv_transpose2d_params;
 /**
  * @brief Set up parameters: `struct_size`, and every member to its default.

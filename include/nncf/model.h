@@ -209,6 +209,12 @@ typedef struct nncf_conv2d_params {
     /** rows below and columns on the right beyond `padding`, or fewer, down to -padding; default 0
      */
     int32_t padding_end[2];
+    /**
+     * a layer whose weight this one reads too, with the same buffers and shape: one mask, one
+     * quantizer (those that the config has for that layer), gradients of both are added up.
+     * Default: a weight of its own
+     */
+    nncf_layer *tied_to;
 } nncf_conv2d_params;
 /**
  * @brief Set up parameters: `struct_size`, and every member to its default.
@@ -254,6 +260,12 @@ typedef struct nncf_linear_params {
      * in the layer's block, "Net/ReLU"
      */
     const char *activation_scope;
+    /**
+     * a layer whose weight this one reads too, with the same buffers and shape: one mask, one
+     * quantizer (those that the config has for that layer), gradients of both are added up.
+     * Default: a weight of its own
+     */
+    nncf_layer *tied_to;
 } nncf_linear_params;
 /**
  * @brief Set up parameters: `struct_size`, and every member to its default.
@@ -465,6 +477,12 @@ typedef struct nncf_op_params {
     nncf_op_flags flags;
     /** must be 0 */
     int32_t reserved2;
+    /**
+     * a layer whose weight this one reads too, with the same buffers and shape: one mask, one
+     * quantizer (those that the config has for that layer), gradients of both are added up.
+     * Default: a weight of its own
+     */
+    nncf_layer *tied_to;
 } nncf_op_params;
 /**
  * @brief Set up parameters: `struct_size`, and every member to its default.

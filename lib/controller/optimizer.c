@@ -32,7 +32,7 @@ static void rb_bits(const nncf_layer *layer, uint8_t *bits)
 
 static nncf_status get_mask(const nncf_layer *layer, uint8_t *bits, size_t n_bytes, nncf_error *err)
 {
-    const nncf__layer_compression *c = layer->compression;
+    const nncf__layer_compression *c = nncf__weight_owner(layer)->compression;
     const size_t n = layer->weight_count, bytes = (n + 7) / 8;
     if (n == 0)
         return nncf__fail(err, NNCF_E_ARG, NULL, "the layer has no weight");
@@ -43,7 +43,7 @@ static nncf_status get_mask(const nncf_layer *layer, uint8_t *bits, size_t n_byt
             "bits has %zu bytes; the mask of %zu weights has %zu", n_bytes, n, bytes);
     memset(bits, c && c->mask_kind == NNCF__MASK_RB ? 0 : 0xff, bytes);
     if (c && c->mask_kind == NNCF__MASK_RB)
-        rb_bits(layer, bits);
+        rb_bits(nncf__weight_owner(layer), bits);
     else if (c && c->mask_kind == NNCF__MASK_BITS)
         memcpy(bits, c->bits, bytes);
     if (n % 8)

@@ -104,7 +104,7 @@ nncf_status nncf_compression_ctrl_get_statistics(
         s.activation_quantizers += c->output_quantizer != NULL;
         s.activation_quantizers += c->pre_activation_quantizer != NULL;
         s.input_quantizers += c->input_quantizer != NULL;
-        if (layer->weight_count == 0)
+        if (layer->weight_count == 0 || layer->tied_to) /* counted with the layer it is tied to */
             continue;
         nncf__weight_stats stats;
         nncf__weight_stats_of(layer, &stats);
@@ -165,7 +165,7 @@ nncf_status nncf_compression_ctrl_get_layer_statistics(const nncf_compression_ct
             err, NNCF_E_NOTFOUND, NULL, "layer %zu: the model has %zu", index, ctrl->n_layers);
     const nncf_layer *layer = ctrl->model->layers[index];
     nncf__layer_pull_weight(layer);
-    const nncf__layer_compression *c = &ctrl->layers[index];
+    const nncf__layer_compression *c = nncf__weight_owner(layer)->compression;
     nncf_layer_statistics s = {.scope = layer->scope, .ndim = layer->weight_ndim};
     memcpy(s.shape, layer->weight_shape, sizeof s.shape);
     if (layer->weight_count > 0) {

@@ -228,6 +228,7 @@ static void count_clipped(nncf__quantizer *quantizer, const chunk_sums *total, s
 
 void nncf__weight_forward(nncf_layer *layer, int32_t mode, float *wq)
 {
+    layer = nncf__weight_owner(layer);
     if (!layer->compression) {
         memcpy(wq, layer->weight, layer->weight_count * sizeof *wq);
         return;
@@ -297,6 +298,7 @@ static void codes_segment(
 
 void nncf__weight_forward_codes(nncf_layer *layer, int32_t mode, void *buffer)
 {
+    layer = nncf__weight_owner(layer);
     nncf__quantizer *quantizer = layer->compression->weight_quantizer;
     const nncf__qtensor w = nncf__weight_codes_at(quantizer, buffer);
     const size_t constants = quantizer->channels * sizeof(float);
@@ -379,6 +381,7 @@ static void backward_segment(
 
 void nncf__weight_backward(nncf_layer *layer, const float *dwq)
 {
+    layer = nncf__weight_owner(layer);
     if (!layer->compression) {
         if (layer->weight_grad)
             nncf__kernels_of(layer->model->context)
@@ -397,22 +400,22 @@ void nncf__weight_backward(nncf_layer *layer, const float *dwq)
 
 void nncf__weight_used(nncf_layer *layer)
 {
-    const nncf__layer_compression *c = layer->compression;
+    const nncf__layer_compression *c = nncf__weight_owner(layer)->compression;
     if (!c || c->mask_kind != NNCF__MASK_RB)
         return;
     layer->now.used.in_eval = layer->model->mode != NNCF_MODE_TRAIN;
     if (layer->now.used.in_eval)
         return;
-    layer->now.used.mask = (int32_t)mask_of(layer, layer->model->mode, false);
+    layer->now.used.mask = (int32_t)mask_of(nncf__weight_owner(layer), layer->model->mode, false);
     layer->now.used.step = c->ctrl->step;
 }
 
 nncf_status nncf__weight_check_backward(const nncf_layer *layer, nncf_error *err)
 {
-    const nncf__layer_compression *c = layer->compression;
+    const nncf__layer_compression *c = nncf__weight_owner(layer)->compression;
     if (!c || c->mask_kind != NNCF__MASK_RB)
         return NNCF_OK;
-    const enum mask_mode mask = mask_of(layer, layer->model->mode, false);
+    const enum mask_mode mask = mask_of(nncf__weight_owner(layer), layer->model->mode, false);
     const bool eval = layer->model->mode != NNCF_MODE_TRAIN;
     if (eval && layer->now.used.in_eval)
         return NNCF_OK;
@@ -463,6 +466,7 @@ static void stats_segment(
 
 void nncf__weight_stats_of(const nncf_layer *layer, nncf__weight_stats *stats)
 {
+    layer = nncf__weight_owner(layer);
     chunk_sums total;
     weight_job job = job_of(layer, layer->model->mode, true);
     if (job.fq) /* the optimizer may have moved the range since */
@@ -491,6 +495,7 @@ static void ranges_segment(
 
 void nncf__weight_ranges(const nncf_layer *layer, float *ranges)
 {
+    layer = nncf__weight_owner(layer);
     weight_job job = job_of(layer, layer->model->mode, true);
     chunk_sums sums;
     job.ranges = ranges;
@@ -508,6 +513,7 @@ void nncf__weight_ranges(const nncf_layer *layer, float *ranges)
 
 void nncf__weight_values(const nncf_layer *layer, size_t channel, float *values)
 {
+    layer = nncf__weight_owner(layer);
     const weight_job job = job_of(layer, layer->model->mode, true);
     float m[BLOCK];
     for (size_t r = 0; r < job.runs; r++) {

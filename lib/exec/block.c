@@ -36,7 +36,7 @@ static void find_quantizers(
     const nncf__layer_compression *c = layer->compression;
     memset(quantizers, 0, NNCF__BLOCK_QUANTIZERS * sizeof(nncf__quantizer *));
     if (c) {
-        quantizers[NNCF__OF_WEIGHT] = c->weight_quantizer;
+        quantizers[NNCF__OF_WEIGHT] = nncf__weight_owner(layer)->compression->weight_quantizer;
         quantizers[NNCF__OF_INPUT] = c->input_quantizer;
         quantizers[NNCF__OF_OUTPUT] = c->output_quantizer;
         quantizers[NNCF__OF_PRE_ACTIVATION] = c->pre_activation_quantizer;

@@ -30,7 +30,7 @@ typedef struct embedding_job {
 
 void nncf__embedding_prepare(const nncf_layer *layer, nncf__block *b)
 {
-    const nncf__layer_compression *c = layer->compression;
+    const nncf__layer_compression *c = nncf__weight_owner(layer)->compression;
     const size_t weight = layer->weight_count * sizeof(float);
     b->compresses = c && (c->mask_kind != NNCF__MASK_NONE || c->weight_quantizer);
     b->wants_dw = layer->weight_grad || b->compresses;

@@ -136,13 +136,14 @@ static void add_block(sums *s, uint64_t *kind, size_t bytes)
 
 static void add_parameters(sums *s, const nncf_layer *layer)
 {
-    const uint64_t channels = (uint64_t)layer->out_channels, weights = layer->weight_count;
+    const uint64_t channels = (uint64_t)layer->out_channels,
+                   weights = layer->tied_to ? 0 : layer->weight_count;
     const nncf_batch_norm_params *bn = &layer->batch_norm;
     uint64_t arrays = 2; /* running statistics */
     const uint64_t norms = (uint64_t)((layer->norm.weight != NULL) + (layer->norm.bias != NULL) +
         (layer->norm.weight_grad != NULL) + (layer->norm.bias_grad != NULL));
     add(s, &s->m.parameters, sizeof(float) * norms * (uint64_t)layer->norm.size);
-    if (weights == 0)
+    if (layer->weight_count == 0)
         return;
     add(s, &s->m.parameters,
         sizeof(float) *

@@ -70,7 +70,7 @@ nncf_status nncf__linear_out_shape(
 
 static bool compresses_weight(const nncf_layer *layer)
 {
-    const nncf__layer_compression *c = layer->compression;
+    const nncf__layer_compression *c = nncf__weight_owner(layer)->compression;
     return c && (c->mask_kind != NNCF__MASK_NONE || c->weight_quantizer);
 }
 
@@ -78,7 +78,7 @@ static bool compresses_weight(const nncf_layer *layer)
  * any. */
 static void prepare_weight(const nncf_layer *layer, nncf__block *b)
 {
-    const nncf__layer_compression *c = layer->compression;
+    const nncf__layer_compression *c = nncf__weight_owner(layer)->compression;
     const nncf__quantizer *quantizer = b->quantizers[NNCF__OF_WEIGHT];
     const bool quantizes = nncf__block_quantizes(b, NNCF__OF_WEIGHT),
                has_codes =

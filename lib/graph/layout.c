@@ -152,6 +152,10 @@ static nncf_status check_params(
 {
     if (layer->weight_count == 0)
         return nncf__fail(err, NNCF_E_ARG, NULL, "the layer has no weight");
+    if (layer->tied_to || layer->n_tied > 0)
+        return nncf__fail(err, NNCF_E_UNSUPPORTED, NULL,
+            "its weight is tied to that of another layer, and lies in the library's order for "
+            "both");
     if (p->order < NNCF_WEIGHT_KCRS || p->order > NNCF_WEIGHT_KRSC)
         return nncf__fail(
             err, NNCF_E_ARG, NULL, "order is %d, none of NNCF_WEIGHT_...", (int)p->order);

@@ -137,6 +137,9 @@ struct nncf_layer {
     int64_t kernel[2], stride[2], padding[2], dilation[2];
     /* below and right: padding and what the host adds there */
     int64_t padding_after[2];
+    /* whose weight it reads, which is not tied itself; NULL: its own, and so many read it too */
+    nncf_layer *tied_to;
+    size_t n_tied;
     int64_t weight_shape[NNCF__MAX_WEIGHT_NDIM];
     /* 0: no weight */
     int32_t weight_ndim;
@@ -241,6 +244,12 @@ void nncf__layer_drop_state(nncf_layer *layer);
 static inline bool nncf__layer_is_by_host(const nncf_layer *layer)
 {
     return layer->kind == NNCF__OPERATOR || layer->by_host;
+}
+
+/* The layer that mask, quantizer and statistics of the weight belong to. */
+static inline nncf_layer *nncf__weight_owner(const nncf_layer *layer)
+{
+    return layer->tied_to ? layer->tied_to : (nncf_layer *)(uintptr_t)layer;
 }
 
 /* model.c: free a layer that is in no model's list (any more). NULL is fine. */

@@ -194,6 +194,8 @@ static nncf_status commit(nncf_model *model, nncf_layer *l, nncf_status status, 
     nncf__index_add(&model->index, l);
     for (size_t i = 0; i < l->n_inputs; i++)
         l->inputs[i]->n_consumers++;
+    if (l->tied_to)
+        l->tied_to->n_tied++;
     return NNCF_OK;
 }
 
@@ -218,6 +220,37 @@ static nncf_status check_alignment(const nncf_layer *l, nncf_error *err)
     return NNCF_OK;
 }
 
+/* The weight of `to` is that of l: registered alike. */
+static nncf_status tie(nncf_layer *l, nncf_layer *to, nncf_error *err)
+{
+    if (!to)
+        return NNCF_OK;
+    if (!nncf__index_has(&l->model->index, to))
+        return nncf__fail(err, NNCF_E_ARG, l->scope, "tied_to is not a layer of this model");
+    to = nncf__weight_owner(to);
+    bool alike = l->weight_ndim == to->weight_ndim && l->weight_axis == to->weight_axis;
+    for (int32_t i = 0; alike && i < l->weight_ndim; i++)
+        alike = l->weight_shape[i] == to->weight_shape[i];
+    if (l->weight_ndim == 0 || !alike)
+        return nncf__fail(err, NNCF_E_ARG, l->scope,
+            "tied_to is %s, whose weight has another shape: one weight is read by both", to->scope);
+    if (to->has_layout)
+        return nncf__fail(err, NNCF_E_UNSUPPORTED, l->scope,
+            "tied_to is %s, whose weight has a layout (nncf_layer_set_weight_layout()): a tied "
+            "weight lies in the library's order",
+            to->scope);
+    if ((l->attributes.flags ^ to->attributes.flags) & NNCF_OP_FLAG_KERNEL_TURNED)
+        return nncf__fail(err, NNCF_E_ARG, l->scope,
+            "tied_to is %s, and one of the two turns its kernel: an export has one weight for both",
+            to->scope);
+    if (l->weight != to->weight || l->weight_grad != to->weight_grad)
+        return nncf__fail(err, NNCF_E_ARG, l->scope,
+            "tied_to is %s, but weight%s is another buffer than that layer's", to->scope,
+            l->weight != to->weight ? "" : "_grad");
+    l->tied_to = to;
+    return NNCF_OK;
+}
+
 static nncf_status add(nncf_model *model, const nncf__registration *kind, const void *copy,
     const common *c, nncf_layer **layer, nncf_error *err)
 {
@@ -229,6 +262,8 @@ static nncf_status add(nncf_model *model, const nncf__registration *kind, const 
         status = kind->fill(l, copy, err);
         if (status == NNCF_OK)
             status = check_alignment(l, err);
+        if (status == NNCF_OK)
+            status = tie(l, c->tied_to, err);
         status = commit(model, l, status, err);
     }
     if (status == NNCF_OK)
@@ -448,7 +483,7 @@ static void conv2d_common(const void *params, common *c)
 {
     const nncf_conv2d_params *p = params;
     *c = (common){NNCF__CONV2D, NNCF_OP_CONV2D, p->scope, p->activation, p->activation_scope,
-        p->inputs, p->n_inputs, p->activation_alpha};
+        p->inputs, p->n_inputs, p->activation_alpha, p->tied_to};
 }
 
 nncf_status nncf_model_add_conv2d(
@@ -492,7 +527,7 @@ static void linear_common(const void *params, common *c)
 {
     const nncf_linear_params *p = params;
     *c = (common){NNCF__LINEAR, NNCF_OP_LINEAR, p->scope, p->activation, p->activation_scope,
-        p->inputs, p->n_inputs, p->activation_alpha};
+        p->inputs, p->n_inputs, p->activation_alpha, p->tied_to};
 }
 
 nncf_status nncf_model_add_linear(
@@ -511,7 +546,7 @@ static void sum_common(const void *params, common *c)
 {
     const nncf_sum_params *p = params;
     *c = (common){NNCF__ADD, NNCF_OP_ADD, p->scope, p->activation, p->activation_scope, p->inputs,
-        p->n_inputs, p->activation_alpha};
+        p->n_inputs, p->activation_alpha, NULL};
 }
 
 nncf_status nncf_model_add_sum(
@@ -584,8 +619,8 @@ static void pool2d_common(const void *params, common *c)
         : p->kind == NNCF_POOL_AVERAGE          ? NNCF_OP_AVERAGE_POOL
         : p->kind == NNCF_POOL_GLOBAL_AVERAGE   ? NNCF_OP_ADAPTIVE_AVERAGE_POOL
                                                 : NNCF_OP_MEAN;
-    *c =
-        (common){NNCF__POOL2D, op, p->scope, NNCF_ACTIVATION_NONE, NULL, p->inputs, p->n_inputs, 0};
+    *c = (common){
+        NNCF__POOL2D, op, p->scope, NNCF_ACTIVATION_NONE, NULL, p->inputs, p->n_inputs, 0, NULL};
 }
 
 nncf_status nncf_model_add_pool2d(

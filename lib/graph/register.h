@@ -25,6 +25,8 @@ typedef struct nncf__register_common {
     size_t n_inputs;
     /* activation_alpha; 0: the activation's default */
     float alpha;
+    /* nullable */
+    nncf_layer *tied_to;
 } nncf__register_common;
 
 /* How layers of a kind are registered. */

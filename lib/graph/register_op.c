@@ -293,7 +293,8 @@ static void op_common(const void *params, nncf__register_common *c)
         .op = p->op,
         .scope = p->scope,
         .inputs = p->inputs,
-        .n_inputs = p->n_inputs};
+        .n_inputs = p->n_inputs,
+        .tied_to = p->tied_to};
 }
 
 nncf_status nncf_model_add_op(

@@ -39,7 +39,7 @@ static void activation_common(const void *params, common *c)
         p->activation > NNCF_ACTIVATION_NONE && p->activation <= NNCF_ACTIVATION_MISH;
     *c = (common){NNCF__ACTIVATION,
         known ? nncf__op_of_activation(p->activation) : (int32_t)NNCF_OP_OTHER, p->scope,
-        p->activation, NULL, p->inputs, p->n_inputs, p->activation_alpha};
+        p->activation, NULL, p->inputs, p->n_inputs, p->activation_alpha, NULL};
 }
 
 nncf_status nncf_model_add_activation(
@@ -76,7 +76,7 @@ static void concat_common(const void *params, common *c)
 {
     const nncf_concat_params *p = params;
     *c = (common){NNCF__CONCAT, NNCF_OP_CONCAT, p->scope, NNCF_ACTIVATION_NONE, NULL, p->inputs,
-        p->n_inputs, 0};
+        p->n_inputs, 0, NULL};
 }
 
 nncf_status nncf_model_add_concat(
@@ -95,7 +95,7 @@ static void multiply_common(const void *params, common *c)
 {
     const nncf_multiply_params *p = params;
     *c = (common){NNCF__MULTIPLY, NNCF_OP_MUL, p->scope, NNCF_ACTIVATION_NONE, NULL, p->inputs,
-        p->n_inputs, 0};
+        p->n_inputs, 0, NULL};
 }
 
 nncf_status nncf_model_add_multiply(
@@ -124,7 +124,7 @@ static void softmax_common(const void *params, common *c)
 {
     const nncf_softmax_params *p = params;
     *c = (common){NNCF__SOFTMAX, NNCF_OP_SOFTMAX, p->scope, NNCF_ACTIVATION_NONE, NULL, p->inputs,
-        p->n_inputs, 0};
+        p->n_inputs, 0, NULL};
 }
 
 nncf_status nncf_model_add_softmax(
@@ -162,7 +162,7 @@ static void upsample_common(const void *params, common *c)
 {
     const nncf_upsample_params *p = params;
     *c = (common){NNCF__UPSAMPLE, NNCF_OP_INTERPOLATE, p->scope, NNCF_ACTIVATION_NONE, NULL,
-        p->inputs, p->n_inputs, 0};
+        p->inputs, p->n_inputs, 0, NULL};
 }
 
 nncf_status nncf_model_add_upsample(
@@ -223,7 +223,7 @@ static void layer_norm_common(const void *params, common *c)
 {
     const nncf_layer_norm_params *p = params;
     *c = (common){NNCF__LAYER_NORM, NNCF_OP_LAYER_NORM, p->scope, NNCF_ACTIVATION_NONE, NULL,
-        p->inputs, p->n_inputs, 0};
+        p->inputs, p->n_inputs, 0, NULL};
 }
 
 nncf_status nncf_model_add_layer_norm(
@@ -258,7 +258,7 @@ static void embedding_common(const void *params, common *c)
 {
     const nncf_embedding_params *p = params;
     *c = (common){NNCF__EMBEDDING, NNCF_OP_EMBEDDING, p->scope, NNCF_ACTIVATION_NONE, NULL,
-        p->inputs, p->n_inputs, 0};
+        p->inputs, p->n_inputs, 0, p->tied_to};
 }
 
 nncf_status nncf_model_add_embedding(
@@ -295,7 +295,7 @@ static void matmul_common(const void *params, common *c)
 {
     const nncf_matmul_params *p = params;
     *c = (common){NNCF__MATMUL, NNCF_OP_MATMUL, p->scope, NNCF_ACTIVATION_NONE, NULL, p->inputs,
-        p->n_inputs, 0};
+        p->n_inputs, 0, NULL};
 }
 
 nncf_status nncf_model_add_matmul(
@@ -339,7 +339,7 @@ static void prelu_common(const void *params, common *c)
 {
     const nncf_prelu_params *p = params;
     *c = (common){NNCF__PRELU, NNCF_OP_PRELU, p->scope, NNCF_ACTIVATION_NONE, NULL, p->inputs,
-        p->n_inputs, 0};
+        p->n_inputs, 0, NULL};
 }
 
 nncf_status nncf_model_add_prelu(
@@ -368,7 +368,7 @@ static void dropout_common(const void *params, common *c)
 {
     const nncf_dropout_params *p = params;
     *c = (common){NNCF__DROPOUT, NNCF_OP_DROPOUT, p->scope, NNCF_ACTIVATION_NONE, NULL, p->inputs,
-        p->n_inputs, 0};
+        p->n_inputs, 0, NULL};
 }
 
 nncf_status nncf_model_add_dropout(
@@ -408,7 +408,7 @@ static void group_norm_common(const void *params, common *c)
 {
     const nncf_group_norm_params *p = params;
     *c = (common){NNCF__GROUP_NORM, NNCF_OP_GROUP_NORM, p->scope, NNCF_ACTIVATION_NONE, NULL,
-        p->inputs, p->n_inputs, 0};
+        p->inputs, p->n_inputs, 0, NULL};
 }
 
 nncf_status nncf_model_add_group_norm(

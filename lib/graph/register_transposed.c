@@ -78,7 +78,7 @@ static void common_of(const void *params, common *c)
 {
     const nncf_conv_transpose2d_params *p = params;
     *c = (common){NNCF__CONV_TRANSPOSE2D, NNCF_OP_CONV_TRANSPOSE2D, p->scope, p->activation,
-        p->activation_scope, p->inputs, p->n_inputs, p->activation_alpha};
+        p->activation_scope, p->inputs, p->n_inputs, p->activation_alpha, p->tied_to};
 }
 
 nncf_status nncf_model_add_conv_transpose2d(nncf_model *model,

@@ -279,7 +279,7 @@ static void place_weights(struct nncf__placement *p)
         const size_t core = p->graph.first[i];
         const nncf__op *op = &p->graph.ops[core];
         nncf__device_choice choices[NNCF__MAX_CHOICES];
-        if (p->model->layers[i]->weight_count == 0)
+        if (p->model->layers[i]->weight_count == 0 || p->model->layers[i]->tied_to)
             continue;
         if (op->is_module && p->sparsity)
             p->layers[i].masked = nncf__scopes_take_weight(&p->scopes, p->sparsity, op);
@@ -353,33 +353,20 @@ static void treat_frozen(struct nncf__placement *p)
     }
 }
 
-/* Two layers with one weight buffer: each would have a mask, and one would use what the other
- * masks.
- */
-static nncf_status check_pair(const struct nncf__placement *p, const nncf_layer *a,
-    const nncf_layer *b, bool *warned, nncf_error *err)
+/* Two layers with one weight buffer: each would have a mask or a range of its own, and one would
+ * use what the other's compression makes of it. */
+static nncf_status check_pair(const nncf_layer *a, const nncf_layer *b, nncf_error *err)
 {
-    if (p->layers[a->index].masked && p->layers[b->index].masked)
-        return nncf__fail(err, NNCF_E_UNSUPPORTED, b->scope,
-            "its weight lies in the same memory as that of %s, and each of the two would have its "
-            "own "
-            "mask: register one layer, and use its compressed weight twice, or leave one out with "
-            "ignored_scopes",
-            a->scope);
-    if (!*warned)
-        nncf__log(p->context, NNCF_LOG_WARNING,
-            "%s: its weight lies in the same memory as that of %s, and both are compressed, each "
-            "with a range of "
-            "its own: register one layer, and use its compressed weight twice",
-            b->scope, a->scope);
-    *warned = true;
-    return NNCF_OK;
+    return nncf__fail(err, NNCF_E_UNSUPPORTED, b->scope,
+        "its weight lies in the same memory as that of %s, and each of the two would be compressed "
+        "on its own: register it with tied_to where both read one weight, or leave one out with "
+        "ignored_scopes",
+        a->scope);
 }
 
 static nncf_status check_shared_weights(const struct nncf__placement *p, nncf_error *err)
 {
     size_t count = 0;
-    bool warned = false;
     const nncf_layer **layers = nncf__calloc(p->context, p->model->n_layers + 1, sizeof *layers);
     if (!layers)
         return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for placing quantizers");
@@ -391,7 +378,7 @@ static nncf_status check_shared_weights(const struct nncf__placement *p, nncf_er
     for (size_t i = 1, widest = 0; i < count && status == NNCF_OK; i++) {
         const float *end = end_of(layers[widest]);
         if (nncf__layer_host_weight(layers[i]) < end)
-            status = check_pair(p, layers[widest], layers[i], &warned, err);
+            status = check_pair(layers[widest], layers[i], err);
         if (end_of(layers[i]) > end) /* it reaches further than those before */
             widest = i;
     }

@@ -174,7 +174,8 @@ static void find_weight(
     nncf__float f = {.layer = layer, .slot = NNCF__SLOT_WEIGHT};
     if (layer->op == NNCF_OP_QUANTIZER && !plan->quantizers[NNCF__SLOT_OUTPUT].present)
         f.slot = NNCF__SLOT_OUTPUT;
-    else if (layer->weight_count == 0 || plan->quantizers[NNCF__SLOT_WEIGHT].present || plan->left)
+    else if (layer->weight_count == 0 || layer->tied_to ||
+        plan->quantizers[NNCF__SLOT_WEIGHT].present || plan->left)
         return;
     snprintf(f.why, sizeof f.why, "%s", left_out);
     found(user, &f);

@@ -215,6 +215,26 @@ static void write_float(void *user, const nncf__float *f)
         whats[f->slot], "float", f->why);
 }
 
+/* The weights that are another layer's, too. */
+static void write_tied(writer *w)
+{
+    const nncf_model *model = w->placement->model;
+    size_t count = 0;
+    nncf__text_printf(&w->json, "],\"tied\":[");
+    for (size_t i = 0; i < model->n_layers; i++) {
+        const nncf_layer *layer = model->layers[i];
+        if (!layer->tied_to)
+            continue;
+        nncf__text_printf(&w->json, count++ ? ",{" : "{");
+        json_string(&w->json, "layer", layer->scope);
+        nncf__text_printf(&w->json, ",");
+        json_string(&w->json, "to", layer->tied_to->scope);
+        nncf__text_printf(&w->json, "}");
+        nncf__text_printf(&w->text, "%-*s  %-6s  %-13s  its weight is that of %s\n", (int)w->width,
+            layer->scope, whats[NNCF__SLOT_WEIGHT], "tied", layer->tied_to->scope);
+    }
+}
+
 static void write_layers(writer *w)
 {
     const struct nncf__placement *p = w->placement;
@@ -253,6 +273,7 @@ static nncf_status write_all(writer *w, nncf_error *err)
         "layer", "what", "bits", "granularity", "range", "bytes", "config");
     nncf__text_printf(&w->json, "{\"entries\":[");
     write_layers(w);
+    write_tied(w);
     write_left(w);
     nncf__text_printf(&w->json, "],\"floats\":[");
     const nncf_status status = nncf__floats_find(w->placement, write_float, w, err);

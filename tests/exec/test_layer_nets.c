@@ -2,9 +2,9 @@
 /*
  * Nets of the layers of docs/layers.md, one as detectors and segmentation have it (upsampling,
  * concatenation, squeeze and excite), one as a UNet has it (transposed convolutions) and one as
- * transformers have it (embedding, layer norm, attention over (B,T,C)): gradients against central
- * differences, memory as predicted, floats and codes to the same bits, quantizers where they
- * belong.
+ * transformers have it (embedding, layer norm, attention over (B,T,C), a tied embedding): gradients
+ * against central differences, memory as predicted, floats and codes to the same bits, quantizers
+ * where they belong.
  */
 #include "base/context.h"
 #include "graph/model.h"
@@ -170,6 +170,15 @@ static int linear(net *n, int from, int64_t in, int64_t out, int32_t activation)
         .bias_grad = bias_grad, .in_features = in, .out_features = out, .activation = activation);
 }
 
+/* With the weight of an embedding, which is parameter 0. */
+static int tied(net *n, int from, int embedding, int64_t in, int64_t out)
+{
+    float *bias_grad, *b = parameter(n, (size_t)out, 0.3, &bias_grad);
+    ADD(linear, "Linear", READ(from), .weight = n->w[0], .weight_grad = n->dw[0], .bias = b,
+        .bias_grad = bias_grad, .in_features = in, .out_features = out,
+        .tied_to = n->nodes[embedding].layer);
+}
+
 static int activation(net *n, int from, int32_t kind)
 {
     ADD(activation, "Act", READ(from), .activation = kind);
@@ -297,7 +306,7 @@ static void make_transformer(net *n)
     const int hidden = linear(n, second_norm, C, 2 * C, NNCF_ACTIVATION_GELU);
     const int back = linear(n, hidden, 2 * C, C, NNCF_ACTIVATION_NONE);
     const int second = add(n, first, back);
-    linear(n, second, C, WORDS, NNCF_ACTIVATION_NONE);
+    tied(n, second, words, C, WORDS);
 }
 
 static void (*const makers[])(net *n) = {make_detector, make_transformer, make_unet};

@@ -19,7 +19,7 @@ enum { BLOCK = 1024 };
 
 void nncf__masked_weight(const nncf_layer *layer, size_t begin, size_t n, float *out)
 {
-    const nncf__layer_compression *c = layer->compression;
+    const nncf__layer_compression *c = nncf__weight_owner(layer)->compression;
     const nncf__kernels *k = nncf__kernels_of(layer->model->context);
     const float *weight = layer->weight + begin;
     if (c && c->mask_kind == NNCF__MASK_RB)

@@ -13,7 +13,8 @@
 
 bool nncf__folds_batch_norm(const nncf_layer *layer)
 {
-    return layer->has_batch_norm && layer->weight_axis == 0;
+    return layer->has_batch_norm && layer->weight_axis == 0 && !layer->tied_to &&
+        layer->n_tied == 0;
 }
 
 nncf_status nncf__fold_batch_norm(

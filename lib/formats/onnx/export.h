@@ -71,6 +71,8 @@ typedef struct nncf__onnx_builder {
     /* [n_layers] */
     nncf__onnx_value *values;
     nncf__onnx_value input;
+    /* [n_layers], of those whose weight others read too: its name; NULL: there is none yet */
+    char **weights;
     /* of the last causal softmax, or NULL; and its sizes */
     char *mask;
     int64_t mask_shape[2];

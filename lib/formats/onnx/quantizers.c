@@ -201,14 +201,13 @@ static char *put_source(nncf__onnx_builder *b, const nncf_layer *layer, char *na
         (size_t)layer->weight_ndim, s, layer->weight_count * (codes ? 1 : sizeof(float)));
 }
 
-char *nncf__onnx_weight(nncf__onnx_builder *b, const nncf_layer *layer, const char *name_suffix,
+static char *put_weight(nncf__onnx_builder *b, const nncf_layer *layer, const char *name_suffix,
     const float *factor, nncf_status *status)
 {
     const nncf__layer_compression *c = layer->compression;
     nncf__quantizer *q = c ? c->weight_quantizer : NULL;
     char *name = joined(b, name_suffix, "::weight");
     constants k;
-    *status = NNCF_OK;
     const bool turned = layer->attributes.flags & NNCF_OP_FLAG_KERNEL_TURNED;
     if (!q && !factor && !turned &&
         (!c || c->mask_kind == NNCF__MASK_NONE)) /* as it lies in the caller's memory */
@@ -240,4 +239,22 @@ char *nncf__onnx_weight(nncf__onnx_builder *b, const nncf_layer *layer, const ch
     if (k.channels > 1)
         nncf__onnx_attribute_int(b, node, "axis", layer->weight_axis);
     return name;
+}
+
+/* A tied weight is put where it is read first: all its readers want it alike, since nothing is
+ * folded into it. */
+char *nncf__onnx_weight(nncf__onnx_builder *b, const nncf_layer *layer, const char *name_suffix,
+    const float *factor, nncf_status *status)
+{
+    const nncf_layer *owner = nncf__weight_owner(layer);
+    *status = NNCF_OK;
+    if (owner->n_tied == 0)
+        return put_weight(b, layer, name_suffix, factor, status);
+    if (!b->weights)
+        b->weights = nncf__onnx_alloc(b, b->model->n_layers * sizeof *b->weights);
+    if (!b->weights)
+        return NULL; /* no memory: reported at the end */
+    if (!b->weights[owner->index])
+        b->weights[owner->index] = put_weight(b, owner, name_suffix, factor, status);
+    return b->weights[owner->index];
 }

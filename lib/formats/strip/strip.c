@@ -323,8 +323,12 @@ static nncf_status put_layer(list *l, nncf_layer *layer, const nncf_strip_params
         nncf__free(l->context, fold);
         return status;
     }
-    if (layer->weight_count)
+    if (layer->tied_to) {
+        nncf__text_printf(&l->layers, ",\"weight_of\":");
+        nncf__text_json_string(&l->layers, layer->tied_to->scope);
+    } else if (layer->weight_count) {
         status = put_weight(l, layer, fold, p, report, err);
+    }
     const char *const *arrays = nncf__kind_info_of(layer->kind)->arrays;
     if (arrays[0])
         put_floats(l, layer, arrays[0], layer->norm.weight, (size_t)layer->norm.size, 1);
@@ -388,7 +392,7 @@ static int64_t float_bytes(const nncf_model *model)
                                    : 0u);
         n += (size_t)layer->norm.size *
             ((size_t)(layer->norm.weight != NULL) + (size_t)(layer->norm.bias != NULL));
-        n += layer->weight_count + rows * (size_t)layer->out_channels;
+        n += (layer->tied_to ? 0 : layer->weight_count) + rows * (size_t)layer->out_channels;
     }
     return (int64_t)(n * sizeof(float));
 }

@@ -27,6 +27,8 @@ typedef enum kind {
     TRANSPOSED,
     TRANSPOSED_NORM,
     EMBEDDING,
+    /* a linear layer with the embedding's weight */
+    TIED,
     /* one slope a channel, or one */
     SLOPES,
     SLOPE,
@@ -53,6 +55,8 @@ typedef struct net {
     on_net base; /* its buffers and random numbers */
     kind kinds[NODES];
     int in[NODES][2];
+    /* the embedding's weight */
+    float *words;
     float input[FLOATS], values[NODES][FLOATS];
     int32_t ids[FLOATS];
     int64_t shapes[NODES][NNCF_MAX_NDIM];
@@ -93,6 +97,8 @@ static const struct {
     {"embedding", {EMBEDDING}, {{INPUT, NONE}}, {2, 4}, 1, ALL},
     {"rows of embeddings", {EMBEDDING, NORM, LINEAR}, {{INPUT, NONE}, {0, NONE}, {1, NONE}}, {2, 4},
         1, ALL},
+    {"tied embedding", {EMBEDDING, NORM, TIED}, {{INPUT, NONE}, {0, NONE}, {1, NONE}}, {2, 4}, 1,
+        PLAIN},
     {"concat of embeddings", {EMBEDDING, NORM, CONCAT}, {{INPUT, NONE}, {0, NONE}, {0, 1}}, {2, 4},
         1, PLAIN},
     {"convolution", {STEM, CONV}, {{INPUT, NONE}, {0, NONE}}, {2, 4}, 2, ALL},
@@ -158,9 +164,18 @@ static void add_embedding(int i)
 {
     nncf_error err = NNCF_ERROR_INIT;
     const nncf_embedding_params p = {NNCF_PARAMS(nncf_embedding_params), .scope = on_scopes[i],
-        .weight = on_floats(&n.base, (size_t)WORDS * CHANNELS, 1, 0), .words = WORDS,
+        .weight = n.words = on_floats(&n.base, (size_t)WORDS * CHANNELS, 1, 0), .words = WORDS,
         .size = CHANNELS};
     on_must(nncf_model_add_embedding(n.base.model, &p, &n.base.layers[i], &err), &err);
+}
+
+static void add_tied(int i, int input)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = on_scopes[i],
+        .weight = n.words, .in_features = CHANNELS, .out_features = WORDS,
+        .inputs = &n.base.layers[input], .n_inputs = 1, .tied_to = n.base.layers[0]};
+    on_must(nncf_model_add_linear(n.base.model, &p, &n.base.layers[i], &err), &err);
 }
 
 static void add_norm(int i, int input)
@@ -219,6 +234,8 @@ static void add(int i, kind k)
         on_transposed(base, i, scope, first, CHANNELS, CHANNELS, k == TRANSPOSED_NORM);
     else if (k == EMBEDDING)
         add_embedding(i);
+    else if (k == TIED)
+        add_tied(i, first);
     else if (k == SLOPES || k == SLOPE)
         on_prelu(base, i, scope, first, k == SLOPES ? CHANNELS : 1);
     else if (k == GROUPS)
@@ -315,6 +332,16 @@ static void check_shape(const Nncf__Onnx__GraphProto *g)
             ck_assert_int_eq(s->dim[i]->dim_value, n.shapes[last][i]);
 }
 
+/* One of the words' weight, however many read it; as floats or codes, turned or not. */
+static void check_words(const Nncf__Onnx__GraphProto *g)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < g->n_initializer; i++)
+        found += g->initializer[i]->n_dims == 2 && g->initializer[i]->dims[0] == WORDS &&
+            g->initializer[i]->dims[1] == CHANNELS;
+    ck_assert_uint_eq(found, n.words ? 1 : 0);
+}
+
 static void export(int c, int config, int32_t format, bool given)
 {
     const int last = n.base.n_layers - 1;
@@ -343,6 +370,7 @@ static void export(int c, int config, int32_t format, bool given)
     Nncf__Onnx__ModelProto *m = read_back();
     check_graph(m->graph);
     check_shape(m->graph);
+    check_words(m->graph);
     ck_assert_str_eq(metadata(m, "nncf.checked"), "golden");
     ck_assert_int_eq(count_op(m->graph, "FakeQuantize") > 0, config > 0 && format == 1);
     ck_assert_int_eq(count_op(m->graph, "DequantizeLinear") > 0, config > 0 && format == 0);
