@@ -407,6 +407,31 @@ typedef struct nncf_group_norm_params {
  */
 NNCF_API void nncf_group_norm_params_init(nncf_group_norm_params *params, size_t struct_size);
 
+/** @brief Heads of attention apart, (..., T, C) to (..., heads, T, C / heads), or together again.
+ * Copies; quantizers pass it by, and codes stay codes. @since 0.1 */
+typedef struct nncf_heads_params {
+    /** NNCF_PARAMS(nncf_heads_params) */
+    size_t struct_size;
+    /** required, unique in the model; copied */
+    const char *scope;
+    /** at least 1; required */
+    int32_t heads;
+    /** 1: x is (..., heads, T, D), and y (..., T, heads D) */
+    int32_t merge;
+    /** at most one; copied */
+    nncf_layer *const *inputs;
+    /** 0: reads the model's input */
+    size_t n_inputs;
+} nncf_heads_params;
+/**
+ * @brief Set up parameters: `struct_size`, and every member to its default.
+ * @param[out] params nullable
+ * @param struct_size sizeof *params: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_heads_params_init(nncf_heads_params *params, size_t struct_size);
+
 /** @copydoc nncf_model_add_conv2d */
 NNCF_API nncf_status nncf_model_add_activation(
     nncf_model *model, const nncf_activation_params *params, nncf_layer **layer, nncf_error *err);
@@ -445,6 +470,9 @@ NNCF_API nncf_status nncf_model_add_dropout(
 /** @copydoc nncf_model_add_conv2d */
 NNCF_API nncf_status nncf_model_add_group_norm(
     nncf_model *model, const nncf_group_norm_params *params, nncf_layer **layer, nncf_error *err);
+/** @copydoc nncf_model_add_conv2d */
+NNCF_API nncf_status nncf_model_add_heads(
+    nncf_model *model, const nncf_heads_params *params, nncf_layer **layer, nncf_error *err);
 
 NNCF_END_DECLS
 #endif

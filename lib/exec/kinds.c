@@ -6,6 +6,7 @@
 #include "exec/dropout.h"
 #include "exec/embedding.h"
 #include "exec/group_norm.h"
+#include "exec/heads.h"
 #include "exec/kind.h"
 #include "exec/matmul.h"
 #include "exec/multiply.h"
@@ -91,6 +92,11 @@ static const nncf__kind kinds[] = {
         .prepare = nncf__group_norm_prepare,
         .forward = nncf__group_norm_forward,
         .backward = nncf__group_norm_backward},
+    [NNCF__HEADS] = {.n_inputs = 1,
+        .shapes = nncf__heads_shapes,
+        .prepare = nncf__heads_prepare,
+        .forward = nncf__heads_forward,
+        .backward = nncf__heads_backward},
     [NNCF__LAYER_NORM] = {.n_inputs = 1,
         .shapes = nncf__rows_shapes,
         .prepare = nncf__layer_norm_prepare,

@@ -115,6 +115,12 @@ static void group_norm_write(const nncf_layer *layer, nncf__text *text)
     nncf__text_printf(text, ",\"groups\":%lld", (long long)layer->groups);
 }
 
+static void heads_write(const nncf_layer *layer, nncf__text *text)
+{
+    nncf__text_printf(
+        text, ",\"heads\":%lld,\"merge\":%d", (long long)layer->groups, (int)layer->merges);
+}
+
 static void dropout_write(const nncf_layer *layer, nncf__text *text)
 {
     write_double(text, "p", layer->dropped);
@@ -177,6 +183,7 @@ static const nncf__kind_info infos[] = {
         .passes_channels = true,
         .is_flat = first_is_flat,
         .write_attributes = dropout_write},
+    [NNCF__HEADS] = {.name = "heads", .passes_codes = always, .write_attributes = heads_write},
     [NNCF__GROUP_NORM] = {.name = "group_norm",
         .is_flat = first_is_flat,
         .arrays = {"norm.weight", "norm.bias"},

@@ -38,6 +38,8 @@ enum nncf__layer_kind {
     NNCF__PRELU,
     NNCF__DROPOUT,
     NNCF__GROUP_NORM,
+    /* how many they are is in groups */
+    NNCF__HEADS,
     /* run by the host; nncf_layer.op is its kind */
     NNCF__OPERATOR,
     NNCF__KIND_COUNT
@@ -168,6 +170,8 @@ struct nncf_layer {
     float dropped;
     int64_t drop_step;
     uint64_t drop_backwards;
+    /* heads: together again */
+    bool merges;
     /* softmax */
     bool causal;
     /* matmul: of both inputs; what the product is multiplied with */

@@ -423,6 +423,36 @@ nncf_status nncf_model_add_group_norm(
     return nncf__register(model, &kind, params, &copy, layer, err);
 }
 
+static nncf_status fill_heads(nncf_layer *l, const void *params, nncf_error *err)
+{
+    const nncf_heads_params *p = params;
+    if (p->merge != 0 && p->merge != 1)
+        return nncf__fail(
+            err, NNCF_E_ARG, l->scope, "merge is %d; it must be 0 or 1", (int)p->merge);
+    l->groups = p->heads;
+    l->merges = p->merge;
+    return nncf__register_check_size(l, "heads", p->heads, 1, err);
+}
+
+static void heads_common(const void *params, common *c)
+{
+    const nncf_heads_params *p = params;
+    *c = (common){NNCF__HEADS, NNCF_OP_TRANSPOSE, p->scope, NNCF_ACTIVATION_NONE, NULL, p->inputs,
+        p->n_inputs, 0, NULL};
+}
+
+nncf_status nncf_model_add_heads(
+    nncf_model *model, const nncf_heads_params *params, nncf_layer **layer, nncf_error *err)
+{
+    static const nncf__registration kind = {.call = "nncf_model_add_heads",
+        .params_name = "nncf_heads_params",
+        .params_size = sizeof(nncf_heads_params),
+        .common = heads_common,
+        .fill = fill_heads};
+    nncf_heads_params copy;
+    return nncf__register(model, &kind, params, &copy, layer, err);
+}
+
 /* ---- structs ---- */
 
 NNCF__STRUCT_INIT(nncf_activation_params, )
@@ -436,3 +466,4 @@ NNCF__STRUCT_INIT(nncf_matmul_params, .factor = 1)
 NNCF__STRUCT_INIT(nncf_prelu_params, )
 NNCF__STRUCT_INIT(nncf_dropout_params, )
 NNCF__STRUCT_INIT(nncf_group_norm_params, .groups = 1, .eps = NNCF__DEFAULT_EPS)
+NNCF__STRUCT_INIT(nncf_heads_params, )

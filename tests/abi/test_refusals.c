@@ -65,6 +65,13 @@ static nncf_status add_group_norm(nncf_error *err)
     return nncf_model_add_group_norm(bare, &p, &out, err);
 }
 
+static nncf_status add_heads(nncf_error *err)
+{
+    const nncf_heads_params p = {NNCF_PARAMS(nncf_heads_params), .scope = "Net/new"};
+    nncf_layer *out;
+    return nncf_model_add_heads(bare, &p, &out, err);
+}
+
 static nncf_status add_pool2d(nncf_error *err)
 {
     const nncf_pool2d_params p = {
@@ -290,6 +297,7 @@ static const struct {
     {"nncf_model_add_prelu", add_prelu, "Net/new: count is 0"},
     {"nncf_model_add_dropout", add_dropout, "Net/new: p is 1"},
     {"nncf_model_add_group_norm", add_group_norm, "Net/new: channels is 0"},
+    {"nncf_model_add_heads", add_heads, "Net/new: heads is 0"},
     {"nncf_model_add_pool2d", add_pool2d, "Net/new: kernel[0] is 0"},
     {"nncf_model_add_op", add_op, "Net/new: op is -3"},
     {"nncf_model_add_weight", add_weight, "Net/new: ndim is 0"},

@@ -14,7 +14,7 @@
 
 #include <stdbool.h>
 
-enum { NODES = 20, READS = 3, ARRAYS = 32 };
+enum { NODES = 24, READS = 3, ARRAYS = 32 };
 
 typedef struct node {
     nncf_layer *layer;
@@ -230,6 +230,11 @@ static int matmul(net *n, int a, int b, int32_t transpose_b, float factor)
     ADD(matmul, "MatMul", READ(a, b), .transpose_b = transpose_b, .factor = factor);
 }
 
+static int heads(net *n, int from, int32_t merge)
+{
+    ADD(heads, "Heads", READ(from), .heads = 2, .merge = merge);
+}
+
 static int softmax(net *n, int from)
 {
     ADD(softmax, "Softmax", READ(from), .causal = 1);
@@ -297,9 +302,12 @@ static void make_transformer(net *n)
     const int q = linear(n, norm, C, C, NNCF_ACTIVATION_NONE);
     const int k = linear(n, norm, C, C, NNCF_ACTIVATION_NONE);
     const int v = linear(n, norm, C, C, NNCF_ACTIVATION_NONE);
-    const int scores = matmul(n, q, k, 1, 0.4f);
+    const int qs = heads(n, q, 0);
+    const int ks = heads(n, k, 0);
+    const int scores = matmul(n, qs, ks, 1, 0.4f);
     const int attention = softmax(n, scores);
-    const int mixed = matmul(n, attention, v, 0, 1);
+    const int vs = heads(n, v, 0);
+    const int mixed = heads(n, matmul(n, attention, vs, 0, 1), 1);
     const int projected = linear(n, mixed, C, C, NNCF_ACTIVATION_NONE);
     const int first = add(n, words, projected);
     const int second_norm = layer_norm(n, first, C);
@@ -539,7 +547,7 @@ START_TEST(quantizers_stand_where_they_belong)
         for (int j = 2; j < i; j++)
             ck_assert_ptr_ne(c[i]->output_quantizer, c[j]->output_quantizer);
     }
-    ck_assert_ptr_nonnull(c[6]->output_quantizer); /* softmax */
+    ck_assert_ptr_nonnull(c[8]->output_quantizer); /* softmax */
     free_net(n);
 }
 END_TEST
@@ -588,10 +596,10 @@ START_TEST(wrong_shapes_are_refused)
         NNCF_E_SHAPE, &err, "the layer reads 6 values a row");
     refused(nncf_layer_get_output_shape(n->nodes[2].layer, x, 1, shape, 8, &ndim, &err),
         NNCF_E_SHAPE, &err, "the layer reads 6 features");
-    refused(nncf_layer_get_output_shape(n->nodes[5].layer, x, 2, shape, 8, &ndim, &err),
+    refused(nncf_layer_get_output_shape(n->nodes[7].layer, x, 2, shape, 8, &ndim, &err),
         NNCF_E_SHAPE, &err, "x[0] is (2,5,7) and x[1] (2,5,6) transposed");
     x[0].shape = fewer;
-    refused(nncf_layer_get_output_shape(n->nodes[9].layer, x, 2, shape, 8, &ndim, &err),
+    refused(nncf_layer_get_output_shape(n->nodes[13].layer, x, 2, shape, 8, &ndim, &err),
         NNCF_E_SHAPE, &err, "x[1] is (2,5,6), but x[0] is (2,5,5)");
     nncf_tensor planes[3] = {output_of(d, 3), output_of(d, 0), output_of(d, 1)};
     refused(nncf_layer_get_output_shape(d->nodes[5].layer, planes, 3, shape, 8, &ndim, &err),

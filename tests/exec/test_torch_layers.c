@@ -10,7 +10,7 @@
 /* Largest difference allowed, relative to the largest magnitude of the array. */
 #define TOLERANCE 1e-5
 
-enum { CASES = 124, MOST_INPUTS = 4, MOST_PARAMETERS = 4 };
+enum { CASES = 128, MOST_INPUTS = 4, MOST_PARAMETERS = 4 };
 
 typedef struct array {
     const char *name;
@@ -199,6 +199,13 @@ static nncf_status add_group_norm(
     return nncf_model_add_group_norm(model, &p, layer, err);
 }
 
+static nncf_status add_heads(layer_case *c, nncf_model *model, nncf_layer **layer, nncf_error *err)
+{
+    const nncf_heads_params p = {NNCF_PARAMS(nncf_heads_params), .scope = "Net/layer",
+        .heads = number(c, "heads"), .merge = number(c, "merge")};
+    return nncf_model_add_heads(model, &p, layer, err);
+}
+
 static nncf_status add_pool2d(layer_case *c, nncf_model *model, nncf_layer **layer, nncf_error *err)
 {
     nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = "Net/layer",
@@ -305,6 +312,7 @@ static const struct {
     {"conv_transpose2d", add_conv_transpose2d},
     {"prelu", add_prelu},
     {"group_norm", add_group_norm},
+    {"heads", add_heads},
     {"pool2d", add_pool2d},
     {"sum", add_sum},
     {"linear", add_linear},

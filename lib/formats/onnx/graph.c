@@ -98,7 +98,7 @@ static bool is_operator(const nncf_layer *layer)
 {
     return layer->kind == NNCF__OPERATOR || layer->kind == NNCF__LAYER_NORM ||
         layer->kind == NNCF__EMBEDDING || layer->kind == NNCF__MATMUL ||
-        layer->kind == NNCF__PRELU || layer->kind == NNCF__GROUP_NORM;
+        layer->kind == NNCF__PRELU || layer->kind == NNCF__GROUP_NORM || layer->kind == NNCF__HEADS;
 }
 
 /* The shape of a layer's output, as exec/ has it; -1 is open and stays so. */
@@ -647,6 +647,7 @@ static nncf_status (*const put_kind[NNCF__KIND_COUNT])(nncf__onnx_builder *b, ch
     [NNCF__PRELU] = put_as_operator,
     [NNCF__DROPOUT] = put_dropout,
     [NNCF__GROUP_NORM] = put_as_operator,
+    [NNCF__HEADS] = put_as_operator,
 };
 
 static nncf_status put_main(nncf__onnx_builder *b, chain *c, const nncf__onnx_value *x)

@@ -118,6 +118,26 @@ static void concat_shape(const nncf__onnx_builder *b, const nncf_layer *l, nncf_
     }
 }
 
+/* Of heads apart or together (exec/heads.c). */
+static void heads_shape(const nncf_layer *l, const nncf__onnx_value *x, nncf__onnx_value *y)
+{
+    const int32_t n = x->ndim;
+    memcpy(y->shape, x->shape, sizeof y->shape);
+    y->ndim = n + (l->merges ? -1 : 1);
+    if (n < 2 + l->merges || y->ndim > NNCF_MAX_NDIM)
+        return; /* refused later */
+    if (l->merges) {
+        const int64_t d = x->shape[n - 1];
+        y->shape[n - 3] = x->shape[n - 2];
+        y->shape[n - 2] = d < 0 ? -1 : d * l->groups;
+        return;
+    }
+    const int64_t c = x->shape[n - 1];
+    y->shape[n - 2] = l->groups;
+    y->shape[n - 1] = x->shape[n - 2];
+    y->shape[n] = c < 0 ? -1 : c / l->groups;
+}
+
 void nncf__onnx_operator_shape(const nncf__onnx_builder *b, const nncf_layer *l,
     const nncf__onnx_value *x, nncf__onnx_value *y)
 {
@@ -125,6 +145,10 @@ void nncf__onnx_operator_shape(const nncf__onnx_builder *b, const nncf_layer *l,
     const nncf__onnx_value *second = l->n_inputs > 1 ? &b->values[l->inputs[1]->index] : x;
     y->ndim = x->ndim;
     memcpy(y->shape, x->shape, sizeof y->shape);
+    if (l->kind == NNCF__HEADS) {
+        heads_shape(l, x, y);
+        return;
+    }
     if ((l->op >= NNCF_OP_CONV1D && l->op <= NNCF_OP_CONV_TRANSPOSE3D) ||
         l->op == NNCF_OP_MAX_POOL || l->op == NNCF_OP_AVERAGE_POOL)
         window_shape(l, x, y);

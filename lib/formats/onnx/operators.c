@@ -408,6 +408,33 @@ static nncf_status put_mean(const emission *e)
     return NNCF_OK;
 }
 
+/* Heads of attention: (..., T, C) by (..., T, heads, D) to (..., heads, T, D), or back. */
+static nncf_status put_heads(const emission *e)
+{
+    const bool merges = e->l->merges;
+    const int32_t n = e->in->ndim + (merges ? 0 : 1); /* with the heads */
+    const size_t reshaped = (size_t)(merges ? n - 1 : n);
+    int64_t order[NNCF_MAX_NDIM], sizes[NNCF_MAX_NDIM] = {0}; /* 0: as the input's */
+    if (n < 3 || n > NNCF_MAX_NDIM)
+        return refuse(e, "its input has too few or too many dimensions");
+    for (int32_t i = 0; i < n; i++)
+        order[i] = i;
+    order[n - 3] = n - 2;
+    order[n - 2] = n - 3;
+    if (!merges)
+        sizes[n - 2] = e->l->groups;
+    sizes[reshaped - 1] = -1;
+    char *apart = inner(e, "apart"), *shape = ints(e, "sizes", sizes, reshaped);
+    if (!merges)
+        node(e, "Reshape", apart, e->x, shape, NULL);
+    nncf__onnx_attribute_ints(e->b,
+        node(e, "Transpose", merges ? apart : e->output, merges ? e->x : apart, NULL), "perm",
+        order, (size_t)n);
+    if (merges)
+        node(e, "Reshape", e->output, apart, shape, NULL);
+    return NNCF_OK;
+}
+
 static nncf_status put_sized(const emission *e)
 {
     const nncf__op_attributes *a = &e->l->attributes;
@@ -573,6 +600,8 @@ static nncf_status put(const emission *e)
 {
     const nncf_layer *l = e->l;
     nncf_status status;
+    if (l->kind == NNCF__HEADS)
+        return put_heads(e);
     if (activation_of(l) != NNCF_ACTIVATION_NONE) {
         nncf__onnx_activation(e->b, activation_of(l), alpha_of(l), e->base, e->x, e->output);
         return NNCF_OK;

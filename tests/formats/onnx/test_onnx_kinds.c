@@ -29,6 +29,9 @@ typedef enum kind {
     EMBEDDING,
     /* a linear layer with the embedding's weight */
     TIED,
+    /* two heads apart, and together */
+    APART,
+    TOGETHER,
     /* one slope a channel, or one */
     SLOPES,
     SLOPE,
@@ -94,6 +97,9 @@ static const struct {
     {"concat", {LINEAR, RELU, CONCAT}, {{INPUT, NONE}, {0, NONE}, {0, 1}}, {2, 5}, 1, ALL},
     {"multiply", {LINEAR, RELU, MULTIPLY}, {{INPUT, NONE}, {0, NONE}, {0, 1}}, {2, 5}, 1, ALL},
     {"matmul", {LINEAR, RELU, MATMUL}, {{INPUT, NONE}, {0, NONE}, {0, 1}}, {2, 5}, 1, PLAIN},
+    {"heads", {LINEAR, APART}, {{INPUT, NONE}, {0, NONE}}, {2, 5}, 1, PLAIN},
+    {"heads and back", {LINEAR, APART, TOGETHER}, {{INPUT, NONE}, {0, NONE}, {1, NONE}}, {2, 5}, 1,
+        PLAIN},
     {"embedding", {EMBEDDING}, {{INPUT, NONE}}, {2, 4}, 1, ALL},
     {"rows of embeddings", {EMBEDDING, NORM, LINEAR}, {{INPUT, NONE}, {0, NONE}, {1, NONE}}, {2, 4},
         1, ALL},
@@ -169,6 +175,14 @@ static void add_embedding(int i)
     on_must(nncf_model_add_embedding(n.base.model, &p, &n.base.layers[i], &err), &err);
 }
 
+static void add_heads(int i, int input, bool merge)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    const nncf_heads_params p = {NNCF_PARAMS(nncf_heads_params), .scope = on_scopes[i], .heads = 2,
+        .merge = merge, .inputs = &n.base.layers[input], .n_inputs = 1};
+    on_must(nncf_model_add_heads(n.base.model, &p, &n.base.layers[i], &err), &err);
+}
+
 static void add_tied(int i, int input)
 {
     nncf_error err = NNCF_ERROR_INIT;
@@ -234,6 +248,8 @@ static void add(int i, kind k)
         on_transposed(base, i, scope, first, CHANNELS, CHANNELS, k == TRANSPOSED_NORM);
     else if (k == EMBEDDING)
         add_embedding(i);
+    else if (k == APART || k == TOGETHER)
+        add_heads(i, first, k == TOGETHER);
     else if (k == TIED)
         add_tied(i, first);
     else if (k == SLOPES || k == SLOPE)

@@ -126,6 +126,14 @@ CASES += [
 ]
 
 
+CASES += [
+    case('heads apart', 'heads', [[2, 4, 6]], heads=3, merge=0),
+    case('heads apart, four dimensions', 'heads', [[2, 2, 3, 4]], heads=2, merge=0),
+    case('heads together', 'heads', [[2, 3, 4, 2]], heads=3, merge=1),
+    case('heads of a matrix together', 'heads', [[3, 4, 2]], heads=3, merge=1),
+]
+
+
 def activate(c, z):
     number = c.get('activation', 0)
     return list(ACTIVATIONS.values())[number - 1](z, c['alpha']) if number else z
@@ -174,6 +182,12 @@ def pool2d(c, x):
     return y / F.avg_pool2d(padded(c, torch.ones_like(x), 0.0), c['kernel'], c['stride'], 0, ceil) if exclude else y
 
 
+def heads(c, x):
+    if c['merge']:
+        return x.transpose(-3, -2).flatten(-2)
+    return x.unflatten(-1, (c['heads'], -1)).transpose(-3, -2)
+
+
 def softmax(c, x):
     if c.get('causal'):
         m, n = x.shape[-2:]
@@ -205,6 +219,7 @@ KINDS = {
     'conv_transpose2d': lambda c, x, p: conv_transpose2d(c, x[0], p),
     'prelu': lambda c, x, p: F.prelu(x[0], p['weight']),
     'group_norm': lambda c, x, p: F.group_norm(x[0], c['groups'], p.get('weight'), p.get('bias'), c['eps']),
+    'heads': lambda c, x, p: heads(c, x[0]),
     'pool2d': lambda c, x, p: pool2d(c, x[0]),
     'sum': lambda c, x, p: activate(c, x[0] + x[1]),
 }

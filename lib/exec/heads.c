@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Heads of attention: (..., T, heads, D), as a linear layer makes them, and (..., heads, T, D), as
+ * products of matrices read them, exchanged by copies of D elements, floats or codes. Backward is
+ * the way back.
+ */
+#include "exec/heads.h"
+
+#include "base/error.h"
+#include "base/pool.h"
+#include "exec/call.h"
+#include "exec/check.h"
+#include "exec/chunks.h"
+#include "exec/keep.h"
+#include "exec/quantize.h"
+#include "graph/block.h"
+#include "graph/model.h"
+#include "kernels/kernels.h"
+
+#include <nncf/base.h>
+#include <nncf/context.h>
+#include <nncf/model.h>
+#include <nncf/tensor.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+static nncf_status misfit(const nncf_layer *layer, const nncf__shape *x, nncf_error *err)
+{
+    char found[NNCF__SHAPE_TEXT];
+    const char *text = nncf__shape_text(x->size, x->ndim, found);
+    const long long heads = layer->groups;
+    if (layer->merges)
+        return nncf__fail(err, NNCF_E_SHAPE, NULL,
+            "x is %s; the layer reads (..., %lld, T, D), of at least 3 dimensions", text, heads);
+    return nncf__fail(err, NNCF_E_SHAPE, NULL,
+        "x is %s; the layer reads (..., T, C), of 2 to %d dimensions, where its %lld heads divide "
+        "C",
+        text, NNCF_MAX_NDIM - 1, heads);
+}
+
+static void set(int64_t view[4], int64_t n, int64_t c, int64_t h, int64_t w)
+{
+    view[0] = n;
+    view[1] = c;
+    view[2] = h;
+    view[3] = w;
+}
+
+/* Views: (images, T, heads, D) and (images, heads, T, D). */
+nncf_status nncf__heads_shapes(const nncf_layer *layer, nncf__shapes *s, nncf_error *err)
+{
+    const nncf__shape *x = &s->x[0];
+    const int64_t heads = layer->groups;
+    const int32_t n = x->ndim;
+    int64_t images = 1;
+    s->y = *x;
+    if (layer->merges) {
+        if (n < 3 || x->size[n - 3] != heads)
+            return misfit(layer, x, err);
+        for (int32_t i = 0; i < n - 3; i++)
+            images *= x->size[i];
+        s->y.ndim = n - 1;
+        s->y.size[n - 3] = x->size[n - 2];
+        s->y.size[n - 2] = heads * x->size[n - 1];
+        s->y.size[n - 1] = 0;
+        set(s->in[0], images, heads, x->size[n - 2], x->size[n - 1]);
+        set(s->out, images, x->size[n - 2], heads, x->size[n - 1]);
+        return NNCF_OK;
+    }
+    if (n < 2 || n >= NNCF_MAX_NDIM || x->size[n - 1] % heads != 0)
+        return misfit(layer, x, err);
+    for (int32_t i = 0; i < n - 2; i++)
+        images *= x->size[i];
+    s->y.ndim = n + 1;
+    s->y.size[n - 2] = heads;
+    s->y.size[n - 1] = x->size[n - 2];
+    s->y.size[n] = x->size[n - 1] / heads;
+    set(s->in[0], images, x->size[n - 2], heads, x->size[n - 1] / heads);
+    set(s->out, images, heads, x->size[n - 2], x->size[n - 1] / heads);
+    return NNCF_OK;
+}
+
+void nncf__heads_prepare(const nncf_layer *layer, nncf__block *b)
+{
+    (void)layer;
+    nncf__keep_prepare(b);
+}
+
+/* (n, a, b, d) becomes (n, b, a, d). */
+typedef struct heads_job {
+    const nncf__kernels *k;
+    size_t rows, a, b, d;
+    /* from: floats or codes, of which floats are made unless `codes` is where codes go */
+    const nncf__qtensor *from;
+    float *to;
+    uint8_t *codes;
+} heads_job;
+
+static void chunk_of(void *arg, size_t chunk, size_t worker)
+{
+    const heads_job *j = arg;
+    const size_t each = nncf__chunk_rows(j->d);
+    (void)worker;
+    for (size_t r = chunk * each; r < (chunk + 1) * each && r < j->rows; r++) {
+        const size_t b = r % j->b, a = r / j->b % j->a, n = r / j->b / j->a,
+                     at = ((n * j->b + b) * j->a + a) * j->d;
+        if (j->codes)
+            memcpy(j->codes + at, (const uint8_t *)j->from->data + r * j->d, j->d);
+        else
+            nncf__copy_floats(j->k, j->from, r * j->d, j->d, j->to + at);
+    }
+}
+
+/* `shape`: of what is read. */
+static void run(const nncf__call *call, heads_job *job, const int64_t shape[4])
+{
+    nncf_context *context = call->layer->model->context;
+    job->k = nncf__kernels_of(context);
+    job->a = (size_t)shape[1];
+    job->b = (size_t)shape[2];
+    job->d = (size_t)shape[3];
+    job->rows = (size_t)shape[0] * job->a * job->b;
+    nncf__parallel(context, nncf__chunk_count(job->rows, job->d), chunk_of, job);
+}
+
+void nncf__heads_forward(const nncf__call *call)
+{
+    heads_job job = {.from = &call->x[0]};
+    const bool codes = call->y.dtype != NNCF_F32 && !call->block->quantizers[NNCF__OF_OUTPUT];
+    if (codes)
+        job.codes = call->y.data;
+    else
+        job.to = nncf__keep_z(call);
+    run(call, &job, call->block->key.in);
+    if (!codes)
+        nncf__keep_forward(call, job.to);
+}
+
+void nncf__heads_backward(const nncf__call *call)
+{
+    const nncf__qtensor dy = {.data = call->dy, .dtype = NNCF_F32};
+    nncf__keep_backward(call);
+    if (!call->dx[0])
+        return;
+    heads_job job = {.from = &dy, .to = call->dx[0]};
+    run(call, &job, call->block->out);
+}
