@@ -37,6 +37,11 @@ typedef struct nncf_weight_params {
     int32_t ndim;
     /** the dimension that counts output channels, for quantizers per channel; default 0 */
     int32_t channel_axis;
+    /** quantizers have a range for so many consecutive elements of an output channel, unless the
+     * config's `group_size` says otherwise; 0: none */
+    int32_t group_size;
+    /** must be 0 */
+    int32_t reserved;
 } nncf_weight_params;
 /**
  * @brief Set up parameters: `struct_size`, and every member to its default.

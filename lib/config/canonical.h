@@ -116,6 +116,8 @@ typedef struct nncf__quantizer_params {
     int32_t sign;
     /* 0, 1 */
     int32_t per_channel;
+    /* of weights: one range for so many consecutive inputs of an output channel; 0: none */
+    int32_t group_size;
 } nncf__quantizer_params;
 
 /* One rule for ranges. The last rule whose scopes and group fit a quantizer applies. */
@@ -143,7 +145,7 @@ typedef struct nncf__override {
     /* 0: not overridden */
     int32_t bits;
     /* NNCF__NOT_OVERRIDDEN */
-    int32_t mode, sign, per_channel;
+    int32_t mode, sign, per_channel, group_size;
 } nncf__override;
 
 /* One pattern of quantizable_subgraph_patterns: a chain of operator names. */

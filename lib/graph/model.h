@@ -147,6 +147,8 @@ struct nncf_layer {
     int32_t weight_ndim;
     /* of the output channels: 0, of a transposed convolution 1 */
     int32_t weight_axis;
+    /* by hand: group_size where the config gives none; 0: none */
+    int32_t weight_group;
     /* 0: no weight */
     size_t weight_count;
     /* weight and weight_grad are copies in the order of weight_shape */

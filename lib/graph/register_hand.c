@@ -22,6 +22,8 @@ static nncf_status fill_weight(nncf_layer *l, const void *params, nncf_error *er
         return nncf__fail(err, NNCF_E_ARG, l->scope,
             "channel_axis is %d, it must be in 0..%d for a weight of %d dimensions",
             (int)p->channel_axis, (int)p->ndim - 1, (int)p->ndim);
+    if (p->reserved != 0)
+        return nncf__fail(err, NNCF_E_ARG, l->scope, "nncf_weight_params: reserved must be 0");
     l->weight_ndim = p->ndim;
     for (int32_t i = 0; i < p->ndim; i++) {
         nncf_status status = nncf__register_check_size(l, "a size of shape", p->shape[i], 1, err);
@@ -37,6 +39,13 @@ static nncf_status fill_weight(nncf_layer *l, const void *params, nncf_error *er
         return status;
     for (int32_t i = 0; i < p->ndim; i++)
         inner *= i == p->channel_axis ? 1 : p->shape[i]; /* a divisor of the count, which fits */
+    if (p->group_size < 0 ||
+        (p->group_size > 0 && (p->channel_axis != 0 || inner % p->group_size != 0)))
+        return nncf__fail(err, NNCF_E_ARG, l->scope,
+            "group_size is %d; it must divide the %lld elements of an output channel, and "
+            "channel_axis must be 0",
+            (int)p->group_size, (long long)inner);
+    l->weight_group = p->group_size;
     l->groups = 1;
     l->in_channels = inner;
     l->out_channels = p->shape[p->channel_axis];

@@ -38,7 +38,8 @@ nncf__quantizer_request nncf__placement_request(
         .group = slot == NNCF__SLOT_WEIGHT ? NNCF__GROUP_WEIGHTS : NNCF__GROUP_ACTIVATIONS,
         .name_suffix = nncf__quantizer_name_suffixes[slot],
         .channels = (size_t)planned->channels,
-        .run = run_of(layer),
+        .run = planned->rule.params.group_size > 0 ? (size_t)planned->rule.params.group_size
+                                                   : run_of(layer),
         .sign = planned->sign};
 }
 
@@ -273,6 +274,18 @@ static nncf_status place_activations(struct nncf__placement *p, nncf_error *err)
     return status;
 }
 
+/* A set of constants a group, as the config says, or else the host of a weight placed by hand. */
+static void take_groups(nncf__planned *planned, const nncf_layer *layer)
+{
+    nncf__quantizer_params *params = &planned->rule.params;
+    if (params->group_size == 0)
+        params->group_size = layer->weight_group;
+    if (params->group_size == 0)
+        return;
+    params->per_channel = 1;
+    planned->channels = (int64_t)(layer->weight_count / (size_t)params->group_size);
+}
+
 static void place_weights(struct nncf__placement *p)
 {
     for (size_t i = 0; i < p->model->n_layers; i++) {
@@ -294,6 +307,7 @@ static void place_weights(struct nncf__placement *p)
         if (p->setup->setup == NNCF__SETUP_PROPAGATION)
             choose(p, planned, choices, nncf__device_weights(p->setup->device, op, choices),
                 op->module);
+        take_groups(planned, op->layer);
     }
 }
 

@@ -139,6 +139,8 @@ static void write_json(writer *w, const entry *e)
                 : p->sign              ? "true"
                                        : "false",
             p->per_channel ? "true" : "false", quantizer_channels(e->quantizer));
+        if (p->group_size > 0)
+            nncf__text_printf(t, "\"group_size\":%d,", (int)p->group_size);
         json_string(t, "range", range_source(e, cell));
     }
     nncf__text_printf(t, ",\"bytes\":%zu,", e->bytes);
@@ -157,8 +159,11 @@ static void write_text(writer *w, const entry *e)
                                                        : "u";
         snprintf(bits, CELL, "%s%d %s", sign, (int)p->bits,
             p->mode == NNCF__SYMMETRIC ? "symmetric" : "asymmetric");
-        snprintf(granularity, CELL, p->per_channel ? "%zu channels" : "tensor",
-            quantizer_channels(e->quantizer));
+        if (p->group_size > 0)
+            snprintf(granularity, CELL, "groups of %d", (int)p->group_size);
+        else
+            snprintf(granularity, CELL, p->per_channel ? "%zu channels" : "tensor",
+                quantizer_channels(e->quantizer));
         range_source(e, range);
     }
     nncf__text_printf(&w->text, "%-*s  %-6s  %-13s  %-14s  %-26s  %10zu  %s (line %d)\n",

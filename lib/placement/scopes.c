@@ -323,6 +323,8 @@ static int32_t override(const nncf__override *o, nncf__quantizer_params *params)
         params->per_channel = o->per_channel;
         given |= NNCF__GIVEN_PER_CHANNEL;
     }
+    if (o->group_size != NNCF__NOT_OVERRIDDEN)
+        params->group_size = o->group_size;
     return given;
 }
 
@@ -349,6 +351,8 @@ int32_t nncf__scopes_rule(nncf__placement_scopes *scopes, const nncf__algorithm_
         rule->override_index = (int64_t)i;
         given |= override(o, &rule->params);
     }
+    if (group != NNCF__GROUP_WEIGHTS)
+        rule->params.group_size = 0;
     take_range(scopes, a, &names, group, rule);
     return given;
 }

@@ -62,11 +62,13 @@ typedef struct nncf__quantizer {
 } nncf__quantizer;
 
 /* Type of the codes that a quantizer stores in bytes: NNCF_U8 or NNCF_S8; NNCF_F32: it stores none.
- * Activations have codes only where one scale serves all. An undecided sign counts as signed. While
+ * Activations have codes only where one scale serves all, weights where one serves an output
+ * channel: groups are multiplied as floats. An undecided sign counts as signed. While
  * it observes it makes no codes at all. */
 static inline int32_t nncf__quantizer_dtype(const nncf__quantizer *quantizer)
 {
-    if ((quantizer->channels != 1 && !quantizer->is_weight) || quantizer->params.bits > 8)
+    if ((quantizer->channels != 1 && !quantizer->is_weight) || quantizer->params.bits > 8 ||
+        quantizer->params.group_size > 0)
         return NNCF_F32;
     return quantizer->length || quantizer->params.sign == NNCF__UNSIGNED ? NNCF_U8 : NNCF_S8;
 }

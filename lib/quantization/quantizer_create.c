@@ -18,6 +18,24 @@
 const char *const nncf__quantizer_name_suffixes[NNCF__N_SLOTS] = {".pre_ops.weight_quantizer",
     ".input_quantizer", ".activation_quantizer", ".pre_activation_quantizer"};
 
+/* Groups divide the inputs of each output channel, which lie one after the other. */
+static nncf_status check_groups(const nncf_layer *layer, int32_t size, nncf_error *err)
+{
+    const size_t inputs = layer->weight_count / (size_t)layer->weight_shape[0];
+    if (layer->weight_axis != 0)
+        return nncf__fail(err, NNCF_E_UNSUPPORTED, layer->scope,
+            "group_size %d: the inputs of an output channel do not lie one after the other in this "
+            "weight; override group_size with 0 for this scope",
+            (int)size);
+    if (inputs % (size_t)size != 0)
+        return nncf__fail(err, NNCF_E_UNSUPPORTED, layer->scope,
+            "group_size %d does not divide the %zu inputs of an output channel; override "
+            "group_size "
+            "for this scope (0: none)",
+            (int)size, inputs);
+    return NNCF_OK;
+}
+
 nncf_status nncf__quantizer_check(
     const nncf__quantizer_request *request, const nncf__quantizer_params *params, nncf_error *err)
 {
@@ -28,6 +46,8 @@ nncf_status nncf__quantizer_check(
     if (params->mode != NNCF__SYMMETRIC && params->mode != NNCF__ASYMMETRIC)
         return nncf__fail(err, NNCF_E_UNSUPPORTED, request->layer->scope,
             "%s: the mode must be symmetric or asymmetric", group);
+    if (params->group_size > 0)
+        return check_groups(request->layer, params->group_size, err);
     if (params->per_channel && request->channels == 0)
         return nncf__fail(err, NNCF_E_UNSUPPORTED, request->layer->scope,
             "%s per channel: how many channels the tensor has is not known from what is "

@@ -90,8 +90,10 @@ static void describe_override(const nncf__override *o, char out[200])
     int used = snprintf(out, 200, "%s %s", o->scope, groups[o->group]);
     if (o->bits)
         used += snprintf(out + used, 200 - (size_t)used, " %d", (int)o->bits);
-    snprintf(out + used, 200 - (size_t)used, "%s%s%s", modes[o->mode + 2], signs[o->sign + 2],
-        channels[o->per_channel + 2]);
+    used += snprintf(out + used, 200 - (size_t)used, "%s%s%s", modes[o->mode + 2],
+        signs[o->sign + 2], channels[o->per_channel + 2]);
+    if (o->group_size != NNCF__NOT_OVERRIDDEN)
+        snprintf(out + used, 200 - (size_t)used, " groups %d", (int)o->group_size);
 }
 
 static void check_setup(const kase *k, const nncf__config_setup *setup)
@@ -210,6 +212,9 @@ static void check_migration(const kase *k, const nncf_config *config)
         ck_assert_str_eq(before[i].name, after[i].name);
         ck_assert_msg(
             same_levels(&before[i].schedule, &after[i].schedule), "%s:\n%s", k->name, text);
+        ck_assert_int_eq(before[i].weights.group_size, after[i].weights.group_size);
+        for (size_t j = 0; j < before[i].n_overrides && j < after[i].n_overrides; j++)
+            ck_assert_int_eq(before[i].overrides[j].group_size, after[i].overrides[j].group_size);
     }
     nncf_config_destroy(migrated);
 }

@@ -33,19 +33,22 @@ static nncf_status read_override_member(nncf__reader *r, nncf__override *o, uint
     const nncf__node *n = &d->nodes[node];
     char path[64] = "weights.";
     bool is_known = strcmp(n->key, "bits") == 0 || strcmp(n->key, "mode") == 0 ||
-        strcmp(n->key, "signed") == 0 || strcmp(n->key, "per_channel") == 0;
+        strcmp(n->key, "signed") == 0 || strcmp(n->key, "per_channel") == 0 ||
+        (strcmp(n->key, "group_size") == 0 && r->algorithm->kind == NNCF__QUANTIZATION);
     if (strcmp(n->key, "initializer") == 0)
         return NNCF_OK; /* read_override_rules() */
     if (!is_known) {
         nncf__nearest nearest = {.wanted = n->key};
         char hint[NNCF__EXPLAIN_TEXT] = "";
-        static const char *const names[] = {"bits", "mode", "signed", "per_channel", "initializer"};
+        static const char *const names[] = {
+            "bits", "mode", "signed", "per_channel", "group_size", "initializer"};
         for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
             nncf__nearest_consider(&nearest, names[i]);
         nncf__explain_nearest(hint, &nearest);
         return nncf__reader_fail(r, NNCF_E_CONFIG, node, true,
-            "unknown key%s%s Allowed here: bits, mode, signed, per_channel, initializer", hint,
-            hint[0] ? "" : ".");
+            "unknown key%s%s Allowed here: bits, mode, signed, per_channel, group_size, "
+            "initializer",
+            hint, hint[0] ? "" : ".");
     }
     const nncf__key *key = nncf__config_key(NNCF__QUANTIZATION, strcat(path, n->key));
     if (strcmp(n->key, "bits") == 0) {
@@ -53,6 +56,14 @@ static nncf_status read_override_member(nncf__reader *r, nncf__override *o, uint
             nncf__value_integer(n) > (int64_t)key->max)
             return nncf__reader_wrong_value(r, key, node);
         o->bits = (int32_t)nncf__value_integer(n);
+    } else if (strcmp(n->key, "group_size") == 0) {
+        if (o->group == NNCF__GROUP_ACTIVATIONS)
+            return nncf__reader_fail(r, NNCF_E_CONFIG, node, true,
+                "group_size is of weights; activations have ranges per tensor or per channel");
+        if (n->type != NNCF_CONFIG_INT || nncf__value_integer(n) < (int64_t)key->min ||
+            nncf__value_integer(n) > (int64_t)key->max)
+            return nncf__reader_wrong_value(r, key, node);
+        o->group_size = (int32_t)nncf__value_integer(n);
     } else if (strcmp(n->key, "mode") == 0) {
         if (n->type != NNCF_CONFIG_STRING ||
             (strcmp(nncf__value_text(n), "symmetric") != 0 &&

@@ -131,6 +131,6 @@ nncf__override *nncf__reader_add_override(nncf__reader *r)
         r->overrides = overrides;
     }
     nncf__override *o = &r->overrides[r->n_overrides++];
-    *o = (nncf__override){.mode = -2, .sign = -2, .per_channel = -2};
+    *o = (nncf__override){.mode = -2, .sign = -2, .per_channel = -2, .group_size = -2};
     return o;
 }

@@ -255,6 +255,10 @@ static void put_override(
         nncf__put_item(w, "per_channel");
         nncf__put(w, o->per_channel ? "true" : "false");
     }
+    if (o->group_size != NNCF__NOT_OVERRIDDEN) {
+        nncf__put_item(w, "group_size");
+        nncf__text_printf(w->text, "%d", (int)o->group_size);
+    }
     if (rule) {
         nncf__put_item(w, "initializer");
         nncf__put_open(w, "{");
@@ -373,6 +377,8 @@ static void add_quantization(migration *m, size_t index)
     add_ranges(m, index);
     add_group(m, weights, &a->weights, a->weights_given, &a->weight_ignored_scopes,
         &a->weight_target_scopes);
+    if (a->weights.group_size > 0)
+        add_integer(m, "weights.group_size", a->weights.group_size);
     add_group(m, activations, &a->activations, a->activations_given, &a->activation_ignored_scopes,
         &a->activation_target_scopes);
     add_overrides(

@@ -156,6 +156,13 @@ static nncf_status check_state(const nncf_compression_ctrl *ctrl, nncf_error *er
                 "%s was placed by hand, without the operators around it: an export needs the "
                 "graph, by nncf_model_add_op() and its siblings",
                 l->scope);
+        const nncf__quantizer *q = ctrl->layers[i].weight_quantizer;
+        if (q && q->params.group_size > 0)
+            return nncf__fail(err, NNCF_E_UNSUPPORTED, l->scope,
+                "%s: its weight is quantized in groups of %d, which need DequantizeLinear of opset "
+                "21, and an export has %d at most; give the config no group_size for it, or write "
+                "it with nncf_strip_save()",
+                l->scope, (int)q->params.group_size, OPSET_HIGHEST);
     }
     if (nncf__ctrl_initializing(ctrl) ||
         (nncf__init_wanted(ctrl) && ctrl->init_phase != NNCF__PHASE_DONE))

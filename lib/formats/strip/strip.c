@@ -180,14 +180,15 @@ static void put_elements(list *l, const weight *w)
  */
 static nncf_status put_scales(list *l, const weight *w, size_t *bytes, nncf_error *err)
 {
-    const size_t channels = w->factor ? (size_t)w->layer->out_channels : w->q->channels;
+    const size_t out = (size_t)w->layer->out_channels,
+                 channels = w->factor && w->q->params.group_size == 0 ? out : w->q->channels;
     float *scale = put_row(l, w->layer, "weight_scale", NNCF_F32, channels);
     int32_t *zero =
         stored_signed(w->q) ? NULL : put_row(l, w->layer, "weight_zero_point", NNCF_I32, channels);
     for (size_t c = 0; !l->failed && c < channels; c++) {
         size_t own = w->q->channels > 1 ? c : 0;
         double unfolded = (double)w->q->fq[own].scale;
-        scale[c] = (float)(w->factor ? unfolded * w->factor[c] : unfolded);
+        scale[c] = (float)(w->factor ? unfolded * w->factor[c / (channels / out)] : unfolded);
         if (!isfinite(scale[c]))
             return nncf__fail(err, NNCF_E_UNSUPPORTED, w->layer->scope,
                 "%s: batch norm folded into the weight's scale of channel %zu is not finite",
@@ -245,6 +246,8 @@ static nncf_status put_weight(list *l, nncf_layer *layer, double *factor,
             "],\"weight_bits\":%d,\"weight_signed\":%s,\"weight_sparse\":%s",
             w.q ? (int)w.q->params.bits : 32, !w.q || stored_signed(w.q) ? "true" : "false",
             w.sparse ? "true" : "false");
+        if (w.q && w.q->params.group_size > 0)
+            nncf__text_printf(&l->layers, ",\"weight_group\":%d", (int)w.q->params.group_size);
     } else {
         nncf__fail(err, status, layer->scope, "%s: the weight %s", layer->scope,
             status == NNCF_E_UNSUPPORTED ? "is not finite" : "could not be made");

@@ -38,6 +38,8 @@ typedef struct record {
     bool has_scope, is_signed, sparse;
     /* of the output channels; -1: it is no number that can be */
     int64_t axis;
+    /* elements that share a scale; 0: those of an output channel, or all */
+    int64_t group;
     int64_t shape[NNCF__MAX_WEIGHT_NDIM];
     /* 0: it has no weight */
     size_t ndim;
@@ -113,6 +115,8 @@ static void read_record(nncf__json *j, record *r)
                 r->axis = 1;
         } else if (nncf__json_is(j->text, &key, "channel_axis")) {
             r->axis = small_number(j);
+        } else if (nncf__json_is(j->text, &key, "weight_group")) {
+            r->group = small_number(j);
         } else if (nncf__json_is(j->text, &key, "weight_shape")) {
             read_weight_shape(j, r);
         } else if (nncf__json_is(j->text, &key, "weight_bits")) {
@@ -176,8 +180,12 @@ static const char *check(nncf__packed *p)
     if (!p->scale || p->scale->dtype != NNCF_F32)
         return "weight_scale";
     p->channels = bytes_of(p->scale) / sizeof(float);
-    if (p->channels != 1 && (p->axis >= p->ndim || p->channels != (size_t)p->shape[p->axis]))
+    if (p->group == 0 && p->channels != 1 &&
+        (p->axis >= p->ndim || p->channels != (size_t)p->shape[p->axis]))
         return "weight_scale";
+    if (p->group > p->count || (p->group > 0 && p->channels != p->count / p->group) ||
+        (p->group > 0 && p->count % p->group != 0))
+        return "weight_group";
     if (p->zero &&
         (p->zero->dtype != NNCF_I32 || bytes_of(p->zero) != p->channels * sizeof(int32_t)))
         return "weight_zero_point";
@@ -208,6 +216,7 @@ static nncf_status take_record(nncf__packed *packed, const nncf_checkpoint *c, c
         .zero = tensor(c, name, length, ".weight_zero_point"),
         .ndim = r->ndim,
         .axis = r->axis < 0 ? NNCF__MAX_WEIGHT_NDIM : (size_t)r->axis,
+        .group = r->group < 0 ? SIZE_MAX : (size_t)r->group,
         .bits = r->bits,
         .is_signed = r->is_signed,
         .sparse = r->sparse,
@@ -281,6 +290,8 @@ void nncf__packed_unpack(const nncf__packed *p, float *to)
     size_t inner = 1, at = 0;
     for (size_t d = p->axis + 1; d < p->ndim; d++)
         inner *= (size_t)p->shape[d];
+    if (p->group > 0)
+        inner = p->group;
     for (size_t i = 0; i < p->count; i++) {
         if (mask && !(mask[i / 8] >> i % 8 & 1)) {
             to[i] = 0;

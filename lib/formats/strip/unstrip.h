@@ -20,6 +20,8 @@ typedef struct nncf__packed {
     const nncf__entry *mask, *scale, *zero;
     int64_t shape[NNCF__MAX_WEIGHT_NDIM];
     size_t ndim, axis, channels, count;
+    /* elements that share a scale; 0: those of an output channel, or all */
+    size_t group;
     /* 32: floats */
     int64_t bits;
     bool is_signed, sparse;

@@ -331,6 +331,34 @@ START_TEST(placement_by_hand_is_no_graph)
 }
 END_TEST
 
+/* Scales by block came with opset 21. */
+START_TEST(weights_in_groups_are_refused)
+{
+    static const char text[] = "{\"compression\": {\"algorithm\": \"quantization\", \"weights\": "
+                               "{\"group_size\": 2}, \"initializer\": {\"num_init_steps\": 0}}}";
+    float w[8] = {1, 2, 3, 4};
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_model *model;
+    nncf_config *config;
+    nncf_compression_ctrl *ctrl;
+    nncf_layer *layer;
+    const nncf_linear_params linear = {NNCF_PARAMS(nncf_linear_params), .scope = "Net/Linear[a]",
+        .weight = w, .in_features = 4, .out_features = 2};
+    ck_assert_int_eq(
+        nncf_config_parse(NULL, "case", text, strlen(text), NULL, &config, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_model_create(NULL, &model, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_model_add_linear(model, &linear, &layer, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_create(model, config, &ctrl, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_onnx_export(ctrl, path, NULL, &err), NNCF_E_UNSUPPORTED);
+    ck_assert_msg(strstr(err.message, "Net/Linear[a]: its weight is quantized in groups of 2") &&
+            strstr(err.message, "nncf_strip_save()"),
+        "%s", err.message);
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(model);
+    nncf_config_destroy(config);
+}
+END_TEST
+
 /* Each allocation fails once: reported, nothing written, nothing leaked. With golden tensors, and
  * with names that are made longer. */
 START_TEST(no_memory_leaves_nothing_behind)
@@ -550,6 +578,7 @@ int main(void)
     tcase_add_test(tests, export_refuses_what_it_cannot_say);
     tcase_add_test(tests, edges_are_needed);
     tcase_add_test(tests, placement_by_hand_is_no_graph);
+    tcase_add_test(tests, weights_in_groups_are_refused);
     tcase_add_loop_test(tests, no_memory_leaves_nothing_behind, 0, 5);
     tcase_add_test(tests, the_old_file_stays);
     tcase_add_loop_test(tests, a_stream_is_the_file, 0, ON_CASES);
