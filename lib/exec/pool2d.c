@@ -22,7 +22,8 @@
 #include <nncf/model.h>
 #include <nncf/tensor.h>
 
-#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 nncf_status nncf__pool_out_shape(
@@ -89,18 +90,40 @@ static window window_of(const pool_job *job, int64_t oy, int64_t ox)
     return r;
 }
 
-/* Index of the maximum of a window; the first of equals; a NaN wins, as it would in PyTorch. */
-static int64_t argmax(const float *x, int64_t width, const window *r)
+/* Windows of a row whose maxima are searched at a time. */
+enum { COLUMNS = 64 };
+
+static int64_t ceil_div(int64_t a, int64_t b) /* b > 0, a of any sign */
 {
-    int64_t best = r->y0 * width + r->x0;
-    for (int64_t i = r->y0; i < r->y1; i++) {
-        for (int64_t j = r->x0; j < r->x1; j++) {
-            int64_t at = i * width + j;
-            if (x[at] > x[best] || (isnan(x[at]) && !isnan(x[best])))
-                best = at;
-        }
+    return a > 0 ? (a + b - 1) / b : -(-a / b);
+}
+
+/* n maxima from window (oy, ox) on, and where they are: the first of equals; a NaN wins, as it
+ * would in PyTorch. Tap by tap, in the order of a window's elements, without a branch: which of two
+ * is larger cannot be predicted. */
+static void find_maxima(const pool_job *job, const float *x, int64_t oy, int64_t ox, int64_t n,
+    float best[COLUMNS], int64_t at[COLUMNS])
+{
+    const int64_t stride = job->stride[1], padding = job->layer->padding[1];
+    for (int64_t o = 0; o < n; o++) {
+        const window r = window_of(job, oy, ox + o);
+        at[o] = r.y0 * job->w + r.x0;
+        best[o] = x[at[o]];
     }
-    return best;
+    const window rows = window_of(job, oy, ox);
+    for (int64_t i = rows.y0; i < rows.y1; i++)
+        for (int64_t j = -padding; j < job->kernel[1] - padding; j++) {
+            const int64_t first = max_i(ceil_div(-j, stride) - ox, 0),
+                          last = min_i(ceil_div(job->w - j, stride) - ox, n),
+                          begin = i * job->w + j + ox * stride;
+            for (int64_t o = first; o < last; o++) {
+                const int64_t place = begin + o * stride;
+                const float v = x[place], b = best[o];
+                const bool better = (v > b) | ((v != v) & (b == b));
+                best[o] = better ? v : b;
+                at[o] ^= (at[o] ^ place) & -(int64_t)better;
+            }
+        }
 }
 
 static float average(const float *x, int64_t width, const window *r)
@@ -112,15 +135,24 @@ static float average(const float *x, int64_t width, const window *r)
     return (float)(sum / (double)r->counted);
 }
 
-/* Where the maxima are: the code there is theirs too. */
-static void max_codes(const pool_job *job, const float *x, const uint8_t *code, uint8_t *y)
+/* A plane of maxima: their values, or the codes where they are, or their gradients to where they
+ * are; two of the three are NULL. */
+static void max_plane(const pool_job *job, const float *x, float *y, const uint8_t *code,
+    uint8_t *codes, const float *dy, float *dx)
 {
-    for (int64_t oy = 0; oy < job->out_h; oy++) {
-        for (int64_t ox = 0; ox < job->out_w; ox++) {
-            window r = window_of(job, oy, ox);
-            *y++ = code[argmax(x, job->w, &r)];
+    float best[COLUMNS];
+    int64_t at[COLUMNS];
+    for (int64_t oy = 0; oy < job->out_h; oy++)
+        for (int64_t ox = 0; ox < job->out_w; ox += COLUMNS) {
+            const int64_t n = min_i(COLUMNS, job->out_w - ox), to = oy * job->out_w + ox;
+            find_maxima(job, x, oy, ox, n, best, at);
+            if (y)
+                memcpy(y + to, best, (size_t)n * sizeof *y);
+            for (int64_t o = 0; codes && o < n; o++)
+                codes[to + o] = code[at[o]];
+            for (int64_t o = 0; dx && o < n; o++)
+                dx[at[o]] += dy[to + o];
         }
-    }
 }
 
 static void forward_plane(const pool_job *job, const float *x, float *y)
@@ -132,11 +164,14 @@ static void forward_plane(const pool_job *job, const float *x, float *y)
         y[0] = (float)(sums[0] / (double)(job->h * job->w));
         return;
     }
+    if (l->pool_kind == NNCF_POOL_MAX) {
+        max_plane(job, x, y, NULL, NULL, NULL, NULL);
+        return;
+    }
     for (int64_t oy = 0; oy < job->out_h; oy++) {
         for (int64_t ox = 0; ox < job->out_w; ox++) {
             window r = window_of(job, oy, ox);
-            *y++ =
-                l->pool_kind == NNCF_POOL_MAX ? x[argmax(x, job->w, &r)] : average(x, job->w, &r);
+            *y++ = average(x, job->w, &r);
         }
     }
 }
@@ -152,13 +187,13 @@ static void backward_plane(const pool_job *job, const float *x, const float *dy,
         return;
     }
     memset(dx, 0, count * sizeof *dx);
+    if (l->pool_kind == NNCF_POOL_MAX) {
+        max_plane(job, x, NULL, NULL, NULL, dy, dx);
+        return;
+    }
     for (int64_t oy = 0; oy < job->out_h; oy++) {
         for (int64_t ox = 0; ox < job->out_w; ox++, dy++) {
             window r = window_of(job, oy, ox);
-            if (l->pool_kind == NNCF_POOL_MAX) {
-                dx[argmax(x, job->w, &r)] += *dy;
-                continue;
-            }
             const float share = (float)(1 / (double)r.counted);
             for (int64_t i = r.y0; i < r.y1; i++)
                 for (int64_t j = r.x0; j < r.x1; j++)
@@ -180,7 +215,8 @@ static void pool_chunk(void *arg, size_t chunk, size_t worker)
         if (job->dx)
             backward_plane(job, x, job->dy + p * out, job->dx + p * in);
         else if (job->codes)
-            max_codes(job, x, (const uint8_t *)job->x->data + p * in, job->codes + p * out);
+            max_plane(job, x, NULL, (const uint8_t *)job->x->data + p * in, job->codes + p * out,
+                NULL, NULL);
         else
             forward_plane(job, x, job->y + p * out);
     }

@@ -453,6 +453,52 @@ START_TEST(pool_gradients_equal_central_differences)
 }
 END_TEST
 
+/* Rows of many windows with equal values, infinities and NaNs: the first of the largest, in the
+ * order of the window, is the maximum, and gets the gradient; a NaN is larger than all. */
+START_TEST(a_maximum_is_the_first_of_equals)
+{
+    enum { H = 7, W = 150, N = H * W };
+    const float values[] = {-INFINITY, -1, -0.0f, 0.0f, 2, 2, NAN, -INFINITY};
+    const int32_t stride = 1 + _i;
+    static float x[N], y[N], dy[N], dx[N], want[N];
+    uint64_t state = 5;
+    nncf_model *model;
+    nncf_layer *pool;
+    fx_tensor tx, ty, tdy, tdx;
+    int64_t out[NNCF_MAX_NDIM];
+    int32_t ndim;
+    for (int i = 0; i < N; i++)
+        x[i] = i / W < 3 ? -INFINITY : values[fx_next(&state) % 8];
+    const nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = "p",
+        .kind = NNCF_POOL_MAX, .kernel = {3, 3}, .stride = {stride, stride}, .padding = {1, 1},
+        .padding_end = {0, 1}};
+    ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_add_pool2d(model, &p, &pool, NULL), NNCF_OK);
+    const int64_t in[4] = {1, 1, H, W};
+    fx_view(&tx, x, 4, in), fx_view(&tdx, dx, 4, in);
+    ck_assert_int_eq(
+        nncf_layer_get_output_shape(pool, &tx.t, 1, out, NNCF_MAX_NDIM, &ndim, NULL), NNCF_OK);
+    fx_view(&ty, y, 4, out), fx_view(&tdy, dy, 4, out);
+    fx_fill(dy, N, 1, &state);
+    memset(want, 0, sizeof want);
+    ck_assert_int_eq(nncf_layer_forward(pool, &tx.t, 1, &ty.t, NULL), NNCF_OK);
+    for (int64_t o = 0; o < out[2] * out[3]; o++) {
+        const int64_t top = o / out[3] * stride - 1, left = o % out[3] * stride - 1;
+        int64_t best = -1;
+        for (int64_t i = top < 0 ? 0 : top; i < top + 3 && i < H; i++)
+            for (int64_t j = left < 0 ? 0 : left; j < left + 3 && j < W; j++)
+                if (best < 0 || x[i * W + j] > x[best] || (isnan(x[i * W + j]) && !isnan(x[best])))
+                    best = i * W + j;
+        ck_assert(isnan(x[best]) ? isnan(y[o]) : memcmp(&y[o], &x[best], sizeof *y) == 0);
+        want[best] += dy[o];
+    }
+    ck_assert_int_eq(nncf_layer_backward(pool, &tx.t, 1, &tdy.t, &tdx.t, NULL), NNCF_OK);
+    for (int i = 0; i < N; i++)
+        ck_assert(dx[i] == want[i]);
+    nncf_model_destroy(model);
+}
+END_TEST
+
 /* A global average with a quantizer behind it: the gradient goes through the quantizer first. */
 START_TEST(pool_gradient_passes_the_quantizer_first)
 {
@@ -519,6 +565,7 @@ int main(void)
     tcase_add_loop_test(tc, compressed_equals_the_oracle, 0, 3 * N_CASES);
     tcase_add_test(tc, sum_gives_both_inputs_the_same);
     tcase_add_loop_test(tc, pool_gradients_equal_central_differences, 0, POOLS);
+    tcase_add_loop_test(tc, a_maximum_is_the_first_of_equals, 0, 2);
     tcase_add_test(tc, pool_gradient_passes_the_quantizer_first);
     return fx_main(suite);
 }
