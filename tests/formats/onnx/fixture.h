@@ -561,9 +561,45 @@ static inline void on_transformer(on_net *n)
     on_linear(n, 11, "Net/Linear[2]", 10, 16, ON_CLASSES, NNCF_ACTIVATION_NONE);
 }
 
+static inline void on_split(on_net *n, int i, const char *scope, int input, int heads, int merge)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    const nncf_heads_params p = {NNCF_PARAMS(nncf_heads_params), .scope = scope, .heads = heads,
+        .merge = merge, .inputs = &n->layers[input], .n_inputs = 1};
+    on_must(nncf_model_add_heads(n->model, &p, &n->layers[i], &err), &err);
+    n->inputs[i][0] = input;
+    n->n_layers = i + 1;
+}
+
+/* Causal attention of two heads over (N,T,C). */
+static inline void on_heads(on_net *n)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    n->sized = true;
+    n->image_ndim = 3;
+    n->image_shape[1] = 12;
+    n->image_shape[2] = 24;
+    n->image_shape[3] = 0;
+    on_linear(n, 0, "Net/Linear[0]", -1, 24, 16, NNCF_ACTIVATION_NONE);
+    on_linear(n, 1, "Net/Linear[q]", 0, 16, 8, NNCF_ACTIVATION_NONE);
+    on_linear(n, 2, "Net/Linear[k]", 0, 16, 8, NNCF_ACTIVATION_NONE);
+    on_linear(n, 3, "Net/Linear[v]", 0, 16, 8, NNCF_ACTIVATION_NONE);
+    on_split(n, 4, "Net/transpose_0", 1, 2, 0);
+    on_split(n, 5, "Net/transpose_1", 2, 2, 0);
+    on_split(n, 6, "Net/transpose_2", 3, 2, 0);
+    on_matmul(n, 7, "Net/matmul_0", 4, 5, 1, 0.5f);
+    const nncf_softmax_params p = {NNCF_PARAMS(nncf_softmax_params), .scope = "Net/softmax_0",
+        .causal = 1, .inputs = &n->layers[7], .n_inputs = 1};
+    on_must(nncf_model_add_softmax(n->model, &p, &n->layers[8], &err), &err);
+    n->inputs[8][0] = 7;
+    on_matmul(n, 9, "Net/matmul_1", 8, 6, 0, 1);
+    on_split(n, 10, "Net/transpose_3", 9, 2, 1);
+    on_linear(n, 11, "Net/Linear[1]", 10, 8, ON_CLASSES, NNCF_ACTIVATION_NONE);
+}
+
 /* Functions that engines approximate in their own ways: near, not the same codes. */
-static void (*const on_smooth[])(on_net *n) = {
-    on_smooth_a, on_smooth_b, on_detector, on_transformer, on_one_sided, on_unet, on_norms};
+static void (*const on_smooth[])(on_net *n) = {on_smooth_a, on_smooth_b, on_detector,
+    on_transformer, on_one_sided, on_unet, on_norms, on_heads};
 enum { ON_SMOOTH = sizeof on_smooth / sizeof *on_smooth };
 
 static void (*const on_models[])(on_net *n) = {on_vectors, on_planes};
