@@ -149,8 +149,10 @@ static void find_input(
 {
     const nncf__op *op = &s->p->graph.ops[i];
     const nncf__planned *q = s->p->layers[op->layer->index].quantizers;
+    /* of a tied weight the owner's quantizer counts */
+    const nncf__planned *of_weight = s->p->layers[nncf__weight_owner(op->layer)->index].quantizers;
     nncf__float f = {.layer = op->layer, .slot = NNCF__SLOT_INPUT};
-    if (!is_wanted(s->p, op) || (op->is_module && !q[NNCF__SLOT_WEIGHT].present) ||
+    if (!is_wanted(s->p, op) || (op->is_module && !of_weight[NNCF__SLOT_WEIGHT].present) ||
         q[NNCF__SLOT_INPUT].present)
         return;
     for (size_t j = 0; j < op->n_inputs; j++) {

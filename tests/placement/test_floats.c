@@ -114,6 +114,30 @@ START_TEST(weights_and_inputs_that_are_left_out_are_told)
 }
 END_TEST
 
+/* A tied head has its weight's quantizer where the weight is, and an input of its own. */
+START_TEST(a_tied_layer_with_a_float_input_is_told)
+{
+    plan p;
+    nncf_layer *a, *head;
+    nncf_error err = NNCF_ERROR_INIT;
+    zoo *z = zoo_new(false);
+    nncf_linear_params linear = {NNCF_PARAMS(nncf_linear_params), .scope = "Net/Linear[a]",
+        .weight = zoo_weight(z, 16), .in_features = 4, .out_features = 4};
+    ck_assert_int_eq(nncf_model_add_linear(z->model, &linear, &a, NULL), NNCF_OK);
+    node t = zoo_unary(z, NNCF_OP_TANH, "Net/Tanh[t]", a);
+    linear.scope = "Net/Linear[head]";
+    linear.inputs = &t;
+    linear.n_inputs = 1;
+    linear.tied_to = a;
+    ck_assert_msg(
+        nncf_model_add_linear(z->model, &linear, &head, &err) == NNCF_OK, "%s", err.message);
+    make_plan(&p, z->model,
+        "{\"nncf_dialect\": \"1.3\", \"compression\": {\"algorithm\": \"quantization\"}}");
+    HAS("Net/Linear[head]", "input", "no pattern of this dialect ends behind Net/Tanh[t]/tanh_0");
+    zoo_free(z);
+}
+END_TEST
+
 START_TEST(quantizers_by_hand_that_are_ignored_are_told)
 {
     plan p;
@@ -253,6 +277,7 @@ int main(void)
     TCase *tcase = fx_case(suite, "floats", 60);
     tcase_add_test(tcase, a_fork_to_a_float_operator_is_told);
     tcase_add_test(tcase, weights_and_inputs_that_are_left_out_are_told);
+    tcase_add_test(tcase, a_tied_layer_with_a_float_input_is_told);
     tcase_add_test(tcase, quantizers_by_hand_that_are_ignored_are_told);
     tcase_add_loop_test(tcase, attention_has_a_quantizer_for_each_factor, 0, 2 * PROPAGATING);
     tcase_add_loop_test(tcase, views_share_a_quantizer_and_opaque_parts_do_not, 0, PROPAGATING);
