@@ -6,6 +6,7 @@
 #include "exec/strided.h"
 
 #include "base/alloc.h"
+#include "base/checked.h"
 #include "base/error.h"
 #include "base/pool.h"
 #include "graph/block.h"
@@ -39,7 +40,8 @@ static bool is_reordered(const nncf_tensor *t)
     int64_t expected = 1, c_order = 1;
     bool same = true;
     if (!t->strides || !t->shape || !t->data || t->ndim < 1 || t->ndim > NNCF_MAX_NDIM ||
-        t->dtype < NNCF_F32 || t->dtype > NNCF_I32)
+        t->dtype < NNCF_F32 || t->dtype > NNCF_I32 || t->device != 0 || t->reserved[0] != 0 ||
+        t->reserved[1] != 0 || (uintptr_t)t->data % size_of(t) != 0)
         return false;
     for (int32_t d = t->ndim - 1; d >= 0; d--) {
         if (t->shape[d] < 1 || t->shape[d] > INT32_MAX || c_order > INT32_MAX)
@@ -167,11 +169,43 @@ static size_t first_of(const nncf__strided *s, size_t i)
     return j;
 }
 
+/* Its bytes in memory; 0: it is wrong, which the call finds. */
+static size_t bytes_of(const nncf_tensor *t)
+{
+    size_t bytes = size_of(t);
+    if (!t->shape || !t->data || t->ndim < 1 || t->ndim > NNCF_MAX_NDIM)
+        return 0;
+    for (int32_t d = 0; d < t->ndim; d++)
+        if (t->shape[d] < 1 || !nncf__mul(bytes, (size_t)t->shape[d], &bytes))
+            return 0;
+    return bytes;
+}
+
+/* The call cannot see the overlaps of what it gets copies of. */
+static nncf_status check_apart(const nncf__strided *s, size_t i, size_t j, nncf_error *err)
+{
+    const uintptr_t a = (uintptr_t)s->given[i]->data, b = (uintptr_t)s->given[j]->data;
+    const bool both = s->copied[i] && s->copied[j];
+    if (!((s->use[i] | s->use[j]) & NNCF__WRITES) || !(s->copied[i] || s->copied[j]) ||
+        (both && is_same(s->given[i], s->given[j])) || a >= b + bytes_of(s->given[j]) ||
+        b >= a + bytes_of(s->given[i]))
+        return NNCF_OK;
+    return nncf__fail(err, NNCF_E_ARG, NULL,
+        "two of the tensors overlap in memory and are not one array with the same strides: give "
+        "what is written memory of its own");
+}
+
 nncf_status nncf__strided_begin(nncf__strided *s, nncf_error *err)
 {
     enum { LINE = 64 };
     nncf__buffer *b = &s->model->ordered;
     size_t bytes = 0, at[NNCF__MAX_STRIDED] = {0};
+    for (size_t i = 0; i < s->n; i++)
+        for (size_t j = 0; j < i; j++) {
+            const nncf_status status = check_apart(s, i, j, err);
+            if (status != NNCF_OK)
+                return status;
+        }
     for (size_t i = 0; i < s->n; i++) {
         if (!s->copied[i] || first_of(s, i) != i)
             continue;

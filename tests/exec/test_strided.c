@@ -283,6 +283,59 @@ START_TEST(strides_with_gaps_or_overlaps_are_refused)
 }
 END_TEST
 
+/* Nothing is read before it is known to be readable. */
+START_TEST(other_devices_and_bad_alignment_are_refused_in_every_order)
+{
+    static float x[MOST + 1];
+    int64_t strides[4];
+    nncf_error err = NNCF_ERROR_INIT;
+    fx_pass p;
+    make(&p, 0);
+    strides_of(in, orders[0], strides);
+    nncf_tensor tx = reordered(&p.tx.t, x, strides);
+    tx.data = (char *)tx.data + 2;
+    ck_assert_int_eq(nncf_layer_forward(p.k.layer, &tx, 1, &p.ty.t, &err), NNCF_E_ARG);
+    ck_assert_msg(strstr(err.message, "not aligned") != NULL, "%s", err.message);
+    tx.data = (void *)16; /* of a device */
+    tx.device = 2;
+    ck_assert_int_eq(nncf_layer_forward(p.k.layer, &tx, 1, &p.ty.t, &err), NNCF_E_ARG);
+    ck_assert_msg(strstr(err.message, "device") != NULL, "%s", err.message);
+    fx_pass_free(&p);
+}
+END_TEST
+
+/* As in C order, where y and dx must lie apart from what is read. */
+START_TEST(overlaps_are_refused_in_every_order)
+{
+    static float x[MOST], y[MOST], before[MOST];
+    int64_t strides[4], of_y[4];
+    nncf_error err = NNCF_ERROR_INIT;
+    fx_pass p;
+    make(&p, 0);
+    strides_of(in, orders[0], strides);
+    strides_of(p.out, orders[0], of_y);
+    const nncf_tensor tx = reordered(&p.tx.t, x, strides);
+    nncf_tensor ty = reordered(&p.ty.t, y, of_y), tdx = tx, tdy = p.ty.t;
+    memcpy(before, x, sizeof before);
+    for (int i = 0; i < 2; i++) { /* both are copied, or x alone */
+        ty.data = x + 3;
+        ty.strides = i == 0 ? of_y : NULL;
+        ck_assert_int_eq(nncf_layer_forward(p.k.layer, &tx, 1, &ty, &err), NNCF_E_ARG);
+        ck_assert_msg(strstr(err.message, "overlap in memory") != NULL, "%s", err.message);
+        ck_assert_mem_eq(x, before, sizeof x);
+    }
+    ck_assert_int_eq(nncf_layer_forward(p.k.layer, &tx, 1, &p.ty.t, &err), NNCF_OK);
+    tdy.data = p.dy;
+    for (int i = 0; i < 2; i++) { /* a part of x; x as it is, which the call refuses */
+        tdx.data = i == 0 ? x + 1 : x;
+        ck_assert_int_eq(nncf_layer_backward(p.k.layer, &tx, 1, &tdy, &tdx, &err), NNCF_E_ARG);
+        ck_assert_msg(strstr(err.message, "overlap in memory") != NULL, "%s", err.message);
+        ck_assert_mem_eq(x, before, sizeof x);
+    }
+    fx_pass_free(&p);
+}
+END_TEST
+
 START_TEST(a_refused_call_leaves_tensors_as_they_are)
 {
     static float x[MOST], before[MOST];
@@ -334,6 +387,8 @@ int main(void)
     tc = fx_case(suite, "refusals", 60);
     tcase_add_test(tc, strides_with_gaps_or_overlaps_are_refused);
     tcase_add_test(tc, a_refused_call_leaves_tensors_as_they_are);
+    tcase_add_test(tc, other_devices_and_bad_alignment_are_refused_in_every_order);
+    tcase_add_test(tc, overlaps_are_refused_in_every_order);
     tcase_add_test(tc, later_calls_allocate_nothing);
     return fx_main(suite);
 }
