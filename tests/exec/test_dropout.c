@@ -192,6 +192,18 @@ START_TEST(a_resumed_training_drops_the_same)
         nncf_checkpoint_restore(file, r.ctrl, NULL, NULL, &err) == NNCF_OK, "%s", err.message);
     forward(&r, other);
     ck_assert(same(y, other));
+    /* or in one that goes back, from the middle of that step or from a later one */
+    for (int steps = 0; steps < 2; steps++) {
+        backward(&r);
+        forward(&r, other);
+        ck_assert(!same(y, other));
+        for (int i = 0; i < steps; i++)
+            ck_assert_int_eq(nncf_compression_ctrl_step(r.ctrl, NULL), NNCF_OK);
+        ck_assert_msg(
+            nncf_checkpoint_restore(file, r.ctrl, NULL, NULL, &err) == NNCF_OK, "%s", err.message);
+        forward(&r, other);
+        ck_assert(same(y, other));
+    }
     nncf_checkpoint_close(file);
     unlink(path);
     close_rig(&r);

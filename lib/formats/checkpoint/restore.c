@@ -296,6 +296,9 @@ static nncf_status restore(const nncf_checkpoint *checkpoint, nncf_compression_c
     status = compare_configs(checkpoint, ctrl, p.accept_config != 0, &differences, err);
     if (status == NNCF_OK)
         status = (differences ? restore_other : restore_same)(checkpoint, ctrl, &r, err);
+    /* those of dropout, in a program that begins here, are none */
+    for (size_t i = 0; i < ctrl->model->n_layers && status == NNCF_OK; i++)
+        ctrl->model->layers[i]->drop_backwards = 0;
     return status == NNCF_OK && report ? nncf__result_copy(report, &r, sizeof r) : status;
 }
 
