@@ -22,8 +22,8 @@ typedef struct nncf__window {
 static inline int64_t nncf__window_count(const nncf__window *w, int64_t size)
 {
     const int64_t space = size + w->begin + w->end - (w->dilation * (w->kernel - 1) + 1);
-    if (space < 0)
-        return 0;
+    if (space < 0) /* larger than what there is, by less than a stride: PyTorch counts one up */
+        return w->ceil && space > -w->stride;
     const int64_t count = space / w->stride + 1;
     const bool more = w->ceil && space % w->stride && count * w->stride < size + w->begin;
     return count + more;

@@ -499,6 +499,42 @@ START_TEST(a_maximum_is_the_first_of_equals)
 }
 END_TEST
 
+/* Counted up, a window may be larger than the plane by less than a stride, as in PyTorch: (2 - 3 +
+ * 2 - 1) / 2 + 1 = 1 of them. */
+START_TEST(a_pool_counted_up_takes_what_there_is)
+{
+    static const int64_t in[4] = {1, 1, 2, 3}, out[4] = {1, 1, 1, 1};
+    float x[6] = {1, 5, 2, 4, 3, 9}, dx[6], y = 0, dy = 6;
+    nncf_model *model;
+    nncf_layer *pool;
+    nncf_error err = NNCF_ERROR_INIT;
+    fx_tensor tx, ty, tdy, tdx;
+    const bool average = _i % 2;
+    nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = "p",
+        .kind = average ? NNCF_POOL_AVERAGE : NNCF_POOL_MAX, .kernel = {3, 3}, .stride = {2, 2},
+        .flags = NNCF_OP_FLAG_CEIL};
+    if (_i >= 2) /* by a stride it is too large */
+        p.kernel[0] = 4;
+    ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_add_pool2d(model, &p, &pool, NULL), NNCF_OK);
+    fx_view(&tx, x, 4, in);
+    fx_view(&ty, &y, 4, out);
+    fx_view(&tdy, &dy, 4, out);
+    fx_view(&tdx, dx, 4, in);
+    const nncf_status status = nncf_layer_forward(pool, &tx.t, 1, &ty.t, &err);
+    if (_i >= 2) {
+        ck_assert_int_eq(status, NNCF_E_SHAPE);
+    } else {
+        ck_assert_msg(status == NNCF_OK, "%s", err.message);
+        ck_assert_float_eq(y, average ? 4 : 9);
+        ck_assert_int_eq(nncf_layer_backward(pool, &tx.t, 1, &tdy.t, &tdx.t, NULL), NNCF_OK);
+        for (int i = 0; i < 6; i++)
+            ck_assert_float_eq_tol(dx[i], average ? 1 : i == 5 ? 6 : 0, 1e-6f);
+    }
+    nncf_model_destroy(model);
+}
+END_TEST
+
 /* A global average with a quantizer behind it: the gradient goes through the quantizer first. */
 START_TEST(pool_gradient_passes_the_quantizer_first)
 {
@@ -566,6 +602,7 @@ int main(void)
     tcase_add_test(tc, sum_gives_both_inputs_the_same);
     tcase_add_loop_test(tc, pool_gradients_equal_central_differences, 0, POOLS);
     tcase_add_loop_test(tc, a_maximum_is_the_first_of_equals, 0, 2);
+    tcase_add_loop_test(tc, a_pool_counted_up_takes_what_there_is, 0, 4);
     tcase_add_test(tc, pool_gradient_passes_the_quantizer_first);
     return fx_main(suite);
 }

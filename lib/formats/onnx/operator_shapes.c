@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Shapes of what the host's operators make, as far as they are known before the file meets an input
  * (-1: open). A shape that cannot be is found by the check of golden tensors, or by the engine. */
+#include "exec/window.h"
 #include "formats/onnx/export.h"
 #include "graph/model.h"
 
@@ -14,19 +15,6 @@
 static int64_t times(int64_t a, int64_t b)
 {
     return a < 0 || b < 0 || (b > 0 && a > INT64_MAX / b) ? -1 : a * b;
-}
-
-/* `ceil`: one more window where pixels are left over, if it begins before the end of the input. */
-static int64_t window_size(int64_t in, int64_t kernel, int64_t stride, int64_t pads, int64_t begin,
-    int64_t dilation, bool ceil)
-{
-    if (in < 0)
-        return -1;
-    const int64_t space = in + pads - (dilation * (kernel - 1) + 1);
-    if (space < 0)
-        return 0;
-    const int64_t count = space / stride + 1;
-    return count + (ceil && space % stride && count * stride < in + begin);
 }
 
 static void window_shape(const nncf_layer *l, const nncf__onnx_value *x, nncf__onnx_value *y)
@@ -43,11 +31,11 @@ static void window_shape(const nncf_layer *l, const nncf__onnx_value *x, nncf__o
                       stride = nncf__onnx_of_window(a->stride, n, i, pool ? kernel : 1),
                       dilation = nncf__onnx_of_window(a->dilation, n, i, 1), in = x->shape[2 + i],
                       begin = nncf__onnx_of_window(a->padding, n, i, 0),
-                      pads = 2 * begin + nncf__onnx_of_window(a->padding_end, n, i, 0);
-        y->shape[2 + i] = !transposed
-            ? window_size(in, kernel, stride, pads, begin, dilation, a->flags & NNCF_OP_FLAG_CEIL)
-            : in < 0 ? -1
-                     : (in - 1) * stride + dilation * (kernel - 1) + 1 - pads +
+                      end = begin + nncf__onnx_of_window(a->padding_end, n, i, 0);
+        const nncf__window w = {kernel, stride, dilation, begin, end, a->flags & NNCF_OP_FLAG_CEIL};
+        y->shape[2 + i] = in < 0 ? -1
+            : !transposed        ? nncf__window_count(&w, in)
+                                 : (in - 1) * stride + dilation * (kernel - 1) + 1 - begin - end +
                 nncf__onnx_of_window(a->output_padding, n, i, 0);
     }
     if (!pool)
