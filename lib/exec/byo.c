@@ -124,6 +124,14 @@ static nncf__quantizer *quantizer_of(const part *p)
     return !c ? NULL : p->input ? c->input_quantizer : c->output_quantizer;
 }
 
+/* Is it known of how many channels the input consists? Not with a weight of one dimension. */
+static bool knows_channels(const part *p)
+{
+    const nncf_layer *layer = p->layer;
+    return p->input && layer->weight_count > 0 && layer->op != NNCF_OP_EMBEDDING &&
+        layer->in_channels > 0;
+}
+
 /* Check tensors of one shape, any number of dimensions; the second one is the channel, but the
  * input of a linear layer is flattened first, as its forward does. */
 static nncf_status check_tensors(const part *p, const nncf__named *tensors, size_t n_tensors,
@@ -156,8 +164,7 @@ static nncf_status check_tensors(const part *p, const nncf__named *tensors, size
         *planes = (nncf__planes){planes->n, count / planes->n, 1};
     /* a host may have its channels anywhere, and flatten what it likes: what is left is the number
      * of elements */
-    if (p->input && layer->weight_count > 0 && layer->op != NNCF_OP_EMBEDDING &&
-        count % (size_t)layer->in_channels != 0)
+    if (knows_channels(p) && count % (size_t)layer->in_channels != 0)
         return nncf__fail(err, NNCF_E_SHAPE, NULL,
             "x has %zu elements, which the %lld channels that the layer reads "
             "do not divide",
@@ -193,7 +200,7 @@ static nncf_status forward(const part *p, const nncf_tensor *x, nncf_tensor *y, 
         !(layer->model->ctrl && nncf__ctrl_initializing(layer->model->ctrl));
     const size_t count = nncf__planes_count(&planes);
     layer->by_host = true;
-    if (p->input && layer->compression && layer->weight_count > 0 && layer->op != NNCF_OP_EMBEDDING)
+    if (layer->compression && knows_channels(p))
         nncf__usage_width(layer->compression->ctrl, layer, x);
     if (seen && p->input) /* y may be x */
         nncf__seen_take(&layer->seen[0], count, x->data);

@@ -170,6 +170,33 @@ START_TEST(an_input_of_another_width_is_told)
 }
 END_TEST
 
+/* torch.nn.functional.linear with a vector: nothing says how wide its input is. */
+START_TEST(an_input_of_no_known_width_is_taken)
+{
+    static const int64_t six[1] = {6}, rows[2] = {2, 5};
+    float w[6] = {1, -2, 3, -4, 5, 6}, x[10] = {1, -1}, y[10];
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_context *context = fx_new_context(NULL, 1, 0, 1);
+    nncf_model *model;
+    nncf_layer *layer;
+    nncf_compression_ctrl *ctrl;
+    const nncf_op_params p = {NNCF_PARAMS(nncf_op_params), .op = NNCF_OP_FUNCTIONAL_LINEAR,
+        .scope = "Net/linear_0", .weight = w, .weight_shape = six, .weight_ndim = 1};
+    ck_assert_int_eq(nncf_model_create(context, &model, NULL), NNCF_OK);
+    ck_assert_msg(nncf_model_add_op(model, &p, &layer, &err) == NNCF_OK, "%s", err.message);
+    nncf_config *config = fx_config(context, INT8);
+    ck_assert_msg(
+        nncf_compression_ctrl_create(model, config, &ctrl, &err) == NNCF_OK, "%s", err.message);
+    nncf_config_destroy(config);
+    nncf_tensor tx = tensor(x, rows, 2), ty = tensor(y, rows, 2);
+    ck_assert_msg(nncf_layer_quantize_input(layer, &tx, &ty, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_uint_eq(nncf_compression_ctrl_get_warning_count(ctrl), 0);
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(model);
+    nncf_context_destroy(context);
+}
+END_TEST
+
 /* The largest weight is 0.8; a sample of them is looked at. */
 START_TEST(ranges_far_beyond_the_weights_are_told)
 {
@@ -301,9 +328,9 @@ int main(void)
     TCase *tcase = fx_case(suite, "warnings", 60);
     const TTest *const tests[] = {a_healthy_loop_has_no_warnings,
         a_weight_whose_buffer_moved_is_told, a_weight_without_gradients_may_stay,
-        an_input_of_another_width_is_told, ranges_far_beyond_the_weights_are_told,
-        ranges_that_training_ruins_are_told, weights_have_ranges_without_batches,
-        empty_ranges_are_told, hosts_without_a_log_ask};
+        an_input_of_another_width_is_told, an_input_of_no_known_width_is_taken,
+        ranges_far_beyond_the_weights_are_told, ranges_that_training_ruins_are_told,
+        weights_have_ranges_without_batches, empty_ranges_are_told, hosts_without_a_log_ask};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_test(tcase, tests[i]);
     return fx_main(suite);
