@@ -27,9 +27,12 @@ typedef struct search {
     uint64_t bytes;
 } search;
 
+/* 0: no product; the output channels of what the host runs need not be known. */
 static int64_t k_of(const nncf_layer *layer)
 {
-    return layer->weight_count > 0 ? (int64_t)layer->weight_count / layer->out_channels : 0;
+    return layer->weight_count > 0 && layer->out_channels > 0
+        ? (int64_t)layer->weight_count / layer->out_channels
+        : 0;
 }
 
 /* Layers with a k up to the largest make their product again; the bytes that all need then. */

@@ -469,6 +469,24 @@ START_TEST(a_budget_that_is_too_small_changes_nothing)
 }
 END_TEST
 
+/* Its words have rows, which need not be channels. */
+START_TEST(a_budget_for_an_embedding_of_the_host_is_refused)
+{
+    static const int64_t weight_shape[2] = {3, 4}, words[2] = {2, 5};
+    float w[12] = {0};
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_model *model;
+    nncf_layer *layer;
+    const nncf_op_params p = {NNCF_PARAMS(nncf_op_params), .op = NNCF_OP_EMBEDDING,
+        .scope = "Net/Embedding[a]", .weight = w, .weight_shape = weight_shape, .weight_ndim = 2};
+    const nncf_tensor x = {.dtype = NNCF_I32, .ndim = 2, .shape = words};
+    ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+    ck_assert_msg(nncf_model_add_op(model, &p, &layer, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_int_eq(nncf_model_set_memory_budget(model, &x, 1, 1 << 20, &err), NNCF_E_UNSUPPORTED);
+    nncf_model_destroy(model);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("memory_policy");
@@ -482,6 +500,7 @@ int main(void)
     tcase_add_test(tc, a_budget_is_kept_and_changes_no_bits);
     tcase_add_test(tc, a_budget_begins_with_the_shortest_products);
     tcase_add_test(tc, a_budget_that_is_too_small_changes_nothing);
+    tcase_add_test(tc, a_budget_for_an_embedding_of_the_host_is_refused);
     tcase_add_test(tc, policy_must_be_one);
     tcase_add_test(tc, another_policy_needs_another_forward);
     return fx_main(suite);
