@@ -489,16 +489,17 @@ static size_t peak_of_export(int64_t width, int32_t format, size_t *size)
     nncf_config *config;
     nncf_compression_ctrl *ctrl;
     nncf_layer *layers[2];
-    float *w = calloc((size_t)(width * width), sizeof *w);
-    w[1] = 1;
+    const size_t count = (size_t)(width * width);
+    float *w = calloc(2 * count, sizeof *w);
+    w[1] = w[count + 1] = 1;
     ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &context, &err), NNCF_OK);
     ck_assert_int_eq(
         nncf_config_parse(context, "case", text, strlen(text), NULL, &config, &err), NNCF_OK);
     ck_assert_int_eq(nncf_model_create(context, &model, &err), NNCF_OK);
     for (size_t i = 0; i < 2; i++) {
         const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params),
-            .scope = i ? "Net/Linear[b]" : "Net/Linear[a]", .weight = w, .in_features = width,
-            .out_features = width, .inputs = layers, .n_inputs = i};
+            .scope = i ? "Net/Linear[b]" : "Net/Linear[a]", .weight = w + i * count,
+            .in_features = width, .out_features = width, .inputs = layers, .n_inputs = i};
         ck_assert_int_eq(nncf_model_add_linear(model, &p, &layers[i], &err), NNCF_OK);
     }
     ck_assert_int_eq(nncf_compression_ctrl_create(model, config, &ctrl, &err), NNCF_OK);
