@@ -281,6 +281,25 @@ NNCF_API nncf_status nncf_compression_ctrl_get_parameter(
  */
 NNCF_API nncf_status nncf_compression_ctrl_zero_grad(nncf_compression_ctrl *ctrl, nncf_error *err);
 
+/**
+ * @brief Have a function called for each layer whose mask stays as it is from now on: an optimizer
+ * can then clear what it has kept for masked weights, with nncf_layer_clear_masked().
+ *
+ * With magnitude_sparsity that is when masks are made anew, at the end of
+ * nncf_compression_ctrl_epoch_step() (with a schedule by steps also of
+ * nncf_compression_ctrl_step()); with rb_sparsity once, when they are frozen: before that they are
+ * random. A restored snapshot calls it for no layer: the caller restores its optimizer, too.
+ * @param ctrl the controller
+ * @param changed nullable: nothing is called. It runs in the thread of the call; it may read
+ * anything of the layer, and must not call a function that changes controller or model
+ * @param user is passed on
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the model is gone
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_compression_ctrl_set_mask_callback(nncf_compression_ctrl *ctrl,
+    void (*changed)(void *user, const nncf_layer *layer), void *user, nncf_error *err);
+
 /** Optimizer of nncf_compression_ctrl_update(): one of NNCF_OPTIMIZER_.... @since 0.1 */
 typedef int32_t nncf_optimizer;
 /** Rules of nncf_compression_ctrl_update(). @since 0.1 */

@@ -396,13 +396,14 @@ NNCF_API nncf_status nncf_layer_select_use(nncf_layer *layer, size_t use, nncf_e
  * mean square that an optimizer keeps for it is multiplied by its factor in each step until it is a
  * subnormal number, with which x86 calculates many times slower, and 0.9 times the smallest of them
  * is rounded to itself. Set nncf_flush_denormals() around the optimizer's loop, or clear what
- * belongs to masked weights.
+ * belongs to masked weights (nncf_layer_clear_masked()) when masks change
+ * (nncf_compression_ctrl_set_mask_callback()).
  * @{
  */
 
 /**
  * @brief Which weights the mask keeps in eval mode (and in train mode for masks that are not
- * random).
+ * random), in the order of the registered shape.
  * @param layer the layer
  * @param[out] bits bit i % 8 of byte i / 8 is 1 where weight i is kept; the bits past the last
  * weight are 0
@@ -414,6 +415,18 @@ NNCF_API nncf_status nncf_layer_select_use(nncf_layer *layer, size_t use, nncf_e
  */
 NNCF_API nncf_status nncf_layer_get_mask(
     const nncf_layer *layer, uint8_t *bits, size_t n_bytes, nncf_error *err);
+/**
+ * @brief Clear the values of weights that the mask does not keep: of a momentum, or a mean square,
+ * that an optimizer has for each weight.
+ * @param layer the layer
+ * @param[in,out] values one for each weight, as the weight itself lies
+ * (nncf_layer_set_weight_layout())
+ * @param[out] err nullable
+ * @return NNCF_OK, also without a mask; NNCF_E_ARG (also: the layer has no weight)
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_layer_clear_masked(
+    const nncf_layer *layer, float *values, nncf_error *err);
 /**
  * @brief Whether the calling thread takes subnormal numbers for 0, in results and in operands
  * (x86: FTZ and DAZ of MXCSR; AArch64: FZ of FPCR).

@@ -142,6 +142,9 @@ struct nncf_compression_ctrl {
     /* the host's gradients, in units of the loss's */
     double gradient_factor;
     nncf__optimizer optimizer;
+    /* nullable */
+    void (*mask_changed)(void *user, const nncf_layer *layer);
+    void *mask_user;
     /* nncf__loop_state, or-ed */
     uint32_t loop;
     /* by nncf__config_canonical() */

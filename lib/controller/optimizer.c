@@ -2,6 +2,7 @@
 /* What the optimizer of a host needs beside the gradients: which weights are masked, and a switch
  * for the subnormal numbers that it would calculate with there. */
 #include "base/error.h"
+#include "graph/layout.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
 #include "quantization/layer_compression.h"
@@ -14,20 +15,25 @@
 /* Elements of a block: a multiple of 8. */
 enum { BLOCK = 1024 };
 
-/* A one is kept or not, as the weight in its place. */
-static void rb_bits(const nncf_layer *layer, uint8_t *bits)
+/* The n bits of weights from `begin`, a multiple of 8, on: a one is kept or not, as the weight in
+ * its place. */
+static void rb_bits(const nncf_layer *layer, size_t begin, size_t n, uint8_t *bits)
 {
     const nncf__kernels *k = nncf__kernels_of(layer->model->context);
     float ones[BLOCK], kept[BLOCK];
     for (size_t i = 0; i < BLOCK; i++)
         ones[i] = 1;
-    for (size_t begin = 0; begin < layer->weight_count; begin += BLOCK) {
-        const size_t left = layer->weight_count - begin, n = left < BLOCK ? left : BLOCK;
-        k->rb_forward_eval(n, ones, layer->compression->logit + begin, kept);
-        for (size_t i = 0; i < n; i++)
-            if (kept[i] != 0)
-                bits[(begin + i) / 8] |= (uint8_t)(1u << i % 8);
-    }
+    k->rb_forward_eval(n, ones, layer->compression->logit + begin, kept);
+    memset(bits, 0, (n + 7) / 8);
+    for (size_t i = 0; i < n; i++)
+        if (kept[i] != 0)
+            bits[i / 8] |= (uint8_t)(1u << i % 8);
+}
+
+static size_t block_of(const nncf_layer *layer, size_t begin)
+{
+    const size_t left = layer->weight_count - begin;
+    return left < BLOCK ? left : BLOCK;
 }
 
 static nncf_status get_mask(const nncf_layer *layer, uint8_t *bits, size_t n_bytes, nncf_error *err)
@@ -41,10 +47,10 @@ static nncf_status get_mask(const nncf_layer *layer, uint8_t *bits, size_t n_byt
     if (n_bytes < bytes)
         return nncf__fail(err, NNCF_E_BUFFER, NULL,
             "bits has %zu bytes; the mask of %zu weights has %zu", n_bytes, n, bytes);
-    memset(bits, c && c->mask_kind == NNCF__MASK_RB ? 0 : 0xff, bytes);
-    if (c && c->mask_kind == NNCF__MASK_RB)
-        rb_bits(nncf__weight_owner(layer), bits);
-    else if (c && c->mask_kind == NNCF__MASK_BITS)
+    memset(bits, 0xff, bytes);
+    for (size_t i = 0; i < n && c && c->mask_kind == NNCF__MASK_RB; i += BLOCK)
+        rb_bits(nncf__weight_owner(layer), i, block_of(layer, i), bits + i / 8);
+    if (c && c->mask_kind == NNCF__MASK_BITS)
         memcpy(bits, c->bits, bytes);
     if (n % 8)
         bits[bytes - 1] &= (uint8_t)((1u << n % 8) - 1);
@@ -59,6 +65,38 @@ nncf_status nncf_layer_get_mask(
         return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_layer_get_mask: layer is NULL");
     return nncf__report(layer->model->context, "nncf_layer_get_mask", layer->scope,
         get_mask(layer, bits, n_bytes, &reason), &reason, err);
+}
+
+static nncf_status clear_masked(const nncf_layer *reader, float *values, nncf_error *err)
+{
+    const nncf_layer *layer = nncf__weight_owner(reader);
+    const nncf__layer_compression *c = layer->compression;
+    uint8_t made[BLOCK / 8];
+    if (layer->weight_count == 0)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "the layer has no weight");
+    if (!values)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "values is NULL");
+    if (!c || c->mask_kind == NNCF__MASK_NONE)
+        return NNCF_OK;
+    for (size_t begin = 0; begin < layer->weight_count; begin += BLOCK) {
+        const size_t n = block_of(layer, begin);
+        const uint8_t *bits = c->bits ? c->bits + begin / 8 : made;
+        if (!c->bits)
+            rb_bits(layer, begin, n, made);
+        for (size_t i = 0; i < n; i++)
+            if (!(bits[i / 8] >> i % 8 & 1))
+                values[nncf__layer_place(layer, begin + i)] = 0;
+    }
+    return NNCF_OK;
+}
+
+nncf_status nncf_layer_clear_masked(const nncf_layer *layer, float *values, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    if (!layer)
+        return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_layer_clear_masked: layer is NULL");
+    return nncf__report(layer->model->context, "nncf_layer_clear_masked", layer->scope,
+        clear_masked(layer, values, &reason), &reason, err);
 }
 
 #if defined __GNUC__ && defined __SSE2__

@@ -157,6 +157,27 @@ nncf_status nncf_compression_ctrl_set_order(
         ctrl ? ctrl->context : NULL, "nncf_compression_ctrl_set_order", NULL, status, &reason, err);
 }
 
+nncf_status nncf_compression_ctrl_set_mask_callback(nncf_compression_ctrl *ctrl,
+    void (*changed)(void *user, const nncf_layer *layer), void *user, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    const nncf_status status =
+        nncf__ctrl_check(ctrl, "nncf_compression_ctrl_set_mask_callback", &reason);
+    if (status == NNCF_OK) {
+        ctrl->mask_changed = changed;
+        ctrl->mask_user = user;
+    }
+    return nncf__report(ctrl ? ctrl->context : NULL, "nncf_compression_ctrl_set_mask_callback",
+        NULL, status, &reason, err);
+}
+
+static void tell_masks(const nncf_compression_ctrl *ctrl)
+{
+    for (size_t i = 0; i < ctrl->n_layers && ctrl->mask_changed; i++)
+        if (ctrl->layers[i].mask_kind != NNCF__MASK_NONE)
+            ctrl->mask_changed(ctrl->mask_user, ctrl->model->layers[i]);
+}
+
 static nncf_status step(nncf_compression_ctrl *ctrl, nncf_error *err)
 {
     nncf_status status = check_running(ctrl, "nncf_compression_ctrl_step", err);
@@ -173,8 +194,10 @@ static nncf_status step(nncf_compression_ctrl *ctrl, nncf_error *err)
                first_of_epoch = before && (state & NNCF__LOOP_EPOCH_FRESH);
     ctrl->step += first ? 0 : 1;
     if (nncf__ctrl_has_schedule(ctrl) && !first_of_epoch && nncf__schedule_step(&ctrl->schedule) &&
-        ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY)
+        ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY) {
         nncf__ctrl_magnitude_mask(ctrl);
+        tell_masks(ctrl);
+    }
     return NNCF_OK;
 }
 
@@ -235,6 +258,8 @@ static nncf_status epoch_step(nncf_compression_ctrl *ctrl, nncf_error *err)
     nncf__ctrl_update_frozen(ctrl);
     if (moved && ctrl->frozen)
         nncf__usage_frozen(ctrl, nncf__ctrl_sparsity(ctrl));
+    if (ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY || (moved && ctrl->frozen))
+        tell_masks(ctrl);
     return NNCF_OK;
 }
 

@@ -80,6 +80,11 @@ void nncf__layer_push_gradient(const nncf_layer *layer)
         nncf__layer_scatter(layer, layer->weight_grad, layer->layout.weight_grad);
 }
 
+size_t nncf__layer_place(const nncf_layer *layer, size_t i)
+{
+    return layer->has_layout ? (size_t)place_of(layer, i) : i;
+}
+
 const float *nncf__layer_host_weight(const nncf_layer *layer)
 {
     return layer->has_layout ? layer->layout.weight : layer->weight;

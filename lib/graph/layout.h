@@ -22,6 +22,8 @@ void nncf__layer_push_gradient(const nncf_layer *layer);
  */
 void nncf__layer_gather(const nncf_layer *layer, const float *host, float *weight);
 void nncf__layer_scatter(const nncf_layer *layer, const float *weight, float *host);
+/* The host's place of element i of the weight. */
+size_t nncf__layer_place(const nncf_layer *layer, size_t i);
 /* Where the host's weight begins, and how many floats it spans. */
 const float *nncf__layer_host_weight(const nncf_layer *layer);
 size_t nncf__layer_host_span(const nncf_layer *layer);

@@ -181,6 +181,27 @@ static nncf_status get_output_shape(nncf_error *err)
     return nncf_layer_get_output_shape(layer, NULL, 1, NULL, 0, &ndim, err);
 }
 
+static nncf_status clear_masked(nncf_error *err)
+{
+    return nncf_layer_clear_masked(layer, NULL, err);
+}
+
+static nncf_status set_mask_callback(nncf_error *err)
+{
+    nncf_model *other;
+    nncf_compression_ctrl *orphan;
+    nncf_layer *out;
+    const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = "N/a", .weight = weight,
+        .in_channels = 1, .out_channels = 1, .kernel = {1, 1}};
+    ck_assert_int_eq(nncf_model_create(c.context, &other, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_add_conv2d(other, &p, &out, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_create(other, config, &orphan, NULL), NNCF_OK);
+    nncf_model_destroy(other);
+    const nncf_status status = nncf_compression_ctrl_set_mask_callback(orphan, NULL, NULL, err);
+    nncf_compression_ctrl_destroy(orphan);
+    return status;
+}
+
 static nncf_status get_mask(nncf_error *err)
 {
     return nncf_layer_get_mask(layer, NULL, 2, err);
@@ -316,6 +337,8 @@ static const struct {
     {"nncf_layer_select_use", select_use, "Net/Conv2d[a]: use is 1"},
     {"nncf_layer_set_weight_layout", set_weight_layout, "Net/Conv2d[a]: order is 3"},
     {"nncf_layer_get_output_shape", get_output_shape, "Net/Conv2d[a]: x is NULL"},
+    {"nncf_layer_clear_masked", clear_masked, "Net/Conv2d[a]: values is NULL"},
+    {"nncf_compression_ctrl_set_mask_callback", set_mask_callback, NULL},
     {"nncf_layer_get_mask", get_mask, "Net/Conv2d[a]: bits is NULL"},
     {"nncf_config_load", load, "cannot open /no/such/folder/config.json"},
     {"nncf_config_parse", parse, "text:1:17: "},

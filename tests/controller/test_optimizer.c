@@ -50,6 +50,102 @@ START_TEST(a_mask_is_what_eval_mode_keeps)
 }
 END_TEST
 
+/* Values 1, 2, ...; those of masked weights become 0, the others stay. Rows have a gap. */
+START_TEST(values_of_masked_weights_are_cleared)
+{
+    enum { ROW = IN + 2 };
+    fx_context c;
+    nncf_model *model;
+    nncf_layer *layer;
+    float weight[OUT * ROW], values[OUT * ROW];
+    uint8_t bits[(WEIGHTS + 7) / 8];
+    uint64_t state = 4;
+    const bool layout = _i >= 3;
+    const char *config = configs[_i % 3];
+    const int row = layout ? ROW : IN;
+    fx_fill(weight, OUT * ROW, 1, &state);
+    fx_open(&c, 1, 1);
+    ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
+    const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = "N/a", .weight = weight,
+        .in_features = IN, .out_features = OUT};
+    const nncf_weight_layout_params rows = {
+        NNCF_PARAMS(nncf_weight_layout_params), .row_stride = ROW};
+    ck_assert_int_eq(nncf_model_add_linear(model, &p, &layer, NULL), NNCF_OK);
+    if (layout)
+        ck_assert_int_eq(nncf_layer_set_weight_layout(layer, &rows, NULL), NNCF_OK);
+    nncf_compression_ctrl *ctrl = config ? fx_ctrl(model, config) : NULL;
+    if (_i % 3 == 2) {
+        const nncf_parameter logits = fx_parameter_at(ctrl, 0);
+        fx_fill(logits.data, logits.count, 1, &state);
+    }
+    for (int i = 0; i < OUT * ROW; i++)
+        values[i] = (float)(i + 1);
+    ck_assert_int_eq(nncf_layer_get_mask(layer, bits, sizeof bits, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_clear_masked(layer, values, NULL), NNCF_OK);
+    int cleared = 0;
+    for (int i = 0; i < OUT * row; i++) {
+        const int weights = i / row * IN + i % row;
+        const bool kept = i % row >= IN || (bits[weights / 8] >> weights % 8 & 1);
+        ck_assert(values[i] == (kept ? (float)(i + 1) : 0));
+        cleared += !kept;
+    }
+    ck_assert(_i % 3 == 0 ? cleared == 0 : cleared > 0 && cleared < WEIGHTS);
+    ck_assert_int_eq(nncf_layer_clear_masked(layer, NULL, NULL), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_layer_clear_masked(NULL, values, NULL), NNCF_E_ARG);
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(model);
+    fx_close(&c);
+}
+END_TEST
+
+/* What a host does with a momentum. */
+static void clear_slots(void *user, const nncf_layer *layer)
+{
+    float *slots = user;
+    ck_assert_str_eq(nncf_layer_get_scope(layer), "N/Conv2d[a]");
+    ck_assert_int_eq(nncf_layer_clear_masked(layer, slots, NULL), NNCF_OK);
+    slots[WEIGHTS]++;
+}
+
+START_TEST(a_callback_says_when_masks_change)
+{
+    fx_context c;
+    nncf_model *model;
+    float slots[WEIGHTS + 1] = {0};
+    fx_open(&c, 1, 1);
+    ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
+    fx_layer l = fx_add_conv(model, "N/Conv2d[a]", OUT, IN, 1, NULL, NULL);
+    nncf_compression_ctrl *ctrl = fx_ctrl(model, configs[1 + _i]);
+    ck_assert_int_eq(
+        nncf_compression_ctrl_set_mask_callback(ctrl, clear_slots, slots, NULL), NNCF_OK);
+    for (int epoch = 0; epoch < 12; epoch++) {
+        uint8_t bits[(WEIGHTS + 7) / 8];
+        const float calls = slots[WEIGHTS];
+        for (int i = 0; i < WEIGHTS; i++)
+            slots[i] = 1;
+        ck_assert_int_eq(nncf_compression_ctrl_step(ctrl, NULL), NNCF_OK);
+        ck_assert(slots[WEIGHTS] == calls);
+        ck_assert_int_eq(nncf_compression_ctrl_epoch_step(ctrl, NULL), NNCF_OK);
+        /* rb_sparsity: when epoch 10, sparsity_training_steps, begins */
+        const bool told = _i == 0 || epoch == 9;
+        ck_assert(slots[WEIGHTS] == calls + (float)told);
+        ck_assert_int_eq(nncf_layer_get_mask(l.layer, bits, sizeof bits, NULL), NNCF_OK);
+        for (int i = 0; i < WEIGHTS; i++)
+            ck_assert(slots[i] == (told && !(bits[i / 8] >> i % 8 & 1) ? 0 : 1));
+    }
+    const float calls = slots[WEIGHTS];
+    ck_assert_int_eq(nncf_compression_ctrl_set_mask_callback(ctrl, NULL, NULL, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_epoch_step(ctrl, NULL), NNCF_OK);
+    ck_assert(slots[WEIGHTS] == calls);
+    ck_assert_int_eq(
+        nncf_compression_ctrl_set_mask_callback(NULL, clear_slots, slots, NULL), NNCF_E_ARG);
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(model);
+    fx_layer_free(&l);
+    fx_close(&c);
+}
+END_TEST
+
 START_TEST(a_layer_without_a_weight_has_no_mask)
 {
     nncf_model *model;
@@ -89,6 +185,8 @@ int main(void)
     Suite *suite = suite_create("optimizer");
     TCase *tests = fx_case(suite, "optimizer", 60);
     tcase_add_loop_test(tests, a_mask_is_what_eval_mode_keeps, 0, 3);
+    tcase_add_loop_test(tests, values_of_masked_weights_are_cleared, 0, 6);
+    tcase_add_loop_test(tests, a_callback_says_when_masks_change, 0, 2);
     tcase_add_test(tests, a_layer_without_a_weight_has_no_mask);
     tcase_add_test(tests, subnormal_numbers_become_zeros);
     return fx_main(suite);
