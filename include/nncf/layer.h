@@ -299,7 +299,7 @@ enum {
  * @param layer the layer
  * @param flags NNCF_GRADIENT_... or-ed; default 0
  * @param[out] err nullable
- * @return NNCF_OK; NNCF_E_ARG
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_UNSUPPORTED gradients of a tied weight would be written
  * @since 0.1
  */
 NNCF_API nncf_status nncf_layer_set_gradient_flags(

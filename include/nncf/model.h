@@ -620,7 +620,8 @@ NNCF_API nncf_status nncf_model_set_frozen_policy(
  * @param model the model
  * @param flags NNCF_GRADIENT_... or-ed; default 0
  * @param[out] err nullable
- * @return NNCF_OK; NNCF_E_ARG
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_UNSUPPORTED gradients of a tied weight would be written:
+ * nothing is changed
  * @since 0.1
  */
 NNCF_API nncf_status nncf_model_set_gradient_flags(

@@ -121,13 +121,25 @@ static nncf_status check_flags(nncf_gradient_flags flags, nncf_error *err)
         : NNCF_OK;
 }
 
+/* Each reader of a tied weight adds its part. */
+static nncf_status check_tied(const nncf_layer *layer, nncf_gradient_flags flags, nncf_error *err)
+{
+    if (!(flags & NNCF_GRADIENT_WRITE_PARAMETERS) || (!layer->tied_to && layer->n_tied == 0))
+        return NNCF_OK;
+    return nncf__fail(err, NNCF_E_UNSUPPORTED, layer->scope,
+        "NNCF_GRADIENT_WRITE_PARAMETERS: the weight is tied to that of another layer, and each of "
+        "the two would write over the other's gradient: clear it once a step, and add");
+}
+
 nncf_status nncf_layer_set_gradient_flags(
     nncf_layer *layer, nncf_gradient_flags flags, nncf_error *err)
 {
     nncf_error reason = NNCF_ERROR_INIT;
     if (!layer)
         return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_layer_set_gradient_flags: layer is NULL");
-    const nncf_status status = check_flags(flags, &reason);
+    nncf_status status = check_flags(flags, &reason);
+    if (status == NNCF_OK)
+        status = check_tied(layer, flags, &reason);
     if (status == NNCF_OK)
         layer->gradients = flags;
     return nncf__report(
@@ -140,7 +152,9 @@ nncf_status nncf_model_set_gradient_flags(
     nncf_error reason = NNCF_ERROR_INIT;
     if (!model)
         return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_model_set_gradient_flags: model is NULL");
-    const nncf_status status = check_flags(flags, &reason);
+    nncf_status status = check_flags(flags, &reason);
+    for (size_t i = 0; i < model->n_layers && status == NNCF_OK; i++)
+        status = check_tied(model->layers[i], flags, &reason);
     if (status == NNCF_OK) {
         model->gradients = flags;
         for (size_t i = 0; i < model->n_layers; i++)

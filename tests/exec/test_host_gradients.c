@@ -366,6 +366,35 @@ START_TEST(a_factor_of_0_and_unknown_flags_are_refused)
 }
 END_TEST
 
+/* Two readers of one weight would write over each other's gradient. */
+START_TEST(gradients_of_tied_weights_are_not_written)
+{
+    float w[16], dw[16];
+    uint64_t state = 1;
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_model *model;
+    nncf_layer *a, *b;
+    fx_fill(w, 16, 1, &state);
+    ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+    nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = "N/a", .weight = w,
+        .weight_grad = dw, .in_features = 4, .out_features = 4};
+    const int32_t writes = NNCF_GRADIENT_WRITE_PARAMETERS;
+    ck_assert_int_eq(nncf_model_add_linear(model, &p, &a, NULL), NNCF_OK);
+    p.scope = "N/b";
+    p.tied_to = a;
+    ck_assert_int_eq(nncf_layer_set_gradient_flags(a, writes, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_add_linear(model, &p, &b, &err), NNCF_E_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.message, "over the other's gradient"));
+    ck_assert_int_eq(nncf_layer_set_gradient_flags(a, 0, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_add_linear(model, &p, &b, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_set_gradient_flags(a, writes, &err), NNCF_E_UNSUPPORTED);
+    ck_assert_int_eq(nncf_layer_set_gradient_flags(b, writes, &err), NNCF_E_UNSUPPORTED);
+    ck_assert_int_eq(nncf_model_set_gradient_flags(model, writes, &err), NNCF_E_UNSUPPORTED);
+    ck_assert_int_eq(nncf_model_set_gradient_flags(model, NNCF_GRADIENT_ADD_DX, &err), NNCF_OK);
+    nncf_model_destroy(model);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("host_gradients");
@@ -380,6 +409,7 @@ int main(void)
     tcase_add_test(tc, gradients_of_parameters_are_written_where_the_layer_says_so);
     tcase_add_test(tc, a_hosts_weight_gradient_is_written_where_the_layer_says_so);
     tcase_add_loop_test(tc, layer_norm_and_linear_write_their_gradients, 0, 2);
+    tcase_add_test(tc, gradients_of_tied_weights_are_not_written);
     tcase_add_test(tc, a_factor_of_0_and_unknown_flags_are_refused);
     return fx_main(suite);
 }
