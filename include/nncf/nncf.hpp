@@ -602,6 +602,14 @@ class ctrl : public handle<nncf_compression_ctrl, nncf_compression_ctrl_destroy>
             call(nncf_compression_ctrl_get_parameter, get(), i, &list[i]);
         return list;
     }
+    /** What looks like a mistake in the training loop, so far: for programs without a log. */
+    std::vector<std::string> warnings() const
+    {
+        std::vector<std::string> list;
+        for (std::size_t i = 0; i < nncf_compression_ctrl_get_warning_count(get()); i++)
+            list.push_back(nncf_compression_ctrl_get_warning(get(), i));
+        return list;
+    }
     /** Totals over the model. */
     nncf_statistics statistics() const
     {

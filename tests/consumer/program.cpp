@@ -247,6 +247,11 @@ void train(const nncf::context &context, const std::string &folder)
     REQUIRE(last < 0.5 * first);
     REQUIRE(std::fabs(stats.sparsity - 0.5) < 0.1);
     REQUIRE(net.ctrl.format_statistics(NNCF_FORM_JSON).front() == '{');
+    REQUIRE(net.ctrl.warnings().empty());
+    network hasty(context, config);
+    hasty.ctrl.step();
+    REQUIRE(hasty.ctrl.warnings().size() == 1);
+    REQUIRE(hasty.ctrl.warnings()[0].find("without initialization") != std::string::npos);
 
     // A snapshot, and a second network that goes on from it.
     std::string path = folder + "/net.safetensors";
