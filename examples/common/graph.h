@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A network of any shape as a list of layers, with the buffers that they need, and the machine that
- * runs it forward and backward. Most layers are the library's; what only moves numbers (reshape,
- * transpose) or averages them is run here, registered as operators of the host.
+ * runs it forward and backward. Layers are the library's, but for a mean over any axis, which is
+ * run here and registered as an operator of the host.
  *
  * Each function that adds a layer returns its number, which later layers read. The first failure is
  * kept, what follows does nothing, and graph_finish() reports it: so a model can be written down as
@@ -50,10 +50,10 @@ int graph_matmul(graph *g, const char *scope, int a, int b, bool transpose_b, fl
 int graph_softmax(graph *g, const char *scope, int x, bool causal);
 int graph_max_pool(graph *g, const char *scope, int x, int kernel);
 int graph_upsample(graph *g, const char *scope, int x, int factor);
-/* Run here. `sizes` without the samples; `order` of all dimensions, order[0] is 0. */
-int graph_reshape(graph *g, const char *scope, int x, int n_sizes, const int64_t *sizes);
-int graph_transpose(graph *g, const char *scope, int x, const int64_t *order);
-int graph_mean(graph *g, const char *scope, int x, int axis); /* over axis 2 or later */
+/* (N,T,C) to (N,heads,T,C/heads), or with `merge` back */
+int graph_heads(graph *g, const char *scope, int x, int heads, bool merge);
+/* Run here: over axis 2 or later. */
+int graph_mean(graph *g, const char *scope, int x, int axis);
 
 /* The last layer added is the output. */
 nncf_status graph_finish(graph *g, nncf_error *err);

@@ -138,7 +138,7 @@ static graph_node *new_node(graph *g, const char *scope, int a, int b)
 /* The registered layer becomes a node, if there was no failure. */
 static int finish_node(graph *g, graph_node *node, nncf_status status)
 {
-    if (g->status == NNCF_OK && status == NNCF_OK && node->kind == GRAPH_LIBRARY) {
+    if (g->status == NNCF_OK && status == NNCF_OK && !node->by_host) {
         int64_t shapes[GRAPH_READS][GRAPH_NDIM];
         nncf_tensor x[GRAPH_READS] = {{0}};
         for (int i = 0; i < node->n_reads; i++) {
@@ -157,7 +157,7 @@ static int finish_node(graph *g, graph_node *node, nncf_status status)
         node->count *= (size_t)node->shape[i];
     g->largest = node->count > g->largest ? node->count : g->largest;
     for (int i = 0; i < node->n_reads; i++)
-        if (node->kind != GRAPH_LIBRARY && node->reads[i] != GRAPH_INPUT)
+        if (node->by_host && node->reads[i] != GRAPH_INPUT)
             g->nodes[node->reads[i]].read_by_host = true;
     return g->n_nodes++;
 }
@@ -354,60 +354,37 @@ int graph_upsample(graph *g, const char *scope, int x, int factor)
             &node->layer, &g->error));
 }
 
-/* An operator that is run here: the library places quantizers around it and exports it. */
-static int add_host(graph *g, const char *scope, int x, graph_node *node, nncf_op_params *params)
+int graph_heads(graph *g, const char *scope, int x, int heads, bool merge)
 {
     const edges e = edges_of(g, x, GRAPH_INPUT);
-    params->scope = scope;
-    params->inputs = e.layer;
-    params->n_inputs = e.count;
-    return finish_node(g, node, nncf_model_add_op(g->model, params, &node->layer, &g->error));
-}
-
-int graph_reshape(graph *g, const char *scope, int x, int n_sizes, const int64_t *sizes)
-{
     graph_node *node = new_node(g, scope, x, GRAPH_INPUT);
     if (node == NULL)
         return 0;
-    node->kind = GRAPH_COPY;
-    node->ndim = n_sizes + 1;
-    node->shape[0] = 0; /* in the file: as the input's */
-    memcpy(node->shape + 1, sizes, (size_t)n_sizes * sizeof *sizes);
-    nncf_op_params params = {NNCF_PARAMS(nncf_op_params), .op = NNCF_OP_RESHAPE,
-        .sizes = node->shape, .n_sizes = (size_t)node->ndim};
-    return add_host(g, scope, x, node, &params);
+    return finish_node(g, node,
+        nncf_model_add_heads(g->model,
+            &(nncf_heads_params){NNCF_PARAMS(nncf_heads_params), .scope = scope, .heads = heads,
+                .merge = merge, .inputs = e.layer, .n_inputs = e.count},
+            &node->layer, &g->error));
 }
 
-int graph_transpose(graph *g, const char *scope, int x, const int64_t *order)
-{
-    int64_t shape[GRAPH_NDIM];
-    graph_node *node = new_node(g, scope, x, GRAPH_INPUT);
-    if (node == NULL)
-        return 0;
-    node->kind = GRAPH_PERMUTE;
-    node->ndim = graph_shape(g, x, 1, shape);
-    for (int i = 0; i < node->ndim; i++) {
-        node->order[i] = order[i];
-        node->shape[i] = shape[order[i]];
-    }
-    nncf_op_params params = {NNCF_PARAMS(nncf_op_params), .op = NNCF_OP_TRANSPOSE,
-        .sizes = node->order, .n_sizes = (size_t)node->ndim};
-    return add_host(g, scope, x, node, &params);
-}
-
+/* An operator that is run here: the library places quantizers around it and exports it. */
 int graph_mean(graph *g, const char *scope, int x, int axis)
 {
+    const edges e = edges_of(g, x, GRAPH_INPUT);
     int64_t shape[GRAPH_NDIM];
     graph_node *node = new_node(g, scope, x, GRAPH_INPUT);
     if (node == NULL)
         return 0;
-    node->kind = GRAPH_MEAN;
+    node->by_host = true;
     node->axis = axis;
     node->ndim = graph_shape(g, x, 1, shape) - 1;
     for (int i = 0; i < node->ndim; i++)
         node->shape[i] = shape[i < axis ? i : i + 1];
-    nncf_op_params params = {NNCF_PARAMS(nncf_op_params), .op = NNCF_OP_MEAN, .axis = axis};
-    return add_host(g, scope, x, node, &params);
+    return finish_node(g, node,
+        nncf_model_add_op(g->model,
+            &(nncf_op_params){NNCF_PARAMS(nncf_op_params), .scope = scope, .op = NNCF_OP_MEAN,
+                .axis = axis, .inputs = e.layer, .n_inputs = e.count},
+            &node->layer, &g->error));
 }
 
 nncf_status graph_finish(graph *g, nncf_error *err)

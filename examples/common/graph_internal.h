@@ -4,23 +4,20 @@
 
 #include "graph.h"
 
-enum graph_kind { GRAPH_LIBRARY, GRAPH_COPY, GRAPH_PERMUTE, GRAPH_MEAN };
-
 typedef struct graph_node {
     nncf_layer *layer;
-    enum graph_kind kind; /* who runs it, and what */
+    bool by_host; /* a mean, run here */
     int reads[GRAPH_READS], n_reads;
     int64_t shape[GRAPH_NDIM]; /* the first size: samples */
     int ndim;
     size_t count; /* elements of a sample */
     int32_t dtype; /* of y */
     void *y;
-    float *raw; /* of the host's operators: before the quantizer */
+    float *raw; /* of a mean: before the quantizer */
     float *grad;
     bool has_grad; /* in this backward */
     bool read_by_host;
-    int64_t order[GRAPH_NDIM]; /* GRAPH_PERMUTE */
-    int axis; /* GRAPH_MEAN */
+    int axis; /* of a mean */
 } graph_node;
 
 struct graph {

@@ -17,7 +17,7 @@ static nncf_tensor view(const graph *g, int node, const void *input, int64_t sha
 }
 
 /* Buffers for n samples. Outputs that are few distinct values are kept as codes, a byte an element,
- * unless an operator of the host reads them. */
+ * unless a mean reads them. */
 static nncf_status reserve(graph *g, int64_t n, nncf_error *err)
 {
     const size_t capacity = (size_t)(n > g->capacity ? n : g->capacity);
@@ -25,7 +25,7 @@ static nncf_status reserve(graph *g, int64_t n, nncf_error *err)
     g->capacity = 0; /* until all is there */
     for (int i = 0; i < g->n_nodes; i++) {
         graph_node *node = &g->nodes[i];
-        const bool codes = node->kind == GRAPH_LIBRARY && !node->read_by_host && i + 1 < g->n_nodes;
+        const bool codes = !node->by_host && !node->read_by_host && i + 1 < g->n_nodes;
         const int32_t dtype = codes ? nncf_layer_get_output_dtype(node->layer) : NNCF_F32;
         const size_t count = node->count * capacity;
         if (node->y == NULL || grown || dtype != node->dtype) {
@@ -37,12 +37,11 @@ static nncf_status reserve(graph *g, int64_t n, nncf_error *err)
             free(node->grad);
             node->grad = app_floats(count);
         }
-        if (node->kind != GRAPH_LIBRARY && (node->raw == NULL || grown)) {
+        if (node->by_host && (node->raw == NULL || grown)) {
             free(node->raw);
             node->raw = app_floats(count);
         }
-        if (node->y == NULL || node->grad == NULL ||
-            (node->kind != GRAPH_LIBRARY && node->raw == NULL))
+        if (node->y == NULL || node->grad == NULL || (node->by_host && node->raw == NULL))
             return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for %lld samples", (long long)n);
     }
     for (int k = 0; k < GRAPH_READS; k++) {
@@ -54,41 +53,6 @@ static nncf_status reserve(graph *g, int64_t n, nncf_error *err)
     }
     g->capacity = (int64_t)capacity;
     return NNCF_OK;
-}
-
-/* to[i] = from[i permuted], or for a gradient the other way; `shape` is that of the permuted one.
- */
-static void permute(const graph_node *node, const int64_t *from_shape, const float *from, float *to,
-    const int64_t *shape, bool back)
-{
-    size_t stride[GRAPH_NDIM], at[GRAPH_NDIM] = {0}, source = 0, total = 1;
-    const int n = node->ndim;
-    size_t size = 1;
-    size_t strides_in[GRAPH_NDIM];
-    for (int i = n - 1; i >= 0; i--) {
-        strides_in[i] = size;
-        size *= (size_t)from_shape[i];
-    }
-    for (int i = 0; i < n; i++) {
-        stride[i] = strides_in[node->order[i]];
-        total *= (size_t)shape[i];
-    }
-    const size_t row = (size_t)shape[n - 1];
-    for (size_t i = 0; i < total; i += row) {
-        for (size_t k = 0; k < row; k++) {
-            if (back)
-                to[source + k * stride[n - 1]] = from[i + k];
-            else
-                to[i + k] = from[source + k * stride[n - 1]];
-        }
-        for (int d = n - 2; d >= 0; d--) { /* the next row */
-            source += stride[d];
-            if (++at[d] < (size_t)shape[d])
-                break;
-            source -= at[d] * stride[d];
-            at[d] = 0;
-        }
-    }
 }
 
 /* Mean over an axis of x, or its gradient: dy / length to each. */
@@ -117,21 +81,6 @@ static void mean(const graph_node *node, const int64_t *x_shape, int x_ndim, con
         }
 }
 
-/* Forward (from x to y) or backward (from dy to dx) of an operator of the host. */
-static void run_host(const graph *g, int i, const float *from, float *to, bool back)
-{
-    const graph_node *node = &g->nodes[i];
-    int64_t x_shape[GRAPH_NDIM], y_shape[GRAPH_NDIM];
-    const int x_ndim = graph_shape(g, node->reads[0], g->batch, x_shape);
-    graph_shape(g, i, g->batch, y_shape);
-    if (node->kind == GRAPH_COPY)
-        memcpy(to, from, node->count * (size_t)g->batch * sizeof *to);
-    else if (node->kind == GRAPH_PERMUTE)
-        permute(node, x_shape, from, to, y_shape, back);
-    else
-        mean(node, x_shape, x_ndim, from, to, back);
-}
-
 static nncf_status node_forward(graph *g, int i, const void *x, nncf_error *err)
 {
     graph_node *node = &g->nodes[i];
@@ -139,9 +88,9 @@ static nncf_status node_forward(graph *g, int i, const void *x, nncf_error *err)
     nncf_tensor in[GRAPH_READS], y = view(g, i, NULL, shapes[GRAPH_READS]), raw = y;
     for (int k = 0; k < node->n_reads; k++)
         in[k] = view(g, node->reads[k], x, shapes[k]);
-    if (node->kind == GRAPH_LIBRARY)
+    if (!node->by_host)
         return nncf_layer_forward(node->layer, in, (size_t)node->n_reads, &y, err);
-    run_host(g, i, in[0].data, node->raw, false);
+    mean(node, in[0].shape, in[0].ndim, in[0].data, node->raw, false);
     raw.data = node->raw;
     return nncf_layer_quantize_output(node->layer, &raw, &y, err); /* a copy if there is none */
 }
@@ -179,7 +128,7 @@ static nncf_status node_backward(graph *g, int i, const void *x, nncf_error *err
         const graph_node *from = &g->nodes[node->reads[k]];
         dx[k].data = from->has_grad ? g->scratch[k] : from->grad;
     }
-    if (node->kind == GRAPH_LIBRARY) {
+    if (!node->by_host) {
         status = nncf_layer_backward(
             node->layer, in, (size_t)node->n_reads, &dy, wanted ? dx : NULL, err);
     } else {
@@ -187,7 +136,7 @@ static nncf_status node_backward(graph *g, int i, const void *x, nncf_error *err
         raw.data = node->raw;
         status = nncf_layer_quantize_output_backward(node->layer, &raw, &dy, &dy, err);
         if (status == NNCF_OK && wanted)
-            run_host(g, i, node->grad, dx[0].data, true);
+            mean(node, in[0].shape, in[0].ndim, node->grad, dx[0].data, true);
     }
     for (int k = 0; k < node->n_reads && wanted && status == NNCF_OK; k++) {
         graph_node *from = &g->nodes[node->reads[k]];

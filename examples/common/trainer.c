@@ -15,7 +15,7 @@ enum { GOLDEN_SAMPLES = 4 };
 typedef struct run {
     task *t;
     /* command line; 0 and NULL: the config's, or none */
-    const char *config_path, *data, *out, *weights, *onnx;
+    const char *config_path, *data, *out, *weights, *onnx, *strip;
     int64_t threads, seed;
     double lr;
     bool plan;
@@ -47,7 +47,8 @@ static const char usage[] =
     "  --data PATH         data, where they are not in their usual place\n"
     "  --out DIR           metrics.jsonl and weights.safetensors go there\n"
     "  --weights FILE      start from such weights\n"
-    "  --export-onnx FILE  write the model at the end\n"
+    "  --export-onnx FILE  write the model at the end, as ONNX\n"
+    "  --strip FILE        and as codes and scales (safetensors)\n"
     "  --epochs N, --steps N, --batch-size N, --seed N, --threads N, --lr X  go before the config\n"
     "  --plan              print where masks and quantizers go, and train nothing\n"
     "  --help\n";
@@ -58,17 +59,17 @@ static enum wish parse_options(run *r, int argc, char **argv)
 {
     static const struct option known[] = {{"config", 1, NULL, 'c'}, {"data", 1, NULL, 'd'},
         {"out", 1, NULL, 'o'}, {"weights", 1, NULL, 'w'}, {"export-onnx", 1, NULL, 'x'},
-        {"epochs", 1, NULL, 'e'}, {"steps", 1, NULL, 's'}, {"batch-size", 1, NULL, 'b'},
-        {"seed", 1, NULL, 'r'}, {"threads", 1, NULL, 't'}, {"lr", 1, NULL, 'l'},
-        {"plan", 0, NULL, 'p'}, {"help", 0, NULL, 'h'}, {0}};
+        {"strip", 1, NULL, 'z'}, {"epochs", 1, NULL, 'e'}, {"steps", 1, NULL, 's'},
+        {"batch-size", 1, NULL, 'b'}, {"seed", 1, NULL, 'r'}, {"threads", 1, NULL, 't'},
+        {"lr", 1, NULL, 'l'}, {"plan", 0, NULL, 'p'}, {"help", 0, NULL, 'h'}, {0}};
     const struct {
         int option;
         const char **text;
         int64_t *number;
     } to[] = {{'c', &r->config_path, NULL}, {'d', &r->data, NULL}, {'o', &r->out, NULL},
-        {'w', &r->weights, NULL}, {'x', &r->onnx, NULL}, {'e', NULL, &r->epochs},
-        {'s', NULL, &r->steps}, {'b', NULL, &r->batch_size}, {'r', NULL, &r->seed},
-        {'t', NULL, &r->threads}};
+        {'w', &r->weights, NULL}, {'x', &r->onnx, NULL}, {'z', &r->strip, NULL},
+        {'e', NULL, &r->epochs}, {'s', NULL, &r->steps}, {'b', NULL, &r->batch_size},
+        {'r', NULL, &r->seed}, {'t', NULL, &r->threads}};
     int c;
     optind = 1;
     while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -382,6 +383,17 @@ static nncf_status export_onnx(run *r, nncf_error *err)
     return status;
 }
 
+static nncf_status strip(const run *r, nncf_error *err)
+{
+    const nncf_strip_params params = {NNCF_PARAMS(nncf_strip_params), .sparse = 1};
+    nncf_strip_report report = {NNCF_PARAMS(nncf_strip_report)};
+    const nncf_status status = nncf_strip_save(r->ctrl, r->strip, &params, &report, err);
+    if (status == NNCF_OK)
+        printf("stripped to %s: %llu bytes, as floats %llu\n", r->strip,
+            (unsigned long long)report.bytes_file, (unsigned long long)report.bytes_float);
+    return status;
+}
+
 static nncf_status print_plan(run *r, nncf_error *err)
 {
     nncf_plan *plan = NULL;
@@ -416,6 +428,8 @@ static nncf_status finish(run *r, nncf_error *err)
         status = nncf_model_set_mode(graph_model(r->g), NNCF_MODE_EVAL, err);
     if (status == NNCF_OK && r->t->show != NULL)
         status = r->t->show(r->t, r->g, stdout, err);
+    if (status == NNCF_OK && r->strip != NULL)
+        status = strip(r, err);
     return status == NNCF_OK && r->onnx != NULL ? export_onnx(r, err) : status;
 }
 

@@ -103,31 +103,6 @@ static nncf_status take_scores(task *t, double scores[TASK_SCORES], nncf_error *
     return NNCF_OK;
 }
 
-/* (N,T,C) -> (N,heads,T,C/heads), and back. */
-static int split_heads(graph *g, const gpt *m, char *scope, int x)
-{
-    const int64_t sizes[] = {m->context, m->heads, m->width / m->heads}, order[] = {0, 2, 1, 3};
-    char *reshaped = app_format("%s/view_0", scope),
-         *transposed = app_format("%s/transpose_0", scope);
-    x = graph_reshape(g, reshaped, x, 3, sizes);
-    x = graph_transpose(g, transposed, x, order);
-    free(reshaped);
-    free(transposed);
-    return x;
-}
-
-static int join_heads(graph *g, const gpt *m, char *scope, int x)
-{
-    const int64_t sizes[] = {m->context, m->width}, order[] = {0, 2, 1, 3};
-    char *reshaped = app_format("%s/view_0", scope),
-         *transposed = app_format("%s/transpose_0", scope);
-    x = graph_transpose(g, transposed, x, order);
-    x = graph_reshape(g, reshaped, x, 2, sizes);
-    free(reshaped);
-    free(transposed);
-    return x;
-}
-
 /* One block; names as a PyTorch module would have them. */
 static int add_block(graph *g, const gpt *m, int index, int x)
 {
@@ -142,13 +117,13 @@ static int add_block(graph *g, const gpt *m, int index, int x)
     for (int i = 0; i < 3; i++) {
         snprintf(s, sizeof s, "GPT/Block[%d]/Attention[attn]/Linear[%c]", index, "qkv"[i]);
         snprintf(h, sizeof h, "GPT/Block[%d]/Attention[attn]/Heads[%c]", index, "qkv"[i]);
-        qkv[i] =
-            split_heads(g, m, h, graph_linear(g, s, normed, m->width, NNCF_ACTIVATION_NONE, first));
+        qkv[i] = graph_linear(g, s, normed, m->width, NNCF_ACTIVATION_NONE, first);
+        qkv[i] = graph_heads(g, h, qkv[i], (int)m->heads, false);
     }
     a = graph_matmul(g, NAME("Attention[attn]/matmul_0"), qkv[0], qkv[1], true, factor);
     a = graph_softmax(g, NAME("Attention[attn]/softmax_0"), a, true);
     a = graph_matmul(g, NAME("Attention[attn]/matmul_1"), a, qkv[2], false, 1.0f);
-    a = join_heads(g, m, NAME("Attention[attn]/Heads[y]"), a);
+    a = graph_heads(g, NAME("Attention[attn]/Heads[y]"), a, (int)m->heads, true);
     a = graph_linear(
         g, NAME("Attention[attn]/Linear[proj]"), a, m->width, NNCF_ACTIVATION_NONE, added);
     x = graph_sum(g, NAME("__add___0"), x, a);

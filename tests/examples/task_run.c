@@ -12,8 +12,8 @@ int task_run(const char *dir, const task *t, const char *config, const char *dat
     fixture_write_text(dir, "config.json", config);
     char *args[] = {strdup(t->name), strdup("--config"), strdup(fixture_path(dir, "config.json")),
         strdup("--data"), strdup(data), strdup("--out"), strdup(fixture_path(dir, "out")),
-        strdup("--export-onnx"), strdup(fixture_path(dir, "export.onnx")), strdup("--threads"),
-        strdup("1")};
+        strdup("--export-onnx"), strdup(fixture_path(dir, "export.onnx")), strdup("--strip"),
+        strdup(fixture_path(dir, "stripped.safetensors")), strdup("--threads"), strdup("1")};
     char *given[sizeof args / sizeof *args]; /* getopt moves them */
     memcpy(given, args, sizeof args);
     const int status = trainer_main(&copy, sizeof args / sizeof *args, given);
@@ -41,4 +41,5 @@ void task_check_files(const char *dir)
 {
     ck_assert(app_is_file(fixture_path(dir, "out/weights.safetensors")));
     ck_assert(app_is_file(fixture_path(dir, "export.onnx")));
+    ck_assert(app_is_file(fixture_path(dir, "stripped.safetensors")));
 }

@@ -45,23 +45,21 @@ END_TEST
 
 enum { N = 2 };
 
-/* Everything that the graph runs itself, and outputs with two and three readers. */
+/* What the graph runs itself, and outputs with two readers and with one that reads twice. */
 static graph *make_graph(void)
 {
-    const int64_t sample[] = {1, 4, 2}, split[] = {4, 3, 2}, joined[] = {4, 6},
-                  order[] = {0, 2, 1, 3};
+    const int64_t sample[] = {1, 4, 2};
     nncf_error err = NNCF_ERROR_INIT;
     graph *g;
     ck_ok(graph_create(NULL, NNCF_I32, 3, sample, 5, &g, &err), err);
     int x = graph_embedding(g, "Net/Embedding[e]", GRAPH_INPUT, 9, 6, 1.0);
     x = graph_mean(g, "Net/mean_0", x, 2);
     const int forked = graph_layer_norm(g, "Net/LayerNorm[n]", x);
-    int a = graph_reshape(g, "Net/view_0", forked, 3, split);
-    a = graph_transpose(g, "Net/transpose_0", a, order);
+    int a = graph_heads(g, "Net/Heads[0]", forked, 3, false);
     const int scores = graph_matmul(g, "Net/matmul_0", a, a, true, 0.7f);
     a = graph_matmul(
         g, "Net/matmul_1", graph_softmax(g, "Net/softmax_0", scores, true), a, false, 1.0f);
-    a = graph_reshape(g, "Net/view_1", graph_transpose(g, "Net/transpose_1", a, order), 2, joined);
+    a = graph_heads(g, "Net/Heads[1]", a, 3, true);
     a = graph_sum(g, "Net/__add___0", forked, a);
     graph_linear(g, "Net/Linear[l]", a, 3, NNCF_ACTIVATION_TANH, 0.5);
     ck_ok(graph_finish(g, &err), err);
