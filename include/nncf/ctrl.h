@@ -282,10 +282,10 @@ NNCF_API nncf_status nncf_compression_ctrl_get_parameter(
 NNCF_API nncf_status nncf_compression_ctrl_zero_grad(nncf_compression_ctrl *ctrl, nncf_error *err);
 
 /**
- * @brief Have a function called for each layer whose mask stays as it is from now on: an optimizer
- * can then clear what it has kept for masked weights, with nncf_layer_clear_masked().
+ * @brief Set a function that runs for each layer whose mask stays as it is from now on: an
+ * optimizer can then clear what it has kept for masked weights, with nncf_layer_clear_masked().
  *
- * With magnitude_sparsity that is when masks are made anew, at the end of
+ * With magnitude_sparsity that is when masks are recomputed, at the end of
  * nncf_compression_ctrl_epoch_step() (with a schedule by steps also of
  * nncf_compression_ctrl_step()); with rb_sparsity once, when they are frozen: before that they are
  * random. A restored snapshot calls it for no layer: the caller restores its optimizer, too.
