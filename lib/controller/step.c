@@ -209,18 +209,23 @@ nncf_status nncf_compression_ctrl_step(nncf_compression_ctrl *ctrl, nncf_error *
         ctrl ? ctrl->context : NULL, "nncf_compression_ctrl_step", NULL, status, &reason, err);
 }
 
-/* A schedule by optimizer steps knows, or has counted, how many steps an epoch has. */
+/* A schedule by optimizer steps knows, or has counted, how many steps an epoch has. Each epoch of
+ * another length is logged, the first is kept as a warning. */
 static void warn_epoch_length(nncf_compression_ctrl *ctrl)
 {
+    static const char text[] =
+        "epoch %lld had %lld steps, the schedule was made for %lld (steps_per_epoch): the level %s";
     const nncf__schedule *s = &ctrl->schedule;
-    if (nncf__schedule_by_steps(&s->params) && s->steps_per_epoch > 0 &&
-        s->step != s->steps_per_epoch)
-        nncf__warn(ctrl,
-            "epoch %lld had %lld steps, the schedule was made for %lld (steps_per_epoch): the "
-            "level %s",
-            (long long)ctrl->epoch, (long long)s->step, (long long)s->steps_per_epoch,
-            s->step < s->steps_per_epoch ? "jumps to that of the next epoch"
-                                         : "has waited at the epoch's end");
+    if (!nncf__schedule_by_steps(&s->params) || s->steps_per_epoch <= 0 ||
+        s->step == s->steps_per_epoch)
+        return;
+    const char *effect = s->step < s->steps_per_epoch ? "jumps to that of the next epoch"
+                                                      : "has waited at the epoch's end";
+    const long long epoch = ctrl->epoch, steps = s->step, wanted = s->steps_per_epoch;
+    if (nncf__usage_first(ctrl, NNCF__WARN_EPOCH_LENGTH))
+        nncf__warn(ctrl, text, epoch, steps, wanted, effect);
+    else
+        nncf__log(ctrl->context, NNCF_LOG_WARNING, text, epoch, steps, wanted, effect);
 }
 
 static nncf_status epoch_step(nncf_compression_ctrl *ctrl, nncf_error *err)

@@ -32,7 +32,8 @@ enum nncf__usage_warning {
     NNCF__WARN_WEIGHTS_STAND = 32768,
     NNCF__WARN_WIDTH = 65536,
     NNCF__WARN_LOST_RANGE = 131072,
-    NNCF__WARN_EMPTY_RANGE = 262144
+    NNCF__WARN_EMPTY_RANGE = 262144,
+    NNCF__WARN_EPOCH_LENGTH = 524288
 };
 /* Was it logged? */
 bool nncf__usage_warned(const nncf_compression_ctrl *ctrl, enum nncf__usage_warning warning);

@@ -289,6 +289,38 @@ START_TEST(empty_ranges_are_told)
 }
 END_TEST
 
+#define BY_STEPS                                                                                   \
+    "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": "        \
+    "\"polynomial\", \"update_per_optimizer_step\": true, \"steps_per_epoch\": 3, "                \
+    "\"sparsity_init\": 0.1, \"sparsity_target\": 0.5, \"sparsity_steps\": 50}}}"
+
+/* Every epoch of another length is in the log, one in the query, which keeps room for others. */
+START_TEST(epochs_of_another_length_are_told)
+{
+    enum { EPOCHS = 30 };
+    net n;
+    net_open(&n, BY_STEPS);
+    for (int epoch = 0; epoch < EPOCHS; epoch++) {
+        for (int step = 0; step < 2; step++)
+            train(&n, 1, n.w);
+        ck_assert_int_eq(nncf_compression_ctrl_epoch_step(n.ctrl, NULL), NNCF_OK);
+        ck_assert_int_eq(n.c.warnings, epoch + 1);
+        ck_assert_uint_eq(nncf_compression_ctrl_get_warning_count(n.ctrl), 1);
+    }
+    ck_assert_ptr_nonnull(strstr(nncf_compression_ctrl_get_warning(n.ctrl, 0),
+        "had 2 steps, the schedule was made for 3 (steps_per_epoch)"));
+    for (int epoch = 0; epoch < EPOCHS; epoch++) { /* the optimizer has lost the weights */
+        train(&n, 1, NULL);
+        train(&n, 1, NULL);
+        ck_assert_int_eq(nncf_compression_ctrl_epoch_step(n.ctrl, NULL), NNCF_OK);
+    }
+    const char *next = nncf_compression_ctrl_get_warning(n.ctrl, 1);
+    ck_assert_ptr_nonnull(next);
+    ck_assert_msg(strstr(next, "Net/Linear[a]") == next, "%s", next);
+    net_close(&n);
+}
+END_TEST
+
 /* Without a log the texts are there all the same, and cut where a scope is very long. */
 START_TEST(hosts_without_a_log_ask)
 {
@@ -330,7 +362,8 @@ int main(void)
         a_weight_whose_buffer_moved_is_told, a_weight_without_gradients_may_stay,
         an_input_of_another_width_is_told, an_input_of_no_known_width_is_taken,
         ranges_far_beyond_the_weights_are_told, ranges_that_training_ruins_are_told,
-        weights_have_ranges_without_batches, empty_ranges_are_told, hosts_without_a_log_ask};
+        weights_have_ranges_without_batches, empty_ranges_are_told,
+        epochs_of_another_length_are_told, hosts_without_a_log_ask};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_test(tcase, tests[i]);
     return fx_main(suite);
