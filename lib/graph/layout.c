@@ -197,6 +197,31 @@ static nncf_status make_copies(nncf_layer *layer, nncf_error *err)
     return NNCF_OK;
 }
 
+/* The host's buffers are used as they are again. */
+static void drop_copies(nncf_layer *layer)
+{
+    nncf_context *context = layer->model->context;
+    if (!layer->has_layout)
+        return;
+    nncf__free(context, layer->weight);
+    nncf__free(context, layer->weight_grad);
+    layer->weight = layer->layout.weight;
+    layer->weight_grad = layer->layout.weight_grad;
+    layer->has_layout = false;
+}
+
+/* Is each element where weight_shape says? The stride of a size of 1 is never used. */
+static bool is_plain(const nncf_layer *layer, const nncf__weight_layout *layout)
+{
+    int64_t stride = 1;
+    for (int32_t d = layer->weight_ndim - 1; d >= 0; d--) {
+        if (layer->weight_shape[d] > 1 && layout->strides[d] != stride)
+            return false;
+        stride *= layer->weight_shape[d];
+    }
+    return true;
+}
+
 static nncf_status set_weight_layout(
     nncf_layer *layer, const nncf_weight_layout_params *params, nncf_error *err)
 {
@@ -209,10 +234,13 @@ static nncf_status set_weight_layout(
     nncf__weight_layout layout = layer->layout;
     if (status == NNCF_OK)
         status = make_layout(layer, &p, &layout, err);
-    if (status == NNCF_OK && !layer->has_layout)
+    const bool plain = status == NNCF_OK && is_plain(layer, &layout);
+    if (status == NNCF_OK && !plain && !layer->has_layout)
         status = make_copies(layer, err);
     if (status != NNCF_OK)
         return status;
+    if (plain)
+        drop_copies(layer);
     memcpy(layer->layout.strides, layout.strides, sizeof layout.strides);
     layer->layout.first = layout.first;
     layer->layout.span = layout.span;

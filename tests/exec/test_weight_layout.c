@@ -367,6 +367,38 @@ START_TEST(a_mask_is_not_applied_to_a_tensor_of_another_order)
 }
 END_TEST
 
+/* The plain order, said or come back to, is no other one: the mask is for the host's tensor. */
+START_TEST(the_plain_order_is_no_layout)
+{
+    const variant v = variant_of(SHAPES * NNCF_WEIGHT_RSCK);
+    static net n;
+    static float loaded[MOST], wanted[MOST];
+    fx_context c;
+    nncf_checkpoint *file;
+    const int64_t count = (int64_t)count_of(&v.s);
+    const nncf_weight_layout_params plain = {
+        NNCF_PARAMS(nncf_weight_layout_params), .row_stride = _i ? row_of(&v.s, 0) : 0};
+    net_open(&n, &v, true, NULL);
+    ck_assert_int_eq(nncf_layer_set_weight_layout(n.layer, &v.p, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_set_weight_layout(n.layer, _i ? &plain : NULL, NULL), NNCF_OK);
+    n.ctrl = fx_ctrl(n.model, FX_CONFIG(FX_MAGNITUDE));
+    ck_assert_int_eq(nncf_layer_compress_weight(n.layer, wanted, NULL), NNCF_OK);
+    ck_assert_int_ne(memcmp(n.w, wanted, (size_t)count * sizeof *wanted), 0);
+    fx_open(&c, 1, 0);
+    nncf_checkpoint_tensor tensor = {"N/layer.weight", {.data = n.w, .ndim = 1, .shape = &count}};
+    ck_assert_int_eq(nncf_checkpoint_save(n.ctrl, fx_path("s"), &tensor, 1, NULL, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_open(c.context, fx_path("s"), NULL, &file, NULL), NNCF_OK);
+    tensor.tensor.data = loaded;
+    ck_assert_int_eq(
+        nncf_checkpoint_load_weights(file, &tensor, 1, NULL, NULL, NULL, NULL), NNCF_OK);
+    ck_assert_mem_eq(wanted, loaded, (size_t)count * sizeof *loaded);
+    ck_assert_msg(c.warnings == 0, "%s", c.log);
+    nncf_checkpoint_close(file);
+    fx_close(&c);
+    net_close(&n);
+}
+END_TEST
+
 /* A vector has one order. */
 START_TEST(a_vector_keeps_its_order)
 {
@@ -443,6 +475,7 @@ int main(void)
     tcase_add_checked_fixture(tc, fx_folder_make, fx_folder_remove);
     tcase_add_loop_test(tc, stripped_models_and_exports_are_the_same_files, 0, CASES);
     tcase_add_test(tc, a_mask_is_not_applied_to_a_tensor_of_another_order);
+    tcase_add_loop_test(tc, the_plain_order_is_no_layout, 0, 2);
     tc = fx_case(suite, "refusals", 60);
     tcase_add_test(tc, a_vector_keeps_its_order);
     tcase_add_test(tc, layouts_that_cannot_be_are_refused);
