@@ -182,8 +182,9 @@ NNCF_API nncf_status nncf_compression_ctrl_epoch_step(nncf_compression_ctrl *ctr
  * that do not move towards the level, parameters or weights that do not change although they have
  * gradients (as when a buffer has moved), weights without gradients, ranges that are empty, not
  * finite, above 1e6 or 1e6 times the weights, running variances of 0 in eval mode, inputs of
- * another width than the layer's, epochs of another length than the schedule's. Each is a line of NNCF_LOG_WARNING in the context's log, too;
- * this is for hosts without one: look once an epoch. Nothing that is computed depends on it.
+ * another width than the layer's, epochs of another length than the schedule's. Each is a line of
+ * NNCF_LOG_WARNING in the context's log, too; this is for hosts without one: look once an epoch.
+ * Nothing that is computed depends on it.
  * @param ctrl nullable
  * @return the number; 0 for NULL
  * @since 0.1
