@@ -238,6 +238,107 @@ START_TEST(another_config_or_no_state_begins_with_zeros)
 }
 END_TEST
 
+/* ---- another order of registration ---- */
+
+typedef struct pair {
+    fx_context c;
+    nncf_model *model;
+    nncf_layer *layers[2];
+    nncf_compression_ctrl *ctrl;
+    float w[24];
+} pair;
+
+/* A weight of 4 channels and a quantizer, of which the second of the names comes first if turned,
+ * trained a few steps; ranges are those of the signed or unsigned values. */
+static void pair_make(pair *p, bool turned)
+{
+    static const char *const scopes[] = {"N/weight", "N/quantizer"};
+    static const char by_layer[] =
+        "{\"compression\": {\"algorithm\": \"quantization\", \"weights\": {\"per_channel\": "
+        "true}, \"initializer\": {\"range\": {\"type\": \"min_max\", \"num_init_steps\": 1}}}}";
+    float x[24], y[24];
+    int32_t more;
+    const int64_t shape[] = {4, 6};
+    nncf_tensor tx = {.data = x, .ndim = 2, .shape = shape},
+                ty = {.data = y, .ndim = 2, .shape = shape};
+    fx_fill_from(p->w, 24, 3);
+    for (int i = 0; i < 24; i++)
+        x[i] = fabsf(p->w[i]);
+    fx_open(&p->c, 1, 11);
+    ck_assert_int_eq(nncf_model_create(p->c.context, &p->model, NULL), NNCF_OK);
+    const nncf_weight_params w = {NNCF_PARAMS(nncf_weight_params), .scope = scopes[0],
+        .weight = p->w, .ndim = 2, .shape = shape};
+    const nncf_quantizer_params q = {NNCF_PARAMS(nncf_quantizer_params), .scope = scopes[1]};
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq((i == 0) != turned
+                ? nncf_model_add_weight(p->model, &w, &p->layers[0], NULL)
+                : nncf_model_add_quantizer(p->model, &q, &p->layers[1], NULL),
+            NNCF_OK);
+    p->ctrl = fx_ctrl(p->model, by_layer);
+    while (nncf_compression_ctrl_init_step(p->ctrl, &more, NULL) == NNCF_OK && more)
+        ck_assert_int_eq(nncf_layer_quantize_output(p->layers[1], &tx, &ty, NULL), NNCF_OK);
+}
+
+static void pair_free(pair *p)
+{
+    nncf_compression_ctrl_destroy(p->ctrl);
+    nncf_model_destroy(p->model);
+    fx_close(&p->c);
+}
+
+static void pair_train(const pair *p, int from, int to, const nncf_update_params *rule)
+{
+    static const char *const names[] = {
+        "N/weight.pre_ops.weight_quantizer.scale", "N/quantizer.activation_quantizer.scale"};
+    for (int t = from; t < to; t++) {
+        for (int i = 0; i < 2; i++) {
+            const nncf_parameter q = fx_parameter(p->ctrl, names[i]);
+            uint64_t state = (uint64_t)(10 * t + i);
+            fx_fill(q.grad, q.count, 1, &state);
+        }
+        ck_assert_int_eq(nncf_compression_ctrl_update(p->ctrl, rule, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_compression_ctrl_step(p->ctrl, NULL), NNCF_OK);
+    }
+}
+
+/* What weight and quantizer become. */
+static void pair_run(const pair *p, float made[48])
+{
+    const int64_t shape[] = {4, 6};
+    nncf_tensor tx = {.data = (float *)(uintptr_t)p->w, .ndim = 2, .shape = shape},
+                ty = {.data = made + 24, .ndim = 2, .shape = shape};
+    ck_assert_int_eq(nncf_layer_compress_weight(p->layers[0], made, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_quantize_output(p->layers[1], &tx, &ty, NULL), NNCF_OK);
+}
+
+/* Ranges, signs (the quantizer's values were not negative, the weights are) and moments are those
+ * of their names: the run goes on as if it had not been interrupted. */
+START_TEST(layers_may_be_registered_in_another_order)
+{
+    static pair whole, other;
+    float want[48], got[48];
+    nncf_checkpoint *c;
+    nncf_error err = NNCF_ERROR_INIT;
+    pair_make(&whole, false);
+    pair_make(&other, true);
+    pair_train(&whole, 0, STEPS, &rules[_i]);
+    ck_assert_int_eq(nncf_checkpoint_save(whole.ctrl, fx_path("s"), NULL, 0, NULL, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_open(other.c.context, fx_path("s"), NULL, &c, NULL), NNCF_OK);
+    ck_assert_msg(
+        nncf_checkpoint_restore(c, other.ctrl, NULL, NULL, &err) == NNCF_OK, "%s", err.message);
+    nncf_checkpoint_close(c);
+    for (int i = 0; i < 2; i++) {
+        pair_run(&whole, want);
+        pair_run(&other, got);
+        ck_assert_mem_eq(want, got, sizeof want);
+        pair_train(&whole, STEPS, 2 * STEPS, &rules[_i]);
+        pair_train(&other, STEPS, 2 * STEPS, &rules[_i]);
+    }
+    pair_free(&whole);
+    pair_free(&other);
+}
+END_TEST
+
 static nncf__entry *entry_of(nncf_checkpoint *c, const char *name)
 {
     const nncf__entry *e = nncf__checkpoint_find(c, name);
@@ -249,6 +350,7 @@ START_TEST(a_damaged_state_is_refused_and_changes_nothing)
 {
     fx_rig a, b, untouched;
     nncf_checkpoint *c;
+    nncf_error err = NNCF_ERROR_INIT;
     fx_rig_make(&a, &conv, config);
     fx_rig_make(&b, &conv, config);
     fx_rig_make(&untouched, &conv, config);
@@ -270,6 +372,16 @@ START_TEST(a_damaged_state_is_refused_and_changes_nothing)
         second->dtype = i == 4 ? NNCF_I32 : NNCF_F32;
         ck_assert_int_eq(nncf_checkpoint_restore(c, b.ctrl, NULL, NULL, NULL), status[i]);
         first->shape[0] += i == 3;
+    }
+    memcpy(head, (int64_t[]){2, STEPS}, 2 * sizeof *head);
+    entry_of(c, "nncf.optimizer.second")->dtype = NNCF_F32;
+    static const char *const lists[] = {"nncf.optimizer_names", "nncf.quantizer_names"};
+    for (int i = 0; i < 2; i++) { /* a list of other names */
+        char *first = strchr(nncf_checkpoint_get_text(c, lists[i]), 'N');
+        *first = 'M';
+        ck_assert_int_eq(nncf_checkpoint_restore(c, b.ctrl, NULL, NULL, &err), NNCF_E_FORMAT);
+        ck_assert_msg(strstr(err.message, lists[i]) != NULL, "%s", err.message);
+        *first = 'N';
     }
     nncf_checkpoint_close(c);
     ck_assert(equal(&b, &untouched));
@@ -347,6 +459,7 @@ int main(void)
     tcase_add_checked_fixture(tc, fx_folder_make, fx_folder_remove);
     tcase_add_loop_test(tc, training_resumes_bit_identically, 0, 4);
     tcase_add_loop_test(tc, another_config_or_no_state_begins_with_zeros, 0, 2);
+    tcase_add_loop_test(tc, layers_may_be_registered_in_another_order, 0, 4);
     tcase_add_test(tc, a_damaged_state_is_refused_and_changes_nothing);
     tc = fx_case(suite, "refusals", 30);
     tcase_add_test(tc, values_out_of_bounds_are_refused);

@@ -7,6 +7,7 @@
  * 3. copy tensors, apply counters and quantizers: nothing fails from here on;
  * 4. nncf__ctrl_restored() makes level, masks and flags agree with them.
  */
+#include "base/alloc.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "config/canonical.h"
@@ -16,6 +17,7 @@
 #include "controller/update.h"
 #include "formats/checkpoint/adopt.h"
 #include "formats/checkpoint/differ.h"
+#include "formats/checkpoint/order.h"
 #include "formats/checkpoint/state.h"
 #include "formats/safetensors/names.h"
 #include "formats/safetensors/sha256.h"
@@ -88,23 +90,52 @@ static nncf_status check_quantizers(
     return NNCF_OK;
 }
 
-static void apply_quantizers(const nncf_checkpoint *c, nncf_compression_ctrl *ctrl)
+/* In the order of the controller's state. */
+static nncf_status order_of_quantizers(const nncf_checkpoint *c, const nncf_compression_ctrl *ctrl,
+    const nncf__state *state, nncf__order *order, nncf_error *err)
 {
-    const int32_t *saved = nncf__checkpoint_find(c, "nncf.quantizers")->data;
+    const char **names = nncf__calloc(c->context, state->n_quantizers + 1, sizeof *names);
+    size_t count = 0;
+    if (!names)
+        return nncf__fail(err, NNCF_E_NOMEM, c->path, "out of memory");
+    for (size_t i = 0; i < ctrl->n_layers; i++)
+        for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
+            const nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
+            if (q)
+                names[count++] = q->name;
+        }
+    const nncf_status status = nncf__order_find(c, NNCF__QUANTIZER_NAMES, names, count, order, err);
+    nncf__free(c->context, names);
+    return status;
+}
+
+/* states: sign and "initialized" of each, in the order of the controller. */
+static void apply_quantizers(const int32_t *states, nncf_compression_ctrl *ctrl)
+{
     for (size_t i = 0; i < ctrl->n_layers; i++) {
         for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
             nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
             if (!q)
                 continue;
-            q->params.sign = saved[0];
-            q->initialized = saved[1] != 0;
+            q->params.sign = states[0];
+            q->initialized = states[1] != 0;
             q->observing = false;
             /* a range of an activation before initialization is over can only be that of an earlier
              * stage */
             q->kept = q->initialized && !q->is_weight && ctrl->init_phase != NNCF__PHASE_DONE;
-            saved += 2;
+            states += 2;
         }
     }
+}
+
+static void warn_order(
+    const nncf_checkpoint *c, const nncf_compression_ctrl *ctrl, const nncf__order *order)
+{
+    if (!order->same && ctrl->sparsity_kind == NNCF__RB_SPARSITY)
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+            "%s was saved by a program that registers the layers in another order: random masks "
+            "will differ from those of a run that was not interrupted",
+            c->path);
 }
 
 static void warn_seed(
@@ -118,6 +149,41 @@ static void warn_seed(
             "those of a run "
             "that was not interrupted",
             c->path, (unsigned long long)seed, (unsigned long long)ctrl->context->params.seed);
+}
+
+/* What is kept of each parameter, in the order of the controller. */
+static nncf_status sort_optimizer(const nncf_checkpoint *c, const nncf_compression_ctrl *ctrl,
+    nncf__optimizer *optimizer, nncf_error *err)
+{
+    nncf__order order = {0};
+    nncf__optimizer sorted = {0};
+    const char **names = nncf__calloc(c->context, ctrl->n_parameters + 1, sizeof *names);
+    size_t *starts = nncf__calloc(c->context, ctrl->n_parameters + 1, sizeof *starts), from = 0;
+    for (size_t i = 0; names && starts && i < ctrl->n_parameters; i++) {
+        names[i] = ctrl->parameters[i].name;
+        starts[i + 1] = starts[i] + ctrl->parameters[i].count;
+    }
+    nncf_status status = names && starts
+        ? nncf__order_find(c, NNCF__OPTIMIZER_NAMES, names, ctrl->n_parameters, &order, err)
+        : nncf__fail(err, NNCF_E_NOMEM, c->path, "out of memory");
+    if (status == NNCF_OK && !order.same &&
+        (status = nncf__optimizer_make(ctrl, optimizer->kind, &sorted)) != NNCF_OK)
+        nncf__fail(err, status, c->path, "out of memory");
+    for (size_t i = 0; sorted.first && i < ctrl->n_parameters; i++) {
+        const size_t start = starts[order.of[i]], count = ctrl->parameters[order.of[i]].count;
+        memcpy(sorted.first + start, optimizer->first + from, count * sizeof(float));
+        if (sorted.second)
+            memcpy(sorted.second + start, optimizer->second + from, count * sizeof(float));
+        from += count;
+    }
+    if (sorted.first) {
+        nncf__optimizer_free(ctrl, optimizer);
+        *optimizer = sorted;
+    }
+    nncf__free(c->context, order.of);
+    nncf__free(c->context, starts);
+    nncf__free(c->context, names);
+    return status;
 }
 
 /* The optimizer of a snapshot, NNCF__OPTIMIZER_NONE where it has none. The caller frees it. */
@@ -146,13 +212,15 @@ static nncf_status read_optimizer(const nncf_checkpoint *c, const nncf_compressi
         {NNCF__SECOND_TENSOR, {.data = optimizer->second, .ndim = 1, .shape = count}}};
     const size_t n = optimizer->second ? 2 : 1;
     status = nncf__checkpoint_verify(c, kept, n, err);
-    if (status != NNCF_OK) {
-        nncf__optimizer_free(ctrl, optimizer);
-        return status;
+    if (status == NNCF_OK) {
+        nncf__checkpoint_copy(c, kept, n);
+        status = sort_optimizer(c, ctrl, optimizer, err);
     }
-    nncf__checkpoint_copy(c, kept, n);
-    optimizer->steps = saved[1];
-    return NNCF_OK;
+    if (status != NNCF_OK)
+        nncf__optimizer_free(ctrl, optimizer);
+    else
+        optimizer->steps = saved[1];
+    return status;
 }
 
 /* A snapshot of the same config: all of it is there. */
@@ -160,16 +228,25 @@ static nncf_status restore_all(const nncf_checkpoint *c, nncf_compression_ctrl *
     const nncf__state *state, nncf_checkpoint_restore_report *report, nncf_error *err)
 {
     nncf__saved v;
+    nncf__order order;
     nncf_status status = nncf__checkpoint_verify(c, state->tensors, state->n_tensors, err);
     if (status != NNCF_OK || (status = read_saved(c, &v, err)) != NNCF_OK ||
-        (status = check_quantizers(c, state, err)) != NNCF_OK)
+        (status = check_quantizers(c, state, err)) != NNCF_OK ||
+        (status = order_of_quantizers(c, ctrl, state, &order, err)) != NNCF_OK)
         return status;
-    if (!v.counters[NNCF__INIT_DONE] && (status = nncf__init_observers(ctrl)) != NNCF_OK)
+    if (!v.counters[NNCF__INIT_DONE] && (status = nncf__init_observers(ctrl)) != NNCF_OK) {
+        nncf__free(c->context, order.of);
         return nncf__fail(err, status, c->path, "out of memory");
+    }
     warn_seed(c, ctrl, &v);
+    warn_order(c, ctrl, &order);
     nncf__checkpoint_copy(c, state->tensors, state->n_tensors);
     nncf__saved_apply(&v, ctrl, true);
-    apply_quantizers(c, ctrl);
+    const int32_t *saved = nncf__checkpoint_find(c, "nncf.quantizers")->data;
+    for (size_t i = 0; i < state->n_quantizers; i++)
+        memcpy(&state->quantizers[2 * order.of[i]], &saved[2 * i], 2 * sizeof *saved);
+    nncf__free(c->context, order.of);
+    apply_quantizers(state->quantizers, ctrl);
     if ((status = nncf__ctrl_restored(ctrl)) != NNCF_OK)
         return nncf__fail(err, status, c->path, "the controller cannot go on from %s", c->path);
     nncf__saved_apply_moment(&v, ctrl); /* not derived from the counters */

@@ -105,6 +105,25 @@ static void put_reordered(const nncf_compression_ctrl *ctrl, nncf__text *text)
     nncf__text_free(&mask);
 }
 
+/* The parameters of "nncf.optimizer.first" in their order. */
+static void put_optimizer_names(const nncf_compression_ctrl *ctrl, nncf__text *text)
+{
+    nncf__text names = {.context = ctrl->context};
+    if (ctrl->optimizer.kind == NNCF__OPTIMIZER_NONE)
+        return;
+    nncf__text_append(&names, "[", 1);
+    for (size_t i = 0; i < ctrl->n_parameters; i++) {
+        nncf__text_append(&names, ",", i > 0);
+        nncf__text_json_string(&names, ctrl->parameters[i].name);
+    }
+    nncf__text_append(&names, "]", 1);
+    text->failed = text->failed || names.failed;
+    nncf__text_printf(text, ",\"%s\":", NNCF__OPTIMIZER_NAMES);
+    if (!text->failed)
+        nncf__text_json_string(text, names.data);
+    nncf__text_free(&names);
+}
+
 void nncf__state_texts(const nncf_compression_ctrl *ctrl, nncf__text *text)
 {
     int64_t values[NNCF__N_COUNTERS];
@@ -114,6 +133,7 @@ void nncf__state_texts(const nncf_compression_ctrl *ctrl, nncf__text *text)
     put_names(ctrl, true, text);
     put_names(ctrl, false, text);
     put_reordered(ctrl, text);
+    put_optimizer_names(ctrl, text);
     const char *config = ctrl->canonical_config ? ctrl->canonical_config : "";
     char digest[NNCF__DIGEST_TEXT];
     nncf__sha256_text(config, strlen(config), digest);

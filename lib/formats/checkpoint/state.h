@@ -56,6 +56,9 @@ typedef struct nncf__state {
 #define NNCF__OPTIMIZER_TENSOR "nncf.optimizer"
 #define NNCF__FIRST_TENSOR     NNCF__OPTIMIZER_TENSOR ".first"
 #define NNCF__SECOND_TENSOR    NNCF__OPTIMIZER_TENSOR ".second"
+/* The text that names the parameters of the last two in their order, and that of the quantizers. */
+#define NNCF__OPTIMIZER_NAMES "nncf.optimizer_names"
+#define NNCF__QUANTIZER_NAMES "nncf.quantizer_names"
 /* optimizer: with what nncf_compression_ctrl_update() keeps, if it does. */
 nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, bool optimizer, nncf__state *state);
 void nncf__state_free(nncf__state *state);
