@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Man pages and completion have every option of --help: test_packaging.sh NNCF_CONFIG NNCF_CLASSIFICATION
 set -euo pipefail
+set -- "$(realpath "$1")" "$(realpath "$2")"
 folder=$(cd "$(dirname "$0")/../../examples/packaging" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
