@@ -130,6 +130,18 @@ nncf_status nncf__layer_check_same(const nncf__named *x, const nncf__named *like
         x->name, tensor_text(a, found), like->name, tensor_text(b, wanted));
 }
 
+static nncf_status refuse_host(const nncf_layer *layer, nncf_error *err)
+{
+    const char *text = layer->op == NNCF_OP_WEIGHT
+        ? "this is a weight alone, and the host runs what reads it: call "
+          "nncf_layer_compress_weight()"
+        : layer->op == NNCF_OP_QUANTIZER
+        ? "this is a quantizer alone, and the host runs what is around it: call "
+          "nncf_layer_quantize_output()"
+        : "the host runs this layer (nncf_model_add_op()); the library has only its parts";
+    return nncf__fail(err, NNCF_E_UNSUPPORTED, NULL, "%s", text);
+}
+
 nncf_status nncf__layer_input_shape(
     const nncf_layer *layer, const nncf__named *x, int64_t shape[4], nncf_error *err)
 {
@@ -141,8 +153,7 @@ nncf_status nncf__layer_input_shape(
         return status;
     const nncf__kind_info *kind = nncf__kind_info_of(layer->kind);
     if (kind->run_by_host)
-        return nncf__fail(err, NNCF_E_UNSUPPORTED, NULL,
-            "the host runs this layer (nncf_model_add_op()); the library has only its parts");
+        return refuse_host(layer, err);
     if (t->ndim != 2 && t->ndim != 4)
         return nncf__fail(err, NNCF_E_SHAPE, NULL, "%s is %s; layers read (N,C,H,W) or (N,C)",
             x->name, tensor_text(t, text));

@@ -51,9 +51,10 @@ nncf_status nncf__quantizer_check(
     if (params->per_channel && request->channels == 0)
         return nncf__fail(err, NNCF_E_UNSUPPORTED, request->layer->scope,
             "%s per channel: how many channels the tensor has is not known from what is "
-            "registered; "
-            "register the layers before this one, or override per_channel for this scope",
-            group);
+            "registered; %s, or override per_channel for this scope",
+            group,
+            request->layer->op == NNCF_OP_QUANTIZER ? "set nncf_quantizer_params.channels"
+                                                    : "register the layers before this one");
     return NNCF_OK;
 }
 

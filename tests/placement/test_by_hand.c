@@ -389,8 +389,26 @@ START_TEST(calls_of_other_layers_are_refused)
     refused(nncf_layer_quantize_input_backward(h.q, &tx, &ty, &ty, &err), NNCF_E_ARG, &err,
         "gpt/0/q: this is a quantizer alone");
     refused(nncf_layer_compress_weight(h.q, x, &err), NNCF_E_ARG, &err, "has no weight");
-    refused(nncf_layer_forward(h.q, &tx, 1, &ty, &err), NNCF_E_UNSUPPORTED, &err, "gpt/0/q");
-    refused(nncf_layer_forward(h.w, &tx, 1, &ty, &err), NNCF_E_UNSUPPORTED, &err, "gpt/0/qkv");
+    refused(nncf_layer_forward(h.q, &tx, 1, &ty, &err), NNCF_E_UNSUPPORTED, &err,
+        "call nncf_layer_quantize_output()");
+    refused(nncf_layer_forward(h.w, &tx, 1, &ty, &err), NNCF_E_UNSUPPORTED, &err,
+        "call nncf_layer_compress_weight()");
+    close_model(&h);
+}
+END_TEST
+
+START_TEST(a_quantizer_per_channel_needs_their_number)
+{
+    host h;
+    nncf_error err = NNCF_ERROR_INIT;
+    open_model(&h, shapes[1].shape, 2, 0);
+    nncf_config *config = fx_config(h.c.context,
+        "{\"compression\": {\"algorithm\": \"quantization\", \"activations\": {\"per_channel\": "
+        "true}}}");
+    refused(nncf_compression_ctrl_create(h.model, config, &h.ctrl, &err), NNCF_E_UNSUPPORTED, &err,
+        "set nncf_quantizer_params.channels, or override per_channel");
+    ck_assert_str_eq(err.where, "gpt/0/q");
+    nncf_config_destroy(config);
     close_model(&h);
 }
 END_TEST
@@ -407,5 +425,6 @@ int main(void)
     tcase_add_test(tcase, a_graph_beside_it_is_placed_as_before);
     tcase_add_test(tcase, wrong_parameters_are_refused);
     tcase_add_test(tcase, calls_of_other_layers_are_refused);
+    tcase_add_test(tcase, a_quantizer_per_channel_needs_their_number);
     return fx_main(suite);
 }
