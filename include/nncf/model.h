@@ -663,7 +663,8 @@ typedef struct nncf_memory {
     uint64_t activations;
     /** quantized inputs of the layers that read the model's input */
     uint64_t inputs;
-    /** compressed weights: codes of a byte with their scales where quantized, else floats */
+    /** compressed weights: codes of a byte with their scales where quantized, else floats; copies
+     * of weights with a layout (nncf_layer_set_weight_layout()) and of their gradients */
     uint64_t weights;
     /** constants and sums a channel */
     uint64_t channels;
@@ -707,7 +708,8 @@ NNCF_API void nncf_memory_init(nncf_memory *result, size_t struct_size);
  * library has allocated already is not subtracted. The sums are for a host that passes codes on
  * wherever it can; one that passes floats needs activations_as_floats in place of activations.
  * Scratch is enough for a host that passes floats on where it might pass codes, and may then be
- * more than codes need.
+ * more than codes need. All sums are for tensors in C order: with others (nncf_tensor) come copies
+ * of those of one call, the largest.
  * @param model the model
  * @param inputs shapes of what the layers without registered inputs read, in their order; a single
  * one is for all of them; only ndim and shape are read

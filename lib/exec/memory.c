@@ -155,6 +155,14 @@ static void add_parameters(sums *s, const nncf_layer *layer)
         add(s, &s->m.parameters, sizeof(float) * channels * arrays);
 }
 
+/* In the library's order, of a weight with a layout and of its gradient; they are there already. */
+static void add_copies(sums *s, const nncf_layer *layer)
+{
+    const size_t bytes = layer->has_layout ? layer->weight_count * sizeof(float) : 0;
+    add_block(s, &s->m.weights, bytes);
+    add_block(s, &s->m.weights, layer->weight_grad ? bytes : 0);
+}
+
 /* One layer: its shape into f, its needs into s and (what is shared) into the largest. */
 static nncf_status add_layer(
     flow *f, const nncf_layer *layer, int32_t mode, nncf__needs *largest, sums *s, nncf_error *err)
@@ -180,6 +188,7 @@ static nncf_status add_layer(
         add_block(s, &s->m.weights, needs.wq);
         add_block(s, &s->m.channels, needs.channels);
     }
+    add_copies(s, layer);
     add_parameters(s, layer);
     const size_t bytes = nncf__layer_output_dtype_then(layer) == NNCF_F32 ? sizeof(float) : 1;
     add(s, &s->m.outputs_as_floats, count_of(shapes.out) * sizeof(float));
