@@ -239,7 +239,7 @@ static nncf_status tie(nncf_layer *l, nncf_layer *to, nncf_error *err)
             "tied_to is %s, whose weight has a layout (nncf_layer_set_weight_layout()): a tied "
             "weight lies in the library's order",
             to->scope);
-    if ((l->gradients | to->gradients) & NNCF_GRADIENT_WRITE_PARAMETERS)
+    if ((l->model->gradients | to->gradients) & NNCF_GRADIENT_WRITE_PARAMETERS)
         return nncf__fail(err, NNCF_E_UNSUPPORTED, l->scope,
             "tied_to is %s, and NNCF_GRADIENT_WRITE_PARAMETERS is set: each of the two would write "
             "over the other's gradient",

@@ -385,7 +385,11 @@ START_TEST(gradients_of_tied_weights_are_not_written)
     ck_assert_int_eq(nncf_layer_set_gradient_flags(a, writes, NULL), NNCF_OK);
     ck_assert_int_eq(nncf_model_add_linear(model, &p, &b, &err), NNCF_E_UNSUPPORTED);
     ck_assert_ptr_nonnull(strstr(err.message, "over the other's gradient"));
+    /* the new one would have the model's */
+    ck_assert_int_eq(nncf_model_set_gradient_flags(model, writes, NULL), NNCF_OK);
     ck_assert_int_eq(nncf_layer_set_gradient_flags(a, 0, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_add_linear(model, &p, &b, &err), NNCF_E_UNSUPPORTED);
+    ck_assert_int_eq(nncf_model_set_gradient_flags(model, 0, NULL), NNCF_OK);
     ck_assert_int_eq(nncf_model_add_linear(model, &p, &b, NULL), NNCF_OK);
     ck_assert_int_eq(nncf_layer_set_gradient_flags(a, writes, &err), NNCF_E_UNSUPPORTED);
     ck_assert_int_eq(nncf_layer_set_gradient_flags(b, writes, &err), NNCF_E_UNSUPPORTED);
