@@ -349,7 +349,7 @@ NNCF_API void nncf_weight_layout_params_init(nncf_weight_layout_params *params, 
  *
  * The library keeps copies in its own order: every call that reads the weight copies it first, and
  * a backward copies its gradient out and back, so that all results have the bits of the plain
- * order. This call allocates the copies, which nncf_model_get_memory() does not count. Weights of
+ * order. This call allocates the copies; nncf_model_get_memory() counts them as weights. Weights of
  * nncf_layer_compress_weight() and gradients of its backward are in the host's order, with its
  * gaps. Statistics, files and exports have the order that was registered. In a snapshot masks have
  * that order, too: nncf_checkpoint_load_weights() does not apply them to the host's tensors.
