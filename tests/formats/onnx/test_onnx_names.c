@@ -37,16 +37,18 @@ END_TEST
 
 /* ---- small models ---- */
 
+enum { SMALL = 2, SMALL_WEIGHTS = SMALL * SMALL };
+
 typedef struct small {
     nncf_context *context;
     nncf_config *config;
     nncf_model *model;
     nncf_compression_ctrl *ctrl;
     nncf_layer *layers[8];
-    float w[8], bias[8], gamma[8], beta[8], mean[8], var[8];
+    /* one after the other, of the layers */
+    float w[8 * SMALL_WEIGHTS];
+    float bias[8], gamma[8], beta[8], mean[8], var[8];
 } small;
-
-enum { SMALL = 2 };
 
 static void small_begin(small *s, const char *config)
 {
@@ -54,7 +56,8 @@ static void small_begin(small *s, const char *config)
     const nncf_context_params p = {NNCF_PARAMS(nncf_context_params), .n_threads = 1};
     *s = (small){0};
     for (int i = 0; i < 8; i++) {
-        s->w[i] = 0.25f * (float)(i - 2);
+        for (int j = 0; j < SMALL_WEIGHTS; j++)
+            s->w[SMALL_WEIGHTS * i + j] = 0.25f * (float)(j - 2);
         s->gamma[i] = s->var[i] = 1;
     }
     on_must(nncf_context_create(NNCF_API_VERSION, &p, &s->context, &err), &err);
@@ -69,9 +72,9 @@ static nncf_status small_linear(
 {
     const nncf_batch_norm_params bn = {NNCF_PARAMS(nncf_batch_norm_params), .weight = s->gamma,
         .bias = s->beta, .running_mean = s->mean, .running_var = s->var};
-    const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = scope, .weight = s->w,
-        .bias = s->bias, .in_features = SMALL, .out_features = SMALL,
-        .activation = NNCF_ACTIVATION_RELU6, .batch_norm = norm ? &bn : NULL,
+    const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = scope,
+        .weight = s->w + SMALL_WEIGHTS * i, .bias = s->bias, .in_features = SMALL,
+        .out_features = SMALL, .activation = NNCF_ACTIVATION_RELU6, .batch_norm = norm ? &bn : NULL,
         .inputs = input < 0 ? NULL : &s->layers[input], .n_inputs = input < 0 ? 0 : 1};
     return nncf_model_add_linear(s->model, &p, &s->layers[i], err);
 }
