@@ -341,7 +341,7 @@ NNCF_API void nncf_prelu_params_init(nncf_prelu_params *params, size_t struct_si
 
 /**
  * @brief In train mode each element becomes 0 with probability p, and the others are divided by 1 -
- * p; in eval mode, and while ranges are initialized, it does nothing. x has any shape.
+ * p; in eval and tune mode, and while ranges are initialized, it does nothing. x has any shape.
  *
  * The random numbers are a function of the context's seed, the layer, the step
  * (nncf_compression_ctrl_step()), how many backwards of the layer ran in that step, the use that is
