@@ -199,8 +199,9 @@ static nncf_status commit(nncf_model *model, nncf_layer *l, nncf_status status, 
     return NNCF_OK;
 }
 
-/* Floats of the caller must be where floats can be. */
-static nncf_status check_alignment(const nncf_layer *l, nncf_error *err)
+/* Floats of the caller must be where floats can be, and a gradient is no parameter: backward would
+ * add it to what is trained. */
+static nncf_status check_arrays(const nncf_layer *l, nncf_error *err)
 {
     const nncf_batch_norm_params *bn = &l->batch_norm;
     const struct {
@@ -209,14 +210,20 @@ static nncf_status check_alignment(const nncf_layer *l, nncf_error *err)
     } arrays[] = {{"weight", l->weight}, {"weight_grad", l->weight_grad}, {"bias", l->bias},
         {"bias_grad", l->bias_grad}, {"batch_norm->weight", bn->weight},
         {"batch_norm->weight_grad", bn->weight_grad}, {"batch_norm->bias", bn->bias},
-        {"batch_norm->bias_grad", bn->bias_grad}, {"batch_norm->running_mean", bn->running_mean},
-        {"batch_norm->running_var", bn->running_var}, {"weight", l->norm.weight},
+        {"batch_norm->bias_grad", bn->bias_grad}, {"weight", l->norm.weight},
         {"weight_grad", l->norm.weight_grad}, {"bias", l->norm.bias},
-        {"bias_grad", l->norm.bias_grad}};
+        {"bias_grad", l->norm.bias_grad}, {"batch_norm->running_mean", bn->running_mean},
+        {"batch_norm->running_var", bn->running_var}};
+    enum { PAIRED = 12 }; /* of a parameter and its gradient */
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         if ((uintptr_t)arrays[i].data % _Alignof(float) != 0)
             return nncf__fail(err, NNCF_E_ARG, l->scope,
                 "%s is not aligned as floats are, to %zu bytes", arrays[i].name, _Alignof(float));
+    for (size_t i = 0; i < PAIRED; i += 2)
+        if (arrays[i].data && arrays[i].data == arrays[i + 1].data)
+            return nncf__fail(err, NNCF_E_ARG, l->scope,
+                "%s and %s are one array: give the gradient a buffer of its own, or NULL",
+                arrays[i].name, arrays[i + 1].name);
     return NNCF_OK;
 }
 
@@ -266,7 +273,7 @@ static nncf_status add(nncf_model *model, const nncf__registration *kind, const 
     if (status == NNCF_OK) {
         status = kind->fill(l, copy, err);
         if (status == NNCF_OK)
-            status = check_alignment(l, err);
+            status = check_arrays(l, err);
         if (status == NNCF_OK)
             status = tie(l, c->tied_to, err);
         status = commit(model, l, status, err);

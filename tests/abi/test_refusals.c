@@ -10,7 +10,7 @@ static nncf_layer *layer;
 static nncf_config *config;
 static nncf_compression_ctrl *ctrl;
 static nncf_checkpoint *checkpoint;
-static float weight[16];
+static float weight[16], gradient[16];
 
 static nncf_status add_conv2d(nncf_error *err)
 {
@@ -376,7 +376,7 @@ static void open_all(void)
     ck_assert_int_eq(nncf_model_create(c.context, &bare, NULL), NNCF_OK);
     ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
     const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[a]",
-        .weight = weight, .weight_grad = weight, .in_channels = 4, .out_channels = 4,
+        .weight = weight, .weight_grad = gradient, .in_channels = 4, .out_channels = 4,
         .kernel = {1, 1}};
     ck_assert_int_eq(nncf_model_add_conv2d(model, &p, &layer, NULL), NNCF_OK);
     static const char text[] = "{\"compression\": {\"algorithm\": \"magnitude_sparsity\"}}";

@@ -184,6 +184,13 @@ START_TEST(wrong_convolutions_are_refused_with_words)
     REFUSE_CONV(NNCF_E_ARG, "Net/x: weight_grad is not aligned", p.weight_grad = odd);
     REFUSE_CONV(NNCF_E_ARG, "Net/x: bias is not aligned", p.bias = odd);
     REFUSE_CONV(NNCF_E_ARG, "Net/x: bias_grad is not aligned", p.bias = stat, p.bias_grad = odd);
+    REFUSE_CONV(
+        NNCF_E_ARG, "Net/x: weight and weight_grad are one array", p.weight_grad = p.weight);
+    REFUSE_CONV(
+        NNCF_E_ARG, "Net/x: bias and bias_grad are one array", p.bias = stat, p.bias_grad = p.bias);
+    bn.weight = bn.weight_grad = buffer;
+    REFUSE_CONV(NNCF_E_ARG, "batch_norm->weight_grad are one array", p.batch_norm = &bn);
+    bn.weight = bn.weight_grad = NULL;
     float **const of_norm[] = {&bn.weight, &bn.bias, &bn.running_mean, &bn.running_var};
     for (size_t i = 0; i < sizeof of_norm / sizeof *of_norm; i++) {
         float *const before = *of_norm[i];
