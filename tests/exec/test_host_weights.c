@@ -330,8 +330,8 @@ START_TEST(stripped_model_holds_slopes_and_norms)
     ck_assert_mem_eq(get(c, "Net/prelu", "slope").data, slopes, sizeof slopes);
     const char *text = nncf_checkpoint_get_text(c, "strip.layers");
     static const char *const parts[] = {"\"kind\":\"conv_transpose2d\"",
-        "\"stride\":[2,3],\"padding\":[0,0],\"dilation\":[1,1],\"groups\":1,"
-        "\"output_padding\":[1,2]",
+        "\"stride\":[2,3],\"padding\":[0,0],\"dilation\":[1,1]",
+        "\"groups\":1,\"output_padding\":[1,2]",
         "\"kind\":\"group_norm\",\"activation\":0,\"norm_eps\":0.5,\"groups\":2",
         "\"kind\":\"dropout\",\"activation\":0,\"p\":0.75", "\"kind\":\"prelu\""};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
