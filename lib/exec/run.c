@@ -463,7 +463,7 @@ static nncf_status forward_in_order(
     nncf_layer *layer, const nncf_tensor *x, size_t n_x, nncf_tensor *y, nncf_error *err)
 {
     nncf__strided s = {.model = layer->model};
-    if (!x || !y || n_x > NNCF__MAX_INPUTS ||
+    if (!x || !y || n_x > NNCF__MAX_INPUTS || n_x != nncf__layer_input_count(layer) ||
         (!nncf__is_strided(x, n_x) && !nncf__is_strided(y, 1)))
         return forward(layer, x, n_x, y, err);
     nncf__strided_add(&s, x, n_x, NNCF__READS);
@@ -571,7 +571,7 @@ static nncf_status backward_in_order(nncf_layer *layer, const nncf_tensor *x, si
 {
     nncf__strided s = {.model = layer->model};
     const bool adds = layer->gradients & NNCF_GRADIENT_ADD_DX;
-    if (!x || !dy || n_x > NNCF__MAX_INPUTS ||
+    if (!x || !dy || n_x > NNCF__MAX_INPUTS || n_x != nncf__layer_input_count(layer) ||
         (!nncf__is_strided(x, n_x) && !nncf__is_strided(dy, 1) && !nncf__is_strided(dx, n_x)))
         return backward(layer, x, n_x, dy, dx, err);
     nncf__strided_add(&s, x, n_x, NNCF__READS);
