@@ -434,8 +434,8 @@ NNCF_API nncf_status nncf_layer_clear_masked(
  * Other threads keep what they have, those of the library's pool too. So switch it off before
  * calling the library: while it is on, subnormal results could depend on the number of threads.
  * @param on 1 or 0
- * @return how it was before, 1 or 0; -1: this CPU or compiler has no such switch, nothing was
- * changed
+ * @return how it was before, 1 or 0; -1: this CPU (an emulated one, as valgrind's, among them) or
+ * compiler has no such switch, nothing was changed
  * @par Threads any; each has its own.
  * @since 0.1
  */

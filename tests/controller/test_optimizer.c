@@ -4,6 +4,8 @@
 #include "support/fixture.h"
 
 #include <float.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { OUT = 5, IN = 3, WEIGHTS = OUT * IN };
 
@@ -166,8 +168,13 @@ START_TEST(subnormal_numbers_become_zeros)
     const int32_t before = nncf_flush_denormals(0);
     slot = slot * factor;
     ck_assert(slot > 0);
-    if (before >= 0) {
-        ck_assert_int_eq(nncf_flush_denormals(1), 0);
+    const int32_t was = nncf_flush_denormals(1);
+    if (was < 0) {
+        /* valgrind's CPU has no such switch */
+        const char *preloaded = getenv("LD_PRELOAD");
+        ck_assert(preloaded && strstr(preloaded, "vgpreload"));
+    } else {
+        ck_assert_int_eq(was, 0);
         volatile float subnormal = slot * factor, result = FLT_MIN;
         result = result * factor;
         ck_assert_int_eq(nncf_flush_denormals(0), 1);
