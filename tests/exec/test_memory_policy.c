@@ -9,6 +9,7 @@
 
 #include "exec/channels.h"
 #include "support/files.h"
+#include "support/require.h"
 
 /* ---- a net with every kind of layer ---- */
 
@@ -235,7 +236,7 @@ START_TEST(blocks_have_the_same_bits)
     open_rig(&fast, s, &p, NNCF_MEMORY_FAST, config);
     const int32_t dtype = step(&fast, true);
     ck_assert(dtype != NNCF_F32 && !fast.again);
-    for (int32_t threads = 1; threads <= 4; threads++)
+    for (int32_t threads = 1; threads <= 4; threads += sweep_rounds(1, 3))
         for (int32_t off = 0; off < 2; off++) {
             rig small;
             p.n_threads = threads;
