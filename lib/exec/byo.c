@@ -245,9 +245,9 @@ static nncf_status backward(
 static nncf_status forward_in_order(
     const part *p, const nncf_tensor *x, nncf_tensor *y, nncf_error *err)
 {
-    nncf__strided s = {.model = p->layer->model};
     if (!x || !y || (!nncf__is_strided(x, 1) && !nncf__is_strided(y, 1)))
         return forward(p, x, y, err);
+    nncf__strided s = {.model = p->layer->model};
     nncf__strided_add(&s, x, 1, NNCF__READS);
     nncf__strided_add(&s, y, 1, NNCF__WRITES);
     nncf_status status = nncf__strided_begin(&s, err);
@@ -261,11 +261,11 @@ static nncf_status forward_in_order(
 static nncf_status backward_in_order(
     const part *p, const nncf_tensor *x, const nncf_tensor *dy, nncf_tensor *dx, nncf_error *err)
 {
-    nncf__strided s = {.model = p->layer->model};
     const bool adds = p->layer->gradients & NNCF_GRADIENT_ADD_DX;
     if (!x || !dy || !dx ||
         (!nncf__is_strided(x, 1) && !nncf__is_strided(dy, 1) && !nncf__is_strided(dx, 1)))
         return backward(p, x, dy, dx, err);
+    nncf__strided s = {.model = p->layer->model};
     nncf__strided_add(&s, x, 1, NNCF__READS);
     nncf__strided_add(&s, dy, 1, NNCF__READS);
     nncf__strided_add(&s, dx, 1, adds ? NNCF__READS | NNCF__WRITES : NNCF__WRITES);

@@ -462,10 +462,10 @@ static nncf_status forward(
 static nncf_status forward_in_order(
     nncf_layer *layer, const nncf_tensor *x, size_t n_x, nncf_tensor *y, nncf_error *err)
 {
-    nncf__strided s = {.model = layer->model};
     if (!x || !y || n_x > NNCF__MAX_INPUTS || n_x != nncf__layer_input_count(layer) ||
         (!nncf__is_strided(x, n_x) && !nncf__is_strided(y, 1)))
         return forward(layer, x, n_x, y, err);
+    nncf__strided s = {.model = layer->model};
     nncf__strided_add(&s, x, n_x, NNCF__READS);
     nncf__strided_add(&s, y, 1, NNCF__WRITES);
     nncf_status status = nncf__strided_begin(&s, err);
@@ -569,11 +569,11 @@ static nncf_status backward(nncf_layer *layer, const nncf_tensor *x, size_t n_x,
 static nncf_status backward_in_order(nncf_layer *layer, const nncf_tensor *x, size_t n_x,
     nncf_tensor *dy, nncf_tensor *dx, nncf_error *err)
 {
-    nncf__strided s = {.model = layer->model};
     const bool adds = layer->gradients & NNCF_GRADIENT_ADD_DX;
     if (!x || !dy || n_x > NNCF__MAX_INPUTS || n_x != nncf__layer_input_count(layer) ||
         (!nncf__is_strided(x, n_x) && !nncf__is_strided(dy, 1) && !nncf__is_strided(dx, n_x)))
         return backward(layer, x, n_x, dy, dx, err);
+    nncf__strided s = {.model = layer->model};
     nncf__strided_add(&s, x, n_x, NNCF__READS);
     nncf__strided_add(&s, dy, 1, NNCF__READS);
     nncf__strided_add(&s, dx, n_x, adds ? NNCF__READS | NNCF__WRITES : NNCF__WRITES);

@@ -449,6 +449,21 @@ static nncf_status fill_padding_end(nncf_layer *l, const int32_t more[2], nncf_e
     return NNCF_OK;
 }
 
+nncf_status nncf__register_window_weight(nncf_layer *l, int64_t first, int64_t second,
+    const nncf_batch_norm_params *batch_norm, nncf_error *err)
+{
+    nncf_status status;
+    l->weight_ndim = 4;
+    l->weight_shape[0] = first;
+    l->weight_shape[1] = second;
+    l->weight_shape[2] = l->kernel[0];
+    l->weight_shape[3] = l->kernel[1];
+    if ((status = nncf__register_weight_count(l, err)) != NNCF_OK ||
+        (status = nncf__register_batch_norm(l, batch_norm, err)) != NNCF_OK)
+        return status;
+    return nncf__register_check_channels(l, err);
+}
+
 static nncf_status fill_conv2d(nncf_layer *l, const void *params, nncf_error *err)
 {
     const nncf_conv2d_params *p = params;
@@ -480,15 +495,8 @@ static nncf_status fill_conv2d(nncf_layer *l, const void *params, nncf_error *er
         return status;
     if ((status = nncf__register_check_groups(l, err)) != NNCF_OK)
         return status;
-    l->weight_ndim = 4;
-    l->weight_shape[0] = l->out_channels;
-    l->weight_shape[1] = l->in_channels / l->groups;
-    l->weight_shape[2] = l->kernel[0];
-    l->weight_shape[3] = l->kernel[1];
-    if ((status = nncf__register_weight_count(l, err)) != NNCF_OK ||
-        (status = nncf__register_batch_norm(l, p->batch_norm, err)) != NNCF_OK)
-        return status;
-    return nncf__register_check_channels(l, err);
+    return nncf__register_window_weight(
+        l, l->out_channels, l->in_channels / l->groups, p->batch_norm, err);
 }
 
 static void conv2d_common(const void *params, common *c)

@@ -61,5 +61,8 @@ nncf_status nncf__register_check_channels(nncf_layer *l, nncf_error *err);
 nncf_status nncf__register_plain(nncf_layer *l, const void *params, nncf_error *err);
 /* weight_count from the shape. */
 nncf_status nncf__register_weight_count(nncf_layer *l, nncf_error *err);
+/* The weight (first, second, kernel) of a convolution, its batch norm, and its channels. */
+nncf_status nncf__register_window_weight(nncf_layer *l, int64_t first, int64_t second,
+    const nncf_batch_norm_params *batch_norm, nncf_error *err);
 
 #endif

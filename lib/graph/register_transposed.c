@@ -62,16 +62,9 @@ static nncf_status fill(nncf_layer *l, const void *params, nncf_error *err)
         (status = nncf__register_check_groups(l, err)) != NNCF_OK ||
         (status = fill_windows(l, p, err)) != NNCF_OK)
         return status;
-    l->weight_ndim = 4;
     l->weight_axis = nncf__op_info_of(l->op)->weight_axis;
-    l->weight_shape[0] = l->in_channels;
-    l->weight_shape[1] = l->out_channels / l->groups;
-    l->weight_shape[2] = l->kernel[0];
-    l->weight_shape[3] = l->kernel[1];
-    if ((status = nncf__register_weight_count(l, err)) != NNCF_OK ||
-        (status = nncf__register_batch_norm(l, p->batch_norm, err)) != NNCF_OK)
-        return status;
-    return nncf__register_check_channels(l, err);
+    return nncf__register_window_weight(
+        l, l->in_channels, l->out_channels / l->groups, p->batch_norm, err);
 }
 
 static void common_of(const void *params, common *c)
