@@ -231,7 +231,7 @@ void optimizer_destroy(optimizer *o)
     free(o);
 }
 
-void optimizer_step(optimizer *o, double factor)
+void optimizer_step(optimizer *o, double factor, bool decays)
 {
     const optimizer_settings *s = o->settings;
     o->steps++;
@@ -239,12 +239,12 @@ void optimizer_step(optimizer *o, double factor)
         optimizer_parameter *p = &o->parameters[i];
         if (!p->trained || p->frozen)
             continue;
+        const double decay = decays ? p->weight_decay : 0.0;
         if (s->type == OPTIMIZER_ADAM)
-            adam_update(s, p->lr * factor, p->weight_decay, o->steps, p->count, p->data, p->grad,
-                p->state[0], p->state[1]);
+            adam_update(s, p->lr * factor, decay, o->steps, p->count, p->data, p->grad, p->state[0],
+                p->state[1]);
         else
-            sgd_update(s, p->lr * factor, p->weight_decay, o->steps, p->count, p->data, p->grad,
-                p->state[0]);
+            sgd_update(s, p->lr * factor, decay, o->steps, p->count, p->data, p->grad, p->state[0]);
     }
 }
 

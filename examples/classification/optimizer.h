@@ -32,8 +32,8 @@ typedef struct optimizer {
 nncf_status optimizer_create(const optimizer_settings *settings, const net *n,
     nncf_compression_ctrl *ctrl, optimizer **out, nncf_error *err);
 void optimizer_destroy(optimizer *o);
-/* One step with all learning rates multiplied by `factor`. */
-void optimizer_step(optimizer *o, double factor);
+/* One step with all learning rates multiplied by `factor`, with weight decay or without. */
+void optimizer_step(optimizer *o, double factor, bool decays);
 /* After an epoch: which of the controller's parameters are to be left alone from now on. */
 void optimizer_refresh(optimizer *o);
 

@@ -100,6 +100,26 @@ static bool keeps_zeros(const run *r)
     return keeps;
 }
 
+/* Rate and weight decay of `params`, where `optimizer` has none; and the factor of the gradients
+ * that are summed over batches. */
+static nncf_status take_stage(run *r, nncf_error *err)
+{
+    nncf_stage s = {NNCF_PARAMS(nncf_stage)};
+    nncf_status status = nncf_compression_ctrl_get_stage(r->ctrl, 0, &s, err);
+    if (status != NNCF_OK || !s.staged)
+        return status;
+    optimizer_settings *o = &r->set.optimizer;
+    if (s.base_lr >= 0 &&
+        nncf_config_get_type(r->config, "optimizer.base_lr", NULL, NULL) != NNCF_OK)
+        o->base_lr = s.base_lr;
+    if (s.weight_decay >= 0 &&
+        nncf_config_get_type(r->config, "optimizer.weight_decay", NULL, NULL) != NNCF_OK)
+        o->weight_decay = s.weight_decay;
+    return s.batch_multiplier > 1
+        ? nncf_compression_ctrl_set_gradient_factor(r->ctrl, 1.0 / s.batch_multiplier, err)
+        : NNCF_OK;
+}
+
 /* Weights go in before the controller is made: it takes the ranges of the weight quantizers from
  * them. */
 static nncf_status open_model(run *r, nncf_error *err)
@@ -116,6 +136,8 @@ static nncf_status open_model(run *r, nncf_error *err)
         status = nncf_model_set_memory_policy(net_model(r->network), r->opts->memory, err);
     if (status == NNCF_OK)
         status = nncf_compression_ctrl_create(net_model(r->network), r->config, &r->ctrl, err);
+    if (status == NNCF_OK)
+        status = take_stage(r, err);
     if (status == NNCF_OK && !r->opts->eval)
         status = optimizer_create(&r->set.optimizer, r->network, r->ctrl, &r->opt, err);
     if (status != NNCF_OK) {

@@ -63,15 +63,35 @@ static double shown_rate(const run *r, double factor)
     return 0.0;
 }
 
-static nncf_status train_step(run *r, const batch *b, double factor, double *ce_loss,
-    double *compression_loss, accuracy *a, nncf_error *err)
+/* What the config's `params` say for a batch: of `count` batches of the epoch. */
+typedef struct moment {
+    nncf_stage stage;
+    /* gradients begin with this batch, and are complete after it */
+    bool first, complete;
+} moment;
+
+static nncf_status moment_of(const run *r, int64_t at, int64_t count, moment *m, nncf_error *err)
+{
+    m->stage = (nncf_stage){NNCF_PARAMS(nncf_stage)};
+    nncf_status status =
+        nncf_compression_ctrl_get_stage(r->ctrl, (double)at / (double)count, &m->stage, err);
+    const int64_t sum = status == NNCF_OK ? m->stage.batch_multiplier : 1;
+    m->first = at % sum == 0;
+    m->complete = (at + 1) % sum == 0 || at + 1 == count;
+    return status;
+}
+
+static nncf_status train_step(run *r, const batch *b, const moment *m, double factor,
+    double *ce_loss, double *compression_loss, accuracy *a, nncf_error *err)
 {
     const float *logits;
     float *grad;
     int64_t classes = net_outputs(r->network);
     nncf_status status;
-    net_zero_grad(r->network);
-    nncf_compression_ctrl_zero_grad(r->ctrl, NULL);
+    if (m->first) {
+        net_zero_grad(r->network);
+        nncf_compression_ctrl_zero_grad(r->ctrl, NULL);
+    }
     if ((status = net_forward(r->network, b->x, b->count, &logits, err)) != NNCF_OK)
         return status;
     if ((grad = net_logits_grad(r->network)) == NULL)
@@ -79,11 +99,15 @@ static nncf_status train_step(run *r, const batch *b, double factor, double *ce_
     *ce_loss = metrics_cross_entropy(logits, b->labels, b->count, classes, grad);
     metrics_count(a, logits, b->labels, b->count, classes);
     a->loss += *ce_loss * (double)b->count;
+    for (int64_t i = 0; m->stage.batch_multiplier > 1 && i < b->count * classes; i++)
+        grad[i] /= (float)m->stage.batch_multiplier;
     if ((status = nncf_compression_ctrl_loss_backward(r->ctrl, compression_loss, err)) != NNCF_OK)
         return status;
     if ((status = net_backward(r->network, b->x, err)) != NNCF_OK)
         return status;
-    optimizer_step(r->opt, factor);
+    if (!m->complete)
+        return NNCF_OK;
+    optimizer_step(r->opt, factor * m->stage.lr_factor, !m->stage.weight_decay_off);
     return nncf_compression_ctrl_step(r->ctrl, err);
 }
 
@@ -94,13 +118,16 @@ static nncf_status train_epoch(
     loader_start(r->train_loader, r->state.epoch);
     while (sums->steps < limit) {
         const batch *b;
+        moment m;
         double started = app_seconds(), ce_loss = 0.0, compression_loss = 0.0;
         nncf_status status = loader_next(r->train_loader, &b, err);
-        if (status != NNCF_OK)
-            return status;
-        if (b == NULL)
+        if (status == NNCF_OK && b == NULL)
             break;
-        status = train_step(r, b, factor, &ce_loss, &compression_loss, &sums->accuracy, err);
+        if (status == NNCF_OK)
+            status = moment_of(r, sums->steps, limit, &m, err);
+        if (status == NNCF_OK)
+            status =
+                train_step(r, b, &m, factor, &ce_loss, &compression_loss, &sums->accuracy, err);
         if (status != NNCF_OK)
             return status;
         if (!isfinite(ce_loss + compression_loss))
@@ -112,7 +139,7 @@ static nncf_status train_epoch(
         sums->seconds[sums->steps++] = app_seconds() - started;
         progress_step(&r->progress,
             &(step_report){.step = sums->steps,
-                .lr = shown_rate(r, factor),
+                .lr = shown_rate(r, factor * m.stage.lr_factor),
                 .ce_loss = ce_loss,
                 .mean_ce_loss = sums->accuracy.loss / (double)sums->accuracy.count,
                 .compression_loss = compression_loss,
@@ -164,7 +191,7 @@ static nncf_status step_epoch(run *r, nncf_error *err)
     if (status != NNCF_OK)
         return app_fail_step(err, status, "nncf_compression_ctrl_epoch_step");
     optimizer_refresh(r->opt);
-    return NNCF_OK;
+    return run_initialize(r, err); /* where a stage of quantization begins: its ranges */
 }
 
 /* Is the resumed controller still in the epoch that was trained last? */

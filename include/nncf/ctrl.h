@@ -237,7 +237,10 @@ typedef struct nncf_parameter {
     size_t count;
     /** NNCF_PARAMETER_... */
     nncf_parameter_kind kind;
-    /** 1: do not update it (mask logits from epoch `sparsity_training_steps` on) */
+    /**
+     * 1: do not update it (mask logits from epoch `sparsity_training_steps` on; ranges before the
+     * stage of their quantizer)
+     */
     int32_t frozen;
     /**
      * multiply the learning rate by it: the config's `compression_lr_multiplier`, else 1. NNCF
@@ -359,6 +362,61 @@ NNCF_API void nncf_update_params_init(nncf_update_params *params, size_t struct_
  */
 NNCF_API nncf_status nncf_compression_ctrl_update(
     nncf_compression_ctrl *ctrl, const nncf_update_params *params, nncf_error *err);
+
+/**
+ * @brief Where training in stages is: what the config's `params` say for the present moment.
+ *
+ * With `params` quantizers begin to work in a later epoch (`activations_quant_start_epoch`,
+ * `weights_quant_start_epoch`): until then layers run as if there were none. When a stage begins,
+ * all ranges are initialized again: after each nncf_compression_ctrl_epoch_step() run the
+ * nncf_compression_ctrl_init_step() loop, which ends at once where nothing is to be done. The other
+ * members are for the caller's optimizer; the library does nothing with them.
+ * @since 0.1
+ */
+typedef struct nncf_stage {
+    /** NNCF_PARAMS(nncf_stage) */
+    size_t struct_size;
+    /** 1: the config has `params`; 0: the rest says what holds without */
+    int32_t staged;
+    /** 1: weights are quantized in this epoch */
+    int32_t weights;
+    /** 1: activations are quantized in this epoch */
+    int32_t activations;
+    /** 1: run the nncf_compression_ctrl_init_step() loop before training continues */
+    int32_t initialization_needed;
+    /** batches whose gradients are summed before a step of the optimizer; 1 */
+    int32_t batch_multiplier;
+    /** 1: no weight decay any more (`disable_wd_start_epoch`) */
+    int32_t weight_decay_off;
+    /**
+     * multiply the learning rate by it: with e = epoch + part_of_epoch, ((start + duration - e) /
+     * duration)^2.1 from `lr_poly_drop_start_epoch` on, 1 before, 0 after the duration
+     */
+    double lr_factor;
+    /** the config's `base_lr`; negative: it has none */
+    double base_lr;
+    /** the config's `base_wd`; negative: it has none */
+    double weight_decay;
+} nncf_stage;
+/**
+ * @brief Set up a record for its first use: `struct_size`, and zeros.
+ * @param[out] result nullable
+ * @param struct_size sizeof *result: a library that knows more members leaves them alone
+ * @par Threads any.
+ * @since 0.1
+ */
+NNCF_API void nncf_stage_init(nncf_stage *result, size_t struct_size);
+/**
+ * @brief Where training in stages is.
+ * @param ctrl the controller
+ * @param part_of_epoch what of the present epoch is over, from 0 to 1: batches trained / batches
+ * @param[in,out] stage its struct_size must be set
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the model is gone
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_compression_ctrl_get_stage(
+    const nncf_compression_ctrl *ctrl, double part_of_epoch, nncf_stage *stage, nncf_error *err);
 
 /** Compression level: one of NNCF_COMPRESSION_.... @since 0.1 */
 typedef int32_t nncf_compression_level;

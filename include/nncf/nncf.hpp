@@ -610,6 +610,13 @@ class ctrl : public handle<nncf_compression_ctrl, nncf_compression_ctrl_destroy>
             list.push_back(nncf_compression_ctrl_get_warning(get(), i));
         return list;
     }
+    /** What the config's `params` say for the present moment. */
+    nncf_stage stage(double part_of_epoch) const
+    {
+        nncf_stage result = params<nncf_stage>();
+        call(nncf_compression_ctrl_get_stage, get(), part_of_epoch, &result);
+        return result;
+    }
     /** Totals over the model. */
     nncf_statistics statistics() const
     {

@@ -153,6 +153,23 @@ typedef struct nncf__pattern {
     nncf__strings operators;
 } nncf__pattern;
 
+/* `params` of quantization and binarization: training in stages. Epochs are counted from 0, and may
+ * be fractions. */
+typedef struct nncf__stages {
+    /* 0: no params, all quantizers work from the start; the rest does not matter */
+    int32_t staged;
+    /* batches whose gradients the host adds up */
+    int32_t batch_multiplier;
+    /* the first epoch in which the quantizers work */
+    double activations_start, weights_start;
+    /* where the rate begins to fall, negative: nowhere; how long it falls */
+    double lr_drop_start, lr_drop_epochs;
+    /* after that there is no weight decay; negative: it stays */
+    double no_decay_start;
+    /* of the host's optimizer; negative: not given */
+    double base_lr, base_wd;
+} nncf__stages;
+
 typedef struct nncf__algorithm {
     /* nncf__algorithm_kind */
     int32_t kind;
@@ -205,6 +222,8 @@ typedef struct nncf__algorithm {
     int32_t validate_scopes;
     /* of this algorithm's parameters: its own key, or the root's */
     double lr_multiplier;
+    /* quantization, binarization */
+    nncf__stages stages;
 } nncf__algorithm;
 
 /* What holds for all algorithms of a config. */

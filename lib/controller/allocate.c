@@ -174,6 +174,8 @@ nncf_status nncf__ctrl_allocate(
         return status;
     const maker m = {.ctrl = ctrl, .placement = &placement, .err = err};
     const bool quantizes = placement.quantization != NULL;
+    const nncf__stages stages =
+        quantizes ? placement.quantization->algorithm->stages : (nncf__stages){0};
     status = make_all(&m);
     nncf__placement_clear(&placement);
     if (status != NNCF_OK)
@@ -182,6 +184,7 @@ nncf_status nncf__ctrl_allocate(
     for (size_t i = 0; i < ctrl->n_layers; i++)
         ctrl->layers[i].ctrl = ctrl;
     ctrl->has_quantization = quantizes;
+    ctrl->stages = stages;
     return NNCF_OK;
 }
 

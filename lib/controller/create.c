@@ -13,6 +13,7 @@
 #include "controller/ctrl.h"
 #include "controller/init.h"
 #include "controller/sparsity.h"
+#include "controller/stages.h"
 #include "controller/update.h"
 #include "controller/usage_checks.h"
 #include "graph/layout.h"
@@ -121,6 +122,7 @@ static nncf_status create(
         model->layers[i]->compression = &c->layers[i];
         nncf__layer_forget(model->layers[i]);
     }
+    nncf__stages_apply(c);
     nncf__ctrl_make_masks(c);
     nncf__init_weights(c);
     nncf__ctrl_update_frozen(c);

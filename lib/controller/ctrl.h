@@ -131,6 +131,9 @@ struct nncf_compression_ctrl {
      */
     int64_t init_begun, init_images, batch_images;
     nncf__adaptation adaptation;
+    /* of quantization; and: its next initialization is that of a stage, which takes ranges only */
+    nncf__stages stages;
+    bool only_ranges;
     /* workspace of weight ranges; NULL: none needs it */
     float *weight_values;
     nncf__usage_checks usage;

@@ -114,7 +114,7 @@ static nncf__quantizer *next(const nncf_compression_ctrl *ctrl, size_t *at, size
     for (; *at < ctrl->n_layers * NNCF__N_SLOTS; (*at)++) {
         const enum nncf__quantizer_slot j = (enum nncf__quantizer_slot)(*at % NNCF__N_SLOTS);
         nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[*at / NNCF__N_SLOTS], j);
-        if (j == NNCF__SLOT_WEIGHT || !q || q->kept)
+        if (j == NNCF__SLOT_WEIGHT || !q || q->kept || q->waits)
             continue;
         if (layer)
             *layer = *at / NNCF__N_SLOTS;
@@ -339,7 +339,7 @@ static nncf_status init_step(nncf_compression_ctrl *ctrl, int32_t *more, nncf_er
         }
         finish_ranges(ctrl);
     }
-    *more = begin_adaptation_batch(ctrl);
+    *more = !ctrl->only_ranges && begin_adaptation_batch(ctrl);
     if (!*more)
         ctrl->init_phase = NNCF__PHASE_DONE;
     return NNCF_OK;

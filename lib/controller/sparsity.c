@@ -4,6 +4,7 @@
 
 #include "config/canonical.h"
 #include "controller/ctrl.h"
+#include "controller/stages.h"
 #include "controller/weight.h"
 #include "graph/model.h"
 #include "quantization/layer_compression.h"
@@ -35,6 +36,7 @@ void nncf__ctrl_update_frozen(nncf_compression_ctrl *ctrl)
     for (size_t i = 0; i < ctrl->n_parameters; i++)
         ctrl->parameters[i].frozen =
             ctrl->frozen && ctrl->parameters[i].kind == NNCF_PARAMETER_MASK_LOGIT;
+    nncf__stages_freeze(ctrl);
 }
 
 void nncf__ctrl_make_masks(nncf_compression_ctrl *ctrl)

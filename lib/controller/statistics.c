@@ -5,6 +5,7 @@
 #include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "controller/sparsity.h"
+#include "controller/stages.h"
 #include "controller/weight.h"
 #include "graph/layout.h"
 #include "graph/model.h"
@@ -66,16 +67,19 @@ static int64_t quantizer_bytes(const nncf__layer_compression *c)
 
 static int32_t level_of(const nncf_compression_ctrl *ctrl)
 {
-    if (ctrl->sparsity_kind != NNCF__RB_SPARSITY && ctrl->sparsity_kind != NNCF__MAGNITUDE_SPARSITY)
-        return NNCF_COMPRESSION_FULL;
     /* right after epoch_step the level is that of the epoch that was trained, not of the next one
      */
     const bool between =
         !(ctrl->loop & NNCF__LOOP_IN_EPOCH) && ctrl->epoch > 0 && ctrl->order == NNCF_ORDER_AFTER;
-    if (between ? ctrl->arrived_before : nncf__schedule_arrived(&ctrl->schedule))
+    const int32_t quantized = nncf__stages_level(ctrl, ctrl->epoch - (between ? 1 : 0));
+    if (!nncf__ctrl_has_schedule(ctrl))
+        return quantized;
+    const bool arrived = between ? ctrl->arrived_before : nncf__schedule_arrived(&ctrl->schedule);
+    if (arrived && quantized == NNCF_COMPRESSION_FULL)
         return NNCF_COMPRESSION_FULL;
-    return ctrl->schedule.level > 0 || ctrl->has_quantization ? NNCF_COMPRESSION_PARTIAL
-                                                              : NNCF_COMPRESSION_NONE;
+    const bool quantizes = ctrl->has_quantization && quantized != NNCF_COMPRESSION_NONE;
+    return arrived || ctrl->schedule.level > 0 || quantizes ? NNCF_COMPRESSION_PARTIAL
+                                                            : NNCF_COMPRESSION_NONE;
 }
 
 nncf_status nncf_compression_ctrl_get_statistics(

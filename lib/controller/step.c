@@ -12,6 +12,7 @@
 #include "controller/ctrl.h"
 #include "controller/init.h"
 #include "controller/sparsity.h"
+#include "controller/stages.h"
 #include "controller/usage_checks.h"
 #include "controller/warnings.h"
 #include "graph/layout.h"
@@ -181,6 +182,8 @@ static void tell_masks(const nncf_compression_ctrl *ctrl)
 static nncf_status step(nncf_compression_ctrl *ctrl, nncf_error *err)
 {
     nncf_status status = check_running(ctrl, "nncf_compression_ctrl_step", err);
+    if (status == NNCF_OK)
+        status = nncf__stages_check_initialized(ctrl, "nncf_compression_ctrl_step", err);
     if (status != NNCF_OK)
         return status;
     nncf__model_pull_weights(ctrl->model);
@@ -237,6 +240,8 @@ static nncf_status epoch_step(nncf_compression_ctrl *ctrl, nncf_error *err)
         if (status != NNCF_OK)
             nncf__fail(err, status, NULL, "no memory for magnitude masks");
     }
+    if (status == NNCF_OK)
+        status = nncf__stages_reserve(ctrl, ctrl->epoch + 1, err);
     if (status != NNCF_OK)
         return status;
     nncf__model_pull_weights(ctrl->model);
@@ -251,6 +256,7 @@ static nncf_status epoch_step(nncf_compression_ctrl *ctrl, nncf_error *err)
     if (before && (state & NNCF__LOOP_IN_EPOCH)) /* the batch that the last step() began */
         ctrl->schedule.step++;
     ctrl->epoch++;
+    nncf__stages_enter(ctrl);
     if (nncf__ctrl_has_schedule(ctrl)) {
         bool adaptive = ctrl->schedule.params.kind == NNCF__ADAPTIVE;
         warn_epoch_length(ctrl);
@@ -309,6 +315,9 @@ nncf_status nncf__ctrl_restored(nncf_compression_ctrl *ctrl)
             nncf__quantizer_refresh(q);
         }
     }
+    nncf__stages_apply(ctrl);
+    ctrl->only_ranges =
+        ctrl->init_phase != NNCF__PHASE_DONE && nncf__stages_begin(ctrl, ctrl->epoch);
     nncf__ctrl_update_frozen(ctrl);
     return NNCF_OK;
 }

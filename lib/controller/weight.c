@@ -86,7 +86,7 @@ static enum mask_mode mask_of(const nncf_layer *layer, int32_t mode, bool determ
  * activations are then observed with masked weights, but not with quantized ones. */
 static nncf__quantizer *active_quantizer(const nncf_layer *layer)
 {
-    nncf__quantizer *q = layer->compression->weight_quantizer;
+    nncf__quantizer *q = nncf__layer_active(layer->compression, NNCF__SLOT_WEIGHT);
     return q && !q->observing ? q : NULL;
 }
 

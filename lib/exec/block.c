@@ -36,10 +36,11 @@ static void find_quantizers(
     const nncf__layer_compression *c = layer->compression;
     memset(quantizers, 0, NNCF__BLOCK_QUANTIZERS * sizeof(nncf__quantizer *));
     if (c) {
-        quantizers[NNCF__OF_WEIGHT] = nncf__weight_owner(layer)->compression->weight_quantizer;
-        quantizers[NNCF__OF_INPUT] = c->input_quantizer;
-        quantizers[NNCF__OF_OUTPUT] = c->output_quantizer;
-        quantizers[NNCF__OF_PRE_ACTIVATION] = c->pre_activation_quantizer;
+        quantizers[NNCF__OF_WEIGHT] =
+            nncf__layer_active(nncf__weight_owner(layer)->compression, NNCF__SLOT_WEIGHT);
+        quantizers[NNCF__OF_INPUT] = nncf__layer_active(c, NNCF__SLOT_INPUT);
+        quantizers[NNCF__OF_OUTPUT] = nncf__layer_active(c, NNCF__SLOT_OUTPUT);
+        quantizers[NNCF__OF_PRE_ACTIVATION] = nncf__layer_active(c, NNCF__SLOT_PRE_ACTIVATION);
     }
     for (size_t i = 0; i < nncf__layer_input_count(layer); i++)
         quantizers[NNCF__OF_SOURCE + i] = nncf__layer_source(layer, i).quantizer;

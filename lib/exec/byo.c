@@ -120,8 +120,8 @@ typedef struct part {
 
 static nncf__quantizer *quantizer_of(const part *p)
 {
-    const nncf__layer_compression *c = p->layer->compression;
-    return !c ? NULL : p->input ? c->input_quantizer : c->output_quantizer;
+    return nncf__layer_active(
+        p->layer->compression, p->input ? NNCF__SLOT_INPUT : NNCF__SLOT_OUTPUT);
 }
 
 /* Is it known of how many channels the input consists? Not with a weight of one dimension. */

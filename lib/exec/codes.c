@@ -35,16 +35,19 @@ static bool passes_values_on(const nncf_layer *layer)
 nncf__source nncf__layer_source(const nncf_layer *layer, size_t input)
 {
     bool as_bytes = true;
-    if (layer->compression && layer->compression->input_quantizer)
-        return (nncf__source){layer->compression->input_quantizer, false};
+    nncf__quantizer *input_quantizer = nncf__layer_active(layer->compression, NNCF__SLOT_INPUT);
+    if (input_quantizer)
+        return (nncf__source){input_quantizer, false};
     while (input < layer->n_inputs) {
         layer = layer->inputs[input];
         const nncf__layer_compression *c = layer->compression;
         as_bytes = as_bytes && !nncf__kind_info_of(layer->kind)->run_by_host;
-        if (c && c->output_quantizer)
-            return (nncf__source){c->output_quantizer, as_bytes};
-        if (c && c->pre_activation_quantizer && layer->activation == NNCF_ACTIVATION_RELU)
-            return (nncf__source){c->pre_activation_quantizer, false};
+        nncf__quantizer *output = nncf__layer_active(c, NNCF__SLOT_OUTPUT),
+                        *inner = nncf__layer_active(c, NNCF__SLOT_PRE_ACTIVATION);
+        if (output)
+            return (nncf__source){output, as_bytes};
+        if (inner && layer->activation == NNCF_ACTIVATION_RELU)
+            return (nncf__source){inner, false};
         if (!passes_values_on(layer))
             break;
         as_bytes = as_bytes && nncf__layer_passes_codes(layer);
@@ -55,8 +58,8 @@ nncf__source nncf__layer_source(const nncf_layer *layer, size_t input)
 
 const nncf__quantizer *nncf__layer_output_source(const nncf_layer *layer)
 {
-    const nncf__layer_compression *c = layer->compression;
-    return c && c->output_quantizer ? c->output_quantizer : nncf__layer_source(layer, 0).quantizer;
+    const nncf__quantizer *output = nncf__layer_active(layer->compression, NNCF__SLOT_OUTPUT);
+    return output ? output : nncf__layer_source(layer, 0).quantizer;
 }
 
 /* NNCF_F32: no bytes. */
@@ -75,8 +78,7 @@ static int32_t input_dtype(const nncf_layer *layer, size_t input, bool then)
 
 static int32_t output_dtype(const nncf_layer *layer, bool then)
 {
-    const nncf__quantizer *output =
-        layer->compression ? layer->compression->output_quantizer : NULL;
+    const nncf__quantizer *output = nncf__layer_active(layer->compression, NNCF__SLOT_OUTPUT);
     if (nncf__kind_info_of(layer->kind)->run_by_host)
         return NNCF_F32;
     if (output)

@@ -32,7 +32,8 @@ void nncf__embedding_prepare(const nncf_layer *layer, nncf__block *b)
 {
     const nncf__layer_compression *c = nncf__weight_owner(layer)->compression;
     const size_t weight = layer->weight_count * sizeof(float);
-    b->compresses = c && (c->mask_kind != NNCF__MASK_NONE || c->weight_quantizer);
+    b->compresses =
+        c && (c->mask_kind != NNCF__MASK_NONE || nncf__layer_active(c, NNCF__SLOT_WEIGHT));
     b->wants_dw = layer->weight_grad || b->compresses;
     b->forward.wq = b->compresses ? weight : 0;
     if (b->wants_dw)

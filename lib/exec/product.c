@@ -71,7 +71,7 @@ nncf_status nncf__linear_out_shape(
 static bool compresses_weight(const nncf_layer *layer)
 {
     const nncf__layer_compression *c = nncf__weight_owner(layer)->compression;
-    return c && (c->mask_kind != NNCF__MASK_NONE || c->weight_quantizer);
+    return c && (c->mask_kind != NNCF__MASK_NONE || nncf__layer_active(c, NNCF__SLOT_WEIGHT));
 }
 
 /* Codes wherever the quantizer has some; else the floats that mask and quantizer make, if there are

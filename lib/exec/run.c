@@ -168,7 +168,7 @@ static nncf_status check_tensors(const nncf_layer *layer, const inputs *x, const
     if (status != NNCF_OK)
         return status;
     /* a maximum has no codes of its own: those of its input, or none */
-    const bool quantizes = layer->compression && layer->compression->output_quantizer;
+    const bool quantizes = nncf__layer_active(layer->compression, NNCF__SLOT_OUTPUT) != NULL;
     if (y->tensor->dtype != NNCF_F32 && !quantizes && x->tensors[0].dtype != y->tensor->dtype)
         return nncf__fail(err, NNCF_E_DTYPE, NULL,
             "%s is to be codes, but x, whose maxima they are, is floats", y->name);

@@ -62,4 +62,13 @@ static inline nncf__quantizer *nncf__layer_quantizer(
     }
 }
 
+/* The quantizer in a slot that works, or NULL: there is none, or its stage has not begun. NULL of a
+ * layer without compression. */
+static inline nncf__quantizer *nncf__layer_active(
+    const nncf__layer_compression *layer, enum nncf__quantizer_slot slot)
+{
+    nncf__quantizer *q = layer ? nncf__layer_quantizer(layer, slot) : NULL;
+    return q && !q->waits ? q : NULL;
+}
+
 #endif

@@ -32,6 +32,8 @@ typedef struct nncf__quantizer {
     bool observing;
     /* while observing: has enough, passes values on */
     bool done;
+    /* its stage has not begun (controller/stages.c): layers run as if it were not there */
+    bool waits;
     /* 1, or one an output channel (weights), input channel (activations) */
     size_t channels;
     /* of a weight: so many elements in a row belong to a channel, the next ones to the next */

@@ -108,7 +108,7 @@ static nncf_status train(training *t, bool warming, nncf_error *err)
     if ((status = net_backward(t->network, t->x, err)) != NNCF_OK)
         return status;
     at[3] = bench_seconds();
-    optimizer_step(t->opt, 1.0);
+    optimizer_step(t->opt, 1.0, true);
     if ((status = nncf_compression_ctrl_step(t->ctrl, err)) != NNCF_OK)
         return status;
     at[4] = bench_seconds();

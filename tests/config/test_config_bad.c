@@ -109,6 +109,13 @@ static const bad meaning[] = {
         "found 3; allowed: \"rb_sparsity\""},
     {LIST("{\"algorithm\": \"rb_sparsty\"}"), NNCF_E_CONFIG, 1, 32, "compression[0].algorithm",
         "did you mean \"rb_sparsity\"?"},
+    {LIST("{\"algorithm\": \"rb_sparsty\"}"), NNCF_E_CONFIG, 1, 32, "compression[0].algorithm",
+        "\"rb_sparsity\", \"magnitude_sparsity\", \"const_sparsity\", \"quantization\", "
+        "\"filter_pruning\" (1.3+), \"binarization\", \"knowledge_distillation\" (2.0+), "
+        "\"movement_sparsity\" (2.4+), \"experimental_quantization\" (2.4+), \"bootstrapNAS\" "
+        "(2.4+)"},
+    {"{\"nncf_dialect\": \"2.10\", \"compression\": {\"algorithm\": \"nas\"}}", NNCF_E_CONFIG, 1,
+        55, "compression.algorithm", "\"binarization\" (until 2.9), \"knowledge_distillation\", "},
     {LIST("{\"algorithm\": \"rb_sparsity\"},\n{\"algorithm\": \"magnitude_sparsity\"}"),
         NNCF_E_CONFIG, 2, 15, "compression[1].algorithm",
         "\"magnitude_sparsity\" cannot go together with \"rb_sparsity\""},
@@ -138,6 +145,10 @@ static const bad meaning[] = {
         "it is not a key of rb_sparsity"},
     {QUANT("\"type\": \"min_max\""), NNCF_E_CONFIG, 1, 47, C "type",
         "it belongs into \"initializer\""},
+    {QUANT("\"initializer\": {\"range\": {\"type\": \"minmax_percentile\"}}"), NNCF_E_CONFIG, 1, 81,
+        C "initializer.range.type", "TensorFlow beta of 1.7"},
+    {QUANT("\"params\": {\"batch_multiplier\": 0}"), NNCF_E_CONFIG, 1, 78,
+        C "params.batch_multiplier", "found 0; allowed: an integer from 1 to 65536"},
     {QUANT("\"weight\": {}"), NNCF_E_CONFIG, 1, 47, C "weight", "did you mean \"weights\"?"},
     {QUANT("\"weights\": {\"bit\": 8}"), NNCF_E_CONFIG, 1, 59, C "weights.bit",
         "did you mean \"bits\"?"},

@@ -110,6 +110,7 @@ void check_gradients(const nncf::context &context)
     compare(bias, bias_grad);
     compare(x, dx);
     REQUIRE(ctrl.statistics().sparsity == 0.5);
+    REQUIRE(ctrl.stage(0).staged == 0);
 }
 
 // Two layers with masks at random and all in 8 bits, codes between them.

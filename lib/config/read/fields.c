@@ -211,6 +211,12 @@ static nncf_status read_word(const nncf__reader *r, const nncf__key *key, uint32
     const int32_t word = node->type == NNCF_CONFIG_STRING
         ? nncf__config_word_index(key->words, nncf__value_text(node))
         : -1;
+    /* a name that no PyTorch release knows, in configs of 1.7's TensorFlow beta */
+    if (word < 0 && node->type == NNCF_CONFIG_STRING &&
+        strcmp(nncf__value_text(node), "minmax_percentile") == 0)
+        return nncf__reader_fail(r, NNCF_E_CONFIG, index, false,
+            "\"minmax_percentile\" is of NNCF's TensorFlow beta of 1.7: the mean of the samples' "
+            "extremes, outliers left out; the nearest here is \"mean_percentile\"");
     if (word < 0)
         return nncf__reader_wrong_value(r, key, index);
     store_code(r, key, index, key->first_code + word);

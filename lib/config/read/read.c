@@ -28,6 +28,17 @@
 
 #include <string.h>
 
+/* Where a name is not of the dialect: the releases that have it. */
+static void explain_release(
+    char out[NNCF__EXPLAIN_TEXT], const nncf__algorithm_name *name, int32_t release)
+{
+    const bool later = name->from > release, earlier = name->to != 0 && name->to < release;
+    const int32_t of = later ? name->from : name->to;
+    if (later || earlier)
+        nncf__explain(
+            out, later ? " (%d.%d+)" : " (until %d.%d)", (int)(of / 10000), (int)(of / 100 % 100));
+}
+
 static nncf_status read_name(
     const nncf__reader *r, uint32_t index, const nncf__algorithm_name **out)
 {
@@ -42,8 +53,8 @@ static nncf_status read_name(
             return NNCF_OK;
         }
         nncf__nearest_consider(&n, names[i].name);
-        if (names[i].is_supported)
-            nncf__explain(allowed, "%s\"%s\"", allowed[0] ? ", " : "", names[i].name);
+        nncf__explain(allowed, "%s\"%s\"", allowed[0] ? ", " : "", names[i].name);
+        explain_release(allowed, &names[i], r->config->setup.release);
     }
     nncf__explain_nearest(hint, &n);
     return nncf__reader_fail(r, NNCF_E_CONFIG, index, false, "found %s; allowed: %s%s",

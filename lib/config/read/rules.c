@@ -281,6 +281,9 @@ static nncf_status resolve_quantization(nncf__reader *r)
     a->n_ranges = r->n_rules;
     a->overrides = r->overrides;
     a->n_overrides = r->n_overrides;
+    /* {} is no stage, as in NNCF */
+    const uint32_t params = nncf__reader_given_at(r, "params");
+    a->stages.staged = params && r->config->document.nodes[params].count > 0;
     uint32_t precision = nncf__reader_given_at(r, "initializer.precision.type");
     if (precision && strcmp(nncf__value_text(&r->config->document.nodes[precision]), "manual") != 0)
         nncf__config_add_unsupported(

@@ -13,6 +13,7 @@
 #include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "controller/init.h"
+#include "controller/stages.h"
 #include "controller/step.h"
 #include "controller/update.h"
 #include "formats/checkpoint/adopt.h"
@@ -112,6 +113,8 @@ static nncf_status order_of_quantizers(const nncf_checkpoint *c, const nncf_comp
 /* states: sign and "initialized" of each, in the order of the controller. */
 static void apply_quantizers(const int32_t *states, nncf_compression_ctrl *ctrl)
 {
+    /* which initializes all ranges again */
+    const bool stage_begins = nncf__stages_begin(ctrl, ctrl->epoch);
     for (size_t i = 0; i < ctrl->n_layers; i++) {
         for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
             nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
@@ -122,7 +125,8 @@ static void apply_quantizers(const int32_t *states, nncf_compression_ctrl *ctrl)
             q->observing = false;
             /* a range of an activation before initialization is over can only be that of an earlier
              * stage */
-            q->kept = q->initialized && !q->is_weight && ctrl->init_phase != NNCF__PHASE_DONE;
+            q->kept = q->initialized && !q->is_weight && ctrl->init_phase != NNCF__PHASE_DONE &&
+                !stage_begins;
             states += 2;
         }
     }

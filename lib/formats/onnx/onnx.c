@@ -6,6 +6,7 @@
 #include "base/strings.h"
 #include "controller/ctrl.h"
 #include "controller/init.h"
+#include "controller/stages.h"
 #include "formats/onnx/export.h"
 #include "formats/onnx/params.h"
 #include "formats/safetensors/crc32c.h"
@@ -170,7 +171,7 @@ static nncf_status check_state(const nncf_compression_ctrl *ctrl, nncf_error *er
             "the quantizers' ranges are not initialized: run nncf_compression_ctrl_init_step() to "
             "its end, "
             "or load a snapshot, before the export");
-    return NNCF_OK;
+    return nncf__stages_check_complete(ctrl, "nncf_onnx_export", err);
 }
 
 /* ---- metadata ---- */

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "config/canonical.h"
 #include "controller/ctrl.h"
+#include "controller/stages.h"
 #include "controller/weight.h"
 #include "formats/deploy/check.h"
 #include "formats/deploy/fold.h"
@@ -481,6 +482,8 @@ static nncf_status save(const nncf_compression_ctrl *ctrl, const char *path,
             "initialization is under way: run the nncf_compression_ctrl_init_step() loop to its "
             "end "
             "first");
+    if ((status = nncf__stages_check_complete(ctrl, "nncf_strip_save", err)) != NNCF_OK)
+        return status;
     nncf__model_pull_weights(ctrl->model);
     list l = {.context = ctrl->context};
     l.layers.context = ctrl->context;
