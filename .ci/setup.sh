@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing: .ci/setup.sh SET...   (sets: build data test ci python bench bindings aarch64)
 # Debian 12 package names. Where nothing is missing nothing is run, so a second run needs no network and no root.
-# `python` is a virtual environment with the engines and readers that tests compare with (ONNX Runtime, OpenVINO, ...) in
+# `python` is a virtual environment with the engines and readers that tests compare with (ONNX Runtime, OpenVINO, TensorBoard, ...) in
 # the folder that NNCF_VENV names, build-venv by default; nothing else is touched. tests/run.sh makes it.
 # `aarch64` is a cross compiler, qemu-user, and arm64 packages, unpacked in the folder that NNCF_AARCH64_ROOT names,
 # build-aarch64 by default. They are not installed, and the system's architectures stay as they are: on a system whose own
@@ -34,7 +34,7 @@ packages_of() {
 }
 
 # PyPI, at test time only; versions fixed, so that a comparison says the same tomorrow.
-python_packages=(numpy==2.4.6 onnx==1.23.2 onnxruntime==1.32.0 openvino==2026.4.1 safetensors==0.8.0 cffi==2.1.1 pytest==9.2.0)
+python_packages=(numpy==2.4.6 onnx==1.23.2 onnxruntime==1.32.0 openvino==2026.4.1 safetensors==0.8.0 cffi==2.1.1 pytest==9.2.0 tensorboard==2.21.0)
 install_python() {
   local venv=${NNCF_VENV:-$(dirname "$0")/../build-venv} list="${python_packages[*]}" log
   [ "$(cat "$venv/installed.txt" 2>/dev/null)" != "$list" ] || return 0

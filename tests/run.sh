@@ -10,7 +10,7 @@ usage() {
 usage: tests/run.sh [--quick] [--no-engines] [ARGUMENT_OF_MESON_TEST...]
   --quick        smaller sweeps (sets NNCF_TEST_QUICK=1)
   --no-engines   without the engines and readers that exports and snapshots are compared with (ONNX Runtime,
-                 OpenVINO, safetensors): nothing comes from PyPI, and those tests are counted as skipped
+                 OpenVINO, safetensors, TensorBoard): nothing comes from PyPI, and those tests are counted as skipped
 Everything else goes to `meson test`: `tests/run.sh --suite unit`, `tests/run.sh config`.
 The build folder is `build`; NNCF_BUILD_DIR names another one. What comes from PyPI goes into the virtual
 environment `build-venv` (about 400 MB); NNCF_VENV names another one.

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* The sample reports its own failures in the library's error record, so that there is one way to
  * fail. `where` may be NULL. Returns `status`. */
@@ -28,6 +29,11 @@ char *app_copy(const char *text);
 
 /* Is it UTF-8, without surrogates and overlong forms? */
 bool app_is_utf8(const char *text);
+
+/* As JSON: a text in quotation marks; a number, or null for one that is not finite. The program
+ * never calls setlocale, so the locale is "C". */
+void app_json_text(FILE *file, const char *text);
+void app_json_number(FILE *file, double value);
 
 /* mkdir -p */
 nncf_status app_make_dirs(const char *path, nncf_error *err);

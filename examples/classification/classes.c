@@ -15,13 +15,8 @@ char *dataset_classes_text(const dataset *d)
         return NULL;
     fputc('[', file);
     for (int32_t i = 0; i < d->n_classes; i++) {
-        fputs(i > 0 ? ", \"" : "\"", file);
-        for (const char *p = d->classes[i]; *p != '\0'; p++) {
-            if (*p == '"' || *p == '\\')
-                fputc('\\', file);
-            fputc(*p, file); /* no control characters: data_folder.c */
-        }
-        fputc('"', file);
+        fputs(i > 0 ? ", " : "", file);
+        app_json_text(file, d->classes[i]);
     }
     fputc(']', file);
     if (fclose(file) != 0) {

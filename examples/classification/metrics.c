@@ -57,22 +57,14 @@ double metrics_top5(const accuracy *a)
     return percent(a->top5, a->count);
 }
 
-/* printf's %g with a point whatever the locale: the sample never calls setlocale, so the locale is
- * "C". */
 static void write_number(FILE *file, const char *key, double value)
 {
-    if (isfinite(value))
-        fprintf(file, ", \"%s\": %.9g", key, value);
-    else
-        fprintf(file, ", \"%s\": null", key);
+    fprintf(file, ", \"%s\": ", key);
+    app_json_number(file, value);
 }
 
-nncf_status metrics_append(const char *path, const epoch_metrics *m, nncf_error *err)
+void metrics_write(FILE *file, const epoch_metrics *m)
 {
-    FILE *file = fopen(path, "a");
-    if (file == NULL)
-        return app_fail_errno(err, path, "open");
-    fprintf(file, "{\"epoch\": %lld", (long long)m->epoch);
     write_number(file, "lr", m->lr);
     write_number(file, "ce_loss", m->ce_loss);
     write_number(file, "compression_loss", m->compression_loss);
@@ -82,7 +74,17 @@ nncf_status metrics_append(const char *path, const epoch_metrics *m, nncf_error 
     write_number(file, "sparsity_target", m->sparsity_target);
     write_number(file, "sparsity_actual", m->sparsity_actual);
     write_number(file, "step_seconds_median", m->step_seconds_median);
-    fprintf(file, ", \"peak_rss_bytes\": %lld}\n", (long long)m->peak_rss_bytes);
+    fprintf(file, ", \"peak_rss_bytes\": %lld", (long long)m->peak_rss_bytes);
+}
+
+nncf_status metrics_append(const char *path, const epoch_metrics *m, nncf_error *err)
+{
+    FILE *file = fopen(path, "a");
+    if (file == NULL)
+        return app_fail_errno(err, path, "open");
+    fprintf(file, "{\"epoch\": %lld", (long long)m->epoch);
+    metrics_write(file, m);
+    fputs("}\n", file);
     if (ferror(file)) {
         nncf_status status = app_fail_errno(err, path, "write");
         fclose(file);

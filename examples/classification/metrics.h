@@ -28,6 +28,8 @@ typedef struct epoch_metrics {
     int64_t peak_rss_bytes;
 } epoch_metrics;
 
+/* Everything but the epoch, as members of a JSON object; each after a comma. */
+void metrics_write(FILE *file, const epoch_metrics *m);
 /* Append a line. */
 nncf_status metrics_append(const char *path, const epoch_metrics *m, nncf_error *err);
 /* Keep the lines of epochs before `epoch` only: a run that is resumed writes the others anew. No

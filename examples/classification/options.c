@@ -26,6 +26,7 @@ enum {
     OPT_EXPORT_FOLD,
     OPT_EXPORT_IMAGES,
     OPT_STRIP,
+    OPT_TENSORBOARD,
     OPT_ACCEPT_CONFIG,
     OPT_MEMORY,
     OPT_VERBOSE,
@@ -50,6 +51,7 @@ static const struct option long_options[] = {{"config", required_argument, NULL,
     {"export-fold-batch-norm", no_argument, NULL, OPT_EXPORT_FOLD},
     {"export-images", required_argument, NULL, OPT_EXPORT_IMAGES},
     {"strip", required_argument, NULL, OPT_STRIP},
+    {"tensorboard", required_argument, NULL, OPT_TENSORBOARD},
     {"accept-config", no_argument, NULL, OPT_ACCEPT_CONFIG},
     {"verbose", no_argument, NULL, OPT_VERBOSE}, {"version", no_argument, NULL, OPT_VERSION},
     {"help", no_argument, NULL, OPT_HELP}, {NULL, 0, NULL, 0}};
@@ -63,7 +65,8 @@ static const char help[] =
     "binary files, or\n"
     "                           JPEGs in train/<class>/ and val/<class>/; a plain folder of JPEGs "
     "is one class\n"
-    "  --out DIR                snapshots, metrics.jsonl and statistics.txt go there\n"
+    "  --out DIR                snapshots, metrics.jsonl, record.jsonl (for nncf-report) and "
+    "statistics.txt go there\n"
     "  --weights FILE           start from the weights in this safetensors file, by name\n"
     "  --resume FILE            go on from a snapshot of this program, bit for bit\n"
     "  --accept-config          resume although the config's compression part differs from the "
@@ -80,6 +83,8 @@ static const char help[] =
     "safetensors;\n"
     "                           sparse weights as a bit mask and non-zeros "
     "(--export-fold-batch-norm goes for it too)\n"
+    "  --tensorboard DIR        scalars, histograms and the config as TensorBoard's event files in "
+    "DIR\n"
     "  --epochs N               train up to epoch N in all\n"
     "  --max-steps N            stop after N training steps, and test on N batches at most\n"
     "  --batch-size N           images per step\n"
@@ -190,6 +195,9 @@ static bool set_option(int code, const char *name, const char *value, FILE *erro
         return true;
     case OPT_EXPORT_IMAGES:
         return parse_number(name, value, 1, errors, &o->export_images);
+    case OPT_TENSORBOARD:
+        o->tensorboard = value;
+        return true;
     case OPT_STRIP:
         o->strip = value;
         return true;

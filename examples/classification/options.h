@@ -16,6 +16,7 @@ typedef struct options {
     const char *resume; /* NULL: config */
     const char *baseline_metrics; /* NULL: beside the weights */
     const char *export_onnx; /* NULL: no export */
+    const char *tensorboard; /* NULL: no event files */
     const char *strip; /* NULL: no stripped file */
     int32_t export_format; /* NNCF_ONNX_... */
     bool export_format_given;

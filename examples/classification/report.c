@@ -42,9 +42,7 @@ nncf_status report_statistics(run *r, int64_t epoch, nncf_error *err)
                                         : app_fail_errno(err, r->statistics_path, "write");
 }
 
-/* metrics.jsonl of the run that made the weights: given, or beside them. NULL: there is none.
- * free() it. */
-static char *baseline_path(const run *r)
+char *report_baseline_path(const run *r)
 {
     const char *slash;
     char *path;
@@ -110,7 +108,7 @@ nncf_status report_summary(const run *r, nncf_error *err)
         print_places(r);
         return NNCF_OK;
     }
-    if ((path = baseline_path(r)) != NULL)
+    if ((path = report_baseline_path(r)) != NULL)
         status = metrics_read_top1(path, &best, &last, err);
     free(path);
     if (status != NNCF_OK)

@@ -196,6 +196,7 @@ nncf_status run_open(const options *o, FILE *output, FILE *errors, run *r, nncf_
 
 void run_close(run *r)
 {
+    watch_close(r->watch);
     optimizer_destroy(r->opt);
     nncf_compression_ctrl_destroy(r->ctrl);
     net_destroy(r->network);

@@ -13,6 +13,7 @@
 #include "schedule.h"
 #include "settings.h"
 #include "snapshot.h"
+#include "watch.h"
 
 #include <stdio.h>
 
@@ -32,6 +33,7 @@ typedef struct run {
     nncf_statistics statistics; /* of the last epoch trained; struct_size 0 before one */
     char *layers; /* table of layers of that epoch; NULL before one */
     progress progress;
+    watch *watch; /* NULL until run_train() */
     char *name; /* "mobilenetv2_imagenet_rb_sparsity_int8" */
     char *log_dir, *snapshot_dir; /* NULL until run_train() */
     char *metrics_path, *statistics_path; /* in log_dir */
@@ -55,6 +57,9 @@ nncf_status run_initialize(run *r, nncf_error *err);
 /* report.c */
 /* Append the table of layers to statistics.txt. */
 nncf_status report_statistics(run *r, int64_t epoch, nncf_error *err);
+/* metrics.jsonl of the run that made the weights: given, or beside them. NULL: there is none.
+ * free() it. */
+char *report_baseline_path(const run *r);
 /* What was reached, beside the FP32 run. */
 nncf_status report_summary(const run *r, nncf_error *err);
 

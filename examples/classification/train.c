@@ -17,6 +17,7 @@ typedef struct epoch_sums {
     double compression_loss;
     int64_t steps;
     double *seconds; /* of each step */
+    epoch_times times;
 } epoch_sums;
 
 /* --out DIR holds everything. Otherwise snapshots go to checkpoint_save_dir, and logs to a folder
@@ -81,9 +82,19 @@ static nncf_status moment_of(const run *r, int64_t at, int64_t count, moment *m,
     return status;
 }
 
-static nncf_status train_step(run *r, const batch *b, const moment *m, double factor,
-    double *ce_loss, double *compression_loss, accuracy *a, nncf_error *err)
+/* The time since `*since` goes to a part of the step, and the clock is set. */
+static void count_time(epoch_sums *sums, enum step_part part, double *since)
 {
+    const double now = app_seconds();
+    sums->times.parts[part] += now - *since;
+    *since = now;
+}
+
+static nncf_status train_step(run *r, const batch *b, const moment *m, double factor,
+    double *ce_loss, double *compression_loss, epoch_sums *sums, nncf_error *err)
+{
+    accuracy *a = &sums->accuracy;
+    double clock = app_seconds();
     const float *logits;
     float *grad;
     int64_t classes = net_outputs(r->network);
@@ -94,6 +105,7 @@ static nncf_status train_step(run *r, const batch *b, const moment *m, double fa
     }
     if ((status = net_forward(r->network, b->x, b->count, &logits, err)) != NNCF_OK)
         return status;
+    count_time(sums, STEP_FORWARD, &clock);
     if ((grad = net_logits_grad(r->network)) == NULL)
         return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for gradients: make the batch smaller");
     *ce_loss = metrics_cross_entropy(logits, b->labels, b->count, classes, grad);
@@ -101,14 +113,20 @@ static nncf_status train_step(run *r, const batch *b, const moment *m, double fa
     a->loss += *ce_loss * (double)b->count;
     for (int64_t i = 0; m->stage.batch_multiplier > 1 && i < b->count * classes; i++)
         grad[i] /= (float)m->stage.batch_multiplier;
+    count_time(sums, STEP_LOSS, &clock);
     if ((status = nncf_compression_ctrl_loss_backward(r->ctrl, compression_loss, err)) != NNCF_OK)
         return status;
+    count_time(sums, STEP_CONTROLLER, &clock);
     if ((status = net_backward(r->network, b->x, err)) != NNCF_OK)
         return status;
+    count_time(sums, STEP_BACKWARD, &clock);
     if (!m->complete)
         return NNCF_OK;
     optimizer_step(r->opt, factor * m->stage.lr_factor, !m->stage.weight_decay_off);
-    return nncf_compression_ctrl_step(r->ctrl, err);
+    count_time(sums, STEP_OPTIMIZER, &clock);
+    status = nncf_compression_ctrl_step(r->ctrl, err);
+    count_time(sums, STEP_CONTROLLER, &clock);
+    return status;
 }
 
 /* `limit` steps at most. */
@@ -119,15 +137,15 @@ static nncf_status train_epoch(
     while (sums->steps < limit) {
         const batch *b;
         moment m;
-        double started = app_seconds(), ce_loss = 0.0, compression_loss = 0.0;
+        double started = app_seconds(), clock = started, ce_loss = 0.0, compression_loss = 0.0;
         nncf_status status = loader_next(r->train_loader, &b, err);
+        count_time(sums, STEP_DATA, &clock);
         if (status == NNCF_OK && b == NULL)
             break;
         if (status == NNCF_OK)
             status = moment_of(r, sums->steps, limit, &m, err);
         if (status == NNCF_OK)
-            status =
-                train_step(r, b, &m, factor, &ce_loss, &compression_loss, &sums->accuracy, err);
+            status = train_step(r, b, &m, factor, &ce_loss, &compression_loss, sums, err);
         if (status != NNCF_OK)
             return status;
         if (!isfinite(ce_loss + compression_loss))
@@ -137,15 +155,16 @@ static nncf_status train_epoch(
                 (long long)sums->steps, (long long)r->state.epoch);
         sums->compression_loss += compression_loss;
         sums->seconds[sums->steps++] = app_seconds() - started;
-        progress_step(&r->progress,
-            &(step_report){.step = sums->steps,
-                .lr = shown_rate(r, factor * m.stage.lr_factor),
-                .ce_loss = ce_loss,
-                .mean_ce_loss = sums->accuracy.loss / (double)sums->accuracy.count,
-                .compression_loss = compression_loss,
-                .top1 = metrics_top1(&sums->accuracy),
-                .top5 = metrics_top5(&sums->accuracy),
-                .step_seconds = sums->seconds[sums->steps - 1]});
+        const step_report report = {.step = sums->steps,
+            .lr = shown_rate(r, factor * m.stage.lr_factor),
+            .ce_loss = ce_loss,
+            .mean_ce_loss = sums->accuracy.loss / (double)sums->accuracy.count,
+            .compression_loss = compression_loss,
+            .top1 = metrics_top1(&sums->accuracy),
+            .top5 = metrics_top5(&sums->accuracy),
+            .step_seconds = sums->seconds[sums->steps - 1]};
+        progress_step(&r->progress, &report);
+        watch_step(r, &report);
     }
     return NNCF_OK;
 }
@@ -218,13 +237,17 @@ static nncf_status finish_epoch(run *r, epoch_sums *sums, double factor, bool la
     if ((status = report_statistics(r, m.epoch, err)) != NNCF_OK)
         return status;
     r->statistics = statistics;
+    sums->times.test_loss = NAN;
     if (tested) {
+        const double begin = app_seconds();
         accuracy a;
         progress_note(&r->progress, "testing");
         if ((status = run_test(r, r->opts->max_steps, &a, err)) != NNCF_OK)
             return status;
         m.test_top1 = r->state.test_top1 = metrics_top1(&a);
         m.test_top5 = metrics_top5(&a);
+        sums->times.test = app_seconds() - begin;
+        sums->times.test_loss = a.loss / (double)a.count;
         schedule_observe(&r->lr, m.test_top1);
         /* A dense early epoch is more accurate than the sparse ones after it, and not what was
          * asked for. */
@@ -240,10 +263,14 @@ static nncf_status finish_epoch(run *r, epoch_sums *sums, double factor, bool la
     m.sparsity_actual = statistics.sparsity;
     m.step_seconds_median = metrics_median(sums->seconds, (size_t)sums->steps);
     m.peak_rss_bytes = app_peak_rss_bytes();
+    sums->times.steps = sums->steps;
+    sums->times.train_top5 = metrics_top5(&sums->accuracy);
+    if ((status = watch_epoch(r, &m, &sums->times, err)) != NNCF_OK)
+        return status;
     r->state.epoch++;
     if ((status = save_snapshots(r, best, err)) != NNCF_OK)
         return status;
-    progress_end_epoch(&r->progress, &m, metrics_top5(&sums->accuracy));
+    progress_end_epoch(&r->progress, &m, sums->times.train_top5);
     return metrics_append(r->metrics_path, &m, err);
 }
 
@@ -265,8 +292,10 @@ static nncf_status train_epochs(run *r, double *seconds, nncf_error *err)
         if (after > left - limit)
             after = left - limit;
         progress_begin_epoch(&r->progress, r->state.epoch, r->set.epochs, limit, after);
+        const double begin = app_seconds();
         if ((status = train_epoch(r, limit, factor, &sums, err)) != NNCF_OK)
             return status;
+        sums.times.train = app_seconds() - begin;
         taken += sums.steps;
         status = finish_epoch(r, &sums, factor,
             r->state.epoch + 1 == r->set.epochs || (most > 0 && taken == most), err);
@@ -298,7 +327,13 @@ static void print_first_lines(const run *r)
 nncf_status run_train(run *r, nncf_error *err)
 {
     double *seconds;
+    char *baseline;
     nncf_status status = make_output(r, err);
+    if (status == NNCF_OK) {
+        baseline = report_baseline_path(r);
+        status = watch_open(r, baseline, err);
+        free(baseline);
+    }
     if (status == NNCF_OK)
         status = run_initialize(r, err); /* of a snapshot: what it has no ranges for */
     if (status != NNCF_OK)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Completion in bash for nncf-config and nncf-classification: what their --help lists, so that it is never behind.
+# Completion in bash for nncf-config, nncf-classification and nncf-report: what their --help lists, so that it is never behind.
 _nncf_complete() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} help kind=
   help=$("$1" --help 2>/dev/null) || return 0
@@ -17,4 +17,4 @@ _nncf_complete() {
     mapfile -t COMPREPLY < <(compgen -f -- "$current")
   fi
 }
-complete -o filenames -F _nncf_complete nncf-config nncf-classification
+complete -o filenames -F _nncf_complete nncf-config nncf-classification nncf-report

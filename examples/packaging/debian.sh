@@ -31,7 +31,7 @@ root=$work/root/usr
 libdir=$(dirname "$(find "$root" -name libnncf.so)")
 sed -i "s|^prefix=.*|prefix=$root|" "$libdir/pkgconfig/nncf.pc"
 for standard in c99 c++17 cmake; do "$source/tests/consumer/run.sh" --installed "$root" "$standard" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }; done
-for program in nncf-config nncf-classification; do
+for program in nncf-config nncf-classification nncf-report; do
   LD_LIBRARY_PATH=$libdir "$root/bin/$program" --version
   [ -s "$root/share/man/man1/$program.1.gz" ] && [ -s "$root/share/bash-completion/completions/$program" ]
 done

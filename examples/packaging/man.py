@@ -36,7 +36,7 @@ def main():
             entries += 1
         elif line.strip():
             print(roff(line.strip()))
-    print('.SH SEE ALSO\n.BR nncf-config (1),\n.BR nncf-classification (1)\n.br\nThe documentation of libnncf: docs/config.md and docs/classification.md of its source.')
+    print('.SH SEE ALSO\n.BR nncf-config (1),\n.BR nncf-classification (1),\n.BR nncf-report (1)\n.br\nThe documentation of libnncf: docs/config.md and docs/classification.md of its source.')
     return 0 if entries else 'man.py: no options were found'
 
 
