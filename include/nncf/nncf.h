@@ -11,6 +11,8 @@
  *          +----------- nncf_model <----- nncf_layer (owned by the model)
  *                           ^
  *                           +------------ nncf_compression_ctrl, nncf_plan
+ *                                                 ^
+ *                                                 +------ nncf_accuracy_aware
  *
  *     the caller's weight, gradient and batch norm buffers <--- nncf_model
  *
@@ -19,11 +21,13 @@
 #ifndef NNCF_NNCF_H
 #define NNCF_NNCF_H
 
+#include <nncf/accuracy_aware.h>
 #include <nncf/base.h>
 #include <nncf/checkpoint.h>
 #include <nncf/config.h>
 #include <nncf/context.h>
 #include <nncf/ctrl.h>
+#include <nncf/distillation.h>
 #include <nncf/layer.h>
 #include <nncf/layers.h>
 #include <nncf/model.h>

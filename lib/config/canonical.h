@@ -14,6 +14,9 @@ enum nncf__algorithm_kind {
     NNCF__QUANTIZATION,
     NNCF__FILTER_PRUNING,
     NNCF__BINARIZATION,
+    NNCF__DISTILLATION,
+    /* no algorithm: the root's accuracy_aware_training, whose keys are in the same table */
+    NNCF__ACCURACY_AWARE,
     /* of later releases, whose keys are not in the table */
     NNCF__OTHER_ALGORITHM
 };
@@ -58,6 +61,8 @@ enum nncf__quantizer_group {
     NNCF__GROUP_WEIGHTS = 1,
     NNCF__GROUP_ACTIVATIONS = 2
 };
+enum nncf__distillation_type { NNCF__DISTILL_MSE = 0, NNCF__DISTILL_SOFTMAX = 1 };
+enum nncf__accuracy_mode { NNCF__EARLY_EXIT = 1, NNCF__ADAPTIVE_LEVEL = 2 };
 /* How activation quantizers are placed: docs/config.md. */
 enum nncf__setup { NNCF__SETUP_PATTERN = 0, NNCF__SETUP_PROPAGATION = 1 };
 enum nncf__device {
@@ -170,6 +175,25 @@ typedef struct nncf__stages {
     double base_lr, base_wd;
 } nncf__stages;
 
+/* knowledge_distillation */
+typedef struct nncf__distillation_params {
+    /* nncf__distillation_type; -1: absent */
+    int32_t type;
+    double scale, temperature;
+} nncf__distillation_params;
+
+/* accuracy_aware_training */
+typedef struct nncf__accuracy_params {
+    /* nncf__accuracy_mode; 0: absent */
+    int32_t mode;
+    /* how far the metric may fall: in percent of the uncompressed one, or by so much */
+    double relative_drop, absolute_drop;
+    /* 1: absolute_drop counts */
+    int32_t is_absolute;
+    int64_t initial_epochs, patience_epochs, total_epochs;
+    double initial_step, step_reduction, lr_reduction, least_step;
+} nncf__accuracy_params;
+
 typedef struct nncf__algorithm {
     /* nncf__algorithm_kind */
     int32_t kind;
@@ -224,6 +248,8 @@ typedef struct nncf__algorithm {
     double lr_multiplier;
     /* quantization, binarization */
     nncf__stages stages;
+    nncf__distillation_params distillation;
+    nncf__accuracy_params accuracy;
 } nncf__algorithm;
 
 /* What holds for all algorithms of a config. */
@@ -242,6 +268,8 @@ typedef struct nncf__config_setup {
     nncf__strings ignored_scopes, target_scopes;
     /* compression_lr_multiplier, 1 */
     double lr_multiplier;
+    /* mode 0: absent */
+    nncf__accuracy_params accuracy;
 } nncf__config_setup;
 
 #endif

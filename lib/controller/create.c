@@ -47,7 +47,7 @@ static void free_ctrl(nncf_compression_ctrl *ctrl)
 /* compression_lr_multiplier of the algorithm that a parameter belongs to. */
 static void set_multipliers(const nncf_compression_ctrl *ctrl, const nncf__algorithm *algorithm)
 {
-    for (size_t i = 0; i < ctrl->n_parameters; i++) {
+    for (size_t i = 0; i < ctrl->n_parameters && algorithm->kind != NNCF__DISTILLATION; i++) {
         const bool of_quantizer = ctrl->parameters[i].kind != NNCF_PARAMETER_MASK_LOGIT;
         if (of_quantizer == (algorithm->kind == NNCF__QUANTIZATION))
             ctrl->parameters[i].lr_multiplier = algorithm->lr_multiplier;
@@ -83,6 +83,10 @@ static nncf_status prepare(nncf_compression_ctrl *ctrl, const nncf_config *confi
     for (size_t i = 0; i < count; i++) {
         nncf__init_take_adaptation(ctrl, &algorithms[i]);
         set_multipliers(ctrl, &algorithms[i]);
+        if (algorithms[i].kind == NNCF__DISTILLATION) {
+            ctrl->has_distillation = true;
+            ctrl->distillation = algorithms[i].distillation;
+        }
     }
     return NNCF_OK;
 }

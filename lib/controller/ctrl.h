@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 /* As many as there are usage checks, each reported once; bytes of the text that is kept. */
-enum { NNCF__MOST_WARNINGS = 20, NNCF__WARNING_TEXT = 512 };
+enum { NNCF__MOST_WARNINGS = 21, NNCF__WARNING_TEXT = 512 };
 
 /* Initialization (init.c). In the three phases in the middle a batch was requested from the caller:
  * masks are deterministic and nothing is kept for backward. A restore ends them. */
@@ -72,7 +72,7 @@ typedef struct nncf__usage_checks {
     int32_t moves;
     /* nncf_compression_ctrl_loss_backward() was called: never, before the last step, since then */
     enum nncf__loss_calls { NNCF__LOSS_NEVER = 0, NNCF__LOSS_EARLIER, NNCF__LOSS_THIS_STEP } loss;
-    int64_t steps_without_loss;
+    int64_t steps_without_loss, steps_without_distillation;
     /* a forward in train mode; one in eval mode since the last step; a snapshot */
     bool trained, evaluated, resumed;
     /* evaluations followed by a step, since the last epoch_step */
@@ -145,6 +145,9 @@ struct nncf_compression_ctrl {
     /* the host's gradients, in units of the loss's */
     double gradient_factor;
     nncf__optimizer optimizer;
+    /* knowledge_distillation, whose loss training/distillation.c computes */
+    bool has_distillation;
+    nncf__distillation_params distillation;
     /* nullable */
     void (*mask_changed)(void *user, const nncf_layer *layer);
     void *mask_user;

@@ -27,6 +27,13 @@ void nncf__ctrl_magnitude_mask(nncf_compression_ctrl *ctrl)
         nncf__magnitude_mask(&layers, ctrl->schedule.level, ctrl->importance, ctrl->level_mode);
 }
 
+void nncf__ctrl_tell_masks(const nncf_compression_ctrl *ctrl)
+{
+    for (size_t i = 0; i < ctrl->n_layers && ctrl->mask_changed; i++)
+        if (ctrl->layers[i].mask_kind != NNCF__MASK_NONE)
+            ctrl->mask_changed(ctrl->mask_user, ctrl->model->layers[i]);
+}
+
 /* Masks stop: RB at its epoch; a constant mask never moved; a magnitude mask follows its weights in
  * every epoch. */
 void nncf__ctrl_update_frozen(nncf_compression_ctrl *ctrl)

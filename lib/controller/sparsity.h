@@ -20,6 +20,8 @@ void nncf__ctrl_make_masks(nncf_compression_ctrl *ctrl);
 void nncf__ctrl_renew_masks(nncf_compression_ctrl *ctrl);
 /* Magnitude sparsity: masks for the present level. Allocates nothing. */
 void nncf__ctrl_magnitude_mask(nncf_compression_ctrl *ctrl);
+/* Call the callback of nncf_compression_ctrl_set_mask_callback() for every layer with a mask. */
+void nncf__ctrl_tell_masks(const nncf_compression_ctrl *ctrl);
 /* Recompute ctrl->frozen, and the same flag of the parameters. */
 void nncf__ctrl_update_frozen(nncf_compression_ctrl *ctrl);
 /* Is this const_sparsity with no zero in any mask? *total: weights of the masked layers. */

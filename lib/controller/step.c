@@ -172,11 +172,46 @@ nncf_status nncf_compression_ctrl_set_mask_callback(nncf_compression_ctrl *ctrl,
         NULL, status, &reason, err);
 }
 
-static void tell_masks(const nncf_compression_ctrl *ctrl)
+static nncf_status set_rate(nncf_compression_ctrl *ctrl, double rate, nncf_error *err)
 {
-    for (size_t i = 0; i < ctrl->n_layers && ctrl->mask_changed; i++)
-        if (ctrl->layers[i].mask_kind != NNCF__MASK_NONE)
-            ctrl->mask_changed(ctrl->mask_user, ctrl->model->layers[i]);
+    nncf_status status = check_running(ctrl, "nncf_compression_ctrl_set_compression_rate", err);
+    if (status != NNCF_OK)
+        return status;
+    if (!(rate >= 0 && rate < 1))
+        return nncf__fail(
+            err, NNCF_E_ARG, NULL, "the compression rate is %g; it must be in 0..1, below 1", rate);
+    if (!nncf__ctrl_has_schedule(ctrl))
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+            "the config has no algorithm with a compression rate: magnitude_sparsity or "
+            "rb_sparsity");
+    if (ctrl->frozen)
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+            "the masks of rb_sparsity are frozen since epoch %g (sparsity_freeze_epoch)",
+            ctrl->schedule.params.training_steps);
+    if (ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY) {
+        const nncf__masked_layers layers = nncf__ctrl_masked_layers(ctrl);
+        status = nncf__magnitude_reserve(&layers);
+        if (status != NNCF_OK)
+            return nncf__fail(err, status, NULL, "no memory for magnitude masks");
+    }
+    nncf__model_pull_weights(ctrl->model);
+    ctrl->schedule.level = rate;
+    ctrl->schedule.by_hand = true;
+    ctrl->arrived_before = true;
+    if (ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY) {
+        nncf__ctrl_magnitude_mask(ctrl);
+        nncf__ctrl_tell_masks(ctrl);
+    }
+    return NNCF_OK;
+}
+
+nncf_status nncf_compression_ctrl_set_compression_rate(
+    nncf_compression_ctrl *ctrl, double rate, nncf_error *err)
+{
+    nncf_error reason = NNCF_ERROR_INIT;
+    const nncf_status status = set_rate(ctrl, rate, &reason);
+    return nncf__report(ctrl ? ctrl->context : NULL, "nncf_compression_ctrl_set_compression_rate",
+        NULL, status, &reason, err);
 }
 
 static nncf_status step(nncf_compression_ctrl *ctrl, nncf_error *err)
@@ -199,7 +234,7 @@ static nncf_status step(nncf_compression_ctrl *ctrl, nncf_error *err)
     if (nncf__ctrl_has_schedule(ctrl) && !first_of_epoch && nncf__schedule_step(&ctrl->schedule) &&
         ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY) {
         nncf__ctrl_magnitude_mask(ctrl);
-        tell_masks(ctrl);
+        nncf__ctrl_tell_masks(ctrl);
     }
     return NNCF_OK;
 }
@@ -263,14 +298,17 @@ static nncf_status epoch_step(nncf_compression_ctrl *ctrl, nncf_error *err)
         ctrl->arrived_before = nncf__schedule_arrived(&ctrl->schedule);
         nncf__schedule_epoch_step(&ctrl->schedule, adaptive ? nncf__ctrl_sparsity(ctrl) : 0);
     }
-    if (ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY)
+    /* masks of a level that the caller set stay, as NNCF freezes them */
+    const bool new_masks =
+        ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY && !ctrl->schedule.by_hand;
+    if (new_masks)
         nncf__ctrl_magnitude_mask(ctrl);
     const bool moved = !ctrl->frozen;
     nncf__ctrl_update_frozen(ctrl);
     if (moved && ctrl->frozen)
         nncf__usage_frozen(ctrl, nncf__ctrl_sparsity(ctrl));
-    if (ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY || (moved && ctrl->frozen))
-        tell_masks(ctrl);
+    if (new_masks || (moved && ctrl->frozen))
+        nncf__ctrl_tell_masks(ctrl);
     return NNCF_OK;
 }
 
@@ -296,7 +334,7 @@ nncf_status nncf__ctrl_restored(nncf_compression_ctrl *ctrl)
         nncf__schedule *s = &ctrl->schedule;
         nncf__schedule_refresh(s); /* an adaptive level was read: it depends on what happened */
         ctrl->arrived_before = nncf__schedule_arrived(s);
-        if (s->params.kind != NNCF__ADAPTIVE) {
+        if (s->params.kind != NNCF__ADAPTIVE && !s->by_hand) {
             if (s->epoch > 0) {
                 nncf__schedule before = *s;
                 before.epoch--;

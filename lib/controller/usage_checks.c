@@ -95,6 +95,22 @@ static void check_loss(nncf_compression_ctrl *ctrl)
         warn_no_loss(ctrl);
 }
 
+void nncf__usage_distillation(nncf_compression_ctrl *ctrl)
+{
+    ctrl->usage.steps_without_distillation = -1; /* the step that follows makes it 0 */
+}
+
+static void check_distillation(nncf_compression_ctrl *ctrl)
+{
+    if (ctrl->has_distillation && ++ctrl->usage.steps_without_distillation >= PATIENCE &&
+        nncf__usage_first(ctrl, NNCF__WARN_NO_DISTILLATION))
+        nncf__warn(ctrl,
+            "the config has knowledge_distillation, and "
+            "nncf_compression_ctrl_distillation_backward() was not called in the last %d steps: "
+            "call it once a step, before the backward of the layers",
+            PATIENCE);
+}
+
 /* ---- masks that do not move towards the level ---- */
 
 void nncf__usage_density(nncf_compression_ctrl *ctrl, double density, double probability)
@@ -518,6 +534,7 @@ void nncf__usage_step(nncf_compression_ctrl *ctrl)
     p->moves = 0;
     check_sparsity(ctrl);
     check_loss(ctrl);
+    check_distillation(ctrl);
     check_gradients(ctrl);
     check_parameters(ctrl, LOGITS);
     check_parameters(ctrl, RANGES);

@@ -33,7 +33,8 @@ enum nncf__usage_warning {
     NNCF__WARN_WIDTH = 65536,
     NNCF__WARN_LOST_RANGE = 131072,
     NNCF__WARN_EMPTY_RANGE = 262144,
-    NNCF__WARN_EPOCH_LENGTH = 524288
+    NNCF__WARN_EPOCH_LENGTH = 524288,
+    NNCF__WARN_NO_DISTILLATION = 1048576
 };
 /* Was it logged? */
 bool nncf__usage_warned(const nncf_compression_ctrl *ctrl, enum nncf__usage_warning warning);
@@ -41,6 +42,7 @@ bool nncf__usage_warned(const nncf_compression_ctrl *ctrl, enum nncf__usage_warn
 bool nncf__usage_first(nncf_compression_ctrl *ctrl, enum nncf__usage_warning warning);
 
 void nncf__usage_loss(nncf_compression_ctrl *ctrl);
+void nncf__usage_distillation(nncf_compression_ctrl *ctrl);
 void nncf__usage_density(nncf_compression_ctrl *ctrl, double density, double probability);
 /* Masks stop at this sparsity. */
 void nncf__usage_frozen(nncf_compression_ctrl *ctrl, double sparsity);

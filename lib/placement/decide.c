@@ -54,13 +54,15 @@ static bool is_sparsity(const nncf__algorithm *a)
 static nncf_status take_algorithm(
     struct nncf__placement *p, const nncf__algorithm_scopes *a, nncf_error *err)
 {
+    if (a->algorithm->kind == NNCF__DISTILLATION) /* a loss: no layer is changed */
+        return NNCF_OK;
     const nncf__algorithm_scopes **kind = is_sparsity(a->algorithm) ? &p->sparsity
         : a->algorithm->kind == NNCF__QUANTIZATION                  ? &p->quantization
                                                                     : NULL;
     if (!kind)
         return nncf__fail(err, NNCF_E_UNSUPPORTED, a->algorithm->name,
             "compression[%zu]: %s is not in this release; it has rb_sparsity, magnitude_sparsity, "
-            "const_sparsity and quantization",
+            "const_sparsity, quantization and knowledge_distillation",
             a->index, a->algorithm->name);
     if (*kind && kind == &p->sparsity)
         return nncf__fail(err, NNCF_E_CONFIG, a->algorithm->name,

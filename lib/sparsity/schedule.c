@@ -52,6 +52,7 @@ void nncf__schedule_start(nncf__schedule *schedule, const nncf__schedule_params 
     schedule->params = *params;
     schedule->epoch = 0;
     schedule->bad_epochs = 0;
+    schedule->by_hand = false;
     schedule->step = 0;
     schedule->steps_per_epoch = nncf__schedule_by_steps(params) ? params->steps_per_epoch : 0;
     schedule->level = nncf__schedule_level(params, 0);
@@ -61,6 +62,8 @@ void nncf__schedule_start(nncf__schedule *schedule, const nncf__schedule_params 
 void nncf__schedule_refresh(nncf__schedule *schedule)
 {
     double within = 0;
+    if (schedule->by_hand)
+        return;
     if (nncf__schedule_by_steps(&schedule->params) && schedule->steps_per_epoch > 0)
         within = fmin((double)schedule->step / (double)schedule->steps_per_epoch, 1);
     if (schedule->params.kind != NNCF__ADAPTIVE)
@@ -87,7 +90,7 @@ void nncf__schedule_epoch_step(nncf__schedule *schedule, double current_sparsity
         return;
     }
     schedule->epoch++;
-    if (p->kind != NNCF__ADAPTIVE) {
+    if (p->kind != NNCF__ADAPTIVE || schedule->by_hand) {
         nncf__schedule_refresh(schedule);
         return;
     }
@@ -109,6 +112,8 @@ bool nncf__schedule_frozen(const nncf__schedule *schedule)
 bool nncf__schedule_arrived(const nncf__schedule *schedule)
 {
     const nncf__schedule_params *p = &schedule->params;
+    if (schedule->by_hand)
+        return true;
     if (p->kind == NNCF__MULTISTEP) /* levels may fall again: only the last one is the target */
         return p->n_multistep == 0 ||
             (double)schedule->epoch >= p->multistep_steps[p->n_multistep - 1];

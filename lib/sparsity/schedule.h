@@ -16,6 +16,8 @@ typedef struct nncf__schedule {
     double level;
     /* adaptive: good epochs counted towards patience */
     int32_t bad_epochs;
+    /* the level was set by the caller: it stays */
+    bool by_hand;
     /* steps made in the present epoch */
     int64_t step;
     /* by optimizer steps only: from the config, or counted; 0: unknown so far */

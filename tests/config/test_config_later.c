@@ -14,9 +14,11 @@
 
 /* ---- what does not load ---- */
 
-#define QUANT(more) "{\"compression\": {\"algorithm\": \"quantization\",\n" more "}}"
-#define MAG(more)   "{\"compression\": {\"algorithm\": \"magnitude_sparsity\",\n" more "}}"
-#define C           "compression."
+#define QUANT(more)     "{\"compression\": {\"algorithm\": \"quantization\",\n" more "}}"
+#define MAG(more)       "{\"compression\": {\"algorithm\": \"magnitude_sparsity\",\n" more "}}"
+#define DISTILL(more)   "{\"compression\": {\"algorithm\": \"knowledge_distillation\",\n" more "}}"
+#define ACCURACY(value) "{\"accuracy_aware_training\": " value "}"
+#define C               "compression."
 
 static const bad wrong[] = {
     {"{\"compression\": {\"algorithm\": \"filter_prunning\"}}", NNCF_E_CONFIG, 1, 31, C "algorithm",
@@ -125,6 +127,28 @@ static const bad wrong[] = {
         NNCF_E_CONFIG, 1, 19, "target_device", "found \"cpu\"; allowed: \"ANY\", \"CPU\""},
     {"{\"hw_config_type\": \"CPU\",\n\"compression\": {\"algorithm\": \"const_sparsity\"}}",
         NNCF_E_CONFIG, 1, 20, "hw_config_type", "allowed: \"cpu\", \"gpu\", \"vpu\""},
+    {DISTILL("\"scale\": 2"), NNCF_E_CONFIG, 1, 17, "compression", "\"type\" is missing"},
+    {DISTILL("\"type\": \"mse\", \"temperature\": 2"), NNCF_E_CONFIG, 2, 16, C "temperature",
+        "mse has no temperature"},
+    {DISTILL("\"type\": \"softmax\", \"temperature\": 0"), NNCF_E_CONFIG, 2, 35, C "temperature",
+        "found 0; allowed: a number greater than 0"},
+    {DISTILL("\"type\": \"kl\""), NNCF_E_CONFIG, 2, 9, C "type", "allowed: \"mse\", \"softmax\""},
+    {DISTILL("\"type\": \"mse\", \"ignored_scopes\": []"), NNCF_E_CONFIG, 2, 16, C "ignored_scopes",
+        "unknown key"},
+    {ACCURACY("{}"), NNCF_E_CONFIG, 1, 29, "accuracy_aware_training", "\"mode\" is missing"},
+    {ACCURACY("[]"), NNCF_E_CONFIG, 1, 29, "accuracy_aware_training", "found an empty array"},
+    {ACCURACY("{\"mode\": \"early_stop\"}"), NNCF_E_CONFIG, 1, 38, "accuracy_aware_training.mode",
+        "\"early_exit\", \"adaptive_compression_level\""},
+    {ACCURACY("{\"mode\": \"early_exit\", \"params\": {\"maximal_total_epoch\": 3}}"),
+        NNCF_E_CONFIG, 1, 63, "accuracy_aware_training.params.maximal_total_epoch",
+        "did you mean \"maximal_total_epochs\"?"},
+    {ACCURACY("{\"mode\": \"early_exit\", \"params\": {\"patience_epochs\": -3}}"), NNCF_E_CONFIG,
+        1, 82, "accuracy_aware_training.params.patience_epochs", "found -3"},
+    {ACCURACY("{\"mode\": \"early_exit\", \"params\": {\"maximal_relative_accuracy_degradation\": "
+              "1, \"maximal_absolute_accuracy_degradation\": 1}}"),
+        NNCF_E_CONFIG, 1, 107,
+        "accuracy_aware_training.params.maximal_absolute_accuracy_degradation",
+        "keep one of the two"},
     {"{\"nncf_dialect\": \"3.0\"}", NNCF_E_CONFIG, 1, 18, "nncf_dialect", "\"1.0\" to \"2.17\""},
     {"{\"nncf_dialect\": 1.1}", NNCF_E_CONFIG, 1, 18, "nncf_dialect", "found 1.1; allowed"},
     {"{\"compression_lr_multiplier\": -1,\n\"compression\": []}", NNCF_E_CONFIG, 1, 31,

@@ -22,6 +22,8 @@ static const uint32_t sparsity =
     BIT(NNCF__RB_SPARSITY) | BIT(NNCF__MAGNITUDE_SPARSITY) | BIT(NNCF__CONST_SPARSITY);
 static const uint32_t quantizing = BIT(NNCF__QUANTIZATION) | BIT(NNCF__BINARIZATION);
 static const uint32_t pruning = BIT(NNCF__FILTER_PRUNING);
+static const uint32_t distillation = BIT(NNCF__DISTILLATION);
+static const uint32_t accuracy = BIT(NNCF__ACCURACY_AWARE);
 
 static const nncf__key *keys;
 static size_t n_keys;
@@ -29,7 +31,8 @@ static size_t n_keys;
 static const char *name_of(int32_t kind)
 {
     static const char *const names[] = {"", "rb_sparsity", "magnitude_sparsity", "const_sparsity",
-        "quantization", "filter_pruning", "binarization"};
+        "quantization", "filter_pruning", "binarization", "knowledge_distillation",
+        "accuracy_aware_training"};
     return names[kind];
 }
 
@@ -184,6 +187,8 @@ static void put_keys(void)
     put_group("rb_sparsity, magnitude_sparsity, const_sparsity", sparsity, false);
     put_group("quantization, binarization", quantizing, false);
     put_group("filter_pruning", pruning, false);
+    put_group("knowledge_distillation", distillation, false);
+    put_group("accuracy_aware_training", accuracy, false);
     const nncf__algorithm_name *names = nncf__config_algorithm_names(&count);
     printf("\n### Algorithms\n| algorithm | NNCF | here |\n|---|---|---|\n");
     for (size_t i = 0; i < count; i++) {
@@ -405,6 +410,10 @@ static void put_root_properties(void)
     for (size_t i = 0; i < count; i++) {
         put_line(i == 0);
         put_text(root[i].key);
+        if (strcmp(root[i].key, name_of(NNCF__ACCURACY_AWARE)) == 0) {
+            printf(": {\"$ref\": \"#/definitions/%s\"}", root[i].key);
+            continue;
+        }
         printf(": {\"description\": ");
         put_text(root[i].help);
         if (root[i].words) {
@@ -447,7 +456,7 @@ static int put_schema(void)
     printf("\"entry\": ");
     depth++;
     put_entry();
-    for (int32_t kind = NNCF__RB_SPARSITY; kind <= NNCF__BINARIZATION; kind++) {
+    for (int32_t kind = NNCF__RB_SPARSITY; kind < NNCF__OTHER_ALGORITHM; kind++) {
         depth--;
         put_line(false);
         printf("\"%s\": ", name_of(kind));

@@ -194,6 +194,7 @@ nncf_status nncf__config_read(nncf_config *config, nncf_error *err)
         (void)nncf__config_continue_after_error(config, read_compression(config, err), &status);
     for (size_t i = 0; i < config->n_algorithms && status == NNCF_OK; i++)
         if (!config->algorithms[i].validate_scopes &&
+            config->algorithms[i].kind != NNCF__DISTILLATION &&
             config->algorithms[i].kind != NNCF__OTHER_ALGORITHM)
             config->setup.scope_check = NNCF__SCOPES_OFF;
     nncf__regex_end(config->regexes);

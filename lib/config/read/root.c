@@ -8,6 +8,8 @@
 #include "config/canonical.h"
 #include "config/internal.h"
 #include "config/json/document.h"
+#include "config/read/fields.h"
+#include "config/read/messages.h"
 #include "config/read/reader.h"
 #include "config/read/texts.h"
 #include "config/schema/keys.h"
@@ -114,6 +116,55 @@ static nncf_status read_multiplier(nncf_config *config, nncf_error *err)
     return NNCF_OK;
 }
 
+/* ---- accuracy_aware_training ---- */
+
+static nncf_status check_accuracy(const nncf__reader *r, uint32_t node)
+{
+    const uint32_t relative =
+        nncf__reader_given(r, offsetof(nncf__algorithm, accuracy.relative_drop));
+    const uint32_t absolute =
+        nncf__reader_given(r, offsetof(nncf__algorithm, accuracy.absolute_drop));
+    nncf__accuracy_params *p = &r->algorithm->accuracy;
+    if (p->mode == 0)
+        return nncf__reader_fail(r, NNCF_E_CONFIG, node, false,
+            "\"mode\" is missing; allowed: early_exit, adaptive_compression_level");
+    if (relative && absolute)
+        return nncf__reader_fail(r, NNCF_E_CONFIG, relative > absolute ? relative : absolute, true,
+            "the metric may fall by a part or by an amount; keep one of the two");
+    p->is_absolute = absolute != 0;
+    return NNCF_OK;
+}
+
+static nncf_status read_accuracy(nncf_config *config, nncf_error *err)
+{
+    const nncf__document *d = &config->document;
+    const uint32_t node = nncf__config_find_key(d, 0, "accuracy_aware_training");
+    char value[NNCF__EXPLAIN_TEXT];
+    if (!node)
+        return NNCF_OK;
+    nncf__key_sources *source = nncf__config_arena_alloc(config, sizeof *source);
+    nncf__algorithm *a = nncf__config_arena_alloc(config, sizeof *a);
+    uint32_t *given = nncf__config_arena_alloc(config, 2 * NNCF__MAX_KEYS * sizeof *given);
+    nncf__reader r = {
+        .config = config, .err = err, .algorithm = a, .base = a, .source = source, .given = given};
+    if (!source || !a || !given)
+        return nncf__reader_no_memory(&r);
+    if (d->nodes[node].type != NNCF_CONFIG_OBJECT)
+        return nncf__reader_fail(&r, NNCF_E_CONFIG, node, false,
+            "found %s; allowed: an object { \"mode\": ..., \"params\": { ... } }",
+            nncf__explain_value(d, node, value));
+    a->kind = NNCF__ACCURACY_AWARE;
+    a->name = "accuracy_aware_training";
+    *source = (nncf__key_sources){.node = node, .given = given, .set_by = given + NNCF__MAX_KEYS};
+    nncf__read_defaults(&r);
+    nncf_status status = nncf__read_members(&r, "", node);
+    if (status == NNCF_OK)
+        status = check_accuracy(&r, node);
+    if (status == NNCF_OK)
+        config->setup.accuracy = a->accuracy;
+    return status;
+}
+
 /* ---- keys in the wrong place ---- */
 
 static bool is_algorithm_name(const nncf__node *node)
@@ -175,9 +226,11 @@ static bool belongs_to_algorithm(const nncf__document *d, uint32_t node)
     const nncf__key *keys = nncf__config_keys(&count);
     if (root_key(d->nodes[node].key))
         return false;
+    /* a program's own `type`, `scale` or `mode` is no sign of a key that went astray */
+    const uint32_t common_words = 1u << NNCF__DISTILLATION | 1u << NNCF__ACCURACY_AWARE;
     for (size_t i = 0; i < count; i++)
         if (strcmp(keys[i].path, d->nodes[node].key) == 0 && keys[i].type != NNCF__KEY_ALGORITHM &&
-            is_like_key(d, &keys[i], node))
+            (keys[i].algorithms & ~common_words) && is_like_key(d, &keys[i], node))
             return true;
     return false;
 }
@@ -240,7 +293,8 @@ nncf_status nncf__config_read_root(nncf_config *config, nncf_error *err)
         nncf__config_continue_after_error(
             config, read_scopes(config, "ignored_scopes", &setup->ignored_scopes, err), &first) &&
         nncf__config_continue_after_error(
-            config, read_scopes(config, "target_scopes", &setup->target_scopes, err), &first))
-        (void)nncf__config_continue_after_error(config, read_multiplier(config, err), &first);
+            config, read_scopes(config, "target_scopes", &setup->target_scopes, err), &first) &&
+        nncf__config_continue_after_error(config, read_multiplier(config, err), &first))
+        (void)nncf__config_continue_after_error(config, read_accuracy(config, err), &first);
     return first;
 }

@@ -295,6 +295,20 @@ static nncf_status resolve_quantization(nncf__reader *r)
     return NNCF_OK;
 }
 
+/* NNCF refuses both, too. */
+static nncf_status check_distillation(const nncf__reader *r)
+{
+    const nncf__distillation_params *p = &r->algorithm->distillation;
+    const uint32_t temperature = nncf__reader_given(r, OFFSET(distillation.temperature));
+    if (p->type < 0)
+        return nncf__reader_fail(
+            r, NNCF_E_CONFIG, r->source->node, false, "\"type\" is missing; allowed: mse, softmax");
+    if (p->type == NNCF__DISTILL_MSE && temperature)
+        return nncf__reader_fail(r, NNCF_E_CONFIG, temperature, true,
+            "the loss mse has no temperature; remove it, or set \"type\" to softmax");
+    return NNCF_OK;
+}
+
 nncf_status nncf__config_check_rules(nncf__reader *r)
 {
     nncf__algorithm *a = r->algorithm;
@@ -314,6 +328,8 @@ nncf_status nncf__config_check_rules(nncf__reader *r)
     case NNCF__BINARIZATION:
         status = resolve_quantization(r);
         break;
+    case NNCF__DISTILLATION: /* without the keys that follow */
+        return check_distillation(r);
     default:
         break;
     }

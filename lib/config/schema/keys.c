@@ -13,15 +13,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#define RB     (1u << NNCF__RB_SPARSITY)
-#define MAG    (1u << NNCF__MAGNITUDE_SPARSITY)
-#define CONST  (1u << NNCF__CONST_SPARSITY)
-#define QUANT  (1u << NNCF__QUANTIZATION)
-#define PRUNE  (1u << NNCF__FILTER_PRUNING)
-#define BINARY (1u << NNCF__BINARIZATION)
-#define SPARS  (RB | MAG)
-#define QB     (QUANT | BINARY)
-#define ALL    (RB | MAG | CONST | QUANT | PRUNE | BINARY)
+#define RB       (1u << NNCF__RB_SPARSITY)
+#define MAG      (1u << NNCF__MAGNITUDE_SPARSITY)
+#define CONST    (1u << NNCF__CONST_SPARSITY)
+#define QUANT    (1u << NNCF__QUANTIZATION)
+#define PRUNE    (1u << NNCF__FILTER_PRUNING)
+#define BINARY   (1u << NNCF__BINARIZATION)
+#define DISTILL  (1u << NNCF__DISTILLATION)
+#define ACCURACY (1u << NNCF__ACCURACY_AWARE)
+#define SPARS    (RB | MAG)
+#define QB       (QUANT | BINARY)
+#define ALL      (RB | MAG | CONST | QUANT | PRUNE | BINARY)
 
 #define EXP    (1u << NNCF__EXPONENTIAL)
 #define POLY   (1u << NNCF__POLYNOMIAL)
@@ -61,6 +63,7 @@ static const char range_words[] =
     "min_max mean_min_max threesigma percentile mean_percentile mixed_min_max";
 static const int32_t range_words_from[] = {10000, 10300, 10200, 10301, 10700, 20100};
 static const int32_t precision_words_from[] = {10300, 10300, 10600};
+static const char mode_words[] = "early_exit adaptive_compression_level";
 static const char no_unified[] = "quantizers that share one scale";
 
 static const nncf__later_default quantize_inputs_defaults[] = {{10100, 1}, {0, 0}};
@@ -73,7 +76,7 @@ static const nncf__later_default range_defaults[] = {
 
 static const nncf__key keys[] = {
     {.path = "algorithm",
-        .algorithms = ALL,
+        .algorithms = ALL | DISTILL,
         .type = NNCF__KEY_ALGORITHM,
         .from = 10000,
         NO_FIELD,
@@ -98,6 +101,8 @@ static const nncf__key keys[] = {
 #include "config/schema/keys_quantization.def"
 
 #include "config/schema/keys_other.def"
+
+#include "config/schema/keys_training.def"
 };
 
 static_assert(sizeof(keys) / sizeof(keys[0]) <= NNCF__MAX_KEYS, "raise NNCF__MAX_KEYS");
@@ -134,7 +139,7 @@ const nncf__algorithm_name *nncf__config_algorithm_names(size_t *count)
         {"quantization", NNCF__QUANTIZATION, 10000, 0, true},
         {"filter_pruning", NNCF__FILTER_PRUNING, 10300, 0, false},
         {"binarization", NNCF__BINARIZATION, 10100, 20999, false},
-        {"knowledge_distillation", NNCF__OTHER_ALGORITHM, 20000, 0, false},
+        {"knowledge_distillation", NNCF__DISTILLATION, 20000, 0, true},
         {"movement_sparsity", NNCF__OTHER_ALGORITHM, 20400, 0, false},
         {"experimental_quantization", NNCF__OTHER_ALGORITHM, 20400, 0, false},
         {"bootstrapNAS", NNCF__OTHER_ALGORITHM, 20400, 0, false},
@@ -181,8 +186,7 @@ const nncf__root_key *nncf__config_root_keys(size_t *count)
             .help = "factor for the learning rate of the algorithms' own parameters"},
         {.key = "accuracy_aware_training",
             .from = 20100,
-            .help = "a training loop",
-            .no_effect = "the training loop is the program's own"},
+            .help = "a search for the compression that the accuracy allows, see below"},
         {.key = "input_sample_size",
             .from = 10000,
             .to = 10199,

@@ -64,6 +64,8 @@ bool nncf__is_shown(const nncf_config *config, size_t index, size_t k)
         return true;
     if (key->type == NNCF__KEY_SCOPES)
         return ((const nncf__strings *)(const void *)((const char *)a + key->offset))->count > 0;
+    if (key->type == NNCF__KEY_NUMBER)
+        return is_set;
     int64_t value = nncf__load_int(a, key);
     if (key->type ==
         NNCF__KEY_INTEGER) /* 0 too if it was set: an absent key may mean another value */

@@ -508,6 +508,10 @@ static void put_algorithm(nncf__writer *w, migration *m, size_t index)
         note(m, a->name, "is copied as it is");
         return;
     }
+    if (a->kind == NNCF__DISTILLATION) { /* the same since 2.0 */
+        nncf__put_node(w, &m->config->document, source->node);
+        return;
+    }
     m->n_pairs = 0;
     add_word(m, "algorithm", a->name);
     add_rows(m, index);

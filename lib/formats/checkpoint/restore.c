@@ -50,7 +50,7 @@ static nncf_status read_counters(const nncf_checkpoint *c, nncf__saved *v, nncf_
         bool in_range =
             nncf__parse_int64(text, &v->counters[i]) && (i == NNCF__SEED || v->counters[i] >= 0);
         if ((i == NNCF__FROZEN || i == NNCF__INIT_DONE || i == NNCF__STEPPED ||
-                i == NNCF__ARRIVED) &&
+                i == NNCF__ARRIVED || i == NNCF__BY_HAND) &&
             v->counters[i] > 1)
             in_range = false;
         if (i == NNCF__SCHEDULE_COUNT && v->counters[i] > INT32_MAX)

@@ -26,7 +26,8 @@
 
 const char *const nncf__counter_names[NNCF__N_COUNTERS] = {"nncf.epoch", "nncf.step", "nncf.frozen",
     "nncf.init_done", "nncf.schedule_epoch", "nncf.schedule_count", "nncf.stepped",
-    "nncf.arrived_before", "nncf.seed", "nncf.schedule_step", "nncf.steps_per_epoch", "nncf.begun"};
+    "nncf.arrived_before", "nncf.seed", "nncf.schedule_step", "nncf.steps_per_epoch", "nncf.begun",
+    "nncf.by_hand"};
 
 enum { MOST_TENSORS_A_LAYER = 1 + 2 * NNCF__N_SLOTS, FIXED_TENSORS = 5 };
 
@@ -42,6 +43,7 @@ static int64_t *counter_values(const nncf_compression_ctrl *ctrl, int64_t values
     values[NNCF__ARRIVED] = ctrl->arrived_before;
     values[NNCF__SCHEDULE_STEP] = ctrl->schedule.step;
     values[NNCF__BEGUN] = ctrl->loop & NNCF__LOOP_BEGUN;
+    values[NNCF__BY_HAND] = ctrl->schedule.by_hand;
     values[NNCF__STEPS_PER_EPOCH] = ctrl->schedule.steps_per_epoch;
     memcpy(&values[NNCF__SEED], &ctrl->context->params.seed, sizeof values[NNCF__SEED]);
     return values;
@@ -274,6 +276,7 @@ void nncf__saved_apply(const nncf__saved *v, nncf_compression_ctrl *ctrl, bool s
         (uint32_t)(v->counters[NNCF__BEGUN] & NNCF__LOOP_BEGUN);
     if (v->counters[NNCF__STEPS_PER_EPOCH] > 0)
         ctrl->schedule.steps_per_epoch = v->counters[NNCF__STEPS_PER_EPOCH];
+    ctrl->schedule.by_hand = same_sparsity && v->counters[NNCF__BY_HAND] != 0;
     if (!same_sparsity)
         return; /* the rest is the progress of that algorithm */
     ctrl->schedule.bad_epochs = (int32_t)v->counters[NNCF__SCHEDULE_COUNT];

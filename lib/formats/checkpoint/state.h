@@ -31,6 +31,8 @@ enum nncf__counter {
     NNCF__STEPS_PER_EPOCH,
     /* bits: step_begun, epoch_begun, epoch_fresh */
     NNCF__BEGUN,
+    /* nncf_compression_ctrl_set_compression_rate() set the level */
+    NNCF__BY_HAND,
     NNCF__N_COUNTERS
 };
 extern const char *const nncf__counter_names[NNCF__N_COUNTERS];
