@@ -12,7 +12,7 @@ set -euo pipefail
 packages_of() {
   case "$1" in
     # dpkg-dev: without it Meson installs into lib64, where neither pkg-config nor the loader of Debian looks
-    build) echo gcc libc6-dev dpkg-dev meson ninja-build pkg-config libblis-dev libjson-c-dev zlib1g-dev libjpeg-dev \
+    build) echo gcc libc6-dev dpkg-dev meson ninja-build pkg-config libblis-dev libjson-c-dev zlib1g-dev libjpeg-dev libpng-dev \
       libpcre2-dev libonnx-dev libprotobuf-c-dev protobuf-c-compiler ;;
     data) echo dataset-fashion-mnist fortunes ;;
     test) echo check g++ python3 python3-jsonschema binutils ;;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "augment.h"
-#include "jpeg.h"
+#include "picture.h"
 #include "resize.h"
 
 #include <math.h>
@@ -95,7 +95,7 @@ static nncf_status photograph(
     nncf_status status;
     /* The smallest random part has about a quarter of a side: four times the size keeps all that it
      * can show. */
-    status = jpeg_read(d->paths[index], random != NULL ? 4 * size : resized, &p, err);
+    status = picture_read(d->paths[index], random != NULL ? 4 * size : resized, &p, err);
     if (status != NNCF_OK)
         return status;
     if (random != NULL) {

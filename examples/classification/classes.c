@@ -133,6 +133,21 @@ static nncf_status take(dataset *d, known *list, size_t count, const char *path,
     return status;
 }
 
+nncf_status dataset_parse_classes(
+    const char *text, const char *path, char ***names, size_t *count, nncf_error *err)
+{
+    nncf_config *object;
+    known *list;
+    size_t n = 0;
+    nncf_status status = parse(text, path, &object, &list, &n, err);
+    if (status == NNCF_OK && (*names = copy_names(list, n)) == NULL)
+        status = app_fail(err, NNCF_E_NOMEM, path, "no memory for names of classes");
+    *count = status == NNCF_OK ? n : 0;
+    free(list);
+    nncf_config_destroy(object);
+    return status;
+}
+
 nncf_status dataset_take_classes(dataset *d, const char *text, const char *path, nncf_error *err)
 {
     nncf_config *object;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Photographs in folders: train/<class>/<any>.jpg and val/<class>/<any>.jpg. The folders of train/
- * are the classes of both, numbered in the order of their names. Without train/ and val/ the
- * directory serves as both, and one that has JPEGs and no folders of them is one class. What does
- * not fit is an error, what is left out is told in the notes. */
+/* Photographs in folders: train/<class>/<any>.jpg (or .png) and val/<class>/<any>.jpg. The folders
+ * of train/ are the classes of both, numbered in the order of their names. Without train/ and val/
+ * the directory serves as both, and one that has pictures and no folders of them is one class. What
+ * does not fit is an error, what is left out is told in the notes. */
 #include "dataset.h"
+#include "picture.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -46,13 +47,7 @@ static int compare(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static bool is_jpeg(const char *name)
-{
-    const char *dot = strrchr(name, '.');
-    return dot != NULL && (strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0);
-}
-
-/* Pictures of other formats, by their names. */
+/* Pictures of formats that are not read, by their names. */
 static bool is_other_picture(const char *name)
 {
     static const char *const endings[] = {
@@ -66,13 +61,13 @@ static bool is_other_picture(const char *name)
 
 /* What is in a directory, sorted; names that begin with a dot are nobody's. */
 typedef struct content {
-    list jpegs, dirs; /* paths */
+    list pictures, dirs; /* paths */
     list others; /* paths of other pictures */
 } content;
 
 static void content_clear(content *c)
 {
-    list_clear(&c->jpegs);
+    list_clear(&c->pictures);
     list_clear(&c->dirs);
     list_clear(&c->others);
 }
@@ -99,8 +94,8 @@ static nncf_status scan(const char *dir, content *c, nncf_error *err)
             complete = false;
         else if (app_is_dir(path))
             complete = list_add(&c->dirs, path);
-        else if (is_jpeg(entry->d_name) && app_is_file(path))
-            complete = list_add(&c->jpegs, path);
+        else if (picture_has_name(entry->d_name) && app_is_file(path))
+            complete = list_add(&c->pictures, path);
         else if (is_other_picture(entry->d_name))
             complete = list_add(&c->others, path);
         else
@@ -111,7 +106,7 @@ static nncf_status scan(const char *dir, content *c, nncf_error *err)
         content_clear(c);
         return app_fail(err, NNCF_E_NOMEM, dir, "%s: no memory for the names of its files", dir);
     }
-    sort(&c->jpegs);
+    sort(&c->pictures);
     sort(&c->dirs);
     sort(&c->others);
     return NNCF_OK;
@@ -124,9 +119,9 @@ static const char *last_part(const char *path)
 }
 
 /* The files become the data set's, as images of a class. */
-static nncf_status add_images(dataset *d, list *jpegs, int32_t label, nncf_error *err)
+static nncf_status add_images(dataset *d, list *pictures, int32_t label, nncf_error *err)
 {
-    size_t count = d->count + jpegs->count;
+    size_t count = d->count + pictures->count;
     char **paths = realloc(d->paths, (count + 1) * sizeof *paths);
     int32_t *labels;
     if (paths != NULL)
@@ -136,12 +131,12 @@ static nncf_status add_images(dataset *d, list *jpegs, int32_t label, nncf_error
         d->labels = labels;
     if (paths == NULL || labels == NULL)
         return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for the names of %zu files", count);
-    for (size_t i = 0; i < jpegs->count; i++) {
-        d->paths[d->count + i] = jpegs->items[i];
+    for (size_t i = 0; i < pictures->count; i++) {
+        d->paths[d->count + i] = pictures->items[i];
         d->labels[d->count + i] = label;
     }
     d->count = count;
-    jpegs->count = 0;
+    pictures->count = 0;
     return NNCF_OK;
 }
 
@@ -193,34 +188,35 @@ static nncf_status read_class(dataset *d, const char *path, const char *train, n
     nncf_status status = scan(path, &c, err);
     if (status != NNCF_OK)
         return status;
-    const size_t n = c.jpegs.count;
+    const size_t n = c.pictures.count;
     if (n > 0 && label < 0)
         status = app_fail(err, NNCF_E_FORMAT, path,
             "%s: %s has no class of that name, so nothing can learn it", path, train);
     else if (n > 0)
-        status = add_images(d, &c.jpegs, label, err);
+        status = add_images(d, &c.pictures, label, err);
     if (c.others.count > 0)
         dataset_note(d,
-            app_format("%s: %zu picture%s left out, because only JPEGs are read: %s%s", path,
-                c.others.count, c.others.count == 1 ? " is" : "s are", last_part(c.others.items[0]),
-                c.others.count > 1 ? ", ..." : ""));
+            app_format("%s: %zu picture%s left out, because only " PICTURE_FORMATS
+                       " files are read: %s%s",
+                path, c.others.count, c.others.count == 1 ? " is" : "s are",
+                last_part(c.others.items[0]), c.others.count > 1 ? ", ..." : ""));
     else if (n == 0)
         dataset_note(d,
-            app_format("%s: there are no JPEG files in this class%s", path,
+            app_format("%s: there are no " PICTURE_FORMATS " files in this class%s", path,
                 c.dirs.count > 0 ? "; folders inside of a class are not read" : ""));
     content_clear(&c);
     return status;
 }
 
-/* Does any of the folders have JPEGs? */
-static nncf_status any_jpegs(const list *dirs, bool *any, nncf_error *err)
+/* Does any of the folders have pictures? */
+static nncf_status any_pictures(const list *dirs, bool *any, nncf_error *err)
 {
     nncf_status status = NNCF_OK;
     *any = false;
     for (size_t i = 0; status == NNCF_OK && !*any && i < dirs->count; i++) {
         content c;
         if ((status = scan(dirs->items[i], &c, err)) == NNCF_OK) {
-            *any = c.jpegs.count > 0;
+            *any = c.pictures.count > 0;
             content_clear(&c);
         }
     }
@@ -256,19 +252,19 @@ static nncf_status read_split(dataset *d, const char *from, const char *train, n
         status = scan(train, &classes, err);
     const list *names = strcmp(from, train) != 0 ? &classes.dirs : &c.dirs;
     if (status == NNCF_OK)
-        status = any_jpegs(&c.dirs, &any, err);
+        status = any_pictures(&c.dirs, &any, err);
     if (status == NNCF_OK)
-        status = any_jpegs(names, &named, err);
-    if (status == NNCF_OK && c.jpegs.count > 0 && any)
-        status = app_fail(err, NNCF_E_FORMAT, c.jpegs.items[0],
+        status = any_pictures(names, &named, err);
+    if (status == NNCF_OK && c.pictures.count > 0 && any)
+        status = app_fail(err, NNCF_E_FORMAT, c.pictures.items[0],
             "%s: lies beside the folders of classes%s: move it into one of them, or away",
-            c.jpegs.items[0], c.jpegs.count > 1 ? ", with others" : "");
-    else if (status == NNCF_OK && c.jpegs.count > 0 && named)
+            c.pictures.items[0], c.pictures.count > 1 ? ", with others" : "");
+    else if (status == NNCF_OK && c.pictures.count > 0 && named)
         status = app_fail(err, NNCF_E_FORMAT, from,
             "%s: has pictures and no folders of classes, which %s has", from, train);
-    else if (status == NNCF_OK && c.jpegs.count > 0) {
+    else if (status == NNCF_OK && c.pictures.count > 0) {
         d->n_classes = 1; /* without a name */
-        status = add_images(d, &c.jpegs, 0, err);
+        status = add_images(d, &c.pictures, 0, err);
     } else if (status == NNCF_OK) {
         status = set_classes(d, names, err);
         for (size_t i = 0; status == NNCF_OK && i < c.dirs.count; i++)
@@ -277,8 +273,8 @@ static nncf_status read_split(dataset *d, const char *from, const char *train, n
             note_missing(d, &c.dirs);
     }
     if (status == NNCF_OK && d->count == 0)
-        status = app_fail(
-            err, NNCF_E_FORMAT, from, "%s: no JPEG files here or in folders of classes", from);
+        status = app_fail(err, NNCF_E_FORMAT, from,
+            "%s: no " PICTURE_FORMATS " files here or in folders of classes", from);
     content_clear(&c);
     content_clear(&classes);
     return status;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataset.h"
-#include "jpeg.h"
+#include "picture.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -142,6 +142,35 @@ nncf_status dataset_open(
     return NNCF_OK;
 }
 
+nncf_status dataset_of_files(const char *name, const char *dir, char *const *paths, size_t count,
+    dataset **out, nncf_error *err)
+{
+    const struct known *k = find(name != NULL ? name : dir != NULL ? detect(dir) : "imagenet");
+    dataset *d = calloc(1, sizeof *d);
+    bool complete = d != NULL && k != NULL;
+    if (k == NULL) {
+        free(d);
+        return app_fail(
+            err, NNCF_E_CONFIG, "dataset", "\"%s\" is not a data set of this program", name);
+    }
+    if (complete) {
+        *d = (dataset){.name = k->name, .format = DATASET_FOLDER, .n_classes = 1};
+        memcpy(d->mean, k->mean, sizeof d->mean);
+        memcpy(d->deviation, k->deviation, sizeof d->deviation);
+        d->paths = calloc(count + 1, sizeof *d->paths);
+        d->labels = calloc(count + 1, sizeof *d->labels);
+        complete = d->paths != NULL && d->labels != NULL;
+    }
+    for (; complete && d->count < count; d->count++)
+        complete = (d->paths[d->count] = app_copy(paths[d->count])) != NULL;
+    if (!complete) {
+        dataset_destroy(d);
+        return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for the names of %zu files", count);
+    }
+    *out = d;
+    return NNCF_OK;
+}
+
 void dataset_destroy(dataset *d)
 {
     if (d == NULL)
@@ -173,7 +202,7 @@ nncf_status dataset_check_files(const dataset *d, FILE *report, nncf_error *err)
     const double end = app_seconds() + 10.0;
     size_t damaged = 0;
     for (size_t i = 0; d->paths != NULL && i < d->count && app_seconds() < end; i++) {
-        nncf_status status = jpeg_check(d->paths[i], err);
+        nncf_status status = picture_check(d->paths[i], err);
         if (status == NNCF_OK)
             continue;
         if (status != NNCF_E_FORMAT)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Labelled images: small ones held in memory (IDX, CIFAR), photographs read from JPEG files when
+/* Labelled images: small ones held in memory (IDX, CIFAR), photographs read from files when
  * they are needed. */
 #ifndef CLASSIFICATION_DATASET_H
 #define CLASSIFICATION_DATASET_H
@@ -33,6 +33,10 @@ typedef struct dataset {
 /* `name` NULL: see what is in `dir`. `dir` NULL: the data set's usual place, if it has one. */
 nncf_status dataset_open(
     const char *name, const char *dir, bool train, dataset **out, nncf_error *err);
+/* Photographs by their files, of nobody knows which class; normalized as the data set `name`, or
+ * the one in `dir`, is (both NULL: imagenet). */
+nncf_status dataset_of_files(const char *name, const char *dir, char *const *paths, size_t count,
+    dataset **out, nncf_error *err);
 void dataset_destroy(dataset *d);
 /* Every label must be below num_classes, and grey images cannot be made of coloured ones. */
 nncf_status dataset_check(const dataset *d, int64_t num_classes, int64_t channels, nncf_error *err);
@@ -46,6 +50,9 @@ char *dataset_classes_text(const dataset *d);
  * not have is refused.
  */
 nncf_status dataset_take_classes(dataset *d, const char *text, const char *path, nncf_error *err);
+/* The names of such a text; each to be freed, and the array. */
+nncf_status dataset_parse_classes(
+    const char *text, const char *path, char ***names, size_t *count, nncf_error *err);
 /* Append a line to the notes; frees it. */
 void dataset_note(dataset *d, char *line);
 

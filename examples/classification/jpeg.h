@@ -2,12 +2,7 @@
 #ifndef CLASSIFICATION_JPEG_H
 #define CLASSIFICATION_JPEG_H
 
-#include "app.h"
-
-typedef struct picture {
-    uint8_t *rgb; /* height x width x 3; free() it */
-    int width, height;
-} picture;
+#include "picture.h"
 
 /* Decodes a file to RGB, upright: turned as its Exif orientation says. It may come out at 1/2, 1/4,
  * ... of its size (which saves most of the decoding) as long as the shorter side keeps at least

@@ -21,7 +21,9 @@ int main(int argc, char **argv)
     }
     status = run_open(&o, stdout, stderr, &r, &err);
     if (status == NNCF_OK) {
-        status = o.eval ? run_eval(&r, &err) : run_train(&r, &err);
+        status = o.images != NULL ? run_predict(&r, &err)
+            : o.eval              ? run_eval(&r, &err)
+                                  : run_train(&r, &err);
         if (status == NNCF_OK)
             status = run_export(&r, &err);
         run_close(&r);

@@ -21,6 +21,7 @@ enum {
     OPT_THREADS,
     OPT_SEED,
     OPT_EVAL,
+    OPT_PREDICT,
     OPT_EXPORT_ONNX,
     OPT_EXPORT_FORMAT,
     OPT_EXPORT_FOLD,
@@ -45,7 +46,7 @@ static const struct option long_options[] = {{"config", required_argument, NULL,
     {"train-samples", required_argument, NULL, OPT_TRAIN_SAMPLES},
     {"threads", required_argument, NULL, OPT_THREADS},
     {"memory", required_argument, NULL, OPT_MEMORY}, {"seed", required_argument, NULL, OPT_SEED},
-    {"eval", no_argument, NULL, OPT_EVAL},
+    {"eval", no_argument, NULL, OPT_EVAL}, {"predict", no_argument, NULL, OPT_PREDICT},
     {"export-onnx", required_argument, NULL, OPT_EXPORT_ONNX},
     {"export-format", required_argument, NULL, OPT_EXPORT_FORMAT},
     {"export-fold-batch-norm", no_argument, NULL, OPT_EXPORT_FOLD},
@@ -63,7 +64,8 @@ static const char help[] =
     "  --config FILE            NNCF config; what is given below goes before it\n"
     "  --data DIR               images: Fashion-MNIST / MNIST IDX files (gz or not), CIFAR-10/100 "
     "binary files, or\n"
-    "                           JPEGs in train/<class>/ and val/<class>/; a plain folder of JPEGs "
+    "                           pictures in train/<class>/ and val/<class>/ (JPEG, PNG); a plain "
+    "folder of them "
     "is one class\n"
     "  --out DIR                snapshots, metrics.jsonl, record.jsonl (for nncf-report) and "
     "statistics.txt go there\n"
@@ -72,6 +74,8 @@ static const char help[] =
     "  --accept-config          resume although the config's compression part differs from the "
     "snapshot's\n"
     "  --eval                   only test what --resume or --weights gives\n"
+    "  --predict IMAGE...       print the five likeliest classes of pictures, by what --resume or "
+    "--weights gives\n"
     "  --export-onnx FILE       at the end write the model as ONNX, with a few images and their "
     "logits inside\n"
     "  --export-format FORMAT   qdq: QuantizeLinear and DequantizeLinear (default); fakequantize: "
@@ -138,7 +142,8 @@ static bool parse_memory(const char *text, FILE *errors, int32_t *policy)
 }
 
 /* One option; false: its value is wrong and the message is out. */
-static bool set_option(int code, const char *name, const char *value, FILE *errors, options *o)
+static bool set_option(
+    int code, const char *name, const char *value, FILE *errors, options *o, bool *predict)
 {
     int64_t seed;
     switch (code) {
@@ -181,6 +186,9 @@ static bool set_option(int code, const char *name, const char *value, FILE *erro
     case OPT_ACCEPT_CONFIG:
         o->accept_config = true;
         return true;
+    case OPT_PREDICT:
+        *predict = true;
+        return true;
     case OPT_EVAL:
         o->eval = true;
         return true;
@@ -219,6 +227,7 @@ static void complain_unknown(int argc, char **argv, FILE *errors)
 enum options_result options_parse(int argc, char **argv, FILE *output, FILE *errors, options *o)
 {
     int code, index = 0;
+    bool predict = false;
     memset(o, 0, sizeof *o);
     optind = 0; /* glibc: begin anew, also in a process that has parsed before */
     opterr = 0;
@@ -234,10 +243,18 @@ enum options_result options_parse(int argc, char **argv, FILE *output, FILE *err
                 fprintf(output, "nncf-classification, libnncf %s\n", nncf_version_string());
             return OPTIONS_DONE;
         }
-        if (!set_option(code, long_options[index].name, optarg, errors, o))
+        if (!set_option(code, long_options[index].name, optarg, errors, o, &predict))
             return OPTIONS_WRONG;
     }
-    if (optind < argc) {
+    if (predict) {
+        o->eval = true;
+        o->images = argv + optind;
+        o->n_images = (size_t)(argc - optind);
+        if (optind == argc) {
+            fputs("nncf-classification: --predict takes the files of pictures\n", errors);
+            return OPTIONS_WRONG;
+        }
+    } else if (optind < argc) {
         fprintf(
             errors, "nncf-classification: \"%s\" is not an option (see --help)\n", argv[optind]);
         return OPTIONS_WRONG;

@@ -31,6 +31,8 @@ typedef struct options {
     uint64_t seed;
     bool seed_given;
     bool eval;
+    char *const *images; /* --predict, which sets `eval` too: these files; NULL otherwise */
+    size_t n_images;
     bool accept_config; /* --resume although the config differs */
     bool verbose;
 } options;

@@ -76,8 +76,23 @@ static nncf_status take_classes(run *r, const char *path, nncf_error *err)
     return status;
 }
 
+/* The files of --predict, as if they were to be tested. */
+static nncf_status open_images(run *r, nncf_error *err)
+{
+    const train_settings *s = &r->set;
+    nncf_status status = s->sample_size[1] != 3
+        ? app_fail(err, NNCF_E_CONFIG, "input_sample_size",
+              "--predict reads pictures in colour, and the model takes %lld channel%s",
+              (long long)s->sample_size[1], s->sample_size[1] == 1 ? "" : "s")
+        : dataset_of_files(
+              s->dataset, s->data_dir, r->opts->images, r->opts->n_images, &r->test_data, err);
+    return status == NNCF_OK ? open_loader(r, r->test_data, false, &r->test_loader, err) : status;
+}
+
 static nncf_status open_data(run *r, nncf_error *err)
 {
+    if (r->opts->images != NULL)
+        return open_images(r, err);
     nncf_status status = open_set(r, false, &r->test_data, err);
     if (status == NNCF_OK)
         status = open_loader(r, r->test_data, false, &r->test_loader, err);
@@ -147,8 +162,9 @@ static nncf_status open_model(run *r, nncf_error *err)
     r->lr = schedule_make(&r->set.schedule, r->set.epochs);
     r->state = (run_state){.epoch = 0, .best_top1 = -1.0, .test_top1 = 0.0, .seed = r->set.seed};
     /* Weights that are trained further may be of other classes. */
-    r->state.classes =
-        r->opts->eval && classes != NULL ? classes : dataset_classes_text(r->train_data);
+    r->state.classes = r->opts->eval && (classes != NULL || r->train_data == NULL)
+        ? classes
+        : dataset_classes_text(r->train_data);
     if (r->state.classes != classes)
         free(classes);
     for (size_t i = 0; r->opt != NULL && i < r->opt->n_parameters; i++)
@@ -159,7 +175,7 @@ static nncf_status open_model(run *r, nncf_error *err)
     if (r->set.resume != NULL)
         status = snapshot_resume(r->context, r->set.resume, r->network, r->ctrl, r->opt, &r->lr,
             &r->state, r->opts->accept_config, r->errors, err);
-    return status == NNCF_OK
+    return status == NNCF_OK && r->train_data != NULL
         ? take_classes(r, r->set.resume != NULL ? r->set.resume : r->set.weights, err)
         : status;
 }
@@ -182,7 +198,7 @@ nncf_status run_open(const options *o, FILE *output, FILE *errors, run *r, nncf_
     if (status == NNCF_OK)
         status = open_model(r, err);
     if (status == NNCF_OK) {
-        r->name = settings_run_name(r->config, r->set.model.name, r->train_data->name);
+        r->name = settings_run_name(r->config, r->set.model.name, r->test_data->name);
         if (r->name == NULL)
             status = app_fail(err, NNCF_E_NOMEM, NULL, "no memory for a name");
     }

@@ -46,6 +46,8 @@ void run_close(run *r);
 nncf_status run_train(run *r, nncf_error *err);
 /* Test and print. */
 nncf_status run_eval(run *r, nncf_error *err);
+/* predict.c: what the pictures of --predict show. */
+nncf_status run_predict(run *r, nncf_error *err);
 /* export.c: write the model as --export-onnx and --strip say. */
 nncf_status run_export(run *r, nncf_error *err);
 

@@ -20,6 +20,26 @@ typedef struct epoch_sums {
     epoch_times times;
 } epoch_sums;
 
+/* classes.txt: names in the order of their numbers, where the data has any. */
+static nncf_status write_classes(const run *r, nncf_error *err)
+{
+    const dataset *d = r->train_data;
+    nncf_status status = NNCF_OK;
+    if (d->classes == NULL)
+        return NNCF_OK;
+    char *path = app_format("%s/classes.txt", r->log_dir);
+    FILE *file = path != NULL ? fopen(path, "w") : NULL;
+    if (path == NULL)
+        return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for a path");
+    for (int32_t i = 0; file != NULL && i < d->n_classes; i++)
+        fprintf(file, "%s\n", d->classes[i]);
+    const bool written = file != NULL && !ferror(file);
+    if (file == NULL || fclose(file) != 0 || !written)
+        status = app_fail_errno(err, path, "write");
+    free(path);
+    return status;
+}
+
 /* --out DIR holds everything. Otherwise snapshots go to checkpoint_save_dir, and logs to a folder
  * of their own below log_dir, named after the run and the time: as NNCF does. */
 static nncf_status make_output(run *r, nncf_error *err)
@@ -51,6 +71,8 @@ static nncf_status make_output(run *r, nncf_error *err)
         return status;
     if (r->state.epoch == 0)
         remove(r->statistics_path);
+    if ((status = write_classes(r, err)) != NNCF_OK)
+        return status;
     return metrics_keep_before(r->metrics_path, r->state.epoch, err);
 }
 

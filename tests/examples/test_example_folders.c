@@ -121,7 +121,7 @@ START_TEST(train_numbers_the_classes_of_both)
     d = opened(false);
     ck_assert_int_eq(d->labels[0], 2);
     ck_assert_msg(strstr(d->notes, "no folder of b: it is not tested") &&
-            strstr(d->notes, "val/a: there are no JPEG"),
+            strstr(d->notes, "val/a: there are no " PICTURE_FORMATS " files"),
         "%s", d->notes);
     dataset_destroy(d);
     put("val/bb", "1.jpg"); /* between the others */
@@ -145,7 +145,7 @@ START_TEST(a_missing_split_is_named)
     put("val/a", "1.jpg");
     refused(true, NNCF_E_NOTFOUND, "/train: there is no such folder", "train/<class>/");
     put("train", NULL); /* empty */
-    refused(true, NNCF_E_FORMAT, "/train: no JPEG files", "");
+    refused(true, NNCF_E_FORMAT, "/train: no " PICTURE_FORMATS " files", "");
 }
 END_TEST
 
@@ -154,17 +154,18 @@ START_TEST(what_is_left_out_is_told)
     put("x", "1.jpg");
     put("x", ".2.jpg"); /* other systems leave such files */
     put("y", "1.jpg");
-    fixture_write_text(dir, "y/1.png", "");
-    fixture_write_text(dir, "y/2.PNG", "");
+    fixture_write_text(dir, "y/1.webp", "");
+    fixture_write_text(dir, "y/2.HEIC", "");
     fixture_write_text(dir, "y/readme.txt", "");
     put("z/deep", "1.jpg");
     dataset *d = opened(false);
     ck_assert_uint_eq(d->count, 2);
     ck_assert_int_eq(d->n_classes, 3);
-    ck_assert_ptr_nonnull(
-        strstr(d->notes, "y: 2 pictures are left out, because only JPEGs are read: 1.png, ...\n"));
-    ck_assert_ptr_nonnull(
-        strstr(d->notes, "z: there are no JPEG files in this class; folders inside of a class"));
+    ck_assert_ptr_nonnull(strstr(d->notes,
+        "y: 2 pictures are left out, because only " PICTURE_FORMATS
+        " files are read: 1.webp, ...\n"));
+    ck_assert_ptr_nonnull(strstr(d->notes,
+        "z: there are no " PICTURE_FORMATS " files in this class; folders inside of a class"));
     ck_assert_ptr_nonnull(strstr(d->notes, "the pictures that train are also those that test"));
     dataset_destroy(d);
     d = opened(true); /* said once */

@@ -59,6 +59,7 @@ START_TEST(wrong_options_say_so)
         {{"--config", "x", "--memory", "big", NULL}, "--memory takes fast or small"},
         {{"--config", "x", "more", NULL}, "\"more\" is not an option"},
         {{"--config", "x", "--weights=a", "--resume=b", NULL}, "exclude each other"},
+        {{"--config", "x", "--predict", NULL}, "--predict takes the files"},
         {{"--config", "x", "--export-format", "onnx", NULL}, "qdq"},
         {{"--config", "x", "--export-images", "3", NULL}, "go with --export-onnx"},
         {{"--config", "x", "--export-fold-batch-norm", NULL}, "go with --export-onnx"},
