@@ -11,6 +11,7 @@
 
 #include "base/int_math.h"
 #include "gemm/microkernel.h"
+#include "gemm/spans.h"
 #include "kernels/kernels.h"
 
 #include <string.h>
@@ -182,6 +183,66 @@ void nncf__pack_pixels(const nncf__microkernel *m, const nncf__pixel_map *g, int
     }
 }
 
+enum { LINE_BYTES = 64 };
+
+void nncf__ahead_start(nncf__ahead *a, const nncf__pixel_map *g, int64_t first, int64_t last,
+    int64_t k0, int64_t k1, int64_t turns)
+{
+    *a = (nncf__ahead){.g = g};
+    if (first >= last || k0 >= k1 || g->src_plane < NNCF__SPAN_SMALL_PLANE ||
+        (nncf__taps_count(&g->taps) == 1 && g->step_x > 1))
+        return;
+    const int64_t plane = g->rows * g->cols, size = (int64_t)nncf__qtensor_element_size(&g->src),
+                  images = (last - 1) / plane - first / plane + 1,
+                  lines = (last - first) * g->step_x * g->step_y * size / LINE_BYTES + images;
+    *a = (nncf__ahead){.g = g,
+        .first = first,
+        .last = last,
+        .k = k0,
+        .k_end = k1,
+        .image = first / plane,
+        .lines_a_turn = div_ceil(lines * (k1 - k0), turns)};
+}
+
+/* The bytes of the next image in a channel, or in the next channel, that the pixels read; a tap's
+ * shift included, ends of rows not looked at. False: there are none. */
+static bool next_run(nncf__ahead *a)
+{
+    const nncf__pixel_map *g = a->g;
+    const int64_t plane = g->rows * g->cols, size = (int64_t)nncf__qtensor_element_size(&g->src);
+    if (a->image * plane >= a->last) {
+        a->image = a->first / plane;
+        a->k++;
+    }
+    if (a->k >= a->k_end)
+        return false;
+    const nncf__tap tap = nncf__taps_at(&g->taps, a->k / g->channels);
+    const int64_t p0 = max_i(a->first - a->image * plane, 0),
+                  p1 = min_i(a->last - a->image * plane, plane) - 1,
+                  from = (p0 / g->cols * g->step_y + tap.y) * g->src_w + p0 % g->cols * g->step_x,
+                  to = (p1 / g->cols * g->step_y + tap.y) * g->src_w + p1 % g->cols * g->step_x + 1;
+    const char *channel = (const char *)g->src.data +
+        (a->image * g->src_image + a->k % g->channels * g->src_plane) * size;
+    a->at = channel + max_i(from, 0) * size;
+    a->end = channel + min_i(to, g->src_h * g->src_w) * size;
+    a->image++;
+    return true;
+}
+
+void nncf__ahead_fetch(nncf__ahead *a)
+{
+    for (int64_t n = a->lines_a_turn; n > 0;) {
+        const char *at = a->at, *end = a->end;
+        for (; at < end && n > 0; at += LINE_BYTES, n--)
+            __builtin_prefetch(at, 0, 2);
+        a->at = at;
+        if (at >= end && !next_run(a)) {
+            a->lines_a_turn = 0;
+            return;
+        }
+    }
+}
+
 /* Elements [i, i + n) of rows out0 .. out0 + used - 1 of a weight, side by side in panels of nr. */
 static void transpose_rows(const nncf__microkernel *m, const nncf__weights *w, int64_t out0,
     int64_t used, int64_t i, int64_t n, float *panel)
@@ -206,6 +267,17 @@ static void transpose_rows(const nncf__microkernel *m, const nncf__weights *w, i
     }
 }
 
+/* n is known when compiling for the tiles that are common. */
+static void copy_row(float *to, const float *from, int64_t n)
+{
+    if (n == 12)
+        memcpy(to, from, 12 * sizeof *to);
+    else if (n == 6)
+        memcpy(to, from, 6 * sizeof *to);
+    else
+        memcpy(to, from, (size_t)n * sizeof *to);
+}
+
 /* Output channels are rows of neighbouring (channel, tap): transpose a strip, then put its rows
  * where k, taps outermost, wants them. */
 static void pack_contiguous(
@@ -222,7 +294,7 @@ static void pack_contiguous(
         int64_t n = min_i(STRIP, k - i), c = i / n_taps, t = i % n_taps;
         transpose_rows(m, w, out0, used, i, n, strip);
         for (int64_t r = 0; r < n; r++) {
-            memcpy(panel + (t * w->channels + c) * nr, strip + r * nr, (size_t)nr * sizeof *panel);
+            copy_row(panel + (t * w->channels + c) * nr, strip + r * nr, nr);
             if (++t == n_taps) {
                 t = 0;
                 c++;

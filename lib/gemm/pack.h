@@ -91,6 +91,23 @@ void nncf__segments_of_panels(const nncf__pixel_map *g, int64_t first, int64_t l
 void nncf__pack_pixels(const nncf__microkernel *m, const nncf__pixel_map *g, int64_t first,
     int64_t last, int64_t k0, int64_t k1, nncf__segment *segments, float *panels);
 
+/* What is packed next, on its way to the second-level cache meanwhile: memory has no pattern there
+ * that a prefetcher knows, as each channel is a page of its own. */
+typedef struct nncf__ahead {
+    const nncf__pixel_map *g;
+    int64_t first, last, k, k_end, image;
+    /* what is left of a run of bytes */
+    const char *at, *end;
+    int64_t lines_a_turn;
+} nncf__ahead;
+
+/* Pixels [first, last) of channels [k0, k1), counted over taps, in `turns` turns of _fetch. Nothing
+ * is fetched where planes are small, so that memory has a pattern, or where a single tap leaves out
+ * rows, so that too much would be. */
+void nncf__ahead_start(nncf__ahead *a, const nncf__pixel_map *g, int64_t first, int64_t last,
+    int64_t k0, int64_t k1, int64_t turns);
+void nncf__ahead_fetch(nncf__ahead *a);
+
 /* The weights of a pixel product: w[out * out_stride + channel * k_stride + tap]. */
 typedef struct nncf__weights {
     /* axis 0 of scales: out where k_is_contiguous, else the channel */

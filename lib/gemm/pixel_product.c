@@ -41,9 +41,13 @@ typedef struct pixel_job {
     size_t targets_at, starts_at, pixels_at, sums_at, scales_at;
 } pixel_job;
 
+/* The built-in microkernel is as fast where its panels come from the second-level cache, and sums
+ * of several blocks of k cost what they cost. */
+enum { DEEP_K = 512 };
+
 static void plan_k(pixel_job *j)
 {
-    int64_t limit = j->m.kc;
+    int64_t limit = j->m.has_builtin && j->k <= DEEP_K ? max_i(j->m.kc, DEEP_K) : j->m.kc;
     if (j->codes) /* sums below 2^24 */
         limit = min_i(limit, 16777215 / (255 * (int64_t)nncf__weight_code_max(&j->p->weights.src)));
     if (j->k <= limit) {
@@ -146,46 +150,24 @@ typedef struct pixel_task {
     /* where each panel's targets begin */
     size_t *starts;
     float *pixels, *sums, *scale, *bias;
-    /* The next block's pixels in memory: n_channels runs of n_lines lines, some of which are
-     * fetched at each tile. */
-    const char *ahead;
-    int64_t channels_ahead, n_lines, line, lines_a_tile;
+    /* where the task's pixels end */
+    int64_t end;
+    nncf__ahead ahead;
 } pixel_task;
 
-enum { LINE_BYTES = 64 };
-
-/* Only where pixels lie in one line: what several taps read is in a cache soon. */
-static void plan_ahead(pixel_task *t, int64_t first, int64_t last)
+/* Pixels [first, last), channels of k from k0 on, are packed after `tiles` tiles. Of several taps
+ * all but the first find what they read in a cache, and so do all where the channels are few. */
+static void plan_ahead(pixel_task *t, int64_t first, int64_t last, int64_t k0, int64_t tiles)
 {
     const pixel_job *j = t->j;
     const nncf__pixel_map *g = &j->p->map;
-    int64_t size = (int64_t)nncf__qtensor_element_size(&g->src), in_image = first % g->cols;
-    t->channels_ahead = 0;
-    if (nncf__taps_count(&g->taps) > 1 || g->rows > 1 || g->step_x > 1 || g->src_w != g->cols ||
-        first >= last)
-        return;
-    int64_t bytes = (min_i(last - first, g->cols - in_image)) * size;
-    t->ahead = (const char *)g->src.data + (first / g->cols * g->src_image + in_image) * size;
-    t->channels_ahead = g->channels;
-    t->n_lines = div_ceil(bytes, LINE_BYTES);
-    t->line = 0;
-    int64_t tiles = div_ceil(t->last - t->first, j->m.mr) * (t->panel1 - t->panel0) *
-        div_ceil(j->k, j->k_block);
-    t->lines_a_tile = div_ceil(t->n_lines * g->channels, tiles);
+    const int64_t n = min_i(min_i(j->k - k0, j->k_block), g->channels);
+    const bool cached = nncf__taps_count(&g->taps) > 1 && k0 > 0 && g->channels < j->k_block;
+    nncf__ahead_start(&t->ahead, g, first, cached ? first : last, k0, k0 + n, tiles);
 }
 
-static void fetch_ahead(pixel_task *t)
-{
-    const nncf__pixel_map *g = &t->j->p->map;
-    for (int64_t i = 0; i < t->lines_a_tile && t->channels_ahead > 0; i++) {
-        __builtin_prefetch(t->ahead + t->line * LINE_BYTES, 0, 2);
-        if (++t->line == t->n_lines) {
-            t->line = 0;
-            t->channels_ahead--;
-            t->ahead += g->src_plane * (int64_t)nncf__qtensor_element_size(&g->src);
-        }
-    }
-}
+/* A product of so few terms is done before a line is there. */
+enum { SHORT_K = 32 };
 
 /* The tile's lines are on their way while the microkernel runs: 15-25 % where k is small and the
  * output large. */
@@ -205,12 +187,10 @@ static void fetch_lines(const pixel_task *t, int64_t panel, int64_t i, int64_t u
 }
 
 /*
- * Where k is short, storing the tile costs as much as a good part of the product: the
- * built-in microkernel, which writes to the place itself, is faster than BLIS's and a store (Zen 5,
- * 16 -> 96 channels of 112 x 112: 7.4 -> 3.5 ms).
+ * Storing a tile costs a part of the product, a good one where k is short: the last block of k is
+ * the built-in microkernel's, which writes to the place itself. Zen 5, 16 -> 96 channels of
+ * 112 x 112: 7.4 -> 3.5 ms; on Zen 4 it is as fast as BLIS's at any k.
  */
-enum { DIRECT_K = 128 };
-
 /* One channel panel times all pixel panels of the task, for one block of k. */
 static void multiply_panel(pixel_task *t, int64_t panel, int64_t k0, int64_t k1)
 {
@@ -222,8 +202,7 @@ static void multiply_panel(pixel_task *t, int64_t panel, int64_t k0, int64_t k1)
             depth = k1 - k0;
     const float *weights = nncf__workspace_slot(&j->workspace, panel) + k0 * nr;
     bool first_block = k0 == 0, last_block = k1 == j->k;
-    bool direct =
-        first_block && last_block && m->has_builtin && p->map.dst_col == 1 && depth <= DIRECT_K;
+    bool direct = last_block && m->has_builtin && p->map.dst_col == 1 && (first_block || !j->codes);
     for (int64_t i = 0; t->first + i * mr < t->last; i++) {
         int64_t at = ((panel - t->panel0) * (j->block_pixels / mr) + i) * size;
         const float *pixels = t->pixels + i * depth * mr;
@@ -231,14 +210,15 @@ static void multiply_panel(pixel_task *t, int64_t panel, int64_t k0, int64_t k1)
         float *dst = p->dst + panel * nr * p->dst_plane;
         const float *scale = t->scale + panel * nr, *bias = t->bias + panel * nr;
         const nncf__segment *to = t->targets + t->starts[i];
-        fetch_ahead(t);
+        const bool stream = j->stream && nncf__is_line_aligned(dst + to->src);
+        nncf__ahead_fetch(&t->ahead);
+        if (last_block && !stream && (!direct || depth > SHORT_K))
+            fetch_lines(t, panel, i, used);
         if (direct && to->length == mr) {
-            m->k->gemm_micro_store((size_t)depth, pixels, weights, (size_t)used, scale, bias,
-                dst + to->src, p->dst_plane, j->stream && nncf__is_line_aligned(dst + to->src));
+            m->k->gemm_micro_store((size_t)depth, pixels, weights, (size_t)used,
+                first_block ? NULL : c, scale, bias, dst + to->src, p->dst_plane, stream);
             continue;
         }
-        if (last_block)
-            fetch_lines(t, panel, i, used);
         m->run(m, depth, pixels, weights, used, c, c != tile && !first_block);
         double *wide = j->k_block < j->k && j->codes ? (double *)(void *)t->sums + at : NULL;
         if (wide)
@@ -256,9 +236,14 @@ static void multiply_block(pixel_task *t)
 {
     const pixel_job *j = t->j;
     const nncf__pixel_product *p = j->p;
+    const int64_t tiles = div_ceil(t->last - t->first, j->m.mr) * (t->panel1 - t->panel0);
     nncf__segments_of_panels(&p->map, t->first, t->last, j->m.mr, t->starts, t->targets);
     for (int64_t k0 = 0; k0 < j->k; k0 += j->k_block) {
         int64_t k1 = min_i(k0 + j->k_block, j->k);
+        if (k1 < j->k)
+            plan_ahead(t, t->first, t->last, k1, tiles);
+        else
+            plan_ahead(t, t->last, min_i(t->last + j->block_pixels, t->end), 0, tiles);
         nncf__pack_pixels(&j->m, &p->map, t->first, t->last, k0, k1, t->segments, t->pixels);
         for (int64_t panel = t->panel0; panel < t->panel1; panel++)
             multiply_panel(t, panel, k0, k1);
@@ -277,6 +262,7 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
     pixel_task t = {.j = j,
         .panel0 = across * j->task_panels,
         .panel1 = min_i((across + 1) * j->task_panels, j->n_panels),
+        .end = end,
         .segments = (nncf__segment *)(void *)area,
         .targets = (nncf__segment *)(void *)(area + j->targets_at),
         .starts = (size_t *)(void *)(area + j->starts_at),
@@ -289,7 +275,6 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
     for (int64_t first = block * j->block_pixels; first < end; first += j->block_pixels) {
         t.first = first;
         t.last = min_i(first + j->block_pixels, end);
-        plan_ahead(&t, t.last, min_i(t.last + j->block_pixels, end));
         multiply_block(&t);
     }
     if (j->stream)

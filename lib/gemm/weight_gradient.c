@@ -226,17 +226,44 @@ static rows strip_of_b(const weight_share *t, int64_t r0, int64_t r1, int64_t bl
     return (rows){packed, j->stride};
 }
 
+/* Rows [r0, r1) of a factor, of a block, in so many turns; none if the block is not this chunk's.
+ */
+static void plan_ahead(const weight_share *t, nncf__ahead *ahead, const factor *s, int64_t r0,
+    int64_t r1, int64_t block, int64_t turns)
+{
+    int64_t first = 0, last = 0;
+    if (block < chunk_start(t->j, t->chunk + 1))
+        block_range(t->j, block, &first, &last);
+    nncf__ahead_start(ahead, s->g, first, last, r0, r1, turns);
+}
+
+/* What is packed after a strip of x. */
+static void fetch_strip(const weight_share *t, int64_t r1, int64_t block)
+{
+    nncf__ahead ahead;
+    if (r1 < t->b1)
+        plan_ahead(t, &ahead, &t->j->b, r1, min_i(r1 + GRAIN_B, t->b1), block, 1);
+    else
+        plan_ahead(t, &ahead, &t->j->b, t->b0, min_i(t->b0 + GRAIN_B, t->b1), block + 1, 1);
+    nncf__ahead_fetch(&ahead);
+}
+
 /* `next`: is read after this block, nullable. */
 static void multiply_block(
     const weight_share *t, int64_t block, rows a, const float *next, bool add)
 {
+    nncf__ahead ahead = {0};
     const weight_job *j = t->j;
     int64_t first, last, n_strips = div_ceil(t->b1 - t->b0, GRAIN_B);
     float *sums = sums_of(j, t->chunk) + t->a0 * j->b.rows;
     block_range(j, block, &first, &last);
+    if (!j->a.in_place && !j->a_is_shared)
+        plan_ahead(t, &ahead, &j->a, t->a0, t->a1, block + 1, n_strips);
     for (int64_t s = 0; s < n_strips; s++) {
         int64_t r0 = t->b0 + s * GRAIN_B, r1 = min_i(r0 + GRAIN_B, t->b1);
         rows b = strip_of_b(t, r0, r1, block);
+        fetch_strip(t, r1, block);
+        nncf__ahead_fetch(&ahead);
         const nncf__dots_fetch fetch = {next ? next - a.first : 0, (size_t)s, (size_t)n_strips};
         j->k->gemm_dots((size_t)round_up(last - first, 16), a.first, a.stride,
             (size_t)(t->a1 - t->a0), b.first, b.stride, (size_t)(r1 - r0), next ? &fetch : NULL,

@@ -25,7 +25,7 @@ static void gemm_micro(size_t k, const float *a, const float *b, size_t used, fl
         }
 }
 
-static void gemm_micro_store(size_t k, const float *a, const float *b, size_t used,
+static void gemm_micro_store(size_t k, const float *a, const float *b, size_t used, const float *c,
     const float *scale, const float *bias, float *z, int64_t z_stride, bool stream)
 {
     (void)stream;
@@ -34,6 +34,8 @@ static void gemm_micro_store(size_t k, const float *a, const float *b, size_t us
             float sum = 0;
             for (size_t p = 0; p < k; p++)
                 sum += a[p * REF_TILE_V + i] * b[p * REF_TILE_S + j];
+            if (c)
+                sum = c[j * REF_TILE_V + i] + sum;
             z[(int64_t)j * z_stride + (int64_t)i] = sum * scale[j] + bias[j];
         }
 }

@@ -46,11 +46,18 @@ INLINE void micro_tile(size_t k, const float *a, const float *b, int s, float *c
     }
 }
 
-INLINE void micro_store(size_t k, const float *a, const float *b, int s, const float *scale,
-    const float *bias, float *z, int64_t z_stride, bool stream)
+INLINE void micro_store(size_t k, const float *a, const float *b, int s, const float *c,
+    const float *scale, const float *bias, float *z, int64_t z_stride, bool stream)
 {
     nf low[TILE_S], high[TILE_S];
     micro_sums(k, a, b, s, low, high);
+    if (c) {
+#pragma GCC unroll 12
+        for (int j = 0; j < s; j++, c += TILE_V) {
+            low[j] = nf_add(nf_load(c), low[j]);
+            high[j] = nf_add(nf_load(c + WIDTH), high[j]);
+        }
+    }
 #pragma GCC unroll 12
     for (int j = 0; j < s; j++) {
         nf factor = nf_set(scale[j]), offset = nf_set(bias[j]);
@@ -94,11 +101,11 @@ static void gemm_micro(size_t k, const float *a, const float *b, size_t used, fl
 #undef TILE
 }
 
-static void gemm_micro_store(size_t k, const float *a, const float *b, size_t used,
+static void gemm_micro_store(size_t k, const float *a, const float *b, size_t used, const float *c,
     const float *scale, const float *bias, float *z, int64_t z_stride, bool stream)
 {
 #define STORE(s)                                                                                   \
-    micro_store(k, a, b, s, scale, bias, z, z_stride, stream);                                     \
+    micro_store(k, a, b, s, c, scale, bias, z, z_stride, stream);                                  \
     return;
     EACH_WIDTH(used, STORE)
 #undef STORE
@@ -245,6 +252,22 @@ static void copy_segment(size_t n_channels, const float *src, int64_t channel_st
     }
 }
 
+/* Padding: mostly one float, beside a row. */
+INLINE void zero_part(size_t n_channels, float *dst, size_t dst_stride, size_t n)
+{
+    if (n == 1)
+        for (size_t c = 0; c < n_channels; c++)
+            dst[c * dst_stride] = 0.0f;
+#if MASKED_ACCESS
+    else if (n < WIDTH)
+        for (size_t c = 0; c < n_channels; c++)
+            nf_store_first(dst + c * dst_stride, nf_set(0.0f), n);
+#endif
+    else
+        for (size_t c = 0; c < n_channels; c++)
+            memset(dst + c * dst_stride, 0, n * sizeof *dst);
+}
+
 static void gemm_gather(size_t n_channels, const float *src, int64_t channel_stride, int64_t step,
     size_t n_segments, const nncf__segment *segments, float *dst, size_t dst_stride)
 {
@@ -252,8 +275,7 @@ static void gemm_gather(size_t n_channels, const float *src, int64_t channel_str
         size_t n = (size_t)segments[j].length;
         float *to = dst + segments[j].dst;
         if (segments[j].src < 0)
-            for (size_t c = 0; c < n_channels; c++)
-                memset(to + c * dst_stride, 0, n * sizeof *to);
+            zero_part(n_channels, to, dst_stride, n);
         else if (step == 1)
             copy_segment(n_channels, src + segments[j].src, channel_stride, to, dst_stride, n);
         else
@@ -323,8 +345,7 @@ static void gemm_gather_bytes(size_t n_channels, const uint8_t *src, int64_t cha
         const uint8_t *from = src + segments[j].src;
         float *to = dst + segments[j].dst;
         if (segments[j].src < 0)
-            for (size_t c = 0; c < n_channels; c++)
-                memset(to + c * dst_stride, 0, n * sizeof *to);
+            zero_part(n_channels, to, dst_stride, n);
         else if (step != 1)
             for (size_t c = 0; c < n_channels; c++)
                 widen_strided(to + c * dst_stride, from + (int64_t)c * channel_stride, n, step, &b);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Each kernel alone: microkernels against the peak of the machine, and those that pass over memory
- * against memcpy, once with arrays that stay in the first-level cache and once with large ones. */
+/* Each kernel alone: microkernels, which are the peaks of the machine; the products of a model
+ * against these; and those that pass over memory against memcpy, once with arrays that stay in the
+ * first-level cache and once with large ones. */
 #include "peaks.h"
+#include "products.h"
 
 #include "base/pool.h"
 #include "kernels/kernels.h"
@@ -215,5 +217,5 @@ int kernels_mode(const bench_options *o)
     free(v.y);
     free(v.bytes);
     nncf_context_destroy(context);
-    return EXIT_SUCCESS;
+    return products_alone(o);
 }

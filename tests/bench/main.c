@@ -23,7 +23,7 @@ static const struct {
     {"threshold", threshold_mode,
         "magnitude thresholds and masks over ResNet-50's weights, against a sort"},
     {"kernels", kernels_mode,
-        "each kernel alone: microkernels' peaks, and passes over memory against memcpy"},
+        "each kernel alone: microkernels' peaks, products of a model, passes over memory"},
 };
 enum { N_MODES = sizeof modes / sizeof *modes };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The products of every layer of a model, each shape once: forward, input gradient, weight
  * gradient; of floats and of integer codes; against bli_sgemm and oneDNN where they are linked.
- * `gemm` has the 1x1 convolutions and linear layers, `conv` the others. */
+ * `gemm` has the 1x1 convolutions and linear layers, `conv` the others; `kernels` has all of them
+ * without those peers, whose threads slow ours down. */
 #include "products.h"
 #include "peaks.h"
 
@@ -231,6 +232,7 @@ static void print(const bench_options *o, const char *mode, const shape *sh, con
 static void one_shape(const bench_options *o, const char *mode, nncf_context *context,
     const shape *sh, const peaks *peak)
 {
+    const bool peers = strcmp(mode, "kernels") != 0;
     subject b;
     open_subject(&b, context, &sh->s);
     for (b.pass = 0; b.pass < PASSES; b.pass++) {
@@ -239,9 +241,9 @@ static void one_shape(const bench_options *o, const char *mode, nncf_context *co
         c[n++] = (bench_contender){.who = "dense", .run = run_dense, .arg = &b};
         if (b.pass != PASS_INPUT) /* there dz and the compressed weight are floats either way */
             c[n++] = (bench_contender){.who = "codes", .run = run_codes, .arg = &b};
-        if (blis_peer_can(&sh->s))
+        if (peers && blis_peer_can(&sh->s))
             c[n++] = (bench_contender){.who = "blis", .run = run_blis, .arg = &b};
-        b.onednn = onednn_peer_create(&sh->s, b.pass, o->threads);
+        b.onednn = peers ? onednn_peer_create(&sh->s, b.pass, o->threads) : NULL;
         if (b.onednn)
             c[n++] = (bench_contender){.who = "onednn", .run = run_onednn, .arg = &b};
         bench_contest(o, c, n);
@@ -268,7 +270,8 @@ static int run(const bench_options *o, const char *mode)
     const peaks peak = peaks_of(o, context);
     for (size_t i = 0; i < n; i++) {
         bool matrix = shapes[i].s.kernel_h * shapes[i].s.kernel_w == 1;
-        if (matrix == (strcmp(mode, "gemm") == 0) && strstr(shapes[i].name, o->only))
+        const bool all = strcmp(mode, "kernels") == 0;
+        if ((all || matrix == (strcmp(mode, "gemm") == 0)) && strstr(shapes[i].name, o->only))
             one_shape(o, mode, context, &shapes[i], &peak);
     }
     nncf_context_destroy(context);
@@ -284,4 +287,9 @@ int gemm_mode(const bench_options *o)
 int conv_mode(const bench_options *o)
 {
     return run(o, "conv");
+}
+
+int products_alone(const bench_options *o)
+{
+    return run(o, "kernels");
 }

@@ -18,6 +18,9 @@ typedef struct product {
                        already */
 } product;
 
+/* The products of every layer of o->model, of ours only: lines of mode `kernels`. */
+int products_alone(const bench_options *o);
+
 /* ---- blis.c: the same sums by bli_sgemm, an image at a time; patches are made before, and not
  * counted ---- */
 

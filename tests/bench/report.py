@@ -80,11 +80,11 @@ def is_compressed(name):
 
 
 def products(lines):
-    """{(model, shape, pass): {who: line}}, the last line of each."""
+    """{(model, shape, pass): {who: line}}, the last line of each: of `gemm` and `conv`, or of `kernels` where there are none."""
     found = {}
-    for line in lines:
-        if line['bench'] in ('gemm', 'conv'):
-            found.setdefault((line['model'], line['shape'], line['pass']), {})[line['who']] = line
+    chosen = [line for line in lines if line['bench'] in ('gemm', 'conv')]
+    for line in chosen or [line for line in lines if line['bench'] == 'kernels' and 'shape' in line]:
+        found.setdefault((line['model'], line['shape'], line['pass']), {})[line['who']] = line
     return found
 
 
@@ -223,7 +223,7 @@ def report_rows(lines):
 
 def report_kernels(lines):
     """Each kernel alone: the last line of each."""
-    last = {(line['kernel'], line['type'], line['who']): line for line in lines if line['bench'] == 'kernels'}
+    last = {(line['kernel'], line['type'], line['who']): line for line in lines if line['bench'] == 'kernels' and 'type' in line}
     peaks = [line for line in last.values() if 'gops' in line]
     if peaks:
         print('## Microkernels, panels in the first-level cache\n')

@@ -92,7 +92,7 @@ part() {
       done
       ;;
     gemm | conv) for model in mobilenetv2 resnet50; do ours "$1" --threads "$threads" --model "$model" --batch 16; done ;;
-    kernels) ours kernels --threads "$threads" ;;
+    kernels) for model in mobilenetv2 resnet50; do ours kernels --threads "$threads" --model "$model"; done ;;
     rows) for mode in fakequant rb threshold; do ours "$mode" --threads "$threads"; done ;;
     *)
       echo "run.sh: there is no part '$1' (step, threads, resnet, eval, batch, gemm, conv, rows, kernels)" >&2

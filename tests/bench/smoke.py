@@ -18,7 +18,7 @@ MODES = {
     ('fakequant',): ('gigabytes_per_second',),
     ('rb',): ('gigabytes_per_second',),
     ('threshold',): ('elements',),
-    ('kernels',): ('kernel', 'type'),
+    ('kernels', '--only', '96'): ('kernel',),
 }
 
 

@@ -318,8 +318,8 @@ static void micro(kernel_check *t)
     free_panels(&p);
 }
 
-/* Integer sums times a power of two, plus whole numbers: exact. What lies between planes is left
- * alone. */
+/* Integer sums, with those of an earlier part of k half of the time, times a power of two, plus
+ * whole numbers: exact. What lies between planes is left alone. */
 static void micro_store(kernel_check *t)
 {
     nncf__microkernel m;
@@ -330,20 +330,25 @@ static void micro_store(kernel_check *t)
         scale[s] = ldexpf(1.0f, (int)kc_any(0, 4) - 2);
         bias[s] = (float)kc_any(0, 100);
     }
-    const bool stream = fx_random32() % 2;
+    const bool stream = fx_random32() % 2, adds = fx_random32() % 2;
+    _Alignas(64) float earlier[NNCF__TILE_MAX];
+    for (int64_t i = 0; i < NNCF__TILE_MAX; i++)
+        earlier[i] = (float)kc_any(0, 1000);
     const int64_t stride = stream ? p.v + 16 * (int64_t)kc_any(0, 2) : p.v + (int64_t)kc_any(0, 9);
     const size_t offset = stream ? 0 : kc_any(0, 5), n = (size_t)(p.used * stride) + offset;
     float *z = aligned_alloc(64, (n * 4 + 63) / 64 * 64);
     for (size_t i = 0; i < n; i++)
         z[i] = -7.5f;
     CALL_NEW(t,
-        k->gemm_micro_store((size_t)p.k, p.values, p.lines, (size_t)p.used, scale, bias, z + offset,
-            stride, stream));
+        k->gemm_micro_store((size_t)p.k, p.values, p.lines, (size_t)p.used, adds ? earlier : NULL,
+            scale, bias, z + offset, stride, stream));
     t->tested->gemm_streams_end();
     for (size_t i = 0; i < n; i++) {
         const int64_t at = (int64_t)i - (int64_t)offset, s = at / stride, v = at % stride;
         const bool between = at < 0 || v >= p.v;
-        const float want = between ? -7.5f : (float)integer_sum(&p, s, v) * scale[s] + bias[s];
+        const float first = !between && adds ? earlier[s * p.v + v] : 0.0f,
+                    want = between ? -7.5f
+                                   : (first + (float)integer_sum(&p, s, v)) * scale[s] + bias[s];
         REQUIRE(z[i] == want, "%s: micro_store, k %d, [%zu]: %g, expected %g", t->tested->name,
             (int)p.k, i, (double)z[i], (double)want);
     }
