@@ -248,6 +248,15 @@ void optimizer_step(optimizer *o, double factor, bool decays)
     }
 }
 
+void optimizer_restart(optimizer *o)
+{
+    o->steps = 0;
+    for (size_t i = 0; i < o->n_parameters; i++)
+        for (int k = 0; k < 2; k++)
+            if (o->parameters[i].state[k] != NULL)
+                memset(o->parameters[i].state[k], 0, o->parameters[i].count * sizeof(float));
+}
+
 void optimizer_refresh(optimizer *o)
 {
     for (size_t i = 0; i < o->n_parameters; i++) {

@@ -34,6 +34,8 @@ nncf_status optimizer_create(const optimizer_settings *settings, const net *n,
 void optimizer_destroy(optimizer *o);
 /* One step with all learning rates multiplied by `factor`, with weight decay or without. */
 void optimizer_step(optimizer *o, double factor, bool decays);
+/* From the beginning: no steps, no moments. */
+void optimizer_restart(optimizer *o);
 /* After an epoch: which of the controller's parameters are to be left alone from now on. */
 void optimizer_refresh(optimizer *o);
 

@@ -14,6 +14,7 @@ enum {
     OPT_WEIGHTS,
     OPT_RESUME,
     OPT_BASELINE,
+    OPT_TEACHER,
     OPT_EPOCHS,
     OPT_MAX_STEPS,
     OPT_BATCH_SIZE,
@@ -40,6 +41,7 @@ static const struct option long_options[] = {{"config", required_argument, NULL,
     {"weights", required_argument, NULL, OPT_WEIGHTS},
     {"resume", required_argument, NULL, OPT_RESUME},
     {"baseline-metrics", required_argument, NULL, OPT_BASELINE},
+    {"teacher", required_argument, NULL, OPT_TEACHER},
     {"epochs", required_argument, NULL, OPT_EPOCHS},
     {"max-steps", required_argument, NULL, OPT_MAX_STEPS},
     {"batch-size", required_argument, NULL, OPT_BATCH_SIZE},
@@ -100,6 +102,9 @@ static const char help[] =
     "keeping it\n"
     "  --baseline-metrics FILE  metrics.jsonl of the FP32 run, for the table at the end (default: "
     "beside the weights)\n"
+    "  --teacher FILE           weights before compression, for knowledge_distillation and "
+    "accuracy_aware_training\n"
+    "                           (default: --weights)\n"
     "  --verbose                the library's log, and the table of layers at the end\n"
     "  --version, --help\n";
 
@@ -164,6 +169,9 @@ static bool set_option(
         return true;
     case OPT_BASELINE:
         o->baseline_metrics = value;
+        return true;
+    case OPT_TEACHER:
+        o->teacher = value;
         return true;
     case OPT_EPOCHS:
         return parse_number(name, value, 1, errors, &o->epochs);

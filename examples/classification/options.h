@@ -14,6 +14,7 @@ typedef struct options {
     const char *out; /* NULL: config */
     const char *weights; /* NULL: config */
     const char *resume; /* NULL: config */
+    const char *teacher; /* NULL: weights */
     const char *baseline_metrics; /* NULL: beside the weights */
     const char *export_onnx; /* NULL: no export */
     const char *tensorboard; /* NULL: no event files */

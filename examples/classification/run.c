@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run.h"
 #include "models.h"
+#include "reference.h"
+#include "search.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -197,6 +199,8 @@ nncf_status run_open(const options *o, FILE *output, FILE *errors, run *r, nncf_
         status = open_data(r, err);
     if (status == NNCF_OK)
         status = open_model(r, err);
+    if (status == NNCF_OK && !o->eval)
+        status = reference_open(r, err);
     if (status == NNCF_OK) {
         r->name = settings_run_name(r->config, r->set.model.name, r->test_data->name);
         if (r->name == NULL)
@@ -213,6 +217,8 @@ nncf_status run_open(const options *o, FILE *output, FILE *errors, run *r, nncf_
 void run_close(run *r)
 {
     watch_close(r->watch);
+    search_close(r);
+    reference_close(r);
     optimizer_destroy(r->opt);
     nncf_compression_ctrl_destroy(r->ctrl);
     net_destroy(r->network);
@@ -224,6 +230,7 @@ void run_close(run *r)
     settings_clear(&r->set);
     nncf_config_destroy(r->config);
     free(r->state.classes);
+    free(r->state.search);
     free(r->layers);
     free(r->name);
     free(r->log_dir);
@@ -262,11 +269,11 @@ nncf_status run_initialize(run *r, nncf_error *err)
                              : app_fail_step(err, status, "initialization of the quantizers");
 }
 
-nncf_status run_test(run *r, int64_t max_batches, accuracy *a, nncf_error *err)
+nncf_status run_test(run *r, net *n, int64_t max_batches, accuracy *a, nncf_error *err)
 {
     nncf_status status = NNCF_OK;
     *a = (accuracy){0};
-    nncf_model_set_mode(net_model(r->network), NNCF_MODE_EVAL, NULL);
+    nncf_model_set_mode(net_model(n), NNCF_MODE_EVAL, NULL);
     loader_start(r->test_loader, 0);
     for (int64_t i = 0; max_batches == 0 || i < max_batches; i++) {
         const batch *b;
@@ -275,14 +282,15 @@ nncf_status run_test(run *r, int64_t max_batches, accuracy *a, nncf_error *err)
         if (status == NNCF_OK && b == NULL)
             break;
         if (status == NNCF_OK)
-            status = net_forward(r->network, b->x, b->count, &logits, err);
+            status = net_forward(n, b->x, b->count, &logits, err);
         if (status != NNCF_OK)
             break;
-        metrics_count(a, logits, b->labels, b->count, net_outputs(r->network));
+        metrics_count(a, logits, b->labels, b->count, net_outputs(n));
         a->loss += (double)b->count *
-            metrics_cross_entropy(logits, b->labels, b->count, net_outputs(r->network), NULL);
+            metrics_cross_entropy(logits, b->labels, b->count, net_outputs(n), NULL);
     }
-    nncf_model_set_mode(net_model(r->network), NNCF_MODE_TRAIN, NULL);
+    if (n == r->network)
+        nncf_model_set_mode(net_model(n), NNCF_MODE_TRAIN, NULL);
     return status;
 }
 
@@ -291,7 +299,7 @@ nncf_status run_eval(run *r, nncf_error *err)
     accuracy a;
     nncf_status status = run_initialize(r, err); /* of a snapshot: what it has no ranges for */
     if (status == NNCF_OK)
-        status = run_test(r, r->opts->max_steps, &a, err);
+        status = run_test(r, r->network, r->opts->max_steps, &a, err);
     if (status != NNCF_OK)
         return status;
     fprintf(r->output, "%s: %lld images, top-1 %.2f %%, top-5 %.2f %%, CE loss %.4f\n", r->name,

@@ -26,6 +26,7 @@ typedef struct run {
     dataset *train_data, *test_data;
     loader *train_loader, *test_loader;
     net *network;
+    net *reference; /* before compression; NULL: the config wants none */
     nncf_compression_ctrl *ctrl;
     optimizer *opt;
     schedule lr;
@@ -33,6 +34,12 @@ typedef struct run {
     nncf_statistics statistics; /* of the last epoch trained; struct_size 0 before one */
     char *layers; /* table of layers of that epoch; NULL before one */
     progress progress;
+    struct {
+        nncf_accuracy_aware *handle; /* NULL: no accuracy_aware_training */
+        int64_t restarted; /* epoch in which the optimizer began */
+        double lr_factor;
+        bool over;
+    } search;
     watch *watch; /* NULL until run_train() */
     char *name; /* "mobilenetv2_imagenet_rb_sparsity_int8" */
     char *log_dir, *snapshot_dir; /* NULL until run_train() */
@@ -51,8 +58,11 @@ nncf_status run_predict(run *r, nncf_error *err);
 /* export.c: write the model as --export-onnx and --strip say. */
 nncf_status run_export(run *r, nncf_error *err);
 
-/* Accuracy over the test images, at most `max_batches` batches (0: all). */
-nncf_status run_test(run *r, int64_t max_batches, accuracy *a, nncf_error *err);
+/* Accuracy of a network over the test images, at most `max_batches` batches (0: all). */
+nncf_status run_test(run *r, net *n, int64_t max_batches, accuracy *a, nncf_error *err);
+/* "<folder>/<run>_<which>.safetensors"; free() it. NULL: no memory. */
+char *run_snapshot_path(const run *r, const char *which);
+nncf_status run_save_snapshot(const run *r, const char *which, nncf_error *err);
 /* Quantizer ranges from the first training batches. */
 nncf_status run_initialize(run *r, nncf_error *err);
 

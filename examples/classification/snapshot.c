@@ -71,8 +71,10 @@ nncf_status snapshot_save(const char *path, const char *model, const net *n, con
     nncf_checkpoint_text pairs[] = {{"arch", model}, {"epoch", texts[0]}, {"seed", texts[1]},
         {"optimizer_steps", texts[2]}, {"best_top1", texts[3]}, {"test_top1", texts[4]},
         {"plateau_factor", texts[5]}, {"plateau_best", texts[6]}, {"plateau_bad", NULL},
+        {state->search != NULL ? "accuracy_aware" : "classes",
+            state->search != NULL ? state->search : state->classes},
         {"classes", state->classes}};
-    const size_t n_pairs = sizeof pairs / sizeof *pairs - (state->classes == NULL);
+    const size_t n_pairs = 9 + (size_t)(state->search != NULL) + (size_t)(state->classes != NULL);
     char bad[40];
     nncf_status status = inventory_make(n, o, &v, err);
     if (status != NNCF_OK)
@@ -94,16 +96,17 @@ nncf_status snapshot_save(const char *path, const char *model, const net *n, con
     return status;
 }
 
-static nncf_status copy_classes(
-    const nncf_checkpoint *c, const char *path, char **classes, nncf_error *err)
+/* A text of the metadata, where there is one, in place of *value. */
+static nncf_status copy_text(
+    const nncf_checkpoint *c, const char *path, const char *key, char **value, nncf_error *err)
 {
-    const char *text = nncf_checkpoint_get_text(c, "classes");
+    const char *text = nncf_checkpoint_get_text(c, key);
     if (text == NULL)
         return NNCF_OK;
-    free(*classes);
-    *classes = app_copy(text);
-    return *classes != NULL ? NNCF_OK
-                            : app_fail(err, NNCF_E_NOMEM, path, "no memory for names of classes");
+    free(*value);
+    *value = app_copy(text);
+    return *value != NULL ? NNCF_OK
+                          : app_fail(err, NNCF_E_NOMEM, path, "no memory for \"%s\"", key);
 }
 
 /* A number of the metadata; it must be there. */
@@ -152,7 +155,8 @@ static nncf_status read_state(const nncf_checkpoint *c, const char *path, optimi
     lr->plateau_factor = values[4];
     lr->plateau_best = values[5];
     lr->plateau_bad = (int64_t)values[6];
-    return copy_classes(c, path, &state->classes, err);
+    nncf_status status = copy_text(c, path, "accuracy_aware", &state->search, err);
+    return status == NNCF_OK ? copy_text(c, path, "classes", &state->classes, err) : status;
 }
 
 /* Is this array in the snapshot as it is here? */
@@ -324,7 +328,7 @@ nncf_status snapshot_load_weights(nncf_context *context, const char *path, net *
         r.unexpected = 0; /* a snapshot of ours: optimizer and masks are in it for --resume */
     *classes = NULL;
     if (status == NNCF_OK)
-        status = copy_classes(c, path, classes, err);
+        status = copy_text(c, path, "classes", classes, err);
     if (status == NNCF_OK)
         report_weights(tensors, matches, count, &p, &r, path, report);
     free(matches);

@@ -17,6 +17,7 @@ typedef struct run_state {
     uint64_t seed;
     char *
         classes; /* names of the classes as dataset_classes_text() has them; owned, NULL: unknown */
+    char *search; /* of accuracy_aware_training (search.c); owned, NULL: none */
 } run_state;
 
 nncf_status snapshot_save(const char *path, const char *model, const net *n, const optimizer *o,

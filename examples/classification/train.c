@@ -4,7 +4,9 @@
  * with. The controller's epoch step, which makes the masks of the next level, comes when the next
  * epoch begins; so a snapshot is what was tested, and the step is owed when a run resumes from it.
  */
+#include "reference.h"
 #include "run.h"
+#include "search.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -133,11 +135,16 @@ static nncf_status train_step(run *r, const batch *b, const moment *m, double fa
     *ce_loss = metrics_cross_entropy(logits, b->labels, b->count, classes, grad);
     metrics_count(a, logits, b->labels, b->count, classes);
     a->loss += *ce_loss * (double)b->count;
+    double distillation_loss = 0.0;
+    if (reference_teaches(r) &&
+        (status = reference_teach(r, b, logits, grad, &distillation_loss, err)) != NNCF_OK)
+        return status;
     for (int64_t i = 0; m->stage.batch_multiplier > 1 && i < b->count * classes; i++)
         grad[i] /= (float)m->stage.batch_multiplier;
     count_time(sums, STEP_LOSS, &clock);
     if ((status = nncf_compression_ctrl_loss_backward(r->ctrl, compression_loss, err)) != NNCF_OK)
         return status;
+    *compression_loss += distillation_loss;
     count_time(sums, STEP_CONTROLLER, &clock);
     if ((status = net_backward(r->network, b->x, err)) != NNCF_OK)
         return status;
@@ -191,9 +198,14 @@ static nncf_status train_epoch(
     return NNCF_OK;
 }
 
-static nncf_status save_as(const run *r, const char *format_tail, nncf_error *err)
+char *run_snapshot_path(const run *r, const char *which)
 {
-    char *path = app_format("%s/%s_%s.safetensors", r->snapshot_dir, r->name, format_tail);
+    return app_format("%s/%s_%s.safetensors", r->snapshot_dir, r->name, which);
+}
+
+nncf_status run_save_snapshot(const run *r, const char *which, nncf_error *err)
+{
+    char *path = run_snapshot_path(r, which);
     nncf_status status;
     if (path == NULL)
         return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for a path");
@@ -205,9 +217,9 @@ static nncf_status save_as(const run *r, const char *format_tail, nncf_error *er
 /* r->state.epoch is the next epoch already: "epoch_5" is the state after five epochs. */
 static nncf_status save_snapshots(const run *r, bool best, nncf_error *err)
 {
-    nncf_status status = save_as(r, "last", err);
+    nncf_status status = run_save_snapshot(r, "last", err);
     if (status == NNCF_OK && best)
-        status = save_as(r, "best", err);
+        status = run_save_snapshot(r, "best", err);
     if (status == NNCF_OK && r->state.epoch % r->set.save_freq == 0) {
         char *dir = app_format("%s/intermediate_checkpoints", r->snapshot_dir);
         char *path = app_format("%s/intermediate_checkpoints/epoch_%lld.safetensors",
@@ -252,7 +264,9 @@ static nncf_status finish_epoch(run *r, epoch_sums *sums, double factor, bool la
     nncf_statistics statistics = {NNCF_PARAMS(nncf_statistics)};
     epoch_metrics m = {
         .epoch = r->state.epoch, .lr = shown_rate(r, factor), .test_top1 = NAN, .test_top5 = NAN};
-    bool tested = last || (r->state.epoch + 1) % r->set.test_every_n_epochs == 0, best = false;
+    const bool searching = r->search.handle != NULL; /* which needs each test, and saves the best */
+    bool tested = last || searching || (r->state.epoch + 1) % r->set.test_every_n_epochs == 0,
+         best = false;
     nncf_status status = nncf_compression_ctrl_get_statistics(r->ctrl, &statistics, NULL);
     if (status != NNCF_OK)
         return app_fail_step(err, status, "statistics");
@@ -264,7 +278,7 @@ static nncf_status finish_epoch(run *r, epoch_sums *sums, double factor, bool la
         const double begin = app_seconds();
         accuracy a;
         progress_note(&r->progress, "testing");
-        if ((status = run_test(r, r->opts->max_steps, &a, err)) != NNCF_OK)
+        if ((status = run_test(r, r->network, r->opts->max_steps, &a, err)) != NNCF_OK)
             return status;
         m.test_top1 = r->state.test_top1 = metrics_top1(&a);
         m.test_top5 = metrics_top5(&a);
@@ -273,7 +287,7 @@ static nncf_status finish_epoch(run *r, epoch_sums *sums, double factor, bool la
         schedule_observe(&r->lr, m.test_top1);
         /* A dense early epoch is more accurate than the sparse ones after it, and not what was
          * asked for. */
-        best = statistics.compression_level == NNCF_COMPRESSION_FULL &&
+        best = !searching && statistics.compression_level == NNCF_COMPRESSION_FULL &&
             m.test_top1 > r->state.best_top1;
         if (best)
             r->state.best_top1 = m.test_top1;
@@ -293,7 +307,8 @@ static nncf_status finish_epoch(run *r, epoch_sums *sums, double factor, bool la
     if ((status = save_snapshots(r, best, err)) != NNCF_OK)
         return status;
     progress_end_epoch(&r->progress, &m, sums->times.train_top5);
-    return metrics_append(r->metrics_path, &m, err);
+    status = metrics_append(r->metrics_path, &m, err);
+    return status == NNCF_OK && searching ? search_report(r, m.test_top1, err) : status;
 }
 
 static nncf_status train_epochs(run *r, double *seconds, nncf_error *err)
@@ -303,11 +318,14 @@ static nncf_status train_epochs(run *r, double *seconds, nncf_error *err)
     nncf_status status = epoch_is_over(r, &over, err);
     if (status != NNCF_OK)
         return status;
-    while (r->state.epoch < r->set.epochs && (most == 0 || taken < most)) {
+    if ((status = search_open(r, err)) != NNCF_OK)
+        return status;
+    over = over || (r->search.handle != NULL && r->state.epoch > 0);
+    while (!r->search.over && r->state.epoch < r->set.epochs && (most == 0 || taken < most)) {
         epoch_sums sums = {.seconds = seconds};
         int64_t left = most > 0 ? most - taken : INT64_MAX, limit = left < batches ? left : batches;
         int64_t after = (r->set.epochs - r->state.epoch - 1) * batches;
-        double factor = schedule_factor(&r->lr, r->state.epoch);
+        double factor = search_factor(r, r->state.epoch);
         if (over && (status = step_epoch(r, err)) != NNCF_OK)
             return status;
         over = true;

@@ -196,7 +196,7 @@ static void expect_row(options o, const char *folder, int epoch, const char *sna
     o.max_steps = 0;
     o.data = dir;
     ck_ok(run_open(&o, output, output, &r, &err), err);
-    ck_ok(run_test(&r, 0, &a, &err), err);
+    ck_ok(run_test(&r, r.network, 0, &a, &err), err);
     ck_assert_int_eq(nncf_compression_ctrl_get_statistics(r.ctrl, &s, NULL), NNCF_OK);
     ck_assert_double_eq_tol(metrics_top1(&a), metric(folder, epoch, "test_top1"), 1e-6);
     ck_assert_double_eq_tol(s.sparsity_target, metric(folder, epoch, "sparsity_target"), 1e-8);
