@@ -447,7 +447,7 @@ NNCF_API int32_t nncf_flush_denormals(int32_t on);
  * For a host that runs its own convolution: it gets the compressed weight and the fake-quantized
  * activations, and returns their gradients. Layers used this way may be registered without batch
  * norm and activation: the host runs those too, and calls nncf_layer_quantize_output() where the
- * layer's block ends.
+ * layer's block ends. For an export they are registered, in the layer or as operators after it.
  * @{
  */
 

@@ -453,8 +453,9 @@ typedef struct nncf_op_params {
     int32_t reserved;
     /**
      * parameters that are not compressed, floats: of prelu its slopes (1 or one a channel), of
-     * layer norm and group norm weight and bias. Shapes are copied, data is read by an export; data
-     * NULL: none
+     * layer norm and group norm weight and bias, of add, sub, mul and div with one input the second
+     * operand, which is broadcast (a table of places as GPT-2's, a factor). Shapes are copied, data
+     * is read by an export; data NULL: none
      */
     const nncf_tensor *constants;
     /** 0 to 2 */

@@ -82,9 +82,10 @@ typedef struct nncf_onnx_params {
      * first should be; channels are known from the layers and need not be given
      */
     int64_t input_shape[4];
-    /** default "input" */
+    /** default "input"; not the scope of a layer but NNCF_OP_INPUT's */
     const char *input_name;
-    /** default "output", not input_name; of several outputs each bears its layer's scope */
+    /** default "output", not input_name, nor the scope of another layer than the output; of several
+     * outputs each bears its layer's scope */
     const char *output_name;
     /** default "nncf" */
     const char *graph_name;
@@ -92,8 +93,9 @@ typedef struct nncf_onnx_params {
     const nncf_checkpoint_text *texts;
     /** pairs in texts */
     size_t n_texts;
-    /** a small batch, float, C order, finite, of 2 dimensions or more; nullable, but required where
-     * the host runs a layer itself, unless `unchecked` */
+    /** a small batch, float, finite, of 2 dimensions or more, with token ids as floats; of strides
+     * without gaps the file gets C order. Nullable, but required where the host runs a layer
+     * itself, unless `unchecked` */
     const nncf_tensor *golden_input;
     /**
      * the output of the host's forward in eval mode for golden_input, and required with it. Only

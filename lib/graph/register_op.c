@@ -158,17 +158,36 @@ static int32_t flags_of(int32_t op)
     }
 }
 
+static size_t most_constants(int32_t op)
+{
+    switch (op) {
+    case NNCF_OP_LAYER_NORM:
+    case NNCF_OP_GROUP_NORM:
+        return 2;
+    case NNCF_OP_PRELU:
+    case NNCF_OP_ADD:
+    case NNCF_OP_SUB:
+    case NNCF_OP_MUL:
+    case NNCF_OP_DIV:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
 static nncf_status fill_constants(
     nncf_layer *l, const nncf_op_params *p, const nncf__op_info *info, nncf_error *err)
 {
-    const size_t most = p->op == NNCF_OP_LAYER_NORM || p->op == NNCF_OP_GROUP_NORM ? 2
-        : p->op == NNCF_OP_PRELU                                                   ? 1
-                                                                                   : 0;
+    const size_t most = most_constants(p->op);
     if (p->n_constants > most || (p->n_constants > 0 && !p->constants))
         return nncf__fail(err, NNCF_E_ARG, l->scope,
             p->n_constants > most ? "n_constants is %zu; %s has at most %zu"
                                   : "n_constants is %zu, but constants is NULL",
             p->n_constants, info->name, most);
+    if (p->n_constants > 0 && p->constants[0].data && p->n_inputs > 1)
+        return nncf__fail(err, NNCF_E_ARG, l->scope,
+            "%s has a constant as its second operand, so it reads one input, not %zu", info->name,
+            p->n_inputs);
     for (size_t i = 0; i < p->n_constants; i++) {
         const nncf_tensor *t = &p->constants[i];
         nncf__op_constant *to = &l->attributes.constants[i];

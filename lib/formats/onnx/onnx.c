@@ -7,6 +7,7 @@
 #include "controller/ctrl.h"
 #include "controller/init.h"
 #include "controller/stages.h"
+#include "exec/strided.h"
 #include "formats/onnx/export.h"
 #include "formats/onnx/params.h"
 #include "formats/safetensors/crc32c.h"
@@ -108,13 +109,9 @@ static nncf_status check_texts(const nncf_onnx_params *p, nncf_error *err)
     return NNCF_OK;
 }
 
-static nncf_status take_params(const nncf_onnx_params *params, nncf_onnx_params *p, nncf_error *err)
+static nncf_status check_params(nncf_onnx_params *p, nncf_error *err)
 {
-    nncf_status status = NNCF_OK;
-    *p = (nncf_onnx_params){0};
-    if (params &&
-        (status = nncf__params_copy(p, sizeof *p, params, "nncf_onnx_params", err)) != NNCF_OK)
-        return status;
+    nncf_status status;
     p->opset = p->opset ? p->opset : NNCF__ONNX_OPSET;
     p->input_name = p->input_name ? p->input_name : NNCF__ONNX_INPUT;
     p->output_name = p->output_name ? p->output_name : NNCF__ONNX_OUTPUT;
@@ -144,12 +141,63 @@ static nncf_status take_params(const nncf_onnx_params *params, nncf_onnx_params 
     return status;
 }
 
+/* Golden tensors of another order, channels last for one, are copied to C order. */
+static nncf_status order_golden(nncf__strided *ordered, nncf_onnx_params *p, nncf_error *err)
+{
+    const nncf_tensor *const golden[2] = {p->golden_input, p->golden_output};
+    if (!golden[0] || !golden[1] ||
+        (!nncf__is_strided(golden[0], 1) && !nncf__is_strided(golden[1], 1)))
+        return NNCF_OK;
+    for (int i = 0; i < 2; i++)
+        nncf__strided_add(ordered, golden[i], 1, NNCF__READS);
+    nncf_status status = nncf__strided_begin(ordered, err);
+    if (status == NNCF_OK) {
+        p->golden_input = &ordered->used[0];
+        p->golden_output = &ordered->used[1];
+    }
+    return status;
+}
+
+/* A name that the caller gives, and that belongs to another value of the file. */
+static nncf_status check_name(
+    const nncf_model *m, const char *what, const char *name, bool is_output, nncf_error *err)
+{
+    for (size_t i = 0; name && i < m->n_layers; i++) {
+        const nncf_layer *l = m->layers[i];
+        const bool its_own = is_output ? l->n_consumers == 0 : l->op == NNCF_OP_INPUT;
+        if (strcmp(l->scope, name) == 0 && !its_own)
+            return nncf__fail(err, NNCF_E_ARG, what,
+                "%s is the scope of a layer, \"%.128s\", which is not the model's %s: whoever "
+                "looks "
+                "for that layer's output in the file would find the wrong one",
+                what, name, is_output ? "output" : "input");
+    }
+    return NNCF_OK;
+}
+
+static nncf_status take_params(const nncf_compression_ctrl *ctrl, const nncf_onnx_params *params,
+    nncf_onnx_params *p, nncf__strided *ordered, nncf_error *err)
+{
+    nncf_status status = NNCF_OK;
+    *p = (nncf_onnx_params){0};
+    if (params)
+        status = nncf__params_copy(p, sizeof *p, params, "nncf_onnx_params", err);
+    if (status == NNCF_OK && !ctrl->model)
+        status = nncf__fail(err, NNCF_E_STATE, NULL, "the controller's model is gone");
+    if (status == NNCF_OK)
+        status = check_name(ctrl->model, "input_name", p->input_name, false, err);
+    if (status == NNCF_OK)
+        status = check_name(ctrl->model, "output_name", p->output_name, true, err);
+    ordered->model = ctrl->model;
+    if (status == NNCF_OK)
+        status = order_golden(ordered, p, err);
+    return status == NNCF_OK ? check_params(p, err) : status;
+}
+
 /* Is there a graph, and are there ranges to export? Without an initializer they start at scale 1
  * and are trained from there. */
 static nncf_status check_state(const nncf_compression_ctrl *ctrl, nncf_error *err)
 {
-    if (!ctrl->model)
-        return nncf__fail(err, NNCF_E_STATE, NULL, "the controller's model is gone");
     for (size_t i = 0; i < ctrl->model->n_layers; i++) {
         const nncf_layer *l = ctrl->model->layers[i];
         if (nncf__op_is_by_hand(l->op))
@@ -328,7 +376,8 @@ static nncf_status export(const nncf_compression_ctrl *ctrl, const char *path,
     if (!ctrl || (path && !*path))
         return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_onnx_export: %s",
             !ctrl ? "ctrl is NULL" : "path is empty");
-    nncf_status status = take_params(params, &b.params, err);
+    nncf__strided ordered = {0};
+    nncf_status status = take_params(ctrl, params, &b.params, &ordered, err);
     if (status == NNCF_OK && !path == !b.params.write)
         status = nncf__fail(
             err, NNCF_E_ARG, "path", "nncf_onnx_export: give either path or params->write");

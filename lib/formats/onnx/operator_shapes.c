@@ -153,7 +153,13 @@ void nncf__onnx_operator_shape(const nncf__onnx_builder *b, const nncf_layer *l,
     case NNCF_OP_SUB:
     case NNCF_OP_MUL:
     case NNCF_OP_DIV:
-        broadcast_shape(x, second, y);
+        if (a->constants[0].data) {
+            nncf__onnx_value constant = {.ndim = a->constants[0].ndim};
+            memcpy(constant.shape, a->constants[0].shape, sizeof constant.shape);
+            broadcast_shape(x, &constant, y);
+        } else {
+            broadcast_shape(x, second, y);
+        }
         break;
     case NNCF_OP_MATMUL:
         broadcast_shape(x, second, y);

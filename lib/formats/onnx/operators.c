@@ -607,7 +607,10 @@ static nncf_status put(const emission *e)
         return NNCF_OK;
     }
     if (pair_name(l->op)) {
-        node(e, pair_name(l->op), e->output, e->x, input(e, 1), NULL);
+        const nncf__op_constant *c = &l->attributes.constants[0];
+        char *second =
+            c->data ? floats(e, "constant", c->data, c->shape, (size_t)c->ndim) : input(e, 1);
+        node(e, pair_name(l->op), e->output, e->x, second, NULL);
         return NNCF_OK;
     }
     switch (l->op) {
@@ -675,9 +678,11 @@ static nncf_status check_inputs(const emission *e)
 {
     const nncf_layer *l = e->l;
     const size_t most = nncf__op_info_of(l->op)->max_inputs,
-                 least = l->op == NNCF_OP_FUNCTIONAL_LINEAR && l->weight_count > 0 ? 1
-        : most == NNCF__ANY_INPUTS || most < 2                                     ? most > 0
-                                                                                   : most;
+                 least = (l->op == NNCF_OP_FUNCTIONAL_LINEAR && l->weight_count > 0) ||
+            (pair_name(l->op) && l->attributes.constants[0].data)
+        ? 1
+        : most == NNCF__ANY_INPUTS || most < 2 ? most > 0
+                                               : most;
     if (least > 1 && l->n_inputs < least)
         return nncf__fail(e->b->err, NNCF_E_UNSUPPORTED, l->scope,
             "%s reads %zu tensors, but was registered with %zu inputs: an export needs the edges",

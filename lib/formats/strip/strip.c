@@ -91,6 +91,30 @@ static void put_floats(list *l, const nncf_layer *layer, const char *suffix, con
         to[i] = values ? values[i] : otherwise;
 }
 
+/* What an operator of the host's reads beside its inputs: flat, or of the second operand of a sum
+ * or product its shape, by which it is broadcast. */
+static void put_constants(list *l, const nncf_layer *layer)
+{
+    const bool norm = layer->op == NNCF_OP_LAYER_NORM || layer->op == NNCF_OP_GROUP_NORM;
+    const char *const names[2] = {norm   ? "norm.weight"
+            : layer->op == NNCF_OP_PRELU ? "slope"
+                                         : "constant",
+        "norm.bias"};
+    for (size_t i = 0; layer->kind == NNCF__OPERATOR && i < 2; i++) {
+        const nncf__op_constant *c = &layer->attributes.constants[i];
+        int64_t count = 1;
+        for (int32_t d = 0; d < c->ndim; d++)
+            count *= c->shape[d];
+        if (!c->data)
+            continue;
+        const bool shaped = strcmp(names[i], "constant") == 0 && c->ndim <= NNCF__MAX_WEIGHT_NDIM;
+        void *to =
+            put(l, layer, names[i], NNCF_F32, shaped ? c->ndim : 1, shaped ? c->shape : &count);
+        if (to)
+            memcpy(to, c->data, (size_t)count * sizeof *c->data);
+    }
+}
+
 /* Stored code of channel c = code + this. Signed codes are stored as they are, others from 0 on. */
 static int32_t zero_point(const nncf__quantizer *q, size_t c)
 {
@@ -338,6 +362,7 @@ static nncf_status put_layer(list *l, nncf_layer *layer, const nncf_strip_params
         put_floats(l, layer, arrays[0], layer->norm.weight, (size_t)layer->norm.size, 1);
     if (arrays[1])
         put_floats(l, layer, arrays[1], layer->norm.bias, (size_t)layer->norm.size, 0);
+    put_constants(l, layer);
     if (fold) {
         float *bias = put_row(l, layer, "bias", NNCF_F32, channels);
         for (size_t i = 0; bias && i < channels; i++)

@@ -233,13 +233,13 @@ static const on_naming on_namings[] = {
     {{"output", "input", "output::weight", "output::layer0", "a", "a::weight", "a::layer4",
          "input::layer1", "N", "a:", "output::layer0::weight", "nncf"},
         NULL, NULL},
-    {{"a", "a::layer0", "a::weight::codes", "a::weight", "x", "x::product", "x::layer4", "y",
+    {{"a", "a::layer0", "a::weight::codes::x", "a::weight", "x", "x::product", "x::layer4", "y",
          "y::", "::", "::weight", "output"},
         "a::weight::codes", NULL},
     {{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"}, "l::input::codes", "l::weight"},
     {{"Conv", "Relu", "Gemm", "Add", "Conv/Conv", "Conv/Relu", "x/Add", "x", "x/Add/Add",
          "QuantizeLinear", "x/Add/Add/Add", "input"},
-        "x", "x/Add/Add"},
+        NULL, "x/Add/Add::product"},
 };
 enum { ON_NAMINGS = sizeof on_namings / sizeof *on_namings };
 

@@ -31,6 +31,7 @@ typedef struct oh_node {
     /* nodes, OH_INPUT, OH_NONE */
     int in[3];
     int64_t weight[OH_DIMS];
+    /* of two operands: the shape of a constant that is the second */
     int64_t sizes[10];
     int32_t kernel, stride, padding, padding_end, output_padding, groups, axis, flags;
     float alpha;
@@ -368,6 +369,30 @@ static inline double oh_pair(int32_t op, double a, double b)
                              : a / b;
 }
 
+static inline bool oh_is_pair(int32_t op)
+{
+    return op >= NNCF_OP_ADD && op <= NNCF_OP_DIV;
+}
+
+static inline int32_t oh_length(const int64_t *sizes)
+{
+    int32_t n = 0;
+    while (sizes[n] > 0)
+        n++;
+    return n;
+}
+
+/* Which element of a constant belongs to element k of x, by broadcasting. */
+static inline int64_t oh_broadcast(const oh_tensor *x, int64_t k, const int64_t *sizes)
+{
+    int64_t at = 0, step = 1, rest = k;
+    for (int32_t d = x->ndim - 1, c = oh_length(sizes) - 1; c >= 0; rest /= x->shape[d--], c--) {
+        at += sizes[c] == 1 ? 0 : rest % x->shape[d] * step;
+        step *= sizes[c];
+    }
+    return at;
+}
+
 static inline void oh_mean(const oh_node *o, const oh_tensor *x, oh_tensor *y)
 {
     const int64_t n = x->shape[o->axis], inner = oh_behind(x, o->axis);
@@ -436,9 +461,11 @@ static inline void oh_run_node(const oh_net *n, int i, const oh_node *o, const o
                 x->data[k] < 0 ? n->constants[i][0][k / oh_behind(x, 1) % x->shape[1]] : 1;
     } else if (o->op == NNCF_OP_SOFTMAX) {
         oh_softmax(x, o->axis ? o->axis : x->ndim - 1, y);
-    } else if (o->op >= NNCF_OP_ADD && o->op <= NNCF_OP_DIV) {
+    } else if (oh_is_pair(o->op)) {
         for (int64_t k = 0; k < oh_count(x); k++)
-            y->data[k] = (float)oh_pair(o->op, (double)x->data[k], (double)second->data[k]);
+            y->data[k] = (float)oh_pair(o->op, (double)x->data[k],
+                (double)(o->constants ? n->constants[i][0][oh_broadcast(x, k, o->sizes)]
+                                      : second->data[k]));
     } else if (o->op == NNCF_OP_MATMUL) {
         oh_matmul(x, second, o->flags & NNCF_OP_FLAG_TRANSPOSE_SECOND, y);
     } else if (o->op == NNCF_OP_CONCAT) {
@@ -525,8 +552,11 @@ static inline void oh_register(oh_net *n, int i, const oh_node *o, const int *in
         .bias = o->bias ? n->biases[i] : NULL, .inputs = inputs};
     const int64_t channels[1] = {
         o->op == NNCF_OP_LAYER_NORM || o->op == NNCF_OP_PRELU ? o->sizes[9] : 1};
-    const nncf_tensor constants[2] = {
-        {.data = n->constants[i][0], .dtype = NNCF_F32, .ndim = 1, .shape = channels},
+    const bool pair = oh_is_pair(o->op);
+    const nncf_tensor constants[2] = {{.data = n->constants[i][0],
+                                          .dtype = NNCF_F32,
+                                          .ndim = pair ? oh_length(o->sizes) : 1,
+                                          .shape = pair ? o->sizes : channels},
         {.data = n->constants[i][1], .dtype = NNCF_F32, .ndim = 1, .shape = channels}};
     const nncf_batch_norm_params norm = {NNCF_PARAMS(nncf_batch_norm_params),
         .weight = n->norm[i][0], .bias = n->norm[i][1], .running_mean = n->norm[i][2],
@@ -546,7 +576,7 @@ static inline void oh_register(oh_net *n, int i, const oh_node *o, const int *in
     }
     if (o->constants) {
         p.constants = constants;
-        p.n_constants = o->op == NNCF_OP_PRELU ? 1 : 2;
+        p.n_constants = o->op == NNCF_OP_PRELU || pair ? 1 : 2;
     }
     if (o->op == NNCF_OP_BATCH_NORM)
         p.batch_norm = &norm;

@@ -222,6 +222,26 @@ static const oh_node oh_units[] = {
     {.scope = "Net/hardsigmoid_0", .op = NNCF_OP_HARD_SIGMOID, .in = ONE(6)},
 };
 
+/* Constants as second operands: places of words as GPT-2's, factors, means, one number a word. */
+static const oh_node oh_places[] = {
+    {.scope = "Net/Embedding[wte]",
+        .op = NNCF_OP_EMBEDDING,
+        .in = ONE(OH_INPUT),
+        .weight = {20, 8}},
+    {.scope = "Net/__add___0", .op = NNCF_OP_ADD, .in = ONE(0), .constants = true, .sizes = {6, 8}},
+    {.scope = "Net/Linear[0]", .op = NNCF_OP_LINEAR, .in = ONE(1), .weight = {8, 8}, .bias = true},
+    {.scope = "Net/__mul___0", .op = NNCF_OP_MUL, .in = ONE(2), .constants = true, .sizes = {8}},
+    {.scope = "Net/Linear[1]", .op = NNCF_OP_LINEAR, .in = ONE(3), .weight = {8, 8}},
+    {.scope = "Net/__sub___0", .op = NNCF_OP_SUB, .in = ONE(4), .constants = true, .sizes = {1}},
+    {.scope = "Net/__truediv___0",
+        .op = NNCF_OP_DIV,
+        .in = ONE(5),
+        .constants = true,
+        .sizes = {1, 6, 1}},
+    {.scope = "Net/__add___1", .op = NNCF_OP_ADD, .in = TWO(6, 1)},
+    {.scope = "Net/Linear[2]", .op = NNCF_OP_LINEAR, .in = ONE(7), .weight = {7, 8}},
+};
+
 #define OH_NET(table, ...)                                                                         \
     {                                                                                              \
         .nodes = table, .n_nodes = sizeof table / sizeof *table, __VA_ARGS__                       \
@@ -230,8 +250,10 @@ static const oh_net oh_nets[] = {OH_NET(oh_detector, .ndim = 4, .shape = {4, 2, 
     OH_NET(oh_transformer, .ndim = 2, .shape = {8, 6}, .words = 20),
     OH_NET(oh_signal, .ndim = 3, .shape = {8, 3, 20}),
     OH_NET(oh_volume, .ndim = 5, .shape = {8, 2, 4, 4, 4}),
-    OH_NET(oh_units, .ndim = 2, .shape = {8, 6})};
-static const char *const oh_names[] = {"detector", "transformer", "signal", "volume", "units"};
+    OH_NET(oh_units, .ndim = 2, .shape = {8, 6}),
+    OH_NET(oh_places, .ndim = 2, .shape = {8, 6}, .words = 20)};
+static const char *const oh_names[] = {
+    "detector", "transformer", "signal", "volume", "units", "places"};
 enum { OH_NETS = sizeof oh_nets / sizeof *oh_nets };
 
 #undef ONE

@@ -91,6 +91,9 @@ WITH(not_transposed, 11, flags, 0)
 WITH(other_elu, 2, alpha, 0)
 WITH(other_padding, 0, alpha, 0)
 WITH(mul_for_div, 10, op, NNCF_OP_MUL)
+WITH(sub_for_add, 1, op, NNCF_OP_SUB)
+WITHOUT(no_places, 1, 1)
+WITH(one_place, 1, sizes[0], 1)
 
 static const oh_node *both_orders(int i, const oh_node *o, oh_node *space)
 {
@@ -130,7 +133,10 @@ static const struct {
     {1, transpose_back, NNCF_E_STATE, "Net/transpose_3"},
     {1, not_transposed, NNCF_E_SHAPE, "Net/matmul_0"}, {2, other_elu, NNCF_E_STATE, "Net/ELU[0]"},
     {2, other_padding, NNCF_E_STATE, "Net/pad_0"},
-    {2, mul_for_div, NNCF_E_STATE, "Net/__truediv___0"}};
+    {2, mul_for_div, NNCF_E_STATE, "Net/__truediv___0"},
+    {5, sub_for_add, NNCF_E_STATE, "Net/__add___0"},
+    {5, no_places, NNCF_E_STATE, "Net/Embedding[wte]"},
+    {5, one_place, NNCF_E_STATE, "Net/__add___0"}};
 enum { WRONG = sizeof wrong / sizeof *wrong };
 
 START_TEST(what_is_run_otherwise_is_refused_with_its_layer)
@@ -169,6 +175,58 @@ START_TEST(golden_tensors_are_needed)
     ck_assert_int_eq(nncf_onnx_export(net.ctrl, path, NULL, &err), NNCF_E_STATE);
     ck_assert_str_eq(err.where, "Net/Conv2d[0]");
     ck_assert_msg(strstr(err.message, "give golden_input") != NULL, "%s", err.message);
+    oh_destroy(&net);
+}
+END_TEST
+
+/* x of (N,C,H,W), laid channels last. */
+static nncf_tensor channels_last(const oh_tensor *x, float *data, int64_t strides[4])
+{
+    const int64_t *s = x->shape, plane = s[2] * s[3];
+    for (int64_t i = 0; i < oh_count(x); i++)
+        data[i / plane / s[1] * s[1] * plane + i % plane * s[1] + i / plane % s[1]] = x->data[i];
+    strides[0] = s[1] * plane;
+    strides[1] = 1;
+    strides[2] = s[3] * s[1];
+    strides[3] = s[1];
+    return (nncf_tensor){.data = data, .ndim = 4, .shape = s, .strides = strides};
+}
+
+/* A host whose tensors lie channels last gives them as they lie; the file has C order. */
+START_TEST(golden_tensors_of_another_order)
+{
+    static float data[2][OH_FLOATS];
+    int64_t strides[2][4];
+    nncf_error err = NNCF_ERROR_INIT;
+    char *plain[2];
+    begin(0, configs[_i], NULL);
+    const nncf_tensor x = channels_last(&net.input, data[0], strides[0]),
+                      y = channels_last(&net.values[net.n_nodes - 1], data[1], strides[1]),
+                      x_plain = oh_view(&net.input),
+                      y_plain = oh_view(&net.values[net.n_nodes - 1]);
+    const nncf_tensor *const golden[3][2] = {{&x_plain, &y_plain}, {&x, &y}, {&x, &y_plain}};
+    for (int i = 0; i < 3; i++) {
+        const nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params), .golden_input = golden[i][0],
+            .golden_output = golden[i][1]};
+        ck_assert_msg(nncf_onnx_export(net.ctrl, path, &p, &err) == NNCF_OK, "%s", err.message);
+        Nncf__Onnx__ModelProto *m = read_back();
+        ck_assert_str_eq(metadata(m, "nncf.checked"), "golden");
+        const char *kept[2] = {metadata(m, "nncf.golden.input"), metadata(m, "nncf.golden.output")};
+        for (int k = 0; k < 2; k++) {
+            if (i == 0)
+                plain[k] = strdup(kept[k]);
+            ck_assert_str_eq(kept[k], plain[k]);
+        }
+        nncf__onnx__model_proto__free_unpacked(m, NULL);
+        unlink(path);
+    }
+    free(plain[0]);
+    free(plain[1]);
+    strides[0][3] = net.input.shape[1] + 1; /* with gaps */
+    const nncf_onnx_params p = {
+        NNCF_PARAMS(nncf_onnx_params), .golden_input = &x, .golden_output = &y};
+    ck_assert_int_eq(nncf_onnx_export(net.ctrl, path, &p, &err), NNCF_E_ARG);
+    ck_assert_msg(strstr(err.message, "golden_input") != NULL, "%s", err.message);
     oh_destroy(&net);
 }
 END_TEST
@@ -642,6 +700,24 @@ START_TEST(attributes_that_are_refused)
     not_registered(
         model, (nncf_op_params){.op = NNCF_OP_MAX_POOL, .padding_end = {0, -1}}, "padding_end[1]");
     not_registered(model, (nncf_op_params){.op = NNCF_OP_RELU, .reserved2 = 1}, "reserved2");
+    const float one[1] = {1};
+    const int64_t single[1] = {1};
+    const nncf_tensor constant = {.data = (void *)one, .ndim = 1, .shape = single};
+    nncf_op_params first = {NNCF_PARAMS(nncf_op_params), .scope = "first", .op = NNCF_OP_RELU};
+    nncf_layer *two[2];
+    nncf_error err = NNCF_ERROR_INIT;
+    on_must(nncf_model_add_op(model, &first, &two[0], &err), &err);
+    two[1] = two[0];
+    not_registered(model,
+        (nncf_op_params){.op = NNCF_OP_ADD,
+            .constants = &constant,
+            .n_constants = 1,
+            .inputs = two,
+            .n_inputs = 2},
+        "so it reads one input, not 2");
+    not_registered(model,
+        (nncf_op_params){.op = NNCF_OP_MUL, .constants = &constant, .n_constants = 2},
+        "n_constants is 2; __mul__ has at most 1");
     nncf_model_destroy(model);
 }
 END_TEST
@@ -655,6 +731,7 @@ int main(void)
     tcase_add_loop_test(tests, what_is_run_otherwise_is_refused_with_its_layer, 0, WRONG);
     tcase_add_test(tests, old_values_do_not_mislead);
     tcase_add_test(tests, golden_tensors_are_needed);
+    tcase_add_loop_test(tests, golden_tensors_of_another_order, 0, CONFIGS);
     tcase_add_test(tests, the_tolerance_is_taken);
     tcase_add_test(tests, own_layers_run_by_a_host_are_checked);
     tcase_add_test(tests, what_has_no_form);

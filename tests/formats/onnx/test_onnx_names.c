@@ -35,6 +35,47 @@ START_TEST(names_are_unique)
 }
 END_TEST
 
+/* The names that a caller gives are of no other layer; the output may be called what its layer is.
+ */
+START_TEST(names_of_other_layers_are_refused)
+{
+    static on_net n;
+    const on_naming *names = &on_namings[2]; /* a to l */
+    const nncf_context_params one = {NNCF_PARAMS(nncf_context_params), .n_threads = 1};
+    on_create_named(&n, names->scopes, on_cases[0].config, &one, true);
+    const char *own = NULL;
+    for (size_t i = 0; i < nncf_model_get_layer_count(n.model); i++) {
+        nncf_layer *layer = nncf_model_get_layer(n.model, i);
+        bool is_read = false;
+        for (size_t j = 0; j < nncf_model_get_layer_count(n.model); j++)
+            for (size_t k = 0; k < nncf_layer_get_input_count(nncf_model_get_layer(n.model, j));
+                 k++)
+                is_read |= nncf_layer_get_input(nncf_model_get_layer(n.model, j), k) == layer;
+        own = is_read ? own : nncf_layer_get_scope(layer);
+    }
+    for (size_t i = 0; i < nncf_model_get_layer_count(n.model); i++) {
+        const char *scope = nncf_layer_get_scope(nncf_model_get_layer(n.model, i));
+        for (int is_output = 0; is_output < 2; is_output++) {
+            nncf_error err = NNCF_ERROR_INIT;
+            const nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params),
+                .input_name = is_output ? NULL : scope, .output_name = is_output ? scope : NULL};
+            if (is_output && strcmp(scope, own) == 0) {
+                Nncf__Onnx__ModelProto *m = export_to_memory(n.ctrl, &p);
+                check_graph(m->graph);
+                ck_assert_str_eq(m->graph->output[0]->name, own);
+                nncf__onnx__model_proto__free_unpacked(m, NULL);
+                continue;
+            }
+            ck_assert_int_eq(nncf_onnx_export(n.ctrl, "never", &p, &err), NNCF_E_ARG);
+            ck_assert_str_eq(err.where, is_output ? "output_name" : "input_name");
+            ck_assert_msg(
+                strstr(err.message, "is the scope of a layer") != NULL, "%s", err.message);
+        }
+    }
+    on_destroy(&n);
+}
+END_TEST
+
 /* ---- small models ---- */
 
 enum { SMALL = 2, SMALL_WEIGHTS = SMALL * SMALL };
@@ -127,8 +168,12 @@ START_TEST(random_names_stay_unique)
         for (int32_t format = 0; format < 2; format++) {
             const nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params), .format = format,
                 .input_name = text[6], .output_name = text[7]};
-            if (strcmp(text[6], text[7]) == 0)
+            const nncf_layer *named = nncf_model_find_layer(s.model, text[7]);
+            if (strcmp(text[6], text[7]) == 0 || nncf_model_find_layer(s.model, text[6]) ||
+                (named && named != s.layers[n - 1])) {
+                ck_assert_int_eq(nncf_onnx_export(s.ctrl, "never", &p, &err), NNCF_E_ARG);
                 continue;
+            }
             Nncf__Onnx__ModelProto *m = export_to_memory(s.ctrl, &p);
             check_graph(m->graph);
             ck_assert_uint_eq(count_op(m->graph, "Gemm"), (size_t)n);
@@ -330,6 +375,7 @@ int main(void)
     TCase *tests = fx_case(suite, "names", 120);
     tcase_add_checked_fixture(tests, make_folder, remove_folder);
     tcase_add_loop_test(tests, names_are_unique, 0, ON_NAMINGS);
+    tcase_add_test(tests, names_of_other_layers_are_refused);
     tcase_add_test(tests, random_names_stay_unique);
     tcase_add_test(tests, outputs_bear_scopes);
     tcase_add_test(tests, names_are_refused);

@@ -463,6 +463,67 @@ START_TEST(no_memory_leaves_the_file)
 }
 END_TEST
 
+/* What operators of the host read beside their inputs is in the file, too. */
+START_TEST(constants_of_the_host_are_stored)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_model *model;
+    nncf_layer *layer;
+    nncf_checkpoint *c;
+    char path[FX_TEMPORARY];
+    const float numbers[6] = {0.5f, -1.25f, 2, 3.5f, -4, 5};
+    const int64_t two[1] = {2}, table[2] = {2, 3}, all[6] = {1, 1, 1, 1, 3, 2};
+    const nncf_tensor pair[2] = {{.data = (void *)(uintptr_t)numbers, .ndim = 1, .shape = two},
+        {.data = (void *)(uintptr_t)(numbers + 2), .ndim = 1, .shape = two}},
+                      places = {.data = (void *)(uintptr_t)numbers, .ndim = 2, .shape = table},
+                      deep = {.data = (void *)(uintptr_t)numbers, .ndim = 6, .shape = all},
+                      beta[2] = {{0}, pair[1]};
+    const struct {
+        const char *scope;
+        int32_t op;
+        const nncf_tensor *constants;
+        size_t n;
+    } ops[] = {{"norm", NNCF_OP_LAYER_NORM, pair, 2}, {"shift", NNCF_OP_GROUP_NORM, beta, 2},
+        {"prelu", NNCF_OP_PRELU, pair, 1}, {"places", NNCF_OP_ADD, &places, 1},
+        {"deep", NNCF_OP_DIV, &deep, 1}};
+    const struct {
+        const char *name;
+        const float *values;
+        int32_t ndim;
+        int64_t shape[2];
+    } stored[] = {{"norm.norm.weight", numbers, 1, {2}}, {"norm.norm.bias", numbers + 2, 1, {2}},
+        {"shift.norm.bias", numbers + 2, 1, {2}}, {"prelu.slope", numbers, 1, {2}},
+        {"places.constant", numbers, 2, {2, 3}}, {"deep.constant", numbers, 1, {6}}};
+    enum { OPS = sizeof ops / sizeof *ops, STORED = sizeof stored / sizeof *stored };
+    fx_temporary(path);
+    ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+    for (int i = 0; i < OPS; i++) {
+        const nncf_op_params p = {NNCF_PARAMS(nncf_op_params), .scope = ops[i].scope,
+            .op = ops[i].op, .constants = ops[i].constants, .n_constants = ops[i].n};
+        ck_assert_int_eq(nncf_model_add_op(model, &p, &layer, NULL), NNCF_OK);
+    }
+    nncf_compression_ctrl *ctrl = fx_ctrl(model, "{}");
+    ck_assert_int_eq(nncf_strip_save(ctrl, path, NULL, NULL, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, path, NULL, &c, &err), NNCF_OK);
+    ck_assert_uint_eq(nncf_checkpoint_get_tensor_count(c), STORED);
+    for (int i = 0; i < STORED; i++) {
+        nncf_tensor t;
+        size_t count = 1;
+        ck_assert_int_eq(nncf_checkpoint_get_tensor(c, stored[i].name, &t, &err), NNCF_OK);
+        ck_assert_int_eq(t.ndim, stored[i].ndim);
+        for (int32_t d = 0; d < t.ndim; d++) {
+            ck_assert_int_eq(t.shape[d], stored[i].shape[d]);
+            count *= (size_t)t.shape[d];
+        }
+        ck_assert_mem_eq(t.data, stored[i].values, count * sizeof(float));
+    }
+    nncf_checkpoint_close(c);
+    unlink(path);
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(model);
+}
+END_TEST
+
 /* Of layer norm, and of a prelu that the host runs. */
 START_TEST(constants_that_are_not_finite_are_refused)
 {
@@ -507,6 +568,7 @@ int main(void)
     tcase_add_test(tc, strip_refuses_what_it_cannot_write);
     tcase_add_test(tc, weights_that_are_not_finite_are_refused);
     tcase_add_test(tc, broken_numbers_of_the_host_are_refused);
+    tcase_add_test(tc, constants_of_the_host_are_stored);
     tcase_add_test(tc, constants_that_are_not_finite_are_refused);
     tcase_add_test(tc, a_gamma_of_zero_folds_to_zero);
     tcase_add_test(tc, no_memory_leaves_the_file);
