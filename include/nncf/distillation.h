@@ -5,7 +5,7 @@
  * the model before compression, the teacher.
  *
  * The caller runs the teacher: a second model of the same layers without a controller, over a copy
- * of the weights as they were before compression. docs/guide_compress.md has the loop.
+ * of the weights as they were before compression. docs/guide_accuracy.md has the loop.
  */
 #ifndef NNCF_DISTILLATION_H
 #define NNCF_DISTILLATION_H
