@@ -18,7 +18,7 @@ packages_of() {
     test) echo check g++ python3 python3-jsonschema binutils ;;
     # libomp-dev: Debian's blis.h includes omp.h, which gcc brings along and clang does not
     ci) echo git clang clang-format libclang-rt-14-dev libomp-dev valgrind libc6-dbg util-linux python3-jsonschema doxygen \
-      cmake libdnnl-dev ;;
+      cmake libdnnl-dev abigail-tools ;;
     python) echo python3 python3-venv ;;
     # what tests/bench compares with; the last ones compile the C++ functions of NNCF on PyTorch
     bench) echo libdnnl-dev python3 python3-torch python3-torchvision libtcmalloc-minimal4 python3-venv g++ ninja-build \
