@@ -24,7 +24,7 @@ packages_of() {
     bench) echo libdnnl-dev python3 python3-torch python3-torchvision libtcmalloc-minimal4 python3-venv g++ ninja-build \
       python3-dev libtorch-dev pybind11-dev ;;
     # what examples/bindings compiles with; only .ci/run installs it
-    bindings) echo cargo rustc bindgen golang-go ;;
+    bindings) echo cargo rustc bindgen golang-go python3-torch python3-cffi ;;
     aarch64) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user ;;
     *)
       echo "setup: there is no package set '$1' (build, data, test, ci, python, bench, bindings, aarch64)" >&2
