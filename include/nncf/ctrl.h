@@ -308,7 +308,7 @@ NNCF_API nncf_status nncf_compression_ctrl_zero_grad(nncf_compression_ctrl *ctrl
  * @brief Set a function that runs for each layer whose mask stays as it is from now on: an
  * optimizer can then clear what it has kept for masked weights, with nncf_layer_clear_masked().
  *
- * With magnitude_sparsity that is when masks are recomputed, at the end of
+ * With magnitude_sparsity and filter_pruning that is when masks are recomputed, at the end of
  * nncf_compression_ctrl_epoch_step() (with a schedule by steps also of
  * nncf_compression_ctrl_step()); with rb_sparsity once, when they are frozen: before that they are
  * random. A restored snapshot calls it for no layer: the caller restores its optimizer, too.
@@ -491,6 +491,26 @@ typedef struct nncf_statistics {
      * mask plus the non-zeros where that is smaller
      */
     uint64_t bytes_compressed;
+    /** filter_pruning: level of the present epoch, 0..1: of the filters, or of the operations with
+     * pruning_flops_target */
+    double pruning_level;
+    /** convolutions whose filters are pruned together or alone; 0 after a shrink */
+    size_t pruned_layers;
+    /** filters of all convolutions, as the model was registered; 0 without filter_pruning, as all
+     * that follows */
+    int64_t filters;
+    /** those that are not pruned */
+    int64_t filters_left;
+    /** parameters without pruned filters and the inputs that read them: what
+     * nncf_compression_ctrl_shrink() leaves */
+    int64_t parameters_left;
+    /** parameters before that, also after it */
+    int64_t parameters_before;
+    /** multiplications and additions of convolutions and linear layers for one image; 0: sizes of
+     * planes are not known, as without `input_info` in the config and before the first forward */
+    int64_t flops;
+    /** the same without pruned filters */
+    int64_t flops_left;
 } nncf_statistics;
 /**
  * @brief Set up a record for its first use: `struct_size`, and zeros.
@@ -552,6 +572,10 @@ typedef struct nncf_layer_statistics {
     double input_clipped;
     /** share of the last forward's elements outside the range; NaN before one */
     double output_clipped;
+    /** filters that filter_pruning may prune in this layer; 0: none */
+    int64_t filters;
+    /** those that it keeps at present */
+    int64_t filters_left;
 } nncf_layer_statistics;
 /**
  * @brief Set up a record for its first use: `struct_size`, and zeros.

@@ -35,6 +35,7 @@
 #include <nncf/placement.h>
 #include <nncf/plan.h>
 #include <nncf/scope.h>
+#include <nncf/shrink.h>
 #include <nncf/strip.h>
 #include <nncf/tensor.h>
 

@@ -27,6 +27,12 @@ enum nncf__schedule_kind {
     NNCF__ADAPTIVE
 };
 enum nncf__importance_kind { NNCF__NORMED_ABS = 0, NNCF__ABS = 1 };
+enum nncf__filter_importance { NNCF__FILTER_L2 = 0, NNCF__FILTER_L1, NNCF__FILTER_MEDIAN };
+enum nncf__pruning_schedule_kind {
+    NNCF__PRUNING_BASELINE = 0,
+    NNCF__PRUNING_EXPONENTIAL,
+    NNCF__PRUNING_WITH_BIAS
+};
 enum nncf__quantizer_mode { NNCF__SYMMETRIC = 0, NNCF__ASYMMETRIC = 1 };
 enum nncf__range_kind {
     NNCF__RANGE_NONE = 0,
@@ -112,6 +118,31 @@ typedef struct nncf__schedule_params {
     /* for that; 0: counted in the first epoch */
     int64_t steps_per_epoch;
 } nncf__schedule_params;
+
+/* filter_pruning */
+typedef struct nncf__pruning_params {
+    /* nncf__pruning_schedule_kind */
+    int32_t schedule;
+    /* nncf__filter_importance */
+    int32_t importance;
+    double init, target;
+    /* share of the operations to remove, in place of `target`; -1: absent */
+    double flops_target;
+    /* epochs without pruning, and epochs from its begin to its end */
+    double num_init_steps, steps;
+    /* one ranking over all layers */
+    int32_t all_weights;
+    /* layers that it would leave out otherwise */
+    int32_t first, last, downsample;
+    /* gamma and beta of pruned filters are 0, too */
+    int32_t norms;
+    /* pruned filters get no gradient */
+    int32_t zero_grad;
+    /* interlayer_ranking_type: 0 unweighted */
+    int32_t ranking;
+    /* the last epoch of a rising schedule is steps - 1 (1.7 on), not steps */
+    int32_t counts_from_zero;
+} nncf__pruning_params;
 
 typedef struct nncf__quantizer_params {
     int32_t bits;
@@ -250,6 +281,7 @@ typedef struct nncf__algorithm {
     nncf__stages stages;
     nncf__distillation_params distillation;
     nncf__accuracy_params accuracy;
+    nncf__pruning_params pruning;
 } nncf__algorithm;
 
 /* What holds for all algorithms of a config. */
@@ -270,6 +302,9 @@ typedef struct nncf__config_setup {
     double lr_multiplier;
     /* mode 0: absent */
     nncf__accuracy_params accuracy;
+    /* of the model's first input by input_info or input_sample_size: height and width; 0: not known
+     */
+    int64_t input_size[2];
 } nncf__config_setup;
 
 #endif

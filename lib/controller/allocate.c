@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "config/canonical.h"
 #include "controller/ctrl.h"
+#include "controller/pruning.h"
 #include "graph/model.h"
 #include "placement/placement.h"
 #include "quantization/layer_compression.h"
@@ -177,6 +178,8 @@ nncf_status nncf__ctrl_allocate(
     const nncf__stages stages =
         quantizes ? placement.quantization->algorithm->stages : (nncf__stages){0};
     status = make_all(&m);
+    if (status == NNCF_OK && placement.pruning)
+        status = nncf__ctrl_start_pruning(ctrl, &placement, err);
     nncf__placement_clear(&placement);
     if (status != NNCF_OK)
         return status;
@@ -199,6 +202,7 @@ void nncf__ctrl_free_allocated(nncf_compression_ctrl *ctrl)
         for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++)
             nncf__quantizer_destroy(ctrl->context, nncf__layer_quantizer(c, j));
     }
+    nncf__ctrl_free_pruning(ctrl);
     nncf__free(ctrl->context, ctrl->parameters);
     nncf__free(ctrl->context, ctrl->multistep);
 }

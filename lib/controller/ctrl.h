@@ -4,6 +4,7 @@
 #define NNCF__CONTROLLER_CTRL_H
 
 #include "config/canonical.h"
+#include "pruning/masks.h"
 #include "quantization/layer_compression.h"
 #include "sparsity/schedule.h"
 
@@ -123,6 +124,8 @@ struct nncf_compression_ctrl {
     int32_t level_mode;
     /* magnitude: the (largest) threshold; NaN otherwise */
     double threshold;
+    /* of filter_pruning; NULL: the config has none */
+    nncf__pruning *pruning;
     bool has_quantization;
     int64_t epoch, step;
     bool frozen;

@@ -5,6 +5,7 @@
 #include "graph/layout.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
+#include "pruning/apply.h"
 #include "quantization/layer_compression.h"
 
 #include <nncf/base.h>
@@ -52,6 +53,7 @@ static nncf_status get_mask(const nncf_layer *layer, uint8_t *bits, size_t n_byt
         rb_bits(nncf__weight_owner(layer), i, block_of(layer, i), bits + i / 8);
     if (c && c->mask_kind == NNCF__MASK_BITS)
         memcpy(bits, c->bits, bytes);
+    nncf__filters_clear_bits(nncf__weight_owner(layer), 0, n, bits);
     if (n % 8)
         bits[bytes - 1] &= (uint8_t)((1u << n % 8) - 1);
     return NNCF_OK;
@@ -76,15 +78,18 @@ static nncf_status clear_masked(const nncf_layer *reader, float *values, nncf_er
         return nncf__fail(err, NNCF_E_ARG, NULL, "the layer has no weight");
     if (!values)
         return nncf__fail(err, NNCF_E_ARG, NULL, "values is NULL");
-    if (!c || c->mask_kind == NNCF__MASK_NONE)
+    if (!c || !nncf__layer_masks(c))
         return NNCF_OK;
     for (size_t begin = 0; begin < layer->weight_count; begin += BLOCK) {
         const size_t n = block_of(layer, begin);
-        const uint8_t *bits = c->bits ? c->bits + begin / 8 : made;
-        if (!c->bits)
+        memset(made, 0xff, sizeof made);
+        if (c->bits)
+            memcpy(made, c->bits + begin / 8, (n + 7) / 8);
+        else if (c->mask_kind == NNCF__MASK_RB)
             rb_bits(layer, begin, n, made);
+        nncf__filters_clear_bits(layer, begin, n, made);
         for (size_t i = 0; i < n; i++)
-            if (!(bits[i / 8] >> i % 8 & 1))
+            if (!(made[i / 8] >> i % 8 & 1))
                 values[nncf__layer_place(layer, begin + i)] = 0;
     }
     return NNCF_OK;

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIGITS = 5, CELL = 48, COLUMNS = 10 };
+enum { DIGITS = 5, CELL = 48, COLUMNS = 11 };
 
 static const char *const level_names[] = {"none", "partial", "full"};
 
@@ -60,7 +60,7 @@ static void quantizer_cells(
 static void fill_cells(const nncf_layer_statistics *s, line_cells cells)
 {
     static const char *const headings[COLUMNS] = {"Weight's shape", "SR", "% weights", "W bits",
-        "W scale", "In bits", "In scale", "Out bits", "Out scale", "Clipped"};
+        "W scale", "In bits", "In scale", "Out bits", "Out scale", "Clipped", "Filters"};
     char cell[CELL];
     if (!s) {
         for (int i = 0; i < COLUMNS; i++)
@@ -77,6 +77,11 @@ static void fill_cells(const nncf_layer_statistics *s, line_cells cells)
     quantizer_cells(cells[5], cells[6], s->input_bits, s->input_signed, s->input_scale);
     quantizer_cells(cells[7], cells[8], s->output_bits, s->output_signed, s->output_scale);
     snprintf(cells[9], CELL, "%s", s->output_bits ? percent(s->output_clipped, cell) : "-");
+    if (s->filters > 0)
+        snprintf(
+            cells[10], CELL, "%lld of %lld", (long long)s->filters_left, (long long)s->filters);
+    else
+        strcpy(cells[10], "-");
 }
 
 static void pad(nncf__text *text, size_t count, char with)
@@ -86,11 +91,11 @@ static void pad(nncf__text *text, size_t count, char with)
 }
 
 static void print_line(nncf__text *text, const char *scope, size_t scope_width,
-    const size_t width[COLUMNS], line_cells cells)
+    const size_t width[COLUMNS], int columns, line_cells cells)
 {
     nncf__text_printf(text, "%s", scope);
     pad(text, scope_width - strlen(scope), ' ');
-    for (int i = 0; i < COLUMNS; i++) {
+    for (int i = 0; i < columns; i++) {
         nncf__text_append(text, "  ", 2);
         pad(text, width[i] - strlen(cells[i]), ' ');
         nncf__text_printf(text, "%s", cells[i]);
@@ -102,6 +107,7 @@ static void print_layers(nncf__text *text, const nncf_compression_ctrl *ctrl)
 {
     static const char heading[] = "Scope";
     size_t scope_width = sizeof heading - 1, width[COLUMNS], whole;
+    const int columns = ctrl->pruning ? COLUMNS : COLUMNS - 1;
     line_cells cells;
     fill_cells(NULL, cells);
     for (int i = 0; i < COLUMNS; i++)
@@ -109,9 +115,9 @@ static void print_layers(nncf__text *text, const nncf_compression_ctrl *ctrl)
     for (int pass = 0; pass < 2; pass++) { /* widths, then lines */
         if (pass) {
             fill_cells(NULL, cells);
-            print_line(text, heading, scope_width, width, cells);
+            print_line(text, heading, scope_width, width, columns, cells);
             whole = scope_width;
-            for (int i = 0; i < COLUMNS; i++)
+            for (int i = 0; i < columns; i++)
                 whole += width[i] + 2;
             pad(text, whole, '-');
             nncf__text_append(text, "\n", 1);
@@ -121,7 +127,7 @@ static void print_layers(nncf__text *text, const nncf_compression_ctrl *ctrl)
             nncf_compression_ctrl_get_layer_statistics(ctrl, i, &s, NULL);
             fill_cells(&s, cells);
             if (pass) {
-                print_line(text, s.scope, scope_width, width, cells);
+                print_line(text, s.scope, scope_width, width, columns, cells);
                 continue;
             }
             scope_width = strlen(s.scope) > scope_width ? strlen(s.scope) : scope_width;
@@ -129,6 +135,20 @@ static void print_layers(nncf__text *text, const nncf_compression_ctrl *ctrl)
                 width[j] = strlen(cells[j]) > width[j] ? strlen(cells[j]) : width[j];
         }
     }
+}
+
+static void print_pruning(nncf__text *text, const nncf_statistics *s)
+{
+    char cell[CELL];
+    nncf__text_printf(
+        text, "pruning level                              %s\n", percent(s->pruning_level, cell));
+    nncf__text_printf(text, "filters, before and left                   %lld, %lld\n",
+        (long long)s->filters, (long long)s->filters_left);
+    nncf__text_printf(text, "parameters, before and left                %lld, %lld\n",
+        (long long)s->parameters_before, (long long)s->parameters_left);
+    if (s->flops > 0)
+        nncf__text_printf(text, "operations (FLOPs), before and left        %lld, %lld\n",
+            (long long)s->flops, (long long)s->flops_left);
 }
 
 static void print_totals(nncf__text *text, const nncf_statistics *s)
@@ -156,6 +176,8 @@ static void print_totals(nncf__text *text, const nncf_statistics *s)
         nncf__text_printf(
             text, "masks frozen                               %s\n", s->frozen ? "yes" : "no");
     }
+    if (s->filters > 0)
+        print_pruning(text, s);
     nncf__text_printf(text, "quantizers of weights, activations, inputs %lld, %lld, %lld\n",
         (long long)s->weight_quantizers, (long long)s->activation_quantizers,
         (long long)s->input_quantizers);
@@ -208,6 +230,10 @@ static void json_layer(nncf__text *text, const nncf_layer_statistics *s)
     json_bool(text, "sparsified", s->sparsified);
     json_number(text, "sparsity", s->sparsity);
     json_number(text, "weight_share", s->weight_share);
+    if (s->filters > 0) {
+        json_integer(text, "filters", s->filters);
+        json_integer(text, "filters_left", s->filters_left);
+    }
     json_quantizer(
         text, "weight", s->weight_bits, s->weight_signed, s->weight_scale, s->weight_clipped);
     json_quantizer(text, "input", s->input_bits, s->input_signed, s->input_scale, s->input_clipped);
@@ -235,6 +261,16 @@ static void print_json(nncf__text *text, const nncf_compression_ctrl *ctrl)
     json_integer(text, "weight_quantizers", (int64_t)s.weight_quantizers);
     json_integer(text, "activation_quantizers", (int64_t)s.activation_quantizers);
     json_integer(text, "input_quantizers", (int64_t)s.input_quantizers);
+    if (s.filters > 0) {
+        json_number(text, "pruning_level", s.pruning_level);
+        json_integer(text, "pruned_layers", (int64_t)s.pruned_layers);
+        json_integer(text, "filters", s.filters);
+        json_integer(text, "filters_left", s.filters_left);
+        json_integer(text, "parameters_before", s.parameters_before);
+        json_integer(text, "parameters_left", s.parameters_left);
+        json_integer(text, "flops", s.flops);
+        json_integer(text, "flops_left", s.flops_left);
+    }
     json_integer(text, "bytes_float", (int64_t)s.bytes_float);
     json_integer(text, "bytes_compressed", (int64_t)s.bytes_compressed);
     nncf__text_append(text, ",\"layers\":[", 11);

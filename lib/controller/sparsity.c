@@ -4,6 +4,7 @@
 
 #include "config/canonical.h"
 #include "controller/ctrl.h"
+#include "controller/pruning.h"
 #include "controller/stages.h"
 #include "controller/weight.h"
 #include "graph/model.h"
@@ -30,7 +31,7 @@ void nncf__ctrl_magnitude_mask(nncf_compression_ctrl *ctrl)
 void nncf__ctrl_tell_masks(const nncf_compression_ctrl *ctrl)
 {
     for (size_t i = 0; i < ctrl->n_layers && ctrl->mask_changed; i++)
-        if (ctrl->layers[i].mask_kind != NNCF__MASK_NONE)
+        if (nncf__layer_masks(&ctrl->layers[i]))
             ctrl->mask_changed(ctrl->mask_user, ctrl->model->layers[i]);
 }
 
@@ -49,6 +50,7 @@ void nncf__ctrl_update_frozen(nncf_compression_ctrl *ctrl)
 void nncf__ctrl_make_masks(nncf_compression_ctrl *ctrl)
 {
     const nncf__masked_layers layers = nncf__ctrl_masked_layers(ctrl);
+    nncf__ctrl_prune(ctrl);
     if (ctrl->sparsity_kind == NNCF__RB_SPARSITY)
         nncf__rb_start(&layers);
     else if (ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY)
@@ -79,6 +81,7 @@ void nncf__ctrl_renew_masks(nncf_compression_ctrl *ctrl)
     int64_t total;
     if (ctrl->usage.resumed || ctrl->usage.trained || ctrl->step > 0 || ctrl->epoch > 0)
         return;
+    nncf__ctrl_prune(ctrl);
     if (ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY || nncf__ctrl_masks_nothing(ctrl, &total))
         nncf__ctrl_make_masks(ctrl);
 }

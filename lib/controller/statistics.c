@@ -4,11 +4,15 @@
 #include "base/error.h"
 #include "config/canonical.h"
 #include "controller/ctrl.h"
+#include "controller/pruning.h"
 #include "controller/sparsity.h"
 #include "controller/stages.h"
 #include "controller/weight.h"
 #include "graph/layout.h"
 #include "graph/model.h"
+#include "pruning/level.h"
+#include "pruning/masks.h"
+#include "pruning/work.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 #include "sparsity/masked_layers.h"
@@ -52,7 +56,7 @@ static int64_t weight_bytes(const nncf_layer *layer, const nncf__weight_stats *s
     const uint64_t bits = c->weight_quantizer ? (uint64_t)c->weight_quantizer->params.bits : 32;
     const uint64_t count = layer->weight_count, left = count - (uint64_t)stats->zeros;
     const uint64_t dense = (count * bits + 7) / 8, sparse = (count + 7) / 8 + (left * bits + 7) / 8;
-    return (int64_t)(c->mask_kind != NNCF__MASK_NONE && sparse < dense ? sparse : dense);
+    return (int64_t)(nncf__layer_masks(c) && sparse < dense ? sparse : dense);
 }
 
 static int64_t quantizer_bytes(const nncf__layer_compression *c)
@@ -65,21 +69,56 @@ static int64_t quantizer_bytes(const nncf__layer_compression *c)
     return floats * (int64_t)sizeof(float);
 }
 
+/* Right after epoch_step the level is that of the epoch that was trained, not of the next one. */
+static bool is_between(const nncf_compression_ctrl *ctrl)
+{
+    return !(ctrl->loop & NNCF__LOOP_IN_EPOCH) && ctrl->epoch > 0 &&
+        ctrl->order == NNCF_ORDER_AFTER;
+}
+
+static bool prunes_fully(const nncf_compression_ctrl *ctrl)
+{
+    const nncf__pruning *p = ctrl->pruning;
+    return !p || p->removed ||
+        nncf__pruning_level(&p->params, ctrl->epoch - is_between(ctrl)) >=
+        nncf__pruning_target(&p->params);
+}
+
 static int32_t level_of(const nncf_compression_ctrl *ctrl)
 {
-    /* right after epoch_step the level is that of the epoch that was trained, not of the next one
-     */
-    const bool between =
-        !(ctrl->loop & NNCF__LOOP_IN_EPOCH) && ctrl->epoch > 0 && ctrl->order == NNCF_ORDER_AFTER;
+    const bool between = is_between(ctrl);
     const int32_t quantized = nncf__stages_level(ctrl, ctrl->epoch - (between ? 1 : 0));
-    if (!nncf__ctrl_has_schedule(ctrl))
+    const bool pruned = prunes_fully(ctrl);
+    if (!nncf__ctrl_has_schedule(ctrl) && pruned)
         return quantized;
+    if (!nncf__ctrl_has_schedule(ctrl))
+        return ctrl->has_quantization || ctrl->pruning->level > 0 ? NNCF_COMPRESSION_PARTIAL
+                                                                  : NNCF_COMPRESSION_NONE;
     const bool arrived = between ? ctrl->arrived_before : nncf__schedule_arrived(&ctrl->schedule);
-    if (arrived && quantized == NNCF_COMPRESSION_FULL)
+    if (arrived && pruned && quantized == NNCF_COMPRESSION_FULL)
         return NNCF_COMPRESSION_FULL;
     const bool quantizes = ctrl->has_quantization && quantized != NNCF_COMPRESSION_NONE;
     return arrived || ctrl->schedule.level > 0 || quantizes ? NNCF_COMPRESSION_PARTIAL
                                                             : NNCF_COMPRESSION_NONE;
+}
+
+static void take_pruning(const nncf_compression_ctrl *ctrl, nncf_statistics *s)
+{
+    nncf__work before, left;
+    if (!ctrl->pruning)
+        return;
+    nncf__ctrl_work(ctrl, &before, &left);
+    s->pruning_level = ctrl->pruning->level;
+    for (size_t i = 0; i < ctrl->n_layers; i++)
+        s->pruned_layers += ctrl->layers[i].filters != NULL;
+    s->filters = before.filters;
+    s->filters_left = left.filters;
+    s->parameters_before = before.parameters;
+    s->parameters_left = left.parameters;
+    s->flops = before.flops;
+    s->flops_left = left.flops;
+    if (ctrl->sparsity_kind == 0)
+        s->frozen = ctrl->pruning->frozen;
 }
 
 nncf_status nncf_compression_ctrl_get_statistics(
@@ -121,6 +160,7 @@ nncf_status nncf_compression_ctrl_get_statistics(
             masked += (int64_t)layer->weight_count - stats.kept;
         }
     }
+    take_pruning(ctrl, &s);
     s.bytes_float = (uint64_t)s.parameters * sizeof(float);
     s.sparsity = s.sparsified_weights ? (double)masked / (double)s.sparsified_weights : 0;
     s.sparsity_model = s.parameters ? (double)zeros / (double)s.parameters : 0;
@@ -192,6 +232,11 @@ nncf_status nncf_compression_ctrl_get_layer_statistics(const nncf_compression_ct
             s.weight_scale = extent_of(c->weight_quantizer);
             s.weight_clipped = (double)stats.clipped / count;
         }
+    }
+    if (c->filters) {
+        s.filters = layer->out_channels;
+        for (int64_t i = 0; i < s.filters; i++)
+            s.filters_left += c->filters[i];
     }
     activation_statistics(
         c->input_quantizer, &s.input_bits, &s.input_scale, &s.input_signed, &s.input_clipped);

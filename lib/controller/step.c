@@ -11,6 +11,7 @@
 #include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "controller/init.h"
+#include "controller/pruning.h"
 #include "controller/sparsity.h"
 #include "controller/stages.h"
 #include "controller/usage_checks.h"
@@ -303,11 +304,12 @@ static nncf_status epoch_step(nncf_compression_ctrl *ctrl, nncf_error *err)
         ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY && !ctrl->schedule.by_hand;
     if (new_masks)
         nncf__ctrl_magnitude_mask(ctrl);
+    const bool pruned = nncf__ctrl_prune_epoch(ctrl);
     const bool moved = !ctrl->frozen;
     nncf__ctrl_update_frozen(ctrl);
     if (moved && ctrl->frozen)
         nncf__usage_frozen(ctrl, nncf__ctrl_sparsity(ctrl));
-    if (new_masks || (moved && ctrl->frozen))
+    if (pruned || new_masks || (moved && ctrl->frozen))
         nncf__ctrl_tell_masks(ctrl);
     return NNCF_OK;
 }
@@ -343,6 +345,7 @@ nncf_status nncf__ctrl_restored(nncf_compression_ctrl *ctrl)
             }
         }
     }
+    nncf__ctrl_filters_restored(ctrl);
     for (size_t i = 0; i < ctrl->n_layers; i++) {
         nncf__layer_drop_state(ctrl->model->layers[i]);
         for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {

@@ -169,7 +169,7 @@ static void check_gradients(nncf_compression_ctrl *ctrl)
     for (size_t i = 0; i < ctrl->n_layers; i++) {
         const nncf__layer_compression *c = &ctrl->layers[i];
         const nncf_layer *layer = ctrl->model->layers[i];
-        if ((c->mask_kind == NNCF__MASK_NONE && !c->weight_quantizer) || layer->weight_grad)
+        if ((!nncf__layer_masks(c) && !c->weight_quantizer) || layer->weight_grad)
             continue;
         first = first ? first : layer;
         count++;
@@ -402,7 +402,7 @@ static void check_weights(nncf_compression_ctrl *ctrl)
     for (size_t i = 0; i < ctrl->n_layers; i++) {
         nncf__layer_compression *c = &ctrl->layers[i];
         const nncf_layer *layer = ctrl->model->layers[i];
-        if ((c->mask_kind == NNCF__MASK_NONE && !c->weight_quantizer) || !layer->weight_grad)
+        if ((!nncf__layer_masks(c) && !c->weight_quantizer) || !layer->weight_grad)
             continue;
         const sample s = sample_of(layer);
         if (s.hash != c->watch.hash)

@@ -16,6 +16,7 @@
 #include "controller/ctrl.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
+#include "pruning/apply.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 #include "sparsity/rb.h"
@@ -45,6 +46,8 @@ typedef struct weight_job {
     /* [channels], NULL: no quantizer */
     const nncf__fq *fq;
     enum mask_mode mask;
+    /* pruned filters are 0 (forward), and get no gradient (backward) */
+    bool prunes, stops_gradient;
     uint64_t noise_key, noise_counter;
     /* runs of a channel; elements of a run; of a chunk: elements (one channel) or channels (many)
      */
@@ -101,6 +104,8 @@ static weight_job job_of(const nncf_layer *layer, int32_t mode, bool determinist
         .k = nncf__kernels_of(layer->model->context),
         .fq = quantizer ? quantizer->fq : NULL,
         .mask = mask_of(layer, mode, deterministic),
+        .prunes = c->filters != NULL,
+        .stops_gradient = c->filters && !c->passes_gradient,
         .channels = c->weight_quantizer ? c->weight_quantizer->channels : 1};
     job.run = job.channels > 1 ? c->weight_quantizer->run : layer->weight_count;
     /* more than one where channels are not the first dimension: every input of a transposed
@@ -137,6 +142,8 @@ static void masked(const weight_job *job, size_t begin, size_t n, const float *u
     default:
         memcpy(y, w, n * sizeof *y);
     }
+    if (job->prunes)
+        nncf__filters_clear(job->layer, begin, n, y);
 }
 
 static void run_chunk(void *arg, size_t chunk, size_t worker)
@@ -374,6 +381,11 @@ static void backward_segment(
             job->k->fq_backward(b.n - b.skip, m + b.skip, g, inside, &job->fq[channel], sums->fq);
             g = inside;
         }
+        if (job->stops_gradient) {
+            memmove(inside, g, (b.n - b.skip) * sizeof *inside);
+            nncf__filters_clear(job->layer, begin, b.n - b.skip, inside);
+            g = inside;
+        }
         masked_backward(job, &b, u, g);
         begin = b.from + b.n;
     }
@@ -498,6 +510,8 @@ void nncf__weight_ranges(const nncf_layer *layer, float *ranges)
     layer = nncf__weight_owner(layer);
     weight_job job = job_of(layer, layer->model->mode, true);
     chunk_sums sums;
+    /* a filter's own range is that of its weights, which may come back */
+    job.prunes = job.prunes && job.channels == 1;
     job.ranges = ranges;
     job.sums = &sums;
     /* in this thread: once in a training */
@@ -514,8 +528,9 @@ void nncf__weight_ranges(const nncf_layer *layer, float *ranges)
 void nncf__weight_values(const nncf_layer *layer, size_t channel, float *values)
 {
     layer = nncf__weight_owner(layer);
-    const weight_job job = job_of(layer, layer->model->mode, true);
+    weight_job job = job_of(layer, layer->model->mode, true);
     float m[BLOCK];
+    job.prunes = job.prunes && job.channels == 1;
     for (size_t r = 0; r < job.runs; r++) {
         size_t begin = (r * job.channels + channel) * job.run;
         const size_t end = begin + job.run;

@@ -23,6 +23,7 @@
 #include "kernels/exact_sums.h"
 #include "kernels/kernels.h"
 #include "kernels/qtensor.h"
+#include "pruning/apply.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>
@@ -137,9 +138,10 @@ void nncf__norm_set_constants(const nncf__norm *job, size_t c, const double mean
         mean = (double)bn->running_mean[c];
         var = (double)bn->running_var[c];
     }
+    const bool pruned = job->filters && !job->filters[c];
     double inv_std = 1 / sqrt(var + (double)bn->eps);
-    double scale = (bn->weight ? (double)bn->weight[c] : 1) * inv_std;
-    double shift = (bn->bias ? (double)bn->bias[c] : 0) - (mean - bias) * scale;
+    double scale = pruned ? 0 : (bn->weight ? (double)bn->weight[c] : 1) * inv_std;
+    double shift = pruned ? 0 : (bn->bias ? (double)bn->bias[c] : 0) - (mean - bias) * scale;
     job->channels.gain[c] = (float)scale;
     job->channels.scale[c] = (float)(scale * unit);
     job->channels.shift[c] = (float)shift;
@@ -274,6 +276,7 @@ nncf__norm nncf__norm_start(const nncf__call *call, const float *z, float *y)
 {
     return (nncf__norm){.block = call->block,
         .params = &call->layer->batch_norm,
+        .filters = nncf__norm_filters(call->layer),
         .context = call->layer->model->context,
         .k = nncf__kernels_of(call->layer->model->context),
         .planes = call->block->out_planes,
@@ -327,7 +330,7 @@ nncf__norm nncf__batch_norm_forward_start(
     job.gathers = job.planes.hw < SMALL_PLANE;
     job.x = x;
     job.w = w;
-    job.bias = call->layer->bias;
+    job.bias = nncf__kept_bias(call->layer);
     if (output && !call->block->observes_output)
         nncf__quantizer_refresh(output);
     if (call->y.dtype != NNCF_F32) {
@@ -429,12 +432,14 @@ void nncf__batch_norm_add_gradients(const nncf__call *call)
     const nncf_batch_norm_params *bn = &call->layer->batch_norm;
     const nncf__channels s = nncf__channels_of(call->layer);
     nncf__quantizer *output = call->block->quantizers[NNCF__OF_OUTPUT];
+    const uint8_t *filters = nncf__norm_filters(call->layer);
     double total[3] = {0, 0, 0};
     for (size_t c = 0; c < call->block->out_planes.c; c++) {
         const double *sums = s.sums + 5 * c;
-        if (bn->weight_grad)
+        const bool pruned = filters && !filters[c];
+        if (bn->weight_grad && !pruned)
             bn->weight_grad[c] += (float)sums[4];
-        if (bn->bias_grad)
+        if (bn->bias_grad && !pruned)
             bn->bias_grad[c] += (float)sums[3];
         if (output && output->channels > 1)
             nncf__quantizer_add_gradient(output, c, sums);

@@ -25,6 +25,8 @@ size_t nncf__batch_norm_scratch(const nncf__planes *planes);
 typedef struct nncf__norm {
     const nncf__block *block;
     const nncf_batch_norm_params *params;
+    /* those whose gamma and beta are 0; NULL: none */
+    const uint8_t *filters;
     nncf_context *context;
     const nncf__kernels *k;
     nncf__planes planes;

@@ -22,6 +22,7 @@
 #include "graph/model.h"
 #include "kernels/kernels.h"
 #include "kernels/qtensor.h"
+#include "pruning/apply.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
@@ -71,7 +72,7 @@ nncf_status nncf__linear_out_shape(
 static bool compresses_weight(const nncf_layer *layer)
 {
     const nncf__layer_compression *c = nncf__weight_owner(layer)->compression;
-    return c && (c->mask_kind != NNCF__MASK_NONE || nncf__layer_active(c, NNCF__SLOT_WEIGHT));
+    return c && (nncf__layer_masks(c) || nncf__layer_active(c, NNCF__SLOT_WEIGHT));
 }
 
 /* Codes wherever the quantizer has some; else the floats that mask and quantizer make, if there are
@@ -83,7 +84,7 @@ static void prepare_weight(const nncf_layer *layer, nncf__block *b)
     const bool quantizes = nncf__block_quantizes(b, NNCF__OF_WEIGHT),
                has_codes =
                    quantizer && !b->is_transposed && nncf__quantizer_dtype(quantizer) != NNCF_F32,
-               masks = c && c->mask_kind != NNCF__MASK_NONE;
+               masks = c && nncf__layer_masks(c);
     b->weight_form = NNCF__WEIGHT_MASTER;
     b->weight = (nncf__qtensor){.dtype = NNCF_F32};
     if (quantizes && has_codes) {
@@ -263,7 +264,7 @@ static void multiply(
             .scratch = nncf__batch_norm_scratch(&b->out_planes),
             .local_z = b->makes_z_again,
             .group = nncf__batch_norm_forward_channels};
-        nncf__conv2d_forward_channels(context, &b->conv, x, w, layer->bias, z, &hooks);
+        nncf__conv2d_forward_channels(context, &b->conv, x, w, nncf__kept_bias(layer), z, &hooks);
         nncf__batch_norm_forward_finish(&norm);
         return;
     }
@@ -274,7 +275,7 @@ static void multiply(
     if (b->is_transposed)
         nncf__transposed_forward(call, x, w, z);
     else
-        nncf__conv2d_forward(context, &b->conv, x, w, layer->bias, z);
+        nncf__conv2d_forward(context, &b->conv, x, w, nncf__kept_bias(layer), z);
     if (layer->has_batch_norm)
         nncf__batch_norm_forward(call, x, w, z);
     else
@@ -354,7 +355,7 @@ static void add_gradients(const nncf__call *call)
         double *sums = nncf__channels_of(layer).sums;
         nncf__channel_sums(layer->model->context, &b->out_planes, call->dy, sums);
         for (size_t c = 0; c < b->out_planes.c; c++)
-            layer->bias_grad[c] += (float)sums[c];
+            layer->bias_grad[c] += nncf__filter_is_pruned(layer, c) ? 0 : (float)sums[c];
     }
 }
 

@@ -20,6 +20,7 @@
 #include "graph/model.h"
 #include "kernels/kernels.h"
 #include "kernels/qtensor.h"
+#include "pruning/apply.h"
 
 #include <nncf/base.h>
 #include <nncf/context.h>
@@ -153,7 +154,7 @@ void nncf__transposed_forward(
     const nncf_layer *layer = call->layer;
     nncf__conv2d_backward_input(layer->model->context, &call->block->conv, w, x->data, z);
     if (layer->bias) {
-        rows_job job = {.bias = layer->bias, .to = z};
+        rows_job job = {.bias = nncf__kept_bias(layer), .to = z};
         run(call, &call->block->out_planes, &job, bias_chunk);
     }
 }

@@ -11,6 +11,7 @@
 #include "graph/layout.h"
 #include "graph/model.h"
 #include "placement/placement.h"
+#include "pruning/clusters.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer_create.h"
 
@@ -58,11 +59,12 @@ static nncf_status take_algorithm(
         return NNCF_OK;
     const nncf__algorithm_scopes **kind = is_sparsity(a->algorithm) ? &p->sparsity
         : a->algorithm->kind == NNCF__QUANTIZATION                  ? &p->quantization
+        : a->algorithm->kind == NNCF__FILTER_PRUNING                ? &p->pruning
                                                                     : NULL;
     if (!kind)
         return nncf__fail(err, NNCF_E_UNSUPPORTED, a->algorithm->name,
             "compression[%zu]: %s is not in this release; it has rb_sparsity, magnitude_sparsity, "
-            "const_sparsity, quantization and knowledge_distillation",
+            "const_sparsity, filter_pruning, quantization and knowledge_distillation",
             a->index, a->algorithm->name);
     if (*kind && kind == &p->sparsity)
         return nncf__fail(err, NNCF_E_CONFIG, a->algorithm->name,
@@ -70,7 +72,7 @@ static nncf_status take_algorithm(
             a->index, a->algorithm->name, (*kind)->algorithm->name);
     if (*kind)
         return nncf__fail(err, NNCF_E_CONFIG, a->algorithm->name,
-            "compression[%zu]: a second quantization; a model takes one", a->index);
+            "compression[%zu]: a second %s; a model takes one", a->index, a->algorithm->name);
     *kind = a;
     return NNCF_OK;
 }
@@ -313,6 +315,24 @@ static void place_weights(struct nncf__placement *p)
     }
 }
 
+/* ---- filters ---- */
+
+static nncf_status place_filters(struct nncf__placement *p, nncf_error *err)
+{
+    bool *allowed = nncf__calloc(p->context, p->model->n_layers + 1, sizeof *allowed);
+    if (!allowed)
+        return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for placing quantizers");
+    for (size_t i = 0; i < p->model->n_layers; i++) {
+        const nncf__op *op = &p->graph.ops[p->graph.first[i]];
+        allowed[i] = op->is_module && nncf__scopes_take_weight(&p->scopes, p->pruning, op) &&
+            (p->model->layers[i]->weight_grad || p->model->frozen_policy != NNCF_FROZEN_LEAVE);
+    }
+    nncf_status status =
+        nncf__clusters_make(&p->clusters, p->model, &p->pruning->algorithm->pruning, allowed, err);
+    nncf__free(p->context, allowed);
+    return status;
+}
+
 /* ---- what is impossible, or cannot be intended ---- */
 
 static nncf_status check_quantizers(const struct nncf__placement *p, nncf_error *err)
@@ -332,7 +352,8 @@ static nncf_status check_quantizers(const struct nncf__placement *p, nncf_error 
 
 static bool is_compressed(const struct nncf__placement *p, size_t i)
 {
-    return p->layers[i].masked || p->layers[i].quantizers[NNCF__SLOT_WEIGHT].present;
+    return p->layers[i].masked || p->layers[i].quantizers[NNCF__SLOT_WEIGHT].present ||
+        (p->clusters.pruned && p->clusters.pruned[i]);
 }
 
 static const float *end_of(const nncf_layer *layer)
@@ -420,6 +441,8 @@ nncf_status nncf__placement_decide(struct nncf__placement *placement, const nncf
         place_weights(p);
     if (status == NNCF_OK && p->quantization)
         status = place_activations(p, err);
+    if (status == NNCF_OK && p->pruning)
+        status = place_filters(p, err);
     if (status == NNCF_OK)
         status = nncf__scopes_check(&p->scopes, &p->graph, model, err);
     if (status == NNCF_OK)
@@ -437,6 +460,7 @@ void nncf__placement_clear(struct nncf__placement *placement)
 {
     nncf__scopes_free(&placement->scopes);
     nncf__op_graph_free(&placement->graph);
+    nncf__clusters_free(&placement->clusters);
     nncf__free(placement->context, placement->layers);
     placement->layers = NULL;
 }

@@ -11,6 +11,7 @@
 #include "base/regex.h"
 #include "config/canonical.h"
 #include "graph/scope.h"
+#include "pruning/clusters.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer_create.h"
 
@@ -208,7 +209,9 @@ struct nncf__placement {
     nncf__op_graph graph;
     nncf__placement_scopes scopes;
     /* nullable */
-    const nncf__algorithm_scopes *sparsity, *quantization;
+    const nncf__algorithm_scopes *sparsity, *quantization, *pruning;
+    /* of pruning; a controller takes them over */
+    nncf__clusters clusters;
     /* [n_layers] */
     nncf__layer_plan *layers;
 };

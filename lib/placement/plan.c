@@ -7,6 +7,7 @@
 #include "graph/model.h"
 #include "placement/floats.h"
 #include "placement/placement.h"
+#include "pruning/clusters.h"
 #include "quantization/layer_compression.h"
 
 #include <nncf/base.h>
@@ -240,6 +241,54 @@ static void write_tied(writer *w)
     }
 }
 
+/* Convolutions: their filters, or why these are not pruned, or cannot be removed. */
+static void write_filters(writer *w)
+{
+    const struct nncf__placement *p = w->placement;
+    const nncf__clusters *c = &p->clusters;
+    size_t count = 0;
+    if (!p->pruning)
+        return;
+    nncf__text_printf(&w->json, "],\"filters\":[");
+    for (size_t i = 0; i < p->model->n_layers; i++) {
+        const nncf_layer *layer = p->model->layers[i], *at = layer;
+        if (layer->op < NNCF_OP_CONV1D || layer->op > NNCF_OP_CONV_TRANSPOSE3D)
+            continue;
+        const char *why = nncf__why_not_pruned(c, layer, &at);
+        const bool pruned = why == NULL;
+        for (size_t j = 0; pruned && j < c->outputs[i].count && !why; j++) {
+            const nncf__reason *stays = &nncf__cluster_of(c, i, j)->stays;
+            why = stays->text;
+            at = stays->text ? stays->at : at;
+        }
+        nncf__text_printf(&w->json, count++ ? ",{" : "{");
+        json_string(&w->json, "layer", layer->scope);
+        nncf__text_printf(&w->json,
+            ",\"filters\":%lld,\"pruned\":%s,\"removable\":%s,\"cluster\":%zu",
+            (long long)layer->out_channels, pruned ? "true" : "false",
+            pruned && !why ? "true" : "false",
+            c->outputs[i].count ? c->outputs[i].clusters[0] : (size_t)0);
+        if (why) {
+            nncf__text_printf(&w->json, ",");
+            json_string(&w->json, "why", why);
+            nncf__text_printf(&w->json, ",");
+            json_string(&w->json, "at", at->scope);
+        }
+        nncf__text_printf(&w->json, "}");
+        nncf__text_printf(&w->text, "%-*s  %-6s  ", (int)w->width, layer->scope, "filter");
+        if (pruned)
+            nncf__text_printf(&w->text, "%-13s  %lld filters, cluster %zu", "pruned",
+                (long long)layer->out_channels, c->outputs[i].clusters[0]);
+        else
+            nncf__text_printf(&w->text, "%-13s  %s", "kept", why);
+        if (pruned && why)
+            nncf__text_printf(&w->text, ", not removable: %s", why);
+        if (why && at != layer)
+            nncf__text_printf(&w->text, " (%s)", at->scope);
+        nncf__text_printf(&w->text, "\n");
+    }
+}
+
 static void write_layers(writer *w)
 {
     const struct nncf__placement *p = w->placement;
@@ -280,6 +329,7 @@ static nncf_status write_all(writer *w, nncf_error *err)
     write_layers(w);
     write_tied(w);
     write_left(w);
+    write_filters(w);
     nncf__text_printf(&w->json, "],\"floats\":[");
     const nncf_status status = nncf__floats_find(w->placement, write_float, w, err);
     const size_t activations =

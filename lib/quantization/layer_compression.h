@@ -8,6 +8,7 @@
 #include <nncf/ctrl.h>
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Where in a layer a quantizer can be. */
@@ -33,6 +34,12 @@ typedef struct nncf__layer_compression {
     uint8_t *bits;
     /* magnitude: what importances are divided by */
     float norm;
+    /* [out_channels]: 1 is kept, 0 pruned; NULL: no filter can be pruned (pruning/apply.h) */
+    uint8_t *filters;
+    /* [out_channels]: the bias that a forward uses; NULL: no filters, or no bias */
+    float *kept_bias;
+    /* gamma and beta of pruned filters are 0; their weights get gradients all the same */
+    bool prunes_norm, passes_gradient;
     /* nullable */
     nncf__quantizer *weight_quantizer, *input_quantizer, *output_quantizer;
     /* of a sum, in front of its activation; nullable */
@@ -45,6 +52,12 @@ typedef struct nncf__layer_compression {
         int32_t still;
     } watch;
 } nncf__layer_compression;
+
+/* Does anything make weights 0? */
+static inline bool nncf__layer_masks(const nncf__layer_compression *layer)
+{
+    return layer->mask_kind != NNCF__MASK_NONE || layer->filters;
+}
 
 /* The quantizer in a slot, or NULL. */
 static inline nncf__quantizer *nncf__layer_quantizer(

@@ -89,6 +89,17 @@ void nncf__observer_destroy(nncf_context *context, nncf__quantizer *quantizer)
     quantizer->observer = NULL;
 }
 
+void nncf__observer_shrink(nncf_context *context, nncf__quantizer *quantizer, size_t channels)
+{
+    struct nncf__observer *o = quantizer->observer;
+    for (size_t c = channels; o && o->histograms && c < quantizer->channels; c++) {
+        nncf__free(context, o->histograms[c].values);
+        nncf__free(context, o->histograms[c].bins);
+        o->histograms[c].values = NULL;
+        o->histograms[c].bins = NULL;
+    }
+}
+
 void nncf__observer_begin(nncf__quantizer *quantizer)
 {
     struct nncf__observer *o = quantizer->observer;

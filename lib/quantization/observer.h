@@ -25,6 +25,8 @@ struct nncf__observer {
 /* What rule->kind needs beside the quantizer's own extremes; none for min_max and for weights. */
 nncf_status nncf__observer_create(nncf_context *context, nncf__quantizer *quantizer);
 void nncf__observer_destroy(nncf_context *context, nncf__quantizer *quantizer);
+/* Only the first `channels` are left; nothing was observed so far. */
+void nncf__observer_shrink(nncf_context *context, nncf__quantizer *quantizer, size_t channels);
 /* Before the first batch, and after each one. */
 void nncf__observer_begin(nncf__quantizer *quantizer);
 void nncf__observer_end_batch(nncf__quantizer *quantizer);

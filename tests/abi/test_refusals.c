@@ -295,6 +295,11 @@ static nncf_status restore(nncf_error *err)
     return nncf_checkpoint_restore(checkpoint, ctrl, &p, NULL, err);
 }
 
+static nncf_status shrink(nncf_error *err)
+{
+    return nncf_compression_ctrl_shrink(ctrl, NULL, err);
+}
+
 static nncf_status strip(nncf_error *err)
 {
     return nncf_strip_save(ctrl, "/no/such/folder/x.safetensors", NULL, NULL, err);
@@ -353,6 +358,7 @@ static const struct {
     {"nncf_checkpoint_read", read_missing, NULL},
     {"nncf_checkpoint_load_weights", load_weights, "tensors is NULL"},
     {"nncf_checkpoint_restore", restore, NULL},
+    {"nncf_compression_ctrl_shrink", shrink, "the config has no filter_pruning"},
     {"nncf_strip_save", strip, NULL},
     {"nncf_onnx_export", export_onnx, NULL},
 };

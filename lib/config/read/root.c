@@ -165,6 +165,31 @@ static nncf_status read_accuracy(nncf_config *config, nncf_error *err)
     return status;
 }
 
+/* Height and width of the model's first input, where the config says its shape (N, C, H, W). */
+static void read_input_size(nncf_config *config)
+{
+    const nncf__document *d = &config->document;
+    uint32_t node = nncf__config_find_key(d, 0, "input_info");
+    int64_t sizes[4];
+    size_t n = 0;
+    if (node && d->nodes[node].type == NNCF_CONFIG_ARRAY)
+        node = d->nodes[node].first_child;
+    if (node && d->nodes[node].type == NNCF_CONFIG_OBJECT)
+        node = nncf__config_find_key(d, node, "sample_size");
+    else
+        node = nncf__config_find_key(d, 0, "input_sample_size");
+    if (!node || d->nodes[node].type != NNCF_CONFIG_ARRAY)
+        return;
+    for (uint32_t i = d->nodes[node].first_child; i != 0 && n < 4; i = d->nodes[i].next) {
+        if (d->nodes[i].type != NNCF_CONFIG_INT)
+            return;
+        sizes[n++] = nncf__value_integer(&d->nodes[i]);
+    }
+    for (int i = 0; i < 2 && d->nodes[node].count == 4; i++)
+        if (sizes[2 + i] > 0 && sizes[2 + i] <= INT32_MAX)
+            config->setup.input_size[i] = sizes[2 + i];
+}
+
 /* ---- keys in the wrong place ---- */
 
 static bool is_algorithm_name(const nncf__node *node)
@@ -287,6 +312,7 @@ nncf_status nncf__config_read_root(nncf_config *config, nncf_error *err)
     setup->lr_multiplier = 1;
     setup->scope_rule = setup->release >= 20000 ? NNCF__SCOPES_EXACT : NNCF__SCOPES_PREFIX;
     setup->scope_check = setup->release >= 20400 ? NNCF__SCOPES_STRICT : NNCF__SCOPES_WARN;
+    read_input_size(config);
     nncf_status first = NNCF_OK;
     if (nncf__config_continue_after_error(config, check_places(config, err), &first) &&
         nncf__config_continue_after_error(config, read_device(config, err), &first) &&

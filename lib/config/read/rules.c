@@ -309,6 +309,38 @@ static nncf_status check_distillation(const nncf__reader *r)
     return NNCF_OK;
 }
 
+/* ---- pruning ---- */
+
+static nncf_status resolve_pruning(const nncf__reader *r)
+{
+    nncf__pruning_params *p = &r->algorithm->pruning;
+    const bool by_flops = p->flops_target >= 0;
+    const double final = by_flops ? p->flops_target : p->target;
+    uint32_t init = nncf__reader_given(r, OFFSET(pruning.init)),
+             target = nncf__reader_given(r, OFFSET(pruning.target)),
+             flops = nncf__reader_given(r, OFFSET(pruning.flops_target)),
+             ranking = nncf__reader_given(r, OFFSET(pruning.ranking));
+    p->counts_from_zero = r->config->setup.release >= 10700;
+    if (target && flops)
+        return nncf__reader_fail(r, NNCF_E_CONFIG, flops, true,
+            "pruning_target and pruning_flops_target exclude each other; keep one of the two");
+    if (p->init > final)
+        return nncf__reader_fail(r, NNCF_E_CONFIG, init, false,
+            "pruning_init %g is above the target %g, but the level only rises; lower it", p->init,
+            final);
+    /* a curve with three quarters of the way after an eighth of the time: 1808.07471, section 3 */
+    if (p->schedule == NNCF__PRUNING_WITH_BIAS && final > 0 && !(p->init < final * 5 / 7))
+        return nncf__reader_fail(r, NNCF_E_CONFIG, init, false,
+            "exponential_with_bias passes 3/4 of the target %g after 1/8 of the epochs, and with "
+            "pruning_init %g there is no such curve; it must be below %g, or take \"exponential\"",
+            final, p->init, final * 5 / 7);
+    if (ranking && p->ranking != 0)
+        nncf__config_add_unsupported(r->config, ranking,
+            "learned ranking of filters, which trains the model many times; \"unweighted_ranking\" "
+            "is there");
+    return NNCF_OK;
+}
+
 nncf_status nncf__config_check_rules(nncf__reader *r)
 {
     nncf__algorithm *a = r->algorithm;
@@ -330,6 +362,9 @@ nncf_status nncf__config_check_rules(nncf__reader *r)
         break;
     case NNCF__DISTILLATION: /* without the keys that follow */
         return check_distillation(r);
+    case NNCF__FILTER_PRUNING:
+        status = resolve_pruning(r);
+        break;
     default:
         break;
     }

@@ -58,6 +58,8 @@ static const double default_levels[] = {0.1, 0.5};
 
 static const char schedule_words[] = "exponential polynomial multistep adaptive";
 static const char importance_words[] = "normed_abs abs";
+static const char filter_words[] = "L2 L1 geometric_median";
+static const char pruning_words[] = "baseline exponential exponential_with_bias";
 static const char level_words[] = "global local";
 static const char range_words[] =
     "min_max mean_min_max threesigma percentile mean_percentile mixed_min_max";
@@ -69,6 +71,8 @@ static const char no_unified[] = "quantizers that share one scale";
 static const nncf__later_default quantize_inputs_defaults[] = {{10100, 1}, {0, 0}};
 static const nncf__later_default quantize_outputs_defaults[] = {{10100, 0}, {0, 0}};
 static const nncf__later_default concave_defaults[] = {{10400, 0}, {10700, 1}, {0, 0}};
+static const nncf__later_default pruning_defaults[] = {{20100, NNCF__PRUNING_EXPONENTIAL}, {0, 0}};
+static const nncf__later_default prune_norms_defaults[] = {{10600, 1}, {0, 0}};
 static const nncf__later_default steps_defaults[] = {{10600, -1}, {0, 0}};
 static const nncf__later_default samples_defaults[] = {{10600, 256}, {0, 0}};
 static const nncf__later_default range_defaults[] = {
@@ -137,7 +141,7 @@ const nncf__algorithm_name *nncf__config_algorithm_names(size_t *count)
         {"magnitude_sparsity", NNCF__MAGNITUDE_SPARSITY, 10000, 0, true},
         {"const_sparsity", NNCF__CONST_SPARSITY, 10000, 0, true},
         {"quantization", NNCF__QUANTIZATION, 10000, 0, true},
-        {"filter_pruning", NNCF__FILTER_PRUNING, 10300, 0, false},
+        {"filter_pruning", NNCF__FILTER_PRUNING, 10300, 0, true},
         {"binarization", NNCF__BINARIZATION, 10100, 20999, false},
         {"knowledge_distillation", NNCF__DISTILLATION, 20000, 0, true},
         {"movement_sparsity", NNCF__OTHER_ALGORITHM, 20400, 0, false},

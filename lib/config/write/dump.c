@@ -140,8 +140,7 @@ static void put_algorithm(nncf__writer *w, const nncf_config *config, size_t ind
     size_t count;
     const nncf__key *keys = nncf__config_keys(&count);
     char open[64] = "";
-    if (a->kind == NNCF__OTHER_ALGORITHM || a->kind == NNCF__FILTER_PRUNING ||
-        a->kind == NNCF__BINARIZATION) {
+    if (a->kind == NNCF__OTHER_ALGORITHM || a->kind == NNCF__BINARIZATION) {
         nncf__put_node(w, &config->document, source->node);
         return;
     }

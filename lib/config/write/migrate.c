@@ -502,8 +502,7 @@ static void put_algorithm(nncf__writer *w, migration *m, size_t index)
 {
     const nncf__algorithm *a = &m->config->algorithms[index];
     const nncf__key_sources *source = &m->config->sources[index];
-    if (a->kind == NNCF__OTHER_ALGORITHM || a->kind == NNCF__FILTER_PRUNING ||
-        a->kind == NNCF__BINARIZATION) {
+    if (a->kind == NNCF__OTHER_ALGORITHM || a->kind == NNCF__BINARIZATION) {
         nncf__put_node(w, &m->config->document, source->node);
         note(m, a->name, "is copied as it is");
         return;

@@ -206,8 +206,7 @@ static void add_algorithm(listing *l, size_t index)
     size_t count;
     const nncf__key *keys = nncf__config_keys(&count);
     nncf__config_node_path(&l->config->document, source->node, prefix);
-    if (a->kind == NNCF__OTHER_ALGORITHM || a->kind == NNCF__FILTER_PRUNING ||
-        a->kind == NNCF__BINARIZATION) {
+    if (a->kind == NNCF__OTHER_ALGORITHM || a->kind == NNCF__BINARIZATION) {
         add_node(l, prefix, source->node);
         return;
     }

@@ -13,8 +13,10 @@
 #include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "controller/init.h"
+#include "controller/pruning.h"
 #include "controller/sparsity.h"
 #include "controller/step.h"
+#include "formats/checkpoint/filters.h"
 #include "formats/checkpoint/masks.h"
 #include "formats/checkpoint/state.h"
 #include "formats/safetensors/json.h"
@@ -328,7 +330,10 @@ static nncf_status take_all(adoption *a, const nncf__saved *v, nncf_error *err)
         ctrl->init_phase = NNCF__PHASE_PENDING;
     for (size_t i = 0; i < ctrl->n_layers; i++)
         take_layer(a, i);
+    const bool filters = nncf__filters_take(a->c, ctrl);
     nncf_status status = nncf__ctrl_restored(ctrl);
+    if (!filters)
+        nncf__ctrl_prune(ctrl);
     if (status != NNCF_OK)
         return nncf__fail(
             err, status, a->c->path, "the controller cannot go on from %s", a->c->path);

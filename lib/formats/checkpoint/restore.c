@@ -13,11 +13,13 @@
 #include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "controller/init.h"
+#include "controller/shrink.h"
 #include "controller/stages.h"
 #include "controller/step.h"
 #include "controller/update.h"
 #include "formats/checkpoint/adopt.h"
 #include "formats/checkpoint/differ.h"
+#include "formats/checkpoint/filters.h"
 #include "formats/checkpoint/order.h"
 #include "formats/checkpoint/state.h"
 #include "formats/safetensors/names.h"
@@ -236,6 +238,7 @@ static nncf_status restore_all(const nncf_checkpoint *c, nncf_compression_ctrl *
     nncf_status status = nncf__checkpoint_verify(c, state->tensors, state->n_tensors, err);
     if (status != NNCF_OK || (status = read_saved(c, &v, err)) != NNCF_OK ||
         (status = check_quantizers(c, state, err)) != NNCF_OK ||
+        (status = nncf__filters_check(c, ctrl, err)) != NNCF_OK ||
         (status = order_of_quantizers(c, ctrl, state, &order, err)) != NNCF_OK)
         return status;
     if (!v.counters[NNCF__INIT_DONE] && (status = nncf__init_observers(ctrl)) != NNCF_OK) {
@@ -266,7 +269,8 @@ static nncf_status restore_same(const nncf_checkpoint *c, nncf_compression_ctrl 
 {
     nncf__state state = {0};
     nncf__optimizer optimizer = {0};
-    nncf_status status = nncf__state_make(ctrl, false, &state);
+    const bool removed = nncf_checkpoint_get_text(c, NNCF__REMOVED) != NULL;
+    nncf_status status = nncf__state_make(ctrl, removed ? 0 : NNCF__WITH_FILTERS, &state);
     if (status != NNCF_OK)
         return nncf__fail(err, status, c->path, "out of memory");
     status = read_optimizer(c, ctrl, &optimizer, err);
@@ -375,8 +379,18 @@ static nncf_status restore(const nncf_checkpoint *checkpoint, nncf_compression_c
     r = (nncf_checkpoint_restore_report){NNCF_PARAMS(nncf_checkpoint_restore_report)};
     size_t differences = 0;
     status = compare_configs(checkpoint, ctrl, p.accept_config != 0, &differences, err);
+    const char *removed = nncf_checkpoint_get_text(checkpoint, NNCF__REMOVED);
+    char *copy = NULL;
+    if (status == NNCF_OK)
+        status = nncf__removed_check(ctrl, removed, checkpoint->path, err);
+    if (status == NNCF_OK && removed && !(copy = nncf__strdup(ctrl->context, removed)))
+        status = nncf__fail(err, NNCF_E_NOMEM, checkpoint->path, "out of memory");
     if (status == NNCF_OK)
         status = (differences ? restore_other : restore_same)(checkpoint, ctrl, &r, err);
+    if (status == NNCF_OK && copy)
+        nncf__removed_take(ctrl, copy);
+    else
+        nncf__free(ctrl->context, copy);
     /* those of dropout, in a program that begins here, are none */
     for (size_t i = 0; i < ctrl->model->n_layers && status == NNCF_OK; i++)
         ctrl->model->layers[i]->drop_backwards = 0;

@@ -411,7 +411,9 @@ static nncf_status save(const nncf_compression_ctrl *ctrl, const char *path,
         return status;
     writer w = {.context = p.ctrl ? p.ctrl->context : own, .p = &p};
     w.header.context = w.context;
-    if (p.ctrl && (status = nncf__state_make(p.ctrl, true, &state)) != NNCF_OK)
+    if (p.ctrl &&
+        (status = nncf__state_make(p.ctrl, NNCF__WITH_OPTIMIZER | NNCF__WITH_FILTERS, &state)) !=
+            NNCF_OK)
         nncf__fail(err, status, p.path, "out of memory");
     if (status == NNCF_OK)
         status = compose_and_write(&w, &state, err);

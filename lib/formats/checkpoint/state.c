@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/text.h"
 #include "controller/ctrl.h"
+#include "controller/shrink.h"
 #include "controller/update.h"
 #include "formats/safetensors/sha256.h"
 #include "graph/model.h"
@@ -29,7 +30,7 @@ const char *const nncf__counter_names[NNCF__N_COUNTERS] = {"nncf.epoch", "nncf.s
     "nncf.arrived_before", "nncf.seed", "nncf.schedule_step", "nncf.steps_per_epoch", "nncf.begun",
     "nncf.by_hand"};
 
-enum { MOST_TENSORS_A_LAYER = 1 + 2 * NNCF__N_SLOTS, FIXED_TENSORS = 5 };
+enum { MOST_TENSORS_A_LAYER = 2 + 2 * NNCF__N_SLOTS, FIXED_TENSORS = 5 };
 
 static int64_t *counter_values(const nncf_compression_ctrl *ctrl, int64_t values[NNCF__N_COUNTERS])
 {
@@ -139,6 +140,10 @@ void nncf__state_texts(const nncf_compression_ctrl *ctrl, nncf__text *text)
     const char *config = ctrl->canonical_config ? ctrl->canonical_config : "";
     char digest[NNCF__DIGEST_TEXT];
     nncf__sha256_text(config, strlen(config), digest);
+    if (ctrl->pruning && ctrl->pruning->removed) {
+        nncf__text_printf(text, ",\"" NNCF__REMOVED "\":");
+        nncf__text_json_string(text, ctrl->pruning->removed);
+    }
     nncf__text_printf(text, ",\"nncf.config_sha256\":\"%s\",\"nncf.config\":", digest);
     nncf__text_json_string(text, config);
 }
@@ -174,26 +179,34 @@ static void put_quantizer(nncf__state *s, const nncf__quantizer *q)
     s->n_quantizers++;
 }
 
-static nncf_status put_layer(
-    nncf__state *s, const nncf_layer *layer, const nncf__layer_compression *c)
+/* A tensor of bytes with a name of our own. */
+static nncf_status put_bytes(
+    nncf__state *s, const nncf_layer *layer, const char *end, uint8_t *bytes, size_t count)
 {
+    nncf__text name = {.context = s->context};
+    nncf__text_printf(&name, NNCF__FILTERS_FRONT "%s%s", layer->scope, end);
+    char *copy = name.failed ? NULL : nncf__strdup(s->context, name.data);
+    nncf__text_free(&name);
+    if (!copy)
+        return NNCF_E_NOMEM;
+    s->names[s->n_tensors] = copy;
+    put(s, copy, NNCF_U8, bytes);
+    last_shape(s)[0] = (int64_t)count;
+    return NNCF_OK;
+}
+
+static nncf_status put_layer(
+    nncf__state *s, const nncf_layer *layer, const nncf__layer_compression *c, bool filters)
+{
+    if (filters && c->filters &&
+        put_bytes(s, layer, NNCF__FILTERS_END, c->filters, (size_t)layer->out_channels) != NNCF_OK)
+        return NNCF_E_NOMEM;
     if (c->mask_kind == NNCF__MASK_RB) {
         put(s, c->logit_name, NNCF_F32, c->logit)->ndim = layer->weight_ndim;
         memcpy(last_shape(s), layer->weight_shape, sizeof layer->weight_shape);
     } else if (c->mask_kind == NNCF__MASK_BITS) {
-        nncf__text name = {.context = s->context};
-        nncf__text_printf(&name, "nncf.%s.mask", layer->scope);
-        if (name.failed) {
-            nncf__text_free(&name);
+        if (put_bytes(s, layer, ".mask", c->bits, (layer->weight_count + 7) / 8) != NNCF_OK)
             return NNCF_E_NOMEM;
-        }
-        char *copy = nncf__strdup(s->context, name.data);
-        nncf__text_free(&name);
-        if (!copy)
-            return NNCF_E_NOMEM;
-        s->names[s->n_tensors] = copy;
-        put(s, copy, NNCF_U8, c->bits);
-        last_shape(s)[0] = (int64_t)((layer->weight_count + 7) / 8);
     }
     const nncf__quantizer *quantizers[] = {
         c->weight_quantizer, c->input_quantizer, c->output_quantizer, c->pre_activation_quantizer};
@@ -219,7 +232,7 @@ static void put_optimizer(nncf__state *s, const nncf_compression_ctrl *ctrl)
     last_shape(s)[0] = count;
 }
 
-nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, bool optimizer, nncf__state *state)
+nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, int32_t with, nncf__state *state)
 {
     nncf__state s = {.context = ctrl->context};
     const size_t most = ctrl->n_layers * MOST_TENSORS_A_LAYER + FIXED_TENSORS;
@@ -232,7 +245,8 @@ nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, bool optimizer, 
     if (!s.tensors || !s.shapes || !s.names || !s.quantizers)
         status = NNCF_E_NOMEM;
     for (size_t i = 0; status == NNCF_OK && i < ctrl->n_layers; i++)
-        status = put_layer(&s, ctrl->model->layers[i], &ctrl->layers[i]);
+        status = put_layer(
+            &s, ctrl->model->layers[i], &ctrl->layers[i], (with & NNCF__WITH_FILTERS) != 0);
     if (status != NNCF_OK) {
         nncf__state_free(&s);
         return status;
@@ -245,7 +259,7 @@ nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, bool optimizer, 
     put(state, "nncf.quantizers", NNCF_I32, state->quantizers)->ndim = 2;
     last_shape(state)[0] = (int64_t)state->n_quantizers;
     last_shape(state)[1] = 2;
-    if (optimizer && ctrl->optimizer.kind != NNCF__OPTIMIZER_NONE)
+    if ((with & NNCF__WITH_OPTIMIZER) && ctrl->optimizer.kind != NNCF__OPTIMIZER_NONE)
         put_optimizer(state, ctrl);
     return NNCF_OK;
 }

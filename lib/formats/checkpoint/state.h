@@ -61,8 +61,13 @@ typedef struct nncf__state {
 /* The text that names the parameters of the last two in their order, and that of the quantizers. */
 #define NNCF__OPTIMIZER_NAMES "nncf.optimizer_names"
 #define NNCF__QUANTIZER_NAMES "nncf.quantizer_names"
-/* optimizer: with what nncf_compression_ctrl_update() keeps, if it does. */
-nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, bool optimizer, nncf__state *state);
+/* What else is in a state, or-ed: what nncf_compression_ctrl_update() keeps, if it does; the masks
+ * of filters. */
+enum { NNCF__WITH_OPTIMIZER = 1, NNCF__WITH_FILTERS = 2 };
+nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, int32_t with, nncf__state *state);
+/* The name of the mask of a layer's filters: front, scope, end. */
+#define NNCF__FILTERS_FRONT "nncf."
+#define NNCF__FILTERS_END   ".filters"
 void nncf__state_free(nncf__state *state);
 /* What a snapshot holds of a controller beside its tensors. */
 typedef struct nncf__saved {

@@ -75,7 +75,7 @@ nncf_status nncf_checkpoint_get_unknown_names(const nncf_checkpoint *checkpoint,
                 "nncf_checkpoint_get_unknown_names: tensors[%zu]: name is NULL", i);
     if (ctrl && !ctrl->model)
         return nncf__fail(err, NNCF_E_STATE, NULL, "the controller's model is gone");
-    nncf_status status = ctrl ? nncf__state_make(ctrl, false, &state) : NNCF_OK;
+    nncf_status status = ctrl ? nncf__state_make(ctrl, NNCF__WITH_FILTERS, &state) : NNCF_OK;
     if (status == NNCF_OK)
         status = sort_known(checkpoint->context, &given, tensors, n_tensors);
     if (status == NNCF_OK)

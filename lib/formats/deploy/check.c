@@ -7,6 +7,7 @@
 #include "graph/kind_info.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
+#include "pruning/apply.h"
 #include "quantization/layer_compression.h"
 
 #include <nncf/base.h>
@@ -29,6 +30,7 @@ void nncf__masked_weight(const nncf_layer *layer, size_t begin, size_t n, float 
     else
         for (size_t i = 0; i < n; i++)
             out[i] = weight[i];
+    nncf__filters_clear(nncf__weight_owner(layer), begin, n, out);
 }
 
 static nncf_status refuse(

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "graph/model.h"
+#include "pruning/apply.h"
 
 #include <nncf/base.h>
 #include <nncf/model.h>
@@ -22,7 +23,8 @@ nncf_status nncf__fold_batch_norm(
 {
     const nncf_batch_norm_params *bn = &layer->batch_norm;
     for (int64_t c = 0; c < layer->out_channels; c++) {
-        double bias = layer->bias ? (double)layer->bias[c] : 0;
+        const bool pruned = nncf__filter_is_pruned(layer, (size_t)c);
+        double bias = layer->bias && !pruned ? (double)layer->bias[c] : 0;
         factor[c] = 1;
         shift[c] = bias;
         if (!layer->has_batch_norm)
@@ -30,6 +32,10 @@ nncf_status nncf__fold_batch_norm(
         /* the same operations as lib/exec/batch_norm.c, so that rounding to float gives its
          * constants */
         double inv_std = 1 / sqrt((double)bn->running_var[c] + (double)bn->eps);
+        if (pruned && nncf__norm_filters(layer)) {
+            shift[c] = 0; /* the weights are 0 already; a scale of 0 would be none */
+            continue;
+        }
         factor[c] = (bn->weight ? (double)bn->weight[c] : 1) * inv_std;
         shift[c] = (bn->bias ? (double)bn->bias[c] : 0) - (double)bn->running_mean[c] * factor[c];
         shift[c] += bias * factor[c];

@@ -19,6 +19,7 @@
 #include "formats/onnx/export.h"
 #include "graph/kind_info.h"
 #include "graph/model.h"
+#include "pruning/apply.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>
@@ -372,7 +373,7 @@ static nncf_status put_product(
     Nncf__Onnx__NodeProto *node = *out = nncf__onnx_node(b, op, output);
     nncf__onnx_input(b, node, c->value);
     nncf__onnx_input(b, node, weight);
-    const float *bias = shift ? shift : l->bias;
+    const float *bias = shift ? shift : nncf__kept_bias(l);
     if (bias)
         nncf__onnx_input(b, node,
             nncf__onnx_tensor(b, nncf__onnx_printf(b, "%s::bias", c->base_name),
@@ -431,10 +432,11 @@ static void put_norm(nncf__onnx_builder *b, chain *c)
     nncf__onnx_input(b, node, c->value);
     for (int i = 0; i < 4; i++) {
         const float *values = arrays[i];
-        if (!values) { /* gamma 1, beta 0 */
+        const uint8_t *filters = i < 2 ? nncf__norm_filters(l) : NULL;
+        if (!values || filters) { /* gamma 1, beta 0 */
             float *made = nncf__onnx_alloc(b, (size_t)l->out_channels * sizeof *made);
             for (int64_t j = 0; made && j < l->out_channels; j++)
-                made[j] = i == 0 ? 1.0f : 0.0f;
+                made[j] = filters && !filters[j] ? 0.0f : values ? values[j] : i == 0 ? 1.0f : 0.0f;
             values = made;
         }
         nncf__onnx_input(b, node,

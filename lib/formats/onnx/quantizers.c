@@ -210,7 +210,7 @@ static char *put_weight(nncf__onnx_builder *b, const nncf_layer *layer, const ch
     constants k;
     const bool turned = layer->attributes.flags & NNCF_OP_FLAG_KERNEL_TURNED;
     if (!q && !factor && !turned &&
-        (!c || c->mask_kind == NNCF__MASK_NONE)) /* as it lies in the caller's memory */
+        (!c || !nncf__layer_masks(c))) /* as it lies in the caller's memory */
         return nncf__onnx_tensor(b, name, NNCF__ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
             layer->weight_shape, (size_t)layer->weight_ndim, layer->weight,
             layer->weight_count * sizeof(float));

@@ -19,6 +19,7 @@
 #include "graph/kind_info.h"
 #include "graph/layout.h"
 #include "graph/model.h"
+#include "pruning/apply.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
@@ -113,6 +114,16 @@ static void put_constants(list *l, const nncf_layer *layer)
         if (to)
             memcpy(to, c->data, (size_t)count * sizeof *c->data);
     }
+}
+
+/* The same of what belongs to filters, of which the pruned ones have 0. */
+static void put_kept(list *l, const nncf_layer *layer, const char *suffix, const float *values,
+    const uint8_t *filters, float otherwise)
+{
+    const size_t count = (size_t)layer->out_channels;
+    float *to = put_row(l, layer, suffix, NNCF_F32, count);
+    for (size_t i = 0; to && i < count; i++)
+        to[i] = filters && !filters[i] ? 0 : values ? values[i] : otherwise;
 }
 
 /* Stored code of channel c = code + this. Signed codes are stored as they are, others from 0 on. */
@@ -368,12 +379,12 @@ static nncf_status put_layer(list *l, nncf_layer *layer, const nncf_strip_params
         for (size_t i = 0; bias && i < channels; i++)
             bias[i] = (float)fold[channels + i];
     } else if (layer->bias) {
-        put_floats(l, layer, "bias", layer->bias, channels, 0);
+        put_floats(l, layer, "bias", nncf__kept_bias(layer), channels, 0);
     }
     if (nncf__has_norm(layer) && !fold) {
         const nncf_batch_norm_params *bn = &layer->batch_norm;
-        put_floats(l, layer, "batch_norm.weight", bn->weight, channels, 1);
-        put_floats(l, layer, "batch_norm.bias", bn->bias, channels, 0);
+        put_kept(l, layer, "batch_norm.weight", bn->weight, nncf__norm_filters(layer), 1);
+        put_kept(l, layer, "batch_norm.bias", bn->bias, nncf__norm_filters(layer), 0);
         put_floats(l, layer, "batch_norm.running_mean", bn->running_mean, channels, 0);
         put_floats(l, layer, "batch_norm.running_var", bn->running_var, channels, 1);
         char eps[NNCF__DOUBLE_TEXT];
