@@ -4,7 +4,11 @@
 #include <math.h>
 #include <string.h>
 
-enum { STYLES = 6, MOST_MARKERS = 25 };
+enum {
+    STYLES = 6,
+    MOST_MARKERS = 12, /* of a line; more would hide its dashes */
+    PANEL_MARKERS = 5
+};
 
 static const char *const dashes[STYLES] = {"", "8 4", "2 3", "10 3 2 3", "14 5", "1 4"};
 
@@ -141,10 +145,10 @@ static void line_class(FILE *file, int style, bool thin)
             dashes[style % STYLES]);
 }
 
-static void draw_line(FILE *file, const plane *p, const chart_line *l)
+static void draw_line(FILE *file, const plane *p, const chart_line *l, size_t markers)
 {
     bool open = false;
-    const size_t every = (l->count + MOST_MARKERS - 1) / MOST_MARKERS;
+    const size_t every = (l->count + markers - 1) / markers;
     fputs("<path ", file);
     line_class(file, l->style, l->thin);
     fputs(" d=\"", file);
@@ -234,7 +238,7 @@ void chart_lines(FILE *file, const chart *c)
     begin(file, &p, c->title);
     axes(file, &p, c->x_label, c->y_label, c->panel);
     for (size_t i = c->count; i-- > 0;) /* the first lies on top */
-        draw_line(file, &p, &c->lines[i]);
+        draw_line(file, &p, &c->lines[i], c->panel ? PANEL_MARKERS : MOST_MARKERS);
     fputs("</svg>", file);
     if (!c->panel) {
         fputs("<ul class=\"legend\">", file);

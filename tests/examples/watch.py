@@ -210,6 +210,9 @@ def check_page(program, folder, plain, compressed, record):
     assert close(times['forward'], 1e3 * sum(line['step_seconds']['forward'] for line in epochs) / 3)
     differences = {row[0]: row[1:] for row in page.tables['differences'][1:]}
     assert differences['compression[0].algorithm'] == ['"rb_sparsity"', '–'] and 'batch_size' not in differences
+    assert 'class="line base"' not in text # the FP32 run is there itself
+    run(program, '--out', out, compressed)
+    assert 'class="line base"' in out.read_text(encoding='utf-8')
     assert 'a run' in page.text and 'int8' in page.text
     for arguments, code in ((), 2), (('nowhere',), 1), ((folder,), 1), (('--out', '/dev/full', plain), 1):
         assert subprocess.run([program, *arguments], check=False, capture_output=True, cwd=folder).returncode == code
