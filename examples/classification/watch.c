@@ -252,7 +252,7 @@ static int64_t packed_bytes(const nncf_layer_statistics *s, int64_t count, int64
 {
     const int64_t bits = s->weight_bits > 0 ? s->weight_bits : 32, left = count - zeros,
                   dense = (count * bits + 7) / 8, sparse = (count + 7) / 8 + (left * bits + 7) / 8;
-    return s->sparsified && sparse < dense ? sparse : dense;
+    return (s->sparsified || s->filters > 0) && sparse < dense ? sparse : dense;
 }
 
 static void put_weight(FILE *file, const net_tensor *t, const nncf_layer_statistics *s,

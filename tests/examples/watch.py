@@ -53,6 +53,19 @@ def of_kind(record, kind):
     return [line for line in record if line['kind'] == kind]
 
 
+def check_pruned(folder, program):
+    """Weights of filters that are gone are packed as sparse ones are."""
+    config = NET % ', "compression": {"algorithm": "filter_pruning", "pruning_init": 0.6, "params": {"pruning_target": 0.6}}'
+    (folder / 'pruned.json').write_text(config, encoding='utf-8')
+    run(program, '--config', folder / 'pruned.json', '--out', folder / 'pruned', '--data', folder, '--threads', '1', '--epochs', '1')
+    record = read_lines(folder / 'pruned/record.jsonl')
+    statistics, layers = of_kind(record, 'epoch')[0]['statistics'], of_kind(record, 'weights')[0]['layers']
+    assert any(layer['zeros'] > layer['count'] // 4 for layer in layers), layers
+    packed = sum(layer['bytes_compressed'] for layer in layers)
+    whole = sum(layer['bytes_float'] for layer in layers)
+    assert packed < whole and statistics['bytes_compressed'] - packed == statistics['bytes_float'] - whole
+
+
 def check_record(plain, compressed):
     record, metrics = read_lines(compressed / 'record.jsonl'), read_lines(compressed / 'metrics.jsonl')
     epochs, weights = of_kind(record, 'epoch'), of_kind(record, 'weights')
@@ -233,6 +246,7 @@ def main():
             print(check_tensorboard(venv, folder / 'tb', record), 'tags')
         else:
             check_page(report, folder, plain, compressed, record)
+            check_pruned(folder, classification)
     return 0
 
 
