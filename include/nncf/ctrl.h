@@ -86,7 +86,8 @@ NNCF_API void nncf_compression_ctrl_destroy(nncf_compression_ctrl *ctrl);
  * @param[out] more 1: run one batch and call again. 0: done
  * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_STATE a quantizer received no data in the last batch, or no layer ran
- * (did every layer run forward?); NNCF_E_ARG
+ * (did every layer run forward?), here or on another rank; NNCF_E_CALLBACK and NNCF_E_NOMEM (only
+ * with nncf_model_set_collective()): end the run; NNCF_E_ARG
  * @since 0.1
  */
 NNCF_API nncf_status nncf_compression_ctrl_init_step(

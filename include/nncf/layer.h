@@ -20,7 +20,8 @@
  * that is wanted.
  *
  * Threads: one thread at a time for a model and everything that belongs to it; the call itself runs
- * on the context's threads. The results do not depend on how many there are.
+ * on the context's threads. The results do not depend on how many there are. Threads of the host
+ * that work on parts of a batch have a replica of the model each (parallel.h).
  */
 #ifndef NNCF_LAYER_H
 #define NNCF_LAYER_H

@@ -14,6 +14,9 @@
  *                                                 ^
  *                                                 +------ nncf_accuracy_aware
  *
+ *                           ^
+ *                           +------------ nncf_model that is a replica (parallel.h)
+ *
  *     the caller's weight, gradient and batch norm buffers <--- nncf_model
  *
  * An nncf_config is only read when a controller or a plan is made from it.
@@ -32,6 +35,7 @@
 #include <nncf/layers.h>
 #include <nncf/model.h>
 #include <nncf/onnx.h>
+#include <nncf/parallel.h>
 #include <nncf/placement.h>
 #include <nncf/plan.h>
 #include <nncf/scope.h>

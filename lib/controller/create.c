@@ -146,6 +146,8 @@ nncf_status nncf_compression_ctrl_create(
 static void unhook(nncf_compression_ctrl *ctrl)
 {
     nncf_model *model = ctrl->model;
+    if (model->release) /* its replicas have this controller's masks and ranges */
+        model->release(model);
     for (size_t i = 0; i < ctrl->n_layers; i++) {
         model->layers[i]->compression = NULL;
         nncf__layer_forget(model->layers[i]);

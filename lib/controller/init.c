@@ -7,6 +7,7 @@
 #include "controller/init.h"
 
 #include "base/alloc.h"
+#include "base/collective.h"
 #include "base/error.h"
 #include "config/canonical.h"
 #include "controller/ctrl.h"
@@ -17,6 +18,7 @@
 #include "graph/model.h"
 #include "quantization/histogram.h"
 #include "quantization/layer_compression.h"
+#include "quantization/merge.h"
 #include "quantization/observer.h"
 #include "quantization/quantizer.h"
 
@@ -24,6 +26,8 @@
 #include <nncf/context.h>
 #include <nncf/ctrl.h>
 #include <nncf/model.h>
+#include <nncf/parallel.h>
+#include <nncf/tensor.h>
 
 #include <math.h>
 
@@ -212,19 +216,44 @@ static void begin_batch(nncf_compression_ctrl *ctrl)
     ctrl->init_phase = NNCF__PHASE_RANGES;
 }
 
-static void end_batch(nncf_compression_ctrl *ctrl)
+/* What the ranks have seen together, of rules that average the ranges of batches or of the others.
+ */
+static nncf_status reduce(nncf_compression_ctrl *ctrl, bool averaging, nncf_error *err)
+{
+    nncf__collective *ranks = &ctrl->model->collective;
+    nncf_status status = NNCF_OK;
+    nncf__quantizer *q;
+    for (size_t at = 0; status == NNCF_OK && (q = next(ctrl, &at, NULL));)
+        if (q->observing && nncf__rule_is_mean(q->rule.kind) == averaging &&
+            !(averaging && q->done) && q->rule.kind != NNCF__RANGE_NONE)
+            status = nncf__quantizer_reduce(ctrl->context, ranks, q);
+    if (status == NNCF_E_CALLBACK)
+        return nncf__collective_check(ranks, "observed ranges", err);
+    return status == NNCF_OK
+        ? NNCF_OK
+        : nncf__fail(err, status, NULL, "no memory for the observed values of all ranks");
+}
+
+static nncf_status end_batch(nncf_compression_ctrl *ctrl, nncf_error *err)
 {
     nncf__quantizer *q;
+    const nncf_status status = reduce(ctrl, true, err);
+    if (status != NNCF_OK)
+        return status;
     ctrl->init_images += ctrl->batch_images;
     for (size_t at = 0; (q = next(ctrl, &at, NULL));)
         if (q->observing && !q->done)
             nncf__observer_end_batch(q);
+    return NNCF_OK;
 }
 
-static void finish_ranges(nncf_compression_ctrl *ctrl)
+static nncf_status finish_ranges(nncf_compression_ctrl *ctrl, nncf_error *err)
 {
     nncf__quantizer *q;
     size_t layer;
+    const nncf_status status = ctrl->init_begun > 0 ? reduce(ctrl, false, err) : NNCF_OK;
+    if (status != NNCF_OK)
+        return status;
     set_observing(ctrl, false);
     for (size_t at = 0; ctrl->init_begun > 0 && (q = next(ctrl, &at, &layer));) {
         if (q->rule.kind == NNCF__RANGE_NONE)
@@ -237,6 +266,7 @@ static void finish_ranges(nncf_compression_ctrl *ctrl)
         renew_weights(ctrl);
     else
         nncf__init_weights(ctrl);
+    return NNCF_OK;
 }
 
 /* ---- batch norm ---- */
@@ -312,6 +342,24 @@ static nncf_status check_batch(const nncf_compression_ctrl *ctrl, nncf_error *er
     return NNCF_OK;
 }
 
+/* Images are those of all ranks, and a rank whose batch was not complete stops all. */
+static nncf_status agree(nncf_compression_ctrl *ctrl, nncf_status own, nncf_error *err)
+{
+    nncf__collective *ranks = &ctrl->model->collective;
+    int64_t sums[2] = {own != NNCF_OK, ctrl->batch_images};
+    const nncf_status status = nncf__all_reduce(ranks, sums, 2, NNCF_I64, NNCF_REDUCE_SUM);
+    if (own != NNCF_OK)
+        return own;
+    if (status != NNCF_OK)
+        return nncf__collective_check(ranks, "the numbers of images", err);
+    if (sums[0] != 0)
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+            "%lld of the other ranks did not run every layer forward, and say which",
+            (long long)sums[0]);
+    ctrl->batch_images = sums[1];
+    return NNCF_OK;
+}
+
 static nncf_status init_step(nncf_compression_ctrl *ctrl, int32_t *more, nncf_error *err)
 {
     nncf_status status = nncf__ctrl_check(ctrl, "nncf_compression_ctrl_init_step", err);
@@ -325,19 +373,21 @@ static nncf_status init_step(nncf_compression_ctrl *ctrl, int32_t *more, nncf_er
         return NNCF_OK;
     }
     if (nncf__ctrl_initializing(ctrl)) { /* a batch was requested */
-        status = check_batch(ctrl, err);
+        status = agree(ctrl, check_batch(ctrl, err), err);
+        if (status == NNCF_OK && ctrl->init_phase == NNCF__PHASE_RANGES)
+            status = end_batch(ctrl, err);
         if (status != NNCF_OK)
             return status;
     }
-    if (ctrl->init_phase == NNCF__PHASE_RANGES)
-        end_batch(ctrl);
     if (!nncf__ctrl_adapting(ctrl)) {
         if (!all_satisfied(ctrl)) {
             begin_batch(ctrl);
             *more = 1;
             return NNCF_OK;
         }
-        finish_ranges(ctrl);
+        status = finish_ranges(ctrl, err);
+        if (status != NNCF_OK)
+            return status;
     }
     *more = !ctrl->only_ranges && begin_adaptation_batch(ctrl);
     if (!*more)

@@ -4,10 +4,12 @@
  * that follow it, one channel at a time: its statistics and the pass that uses them are done by one
  * worker, so that the channel is still in the cache, and sums over it have one order. Statistics
  * and constants are made in double and used as float. Of products of codes z is the integer sums
- * (as floats), and statistics are exact sums of them.
+ * (as floats), and statistics are exact sums of them. Where they are those of all ranks, one pass
+ * makes the sums of each channel, the host adds those of the ranks, and a second pass uses them.
  */
 #include "exec/batch_norm.h"
 
+#include "base/collective.h"
 #include "base/error.h"
 #include "base/pool.h"
 #include "controller/ctrl.h"
@@ -85,25 +87,93 @@ static void scatter_codes(const nncf__planes *p, size_t c, const uint8_t *from, 
         copy(to + (n * p->c + c) * p->hw, from + n * p->hw, p->hw, 1);
 }
 
-/* The mean and the mean of the squares of a channel's z. */
-static void means_of(const nncf__norm *job, const column *col, double means[2])
+/* Of a channel's z: `exact` where it is sums of codes, else the sum and that of the squares. */
+typedef struct z_sums {
+    nncf__exact_sums exact;
+    double plain[2];
+} z_sums;
+
+static void add_up(const nncf__norm *job, const column *col, z_sums *sums)
 {
-    const double count = (double)(col->segments * col->length);
-    nncf__exact_sums exact = {0};
-    double sums[2] = {0, 0};
+    *sums = (z_sums){0};
     for (size_t i = 0; i < col->segments; i++) {
         const float *z = col->z + i * col->z_stride;
         if (job->block->conv.only_sums)
-            nncf__exact_sums_row(job->k, col->length, z, &exact);
+            nncf__exact_sums_row(job->k, col->length, z, &sums->exact);
         else
-            job->k->sum_and_squares(col->length, z, sums);
+            job->k->sum_and_squares(col->length, z, sums->plain);
     }
+}
+
+/* The mean and the mean of the squares. */
+static void means_of(const nncf__norm *job, const z_sums *sums, double means[2])
+{
     if (job->block->conv.only_sums) {
-        nncf__exact_sums_means(&exact, count, means);
+        nncf__exact_sums_means(&sums->exact, job->count, means);
         return;
     }
-    means[0] = sums[0] / count;
-    means[1] = sums[1] / count;
+    means[0] = sums->plain[0] / job->count;
+    means[1] = sums->plain[1] / job->count;
+}
+
+/*
+ * What a channel sends to the other ranks, in its channels.sums: whole numbers, or doubles; the
+ * last is the number of values. What is no whole number among sums of codes (a host's NaN) is a
+ * number of channels there, and makes the mean NaN with all ranks.
+ */
+typedef union rank_sums {
+    struct {
+        int64_t sum, low, high, beyond, count;
+    } exact;
+    struct {
+        double sum, squares, unused[2], count;
+    } plain;
+} rank_sums;
+
+static void give_sums(const nncf__norm *job, size_t c, const z_sums *sums)
+{
+    const nncf__exact_sums *e = &sums->exact;
+    rank_sums r;
+    if (job->block->conv.only_sums) {
+        r.exact.sum = e->sum;
+        r.exact.low = (int64_t)(e->low & UINT32_MAX);
+        r.exact.high = (int64_t)(e->high + (e->low >> 32));
+        r.exact.beyond = e->beyond[0] != 0 || e->beyond[1] != 0; /* a NaN is not 0, either */
+        r.exact.count = (int64_t)job->count;
+    } else {
+        r.plain.sum = sums->plain[0];
+        r.plain.squares = sums->plain[1];
+        r.plain.unused[0] = r.plain.unused[1] = 0;
+        r.plain.count = job->count;
+    }
+    memcpy(job->channels.sums + 5 * c, &r, sizeof r);
+}
+
+static void take_sums(const nncf__norm *job, size_t c, z_sums *sums)
+{
+    rank_sums r;
+    memcpy(&r, job->channels.sums + 5 * c, sizeof r);
+    *sums = (z_sums){0};
+    if (job->block->conv.only_sums) {
+        sums->exact = (nncf__exact_sums){.sum = r.exact.sum,
+            .low = (uint64_t)r.exact.low,
+            .high = (uint64_t)r.exact.high,
+            .beyond = {r.exact.beyond ? (double)NAN : 0, r.exact.beyond ? (double)NAN : 0}};
+    } else {
+        sums->plain[0] = r.plain.sum;
+        sums->plain[1] = r.plain.squares;
+    }
+}
+
+/* The sums of all channels become those of all ranks. After a failure, which the call reports, they
+ * are anything. */
+static void exchange_sums(nncf__norm *job, nncf__collective *ranks)
+{
+    const int32_t dtype = job->block->conv.only_sums ? NNCF_I64 : NNCF_F64;
+    rank_sums r;
+    (void)nncf__all_reduce(ranks, job->channels.sums, 5 * job->planes.c, dtype, NNCF_REDUCE_SUM);
+    memcpy(&r, job->channels.sums, sizeof r);
+    job->count = job->block->conv.only_sums ? (double)r.exact.count : r.plain.count;
 }
 
 /*
@@ -120,7 +190,7 @@ void nncf__norm_set_constants(const nncf__norm *job, size_t c, const double mean
     const double bias = sums && job->bias ? (double)job->bias[c] : 0;
     double mean, var;
     if (job->block->batch_statistics) {
-        const double count = (double)(job->planes.n * job->planes.hw);
+        const double count = job->count;
         mean = means[0] * unit + bias;
         var = (means[1] - means[0] * means[0]) * unit * unit;
         if (var < 0) /* rounding; a NaN stays one */
@@ -180,8 +250,14 @@ static void forward_channel(const nncf__norm *job, size_t c, float *scratch)
 {
     column col = column_of(job, c, scratch);
     double means[2] = {0, 0};
-    if (job->block->batch_statistics)
-        means_of(job, &col, means);
+    z_sums sums;
+    if (job->block->batch_statistics) {
+        if (job->block->across_ranks)
+            take_sums(job, c, &sums);
+        else
+            add_up(job, &col, &sums);
+        means_of(job, &sums, means);
+    }
     nncf__norm_set_constants(job, c, means);
     nncf__epilogue e = nncf__norm_epilogue(job, c);
     int64_t clipped = 0;
@@ -199,17 +275,26 @@ static void forward_channel(const nncf__norm *job, size_t c, float *scratch)
         scatter(&job->planes, c, col.y, job->y);
 }
 
+/* For the other ranks, before the second pass. */
+static void sums_channel(const nncf__norm *job, size_t c, float *scratch)
+{
+    const column col = column_of(job, c, scratch);
+    z_sums sums;
+    add_up(job, &col, &sums);
+    give_sums(job, c, &sums);
+}
+
 nncf__norm_gradient nncf__norm_gradient_of(const nncf__norm *job, size_t c)
 {
-    const double *sums = job->channels.sums + 5 * c;
-    const double count = (double)(job->planes.n * job->planes.hw),
-                 k0 = (double)job->channels.gain[c];
+    const bool across = job->block->across_ranks;
+    const double *sums = across ? job->channels.of_ranks + 3 * c : job->channels.sums + 5 * c + 3;
+    const double count = across ? sums[2] : job->count, k0 = (double)job->channels.gain[c];
     /* running statistics do not depend on z */
     if (!job->block->batch_statistics)
         return (nncf__norm_gradient){(float)k0, 0, 0};
     const double of_var = job->params->flags & NNCF_BATCH_NORM_UNBIASED ? count - 1 : count;
-    double k1 = -k0 * (double)job->channels.inv_std[c] * sums[4] / of_var;
-    double k2 = -k0 * sums[3] / count - k1 * (double)job->channels.mean[c];
+    double k1 = -k0 * (double)job->channels.inv_std[c] * sums[1] / of_var;
+    double k2 = -k0 * sums[0] / count - k1 * (double)job->channels.mean[c];
     return (nncf__norm_gradient){(float)k0, (float)k1, (float)k2};
 }
 
@@ -228,21 +313,51 @@ static void backward_sums(
     }
 }
 
-static void backward_channel(const nncf__norm *job, size_t c, float *scratch)
+/* z and dy. */
+static column backward_column(const nncf__norm *job, size_t c, float *scratch)
 {
-    column col = column_of(job, c, scratch);
+    const column col = column_of(job, c, scratch);
     if (job->gathers)
         gather(&job->planes, job->y + c * job->planes.hw, job->planes.c * job->planes.hw, col.y);
-    nncf__epilogue e = nncf__norm_epilogue(job, c);
-    backward_sums(job, c, &col, &e);
-    nncf__norm_gradient g = nncf__norm_gradient_of(job, c);
-    for (size_t i = 0; i < col.segments; i++) {
-        float *dy = col.y + i * col.stride;
-        nncf__activate_dz(
-            job->block, job->k, col.length, col.z + i * col.z_stride, dy, dy, &e, g.k0, g.k1, g.k2);
+    return col;
+}
+
+static void backward_dz(const nncf__norm *job, size_t c, const column *col, const nncf__epilogue *e)
+{
+    const nncf__norm_gradient g = nncf__norm_gradient_of(job, c);
+    for (size_t i = 0; i < col->segments; i++) {
+        float *dy = col->y + i * col->stride;
+        nncf__activate_dz(job->block, job->k, col->length, col->z + i * col->z_stride, dy, dy, e,
+            g.k0, g.k1, g.k2);
     }
     if (job->gathers)
-        scatter(&job->planes, c, col.y, job->y);
+        scatter(&job->planes, c, col->y, job->y);
+}
+
+static void backward_channel(const nncf__norm *job, size_t c, float *scratch)
+{
+    const column col = backward_column(job, c, scratch);
+    const nncf__epilogue e = nncf__norm_epilogue(job, c);
+    backward_sums(job, c, &col, &e);
+    backward_dz(job, c, &col, &e);
+}
+
+/* The same in two passes: the sums stay those of this rank, a copy goes to the others. */
+static void backward_sums_channel(const nncf__norm *job, size_t c, float *scratch)
+{
+    const column col = backward_column(job, c, scratch);
+    const nncf__epilogue e = nncf__norm_epilogue(job, c);
+    double *of_ranks = job->channels.of_ranks + 3 * c;
+    backward_sums(job, c, &col, &e);
+    memcpy(of_ranks, job->channels.sums + 5 * c + 3, 2 * sizeof *of_ranks);
+    of_ranks[2] = job->count;
+}
+
+static void backward_dz_channel(const nncf__norm *job, size_t c, float *scratch)
+{
+    const column col = backward_column(job, c, scratch);
+    const nncf__epilogue e = nncf__norm_epilogue(job, c);
+    backward_dz(job, c, &col, &e);
 }
 
 /* Channels of one chunk are neighbours: they share the cache lines of small planes. */
@@ -259,6 +374,21 @@ static void run_chunk(const nncf__norm *job, size_t chunk, size_t worker,
 static void forward_chunk(void *arg, size_t chunk, size_t worker)
 {
     run_chunk(arg, chunk, worker, forward_channel);
+}
+
+static void sums_chunk(void *arg, size_t chunk, size_t worker)
+{
+    run_chunk(arg, chunk, worker, sums_channel);
+}
+
+static void backward_sums_chunk(void *arg, size_t chunk, size_t worker)
+{
+    run_chunk(arg, chunk, worker, backward_sums_channel);
+}
+
+static void backward_dz_chunk(void *arg, size_t chunk, size_t worker)
+{
+    run_chunk(arg, chunk, worker, backward_dz_channel);
 }
 
 static void backward_chunk(void *arg, size_t chunk, size_t worker)
@@ -280,6 +410,7 @@ nncf__norm nncf__norm_start(const nncf__call *call, const float *z, float *y)
         .context = call->layer->model->context,
         .k = nncf__kernels_of(call->layer->model->context),
         .planes = call->block->out_planes,
+        .count = (double)(call->block->out_planes.n * call->block->out_planes.hw),
         .channels = nncf__channels_of(call->layer),
         .z = {z, 0, (int64_t)call->block->out_planes.c},
         .y = y};
@@ -293,6 +424,14 @@ static bool of_batch(const nncf_layer *layer, int32_t mode, bool adapting)
         (mode == NNCF_MODE_TRAIN || adapting);
 }
 
+/* While the controller initializes, always: it finds what one process would. */
+static bool across_ranks(const nncf_layer *layer, bool initializing)
+{
+    const nncf__collective *ranks = &layer->model->collective;
+    return nncf__has_ranks(ranks) &&
+        (initializing || (ranks->params.flags & NNCF_COLLECTIVE_SYNC_BATCH_NORM));
+}
+
 void nncf__batch_norm_prepare(const nncf_layer *layer, nncf__block *block)
 {
     const int32_t adapting = block->key.adapting;
@@ -301,6 +440,7 @@ void nncf__batch_norm_prepare(const nncf_layer *layer, nncf__block *block)
     const double momentum = (double)layer->batch_norm.momentum;
     block->batch_statistics = of_batch(layer, block->key.mode, adapting != 0);
     block->update_running = block->batch_statistics && (adapting || !block->key.observing);
+    block->across_ranks = block->batch_statistics && across_ranks(layer, block->key.observing);
     /* the first batches of an adaptation make them forget */
     block->momentum = adapting == NNCF__PHASE_FORGETTING             ? FORGET_MOMENTUM
         : layer->batch_norm.flags & NNCF_BATCH_NORM_INVERSE_MOMENTUM ? 1 - momentum
@@ -313,7 +453,7 @@ nncf_status nncf__layer_check_batch_norm(
     const nncf_compression_ctrl *ctrl = layer->model->ctrl;
     if (!layer->has_batch_norm ||
         !of_batch(layer, layer->model->mode, ctrl && nncf__ctrl_adapting(ctrl)) ||
-        out[0] * out[2] * out[3] > 1)
+        across_ranks(layer, ctrl && nncf__ctrl_initializing(ctrl)) || out[0] * out[2] * out[3] > 1)
         return NNCF_OK;
     return nncf__fail(err, NNCF_E_SHAPE, NULL,
         "y has one value a channel, (1,%lld,1,1): batch norm of a batch makes 0 of it, and no "
@@ -375,6 +515,10 @@ void nncf__batch_norm_forward(
     const nncf__call *call, const nncf__qtensor *x, const nncf__qtensor *w, const float *z)
 {
     nncf__norm job = nncf__batch_norm_forward_start(call, x, w, z);
+    if (call->block->across_ranks) {
+        run(&job, sums_chunk);
+        exchange_sums(&job, &call->layer->model->collective);
+    }
     run(&job, forward_chunk);
     nncf__batch_norm_forward_finish(&job);
 }
@@ -424,7 +568,14 @@ const float *nncf__batch_norm_backward_dz(
 void nncf__batch_norm_backward(const nncf__call *call, const float *z)
 {
     nncf__norm job = nncf__batch_norm_backward_start(call, z, true);
-    run(&job, backward_chunk);
+    if (!call->block->across_ranks) {
+        run(&job, backward_chunk);
+        return;
+    }
+    run(&job, backward_sums_chunk);
+    (void)nncf__all_reduce(&call->layer->model->collective, job.channels.of_ranks, 3 * job.planes.c,
+        NNCF_F64, NNCF_REDUCE_SUM);
+    run(&job, backward_dz_chunk);
 }
 
 void nncf__batch_norm_add_gradients(const nncf__call *call)

@@ -42,6 +42,8 @@ typedef struct nncf__norm {
     uint8_t *codes;
     /* the code of 0 */
     float zero;
+    /* values a channel, of all ranks where statistics are */
+    double count;
     /* small planes */
     bool gathers;
     /* dz goes there even where it is wanted elsewhere */

@@ -21,6 +21,9 @@ typedef struct nncf__channels {
     double *sums;
     /* [c] */
     nncf__channel_totals *totals;
+    /* in the same place, [c][3]: backward of batch norm over all ranks has the sums [3] and [4] of
+     * all of them there, and how many values a channel has */
+    double *of_ranks;
     /* [c] each: a = z * scale + shift; zhat = (z - mean) * inv_std; gain is the scale of batch norm
      * alone, where z is sums of codes */
     float *scale, *shift, *mean, *inv_std, *gain;
@@ -35,7 +38,8 @@ static inline nncf__channels nncf__channels_of(const nncf_layer *layer)
 {
     const size_t c = (size_t)layer->out_channels;
     nncf__channels s = {.sums = layer->now.channel.data};
-    s.totals = (nncf__channel_totals *)(void *)(s.sums + 5 * c);
+    s.of_ranks = s.sums + 5 * c;
+    s.totals = (nncf__channel_totals *)(void *)s.of_ranks;
     s.scale = (float *)(void *)(s.totals + c);
     s.shift = s.scale + c;
     s.mean = s.shift + c;

@@ -2,7 +2,8 @@
 /*
  * Dropout (Srivastava et al. 2014), inverted: what stays is divided by 1 - p in training. What is
  * dropped follows from Philox numbers of (seed, layer; step, backwards in it, use; element), which
- * backward makes again: nothing is kept but their counter.
+ * backward makes again: nothing is kept but their counter. Elements are counted in the whole batch,
+ * of which a rank has some rows.
  */
 #include "exec/dropout.h"
 
@@ -47,6 +48,8 @@ typedef struct dropout_job {
     nncf_context *context;
     size_t count;
     uint64_t key, counter;
+    /* of the whole batch's elements, the first that is here */
+    uint64_t first;
     /* p; 1 / (1 - p) */
     float p, factor;
     bool drops;
@@ -57,8 +60,11 @@ typedef struct dropout_job {
 /* y = dropped or scaled x; y may be x. */
 static void drop(const dropout_job *job, size_t at, size_t n, const float *x, float *y)
 {
-    float u[BLOCK];
-    job->k->philox_uniform(n, (uint32_t)(at / 4), job->key, job->counter, u);
+    float numbers[BLOCK + 4];
+    const uint64_t first = job->first + at;
+    const size_t skipped = (size_t)(first % 4); /* four are made at once */
+    job->k->philox_uniform(n + skipped, (uint32_t)(first / 4), job->key, job->counter, numbers);
+    const float *u = numbers + skipped;
     for (size_t i = 0; i < n; i++)
         y[i] = u[i] < job->p ? 0 : x[i] * job->factor;
 }
@@ -80,6 +86,17 @@ static void chunk_of(void *arg, size_t chunk, size_t worker)
     }
 }
 
+/* Rows of the tensor, whatever the layer's view of it. */
+static uint64_t first_element(const nncf__call *call)
+{
+    const nncf_model *model = call->layer->model;
+    const uint64_t rows = (uint64_t)call->block->key.shapes.x[0].size[0],
+                   count = nncf__planes_count(&call->block->in_planes);
+    const uint64_t row = model->first_row >= 0 ? (uint64_t)model->first_row
+                                               : (uint64_t)model->collective.params.rank * rows;
+    return rows > 0 ? row * (count / rows) : 0;
+}
+
 static void run(const nncf__call *call, float *z)
 {
     const nncf_layer *layer = call->layer;
@@ -90,6 +107,7 @@ static void run(const nncf__call *call, float *z)
         .count = nncf__planes_count(&call->block->in_planes),
         .key = nncf__rb_noise_key(layer),
         .counter = layer->now.drop,
+        .first = first_element(call),
         .p = layer->dropped,
         .factor = (float)(1 / (1 - (double)layer->dropped)),
         .drops = drops(call->block, layer),

@@ -122,7 +122,7 @@ static bool makes_z_again(const nncf_context *context, const nncf__block *b)
     if (b->by_channel) /* of a group of channels, in scratch; codes in bytes alone make it again */
         return b->conv.only_sums && nncf__qtensor_is_codes(&b->used_x) && b->keeps && b->wants_dw &&
             b->key.memory == NNCF_MEMORY_SMALL;
-    return nncf__batch_norm_tiles_fit(context, b) &&
+    return !b->across_ranks && nncf__batch_norm_tiles_fit(context, b) &&
         (!b->keeps || b->key.memory == NNCF_MEMORY_SMALL);
 }
 
@@ -189,11 +189,11 @@ void nncf__product_prepare(const nncf_layer *layer, nncf__block *b)
         nncf__transposed_prepare(layer, b);
     else
         b->conv = nncf__product_shape(layer, b->key.in, b->out);
-    b->by_channel = layer->has_batch_norm && !b->is_transposed &&
+    nncf__batch_norm_prepare(layer, b);
+    b->by_channel = layer->has_batch_norm && !b->is_transposed && !b->across_ranks &&
         nncf__conv2d_by_channel(layer->model->context, &b->conv);
     b->compresses = compresses_weight(layer);
     b->wants_dw = layer->weight_grad || b->compresses;
-    nncf__batch_norm_prepare(layer, b);
     prepare_weight(layer, b);
     prepare_input(b);
     b->conv.only_sums = layer->has_batch_norm && nncf__product_is_codes(&b->used_x, &b->weight);

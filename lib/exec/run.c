@@ -424,6 +424,14 @@ static nncf_status check_ids(
     return NNCF_OK;
 }
 
+/* Batch norm of all ranks, in a call that has run. */
+static nncf_status check_ranks(const nncf_layer *layer, const nncf__block *b, nncf_error *err)
+{
+    return b->across_ranks
+        ? nncf__collective_check(&layer->model->collective, "sums of batch norm", err)
+        : NNCF_OK;
+}
+
 /* ---- forward and backward ---- */
 
 static nncf_status forward(
@@ -452,6 +460,9 @@ static nncf_status forward(
         nncf__usage_forward(layer->compression->ctrl);
     nncf__layer_pull_weight(layer);
     b->kind->forward(&call);
+    status = check_ranks(layer, b, err);
+    if (status != NNCF_OK)
+        return status;
     take_state(layer, b, x, pending);
     take_seen(layer, b, x, y);
     describe(layer, y);
@@ -560,6 +571,9 @@ static nncf_status backward(nncf_layer *layer, const nncf_tensor *x, size_t n_x,
     b->kind->backward(&call);
     nncf__layer_push_gradient(layer);
     nncf__gradients_finish(&call, dx);
+    status = check_ranks(layer, b, err);
+    if (status != NNCF_OK)
+        return status;
     if (b->compresses)
         nncf__usage_backward(layer->compression->ctrl, layer);
     layer->now.spent = true;

@@ -155,6 +155,8 @@ typedef struct nncf__block {
     float alpha;
     /* batch norm */
     bool batch_statistics, update_running;
+    /* batch statistics are those of all ranks */
+    bool across_ranks;
     double momentum;
 
     /* ---- algorithm ---- */

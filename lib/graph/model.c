@@ -32,6 +32,7 @@ static nncf_status create(nncf_context *context, nncf_model **model, nncf_error 
     m->context = context;
     m->owns_context = own != NULL;
     m->mode = NNCF_MODE_TRAIN;
+    m->first_row = -1;
     *model = m;
     return NNCF_OK;
 }
@@ -81,6 +82,8 @@ void nncf_model_destroy(nncf_model *model)
 {
     if (!model)
         return;
+    if (model->release)
+        model->release(model);
     if (model->ctrl)
         model->detach(model->ctrl); /* may take over the context that the model owns */
     nncf_context *context = model->context;

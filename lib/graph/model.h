@@ -4,6 +4,7 @@
 #ifndef NNCF__GRAPH_MODEL_H
 #define NNCF__GRAPH_MODEL_H
 
+#include "base/collective.h"
 #include "graph/block.h"
 #include "graph/ops.h"
 #include "graph/seen.h"
@@ -117,6 +118,8 @@ typedef struct nncf__weight_layout {
 } nncf__weight_layout;
 
 struct nncf__layer_compression; /* quantization/layer_compression.h */
+struct nncf__replica; /* parallel/replicas.h */
+struct nncf__replicas;
 
 struct nncf_layer {
     nncf_model *model;
@@ -230,6 +233,14 @@ struct nncf_model {
     int32_t frozen_policy;
     /* attached controller */
     nncf_compression_ctrl *ctrl;
+    /* the ranks; where the rows of this one begin, -1: after those of the ranks before */
+    nncf__collective collective;
+    int64_t first_row;
+    /* parallel/replicas.c: of a replica; of a model that has some; called before the model, or the
+     * controller that its replicas share, is destroyed; all nullable */
+    struct nncf__replica *replica;
+    struct nncf__replicas *replicas;
+    void (*release)(nncf_model *model);
     /* called when the model is destroyed before its controller */
     void (*detach)(nncf_compression_ctrl *ctrl);
     /* shared by the layers within one call; dw: gradient of a compressed weight; dx: gradients of

@@ -13,7 +13,14 @@
  */
 #include "quantization/histogram.h"
 
+#include "base/alloc.h"
+#include "base/collective.h"
 #include "config/canonical.h"
+
+#include <nncf/base.h>
+#include <nncf/context.h>
+#include <nncf/parallel.h>
+#include <nncf/tensor.h>
 
 #include <float.h>
 #include <math.h>
@@ -261,6 +268,81 @@ void nncf__histogram_merge(nncf__histogram *h, nncf__histogram *from)
         h->bins[i] += from->bins[i];
     h->count += from->count;
     h->zeros += from->zeros;
+}
+
+void nncf__histogram_join(nncf__histogram *h, nncf__histogram *from)
+{
+    if (from->spilled || !nncf__histogram_fits(h, (size_t)from->count))
+        nncf__histogram_merge(h, from);
+    else
+        nncf__histogram_add(h, (size_t)from->count, from->values);
+}
+
+/* Each rank writes its elements after those of the ranks before it, into zeros, and the sum is all
+ * of them. (A zero may lose its sign.) `counts` has one for each rank. */
+static nncf_status join_values(
+    nncf_context *context, nncf__collective *ranks, nncf__histogram *h, const int64_t *counts)
+{
+    int64_t total = 0, before = 0;
+    for (int32_t r = 0; r < ranks->params.size; r++) {
+        before = r == ranks->params.rank ? total : before;
+        total += counts[r];
+    }
+    const size_t n = (size_t)total;
+    float *values = nncf__calloc(context, n, sizeof *values);
+    if (n > 0 && !values)
+        return NNCF_E_NOMEM;
+    if (h->count > 0)
+        memcpy(values + before, h->values, (size_t)h->count * sizeof *values);
+    const nncf_status status = nncf__all_reduce(ranks, values, n, NNCF_F32, NNCF_REDUCE_SUM);
+    if (status == NNCF_OK && n > 0)
+        memcpy(h->values, values, n * sizeof *values);
+    if (status == NNCF_OK)
+        h->count = (uint64_t)n;
+    nncf__free(context, values);
+    return status;
+}
+
+/* Counts of bins with the octaves of the rank that has the highest. */
+static nncf_status join_bins(nncf__collective *ranks, nncf__histogram *h)
+{
+    if (!h->spilled)
+        spill(h);
+    int64_t top = h->top, sums[2] = {(int64_t)h->count, (int64_t)h->zeros};
+    nncf_status status = nncf__all_reduce(ranks, &top, 1, NNCF_I64, NNCF_REDUCE_MAX);
+    if (status == NNCF_OK && top > h->top)
+        lift(h, (int32_t)top);
+    if (status == NNCF_OK)
+        status = nncf__all_reduce(
+            ranks, h->bins, nncf__histogram_bins(h->sub_bits), NNCF_I64, NNCF_REDUCE_SUM);
+    if (status == NNCF_OK)
+        status = nncf__all_reduce(ranks, sums, 2, NNCF_I64, NNCF_REDUCE_SUM);
+    h->count = (uint64_t)sums[0];
+    h->zeros = (uint64_t)sums[1];
+    return status;
+}
+
+nncf_status nncf__histogram_reduce(
+    nncf_context *context, nncf__collective *ranks, nncf__histogram *h)
+{
+    const size_t size = (size_t)ranks->params.size;
+    /* of each rank: its elements, or -1 where they are in bins */
+    int64_t *counts = nncf__calloc(context, size, sizeof *counts);
+    uint64_t total = 0;
+    bool spilled = false;
+    if (!counts)
+        return NNCF_E_NOMEM;
+    counts[ranks->params.rank] = h->spilled ? -1 : (int64_t)h->count;
+    nncf_status status = nncf__all_reduce(ranks, counts, size, NNCF_I64, NNCF_REDUCE_SUM);
+    for (size_t r = 0; r < size && status == NNCF_OK; r++) {
+        spilled = spilled || counts[r] < 0;
+        total += counts[r] < 0 ? 0 : (uint64_t)counts[r];
+    }
+    if (status == NNCF_OK)
+        status = spilled || total > h->capacity ? join_bins(ranks, h)
+                                                : join_values(context, ranks, h, counts);
+    nncf__free(context, counts);
+    return status;
 }
 
 /* Lower end of bin i of the positive half; half(h) gives the upper end of the last. */

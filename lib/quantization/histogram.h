@@ -3,7 +3,11 @@
 #ifndef NNCF__QUANTIZATION_HISTOGRAM_H
 #define NNCF__QUANTIZATION_HISTOGRAM_H
 
+#include "base/collective.h"
 #include "config/canonical.h"
+
+#include <nncf/base.h>
+#include <nncf/context.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,6 +45,11 @@ void nncf__histogram_add(nncf__histogram *histogram, size_t n, const float *x);
 bool nncf__histogram_fits(const nncf__histogram *histogram, size_t n);
 /* Add what is in `from` (of equal sub_bits), whose octaves may move. */
 void nncf__histogram_merge(nncf__histogram *histogram, nncf__histogram *from);
+/* The same, but kept as they are if all fit: what one histogram of all elements would be. */
+void nncf__histogram_join(nncf__histogram *histogram, nncf__histogram *from);
+/* What one histogram of the elements of all ranks would be. */
+nncf_status nncf__histogram_reduce(
+    nncf_context *context, nncf__collective *ranks, nncf__histogram *histogram);
 /* By rule threesigma, percentile or mean_percentile. Kept values are reordered or used up: clear
  * before the next use. False: nothing to go by. */
 bool nncf__histogram_range(

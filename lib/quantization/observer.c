@@ -29,11 +29,6 @@ static bool has_histograms(int32_t kind)
     return kind == NNCF__THREESIGMA || kind == NNCF__PERCENTILE || kind == NNCF__MEAN_PERCENTILE;
 }
 
-static bool is_mean(int32_t kind)
-{
-    return kind == NNCF__MEAN_MIN_MAX || kind == NNCF__MEAN_PERCENTILE;
-}
-
 static nncf_status make_histograms(
     nncf_context *context, const nncf__quantizer *q, struct nncf__observer *o)
 {
@@ -59,7 +54,7 @@ static nncf_status make_histograms(
 nncf_status nncf__observer_create(nncf_context *context, nncf__quantizer *quantizer)
 {
     const int32_t kind = quantizer->rule.kind;
-    if (quantizer->is_weight || (!is_mean(kind) && !has_histograms(kind)))
+    if (quantizer->is_weight || (!nncf__rule_is_mean(kind) && !has_histograms(kind)))
         return NNCF_OK;
     struct nncf__observer *o = nncf__calloc(context, 1, sizeof *o);
     if (!o)
@@ -207,7 +202,7 @@ static void channel_range(nncf__quantizer *q, size_t c, double range[2])
 void nncf__observer_end_batch(nncf__quantizer *quantizer)
 {
     struct nncf__observer *o = quantizer->observer;
-    if (!o || !is_mean(quantizer->rule.kind))
+    if (!o || !nncf__rule_is_mean(quantizer->rule.kind))
         return;
     for (size_t c = 0; c < quantizer->channels; c++) {
         double range[2];
@@ -228,7 +223,7 @@ const float *nncf__observer_ranges(nncf__quantizer *quantizer)
         return nncf__quantizer_observed(quantizer);
     for (size_t c = 0; c < quantizer->channels; c++) {
         double range[2] = {(double)nothing[0], (double)nothing[1]};
-        if (!is_mean(quantizer->rule.kind)) {
+        if (!nncf__rule_is_mean(quantizer->rule.kind)) {
             channel_range(quantizer, c, range);
         } else if (o->batches > 0) {
             range[0] = o->sums[2 * c] / (double)o->batches;

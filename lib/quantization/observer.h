@@ -3,12 +3,14 @@
 #ifndef NNCF__QUANTIZATION_OBSERVER_H
 #define NNCF__QUANTIZATION_OBSERVER_H
 
+#include "config/canonical.h"
 #include "quantization/histogram.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/base.h>
 #include <nncf/context.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct nncf__observer {
@@ -21,6 +23,12 @@ struct nncf__observer {
     /* [channels][2]: the outcome */
     float *ranges;
 };
+
+/* Ranges of batches that are averaged. */
+static inline bool nncf__rule_is_mean(int32_t kind)
+{
+    return kind == NNCF__MEAN_MIN_MAX || kind == NNCF__MEAN_PERCENTILE;
+}
 
 /* What rule->kind needs beside the quantizer's own extremes; none for min_max and for weights. */
 nncf_status nncf__observer_create(nncf_context *context, nncf__quantizer *quantizer);

@@ -35,6 +35,8 @@
     X(nncf_matmul_params, NNCF_PARAMS(nncf_matmul_params), .factor = 1)                            \
     X(nncf_pool2d_params, NNCF_PARAMS(nncf_pool2d_params))                                         \
     X(nncf_op_params, NNCF_PARAMS(nncf_op_params), .groups = 1, .eps = 1e-5f)                      \
+    X(nncf_collective_params, NNCF_PARAMS(nncf_collective_params), .size = 1)                      \
+    X(nncf_gradient, NNCF_PARAMS(nncf_gradient))                                                   \
     X(nncf_weight_params, NNCF_PARAMS(nncf_weight_params))                                         \
     X(nncf_quantizer_params, NNCF_PARAMS(nncf_quantizer_params))                                   \
     X(nncf_memory, NNCF_PARAMS(nncf_memory))                                                       \

@@ -310,6 +310,87 @@ static nncf_status export_onnx(nncf_error *err)
     return nncf_onnx_export(ctrl, "/no/such/folder/x.onnx", NULL, err);
 }
 
+static nncf_status set_collective(nncf_error *err)
+{
+    const nncf_collective_params p = {NNCF_PARAMS(nncf_collective_params), .rank = 1, .size = 1};
+    return nncf_model_set_collective(model, &p, err);
+}
+
+static nncf_status set_first_row(nncf_error *err)
+{
+    return nncf_model_set_first_row(model, -2, err);
+}
+
+static nncf_status pack_gradients(nncf_error *err)
+{
+    return nncf_model_pack_gradients(model, 0, 9, weight, err);
+}
+
+static nncf_status unpack_gradients(nncf_error *err)
+{
+    return nncf_model_unpack_gradients(model, 0, 1, weight, INFINITY, err);
+}
+
+static int32_t fails(void *user, void *values, size_t count, nncf_dtype dtype, nncf_reduction r)
+{
+    (void)user;
+    (void)values;
+    (void)count;
+    (void)dtype;
+    (void)r;
+    return 5;
+}
+
+/* The model is one of two ranks for the time of a call. */
+static nncf_status with_ranks(nncf_status (*call)(nncf_model *, nncf_error *), nncf_error *err)
+{
+    const nncf_collective_params p = {
+        NNCF_PARAMS(nncf_collective_params), .size = 2, .all_reduce = fails};
+    ck_assert_int_eq(nncf_model_set_collective(model, &p, NULL), NNCF_OK);
+    const nncf_status status = call(model, err);
+    ck_assert_int_eq(nncf_model_set_collective(model, NULL, NULL), NNCF_OK);
+    return status;
+}
+
+static nncf_status check_ranks(nncf_error *err)
+{
+    return with_ranks(nncf_model_check_ranks, err);
+}
+
+static nncf_status average_statistics(nncf_error *err)
+{
+    float mean[4] = {0}, var[4] = {0};
+    const nncf_batch_norm_params bn = {
+        NNCF_PARAMS(nncf_batch_norm_params), .running_mean = mean, .running_var = var};
+    const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/norm",
+        .weight = weight, .in_channels = 4, .out_channels = 4, .kernel = {1, 1}, .batch_norm = &bn};
+    nncf_model *own = model, *normed;
+    nncf_layer *out;
+    ck_assert_int_eq(nncf_model_create(c.context, &normed, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_add_conv2d(normed, &p, &out, NULL), NNCF_OK);
+    model = normed;
+    const nncf_status status = with_ranks(nncf_model_average_statistics, err);
+    model = own;
+    nncf_model_destroy(normed);
+    return status;
+}
+
+static nncf_status create_replica(nncf_error *err)
+{
+    nncf_model *replica;
+    return nncf_model_create_replica(bare, NULL, &replica, err);
+}
+
+static nncf_status begin_replicas(nncf_error *err)
+{
+    return nncf_model_begin_replicas(model, err);
+}
+
+static nncf_status end_replicas(nncf_error *err)
+{
+    return nncf_model_end_replicas(model, err);
+}
+
 static const struct {
     const char *call;
     nncf_status (*refused)(nncf_error *err);
@@ -337,6 +418,16 @@ static const struct {
     {"nncf_model_set_gradient_flags", set_gradient_flags, "flags is 4"},
     {"nncf_layer_set_gradient_flags", set_layer_gradient_flags, "Net/Conv2d[a]: flags is 4"},
     {"nncf_model_get_memory", get_memory, "Net/Conv2d[a]: "},
+    {"nncf_model_set_collective", set_collective, "rank is 1 of 1"},
+    {"nncf_model_set_first_row", set_first_row, "row is -2"},
+    {"nncf_model_pack_gradients", pack_gradients, "gradients 0 to 9"},
+    {"nncf_model_unpack_gradients", unpack_gradients, "factor is inf"},
+    {"nncf_model_check_ranks", check_ranks, "checksums of all ranks: all_reduce has returned 5"},
+    {"nncf_model_average_statistics", average_statistics,
+        "running statistics of all ranks: all_reduce has returned 5"},
+    {"nncf_model_create_replica", create_replica, "the model has no controller"},
+    {"nncf_model_begin_replicas", begin_replicas, "the model has no replicas"},
+    {"nncf_model_end_replicas", end_replicas, "no batch is under way"},
     {"nncf_layer_forward", forward, "Net/Conv2d[a]: x is NULL"},
     {"nncf_layer_set_uses", set_uses, "Net/Conv2d[a]: n is 0"},
     {"nncf_layer_select_use", select_use, "Net/Conv2d[a]: use is 1"},

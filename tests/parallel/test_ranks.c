@@ -1,0 +1,679 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Several ranks against one process with the whole batch: ranges, dropout, statistics of batch norm
+ * and whole trainings. Ranks are threads with a model, a controller and weights of their own each;
+ * what they exchange goes through all_reduce alone.
+ */
+#include "parallel/net.h"
+#include "parallel/ranks.h"
+#include "support/require.h"
+
+enum { MOST = 1 << 14 };
+
+/* Parameters of the controller, weights, and running statistics, one behind the other. */
+typedef struct record {
+    size_t n;
+    float values[MOST];
+} record;
+
+static void put(record *r, const float *x, size_t n)
+{
+    ck_assert_uint_le(r->n + n, MOST);
+    memcpy(r->values + r->n, x, n * sizeof *x);
+    r->n += n;
+}
+
+static void put_parameters(record *r, const net *n)
+{
+    for (size_t i = 0; n->ctrl && i < nncf_compression_ctrl_get_parameter_count(n->ctrl); i++) {
+        const nncf_parameter p = fx_parameter_at(n->ctrl, i);
+        put(r, p.data, p.count);
+    }
+}
+
+static void put_statistics(record *r, const net *n)
+{
+    for (int i = 0; i < NET_BLOCKS; i++) {
+        put(r, n->block[i].mean, (size_t)n->block[i].out_channels);
+        put(r, n->block[i].var, (size_t)n->block[i].out_channels);
+    }
+}
+
+static void put_weights(record *r, const net *n)
+{
+    for (int i = 0; i < NET_BLOCKS; i++) {
+        const fx_block *k = &n->block[i];
+        put(r, k->w, k->weights);
+        put(r, k->b, (size_t)k->out_channels);
+        put(r, k->gamma, (size_t)k->out_channels);
+        put(r, k->beta, (size_t)k->out_channels);
+    }
+}
+
+static bool same(const record *a, const record *b)
+{
+    return a->n == b->n && memcmp(a->values, b->values, a->n * sizeof(float)) == 0;
+}
+
+/* The largest difference, in units of the largest value. */
+static double distance(const record *a, const record *b)
+{
+    double largest = 0, most = 0;
+    ck_assert_uint_eq(a->n, b->n);
+    for (size_t i = 0; i < a->n; i++) {
+        largest = fmax(largest, fabs((double)a->values[i]));
+        most = fmax(most, fabs((double)a->values[i] - (double)b->values[i]));
+    }
+    ck_assert(largest > 0);
+    return most / largest;
+}
+
+/* Rows of a rank, which are as many for each. */
+static void part_of(const rank *self, net *n, net_pass *p)
+{
+    const int64_t rows = NET_BATCH / self->size;
+    net_pass_make(p, n->model, self->rank * rows, rows);
+}
+
+static void init(net *n, net_pass *p)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    int32_t more = 0;
+    uint64_t batch = 100;
+    for (;;) {
+        ck_assert_msg(
+            nncf_compression_ctrl_init_step(n->ctrl, &more, &err) == NNCF_OK, "%s", err.message);
+        if (!more)
+            return;
+        net_forward(p, batch++);
+    }
+}
+
+static nncf_context *one_thread(void)
+{
+    return fx_new_context(NULL, 1, NNCF_ISA_BEST, 42);
+}
+
+static void make_rank(rank *self, net *n, const char *config, int flags, int32_t sync)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    const nncf_collective_params p = ranks_params(self, sync);
+    net_make(n, one_thread(), config, flags);
+    ck_assert_msg(nncf_model_set_collective(n->model, &p, &err) == NNCF_OK, "%s", err.message);
+}
+
+/* ---- ranges ---- */
+
+#define RANGE(n, rule)                                                                             \
+    "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"range\": {" n         \
+    ", \"type\": " rule "}}}}"
+#define BY_CHANNEL(rule)                                                                           \
+    "{\"compression\": {\"algorithm\": \"quantization\", \"activations\": {\"per_channel\": "      \
+    "true}, \"initializer\": {\"range\": {\"num_init_samples\": 36, \"type\": " rule "}}}}"
+#define PERCENTS ", \"params\": {\"min_percentile\": 1.5, \"max_percentile\": 99}"
+
+/* A batch of the largest tensor has 3456 elements, and an observer keeps 4096 as they are: so ranks
+ * keep them and one process does not, or none does. */
+static const char *const rules[] = {
+    RANGE("\"num_init_samples\": 24", "\"min_max\""),
+    RANGE("\"num_init_samples\": 36", "\"mean_min_max\""),
+    RANGE("\"num_init_samples\": 12", "\"percentile\"" PERCENTS),
+    RANGE("\"num_init_samples\": 24", "\"percentile\"" PERCENTS),
+    RANGE("\"num_init_samples\": 120", "\"percentile\"" PERCENTS),
+    RANGE("\"num_init_samples\": 36", "\"mean_percentile\"" PERCENTS),
+    RANGE("\"num_init_samples\": 24", "\"threesigma\""),
+    BY_CHANNEL("\"min_max\""),
+    BY_CHANNEL("\"mean_min_max\""),
+    BY_CHANNEL("\"percentile\"" PERCENTS),
+    BY_CHANNEL("\"threesigma\""),
+};
+enum { N_RULES = sizeof rules / sizeof *rules };
+
+typedef struct task {
+    const char *config;
+    int flags, batches;
+    int32_t sync;
+    double tolerance;
+    record alone, statistics, outputs, gradients;
+    float last[NET_BATCH * NET_CLASSES], dx[NET_BATCH * NET_CHANNELS * NET_SIDE * NET_SIDE];
+    double far[RANKS_MOST];
+} task;
+
+static void init_rank(rank *self)
+{
+    const task *t = self->arg;
+    record r = {0};
+    net n;
+    net_pass p;
+    make_rank(self, &n, t->config, t->flags, 0);
+    part_of(self, &n, &p);
+    init(&n, &p);
+    put_parameters(&r, &n);
+    ck_assert_msg(same(&r, &t->alone), "rank %d of %d: %g", (int)self->rank, (int)self->size,
+        distance(&t->alone, &r));
+    net_pass_free(&p);
+    net_free(&n);
+}
+
+START_TEST(ranges_are_those_of_all_rows)
+{
+    static task t;
+    net n;
+    net_pass p;
+    t.config = rules[_i];
+    t.flags = NET_PLAIN;
+    t.alone.n = 0;
+    net_make(&n, one_thread(), t.config, t.flags);
+    net_pass_make(&p, n.model, 0, NET_BATCH);
+    init(&n, &p);
+    put_parameters(&t.alone, &n);
+    net_pass_free(&p);
+    /* of half of the rows they are others, so that ranks that did not talk would be found */
+    record half = {0};
+    net other;
+    net_make(&other, one_thread(), t.config, t.flags);
+    net_pass_make(&p, other.model, 0, NET_BATCH / 2);
+    init(&other, &p);
+    put_parameters(&half, &other);
+    ck_assert(!same(&half, &t.alone));
+    net_pass_free(&p);
+    net_free(&other);
+    net_free(&n);
+    for (int32_t size = 2; size <= 4; size++)
+        ranks_run(size, init_rank, &t);
+}
+END_TEST
+
+/* ---- batch norm, dropout ---- */
+
+/* As if the ranges had been restored from a snapshot of the one process. */
+static void take_parameters(net *n, const record *r)
+{
+    size_t at = 0;
+    for (size_t i = 0; n->ctrl && i < nncf_compression_ctrl_get_parameter_count(n->ctrl); i++) {
+        const nncf_parameter p = fx_parameter_at(n->ctrl, i);
+        memcpy(p.data, r->values + at, p.count * sizeof(float));
+        at += p.count;
+    }
+    ck_assert_uint_eq(at, r->n);
+}
+
+static void all_gradients(const net *n, record *r)
+{
+    const size_t count = nncf_model_get_gradient_count(n->model);
+    nncf_gradient g = {NNCF_PARAMS(nncf_gradient)};
+    r->n = 0;
+    for (size_t i = 0; i < count; i++) {
+        ck_assert_int_eq(nncf_model_get_gradient(n->model, i, &g, NULL), NNCF_OK);
+        r->n += g.count;
+    }
+    ck_assert_uint_le(r->n, MOST);
+    ck_assert_int_eq(nncf_model_pack_gradients(n->model, 0, count, r->values, NULL), NNCF_OK);
+}
+
+/* What a host does after backward. */
+static void average_gradients(rank *self, net *n)
+{
+    record r;
+    const nncf_collective_params p = ranks_params(self, 0);
+    all_gradients(n, &r);
+    ck_assert_int_eq(p.all_reduce(p.user, r.values, r.n, NNCF_F32, NNCF_REDUCE_SUM), 0);
+    ck_assert_int_eq(
+        nncf_model_unpack_gradients(n->model, 0, nncf_model_get_gradient_count(n->model), r.values,
+            1.0 / (double)self->size, NULL),
+        NNCF_OK);
+}
+
+static double far(const float *a, const float *b, size_t n)
+{
+    double most = 0, largest = 0;
+    for (size_t i = 0; i < n; i++) {
+        most = fmax(most, fabs((double)a[i] - (double)b[i]));
+        largest = fmax(largest, fabs((double)b[i]));
+    }
+    return most / largest;
+}
+
+/* One step of the whole batch. */
+static void step_alone(task *t)
+{
+    net n;
+    net_pass p;
+    t->alone.n = t->statistics.n = 0;
+    net_make(&n, one_thread(), t->config, t->flags);
+    net_pass_make(&p, n.model, 0, NET_BATCH);
+    if (t->config)
+        init(&n, &p);
+    put_parameters(&t->alone, &n);
+    net_zero_grad(&n);
+    net_forward(&p, 7);
+    memcpy(t->last, p.y[NET_LAYERS - 1], sizeof t->last);
+    net_backward(&p, 7);
+    memcpy(t->dx, p.dx, sizeof t->dx);
+    put_statistics(&t->statistics, &n);
+    all_gradients(&n, &t->gradients);
+    net_pass_free(&p);
+    net_free(&n);
+}
+
+static void step_rank(rank *self)
+{
+    task *t = self->arg;
+    record statistics = {0}, gradients;
+    net n;
+    net_pass p;
+    make_rank(self, &n, t->config, t->flags, NNCF_COLLECTIVE_SYNC_BATCH_NORM);
+    part_of(self, &n, &p);
+    if (t->config)
+        init(&n, &p);
+    take_parameters(&n, &t->alone);
+    net_zero_grad(&n);
+    net_forward(&p, 7);
+    const float *y = p.y[NET_LAYERS - 1], *last = t->last + p.first * NET_CLASSES;
+    const size_t n_y = (size_t)(p.rows * NET_CLASSES);
+    put_statistics(&statistics, &n);
+    if (t->tolerance == 0) {
+        ck_assert(memcmp(y, last, n_y * sizeof *y) == 0);
+        ck_assert(same(&statistics, &t->statistics));
+    } else {
+        ck_assert_double_lt(far(y, last, n_y), t->tolerance);
+        ck_assert_double_lt(distance(&statistics, &t->statistics), t->tolerance);
+    }
+    net_backward(&p, 7);
+    const int64_t of_row = net_count(-1, 1);
+    for (int64_t i = 0; i < p.rows * of_row; i++) /* of a mean over fewer rows */
+        p.dx[i] /= (float)self->size;
+    ck_assert_double_lt(far(p.dx, t->dx + p.first * of_row, (size_t)(p.rows * of_row)), 2e-5);
+    average_gradients(self, &n);
+    all_gradients(&n, &gradients);
+    ck_assert_double_lt(distance(&gradients, &t->gradients), 2e-5);
+    net_pass_free(&p);
+    net_free(&n);
+}
+
+/* Sums of codes are exact: the same bits. Those of floats are not. */
+START_TEST(batch_norm_and_dropout_are_those_of_the_whole_batch)
+{
+    static task t;
+    t.config = _i ? FX_CONFIG(FX_INT8) : NULL;
+    t.tolerance = _i ? 0 : 1e-5;
+    step_alone(&t);
+    ranks_run(2, step_rank, &t);
+    ranks_run(4, step_rank, &t);
+    ranks_run(6, step_rank, &t);
+}
+END_TEST
+
+static void count_calls(rank *self)
+{
+    net n;
+    net_pass p;
+    make_rank(self, &n, NULL, 0, 0);
+    part_of(self, &n, &p);
+    net_forward(&p, 7);
+    net_backward(&p, 7);
+    ck_assert_uint_eq(self->calls, 0);
+    net_pass_free(&p);
+    net_free(&n);
+    make_rank(self, &n, NULL, 0, NNCF_COLLECTIVE_SYNC_BATCH_NORM);
+    part_of(self, &n, &p);
+    net_forward(&p, 7);
+    ck_assert_uint_eq(self->calls, 3);
+    net_backward(&p, 7);
+    ck_assert_uint_eq(self->calls, 6);
+    ck_assert_int_eq(nncf_model_set_mode(n.model, NNCF_MODE_EVAL, NULL), NNCF_OK);
+    net_forward(&p, 7);
+    ck_assert_uint_eq(self->calls, 6);
+    net_pass_free(&p);
+    net_free(&n);
+}
+
+START_TEST(batch_norm_asks_once_a_layer_and_pass_where_it_was_told_to)
+{
+    ranks_run(2, count_calls, NULL);
+}
+END_TEST
+
+static void row_rank(rank *self)
+{
+    const task *t = self->arg;
+    /* parts of 2 and 10 rows: rank times rows would be wrong */
+    const int64_t first = self->rank ? 2 : 0, rows = self->rank ? NET_BATCH - 2 : 2;
+    net n;
+    net_pass p;
+    make_rank(self, &n, t->config, 0, NNCF_COLLECTIVE_SYNC_BATCH_NORM);
+    ck_assert_int_eq(nncf_model_set_first_row(n.model, first, NULL), NNCF_OK);
+    net_pass_make(&p, n.model, first, rows);
+    init(&n, &p);
+    take_parameters(&n, &t->alone);
+    net_forward(&p, 7);
+    ck_assert(memcmp(p.y[NET_LAYERS - 1], t->last + first * NET_CLASSES,
+                  (size_t)(rows * NET_CLASSES) * sizeof(float)) == 0);
+    net_pass_free(&p);
+    net_free(&n);
+}
+
+START_TEST(parts_of_different_sizes_say_where_they_begin)
+{
+    static task t;
+    t.config = FX_CONFIG(FX_INT8);
+    step_alone(&t);
+    ranks_run(2, row_rank, &t);
+}
+END_TEST
+
+#define ADAPTATION                                                                                 \
+    "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"range\": "            \
+    "{\"num_init_samples\": 12, \"type\": \"min_max\"}, \"batchnorm_adaptation\": "                \
+    "{\"num_bn_adaptation_samples\": 48, \"num_bn_forget_samples\": 12}}}}"
+
+static void adapt_rank(rank *self)
+{
+    const task *t = self->arg;
+    record r = {0};
+    net n;
+    net_pass p;
+    make_rank(self, &n, t->config, 0, 0);
+    part_of(self, &n, &p);
+    init(&n, &p);
+    put_statistics(&r, &n);
+    ck_assert_double_lt(distance(&r, &t->statistics), 1e-5);
+    net_pass_free(&p);
+    net_free(&n);
+}
+
+START_TEST(adaptation_counts_and_sums_over_ranks)
+{
+    static task t;
+    net n;
+    net_pass p;
+    t.config = ADAPTATION;
+    net_make(&n, one_thread(), t.config, 0);
+    net_pass_make(&p, n.model, 0, NET_BATCH);
+    init(&n, &p);
+    put_statistics(&t.statistics, &n);
+    net_pass_free(&p);
+    net_free(&n);
+    ranks_run(3, adapt_rank, &t);
+}
+END_TEST
+
+/* ---- training ---- */
+
+enum { STEPS = 20, EPOCH = 5 };
+#define ASYMMETRIC                                                                                 \
+    "{\"algorithm\": \"quantization\", \"weights\": {\"mode\": \"asymmetric\"}, "                  \
+    "\"activations\": {\"mode\": \"asymmetric\"}, \"initializer\": {\"num_init_steps\": 1, "       \
+    "\"type\": \"min_max\"}}"
+
+/* `self` NULL: alone. */
+static void train(rank *self, net *n, net_pass *p)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    init(n, p);
+    for (int step = 0; step < STEPS; step++) {
+        net_zero_grad(n);
+        net_forward(p, (uint64_t)step);
+        fx_loss(n->ctrl);
+        net_backward(p, (uint64_t)step);
+        if (self)
+            average_gradients(self, n);
+        net_update(n, 0.05f);
+        ck_assert_int_eq(nncf_compression_ctrl_step(n->ctrl, NULL), NNCF_OK);
+        if (step % EPOCH == EPOCH - 1)
+            ck_assert_int_eq(nncf_compression_ctrl_epoch_step(n->ctrl, NULL), NNCF_OK);
+    }
+    ck_assert_msg(nncf_model_check_ranks(n->model, &err) == NNCF_OK, "%s", err.message);
+}
+
+static void put_masks(record *r, const net *n)
+{
+    for (int i = 0; i < NET_BLOCKS; i++) {
+        uint8_t bits[256];
+        ck_assert_int_eq(nncf_layer_get_mask(n->block[i].layer, bits, sizeof bits, NULL), NNCF_OK);
+        for (size_t j = 0; j < (n->block[i].weights + 7) / 8; j++) {
+            const float byte = bits[j];
+            put(r, &byte, 1);
+        }
+    }
+}
+
+static void train_rank(rank *self)
+{
+    task *t = self->arg;
+    record r = {0}, masks = {0};
+    net n;
+    net_pass p;
+    make_rank(self, &n, t->config, 0, NNCF_COLLECTIVE_SYNC_BATCH_NORM);
+    part_of(self, &n, &p);
+    train(self, &n, &p);
+    put_weights(&r, &n);
+    put_parameters(&r, &n);
+    put_statistics(&r, &n);
+    put_masks(&masks, &n);
+    ck_assert_msg(same(&masks, &t->outputs), "masks differ");
+    t->far[self->rank] = distance(&r, &t->alone);
+    ck_assert_double_lt(t->far[self->rank], t->tolerance);
+    net_pass_free(&p);
+    net_free(&n);
+}
+
+START_TEST(twenty_steps_are_those_of_one_process)
+{
+    static task t;
+    net n;
+    net_pass p;
+    t.config = _i ? FX_CONFIG(FX_MAGNITUDE ", " ASYMMETRIC) : FX_CONFIG(FX_RB ", " FX_INT8);
+    t.tolerance = 1e-4;
+    net_make(&n, one_thread(), t.config, 0);
+    net_pass_make(&p, n.model, 0, NET_BATCH);
+    train(NULL, &n, &p);
+    put_weights(&t.alone, &n);
+    put_parameters(&t.alone, &n);
+    put_statistics(&t.alone, &n);
+    put_masks(&t.outputs, &n);
+    ck_assert_double_gt(fx_statistics(n.ctrl).sparsity, 0.05);
+    ck_assert_double_lt(fx_statistics(n.ctrl).sparsity, 0.95);
+    printf("sparsity %.3f\n", fx_statistics(n.ctrl).sparsity);
+    net_pass_free(&p);
+    net_free(&n);
+    for (int32_t size = 2; size <= 4; size += 2) {
+        ranks_run(size, train_rank, &t);
+        printf("%d ranks, %d steps: %.2g of the largest value off\n", (int)size, STEPS, t.far[0]);
+    }
+}
+END_TEST
+
+/* ---- running statistics, checks ---- */
+
+static void average_rank(rank *self)
+{
+    net n;
+    make_rank(self, &n, NULL, 0, 0);
+    for (int64_t c = 0; c < NET_WIDTH; c++) {
+        n.block[0].mean[c] = (float)(self->rank + c);
+        n.block[2].var[c] = self->rank ? 3 : 1;
+    }
+    ck_assert_int_eq(nncf_model_average_statistics(n.model, NULL), NNCF_OK);
+    for (int64_t c = 0; c < NET_WIDTH; c++) {
+        ck_assert(n.block[0].mean[c] == 1 + (float)c);
+        ck_assert(n.block[2].var[c] == (float)(7.0 / 3));
+        ck_assert(n.block[1].var[c] == 0.8f);
+    }
+    net_free(&n);
+}
+
+START_TEST(running_statistics_are_averaged)
+{
+    ranks_run(3, average_rank, NULL);
+}
+END_TEST
+
+static void check_rank(rank *self)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    net n;
+    make_rank(self, &n, FX_CONFIG(FX_MAGNITUDE ", " FX_INT8), 0, 0);
+    ck_assert_int_eq(nncf_model_check_ranks(n.model, &err), NNCF_OK);
+    n.block[0].mean[2] += (float)self->rank; /* may differ */
+    ck_assert_int_eq(nncf_model_check_ranks(n.model, &err), NNCF_OK);
+    if (self->rank == 1)
+        n.block[1].w[3] = nextafterf(n.block[1].w[3], 9);
+    ck_assert_int_eq(nncf_model_check_ranks(n.model, &err), NNCF_E_STATE);
+    ck_assert_str_eq(err.where, "Net/Conv2d[b]");
+    n.block[1].w[3] = 1;
+    ck_assert_int_eq(nncf_model_check_ranks(n.model, &err), NNCF_OK);
+    if (self->rank == 0)
+        fx_parameter(n.ctrl, "Net/Linear[d].pre_ops.weight_quantizer.scale").data[0] *= 2;
+    ck_assert_int_eq(nncf_model_check_ranks(n.model, &err), NNCF_E_STATE);
+    ck_assert_str_eq(err.where, "Net/Linear[d]");
+    fx_parameter(n.ctrl, "Net/Linear[d].pre_ops.weight_quantizer.scale").data[0] = 1;
+    if (self->rank == 0)
+        ck_assert_int_eq(nncf_compression_ctrl_step(n.ctrl, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_check_ranks(n.model, &err), NNCF_E_STATE);
+    ck_assert_ptr_nonnull(strstr(err.message, "step"));
+    net_free(&n);
+}
+
+START_TEST(a_rank_that_is_out_of_step_is_named)
+{
+    ranks_run(2, check_rank, NULL);
+}
+END_TEST
+
+/* ---- failures ---- */
+
+static void fail_rank(rank *self)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    int32_t more = 0;
+    net n;
+    net_pass p;
+    fx_tensor x, y;
+    make_rank(self, &n, FX_CONFIG(FX_INT8), 0, NNCF_COLLECTIVE_SYNC_BATCH_NORM);
+    part_of(self, &n, &p);
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(n.ctrl, &more, &err), NNCF_OK);
+    net_forward(&p, 1);
+    self->fail_at = self->calls + 1;
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(n.ctrl, &more, &err), NNCF_E_CALLBACK);
+    ck_assert_ptr_nonnull(strstr(err.message, "returned 7 on rank"));
+    const size_t calls = self->calls;
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(n.ctrl, &more, &err), NNCF_E_CALLBACK);
+    ck_assert_uint_eq(self->calls, calls); /* it is not called again */
+    nncf_compression_ctrl_destroy(n.ctrl);
+    n.ctrl = NULL;
+    const nncf_collective_params again = ranks_params(self, NNCF_COLLECTIVE_SYNC_BATCH_NORM);
+    ck_assert_int_eq(nncf_model_set_collective(n.model, &again, NULL), NNCF_OK);
+    self->fail_at = 0;
+    net_forward(&p, 1);
+    net_backward(&p, 1);
+    self->fail_at = self->calls + 1;
+    const int64_t in[4] = {p.rows, NET_CHANNELS, NET_SIDE, NET_SIDE},
+                  out[4] = {p.rows, NET_WIDTH, NET_SIDE, NET_SIDE};
+    ck_assert_int_eq(nncf_layer_forward(n.block[0].layer, fx_view(&x, p.x, 4, in), 1,
+                         fx_view(&y, p.y[0], 4, out), &err),
+        NNCF_E_CALLBACK);
+    ck_assert_str_eq(err.where, "Net/Conv2d[a]");
+    ck_assert_int_eq(nncf_model_average_statistics(n.model, NULL), NNCF_E_CALLBACK);
+    ck_assert_int_eq(nncf_model_check_ranks(n.model, NULL), NNCF_E_CALLBACK);
+    ck_assert_int_eq(nncf_model_set_collective(n.model, NULL, NULL), NNCF_OK);
+    net_forward(&p, 1); /* alone again */
+    net_pass_free(&p);
+    net_free(&n);
+}
+
+START_TEST(a_failure_is_reported_and_stays)
+{
+    ranks_run(2, fail_rank, NULL);
+}
+END_TEST
+
+static void lazy_rank(rank *self)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    int32_t more = 0;
+    net n;
+    net_pass p;
+    make_rank(self, &n, FX_CONFIG(FX_INT8), NET_PLAIN, 0);
+    part_of(self, &n, &p);
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(n.ctrl, &more, &err), NNCF_OK);
+    if (self->rank != 1)
+        net_forward(&p, 1);
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(n.ctrl, &more, &err), NNCF_E_STATE);
+    ck_assert_ptr_nonnull(
+        strstr(err.message, self->rank == 1 ? "saw no data" : "other ranks did not run"));
+    if (self->rank == 1) /* and all go on together */
+        net_forward(&p, 1);
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(n.ctrl, &more, &err), NNCF_OK);
+    ck_assert_int_eq(more, 0);
+    net_pass_free(&p);
+    net_free(&n);
+}
+
+START_TEST(a_rank_without_a_batch_stops_all)
+{
+    ranks_run(3, lazy_rank, NULL);
+}
+END_TEST
+
+static int32_t never(void *user, void *values, size_t count, nncf_dtype dtype, nncf_reduction r)
+{
+    (void)user;
+    (void)values;
+    (void)count;
+    (void)dtype;
+    (void)r;
+    return 1;
+}
+
+START_TEST(wrong_ranks_are_refused)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    int32_t more;
+    net n;
+    net_make(&n, one_thread(), FX_CONFIG(FX_INT8), 0);
+    const nncf_collective_params good = {
+        NNCF_PARAMS(nncf_collective_params), .rank = 1, .size = 2, .all_reduce = never};
+    nncf_collective_params bad[] = {good, good, good, good, good, good};
+    bad[0].rank = 2;
+    bad[1].rank = -1;
+    bad[2].size = -1;
+    bad[3].all_reduce = NULL;
+    bad[4].flags = 2;
+    bad[5].reserved = 1;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        ck_assert_int_eq(nncf_model_set_collective(n.model, &bad[i], &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_model_set_collective(NULL, &good, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_model_set_first_row(n.model, -2, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_model_set_first_row(NULL, 0, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_model_average_statistics(NULL, &err), NNCF_E_ARG);
+    ck_assert_int_eq(nncf_model_check_ranks(NULL, &err), NNCF_E_ARG);
+    /* one rank, or none: nothing is called */
+    const nncf_collective_params alone = {
+        NNCF_PARAMS(nncf_collective_params), .size = 1, .all_reduce = never};
+    ck_assert_int_eq(nncf_model_set_collective(n.model, &alone, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_model_check_ranks(n.model, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_model_average_statistics(n.model, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(n.ctrl, &more, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_model_set_collective(n.model, &good, &err), NNCF_E_STATE);
+    net_free(&n);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("ranks");
+    TCase *tests = fx_case(suite, "ranks", 120);
+    tcase_add_loop_test(tests, ranges_are_those_of_all_rows, 0, N_RULES);
+    tcase_add_loop_test(tests, batch_norm_and_dropout_are_those_of_the_whole_batch, 0, 2);
+    tcase_add_test(tests, batch_norm_asks_once_a_layer_and_pass_where_it_was_told_to);
+    tcase_add_test(tests, parts_of_different_sizes_say_where_they_begin);
+    tcase_add_test(tests, adaptation_counts_and_sums_over_ranks);
+    tcase_add_loop_test(tests, twenty_steps_are_those_of_one_process, 0, 2);
+    tcase_add_test(tests, running_statistics_are_averaged);
+    tcase_add_test(tests, a_rank_that_is_out_of_step_is_named);
+    tcase_add_test(tests, a_failure_is_reported_and_stays);
+    tcase_add_test(tests, a_rank_without_a_batch_stops_all);
+    tcase_add_test(tests, wrong_ranks_are_refused);
+    return fx_main(suite);
+}
