@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing: .ci/setup.sh SET...   (sets: build data test ci python bench bindings aarch64)
+# Installs what is missing: .ci/setup.sh SET...   (sets: build data test ci python bench bindings mpi aarch64)
 # Debian 12 package names. Where nothing is missing nothing is run, so a second run needs no network and no root.
 # `python` is a virtual environment with the engines and readers that tests compare with (ONNX Runtime, OpenVINO, TensorBoard, ...) in
 # the folder that NNCF_VENV names, build-venv by default; nothing else is touched. tests/run.sh makes it.
@@ -14,6 +14,7 @@ packages_of() {
     # dpkg-dev: without it Meson installs into lib64, where neither pkg-config nor the loader of Debian looks
     build) echo gcc libc6-dev dpkg-dev meson ninja-build pkg-config libblis-dev libjson-c-dev zlib1g-dev libjpeg-dev libpng-dev \
       libpcre2-dev libonnx-dev libprotobuf-c-dev protobuf-c-compiler ;;
+    mpi) echo libopenmpi-dev openmpi-bin ;;
     data) echo dataset-fashion-mnist fortunes ;;
     test) echo check g++ python3 python3-jsonschema binutils ;;
     # libomp-dev: Debian's blis.h includes omp.h, which gcc brings along and clang does not
@@ -27,7 +28,7 @@ packages_of() {
     bindings) echo cargo rustc bindgen golang-go python3-torch python3-cffi ;;
     aarch64) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user ;;
     *)
-      echo "setup: there is no package set '$1' (build, data, test, ci, python, bench, bindings, aarch64)" >&2
+      echo "setup: there is no package set '$1' (build, data, test, ci, python, bench, bindings, mpi, aarch64)" >&2
       exit 2
       ;;
   esac

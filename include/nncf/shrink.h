@@ -144,10 +144,11 @@ NNCF_API void nncf_shrink_params_init(nncf_shrink_params *params, size_t struct_
  * @param ctrl of a config with filter_pruning
  * @param params nullable: in place
  * @param[out] err nullable; where is the scope of the layer that stands in the way
- * @return NNCF_OK; NNCF_E_STATE no filter_pruning, shrunk already, during initialization, the model
- * is gone; NNCF_E_UNSUPPORTED a pruned filter is not 0 where it is read, or a weight has a layout,
- * groups of a quantizer, or several uses; NNCF_E_FORMAT, NNCF_E_SHAPE `removed` is damaged, or of
- * another model; NNCF_E_CALLBACK; NNCF_E_NOMEM; NNCF_E_ARG. The model is then as before
+ * @return NNCF_OK; NNCF_E_STATE no filter_pruning, shrunk already, during initialization, with
+ * replicas, the model is gone; NNCF_E_UNSUPPORTED a pruned filter is not 0 where it is read, or a
+ * weight has a layout, groups of a quantizer, or several uses; NNCF_E_FORMAT, NNCF_E_SHAPE
+ * `removed` is damaged, or of another model; NNCF_E_CALLBACK; NNCF_E_NOMEM; NNCF_E_ARG. The model
+ * is then as before
  * @since 0.1
  */
 NNCF_API nncf_status nncf_compression_ctrl_shrink(

@@ -518,6 +518,10 @@ static nncf_status check_state(const nncf_compression_ctrl *ctrl, nncf_error *er
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "initialization is under way: call nncf_compression_ctrl_init_step() until it sets "
             "more to 0");
+    if (ctrl->model->n_replicas > 0)
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+            "the model has replicas, with all its filters: destroy them, and make others after "
+            "this call");
     return NNCF_OK;
 }
 

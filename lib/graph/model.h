@@ -240,6 +240,7 @@ struct nncf_model {
      * controller that its replicas share, is destroyed; all nullable */
     struct nncf__replica *replica;
     struct nncf__replicas *replicas;
+    size_t n_replicas;
     void (*release)(nncf_model *model);
     /* called when the model is destroyed before its controller */
     void (*detach)(nncf_compression_ctrl *ctrl);

@@ -6,7 +6,6 @@
 #include "controller/ctrl.h"
 #include "graph/layout.h"
 #include "graph/model.h"
-#include "parallel/replicas.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
@@ -37,7 +36,7 @@ static nncf_status check_collective(
             err, NNCF_E_ARG, NULL, "flags is %d, no set of NNCF_COLLECTIVE_...", (int)p->flags);
     if (p->reserved != 0)
         return nncf__fail(err, NNCF_E_ARG, NULL, "reserved is %d, it must be 0", (int)p->reserved);
-    if (model->replica || (model->replicas && model->replicas->count > 0))
+    if (model->replica || model->n_replicas > 0)
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "the model %s: replicas and ranks exclude each other; let the context's threads work "
             "on each call of a rank",
@@ -172,6 +171,8 @@ static int64_t checksum(nncf_layer *l)
         hash = add_floats(hash, c->logit, l->weight_count);
     for (size_t i = 0; c && c->mask_kind == NNCF__MASK_BITS && i < (l->weight_count + 7) / 8; i++)
         hash = (hash ^ c->bits[i]) * UINT64_C(0x100000001b3);
+    for (size_t i = 0; c && c->filters && i < channels; i++)
+        hash = (hash ^ c->filters[i]) * UINT64_C(0x100000001b3);
     for (enum nncf__quantizer_slot j = 0; c && j < NNCF__N_SLOTS; j++) {
         const nncf__quantizer *q = nncf__layer_quantizer(c, j);
         if (!q)

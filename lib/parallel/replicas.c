@@ -72,8 +72,10 @@ static void move_gradients(arena *a, nncf_layer *l)
     }
 }
 
+/* Running statistics, and the bias without that of pruned filters, which each forward makes. */
 static void move_statistics(arena *a, nncf_layer *l)
 {
+    move(a, &l->compression->kept_bias, (size_t)l->out_channels);
     if (!l->has_batch_norm)
         return;
     move(a, &l->batch_norm.running_mean, (size_t)l->out_channels);
@@ -208,7 +210,7 @@ static void release_replica(nncf_model *replica)
         if (all->models[i] != replica)
             all->models[kept++] = all->models[i];
     if (all)
-        all->count--;
+        r->leader->n_replicas = --all->count;
     nncf__free(replica->context, r->floats);
     nncf__free(replica->context, r);
     replica->replica = NULL;
@@ -225,6 +227,7 @@ static void release_leader(nncf_model *leader)
     nncf__free(leader->context, all->models);
     nncf__free(leader->context, all);
     leader->replicas = NULL;
+    leader->n_replicas = 0;
     leader->release = NULL;
 }
 
@@ -286,6 +289,7 @@ static nncf_status make(nncf_model *leader, nncf_context *context, nncf_model **
     }
     m->replica->leader = leader;
     leader->replicas->models[leader->replicas->count++] = m;
+    leader->n_replicas = leader->replicas->count;
     *replica = m;
     return NNCF_OK;
 }
@@ -362,6 +366,7 @@ static nncf_status begin_quantizer(
     q->kept = from->kept;
     q->observing = from->observing;
     q->done = from->done;
+    q->waits = from->waits;
     q->clipped = q->total = 0;
     if (!from->observer)
         nncf__observer_destroy(context, q);
@@ -391,10 +396,22 @@ static void copy_state(nncf_compression_ctrl *own, const nncf_compression_ctrl *
     own->usage.warned = UINT32_MAX; /* the leader's are enough */
 }
 
+/* Is what layers have prepared and kept of use? Not in another phase or stage. */
+static bool goes_on(const nncf_compression_ctrl *own, const nncf_compression_ctrl *leader)
+{
+    bool same = own->init_phase == leader->init_phase;
+    for (size_t i = 0; i < own->n_layers; i++)
+        for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
+            const nncf__quantizer *q = nncf__layer_quantizer(&own->layers[i], j);
+            same = same && (!q || q->waits == nncf__layer_quantizer(&leader->layers[i], j)->waits);
+        }
+    return same;
+}
+
 static nncf_status begin(nncf_model *replica, const nncf_model *leader)
 {
     nncf_compression_ctrl *c = replica->ctrl;
-    const bool stays = c->init_phase == leader->ctrl->init_phase;
+    const bool stays = goes_on(c, leader->ctrl);
     nncf_status status = NNCF_OK;
     copy_state(c, leader->ctrl);
     replica->mode = leader->mode;

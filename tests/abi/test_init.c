@@ -72,7 +72,7 @@ START_TEST(every_member_has_its_documented_default)
 {
     int n = 0;
     STRUCTS(CHECK_STRUCT)
-    ck_assert_int_eq(n, 40);
+    ck_assert_int_eq(n, 42);
     nncf_onnx_params onnx;
     memset(&onnx, 0xa5, sizeof onnx);
     nncf_onnx_params_init(&onnx, sizeof onnx);

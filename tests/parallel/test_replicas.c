@@ -129,12 +129,25 @@ static double far(const float *a, const float *b, size_t n, double factor)
     "{\"algorithm\": \"quantization\", \"initializer\": {\"range\": {\"num_init_samples\": 24, "   \
     "\"type\": \"percentile\", \"params\": {\"min_percentile\": 1, \"max_percentile\": 99}}}}"
 
+#define STAGED                                                                                     \
+    "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"range\": "            \
+    "{\"num_init_samples\": 24}}, \"params\": {\"activations_quant_start_epoch\": 0, "             \
+    "\"weights_quant_start_epoch\": 1}}}"
+
+#define PRUNED                                                                                     \
+    "{\"nncf_dialect\": \"1.3\", \"compression\": [{\"algorithm\": \"filter_pruning\", "           \
+    "\"params\": {"                                                                                \
+    "\"pruning_init\": 0.4, \"pruning_target\": 0.4, \"prune_first_conv\": true}}, "               \
+    "{\"algorithm\": "                                                                             \
+    "\"quantization\", \"initializer\": {\"range\": {\"num_init_samples\": 24}}}]}"
+
 /* No batch norm, and products of codes: ranges and outputs have the bits of the whole batch;
  * gradients are sums of other parts. */
 START_TEST(parts_of_a_batch_are_the_batch)
 {
     static float together[MOST], alone[MOST];
-    const char *config = FX_CONFIG(FX_RB ", " INIT);
+    /* stages: in the first of them only activations are quantized */
+    const char *config = _i == 0 ? FX_CONFIG(FX_RB ", " INIT) : _i == 1 ? STAGED : PRUNED;
     team t;
     net n;
     net_pass p;
@@ -143,6 +156,8 @@ START_TEST(parts_of_a_batch_are_the_batch)
     net_make(&n, new_context(2), config, NET_PLAIN);
     net_pass_make(&p, n.model, 0, NET_BATCH);
     init_alone(&n, &p);
+    if (_i == 2)
+        ck_assert_int_eq(nncf_compression_ctrl_shrink(t.n.ctrl, NULL, NULL), NNCF_E_STATE);
     for (size_t i = 0; i < nncf_compression_ctrl_get_parameter_count(n.ctrl); i++) {
         const nncf_parameter a = fx_parameter_at(n.ctrl, i), b = fx_parameter_at(t.n.ctrl, i);
         ck_assert_msg(memcmp(a.data, b.data, a.count * sizeof(float)) == 0, "%s", a.name);
@@ -162,6 +177,12 @@ START_TEST(parts_of_a_batch_are_the_batch)
         ck_assert_double_lt(far(together, alone, count, 1.0 / PARTS), 1e-5);
         ck_assert_int_eq(nncf_compression_ctrl_step(n.ctrl, NULL), NNCF_OK);
         ck_assert_int_eq(nncf_compression_ctrl_step(t.n.ctrl, NULL), NNCF_OK);
+        if (_i == 1) { /* a stage begins with an initialization */
+            ck_assert_int_eq(nncf_compression_ctrl_epoch_step(n.ctrl, NULL), NNCF_OK);
+            ck_assert_int_eq(nncf_compression_ctrl_epoch_step(t.n.ctrl, NULL), NNCF_OK);
+            init_alone(&n, &p);
+            init_team(&t);
+        }
     }
     net_pass_free(&p);
     net_free(&n);
@@ -440,7 +461,7 @@ int main(void)
 {
     Suite *suite = suite_create("replicas");
     TCase *tests = fx_case(suite, "replicas", 120);
-    tcase_add_test(tests, parts_of_a_batch_are_the_batch);
+    tcase_add_loop_test(tests, parts_of_a_batch_are_the_batch, 0, 3);
     tcase_add_loop_test(tests, threads_change_no_bit, 0, 2);
     tcase_add_test(tests, sums_of_whole_numbers_are_exact);
     tcase_add_test(tests, layouts_ties_and_uses_come_along);
