@@ -18,6 +18,7 @@
 #include <nncf/tensor.h>
 
 #include <math.h>
+#include <string.h>
 
 static bool is_reference(const nncf_context *context)
 {
@@ -300,7 +301,7 @@ static nncf__pixel_product phase_product(const nncf__conv2d *s, int64_t a, int64
 
 typedef struct zero_job {
     const nncf__conv2d *s;
-    int64_t a, b;
+    int64_t a;
     float *dx;
 } zero_job;
 
@@ -311,28 +312,32 @@ static void zero_task(void *arg, size_t plane, size_t worker)
     const nncf__conv2d *s = j->s;
     float *dx = j->dx + (int64_t)plane * s->h * s->w;
     for (int64_t y = j->a; y < s->h; y += s->stride_h)
-        for (int64_t x = j->b; x < s->w; x += s->stride_w)
-            dx[y * s->w + x] = 0.0f;
+        memset(dx + y * s->w, 0, (size_t)s->w * sizeof *dx);
 }
 
-/* Pixels that no tap reaches. */
-static void zero_phase(nncf_context *context, const nncf__conv2d *s, int64_t a, int64_t b,
-    const nncf__pixel_map *map, float *dx)
+/* Rows a, a + stride_h, ..., where no tap reaches some of the pixels: all of them become 0 before
+ * the others are written. */
+static void zero_rows(nncf_context *context, const nncf__conv2d *s, int64_t a, float *dx)
 {
-    zero_job zero = {s, a, b, dx};
+    bool some = false;
+    for (int64_t b = 0; b < s->stride_w && b < s->w; b++) {
+        const nncf__pixel_product p = phase_product(s, a, b);
+        some = some || nncf__taps_count(&p.map.taps) == 0;
+    }
+    if (!some)
+        return;
+    zero_job zero = {s, a, dx};
     size_t n = (size_t)(s->n * s->c_in);
-    nncf__gemm_parallel(
-        context, 4.0 * (double)(map->rows * map->cols) * (double)n, n, zero_task, &zero);
+    nncf__gemm_parallel(context, 2.0 * (double)(div_ceil(s->h - a, s->stride_h) * s->w) * (double)n,
+        n, zero_task, &zero);
 }
 
 static void backward_input_phase(nncf_context *context, const nncf__conv2d *s, int64_t a, int64_t b,
     const nncf__qtensor *w, const float *dz, float *dx)
 {
     nncf__pixel_product p = phase_product(s, a, b);
-    if (nncf__taps_count(&p.map.taps) == 0) {
-        zero_phase(context, s, a, b, &p.map, dx);
+    if (nncf__taps_count(&p.map.taps) == 0)
         return;
-    }
     for (int64_t g = 0; g < s->groups; g++) {
         p.map.src = floats(dz + g * p.map.channels * p.map.src_plane);
         p.weights.src = weight_of_group(s, w, g);
@@ -341,12 +346,13 @@ static void backward_input_phase(nncf_context *context, const nncf__conv2d *s, i
     }
 }
 
-/* Every phase reads all of dz: few images at a time, so that they find them in a cache. */
+/* Every phase with a tap reads all of dz: few images at a time, so that they find them in a cache.
+ */
 static nncf__conv2d images_at_once(const nncf__conv2d *s)
 {
     enum { PHASES_FLOATS = 1 << 19 };
     nncf__conv2d some = *s;
-    if (s->stride_h * s->stride_w > 1)
+    if (s->stride_h * s->stride_w > 1 && s->kernel_h * s->kernel_w > 1)
         some.n = min_i(s->n, max_i(1, PHASES_FLOATS / (s->c_out * s->out_h * s->out_w)));
     return some;
 }
@@ -401,9 +407,11 @@ void nncf__conv2d_backward_input(nncf_context *context, const nncf__conv2d *s,
                   dx_image = s->c_in * s->h * s->w;
     for (int64_t n = 0; n < s->n; n += at_once) {
         some.n = min_i(at_once, s->n - n);
-        for (int64_t a = 0; a < s->stride_h && a < s->h; a++)
+        for (int64_t a = 0; a < s->stride_h && a < s->h; a++) {
+            zero_rows(context, &some, a, dx + n * dx_image);
             for (int64_t b = 0; b < s->stride_w && b < s->w; b++)
                 backward_input_phase(context, &some, a, b, w, dz + n * dz_image, dx + n * dx_image);
+        }
     }
 }
 

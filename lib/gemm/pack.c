@@ -306,7 +306,7 @@ static void pack_contiguous(
 static void copy_strided(const float *from, int64_t stride, int64_t n, float *to)
 {
     if (stride == 1)
-        memcpy(to, from, (size_t)n * sizeof *to);
+        copy_row(to, from, n);
     else
         for (int64_t i = 0; i < n; i++)
             to[i] = from[i * stride];
@@ -319,40 +319,50 @@ static void dequantize_strided(
         to[i] = ((float)(from[i * stride] ^ how->flip) - how->offset) * how->scale;
 }
 
-static void pack_strided(
-    const nncf__microkernel *m, const nncf__weights *w, int64_t out0, int64_t used, float *panel)
+/* Channel c of output channels out0 .. out0 + used - 1, all taps, to its places in their panel. */
+static void pack_channel(const nncf__microkernel *m, const nncf__weights *w, int64_t c,
+    int64_t out0, int64_t used, const nncf__dequant *how, float *panel)
 {
     const nncf__taps_axis *y = &w->taps.y, *x = &w->taps.x;
+    const int64_t first = c * w->k_stride + out0 * w->out_stride;
+    float *to = panel + c * m->nr;
+    for (int64_t i = 0; i < y->n; i++)
+        for (int64_t j = 0; j < x->n; j++, to += w->channels * m->nr) {
+            const int64_t at = first + (y->index + i * y->index_step) * w->taps.kernel_w +
+                x->index + j * x->index_step;
+            if (how)
+                dequantize_strided((const uint8_t *)w->src.data + at, w->out_stride, used, how, to);
+            else
+                copy_strided((const float *)w->src.data + at, w->out_stride, used, to);
+            for (int64_t r = used; r < m->nr; r++)
+                to[r] = 0.0f;
+        }
+}
+
+void nncf__pack_weight_channels(const nncf__microkernel *m, const nncf__weights *w, int64_t c0,
+    int64_t c1, int64_t panel0, int64_t n_panels, float *const panels[])
+{
     const bool is_codes = nncf__qtensor_is_codes(&w->src);
-    int64_t nr = m->nr, k = w->channels * nncf__taps_count(&w->taps);
-    if (used < nr)
-        memset(panel, 0, (size_t)(k * nr) * sizeof *panel);
-    for (int64_t c = 0; c < w->channels; c++) {
-        const int64_t first = c * w->k_stride + out0 * w->out_stride;
+    const int64_t size = (int64_t)nncf__qtensor_element_size(&w->src), out0 = panel0 * m->nr,
+                  n_out = min_i(n_panels * m->nr, w->n_out - out0),
+                  bytes = n_out * w->out_stride * size;
+    for (int64_t c = c0; c < c1; c++) {
         const nncf__dequant how =
             is_codes ? nncf__dequant_of(&w->src, c, w->as_integers) : (nncf__dequant){0};
-        float *to = panel + c * nr;
-        for (int64_t i = 0; i < y->n; i++)
-            for (int64_t j = 0; j < x->n; j++, to += w->channels * nr) {
-                const int64_t at = first + (y->index + i * y->index_step) * w->taps.kernel_w +
-                    x->index + j * x->index_step;
-                if (is_codes)
-                    dequantize_strided(
-                        (const uint8_t *)w->src.data + at, w->out_stride, used, &how, to);
-                else
-                    copy_strided((const float *)w->src.data + at, w->out_stride, used, to);
-            }
+        const char *next =
+            (const char *)w->src.data + ((c + 1) * w->k_stride + out0 * w->out_stride) * size;
+        for (int64_t i = 0; c + 1 < c1 && i < bytes; i += LINE_BYTES)
+            __builtin_prefetch(next + i);
+        for (int64_t p = 0; p < n_panels; p++)
+            pack_channel(m, w, c, out0 + p * m->nr, min_i(m->nr, n_out - p * m->nr),
+                is_codes ? &how : NULL, panels[p]);
     }
 }
 
 void nncf__pack_weights(
     const nncf__microkernel *m, const nncf__weights *w, int64_t out0, float *panel)
 {
-    int64_t used = min_i(m->nr, w->n_out - out0);
-    if (w->k_is_contiguous)
-        pack_contiguous(m, w, out0, used, panel);
-    else
-        pack_strided(m, w, out0, used, panel);
+    pack_contiguous(m, w, out0, min_i(m->nr, w->n_out - out0), panel);
 }
 
 void nncf__pixel_product_scaling(

@@ -137,9 +137,13 @@ typedef struct nncf__pixel_product {
 void nncf__pixel_product_scaling(
     const nncf__pixel_product *p, int64_t first, int64_t end, float *scale, float *bias);
 
-/* One panel of nr output channels from out0 on, all k. */
+/* One panel of nr output channels from out0 on, all k; k is contiguous. */
 void nncf__pack_weights(
     const nncf__microkernel *m, const nncf__weights *w, int64_t out0, float *panel);
+/* Where it is not: channels [c0, c1), all taps, of n_panels panels from panel0 on, which lie side
+ * by side in memory for one channel. */
+void nncf__pack_weight_channels(const nncf__microkernel *m, const nncf__weights *w, int64_t c0,
+    int64_t c1, int64_t panel0, int64_t n_panels, float *const panels[]);
 
 /* The segments of n_c channels from c on, as floats; a channel's begin `stride` after the one
  * before. */

@@ -140,6 +140,48 @@ static void pack_weights_task(void *arg, size_t chunk, size_t worker)
         nncf__workspace_slot(&j->workspace, (int64_t)chunk));
 }
 
+/*
+ * Weights whose k is not contiguous: a task is some channels of some panels, which reads a few
+ * thousand neighbouring bytes of each channel and writes to not too many places. One panel at a
+ * time, each line would be waited for: it is in a page of its own.
+ */
+enum { PACK_BYTES = 4096, PACK_PANELS = 64, PACK_CHANNELS = 64 };
+
+static int64_t panels_at_once(const pixel_job *j)
+{
+    const nncf__weights *w = &j->p->weights;
+    const int64_t bytes = j->m.nr * w->out_stride * (int64_t)nncf__qtensor_element_size(&w->src);
+    return min_i(max_i(PACK_BYTES / bytes, 1), min_i(PACK_PANELS, j->n_panels));
+}
+
+static void pack_channels_task(void *arg, size_t chunk, size_t worker)
+{
+    (void)worker;
+    pixel_job *j = arg;
+    const int64_t channels = j->p->weights.channels, parts = div_ceil(channels, PACK_CHANNELS),
+                  at_once = panels_at_once(j), c0 = (int64_t)chunk % parts * PACK_CHANNELS,
+                  panel0 = (int64_t)chunk / parts * at_once,
+                  n_panels = min_i(at_once, j->n_panels - panel0);
+    float *panels[PACK_PANELS];
+    for (int64_t i = 0; i < n_panels; i++)
+        panels[i] = nncf__workspace_slot(&j->workspace, panel0 + i);
+    nncf__pack_weight_channels(
+        &j->m, &j->p->weights, c0, min_i(c0 + PACK_CHANNELS, channels), panel0, n_panels, panels);
+}
+
+static void pack_weights(nncf_context *context, pixel_job *j)
+{
+    const nncf__weights *w = &j->p->weights;
+    const double operations = 32.0 * (double)j->k * (double)w->n_out;
+    if (w->k_is_contiguous)
+        nncf__gemm_parallel(context, operations, (size_t)j->n_panels, pack_weights_task, j);
+    else
+        nncf__gemm_parallel(context, operations,
+            (size_t)(div_ceil(w->channels, PACK_CHANNELS) *
+                div_ceil(j->n_panels, panels_at_once(j))),
+            pack_channels_task, j);
+}
+
 typedef struct pixel_task {
     const pixel_job *j;
     int64_t first, last, panel0, panel1;
@@ -292,8 +334,10 @@ static void plan(const nncf_context *context, const nncf__pixel_product *p, pixe
     j->stream = j->n_pixels * p->weights.n_out >= NNCF__STREAM_FLOATS && p->dst_plane % 16 == 0;
     plan_k(j);
     plan_tasks(j);
+    /* an odd number of lines: what is written to many panels at once shares no sets of a cache */
+    const size_t panel = nncf__bytes_aligned(j->k * j->m.nr);
     j->workspace = nncf__workspace_plan(
-        context, plan_private(j), nncf__bytes_aligned(j->k * j->m.nr), j->n_panels);
+        context, plan_private(j), panel + (panel / 64 % 2 ? 0 : 64), j->n_panels);
 }
 
 size_t nncf__pixel_product_scratch(const nncf_context *context, const nncf__pixel_product *p)
@@ -314,7 +358,7 @@ void nncf__pixel_product_run(nncf_context *context, const nncf__pixel_product *p
     pixel_job j;
     plan(context, p, &j);
     double weights = (double)j.k * (double)p->weights.n_out;
-    nncf__gemm_parallel(context, 32.0 * weights, (size_t)j.n_panels, pack_weights_task, &j);
+    pack_weights(context, &j);
     nncf__gemm_parallel(context, 2.0 * (double)j.n_pixels * weights,
         (size_t)(div_ceil(j.n_pixels, j.task_blocks * j.block_pixels) * j.tasks_across),
         multiply_task, &j);

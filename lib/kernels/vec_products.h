@@ -615,6 +615,26 @@ INLINE void store_lanes(size_t s, size_t v, const float *tile, const float *scal
     }
 }
 
+#if MASKED_ACCESS && WIDTH == 16
+static void store_second(size_t v, size_t s, const float *tile, const float *scale,
+    const float *bias, float *z, int64_t z_stride, const nncf__segment *segments, size_t n_segments)
+{
+    for (size_t j = 0; j < s; j++, tile += v, z += z_stride) {
+        const nf factor = nf_set(scale[j]), offset = nf_set(bias[j]);
+        for (size_t p = 0; p < n_segments; p++) {
+            float *to = z + segments[p].src;
+            const float *from = tile + segments[p].dst;
+            const size_t n = (size_t)segments[p].length;
+            for (size_t i = 0; i < n; i += WIDTH) {
+                const size_t m = n - i < WIDTH ? n - i : WIDTH;
+                const nf x = nf_load_first(from + i, m);
+                nf_store_second(to + 2 * i, nf_add(nf_mul(x, factor), offset), m);
+            }
+        }
+    }
+}
+#endif
+
 static void store_strided(size_t v, size_t s, const float *tile, const float *scale,
     const float *bias, float *z, int64_t z_stride, int64_t step, const nncf__segment *segments,
     size_t n_segments)
@@ -631,6 +651,12 @@ static void store_strided(size_t v, size_t s, const float *tile, const float *sc
 static void gemm_store(size_t v, size_t s, const float *tile, const float *scale, const float *bias,
     float *z, int64_t z_stride, int64_t step, const nncf__segment *segments, size_t n_segments)
 {
+#if MASKED_ACCESS && WIDTH == 16
+    if (step == 2) {
+        store_second(v, s, tile, scale, bias, z, z_stride, segments, n_segments);
+        return;
+    }
+#endif
     if (step != 1 || v % WIDTH) {
         store_strided(v, s, tile, scale, bias, z, z_stride, step, segments, n_segments);
         return;

@@ -58,6 +58,16 @@ INLINE void nf_store_lanes(float *p, nf x, size_t first, size_t n)
 {
     _mm512_mask_storeu_ps(p, (nm)(nm_first(n) << first), x);
 }
+/* p[2 i] = lane i, i < n; what lies between is left alone. */
+INLINE void nf_store_second(float *p, nf x, size_t n)
+{
+    const __m512i low = _mm512_setr_epi32(0, 0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0);
+    const nm second = 0x5555;
+    _mm512_mask_storeu_ps(p, second & nm_first(n < 8 ? 2 * n : 16), _mm512_permutexvar_ps(low, x));
+    if (n > 8)
+        _mm512_mask_storeu_ps(p + 16, second & nm_first(2 * n - 16),
+            _mm512_permutexvar_ps(_mm512_add_epi32(low, _mm512_set1_epi32(8)), x));
+}
 INLINE nf bytes_cut(__m512i x, uint32_t flip)
 {
     return _mm512_cvtepi32_ps(_mm512_xor_si512(x, _mm512_set1_epi32((int)flip)));

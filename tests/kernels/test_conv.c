@@ -552,6 +552,9 @@ START_TEST(extraordinary_shapes_are_near_the_oracle)
         {3, 7, 24, 1, 9, 0, 0, 4, 1, 5, 5, 1, 0, 4, 1, 1, false},
         {2, 4, 1, 8, 5, 0, 0, 1, 3, 2, 2, 0, 0, 1, 1, 1, false},
         {2, 6, 10, 1, 4, 0, 0, 3, 1, 9, 1, 0, 0, 1, 1, 2, false},
+        {2, 130, 10, 11, 70, 0, 0, 3, 3, 2, 2, 1, 1, 1, 1, 1, false},
+        {1, 800, 5, 4, 70, 0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 1, false},
+        {2, 600, 12, 11, 20, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1, false},
     };
     nncf_context *c = context_at(levels[_i], 2);
     for (size_t i = 0; i < COUNT(shapes); i++) {
