@@ -107,6 +107,7 @@ def int8_ratios(all_products):
     """Integer products against the integer microkernel, layer by layer."""
     lines = [who['codes'] for who in all_products.values()
              if 'int8_share' in who.get('codes', {}) and who['codes']['k'] >= 96 and not who['codes']['depthwise']
+             and who['codes']['kernel'] in (1, 3)
              and not who['codes']['shape'].endswith(' 1x1 1x1')]
     if lines:
         worst = min(lines, key=lambda line: line['int8_share'])
