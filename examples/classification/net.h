@@ -70,6 +70,10 @@ const char *net_module_name(const net *n, const char *scope);
 /* Scope of the layer of which these `length` bytes are PyTorch's name, or NULL. */
 const char *net_scope(const net *n, const char *module, size_t length);
 int64_t net_outputs(const net *n); /* classes */
+/* The tensor with that data is these arrays now, of that shape; the ones before are freed. */
+void net_replace(net *n, const float *before, float *data, float *grad, const int64_t *shape);
+/* Layers have other channels than before: outputs have other sizes. */
+nncf_status net_resized(net *n, nncf_error *err);
 
 /* x has `count` samples. The logits, (count, classes), are the net's until the next call. */
 nncf_status net_forward(

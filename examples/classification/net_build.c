@@ -328,6 +328,50 @@ int net_add_pool(
     return finish_node(n, node, scope, input, NET_INPUT);
 }
 
+void net_replace(net *n, const float *before, float *data, float *grad, const int64_t *shape)
+{
+    for (size_t i = 0; i < n->n_tensors; i++) {
+        net_tensor *t = &n->tensors[i];
+        if (t->data != before)
+            continue;
+        free(t->data);
+        free(t->grad);
+        t->data = data;
+        t->grad = grad;
+        t->count = 1;
+        for (int d = 0; d < t->ndim; d++) {
+            t->shape[d] = shape[d];
+            t->count *= (size_t)shape[d];
+        }
+        return;
+    }
+}
+
+nncf_status net_resized(net *n, nncf_error *err)
+{
+    const int64_t batch = n->batch;
+    nncf_status status = NNCF_OK;
+    n->batch = 0; /* shapes of one sample */
+    n->capacity = 0;
+    for (int i = 0; i < n->n_nodes && status == NNCF_OK; i++) {
+        net_node *node = &n->nodes[i];
+        int64_t shape[4];
+        nncf_tensor x[2];
+        for (int k = 0; k < node->n_inputs; k++)
+            x[k] = net__view(n, node->inputs[k], NULL, shape);
+        free(node->y);
+        node->y = NULL;
+        status = nncf_layer_get_output_shape(
+            node->layer, x, (size_t)node->n_inputs, node->sample, 4, &node->ndim, err);
+        node->count = 1;
+        for (int d = 0; d < node->ndim; d++)
+            node->count *= (size_t)node->sample[d];
+        memcpy(node->shape, node->sample, sizeof node->shape);
+    }
+    n->batch = batch;
+    return status;
+}
+
 nncf_status net_finish(net *n, nncf_error *err)
 {
     if (n->status == NNCF_OK) {

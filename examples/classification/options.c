@@ -28,6 +28,7 @@ enum {
     OPT_EXPORT_FOLD,
     OPT_EXPORT_IMAGES,
     OPT_STRIP,
+    OPT_SHRINK_EPOCH,
     OPT_TENSORBOARD,
     OPT_ACCEPT_CONFIG,
     OPT_MEMORY,
@@ -46,6 +47,7 @@ static const struct option long_options[] = {{"config", required_argument, NULL,
     {"max-steps", required_argument, NULL, OPT_MAX_STEPS},
     {"batch-size", required_argument, NULL, OPT_BATCH_SIZE},
     {"train-samples", required_argument, NULL, OPT_TRAIN_SAMPLES},
+    {"shrink-epoch", required_argument, NULL, OPT_SHRINK_EPOCH},
     {"threads", required_argument, NULL, OPT_THREADS},
     {"memory", required_argument, NULL, OPT_MEMORY}, {"seed", required_argument, NULL, OPT_SEED},
     {"eval", no_argument, NULL, OPT_EVAL}, {"predict", no_argument, NULL, OPT_PREDICT},
@@ -96,6 +98,10 @@ static const char help[] =
     "  --batch-size N           images per step\n"
     "  --train-samples N        each epoch sees N images, drawn anew from all by seed and epoch "
     "(default: all)\n"
+    "  --shrink-epoch N         remove what filter_pruning has pruned before epoch N (from 1 on) "
+    "and "
+    "train the\n"
+    "                           smaller model\n"
     "  --seed N                 of weights, order, augmentation and masks (default 0)\n"
     "  --threads N              threads that compute (default: the processors there are)\n"
     "  --memory POLICY          fast (default), small: make again what backward needs, instead of "
@@ -181,6 +187,8 @@ static bool set_option(
         return parse_number(name, value, 1, errors, &o->batch_size);
     case OPT_TRAIN_SAMPLES:
         return parse_number(name, value, 1, errors, &o->train_samples);
+    case OPT_SHRINK_EPOCH:
+        return parse_number(name, value, 1, errors, &o->shrink_epoch);
     case OPT_THREADS:
         return parse_number(name, value, 1, errors, &o->threads);
     case OPT_MEMORY:

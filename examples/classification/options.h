@@ -27,6 +27,7 @@ typedef struct options {
     int64_t max_steps; /* 0: no limit */
     int64_t batch_size; /* 0: config */
     int64_t train_samples; /* 0: all */
+    int64_t shrink_epoch; /* before it pruned filters are removed; 0: never */
     int64_t threads; /* 0: the processors there are */
     int32_t memory; /* NNCF_MEMORY_... */
     uint64_t seed;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "snapshot.h"
+#include "shrink.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -187,6 +188,19 @@ static nncf_status read_arrays(
     return status;
 }
 
+/* A snapshot of a smaller model: the network becomes that one first. */
+static nncf_status follow_shrink(
+    const nncf_checkpoint *c, net *n, nncf_compression_ctrl *ctrl, optimizer *o, nncf_error *err)
+{
+    const char *removed = nncf_checkpoint_get_text(c, "nncf.removed");
+    nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
+    nncf_status status = nncf_compression_ctrl_get_statistics(ctrl, &s, NULL);
+    if (status != NNCF_OK)
+        return app_fail_step(err, status, "statistics");
+    return removed != NULL && s.pruned_layers > 0 ? shrink_network(ctrl, n, o, removed, err)
+                                                  : NNCF_OK;
+}
+
 nncf_status snapshot_resume(nncf_context *context, const char *path, net *n,
     nncf_compression_ctrl *ctrl, optimizer *o, schedule *lr, run_state *state, bool accept_config,
     FILE *report, nncf_error *err)
@@ -199,6 +213,8 @@ nncf_status snapshot_resume(nncf_context *context, const char *path, net *n,
     if (status != NNCF_OK)
         return status;
     status = read_state(c, path, o, lr, state, err);
+    if (status == NNCF_OK)
+        status = follow_shrink(c, n, ctrl, o, err);
     if (status == NNCF_OK && (status = inventory_make(n, o, &v, err)) == NNCF_OK) {
         status = read_arrays(c, &v, accept_config, report, err);
         inventory_clear(&v);

@@ -7,6 +7,7 @@
 #include "reference.h"
 #include "run.h"
 #include "search.h"
+#include "shrink.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -237,12 +238,36 @@ static nncf_status save_snapshots(const run *r, bool best, nncf_error *err)
     return status;
 }
 
+/* From this epoch on the model is the one without pruned filters. */
+static nncf_status shrink(run *r, nncf_error *err)
+{
+    nncf_statistics s = {NNCF_PARAMS(nncf_statistics)};
+    nncf_status status = nncf_compression_ctrl_get_statistics(r->ctrl, &s, NULL);
+    if (status != NNCF_OK)
+        return app_fail_step(err, status, "statistics");
+    if (s.filters == 0)
+        return app_fail(err, NNCF_E_CONFIG, "--shrink-epoch", "the config has no filter_pruning");
+    if (s.pruned_layers == 0) /* a resumed run had done it already */
+        return NNCF_OK;
+    if ((status = shrink_network(r->ctrl, r->network, r->opt, NULL, err)) != NNCF_OK)
+        return status;
+    fprintf(r->output,
+        "removed %lld of %lld filters; parameters %lld -> %lld, operations %lld -> %lld\n",
+        (long long)(s.filters - s.filters_left), (long long)s.filters,
+        (long long)s.parameters_before, (long long)s.parameters_left, (long long)s.flops,
+        (long long)s.flops_left);
+    return NNCF_OK;
+}
+
 /* Before the first batch of an epoch that follows another one: its level and masks. */
 static nncf_status step_epoch(run *r, nncf_error *err)
 {
     nncf_status status = nncf_compression_ctrl_epoch_step(r->ctrl, NULL);
     if (status != NNCF_OK)
         return app_fail_step(err, status, "nncf_compression_ctrl_epoch_step");
+    if (r->opts->shrink_epoch > 0 && r->state.epoch >= r->opts->shrink_epoch &&
+        (status = shrink(r, err)) != NNCF_OK)
+        return status;
     optimizer_refresh(r->opt);
     return run_initialize(r, err); /* where a stage of quantization begins: its ranges */
 }

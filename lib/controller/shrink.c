@@ -499,7 +499,7 @@ static void change(const shrink *s, char *removed)
     resize_parameters(s);
     nncf__ctrl_end_pruning(ctrl, removed);
     for (size_t i = 0; i < ctrl->n_layers; i++)
-        nncf__layer_forget(ctrl->model->layers[i]);
+        nncf__layer_forget_all(ctrl->model->layers[i]);
     for (size_t i = 0; i < s->n_arrays && s->params.moved; i++)
         s->params.moved(s->params.user, &s->arrays[i]);
 }

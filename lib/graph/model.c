@@ -54,6 +54,21 @@ void nncf__layer_forget(nncf_layer *layer)
         layer->uses[i].used = (nncf__used_mask){0};
 }
 
+static void empty(nncf__use *use, nncf_context *context)
+{
+    nncf__use_free(use, context);
+    use->wq = use->xq = use->z = use->channel = (nncf__buffer){0};
+}
+
+void nncf__layer_forget_all(nncf_layer *layer)
+{
+    nncf__layer_forget(layer);
+    empty(&layer->now, layer->model->context);
+    for (size_t i = 0; i < layer->n_uses; i++)
+        if (i != layer->use)
+            empty(&layer->uses[i], layer->model->context);
+}
+
 void nncf__layer_drop_state(nncf_layer *layer)
 {
     layer->now.ready_for_backward = false;

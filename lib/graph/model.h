@@ -255,6 +255,9 @@ struct nncf_model {
  * the one before. */
 void nncf__layer_forget(nncf_layer *layer);
 
+/* The same, and its buffers are given back: it has other sizes now. */
+void nncf__layer_forget_all(nncf_layer *layer);
+
 /* What forwards kept is of no use any more: a backward must be refused. */
 void nncf__layer_drop_state(nncf_layer *layer);
 
