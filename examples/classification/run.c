@@ -244,7 +244,9 @@ nncf_status run_initialize(run *r, nncf_error *err)
 {
     int32_t more = 0;
     bool told = false;
-    nncf_status status;
+    nncf_status status = run_choose_bits(r, err);
+    if (status != NNCF_OK)
+        return status;
     nncf_model_set_mode(net_model(r->network), NNCF_MODE_TRAIN, NULL);
     loader_start(r->train_loader, 0);
     while ((status = nncf_compression_ctrl_init_step(r->ctrl, &more, NULL)) == NNCF_OK && more) {

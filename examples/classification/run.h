@@ -63,7 +63,10 @@ nncf_status run_test(run *r, net *n, int64_t max_batches, accuracy *a, nncf_erro
 /* "<folder>/<run>_<which>.safetensors"; free() it. NULL: no memory. */
 char *run_snapshot_path(const run *r, const char *which);
 nncf_status run_save_snapshot(const run *r, const char *which, nncf_error *err);
-/* Quantizer ranges from the first training batches. */
+/* precision.c: bits of quantizers by sensitivity, where the config says so and no snapshot has
+ * them. */
+nncf_status run_choose_bits(run *r, nncf_error *err);
+/* Those bits, then quantizer ranges from the first training batches. */
 nncf_status run_initialize(run *r, nncf_error *err);
 
 /* report.c */

@@ -55,6 +55,96 @@ NNCF_API nncf_status nncf_compression_ctrl_create(
  */
 NNCF_API void nncf_compression_ctrl_destroy(nncf_compression_ctrl *ctrl);
 
+/** What nncf_compression_ctrl_precision_step() wants next, in `more`. @since 0.1 */
+enum {
+    /** the bits are chosen, or there is nothing to choose */
+    NNCF_PRECISION_DONE = 0,
+    /** forward, the loss and backward over a batch */
+    NNCF_PRECISION_NEW_BATCH = 1,
+    /** the same again, over the batch of the call before */
+    NNCF_PRECISION_SAME_BATCH = 2,
+    NNCF_PRECISION_SENTINEL = 0x7fffffff
+};
+/**
+ * @brief Choose the bits of quantizers by sensitivity (`initializer.precision` of type `hawq`):
+ * call repeatedly, before nncf_compression_ctrl_init_step(), and while `more` is not 0 run forward,
+ * the loss and backward of every layer over a batch.
+ *
+ * `while (nncf_compression_ctrl_precision_step(ctrl, &more, &err) == NNCF_OK && more)
+ * pass(more == NNCF_PRECISION_NEW_BATCH ? next_batch() : same_batch());`
+ * is the whole loop, without an optimizer. Between two calls the weights are moved along random
+ * signs, by 1 % of their root mean square, and their gradients are cleared before a pass; the call
+ * reads the gradients that came. Meanwhile all quantizers are left out, masks are deterministic,
+ * running statistics of batch norm stay and dropout repeats itself. Each call puts the weights back
+ * bit for bit before it moves them elsewhere or ends; so does a call that fails, whose batch then
+ * begins again, nncf_compression_ctrl_stop_precision(), and the end of the controller or model.
+ *
+ * From the central differences follows the trace of the loss's Hessian for each weight
+ * (Hutchinson); the estimates end at `tolerance` or after `iter_number` random vectors, each over
+ * `num_data_points` images in whole batches. The weights then get bits: docs/formulas.md, "Bit
+ * widths". Snapshots hold them. The loss is the caller's own; nothing of the library's is added to
+ * it. Any mode that allows a backward will do; NNCF_MODE_TUNE measures what inference computes.
+ * A pass is one of a float model: it takes the memory of that.
+ * @param ctrl the controller
+ * @param[out] more NNCF_PRECISION_...
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_STATE no layer ran, no gradient came, one is not finite, a weight was
+ * changed, or the second batch has another size; initialization is under way; criterion `host`
+ * without a function; NNCF_E_CONFIG no choice is cheap enough for `compression_ratio`;
+ * NNCF_E_LIMIT too many choices; NNCF_E_NOMEM; NNCF_E_ARG
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_compression_ctrl_precision_step(
+    nncf_compression_ctrl *ctrl, int32_t *more, nncf_error *err);
+/**
+ * @brief Give up nncf_compression_ctrl_precision_step(): the weights get their values back, bit for
+ * bit, and the next call begins again. Nothing if no loop is under way.
+ * @param ctrl the controller
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the model is gone
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_compression_ctrl_stop_precision(
+    nncf_compression_ctrl *ctrl, nncf_error *err);
+/**
+ * @brief Set what bits cost, for `initializer.precision.criterion` "host": milliseconds that were
+ * measured on the machine that will run the model, energy, or anything else that adds up.
+ *
+ * `compression_ratio` is then the cost of 8 bits everywhere over that of the chosen bits, summed
+ * over the layers with a quantized weight.
+ * @param ctrl the controller
+ * @param cost runs in the thread of nncf_compression_ctrl_precision_step(), often, and must be a
+ * function of its arguments; above 0. `activation_bits` are those of what the layer reads (those of
+ * the weight if it is not quantized). It must not call a function that changes controller or model
+ * @param user is passed on
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the config has no `hawq`, or the model is gone
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_compression_ctrl_set_precision_cost(nncf_compression_ctrl *ctrl,
+    double (*cost)(
+        void *user, const nncf_layer *layer, int32_t weight_bits, int32_t activation_bits),
+    void *user, nncf_error *err);
+/**
+ * @brief The chosen bits, and what they were chosen by, as a table for people or as one JSON
+ * object.
+ *
+ * Of each weight: average trace with its standard error, bits, squared error with these bits, and
+ * products of an image. The object also has `bitwidth_per_scope`, which with `type` "manual" in a
+ * config gives the same bits again. Traces are null where the bits came from a snapshot.
+ * @param ctrl the controller
+ * @param form NNCF_FORM_TEXT or NNCF_FORM_JSON
+ * @param[out] buffer at most `capacity` bytes with the final NUL; may be NULL when capacity is 0
+ * @param capacity bytes of buffer
+ * @param[out] needed nullable; bytes that the whole text takes, NUL included
+ * @param[out] err nullable
+ * @return NNCF_OK; NNCF_E_BUFFER capacity too small (what fits is there, with a NUL); NNCF_E_NOMEM;
+ * NNCF_E_ARG; NNCF_E_STATE the config has no `hawq`, bits are not chosen yet, or the model is gone
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_compression_ctrl_format_precision(const nncf_compression_ctrl *ctrl,
+    nncf_form form, char *buffer, size_t capacity, size_t *needed, nncf_error *err);
+
 /**
  * @brief Initialization: call repeatedly, and while `more` is 1 run one forward of every layer over
  * a batch.

@@ -558,6 +558,23 @@ class ctrl : public handle<nncf_compression_ctrl, nncf_compression_ctrl_destroy>
         call(nncf_compression_ctrl_create, of, by, &made);
         static_cast<handle &>(*this) = handle(made);
     }
+    /** NNCF_PRECISION_...: what to run before it is called again, until NNCF_PRECISION_DONE. */
+    std::int32_t precision_step()
+    {
+        std::int32_t more = 0;
+        call(nncf_compression_ctrl_precision_step, get(), &more);
+        return more;
+    }
+    /** Give up precision_step(): the weights as they were. */
+    void stop_precision()
+    {
+        call(nncf_compression_ctrl_stop_precision, get());
+    }
+    /** The bits that were chosen, as a table or as JSON. */
+    std::string format_precision(nncf_form form = NNCF_FORM_TEXT) const
+    {
+        return text(nncf_compression_ctrl_format_precision, *this, form);
+    }
     /** True: run forward of every layer over a batch, and call it again. */
     bool init_step()
     {

@@ -174,6 +174,14 @@ typedef struct nncf__range_rule {
 
 /* scope_overrides, bitwidth_per_scope: in file order, later ones win, member by member. */
 enum { NNCF__NOT_OVERRIDDEN = -2 };
+/* Which quantizer of the scope is meant: bitwidth_per_scope may say so. */
+enum nncf__override_place {
+    NNCF__PLACE_ANY = 0,
+    NNCF__PLACE_WEIGHT,
+    NNCF__PLACE_INPUT,
+    NNCF__PLACE_OUTPUT,
+    NNCF__PLACE_PRE_ACTIVATION
+};
 typedef struct nncf__override {
     const char *scope;
     /* nncf__quantizer_group */
@@ -182,6 +190,8 @@ typedef struct nncf__override {
     int32_t bits;
     /* NNCF__NOT_OVERRIDDEN */
     int32_t mode, sign, per_channel, group_size;
+    /* nncf__override_place */
+    int32_t place;
 } nncf__override;
 
 /* One pattern of quantizable_subgraph_patterns: a chain of operator names. */
@@ -224,6 +234,35 @@ typedef struct nncf__accuracy_params {
     int64_t initial_epochs, patience_epochs, total_epochs;
     double initial_step, step_reduction, lr_reduction, least_step;
 } nncf__accuracy_params;
+/* What chooses bits: bitwidth_per_scope, sensitivity, or a learner, which is refused. */
+enum nncf__precision_kind {
+    NNCF__PRECISION_NONE = 0,
+    NNCF__PRECISION_MANUAL,
+    NNCF__PRECISION_HAWQ,
+    NNCF__PRECISION_AUTOQ
+};
+/* How the bits of activations follow: the least that fits, or one for all side by side. */
+enum nncf__assignment_mode { NNCF__ASSIGN_LIBERAL = 0, NNCF__ASSIGN_STRICT = 1 };
+/* What compression_ratio is of: operations times bits (NNCF), bytes of weights, the host's cost. */
+enum nncf__precision_criterion {
+    NNCF__CRITERION_COMPLEXITY = 0,
+    NNCF__CRITERION_BYTES,
+    NNCF__CRITERION_HOST
+};
+
+/* `initializer.precision` */
+typedef struct nncf__precision_params {
+    /* nncf__precision_kind */
+    int32_t kind;
+    /* nncf__assignment_mode, nncf__precision_criterion */
+    int32_t mode, criterion;
+    /* n_bits, as the config has them; none: the release's default; borrowed */
+    const double *bits;
+    size_t n_bits;
+    /* images for one estimate, estimates, the change at which they end */
+    double points, iterations, tolerance;
+    double ratio;
+} nncf__precision_params;
 
 typedef struct nncf__algorithm {
     /* nncf__algorithm_kind */
@@ -282,6 +321,7 @@ typedef struct nncf__algorithm {
     nncf__distillation_params distillation;
     nncf__accuracy_params accuracy;
     nncf__pruning_params pruning;
+    nncf__precision_params precision;
 } nncf__algorithm;
 
 /* What holds for all algorithms of a config. */

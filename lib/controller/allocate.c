@@ -175,11 +175,14 @@ nncf_status nncf__ctrl_allocate(
         return status;
     const maker m = {.ctrl = ctrl, .placement = &placement, .err = err};
     const bool quantizes = placement.quantization != NULL;
-    const nncf__stages stages =
-        quantizes ? placement.quantization->algorithm->stages : (nncf__stages){0};
+    const nncf__algorithm *quantization = quantizes ? placement.quantization->algorithm : NULL;
+    const nncf__stages stages = quantizes ? quantization->stages : (nncf__stages){0};
     status = make_all(&m);
     if (status == NNCF_OK && placement.pruning)
         status = nncf__ctrl_start_pruning(ctrl, &placement, err);
+    if (status == NNCF_OK &&
+        nncf__precision_create(ctrl, quantization, placement.setup->release) != NNCF_OK)
+        status = nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for a controller");
     nncf__placement_clear(&placement);
     if (status != NNCF_OK)
         return status;

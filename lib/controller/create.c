@@ -34,6 +34,7 @@ static void free_ctrl(nncf_compression_ctrl *ctrl)
 {
     nncf_context *context = ctrl->context;
     bool owns_context = ctrl->owns_context;
+    nncf__precision_destroy(ctrl);
     nncf__ctrl_free_allocated(ctrl);
     nncf__optimizer_free(ctrl, &ctrl->optimizer);
     nncf__free(context, ctrl->layers);
@@ -148,6 +149,7 @@ static void unhook(nncf_compression_ctrl *ctrl)
     nncf_model *model = ctrl->model;
     if (model->release) /* its replicas have this controller's masks and ranges */
         model->release(model);
+    nncf__precision_destroy(ctrl); /* weights that are perturbed get their values back */
     for (size_t i = 0; i < ctrl->n_layers; i++) {
         model->layers[i]->compression = NULL;
         nncf__layer_forget(model->layers[i]);

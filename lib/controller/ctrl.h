@@ -4,6 +4,7 @@
 #define NNCF__CONTROLLER_CTRL_H
 
 #include "config/canonical.h"
+#include "controller/precision.h"
 #include "pruning/masks.h"
 #include "quantization/layer_compression.h"
 #include "sparsity/schedule.h"
@@ -137,6 +138,8 @@ struct nncf_compression_ctrl {
     /* of quantization; and: its next initialization is that of a stage, which takes ranges only */
     nncf__stages stages;
     bool only_ranges;
+    /* NULL: the config chooses no bits by sensitivity */
+    nncf__precision *precision;
     /* workspace of weight ranges; NULL: none needs it */
     float *weight_values;
     nncf__usage_checks usage;
@@ -171,6 +174,13 @@ static inline bool nncf__ctrl_initializing(const nncf_compression_ctrl *ctrl)
     return ctrl->init_phase > NNCF__PHASE_PENDING && ctrl->init_phase < NNCF__PHASE_DONE;
 }
 
+/* Are weights perturbed for the traces of their Hessian? All quantizers wait then, masks are
+ * deterministic, and running statistics stay. */
+static inline bool nncf__ctrl_measuring(const nncf_compression_ctrl *ctrl)
+{
+    return ctrl->precision && ctrl->precision->phase == NNCF__PRECISION_MEASURING;
+}
+
 /* Does batch norm update its running statistics, whatever the mode? */
 static inline bool nncf__ctrl_adapting(const nncf_compression_ctrl *ctrl)
 {
@@ -187,7 +197,8 @@ static inline bool nncf__ctrl_has_schedule(const nncf_compression_ctrl *ctrl)
 /* A forward of n images runs: how initialization counts them. */
 static inline void nncf__ctrl_count_samples(nncf_compression_ctrl *ctrl, int64_t n)
 {
-    if (ctrl && nncf__ctrl_initializing(ctrl) && n > ctrl->batch_images)
+    if (ctrl && (nncf__ctrl_initializing(ctrl) || nncf__ctrl_measuring(ctrl)) &&
+        n > ctrl->batch_images)
         ctrl->batch_images = n;
 }
 

@@ -162,8 +162,7 @@ nncf_status nncf__init_observers(nncf_compression_ctrl *ctrl)
     return NNCF_OK;
 }
 
-/* The weights may have been loaded since creation. */
-static void renew_weights(nncf_compression_ctrl *ctrl)
+void nncf__init_renew(nncf_compression_ctrl *ctrl)
 {
     nncf__ctrl_renew_masks(ctrl);
     nncf__init_weights(ctrl);
@@ -198,7 +197,7 @@ static void begin_batch(nncf_compression_ctrl *ctrl)
     nncf__quantizer *q;
     const bool first = ctrl->init_begun == 0;
     if (first) {
-        renew_weights(ctrl);
+        nncf__init_renew(ctrl);
         nncf__usage_init_begin(ctrl);
     }
     for (size_t at = 0; (q = next(ctrl, &at, NULL));) {
@@ -263,7 +262,7 @@ static nncf_status finish_ranges(nncf_compression_ctrl *ctrl, nncf_error *err)
         nncf__observer_destroy(ctrl->context, q);
     }
     if (ctrl->init_begun == 0)
-        renew_weights(ctrl);
+        nncf__init_renew(ctrl);
     else
         nncf__init_weights(ctrl);
     return NNCF_OK;
@@ -367,6 +366,9 @@ static nncf_status init_step(nncf_compression_ctrl *ctrl, int32_t *more, nncf_er
         return status;
     if (!more)
         return nncf__fail(err, NNCF_E_ARG, NULL, "nncf_compression_ctrl_init_step: more is NULL");
+    status = nncf__precision_check_chosen(ctrl, "nncf_compression_ctrl_init_step", err);
+    if (status != NNCF_OK)
+        return status;
     nncf__model_pull_weights(ctrl->model);
     if (ctrl->init_phase == NNCF__PHASE_DONE) {
         *more = 0;

@@ -21,6 +21,9 @@ void nncf__init_take_adaptation(nncf_compression_ctrl *ctrl, const nncf__algorit
  * mask.
  */
 void nncf__init_weights(nncf_compression_ctrl *ctrl);
+/* Masks that nothing was trained with, and ranges of weights, from the present weights: they may
+ * have been loaded since creation. */
+void nncf__init_renew(nncf_compression_ctrl *ctrl);
 /* Are there activation quantizers whose ranges come from batches? */
 bool nncf__init_wanted(const nncf_compression_ctrl *ctrl);
 

@@ -522,7 +522,7 @@ static nncf_status check_state(const nncf_compression_ctrl *ctrl, nncf_error *er
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "the model has replicas, with all its filters: destroy them, and make others after "
             "this call");
-    return NNCF_OK;
+    return nncf__precision_check_idle(ctrl, "nncf_compression_ctrl_shrink", err);
 }
 
 static nncf_status run(shrink *s, nncf_error *err)

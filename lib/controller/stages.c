@@ -40,7 +40,8 @@ void nncf__stages_apply(nncf_compression_ctrl *ctrl)
     for (size_t i = 0; i < ctrl->n_layers; i++)
         for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
             nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
-            const bool waits = q && !has_begun(ctrl, q->is_weight, ctrl->epoch);
+            const bool waits =
+                q && (nncf__ctrl_measuring(ctrl) || !has_begun(ctrl, q->is_weight, ctrl->epoch));
             if (!q || q->waits == waits)
                 continue;
             q->waits = waits;

@@ -126,6 +126,8 @@ nncf_status nncf_compression_ctrl_set_gradient_factor(
 static nncf_status check_running(nncf_compression_ctrl *ctrl, const char *call, nncf_error *err)
 {
     nncf_status status = nncf__ctrl_check(ctrl, call, err);
+    if (status == NNCF_OK)
+        status = nncf__precision_check_chosen(ctrl, call, err);
     if (status != NNCF_OK || !nncf__ctrl_initializing(ctrl))
         return status;
     return nncf__fail(err, NNCF_E_STATE, NULL,

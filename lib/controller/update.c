@@ -204,6 +204,8 @@ static nncf_status update(
         status = check_params(&p, err);
     if (status != NNCF_OK)
         return status;
+    if ((status = nncf__precision_check_idle(ctrl, "nncf_compression_ctrl_update", err)) != NNCF_OK)
+        return status;
     if (nncf__ctrl_initializing(ctrl))
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "initialization is under way: call nncf_compression_ctrl_init_step() until it sets "

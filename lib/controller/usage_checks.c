@@ -466,6 +466,8 @@ static void check_steps(nncf_compression_ctrl *ctrl, const nncf_layer *layer)
 
 void nncf__usage_backward(nncf_compression_ctrl *ctrl, const nncf_layer *layer)
 {
+    if (nncf__ctrl_measuring(ctrl)) /* not training */
+        return;
     check_gradients(ctrl);
     check_steps(ctrl, layer);
     if (ctrl->usage.steps % STRIDE == STRIDE - 1 && !layer->compression->watch.gradient)
@@ -482,7 +484,7 @@ void nncf__usage_backward(nncf_compression_ctrl *ctrl, const nncf_layer *layer)
 void nncf__usage_forward(nncf_compression_ctrl *ctrl)
 {
     nncf__usage_checks *p = &ctrl->usage;
-    if (nncf__ctrl_initializing(ctrl))
+    if (nncf__ctrl_initializing(ctrl) || nncf__ctrl_measuring(ctrl))
         return;
     if (ctrl->model->mode == NNCF_MODE_EVAL) {
         p->evaluated = true;

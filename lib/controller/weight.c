@@ -36,6 +36,8 @@ enum mask_mode { MASK_NONE, MASK_SAMPLED = 1, MASK_EVAL, MASK_BITS };
 /* Sums of a chunk: the three of fq_backward, and how many were clipped. */
 typedef struct chunk_sums {
     double fq[3];
+    /* squared, of the quantizer */
+    double error;
     int64_t clipped, kept, zeros, nans;
 } chunk_sums;
 
@@ -75,7 +77,7 @@ static enum mask_mode mask_of(const nncf_layer *layer, int32_t mode, bool determ
     switch (c->mask_kind) {
     case NNCF__MASK_RB:
         if (deterministic || mode != NNCF_MODE_TRAIN || c->ctrl->frozen ||
-            nncf__ctrl_initializing(c->ctrl))
+            nncf__ctrl_initializing(c->ctrl) || nncf__ctrl_measuring(c->ctrl))
             return MASK_EVAL;
         return MASK_SAMPLED;
     case NNCF__MASK_BITS:
@@ -192,6 +194,7 @@ static void run(weight_job *job, chunk_sums *total)
         total->kept += sums[i].kept;
         total->zeros += sums[i].zeros;
         total->nans += sums[i].nans;
+        total->error += sums[i].error;
     }
 }
 
@@ -487,6 +490,33 @@ void nncf__weight_stats_of(const nncf_layer *layer, nncf__weight_stats *stats)
     run(&job, &total);
     *stats =
         (nncf__weight_stats){.kept = total.kept, .zeros = total.zeros, .clipped = total.clipped};
+}
+
+static void error_segment(
+    const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
+{
+    float m[BLOCK], q[BLOCK];
+    while (begin < end) {
+        block b = block_at(begin, end);
+        masked(job, b.from, b.n, NULL, m);
+        job->k->fq_forward(b.n - b.skip, m + b.skip, q + b.skip, &job->fq[channel]);
+        for (size_t i = b.skip; i < b.n; i++) {
+            const double d = (double)q[i] - (double)m[i];
+            sums->error += d * d;
+        }
+        begin = b.from + b.n;
+    }
+}
+
+double nncf__weight_error(const nncf_layer *layer)
+{
+    layer = nncf__weight_owner(layer);
+    chunk_sums total;
+    weight_job job = job_of(layer, layer->model->mode, true);
+    nncf__quantizer_refresh(job.c->weight_quantizer);
+    job.segment = error_segment;
+    run(&job, &total);
+    return total.error;
 }
 
 static void ranges_segment(

@@ -47,4 +47,8 @@ void nncf__weight_ranges(const nncf_layer *layer, float *ranges);
 /* The masked weight of one channel of those. */
 void nncf__weight_values(const nncf_layer *layer, size_t channel, float *values);
 
+/* Of a weight with a quantizer: the squared norm of what it changes, after the deterministic mask.
+ */
+double nncf__weight_error(const nncf_layer *layer);
+
 #endif

@@ -439,7 +439,10 @@ void nncf__batch_norm_prepare(const nncf_layer *layer, nncf__block *block)
         return;
     const double momentum = (double)layer->batch_norm.momentum;
     block->batch_statistics = of_batch(layer, block->key.mode, adapting != 0);
-    block->update_running = block->batch_statistics && (adapting || !block->key.observing);
+    const nncf_compression_ctrl *ctrl = layer->model->ctrl;
+    const bool measuring = ctrl && nncf__ctrl_measuring(ctrl);
+    block->update_running =
+        block->batch_statistics && !measuring && (adapting || !block->key.observing);
     block->across_ranks = block->batch_statistics && across_ranks(layer, block->key.observing);
     /* the first batches of an adaptation make them forget */
     block->momentum = adapting == NNCF__PHASE_FORGETTING             ? FORGET_MOMENTUM

@@ -122,6 +122,17 @@ static bool allows(const nncf__quantizer_params *given, int32_t mask, const nncf
         (!(mask & NNCF__GIVEN_PER_CHANNEL) || given->per_channel == c->per_channel);
 }
 
+/* The bits of all choices that differ in nothing else. */
+static uint32_t bits_like(
+    const nncf__quantizer_params *params, const nncf__device_choice *choices, size_t n)
+{
+    uint32_t bits = 0;
+    for (size_t i = 0; i < n; i++)
+        if (choices[i].mode == params->mode && choices[i].per_channel == params->per_channel)
+            bits |= 1u << choices[i].bits;
+    return bits;
+}
+
 /* The device's first choice that agrees with what the config sets. If none agrees the config takes
  * precedence, with a warning. */
 static void choose(struct nncf__placement *p, nncf__planned *planned,
@@ -134,6 +145,8 @@ static void choose(struct nncf__placement *p, nncf__planned *planned,
         params->bits = choices[i].bits;
         params->mode = choices[i].mode;
         params->per_channel = choices[i].per_channel;
+        if (!planned->rule.bits_overridden && p->setup->device != NNCF__DEVICE_NONE)
+            planned->rule.allowed_bits = bits_like(params, choices, n);
         return;
     }
     if (n > 0)
@@ -151,6 +164,13 @@ static nncf__planned *plan_at(struct nncf__placement *p, size_t op, int32_t slot
     *planned = (nncf__planned){.present = true, .op = op, .sign = NNCF__SIGNED};
     planned->given =
         nncf__scopes_rule(&p->scopes, p->quantization, &p->graph.ops[op], slot, &planned->rule);
+    /* hawq's bits replace those of the groups; an override's stay */
+    if (p->quantization->algorithm->precision.kind == NNCF__PRECISION_HAWQ) {
+        if (planned->rule.bits_overridden)
+            planned->rule.allowed_bits = 1u << planned->rule.params.bits;
+        else
+            planned->given &= ~(int32_t)NNCF__GIVEN_BITS;
+    }
     return planned;
 }
 

@@ -7,6 +7,7 @@
 #include "graph/model.h"
 #include "placement/floats.h"
 #include "placement/placement.h"
+#include "precision/choose.h"
 #include "pruning/clusters.h"
 #include "quantization/layer_compression.h"
 
@@ -67,6 +68,30 @@ static size_t bytes_of(const writer *w, const entry *e)
     if (w->placement->sparsity->algorithm->kind == NNCF__RB_SPARSITY)
         return 2 * sizeof(float) * e->layer->weight_count;
     return (e->layer->weight_count + 7) / 8;
+}
+
+/* What hawq may choose; 0: the bits are fixed. */
+static uint32_t choices_of(const writer *w, const nncf__planned *q)
+{
+    const struct nncf__placement *p = w->placement;
+    const nncf__precision_params *params = &p->quantization->algorithm->precision;
+    if (params->kind != NNCF__PRECISION_HAWQ)
+        return 0;
+    const uint32_t choices = q->rule.allowed_bits != 0
+        ? q->rule.allowed_bits
+        : nncf__precision_widths(params, p->setup->release);
+    return (choices & (choices - 1)) != 0 ? choices : 0;
+}
+
+/* "4", or "4|8" with what separates them. */
+static void list_bits(char cell[CELL], uint32_t choices, int32_t bits, const char *between)
+{
+    size_t n = 0;
+    if (choices == 0)
+        snprintf(cell, CELL, "%d", (int)bits);
+    for (int b = 0; b < 32; b++)
+        if ((choices >> b) & 1u)
+            n += (size_t)snprintf(cell + n, CELL - n, "%s%d", n > 0 ? between : "", b);
 }
 
 static void find_origin(const writer *w, entry *e)
@@ -135,6 +160,11 @@ static void write_json(writer *w, const entry *e)
         char cell[CELL];
         nncf__text_printf(t, ",\"bits\":%d,\"mode\":\"%s\"", (int)p->bits,
             p->mode == NNCF__SYMMETRIC ? "symmetric" : "asymmetric");
+        const uint32_t choices = choices_of(w, e->quantizer);
+        if (choices != 0) {
+            list_bits(cell, choices, p->bits, ",");
+            nncf__text_printf(t, ",\"bits_choices\":[%s]", cell);
+        }
         nncf__text_printf(t, ",\"signed\":%s,\"per_channel\":%s,\"channels\":%zu,",
             p->sign == NNCF__SIGN_AUTO ? "null"
                 : p->sign              ? "true"
@@ -158,7 +188,9 @@ static void write_text(writer *w, const entry *e)
             : p->sign == NNCF__SIGN_AUTO               ? ""
             : p->sign                                  ? "s"
                                                        : "u";
-        snprintf(bits, CELL, "%s%d %s", sign, (int)p->bits,
+        char widths[CELL];
+        list_bits(widths, choices_of(w, e->quantizer), p->bits, "|");
+        snprintf(bits, CELL, "%s%.20s %s", sign, widths,
             p->mode == NNCF__SYMMETRIC ? "symmetric" : "asymmetric");
         if (p->group_size > 0)
             snprintf(granularity, CELL, "groups of %d", (int)p->group_size);

@@ -328,6 +328,24 @@ static int32_t override(const nncf__override *o, nncf__quantizer_params *params)
     return given;
 }
 
+/* An output of an operator is also what stands between a sum and its activation. */
+static bool fits_place(const nncf__override *o, int32_t slot)
+{
+    static const int32_t slots[] = {[NNCF__PLACE_WEIGHT] = NNCF__SLOT_WEIGHT,
+        [NNCF__PLACE_INPUT] = NNCF__SLOT_INPUT,
+        [NNCF__PLACE_OUTPUT] = NNCF__SLOT_OUTPUT,
+        [NNCF__PLACE_PRE_ACTIVATION] = NNCF__SLOT_PRE_ACTIVATION};
+    return o->place == NNCF__PLACE_ANY || slots[o->place] == slot ||
+        (o->place == NNCF__PLACE_OUTPUT && slot == NNCF__SLOT_PRE_ACTIVATION);
+}
+
+/* A registered layer and the place in it. */
+static bool is_there(const nncf__override *o, const nncf__op *op, int32_t slot)
+{
+    return o->place != NNCF__PLACE_ANY && strcmp(o->scope, op->layer->scope) == 0 &&
+        !(o->place == NNCF__PLACE_OUTPUT && slot == NNCF__SLOT_PRE_ACTIVATION);
+}
+
 int32_t nncf__scopes_rule(nncf__placement_scopes *scopes, const nncf__algorithm_scopes *a,
     const nncf__op *op, int32_t slot, nncf__quantizer_rule *rule)
 {
@@ -345,11 +363,13 @@ int32_t nncf__scopes_rule(nncf__placement_scopes *scopes, const nncf__algorithm_
     name_quantizer(&names, op, slot);
     for (size_t i = 0; i < alg->n_overrides && !scopes->too_long; i++) {
         const nncf__override *o = &alg->overrides[i];
-        if ((o->group != NNCF__GROUP_ANY && o->group != group) ||
-            !speaks_of(scopes, &a->lists[NNCF__LIST_OVERRIDES], i, &names))
+        if ((o->group != NNCF__GROUP_ANY && o->group != group) || !fits_place(o, slot) ||
+            (!speaks_of(scopes, &a->lists[NNCF__LIST_OVERRIDES], i, &names) &&
+                !is_there(o, op, slot)))
             continue;
         rule->override_index = (int64_t)i;
         given |= override(o, &rule->params);
+        rule->bits_overridden = rule->bits_overridden || o->bits > 0;
     }
     if (group != NNCF__GROUP_WEIGHTS)
         rule->params.group_size = 0;

@@ -18,6 +18,8 @@ typedef struct nncf__quantizer {
     /* sign resolved to 0 or 1 once initialized */
     nncf__quantizer_params params;
     bool is_weight;
+    /* what hawq may choose, 1 << bits or-ed; 0: anything */
+    uint32_t allowed_bits;
     /* nncf__sign as configured; each initialization decides params.sign again */
     int32_t wanted_sign;
     /* how its range is found; without scopes */

@@ -121,6 +121,7 @@ nncf_status nncf__quantizer_create(nncf_context *context, const nncf__quantizer_
         q->params = rule->params;
         q->is_weight = request->group == NNCF__GROUP_WEIGHTS;
         q->wanted_sign = rule->params.sign;
+        q->allowed_bits = rule->allowed_bits;
         if (q->params.sign == NNCF__SIGN_AUTO)
             q->params.sign = request->sign;
         q->rule = rule->range;

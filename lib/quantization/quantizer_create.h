@@ -11,6 +11,7 @@
 #include <nncf/context.h>
 #include <nncf/model.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,10 @@ typedef struct nncf__quantizer_rule {
     nncf__range_rule range;
     /* of the last override that fits, in the algorithm's list; -1: none */
     int64_t override_index;
+    /* bits that the device offers, 1 << bits or-ed; 0: it has no list */
+    uint32_t allowed_bits;
+    /* an override sets the bits */
+    bool bits_overridden;
 } nncf__quantizer_rule;
 
 /* Between a layer's scope and ".scale" or ".input_low" in the names of parameters, by slot. */

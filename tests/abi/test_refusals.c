@@ -235,6 +235,16 @@ static nncf_status create_ctrl(nncf_error *err)
     return nncf_compression_ctrl_create(model, config, &out, err); /* it has one */
 }
 
+static nncf_status precision_step(nncf_error *err)
+{
+    return nncf_compression_ctrl_precision_step(ctrl, NULL, err);
+}
+
+static nncf_status set_precision_cost(nncf_error *err)
+{
+    return nncf_compression_ctrl_set_precision_cost(ctrl, NULL, NULL, err);
+}
+
 static nncf_status init_step(nncf_error *err)
 {
     return nncf_compression_ctrl_init_step(ctrl, NULL, err);
@@ -440,6 +450,9 @@ static const struct {
     {"nncf_config_parse", parse, "text:1:17: "},
     {"nncf_plan_create", plan, NULL},
     {"nncf_compression_ctrl_create", create_ctrl, NULL},
+    {"nncf_compression_ctrl_precision_step", precision_step, NULL},
+    {"nncf_compression_ctrl_set_precision_cost", set_precision_cost,
+        "the config does not choose bits"},
     {"nncf_compression_ctrl_init_step", init_step, NULL},
     {"nncf_compression_ctrl_set_order", set_order, "order is 9"},
     {"nncf_compression_ctrl_set_gradient_factor", set_gradient_factor, "factor is 0"},

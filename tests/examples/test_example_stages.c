@@ -5,6 +5,7 @@
 
 #include "models.h"
 #include "run.h"
+#include "support/files.h"
 
 #include <nncf/strip.h>
 
@@ -223,6 +224,55 @@ START_TEST(stripped_models_with_batch_norm)
 }
 END_TEST
 
+#define LOOP(more)                                                                                 \
+    "{\"model\": \"lenet\", \"dataset\": \"mnist\", \"input_info\": {\"sample_size\": [1, 1, 28, " \
+    "28]}, \"num_classes\": 10, \"batch_size\": 16, \"epochs\": 3, \"save_freq\": 1, "             \
+    "\"nncf_dialect\": \"1.5\", \"quantizer_setup_type\": \"pattern_based\", \"compression\": "    \
+    "{\"algorithm\": \"quantization\", \"initializer\": {\"range\": {\"num_init_steps\": 1}" more  \
+    "}}"
+#define HAWQ                                                                                       \
+    LOOP(", \"precision\": {\"type\": \"hawq\", \"bits\": [2, 4, 8], \"num_data_points\": 32, "    \
+         "\"iter_number\": 3, \"compression_ratio\": 2}}")
+#define STAGED                                                                                     \
+    LOOP(                                                                                          \
+        "}, \"params\": {\"activations_quant_start_epoch\": 1, \"weights_quant_start_epoch\": 2, " \
+        "\"batch_multiplier\": 2, \"base_lr\": 0.002, \"base_wd\": 0.01, "                         \
+        "\"lr_poly_drop_start_epoch\": 2, \"disable_wd_start_epoch\": 1}")
+
+/* Bits chosen by sensitivity, and quantizers that begin to work later: three epochs, and the same
+ * snapshot when the run is resumed after each. */
+START_TEST(chosen_bits_and_stages_resume)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    const char *config = _i ? STAGED : HAWQ;
+    char *first = app_format("%s/first", dir), *second = app_format("%s/second", dir), *printed;
+    char *last = app_format("%s/lenet_mnist_int8_last.safetensors", first),
+         *again = app_format("%s/lenet_mnist_int8_last.safetensors", second);
+    char *precision = app_format("%s/precision.json", first);
+    ck_ok(run_config(config, (options){.out = first}, &printed, &err), err);
+    ck_assert_ptr_null(strstr(printed, "warning"));
+    free(printed);
+    ck_assert_int_eq(app_is_file(precision), !_i);
+    for (int epoch = 1; epoch < 3; epoch++) {
+        char *from = app_format("%s/intermediate_checkpoints/epoch_%d.safetensors", first, epoch);
+        size_t n, m;
+        ck_ok(run_config(config, (options){.out = second, .resume = from}, &printed, &err), err);
+        free(printed);
+        char *a = fx_read_file(last, &n), *b = fx_read_file(again, &m);
+        ck_assert_uint_eq(n, m);
+        ck_assert_msg(memcmp(a, b, n) == 0, "another end after epoch %d", epoch);
+        free(a);
+        free(b);
+        free(from);
+    }
+    free(precision);
+    free(again);
+    free(last);
+    free(second);
+    free(first);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("example_stages");
@@ -231,5 +281,6 @@ int main(void)
     tcase_add_loop_test(tc, const_sparsity_keeps_the_zeros, 0, 2);
     tcase_add_test(tc, other_stages_say_what_is_left);
     tcase_add_test(tc, stripped_models_with_batch_norm);
+    tcase_add_loop_test(tc, chosen_bits_and_stages_resume, 0, 2);
     return fx_main(suite);
 }

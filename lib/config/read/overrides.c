@@ -160,6 +160,47 @@ static nncf_status read_override_rules(nncf__reader *r, uint32_t index)
     return for_overrides(r, index, read_override_rule);
 }
 
+/* How releases name one quantizer: "TargetType.OPERATOR_POST_HOOK scope" (1.5 to 1.7, before that
+ * "InsertionType..."), "scope|WEIGHT" (2.0+). The last one is of libnncf, for the quantizer between
+ * a sum and its activation. */
+static const struct place_name {
+    const char *text;
+    bool is_front;
+    int32_t place;
+} place_names[] = {{"TargetType.OPERATION_WITH_WEIGHTS ", true, NNCF__PLACE_WEIGHT},
+    {"TargetType.OPERATOR_POST_HOOK ", true, NNCF__PLACE_OUTPUT},
+    {"TargetType.OPERATOR_PRE_HOOK ", true, NNCF__PLACE_INPUT},
+    {"TargetType.PRE_LAYER_OPERATION ", true, NNCF__PLACE_INPUT},
+    {"InsertionType.NNCF_MODULE_PRE_OP ", true, NNCF__PLACE_WEIGHT},
+    {"InsertionType.OPERATOR_POST_HOOK ", true, NNCF__PLACE_OUTPUT},
+    {"InsertionType.OPERATOR_PRE_HOOK ", true, NNCF__PLACE_INPUT},
+    {"|WEIGHT", false, NNCF__PLACE_WEIGHT}, {"|INPUT", false, NNCF__PLACE_INPUT},
+    {"|INPUT0", false, NNCF__PLACE_INPUT}, {"|OUTPUT", false, NNCF__PLACE_OUTPUT},
+    {"|PRE_ACTIVATION", false, NNCF__PLACE_PRE_ACTIVATION}};
+
+/* The scope without what names a place. */
+static nncf_status take_place(nncf__reader *r, nncf__override *o, const char *text)
+{
+    const size_t length = strlen(text);
+    o->scope = text;
+    for (size_t i = 0; i < sizeof place_names / sizeof *place_names; i++) {
+        const struct place_name *n = &place_names[i];
+        const size_t width = strlen(n->text);
+        if (width >= length ||
+            strncmp(n->is_front ? text : text + length - width, n->text, width) != 0)
+            continue;
+        char *scope = nncf__config_arena_alloc(r->config, length - width + 1);
+        if (!scope)
+            return nncf__reader_no_memory(r);
+        memcpy(scope, n->is_front ? text + width : text, length - width);
+        scope[length - width] = '\0';
+        o->scope = scope;
+        o->place = n->place;
+        break;
+    }
+    return NNCF_OK;
+}
+
 /* [[4, "scope"], ...]; some releases accept a third element, the group's name, and ignore it. */
 static nncf_status read_bitwidths(nncf__reader *r, const nncf__key *key, uint32_t index)
 {
@@ -184,8 +225,9 @@ static nncf_status read_bitwidths(nncf__reader *r, const nncf__key *key, uint32_
         nncf__override *o = nncf__reader_add_override(r);
         if (!o)
             return nncf__reader_no_memory(r);
-        o->scope = nncf__value_text(second);
         o->bits = (int32_t)nncf__value_integer(first);
+        if ((status = take_place(r, o, nncf__value_text(second))) != NNCF_OK)
+            return status;
     }
     return NNCF_OK;
 }

@@ -16,6 +16,7 @@
 #include <nncf/base.h>
 #include <nncf/context.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -264,6 +265,28 @@ static void resolve_preset(const nncf__reader *r)
     r->source->set_by[mode - keys] = preset;
 }
 
+/* Without a type bits are as bitwidth_per_scope has them, as with "manual". */
+static nncf_status resolve_precision(nncf__reader *r)
+{
+    nncf__precision_params *p = &r->algorithm->precision;
+    const uint32_t type = nncf__reader_given_at(r, "initializer.precision.type"),
+                   bits = nncf__reader_given_at(r, "initializer.precision.bits");
+    if (!type)
+        p->kind = NNCF__PRECISION_NONE;
+    if (p->kind == NNCF__PRECISION_AUTOQ)
+        nncf__config_add_unsupported(
+            r->config, type, "AutoQ, a learner that evaluates hundreds of networks; use \"hawq\"");
+    if (p->kind != NNCF__PRECISION_HAWQ)
+        return NNCF_OK;
+    if (r->algorithm->kind == NNCF__BINARIZATION)
+        nncf__config_add_unsupported(r->config, type, "bit widths of binarization");
+    for (size_t i = 0; i < p->n_bits; i++)
+        if (!(p->bits[i] >= 2 && p->bits[i] <= 8 && p->bits[i] == floor(p->bits[i])))
+            return nncf__reader_fail(r, NNCF_E_CONFIG, bits, false,
+                "found %g among the bits; allowed with hawq: integers from 2 to 8", p->bits[i]);
+    return NNCF_OK;
+}
+
 static nncf_status resolve_quantization(nncf__reader *r)
 {
     nncf__algorithm *a = r->algorithm;
@@ -284,10 +307,9 @@ static nncf_status resolve_quantization(nncf__reader *r)
     /* {} is no stage, as in NNCF */
     const uint32_t params = nncf__reader_given_at(r, "params");
     a->stages.staged = params && r->config->document.nodes[params].count > 0;
-    uint32_t precision = nncf__reader_given_at(r, "initializer.precision.type");
-    if (precision && strcmp(nncf__value_text(&r->config->document.nodes[precision]), "manual") != 0)
-        nncf__config_add_unsupported(
-            r->config, precision, "choosing the bits of quantizers automatically");
+    status = resolve_precision(r);
+    if (status != NNCF_OK)
+        return status;
     uint32_t overflow = nncf__reader_given(r, OFFSET(overflow_fix));
     if (overflow && a->overflow_fix != NNCF__OVERFLOW_DISABLE)
         nncf__config_log_key(r->config, NNCF_LOG_WARNING, overflow,

@@ -75,6 +75,9 @@ static const nncf__later_default pruning_defaults[] = {{20100, NNCF__PRUNING_EXP
 static const nncf__later_default prune_norms_defaults[] = {{10600, 1}, {0, 0}};
 static const nncf__later_default steps_defaults[] = {{10600, -1}, {0, 0}};
 static const nncf__later_default samples_defaults[] = {{10600, 256}, {0, 0}};
+static const nncf__later_default points_defaults[] = {{10500, 1000}, {10600, 100}, {0, 0}};
+static const nncf__later_default iterations_defaults[] = {{10500, 500}, {10600, 200}, {0, 0}};
+static const nncf__later_default tolerance_defaults[] = {{10600, 1e-4}, {0, 0}};
 static const nncf__later_default range_defaults[] = {
     {10300, NNCF__MEAN_MIN_MAX}, {20100, NNCF__MIXED_MIN_MAX}, {0, 0}};
 

@@ -61,6 +61,9 @@ typedef struct adoption {
     bool *used;
     const int32_t *saved;
     size_t n_saved;
+    /* [n_saved], of a snapshot that has chosen bits for all quantizers of this controller, which
+     * may have them; NULL: they are not taken */
+    const int32_t *bits;
     /* masks and quantizers of the snapshot that belong to a layer of the model */
     size_t related;
     nncf_checkpoint_restore_report report;
@@ -175,6 +178,13 @@ static bool holds_floats(const nncf__entry *e, size_t count)
     return e && e->dtype == NNCF_F32 && e->ndim == 1 && e->shape[0] == (int64_t)count;
 }
 
+/* From 1 on; 0: the snapshot does not have it. */
+static uint32_t number_of(const adoption *a, const nncf__quantizer *q)
+{
+    const nncf__entry *e = nncf__checkpoint_find(a->c, q->name);
+    return e ? a->number[e - a->c->entries] : 0;
+}
+
 static nncf_status decide_quantizer(
     adoption *a, size_t i, enum nncf__quantizer_slot slot, nncf_error *err)
 {
@@ -182,7 +192,7 @@ static nncf_status decide_quantizer(
     if (!q)
         return NNCF_OK;
     const nncf__entry *e = nncf__checkpoint_find(a->c, q->name);
-    const uint32_t number = e ? a->number[e - a->c->entries] : 0;
+    const uint32_t number = number_of(a, q);
     const int32_t *saved = number ? a->saved + 2 * (number - 1) : NULL;
     if (saved &&
         (saved[0] < NNCF__SIGN_AUTO || saved[0] > NNCF__SIGNED || saved[1] < 0 || saved[1] > 1))
@@ -202,6 +212,24 @@ static nncf_status decide_quantizer(
     return NNCF_OK;
 }
 
+/* Bits that were chosen by sensitivity are taken all together, or chosen again. */
+static void decide_bits(adoption *a, const nncf__saved *saved)
+{
+    const nncf__entry *e = nncf__checkpoint_find(a->c, NNCF__BITS_TENSOR);
+    if (!a->ctrl->precision || !saved->counters[NNCF__BITS_CHOSEN] || !e || e->dtype != NNCF_I32 ||
+        e->ndim != 1 || e->shape[0] != (int64_t)a->n_saved)
+        return;
+    const int32_t *bits = e->data;
+    for (size_t i = 0; i < a->ctrl->n_layers; i++)
+        for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
+            const nncf__quantizer *q = nncf__layer_quantizer(&a->ctrl->layers[i], j);
+            const uint32_t number = q ? number_of(a, q) : 0;
+            if (q && (!number || !nncf__precision_allows(a->ctrl, q, bits[number - 1])))
+                return;
+        }
+    a->bits = bits;
+}
+
 /* What the snapshot has and the controller does not. */
 static void count_left(adoption *a)
 {
@@ -216,7 +244,7 @@ static void count_left(adoption *a)
     }
 }
 
-static nncf_status decide(adoption *a, nncf_error *err)
+static nncf_status decide(adoption *a, const nncf__saved *saved, nncf_error *err)
 {
     nncf__text name = {.context = a->ctrl->context};
     nncf_status status = number_quantizers(a, err);
@@ -231,6 +259,7 @@ static nncf_status decide(adoption *a, nncf_error *err)
     nncf__text_free(&name);
     if (status != NNCF_OK)
         return status;
+    decide_bits(a, saved);
     count_left(a);
     const size_t left = a->report.masks_left + a->report.quantizers_left;
     if (left > 0 && a->related == 0)
@@ -253,6 +282,8 @@ static void take_quantizer(
 {
     q->observing = false;
     q->kept = f->quantizer_taken[slot];
+    if (a->bits)
+        q->params.bits = a->bits[number_of(a, q) - 1];
     if (!q->kept) {
         q->initialized = false;
         return;
@@ -311,6 +342,11 @@ static void log_summary(const adoption *a)
                 ? "so all masks are made anew"
                 : "which begin with all weights",
             names[FRESH_MASKS]);
+    if (a->ctrl->precision && !a->bits)
+        nncf__log(context, NNCF_LOG_WARNING,
+            "%s has no bits that all quantizers may have: run the "
+            "nncf_compression_ctrl_precision_step() loop",
+            a->c->path);
     if (r->quantizers_fresh > 0)
         nncf__log(context, NNCF_LOG_WARNING, "%s has no range for %zu quantizers%s: %s", a->c->path,
             r->quantizers_fresh,
@@ -331,6 +367,8 @@ static nncf_status take_all(adoption *a, const nncf__saved *v, nncf_error *err)
     for (size_t i = 0; i < ctrl->n_layers; i++)
         take_layer(a, i);
     const bool filters = nncf__filters_take(a->c, ctrl);
+    if (ctrl->precision)
+        nncf__precision_restored(ctrl, a->bits != NULL);
     nncf_status status = nncf__ctrl_restored(ctrl);
     if (!filters)
         nncf__ctrl_prune(ctrl);
@@ -358,7 +396,7 @@ nncf_status nncf__adopt(const nncf_checkpoint *checkpoint, nncf_compression_ctrl
     for (size_t i = 0; i < sizeof a.lines / sizeof *a.lines; i++)
         a.lines[i].context = context;
     nncf_status status = a.decisions && a.number && a.used
-        ? decide(&a, err)
+        ? decide(&a, saved, err)
         : nncf__fail(err, NNCF_E_NOMEM, checkpoint->path, "out of memory");
     if (status == NNCF_OK)
         status = take_all(&a, saved, err);

@@ -52,7 +52,7 @@ static nncf_status read_counters(const nncf_checkpoint *c, nncf__saved *v, nncf_
         bool in_range =
             nncf__parse_int64(text, &v->counters[i]) && (i == NNCF__SEED || v->counters[i] >= 0);
         if ((i == NNCF__FROZEN || i == NNCF__INIT_DONE || i == NNCF__STEPPED ||
-                i == NNCF__ARRIVED || i == NNCF__BY_HAND) &&
+                i == NNCF__ARRIVED || i == NNCF__BY_HAND || i == NNCF__BITS_CHOSEN) &&
             v->counters[i] > 1)
             in_range = false;
         if (i == NNCF__SCHEDULE_COUNT && v->counters[i] > INT32_MAX)
@@ -110,6 +110,41 @@ static nncf_status order_of_quantizers(const nncf_checkpoint *c, const nncf_comp
     const nncf_status status = nncf__order_find(c, NNCF__QUANTIZER_NAMES, names, count, order, err);
     nncf__free(c->context, names);
     return status;
+}
+
+/* "nncf.bits", from the order of the file to that of the controller. */
+static void order_bits(const nncf_checkpoint *c, const nncf__state *state, const nncf__order *order)
+{
+    const int32_t *saved = nncf__checkpoint_find(c, NNCF__BITS_TENSOR)->data;
+    for (size_t i = 0; i < state->n_quantizers; i++)
+        state->bits[order->of[i]] = saved[i];
+}
+
+static nncf_status check_bits(const nncf_checkpoint *c, const nncf_compression_ctrl *ctrl,
+    const nncf__state *state, const nncf__order *order, nncf_error *err)
+{
+    size_t at = 0;
+    if (!ctrl->precision)
+        return NNCF_OK;
+    order_bits(c, state, order);
+    for (size_t i = 0; i < ctrl->n_layers; i++)
+        for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
+            const nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
+            if (q && !nncf__precision_allows(ctrl, q, state->bits[at++]))
+                return nncf__fail(err, NNCF_E_FORMAT, NNCF__BITS_TENSOR,
+                    "%s: %s cannot have %d bits", c->path, q->name, (int)state->bits[at - 1]);
+        }
+    return NNCF_OK;
+}
+
+static void apply_bits(const int32_t *bits, nncf_compression_ctrl *ctrl)
+{
+    for (size_t i = 0; i < ctrl->n_layers; i++)
+        for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
+            nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
+            if (q)
+                q->params.bits = *bits++;
+        }
 }
 
 /* states: sign and "initialized" of each, in the order of the controller. */
@@ -241,6 +276,10 @@ static nncf_status restore_all(const nncf_checkpoint *c, nncf_compression_ctrl *
         (status = nncf__filters_check(c, ctrl, err)) != NNCF_OK ||
         (status = order_of_quantizers(c, ctrl, state, &order, err)) != NNCF_OK)
         return status;
+    if ((status = check_bits(c, ctrl, state, &order, err)) != NNCF_OK) {
+        nncf__free(c->context, order.of);
+        return status;
+    }
     if (!v.counters[NNCF__INIT_DONE] && (status = nncf__init_observers(ctrl)) != NNCF_OK) {
         nncf__free(c->context, order.of);
         return nncf__fail(err, status, c->path, "out of memory");
@@ -252,6 +291,11 @@ static nncf_status restore_all(const nncf_checkpoint *c, nncf_compression_ctrl *
     const int32_t *saved = nncf__checkpoint_find(c, "nncf.quantizers")->data;
     for (size_t i = 0; i < state->n_quantizers; i++)
         memcpy(&state->quantizers[2 * order.of[i]], &saved[2 * i], 2 * sizeof *saved);
+    if (ctrl->precision) {
+        order_bits(c, state, &order);
+        apply_bits(state->bits, ctrl);
+        nncf__precision_restored(ctrl, v.counters[NNCF__BITS_CHOSEN] != 0);
+    }
     nncf__free(c->context, order.of);
     apply_quantizers(state->quantizers, ctrl);
     if ((status = nncf__ctrl_restored(ctrl)) != NNCF_OK)
@@ -370,6 +414,8 @@ static nncf_status restore(const nncf_checkpoint *checkpoint, nncf_compression_c
             err, NNCF_E_ARG, NULL, "nncf_checkpoint_restore_params: accept_config must be 0 or 1");
     if (!ctrl->model)
         return nncf__fail(err, NNCF_E_STATE, NULL, "the controller's model is gone");
+    if ((status = nncf__precision_check_idle(ctrl, "nncf_checkpoint_restore", err)) != NNCF_OK)
+        return status;
     nncf__model_pull_weights(ctrl->model);
     nncf_checkpoint_restore_report r = {NNCF_PARAMS(nncf_checkpoint_restore_report)};
     if (report &&

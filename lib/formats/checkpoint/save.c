@@ -376,6 +376,8 @@ static nncf_status check_params(const request *p, nncf_error *err)
             !p->tensors && p->n_tensors > 0 ? "tensors" : "texts");
     if (p->ctrl && !p->ctrl->model)
         return nncf__fail(err, NNCF_E_STATE, NULL, "the controller's model is gone");
+    if (p->ctrl)
+        return nncf__precision_check_idle(p->ctrl, "nncf_checkpoint_save", err);
     return NNCF_OK;
 }
 

@@ -28,9 +28,9 @@
 const char *const nncf__counter_names[NNCF__N_COUNTERS] = {"nncf.epoch", "nncf.step", "nncf.frozen",
     "nncf.init_done", "nncf.schedule_epoch", "nncf.schedule_count", "nncf.stepped",
     "nncf.arrived_before", "nncf.seed", "nncf.schedule_step", "nncf.steps_per_epoch", "nncf.begun",
-    "nncf.by_hand"};
+    "nncf.by_hand", "nncf.bits_chosen"};
 
-enum { MOST_TENSORS_A_LAYER = 2 + 2 * NNCF__N_SLOTS, FIXED_TENSORS = 5 };
+enum { MOST_TENSORS_A_LAYER = 2 + 2 * NNCF__N_SLOTS, FIXED_TENSORS = 6 };
 
 static int64_t *counter_values(const nncf_compression_ctrl *ctrl, int64_t values[NNCF__N_COUNTERS])
 {
@@ -45,6 +45,7 @@ static int64_t *counter_values(const nncf_compression_ctrl *ctrl, int64_t values
     values[NNCF__SCHEDULE_STEP] = ctrl->schedule.step;
     values[NNCF__BEGUN] = ctrl->loop & NNCF__LOOP_BEGUN;
     values[NNCF__BY_HAND] = ctrl->schedule.by_hand;
+    values[NNCF__BITS_CHOSEN] = nncf__precision_is_chosen(ctrl);
     values[NNCF__STEPS_PER_EPOCH] = ctrl->schedule.steps_per_epoch;
     memcpy(&values[NNCF__SEED], &ctrl->context->params.seed, sizeof values[NNCF__SEED]);
     return values;
@@ -175,6 +176,7 @@ static void put_quantizer(nncf__state *s, const nncf__quantizer *q)
     if (s->quantizers) {
         s->quantizers[2 * s->n_quantizers] = q->params.sign;
         s->quantizers[2 * s->n_quantizers + 1] = q->initialized;
+        s->bits[s->n_quantizers] = q->params.bits;
     }
     s->n_quantizers++;
 }
@@ -242,7 +244,8 @@ nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, int32_t with, nn
     s.names = nncf__calloc(s.context, most, sizeof *s.names);
     s.quantizers =
         nncf__calloc(s.context, NNCF__N_SLOTS * ctrl->n_layers + 1, 2 * sizeof *s.quantizers);
-    if (!s.tensors || !s.shapes || !s.names || !s.quantizers)
+    s.bits = nncf__calloc(s.context, NNCF__N_SLOTS * ctrl->n_layers + 1, sizeof *s.bits);
+    if (!s.tensors || !s.shapes || !s.names || !s.quantizers || !s.bits)
         status = NNCF_E_NOMEM;
     for (size_t i = 0; status == NNCF_OK && i < ctrl->n_layers; i++)
         status = put_layer(
@@ -259,6 +262,10 @@ nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, int32_t with, nn
     put(state, "nncf.quantizers", NNCF_I32, state->quantizers)->ndim = 2;
     last_shape(state)[0] = (int64_t)state->n_quantizers;
     last_shape(state)[1] = 2;
+    if (ctrl->precision) {
+        put(state, NNCF__BITS_TENSOR, NNCF_I32, state->bits);
+        last_shape(state)[0] = (int64_t)state->n_quantizers;
+    }
     if ((with & NNCF__WITH_OPTIMIZER) && ctrl->optimizer.kind != NNCF__OPTIMIZER_NONE)
         put_optimizer(state, ctrl);
     return NNCF_OK;
@@ -274,6 +281,7 @@ void nncf__state_free(nncf__state *state)
     nncf__free(state->context, state->shapes);
     nncf__free(state->context, state->names);
     nncf__free(state->context, state->quantizers);
+    nncf__free(state->context, state->bits);
     memset(state, 0, sizeof *state);
 }
 

@@ -33,6 +33,8 @@ enum nncf__counter {
     NNCF__BEGUN,
     /* nncf_compression_ctrl_set_compression_rate() set the level */
     NNCF__BY_HAND,
+    /* 1: the bits of quantizers were chosen, and are in "nncf.bits" */
+    NNCF__BITS_CHOSEN,
     NNCF__N_COUNTERS
 };
 extern const char *const nncf__counter_names[NNCF__N_COUNTERS];
@@ -51,9 +53,13 @@ typedef struct nncf__state {
     /* [n_quantizers][2]: sign, initialized */
     int32_t *quantizers;
     size_t n_quantizers;
+    /* [n_quantizers]: their bits */
+    int32_t *bits;
     /* kind, steps */
     int64_t optimizer[2];
 } nncf__state;
+/* Where bits are chosen by sensitivity. */
+#define NNCF__BITS_TENSOR "nncf.bits"
 /* The names of an optimizer's tensors: kind and steps, and what it keeps. */
 #define NNCF__OPTIMIZER_TENSOR "nncf.optimizer"
 #define NNCF__FIRST_TENSOR     NNCF__OPTIMIZER_TENSOR ".first"

@@ -198,6 +198,9 @@ static nncf_status take_params(const nncf_compression_ctrl *ctrl, const nncf_onn
  * and are trained from there. */
 static nncf_status check_state(const nncf_compression_ctrl *ctrl, nncf_error *err)
 {
+    const nncf_status chosen = nncf__precision_check_chosen(ctrl, "nncf_onnx_export", err);
+    if (chosen != NNCF_OK)
+        return chosen;
     for (size_t i = 0; i < ctrl->model->n_layers; i++) {
         const nncf_layer *l = ctrl->model->layers[i];
         if (nncf__op_is_by_hand(l->op))

@@ -518,6 +518,8 @@ static nncf_status save(const nncf_compression_ctrl *ctrl, const char *path,
             "initialization is under way: run the nncf_compression_ctrl_init_step() loop to its "
             "end "
             "first");
+    if ((status = nncf__precision_check_chosen(ctrl, "nncf_strip_save", err)) != NNCF_OK)
+        return status;
     if ((status = nncf__stages_check_complete(ctrl, "nncf_strip_save", err)) != NNCF_OK)
         return status;
     nncf__model_pull_weights(ctrl->model);

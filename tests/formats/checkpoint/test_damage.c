@@ -141,7 +141,7 @@ START_TEST(wrong_counters_are_refused)
         for (size_t j = 0; j < sizeof values / sizeof *values; j++) {
             const char *name = nncf__counter_names[i], *v = values[j];
             const bool flag = i == NNCF__FROZEN || i == NNCF__INIT_DONE || i == NNCF__STEPPED ||
-                i == NNCF__ARRIVED;
+                i == NNCF__ARRIVED || i == NNCF__BY_HAND || i == NNCF__BITS_CHOSEN;
             const bool number = v && *v && strspn(v, "-0123456789") == strlen(v) && strlen(v) < 20;
             nncf_status want = NNCF_E_FORMAT;
             if (!v)
