@@ -112,8 +112,8 @@ NNCF_API void nncf_accuracy_aware_decision_init(
  * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_CONFIG the config has no accuracy_aware_training; NNCF_E_UNSUPPORTED it
  * searches for a compression rate, and no algorithm has one that can be searched for
- * (magnitude_sparsity has); NNCF_E_FORMAT the state is none; NNCF_E_STATE the model is gone;
- * NNCF_E_ARG; NNCF_E_NOMEM
+ * (magnitude_sparsity has, and filter_pruning); NNCF_E_FORMAT the state is none; NNCF_E_STATE the
+ * model is gone; NNCF_E_ARG; NNCF_E_NOMEM
  * @par Threads as for the controller.
  * @since 0.1
  */

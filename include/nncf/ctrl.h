@@ -267,18 +267,19 @@ NNCF_API nncf_status nncf_compression_ctrl_epoch_step(nncf_compression_ctrl *ctr
 
 /**
  * @brief Set the compression rate, which the schedule sets otherwise: the sparsity level of
- * magnitude_sparsity and rb_sparsity. The schedule rests from now on, and the compression level is
- * NNCF_COMPRESSION_FULL.
+ * magnitude_sparsity and rb_sparsity, or, without them, the part that filter_pruning prunes. The
+ * schedule rests from now on, and the compression level is NNCF_COMPRESSION_FULL.
  *
- * Masks of magnitude_sparsity are made at once, and stay until the rate is set again; they do not
- * follow the weights in nncf_compression_ctrl_epoch_step() any more. With rb_sparsity the loss
- * moves the masks to the new level. Snapshots hold it. nncf_accuracy_aware_report() says which rate
- * to set.
+ * Masks of magnitude_sparsity and filter_pruning are made at once, and stay until the rate is set
+ * again; they do not follow the weights in nncf_compression_ctrl_epoch_step() any more. With
+ * rb_sparsity the loss moves the masks to the new level. Snapshots hold it.
+ * nncf_accuracy_aware_report() says which rate to set.
  * @param ctrl the controller
  * @param rate 0 or more, below 1
  * @param[out] err nullable
- * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE no algorithm has a rate, the masks of rb_sparsity are
- * frozen, during initialization, or the model is gone; NNCF_E_NOMEM. Nothing is changed then
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE no algorithm has a rate, the pruned filters were
+ * removed, the masks of rb_sparsity are frozen, during initialization, or the model is gone;
+ * NNCF_E_NOMEM. Nothing is changed then
  * @since 0.1
  */
 NNCF_API nncf_status nncf_compression_ctrl_set_compression_rate(

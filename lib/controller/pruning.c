@@ -93,22 +93,39 @@ static void give_masks(nncf_compression_ctrl *ctrl)
 static void set_epoch(nncf_compression_ctrl *ctrl)
 {
     nncf__pruning *p = ctrl->pruning;
+    if (p->by_hand) {
+        p->frozen = true;
+        return;
+    }
     p->level = nncf__pruning_level(&p->params, ctrl->epoch);
     p->frozen = nncf__pruning_frozen(&p->params, ctrl->epoch);
 }
 
-void nncf__ctrl_prune(nncf_compression_ctrl *ctrl)
+/* Masks for the level. */
+static void make_masks(nncf_compression_ctrl *ctrl)
 {
     nncf__pruning *p = ctrl->pruning;
-    if (!p || p->removed)
-        return;
-    set_epoch(ctrl);
     if (!nncf__pruning_make_masks(p))
         nncf__log(ctrl->context, NNCF_LOG_WARNING,
             "filter_pruning cannot remove %g of the operations: it prunes as much as it may; more "
             "layers can be pruned with prune_first_conv and prune_downsample_convs",
             p->level);
     give_masks(ctrl);
+}
+
+void nncf__ctrl_prune(nncf_compression_ctrl *ctrl)
+{
+    if (!ctrl->pruning || ctrl->pruning->removed)
+        return;
+    set_epoch(ctrl);
+    make_masks(ctrl);
+}
+
+void nncf__ctrl_prune_to(nncf_compression_ctrl *ctrl, double level)
+{
+    ctrl->pruning->level = level;
+    ctrl->pruning->by_hand = ctrl->pruning->frozen = true;
+    make_masks(ctrl);
 }
 
 bool nncf__ctrl_prune_epoch(nncf_compression_ctrl *ctrl)

@@ -22,6 +22,8 @@ nncf_status nncf__ctrl_start_pruning(
 void nncf__ctrl_free_pruning(nncf_compression_ctrl *ctrl);
 /* Level and masks of the present epoch. Allocates nothing. */
 void nncf__ctrl_prune(nncf_compression_ctrl *ctrl);
+/* Masks for a level that stays from now on. There must be something to prune. */
+void nncf__ctrl_prune_to(nncf_compression_ctrl *ctrl, double level);
 /* The same for the next epoch, where masks are not frozen. True: they were made. */
 bool nncf__ctrl_prune_epoch(nncf_compression_ctrl *ctrl);
 /* The masks of the layers, which were read, become those of the clusters; level and freeze follow

@@ -79,7 +79,7 @@ static bool is_between(const nncf_compression_ctrl *ctrl)
 static bool prunes_fully(const nncf_compression_ctrl *ctrl)
 {
     const nncf__pruning *p = ctrl->pruning;
-    return !p || p->removed ||
+    return !p || p->removed || p->by_hand ||
         nncf__pruning_level(&p->params, ctrl->epoch - is_between(ctrl)) >=
         nncf__pruning_target(&p->params);
 }

@@ -122,8 +122,8 @@ nncf_status nncf_compression_ctrl_set_gradient_factor(
         NULL, status, &reason, err);
 }
 
-/* Training calls need a controller that has a model and is not being initialized. */
-static nncf_status check_running(nncf_compression_ctrl *ctrl, const char *call, nncf_error *err)
+nncf_status nncf__ctrl_check_running(
+    const nncf_compression_ctrl *ctrl, const char *call, nncf_error *err)
 {
     nncf_status status = nncf__ctrl_check(ctrl, call, err);
     if (status == NNCF_OK)
@@ -175,51 +175,9 @@ nncf_status nncf_compression_ctrl_set_mask_callback(nncf_compression_ctrl *ctrl,
         NULL, status, &reason, err);
 }
 
-static nncf_status set_rate(nncf_compression_ctrl *ctrl, double rate, nncf_error *err)
-{
-    nncf_status status = check_running(ctrl, "nncf_compression_ctrl_set_compression_rate", err);
-    if (status != NNCF_OK)
-        return status;
-    if (!(rate >= 0 && rate < 1))
-        return nncf__fail(
-            err, NNCF_E_ARG, NULL, "the compression rate is %g; it must be in 0..1, below 1", rate);
-    if (!nncf__ctrl_has_schedule(ctrl))
-        return nncf__fail(err, NNCF_E_STATE, NULL,
-            "the config has no algorithm with a compression rate: magnitude_sparsity or "
-            "rb_sparsity");
-    if (ctrl->frozen)
-        return nncf__fail(err, NNCF_E_STATE, NULL,
-            "the masks of rb_sparsity are frozen since epoch %g (sparsity_freeze_epoch)",
-            ctrl->schedule.params.training_steps);
-    if (ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY) {
-        const nncf__masked_layers layers = nncf__ctrl_masked_layers(ctrl);
-        status = nncf__magnitude_reserve(&layers);
-        if (status != NNCF_OK)
-            return nncf__fail(err, status, NULL, "no memory for magnitude masks");
-    }
-    nncf__model_pull_weights(ctrl->model);
-    ctrl->schedule.level = rate;
-    ctrl->schedule.by_hand = true;
-    ctrl->arrived_before = true;
-    if (ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY) {
-        nncf__ctrl_magnitude_mask(ctrl);
-        nncf__ctrl_tell_masks(ctrl);
-    }
-    return NNCF_OK;
-}
-
-nncf_status nncf_compression_ctrl_set_compression_rate(
-    nncf_compression_ctrl *ctrl, double rate, nncf_error *err)
-{
-    nncf_error reason = NNCF_ERROR_INIT;
-    const nncf_status status = set_rate(ctrl, rate, &reason);
-    return nncf__report(ctrl ? ctrl->context : NULL, "nncf_compression_ctrl_set_compression_rate",
-        NULL, status, &reason, err);
-}
-
 static nncf_status step(nncf_compression_ctrl *ctrl, nncf_error *err)
 {
-    nncf_status status = check_running(ctrl, "nncf_compression_ctrl_step", err);
+    nncf_status status = nncf__ctrl_check_running(ctrl, "nncf_compression_ctrl_step", err);
     if (status == NNCF_OK)
         status = nncf__stages_check_initialized(ctrl, "nncf_compression_ctrl_step", err);
     if (status != NNCF_OK)
@@ -271,7 +229,7 @@ static void warn_epoch_length(nncf_compression_ctrl *ctrl)
 
 static nncf_status epoch_step(nncf_compression_ctrl *ctrl, nncf_error *err)
 {
-    nncf_status status = check_running(ctrl, "nncf_compression_ctrl_epoch_step", err);
+    nncf_status status = nncf__ctrl_check_running(ctrl, "nncf_compression_ctrl_epoch_step", err);
     if (status == NNCF_OK && ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY) {
         const nncf__masked_layers layers = nncf__ctrl_masked_layers(ctrl);
         status = nncf__magnitude_reserve(&layers);

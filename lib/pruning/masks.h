@@ -20,6 +20,8 @@ typedef struct nncf__pruning {
     /* of the present epoch */
     double level;
     bool frozen;
+    /* the caller set the level: it and the masks stay */
+    bool by_hand;
     /* what the model was before its filters were removed, as the lines of a snapshot; NULL: nothing
      * was removed */
     char *removed;

@@ -10,6 +10,7 @@
 #include "config/canonical.h"
 #include "config/config.h"
 #include "controller/ctrl.h"
+#include "controller/rate.h"
 
 #include <nncf/accuracy_aware.h>
 #include <nncf/base.h>
@@ -141,7 +142,7 @@ static bool has_saved(const search_state *s)
 
 static void save_best(nncf_accuracy_aware *a, double metric, nncf_accuracy_aware_decision *d)
 {
-    a->now.saved_rate = a->ctrl->schedule.level;
+    a->now.saved_rate = nncf__ctrl_rate(a->ctrl);
     a->now.saved_metric = metric;
     d->save_best = 1;
 }
@@ -152,7 +153,7 @@ static void consider_saving(
     nncf_accuracy_aware *a, double metric, bool is_full, nncf_accuracy_aware_decision *d)
 {
     const search_state *s = &a->now;
-    const double rate = a->ctrl->schedule.level;
+    const double rate = nncf__ctrl_rate(a->ctrl);
     if (!is_full || metric < s->best)
         return;
     if (a->params.mode == NNCF__EARLY_EXIT)
@@ -170,7 +171,7 @@ static void stop(nncf_accuracy_aware *a, bool met, bool restore, nncf_accuracy_a
     d->stop = 1;
     d->restore_best = restore && has_saved(&a->now) && !d->save_best;
     d->criterion_met = d->restore_best ? a->now.saved_metric >= a->least_metric : met;
-    d->compression_rate = d->restore_best ? a->now.saved_rate : a->ctrl->schedule.level;
+    d->compression_rate = d->restore_best ? a->now.saved_rate : nncf__ctrl_rate(a->ctrl);
 }
 
 /* A step of the search: to another rate, or not yet. False: there is none to go to. */
@@ -231,7 +232,7 @@ static void decide(nncf_accuracy_aware *a, double metric, nncf_accuracy_aware_de
         return;
     }
     s->phase = PHASE_SEARCH;
-    s->rate = a->ctrl->schedule.level;
+    s->rate = nncf__ctrl_rate(a->ctrl);
     s->best = metric;
     search_on(a, met, true, d);
 }
@@ -240,13 +241,13 @@ static void decide(nncf_accuracy_aware *a, double metric, nncf_accuracy_aware_de
 
 static nncf_status check_rate(const nncf_accuracy_aware *a, nncf_error *err)
 {
-    const nncf__schedule *s = &a->ctrl->schedule;
-    if (a->now.phase != PHASE_SEARCH || (s->by_hand && s->level == a->now.rate))
+    const double rate = nncf__ctrl_rate(a->ctrl);
+    if (a->now.phase != PHASE_SEARCH || (nncf__ctrl_rate_by_hand(a->ctrl) && rate == a->now.rate))
         return NNCF_OK;
     return nncf__fail(err, NNCF_E_STATE, NULL,
         "the compression rate is %g; the last decision was %g: call "
         "nncf_compression_ctrl_set_compression_rate() where set_rate is 1, after restoring",
-        s->level, a->now.rate);
+        rate, a->now.rate);
 }
 
 static nncf_status report(nncf_accuracy_aware *search, double metric,
@@ -274,7 +275,7 @@ static nncf_status report(nncf_accuracy_aware *search, double metric,
     d.epochs = search->now.epochs;
     if (!d.stop)
         d.compression_rate =
-            search->now.phase == PHASE_SEARCH ? search->now.rate : search->ctrl->schedule.level;
+            search->now.phase == PHASE_SEARCH ? search->now.rate : nncf__ctrl_rate(search->ctrl);
     status = nncf__result_give(decision, &d, sizeof d, "nncf_accuracy_aware_decision", err);
     if (status != NNCF_OK)
         search->now = before;
@@ -297,10 +298,14 @@ static nncf_status check_config(
         return nncf__fail(err, NNCF_E_CONFIG, "accuracy_aware_training",
             "the config has no accuracy_aware_training at its root; add { \"mode\": "
             "\"early_exit\", \"params\": { \"maximal_total_epochs\": 10 } }");
-    if (p->mode == NNCF__ADAPTIVE_LEVEL && ctrl->sparsity_kind != NNCF__MAGNITUDE_SPARSITY)
+    const bool prunes = ctrl->pruning != NULL,
+               searches = prunes ? ctrl->sparsity_kind == 0
+                                 : ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY;
+    if (p->mode == NNCF__ADAPTIVE_LEVEL && !searches)
         return nncf__fail(err, NNCF_E_UNSUPPORTED, "accuracy_aware_training.mode",
-            "adaptive_compression_level searches for the rate of magnitude_sparsity, which the "
-            "config does not have; use early_exit");
+            "adaptive_compression_level searches for the rate of magnitude_sparsity or of "
+            "filter_pruning, and the config has %s; use early_exit",
+            prunes ? "sparsity as well" : "neither");
     return NNCF_OK;
 }
 
@@ -344,7 +349,7 @@ static nncf_status create(nncf_compression_ctrl *ctrl, const nncf_config *config
     if (status != NNCF_OK)
         return status;
     search_state state = {.best = -(double)INFINITY,
-        .rate = ctrl->schedule.level,
+        .rate = nncf__ctrl_rate(ctrl),
         .step = wanted->initial_step,
         .lr_factor = 1,
         .saved_rate = (double)NAN,

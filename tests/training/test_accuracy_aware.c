@@ -48,9 +48,9 @@ static void make_search(host *h, double float_metric, const char *state)
         "%s", err.message);
 }
 
-static void host_make(host *h, const char *config, double float_metric)
+static void host_make(host *h, const fx_block *layer, const char *config, double float_metric)
 {
-    fx_rig_make(&h->r, &conv, config);
+    fx_rig_make(&h->r, layer, config);
     h->config = fx_config(h->r.context, config);
     ck_assert_int_eq(nncf_compression_ctrl_set_order(h->r.ctrl, NNCF_ORDER_BEFORE, NULL), NNCF_OK);
     make_search(h, float_metric, NULL);
@@ -138,7 +138,7 @@ static void follow(json_object *file, json_object *g, bool interrupted)
     char config[MOST_CONFIG];
     host h;
     config_of(file, g, config);
-    host_make(&h, config, float_metric);
+    host_make(&h, &conv, config, float_metric);
     ck_assert_uint_eq(json_object_array_length(epochs) + 1, n);
     for (size_t i = 0; i < n; i++) {
         const nncf_accuracy_aware_decision d = report(&h, metrics[i]);
@@ -184,7 +184,7 @@ static const char searching[] =
 START_TEST(criteria_and_what_a_decision_says)
 {
     host h;
-    host_make(&h, searching, 90);
+    host_make(&h, &conv, searching, 90);
     nncf_accuracy_aware_decision d = report(&h, 89.5);
     ck_assert_double_eq_tol(d.budget, 0.5, 1e-12);
     ck_assert(d.set_rate && d.reset_optimizer && !d.stop && !d.save_best && !d.restore_best);
@@ -241,6 +241,43 @@ START_TEST(a_rate_that_is_set_stays)
 }
 END_TEST
 
+/* The part of the filters that filter_pruning prunes is a rate as well. */
+START_TEST(a_part_of_the_filters_is_a_rate)
+{
+    static const char pruning[] =
+        "{\"accuracy_aware_training\": {\"mode\": \"adaptive_compression_level\", \"params\": "
+        "{\"maximal_absolute_accuracy_degradation\": 1, \"initial_training_phase_epochs\": 0}}, "
+        "\"compression\": [{\"algorithm\": \"filter_pruning\", \"pruning_init\": 0.2, \"params\": "
+        "{\"schedule\": \"exponential\", \"pruning_target\": 0.4, \"pruning_steps\": 9, "
+        "\"prune_first_conv\": true, \"prune_last_conv\": true}}]}";
+    static const fx_block wide = {
+        .scope = "N/Conv2d[a]", .in_channels = 8, .out_channels = 32, .kernel = {3, 3}};
+    fx_rig other;
+    host h;
+    host_make(&h, &wide, pruning, 90);
+    fx_rig_make(&other, &wide, pruning);
+    nncf_accuracy_aware_decision d = report(&h, 89.5);
+    ck_assert(d.set_rate);
+    ck_assert_double_eq_tol(d.compression_rate, 0.3, 1e-12);
+    ck_assert_int_eq(
+        nncf_compression_ctrl_set_compression_rate(h.r.ctrl, d.compression_rate, NULL), NNCF_OK);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(nncf_compression_ctrl_epoch_step(h.r.ctrl, NULL), NNCF_OK);
+    save(&h.r, "s");
+    restore(&other, "s");
+    const nncf_statistics s = fx_statistics(h.r.ctrl), t = fx_statistics(other.ctrl);
+    ck_assert_double_eq_tol(s.pruning_level, 0.3, 1e-12);
+    ck_assert_double_eq_tol(t.pruning_level, 0.3, 1e-12);
+    ck_assert_int_eq(s.filters_left, 24); /* 32 - 9, up to a multiple of 8 as in NNCF */
+    ck_assert_int_eq(t.filters_left, 24);
+    ck_assert_int_eq(t.compression_level, NNCF_COMPRESSION_FULL);
+    d = report(&h, 12);
+    ck_assert(d.stop == 0 && d.set_rate == 0); /* patience */
+    fx_rig_free(&other);
+    host_free(&h);
+}
+END_TEST
+
 START_TEST(rates_that_cannot_be_set_are_refused)
 {
     static const char rb[] = FX_CONFIG(FX_RB), int8[] = FX_CONFIG(FX_INT8);
@@ -274,7 +311,7 @@ START_TEST(wrong_reports_are_refused_and_change_nothing)
     nncf_accuracy_aware_decision d = {NNCF_PARAMS(nncf_accuracy_aware_decision)};
     char before[512], after[512];
     host h;
-    host_make(&h, searching, 90);
+    host_make(&h, &conv, searching, 90);
     ck_assert_int_eq(
         nncf_accuracy_aware_get_state(h.search, before, sizeof before, NULL, NULL), NNCF_OK);
     ck_assert_int_eq(nncf_accuracy_aware_report(h.search, (double)NAN, &d, &err), NNCF_E_ARG);
@@ -343,6 +380,7 @@ int main(void)
     tcase_add_loop_test(tc, decisions_are_those_of_nncf, 0, 2);
     tcase_add_test(tc, criteria_and_what_a_decision_says);
     tcase_add_test(tc, a_rate_that_is_set_stays);
+    tcase_add_test(tc, a_part_of_the_filters_is_a_rate);
     tcase_add_test(tc, rates_that_cannot_be_set_are_refused);
     tcase_add_test(tc, wrong_reports_are_refused_and_change_nothing);
     tcase_add_loop_test(tc, what_cannot_begin_is_refused, 0, 7);

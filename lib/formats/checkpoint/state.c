@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/text.h"
 #include "controller/ctrl.h"
+#include "controller/rate.h"
 #include "controller/shrink.h"
 #include "controller/update.h"
 #include "formats/safetensors/sha256.h"
@@ -44,7 +45,7 @@ static int64_t *counter_values(const nncf_compression_ctrl *ctrl, int64_t values
     values[NNCF__ARRIVED] = ctrl->arrived_before;
     values[NNCF__SCHEDULE_STEP] = ctrl->schedule.step;
     values[NNCF__BEGUN] = ctrl->loop & NNCF__LOOP_BEGUN;
-    values[NNCF__BY_HAND] = ctrl->schedule.by_hand;
+    values[NNCF__BY_HAND] = nncf__ctrl_rate_by_hand(ctrl);
     values[NNCF__BITS_CHOSEN] = nncf__precision_is_chosen(ctrl);
     values[NNCF__STEPS_PER_EPOCH] = ctrl->schedule.steps_per_epoch;
     memcpy(&values[NNCF__SEED], &ctrl->context->params.seed, sizeof values[NNCF__SEED]);
@@ -255,7 +256,7 @@ nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, int32_t with, nn
         return status;
     }
     *state = s; /* the next one points into it */
-    state->levels[0] = ctrl->schedule.level;
+    state->levels[0] = nncf__ctrl_rate(ctrl);
     state->levels[1] = ctrl->threshold;
     put(state, "nncf.levels", NNCF_F64, state->levels);
     last_shape(state)[0] = 2;
@@ -298,7 +299,13 @@ void nncf__saved_apply(const nncf__saved *v, nncf_compression_ctrl *ctrl, bool s
         (uint32_t)(v->counters[NNCF__BEGUN] & NNCF__LOOP_BEGUN);
     if (v->counters[NNCF__STEPS_PER_EPOCH] > 0)
         ctrl->schedule.steps_per_epoch = v->counters[NNCF__STEPS_PER_EPOCH];
-    ctrl->schedule.by_hand = same_sparsity && v->counters[NNCF__BY_HAND] != 0;
+    const bool by_hand = same_sparsity && v->counters[NNCF__BY_HAND] != 0;
+    ctrl->schedule.by_hand = by_hand && nncf__ctrl_has_schedule(ctrl);
+    if (ctrl->pruning) {
+        ctrl->pruning->by_hand = by_hand && !nncf__ctrl_has_schedule(ctrl);
+        if (ctrl->pruning->by_hand)
+            ctrl->pruning->level = v->levels[0];
+    }
     if (!same_sparsity)
         return; /* the rest is the progress of that algorithm */
     ctrl->schedule.bad_epochs = (int32_t)v->counters[NNCF__SCHEDULE_COUNT];
