@@ -7,39 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Kingma and Ba 2014, with the decay added to the gradient and eps outside the corrected root, as
- * PyTorch's Adam. */
-void adam_update(const optimizer_settings *s, double lr, double weight_decay, int64_t step,
-    size_t n, float *data, const float *grad, float *m, float *v)
-{
-    float beta1 = (float)s->beta1, beta2 = (float)s->beta2, keep1 = (float)(1.0 - s->beta1),
-          keep2 = (float)(1.0 - s->beta2), eps = (float)s->eps, decay = (float)weight_decay;
-    float size = (float)(lr / (1.0 - pow(s->beta1, (double)step)));
-    float root = (float)sqrt(1.0 - pow(s->beta2, (double)step));
-    for (size_t i = 0; i < n; i++) {
-        float g = grad[i] + decay * data[i];
-        m[i] = beta1 * m[i] + keep1 * g;
-        v[i] = beta2 * v[i] + keep2 * g * g;
-        data[i] -= size * m[i] / (sqrtf(v[i]) / root + eps);
-    }
-}
-
-/* As PyTorch's SGD: the first gradient enters the momentum undampened. */
-void sgd_update(const optimizer_settings *s, double lr, double weight_decay, int64_t step, size_t n,
-    float *data, const float *grad, float *momentum)
-{
-    float rate = (float)lr, decay = (float)weight_decay, keep = (float)s->momentum,
-          take = step == 1 ? 1.0f : (float)(1.0 - s->dampening);
-    for (size_t i = 0; i < n; i++) {
-        float g = grad[i] + decay * data[i];
-        if (momentum != NULL) {
-            momentum[i] = keep * momentum[i] + take * g;
-            g = s->nesterov ? g + keep * momentum[i] : momentum[i];
-        }
-        data[i] -= rate * g;
-    }
-}
-
 /* "<scope>.pre_ops.mask" -> "<module>.pre_ops.0.op._mask": the name that the parameter had in NNCF,
  * where the modules in front of a weight are numbered, masks first. Patterns of configs in use ask
  * for `._mask` and `.op.scale`. */
@@ -166,7 +133,8 @@ static nncf_status add_all(optimizer *o, const net *n, nncf_error *err)
     double lr = s->n_groups == 0 ? s->base_lr : 1.0;
     nncf_status status = NNCF_OK;
     o->parameters = calloc(n_tensors + n_ctrl + 1, sizeof *o->parameters);
-    if (o->parameters == NULL)
+    o->arrays = calloc(n_tensors + n_ctrl + 1, sizeof *o->arrays);
+    if (o->parameters == NULL || o->arrays == NULL)
         return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for the optimizer");
     for (size_t i = 0; status == NNCF_OK && i < n_tensors; i++)
         if (tensors[i].grad != NULL)
@@ -198,7 +166,7 @@ static nncf_status add_all(optimizer *o, const net *n, nncf_error *err)
 }
 
 nncf_status optimizer_create(const optimizer_settings *settings, const net *n,
-    nncf_compression_ctrl *ctrl, optimizer **out, nncf_error *err)
+    nncf_compression_ctrl *ctrl, nncf_context *context, optimizer **out, nncf_error *err)
 {
     nncf_status status;
     optimizer *o = calloc(1, sizeof *o);
@@ -206,6 +174,7 @@ nncf_status optimizer_create(const optimizer_settings *settings, const net *n,
         return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for the optimizer");
     o->settings = settings;
     o->ctrl = ctrl;
+    o->context = context;
     status = add_all(o, n, err);
     if (status == NNCF_OK)
         status = apply_groups(o, err);
@@ -228,24 +197,29 @@ void optimizer_destroy(optimizer *o)
         free(o->parameters[i].state[1]);
     }
     free(o->parameters);
+    free(o->arrays);
     free(o);
 }
 
-void optimizer_step(optimizer *o, double factor, bool decays)
+nncf_status optimizer_step(optimizer *o, double factor, bool decays, nncf_error *err)
 {
     const optimizer_settings *s = o->settings;
-    o->steps++;
+    const bool adam = s->type == OPTIMIZER_ADAM;
+    const nncf_optimizer_params rule = {NNCF_PARAMS(nncf_optimizer_params),
+        .optimizer = adam ? NNCF_OPTIMIZER_ADAM : NNCF_OPTIMIZER_SGD, .clear_gradients = 1,
+        .step = ++o->steps, .nesterov = s->nesterov, .momentum = s->momentum,
+        .dampening = s->dampening, .beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps};
     for (size_t i = 0; i < o->n_parameters; i++) {
-        optimizer_parameter *p = &o->parameters[i];
-        if (!p->trained || p->frozen)
-            continue;
-        const double decay = decays ? p->weight_decay : 0.0;
-        if (s->type == OPTIMIZER_ADAM)
-            adam_update(s, p->lr * factor, decay, o->steps, p->count, p->data, p->grad, p->state[0],
-                p->state[1]);
-        else
-            sgd_update(s, p->lr * factor, decay, o->steps, p->count, p->data, p->grad, p->state[0]);
+        const optimizer_parameter *p = &o->parameters[i];
+        o->arrays[i] = (nncf_optimizer_array){.data = p->data,
+            .grad = p->grad,
+            .first = p->state[0],
+            .second = p->state[1],
+            .count = p->count,
+            .lr = p->trained && !p->frozen ? p->lr * factor : -1.0,
+            .weight_decay = decays ? p->weight_decay : 0.0};
     }
+    return nncf_optimizer_step(o->context, &rule, o->arrays, o->n_parameters, err);
 }
 
 void optimizer_restart(optimizer *o)

@@ -24,26 +24,23 @@ typedef struct optimizer_parameter {
 typedef struct optimizer {
     const optimizer_settings *settings;
     nncf_compression_ctrl *ctrl;
+    nncf_context *context;
     optimizer_parameter *parameters;
+    nncf_optimizer_array *arrays; /* as many, for a step */
     size_t n_parameters;
     int64_t steps; /* taken so far */
 } optimizer;
 
 nncf_status optimizer_create(const optimizer_settings *settings, const net *n,
-    nncf_compression_ctrl *ctrl, optimizer **out, nncf_error *err);
+    nncf_compression_ctrl *ctrl, nncf_context *context, optimizer **out, nncf_error *err);
 void optimizer_destroy(optimizer *o);
-/* One step with all learning rates multiplied by `factor`, with weight decay or without. */
-void optimizer_step(optimizer *o, double factor, bool decays);
+/* One step with all learning rates multiplied by `factor`, with weight decay or without; all
+ * gradients are 0 afterwards. */
+nncf_status optimizer_step(optimizer *o, double factor, bool decays, nncf_error *err);
 /* From the beginning: no steps, no moments. */
 void optimizer_restart(optimizer *o);
 /* After an epoch: which of the controller's parameters are to be left alone from now on. */
 void optimizer_refresh(optimizer *o);
-
-/* The two rules, for one array. `step` counts from 1. */
-void adam_update(const optimizer_settings *s, double lr, double weight_decay, int64_t step,
-    size_t n, float *data, const float *grad, float *m, float *v);
-void sgd_update(const optimizer_settings *s, double lr, double weight_decay, int64_t step, size_t n,
-    float *data, const float *grad, float *momentum);
 
 /* Python's regular expression as POSIX knows it; NULL and a message where it cannot be said in
  * POSIX. free() it. */

@@ -156,7 +156,7 @@ static nncf_status open_model(run *r, nncf_error *err)
     if (status == NNCF_OK)
         status = take_stage(r, err);
     if (status == NNCF_OK && !r->opts->eval)
-        status = optimizer_create(&r->set.optimizer, r->network, r->ctrl, &r->opt, err);
+        status = optimizer_create(&r->set.optimizer, r->network, r->ctrl, r->context, &r->opt, err);
     if (status != NNCF_OK) {
         free(classes);
         return status;

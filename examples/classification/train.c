@@ -92,8 +92,8 @@ static double shown_rate(const run *r, double factor)
 /* What the config's `params` say for a batch: of `count` batches of the epoch. */
 typedef struct moment {
     nncf_stage stage;
-    /* gradients begin with this batch, and are complete after it */
-    bool first, complete;
+    /* gradients are complete after this batch */
+    bool complete;
 } moment;
 
 static nncf_status moment_of(const run *r, int64_t at, int64_t count, moment *m, nncf_error *err)
@@ -102,7 +102,6 @@ static nncf_status moment_of(const run *r, int64_t at, int64_t count, moment *m,
     nncf_status status =
         nncf_compression_ctrl_get_stage(r->ctrl, (double)at / (double)count, &m->stage, err);
     const int64_t sum = status == NNCF_OK ? m->stage.batch_multiplier : 1;
-    m->first = at % sum == 0;
     m->complete = (at + 1) % sum == 0 || at + 1 == count;
     return status;
 }
@@ -124,10 +123,6 @@ static nncf_status train_step(run *r, const batch *b, const moment *m, double fa
     float *grad;
     int64_t classes = net_outputs(r->network);
     nncf_status status;
-    if (m->first) {
-        net_zero_grad(r->network);
-        nncf_compression_ctrl_zero_grad(r->ctrl, NULL);
-    }
     if ((status = net_forward(r->network, b->x, b->count, &logits, err)) != NNCF_OK)
         return status;
     count_time(sums, STEP_FORWARD, &clock);
@@ -152,7 +147,9 @@ static nncf_status train_step(run *r, const batch *b, const moment *m, double fa
     count_time(sums, STEP_BACKWARD, &clock);
     if (!m->complete)
         return NNCF_OK;
-    optimizer_step(r->opt, factor * m->stage.lr_factor, !m->stage.weight_decay_off);
+    if ((status = optimizer_step(
+             r->opt, factor * m->stage.lr_factor, !m->stage.weight_decay_off, err)) != NNCF_OK)
+        return status;
     count_time(sums, STEP_OPTIMIZER, &clock);
     status = nncf_compression_ctrl_step(r->ctrl, err);
     count_time(sums, STEP_CONTROLLER, &clock);
@@ -164,6 +161,8 @@ static nncf_status train_epoch(
     run *r, int64_t limit, double factor, epoch_sums *sums, nncf_error *err)
 {
     loader_start(r->train_loader, r->state.epoch);
+    net_zero_grad(r->network); /* from here on the optimizer clears what it has taken */
+    nncf_compression_ctrl_zero_grad(r->ctrl, NULL);
     while (sums->steps < limit) {
         const batch *b;
         moment m;

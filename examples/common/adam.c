@@ -18,6 +18,23 @@ struct adam {
     int64_t steps;
 };
 
+/* Kingma and Ba 2014, with the decay added to the gradient and eps outside the corrected root, as
+ * PyTorch's Adam. */
+static void adam_update(const optimizer_settings *s, double lr, double weight_decay, int64_t step,
+    size_t n, float *data, const float *grad, float *m, float *v)
+{
+    float beta1 = (float)s->beta1, beta2 = (float)s->beta2, keep1 = (float)(1.0 - s->beta1),
+          keep2 = (float)(1.0 - s->beta2), eps = (float)s->eps, decay = (float)weight_decay;
+    float size = (float)(lr / (1.0 - pow(s->beta1, (double)step)));
+    float root = (float)sqrt(1.0 - pow(s->beta2, (double)step));
+    for (size_t i = 0; i < n; i++) {
+        float g = grad[i] + decay * data[i];
+        m[i] = beta1 * m[i] + keep1 * g;
+        v[i] = beta2 * v[i] + keep2 * g * g;
+        data[i] -= size * m[i] / (sqrtf(v[i]) / root + eps);
+    }
+}
+
 nncf_status adam_create(
     graph *g, nncf_compression_ctrl *ctrl, const adam_rates *rates, adam **out, nncf_error *err)
 {

@@ -35,6 +35,7 @@
 #include <nncf/layers.h>
 #include <nncf/model.h>
 #include <nncf/onnx.h>
+#include <nncf/optimizer.h>
 #include <nncf/parallel.h>
 #include <nncf/placement.h>
 #include <nncf/plan.h>

@@ -44,6 +44,19 @@ typedef struct nncf__epilogue {
     const nncf__fq *fq;
 } nncf__epilogue;
 
+/* Constants of adam_step: of the step's number, rate is lr / (1 - beta1^step), root is sqrt(1 -
+ * beta2^step). */
+typedef struct nncf__adam {
+    float beta1, beta2, keep1, keep2, eps, decay, rate, root;
+    bool clears;
+} nncf__adam;
+
+/* Constants of sgd_step. */
+typedef struct nncf__sgd {
+    float decay, keep, take, rate;
+    bool nesterov, clears;
+} nncf__sgd;
+
 /* A run of neighbours that a packer or an unpacker moves: `length` floats between offset src of an
  * operand (negative: zeros) and place dst of a panel or tile. */
 typedef struct nncf__segment {

@@ -361,6 +361,32 @@ static void mask_backward(size_t n, const float *g, const uint8_t *bits, float *
         dw[i] += bit(bits, i) ? g[i] : 0.0f;
 }
 
+static void adam_step(size_t n, float *data, float *grad, float *m, float *v, const nncf__adam *a)
+{
+    for (size_t i = 0; i < n; i++) {
+        const float g = grad[i] + a->decay * data[i];
+        m[i] = a->beta1 * m[i] + a->keep1 * g;
+        v[i] = a->beta2 * v[i] + a->keep2 * g * g;
+        data[i] -= a->rate * m[i] / (sqrtf(v[i]) / a->root + a->eps);
+        if (a->clears)
+            grad[i] = 0;
+    }
+}
+
+static void sgd_step(size_t n, float *data, float *grad, float *m, const nncf__sgd *s)
+{
+    for (size_t i = 0; i < n; i++) {
+        float g = grad[i] + s->decay * data[i];
+        if (m) {
+            m[i] = s->keep * m[i] + s->take * g;
+            g = s->nesterov ? g + s->keep * m[i] : m[i];
+        }
+        data[i] -= s->rate * g;
+        if (s->clears)
+            grad[i] = 0;
+    }
+}
+
 #include "kernels/ref_products.h"
 
 #define NNCF_KERNEL(name, result, args) name,

@@ -518,6 +518,8 @@ INLINE vf clamp_uniform(vf u)
 
 INLINE void rb_forward_block(const float *w, const float *s, const float *u, float *y, size_t m)
 {
+    fetch_ahead(w, 0);
+    fetch_ahead(s, 0);
     sigmoid_parts f = sigmoid_split(vf_load(s, m));
     vm keep = vf_less(f.q, vf_mul(clamp_uniform(vf_load(u, m)), f.d));
     vf_store(y, vf_keep(keep, vf_load(w, m)), m);
@@ -531,6 +533,10 @@ static void rb_forward(size_t n, const float *w, const float *s, const float *u,
 INLINE void rb_backward_block(
     const float *g, const float *w, const float *s, const float *u, float *dw, float *ds, size_t m)
 {
+    fetch_ahead(w, 0);
+    fetch_ahead(s, 0);
+    fetch_ahead(dw, 0);
+    fetch_ahead(ds, 0);
     sigmoid_parts f = sigmoid_split(vf_load(s, m));
     vf v = clamp_uniform(vf_load(u, m)), gi = vf_load(g, m), old_dw = vf_load(dw, m),
        old_ds = vf_load(ds, m);
@@ -561,6 +567,7 @@ static void rb_forward_eval(size_t n, const float *w, const float *s, float *y)
 
 INLINE void rb_count_block(const float *s, vc *count, vd *sum, size_t m)
 {
+    fetch_ahead(s, 0);
     sigmoid_parts f = sigmoid_split(vf_load(s, m));
     vf p = vf_div(f.p, f.d);
     *count = vc_add(*count, vm_live(vf_less(vf_set(0.5f), p), m));
@@ -578,6 +585,8 @@ static void rb_count(size_t n, const float *s, double sums[2])
 
 INLINE void rb_loss_backward_block(const float *s, vf c, float *ds, size_t m)
 {
+    fetch_ahead(s, 0);
+    fetch_ahead(ds, 0);
     sigmoid_parts f = sigmoid_split(vf_load(s, m));
     vf t = vf_div(vf_mul(f.p, f.q), vf_mul(f.d, f.d));
     vf_store(ds, vf_add(vf_load(ds, m), vf_mul(c, t)), m);
@@ -604,6 +613,64 @@ INLINE void mask_backward_block(const float *g, vm keep, float *dw, size_t m)
 static void mask_backward(size_t n, const float *g, const uint8_t *bits, float *dw)
 {
     BLOCKS(n, mask_backward_block(g + i, vm_load(bits, i, m), dw + i, m));
+}
+
+/* ---- optimizers ---- */
+
+typedef struct adam {
+    vf beta1, beta2, keep1, keep2, eps, decay, rate, root;
+    bool clears;
+} adam;
+
+INLINE void adam_block(const adam *a, float *data, float *grad, float *m, float *v, size_t left)
+{
+    fetch_ahead(data, 0);
+    fetch_ahead(grad, 0);
+    fetch_ahead(m, 0);
+    fetch_ahead(v, 0);
+    const vf x = vf_load(data, left), g = vf_add(vf_load(grad, left), vf_mul(a->decay, x)),
+             mean = vf_add(vf_mul(a->beta1, vf_load(m, left)), vf_mul(a->keep1, g)),
+             square = vf_add(vf_mul(a->beta2, vf_load(v, left)), vf_mul(vf_mul(a->keep2, g), g)),
+             root = vf_add(vf_div(vf_sqrt(square), a->root), a->eps);
+    vf_store(m, mean, left);
+    vf_store(v, square, left);
+    vf_store(data, vf_sub(x, vf_div(vf_mul(a->rate, mean), root)), left);
+    if (a->clears)
+        vf_store(grad, vf_set(0), left);
+}
+
+static void adam_step(
+    size_t n, float *data, float *grad, float *mean, float *v, const nncf__adam *p)
+{
+    const adam a = {vf_set(p->beta1), vf_set(p->beta2), vf_set(p->keep1), vf_set(p->keep2),
+        vf_set(p->eps), vf_set(p->decay), vf_set(p->rate), vf_set(p->root), p->clears};
+    BLOCKS(n, adam_block(&a, data + i, grad + i, mean + i, v + i, m));
+}
+
+typedef struct sgd {
+    vf decay, keep, take, rate;
+    bool nesterov, clears;
+} sgd;
+
+INLINE void sgd_block(const sgd *s, float *data, float *grad, float *m, size_t left)
+{
+    const vf x = vf_load(data, left);
+    vf g = vf_add(vf_load(grad, left), vf_mul(s->decay, x));
+    if (m) {
+        const vf mean = vf_add(vf_mul(s->keep, vf_load(m, left)), vf_mul(s->take, g));
+        vf_store(m, mean, left);
+        g = s->nesterov ? vf_add(g, vf_mul(s->keep, mean)) : mean;
+    }
+    vf_store(data, vf_sub(x, vf_mul(s->rate, g)), left);
+    if (s->clears)
+        vf_store(grad, vf_set(0), left);
+}
+
+static void sgd_step(size_t n, float *data, float *grad, float *momentum, const nncf__sgd *p)
+{
+    const sgd s = {vf_set(p->decay), vf_set(p->keep), vf_set(p->take), vf_set(p->rate), p->nesterov,
+        p->clears};
+    BLOCKS(n, sgd_block(&s, data + i, grad + i, momentum ? momentum + i : NULL, m));
 }
 
 #include "kernels/vec_products.h"

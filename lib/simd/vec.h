@@ -117,6 +117,14 @@ INLINE vf vf_set(float x)
     return r;
 }
 
+INLINE vf vf_sqrt(vf x)
+{
+    vf r;
+    EACH(k)
+    r.p[k] = nf_sqrt(x.p[k]);
+    return r;
+}
+
 INLINE vf vf_select(vm m, vf a, vf b)
 {
     vf r;

@@ -117,6 +117,10 @@ INLINE nf nf_div(nf a, nf b)
 {
     return _mm256_div_ps(a, b);
 }
+INLINE nf nf_sqrt(nf x)
+{
+    return _mm256_sqrt_ps(x);
+}
 INLINE nf nf_min(nf a, nf b)
 {
     return _mm256_min_ps(a, b);

@@ -167,6 +167,10 @@ INLINE nf nf_div(nf a, nf b)
 {
     return _mm512_div_ps(a, b);
 }
+INLINE nf nf_sqrt(nf x)
+{
+    return _mm512_sqrt_ps(x);
+}
 INLINE nf nf_min(nf a, nf b)
 {
     return _mm512_min_ps(a, b);

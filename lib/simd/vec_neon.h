@@ -97,6 +97,10 @@ INLINE nf nf_div(nf a, nf b)
 {
     return vdivq_f32(a, b);
 }
+INLINE nf nf_sqrt(nf x)
+{
+    return vsqrtq_f32(x);
+}
 INLINE nm nf_less(nf a, nf b)
 {
     return vcltq_f32(a, b);

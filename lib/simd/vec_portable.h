@@ -96,6 +96,15 @@ INLINE nf nf_div(nf a, nf b)
 {
     return a / b;
 }
+INLINE nf nf_sqrt(nf x)
+{
+#ifdef __SSE2__
+    return _mm_sqrt_ps(x);
+#else
+    return (nf){
+        __builtin_sqrtf(x[0]), __builtin_sqrtf(x[1]), __builtin_sqrtf(x[2]), __builtin_sqrtf(x[3])};
+#endif
+}
 INLINE nm nf_less(nf a, nf b)
 {
     return a < b;

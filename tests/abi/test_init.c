@@ -44,6 +44,7 @@
     X(nncf_accuracy_aware_params, NNCF_PARAMS(nncf_accuracy_aware_params),                         \
         .maximal_compression_rate = 0.95)                                                          \
     X(nncf_accuracy_aware_decision, NNCF_PARAMS(nncf_accuracy_aware_decision))                     \
+    X(nncf_optimizer_params, NNCF_PARAMS(nncf_optimizer_params))                                   \
     X(nncf_statistics, NNCF_PARAMS(nncf_statistics))                                               \
     X(nncf_layer_statistics, NNCF_PARAMS(nncf_layer_statistics))                                   \
     X(nncf_checkpoint_save_params, NNCF_PARAMS(nncf_checkpoint_save_params))                       \
@@ -72,7 +73,7 @@ START_TEST(every_member_has_its_documented_default)
 {
     int n = 0;
     STRUCTS(CHECK_STRUCT)
-    ck_assert_int_eq(n, 42);
+    ck_assert_int_eq(n, 43);
     nncf_onnx_params onnx;
     memset(&onnx, 0xa5, sizeof onnx);
     nncf_onnx_params_init(&onnx, sizeof onnx);

@@ -266,6 +266,12 @@ static nncf_status take_update(nncf_error *err)
     return nncf_compression_ctrl_update(ctrl, &p, err);
 }
 
+static nncf_status take_optimizer_step(nncf_error *err)
+{
+    const nncf_optimizer_params p = {NNCF_PARAMS(nncf_optimizer_params), .optimizer = 5};
+    return nncf_optimizer_step(c.context, &p, NULL, 0, err);
+}
+
 static nncf_status open_missing(nncf_error *err)
 {
     nncf_checkpoint *out;
@@ -457,6 +463,7 @@ static const struct {
     {"nncf_compression_ctrl_set_order", set_order, "order is 9"},
     {"nncf_compression_ctrl_set_gradient_factor", set_gradient_factor, "factor is 0"},
     {"nncf_compression_ctrl_update", take_update, "optimizer is 5"},
+    {"nncf_optimizer_step", take_optimizer_step, "optimizer is 5"},
     {"nncf_checkpoint_open", open_missing, NULL},
     {"nncf_checkpoint_save", save, NULL},
     {"nncf_checkpoint_read", read_missing, NULL},

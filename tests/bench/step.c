@@ -61,7 +61,7 @@ static nncf_status open_model(const bench_options *o, training *t, nncf_error *e
     if (status == NNCF_OK && o->budget > 0)
         status = keep_to_budget(o, t, err);
     if (status == NNCF_OK)
-        status = optimizer_create(&t->settings, t->network, t->ctrl, &t->opt, err);
+        status = optimizer_create(&t->settings, t->network, t->ctrl, t->context, &t->opt, err);
     return status;
 }
 
@@ -93,8 +93,6 @@ static nncf_status train(training *t, bool warming, nncf_error *err)
     double compression_loss;
     nncf_status status;
     at[0] = bench_seconds();
-    net_zero_grad(t->network);
-    nncf_compression_ctrl_zero_grad(t->ctrl, NULL);
     if ((status = net_forward(t->network, t->x, t->batch, &logits, err)) != NNCF_OK)
         return status;
     at[1] = bench_seconds();
@@ -108,7 +106,8 @@ static nncf_status train(training *t, bool warming, nncf_error *err)
     if ((status = net_backward(t->network, t->x, err)) != NNCF_OK)
         return status;
     at[3] = bench_seconds();
-    optimizer_step(t->opt, 1.0, true);
+    if ((status = optimizer_step(t->opt, 1.0, true, err)) != NNCF_OK)
+        return status;
     if ((status = nncf_compression_ctrl_step(t->ctrl, err)) != NNCF_OK)
         return status;
     at[4] = bench_seconds();

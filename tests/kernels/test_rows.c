@@ -107,6 +107,35 @@ ROW(rb_loss_backward, "ix", "sg", false, false,
 ROW(mask_forward, "io", "vv", false, false, k->mask_forward(c->n, c->p[0], c->bits, c->p[1]))
 ROW(mask_backward, "ix", "gg", false, false, k->mask_backward(c->n, c->p[0], c->bits, c->p[1]))
 
+/* Clearing is in tests/controller/test_array_optimizer.c: an array of zeros would not be trusted.
+ */
+static void run_adam_step(const nncf__kernels *k, call *c)
+{
+    const nncf__adam a = {.beta1 = fabsf(c->c[0]) / 2,
+        .beta2 = fabsf(c->c[1]) / 2,
+        .keep1 = 1 - fabsf(c->c[0]) / 2,
+        .keep2 = 1 - fabsf(c->c[1]) / 2,
+        .eps = 1e-8f,
+        .decay = c->c[2],
+        .rate = 0.01f,
+        .root = 0.25f};
+    k->adam_step(c->n, c->p[0], c->p[1], c->p[2], c->p[3], &a);
+}
+static const row check_adam_step = {"adam_step", "xxxx", "gggu", false, false, run_adam_step};
+
+/* Also what the arrays are without momentum. */
+static void run_sgd_step(const nncf__kernels *k, call *c)
+{
+    nncf__sgd s = {.decay = c->c[0],
+        .keep = c->c[1],
+        .take = c->c[2],
+        .rate = 0.75f,
+        .nesterov = c->first % 2 == 1};
+    k->sgd_step(c->n, c->p[0], c->p[1], c->p[2], &s);
+    k->sgd_step(c->n, c->p[0], c->p[1], NULL, &s);
+}
+static const row check_sgd_step = {"sgd_step", "xxx", "ggg", false, false, run_sgd_step};
+
 /* The test every_row_has_a_check holds this against kernels.def. */
 static const row *const rows[] = {
     &check_fq_forward,
@@ -132,6 +161,8 @@ static const row *const rows[] = {
     &check_epilogue_codes,
     &check_add_codes,
     &check_dequantize,
+    &check_adam_step,
+    &check_sgd_step,
 };
 #define N_ROWS (sizeof rows / sizeof rows[0])
 
