@@ -24,14 +24,22 @@
 #define INITIAL_PROBABILITY 0.99
 #define LOSS_WIDTH          0.05
 
-enum { MIN_CHUNK = 16384, MAX_SLOTS = 256 };
+enum { MIN_CHUNK = 16384, MAX_CHUNKS = 256 };
+
+/* A part of a layer's logits. */
+typedef struct rb_chunk {
+    const float *logit;
+    float *grad;
+    size_t count;
+} rb_chunk;
 
 typedef struct rb_job {
     const nncf__kernels *k;
-    const float *logit;
-    float *grad, factor;
-    size_t count, chunk_size;
-    double (*sums)[2];
+    float factor;
+    size_t n_chunks;
+    rb_chunk chunks[MAX_CHUNKS];
+    /* of each chunk */
+    double sums[MAX_CHUNKS][2];
 } rb_job;
 
 /* Philox keys: one a layer, unrelated for neighbouring seeds (the finalizer of splitmix64, Steele
@@ -58,55 +66,61 @@ void nncf__rb_start(const nncf__masked_layers *l)
     }
 }
 
-static size_t count_of(const rb_job *job, size_t chunk)
-{
-    size_t left = job->count - chunk * job->chunk_size;
-    return left < job->chunk_size ? left : job->chunk_size;
-}
-
 static void count_chunk(void *arg, size_t chunk, size_t worker)
 {
-    const rb_job *job = arg;
+    rb_job *job = arg;
     (void)worker;
     job->sums[chunk][0] = job->sums[chunk][1] = 0;
-    job->k->rb_count(count_of(job, chunk), job->logit + chunk * job->chunk_size, job->sums[chunk]);
+    job->k->rb_count(job->chunks[chunk].count, job->chunks[chunk].logit, job->sums[chunk]);
 }
 
 static void gradient_chunk(void *arg, size_t chunk, size_t worker)
 {
     const rb_job *job = arg;
-    size_t begin = chunk * job->chunk_size;
+    const rb_chunk *p = &job->chunks[chunk];
     (void)worker;
-    job->k->rb_loss_backward(
-        count_of(job, chunk), job->logit + begin, job->factor, job->grad + begin);
+    job->k->rb_loss_backward(p->count, p->logit, job->factor, p->grad);
 }
 
-/* Pieces follow from the layer's size alone, and their sums are added in order. */
-static size_t split(rb_job *job, size_t count)
+/* Does the work on the chunks that are there; the sums (nullable) are added in their order. */
+static void work_off(nncf_context *context, rb_job *job, nncf__chunk_fn *fn, nncf__rb_sums *sums)
 {
-    job->count = count;
-    job->chunk_size = (count + MAX_SLOTS - 1) / MAX_SLOTS;
-    job->chunk_size = job->chunk_size < MIN_CHUNK ? MIN_CHUNK : (job->chunk_size + 63) / 64 * 64;
-    return (count + job->chunk_size - 1) / job->chunk_size;
+    nncf__parallel(context, job->n_chunks, fn, job);
+    for (size_t i = 0; sums && i < job->n_chunks; i++) {
+        sums->kept += job->sums[i][0];
+        sums->probability += job->sums[i][1];
+    }
+    job->n_chunks = 0;
+}
+
+/* All layers at once: a thread that waits for the others does so once, not once a layer. Chunks
+ * follow from a layer's size alone. */
+static void for_all(
+    const nncf__masked_layers *l, rb_job *job, nncf__chunk_fn *fn, nncf__rb_sums *sums)
+{
+    job->k = nncf__kernels_of(l->context);
+    job->n_chunks = 0;
+    for (size_t i = 0; i < l->count; i++) {
+        const size_t count = l->masks[i].logit ? l->layers[i]->weight_count : 0,
+                     slots = (count + MAX_CHUNKS - 1) / MAX_CHUNKS,
+                     size = slots < MIN_CHUNK ? MIN_CHUNK : (slots + 63) / 64 * 64;
+        for (size_t begin = 0; begin < count; begin += size) {
+            if (job->n_chunks == MAX_CHUNKS)
+                work_off(l->context, job, fn, sums);
+            job->chunks[job->n_chunks++] = (rb_chunk){l->masks[i].logit + begin,
+                l->masks[i].logit_grad + begin, count - begin < size ? count - begin : size};
+        }
+        if (sums)
+            sums->count += (double)count;
+    }
+    work_off(l->context, job, fn, sums);
 }
 
 void nncf__rb_count(const nncf__masked_layers *l, nncf__rb_sums *sums)
 {
-    double slots[MAX_SLOTS][2];
-    rb_job job = {.k = nncf__kernels_of(l->context), .sums = slots};
+    rb_job job;
     *sums = (nncf__rb_sums){0};
-    for (size_t i = 0; i < l->count; i++) {
-        if (!l->masks[i].logit)
-            continue;
-        job.logit = l->masks[i].logit;
-        size_t chunks = split(&job, l->layers[i]->weight_count);
-        nncf__parallel(l->context, chunks, count_chunk, &job);
-        for (size_t j = 0; j < chunks; j++) {
-            sums->kept += slots[j][0];
-            sums->probability += slots[j][1];
-        }
-        sums->count += (double)job.count;
-    }
+    for_all(l, &job, count_chunk, sums);
 }
 
 double nncf__rb_loss(const nncf__masked_layers *l, double level, double factor, nncf__rb_sums *sums)
@@ -116,15 +130,8 @@ double nncf__rb_loss(const nncf__masked_layers *l, double level, double factor, 
         return 0;
     double off = (sums->kept / sums->count - (1 - level)) / LOSS_WIDTH;
     /* the count's derivative is taken straight through the threshold, as that of sigmoid(logit) */
-    rb_job job = {.k = nncf__kernels_of(l->context),
-        .factor = (float)(2 * off / LOSS_WIDTH / sums->count * factor)};
-    for (size_t i = 0; i < l->count; i++) {
-        if (!l->masks[i].logit)
-            continue;
-        job.logit = l->masks[i].logit;
-        job.grad = l->masks[i].logit_grad;
-        size_t chunks = split(&job, l->layers[i]->weight_count);
-        nncf__parallel(l->context, chunks, gradient_chunk, &job);
-    }
+    rb_job job;
+    job.factor = (float)(2 * off / LOSS_WIDTH / sums->count * factor);
+    for_all(l, &job, gradient_chunk, NULL);
     return off * off;
 }
