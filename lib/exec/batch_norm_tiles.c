@@ -55,7 +55,8 @@ bool nncf__batch_norm_tiles_fit(const nncf_context *context, const nncf__block *
 
 size_t nncf__batch_norm_tiles_scratch(const nncf_context *context, const nncf__block *b)
 {
-    const nncf__tile_hooks hooks = hooks_of(b);
+    nncf__tile_hooks hooks = hooks_of(b);
+    hooks.n_passes = b->keeps || b->batch_statistics ? 2 : 1;
     return nncf__conv2d_tiles_scratch(context, &b->conv, &b->used_x, &b->weight, &hooks);
 }
 

@@ -28,6 +28,12 @@ enum {
     BLOCK_PIXELS = 512,
     /* of a task over spans, which cannot be cut: beyond it nothing stays in that cache */
     SPAN_BYTES = 4 << 20,
+    /* of a task that keeps its part of a product between two passes: z of several panels, as long
+     * as it stays in that cache; of one panel, in the next one (16 images of 56 x 56); and all
+     * pixels packed, which tasks share */
+    KEPT_BYTES = 512 << 10,
+    KEPT_MOST_BYTES = 5 << 19,
+    KEPT_PIXELS_BYTES = 8 << 20,
     /* Where pixels are not neighbours, packing goes pixel by pixel: with fewer channels than this,
      * as in an image, it takes longer than the product of floats (3 -> 64, 7x7/2: 1.8 times). */
     FEW_CHANNELS = 16
@@ -54,6 +60,9 @@ typedef struct int8_job {
     const nncf__tile_hooks *hooks;
     int64_t task_spans, c0;
     size_t pass, z_at, hooks_at;
+    /* both passes over a part of the product while it is kept: blocks of pixels, packed */
+    nncf__workspace packed;
+    int64_t n_blocks;
 } int8_job;
 
 static const nncf__int8_kernels *kernels_of(const nncf_context *context)
@@ -352,58 +361,180 @@ bool nncf__int8_tiles_fit(
         w->channels * nncf__taps_count(&w->taps) * spans->length <= SPAN_BYTES;
 }
 
+static size_t packed_block_bytes(const int8_job *j)
+{
+    return nncf__round_up_64((size_t)(j->block_pixels * j->n_quads * QUAD));
+}
+
+/* The z of a panel, all pixels. */
+static size_t kept_panel_bytes(const int8_job *j)
+{
+    return (size_t)(j->n_blocks * j->block_pixels) * j->k->nr * sizeof(float);
+}
+
+/* Panels that the busiest thread takes where a task has so many. */
+static int64_t busiest_share(const int8_job *j, int64_t task_panels)
+{
+    return div_ceil(div_ceil(j->n_panels, task_panels), j->workers) * task_panels;
+}
+
+/*
+ * Where all pixels of some channels, packed and as z, are small, a task makes both passes over
+ * them: the product and the packing are made once for the two. False: it is not done, for they are
+ * not small, or threads would have unequal shares.
+ */
+static bool plan_kept(const nncf_context *context, const nncf__pixel_product *p,
+    const nncf__tile_hooks *hooks, int8_job *j)
+{
+    plan_operands(context, p, j);
+    j->hooks = hooks;
+    plan_spans(j);
+    j->n_blocks = div_ceil(hooks->spans.count, j->task_spans);
+    const size_t panel = kept_panel_bytes(j);
+    if (hooks->n_passes < 2 || panel > KEPT_MOST_BYTES ||
+        (size_t)j->n_blocks * packed_block_bytes(j) > KEPT_PIXELS_BYTES ||
+        3 * busiest_share(j, 1) * j->workers > 4 * j->n_panels)
+        return false;
+    j->task_panels = 1;
+    for (int64_t n = 2; n <= j->n_panels && (size_t)n * panel <= KEPT_BYTES; n++)
+        if (busiest_share(j, n) <= busiest_share(j, j->task_panels))
+            j->task_panels = n;
+    j->tasks_across = div_ceil(j->n_panels, j->task_panels);
+    j->z_at = nncf__round_up_64((size_t)(j->block_pixels + 1) * sizeof(nncf__segment));
+    j->hooks_at = j->z_at + (size_t)j->task_panels * panel;
+    plan_workspace(context, j, j->hooks_at + nncf__round_up_64(hooks->scratch));
+    j->packed =
+        nncf__workspace_plan(context, j->workspace.bytes, packed_block_bytes(j), j->n_blocks);
+    return true;
+}
+
 size_t nncf__int8_tiles_scratch(
     const nncf_context *context, const nncf__pixel_product *p, const nncf__tile_hooks *hooks)
 {
     int8_job j;
     plan_tiles(context, p, hooks, &j);
-    return j.workspace.bytes;
+    const size_t bytes = j.workspace.bytes;
+    return plan_kept(context, p, hooks, &j) ? max_size(bytes, j.packed.bytes) : bytes;
 }
 
 static const float ones[NNCF__INT8_NR_MAX] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
                    zeros[NNCF__INT8_NR_MAX];
 
+/* Panel `panel` of the product, for packed pixels: the tile's z. */
+static void multiply_tile(
+    const int8_job *j, const uint8_t *pixels, int64_t panel, float *z, nncf__tile *tile)
+{
+    const nncf__int8_kernels *k = j->k;
+    const int64_t mr = (int64_t)k->mr, nr = (int64_t)k->nr;
+    const size_t n_quads = (size_t)j->n_quads,
+                 used = (size_t)min_i(nr, j->p->weights.n_out - panel * nr);
+    const nncf__int8_scaling scaling = {panel_start(j, panel), ones, zeros};
+    for (int64_t i = 0; tile->first + i * mr < tile->last; i++)
+        k->micro_store(n_quads, pixels + (size_t)i * n_quads * k->mr * QUAD, panel_of(j, panel),
+            used, &scaling, z + i * mr, tile->z_stride, false);
+}
+
+/* Spans from `span` on, all of whose pixels are packed as one block. */
+static nncf__tile tile_of_spans(const int8_job *j, int64_t span)
+{
+    const nncf__spans *spans = &j->hooks->spans;
+    const int64_t end = min_i(span + j->task_spans, spans->count),
+                  first = nncf__span_first(spans, span), last = nncf__span_end(spans, end - 1);
+    return (nncf__tile){.first = first,
+        .last = last,
+        .span = span,
+        .n_spans = end - span,
+        .z_stride = round_up(last - first, (int64_t)j->k->mr)};
+}
+
+static void call_tile(
+    const int8_job *j, size_t pass, int64_t panel, const float *z, nncf__tile *tile, char *scratch)
+{
+    const int64_t nr = (int64_t)j->k->nr;
+    tile->z = z;
+    tile->c0 = j->c0 + panel * nr;
+    tile->c1 = j->c0 + min_i((panel + 1) * nr, j->p->weights.n_out);
+    j->hooks->passes[pass].tile(j->hooks->arg, tile, scratch);
+}
+
+static void pack_tile(const int8_job *j, const nncf__tile *tile, char *area, uint8_t *pixels)
+{
+    const int8_task t = {.j = j,
+        .first = tile->first,
+        .last = tile->last,
+        .segments = (nncf__segment *)(void *)area,
+        .pixels = pixels};
+    pack_pixels(&t);
+}
+
 static void span_task(void *arg, size_t chunk, size_t worker)
 {
     const int8_job *j = arg;
-    const nncf__int8_kernels *k = j->k;
-    const nncf__tile_hooks *hooks = j->hooks;
     char *area = nncf__scratch(j->workspace.context, worker);
-    const int64_t span = (int64_t)chunk / j->tasks_across * j->task_spans,
-                  end = min_i(span + j->task_spans, hooks->spans.count),
-                  across = (int64_t)chunk % j->tasks_across, nr = (int64_t)k->nr,
-                  mr = (int64_t)k->mr, n_out = j->p->weights.n_out;
-    const int8_task t = {.j = j,
-        .first = nncf__span_first(&hooks->spans, span),
-        .last = nncf__span_end(&hooks->spans, end - 1),
-        .segments = (nncf__segment *)(void *)area,
-        .pixels = (uint8_t *)(void *)(area + j->pixels_at)};
+    const int64_t across = (int64_t)chunk % j->tasks_across;
+    uint8_t *pixels = (uint8_t *)(void *)(area + j->pixels_at);
     float *z = (float *)(void *)(area + j->z_at);
-    nncf__tile tile = {.first = t.first,
-        .last = t.last,
-        .span = span,
-        .n_spans = end - span,
-        .z = z,
-        .z_stride = round_up(t.last - t.first, mr)};
-    pack_pixels(&t);
+    nncf__tile tile = tile_of_spans(j, (int64_t)chunk / j->tasks_across * j->task_spans);
+    pack_tile(j, &tile, area, pixels);
     for (int64_t panel = across * j->task_panels;
          panel < min_i((across + 1) * j->task_panels, j->n_panels); panel++) {
-        const size_t n_quads = (size_t)j->n_quads, used = (size_t)min_i(nr, n_out - panel * nr);
-        const nncf__int8_scaling scaling = {panel_start(j, panel), ones, zeros};
-        const void *weights = panel_of(j, panel);
-        for (int64_t i = 0; t.first + i * mr < t.last; i++)
-            k->micro_store(n_quads, t.pixels + (size_t)i * n_quads * k->mr * QUAD, weights, used,
-                &scaling, z + i * mr, tile.z_stride, false);
-        tile.c0 = j->c0 + panel * nr;
-        tile.c1 = tile.c0 + (int64_t)used;
-        hooks->passes[j->pass].tile(hooks->arg, &tile, area + j->hooks_at);
+        multiply_tile(j, pixels, panel, z, &tile);
+        call_tile(j, j->pass, panel, z, &tile, area + j->hooks_at);
     }
+}
+
+/* ---- a part that is kept between two passes ---- */
+
+static void pack_block_task(void *arg, size_t block, size_t worker)
+{
+    const int8_job *j = arg;
+    const nncf__tile tile = tile_of_spans(j, (int64_t)block * j->task_spans);
+    pack_tile(j, &tile, nncf__scratch(j->workspace.context, worker),
+        (uint8_t *)nncf__workspace_slot(&j->packed, (int64_t)block));
+}
+
+static void kept_task(void *arg, size_t chunk, size_t worker)
+{
+    const int8_job *j = arg;
+    char *area = nncf__scratch(j->workspace.context, worker);
+    const int64_t nr = (int64_t)j->k->nr, panel0 = (int64_t)chunk * j->task_panels,
+                  panel1 = min_i(panel0 + j->task_panels, j->n_panels);
+    for (size_t pass = 0; pass < j->hooks->n_passes; pass++) {
+        float *z = (float *)(void *)(area + j->z_at);
+        for (int64_t block = 0; block < j->n_blocks; block++) {
+            nncf__tile tile = tile_of_spans(j, block * j->task_spans);
+            for (int64_t panel = panel0; panel < panel1; panel++, z += nr * j->block_pixels) {
+                if (pass == 0)
+                    multiply_tile(j, (const uint8_t *)nncf__workspace_slot(&j->packed, block),
+                        panel, z, &tile);
+                call_tile(j, pass, panel, z, &tile, area + j->hooks_at);
+            }
+        }
+        if (j->hooks->passes[pass].done)
+            j->hooks->passes[pass].done(j->hooks->arg, j->c0 + panel0 * nr,
+                j->c0 + min_i(panel1 * nr, j->p->weights.n_out));
+    }
+}
+
+static void run_kept(nncf_context *context, int8_job *j)
+{
+    const double k = (double)(j->n_quads * QUAD), n_out = (double)j->p->weights.n_out,
+                 pixels = (double)j->n_pixels;
+    nncf__gemm_parallel(context, 4.0 * k * n_out, (size_t)j->n_panels, pack_weights_task, j);
+    nncf__gemm_parallel(context, 4.0 * k * pixels, (size_t)j->n_blocks, pack_block_task, j);
+    nncf__gemm_parallel(
+        context, 0.5 * pixels * (k + 64.0) * n_out, (size_t)j->tasks_across, kept_task, j);
 }
 
 void nncf__int8_tiles_run(
     nncf_context *context, const nncf__pixel_product *p, int64_t c0, const nncf__tile_hooks *hooks)
 {
     int8_job j;
+    if (plan_kept(context, p, hooks, &j)) {
+        j.c0 = c0;
+        run_kept(context, &j);
+        return;
+    }
     plan_tiles(context, p, hooks, &j);
     j.c0 = c0;
     const double weights = (double)(j.n_quads * QUAD) * (double)p->weights.n_out,

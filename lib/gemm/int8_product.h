@@ -43,8 +43,8 @@ typedef struct nncf__tile_hooks {
     struct {
         /* Each tile once, from any thread, in no order that may matter. */
         void (*tile)(void *arg, const nncf__tile *tile, void *scratch);
-        /* Nullable. From the caller's thread, when the tiles of channels [c0, c1) are done and
-         * before the next pass over them. */
+        /* Nullable. From one thread, when the tiles of channels [c0, c1) are done and before the
+         * next pass over them; others may be called with other channels meanwhile. */
         void (*done)(void *arg, int64_t c0, int64_t c1);
     } passes[2];
 } nncf__tile_hooks;
@@ -53,7 +53,7 @@ typedef struct nncf__tile_hooks {
  * packs is not too large. */
 bool nncf__int8_tiles_fit(
     const nncf_context *context, const nncf__pixel_product *p, const nncf__spans *spans);
-/* Pointers of the hooks are not read. */
+/* Of the hooks, pointers are not read; n_passes is the most that will be made. */
 size_t nncf__int8_tiles_scratch(
     const nncf_context *context, const nncf__pixel_product *p, const nncf__tile_hooks *hooks);
 /* p->dst is not looked at. Channels are counted from c0 on. */

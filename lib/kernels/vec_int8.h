@@ -396,7 +396,7 @@ INLINE void pack_quad(
     for (size_t i = 0; i < QUAD; i++, channel += s->of->channel_stride) {
         /* each channel is a page of its own, which no prefetcher follows */
         if (line)
-            __builtin_prefetch((const void *)((uintptr_t)channel + 2 * MR));
+            __builtin_prefetch((const void *)((uintptr_t)channel + 8 * MR));
         rows[i] = i >= n ? bytes_set(s->of->zero)
             : line       ? bytes_flip(bytes_load(channel), s->of->flip)
                          : gather(s, channel);

@@ -102,6 +102,8 @@ static const shape shapes[] = {
     {1, 6, 7, 99, 1, 3, 1, 1, 1, 1, NNCF_ACTIVATION_NONE, true},
     {2, 600, 3, 6, 6, 1, 1, 0, 1, 1, NNCF_ACTIVATION_RELU6, false}, /* sums beyond 2^24 */
     {7, 4, 13, 12, 12, 5, 1, 2, 1, 1, NNCF_ACTIVATION_RELU6, false},
+    {3, 24, 61, 14, 14, 1, 1, 0, 1, 1, NNCF_ACTIVATION_RELU6, true},
+    {1, 4, 26, 240, 240, 1, 1, 0, 1, 1, NNCF_ACTIVATION_RELU6, false}, /* z not kept by a thread */
     {4, 20, 20, 7, 7, 3, 1, 1, 1, 20, NNCF_ACTIVATION_RELU6, false}, /* depthwise from here on */
     {2, 17, 17, 12, 12, 3, 1, 1, 1, 17, NNCF_ACTIVATION_RELU, true},
     {3, 5, 5, 31, 30, 3, 2, 1, 1, 5, NNCF_ACTIVATION_RELU6, false},
