@@ -327,6 +327,14 @@ enum {
     NNCF_PARAMETER_INPUT_LOW = 3,
     /** length of that range; only its magnitude counts */
     NNCF_PARAMETER_INPUT_RANGE = 4,
+    /** binarization: the logarithm of the scale of a layer's binary input; 0 until the first batch
+     */
+    NNCF_PARAMETER_LOG_SCALE = 5,
+    /**
+     * binarization: one for each channel of a layer's input, of which the sigmoid is the threshold
+     * in units of the scale
+     */
+    NNCF_PARAMETER_THRESHOLD = 6,
     NNCF_PARAMETER_SENTINEL = 0x7fffffff
 };
 
@@ -337,7 +345,8 @@ typedef struct nncf_parameter {
     /**
      * "<scope>.pre_ops.mask", ".pre_ops.weight_quantizer.scale", ".activation_quantizer.scale",
      * ".input_quantizer.scale", ".pre_activation_quantizer.scale" (of a sum); asymmetric quantizers
-     * end in ".input_low" and ".input_range"; borrowed
+     * end in ".input_low" and ".input_range"; binary inputs have ".input_quantizer.log_scale" and
+     * ".input_quantizer.threshold"; borrowed
      */
     const char *name;
     /** to be updated in place by the optimizer; borrowed */
@@ -487,7 +496,7 @@ NNCF_API nncf_status nncf_compression_ctrl_update(
 typedef struct nncf_stage {
     /** NNCF_PARAMS(nncf_stage) */
     size_t struct_size;
-    /** 1: the config has `params`; 0: the rest says what holds without */
+    /** 1: the config has `params`, or binarizes; 0: the rest says what holds without */
     int32_t staged;
     /** 1: weights are quantized in this epoch */
     int32_t weights;

@@ -18,6 +18,8 @@ struct nncf_context {
     const void *kernels;
     /* kernels/int8.h; NULL: products of codes run on those above */
     const void *int8;
+    /* kernels/binary.h; NULL: the same for products of bits */
+    const void *binary;
     /* [n_threads], each scratch_size bytes, 64-byte aligned */
     void **scratch;
     size_t scratch_size;

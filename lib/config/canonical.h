@@ -44,6 +44,8 @@ enum nncf__range_kind {
     /* v2.1+: weights min_max, activations mean_min_max */
     NNCF__MIXED_MIN_MAX
 };
+/* How a weight is binarized: by the mean of its magnitudes of an output channel, or of all. */
+enum nncf__binary_kind { NNCF__BINARY_NONE = 0, NNCF__BINARY_XNOR = 1, NNCF__BINARY_DOREFA = 2 };
 enum nncf__sign { NNCF__SIGN_AUTO = -1, NNCF__UNSIGNED = 0, NNCF__SIGNED = 1 };
 /* Polynomial schedule: init + (target - init) x^power (1.0-1.3), or target - (target - init) (1 -
  * x)^power (1.4+). */
@@ -154,6 +156,8 @@ typedef struct nncf__quantizer_params {
     int32_t per_channel;
     /* of weights: one range for so many consecutive inputs of an output channel; 0: none */
     int32_t group_size;
+    /* nncf__binary_kind; then the rest is 1 bit, symmetric */
+    int32_t binary;
 } nncf__quantizer_params;
 
 /* One rule for ranges. The last rule whose scopes and group fit a quantizer applies. */
@@ -322,6 +326,8 @@ typedef struct nncf__algorithm {
     nncf__accuracy_params accuracy;
     nncf__pruning_params pruning;
     nncf__precision_params precision;
+    /* binarization: nncf__binary_kind */
+    int32_t binary;
 } nncf__algorithm;
 
 /* What holds for all algorithms of a config. */

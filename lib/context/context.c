@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/pool.h"
 #include "gemm/microkernel.h"
+#include "kernels/binary.h"
 #include "kernels/int8.h"
 #include "kernels/kernels.h"
 
@@ -116,6 +117,7 @@ static nncf_status choose_kernels(nncf_context *context)
     const nncf__int8_kernels *int8 =
         context->params.disable_int8 ? NULL : nncf__int8_kernels_get(isa);
     context->int8 = int8;
+    context->binary = context->params.disable_int8 ? NULL : nncf__binary_kernels_get(isa);
     const char *gemm = nncf__gemm_describe(context);
     snprintf(context->description, sizeof(context->description), "%s, %s, %s%s", table->name,
         strcmp(gemm, "none") == 0 ? "no BLIS" : gemm, int8 ? "int8 by " : "no int8 kernels",

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "binarization/binarizer.h"
 #include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "controller/pruning.h"
@@ -115,8 +116,14 @@ static nncf_status list_parameters(const maker *m)
                 ctrl->model->layers[i]->weight_count);
         for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
             const nncf__quantizer *q = nncf__layer_quantizer(c, j);
-            if (!q)
+            if (!q || (q->binarizer && q->is_weight)) /* its scale is not trained */
                 continue;
+            if (q->binarizer) {
+                list(ctrl, NNCF_PARAMETER_LOG_SCALE, q->name, q->bound, q->bound_grad, 1);
+                list(ctrl, NNCF_PARAMETER_THRESHOLD, q->binarizer->threshold_name,
+                    q->binarizer->threshold, q->binarizer->threshold_grad, q->binarizer->channels);
+                continue;
+            }
             list(ctrl, q->length ? NNCF_PARAMETER_INPUT_LOW : NNCF_PARAMETER_SCALE, q->name,
                 q->bound, q->bound_grad, q->channels);
             if (q->length)

@@ -6,6 +6,7 @@
  * parameters.
  */
 #include "base/alloc.h"
+#include "base/collective.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "config/config.h"
@@ -50,7 +51,8 @@ static void set_multipliers(const nncf_compression_ctrl *ctrl, const nncf__algor
 {
     for (size_t i = 0; i < ctrl->n_parameters && algorithm->kind != NNCF__DISTILLATION; i++) {
         const bool of_quantizer = ctrl->parameters[i].kind != NNCF_PARAMETER_MASK_LOGIT;
-        if (of_quantizer == (algorithm->kind == NNCF__QUANTIZATION))
+        if (of_quantizer ==
+            (algorithm->kind == NNCF__QUANTIZATION || algorithm->kind == NNCF__BINARIZATION))
             ctrl->parameters[i].lr_multiplier = algorithm->lr_multiplier;
     }
 }
@@ -116,6 +118,11 @@ static nncf_status create(
     c->threshold = (double)NAN;
     c->gradient_factor = 1;
     nncf_status status = prepare(c, config, err);
+    if (status == NNCF_OK && nncf__has_ranks(&model->collective) && nncf__ctrl_binarizes(c))
+        status = nncf__fail(err, NNCF_E_UNSUPPORTED, "binarization",
+            "binarization on %d ranks: each would take its scales from its own first batch; train "
+            "in one process",
+            (int)model->collective.params.size);
     if (status != NNCF_OK) {
         free_ctrl(c);
         return status;

@@ -202,6 +202,15 @@ static inline void nncf__ctrl_count_samples(nncf_compression_ctrl *ctrl, int64_t
         ctrl->batch_images = n;
 }
 
+/* Are inputs binarized? Their scales are of the batch that a process has first. */
+static inline bool nncf__ctrl_binarizes(const nncf_compression_ctrl *ctrl)
+{
+    for (size_t i = 0; ctrl && i < ctrl->n_layers; i++)
+        if (ctrl->layers[i].input_quantizer && ctrl->layers[i].input_quantizer->binarizer)
+            return true;
+    return false;
+}
+
 /* Is there a controller that has a model? `call` is the name of the public function. */
 nncf_status nncf__ctrl_check(const nncf_compression_ctrl *ctrl, const char *call, nncf_error *err);
 

@@ -87,8 +87,8 @@ void nncf__init_weights(nncf_compression_ctrl *ctrl)
 {
     for (size_t i = 0; i < ctrl->n_layers; i++) {
         nncf__quantizer *q = ctrl->layers[i].weight_quantizer;
-        if (!q || q->kept) /* without a rule too: the range of weights is known, and a range of 1
-                              fits none */
+        if (!q || q->kept || q->binarizer) /* without a rule too: the range of weights is known, and
+                              a range of 1 fits none */
             continue;
         nncf__quantizer_observe_begin(q);
         float *ranges = q->observed_channels ? q->observed_channels : q->observed;

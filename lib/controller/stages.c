@@ -58,11 +58,12 @@ void nncf__stages_freeze(nncf_compression_ctrl *ctrl)
     for (size_t i = 0; i < ctrl->n_layers; i++)
         for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
             const nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
-            if (!q || !q->waits)
+            if (!q || !q->waits || (q->binarizer && q->is_weight)) /* nothing of that is trained */
                 continue;
             while (at < ctrl->n_parameters && ctrl->parameters[at].data != q->bound)
                 at++;
-            for (size_t k = 0; k < (q->length ? 2u : 1u) && at < ctrl->n_parameters; k++)
+            for (size_t k = 0; k < (q->length || q->binarizer ? 2u : 1u) && at < ctrl->n_parameters;
+                 k++)
                 ctrl->parameters[at++].frozen = 1;
         }
 }

@@ -2,6 +2,7 @@
 /* Statistics of compression, in total and by layer, computed from the present logits, masks and
  * weights. NNCF reports those of the previous epoch (D8). */
 #include "base/error.h"
+#include "binarization/binarizer.h"
 #include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "controller/pruning.h"
@@ -65,6 +66,7 @@ static int64_t quantizer_bytes(const nncf__layer_compression *c)
     for (enum nncf__quantizer_slot i = 0; i < NNCF__N_SLOTS; i++) {
         const nncf__quantizer *q = nncf__layer_quantizer(c, i);
         floats += q ? (int64_t)(q->channels * (q->length ? 2 : 1)) : 0;
+        floats += q && q->binarizer ? (int64_t)q->binarizer->channels : 0;
     }
     return floats * (int64_t)sizeof(float);
 }
@@ -178,7 +180,7 @@ nncf_status nncf_compression_ctrl_get_statistics(
 /* Scale, or range when asymmetric; the largest of the channels. */
 static double extent_of(const nncf__quantizer *q)
 {
-    const float *values = q->length ? q->length : q->bound;
+    const float *values = q->binarizer ? q->scales : q->length ? q->length : q->bound;
     float largest = 0;
     for (size_t c = 0; c < q->channels; c++)
         largest = fmaxf(largest, fabsf(values[c]));

@@ -45,8 +45,10 @@ typedef struct weight_job {
     nncf_layer *layer;
     const nncf__layer_compression *c;
     const nncf__kernels *k;
-    /* [channels], NULL: no quantizer */
+    /* [channels], NULL: no quantizer, or a binary one */
     const nncf__fq *fq;
+    /* NULL: not binarized; its scales are known */
+    nncf__quantizer *binary;
     enum mask_mode mask;
     /* pruned filters are 0 (forward), and get no gradient (backward) */
     bool prunes, stops_gradient;
@@ -99,12 +101,12 @@ static nncf__quantizer *active_quantizer(const nncf_layer *layer)
 static weight_job job_of(const nncf_layer *layer, int32_t mode, bool deterministic)
 {
     const nncf__layer_compression *c = layer->compression;
-    const nncf__quantizer *quantizer =
-        deterministic ? c->weight_quantizer : active_quantizer(layer);
+    nncf__quantizer *quantizer = deterministic ? c->weight_quantizer : active_quantizer(layer);
     weight_job job = {.layer = (nncf_layer *)layer,
         .c = c,
         .k = nncf__kernels_of(layer->model->context),
-        .fq = quantizer ? quantizer->fq : NULL,
+        .fq = quantizer && !quantizer->binarizer ? quantizer->fq : NULL,
+        .binary = quantizer && quantizer->binarizer ? quantizer : NULL,
         .mask = mask_of(layer, mode, deterministic),
         .prunes = c->filters != NULL,
         .stops_gradient = c->filters && !c->passes_gradient,
@@ -213,6 +215,50 @@ static block block_at(size_t begin, size_t end)
     return b;
 }
 
+/* ---- binary weights, which have no mask ---- */
+
+static void magnitudes_segment(
+    const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
+{
+    job->k->sum_abs(end - begin, job->layer->weight + begin, &sums->fq[0]);
+    if (job->channels > 1)
+        job->binary->scales[channel] = (float)(sums->fq[0] / (double)(end - begin));
+}
+
+/* The means of the magnitudes. */
+static void find_binary_scales(const weight_job *weights)
+{
+    weight_job job = *weights;
+    chunk_sums total;
+    job.adds_gradient = false;
+    job.segment = magnitudes_segment;
+    run(&job, &total);
+    if (job.channels == 1)
+        job.binary->scales[0] = (float)(total.fq[0] / (double)job.run);
+    nncf__quantizer_refresh(job.binary);
+}
+
+void nncf__weight_binary_scales(nncf_layer *layer, float *scales)
+{
+    layer = nncf__weight_owner(layer);
+    const weight_job job = job_of(layer, NNCF_MODE_EVAL, true);
+    find_binary_scales(&job);
+    memmove(scales, job.binary->scales, job.channels * sizeof *scales);
+}
+
+static void binary_segment(
+    const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
+{
+    const float scale = job->binary->scales[channel];
+    (void)sums;
+    if (job->codes)
+        job->k->binarize_codes(
+            end - begin, job->layer->weight + begin, 0, 1, -1, job->codes + begin);
+    else
+        job->k->binarize(
+            end - begin, job->layer->weight + begin, 0, scale, -scale, job->wq + begin);
+}
+
 static void forward_segment(
     const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
 {
@@ -249,7 +295,9 @@ void nncf__weight_forward(nncf_layer *layer, int32_t mode, float *wq)
     chunk_sums total;
     weight_job job = job_of(layer, mode, false);
     job.wq = wq;
-    job.segment = forward_segment;
+    job.segment = job.binary ? binary_segment : forward_segment;
+    if (job.binary)
+        find_binary_scales(&job);
     run(&job, &total);
     if (quantizer)
         count_clipped(quantizer, &total, layer->weight_count);
@@ -312,15 +360,17 @@ void nncf__weight_forward_codes(nncf_layer *layer, int32_t mode, void *buffer)
     nncf__quantizer *quantizer = layer->compression->weight_quantizer;
     const nncf__qtensor w = nncf__weight_codes_at(quantizer, buffer);
     const size_t constants = quantizer->channels * sizeof(float);
+    chunk_sums total;
+    weight_job job = job_of(layer, mode, false);
+    if (job.binary)
+        find_binary_scales(&job);
     nncf__quantizer_refresh(quantizer);
     memcpy(buffer, quantizer->scales, constants);
     if (w.zero_point)
         memcpy((char *)buffer + constants, quantizer->zero_points, constants);
-    chunk_sums total;
-    weight_job job = job_of(layer, mode, false);
     job.scales = buffer;
     job.codes = (uint8_t *)buffer + ((const char *)w.data - (const char *)buffer);
-    job.segment = codes_segment;
+    job.segment = job.binary ? binary_segment : codes_segment;
     run(&job, &total);
     if (total.nans > 0 && job.channels == 1)
         job.scales[0] = NAN;
@@ -486,6 +536,8 @@ void nncf__weight_stats_of(const nncf_layer *layer, nncf__weight_stats *stats)
     weight_job job = job_of(layer, layer->model->mode, true);
     if (job.fq) /* the optimizer may have moved the range since */
         nncf__quantizer_refresh(job.c->weight_quantizer);
+    if (job.binary)
+        find_binary_scales(&job);
     job.segment = stats_segment;
     run(&job, &total);
     *stats =

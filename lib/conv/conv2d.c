@@ -5,6 +5,7 @@
 #include "base/int_math.h"
 #include "base/pool.h"
 #include "conv/depthwise.h"
+#include "gemm/binary_product.h"
 #include "gemm/int8_product.h"
 #include "gemm/microkernel.h"
 #include "gemm/pack.h"
@@ -136,6 +137,71 @@ void nncf__conv2d_forward(nncf_context *context, const nncf__conv2d *s, const nn
         p.bias = bias ? bias + g * out_group : NULL;
         p.dst = z + g * out_group * p.dst_plane;
         nncf__pixel_product_run(context, &p);
+    }
+}
+
+/* ---- of bits ---- */
+
+/* The product of a group, as forward_product(); map.src and what belongs to a group is open. */
+static nncf__binary_product bits_product(
+    const nncf__conv2d *s, const nncf__qtensor *x, const nncf__qtensor *w)
+{
+    const int64_t in_group = s->c_in / s->groups, words = nncf__words_of(in_group);
+    const nncf__taps taps = forward_taps(s);
+    nncf__binary_product b = {.p = {.map = input_map(s, x, true, &taps),
+                                  .weights = {.src = *w,
+                                      .as_integers = true,
+                                      .n_out = s->c_out / s->groups,
+                                      .channels = in_group,
+                                      .taps = taps},
+                                  .dst_plane = s->out_h * s->out_w,
+                                  .only_sums = s->only_sums}};
+    b.p.map.channels = words;
+    b.p.map.src_image = s->groups * words * s->h * s->w;
+    nncf__pixel_map_flatten(&b.p.map);
+    return b;
+}
+
+static nncf__binary_product bits_shape(const nncf__conv2d *s)
+{
+    const nncf__qtensor any = {.dtype = NNCF_U8};
+    return bits_product(s, &any, &any);
+}
+
+bool nncf__conv2d_bits_fit(const nncf_context *context, const nncf__conv2d *s)
+{
+    /* with fewer channels most of a word is empty */
+    enum { LEAST_CHANNELS = 32 };
+    const nncf__binary_product b = bits_shape(s);
+    return !is_reference(context) && b.p.weights.channels >= LEAST_CHANNELS &&
+        nncf__binary_product_fits(context, &b);
+}
+
+int64_t nncf__conv2d_bits_words(const nncf__conv2d *s)
+{
+    return s->groups * nncf__words_of(s->c_in / s->groups);
+}
+
+size_t nncf__conv2d_forward_bits_scratch(const nncf_context *context, const nncf__conv2d *s)
+{
+    const nncf__binary_product b = bits_shape(s);
+    return nncf__binary_product_scratch(context, &b);
+}
+
+void nncf__conv2d_forward_bits(nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
+    const nncf__qtensor *w, const float *signs, float *scales, const float *bias, float *z)
+{
+    nncf__binary_product b = bits_product(s, x, w);
+    const int64_t out_group = s->c_out / s->groups, plane = b.p.map.channels * s->h * s->w,
+                  of_group = out_group * b.p.weights.channels * s->kernel_h * s->kernel_w;
+    for (int64_t g = 0; g < s->groups; g++) {
+        b.p.map.src.data = (const uint64_t *)x->data + g * plane;
+        b.p.weights.src = nncf__qtensor_from(w, 0, g * out_group);
+        b.w = signs + g * of_group;
+        b.scales = scales ? scales + g * out_group : NULL;
+        b.p.bias = bias ? bias + g * out_group : NULL;
+        b.p.dst = z + g * out_group * b.p.dst_plane;
+        nncf__binary_product_run(context, &b);
     }
 }
 

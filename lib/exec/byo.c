@@ -5,6 +5,7 @@
 #include "controller/ctrl.h"
 #include "controller/usage_checks.h"
 #include "controller/weight.h"
+#include "exec/binarize.h"
 #include "exec/check.h"
 #include "exec/gradients.h"
 #include "exec/map_reduce.h"
@@ -205,6 +206,8 @@ static nncf_status forward(const part *p, const nncf_tensor *x, nncf_tensor *y, 
     if (seen && p->input) /* y may be x */
         nncf__seen_take(&layer->seen[0], count, x->data);
     nncf__ctrl_count_samples(layer->model->ctrl, (int64_t)planes.n);
+    if (quantizer_of(p) && quantizer_of(p)->binarizer)
+        nncf__binarize_start(layer, quantizer_of(p), &planes, x->data);
     nncf__layer_quantize(layer->model->context, quantizer_of(p), &planes, x->data, y->data);
     if (seen && !p->input)
         nncf__seen_take(&layer->seen[1], count, y->data);

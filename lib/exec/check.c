@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "binarization/binarizer.h"
 #include "exec/kind.h"
 #include "graph/kind_info.h"
 #include "graph/model.h"
@@ -192,10 +193,14 @@ static nncf_status output_shape(
 nncf_status nncf__layer_check_channels(
     const nncf__quantizer *quantizer, const char *tensor, int64_t channels, nncf_error *err)
 {
-    if (!quantizer || !quantizer->params.per_channel || quantizer->channels == (size_t)channels)
+    const size_t wanted = !quantizer    ? 0
+        : quantizer->binarizer          ? quantizer->binarizer->channels
+        : quantizer->params.per_channel ? quantizer->channels
+                                        : 0;
+    if (wanted == 0 || wanted == (size_t)channels)
         return NNCF_OK;
     return nncf__fail(err, NNCF_E_SHAPE, NULL, "%s has %lld channels; its quantizer %s has %zu",
-        tensor, (long long)channels, quantizer->name, quantizer->channels);
+        tensor, (long long)channels, quantizer->name, wanted);
 }
 
 /* Kinds that read planes, or (n, c): all inputs of one shape. */

@@ -8,10 +8,12 @@
 #include "exec/product.h"
 
 #include "base/int_math.h"
+#include "binarization/binarizer.h"
 #include "controller/weight.h"
 #include "conv/conv2d.h"
 #include "exec/batch_norm.h"
 #include "exec/batch_norm_tiles.h"
+#include "exec/binarize.h"
 #include "exec/call.h"
 #include "exec/channels.h"
 #include "exec/map_reduce.h"
@@ -116,13 +118,25 @@ static void prepare_input(nncf__block *b)
     }
 }
 
+/* Bits give the sums that codes give, but a backward needs codes. */
+static void prepare_bits(const nncf_context *context, nncf__block *b)
+{
+    const nncf__quantizer *input = b->quantizers[NNCF__OF_INPUT],
+                          *weight = b->quantizers[NNCF__OF_WEIGHT];
+    b->by_bits = !b->keeps && !b->by_channel && b->quantizes_input && input->binarizer &&
+        b->weight_form == NNCF__WEIGHT_CODES && weight->binarizer &&
+        b->key.x_dtype[0] == NNCF_F32 && nncf__conv2d_bits_fit(context, &b->conv);
+    if (b->by_bits)
+        b->weight_form = NNCF__WEIGHT_SIGNS;
+}
+
 /* Whether z is made again for each pass over it. Without a backward that is one pass, or two. */
 static bool makes_z_again(const nncf_context *context, const nncf__block *b)
 {
     if (b->by_channel) /* of a group of channels, in scratch; codes in bytes alone make it again */
         return b->conv.only_sums && nncf__qtensor_is_codes(&b->used_x) && b->keeps && b->wants_dw &&
             b->key.memory == NNCF_MEMORY_SMALL;
-    return !b->across_ranks && nncf__batch_norm_tiles_fit(context, b) &&
+    return !b->across_ranks && !b->by_bits && nncf__batch_norm_tiles_fit(context, b) &&
         (!b->keeps || b->key.memory == NNCF_MEMORY_SMALL);
 }
 
@@ -134,6 +148,8 @@ static size_t forward_scratch(const nncf_context *context, const nncf__block *b,
     if (b->by_channel)
         return nncf__conv2d_forward_channels_scratch(
             context, &b->conv, &b->used_x, &b->weight, &hooks);
+    if (b->by_bits)
+        return max_size(norm, nncf__conv2d_forward_bits_scratch(context, &b->conv));
     return max_size(norm,
         b->makes_z_again ? nncf__batch_norm_tiles_scratch(context, b)
                          : nncf__conv2d_forward_scratch(context, &b->conv, &b->used_x, &b->weight));
@@ -155,6 +171,12 @@ static size_t backward_scratch(
     return dx ? max_size(norm, nncf__conv2d_backward_input_scratch(context, &b->conv)) : norm;
 }
 
+static size_t bits_bytes(const nncf__block *b)
+{
+    return b->in_planes.n * (size_t)nncf__conv2d_bits_words(&b->conv) * b->in_planes.hw *
+        sizeof(uint64_t);
+}
+
 static void prepare_needs(const nncf_layer *layer, nncf__block *b)
 {
     const nncf_context *context = layer->model->context;
@@ -165,10 +187,13 @@ static void prepare_needs(const nncf_layer *layer, nncf__block *b)
     b->forward = (nncf__needs){.channels = nncf__channels_bytes(b->out_planes.c),
         .wq = b->weight_form == NNCF__WEIGHT_CODES
             ? nncf__weight_codes_size(b->quantizers[NNCF__OF_WEIGHT], weight)
+            : b->weight_form == NNCF__WEIGHT_SIGNS
+            ? b->quantizers[NNCF__OF_WEIGHT]->channels * sizeof(float)
             : b->weight_form == NNCF__WEIGHT_FLOATS ? weight * sizeof(float)
                                                     : 0,
         .dw = b->weight_form == NNCF__WEIGHT_SHARED ? weight * sizeof(float) : 0,
         .xq = !b->quantizes_input && !b->widens_input ? 0
+            : b->by_bits                              ? bits_bytes(b)
             : b->used_x.dtype == NNCF_F32             ? in * sizeof(float)
                                                       : in,
         .z = b->keeps_z ? z : 0,
@@ -197,6 +222,7 @@ void nncf__product_prepare(const nncf_layer *layer, nncf__block *b)
     prepare_weight(layer, b);
     prepare_input(b);
     b->conv.only_sums = layer->has_batch_norm && nncf__product_is_codes(&b->used_x, &b->weight);
+    prepare_bits(layer->model->context, b);
     b->makes_z_again = makes_z_again(layer->model->context, b);
     b->has_epilogue = layer->has_batch_norm || layer->activation != NNCF_ACTIVATION_NONE ||
         b->quantizers[NNCF__OF_OUTPUT];
@@ -225,6 +251,9 @@ static nncf__qtensor used_weight(const nncf__call *call)
     switch (b->weight_form) {
     case NNCF__WEIGHT_CODES:
         return nncf__weight_codes_at(b->quantizers[NNCF__OF_WEIGHT], call->layer->now.wq.data);
+    case NNCF__WEIGHT_SIGNS:
+        w.scale = call->layer->now.wq.data;
+        break;
     case NNCF__WEIGHT_FLOATS:
         w.data = call->layer->now.wq.data;
         break;
@@ -235,6 +264,13 @@ static nncf__qtensor used_weight(const nncf__call *call)
         w.data = call->layer->weight;
     }
     return w;
+}
+
+/* Does the product of bits find the scales itself, reading the weight once? Of one output channel
+ * each, that is. */
+static bool makes_scales(const nncf__block *b)
+{
+    return b->by_bits && b->quantizers[NNCF__OF_WEIGHT]->channels > 1;
 }
 
 /* Where the product goes: kept, or into y, or, where that takes only codes, into workspace or what
@@ -274,6 +310,9 @@ static void multiply(
     }
     if (b->is_transposed)
         nncf__transposed_forward(call, x, w, z);
+    else if (b->by_bits)
+        nncf__conv2d_forward_bits(context, &b->conv, x, w, nncf__weight_owner(layer)->weight,
+            makes_scales(b) ? layer->now.wq.data : NULL, layer->bias, z);
     else
         nncf__conv2d_forward(context, &b->conv, x, w, nncf__kept_bias(layer), z);
     if (layer->has_batch_norm)
@@ -290,12 +329,19 @@ void nncf__product_forward(const nncf__call *call)
     nncf__quantizer *input = b->quantizers[NNCF__OF_INPUT];
     if (b->weight_form == NNCF__WEIGHT_CODES)
         nncf__weight_forward_codes(layer, b->key.mode, layer->now.wq.data);
-    else if (b->weight_form != NNCF__WEIGHT_MASTER)
+    else if (b->weight_form == NNCF__WEIGHT_SIGNS && !makes_scales(b))
+        nncf__weight_binary_scales(layer, layer->now.wq.data);
+    else if (b->weight_form != NNCF__WEIGHT_MASTER && b->weight_form != NNCF__WEIGHT_SIGNS)
         nncf__weight_forward(layer, b->key.mode,
             b->weight_form == NNCF__WEIGHT_SHARED ? layer->model->dw.data : layer->now.wq.data);
     if (b->weight_form != NNCF__WEIGHT_MASTER && b->keeps)
         nncf__weight_used(layer);
-    if (b->quantizes_input && b->used_x.dtype != NNCF_F32)
+    if (b->quantizes_input && input->binarizer)
+        nncf__binarize_start(layer, input, &b->in_planes, call->x[0].data);
+    if (b->by_bits)
+        nncf__binarize_to_bits(
+            context, input, &b->in_planes, b->conv.groups, call->x[0].data, layer->now.xq.data);
+    else if (b->quantizes_input && b->used_x.dtype != NNCF_F32)
         nncf__layer_quantize_to_codes(
             context, input, &b->in_planes, call->x[0].data, layer->now.xq.data);
     else if (b->quantizes_input)

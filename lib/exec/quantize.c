@@ -7,6 +7,7 @@
 #include "exec/quantize.h"
 
 #include "exec/activate.h"
+#include "exec/binarize.h"
 #include "exec/call.h"
 #include "exec/channels.h"
 #include "exec/map_reduce.h"
@@ -109,6 +110,10 @@ void nncf__layer_quantize(nncf_context *context, nncf__quantizer *quantizer,
             nncf__layer_observe(context, quantizer, planes, y);
         return;
     }
+    if (quantizer->binarizer) {
+        nncf__binarize(context, quantizer, planes, x, y);
+        return;
+    }
     nncf__quantizer_refresh(quantizer);
     start_record(quantizer, planes);
     nncf__map_reduce pass = {.planes = *planes,
@@ -135,6 +140,10 @@ static void to_codes_segment(const nncf__map_reduce *pass, size_t channel, size_
 void nncf__layer_quantize_to_codes(nncf_context *context, nncf__quantizer *quantizer,
     const nncf__planes *planes, const float *x, uint8_t *y)
 {
+    if (quantizer->binarizer) {
+        nncf__binarize_to_codes(context, quantizer, planes, x, y);
+        return;
+    }
     nncf__quantizer_refresh(quantizer);
     start_record(quantizer, planes);
     nncf__map_reduce pass = {.planes = *planes,
@@ -161,6 +170,10 @@ void nncf__layer_quantize_backward(nncf_context *context, nncf__quantizer *quant
     if (!quantizer || quantizer->observing) { /* an observing quantizer passes its input on */
         if (dx != dy)
             memmove(dx, dy, planes->n * planes->c * planes->hw * sizeof *dx);
+        return;
+    }
+    if (quantizer->binarizer) {
+        nncf__binarize_backward(context, quantizer, planes, x, dy, dx);
         return;
     }
     nncf__map_reduce pass = {.planes = *planes,

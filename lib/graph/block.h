@@ -96,7 +96,9 @@ enum nncf__weight_form {
     NNCF__WEIGHT_FLOATS,
     /* masked floats in model->dw, while ranges are observed: later this weight is codes, and
      * layer->now.wq has no place for floats */
-    NNCF__WEIGHT_SHARED
+    NNCF__WEIGHT_SHARED,
+    /* the signs of the host's, with scales in layer->now.wq */
+    NNCF__WEIGHT_SIGNS
 };
 
 /* What a block is prepared for. */
@@ -170,6 +172,8 @@ typedef struct nncf__block {
     bool keeps_z;
     /* z is never stored: each pass makes it again, tile by tile */
     bool makes_z_again;
+    /* input and weight are binary, and no backward follows: bits in layer->now.xq */
+    bool by_bits;
 
     /* ---- between the passes ---- */
     /* backward may follow */

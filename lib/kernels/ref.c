@@ -387,6 +387,53 @@ static void sgd_step(size_t n, float *data, float *grad, float *m, const nncf__s
     }
 }
 
+/* ---- binarization ---- */
+
+static void sum_abs(size_t n, const float *x, double sum[1])
+{
+    double lane[LANES] = {0};
+    for (size_t i = 0; i < n; i++)
+        lane[i % LANES] += (double)fabsf(x[i]);
+    lanes_add_to(lane, sum);
+}
+
+static void binarize(size_t n, const float *x, float t, float above, float below, float *y)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] > t ? above : below;
+}
+
+static void binarize_codes(
+    size_t n, const float *x, float t, int32_t above, int32_t below, uint8_t *y)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = (uint8_t)(x[i] > t ? above : below);
+}
+
+static void binarize_backward(
+    size_t n, const float *x, const float *dy, float t, float scale, float *dx, double sums[2])
+{
+    grouped of_scale = {0}, of_threshold = {0};
+    for (size_t i = 0; i < n; i++) {
+        const float v = x[i], g = dy[i], y = v > t ? scale : 0.0f;
+        grouped_add(&of_scale, i, g * (v > scale ? 1.0f : (y - v) / scale));
+        grouped_add(&of_threshold, i, v > 0 && v < scale ? g : 0.0f);
+        dx[i] = v < 0 || v > scale ? 0.0f : g;
+    }
+    grouped_add_to(&of_scale, &sums[0]);
+    grouped_add_to(&of_threshold, &sums[1]);
+}
+
+static void binarize_bits(size_t n, size_t n_channels, const float *x, int64_t channel_stride,
+    const float *t, uint64_t *words)
+{
+    for (size_t i = 0; i < n; i++) {
+        words[i] = 0;
+        for (size_t c = 0; c < n_channels; c++)
+            words[i] |= (uint64_t)(x[(int64_t)c * channel_stride + (int64_t)i] > t[c]) << c;
+    }
+}
+
 #include "kernels/ref_products.h"
 
 #define NNCF_KERNEL(name, result, args) name,

@@ -673,6 +673,7 @@ static void sgd_step(size_t n, float *data, float *grad, float *momentum, const 
     BLOCKS(n, sgd_block(&s, data + i, grad + i, momentum ? momentum + i : NULL, m));
 }
 
+#include "kernels/vec_binarize.h"
 #include "kernels/vec_products.h"
 
 /* Every kernel of kernels.def must exist above: a missing one does not compile. */

@@ -41,6 +41,10 @@ static nncf_status check_collective(
             "the model %s: replicas and ranks exclude each other; let the context's threads work "
             "on each call of a rank",
             model->replica ? "is a replica" : "has replicas");
+    if (p->size > 1 && nncf__ctrl_binarizes(model->ctrl))
+        return nncf__fail(err, NNCF_E_UNSUPPORTED, NULL,
+            "the model is binarized: each rank would take its scales from its own first batch; "
+            "train in one process");
     if (model->ctrl && nncf__ctrl_initializing(model->ctrl))
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "initialization is under way: call this before its first "

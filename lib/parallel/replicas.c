@@ -313,6 +313,10 @@ static nncf_status check_create(const nncf_model *model, const nncf_context *con
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "the model has no controller: make it first (a config without algorithms is plain "
             "training)");
+    if (nncf__ctrl_binarizes(model->ctrl))
+        return nncf__fail(err, NNCF_E_UNSUPPORTED, NULL,
+            "the model is binarized, whose scales and thresholds replicas do not share yet; let "
+            "the context's threads work on each call");
     if (nncf__ctrl_initializing(model->ctrl) || (model->replicas && model->replicas->running))
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "%s is under way: make replicas before initialization or after it",

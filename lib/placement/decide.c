@@ -58,23 +58,47 @@ static nncf_status take_algorithm(
     if (a->algorithm->kind == NNCF__DISTILLATION) /* a loss: no layer is changed */
         return NNCF_OK;
     const nncf__algorithm_scopes **kind = is_sparsity(a->algorithm) ? &p->sparsity
-        : a->algorithm->kind == NNCF__QUANTIZATION                  ? &p->quantization
-        : a->algorithm->kind == NNCF__FILTER_PRUNING                ? &p->pruning
-                                                                    : NULL;
+        : a->algorithm->kind == NNCF__QUANTIZATION || a->algorithm->kind == NNCF__BINARIZATION
+        ? &p->quantization
+        : a->algorithm->kind == NNCF__FILTER_PRUNING ? &p->pruning
+                                                     : NULL;
     if (!kind)
         return nncf__fail(err, NNCF_E_UNSUPPORTED, a->algorithm->name,
             "compression[%zu]: %s is not in this release; it has rb_sparsity, magnitude_sparsity, "
-            "const_sparsity, filter_pruning, quantization and knowledge_distillation",
+            "const_sparsity, filter_pruning, quantization, binarization and "
+            "knowledge_distillation",
             a->index, a->algorithm->name);
     if (*kind && kind == &p->sparsity)
         return nncf__fail(err, NNCF_E_CONFIG, a->algorithm->name,
             "compression[%zu]: %s, but %s is there already; a model takes one sparsity algorithm",
             a->index, a->algorithm->name, (*kind)->algorithm->name);
-    if (*kind)
+    if (*kind && (*kind)->algorithm->kind == a->algorithm->kind)
         return nncf__fail(err, NNCF_E_CONFIG, a->algorithm->name,
             "compression[%zu]: a second %s; a model takes one", a->index, a->algorithm->name);
+    if (*kind)
+        return nncf__fail(err, NNCF_E_UNSUPPORTED, a->algorithm->name,
+            "compression[%zu]: %s, but %s is there already; a model takes binarization or "
+            "quantization",
+            a->index, a->algorithm->name, (*kind)->algorithm->name);
     *kind = a;
     return NNCF_OK;
+}
+
+static bool binarizes(const struct nncf__placement *p)
+{
+    return p->quantization && p->quantization->algorithm->kind == NNCF__BINARIZATION;
+}
+
+/* NNCF builds it, but a masked weight is minus the scale then, no zero. */
+static nncf_status check_alone(const struct nncf__placement *p, nncf_error *err)
+{
+    const nncf__algorithm_scopes *other = p->sparsity ? p->sparsity : p->pruning;
+    if (!binarizes(p) || !other)
+        return NNCF_OK;
+    return nncf__fail(err, NNCF_E_UNSUPPORTED, "binarization",
+        "compression[%zu]: binarization with %s: a binary weight has no zero for a mask; leave "
+        "one of them out",
+        p->quantization->index, other->algorithm->name);
 }
 
 /* ---- signs ---- */
@@ -310,6 +334,34 @@ static void take_groups(nncf__planned *planned, const nncf_layer *layer)
     planned->channels = (int64_t)(layer->weight_count / (size_t)params->group_size);
 }
 
+/* Binarization is of 2d convolutions: the weight, and the input by a threshold a channel. */
+static void place_binary(struct nncf__placement *p)
+{
+    const int32_t kind = p->quantization->algorithm->binary;
+    for (size_t i = 0; i < p->model->n_layers; i++) {
+        const nncf_layer *layer = p->model->layers[i];
+        const size_t core = p->graph.first[i];
+        const nncf__op *op = &p->graph.ops[core];
+        if (layer->weight_count == 0 || op->op != NNCF_OP_CONV2D || !op->is_module ||
+            !nncf__scopes_take_weight(&p->scopes, p->quantization, op))
+            continue;
+        const nncf__planned input = {.present = true,
+            .op = core,
+            .sign = NNCF__UNSIGNED,
+            .channels = layer->in_channels,
+            .rule = {.params = {.bits = 1, .sign = NNCF__UNSIGNED, .binary = kind},
+                .range = {.kind = NNCF__RANGE_NONE, .n_samples = -1},
+                .override_index = -1}};
+        nncf__planned weight = input;
+        weight.sign = weight.rule.params.sign = NNCF__SIGNED;
+        weight.channels = layer->weight_shape[layer->weight_axis];
+        weight.rule.params.per_channel = kind == NNCF__BINARY_XNOR;
+        p->layers[i].quantizers[NNCF__SLOT_INPUT] = input;
+        if (!layer->tied_to)
+            p->layers[i].quantizers[NNCF__SLOT_WEIGHT] = weight;
+    }
+}
+
 static void place_weights(struct nncf__placement *p)
 {
     for (size_t i = 0; i < p->model->n_layers; i++) {
@@ -458,9 +510,14 @@ nncf_status nncf__placement_decide(struct nncf__placement *placement, const nncf
     for (size_t i = 0; i < p->scopes.count && status == NNCF_OK; i++)
         status = take_algorithm(p, &p->scopes.algorithms[i], err);
     if (status == NNCF_OK)
+        status = check_alone(p, err);
+    if (status == NNCF_OK && binarizes(p)) {
+        place_binary(p);
+    } else if (status == NNCF_OK) {
         place_weights(p);
-    if (status == NNCF_OK && p->quantization)
-        status = place_activations(p, err);
+        if (p->quantization)
+            status = place_activations(p, err);
+    }
     if (status == NNCF_OK && p->pruning)
         status = place_filters(p, err);
     if (status == NNCF_OK)

@@ -20,7 +20,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char left_out[] = "the config's scopes leave it out";
+static const char left_out[] = "the config's scopes leave it out",
+                  not_binary[] = "binarization is of 2d convolutions";
 
 /* Do the operator's outputs consist of quantized values where its inputs do? Zero is a code, so
  * that a ReLU keeps codes. */
@@ -168,6 +169,11 @@ static void find_input(
     }
 }
 
+static bool binarizes(const struct nncf__placement *p)
+{
+    return p->quantization->algorithm->kind == NNCF__BINARIZATION;
+}
+
 static void find_weight(
     search *s, size_t i, void (*found)(void *user, const nncf__float *f), void *user)
 {
@@ -179,7 +185,8 @@ static void find_weight(
     else if (layer->weight_count == 0 || layer->tied_to ||
         plan->quantizers[NNCF__SLOT_WEIGHT].present || plan->left)
         return;
-    snprintf(f.why, sizeof f.why, "%s", left_out);
+    snprintf(f.why, sizeof f.why, "%s",
+        binarizes(s->p) && layer->op != NNCF_OP_CONV2D ? not_binary : left_out);
     found(user, &f);
 }
 
@@ -198,7 +205,8 @@ static void find_all(search *s, void (*found)(void *user, const nncf__float *f),
     }
     for (size_t i = 0; i < s->p->model->n_layers; i++) {
         find_weight(s, i, found, user);
-        find_input(s, graph->first[i], found, user);
+        if (!binarizes(s->p)) /* an input is binary where the weight is */
+            find_input(s, graph->first[i], found, user);
     }
 }
 

@@ -62,6 +62,10 @@ static size_t quantizer_channels(const nncf__planned *q)
 /* Parameters and their gradients; of RB two floats a weight, of other masks a bit. */
 static size_t bytes_of(const writer *w, const entry *e)
 {
+    if (e->quantizer && e->quantizer->rule.params.binary) /* log of the scale, thresholds */
+        return e->what == NNCF__SLOT_WEIGHT
+            ? 0
+            : (size_t)(1 + e->quantizer->channels) * 2 * sizeof(float);
     if (e->quantizer)
         return quantizer_channels(e->quantizer) * 2 * sizeof(float) *
             (e->quantizer->rule.params.mode == NNCF__ASYMMETRIC ? 2 : 1);
@@ -127,7 +131,10 @@ static const char *range_source(const entry *e, char cell[CELL])
         [NNCF__MEAN_PERCENTILE] = "mean_percentile",
         [NNCF__MIXED_MIN_MAX] = "mixed_min_max"};
     const nncf__range_rule *r = &e->quantizer->rule.range;
-    if (e->what == NNCF__SLOT_WEIGHT)
+    if (e->quantizer->rule.params.binary)
+        snprintf(cell, CELL, "%s",
+            e->what == NNCF__SLOT_WEIGHT ? "mean magnitude" : "top of the first batch");
+    else if (e->what == NNCF__SLOT_WEIGHT)
         snprintf(cell, CELL, "%s of the weight",
             names[r->kind == NNCF__RANGE_NONE ? NNCF__MIN_MAX : r->kind]);
     else if (r->kind == NNCF__RANGE_NONE)
@@ -138,6 +145,13 @@ static const char *range_source(const entry *e, char cell[CELL])
     else
         snprintf(cell, CELL, "%s of %lld samples", names[r->kind], (long long)r->n_samples);
     return cell;
+}
+
+static const char *mode_name(const nncf__quantizer_params *p)
+{
+    static const char *const binary[] = {
+        [NNCF__BINARY_XNOR] = "xnor", [NNCF__BINARY_DOREFA] = "dorefa"};
+    return p->binary ? binary[p->binary] : p->mode == NNCF__SYMMETRIC ? "symmetric" : "asymmetric";
 }
 
 /* ---- writing ---- */
@@ -158,8 +172,7 @@ static void write_json(writer *w, const entry *e)
     if (e->quantizer) {
         const nncf__quantizer_params *p = &e->quantizer->rule.params;
         char cell[CELL];
-        nncf__text_printf(t, ",\"bits\":%d,\"mode\":\"%s\"", (int)p->bits,
-            p->mode == NNCF__SYMMETRIC ? "symmetric" : "asymmetric");
+        nncf__text_printf(t, ",\"bits\":%d,\"mode\":\"%s\"", (int)p->bits, mode_name(p));
         const uint32_t choices = choices_of(w, e->quantizer);
         if (choices != 0) {
             list_bits(cell, choices, p->bits, ",");
@@ -184,14 +197,13 @@ static void write_text(writer *w, const entry *e)
     char bits[CELL] = "-", granularity[CELL] = "-", range[CELL] = "-";
     if (e->quantizer) {
         const nncf__quantizer_params *p = &e->quantizer->rule.params;
-        const char *sign = p->mode == NNCF__ASYMMETRIC ? ""
-            : p->sign == NNCF__SIGN_AUTO               ? ""
-            : p->sign                                  ? "s"
-                                                       : "u";
+        const char *sign = p->binary || p->mode == NNCF__ASYMMETRIC ? ""
+            : p->sign == NNCF__SIGN_AUTO                            ? ""
+            : p->sign                                               ? "s"
+                                                                    : "u";
         char widths[CELL];
         list_bits(widths, choices_of(w, e->quantizer), p->bits, "|");
-        snprintf(bits, CELL, "%s%.20s %s", sign, widths,
-            p->mode == NNCF__SYMMETRIC ? "symmetric" : "asymmetric");
+        snprintf(bits, CELL, "%s%.20s %s", sign, widths, mode_name(p));
         if (p->group_size > 0)
             snprintf(granularity, CELL, "groups of %d", (int)p->group_size);
         else

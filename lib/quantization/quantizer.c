@@ -6,6 +6,7 @@
  */
 #include "quantization/quantizer.h"
 
+#include "binarization/binarizer.h"
 #include "config/canonical.h"
 #include "kernels/kernels.h"
 
@@ -73,8 +74,20 @@ void nncf__fq_asymmetric(
     fill(fq, (h - l) / n, -zero, n - zero);
 }
 
+static void fill_binary(nncf__quantizer *quantizer)
+{
+    if (!quantizer->is_weight)
+        quantizer->scales[0] = nncf__binarizer_refresh(quantizer->binarizer, quantizer->bound[0]);
+    for (size_t c = 0; c < quantizer->channels; c++)
+        fill(&quantizer->fq[c], (double)quantizer->scales[c], quantizer->is_weight ? -1 : 0, 1);
+}
+
 void nncf__quantizer_refresh(nncf__quantizer *quantizer)
 {
+    if (quantizer->binarizer) {
+        fill_binary(quantizer);
+        return;
+    }
     for (size_t c = 0; c < quantizer->channels; c++) {
         if (quantizer->length)
             nncf__fq_asymmetric(

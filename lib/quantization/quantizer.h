@@ -59,6 +59,9 @@ typedef struct nncf__quantizer {
     float observed[2];
     /* [channels][2], the same by channel; NULL when there is one channel */
     float *observed_channels;
+    /* one bit: where values come from; NULL: a quantizer as above. Of a weight, scales are set by
+     * controller/weight.c; of activations bound is the logarithm of the scale */
+    struct nncf__binarizer *binarizer;
     /* elements seen in the present batch */
     int64_t observed_count;
     /* of the last forward */

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "binarization/binarizer.h"
 #include "config/canonical.h"
 #include "graph/model.h"
 #include "quantization/observer.h"
@@ -40,6 +41,8 @@ nncf_status nncf__quantizer_check(
     const nncf__quantizer_request *request, const nncf__quantizer_params *params, nncf_error *err)
 {
     const char *group = request->group == NNCF__GROUP_WEIGHTS ? "weights" : "activations";
+    if (params->binary)
+        return NNCF_OK;
     if (params->bits < 2 || params->bits > 8)
         return nncf__fail(err, NNCF_E_UNSUPPORTED, request->layer->scope,
             "%s of %d bits: this release quantizes to 2..8 bits", group, (int)params->bits);
@@ -64,6 +67,7 @@ void nncf__quantizer_destroy(nncf_context *context, nncf__quantizer *quantizer)
     if (!q)
         return;
     nncf__observer_destroy(context, q);
+    nncf__binarizer_destroy(context, q->binarizer);
     void *parts[] = {q->name, q->length_name, q->bound, q->bound_grad, q->length, q->length_grad,
         q->fq, q->scales, q->zero_points, q->observed_channels};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
@@ -80,10 +84,27 @@ static char *name_of(nncf_context *context, const nncf__quantizer_request *reque
     return name;
 }
 
+/* A threshold for each channel of the input. Names of their own: a range is no scale of these. */
+static bool make_binarizer(
+    nncf_context *context, const nncf__quantizer_request *request, nncf__quantizer *q)
+{
+    char *threshold = q->is_weight ? NULL : name_of(context, request, ".threshold");
+    q->binarizer = nncf__binarizer_create(
+        context, q->params.binary, q->is_weight ? 0 : request->channels, threshold);
+    return q->binarizer != NULL;
+}
+
+static const char *first_name(const nncf__quantizer *q)
+{
+    return q->params.binary                  ? q->is_weight ? ".binary" : ".log_scale"
+        : q->params.mode == NNCF__ASYMMETRIC ? ".input_low"
+                                             : ".scale";
+}
+
 static bool fill(nncf_context *context, const nncf__quantizer_request *request, nncf__quantizer *q)
 {
     const bool asymmetric = q->params.mode == NNCF__ASYMMETRIC;
-    q->name = name_of(context, request, asymmetric ? ".input_low" : ".scale");
+    q->name = name_of(context, request, first_name(q));
     q->bound = nncf__calloc(context, q->channels, sizeof *q->bound);
     q->bound_grad = nncf__calloc(context, q->channels, sizeof *q->bound_grad);
     q->fq = nncf__calloc(context, q->channels, sizeof *q->fq);
@@ -100,6 +121,15 @@ static bool fill(nncf_context *context, const nncf__quantizer_request *request, 
         q->length_grad = nncf__calloc(context, q->channels, sizeof *q->length_grad);
         if (!q->length_name || !q->length || !q->length_grad)
             return false;
+    }
+    if (q->params.binary) { /* the scale is 1, its logarithm 0 */
+        if (!make_binarizer(context, request, q))
+            return false;
+        for (size_t c = 0; c < q->channels; c++)
+            q->scales[c] = 1;
+        q->initialized = true;
+        nncf__quantizer_refresh(q);
+        return true;
     }
     /* before any initialization: scale 1; asymmetric -1..1 where negative values are expected */
     const bool negative = q->params.sign != NNCF__UNSIGNED;

@@ -29,6 +29,7 @@
  * - nf_store_bytes: the low bytes of WIDTH whole numbers within 32 bits.
  * - nf_second_bytes_first(p, m, flip): m > 0 of every second byte from p[0] on; no other.
  * - nm_bits: lane i is set where bit i is.
+ * - nw: WIDTH uint32. nw_mark(x, m, bit): x | bit in lanes of m. nw_zero, nw_store.
  * - nd_from: the doubles, lanes in order: first half in low, second half in high.
  * - vd_total: the fixed tree of kernels.def over all 16 lanes.
  * - nq_mul: 64-bit products of the lower halves; nq_high: a >> 32. Upper halves may hold garbage

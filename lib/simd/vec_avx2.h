@@ -244,4 +244,19 @@ INLINE void nq_uniform(nq x0, nq x1, nq x2, nq x3, float *u)
     nf_store(u + WIDTH, nf_uniform(_mm256_unpackhi_epi64(a, b)));
 }
 
+typedef __m256i nw;
+INLINE nw nw_zero(void)
+{
+    return _mm256_setzero_si256();
+}
+INLINE nw nw_mark(nw x, nm m, uint32_t bit)
+{
+    const nw bits = _mm256_and_si256(_mm256_castps_si256(m), _mm256_set1_epi32((int)bit));
+    return _mm256_or_si256(x, bits);
+}
+INLINE void nw_store(uint32_t *p, nw x)
+{
+    _mm256_storeu_si256((__m256i *)(void *)p, x);
+}
+
 #endif

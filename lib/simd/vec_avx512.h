@@ -287,4 +287,18 @@ INLINE void nq_uniform(nq x0, nq x1, nq x2, nq x3, float *u)
     nf_store(u + WIDTH, nf_uniform(_mm512_unpackhi_epi64(a, b)));
 }
 
+typedef __m512i nw;
+INLINE nw nw_zero(void)
+{
+    return _mm512_setzero_si512();
+}
+INLINE nw nw_mark(nw x, nm m, uint32_t bit)
+{
+    return _mm512_mask_or_epi32(x, m, x, _mm512_set1_epi32((int)bit));
+}
+INLINE void nw_store(uint32_t *p, nw x)
+{
+    _mm512_storeu_si512(p, x);
+}
+
 #endif

@@ -216,4 +216,18 @@ INLINE void nq_uniform(nq x0, nq x1, nq x2, nq x3, float *u)
     nf_store(u + WIDTH, nf_uniform(vzip2q_u64(a, b)));
 }
 
+typedef uint32x4_t nw;
+INLINE nw nw_zero(void)
+{
+    return vdupq_n_u32(0);
+}
+INLINE nw nw_mark(nw x, nm m, uint32_t bit)
+{
+    return vorrq_u32(x, vandq_u32(m, vdupq_n_u32(bit)));
+}
+INLINE void nw_store(uint32_t *p, nw x)
+{
+    vst1q_u32(p, x);
+}
+
 #endif

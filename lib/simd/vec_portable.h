@@ -240,4 +240,18 @@ INLINE void nq_uniform(nq x0, nq x1, nq x2, nq x3, float *u)
     }
 }
 
+typedef uint32_t nw __attribute__((vector_size(16)));
+INLINE nw nw_zero(void)
+{
+    return (nw){0, 0, 0, 0};
+}
+INLINE nw nw_mark(nw x, nm m, uint32_t bit)
+{
+    return x | ((nw)m & (nw){bit, bit, bit, bit});
+}
+INLINE void nw_store(uint32_t *p, nw x)
+{
+    memcpy(p, &x, sizeof x);
+}
+
 #endif

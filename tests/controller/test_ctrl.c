@@ -412,7 +412,8 @@ START_TEST(odd_configs_are_refused_or_warned_of)
     nncf_config *config = NULL;
     pair_open(&p, 1);
     const char *const refused[] = {CONFIG("{\"algorithm\": \"bootstrapNAS\"}"),
-        CONFIG("{\"algorithm\": \"binarization\"}"), CONFIG(RB ", " RB), CONFIG(INT8 ", " INT8),
+        CONFIG("{\"algorithm\": \"binarization\"}, " INT8), CONFIG(RB ", " RB),
+        CONFIG(INT8 ", " INT8),
         CONFIG("{\"algorithm\": \"quantization\", \"weights\": {\"bits\": 16}}")};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         size_t live = p.c.memory.live;

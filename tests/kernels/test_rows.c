@@ -136,6 +136,24 @@ static void run_sgd_step(const nncf__kernels *k, call *c)
 }
 static const row check_sgd_step = {"sgd_step", "xxx", "ggg", false, false, run_sgd_step};
 
+ROW(sum_abs, "i", "v", false, false, k->sum_abs(c->n, c->p[0], c->sums))
+ROW(binarize, "io", "sv", false, false,
+    k->binarize(c->n, c->p[0], c->c[0], c->c[1], c->c[2], c->p[1]))
+ROW(binarize_codes, "io", "sb", false, false,
+    k->binarize_codes(c->n, c->p[0], c->c[0], 1, -1, (uint8_t *)c->p[1]))
+ROW(binarize_backward, "iio", "sgg", false, false,
+    k->binarize_backward(c->n, c->p[0], c->p[1], c->c[0], 2.0f + fabsf(c->c[1]), c->p[2], c->sums))
+
+/* Words of one channel, as floats; test_binary.c has more of them. */
+static void bits_as_floats(const nncf__kernels *k, const call *c)
+{
+    static uint64_t words[12600];
+    k->binarize_bits(c->n, 1, c->p[0], 0, &c->c[0], words);
+    for (size_t i = 0; i < c->n; i++)
+        c->p[1][i] = (float)words[i];
+}
+ROW(binarize_bits, "io", "sv", false, false, bits_as_floats(k, c))
+
 /* The test every_row_has_a_check holds this against kernels.def. */
 static const row *const rows[] = {
     &check_fq_forward,
@@ -163,6 +181,11 @@ static const row *const rows[] = {
     &check_dequantize,
     &check_adam_step,
     &check_sgd_step,
+    &check_sum_abs,
+    &check_binarize,
+    &check_binarize_codes,
+    &check_binarize_backward,
+    &check_binarize_bits,
 };
 #define N_ROWS (sizeof rows / sizeof rows[0])
 

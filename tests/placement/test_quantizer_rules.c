@@ -218,7 +218,7 @@ START_TEST(quantizers_that_cannot_be_are_refused)
     fx_open(&c, 1, 0);
     ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
     fx_layer l = fx_add_conv(model, A, 4, 2, 1, NULL, NULL);
-    const nncf__quantizer_params fine = {3, NNCF__ASYMMETRIC, NNCF__SIGN_AUTO, 1, 0};
+    const nncf__quantizer_params fine = {3, NNCF__ASYMMETRIC, NNCF__SIGN_AUTO, 1, 0, 0};
     ck_assert_int_eq(create(c.context, l.layer, 5, fine, &q, &err), NNCF_OK);
     ck_assert_uint_eq(q->channels, 5);
     ck_assert_str_eq(q->name, A ".activation_quantizer.input_low");
@@ -227,8 +227,8 @@ START_TEST(quantizers_that_cannot_be_are_refused)
     ck_assert_float_eq(q->fq[4].high, 7);
     nncf__quantizer_destroy(c.context, q);
     q = NULL;
-    const nncf__quantizer_params bad[] = {{9, NNCF__SYMMETRIC, NNCF__SIGN_AUTO, 0, 0},
-        {1, NNCF__SYMMETRIC, 0, 0, 0}, {8, 2, 0, 0, 0}};
+    const nncf__quantizer_params bad[] = {{9, NNCF__SYMMETRIC, NNCF__SIGN_AUTO, 0, 0, 0},
+        {1, NNCF__SYMMETRIC, 0, 0, 0, 0}, {8, 2, 0, 0, 0, 0}};
     for (size_t i = 0; i < 3; i++)
         ck_assert_int_eq(create(c.context, l.layer, 5, bad[i], &q, &err), NNCF_E_UNSUPPORTED);
     ck_assert_int_eq(create(c.context, l.layer, 0, fine, &q, &err), NNCF_E_UNSUPPORTED);

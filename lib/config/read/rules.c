@@ -287,6 +287,20 @@ static nncf_status resolve_precision(nncf__reader *r)
     return NNCF_OK;
 }
 
+/* Binarization takes the keys of quantization, and NNCF looks at none of these. */
+static void warn_about_quantizer_keys(const nncf__reader *r)
+{
+    static const char *const sections[] = {"weights", "activations", "initializer.range",
+        "initializer.precision", "initializer.num_init_steps", "initializer.type",
+        "scope_overrides"};
+    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
+        const uint32_t node = nncf__reader_given_at(r, sections[i]);
+        if (node)
+            nncf__config_log_key(r->config, NNCF_LOG_WARNING, node, "has no effect here: ",
+                "binarization has one bit, and finds its scale in the first batch");
+    }
+}
+
 static nncf_status resolve_quantization(nncf__reader *r)
 {
     nncf__algorithm *a = r->algorithm;
@@ -310,6 +324,11 @@ static nncf_status resolve_quantization(nncf__reader *r)
     status = resolve_precision(r);
     if (status != NNCF_OK)
         return status;
+    if (a->kind == NNCF__BINARIZATION) { /* always in stages; keys of quantizers are idle */
+        a->stages.staged = 1;
+        warn_about_quantizer_keys(r);
+        return NNCF_OK;
+    }
     uint32_t overflow = nncf__reader_given(r, OFFSET(overflow_fix));
     if (overflow && a->overflow_fix != NNCF__OVERFLOW_DISABLE)
         nncf__config_log_key(r->config, NNCF_LOG_WARNING, overflow,

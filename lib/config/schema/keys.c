@@ -145,7 +145,7 @@ const nncf__algorithm_name *nncf__config_algorithm_names(size_t *count)
         {"const_sparsity", NNCF__CONST_SPARSITY, 10000, 0, true},
         {"quantization", NNCF__QUANTIZATION, 10000, 0, true},
         {"filter_pruning", NNCF__FILTER_PRUNING, 10300, 0, true},
-        {"binarization", NNCF__BINARIZATION, 10100, 20999, false},
+        {"binarization", NNCF__BINARIZATION, 10100, 20999, true},
         {"knowledge_distillation", NNCF__DISTILLATION, 20000, 0, true},
         {"movement_sparsity", NNCF__OTHER_ALGORITHM, 20400, 0, false},
         {"experimental_quantization", NNCF__OTHER_ALGORITHM, 20400, 0, false},

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "binarization/binarizer.h"
 #include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "controller/init.h"
@@ -136,10 +137,11 @@ static void count_related(adoption *a, const nncf_layer *layer, nncf__text *name
     const nncf__entry *bits = find(a, name, "nncf.", layer->scope, ".mask"),
                       *logits = find(a, name, "", layer->scope, ".pre_ops.mask");
     a->related += bits || logits;
-    for (int i = 0; i < 2 * NNCF__N_SLOTS; i++) {
+    static const char *const firsts[] = {".scale", ".input_low", ".log_scale"};
+    for (int i = 0; i < 3 * NNCF__N_SLOTS; i++) {
         name->length = 0;
-        nncf__text_printf(name, "%s%s%s", layer->scope, nncf__quantizer_name_suffixes[i / 2],
-            i % 2 ? ".input_low" : ".scale");
+        nncf__text_printf(
+            name, "%s%s%s", layer->scope, nncf__quantizer_name_suffixes[i / 3], firsts[i % 3]);
         a->related += !name->failed && nncf__checkpoint_find(a->c, name->data);
     }
 }
@@ -189,7 +191,7 @@ static nncf_status decide_quantizer(
     adoption *a, size_t i, enum nncf__quantizer_slot slot, nncf_error *err)
 {
     const nncf__quantizer *q = nncf__layer_quantizer(&a->ctrl->layers[i], slot);
-    if (!q)
+    if (!q || (q->binarizer && q->is_weight)) /* that follows from the weight */
         return NNCF_OK;
     const nncf__entry *e = nncf__checkpoint_find(a->c, q->name);
     const uint32_t number = number_of(a, q);
@@ -198,7 +200,9 @@ static nncf_status decide_quantizer(
         (saved[0] < NNCF__SIGN_AUTO || saved[0] > NNCF__SIGNED || saved[1] < 0 || saved[1] > 1))
         return nncf__fail(err, NNCF_E_FORMAT, "nncf.quantizers",
             "%s: the state of quantizer %u is out of range", a->c->path, (unsigned)number - 1);
+    const nncf__binarizer *b = q->binarizer;
     if (saved && saved[1] == 1 && holds_floats(e, q->channels) &&
+        (!b || holds_floats(nncf__checkpoint_find(a->c, b->threshold_name), b->channels)) &&
         (!q->length || holds_floats(nncf__checkpoint_find(a->c, q->length_name), q->channels))) {
         a->decisions[i].quantizer_taken[slot] = true;
         a->decisions[i].saved[slot] = saved;
@@ -285,15 +289,19 @@ static void take_quantizer(
     if (a->bits)
         q->params.bits = a->bits[number_of(a, q) - 1];
     if (!q->kept) {
-        q->initialized = false;
+        nncf__quantizer_set_has_range(q, false);
         return;
     }
+    if (q->binarizer)
+        memcpy(q->binarizer->threshold,
+            nncf__checkpoint_find(a->c, q->binarizer->threshold_name)->data,
+            q->binarizer->channels * sizeof *q->binarizer->threshold);
     memcpy(q->bound, nncf__checkpoint_find(a->c, q->name)->data, q->channels * sizeof *q->bound);
     if (q->length)
         memcpy(q->length, nncf__checkpoint_find(a->c, q->length_name)->data,
             q->channels * sizeof *q->length);
     q->params.sign = f->saved[slot][0];
-    q->initialized = true;
+    nncf__quantizer_set_has_range(q, true);
 }
 
 static void take_layer(const adoption *a, size_t i)

@@ -158,7 +158,7 @@ static void apply_quantizers(const int32_t *states, nncf_compression_ctrl *ctrl)
             if (!q)
                 continue;
             q->params.sign = states[0];
-            q->initialized = states[1] != 0;
+            nncf__quantizer_set_has_range(q, states[1] != 0);
             q->observing = false;
             /* a range of an activation before initialization is over can only be that of an earlier
              * stage */

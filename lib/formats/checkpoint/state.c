@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
+#include "binarization/binarizer.h"
 #include "controller/ctrl.h"
 #include "controller/rate.h"
 #include "controller/shrink.h"
@@ -166,17 +167,36 @@ static int64_t *last_shape(nncf__state *s)
     return s->shapes[s->n_tensors - 1];
 }
 
+bool nncf__quantizer_has_range(const nncf__quantizer *q)
+{
+    return q->binarizer && !q->is_weight ? q->binarizer->scale_known : q->initialized;
+}
+
+void nncf__quantizer_set_has_range(nncf__quantizer *q, bool has)
+{
+    if (q->binarizer) /* works without, too: the scale is 1 then */
+        q->binarizer->scale_known = has;
+    q->initialized = has || q->binarizer;
+}
+
 static void put_quantizer(nncf__state *s, const nncf__quantizer *q)
 {
-    put(s, q->name, NNCF_F32, q->bound);
-    last_shape(s)[0] = (int64_t)q->channels;
+    const bool is_binary_weight = q->binarizer && q->is_weight; /* follows from the weight */
+    if (!is_binary_weight) {
+        put(s, q->name, NNCF_F32, q->bound);
+        last_shape(s)[0] = (int64_t)q->channels;
+    }
+    if (q->binarizer && !q->is_weight) {
+        put(s, q->binarizer->threshold_name, NNCF_F32, q->binarizer->threshold);
+        last_shape(s)[0] = (int64_t)q->binarizer->channels;
+    }
     if (q->length) {
         put(s, q->length_name, NNCF_F32, q->length);
         last_shape(s)[0] = (int64_t)q->channels;
     }
     if (s->quantizers) {
         s->quantizers[2 * s->n_quantizers] = q->params.sign;
-        s->quantizers[2 * s->n_quantizers + 1] = q->initialized;
+        s->quantizers[2 * s->n_quantizers + 1] = nncf__quantizer_has_range(q);
         s->bits[s->n_quantizers] = q->params.bits;
     }
     s->n_quantizers++;

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "graph/ops.h"
+#include "quantization/quantizer.h"
 
 #include <nncf/base.h>
 #include <nncf/checkpoint.h>
@@ -67,6 +68,10 @@ typedef struct nncf__state {
 /* The text that names the parameters of the last two in their order, and that of the quantizers. */
 #define NNCF__OPTIMIZER_NAMES "nncf.optimizer_names"
 #define NNCF__QUANTIZER_NAMES "nncf.quantizer_names"
+/* "Initialized" of a quantizer in "nncf.quantizers": its range is from data, of a binarizer its
+ * scale. */
+bool nncf__quantizer_has_range(const nncf__quantizer *quantizer);
+void nncf__quantizer_set_has_range(nncf__quantizer *quantizer, bool has);
 /* What else is in a state, or-ed: what nncf_compression_ctrl_update() keeps, if it does; the masks
  * of filters. */
 enum { NNCF__WITH_OPTIMIZER = 1, NNCF__WITH_FILTERS = 2 };

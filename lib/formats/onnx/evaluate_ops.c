@@ -159,6 +159,11 @@ static size_t offset_of(size_t at, int32_t ndim, const int64_t *shape, const int
     return offset;
 }
 
+static float greater(float a, float b)
+{
+    return a > b ? 1.0f : 0.0f;
+}
+
 static nncf_status run_binary(nncf__onnx_step *s, binary f)
 {
     int64_t shape[NNCF_MAX_NDIM], a[NNCF_MAX_NDIM], b[NNCF_MAX_NDIM];
@@ -553,7 +558,7 @@ nncf_status nncf__onnx_run(nncf__onnx_step *s)
         const char *name;
         binary f;
     } binaries[] = {{"Add", add}, {"Sub", subtract}, {"Mul", multiply}, {"Div", divide},
-        {"Pow", power}, {"PRelu", prelu}};
+        {"Pow", power}, {"PRelu", prelu}, {"Greater", greater}};
     static const struct {
         const char *name;
         nncf_status (*f)(nncf__onnx_step *s);

@@ -8,6 +8,8 @@
  * given the ends of the range instead: values of codes low and high.
  */
 #include "base/error.h"
+#include "binarization/binarizer.h"
+#include "controller/weight.h"
 #include "formats/onnx/export.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
@@ -145,11 +147,39 @@ static char *fake_quantize(nncf__onnx_builder *b, const constants *k, char *valu
     return output;
 }
 
+/* x > limit ? scale : 0. No form of QuantizeLinear or FakeQuantize of standard engines has that
+ * with a limit a channel: a comparison, as a float, times the scale. */
+static char *binarize(nncf__onnx_builder *b, nncf__quantizer *q, char *value, int32_t axis,
+    int32_t ndim, const char *name_suffix, char *output)
+{
+    int64_t shape[NNCF_MAX_NDIM] = {1, 1, 1, 1, 1, 1, 1, 1};
+    const size_t channels = q->binarizer->channels;
+    nncf__quantizer_refresh(q);
+    shape[axis] = (int64_t)channels;
+    char *limits = nncf__onnx_tensor(b, joined(b, name_suffix, "::limit"),
+        NNCF__ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, shape, (size_t)ndim, q->binarizer->limits,
+        channels * sizeof *q->binarizer->limits);
+    char *above = joined(b, name_suffix, "::above"), *floats = joined(b, name_suffix, "::bit");
+    Nncf__Onnx__NodeProto *node = nncf__onnx_node(b, "Greater", above);
+    nncf__onnx_input(b, node, value);
+    nncf__onnx_input(b, node, limits);
+    node = nncf__onnx_node(b, "Cast", floats);
+    nncf__onnx_input(b, node, above);
+    nncf__onnx_attribute_int(b, node, "to", NNCF__ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT);
+    node = nncf__onnx_node(b, "Mul", output);
+    nncf__onnx_input(b, node, floats);
+    nncf__onnx_input(
+        b, node, nncf__onnx_scalar(b, joined(b, name_suffix, "::scale"), q->scales[0]));
+    return output;
+}
+
 char *nncf__onnx_quantize(nncf__onnx_builder *b, const nncf_layer *layer, nncf__quantizer *q,
     char *value, int32_t axis, int32_t ndim, const char *name_suffix, char *output,
     nncf_status *status)
 {
     constants k;
+    if (q->binarizer)
+        return binarize(b, q, value, axis, ndim, name_suffix, output);
     if ((*status = make_constants(b, layer, q, NULL, &k)) != NNCF_OK)
         return NULL;
     if (b->params.format == NNCF_ONNX_FAKE_QUANTIZE)
@@ -214,9 +244,11 @@ static char *put_weight(nncf__onnx_builder *b, const nncf_layer *layer, const ch
         return nncf__onnx_tensor(b, name, NNCF__ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
             layer->weight_shape, (size_t)layer->weight_ndim, layer->weight,
             layer->weight_count * sizeof(float));
-    if (!q) {
+    if (!q || q->binarizer) {
         put_source(b, layer, name, NULL, factor);
-        if (!b->failed && factor && !nncf__onnx_source_finite(&b->sources[b->n_sources - 1]))
+        if (q)
+            nncf__weight_binary_scales(b->model->layers[layer->index], q->scales);
+        if (!b->failed && (factor || q) && !nncf__onnx_source_finite(&b->sources[b->n_sources - 1]))
             *status = nncf__fail(b->err, NNCF_E_UNSUPPORTED, layer->scope,
                 "%s: a weight times its folded batch norm is not finite, so it cannot be folded",
                 layer->scope);

@@ -75,7 +75,10 @@ static void finish(const nncf__onnx_source *s, size_t channel, size_t n, float *
     const nncf__layer_compression *c = s->layer->compression;
     const nncf__quantizer *q = c ? c->weight_quantizer : NULL;
     const float factor = s->factor ? s->factor[channel] : 1;
-    if (q) {
+    if (q && q->binarizer) {
+        const float scale = q->scales[q->channels > 1 ? channel : 0];
+        nncf__kernels_of(s->layer->model->context)->binarize(n, x, 0, scale, -scale, x);
+    } else if (q) {
         const nncf__fq *fq = &q->fq[q->channels > 1 ? channel : 0];
         (void)nncf__kernels_of(s->layer->model->context)->fq_forward(n, x, x, fq);
         if (s->codes) {

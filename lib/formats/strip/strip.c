@@ -490,6 +490,18 @@ static nncf_status strip(list *l, const nncf_compression_ctrl *ctrl, const char 
     return status;
 }
 
+/* A stripped model has no place for a threshold a channel. */
+static nncf_status check_form(const nncf_compression_ctrl *ctrl, nncf_error *err)
+{
+    for (size_t i = 0; i < ctrl->n_layers; i++)
+        if (ctrl->layers[i].input_quantizer && ctrl->layers[i].input_quantizer->binarizer)
+            return nncf__fail(err, NNCF_E_UNSUPPORTED, ctrl->model->layers[i]->scope,
+                "%s is binarized, which has no form in a stripped model; write it with "
+                "nncf_onnx_export(), or keep a snapshot",
+                ctrl->model->layers[i]->scope);
+    return NNCF_OK;
+}
+
 static nncf_status save(const nncf_compression_ctrl *ctrl, const char *path,
     const nncf_strip_params *params, nncf_strip_report *report, nncf_error *err)
 {
@@ -520,7 +532,8 @@ static nncf_status save(const nncf_compression_ctrl *ctrl, const char *path,
             "first");
     if ((status = nncf__precision_check_chosen(ctrl, "nncf_strip_save", err)) != NNCF_OK)
         return status;
-    if ((status = nncf__stages_check_complete(ctrl, "nncf_strip_save", err)) != NNCF_OK)
+    if ((status = nncf__stages_check_complete(ctrl, "nncf_strip_save", err)) != NNCF_OK ||
+        (status = check_form(ctrl, err)) != NNCF_OK)
         return status;
     nncf__model_pull_weights(ctrl->model);
     list l = {.context = ctrl->context};
