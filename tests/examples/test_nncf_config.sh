@@ -28,7 +28,7 @@ cat >later.json <<'EOF'
     "target_device": "CPU",
     "compression": [
         { "algorithm": "magnitude_sparsity", "sparsity_init": 0.1, "params": { "sparsity_target_epoch": 4 } },
-        { "algorithm": "filter_pruning" }
+        { "algorithm": "quantization", "initializer": { "precision": { "type": "autoq" } } }
     ]
 }
 EOF
@@ -36,7 +36,7 @@ printf '{\n "compression": {"algorithm": "rb_sparsity", "parms": {}}\n}\n' >wron
 
 expect 0 '^seed.json: valid, NNCF 1.1$' '' check seed.json
 expect_empty err
-expect 0 '^later.json: valid, NNCF 1.6$' '^note: later.json:5:24: compression\[1\].algorithm: not supported yet' check later.json
+expect 0 '^later.json: valid, NNCF 1.6$' '^note: later.json:5:80: compression\[1\].initializer.precision.type: not supported yet' check later.json
 expect 1 'seed.json: valid' '^wrong.json:2:46: compression.parms: unknown key; did you mean "params"' check seed.json wrong.json
 expect 1 '"valid": false, "errors": \[{"status": "NNCF_E_CONFIG", "line": 2, "column": 46' 'wrong.json' check --json wrong.json
 expect 1 '' 'cannot open none.json' check none.json
@@ -87,7 +87,7 @@ printf '{"compression": {"algorithm": "quantization",\n"ignored_scopes": "{re}(u
 expect 1 '' '^unclosed.json:2:19: compression.ignored_scopes: "(unclosed" is not a regular expression' check unclosed.json
 mkfifo fifo
 expect 1 '' 'cannot read fifo: it is a FIFO' check fifo
-expect 1 '' 'later.json:5:24: compression\[1\].algorithm: not supported yet' plan later.json --model resnet18
+expect 1 '' 'later.json:5:80: compression\[1\].initializer.precision.type: not supported yet' plan later.json --model resnet18
 expect 1 '' 'no model "vgg"; --model is one of: mobilenetv2' plan seed.json --model vgg
 expect 1 '' 'plan takes one file' plan seed.json cpu.json
 expect 0 '^masks 52, quantizers of weights 53, of inputs 1, of activations 64;' '' plan seed.json

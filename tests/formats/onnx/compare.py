@@ -15,12 +15,15 @@ import tempfile
 
 SKIP = 77
 # cases and models in four forms, one without QDQ; four namings, and models with smooth functions, in two; a host's nets
-EXPORTS = 12 * 4 - 2 + 4 * 2 + 6 * 4 + 24 * 2 + 5 * 3
+EXPORTS = 12 * 4 - 2 + 4 * 2 + 6 * 4 + 24 * 2 + 6 * 3
 # OpenVINO 2026.4.1 does not compile quantized convolutions on planes of one pixel where the batch is open: a pass of its
 # own transposes vectors as if they had four dimensions. And model 1 as QDQ is up to 0.0053 off there when it is not
 # optimized; optimized, as FakeQuantize, and in ONNX Runtime it is exact, so the file is right. The same of the transformer.
 NOT_IN_OPENVINO = ('model_0_1', 'model_0_2')
 NEAR_IN_OPENVINO = ('model_1_', 'host_transformer_int8_qdq')
+# OpenVINO 2026.4's CPU plugin fails to compile a product of such factors without its passes for low precision; with them,
+# it must be as exact as others without
+ONLY_OPTIMIZED_IN_OPENVINO = ('host_places_int8',)
 
 
 def main():
@@ -65,7 +68,10 @@ def compare(write_cases, script):
                 if path.name.startswith('smooth_'):
                     exact = 1e-4 if path.name[9] == '0' else 2e-2
                 near = engine == 'openvino' and path.name.startswith(NEAR_IN_OPENVINO)
-                for optimize, limit in ((False, 2e-2 if near else exact), (True, 0.25)):
+                runs = ((False, 2e-2 if near else exact), (True, 0.25))
+                if engine == 'openvino' and path.name.startswith(ONLY_OPTIMIZED_IN_OPENVINO):
+                    runs = ((True, exact),)
+                for optimize, limit in runs:
                     difference = float(np.abs(run(str(path), x, optimize) - y).max()) / scale
                     what = f'{path.name}: {engine}{" optimized" if optimize else ""}: {difference:.2e}'
                     print(what)
