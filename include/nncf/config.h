@@ -137,9 +137,9 @@ NNCF_API const char *nncf_config_get_dialect(const nncf_config *config);
 /**
  * @brief Check that this release supports every feature that the config uses.
  *
- * A config may use what is valid in NNCF but not supported yet: algorithms such as filter_pruning,
- * or keys such as unified_scale_ops. It loads, and nncf_compression_ctrl_create() fails with the
- * same error.
+ * A config may use what is valid in NNCF but not supported yet: algorithms such as
+ * movement_sparsity, or keys such as unified_scale_ops. It loads, and
+ * nncf_compression_ctrl_create() fails with the same error.
  * @param config the config
  * @param[out] err nullable; place, path and what is missing, of the first such thing
  * @return NNCF_OK; NNCF_E_UNSUPPORTED; NNCF_E_ARG
