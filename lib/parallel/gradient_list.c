@@ -4,6 +4,7 @@
 #include "parallel/gradient_list.h"
 
 #include "base/error.h"
+#include "binarization/binarizer.h"
 #include "graph/layout.h"
 #include "graph/model.h"
 #include "quantization/layer_compression.h"
@@ -62,10 +63,13 @@ void nncf__layer_gradients_of(nncf_layer *l, nncf__layer_gradients *list)
         put_parameter(list, l, c->logit_name, c->logit_grad, l->weight_count);
     for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
         const nncf__quantizer *q = nncf__layer_quantizer(c, j);
-        if (!q)
+        if (!q || (q->binarizer && q->is_weight)) /* its scale is not trained */
             continue;
         put_parameter(list, l, q->name, q->bound_grad, q->channels);
         put_parameter(list, l, q->length_name, q->length_grad, q->channels);
+        if (q->binarizer)
+            put_parameter(list, l, q->binarizer->threshold_name, q->binarizer->threshold_grad,
+                q->binarizer->channels);
     }
 }
 

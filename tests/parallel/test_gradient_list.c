@@ -65,6 +65,30 @@ START_TEST(every_buffer_stands_once_from_the_last_layer_to_the_first)
 }
 END_TEST
 
+/* Scales of binary weights follow from the weights: they are neither trained nor listed. */
+START_TEST(scales_and_thresholds_of_binary_inputs_are_listed)
+{
+    net n;
+    net_make(&n, fx_new_context(NULL, 1, NNCF_ISA_BEST, 1),
+        FX_CONFIG("{\"algorithm\": \"binarization\"}"), 0);
+    const size_t n_parameters = nncf_compression_ctrl_get_parameter_count(n.ctrl);
+    size_t parameters = 0, thresholds = 0;
+    ck_assert_uint_eq(n_parameters, 2 * 3); /* of three convolutions */
+    for (size_t i = 0; i < nncf_model_get_gradient_count(n.model); i++) {
+        const nncf_gradient g = at(n.model, i);
+        if (g.kind != NNCF_GRADIENT_OF_PARAMETER)
+            continue;
+        const nncf_parameter p = fx_parameter(n.ctrl, g.name);
+        ck_assert(g.data == p.grad && g.count == p.count);
+        thresholds += p.kind == NNCF_PARAMETER_THRESHOLD ? g.count : 0;
+        parameters++;
+    }
+    ck_assert_uint_eq(parameters, n_parameters);
+    ck_assert_uint_eq(thresholds, NET_CHANNELS + 2 * NET_WIDTH);
+    net_free(&n);
+}
+END_TEST
+
 START_TEST(parts_are_packed_side_by_side_and_come_back_multiplied)
 {
     enum { FIRST = 1, N = 4 };
@@ -129,4 +153,5 @@ START_TEST(gaps_of_a_layout_are_left_alone)
 END_TEST
 
 FX_MAIN("gradient_list", every_buffer_stands_once_from_the_last_layer_to_the_first,
+    scales_and_thresholds_of_binary_inputs_are_listed,
     parts_are_packed_side_by_side_and_come_back_multiplied, gaps_of_a_layout_are_left_alone)
