@@ -83,6 +83,19 @@ static void put_state(const search_state *state, nncf__text *text)
     }
 }
 
+/* As they come about: reports are one more than epochs, and metrics were finite. */
+static bool makes_sense(const search_state *s)
+{
+    const int64_t most = INT64_C(1) << 53;
+    return s->reports <= most && s->epochs == (s->reports > 0 ? s->reports - 1 : 0) &&
+        s->epochs_at_rate >= 0 && s->epochs_at_rate <= s->epochs && s->best < (double)INFINITY &&
+        s->rate >= 0 && s->rate < 1 && s->step > 0 && s->step <= 1 && s->lr_factor > 0 &&
+        s->lr_factor <= 1 && (s->direction == 0 || fabs(s->direction) == 1) &&
+        (isnan(s->saved_rate)
+                ? isnan(s->saved_metric)
+                : s->saved_rate >= 0 && s->saved_rate < 1 && isfinite(s->saved_metric));
+}
+
 static bool read_state(const char *text, search_state *state)
 {
     search_state s = {.phase = PHASE_INITIAL};
@@ -92,9 +105,6 @@ static bool read_state(const char *text, search_state *state)
     if (sscanf(text, STATE_FORMAT "%n", &phase, &counts[0], &counts[1], &counts[2], &length) != 4 ||
         phase < PHASE_INITIAL || phase > PHASE_STOPPED)
         return false;
-    for (int i = 0; i < 3; i++)
-        if (counts[i] < 0)
-            return false;
     s.phase = (enum phase)phase;
     s.reports = counts[0];
     s.epochs = counts[1];
@@ -109,12 +119,10 @@ static bool read_state(const char *text, search_state *state)
         memcpy(all[i], &exact, sizeof exact);
         length += more;
     }
-    const bool makes_sense = text[length] == '\0' && s.rate >= 0 && s.rate < 1 && s.step > 0 &&
-        s.step <= 1 && s.lr_factor > 0 && s.lr_factor <= 1 && !(s.saved_rate < 0) &&
-        !(s.saved_rate >= 1) && !isnan(s.best);
-    if (makes_sense)
-        *state = s;
-    return makes_sense;
+    if (text[length] != '\0' || !makes_sense(&s))
+        return false;
+    *state = s;
+    return true;
 }
 
 nncf_status nncf_accuracy_aware_get_state(const nncf_accuracy_aware *search, char *buffer,

@@ -335,6 +335,14 @@ START_TEST(wrong_reports_are_refused_and_change_nothing)
 }
 END_TEST
 
+/* Reports, epochs, those at the present rate; the last direction, and the rate and metric of the
+ * snapshot, by their bits. The rest is a search that has just begun: no metric so far, rate 0.5,
+ * step 0.25, factor 1. */
+#define STATE(counts, direction, rate, metric)                                                     \
+    "nncf-accuracy-aware 1 0 " counts " fff0000000000000 3fe0000000000000 3fd0000000000000 "       \
+    "3ff0000000000000 " direction " " rate " " metric
+#define NONE "7ff8000000000000"
+
 START_TEST(what_cannot_begin_is_refused)
 {
     static const struct {
@@ -353,6 +361,16 @@ START_TEST(what_cannot_begin_is_refused)
         {searching, {.maximal_compression_rate = 1}, NNCF_E_ARG, "below 1"},
         {searching, {.state = "nncf-accuracy-aware 1 0 0 0 0 12"}, NNCF_E_FORMAT, "state"},
         {searching, {.state = ""}, NNCF_E_FORMAT, "state"},
+        {searching, {.state = STATE("9223372036854775807 9223372036854775806 0", "0", NONE, NONE)},
+            NNCF_E_FORMAT, "state"}, /* no further epoch can be counted */
+        {searching, {.state = STATE("99999999999999999999 3 3", "0", NONE, NONE)}, NNCF_E_FORMAT,
+            "state"},
+        {searching, {.state = STATE("4 4 2", "0", NONE, NONE)}, NNCF_E_FORMAT, "state"},
+        {searching, {.state = STATE("4 3 4", "0", NONE, NONE)}, NNCF_E_FORMAT, "state"},
+        {searching, {.state = STATE("4 3 2", NONE, NONE, NONE)}, NNCF_E_FORMAT, "state"},
+        {searching, {.state = STATE("4 3 2", "0", "3fe0000000000000", NONE)}, NNCF_E_FORMAT,
+            "state"}, /* a snapshot without a metric */
+        {searching, {.state = STATE("4 3 2", "0", NONE, NONE)}, NNCF_OK, ""},
     };
     nncf_accuracy_aware *search = NULL;
     nncf_error err = NNCF_ERROR_INIT;
@@ -365,7 +383,8 @@ START_TEST(what_cannot_begin_is_refused)
         nncf_accuracy_aware_create(r.ctrl, config, &p, &search, &err), cases[_i].status);
     ck_assert_msg(strstr(err.message, cases[_i].text), "%s", err.message);
     ck_assert_int_eq(nncf_accuracy_aware_create(r.ctrl, config, NULL, &search, &err), NNCF_E_ARG);
-    ck_assert_ptr_null(search);
+    ck_assert(!search == (cases[_i].status != NNCF_OK));
+    nncf_accuracy_aware_destroy(search);
     nncf_accuracy_aware_destroy(NULL);
     nncf_config_destroy(config);
     fx_rig_free(&r);
@@ -383,6 +402,6 @@ int main(void)
     tcase_add_test(tc, a_part_of_the_filters_is_a_rate);
     tcase_add_test(tc, rates_that_cannot_be_set_are_refused);
     tcase_add_test(tc, wrong_reports_are_refused_and_change_nothing);
-    tcase_add_loop_test(tc, what_cannot_begin_is_refused, 0, 7);
+    tcase_add_loop_test(tc, what_cannot_begin_is_refused, 0, 14);
     return fx_main(suite);
 }
