@@ -293,7 +293,7 @@ NNCF_API nncf_status nncf_model_begin_replicas(nncf_model *model, nncf_error *er
  * loss by it. All of them must have run, the model too.
  * @param model the model
  * @param[out] err nullable
- * @return NNCF_OK; NNCF_E_STATE nncf_model_begin_replicas() was not called; NNCF_E_ARG
+ * @return NNCF_OK; NNCF_E_STATE no batch is under way, or initialization continued; NNCF_E_ARG
  * @since 0.1
  */
 NNCF_API nncf_status nncf_model_end_replicas(nncf_model *model, nncf_error *err);

@@ -544,6 +544,13 @@ static void average_statistics(nncf_model *model)
     }
 }
 
+/* Is initialization where it was when this replica got its state? Else what it has observed is of
+ * no use. */
+static bool is_of_batch(const nncf_compression_ctrl *own, const nncf_compression_ctrl *leader)
+{
+    return own->init_phase == leader->init_phase && own->init_begun == leader->init_begun;
+}
+
 static nncf_status end_replicas(nncf_model *model, nncf_error *err)
 {
     if (!model)
@@ -552,10 +559,16 @@ static nncf_status end_replicas(nncf_model *model, nncf_error *err)
     if (!all || !all->running)
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "no batch is under way: call nncf_model_begin_replicas() before the threads start");
+    all->running = false;
+    for (size_t i = 0; i < all->count; i++)
+        if (!is_of_batch(all->models[i]->ctrl, model->ctrl))
+            return nncf__fail(err, NNCF_E_STATE, NULL,
+                "initialization continued while a batch was under way: call "
+                "nncf_model_end_replicas() before nncf_compression_ctrl_init_step(); what "
+                "replicas have computed of this batch is dropped");
     for (size_t i = 0; i < all->count; i++)
         end(model, all->models[i]);
     average_statistics(model);
-    all->running = false;
     return NNCF_OK;
 }
 

@@ -134,6 +134,12 @@ static double far(const float *a, const float *b, size_t n, double factor)
     "{\"num_init_samples\": 24}}, \"params\": {\"activations_quant_start_epoch\": 0, "             \
     "\"weights_quant_start_epoch\": 1}}}"
 
+#define STAGED_PERCENTILES                                                                         \
+    "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"range\": "            \
+    "{\"num_init_samples\": 24, \"type\": \"percentile\", \"params\": {\"min_percentile\": 1, "    \
+    "\"max_percentile\": 99}}}, \"params\": {\"activations_quant_start_epoch\": 0, "               \
+    "\"weights_quant_start_epoch\": 1}}}"
+
 #define PRUNED                                                                                     \
     "{\"nncf_dialect\": \"1.3\", \"compression\": [{\"algorithm\": \"filter_pruning\", "           \
     "\"params\": {"                                                                                \
@@ -457,6 +463,37 @@ START_TEST(wrong_calls_are_refused)
 }
 END_TEST
 
+/* What replicas observe is of the batch with which they began. */
+START_TEST(initialization_waits_for_the_end_of_a_batch)
+{
+    static float before[MOST], after[MOST];
+    nncf_error err = NNCF_ERROR_INIT;
+    team t;
+    int32_t more;
+    make_team(&t, STAGED_PERCENTILES, 0, false);
+    init_team(&t);
+    net_zero_grad(&t.n);
+    run_batch(&t, 0, true);
+    ck_assert_int_eq(nncf_compression_ctrl_step(t.n.ctrl, NULL), NNCF_OK);
+    const size_t count = gradients(t.n.model, before);
+    /* a stage begins in the middle: histograms are made that replicas do not have */
+    ck_assert_int_eq(nncf_model_begin_replicas(t.n.model, &err), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_epoch_step(t.n.ctrl, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(t.n.ctrl, &more, NULL), NNCF_OK);
+    ck_assert_int_eq(more, 1);
+    for (int i = 1; i < PARTS; i++)
+        net_forward(&t.pass[i], 1);
+    ck_assert_int_eq(nncf_model_end_replicas(t.n.model, &err), NNCF_E_STATE);
+    ck_assert_msg(strstr(err.message, "initialization continued"), "%s", err.message);
+    ck_assert_uint_eq(gradients(t.n.model, after), count);
+    ck_assert(memcmp(before, after, count * sizeof(float)) == 0);
+    /* the batch is over; the next one is as any other */
+    run_batch(&t, 100, false);
+    init_team(&t);
+    free_team(&t);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("replicas");
@@ -468,5 +505,6 @@ int main(void)
     tcase_add_test(tests, any_order_of_destruction_is_survived);
     tcase_add_test(tests, no_memory_leaves_the_model_as_it_was);
     tcase_add_test(tests, wrong_calls_are_refused);
+    tcase_add_test(tests, initialization_waits_for_the_end_of_a_batch);
     return fx_main(suite);
 }
