@@ -39,10 +39,10 @@ typedef struct nncf_compression_ctrl nncf_compression_ctrl;
  * @param config the config
  * @param[out] ctrl destroy before the model. A model has at most one controller at a time
  * @param[out] err nullable
- * @return NNCF_OK; NNCF_E_STATE the model has a controller already or no layers; NNCF_E_UNSUPPORTED
- * the config uses what this release does not support, or a quantizer where a layer cannot have one;
- * NNCF_E_CONFIG scopes without a match, or a bad regular expression; NNCF_E_LIMIT a regular
- * expression takes too long; NNCF_E_ARG; NNCF_E_NOMEM. The model is then as before
+ * @return NNCF_OK; NNCF_E_STATE the model has a controller already, has no layers, or is a replica;
+ * NNCF_E_UNSUPPORTED the config uses what this release does not support, or a quantizer where a
+ * layer cannot have one; NNCF_E_CONFIG scopes without a match, or a bad regular expression;
+ * NNCF_E_LIMIT a regular expression takes too long; NNCF_E_ARG; NNCF_E_NOMEM. It is then as before
  * @since 0.1
  */
 NNCF_API nncf_status nncf_compression_ctrl_create(

@@ -105,6 +105,10 @@ static nncf_status create(
     if (model->ctrl)
         return nncf__fail(
             err, NNCF_E_STATE, NULL, "the model has a controller already; destroy that one first");
+    if (model->replica)
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+            "the model is a replica, whose controller is gone: destroy it, and make another of the "
+            "model once that has a controller");
     if (model->n_layers == 0)
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "the model has no layers; register them with nncf_model_add_...() first");

@@ -494,6 +494,27 @@ START_TEST(initialization_waits_for_the_end_of_a_batch)
 }
 END_TEST
 
+/* Its gradients and statistics are its own: a controller of it would outlive them. */
+START_TEST(a_replica_gets_no_controller)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_compression_ctrl *ctrl = NULL;
+    team t;
+    make_team(&t, FX_CONFIG(FX_INT8), 0, false);
+    nncf_config *config = fx_config(t.n.context, FX_CONFIG(FX_INT8));
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(
+            nncf_compression_ctrl_create(t.replica[0], config, &ctrl, &err), NNCF_E_STATE);
+        ck_assert_msg(strstr(err.message, i ? "replica" : "already"), "%s", err.message);
+        ck_assert_ptr_null(ctrl);
+        nncf_compression_ctrl_destroy(t.n.ctrl);
+        t.n.ctrl = NULL;
+    }
+    nncf_config_destroy(config);
+    free_team(&t);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("replicas");
@@ -506,5 +527,6 @@ int main(void)
     tcase_add_test(tests, no_memory_leaves_the_model_as_it_was);
     tcase_add_test(tests, wrong_calls_are_refused);
     tcase_add_test(tests, initialization_waits_for_the_end_of_a_batch);
+    tcase_add_test(tests, a_replica_gets_no_controller);
     return fx_main(suite);
 }
