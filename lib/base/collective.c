@@ -20,10 +20,23 @@ nncf_status nncf__all_reduce(
     return c->failed ? NNCF_E_CALLBACK : NNCF_OK;
 }
 
+nncf_status nncf__all_reduce_is_wrong(nncf__collective *c)
+{
+    c->failed = 1;
+    c->wrong = true;
+    return NNCF_E_CALLBACK;
+}
+
 nncf_status nncf__collective_check(const nncf__collective *c, const char *what, nncf_error *err)
 {
     if (!c->failed)
         return NNCF_OK;
+    if (c->wrong)
+        return nncf__fail(err, NNCF_E_CALLBACK, NULL,
+            "%s of all ranks: all_reduce has returned 0 on rank %d of %d, but what it left is no "
+            "result of the values that it was given; look at how it treats NNCF_I64 and "
+            "`reduction`",
+            what, (int)c->params.rank, (int)c->params.size);
     return nncf__fail(err, NNCF_E_CALLBACK, NULL,
         "%s of all ranks: all_reduce has returned %d on rank %d of %d; if another rank has ended, "
         "end this one and begin again with the last snapshot",

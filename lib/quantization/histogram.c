@@ -26,7 +26,8 @@
 #include <math.h>
 #include <string.h>
 
-enum { OCTAVES = 24, MANTISSA_BITS = 23 };
+/* FINITE: the largest exponent of a number. */
+enum { OCTAVES = 24, MANTISSA_BITS = 23, FINITE = 0xfe };
 #define MAD_FACTOR                                                                                 \
     1.4826 /* of a normal distribution: standard deviation / median absolute deviation */
 
@@ -310,6 +311,8 @@ static nncf_status join_bins(nncf__collective *ranks, nncf__histogram *h)
         spill(h);
     int64_t top = h->top, sums[2] = {(int64_t)h->count, (int64_t)h->zeros};
     nncf_status status = nncf__all_reduce(ranks, &top, 1, NNCF_I64, NNCF_REDUCE_MAX);
+    if (status == NNCF_OK && (top < h->top || top > FINITE))
+        status = nncf__all_reduce_is_wrong(ranks);
     if (status == NNCF_OK && top > h->top)
         lift(h, (int32_t)top);
     if (status == NNCF_OK)
@@ -332,9 +335,14 @@ nncf_status nncf__histogram_reduce(
     bool spilled = false;
     if (!counts)
         return NNCF_E_NOMEM;
-    counts[ranks->params.rank] = h->spilled ? -1 : (int64_t)h->count;
+    const int64_t own = h->spilled ? -1 : (int64_t)h->count;
+    counts[ranks->params.rank] = own;
     nncf_status status = nncf__all_reduce(ranks, counts, size, NNCF_I64, NNCF_REDUCE_SUM);
+    if (status == NNCF_OK && counts[ranks->params.rank] != own)
+        status = nncf__all_reduce_is_wrong(ranks);
     for (size_t r = 0; r < size && status == NNCF_OK; r++) {
+        if (counts[r] < -1 || counts[r] > (int64_t)h->capacity)
+            status = nncf__all_reduce_is_wrong(ranks);
         spilled = spilled || counts[r] < 0;
         total += counts[r] < 0 ? 0 : (uint64_t)counts[r];
     }

@@ -616,6 +616,63 @@ START_TEST(a_rank_without_a_batch_stops_all)
 }
 END_TEST
 
+/* Rank 1 of 3, whose all_reduce leaves values that nobody sent. A percentile asks for the number of
+ * elements of each rank, and then, where some are in bins, for the highest octave. */
+typedef struct liar {
+    int64_t counts[3], top;
+    /* ... but the element count of rank 1 */
+    bool keeps_own;
+} liar;
+
+static int32_t lie(void *user, void *values, size_t count, nncf_dtype dtype, nncf_reduction r)
+{
+    const liar *l = user;
+    int64_t own;
+    (void)r;
+    if (dtype == NNCF_I64 && count == 3) {
+        memcpy(&own, (char *)values + sizeof own, sizeof own);
+        memcpy(values, l->counts, sizeof l->counts);
+        if (l->keeps_own)
+            memcpy((char *)values + sizeof own, &own, sizeof own);
+    } else if (dtype == NNCF_I64 && count == 1) {
+        memcpy(values, &l->top, sizeof l->top);
+    }
+    return 0;
+}
+
+START_TEST(what_no_rank_has_sent_is_refused)
+{
+    static const liar liars[] = {
+        {.counts = {0, 0, 0}},
+        {.counts = {0, 1, 0}},
+        {.counts = {-2, 0, 0}, .keeps_own = true},
+        {.counts = {INT64_MAX, 0, INT64_MAX}, .keeps_own = true},
+        {.counts = {-1, 0, 0}, .keeps_own = true, .top = INT64_C(1) << 40},
+        {.counts = {-1, 0, 0}, .keeps_own = true, .top = 0},
+        {.counts = {-1, 0, 0}, .keeps_own = true, .top = 255},
+    };
+    liar l = liars[_i];
+    nncf_error err = NNCF_ERROR_INIT;
+    int32_t more = 0;
+    net n;
+    net_pass p;
+    net_make(
+        &n, one_thread(), RANGE("\"num_init_samples\": 12", "\"percentile\"" PERCENTS), NET_PLAIN);
+    const nncf_collective_params params = {
+        NNCF_PARAMS(nncf_collective_params), .rank = 1, .size = 3, .all_reduce = lie, .user = &l};
+    ck_assert_int_eq(nncf_model_set_collective(n.model, &params, NULL), NNCF_OK);
+    net_pass_make(&p, n.model, 0, NET_BATCH);
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(n.ctrl, &more, &err), NNCF_OK);
+    net_forward(&p, 1);
+    ck_assert_int_eq(nncf_compression_ctrl_init_step(n.ctrl, &more, &err), NNCF_E_CALLBACK);
+    ck_assert_msg(strstr(err.message, "observed ranges") && strstr(err.message, "no result of"),
+        "%s", err.message);
+    ck_assert_int_eq(nncf_model_check_ranks(n.model, &err), NNCF_E_CALLBACK); /* it stays so */
+    net_pass_free(&p);
+    net_free(&n);
+}
+END_TEST
+
 static int32_t never(void *user, void *values, size_t count, nncf_dtype dtype, nncf_reduction r)
 {
     (void)user;
@@ -674,6 +731,7 @@ int main(void)
     tcase_add_test(tests, a_rank_that_is_out_of_step_is_named);
     tcase_add_test(tests, a_failure_is_reported_and_stays);
     tcase_add_test(tests, a_rank_without_a_batch_stops_all);
+    tcase_add_loop_test(tests, what_no_rank_has_sent_is_refused, 0, 7);
     tcase_add_test(tests, wrong_ranks_are_refused);
     return fx_main(suite);
 }
