@@ -156,7 +156,8 @@ static void save_best(nncf_accuracy_aware *a, double metric, nncf_accuracy_aware
 }
 
 /* The search restores the highest rate that meets the criterion, so no other one is kept. Before
- * the search, and with early_exit, the best metric of a model that is compressed as requested. */
+ * the search, and with early_exit, a model that is compressed as requested, if no metric before was
+ * higher, whatever the compression: that is NNCF's rule. */
 static void consider_saving(
     nncf_accuracy_aware *a, double metric, bool is_full, nncf_accuracy_aware_decision *d)
 {
