@@ -489,7 +489,7 @@ nncf_status nncf__clusters_make(nncf__clusters *clusters, const nncf_model *mode
 {
     nncf__clusters *c = clusters;
     const size_t n = model->n_layers;
-    *c = (nncf__clusters){.context = model->context, .model = model};
+    *c = (nncf__clusters){.context = model->context, .model = model, .n_layers = n};
     c->outputs = nncf__calloc(c->context, n + 1, sizeof *c->outputs);
     c->pruned = nncf__calloc(c->context, n + 1, sizeof *c->pruned);
     bool *ends = nncf__calloc(c->context, 2 * n + 1, sizeof *ends);
@@ -510,7 +510,7 @@ nncf_status nncf__clusters_make(nncf__clusters *clusters, const nncf_model *mode
 
 void nncf__clusters_free(nncf__clusters *c)
 {
-    for (size_t i = 0; c->outputs && i < c->model->n_layers; i++)
+    for (size_t i = 0; c->outputs && i < c->n_layers; i++)
         nncf__free(c->context, c->outputs[i].clusters);
     void *parts[] = {c->items, c->outputs, c->pruned, c->keep};
     for (size_t i = 0; c->context && i < sizeof parts / sizeof *parts; i++)

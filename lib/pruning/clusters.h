@@ -51,7 +51,9 @@ typedef struct nncf__channel_blocks {
 
 typedef struct nncf__clusters {
     nncf_context *context;
+    /* gone before the clusters are freed, if the host destroys it before the controller */
     const nncf_model *model;
+    size_t n_layers;
     nncf__cluster *items;
     size_t count, capacity;
     /* [n_layers]: the channels of each layer's output */

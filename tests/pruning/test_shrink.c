@@ -524,6 +524,34 @@ START_TEST(without_memory_nothing_changes)
 }
 END_TEST
 
+/* The host destroys its model first, whole or shrunk: all memory comes back. */
+START_TEST(the_model_may_go_first)
+{
+    fx_memory memory = {0};
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_context *context = fx_new_context(&memory, 1, NNCF_ISA_BEST, 3);
+    nncf_model *model;
+    uint64_t state = 5;
+    fx_block a = net_block("Net/Conv2d[a]", 3, 16, 3, 1, NNCF_ACTIVATION_RELU),
+             b = net_block("Net/Conv2d[b]", 16, 4, 3, 1, NNCF_ACTIVATION_RELU);
+    ck_assert_int_eq(nncf_model_create(context, &model, NULL), NNCF_OK);
+    fx_register(model, &a, NULL, &state);
+    fx_register(model, &b, a.layer, &state);
+    nncf_compression_ctrl *ctrl = fx_ctrl(model, configs[INT8]);
+    if (_i == 1)
+        ck_assert_int_eq(nncf_compression_ctrl_shrink(ctrl, NULL, NULL), NNCF_OK);
+    nncf_model_destroy(model);
+    ck_assert_int_eq(nncf_compression_ctrl_shrink(ctrl, NULL, &err), NNCF_E_STATE);
+    ck_assert_ptr_nonnull(strstr(err.message, "model was destroyed"));
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_context_destroy(context);
+    ck_assert_uint_eq(memory.live, 0);
+    ck_assert_uint_eq(memory.mistakes, 0);
+    fx_release(&a);
+    fx_release(&b);
+}
+END_TEST
+
 /* The export of the masked model and of the small one give the model's outputs: the export itself
  * compares with what it computed (golden_output). */
 START_TEST(exports_are_of_the_model_that_is_there)
@@ -572,6 +600,7 @@ int main(void)
     tcase_add_test(tests, a_refusal_changes_nothing);
     tcase_add_test(tests, filters_that_are_not_zero_are_refused_by_name);
     tcase_add_test(tests, without_memory_nothing_changes);
+    tcase_add_loop_test(tests, the_model_may_go_first, 0, 2);
     tcase_add_loop_test(tests, exports_are_of_the_model_that_is_there, 0, 4);
     return fx_main(suite);
 }
