@@ -140,6 +140,8 @@ struct nncf_compression_ctrl {
     bool only_ranges;
     /* NULL: the config chooses no bits by sensitivity */
     nncf__precision *precision;
+    /* of a replica: its leader's bits are being chosen */
+    bool leader_measures;
     /* workspace of weight ranges; NULL: none needs it */
     float *weight_values;
     nncf__usage_checks usage;
@@ -178,7 +180,8 @@ static inline bool nncf__ctrl_initializing(const nncf_compression_ctrl *ctrl)
  * deterministic, and running statistics stay. */
 static inline bool nncf__ctrl_measuring(const nncf_compression_ctrl *ctrl)
 {
-    return ctrl->precision && ctrl->precision->phase == NNCF__PRECISION_MEASURING;
+    return ctrl->leader_measures ||
+        (ctrl->precision && ctrl->precision->phase == NNCF__PRECISION_MEASURING);
 }
 
 /* Does batch norm update its running statistics, whatever the mode? */

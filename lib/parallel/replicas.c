@@ -395,6 +395,7 @@ static void copy_state(nncf_compression_ctrl *own, const nncf_compression_ctrl *
     own->frozen = leader->frozen;
     own->init_phase = leader->init_phase;
     own->init_begun = leader->init_begun;
+    own->leader_measures = nncf__ctrl_measuring(leader);
     own->batch_images = 0;
     own->gradient_factor = leader->gradient_factor;
     own->usage.warned = UINT32_MAX; /* the leader's are enough */
@@ -403,7 +404,8 @@ static void copy_state(nncf_compression_ctrl *own, const nncf_compression_ctrl *
 /* Is what layers have prepared and kept of use? Not in another phase or stage. */
 static bool goes_on(const nncf_compression_ctrl *own, const nncf_compression_ctrl *leader)
 {
-    bool same = own->init_phase == leader->init_phase;
+    bool same = own->init_phase == leader->init_phase &&
+        nncf__ctrl_measuring(own) == nncf__ctrl_measuring(leader);
     for (size_t i = 0; i < own->n_layers; i++)
         for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
             const nncf__quantizer *q = nncf__layer_quantizer(&own->layers[i], j);
@@ -425,6 +427,8 @@ static nncf_status begin(nncf_model *replica, const nncf_model *leader)
         const nncf_layer *from = leader->layers[i];
         const size_t channels = (size_t)l->out_channels * sizeof(float);
         l->gradients = from->gradients;
+        l->drop_backwards = from->drop_backwards;
+        l->drop_step = from->drop_step;
         if (l->memory != from->memory || !stays) {
             l->memory = from->memory;
             nncf__layer_forget(l);

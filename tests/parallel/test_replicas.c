@@ -515,6 +515,53 @@ START_TEST(a_replica_gets_no_controller)
 }
 END_TEST
 
+#define HAWQ                                                                                       \
+    "{\"nncf_dialect\": \"1.5\", \"quantizer_setup_type\": \"pattern_based\", \"compression\": "   \
+    "{\"algorithm\": \"quantization\", \"initializer\": {\"range\": {\"num_init_samples\": 24}, "  \
+    "\"precision\": {\"type\": \"hawq\", \"bits\": [2, 4, 8], \"iter_number\": 2, "                \
+    "\"num_data_points\": 12, \"tolerance\": 0}}}}"
+
+/* While bits are chosen replicas, too, leave running statistics alone, and dropout drops the same
+ * in both passes over a batch. What the model has run before makes no difference. */
+START_TEST(bits_are_chosen_with_the_state_left_alone)
+{
+    team t;
+    nncf_error err = NNCF_ERROR_INIT;
+    int32_t more = 0;
+    uint64_t batch = 0;
+    float mean[NET_WIDTH], var[NET_WIDTH];
+    bool dropped[PARTS][NET_WIDTH * 4 * NET_BATCH / PARTS];
+    const size_t n = (size_t)net_count(3, NET_BATCH / PARTS);
+    make_team(&t, HAWQ, 0, _i == 1);
+    const fx_block *k = &t.n.block[0];
+    memcpy(mean, k->mean, sizeof mean);
+    memcpy(var, k->var, sizeof var);
+    int passes = 0;
+    while (nncf_compression_ctrl_precision_step(t.n.ctrl, &more, &err) == NNCF_OK && more) {
+        size_t drops = 0;
+        batch += more == NNCF_PRECISION_NEW_BATCH;
+        run_batch(&t, batch, true);
+        for (int i = 0; i < PARTS; i++)
+            for (size_t j = 0; j < n; j++) {
+                const bool drop = t.pass[i].y[3][j] == 0;
+                if (more == NNCF_PRECISION_SAME_BATCH)
+                    ck_assert_int_eq(drop, dropped[i][j]);
+                dropped[i][j] = drop;
+                drops += drop;
+            }
+        ck_assert_uint_gt(drops, 0);
+        ck_assert_uint_lt(drops, PARTS * n);
+        ck_assert_mem_eq(k->mean, mean, sizeof mean);
+        ck_assert_mem_eq(k->var, var, sizeof var);
+        passes++;
+    }
+    ck_assert_msg(more == NNCF_PRECISION_DONE, "%s", err.message);
+    ck_assert_int_eq(passes, 4); /* 12 images are one batch of all parts: 2 vectors, 2 passes */
+    init_team(&t);
+    free_team(&t);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("replicas");
@@ -528,5 +575,6 @@ int main(void)
     tcase_add_test(tests, wrong_calls_are_refused);
     tcase_add_test(tests, initialization_waits_for_the_end_of_a_batch);
     tcase_add_test(tests, a_replica_gets_no_controller);
+    tcase_add_loop_test(tests, bits_are_chosen_with_the_state_left_alone, 0, 2);
     return fx_main(suite);
 }
