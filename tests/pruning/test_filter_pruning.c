@@ -375,6 +375,65 @@ START_TEST(adoption_takes_masks_over)
 }
 END_TEST
 
+/* No memory, at any allocation: the masks are those from before, or, once it succeeds, the
+ * snapshot's; they are not made anew. */
+START_TEST(adoption_without_memory_changes_nothing)
+{
+    enum { FILTERS = 16 };
+    fx_memory memory = {0};
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_context *context = fx_new_context(&memory, 1, NNCF_ISA_BEST, 3);
+    uint64_t state = 5;
+    nncf_status status = NNCF_E_NOMEM;
+    size_t failures = 0;
+    bool failed = true;
+    uint8_t saved[FILTERS];
+    for (size_t i = 0; failed; i++) {
+        uint8_t before[FILTERS];
+        nncf_model *model;
+        fx_block a = net_block("Net/Conv2d[a]", 3, FILTERS, 3, 1, NNCF_ACTIVATION_RELU),
+                 b = net_block("Net/Conv2d[b]", FILTERS, 4, 3, 1, NNCF_ACTIVATION_RELU);
+        ck_assert_int_eq(nncf_model_create(context, &model, NULL), NNCF_OK);
+        fx_register(model, &a, NULL, &state);
+        fx_register(model, &b, a.layer, &state);
+        for (size_t k = 0; k < a.weights; k++) /* the first half goes, then the second */
+            a.w[k] = (k < a.weights / 2) == (i == 0) ? 0.1f : 1;
+        nncf_compression_ctrl *ctrl = fx_ctrl(model,
+            i == 0 ? NET_CONFIG(NET_PRUNING("")) : NET_CONFIG(NET_PRUNING("") "," FX_MAGNITUDE));
+        memcpy(before, a.layer->compression->filters, FILTERS);
+        if (i == 0) {
+            memcpy(saved, before, FILTERS);
+            ck_assert_int_eq(
+                nncf_checkpoint_save(ctrl, fx_path("a.safetensors"), NULL, 0, NULL, &err), NNCF_OK);
+        } else {
+            nncf_checkpoint *c;
+            const nncf_checkpoint_restore_params p = {
+                NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1};
+            ck_assert_mem_ne(before, saved, FILTERS);
+            ck_assert_int_eq(
+                nncf_checkpoint_open(context, fx_path("a.safetensors"), NULL, &c, &err), NNCF_OK);
+            memory.fail_at = memory.calls + i;
+            status = nncf_checkpoint_restore(c, ctrl, &p, NULL, &err);
+            failed = memory.calls >= memory.fail_at;
+            failures += status != NNCF_OK; /* that of a line for the log is none */
+            memory.fail_at = 0;
+            ck_assert_mem_eq(
+                a.layer->compression->filters, status == NNCF_OK ? saved : before, FILTERS);
+            nncf_checkpoint_close(c);
+        }
+        nncf_compression_ctrl_destroy(ctrl);
+        nncf_model_destroy(model);
+        fx_release(&a);
+        fx_release(&b);
+    }
+    ck_assert_int_eq(status, NNCF_OK);
+    ck_assert_uint_gt(failures, 5);
+    nncf_context_destroy(context);
+    ck_assert_uint_eq(memory.live, 0);
+    ck_assert_uint_eq(memory.mistakes, 0);
+}
+END_TEST
+
 /* A mask that says 2, none, or something else than the layers that it goes with. */
 START_TEST(damaged_masks_are_refused)
 {
@@ -481,6 +540,7 @@ int main(void)
     tcase_add_test(tests, operations_need_the_size_of_the_input);
     tcase_add_loop_test(tests, resume_has_the_same_bits, 0, CONFIGS);
     tcase_add_test(tests, adoption_takes_masks_over);
+    tcase_add_test(tests, adoption_without_memory_changes_nothing);
     tcase_add_test(tests, damaged_masks_are_refused);
     tcase_add_test(tests, plan_and_statistics_say_what_is_pruned);
     tcase_add_test(tests, the_mask_of_a_layer_has_the_pruned_filters);

@@ -65,6 +65,8 @@ typedef struct adoption {
     /* [n_saved], of a snapshot that has chosen bits for all quantizers of this controller, which
      * may have them; NULL: they are not taken */
     const int32_t *bits;
+    /* [n_layers], of filters; NULL in it: there is none */
+    const nncf__entry **filters;
     /* masks and quantizers of the snapshot that belong to a layer of the model */
     size_t related;
     nncf_checkpoint_restore_report report;
@@ -374,7 +376,7 @@ static nncf_status take_all(adoption *a, const nncf__saved *v, nncf_error *err)
         ctrl->init_phase = NNCF__PHASE_PENDING;
     for (size_t i = 0; i < ctrl->n_layers; i++)
         take_layer(a, i);
-    const bool filters = nncf__filters_take(a->c, ctrl);
+    const bool filters = nncf__filters_take(a->c, ctrl, a->filters);
     if (ctrl->precision)
         nncf__precision_restored(ctrl, a->bits != NULL);
     nncf_status status = nncf__ctrl_restored(ctrl);
@@ -407,9 +409,12 @@ nncf_status nncf__adopt(const nncf_checkpoint *checkpoint, nncf_compression_ctrl
         ? decide(&a, saved, err)
         : nncf__fail(err, NNCF_E_NOMEM, checkpoint->path, "out of memory");
     if (status == NNCF_OK)
+        status = nncf__filters_find(checkpoint, ctrl, &a.filters, err);
+    if (status == NNCF_OK)
         status = take_all(&a, saved, err);
     if (status == NNCF_OK)
         *report = a.report;
+    nncf__free(context, a.filters);
     nncf__free(context, a.decisions);
     nncf__free(context, a.number);
     nncf__free(context, a.used);

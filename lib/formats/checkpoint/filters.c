@@ -2,6 +2,7 @@
 /* Masks of filters, read from a file: one byte for each filter, 0 or 1. */
 #include "formats/checkpoint/filters.h"
 
+#include "base/alloc.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "controller/ctrl.h"
@@ -20,28 +21,38 @@
 
 #include <string.h>
 
-/* The mask of a layer; NULL: there is none that fits, or no memory to look. */
-static const nncf__entry *mask_of(const nncf_checkpoint *c, const nncf_layer *layer)
+nncf_status nncf__filters_find(const nncf_checkpoint *c, const nncf_compression_ctrl *ctrl,
+    const nncf__entry ***masks, nncf_error *err)
 {
-    nncf__text name = {.context = c->context};
-    nncf__text_printf(&name, NNCF__FILTERS_FRONT "%s" NNCF__FILTERS_END, layer->scope);
-    const nncf__entry *e = name.failed ? NULL : nncf__checkpoint_find(c, name.data);
+    nncf__text name = {.context = ctrl->context};
+    const nncf__entry **all = nncf__calloc(ctrl->context, ctrl->n_layers, sizeof *all);
+    for (size_t i = 0; all && i < ctrl->n_layers && !name.failed; i++) {
+        const nncf_layer *layer = ctrl->model->layers[i];
+        if (!ctrl->layers[i].filters)
+            continue;
+        name.length = 0;
+        nncf__text_printf(&name, NNCF__FILTERS_FRONT "%s" NNCF__FILTERS_END, layer->scope);
+        const nncf__entry *e = name.failed ? NULL : nncf__checkpoint_find(c, name.data);
+        if (e && e->dtype == NNCF_U8 && e->ndim == 1 && e->shape[0] == layer->out_channels)
+            all[i] = e;
+    }
+    const bool failed = !all || name.failed;
     nncf__text_free(&name);
-    return e && e->dtype == NNCF_U8 && e->ndim == 1 && e->shape[0] == layer->out_channels ? e
-                                                                                          : NULL;
+    if (failed) {
+        nncf__free(ctrl->context, all);
+        return nncf__fail(err, NNCF_E_NOMEM, c->path, "out of memory");
+    }
+    *masks = all;
+    return NNCF_OK;
 }
 
 /* What the first layer of a cluster has. */
 static const uint8_t *first_of(
-    const nncf_checkpoint *c, const nncf_compression_ctrl *ctrl, size_t cluster)
+    const nncf_compression_ctrl *ctrl, const nncf__entry *const *masks, size_t cluster)
 {
     const nncf__clusters *clusters = &ctrl->pruning->clusters;
     for (size_t i = 0; i < ctrl->n_layers; i++) {
-        const uint8_t *at = NULL;
-        if (!ctrl->layers[i].filters)
-            continue;
-        const nncf__entry *e = mask_of(c, ctrl->model->layers[i]);
-        at = e ? e->data : NULL;
+        const uint8_t *at = masks[i] ? masks[i]->data : NULL;
         for (size_t j = 0; at && j < clusters->outputs[i].count; j++) {
             if (clusters->outputs[i].clusters[j] == cluster)
                 return at;
@@ -51,17 +62,16 @@ static const uint8_t *first_of(
     return NULL;
 }
 
-static nncf_status check_layer(
-    const nncf_checkpoint *c, const nncf_compression_ctrl *ctrl, size_t i, nncf_error *err)
+static nncf_status check_layer(const nncf_checkpoint *c, const nncf_compression_ctrl *ctrl,
+    const nncf__entry *const *masks, size_t i, nncf_error *err)
 {
     const nncf__clusters *clusters = &ctrl->pruning->clusters;
-    const nncf_layer *layer = ctrl->model->layers[i];
-    const nncf__entry *e = mask_of(c, layer);
+    const nncf__entry *e = masks[i];
     const uint8_t *at = e ? e->data : NULL;
     for (size_t j = 0; at && j < clusters->outputs[i].count; j++) {
         const nncf__cluster *cluster = nncf__cluster_of(clusters, i, j);
         const size_t n = (size_t)cluster->size;
-        const uint8_t *first = first_of(c, ctrl, clusters->outputs[i].clusters[j]);
+        const uint8_t *first = first_of(ctrl, masks, clusters->outputs[i].clusters[j]);
         size_t kept = 0;
         for (size_t k = 0; k < n; k++) {
             if (at[k] > 1)
@@ -80,13 +90,13 @@ static nncf_status check_layer(
     return NNCF_OK;
 }
 
-nncf_status nncf__filters_check(
-    const nncf_checkpoint *c, const nncf_compression_ctrl *ctrl, nncf_error *err)
+nncf_status nncf__filters_check(const nncf_checkpoint *c, const nncf_compression_ctrl *ctrl,
+    const nncf__entry *const *masks, nncf_error *err)
 {
     nncf_status status = NNCF_OK;
     for (size_t i = 0; ctrl->pruning && i < ctrl->n_layers && status == NNCF_OK; i++)
-        if (ctrl->layers[i].filters)
-            status = check_layer(c, ctrl, i, err);
+        if (masks[i])
+            status = check_layer(c, ctrl, masks, i, err);
     return status;
 }
 
@@ -104,14 +114,15 @@ static bool has_masks(const nncf_checkpoint *c)
     return false;
 }
 
-bool nncf__filters_take(const nncf_checkpoint *c, nncf_compression_ctrl *ctrl)
+bool nncf__filters_take(
+    const nncf_checkpoint *c, nncf_compression_ctrl *ctrl, const nncf__entry *const *masks)
 {
     const bool removed = nncf_checkpoint_get_text(c, NNCF__REMOVED) != NULL,
                prunes = ctrl->pruning && ctrl->pruning->clusters.n_filters > 0;
-    size_t masks = 0, found = 0;
+    size_t wanted = 0, found = 0;
     for (size_t i = 0; i < ctrl->n_layers; i++) {
-        masks += ctrl->layers[i].filters != NULL;
-        found += ctrl->layers[i].filters && mask_of(c, ctrl->model->layers[i]);
+        wanted += ctrl->layers[i].filters != NULL;
+        found += masks[i] != NULL;
     }
     if (removed)
         return true;
@@ -123,17 +134,16 @@ bool nncf__filters_take(const nncf_checkpoint *c, nncf_compression_ctrl *ctrl)
                 c->path);
         return false;
     }
-    if (found < masks || nncf__filters_check(c, ctrl, NULL) != NNCF_OK) {
+    if (found < wanted || nncf__filters_check(c, ctrl, masks, NULL) != NNCF_OK) {
         nncf__log(ctrl->context, NNCF_LOG_WARNING,
             "%s has masks of filters for %zu of %zu layers: all are made anew, for the level of "
             "epoch %lld",
-            c->path, found, masks, (long long)ctrl->epoch);
+            c->path, found, wanted, (long long)ctrl->epoch);
         return false;
     }
-    for (size_t i = 0; i < ctrl->n_layers; i++) {
-        const nncf__entry *e = ctrl->layers[i].filters ? mask_of(c, ctrl->model->layers[i]) : NULL;
-        if (e)
-            memcpy(ctrl->layers[i].filters, e->data, (size_t)ctrl->model->layers[i]->out_channels);
-    }
+    for (size_t i = 0; i < ctrl->n_layers; i++)
+        if (masks[i])
+            memcpy(ctrl->layers[i].filters, masks[i]->data,
+                (size_t)ctrl->model->layers[i]->out_channels);
     return true;
 }

@@ -264,6 +264,17 @@ static nncf_status read_optimizer(const nncf_checkpoint *c, const nncf_compressi
     return status;
 }
 
+static nncf_status check_filters(
+    const nncf_checkpoint *c, const nncf_compression_ctrl *ctrl, nncf_error *err)
+{
+    const nncf__entry **masks = NULL;
+    nncf_status status = nncf__filters_find(c, ctrl, &masks, err);
+    if (status == NNCF_OK)
+        status = nncf__filters_check(c, ctrl, masks, err);
+    nncf__free(ctrl->context, masks);
+    return status;
+}
+
 /* A snapshot of the same config: all of it is there. */
 static nncf_status restore_all(const nncf_checkpoint *c, nncf_compression_ctrl *ctrl,
     const nncf__state *state, nncf_checkpoint_restore_report *report, nncf_error *err)
@@ -273,7 +284,7 @@ static nncf_status restore_all(const nncf_checkpoint *c, nncf_compression_ctrl *
     nncf_status status = nncf__checkpoint_verify(c, state->tensors, state->n_tensors, err);
     if (status != NNCF_OK || (status = read_saved(c, &v, err)) != NNCF_OK ||
         (status = check_quantizers(c, state, err)) != NNCF_OK ||
-        (status = nncf__filters_check(c, ctrl, err)) != NNCF_OK ||
+        (status = check_filters(c, ctrl, err)) != NNCF_OK ||
         (status = order_of_quantizers(c, ctrl, state, &order, err)) != NNCF_OK)
         return status;
     if ((status = check_bits(c, ctrl, state, &order, err)) != NNCF_OK) {
