@@ -19,7 +19,6 @@
 #include <nncf/model.h>
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 /* One line. */
@@ -127,11 +126,18 @@ static nncf_status damaged_text(nncf_error *err)
         NNCF__REMOVED);
 }
 
-/* The lines after the first. */
-static const char *lines_of(const char *text)
+/* The numbers of the first line, and the lines after it; NULL: it is damaged. */
+static const char *lines_of(const char *text, int64_t before[3])
 {
-    const char *end = strchr(text, '\n');
-    return end ? end + 1 : NULL;
+    for (int i = 0; i < 3; i++) {
+        const char *begin = text;
+        before[i] = 0;
+        for (; *text >= '0' && *text <= '9' && before[i] < INT64_MAX / 10; text++)
+            before[i] = 10 * before[i] + (*text - '0');
+        if (text == begin || *text++ != (i < 2 ? ' ' : '\n'))
+            return NULL;
+    }
+    return text;
 }
 
 void nncf__removed_count(nncf__clusters *c)
@@ -149,12 +155,17 @@ void nncf__removed_count(nncf__clusters *c)
 nncf_status nncf__removed_read(nncf_compression_ctrl *ctrl, const char *text, nncf_error *err)
 {
     nncf__clusters *c = &ctrl->pruning->clusters;
-    const char *at = lines_of(text), *next;
+    int64_t before[3]; /* what the model itself says, too */
+    const char *at = lines_of(text, before), *next;
     line l = {0};
     bool damaged = at == NULL;
     size_t lines = 0, clusters = 0;
-    for (size_t i = 0; i < c->count; i++)
-        clusters += c->items[i].keep != NULL;
+    for (size_t i = 0; i < c->count; i++) {
+        if (!c->items[i].keep)
+            continue;
+        c->items[i].kept = 0; /* no line of it so far */
+        clusters++;
+    }
     for (; !damaged && (next = next_line(at, &l, &damaged)); at = next, lines++) {
         const nncf_layer *layer = layer_of(ctrl->model, &l);
         const size_t i = layer ? layer->index : 0;
@@ -166,8 +177,9 @@ nncf_status nncf__removed_read(nncf_compression_ctrl *ctrl, const char *text, nn
                 "with another number of filters; register the model as it was before, with the "
                 "same config",
                 (int)(l.n_scope < 200 ? l.n_scope : 200), l.scope, l.count);
-        if (kept_of(&l) == 0)
+        if (kept_of(&l) == 0 || cluster->kept > 0)
             return damaged_text(err);
+        cluster->kept = kept_of(&l);
         for (size_t j = 0; j < l.count; j++)
             cluster->keep[j] = is_kept(&l, j);
     }
@@ -186,7 +198,8 @@ nncf_status nncf__removed_check(
     const nncf_compression_ctrl *ctrl, const char *removed, const char *file, nncf_error *err)
 {
     const bool is_small = ctrl->pruning && ctrl->pruning->removed;
-    const char *at = removed ? lines_of(removed) : NULL, *next;
+    int64_t before[3];
+    const char *at = removed ? lines_of(removed, before) : NULL, *next;
     line l = {0};
     bool damaged = removed && !at;
     if (!removed && is_small)
@@ -219,10 +232,7 @@ void nncf__removed_take(nncf_compression_ctrl *ctrl, char *copy)
         nncf__free(ctrl->context, copy);
         return;
     }
-    long long before[3] = {0, 0, 0};
-    (void)sscanf(copy, "%lld %lld %lld", &before[0], &before[1], &before[2]);
-    for (int i = 0; i < 3; i++)
-        p->before[i] = before[i];
+    (void)lines_of(copy, p->before); /* it was checked */
     for (size_t i = 0; i < p->clusters.count; i++)
         p->clusters.items[i].kept = (size_t)p->clusters.items[i].size;
     nncf__ctrl_end_pruning(ctrl, copy);

@@ -416,6 +416,35 @@ START_TEST(a_snapshot_of_the_whole_model_is_refused_after_a_shrink)
 }
 END_TEST
 
+/* Into a model that was registered small, too: its numbers of before are those of the text. */
+START_TEST(a_snapshot_with_a_damaged_text_is_refused)
+{
+    net whole, small;
+    nncf_error err = NNCF_ERROR_INIT;
+    int64_t channels[NET_BLOCKS];
+    char text[512];
+    open_with(&whole, configs[0]);
+    shrink(&whole);
+    for (int i = 0; i < NET_BLOCKS; i++)
+        channels[i] = whole.blocks[i].out_channels;
+    char *right = whole.ctrl->pruning->removed;
+    snprintf(text, sizeof text, "112 18741 -1%s", strchr(right, '\n'));
+    whole.ctrl->pruning->removed = text;
+    save(&whole, fx_path("damaged.safetensors"));
+    whole.ctrl->pruning->removed = right;
+    net_open(&small, 2, channels);
+    small.ctrl = fx_ctrl(small.model, configs[0]);
+    nncf_checkpoint *checkpoint = open_file(&small, fx_path("damaged.safetensors"));
+    ck_assert_int_eq(
+        nncf_checkpoint_restore(checkpoint, small.ctrl, NULL, NULL, &err), NNCF_E_FORMAT);
+    ck_assert_str_eq(err.where, "nncf.removed");
+    ck_assert_ptr_null(small.ctrl->pruning->removed);
+    nncf_checkpoint_close(checkpoint);
+    net_close(&whole);
+    net_close(&small);
+}
+END_TEST
+
 /* ---- refusals ---- */
 
 static int32_t fail_resize(void *user, nncf_shrink_array *a)
@@ -432,6 +461,9 @@ static void check_unchanged(net *n, const float *y)
     net_forward(n);
     ck_assert_mem_eq(n->y[LINEAR], y, NET_N * NET_CLASSES * sizeof *y);
 }
+
+#define LINES_3 "ff00 16 Net/Conv2d[c1]\nffff00 24 Net/Conv2d[c2]\nff00 16 Net/Conv2d[c4]\n"
+#define LINE_4  "ffff00 24 Net/Conv2d[c5]\n"
 
 START_TEST(a_refusal_changes_nothing)
 {
@@ -455,7 +487,12 @@ START_TEST(a_refusal_changes_nothing)
         {"1 2 3\n0000 16 Net/Conv2d[c1]\n", NNCF_E_FORMAT},
         {"1 2 3\nffff 16 Net/Conv2d[no]\n", NNCF_E_SHAPE},
         {"1 2 3\nff 8 Net/Conv2d[c1]\n", NNCF_E_SHAPE},
-        {"1 2 3\nff00 16 Net/Conv2d[c1]\n", NNCF_E_SHAPE}};
+        {"1 2 3\nff00 16 Net/Conv2d[c1]\n", NNCF_E_SHAPE},
+        /* a cluster twice; numbers that are none */
+        {"1 2 3\n" LINES_3 "00ff 16 Net/Conv2d[c1]\n", NNCF_E_FORMAT},
+        {"1 2\n" LINES_3 LINE_4, NNCF_E_FORMAT}, {"1 -2 3\n" LINES_3 LINE_4, NNCF_E_FORMAT},
+        {"1 2 3 4\n" LINES_3 LINE_4, NNCF_E_FORMAT}, {"1 2 x\n" LINES_3 LINE_4, NNCF_E_FORMAT},
+        {"1 99999999999999999999 3\n" LINES_3 LINE_4, NNCF_E_FORMAT}};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         const nncf_shrink_params as = {NNCF_PARAMS(nncf_shrink_params), .removed = texts[i].text};
         ck_assert_int_eq(nncf_compression_ctrl_shrink(n.ctrl, &as, &err), texts[i].status);
@@ -597,6 +634,7 @@ int main(void)
     tcase_add_test(tests, in_place);
     tcase_add_loop_test(tests, resume_has_the_same_bits, 0, CONFIGS);
     tcase_add_test(tests, a_snapshot_of_the_whole_model_is_refused_after_a_shrink);
+    tcase_add_test(tests, a_snapshot_with_a_damaged_text_is_refused);
     tcase_add_test(tests, a_refusal_changes_nothing);
     tcase_add_test(tests, filters_that_are_not_zero_are_refused_by_name);
     tcase_add_test(tests, without_memory_nothing_changes);
