@@ -99,7 +99,8 @@ typedef struct nncf_shrink_params {
     size_t struct_size;
     /**
      * nullable: all arrays stay where they are, with their kept elements in front. It runs for each
-     * array before anything changes: allocate, set new_data and new_grad, return 0. Anything else
+     * array before anything changes: allocate, set new_data and new_grad, return 0. It makes no
+     * calls that change the controller or the model; those are found afterwards. Anything else
      * ends the call with NNCF_E_CALLBACK, and the model is as before; what the host has allocated
      * until then is the host's to free
      */

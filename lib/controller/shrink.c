@@ -525,6 +525,24 @@ static nncf_status check_state(const nncf_compression_ctrl *ctrl, nncf_error *er
     return nncf__precision_check_idle(ctrl, "nncf_compression_ctrl_shrink", err);
 }
 
+/* Has the host called what makes the list wrong, from its callback? */
+static nncf_status check_same(
+    const nncf_compression_ctrl *ctrl, const char *removed, nncf_error *err)
+{
+    char *now = NULL;
+    nncf_status status = nncf__ctrl_check(ctrl, "nncf_compression_ctrl_shrink", err);
+    if (status == NNCF_OK)
+        status = check_state(ctrl, err);
+    if (status == NNCF_OK)
+        status = nncf__removed_write(ctrl, &now, err);
+    if (status == NNCF_OK && strcmp(now, removed) != 0)
+        status = nncf__fail(err, NNCF_E_CALLBACK, NULL,
+            "the resize callback has made other masks of filters: make no calls that change the "
+            "controller from there");
+    nncf__free(ctrl->context, now);
+    return status;
+}
+
 static nncf_status run(shrink *s, nncf_error *err)
 {
     char *removed = NULL;
@@ -535,6 +553,8 @@ static nncf_status run(shrink *s, nncf_error *err)
         status = nncf__removed_write(s->ctrl, &removed, err);
     if (status == NNCF_OK)
         status = ask_host(s, err);
+    if (status == NNCF_OK && s->params.resize)
+        status = check_same(s->ctrl, removed, err);
     if (status == NNCF_OK)
         change(s, removed);
     else

@@ -504,6 +504,43 @@ START_TEST(a_refusal_changes_nothing)
 }
 END_TEST
 
+/* A host that goes on meanwhile: with a shrink of its own, another rate, a replica. */
+static nncf_model *replica;
+
+static int32_t interfere(void *user, nncf_shrink_array *a)
+{
+    net *n = user;
+    if (n->moves++ > 0)
+        return a == NULL;
+    if (n->parameters == 0)
+        return nncf_compression_ctrl_shrink(n->ctrl, NULL, NULL) != NNCF_OK;
+    if (n->parameters == 1)
+        return nncf_compression_ctrl_set_compression_rate(n->ctrl, 0.25, NULL) != NNCF_OK;
+    return nncf_model_create_replica(n->model, NULL, &replica, NULL) != NNCF_OK;
+}
+
+START_TEST(a_callback_that_interferes_is_found)
+{
+    net n;
+    nncf_error err = NNCF_ERROR_INIT;
+    static const nncf_status statuses[] = {NNCF_E_STATE, NNCF_E_CALLBACK, NNCF_E_STATE};
+    open_with(&n, configs[0]);
+    n.parameters = _i;
+    const nncf_shrink_params p = {NNCF_PARAMS(nncf_shrink_params), .resize = interfere, .user = &n};
+    ck_assert_int_eq(nncf_compression_ctrl_shrink(n.ctrl, &p, &err), statuses[_i]);
+    nncf_model_destroy(replica);
+    replica = NULL;
+    /* what the callback did is done; what it interrupted is not */
+    ck_assert_int_eq(n.layers[CONV_2]->out_channels, _i == 0 ? 16 : 24);
+    for (int b = 0; b < NET_BLOCKS; b++)
+        n.blocks[b].out_channels = n.layers[b]->out_channels;
+    net_forward(&n);
+    for (int i = 0; i < NET_N * NET_CLASSES; i++)
+        ck_assert(isfinite(n.y[LINEAR][i]));
+    net_close(&n);
+}
+END_TEST
+
 START_TEST(filters_that_are_not_zero_are_refused_by_name)
 {
     net n;
@@ -636,6 +673,7 @@ int main(void)
     tcase_add_test(tests, a_snapshot_of_the_whole_model_is_refused_after_a_shrink);
     tcase_add_test(tests, a_snapshot_with_a_damaged_text_is_refused);
     tcase_add_test(tests, a_refusal_changes_nothing);
+    tcase_add_loop_test(tests, a_callback_that_interferes_is_found, 0, 3);
     tcase_add_test(tests, filters_that_are_not_zero_are_refused_by_name);
     tcase_add_test(tests, without_memory_nothing_changes);
     tcase_add_loop_test(tests, the_model_may_go_first, 0, 2);
