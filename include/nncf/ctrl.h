@@ -84,14 +84,15 @@ enum {
  * `num_data_points` images in whole batches. The weights then get bits: docs/formulas.md, "Bit
  * widths". Snapshots hold them. The loss is the caller's own; nothing of the library's is added to
  * it. Any mode that allows a backward will do; NNCF_MODE_TUNE measures what inference computes.
- * A pass is one of a float model: it takes the memory of that.
+ * A pass is one of a float model: it takes the memory of that. With several ranks average the
+ * gradients before each call, which counts the images of all ranks.
  * @param ctrl the controller
  * @param[out] more NNCF_PRECISION_...
  * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_STATE no layer ran, no gradient came, one is not finite, a weight was
  * changed, or the second batch has another size; initialization is under way; criterion `host`
  * without a function; NNCF_E_CONFIG no choice is cheap enough for `compression_ratio`;
- * NNCF_E_LIMIT too many choices; NNCF_E_NOMEM; NNCF_E_ARG
+ * NNCF_E_LIMIT too many choices; NNCF_E_CALLBACK all_reduce has failed; NNCF_E_NOMEM; NNCF_E_ARG
  * @since 0.1
  */
 NNCF_API nncf_status nncf_compression_ctrl_precision_step(

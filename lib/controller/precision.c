@@ -9,6 +9,7 @@
 #include "controller/precision.h"
 
 #include "base/alloc.h"
+#include "base/collective.h"
 #include "base/error.h"
 #include "config/canonical.h"
 #include "controller/ctrl.h"
@@ -409,6 +410,17 @@ static nncf_status check_call(
     return NNCF_OK;
 }
 
+/* Images are those of all ranks; none if some rank has none, so that all refuse. */
+static nncf_status agree(nncf_compression_ctrl *ctrl, nncf_error *err)
+{
+    nncf__collective *ranks = &ctrl->model->collective;
+    int64_t sums[2] = {ctrl->batch_images <= 0, ctrl->batch_images};
+    if (nncf__all_reduce(ranks, sums, 2, NNCF_I64, NNCF_REDUCE_SUM) != NNCF_OK)
+        return nncf__collective_check(ranks, "the numbers of images", err);
+    ctrl->batch_images = sums[0] > 0 ? 0 : sums[1];
+    return NNCF_OK;
+}
+
 static nncf_status precision_step(nncf_compression_ctrl *ctrl, int32_t *more, nncf_error *err)
 {
     nncf_status status = check_call(ctrl, more, "nncf_compression_ctrl_precision_step", err);
@@ -433,7 +445,11 @@ static nncf_status precision_step(nncf_compression_ctrl *ctrl, int32_t *more, nn
     } else if (p->hessian.sign == 0) { /* after an error: the batch begins again */
         nncf__hessian_perturb(&p->hessian, 1);
     } else {
-        status = nncf__hessian_step(&p->hessian, ctrl->batch_images, &next, err);
+        status = agree(ctrl, err);
+        if (status == NNCF_OK)
+            status = nncf__hessian_step(&p->hessian, ctrl->batch_images, &next, err);
+        else
+            nncf__hessian_restore(&p->hessian);
         if (status != NNCF_OK)
             return status;
     }

@@ -184,6 +184,7 @@ static int64_t checksum(nncf_layer *l)
         hash = add_floats(hash, q->bound, q->channels);
         hash = add_floats(hash, q->length, q->channels);
         hash = (hash ^ (uint64_t)q->params.sign) * UINT64_C(0x100000001b3);
+        hash = (hash ^ (uint64_t)q->params.bits) * UINT64_C(0x100000001b3);
     }
     return (int64_t)(hash & INT64_MAX);
 }

@@ -4,8 +4,10 @@
  * and whole trainings. Ranks are threads with a model, a controller and weights of their own each;
  * what they exchange goes through all_reduce alone.
  */
+#include "graph/model.h"
 #include "parallel/net.h"
 #include "parallel/ranks.h"
+#include "quantization/layer_compression.h"
 #include "support/require.h"
 
 enum { MOST = 1 << 14 };
@@ -541,6 +543,82 @@ START_TEST(a_rank_that_is_out_of_step_is_named)
 }
 END_TEST
 
+/* ---- bits by sensitivity ---- */
+
+#define HAWQ                                                                                       \
+    "{\"nncf_dialect\": \"1.5\", \"quantizer_setup_type\": \"pattern_based\", \"compression\": "   \
+    "{\"algorithm\": \"quantization\", \"initializer\": {\"precision\": {\"type\": \"hawq\", "     \
+    "\"bits\": [2, 4, 8], \"iter_number\": 2, \"num_data_points\": 12, \"tolerance\": 0}}}}"
+
+/* The mean over all rows from those over the rows of each rank, `share` of them here. */
+static void mean_gradients(rank *self, net *n, double share)
+{
+    float values[MOST];
+    const size_t count = nncf_model_get_gradient_count(n->model);
+    ck_assert_int_eq(nncf_model_pack_gradients(n->model, 0, count, values, NULL), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_model_unpack_gradients(n->model, 0, count, values, share * self->size, NULL), NNCF_OK);
+    average_gradients(self, n);
+}
+
+/* `self` NULL: alone, with the whole batch. bits: of weights. */
+static void choose(rank *self, net *n, net_pass *p, int32_t bits[NET_BLOCKS])
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    int32_t more = 0;
+    int passes = 0;
+    uint64_t batch = 0;
+    nncf_status status;
+    while (
+        (status = nncf_compression_ctrl_precision_step(n->ctrl, &more, &err)) == NNCF_OK && more) {
+        batch += more == NNCF_PRECISION_NEW_BATCH;
+        net_forward(p, batch);
+        net_backward(p, batch);
+        if (self)
+            mean_gradients(self, n, (double)p->rows / NET_BATCH);
+        passes++;
+    }
+    ck_assert_msg(status == NNCF_OK, "%s", err.message);
+    ck_assert_int_eq(passes, 4); /* 12 images in a batch: two vectors, two passes */
+    for (int i = 0; i < NET_BLOCKS; i++)
+        bits[i] = n->block[i].layer->compression->weight_quantizer->params.bits;
+}
+
+static void choose_rank(rank *self)
+{
+    net n;
+    net_pass p;
+    nncf_error err = NNCF_ERROR_INIT;
+    int32_t bits[NET_BLOCKS];
+    make_rank(self, &n, HAWQ, NET_PLAIN, 0);
+    net_pass_make(&p, n.model, self->rank ? 8 : 0, self->rank ? 4 : 8);
+    choose(self, &n, &p, bits);
+    ck_assert_mem_eq(bits, self->arg, sizeof bits);
+    ck_assert_int_eq(nncf_model_check_ranks(n.model, &err), NNCF_OK);
+    nncf__quantizer *q = n.block[2].layer->compression->weight_quantizer;
+    if (self->rank == 1)
+        q->params.bits++;
+    ck_assert_int_eq(nncf_model_check_ranks(n.model, &err), NNCF_E_STATE);
+    ck_assert_str_eq(err.where, "Net/Conv2d[c]");
+    net_pass_free(&p);
+    net_free(&n);
+}
+
+/* Ranks with 8 and 4 rows choose what one process does. */
+START_TEST(ranks_choose_the_same_bits)
+{
+    net n;
+    net_pass p;
+    int32_t bits[NET_BLOCKS];
+    net_make(&n, one_thread(), HAWQ, NET_PLAIN);
+    net_pass_make(&p, n.model, 0, NET_BATCH);
+    choose(NULL, &n, &p, bits);
+    net_pass_free(&p);
+    net_free(&n);
+    ranks_run(2, choose_rank, bits);
+}
+END_TEST
+
 /* ---- failures ---- */
 
 static void fail_rank(rank *self)
@@ -729,6 +807,7 @@ int main(void)
     tcase_add_loop_test(tests, twenty_steps_are_those_of_one_process, 0, 2);
     tcase_add_test(tests, running_statistics_are_averaged);
     tcase_add_test(tests, a_rank_that_is_out_of_step_is_named);
+    tcase_add_test(tests, ranks_choose_the_same_bits);
     tcase_add_test(tests, a_failure_is_reported_and_stays);
     tcase_add_test(tests, a_rank_without_a_batch_stops_all);
     tcase_add_loop_test(tests, what_no_rank_has_sent_is_refused, 0, 7);
