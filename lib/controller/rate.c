@@ -48,7 +48,7 @@ static nncf_status check(nncf_compression_ctrl *ctrl, double rate, nncf_error *e
             ctrl->pruning ? "the pruned filters were removed: there is no compression rate any more"
                           : "the config has no algorithm with a compression rate: "
                             "magnitude_sparsity, rb_sparsity or filter_pruning");
-    if (ctrl->frozen)
+    if (ctrl->frozen && nncf__ctrl_has_schedule(ctrl)) /* const_sparsity's are so from the start */
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "the masks of rb_sparsity are frozen since epoch %g (sparsity_freeze_epoch)",
             ctrl->schedule.params.training_steps);

@@ -525,6 +525,22 @@ START_TEST(the_mask_of_a_layer_has_the_pruned_filters)
 }
 END_TEST
 
+/* Of 16 and 24 filters a quarter is 4 and 6: what is left is rounded up to 16 and 24. */
+START_TEST(the_rate_can_be_set_beside_constant_masks)
+{
+    net n;
+    nncf_error err = NNCF_ERROR_INIT;
+    open_with(&n, NET_CONFIG(NET_PRUNING("") ", {\"algorithm\": \"const_sparsity\"}"));
+    ck_assert_int_eq(fx_statistics(n.ctrl).filters_left, 64);
+    ck_assert_msg(nncf_compression_ctrl_set_compression_rate(n.ctrl, 0.25, &err) == NNCF_OK, "%s",
+        err.message);
+    const nncf_statistics s = fx_statistics(n.ctrl);
+    ck_assert_double_eq(s.pruning_level, 0.25);
+    ck_assert_int_eq(s.filters_left, 112);
+    net_close(&n);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("filter_pruning");
@@ -544,5 +560,6 @@ int main(void)
     tcase_add_test(tests, damaged_masks_are_refused);
     tcase_add_test(tests, plan_and_statistics_say_what_is_pruned);
     tcase_add_test(tests, the_mask_of_a_layer_has_the_pruned_filters);
+    tcase_add_test(tests, the_rate_can_be_set_beside_constant_masks);
     return fx_main(suite);
 }
