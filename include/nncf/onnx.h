@@ -68,7 +68,8 @@ typedef struct nncf_onnx_params {
     /** version of the standard operators, 13 to 17; default 13 */
     int32_t opset;
     /** 1: fold batch norm into the weight's scales and the bias. Codes do not change, but a weight
-     * with one scale gets one per channel, and engines round the bias. Default 0: a node of its
+     * with one scale gets one per channel, and engines round the bias. Where the weight's
+     * scale is a power of two (`power_of_two`) batch norm stays a node. Default 0: a node of its
      * own, as trained. */
     int32_t fold_batch_norm;
     /**

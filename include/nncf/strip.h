@@ -22,7 +22,9 @@ typedef struct nncf_strip_params {
     size_t struct_size;
     /**
      * 1: fold batch norm into the weight's scales (or the float weight) and the bias; codes do not
-     * change, and scales may become negative. Default 0: store the four arrays of batch norm
+     * change, and scales may become negative. Where the weight's scale is a power of two
+     * (`power_of_two`) batch norm is stored all the same. Default 0: store the four arrays of batch
+     * norm
      */
     int32_t fold_batch_norm;
     /**

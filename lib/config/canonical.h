@@ -42,8 +42,12 @@ enum nncf__range_kind {
     NNCF__PERCENTILE,
     NNCF__MEAN_PERCENTILE,
     /* v2.1+: weights min_max, activations mean_min_max */
-    NNCF__MIXED_MIN_MAX
+    NNCF__MIXED_MIN_MAX,
+    /* an extension: from the mean magnitude (Esser et al. 2020) */
+    NNCF__RANGE_LSQ
 };
+/* How a symmetric range is trained: NNCF's gradient, or that of a learned step size. */
+enum nncf__range_gradient { NNCF__GRADIENT_NNCF = 0, NNCF__GRADIENT_LSQ = 1 };
 /* How a weight is binarized: by the mean of its magnitudes of an output channel, or of all. */
 enum nncf__binary_kind { NNCF__BINARY_NONE = 0, NNCF__BINARY_XNOR = 1, NNCF__BINARY_DOREFA = 2 };
 enum nncf__sign { NNCF__SIGN_AUTO = -1, NNCF__UNSIGNED = 0, NNCF__SIGNED = 1 };
@@ -158,6 +162,10 @@ typedef struct nncf__quantizer_params {
     int32_t group_size;
     /* nncf__binary_kind; then the rest is 1 bit, symmetric */
     int32_t binary;
+    /* nncf__range_gradient */
+    int32_t gradient;
+    /* 1: the scale is rounded to a power of two */
+    int32_t power_of_two;
 } nncf__quantizer_params;
 
 /* One rule for ranges. The last rule whose scopes and group fit a quantizer applies. */

@@ -45,7 +45,7 @@ static bool needs_values(const nncf__quantizer *q)
 {
     return q &&
         (q->rule.kind == NNCF__THREESIGMA || q->rule.kind == NNCF__PERCENTILE ||
-            q->rule.kind == NNCF__MEAN_PERCENTILE);
+            q->rule.kind == NNCF__MEAN_PERCENTILE || q->rule.kind == NNCF__RANGE_LSQ);
 }
 
 nncf_status nncf__init_reserve(nncf_compression_ctrl *ctrl)

@@ -163,6 +163,7 @@ static void run_chunk(void *arg, size_t chunk, size_t worker)
     }
     size_t first = chunk * job->chunk,
            end = first + job->chunk < job->channels ? first + job->chunk : job->channels;
+    const size_t of_channel = job->runs * job->run;
     for (size_t c = first; c < end; c++) {
         memset(sums->fq, 0, sizeof sums->fq);
         for (size_t r = 0; r < job->runs; r++) {
@@ -170,7 +171,7 @@ static void run_chunk(void *arg, size_t chunk, size_t worker)
             job->segment(job, c, begin, begin + job->run, sums);
         }
         if (job->adds_gradient) /* a channel belongs to one chunk */
-            nncf__quantizer_add_gradient(job->c->weight_quantizer, c, sums->fq);
+            nncf__quantizer_add_gradient(job->c->weight_quantizer, c, sums->fq, of_channel);
     }
 }
 
@@ -460,7 +461,8 @@ void nncf__weight_backward(nncf_layer *layer, const float *dwq)
     job.adds_gradient = job.fq && job.channels > 1;
     run(&job, &total);
     if (job.fq && job.channels == 1)
-        nncf__quantizer_add_gradient(layer->compression->weight_quantizer, 0, total.fq);
+        nncf__quantizer_add_gradient(
+            layer->compression->weight_quantizer, 0, total.fq, layer->weight_count);
 }
 
 void nncf__weight_used(nncf_layer *layer)

@@ -587,8 +587,10 @@ void nncf__batch_norm_add_gradients(const nncf__call *call)
     const nncf__channels s = nncf__channels_of(call->layer);
     nncf__quantizer *output = call->block->quantizers[NNCF__OF_OUTPUT];
     const uint8_t *filters = nncf__norm_filters(call->layer);
+    const nncf__planes *p = &call->block->out_planes;
+    const size_t elements = output ? nncf__quantizer_elements(output, p->c, p->hw) : 0;
     double total[3] = {0, 0, 0};
-    for (size_t c = 0; c < call->block->out_planes.c; c++) {
+    for (size_t c = 0; c < p->c; c++) {
         const double *sums = s.sums + 5 * c;
         const bool pruned = filters && !filters[c];
         if (bn->weight_grad && !pruned)
@@ -596,10 +598,10 @@ void nncf__batch_norm_add_gradients(const nncf__call *call)
         if (bn->bias_grad && !pruned)
             bn->bias_grad[c] += (float)sums[3];
         if (output && output->channels > 1)
-            nncf__quantizer_add_gradient(output, c, sums);
+            nncf__quantizer_add_gradient(output, c, sums, elements);
         for (int i = 0; i < 3; i++)
             total[i] += sums[i];
     }
     if (output && output->channels <= 1)
-        nncf__quantizer_add_gradient(output, 0, total);
+        nncf__quantizer_add_gradient(output, 0, total, elements);
 }

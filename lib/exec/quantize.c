@@ -48,7 +48,8 @@ static void start_record(nncf__quantizer *quantizer, const nncf__planes *p)
 static void add_gradient(const nncf__map_reduce *pass, size_t channel, const double *sums)
 {
     if (pass->quantizer)
-        nncf__quantizer_add_gradient(pass->quantizer, channel, sums);
+        nncf__quantizer_add_gradient(pass->quantizer, channel, sums,
+            nncf__quantizer_elements(pass->quantizer, pass->planes.c, pass->planes.hw));
 }
 
 static void observe_segment(const nncf__map_reduce *pass, size_t channel, size_t offset,
@@ -309,6 +310,8 @@ void nncf__epilogue_add_gradients(const nncf__call *call)
 {
     nncf__quantizer *output = call->block->quantizers[NNCF__OF_OUTPUT];
     const double *sums = nncf__channels_of(call->layer).sums;
+    const nncf__planes *p = &call->block->out_planes;
     for (size_t c = 0; output && c < output->channels; c++)
-        nncf__quantizer_add_gradient(output, c, sums + 5 * c);
+        nncf__quantizer_add_gradient(
+            output, c, sums + 5 * c, nncf__quantizer_elements(output, p->c, p->hw));
 }

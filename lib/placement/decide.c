@@ -416,7 +416,7 @@ static nncf_status check_quantizers(const struct nncf__placement *p, nncf_error 
             const nncf__quantizer_request request =
                 nncf__placement_request(p->model->layers[i], planned, j);
             if (planned->present)
-                status = nncf__quantizer_check(&request, &planned->rule.params, err);
+                status = nncf__quantizer_check(&request, &planned->rule, err);
         }
     }
     return status;

@@ -129,7 +129,8 @@ static const char *range_source(const entry *e, char cell[CELL])
         [NNCF__THREESIGMA] = "threesigma",
         [NNCF__PERCENTILE] = "percentile",
         [NNCF__MEAN_PERCENTILE] = "mean_percentile",
-        [NNCF__MIXED_MIN_MAX] = "mixed_min_max"};
+        [NNCF__MIXED_MIN_MAX] = "mixed_min_max",
+        [NNCF__RANGE_LSQ] = "lsq"};
     const nncf__range_rule *r = &e->quantizer->rule.range;
     if (e->quantizer->rule.params.binary)
         snprintf(cell, CELL, "%s",
@@ -185,6 +186,10 @@ static void write_json(writer *w, const entry *e)
             p->per_channel ? "true" : "false", quantizer_channels(e->quantizer));
         if (p->group_size > 0)
             nncf__text_printf(t, "\"group_size\":%d,", (int)p->group_size);
+        if (p->gradient == NNCF__GRADIENT_LSQ)
+            nncf__text_printf(t, "\"range_gradient\":\"lsq\",");
+        if (p->power_of_two)
+            nncf__text_printf(t, "\"power_of_two\":true,");
         json_string(t, "range", range_source(e, cell));
     }
     nncf__text_printf(t, ",\"bytes\":%zu,", e->bytes);
@@ -209,6 +214,9 @@ static void write_text(writer *w, const entry *e)
         else
             snprintf(granularity, CELL, p->per_channel ? "%zu channels" : "tensor",
                 quantizer_channels(e->quantizer));
+        const size_t used = strlen(granularity);
+        snprintf(granularity + used, CELL - used, "%s%s",
+            p->gradient == NNCF__GRADIENT_LSQ ? ", lsq" : "", p->power_of_two ? ", 2^k" : "");
         range_source(e, range);
     }
     nncf__text_printf(&w->text, "%-*s  %-6s  %-13s  %-14s  %-26s  %10zu  %s (line %d)\n",

@@ -159,11 +159,32 @@ static size_t keep_finite(float *v, size_t n)
     return left;
 }
 
+/* -m..m with the mean magnitude m, or 0..m where nothing is negative. */
+static bool mean_magnitude(double sum, uint64_t n, bool negative, double range[2])
+{
+    range[1] = sum / (double)n;
+    range[0] = negative ? -range[1] : 0;
+    return true;
+}
+
+static bool magnitude_of(const float *v, size_t n, double range[2])
+{
+    double sum = 0;
+    bool negative = false;
+    for (size_t i = 0; i < n; i++) {
+        sum += fabs((double)v[i]);
+        negative = negative || v[i] < 0;
+    }
+    return mean_magnitude(sum, n, negative, range);
+}
+
 bool nncf__range_of_values(const nncf__range_rule *rule, float *values, size_t n, double range[2])
 {
     n = keep_finite(values, n);
     if (n == 0)
         return false;
+    if (rule->kind == NNCF__RANGE_LSQ)
+        return magnitude_of(values, n, range);
     if (rule->kind == NNCF__THREESIGMA)
         return threesigma_of(values, n, range);
     range[0] = percentile_of(values, n, rule->min_percentile);
@@ -442,6 +463,19 @@ static double percentile_of_bins(const nncf__histogram *h, double percent)
     return low + (high - low) * (place - (double)k);
 }
 
+/* Elements are taken to lie in the middle of their bin. */
+static bool magnitude_of_bins(const nncf__histogram *h, double range[2])
+{
+    double sum = 0;
+    bool negative = false;
+    for (size_t j = 0; j < nncf__histogram_bins(h->sub_bits); j++) {
+        const bin b = bin_at(h, j, false);
+        sum += (double)b.count * fabs(b.low + b.high) / 2;
+        negative = negative || (b.count > 0 && b.low < 0);
+    }
+    return mean_magnitude(sum, h->count, negative, range);
+}
+
 bool nncf__histogram_range(nncf__histogram *h, const nncf__range_rule *rule, double range[2])
 {
     if (h->count == 0)
@@ -450,6 +484,8 @@ bool nncf__histogram_range(nncf__histogram *h, const nncf__range_rule *rule, dou
         return nncf__range_of_values(rule, h->values, (size_t)h->count, range);
     if (rule->kind == NNCF__THREESIGMA)
         return threesigma_of_bins(h, range);
+    if (rule->kind == NNCF__RANGE_LSQ)
+        return magnitude_of_bins(h, range);
     range[0] = percentile_of_bins(h, rule->min_percentile);
     range[1] = percentile_of_bins(h, rule->max_percentile);
     return true;

@@ -50,7 +50,8 @@ void nncf__histogram_join(nncf__histogram *histogram, nncf__histogram *from);
 /* What one histogram of the elements of all ranks would be. */
 nncf_status nncf__histogram_reduce(
     nncf_context *context, nncf__collective *ranks, nncf__histogram *histogram);
-/* By rule threesigma, percentile or mean_percentile. Kept values are reordered or used up: clear
+/* By rule threesigma, percentile, mean_percentile or lsq (of which this is the mean magnitude, as
+ * -m..m or 0..m). Kept values are reordered or used up: clear
  * before the next use. False: nothing to go by. */
 bool nncf__histogram_range(
     nncf__histogram *histogram, const nncf__range_rule *rule, double range[2]);

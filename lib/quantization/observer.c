@@ -26,7 +26,8 @@ enum {
 
 static bool has_histograms(int32_t kind)
 {
-    return kind == NNCF__THREESIGMA || kind == NNCF__PERCENTILE || kind == NNCF__MEAN_PERCENTILE;
+    return kind == NNCF__THREESIGMA || kind == NNCF__PERCENTILE || kind == NNCF__MEAN_PERCENTILE ||
+        kind == NNCF__RANGE_LSQ;
 }
 
 static nncf_status make_histograms(
@@ -174,11 +175,12 @@ void nncf__quantizer_observe(nncf_context *context, nncf__quantizer *quantizer, 
 
 static const float nothing[2] = {INFINITY, -INFINITY};
 
-/* An estimate stays within the observed extremes; three sigmas may exceed them. */
+/* An estimate stays within the observed extremes; three sigmas may exceed them, and a mean
+ * magnitude is no place. */
 static void clamp_to_seen(const nncf__quantizer *q, size_t c, double range[2])
 {
     const float *seen = nncf__quantizer_observed(q) + 2 * c;
-    if (q->rule.kind == NNCF__THREESIGMA)
+    if (q->rule.kind == NNCF__THREESIGMA || q->rule.kind == NNCF__RANGE_LSQ)
         return;
     for (int i = 0; i < 2; i++)
         range[i] = fmin(fmax(range[i], (double)seen[0]), (double)seen[1]);

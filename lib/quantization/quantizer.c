@@ -10,6 +10,7 @@
 #include "config/canonical.h"
 #include "kernels/kernels.h"
 
+#include <float.h>
 #include <math.h>
 
 /* Ranges enter as |x| + EPSILON, so that a scale is never 0. */
@@ -26,6 +27,21 @@ static void fill(nncf__fq *fq, double scale, double low, double high)
      * values it makes */
     fq->x_low = fq->low * fq->scale;
     fq->x_high = fq->high * fq->scale;
+}
+
+/* The power of two that is nearest on a scale of logarithms; what is in the middle goes up. Not by
+ * log2(): the bits would depend on the C library. */
+static double power_of_two(double x)
+{
+    int exponent;
+    const double part = frexp(x, &exponent); /* of [1/2, 1) */
+    exponent -= part * part < 0.5;
+    return isfinite(x) ? ldexp(1, exponent < FLT_MAX_EXP ? exponent : FLT_MAX_EXP - 1) : x;
+}
+
+static double scale_of(const nncf__quantizer_params *params, double scale)
+{
+    return params->power_of_two ? power_of_two(scale) : scale;
 }
 
 static double symmetric_high(const nncf__quantizer_params *params)
@@ -45,7 +61,8 @@ void nncf__fq_symmetric(
     const nncf__quantizer_params *params, bool is_weight, float largest, nncf__fq *fq)
 {
     double high = symmetric_high(params);
-    fill(fq, (fabs((double)largest) + EPSILON) / high, symmetric_low(params, is_weight), high);
+    fill(fq, scale_of(params, (fabs((double)largest) + EPSILON) / high),
+        symmetric_low(params, is_weight), high);
 }
 
 void nncf__fq_asymmetric(
@@ -71,7 +88,7 @@ void nncf__fq_asymmetric(
         else
             h = moved_high;
     }
-    fill(fq, (h - l) / n, -zero, n - zero);
+    fill(fq, scale_of(params, (h - l) / n), -zero, n - zero);
 }
 
 static void fill_binary(nncf__quantizer *quantizer)
@@ -114,6 +131,9 @@ static bool set_channel(nncf__quantizer *quantizer, size_t c, float min, float m
         /* NNCF floors the range at 0.1, which wastes the codes of small tensors: no floor here (D5)
          */
         quantizer->bound[c] = seen ? fmaxf(fabsf(min), fabsf(max)) : 1;
+        if (seen && quantizer->rule.kind == NNCF__RANGE_LSQ) /* step 2 mean / sqrt(high) */
+            quantizer->bound[c] =
+                (float)(2 * (double)quantizer->bound[c] * sqrt(symmetric_high(&quantizer->params)));
         return seen;
     }
     double low = (double)min, range = (double)max - low;
@@ -165,13 +185,31 @@ const float *nncf__quantizer_observed(const nncf__quantizer *quantizer)
 }
 
 /*
+ * Learned step size (Esser et al. 2020): d s = sum dy (q - x / s) inside + high * sum dy above +
+ * low * sum dy below, times g = 1 / sqrt(elements * high). What is trained is r = high * s: with
+ * high * g * d s a step of gradient descent moves s as if it were trained itself.
+ */
+static double lsq_gradient(const nncf__fq *fq, const double sums[3], size_t elements)
+{
+    const double high = (double)fq->high;
+    return high / sqrt((double)elements * high) *
+        (sums[0] / (double)fq->scale + high * sums[1] + (double)fq->low * sums[2]);
+}
+
+/*
  * sums: [0] dy * (y - x) inside, [1] dy above, [2] dy below. NNCF's gradients divide by the range
  * from the lowest code to the highest, not by the scale: that is how its published models were
  * trained.
  */
-void nncf__quantizer_add_gradient(nncf__quantizer *quantizer, size_t channel, const double sums[3])
+void nncf__quantizer_add_gradient(
+    nncf__quantizer *quantizer, size_t channel, const double sums[3], size_t elements)
 {
     const nncf__fq *fq = &quantizer->fq[channel];
+    if (quantizer->params.gradient == NNCF__GRADIENT_LSQ) {
+        quantizer->bound_grad[channel] += (float)((quantizer->bound[channel] < 0 ? -1.0 : 1.0) *
+            lsq_gradient(fq, sums, elements));
+        return;
+    }
     double inside = sums[0] / (((double)fq->high - (double)fq->low) * (double)fq->scale);
     if (quantizer->length) {
         double sign = quantizer->length[channel] < 0 ? -1 : 1;

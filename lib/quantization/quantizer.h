@@ -122,7 +122,14 @@ const float *nncf__quantizer_observed(const nncf__quantizer *quantizer);
  * observer.c. */
 void nncf__quantizer_observe(nncf_context *context, nncf__quantizer *quantizer, size_t n, size_t c,
     size_t hw, const float *x);
-/* Add sums of fq_backward (inside, above, below) to the gradient of channel c. */
-void nncf__quantizer_add_gradient(nncf__quantizer *quantizer, size_t channel, const double sums[3]);
+/* Add sums of fq_backward (inside, above, below) to the gradient of channel c. elements: how many
+ * share its scale, of a weight or of one image. */
+void nncf__quantizer_add_gradient(
+    nncf__quantizer *quantizer, size_t channel, const double sums[3], size_t elements);
+/* Elements of one image that share a scale. */
+static inline size_t nncf__quantizer_elements(const nncf__quantizer *quantizer, size_t c, size_t hw)
+{
+    return c * hw / quantizer->channels;
+}
 
 #endif

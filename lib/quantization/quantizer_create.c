@@ -38,8 +38,10 @@ static nncf_status check_groups(const nncf_layer *layer, int32_t size, nncf_erro
 }
 
 nncf_status nncf__quantizer_check(
-    const nncf__quantizer_request *request, const nncf__quantizer_params *params, nncf_error *err)
+    const nncf__quantizer_request *request, const nncf__quantizer_rule *rule, nncf_error *err)
 {
+    const nncf__quantizer_params *params = &rule->params;
+    const nncf__range_rule *range = &rule->range;
     const char *group = request->group == NNCF__GROUP_WEIGHTS ? "weights" : "activations";
     if (params->binary)
         return NNCF_OK;
@@ -49,6 +51,14 @@ nncf_status nncf__quantizer_check(
     if (params->mode != NNCF__SYMMETRIC && params->mode != NNCF__ASYMMETRIC)
         return nncf__fail(err, NNCF_E_UNSUPPORTED, request->layer->scope,
             "%s: the mode must be symmetric or asymmetric", group);
+    if (params->mode == NNCF__ASYMMETRIC &&
+        (params->gradient == NNCF__GRADIENT_LSQ || range->kind == NNCF__RANGE_LSQ))
+        return nncf__fail(err, NNCF_E_UNSUPPORTED, request->layer->scope,
+            "%s are asymmetric, and a learned step size (%s) has no offset: set their mode to "
+            "symmetric, or override it for this scope",
+            group,
+            params->gradient == NNCF__GRADIENT_LSQ ? "range_gradient lsq"
+                                                   : "initializer.range.type lsq");
     if (params->group_size > 0)
         return check_groups(request->layer, params->group_size, err);
     if (params->per_channel && request->channels == 0)

@@ -47,10 +47,10 @@ typedef struct nncf__quantizer_request {
     /* NNCF__UNSIGNED or NNCF__SIGNED: until ranges are known, where the config leaves it open */
     int32_t sign;
 } nncf__quantizer_request;
-/* Is such a quantizer possible? NNCF_E_UNSUPPORTED: more bits than there are codes for, or
- * channels that are not known. Allocates nothing: the plan calls it. */
+/* Is such a quantizer possible? NNCF_E_UNSUPPORTED: more bits than there are codes for,
+ * channels that are not known, or an asymmetric step size. Allocates nothing: the plan calls it. */
 nncf_status nncf__quantizer_check(
-    const nncf__quantizer_request *request, const nncf__quantizer_params *params, nncf_error *err);
+    const nncf__quantizer_request *request, const nncf__quantizer_rule *rule, nncf_error *err);
 /* A quantizer that was checked, in its state before initialization. NNCF_E_NOMEM. */
 nncf_status nncf__quantizer_create(nncf_context *context, const nncf__quantizer_request *request,
     const nncf__quantizer_rule *rule, nncf__quantizer **quantizer, nncf_error *err);

@@ -66,7 +66,7 @@ static void split_release(int32_t release, char out[16])
 static void describe_rule(const nncf__range_rule *rule, char out[200])
 {
     static const char *const kinds[] = {"none", "min_max", "mean_min_max", "threesigma",
-        "percentile", "mean_percentile", "mixed_min_max"};
+        "percentile", "mean_percentile", "mixed_min_max", "lsq"};
     static const char *const groups[] = {"", " weights", " activations"};
     int used = snprintf(out, 200, "%s", kinds[rule->kind]);
     if (rule->kind != NNCF__RANGE_NONE) {

@@ -62,8 +62,9 @@ static const char filter_words[] = "L2 L1 geometric_median";
 static const char pruning_words[] = "baseline exponential exponential_with_bias";
 static const char level_words[] = "global local";
 static const char range_words[] =
-    "min_max mean_min_max threesigma percentile mean_percentile mixed_min_max";
-static const int32_t range_words_from[] = {10000, 10300, 10200, 10301, 10700, 20100};
+    "min_max mean_min_max threesigma percentile mean_percentile mixed_min_max lsq";
+/* lsq is an extension, which no release has */
+static const int32_t range_words_from[] = {10000, 10300, 10200, 10301, 10700, 20100, 10000};
 static const int32_t precision_words_from[] = {10300, 10300, 10600};
 static const char mode_words[] = "early_exit adaptive_compression_level";
 static const char no_unified[] = "quantizers that share one scale";

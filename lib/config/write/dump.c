@@ -30,7 +30,7 @@ static bool is_given(const nncf__key *keys, size_t n_keys, size_t k, const uint3
 bool nncf__is_for_device(const nncf_config *config, const nncf__key *key)
 {
     return config->setup.setup == NNCF__SETUP_PROPAGATION &&
-        config->setup.device != NNCF__DEVICE_NONE &&
+        config->setup.device != NNCF__DEVICE_NONE && !(key->flags & NNCF__KEY_AS_WRITTEN) &&
         (strncmp(key->path, "weights.", 8) == 0 || strncmp(key->path, "activations.", 12) == 0);
 }
 

@@ -183,7 +183,7 @@ static int64_t samples_of(const migration *m, int64_t steps)
 static void put_rule(nncf__writer *w, migration *m, const nncf__range_rule *rule, bool with_scopes)
 {
     static const char *const kinds[] = {"min_max", "min_max", "mean_min_max", "threesigma",
-        "percentile", "mean_percentile", "mixed_min_max"};
+        "percentile", "mean_percentile", "mixed_min_max", "lsq"};
     static const char *const groups[] = {"", "weights", "activations"};
     int64_t samples = rule->n_steps >= 0 ? samples_of(m, rule->n_steps) : rule->n_samples;
     nncf__put_open(w, "{");

@@ -6,16 +6,26 @@
 #include "base/error.h"
 #include "graph/model.h"
 #include "pruning/apply.h"
+#include "quantization/layer_compression.h"
+#include "quantization/quantizer.h"
 
 #include <nncf/base.h>
 #include <nncf/model.h>
 
 #include <math.h>
 
+/* A factor would make its scales something else. */
+static bool has_powers_of_two(const nncf_layer *layer)
+{
+    const nncf__quantizer *q =
+        layer->compression ? nncf__layer_active(layer->compression, NNCF__SLOT_WEIGHT) : NULL;
+    return q && q->params.power_of_two;
+}
+
 bool nncf__folds_batch_norm(const nncf_layer *layer)
 {
-    return layer->has_batch_norm && layer->weight_axis == 0 && !layer->tied_to &&
-        layer->n_tied == 0;
+    return layer->has_batch_norm && !has_powers_of_two(layer) && layer->weight_axis == 0 &&
+        !layer->tied_to && layer->n_tied == 0;
 }
 
 nncf_status nncf__fold_batch_norm(

@@ -10,7 +10,7 @@
 
 /* Whether the layer has a batch norm that folding takes. That of a transposed convolution stays on
  * its own: the weights of one output channel do not lie together. And another reader of a tied
- * weight has another batch norm. */
+ * weight has another batch norm. Nor is one folded into scales that are powers of two. */
 bool nncf__folds_batch_norm(const nncf_layer *layer);
 /* What follows the product of a conv2d or linear layer in eval mode, bias and batch norm together:
  * y = activation(product * factor[c] + shift[c]); both [out_channels], in double. Without batch

@@ -404,6 +404,29 @@ START_TEST(broken_numbers_of_the_host_are_refused)
 }
 END_TEST
 
+/* A factor would make its scale something else: batch norm is stored. */
+START_TEST(scales_that_are_powers_of_two_are_not_folded)
+{
+    const nncf_strip_params p = {NNCF_PARAMS(nncf_strip_params), .fold_batch_norm = 1};
+    nncf_tensor scale, t;
+    begin(FX_CONFIG("{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 1}, "
+                    "\"weights\": {\"per_channel\": true, \"power_of_two\": true}, "
+                    "\"activations\": {\"power_of_two\": true}}"));
+    nncf_checkpoint *c = strip(&p, NULL);
+    ck_assert(find(c, &r.conv, "batch_norm.weight", &t));
+    const char *const names[] = {"weight_scale", "input_scale", "output_scale"};
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert(find(c, &r.conv, names[i], &scale));
+        for (int64_t j = 0; j < (i == 0 ? OUT : 1); j++) {
+            int exponent;
+            ck_assert_float_eq(frexpf(((const float *)scale.data)[j], &exponent), 0.5f);
+        }
+    }
+    nncf_checkpoint_close(c);
+    end();
+}
+END_TEST
+
 /* A gamma of 0 folds weights to 0: the mask of a sparse weight counts what is stored, the report
  * what was masked. */
 START_TEST(a_gamma_of_zero_folds_to_zero)
@@ -571,6 +594,7 @@ int main(void)
     tcase_add_test(tc, constants_of_the_host_are_stored);
     tcase_add_test(tc, constants_that_are_not_finite_are_refused);
     tcase_add_test(tc, a_gamma_of_zero_folds_to_zero);
+    tcase_add_test(tc, scales_that_are_powers_of_two_are_not_folded);
     tcase_add_test(tc, no_memory_leaves_the_file);
     return fx_main(suite);
 }
