@@ -205,7 +205,7 @@ static nncf_status create(nncf_context *context, const nncf_layer *layer, size_t
         .name_suffix = ".activation_quantizer",
         .channels = channels,
         .sign = NNCF__UNSIGNED};
-    nncf_status status = nncf__quantizer_check(&wish, &params, err);
+    nncf_status status = nncf__quantizer_check(&wish, &rule, err);
     return status == NNCF_OK ? nncf__quantizer_create(context, &wish, &rule, q, err) : status;
 }
 
@@ -218,7 +218,8 @@ START_TEST(quantizers_that_cannot_be_are_refused)
     fx_open(&c, 1, 0);
     ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
     fx_layer l = fx_add_conv(model, A, 4, 2, 1, NULL, NULL);
-    const nncf__quantizer_params fine = {3, NNCF__ASYMMETRIC, NNCF__SIGN_AUTO, 1, 0, 0};
+    const nncf__quantizer_params fine = {
+        .bits = 3, .mode = NNCF__ASYMMETRIC, .sign = NNCF__SIGN_AUTO, .per_channel = 1};
     ck_assert_int_eq(create(c.context, l.layer, 5, fine, &q, &err), NNCF_OK);
     ck_assert_uint_eq(q->channels, 5);
     ck_assert_str_eq(q->name, A ".activation_quantizer.input_low");
@@ -227,8 +228,9 @@ START_TEST(quantizers_that_cannot_be_are_refused)
     ck_assert_float_eq(q->fq[4].high, 7);
     nncf__quantizer_destroy(c.context, q);
     q = NULL;
-    const nncf__quantizer_params bad[] = {{9, NNCF__SYMMETRIC, NNCF__SIGN_AUTO, 0, 0, 0},
-        {1, NNCF__SYMMETRIC, 0, 0, 0, 0}, {8, 2, 0, 0, 0, 0}};
+    const nncf__quantizer_params bad[] = {
+        {.bits = 9, .mode = NNCF__SYMMETRIC, .sign = NNCF__SIGN_AUTO},
+        {.bits = 1, .mode = NNCF__SYMMETRIC}, {.bits = 8, .mode = 2}};
     for (size_t i = 0; i < 3; i++)
         ck_assert_int_eq(create(c.context, l.layer, 5, bad[i], &q, &err), NNCF_E_UNSUPPORTED);
     ck_assert_int_eq(create(c.context, l.layer, 0, fine, &q, &err), NNCF_E_UNSUPPORTED);

@@ -415,8 +415,7 @@ START_TEST(plan_and_dump_have_the_words)
     ck_assert_msg(strstr(lines, "tensor, lsq, 2^k") != NULL, "%s", lines);
     nncf_plan_destroy(plan);
     ck_assert_int_eq(nncf_config_dump(config, dump, sizeof dump, NULL, NULL), NNCF_OK);
-    ck_assert_msg(
-        strstr(dump, "\"range_gradient\": \"lsq\",\n") != NULL, "%s", dump);
+    ck_assert_msg(strstr(dump, "\"range_gradient\": \"lsq\",\n") != NULL, "%s", dump);
     nncf_config_destroy(config);
     close_rig(&r);
 }
