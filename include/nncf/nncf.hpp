@@ -8,6 +8,8 @@
  *   object of C. They can be moved and not copied; get() returns the object of C.
  * - nncf::layer stands for a layer of a model, and nncf::tensor is a view of the caller's memory:
  *   both are copied freely and own nothing.
+ * - training.hpp has accuracy-aware training, optimizers and the removal of filters, parallel.hpp
+ * ranks and replicas; both are included here.
  * - A refused call throws nncf::error. What it had to change is as the C function says: as before.
  * - Every function of C can be used with them: nncf::call(nncf_layer_set_uses, layer, 2) adds the
  *   error record and throws; nncf::text(nncf_config_dump, config) returns a text. Functions of
@@ -565,6 +567,28 @@ class ctrl : public handle<nncf_compression_ctrl, nncf_compression_ctrl_destroy>
         call(nncf_compression_ctrl_precision_step, get(), &more);
         return more;
     }
+    /** All of precision_step(): `pass(bool fresh)` runs forward, the loss and backward over the
+     * next batch, or over the last one again. */
+    template <class Pass> void choose_precision(Pass &&pass)
+    {
+        while (std::int32_t what = precision_step())
+            pass(what == NNCF_PRECISION_NEW_BATCH);
+    }
+    /** What bits cost, for criterion "host"; the function is kept. It must not throw. */
+    void set_precision_cost(
+        std::function<double(layer, std::int32_t weight_bits, std::int32_t activation_bits)> cost)
+    {
+        auto kept = std::make_unique<decltype(cost)>(std::move(cost));
+        call(
+            nncf_compression_ctrl_set_precision_cost, get(),
+            +[](void *user, const nncf_layer *of, std::int32_t weight_bits,
+                 std::int32_t activation_bits) -> double {
+                return (*static_cast<decltype(cost) *>(user))(
+                    layer(const_cast<nncf_layer *>(of)), weight_bits, activation_bits);
+            },
+            kept.get());
+        cost_ = std::move(kept);
+    }
     /** Give up precision_step(): the weights as they were. */
     void stop_precision()
     {
@@ -604,6 +628,24 @@ class ctrl : public handle<nncf_compression_ctrl, nncf_compression_ctrl_destroy>
     void epoch_step()
     {
         call(nncf_compression_ctrl_epoch_step, get());
+    }
+    /** Backward of the distillation loss, which is returned: added to `d_output`. */
+    double distillation_backward(
+        const tensor &output, const tensor &teacher, const tensor &d_output)
+    {
+        double loss = 0.0;
+        call(nncf_compression_ctrl_distillation_backward, get(), output, teacher, d_output, &loss);
+        return loss;
+    }
+    /** Sparsity, or the part that is pruned, in place of the schedule's. */
+    void set_compression_rate(double rate)
+    {
+        call(nncf_compression_ctrl_set_compression_rate, get(), rate);
+    }
+    /** A step of the library's optimizer over parameters(), in place of the caller's. */
+    void update(const nncf_update_params &rule = params<nncf_update_params>())
+    {
+        call(nncf_compression_ctrl_update, get(), &rule);
     }
     /** Clear the gradients of parameters(). */
     void zero_grad()
@@ -659,6 +701,9 @@ class ctrl : public handle<nncf_compression_ctrl, nncf_compression_ctrl_destroy>
     {
         call(nncf_checkpoint_save, get(), path, list.data(), list.size(), options);
     }
+
+  private:
+    std::unique_ptr<std::function<double(layer, std::int32_t, std::int32_t)>> cost_;
 };
 
 /** A snapshot that is open for reading: nncf_checkpoint_open(). @since 0.1 */
@@ -693,6 +738,12 @@ class checkpoint : public handle<nncf_checkpoint, nncf_checkpoint_close>
     {
         call(nncf_checkpoint_read, get(), list.data(), list.size());
     }
+    /** A text that was saved with it; empty where there is none of that name. */
+    std::string metadata(const std::string &name) const
+    {
+        const char *found = nncf_checkpoint_get_text(get(), name.c_str());
+        return found ? found : "";
+    }
     /** Put a controller into the state that was saved. */
     nncf_checkpoint_restore_report restore(
         const ctrl &into, const nncf_checkpoint_restore_params *options = nullptr) const
@@ -704,5 +755,8 @@ class checkpoint : public handle<nncf_checkpoint, nncf_checkpoint_close>
 };
 
 } // namespace nncf
+
+#include <nncf/parallel.hpp>
+#include <nncf/training.hpp>
 
 #endif

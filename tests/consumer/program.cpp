@@ -1,25 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // An outside program in C++17, on nncf.hpp: gradients of a masked layer against finite differences,
 // a training with masks and 8-bit codes, refusals as exceptions, and who destroys what.
-#include <nncf/nncf.hpp>
-
-#include <cmath>
-#include <cstdio>
-#include <cstdlib>
-#include <string>
-#include <utility>
-#include <vector>
+#include "program.hpp"
 
 namespace
 {
-
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            std::fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);         \
-            std::exit(1);                                                                          \
-        }                                                                                          \
-    } while (0)
 
 // The allocator of a context: how many blocks are out.
 struct blocks {
@@ -42,21 +27,6 @@ nncf_context_params counting(blocks &b)
         std::free(block);
     };
     return params;
-}
-
-float noise() // uniform in -1..1, the same in every run
-{
-    static std::uint32_t state = 1;
-    state = state * 1664525u + 1013904223u;
-    return static_cast<float>(state >> 8) / 8388608.0f - 1.0f;
-}
-
-std::vector<float> random(std::size_t n, float size)
-{
-    std::vector<float> values(n);
-    for (float &v : values)
-        v = size * noise();
-    return values;
 }
 
 // Half of the weights masked by magnitude, nothing quantized: the loss is a polynomial of the
@@ -272,17 +242,6 @@ void train(const nncf::context &context, const std::string &folder)
     REQUIRE(snapshot.names().size() > 1);
 }
 
-template <class F> nncf::error refused(F &&f)
-{
-    try {
-        f();
-    } catch (const nncf::error &e) {
-        return e;
-    }
-    std::fprintf(stderr, "was not refused\n");
-    std::exit(1);
-}
-
 void refusals(const nncf::context &context, std::vector<std::string> &log)
 {
     nncf::error bad = refused([&] {
@@ -385,6 +344,7 @@ int main(int argc, char **argv)
             refusals(context, log);
             check_gradients(context);
             train(context, argv[1]);
+            training_loops(context);
         }
         ownership();
     } catch (const std::exception &e) {

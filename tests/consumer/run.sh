@@ -3,7 +3,7 @@
 # Builds an outside program against the installed library with pkg-config alone, and runs it.
 #   run.sh BUILD_FOLDER c99|c++11|c++17|cmake    installs the build into a temporary folder first
 #   run.sh --installed PREFIX c99|c++11|c++17|cmake    uses what `meson install` put under PREFIX
-# CC and CXX name the compilers. c99 and c++11 are program.c, c++17 is program.cpp on nncf.hpp;
+# CC and CXX name the compilers. c99 and c++11 are program.c, c++17 is program.cpp and training.cpp on nncf.hpp;
 # cmake is both with find_package(nncf), from a prefix that was moved. Three ways to link: shared; static libnncf with shared libraries else; all static.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -49,16 +49,16 @@ fi
 case "$standard" in
   c99)
     compiler=("${CC:-cc}" -std=c99)
-    source=$here/program.c
+    source=("$here/program.c")
     ;;
   c++11)
     compiler=("${CXX:-c++}" -std=c++11)
-    source=$work/program.cc
-    cp "$here/program.c" "$source"
+    source=("$work/program.cc")
+    cp "$here/program.c" "$work/program.cc"
     ;;
   c++17)
     compiler=("${CXX:-c++}" -std=c++17)
-    source=$here/program.cpp
+    source=("$here/program.cpp" "$here/training.cpp" -pthread)
     arguments=("$work") # for a snapshot
     ;;
   *) echo "unknown standard $standard"; exit 2 ;;
@@ -73,7 +73,7 @@ build() {
   read -ra cflags <<<"$(pkg-config "$flags" --cflags nncf)"
   read -ra libs <<<"$(pkg-config "$flags" --libs nncf)"
   echo "== $name: $(basename "${compiler[0]}") $* ${libs[*]}"
-  "${compiler[@]}" "$@" "${cflags[@]}" "$source" -o "$work/$name" "${libs[@]}"
+  "${compiler[@]}" "$@" "${cflags[@]}" "${source[@]}" -o "$work/$name" "${libs[@]}"
 }
 
 export PKG_CONFIG_PATH=$libdir/pkgconfig

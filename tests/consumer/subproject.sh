@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/program" "$work/program/subprojects"
-cp "$here"/program.c "$here"/program.cpp "$here"/subproject/meson.build "$work/program"
+cp "$here"/program.c "$here"/program.cpp "$here"/program.hpp "$here"/training.cpp "$here"/subproject/meson.build "$work/program"
 ln -s "$(dirname "$(dirname "$here")")" "$work/program/subprojects/nncf"
 
 # Without the fallback Meson would take a library that is installed.
