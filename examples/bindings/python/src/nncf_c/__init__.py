@@ -28,9 +28,10 @@ import numpy as np
 
 from ._core import (NUMPY_DTYPES, Codes, Error, Views, borrowed, call, checked, ffi, lib, make, owned, path_bytes, record, struct_name,
                     text)
+from ._training import AccuracyAware, Optimizer, Shrink, Shrunk, all_reduce_callback
 
-__all__ = ['Checkpoint', 'Codes', 'Config', 'Context', 'Ctrl', 'Error', 'Layer', 'Model', 'Parameter', 'call', 'ffi', 'lib', 'plan',
-           'text', 'version']
+__all__ = ['AccuracyAware', 'Checkpoint', 'Codes', 'Config', 'Context', 'Ctrl', 'Error', 'Gradient', 'Layer', 'Model', 'Optimizer',
+           'Parameter', 'Shrunk', 'call', 'ffi', 'lib', 'plan', 'text', 'version']
 
 Path = Union[str, 'os.PathLike[str]']
 Activation = Union[np.ndarray, Codes]
@@ -245,9 +246,12 @@ class Model(_Handle):
     def __init__(self, context: Context | None = None):
         self._keep: list[Any] = []
         self._layers: dict[str, Layer] = {}
+        #: arrays that were registered, by address
+        self._arrays: dict[int, np.ndarray] = {}
+        self._failures: list[BaseException] = []
         out = ffi.new('nncf_model **')
         call(lib.nncf_model_create, _context(context), out)
-        self._c = owned(out[0], lib.nncf_model_destroy, self._keep, context and context.c)
+        self._c = owned(out[0], lib.nncf_model_destroy, self._keep, self._arrays, context and context.c)
 
     def add(self, kind: str, scope: str, inputs: Sequence[Layer] = (), **members: Any) -> Layer:
         """Register a layer: `kind` is what follows nncf_model_add_, `members` are those of its struct in the headers.
@@ -271,7 +275,11 @@ class Model(_Handle):
         _check_sizes(kind, members)
         out = ffi.new('nncf_layer **')
         call(function, self.c, params, out)
-        self._keep.append(keep)
+        # the arrays are in _arrays: what is registered anew need not keep the old ones
+        self._keep.append([item for item in keep if not (isinstance(item, ffi.CData) and ffi.typeof(item).cname == 'float[]')])
+        for array in [*members.values(), *(members.get('batch_norm') or {}).values()]:
+            if isinstance(array, np.ndarray) and array.dtype == np.float32:
+                self._arrays[array.ctypes.data] = array
         self._layers[scope] = Layer(out[0], self._c, scope, weight)
         return self._layers[scope]
 
@@ -292,6 +300,93 @@ class Model(_Handle):
         """Running statistics, fixed masks."""
         call(lib.nncf_model_set_mode, self.c, lib.NNCF_MODE_EVAL)
 
+    def set_ranks(self, rank: int, size: int, all_reduce: Callable[[np.ndarray, int], None] | None, **members: Any) -> None:
+        """Make this model one of several ranks: nncf_model_set_collective().
+
+        all_reduce(values, reduction) replaces the contents of the array by the sum, the smallest or the largest of all ranks'
+        (REDUCE_SUM ...). If it raises, the call is an Error with E_CALLBACK, and all_reduce_failures has what was raised.
+        None: a single process again.
+        """
+        if all_reduce is None:
+            call(lib.nncf_model_set_collective, self.c, ffi.NULL)
+            return
+        callback = all_reduce_callback(all_reduce, NUMPY_DTYPES, self._failures)
+        params = make('nncf_collective_params', {'rank': rank, 'size': size, 'all_reduce': callback, **members})
+        call(lib.nncf_model_set_collective, self.c, params)
+        self._keep.append(callback)
+
+    @property
+    def all_reduce_failures(self) -> list[BaseException]:
+        """What the function of set_ranks() has raised."""
+        return self._failures
+
+    def set_first_row(self, row: int) -> None:
+        """Where the rows of this rank or replica begin in the whole batch; -1: rank times its rows."""
+        call(lib.nncf_model_set_first_row, self.c, row)
+
+    def gradients(self) -> list[Gradient]:
+        """Every gradient, in the order in which backward finishes them."""
+        result = []
+        for i in range(lib.nncf_model_get_gradient_count(self.c)):
+            g = make('nncf_gradient')
+            call(lib.nncf_model_get_gradient, self.c, i, g)
+            result.append(Gradient(ffi.string(g.name).decode(), g.kind, g.count))
+        return result
+
+    def pack_gradients(self) -> np.ndarray:
+        """All of them, one after the other, as a new array."""
+        gradients = self.gradients()
+        values = np.empty(sum(g.count for g in gradients), np.float32)
+        call(lib.nncf_model_pack_gradients, self.c, 0, len(gradients), ffi.from_buffer('float[]', values))
+        return values
+
+    def unpack_gradients(self, values: np.ndarray, factor: float = 1.0) -> None:
+        """Replace all of them by these, multiplied."""
+        gradients = self.gradients()
+        count = sum(g.count for g in gradients)
+        if checked(values, 'values', np.dtype(np.float32)).size != count:
+            raise ValueError(f'{values.size} values for {count} gradients')
+        call(lib.nncf_model_unpack_gradients, self.c, 0, len(gradients), ffi.from_buffer('float[]', values), factor)
+
+    def average_statistics(self) -> None:
+        """Running statistics of batch norms become their averages over the ranks."""
+        call(lib.nncf_model_average_statistics, self.c)
+
+    def check_ranks(self) -> None:
+        """Raises where the ranks are not in step."""
+        call(lib.nncf_model_check_ranks, self.c)
+
+    def replica(self, controller: Ctrl, context: Context | None = None) -> Model:
+        """A model with the same weights for another thread: forward and backward of a part of the batch.
+
+        It keeps the controller and the model. Its layers have the same scopes.
+        """
+        out = ffi.new('nncf_model **')
+        call(lib.nncf_model_create_replica, self.c, _context(context), out)
+        made = Model.__new__(Model)
+        made._keep, made._arrays, made._failures, made._layers = [], self._arrays, [], {}
+        made._c = owned(out[0], lib.nncf_model_destroy, controller.c, self.c, context and context.c)
+        for i, (scope, layer) in enumerate(self._layers.items()):
+            made._layers[scope] = Layer(lib.nncf_model_get_layer(made._c, i), made._c, scope, layer.weight)
+        return made
+
+    def begin_replicas(self) -> None:
+        """Before the threads start with a batch."""
+        call(lib.nncf_model_begin_replicas, self.c)
+
+    def end_replicas(self) -> None:
+        """When all threads are done: their gradients are added to this model's."""
+        call(lib.nncf_model_end_replicas, self.c)
+
+
+@dataclass
+class Gradient:
+    """One of Model.gradients()."""
+    name: str
+    #: GRADIENT_OF_WEIGHT ...
+    kind: int
+    count: int
+
 
 @dataclass
 class Parameter:
@@ -311,8 +406,39 @@ class Ctrl(_Handle):
     def __init__(self, model: Model, config: Config):
         out = ffi.new('nncf_compression_ctrl **')
         call(lib.nncf_compression_ctrl_create, model.c, config.c, out)
-        self._c = owned(out[0], lib.nncf_compression_ctrl_destroy, model.c)
+        self._callbacks: list[Any] = []
+        self._c = owned(out[0], lib.nncf_compression_ctrl_destroy, model.c, self._callbacks)
+        self._model = model
         self._count = len(model)
+
+    def precision_step(self) -> int:
+        """PRECISION_NEW_BATCH, PRECISION_SAME_BATCH: run forward, the loss and backward, and call it again; else PRECISION_DONE."""
+        more = ffi.new('int32_t *')
+        call(lib.nncf_compression_ctrl_precision_step, self.c, more)
+        return more[0]
+
+    def choose_precision(self, run: Callable[[bool], Any]) -> None:
+        """All of precision_step(): run(True) takes the next batch, run(False) the last one again."""
+        while more := self.precision_step():
+            run(more == lib.NNCF_PRECISION_NEW_BATCH)
+
+    def stop_precision(self) -> None:
+        """Give up precision_step(): the weights as they were."""
+        call(lib.nncf_compression_ctrl_stop_precision, self.c)
+
+    def set_precision_cost(self, cost: Callable[[Layer, int, int], float]) -> None:
+        """What bits cost, for criterion "host": cost(layer, weight_bits, activation_bits) is above 0."""
+        layers = {int(ffi.cast('uintptr_t', layer.c)): layer for layer in self._model}
+        # NaN where it raises: that choice is none
+        callback = ffi.callback('double(void *, const nncf_layer *, int32_t, int32_t)',
+                                lambda _, layer, weight, input_: cost(layers[int(ffi.cast('uintptr_t', layer))], weight, input_),
+                                error=float('nan'))
+        call(lib.nncf_compression_ctrl_set_precision_cost, self.c, callback, ffi.NULL)
+        self._callbacks.append(callback)
+
+    def precision(self) -> dict[str, Any]:
+        """The bits that were chosen, and by what: the JSON object of nncf_compression_ctrl_format_precision()."""
+        return json.loads(text(lib.nncf_compression_ctrl_format_precision, self.c, lib.NNCF_FORM_JSON))
 
     def init_step(self) -> bool:
         """True: run one batch through every layer, and call it again."""
@@ -334,6 +460,56 @@ class Ctrl(_Handle):
         loss = ffi.new('double *')
         call(lib.nncf_compression_ctrl_loss_backward, self.c, loss)
         return loss[0]
+
+    def distillation_backward(self, output: np.ndarray, teacher: np.ndarray, d_output: np.ndarray | None = None) -> float:
+        """Backward of the distillation loss, which is returned: added to d_output."""
+        views = Views([output, teacher], 'an output')
+        gradient = None if d_output is None else Views([d_output], 'd_output', writable=True)
+        loss = ffi.new('double *')
+        call(lib.nncf_compression_ctrl_distillation_backward, self.c, views.c, views.c + 1, gradient.c if gradient else ffi.NULL, loss)
+        return loss[0]
+
+    def set_compression_rate(self, rate: float) -> None:
+        """Sparsity, or the part that is pruned, in place of the schedule's."""
+        call(lib.nncf_compression_ctrl_set_compression_rate, self.c, rate)
+
+    def set_order(self, order: int) -> None:
+        """ORDER_BEFORE: step() and epoch_step() come before each batch and epoch."""
+        call(lib.nncf_compression_ctrl_set_order, self.c, order)
+
+    def update(self, **members: Any) -> None:
+        """A step of the library's optimizer over parameters(): the members of nncf_update_params."""
+        call(lib.nncf_compression_ctrl_update, self.c, make('nncf_update_params', members))
+
+    def stage(self, part_of_epoch: float = 0.0) -> dict[str, Any]:
+        """What the config's `params` say for the present moment: the members of nncf_stage."""
+        result = make('nncf_stage')
+        call(lib.nncf_compression_ctrl_get_stage, self.c, part_of_epoch, result)
+        return record(result)
+
+    def warnings(self) -> list[str]:
+        """What looks like a mistake in the training loop, so far."""
+        count = lib.nncf_compression_ctrl_get_warning_count(self.c)
+        return [ffi.string(lib.nncf_compression_ctrl_get_warning(self.c, i)).decode() for i in range(count)]
+
+    def shrink(self, removed: str | None = None) -> list[Shrunk]:
+        """Take the pruned filters out: nncf_compression_ctrl_shrink().
+
+        Each array that becomes smaller is replaced by a new one, which `weight` of its layer is from then on: put
+        them in the place of yours, and move what your optimizer keeps with Shrunk.gather(). Get parameters() again.
+        `removed`: the text "nncf.removed" of a snapshot, in place of the masks.
+        """
+        model = self._model
+        layers = {int(ffi.cast('uintptr_t', layer.c)): layer for layer in model}
+        moved = Shrink(layers, model._arrays).run(self.c, removed)
+        for m in moved:
+            for old, new in ((m.old, m.data), (m.old_grad, m.grad)):
+                if old is not None and new is not None:
+                    del model._arrays[old.ctypes.data]
+                    model._arrays[new.ctypes.data] = new
+            if m.kind == lib.NNCF_ARRAY_WEIGHT:
+                m.layer.weight = m.data
+        return moved
 
     def step(self) -> None:
         """After the optimizer's step of each batch."""
@@ -426,6 +602,11 @@ class Checkpoint(_Handle):
         """Of all tensors, the controller's included."""
         count = lib.nncf_checkpoint_get_tensor_count(self.c)
         return [ffi.string(lib.nncf_checkpoint_get_tensor_name(self.c, i)).decode() for i in range(count)]
+
+    def metadata(self, name: str) -> str | None:
+        """A text that was saved with it."""
+        found = lib.nncf_checkpoint_get_text(self.c, name.encode())
+        return None if found == ffi.NULL else ffi.string(found).decode()
 
     def read(self, tensors: Mapping[str, np.ndarray]) -> None:
         """Fill the arrays from the tensors of their names; all of them, or nothing."""
