@@ -26,6 +26,9 @@ enum nncf__schedule_kind {
     NNCF__MULTISTEP,
     NNCF__ADAPTIVE
 };
+/* What is masked together: single weights, blocks of output times input channels, all but N of M
+ * input channels. */
+enum nncf__structure_kind { NNCF__UNSTRUCTURED = 0, NNCF__BLOCKS = 1, NNCF__N_OF_M = 2 };
 enum nncf__importance_kind { NNCF__NORMED_ABS = 0, NNCF__ABS = 1 };
 enum nncf__filter_importance { NNCF__FILTER_L2 = 0, NNCF__FILTER_L1, NNCF__FILTER_MEDIAN };
 enum nncf__pruning_schedule_kind {
@@ -124,6 +127,19 @@ typedef struct nncf__schedule_params {
     /* for that; 0: counted in the first epoch */
     int64_t steps_per_epoch;
 } nncf__schedule_params;
+
+/* magnitude_sparsity: an extension of libnncf */
+typedef struct nncf__structure {
+    /* nncf__structure_kind */
+    int32_t kind;
+    /* blocks: of their edges */
+    int32_t block_size;
+    /* N:M: of m weights at most n are kept */
+    int32_t n, m;
+} nncf__structure;
+
+/* A level that 1 - n / m differs from by no more is that: decimals seldom are. */
+#define NNCF__LEVEL_SLACK 1e-3
 
 /* filter_pruning */
 typedef struct nncf__pruning_params {
@@ -292,6 +308,7 @@ typedef struct nncf__algorithm {
     int32_t concave;
     /* nncf__level_mode */
     int32_t level_mode;
+    nncf__structure structure;
     /* quantization */
     nncf__quantizer_params weights, activations;
     /* NNCF__GIVEN_..., or-ed: what the config sets; the device decides the rest */

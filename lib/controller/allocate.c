@@ -15,6 +15,7 @@
 #include "quantization/quantizer.h"
 #include "quantization/quantizer_create.h"
 #include "sparsity/schedule.h"
+#include "sparsity/structure.h"
 
 #include <nncf/base.h>
 #include <nncf/config.h>
@@ -87,6 +88,14 @@ static nncf_status make_mask(const maker *m, size_t i)
     memset(c->bits, 0xff, layer->weight_count / 8);
     for (size_t j = layer->weight_count / 8 * 8; j < layer->weight_count; j++)
         c->bits[j / 8] |= (uint8_t)(1u << (j % 8));
+    if (m->placement->sparsity->algorithm->structure.kind == NNCF__BLOCKS) {
+        c->block_size = m->placement->sparsity->algorithm->structure.block_size;
+        const nncf__blocks blocks = nncf__blocks_of(layer, (size_t)c->block_size);
+        c->blocks = nncf__calloc(context, nncf__blocks_count(&blocks), 1);
+        if (!c->blocks)
+            return out_of_memory(m, layer);
+        nncf__structure_find_blocks(layer, c);
+    }
     return NNCF_OK;
 }
 
@@ -144,6 +153,7 @@ static nncf_status take_schedule(const maker *m)
     ctrl->sparsity_kind = sparsity->kind;
     ctrl->importance = sparsity->importance;
     ctrl->level_mode = sparsity->level_mode;
+    ctrl->structure = sparsity->structure;
     if (sparsity->kind == NNCF__CONST_SPARSITY)
         return NNCF_OK;
     if (params.kind == NNCF__MULTISTEP) { /* the config need not outlive the controller */
@@ -209,6 +219,7 @@ void nncf__ctrl_free_allocated(nncf_compression_ctrl *ctrl)
         nncf__free(ctrl->context, c->logit);
         nncf__free(ctrl->context, c->logit_grad);
         nncf__free(ctrl->context, c->bits);
+        nncf__free(ctrl->context, c->blocks);
         for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++)
             nncf__quantizer_destroy(ctrl->context, nncf__layer_quantizer(c, j));
     }

@@ -123,6 +123,7 @@ struct nncf_compression_ctrl {
     int32_t importance;
     /* nncf__level_mode: one threshold over all layers, or one for each */
     int32_t level_mode;
+    nncf__structure structure;
     /* magnitude: the (largest) threshold; NaN otherwise */
     double threshold;
     /* of filter_pruning; NULL: the config has none */

@@ -21,6 +21,7 @@
 #include "quantization/layer_compression.h"
 #include "quantization/observer.h"
 #include "quantization/quantizer.h"
+#include "sparsity/structure.h"
 
 #include <nncf/base.h>
 #include <nncf/context.h>
@@ -494,6 +495,8 @@ static void change(const shrink *s, char *removed)
     move_arrays(s);
     for (size_t i = 0; i < ctrl->n_layers; i++)
         resize_layer(s, ctrl->model->layers[i]);
+    for (size_t i = 0; i < ctrl->n_layers; i++)
+        nncf__structure_find_blocks(ctrl->model->layers[i], &ctrl->layers[i]);
     for (size_t i = 0; i < ctrl->n_layers; i++)
         resize_quantizers(s, i);
     resize_parameters(s);

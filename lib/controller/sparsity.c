@@ -7,18 +7,22 @@
 #include "controller/pruning.h"
 #include "controller/stages.h"
 #include "controller/weight.h"
+#include "graph/layout.h"
 #include "graph/model.h"
 #include "quantization/layer_compression.h"
 #include "sparsity/magnitude.h"
 #include "sparsity/masked_layers.h"
 #include "sparsity/rb.h"
 #include "sparsity/schedule.h"
+#include "sparsity/structure.h"
 
+#include <nncf/base.h>
 #include <nncf/ctrl.h>
 
 nncf__masked_layers nncf__ctrl_masked_layers(const nncf_compression_ctrl *ctrl)
 {
-    return (nncf__masked_layers){ctrl->context, ctrl->model->layers, ctrl->layers, ctrl->n_layers};
+    return (nncf__masked_layers){
+        ctrl->context, ctrl->model->layers, ctrl->layers, ctrl->n_layers, ctrl->structure};
 }
 
 void nncf__ctrl_magnitude_mask(nncf_compression_ctrl *ctrl)
@@ -84,6 +88,19 @@ void nncf__ctrl_renew_masks(nncf_compression_ctrl *ctrl)
     nncf__ctrl_prune(ctrl);
     if (ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY || nncf__ctrl_masks_nothing(ctrl, &total))
         nncf__ctrl_make_masks(ctrl);
+}
+
+nncf_status nncf__ctrl_check_structure(
+    const nncf_compression_ctrl *ctrl, const char *call, nncf_error *err)
+{
+    nncf_status status = NNCF_OK;
+    if (ctrl->structure.kind != NNCF__N_OF_M)
+        return NNCF_OK;
+    nncf__model_pull_weights(ctrl->model);
+    for (size_t i = 0; status == NNCF_OK && i < ctrl->n_layers; i++)
+        status = nncf__structure_check(
+            &ctrl->structure, ctrl->model->layers[i], &ctrl->layers[i], call, err);
+    return status;
 }
 
 double nncf__ctrl_sparsity(const nncf_compression_ctrl *ctrl)

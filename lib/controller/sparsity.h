@@ -5,6 +5,7 @@
 
 #include "sparsity/masked_layers.h"
 
+#include <nncf/base.h>
 #include <nncf/ctrl.h>
 
 #include <stdbool.h>
@@ -26,6 +27,10 @@ void nncf__ctrl_tell_masks(const nncf_compression_ctrl *ctrl);
 void nncf__ctrl_update_frozen(nncf_compression_ctrl *ctrl);
 /* Is this const_sparsity with no zero in any mask? *total: weights of the masked layers. */
 bool nncf__ctrl_masks_nothing(const nncf_compression_ctrl *ctrl, int64_t *total);
+/* Before an export: with structure n:m, is every mask so? Else NNCF_E_STATE, with the layer and the
+ * cure. */
+nncf_status nncf__ctrl_check_structure(
+    const nncf_compression_ctrl *ctrl, const char *call, nncf_error *err);
 /* Share of masked weights over the sparsified layers. */
 double nncf__ctrl_sparsity(const nncf_compression_ctrl *ctrl);
 

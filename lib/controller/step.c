@@ -24,6 +24,7 @@
 #include "sparsity/masked_layers.h"
 #include "sparsity/rb.h"
 #include "sparsity/schedule.h"
+#include "sparsity/structure.h"
 
 #include <nncf/base.h>
 #include <nncf/context.h>
@@ -292,6 +293,8 @@ nncf_status nncf__ctrl_restored(nncf_compression_ctrl *ctrl)
     ctrl->adaptation.forget.begun = ctrl->adaptation.forget.images = 0;
     ctrl->adaptation.adapt.begun = ctrl->adaptation.adapt.images = 0;
     ctrl->usage.resumed = true;
+    for (size_t i = 0; i < ctrl->n_layers; i++)
+        nncf__structure_find_blocks(ctrl->model->layers[i], &ctrl->layers[i]);
     if (nncf__ctrl_has_schedule(ctrl)) {
         nncf__schedule *s = &ctrl->schedule;
         nncf__schedule_refresh(s); /* an adaptive level was read: it depends on what happened */

@@ -10,6 +10,7 @@
 #include "precision/choose.h"
 #include "pruning/clusters.h"
 #include "quantization/layer_compression.h"
+#include "sparsity/structure.h"
 
 #include <nncf/base.h>
 #include <nncf/config.h>
@@ -59,7 +60,13 @@ static size_t quantizer_channels(const nncf__planned *q)
     return q->rule.params.per_channel && q->channels > 0 ? (size_t)q->channels : 1;
 }
 
-/* Parameters and their gradients; of RB two floats a weight, of other masks a bit. */
+static const nncf__structure *structure_of(const writer *w)
+{
+    return &w->placement->sparsity->algorithm->structure;
+}
+
+/* Parameters and their gradients; of RB two floats a weight, of other masks a bit, and a byte a
+ * block. */
 static size_t bytes_of(const writer *w, const entry *e)
 {
     if (e->quantizer && e->quantizer->rule.params.binary) /* log of the scale, thresholds */
@@ -71,7 +78,12 @@ static size_t bytes_of(const writer *w, const entry *e)
             (e->quantizer->rule.params.mode == NNCF__ASYMMETRIC ? 2 : 1);
     if (w->placement->sparsity->algorithm->kind == NNCF__RB_SPARSITY)
         return 2 * sizeof(float) * e->layer->weight_count;
-    return (e->layer->weight_count + 7) / 8;
+    size_t blocks = 0;
+    if (structure_of(w)->kind == NNCF__BLOCKS) {
+        const nncf__blocks b = nncf__blocks_of(e->layer, (size_t)structure_of(w)->block_size);
+        blocks = nncf__blocks_count(&b);
+    }
+    return (e->layer->weight_count + 7) / 8 + blocks;
 }
 
 /* What hawq may choose; 0: the bits are fixed. */
@@ -155,6 +167,16 @@ static const char *mode_name(const nncf__quantizer_params *p)
     return p->binary ? binary[p->binary] : p->mode == NNCF__SYMMETRIC ? "symmetric" : "asymmetric";
 }
 
+/* "2:4", "blocks 16x16" */
+static const char *structure_text(const nncf__structure *s, char cell[CELL])
+{
+    if (s->kind == NNCF__BLOCKS)
+        snprintf(cell, CELL, "blocks %dx%d", (int)s->block_size, (int)s->block_size);
+    else
+        snprintf(cell, CELL, "%d:%d", (int)s->n, (int)s->m);
+    return cell;
+}
+
 /* ---- writing ---- */
 
 static void json_string(nncf__text *text, const char *key, const char *value)
@@ -192,6 +214,11 @@ static void write_json(writer *w, const entry *e)
             nncf__text_printf(t, "\"power_of_two\":true,");
         json_string(t, "range", range_source(e, cell));
     }
+    if (!e->quantizer && structure_of(w)->kind != NNCF__UNSTRUCTURED) {
+        char cell[CELL];
+        nncf__text_printf(t, ",");
+        json_string(t, "structure", structure_text(structure_of(w), cell));
+    }
     nncf__text_printf(t, ",\"bytes\":%zu,", e->bytes);
     json_string(t, "config", e->origin);
     nncf__text_printf(t, ",\"line\":%d}", (int)e->line);
@@ -218,6 +245,8 @@ static void write_text(writer *w, const entry *e)
         snprintf(granularity + used, CELL - used, "%s%s",
             p->gradient == NNCF__GRADIENT_LSQ ? ", lsq" : "", p->power_of_two ? ", 2^k" : "");
         range_source(e, range);
+    } else if (structure_of(w)->kind != NNCF__UNSTRUCTURED) {
+        structure_text(structure_of(w), granularity);
     }
     nncf__text_printf(&w->text, "%-*s  %-6s  %-13s  %-14s  %-26s  %10zu  %s (line %d)\n",
         (int)w->width, e->layer->scope, whats[e->what], bits, granularity, range, e->bytes,

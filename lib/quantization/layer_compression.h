@@ -32,6 +32,10 @@ typedef struct nncf__layer_compression {
     float *logit, *logit_grad;
     /* [(weight_count + 7) / 8], magnitude and const */
     uint8_t *bits;
+    /* block sparsity (sparsity/structure.h): the edges of blocks, and of each block whether it has
+     * a weight that is kept; 0 and NULL otherwise */
+    int32_t block_size;
+    uint8_t *blocks;
     /* magnitude: what importances are divided by */
     float norm;
     /* [out_channels]: 1 is kept, 0 pruned; NULL: no filter can be pruned (pruning/apply.h) */

@@ -11,6 +11,12 @@
  * histograms: each pass reads the weights once, and so does the one that writes the masks. Counts
  * are integers, so that the workers' own histograms can be added in any order. NaN counts as larger
  * than infinity: it is kept as long as anything is, so that it is seen.
+ *
+ * Structures (structure.h) change the importance of a weight alone. In a block all weights have
+ * that of the block: the root of the mean of their squares, over the layer's norm; of blocks that
+ * equal the threshold those that come first are masked as long as they fit, so that up to a block
+ * fewer weights are masked. With N:M the N largest of a group are above every threshold; at the
+ * level 1 - N / M all others are masked, whatever a weight's rest has.
  */
 #include "sparsity/magnitude.h"
 
@@ -19,6 +25,7 @@
 #include "context/context.h"
 #include "graph/model.h"
 #include "quantization/layer_compression.h"
+#include "sparsity/structure.h"
 
 #include <nncf/base.h>
 #include <nncf/context.h>
@@ -44,6 +51,12 @@ typedef struct source {
     const float *weight;
     size_t count;
     float norm;
+    /* N:M, of this layer; else NULL */
+    const nncf__structure *structure;
+    const nncf_layer *layer;
+    /* of blocks, and their importances; else NULL */
+    nncf__blocks blocks;
+    const float *of_blocks;
 } source;
 
 /* What the chunks of a pass need. */
@@ -73,8 +86,15 @@ static size_t chunk_end(const source *s, size_t chunk)
     return chunk * CHUNK + (left < CHUNK ? left : CHUNK);
 }
 
+static uint32_t bits_of(float importance)
+{
+    uint32_t bits;
+    memcpy(&bits, &importance, sizeof bits);
+    return bits & 0x7fffffffu;
+}
+
 /* Bits of |weight| / norm of weights [begin, begin + n), n <= BLOCK. */
-static void importances(const source *s, size_t begin, size_t n, uint32_t out[BLOCK])
+static void own_importances(const source *s, size_t begin, size_t n, uint32_t out[BLOCK])
 {
     const float *w = s->weight + begin;
     float magnitude[BLOCK];
@@ -87,6 +107,20 @@ static void importances(const source *s, size_t begin, size_t n, uint32_t out[BL
     for (size_t i = 0; i < n; i++)
         magnitude[i] = fabsf(w[i]) / s->norm;
     memcpy(out, magnitude, n * sizeof *out);
+}
+
+/* The same, as the structure has it. */
+static void importances(const source *s, size_t begin, size_t n, uint32_t out[BLOCK])
+{
+    if (s->of_blocks) {
+        nncf__blocks_numbers(&s->blocks, begin, n, out);
+        for (size_t i = 0; i < n; i++)
+            out[i] = bits_of(s->of_blocks[out[i]]);
+        return;
+    }
+    own_importances(s, begin, n, out);
+    if (s->structure)
+        nncf__structure_keep_largest(s->structure, s->layer, begin, n, out);
 }
 
 /* Does one of them lie in the bin? */
@@ -130,7 +164,7 @@ typedef struct norm_job {
 static void squares_chunk(void *arg, size_t chunk, size_t worker)
 {
     const norm_job *job = arg;
-    const source s = {job->weight, job->count, 1};
+    const source s = {.weight = job->weight, .count = job->count};
     const float *w = job->weight + chunk * CHUNK;
     size_t n = chunk_end(&s, chunk) - chunk * CHUNK;
     double lanes[8] = {0}, sum = 0;
@@ -146,14 +180,21 @@ static void squares_chunk(void *arg, size_t chunk, size_t worker)
     job->sums[chunk] = sum;
 }
 
-static source source_of(const nncf__masked_layers *l, size_t i)
-{
-    return (source){l->layers[i]->weight, l->layers[i]->weight_count, l->masks[i].norm};
-}
-
 static bool has_mask(const nncf__masked_layers *l, size_t i)
 {
     return l->masks[i].mask_kind == NNCF__MASK_BITS;
+}
+
+/* Without importances of blocks. */
+static source weights_of(const nncf__masked_layers *l, size_t i)
+{
+    source s = {.weight = l->layers[i]->weight,
+        .count = l->layers[i]->weight_count,
+        .norm = l->masks[i].norm,
+        .layer = l->layers[i]};
+    if (l->structure.kind == NNCF__N_OF_M)
+        s.structure = &l->structure;
+    return s;
 }
 
 /* Chunks of all layers with a mask. */
@@ -161,7 +202,7 @@ static size_t chunk_count(const nncf__masked_layers *l)
 {
     size_t chunks = 0;
     for (size_t i = 0; i < l->count; i++) {
-        source s = source_of(l, i);
+        source s = weights_of(l, i);
         chunks += has_mask(l, i) ? chunks_of(&s) : 0;
     }
     return chunks;
@@ -173,9 +214,76 @@ static void *chunk_numbers(const nncf__masked_layers *l)
     return (char *)nncf__scratch(l->context, 0) + MOST_BINS * sizeof(uint64_t);
 }
 
+/* Blocks of all layers before layer `end` that have a mask. */
+static size_t block_count(const nncf__masked_layers *l, size_t end)
+{
+    size_t count = 0;
+    for (size_t i = 0; l->structure.kind == NNCF__BLOCKS && i < end; i++) {
+        const nncf__blocks b = nncf__blocks_of(l->layers[i], (size_t)l->structure.block_size);
+        count += has_mask(l, i) ? nncf__blocks_count(&b) : 0;
+    }
+    return count;
+}
+
+/* After those: the importances of a layer's blocks. */
+static float *block_importances(const nncf__masked_layers *l, size_t i)
+{
+    const uint64_t *end = (const uint64_t *)chunk_numbers(l) + chunk_count(l);
+    return (float *)(uintptr_t)end + block_count(l, i);
+}
+
 nncf_status nncf__magnitude_reserve(const nncf__masked_layers *l)
 {
-    return nncf__scratch_reserve(l->context, (MOST_BINS + chunk_count(l)) * sizeof(uint64_t));
+    return nncf__scratch_reserve(l->context,
+        (MOST_BINS + chunk_count(l)) * sizeof(uint64_t) + block_count(l, l->count) * sizeof(float));
+}
+
+static source source_of(const nncf__masked_layers *l, size_t i)
+{
+    source s = weights_of(l, i);
+    if (l->structure.kind == NNCF__BLOCKS) {
+        s.blocks = nncf__blocks_of(l->layers[i], (size_t)l->structure.block_size);
+        s.of_blocks = block_importances(l, i);
+    }
+    return s;
+}
+
+typedef struct block_job {
+    const source *from;
+    float *to;
+} block_job;
+
+/* Of the blocks of some output channels. Their weights are read in the order of the blocks: what
+ * lies between is in a cache until then. */
+static void importance_of_blocks(void *arg, size_t row, size_t worker)
+{
+    const block_job *job = arg;
+    const nncf__blocks *b = &job->from->blocks;
+    const size_t n = b->along_in * b->grid.taps;
+    (void)worker;
+    for (size_t block = row * n; block < (row + 1) * n; block++) {
+        const nncf__block_range r = nncf__blocks_range(b, block);
+        double sum = 0;
+        for (size_t out = r.out0; out < r.out1; out++)
+            for (size_t in = r.in0; in < r.in1; in++) {
+                const double w =
+                    (double)job->from->weight[nncf__weight_grid_at(&b->grid, out, in, r.tap)];
+                sum += w * w;
+            }
+        const double count = (double)((r.out1 - r.out0) * (r.in1 - r.in0));
+        job->to[block] = (float)sqrt(sum / count) / job->from->norm;
+    }
+}
+
+static void set_block_importances(const nncf__masked_layers *l)
+{
+    for (size_t i = 0; l->structure.kind == NNCF__BLOCKS && i < l->count; i++) {
+        if (!has_mask(l, i))
+            continue;
+        const source s = source_of(l, i);
+        block_job job = {&s, block_importances(l, i)};
+        nncf__parallel(l->context, s.blocks.along_out, importance_of_blocks, &job);
+    }
 }
 
 /* ||W||_2 of every layer, or 1 where importance is the magnitude itself. Sums of chunks are added
@@ -187,7 +295,7 @@ static void set_norms(const nncf__masked_layers *l, int32_t importance)
         l->masks[i].norm = 1;
         if (!has_mask(l, i) || importance != NNCF__NORMED_ABS)
             continue;
-        source s = source_of(l, i);
+        source s = weights_of(l, i);
         norm_job job = {s.weight, s.count, chunk_numbers(l)};
         nncf__parallel(l->context, chunks_of(&s), squares_chunk, &job);
         for (size_t j = 0; j < chunks_of(&s); j++)
@@ -293,6 +401,29 @@ static void ties_chunk(void *arg, size_t chunk, size_t worker)
     }
 }
 
+/* Mask the first blocks of a layer that equal the threshold, as long as they fit into *ties; 0
+ * after one that did not. */
+static void mask_equal_blocks(const source *s, uint32_t threshold, uint8_t *bits, uint64_t *ties)
+{
+    const nncf__weight_grid *g = &s->blocks.grid;
+    for (size_t block = 0; *ties > 0 && block < nncf__blocks_count(&s->blocks); block++) {
+        if (bits_of(s->of_blocks[block]) != threshold)
+            continue;
+        const nncf__block_range r = nncf__blocks_range(&s->blocks, block);
+        const uint64_t size = (r.out1 - r.out0) * (r.in1 - r.in0);
+        if (size > *ties) {
+            *ties = 0;
+            return;
+        }
+        *ties -= size;
+        for (size_t out = r.out0; out < r.out1; out++)
+            for (size_t in = r.in0; in < r.in1; in++) {
+                const size_t i = nncf__weight_grid_at(g, out, in, r.tap);
+                bits[i / 8] &= (uint8_t) ~(1u << i % 8);
+            }
+    }
+}
+
 /* Mask all of a layer that is less than the threshold, and as many that equal it as *ties still
  * allows. */
 static void mask_layer(const nncf__masked_layers *l, size_t i, uint32_t threshold, uint64_t *ties)
@@ -304,6 +435,10 @@ static void mask_layer(const nncf__masked_layers *l, size_t i, uint32_t threshol
         .ties = chunk_numbers(l)};
     size_t n_chunks = chunks_of(&job.from), touched = 0;
     nncf__parallel(l->context, n_chunks, mask_chunk, &job);
+    if (job.from.of_blocks) {
+        mask_equal_blocks(&job.from, threshold, job.bits, ties);
+        return;
+    }
     for (size_t c = 0; c < n_chunks; c++) {
         job.ties[c] = job.ties[c] < *ties ? job.ties[c] : *ties;
         *ties -= job.ties[c];
@@ -312,14 +447,27 @@ static void mask_layer(const nncf__masked_layers *l, size_t i, uint32_t threshol
     nncf__parallel(l->context, touched, ties_chunk, &job);
 }
 
+/* How many weights of a group are masked. */
+static uint64_t zeros_of(const nncf__masked_layers *l, const group *g, double level)
+{
+    const nncf__structure *s = &l->structure;
+    uint64_t total = 0, most = 0;
+    for (size_t i = g->begin; i < g->end; i++) {
+        total += has_mask(l, i) ? l->layers[i]->weight_count : 0;
+        most += has_mask(l, i) ? nncf__structure_most(s, l->layers[i]) : 0;
+    }
+    const uint64_t zeros = (uint64_t)floor(level * (double)total);
+    if (s->kind == NNCF__N_OF_M && level >= 1 - (double)s->n / (double)s->m - NNCF__LEVEL_SLACK)
+        return most;
+    return zeros < most ? zeros : most;
+}
+
 /* Mask the floor(level * n) least important weights of a group; returns its threshold. */
 static double mask_group(const nncf__masked_layers *l, const group *g, double level)
 {
-    uint64_t total = 0, below = 0, ties = 0;
+    uint64_t below = 0, ties = 0;
     uint32_t threshold = 0;
-    for (size_t i = g->begin; i < g->end; i++)
-        total += has_mask(l, i) ? l->layers[i]->weight_count : 0;
-    const uint64_t zeros = (uint64_t)floor(level * (double)total);
+    const uint64_t zeros = zeros_of(l, g, level);
     if (zeros > 0) {
         threshold = select_rank(l, g, zeros - 1, &below);
         ties = zeros - below;
@@ -335,13 +483,16 @@ static double mask_group(const nncf__masked_layers *l, const group *g, double le
 double nncf__magnitude_mask(
     const nncf__masked_layers *l, double level, int32_t importance, int32_t level_mode)
 {
-    set_norms(l, importance);
-    if (level_mode == NNCF__LEVEL_GLOBAL)
-        return mask_group(l, &(group){0, l->count}, level);
     double largest = 0;
-    for (size_t i = 0; i < l->count; i++)
+    set_norms(l, importance);
+    set_block_importances(l);
+    if (level_mode == NNCF__LEVEL_GLOBAL)
+        largest = mask_group(l, &(group){0, l->count}, level);
+    for (size_t i = 0; level_mode != NNCF__LEVEL_GLOBAL && i < l->count; i++)
         if (has_mask(l, i))
             largest = fmax(largest, mask_group(l, &(group){i, i + 1}, level));
+    for (size_t i = 0; i < l->count; i++)
+        nncf__structure_find_blocks(l->layers[i], &l->masks[i]);
     return largest;
 }
 

@@ -12,7 +12,8 @@
 
 /* Reserve what nncf__magnitude_mask() needs. Everything that can fail is here. */
 nncf_status nncf__magnitude_reserve(const nncf__masked_layers *layers);
-/* Masks for a level over all layers together, or over each of them (NNCF__LEVEL_LOCAL).
+/* Masks for a level over all layers together, or over each of them (NNCF__LEVEL_LOCAL), of the
+ * layers' structure.
  * `importance`: nncf__importance_kind. Returns the (largest) threshold. Allocates nothing: reserve
  * first. */
 double nncf__magnitude_mask(

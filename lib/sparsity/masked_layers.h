@@ -3,6 +3,7 @@
 #ifndef NNCF__SPARSITY_MASKED_LAYERS_H
 #define NNCF__SPARSITY_MASKED_LAYERS_H
 
+#include "config/canonical.h"
 #include "quantization/layer_compression.h"
 
 #include <nncf/context.h>
@@ -17,6 +18,8 @@ typedef struct nncf__masked_layers {
     nncf_layer *const *layers;
     nncf__layer_compression *masks;
     size_t count;
+    /* of magnitude masks */
+    nncf__structure structure;
 } nncf__masked_layers;
 
 #endif

@@ -103,6 +103,67 @@ static nncf_status check_multistep(nncf__reader *r)
 
 /* ---- sparsity ---- */
 
+/* Keys of another structure are no error: a warning, as of keys of another schedule. */
+static void warn_about_structure_keys(const nncf__reader *r)
+{
+    const nncf__structure *p = &r->algorithm->structure;
+    const struct {
+        size_t offset;
+        int32_t kind;
+    } keys[] = {{OFFSET(structure.block_size), NNCF__BLOCKS}, {OFFSET(structure.n), NNCF__N_OF_M},
+        {OFFSET(structure.m), NNCF__N_OF_M}};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        const uint32_t node = nncf__reader_given(r, keys[i].offset);
+        char path[NNCF__PATH_TEXT];
+        if (!node || p->kind == keys[i].kind)
+            continue;
+        const nncf__document *d = &r->config->document;
+        const nncf__source_location place = nncf__config_location(d, d->nodes[node].key_offset);
+        nncf__log(r->config->context, NNCF_LOG_WARNING,
+            "%s:%d:%d: %s: has no effect with this structure", d->name, (int)place.line,
+            (int)place.column, nncf__config_node_path(d, node, path));
+    }
+}
+
+/* The highest level of the schedule. */
+static double highest_level(const nncf__schedule_params *p)
+{
+    double highest = p->target;
+    if (p->kind != NNCF__MULTISTEP)
+        return highest;
+    highest = 0;
+    for (size_t i = 0; i < p->n_levels; i++)
+        highest = fmax(highest, p->multistep_levels[i]);
+    return highest;
+}
+
+static nncf_status check_structure(const nncf__reader *r)
+{
+    const nncf__structure *p = &r->algorithm->structure;
+    const nncf__schedule_params *schedule = &r->algorithm->schedule;
+    char level[NNCF__DOUBLE_TEXT];
+    warn_about_structure_keys(r);
+    if (p->kind != NNCF__N_OF_M)
+        return NNCF_OK;
+    const uint32_t n = nncf__reader_given(r, OFFSET(structure.n)),
+                   m = nncf__reader_given(r, OFFSET(structure.m));
+    if (p->n >= p->m)
+        return nncf__reader_fail(r, NNCF_E_CONFIG, n ? n : m, false,
+            "n is %d%s and m is %d%s; fewer weights must be kept than a group has", (int)p->n,
+            n ? "" : " (the default)", (int)p->m, m ? "" : " (the default)");
+    const double highest = highest_level(schedule), most = 1 - (double)p->n / (double)p->m;
+    const size_t offset = schedule->kind == NNCF__MULTISTEP ? OFFSET(schedule.multistep_levels)
+                                                            : OFFSET(schedule.target);
+    const uint32_t target = nncf__reader_given(r, offset);
+    if (highest > most + NNCF__LEVEL_SLACK)
+        return nncf__reader_fail(r, NNCF_E_CONFIG,
+            target ? target : nncf__reader_given(r, OFFSET(structure.kind)), false,
+            "the level %s%s is above 1 - n / m: of %d weights %d are always kept; lower it, or n",
+            nncf__format_double(highest, level), target ? "" : " (the default)", (int)p->m,
+            (int)p->n);
+    return NNCF_OK;
+}
+
 /* Up to 1.3 the level approaches the target as x^power; 1.4 to 1.6 have `concave` for that, and
  * from 1.7 on the word means the opposite. */
 static void resolve_curve(const nncf__reader *r)
@@ -392,6 +453,8 @@ nncf_status nncf__config_check_rules(nncf__reader *r)
         status = a->schedule.kind == NNCF__MULTISTEP ? check_multistep(r) : check_levels(r);
         if (status == NNCF_OK && a->schedule.kind != NNCF__MULTISTEP)
             status = check_arrival(r);
+        if (status == NNCF_OK && a->kind == NNCF__MAGNITUDE_SPARSITY)
+            status = check_structure(r);
         if (status == NNCF_OK) {
             resolve_curve(r);
             warn_about_idle_keys(r);

@@ -58,6 +58,7 @@ static const double default_levels[] = {0.1, 0.5};
 
 static const char schedule_words[] = "exponential polynomial multistep adaptive";
 static const char importance_words[] = "normed_abs abs";
+static const char structure_words[] = "unstructured block n:m";
 static const char filter_words[] = "L2 L1 geometric_median";
 static const char pruning_words[] = "baseline exponential exponential_with_bias";
 static const char level_words[] = "global local";

@@ -6,6 +6,7 @@
 #include "base/strings.h"
 #include "controller/ctrl.h"
 #include "controller/init.h"
+#include "controller/sparsity.h"
 #include "controller/stages.h"
 #include "exec/strided.h"
 #include "formats/onnx/export.h"
@@ -222,7 +223,8 @@ static nncf_status check_state(const nncf_compression_ctrl *ctrl, nncf_error *er
             "the quantizers' ranges are not initialized: run nncf_compression_ctrl_init_step() to "
             "its end, "
             "or load a snapshot, before the export");
-    return nncf__stages_check_complete(ctrl, "nncf_onnx_export", err);
+    const nncf_status masks = nncf__ctrl_check_structure(ctrl, "nncf_onnx_export", err);
+    return masks != NNCF_OK ? masks : nncf__stages_check_complete(ctrl, "nncf_onnx_export", err);
 }
 
 /* ---- metadata ---- */

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "config/canonical.h"
 #include "controller/ctrl.h"
+#include "controller/sparsity.h"
 #include "controller/stages.h"
 #include "controller/weight.h"
 #include "formats/deploy/check.h"
@@ -533,7 +534,8 @@ static nncf_status save(const nncf_compression_ctrl *ctrl, const char *path,
     if ((status = nncf__precision_check_chosen(ctrl, "nncf_strip_save", err)) != NNCF_OK)
         return status;
     if ((status = nncf__stages_check_complete(ctrl, "nncf_strip_save", err)) != NNCF_OK ||
-        (status = check_form(ctrl, err)) != NNCF_OK)
+        (status = check_form(ctrl, err)) != NNCF_OK ||
+        (status = nncf__ctrl_check_structure(ctrl, "nncf_strip_save", err)) != NNCF_OK)
         return status;
     nncf__model_pull_weights(ctrl->model);
     list l = {.context = ctrl->context};
