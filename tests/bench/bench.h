@@ -28,6 +28,7 @@ int fakequant_mode(const bench_options *o);
 int rb_mode(const bench_options *o);
 int threshold_mode(const bench_options *o);
 int kernels_mode(const bench_options *o);
+int ops_mode(const bench_options *o);
 
 /* ---- harness.c ---- */
 

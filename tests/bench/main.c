@@ -24,6 +24,8 @@ static const struct {
         "magnitude thresholds and masks over ResNet-50's weights, against a sort"},
     {"kernels", kernels_mode,
         "each kernel alone: microkernels' peaks, products of a model, passes over memory"},
+    {"ops", ops_mode,
+        "each kind of layer but convolutions, alone: forward, and forward with backward"},
 };
 enum { N_MODES = sizeof modes / sizeof *modes };
 
@@ -43,7 +45,7 @@ static void usage(FILE *to)
         "  --threads N        (2)\n"
         "  --runs N           measurements after warm-up (7)\n"
         "  --warmup N         (2)\n"
-        "  --only TEXT        shapes whose name holds TEXT\n"
+        "  --only TEXT        shapes or layers whose name holds TEXT\n"
         "  --quick            smallest sizes and one run: does it work?\n"
         "One JSON object a line; times in seconds.\n");
 }

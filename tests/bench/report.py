@@ -238,6 +238,36 @@ def report_kernels(lines):
                 f'{line["gigabytes_per_second"]:.1f}') for line in passes])
 
 
+def report_ops(lines):
+    """Layers alone: medians over the rounds, ours and PyTorch's."""
+    found = {}
+    for line in lines:
+        if line['bench'] == 'ops':
+            size = 'x'.join(str(int(n)) for n in line['x']) + (f' to {line["out"]}' if line['out'] else '')
+            case = found.setdefault((line['layer'], line['net'], size, line['threads']), {})
+            case.setdefault((line['who'].split()[0], line['pass']), []).append(line['median'])
+    if not found:
+        return
+    print('## Layers alone: milliseconds, and how many times as long PyTorch takes\n')
+    rows = []
+    for (layer, net, size, threads), case in found.items():
+        times = {key: 1e3 * statistics.median(values) for key, values in case.items()}
+        row = [layer.replace('_', ' '), net, size, threads]
+        for which in ('forward', 'both'):
+            ours, theirs = times.get(('nncf', which)), times.get(('pytorch', which))
+            row += ['' if t is None else f'{t:.3f}' for t in (ours, theirs)]
+            row.append(f'{theirs / ours:.2f}' if ours and theirs else '')
+        rows.append(row)
+    table(('layer', 'shape of', 'x', 'threads', 'forward', 'PyTorch', 'ratio', 'with backward', 'PyTorch', 'ratio'), rows)
+
+
+def report_gpt(lines):
+    """A step of examples/gpt, as PyTorch runs it: to be compared with what nncf-gpt prints."""
+    for line in lines:
+        if line['bench'] == 'gpt':
+            print(f'A step of the GPT, {line["who"]}, {line["threads"]} thread(s): {1e3 * line["median"]:.1f} ms\n')
+
+
 def report_ratios(ratios):
     rows = []
     for what, must, aim, figure, how in ratios:
@@ -266,6 +296,8 @@ def main():
         report_steps(its_steps)
     report_rows(lines)
     report_kernels(lines)
+    report_ops(lines)
+    report_gpt(lines)
     report_products(all_products)
     report_ratios([*ratios, *batch_ratios(all_steps), *product_ratios(all_products), *int8_ratios(all_products),
                    *row_ratios(lines)])

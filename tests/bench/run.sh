@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Measures, ours and others' side by side, and prints the ratios:
-#   tests/bench/run.sh [PART]...      PART: step threads resnet eval batch gemm conv rows kernels; without one, all but resnet
+#   tests/bench/run.sh [PART]...      PART: step threads resnet eval batch gemm conv rows kernels ops; without one, all but resnet
 # step: MobileNetV2, batch 16, 224x224, Adam: ours with the config of examples/configs, ours without compression, and every peer
 # that setup_peers.sh has installed: PyTorch at its best (channels_last, fused Adam; compiled), NNCF on PyTorch. Each contender has a
 # process of its own, in turns, BENCH_ROUNDS times. resnet: the same of ResNet-18 and ResNet-50, batch 8, with int8. threads: ours on
-# one thread. batch: ours with one image. Parts of some minutes each, so that a machine need be kept quiet for so long only.
+# one thread. batch: ours with one image. ops: layers alone, in turns with PyTorch. Parts of some minutes each, so that a machine need be kept quiet for so long only.
 # JSON lines go to BENCH_OUT (build/bench.jsonl): appended, so that parts can be run one by one; report.py reads them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -39,8 +39,8 @@ peer() {
   [ -x "$folder/bin/python" ] || return 0
   # NNCF logs to standard output
   env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE -u GOMP_SPINCOUNT ${tcmalloc:+LD_PRELOAD="$tcmalloc"} OMP_NUM_THREADS="$threads" \
-    TORCH_EXTENSIONS_DIR="$folder/extensions" "$folder/bin/python" tests/bench/peer.py --threads "$threads" "$@" 2>/dev/null |
-    grep '^{' >>"$out" || echo "run.sh: peer.py $* failed; left out" >&2
+    TORCH_EXTENSIONS_DIR="$folder/extensions" "$folder/bin/python" "tests/bench/${script:-peer.py}" --threads "$threads" "$@" 2>/dev/null |
+    grep '^{' >>"$out" || echo "run.sh: ${script:-peer.py} $* failed; left out" >&2
 }
 
 step_round() {
@@ -74,9 +74,17 @@ eval_round() {
   done
 }
 
+# Of layers that our lines name; and a step of the GPT, of which nncf-gpt --steps prints ours.
+ops_round() {
+  local script=peer_ops.py
+  ours ops --threads "$threads"
+  peer "$current_peers" "$out"
+  peer "$current_peers" --gpt --fused
+}
+
 part() {
   case "$1" in
-    step | resnet | eval) for _ in $(seq "$rounds"); do "$1_round"; done ;;
+    step | resnet | eval | ops) for _ in $(seq "$rounds"); do "$1_round"; done ;;
     batch)
       for _ in $(seq "$rounds"); do
         ours step --threads "$threads" --config "$config" --batch 1
@@ -95,13 +103,13 @@ part() {
     kernels) for model in mobilenetv2 resnet50; do ours kernels --threads "$threads" --model "$model"; done ;;
     rows) for mode in fakequant rb threshold; do ours "$mode" --threads "$threads"; done ;;
     *)
-      echo "run.sh: there is no part '$1' (step, threads, resnet, eval, batch, gemm, conv, rows, kernels)" >&2
+      echo "run.sh: there is no part '$1' (step, threads, resnet, eval, batch, gemm, conv, rows, kernels, ops)" >&2
       exit 2
       ;;
   esac
 }
 
-[ $# -gt 0 ] || set -- step threads eval batch gemm conv rows kernels
+[ $# -gt 0 ] || set -- step threads eval batch gemm conv rows kernels ops
 for name in "$@"; do
   part "$name"
 done

@@ -19,6 +19,7 @@ MODES = {
     ('rb',): ('gigabytes_per_second',),
     ('threshold',): ('elements',),
     ('kernels', '--only', '96'): ('kernel',),
+    ('ops',): ('layer', 'net', 'pass', 'x', 'other'),
 }
 
 
