@@ -7,6 +7,7 @@
 #include "conv/depthwise.h"
 #include "gemm/binary_product.h"
 #include "gemm/int8_product.h"
+#include "gemm/matrix_product.h"
 #include "gemm/microkernel.h"
 #include "gemm/pack.h"
 #include "gemm/pixel_product.h"
@@ -32,6 +33,87 @@ static bool only_naive(const nncf__qtensor *x, const nncf__qtensor *w)
 {
     return nncf__product_is_codes(x, w) && !nncf__qtensor_is_codes(x) &&
         (!isnormal(1.0f / x->scale[0]) || !isnormal(x->scale[0]));
+}
+
+/* dz, or floats of it. */
+static nncf__qtensor floats(const float *data)
+{
+    return (nncf__qtensor){.data = data, .dtype = NNCF_F32};
+}
+
+/* ---- linear layers ---- */
+
+/* A linear layer, or a 1x1 convolution of single pixels: with padding its one output may lie beside
+ * the pixel. */
+static bool is_linear(const nncf__conv2d *s)
+{
+    return s->h * s->w == 1 && s->kernel_h * s->kernel_w == 1 && s->out_h * s->out_w == 1 &&
+        s->pad_h == 0 && s->pad_w == 0;
+}
+
+/* x and z, or their gradients, have the channels of all groups side by side. */
+static int64_t in_of_group(const nncf__conv2d *s)
+{
+    return s->c_in / s->groups;
+}
+
+static int64_t out_of_group(const nncf__conv2d *s)
+{
+    return s->c_out / s->groups;
+}
+
+/* z = x w^T + bias. Without codes: integers are multiplied as those of other convolutions. */
+static nncf__matrix_product linear_forward(
+    const nncf__conv2d *s, const nncf__qtensor *x, const nncf__qtensor *w)
+{
+    const int64_t in = in_of_group(s), out = out_of_group(s);
+    return (nncf__matrix_product){.m = s->n,
+        .n = out,
+        .k = in,
+        .a = {.src = *x, .stride = s->c_in},
+        .b = {.src = *w, .stride = in, .turned = true},
+        .factor = 1,
+        .c_stride = s->c_out,
+        .batch = s->groups,
+        .a_step = in,
+        .b_step = out * in,
+        .c_step = out};
+}
+
+/* dx = dz w */
+static nncf__matrix_product linear_backward_input(
+    const nncf__conv2d *s, const nncf__qtensor *w, const float *dz)
+{
+    const int64_t in = in_of_group(s), out = out_of_group(s);
+    return (nncf__matrix_product){.m = s->n,
+        .n = in,
+        .k = out,
+        .a = {.src = floats(dz), .stride = s->c_out},
+        .b = {.src = *w, .stride = in},
+        .factor = 1,
+        .c_stride = s->c_in,
+        .batch = s->groups,
+        .a_step = out,
+        .b_step = out * in,
+        .c_step = in};
+}
+
+/* dw = dz^T x */
+static nncf__matrix_product linear_backward_weight(
+    const nncf__conv2d *s, const nncf__qtensor *x, const float *dz)
+{
+    const int64_t in = in_of_group(s), out = out_of_group(s);
+    return (nncf__matrix_product){.m = out,
+        .n = in,
+        .k = s->n,
+        .a = {.src = floats(dz), .stride = s->c_out, .turned = true},
+        .b = {.src = *x, .stride = s->c_in},
+        .factor = 1,
+        .c_stride = in,
+        .batch = s->groups,
+        .a_step = out,
+        .b_step = in,
+        .c_step = out * in};
 }
 
 /* ---- forward ---- */
@@ -79,12 +161,6 @@ static nncf__qtensor weight_of_group(const nncf__conv2d *s, const nncf__qtensor 
         w, channel * (s->c_in / s->groups) * s->kernel_h * s->kernel_w, channel);
 }
 
-/* dz, or floats of it. */
-static nncf__qtensor floats(const float *data)
-{
-    return (nncf__qtensor){.data = data, .dtype = NNCF_F32};
-}
-
 /* The product of a group: groups differ in pointers only, which are set before it is run. */
 static nncf__pixel_product forward_product(
     const nncf__conv2d *s, const nncf__qtensor *x, const nncf__qtensor *w)
@@ -114,6 +190,10 @@ size_t nncf__conv2d_forward_scratch(const nncf_context *context, const nncf__con
         return 0;
     if (nncf__depthwise_fits(s))
         return nncf__depthwise_forward_scratch(context, s, x, w, NULL);
+    if (is_linear(s) && !nncf__product_is_codes(x, w)) {
+        const nncf__matrix_product p = linear_forward(s, x, w);
+        return nncf__matrix_product_scratch(context, &p);
+    }
     const nncf__pixel_product p = forward_product(s, x, w);
     return nncf__pixel_product_scratch(context, &p);
 }
@@ -127,6 +207,13 @@ void nncf__conv2d_forward(nncf_context *context, const nncf__conv2d *s, const nn
     }
     if (nncf__depthwise_fits(s)) {
         nncf__depthwise_forward(context, s, x, w, bias, z, NULL);
+        return;
+    }
+    if (is_linear(s) && !nncf__product_is_codes(x, w)) {
+        nncf__matrix_product p = linear_forward(s, x, w);
+        p.bias = bias;
+        p.c = z;
+        nncf__matrix_product_run(context, &p);
         return;
     }
     nncf__pixel_product p = forward_product(s, x, w);
@@ -229,87 +316,6 @@ void nncf__conv2d_tiles(nncf_context *context, const nncf__conv2d *s, const nncf
         p.map.src = input_of_group(s, x, g);
         p.weights.src = weight_of_group(s, w, g);
         nncf__int8_tiles_run(context, &p, g * (s->c_out / s->groups), hooks);
-    }
-}
-
-/* ---- gradients of linear layers ---- */
-
-/* A linear layer, or a 1x1 convolution of single pixels: with padding its one output may lie beside
- * the pixel. */
-static bool is_linear(const nncf__conv2d *s)
-{
-    return s->h * s->w == 1 && s->kernel_h * s->kernel_w == 1 && s->out_h * s->out_w == 1 &&
-        s->pad_h == 0 && s->pad_w == 0;
-}
-
-/*
- * The gradients of a linear layer are sums of rows of what lies side by side along its inputs: x
- * for the weight, the weight for x. These are the "pixels" then, k counts the rows, and what they
- * are multiplied by are the "weights".
- */
-static nncf__pixel_product linear_gradient(
-    const nncf__conv2d *s, int64_t n_rows, int64_t row_stride, int64_t dst_stride)
-{
-    int64_t in_group = s->c_in / s->groups;
-    return (nncf__pixel_product){.map = {.n = 1,
-                                     .rows = 1,
-                                     .cols = in_group,
-                                     .channels = n_rows,
-                                     .src_plane = row_stride,
-                                     .src_h = 1,
-                                     .src_w = in_group,
-                                     .step_y = 1,
-                                     .step_x = 1,
-                                     .dst_row = in_group,
-                                     .dst_col = 1,
-                                     .taps = NNCF__TAPS_IDENTITY},
-        .weights = {.channels = n_rows, .taps = NNCF__TAPS_IDENTITY},
-        .dst_plane = dst_stride};
-}
-
-static nncf__pixel_product linear_input_product(const nncf__conv2d *s)
-{
-    nncf__pixel_product p = linear_gradient(s, s->c_out / s->groups, s->c_in / s->groups, s->c_in);
-    p.weights.k_is_contiguous = true;
-    p.weights.n_out = s->n;
-    p.weights.out_stride = s->c_out;
-    p.weights.k_stride = 1;
-    return p;
-}
-
-static void linear_backward_input(nncf_context *context, const nncf__conv2d *s,
-    const nncf__qtensor *w, const float *dz, float *dx)
-{
-    const int64_t in_group = s->c_in / s->groups, out_group = s->c_out / s->groups;
-    nncf__pixel_product p = linear_input_product(s);
-    for (int64_t g = 0; g < s->groups; g++) {
-        p.map.src = weight_of_group(s, w, g);
-        p.weights.src = floats(dz + g * out_group);
-        p.dst = dx + g * in_group;
-        nncf__pixel_product_run(context, &p);
-    }
-}
-
-static nncf__pixel_product linear_weight_product(const nncf__conv2d *s, const nncf__qtensor *x)
-{
-    nncf__pixel_product p = linear_gradient(s, s->n, s->c_in, s->c_in / s->groups);
-    p.map.src = *x;
-    p.weights.n_out = s->c_out / s->groups;
-    p.weights.out_stride = 1;
-    p.weights.k_stride = s->c_out;
-    return p;
-}
-
-static void linear_backward_weight(nncf_context *context, const nncf__conv2d *s,
-    const nncf__qtensor *x, const float *dz, float *dw)
-{
-    const int64_t in_group = s->c_in / s->groups, out_group = s->c_out / s->groups;
-    nncf__pixel_product p = linear_weight_product(s, x);
-    for (int64_t g = 0; g < s->groups; g++) {
-        p.map.src = input_of_group(s, x, g);
-        p.weights.src = floats(dz + g * out_group);
-        p.dst = dw + g * out_group * in_group;
-        nncf__pixel_product_run(context, &p);
     }
 }
 
@@ -443,8 +449,9 @@ size_t nncf__conv2d_backward_input_scratch(const nncf_context *context, const nn
     if (nncf__depthwise_fits(s))
         return nncf__depthwise_backward_scratch(context, s, NULL, NULL, true, false);
     if (is_linear(s)) {
-        const nncf__pixel_product p = linear_input_product(s);
-        return nncf__pixel_product_scratch(context, &p);
+        const nncf__qtensor codes = {.dtype = NNCF_U8};
+        const nncf__matrix_product p = linear_backward_input(s, &codes, NULL);
+        return nncf__matrix_product_scratch(context, &p);
     }
     nncf__conv2d some = images_at_once(s);
     const size_t most = phases_scratch(context, &some);
@@ -465,7 +472,9 @@ void nncf__conv2d_backward_input(nncf_context *context, const nncf__conv2d *s,
         return;
     }
     if (is_linear(s)) {
-        linear_backward_input(context, s, w, dz, dx);
+        nncf__matrix_product p = linear_backward_input(s, w, dz);
+        p.c = dx;
+        nncf__matrix_product_run(context, &p);
         return;
     }
     nncf__conv2d some = images_at_once(s);
@@ -514,8 +523,8 @@ size_t nncf__conv2d_backward_weight_scratch(
     if (nncf__depthwise_fits(s))
         return nncf__depthwise_backward_scratch(context, s, x, NULL, false, true);
     if (is_linear(s)) {
-        const nncf__pixel_product p = linear_weight_product(s, x);
-        return nncf__pixel_product_scratch(context, &p);
+        const nncf__matrix_product p = linear_backward_weight(s, x, NULL);
+        return nncf__matrix_product_scratch(context, &p);
     }
     const nncf__weight_product p = weight_product(s, x);
     return nncf__weight_product_scratch(context, &p);
@@ -533,7 +542,9 @@ void nncf__conv2d_backward_weight(nncf_context *context, const nncf__conv2d *s,
         return;
     }
     if (is_linear(s)) {
-        linear_backward_weight(context, s, x, dz, dw);
+        nncf__matrix_product p = linear_backward_weight(s, x, dz);
+        p.c = dw;
+        nncf__matrix_product_run(context, &p);
         return;
     }
     nncf__weight_product p = weight_product(s, x);
