@@ -164,6 +164,11 @@ NNCF_API nncf_status nncf_compression_ctrl_format_precision(const nncf_compressi
  * then the requested number at each layer's momentum. The loop is the same; the last call sets
  * `more` to 0.
  *
+ * With `initializer.bias_correction` the call that sets the ranges also writes into the caller's
+ * arrays: the bias of each layer whose weight is quantized, or the running mean of its batch norm
+ * where it has no bias, gives up what the quantized weight adds on average (docs/formulas.md, "Few
+ * bits").
+ *
  * A config may set ranges from 0 batches: in the dialects 1.0 to 1.2 one without `initializer`,
  * in 1.3.1 and 1.4 one whose `initializer` has no `range`. Then `more` is 0 at once (unless
  * `batchnorm_adaptation` takes batches), and ranges of activations stay 1. nncf_config_explain()

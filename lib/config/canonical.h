@@ -337,6 +337,8 @@ typedef struct nncf__algorithm {
     int64_t bn_adaptation_steps, bn_adaptation_samples, bn_forget_steps;
     /* as bn_adaptation_samples; -1: bn_forget_steps counts */
     int64_t bn_forget_samples;
+    /* initializer.bias_correction: images, 0: none */
+    int64_t bias_samples;
     /* nncf__preset; resolved into `activations` already */
     int32_t preset;
     /* nncf__overflow_fix */

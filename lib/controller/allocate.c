@@ -171,6 +171,18 @@ static nncf_status take_schedule(const maker *m)
     return NNCF_OK;
 }
 
+/* A correction before weights are quantized would be of other weights. */
+static nncf_status check_stages(
+    const nncf_compression_ctrl *ctrl, const nncf__stages *stages, nncf_error *err)
+{
+    if (ctrl->bias_samples <= 0 || !stages->staged || stages->weights_start <= 0)
+        return NNCF_OK;
+    return nncf__fail(err, NNCF_E_UNSUPPORTED, "initializer.bias_correction",
+        "initializer.bias_correction goes with weights that are quantized from the start, and here "
+        "they are from epoch %g on: set params.weights_quant_start_epoch to 0, or leave it out",
+        stages->weights_start);
+}
+
 static nncf_status make_all(const maker *m)
 {
     nncf_compression_ctrl *ctrl = m->ctrl;
@@ -194,7 +206,10 @@ nncf_status nncf__ctrl_allocate(
     const bool quantizes = placement.quantization != NULL;
     const nncf__algorithm *quantization = quantizes ? placement.quantization->algorithm : NULL;
     const nncf__stages stages = quantizes ? quantization->stages : (nncf__stages){0};
-    status = make_all(&m);
+    ctrl->bias_samples = quantizes ? quantization->bias_samples : 0;
+    status = check_stages(ctrl, &stages, err);
+    if (status == NNCF_OK)
+        status = make_all(&m);
     if (status == NNCF_OK && placement.pruning)
         status = nncf__ctrl_start_pruning(ctrl, &placement, err);
     if (status == NNCF_OK &&

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "controller/allocate.h"
+#include "controller/bias_correction.h"
 #include "controller/ctrl.h"
 #include "controller/init.h"
 #include "controller/sparsity.h"
@@ -38,9 +39,10 @@ static void free_ctrl(nncf_compression_ctrl *ctrl)
     nncf__precision_destroy(ctrl);
     nncf__ctrl_free_allocated(ctrl);
     nncf__optimizer_free(ctrl, &ctrl->optimizer);
-    nncf__free(context, ctrl->layers);
     nncf__free(context, ctrl->canonical_config);
     nncf__free(context, ctrl->weight_values);
+    nncf__bias_free(ctrl);
+    nncf__free(context, ctrl->layers);
     nncf__free(context, ctrl);
     if (owns_context)
         nncf_context_destroy(context);
@@ -79,7 +81,7 @@ static nncf_status prepare(nncf_compression_ctrl *ctrl, const nncf_config *confi
     const nncf__masked_layers layers = nncf__ctrl_masked_layers(ctrl);
     if ((ctrl->sparsity_kind == NNCF__MAGNITUDE_SPARSITY &&
             nncf__magnitude_reserve(&layers) != NNCF_OK) ||
-        nncf__init_reserve(ctrl) != NNCF_OK)
+        nncf__init_reserve(ctrl) != NNCF_OK || nncf__bias_reserve(ctrl) != NNCF_OK)
         return nncf__fail(err, NNCF_E_NOMEM, NULL, "no memory for a controller");
     size_t count;
     const nncf__algorithm *algorithms = nncf__config_algorithms(config, &count);

@@ -145,6 +145,9 @@ struct nncf_compression_ctrl {
     bool leader_measures;
     /* workspace of weight ranges; NULL: none needs it */
     float *weight_values;
+    /* images for bias correction, 0: none; its workspace, of two weights */
+    int64_t bias_samples;
+    float *bias_weights;
     nncf__usage_checks usage;
     /* texts of what was warned of, here so that a step allocates nothing */
     char warnings[NNCF__MOST_WARNINGS][NNCF__WARNING_TEXT];

@@ -10,6 +10,7 @@
 #include "base/collective.h"
 #include "base/error.h"
 #include "config/canonical.h"
+#include "controller/bias_correction.h"
 #include "controller/ctrl.h"
 #include "controller/sparsity.h"
 #include "controller/usage_checks.h"
@@ -134,7 +135,7 @@ bool nncf__init_wanted(const nncf_compression_ctrl *ctrl)
     for (size_t at = 0; (q = next(ctrl, &at, NULL));)
         if (q->rule.kind != NNCF__RANGE_NONE)
             return true;
-    return false;
+    return ctrl->bias_samples > 0 && !ctrl->only_ranges;
 }
 
 static bool all_satisfied(const nncf_compression_ctrl *ctrl)
@@ -143,7 +144,7 @@ static bool all_satisfied(const nncf_compression_ctrl *ctrl)
     for (size_t at = 0; (q = next(ctrl, &at, NULL));)
         if (!satisfied(ctrl, q))
             return false;
-    return true;
+    return !nncf__bias_wants_more(ctrl);
 }
 
 nncf_status nncf__init_observers(nncf_compression_ctrl *ctrl)
@@ -199,6 +200,7 @@ static void begin_batch(nncf_compression_ctrl *ctrl)
     if (first) {
         nncf__init_renew(ctrl);
         nncf__usage_init_begin(ctrl);
+        nncf__bias_begin(ctrl);
     }
     for (size_t at = 0; (q = next(ctrl, &at, NULL));) {
         if (first && q->rule.kind != NNCF__RANGE_NONE)
@@ -250,7 +252,9 @@ static nncf_status finish_ranges(nncf_compression_ctrl *ctrl, nncf_error *err)
 {
     nncf__quantizer *q;
     size_t layer;
-    const nncf_status status = ctrl->init_begun > 0 ? reduce(ctrl, false, err) : NNCF_OK;
+    nncf_status status = ctrl->init_begun > 0 ? reduce(ctrl, false, err) : NNCF_OK;
+    if (status == NNCF_OK && ctrl->init_begun > 0)
+        status = nncf__bias_reduce(ctrl, err);
     if (status != NNCF_OK)
         return status;
     set_observing(ctrl, false);
@@ -265,6 +269,7 @@ static nncf_status finish_ranges(nncf_compression_ctrl *ctrl, nncf_error *err)
         nncf__init_renew(ctrl);
     else
         nncf__init_weights(ctrl);
+    nncf__bias_correct(ctrl);
     return NNCF_OK;
 }
 
@@ -333,6 +338,12 @@ static nncf_status check_batch(const nncf_compression_ctrl *ctrl, nncf_error *er
             "%s: the quantizer of %s saw no data in batch %lld; run every layer forward between "
             "two calls",
             call, idle->name, (long long)ctrl->init_begun);
+    if (ctrl->init_phase == NNCF__PHASE_RANGES && ctrl->batch_images == 0 &&
+        nncf__bias_wants_more(ctrl)) /* it would never end */
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+            "%s: no layer ran forward in batch %lld of the initialization; run every layer forward "
+            "between two calls",
+            call, (long long)ctrl->init_begun);
     if (nncf__ctrl_adapting(ctrl) && ctrl->batch_images == 0)
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "%s: no layer ran forward in batch %lld of the adaptation of batch norm; run every "

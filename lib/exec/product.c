@@ -9,6 +9,7 @@
 
 #include "base/int_math.h"
 #include "binarization/binarizer.h"
+#include "controller/bias_correction.h"
 #include "controller/weight.h"
 #include "conv/conv2d.h"
 #include "exec/batch_norm.h"
@@ -352,6 +353,8 @@ void nncf__product_forward(const nncf__call *call)
     multiply(call, &x, &w, b->makes_z_again ? NULL : find_z(call));
     if (b->observes_input)
         nncf__layer_observe(context, input, &b->in_planes, call->x[0].data);
+    if (b->key.observing && nncf__bias_observes(layer) && b->x[0].dtype == NNCF_F32)
+        nncf__bias_observe(layer, &b->conv, call->x[0].data);
 }
 
 /* Through all that follows the product, and the product: dx and dw (NULL: not wanted) from dy. */

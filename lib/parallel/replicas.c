@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "controller/bias_correction.h"
 #include "controller/ctrl.h"
 #include "graph/clone.h"
 #include "graph/layout.h"
@@ -151,6 +152,8 @@ static void free_state(nncf_compression_ctrl *ctrl)
     for (size_t i = 0; i < ctrl->n_layers; i++)
         for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++)
             free_quantizer(ctrl->context, *slot_of(&ctrl->layers[i], j));
+    for (size_t i = 0; i < ctrl->n_layers; i++)
+        nncf__free(ctrl->context, ctrl->layers[i].input_sums);
     nncf__free(ctrl->context, ctrl->layers);
     nncf__free(ctrl->context, ctrl);
 }
@@ -187,6 +190,11 @@ static nncf_status own_state(nncf_model *replica, const nncf_compression_ctrl *l
         nncf__layer_compression *own = &c->layers[i];
         *own = leader->layers[i];
         own->ctrl = c;
+        own->input_sums = NULL;
+        if (leader->layers[i].input_sums && status == NNCF_OK &&
+            !(own->input_sums = nncf__calloc(
+                  context, nncf__bias_sums_count(replica->layers[i]), sizeof *own->input_sums)))
+            status = NNCF_E_NOMEM;
         for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
             if (status != NNCF_OK)
                 *slot_of(own, j) = NULL;
@@ -420,6 +428,8 @@ static nncf_status begin(nncf_model *replica, const nncf_model *leader)
     const bool stays = goes_on(c, leader->ctrl);
     nncf_status status = NNCF_OK;
     copy_state(c, leader->ctrl);
+    if (c->init_phase == NNCF__PHASE_RANGES)
+        nncf__bias_begin(c);
     replica->mode = leader->mode;
     memset(replica->replica->floats, 0, replica->replica->gradients * sizeof(float));
     for (size_t i = 0; i < replica->n_layers && status == NNCF_OK; i++) {
@@ -517,6 +527,8 @@ static void end(nncf_model *model, nncf_model *replica)
     for (size_t i = 0; i < model->n_layers; i++) {
         nncf_layer *to = model->layers[i], *from = replica->layers[i];
         add_gradients(to, from);
+        if (batch)
+            nncf__bias_join(to, from);
         for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++)
             if (nncf__layer_quantizer(to->compression, j))
                 join_quantizer(nncf__layer_quantizer(to->compression, j),

@@ -48,6 +48,10 @@ typedef struct nncf__layer_compression {
     nncf__quantizer *weight_quantizer, *input_quantizer, *output_quantizer;
     /* of a sum, in front of its activation; nullable */
     nncf__quantizer *pre_activation_quantizer;
+    /* for the bias (controller/bias_correction.c): of what each element of the weight is multiplied
+     * with, over so many outputs, while ranges are observed; NULL: not wanted */
+    double *input_sums;
+    int64_t input_positions;
     /* of some weights, for usage_checks.c: their hash; a gradient among them was not zero;
      * checks at which they had stayed all the same */
     struct {

@@ -196,6 +196,36 @@ START_TEST(parts_of_a_batch_are_the_batch)
 }
 END_TEST
 
+/* Sums of what layers read are those of all parts. */
+START_TEST(biases_are_corrected_by_the_whole_batch)
+{
+    static const char config[] =
+        FX_CONFIG("{\"algorithm\": \"quantization\", \"weights\": {\"bits\": 3}, \"initializer\": "
+                  "{\"num_init_steps\": 1, \"bias_correction\": {\"num_samples\": 20}}}");
+    team t;
+    net n;
+    net_pass p;
+    size_t changed = 0;
+    make_team(&t, config, NET_PLAIN, true);
+    net_make(&n, new_context(2), config, NET_PLAIN);
+    net_pass_make(&p, n.model, 0, NET_BATCH);
+    for (int i = 0; i < NET_BLOCKS; i++)
+        for (int64_t o = 0; n.block[i].b && o < n.block[i].out_channels; o++)
+            n.block[i].b[o] = t.n.block[i].b[o] = 0.25f;
+    init_team(&t);
+    init_alone(&n, &p);
+    for (int i = 0; i < NET_BLOCKS; i++)
+        for (int64_t o = 0; n.block[i].b && o < n.block[i].out_channels; o++) {
+            ck_assert_float_eq_tol(n.block[i].b[o], t.n.block[i].b[o], 1e-6f);
+            changed += fabsf(n.block[i].b[o] - 0.25f) > 1e-4f;
+        }
+    ck_assert_uint_gt(changed, 4);
+    net_pass_free(&p);
+    net_free(&n);
+    free_team(&t);
+}
+END_TEST
+
 /* A whole training: with batch norm, dropout, masks that move, ranges that are trained. */
 static size_t train(bool threads, const char *config, float values[MOST])
 {
@@ -567,6 +597,7 @@ int main(void)
     Suite *suite = suite_create("replicas");
     TCase *tests = fx_case(suite, "replicas", 120);
     tcase_add_loop_test(tests, parts_of_a_batch_are_the_batch, 0, 3);
+    tcase_add_test(tests, biases_are_corrected_by_the_whole_batch);
     tcase_add_loop_test(tests, threads_change_no_bit, 0, 2);
     tcase_add_test(tests, sums_of_whole_numbers_are_exact);
     tcase_add_test(tests, layouts_ties_and_uses_come_along);
