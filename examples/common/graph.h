@@ -45,13 +45,16 @@ int graph_embedding(
 int graph_layer_norm(graph *g, const char *scope, int x);
 int graph_sum(graph *g, const char *scope, int a, int b);
 int graph_concat(graph *g, const char *scope, int a, int b);
-/* factor a b, or factor a b^T */
-int graph_matmul(graph *g, const char *scope, int a, int b, bool transpose_b, float factor);
-int graph_softmax(graph *g, const char *scope, int x, bool causal);
 int graph_max_pool(graph *g, const char *scope, int x, int kernel);
 int graph_upsample(graph *g, const char *scope, int x, int factor);
-/* (N,T,C) to (N,heads,T,C/heads), or with `merge` back */
-int graph_heads(graph *g, const char *scope, int x, int heads, bool merge);
+
+typedef struct graph_attention_spec {
+    int heads;
+    bool causal;
+    double deviation, out_deviation; /* of the weights of q, k and v, and of the last layer */
+} graph_attention_spec;
+/* Multi-head attention of a sequence (N,T,C), with its linear layers. */
+int graph_attention(graph *g, const char *scope, int x, graph_attention_spec spec);
 /* Run here: over axis 2 or later. */
 int graph_mean(graph *g, const char *scope, int x, int axis);
 

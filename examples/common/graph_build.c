@@ -36,6 +36,9 @@ void graph_destroy(graph *g)
         free(g->nodes[i].y);
         free(g->nodes[i].raw);
         free(g->nodes[i].grad);
+        if (g->nodes[i].attention != NULL)
+            free(g->nodes[i].attention->kept);
+        free(g->nodes[i].attention);
     }
     for (size_t i = 0; i < g->n_arrays; i++) {
         free(g->arrays[i].name);
@@ -44,6 +47,7 @@ void graph_destroy(graph *g)
     }
     free(g->nodes);
     free(g->arrays);
+    free(g->work);
     for (int i = 0; i < GRAPH_READS; i++)
         free(g->scratch[i]);
     free(g);
@@ -145,8 +149,12 @@ static int finish_node(graph *g, graph_node *node, nncf_status status)
             x[i].ndim = graph_shape(g, node->reads[i], 1, shapes[i]);
             x[i].shape = shapes[i];
         }
-        status = nncf_layer_get_output_shape(
-            node->layer, x, (size_t)node->n_reads, node->shape, GRAPH_NDIM, &node->ndim, &g->error);
+        node->ndim = x[0].ndim;
+        if (node->attention != NULL) /* as wide as what it reads */
+            memcpy(node->shape, shapes[0], sizeof node->shape);
+        else
+            status = nncf_layer_get_output_shape(node->layer, x, (size_t)node->n_reads, node->shape,
+                GRAPH_NDIM, &node->ndim, &g->error);
     }
     if (g->status == NNCF_OK)
         g->status = status;
@@ -299,33 +307,6 @@ int graph_concat(graph *g, const char *scope, int a, int b)
             &node->layer, &g->error));
 }
 
-int graph_matmul(graph *g, const char *scope, int a, int b, bool transpose_b, float factor)
-{
-    const edges e = edges_of(g, a, b);
-    graph_node *node = new_node(g, scope, a, b);
-    if (node == NULL)
-        return 0;
-    return finish_node(g, node,
-        nncf_model_add_matmul(g->model,
-            &(nncf_matmul_params){NNCF_PARAMS(nncf_matmul_params), .scope = scope,
-                .transpose_b = transpose_b, .factor = factor, .inputs = e.layer,
-                .n_inputs = e.count},
-            &node->layer, &g->error));
-}
-
-int graph_softmax(graph *g, const char *scope, int x, bool causal)
-{
-    const edges e = edges_of(g, x, GRAPH_INPUT);
-    graph_node *node = new_node(g, scope, x, GRAPH_INPUT);
-    if (node == NULL)
-        return 0;
-    return finish_node(g, node,
-        nncf_model_add_softmax(g->model,
-            &(nncf_softmax_params){NNCF_PARAMS(nncf_softmax_params), .scope = scope,
-                .causal = causal, .inputs = e.layer, .n_inputs = e.count},
-            &node->layer, &g->error));
-}
-
 int graph_max_pool(graph *g, const char *scope, int x, int kernel)
 {
     const edges e = edges_of(g, x, GRAPH_INPUT);
@@ -354,17 +335,39 @@ int graph_upsample(graph *g, const char *scope, int x, int factor)
             &node->layer, &g->error));
 }
 
-int graph_heads(graph *g, const char *scope, int x, int heads, bool merge)
+int graph_attention(graph *g, const char *scope, int x, graph_attention_spec spec)
 {
+    static const char *const names[4] = {"q", "k", "v", "proj"};
     const edges e = edges_of(g, x, GRAPH_INPUT);
+    const int64_t width = size_of(g, x, 1), shape[2] = {width, width};
     graph_node *node = new_node(g, scope, x, GRAPH_INPUT);
-    if (node == NULL)
+    nncf_attention_params p = {NNCF_PARAMS(nncf_attention_params), .scope = scope,
+        .names[NNCF_ATTENTION_OUT] = "Linear[proj]", .features = width, .heads = spec.heads,
+        .causal = spec.causal, .inputs = e.layer, .n_inputs = e.count};
+    for (int i = 0; i < 4; i++) {
+        char *array_scope = app_format("%s/Linear[%s]", scope, names[i]);
+        if (array_scope == NULL)
+            no_memory(g, scope);
+        const pointers w = add(g, array_scope, "weight", true, 2, shape, 0.0f,
+                           i < 3 ? spec.deviation : spec.out_deviation),
+                       b = add(g, array_scope, "bias", true, 1, shape, 0.0f, 0.0);
+        p.weight[i] = w.data;
+        p.weight_grad[i] = w.grad;
+        p.bias[i] = b.data;
+        p.bias_grad[i] = b.grad;
+        free(array_scope);
+    }
+    if (g->status != NNCF_OK)
         return 0;
-    return finish_node(g, node,
-        nncf_model_add_heads(g->model,
-            &(nncf_heads_params){NNCF_PARAMS(nncf_heads_params), .scope = scope, .heads = heads,
-                .merge = merge, .inputs = e.layer, .n_inputs = e.count},
-            &node->layer, &g->error));
+    if ((node->attention = calloc(1, sizeof *node->attention)) == NULL) {
+        no_memory(g, scope);
+        return 0;
+    }
+    node->attention->struct_size = sizeof *node->attention;
+    const nncf_status status = nncf_model_add_attention(g->model, &p, node->attention, &g->error);
+    node->layer = node->attention->layers[NNCF_ATTENTION_OUT];
+    g->n_nodes += status != NNCF_OK; /* so that it is freed */
+    return finish_node(g, node, status);
 }
 
 /* An operator that is run here: the library places quantizers around it and exports it. */

@@ -6,6 +6,7 @@
 
 typedef struct graph_node {
     nncf_layer *layer;
+    nncf_attention *attention; /* NULL, or what ends in the layer; `work` is the graph's */
     bool by_host; /* a mean, run here */
     int reads[GRAPH_READS], n_reads;
     int64_t shape[GRAPH_NDIM]; /* the first size: samples */
@@ -33,6 +34,8 @@ struct graph {
     int64_t batch, capacity; /* samples of the last forward; that there is room for */
     float *scratch[GRAPH_READS]; /* a further reader's gradients, before they are added */
     size_t largest; /* elements of a sample, over all nodes */
+    void *work; /* of attentions */
+    size_t work_size;
     nncf_status status;
     nncf_error error;
 };

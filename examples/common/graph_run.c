@@ -16,12 +16,41 @@ static nncf_tensor view(const graph *g, int node, const void *input, int64_t sha
     return t;
 }
 
+/* Buffers of an attention for so many samples; `work` is one for all, the largest. */
+static nncf_status reserve_attention(
+    graph *g, graph_node *node, size_t capacity, bool grown, nncf_error *err)
+{
+    int64_t shape[GRAPH_NDIM];
+    const nncf_tensor x = {
+        .ndim = graph_shape(g, node->reads[0], (int64_t)capacity, shape), .shape = shape};
+    nncf_attention *a = node->attention;
+    size_t work;
+    if (a->kept != NULL && !grown)
+        return NNCF_OK;
+    free(a->kept);
+    a->kept = NULL;
+    const nncf_status status =
+        nncf_attention_get_sizes(a, &x, 1, NULL, NULL, &a->kept_size, &work, err);
+    if (status != NNCF_OK)
+        return status;
+    a->kept = app_bytes(a->kept_size);
+    if (work > g->work_size) {
+        free(g->work);
+        g->work_size = work;
+        g->work = app_bytes(work);
+    }
+    return a->kept != NULL && g->work != NULL
+        ? NNCF_OK
+        : app_fail(err, NNCF_E_NOMEM, NULL, "no memory for %zu samples", capacity);
+}
+
 /* Buffers for n samples. Outputs that are few distinct values are kept as codes, a byte an element,
  * unless a mean reads them. */
 static nncf_status reserve(graph *g, int64_t n, nncf_error *err)
 {
     const size_t capacity = (size_t)(n > g->capacity ? n : g->capacity);
     const bool grown = (int64_t)capacity != g->capacity;
+    nncf_status status = NNCF_OK;
     g->capacity = 0; /* until all is there */
     for (int i = 0; i < g->n_nodes; i++) {
         graph_node *node = &g->nodes[i];
@@ -43,6 +72,9 @@ static nncf_status reserve(graph *g, int64_t n, nncf_error *err)
         }
         if (node->y == NULL || node->grad == NULL || (node->by_host && node->raw == NULL))
             return app_fail(err, NNCF_E_NOMEM, NULL, "no memory for %lld samples", (long long)n);
+        if (node->attention != NULL &&
+            (status = reserve_attention(g, node, capacity, grown, err)) != NNCF_OK)
+            return status;
     }
     for (int k = 0; k < GRAPH_READS; k++) {
         if (g->scratch[k] != NULL && !grown)
@@ -88,6 +120,8 @@ static nncf_status node_forward(graph *g, int i, const void *x, nncf_error *err)
     nncf_tensor in[GRAPH_READS], y = view(g, i, NULL, shapes[GRAPH_READS]), raw = y;
     for (int k = 0; k < node->n_reads; k++)
         in[k] = view(g, node->reads[k], x, shapes[k]);
+    if (node->attention != NULL)
+        return nncf_attention_forward(node->attention, in, 1, &y, err);
     if (!node->by_host)
         return nncf_layer_forward(node->layer, in, (size_t)node->n_reads, &y, err);
     mean(node, in[0].shape, in[0].ndim, in[0].data, node->raw, false);
@@ -126,9 +160,14 @@ static nncf_status node_backward(graph *g, int i, const void *x, nncf_error *err
         if (!wanted)
             continue;
         const graph_node *from = &g->nodes[node->reads[k]];
-        dx[k].data = from->has_grad ? g->scratch[k] : from->grad;
+        const bool second = k > 0 && node->reads[k] == node->reads[0];
+        dx[k].data = from->has_grad || second ? g->scratch[k] : from->grad;
     }
-    if (!node->by_host) {
+    if (node->attention != NULL) {
+        node->attention->work = g->work;
+        node->attention->work_size = g->work_size;
+        status = nncf_attention_backward(node->attention, in, 1, &dy, wanted ? dx : NULL, err);
+    } else if (!node->by_host) {
         status = nncf_layer_backward(
             node->layer, in, (size_t)node->n_reads, &dy, wanted ? dx : NULL, err);
     } else {

@@ -106,26 +106,15 @@ static nncf_status take_scores(task *t, double scores[TASK_SCORES], nncf_error *
 /* One block; names as a PyTorch module would have them. */
 static int add_block(graph *g, const gpt *m, int index, int x)
 {
-    char s[96], h[96];
+    char s[96];
     /* Radford et al.: what is added to the residual path begins smaller the more blocks there are.
      */
     const double first = 0.02, added = 0.02 / sqrt(2.0 * (double)m->blocks);
-    const float factor = 1.0f / sqrtf((float)(m->width / m->heads));
-    int qkv[3], a;
 #define NAME(text) (snprintf(s, sizeof s, "GPT/Block[%d]/" text, index), s)
-    const int normed = graph_layer_norm(g, NAME("LayerNorm[ln1]"), x);
-    for (int i = 0; i < 3; i++) {
-        snprintf(s, sizeof s, "GPT/Block[%d]/Attention[attn]/Linear[%c]", index, "qkv"[i]);
-        snprintf(h, sizeof h, "GPT/Block[%d]/Attention[attn]/Heads[%c]", index, "qkv"[i]);
-        qkv[i] = graph_linear(g, s, normed, m->width, NNCF_ACTIVATION_NONE, first);
-        qkv[i] = graph_heads(g, h, qkv[i], (int)m->heads, false);
-    }
-    a = graph_matmul(g, NAME("Attention[attn]/matmul_0"), qkv[0], qkv[1], true, factor);
-    a = graph_softmax(g, NAME("Attention[attn]/softmax_0"), a, true);
-    a = graph_matmul(g, NAME("Attention[attn]/matmul_1"), a, qkv[2], false, 1.0f);
-    a = graph_heads(g, NAME("Attention[attn]/Heads[y]"), a, (int)m->heads, true);
-    a = graph_linear(
-        g, NAME("Attention[attn]/Linear[proj]"), a, m->width, NNCF_ACTIVATION_NONE, added);
+    int a = graph_layer_norm(g, NAME("LayerNorm[ln1]"), x);
+    a = graph_attention(g, NAME("Attention[attn]"), a,
+        (graph_attention_spec){
+            .heads = (int)m->heads, .causal = true, .deviation = first, .out_deviation = added});
     x = graph_sum(g, NAME("__add___0"), x, a);
     a = graph_layer_norm(g, NAME("LayerNorm[ln2]"), x);
     a = graph_linear(g, NAME("MLP[mlp]/Linear[fc]"), a, 4 * m->width, NNCF_ACTIVATION_GELU, first);

@@ -25,6 +25,7 @@
 #define NNCF_NNCF_H
 
 #include <nncf/accuracy_aware.h>
+#include <nncf/attention.h>
 #include <nncf/base.h>
 #include <nncf/checkpoint.h>
 #include <nncf/config.h>

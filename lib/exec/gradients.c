@@ -31,8 +31,9 @@ static size_t count_of(const int64_t shape[4])
 
 size_t nncf__gradients_bytes(const nncf_layer *layer, const nncf__shapes *shapes)
 {
+    const bool adds = layer->shares_dx || (layer->gradients & NNCF_GRADIENT_ADD_DX);
     size_t count = 0;
-    for (size_t i = 0; i < shapes->n && (layer->gradients & NNCF_GRADIENT_ADD_DX); i++)
+    for (size_t i = 0; i < shapes->n && adds; i++)
         count += count_of(shapes->in[i]);
     return count * sizeof(float);
 }

@@ -27,6 +27,12 @@ void nncf__index_add(nncf__layer_index *index, nncf_layer *layer)
     index->by_address[i] = layer;
 }
 
+void nncf__index_clear(nncf__layer_index *index)
+{
+    for (size_t i = 0; i <= index->mask; i++)
+        index->by_scope[i] = index->by_address[i] = NULL;
+}
+
 bool nncf__index_reserve(nncf__layer_index *index, nncf_context *context, size_t capacity)
 {
     const nncf__layer_index old = *index;

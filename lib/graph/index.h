@@ -16,6 +16,8 @@
 bool nncf__index_reserve(nncf__layer_index *index, nncf_context *context, size_t capacity);
 /* Add a layer whose scope is not in it; space must be reserved. */
 void nncf__index_add(nncf__layer_index *index, nncf_layer *layer);
+/* Without layers; the space stays reserved. */
+void nncf__index_clear(nncf__layer_index *index);
 /* NULL: no layer of that scope. */
 nncf_layer *nncf__index_find(const nncf__layer_index *index, const char *scope);
 /* Is it in there? The pointer is compared, and never followed. */

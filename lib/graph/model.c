@@ -93,6 +93,23 @@ void nncf__layer_free(nncf_context *context, nncf_layer *layer)
     nncf__free(context, layer);
 }
 
+void nncf__model_truncate(nncf_model *model, size_t n)
+{
+    if (n == model->n_layers)
+        return;
+    while (model->n_layers > n) {
+        nncf_layer *layer = model->layers[--model->n_layers];
+        for (size_t i = 0; i < layer->n_inputs; i++)
+            layer->inputs[i]->n_consumers--;
+        if (layer->tied_to)
+            layer->tied_to->n_tied--;
+        nncf__layer_free(model->context, layer);
+    }
+    nncf__index_clear(&model->index);
+    for (size_t i = 0; i < n; i++)
+        nncf__index_add(&model->index, model->layers[i]);
+}
+
 void nncf_model_destroy(nncf_model *model)
 {
     if (!model)

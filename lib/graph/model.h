@@ -201,6 +201,8 @@ struct nncf_layer {
     int32_t memory;
     /* NNCF_GRADIENT_..., or-ed */
     int32_t gradients;
+    /* part of an attention that runs its backward with NNCF_GRADIENT_ADD_DX in any case */
+    bool shares_dx;
 
     /* Prepared for each mode (NNCF_MODE_...), and how often that was done. */
     nncf__block blocks[NNCF__MODE_COUNT];
@@ -275,6 +277,10 @@ static inline nncf_layer *nncf__weight_owner(const nncf_layer *layer)
 
 /* model.c: free a layer that is in no model's list (any more). NULL is fine. */
 void nncf__layer_free(nncf_context *context, nncf_layer *layer);
+
+/* Take the layers from number n on, which no other part of the library knows yet, out of a model,
+ * and free them. */
+void nncf__model_truncate(nncf_model *model, size_t n);
 
 /* The registered layer whose scope is nearest to `pattern` by edit distance, for messages; NULL
  * when nothing is near.

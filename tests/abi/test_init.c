@@ -30,6 +30,8 @@
     X(nncf_dropout_params, NNCF_PARAMS(nncf_dropout_params))                                       \
     X(nncf_group_norm_params, NNCF_PARAMS(nncf_group_norm_params), .groups = 1, .eps = 1e-5f)      \
     X(nncf_heads_params, NNCF_PARAMS(nncf_heads_params))                                           \
+    X(nncf_attention_params, NNCF_PARAMS(nncf_attention_params))                                   \
+    X(nncf_attention, NNCF_PARAMS(nncf_attention))                                                 \
     X(nncf_layer_norm_params, NNCF_PARAMS(nncf_layer_norm_params), .eps = 1e-5f)                   \
     X(nncf_embedding_params, NNCF_PARAMS(nncf_embedding_params))                                   \
     X(nncf_matmul_params, NNCF_PARAMS(nncf_matmul_params), .factor = 1)                            \
@@ -73,7 +75,7 @@ START_TEST(every_member_has_its_documented_default)
 {
     int n = 0;
     STRUCTS(CHECK_STRUCT)
-    ck_assert_int_eq(n, 43);
+    ck_assert_int_eq(n, 45);
     nncf_onnx_params onnx;
     memset(&onnx, 0xa5, sizeof onnx);
     nncf_onnx_params_init(&onnx, sizeof onnx);

@@ -72,6 +72,39 @@ static nncf_status add_heads(nncf_error *err)
     return nncf_model_add_heads(bare, &p, &out, err);
 }
 
+static nncf_status add_attention(nncf_error *err)
+{
+    const nncf_attention_params p = {
+        NNCF_PARAMS(nncf_attention_params), .scope = "Net/new", .features = 6, .heads = 4};
+    nncf_attention out = {NNCF_PARAMS(nncf_attention)};
+    return nncf_model_add_attention(bare, &p, &out, err);
+}
+
+static nncf_status find_attention(nncf_error *err)
+{
+    const nncf_attention of = {NNCF_PARAMS(nncf_attention), .layers = {layer}};
+    nncf_attention out = {NNCF_PARAMS(nncf_attention)};
+    return nncf_model_find_attention(bare, &of, &out, err);
+}
+
+static nncf_status attention_sizes(nncf_error *err)
+{
+    const nncf_attention a = {NNCF_PARAMS(nncf_attention), .layers = {layer}};
+    return nncf_attention_get_sizes(&a, NULL, 0, NULL, NULL, NULL, NULL, err);
+}
+
+static nncf_status attention_forward(nncf_error *err)
+{
+    const nncf_attention a = {NNCF_PARAMS(nncf_attention), .layers = {layer}};
+    return nncf_attention_forward(&a, NULL, 0, NULL, err);
+}
+
+static nncf_status attention_backward(nncf_error *err)
+{
+    const nncf_attention a = {NNCF_PARAMS(nncf_attention), .layers = {layer}};
+    return nncf_attention_backward(&a, NULL, 0, NULL, NULL, err);
+}
+
 static nncf_status add_pool2d(nncf_error *err)
 {
     const nncf_pool2d_params p = {
@@ -421,6 +454,11 @@ static const struct {
     {"nncf_model_add_dropout", add_dropout, "Net/new: p is 1"},
     {"nncf_model_add_group_norm", add_group_norm, "Net/new: channels is 0"},
     {"nncf_model_add_heads", add_heads, "Net/new: heads is 0"},
+    {"nncf_model_add_attention", add_attention, "Net/new: features is 6"},
+    {"nncf_model_find_attention", find_attention, "Net/Conv2d[a]: the model has no"},
+    {"nncf_attention_get_sizes", attention_sizes, "layers[0] is another kind of layer"},
+    {"nncf_attention_forward", attention_forward, "layers[0] is another kind of layer"},
+    {"nncf_attention_backward", attention_backward, "layers[0] is another kind of layer"},
     {"nncf_model_add_pool2d", add_pool2d, "Net/new: kernel[0] is 0"},
     {"nncf_model_add_op", add_op, "Net/new: op is -3"},
     {"nncf_model_add_weight", add_weight, "Net/new: ndim is 0"},

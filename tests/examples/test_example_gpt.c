@@ -55,11 +55,9 @@ static graph *make_graph(void)
     int x = graph_embedding(g, "Net/Embedding[e]", GRAPH_INPUT, 9, 6, 1.0);
     x = graph_mean(g, "Net/mean_0", x, 2);
     const int forked = graph_layer_norm(g, "Net/LayerNorm[n]", x);
-    int a = graph_heads(g, "Net/Heads[0]", forked, 3, false);
-    const int scores = graph_matmul(g, "Net/matmul_0", a, a, true, 0.7f);
-    a = graph_matmul(
-        g, "Net/matmul_1", graph_softmax(g, "Net/softmax_0", scores, true), a, false, 1.0f);
-    a = graph_heads(g, "Net/Heads[1]", a, 3, true);
+    int a = graph_attention(g, "Net/Attention[a]", forked,
+        (graph_attention_spec){.heads = 3, .causal = true, .deviation = 0.5, .out_deviation = 0.5});
+    a = graph_sum(g, "Net/__add___1", a, a);
     a = graph_sum(g, "Net/__add___0", forked, a);
     graph_linear(g, "Net/Linear[l]", a, 3, NNCF_ACTIVATION_TANH, 0.5);
     ck_ok(graph_finish(g, &err), err);

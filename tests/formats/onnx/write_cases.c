@@ -23,6 +23,84 @@ static bool write_forms(
     return true;
 }
 
+enum { ROWS = 6, WIDTH = 12, BATCH = 3, FLOATS = BATCH * ROWS * WIDTH };
+
+/* Weights of 7 bits: engines sum pairs of 8-bit products in 16 bits, which do not hold all of them,
+ * where a processor has no better instruction. */
+static const char *const attention_configs[] = {ON_CONFIG(""),
+    "{\"nncf_dialect\":\"1.7\",\"target_device\":\"NONE\",\"input_info\":{\"sample_size\":[1,6,"
+    "12]},\"compression\":{\"algorithm\":\"quantization\",\"weights\":{\"bits\":7},"
+    "\"initializer\":{\"range\":{\"num_init_samples\":3,\"type\":\"min_max\"},"
+    "\"batchnorm_adaptation\":{\"num_bn_adaptation_samples\":0}}}}"};
+
+/* An attention registered as a whole, of one tensor (causal, q, k and v in one array) or of two,
+ * all made from the model's input by linear layers; plain and quantized. */
+static bool write_attention(const char *folder, bool cross, bool quantized)
+{
+    on_net net = {.random = 7};
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_attention a = {NNCF_PARAMS(nncf_attention)};
+    const int64_t shape[3] = {BATCH, ROWS, WIDTH};
+    float *x = on_floats(&net, FLOATS, 1, 0), *y = on_floats(&net, FLOATS, 0, 0),
+          *fed[2] = {on_floats(&net, FLOATS, 0, 0), on_floats(&net, FLOATS, 0, 0)};
+    const nncf_tensor in = {.data = x, .ndim = 3, .shape = shape};
+    nncf_tensor out = {.data = y, .ndim = 3, .shape = shape}, between[2] = {out, out};
+    const size_t n = cross ? 2 : 1, weights = WIDTH * WIDTH;
+    on_must(nncf_context_create(NNCF_API_VERSION, NULL, &net.context, &err), &err);
+    on_must(nncf_model_create(net.context, &net.model, &err), &err);
+    nncf_layer *feed[2];
+    for (size_t i = 0; i < n; i++) {
+        between[i].data = fed[i];
+        const nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params),
+            .scope = i ? "Net/Linear[memory]" : "Net/Linear[query]",
+            .weight = on_floats(&net, weights, 0.4, 0), .in_features = WIDTH,
+            .out_features = WIDTH};
+        on_must(nncf_model_add_linear(net.model, &p, &feed[i], &err), &err);
+    }
+    nncf_attention_params p = {NNCF_PARAMS(nncf_attention_params), .scope = "Net/Attention[a]",
+        .features = WIDTH, .heads = 3, .causal = !cross, .packed = !cross, .dropout = 0.5f,
+        .inputs = feed, .n_inputs = n};
+    for (int i = 0; i < 4; i++)
+        if (cross || i == 0 || i == NNCF_ATTENTION_OUT) {
+            p.weight[i] = on_floats(&net, 3 * weights, 0.6, 0);
+            p.bias[i] = on_floats(&net, 3 * WIDTH, 0.3, 0);
+        }
+    on_must(nncf_model_add_attention(net.model, &p, &a, &err), &err);
+    on_must(nncf_attention_get_sizes(&a, between, n, NULL, NULL, &a.kept_size, &a.work_size, &err),
+        &err);
+    a.kept = on_floats(&net, a.kept_size / sizeof(float), 0, 0);
+    const char *text = attention_configs[quantized];
+    on_must(
+        nncf_config_parse(net.context, NULL, text, strlen(text), NULL, &net.config, &err), &err);
+    on_must(nncf_compression_ctrl_create(net.model, net.config, &net.ctrl, &err), &err);
+    on_must(nncf_model_set_mode(net.model, NNCF_MODE_EVAL, &err), &err);
+    for (int32_t more = 1, last = 0; !last;) {
+        on_must(nncf_compression_ctrl_init_step(net.ctrl, &more, &err), &err);
+        last = !more; /* then once more, with all ranges */
+        for (size_t i = 0; i < n; i++)
+            on_must(nncf_layer_forward(feed[i], &in, 1, &between[i], &err), &err);
+        on_must(nncf_attention_forward(&a, between, n, &out, &err), &err);
+    }
+    bool ok = true;
+    for (int form = 0; form < (quantized ? 2 : 1) && ok; form++) {
+        char path[1024];
+        snprintf(path, sizeof path, "%s/attention_%s_%s_%s.onnx", folder, cross ? "cross" : "self",
+            quantized ? "int8" : "plain", form == NNCF_ONNX_QDQ ? "qdq" : "fakequantize");
+        const nncf_onnx_params e = {NNCF_PARAMS(nncf_onnx_params), .format = form, .input_ndim = 3,
+            .input_shape = {0, ROWS, WIDTH}, .golden_input = &in, .golden_output = &out};
+        ok = nncf_onnx_export(net.ctrl, path, &e, &err) == NNCF_OK;
+        if (!ok)
+            printf("%s: refused: %s\n", path, err.message);
+    }
+    nncf_compression_ctrl_destroy(net.ctrl);
+    nncf_model_destroy(net.model);
+    nncf_config_destroy(net.config);
+    nncf_context_destroy(net.context);
+    for (size_t i = 0; i < net.n_buffers; i++)
+        free(net.buffers[i]);
+    return ok;
+}
+
 int main(int argc, char **argv)
 {
     static on_net net;
@@ -59,6 +137,8 @@ int main(int argc, char **argv)
         ok = write_forms(&net, argv[1], name, NULL, 2);
         on_destroy(&net);
     }
+    for (int i = 0; i < 4 && ok; i++)
+        ok = write_attention(argv[1], i / 2, i % 2);
     static oh_net host;
     for (int i = 0; i < 3 * OH_NETS && ok; i++) { /* plain; quantized in both forms */
         nncf_error err = NNCF_ERROR_INIT;

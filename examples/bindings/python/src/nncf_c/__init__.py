@@ -259,10 +259,12 @@ class Model(_Handle):
         Arrays are kept and must not be replaced: change their contents. Sizes that the weight's shape gives may be left
         out; batch_norm is a dictionary of the members of nncf_batch_norm_params.
         """
-        function = getattr(lib, f'nncf_model_add_{kind}', None)
-        if function is None:
-            kinds = ', '.join(sorted(name[len('nncf_model_add_'):] for name in dir(lib) if name.startswith('nncf_model_add_')))
-            raise ValueError(f'there is no layer "{kind}"; there are {kinds}')
+        prefix = 'nncf_model_add_'
+        # an attention is several layers, by a struct of its own
+        kinds = sorted(name[len(prefix):] for name in dir(lib) if name.startswith(prefix) and name != f'{prefix}attention')
+        if kind not in kinds:
+            raise ValueError(f'there is no layer "{kind}"; there are {", ".join(kinds)}')
+        function = getattr(lib, prefix + kind)
         weight = members.get('weight')
         if weight is not None:
             for name, value in _derived(kind, checked(weight, 'weight', np.dtype(np.float32)), members).items():
