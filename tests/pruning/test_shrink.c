@@ -390,6 +390,8 @@ START_TEST(resume_has_the_same_bits)
     check_equal(&whole, &again);
     check_equal(&whole, &small);
     /* and the next snapshots say the same */
+    ck_assert_double_eq(again.ctrl->pruning->level, whole.ctrl->pruning->level);
+    ck_assert_double_eq(small.ctrl->pruning->level, whole.ctrl->pruning->level);
     save(&small, fx_path("next.safetensors"));
     checkpoint = open_file(&small, fx_path("next.safetensors"));
     ck_assert_str_eq(

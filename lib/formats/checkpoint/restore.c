@@ -408,6 +408,14 @@ static nncf_status compare_configs(const nncf_checkpoint *c, const nncf_compress
     return status;
 }
 
+/* Filters that are gone are those of the level at their removal, wherever the schedule is. */
+static void keep_level(const nncf_checkpoint *c, nncf_compression_ctrl *ctrl)
+{
+    const nncf__entry *levels = nncf__checkpoint_find(c, "nncf.levels");
+    if (levels && ctrl->pruning && !nncf__ctrl_has_schedule(ctrl))
+        memcpy(&ctrl->pruning->level, levels->data, sizeof ctrl->pruning->level);
+}
+
 static nncf_status restore(const nncf_checkpoint *checkpoint, nncf_compression_ctrl *ctrl,
     const nncf_checkpoint_restore_params *params, nncf_checkpoint_restore_report *report,
     nncf_error *err)
@@ -448,6 +456,8 @@ static nncf_status restore(const nncf_checkpoint *checkpoint, nncf_compression_c
         nncf__removed_take(ctrl, copy);
     else
         nncf__free(ctrl->context, copy);
+    if (status == NNCF_OK && removed)
+        keep_level(checkpoint, ctrl);
     /* those of dropout, in a program that begins here, are none */
     for (size_t i = 0; i < ctrl->model->n_layers && status == NNCF_OK; i++)
         ctrl->model->layers[i]->drop_backwards = 0;
