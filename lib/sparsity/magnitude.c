@@ -219,8 +219,10 @@ static size_t block_count(const nncf__masked_layers *l, size_t end)
 {
     size_t count = 0;
     for (size_t i = 0; l->structure.kind == NNCF__BLOCKS && i < end; i++) {
+        if (!has_mask(l, i))
+            continue;
         const nncf__blocks b = nncf__blocks_of(l->layers[i], (size_t)l->structure.block_size);
-        count += has_mask(l, i) ? nncf__blocks_count(&b) : 0;
+        count += nncf__blocks_count(&b);
     }
     return count;
 }
