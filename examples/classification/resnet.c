@@ -2,7 +2,7 @@
 /* ResNet-18 and ResNet-50 (He et al. 2015) with torchvision's scopes and parameter names; as there,
  * a stage of ResNet-50 strides in the 3x3 convolution of its first block. `stem_stride` 1 is the
  * usual change for images of about 32x32: a 3x3 first convolution without stride and no max
- * pooling. */
+ * pooling. `width_mult` scales the channels of every convolution, to multiples of 8. */
 #include "models.h"
 
 #include <stdio.h>
@@ -21,6 +21,12 @@ static int add_conv(net *n, const char *block_scope, const char *block_name, con
     return net_add_conv(n, &spec);
 }
 
+static int64_t scale_channels(int64_t channels, double width_mult)
+{
+    int64_t scaled = (int64_t)((double)channels * width_mult + 4.0) / 8 * 8;
+    return scaled < 8 ? 8 : scaled;
+}
+
 /* 1x1 where the block changes the shape, else the block's own input. */
 static int add_shortcut(
     net *n, const char *scope, const char *name, int64_t channels, int stride, int input)
@@ -32,9 +38,10 @@ static int add_shortcut(
         (net_layer_spec){.input = input, .out = channels, .kernel = 1, .stride = stride});
 }
 
-static int add_basic_block(net *n, int stage, int index, int stride, int input)
+static int add_basic_block(
+    net *n, const model_settings *m, int stage, int index, int stride, int input)
 {
-    int64_t channels = (int64_t)32 << stage;
+    int64_t channels = scale_channels((int64_t)32 << stage, m->width_mult);
     char scope[80], name[32], sum[112];
     int shortcut, x;
     snprintf(scope, sizeof scope, "ResNet/Sequential[layer%d]/BasicBlock[%d]", stage, index);
@@ -53,9 +60,10 @@ static int add_basic_block(net *n, int stage, int index, int stride, int input)
     return net_add_sum(n, sum, x, shortcut, NNCF_ACTIVATION_RELU);
 }
 
-static int add_bottleneck(net *n, int stage, int index, int stride, int input)
+static int add_bottleneck(
+    net *n, const model_settings *m, int stage, int index, int stride, int input)
 {
-    int64_t width = (int64_t)32 << stage, channels = 4 * width;
+    int64_t width = scale_channels((int64_t)32 << stage, m->width_mult), channels = 4 * width;
     char scope[80], name[32], sum[112];
     int shortcut, x;
     snprintf(scope, sizeof scope, "ResNet/Sequential[layer%d]/Bottleneck[%d]", stage, index);
@@ -77,7 +85,8 @@ static int add_bottleneck(net *n, int stage, int index, int stride, int input)
     return net_add_sum(n, sum, x, shortcut, NNCF_ACTIVATION_RELU);
 }
 
-typedef int add_block_fn(net *n, int stage, int index, int stride, int input);
+typedef int add_block_fn(
+    net *n, const model_settings *m, int stage, int index, int stride, int input);
 
 static void build(net *n, const model_settings *m, int64_t num_classes, const int blocks[4],
     add_block_fn *add_block)
@@ -88,7 +97,7 @@ static void build(net *n, const model_settings *m, int64_t num_classes, const in
             .name = "conv1",
             .batch_norm = "bn1",
             .input = NET_INPUT,
-            .out = 64,
+            .out = scale_channels(64, m->width_mult),
             .kernel = small ? 3 : 7,
             .stride = (int)m->stem_stride,
             .padding = small ? 1 : 3,
@@ -98,7 +107,7 @@ static void build(net *n, const model_settings *m, int64_t num_classes, const in
         x = net_add_pool(n, "ResNet/MaxPool2d[maxpool]", x, NNCF_POOL_MAX, 3, 2, 1);
     for (int stage = 1; stage <= 4; stage++)
         for (int i = 0; i < blocks[stage - 1]; i++)
-            x = add_block(n, stage, i, stage > 1 && i == 0 ? 2 : 1, x);
+            x = add_block(n, m, stage, i, stage > 1 && i == 0 ? 2 : 1, x);
     x = net_add_pool(n, "ResNet/AdaptiveAvgPool2d[avgpool]", x, NNCF_POOL_GLOBAL_AVERAGE, 0, 0, 0);
     net_add_linear(n,
         &(net_layer_spec){.scope = "ResNet/Linear[fc]",

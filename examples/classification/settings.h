@@ -43,7 +43,7 @@ typedef struct schedule_settings {
 
 typedef struct model_settings {
     const char *name;
-    double width_mult; /* mobilenetv2 */
+    double width_mult; /* not lenet */
     int64_t stem_stride; /* mobilenetv2, resnets: 1 for images of about 32x32 */
 } model_settings;
 
