@@ -176,7 +176,8 @@ static nncf__pixel_product forward_product(
             .channels = in_group,
             .out_stride = in_group * n_taps,
             .k_stride = n_taps,
-            .taps = taps},
+            .taps = taps,
+            .block = s->block},
         .dst_plane = s->out_h * s->out_w,
         .only_sums = codes && s->only_sums};
     nncf__pixel_map_flatten(&p.map);
@@ -365,7 +366,8 @@ static nncf__pixel_product phase_product(const nncf__conv2d *s, int64_t a, int64
             .channels = out_group,
             .out_stride = kernel,
             .k_stride = in_group * kernel,
-            .taps = taps},
+            .taps = taps,
+            .block = s->block},
         .dst_plane = plane};
     nncf__pixel_map_flatten(&p.map);
     return p;
@@ -509,7 +511,8 @@ static nncf__weight_product weight_product(const nncf__conv2d *s, const nncf__qt
             .step_x = 1,
             .dst_row = s->out_w,
             .dst_col = 1,
-            .taps = NNCF__TAPS_IDENTITY}};
+            .taps = NNCF__TAPS_IDENTITY},
+        .block = s->block};
     nncf__pixel_map_flatten(&p.x);
     nncf__pixel_map_flatten(&p.dz);
     return p;
@@ -550,10 +553,15 @@ void nncf__conv2d_backward_weight(nncf_context *context, const nncf__conv2d *s,
     nncf__weight_product p = weight_product(s, x);
     const int64_t of_group =
         s->c_out / s->groups * (s->c_in / s->groups) * s->kernel_h * s->kernel_w;
+    const int64_t blocks_of_group = s->kept_blocks ? div_ceil(s->c_out / s->groups, s->block) *
+            div_ceil(s->c_in / s->groups, s->block) * s->kernel_h * s->kernel_w
+                                                   : 0;
     for (int64_t g = 0; g < s->groups; g++) {
         p.x.src = input_of_group(s, x, g);
         p.dz.src = floats(dz + g * p.dz.channels * p.dz.src_plane);
         p.dst = dw + g * of_group;
+        if (s->kept_blocks)
+            p.kept = s->kept_blocks + g * blocks_of_group;
         nncf__weight_product_run(context, &p);
     }
 }

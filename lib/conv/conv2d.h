@@ -23,6 +23,12 @@ typedef struct nncf__conv2d {
     /* Forward of codes writes z = float(exact integer sum), without scales and bias: what follows
      * has them in its constants. */
     bool only_sums;
+    /* Edges of blocks (output times input channels at one tap) that may be 0 as a whole; 0: none.
+     * Products of w skip those, whatever x and dz are there: 0 times NaN is 0. */
+    int64_t block;
+    /* With a block, which of them are not masked, numbered as in sparsity/structure.h: dw of the
+     * others is not wanted, and may be 0. NULL: dw of all. */
+    const uint8_t *kept_blocks;
 } nncf__conv2d;
 
 /*

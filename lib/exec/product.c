@@ -209,12 +209,24 @@ static void prepare_needs(const nncf_layer *layer, nncf__block *b)
         b->backward[0].work = max_size(b->backward[0].work, in * sizeof(float));
 }
 
+/* Masked in blocks, the weight has blocks of zeros. Which they are may change between two calls. */
+static void prepare_blocks(const nncf_layer *layer, nncf__block *b)
+{
+    const nncf__layer_compression *c = nncf__weight_owner(layer)->compression;
+    if (!c || !c->blocks)
+        return;
+    b->conv.block = c->block_size;
+    b->conv.kept_blocks = c->blocks;
+}
+
 void nncf__product_prepare(const nncf_layer *layer, nncf__block *b)
 {
     if (layer->kind == NNCF__CONV_TRANSPOSE2D)
         nncf__transposed_prepare(layer, b);
     else
         b->conv = nncf__product_shape(layer, b->key.in, b->out);
+    if (layer->kind != NNCF__CONV_TRANSPOSE2D)
+        prepare_blocks(layer, b);
     nncf__batch_norm_prepare(layer, b);
     b->by_channel = layer->has_batch_norm && !b->is_transposed && !b->across_ranks &&
         nncf__conv2d_by_channel(layer->model->context, &b->conv);

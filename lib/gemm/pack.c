@@ -343,8 +343,9 @@ void nncf__pack_weight_channels(const nncf__microkernel *m, const nncf__weights 
     int64_t c1, int64_t panel0, int64_t n_panels, float *const panels[])
 {
     const bool is_codes = nncf__qtensor_is_codes(&w->src);
-    const int64_t size = (int64_t)nncf__qtensor_element_size(&w->src), out0 = panel0 * m->nr,
-                  n_out = min_i(n_panels * m->nr, w->n_out - out0),
+    const int64_t size = (int64_t)nncf__qtensor_element_size(&w->src),
+                  width = nncf__panel_width(m, w), out0 = panel0 * width,
+                  n_out = min_i(n_panels * width, w->n_out - out0),
                   bytes = n_out * w->out_stride * size;
     for (int64_t c = c0; c < c1; c++) {
         const nncf__dequant how =
@@ -354,7 +355,7 @@ void nncf__pack_weight_channels(const nncf__microkernel *m, const nncf__weights 
         for (int64_t i = 0; c + 1 < c1 && i < bytes; i += LINE_BYTES)
             __builtin_prefetch(next + i);
         for (int64_t p = 0; p < n_panels; p++)
-            pack_channel(m, w, c, out0 + p * m->nr, min_i(m->nr, n_out - p * m->nr),
+            pack_channel(m, w, c, out0 + p * width, min_i(width, n_out - p * width),
                 is_codes ? &how : NULL, panels[p]);
     }
 }
@@ -362,7 +363,7 @@ void nncf__pack_weight_channels(const nncf__microkernel *m, const nncf__weights 
 void nncf__pack_weights(
     const nncf__microkernel *m, const nncf__weights *w, int64_t out0, float *panel)
 {
-    pack_contiguous(m, w, out0, min_i(m->nr, w->n_out - out0), panel);
+    pack_contiguous(m, w, out0, min_i(nncf__panel_width(m, w), w->n_out - out0), panel);
 }
 
 void nncf__pixel_product_scaling(

@@ -118,7 +118,17 @@ typedef struct nncf__weights {
     bool k_is_contiguous;
     int64_t n_out, channels, out_stride, k_stride;
     nncf__taps taps;
+    /* edges of blocks, output channels times channels at one tap, that may be 0 as a whole, and
+     * that products skip then; 0: none */
+    int64_t block;
+    /* output channels of a panel, of the nr that it has place for; 0: nr */
+    int64_t width;
 } nncf__weights;
+
+static inline int64_t nncf__panel_width(const nncf__microkernel *m, const nncf__weights *w)
+{
+    return w->width > 0 ? w->width : m->nr;
+}
 
 /* A product over pixels: pixel_product.c, int8_product.c. */
 typedef struct nncf__pixel_product {

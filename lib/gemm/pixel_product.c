@@ -23,6 +23,8 @@
 
 #include <nncf/context.h>
 
+#include <string.h>
+
 /* ---- forward, input gradient ---- */
 
 typedef struct pixel_job {
@@ -32,6 +34,11 @@ typedef struct pixel_job {
     int64_t workers;
     /* n_panels: of output channels */
     int64_t n_pixels, k, k_block, n_panels;
+    /* those of the product, with the width of panels; and that width */
+    nncf__weights weights;
+    int64_t width;
+    /* panels have their rows that are not 0 only, and say which */
+    bool skips;
     /* a task: so many blocks, one after the other */
     int64_t block_pixels, task_blocks, task_panels, tasks_across;
     bool codes;
@@ -119,7 +126,7 @@ static void plan_tasks(pixel_job *j)
 
 static size_t plan_private(pixel_job *j)
 {
-    int64_t n_out = j->n_panels * j->m.nr;
+    int64_t n_out = j->n_panels * j->width;
     j->targets_at = (size_t)(j->block_pixels + 1) * sizeof(nncf__segment);
     j->starts_at = j->targets_at + (size_t)j->block_pixels * sizeof(nncf__segment);
     const size_t starts = (size_t)(j->block_pixels / j->m.mr + 1) * sizeof(size_t);
@@ -136,7 +143,7 @@ static void pack_weights_task(void *arg, size_t chunk, size_t worker)
 {
     (void)worker;
     pixel_job *j = arg;
-    nncf__pack_weights(&j->m, &j->p->weights, (int64_t)chunk * j->m.nr,
+    nncf__pack_weights(&j->m, &j->weights, (int64_t)chunk * j->width,
         nncf__workspace_slot(&j->workspace, (int64_t)chunk));
 }
 
@@ -150,7 +157,7 @@ enum { PACK_BYTES = 4096, PACK_PANELS = 64, PACK_CHANNELS = 64 };
 static int64_t panels_at_once(const pixel_job *j)
 {
     const nncf__weights *w = &j->p->weights;
-    const int64_t bytes = j->m.nr * w->out_stride * (int64_t)nncf__qtensor_element_size(&w->src);
+    const int64_t bytes = j->width * w->out_stride * (int64_t)nncf__qtensor_element_size(&w->src);
     return min_i(max_i(PACK_BYTES / bytes, 1), min_i(PACK_PANELS, j->n_panels));
 }
 
@@ -166,7 +173,84 @@ static void pack_channels_task(void *arg, size_t chunk, size_t worker)
     for (int64_t i = 0; i < n_panels; i++)
         panels[i] = nncf__workspace_slot(&j->workspace, panel0 + i);
     nncf__pack_weight_channels(
-        &j->m, &j->p->weights, c0, min_i(c0 + PACK_CHANNELS, channels), panel0, n_panels, panels);
+        &j->m, &j->weights, c0, min_i(c0 + PACK_CHANNELS, channels), panel0, n_panels, panels);
+}
+
+/*
+ * Blocks of zeros. A panel is packed whole, then rows in which all of its channels are 0 are taken
+ * out, and what is left is listed: numbers of rows within their block of k. The microkernel reads
+ * those rows of the pixels' panels. Blocks of other weights have one width of panels each, so that
+ * panels do not straddle them.
+ */
+typedef struct row_list {
+    /* [blocks of k + 1]: where the rows of a block begin */
+    uint32_t *starts;
+    uint16_t *rows;
+} row_list;
+
+static int64_t k_blocks(const pixel_job *j)
+{
+    return div_ceil(j->k, j->k_block);
+}
+
+static size_t list_bytes(const pixel_job *j)
+{
+    return j->skips ? nncf__round_up_64((size_t)(k_blocks(j) + 1) * sizeof(uint32_t) +
+                          (size_t)j->k * sizeof(uint16_t))
+                    : 0;
+}
+
+static size_t panel_bytes(const pixel_job *j)
+{
+    return nncf__bytes_aligned(j->k * j->m.nr);
+}
+
+static row_list list_of(const pixel_job *j, int64_t panel)
+{
+    char *at = (char *)nncf__workspace_slot(&j->workspace, panel) + panel_bytes(j);
+    row_list l = {.starts = (uint32_t *)(void *)at};
+    l.rows = (uint16_t *)(void *)(l.starts + k_blocks(j) + 1);
+    return l;
+}
+
+/* Panels of equal width that fill a block; where only narrow ones do, panels are whole and may
+ * straddle blocks. */
+static int64_t width_of_block(int64_t nr, int64_t block)
+{
+    int64_t width = nr;
+    while (block % width != 0)
+        width--;
+    return 2 * width > nr ? width : nr;
+}
+
+static bool is_zero(const float *row, int64_t n)
+{
+    bool zero = true;
+    for (int64_t i = 0; i < n; i++)
+        zero = zero && row[i] == 0;
+    return zero;
+}
+
+static void list_rows_task(void *arg, size_t chunk, size_t worker)
+{
+    const pixel_job *j = arg;
+    const int64_t panel = (int64_t)chunk, nr = j->m.nr,
+                  used = min_i(j->width, j->p->weights.n_out - panel * j->width);
+    float *weights = nncf__workspace_slot(&j->workspace, panel);
+    const row_list l = list_of(j, panel);
+    uint32_t n = 0;
+    (void)worker;
+    for (int64_t b = 0; b < k_blocks(j); b++) {
+        l.starts[b] = n;
+        for (int64_t k = b * j->k_block; k < min_i((b + 1) * j->k_block, j->k); k++) {
+            if (is_zero(weights + k * nr, used))
+                continue;
+            if (n < k)
+                memcpy(weights + n * nr, weights + k * nr, (size_t)nr * sizeof *weights);
+            l.rows[n++] = (uint16_t)(k - b * j->k_block);
+        }
+    }
+    l.starts[k_blocks(j)] = n;
 }
 
 static void pack_weights(nncf_context *context, pixel_job *j)
@@ -180,6 +264,8 @@ static void pack_weights(nncf_context *context, pixel_job *j)
             (size_t)(div_ceil(w->channels, PACK_CHANNELS) *
                 div_ceil(j->n_panels, panels_at_once(j))),
             pack_channels_task, j);
+    if (j->skips)
+        nncf__gemm_parallel(context, operations, (size_t)j->n_panels, list_rows_task, j);
 }
 
 typedef struct pixel_task {
@@ -220,7 +306,7 @@ static void fetch_lines(const pixel_task *t, int64_t panel, int64_t i, int64_t u
     const nncf__segment *to = t->targets + t->starts[i];
     if (t->starts[i + 1] - t->starts[i] > 1 || p->map.dst_col > 1)
         return;
-    const float *dst = p->dst + panel * t->j->m.nr * p->dst_plane + to->src;
+    const float *dst = p->dst + panel * t->j->width * p->dst_plane + to->src;
     for (int64_t c = 0; c < used; c++, dst += p->dst_plane) {
         for (int64_t j = 0; j < to->length; j += LINE)
             __builtin_prefetch(dst + j, 1);
@@ -240,28 +326,45 @@ static void multiply_panel(pixel_task *t, int64_t panel, int64_t k0, int64_t k1)
     const nncf__microkernel *m = &j->m;
     const nncf__pixel_product *p = j->p;
     _Alignas(64) float tile[NNCF__TILE_MAX];
-    int64_t mr = m->mr, nr = m->nr, size = mr * nr, used = min_i(nr, p->weights.n_out - panel * nr),
-            depth = k1 - k0;
+    int64_t mr = m->mr, nr = m->nr, size = mr * nr, out0 = panel * j->width,
+            used = min_i(j->width, p->weights.n_out - out0), depth = k1 - k0, terms = depth;
     const float *weights = nncf__workspace_slot(&j->workspace, panel) + k0 * nr;
+    const uint16_t *rows = NULL;
+    if (j->skips) {
+        const row_list l = list_of(j, panel);
+        const int64_t b = k0 / j->k_block, from = l.starts[b];
+        terms = l.starts[b + 1] - from;
+        weights = nncf__workspace_slot(&j->workspace, panel) + from * nr;
+        rows = terms < depth ? l.rows + from : NULL;
+    }
     bool first_block = k0 == 0, last_block = k1 == j->k;
     bool direct = last_block && m->has_builtin && p->map.dst_col == 1 && (first_block || !j->codes);
     for (int64_t i = 0; t->first + i * mr < t->last; i++) {
         int64_t at = ((panel - t->panel0) * (j->block_pixels / mr) + i) * size;
         const float *pixels = t->pixels + i * depth * mr;
         float *c = j->k_block < j->k && !j->codes ? t->sums + at : tile;
-        float *dst = p->dst + panel * nr * p->dst_plane;
-        const float *scale = t->scale + panel * nr, *bias = t->bias + panel * nr;
+        float *dst = p->dst + out0 * p->dst_plane;
+        const float *scale = t->scale + out0, *bias = t->bias + out0;
         const nncf__segment *to = t->targets + t->starts[i];
         const bool stream = j->stream && nncf__is_line_aligned(dst + to->src);
         nncf__ahead_fetch(&t->ahead);
         if (last_block && !stream && (!direct || depth > SHORT_K))
             fetch_lines(t, panel, i, used);
         if (direct && to->length == mr) {
-            m->k->gemm_micro_store((size_t)depth, pixels, weights, (size_t)used,
-                first_block ? NULL : c, scale, bias, dst + to->src, p->dst_plane, stream);
+            const float *earlier = first_block ? NULL : c;
+            if (rows)
+                m->k->gemm_micro_rows_store((size_t)terms, pixels, rows, weights, (size_t)used,
+                    earlier, scale, bias, dst + to->src, p->dst_plane, stream);
+            else
+                m->k->gemm_micro_store((size_t)terms, pixels, weights, (size_t)used, earlier, scale,
+                    bias, dst + to->src, p->dst_plane, stream);
             continue;
         }
-        m->run(m, depth, pixels, weights, used, c, c != tile && !first_block);
+        if (rows)
+            m->k->gemm_micro_rows(
+                (size_t)terms, pixels, rows, weights, (size_t)used, c, c != tile && !first_block);
+        else
+            m->run(m, terms, pixels, weights, used, c, c != tile && !first_block);
         double *wide = j->k_block < j->k && j->codes ? (double *)(void *)t->sums + at : NULL;
         if (wide)
             m->k->gemm_accumulate_f64((size_t)(mr * used), tile, wide, !first_block);
@@ -299,7 +402,7 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
     char *area = nncf__scratch(j->workspace.context, worker);
     int64_t block = (int64_t)chunk / j->tasks_across * j->task_blocks,
             across = (int64_t)chunk % j->tasks_across;
-    int64_t n_out = j->n_panels * j->m.nr,
+    int64_t n_out = j->n_panels * j->width,
             end = min_i((block + j->task_blocks) * j->block_pixels, j->n_pixels);
     pixel_task t = {.j = j,
         .panel0 = across * j->task_panels,
@@ -313,7 +416,7 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
         .scale = (float *)(void *)(area + j->scales_at),
         .bias = (float *)(void *)(area + j->scales_at) + n_out};
     nncf__pixel_product_scaling(
-        p, t.panel0 * j->m.nr, min_i(t.panel1 * j->m.nr, p->weights.n_out), t.scale, t.bias);
+        p, t.panel0 * j->width, min_i(t.panel1 * j->width, p->weights.n_out), t.scale, t.bias);
     for (int64_t first = block * j->block_pixels; first < end; first += j->block_pixels) {
         t.first = first;
         t.last = min_i(first + j->block_pixels, end);
@@ -327,15 +430,22 @@ static void plan(const nncf_context *context, const nncf__pixel_product *p, pixe
 {
     *j = (pixel_job){.p = p, .codes = p->weights.as_integers};
     nncf__microkernel_get(context, &j->m);
+    if (p->weights.block > 0 && !j->m.has_builtin)
+        nncf__microkernel_builtin(j->m.k, &j->m);
     j->workers = max_i(1, context->params.n_threads);
     j->n_pixels = p->map.n * p->map.rows * p->map.cols;
     j->k = p->weights.channels * nncf__taps_count(&p->weights.taps);
-    j->n_panels = div_ceil(p->weights.n_out, j->m.nr);
+    j->weights = p->weights;
+    j->skips = p->weights.block > 0;
+    if (j->skips)
+        j->weights.width = width_of_block(j->m.nr, p->weights.block);
+    j->width = nncf__panel_width(&j->m, &j->weights);
+    j->n_panels = div_ceil(p->weights.n_out, j->width);
     j->stream = j->n_pixels * p->weights.n_out >= NNCF__STREAM_FLOATS && p->dst_plane % 16 == 0;
     plan_k(j);
     plan_tasks(j);
     /* an odd number of lines: what is written to many panels at once shares no sets of a cache */
-    const size_t panel = nncf__bytes_aligned(j->k * j->m.nr);
+    const size_t panel = panel_bytes(j) + list_bytes(j);
     j->workspace = nncf__workspace_plan(
         context, plan_private(j), panel + (panel / 64 % 2 ? 0 : 64), j->n_panels);
 }

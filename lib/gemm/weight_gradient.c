@@ -63,6 +63,8 @@ typedef struct weight_job {
     bool direct;
     /* dz is packed first, for all tasks */
     bool a_is_shared;
+    /* rows of x that a strip has at most: GRAIN_B, or what divides a block */
+    int64_t strip;
     /* in the private area: a strip of x, rows of dz; segments at 0 */
     size_t lines_at, a_at;
     /* in a chunk's unit of shared memory; sums at 0 */
@@ -248,26 +250,71 @@ static void fetch_strip(const weight_share *t, int64_t r1, int64_t block)
     nncf__ahead_fetch(&ahead);
 }
 
+/* Where the strip ends that begins with row r0: with blocks, all its rows are of one of them. */
+static int64_t strip_end(const weight_share *t, int64_t r0)
+{
+    const weight_job *j = t->j;
+    const int64_t channels = j->p->x.channels, channel = r0 % channels;
+    if (!j->p->kept)
+        return min_i(r0 + GRAIN_B, t->b1);
+    const int64_t in_block = channel % j->p->block,
+                  left = min_i(j->p->block - in_block, channels - channel);
+    return min_i(min_i(r0 + j->strip - in_block % j->strip, r0 + left), t->b1);
+}
+
+/* Rows [*a0, *a1) of dz, from *a1 on, whose sums with the strip of x that begins with row r0 are
+ * wanted: those of neighbouring blocks at once. False: there are no more. */
+static bool next_rows(const weight_share *t, int64_t r0, int64_t *a0, int64_t *a1)
+{
+    const nncf__weight_product *p = t->j->p;
+    if (!p->kept) {
+        const bool more = *a1 < t->a1;
+        *a0 = *a1;
+        *a1 = t->a1;
+        return more;
+    }
+    const int64_t taps = nncf__taps_count(&p->x.taps), tap = r0 / p->x.channels,
+                  along = div_ceil(p->x.channels, p->block);
+    const uint8_t *kept = p->kept + r0 % p->x.channels / p->block * taps + tap;
+    int64_t row = *a1;
+    while (row < t->a1 && !kept[row / p->block * along * taps])
+        row = (row / p->block + 1) * p->block;
+    *a0 = min_i(row, t->a1);
+    while (row < t->a1 && kept[row / p->block * along * taps])
+        row = (row / p->block + 1) * p->block;
+    *a1 = min_i(row, t->a1);
+    return *a0 < *a1;
+}
+
 /* `next`: is read after this block, nullable. */
 static void multiply_block(
     const weight_share *t, int64_t block, rows a, const float *next, bool add)
 {
     nncf__ahead ahead = {0};
     const weight_job *j = t->j;
-    int64_t first, last, n_strips = div_ceil(t->b1 - t->b0, GRAIN_B);
-    float *sums = sums_of(j, t->chunk) + t->a0 * j->b.rows;
+    const size_t width = (size_t)(t->b1 - t->b0);
+    int64_t first, last, n_strips = div_ceil(t->b1 - t->b0, j->strip), s = 0;
+    float *sums = sums_of(j, t->chunk);
     block_range(j, block, &first, &last);
+    for (int64_t i = t->a0; j->p->kept && !add && i < t->a1; i++)
+        memset(sums + i * j->b.rows + t->b0, 0, width * sizeof *sums);
     if (!j->a.in_place && !j->a_is_shared)
         plan_ahead(t, &ahead, &j->a, t->a0, t->a1, block + 1, n_strips);
-    for (int64_t s = 0; s < n_strips; s++) {
-        int64_t r0 = t->b0 + s * GRAIN_B, r1 = min_i(r0 + GRAIN_B, t->b1);
-        rows b = strip_of_b(t, r0, r1, block);
-        fetch_strip(t, r1, block);
-        nncf__ahead_fetch(&ahead);
-        const nncf__dots_fetch fetch = {next ? next - a.first : 0, (size_t)s, (size_t)n_strips};
-        j->k->gemm_dots((size_t)round_up(last - first, 16), a.first, a.stride,
-            (size_t)(t->a1 - t->a0), b.first, b.stride, (size_t)(r1 - r0), next ? &fetch : NULL,
-            sums + r0, j->b.rows, add);
+    for (int64_t r0 = t->b0, r1; r0 < t->b1; r0 = r1, s++) {
+        r1 = strip_end(t, r0);
+        rows b = {0};
+        for (int64_t a0, a1 = t->a0; next_rows(t, r0, &a0, &a1);) {
+            if (!b.first) {
+                b = strip_of_b(t, r0, r1, block);
+                fetch_strip(t, r1, block);
+                nncf__ahead_fetch(&ahead);
+            }
+            const nncf__dots_fetch fetch = {
+                next ? next - a.first : 0, (size_t)(s % n_strips), (size_t)n_strips};
+            j->k->gemm_dots((size_t)round_up(last - first, 16), a.first + (a0 - t->a0) * a.stride,
+                a.stride, (size_t)(a1 - a0), b.first, b.stride, (size_t)(r1 - r0),
+                next ? &fetch : NULL, sums + a0 * j->b.rows + r0, j->b.rows, add);
+        }
     }
 }
 
@@ -316,6 +363,11 @@ static weight_job plan(const nncf_context *context, const nncf__weight_product *
         .a = {.g = &p->dz, .in_place = is_readable(&p->dz), .rows = p->dz.channels},
         .b = {.g = &p->x, .rows = p->x.channels * nncf__taps_count(&p->x.taps)}};
     j.b.in_place = j.a.in_place && is_readable(&p->x); /* blocks of pixels are the same for bytes */
+    j.strip = GRAIN_B;
+    while (p->block > 0 && p->block % j.strip != 0)
+        j.strip--;
+    if (2 * j.strip <= GRAIN_B)
+        j.strip = GRAIN_B;
     plan_pixels(&j);
     plan_shares(&j);
     size_t unit = plan_unit(&j);

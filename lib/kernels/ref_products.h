@@ -13,31 +13,50 @@ static void gemm_tile(int32_t tile[2])
     tile[1] = REF_TILE_S;
 }
 
-static void gemm_micro(size_t k, const float *a, const float *b, size_t used, float *c, bool add)
+/* Sum of lane i times column j; rows nullable. */
+static float micro_sum(
+    size_t k, const float *a, const uint16_t *rows, const float *b, size_t i, size_t j)
+{
+    float sum = 0;
+    for (size_t p = 0; p < k; p++)
+        sum += a[(rows ? rows[p] : p) * REF_TILE_V + i] * b[p * REF_TILE_S + j];
+    return sum;
+}
+
+static void gemm_micro_rows(
+    size_t k, const float *a, const uint16_t *rows, const float *b, size_t used, float *c, bool add)
 {
     for (size_t j = 0; j < used; j++)
         for (size_t i = 0; i < REF_TILE_V; i++) {
-            float sum = 0;
-            for (size_t p = 0; p < k; p++)
-                sum += a[p * REF_TILE_V + i] * b[p * REF_TILE_S + j];
+            const float sum = micro_sum(k, a, rows, b, i, j);
             float *to = &c[j * REF_TILE_V + i];
             *to = add ? *to + sum : sum;
         }
 }
 
-static void gemm_micro_store(size_t k, const float *a, const float *b, size_t used, const float *c,
-    const float *scale, const float *bias, float *z, int64_t z_stride, bool stream)
+static void gemm_micro_rows_store(size_t k, const float *a, const uint16_t *rows, const float *b,
+    size_t used, const float *c, const float *scale, const float *bias, float *z, int64_t z_stride,
+    bool stream)
 {
     (void)stream;
     for (size_t j = 0; j < used; j++)
         for (size_t i = 0; i < REF_TILE_V; i++) {
-            float sum = 0;
-            for (size_t p = 0; p < k; p++)
-                sum += a[p * REF_TILE_V + i] * b[p * REF_TILE_S + j];
+            float sum = micro_sum(k, a, rows, b, i, j);
             if (c)
                 sum = c[j * REF_TILE_V + i] + sum;
             z[(int64_t)j * z_stride + (int64_t)i] = sum * scale[j] + bias[j];
         }
+}
+
+static void gemm_micro(size_t k, const float *a, const float *b, size_t used, float *c, bool add)
+{
+    gemm_micro_rows(k, a, NULL, b, used, c, add);
+}
+
+static void gemm_micro_store(size_t k, const float *a, const float *b, size_t used, const float *c,
+    const float *scale, const float *bias, float *z, int64_t z_stride, bool stream)
+{
+    gemm_micro_rows_store(k, a, NULL, b, used, c, scale, bias, z, z_stride, stream);
 }
 
 static void gemm_streams_end(void)

@@ -17,15 +17,16 @@ static void gemm_tile(int32_t tile[2])
 }
 
 /* The sums fill the register file: 24 + 3 of 32, 12 + 3 of 16. s is known when compiling: a narrow
- * panel, the last one of a product, costs what it holds. */
-INLINE void micro_sums(
-    size_t k, const float *a, const float *b, int s, nf low[TILE_S], nf high[TILE_S])
+ * panel, the last one of a product, costs what it holds. So is whether there is a list of rows. */
+INLINE void micro_sums(size_t k, const float *a, const uint16_t *rows, bool listed, const float *b,
+    int s, nf low[TILE_S], nf high[TILE_S])
 {
 #pragma GCC unroll 12
     for (int j = 0; j < s; j++)
         low[j] = high[j] = nf_set(0.0f);
-    for (size_t p = 0; p < k; p++, a += TILE_V, b += TILE_S) {
-        nf a0 = nf_load(a), a1 = nf_load(a + WIDTH);
+    for (size_t p = 0; p < k; p++, b += TILE_S) {
+        const float *row = a + (listed ? (size_t)rows[p] : p) * TILE_V;
+        nf a0 = nf_load(row), a1 = nf_load(row + WIDTH);
 #pragma GCC unroll 12
         for (int j = 0; j < s; j++) {
             nf factor = nf_set(b[j]);
@@ -35,10 +36,11 @@ INLINE void micro_sums(
     }
 }
 
-INLINE void micro_tile(size_t k, const float *a, const float *b, int s, float *c, bool add)
+INLINE void micro_tile(size_t k, const float *a, const uint16_t *rows, bool listed, const float *b,
+    int s, float *c, bool add)
 {
     nf low[TILE_S], high[TILE_S];
-    micro_sums(k, a, b, s, low, high);
+    micro_sums(k, a, rows, listed, b, s, low, high);
 #pragma GCC unroll 12
     for (int j = 0; j < s; j++, c += TILE_V) {
         nf_store(c, add ? nf_add(nf_load(c), low[j]) : low[j]);
@@ -46,11 +48,12 @@ INLINE void micro_tile(size_t k, const float *a, const float *b, int s, float *c
     }
 }
 
-INLINE void micro_store(size_t k, const float *a, const float *b, int s, const float *c,
-    const float *scale, const float *bias, float *z, int64_t z_stride, bool stream)
+INLINE void micro_store(size_t k, const float *a, const uint16_t *rows, bool listed, const float *b,
+    int s, const float *c, const float *scale, const float *bias, float *z, int64_t z_stride,
+    bool stream)
 {
     nf low[TILE_S], high[TILE_S];
-    micro_sums(k, a, b, s, low, high);
+    micro_sums(k, a, rows, listed, b, s, low, high);
     if (c) {
 #pragma GCC unroll 12
         for (int j = 0; j < s; j++, c += TILE_V) {
@@ -95,7 +98,7 @@ INLINE void micro_store(size_t k, const float *a, const float *b, int s, const f
 static void gemm_micro(size_t k, const float *a, const float *b, size_t used, float *c, bool add)
 {
 #define TILE(s)                                                                                    \
-    micro_tile(k, a, b, s, c, add);                                                                \
+    micro_tile(k, a, NULL, false, b, s, c, add);                                                   \
     return;
     EACH_WIDTH(used, TILE)
 #undef TILE
@@ -105,7 +108,28 @@ static void gemm_micro_store(size_t k, const float *a, const float *b, size_t us
     const float *scale, const float *bias, float *z, int64_t z_stride, bool stream)
 {
 #define STORE(s)                                                                                   \
-    micro_store(k, a, b, s, c, scale, bias, z, z_stride, stream);                                  \
+    micro_store(k, a, NULL, false, b, s, c, scale, bias, z, z_stride, stream);                     \
+    return;
+    EACH_WIDTH(used, STORE)
+#undef STORE
+}
+
+static void gemm_micro_rows(
+    size_t k, const float *a, const uint16_t *rows, const float *b, size_t used, float *c, bool add)
+{
+#define TILE(s)                                                                                    \
+    micro_tile(k, a, rows, true, b, s, c, add);                                                    \
+    return;
+    EACH_WIDTH(used, TILE)
+#undef TILE
+}
+
+static void gemm_micro_rows_store(size_t k, const float *a, const uint16_t *rows, const float *b,
+    size_t used, const float *c, const float *scale, const float *bias, float *z, int64_t z_stride,
+    bool stream)
+{
+#define STORE(s)                                                                                   \
+    micro_store(k, a, rows, true, b, s, c, scale, bias, z, z_stride, stream);                      \
     return;
     EACH_WIDTH(used, STORE)
 #undef STORE

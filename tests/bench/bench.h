@@ -27,6 +27,7 @@ int conv_mode(const bench_options *o);
 int fakequant_mode(const bench_options *o);
 int rb_mode(const bench_options *o);
 int threshold_mode(const bench_options *o);
+int blocks_mode(const bench_options *o);
 int kernels_mode(const bench_options *o);
 int ops_mode(const bench_options *o);
 

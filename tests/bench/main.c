@@ -22,6 +22,7 @@ static const struct {
     {"rb", rb_mode, "a weight through RB mask and quantizer, and its gradient back"},
     {"threshold", threshold_mode,
         "magnitude thresholds and masks over ResNet-50's weights, against a sort"},
+    {"blocks", blocks_mode, "a 3x3 layer whose weight is masked in blocks, against a dense one"},
     {"kernels", kernels_mode,
         "each kernel alone: microkernels' peaks, products of a model, passes over memory"},
     {"ops", ops_mode,

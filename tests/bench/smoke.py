@@ -18,6 +18,7 @@ MODES = {
     ('fakequant',): ('gigabytes_per_second',),
     ('rb',): ('gigabytes_per_second',),
     ('threshold',): ('elements',),
+    ('blocks',): ('block_size', 'sparsity', 'times_dense'),
     ('kernels', '--only', '96'): ('kernel',),
     ('ops',): ('layer', 'net', 'pass', 'x', 'other'),
 }

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A layer under magnitude_sparsity with blocks, against the same layer without a mask and with an
+ * unstructured one: forward, and backward to the input's and the weight's gradient. */
+#include "bench.h"
+
+#include <nncf/nncf.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHANNELS = 256, KERNEL = 3 };
+
+/* size 0: no mask; 1: an unstructured one; else blocks of that size */
+static const struct {
+    const char *who;
+    int size;
+    double sparsity;
+} masks[] = {{"dense", 0, 0}, {"unstructured", 1, 0.75}, {"blocks", 16, 0.5}, {"blocks", 16, 0.75},
+    {"blocks", 16, 0.9}, {"blocks", 8, 0.75}, {"blocks", 12, 0.75}, {"blocks", 24, 0.75}};
+enum { N_MASKS = sizeof masks / sizeof *masks };
+
+typedef struct subject {
+    nncf_context *context;
+    nncf_model *model;
+    nncf_layer *layer;
+    nncf_compression_ctrl *ctrl;
+    float *w, *dw;
+    nncf_tensor x, y, dy, dx;
+} subject;
+
+static void must(nncf_status status, const nncf_error *err)
+{
+    if (status == NNCF_OK)
+        return;
+    fprintf(stderr, "nncf-bench: %s\n", err->message);
+    exit(EXIT_FAILURE);
+}
+
+/* Of all subjects; they differ in their weight only. */
+static nncf_tensor tensor(size_t n, const int64_t *shape)
+{
+    return (nncf_tensor){.data = bench_floats(n), .dtype = NNCF_F32, .ndim = 4, .shape = shape};
+}
+
+static void open_subject(subject *s, nncf_context *context, const subject *shared, size_t mask)
+{
+    const size_t n_w = (size_t)CHANNELS * CHANNELS * KERNEL * KERNEL;
+    nncf_error err = NNCF_ERROR_INIT;
+    char text[256];
+    *s = *shared;
+    s->context = context;
+    s->w = bench_floats(n_w);
+    s->dw = bench_floats(n_w);
+    bench_fill(s->w, n_w, 2, -1, 1);
+    const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[a]",
+        .weight = s->w, .weight_grad = s->dw, .out_channels = CHANNELS, .in_channels = CHANNELS,
+        .kernel = {KERNEL, KERNEL}, .padding = {1, 1}};
+    must(nncf_model_create(context, &s->model, &err), &err);
+    must(nncf_model_add_conv2d(s->model, &p, &s->layer, &err), &err);
+    if (masks[mask].size == 0)
+        return;
+    const bool blocks = masks[mask].size > 1;
+    snprintf(text, sizeof text,
+        "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": "
+        "\"multistep\", \"steps\": [], \"sparsity_levels\": [%g], \"structure\": \"%s\", "
+        "\"block_size\": %d}}}",
+        masks[mask].sparsity, blocks ? "block" : "unstructured", blocks ? masks[mask].size : 2);
+    nncf_config *config;
+    must(nncf_config_parse(context, "blocks", text, strlen(text), NULL, &config, &err), &err);
+    must(nncf_compression_ctrl_create(s->model, config, &s->ctrl, &err), &err);
+    nncf_config_destroy(config);
+}
+
+static void close_subject(subject *s)
+{
+    nncf_compression_ctrl_destroy(s->ctrl);
+    nncf_model_destroy(s->model);
+    free(s->w);
+    free(s->dw);
+}
+
+static void forward(void *arg)
+{
+    subject *s = arg;
+    nncf_error err = NNCF_ERROR_INIT;
+    must(nncf_layer_forward(s->layer, &s->x, 1, &s->y, &err), &err);
+}
+
+static void both(void *arg)
+{
+    subject *s = arg;
+    nncf_error err = NNCF_ERROR_INIT;
+    forward(s);
+    must(nncf_layer_backward(s->layer, &s->x, 1, &s->dy, &s->dx, &err), &err);
+}
+
+static void one_size(const bench_options *o, nncf_context *context, int64_t side)
+{
+    const size_t n = (size_t)(o->batch * CHANNELS * side * side);
+    const int64_t shape[4] = {o->batch, CHANNELS, side, side};
+    subject shared = {0}, subjects[N_MASKS];
+    shared.x = tensor(n, shape);
+    shared.y = tensor(n, shape);
+    shared.dx = tensor(n, shape);
+    shared.dy = tensor(n, shape);
+    bench_fill(shared.x.data, n, 1, 0, 1);
+    bench_fill(shared.dy.data, n, 3, -1, 1);
+    for (size_t i = 0; i < N_MASKS; i++)
+        open_subject(&subjects[i], context, &shared, i);
+    for (int pass = 0; pass < 2; pass++) {
+        bench_contender c[N_MASKS];
+        for (size_t i = 0; i < N_MASKS; i++)
+            c[i] = (bench_contender){
+                .who = masks[i].who, .run = pass ? both : forward, .arg = &subjects[i]};
+        bench_contest(o, c, N_MASKS);
+        for (size_t i = 0; i < N_MASKS; i++) {
+            json_begin("blocks");
+            json_text("who", c[i].who);
+            json_text("pass", pass ? "forward and backward" : "forward");
+            json_int("block_size", masks[i].size > 1 ? masks[i].size : 0);
+            json_number("sparsity", masks[i].sparsity);
+            json_int("batch", o->batch);
+            json_int("side", side);
+            json_int("threads", o->threads);
+            json_times(&c[i].times);
+            json_number("times_dense", bench_median(&c[0].times) / bench_median(&c[i].times));
+            json_end();
+        }
+        bench_times_free(c, N_MASKS);
+    }
+    for (size_t i = 0; i < N_MASKS; i++)
+        close_subject(&subjects[i]);
+    free(shared.x.data);
+    free(shared.y.data);
+    free(shared.dx.data);
+    free(shared.dy.data);
+}
+
+int blocks_mode(const bench_options *o)
+{
+    const nncf_context_params params = {
+        NNCF_PARAMS(nncf_context_params), .seed = 1, .n_threads = (int32_t)o->threads};
+    nncf_context *context = NULL;
+    if (nncf_context_create(NNCF_API_VERSION, &params, &context, NULL) != NNCF_OK)
+        return EXIT_FAILURE;
+    one_size(o, context, 14);
+    if (!o->quick)
+        one_size(o, context, 28);
+    nncf_context_destroy(context);
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A layer with magnitude sparsity in blocks, whose products skip, against the same layer with the
+ * same mask of single weights, whose products do not: outputs and gradients. On the portable level
+ * both use one microkernel, and so have the same bits. */
+#include "controller/ctrl.h"
+#include "support/fixture.h"
+
+#include <nncf/nncf.h>
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    N = 3,
+    IN = 40,
+    OUT = 37,
+    SIDE = 10,
+    WEIGHTS = OUT * IN * 9,
+    X = N * IN * SIDE * SIDE,
+    Y = N * OUT * SIDE * SIDE
+};
+
+typedef struct side {
+    nncf_context *context;
+    nncf_model *model;
+    nncf_layer *layer;
+    nncf_compression_ctrl *ctrl;
+    float w[WEIGHTS], dw[WEIGHTS], bias[OUT], dbias[OUT], x[X], y[Y], dy[Y], dx[X];
+} side;
+
+static const int64_t x_shape[] = {N, IN, SIDE, SIDE}, y_shape[] = {N, OUT, SIDE, SIDE};
+
+static void open_side(side *s, const char *structure, bool quantized, int32_t threads)
+{
+    char text[512];
+    uint64_t state = 3;
+    nncf_error err = NNCF_ERROR_INIT;
+    fx_fill(s->w, WEIGHTS, 0.5, &state);
+    fx_fill(s->bias, OUT, 0.5, &state);
+    fx_fill(s->x, X, 1, &state);
+    fx_fill(s->dy, Y, 1, &state);
+    s->context = fx_new_context(NULL, threads, NNCF_ISA_PORTABLE, 1);
+    ck_assert_int_eq(nncf_model_create(s->context, &s->model, NULL), NNCF_OK);
+    const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[a]",
+        .weight = s->w, .weight_grad = s->dw, .bias = s->bias, .bias_grad = s->dbias,
+        .out_channels = OUT, .in_channels = IN, .kernel = {3, 3}, .padding = {1, 1}};
+    ck_assert_int_eq(nncf_model_add_conv2d(s->model, &p, &s->layer, NULL), NNCF_OK);
+    snprintf(text, sizeof text,
+        "{\"compression\": [{\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": "
+        "\"multistep\", \"steps\": [], \"sparsity_levels\": [0.7], %s}}%s]}",
+        structure,
+        quantized ? ", {\"algorithm\": \"quantization\", \"initializer\": {\"range\": "
+                    "{\"num_init_steps\": 1}}}"
+                  : "");
+    nncf_config *parsed = fx_config(s->context, text);
+    ck_assert_msg(nncf_compression_ctrl_create(s->model, parsed, &s->ctrl, &err) == NNCF_OK, "%s",
+        err.message);
+    nncf_config_destroy(parsed);
+}
+
+static void close_side(side *s)
+{
+    nncf_compression_ctrl_destroy(s->ctrl);
+    nncf_model_destroy(s->model);
+    nncf_context_destroy(s->context);
+    free(s);
+}
+
+static void step(side *s, bool quantized)
+{
+    const nncf_tensor x = {.data = s->x, .ndim = 4, .shape = x_shape};
+    nncf_tensor y = {.data = s->y, .ndim = 4, .shape = y_shape},
+                dy = {.data = s->dy, .ndim = 4, .shape = y_shape},
+                dx = {.data = s->dx, .ndim = 4, .shape = x_shape};
+    nncf_error err = NNCF_ERROR_INIT;
+    for (int32_t more = quantized; more;) {
+        ck_assert_int_eq(nncf_compression_ctrl_init_step(s->ctrl, &more, NULL), NNCF_OK);
+        if (more)
+            ck_assert_int_eq(nncf_layer_forward(s->layer, &x, 1, &y, NULL), NNCF_OK);
+    }
+    ck_assert_msg(nncf_layer_forward(s->layer, &x, 1, &y, &err) == NNCF_OK, "%s", err.message);
+    ck_assert_msg(
+        nncf_layer_backward(s->layer, &x, 1, &dy, &dx, &err) == NNCF_OK, "%s", err.message);
+}
+
+/* _i: quantized or not, one thread or two */
+START_TEST(blocks_change_no_result)
+{
+    const bool quantized = _i % 2;
+    side *blocks = calloc(1, sizeof *blocks), *single = calloc(1, sizeof *single);
+    open_side(blocks, "\"structure\": \"block\", \"block_size\": 8", quantized, _i / 2 + 1);
+    open_side(single, "\"structure\": \"unstructured\"", quantized, 1);
+    nncf__layer_compression *from = &blocks->ctrl->layers[0], *to = &single->ctrl->layers[0];
+    ck_assert_ptr_nonnull(from->blocks);
+    ck_assert_ptr_null(to->blocks);
+    for (int round = 0; round < 2; round++) {
+        /* the host's weights came since: the first call makes the masks again from them */
+        step(single, quantized && round == 0);
+        memset(single->dw, 0, sizeof single->dw);
+        memset(single->dbias, 0, sizeof single->dbias);
+        memcpy(single->dy, blocks->dy, sizeof single->dy);
+        memcpy(to->bits, from->bits, (WEIGHTS + 7) / 8);
+        step(blocks, quantized && round == 0);
+        for (size_t i = 0; i < blocks->ctrl->n_parameters; i++) /* ranges of the masked weight */
+            memcpy(single->ctrl->parameters[i].data, blocks->ctrl->parameters[i].data,
+                blocks->ctrl->parameters[i].count * sizeof(float));
+        step(single, false);
+        ck_assert_mem_eq(blocks->y, single->y, sizeof blocks->y);
+        ck_assert_mem_eq(blocks->dx, single->dx, sizeof blocks->dx);
+        size_t kept = 0;
+        for (size_t i = 0; i < WEIGHTS; i++) {
+            kept += from->bits[i / 8] >> i % 8 & 1;
+            ck_assert(blocks->dw[i] == single->dw[i]);
+        }
+        ck_assert_uint_le(kept, WEIGHTS * 31 / 100);
+        memset(blocks->dw, 0, sizeof blocks->dw);
+        memset(blocks->dbias, 0, sizeof blocks->dbias);
+    }
+    close_side(blocks);
+    close_side(single);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("block_sparsity");
+    TCase *tcase = fx_case(suite, "block_sparsity", 120);
+    tcase_add_loop_test(tcase, blocks_change_no_result, 0, 4);
+    return fx_main(suite);
+}
