@@ -210,7 +210,7 @@ START_TEST(each_stage_is_like_a_config_without_stages)
         train_step(&n);
     epoch_step(&n);
     ck_assert_int_eq(initialize(&n), 0); /* weights need no batches */
-    assert_like(&n, QUANTIZATION(", \"activations\": {\"ignored_scopes\": [\"{re}.*\"]}"));
+    assert_like(&n, QUANTIZATION(", \"activations\": {\"target_scopes\": [\"none\"]}"));
     for (int i = 0; i < 3; i++)
         train_step(&n);
     epoch_step(&n);
