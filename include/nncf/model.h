@@ -748,5 +748,32 @@ NNCF_API nncf_status nncf_model_get_memory(nncf_model *model, const nncf_tensor 
 NNCF_API nncf_status nncf_model_set_memory_budget(
     nncf_model *model, const nncf_tensor *inputs, size_t n_inputs, uint64_t bytes, nncf_error *err);
 
+/**
+ * @brief Equalize ranges of weights across layers, so that few bits per tensor lose less: before a
+ * controller is created, after the weights are loaded.
+ *
+ * Where a conv2d or linear layer reads another one's output through nothing but relu, leaky relu,
+ * prelu, dropout, pooling and upsampling, channel i of the first is divided by s_i and that of the
+ * second multiplied, s_i = sqrt(r_i / t_i) with r_i and t_i the largest magnitudes of both (Nagel
+ * et al. 2019, Data-Free Quantization, section 4.1), pair by pair, in rounds. A batch norm stays,
+ * but what it multiplies with, gamma / sqrt(var + eps), moves into the weight before it. The second
+ * may be depthwise, and then be the first of the next pair. Written in place: weights, biases,
+ * gamma, beta, running statistics. The model computes the same in eval mode but for rounding, about
+ * 1e-6 of the largest output a pair; in train mode also but for eps of batch norm. What the host
+ * has registered must be all that reads a tensor in between, and all that happens to it: not for
+ * hosts that run convolutions themselves and register them without what follows. A pair with relu6
+ * between is left alone, as are layers with ties, several readers, or that the host runs: the log
+ * says which, and why. Optimizer state of the host is of the former weights.
+ * @param model without a controller
+ * @param rounds at most so many, 1 to 1000; 0: 20. They end where no factor is above 1.001
+ * @param[out] n_pairs pairs that are equalized; nullable
+ * @param[out] err nullable; where is the scope of a layer with a wrong weight
+ * @return NNCF_OK; NNCF_E_STATE the model has a controller, or is a replica; NNCF_E_UNSUPPORTED a
+ * weight is not finite; NNCF_E_ARG; NNCF_E_NOMEM. After an error nothing is changed
+ * @since 0.1
+ */
+NNCF_API nncf_status nncf_model_equalize(
+    nncf_model *model, int32_t rounds, size_t *n_pairs, nncf_error *err);
+
 NNCF_END_DECLS
 #endif

@@ -25,6 +25,7 @@
 #include <nncf/base.h>
 #include <nncf/context.h>
 #include <nncf/ctrl.h>
+#include <nncf/layer.h>
 #include <nncf/model.h>
 #include <nncf/parallel.h>
 #include <nncf/tensor.h>
@@ -41,7 +42,7 @@ static const nncf__quantizer *weight_quantizer(const nncf_layer *layer)
 /* Does the library see the input of this layer? */
 static bool is_seen(const nncf_layer *layer)
 {
-    return (layer->kind == NNCF__CONV2D || layer->kind == NNCF__LINEAR) &&
+    return (layer->op == NNCF_OP_CONV2D || layer->op == NNCF_OP_LINEAR) &&
         !nncf__layer_is_by_host(layer);
 }
 

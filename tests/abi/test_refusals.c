@@ -164,6 +164,11 @@ static nncf_status set_memory_budget(nncf_error *err)
     return nncf_model_set_memory_budget(bare, &x, 0, 1, err);
 }
 
+static nncf_status equalize(nncf_error *err)
+{
+    return nncf_model_equalize(model, -1, NULL, err);
+}
+
 static nncf_status set_frozen_policy(nncf_error *err)
 {
     return nncf_model_set_frozen_policy(model, 7, err);
@@ -468,6 +473,7 @@ static const struct {
     {"nncf_model_set_mode", set_mode, "mode is 7"},
     {"nncf_model_set_memory_policy", set_memory_policy, "policy is 7"},
     {"nncf_model_set_memory_budget", set_memory_budget, NULL},
+    {"nncf_model_equalize", equalize, NULL},
     {"nncf_model_set_frozen_policy", set_frozen_policy, "policy is 7"},
     {"nncf_model_set_gradient_flags", set_gradient_flags, "flags is 4"},
     {"nncf_layer_set_gradient_flags", set_layer_gradient_flags, "Net/Conv2d[a]: flags is 4"},
