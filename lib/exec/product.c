@@ -209,14 +209,17 @@ static void prepare_needs(const nncf_layer *layer, nncf__block *b)
         b->backward[0].work = max_size(b->backward[0].work, in * sizeof(float));
 }
 
-/* Masked in blocks, the weight has blocks of zeros. Which they are may change between two calls. */
+/* Masked in blocks, the weight has blocks of zeros. Which they are may change between two calls. A
+ * tied layer with another number of groups has blocks of its own, whose numbers are others. */
 static void prepare_blocks(const nncf_layer *layer, nncf__block *b)
 {
-    const nncf__layer_compression *c = nncf__weight_owner(layer)->compression;
+    const nncf_layer *owner = nncf__weight_owner(layer);
+    const nncf__layer_compression *c = owner->compression;
     if (!c || !c->blocks)
         return;
     b->conv.block = c->block_size;
-    b->conv.kept_blocks = c->blocks;
+    if (layer->groups == owner->groups)
+        b->conv.kept_blocks = c->blocks;
 }
 
 void nncf__product_prepare(const nncf_layer *layer, nncf__block *b)

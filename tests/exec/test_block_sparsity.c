@@ -121,10 +121,67 @@ START_TEST(blocks_change_no_result)
 }
 END_TEST
 
+/* A layer with groups reads the weight of one without: a block of that one's mask lies across four
+ * groups. dw against its definition. */
+START_TEST(tied_layers_have_groups_of_their_own)
+{
+    enum { TIED_OUT = 32, OF_GROUP = 4, GROUPS = 8, TIED_IN = OF_GROUP * GROUPS, IMAGES = 3 };
+    float w[TIED_OUT * OF_GROUP], dw[TIED_OUT * OF_GROUP] = {0}, x[IMAGES * TIED_IN * 4],
+                                                y[IMAGES * TIED_OUT * 4], dy[IMAGES * TIED_OUT * 4];
+    const int64_t shape[] = {IMAGES, TIED_IN, 2, 2};
+    const nncf_tensor in = {.data = x, .ndim = 4, .shape = shape};
+    nncf_tensor out = {.data = y, .ndim = 4, .shape = shape},
+                d_out = {.data = dy, .ndim = 4, .shape = shape};
+    nncf_model *model;
+    nncf_layer *owner, *tied;
+    nncf_compression_ctrl *ctrl;
+    uint64_t state = 5;
+    fx_fill(w, TIED_OUT * OF_GROUP, 0.5, &state);
+    for (int i = 0; i < 16 * OF_GROUP; i++)
+        w[i] *= 0.01f; /* the first block is the one that is masked */
+    fx_fill(x, sizeof x / sizeof *x, 1, &state);
+    fx_fill(dy, sizeof dy / sizeof *dy, 1, &state);
+    float kept_dy[sizeof dy / sizeof *dy];
+    memcpy(kept_dy, dy, sizeof dy);
+    nncf_context *context = fx_new_context(NULL, 1, _i ? NNCF_ISA_BEST : NNCF_ISA_PORTABLE, 1);
+    ck_assert_int_eq(nncf_model_create(context, &model, NULL), NNCF_OK);
+    nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[a]", .weight = w,
+        .weight_grad = dw, .out_channels = TIED_OUT, .in_channels = OF_GROUP, .kernel = {1, 1}};
+    ck_assert_int_eq(nncf_model_add_conv2d(model, &p, &owner, NULL), NNCF_OK);
+    p.scope = "Net/Conv2d[b]";
+    p.in_channels = TIED_IN;
+    p.groups = GROUPS;
+    p.tied_to = owner;
+    ck_assert_int_eq(nncf_model_add_conv2d(model, &p, &tied, NULL), NNCF_OK);
+    nncf_config *config = fx_config(context,
+        "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": "
+        "\"multistep\", \"steps\": [], \"sparsity_levels\": [0.5], \"structure\": \"block\", "
+        "\"block_size\": 16}}}");
+    ck_assert_int_eq(nncf_compression_ctrl_create(model, config, &ctrl, NULL), NNCF_OK);
+    nncf_config_destroy(config);
+    ck_assert_int_eq(nncf_layer_forward(tied, &in, 1, &out, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_backward(tied, &in, 1, &d_out, NULL, NULL), NNCF_OK);
+    for (int o = 0; o < TIED_OUT; o++)
+        for (int i = 0; i < OF_GROUP; i++) {
+            double sum = 0;
+            for (int n = 0; n < IMAGES; n++)
+                for (int at = 0; at < 4; at++)
+                    sum += (double)kept_dy[(n * TIED_OUT + o) * 4 + at] *
+                        (double)x[(n * TIED_IN + o / (TIED_OUT / GROUPS) * OF_GROUP + i) * 4 + at];
+            ck_assert_double_eq_tol(
+                (double)dw[o * OF_GROUP + i], o < 16 ? 0.0 : sum, o < 16 ? 1e-30 : 1e-5);
+        }
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(model);
+    nncf_context_destroy(context);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("block_sparsity");
     TCase *tcase = fx_case(suite, "block_sparsity", 120);
     tcase_add_loop_test(tcase, blocks_change_no_result, 0, 4);
+    tcase_add_loop_test(tcase, tied_layers_have_groups_of_their_own, 0, 2);
     return fx_main(suite);
 }
