@@ -47,7 +47,8 @@ typedef struct nncf_accuracy_aware_params {
     double uncompressed_metric;
     /** rates that the search may try; default 0 and 0.95 */
     double minimal_compression_rate;
-    /** below 1; 0: the default */
+    /** below 1; 0: the default. With structure n:m of magnitude_sparsity no rate above 1 - n / m is
+     * tried */
     double maximal_compression_rate;
     /** nullable: text of nncf_accuracy_aware_get_state(): the search continues from there. The
      * controller is restored from the snapshot of the same moment first */

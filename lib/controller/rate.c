@@ -34,6 +34,12 @@ bool nncf__ctrl_rate_by_hand(const nncf_compression_ctrl *ctrl)
                                                            : ctrl->pruning->by_hand;
 }
 
+double nncf__ctrl_highest_rate(const nncf_compression_ctrl *ctrl)
+{
+    const nncf__structure *of = &ctrl->structure;
+    return of->kind == NNCF__N_OF_M ? 1 - (double)of->n / (double)of->m + NNCF__LEVEL_SLACK : 1;
+}
+
 static nncf_status check(nncf_compression_ctrl *ctrl, double rate, nncf_error *err)
 {
     const nncf_status status =
@@ -49,12 +55,11 @@ static nncf_status check(nncf_compression_ctrl *ctrl, double rate, nncf_error *e
                           : "the config has no algorithm with a compression rate: "
                             "magnitude_sparsity, rb_sparsity or filter_pruning");
     const nncf__structure *of = &ctrl->structure;
-    const double most = of->kind == NNCF__N_OF_M ? 1 - (double)of->n / (double)of->m : 1;
-    if (rate > most + NNCF__LEVEL_SLACK)
+    if (rate > nncf__ctrl_highest_rate(ctrl))
         return nncf__fail(err, NNCF_E_ARG, NULL,
             "the compression rate is %g, above %g: of %d weights %d are always kept (structure "
             "n:m)",
-            rate, most, (int)of->m, (int)of->n);
+            rate, 1 - (double)of->n / (double)of->m, (int)of->m, (int)of->n);
     if (ctrl->frozen && nncf__ctrl_has_schedule(ctrl)) /* const_sparsity's are so from the start */
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "the masks of rb_sparsity are frozen since epoch %g (sparsity_freeze_epoch)",

@@ -357,6 +357,11 @@ static nncf_status create(nncf_compression_ctrl *ctrl, const nncf_config *config
     status = check_config(ctrl, wanted, err);
     if (status != NNCF_OK)
         return status;
+    const double highest = nncf__ctrl_highest_rate(ctrl);
+    if (wanted->mode == NNCF__ADAPTIVE_LEVEL && p.minimal_compression_rate > highest)
+        return nncf__fail(err, NNCF_E_ARG, NULL,
+            "minimal_compression_rate is %g, and no rate above %g can be set (structure n:m)",
+            p.minimal_compression_rate, highest);
     search_state state = {.best = -(double)INFINITY,
         .rate = nncf__ctrl_rate(ctrl),
         .step = wanted->initial_step,
@@ -376,7 +381,7 @@ static nncf_status create(nncf_compression_ctrl *ctrl, const nncf_config *config
             ? p.uncompressed_metric - wanted->absolute_drop
             : p.uncompressed_metric * (1 - 0.01 * wanted->relative_drop),
         .minimal_rate = p.minimal_compression_rate,
-        .maximal_rate = p.maximal_compression_rate,
+        .maximal_rate = fmin(p.maximal_compression_rate, highest),
         .now = state};
     *search = a;
     return NNCF_OK;

@@ -241,6 +241,37 @@ START_TEST(a_rate_that_is_set_stays)
 }
 END_TEST
 
+/* The search ends at 1 - n / m, above which no rate can be set. */
+START_TEST(the_search_stays_below_the_level_of_a_structure)
+{
+    static const char two_of_four[] =
+        "{\"accuracy_aware_training\": {\"mode\": \"adaptive_compression_level\", \"params\": "
+        "{\"maximal_absolute_accuracy_degradation\": 1, \"initial_training_phase_epochs\": 0, "
+        "\"patience_epochs\": 1, \"maximal_total_epochs\": 20}}, \"compression\": [{\"algorithm\": "
+        "\"magnitude_sparsity\", \"sparsity_init\": 0.3, \"params\": {\"structure\": \"n:m\", "
+        "\"schedule\": \"polynomial\", \"sparsity_target\": 0.4, \"sparsity_target_epoch\": 4}}]}";
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_accuracy_aware *none = NULL;
+    const nncf_accuracy_aware_params above = {NNCF_PARAMS(nncf_accuracy_aware_params),
+        .uncompressed_metric = 90, .minimal_compression_rate = 0.6};
+    host h;
+    host_make(&h, &conv, two_of_four, 90);
+    nncf_accuracy_aware_decision d;
+    int reports = 0;
+    do {
+        d = report(&h, 90);
+        carry_out(&h, &d);
+    } while (!d.stop && ++reports < 20);
+    ck_assert(d.stop);
+    ck_assert_double_eq_tol(d.best_compression_rate, 0.5, 1e-9);
+    ck_assert_int_eq(
+        nncf_accuracy_aware_create(h.r.ctrl, h.config, &above, &none, &err), NNCF_E_ARG);
+    ck_assert_ptr_nonnull(strstr(err.message, "n:m"));
+    ck_assert_ptr_null(none);
+    host_free(&h);
+}
+END_TEST
+
 /* The part of the filters that filter_pruning prunes is a rate as well. */
 START_TEST(a_part_of_the_filters_is_a_rate)
 {
@@ -399,6 +430,7 @@ int main(void)
     tcase_add_loop_test(tc, decisions_are_those_of_nncf, 0, 2);
     tcase_add_test(tc, criteria_and_what_a_decision_says);
     tcase_add_test(tc, a_rate_that_is_set_stays);
+    tcase_add_test(tc, the_search_stays_below_the_level_of_a_structure);
     tcase_add_test(tc, a_part_of_the_filters_is_a_rate);
     tcase_add_test(tc, rates_that_cannot_be_set_are_refused);
     tcase_add_test(tc, wrong_reports_are_refused_and_change_nothing);
