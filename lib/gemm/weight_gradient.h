@@ -15,9 +15,9 @@ typedef struct nncf__weight_product {
     nncf__pixel_map x, dz;
     /* (dz channels, x channels, taps) */
     float *dst;
-    /* Edges of blocks, dz channels times x channels at one tap, and of which of them the gradient is
-     * wanted, the others' being 0: [dz channels / block][x channels / block][taps]. kept NULL: of
-     * all. Sums that are wanted have the bits that they have with all. */
+    /* Edges of blocks, dz channels times x channels at one tap, and of which of them the gradient
+     * is wanted, the others' being 0: [dz channels / block][x channels / block][taps]. kept NULL:
+     * of all. Sums that are wanted have the bits that they have with all. */
     int64_t block;
     const uint8_t *kept;
 } nncf__weight_product;
