@@ -67,6 +67,19 @@ static nncf_status make_quantizers(const maker *m, size_t i)
     return status;
 }
 
+/* Those that share a range with another: it was made for an earlier layer or slot. */
+static void share_quantizers(const maker *m)
+{
+    for (size_t i = 0; i < m->ctrl->n_layers; i++)
+        for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
+            const nncf__planned *planned = &m->placement->layers[i].quantizers[j];
+            if (planned->present && planned->shared)
+                nncf__quantizer_share(m->ctrl->context,
+                    nncf__layer_quantizer(&m->ctrl->layers[i], j),
+                    nncf__layer_quantizer(&m->ctrl->layers[planned->leader], planned->leader_slot));
+        }
+}
+
 static nncf_status make_mask(const maker *m, size_t i)
 {
     nncf_context *context = m->ctrl->context;
@@ -124,7 +137,7 @@ static nncf_status list_parameters(const maker *m)
             list(ctrl, NNCF_PARAMETER_MASK_LOGIT, c->logit_name, c->logit, c->logit_grad,
                 ctrl->model->layers[i]->weight_count);
         for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
-            const nncf__quantizer *q = nncf__layer_quantizer(c, j);
+            const nncf__quantizer *q = nncf__layer_own_quantizer(c, j);
             if (!q || (q->binarizer && q->is_weight)) /* its scale is not trained */
                 continue;
             if (q->binarizer) {
@@ -192,6 +205,8 @@ static nncf_status make_all(const maker *m)
         if (status == NNCF_OK)
             status = make_quantizers(m, i);
     }
+    if (status == NNCF_OK)
+        share_quantizers(m);
     return status == NNCF_OK ? list_parameters(m) : status;
 }
 

@@ -248,6 +248,27 @@ static nncf_status end_batch(nncf_compression_ctrl *ctrl, nncf_error *err)
     return NNCF_OK;
 }
 
+/* Of a quantizer and of those that have its parameters: the least minimum and the largest maximum,
+ * each by the rule over what that one saw, as NNCF unifies them. `joint` is for the result. */
+static const float *ranges_of(
+    const nncf_compression_ctrl *ctrl, nncf__quantizer *leader, float joint[2])
+{
+    const float *ranges = nncf__observer_ranges(leader);
+    nncf__quantizer *q;
+    if (leader->n_followers == 0)
+        return ranges;
+    joint[0] = ranges[0];
+    joint[1] = ranges[1];
+    for (size_t at = 0; (q = next(ctrl, &at, NULL));) {
+        if (q->leader != leader)
+            continue;
+        ranges = nncf__observer_ranges(q);
+        joint[0] = ranges[0] < joint[0] ? ranges[0] : joint[0];
+        joint[1] = ranges[1] > joint[1] ? ranges[1] : joint[1];
+    }
+    return joint;
+}
+
 static nncf_status finish_ranges(nncf_compression_ctrl *ctrl, nncf_error *err)
 {
     nncf__quantizer *q;
@@ -259,11 +280,16 @@ static nncf_status finish_ranges(nncf_compression_ctrl *ctrl, nncf_error *err)
         return status;
     set_observing(ctrl, false);
     for (size_t at = 0; ctrl->init_begun > 0 && (q = next(ctrl, &at, &layer));) {
-        if (q->rule.kind == NNCF__RANGE_NONE)
+        float joint[2];
+        if (q->rule.kind == NNCF__RANGE_NONE || q->leader)
             continue;
-        set_ranges(ctrl, layer, q, nncf__observer_ranges(q));
+        set_ranges(ctrl, layer, q, ranges_of(ctrl, q, joint));
         nncf__usage_range(ctrl, ctrl->model->layers[layer], q);
-        nncf__observer_destroy(ctrl->context, q);
+    }
+    for (size_t at = 0; ctrl->init_begun > 0 && (q = next(ctrl, &at, NULL));) {
+        nncf__quantizer_follow(q);
+        if (q->rule.kind != NNCF__RANGE_NONE)
+            nncf__observer_destroy(ctrl->context, q);
     }
     if (ctrl->init_begun == 0)
         nncf__init_renew(ctrl);

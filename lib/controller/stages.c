@@ -57,7 +57,7 @@ void nncf__stages_freeze(nncf_compression_ctrl *ctrl)
     size_t at = 0; /* parameters are listed layer by layer, slot by slot */
     for (size_t i = 0; i < ctrl->n_layers; i++)
         for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
-            const nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
+            const nncf__quantizer *q = nncf__layer_own_quantizer(&ctrl->layers[i], j);
             if (!q || !q->waits || (q->binarizer && q->is_weight)) /* nothing of that is trained */
                 continue;
             while (at < ctrl->n_parameters && ctrl->parameters[at].data != q->bound)

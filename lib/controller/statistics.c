@@ -64,7 +64,7 @@ static int64_t quantizer_bytes(const nncf__layer_compression *c)
 {
     int64_t floats = 0;
     for (enum nncf__quantizer_slot i = 0; i < NNCF__N_SLOTS; i++) {
-        const nncf__quantizer *q = nncf__layer_quantizer(c, i);
+        const nncf__quantizer *q = nncf__layer_own_quantizer(c, i);
         floats += q ? (int64_t)(q->channels * (q->length ? 2 : 1)) : 0;
         floats += q && q->binarizer ? (int64_t)q->binarizer->channels : 0;
     }
@@ -146,9 +146,9 @@ nncf_status nncf_compression_ctrl_get_statistics(
         s.bytes_compressed += (uint64_t)(small * (int64_t)sizeof(float) + quantizer_bytes(c));
         zeros += small_zeros;
         s.weight_quantizers += c->weight_quantizer != NULL;
-        s.activation_quantizers += c->output_quantizer != NULL;
-        s.activation_quantizers += c->pre_activation_quantizer != NULL;
-        s.input_quantizers += c->input_quantizer != NULL;
+        s.activation_quantizers += nncf__layer_own_quantizer(c, NNCF__SLOT_OUTPUT) != NULL;
+        s.activation_quantizers += nncf__layer_own_quantizer(c, NNCF__SLOT_PRE_ACTIVATION) != NULL;
+        s.input_quantizers += nncf__layer_own_quantizer(c, NNCF__SLOT_INPUT) != NULL;
         if (layer->weight_count == 0 || layer->tied_to) /* counted with the layer it is tied to */
             continue;
         nncf__weight_stats stats;

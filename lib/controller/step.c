@@ -317,6 +317,7 @@ nncf_status nncf__ctrl_restored(nncf_compression_ctrl *ctrl)
                 continue;
             q->observing = false;
             nncf__quantizer_refresh(q);
+            nncf__quantizer_follow(q);
         }
     }
     nncf__stages_apply(ctrl);

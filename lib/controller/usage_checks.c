@@ -257,7 +257,7 @@ static double range_limit(const nncf_layer *layer, enum nncf__quantizer_slot slo
 static void check_range(
     nncf_compression_ctrl *ctrl, const nncf_layer *layer, enum nncf__quantizer_slot slot)
 {
-    const nncf__quantizer *q = nncf__layer_quantizer(layer->compression, slot);
+    const nncf__quantizer *q = nncf__layer_own_quantizer(layer->compression, slot);
     const double largest = q ? largest_end(q) : 0;
     if (!isfinite(largest)) {
         if (nncf__usage_first(ctrl, NNCF__WARN_LOST_RANGE))

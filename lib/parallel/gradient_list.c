@@ -62,7 +62,7 @@ void nncf__layer_gradients_of(nncf_layer *l, nncf__layer_gradients *list)
     if (c->mask_kind == NNCF__MASK_RB)
         put_parameter(list, l, c->logit_name, c->logit_grad, l->weight_count);
     for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
-        const nncf__quantizer *q = nncf__layer_quantizer(c, j);
+        const nncf__quantizer *q = nncf__layer_own_quantizer(c, j);
         if (!q || (q->binarizer && q->is_weight)) /* its scale is not trained */
             continue;
         put_parameter(list, l, q->name, q->bound_grad, q->channels);

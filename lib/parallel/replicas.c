@@ -65,7 +65,7 @@ static void move_gradients(arena *a, nncf_layer *l)
     move(a, &l->norm.bias_grad, size);
     move(a, &l->compression->logit_grad, l->weight_count);
     for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
-        nncf__quantizer *q = nncf__layer_quantizer(l->compression, j);
+        nncf__quantizer *q = nncf__layer_own_quantizer(l->compression, j);
         if (!q)
             continue;
         move(a, &q->bound_grad, q->channels);
@@ -81,6 +81,24 @@ static void move_statistics(arena *a, nncf_layer *l)
         return;
     move(a, &l->batch_norm.running_mean, (size_t)l->out_channels);
     move(a, &l->batch_norm.running_var, (size_t)l->out_channels);
+}
+
+/* Quantizers that have another one's parameters add to the gradients of the replica's. */
+static void follow_gradients(nncf_model *replica)
+{
+    nncf_compression_ctrl *own = replica->ctrl;
+    const nncf_compression_ctrl *model = replica->replica->leader->ctrl;
+    for (size_t i = 0; i < own->n_layers; i++)
+        for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
+            nncf__quantizer *q = nncf__layer_quantizer(&own->layers[i], j);
+            if (!q || !q->leader)
+                continue;
+            const size_t at = nncf__find_quantizer(model->layers, own->n_layers, q->leader);
+            q->leader = nncf__layer_quantizer(
+                &own->layers[at / NNCF__N_SLOTS], (enum nncf__quantizer_slot)(at % NNCF__N_SLOTS));
+            q->bound_grad = q->leader->bound_grad;
+            q->length_grad = q->leader->length_grad;
+        }
 }
 
 /* The arena's size, then its parts. */
@@ -296,6 +314,7 @@ static nncf_status make(nncf_model *leader, nncf_context *context, nncf_model **
         return status;
     }
     m->replica->leader = leader;
+    follow_gradients(m);
     leader->replicas->models[leader->replicas->count++] = m;
     leader->n_replicas = leader->replicas->count;
     *replica = m;

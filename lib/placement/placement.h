@@ -97,13 +97,15 @@ typedef struct nncf__insertion_point {
      * requests */
     nncf__device_choice choices[NNCF__MAX_CHOICES];
     size_t n_choices;
+    /* propagation: points of one number have one range (unified scales); 0: its own */
+    size_t group;
 } nncf__insertion_point;
 
 /* points[graph->count], zeroed. */
 nncf_status nncf__place_by_patterns(const nncf__op_graph *graph, const nncf__algorithm *algorithm,
     int32_t release, nncf__insertion_point *points, nncf_error *err);
 /* ignored[graph->count]: operators that stay as they are. */
-nncf_status nncf__place_by_propagation(const nncf__op_graph *graph, int32_t device,
+nncf_status nncf__place_by_propagation(const nncf__op_graph *graph, int32_t device, int32_t release,
     const bool *ignored, nncf__insertion_point *points, nncf_error *err);
 /* Does it quantize this operator's inputs? Does it leave it float, so that no quantizer may stand
  * at a fork to it? */
@@ -189,6 +191,12 @@ typedef struct nncf__planned {
     /* NNCF__GIVEN_...: what the config sets for it */
     int32_t given;
     nncf__quantizer_rule rule;
+    /* of the insertion point */
+    size_t group;
+    /* its range is that of the quantizer in this slot of this layer, an earlier one */
+    bool shared;
+    size_t leader;
+    enum nncf__quantizer_slot leader_slot;
 } nncf__planned;
 
 typedef struct nncf__layer_plan {

@@ -185,6 +185,12 @@ static void json_string(nncf__text *text, const char *key, const char *value)
     nncf__text_json_string(text, value);
 }
 
+/* Whose range a quantizer has that is not the first of its group. */
+static const nncf_layer *leader_of(const writer *w, const entry *e)
+{
+    return w->placement->model->layers[e->quantizer->leader];
+}
+
 static void write_json(writer *w, const entry *e)
 {
     nncf__text *t = &w->json;
@@ -213,6 +219,11 @@ static void write_json(writer *w, const entry *e)
         if (p->power_of_two)
             nncf__text_printf(t, "\"power_of_two\":true,");
         json_string(t, "range", range_source(e, cell));
+        if (e->quantizer->shared) {
+            nncf__text_printf(t, ",\"shared_with\":{");
+            json_string(t, "layer", leader_of(w, e)->scope);
+            nncf__text_printf(t, ",\"what\":\"%s\"}", whats[e->quantizer->leader_slot]);
+        }
     }
     if (!e->quantizer && structure_of(w)->kind != NNCF__UNSTRUCTURED) {
         char cell[CELL];
@@ -227,6 +238,7 @@ static void write_json(writer *w, const entry *e)
 static void write_text(writer *w, const entry *e)
 {
     char bits[CELL] = "-", granularity[CELL] = "-", range[CELL] = "-";
+    const char *shared = NULL;
     if (e->quantizer) {
         const nncf__quantizer_params *p = &e->quantizer->rule.params;
         const char *sign = p->binary || p->mode == NNCF__ASYMMETRIC ? ""
@@ -245,24 +257,26 @@ static void write_text(writer *w, const entry *e)
         snprintf(granularity + used, CELL - used, "%s%s",
             p->gradient == NNCF__GRADIENT_LSQ ? ", lsq" : "", p->power_of_two ? ", 2^k" : "");
         range_source(e, range);
+        shared = e->quantizer->shared ? leader_of(w, e)->scope : NULL;
     } else if (structure_of(w)->kind != NNCF__UNSTRUCTURED) {
         structure_text(structure_of(w), granularity);
     }
-    nncf__text_printf(&w->text, "%-*s  %-6s  %-13s  %-14s  %-26s  %10zu  %s (line %d)\n",
+    nncf__text_printf(&w->text, "%-*s  %-6s  %-13s  %-14s  %-26s  %10zu  %s (line %d)%s%s\n",
         (int)w->width, e->layer->scope, whats[e->what], bits, granularity, range, e->bytes,
-        e->origin, (int)e->line);
+        e->origin, (int)e->line, shared ? ", one range with " : "", shared ? shared : "");
 }
 
 static void write_entry(writer *w, entry *e)
 {
-    e->bytes = bytes_of(w, e);
+    const bool shared = e->quantizer && e->quantizer->shared;
+    e->bytes = shared ? 0 : bytes_of(w, e);
     find_origin(w, e);
     write_json(w, e);
     write_text(w, e);
     w->count++;
     w->bytes += e->bytes;
     if (e->quantizer)
-        w->quantizers[e->what]++;
+        w->quantizers[e->what] += !shared;
     else
         w->masks++;
 }

@@ -11,6 +11,10 @@
  * Places are numbered: 2 i is before operator i, 2 i + 1 after it. A quantizer leaves a trace on
  * each edge and place that it covers; the first trace shows the next quantizer what is there
  * already.
+ *
+ * Unified scales, from NNCF 2.0 on: what a concatenation joins for a layer with a weight, and on a
+ * VPU what an elementwise operator reads, has one range. Where a quantizer becomes one for each
+ * input of such an operator, these are united, and so are two that merge.
  */
 #include "base/alloc.h"
 #include "base/error.h"
@@ -181,11 +185,14 @@ typedef struct quantizer {
     size_t place, resting;
     step *path;
     size_t path_count, path_capacity;
+    /* towards the one that stands for all that are united with it; itself */
+    size_t united;
 } quantizer;
 
 typedef struct state {
     const nncf__op_graph *graph;
     nncf_context *context;
+    int32_t device, release;
     /* [count] */
     enum trait *traits;
     /* [count] */
@@ -251,8 +258,8 @@ static size_t new_quantizer(state *s, const list *choices, size_t place)
         grown(s, s->quantizers, s->n_quantizers, &s->quantizer_capacity, sizeof *s->quantizers);
     if (s->failed)
         return 0;
-    s->quantizers[s->n_quantizers] =
-        (quantizer){.choices = *choices, .place = place, .resting = SIZE_MAX};
+    s->quantizers[s->n_quantizers] = (quantizer){
+        .choices = *choices, .place = place, .resting = SIZE_MAX, .united = s->n_quantizers};
     return s->n_quantizers++;
 }
 
@@ -356,17 +363,95 @@ static bool may_pass_fork(state *s, size_t q, size_t op)
     return usable > 0;
 }
 
+/* ---- unified scales ---- */
+
+enum { FIRST_UNIFIED = 20000 };
+
+static size_t united_with(const state *s, size_t q)
+{
+    while (s->quantizers[q].united != q)
+        q = s->quantizers[q].united;
+    return q;
+}
+
+static void unite(state *s, size_t a, size_t b)
+{
+    a = united_with(s, a);
+    b = united_with(s, b);
+    s->quantizers[a > b ? a : b].united = a > b ? b : a;
+}
+
+static bool is_linear(const nncf__op *op)
+{
+    return is_convolution(op->op) || op->op == NNCF_OP_LINEAR ||
+        op->op == NNCF_OP_FUNCTIONAL_LINEAR;
+}
+
+/* The device wants one range for all that it reads. */
+static bool may_unify(const state *s, const nncf__op *op)
+{
+    if (s->device == NNCF__DEVICE_NONE || s->release < FIRST_UNIFIED || op->n_inputs < 2)
+        return false;
+    if (op->op == NNCF_OP_CONCAT)
+        return true;
+    return s->device == NNCF__DEVICE_VPU &&
+        (op->op == NNCF_OP_ADD || op->op == NNCF_OP_SUB || op->op == NNCF_OP_MUL ||
+            op->op == NNCF_OP_DIV);
+}
+
+/* A concatenation only where a layer with a weight reads it. */
+static bool unifies(state *s, size_t op)
+{
+    size_t waiting = 0;
+    if (!may_unify(s, &s->graph->ops[op]))
+        return false;
+    if (s->graph->ops[op].op != NNCF_OP_CONCAT)
+        return true;
+    s->stack[waiting++] = op;
+    s->seen[op] = ++s->stamp;
+    while (waiting > 0) {
+        const nncf__op *o = &s->graph->ops[s->stack[--waiting]];
+        for (size_t i = 0; i < o->n_consumers; i++) {
+            const size_t next = o->consumers[i];
+            if (is_linear(&s->graph->ops[next]))
+                return true;
+            if (s->seen[next] == s->stamp ||
+                (s->traits[next] != AGNOSTIC && !may_unify(s, &s->graph->ops[next])))
+                continue;
+            s->seen[next] = s->stamp;
+            s->stack[waiting++] = next;
+        }
+    }
+    return false;
+}
+
+/* Number the sets of which several are left, at different points. */
+static void number_groups(const state *s, nncf__insertion_point *points)
+{
+    for (size_t q = 0; q < s->n_quantizers; q++) {
+        const size_t place = s->quantizers[q].place, with = united_with(s, q);
+        if (place != SIZE_MAX && place % 2 == 1)
+            points[place / 2].group = with + 1;
+    }
+}
+
 /* ---- moving ---- */
 
 enum answer { GO, MERGE, STAY };
 
-static enum answer look(const state *s, size_t q, const trail *edge, const trail *place)
+static enum answer look(state *s, size_t q, const trail *edge, const trail *place)
 {
     const list *mine = &s->quantizers[q].choices;
-    if (edge->count > 0)
-        return same(mine, &s->quantizers[edge->items[0]].choices) ? MERGE : STAY;
-    if (place->count > 0 && same(mine, &s->quantizers[place->items[0]].choices))
+    if (edge->count > 0) {
+        if (!same(mine, &s->quantizers[edge->items[0]].choices))
+            return STAY;
+        unite(s, q, edge->items[0]);
         return MERGE;
+    }
+    if (place->count > 0 && same(mine, &s->quantizers[place->items[0]].choices)) {
+        unite(s, q, place->items[0]);
+        return MERGE;
+    }
     return GO;
 }
 
@@ -466,8 +551,12 @@ static void move(state *s, size_t q)
         settle(s, q);
         return;
     }
-    for (size_t i = 1; i < n && !s->failed; i++) /* one for every input */
-        copy_of(s, q);
+    const bool joint = unifies(s, op);
+    for (size_t i = 1; i < n && !s->failed; i++) { /* one for every input */
+        const size_t copy = copy_of(s, q);
+        if (joint && !s->failed)
+            unite(s, q, copy);
+    }
     for (size_t i = 0; i < n && !s->failed; i++) {
         size_t own = i == 0 ? q : first_copy + i - 1;
         if (s->graph->ops[s->graph->ops[op].inputs[i]].part == NNCF__PART_INNER)
@@ -478,12 +567,6 @@ static void move(state *s, size_t q)
 }
 
 /* ---- operators that a device runs as one ---- */
-
-static bool is_linear(const nncf__op *op)
-{
-    return is_convolution(op->op) || op->op == NNCF_OP_LINEAR ||
-        op->op == NNCF_OP_FUNCTIONAL_LINEAR;
-}
 
 /* Does the operator belong to the chain? Other activations than ReLUs only right after the
  * product. */
@@ -603,8 +686,9 @@ static void start(state *s)
     }
 }
 
-static void run(state *s, int32_t device, const bool *ignored, nncf__insertion_point *points)
+static void run(state *s, const bool *ignored, nncf__insertion_point *points)
 {
+    const int32_t device = s->device;
     for (size_t i = 0; i < s->graph->count; i++) {
         const nncf__op *op = &s->graph->ops[i];
         s->wants[i].count = device_activations(device, op, s->wants[i].items);
@@ -627,14 +711,16 @@ static void run(state *s, int32_t device, const bool *ignored, nncf__insertion_p
         memcpy(point->choices, z->choices.items, sizeof point->choices);
         point->n_choices = z->choices.count;
     }
+    if (!s->failed)
+        number_groups(s, points);
 }
 
-nncf_status nncf__place_by_propagation(const nncf__op_graph *graph, int32_t device,
+nncf_status nncf__place_by_propagation(const nncf__op_graph *graph, int32_t device, int32_t release,
     const bool *ignored, nncf__insertion_point *points, nncf_error *err)
 {
-    state s = {.graph = graph, .context = graph->context};
+    state s = {.graph = graph, .context = graph->context, .device = device, .release = release};
     if (reserve(&s))
-        run(&s, device, ignored, points);
+        run(&s, ignored, points);
     else
         s.failed = true;
     release_state(&s);

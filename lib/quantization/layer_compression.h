@@ -83,6 +83,26 @@ static inline nncf__quantizer *nncf__layer_quantizer(
     }
 }
 
+/* The same without those that have another one's parameters: for what goes through parameters. */
+static inline nncf__quantizer *nncf__layer_own_quantizer(
+    const nncf__layer_compression *layer, enum nncf__quantizer_slot slot)
+{
+    nncf__quantizer *q = nncf__layer_quantizer(layer, slot);
+    return q && !q->leader ? q : NULL;
+}
+
+/* Where among n layers a quantizer is: 0 to n NNCF__N_SLOTS - 1, slot after slot; SIZE_MAX: in none
+ * of them. */
+static inline size_t nncf__find_quantizer(
+    const nncf__layer_compression *layers, size_t n, const nncf__quantizer *quantizer)
+{
+    for (size_t at = 0; at < n * NNCF__N_SLOTS; at++)
+        if (nncf__layer_quantizer(&layers[at / NNCF__N_SLOTS],
+                (enum nncf__quantizer_slot)(at % NNCF__N_SLOTS)) == quantizer)
+            return at;
+    return SIZE_MAX;
+}
+
 /* The quantizer in a slot that works, or NULL: there is none, or its stage has not begun. NULL of a
  * layer without compression. */
 static inline nncf__quantizer *nncf__layer_active(

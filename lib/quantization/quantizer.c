@@ -168,6 +168,18 @@ bool nncf__quantizer_set_ranges(nncf__quantizer *quantizer, const float *ranges)
     return ok;
 }
 
+void nncf__quantizer_follow(nncf__quantizer *quantizer)
+{
+    const nncf__quantizer *leader = quantizer->leader;
+    if (!leader)
+        return;
+    quantizer->params.sign = leader->params.sign;
+    quantizer->params.bits = leader->params.bits;
+    quantizer->initialized = leader->initialized;
+    quantizer->kept = leader->kept;
+    nncf__quantizer_refresh(quantizer);
+}
+
 void nncf__quantizer_observe_begin(nncf__quantizer *quantizer)
 {
     quantizer->observed[0] = INFINITY;

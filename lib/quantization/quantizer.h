@@ -62,6 +62,11 @@ typedef struct nncf__quantizer {
     /* one bit: where values come from; NULL: a quantizer as above. Of a weight, scales are set by
      * controller/weight.c; of activations bound is the logarithm of the scale */
     struct nncf__binarizer *binarizer;
+    /* NULL, or the quantizer whose parameters this one has, too: names, range, gradients. What it
+     * observes and the constants of a forward are its own */
+    struct nncf__quantizer *leader;
+    /* how many have this one's */
+    size_t n_followers;
     /* elements seen in the present batch */
     int64_t observed_count;
     /* of the last forward */
@@ -109,6 +114,9 @@ void nncf__fq_symmetric(
     const nncf__quantizer_params *params, bool is_weight, float largest, nncf__fq *fq);
 void nncf__fq_asymmetric(
     const nncf__quantizer_params *params, float low, float length, nncf__fq *fq);
+/* Take over what belongs to the parameters of the leader, after these changed. Without a leader it
+ * does nothing. */
+void nncf__quantizer_follow(nncf__quantizer *quantizer);
 /* Set the range from the observed minimum and maximum of each channel, ranges[channels][2] (rule
  * min_max). A sign that the config leaves open is decided: one for all channels. An asymmetric
  * range is at least 1 % of the widest channel's. False: some channel gave no range (empty, all

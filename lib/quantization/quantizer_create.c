@@ -71,6 +71,28 @@ nncf_status nncf__quantizer_check(
     return NNCF_OK;
 }
 
+static void free_parameters(nncf_context *context, const nncf__quantizer *q)
+{
+    void *parts[] = {q->name, q->length_name, q->bound, q->bound_grad, q->length, q->length_grad};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        nncf__free(context, parts[i]);
+}
+
+void nncf__quantizer_share(
+    nncf_context *context, nncf__quantizer *quantizer, nncf__quantizer *leader)
+{
+    free_parameters(context, quantizer);
+    quantizer->name = leader->name;
+    quantizer->length_name = leader->length_name;
+    quantizer->bound = leader->bound;
+    quantizer->bound_grad = leader->bound_grad;
+    quantizer->length = leader->length;
+    quantizer->length_grad = leader->length_grad;
+    quantizer->leader = leader;
+    leader->n_followers++;
+    nncf__quantizer_follow(quantizer);
+}
+
 void nncf__quantizer_destroy(nncf_context *context, nncf__quantizer *quantizer)
 {
     nncf__quantizer *q = quantizer;
@@ -78,8 +100,9 @@ void nncf__quantizer_destroy(nncf_context *context, nncf__quantizer *quantizer)
         return;
     nncf__observer_destroy(context, q);
     nncf__binarizer_destroy(context, q->binarizer);
-    void *parts[] = {q->name, q->length_name, q->bound, q->bound_grad, q->length, q->length_grad,
-        q->fq, q->scales, q->zero_points, q->observed_channels};
+    if (!q->leader)
+        free_parameters(context, q);
+    void *parts[] = {q->fq, q->scales, q->zero_points, q->observed_channels};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         nncf__free(context, parts[i]);
     nncf__free(context, q);

@@ -54,6 +54,10 @@ nncf_status nncf__quantizer_check(
 /* A quantizer that was checked, in its state before initialization. NNCF_E_NOMEM. */
 nncf_status nncf__quantizer_create(nncf_context *context, const nncf__quantizer_request *request,
     const nncf__quantizer_rule *rule, nncf__quantizer **quantizer, nncf_error *err);
+/* Give up the quantizer's own parameters for those of the leader, which lives longer and has the
+ * same number of channels and mode. */
+void nncf__quantizer_share(
+    nncf_context *context, nncf__quantizer *quantizer, nncf__quantizer *leader);
 void nncf__quantizer_destroy(nncf_context *context, nncf__quantizer *quantizer); /* NULL is fine */
 
 #endif

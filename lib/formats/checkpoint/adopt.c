@@ -192,7 +192,7 @@ static uint32_t number_of(const adoption *a, const nncf__quantizer *q)
 static nncf_status decide_quantizer(
     adoption *a, size_t i, enum nncf__quantizer_slot slot, nncf_error *err)
 {
-    const nncf__quantizer *q = nncf__layer_quantizer(&a->ctrl->layers[i], slot);
+    const nncf__quantizer *q = nncf__layer_own_quantizer(&a->ctrl->layers[i], slot);
     if (!q || (q->binarizer && q->is_weight)) /* that follows from the weight */
         return NNCF_OK;
     const nncf__entry *e = nncf__checkpoint_find(a->c, q->name);
@@ -228,7 +228,7 @@ static void decide_bits(adoption *a, const nncf__saved *saved)
     const int32_t *bits = e->data;
     for (size_t i = 0; i < a->ctrl->n_layers; i++)
         for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
-            const nncf__quantizer *q = nncf__layer_quantizer(&a->ctrl->layers[i], j);
+            const nncf__quantizer *q = nncf__layer_own_quantizer(&a->ctrl->layers[i], j);
             const uint32_t number = q ? number_of(a, q) : 0;
             if (q && (!number || !nncf__precision_allows(a->ctrl, q, bits[number - 1])))
                 return;
@@ -319,7 +319,7 @@ static void take_layer(const adoption *a, size_t i)
     else if (f->action == MASK_FRESH && a->ctrl->sparsity_kind == NNCF__CONST_SPARSITY)
         nncf__const_mask(&layers, i);
     for (enum nncf__quantizer_slot slot = 0; slot < NNCF__N_SLOTS; slot++) {
-        nncf__quantizer *q = nncf__layer_quantizer(c, slot);
+        nncf__quantizer *q = nncf__layer_own_quantizer(c, slot);
         if (q)
             take_quantizer(a, f, q, slot);
     }

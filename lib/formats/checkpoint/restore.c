@@ -103,7 +103,7 @@ static nncf_status order_of_quantizers(const nncf_checkpoint *c, const nncf_comp
         return nncf__fail(err, NNCF_E_NOMEM, c->path, "out of memory");
     for (size_t i = 0; i < ctrl->n_layers; i++)
         for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
-            const nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
+            const nncf__quantizer *q = nncf__layer_own_quantizer(&ctrl->layers[i], j);
             if (q)
                 names[count++] = q->name;
         }
@@ -129,7 +129,7 @@ static nncf_status check_bits(const nncf_checkpoint *c, const nncf_compression_c
     order_bits(c, state, order);
     for (size_t i = 0; i < ctrl->n_layers; i++)
         for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
-            const nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
+            const nncf__quantizer *q = nncf__layer_own_quantizer(&ctrl->layers[i], j);
             if (q && !nncf__precision_allows(ctrl, q, state->bits[at++]))
                 return nncf__fail(err, NNCF_E_FORMAT, NNCF__BITS_TENSOR,
                     "%s: %s cannot have %d bits", c->path, q->name, (int)state->bits[at - 1]);
@@ -141,7 +141,7 @@ static void apply_bits(const int32_t *bits, nncf_compression_ctrl *ctrl)
 {
     for (size_t i = 0; i < ctrl->n_layers; i++)
         for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
-            nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
+            nncf__quantizer *q = nncf__layer_own_quantizer(&ctrl->layers[i], j);
             if (q)
                 q->params.bits = *bits++;
         }
@@ -154,7 +154,7 @@ static void apply_quantizers(const int32_t *states, nncf_compression_ctrl *ctrl)
     const bool stage_begins = nncf__stages_begin(ctrl, ctrl->epoch);
     for (size_t i = 0; i < ctrl->n_layers; i++) {
         for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
-            nncf__quantizer *q = nncf__layer_quantizer(&ctrl->layers[i], j);
+            nncf__quantizer *q = nncf__layer_own_quantizer(&ctrl->layers[i], j);
             if (!q)
                 continue;
             q->params.sign = states[0];

@@ -62,7 +62,7 @@ static void put_names(const nncf_compression_ctrl *ctrl, bool masks, nncf__text 
     for (size_t i = 0; i < ctrl->n_layers; i++)
         for (enum nncf__quantizer_slot j = 0; j < (masks ? 1 : NNCF__N_SLOTS); j++) {
             const nncf__layer_compression *c = &ctrl->layers[i];
-            const nncf__quantizer *q = nncf__layer_quantizer(c, j);
+            const nncf__quantizer *q = nncf__layer_own_quantizer(c, j);
             if (masks ? c->mask_kind == NNCF__MASK_NONE : !q)
                 continue;
             mask.length = 0;
@@ -231,11 +231,9 @@ static nncf_status put_layer(
         if (put_bytes(s, layer, ".mask", c->bits, (layer->weight_count + 7) / 8) != NNCF_OK)
             return NNCF_E_NOMEM;
     }
-    const nncf__quantizer *quantizers[] = {
-        c->weight_quantizer, c->input_quantizer, c->output_quantizer, c->pre_activation_quantizer};
-    for (size_t i = 0; i < sizeof quantizers / sizeof *quantizers; i++)
-        if (quantizers[i])
-            put_quantizer(s, quantizers[i]);
+    for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++)
+        if (nncf__layer_own_quantizer(c, j))
+            put_quantizer(s, nncf__layer_own_quantizer(c, j));
     return NNCF_OK;
 }
 
