@@ -194,7 +194,9 @@ NNCF_API nncf_status nncf_compression_ctrl_init_step(
  * logits. Call once a step, and add the loss to the reported one.
  *
  * The loss is ((active / total - (1 - level)) / 0.05)^2 over all RB-sparsified layers together, of
- * the present mask logits; 0 without rb_sparsity and after the freeze.
+ * the present mask logits; 0 without rb_sparsity and after the freeze. With
+ * `weights.oscillation_damping` another one is added, and its gradient to those of the weights
+ * (docs/formulas.md, "Few bits"): call it after the backward of all layers then.
  * @param ctrl the controller
  * @param[out] loss nullable
  * @param[out] err nullable

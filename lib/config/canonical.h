@@ -339,6 +339,8 @@ typedef struct nncf__algorithm {
     int64_t bn_forget_samples;
     /* initializer.bias_correction: images, 0: none */
     int64_t bias_samples;
+    /* weights.oscillation_damping: factor of that loss, 0: none */
+    double damping;
     /* nncf__preset; resolved into `activations` already */
     int32_t preset;
     /* nncf__overflow_fix */

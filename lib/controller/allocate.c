@@ -222,6 +222,7 @@ nncf_status nncf__ctrl_allocate(
     const nncf__algorithm *quantization = quantizes ? placement.quantization->algorithm : NULL;
     const nncf__stages stages = quantizes ? quantization->stages : (nncf__stages){0};
     ctrl->bias_samples = quantizes ? quantization->bias_samples : 0;
+    ctrl->damping = quantizes ? quantization->damping : 0;
     status = check_stages(ctrl, &stages, err);
     if (status == NNCF_OK)
         status = make_all(&m);

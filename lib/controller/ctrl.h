@@ -145,6 +145,8 @@ struct nncf_compression_ctrl {
     bool leader_measures;
     /* workspace of weight ranges; NULL: none needs it */
     float *weight_values;
+    /* factor of the loss that damps oscillations, 0: none */
+    double damping;
     /* images for bias correction, 0: none; its workspace, of two weights */
     int64_t bias_samples;
     float *bias_weights;

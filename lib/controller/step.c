@@ -16,6 +16,7 @@
 #include "controller/stages.h"
 #include "controller/usage_checks.h"
 #include "controller/warnings.h"
+#include "controller/weight.h"
 #include "graph/layout.h"
 #include "graph/model.h"
 #include "quantization/layer_compression.h"
@@ -73,6 +74,24 @@ static void warn_dense(nncf_compression_ctrl *ctrl)
             (long long)total);
 }
 
+/* Oscillations (Nagel et al. 2022, "Overcoming Oscillations in Quantization-Aware Training",
+ * section 4.1): weights are drawn to what they are quantized to. */
+static double damp(nncf_compression_ctrl *ctrl)
+{
+    double sum = 0;
+    for (size_t i = 0; i < ctrl->n_layers; i++) {
+        nncf_layer *layer = ctrl->model->layers[i];
+        const nncf__quantizer *q = nncf__layer_active(&ctrl->layers[i], NNCF__SLOT_WEIGHT);
+        if (!q || q->observing || q->binarizer)
+            continue;
+        nncf__layer_pull_weight(layer);
+        nncf__layer_pull_gradient(layer);
+        sum += nncf__weight_damp(layer, ctrl->damping * ctrl->gradient_factor);
+        nncf__layer_push_gradient(layer);
+    }
+    return ctrl->damping * sum;
+}
+
 static nncf_status loss_backward(nncf_compression_ctrl *ctrl, double *loss, nncf_error *err)
 {
     double value = 0;
@@ -87,6 +106,8 @@ static nncf_status loss_backward(nncf_compression_ctrl *ctrl, double *loss, nncf
         if (sums.count > 0)
             nncf__usage_density(ctrl, sums.kept / sums.count, sums.probability / sums.count);
     }
+    if (ctrl->damping > 0)
+        value += damp(ctrl);
     if (loss)
         *loss = value;
     return NNCF_OK;

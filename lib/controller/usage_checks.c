@@ -68,7 +68,16 @@ bool nncf__usage_first(nncf_compression_ctrl *ctrl, enum nncf__usage_warning war
 
 static void warn_no_loss(nncf_compression_ctrl *ctrl)
 {
-    if (nncf__usage_first(ctrl, NNCF__WARN_NO_LOSS))
+    const bool masks = ctrl->sparsity_kind == NNCF__RB_SPARSITY && !ctrl->frozen;
+    if (!nncf__usage_first(ctrl, NNCF__WARN_NO_LOSS))
+        return;
+    if (!masks)
+        nncf__warn(ctrl,
+            "nncf_compression_ctrl_loss_backward() was not called in the last %lld steps: without "
+            "it weights.oscillation_damping does nothing; call it once a step, after the backward "
+            "of all layers and before the optimizer",
+            (long long)ctrl->usage.steps_without_loss);
+    else
         nncf__warn(ctrl,
             "nncf_compression_ctrl_loss_backward() was not called in the last %lld steps: without "
             "it the "
@@ -86,7 +95,8 @@ void nncf__usage_loss(nncf_compression_ctrl *ctrl)
 static void check_loss(nncf_compression_ctrl *ctrl)
 {
     nncf__usage_checks *p = &ctrl->usage;
-    const bool needed = ctrl->sparsity_kind == NNCF__RB_SPARSITY && !ctrl->frozen;
+    const bool needed =
+        (ctrl->sparsity_kind == NNCF__RB_SPARSITY && !ctrl->frozen) || ctrl->damping > 0;
     p->steps_without_loss =
         needed && p->loss != NNCF__LOSS_THIS_STEP ? p->steps_without_loss + 1 : 0;
     if (p->loss == NNCF__LOSS_THIS_STEP)

@@ -64,6 +64,8 @@ typedef struct weight_job {
     const float *dwq;
     /* ranges: out, [channels][2] */
     float *ranges;
+    /* factor of the gradient of damping */
+    double damping;
     /* backward per channel: the sums of a channel go to the quantizer */
     bool adds_gradient;
     void (*segment)(
@@ -569,6 +571,38 @@ double nncf__weight_error(const nncf_layer *layer)
     weight_job job = job_of(layer, layer->model->mode, true);
     nncf__quantizer_refresh(job.c->weight_quantizer);
     job.segment = error_segment;
+    run(&job, &total);
+    return total.error;
+}
+
+static void damp_segment(
+    const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
+{
+    const nncf__fq *fq = &job->fq[channel];
+    float m[BLOCK], q[BLOCK];
+    while (begin < end) {
+        block b = block_at(begin, end);
+        masked(job, b.from, b.n, NULL, m);
+        job->k->fq_forward(b.n - b.skip, m + b.skip, q + b.skip, fq);
+        for (size_t i = b.skip; i < b.n; i++) {
+            if (!(m[i] >= fq->x_low && m[i] <= fq->x_high))
+                continue;
+            const double d = (double)m[i] - (double)q[i];
+            sums->error += d * d;
+            if (job->layer->weight_grad)
+                job->layer->weight_grad[b.from + i] += (float)(2 * job->damping * d);
+        }
+        begin = b.from + b.n;
+    }
+}
+
+double nncf__weight_damp(nncf_layer *layer, double factor)
+{
+    chunk_sums total;
+    weight_job job = job_of(layer, layer->model->mode, true);
+    nncf__quantizer_refresh(job.c->weight_quantizer);
+    job.damping = factor;
+    job.segment = damp_segment;
     run(&job, &total);
     return total.error;
 }

@@ -52,5 +52,9 @@ void nncf__weight_values(const nncf_layer *layer, size_t channel, float *values)
 /* Of a weight with a quantizer: the squared norm of what it changes, after the deterministic mask.
  */
 double nncf__weight_error(const nncf_layer *layer);
+/* Of a weight with a quantizer that works: the sum of (q - w)^2 over what is inside of the range,
+ * after the deterministic mask, q being what the quantizer makes of w; and `factor` times its
+ * gradient, with q as a constant, is added to the weight's (nullable). */
+double nncf__weight_damp(nncf_layer *layer, double factor);
 
 #endif

@@ -421,9 +421,99 @@ START_TEST(plan_and_dump_have_the_words)
 }
 END_TEST
 
+/* ---- oscillations ---- */
+
+/* The loss d sum (q - w)^2 over what is inside, and its gradient for the host's -2 times the loss,
+ * added to what is there. */
+static void damping_is_the_formula(const char *weights, const char *more)
+{
+    const double d = 0.25;
+    rig r;
+    float q[OUT * IN], before[OUT * IN];
+    double loss, wanted = 0;
+    size_t outside = 0;
+    open_rig(&r, weights, more, "min_max");
+    const nncf_parameter p = of_weight(&r);
+    for (size_t c = 0; c < p.count; c++)
+        p.data[c] *= 0.83f;
+    fx_fill_from(before, OUT * IN, 31);
+    memcpy(r.dw, before, sizeof before);
+    ck_assert_int_eq(nncf_compression_ctrl_set_gradient_factor(r.ctrl, -2, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_loss_backward(r.ctrl, &loss, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_compress_weight(r.layer, q, NULL), NNCF_OK);
+    for (size_t i = 0; i < OUT * IN; i++) {
+        const double off = (double)r.w[i] - (double)q[i];
+        const bool is_outside = fabsf(r.w[i]) > p.data[p.count > 1 ? i / IN : 0];
+        const double gradient = is_outside ? 0 : -2 * d * 2 * off;
+        outside += is_outside;
+        wanted += is_outside ? 0 : d * off * off;
+        ck_assert_msg(fabs((double)r.dw[i] - (double)before[i] - gradient) < 1e-6,
+            "%zu: %g, not %g", i, (double)r.dw[i] - (double)before[i], gradient);
+    }
+    ck_assert_double_eq_tol(loss, wanted, 1e-6 * wanted);
+    ck_assert_uint_gt(outside, 0);
+    ck_assert_uint_lt(outside, OUT * IN / 2);
+    close_rig(&r);
+}
+
+START_TEST(damping_adds_its_gradient)
+{
+    damping_is_the_formula("\"bits\": 4, \"oscillation_damping\": 0.25", "\"bits\": 8");
+    damping_is_the_formula(
+        "\"bits\": 3, \"per_channel\": true, \"oscillation_damping\": 0.25", "\"bits\": 8");
+}
+END_TEST
+
+/* Gradient descent on that loss alone: each step leaves 1 - 2 rate d of the distance. */
+START_TEST(damping_draws_weights_to_their_values)
+{
+    rig r;
+    float q[OUT * IN], now[OUT * IN], w[OUT * IN];
+    double loss, before;
+    open_rig(&r, "\"bits\": 3, \"oscillation_damping\": 0.5", "\"bits\": 8", "min_max");
+    memcpy(w, r.w, sizeof w);
+    ck_assert_int_eq(nncf_layer_compress_weight(r.layer, q, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_loss_backward(r.ctrl, &before, NULL), NNCF_OK);
+    for (int step = 0; step < 10; step++) {
+        for (size_t i = 0; i < OUT * IN; i++) {
+            r.w[i] -= 0.1f * r.dw[i];
+            r.dw[i] = 0;
+        }
+        ck_assert_int_eq(nncf_compression_ctrl_loss_backward(r.ctrl, &loss, NULL), NNCF_OK);
+    }
+    ck_assert_double_eq_tol(loss, before * pow(0.9, 20), 1e-4 * before);
+    ck_assert_int_eq(nncf_layer_compress_weight(r.layer, now, NULL), NNCF_OK);
+    ck_assert_mem_eq(now, q, sizeof q); /* no code has changed */
+    for (size_t i = 0; i < OUT * IN; i++)
+        ck_assert_double_eq_tol(
+            (double)r.w[i] - (double)q[i], ((double)w[i] - (double)q[i]) * pow(0.9, 10), 1e-5);
+    close_rig(&r);
+}
+END_TEST
+
+/* Until weights are quantized there is nothing to draw them to. */
+START_TEST(damping_waits_for_its_stage)
+{
+    double loss = 1;
+    char text[800];
+    rig r;
+    open_model(&r);
+    snprintf(text, sizeof text,
+        "{\"compression\": {\"algorithm\": \"quantization\", \"weights\": "
+        "{\"oscillation_damping\": 1}, \"params\": {\"weights_quant_start_epoch\": 1}}}");
+    r.ctrl = fx_ctrl(r.model, text);
+    initialize(&r);
+    ck_assert_int_eq(nncf_compression_ctrl_loss_backward(r.ctrl, &loss, NULL), NNCF_OK);
+    ck_assert_double_eq(loss, 0);
+    ck_assert_float_eq(r.dw[0], 0);
+    close_rig(&r);
+}
+END_TEST
+
 FX_MAIN("low_bits", weights_train_their_step, weights_train_a_step_a_channel,
     activations_train_their_step, steps_start_at_twice_the_mean_magnitude,
     steps_of_unsigned_codes_start_so_too, a_histogram_gives_nearly_the_mean_magnitude,
     asymmetric_steps_are_refused, scales_are_the_nearest_powers_of_two,
     extreme_ranges_have_finite_powers, forward_and_gradient_use_the_rounded_scale,
-    plan_and_dump_have_the_words)
+    plan_and_dump_have_the_words, damping_adds_its_gradient, damping_draws_weights_to_their_values,
+    damping_waits_for_its_stage)
