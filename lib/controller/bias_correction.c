@@ -238,7 +238,8 @@ void nncf__bias_correct(nncf_compression_ctrl *ctrl)
         return;
     for (size_t i = 0; i < ctrl->n_layers; i++) {
         nncf_layer *layer = ctrl->model->layers[i];
-        if (!weight_quantizer(layer))
+        const nncf__quantizer *q = weight_quantizer(layer);
+        if (!q || q->kept) /* of a snapshot, as the bias is: it was trained, or corrected */
             continue;
         if (!ctrl->layers[i].input_sums || ctrl->layers[i].input_positions == 0) {
             nncf__log(ctrl->context, NNCF_LOG_WARNING, "%s: its bias is not corrected: %s",

@@ -243,6 +243,38 @@ START_TEST(a_restored_model_is_not_corrected_again)
 }
 END_TEST
 
+/* Nor does one with another config, in which only ranges of activations are new. */
+START_TEST(biases_of_known_ranges_are_not_corrected_again)
+{
+    float bias[8];
+    char path[FX_TEMPORARY];
+    const nncf_checkpoint_restore_params accept = {
+        NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = 1};
+    nncf_checkpoint_restore_report report = {NNCF_PARAMS(nncf_checkpoint_restore_report)};
+    rig r;
+    open_rig(&r, &forms[0], 1);
+    make(&r, &forms[0], 5);
+    initialize(&r);
+    memcpy(bias, r.block.b, 6 * sizeof *bias);
+    fx_temporary(path);
+    ck_assert_int_eq(nncf_checkpoint_save(r.ctrl, path, NULL, 0, NULL, NULL), NNCF_OK);
+    nncf_compression_ctrl_destroy(r.ctrl);
+    r.ctrl = fx_ctrl(r.model,
+        "{\"nncf_dialect\": \"1.7\", \"target_device\": \"NONE\", \"compression\": "
+        "[{\"algorithm\": \"quantization\", \"weights\": {\"bits\": 2}, \"initializer\": "
+        "{\"bias_correction\": {\"num_samples\": 5}}}]}");
+    nncf_checkpoint *c;
+    ck_assert_int_eq(nncf_checkpoint_open(r.c.context, path, NULL, &c, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_restore(c, r.ctrl, &accept, &report, NULL), NNCF_OK);
+    nncf_checkpoint_close(c);
+    ck_assert(report.initialization_needed);
+    ck_assert_int_gt(initialize(&r), 0);
+    ck_assert_mem_eq(bias, r.block.b, 6 * sizeof *bias);
+    unlink(path);
+    close_rig(&r);
+}
+END_TEST
+
 /* A layer without a bias and batch norm is named; others are not held up. */
 START_TEST(a_layer_without_a_place_is_named)
 {
@@ -323,6 +355,7 @@ int main(void)
     tcase_add_test(tc, only_the_bias_or_the_running_mean_changes);
     tcase_add_test(tc, threads_change_no_bit);
     tcase_add_test(tc, a_restored_model_is_not_corrected_again);
+    tcase_add_test(tc, biases_of_known_ranges_are_not_corrected_again);
     tcase_add_test(tc, a_layer_without_a_place_is_named);
     tcase_add_test(tc, weights_that_are_quantized_later_are_refused);
     tcase_add_test(tc, a_batch_that_does_not_come_is_an_error);
