@@ -75,10 +75,24 @@ static bool is_relu6(const nncf_layer *layer)
     return layer->op == NNCF_OP_RELU6 || layer->activation == NNCF_ACTIVATION_RELU6;
 }
 
+/* Does another layer read the same buffer, though not registered as tied? */
+static bool shares_buffer(const nncf_layer *layer)
+{
+    const nncf_model *model = layer->model;
+    const float *own = layer->has_layout ? layer->layout.weight : layer->weight;
+    for (size_t i = 0; i < model->n_layers; i++) {
+        const nncf_layer *other = model->layers[i];
+        if (other != layer && (other->has_layout ? other->layout.weight : other->weight) == own)
+            return true;
+    }
+    return false;
+}
+
 /* Why no weight of this layer may be scaled; NULL: it may. */
 static const char *why_fixed(const nncf_layer *layer)
 {
-    return layer->tied_to || layer->n_tied > 0 ? "its weight is shared between layers"
+    return layer->tied_to || layer->n_tied > 0 || shares_buffer(layer)
+        ? "its weight is shared between layers"
         : nncf__layer_is_by_host(layer) ? "the host runs it, and may add what is not registered"
         : layer->n_uses > 1             ? "it is used several times"
         : layer->weight_axis != 0       ? "its weight has the output channels second"

@@ -397,6 +397,36 @@ START_TEST(other_layouts_are_equalized_in_place)
 }
 END_TEST
 
+/* Two layers that read one buffer, and are not registered as tied. */
+START_TEST(a_shared_buffer_is_left_alone)
+{
+    enum { IN = 4 };
+    float w[IN * IN], grad[IN * IN], before[IN * IN];
+    fx_context c;
+    nncf_model *model;
+    nncf_layer *first, *second;
+    size_t pairs = 7;
+    fx_fill_from(w, IN * IN, 3);
+    memcpy(before, w, sizeof w);
+    open_context(&c);
+    ck_assert_int_eq(nncf_model_create(c.context, &model, NULL), NNCF_OK);
+    nncf_linear_params p = {NNCF_PARAMS(nncf_linear_params), .scope = "Net/Linear[a]", .weight = w,
+        .weight_grad = grad, .in_features = IN, .out_features = IN};
+    ck_assert_int_eq(nncf_model_add_linear(model, &p, &first, NULL), NNCF_OK);
+    p.scope = "Net/Linear[b]";
+    p.inputs = &first;
+    p.n_inputs = 1;
+    ck_assert_int_eq(nncf_model_add_linear(model, &p, &second, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_model_equalize(model, 0, &pairs, NULL), NNCF_OK);
+    ck_assert_uint_eq(pairs, 0);
+    ck_assert_mem_eq(w, before, sizeof w);
+    ck_assert_msg(
+        strstr(c.log, "Net/Linear[a] is not equalized: its weight is shared") != NULL, "%s", c.log);
+    nncf_model_destroy(model);
+    fx_close(&c);
+}
+END_TEST
+
 START_TEST(wrong_calls_change_nothing)
 {
     nncf_error err = NNCF_ERROR_INIT;
@@ -438,4 +468,5 @@ END_TEST
 FX_MAIN("equalize", the_model_computes_the_same, train_mode_differs_by_eps_only,
     ranges_of_both_channels_become_equal, one_round_is_the_formula, few_bits_per_tensor_lose_less,
     relu6_is_left_alone_by_name, what_several_layers_read_is_left_alone,
-    other_layouts_are_equalized_in_place, wrong_calls_change_nothing, channels_of_zeros_stay)
+    other_layouts_are_equalized_in_place, a_shared_buffer_is_left_alone, wrong_calls_change_nothing,
+    channels_of_zeros_stay)
