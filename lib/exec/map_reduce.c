@@ -128,7 +128,10 @@ static void sums_chunk(void *arg, size_t chunk, size_t worker)
     (void)worker;
     for (size_t c = first; c < end; c++)
         job->sums[c] = 0;
-    for (size_t n = 0; n < p->n; n++) {
+    for (size_t n = 0; n < p->n && p->hw == 1; n++)
+        for (size_t c = first; c < end; c++)
+            job->sums[c] += (double)job->x[n * p->c + c];
+    for (size_t n = 0; n < p->n && p->hw > 1; n++) {
         for (size_t c = first; c < end; c++) {
             const float *x = job->x + (n * p->c + c) * p->hw;
             if (p->hw < SMALL_PLANE) { /* calling a kernel would cost more than the sum */

@@ -2,7 +2,8 @@
 /*
  * The microkernel's MR run along the rows of c, where they are stored as they are, and its NR down
  * the columns. (As pixels and channels, pixel_product.c, an element of c would be a pixel of its
- * own: gathered when it is packed, scattered when it is stored.)
+ * own: gathered when it is packed, scattered when it is stored.) Rows of floats of a are read where
+ * they lie; codes, and lines along k, become such rows first.
  *
  * Of one product b is packed for all, and a task is some rows times some columns. Of many small
  * ones a task is a product, with a b of its own: the threads meet once.
@@ -21,7 +22,7 @@
 enum {
     /* longest k of a block: its panels come from the second-level cache at worst */
     MOST_K = 512,
-    /* panels of a that a task holds in the second-level cache */
+    /* panels of a that a task reads from the second-level cache */
     MOST_PANELS = 16,
     /* floats: sums of a task, where k has several blocks; of a b that a task has of its own */
     MOST_SUMS = 64 << 10,
@@ -38,11 +39,14 @@ typedef struct matrix_job {
     int64_t k_block;
     /* panels of a and b; of a task; tasks along the rows of c */
     int64_t a_panels, b_panels, task_a, task_b, tasks_across;
+    /* rows of a are read as they are; else, from row to row of those that are made of it */
+    bool in_place;
+    int64_t a_stride;
     /* each task has a b of its own */
     bool owns;
     /* which of the batch, where all work on one */
     int64_t index;
-    /* in the private area; a at 0. Codes of a panel, widened; b where it is the task's own */
+    /* in the private area; rows of a at 0. Codes, widened; b where it is the task's own */
     size_t sums_at, widened_at, b_at;
 } matrix_job;
 
@@ -76,11 +80,14 @@ static size_t plan_private(matrix_job *j)
 {
     const nncf__matrix_product *p = j->p;
     const int64_t size = j->m.mr * j->m.nr;
-    const bool codes = nncf__qtensor_is_codes(&p->a.src) || nncf__qtensor_is_codes(&p->b.src);
-    j->sums_at = nncf__bytes_aligned(j->task_a * j->m.nr * j->k_block);
+    const int64_t rows = j->task_a * j->m.nr,
+                  of_a = nncf__qtensor_is_codes(&p->a.src) && p->a.turned ? rows * j->k_block : 0,
+                  of_b =
+                      nncf__qtensor_is_codes(&p->b.src) && p->b.turned ? j->m.mr * j->k_block : 0;
+    j->sums_at = nncf__bytes_aligned(j->in_place ? 0 : rows * j->a_stride);
     j->widened_at =
         j->sums_at + nncf__bytes_aligned(j->k_block < p->k ? j->task_a * j->task_b * size : 0);
-    j->b_at = j->widened_at + nncf__bytes_aligned(codes ? max_i(j->m.mr, j->m.nr) * j->k_block : 0);
+    j->b_at = j->widened_at + nncf__bytes_aligned(max_i(of_a, of_b));
     return j->b_at + nncf__bytes_aligned(j->owns ? j->b_panels * j->m.mr * p->k : 0);
 }
 
@@ -90,6 +97,10 @@ static void plan(const nncf_context *context, const nncf__matrix_product *p, mat
     nncf__microkernel_builtin(nncf__kernels_of(context), &j->m);
     j->k_block =
         p->k <= MOST_K ? p->k : min_i(p->k, round_up(div_ceil(p->k, div_ceil(p->k, MOST_K)), 4));
+    j->in_place = !p->a.turned && !nncf__qtensor_is_codes(&p->a.src);
+    /* an odd number of lines: rows share no sets of a cache */
+    j->a_stride = round_up(j->k_block, 16);
+    j->a_stride += j->a_stride / 16 % 2 ? 0 : 16;
     plan_tasks(j);
     /* an odd number of lines: what is written to several panels at once shares no sets of a cache
      */
@@ -100,107 +111,103 @@ static void plan(const nncf_context *context, const nncf__matrix_product *p, mat
 
 /* ---- packing ---- */
 
-/* Some panels of an operand: `width` lines, or as many neighbours of each of the lines k, side by
- * side for each k. */
-typedef struct strip {
-    nncf__qtensor src; /* of this product */
-    int64_t stride;
-    bool lines_are_k;
-    /* rows of a, columns of b */
-    int64_t first, end, width;
-    float *widened;
-} strip;
+/* Neighbours [first, end) of lines [l0, l1), as floats, `width` apart. */
+static void widen(const nncf__kernels *k, const nncf__matrix *x, int64_t first, int64_t end,
+    int64_t l0, int64_t l1, float *to, int64_t width)
+{
+    const nncf__segment all = {.length = (int32_t)(end - first)};
+    const int64_t at_once = x->src.n_scales > 1 ? 1 : l1 - l0;
+    for (int64_t l = l0; l < l1; l += at_once) {
+        const nncf__dequant how = nncf__dequant_of(&x->src, l, false);
+        k->gemm_gather_bytes((size_t)at_once, (const uint8_t *)x->src.data + l * x->stride + first,
+            x->stride, 1, 1, &all, &how, to + (l - l0) * width, (size_t)width);
+    }
+}
 
-static strip strip_of(
-    const matrix_job *j, int64_t index, bool of_b, int64_t panel0, int64_t panel1, float *widened)
+/* The same of floats. */
+static void gather(const nncf__kernels *k, const nncf__matrix *x, int64_t first, int64_t end,
+    int64_t l0, int64_t l1, float *to, int64_t width)
+{
+    const nncf__segment all = {.length = (int32_t)(end - first)};
+    if (nncf__qtensor_is_codes(&x->src)) {
+        widen(k, x, first, end, l0, l1, to, width);
+        return;
+    }
+    k->gemm_gather((size_t)(l1 - l0), (const float *)x->src.data + l0 * x->stride + first,
+        x->stride, 1, 1, &all, to, (size_t)width);
+}
+
+/* to[i * width + l - l0] of neighbour first + i of line l; 0 from l1 - l0 to width. */
+static void transpose(const nncf__kernels *k, const nncf__matrix *x, int64_t first, int64_t end,
+    int64_t l0, int64_t l1, float *to, int64_t width, float *widened)
+{
+    const float *from = (const float *)x->src.data + l0 * x->stride + first;
+    int64_t stride = x->stride;
+    if (nncf__qtensor_is_codes(&x->src)) {
+        widen(k, x, first, end, l0, l1, widened, end - first);
+        from = widened;
+        stride = end - first;
+    }
+    k->gemm_transpose((size_t)(l1 - l0), (size_t)(end - first), from, stride, to, (size_t)width);
+}
+
+/* An operand of one of the batch. */
+static nncf__matrix of_batch(const nncf__matrix *x, int64_t index, int64_t step, int64_t lines)
+{
+    nncf__matrix one = *x;
+    one.src = nncf__qtensor_from(&x->src, index * step, index * lines);
+    return one;
+}
+
+static nncf__matrix a_of(const matrix_job *j, int64_t index)
 {
     const nncf__matrix_product *p = j->p;
-    const nncf__matrix *x = of_b ? &p->b : &p->a;
-    const int64_t width = of_b ? j->m.mr : j->m.nr, n = of_b ? p->n : p->m;
-    const bool lines_are_k = of_b ? !x->turned : x->turned;
-    return (strip){.src = nncf__qtensor_from(&x->src, index * (of_b ? p->b_step : p->a_step),
-                       index * (lines_are_k ? p->k : n)),
-        .stride = x->stride,
-        .lines_are_k = lines_are_k,
-        .first = panel0 * width,
-        .end = min_i(panel1 * width, n),
-        .width = width,
-        .widened = widened};
+    return of_batch(&p->a, index, p->a_step, p->a.turned ? p->k : p->m);
 }
 
-/* `used` neighbours from the `first` on, of lines [k0, k1). */
-static void pack_neighbours(const nncf__kernels *k, const strip *s, int64_t first, int64_t used,
-    int64_t k0, int64_t k1, float *to)
+static nncf__matrix b_of(const matrix_job *j, int64_t index)
 {
-    const nncf__segment all = {.length = (int32_t)used};
-    const int64_t at = k0 * s->stride + first;
-    if (used < s->width)
-        memset(to, 0, (size_t)((k1 - k0) * s->width) * sizeof *to);
-    if (!nncf__qtensor_is_codes(&s->src)) {
-        k->gemm_gather((size_t)(k1 - k0), (const float *)s->src.data + at, s->stride, 1, 1, &all,
-            to, (size_t)s->width);
+    const nncf__matrix_product *p = j->p;
+    return of_batch(&p->b, index, p->b_step, p->b.turned ? p->n : p->k);
+}
+
+/* k in [k0, k1) of a panel of b: mr columns side by side for each k, 0 where there are none. */
+static void pack_panel(const matrix_job *j, const nncf__matrix *b, int64_t panel, int64_t k0,
+    int64_t k1, float *to, float *widened)
+{
+    const int64_t mr = j->m.mr, first = panel * mr, end = min_i(first + mr, j->p->n);
+    if (b->turned) {
+        transpose(j->m.k, b, k0, k1, first, end, to, mr, widened);
         return;
     }
-    const int64_t at_once = s->src.n_scales > 1 ? 1 : k1 - k0;
-    for (int64_t i = k0; i < k1; i += at_once) {
-        const nncf__dequant how = nncf__dequant_of(&s->src, i, false);
-        k->gemm_gather_bytes((size_t)at_once, (const uint8_t *)s->src.data + i * s->stride + first,
-            s->stride, 1, 1, &all, &how, to + (i - k0) * s->width, (size_t)s->width);
-    }
+    if (end - first < mr)
+        memset(to, 0, (size_t)((k1 - k0) * mr) * sizeof *to);
+    gather(j->m.k, b, first, end, k0, k1, to, mr);
 }
 
-/* `used` lines from the `first` on, elements [k0, k1). */
-static void pack_lines(const nncf__kernels *k, const strip *s, int64_t first, int64_t used,
-    int64_t k0, int64_t k1, float *to)
+/* Panels [panel0, panel1) of b, panel i to to[i - panel0]; at most MOST_PANELS. Lines along k are
+ * cut into all of them a few at a time. */
+static void pack_panels(const matrix_job *j, int64_t index, int64_t panel0, int64_t panel1,
+    float *const to[], float *widened)
 {
-    const size_t n = (size_t)(k1 - k0);
-    const int64_t at = first * s->stride + k0;
-    if (!nncf__qtensor_is_codes(&s->src)) {
-        k->gemm_transpose(
-            (size_t)used, n, (const float *)s->src.data + at, s->stride, to, (size_t)s->width);
-        return;
-    }
-    for (int64_t i = 0; i < used; i++) {
-        const nncf__dequant how = nncf__dequant_of(&s->src, first + i, false);
-        k->dequantize(
-            n, (const uint8_t *)s->src.data + at + i * s->stride, s->widened + i * (k1 - k0), &how);
-    }
-    k->gemm_transpose((size_t)used, n, s->widened, k1 - k0, to, (size_t)s->width);
+    const nncf__matrix b = b_of(j, index);
+    const int64_t at_once = b.turned ? j->k_block : LINES;
+    for (int64_t k0 = 0; k0 < j->p->k; k0 += at_once)
+        for (int64_t panel = panel0; panel < panel1; panel++)
+            pack_panel(j, &b, panel, k0, min_i(k0 + at_once, j->p->k),
+                to[panel - panel0] + k0 * j->m.mr, widened);
 }
 
-/* Panel i goes to to + i * step. */
-static void pack(
-    const nncf__kernels *k, const strip *s, int64_t k0, int64_t k1, float *to, int64_t step)
-{
-    if (!s->lines_are_k) {
-        for (int64_t i = s->first; i < s->end; i += s->width, to += step)
-            pack_lines(k, s, i, min_i(s->width, s->end - i), k0, k1, to);
-        return;
-    }
-    for (int64_t from = k0; from < k1; from += LINES) {
-        float *panel = to + (from - k0) * s->width;
-        for (int64_t i = s->first; i < s->end; i += s->width, panel += step)
-            pack_neighbours(
-                k, s, i, min_i(s->width, s->end - i), from, min_i(from + LINES, k1), panel);
-    }
-}
-
-/* Units of the workspace that follow each other belong to different workers: a panel at a time, but
- * in turns, some lines of each. */
 static void pack_b_task(void *arg, size_t chunk, size_t worker)
 {
     const matrix_job *j = arg;
     char *area = nncf__scratch(j->workspace.context, worker);
     const int64_t panel0 = (int64_t)chunk * MOST_PANELS,
                   panel1 = min_i(panel0 + MOST_PANELS, j->b_panels);
-    const int64_t at_once = j->p->b.turned ? j->k_block : LINES;
-    for (int64_t k0 = 0; k0 < j->p->k; k0 += at_once)
-        for (int64_t panel = panel0; panel < panel1; panel++) {
-            const strip s = strip_of(
-                j, j->index, true, panel, panel + 1, (float *)(void *)(area + j->widened_at));
-            pack(j->m.k, &s, k0, min_i(k0 + at_once, j->p->k),
-                nncf__workspace_slot(&j->workspace, panel) + k0 * j->m.mr, 0);
-        }
+    float *to[MOST_PANELS];
+    for (int64_t i = panel0; i < panel1; i++)
+        to[i - panel0] = nncf__workspace_slot(&j->workspace, i);
+    pack_panels(j, j->index, panel0, panel1, to, (float *)(void *)(area + j->widened_at));
 }
 
 /* ---- multiplying ---- */
@@ -223,50 +230,62 @@ static const float *panel_of_b(const matrix_task *t, int64_t panel, int64_t k0)
     return b + k0 * j->m.mr;
 }
 
-/* nr rows that hold the bias of a panel's columns. */
-static void spread_bias(const matrix_job *j, const float *bias, int64_t columns, float *tile)
+/* What a task multiplies: rows [first, end) of a, some k of them. */
+typedef struct rows {
+    int64_t first, end;
+    const float *at;
+    int64_t stride;
+} rows;
+
+static rows rows_of(const matrix_task *t, int64_t k0, int64_t k1)
 {
-    for (int64_t r = 0; r < j->m.nr; r++) {
-        memcpy(tile + r * j->m.mr, bias, (size_t)columns * sizeof *tile);
-        memset(tile + r * j->m.mr + columns, 0, (size_t)(j->m.mr - columns) * sizeof *tile);
+    const matrix_job *j = t->j;
+    const nncf__matrix a = a_of(j, t->index);
+    rows r = {.first = t->a0 * j->m.nr,
+        .end = min_i(t->a1 * j->m.nr, j->p->m),
+        .at = t->a,
+        .stride = j->a_stride};
+    if (j->in_place) {
+        r.at = (const float *)a.src.data + r.first * a.stride + k0;
+        r.stride = a.stride;
+    } else if (a.turned) {
+        transpose(j->m.k, &a, r.first, r.end, k0, k1, t->a, j->a_stride, t->widened);
+    } else {
+        widen(j->m.k, &a, k0, k1, r.first, r.end, t->a, j->a_stride);
     }
+    return r;
 }
 
-/* A panel of b times all panels of a, for k in [k0, k1). */
-static void multiply_panel(const matrix_task *t, int64_t panel, int64_t k0, int64_t k1)
+/* A panel of b times the rows, for k in [k0, k1). */
+static void multiply_panel(
+    const matrix_task *t, const rows *a, int64_t panel, int64_t k0, int64_t k1)
 {
     const matrix_job *j = t->j;
     const nncf__matrix_product *p = j->p;
-    const nncf__kernels *k = j->m.k;
-    const int64_t mr = j->m.mr, nr = j->m.nr, size = mr * nr, depth = k1 - k0;
-    const int64_t columns = min_i(mr, p->n - panel * mr);
-    const bool first = k0 == 0, last = k1 == p->k;
+    const int64_t mr = j->m.mr, nr = j->m.nr, columns = min_i(mr, p->n - panel * mr);
+    const size_t depth = (size_t)(k1 - k0);
+    const bool first = k0 == 0, whole = columns == mr;
     const float *b = panel_of_b(t, panel, k0), *bias = t->bias ? t->bias + panel * mr : NULL;
-    const float none[NNCF__TILE_EDGE_MAX] = {0};
-    float factors[NNCF__TILE_EDGE_MAX];
-    _Alignas(64) float start[NNCF__TILE_MAX], tile[NNCF__TILE_MAX];
-    for (int64_t i = 0; i < nr; i++)
-        factors[i] = p->factor;
-    if (first && bias)
-        spread_bias(j, bias, columns, start);
-    for (int64_t i = t->a0; i < t->a1; i++) {
-        const int64_t rows = min_i(nr, p->m - i * nr);
-        const float *a = t->a + (i - t->a0) * nr * depth;
-        float *sums = t->sums + ((panel - t->b0) * (t->a1 - t->a0) + i - t->a0) * size;
-        float *c = t->c + i * nr * p->c_stride + panel * mr;
-        if (!last) {
-            if (first && bias)
-                memcpy(sums, start, (size_t)size * sizeof *sums);
-            k->gemm_micro((size_t)depth, b, a, (size_t)rows, sums, !first || bias);
+    float *sums = t->sums + (panel - t->b0) * (t->a1 - t->a0) * mr * nr;
+    _Alignas(64) float last_bias[NNCF__TILE_EDGE_MAX] = {0}, tile[NNCF__TILE_MAX];
+    if (bias && !whole)
+        bias = memcpy(last_bias, bias, (size_t)columns * sizeof *bias);
+    for (int64_t i = a->first; i < a->end; i += nr, sums += mr * nr) {
+        const size_t used = (size_t)min_i(nr, a->end - i);
+        const float *row = a->at + (i - a->first) * a->stride;
+        float *c = t->c + i * p->c_stride + panel * mr;
+        if (k1 < p->k) {
+            j->m.k->gemm_rows(
+                depth, b, row, a->stride, used, first ? NULL : sums, 1, NULL, sums, mr);
             continue;
         }
-        const float *before = !first ? sums : bias ? start : NULL;
-        for (int64_t r = 0; r < rows; r++)
-            __builtin_prefetch(c + r * p->c_stride, 1);
-        k->gemm_micro_store((size_t)depth, b, a, (size_t)rows, before, factors, none,
-            columns == mr ? c : tile, columns == mr ? p->c_stride : mr, false);
-        for (int64_t r = 0; r < rows && columns < mr; r++)
-            memcpy(c + r * p->c_stride, tile + r * mr, (size_t)columns * sizeof *c);
+        for (size_t r = 0; r < used; r++)
+            __builtin_prefetch(c + (int64_t)r * p->c_stride, 1);
+        j->m.k->gemm_rows(depth, b, row, a->stride, used, first ? NULL : sums, p->factor, bias,
+            whole ? c : tile, whole ? p->c_stride : mr);
+        for (size_t r = 0; r < used && !whole; r++)
+            memcpy(
+                c + (int64_t)r * p->c_stride, tile + (int64_t)r * mr, (size_t)columns * sizeof *c);
     }
 }
 
@@ -288,12 +307,11 @@ static matrix_task task_of(const matrix_job *j, int64_t index, size_t worker)
 static void multiply(const matrix_task *t)
 {
     const matrix_job *j = t->j;
-    const strip rows = strip_of(j, t->index, false, t->a0, t->a1, t->widened);
     for (int64_t k0 = 0; k0 < j->p->k; k0 += j->k_block) {
         const int64_t k1 = min_i(k0 + j->k_block, j->p->k);
-        pack(j->m.k, &rows, k0, k1, t->a, j->m.nr * (k1 - k0));
+        const rows a = rows_of(t, k0, k1);
         for (int64_t panel = t->b0; panel < t->b1; panel++)
-            multiply_panel(t, panel, k0, k1);
+            multiply_panel(t, &a, panel, k0, k1);
     }
 }
 
@@ -312,10 +330,12 @@ static void whole_task(void *arg, size_t chunk, size_t worker)
 {
     const matrix_job *j = arg;
     matrix_task t = task_of(j, (int64_t)chunk, worker);
-    for (int64_t k0 = 0; k0 < j->p->k; k0 += j->k_block) {
-        const strip all = strip_of(j, t.index, true, 0, j->b_panels, t.widened);
-        pack(j->m.k, &all, k0, min_i(k0 + j->k_block, j->p->k), t.own_b + k0 * j->m.mr,
-            j->m.mr * j->p->k);
+    for (int64_t first = 0; first < j->b_panels; first += MOST_PANELS) {
+        const int64_t n = min_i(MOST_PANELS, j->b_panels - first);
+        float *to[MOST_PANELS];
+        for (int64_t i = 0; i < n; i++)
+            to[i] = t.own_b + (first + i) * j->m.mr * j->p->k;
+        pack_panels(j, t.index, first, first + n, to, t.widened);
     }
     for (t.b0 = 0; t.b0 < j->b_panels; t.b0 = t.b1) {
         t.b1 = min_i(t.b0 + j->task_b, j->b_panels);

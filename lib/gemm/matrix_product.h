@@ -25,7 +25,6 @@ typedef struct nncf__matrix {
 typedef struct nncf__matrix_product {
     int64_t m, n, k;
     nncf__matrix a, b;
-    /* 1 where there is a bias */
     float factor;
     /* nullable, (batch, n) */
     const float *bias;

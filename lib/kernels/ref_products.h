@@ -59,6 +59,21 @@ static void gemm_micro_store(size_t k, const float *a, const float *b, size_t us
     gemm_micro_rows_store(k, a, NULL, b, used, c, scale, bias, z, z_stride, stream);
 }
 
+static void gemm_rows(size_t k, const float *a, const float *b, int64_t b_stride, size_t used,
+    const float *c, float factor, const float *bias, float *z, int64_t z_stride)
+{
+    for (size_t j = 0; j < used; j++)
+        for (size_t i = 0; i < REF_TILE_V; i++) {
+            float sum = 0;
+            for (size_t p = 0; p < k; p++)
+                sum += a[p * REF_TILE_V + i] * b[(int64_t)j * b_stride + (int64_t)p];
+            if (c)
+                sum = c[j * REF_TILE_V + i] + sum;
+            sum *= factor;
+            z[(int64_t)j * z_stride + (int64_t)i] = bias ? sum + bias[i] : sum;
+        }
+}
+
 static void gemm_streams_end(void)
 {
 }

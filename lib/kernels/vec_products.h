@@ -79,6 +79,53 @@ INLINE void micro_store(size_t k, const float *a, const uint16_t *rows, bool lis
     }
 }
 
+/* As micro_sums(), four rows from one pointer: there are not enough for all. */
+INLINE void rows_sums(size_t k, const float *a, const float *b, int64_t b_stride, int s,
+    nf low[TILE_S], nf high[TILE_S])
+{
+    const float *four[(TILE_S + 3) / 4];
+#pragma GCC unroll 12
+    for (int j = 0; j < s; j++)
+        low[j] = high[j] = nf_set(0.0f);
+#pragma GCC unroll 3
+    for (int j = 0; j < (s + 3) / 4; j++)
+        four[j] = b + 4 * j * b_stride;
+    for (size_t p = 0; p < k; p++, a += TILE_V) {
+        nf a0 = nf_load(a), a1 = nf_load(a + WIDTH);
+#pragma GCC unroll 12
+        for (int j = 0; j < s; j++) {
+            nf factor = nf_set(four[j / 4][j % 4 * b_stride + (int64_t)p]);
+            low[j] = nf_multiply_add(a0, factor, low[j]);
+            high[j] = nf_multiply_add(a1, factor, high[j]);
+        }
+    }
+}
+
+INLINE void rows_store(size_t k, const float *a, const float *b, int64_t b_stride, int s,
+    const float *c, float factor, const float *bias, float *z, int64_t z_stride)
+{
+    nf low[TILE_S], high[TILE_S], times = nf_set(factor);
+    rows_sums(k, a, b, b_stride, s, low, high);
+    if (c) {
+#pragma GCC unroll 12
+        for (int j = 0; j < s; j++, c += TILE_V) {
+            low[j] = nf_add(nf_load(c), low[j]);
+            high[j] = nf_add(nf_load(c + WIDTH), high[j]);
+        }
+    }
+#pragma GCC unroll 12
+    for (int j = 0; j < s; j++, z += z_stride) {
+        low[j] = nf_mul(low[j], times);
+        high[j] = nf_mul(high[j], times);
+        if (bias) {
+            low[j] = nf_add(low[j], nf_load(bias));
+            high[j] = nf_add(high[j], nf_load(bias + WIDTH));
+        }
+        nf_store(z, low[j]);
+        nf_store(z + WIDTH, high[j]);
+    }
+}
+
 #if REGISTERS == 32
 #define WIDE_CASES(what)                                                                           \
     case 12:                                                                                       \
@@ -133,6 +180,16 @@ static void gemm_micro_rows_store(size_t k, const float *a, const uint16_t *rows
     return;
     EACH_WIDTH(used, STORE)
 #undef STORE
+}
+
+static void gemm_rows(size_t k, const float *a, const float *b, int64_t b_stride, size_t used,
+    const float *c, float factor, const float *bias, float *z, int64_t z_stride)
+{
+#define ROWS(s)                                                                                    \
+    rows_store(k, a, b, b_stride, s, c, factor, bias, z, z_stride);                                \
+    return;
+    EACH_WIDTH(used, ROWS)
+#undef ROWS
 }
 
 static void gemm_streams_end(void)

@@ -396,6 +396,50 @@ static void micro_rows_store(kernel_check *t)
     check_micro_store(t, true);
 }
 
+/* The same of rows that lie apart, times one factor, with a bias of the columns, or in place. */
+static void rows(kernel_check *t)
+{
+    nncf__microkernel m;
+    nncf__microkernel_builtin(t->tested, &m);
+    panels p = draw_panels(&m, depth_of(t->round), false);
+    const bool adds = fx_random32() % 2, in_place = adds && fx_random32() % 2;
+    const float factor = ldexpf(1.0f, (int)kc_any(0, 4) - 2);
+    const int64_t b_stride = p.k + (int64_t)kc_any(0, 9),
+                  stride = in_place ? p.v : p.v + (int64_t)kc_any(0, 9);
+    const size_t n_b = (size_t)((p.used - 1) * b_stride + p.k),
+                 n = (size_t)((p.used - 1) * stride + p.v);
+    float *b = guard_alloc(n_b), *z = guard_alloc(n);
+    float bias[NNCF__TILE_EDGE_MAX], earlier[NNCF__TILE_MAX];
+    const bool has_bias = fx_random32() % 2;
+    for (int64_t s = 0; s < p.used; s++)
+        for (int64_t i = 0; i < p.k; i++)
+            b[s * b_stride + i] = p.lines[i * p.s + s];
+    for (int64_t i = 0; i < NNCF__TILE_EDGE_MAX; i++)
+        bias[i] = (float)kc_any(0, 100);
+    for (int64_t i = 0; i < NNCF__TILE_MAX; i++)
+        earlier[i] = (float)kc_any(0, 1000);
+    for (size_t i = 0; i < n; i++)
+        z[i] = in_place ? earlier[i] : -7.5f;
+    CALL_NEW(t,
+        k->gemm_rows((size_t)p.k, p.values, b, b_stride, (size_t)p.used,
+            in_place   ? z
+                : adds ? earlier
+                       : NULL,
+            factor, has_bias ? bias : NULL, z, stride));
+    for (size_t i = 0; i < n; i++) {
+        const int64_t s = (int64_t)i / stride, v = (int64_t)i % stride;
+        const float first = v < p.v && adds ? earlier[s * p.v + v] : 0.0f,
+                    want = v >= p.v
+            ? -7.5f
+            : (first + (float)integer_sum(&p, s, v)) * factor + (has_bias ? bias[v] : 0.0f);
+        REQUIRE(z[i] == want, "%s: rows, k %d, [%zu]: %g, expected %g", t->tested->name, (int)p.k,
+            i, (double)z[i], (double)want);
+    }
+    guard_free(b, n_b);
+    guard_free(z, n);
+    free_panels(&p);
+}
+
 static char log_text[1024];
 
 static void log_line(void *user, int32_t level, const char *line)
@@ -493,6 +537,7 @@ static const kc_case cases[] = {
     {"gemm_micro_store", micro_store, 42, 42},
     {"gemm_micro_rows", micro_rows, 42, 42},
     {"gemm_micro_rows_store", micro_rows_store, 42, 42},
+    {"gemm_rows", rows, 42, 42},
     {"gemm_streams_end", micro_store, 42, 42},
 };
 
@@ -501,7 +546,8 @@ START_TEST(reference_gives_integer_sums)
 {
     for (size_t i = 0; i < COUNT(cases); i++)
         for (int round = 0; round < 42; round++)
-            if (strncmp(cases[i].kernel, "gemm_micro", 10) == 0 || cases[i].check == tile)
+            if (strncmp(cases[i].kernel, "gemm_micro", 10) == 0 || cases[i].check == rows ||
+                cases[i].check == tile)
                 kc_run(&cases[i], kc_reference(), round);
 }
 END_TEST

@@ -40,11 +40,13 @@ typedef struct problem {
     nncf__matrix_product p;
     size_t n_a, n_b, n_c;
     float *a, *b, *c, *bias;
-    /* those of b, with a scale a line; b is what they stand for */
-    uint8_t *codes;
-    float *scales;
-    int32_t *zeros;
-    size_t n_lines;
+    /* what a and b stand for, or NULL */
+    struct codes {
+        uint8_t *bytes;
+        float *scales;
+        int32_t *zeros;
+        size_t n, n_lines;
+    } codes[2];
 } problem;
 
 static void problem_make(problem *t, int64_t m, int64_t n, int64_t k, int64_t batch, int how)
@@ -72,36 +74,40 @@ static void problem_make(problem *t, int64_t m, int64_t n, int64_t k, int64_t ba
     t->p.a.src.data = t->a;
     t->p.b.src.data = t->b;
     t->p.c = t->c;
-    if (how & 16 && t->p.factor == 1.0f) {
+    if (how & 16) {
         t->bias = guard_alloc((size_t)(batch * n));
         guard_fill(t->bias, (size_t)(batch * n));
         t->p.bias = t->bias;
     }
-    t->n_lines = (size_t)(batch * b_lines);
+    t->codes[0] = (struct codes){.n = t->n_a, .n_lines = (size_t)(batch * a_lines)};
+    t->codes[1] = (struct codes){.n = t->n_b, .n_lines = (size_t)(batch * b_lines)};
 }
 
-/* b becomes codes of the type, and the floats that they stand for. */
-static void problem_codes(problem *t, int32_t dtype, bool a_scale_a_line)
+/* a or b becomes codes of the type, and the floats that they stand for. */
+static void problem_codes(problem *t, int which, int32_t dtype, bool a_scale_a_line)
 {
-    const size_t stride = (size_t)t->p.b.stride;
-    t->codes = guard_bytes(t->n_b);
-    t->scales = calloc(t->n_lines, sizeof *t->scales);
-    t->zeros = calloc(t->n_lines, sizeof *t->zeros);
-    for (size_t i = 0; i < t->n_lines; i++) {
-        t->scales[i] = 0.01f * (1.0f + (float)(i % 5));
-        t->zeros[i] = dtype == NNCF_U8 ? (int32_t)any(0, 255) : 0;
+    struct codes *c = &t->codes[which];
+    nncf__matrix *x = which ? &t->p.b : &t->p.a;
+    float *floats = which ? t->b : t->a;
+    c->bytes = guard_bytes(c->n);
+    c->scales = calloc(c->n_lines, sizeof *c->scales);
+    c->zeros = calloc(c->n_lines, sizeof *c->zeros);
+    ck_assert(c->scales && c->zeros);
+    for (size_t i = 0; i < c->n_lines; i++) {
+        c->scales[i] = 0.01f * (1.0f + (float)(i % 5));
+        c->zeros[i] = dtype == NNCF_U8 ? (int32_t)any(0, 255) : 0;
     }
-    for (size_t i = 0; i < t->n_b; i++) {
-        const size_t line = a_scale_a_line ? i / stride : 0;
-        t->codes[i] = (uint8_t)fx_random32();
-        const int32_t code = dtype == NNCF_S8 ? (int32_t)(int8_t)t->codes[i] : t->codes[i];
-        t->b[i] = (float)(code - t->zeros[line]) * t->scales[line];
+    for (size_t i = 0; i < c->n; i++) {
+        const size_t line = a_scale_a_line ? i / (size_t)x->stride : 0;
+        c->bytes[i] = (uint8_t)fx_random32();
+        const int32_t code = dtype == NNCF_S8 ? (int32_t)(int8_t)c->bytes[i] : c->bytes[i];
+        floats[i] = (float)(code - c->zeros[line]) * c->scales[line];
     }
-    t->p.b.src = (nncf__qtensor){.data = t->codes,
+    x->src = (nncf__qtensor){.data = c->bytes,
         .dtype = dtype,
-        .scale = t->scales,
-        .zero_point = dtype == NNCF_U8 ? t->zeros : NULL,
-        .n_scales = a_scale_a_line ? t->n_lines : 1};
+        .scale = c->scales,
+        .zero_point = dtype == NNCF_U8 ? c->zeros : NULL,
+        .n_scales = a_scale_a_line ? c->n_lines : 1};
 }
 
 static void problem_free(problem *t)
@@ -111,10 +117,12 @@ static void problem_free(problem *t)
     guard_free(t->c, t->n_c);
     if (t->bias)
         guard_free(t->bias, (size_t)(t->p.batch * t->p.n));
-    if (t->codes)
-        guard_free_bytes(t->codes, t->n_b);
-    free(t->scales);
-    free(t->zeros);
+    for (int i = 0; i < 2; i++) {
+        if (t->codes[i].bytes)
+            guard_free_bytes(t->codes[i].bytes, t->codes[i].n);
+        free(t->codes[i].scales);
+        free(t->codes[i].zeros);
+    }
 }
 
 enum { UNTOUCHED = 0x5a };
@@ -211,10 +219,14 @@ START_TEST(codes_are_the_floats_that_they_stand_for)
     for (int round = 0; round < sweep_rounds(96, 32); round++) {
         problem t;
         random_problem(&t, round);
-        problem_codes(&t, round % 2 ? NNCF_S8 : NNCF_U8, round % 3 > 0);
+        const int which = (int)(fx_random32() % 3); /* or both */
+        for (int i = 0; i < 2; i++)
+            if (which == i || which == 2)
+                problem_codes(&t, i, round % 2 ? NNCF_S8 : NNCF_U8, round % 3 > 0);
         run(c, &t);
         check_against_sums(&t);
         float *of_codes = copy(t.c, t.n_c);
+        t.p.a.src = (nncf__qtensor){.data = t.a};
         t.p.b.src = (nncf__qtensor){.data = t.b};
         run(c, &t);
         ck_assert_msg(memcmp(of_codes, t.c, t.n_c * sizeof *t.c) == 0, "round %d", round);
