@@ -64,8 +64,6 @@ void nncf__upsample_prepare(const nncf_layer *layer, nncf__block *b)
 static place place_of(const nncf_layer *layer, int axis, int64_t o, int64_t in, int64_t out)
 {
     const int64_t factor = layer->stride[axis];
-    if (layer->upsample_kind == NNCF_UPSAMPLE_NEAREST)
-        return (place){o / factor, o / factor, 0};
     double x = layer->upsample_kind == NNCF_UPSAMPLE_BILINEAR_ALIGNED
         ? (out > 1 ? (double)o * (double)(in - 1) / (double)(out - 1) : 0)
         : ((double)o + 0.5) / (double)factor - 0.5;
@@ -76,43 +74,90 @@ static place place_of(const nncf_layer *layer, int axis, int64_t o, int64_t in, 
     return p;
 }
 
+/* ---- nearest: each pixel becomes a rectangle ---- */
+
+static void spread_plane(const upsample_job *job, const float *x, float *y)
+{
+    const int64_t across = job->layer->stride[1];
+    for (int64_t i = 0; i < job->out_h; i++, y += job->out_w) {
+        if (i % job->layer->stride[0] > 0) {
+            memcpy(y, y - job->out_w, (size_t)job->out_w * sizeof *y);
+            continue;
+        }
+        for (int64_t j = 0; j < job->w && across == 2; j++)
+            y[2 * j] = y[2 * j + 1] = x[j];
+        for (int64_t j = 0; j < job->w && across != 2; j++)
+            for (int64_t k = 0; k < across; k++)
+                y[j * across + k] = x[j];
+        x += job->w;
+    }
+}
+
+/* The sums of rectangles, row by row. */
+static void gather_plane(const upsample_job *job, const float *dy, float *dx)
+{
+    const int64_t across = job->layer->stride[1];
+    memset(dx, 0, (size_t)(job->h * job->w) * sizeof *dx);
+    for (int64_t i = 0; i < job->out_h; i++, dy += job->out_w) {
+        float *to = dx + i / job->layer->stride[0] * job->w;
+        for (int64_t j = 0; j < job->w && across == 2; j++)
+            to[j] = (to[j] + dy[2 * j]) + dy[2 * j + 1];
+        for (int64_t j = 0; j < job->w && across != 2; j++)
+            for (int64_t k = 0; k < across; k++)
+                to[j] += dy[j * across + k];
+    }
+}
+
+/* ---- bilinear ---- */
+
+/* Columns whose places are worked out at a time, for all rows. */
+enum { COLUMNS = 64 };
+
+static int64_t places_of(const upsample_job *job, int64_t first, place places[COLUMNS])
+{
+    const int64_t left = job->out_w - first, n = left < COLUMNS ? left : COLUMNS;
+    for (int64_t j = 0; j < n; j++)
+        places[j] = place_of(job->layer, 1, first + j, job->w, job->out_w);
+    return n;
+}
+
 static void forward_plane(const upsample_job *job, const float *x, float *y)
 {
-    const bool nearest = job->layer->upsample_kind == NNCF_UPSAMPLE_NEAREST;
-    for (int64_t i = 0; i < job->out_h; i++) {
-        const place r = place_of(job->layer, 0, i, job->h, job->out_h);
-        const float *up = x + r.at * job->w, *down = x + r.next * job->w;
-        for (int64_t j = 0; j < job->out_w; j++) {
-            const place c = place_of(job->layer, 1, j, job->w, job->out_w);
-            if (nearest) { /* 0 times an infinity would be a NaN */
-                *y++ = up[c.at];
-                continue;
+    place places[COLUMNS];
+    for (int64_t first = 0; first < job->out_w; first += COLUMNS) {
+        const int64_t n = places_of(job, first, places);
+        for (int64_t i = 0; i < job->out_h; i++) {
+            const place r = place_of(job->layer, 0, i, job->h, job->out_h);
+            const float *up = x + r.at * job->w, *down = x + r.next * job->w;
+            float *to = y + i * job->out_w + first;
+            for (int64_t j = 0; j < n; j++) {
+                const place c = places[j];
+                const float a = (1 - c.part) * up[c.at] + c.part * up[c.next];
+                const float b = (1 - c.part) * down[c.at] + c.part * down[c.next];
+                to[j] = (1 - r.part) * a + r.part * b;
             }
-            const float a = (1 - c.part) * up[c.at] + c.part * up[c.next];
-            const float b = (1 - c.part) * down[c.at] + c.part * down[c.next];
-            *y++ = (1 - r.part) * a + r.part * b;
         }
     }
 }
 
 static void backward_plane(const upsample_job *job, const float *dy, float *dx)
 {
-    const bool nearest = job->layer->upsample_kind == NNCF_UPSAMPLE_NEAREST;
+    place places[COLUMNS];
     memset(dx, 0, (size_t)(job->h * job->w) * sizeof *dx);
-    for (int64_t i = 0; i < job->out_h; i++) {
-        const place r = place_of(job->layer, 0, i, job->h, job->out_h);
-        float *up = dx + r.at * job->w, *down = dx + r.next * job->w;
-        for (int64_t j = 0; j < job->out_w; j++, dy++) {
-            const place c = place_of(job->layer, 1, j, job->w, job->out_w);
-            if (nearest) {
-                up[c.at] += *dy;
-                continue;
+    for (int64_t first = 0; first < job->out_w; first += COLUMNS) {
+        const int64_t n = places_of(job, first, places);
+        for (int64_t i = 0; i < job->out_h; i++) {
+            const place r = place_of(job->layer, 0, i, job->h, job->out_h);
+            const float *from = dy + i * job->out_w + first;
+            float *up = dx + r.at * job->w, *down = dx + r.next * job->w;
+            for (int64_t j = 0; j < n; j++) {
+                const place c = places[j];
+                const float a = (1 - r.part) * from[j], b = r.part * from[j];
+                up[c.at] += (1 - c.part) * a;
+                up[c.next] += c.part * a;
+                down[c.at] += (1 - c.part) * b;
+                down[c.next] += c.part * b;
             }
-            const float a = (1 - r.part) * *dy, b = r.part * *dy;
-            up[c.at] += (1 - c.part) * a;
-            up[c.next] += c.part * a;
-            down[c.at] += (1 - c.part) * b;
-            down[c.next] += c.part * b;
         }
     }
 }
@@ -122,13 +167,15 @@ static void chunk_of(void *arg, size_t chunk, size_t worker)
     const upsample_job *job = arg;
     const size_t in = (size_t)(job->h * job->w), out = (size_t)(job->out_h * job->out_w);
     const size_t group = nncf__chunk_rows(out);
+    const bool nearest = job->layer->upsample_kind == NNCF_UPSAMPLE_NEAREST;
     float *scratch = nncf__scratch(job->context, worker);
     for (size_t p = chunk * group; p < (chunk + 1) * group && p < job->planes; p++) {
         if (job->z)
-            forward_plane(job, nncf__floats_of(job->k, &job->call->x[0], p * in, in, scratch),
-                job->z + p * out);
+            (nearest ? spread_plane : forward_plane)(job,
+                nncf__floats_of(job->k, &job->call->x[0], p * in, in, scratch), job->z + p * out);
         else
-            backward_plane(job, job->call->dy + p * out, job->call->dx[0] + p * in);
+            (nearest ? gather_plane : backward_plane)(
+                job, job->call->dy + p * out, job->call->dx[0] + p * in);
     }
 }
 

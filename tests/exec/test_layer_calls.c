@@ -236,6 +236,60 @@ START_TEST(nearest_upsampling_copies)
 }
 END_TEST
 
+/* Where output pixel o of `of` reads an axis of `in`: the lower neighbour, and the upper's part.
+ */
+static double place(int32_t kind, int64_t o, int64_t factor, int64_t in, int64_t of, int64_t *at)
+{
+    double x = kind == NNCF_UPSAMPLE_BILINEAR ? ((double)o + 0.5) / (double)factor - 0.5
+                                              : (double)o * (double)(in - 1) / (double)(of - 1);
+    x = kind == NNCF_UPSAMPLE_NEAREST ? (double)(o / factor) : x < 0 ? 0 : x;
+    *at = (int64_t)x;
+    return x - (double)*at;
+}
+
+/* Planes wider than what is worked on at a time, by the factors 2 and 3: forward by a plain loop,
+ * backward by <dy, f(x)> = <f'(dy), x>, as the layer is linear. */
+START_TEST(wide_planes_are_upsampled)
+{
+    enum { H = 3, W = 45 };
+    static const int64_t small[4] = {1, 2, H, W};
+    const int32_t kind = _i % 3, factor = 2 + _i / 3;
+    const int64_t large[4] = {1, 2, H * 2, W * factor}, count = 2 * large[2] * large[3];
+    uint64_t state = 5;
+    nncf_layer *layer;
+    net n;
+    open_net(&n);
+    const nncf_upsample_params p = {
+        NNCF_PARAMS(nncf_upsample_params), .scope = "N/up", .kind = kind, .factor = {2, factor}};
+    ck_assert_int_eq(nncf_model_add_upsample(n.model, &p, &layer, NULL), NNCF_OK);
+    fx_fill(xa, 2 * H * W, 1, &state);
+    nncf_tensor x = view(xa, 4, small), y = view(out, 4, large), dx = view(gradient, 4, small);
+    ck_assert_int_eq(nncf_layer_forward(layer, &x, 1, &y, NULL), NNCF_OK);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t r, c;
+        const double down = place(kind, i / large[3] % large[2], 2, H, large[2], &r),
+                     right = place(kind, i % large[3], factor, W, large[3], &c);
+        const float *row = xa + i / (large[2] * large[3]) * H * W + r * W + c;
+        const int64_t below = r < H - 1 ? W : 0, beside = c < W - 1 ? 1 : 0;
+        const double want =
+            (1 - down) * ((1 - right) * (double)row[0] + right * (double)row[beside]) +
+            down * ((1 - right) * (double)row[below] + right * (double)row[below + beside]);
+        ck_assert_msg(fabs((double)out[i] - want) < 1e-5, "kind %d, factor %d, %d: %g, not %g",
+            (int)kind, (int)factor, (int)i, (double)out[i], want);
+    }
+    double forwards = 0, backwards = 0;
+    fx_fill(xb, (size_t)count, 1, &state);
+    for (int64_t i = 0; i < count; i++)
+        forwards += (double)xb[i] * (double)out[i];
+    nncf_tensor dy = view(xb, 4, large);
+    ck_assert_int_eq(nncf_layer_backward(layer, &x, 1, &dy, &dx, NULL), NNCF_OK);
+    for (int i = 0; i < 2 * H * W; i++)
+        backwards += (double)gradient[i] * (double)xa[i];
+    ck_assert_double_eq_tol(forwards, backwards, 1e-4);
+    close_net(&n);
+}
+END_TEST
+
 START_TEST(channels_of_nested_concatenations_have_a_limit)
 {
     nncf_error err = NNCF_ERROR_INIT;
@@ -293,6 +347,7 @@ int main(void)
     tcase_add_test(tests, a_host_operator_of_ten_inputs_is_refused_whatever_they_are);
     tcase_add_test(tests, a_step_between_forward_and_backward_is_refused_for_each_use);
     tcase_add_test(tests, nearest_upsampling_copies);
+    tcase_add_loop_test(tests, wide_planes_are_upsampled, 0, 6);
     tcase_add_test(tests, channels_of_nested_concatenations_have_a_limit);
     tcase_add_test(tests, floats_of_norms_and_constants_are_aligned);
     return fx_main(suite);
