@@ -226,13 +226,13 @@ static nncf_status check_buffer(
     return NNCF_OK;
 }
 
-/* Tensors that have shapes and no gaps, which the layers check. */
+/* Tensors without gaps, whose shapes the layers check: of a shape that is none nothing is read. */
 static nncf_status check_apart(
     const span *buffer, const char *name, const nncf_tensor *t, size_t n, nncf_error *err)
 {
     for (size_t i = 0; i < n; i++) {
         span other = {name, t[i].data, t[i].dtype == NNCF_F32 ? sizeof(float) : 1};
-        for (int32_t k = 0; t[i].shape && k < t[i].ndim; k++)
+        for (int32_t k = 0; t[i].shape && t[i].ndim <= NNCF_MAX_NDIM && k < t[i].ndim; k++)
             other.bytes *= (size_t)t[i].shape[k];
         if (overlap(buffer, &other))
             return nncf__fail(

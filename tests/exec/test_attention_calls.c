@@ -174,6 +174,7 @@ START_TEST(bad_calls_are_refused)
         ck_assert_msg(strstr(err.message, text) != NULL, "%s: not \"%s\"", err.message, text);     \
         (void)at_x, (void)at_y, (void)at_dy, (void)at_dx;                                          \
         x.shape = x_shape(&bad, 0), y.data = bad.y, dx.data = bad.dx[0], n_x = 1;                  \
+        y.ndim = dy.ndim = 3;                                                                      \
     } while (0)
 #define FORWARD  nncf_attention_forward(&a, at_x, n_x, at_y, &err)
 #define BACKWARD nncf_attention_backward(&a, at_x, n_x, at_dy, at_dx, &err)
@@ -184,6 +185,9 @@ START_TEST(bad_calls_are_refused)
     WRONG(NNCF_E_ARG, "kept is not aligned", FORWARD, a.kept = (char *)a.kept + 1);
     WRONG(NNCF_E_BUFFER, "kept_size is", FORWARD, a.kept_size--);
     WRONG(NNCF_E_ARG, "kept and y overlap", FORWARD, y.data = (char *)a.kept + 64);
+    /* the sizes behind the three are not looked at */
+    WRONG(NNCF_E_SHAPE, "", FORWARD, y.ndim = 1 << 24);
+    WRONG(NNCF_E_SHAPE, "", FORWARD, y.ndim = -1);
     WRONG(NNCF_E_ARG, "layers[0] is NULL", FORWARD, a.layers[0] = NULL);
     WRONG(NNCF_E_ARG, "another kind of layer: Net/Attention[a]/matmul_0", FORWARD,
         a.layers[0] = a.layers[NNCF_ATTENTION_SCORES]);
@@ -202,7 +206,7 @@ START_TEST(bad_calls_are_refused)
     for (int i = 0; i < 4 * WEIGHTS; i++)
         ck_assert_float_eq(bad.dw[i], 0);
     WRONG(NNCF_OK, "", BACKWARD, (void)0);
-    ck_assert_int_eq(bad.c.errors, 17);
+    ck_assert_int_eq(bad.c.errors, 19);
     ck_assert_int_eq(nncf_attention_forward(NULL, &x, 1, &y, NULL), NNCF_E_ARG);
     ck_assert_int_eq(
         nncf_attention_get_sizes(NULL, &x, 1, NULL, NULL, NULL, NULL, NULL), NNCF_E_ARG);
