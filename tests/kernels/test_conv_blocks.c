@@ -35,8 +35,8 @@ static const nncf__conv2d shapes[] = {
         .groups = 1},
     {.n = 1,
         .c_in = 96,
-        .h = 20,
-        .w = 20,
+        .h = 12,
+        .w = 11,
         .c_out = 64,
         .kernel_h = 3,
         .kernel_w = 3,
@@ -243,7 +243,7 @@ static void check(const problem *p, nncf_context *c, bool by_ref)
 START_TEST(whole_numbers_are_exact)
 {
     static const uint32_t densities[] = {0, 25, 60, 100};
-    for (int threads = 1; threads <= 2; threads++) {
+    for (int threads = sweep_rounds(1, 2); threads <= 2; threads++) {
         nncf_context *c = context_at(levels[_i], threads);
         for (size_t i = 0; i < SHAPES; i++)
             for (size_t b = 0; b < BLOCKS; b++) {
@@ -263,7 +263,7 @@ END_TEST
 START_TEST(floats_have_the_bits_of_the_dense_product)
 {
     nncf_context *c = context_at(NNCF_ISA_PORTABLE, 2);
-    for (size_t i = 0; i < SHAPES; i++) {
+    for (size_t i = 0; i < SHAPES; i += (size_t)sweep_rounds(1, 2)) {
         problem p = make(&shapes[i], 16, 25, false);
         check(&p, c, false);
         free_problem(&p);
@@ -283,7 +283,7 @@ START_TEST(codes_are_exact)
             .n_threads = 2,
             .disable_int8 = disable};
         ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &c, NULL), NNCF_OK);
-        for (size_t i = 0; i < SHAPES; i++) {
+        for (size_t i = 0; i < SHAPES; i += (size_t)sweep_rounds(1, 3)) {
             problem p = make(&shapes[i], 16, 25, true);
             const nncf__conv2d all = dense(&p);
             uint8_t *bytes = guard_bytes(p.n_x);
