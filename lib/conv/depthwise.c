@@ -103,7 +103,6 @@ static void stencil_backward(nncf__stencil *v, const nncf__conv2d *s)
 
 typedef struct job {
     const nncf_context *context;
-    const nncf__depthwise_algo *algo;
     /* one, or two of one shape and one dz; then, where backward makes z again, that forward */
     nncf__depthwise products[3];
     /* floats in scratch */
@@ -118,7 +117,7 @@ typedef struct job {
     /* in scratch: z of a group where it is nowhere else, what hooks make, what they need */
     bool local_z;
     int64_t z_at, dz_at, hooks_at;
-    /* channels that the algorithm takes at a time; of a group */
+    /* channels that the algorithms take at a time; of a group */
     int64_t unit, group, n_groups;
     /* a task takes so many images of a group, which then is so many tasks */
     int64_t images, parts;
@@ -156,18 +155,17 @@ static void make_z(const job *j, int64_t first, int64_t end, float *scratch)
 {
     const nncf__depthwise *d = &j->products[j->n_products];
     const nncf__depthwise_task t = task_of(j, j->n_products, first, end, scratch);
-    j->algo->begin(d, &t);
+    d->algo->begin(d, &t);
     for (int64_t n = 0; n < j->s->n; n++)
         for (int64_t c = first; c < end; c += j->unit)
-            j->algo->planes(d, &t, n, c, min_i(c + j->unit, end), NULL);
-    j->algo->end(d, &t);
+            d->algo->planes(d, &t, n, c, min_i(c + j->unit, end), NULL);
+    d->algo->end(d, &t);
 }
 
 static void group_task(void *arg, size_t chunk, size_t worker)
 {
     const job *j = arg;
     const nncf__conv2d *s = j->s;
-    const nncf__depthwise_algo *algo = j->algo;
     const nncf__channel_hooks *hooks = j->hooks;
     int64_t first = (int64_t)chunk / j->parts * j->group, end = min_i(first + j->group, s->c_in);
     int64_t n0 = (int64_t)chunk % j->parts * j->images, n1 = min_i(n0 + j->images, s->n);
@@ -184,17 +182,17 @@ static void group_task(void *arg, size_t chunk, size_t worker)
         hooks->group(hooks->arg, first, end, &z, scratch + j->hooks_at);
     for (size_t p = 0; p < j->n_products; p++) {
         tasks[p] = task_of(j, p, first, end, scratch);
-        algo->begin(&j->products[p], &tasks[p]);
+        j->products[p].algo->begin(&j->products[p], &tasks[p]);
     }
     for (int64_t n = n0; n < n1; n++)
         for (int64_t c = first; c < end; c += j->unit) {
             int64_t stop = min_i(c + j->unit, end);
             const float *dz = dz_of(j, n, c, stop, &z, scratch);
             for (size_t p = 0; p < j->n_products; p++)
-                algo->planes(&j->products[p], &tasks[p], n, c, stop, dz);
+                j->products[p].algo->planes(&j->products[p], &tasks[p], n, c, stop, dz);
         }
     for (size_t p = 0; p < j->n_products; p++)
-        algo->end(&j->products[p], &tasks[p]);
+        j->products[p].algo->end(&j->products[p], &tasks[p]);
     nncf__kernels_of(j->context)->gemm_streams_end();
     if (hooks && !hooks->dz)
         hooks->group(hooks->arg, first, end, &z, scratch + j->hooks_at);
@@ -202,6 +200,8 @@ static void group_task(void *arg, size_t chunk, size_t worker)
 
 static const nncf__depthwise_algo *algo_of(const nncf__depthwise *d)
 {
+    if (nncf__depthwise_is_int8(d))
+        return &nncf__depthwise_int8;
     if (nncf__depthwise_is_3x3(d))
         return &nncf__depthwise_3x3;
     return nncf__depthwise_is_lanes(d->s) ? &nncf__depthwise_lanes : &nncf__depthwise_padded;
@@ -228,11 +228,13 @@ static int64_t reserve_lines(int64_t *floats, int64_t count)
 static size_t plan(job *j, size_t hook_scratch)
 {
     const nncf__conv2d *s = j->s;
-    j->algo = algo_of(&j->products[0]); /* one algorithm for all */
+    for (size_t p = 0; p < j->n_products + j->makes_z; p++)
+        j->products[p].algo = algo_of(&j->products[p]);
+    /* one algorithm for all, but for z that is made again on integers, which take any groups */
+    const nncf__depthwise_algo *algo = j->products[0].algo;
     int64_t plane = max_i(s->h * s->w, s->out_h * s->out_w);
-    j->group =
-        min_i(GROUP_FLOATS / (s->n * plane), min_i(s->c_in / GROUPS, j->algo->largest_group));
-    j->unit = j->algo->unit(s);
+    j->group = min_i(GROUP_FLOATS / (s->n * plane), min_i(s->c_in / GROUPS, algo->largest_group));
+    j->unit = algo->unit(s);
     j->group = max_i(1, j->group / j->unit) * j->unit;
     j->n_groups = div_ceil(s->c_in, j->group);
     int64_t floats = 0;
@@ -240,7 +242,7 @@ static size_t plan(job *j, size_t hook_scratch)
     for (size_t p = 0; p < j->n_products + j->makes_z; p++) {
         nncf__depthwise *d = &j->products[p];
         whole = whole || d->product == NNCF__BACKWARD_WEIGHT;
-        j->at[p] = reserve_lines(&floats, j->algo->plan(d, j->group));
+        j->at[p] = reserve_lines(&floats, d->algo->plan(d, j->group));
     }
     if (j->local_z)
         j->z_at = reserve_lines(&floats, j->group * s->n * s->out_h * s->out_w);
@@ -277,8 +279,12 @@ static void run(nncf_context *context, job *j, const nncf__channel_hooks *hooks)
 static void set_product(nncf__depthwise *d, const job *j, const nncf_context *context,
     nncf__depthwise_product product, const nncf__qtensor *x, bool codes)
 {
-    *d = (nncf__depthwise){
-        .k = nncf__kernels_of(context), .s = j->s, .x = x, .codes = codes, .product = product};
+    *d = (nncf__depthwise){.k = nncf__kernels_of(context),
+        .int8 = context->int8,
+        .s = j->s,
+        .x = x,
+        .codes = codes,
+        .product = product};
     if (product == NNCF__BACKWARD_INPUT) {
         stencil_backward(&d->stencil, j->s);
         return;

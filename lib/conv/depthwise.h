@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Depthwise convolution: what depthwise.c (the order of the work), depthwise_3x3.c (3 x 3),
- * depthwise_padded.c (planes, with a border of zeros) and depthwise_lanes.c (sixteen channels at a
- * time) share.
+ * Depthwise convolution: what depthwise.c (the order of the work), depthwise_int8.c (3 x 3 of
+ * codes on integers), depthwise_3x3.c (3 x 3), depthwise_padded.c (planes, with a border of zeros)
+ * and depthwise_lanes.c (sixteen channels at a time) share.
  *
  * Channels are independent, so the work is cut into groups of neighbouring channels, and one
  * worker takes the images of a group: what else is done to its planes (nncf__channel_hooks) finds
@@ -15,6 +15,7 @@
 
 #include "conv/conv2d.h"
 #include "gemm/pack.h"
+#include "kernels/int8.h"
 #include "kernels/kernels.h"
 #include "kernels/qtensor.h"
 
@@ -65,7 +66,7 @@ typedef struct nncf__stencil {
 typedef struct nncf__depthwise_layout {
     /* of the taps, from a pixel's place */
     int64_t offsets[NNCF__DEPTHWISE_TAPS];
-    /* depthwise_padded.c */
+    /* depthwise_padded.c; depthwise_int8.c has the place of weights, too */
     /* columns of one remainder; a row */
     int64_t column_length, row_length;
     /* rows of the map at a time */
@@ -90,6 +91,9 @@ typedef enum nncf__depthwise_product {
  * dz. */
 typedef struct nncf__depthwise {
     const nncf__kernels *k;
+    /* nullable */
+    const nncf__int8_kernels *int8;
+    const struct nncf__depthwise_algo *algo;
     const nncf__conv2d *s;
     /* forward, weight gradient */
     const nncf__qtensor *x;
@@ -197,12 +201,23 @@ static inline float nncf__depthwise_total(double lanes[16])
     return (float)lanes[0];
 }
 
-/* For every product; for planes of up to so many columns; for 3 x 3. */
+/* Channels of a call whose planes are as they lie in memory: one, or some that share cache lines.
+ */
+int64_t nncf__depthwise_3x3_unit(const nncf__conv2d *s);
+/* Planes of channels c .. c + n_planes - 1 of x, and those of the next image, which come next. */
+nncf__plane_group nncf__depthwise_planes_of_x(
+    const nncf__depthwise *d, int64_t n, int64_t c, int64_t n_planes);
+
+/* For every product; for planes of up to so many columns; for 3 x 3; for its forward on integers,
+ * in groups of any size. */
 extern const nncf__depthwise_algo nncf__depthwise_padded, nncf__depthwise_lanes,
-    nncf__depthwise_3x3;
-/* Can the last be taken, and is it the fastest on this ISA? It is for 3 x 3, and does not round x
- * to codes. */
+    nncf__depthwise_3x3, nncf__depthwise_int8;
+/* 3 x 3 with a padding of 1 at stride 1 or 2. */
+bool nncf__conv2d_is_3x3(const nncf__conv2d *s);
+/* Can these be taken, and are they the fastest on this ISA? The former does not round x to codes.
+ */
 bool nncf__depthwise_is_3x3(const nncf__depthwise *d);
+bool nncf__depthwise_is_int8(const nncf__depthwise *d);
 /* Planes for which nncf__depthwise_lanes is faster than strips. */
 bool nncf__depthwise_is_lanes(const nncf__conv2d *s);
 

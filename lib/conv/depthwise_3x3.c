@@ -36,8 +36,7 @@ static float (*lanes_of(const nncf__depthwise_task *t, int64_t c))[LANES]
     return (float(*)[LANES])(void *)(lanes + (c - t->first) * TAPS * LANES);
 }
 
-/* How many planes make a call worth its while: one, or some that share cache lines. */
-static int64_t unit(const nncf__conv2d *s)
+int64_t nncf__depthwise_3x3_unit(const nncf__conv2d *s)
 {
     const int64_t planes = UNIT_FLOATS / max_i(s->h * s->w, 1);
     return planes < 4 ? 1 : planes < 16 ? 4 : 16;
@@ -70,20 +69,22 @@ static void begin(const nncf__depthwise *d, const nncf__depthwise_task *t)
     }
 }
 
-/* Planes of channels c .. c + n_planes - 1 of x, and those of the next image, which come next. */
-static nncf__plane_group planes_of_x(
+nncf__plane_group nncf__depthwise_planes_of_x(
     const nncf__depthwise *d, int64_t n, int64_t c, int64_t n_planes)
 {
     const nncf__conv2d *s = d->s;
     const bool is_bytes = nncf__qtensor_is_codes(d->x);
     const int64_t size = s->h * s->w * (is_bytes ? 1 : (int64_t)sizeof(float));
-    const char *data = (const char *)d->x->data + (n * s->c_in + c) * size;
+    const int64_t before = (n * s->c_in + c) * size, all = s->n * s->c_in * size;
+    const char *data = (const char *)d->x->data + before;
     return (nncf__plane_group){.data = data,
         .is_bytes = is_bytes,
         .bytes = d->x_codes,
         .n = (size_t)n_planes,
         .h = (size_t)s->h,
         .w = (size_t)s->w,
+        .before = (size_t)before,
+        .after = (size_t)(all - before - n_planes * size),
         .ahead = n + 1 < s->n ? data + s->c_in * size : NULL};
 }
 
@@ -101,7 +102,7 @@ static void weight_planes(const nncf__depthwise *d, const nncf__depthwise_task *
     int64_t c, int64_t n_planes, const float *dz, const float *dz_ahead)
 {
     const nncf__conv2d *s = d->s;
-    const nncf__plane_group x = planes_of_x(d, n, c, n_planes);
+    const nncf__plane_group x = nncf__depthwise_planes_of_x(d, n, c, n_planes);
     d->k->depthwise_3x3_weight(&x, (size_t)s->stride_h, dz, dz_ahead, lanes_of(t, c));
     const int64_t terms = s->out_h * ((s->out_w + LANES - 1) / LANES),
                   images = max_i(1, FLUSH / terms);
@@ -132,7 +133,7 @@ static void planes(const nncf__depthwise *d, const nncf__depthwise_task *t, int6
     nncf__plane_group from = {
         .data = dz, .n = (size_t)n_planes, .h = (size_t)s->h, .w = (size_t)s->w, .ahead = dz_ahead};
     if (d->product == NNCF__FORWARD)
-        from = planes_of_x(d, n, c, n_planes);
+        from = nncf__depthwise_planes_of_x(d, n, c, n_planes);
     d->k->depthwise_3x3_forward(&from, (size_t)s->stride_h, w, scale, bias, out, d->stream);
 }
 
@@ -145,16 +146,21 @@ static void end(const nncf__depthwise *d, const nncf__depthwise_task *t)
         d->out[t->first * TAPS + i] = nncf__depthwise_total(sums_of(t, t->first) + i * LANES);
 }
 
-const nncf__depthwise_algo nncf__depthwise_3x3 = {unit, INT64_MAX, plan, begin, planes, end};
+const nncf__depthwise_algo nncf__depthwise_3x3 = {
+    nncf__depthwise_3x3_unit, INT64_MAX, plan, begin, planes, end};
+
+bool nncf__conv2d_is_3x3(const nncf__conv2d *s)
+{
+    return s->kernel_h == 3 && s->kernel_w == 3 && s->pad_h == 1 && s->pad_w == 1 &&
+        s->dilation_h == 1 && s->dilation_w == 1 && s->stride_h == s->stride_w &&
+        s->stride_h <= 2 && s->out_h == (s->h - 1) / s->stride_h + 1 &&
+        s->out_w == (s->w - 1) / s->stride_w + 1;
+}
 
 bool nncf__depthwise_is_3x3(const nncf__depthwise *d)
 {
-    const nncf__conv2d *s = d->s;
     const bool rounds = d->product == NNCF__FORWARD && nncf__depthwise_rounds(d);
     /* Masked loads and moves of lanes in one instruction: without them strips are faster, by a
      * third and more. */
-    return d->k->isa == NNCF_ISA_AVX512 && !rounds && s->kernel_h == 3 && s->kernel_w == 3 &&
-        s->pad_h == 1 && s->pad_w == 1 && s->dilation_h == 1 && s->dilation_w == 1 &&
-        s->stride_h == s->stride_w && s->stride_h <= 2 &&
-        s->out_h == (s->h - 1) / s->stride_h + 1 && s->out_w == (s->w - 1) / s->stride_w + 1;
+    return d->k->isa == NNCF_ISA_AVX512 && !rounds && nncf__conv2d_is_3x3(d->s);
 }

@@ -83,8 +83,34 @@ static void micro_store(size_t n_quads, const uint8_t *pixels, const void *weigh
         }
 }
 
+/* Of plane c; row and col are one more than in the plane. */
+static int32_t plane_at(const nncf__plane_group *x, size_t c, size_t row, size_t col)
+{
+    if (row < 1 || row > x->h || col < 1 || col > x->w)
+        return 0;
+    const uint8_t *bytes = x->data;
+    return (int32_t)(bytes[(c * x->h + row - 1) * x->w + col - 1] ^ x->bytes.flip) -
+        (int32_t)x->bytes.offset;
+}
+
+static void depthwise_3x3(const nncf__plane_group *x, size_t stride, const int16_t *w,
+    const float *scale, const float *bias, float *z, bool stream, void *scratch)
+{
+    (void)stream;
+    (void)scratch;
+    for (size_t c = 0; c < x->n; c++, w += NNCF__INT8_TAPS)
+        for (size_t i = 0; i <= (x->h - 1) / stride; i++)
+            for (size_t j = 0; j <= (x->w - 1) / stride; j++) {
+                int32_t sum = 0;
+                for (size_t t = 0; t < 9; t++)
+                    sum += w[t / 3 * 4 + t % 3] *
+                        plane_at(x, c, i * stride + t / 3, j * stride + t % 3);
+                *z++ = (float)sum * scale[c] + bias[c];
+            }
+}
+
 const nncf__int8_kernels nncf__int8_reference = {
-    "reference", MR, NR, 0, 1, pack, micro, micro_store};
+    "reference", MR, NR, 0, 1, pack, micro, micro_store, depthwise_3x3};
 
 #ifdef NNCF__HAVE_AVX512VNNI
 static bool has_avx512vnni(void)

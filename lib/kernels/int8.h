@@ -33,7 +33,11 @@ enum {
     NNCF__INT8_MR_MAX = 32,
     NNCF__INT8_NR_MAX = 12,
     /* so that a start and a sum, each up to k * 255 * 128, fit int32 together */
-    NNCF__INT8_K_MAX = 32768
+    NNCF__INT8_K_MAX = 32768,
+    /* depthwise_3x3: of a plane's weights, three rows of three taps and a zero; bytes of scratch
+     * beyond three rows */
+    NNCF__INT8_TAPS = 12,
+    NNCF__INT8_BEYOND = 64
 };
 
 /* Where bytes of pixels come from: channel c, segment s, element i is
@@ -79,6 +83,12 @@ typedef struct nncf__int8_kernels {
      * gemm_streams_end comes before another thread reads */
     void (*micro_store)(size_t n_quads, const uint8_t *pixels, const void *weights, size_t used,
         const nncf__int8_scaling *scaling, float *z, int64_t z_stride, bool stream);
+    /* Depthwise 3 x 3 with a padding of 1 at stride 1 or 2, of planes of bytes, whose scale is not
+     * used: z = (float)(sum of ((byte ^ flip) - offset) w) * scale + bias, not fused. Neither w nor
+     * what is multiplied by it is beyond 255. scratch: 3 * x->w + NNCF__INT8_BEYOND bytes. stream:
+     * as above, and rows of z are whole lines. NULL: the kernels for floats are faster. */
+    void (*depthwise_3x3)(const nncf__plane_group *x, size_t stride, const int16_t *w,
+        const float *scale, const float *bias, float *z, bool stream, void *scratch);
 } nncf__int8_kernels;
 
 /* One quad of weights, as it lies in memory, to its place in a panel of k. */

@@ -5,6 +5,7 @@
 #define INT8_WIDENED
 #define INT8_TABLE nncf__int8_avx2
 #define INT8_NAME  "avx2"
+#define DEPTHWISE  depthwise_3x3
 /* in assembly, since a compiler that adds the two products first runs out of registers */
 #define ADD(acc, x) __asm__("vpaddd %1, %0, %0" : "+x"(acc) : "x"(x))
 #define DOT(acc, a, b)                                                                             \

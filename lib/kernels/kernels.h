@@ -80,6 +80,8 @@ typedef struct nncf__plane_group {
     bool is_bytes;
     nncf__dequant bytes;
     size_t n, h, w;
+    /* bytes that can be read before and after them, since they are part of an array */
+    size_t before, after;
     /* nullable: as many that are read soon: their cache lines are prefetched */
     const void *ahead;
 } nncf__plane_group;

@@ -433,5 +433,11 @@ static void pack(size_t n_channels, const nncf__int8_source *source, size_t n_pa
     }
 }
 
+#ifdef DEPTHWISE
+#include "kernels/vec_int8_depthwise.h"
+#else
+#define DEPTHWISE NULL
+#endif
+
 const nncf__int8_kernels INT8_TABLE = {
-    INT8_NAME, MR, NR, OFFSET, WEIGHT_BYTES, pack, micro, micro_store};
+    INT8_NAME, MR, NR, OFFSET, WEIGHT_BYTES, pack, micro, micro_store, DEPTHWISE};

@@ -2,7 +2,7 @@
 /*
  * The integer kernels: every table that this CPU can run against plain loops in int64, whose sums
  * are rounded once. Packing between guard pages; sizes around the tile; worst-case codes at the
- * longest k.
+ * longest k. Depthwise products between guard pages, against the definition in int64.
  */
 #include "kernels/int8.h"
 #include "kernels/kernels.h"
@@ -213,6 +213,145 @@ START_TEST(pack_reads_nothing_outside_of_segments)
 }
 END_TEST
 
+/* ---- depthwise ---- */
+
+enum { TAPS = NNCF__INT8_TAPS, MOST_PLANES = 5 };
+
+/* Planes of bytes; how they are read; what they are multiplied by. */
+typedef struct planes {
+    size_t n, h, w, stride, oh, ow;
+    bool at_front; /* they begin behind a guard page; else they end before one */
+    nncf__plane_group x;
+    uint8_t *bytes, *ahead;
+    int16_t weights[MOST_PLANES * TAPS];
+    float scale[MOST_PLANES], bias[MOST_PLANES];
+} planes;
+
+/* guard_bytes() ends at a page; what begins at one: a whole number of pages. */
+static size_t guarded(const planes *p)
+{
+    const size_t page = 4096, size = p->n * p->h * p->w;
+    return p->at_front ? (size + page - 1) / page * page : size;
+}
+
+static planes make_planes(size_t h, size_t w, size_t stride, int pattern, uint8_t flip)
+{
+    planes p = {.n = 1 + below(MOST_PLANES),
+        .h = h,
+        .w = w,
+        .stride = stride,
+        .oh = (h - 1) / stride + 1,
+        .ow = (w - 1) / stride + 1,
+        .at_front = below(2) == 0};
+    const size_t size = p.n * h * w;
+    p.bytes = guard_bytes(guarded(&p));
+    p.ahead = below(2) ? guard_bytes(size) : NULL;
+    for (size_t i = 0; i < size; i++)
+        p.bytes[i] = pattern == RANDOM ? (uint8_t)fx_random32() : pattern == DARK ? 0 : 255;
+    /* 0, the ends, anything */
+    const uint32_t offsets[] = {0, flip, 255, below(256)};
+    p.x = (nncf__plane_group){.data = p.bytes,
+        .is_bytes = true,
+        .bytes = {.offset = (float)offsets[below(4)], .scale = 1.0f, .flip = flip},
+        .n = p.n,
+        .h = h,
+        .w = w,
+        .ahead = p.ahead};
+    /* a weight with a zero point has codes of up to 255 of either sign */
+    for (size_t i = 0; i < p.n * TAPS; i++)
+        p.weights[i] = (int16_t)(i % 4 == 3    ? 0
+                : pattern == RANDOM && p.n % 2 ? (int)below(511) - 255
+                : pattern == RANDOM            ? (int)below(256) - 128
+                : pattern == HIGHEST           ? 255
+                                               : -255);
+    for (size_t c = 0; c < p.n; c++) {
+        p.scale[c] = ldexpf((float)(1 + below(1000)), -20);
+        p.bias[c] = c % 3 ? (float)below(100) - 50.0f : -0.0f;
+    }
+    return p;
+}
+
+static void free_planes(planes *p)
+{
+    guard_free_bytes(p->bytes, guarded(p));
+    if (p->ahead)
+        guard_free_bytes(p->ahead, p->n * p->h * p->w);
+}
+
+/* Output (i, j) of plane c. */
+static float depthwise_of(const planes *p, size_t c, size_t i, size_t j)
+{
+    int64_t sum = 0;
+    for (size_t t = 0; t < 9; t++) {
+        const size_t y = i * p->stride + t / 3 - 1, x = j * p->stride + t % 3 - 1; /* or large */
+        if (y < p->h && x < p->w)
+            sum += (int64_t)p->weights[c * TAPS + t / 3 * 4 + t % 3] *
+                ((p->bytes[(c * p->h + y) * p->w + x] ^ (int64_t)p->x.bytes.flip) -
+                    (int64_t)p->x.bytes.offset);
+    }
+    return (float)sum * p->scale[c] + p->bias[c];
+}
+
+static void check_depthwise(
+    const nncf__int8_kernels *kernels, size_t h, size_t w, size_t stride, int pattern, uint8_t flip)
+{
+    planes p = make_planes(h, w, stride, pattern, flip);
+    const size_t outputs = p.n * p.oh * p.ow, shift = below(16), beyond = 40;
+    const bool lines = p.ow % 16 == 0;
+    float *z;
+    void *scratch;
+    ck_assert_int_eq(posix_memalign((void **)&z, 64, (outputs + 2 * beyond) * sizeof *z), 0);
+    const size_t n_scratch = 3 * w + NNCF__INT8_BEYOND;
+    ck_assert_int_eq(posix_memalign(&scratch, 64, n_scratch + 1), 0);
+    ((char *)scratch)[n_scratch] = 77;
+    for (int stream = 0; stream <= (int)lines; stream++) {
+        float *to = z + (stream ? 16 : shift);
+        for (size_t i = 0; i < outputs + 2 * beyond; i++)
+            z[i] = 1234.0f;
+        kernels->depthwise_3x3(
+            &p.x, p.stride, p.weights, p.scale, p.bias, to, stream == 1, scratch);
+        nncf__kernels_get(NNCF_ISA_REFERENCE)->gemm_streams_end();
+        __sync_synchronize();
+        for (size_t e = 0; e < outputs; e++) {
+            const float want = depthwise_of(&p, e / (p.oh * p.ow), e / p.ow % p.oh, e % p.ow);
+            ck_assert_msg(memcmp(&to[e], &want, sizeof want) == 0,
+                "%s: %zu planes %zux%zu/%zu flip %d offset %g: output %zu is %.9g, not %.9g",
+                kernels->name, p.n, h, w, stride, flip, (double)p.x.bytes.offset, e, (double)to[e],
+                (double)want);
+        }
+        for (float *at = z; at < z + outputs + 2 * beyond; at++)
+            ck_assert_msg((at >= to && at < to + outputs) || *at == 1234.0f,
+                "%s: %zux%zu/%zu writes outside", kernels->name, h, w, stride);
+        ck_assert_msg(((char *)scratch)[n_scratch] == 77, "%s: scratch", kernels->name);
+    }
+    free(z);
+    free(scratch);
+    free_planes(&p);
+}
+
+/* Sides around what a vector holds. */
+START_TEST(depthwise_products_are_exact_integers_rounded_once)
+{
+    static const size_t sides[] = {1, 2, 3, 5, 7, 8, 9, 13, 14, 15, 16, 17, 18, 23, 28, 31, 33};
+    const size_t n = sizeof sides / sizeof *sides;
+    for (size_t t = 0; nncf__int8_kernels_at(t); t++)
+        for (size_t i = 0; nncf__int8_kernels_at(t)->depthwise_3x3 && i < n * n; i++)
+            for (size_t stride = 1; stride <= 2; stride++)
+                check_depthwise(nncf__int8_kernels_at(t), sides[i / n], sides[i % n], stride,
+                    RANDOM, (uint8_t)(below(2) * 0x80));
+}
+END_TEST
+
+START_TEST(depthwise_products_of_the_largest_codes_are_exact)
+{
+    for (size_t t = 0; nncf__int8_kernels_at(t); t++)
+        for (int i = 0; nncf__int8_kernels_at(t)->depthwise_3x3 && i < 8 * PATTERNS; i++)
+            for (size_t w = 5; w <= 37; w += 8)
+                check_depthwise(nncf__int8_kernels_at(t), 5, w, 1 + (size_t)i / 2 % 2,
+                    HIGHEST + i % (PATTERNS - 1), (uint8_t)(i / 4 % 2 * 0x80));
+}
+END_TEST
+
 START_TEST(a_ceiling_on_the_isa_is_kept)
 {
     ck_assert_ptr_null(nncf__int8_kernels_get(NNCF_ISA_REFERENCE));
@@ -237,6 +376,8 @@ int main(int argc, char **argv)
     tcase_add_test(tcase, sums_are_exact_integers_rounded_once);
     tcase_add_test(tcase, sums_of_the_longest_k_do_not_overflow);
     tcase_add_test(tcase, pack_reads_nothing_outside_of_segments);
+    tcase_add_test(tcase, depthwise_products_are_exact_integers_rounded_once);
+    tcase_add_test(tcase, depthwise_products_of_the_largest_codes_are_exact);
     tcase_add_test(tcase, a_ceiling_on_the_isa_is_kept);
     return fx_main(suite);
 }
