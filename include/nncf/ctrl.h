@@ -117,6 +117,7 @@ NNCF_API nncf_status nncf_compression_ctrl_stop_precision(
  * @param cost runs in the thread of nncf_compression_ctrl_precision_step(), often, and must be a
  * function of its arguments; above 0. `activation_bits` are those of what the layer reads (those of
  * the weight if it is not quantized). It must not call a function that changes controller or model
+ * NULL: none, and precision_step() is refused until there is one again
  * @param user is passed on
  * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE the config has no `hawq`, or the model is gone

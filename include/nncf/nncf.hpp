@@ -574,10 +574,17 @@ class ctrl : public handle<nncf_compression_ctrl, nncf_compression_ctrl_destroy>
         while (std::int32_t what = precision_step())
             pass(what == NNCF_PRECISION_NEW_BATCH);
     }
-    /** What bits cost, for criterion "host"; the function is kept. It must not throw. */
+    /** What bits cost, for criterion "host"; the function is kept. It must not throw. An empty one
+     * takes the last one away. */
     void set_precision_cost(
         std::function<double(layer, std::int32_t weight_bits, std::int32_t activation_bits)> cost)
     {
+        if (!cost) {
+            double (*none)(void *, const nncf_layer *, std::int32_t, std::int32_t) = nullptr;
+            call(nncf_compression_ctrl_set_precision_cost, get(), none, nullptr);
+            cost_.reset();
+            return;
+        }
         auto kept = std::make_unique<decltype(cost)>(std::move(cost));
         call(
             nncf_compression_ctrl_set_precision_cost, get(),

@@ -397,9 +397,10 @@ static nncf_status check_call(
     if (!more)
         return nncf__fail(err, NNCF_E_ARG, NULL, "%s: more is NULL", call);
     const nncf__precision *p = ctrl->precision;
-    if (!p || p->phase != NNCF__PRECISION_PENDING)
+    const bool begins = p && p->phase == NNCF__PRECISION_PENDING;
+    if (!begins && !(p && p->phase == NNCF__PRECISION_MEASURING))
         return NNCF_OK;
-    if (nncf__ctrl_initializing(ctrl))
+    if (begins && nncf__ctrl_initializing(ctrl))
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "%s: initialization is under way; bits are chosen before it", call);
     if (p->params.criterion == NNCF__CRITERION_HOST && !p->cost)

@@ -142,6 +142,8 @@ void precision(const nncf::context &context)
         "compression_ratio": 1.2, "criterion": "host" } } } })");
     std::vector<float> x = random(2 * network::IN, 1.0f), before = net.w1;
     int asked = 0, fresh = 0, passes = 0;
+    net.ctrl.set_precision_cost({});
+    REQUIRE(refused([&] { net.ctrl.precision_step(); }).status() == NNCF_E_STATE);
     net.ctrl.set_precision_cost([&](nncf::layer of, std::int32_t weight, std::int32_t) {
         asked += of.scope().rfind("Net/Linear", 0) == 0;
         return double(weight);

@@ -189,6 +189,14 @@ START_TEST(the_host_says_what_bits_cost)
     ck_assert_ptr_nonnull(strstr(err.message, "nncf_compression_ctrl_set_precision_cost"));
     ck_assert_int_eq(
         nncf_compression_ctrl_set_precision_cost(n.ctrl, milliseconds, &calls, NULL), NNCF_OK);
+    /* taken away on the way */
+    ck_assert_int_eq(nncf_compression_ctrl_precision_step(n.ctrl, &more, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_compression_ctrl_set_precision_cost(n.ctrl, NULL, NULL, NULL), NNCF_OK);
+    lenet_pass(&n);
+    ck_assert_int_eq(nncf_compression_ctrl_precision_step(n.ctrl, &more, &err), NNCF_E_STATE);
+    ck_assert_int_eq(nncf_compression_ctrl_stop_precision(n.ctrl, NULL), NNCF_OK);
+    ck_assert_int_eq(
+        nncf_compression_ctrl_set_precision_cost(n.ctrl, milliseconds, &calls, NULL), NNCF_OK);
     choose_bits(&n, 1);
     ck_assert_int_gt(calls, 10);
     for (size_t k = 0; k < N_WEIGHTS; k++)
