@@ -8,7 +8,7 @@ NNCF_avx2 = -mavx2 -mfma
 NNCF_avx512 = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
 NNCF_CFLAGS = -std=c11 -O3 -fPIC -ffp-contract=off -fno-math-errno -fno-trapping-math -fvisibility=hidden -D_GNU_SOURCE -DNNCF__BUILD \
   -I$(NNCF)/include -I$(NNCF)/lib $(shell pkg-config --cflags json-c) $(shell echo $(addprefix -DNNCF__HAVE_,portable $(NNCF_ISA)) | tr a-z A-Z)
-NNCF_SOURCES = $(filter-out %/regex.c %_sse42.c $(addprefix $(NNCF)/lib/,formats/onnx/% kernels/binary_% kernels/isa_% kernels/int8_% kernels/smooth_%), \
+NNCF_SOURCES = $(filter-out %/regex.c %/exec/disabled.c %_sse42.c $(addprefix $(NNCF)/lib/,formats/onnx/% kernels/binary_% kernels/isa_% kernels/int8_% kernels/smooth_%), \
   $(wildcard $(NNCF)/lib/*/*.c $(NNCF)/lib/*/*/*.c)) $(addprefix $(NNCF)/lib/formats/onnx/,params.c disabled.c) \
   $(foreach isa,portable $(NNCF_ISA),$(wildcard $(NNCF)/lib/kernels/*_$(isa).c))
 NNCF_LIB = $(NNCF_OBJECTS)/libnncf.a

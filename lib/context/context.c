@@ -114,6 +114,10 @@ static nncf_status choose_kernels(nncf_context *context)
         table = nncf__kernels_get(--isa);
     context->kernels = table;
     context->params.max_isa = isa;
+#ifdef NNCF__WITHOUT_KERNELS
+    snprintf(context->description, sizeof(context->description), "%s, no kernels for layers",
+        table->name);
+#else
     const nncf__int8_kernels *int8 =
         context->params.disable_int8 ? NULL : nncf__int8_kernels_get(isa);
     context->int8 = int8;
@@ -122,6 +126,7 @@ static nncf_status choose_kernels(nncf_context *context)
     snprintf(context->description, sizeof(context->description), "%s, %s, %s%s", table->name,
         strcmp(gemm, "none") == 0 ? "no BLIS" : gemm, int8 ? "int8 by " : "no int8 kernels",
         int8 ? int8->name : "");
+#endif
     return NNCF_OK;
 }
 

@@ -32,6 +32,16 @@ static bool passes_values_on(const nncf_layer *layer)
     }
 }
 
+static bool is_run_by_host(const nncf_layer *layer)
+{
+#ifdef NNCF__WITHOUT_KERNELS
+    (void)layer;
+    return true;
+#else
+    return nncf__kind_info_of(layer->kind)->run_by_host;
+#endif
+}
+
 nncf__source nncf__layer_source(const nncf_layer *layer, size_t input)
 {
     bool as_bytes = true;
@@ -41,7 +51,7 @@ nncf__source nncf__layer_source(const nncf_layer *layer, size_t input)
     while (input < layer->n_inputs) {
         layer = layer->inputs[input];
         const nncf__layer_compression *c = layer->compression;
-        as_bytes = as_bytes && !nncf__kind_info_of(layer->kind)->run_by_host;
+        as_bytes = as_bytes && !is_run_by_host(layer);
         nncf__quantizer *output = nncf__layer_active(c, NNCF__SLOT_OUTPUT),
                         *inner = nncf__layer_active(c, NNCF__SLOT_PRE_ACTIVATION);
         if (output)
@@ -79,7 +89,7 @@ static int32_t input_dtype(const nncf_layer *layer, size_t input, bool then)
 static int32_t output_dtype(const nncf_layer *layer, bool then)
 {
     const nncf__quantizer *output = nncf__layer_active(layer->compression, NNCF__SLOT_OUTPUT);
-    if (nncf__kind_info_of(layer->kind)->run_by_host)
+    if (is_run_by_host(layer))
         return NNCF_F32;
     if (output)
         return bytes_of(output, then);

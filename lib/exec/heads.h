@@ -9,7 +9,6 @@
 #include <nncf/base.h>
 #include <nncf/model.h>
 
-nncf_status nncf__heads_shapes(const nncf_layer *layer, nncf__shapes *shapes, nncf_error *err);
 void nncf__heads_prepare(const nncf_layer *layer, nncf__block *block);
 void nncf__heads_forward(const nncf__call *call);
 void nncf__heads_backward(const nncf__call *call);

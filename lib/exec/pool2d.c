@@ -26,24 +26,6 @@
 #include <stdint.h>
 #include <string.h>
 
-nncf_status nncf__pool_out_shape(
-    const nncf_layer *layer, const int64_t in[4], int64_t out[4], nncf_error *err)
-{
-    switch (layer->pool_kind) {
-    case NNCF_POOL_GLOBAL_AVERAGE:
-        out[2] = out[3] = 1;
-        return NNCF_OK;
-    case NNCF_POOL_MEAN_ROWS:
-        out[2] = 1;
-        return NNCF_OK;
-    case NNCF_POOL_MEAN_COLUMNS:
-        out[3] = 1;
-        return NNCF_OK;
-    default:
-        return nncf__layer_windows_shape(layer, in, out, err);
-    }
-}
-
 /* Codes become floats a plane at a time. */
 void nncf__pool_prepare(const nncf_layer *layer, nncf__block *b)
 {

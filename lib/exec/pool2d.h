@@ -12,8 +12,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-nncf_status nncf__pool_out_shape(
-    const nncf_layer *layer, const int64_t in[4], int64_t out[4], nncf_error *err);
 void nncf__pool_prepare(const nncf_layer *layer, nncf__block *block);
 void nncf__pool_forward(const nncf__call *call);
 void nncf__pool_backward(const nncf__call *call);

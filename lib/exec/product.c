@@ -54,22 +54,6 @@ nncf__conv2d nncf__product_shape(const nncf_layer *l, const int64_t in[4], const
         .groups = l->groups};
 }
 
-nncf_status nncf__conv2d_out_shape(
-    const nncf_layer *layer, const int64_t in[4], int64_t out[4], nncf_error *err)
-{
-    out[1] = layer->out_channels;
-    return nncf__layer_windows_shape(layer, in, out, err);
-}
-
-nncf_status nncf__linear_out_shape(
-    const nncf_layer *layer, const int64_t in[4], int64_t out[4], nncf_error *err)
-{
-    (void)in;
-    (void)err;
-    out[1] = layer->out_channels;
-    return NNCF_OK;
-}
-
 /* ---- preparation ---- */
 
 static bool compresses_weight(const nncf_layer *layer)

@@ -16,10 +16,6 @@
 nncf__conv2d nncf__product_shape(
     const nncf_layer *layer, const int64_t in[4], const int64_t out[4]);
 
-nncf_status nncf__conv2d_out_shape(
-    const nncf_layer *layer, const int64_t in[4], int64_t out[4], nncf_error *err);
-nncf_status nncf__linear_out_shape(
-    const nncf_layer *layer, const int64_t in[4], int64_t out[4], nncf_error *err);
 void nncf__product_prepare(const nncf_layer *layer, nncf__block *block);
 void nncf__product_forward(const nncf__call *call);
 void nncf__product_backward(const nncf__call *call);

@@ -36,6 +36,15 @@ void nncf__layer_quantize_backward(nncf_context *context, nncf__quantizer *quant
 /* An observing quantizer records x. */
 void nncf__layer_observe(
     nncf_context *context, nncf__quantizer *quantizer, const nncf__planes *planes, const float *x);
+/* What passes of a quantizer begin and end with: the counts of what is clipped, from sums[5], and
+ * the gradient of a scale. The latter two are called once with the sums over all segments for a
+ * per-tensor quantizer, and once a channel for a per-channel one. quantizer is nullable. */
+void nncf__quantize_start(nncf__quantizer *quantizer, const nncf__planes *planes);
+void nncf__quantize_record(const nncf__map_reduce *pass, size_t channel, const double *sums);
+void nncf__quantize_add_gradient(const nncf__map_reduce *pass, size_t channel, const double *sums);
+
+/* ---- epilogue.c ---- */
+
 /* Floats [offset, offset + count) of x: where they lie, or what the codes stand for, written to
  * `scratch`. */
 const float *nncf__floats_of(

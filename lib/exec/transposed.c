@@ -32,32 +32,6 @@ static nncf__qtensor floats(const float *data)
     return (nncf__qtensor){.data = data, .dtype = NNCF_F32};
 }
 
-nncf_status nncf__transposed_out_shape(
-    const nncf_layer *layer, const int64_t in[4], int64_t out[4], nncf_error *err)
-{
-    out[1] = layer->out_channels;
-    for (int i = 0; i < 2; i++) {
-        const int64_t size = in[2 + i], stride = layer->stride[i],
-                      reach = layer->dilation[i] * (layer->kernel[i] - 1) + 1 +
-            layer->attributes.output_padding[1 + i];
-        out[2 + i] = size;
-        if (size < 0) /* open, in an export */
-            continue;
-        if (size > INT64_MAX / 4 / stride || reach > INT64_MAX / 4)
-            return nncf__fail(err, NNCF_E_SHAPE, NULL,
-                "x has %s %lld, which times the stride is more than memory can hold",
-                i == 0 ? "height" : "width", (long long)size);
-        out[2 + i] = (size - 1) * stride + reach - layer->padding[i] - layer->padding_after[i];
-        if (out[2 + i] < 1)
-            return nncf__fail(err, NNCF_E_SHAPE, NULL,
-                "x has %s %lld, which makes %lld of the output, and padding leaves out %lld",
-                i == 0 ? "height" : "width", (long long)size,
-                (long long)((size - 1) * stride + reach),
-                (long long)(layer->padding[i] + layer->padding_after[i]));
-    }
-    return NNCF_OK;
-}
-
 /* ---- preparation ---- */
 
 void nncf__transposed_prepare(const nncf_layer *layer, nncf__block *b)

@@ -16,8 +16,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-nncf_status nncf__transposed_out_shape(
-    const nncf_layer *layer, const int64_t in[4], int64_t out[4], nncf_error *err);
 /* block->conv, the convolution whose gradients they are; and what is read, floats always. */
 void nncf__transposed_prepare(const nncf_layer *layer, nncf__block *block);
 /* Of each worker, as nncf__conv2d_..._scratch(). */

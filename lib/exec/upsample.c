@@ -25,19 +25,6 @@
 #include <stdint.h>
 #include <string.h>
 
-nncf_status nncf__upsample_out_shape(
-    const nncf_layer *layer, const int64_t in[4], int64_t out[4], nncf_error *err)
-{
-    for (int i = 0; i < 2; i++) { /* -1: open, in an export */
-        if (in[2 + i] > INT64_MAX / layer->stride[i])
-            return nncf__fail(err, NNCF_E_SHAPE, NULL,
-                "x has %s %lld, which times %lld is more than memory can hold",
-                i == 0 ? "height" : "width", (long long)in[2 + i], (long long)layer->stride[i]);
-        out[2 + i] = in[2 + i] < 0 ? in[2 + i] : in[2 + i] * layer->stride[i];
-    }
-    return NNCF_OK;
-}
-
 typedef struct upsample_job {
     const nncf__call *call;
     const nncf__kernels *k;

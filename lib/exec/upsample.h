@@ -11,8 +11,6 @@
 
 #include <stdint.h>
 
-nncf_status nncf__upsample_out_shape(
-    const nncf_layer *layer, const int64_t in[4], int64_t out[4], nncf_error *err);
 void nncf__upsample_prepare(const nncf_layer *layer, nncf__block *block);
 void nncf__upsample_forward(const nncf__call *call);
 void nncf__upsample_backward(const nncf__call *call);

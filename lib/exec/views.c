@@ -242,3 +242,53 @@ nncf_status nncf__matmul_shapes(const nncf_layer *layer, nncf__shapes *s, nncf_e
     set_view(s->out, batch, s->y.size[n - 2], s->y.size[n - 1], 1);
     return NNCF_OK;
 }
+
+/* ---- heads ---- */
+
+static nncf_status no_heads(const nncf_layer *layer, const nncf__shape *x, nncf_error *err)
+{
+    char found[NNCF__SHAPE_TEXT];
+    const char *text = nncf__shape_text(x->size, x->ndim, found);
+    const long long heads = layer->groups;
+    if (layer->merges)
+        return nncf__fail(err, NNCF_E_SHAPE, NULL,
+            "x is %s; the layer reads (..., %lld, T, D), of at least 3 dimensions", text, heads);
+    return nncf__fail(err, NNCF_E_SHAPE, NULL,
+        "x is %s; the layer reads (..., T, C), of 2 to %d dimensions, where its %lld heads divide "
+        "C",
+        text, NNCF_MAX_NDIM - 1, heads);
+}
+
+/* Views: (images, T, heads, D) and (images, heads, T, D). */
+nncf_status nncf__heads_shapes(const nncf_layer *layer, nncf__shapes *s, nncf_error *err)
+{
+    const nncf__shape *x = &s->x[0];
+    const int64_t heads = layer->groups;
+    const int32_t n = x->ndim;
+    int64_t images = 1;
+    s->y = *x;
+    if (layer->merges) {
+        if (n < 3 || x->size[n - 3] != heads)
+            return no_heads(layer, x, err);
+        for (int32_t i = 0; i < n - 3; i++)
+            images *= x->size[i];
+        s->y.ndim = n - 1;
+        s->y.size[n - 3] = x->size[n - 2];
+        s->y.size[n - 2] = heads * x->size[n - 1];
+        s->y.size[n - 1] = 0;
+        set_view(s->in[0], images, heads, x->size[n - 2], x->size[n - 1]);
+        set_view(s->out, images, x->size[n - 2], heads, x->size[n - 1]);
+        return NNCF_OK;
+    }
+    if (n < 2 || n >= NNCF_MAX_NDIM || x->size[n - 1] % heads != 0)
+        return no_heads(layer, x, err);
+    for (int32_t i = 0; i < n - 2; i++)
+        images *= x->size[i];
+    s->y.ndim = n + 1;
+    s->y.size[n - 2] = heads;
+    s->y.size[n - 1] = x->size[n - 2];
+    s->y.size[n] = x->size[n - 1] / heads;
+    set_view(s->in[0], images, x->size[n - 2], heads, x->size[n - 1] / heads);
+    set_view(s->out, images, heads, x->size[n - 2], x->size[n - 1] / heads);
+    return NNCF_OK;
+}

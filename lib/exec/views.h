@@ -25,5 +25,7 @@ nncf_status nncf__multiply_shapes(const nncf_layer *layer, nncf__shapes *s, nncf
 nncf_status nncf__embedding_shapes(const nncf_layer *layer, nncf__shapes *s, nncf_error *err);
 /* (..., m, k) and (..., k, n), each possibly transposed */
 nncf_status nncf__matmul_shapes(const nncf_layer *layer, nncf__shapes *s, nncf_error *err);
+/* (images, T, heads, D) and (images, heads, T, D) */
+nncf_status nncf__heads_shapes(const nncf_layer *layer, nncf__shapes *s, nncf_error *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The windows of convolutions and pools. */
+/* The windows of convolutions and pools, and the sizes of planes behind layers. */
 #ifndef NNCF__EXEC_WINDOW_H
 #define NNCF__EXEC_WINDOW_H
 
@@ -32,6 +32,18 @@ static inline int64_t nncf__window_count(const nncf__window *w, int64_t size)
 /* out[2], out[3] of a window over the input: a convolution's, a pool's. -1 is open (the export of
  * an input of any size) and stays so. */
 nncf_status nncf__layer_windows_shape(
+    const nncf_layer *layer, const int64_t in[4], int64_t out[4], nncf_error *err);
+
+/* What kind.h wants of `out_shape`. */
+nncf_status nncf__conv2d_out_shape(
+    const nncf_layer *layer, const int64_t in[4], int64_t out[4], nncf_error *err);
+nncf_status nncf__linear_out_shape(
+    const nncf_layer *layer, const int64_t in[4], int64_t out[4], nncf_error *err);
+nncf_status nncf__transposed_out_shape(
+    const nncf_layer *layer, const int64_t in[4], int64_t out[4], nncf_error *err);
+nncf_status nncf__pool_out_shape(
+    const nncf_layer *layer, const int64_t in[4], int64_t out[4], nncf_error *err);
+nncf_status nncf__upsample_out_shape(
     const nncf_layer *layer, const int64_t in[4], int64_t out[4], nncf_error *err);
 
 #endif
