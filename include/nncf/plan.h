@@ -41,19 +41,20 @@ NNCF_API void nncf_plan_destroy(nncf_plan *plan);
  *
  * The table has one line a mask or quantizer: layer; what (`mask`, or a quantizer of `weight`,
  * `input`, `output`, or `inner`, in front of a sum's activation); bits and mode; granularity
- * (`tensor`, `N channels` or `groups of N`; of a mask `blocks NxN` or `N:M`); range source; bytes; config path and line. With
- * quantization there follows a line for each weight that stays float, and for each input that a
- * product, or with a device another operator, would have quantized but reads as floats: `float`,
- * and why.
+ * (`tensor`, `N channels` or `groups of N`; of a mask `blocks NxN` or `N:M`); range source; bytes;
+ * config path and line. With quantization there follows a line for each weight that stays float,
+ * and for each input that a product, or with a device another operator, would have quantized but
+ * reads as floats: `float`, and why.
  *
  * The object has `entries`, an array with `layer`, `what`, `scope` (NNCF's name of the place), and
  * for quantizers `bits`, `mode`, `signed` (true, false; null: the data decides), `per_channel`,
  * `channels` (sets of constants), `group_size` where there is one, `range`; for masks
- * `structure` (`blocks NxN`, `N:M`) where there is one; `bytes`, `config` (path), `line`; `tied`, objects of `layer` and of the layer `to` whose weight it reads; `left`,
- * the scopes of layers whose weight stays float since it is frozen
- * (nncf_model_set_frozen_policy()); both have a line of the table each; `floats`, what else stays
- * float: `layer`, `what`, `from` (the operator that the input comes from, or null), `why`; then the
- * totals `masks`, `weight_quantizers`, `input_quantizers`, `activation_quantizers`, `bytes`.
+ * `structure` (`blocks NxN`, `N:M`) where there is one; `bytes`, `config` (path), `line`; `tied`,
+ * objects of `layer` and of the layer `to` whose weight it reads; `left`, the scopes of layers
+ * whose weight stays float since it is frozen (nncf_model_set_frozen_policy()); both have a line of
+ * the table each; `floats`, what else stays float: `layer`, `what`, `from` (the operator that the
+ * input comes from, or null), `why`; then the totals `masks`, `weight_quantizers`,
+ * `input_quantizers`, `activation_quantizers`, `bytes`.
  * @param plan the plan
  * @param form NNCF_FORM_TEXT or NNCF_FORM_JSON
  * @param[out] buffer at most `capacity` bytes with the final NUL; may be NULL when capacity is 0

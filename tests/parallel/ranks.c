@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "parallel/ranks.h"
 
+#include "support/fixture.h"
+
 #include <check.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -110,4 +112,23 @@ void ranks_run(int32_t size, void (*body)(rank *self), void *arg)
     for (int32_t r = 0; r < size; r++)
         ck_assert_int_eq(pthread_join(thread[r], NULL), 0);
     pthread_barrier_destroy(&all.barrier);
+}
+
+nncf_context *ranks_context(void)
+{
+    return fx_new_context(NULL, 1, NNCF_ISA_BEST, 42);
+}
+
+void ranks_net(rank *self, net *n, const char *config, int flags, nncf_collective_flags sync)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    const nncf_collective_params p = ranks_params(self, sync);
+    net_make(n, ranks_context(), config, flags);
+    ck_assert_msg(nncf_model_set_collective(n->model, &p, &err) == NNCF_OK, "%s", err.message);
+}
+
+void ranks_part(const rank *self, net *n, net_pass *p)
+{
+    const int64_t rows = NET_BATCH / self->size;
+    net_pass_make(p, n->model, self->rank * rows, rows);
 }

@@ -3,6 +3,8 @@
 #ifndef NNCF_TESTS_PARALLEL_RANKS_H
 #define NNCF_TESTS_PARALLEL_RANKS_H
 
+#include "parallel/net.h"
+
 #include <nncf/nncf.h>
 
 #include <stddef.h>
@@ -25,5 +27,17 @@ typedef struct rank {
 void ranks_run(int32_t size, void (*body)(rank *self), void *arg);
 /* For nncf_model_set_collective(). */
 nncf_collective_params ranks_params(rank *self, nncf_collective_flags flags);
+
+/* With one thread. */
+nncf_context *ranks_context(void);
+/* A net of a rank, and its part of the batch: as many rows for each. */
+void ranks_net(rank *self, net *n, const char *config, int flags, nncf_collective_flags sync);
+void ranks_part(const rank *self, net *n, net_pass *p);
+
+/* A config that initializes ranges by a rule, from n; PERCENTS: what percentiles ask for. */
+#define RANGE(n, rule)                                                                             \
+    "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"range\": {" n         \
+    ", \"type\": " rule "}}}}"
+#define PERCENTS ", \"params\": {\"min_percentile\": 1.5, \"max_percentile\": 99}"
 
 #endif
