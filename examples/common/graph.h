@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A network of any shape as a list of layers, with the buffers that they need, and the machine that
- * runs it forward and backward. Layers are the library's, but for a mean over any axis, which is
- * run here and registered as an operator of the host.
+ * runs it forward and backward. Layers are the library's, but for a mean over any axis and for
+ * channels that move, which are run here and registered as operators of the host.
  *
  * Each function that adds a layer returns its number, which later layers read. The first failure is
  * kept, what follows does nothing, and graph_finish() reports it: so a model can be written down as
@@ -32,12 +32,14 @@ void graph_destroy(graph *g);
 typedef struct graph_conv_spec {
     int64_t out;
     int kernel, stride; /* square; padded so that stride 1 keeps the size */
+    bool one_row; /* the kernel and the padding are along the last dimension only */
     nncf_activation activation;
     float alpha; /* slope of leaky relu */
     bool batch_norm; /* else a bias */
 } graph_conv_spec;
 int graph_conv(graph *g, const char *scope, int x, graph_conv_spec spec);
-/* Over the last dimension; weights are normal with that deviation, biases 0. */
+/* Over the last dimension, or over all of a picture (N,C,H,W); weights are normal with that
+ * deviation, biases 0. */
 int graph_linear(
     graph *g, const char *scope, int x, int64_t out, nncf_activation activation, double deviation);
 int graph_embedding(
@@ -45,7 +47,7 @@ int graph_embedding(
 int graph_layer_norm(graph *g, const char *scope, int x);
 int graph_sum(graph *g, const char *scope, int a, int b);
 int graph_concat(graph *g, const char *scope, int a, int b);
-int graph_max_pool(graph *g, const char *scope, int x, int kernel);
+int graph_max_pool(graph *g, const char *scope, int x, int rows, int columns);
 int graph_upsample(graph *g, const char *scope, int x, int factor);
 
 typedef struct graph_attention_spec {
@@ -57,6 +59,8 @@ typedef struct graph_attention_spec {
 int graph_attention(graph *g, const char *scope, int x, graph_attention_spec spec);
 /* Run here: over axis 2 or later. */
 int graph_mean(graph *g, const char *scope, int x, int axis);
+/* Run here: (N,H,W,C) to (N,C,H,W). */
+int graph_channels_first(graph *g, const char *scope, int x);
 
 /* The last layer added is the output. */
 nncf_status graph_finish(graph *g, nncf_error *err);

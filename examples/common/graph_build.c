@@ -198,8 +198,9 @@ static int64_t size_of(const graph *g, int x, int from_end)
 int graph_conv(graph *g, const char *scope, int x, graph_conv_spec spec)
 {
     const edges e = edges_of(g, x, GRAPH_INPUT);
-    const int64_t in = size_of(g, x, 0), shape[4] = {spec.out, in, spec.kernel, spec.kernel};
-    const double deviation = sqrt(2.0 / (double)(in * spec.kernel * spec.kernel));
+    const int rows = spec.one_row ? 1 : spec.kernel;
+    const int64_t in = size_of(g, x, 0), shape[4] = {spec.out, in, rows, spec.kernel};
+    const double deviation = sqrt(2.0 / (double)(in * rows * spec.kernel));
     graph_node *node = new_node(g, scope, x, GRAPH_INPUT);
     const pointers w = add(g, scope, "weight", true, 4, shape, 0.0f, deviation);
     pointers bias = {0}, gamma = {0}, beta = {0}, mean = {0}, var = {0};
@@ -220,19 +221,27 @@ int graph_conv(graph *g, const char *scope, int x, graph_conv_spec spec)
         nncf_model_add_conv2d(g->model,
             &(nncf_conv2d_params){NNCF_PARAMS(nncf_conv2d_params), .scope = scope, .weight = w.data,
                 .weight_grad = w.grad, .bias = bias.data, .bias_grad = bias.grad, .in_channels = in,
-                .out_channels = spec.out, .kernel = {spec.kernel, spec.kernel},
-                .stride = {spec.stride, spec.stride}, .padding = {spec.kernel / 2, spec.kernel / 2},
+                .out_channels = spec.out, .kernel = {rows, spec.kernel},
+                .stride = {spec.stride, spec.stride}, .padding = {rows / 2, spec.kernel / 2},
                 .activation = spec.activation, .activation_alpha = spec.alpha,
                 .batch_norm = spec.batch_norm ? &norm : NULL, .inputs = e.layer,
                 .n_inputs = e.count},
             &node->layer, &g->error));
 }
 
+/* Elements of a row; a picture is one row. */
+static int64_t features_of(const graph *g, int x)
+{
+    int64_t shape[GRAPH_NDIM];
+    const bool picture = g->status == NNCF_OK && graph_shape(g, x, 1, shape) == 4;
+    return picture ? shape[1] * shape[2] * shape[3] : size_of(g, x, 1);
+}
+
 int graph_linear(
     graph *g, const char *scope, int x, int64_t out, nncf_activation activation, double deviation)
 {
     const edges e = edges_of(g, x, GRAPH_INPUT);
-    const int64_t in = size_of(g, x, 1), shape[2] = {out, in};
+    const int64_t in = features_of(g, x), shape[2] = {out, in};
     graph_node *node = new_node(g, scope, x, GRAPH_INPUT);
     const pointers w = add(g, scope, "weight", true, 2, shape, 0.0f, deviation),
                    b = add(g, scope, "bias", true, 1, shape, 0.0f, 0.0);
@@ -307,7 +316,7 @@ int graph_concat(graph *g, const char *scope, int a, int b)
             &node->layer, &g->error));
 }
 
-int graph_max_pool(graph *g, const char *scope, int x, int kernel)
+int graph_max_pool(graph *g, const char *scope, int x, int rows, int columns)
 {
     const edges e = edges_of(g, x, GRAPH_INPUT);
     graph_node *node = new_node(g, scope, x, GRAPH_INPUT);
@@ -316,7 +325,7 @@ int graph_max_pool(graph *g, const char *scope, int x, int kernel)
     return finish_node(g, node,
         nncf_model_add_pool2d(g->model,
             &(nncf_pool2d_params){NNCF_PARAMS(nncf_pool2d_params), .scope = scope,
-                .kind = NNCF_POOL_MAX, .kernel = {kernel, kernel}, .inputs = e.layer,
+                .kind = NNCF_POOL_MAX, .kernel = {rows, columns}, .inputs = e.layer,
                 .n_inputs = e.count},
             &node->layer, &g->error));
 }
@@ -387,6 +396,25 @@ int graph_mean(graph *g, const char *scope, int x, int axis)
         nncf_model_add_op(g->model,
             &(nncf_op_params){NNCF_PARAMS(nncf_op_params), .scope = scope, .op = NNCF_OP_MEAN,
                 .axis = axis, .inputs = e.layer, .n_inputs = e.count},
+            &node->layer, &g->error));
+}
+
+int graph_channels_first(graph *g, const char *scope, int x)
+{
+    static const int64_t from[4] = {0, 3, 1, 2};
+    const edges e = edges_of(g, x, GRAPH_INPUT);
+    int64_t shape[GRAPH_NDIM];
+    graph_node *node = new_node(g, scope, x, GRAPH_INPUT);
+    if (node == NULL)
+        return 0;
+    node->by_host = true;
+    node->ndim = graph_shape(g, x, 1, shape);
+    for (int i = 0; i < 4; i++)
+        node->shape[i] = shape[from[i]];
+    return finish_node(g, node,
+        nncf_model_add_op(g->model,
+            &(nncf_op_params){NNCF_PARAMS(nncf_op_params), .scope = scope, .op = NNCF_OP_TRANSPOSE,
+                .sizes = from, .n_sizes = 4, .inputs = e.layer, .n_inputs = e.count},
             &node->layer, &g->error));
 }
 

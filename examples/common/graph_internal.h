@@ -7,18 +7,18 @@
 typedef struct graph_node {
     nncf_layer *layer;
     nncf_attention *attention; /* NULL, or what ends in the layer; `work` is the graph's */
-    bool by_host; /* a mean, run here */
+    bool by_host; /* run here: a mean, or channels moved */
     int reads[GRAPH_READS], n_reads;
     int64_t shape[GRAPH_NDIM]; /* the first size: samples */
     int ndim;
     size_t count; /* elements of a sample */
     int32_t dtype; /* of y */
     void *y;
-    float *raw; /* of a mean: before the quantizer */
+    float *raw; /* of what is run here: before the quantizer */
     float *grad;
     bool has_grad; /* in this backward */
     bool read_by_host;
-    int axis; /* of a mean */
+    int axis; /* of a mean; 0: channels become the second dimension */
 } graph_node;
 
 struct graph {

@@ -45,7 +45,7 @@ static nncf_status reserve_attention(
 }
 
 /* Buffers for n samples. Outputs that are few distinct values are kept as codes, a byte an element,
- * unless a mean reads them. */
+ * unless they are read here. */
 static nncf_status reserve(graph *g, int64_t n, nncf_error *err)
 {
     const size_t capacity = (size_t)(n > g->capacity ? n : g->capacity);
@@ -113,6 +113,29 @@ static void mean(const graph_node *node, const int64_t *x_shape, int x_ndim, con
         }
 }
 
+/* Channels, the last dimension, before the pixels, or back. */
+static void channels_first(const int64_t *x_shape, const float *from, float *to, bool back)
+{
+    const size_t pixels = (size_t)(x_shape[1] * x_shape[2]), channels = (size_t)x_shape[3],
+                 count = (size_t)x_shape[0] * pixels * channels;
+    for (size_t first = 0; first < count; first += pixels * channels)
+        for (size_t c = 0; c < channels; c++)
+            for (size_t p = 0; p < pixels; p++) {
+                const size_t apart = first + c * pixels + p, together = first + p * channels + c;
+                to[back ? together : apart] = from[back ? apart : together];
+            }
+}
+
+/* What the host's operators do, or their gradient for x. */
+static void run_here(
+    const graph_node *node, const nncf_tensor *x, const float *from, float *to, bool back)
+{
+    if (node->axis > 0)
+        mean(node, x->shape, x->ndim, from, to, back);
+    else
+        channels_first(x->shape, from, to, back);
+}
+
 static nncf_status node_forward(graph *g, int i, const void *x, nncf_error *err)
 {
     graph_node *node = &g->nodes[i];
@@ -124,7 +147,7 @@ static nncf_status node_forward(graph *g, int i, const void *x, nncf_error *err)
         return nncf_attention_forward(node->attention, in, 1, &y, err);
     if (!node->by_host)
         return nncf_layer_forward(node->layer, in, (size_t)node->n_reads, &y, err);
-    mean(node, in[0].shape, in[0].ndim, in[0].data, node->raw, false);
+    run_here(node, &in[0], in[0].data, node->raw, false);
     raw.data = node->raw;
     return nncf_layer_quantize_output(node->layer, &raw, &y, err); /* a copy if there is none */
 }
@@ -175,7 +198,7 @@ static nncf_status node_backward(graph *g, int i, const void *x, nncf_error *err
         raw.data = node->raw;
         status = nncf_layer_quantize_output_backward(node->layer, &raw, &dy, &dy, err);
         if (status == NNCF_OK && wanted)
-            mean(node, in[0].shape, in[0].ndim, node->grad, dx[0].data, true);
+            run_here(node, &in[0], node->grad, dx[0].data, true);
     }
     for (int k = 0; k < node->n_reads && wanted && status == NNCF_OK; k++) {
         graph_node *from = &g->nodes[node->reads[k]];

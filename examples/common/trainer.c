@@ -10,8 +10,6 @@
 #include <string.h>
 #include <time.h>
 
-enum { GOLDEN_SAMPLES = 4 };
-
 typedef struct run {
     task *t;
     /* command line; 0 and NULL: the config's, or none */
@@ -182,6 +180,11 @@ static nncf_status initialize(run *r, nncf_error *err)
     return status;
 }
 
+static int64_t golden_samples(const run *r)
+{
+    return r->t->golden > 0 ? r->t->golden : 4;
+}
+
 static nncf_status open_run(run *r, nncf_error *err)
 {
     const nncf_context_params params = {NNCF_PARAMS(nncf_context_params), .log = on_log,
@@ -200,7 +203,7 @@ static nncf_status open_run(run *r, nncf_error *err)
     if (status != NNCF_OK)
         return status;
     r->x = app_bytes(r->t->input_size *
-        (size_t)(r->batch_size > GOLDEN_SAMPLES ? r->batch_size : GOLDEN_SAMPLES));
+        (size_t)(r->batch_size > golden_samples(r) ? r->batch_size : golden_samples(r)));
     r->wall = calloc((size_t)r->steps, sizeof *r->wall);
     r->cpu = calloc((size_t)r->steps, sizeof *r->cpu);
     if (r->x == NULL || r->wall == NULL || r->cpu == NULL)
@@ -353,7 +356,7 @@ static nncf_status export_onnx(run *r, nncf_error *err)
     const float *y;
     int64_t x_shape[GRAPH_NDIM], y_shape[GRAPH_NDIM];
     int64_t n;
-    nncf_status status = r->t->test_batch(r->t, 0, GOLDEN_SAMPLES, r->x, &n, err);
+    nncf_status status = r->t->test_batch(r->t, 0, golden_samples(r), r->x, &n, err);
     if (status == NNCF_OK)
         status = graph_forward(r->g, r->x, n, &y, err);
     if (status != NNCF_OK)

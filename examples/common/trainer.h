@@ -17,6 +17,7 @@ struct task {
     /* What score() gives; the first one is what the run is judged by. */
     const char *scores[TASK_SCORES];
     size_t input_size; /* bytes of a sample; set by open */
+    int64_t golden; /* validation samples in an export; 0: 4 */
     void *state; /* the task's; set by open */
     /* Read data and config, build the network. `data` may be NULL: the usual place. */
     nncf_status (*open)(task *t, const nncf_config *config, const char *data, uint64_t seed,

@@ -18,25 +18,37 @@ static bool append(uint8_t **to, size_t *n, const uint8_t *bytes, size_t count)
     return true;
 }
 
-static nncf_status add_file(text *t, const char *path, nncf_error *err)
+/* The first nine tenths and the last one. */
+static nncf_status add_file(
+    void *user, const char *path, const uint8_t *bytes, size_t size, nncf_error *err)
+{
+    text *t = user;
+    return append(&t->train, &t->n_train, bytes, size - size / 10) &&
+            append(&t->test, &t->n_test, bytes + size - size / 10, size / 10)
+        ? NNCF_OK
+        : app_fail(err, NNCF_E_NOMEM, path, "%s: no memory for it", path);
+}
+
+static nncf_status read_file(const char *path, text_reader reader, void *user, nncf_error *err)
 {
     FILE *file = fopen(path, "rb");
     uint8_t *bytes = NULL, block[4096];
     size_t size = 0, n;
     bool enough = true;
+    nncf_status status = NNCF_OK;
     if (file == NULL)
         return app_fail_errno(err, path, "open");
     while (enough && (n = fread(block, 1, sizeof block, file)) > 0)
         enough = append(&bytes, &size, block, n);
-    const bool failed = ferror(file) != 0;
+    if (ferror(file))
+        status = app_fail_errno(err, path, "read");
+    else if (!enough)
+        status = app_fail(err, NNCF_E_NOMEM, path, "%s: no memory for it", path);
     fclose(file);
-    if (enough && !failed && size > 0)
-        enough = append(&t->train, &t->n_train, bytes, size - size / 10) &&
-            append(&t->test, &t->n_test, bytes + size - size / 10, size / 10);
+    if (status == NNCF_OK && size > 0)
+        status = reader(user, path, bytes, size, err);
     free(bytes);
-    if (failed)
-        return app_fail_errno(err, path, "read");
-    return enough ? NNCF_OK : app_fail(err, NNCF_E_NOMEM, path, "%s: no memory for it", path);
+    return status;
 }
 
 static int is_text(const struct dirent *entry)
@@ -44,11 +56,13 @@ static int is_text(const struct dirent *entry)
     return strchr(entry->d_name, '.') == NULL;
 }
 
-static nncf_status add_folder(text *t, const char *path, nncf_error *err)
+nncf_status text_read(const char *path, text_reader reader, void *user, nncf_error *err)
 {
     struct dirent **entries;
-    const int n = scandir(path, &entries, is_text, alphasort); /* in the order of their bytes */
     nncf_status status = NNCF_OK;
+    if (!app_is_dir(path))
+        return read_file(path, reader, user, err);
+    const int n = scandir(path, &entries, is_text, alphasort); /* in the order of their bytes */
     if (n < 0)
         return app_fail_errno(err, path, "read");
     for (int i = 0; i < n; i++) {
@@ -56,7 +70,7 @@ static nncf_status add_folder(text *t, const char *path, nncf_error *err)
         if (file == NULL)
             status = app_fail(err, NNCF_E_NOMEM, path, "%s: no memory", path);
         else if (status == NNCF_OK && app_is_file(file))
-            status = add_file(t, file, err);
+            status = read_file(file, reader, user, err);
         free(file);
         free(entries[i]);
     }
@@ -70,7 +84,7 @@ nncf_status text_open(const char *path, text *t, nncf_error *err)
     bool occurs[256] = {false};
     nncf_status status;
     *t = (text){0};
-    status = app_is_dir(path) ? add_folder(t, path, err) : add_file(t, path, err);
+    status = text_read(path, add_file, t, err);
     if (status != NNCF_OK)
         return status;
     for (size_t i = 0; i < t->n_train; i++)

@@ -12,8 +12,12 @@ typedef struct text {
     int32_t vocabulary;
 } text;
 
-/* A file, or all files of a folder whose names have no point (fortunes keep indexes beside them).
- */
+/* Takes a file that is not empty. */
+typedef nncf_status (*text_reader)(
+    void *user, const char *path, const uint8_t *bytes, size_t size, nncf_error *err);
+/* A file, or all files of a folder whose names have no point (fortunes keep indexes beside them),
+ * in the order of their names. */
+nncf_status text_read(const char *path, text_reader reader, void *user, nncf_error *err);
 nncf_status text_open(const char *path, text *t, nncf_error *err);
 void text_close(text *t);
 

@@ -195,8 +195,9 @@ static nncf_status build(
     x = convolution(g, "1", GRAPH_INPUT, width, 3, 2);
     x = convolution(g, "2", x, 2 * width, 3, 2);
     x = convolution(g, "3", x, 2 * width, 3, 1);
-    x = convolution(g, "4", graph_max_pool(g, "Detector/max_pool2d_0", x, 2), 4 * width, 3, 1);
-    deep = convolution(g, "5", graph_max_pool(g, "Detector/max_pool2d_1", x, 2), 6 * width, 3, 1);
+    x = convolution(g, "4", graph_max_pool(g, "Detector/max_pool2d_0", x, 2, 2), 4 * width, 3, 1);
+    deep =
+        convolution(g, "5", graph_max_pool(g, "Detector/max_pool2d_1", x, 2, 2), 6 * width, 3, 1);
     deep = convolution(g, "6", deep, 2 * width, 1, 1);
     deep = graph_upsample(g, "Detector/interpolate_0", deep, 2);
     x = graph_concat(g, "Detector/cat_0", deep, x);

@@ -94,8 +94,8 @@ static nncf_status build(
         return status;
     const int fine = twice(g, "fine", GRAPH_INPUT, width);
     const int middle =
-        twice(g, "middle", graph_max_pool(g, "UNet/max_pool2d_0", fine, 2), 2 * width);
-    int x = twice(g, "coarse", graph_max_pool(g, "UNet/max_pool2d_1", middle, 2), 4 * width);
+        twice(g, "middle", graph_max_pool(g, "UNet/max_pool2d_0", fine, 2, 2), 2 * width);
+    int x = twice(g, "coarse", graph_max_pool(g, "UNet/max_pool2d_1", middle, 2, 2), 4 * width);
     x = graph_concat(g, "UNet/cat_0", graph_upsample(g, "UNet/interpolate_0", x, 2), middle);
     x = twice(g, "up_middle", x, 2 * width);
     x = graph_concat(g, "UNet/cat_1", graph_upsample(g, "UNet/interpolate_1", x, 2), fine);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Exports of the small programs in ONNX Runtime: engines.py SOURCE_FOLDER GPT SEGMENTATION DETECTION
+"""Exports of the small programs in ONNX Runtime: engines.py SOURCE_FOLDER GPT SEGMENTATION DETECTION TEXTCNN
 
 Each program trains a few steps in 8 bits on what is made up here (the GPT on the license), and exports. Without its graph
 optimizations ONNX Runtime must give the classes that the program gave, but for one in a thousand at a tie. Needs the
@@ -21,7 +21,8 @@ CONFIG = '''{%s "batch_size": 8, "epochs": 1, "steps_per_epoch": 40, "optimizer"
 "target_device": "CPU", "compression": {"algorithm": "quantization",
 "initializer": {"range": {"num_init_samples": 16}}}}'''
 NETS = ('"model_params": {"context": 16, "width": 32, "heads": 2, "blocks": 1},',
-        '"test_scenes": 8, "model_params": {"width": 4},', '"test_scenes": 8, "model_params": {"width": 8},')
+        '"test_scenes": 8, "model_params": {"width": 4},', '"test_scenes": 8, "model_params": {"width": 8},',
+        '"model_params": {"topics": 3, "length": 64, "size": 8, "width": 8},')
 
 
 def write_idx(folder, name, sizes, data):
@@ -42,6 +43,15 @@ def write_pictures(folder, count=40):
         write_idx(folder, f'{part}-labels-idx1-ubyte', (count,), labels)
 
 
+def write_fortunes(folder, count=100):
+    """Texts of words that only their file has, and of others."""
+    draw = random.Random(2)
+    folder.mkdir()
+    for topic in 'kx', 'zu', 'pow':
+        texts = (' '.join(draw.choice(('a', 'tale', 'of', 'nothing', topic)) for _ in range(15)) for _ in range(count))
+        (folder / topic).write_text('\n%\n'.join(texts), encoding='utf-8')
+
+
 def main():
     source, programs = pathlib.Path(sys.argv[1]), sys.argv[2:]
     venv = pathlib.Path(os.environ.get('NNCF_VENV') or source / 'build-venv')
@@ -52,7 +62,9 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         write_pictures(folder)
-        for program, net, data in zip(programs, NETS, (source / 'LICENSE', folder, folder), strict=True):
+        write_fortunes(folder / 'fortunes')
+        places = source / 'LICENSE', folder, folder, folder / 'fortunes'
+        for program, net, data in zip(programs, NETS, places, strict=True):
             config, model = folder / 'config.json', folder / f'{pathlib.Path(program).name}.onnx'
             config.write_text(CONFIG % net, encoding='utf-8')
             subprocess.run([program, '--config', config, '--data', data, '--export-onnx', model, '--threads', '1'],
