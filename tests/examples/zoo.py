@@ -10,9 +10,9 @@ import subprocess
 import sys
 import tempfile
 
-from corpus import TRAIN, write_data
+from corpus import QUICK, TRAIN, write_data
 
-ROWS = 'resnet18_pruning_int8', 'resnet18_int4', 'resnet18_binary'
+ROWS = ('resnet18_pruning_int8', 'resnet18_int4', 'resnet18_binary')[:1 if QUICK else 3]
 
 
 def main():
