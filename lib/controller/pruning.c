@@ -166,11 +166,6 @@ void nncf__ctrl_filters_restored(nncf_compression_ctrl *ctrl)
     give_masks(ctrl); /* layers of one cluster agree, whatever was read */
 }
 
-bool nncf__ctrl_has_filters(const nncf_compression_ctrl *ctrl, size_t layer)
-{
-    return ctrl->layers[layer].filters != NULL;
-}
-
 void nncf__ctrl_work(const nncf_compression_ctrl *ctrl, nncf__work *before, nncf__work *left)
 {
     nncf__pruning *p = ctrl->pruning;

@@ -29,8 +29,6 @@ bool nncf__ctrl_prune_epoch(nncf_compression_ctrl *ctrl);
 /* The masks of the layers, which were read, become those of the clusters; level and freeze follow
  * from the epoch. */
 void nncf__ctrl_filters_restored(nncf_compression_ctrl *ctrl);
-/* Layers with masks of filters: none without pruning, or when what was pruned is gone. */
-bool nncf__ctrl_has_filters(const nncf_compression_ctrl *ctrl, size_t layer);
 /* Filters, parameters and operations: of the registered model before anything was removed, and
  * without what is pruned. *operations 0: not known. */
 void nncf__ctrl_work(const nncf_compression_ctrl *ctrl, nncf__work *before, nncf__work *left);

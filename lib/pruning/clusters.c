@@ -525,11 +525,6 @@ nncf__cluster *nncf__cluster_of(const nncf__clusters *c, size_t layer, size_t i)
     return &c->items[c->outputs[layer].clusters[i]];
 }
 
-bool nncf__cluster_is_pruned(const nncf__clusters *c, size_t i)
-{
-    return c->items[i].keep != NULL;
-}
-
 static int64_t kept_of(const nncf__clusters *c, size_t layer)
 {
     int64_t kept = 0;

@@ -72,8 +72,6 @@ void nncf__clusters_free(nncf__clusters *clusters);
 
 /* The cluster of block i of a layer's output. */
 nncf__cluster *nncf__cluster_of(const nncf__clusters *clusters, size_t layer, size_t i);
-/* Does the cluster with that index stand for itself, and is it pruned? */
-bool nncf__cluster_is_pruned(const nncf__clusters *clusters, size_t i);
 /* How many channels of a layer's output are kept; of its input: columns of a linear layer. */
 int64_t nncf__kept_outputs(const nncf__clusters *clusters, const nncf_layer *layer);
 int64_t nncf__kept_inputs(const nncf__clusters *clusters, const nncf_layer *layer);
