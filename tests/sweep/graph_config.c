@@ -292,11 +292,7 @@ void draw_config(world *of, const graph *g, recipe *r)
     const int sparse = maybe(&w, 2) ? (int)sweep_range(w.r, 1, 3) : 0;
     put(&w, "{");
     text(&w, "nncf_dialect", releases[which].name);
-    /* from 2.0 on quantizers share ranges for devices: what tests/controller/test_unified_scales.c
-     * checks, and this program does not foresee */
-    if (w.release >= 200)
-        text(&w, "target_device", maybe(&w, 5) ? "TRIAL" : "NONE");
-    else if (w.release >= 105 && !maybe(&w, 5))
+    if (w.release >= 105 && !maybe(&w, 5))
         text(&w, "target_device", SWEEP_PICK(w.r, devices));
     if (w.release >= 103 && maybe(&w, 10))
         text(&w, "ignored_scopes", some_scope(&w));

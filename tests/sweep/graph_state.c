@@ -586,7 +586,8 @@ static void begin(graph *g)
     expect_ranges_of_weights(g, "at creation");
 }
 
-/* A controller of a random config; false: it is refused, by the plan too. */
+/* A controller of a random config; false: it is refused, by the plan too, or quantizers of it share
+ * a range, which this program does not foresee (tests/controller/test_unified_scales.c does). */
 bool attach(graph *g)
 {
     world *w = g->world;
@@ -608,7 +609,9 @@ bool attach(graph *g)
         "controller: %d %s", status, err.message);
     if (status != NNCF_OK && w->verbose)
         printf("refused: %s: %s\n", err.where, err.message);
-    if (status != NNCF_OK) { /* the model is as before */
+    if (status != NNCF_OK || strstr(g->plan, "\"shared_with\"")) { /* the model is as before */
+        nncf_compression_ctrl_destroy(g->ctrl);
+        g->ctrl = NULL;
         nncf_config_destroy(g->config);
         g->config = NULL;
         free(g->plan);
