@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fixture.h"
+#include "support/files.h"
 
 #include <ftw.h>
 #include <stdlib.h>
@@ -72,6 +73,16 @@ char *fixture_read_text(const char *path)
         text[0] = '\0';
     fclose(file);
     return text;
+}
+
+void fixture_expect_same_file(const char *a, const char *b)
+{
+    size_t sizes[2];
+    char *bytes[2] = {fx_read_file(a, &sizes[0]), fx_read_file(b, &sizes[1])};
+    ck_assert_uint_eq(sizes[0], sizes[1]);
+    ck_assert_msg(memcmp(bytes[0], bytes[1], sizes[0]) == 0, "%s and %s differ", a, b);
+    free(bytes[0]);
+    free(bytes[1]);
 }
 
 static void put_header(uint8_t *p, int ndim, const uint32_t *sizes)

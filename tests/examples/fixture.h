@@ -21,6 +21,8 @@ void fixture_write(const char *dir, const char *name, const void *bytes, size_t 
 void fixture_write_text(const char *dir, const char *name, const char *text);
 /* The whole file as text, NUL at the end; free() it. */
 char *fixture_read_text(const char *path);
+/* Not a bit may differ. */
+void fixture_expect_same_file(const char *a, const char *b);
 
 /* IDX: `count` images of 28x28 whose class (of 10) shows as a bright bar on noise; `set` is "train"
  * or "t10k". */

@@ -43,3 +43,23 @@ void task_check_files(const char *dir)
     ck_assert(app_is_file(fixture_path(dir, "export.onnx")));
     ck_assert(app_is_file(fixture_path(dir, "stripped.safetensors")));
 }
+
+size_t task_compare_gradients(
+    graph *g, double (*loss)(graph *g, float *dy), float step, double tolerance)
+{
+    size_t n, moved = 0;
+    const graph_array *arrays = graph_arrays(g, &n);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < arrays[i].count; k++) {
+            float *p = &arrays[i].data[k], old = *p;
+            *p = old + step;
+            const double above = loss(g, NULL);
+            *p = old - step;
+            const double below = loss(g, NULL), slope = (above - below) / (2.0 * (double)step);
+            *p = old;
+            ck_assert_msg(fabs(slope - arrays[i].grad[k]) < tolerance * (1.0 + fabs(slope)),
+                "%s[%zu]: %g, by differences %g", arrays[i].name, k, arrays[i].grad[k], slope);
+            moved += fabs(slope) > 1e-2;
+        }
+    return moved;
+}

@@ -3,6 +3,7 @@
 #include "fixture.h"
 
 #include "run.h"
+#include "run_config.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,27 +21,10 @@ static char *dir, *weights, *out;
 /* Folders and printed text of the last run, which each run frees first. */
 static char *printed;
 
-static nncf_status run_config(const char *text, options o, nncf_error *err)
+static nncf_status run_guided(const char *text, options o, nncf_error *err)
 {
-    size_t size;
-    FILE *output;
-    run r;
     free(printed);
-    printed = NULL;
-    output = open_memstream(&printed, &size);
-    fixture_write_text(dir, "config.json", text);
-    char *config = app_copy(fixture_path(dir, "config.json"));
-    o.config = config;
-    o.data = dir;
-    o.threads = 1;
-    nncf_status status = run_open(&o, output, output, &r, err);
-    if (status == NNCF_OK) {
-        status = run_train(&r, err);
-        run_close(&r);
-    }
-    fclose(output);
-    free(config);
-    return status;
+    return run_config(dir, text, o, &printed, err);
 }
 
 static void setup(void)
@@ -51,7 +35,7 @@ static void setup(void)
     fixture_write_idx(dir, "t10k", 40, false);
     out = app_format("%s/out", dir);
     char *first = app_format("%s/float", dir);
-    ck_ok(run_config(CONFIG("", ""), (options){.out = first}, &err), err);
+    ck_ok(run_guided(CONFIG("", ""), (options){.out = first}, &err), err);
     weights = app_format("%s/lenet_mnist_last.safetensors", first);
     free(first);
 }
@@ -88,16 +72,16 @@ START_TEST(a_teacher_adds_its_loss)
         ", {\"algorithm\": \"knowledge_distillation\", \"type\": \"softmax\", \"scale\": 0.5}");
     static const char plain[] = CONFIG("", INT4);
     nncf_error err = NNCF_ERROR_INIT;
-    ck_ok(run_config(plain, (options){.out = out, .weights = weights, .epochs = 1}, &err), err);
+    ck_ok(run_guided(plain, (options){.out = out, .weights = weights, .epochs = 1}, &err), err);
     ck_assert_double_eq(first_epoch("\"compression_loss\""), 0);
     const double alone = first_epoch("\"ce_loss\"");
-    ck_ok(run_config(softmax, (options){.out = out, .weights = weights, .epochs = 1}, &err), err);
+    ck_ok(run_guided(softmax, (options){.out = out, .weights = weights, .epochs = 1}, &err), err);
     ck_assert_double_gt(first_epoch("\"compression_loss\""), 0);
     ck_assert(first_epoch("\"ce_loss\"") != alone);
     /* a random student, taught by the same weights */
-    ck_ok(run_config(softmax, (options){.out = out, .teacher = weights, .epochs = 1}, &err), err);
+    ck_ok(run_guided(softmax, (options){.out = out, .teacher = weights, .epochs = 1}, &err), err);
     ck_assert_double_gt(first_epoch("\"compression_loss\""), 0.5);
-    ck_assert_int_eq(run_config(softmax, (options){.out = out, .epochs = 1}, &err), NNCF_E_ARG);
+    ck_assert_int_eq(run_guided(softmax, (options){.out = out, .epochs = 1}, &err), NNCF_E_ARG);
     ck_assert_ptr_nonnull(strstr(err.message, "--teacher"));
 }
 END_TEST
@@ -121,15 +105,15 @@ START_TEST(a_search_raises_the_sparsity_and_resumes)
     char *again = app_format("%s/again", dir);
     char *last = app_format("%s/lenet_mnist_magnitude_sparsity_last.safetensors", again);
     char *metrics[] = {app_format("%s/metrics.jsonl", out), app_format("%s/metrics.jsonl", again)};
-    ck_ok(run_config(config, (options){.out = out, .weights = weights}, &err), err);
+    ck_ok(run_guided(config, (options){.out = out, .weights = weights}, &err), err);
     ck_assert_msg(strstr(printed, "next sparsity 0.6000") != NULL, "%s", printed);
     ck_assert_ptr_nonnull(strstr(printed, "next sparsity 0.9000"));
     ck_assert_msg(strstr(printed, "sparsity 0.9000: the accuracy is within the limit") != NULL,
         "%s", printed);
     /* interrupted after 3 epochs, and resumed */
-    ck_ok(run_config(config, (options){.out = again, .weights = weights, .epochs = 3}, &err), err);
+    ck_ok(run_guided(config, (options){.out = again, .weights = weights, .epochs = 3}, &err), err);
     ck_ok(
-        run_config(config, (options){.out = again, .resume = last, .teacher = weights}, &err), err);
+        run_guided(config, (options){.out = again, .resume = last, .teacher = weights}, &err), err);
     ck_assert_msg(strstr(printed, "sparsity 0.9000: the accuracy is within the limit") != NULL,
         "%s", printed);
     char *ends[2], *text;
@@ -158,12 +142,12 @@ START_TEST(a_limit_that_cannot_be_met_is_said)
                                        "100, \"maximal_total_epochs\": 9}}, ",
                           INT4);
     nncf_error err = NNCF_ERROR_INIT;
-    ck_ok(run_config(config, (options){.out = out, .weights = weights}, &err), err);
+    ck_ok(run_guided(config, (options){.out = out, .weights = weights}, &err), err);
     ck_assert_ptr_nonnull(strstr(printed, "next sparsity 0.3000"));
     ck_assert_msg(strstr(printed, "the accuracy is below the limit") != NULL, "%s", printed);
-    ck_ok(run_config(early, (options){.out = out, .weights = weights}, &err), err);
+    ck_ok(run_guided(early, (options){.out = out, .weights = weights}, &err), err);
     ck_assert_msg(strstr(printed, "ends after 0 epochs") != NULL, "%s", printed);
-    ck_assert_int_eq(run_config(early, (options){.out = out}, &err), NNCF_E_ARG);
+    ck_assert_int_eq(run_guided(early, (options){.out = out}, &err), NNCF_E_ARG);
 }
 END_TEST
 

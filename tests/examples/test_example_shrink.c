@@ -3,6 +3,7 @@
 #include "fixture.h"
 
 #include "run.h"
+#include "run_config.h"
 #include "shrink.h"
 #include "support/files.h"
 
@@ -42,40 +43,6 @@ static void setup(void)
 static void teardown(void)
 {
     fixture_remove(dir);
-}
-
-static nncf_status run_config(const char *text, options o, char **printed, nncf_error *err)
-{
-    char *out = NULL;
-    size_t size;
-    FILE *output = open_memstream(&out, &size);
-    run r;
-    fixture_write_text(dir, "config.json", text);
-    char *config = app_copy(fixture_path(dir, "config.json"));
-    o.config = config;
-    o.data = dir;
-    o.threads = 1;
-    nncf_status status = run_open(&o, output, output, &r, err);
-    if (status == NNCF_OK) {
-        status = o.eval ? run_eval(&r, err) : run_train(&r, err);
-        if (status == NNCF_OK)
-            status = run_export(&r, err);
-        run_close(&r);
-    }
-    fclose(output);
-    free(config);
-    *printed = out;
-    return status;
-}
-
-static void expect_same_file(const char *a, const char *b)
-{
-    size_t sizes[2];
-    char *bytes[2] = {fx_read_file(a, &sizes[0]), fx_read_file(b, &sizes[1])};
-    ck_assert_uint_eq(sizes[0], sizes[1]);
-    ck_assert_msg(memcmp(bytes[0], bytes[1], sizes[0]) == 0, "%s and %s differ", a, b);
-    free(bytes[0]);
-    free(bytes[1]);
 }
 
 /* Elements of the network's parameters in a snapshot, by torchvision's names; running statistics of
@@ -133,8 +100,8 @@ START_TEST(snapshots_and_files_are_of_the_smaller_model)
     char *stripped[] = {app_format("%s/small.bin", dir), app_format("%s/whole.bin", dir)};
     const char *last = fixture_path(out, names[_i]);
     size_t sizes[2];
-    ck_ok(run_config(configs[_i], (options){.out = out, .shrink_epoch = 2, .strip = stripped[0]},
-              &printed, &err),
+    ck_ok(run_config(dir, configs[_i],
+              (options){.out = out, .shrink_epoch = 2, .strip = stripped[0]}, &printed, &err),
         err);
     const removal r = removal_of(printed);
     free(printed);
@@ -150,8 +117,8 @@ START_TEST(snapshots_and_files_are_of_the_smaller_model)
     /* each filter of a layer takes the channels that read it along */
     ck_assert_int_lt(10 * r.left, 6 * r.before);
     ck_assert_int_lt(10 * r.operations_left, 8 * r.operations);
-    ck_ok(
-        run_config(configs[_i], (options){.out = whole_out, .strip = stripped[1]}, &printed, &err),
+    ck_ok(run_config(
+              dir, configs[_i], (options){.out = whole_out, .strip = stripped[1]}, &printed, &err),
         err);
     ck_assert_ptr_null(strstr(printed, "removed "));
     free(printed);
@@ -175,21 +142,22 @@ START_TEST(a_run_resumes_before_and_after_the_removal)
     const struct {
         int epochs, shrink_epoch;
     } ways[] = {{1, 2}, {2, 2}, {3, 2}, {3, 0}};
-    ck_ok(run_config(configs[_i], (options){.out = out, .shrink_epoch = 2}, &printed, &err), err);
+    ck_ok(run_config(dir, configs[_i], (options){.out = out, .shrink_epoch = 2}, &printed, &err),
+        err);
     free(printed);
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
-        ck_ok(run_config(configs[_i],
+        ck_ok(run_config(dir, configs[_i],
                   (options){.out = halves, .shrink_epoch = 2, .max_steps = STEPS * ways[i].epochs},
                   &printed, &err),
             err);
         free(printed);
-        ck_ok(run_config(configs[_i],
+        ck_ok(run_config(dir, configs[_i],
                   (options){.out = halves, .resume = last, .shrink_epoch = ways[i].shrink_epoch},
                   &printed, &err),
             err);
         ck_assert_int_eq(strstr(printed, "removed ") != NULL, ways[i].epochs <= 2);
         free(printed);
-        expect_same_file(whole, last);
+        fixture_expect_same_file(whole, last);
     }
     free(last);
     free(whole);
@@ -208,7 +176,7 @@ START_TEST(removal_changes_no_result)
     size_t size;
     accuracy a[2];
     run r;
-    ck_ok(run_config(configs[_i], (options){.out = out}, &printed, &err), err);
+    ck_ok(run_config(dir, configs[_i], (options){.out = out}, &printed, &err), err);
     free(printed);
     FILE *output = open_memstream(&printed, &size);
     config = app_copy(fixture_path(dir, "config.json"));
@@ -234,7 +202,7 @@ START_TEST(a_config_without_pruning_is_refused)
     nncf_error err = NNCF_ERROR_INIT;
     char *out = app_format("%s/out", dir), *printed;
     ck_assert_int_eq(
-        run_config(CONFIG(INT8), (options){.out = out, .shrink_epoch = 1}, &printed, &err),
+        run_config(dir, CONFIG(INT8), (options){.out = out, .shrink_epoch = 1}, &printed, &err),
         NNCF_E_CONFIG);
     ck_assert_ptr_nonnull(strstr(err.message, "the config has no filter_pruning"));
     ck_assert_str_eq(err.where, "--shrink-epoch");

@@ -5,6 +5,7 @@
 
 #include "models.h"
 #include "run.h"
+#include "run_config.h"
 #include "support/files.h"
 
 #include <nncf/strip.h>
@@ -42,30 +43,6 @@ static void teardown(void)
     "\"sparsity_steps\": 1, \"sparsity_training_steps\": 2}}"
 #define KEEP "{\"algorithm\": \"const_sparsity\"}"
 #define INT8 "{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 1}}"
-
-static nncf_status run_config(const char *text, options o, char **printed, nncf_error *err)
-{
-    char *out = NULL, *config;
-    size_t size;
-    FILE *output = open_memstream(&out, &size);
-    run r;
-    fixture_write_text(dir, "config.json", text);
-    config = app_copy(fixture_path(dir, "config.json"));
-    o.config = config;
-    o.data = dir;
-    o.threads = 1;
-    nncf_status status = run_open(&o, output, output, &r, err);
-    if (status == NNCF_OK) {
-        status = o.eval ? run_eval(&r, err) : run_train(&r, err);
-        if (status == NNCF_OK)
-            status = run_export(&r, err);
-        run_close(&r);
-    }
-    fclose(output);
-    free(config);
-    *printed = out;
-    return status;
-}
 
 /* Zeros of the weight of fc1 that a snapshot's training uses, by its mask or its logits. */
 static size_t masked(const char *path, bool rb, uint8_t *zero, size_t capacity)
@@ -106,11 +83,11 @@ START_TEST(const_sparsity_keeps_the_zeros)
     char *stripped = app_format("%s/stripped.safetensors", dir);
     char *kept = app_format("%s/lenet_mnist_const_sparsity_int8_last.safetensors", second);
     const char *config = rb ? CONFIG(RB) : CONFIG(MAGNITUDE);
-    ck_ok(run_config(config, (options){.out = first}, &printed, &err), err);
+    ck_ok(run_config(dir, config, (options){.out = first}, &printed, &err), err);
     free(printed);
     const size_t zeros = masked(snapshot, rb, before, MOST);
     ck_assert_uint_gt(zeros, 1000);
-    ck_ok(run_config(config, (options){.resume = snapshot, .eval = true, .strip = stripped},
+    ck_ok(run_config(dir, config, (options){.resume = snapshot, .eval = true, .strip = stripped},
               &printed, &err),
         err);
     free(printed);
@@ -118,7 +95,7 @@ START_TEST(const_sparsity_keeps_the_zeros)
         {.out = second, .weights = stripped},
         {.out = second, .resume = snapshot, .accept_config = true, .epochs = 3}};
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
-        ck_ok(run_config(CONFIG(KEEP ", " INT8), ways[i], &printed, &err), err);
+        ck_ok(run_config(dir, CONFIG(KEEP ", " INT8), ways[i], &printed, &err), err);
         ck_assert_uint_eq(masked(kept, false, after, MOST), zeros);
         ck_assert_mem_eq(before, after, MOST);
         ck_assert_ptr_null(strstr(printed, "keeps the zeros of the weights that it starts from"));
@@ -144,14 +121,14 @@ START_TEST(other_stages_say_what_is_left)
     nncf_error err = NNCF_ERROR_INIT;
     char *first = app_format("%s/first", dir), *second = app_format("%s/second", dir), *printed;
     char *snapshot = app_format("%s/lenet_mnist_magnitude_sparsity_last.safetensors", first);
-    ck_ok(run_config(CONFIG(MAGNITUDE), (options){.out = first}, &printed, &err), err);
+    ck_ok(run_config(dir, CONFIG(MAGNITUDE), (options){.out = first}, &printed, &err), err);
     free(printed);
-    ck_ok(run_config(CONFIG(INT8), (options){.out = second, .weights = snapshot, .max_steps = 1},
-              &printed, &err),
+    ck_ok(run_config(dir, CONFIG(INT8),
+              (options){.out = second, .weights = snapshot, .max_steps = 1}, &printed, &err),
         err);
     ck_assert_msg(strstr(printed, "weights come over without the masks") != NULL, "%s", printed);
     free(printed);
-    ck_ok(run_config(CONFIG(INT8),
+    ck_ok(run_config(dir, CONFIG(INT8),
               (options){.out = second,
                   .resume = snapshot,
                   .accept_config = true,
@@ -161,12 +138,12 @@ START_TEST(other_stages_say_what_is_left)
         err);
     ck_assert_msg(strstr(printed, "masks are not taken over") != NULL, "%s", printed);
     free(printed);
-    ck_ok(
-        run_config(CONFIG(""), (options){.weights = snapshot, .eval = true}, &printed, &err), err);
+    ck_ok(run_config(dir, CONFIG(""), (options){.weights = snapshot, .eval = true}, &printed, &err),
+        err);
     ck_assert_msg(strstr(printed, "without the masks") == NULL, "%s", printed);
     char *resumed;
-    ck_ok(
-        run_config(CONFIG(MAGNITUDE), (options){.resume = snapshot, .eval = true}, &resumed, &err),
+    ck_ok(run_config(
+              dir, CONFIG(MAGNITUDE), (options){.resume = snapshot, .eval = true}, &resumed, &err),
         err);
     const char *a = strstr(printed, "20 images"), *b = strstr(resumed, "20 images");
     ck_assert_msg(a && b && strcmp(a, b) == 0, "%s and %s", printed, resumed);
@@ -249,20 +226,16 @@ START_TEST(chosen_bits_and_stages_resume)
     char *last = app_format("%s/lenet_mnist_int8_last.safetensors", first),
          *again = app_format("%s/lenet_mnist_int8_last.safetensors", second);
     char *precision = app_format("%s/precision.json", first);
-    ck_ok(run_config(config, (options){.out = first}, &printed, &err), err);
+    ck_ok(run_config(dir, config, (options){.out = first}, &printed, &err), err);
     ck_assert_ptr_null(strstr(printed, "warning"));
     free(printed);
     ck_assert_int_eq(app_is_file(precision), !_i);
     for (int epoch = 1; epoch < 3; epoch++) {
         char *from = app_format("%s/intermediate_checkpoints/epoch_%d.safetensors", first, epoch);
-        size_t n, m;
-        ck_ok(run_config(config, (options){.out = second, .resume = from}, &printed, &err), err);
+        ck_ok(
+            run_config(dir, config, (options){.out = second, .resume = from}, &printed, &err), err);
         free(printed);
-        char *a = fx_read_file(last, &n), *b = fx_read_file(again, &m);
-        ck_assert_uint_eq(n, m);
-        ck_assert_msg(memcmp(a, b, n) == 0, "another end after epoch %d", epoch);
-        free(a);
-        free(b);
+        fixture_expect_same_file(last, again);
         free(from);
     }
     free(precision);

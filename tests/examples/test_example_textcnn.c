@@ -157,27 +157,13 @@ static double loss_of(graph *g, float *dy)
 
 START_TEST(gradients_along_a_text_are_those_of_finite_differences)
 {
-    const float step = 2e-3f;
     nncf_error err = NNCF_ERROR_INIT;
     graph *g = make_graph();
-    size_t n, moved = 0;
-    const graph_array *arrays = graph_arrays(g, &n);
     loss_of(g, NULL); /* makes the buffers */
     graph_zero_grad(g);
     loss_of(g, graph_output_grad(g));
     ck_ok(graph_backward(g, ids, &err), err);
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k < arrays[i].count; k++) {
-            float *p = &arrays[i].data[k], old = *p;
-            *p = old + step;
-            const double above = loss_of(g, NULL);
-            *p = old - step;
-            const double below = loss_of(g, NULL), slope = (above - below) / (2.0 * (double)step);
-            *p = old;
-            ck_assert_msg(fabs(slope - arrays[i].grad[k]) < 5e-3 * (1.0 + fabs(slope)),
-                "%s[%zu]: %g, by differences %g", arrays[i].name, k, arrays[i].grad[k], slope);
-            moved += fabs(slope) > 1e-2;
-        }
+    const size_t moved = task_compare_gradients(g, loss_of, 2e-3f, 5e-3);
     ck_assert_uint_gt(moved, 100);
     graph_destroy(g);
 }

@@ -92,21 +92,6 @@ static int count_lines(const char *text)
     return n;
 }
 
-/* Not a bit may differ: weights, optimizer, masks, ranges, counters. */
-static void expect_same_file(const char *a, const char *b)
-{
-    FILE *files[2] = {fopen(a, "rb"), fopen(b, "rb")};
-    int c[2];
-    ck_assert(files[0] != NULL && files[1] != NULL);
-    do {
-        c[0] = fgetc(files[0]);
-        c[1] = fgetc(files[1]);
-        ck_assert_msg(c[0] == c[1], "%s and %s differ at byte %ld", a, b, ftell(files[0]) - 1);
-    } while (c[0] != EOF);
-    fclose(files[0]);
-    fclose(files[1]);
-}
-
 START_TEST(same_seed_same_run_and_resumed_too)
 {
     static const char *const texts[] = {sparse_int8, sgd_plateau, plain};
@@ -149,8 +134,8 @@ START_TEST(same_seed_same_run_and_resumed_too)
     if (text != plain) /* its third epoch is tested in any case when a run ends there */
         ck_assert_str_eq(metrics[0], metrics[2]);
     ck_assert_str_ne(metrics[0], metrics[3]);
-    expect_same_file(last[0], last[1]);
-    expect_same_file(last[0], last[2]);
+    fixture_expect_same_file(last[0], last[1]);
+    fixture_expect_same_file(last[0], last[2]);
     ck_assert(
         app_is_file(fixture_path(folders[0], "intermediate_checkpoints/epoch_2.safetensors")));
     ck_assert(
