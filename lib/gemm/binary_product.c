@@ -9,6 +9,7 @@
 #include "base/context.h"
 #include "base/int_math.h"
 #include "base/pool.h"
+#include "gemm/blocks.h"
 #include "gemm/microkernel.h"
 #include "gemm/pack.h"
 #include "kernels/binary.h"
@@ -19,9 +20,6 @@
 #include <string.h>
 
 enum {
-    /* a task's packed pixels stay in the second-level cache */
-    BLOCK_BYTES = 256 << 10,
-    BLOCK_PIXELS = 512,
     /* a strip of weights, 64 channels of a panel, lies in scratch as floats */
     MOST_TAPS = 64
 };
@@ -35,7 +33,7 @@ typedef struct binary_job {
     int64_t tap_words, n_words;
     int64_t n_pixels, n_panels;
     /* a task: a block of pixels times so many panels */
-    int64_t block_pixels, task_panels, tasks_across;
+    nncf__blocks cut;
     /* offsets in the private area; segments, or a strip of weights, at 0 */
     size_t targets_at, places_at, pixels_at, starts_at, scales_at;
 } binary_job;
@@ -55,23 +53,7 @@ bool nncf__binary_product_fits(const nncf_context *context, const nncf__binary_p
 
 static int64_t n_tasks(const binary_job *j)
 {
-    return div_ceil(j->n_pixels, j->block_pixels) * j->tasks_across;
-}
-
-static void plan_tasks(binary_job *j)
-{
-    const int64_t mr = (int64_t)j->k->mr, wanted = j->workers > 1 ? 4 * j->workers : 1;
-    int64_t pixels = min_i(BLOCK_BYTES / (j->n_words * (int64_t)sizeof(uint64_t)), BLOCK_PIXELS);
-    pixels = max_i(pixels / mr * mr, mr);
-    while (pixels > 2 * mr && div_ceil(j->n_pixels, pixels) < wanted)
-        pixels = round_up(pixels / 2, mr);
-    /* equal blocks */
-    j->block_pixels = round_up(div_ceil(j->n_pixels, div_ceil(j->n_pixels, pixels)), mr);
-    j->tasks_across = 1;
-    while (n_tasks(j) < wanted && j->tasks_across * 4 <= j->n_panels)
-        j->tasks_across *= 2;
-    j->task_panels = div_ceil(j->n_panels, j->tasks_across);
-    j->tasks_across = div_ceil(j->n_panels, j->task_panels);
+    return div_ceil(j->n_pixels, j->cut.block_pixels) * j->cut.tasks_across;
 }
 
 static size_t strip_bytes(const binary_job *j)
@@ -83,7 +65,7 @@ static size_t strip_bytes(const binary_job *j)
 /* Offsets in a worker's private area; returns its bytes. */
 static size_t plan_private(binary_job *j)
 {
-    const size_t pixels = (size_t)j->block_pixels, panels = pixels / j->k->mr;
+    const size_t pixels = (size_t)j->cut.block_pixels, panels = pixels / j->k->mr;
     j->targets_at = (pixels + 1) * sizeof(nncf__segment);
     j->places_at = j->targets_at + pixels * sizeof(nncf__segment);
     j->pixels_at = nncf__round_up_64(j->places_at + (panels + 1) * sizeof(size_t));
@@ -109,7 +91,8 @@ static void plan(const nncf_context *context, const nncf__binary_product *b, bin
     j->n_words = j->tap_words * j->n_taps;
     j->n_pixels = p->map.n * p->map.rows * p->map.cols;
     j->n_panels = div_ceil(p->weights.n_out, (int64_t)j->k->nr);
-    plan_tasks(j);
+    j->cut = nncf__blocks_plan(j->n_pixels, j->n_words * (int64_t)sizeof(uint64_t),
+        (int64_t)j->k->mr, j->n_panels, j->workers);
     j->workspace = nncf__workspace_plan(context, plan_private(j), panel_bytes(j), j->n_panels);
 }
 
@@ -243,13 +226,13 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
     const binary_job *j = arg;
     const nncf__pixel_product *p = &j->b->p;
     char *area = nncf__scratch(j->workspace.context, worker);
-    const int64_t block = (int64_t)chunk / j->tasks_across,
-                  across = (int64_t)chunk % j->tasks_across, nr = (int64_t)j->k->nr;
+    const int64_t block = (int64_t)chunk / j->cut.tasks_across,
+                  across = (int64_t)chunk % j->cut.tasks_across, nr = (int64_t)j->k->nr;
     const binary_task t = {.j = j,
-        .first = block * j->block_pixels,
-        .last = min_i((block + 1) * j->block_pixels, j->n_pixels),
-        .panel0 = across * j->task_panels,
-        .panel1 = min_i((across + 1) * j->task_panels, j->n_panels),
+        .first = block * j->cut.block_pixels,
+        .last = min_i((block + 1) * j->cut.block_pixels, j->n_pixels),
+        .panel0 = across * j->cut.task_panels,
+        .panel1 = min_i((across + 1) * j->cut.task_panels, j->n_panels),
         .segments = (nncf__segment *)(void *)area,
         .targets = (nncf__segment *)(void *)(area + j->targets_at),
         .places = (size_t *)(void *)(area + j->places_at),

@@ -10,6 +10,7 @@
 #include "base/context.h"
 #include "base/int_math.h"
 #include "base/pool.h"
+#include "gemm/blocks.h"
 #include "gemm/microkernel.h"
 #include "gemm/pack.h"
 #include "kernels/int8.h"
@@ -23,9 +24,6 @@
 
 enum {
     QUAD = NNCF__INT8_QUAD,
-    /* a task's packed pixels stay in the second-level cache */
-    BLOCK_BYTES = 256 << 10,
-    BLOCK_PIXELS = 512,
     /* of a task over spans, which cannot be cut: beyond it nothing stays in that cache */
     SPAN_BYTES = 4 << 20,
     /* of a task that keeps its part of a product between two passes: z of several panels, as long
@@ -49,7 +47,7 @@ typedef struct int8_job {
     /* n_panels: of output channels */
     int64_t n_pixels, n_panels;
     /* a task: a block of pixels times so many panels */
-    int64_t block_pixels, task_panels, tasks_across;
+    nncf__blocks cut;
     bool stream;
     /* what turns stored codes into unsigned bytes, and the byte that then stands for 0 */
     uint8_t flip, zero;
@@ -92,29 +90,13 @@ static size_t panel_bytes(const int8_job *j)
 
 static int64_t n_tasks(const int8_job *j)
 {
-    return div_ceil(j->n_pixels, j->block_pixels) * j->tasks_across;
-}
-
-static void plan_tasks(int8_job *j)
-{
-    const int64_t mr = (int64_t)j->k->mr, wanted = j->workers > 1 ? 4 * j->workers : 1;
-    int64_t pixels = min_i(BLOCK_BYTES / (j->n_quads * QUAD), BLOCK_PIXELS);
-    pixels = max_i(pixels / mr * mr, mr);
-    while (pixels > 2 * mr && div_ceil(j->n_pixels, pixels) < wanted)
-        pixels = round_up(pixels / 2, mr);
-    /* equal blocks */
-    j->block_pixels = round_up(div_ceil(j->n_pixels, div_ceil(j->n_pixels, pixels)), mr);
-    j->tasks_across = 1;
-    while (n_tasks(j) < wanted && j->tasks_across * 4 <= j->n_panels)
-        j->tasks_across *= 2;
-    j->task_panels = div_ceil(j->n_panels, j->tasks_across);
-    j->tasks_across = div_ceil(j->n_panels, j->task_panels);
+    return div_ceil(j->n_pixels, j->cut.block_pixels) * j->cut.tasks_across;
 }
 
 /* Offsets in a worker's private area; returns its bytes. */
 static size_t plan_private(int8_job *j)
 {
-    const size_t pixels = (size_t)j->block_pixels;
+    const size_t pixels = (size_t)j->cut.block_pixels;
     j->targets_at = (pixels + 1) * sizeof(nncf__segment);
     j->starts_at = j->targets_at + pixels * sizeof(nncf__segment);
     j->pixels_at = nncf__round_up_64(j->starts_at + (pixels / j->k->mr + 1) * sizeof(size_t));
@@ -146,7 +128,8 @@ static void plan(const nncf_context *context, const nncf__pixel_product *p, int8
 {
     plan_operands(context, p, j);
     j->stream = j->n_pixels * p->weights.n_out >= NNCF__STREAM_FLOATS && p->dst_plane % 16 == 0;
-    plan_tasks(j);
+    j->cut = nncf__blocks_plan(
+        j->n_pixels, j->n_quads * QUAD, (int64_t)j->k->mr, j->n_panels, j->workers);
     plan_workspace(context, j, plan_private(j));
 }
 
@@ -285,13 +268,13 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
     const int8_job *j = arg;
     const nncf__pixel_product *p = j->p;
     char *area = nncf__scratch(j->workspace.context, worker);
-    const int64_t block = (int64_t)chunk / j->tasks_across,
-                  across = (int64_t)chunk % j->tasks_across, nr = (int64_t)j->k->nr;
+    const int64_t block = (int64_t)chunk / j->cut.tasks_across,
+                  across = (int64_t)chunk % j->cut.tasks_across, nr = (int64_t)j->k->nr;
     const int8_task t = {.j = j,
-        .first = block * j->block_pixels,
-        .last = min_i((block + 1) * j->block_pixels, j->n_pixels),
-        .panel0 = across * j->task_panels,
-        .panel1 = min_i((across + 1) * j->task_panels, j->n_panels),
+        .first = block * j->cut.block_pixels,
+        .last = min_i((block + 1) * j->cut.block_pixels, j->n_pixels),
+        .panel0 = across * j->cut.task_panels,
+        .panel1 = min_i((across + 1) * j->cut.task_panels, j->n_panels),
         .segments = (nncf__segment *)(void *)area,
         .targets = (nncf__segment *)(void *)(area + j->targets_at),
         .starts = (size_t *)(void *)(area + j->starts_at),
@@ -322,24 +305,20 @@ void nncf__int8_product_run(nncf_context *context, const nncf__pixel_product *p)
 
 static int64_t span_tasks(const int8_job *j)
 {
-    return div_ceil(j->hooks->spans.count, j->task_spans) * j->tasks_across;
+    return div_ceil(j->hooks->spans.count, j->task_spans) * j->cut.tasks_across;
 }
 
 /* A task: some spans times some panels, so that there are a few tasks a thread. */
 static void plan_spans(int8_job *j)
 {
     const nncf__spans *spans = &j->hooks->spans;
-    const int64_t wanted = j->workers > 1 ? 4 * j->workers : 1,
-                  pixels = min_i(BLOCK_BYTES / (j->n_quads * QUAD), NNCF__SPAN_PIXELS);
+    const int64_t wanted = nncf__tasks_wanted(j->workers),
+                  pixels = min_i(NNCF__BLOCK_BYTES / (j->n_quads * QUAD), NNCF__SPAN_PIXELS);
     int64_t tasks = div_ceil(spans->count, max_i(1, pixels / spans->length));
     tasks = min_i(max_i(tasks, wanted), spans->count);
     j->task_spans = div_ceil(spans->count, tasks);
-    j->block_pixels = round_up(j->task_spans * spans->length, (int64_t)j->k->mr);
-    j->tasks_across = 1;
-    while (span_tasks(j) < wanted && j->tasks_across * 4 <= j->n_panels)
-        j->tasks_across *= 2;
-    j->task_panels = div_ceil(j->n_panels, j->tasks_across);
-    j->tasks_across = div_ceil(j->n_panels, j->task_panels);
+    j->cut.block_pixels = round_up(j->task_spans * spans->length, (int64_t)j->k->mr);
+    nncf__blocks_across(&j->cut, div_ceil(spans->count, j->task_spans), j->n_panels, wanted);
 }
 
 static void plan_tiles(const nncf_context *context, const nncf__pixel_product *p,
@@ -349,7 +328,7 @@ static void plan_tiles(const nncf_context *context, const nncf__pixel_product *p
     j->hooks = hooks;
     plan_spans(j);
     j->z_at = nncf__round_up_64(plan_private(j));
-    j->hooks_at = j->z_at + (size_t)j->block_pixels * j->k->nr * sizeof(float);
+    j->hooks_at = j->z_at + (size_t)j->cut.block_pixels * j->k->nr * sizeof(float);
     plan_workspace(context, j, j->hooks_at + nncf__round_up_64(hooks->scratch));
 }
 
@@ -363,13 +342,13 @@ bool nncf__int8_tiles_fit(
 
 static size_t packed_block_bytes(const int8_job *j)
 {
-    return nncf__round_up_64((size_t)(j->block_pixels * j->n_quads * QUAD));
+    return nncf__round_up_64((size_t)(j->cut.block_pixels * j->n_quads * QUAD));
 }
 
 /* The z of a panel, all pixels. */
 static size_t kept_panel_bytes(const int8_job *j)
 {
-    return (size_t)(j->n_blocks * j->block_pixels) * j->k->nr * sizeof(float);
+    return (size_t)(j->n_blocks * j->cut.block_pixels) * j->k->nr * sizeof(float);
 }
 
 /* Panels that the busiest thread takes where a task has so many. */
@@ -395,13 +374,13 @@ static bool plan_kept(const nncf_context *context, const nncf__pixel_product *p,
         (size_t)j->n_blocks * packed_block_bytes(j) > KEPT_PIXELS_BYTES ||
         3 * busiest_share(j, 1) * j->workers > 4 * j->n_panels)
         return false;
-    j->task_panels = 1;
+    j->cut.task_panels = 1;
     for (int64_t n = 2; n <= j->n_panels && (size_t)n * panel <= KEPT_BYTES; n++)
-        if (busiest_share(j, n) <= busiest_share(j, j->task_panels))
-            j->task_panels = n;
-    j->tasks_across = div_ceil(j->n_panels, j->task_panels);
-    j->z_at = nncf__round_up_64((size_t)(j->block_pixels + 1) * sizeof(nncf__segment));
-    j->hooks_at = j->z_at + (size_t)j->task_panels * panel;
+        if (busiest_share(j, n) <= busiest_share(j, j->cut.task_panels))
+            j->cut.task_panels = n;
+    j->cut.tasks_across = div_ceil(j->n_panels, j->cut.task_panels);
+    j->z_at = nncf__round_up_64((size_t)(j->cut.block_pixels + 1) * sizeof(nncf__segment));
+    j->hooks_at = j->z_at + (size_t)j->cut.task_panels * panel;
     plan_workspace(context, j, j->hooks_at + nncf__round_up_64(hooks->scratch));
     j->packed =
         nncf__workspace_plan(context, j->workspace.bytes, packed_block_bytes(j), j->n_blocks);
@@ -471,13 +450,13 @@ static void span_task(void *arg, size_t chunk, size_t worker)
 {
     const int8_job *j = arg;
     char *area = nncf__scratch(j->workspace.context, worker);
-    const int64_t across = (int64_t)chunk % j->tasks_across;
+    const int64_t across = (int64_t)chunk % j->cut.tasks_across;
     uint8_t *pixels = (uint8_t *)(void *)(area + j->pixels_at);
     float *z = (float *)(void *)(area + j->z_at);
-    nncf__tile tile = tile_of_spans(j, (int64_t)chunk / j->tasks_across * j->task_spans);
+    nncf__tile tile = tile_of_spans(j, (int64_t)chunk / j->cut.tasks_across * j->task_spans);
     pack_tile(j, &tile, area, pixels);
-    for (int64_t panel = across * j->task_panels;
-         panel < min_i((across + 1) * j->task_panels, j->n_panels); panel++) {
+    for (int64_t panel = across * j->cut.task_panels;
+         panel < min_i((across + 1) * j->cut.task_panels, j->n_panels); panel++) {
         multiply_tile(j, pixels, panel, z, &tile);
         call_tile(j, j->pass, panel, z, &tile, area + j->hooks_at);
     }
@@ -497,13 +476,13 @@ static void kept_task(void *arg, size_t chunk, size_t worker)
 {
     const int8_job *j = arg;
     char *area = nncf__scratch(j->workspace.context, worker);
-    const int64_t nr = (int64_t)j->k->nr, panel0 = (int64_t)chunk * j->task_panels,
-                  panel1 = min_i(panel0 + j->task_panels, j->n_panels);
+    const int64_t nr = (int64_t)j->k->nr, panel0 = (int64_t)chunk * j->cut.task_panels,
+                  panel1 = min_i(panel0 + j->cut.task_panels, j->n_panels);
     for (size_t pass = 0; pass < j->hooks->n_passes; pass++) {
         float *z = (float *)(void *)(area + j->z_at);
         for (int64_t block = 0; block < j->n_blocks; block++) {
             nncf__tile tile = tile_of_spans(j, block * j->task_spans);
-            for (int64_t panel = panel0; panel < panel1; panel++, z += nr * j->block_pixels) {
+            for (int64_t panel = panel0; panel < panel1; panel++, z += nr * j->cut.block_pixels) {
                 if (pass == 0)
                     multiply_tile(j, (const uint8_t *)nncf__workspace_slot(&j->packed, block),
                         panel, z, &tile);
@@ -523,7 +502,7 @@ static void run_kept(nncf_context *context, int8_job *j)
     nncf__gemm_parallel(context, 4.0 * k * n_out, (size_t)j->n_panels, pack_weights_task, j);
     nncf__gemm_parallel(context, 4.0 * k * pixels, (size_t)j->n_blocks, pack_block_task, j);
     nncf__gemm_parallel(
-        context, 0.5 * pixels * (k + 64.0) * n_out, (size_t)j->tasks_across, kept_task, j);
+        context, 0.5 * pixels * (k + 64.0) * n_out, (size_t)j->cut.tasks_across, kept_task, j);
 }
 
 void nncf__int8_tiles_run(
