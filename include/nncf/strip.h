@@ -3,9 +3,10 @@
  * @file strip.h
  * @brief The deployable model: one safetensors file with what inference needs and nothing else.
  *
- * Masks are applied, quantized weights are integer codes with scales, batch norm is folded when
- * asked, ranges of activations are there, and training state is not. docs/snapshots.md describes
- * names and types; any safetensors reader reads the file.
+ * Masks are applied, quantized weights are integer codes with scales (binarized ones bits with
+ * scales and thresholds), batch norm is folded when asked, ranges of activations are there, and
+ * training state is not. docs/snapshots.md describes names and types; any safetensors reader reads
+ * the file.
  */
 #ifndef NNCF_STRIP_H
 #define NNCF_STRIP_H

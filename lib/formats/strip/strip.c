@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "base/text.h"
+#include "binarization/binarizer.h"
 #include "config/canonical.h"
 #include "controller/ctrl.h"
 #include "controller/sparsity.h"
@@ -38,7 +39,7 @@
 #include <sys/stat.h>
 
 /* Tensors of a layer: weight, mask, scale, zero point; bias; four of batch norm; three a quantizer
- * of activations. */
+ * of activations, of a binary one two. */
 enum { PACKED_BITS = 4, MOST_A_LAYER = 4 + 1 + 4 + 2 + 3 * 3 };
 
 /* Everything that is put on the list is owned by it. */
@@ -162,6 +163,11 @@ static size_t channel_of(const weight *w, size_t i)
     return w->q->channels > 1 ? i / w->q->run % w->q->channels : 0;
 }
 
+static bool is_binary(const weight *w)
+{
+    return w->q && w->q->binarizer;
+}
+
 /* Stored code of element i. The value is code * scale rounded once, so that the quotient is within
  * half of the code. */
 static int32_t code_of(const weight *w, size_t i)
@@ -170,10 +176,18 @@ static int32_t code_of(const weight *w, size_t i)
     return (int32_t)lrintf(w->values[i] / w->q->fq[c].scale) + zero_point(w->q, c);
 }
 
+/* Of the codes as they are stored: no zero point. */
+static bool has_sign(const weight *w)
+{
+    return is_binary(w) || stored_signed(w->q);
+}
+
 static size_t stored_bytes(const weight *w, size_t elements)
 {
     if (!w->q)
         return elements * sizeof(float);
+    if (is_binary(w))
+        return (elements + 7) / 8;
     return w->q->params.bits <= PACKED_BITS ? (elements + 1) / 2 : elements;
 }
 
@@ -213,6 +227,14 @@ static void put_elements(list *l, const weight *w)
     }
 }
 
+/* A bit a weight: is it scale, and not -scale? A scale of 0 has its sign, too. */
+static void put_signs(list *l, const weight *w)
+{
+    uint8_t *to = put_row(l, w->layer, "weight", NNCF_U8, stored_bytes(w, w->count));
+    for (size_t i = 0; to && i < w->count; i++)
+        to[i / 8] |= (uint8_t)((signbit(w->values[i]) ? 0u : 1u) << i % 8);
+}
+
 /* Scales and zero points: one, or one an output channel; folding makes them one an output channel.
  */
 static nncf_status put_scales(list *l, const weight *w, size_t *bytes, nncf_error *err)
@@ -221,7 +243,7 @@ static nncf_status put_scales(list *l, const weight *w, size_t *bytes, nncf_erro
                  channels = w->factor && w->q->params.group_size == 0 ? out : w->q->channels;
     float *scale = put_row(l, w->layer, "weight_scale", NNCF_F32, channels);
     int32_t *zero =
-        stored_signed(w->q) ? NULL : put_row(l, w->layer, "weight_zero_point", NNCF_I32, channels);
+        has_sign(w) ? NULL : put_row(l, w->layer, "weight_zero_point", NNCF_I32, channels);
     for (size_t c = 0; !l->failed && c < channels; c++) {
         size_t own = w->q->channels > 1 ? c : 0;
         double unfolded = (double)w->q->fq[own].scale;
@@ -266,10 +288,13 @@ static nncf_status put_weight(list *l, nncf_layer *layer, double *factor,
     if (status == NNCF_OK) {
         const size_t dense = stored_bytes(&w, w.count), mask = (w.count + 7) / 8;
         size_t bytes = dense;
-        w.sparse = p->sparse && mask + stored_bytes(&w, w.nonzeros) < dense;
+        w.sparse = p->sparse && !is_binary(&w) && mask + stored_bytes(&w, w.nonzeros) < dense;
         if (w.sparse)
             bytes = mask + stored_bytes(&w, w.nonzeros);
-        put_elements(l, &w);
+        if (is_binary(&w))
+            put_signs(l, &w);
+        else
+            put_elements(l, &w);
         if (w.q)
             status = put_scales(l, &w, &bytes, err);
         report->weights += (int64_t)w.count;
@@ -281,7 +306,7 @@ static nncf_status put_weight(list *l, nncf_layer *layer, double *factor,
                 &l->layers, "%s%lld", i ? "," : "", (long long)layer->weight_shape[i]);
         nncf__text_printf(&l->layers,
             "],\"weight_bits\":%d,\"weight_signed\":%s,\"weight_sparse\":%s",
-            w.q ? (int)w.q->params.bits : 32, !w.q || stored_signed(w.q) ? "true" : "false",
+            w.q ? (int)w.q->params.bits : 32, !w.q || has_sign(&w) ? "true" : "false",
             w.sparse ? "true" : "false");
         if (w.q && w.q->params.group_size > 0)
             nncf__text_printf(&l->layers, ",\"weight_group\":%d", (int)w.q->params.group_size);
@@ -316,12 +341,29 @@ static void put_quantizer(
     nncf__text_printf(&l->layers, ",\"%s_bits\":%d", what, (int)q->params.bits);
 }
 
+/* An input that is scale above the threshold of its channel, else 0. There are no codes and no zero
+ * point: a reader that does not know thresholds must not round. */
+static void put_thresholds(list *l, const nncf_layer *layer, const nncf__quantizer *q)
+{
+    put_floats(l, layer, "input_scale", q->scales, 1, 0);
+    put_floats(l, layer, "input_threshold", q->binarizer->limits, q->binarizer->channels, 0);
+    nncf__text_printf(&l->layers, ",\"input_bits\":1");
+}
+
+static bool thresholds_are_finite(const nncf__quantizer *q)
+{
+    for (size_t c = 0; q->binarizer && c < q->binarizer->channels; c++)
+        if (!isfinite(q->binarizer->limits[c]))
+            return false;
+    return true;
+}
+
 /* Check that the quantizers have finite ranges, and refresh their scales. */
 static nncf_status check_quantizers(const nncf_layer *layer, nncf_error *err)
 {
     for (enum nncf__quantizer_slot i = 0; i < NNCF__N_SLOTS; i++) {
         nncf__quantizer *q = nncf__layer_quantizer(layer->compression, i);
-        if (!q)
+        if (!q || (q->binarizer && q->is_weight)) /* that follows from the weight */
             continue;
         if (!q->initialized && q->rule.kind != NNCF__RANGE_NONE)
             return nncf__fail(err, NNCF_E_STATE, layer->scope,
@@ -329,7 +371,7 @@ static nncf_status check_quantizers(const nncf_layer *layer, nncf_error *err)
                 layer->scope, q->name);
         nncf__quantizer_refresh(q);
         for (size_t c = 0; c < q->channels; c++)
-            if (!isfinite(q->fq[c].scale))
+            if (!isfinite(q->fq[c].scale) || !thresholds_are_finite(q))
                 return nncf__fail(err, NNCF_E_UNSUPPORTED, layer->scope,
                     "%s: the range of %s is not finite; restore an earlier snapshot", layer->scope,
                     q->name);
@@ -392,7 +434,9 @@ static nncf_status put_layer(list *l, nncf_layer *layer, const nncf_strip_params
         nncf__text_printf(
             &l->layers, ",\"batch_norm_eps\":%s", nncf__format_double((double)bn->eps, eps));
     }
-    if (c->input_quantizer)
+    if (c->input_quantizer && c->input_quantizer->binarizer)
+        put_thresholds(l, layer, c->input_quantizer);
+    else if (c->input_quantizer)
         put_quantizer(l, layer, "input", c->input_quantizer);
     if (c->output_quantizer)
         put_quantizer(l, layer, "output", c->output_quantizer);
@@ -491,18 +535,6 @@ static nncf_status strip(list *l, const nncf_compression_ctrl *ctrl, const char 
     return status;
 }
 
-/* A stripped model has no place for a threshold a channel. */
-static nncf_status check_form(const nncf_compression_ctrl *ctrl, nncf_error *err)
-{
-    for (size_t i = 0; i < ctrl->n_layers; i++)
-        if (ctrl->layers[i].input_quantizer && ctrl->layers[i].input_quantizer->binarizer)
-            return nncf__fail(err, NNCF_E_UNSUPPORTED, ctrl->model->layers[i]->scope,
-                "%s is binarized, which has no form in a stripped model; write it with "
-                "nncf_onnx_export(), or keep a snapshot",
-                ctrl->model->layers[i]->scope);
-    return NNCF_OK;
-}
-
 static nncf_status save(const nncf_compression_ctrl *ctrl, const char *path,
     const nncf_strip_params *params, nncf_strip_report *report, nncf_error *err)
 {
@@ -534,7 +566,6 @@ static nncf_status save(const nncf_compression_ctrl *ctrl, const char *path,
     if ((status = nncf__precision_check_chosen(ctrl, "nncf_strip_save", err)) != NNCF_OK)
         return status;
     if ((status = nncf__stages_check_complete(ctrl, "nncf_strip_save", err)) != NNCF_OK ||
-        (status = check_form(ctrl, err)) != NNCF_OK ||
         (status = nncf__ctrl_check_structure(ctrl, "nncf_strip_save", err)) != NNCF_OK)
         return status;
     nncf__model_pull_weights(ctrl->model);

@@ -22,7 +22,7 @@
 
 #include <string.h>
 
-enum { PACKED_BITS = 4, FLOAT_BITS = 32 };
+enum { SIGN_BITS = 1, PACKED_BITS = 4, FLOAT_BITS = 32 };
 
 static nncf_status unsound(
     const nncf_checkpoint *c, const char *scope, const char *what, nncf_error *err)
@@ -157,16 +157,19 @@ static size_t count_bits(const uint8_t *bits, size_t count)
 /* NULL, or what does not fit. */
 static const char *check(nncf__packed *p)
 {
-    const bool floats = p->bits == FLOAT_BITS;
+    const bool floats = p->bits == FLOAT_BITS, signs = p->bits == SIGN_BITS;
     size_t elements = p->count, stored;
     if (p->sparse &&
         (!p->mask || p->mask->dtype != NNCF_U8 || bytes_of(p->mask) != (p->count + 7) / 8))
         return "weight_mask";
     if (p->sparse)
         elements = count_bits(p->mask->data, p->count);
-    if (!floats && (p->bits < 2 || p->bits > 8))
+    if (!floats && (p->bits < SIGN_BITS || p->bits > 8))
         return "weight_bits";
+    if (signs && (p->sparse || p->zero)) /* neither scale nor -scale is 0 */
+        return p->sparse ? "weight_sparse" : "weight_zero_point";
     stored = floats              ? elements * sizeof(float)
+        : signs                  ? (elements + 7) / 8
         : p->bits <= PACKED_BITS ? (elements + 1) / 2
                                  : elements;
     if (bytes_of(p->weight) != stored ||
@@ -276,6 +279,8 @@ nncf_status nncf__packed_find(nncf__packed **packed, const nncf_checkpoint *c, n
 static int32_t stored_code(const nncf__packed *p, size_t at)
 {
     const uint8_t *data = p->weight->data;
+    if (p->bits == SIGN_BITS)
+        return (data[at / 8] >> at % 8 & 1) != 0 ? 1 : -1;
     if (p->bits > PACKED_BITS)
         return p->is_signed ? (int8_t)data[at] : data[at];
     const int32_t code = data[at / 2] >> (at % 2 ? 4 : 0) & 15;
