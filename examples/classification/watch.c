@@ -226,17 +226,23 @@ static grid grid_of(const run *r, const nncf_layer_statistics *s)
 {
     const nncf_parameter scale = range_of(r, s->scope, "scale"),
                          low = range_of(r, s->scope, "input_low"),
-                         range = range_of(r, s->scope, "input_range");
-    const nncf_parameter *widest_of = scale.count > 0 ? &scale : &range;
+                         range = range_of(r, s->scope, "input_range"),
+                         logarithm = range_of(r, s->scope, "log_range");
+    const bool is_symmetric = low.count == 0, is_log = logarithm.count > 0;
+    const nncf_parameter *p = is_log ? &logarithm : is_symmetric ? &scale : &range;
+    double extent = 0;
     size_t widest = 0;
-    for (size_t i = 1; i < widest_of->count; i++)
-        if (fabsf(widest_of->data[i]) > fabsf(widest_of->data[widest]))
-            widest = i;
-    if (widest_of->count == 0)
+    for (size_t i = 0; i < p->count; i++) {
+        const double x = is_log ? exp((double)p->data[i]) : fabs((double)p->data[i]);
+        if (i > 0 && !(x > extent))
+            continue;
+        extent = x;
+        widest = i;
+    }
+    if (p->count == 0)
         return (grid){0};
-    const double extent = fabs((double)widest_of->data[widest]);
-    grid g = {.channels = (int64_t)widest_of->count, .levels = (int64_t)1 << s->weight_bits};
-    if (scale.count > 0) { /* signed weights do without the lowest code: docs/formulas.md */
+    grid g = {.channels = (int64_t)p->count, .levels = (int64_t)1 << s->weight_bits};
+    if (is_symmetric) { /* signed weights do without the lowest code: docs/formulas.md */
         g.low = s->weight_signed ? -extent : 0.0;
         g.high = extent;
         g.levels -= s->weight_signed;

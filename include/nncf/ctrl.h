@@ -344,6 +344,9 @@ enum {
      * in units of the scale
      */
     NNCF_PARAMETER_THRESHOLD = 6,
+    /** `logarithm_scale`: the natural logarithm of what NNCF_PARAMETER_SCALE or
+     * NNCF_PARAMETER_INPUT_RANGE is without it */
+    NNCF_PARAMETER_LOG_RANGE = 7,
     NNCF_PARAMETER_SENTINEL = 0x7fffffff
 };
 
@@ -354,7 +357,9 @@ typedef struct nncf_parameter {
     /**
      * "<scope>.pre_ops.mask", ".pre_ops.weight_quantizer.scale", ".activation_quantizer.scale",
      * ".input_quantizer.scale", ".pre_activation_quantizer.scale" (of a sum); asymmetric quantizers
-     * end in ".input_low" and ".input_range"; binary inputs have ".input_quantizer.log_scale" and
+     * end in ".input_low" and ".input_range"; with `logarithm_scale` ".log_range" takes the place
+     * of
+     * ".scale" and ".input_range"; binary inputs have ".input_quantizer.log_scale" and
      * ".input_quantizer.threshold"; borrowed
      */
     const char *name;

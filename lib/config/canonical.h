@@ -182,6 +182,8 @@ typedef struct nncf__quantizer_params {
     int32_t gradient;
     /* 1: the scale is rounded to a power of two */
     int32_t power_of_two;
+    /* 1: the logarithm of the range is trained */
+    int32_t logarithm;
 } nncf__quantizer_params;
 
 /* One rule for ranges. The last rule whose scopes and group fit a quantizer applies. */

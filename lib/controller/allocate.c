@@ -146,11 +146,15 @@ static nncf_status list_parameters(const maker *m)
                     q->binarizer->threshold, q->binarizer->threshold_grad, q->binarizer->channels);
                 continue;
             }
-            list(ctrl, q->length ? NNCF_PARAMETER_INPUT_LOW : NNCF_PARAMETER_SCALE, q->name,
-                q->bound, q->bound_grad, q->channels);
+            const bool logarithm = q->params.logarithm == 1;
+            list(ctrl,
+                q->length       ? NNCF_PARAMETER_INPUT_LOW
+                    : logarithm ? NNCF_PARAMETER_LOG_RANGE
+                                : NNCF_PARAMETER_SCALE,
+                q->name, q->bound, q->bound_grad, q->channels);
             if (q->length)
-                list(ctrl, NNCF_PARAMETER_INPUT_RANGE, q->length_name, q->length, q->length_grad,
-                    q->channels);
+                list(ctrl, logarithm ? NNCF_PARAMETER_LOG_RANGE : NNCF_PARAMETER_INPUT_RANGE,
+                    q->length_name, q->length, q->length_grad, q->channels);
         }
     }
     return NNCF_OK;

@@ -180,10 +180,12 @@ nncf_status nncf_compression_ctrl_get_statistics(
 /* Scale, or range when asymmetric; the largest of the channels. */
 static double extent_of(const nncf__quantizer *q)
 {
-    const float *values = q->binarizer ? q->scales : q->length ? q->length : q->bound;
     float largest = 0;
     for (size_t c = 0; c < q->channels; c++)
-        largest = fmaxf(largest, fabsf(values[c]));
+        largest = fmaxf(largest,
+            fabsf(q->binarizer  ? q->scales[c]
+                    : q->length ? nncf__quantizer_length(q, c)
+                                : nncf__quantizer_bound(q, c)));
     return (double)largest;
 }
 

@@ -243,8 +243,8 @@ static double largest_end(const nncf__quantizer *quantizer)
 {
     double largest = 0;
     for (size_t c = 0; c < quantizer->channels; c++) {
-        const double bound = (double)quantizer->bound[c],
-                     length = quantizer->length ? (double)quantizer->length[c] : 0,
+        const double bound = (double)nncf__quantizer_bound(quantizer, c),
+                     length = quantizer->length ? (double)nncf__quantizer_length(quantizer, c) : 0,
                      end = fmax(fabs(bound), fabs(bound + length));
         largest =
             isnan(bound) || isnan(length) || isnan(largest) ? (double)NAN : fmax(largest, end);

@@ -278,7 +278,8 @@ static bool alike(const nncf__planned *a, const nncf__planned *b)
     const nncf__quantizer_params *x = &a->rule.params, *y = &b->rule.params;
     return !x->per_channel && !y->per_channel && x->bits == y->bits && x->mode == y->mode &&
         x->sign == y->sign && x->gradient == y->gradient && x->power_of_two == y->power_of_two &&
-        a->rule.allowed_bits == b->rule.allowed_bits && a->rule.range.kind == b->rule.range.kind;
+        x->logarithm == y->logarithm && a->rule.allowed_bits == b->rule.allowed_bits &&
+        a->rule.range.kind == b->rule.range.kind;
 }
 
 /* Those of one group have the range of the first. */

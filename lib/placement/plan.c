@@ -218,6 +218,8 @@ static void write_json(writer *w, const entry *e)
             nncf__text_printf(t, "\"range_gradient\":\"lsq\",");
         if (p->power_of_two)
             nncf__text_printf(t, "\"power_of_two\":true,");
+        if (p->logarithm)
+            nncf__text_printf(t, "\"logarithm_scale\":true,");
         json_string(t, "range", range_source(e, cell));
         if (e->quantizer->shared) {
             nncf__text_printf(t, ",\"shared_with\":{");
@@ -254,8 +256,9 @@ static void write_text(writer *w, const entry *e)
             snprintf(granularity, CELL, p->per_channel ? "%zu channels" : "tensor",
                 quantizer_channels(e->quantizer));
         const size_t used = strlen(granularity);
-        snprintf(granularity + used, CELL - used, "%s%s",
-            p->gradient == NNCF__GRADIENT_LSQ ? ", lsq" : "", p->power_of_two ? ", 2^k" : "");
+        snprintf(granularity + used, CELL - used, "%s%s%s",
+            p->gradient == NNCF__GRADIENT_LSQ ? ", lsq" : "", p->power_of_two ? ", 2^k" : "",
+            p->logarithm ? ", log" : "");
         range_source(e, range);
         shared = e->quantizer->shared ? leader_of(w, e)->scope : NULL;
     } else if (structure_of(w)->kind != NNCF__UNSTRUCTURED) {

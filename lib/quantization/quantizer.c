@@ -99,6 +99,27 @@ static void fill_binary(nncf__quantizer *quantizer)
         fill(&quantizer->fq[c], (double)quantizer->scales[c], quantizer->is_weight ? -1 : 0, 1);
 }
 
+/* As the parameter is stored, and back: of a range in float, as NNCF has it. */
+static float stored(const nncf__quantizer *quantizer, float range)
+{
+    return quantizer->params.logarithm ? (float)log((double)range) : range;
+}
+
+static float read(const nncf__quantizer *quantizer, float parameter)
+{
+    return quantizer->params.logarithm ? (float)exp((double)parameter) : parameter;
+}
+
+float nncf__quantizer_bound(const nncf__quantizer *quantizer, size_t c)
+{
+    return quantizer->length ? quantizer->bound[c] : read(quantizer, quantizer->bound[c]);
+}
+
+float nncf__quantizer_length(const nncf__quantizer *quantizer, size_t c)
+{
+    return read(quantizer, quantizer->length[c]);
+}
+
 void nncf__quantizer_refresh(nncf__quantizer *quantizer)
 {
     if (quantizer->binarizer) {
@@ -107,11 +128,11 @@ void nncf__quantizer_refresh(nncf__quantizer *quantizer)
     }
     for (size_t c = 0; c < quantizer->channels; c++) {
         if (quantizer->length)
-            nncf__fq_asymmetric(
-                &quantizer->params, quantizer->bound[c], quantizer->length[c], &quantizer->fq[c]);
+            nncf__fq_asymmetric(&quantizer->params, nncf__quantizer_bound(quantizer, c),
+                nncf__quantizer_length(quantizer, c), &quantizer->fq[c]);
         else
-            nncf__fq_symmetric(
-                &quantizer->params, quantizer->is_weight, quantizer->bound[c], &quantizer->fq[c]);
+            nncf__fq_symmetric(&quantizer->params, quantizer->is_weight,
+                nncf__quantizer_bound(quantizer, c), &quantizer->fq[c]);
         quantizer->scales[c] = quantizer->fq[c].scale;
         quantizer->zero_points[c] = quantizer->length ? -(int32_t)quantizer->fq[c].low : 0;
     }
@@ -130,21 +151,21 @@ static bool set_channel(nncf__quantizer *quantizer, size_t c, float min, float m
     if (!quantizer->length) {
         /* NNCF floors the range at 0.1, which wastes the codes of small tensors: no floor here (D5)
          */
-        quantizer->bound[c] = seen ? fmaxf(fabsf(min), fabsf(max)) : 1;
+        float bound = seen ? fmaxf(fabsf(min), fabsf(max)) : 1;
         if (seen && quantizer->rule.kind == NNCF__RANGE_LSQ) /* step 2 mean / sqrt(high) */
-            quantizer->bound[c] =
-                (float)(2 * (double)quantizer->bound[c] * sqrt(symmetric_high(&quantizer->params)));
+            bound = (float)(2 * (double)bound * sqrt(symmetric_high(&quantizer->params)));
+        quantizer->bound[c] = stored(quantizer, bound);
         return seen;
     }
     double low = (double)min, range = (double)max - low;
     if (!seen) {
         quantizer->bound[c] = 0;
-        quantizer->length[c] = 1;
+        quantizer->length[c] = stored(quantizer, 1);
         return false;
     }
     double grown = fmax(range, MIN_SHARE * widest);
     quantizer->bound[c] = (float)(low - (grown - range) / 2);
-    quantizer->length[c] = (float)grown;
+    quantizer->length[c] = stored(quantizer, (float)grown);
     return true;
 }
 
@@ -208,6 +229,15 @@ static double lsq_gradient(const nncf__fq *fq, const double sums[3], size_t elem
         (sums[0] / (double)fq->scale + high * sums[1] + (double)fq->low * sums[2]);
 }
 
+/* Of a parameter, what its range is differentiated by: the sign of a magnitude, or of a logarithm
+ * the range itself. */
+static double slope(const nncf__quantizer *quantizer, float parameter)
+{
+    return quantizer->params.logarithm ? (double)read(quantizer, parameter)
+        : parameter < 0                ? -1
+                                       : 1;
+}
+
 /*
  * sums: [0] dy * (y - x) inside, [1] dy above, [2] dy below. NNCF's gradients divide by the range
  * from the lowest code to the highest, not by the scale: that is how its published models were
@@ -224,12 +254,11 @@ void nncf__quantizer_add_gradient(
     }
     double inside = sums[0] / (((double)fq->high - (double)fq->low) * (double)fq->scale);
     if (quantizer->length) {
-        double sign = quantizer->length[channel] < 0 ? -1 : 1;
         quantizer->bound_grad[channel] += (float)(sums[1] + sums[2]);
-        quantizer->length_grad[channel] += (float)(sign * (inside + sums[1]));
+        quantizer->length_grad[channel] +=
+            (float)(slope(quantizer, quantizer->length[channel]) * (inside + sums[1]));
         return;
     }
-    double sign = quantizer->bound[channel] < 0 ? -1 : 1;
-    quantizer->bound_grad[channel] +=
-        (float)(sign * (inside + sums[1] + sums[2] * ((double)fq->low / (double)fq->high)));
+    quantizer->bound_grad[channel] += (float)(slope(quantizer, quantizer->bound[channel]) *
+        (inside + sums[1] + sums[2] * ((double)fq->low / (double)fq->high)));
 }

@@ -49,6 +49,8 @@ typedef struct nncf__quantizer {
     float *bound, *bound_grad;
     /* [channels]: the range's length (asymmetric; "input_range"); NULL when symmetric */
     float *length, *length_grad;
+    /* with params.logarithm magnitude and length are logarithms of what they are otherwise; read
+     * them by nncf__quantizer_bound() and _length() */
     /* [channels], from the above by nncf__quantizer_refresh() */
     nncf__fq *fq;
     /* [channels], as products read them: fq[c].scale; the code of 0, which is 0 unless asymmetric
@@ -106,6 +108,10 @@ static inline const nncf__fq *nncf__fq_of(const nncf__quantizer *quantizer, size
     return quantizer ? &quantizer->fq[quantizer->channels > 1 ? channel : 0] : NULL;
 }
 
+/* Of channel c: the largest magnitude, or the lower end if asymmetric; the length. Not of binary
+ * ones. */
+float nncf__quantizer_bound(const nncf__quantizer *quantizer, size_t c);
+float nncf__quantizer_length(const nncf__quantizer *quantizer, size_t c);
 /* Recompute fq, scales and zero points from the range, which the optimizer moves. Call once at the
  * start of each forward that uses it. */
 void nncf__quantizer_refresh(nncf__quantizer *quantizer);

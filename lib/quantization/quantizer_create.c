@@ -13,6 +13,7 @@
 #include <nncf/base.h>
 #include <nncf/context.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -59,6 +60,11 @@ nncf_status nncf__quantizer_check(
             group,
             params->gradient == NNCF__GRADIENT_LSQ ? "range_gradient lsq"
                                                    : "initializer.range.type lsq");
+    if (params->logarithm && params->gradient == NNCF__GRADIENT_LSQ)
+        return nncf__fail(err, NNCF_E_UNSUPPORTED, request->layer->scope,
+            "%s: logarithm_scale trains the logarithm of a range, and range_gradient lsq its step: "
+            "set one of them",
+            group);
     if (params->group_size > 0)
         return check_groups(request->layer, params->group_size, err);
     if (params->per_channel && request->channels == 0)
@@ -131,6 +137,7 @@ static const char *first_name(const nncf__quantizer *q)
 {
     return q->params.binary                  ? q->is_weight ? ".binary" : ".log_scale"
         : q->params.mode == NNCF__ASYMMETRIC ? ".input_low"
+        : q->params.logarithm                ? ".log_range"
                                              : ".scale";
 }
 
@@ -149,7 +156,8 @@ static bool fill(nncf_context *context, const nncf__quantizer_request *request, 
         !(q->observed_channels = nncf__calloc(context, q->channels, 2 * sizeof(float))))
         return false;
     if (asymmetric) {
-        q->length_name = name_of(context, request, ".input_range");
+        q->length_name =
+            name_of(context, request, q->params.logarithm ? ".log_range" : ".input_range");
         q->length = nncf__calloc(context, q->channels, sizeof *q->length);
         q->length_grad = nncf__calloc(context, q->channels, sizeof *q->length_grad);
         if (!q->length_name || !q->length || !q->length_grad)
@@ -167,9 +175,11 @@ static bool fill(nncf_context *context, const nncf__quantizer_request *request, 
     /* before any initialization: scale 1; asymmetric -1..1 where negative values are expected */
     const bool negative = q->params.sign != NNCF__UNSIGNED;
     for (size_t c = 0; c < q->channels; c++) {
-        q->bound[c] = !asymmetric ? 1.0f : negative ? -1.0f : 0.0f;
+        q->bound[c] = asymmetric ? (negative ? -1.0f : 0.0f) : q->params.logarithm ? 0.0f : 1.0f;
         if (asymmetric)
-            q->length[c] = negative ? 2.0f : 1.0f;
+            q->length[c] = !negative  ? (q->params.logarithm ? 0.0f : 1.0f)
+                : q->params.logarithm ? (float)log(2)
+                                      : 2.0f;
     }
     nncf__quantizer_observe_begin(q);
     nncf__quantizer_refresh(q);

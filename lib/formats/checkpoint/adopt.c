@@ -37,9 +37,20 @@
 #include <nncf/model.h>
 #include <nncf/tensor.h>
 
+#include <math.h>
 #include <string.h>
 
 enum mask_action { MASK_STAYS, MASK_FRESH, MASK_TAKEN };
+
+/* What the snapshot has of a quantizer. */
+typedef struct saved_range {
+    /* its parameters, `length` of asymmetric ones; NULL: there is none */
+    const nncf__entry *bound, *length;
+    /* one is a range and the other its logarithm */
+    bool converts;
+    /* of the quantizer in "nncf.quantizers", from 1 on; 0: unknown */
+    uint32_t number;
+} saved_range;
 
 /* What is taken over of a layer's mask and quantizers. */
 typedef struct decision {
@@ -47,6 +58,7 @@ typedef struct decision {
     enum nncf__mask_form form;
     const nncf__entry *mask;
     bool quantizer_taken[NNCF__N_SLOTS];
+    saved_range ranges[NNCF__N_SLOTS];
     /* sign, initialized */
     const int32_t *saved[NNCF__N_SLOTS];
 } decision;
@@ -139,11 +151,12 @@ static void count_related(adoption *a, const nncf_layer *layer, nncf__text *name
     const nncf__entry *bits = find(a, name, "nncf.", layer->scope, ".mask"),
                       *logits = find(a, name, "", layer->scope, ".pre_ops.mask");
     a->related += bits || logits;
-    static const char *const firsts[] = {".scale", ".input_low", ".log_scale"};
-    for (int i = 0; i < 3 * NNCF__N_SLOTS; i++) {
+    static const char *const firsts[] = {".scale", ".input_low", ".log_scale", ".log_range"};
+    enum { FIRSTS = sizeof firsts / sizeof *firsts };
+    for (int i = 0; i < FIRSTS * NNCF__N_SLOTS; i++) {
         name->length = 0;
-        nncf__text_printf(
-            name, "%s%s%s", layer->scope, nncf__quantizer_name_suffixes[i / 3], firsts[i % 3]);
+        nncf__text_printf(name, "%s%s%s", layer->scope, nncf__quantizer_name_suffixes[i / FIRSTS],
+            firsts[i % FIRSTS]);
         a->related += !name->failed && nncf__checkpoint_find(a->c, name->data);
     }
 }
@@ -182,33 +195,59 @@ static bool holds_floats(const nncf__entry *e, size_t count)
     return e && e->dtype == NNCF_F32 && e->ndim == 1 && e->shape[0] == (int64_t)count;
 }
 
-/* From 1 on; 0: the snapshot does not have it. */
-static uint32_t number_of(const adoption *a, const nncf__quantizer *q)
+/* The parameter of that name, or where there is none the range that it is the logarithm of, or its
+ * logarithm. */
+static const nncf__entry *find_range(
+    const adoption *a, const nncf__quantizer *q, const char *own, nncf__text *name, bool *converts)
 {
-    const nncf__entry *e = nncf__checkpoint_find(a->c, q->name);
-    return e ? a->number[e - a->c->entries] : 0;
+    const nncf__entry *e = nncf__checkpoint_find(a->c, own);
+    if (e || q->binarizer)
+        return e;
+    const size_t front = (size_t)(strrchr(own, '.') - own);
+    name->length = 0;
+    nncf__text_append(name, own, front);
+    nncf__text_printf(name, "%s",
+        !q->params.logarithm ? ".log_range"
+            : q->length      ? ".input_range"
+                             : ".scale");
+    e = name->failed ? NULL : nncf__checkpoint_find(a->c, name->data);
+    *converts = e != NULL;
+    return e;
+}
+
+static saved_range saved_range_of(const adoption *a, const nncf__quantizer *q, nncf__text *name)
+{
+    saved_range r = {0};
+    if (q->length) { /* the lower end is no logarithm */
+        r.bound = nncf__checkpoint_find(a->c, q->name);
+        r.length = find_range(a, q, q->length_name, name, &r.converts);
+    } else {
+        r.bound = find_range(a, q, q->name, name, &r.converts);
+    }
+    r.number = r.bound ? a->number[r.bound - a->c->entries] : 0;
+    return r;
 }
 
 static nncf_status decide_quantizer(
-    adoption *a, size_t i, enum nncf__quantizer_slot slot, nncf_error *err)
+    adoption *a, size_t i, enum nncf__quantizer_slot slot, nncf__text *name, nncf_error *err)
 {
     const nncf__quantizer *q = nncf__layer_own_quantizer(&a->ctrl->layers[i], slot);
     if (!q || (q->binarizer && q->is_weight)) /* that follows from the weight */
         return NNCF_OK;
-    const nncf__entry *e = nncf__checkpoint_find(a->c, q->name);
-    const uint32_t number = number_of(a, q);
+    const saved_range r = a->decisions[i].ranges[slot] = saved_range_of(a, q, name);
+    const uint32_t number = r.number;
     const int32_t *saved = number ? a->saved + 2 * (number - 1) : NULL;
     if (saved &&
         (saved[0] < NNCF__SIGN_AUTO || saved[0] > NNCF__SIGNED || saved[1] < 0 || saved[1] > 1))
         return nncf__fail(err, NNCF_E_FORMAT, "nncf.quantizers",
             "%s: the state of quantizer %u is out of range", a->c->path, (unsigned)number - 1);
     const nncf__binarizer *b = q->binarizer;
-    if (saved && saved[1] == 1 && holds_floats(e, q->channels) &&
+    if (saved && saved[1] == 1 && holds_floats(r.bound, q->channels) &&
         (!b || holds_floats(nncf__checkpoint_find(a->c, b->threshold_name), b->channels)) &&
-        (!q->length || holds_floats(nncf__checkpoint_find(a->c, q->length_name), q->channels))) {
+        (!q->length || holds_floats(r.length, q->channels))) {
         a->decisions[i].quantizer_taken[slot] = true;
         a->decisions[i].saved[slot] = saved;
-        a->used[e - a->c->entries] = true;
+        a->used[r.bound - a->c->entries] = true;
         a->report.quantizers_taken++;
     } else {
         name_one(a, FRESH_QUANTIZERS, ++a->report.quantizers_fresh, q->name);
@@ -229,7 +268,7 @@ static void decide_bits(adoption *a, const nncf__saved *saved)
     for (size_t i = 0; i < a->ctrl->n_layers; i++)
         for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
             const nncf__quantizer *q = nncf__layer_own_quantizer(&a->ctrl->layers[i], j);
-            const uint32_t number = q ? number_of(a, q) : 0;
+            const uint32_t number = a->decisions[i].ranges[j].number;
             if (q && (!number || !nncf__precision_allows(a->ctrl, q, bits[number - 1])))
                 return;
         }
@@ -258,7 +297,7 @@ static nncf_status decide(adoption *a, const nncf__saved *saved, nncf_error *err
         count_related(a, a->ctrl->model->layers[i], &name);
         status = decide_mask(a, i, &name, err);
         for (enum nncf__quantizer_slot slot = 0; status == NNCF_OK && slot < NNCF__N_SLOTS; slot++)
-            status = decide_quantizer(a, i, slot, err);
+            status = decide_quantizer(a, i, slot, &name, err);
     }
     if (status == NNCF_OK && name.failed)
         status = nncf__fail(err, NNCF_E_NOMEM, a->c->path, "out of memory");
@@ -283,13 +322,23 @@ static nncf_status decide(adoption *a, const nncf__saved *saved, nncf_error *err
 
 /* ---- doing ---- */
 
+/* In double, once: the range's float and that of its logarithm. */
+static void take_range(const saved_range *r, bool is_log, const nncf__entry *e, size_t n, float *to)
+{
+    const float *from = e->data;
+    for (size_t c = 0; c < n; c++)
+        to[c] = !r->converts ? from[c]
+            : is_log         ? (float)log(fabs((double)from[c]))
+                             : (float)exp((double)from[c]);
+}
+
 static void take_quantizer(
     const adoption *a, const decision *f, nncf__quantizer *q, enum nncf__quantizer_slot slot)
 {
     q->observing = false;
     q->kept = f->quantizer_taken[slot];
     if (a->bits)
-        q->params.bits = a->bits[number_of(a, q) - 1];
+        q->params.bits = a->bits[f->ranges[slot].number - 1];
     if (!q->kept) {
         nncf__quantizer_set_has_range(q, false);
         return;
@@ -298,10 +347,14 @@ static void take_quantizer(
         memcpy(q->binarizer->threshold,
             nncf__checkpoint_find(a->c, q->binarizer->threshold_name)->data,
             q->binarizer->channels * sizeof *q->binarizer->threshold);
-    memcpy(q->bound, nncf__checkpoint_find(a->c, q->name)->data, q->channels * sizeof *q->bound);
-    if (q->length)
-        memcpy(q->length, nncf__checkpoint_find(a->c, q->length_name)->data,
-            q->channels * sizeof *q->length);
+    const saved_range *r = &f->ranges[slot];
+    const bool is_log = q->params.logarithm == 1;
+    if (q->length) {
+        memcpy(q->bound, r->bound->data, q->channels * sizeof *q->bound);
+        take_range(r, is_log, r->length, q->channels, q->length);
+    } else {
+        take_range(r, is_log, r->bound, q->channels, q->bound);
+    }
     q->params.sign = f->saved[slot][0];
     nncf__quantizer_set_has_range(q, true);
 }
