@@ -224,11 +224,6 @@ typedef struct nncf__override {
     int32_t place;
 } nncf__override;
 
-/* One pattern of quantizable_subgraph_patterns: a chain of operator names. */
-typedef struct nncf__pattern {
-    nncf__strings operators;
-} nncf__pattern;
-
 /* `params` of quantization and binarization: training in stages. Epochs are counted from 0, and may
  * be fractions. */
 typedef struct nncf__stages {
@@ -331,9 +326,12 @@ typedef struct nncf__algorithm {
     /* n_overrides; borrowed */
     const nncf__override *overrides;
     size_t n_overrides;
-    /* n_patterns; borrowed */
-    const nncf__pattern *patterns;
+    /* quantizable_subgraph_patterns: chains of operator names; n_patterns; borrowed */
+    const nncf__strings *patterns;
     size_t n_patterns;
+    /* activations.unified_scale_ops: operators whose outputs have one range; n_unified; borrowed */
+    const nncf__strings *unified;
+    size_t n_unified;
     /* initializer.batchnorm_adaptation: batches (or -1 and samples) over which running statistics
      * are recomputed */
     int64_t bn_adaptation_steps, bn_adaptation_samples, bn_forget_steps;

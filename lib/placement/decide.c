@@ -272,44 +272,6 @@ static nncf_status place_activation(struct nncf__placement *p, size_t i,
     return NNCF_OK;
 }
 
-/* Quantizers of one range must be made alike, and have one range for the tensor. */
-static bool alike(const nncf__planned *a, const nncf__planned *b)
-{
-    const nncf__quantizer_params *x = &a->rule.params, *y = &b->rule.params;
-    return !x->per_channel && !y->per_channel && x->bits == y->bits && x->mode == y->mode &&
-        x->sign == y->sign && x->gradient == y->gradient && x->power_of_two == y->power_of_two &&
-        x->logarithm == y->logarithm && a->rule.allowed_bits == b->rule.allowed_bits &&
-        a->rule.range.kind == b->rule.range.kind;
-}
-
-/* Those of one group have the range of the first. */
-static void share_ranges(struct nncf__placement *p)
-{
-    const size_t n = p->model->n_layers * NNCF__N_SLOTS;
-    for (size_t first = 0; first < n; first++) {
-        nncf__planned *a = &p->layers[first / NNCF__N_SLOTS].quantizers[first % NNCF__N_SLOTS];
-        if (!a->present || a->group == 0 || a->shared)
-            continue;
-        for (size_t at = first + 1; at < n; at++) {
-            nncf__planned *b = &p->layers[at / NNCF__N_SLOTS].quantizers[at % NNCF__N_SLOTS];
-            if (!b->present || b->group != a->group || b->shared)
-                continue;
-            if (!alike(a, b)) {
-                nncf__log(p->context, NNCF_LOG_INFO,
-                    "%s: its range is not shared with %s, as the device has it, since it is made "
-                    "otherwise",
-                    p->graph.ops[b->op].scope, p->graph.ops[a->op].scope);
-                continue;
-            }
-            b->shared = true;
-            b->leader = first / NNCF__N_SLOTS;
-            b->leader_slot = (enum nncf__quantizer_slot)(first % NNCF__N_SLOTS);
-            if (b->sign == NNCF__SIGNED)
-                a->sign = NNCF__SIGNED;
-        }
-    }
-}
-
 /* A quantizer that the host placed: no rule looks at it, only the config's scopes. */
 static void place_by_hand(struct nncf__placement *p, size_t i)
 {
@@ -358,7 +320,7 @@ static nncf_status place_activations(struct nncf__placement *p, nncf_error *err)
         status = place_points(p, points, flags, err);
     }
     if (status == NNCF_OK)
-        share_ranges(p);
+        status = nncf__placement_share_ranges(p, err);
     nncf__free(p->context, points);
     nncf__free(p->context, flags);
     return status;
@@ -380,6 +342,10 @@ static void take_groups(nncf__planned *planned, const nncf_layer *layer)
 static void place_binary(struct nncf__placement *p)
 {
     const int32_t kind = p->quantization->algorithm->binary;
+    if (p->quantization->algorithm->n_unified > 0)
+        nncf__log(p->context, NNCF_LOG_WARNING,
+            "binarization: thresholds of one bit have no range that operators could share; the "
+            "lists of such operators have no effect");
     for (size_t i = 0; i < p->model->n_layers; i++) {
         const nncf_layer *layer = p->model->layers[i];
         const size_t core = p->graph.first[i];

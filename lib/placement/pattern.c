@@ -127,15 +127,15 @@ static bool called(const nncf__op *op, const char *name)
 
 /* Do the chain's operators begin the config's pattern `p`? *whole: they are all of it. */
 static bool begins_custom(
-    const matcher *m, const nncf__pattern *p, const size_t *chain, size_t n, bool *whole)
+    const matcher *m, const nncf__strings *p, const size_t *chain, size_t n, bool *whole)
 {
-    if (n > p->operators.count)
+    if (n > p->count)
         return false;
     for (size_t i = 0; i < n; i++) {
-        if (!called(&m->graph->ops[chain[i]], p->operators.items[i]))
+        if (!called(&m->graph->ops[chain[i]], p->items[i]))
             return false;
     }
-    *whole = n == p->operators.count;
+    *whole = n == p->count;
     return true;
 }
 

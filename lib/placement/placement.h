@@ -191,8 +191,10 @@ typedef struct nncf__planned {
     /* NNCF__GIVEN_...: what the config sets for it */
     int32_t given;
     nncf__quantizer_rule rule;
-    /* of the insertion point */
+    /* quantizers of one number have one range; 0: its own */
     size_t group;
+    /* the config names it among those that have one range */
+    bool named;
     /* its range is that of the quantizer in this slot of this layer, an earlier one */
     bool shared;
     size_t leader;
@@ -223,6 +225,14 @@ struct nncf__placement {
     /* [n_layers] */
     nncf__layer_plan *layers;
 };
+
+/* ---- shared_ranges.c ---- */
+
+/* The plan's activation quantizers that have one range get a leader. NNCF_E_CONFIG: the config
+ * names some that cannot. */
+nncf_status nncf__placement_share_ranges(struct nncf__placement *p, nncf_error *err);
+
+/* ---- decide.c ---- */
 
 nncf_status nncf__placement_decide(struct nncf__placement *placement, const nncf_model *model,
     const nncf_config *config, nncf_error *err);

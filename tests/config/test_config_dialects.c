@@ -125,12 +125,12 @@ static void check_first_algorithm(const kase *k, const nncf__algorithm *a)
         int used = 0;
         text[0] = '\0';
         for (size_t i = 0; i < a->n_patterns; i++)
-            for (size_t j = 0; j < a->patterns[i].operators.count; j++)
+            for (size_t j = 0; j < a->patterns[i].count; j++)
                 used += snprintf(text + used, sizeof(text) - (size_t)used, "%s%s",
                     j > 0       ? "+"
                         : i > 0 ? " "
                                 : "",
-                    a->patterns[i].operators.items[j]);
+                    a->patterns[i].items[j]);
         ck_assert_msg(strcmp(text, k->patterns) == 0, "%s: %s", k->name, text);
     }
     if (k->n_ranges == 1 && strcmp(k->ranges[0], "none") == 0) {

@@ -119,8 +119,9 @@ START_TEST(odd_configs_survive_dump_and_load)
         "{\"quantizer_setup_type\": \"pattern_based\", \"ignored_scopes\": [\"A\"]}",
         "{\"compression\": {\"algorithm\": \"quantization\"}, \"nncf_dialect\": \"2.17\"}",
         "{\"nncf_dialect\": \"1.4\", \"compression\": {\"algorithm\": \"quantization\", "
-        "\"linked_quantizer_scopes\": "
-        "[\"A\"], \"unified_scale_ops\": [\"B\"]}}",
+        "\"linked_quantizer_scopes\": [\"A\"]}}",
+        "{\"nncf_dialect\": \"1.7\", \"compression\": {\"algorithm\": \"quantization\", "
+        "\"unified_scale_ops\": [\"B\", [\"C\", \"D\"]]}}",
         "{\"compression\": {\"algorithm\": \"quantization\", \"signed_activation_scopes\": "
         "[\"a\\nb\", \"a\\nb\"]}}",
         /* 0 is something else than absent */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Unified scales: what a concatenation joins for a convolution has one range, from NNCF 2.0 on. The
+ * Unified scales: what a concatenation joins for a convolution has one range, from NNCF 2.0 on, and
+ * so have operators that the config names. The
  * ranges are computed here from what the layers write; gradients are those of separate quantizers
  * of the same range, added up; and everything that goes through parameters knows one.
  */
@@ -235,6 +236,79 @@ START_TEST(others_are_not_shared)
 }
 END_TEST
 
+#define NAMED(dialect, setup, key, lists)                                                          \
+    "{\"nncf_dialect\": \"" dialect "\", \"input_info\": {\"sample_size\": [1, 3, 2, 2]}, " setup  \
+    "\"compression\": {\"algorithm\": \"quantization\", \"initializer\": {\"range\": "             \
+    "{\"num_init_samples\": 6, \"type\": \"min_max\"}}, \"activations\": {\"" key "\": " lists     \
+    "}}}"
+#define PATTERNS "\"quantizer_setup_type\": \"pattern_based\", "
+#define BEHIND_A "\"Net/NNCFConv2d[a]/conv2d_0\""
+#define BEHIND_B "\"Net/Conv2d[b]\""
+
+/* Operators that the config names, whatever reads them and in dialects that unify nothing. */
+START_TEST(shared_where_the_config_says)
+{
+    static net n;
+    static const struct {
+        reader reader;
+        const char *config;
+    } cases[] = {
+        {CONVOLUTION, NAMED("1.7", "", "unified_scale_ops", "[[" BEHIND_A ", " BEHIND_B "]]")},
+        {CONVOLUTION, NAMED("1.5", "", "linked_quantizer_scopes", "[[" BEHIND_B "," BEHIND_A "]]")},
+        {CONVOLUTION,
+            NAMED("1.6", PATTERNS, "linked_quantizer_scopes", "[[" BEHIND_A ", " BEHIND_B "]]")},
+        {SUM, NAMED("2.17", "", "unified_scale_ops", "[[" BEHIND_A ", " BEHIND_B "]]")},
+        {POOL, NAMED("2.4", "", "unified_scale_ops", "[[" BEHIND_A ", " BEHIND_B "]]")},
+    };
+    open_net(&n, cases[_i].reader, cases[_i].config);
+    ck_assert(is_shared(&n));
+    /* the sum's output is read, and has one of its own */
+    ck_assert_uint_eq(fx_statistics(n.ctrl).activation_quantizers, cases[_i].reader == SUM ? 2 : 1);
+    close_net(&n);
+}
+END_TEST
+
+/* Together with what the device unifies: one group of both. */
+START_TEST(lists_extend_what_a_device_unifies)
+{
+    static net n;
+    open_net(&n, CONVOLUTION,
+        NAMED("2.4", "", "unified_scale_ops", "[[\"/nncf_model_input_0\", " BEHIND_B "]]"));
+    const nncf__quantizer *input = nncf__layer_quantizer(n.conv[A]->compression, NNCF__SLOT_INPUT);
+    ck_assert_ptr_nonnull(input);
+    ck_assert_ptr_null(input->leader);
+    ck_assert_ptr_eq(output_of(n.conv[A])->leader, input);
+    ck_assert_ptr_eq(output_of(n.conv[B])->leader, input);
+    close_net(&n);
+}
+END_TEST
+
+START_TEST(lists_that_cannot_be_are_refused)
+{
+    static net n;
+    static const struct {
+        const char *config, *where, *message;
+    } cases[] = {
+        {NAMED("1.7", "", "unified_scale_ops", "[[" BEHIND_A ", \"Net/nothing_0\"]]"),
+            "Net/nothing_0", "no quantizer of activations follows an operator of this name"},
+        {NAMED("1.7", "", "unified_scale_ops", "[[" BEHIND_A ", " BEHIND_B "], [" BEHIND_B "]]"),
+            "Net/Conv2d[b]", "unified_scale_ops names this operator twice"},
+        {NAMED("1.5", "", "linked_quantizer_scopes",
+             "[[" BEHIND_A ", " BEHIND_B "]], \"bits\": 8, \"per_channel\": true"),
+            "Net/Conv2d[b]", "linked_quantizer_scopes: its quantizer is made otherwise"},
+    };
+    nncf_error err = NNCF_ERROR_INIT;
+    open_net(&n, CONVOLUTION, NULL);
+    nncf_config *config = fx_config(n.c.context, cases[_i].config);
+    ck_assert_int_eq(nncf_compression_ctrl_create(n.model, config, &n.ctrl, &err), NNCF_E_CONFIG);
+    ck_assert_str_eq(err.where, cases[_i].where);
+    ck_assert_msg(strstr(err.message, cases[_i].message) != NULL, "%s", err.message);
+    ck_assert_ptr_null(n.ctrl);
+    nncf_config_destroy(config);
+    close_net(&n);
+}
+END_TEST
+
 START_TEST(counted_once)
 {
     static net n;
@@ -442,6 +516,9 @@ int main(void)
     TCase *t = fx_case(suite, "unified_scales", 60);
     tcase_add_test(t, shared_where_nncf_unifies);
     tcase_add_test(t, others_are_not_shared);
+    tcase_add_loop_test(t, shared_where_the_config_says, 0, 5);
+    tcase_add_test(t, lists_extend_what_a_device_unifies);
+    tcase_add_loop_test(t, lists_that_cannot_be_are_refused, 0, 3);
     tcase_add_test(t, counted_once);
     tcase_add_loop_test(t, bits_are_chosen_together, 0, 3);
     tcase_add_loop_test(t, ranges_are_the_widest, 0, 2);

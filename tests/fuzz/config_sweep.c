@@ -206,7 +206,7 @@ static void put_value(sweep *s, text *t, int32_t kind, const nncf__key *key)
     case NNCF__KEY_SIGNS:
         put_scopes(s, t);
         break;
-    case NNCF__KEY_PATTERNS:
+    case NNCF__KEY_LISTS:
         put(t, "[\"Conv2d\", [\"A\", \"B\"]]");
         break;
     default:

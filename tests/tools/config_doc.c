@@ -85,7 +85,7 @@ static void put_default(const nncf__key *key)
         return;
     }
     if (key->alias_of || key->offset == NNCF__NO_FIELD || key->type == NNCF__KEY_SCOPES ||
-        key->type == NNCF__KEY_NUMBERS || key->type == NNCF__KEY_PATTERNS ||
+        key->type == NNCF__KEY_NUMBERS || key->type == NNCF__KEY_LISTS ||
         (key->flags & NNCF__KEY_FAN_OUT))
         return;
     put_default_value(key, key->fallback);
@@ -362,7 +362,7 @@ static void put_type(int32_t kind, const nncf__key *key)
                "[{\"type\": \"integer\", \"minimum\": 2, \"maximum\": 8}, {\"type\": \"string\", "
                "\"minLength\": 1}]}");
         break;
-    case NNCF__KEY_PATTERNS:
+    case NNCF__KEY_LISTS:
         printf("\"type\": \"array\", \"items\": {\"anyOf\": [{\"type\": \"string\"}, {\"type\": "
                "\"array\", \"minItems\": "
                "1, \"items\": {\"type\": \"string\"}}]}");

@@ -145,7 +145,7 @@ static void set_defaults(const nncf__reader *r, bool of_rule)
         } else if (key->type == NNCF__KEY_NUMBERS) {
             memcpy(field(r, key->offset), &key->fallback_list, sizeof(const double *));
             memcpy(field(r, key->count_offset), &key->fallback_count, sizeof(size_t));
-        } else if (key->type != NNCF__KEY_SCOPES && key->type != NNCF__KEY_PATTERNS) {
+        } else if (key->type != NNCF__KEY_SCOPES && key->type != NNCF__KEY_LISTS) {
             store_int(field(r, key->offset), key->size, (int64_t)value);
         }
     }
@@ -391,8 +391,8 @@ static nncf_status read_value(nncf__reader *r, const nncf__key *key, uint32_t in
         return node->type == NNCF_CONFIG_STRING ? NNCF_OK : nncf__reader_wrong_value(r, key, index);
     case NNCF__KEY_RANGES:
         return read_ranges(r, key, index);
-    case NNCF__KEY_PATTERNS:
-        return nncf__read_patterns(r, key, index);
+    case NNCF__KEY_LISTS:
+        return nncf__read_lists(r, key, index, field(r, key->offset), field(r, key->count_offset));
     default: /* the name, values kept as written, and keys that overrides.c reads */
         return NNCF_OK;
     }
@@ -407,8 +407,7 @@ static void note_limits(nncf__reader *r, const nncf__key *key, uint32_t index)
     if (key->no_effect)
         nncf__config_log_key(
             r->config, NNCF_LOG_INFO, index, "has no effect here: ", key->no_effect);
-    if (key->unsupported && key->type != NNCF__KEY_PATTERNS &&
-        !((key->flags & NNCF__KEY_DEFAULT_ONLY) && is_default))
+    if (key->unsupported && !((key->flags & NNCF__KEY_DEFAULT_ONLY) && is_default))
         nncf__config_add_unsupported(r->config, index, key->unsupported);
 }
 

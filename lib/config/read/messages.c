@@ -97,7 +97,7 @@ const char *nncf__explain_allowed(const nncf__key *key, char out[NNCF__EXPLAIN_T
     case NNCF__KEY_BITWIDTHS:
         nncf__explain(out, "an array of pairs [bits, \"scope\"]");
         break;
-    case NNCF__KEY_PATTERNS:
+    case NNCF__KEY_LISTS:
         nncf__explain(out, "an array, each element a name or an array of names");
         break;
     default:

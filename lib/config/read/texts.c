@@ -86,35 +86,32 @@ nncf_status nncf__read_scopes(
     return status;
 }
 
-static nncf_status read_pattern(
-    const nncf__reader *r, const nncf__key *key, uint32_t index, nncf__pattern *out)
+static nncf_status read_list(
+    const nncf__reader *r, const nncf__key *key, uint32_t index, nncf__strings *out)
 {
     if (is_empty_array(r, index))
         return nncf__reader_wrong_value(r, key, index);
-    return read_texts(r, key, index, NULL, &out->operators);
+    return read_texts(r, key, index, NULL, out);
 }
 
-nncf_status nncf__read_patterns(nncf__reader *r, const nncf__key *key, uint32_t index)
+nncf_status nncf__read_lists(const nncf__reader *r, const nncf__key *key, uint32_t index,
+    const nncf__strings **out, size_t *count)
 {
     const nncf__document *d = nncf__reader_document(r);
     const nncf__node *node = &d->nodes[index];
     if (node->type != NNCF_CONFIG_ARRAY)
         return nncf__reader_wrong_value(r, key, index);
-    nncf__pattern *patterns = nncf__config_arena_alloc(
-        r->config, (node->count > 0 ? node->count : 1) * sizeof(*patterns));
-    if (!patterns)
+    nncf__strings *lists =
+        nncf__config_arena_alloc(r->config, (node->count > 0 ? node->count : 1) * sizeof(*lists));
+    if (!lists)
         return nncf__reader_no_memory(r);
-    size_t count = 0;
+    size_t n = 0;
     for (uint32_t i = node->first_child; i != 0; i = d->nodes[i].next) {
-        nncf_status status = read_pattern(r, key, i, &patterns[count++]);
+        nncf_status status = read_list(r, key, i, &lists[n++]);
         if (status != NNCF_OK)
             return status;
     }
-    if (key->offset != NNCF__NO_FIELD) {
-        r->algorithm->patterns = patterns;
-        r->algorithm->n_patterns = count;
-    } else if (count > 0 && key->unsupported) {
-        nncf__config_add_unsupported(r->config, index, key->unsupported);
-    }
+    *out = lists;
+    *count = n;
     return NNCF_OK;
 }

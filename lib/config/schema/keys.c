@@ -68,7 +68,6 @@ static const char range_words[] =
 static const int32_t range_words_from[] = {10000, 10300, 10200, 10301, 10700, 20100, 10000};
 static const int32_t precision_words_from[] = {10300, 10300, 10600};
 static const char mode_words[] = "early_exit adaptive_compression_level";
-static const char no_unified[] = "quantizers that share one scale";
 
 static const nncf__later_default quantize_inputs_defaults[] = {{10100, 1}, {0, 0}};
 static const nncf__later_default quantize_outputs_defaults[] = {{10100, 0}, {0, 0}};

@@ -38,8 +38,9 @@ enum nncf__key_type {
     NNCF__KEY_BITWIDTHS,
     /* scopes whose activations are signed */
     NNCF__KEY_SIGNS,
-    /* an array whose elements are a text or an array of texts */
-    NNCF__KEY_PATTERNS,
+    /* an array whose elements are a text or an array of texts: const nncf__strings * and, at
+     * count_offset, size_t */
+    NNCF__KEY_LISTS,
     /* any value: it belongs to an algorithm that is not supported yet */
     NNCF__KEY_ANY
 };
