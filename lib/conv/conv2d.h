@@ -31,6 +31,20 @@ typedef struct nncf__conv2d {
     const uint8_t *kept_blocks;
 } nncf__conv2d;
 
+/* Columns, planes of one pixel in a row, lie in memory as rows do: as rows they are fast, for
+ * kernels run along rows. The weight is the same, too. */
+static inline nncf__conv2d nncf__conv2d_as_rows(nncf__conv2d s)
+{
+    if (s.w != 1 || s.out_w != 1 || s.kernel_w != 1 || s.pad_w != 0 || s.h == 1)
+        return s;
+    s.w = s.h, s.out_w = s.out_h;
+    s.kernel_w = s.kernel_h, s.stride_w = s.stride_h;
+    s.pad_w = s.pad_h, s.dilation_w = s.dilation_h;
+    s.h = s.out_h = s.kernel_h = s.stride_h = s.dilation_h = 1;
+    s.pad_h = 0;
+    return s;
+}
+
 /*
  * A product is planned, then run. nncf__conv2d_..._scratch() is the plan's size: the bytes that
  * each worker needs, to be passed to nncf__scratch_reserve() before the run. It is a pure function

@@ -36,7 +36,7 @@
 
 nncf__conv2d nncf__product_shape(const nncf_layer *l, const int64_t in[4], const int64_t out[4])
 {
-    return (nncf__conv2d){.n = in[0],
+    return nncf__conv2d_as_rows((nncf__conv2d){.n = in[0],
         .c_in = in[1],
         .h = in[2],
         .w = in[3],
@@ -51,7 +51,7 @@ nncf__conv2d nncf__product_shape(const nncf_layer *l, const int64_t in[4], const
         .pad_w = l->padding[1],
         .dilation_h = l->dilation[0],
         .dilation_w = l->dilation[1],
-        .groups = l->groups};
+        .groups = l->groups});
 }
 
 /* ---- preparation ---- */

@@ -37,7 +37,7 @@ static nncf__qtensor floats(const float *data)
 void nncf__transposed_prepare(const nncf_layer *layer, nncf__block *b)
 {
     const int64_t *in = b->key.in, *out = b->out;
-    b->conv = (nncf__conv2d){.n = in[0],
+    b->conv = nncf__conv2d_as_rows((nncf__conv2d){.n = in[0],
         .c_in = out[1],
         .h = out[2],
         .w = out[3],
@@ -52,7 +52,7 @@ void nncf__transposed_prepare(const nncf_layer *layer, nncf__block *b)
         .pad_w = layer->padding[1],
         .dilation_h = layer->dilation[0],
         .dilation_w = layer->dilation[1],
-        .groups = layer->groups};
+        .groups = layer->groups});
     b->is_transposed = true;
     b->widens_input = b->x[0].dtype != NNCF_F32;
 }

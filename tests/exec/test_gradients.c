@@ -74,6 +74,15 @@ static const block_case cases[] = {
          .batch_norm = true,
          .activation = NNCF_ACTIVATION_RELU},
         {9, 10, 1, 1}},
+    /* columns, which are multiplied as rows */
+    {{.scope = "n/a",
+         .in_channels = 3,
+         .out_channels = 4,
+         .kernel = {3, 1},
+         .stride = {2, 1},
+         .padding = {2, 0},
+         .bias = true},
+        {2, 3, 11, 1}},
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 

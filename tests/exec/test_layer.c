@@ -71,6 +71,24 @@ static const block_case cases[] = {
          .stride = {2, 3},
          .bias = true},
         {1, 3, 5, 5}},
+    /* columns, which are multiplied as rows */
+    {{.scope = "i",
+         .in_channels = 4,
+         .out_channels = 6,
+         .kernel = {3, 1},
+         .stride = {2, 1},
+         .padding = {3, 0},
+         .dilation = {2, 1},
+         .bias = true},
+        {2, 4, 21, 1}},
+    {{.scope = "j",
+         .in_channels = 6,
+         .out_channels = 6,
+         .kernel = {3, 1},
+         .padding = {1, 0},
+         .groups = 6,
+         .batch_norm = true},
+        {2, 6, 19, 1}},
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 
