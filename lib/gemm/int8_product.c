@@ -3,7 +3,8 @@
  * The loops around the integer kernels (kernels/int8.h), as those of pixel_product.c around the
  * microkernel. Sums are int32 and exact up to NNCF__INT8_K_MAX, so k is never cut: a task packs a
  * block of pixels, all of k, into the second-level cache, and multiplies it by one panel of weights
- * after the other. Codes are packed from NCHW bytes and never become floats.
+ * after the other. Codes are packed from NCHW bytes and never become floats. Those of linear layers
+ * are int8_rows.c's.
  */
 #include "gemm/int8_product.h"
 
@@ -11,6 +12,7 @@
 #include "base/int_math.h"
 #include "base/pool.h"
 #include "gemm/blocks.h"
+#include "gemm/int8_rows.h"
 #include "gemm/microkernel.h"
 #include "gemm/pack.h"
 #include "kernels/int8.h"
@@ -136,6 +138,8 @@ static void plan(const nncf_context *context, const nncf__pixel_product *p, int8
 size_t nncf__int8_product_scratch(const nncf_context *context, const nncf__pixel_product *p)
 {
     int8_job j;
+    if (nncf__int8_rows_fit(p))
+        return nncf__int8_rows_scratch(context, p);
     plan(context, p, &j);
     return j.workspace.bytes;
 }
@@ -294,6 +298,10 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
 void nncf__int8_product_run(nncf_context *context, const nncf__pixel_product *p)
 {
     int8_job j;
+    if (nncf__int8_rows_fit(p)) {
+        nncf__int8_rows_run(context, p);
+        return;
+    }
     plan(context, p, &j);
     const double weights = (double)(j.n_quads * QUAD) * (double)p->weights.n_out;
     nncf__gemm_parallel(context, 4.0 * weights, (size_t)j.n_panels, pack_weights_task, &j);

@@ -83,6 +83,20 @@ static void micro_store(size_t n_quads, const uint8_t *pixels, const void *weigh
         }
 }
 
+static void rows(size_t n_words, const void *x, int64_t x_stride, size_t used, const void *panel,
+    const nncf__int8_scaling *scaling, float *c, int64_t c_stride)
+{
+    const uint8_t *row = x;
+    const int8_t *weights = panel;
+    for (size_t i = 0; i < used; i++, row += x_stride, c += c_stride)
+        for (size_t j = 0; j < MR; j++) {
+            int32_t sum = scaling->start[j];
+            for (size_t k = 0; k < n_words * QUAD; k++)
+                sum += (int32_t)row[k] * weights[(k / QUAD * MR + j) * QUAD + k % QUAD];
+            c[j] = (float)sum * scaling->scale[j] + scaling->bias[j];
+        }
+}
+
 /* Of plane c; row and col are one more than in the plane. */
 static int32_t plane_at(const nncf__plane_group *x, size_t c, size_t row, size_t col)
 {
@@ -110,7 +124,7 @@ static void depthwise_3x3(const nncf__plane_group *x, size_t stride, const int16
 }
 
 const nncf__int8_kernels nncf__int8_reference = {
-    "reference", MR, NR, 0, 1, pack, micro, micro_store, depthwise_3x3};
+    "reference", MR, NR, 0, 1, pack, micro, micro_store, NR, rows, depthwise_3x3};
 
 #ifdef NNCF__HAVE_AVX512VNNI
 static bool has_avx512vnni(void)

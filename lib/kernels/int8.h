@@ -16,6 +16,11 @@
  * last term depends on the output channel only: it is the start of that channel's sum. A table
  * whose instruction multiplies signed bytes sums (byte - offset) w, and sums start at (offset -
  * zero) sum w.
+ *
+ * Linear layers have neighbours along k side by side in memory, and so do rows of their results:
+ * there the lanes are output channels (`rows`). A word is the four bytes that a lane multiplies: a
+ * quad, or a pair where weights have 16 bits. A panel of weights is (words, mr) of them, k in its
+ * order; a row of codes is one such word after the other, of the same type.
  */
 #ifndef NNCF__KERNELS_INT8_H
 #define NNCF__KERNELS_INT8_H
@@ -32,6 +37,7 @@ enum {
     /* the largest tile */
     NNCF__INT8_MR_MAX = 32,
     NNCF__INT8_NR_MAX = 12,
+    NNCF__INT8_WORD = 4, /* bytes */
     /* so that a start and a sum, each up to k * 255 * 128, fit int32 together */
     NNCF__INT8_K_MAX = 32768,
     /* depthwise_3x3: of a plane's weights, three rows of three taps and a zero; bytes of scratch
@@ -83,6 +89,13 @@ typedef struct nncf__int8_kernels {
      * gemm_streams_end comes before another thread reads */
     void (*micro_store)(size_t n_quads, const uint8_t *pixels, const void *weights, size_t used,
         const nncf__int8_scaling *scaling, float *z, int64_t z_stride, bool stream);
+    /* c[i * c_stride + j] = (float)(start[j] + sum) * scale[j] + bias[j], not fused, for rows i <
+     * used <= rows_nr and output channels j < mr. x: rows of words, x_stride bytes apart, of (byte
+     * - offset): signed bytes where the table has an offset. The panel and start are aligned to 64
+     * bytes. */
+    size_t rows_nr;
+    void (*rows)(size_t n_words, const void *x, int64_t x_stride, size_t used, const void *panel,
+        const nncf__int8_scaling *scaling, float *c, int64_t c_stride);
     /* Depthwise 3 x 3 with a padding of 1 at stride 1 or 2, of planes of bytes, whose scale is not
      * used: z = (float)(sum of ((byte ^ flip) - offset) w) * scale + bias, not fused. Neither w nor
      * what is multiplied by it is beyond 255. scratch: 3 * x->w + NNCF__INT8_BEYOND bytes. stream:
@@ -100,6 +113,12 @@ static inline void nncf__int8_put_weights(
     else
         memcpy(to, (const int16_t[]){quad[0], quad[2], quad[1], quad[3]},
             sizeof(int16_t[NNCF__INT8_QUAD]));
+}
+
+/* Words of a row of k codes. */
+static inline size_t nncf__int8_words(const nncf__int8_kernels *k, size_t length)
+{
+    return (length * k->weight_bytes + NNCF__INT8_WORD - 1) / NNCF__INT8_WORD;
 }
 
 /* Readable loops that define the result; for tests and comparison. */

@@ -13,4 +13,5 @@
         ADD(acc, _mm256_madd_epi16(a.even, b.even));                                               \
         ADD(acc, _mm256_madd_epi16(a.odd, b.odd));                                                 \
     } while (0)
+#define DOT_WORD(acc, a, b) ADD(acc, _mm256_madd_epi16(a, b))
 #include "kernels/vec_int8.h"

@@ -52,10 +52,22 @@ INLINE vecf to_float(vec x)
 {
     return (vecf){vcvtq_f32_s32(x.low), vcvtq_f32_s32(x.high)};
 }
-INLINE vecf scaled(vecf x, float scale, float bias)
+INLINE vec words_load(const void *from)
 {
-    const float32x4_t s = vdupq_n_f32(scale), b = vdupq_n_f32(bias);
-    return (vecf){vaddq_f32(vmulq_f32(x.low, s), b), vaddq_f32(vmulq_f32(x.high, s), b)};
+    return (vec){vld1q_s32(from), vld1q_s32((const int32_t *)from + 4)};
+}
+INLINE vecf floats_load(const float *from)
+{
+    return (vecf){vld1q_f32(from), vld1q_f32(from + 4)};
+}
+INLINE vecf floats_set(float x)
+{
+    return (vecf){vdupq_n_f32(x), vdupq_n_f32(x)};
+}
+INLINE vecf scaled(vecf x, vecf scale, vecf bias)
+{
+    return (vecf){vaddq_f32(vmulq_f32(x.low, scale.low), bias.low),
+        vaddq_f32(vmulq_f32(x.high, scale.high), bias.high)};
 }
 INLINE void store(float *to, vecf x)
 {
@@ -82,9 +94,21 @@ INLINE vecf to_float(vec x)
 {
     return _mm512_cvtepi32_ps(x);
 }
-INLINE vecf scaled(vecf x, float scale, float bias)
+INLINE vec words_load(const void *from)
 {
-    return _mm512_add_ps(_mm512_mul_ps(x, _mm512_set1_ps(scale)), _mm512_set1_ps(bias));
+    return _mm512_load_si512(from);
+}
+INLINE vecf floats_load(const float *from)
+{
+    return _mm512_loadu_ps(from);
+}
+INLINE vecf floats_set(float x)
+{
+    return _mm512_set1_ps(x);
+}
+INLINE vecf scaled(vecf x, vecf scale, vecf bias)
+{
+    return _mm512_add_ps(_mm512_mul_ps(x, scale), bias);
 }
 INLINE void store(float *to, vecf x)
 {
@@ -114,9 +138,21 @@ INLINE vecf to_float(vec x)
 {
     return _mm256_cvtepi32_ps(x);
 }
-INLINE vecf scaled(vecf x, float scale, float bias)
+INLINE vec words_load(const void *from)
 {
-    return _mm256_add_ps(_mm256_mul_ps(x, _mm256_set1_ps(scale)), _mm256_set1_ps(bias));
+    return _mm256_load_si256(from);
+}
+INLINE vecf floats_load(const float *from)
+{
+    return _mm256_loadu_ps(from);
+}
+INLINE vecf floats_set(float x)
+{
+    return _mm256_set1_ps(x);
+}
+INLINE vecf scaled(vecf x, vecf scale, vecf bias)
+{
+    return _mm256_add_ps(_mm256_mul_ps(x, scale), bias);
 }
 INLINE void store(float *to, vecf x)
 {
@@ -203,8 +239,9 @@ INLINE void micro_scaled(size_t n_quads, const uint8_t *pixels, const int8_t *we
     sums_of(n_quads, pixels, weights, n, scaling->start, low, high);
 #pragma GCC unroll 12
     for (int j = 0; j < n; j++, z += z_stride) {
-        const vecf a = scaled(to_float(low[j]), scaling->scale[j], scaling->bias[j]),
-                   b = scaled(to_float(high[j]), scaling->scale[j], scaling->bias[j]);
+        const vecf scale = floats_set(scaling->scale[j]), bias = floats_set(scaling->bias[j]),
+                   a = scaled(to_float(low[j]), scale, bias),
+                   b = scaled(to_float(high[j]), scale, bias);
         if (stream) {
             store_past_caches(z, a);
             store_past_caches(z + LANES, b);
@@ -251,6 +288,66 @@ static void micro_store(size_t n_quads, const uint8_t *pixels, const void *weigh
 #define SCALED(n) micro_scaled(n_quads, pixels, weights, n, scaling, z, z_stride, stream)
     EACH_WIDTH(used, SCALED)
 #undef SCALED
+}
+
+/* ---- rows ---- */
+
+/* Widened words are pairs, of which one instruction multiplies both: there are registers for more
+ * rows than pixels. */
+#ifdef INT8_WIDENED
+enum { ROWS_NR = 6 };
+#else
+enum { ROWS_NR = NR };
+#define DOT_WORD DOT
+#endif
+
+INLINE void rows_tile(size_t n_words, const char *x, int64_t x_stride, int n, const char *panel,
+    const nncf__int8_scaling *scaling, float *c, int64_t c_stride)
+{
+    vec low[ROWS_NR], high[ROWS_NR];
+    const char *row[ROWS_NR];
+#pragma GCC unroll 12
+    for (int i = 0; i < n; i++) {
+        low[i] = words_load(scaling->start);
+        high[i] = words_load(scaling->start + LANES);
+        row[i] = x + i * x_stride;
+    }
+    for (size_t w = 0; w < n_words; w++, panel += MR * NNCF__INT8_WORD) {
+        const vec w0 = words_load(panel), w1 = words_load(panel + LANES * NNCF__INT8_WORD);
+#pragma GCC unroll 12
+        for (int i = 0; i < n; i++) {
+            int32_t word;
+            memcpy(&word, row[i] + w * sizeof word, sizeof word);
+            const vec words = vec_set(word);
+            DOT_WORD(low[i], words, w0);
+            DOT_WORD(high[i], words, w1);
+        }
+    }
+    const vecf scale0 = floats_load(scaling->scale), scale1 = floats_load(scaling->scale + LANES),
+               bias0 = floats_load(scaling->bias), bias1 = floats_load(scaling->bias + LANES);
+#pragma GCC unroll 12
+    for (int i = 0; i < n; i++, c += c_stride) {
+        store(c, scaled(to_float(low[i]), scale0, bias0));
+        store(c + LANES, scaled(to_float(high[i]), scale1, bias1));
+    }
+}
+
+static void rows(size_t n_words, const void *x, int64_t x_stride, size_t used, const void *panel,
+    const nncf__int8_scaling *scaling, float *c, int64_t c_stride)
+{
+#define ROWS(n) rows_tile(n_words, x, x_stride, n, panel, scaling, c, c_stride)
+    switch (used) {
+        WIDE_CASES(ROWS)
+        CASE(6, ROWS)
+        CASE(5, ROWS)
+        CASE(4, ROWS)
+        CASE(3, ROWS)
+        CASE(2, ROWS)
+        CASE(1, ROWS)
+    default:
+        break;
+    }
+#undef ROWS
 }
 
 /* ---- packing ---- */
@@ -440,4 +537,4 @@ static void pack(size_t n_channels, const nncf__int8_source *source, size_t n_pa
 #endif
 
 const nncf__int8_kernels INT8_TABLE = {
-    INT8_NAME, MR, NR, OFFSET, WEIGHT_BYTES, pack, micro, micro_store, DEPTHWISE};
+    INT8_NAME, MR, NR, OFFSET, WEIGHT_BYTES, pack, micro, micro_store, ROWS_NR, rows, DEPTHWISE};

@@ -372,6 +372,38 @@ START_TEST(bytes_of_random_shapes_are_exact)
 }
 END_TEST
 
+/* Rows that are multiplied where they lie, copied or widened; several panels and blocks. */
+START_TEST(bytes_of_linear_layers_are_exact)
+{
+    nncf_context *c = context_at(levels[_i], 1 + _i % 2);
+    static const int64_t in[] = {1, 2, 3, 4, 5, 6, 127, 128, 2048}, out[] = {1, 31, 33, 70},
+                         rows[] = {1, 11, 25, 600};
+    for (size_t i = 0; i < COUNT(in) * COUNT(out) * COUNT(rows); i++) {
+        nncf__conv2d s = {.n = rows[i / COUNT(out) % COUNT(rows)],
+            .c_in = in[i / COUNT(out) / COUNT(rows)],
+            .h = 1,
+            .w = 1,
+            .c_out = out[i % COUNT(out)],
+            .kernel_h = 1,
+            .kernel_w = 1,
+            .stride_h = 1,
+            .stride_w = 1,
+            .dilation_h = 1,
+            .dilation_w = 1,
+            .groups = 1};
+        if (s.n * s.c_in * s.c_out > 3000000)
+            continue;
+        problem p;
+        shape_finish(&s);
+        problem_make(&p, &s);
+        problem_codes(&p, i % 3, 0, 255, 127, false);
+        check_bytes(&p, c, i % 2);
+        problem_free(&p);
+    }
+    nncf_context_destroy(c);
+}
+END_TEST
+
 /* Long sums: several blocks of k, the worst codes, and the length where 32-bit sums would overflow.
  */
 START_TEST(long_sums_of_codes_are_exact)
@@ -735,6 +767,7 @@ static Suite *suite(void)
         tcase_add_loop_test(t, floats_of_random_shapes_are_near_the_oracle, i, i + 1);
         tcase_add_loop_test(t, codes_of_random_shapes_are_exact, i, i + 1);
         tcase_add_loop_test(t, bytes_of_random_shapes_are_exact, i, i + 1);
+        tcase_add_loop_test(t, bytes_of_linear_layers_are_exact, i, i + 1);
         tcase_add_loop_test(t, long_sums_of_codes_are_exact, i, i + 1);
         tcase_add_loop_test(t, threads_change_nothing, i, i + 1);
         tcase_add_loop_test(t, special_values_pass, i, i + 1);

@@ -141,6 +141,93 @@ START_TEST(sums_of_the_longest_k_do_not_overflow)
 }
 END_TEST
 
+/* ---- rows ---- */
+
+/* What a table multiplies element k of a row by, at any width of its words. */
+static void put_operand(const nncf__int8_kernels *kernels, int value, size_t k, void *to)
+{
+    if (kernels->weight_bytes == 1)
+        ((uint8_t *)to)[k] = (uint8_t)value;
+    else
+        ((int16_t *)to)[k] = (int16_t)value;
+}
+
+/* Rows that end at a guard page, anywhere in memory; what is stored ends at one, too. */
+static void check_rows(const nncf__int8_kernels *kernels, size_t n_words, int pattern)
+{
+    const size_t per_word = NNCF__INT8_WORD / kernels->weight_bytes, k = n_words * per_word,
+                 mr = kernels->mr, most = kernels->rows_nr, stride = n_words * NNCF__INT8_WORD + 3;
+    uint8_t *codes = malloc(most * k + 1);
+    int8_t *weights = malloc(mr * k + 1);
+    char *panel;
+    _Alignas(64) int32_t start[MR_MAX];
+    float scale[MR_MAX], bias[MR_MAX];
+    ck_assert_int_eq(posix_memalign((void **)&panel, 64, n_words * mr * NNCF__INT8_WORD + 64), 0);
+    for (size_t i = 0; i < most * k; i++)
+        codes[i] = pattern == RANDOM ? (uint8_t)fx_random32() : pattern == DARK ? 0 : 255;
+    for (size_t i = 0; i < mr * k; i++)
+        weights[i] = (int8_t)(pattern == RANDOM ? (int)below(256) - 128
+                : pattern == HIGHEST            ? 127
+                                                : -128);
+    for (size_t j = 0; j < mr; j++) {
+        start[j] = pattern == RANDOM ? (int32_t)below(2000000) - 1000000 : 0;
+        scale[j] = ldexpf((float)(1 + below(1000)), -20);
+        bias[j] = j % 3 ? (float)below(100) - 50.0f : -0.0f;
+        for (size_t i = 0; i < k; i++)
+            put_operand(kernels, weights[j * k + i], i % per_word,
+                panel + (i / per_word * mr + j) * NNCF__INT8_WORD);
+    }
+    const nncf__int8_scaling scaling = {start, scale, bias};
+    for (size_t used = 1; used <= most; used++) {
+        const size_t n_bytes = (used - 1) * stride + n_words * NNCF__INT8_WORD, c_stride = mr + 5,
+                     n_floats = (used - 1) * c_stride + mr;
+        uint8_t *x = guard_bytes(n_bytes + 1);
+        float *c = (float *)(void *)guard_bytes(n_floats * sizeof *c);
+        for (size_t i = 0; i < used; i++)
+            for (size_t at = 0; at < k; at++) {
+                _Alignas(8) uint8_t word[8];
+                put_operand(kernels, codes[i * k + at] - kernels->offset, 0, word);
+                memcpy(
+                    x + 1 + i * stride + at * kernels->weight_bytes, word, kernels->weight_bytes);
+            }
+        for (size_t i = 0; i < n_floats; i++)
+            c[i] = 1234.0f;
+        kernels->rows(n_words, x + 1, (int64_t)stride, used, panel, &scaling, c, (int64_t)c_stride);
+        for (size_t e = 0; e < n_floats; e++) {
+            const size_t i = e / c_stride, j = e % c_stride;
+            int64_t sum = j < mr ? start[j] : 0;
+            for (size_t at = 0; j < mr && at < k; at++)
+                sum += (int64_t)(codes[i * k + at] - kernels->offset) * weights[j * k + at];
+            const float want = j < mr ? (float)sum * scale[j] + bias[j] : 1234.0f;
+            ck_assert_msg(memcmp(&c[e], &want, sizeof want) == 0,
+                "%s: words %zu used %zu (%zu, %zu): %.9g, not %.9g", kernels->name, n_words, used,
+                i, j, (double)c[e], (double)want);
+        }
+        guard_free_bytes(x, n_bytes + 1);
+        guard_free_bytes((uint8_t *)(void *)c, n_floats * sizeof *c);
+    }
+    free(codes);
+    free(weights);
+    free(panel);
+}
+
+START_TEST(rows_are_exact_integers_rounded_once)
+{
+    for (size_t t = 0; nncf__int8_kernels_at(t); t++)
+        for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+            check_rows(nncf__int8_kernels_at(t), lengths[i], RANDOM);
+}
+END_TEST
+
+START_TEST(rows_of_the_longest_k_do_not_overflow)
+{
+    for (size_t t = 0; nncf__int8_kernels_at(t); t++)
+        for (int pattern = HIGHEST; pattern < PATTERNS; pattern++)
+            check_rows(nncf__int8_kernels_at(t),
+                nncf__int8_words(nncf__int8_kernels_at(t), NNCF__INT8_K_MAX), pattern);
+}
+END_TEST
+
 /* Segments over n pixels: whole panels, or pieces of random lengths, some of padding. */
 static size_t make_segments(
     size_t n, size_t mr, bool pieces, int64_t step, nncf__segment *segments, int64_t *end)
@@ -375,6 +462,8 @@ int main(int argc, char **argv)
     TCase *tcase = fx_case(suite, "kernels", 120);
     tcase_add_test(tcase, sums_are_exact_integers_rounded_once);
     tcase_add_test(tcase, sums_of_the_longest_k_do_not_overflow);
+    tcase_add_test(tcase, rows_are_exact_integers_rounded_once);
+    tcase_add_test(tcase, rows_of_the_longest_k_do_not_overflow);
     tcase_add_test(tcase, pack_reads_nothing_outside_of_segments);
     tcase_add_test(tcase, depthwise_products_are_exact_integers_rounded_once);
     tcase_add_test(tcase, depthwise_products_of_the_largest_codes_are_exact);
