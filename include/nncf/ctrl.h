@@ -257,6 +257,9 @@ NNCF_API nncf_status nncf_compression_ctrl_set_order(
  * @brief After the optimizer's step of each batch (or before each batch, see
  * nncf_compression_ctrl_set_order()): counts the step, which gives the next one its own random
  * masks, and moves a schedule by optimizer steps.
+ *
+ * With `weights.oscillation_freezing` it looks at the weights' codes, and writes weights that it
+ * has frozen: their value is code times scale, whatever the optimizer has made of them.
  * @param ctrl the controller
  * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE during initialization, or when the model is gone
@@ -626,6 +629,8 @@ typedef struct nncf_statistics {
     int64_t flops;
     /** the same without pruned filters */
     int64_t flops_left;
+    /** weights that `weights.oscillation_freezing` has frozen */
+    int64_t frozen_weights;
 } nncf_statistics;
 /**
  * @brief Set up a record for its first use: `struct_size`, and zeros.

@@ -341,6 +341,9 @@ typedef struct nncf__algorithm {
     int64_t bias_samples;
     /* weights.oscillation_damping: factor of that loss, 0: none */
     double damping;
+    /* weights.oscillation_freezing and _momentum: the frequency above which weights are frozen, 0:
+     * none; what a step counts in it */
+    double freezing, freezing_momentum;
     /* nncf__preset; resolved into `activations` already */
     int32_t preset;
     /* nncf__overflow_fix */

@@ -209,6 +209,15 @@ static nncf_status make_all(const maker *m)
         if (status == NNCF_OK)
             status = make_quantizers(m, i);
     }
+    for (size_t i = 0; i < ctrl->n_layers && status == NNCF_OK && ctrl->freezing.threshold > 0;
+         i++) {
+        const nncf_layer *layer = ctrl->model->layers[i];
+        nncf__layer_compression *c = &ctrl->layers[i];
+        if (!c->weight_quantizer || c->weight_quantizer->binarizer || layer->tied_to)
+            continue;
+        c->oscillation = nncf__oscillation_create(ctrl->context, layer->weight_count);
+        status = c->oscillation ? NNCF_OK : out_of_memory(m, layer);
+    }
     if (status == NNCF_OK)
         share_quantizers(m);
     return status == NNCF_OK ? list_parameters(m) : status;
@@ -227,6 +236,8 @@ nncf_status nncf__ctrl_allocate(
     const nncf__stages stages = quantizes ? quantization->stages : (nncf__stages){0};
     ctrl->bias_samples = quantizes ? quantization->bias_samples : 0;
     ctrl->damping = quantizes ? quantization->damping : 0;
+    if (quantizes)
+        ctrl->freezing = (nncf__freezing){quantization->freezing, quantization->freezing_momentum};
     status = check_stages(ctrl, &stages, err);
     if (status == NNCF_OK)
         status = make_all(&m);
@@ -255,6 +266,7 @@ void nncf__ctrl_free_allocated(nncf_compression_ctrl *ctrl)
         nncf__free(ctrl->context, c->logit_grad);
         nncf__free(ctrl->context, c->bits);
         nncf__free(ctrl->context, c->blocks);
+        nncf__oscillation_destroy(ctrl->context, c->oscillation);
         for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++)
             nncf__quantizer_destroy(ctrl->context, nncf__layer_quantizer(c, j));
     }

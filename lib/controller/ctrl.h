@@ -147,6 +147,8 @@ struct nncf_compression_ctrl {
     float *weight_values;
     /* factor of the loss that damps oscillations, 0: none */
     double damping;
+    /* weights that oscillate are frozen; threshold 0: none */
+    nncf__freezing freezing;
     /* images for bias correction, 0: none; its workspace, of two weights */
     int64_t bias_samples;
     float *bias_weights;

@@ -271,6 +271,8 @@ static void print_json(nncf__text *text, const nncf_compression_ctrl *ctrl)
         json_integer(text, "flops", s.flops);
         json_integer(text, "flops_left", s.flops_left);
     }
+    if (ctrl->freezing.threshold > 0)
+        json_integer(text, "frozen_weights", s.frozen_weights);
     json_integer(text, "bytes_float", (int64_t)s.bytes_float);
     json_integer(text, "bytes_compressed", (int64_t)s.bytes_compressed);
     nncf__text_append(text, ",\"layers\":[", 11);

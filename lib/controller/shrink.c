@@ -497,8 +497,12 @@ static void change(const shrink *s, char *removed)
         resize_layer(s, ctrl->model->layers[i]);
     for (size_t i = 0; i < ctrl->n_layers; i++)
         nncf__structure_find_blocks(ctrl->model->layers[i], &ctrl->layers[i]);
-    for (size_t i = 0; i < ctrl->n_layers; i++)
+    for (size_t i = 0; i < ctrl->n_layers; i++) {
         resize_quantizers(s, i);
+        if (ctrl->layers[i].oscillation) /* frozen ones stay where they are, and are free again */
+            nncf__oscillation_restart(
+                ctrl->layers[i].oscillation, ctrl->model->layers[i]->weight_count);
+    }
     resize_parameters(s);
     nncf__ctrl_end_pruning(ctrl, removed);
     for (size_t i = 0; i < ctrl->n_layers; i++)

@@ -156,6 +156,7 @@ nncf_status nncf_compression_ctrl_get_statistics(
         s.parameters += (int64_t)layer->weight_count;
         s.bytes_compressed += (uint64_t)weight_bytes(layer, &stats);
         zeros += stats.zeros;
+        s.frozen_weights += c->oscillation ? (int64_t)nncf__oscillation_frozen(c->oscillation) : 0;
         if (c->mask_kind != NNCF__MASK_NONE) {
             s.sparsified_layers++;
             s.sparsified_weights += (int64_t)layer->weight_count;

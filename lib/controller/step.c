@@ -92,6 +92,19 @@ static double damp(nncf_compression_ctrl *ctrl)
     return ctrl->damping * sum;
 }
 
+/* The same paper, section 4.2. */
+static void freeze(nncf_compression_ctrl *ctrl)
+{
+    for (size_t i = 0; i < ctrl->n_layers; i++) {
+        nncf_layer *layer = ctrl->model->layers[i];
+        const nncf__quantizer *q = nncf__layer_active(&ctrl->layers[i], NNCF__SLOT_WEIGHT);
+        if (!ctrl->layers[i].oscillation || !q || q->observing)
+            continue;
+        nncf__weight_freeze(layer);
+        nncf__layer_push_weight(layer);
+    }
+}
+
 static nncf_status loss_backward(nncf_compression_ctrl *ctrl, double *loss, nncf_error *err)
 {
     double value = 0;
@@ -208,6 +221,8 @@ static nncf_status step(nncf_compression_ctrl *ctrl, nncf_error *err)
     warn_uninitialized(ctrl);
     warn_dense(ctrl);
     nncf__usage_step(ctrl);
+    if (ctrl->freezing.threshold > 0)
+        freeze(ctrl);
     /* called before its batch, the first step of all, or of an epoch, begins batch 0, not 1 */
     const uint32_t state = advance(ctrl, CALL_STEP);
     const bool before = ctrl->order == NNCF_ORDER_BEFORE,

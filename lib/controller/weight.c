@@ -607,6 +607,30 @@ double nncf__weight_damp(nncf_layer *layer, double factor)
     return total.error;
 }
 
+static void freeze_segment(
+    const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
+{
+    const nncf__freezing *rule = &job->c->ctrl->freezing;
+    float m[BLOCK];
+    (void)sums;
+    while (begin < end) {
+        const block b = block_at(begin, end);
+        masked(job, b.from, b.n, NULL, m);
+        nncf__oscillation_observe(job->c->oscillation, rule, begin, b.n - b.skip, m + b.skip,
+            &job->fq[channel], job->layer->weight + begin);
+        begin = b.from + b.n;
+    }
+}
+
+void nncf__weight_freeze(nncf_layer *layer)
+{
+    chunk_sums total;
+    weight_job job = job_of(layer, layer->model->mode, true);
+    nncf__quantizer_refresh(job.c->weight_quantizer);
+    job.segment = freeze_segment;
+    run(&job, &total);
+}
+
 static void ranges_segment(
     const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
 {

@@ -24,6 +24,8 @@ size_t nncf__weight_codes_size(const nncf__quantizer *quantizer, size_t weight_c
 void nncf__weight_forward_codes(nncf_layer *layer, int32_t mode, void *buffer);
 /* What is in the buffer. */
 nncf__qtensor nncf__weight_codes_at(const nncf__quantizer *quantizer, void *buffer);
+/* Observe the codes, and hold those that are frozen: the weight is written. */
+void nncf__weight_freeze(nncf_layer *layer);
 /* The scales of a weight with a binarizer, [channels]: what there is of it beside its signs. */
 void nncf__weight_binary_scales(nncf_layer *layer, float *scales);
 /* Add to weight_grad (if any), logit_grad, scale gradients; from the gradient of wq, in the model's

@@ -80,6 +80,12 @@ void nncf__layer_push_gradient(const nncf_layer *layer)
         nncf__layer_scatter(layer, layer->weight_grad, layer->layout.weight_grad);
 }
 
+void nncf__layer_push_weight(const nncf_layer *layer)
+{
+    if (layer->has_layout)
+        nncf__layer_scatter(layer, layer->weight, layer->layout.weight);
+}
+
 size_t nncf__layer_place(const nncf_layer *layer, size_t i)
 {
     return layer->has_layout ? (size_t)place_of(layer, i) : i;

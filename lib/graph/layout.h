@@ -15,6 +15,8 @@
 /* The weight, of a layer or of all layers, as the host has it now. */
 void nncf__layer_pull_weight(const nncf_layer *layer);
 void nncf__model_pull_weights(const nncf_model *model);
+/* Where the library has written the weight: to the host. */
+void nncf__layer_push_weight(const nncf_layer *layer);
 /* The gradient of the weight: before something is added to it, and after that. */
 void nncf__layer_pull_gradient(const nncf_layer *layer);
 void nncf__layer_push_gradient(const nncf_layer *layer);

@@ -65,17 +65,20 @@ static const nncf__structure *structure_of(const writer *w)
     return &w->placement->sparsity->algorithm->structure;
 }
 
-/* Parameters and their gradients; of RB two floats a weight, of other masks a bit, and a byte a
- * block. */
+/* Parameters and their gradients, and what freezing keeps of each weight; of RB two floats a
+ * weight, of other masks a bit, and a byte a block. */
 static size_t bytes_of(const writer *w, const entry *e)
 {
     if (e->quantizer && e->quantizer->rule.params.binary) /* log of the scale, thresholds */
         return e->what == NNCF__SLOT_WEIGHT
             ? 0
             : (size_t)(1 + e->quantizer->channels) * 2 * sizeof(float);
+    const bool freezes = e->quantizer && e->what == NNCF__SLOT_WEIGHT &&
+        w->placement->quantization->algorithm->freezing > 0;
     if (e->quantizer)
         return quantizer_channels(e->quantizer) * 2 * sizeof(float) *
-            (e->quantizer->rule.params.mode == NNCF__ASYMMETRIC ? 2 : 1);
+            (e->quantizer->rule.params.mode == NNCF__ASYMMETRIC ? 2 : 1) +
+            (freezes ? (3 * sizeof(float) + 1) * e->layer->weight_count : 0);
     if (w->placement->sparsity->algorithm->kind == NNCF__RB_SPARSITY)
         return 2 * sizeof(float) * e->layer->weight_count;
     size_t blocks = 0;

@@ -3,6 +3,7 @@
 #ifndef NNCF__QUANTIZATION_LAYER_COMPRESSION_H
 #define NNCF__QUANTIZATION_LAYER_COMPRESSION_H
 
+#include "quantization/oscillation.h"
 #include "quantization/quantizer.h"
 
 #include <nncf/ctrl.h>
@@ -52,6 +53,8 @@ typedef struct nncf__layer_compression {
      * with, over so many outputs, while ranges are observed; NULL: not wanted */
     double *input_sums;
     int64_t input_positions;
+    /* oscillation_freezing; NULL: not wanted, or the weight is not quantized */
+    nncf__oscillation *oscillation;
     /* of some weights, for usage_checks.c: their hash; a gradient among them was not zero;
      * checks at which they had stayed all the same */
     struct {

@@ -12,6 +12,11 @@
     "{\"algorithm\": \"quantization\", \"weights\": {\"per_channel\": true, \"mode\": "            \
     "\"asymmetric\"}, \"activations\": {\"per_channel\": true}, \"initializer\": {\"range\": "     \
     "{\"num_init_steps\": 2}, \"batchnorm_adaptation\": {\"num_bn_adaptation_samples\": 0}}}"
+/* Any turn of a code freezes it. */
+#define FREEZING                                                                                   \
+    "{\"algorithm\": \"quantization\", \"weights\": {\"oscillation_freezing\": 0.001, "            \
+    "\"oscillation_momentum\": 0.1, \"logarithm_scale\": true}, \"initializer\": {\"range\": "     \
+    "{\"num_init_steps\": 2}, \"batchnorm_adaptation\": {\"num_bn_adaptation_samples\": 0}}}"
 
 static const char *const configs[] = {NET_CONFIG(NET_PRUNING("")),
     "{\"nncf_dialect\": \"1.3.1\", \"input_info\": {\"sample_size\": [1, 3, 6, 6]}, "
@@ -19,7 +24,8 @@ static const char *const configs[] = {NET_CONFIG(NET_PRUNING("")),
     "\"weight_importance\": \"geometric_median\"}}, {\"algorithm\": \"quantization\", "
     "\"initializer\": {\"range\": {\"num_init_steps\": 2}}}]}",
     NET_CONFIG(NET_PRUNING(", \"all_weights\": true") "," FX_MAGNITUDE "," PER_CHANNEL),
-    NET_CONFIG(NET_PRUNING("") ", {\"algorithm\": \"rb_sparsity\"}," NET_INT8)};
+    NET_CONFIG(NET_PRUNING("") ", {\"algorithm\": \"rb_sparsity\"}," NET_INT8),
+    NET_CONFIG(NET_PRUNING("") "," FREEZING)};
 enum { CONFIGS = sizeof configs / sizeof *configs, INT8 = 1 };
 
 static void open_with(net *n, const char *config)
@@ -264,6 +270,22 @@ START_TEST(training_goes_on)
 END_TEST
 
 /* Without callbacks: kept elements are in front of the host's own buffers. */
+START_TEST(frozen_weights_are_free_again)
+{
+    net n;
+    open_with(&n, NET_CONFIG(NET_PRUNING("") "," FREEZING));
+    for (int i = 0; i < 8; i++)
+        net_step(&n);
+    ck_assert_int_gt(fx_statistics(n.ctrl).frozen_weights, 0);
+    shrink(&n);
+    ck_assert_int_eq(fx_statistics(n.ctrl).frozen_weights, 0);
+    for (int i = 0; i < 8; i++)
+        net_step(&n);
+    ck_assert_int_gt(fx_statistics(n.ctrl).frozen_weights, 0);
+    net_close(&n);
+}
+END_TEST
+
 START_TEST(in_place)
 {
     net a, b;
@@ -671,6 +693,7 @@ int main(void)
     tcase_add_loop_test(tests, outputs_are_those_of_the_masked_model, 0, CONFIGS);
     tcase_add_loop_test(tests, gradients_are_those_of_the_masked_model, 0, CONFIGS);
     tcase_add_loop_test(tests, training_goes_on, 0, CONFIGS);
+    tcase_add_test(tests, frozen_weights_are_free_again);
     tcase_add_test(tests, in_place);
     tcase_add_loop_test(tests, resume_has_the_same_bits, 0, CONFIGS);
     tcase_add_test(tests, a_snapshot_of_the_whole_model_is_refused_after_a_shrink);

@@ -59,6 +59,8 @@ typedef struct decision {
     const nncf__entry *mask;
     bool quantizer_taken[NNCF__N_SLOTS];
     saved_range ranges[NNCF__N_SLOTS];
+    /* values and turns; NULL: the snapshot has none that fit */
+    const nncf__entry *oscillation[2];
     /* sign, initialized */
     const int32_t *saved[NNCF__N_SLOTS];
 } decision;
@@ -257,6 +259,23 @@ static nncf_status decide_quantizer(
     return NNCF_OK;
 }
 
+static void decide_oscillation(adoption *a, size_t i, nncf__text *name)
+{
+    const nncf_layer *layer = a->ctrl->model->layers[i];
+    const nncf__oscillation *o = a->ctrl->layers[i].oscillation;
+    if (!o)
+        return;
+    const nncf__entry *values = find(a, name, "nncf.", layer->scope, NNCF__OSCILLATION_END),
+                      *turns = find(a, name, "nncf.", layer->scope, NNCF__TURNS_END);
+    const int64_t count = (int64_t)o->count;
+    if (values && values->dtype == NNCF_F32 && values->ndim == 2 && values->shape[0] == 3 &&
+        values->shape[1] == count && turns && turns->dtype == NNCF_S8 && turns->ndim == 1 &&
+        turns->shape[0] == count) {
+        a->decisions[i].oscillation[0] = values;
+        a->decisions[i].oscillation[1] = turns;
+    }
+}
+
 /* Bits that were chosen by sensitivity are taken all together, or chosen again. */
 static void decide_bits(adoption *a, const nncf__saved *saved)
 {
@@ -296,6 +315,7 @@ static nncf_status decide(adoption *a, const nncf__saved *saved, nncf_error *err
     for (size_t i = 0; status == NNCF_OK && i < a->ctrl->n_layers; i++) {
         count_related(a, a->ctrl->model->layers[i], &name);
         status = decide_mask(a, i, &name, err);
+        decide_oscillation(a, i, &name);
         for (enum nncf__quantizer_slot slot = 0; status == NNCF_OK && slot < NNCF__N_SLOTS; slot++)
             status = decide_quantizer(a, i, slot, &name, err);
     }
@@ -359,6 +379,16 @@ static void take_quantizer(
     nncf__quantizer_set_has_range(q, true);
 }
 
+/* What is known of a weight's codes, of the same weight; else all of it is unseen. */
+static void take_oscillation(const decision *f, nncf__oscillation *o)
+{
+    nncf__oscillation_restart(o, o->count);
+    if (!f->oscillation[0] || !f->oscillation[1])
+        return;
+    memcpy(o->values, f->oscillation[0]->data, 3 * o->count * sizeof *o->values);
+    memcpy(o->turns, f->oscillation[1]->data, o->count);
+}
+
 static void take_layer(const adoption *a, size_t i)
 {
     const decision *f = &a->decisions[i];
@@ -376,6 +406,8 @@ static void take_layer(const adoption *a, size_t i)
         if (q)
             take_quantizer(a, f, q, slot);
     }
+    if (c->oscillation)
+        take_oscillation(f, c->oscillation);
 }
 
 /* Everything is logged: the run continues with another state than the snapshot's. */

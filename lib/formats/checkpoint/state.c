@@ -32,7 +32,7 @@ const char *const nncf__counter_names[NNCF__N_COUNTERS] = {"nncf.epoch", "nncf.s
     "nncf.arrived_before", "nncf.seed", "nncf.schedule_step", "nncf.steps_per_epoch", "nncf.begun",
     "nncf.by_hand", "nncf.bits_chosen"};
 
-enum { MOST_TENSORS_A_LAYER = 2 + 2 * NNCF__N_SLOTS, FIXED_TENSORS = 6 };
+enum { MOST_TENSORS_A_LAYER = 4 + 2 * NNCF__N_SLOTS, FIXED_TENSORS = 6 };
 
 static int64_t *counter_values(const nncf_compression_ctrl *ctrl, int64_t values[NNCF__N_COUNTERS])
 {
@@ -202,9 +202,9 @@ static void put_quantizer(nncf__state *s, const nncf__quantizer *q)
     s->n_quantizers++;
 }
 
-/* A tensor of bytes with a name of our own. */
-static nncf_status put_bytes(
-    nncf__state *s, const nncf_layer *layer, const char *end, uint8_t *bytes, size_t count)
+/* A tensor with a name of our own. */
+static nncf_status put_named(nncf__state *s, const nncf_layer *layer, const char *end,
+    int32_t dtype, void *data, size_t count)
 {
     nncf__text name = {.context = s->context};
     nncf__text_printf(&name, NNCF__FILTERS_FRONT "%s%s", layer->scope, end);
@@ -213,9 +213,25 @@ static nncf_status put_bytes(
     if (!copy)
         return NNCF_E_NOMEM;
     s->names[s->n_tensors] = copy;
-    put(s, copy, NNCF_U8, bytes);
+    put(s, copy, dtype, data);
     last_shape(s)[0] = (int64_t)count;
     return NNCF_OK;
+}
+
+static nncf_status put_bytes(
+    nncf__state *s, const nncf_layer *layer, const char *end, uint8_t *bytes, size_t count)
+{
+    return put_named(s, layer, end, NNCF_U8, bytes, count);
+}
+
+static nncf_status put_oscillation(
+    nncf__state *s, const nncf_layer *layer, const nncf__oscillation *o)
+{
+    if (put_named(s, layer, NNCF__OSCILLATION_END, NNCF_F32, o->values, 3) != NNCF_OK)
+        return NNCF_E_NOMEM;
+    s->tensors[s->n_tensors - 1].tensor.ndim = 2;
+    last_shape(s)[1] = (int64_t)o->count;
+    return put_named(s, layer, NNCF__TURNS_END, NNCF_S8, o->turns, o->count);
 }
 
 static nncf_status put_layer(
@@ -231,6 +247,8 @@ static nncf_status put_layer(
         if (put_bytes(s, layer, ".mask", c->bits, (layer->weight_count + 7) / 8) != NNCF_OK)
             return NNCF_E_NOMEM;
     }
+    if (c->oscillation && put_oscillation(s, layer, c->oscillation) != NNCF_OK)
+        return NNCF_E_NOMEM;
     for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++)
         if (nncf__layer_own_quantizer(c, j))
             put_quantizer(s, nncf__layer_own_quantizer(c, j));

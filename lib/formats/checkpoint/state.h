@@ -79,6 +79,10 @@ nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, int32_t with, nn
 /* The name of the mask of a layer's filters: front, scope, end. */
 #define NNCF__FILTERS_FRONT "nncf."
 #define NNCF__FILTERS_END   ".filters"
+
+/* And of weights that oscillate: [3][weight_count], and what was the last turn of each. */
+#define NNCF__OSCILLATION_END ".oscillation"
+#define NNCF__TURNS_END       ".turns"
 void nncf__state_free(nncf__state *state);
 /* What a snapshot holds of a controller beside its tensors. */
 typedef struct nncf__saved {
