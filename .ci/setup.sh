@@ -18,7 +18,8 @@ packages_of() {
     data) echo dataset-fashion-mnist fortunes ;;
     test) echo check g++ python3 python3-jsonschema binutils ;;
     # libomp-dev: Debian's blis.h includes omp.h, which gcc brings along and clang does not
-    ci) echo git clang clang-format libclang-rt-14-dev libomp-dev valgrind libc6-dbg util-linux python3-jsonschema doxygen \
+    # ccache: Meson takes it by itself
+    ci) echo git ccache clang clang-format libclang-rt-14-dev libomp-dev valgrind libc6-dbg util-linux python3-jsonschema doxygen \
       cmake libdnnl-dev abigail-tools ;;
     python) echo python3 python3-venv ;;
     # what tests/bench compares with; the last ones compile the C++ functions of NNCF on PyTorch
