@@ -28,8 +28,8 @@ NETS = {
 }
 SCOPES = {
     'conv': ('Net/Conv2d[0]', 'N/NNCFConv2d[c]/conv2d_0', 'A/B[c]', 'Net/A[x]',
-             'ResNet/Sequential[layer1]/Bottleneck[0]/NNCFConv2d[conv1]/conv2d_0', 'A'),
-    'linear': ('Net/Linear[fc]', 'Net/B[y]', 'Net/C[z]', 'B'),
+             'ResNet/Sequential[layer1]/Bottleneck[0]/NNCFConv2d[conv1]/conv2d_0', 'A', 'a'),
+    'linear': ('Net/Linear[fc]', 'Net/B[y]', 'Net/C[z]', 'B', 'b'),
 }
 # What sets an algorithm apart that the corpus has in few words only: these train on every net.
 GUIDED = re.compile(r'filter_pruning|binarization|"precision"|_start_epoch|knowledge_distillation|accuracy_aware|lr_multiplier')
