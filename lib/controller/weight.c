@@ -29,7 +29,7 @@
 
 /* Multiples of 8 elements, so that a block begins at a byte of a bit mask and at a block of four
  * random numbers. */
-enum { BLOCK = 1024, ALIGN = 8, CHUNK = 16 * BLOCK, MAX_CHUNKS = 256 };
+enum { BLOCK = 1024, ALIGN = 8, CHUNK = 4 * BLOCK, MAX_CHUNKS = 256 };
 
 enum mask_mode { MASK_NONE, MASK_SAMPLED = 1, MASK_EVAL, MASK_BITS };
 
@@ -344,13 +344,18 @@ static void codes_segment(
     float u[BLOCK], m[BLOCK];
     int64_t nans = 0;
     while (begin < end) {
-        block b = block_at(begin, end);
-        const size_t n = b.n - b.skip;
+        const block b = block_at(begin, end);
+        const size_t n = b.n - b.skip, at = begin;
         noise(job, b.from, b.n, u);
-        masked(job, b.from, b.n, u, m);
-        sums->clipped += job->k->epilogue_codes(n, m + b.skip, job->codes + begin, &e, zero);
-        nans += count_nans(n, m + b.skip);
         begin = b.from + b.n;
+        if (job->mask == MASK_SAMPLED && !job->prunes) {
+            sums->clipped += job->k->rb_codes(n, job->layer->weight + at, job->c->logit + at,
+                u + b.skip, job->codes + at, fq, zero, &nans);
+            continue;
+        }
+        masked(job, b.from, b.n, u, m);
+        sums->clipped += job->k->epilogue_codes(n, m + b.skip, job->codes + at, &e, zero);
+        nans += count_nans(n, m + b.skip);
     }
     if (nans > 0 && job->channels > 1)
         job->scales[channel] = NAN;
@@ -428,22 +433,31 @@ static void backward_segment(
     const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
 {
     float u[BLOCK], m[BLOCK], inside[BLOCK];
+    const bool fuses =
+        job->mask == MASK_SAMPLED && job->fq && !job->prunes && job->layer->weight_grad;
     while (begin < end) {
-        block b = block_at(begin, end);
-        const float *g = job->dwq + begin;
+        const block b = block_at(begin, end);
+        const size_t n = b.n - b.skip, at = begin;
+        const float *g = job->dwq + at;
         noise(job, b.from, b.n, u);
+        begin = b.from + b.n;
+        if (fuses) {
+            job->k->rb_quantized_backward(n, g, job->layer->weight + at, job->c->logit + at,
+                u + b.skip, job->layer->weight_grad + at, job->c->logit_grad + at,
+                &job->fq[channel], sums->fq);
+            continue;
+        }
         if (job->fq) {
             masked(job, b.from, b.n, u, m);
-            job->k->fq_backward(b.n - b.skip, m + b.skip, g, inside, &job->fq[channel], sums->fq);
+            job->k->fq_backward(n, m + b.skip, g, inside, &job->fq[channel], sums->fq);
             g = inside;
         }
         if (job->stops_gradient) {
-            memmove(inside, g, (b.n - b.skip) * sizeof *inside);
-            nncf__filters_clear(job->layer, begin, b.n - b.skip, inside);
+            memmove(inside, g, n * sizeof *inside);
+            nncf__filters_clear(job->layer, at, n, inside);
             g = inside;
         }
         masked_backward(job, &b, u, g);
-        begin = b.from + b.n;
     }
 }
 

@@ -305,17 +305,45 @@ static void rb_forward(size_t n, const float *w, const float *s, const float *u,
 }
 
 /* The denominator of p and 1 - p cancels out of a b / (a + b)^2. */
+static void rb_gradient(float g, float w, float s, float u, float *dw, float *ds)
+{
+    nncf__sigmoid_parts f = nncf__sigmoid_split(s);
+    float v = clamp_uniform(u);
+    float a = f.p * v, b = f.q * (1.0f - v);
+    float t = (a * b) / ((a + b) * (a + b));
+    *ds += (g * w) * t;
+    *dw += v * f.d > f.q ? g : 0.0f;
+}
+
 static void rb_backward(
     size_t n, const float *g, const float *w, const float *s, const float *u, float *dw, float *ds)
 {
+    for (size_t i = 0; i < n; i++)
+        rb_gradient(g[i], w[i], s[i], u[i], &dw[i], &ds[i]);
+}
+
+static int64_t rb_codes(size_t n, const float *w, const float *s, const float *u, uint8_t *y,
+    const nncf__fq *q, float zero, int64_t *nans)
+{
+    const nncf__epilogue e = {1.0f, 0.0f, -INFINITY, INFINITY, q};
+    int64_t outside = 0;
     for (size_t i = 0; i < n; i++) {
-        nncf__sigmoid_parts f = nncf__sigmoid_split(s[i]);
-        float v = clamp_uniform(u[i]);
-        float a = f.p * v, b = f.q * (1.0f - v), gi = g[i];
-        float t = (a * b) / ((a + b) * (a + b));
-        ds[i] += (gi * w[i]) * t;
-        dw[i] += v * f.d > f.q ? gi : 0.0f;
+        float v = rb_keep(s[i], u[i]) ? w[i] : 0.0f;
+        *nans += isnan(v) != 0;
+        outside += activate_to_code(v, &y[i], &e, zero);
     }
+    return outside;
+}
+
+static void rb_quantized_backward(size_t n, const float *g, const float *w, const float *s,
+    const float *u, float *dw, float *ds, const nncf__fq *q, double sums[3])
+{
+    backward_sums b = {0};
+    for (size_t i = 0; i < n; i++) {
+        float v = rb_keep(s[i], u[i]) ? w[i] : 0.0f;
+        rb_gradient(fq_gradient(v, g[i], q, &b, i), w[i], s[i], u[i], &dw[i], &ds[i]);
+    }
+    quantizer_sums(&b, sums);
 }
 
 static void rb_forward_eval(size_t n, const float *w, const float *s, float *y)

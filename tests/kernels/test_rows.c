@@ -99,6 +99,18 @@ ROW(rb_forward, "iiio", "vsuv", false, false,
     k->rb_forward(c->n, c->p[0], c->p[1], c->p[2], c->p[3]))
 ROW(rb_backward, "iiiixx", "gvsugg", false, false,
     k->rb_backward(c->n, c->p[0], c->p[1], c->p[2], c->p[3], c->p[4], c->p[5]))
+static int64_t rb_codes(const nncf__kernels *k, call *c)
+{
+    int64_t nans = 3;
+    const int64_t clipped =
+        k->rb_codes(c->n, c->p[0], c->p[1], c->p[2], (uint8_t *)c->p[3], c->e->fq, c->zero, &nans);
+    c->sums[0] += (double)nans;
+    return clipped;
+}
+ROW(rb_codes, "iiio", "vsub", true, false, c->result = rb_codes(k, c))
+ROW(rb_quantized_backward, "iiiixx", "gvsugg", false, true,
+    k->rb_quantized_backward(
+        c->n, c->p[0], c->p[1], c->p[2], c->p[3], c->p[4], c->p[5], c->q, c->sums))
 ROW(rb_forward_eval, "iio", "vsv", false, false,
     k->rb_forward_eval(c->n, c->p[0], c->p[1], c->p[2]))
 ROW(rb_count, "i", "s", false, false, k->rb_count(c->n, c->p[0], c->sums))
@@ -169,6 +181,8 @@ static const row *const rows[] = {
     &check_philox_uniform,
     &check_rb_forward,
     &check_rb_backward,
+    &check_rb_codes,
+    &check_rb_quantized_backward,
     &check_rb_forward_eval,
     &check_rb_count,
     &check_rb_loss_backward,
