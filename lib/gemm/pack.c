@@ -319,21 +319,21 @@ static void dequantize_strided(
         to[i] = ((float)(from[i * stride] ^ how->flip) - how->offset) * how->scale;
 }
 
-/* Channel c of output channels out0 .. out0 + used - 1, all taps, to its places in their panel. */
+/* Channel c of output channels out0 .. out0 + used - 1, all taps, to its places in their panel;
+ * `first`: where the values of out0 begin, with all taps of a channel side by side. */
 static void pack_channel(const nncf__microkernel *m, const nncf__weights *w, int64_t c,
-    int64_t out0, int64_t used, const nncf__dequant *how, float *panel)
+    int64_t used, const void *first, const nncf__dequant *how, float *panel)
 {
     const nncf__taps_axis *y = &w->taps.y, *x = &w->taps.x;
-    const int64_t first = c * w->k_stride + out0 * w->out_stride;
     float *to = panel + c * m->nr;
     for (int64_t i = 0; i < y->n; i++)
         for (int64_t j = 0; j < x->n; j++, to += w->channels * m->nr) {
-            const int64_t at = first + (y->index + i * y->index_step) * w->taps.kernel_w +
-                x->index + j * x->index_step;
+            const int64_t at =
+                (y->index + i * y->index_step) * w->taps.kernel_w + x->index + j * x->index_step;
             if (how)
-                dequantize_strided((const uint8_t *)w->src.data + at, w->out_stride, used, how, to);
+                dequantize_strided((const uint8_t *)first + at, w->out_stride, used, how, to);
             else
-                copy_strided((const float *)w->src.data + at, w->out_stride, used, to);
+                copy_strided((const float *)first + at, w->out_stride, used, to);
             for (int64_t r = used; r < m->nr; r++)
                 to[r] = 0.0f;
         }
@@ -345,18 +345,28 @@ void nncf__pack_weight_channels(const nncf__microkernel *m, const nncf__weights 
     const bool is_codes = nncf__qtensor_is_codes(&w->src);
     const int64_t size = (int64_t)nncf__qtensor_element_size(&w->src),
                   width = nncf__panel_width(m, w), out0 = panel0 * width,
-                  n_out = min_i(n_panels * width, w->n_out - out0),
-                  bytes = n_out * w->out_stride * size;
+                  n_out = min_i(n_panels * width, w->n_out - out0), count = n_out * w->out_stride,
+                  bytes = count * size;
+    /* Codes become floats a line at a time, one by one only where a line is very long. */
+    enum { LINE_CODES = 4096 };
+    _Alignas(64) float line[LINE_CODES];
+    const bool by_line = is_codes && count <= LINE_CODES;
+    const int64_t step = width * w->out_stride * (by_line ? (int64_t)sizeof *line : size);
     for (int64_t c = c0; c < c1; c++) {
         const nncf__dequant how =
             is_codes ? nncf__dequant_of(&w->src, c, w->as_integers) : (nncf__dequant){0};
-        const char *next =
-            (const char *)w->src.data + ((c + 1) * w->k_stride + out0 * w->out_stride) * size;
+        const char *from =
+            (const char *)w->src.data + (c * w->k_stride + out0 * w->out_stride) * size;
+        const char *next = from + w->k_stride * size;
         for (int64_t i = 0; c + 1 < c1 && i < bytes; i += LINE_BYTES)
             __builtin_prefetch(next + i);
+        if (by_line) {
+            m->k->dequantize((size_t)count, (const uint8_t *)(const void *)from, line, &how);
+            from = (const char *)(const void *)line;
+        }
         for (int64_t p = 0; p < n_panels; p++)
-            pack_channel(m, w, c, out0 + p * width, min_i(width, n_out - p * width),
-                is_codes ? &how : NULL, panels[p]);
+            pack_channel(m, w, c, min_i(width, n_out - p * width), from + p * step,
+                is_codes && !by_line ? &how : NULL, panels[p]);
     }
 }
 
