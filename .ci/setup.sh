@@ -25,8 +25,8 @@ packages_of() {
     # what tests/bench compares with; the last ones compile the C++ functions of NNCF on PyTorch
     bench) echo libdnnl-dev python3 python3-torch python3-torchvision libtcmalloc-minimal4 python3-venv g++ ninja-build \
       python3-dev libtorch-dev pybind11-dev ;;
-    # what examples/bindings compiles with; only .ci/run installs it
-    bindings) echo cargo rustc bindgen golang-go python3-torch python3-cffi ;;
+    # what examples/bindings compiles with; only .ci/run installs it. bindgen loads libclang, and does not depend on it
+    bindings) echo cargo rustc bindgen libclang-dev golang-go python3-venv python3-torch python3-cffi ;;
     aarch64) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user ;;
     *)
       echo "setup: there is no package set '$1' (build, data, test, ci, python, bench, bindings, mpi, aarch64)" >&2

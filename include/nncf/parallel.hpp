@@ -147,13 +147,13 @@ class ranks
 
 /**
  * A model and replicas of it, which work on parts of a batch in threads of their own. Declare it
- * after the controller. @since 0.1
+ * after the controller. It keeps the model's object of C: the nncf::model may be moved. @since 0.1
  */
 class replicas
 {
   public:
     /** `count` replicas beside the model, each with a context of its own. */
-    replicas(model &of, std::size_t count) : of_(&of)
+    replicas(model &of, std::size_t count) : first_(of.get())
     {
         others_.reserve(count);
         for (std::size_t i = 0; i < count; i++) {
@@ -167,10 +167,11 @@ class replicas
     {
         return others_.size() + 1;
     }
-    /** Part 0 is the model itself; not checked. */
+    /** Part 0 is the model itself, which its owner destroys: do not move it from here. Not checked.
+     */
     model &operator[](std::size_t part) noexcept
     {
-        return part == 0 ? *of_ : others_[part - 1];
+        return part == 0 ? first_.of : others_[part - 1];
     }
     /**
      * One batch: `run(part, model)` for each part, side by side (part 0 in this thread), with
@@ -179,7 +180,7 @@ class replicas
      */
     template <class Run> void run(Run &&run)
     {
-        call(nncf_model_begin_replicas, *of_);
+        call(nncf_model_begin_replicas, first_.of);
         std::vector<std::exception_ptr> thrown(size());
         auto one = [&](std::size_t part) noexcept {
             try {
@@ -200,7 +201,7 @@ class replicas
         for (std::thread &t : threads)
             t.join();
         nncf_error record = NNCF_ERROR_INIT;
-        const nncf_status status = nncf_model_end_replicas(of_->get(), &record);
+        const nncf_status status = nncf_model_end_replicas(first_.of.get(), &record);
         for (const std::exception_ptr &e : thrown)
             if (e)
                 std::rethrow_exception(e);
@@ -209,7 +210,25 @@ class replicas
     }
 
   private:
-    model *of_;
+    /* Does not destroy what it holds. */
+    struct borrowed {
+        model of;
+        explicit borrowed(nncf_model *object) noexcept : of(object)
+        {
+        }
+        borrowed(borrowed &&) noexcept = default;
+        borrowed &operator=(borrowed &&other) noexcept
+        {
+            (void)of.release();
+            of = std::move(other.of);
+            return *this;
+        }
+        ~borrowed()
+        {
+            (void)of.release();
+        }
+    };
+    borrowed first_;
     std::vector<model> others_;
 };
 

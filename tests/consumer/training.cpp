@@ -394,7 +394,20 @@ void two_parts(const nncf::context &context)
         thrown = std::string(e.what()) == "part 1";
     }
     REQUIRE(thrown);
-    parts.run([&](std::size_t part, nncf::model &model) { pass(model, half(part)); });
+
+    // The model may move, and so may its replicas.
+    std::fill(net.dw1.begin(), net.dw1.end(), 0.0f);
+    nncf_model *object = net.model.get();
+    nncf::model elsewhere = std::move(net.model);
+    nncf::replicas moved = std::move(parts);
+    REQUIRE(moved[0].get() == object && moved.size() == 2);
+    moved.run([&](std::size_t part, nncf::model &model) { pass(model, half(part)); });
+    for (std::size_t i = 0; i < whole.size(); i++)
+        REQUIRE(std::fabs(net.dw1[i] - whole[i]) < 1e-4f);
+    parts = nncf::replicas(elsewhere, 2);
+    REQUIRE(parts.size() == 3);
+    parts = std::move(moved);
+    REQUIRE(elsewhere.get() == object && parts[0].get() == object && parts.size() == 2);
 }
 
 } // namespace

@@ -183,10 +183,25 @@ func (n *Linear) Backward(x, dy []float32) ([]float32, error) {
 	return dx, check(C.backward(n.layer, pointer(x), C.int64_t(rows), C.int64_t(n.In), pointer(dy), C.int64_t(n.Out), pointer(dx), record), record)
 }
 
+// Update is an optimizer's step over the controller's own parameters, the ranges, and clears their gradients.
+func (n *Linear) Update() error {
+	record := newRecord()
+	if err := check(C.nncf_compression_ctrl_update(n.ctrl, nil, record), record); err != nil {
+		return err
+	}
+	return check(C.nncf_compression_ctrl_zero_grad(n.ctrl, record), record)
+}
+
 // Step comes after the optimizer's.
 func (n *Linear) Step() error {
 	record := newRecord()
 	return check(C.nncf_compression_ctrl_step(n.ctrl, record), record)
+}
+
+// EpochStep comes after each epoch.
+func (n *Linear) EpochStep() error {
+	record := newRecord()
+	return check(C.nncf_compression_ctrl_epoch_step(n.ctrl, record), record)
 }
 
 // Sparsity is the share of zeros.

@@ -19,7 +19,7 @@ fn main() {
         .args(["--", &format!("-I{include}")])
         .status()
         .expect("bindgen does not run (Debian: bindgen)");
-    assert!(done.success(), "bindgen failed");
+    assert!(done.success(), "bindgen failed; without libclang.so: Debian's libclang-dev");
     for flag in pkg_config("--libs").split_whitespace() {
         if let Some(folder) = flag.strip_prefix("-L") {
             println!("cargo:rustc-link-search=native={folder}");
