@@ -131,10 +131,14 @@ static void noise(const weight_job *job, size_t begin, size_t n, float *u)
         job->k->philox_uniform(n, (uint32_t)(begin / 4), job->noise_key, job->noise_counter, u);
 }
 
-/* y = mask(weight) for n elements from `begin`, a multiple of ALIGN; u from noise(). */
-static void masked(const weight_job *job, size_t begin, size_t n, const float *u, float *y)
+/* mask(weight) for n elements from `begin`, a multiple of ALIGN: in y, or, without a mask, where
+ * the weight lies; u from noise(). */
+__attribute__((warn_unused_result)) static const float *masked(
+    const weight_job *job, size_t begin, size_t n, const float *u, float *y)
 {
     const float *w = job->layer->weight + begin;
+    if (job->mask == MASK_NONE && !job->prunes)
+        return w;
     switch (job->mask) {
     case MASK_SAMPLED:
         job->k->rb_forward(n, w, job->c->logit + begin, u, y);
@@ -150,6 +154,7 @@ static void masked(const weight_job *job, size_t begin, size_t n, const float *u
     }
     if (job->prunes)
         nncf__filters_clear(job->layer, begin, n, y);
+    return y;
 }
 
 static void run_chunk(void *arg, size_t chunk, size_t worker)
@@ -265,16 +270,16 @@ static void binary_segment(
 static void forward_segment(
     const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
 {
-    float u[BLOCK], m[BLOCK];
+    float u[BLOCK], buffer[BLOCK];
     while (begin < end) {
         block b = block_at(begin, end);
         float *y = job->wq + begin;
         noise(job, b.from, b.n, u);
-        masked(job, b.from, b.n, u, m);
+        const float *m = masked(job, b.from, b.n, u, buffer) + b.skip;
         if (job->fq)
-            sums->clipped += job->k->fq_forward(b.n - b.skip, m + b.skip, y, &job->fq[channel]);
+            sums->clipped += job->k->fq_forward(b.n - b.skip, m, y, &job->fq[channel]);
         else
-            memcpy(y, m + b.skip, (b.n - b.skip) * sizeof *y);
+            memmove(y, m, (b.n - b.skip) * sizeof *y);
         begin = b.from + b.n;
     }
 }
@@ -341,7 +346,7 @@ static void codes_segment(
     const nncf__epilogue e = {
         .scale = 1, .shift = 0, .act_low = -INFINITY, .act_high = INFINITY, .fq = fq};
     const float zero = (float)job->c->weight_quantizer->zero_points[channel];
-    float u[BLOCK], m[BLOCK];
+    float u[BLOCK], buffer[BLOCK];
     int64_t nans = 0;
     while (begin < end) {
         const block b = block_at(begin, end);
@@ -353,9 +358,9 @@ static void codes_segment(
                 u + b.skip, job->codes + at, fq, zero, &nans);
             continue;
         }
-        masked(job, b.from, b.n, u, m);
-        sums->clipped += job->k->epilogue_codes(n, m + b.skip, job->codes + at, &e, zero);
-        nans += count_nans(n, m + b.skip);
+        const float *m = masked(job, b.from, b.n, u, buffer) + b.skip;
+        sums->clipped += job->k->epilogue_codes(n, m, job->codes + at, &e, zero);
+        nans += count_nans(n, m);
     }
     if (nans > 0 && job->channels > 1)
         job->scales[channel] = NAN;
@@ -432,7 +437,7 @@ static void masked_backward(const weight_job *job, const block *b, const float *
 static void backward_segment(
     const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
 {
-    float u[BLOCK], m[BLOCK], inside[BLOCK];
+    float u[BLOCK], buffer[BLOCK], inside[BLOCK];
     const bool fuses =
         job->mask == MASK_SAMPLED && job->fq && !job->prunes && job->layer->weight_grad;
     while (begin < end) {
@@ -448,8 +453,8 @@ static void backward_segment(
             continue;
         }
         if (job->fq) {
-            masked(job, b.from, b.n, u, m);
-            job->k->fq_backward(n, m + b.skip, g, inside, &job->fq[channel], sums->fq);
+            const float *m = masked(job, b.from, b.n, u, buffer) + b.skip;
+            job->k->fq_backward(n, m, g, inside, &job->fq[channel], sums->fq);
             g = inside;
         }
         if (job->stops_gradient) {
@@ -524,12 +529,12 @@ nncf_status nncf__weight_check_backward(const nncf_layer *layer, nncf_error *err
 static void stats_segment(
     const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
 {
-    float m[BLOCK], ones[BLOCK];
+    float buffer[BLOCK], ones[BLOCK];
     double counts[2] = {0, 0};
     while (begin < end) {
         block b = block_at(begin, end);
         size_t n = b.n - b.skip;
-        masked(job, b.from, b.n, NULL, m);
+        const float *m = masked(job, b.from, b.n, NULL, buffer);
         for (size_t i = b.skip; i < b.n; i++)
             sums->zeros += m[i] == 0;
         if (job->fq)
@@ -565,10 +570,10 @@ void nncf__weight_stats_of(const nncf_layer *layer, nncf__weight_stats *stats)
 static void error_segment(
     const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
 {
-    float m[BLOCK], q[BLOCK];
+    float buffer[BLOCK], q[BLOCK];
     while (begin < end) {
         block b = block_at(begin, end);
-        masked(job, b.from, b.n, NULL, m);
+        const float *m = masked(job, b.from, b.n, NULL, buffer);
         job->k->fq_forward(b.n - b.skip, m + b.skip, q + b.skip, &job->fq[channel]);
         for (size_t i = b.skip; i < b.n; i++) {
             const double d = (double)q[i] - (double)m[i];
@@ -593,10 +598,10 @@ static void damp_segment(
     const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
 {
     const nncf__fq *fq = &job->fq[channel];
-    float m[BLOCK], q[BLOCK];
+    float buffer[BLOCK], q[BLOCK];
     while (begin < end) {
         block b = block_at(begin, end);
-        masked(job, b.from, b.n, NULL, m);
+        const float *m = masked(job, b.from, b.n, NULL, buffer);
         job->k->fq_forward(b.n - b.skip, m + b.skip, q + b.skip, fq);
         for (size_t i = b.skip; i < b.n; i++) {
             if (!(m[i] >= fq->x_low && m[i] <= fq->x_high))
@@ -625,11 +630,11 @@ static void freeze_segment(
     const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
 {
     const nncf__freezing *rule = &job->c->ctrl->freezing;
-    float m[BLOCK];
+    float buffer[BLOCK];
     (void)sums;
     while (begin < end) {
         const block b = block_at(begin, end);
-        masked(job, b.from, b.n, NULL, m);
+        const float *m = masked(job, b.from, b.n, NULL, buffer);
         nncf__oscillation_observe(job->c->oscillation, rule, begin, b.n - b.skip, m + b.skip,
             &job->fq[channel], job->layer->weight + begin);
         begin = b.from + b.n;
@@ -648,11 +653,11 @@ void nncf__weight_freeze(nncf_layer *layer)
 static void ranges_segment(
     const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
 {
-    float m[BLOCK];
+    float buffer[BLOCK];
     float range[2] = {INFINITY, -INFINITY};
     while (begin < end) {
         block b = block_at(begin, end);
-        masked(job, b.from, b.n, NULL, m);
+        const float *m = masked(job, b.from, b.n, NULL, buffer);
         job->k->min_max(b.n - b.skip, m + b.skip, range);
         begin = b.from + b.n;
     }
@@ -685,7 +690,7 @@ void nncf__weight_values(const nncf_layer *layer, size_t channel, float *values)
 {
     layer = nncf__weight_owner(layer);
     weight_job job = job_of(layer, layer->model->mode, true);
-    float m[BLOCK];
+    float buffer[BLOCK];
     job.prunes = job.prunes && job.channels == 1;
     for (size_t r = 0; r < job.runs; r++) {
         size_t begin = (r * job.channels + channel) * job.run;
@@ -693,7 +698,7 @@ void nncf__weight_values(const nncf_layer *layer, size_t channel, float *values)
         while (begin < end) {
             const block b = block_at(begin, end);
             const size_t n = b.n - b.skip;
-            masked(&job, b.from, b.n, NULL, m);
+            const float *m = masked(&job, b.from, b.n, NULL, buffer);
             memcpy(values, m + b.skip, n * sizeof *m);
             values += n;
             begin = b.from + b.n;

@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Floats on the stack: half of what a level-1 cache holds, three of them at a time. A multiple of
+/* Floats on the stack: half of what a level-1 cache holds, four of them at a time. A multiple of
  * 64, as sums are grouped. */
 enum { SEGMENT = 1024 };
 
@@ -79,12 +79,13 @@ static void backward_segment(const nncf__block *block, const nncf__kernels *k, s
     const float *z, const float *dy, float *da, const nncf__epilogue *e, double sums[3])
 {
     const nncf__smooth_kernels *s = nncf__smooth_kernels_get(k->isa);
-    float v[SEGMENT], a[SEGMENT];
+    float v[SEGMENT], a[SEGMENT], slope[SEGMENT];
     const float *x = scaled(k, n, z, e, v);
     if (e->fq) {
-        s->activate(block->smooth, block->alpha, n, x, a);
+        s->activate_both(block->smooth, block->alpha, n, x, a, slope);
         k->fq_backward(n, a, dy, a, e->fq, sums);
-        dy = a;
+        s->multiply(n, a, slope, da);
+        return;
     }
     s->activate_backward(block->smooth, block->alpha, n, x, dy, da);
 }

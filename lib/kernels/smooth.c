@@ -196,6 +196,15 @@ static void activate_backward(
         dx[i] = dy[i] * slope(kind, alpha, x[i]);
 }
 
+static void activate_both(
+    int32_t kind, float alpha, size_t n, const float *x, float *y, float *slopes)
+{
+    for (size_t i = 0; i < n; i++) {
+        slopes[i] = slope(kind, alpha, x[i]);
+        y[i] = activation(kind, alpha, x[i]);
+    }
+}
+
 static void multiply(size_t n, const float *a, const float *b, float *y)
 {
     for (size_t i = 0; i < n; i++)

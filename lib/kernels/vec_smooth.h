@@ -245,6 +245,31 @@ static void activate_backward(
     }
 }
 
+/* What both have in common is computed once, where the compiler sees it: gelu's distribution. */
+INLINE void activate_both_block(
+    int32_t kind, vf alpha, const float *x, float *y, float *slopes, size_t m)
+{
+    const vf v = vf_load(x, m);
+    vf_store(slopes, slope(kind, alpha, v), m);
+    vf_store(y, activation(kind, alpha, v), m);
+}
+
+static void activate_both(
+    int32_t kind, float alpha, size_t n, const float *x, float *y, float *slopes)
+{
+    const vf a = vf_set(alpha);
+    switch (kind) {
+#define CASE(value)                                                                                \
+    case value:                                                                                    \
+        BLOCKS(n, activate_both_block(value, a, x + i, y + i, slopes + i, m));                     \
+        break;
+        ACTIVATIONS(CASE)
+#undef CASE
+    default:
+        break;
+    }
+}
+
 static void multiply(size_t n, const float *a, const float *b, float *y)
 {
     BLOCKS(n, vf_store(y + i, vf_mul(vf_load(a + i, m), vf_load(b + i, m)), m));

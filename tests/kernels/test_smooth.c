@@ -210,6 +210,14 @@ static void run_activate_backward(const nncf__smooth_kernels *k, size_t n, int i
     k->activate_backward(i, ALPHA, n, t->a, t->z, t->z);
 }
 
+static void run_activate_both(const nncf__smooth_kernels *k, size_t n, int i, arrays *t)
+{
+    const float *x = t->a;
+    if (n % 2 == 0) /* in place */
+        x = memcpy(t->y, t->a, n * sizeof *t->y);
+    k->activate_both(i, ALPHA, n, x, t->y, t->z);
+}
+
 static void run_multiply(const nncf__smooth_kernels *k, size_t n, int i, arrays *t)
 {
     (void)i;
@@ -263,6 +271,7 @@ static const struct {
 } rows[] = {
     {"activate", run_activate, KINDS},
     {"activate_backward", run_activate_backward, KINDS},
+    {"activate_both", run_activate_both, KINDS},
     {"multiply", run_multiply, 1},
     {"softmax", run_softmax, 1},
     {"softmax_backward", run_softmax_backward, 1},
