@@ -319,24 +319,73 @@ static void dequantize_strided(
         to[i] = ((float)(from[i * stride] ^ how->flip) - how->offset) * how->scale;
 }
 
-/* Channel c of output channels out0 .. out0 + used - 1, all taps, to its places in their panel;
- * `first`: where the values of out0 begin, with all taps of a channel side by side. */
+/* Channel c of output channels out0 .. out0 + used - 1, all taps, to its places in their panel. */
 static void pack_channel(const nncf__microkernel *m, const nncf__weights *w, int64_t c,
-    int64_t used, const void *first, const nncf__dequant *how, float *panel)
+    int64_t out0, int64_t used, const nncf__dequant *how, float *panel)
 {
     const nncf__taps_axis *y = &w->taps.y, *x = &w->taps.x;
+    const int64_t first = c * w->k_stride + out0 * w->out_stride;
     float *to = panel + c * m->nr;
     for (int64_t i = 0; i < y->n; i++)
         for (int64_t j = 0; j < x->n; j++, to += w->channels * m->nr) {
-            const int64_t at =
-                (y->index + i * y->index_step) * w->taps.kernel_w + x->index + j * x->index_step;
+            const int64_t at = first + (y->index + i * y->index_step) * w->taps.kernel_w +
+                x->index + j * x->index_step;
             if (how)
-                dequantize_strided((const uint8_t *)first + at, w->out_stride, used, how, to);
+                dequantize_strided((const uint8_t *)w->src.data + at, w->out_stride, used, how, to);
             else
-                copy_strided((const float *)first + at, w->out_stride, used, to);
+                copy_strided((const float *)w->src.data + at, w->out_stride, used, to);
             for (int64_t r = used; r < m->nr; r++)
                 to[r] = 0.0f;
         }
+}
+
+/* Some channels of a panel, whose rows lie `step` apart, as neighbours. */
+static void copy_rows(
+    const float *from, int64_t step, int64_t n, int64_t used, int64_t nr, float *to)
+{
+    enum { USUAL = 12 };
+    if (used == USUAL && nr == USUAL) {
+        for (int64_t i = 0; i < n; i++)
+            memcpy(to + i * USUAL, from + i * step, USUAL * sizeof *to);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++, to += nr) {
+        copy_row(to, from + i * step, used);
+        for (int64_t r = used; r < nr; r++)
+            to[r] = 0.0f;
+    }
+}
+
+/* Of codes, a few lines of which are floats for a while. */
+enum { LINE_CODES = 4096, LINES = 8 };
+
+/* One tap: the output channels of a channel are neighbours. Several channels at a time, which lie
+ * side by side in a panel. */
+static void pack_lines(const nncf__microkernel *m, const nncf__weights *w, int64_t c0, int64_t c1,
+    int64_t out0, int64_t n_out, float *const panels[])
+{
+    _Alignas(64) float lines[LINE_CODES];
+    const bool is_codes = nncf__qtensor_is_codes(&w->src);
+    const int64_t size = (int64_t)nncf__qtensor_element_size(&w->src),
+                  width = nncf__panel_width(m, w), at_once = min_i(LINES, LINE_CODES / n_out);
+    for (int64_t c = c0, n; c < c1; c += n) {
+        n = min_i(at_once, c1 - c);
+        const char *from = (const char *)w->src.data + (c * w->k_stride + out0) * size,
+                   *next = from + n * w->k_stride * size;
+        for (int64_t k = 0; k < min_i(n, c1 - c - n); k++)
+            for (int64_t i = 0; i < n_out * size; i += LINE_BYTES)
+                __builtin_prefetch(next + k * w->k_stride * size + i);
+        const float *values = (const float *)(const void *)from;
+        for (int64_t k = 0; is_codes && k < n; k++) {
+            const nncf__dequant how = nncf__dequant_of(&w->src, c + k, w->as_integers);
+            m->k->dequantize(
+                (size_t)n_out, (const uint8_t *)from + k * w->k_stride, lines + k * n_out, &how);
+            values = lines;
+        }
+        for (int64_t out = 0, p = 0; out < n_out; out += width, p++)
+            copy_rows(values + out, is_codes ? n_out : w->k_stride, n, min_i(width, n_out - out),
+                m->nr, panels[p] + c * m->nr);
+    }
 }
 
 void nncf__pack_weight_channels(const nncf__microkernel *m, const nncf__weights *w, int64_t c0,
@@ -345,28 +394,22 @@ void nncf__pack_weight_channels(const nncf__microkernel *m, const nncf__weights 
     const bool is_codes = nncf__qtensor_is_codes(&w->src);
     const int64_t size = (int64_t)nncf__qtensor_element_size(&w->src),
                   width = nncf__panel_width(m, w), out0 = panel0 * width,
-                  n_out = min_i(n_panels * width, w->n_out - out0), count = n_out * w->out_stride,
-                  bytes = count * size;
-    /* Codes become floats a line at a time, one by one only where a line is very long. */
-    enum { LINE_CODES = 4096 };
-    _Alignas(64) float line[LINE_CODES];
-    const bool by_line = is_codes && count <= LINE_CODES;
-    const int64_t step = width * w->out_stride * (by_line ? (int64_t)sizeof *line : size);
+                  n_out = min_i(n_panels * width, w->n_out - out0),
+                  bytes = n_out * w->out_stride * size;
+    if (w->out_stride == 1 && n_out <= LINE_CODES) {
+        pack_lines(m, w, c0, c1, out0, n_out, panels);
+        return;
+    }
     for (int64_t c = c0; c < c1; c++) {
         const nncf__dequant how =
             is_codes ? nncf__dequant_of(&w->src, c, w->as_integers) : (nncf__dequant){0};
-        const char *from =
-            (const char *)w->src.data + (c * w->k_stride + out0 * w->out_stride) * size;
-        const char *next = from + w->k_stride * size;
+        const char *next =
+            (const char *)w->src.data + ((c + 1) * w->k_stride + out0 * w->out_stride) * size;
         for (int64_t i = 0; c + 1 < c1 && i < bytes; i += LINE_BYTES)
             __builtin_prefetch(next + i);
-        if (by_line) {
-            m->k->dequantize((size_t)count, (const uint8_t *)(const void *)from, line, &how);
-            from = (const char *)(const void *)line;
-        }
         for (int64_t p = 0; p < n_panels; p++)
-            pack_channel(m, w, c, min_i(width, n_out - p * width), from + p * step,
-                is_codes && !by_line ? &how : NULL, panels[p]);
+            pack_channel(m, w, c, out0 + p * width, min_i(width, n_out - p * width),
+                is_codes ? &how : NULL, panels[p]);
     }
 }
 
