@@ -8,8 +8,8 @@ usage: model_zoo.py [--out DIR] [--program FILE] [--seeds 0,1,2] [--only ROW,...
 A float run is trained to its end. Each compressed run starts from the weights that it had after some epochs, and trains for the
 epochs that the float run had left: both have seen as many pictures. What is in --out already is not trained again.
 
---times   only measures a step of each row: some steps of the float net and of the compressed one, in turns, on one thread.
-          On a machine that does nothing else; without it the table has no times of steps.
+--times   only measures a step of each row: some steps of the float net and of the compressed one, in turns, on one thread,
+          without the teacher's forward. On a machine that does nothing else; without it the table has no times of steps.
 --table   only writes the table, of the runs that are there.
 
 Top-1 is that of the last epoch, from record.jsonl of the run, as are bytes, filters and operations; never the best epoch's.
@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import resource
 import statistics
 import subprocess
@@ -27,11 +28,12 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FLOAT = {  # config, pictures an epoch, epochs, the epoch whose weights the others take
     'resnet18': ('resnet18_fp32', 9600, 10, 4),
-    'mobilenetv2': ('mobilenetv2_fp32_long', 6400, 7, 3),
+    'mobilenetv2': ('mobilenetv2_fp32_long', 12800, 7, 3),
 }
 ROWS = {  # name, float run, options of its own, how it is called
-    'resnet18_pruning_int8': ('resnet18', ['--shrink-epoch', '2'], '40 % of the filters pruned by geometric median and removed, int8'),
-    'resnet18_int4': ('resnet18', [], 'weights and activations of 4 bits, 8 at both ends'),
+    'resnet18_pruning': ('resnet18', ['--shrink-epoch', '2', '--teacher'], '40 % of the filters pruned by geometric median and removed'),
+    'resnet18_pruning_int8': ('resnet18', ['--shrink-epoch', '2', '--teacher'], '40 % of the filters pruned by geometric median and removed, int8'),
+    'resnet18_int4': ('resnet18', ['--teacher'], 'convolutions of 4 bits, weights and activations; 8 at both ends and into sums'),
     'resnet18_binary': ('resnet18', [], '3x3 convolutions of 1 bit, weights and activations'),
     'mobilenetv2_int8': ('mobilenetv2', ['--teacher'], 'int8'),
     'mobilenetv2_hawq': ('mobilenetv2', ['--teacher'], '4 and 8 bits by hawq, ratio 1.5'),
@@ -100,8 +102,11 @@ class Zoo:
     def measure(self, row, seed):
         """(milliseconds of a step, peak bytes) of some steps that follow the snapshot."""
         with tempfile.TemporaryDirectory() as name:
-            more = ['--teacher', self.last(ROWS[row][0], seed)] if row in ROWS and '--teacher' in ROWS[row][1] else []
-            self.run(row, seed, pathlib.Path(name), '--resume', self.last(row, seed), '--max-steps', STEPS, '--epochs', 1000, *more)
+            config = pathlib.Path(name) / 'config.json'
+            text = self.config(row).read_text(encoding='utf-8')
+            config.write_text(re.sub(r',\s*{"algorithm": "knowledge_distillation"[^}]*}', '', text), encoding='utf-8')
+            self.run(row, seed, pathlib.Path(name), '--config', config, '--accept-config', '--resume', self.last(row, seed),
+                     '--max-steps', STEPS, '--epochs', 1000)
             line = read_lines(pathlib.Path(name) / 'metrics.jsonl')[-1]
             return 1000 * line['step_seconds_median'], line['peak_rss_bytes']
 
@@ -136,9 +141,12 @@ class Zoo:
         s = self.epochs(row, seeds[0])[-1]['statistics']
         bytes_float = self.epochs(base, seeds[0])[-1]['statistics']['bytes_float']
         ms = self.value(row, ('times.json', 'float_ms')), self.value(row, ('times.json', 'ms'))
-        first, second = (statistics.mean(column) for column in zip(*tops))
+        means = [statistics.mean(column) for column in zip(*tops)]
+        # two seeds and more: the mean, and each seed's value behind it
+        texts = [f'{mean:.2f}' + (f' ({", ".join(f"{top:.2f}" for top in column)})' if len(column) > 1 else '')
+                 for mean, column in zip(means, zip(*tops))]
         seconds = self.value(row, ('seconds.json', 'cpu_seconds'))
-        return (f'| `{row}` | {title} | {first:.2f} | {second:.2f} | {second - first:+.2f} | {bytes_float} | {s["bytes_compressed"]} | '
+        return (f'| `{row}` | {title} | {texts[0]} | {texts[1]} | {means[1] - means[0]:+.2f} | {bytes_float} | {s["bytes_compressed"]} | '
                 + (f'{ms[0]:.1f} / {ms[1]:.1f}' if ms[1] else '-') + f' | {seconds:.0f} | {len(seeds)} |')
 
     def table(self):

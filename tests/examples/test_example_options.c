@@ -185,7 +185,7 @@ START_TEST(every_config_of_the_examples_loads)
         "fashion_mnist_mobilenetv2_int8.json", "fashion_mnist_mobilenetv2_int4.json",
         "fashion_mnist_resnet18_fp32.json", "fashion_mnist_resnet18_int8.json",
         "fashion_mnist_resnet18_int4.json", "fashion_mnist_resnet18_binary.json",
-        "fashion_mnist_resnet18_pruning_int8.json"};
+        "fashion_mnist_resnet18_pruning.json", "fashion_mnist_resnet18_pruning_int8.json"};
     const options o = {.config = "x"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         nncf_error err = NNCF_ERROR_INIT;
