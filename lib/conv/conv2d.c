@@ -62,6 +62,20 @@ static int64_t out_of_group(const nncf__conv2d *s)
     return s->c_out / s->groups;
 }
 
+/* Of the weight of a linear layer, whose rows are output channels or, turned, input channels. */
+static nncf__kept_blocks linear_blocks(const nncf__conv2d *s, bool turned)
+{
+    if (s->block == 0)
+        return (nncf__kept_blocks){0};
+    const int64_t across = div_ceil(in_of_group(s), s->block),
+                  down = div_ceil(out_of_group(s), s->block);
+    return (nncf__kept_blocks){.kept = s->kept_blocks,
+        .size = s->block,
+        .row_step = turned ? 1 : across,
+        .column_step = turned ? across : 1,
+        .batch_step = across * down};
+}
+
 /* z = x w^T + bias. Without codes: integers are multiplied as those of other convolutions. */
 static nncf__matrix_product linear_forward(
     const nncf__conv2d *s, const nncf__qtensor *x, const nncf__qtensor *w)
@@ -77,7 +91,8 @@ static nncf__matrix_product linear_forward(
         .batch = s->groups,
         .a_step = in,
         .b_step = out * in,
-        .c_step = out};
+        .c_step = out,
+        .b_blocks = linear_blocks(s, true)};
 }
 
 /* dx = dz w */
@@ -95,7 +110,8 @@ static nncf__matrix_product linear_backward_input(
         .batch = s->groups,
         .a_step = out,
         .b_step = out * in,
-        .c_step = in};
+        .c_step = in,
+        .b_blocks = linear_blocks(s, false)};
 }
 
 /* dw = dz^T x */
@@ -113,7 +129,8 @@ static nncf__matrix_product linear_backward_weight(
         .batch = s->groups,
         .a_step = out,
         .b_step = in,
-        .c_step = out * in};
+        .c_step = out * in,
+        .c_blocks = linear_blocks(s, false)};
 }
 
 /* ---- forward ---- */

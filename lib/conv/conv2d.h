@@ -27,7 +27,8 @@ typedef struct nncf__conv2d {
      * Products of w skip those, whatever x and dz are there: 0 times NaN is 0. */
     int64_t block;
     /* With a block, which of them are not masked, numbered as in sparsity/structure.h: dw of the
-     * others is not wanted, and may be 0. NULL: dw of all. */
+     * others is not wanted, and may be 0, and w has zeros there. Linear layers skip by it alone.
+     * NULL: dw of all, and linear layers skip nothing. */
     const uint8_t *kept_blocks;
 } nncf__conv2d;
 

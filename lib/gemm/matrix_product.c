@@ -46,8 +46,9 @@ typedef struct matrix_job {
     bool owns;
     /* which of the batch, where all work on one */
     int64_t index;
-    /* in the private area; rows of a at 0. Codes, widened; b where it is the task's own */
-    size_t sums_at, widened_at, b_at;
+    /* in the private area; rows of a at 0. Codes, widened; b where it is the task's own; rows of a
+     * tile without what b leaves out */
+    size_t sums_at, widened_at, b_at, picked_at;
 } matrix_job;
 
 /* ---- planning ---- */
@@ -88,7 +89,8 @@ static size_t plan_private(matrix_job *j)
     j->widened_at =
         j->sums_at + nncf__bytes_aligned(j->k_block < p->k ? j->task_a * j->task_b * size : 0);
     j->b_at = j->widened_at + nncf__bytes_aligned(max_i(of_a, of_b));
-    return j->b_at + nncf__bytes_aligned(j->owns ? j->b_panels * j->m.mr * p->k : 0);
+    j->picked_at = j->b_at + nncf__bytes_aligned(j->owns ? j->b_panels * j->m.mr * p->k : 0);
+    return j->picked_at + nncf__bytes_aligned(p->b_blocks.size > 0 ? j->m.nr * j->a_stride : 0);
 }
 
 static void plan(const nncf_context *context, const nncf__matrix_product *p, matrix_job *j)
@@ -107,6 +109,40 @@ static void plan(const nncf_context *context, const nncf__matrix_product *p, mat
     const size_t panel = nncf__bytes_aligned(p->k * j->m.mr);
     j->workspace = nncf__workspace_plan(
         context, plan_private(j), panel + (panel / 64 % 2 ? 0 : 64), j->owns ? 0 : j->b_panels);
+}
+
+/* ---- blocks ---- */
+
+/* Is anything kept in rows [r0, r1) and columns [c0, c1)? */
+static bool has_kept(
+    const nncf__kept_blocks *b, int64_t index, int64_t r0, int64_t r1, int64_t c0, int64_t c1)
+{
+    const uint8_t *kept = b->kept + index * b->batch_step;
+    for (int64_t r = r0 / b->size; r * b->size < r1; r++)
+        for (int64_t c = c0 / b->size; c * b->size < c1; c++)
+            if (kept[r * b->row_step + c * b->column_step])
+                return true;
+    return false;
+}
+
+static bool skips_b(const matrix_job *j)
+{
+    return j->p->b_blocks.size > 0 && j->p->b_blocks.kept;
+}
+
+/* Of a panel of b, whose columns are wider or narrower than blocks: are rows [k0, k1), of one
+ * block, in it? */
+static bool panel_has(const matrix_job *j, int64_t index, int64_t panel, int64_t k0, int64_t k1)
+{
+    const int64_t first = panel * j->m.mr, end = min_i(first + j->m.mr, j->p->n);
+    return has_kept(&j->p->b_blocks, index, k0, k1, first, end);
+}
+
+/* Where the block of row k ends, within its block of k. */
+static int64_t end_of_block(const matrix_job *j, int64_t k)
+{
+    const int64_t size = j->p->b_blocks.size;
+    return min_i(min_i((k / size + 1) * size, (k / j->k_block + 1) * j->k_block), j->p->k);
 }
 
 /* ---- packing ---- */
@@ -185,6 +221,25 @@ static void pack_panel(const matrix_job *j, const nncf__matrix *b, int64_t panel
     gather(j->m.k, b, first, end, k0, k1, to, mr);
 }
 
+/* The same without rows that are 0 in a panel: within a block of k what is left moves together. */
+static void pack_kept(const matrix_job *j, const nncf__matrix *b, int64_t index, int64_t panel0,
+    int64_t panel1, float *const to[], float *widened)
+{
+    int64_t at[MOST_PANELS] = {0}, end;
+    for (int64_t k = 0; k < j->p->k; k = end) {
+        end = end_of_block(j, k);
+        for (int64_t panel = panel0; panel < panel1; panel++) {
+            int64_t *own = &at[panel - panel0];
+            if (k % j->k_block == 0)
+                *own = k;
+            if (!panel_has(j, index, panel, k, end))
+                continue;
+            pack_panel(j, b, panel, k, end, to[panel - panel0] + *own * j->m.mr, widened);
+            *own += end - k;
+        }
+    }
+}
+
 /* Panels [panel0, panel1) of b, panel i to to[i - panel0]; at most MOST_PANELS. Lines along k are
  * cut into all of them a few at a time. */
 static void pack_panels(const matrix_job *j, int64_t index, int64_t panel0, int64_t panel1,
@@ -192,6 +247,10 @@ static void pack_panels(const matrix_job *j, int64_t index, int64_t panel0, int6
 {
     const nncf__matrix b = b_of(j, index);
     const int64_t at_once = b.turned ? j->k_block : LINES;
+    if (skips_b(j)) {
+        pack_kept(j, &b, index, panel0, panel1, to, widened);
+        return;
+    }
     for (int64_t k0 = 0; k0 < j->p->k; k0 += at_once)
         for (int64_t panel = panel0; panel < panel1; panel++)
             pack_panel(j, &b, panel, k0, min_i(k0 + at_once, j->p->k),
@@ -217,7 +276,7 @@ typedef struct matrix_task {
     int64_t index;
     /* panels of a and b */
     int64_t a0, a1, b0, b1;
-    float *a, *sums, *widened, *own_b;
+    float *a, *sums, *widened, *own_b, *picked;
     const float *bias;
     float *c;
 } matrix_task;
@@ -256,6 +315,65 @@ static rows rows_of(const matrix_task *t, int64_t k0, int64_t k1)
     return r;
 }
 
+/* Runs of k that a panel of b has, from k0 on. */
+typedef struct runs {
+    int64_t n, total;
+    struct {
+        uint16_t begin, length;
+    } run[MOST_K];
+} runs;
+
+static void find_runs(
+    const matrix_job *j, int64_t index, int64_t panel, int64_t k0, int64_t k1, runs *r)
+{
+    int64_t end;
+    r->n = r->total = 0;
+    for (int64_t k = k0; k < k1; k = end) {
+        end = min_i(end_of_block(j, k), k1);
+        if (!panel_has(j, index, panel, k, end))
+            continue;
+        if (r->n > 0 && k0 + r->run[r->n - 1].begin + r->run[r->n - 1].length == k)
+            r->run[r->n - 1].length += (uint16_t)(end - k);
+        else {
+            r->run[r->n].begin = (uint16_t)(k - k0);
+            r->run[r->n++].length = (uint16_t)(end - k);
+        }
+        r->total += end - k;
+    }
+}
+
+/* Of `used` rows what a panel has, side by side. */
+static void pick(
+    const runs *r, const float *row, int64_t stride, size_t used, float *to, int64_t to_stride)
+{
+    for (size_t i = 0; i < used; i++, row += stride, to += to_stride) {
+        float *at = to;
+        for (int64_t k = 0; k < r->n; k++) {
+            memcpy(at, row + r->run[k].begin, r->run[k].length * sizeof *at);
+            at += r->run[k].length;
+        }
+    }
+}
+
+/* Rows of a tile from row i on: not across the borders of blocks of c, if they are taller, and as
+ * equal as can be. */
+static int64_t rows_of_tile(const matrix_job *j, int64_t i)
+{
+    const int64_t nr = j->m.nr, size = j->p->c_blocks.size;
+    if (size == 0)
+        return nr;
+    if (size <= nr)
+        return nr / size * size - i % size;
+    const int64_t step = div_ceil(size, div_ceil(size, nr));
+    return min_i(step - i % size % step, size - i % size);
+}
+
+static void clear(float *c, int64_t stride, size_t n, int64_t columns)
+{
+    for (size_t r = 0; r < n; r++)
+        memset(c + (int64_t)r * stride, 0, (size_t)columns * sizeof *c);
+}
+
 /* A panel of b times the rows, for k in [k0, k1). */
 static void multiply_panel(
     const matrix_task *t, const rows *a, int64_t panel, int64_t k0, int64_t k1)
@@ -263,25 +381,47 @@ static void multiply_panel(
     const matrix_job *j = t->j;
     const nncf__matrix_product *p = j->p;
     const int64_t mr = j->m.mr, nr = j->m.nr, columns = min_i(mr, p->n - panel * mr);
-    const size_t depth = (size_t)(k1 - k0);
-    const bool first = k0 == 0, whole = columns == mr;
+    const bool first = k0 == 0, whole = columns == mr,
+               skips_c = p->c_blocks.size > 0 && p->c_blocks.kept;
+    size_t depth = (size_t)(k1 - k0);
+    runs kept;
+    kept.n = kept.total = 0;
+    bool picks = false;
+    if (skips_b(j)) {
+        find_runs(j, t->index, panel, k0, k1, &kept);
+        picks = kept.n != 1 || kept.total < k1 - k0;
+        depth = (size_t)kept.total;
+    }
     const float *b = panel_of_b(t, panel, k0), *bias = t->bias ? t->bias + panel * mr : NULL;
     float *sums = t->sums + (panel - t->b0) * (t->a1 - t->a0) * mr * nr;
     _Alignas(64) float last_bias[NNCF__TILE_EDGE_MAX] = {0}, tile[NNCF__TILE_MAX];
     if (bias && !whole)
         bias = memcpy(last_bias, bias, (size_t)columns * sizeof *bias);
-    for (int64_t i = a->first; i < a->end; i += nr, sums += mr * nr) {
-        const size_t used = (size_t)min_i(nr, a->end - i);
+    size_t used;
+    for (int64_t i = a->first; i < a->end; i += (int64_t)used, sums += (int64_t)used * mr) {
+        used = (size_t)min_i(min_i(nr, rows_of_tile(j, i)), a->end - i);
         const float *row = a->at + (i - a->first) * a->stride;
+        int64_t stride = a->stride;
         float *c = t->c + i * p->c_stride + panel * mr;
+        if (skips_c &&
+            !has_kept(
+                &p->c_blocks, t->index, i, i + (int64_t)used, panel * mr, panel * mr + columns)) {
+            if (k1 == p->k)
+                clear(c, p->c_stride, used, columns);
+            continue;
+        }
+        if (picks) {
+            pick(&kept, row, stride, used, t->picked, j->a_stride);
+            row = t->picked;
+            stride = j->a_stride;
+        }
         if (k1 < p->k) {
-            j->m.k->gemm_rows(
-                depth, b, row, a->stride, used, first ? NULL : sums, 1, NULL, sums, mr);
+            j->m.k->gemm_rows(depth, b, row, stride, used, first ? NULL : sums, 1, NULL, sums, mr);
             continue;
         }
         for (size_t r = 0; r < used; r++)
             __builtin_prefetch(c + (int64_t)r * p->c_stride, 1);
-        j->m.k->gemm_rows(depth, b, row, a->stride, used, first ? NULL : sums, p->factor, bias,
+        j->m.k->gemm_rows(depth, b, row, stride, used, first ? NULL : sums, p->factor, bias,
             whole ? c : tile, whole ? p->c_stride : mr);
         for (size_t r = 0; r < used && !whole; r++)
             memcpy(
@@ -299,6 +439,7 @@ static matrix_task task_of(const matrix_job *j, int64_t index, size_t worker)
         .sums = (float *)(void *)(area + j->sums_at),
         .widened = (float *)(void *)(area + j->widened_at),
         .own_b = (float *)(void *)(area + j->b_at),
+        .picked = (float *)(void *)(area + j->picked_at),
         .bias = p->bias ? p->bias + index * p->n : NULL,
         .c = p->c + index * p->c_step};
 }

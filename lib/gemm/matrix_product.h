@@ -21,6 +21,16 @@ typedef struct nncf__matrix {
     bool turned;
 } nncf__matrix;
 
+/* Which blocks of a matrix have anything but zeros, in a mask that both of its orders share. */
+typedef struct nncf__kept_blocks {
+    /* NULL: all of them */
+    const uint8_t *kept;
+    /* of a block's edges, those at the ends are smaller; 0: there are no blocks */
+    int64_t size;
+    /* in `kept`, from a block to the next along rows and columns, and from product to product */
+    int64_t row_step, column_step, batch_step;
+} nncf__kept_blocks;
+
 /* c (m, n) = factor a (m, k) b (k, n) + bias, `batch` times. */
 typedef struct nncf__matrix_product {
     int64_t m, n, k;
@@ -34,6 +44,8 @@ typedef struct nncf__matrix_product {
     int64_t batch;
     /* elements from one product to the next */
     int64_t a_step, b_step, c_step;
+    /* of b: what is left out is 0, or counts as 0. Of c: what is left out becomes 0. Not both */
+    nncf__kept_blocks b_blocks, c_blocks;
 } nncf__matrix_product;
 
 /* Planned, then run, as the products of conv/conv2d.h are. The plan does not look at pointers. An

@@ -9,7 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHANNELS = 256, KERNEL = 3 };
+/* A convolution that keeps its planes, or a linear layer, whose planes are single pixels: a row for
+ * each image, times `rows`. */
+typedef struct shape {
+    const char *name;
+    int64_t channels, side, rows;
+    int32_t kernel;
+} shape;
+static const shape shapes[] = {
+    {"conv 3x3", 256, 14, 1, 3}, {"linear", 1024, 1, 8, 1}, {"conv 3x3", 256, 28, 1, 3}};
 
 /* size 0: no mask; 1: an unstructured one; else blocks of that size */
 static const struct {
@@ -17,7 +25,8 @@ static const struct {
     int size;
     double sparsity;
 } masks[] = {{"dense", 0, 0}, {"unstructured", 1, 0.75}, {"blocks", 16, 0.5}, {"blocks", 16, 0.75},
-    {"blocks", 16, 0.9}, {"blocks", 8, 0.75}, {"blocks", 12, 0.75}, {"blocks", 24, 0.75}};
+    {"blocks", 16, 0.9}, {"blocks", 8, 0.75}, {"blocks", 12, 0.75}, {"blocks", 24, 0.75},
+    {"blocks", 32, 0.75}};
 enum { N_MASKS = sizeof masks / sizeof *masks };
 
 typedef struct subject {
@@ -38,14 +47,15 @@ static void must(nncf_status status, const nncf_error *err)
 }
 
 /* Of all subjects; they differ in their weight only. */
-static nncf_tensor tensor(size_t n, const int64_t *shape)
+static nncf_tensor tensor(size_t n, const int64_t *sizes)
 {
-    return (nncf_tensor){.data = bench_floats(n), .dtype = NNCF_F32, .ndim = 4, .shape = shape};
+    return (nncf_tensor){.data = bench_floats(n), .dtype = NNCF_F32, .ndim = 4, .shape = sizes};
 }
 
-static void open_subject(subject *s, nncf_context *context, const subject *shared, size_t mask)
+static void open_subject(
+    subject *s, nncf_context *context, const subject *shared, const shape *like, size_t mask)
 {
-    const size_t n_w = (size_t)CHANNELS * CHANNELS * KERNEL * KERNEL;
+    const size_t n_w = (size_t)(like->channels * like->channels * like->kernel * like->kernel);
     nncf_error err = NNCF_ERROR_INIT;
     char text[256];
     *s = *shared;
@@ -54,8 +64,9 @@ static void open_subject(subject *s, nncf_context *context, const subject *share
     s->dw = bench_floats(n_w);
     bench_fill(s->w, n_w, 2, -1, 1);
     const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[a]",
-        .weight = s->w, .weight_grad = s->dw, .out_channels = CHANNELS, .in_channels = CHANNELS,
-        .kernel = {KERNEL, KERNEL}, .padding = {1, 1}};
+        .weight = s->w, .weight_grad = s->dw, .out_channels = like->channels,
+        .in_channels = like->channels, .kernel = {like->kernel, like->kernel},
+        .padding = {like->kernel / 2, like->kernel / 2}};
     must(nncf_model_create(context, &s->model, &err), &err);
     must(nncf_model_add_conv2d(s->model, &p, &s->layer, &err), &err);
     if (masks[mask].size == 0)
@@ -95,19 +106,19 @@ static void both(void *arg)
     must(nncf_layer_backward(s->layer, &s->x, 1, &s->dy, &s->dx, &err), &err);
 }
 
-static void one_size(const bench_options *o, nncf_context *context, int64_t side)
+static void one_shape(const bench_options *o, nncf_context *context, const shape *like)
 {
-    const size_t n = (size_t)(o->batch * CHANNELS * side * side);
-    const int64_t shape[4] = {o->batch, CHANNELS, side, side};
+    const int64_t side = like->side, sizes[4] = {o->batch * like->rows, like->channels, side, side};
+    const size_t n = (size_t)(sizes[0] * sizes[1] * side * side);
     subject shared = {0}, subjects[N_MASKS];
-    shared.x = tensor(n, shape);
-    shared.y = tensor(n, shape);
-    shared.dx = tensor(n, shape);
-    shared.dy = tensor(n, shape);
+    shared.x = tensor(n, sizes);
+    shared.y = tensor(n, sizes);
+    shared.dx = tensor(n, sizes);
+    shared.dy = tensor(n, sizes);
     bench_fill(shared.x.data, n, 1, 0, 1);
     bench_fill(shared.dy.data, n, 3, -1, 1);
     for (size_t i = 0; i < N_MASKS; i++)
-        open_subject(&subjects[i], context, &shared, i);
+        open_subject(&subjects[i], context, &shared, like, i);
     for (int pass = 0; pass < 2; pass++) {
         bench_contender c[N_MASKS];
         for (size_t i = 0; i < N_MASKS; i++)
@@ -117,10 +128,12 @@ static void one_size(const bench_options *o, nncf_context *context, int64_t side
         for (size_t i = 0; i < N_MASKS; i++) {
             json_begin("blocks");
             json_text("who", c[i].who);
+            json_text("layer", like->name);
             json_text("pass", pass ? "forward and backward" : "forward");
             json_int("block_size", masks[i].size > 1 ? masks[i].size : 0);
             json_number("sparsity", masks[i].sparsity);
-            json_int("batch", o->batch);
+            json_int("batch", sizes[0]);
+            json_int("channels", like->channels);
             json_int("side", side);
             json_int("threads", o->threads);
             json_times(&c[i].times);
@@ -144,9 +157,9 @@ int blocks_mode(const bench_options *o)
     nncf_context *context = NULL;
     if (nncf_context_create(NNCF_API_VERSION, &params, &context, NULL) != NNCF_OK)
         return EXIT_FAILURE;
-    one_size(o, context, 14);
-    if (!o->quick)
-        one_size(o, context, 28);
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes && (!o->quick || i < 2); i++)
+        if (strstr(shapes[i].name, o->only))
+            one_shape(o, context, &shapes[i]);
     nncf_context_destroy(context);
     return EXIT_SUCCESS;
 }

@@ -77,6 +77,57 @@ static const nncf__conv2d shapes[] = {
         .stride_h = 1,
         .stride_w = 1,
         .groups = 1},
+    /* linear layers: k in several parts, of x, of dz, of rows; groups of few and of many */
+    {.n = 37,
+        .c_in = 1100,
+        .h = 1,
+        .w = 1,
+        .c_out = 90,
+        .kernel_h = 1,
+        .kernel_w = 1,
+        .stride_h = 1,
+        .stride_w = 1,
+        .groups = 1},
+    {.n = 19,
+        .c_in = 70,
+        .h = 1,
+        .w = 1,
+        .c_out = 1030,
+        .kernel_h = 1,
+        .kernel_w = 1,
+        .stride_h = 1,
+        .stride_w = 1,
+        .groups = 1},
+    {.n = 530,
+        .c_in = 66,
+        .h = 1,
+        .w = 1,
+        .c_out = 130,
+        .kernel_h = 1,
+        .kernel_w = 1,
+        .stride_h = 1,
+        .stride_w = 1,
+        .groups = 1},
+    {.n = 21,
+        .c_in = 60,
+        .h = 1,
+        .w = 1,
+        .c_out = 44,
+        .kernel_h = 1,
+        .kernel_w = 1,
+        .stride_h = 1,
+        .stride_w = 1,
+        .groups = 2},
+    {.n = 40,
+        .c_in = 240,
+        .h = 1,
+        .w = 1,
+        .c_out = 360,
+        .kernel_h = 1,
+        .kernel_w = 1,
+        .stride_h = 1,
+        .stride_w = 1,
+        .groups = 12},
     {.n = 2,
         .c_in = 60,
         .h = 7,
@@ -99,7 +150,7 @@ static const nncf__conv2d shapes[] = {
         .stride_w = 1,
         .groups = 1},
 };
-static const int64_t blocks[] = {16, 12, 4, 7, 24};
+static const int64_t blocks[] = {16, 12, 4, 7, 24, 32};
 enum { SHAPES = sizeof shapes / sizeof *shapes, BLOCKS = sizeof blocks / sizeof *blocks };
 
 typedef struct problem {
@@ -272,6 +323,58 @@ START_TEST(floats_have_the_bits_of_the_dense_product)
 }
 END_TEST
 
+static bool is_linear(const nncf__conv2d *s)
+{
+    return s->h * s->w == 1 && s->kernel_h * s->kernel_w == 1;
+}
+
+/* Linear layers have microkernels of their own at each level, with one order of sums. */
+START_TEST(linear_layers_have_the_bits_of_the_dense_product)
+{
+    static const uint32_t densities[] = {0, 25, 60, 100};
+    for (int32_t threads = 1; threads <= 3; threads += 2) {
+        nncf_context *c = context_at(levels[_i], threads);
+        for (size_t i = 0; i < SHAPES; i++)
+            for (size_t b = 0; b < BLOCKS; b += (size_t)sweep_rounds(1, 3)) {
+                if (!is_linear(&shapes[i]))
+                    continue;
+                problem p = make(&shapes[i], blocks[b], densities[(i + b) % 4], false);
+                check(&p, c, false);
+                free_problem(&p);
+            }
+        nncf_context_destroy(c);
+    }
+}
+END_TEST
+
+/* An input that no output channel reads, an output that has no weight. */
+START_TEST(linear_layers_do_not_see_what_nobody_reads)
+{
+    nncf_context *c = context_at(levels[_i], 2);
+    for (size_t k = 0; k < SHAPES; k++) {
+        if (!is_linear(&shapes[k]) || shapes[k].groups > 1)
+            continue;
+        problem p = make(&shapes[k], 16, 100, true);
+        const nncf__conv2d *s = &p.s;
+        const int64_t along = div_ceil(s->c_in, 16);
+        const nncf__qtensor x = {.data = p.x}, w = {.data = p.w};
+        float *z = guard_alloc(p.n_z);
+        for (int64_t o = 0; o < s->c_out; o++) {
+            p.kept[o / 16 * along + 1] = 0;
+            memset(p.w + o * s->c_in + 16, 0, 16 * sizeof(float));
+        }
+        for (int64_t n = 0; n < s->n; n++)
+            p.x[n * s->c_in + 17] = NAN;
+        ck_assert_int_eq(conv_forward(c, s, &x, &w, p.bias, z), NNCF_OK);
+        for (size_t i = 0; i < p.n_z; i++)
+            REQUIRE(isfinite(z[i]), "z [%zu]", i);
+        guard_free(z, p.n_z);
+        free_problem(&p);
+    }
+    nncf_context_destroy(c);
+}
+END_TEST
+
 /* Codes on floating-point kernels skip, on integer kernels they do not: the same sums. */
 START_TEST(codes_are_exact)
 {
@@ -349,8 +452,11 @@ int main(int argc, char **argv)
             continue;
         tcase_add_loop_test(t, whole_numbers_are_exact, i, i + 1);
         tcase_add_loop_test(t, codes_are_exact, i, i + 1);
-        if (levels[i] != NNCF_ISA_REFERENCE) /* its loops skip nothing */
-            tcase_add_loop_test(t, skipped_nan_is_not_seen, i, i + 1);
+        if (levels[i] == NNCF_ISA_REFERENCE) /* its loops skip nothing */
+            continue;
+        tcase_add_loop_test(t, skipped_nan_is_not_seen, i, i + 1);
+        tcase_add_loop_test(t, linear_layers_have_the_bits_of_the_dense_product, i, i + 1);
+        tcase_add_loop_test(t, linear_layers_do_not_see_what_nobody_reads, i, i + 1);
     }
     tcase_add_test(t, floats_have_the_bits_of_the_dense_product);
     fx_random_seed_of(argc, argv);
