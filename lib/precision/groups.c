@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Adjacency on the registered edges. Two nodes a layer, what it reads and what it writes, are
- * united where one tensor connects them; a quantizer belongs to the node of its tensor, that of a
- * weight to what its layer reads.
+ * united where one tensor connects them or two quantizers have one range; a quantizer belongs to
+ * the node of its tensor, that of a weight to what its layer reads.
  */
 #include "precision/groups.h"
 
@@ -57,6 +57,28 @@ static void unite(size_t *parents, size_t a, size_t b)
 }
 
 /* Node 2 i is what layer i reads, 2 i + 1 what it writes. */
+static size_t node_of(const nncf_layer *layer, enum nncf__quantizer_slot slot)
+{
+    const bool reads = slot == NNCF__SLOT_WEIGHT || slot == NNCF__SLOT_INPUT;
+    return 2 * layer->index + (reads ? 0 : 1);
+}
+
+/* Quantizers of one range have one width, wherever they are: the config may name any. */
+static void connect_shared(size_t *parents, nncf_layer *const *layers,
+    const nncf__layer_compression *compression, size_t n_layers)
+{
+    for (size_t i = 0; i < n_layers; i++)
+        for (enum nncf__quantizer_slot j = 0; j < NNCF__N_SLOTS; j++) {
+            const nncf__quantizer *q = nncf__layer_quantizer(&compression[i], j);
+            if (!q || !q->leader)
+                continue;
+            const size_t at = nncf__find_quantizer(compression, n_layers, q->leader);
+            unite(parents, node_of(layers[i], j),
+                node_of(
+                    layers[at / NNCF__N_SLOTS], (enum nncf__quantizer_slot)(at % NNCF__N_SLOTS)));
+        }
+}
+
 static void connect(size_t *parents, nncf_layer *const *layers,
     const nncf__layer_compression *compression, size_t n_layers)
 {
@@ -73,12 +95,7 @@ static void connect(size_t *parents, nncf_layer *const *layers,
         if (is_transparent(layers[i]) && !quantizes_output(&compression[i]))
             unite(parents, 2 * i, 2 * i + 1);
     }
-}
-
-static size_t node_of(const nncf_layer *layer, enum nncf__quantizer_slot slot)
-{
-    const bool reads = slot == NNCF__SLOT_WEIGHT || slot == NNCF__SLOT_INPUT;
-    return 2 * layer->index + (reads ? 0 : 1);
+    connect_shared(parents, layers, compression, n_layers);
 }
 
 /* ---- what a weight's operator reads ---- */

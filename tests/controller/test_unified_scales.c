@@ -340,6 +340,31 @@ START_TEST(counted_once)
 }
 END_TEST
 
+/* The same where no tensor connects them: what the input has, and what b writes. */
+START_TEST(bits_of_named_ones_are_chosen_together)
+{
+    static net n;
+    nncf__groups groups;
+    size_t found[2] = {SIZE_MAX, SIZE_MAX};
+    open_net(&n, POOL,
+        NAMED("1.7", "", "unified_scale_ops", "[[\"/nncf_model_input_0\", " BEHIND_B "]]"));
+    const nncf__quantizer *const shared[2] = {
+        nncf__layer_quantizer(n.conv[A]->compression, NNCF__SLOT_INPUT), output_of(n.conv[B])};
+    ck_assert_ptr_eq(shared[1]->leader, shared[0]);
+    ck_assert_int_eq(
+        nncf__groups_find(&groups, n.c.context, n.model->layers, n.ctrl->layers, n.model->n_layers),
+        NNCF_OK);
+    for (size_t i = 0; i < groups.count; i++)
+        for (int k = 0; k < 2; k++)
+            if (groups.members[i].quantizer == shared[k])
+                found[k] = groups.members[i].group;
+    ck_assert_uint_ne(found[0], SIZE_MAX);
+    ck_assert_uint_eq(found[0], found[1]);
+    nncf__groups_free(&groups);
+    close_net(&n);
+}
+END_TEST
+
 /* What shares a range is quantized alike when bits are chosen: it is in one group of them. */
 START_TEST(bits_are_chosen_together)
 {
@@ -521,6 +546,7 @@ int main(void)
     tcase_add_loop_test(t, lists_that_cannot_be_are_refused, 0, 3);
     tcase_add_test(t, counted_once);
     tcase_add_loop_test(t, bits_are_chosen_together, 0, 3);
+    tcase_add_test(t, bits_of_named_ones_are_chosen_together);
     tcase_add_loop_test(t, ranges_are_the_widest, 0, 2);
     tcase_add_test(t, gradients_add_up);
     tcase_add_test(t, replicas_add_up);
