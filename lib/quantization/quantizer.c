@@ -17,6 +17,8 @@
 #define EPSILON 1e-16
 /* An asymmetric channel keeps at least this share of the widest channel's range. */
 #define MIN_SHARE 0.01
+/* In place of a range of 0, whose logarithm no step of an optimizer would move: NNCF's least. */
+#define LEAST_LOG_RANGE 0.1
 
 static void fill(nncf__fq *fq, double scale, double low, double high)
 {
@@ -99,10 +101,15 @@ static void fill_binary(nncf__quantizer *quantizer)
         fill(&quantizer->fq[c], (double)quantizer->scales[c], quantizer->is_weight ? -1 : 0, 1);
 }
 
+float nncf__range_logarithm(float range)
+{
+    return (float)log(range == 0 ? LEAST_LOG_RANGE : fabs((double)range));
+}
+
 /* As the parameter is stored, and back: of a range in float, as NNCF has it. */
 static float stored(const nncf__quantizer *quantizer, float range)
 {
-    return quantizer->params.logarithm ? (float)log((double)range) : range;
+    return quantizer->params.logarithm ? nncf__range_logarithm(range) : range;
 }
 
 static float read(const nncf__quantizer *quantizer, float parameter)

@@ -112,6 +112,8 @@ static inline const nncf__fq *nncf__fq_of(const nncf__quantizer *quantizer, size
  * ones. */
 float nncf__quantizer_bound(const nncf__quantizer *quantizer, size_t c);
 float nncf__quantizer_length(const nncf__quantizer *quantizer, size_t c);
+/* The parameter of a range with params.logarithm; it is finite if the range is. */
+float nncf__range_logarithm(float range);
 /* Recompute fq, scales and zero points from the range, which the optimizer moves. Call once at the
  * start of each forward that uses it. */
 void nncf__quantizer_refresh(nncf__quantizer *quantizer);

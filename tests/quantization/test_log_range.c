@@ -369,6 +369,50 @@ START_TEST(exports_compute_the_same)
 }
 END_TEST
 
+/* A range of 0 has no logarithm: the length of a tensor that is one number, and what a snapshot
+ * has. It starts from a number that can be trained. */
+START_TEST(a_range_of_zero_is_a_number)
+{
+    rig *zero = open_model(), *plain = open_rig(weight_configs[_i], input_configs[_i], false);
+    char text[800];
+    int32_t more = 0;
+    for (size_t i = 0; i < WEIGHTS; i++)
+        zero->conv.w[i] = 0.25f;
+    for (size_t i = 0; i < X; i++)
+        zero->x[i] = 0.25f;
+    config_text(text, weight_configs[_i], input_configs[_i], true);
+    zero->ctrl = fx_ctrl(zero->model, text);
+    while (nncf_compression_ctrl_init_step(zero->ctrl, &more, NULL) == NNCF_OK && more)
+        forward(zero);
+    for (int adopted = 0; adopted < 2; adopted++) {
+        const double want = log(!adopted && _i < 2 ? 0.25 : 0.1);
+        for (size_t i = 0; i < nncf_compression_ctrl_get_parameter_count(zero->ctrl); i++) {
+            const nncf_parameter p = fx_parameter_at(zero->ctrl, i);
+            for (size_t c = 0; c < p.count; c++)
+                if (p.kind == NNCF_PARAMETER_LOG_RANGE)
+                    ck_assert_double_eq_tol((double)p.data[c], want, 1e-6);
+        }
+        for (size_t i = 0; i < nncf_compression_ctrl_get_parameter_count(plain->ctrl); i++) {
+            const nncf_parameter p = fx_parameter_at(plain->ctrl, i);
+            memset(p.data, 0, p.count * sizeof(float));
+        }
+        ck_assert_int_eq(restore(plain, zero, true, NULL), NNCF_OK);
+    }
+    fx_fill(zero->x, X, 1, &(uint64_t){3});
+    nncf_compression_ctrl_zero_grad(zero->ctrl, NULL);
+    forward(zero);
+    backward(zero);
+    bool moves = false;
+    for (size_t i = 0; i < nncf_compression_ctrl_get_parameter_count(zero->ctrl); i++) {
+        const nncf_parameter p = fx_parameter_at(zero->ctrl, i);
+        moves = moves || (p.kind == NNCF_PARAMETER_LOG_RANGE && p.grad[0] != 0);
+    }
+    ck_assert(moves);
+    close_rig(zero);
+    close_rig(plain);
+}
+END_TEST
+
 START_TEST(with_learned_steps_it_is_refused)
 {
     char text[800];
@@ -418,6 +462,7 @@ int main(void)
     tcase_add_loop_test(tc, an_interrupted_training_goes_on_with_the_same_bits, 0, CONFIGS);
     tcase_add_loop_test(tc, another_config_takes_ranges_as_logarithms_and_back, 0, CONFIGS);
     tcase_add_loop_test(tc, exports_compute_the_same, 0, CONFIGS);
+    tcase_add_loop_test(tc, a_range_of_zero_is_a_number, 0, CONFIGS);
     tcase_add_test(tc, with_learned_steps_it_is_refused);
     tcase_add_test(tc, plan_and_dump_have_the_words);
     return fx_main(suite);

@@ -348,7 +348,7 @@ static void take_range(const saved_range *r, bool is_log, const nncf__entry *e, 
     const float *from = e->data;
     for (size_t c = 0; c < n; c++)
         to[c] = !r->converts ? from[c]
-            : is_log         ? (float)log(fabs((double)from[c]))
+            : is_log         ? nncf__range_logarithm(from[c])
                              : (float)exp((double)from[c]);
 }
 
