@@ -213,7 +213,8 @@ static nncf_status make_all(const maker *m)
          i++) {
         const nncf_layer *layer = ctrl->model->layers[i];
         nncf__layer_compression *c = &ctrl->layers[i];
-        if (!c->weight_quantizer || c->weight_quantizer->binarizer || layer->tied_to)
+        if (!c->weight_quantizer || c->weight_quantizer->binarizer || layer->tied_to ||
+            !layer->weight_grad) /* which is the host's alone */
             continue;
         c->oscillation = nncf__oscillation_create(ctrl->context, layer->weight_count);
         status = c->oscillation ? NNCF_OK : out_of_memory(m, layer);

@@ -131,12 +131,11 @@ static void noise(const weight_job *job, size_t begin, size_t n, float *u)
         job->k->philox_uniform(n, (uint32_t)(begin / 4), job->noise_key, job->noise_counter, u);
 }
 
-/* mask(weight) for n elements from `begin`, a multiple of ALIGN: in y, or, without a mask, where
- * the weight lies; u from noise(). */
-__attribute__((warn_unused_result)) static const float *masked(
-    const weight_job *job, size_t begin, size_t n, const float *u, float *y)
+/* mask(w) for n elements from `begin`, a multiple of ALIGN, of which w is the first: in y, or,
+ * without a mask, in w; u from noise(). */
+__attribute__((warn_unused_result)) static const float *masked_of(
+    const weight_job *job, const float *w, size_t begin, size_t n, const float *u, float *y)
 {
-    const float *w = job->layer->weight + begin;
     if (job->mask == MASK_NONE && !job->prunes)
         return w;
     switch (job->mask) {
@@ -155,6 +154,13 @@ __attribute__((warn_unused_result)) static const float *masked(
     if (job->prunes)
         nncf__filters_clear(job->layer, begin, n, y);
     return y;
+}
+
+/* Of the weight. */
+__attribute__((warn_unused_result)) static const float *masked(
+    const weight_job *job, size_t begin, size_t n, const float *u, float *y)
+{
+    return masked_of(job, job->layer->weight + begin, begin, n, u, y);
 }
 
 static void run_chunk(void *arg, size_t chunk, size_t worker)
@@ -630,13 +636,17 @@ static void freeze_segment(
     const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
 {
     const nncf__freezing *rule = &job->c->ctrl->freezing;
-    float buffer[BLOCK];
+    float own[BLOCK], buffer[BLOCK];
     (void)sums;
     while (begin < end) {
         const block b = block_at(begin, end);
-        const float *m = masked(job, b.from, b.n, NULL, buffer);
-        nncf__oscillation_observe(job->c->oscillation, rule, begin, b.n - b.skip, m + b.skip,
-            &job->fq[channel], job->layer->weight + begin);
+        const size_t n = b.n - b.skip;
+        float *w = job->layer->weight + begin;
+        memset(own, 0, b.skip * sizeof *own); /* another thread may be writing those */
+        memcpy(own + b.skip, w, n * sizeof *own);
+        const float *m = masked_of(job, own, b.from, b.n, NULL, buffer);
+        nncf__oscillation_observe(
+            job->c->oscillation, rule, begin, n, m + b.skip, &job->fq[channel], w);
         begin = b.from + b.n;
     }
 }
@@ -645,6 +655,10 @@ void nncf__weight_freeze(nncf_layer *layer)
 {
     chunk_sums total;
     weight_job job = job_of(layer, layer->model->mode, true);
+    nncf__oscillation *known = job.c->oscillation;
+    if (known->bits != job.c->weight_quantizer->params.bits)
+        nncf__oscillation_restart(known, known->count);
+    known->bits = job.c->weight_quantizer->params.bits;
     nncf__quantizer_refresh(job.c->weight_quantizer);
     job.segment = freeze_segment;
     run(&job, &total);

@@ -73,7 +73,7 @@ static size_t bytes_of(const writer *w, const entry *e)
         return e->what == NNCF__SLOT_WEIGHT
             ? 0
             : (size_t)(1 + e->quantizer->channels) * 2 * sizeof(float);
-    const bool freezes = e->quantizer && e->what == NNCF__SLOT_WEIGHT &&
+    const bool freezes = e->quantizer && e->what == NNCF__SLOT_WEIGHT && e->layer->weight_grad &&
         w->placement->quantization->algorithm->freezing > 0;
     if (e->quantizer)
         return quantizer_channels(e->quantizer) * 2 * sizeof(float) *

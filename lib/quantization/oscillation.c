@@ -53,12 +53,14 @@ static void observe(nncf__oscillation *o, const nncf__freezing *rule, size_t i, 
     float *frequency = &o->values[i], *average = &o->values[o->count + i],
           *code = &o->values[2 * o->count + i];
     int8_t *turn = &o->turns[i];
+    if (!isfinite(fq->scale))
+        return;
     if (*turn == NNCF__TURN_FROZEN) { /* in codes: a scale that moves takes the value along */
         *w = clamped(fq, *code) * fq->scale;
         return;
     }
     const float now = clamped(fq, rintf(x / fq->scale)), momentum = (float)rule->momentum;
-    if (!isfinite(x) || !isfinite(fq->scale))
+    if (!isfinite(x))
         return;
     if (*turn == NNCF__TURN_UNSEEN) {
         *code = *average = now;

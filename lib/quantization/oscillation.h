@@ -25,6 +25,8 @@ typedef struct nncf__oscillation {
     float *values;
     /* nncf__turn */
     int8_t *turns;
+    /* of the codes: what is known with another width is of no use */
+    int32_t bits;
 } nncf__oscillation;
 
 typedef struct nncf__freezing {

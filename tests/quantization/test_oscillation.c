@@ -96,6 +96,10 @@ START_TEST(numbers_that_are_not_finite_are_passed_by)
         w[2] = i % 2 ? 1.0f : 0.5f;
         nncf__oscillation_observe(o, &rule, 0, 3, w, &fq, w);
     }
+    const float held = w[2];
+    fq.scale = NAN;
+    nncf__oscillation_observe(o, &rule, 0, 3, w, &fq, w);
+    ck_assert(w[2] == held); /* no value that a later scale could not repair */
     ck_assert(isnan(w[0]) && isinf(w[1]) && o->turns[0] == NNCF__TURN_UNSEEN &&
         o->turns[1] == NNCF__TURN_UNSEEN && o->turns[2] == NNCF__TURN_FROZEN);
     nncf__oscillation_destroy(context, o);
@@ -382,6 +386,74 @@ START_TEST(another_config_keeps_what_is_frozen)
 }
 END_TEST
 
+/* A code of 4 bits is no code of 8, nor one of another range: what was frozen is free again, and
+ * where it was. */
+START_TEST(other_codes_are_observed_anew)
+{
+    static const char *const others[] = {CONFIG("\"mode\": \"symmetric\", " RULE, ""),
+        CONFIG("\"per_channel\": true, " RULE, ""), CONFIG("\"mode\": \"asymmetric\", " RULE, "")};
+    char eight[1024];
+    for (int k = 0; k < 3; k++) {
+        char *bits;
+        snprintf(eight, sizeof eight, "%s", others[k]);
+        if (k == 0 && (bits = strstr(eight, "\"bits\": 4")) != NULL)
+            bits[strlen("\"bits\": ")] = '8';
+        rig *from = open_rig(CONFIG(RULE, "")), *to = open_rig(eight);
+        train(from, 0, 16);
+        ck_assert_int_gt(fx_statistics(from->ctrl).frozen_weights, 0);
+        ck_assert_int_eq(restore(from, to, true), NNCF_OK);
+        ck_assert_int_eq(fx_statistics(to->ctrl).frozen_weights, 0);
+        step(to);
+        ck_assert_mem_eq(from->conv.w, to->conv.w, WEIGHTS * sizeof(float));
+        close_rig(from);
+        close_rig(to);
+    }
+}
+END_TEST
+
+/* As bits that are chosen by sensitivity do: the width changes under a controller. */
+START_TEST(another_width_is_observed_anew)
+{
+    rig *r = open_rig(CONFIG(RULE, ""));
+    train(r, 0, 16);
+    ck_assert_int_gt(fx_statistics(r->ctrl).frozen_weights, 0);
+    r->ctrl->layers[0].weight_quantizer->params.bits = 8;
+    float before[WEIGHTS];
+    memcpy(before, r->conv.w, sizeof before);
+    step(r);
+    ck_assert_int_eq(fx_statistics(r->ctrl).frozen_weights, 0);
+    ck_assert_mem_eq(before, r->conv.w, sizeof before);
+    close_rig(r);
+}
+END_TEST
+
+/* A weight that was registered without a gradient may be in memory that nobody writes. */
+START_TEST(weights_without_a_gradient_are_the_hosts)
+{
+    rig *r = open_rig("{\"compression\": []}");
+    nncf_compression_ctrl_destroy(r->ctrl);
+    nncf_model_destroy(r->model);
+    ck_assert_int_eq(nncf_model_create(r->host.context, &r->model, NULL), NNCF_OK);
+    const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[c]",
+        .weight = r->conv.w, .in_channels = CHANNELS, .out_channels = OUT, .kernel = {3, 3},
+        .padding = {1, 1}};
+    ck_assert_int_eq(nncf_model_add_conv2d(r->model, &p, &r->conv.layer, NULL), NNCF_OK);
+    r->ctrl = fx_ctrl(r->model, CONFIG(RULE, ""));
+    int32_t more = 0;
+    while (nncf_compression_ctrl_init_step(r->ctrl, &more, NULL) == NNCF_OK && more)
+        forward(r);
+    float before[WEIGHTS];
+    memcpy(before, r->conv.w, sizeof before);
+    for (int i = 0; i < 16; i++) {
+        range_of(r).data[0] *= i % 2 ? 1.3f : 1 / 1.3f; /* codes go back and forth all the same */
+        step(r);
+    }
+    ck_assert_int_eq(fx_statistics(r->ctrl).frozen_weights, 0);
+    ck_assert_mem_eq(before, r->conv.w, sizeof before);
+    close_rig(r);
+}
+END_TEST
+
 /* The weight that is written is the host's, wherever its elements are. */
 START_TEST(the_hosts_own_order_is_written)
 {
@@ -436,6 +508,9 @@ int main(void)
     tcase_add_test(tc, it_waits_for_its_stage);
     tcase_add_test(tc, an_interrupted_training_goes_on_with_the_same_bits);
     tcase_add_test(tc, another_config_keeps_what_is_frozen);
+    tcase_add_test(tc, other_codes_are_observed_anew);
+    tcase_add_test(tc, another_width_is_observed_anew);
+    tcase_add_test(tc, weights_without_a_gradient_are_the_hosts);
     tcase_add_test(tc, the_hosts_own_order_is_written);
     return fx_main(suite);
 }

@@ -59,8 +59,8 @@ typedef struct decision {
     const nncf__entry *mask;
     bool quantizer_taken[NNCF__N_SLOTS];
     saved_range ranges[NNCF__N_SLOTS];
-    /* values and turns; NULL: the snapshot has none that fit */
-    const nncf__entry *oscillation[2];
+    /* values, turns and bits; NULL: the snapshot has none that fit */
+    const nncf__entry *oscillation[3];
     /* sign, initialized */
     const int32_t *saved[NNCF__N_SLOTS];
 } decision;
@@ -266,13 +266,16 @@ static void decide_oscillation(adoption *a, size_t i, nncf__text *name)
     if (!o)
         return;
     const nncf__entry *values = find(a, name, "nncf.", layer->scope, NNCF__OSCILLATION_END),
-                      *turns = find(a, name, "nncf.", layer->scope, NNCF__TURNS_END);
+                      *turns = find(a, name, "nncf.", layer->scope, NNCF__TURNS_END),
+                      *bits = find(a, name, "nncf.", layer->scope, NNCF__CODE_BITS_END);
     const int64_t count = (int64_t)o->count;
     if (values && values->dtype == NNCF_F32 && values->ndim == 2 && values->shape[0] == 3 &&
         values->shape[1] == count && turns && turns->dtype == NNCF_S8 && turns->ndim == 1 &&
-        turns->shape[0] == count) {
+        turns->shape[0] == count && bits && bits->dtype == NNCF_I32 && bits->ndim == 1 &&
+        bits->shape[0] == 1) {
         a->decisions[i].oscillation[0] = values;
         a->decisions[i].oscillation[1] = turns;
+        a->decisions[i].oscillation[2] = bits;
     }
 }
 
@@ -379,11 +382,14 @@ static void take_quantizer(
     nncf__quantizer_set_has_range(q, true);
 }
 
-/* What is known of a weight's codes, of the same weight; else all of it is unseen. */
-static void take_oscillation(const decision *f, nncf__oscillation *o)
+/* What is known of a weight's codes, if they are the same: of the range and the bits that the
+ * snapshot has. Else all of it is unseen. */
+static void take_oscillation(const decision *f, const nncf__quantizer *q, nncf__oscillation *o)
 {
     nncf__oscillation_restart(o, o->count);
-    if (!f->oscillation[0] || !f->oscillation[1])
+    o->bits = q->params.bits;
+    if (!f->quantizer_taken[NNCF__SLOT_WEIGHT] || !f->oscillation[0] ||
+        *(const int32_t *)f->oscillation[2]->data != o->bits)
         return;
     memcpy(o->values, f->oscillation[0]->data, 3 * o->count * sizeof *o->values);
     memcpy(o->turns, f->oscillation[1]->data, o->count);
@@ -407,7 +413,7 @@ static void take_layer(const adoption *a, size_t i)
             take_quantizer(a, f, q, slot);
     }
     if (c->oscillation)
-        take_oscillation(f, c->oscillation);
+        take_oscillation(f, c->weight_quantizer, c->oscillation);
 }
 
 /* Everything is logged: the run continues with another state than the snapshot's. */

@@ -32,7 +32,7 @@ const char *const nncf__counter_names[NNCF__N_COUNTERS] = {"nncf.epoch", "nncf.s
     "nncf.arrived_before", "nncf.seed", "nncf.schedule_step", "nncf.steps_per_epoch", "nncf.begun",
     "nncf.by_hand", "nncf.bits_chosen"};
 
-enum { MOST_TENSORS_A_LAYER = 4 + 2 * NNCF__N_SLOTS, FIXED_TENSORS = 6 };
+enum { MOST_TENSORS_A_LAYER = 5 + 2 * NNCF__N_SLOTS, FIXED_TENSORS = 6 };
 
 static int64_t *counter_values(const nncf_compression_ctrl *ctrl, int64_t values[NNCF__N_COUNTERS])
 {
@@ -224,14 +224,15 @@ static nncf_status put_bytes(
     return put_named(s, layer, end, NNCF_U8, bytes, count);
 }
 
-static nncf_status put_oscillation(
-    nncf__state *s, const nncf_layer *layer, const nncf__oscillation *o)
+static nncf_status put_oscillation(nncf__state *s, const nncf_layer *layer, nncf__oscillation *o)
 {
     if (put_named(s, layer, NNCF__OSCILLATION_END, NNCF_F32, o->values, 3) != NNCF_OK)
         return NNCF_E_NOMEM;
     s->tensors[s->n_tensors - 1].tensor.ndim = 2;
     last_shape(s)[1] = (int64_t)o->count;
-    return put_named(s, layer, NNCF__TURNS_END, NNCF_S8, o->turns, o->count);
+    if (put_named(s, layer, NNCF__TURNS_END, NNCF_S8, o->turns, o->count) != NNCF_OK)
+        return NNCF_E_NOMEM;
+    return put_named(s, layer, NNCF__CODE_BITS_END, NNCF_I32, &o->bits, 1);
 }
 
 static nncf_status put_layer(

@@ -80,9 +80,11 @@ nncf_status nncf__state_make(const nncf_compression_ctrl *ctrl, int32_t with, nn
 #define NNCF__FILTERS_FRONT "nncf."
 #define NNCF__FILTERS_END   ".filters"
 
-/* And of weights that oscillate: [3][weight_count], and what was the last turn of each. */
+/* And of weights that oscillate: [3][weight_count], what was the last turn of each, and the bits of
+ * their codes. */
 #define NNCF__OSCILLATION_END ".oscillation"
 #define NNCF__TURNS_END       ".turns"
+#define NNCF__CODE_BITS_END   ".code_bits"
 void nncf__state_free(nncf__state *state);
 /* What a snapshot holds of a controller beside its tensors. */
 typedef struct nncf__saved {
