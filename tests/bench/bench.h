@@ -30,6 +30,7 @@ int threshold_mode(const bench_options *o);
 int blocks_mode(const bench_options *o);
 int kernels_mode(const bench_options *o);
 int ops_mode(const bench_options *o);
+int gpt_mode(const bench_options *o);
 
 /* ---- harness.c ---- */
 

@@ -27,6 +27,7 @@ static const struct {
         "each kernel alone: microkernels' peaks, products of a model, passes over memory"},
     {"ops", ops_mode,
         "each kind of layer but convolutions, alone: forward, and forward with backward"},
+    {"gpt", gpt_mode, "a training step of the network of examples/gpt in plain C loops"},
 };
 enum { N_MODES = sizeof modes / sizeof *modes };
 

@@ -5,7 +5,7 @@
 # step: MobileNetV2, batch 16, 224x224, Adam: ours with the config of examples/configs, ours without compression, and every peer
 # that setup_peers.sh has installed: PyTorch at its best (channels_last, fused Adam; compiled), NNCF on PyTorch. Each contender has a
 # process of its own, in turns, BENCH_ROUNDS times. resnet: the same of ResNet-18 and ResNet-50, batch 8, with int8. threads: ours on
-# one thread. batch: ours with one image. ops: layers alone, in turns with PyTorch. Parts of some minutes each, so that a machine need be kept quiet for so long only.
+# one thread. batch: ours with one image. ops: layers alone, in turns with PyTorch; the GPT. Parts of some minutes each, so that a machine need be kept quiet for so long only.
 # JSON lines go to BENCH_OUT (build/bench.jsonl): appended, so that parts can be run one by one; report.py reads them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -80,6 +80,7 @@ ops_round() {
   ours ops --threads "$threads"
   peer "$current_peers" "$out"
   peer "$current_peers" --gpt --fused
+  ours gpt --threads "$threads"
 }
 
 part() {

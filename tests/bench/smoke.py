@@ -21,6 +21,7 @@ MODES = {
     ('blocks',): ('block_size', 'sparsity', 'times_dense'),
     ('kernels', '--only', '96'): ('kernel',),
     ('ops',): ('layer', 'net', 'pass', 'x', 'other'),
+    ('gpt',): ('threads', 'loss'),
 }
 
 
