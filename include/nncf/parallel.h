@@ -96,8 +96,9 @@ NNCF_API void nncf_collective_params_init(nncf_collective_params *params, size_t
  * @param model the model; what forwards have kept is dropped
  * @param params nullable: a single process again; the struct is copied
  * @param[out] err nullable
- * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE initialization is under way, or the model is a replica
- * or has some
+ * @return NNCF_OK; NNCF_E_ARG; NNCF_E_STATE initialization is under way, or a batch of replicas, or
+ * the model is a replica; NNCF_E_UNSUPPORTED the model is binarized, or has replicas and batch norm
+ * is to be synchronized
  * @par Ownership `user` stays the caller's, and must outlive the model's use of it.
  * @since 0.1
  */
@@ -108,8 +109,9 @@ NNCF_API nncf_status nncf_model_set_collective(
  * @brief Where the rows (first dimension) of this rank or replica begin in the whole batch: what
  * dropout drops depends on it.
  * @param model the model
- * @param row at least 0; -1 (default): rank times the rows that the layer is given, which is right
- * where all parts have the same number
+ * @param row at least 0; -1 (default): the number of parts before (of the ranks before, then the
+ * model's, then those of the replicas) times the rows that the layer is given, which is right where
+ * all parts have the same number
  * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_ARG
  * @since 0.1
@@ -258,16 +260,18 @@ NNCF_API nncf_status nncf_model_check_ranks(nncf_model *model, nncf_error *err);
  * other threads run the model and other replicas. Calls that change a model or need a controller
  * are refused or do not see it. Its gradients are listed by nncf_model_get_gradient(), and hold the
  * sums of its own part only until nncf_model_end_replicas(). Batch norm normalizes each part on its
- * own. A model that is one of several ranks (nncf_model_set_collective()) has no replicas: there
- * the threads of the context work on each call.
+ * own, also while ranges are initialized and where the model is one of several ranks
+ * (nncf_model_set_collective(), without NNCF_COLLECTIVE_SYNC_BATCH_NORM): there gradients and
+ * statistics are those of all parts of the rank, and then go to the other ranks. Give every rank as
+ * many replicas.
  * @param model with its controller; not a replica
  * @param context of its own: a context serves one thread at a time; with the model's seed, and one
  * thread, since the replicas run side by side; nullable: the replica makes itself one like that
  * @param[out] replica destroy it (nncf_model_destroy()) before the controller and the model
  * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_STATE the model has no controller, is a replica, or initialization is
- * under way; NNCF_E_UNSUPPORTED the model is one of several ranks; NNCF_E_ARG, also for a context
- * that is the model's or has another seed; NNCF_E_NOMEM
+ * under way; NNCF_E_UNSUPPORTED the model is one of several ranks with synchronized batch norm;
+ * NNCF_E_ARG, also for a context that is the model's or has another seed; NNCF_E_NOMEM
  * @since 0.1
  */
 NNCF_API nncf_status nncf_model_create_replica(

@@ -424,11 +424,12 @@ static bool of_batch(const nncf_layer *layer, int32_t mode, bool adapting)
         (mode == NNCF_MODE_TRAIN || adapting);
 }
 
-/* While the controller initializes, always: it finds what one process would. */
+/* While the controller initializes, always: it finds what one process would. Not where a rank has
+ * replicas, which run side by side: all_reduce is called by one thread. */
 static bool across_ranks(const nncf_layer *layer, bool initializing)
 {
     const nncf__collective *ranks = &layer->model->collective;
-    return nncf__has_ranks(ranks) &&
+    return nncf__has_ranks(ranks) && layer->model->n_replicas == 0 &&
         (initializing || (ranks->params.flags & NNCF_COLLECTIVE_SYNC_BATCH_NORM));
 }
 

@@ -86,14 +86,15 @@ static void chunk_of(void *arg, size_t chunk, size_t worker)
     }
 }
 
-/* Rows of the tensor, whatever the layer's view of it. */
+/* Rows of the tensor, whatever the layer's view of it. The parts of a rank follow each other: its
+ * model's, then those of its replicas, whose `rank` counts parts. */
 static uint64_t first_element(const nncf__call *call)
 {
     const nncf_model *model = call->layer->model;
     const uint64_t rows = (uint64_t)call->block->key.shapes.x[0].size[0],
                    count = nncf__planes_count(&call->block->in_planes);
-    const uint64_t row = model->first_row >= 0 ? (uint64_t)model->first_row
-                                               : (uint64_t)model->collective.params.rank * rows;
+    const uint64_t part = (uint64_t)model->collective.params.rank * (model->n_replicas + 1);
+    const uint64_t row = model->first_row >= 0 ? (uint64_t)model->first_row : part * rows;
     return rows > 0 ? row * (count / rows) : 0;
 }
 

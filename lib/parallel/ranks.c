@@ -6,6 +6,7 @@
 #include "controller/ctrl.h"
 #include "graph/layout.h"
 #include "graph/model.h"
+#include "parallel/replicas.h"
 #include "quantization/layer_compression.h"
 #include "quantization/quantizer.h"
 
@@ -36,11 +37,16 @@ static nncf_status check_collective(
             err, NNCF_E_ARG, NULL, "flags is %d, no set of NNCF_COLLECTIVE_...", (int)p->flags);
     if (p->reserved != 0)
         return nncf__fail(err, NNCF_E_ARG, NULL, "reserved is %d, it must be 0", (int)p->reserved);
-    if (model->replica || model->n_replicas > 0)
+    if (model->replica)
         return nncf__fail(err, NNCF_E_STATE, NULL,
-            "the model %s: replicas and ranks exclude each other; let the context's threads work "
-            "on each call of a rank",
-            model->replica ? "is a replica" : "has replicas");
+            "the model is a replica: call this on the model that has the controller");
+    if (model->replicas && model->replicas->running)
+        return nncf__fail(err, NNCF_E_STATE, NULL,
+            "a batch of replicas is under way: call nncf_model_end_replicas() first");
+    if (p->size > 1 && model->n_replicas > 0 && (p->flags & NNCF_COLLECTIVE_SYNC_BATCH_NORM))
+        return nncf__fail(err, NNCF_E_UNSUPPORTED, NULL,
+            "the model has replicas, which normalize their parts on their own: leave out "
+            "NNCF_COLLECTIVE_SYNC_BATCH_NORM, or let the context's threads work on each call");
     if (p->size > 1 && nncf__ctrl_binarizes(model->ctrl))
         return nncf__fail(err, NNCF_E_UNSUPPORTED, NULL,
             "the model is binarized: each rank would take its scales from its own first batch; "

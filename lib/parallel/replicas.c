@@ -228,6 +228,14 @@ static nncf_status own_state(nncf_model *replica, const nncf_compression_ctrl *l
 
 /* ---- making and parting ---- */
 
+/* The first replica came, or the last one went: blocks of a rank, which has prepared for sums over
+ * ranks or for none, are of no use. */
+static void forget_blocks(nncf_model *leader)
+{
+    for (size_t i = 0; nncf__has_ranks(&leader->collective) && i < leader->n_layers; i++)
+        nncf__layer_forget(leader->layers[i]);
+}
+
 static void release_replica(nncf_model *replica)
 {
     struct nncf__replica *r = replica->replica;
@@ -235,8 +243,8 @@ static void release_replica(nncf_model *replica)
     for (size_t i = 0, kept = 0; all && i < all->count; i++)
         if (all->models[i] != replica)
             all->models[kept++] = all->models[i];
-    if (all)
-        r->leader->n_replicas = --all->count;
+    if (all && (r->leader->n_replicas = --all->count) == 0)
+        forget_blocks(r->leader);
     nncf__free(replica->context, r->floats);
     nncf__free(replica->context, r);
     replica->replica = NULL;
@@ -317,6 +325,8 @@ static nncf_status make(nncf_model *leader, nncf_context *context, nncf_model **
     follow_gradients(m);
     leader->replicas->models[leader->replicas->count++] = m;
     leader->n_replicas = leader->replicas->count;
+    if (leader->n_replicas == 1)
+        forget_blocks(leader);
     *replica = m;
     return NNCF_OK;
 }
@@ -331,10 +341,12 @@ static nncf_status check_create(const nncf_model *model, const nncf_context *con
         return nncf__fail(err, NNCF_E_STATE, NULL,
             "the model is a replica itself: make all of them from the model that has the "
             "controller");
-    if (nncf__has_ranks(&model->collective))
+    if (nncf__has_ranks(&model->collective) &&
+        (model->collective.params.flags & NNCF_COLLECTIVE_SYNC_BATCH_NORM))
         return nncf__fail(err, NNCF_E_UNSUPPORTED, NULL,
-            "the model is rank %d of %d: replicas and ranks exclude each other; let the context's "
-            "threads work on each call of a rank",
+            "the model is rank %d of %d with NNCF_COLLECTIVE_SYNC_BATCH_NORM, and replicas "
+            "normalize their parts on their own: leave out that flag, or let the context's threads "
+            "work on each call of a rank",
             (int)model->collective.params.rank, (int)model->collective.params.size);
     if (!model->ctrl)
         return nncf__fail(err, NNCF_E_STATE, NULL,
@@ -489,7 +501,9 @@ static nncf_status begin_replicas(nncf_model *model, nncf_error *err)
             "the last batch was not ended: call nncf_model_end_replicas() when all threads are "
             "done with it");
     for (size_t i = 0; i < all->count && status == NNCF_OK; i++) {
-        all->models[i]->collective.params.rank = (int32_t)i + 1; /* for the rows of dropout */
+        /* the number of its part, for the rows of dropout */
+        all->models[i]->collective.params.rank =
+            model->collective.params.rank * (int32_t)(all->count + 1) + (int32_t)i + 1;
         status = begin(all->models[i], model);
     }
     if (status != NNCF_OK)

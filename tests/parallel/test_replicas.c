@@ -477,7 +477,6 @@ START_TEST(wrong_calls_are_refused)
     ck_assert_int_eq(nncf_model_begin_replicas(NULL, &err), NNCF_E_ARG);
     ck_assert_int_eq(nncf_model_end_replicas(NULL, &err), NNCF_E_ARG);
     const nncf_collective_params p = {NNCF_PARAMS(nncf_collective_params), .size = 1};
-    ck_assert_int_eq(nncf_model_set_collective(t.n.model, &p, &err), NNCF_E_STATE);
     ck_assert_int_eq(nncf_model_set_collective(t.replica[0], &p, &err), NNCF_E_STATE);
     ck_assert_int_eq(nncf_compression_ctrl_init_step(t.n.ctrl, &more, &err), NNCF_OK);
     ck_assert_int_eq(nncf_model_create_replica(t.n.model, NULL, &other, &err), NNCF_E_STATE);
