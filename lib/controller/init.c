@@ -95,6 +95,9 @@ void nncf__init_weights(nncf_compression_ctrl *ctrl)
         float *ranges = q->observed_channels ? q->observed_channels : q->observed;
         weight_ranges(ctrl, ctrl->model->layers[i], q, ranges);
         set_ranges(ctrl, i, q, ranges);
+        nncf__oscillation *known = ctrl->layers[i].oscillation;
+        if (known) /* its codes are other values now */
+            nncf__oscillation_restart(known, known->count);
     }
 }
 

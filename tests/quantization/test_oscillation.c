@@ -427,6 +427,32 @@ START_TEST(another_width_is_observed_anew)
 }
 END_TEST
 
+/* A stage initializes all ranges again: of the weights that are quantized already, too. */
+START_TEST(a_new_range_is_observed_anew)
+{
+    rig *r = open_rig("{\"nncf_dialect\": \"1.7\", \"target_device\": \"NONE\", \"compression\": "
+                      "{\"algorithm\": \"quantization\", \"weights\": {\"bits\": 4, " RULE
+                      "}, \"params\": {\"weights_quant_start_epoch\": 0, "
+                      "\"activations_quant_start_epoch\": 1}, \"initializer\": "
+                      "{\"range\": {\"num_init_samples\": 2}, \"batchnorm_adaptation\": "
+                      "{\"num_bn_adaptation_samples\": 0}}}}");
+    int32_t more = 0;
+    train(r, 0, 16);
+    ck_assert_int_gt(fx_statistics(r->ctrl).frozen_weights, 0);
+    range_of(r).data[0] *= 0.5f; /* as training may have made it */
+    step(r);
+    float before[WEIGHTS];
+    memcpy(before, r->conv.w, sizeof before);
+    ck_assert_int_eq(nncf_compression_ctrl_epoch_step(r->ctrl, NULL), NNCF_OK);
+    while (nncf_compression_ctrl_init_step(r->ctrl, &more, NULL) == NNCF_OK && more)
+        forward(r);
+    step(r);
+    ck_assert_int_eq(fx_statistics(r->ctrl).frozen_weights, 0);
+    ck_assert_mem_eq(before, r->conv.w, sizeof before);
+    close_rig(r);
+}
+END_TEST
+
 /* A weight that was registered without a gradient may be in memory that nobody writes. */
 START_TEST(weights_without_a_gradient_are_the_hosts)
 {
@@ -510,6 +536,7 @@ int main(void)
     tcase_add_test(tc, another_config_keeps_what_is_frozen);
     tcase_add_test(tc, other_codes_are_observed_anew);
     tcase_add_test(tc, another_width_is_observed_anew);
+    tcase_add_test(tc, a_new_range_is_observed_anew);
     tcase_add_test(tc, weights_without_a_gradient_are_the_hosts);
     tcase_add_test(tc, the_hosts_own_order_is_written);
     return fx_main(suite);
