@@ -466,7 +466,7 @@ size_t nncf__conv2d_backward_input_scratch(const nncf_context *context, const nn
     if (is_reference(context))
         return 0;
     if (nncf__depthwise_fits(s))
-        return nncf__depthwise_backward_scratch(context, s, NULL, NULL, true, false);
+        return nncf__depthwise_backward_scratch(context, s, NULL, NULL, NULL, true, false);
     if (is_linear(s)) {
         const nncf__qtensor codes = {.dtype = NNCF_U8};
         const nncf__matrix_product p = linear_backward_input(s, &codes, NULL);
@@ -541,7 +541,7 @@ size_t nncf__conv2d_backward_weight_scratch(
     if (is_reference(context))
         return 0;
     if (nncf__depthwise_fits(s))
-        return nncf__depthwise_backward_scratch(context, s, x, NULL, false, true);
+        return nncf__depthwise_backward_scratch(context, s, x, NULL, NULL, false, true);
     if (is_linear(s)) {
         const nncf__matrix_product p = linear_backward_weight(s, x, NULL);
         return nncf__matrix_product_scratch(context, &p);
@@ -610,9 +610,10 @@ void nncf__conv2d_forward_channels(nncf_context *context, const nncf__conv2d *s,
 }
 
 size_t nncf__conv2d_backward_channels_scratch(const nncf_context *context, const nncf__conv2d *s,
-    const nncf__qtensor *x, const nncf__channel_hooks *before, bool wants_dx, bool wants_dw)
+    const nncf__qtensor *x, const nncf__qtensor *w, const nncf__channel_hooks *before,
+    bool wants_dx, bool wants_dw)
 {
-    return nncf__depthwise_backward_scratch(context, s, x, before, wants_dx, wants_dw);
+    return nncf__depthwise_backward_scratch(context, s, x, w, before, wants_dx, wants_dw);
 }
 
 void nncf__conv2d_backward_channels(nncf_context *context, const nncf__conv2d *s,

@@ -145,7 +145,8 @@ void nncf__conv2d_forward_channels(nncf_context *context, const nncf__conv2d *s,
 /* nncf__conv2d_backward_input() and nncf__conv2d_backward_weight() at once; either of dx and dw may
  * be NULL (not wanted), not both. The bits are the same. */
 size_t nncf__conv2d_backward_channels_scratch(const nncf_context *context, const nncf__conv2d *s,
-    const nncf__qtensor *x, const nncf__channel_hooks *before, bool wants_dx, bool wants_dw);
+    const nncf__qtensor *x, const nncf__qtensor *w, const nncf__channel_hooks *before,
+    bool wants_dx, bool wants_dw);
 void nncf__conv2d_backward_channels(nncf_context *context, const nncf__conv2d *s,
     const nncf__qtensor *x, const nncf__qtensor *w, const nncf__channel_hooks *before, float *dx,
     float *dw);

@@ -277,12 +277,13 @@ static void run(nncf_context *context, job *j, const nncf__channel_hooks *hooks)
 /* ---- the products, without the pointers that only a run has ---- */
 
 static void set_product(nncf__depthwise *d, const job *j, const nncf_context *context,
-    nncf__depthwise_product product, const nncf__qtensor *x, bool codes)
+    nncf__depthwise_product product, const nncf__qtensor *x, const nncf__qtensor *w, bool codes)
 {
     *d = (nncf__depthwise){.k = nncf__kernels_of(context),
         .int8 = context->int8,
         .s = j->s,
         .x = x,
+        .w = w,
         .codes = codes,
         .product = product};
     if (product == NNCF__BACKWARD_INPUT) {
@@ -301,23 +302,23 @@ static job forward_job(const nncf_context *context, const nncf__conv2d *s, const
     const nncf__qtensor *w, const nncf__channel_hooks *hooks)
 {
     job j = job_of(s, hooks);
-    set_product(
-        &j.products[j.n_products++], &j, context, NNCF__FORWARD, x, nncf__product_is_codes(x, w));
+    set_product(&j.products[j.n_products++], &j, context, NNCF__FORWARD, x, w,
+        nncf__product_is_codes(x, w));
     return j;
 }
 
 /* The input gradient first. */
 static job backward_job(const nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
-    const nncf__channel_hooks *hooks, bool wants_dx, bool wants_dw)
+    const nncf__qtensor *w, const nncf__channel_hooks *hooks, bool wants_dx, bool wants_dw)
 {
     job j = job_of(s, hooks);
     if (wants_dx)
-        set_product(&j.products[j.n_products++], &j, context, NNCF__BACKWARD_INPUT, NULL, false);
+        set_product(&j.products[j.n_products++], &j, context, NNCF__BACKWARD_INPUT, NULL, w, false);
     if (wants_dw)
-        set_product(&j.products[j.n_products++], &j, context, NNCF__BACKWARD_WEIGHT, x, false);
+        set_product(&j.products[j.n_products++], &j, context, NNCF__BACKWARD_WEIGHT, x, w, false);
     j.makes_z = j.local_z;
     if (j.makes_z)
-        set_product(&j.products[j.n_products], &j, context, NNCF__FORWARD, x, true);
+        set_product(&j.products[j.n_products], &j, context, NNCF__FORWARD, x, w, true);
     return j;
 }
 
@@ -333,16 +334,16 @@ void nncf__depthwise_forward(nncf_context *context, const nncf__conv2d *s, const
 {
     job j = forward_job(context, s, x, w, after);
     nncf__depthwise *d = &j.products[0];
-    d->w = w;
     d->bias = bias;
     d->out = z;
     run(context, &j, after);
 }
 
 size_t nncf__depthwise_backward_scratch(const nncf_context *context, const nncf__conv2d *s,
-    const nncf__qtensor *x, const nncf__channel_hooks *before, bool wants_dx, bool wants_dw)
+    const nncf__qtensor *x, const nncf__qtensor *w, const nncf__channel_hooks *before,
+    bool wants_dx, bool wants_dw)
 {
-    job j = backward_job(context, s, x, before, wants_dx, wants_dw);
+    job j = backward_job(context, s, x, w, before, wants_dx, wants_dw);
     return plan(&j, before ? before->scratch : 0);
 }
 
@@ -350,11 +351,10 @@ void nncf__depthwise_backward(nncf_context *context, const nncf__conv2d *s, cons
     const nncf__qtensor *w, const float *dz, const nncf__channel_hooks *before, float *dx,
     float *dw)
 {
-    job j = backward_job(context, s, x, before, dx != NULL, dw != NULL);
+    job j = backward_job(context, s, x, w, before, dx != NULL, dw != NULL);
     j.dz = dz;
     for (size_t p = 0; p < j.n_products + j.makes_z; p++) {
         nncf__depthwise *d = &j.products[p];
-        d->w = w;
         d->out = d->product == NNCF__BACKWARD_INPUT ? dx : d->product == NNCF__FORWARD ? NULL : dw;
     }
     run(context, &j, before);

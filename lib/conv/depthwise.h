@@ -230,7 +230,8 @@ void nncf__depthwise_forward(nncf_context *context, const nncf__conv2d *s, const
     const nncf__qtensor *w, const float *bias, float *z, const nncf__channel_hooks *after);
 /* From dz, or from where the hooks say. */
 size_t nncf__depthwise_backward_scratch(const nncf_context *context, const nncf__conv2d *s,
-    const nncf__qtensor *x, const nncf__channel_hooks *before, bool wants_dx, bool wants_dw);
+    const nncf__qtensor *x, const nncf__qtensor *w, const nncf__channel_hooks *before,
+    bool wants_dx, bool wants_dw);
 void nncf__depthwise_backward(nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
     const nncf__qtensor *w, const float *dz, const nncf__channel_hooks *before, float *dx,
     float *dw);

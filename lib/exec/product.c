@@ -148,7 +148,7 @@ static size_t backward_scratch(
         return max_size(norm, nncf__transposed_backward_scratch(context, b, dx, b->wants_dw));
     if (b->by_channel && (dx || b->wants_dw))
         return nncf__conv2d_backward_channels_scratch(
-            context, &b->conv, &b->used_x, &hooks, dx, b->wants_dw);
+            context, &b->conv, &b->used_x, &b->weight, &hooks, dx, b->wants_dw);
     if (b->makes_z_again)
         norm = max_size(norm, nncf__batch_norm_tiles_scratch(context, b));
     if (b->wants_dw)

@@ -16,10 +16,11 @@
 #include <sys/auxv.h>
 #endif
 
-/* int8_avx512vnni.c, int8_avx512vnni256.c, int8_avxvnni.c, int8_avx2.c, int8_dotprod.c,
- * int8_i8mm.c */
+/* int8_avx512vnni.c, int8_avx512vbmi.c, int8_avx512vnni256.c, int8_avxvnni.c, int8_avx2.c,
+ * int8_dotprod.c, int8_i8mm.c */
 #ifdef NNCF__HAVE_AVX512VNNI
-extern const nncf__int8_kernels nncf__int8_avx512vnni, nncf__int8_avx512vnni256;
+extern const nncf__int8_kernels nncf__int8_avx512vnni, nncf__int8_avx512vbmi,
+    nncf__int8_avx512vnni256;
 #endif
 #ifdef NNCF__HAVE_AVXVNNI
 extern const nncf__int8_kernels nncf__int8_avxvnni;
@@ -123,13 +124,34 @@ static void depthwise_3x3(const nncf__plane_group *x, size_t stride, const int16
             }
 }
 
-const nncf__int8_kernels nncf__int8_reference = {
-    "reference", MR, NR, 0, 1, pack, micro, micro_store, NR, rows, depthwise_3x3};
+static void depthwise_3x3_bytes(const nncf__plane_group *x, size_t stride, const int8_t *w,
+    const nncf__int8_scaling *scaling, float *z, bool stream, void *scratch)
+{
+    const size_t outputs = ((x->h - 1) / stride + 1) * ((x->w - 1) / stride + 1);
+    nncf__plane_group plane = *x;
+    plane.n = 1;
+    for (size_t c = 0; c < x->n; c++, w += NNCF__INT8_TAPS, z += outputs) {
+        int16_t words[NNCF__INT8_TAPS];
+        for (size_t t = 0; t < NNCF__INT8_TAPS; t++)
+            words[t] = w[t];
+        plane.data = (const uint8_t *)x->data + c * x->h * x->w;
+        depthwise_3x3(
+            &plane, stride, words, scaling->scale + c, scaling->bias + c, z, stream, scratch);
+    }
+}
+
+const nncf__int8_kernels nncf__int8_reference = {"reference", MR, NR, 0, 1, pack, micro,
+    micro_store, NR, rows, depthwise_3x3, depthwise_3x3_bytes};
 
 #ifdef NNCF__HAVE_AVX512VNNI
 static bool has_avx512vnni(void)
 {
     return nncf__kernels_get(NNCF_ISA_AVX512) && __builtin_cpu_supports("avx512vnni");
+}
+
+static bool has_avx512vbmi(void)
+{
+    return has_avx512vnni() && __builtin_cpu_supports("avx512vbmi");
 }
 #endif
 
@@ -165,7 +187,7 @@ const nncf__int8_kernels *nncf__int8_kernels_get(int32_t isa)
 #endif
 #ifdef NNCF__HAVE_AVX512VNNI
     if (isa >= NNCF_ISA_AVX512 && has_avx512vnni())
-        return &nncf__int8_avx512vnni;
+        return has_avx512vbmi() ? &nncf__int8_avx512vbmi : &nncf__int8_avx512vnni;
 #endif
 #ifdef NNCF__HAVE_AVXVNNI
     if (isa >= NNCF_ISA_AVX2 && has_avxvnni())
@@ -186,6 +208,7 @@ const nncf__int8_kernels *nncf__int8_kernels_at(size_t index)
         &nncf__int8_reference,
 #ifdef NNCF__HAVE_AVX512VNNI
         has_avx512vnni() ? &nncf__int8_avx512vnni : NULL,
+        has_avx512vbmi() ? &nncf__int8_avx512vbmi : NULL,
         /* the code of AVX-VNNI in the encoding of AVX-512 */
         has_avx512vnni() ? &nncf__int8_avx512vnni256 : NULL,
 #endif

@@ -41,9 +41,10 @@ enum {
     /* so that a start and a sum, each up to k * 255 * 128, fit int32 together */
     NNCF__INT8_K_MAX = 32768,
     /* depthwise_3x3: of a plane's weights, three rows of three taps and a zero; bytes of scratch
-     * beyond three rows */
+     * beyond three rows; depthwise_3x3_bytes: bytes of what it keeps */
     NNCF__INT8_TAPS = 12,
-    NNCF__INT8_BEYOND = 64
+    NNCF__INT8_BEYOND = 64,
+    NNCF__INT8_KEPT = 512
 };
 
 /* Where bytes of pixels come from: channel c, segment s, element i is
@@ -102,6 +103,11 @@ typedef struct nncf__int8_kernels {
      * as above, and rows of z are whole lines. NULL: the kernels for floats are faster. */
     void (*depthwise_3x3)(const nncf__plane_group *x, size_t stride, const int16_t *w,
         const float *scale, const float *bias, float *z, bool stream, void *scratch);
+    /* The same with weights of a byte each, whose sums begin at `start`: -offset times the sum of a
+     * plane's weights. scratch: NNCF__INT8_KEPT bytes, aligned to 64, of which the first eight
+     * are 0 at the first of calls that differ in pointers and n only. NULL: there is none. */
+    void (*depthwise_3x3_bytes)(const nncf__plane_group *x, size_t stride, const int8_t *w,
+        const nncf__int8_scaling *scaling, float *z, bool stream, void *scratch);
 } nncf__int8_kernels;
 
 /* One quad of weights, as it lies in memory, to its place in a panel of k. */

@@ -312,6 +312,10 @@ typedef struct planes {
     uint8_t *bytes, *ahead;
     int16_t weights[MOST_PLANES * TAPS];
     float scale[MOST_PLANES], bias[MOST_PLANES];
+    /* the same weights, if they fit bytes */
+    bool fit;
+    int8_t weight_bytes[MOST_PLANES * TAPS];
+    int32_t start[MOST_PLANES];
 } planes;
 
 /* guard_bytes() ends at a page; what begins at one: a whole number of pages. */
@@ -349,8 +353,14 @@ static planes make_planes(size_t h, size_t w, size_t stride, int pattern, uint8_
         p.weights[i] = (int16_t)(i % 4 == 3    ? 0
                 : pattern == RANDOM && p.n % 2 ? (int)below(511) - 255
                 : pattern == RANDOM            ? (int)below(256) - 128
-                : pattern == HIGHEST           ? 255
-                                               : -255);
+                : pattern == HIGHEST           ? (p.n % 2 ? 255 : 127)
+                                               : (p.n % 2 ? -255 : -128));
+    p.fit = true;
+    for (size_t i = 0; i < p.n * TAPS; i++) {
+        p.fit = p.fit && p.weights[i] >= INT8_MIN && p.weights[i] <= INT8_MAX;
+        p.weight_bytes[i] = (int8_t)p.weights[i];
+        p.start[i / TAPS] -= (int32_t)p.x.bytes.offset * p.weights[i];
+    }
     for (size_t c = 0; c < p.n; c++) {
         p.scale[c] = ldexpf((float)(1 + below(1000)), -20);
         p.bias[c] = c % 3 ? (float)below(100) - 50.0f : -0.0f;
@@ -379,63 +389,80 @@ static float depthwise_of(const planes *p, size_t c, size_t i, size_t j)
     return (float)sum * p->scale[c] + p->bias[c];
 }
 
+/* bytes: of the kernel for weights of bytes. */
 static void check_depthwise(
-    const nncf__int8_kernels *kernels, size_t h, size_t w, size_t stride, int pattern, uint8_t flip)
+    const nncf__int8_kernels *kernels, const planes *p, bool bytes, bool stream)
 {
-    planes p = make_planes(h, w, stride, pattern, flip);
-    const size_t outputs = p.n * p.oh * p.ow, shift = below(16), beyond = 40;
-    const bool lines = p.ow % 16 == 0;
+    const size_t outputs = p->n * p->oh * p->ow, beyond = 40;
+    const size_t n_scratch = bytes ? NNCF__INT8_KEPT : 3 * p->w + NNCF__INT8_BEYOND;
     float *z;
     void *scratch;
     ck_assert_int_eq(posix_memalign((void **)&z, 64, (outputs + 2 * beyond) * sizeof *z), 0);
-    const size_t n_scratch = 3 * w + NNCF__INT8_BEYOND;
     ck_assert_int_eq(posix_memalign(&scratch, 64, n_scratch + 1), 0);
     ((char *)scratch)[n_scratch] = 77;
-    for (int stream = 0; stream <= (int)lines; stream++) {
-        float *to = z + (stream ? 16 : shift);
-        for (size_t i = 0; i < outputs + 2 * beyond; i++)
-            z[i] = 1234.0f;
+    float *to = z + (stream ? 16 : below(16));
+    for (size_t i = 0; i < outputs + 2 * beyond; i++)
+        z[i] = 1234.0f;
+    if (bytes) {
+        memset(scratch, 0, sizeof(uint64_t));
+        for (int call = 0; call < 2; call++) /* the second one with what the first has kept */
+            kernels->depthwise_3x3_bytes(&p->x, p->stride, p->weight_bytes,
+                &(nncf__int8_scaling){p->start, p->scale, p->bias}, to, stream, scratch);
+    } else {
         kernels->depthwise_3x3(
-            &p.x, p.stride, p.weights, p.scale, p.bias, to, stream == 1, scratch);
-        nncf__kernels_get(NNCF_ISA_REFERENCE)->gemm_streams_end();
-        __sync_synchronize();
-        for (size_t e = 0; e < outputs; e++) {
-            const float want = depthwise_of(&p, e / (p.oh * p.ow), e / p.ow % p.oh, e % p.ow);
-            ck_assert_msg(memcmp(&to[e], &want, sizeof want) == 0,
-                "%s: %zu planes %zux%zu/%zu flip %d offset %g: output %zu is %.9g, not %.9g",
-                kernels->name, p.n, h, w, stride, flip, (double)p.x.bytes.offset, e, (double)to[e],
-                (double)want);
-        }
-        for (float *at = z; at < z + outputs + 2 * beyond; at++)
-            ck_assert_msg((at >= to && at < to + outputs) || *at == 1234.0f,
-                "%s: %zux%zu/%zu writes outside", kernels->name, h, w, stride);
-        ck_assert_msg(((char *)scratch)[n_scratch] == 77, "%s: scratch", kernels->name);
+            &p->x, p->stride, p->weights, p->scale, p->bias, to, stream, scratch);
     }
+    nncf__kernels_get(NNCF_ISA_REFERENCE)->gemm_streams_end();
+    __sync_synchronize();
+    for (size_t e = 0; e < outputs; e++) {
+        const float want = depthwise_of(p, e / (p->oh * p->ow), e / p->ow % p->oh, e % p->ow);
+        ck_assert_msg(memcmp(&to[e], &want, sizeof want) == 0,
+            "%s%s: %zu planes %zux%zu/%zu flip %u offset %g: output %zu is %.9g, not %.9g",
+            kernels->name, bytes ? " bytes" : "", p->n, p->h, p->w, p->stride, p->x.bytes.flip,
+            (double)p->x.bytes.offset, e, (double)to[e], (double)want);
+    }
+    for (float *at = z; at < z + outputs + 2 * beyond; at++)
+        ck_assert_msg((at >= to && at < to + outputs) || *at == 1234.0f,
+            "%s%s: %zux%zu/%zu writes outside", kernels->name, bytes ? " bytes" : "", p->h, p->w,
+            p->stride);
+    ck_assert_msg(((char *)scratch)[n_scratch] == 77, "%s: scratch", kernels->name);
     free(z);
     free(scratch);
+}
+
+/* Planes with all kernels. */
+static void check_planes(size_t h, size_t w, size_t stride, int pattern, uint8_t flip)
+{
+    planes p = make_planes(h, w, stride, pattern, flip);
+    for (size_t t = 0; nncf__int8_kernels_at(t); t++)
+        for (int stream = 0; stream <= (int)(p.ow % 16 == 0); stream++) {
+            const nncf__int8_kernels *kernels = nncf__int8_kernels_at(t);
+            if (kernels->depthwise_3x3)
+                check_depthwise(kernels, &p, false, stream == 1);
+            if (kernels->depthwise_3x3_bytes && p.fit)
+                check_depthwise(kernels, &p, true, stream == 1);
+        }
     free_planes(&p);
 }
 
 /* Sides around what a vector holds. */
 START_TEST(depthwise_products_are_exact_integers_rounded_once)
 {
-    static const size_t sides[] = {1, 2, 3, 5, 7, 8, 9, 13, 14, 15, 16, 17, 18, 23, 28, 31, 33};
+    static const size_t sides[] = {
+        1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 15, 16, 17, 18, 23, 28, 31, 32, 33};
     const size_t n = sizeof sides / sizeof *sides;
-    for (size_t t = 0; nncf__int8_kernels_at(t); t++)
-        for (size_t i = 0; nncf__int8_kernels_at(t)->depthwise_3x3 && i < n * n; i++)
-            for (size_t stride = 1; stride <= 2; stride++)
-                check_depthwise(nncf__int8_kernels_at(t), sides[i / n], sides[i % n], stride,
-                    RANDOM, (uint8_t)(below(2) * 0x80));
+    for (size_t i = 0; i < n * n; i++)
+        for (size_t stride = 1; stride <= 2; stride++)
+            check_planes(sides[i / n], sides[i % n], stride, RANDOM, (uint8_t)(below(2) * 0x80));
 }
 END_TEST
 
 START_TEST(depthwise_products_of_the_largest_codes_are_exact)
 {
-    for (size_t t = 0; nncf__int8_kernels_at(t); t++)
-        for (int i = 0; nncf__int8_kernels_at(t)->depthwise_3x3 && i < 8 * PATTERNS; i++)
-            for (size_t w = 5; w <= 37; w += 8)
-                check_depthwise(nncf__int8_kernels_at(t), 5, w, 1 + (size_t)i / 2 % 2,
-                    HIGHEST + i % (PATTERNS - 1), (uint8_t)(i / 4 % 2 * 0x80));
+    for (int i = 0; i < 16 * PATTERNS; i++)
+        for (size_t w = 5; w <= 37; w += 8)
+            check_planes(5, w, 1 + (size_t)i / 2 % 2, HIGHEST + i % (PATTERNS - 1),
+                (uint8_t)(i / 4 % 2 * 0x80));
 }
 END_TEST
 

@@ -58,7 +58,7 @@ static inline nncf_status conv_backward_channels(nncf_context *context, const nn
     float *dw)
 {
     nncf_status status = nncf__scratch_reserve(context,
-        nncf__conv2d_backward_channels_scratch(context, s, x, before, dx != NULL, dw != NULL));
+        nncf__conv2d_backward_channels_scratch(context, s, x, w, before, dx != NULL, dw != NULL));
     if (status == NNCF_OK)
         nncf__conv2d_backward_channels(context, s, x, w, before, dx, dw);
     return status;
