@@ -56,16 +56,6 @@ static bool follows(const struct nncf__placement *p, size_t at, const char *name
         (slot == NNCF__SLOT_OUTPUT && strcmp(layer->scope, name) == 0);
 }
 
-static nncf__planned *behind(struct nncf__placement *p, const char *name)
-{
-    for (size_t at = 0; at < slot_count(p); at++) {
-        nncf__planned *planned = activation_at(p, at);
-        if (planned && follows(p, at, name))
-            return planned;
-    }
-    return NULL;
-}
-
 /* All of `planned`'s group join that of `first`. */
 static void join(struct nncf__placement *p, const nncf__planned *first, nncf__planned *planned)
 {
@@ -83,38 +73,54 @@ static const char *key_of(const struct nncf__placement *p)
     return p->setup->release < 10700 ? "linked_quantizer_scopes" : "unified_scale_ops";
 }
 
-/* One list of the config. `unused`: a group that no quantizer has. */
+/* What follows an operator of a list joins the first one's group. `unused`: a group that no
+ * quantizer has. */
+static nncf_status add(struct nncf__placement *p, const char *name, size_t unused,
+    nncf__planned **first, nncf__planned *planned, nncf_error *err)
+{
+    if (planned->named)
+        return nncf__fail(err, NNCF_E_CONFIG, name,
+            "%s names this operator twice; all that have one range go into one list", key_of(p));
+    planned->named = true;
+    if (!*first) {
+        *first = planned;
+        if (planned->group == 0)
+            planned->group = unused;
+        return NNCF_OK;
+    }
+    if (!alike(*first, planned))
+        return nncf__fail(err, NNCF_E_CONFIG, name,
+            "%s: its quantizer is made otherwise than that of %s, or one of the two has a "
+            "range a channel, so they cannot have one range; give both the same bits, mode, "
+            "sign and initializer, and per_channel false",
+            key_of(p), scope_of(p, *first));
+    join(p, *first, planned);
+    return NNCF_OK;
+}
+
+/* One list of the config. The model's input, which each of its readers quantizes, has one name. */
 static nncf_status unite(
     struct nncf__placement *p, const nncf__strings *names, size_t unused, nncf_error *err)
 {
     nncf__planned *first = NULL;
-    for (size_t i = 0; i < names->count; i++) {
-        nncf__planned *planned = behind(p, names->items[i]);
-        if (!planned)
+    nncf_status status = NNCF_OK;
+    for (size_t i = 0; i < names->count && status == NNCF_OK; i++) {
+        bool found = false, more = true;
+        for (size_t at = 0; at < slot_count(p) && more && status == NNCF_OK; at++) {
+            nncf__planned *planned = activation_at(p, at);
+            if (!planned || !follows(p, at, names->items[i]))
+                continue;
+            found = true;
+            more = p->graph.ops[planned->op].part == NNCF__PART_INPUT;
+            status = add(p, names->items[i], unused, &first, planned, err);
+        }
+        if (!found)
             return nncf__fail(err, NNCF_E_CONFIG, names->items[i],
                 "%s: no quantizer of activations follows an operator of this name; a plan "
                 "(nncf_plan_create) lists those that there are",
                 key_of(p));
-        if (planned->named)
-            return nncf__fail(err, NNCF_E_CONFIG, names->items[i],
-                "%s names this operator twice; all that have one range go into one list",
-                key_of(p));
-        planned->named = true;
-        if (!first) {
-            first = planned;
-            if (first->group == 0)
-                first->group = unused;
-            continue;
-        }
-        if (!alike(first, planned))
-            return nncf__fail(err, NNCF_E_CONFIG, names->items[i],
-                "%s: its quantizer is made otherwise than that of %s, or one of the two has a "
-                "range a channel, so they cannot have one range; give both the same bits, mode, "
-                "sign and initializer, and per_channel false",
-                key_of(p), scope_of(p, first));
-        join(p, first, planned);
     }
-    return NNCF_OK;
+    return status;
 }
 
 static nncf_status unite_named(struct nncf__placement *p, nncf_error *err)

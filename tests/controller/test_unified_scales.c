@@ -279,6 +279,10 @@ START_TEST(lists_extend_what_a_device_unifies)
     ck_assert_ptr_null(input->leader);
     ck_assert_ptr_eq(output_of(n.conv[A])->leader, input);
     ck_assert_ptr_eq(output_of(n.conv[B])->leader, input);
+    /* b reads the model's input, too: one name, one range */
+    const nncf__quantizer *other = nncf__layer_quantizer(n.conv[B]->compression, NNCF__SLOT_INPUT);
+    ck_assert_ptr_nonnull(other);
+    ck_assert_ptr_eq(other->leader, input);
     close_net(&n);
 }
 END_TEST
