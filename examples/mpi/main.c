@@ -2,6 +2,7 @@
 /* Data parallel training by MPI: mpirun -n 4 nncf-mpi --config FILE. Each process has the whole net
  * and its part of every batch; with one process the same training on the same batches. */
 #include "net.h"
+#include "parts.h"
 #include "ranks.h"
 
 #include <signal.h>
@@ -17,6 +18,8 @@ static const char help[] =
     "  --steps N         default 20;  --epoch N: steps of an epoch, default 5\n"
     "  --width N         channels of the first layer; default 16\n"
     "  --threads N       of each process; default 1\n"
+    "  --parts N         of a process's rows, each on a thread with a replica; default 1.\n"
+    "                    With more, batch norm normalizes each part on its own\n"
     "  --snapshot FILE   written by rank 0 after each epoch, and at the end\n"
     "  --resume          begin with the snapshot\n"
     "  --fail RANK STEP  for tests: that process is killed in that step\n";
@@ -28,7 +31,7 @@ static const char default_config[] =
 
 typedef struct options {
     const char *config, *snapshot;
-    long batch, steps, epoch, width, threads, fail_rank, fail_step;
+    long batch, steps, epoch, width, threads, parts, fail_rank, fail_step;
     int resume;
 } options;
 
@@ -40,6 +43,7 @@ typedef struct run {
     nncf_config *config;
     nncf_compression_ctrl *ctrl;
     net net;
+    parts parts; /* the others */
     gradients gradients;
     int64_t step; /* the first one */
 } run;
@@ -50,9 +54,14 @@ static int parse(options *o, int argc, char **argv)
         const char *name;
         long *value;
     } numbers[] = {{"--batch", &o->batch}, {"--steps", &o->steps}, {"--epoch", &o->epoch},
-        {"--width", &o->width}, {"--threads", &o->threads}};
-    *o =
-        (options){.batch = 48, .steps = 20, .epoch = 5, .width = 16, .threads = 1, .fail_rank = -1};
+        {"--width", &o->width}, {"--threads", &o->threads}, {"--parts", &o->parts}};
+    *o = (options){.batch = 48,
+        .steps = 20,
+        .epoch = 5,
+        .width = 16,
+        .threads = 1,
+        .parts = 1,
+        .fail_rank = -1};
     for (int i = 1; i < argc; i++) {
         int known = 0;
         for (size_t j = 0; j < sizeof numbers / sizeof *numbers && i + 1 < argc; j++)
@@ -141,13 +150,15 @@ static nncf_status set_up(run *r, nncf_error *err)
     else
         CHECK(nncf_config_parse(r->context, "default", default_config, sizeof default_config - 1,
             NULL, &r->config, err));
-    CHECK(net_create(&r->net, r->context, r->o.batch / r->size, r->o.width, err));
+    CHECK(net_create(&r->net, r->context, r->o.batch / r->size / r->o.parts, r->o.width, err));
+    r->net.mean_rows = r->o.batch / r->size;
     CHECK(nncf_compression_ctrl_create(r->net.model, r->config, &r->ctrl, err));
     CHECK(nncf_model_set_collective(r->net.model,
         &(nncf_collective_params){NNCF_PARAMS(nncf_collective_params), .rank = r->rank,
             .size = r->size, .all_reduce = ranks_all_reduce, .user = &r->comm,
-            .flags = NNCF_COLLECTIVE_SYNC_BATCH_NORM},
+            .flags = r->o.parts > 1 ? 0 : NNCF_COLLECTIVE_SYNC_BATCH_NORM},
         err));
+    CHECK(parts_create(&r->parts, &r->net, r->o.parts - 1, err));
     CHECK(gradients_create(&r->gradients, r->comm, r->net.model, err));
     if (r->o.resume)
         return resume(r, err);
@@ -156,8 +167,11 @@ static nncf_status set_up(run *r, nncf_error *err)
         CHECK(nncf_compression_ctrl_init_step(r->ctrl, &more, err));
         if (!more)
             return NNCF_OK;
-        net_read(&r->net, -1 - batch, r->rank * r->net.rows);
-        CHECK(net_forward(&r->net, err));
+        net_read(&r->net, -1 - batch, r->rank * r->net.mean_rows);
+        if (r->o.parts > 1)
+            CHECK(parts_run(&r->parts, -1 - batch, r->rank * r->net.mean_rows, NULL, err));
+        else
+            CHECK(net_forward(&r->net, err));
     }
 }
 
@@ -166,14 +180,19 @@ static nncf_status step(run *r, int64_t number, double *loss, nncf_error *err)
 {
     const nncf_update_params rates = {NNCF_PARAMS(nncf_update_params), .logit_lr = 500};
     double compression = 0;
-    net_read(&r->net, number, r->rank * r->net.rows);
+    net_read(&r->net, number, r->rank * r->net.mean_rows);
     net_zero_grad(&r->net);
     CHECK(nncf_compression_ctrl_zero_grad(r->ctrl, err));
-    CHECK(net_forward(&r->net, err));
-    *loss = net_loss(&r->net);
+    if (r->o.parts > 1) {
+        CHECK(parts_run(&r->parts, number, r->rank * r->net.mean_rows, loss, err));
+    } else {
+        CHECK(net_forward(&r->net, err));
+        *loss = net_loss(&r->net);
+    }
     CHECK(nncf_compression_ctrl_loss_backward(r->ctrl, &compression, err));
     for (int i = LAYERS - 1; i >= 0; i--) { /* what is done is sent while the rest is computed */
-        CHECK(net_backward(&r->net, i, err));
+        if (r->o.parts == 1)
+            CHECK(net_backward(&r->net, i, err));
         CHECK(gradients_send(&r->gradients, r->net.node[i].layer, err));
     }
     CHECK(gradients_wait(&r->gradients, err));
@@ -227,9 +246,11 @@ int main(int argc, char **argv)
     signal(SIGTERM, on_term);
     setvbuf(stdout, NULL, _IOLBF, 0);
     const int ok = parse(&r.o, argc, argv);
-    if (!ok || r.o.batch % r.size != 0) {
+    if (!ok || r.o.batch % (r.size * r.o.parts) != 0) {
         if (r.rank == 0)
-            fputs(ok ? "nncf-mpi: --batch must be a multiple of the number of processes\n" : help,
+            fputs(ok ? "nncf-mpi: --batch must be a multiple of the number of processes times "
+                       "--parts\n"
+                     : help,
                 stderr);
         MPI_Finalize();
         return 2;
@@ -243,6 +264,7 @@ int main(int argc, char **argv)
         MPI_Abort(r.comm, 1); /* the others would wait */
     }
     gradients_destroy(&r.gradients);
+    parts_destroy(&r.parts);
     nncf_compression_ctrl_destroy(r.ctrl);
     net_destroy(&r.net);
     nncf_config_destroy(r.config);

@@ -107,7 +107,7 @@ nncf_status net_create(net *n, nncf_context *context, int64_t rows, int64_t widt
     const int64_t half = SIDE / 2;
     uint64_t state = 1;
     memset(n, 0, sizeof *n);
-    n->rows = rows;
+    n->rows = n->mean_rows = rows;
     const int64_t in_shape[4] = {rows, CHANNELS, SIDE, SIDE};
     memcpy(n->in_shape, in_shape, sizeof in_shape);
     n->x = calloc((size_t)count(in_shape), sizeof *n->x);
@@ -129,6 +129,27 @@ nncf_status net_create(net *n, nncf_context *context, int64_t rows, int64_t widt
     if (status == NNCF_OK)
         status = add_conv(n, 3, 2 * width, 3, 1, 1, err);
     return status == NNCF_OK ? add_rest(n, err) : status;
+}
+
+nncf_status net_create_replica(net *replica, const net *of, nncf_error *err)
+{
+    nncf_status status = NNCF_OK;
+    *replica = (net){.rows = of->rows, .mean_rows = of->mean_rows};
+    memcpy(replica->in_shape, of->in_shape, sizeof of->in_shape);
+    replica->x = floats(count(of->in_shape), &status);
+    replica->label = calloc((size_t)of->rows, sizeof *replica->label);
+    for (int i = 0; i < LAYERS; i++) {
+        node *k = &replica->node[i];
+        memcpy(k->shape, of->node[i].shape, sizeof k->shape);
+        k->y = floats(count(k->shape), &status);
+        k->dy = floats(count(k->shape), &status);
+    }
+    if (status != NNCF_OK || !replica->label)
+        return err->status = NNCF_E_NOMEM;
+    status = nncf_model_create_replica(of->model, NULL, &replica->model, err);
+    for (int i = 0; status == NNCF_OK && i < LAYERS; i++)
+        replica->node[i].layer = nncf_model_get_layer(replica->model, (size_t)i);
+    return status;
 }
 
 void net_destroy(net *n)
@@ -191,10 +212,10 @@ double net_loss(net *n)
         for (int c = 0; c < CLASSES; c++)
             sum += exp((double)y[c]);
         for (int c = 0; c < CLASSES; c++)
-            dy[c] = (float)((exp((double)y[c]) / sum - (c == n->label[r])) / (double)n->rows);
+            dy[c] = (float)((exp((double)y[c]) / sum - (c == n->label[r])) / (double)n->mean_rows);
         loss += log(sum) - (double)y[n->label[r]];
     }
-    return loss / (double)n->rows;
+    return loss / (double)n->mean_rows;
 }
 
 nncf_status net_backward(net *n, int i, nncf_error *err)

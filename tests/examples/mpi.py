@@ -100,6 +100,22 @@ def equality(folder):
         check(compare(snapshots[0], read(half))[0] > 10 * TOLERANCE, f'{name}: half of the batch is something else')
 
 
+def parts(folder):
+    """Processes whose rows are divided among replicas, against one process with as many parts."""
+    snapshots = []
+    for ranks, count in ((1, 4), (2, 2)):
+        path = os.path.join(folder, f'parts_{ranks}.safetensors')
+        status, output, messages = run(ranks, '--steps', str(STEPS), '--width', '8', '--parts', str(count), '--snapshot', path)
+        check(status == 0, f'{ranks} processes with {count} parts each: exit status {status}')
+        if status:
+            print(output, messages)
+            return
+        snapshots.append(read(path))
+    far, logits = compare(*snapshots)
+    check(far < TOLERANCE and logits < LOGITS,
+          f'2 processes with 2 parts each against one with 4 after {STEPS} steps: {far:.2g}, logits {logits:.2g}')
+
+
 def killed(folder):
     path = os.path.join(folder, 'killed.safetensors')
     status, output, messages = run(2, '--steps', '50', '--width', '8', '--snapshot', path, '--fail', '1', '12')
@@ -114,6 +130,7 @@ def killed(folder):
 
 with tempfile.TemporaryDirectory() as temporary:
     equality(temporary)
+    parts(temporary)
     killed(temporary)
     bad_status, _, bad_messages = run(2, '--batch', '47')
     check(bad_status == 2 and 'multiple' in bad_messages, 'a batch that cannot be divided is refused')
