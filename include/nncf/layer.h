@@ -263,7 +263,9 @@ NNCF_API nncf_status nncf_layer_forward(
  * (it is used as workspace)
  * @param[out] dx an array of n_x tensors of floats that receive the gradients for x; NULL if they
  * are not needed; must not overlap dy nor x, nor each other, but those that are added may be one
- * array for inputs of one shape (x + x), which then gets the sum
+ * array for inputs of one shape (x + x), which then gets the sum; those of nncf_model_add_sum() are
+ * alike, and where they are written (not added) may be one array, which may be dy itself: then a
+ * sum without activation and output quantizer has nothing to do
  * @param[out] err nullable
  * @return NNCF_OK; NNCF_E_STATE there was no forward in this mode before, or its state is used up
  * or another call's, or the model is in eval mode or being initialized now: nothing is touched;

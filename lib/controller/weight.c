@@ -472,13 +472,35 @@ static void backward_segment(
     }
 }
 
+typedef struct plain_job {
+    const nncf__kernels *k;
+    const float *dwq;
+    float *gradient;
+    size_t count;
+} plain_job;
+
+static void plain_chunk(void *arg, size_t chunk, size_t worker)
+{
+    const plain_job *job = arg;
+    const size_t first = chunk * CHUNK, left = job->count - first;
+    (void)worker;
+    job->k->accumulate(left < CHUNK ? left : CHUNK, job->dwq + first, job->gradient + first);
+}
+
+/* The gradient of a weight that no controller compresses. */
+static void add_plain(const nncf_layer *layer, const float *dwq)
+{
+    plain_job job = {
+        nncf__kernels_of(layer->model->context), dwq, layer->weight_grad, layer->weight_count};
+    nncf__parallel(layer->model->context, (job.count + CHUNK - 1) / CHUNK, plain_chunk, &job);
+}
+
 void nncf__weight_backward(nncf_layer *layer, const float *dwq)
 {
     layer = nncf__weight_owner(layer);
     if (!layer->compression) {
         if (layer->weight_grad)
-            nncf__kernels_of(layer->model->context)
-                ->accumulate(layer->weight_count, dwq, layer->weight_grad);
+            add_plain(layer, dwq);
         return;
     }
     chunk_sums total;

@@ -5,8 +5,10 @@
  */
 #include "exec/add.h"
 
+#include "base/pool.h"
 #include "exec/activate.h"
 #include "exec/call.h"
+#include "exec/chunks.h"
 #include "exec/map_reduce.h"
 #include "exec/quantize.h"
 #include "graph/block.h"
@@ -149,6 +151,34 @@ static void backward_segment(const nncf__map_reduce *pass, size_t channel, size_
         memcpy(db, da, count * sizeof *db);
 }
 
+typedef struct copy_job {
+    const float *dy;
+    float *da, *db;
+    size_t count;
+} copy_job;
+
+static void copy_chunk(void *arg, size_t chunk, size_t worker)
+{
+    const copy_job *job = arg;
+    const size_t at = chunk * NNCF__CHUNK_ELEMENTS, left = job->count - at,
+                 bytes =
+                     (left < NNCF__CHUNK_ELEMENTS ? left : NNCF__CHUNK_ELEMENTS) * sizeof(float);
+    (void)worker;
+    if (job->da != job->dy)
+        memcpy(job->da + at, job->dy + at, bytes);
+    if (job->db != job->dy && job->db != job->da)
+        memcpy(job->db + at, job->dy + at, bytes);
+}
+
+/* A sum and nothing else: both gradients are dy. */
+static void copy_gradient(const nncf__call *call, float *da, float *db)
+{
+    copy_job job = {call->dy, da, db, nncf__planes_count(&call->block->out_planes)};
+    if (da != call->dy || db != call->dy)
+        nncf__parallel(call->layer->model->context,
+            (job.count + NNCF__CHUNK_ELEMENTS - 1) / NNCF__CHUNK_ELEMENTS, copy_chunk, &job);
+}
+
 void nncf__add_backward(const nncf__call *call)
 {
     const nncf__block *b = call->block;
@@ -158,6 +188,8 @@ void nncf__add_backward(const nncf__call *call)
         return;
     if (b->keeps_z)
         backward_in_steps(call, da, db);
+    else if (!b->quantizers[NNCF__OF_OUTPUT] && call->layer->activation == NNCF_ACTIVATION_NONE)
+        copy_gradient(call, da, db);
     else
         nncf__output_backward(call, da, db, backward_segment);
 }

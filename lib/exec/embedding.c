@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rows of a weight by numbers of words. The compressed weight, in floats, is kept for backward,
- * which needs only its mask and quantizer; numbers are checked before (exec/run.c). */
+ * which needs only its mask and quantizer; numbers are checked before (exec/run.c). Without a
+ * controller's compression gradients are added where the host wants them, so that backward costs as
+ * much as there are words in x, not in the layer. */
 #include "exec/embedding.h"
 
 #include "base/pool.h"
@@ -9,6 +11,7 @@
 #include "exec/keep.h"
 #include "graph/block.h"
 #include "graph/model.h"
+#include "kernels/kernels.h"
 #include "quantization/layer_compression.h"
 
 #include <nncf/context.h>
@@ -19,11 +22,12 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { CHUNK_ROWS = 64, CHUNK_COLUMNS = 32 };
+enum { CHUNK_ROWS = 64, CHUNK_COLUMNS = 32, WIDE_COLUMNS = 128 };
 
 typedef struct embedding_job {
+    const nncf__kernels *k;
     const int32_t *ids;
-    size_t rows, size;
+    size_t rows, size, columns;
     const float *weight, *dz;
     float *z, *dw;
 } embedding_job;
@@ -36,7 +40,7 @@ void nncf__embedding_prepare(const nncf_layer *layer, nncf__block *b)
         c && (c->mask_kind != NNCF__MASK_NONE || nncf__layer_active(c, NNCF__SLOT_WEIGHT));
     b->wants_dw = layer->weight_grad || b->compresses;
     b->forward.wq = b->compresses ? weight : 0;
-    if (b->wants_dw)
+    if (b->wants_dw && c)
         b->backward[0].dw = b->backward[1].dw = weight;
     b->reads_x = b->wants_dw;
     nncf__keep_prepare(b);
@@ -55,21 +59,22 @@ static void forward_chunk(void *arg, size_t chunk, size_t worker)
 static void backward_chunk(void *arg, size_t chunk, size_t worker)
 {
     const embedding_job *job = arg;
-    const size_t first = chunk * CHUNK_COLUMNS;
-    const size_t end = first + CHUNK_COLUMNS < job->size ? first + CHUNK_COLUMNS : job->size;
+    const size_t first = chunk * job->columns, left = job->size - first,
+                 count = left < job->columns ? left : job->columns;
     (void)worker;
-    for (size_t r = 0; r < job->rows; r++) {
-        float *dw = job->dw + (size_t)job->ids[r] * job->size;
-        for (size_t j = first; j < end; j++)
-            dw[j] += job->dz[r * job->size + j];
-    }
+    for (size_t r = 0; r < job->rows; r++)
+        job->k->accumulate(count, job->dz + r * job->size + first,
+            job->dw + (size_t)job->ids[r] * job->size + first);
 }
 
 static embedding_job job_of(const nncf__call *call)
 {
-    return (embedding_job){.ids = call->x[0].data,
+    const size_t size = call->block->out_planes.c;
+    return (embedding_job){.k = nncf__kernels_of(call->layer->model->context),
+        .ids = call->x[0].data,
         .rows = call->block->out_planes.n,
-        .size = call->block->out_planes.c};
+        .size = size,
+        .columns = size < 4 * WIDE_COLUMNS ? CHUNK_COLUMNS : WIDE_COLUMNS};
 }
 
 void nncf__embedding_forward(const nncf__call *call)
@@ -93,14 +98,19 @@ void nncf__embedding_forward(const nncf__call *call)
 void nncf__embedding_backward(const nncf__call *call)
 {
     nncf_layer *layer = call->layer;
+    const nncf_layer *owner = nncf__weight_owner(layer);
     embedding_job job = job_of(call);
     nncf__keep_backward(call);
     if (!call->block->wants_dw)
         return;
     job.dz = call->dy;
-    job.dw = layer->model->dw.data;
-    memset(job.dw, 0, layer->weight_count * sizeof(float));
-    nncf__parallel(layer->model->context, (job.size + CHUNK_COLUMNS - 1) / CHUNK_COLUMNS,
-        backward_chunk, &job);
-    nncf__weight_backward(layer, job.dw);
+    job.dw = owner->compression ? layer->model->dw.data : owner->weight_grad;
+    if (!job.dw)
+        return;
+    if (owner->compression)
+        memset(job.dw, 0, layer->weight_count * sizeof(float));
+    nncf__parallel(
+        layer->model->context, (job.size + job.columns - 1) / job.columns, backward_chunk, &job);
+    if (owner->compression)
+        nncf__weight_backward(layer, job.dw);
 }

@@ -46,15 +46,22 @@ typedef struct heads_job {
 static void chunk_of(void *arg, size_t chunk, size_t worker)
 {
     const heads_job *j = arg;
-    const size_t each = nncf__chunk_rows(j->d);
+    const size_t each = nncf__chunk_rows(j->d), first = chunk * each;
+    size_t b = first % j->b, a = first / j->b % j->a, n = first / j->b / j->a;
     (void)worker;
-    for (size_t r = chunk * each; r < (chunk + 1) * each && r < j->rows; r++) {
-        const size_t b = r % j->b, a = r / j->b % j->a, n = r / j->b / j->a,
-                     at = ((n * j->b + b) * j->a + a) * j->d;
+    for (size_t r = first; r < first + each && r < j->rows; r++) {
+        const size_t at = ((n * j->b + b) * j->a + a) * j->d;
         if (j->codes)
             memcpy(j->codes + at, (const uint8_t *)j->from->data + r * j->d, j->d);
         else
             nncf__copy_floats(j->k, j->from, r * j->d, j->d, j->to + at);
+        if (++b == j->b) {
+            b = 0;
+            if (++a == j->a) {
+                a = 0;
+                n++;
+            }
+        }
     }
 }
 

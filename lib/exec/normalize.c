@@ -25,10 +25,9 @@
 
 enum { COLUMNS = 64, ROWS = 64 };
 
-/* Of a row; kept in the workspace from the first pass of backward to the second. */
-typedef struct statistics {
-    float mean, inv_std;
-} statistics;
+/* Of a row: mean and 1 / standard deviation; kept in the workspace from the first pass of backward
+ * to the second. */
+typedef float statistics[2];
 
 typedef struct norm_job {
     const nncf__call *call;
@@ -53,27 +52,28 @@ void nncf__layer_norm_prepare(const nncf_layer *layer, nncf__block *b)
     nncf__keep_prepare(b);
 }
 
-static statistics statistics_of(const norm_job *job, const float *x)
+static void get_statistics(const norm_job *job, const float *x, statistics s)
 {
     double sums[2] = {0, 0}, n = (double)job->length;
     job->k->sum_and_squares(job->length, x, sums);
     const double mean = sums[0] / n;
     double var = sums[1] / n - mean * mean;
     var = var < 0 ? 0 : var; /* rounding; a NaN stays one */
-    return (statistics){(float)mean, (float)(1 / sqrt(var + (double)job->layer->norm.eps))};
+    s[0] = (float)mean;
+    s[1] = (float)(1 / sqrt(var + (double)job->layer->norm.eps));
 }
 
-static void backward_row(const norm_job *job, size_t r, const float *x, statistics s)
+static void backward_row(const norm_job *job, size_t r, const float *x, const statistics s)
 {
     const size_t at = r * job->length;
     const float *dy = job->call->dy + at, *weight = job->layer->norm.weight;
     double sums[2] = {0, 0}, n = (double)job->length;
-    job->rows_statistics[r] = s;
+    memcpy(job->rows_statistics[r], s, sizeof(statistics));
     if (!job->call->dx[0])
         return;
-    job->s->normalize_sums(job->length, x, dy, s.mean, s.inv_std, weight, sums);
-    const double k0 = (double)s.inv_std, k1 = -k0 * k0 * sums[1] / n,
-                 k2 = -k0 * sums[0] / n - k1 * (double)s.mean;
+    job->s->normalize_sums(job->length, x, dy, s[0], s[1], weight, sums);
+    const double k0 = (double)s[1], k1 = -k0 * k0 * sums[1] / n,
+                 k2 = -k0 * sums[0] / n - k1 * (double)s[0];
     job->s->normalize_dx(
         job->length, x, dy, weight, (float)k0, (float)k1, (float)k2, job->call->dx[0] + at);
 }
@@ -86,9 +86,10 @@ static void rows_chunk(void *arg, size_t chunk, size_t worker)
     for (size_t r = chunk * group; r < (chunk + 1) * group && r < job->rows; r++) {
         const size_t at = r * job->length;
         const float *x = nncf__floats_of(job->k, &job->call->x[0], at, job->length, scratch);
-        const statistics s = statistics_of(job, x);
+        statistics s;
+        get_statistics(job, x, s);
         if (job->z)
-            job->s->normalize(job->length, x, s.mean, s.inv_std, job->layer->norm.weight,
+            job->s->normalize(job->length, x, s[0], s[1], job->layer->norm.weight,
                 job->layer->norm.bias, job->z + at);
         else
             backward_row(job, r, x, s);
@@ -107,11 +108,14 @@ static void columns_chunk(void *arg, size_t chunk, size_t worker)
     (void)worker;
     for (size_t from = 0; from < job->rows; from += ROWS) {
         memset(some, 0, sizeof some);
-        for (size_t r = from; r < from + ROWS && r < job->rows; r++) {
+        const size_t rows = job->rows - from < ROWS ? job->rows - from : ROWS;
+        /* codes become floats a row at a time */
+        const size_t each = job->call->x[0].dtype == NNCF_F32 ? rows : 1;
+        for (size_t r = from; r < from + rows; r += each) {
             const size_t at = r * job->length + first;
-            const statistics s = job->rows_statistics[r];
-            job->s->normalize_parameters(n, nncf__floats_of(job->k, &job->call->x[0], at, n, x),
-                job->call->dy + at, s.mean, s.inv_std, some[0], some[1]);
+            job->s->normalize_parameters(each, n,
+                nncf__floats_of(job->k, &job->call->x[0], at, n, x), job->call->dy + at,
+                job->length, (const float(*)[2])job->rows_statistics + r, some[0], some[1]);
         }
         for (size_t j = 0; j < n; j++) {
             total[0][j] += (double)some[0][j];

@@ -12,6 +12,7 @@
 #include "graph/block.h"
 #include "graph/model.h"
 #include "kernels/kernels.h"
+#include "kernels/smooth.h"
 
 #include <nncf/context.h>
 #include <nncf/model.h>
@@ -36,6 +37,7 @@ void nncf__prelu_prepare(const nncf_layer *layer, nncf__block *b)
 typedef struct prelu_job {
     const nncf__call *call;
     const nncf__kernels *k;
+    const nncf__smooth_kernels *s;
     nncf_context *context;
     float *z;
 } prelu_job;
@@ -50,9 +52,7 @@ static void planes_chunk(void *arg, size_t chunk, size_t worker)
     for (size_t i = chunk * each; i < (chunk + 1) * each && i < count; i++) {
         const float *x = nncf__floats_of(job->k, &job->call->x[0], i * p->hw, p->hw, scratch);
         const float slope = layer->norm.weight[by_channel(layer) ? i % p->c : 0];
-        float *z = job->z + i * p->hw;
-        for (size_t j = 0; j < p->hw; j++)
-            z[j] = x[j] > 0 ? x[j] : slope * x[j];
+        job->s->activate(NNCF_ACTIVATION_LEAKY_RELU, slope, p->hw, x, job->z + i * p->hw);
     }
 }
 
@@ -60,8 +60,11 @@ void nncf__prelu_forward(const nncf__call *call)
 {
     nncf_context *context = call->layer->model->context;
     const nncf__planes *p = &call->block->in_planes;
-    prelu_job job = {
-        .call = call, .k = nncf__kernels_of(context), .context = context, .z = nncf__keep_z(call)};
+    prelu_job job = {.call = call,
+        .k = nncf__kernels_of(context),
+        .s = nncf__smooth_of(context),
+        .context = context,
+        .z = nncf__keep_z(call)};
     nncf__parallel(context, nncf__chunk_count(p->n * p->c, p->hw), planes_chunk, &job);
     nncf__keep_forward(call, job.z);
 }
@@ -71,13 +74,12 @@ static void backward_segment(const nncf__map_reduce *pass, size_t channel, size_
 {
     const float *x = nncf__floats_of(pass->k, &pass->call->x[0], offset, count, scratch);
     const float *dy = pass->grad + offset, slope = pass->call->layer->norm.weight[channel];
-    float *dx = pass->out[0] ? pass->out[0] + offset : NULL;
-    double sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += x[i] > 0 ? 0 : (double)x[i] * (double)dy[i];
-    sums[0] += sum;
-    for (size_t i = 0; dx && i < count; i++)
-        dx[i] = x[i] > 0 ? dy[i] : slope * dy[i];
+    const nncf__smooth_kernels *s = nncf__smooth_kernels_get(pass->k->isa);
+    if (pass->call->layer->norm.weight_grad)
+        s->sum_not_positive(count, x, dy, sums);
+    if (pass->out[0])
+        s->activate_backward(
+            NNCF_ACTIVATION_LEAKY_RELU, slope, count, x, dy, pass->out[0] + offset);
 }
 
 static void add_slope_gradient(const nncf__map_reduce *pass, size_t channel, const double *sums)

@@ -457,6 +457,12 @@ static bool may_be_one(const nncf_layer *layer, const nncf__shapes *s, size_t i,
             memcmp(s->in[i], s->in[j], sizeof s->in[i]) == 0);
 }
 
+/* A gradient that is dy, or made from it element by element, may take its place. */
+static bool may_be_dy(const nncf_layer *layer)
+{
+    return nncf__kind_of(layer)->same_gradients && !(layer->gradients & NNCF_GRADIENT_ADD_DX);
+}
+
 static nncf_status check_dx(const nncf_layer *layer, const inputs *x, const nncf__named *dy,
     const nncf_tensor *dx, const nncf__shapes *s, nncf_error *err)
 {
@@ -468,7 +474,7 @@ static nncf_status check_dx(const nncf_layer *layer, const inputs *x, const nncf
     for (size_t i = 0; i < x->count && status == NNCF_OK; i++) {
         const nncf__named d = input_at(&gradients, i), own = input_at(x, i);
         status = check_gradient(&d, &own, s->in[i], err);
-        if (status == NNCF_OK)
+        if (status == NNCF_OK && (dx[i].data != dy->tensor->data || !may_be_dy(layer)))
             status = check_apart(&d, s->in[i], dy, s->out, err);
         for (size_t j = 0; j < x->count && status == NNCF_OK; j++) {
             const nncf__named input = input_at(x, j);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Softmax over the last dimension. Keeps nothing but what an output quantizer reads: backward makes
- * the row again. */
+ * the row again, where its gradient goes. */
 #include "exec/softmax.h"
 
 #include "base/pool.h"
@@ -34,7 +34,7 @@ void nncf__softmax_prepare(const nncf_layer *layer, nncf__block *b)
     const size_t length = b->in_planes.c;
     (void)layer;
     b->forward.scratch = nncf__code_floats(b, 0, length);
-    b->backward[1].scratch = b->forward.scratch + length * sizeof(float);
+    b->backward[1].scratch = b->forward.scratch;
     b->reads_x = true;
     nncf__keep_prepare(b);
 }
@@ -45,23 +45,34 @@ static size_t columns_of(const softmax_job *job, size_t r)
     return job->matrix ? r % job->matrix + 1 + (job->length - job->matrix) : job->length;
 }
 
+/* Rows from r on that one call of a kernel may take: all floats, and of one matrix where each has a
+ * column more than the one before. */
+static size_t rows_at_once(const softmax_job *job, size_t r, size_t end)
+{
+    const size_t left = job->matrix ? job->matrix - r % job->matrix : end - r;
+    if (job->call->x[0].dtype != NNCF_F32)
+        return 1;
+    return left < end - r ? left : end - r;
+}
+
 static void chunk_of(void *arg, size_t chunk, size_t worker)
 {
     const softmax_job *job = arg;
     const size_t length = job->length, group = nncf__chunk_rows(length);
+    const size_t end = (chunk + 1) * group < job->rows ? (chunk + 1) * group : job->rows;
+    const size_t growth = job->matrix ? 1 : 0;
     float *scratch = nncf__scratch(job->context, worker);
-    for (size_t r = chunk * group; r < (chunk + 1) * group && r < job->rows; r++) {
+    for (size_t r = chunk * group, count; r < end; r += count) {
         const size_t at = r * length, n = columns_of(job, r);
-        if (job->z) {
-            const float *x = nncf__floats_of(job->k, &job->call->x[0], at, length, scratch);
-            job->s->softmax(n, x, job->z + at);
-            memset(job->z + at + n, 0, (length - n) * sizeof *job->z);
-            continue;
-        }
-        const float *x = nncf__floats_of(job->k, &job->call->x[0], at, length, scratch + length);
-        job->s->softmax(n, x, scratch);
-        job->s->softmax_backward(n, scratch, job->call->dy + at, job->call->dx[0] + at);
-        memset(job->call->dx[0] + at + n, 0, (length - n) * sizeof(float));
+        count = rows_at_once(job, r, end);
+        const float *x = nncf__floats_of(job->k, &job->call->x[0], at, count * length, scratch);
+        float *to = (job->z ? job->z : job->call->dx[0]) + at;
+        if (job->z)
+            job->s->softmax(count, n, growth, length, x, to);
+        else
+            job->s->softmax_backward(count, n, growth, length, x, job->call->dy + at, to);
+        for (size_t i = 0; i < count && job->matrix; i++)
+            memset(to + i * length + n + i, 0, (length - n - i) * sizeof *to);
     }
 }
 

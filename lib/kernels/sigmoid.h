@@ -33,6 +33,17 @@
  * or 1. */
 #define NNCF__EXP_LIMIT (-87.3f)
 
+/* 2^k of t = k + NNCF__EXP_MAGIC, k in -127..0; 0 for -127 */
+static inline float nncf__exp_power(float t)
+{
+    uint32_t bits;
+    float power;
+    memcpy(&bits, &t, sizeof bits);
+    bits <<= 23;
+    memcpy(&power, &bits, sizeof power);
+    return power;
+}
+
 /* exp(a) for a <= 0, 0 below NNCF__EXP_LIMIT, NaN for NaN */
 static inline float nncf__exp_negative(float a)
 {
@@ -45,12 +56,7 @@ static inline float nncf__exp_negative(float a)
     q = q * r + NNCF__EXP_Q1;
     q = q * r + NNCF__EXP_Q0;
     float y = ((r * r) * q + r) + 1.0f;
-    uint32_t bits;
-    float power;
-    memcpy(&bits, &t, sizeof bits);
-    bits <<= 23;
-    memcpy(&power, &bits, sizeof power);
-    return a < NNCF__EXP_LIMIT ? 0.0f : y * power;
+    return a < NNCF__EXP_LIMIT ? 0.0f : y * nncf__exp_power(t);
 }
 
 typedef struct nncf__sigmoid_parts {

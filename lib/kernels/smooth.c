@@ -5,6 +5,7 @@
  */
 #include "kernels/smooth.h"
 
+#include "kernels/ref_sums.h"
 #include "kernels/sigmoid.h"
 
 #include <nncf/context.h>
@@ -26,8 +27,6 @@ extern const nncf__smooth_kernels nncf__smooth_avx512;
 #ifdef NNCF__HAVE_NEON
 extern const nncf__smooth_kernels nncf__smooth_neon;
 #endif
-
-#define LANES 16
 
 /* x for NaN */
 static float clamp(float x, float low, float high)
@@ -53,29 +52,40 @@ static exp_pair exp_both(float a)
     return (exp_pair){e, a < -0.34375f ? e - 1.0f : (a * a) * q + a};
 }
 
-/* Phi(x) and the density phi(x) of the normal distribution. */
+static float exp2_negative(float q)
+{
+    const float t = q + NNCF__EXP_MAGIC, r = q - (t - NNCF__EXP_MAGIC);
+    float p = NNCF__EXP2_P5 * r + NNCF__EXP2_P4;
+    p = p * r + NNCF__EXP2_P3;
+    p = p * r + NNCF__EXP2_P2;
+    p = p * r + NNCF__EXP2_P1;
+    return (p * r + 1.0f) * nncf__exp_power(t);
+}
+
+/* exp(a) for a <= 0, NaN for NaN; less accurate than nncf__exp_negative() */
+static float exp_fast(float a)
+{
+    const float q = a * NNCF__LOG2_E;
+    return exp2_negative(NNCF__EXP2_LIMIT > q ? NNCF__EXP2_LIMIT : q);
+}
+
+/* b = -|x|, no further out than where e = exp(-b^2 / 2) becomes 0; tail = Phi(b). */
 typedef struct normal {
-    float distribution, density;
+    float b, e, tail;
 } normal;
 
 static normal normal_of(float x)
 {
-    const float p[] = {NNCF__TAIL_C0, NNCF__TAIL_C1, NNCF__TAIL_C2, NNCF__TAIL_C3, NNCF__TAIL_C4,
-        NNCF__TAIL_C5, NNCF__TAIL_C6, NNCF__TAIL_C7, NNCF__TAIL_C8};
-    float a = x < 0.0f ? 0.0f - x : x;
-    a = a < NNCF__TAIL_LIMIT ? a : NNCF__TAIL_LIMIT; /* x NaN: whatever, its user multiplies by x */
-    /* a = h + l, h of 11 bits: exp(-a^2 / 2) = exp(-h^2 / 2) exp(-(a - h)(a + h) / 2), of which the
-     * first has an exact argument and the second a small one */
-    const float h = (a + NNCF__TAIL_MAGIC) - NNCF__TAIL_MAGIC;
-    const float r = ((h - a) * (h + a)) * 0.5f;
-    const float near = ((((r * (1.0f / 24) + NNCF__ONE_SIXTH) * r + 0.5f) * r) + 1.0f) * r + 1.0f;
-    const float e = nncf__exp_negative((h * h) * -0.5f) * near;
-    const float u = 1.0f / (a * NNCF__TAIL_P + 1.0f);
-    float tail = NNCF__TAIL_C9;
-    for (int i = 8; i >= 0; i--)
-        tail = tail * u + p[i];
-    tail = (tail * u) * e;
-    return (normal){x < 0.0f ? tail : 1.0f - tail, e * NNCF__INV_SQRT_2PI};
+    normal g = {.b = -fabsf(x)};
+    g.b = NNCF__TAIL_LIMIT > g.b ? NNCF__TAIL_LIMIT : g.b;
+    g.e = exp2_negative((g.b * g.b) * NNCF__MINUS_HALF_LOG2_E);
+    const float n = ((g.b + NNCF__TAIL_N2) * g.b + NNCF__TAIL_N1) * g.b + NNCF__TAIL_N0;
+    float d = NNCF__TAIL_D4 * g.b + NNCF__TAIL_D3;
+    d = d * g.b + NNCF__TAIL_D2;
+    d = d * g.b + NNCF__TAIL_D1;
+    d = d * g.b + NNCF__TAIL_D0;
+    g.tail = (g.e * n) / d;
+    return g;
 }
 
 /* tanh(softplus(x)) = n / d, and its derivative e_part / d^2, from e = exp(-|x|). */
@@ -103,6 +113,7 @@ static float activation(int32_t kind, float alpha, float x)
     nncf__sigmoid_parts s;
     exp_pair e;
     mish_parts m;
+    normal g;
     switch (kind) {
     case NNCF_ACTIVATION_RELU:
         return x < 0.0f ? 0.0f : x;
@@ -124,7 +135,8 @@ static float activation(int32_t kind, float alpha, float x)
         s = nncf__sigmoid_split(x);
         return x * (s.p / s.d);
     case NNCF_ACTIVATION_GELU:
-        return x * normal_of(x).distribution;
+        g = normal_of(x);
+        return (0.0f > x ? 0.0f : x) + g.b * g.tail;
     case NNCF_ACTIVATION_GELU_TANH:
         s = nncf__sigmoid_split(x * ((x * x) * NNCF__GELU_TANH_C1 + NNCF__GELU_TANH_C0));
         return x * (s.p / s.d);
@@ -152,10 +164,10 @@ static float slope(int32_t kind, float alpha, float x)
     case NNCF_ACTIVATION_LEAKY_RELU:
         return x > 0.0f ? 1.0f : alpha;
     case NNCF_ACTIVATION_SIGMOID:
-        s = nncf__sigmoid_split(x);
-        return (s.p * s.q) / (s.d * s.d);
+        t = exp_fast(-fabsf(x));
+        return t / ((t + 1.0f) * (t + 1.0f));
     case NNCF_ACTIVATION_TANH:
-        t = nncf__exp_negative((x < 0.0f ? x : 0.0f - x) * 2.0f);
+        t = exp_fast(-fabsf(x) * 2.0f);
         return (4.0f * t) / ((t + 1.0f) * (t + 1.0f));
     case NNCF_ACTIVATION_HARD_SWISH:
         t = x * (1.0f / 3) + 0.5f;
@@ -167,7 +179,8 @@ static float slope(int32_t kind, float alpha, float x)
         return (s.p / s.d) * (x * (s.q / s.d) + 1.0f);
     case NNCF_ACTIVATION_GELU:
         g = normal_of(x);
-        return x * g.density + g.distribution;
+        t = (g.b * NNCF__INV_SQRT_2PI) * g.e + g.tail;
+        return x < 0.0f ? t : 1.0f - t;
     case NNCF_ACTIVATION_GELU_TANH:
         c = clamp(x, -NNCF__GELU_TANH_LIMIT, NNCF__GELU_TANH_LIMIT);
         s = nncf__sigmoid_split(c * ((c * c) * NNCF__GELU_TANH_C1 + NNCF__GELU_TANH_C0));
@@ -205,6 +218,14 @@ static void activate_both(
     }
 }
 
+static void sum_not_positive(size_t n, const float *x, const float *dy, double sum[1])
+{
+    grouped lanes = {.lane = {0}};
+    for (size_t i = 0; i < n; i++)
+        grouped_add(&lanes, i, x[i] > 0.0f ? 0.0f : x[i] * dy[i]);
+    grouped_add_to(&lanes, sum);
+}
+
 static void multiply(size_t n, const float *a, const float *b, float *y)
 {
     for (size_t i = 0; i < n; i++)
@@ -213,37 +234,57 @@ static void multiply(size_t n, const float *a, const float *b, float *y)
 
 /* ---- rows ---- */
 
-static double lanes_total(double lane[LANES])
+static float highest_in(size_t n, const float *x)
 {
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++)
-            lane[i] += lane[i + half];
-    return lane[0];
-}
-
-static void softmax(size_t n, const float *x, float *y)
-{
-    double lane[LANES] = {0};
     float highest = -INFINITY;
     for (size_t i = 0; i < n; i++)
         highest = x[i] > highest ? x[i] : highest;
+    return highest;
+}
+
+static void softmax_row(size_t n, const float *x, float *y)
+{
+    const float highest = highest_in(n, x);
+    grouped lanes = {.lane = {0}};
+    double sum = 0;
     for (size_t i = 0; i < n; i++) {
-        y[i] = nncf__exp_negative(x[i] - highest);
-        lane[i % LANES] += (double)y[i];
+        y[i] = exp_fast(x[i] - highest);
+        grouped_add(&lanes, i, y[i]);
     }
-    const float inverse = (float)(1 / lanes_total(lane));
+    grouped_add_to(&lanes, &sum);
+    const float inverse = (float)(1 / sum);
     for (size_t i = 0; i < n; i++)
         y[i] = y[i] * inverse;
 }
 
-static void softmax_backward(size_t n, const float *y, const float *dy, float *dx)
+static void softmax(size_t rows, size_t n, size_t growth, size_t stride, const float *x, float *y)
 {
-    double lane[LANES] = {0};
+    for (size_t r = 0; r < rows; r++)
+        softmax_row(n + r * growth, x + r * stride, y + r * stride);
+}
+
+static void softmax_backward_row(size_t n, const float *x, const float *dy, float *dx)
+{
+    const float highest = highest_in(n, x);
+    grouped lanes[2] = {{.lane = {0}}, {.lane = {0}}};
+    double sum[2] = {0, 0};
+    for (size_t i = 0; i < n; i++) {
+        dx[i] = exp_fast(x[i] - highest);
+        grouped_add(&lanes[0], i, dx[i]);
+        grouped_add(&lanes[1], i, dx[i] * dy[i]);
+    }
+    grouped_add_to(&lanes[0], &sum[0]);
+    grouped_add_to(&lanes[1], &sum[1]);
+    const float inverse = (float)(1 / sum[0]), mean = (float)(sum[1] / sum[0]);
     for (size_t i = 0; i < n; i++)
-        lane[i % LANES] += (double)(y[i] * dy[i]);
-    const float sum = (float)lanes_total(lane);
-    for (size_t i = 0; i < n; i++)
-        dx[i] = y[i] * (dy[i] - sum);
+        dx[i] = (dx[i] * inverse) * (dy[i] - mean);
+}
+
+static void softmax_backward(
+    size_t rows, size_t n, size_t growth, size_t stride, const float *x, const float *dy, float *dx)
+{
+    for (size_t r = 0; r < rows; r++)
+        softmax_backward_row(n + r * growth, x + r * stride, dy + r * stride, dx + r * stride);
 }
 
 static float weighted(float x, const float *weight, size_t i)
@@ -261,14 +302,14 @@ static void normalize(size_t n, const float *x, float mean, float inv_std, const
 static void normalize_sums(size_t n, const float *x, const float *dy, float mean, float inv_std,
     const float *weight, double sums[2])
 {
-    double lane[2][LANES] = {{0}};
+    grouped lanes[2] = {{.lane = {0}}, {.lane = {0}}};
     for (size_t i = 0; i < n; i++) {
         const float g = weighted(dy[i], weight, i);
-        lane[0][i % LANES] += (double)g;
-        lane[1][i % LANES] += (double)(g * ((x[i] - mean) * inv_std));
+        grouped_add(&lanes[0], i, g);
+        grouped_add(&lanes[1], i, g * ((x[i] - mean) * inv_std));
     }
     for (int k = 0; k < 2; k++)
-        sums[k] += lanes_total(lane[k]);
+        grouped_add_to(&lanes[k], &sums[k]);
 }
 
 static void normalize_dx(size_t n, const float *x, const float *dy, const float *weight, float k0,
@@ -278,13 +319,15 @@ static void normalize_dx(size_t n, const float *x, const float *dy, const float 
         dx[i] = k0 * weighted(dy[i], weight, i) + (k1 * x[i] + k2);
 }
 
-static void normalize_parameters(size_t n, const float *x, const float *dy, float mean,
-    float inv_std, float *dweight, float *dbias)
+static void normalize_parameters(size_t rows, size_t n, const float *x, const float *dy,
+    size_t stride, const float statistics[][2], float *dweight, float *dbias)
 {
-    for (size_t i = 0; i < n && dweight; i++)
-        dweight[i] += dy[i] * ((x[i] - mean) * inv_std);
-    for (size_t i = 0; i < n && dbias; i++)
-        dbias[i] += dy[i];
+    for (size_t r = 0; r < rows; r++, x += stride, dy += stride) {
+        for (size_t i = 0; i < n && dweight; i++)
+            dweight[i] += dy[i] * ((x[i] - statistics[r][0]) * statistics[r][1]);
+        for (size_t i = 0; i < n && dbias; i++)
+            dbias[i] += dy[i];
+    }
 }
 
 #define NNCF_KERNEL(name, result, args) name,

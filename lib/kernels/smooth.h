@@ -22,23 +22,32 @@
 #define NNCF__GELU_TANH_3C1   0x1.b6676cp-3f
 #define NNCF__GELU_TANH_LIMIT 16.0f
 
-/* The normal distribution's upper tail: Phi(-a) = exp(-a^2 / 2) u P(u), u = 1 / (1 + a p), a >= 0.
- * P is of degree 9, fitted at Chebyshev nodes of u for a in 0..13.5: relative error 1.2e-8. */
-#define NNCF__TAIL_P  0x1.333334p-2f
-#define NNCF__TAIL_C0 0x1.ea3d84p-4f
-#define NNCF__TAIL_C1 0x1.e9b1e6p-4f
-#define NNCF__TAIL_C2 0x1.c41f1cp-4f
-#define NNCF__TAIL_C3 0x1.3e4ba6p-4f
-#define NNCF__TAIL_C4 0x1.91dfb2p-4f
-#define NNCF__TAIL_C5 -0x1.5412e4p-4f
-#define NNCF__TAIL_C6 0x1.91801cp-3f
-#define NNCF__TAIL_C7 -0x1.d9cbb8p-3f
-#define NNCF__TAIL_C8 0x1.d1def8p-4f
-#define NNCF__TAIL_C9 -0x1.55bae6p-6f
-/* exp(-a^2 / 2) is 0 from there on */
-#define NNCF__TAIL_LIMIT 14.0f
-/* 1.5 * 2^16: adding and subtracting it rounds to a multiple of 2^-7, whose square is exact */
-#define NNCF__TAIL_MAGIC   98304.0f
+/* 2^q for q in -127..0: q is a whole number and r in -1/2..1/2, exactly, and 2^r a polynomial of
+ * degree 5, relative error 9.2e-8. An exp() whose argument was multiplied by log2(e) before is
+ * relatively less accurate further out, |q| 4e-8 from the rounding of q, for fewer operations than
+ * those of sigmoid.h: what is small is added to, or multiplied with, what is not. */
+#define NNCF__EXP2_P1    0x1.62e42ap-1f
+#define NNCF__EXP2_P2    0x1.ebf9bcp-3f
+#define NNCF__EXP2_P3    0x1.c6b752p-5f
+#define NNCF__EXP2_P4    0x1.3cea88p-7f
+#define NNCF__EXP2_P5    0x1.5bba14p-10f
+#define NNCF__EXP2_LIMIT -127.0f
+
+/* The normal distribution's tail: Phi(b) = exp(-b^2 / 2) N(b) / D(b) for b <= 0, N and D of degrees
+ * 3 and 4, fitted at Chebyshev nodes for b in -13.3..0: relative error 1.2e-7 down to -5.5, 8e-6
+ * beyond. Relative errors of gelu are 9e-7 down to -5, 1.1e-5 down to -12.9, where 1 + erf(x /
+ * sqrt(2)) in float has no digits left. */
+#define NNCF__TAIL_N0           -0x1.0ddcfcp+5f
+#define NNCF__TAIL_N1           0x1.744d14p+4f
+#define NNCF__TAIL_N2           -0x1.daa532p+2f
+#define NNCF__TAIL_D0           -0x1.0ddcfep+6f
+#define NNCF__TAIL_D1           0x1.9177ecp+6f
+#define NNCF__TAIL_D2           -0x1.e97b42p+5f
+#define NNCF__TAIL_D3           0x1.2906f4p+4f
+#define NNCF__TAIL_D4           -0x1.40f3a8p+1f
+#define NNCF__MINUS_HALF_LOG2_E -0x1.715476p-1f
+/* b^2 log2(e) / 2 is 127.02 there, and 2 to the power of its negative 0 */
+#define NNCF__TAIL_LIMIT   -13.27f
 #define NNCF__INV_SQRT_2PI 0x1.988454p-2f
 
 #define NNCF__ONE_SIXTH 0x1.555556p-3f

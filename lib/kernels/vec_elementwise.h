@@ -78,41 +78,6 @@ typedef struct terms {
     vf inside[4], gradient[4], product[4];
 } terms;
 
-INLINE void vd_sum_four(vd *sum, const vf t[4])
-{
-    *sum = vd_add(*sum, vd_from(vf_add(vf_add(t[0], t[1]), vf_add(t[2], t[3]))));
-}
-
-/* Run `call` for the blocks b = 0..3 of each 64 elements, with i the block's start and m its
- * length, then `sum`. */
-#define BLOCKS_OF_FOUR(n, call, sum)                                                               \
-    do {                                                                                           \
-        size_t start = 0;                                                                          \
-        for (; start + 4 * LANES <= (n); start += 4 * LANES) {                                     \
-            terms t;                                                                               \
-            for (int b = 0; b < 4; b++) {                                                          \
-                enum { m = LANES };                                                                \
-                const size_t i = start + (size_t)b * LANES;                                        \
-                call;                                                                              \
-            }                                                                                      \
-            sum;                                                                                   \
-        }                                                                                          \
-        if (start < (n)) {                                                                         \
-            terms t = terms_zero();                                                                \
-            for (int b = 0; b < 4; b++) {                                                          \
-                const size_t i = start + (size_t)b * LANES;                                        \
-                if (i + LANES <= (n)) {                                                            \
-                    enum { m = LANES };                                                            \
-                    call;                                                                          \
-                } else if (i < (n)) {                                                              \
-                    const size_t m = (n)-i;                                                        \
-                    call;                                                                          \
-                }                                                                                  \
-            }                                                                                      \
-            sum;                                                                                   \
-        }                                                                                          \
-    } while (0)
-
 INLINE terms terms_zero(void)
 {
     terms t;

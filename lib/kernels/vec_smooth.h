@@ -17,13 +17,6 @@ INLINE vf clamp(vf x, vf low, vf high)
     return vf_max(low, vf_min(high, x));
 }
 
-/* x < 0 ? x : -x */
-INLINE vf minus_abs(vf x)
-{
-    const vf zero = vf_set(0.0f);
-    return vf_select(vf_less(x, zero), x, vf_sub(zero, x));
-}
-
 /* a x + b */
 INLINE vf line(vf a, vf x, float b)
 {
@@ -46,36 +39,40 @@ INLINE exp_pair exp_both(vf a)
             vf_add(vf_mul(vf_mul(a, a), q), a))};
 }
 
+INLINE vf exp2_negative(vf q)
+{
+    const vf magic = vf_set(NNCF__EXP_MAGIC), t = vf_add(q, magic);
+    const vf r = vf_sub(q, vf_sub(t, magic));
+    vf p = line(vf_set(NNCF__EXP2_P5), r, NNCF__EXP2_P4);
+    p = line(p, r, NNCF__EXP2_P3);
+    p = line(p, r, NNCF__EXP2_P2);
+    p = line(p, r, NNCF__EXP2_P1);
+    return vf_mul(line(p, r, 1.0f), vf_power(t));
+}
+
+INLINE vf exp_fast(vf a)
+{
+    return exp2_negative(vf_max(vf_set(NNCF__EXP2_LIMIT), vf_mul(a, vf_set(NNCF__LOG2_E))));
+}
+
 typedef struct normal {
-    vf distribution, density;
+    vf b, e, tail;
 } normal;
 
 INLINE normal normal_of(vf x)
 {
-    const vf one = vf_set(1.0f), zero = vf_set(0.0f), magic = vf_set(NNCF__TAIL_MAGIC);
-    const vm negative = vf_less(x, zero);
-    vf a = vf_select(negative, vf_sub(zero, x), x);
-    a = vf_min(a, vf_set(NNCF__TAIL_LIMIT));
-    const vf h = vf_sub(vf_add(a, magic), magic);
-    const vf r = vf_mul(vf_mul(vf_sub(h, a), vf_add(h, a)), vf_set(0.5f));
-    vf near = line(r, vf_set(1.0f / 24), NNCF__ONE_SIXTH);
-    near = line(near, r, 0.5f);
-    near = line(near, r, 1.0f);
-    near = line(near, r, 1.0f);
-    const vf e = vf_mul(exp_negative(vf_mul(vf_mul(h, h), vf_set(-0.5f))), near);
-    const vf u = vf_div(one, line(a, vf_set(NNCF__TAIL_P), 1.0f));
-    vf tail = line(vf_set(NNCF__TAIL_C9), u, NNCF__TAIL_C8);
-    tail = line(tail, u, NNCF__TAIL_C7);
-    tail = line(tail, u, NNCF__TAIL_C6);
-    tail = line(tail, u, NNCF__TAIL_C5);
-    tail = line(tail, u, NNCF__TAIL_C4);
-    tail = line(tail, u, NNCF__TAIL_C3);
-    tail = line(tail, u, NNCF__TAIL_C2);
-    tail = line(tail, u, NNCF__TAIL_C1);
-    tail = line(tail, u, NNCF__TAIL_C0);
-    tail = vf_mul(vf_mul(tail, u), e);
-    return (normal){
-        vf_select(negative, tail, vf_sub(one, tail)), vf_mul(e, vf_set(NNCF__INV_SQRT_2PI))};
+    normal g;
+    g.b = vf_max(vf_set(NNCF__TAIL_LIMIT), vf_minus_abs(x));
+    g.e = exp2_negative(vf_mul(vf_mul(g.b, g.b), vf_set(NNCF__MINUS_HALF_LOG2_E)));
+    vf n = vf_add(g.b, vf_set(NNCF__TAIL_N2));
+    n = line(n, g.b, NNCF__TAIL_N1);
+    n = line(n, g.b, NNCF__TAIL_N0);
+    vf d = line(vf_set(NNCF__TAIL_D4), g.b, NNCF__TAIL_D3);
+    d = line(d, g.b, NNCF__TAIL_D2);
+    d = line(d, g.b, NNCF__TAIL_D1);
+    d = line(d, g.b, NNCF__TAIL_D0);
+    g.tail = vf_div(vf_mul(g.e, n), d);
+    return g;
 }
 
 typedef struct mish_parts {
@@ -86,7 +83,7 @@ INLINE mish_parts mish_split(vf x)
 {
     const vf one = vf_set(1.0f), two = vf_set(2.0f);
     const vm negative = vf_less(x, vf_set(0.0f));
-    const vf e = exp_negative(minus_abs(x)), square = vf_mul(e, e);
+    const vf e = exp_negative(vf_minus_abs(x)), square = vf_mul(e, e);
     mish_parts m;
     m.n = vf_select(negative, vf_mul(e, vf_add(e, two)), vf_add(one, vf_mul(two, e)));
     m.d = vf_add(m.n, vf_select(negative, two, vf_mul(two, square)));
@@ -120,7 +117,7 @@ INLINE vf activation(int32_t kind, vf alpha, vf x)
     case NNCF_ACTIVATION_SIGMOID:
         return sigmoid(x);
     case NNCF_ACTIVATION_TANH: {
-        const exp_pair e = exp_both(vf_mul(minus_abs(x), vf_set(2.0f)));
+        const exp_pair e = exp_both(vf_mul(vf_minus_abs(x), vf_set(2.0f)));
         return vf_div(vf_select(negative, e.less_one, vf_sub(zero, e.less_one)), vf_add(e.e, one));
     }
     case NNCF_ACTIVATION_HARD_SWISH:
@@ -129,8 +126,10 @@ INLINE vf activation(int32_t kind, vf alpha, vf x)
         return hard_sigmoid(x);
     case NNCF_ACTIVATION_SILU:
         return vf_mul(x, sigmoid(x));
-    case NNCF_ACTIVATION_GELU:
-        return vf_mul(x, normal_of(x).distribution);
+    case NNCF_ACTIVATION_GELU: {
+        const normal g = normal_of(x);
+        return vf_add(vf_max(zero, x), vf_mul(g.b, g.tail));
+    }
     case NNCF_ACTIVATION_GELU_TANH:
         return vf_mul(x,
             sigmoid(vf_mul(x, line(vf_mul(x, x), vf_set(NNCF__GELU_TANH_C1), NNCF__GELU_TANH_C0))));
@@ -157,11 +156,11 @@ INLINE vf slope(int32_t kind, vf alpha, vf x)
     case NNCF_ACTIVATION_LEAKY_RELU:
         return vf_select(positive, one, alpha);
     case NNCF_ACTIVATION_SIGMOID: {
-        const sigmoid_parts s = sigmoid_split(x);
-        return vf_div(vf_mul(s.p, s.q), vf_mul(s.d, s.d));
+        const vf e = exp_fast(vf_minus_abs(x)), d = vf_add(e, one);
+        return vf_div(e, vf_mul(d, d));
     }
     case NNCF_ACTIVATION_TANH: {
-        const vf e = exp_negative(vf_mul(minus_abs(x), vf_set(2.0f))), d = vf_add(e, one);
+        const vf e = exp_fast(vf_mul(vf_minus_abs(x), vf_set(2.0f))), d = vf_add(e, one);
         return vf_div(vf_mul(vf_set(4.0f), e), vf_mul(d, d));
     }
     case NNCF_ACTIVATION_HARD_SWISH:
@@ -176,7 +175,8 @@ INLINE vf slope(int32_t kind, vf alpha, vf x)
     }
     case NNCF_ACTIVATION_GELU: {
         const normal g = normal_of(x);
-        return vf_add(vf_mul(x, g.density), g.distribution);
+        const vf below = vf_add(vf_mul(vf_mul(g.b, vf_set(NNCF__INV_SQRT_2PI)), g.e), g.tail);
+        return vf_select(vf_less(x, zero), below, vf_sub(one, below));
     }
     case NNCF_ACTIVATION_GELU_TANH: {
         const vf c = clamp(x, vf_set(-NNCF__GELU_TANH_LIMIT), vf_set(NNCF__GELU_TANH_LIMIT)),
@@ -270,6 +270,30 @@ static void activate_both(
     }
 }
 
+/* Terms of two sums for four blocks. */
+typedef struct terms {
+    vf first[4], second[4];
+} terms;
+
+INLINE terms terms_zero(void)
+{
+    terms t;
+    for (int b = 0; b < 4; b++)
+        t.first[b] = t.second[b] = vf_set(0.0f);
+    return t;
+}
+
+static void sum_not_positive(size_t n, const float *x, const float *dy, double sum[1])
+{
+    const vf zero = vf_set(0.0f);
+    vd lanes = vd_zero();
+    BLOCKS_OF_FOUR(n,
+        t.first[b] = vf_drop(
+            vf_less(zero, vf_load(x + i, m)), vf_mul(vf_load(x + i, m), vf_load(dy + i, m))),
+        vd_sum_four(&lanes, t.first));
+    sum[0] += vd_total(lanes.p);
+}
+
 static void multiply(size_t n, const float *a, const float *b, float *y)
 {
     BLOCKS(n, vf_store(y + i, vf_mul(vf_load(a + i, m), vf_load(b + i, m)), m));
@@ -283,34 +307,105 @@ INLINE vf highest_of(vf highest, const float *x, size_t m)
     return vf_max(m == LANES ? v : vf_select(vm_first(m), v, vf_set(-INFINITY)), highest);
 }
 
-INLINE void softmax_block(const float *x, vf highest, float *y, vd *sum, size_t m)
+INLINE vf exp_block(const float *x, vf highest, float *y, size_t m)
 {
-    const vf e = exp_negative(vf_sub(vf_load(x, m), highest));
-    vd_sum(sum, e, m);
+    const vf e = exp_fast(vf_sub(vf_load(x, m), highest));
     vf_store(y, e, m);
+    return vf_live(e, m);
 }
 
-static void softmax(size_t n, const float *x, float *y)
+INLINE float highest_in(size_t n, const float *x)
 {
-    vf best = vf_set(-INFINITY);
-    vd sum = vd_zero();
-    float lanes[LANES], highest = -INFINITY;
-    BLOCKS(n, best = highest_of(best, x + i, m));
-    vf_store(lanes, best, LANES);
-    for (int i = 0; i < LANES; i++)
-        highest = lanes[i] > highest ? lanes[i] : highest;
-    best = vf_set(highest);
-    BLOCKS(n, softmax_block(x + i, best, y + i, &sum, m));
-    const vf inverse = vf_set((float)(1 / vd_total(sum.p)));
-    BLOCKS(n, vf_store(y + i, vf_mul(vf_load(y + i, m), inverse), m));
+    vf highest = vf_set(-INFINITY);
+    BLOCKS(n, highest = highest_of(highest, x + i, m));
+    return vf_highest(highest);
 }
 
-static void softmax_backward(size_t n, const float *y, const float *dy, float *dx)
+/* Rows of a softmax that are made together, step by step: each step of a row waits for the one
+ * before, and a short row is over before another can begin. More floats than these would leave the
+ * first-level cache in between. */
+enum { TOGETHER = 8, FLOATS_TOGETHER = 1024 };
+
+INLINE size_t rows_together(size_t left, size_t longest)
 {
+    size_t most = longest < FLOATS_TOGETHER ? FLOATS_TOGETHER / longest : 1;
+    most = most < TOGETHER ? most : TOGETHER;
+    return left < most ? left : most;
+}
+
+INLINE double exp_row(size_t n, const float *x, float row_highest, float *y)
+{
+    const vf highest = vf_set(row_highest);
     vd sum = vd_zero();
-    BLOCKS(n, vd_sum(&sum, vf_mul(vf_load(y + i, m), vf_load(dy + i, m)), m));
-    const vf total = vf_set((float)vd_total(sum.p));
-    BLOCKS(n, vf_store(dx + i, vf_mul(vf_load(y + i, m), vf_sub(vf_load(dy + i, m), total)), m));
+    BLOCKS_OF_FOUR(n, t.first[b] = exp_block(x + i, highest, y + i, m), vd_sum_four(&sum, t.first));
+    return vd_total(sum.p);
+}
+
+static void softmax(size_t rows, size_t n, size_t growth, size_t stride, const float *x, float *y)
+{
+    float of_row[TOGETHER];
+    size_t count;
+    for (size_t from = 0; from < rows; from += count, x += count * stride, y += count * stride) {
+        const size_t first = n + from * growth;
+        count = rows_together(rows - from, n + (rows - 1) * growth);
+        for (size_t r = 0; r < count; r++)
+            of_row[r] = highest_in(first + r * growth, x + r * stride);
+        for (size_t r = 0; r < count; r++)
+            of_row[r] =
+                (float)(1 / exp_row(first + r * growth, x + r * stride, of_row[r], y + r * stride));
+        for (size_t r = 0; r < count; r++) {
+            const vf inverse = vf_set(of_row[r]);
+            float *to = y + r * stride;
+            BLOCKS(first + r * growth, vf_store(to + i, vf_mul(vf_load(to + i, m), inverse), m));
+        }
+    }
+}
+
+INLINE void softmax_terms(
+    const float *x, const float *dy, vf highest, float *e, terms *t, int b, size_t m)
+{
+    t->first[b] = exp_block(x, highest, e, m);
+    t->second[b] = vf_mul(t->first[b], vf_load(dy, m));
+}
+
+INLINE void exp_row_sums(
+    size_t n, const float *x, const float *dy, float row_highest, float *e, double sums[2])
+{
+    const vf highest = vf_set(row_highest);
+    vd sum[2] = {vd_zero(), vd_zero()};
+    BLOCKS_OF_FOUR(n, softmax_terms(x + i, dy + i, highest, e + i, &t, b, m),
+        (vd_sum_four(&sum[0], t.first), vd_sum_four(&sum[1], t.second)));
+    for (int k = 0; k < 2; k++)
+        sums[k] = vd_total(sum[k].p);
+}
+
+static void softmax_backward(
+    size_t rows, size_t n, size_t growth, size_t stride, const float *x, const float *dy, float *dx)
+{
+    float highest[TOGETHER];
+    double sums[TOGETHER][2];
+    size_t count;
+    for (size_t from = 0; from < rows;
+         from += count, x += count * stride, dy += count * stride, dx += count * stride) {
+        const size_t first = n + from * growth;
+        count = rows_together(rows - from, n + (rows - 1) * growth);
+        for (size_t r = 0; r < count; r++)
+            highest[r] = highest_in(first + r * growth, x + r * stride);
+        for (size_t r = 0; r < count; r++)
+            exp_row_sums(first + r * growth, x + r * stride, dy + r * stride, highest[r],
+                dx + r * stride, sums[r]);
+        for (size_t r = 0; r < count; r++) {
+            const vf inverse = vf_set((float)(1 / sums[r][0])),
+                     mean = vf_set((float)(sums[r][1] / sums[r][0]));
+            const float *from_dy = dy + r * stride;
+            float *to = dx + r * stride;
+            BLOCKS(first + r * growth,
+                vf_store(to + i,
+                    vf_mul(
+                        vf_mul(vf_load(to + i, m), inverse), vf_sub(vf_load(from_dy + i, m), mean)),
+                    m));
+        }
+    }
 }
 
 INLINE vf weighted(vf x, const float *weight, size_t i, size_t m)
@@ -334,10 +429,10 @@ static void normalize(size_t n, const float *x, float mean, float inv_std, const
             m));
 }
 
-INLINE void normalize_sums_block(const float *x, vf g, vf mean, vf inv_std, vd sum[2], size_t m)
+INLINE void normalize_terms(const float *x, vf g, vf mean, vf inv_std, terms *t, int b, size_t m)
 {
-    vd_sum(&sum[0], g, m);
-    vd_sum(&sum[1], vf_mul(g, normalized(x, mean, inv_std, m)), m);
+    t->first[b] = vf_live(g, m);
+    t->second[b] = vf_live(vf_mul(g, normalized(x, mean, inv_std, m)), m);
 }
 
 static void normalize_sums(size_t n, const float *x, const float *dy, float mean, float inv_std,
@@ -345,8 +440,9 @@ static void normalize_sums(size_t n, const float *x, const float *dy, float mean
 {
     const vf m0 = vf_set(mean), s = vf_set(inv_std);
     vd sum[2] = {vd_zero(), vd_zero()};
-    BLOCKS(
-        n, normalize_sums_block(x + i, weighted(vf_load(dy + i, m), weight, i, m), m0, s, sum, m));
+    BLOCKS_OF_FOUR(n,
+        normalize_terms(x + i, weighted(vf_load(dy + i, m), weight, i, m), m0, s, &t, b, m),
+        (vd_sum_four(&sum[0], t.first), vd_sum_four(&sum[1], t.second)));
     for (int k = 0; k < 2; k++)
         sums[k] += vd_total(sum[k].p);
 }
@@ -362,18 +458,29 @@ static void normalize_dx(size_t n, const float *x, const float *dy, const float 
             m));
 }
 
-static void normalize_parameters(size_t n, const float *x, const float *dy, float mean,
-    float inv_std, float *dweight, float *dbias)
+/* The sums of m columns stay in registers. */
+INLINE void normalize_columns(size_t rows, const float *x, const float *dy, size_t stride,
+    const float statistics[][2], float *dweight, float *dbias, size_t m)
 {
-    const vf m0 = vf_set(mean), s = vf_set(inv_std);
+    vf w = dweight ? vf_load(dweight, m) : vf_set(0.0f), b = dbias ? vf_load(dbias, m) : w;
+    for (size_t r = 0; r < rows; r++) {
+        const vf g = vf_load(dy + r * stride, m);
+        const float *s = statistics[r];
+        w = vf_add(w, vf_mul(g, normalized(x + r * stride, vf_set(s[0]), vf_set(s[1]), m)));
+        b = vf_add(b, g);
+    }
     if (dweight)
-        BLOCKS(n,
-            vf_store(dweight + i,
-                vf_add(vf_load(dweight + i, m),
-                    vf_mul(vf_load(dy + i, m), normalized(x + i, m0, s, m))),
-                m));
+        vf_store(dweight, w, m);
     if (dbias)
-        BLOCKS(n, vf_store(dbias + i, vf_add(vf_load(dbias + i, m), vf_load(dy + i, m)), m));
+        vf_store(dbias, b, m);
+}
+
+static void normalize_parameters(size_t rows, size_t n, const float *x, const float *dy,
+    size_t stride, const float statistics[][2], float *dweight, float *dbias)
+{
+    BLOCKS(n,
+        normalize_columns(rows, x + i, dy + i, stride, statistics, dweight ? dweight + i : NULL,
+            dbias ? dbias + i : NULL, m));
 }
 
 /* Every kernel of smooth.def must exist above: a missing one does not compile. */

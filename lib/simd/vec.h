@@ -12,6 +12,8 @@
  * - nf_multiply_add(a, b, c): a b + c, fused where there is an instruction; in products of floats
  *   only, which are not EXACT.
  * - nf_keep(m, x), nf_drop(m, x): m ? x : +0, m ? +0 : x.
+ * - nf_minus_abs(x): -|x|, of NaN some NaN.
+ * - nf_highest(x): the greatest lane; none is NaN; of zeros any.
  * - nf_power(t): t's bits shifted left by 23; see sigmoid.h.
  * - nf_load_first, nf_store_first: the first m <= WIDTH lanes, nothing else is touched; the others
  *   load as +0. Only where MASKED_ACCESS is 1.
@@ -124,6 +126,22 @@ INLINE vf vf_sqrt(vf x)
     EACH(k)
     r.p[k] = nf_sqrt(x.p[k]);
     return r;
+}
+
+INLINE vf vf_minus_abs(vf x)
+{
+    vf r;
+    EACH(k)
+    r.p[k] = nf_minus_abs(x.p[k]);
+    return r;
+}
+
+INLINE float vf_highest(vf x)
+{
+    nf highest = x.p[0];
+    for (int k = 1; k < PARTS; k++)
+        highest = nf_max(x.p[k], highest);
+    return nf_highest(highest);
 }
 
 INLINE vf vf_select(vm m, vf a, vf b)

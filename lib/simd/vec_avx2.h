@@ -129,6 +129,16 @@ INLINE nf nf_max(nf a, nf b)
 {
     return _mm256_max_ps(a, b);
 }
+INLINE nf nf_minus_abs(nf x)
+{
+    return _mm256_or_ps(x, _mm256_set1_ps(-0.0f));
+}
+INLINE float nf_highest(nf x)
+{
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
 INLINE nf nf_power(nf t)
 {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(t), 23));

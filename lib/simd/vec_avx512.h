@@ -179,6 +179,14 @@ INLINE nf nf_max(nf a, nf b)
 {
     return _mm512_max_ps(a, b);
 }
+INLINE nf nf_minus_abs(nf x)
+{
+    return _mm512_or_ps(x, _mm512_set1_ps(-0.0f));
+}
+INLINE float nf_highest(nf x)
+{
+    return _mm512_reduce_max_ps(x);
+}
 INLINE nf nf_power(nf t)
 {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(t), 23));

@@ -118,6 +118,14 @@ INLINE nf nf_max(nf a, nf b)
 {
     return nf_select(vcgtq_f32(a, b), a, b);
 }
+INLINE nf nf_minus_abs(nf x)
+{
+    return vnegq_f32(vabsq_f32(x));
+}
+INLINE float nf_highest(nf x)
+{
+    return vmaxvq_f32(x);
+}
 INLINE nf nf_power(nf t)
 {
     return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(t), 23));

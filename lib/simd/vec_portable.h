@@ -129,6 +129,15 @@ INLINE nf nf_max(nf a, nf b)
     return nf_select(a > b, a, b);
 #endif
 }
+INLINE nf nf_minus_abs(nf x)
+{
+    return (nf)((nm)x | (nm){INT32_MIN, INT32_MIN, INT32_MIN, INT32_MIN});
+}
+INLINE float nf_highest(nf x)
+{
+    const float a = x[0] > x[1] ? x[0] : x[1], b = x[2] > x[3] ? x[2] : x[3];
+    return a > b ? a : b;
+}
 INLINE nf nf_power(nf t)
 {
     return (nf)((nm)t << 23);

@@ -70,9 +70,9 @@ static void softmax_row(const distillation_job *job, size_t row, float *scratch)
     const size_t n = job->length, at = row * n;
     float *x = scratch, *q = scratch + n, *p = scratch + 2 * n;
     scaled(n, job->teacher + at, job->inverse_temperature, x);
-    job->k->softmax(n, x, p);
+    job->k->softmax(1, n, 0, n, x, p);
     scaled(n, job->student + at, job->inverse_temperature, x);
-    job->k->softmax(n, x, q);
+    job->k->softmax(1, n, 0, n, x, q);
     job->losses[row] = cross_entropy(n, p, q, x);
     add_difference(job, at, q, p);
 }

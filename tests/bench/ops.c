@@ -360,6 +360,8 @@ static void open_op(op *o, nncf_context *context, const op_case *c)
     if (o->status != NNCF_OK)
         return;
     stage *s = add_stage(o, layer, sizes, c->other[0] > 0 ? 2 : 1, own, NULL);
+    if (c->kind == SUM) /* one array for all gradients, as PyTorch has it */
+        s->dx[0].data = s->dx[1].data = s->dy.data;
     if (c->kind != EMBEDDING)
         return;
     int32_t *ids = s->x[0].data;

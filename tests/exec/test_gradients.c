@@ -390,6 +390,49 @@ START_TEST(sum_gives_both_inputs_the_same)
 }
 END_TEST
 
+/* Apart, as one array, and in place of dy; _i: with an activation. */
+START_TEST(a_sums_gradients_may_be_one_array_or_dy)
+{
+    enum { N = 40000 };
+    uint64_t state = 4;
+    nncf_model *model;
+    nncf_layer *add;
+    const int64_t s[4] = {4, N / 4};
+    float *all = calloc(6 * N, sizeof *all);
+    float *x[2] = {all, all + N}, *y = all + 2 * N, *dy = all + 3 * N,
+          *d[2] = {all + 4 * N, all + 5 * N};
+    fx_tensor tx[2], ty, tdy, td[2];
+    ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+    const nncf_sum_params p = {NNCF_PARAMS(nncf_sum_params), .scope = "n/add",
+        .activation = _i ? NNCF_ACTIVATION_RELU : NNCF_ACTIVATION_NONE};
+    ck_assert_int_eq(nncf_model_add_sum(model, &p, &add, NULL), NNCF_OK);
+    fx_fill(x[0], 2 * N, 1, &state);
+    fx_view(&tx[0], x[0], 2, s), fx_view(&tx[1], x[1], 2, s), fx_view(&ty, y, 2, s),
+        fx_view(&tdy, dy, 2, s);
+    const nncf_tensor in[2] = {tx[0].t, tx[1].t};
+    ck_assert_int_eq(nncf_layer_forward(add, in, 2, &ty.t, NULL), NNCF_OK);
+    for (int shared = 0; shared < 3; shared++) {
+        float *const to[3][2] = {{d[0], d[1]}, {d[0], d[0]}, {dy, dy}};
+        uint64_t of_dy = 9;
+        fx_fill(dy, N, 1, &of_dy);
+        fx_view(&td[0], to[shared][0], 2, s), fx_view(&td[1], to[shared][1], 2, s);
+        nncf_tensor out[2] = {td[0].t, td[1].t};
+        ck_assert_int_eq(nncf_layer_backward(add, in, 2, &tdy.t, out, NULL), NNCF_OK);
+        of_dy = 9;
+        fx_fill(y, N, 1, &of_dy); /* what dy was */
+        for (int i = 0; i < N; i++)
+            for (int k = 0; k < 2; k++)
+                ck_assert(to[shared][k][i] == (_i && x[0][i] + x[1][i] <= 0 ? 0 : y[i]));
+    }
+    /* added to, dy would be counted twice */
+    nncf_tensor out[2] = {tdy.t, td[0].t};
+    ck_assert_int_eq(nncf_layer_set_gradient_flags(add, NNCF_GRADIENT_ADD_DX, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_backward(add, in, 2, &tdy.t, out, NULL), NNCF_E_ARG);
+    nncf_model_destroy(model);
+    free(all);
+}
+END_TEST
+
 enum { POOLS = 7 };
 
 /* Central differences with a step that does not change the order of a window's elements (they are
@@ -610,6 +653,7 @@ int main(void)
     tcase_add_loop_test(tc, plain_equals_the_oracle, 0, N_CASES);
     tcase_add_loop_test(tc, compressed_equals_the_oracle, 0, 3 * N_CASES);
     tcase_add_test(tc, sum_gives_both_inputs_the_same);
+    tcase_add_loop_test(tc, a_sums_gradients_may_be_one_array_or_dy, 0, 2);
     tcase_add_loop_test(tc, pool_gradients_equal_central_differences, 0, POOLS);
     tcase_add_loop_test(tc, a_maximum_is_the_first_of_equals, 0, 2);
     tcase_add_loop_test(tc, a_pool_counted_up_takes_what_there_is, 0, 4);
