@@ -140,6 +140,44 @@ END_TEST
 
 /* Scopes as long as they may be become expressions where those are not longer than a text may be.
  */
+/* Of a value that is kept as it is written, too. */
+START_TEST(an_alias_is_written_as_what_it_stands_for)
+{
+    static const struct {
+        const char *alias, *key, *path;
+    } cases[] = {
+        {"{\"nncf_dialect\": \"1.5\", \"compression\": {\"algorithm\": \"quantization\", "
+         "\"linked_quantizer_scopes\": [[\"A\", \"B\"]]}}",
+            "{\"nncf_dialect\": \"1.5\", \"compression\": {\"algorithm\": \"quantization\", "
+            "\"activations\": {\"linked_quantizer_scopes\": [[\"A\", \"B\"]]}}}",
+            "compression.activations.linked_quantizer_scopes = [[\"A\",\"B\"]]"},
+        {"{\"nncf_dialect\": \"2.4\", \"compression\": {\"algorithm\": \"quantization\", "
+         "\"unified_scale_ops\": [[\"A\", \"B\"]]}}",
+            "{\"nncf_dialect\": \"2.4\", \"compression\": {\"algorithm\": \"quantization\", "
+            "\"activations\": {\"unified_scale_ops\": [[\"A\", \"B\"]]}}}",
+            "compression.activations.unified_scale_ops = [[\"A\",\"B\"]]"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char why[CONFIG_TARGET_WHY] = "";
+        nncf_config *alias = config_target_parse(context, cases[i].alias, "the alias", why),
+                    *key = config_target_parse(context, cases[i].key, "the key", why);
+        ck_assert_msg(alias && key, "%s", why);
+        char *texts[] = {config_target_canonical(context, alias),
+            config_target_canonical(context, key),
+            config_target_text(alias, nncf_config_migrate, "migrate", why),
+            config_target_text(key, nncf_config_migrate, "migrate", why),
+            config_target_text(alias, config_target_explain_text, "explain", why)};
+        ck_assert_str_eq(texts[0], texts[1]);
+        ck_assert_str_eq(texts[2], texts[3]);
+        ck_assert_msg(strstr(texts[4], cases[i].path) != NULL, "%s", texts[4]);
+        for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
+            free(texts[k]);
+        nncf_config_destroy(alias);
+        nncf_config_destroy(key);
+    }
+}
+END_TEST
+
 START_TEST(long_scopes_survive_migration)
 {
     static const char *const elements[] = {"Conv2d/", "a/", "[", "A[b]/"};
@@ -200,6 +238,7 @@ int main(void)
     tcase_add_test(tests, example_configs_survive_dump_and_load);
     tcase_add_test(tests, configs_of_all_cases_survive_dump_and_load);
     tcase_add_test(tests, odd_configs_survive_dump_and_load);
+    tcase_add_test(tests, an_alias_is_written_as_what_it_stands_for);
     tcase_add_test(tests, long_scopes_survive_migration);
     tcase_add_test(tests, dialect_is_kept_without_algorithms);
     return fx_main(suite);

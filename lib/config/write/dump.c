@@ -34,6 +34,17 @@ bool nncf__is_for_device(const nncf_config *config, const nncf__key *key)
         (strncmp(key->path, "weights.", 8) == 0 || strncmp(key->path, "activations.", 12) == 0);
 }
 
+uint32_t nncf__written_node(const nncf_config *config, size_t index, size_t k)
+{
+    const uint32_t *given = config->sources[index].given;
+    size_t count;
+    const nncf__key *keys = nncf__config_keys(&count);
+    for (size_t i = 0; i < count && !given[k]; i++)
+        if (given[i] && keys[i].alias_of && strcmp(keys[i].alias_of, keys[k].path) == 0)
+            return given[i];
+    return given[k];
+}
+
 /* A key that the dialect does not have yet has a field nevertheless; it is not shown unless it was
  * set. */
 bool nncf__is_shown(const nncf_config *config, size_t index, size_t k)
@@ -46,7 +57,7 @@ bool nncf__is_shown(const nncf_config *config, size_t index, size_t k)
         (key->flags & (NNCF__KEY_FAN_OUT | NNCF__KEY_RULE)))
         return false;
     if (key->flags & NNCF__KEY_AS_WRITTEN)
-        return source->given[k] != 0;
+        return nncf__written_node(config, index, k) != 0;
     if (key->flags & (NNCF__KEY_RULE_OF_1_0 | NNCF__KEY_RULES_OF_1_3))
         return source->legacy_rule == ((key->flags & NNCF__KEY_RULE_OF_1_0) != 0);
     if (key->type == NNCF__KEY_ALGORITHM)
@@ -152,7 +163,7 @@ static void put_algorithm(nncf__writer *w, const nncf_config *config, size_t ind
         if (keys[i].type == NNCF__KEY_ALGORITHM)
             nncf__put_string(w, a->name);
         else if (keys[i].flags & NNCF__KEY_AS_WRITTEN)
-            nncf__put_node(w, &config->document, source->given[i]);
+            nncf__put_node(w, &config->document, nncf__written_node(config, index, i));
         else if (keys[i].type == NNCF__KEY_RANGES)
             put_rules(w, config, index);
         else

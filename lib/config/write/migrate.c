@@ -425,7 +425,7 @@ static void add_rows(migration *m, size_t index)
         }
         nncf__writer w = add_pair(m, path);
         if (as_written)
-            nncf__put_node(&w, &m->config->document, source->given[i]);
+            nncf__put_node(&w, &m->config->document, nncf__written_node(m->config, index, i));
         else
             nncf__put_field(&w, a, key);
     }

@@ -225,7 +225,7 @@ static void add_algorithm(listing *l, size_t index)
         else if (keys[k].type == NNCF__KEY_RANGES)
             add_rules(l, index, prefix);
         else if (keys[k].flags & NNCF__KEY_AS_WRITTEN)
-            add_node(l, path, node);
+            add_node(l, path, nncf__written_node(l->config, index, k));
         else
             add_field(l, path, a, &keys[k], node, for_device);
     }

@@ -40,6 +40,8 @@ int64_t nncf__load_int(const void *base, const nncf__key *key);
 /* dump.c: which keys a dump of an algorithm shows. */
 bool nncf__is_for_device(const nncf_config *config, const nncf__key *key);
 bool nncf__is_shown(const nncf_config *config, size_t index, size_t k);
+/* The value of key k, which is kept as written, or that of an alias of it; 0: there is none. */
+uint32_t nncf__written_node(const nncf_config *config, size_t index, size_t k);
 bool nncf__is_shown_in_rule(
     const nncf__range_rule *rule, const nncf__algorithm *a, const nncf__key *key);
 /* The value of an absent root key in the present dialect; NULL: the dialect has no such key. */
