@@ -169,6 +169,11 @@ static nncf_status equalize(nncf_error *err)
     return nncf_model_equalize(model, -1, NULL, err);
 }
 
+static nncf_status absorb_biases(nncf_error *err)
+{
+    return nncf_model_absorb_biases(model, NULL, err);
+}
+
 static nncf_status set_frozen_policy(nncf_error *err)
 {
     return nncf_model_set_frozen_policy(model, 7, err);
@@ -474,6 +479,7 @@ static const struct {
     {"nncf_model_set_memory_policy", set_memory_policy, "policy is 7"},
     {"nncf_model_set_memory_budget", set_memory_budget, NULL},
     {"nncf_model_equalize", equalize, NULL},
+    {"nncf_model_absorb_biases", absorb_biases, NULL},
     {"nncf_model_set_frozen_policy", set_frozen_policy, "policy is 7"},
     {"nncf_model_set_gradient_flags", set_gradient_flags, "flags is 4"},
     {"nncf_layer_set_gradient_flags", set_layer_gradient_flags, "Net/Conv2d[a]: flags is 4"},
