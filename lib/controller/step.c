@@ -117,7 +117,7 @@ static nncf_status loss_backward(nncf_compression_ctrl *ctrl, double *loss, nncf
         nncf__rb_sums sums;
         value = nncf__rb_loss(&layers, ctrl->schedule.level, ctrl->gradient_factor, &sums);
         if (sums.count > 0)
-            nncf__usage_density(ctrl, sums.kept / sums.count, sums.probability / sums.count);
+            nncf__usage_density(ctrl, sums.kept / sums.count, sums.probability / sums.sampled);
     }
     if (ctrl->damping > 0)
         value += damp(ctrl);

@@ -326,6 +326,14 @@ static void rb_count(size_t n, const float *s, double sums[2])
         lanes_add_to(lane[k], &sums[k]);
 }
 
+static int64_t rb_kept(size_t n, const float *s)
+{
+    int64_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        kept += nncf__sigmoid(s[i]) > 0.5f;
+    return kept;
+}
+
 static void rb_loss_backward(size_t n, const float *s, float c, float *ds)
 {
     for (size_t i = 0; i < n; i++) {

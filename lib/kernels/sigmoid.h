@@ -59,6 +59,9 @@ static inline float nncf__exp_negative(float a)
     return a < NNCF__EXP_LIMIT ? 0.0f : y * nncf__exp_power(t);
 }
 
+/* The largest s whose sigmoid, rounded, is not above 0.5. */
+#define NNCF__SIGMOID_HALF 0x1.8p-24f
+
 typedef struct nncf__sigmoid_parts {
     /* sigmoid(s) = p / d, 1 - sigmoid(s) = q / d */
     float p, q, d;

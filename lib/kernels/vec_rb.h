@@ -149,6 +149,15 @@ static void rb_count(size_t n, const float *s, double sums[2])
     sums[1] += vd_total(sum.p);
 }
 
+static int64_t rb_kept(size_t n, const float *s)
+{
+    const vf half = vf_set(NNCF__SIGMOID_HALF);
+    vc count = vc_zero();
+    BLOCKS(n,
+        (fetch_ahead(s, i), count = vc_add(count, vm_live(vf_less(half, vf_load(s + i, m)), m))));
+    return vc_total(count);
+}
+
 INLINE void rb_loss_backward_block(const float *s, vf c, float *ds, size_t m)
 {
     fetch_ahead(s, 0);

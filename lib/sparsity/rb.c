@@ -24,7 +24,8 @@
 #define INITIAL_PROBABILITY 0.99
 #define LOSS_WIDTH          0.05
 
-enum { MIN_CHUNK = 16384, MAX_CHUNKS = 256 };
+/* SAMPLE: logits of a chunk that show where the probabilities move to */
+enum { MIN_CHUNK = 16384, MAX_CHUNKS = 256, SAMPLE = 1024 };
 
 /* A part of a layer's logits. */
 typedef struct rb_chunk {
@@ -38,8 +39,8 @@ typedef struct rb_job {
     float factor;
     size_t n_chunks;
     rb_chunk chunks[MAX_CHUNKS];
-    /* of each chunk */
-    double sums[MAX_CHUNKS][2];
+    /* of each chunk: those that are kept, probabilities, of how many */
+    double sums[MAX_CHUNKS][3];
 } rb_job;
 
 /* Philox keys: one a layer, unrelated for neighbouring seeds (the finalizer of splitmix64, Steele
@@ -71,7 +72,22 @@ static void count_chunk(void *arg, size_t chunk, size_t worker)
     rb_job *job = arg;
     (void)worker;
     job->sums[chunk][0] = job->sums[chunk][1] = 0;
+    job->sums[chunk][2] = (double)job->chunks[chunk].count;
     job->k->rb_count(job->chunks[chunk].count, job->chunks[chunk].logit, job->sums[chunk]);
+}
+
+/* All that a step needs: no exp for most. */
+static void kept_chunk(void *arg, size_t chunk, size_t worker)
+{
+    rb_job *job = arg;
+    const rb_chunk *p = &job->chunks[chunk];
+    double sample[2] = {0, 0};
+    const size_t n = p->count < SAMPLE ? p->count : SAMPLE;
+    (void)worker;
+    job->k->rb_count(n, p->logit, sample);
+    job->sums[chunk][0] = (double)job->k->rb_kept(p->count, p->logit);
+    job->sums[chunk][1] = sample[1];
+    job->sums[chunk][2] = (double)n;
 }
 
 static void gradient_chunk(void *arg, size_t chunk, size_t worker)
@@ -89,6 +105,7 @@ static void work_off(nncf_context *context, rb_job *job, nncf__chunk_fn *fn, nnc
     for (size_t i = 0; sums && i < job->n_chunks; i++) {
         sums->kept += job->sums[i][0];
         sums->probability += job->sums[i][1];
+        sums->sampled += job->sums[i][2];
     }
     job->n_chunks = 0;
 }
@@ -125,12 +142,13 @@ void nncf__rb_count(const nncf__masked_layers *l, nncf__rb_sums *sums)
 
 double nncf__rb_loss(const nncf__masked_layers *l, double level, double factor, nncf__rb_sums *sums)
 {
-    nncf__rb_count(l, sums);
+    rb_job job;
+    *sums = (nncf__rb_sums){0};
+    for_all(l, &job, kept_chunk, sums);
     if (sums->count == 0)
         return 0;
     double off = (sums->kept / sums->count - (1 - level)) / LOSS_WIDTH;
     /* the count's derivative is taken straight through the threshold, as that of sigmoid(logit) */
-    rb_job job;
     job.factor = (float)(2 * off / LOSS_WIDTH / sums->count * factor);
     for_all(l, &job, gradient_chunk, NULL);
     return off * off;

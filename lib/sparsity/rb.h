@@ -17,12 +17,15 @@ void nncf__rb_start(const nncf__masked_layers *layers);
 
 /* Sums over all logits. */
 typedef struct nncf__rb_sums {
-    /* logits whose weight is kept, sigmoid(logit), all logits */
-    double kept, probability, count;
+    /* logits whose weight is kept, all logits */
+    double kept, count;
+    /* sigmoid(logit), of so many logits */
+    double probability, sampled;
 } nncf__rb_sums;
+/* All logits are sampled. */
 void nncf__rb_count(const nncf__masked_layers *layers, nncf__rb_sums *sums);
-/* The loss for a sparsity level; its gradient, times `factor`, is added to the logits'. *sums is
- * what nncf__rb_count() gives. */
+/* The loss for a sparsity level; its gradient, times `factor`, is added to the logits'. Some
+ * logits are sampled, the same in every step. */
 double nncf__rb_loss(
     const nncf__masked_layers *layers, double level, double factor, nncf__rb_sums *sums);
 

@@ -8,6 +8,8 @@
 #include "kernel_check.h"
 #include "kernel_values.h"
 
+#include "kernels/sigmoid.h"
+
 #include <check.h>
 #include <math.h>
 #include <stdbool.h>
@@ -114,6 +116,7 @@ ROW(rb_quantized_backward, "iiiixx", "gvsugg", false, true,
 ROW(rb_forward_eval, "iio", "vsv", false, false,
     k->rb_forward_eval(c->n, c->p[0], c->p[1], c->p[2]))
 ROW(rb_count, "i", "s", false, false, k->rb_count(c->n, c->p[0], c->sums))
+ROW(rb_kept, "i", "s", false, false, c->result = k->rb_kept(c->n, c->p[0]))
 ROW(rb_loss_backward, "ix", "sg", false, false,
     k->rb_loss_backward(c->n, c->p[0], c->c[0], c->p[1]))
 ROW(mask_forward, "io", "vv", false, false, k->mask_forward(c->n, c->p[0], c->bits, c->p[1]))
@@ -185,6 +188,7 @@ static const row *const rows[] = {
     &check_rb_quantized_backward,
     &check_rb_forward_eval,
     &check_rb_count,
+    &check_rb_kept,
     &check_rb_loss_backward,
     &check_mask_forward,
     &check_mask_backward,
@@ -615,6 +619,26 @@ START_TEST(vector_sigmoid_is_the_scalar_one)
 }
 END_TEST
 
+/* Where the sigmoid passes 1/2 every float is tried. */
+START_TEST(kept_logits_are_those_above_one_half)
+{
+    enum { N = 4096 };
+    static float s[N];
+    uint32_t bits = 0x33000000u; /* 2^-25 */
+    ck_assert(nncf__sigmoid(NNCF__SIGMOID_HALF) == 0.5f);
+    ck_assert(nncf__sigmoid(nextafterf(NNCF__SIGMOID_HALF, 1)) > 0.5f);
+    while (bits < 0x35000000u) { /* 2^-21 */
+        for (size_t i = 0; i < N; i++, bits++)
+            memcpy(&s[i], &bits, sizeof bits);
+        const int64_t want = nncf__kernels_get(NNCF_ISA_REFERENCE)->rb_kept(N, s);
+        for (int32_t isa = NNCF_ISA_PORTABLE; isa <= n_levels(); isa++)
+            if (nncf__kernels_get(isa))
+                REQUIRE(nncf__kernels_get(isa)->rb_kept(N, s) == want, "%s: up to %a",
+                    nncf__kernels_get(isa)->name, (double)s[N - 1]);
+    }
+}
+END_TEST
+
 /* A context with this ceiling takes the kernels of that ISA. */
 static void check_ceiling(int32_t ceiling, int32_t chosen)
 {
@@ -748,5 +772,6 @@ int main(int argc, char **argv)
     tcase_add_loop_test(tc, rows_agree_in_place, 0, (int)N_ROWS);
     tcase_add_test(tc, rounding_is_rintf_everywhere);
     tcase_add_test(tc, vector_sigmoid_is_the_scalar_one);
+    tcase_add_test(tc, kept_logits_are_those_above_one_half);
     return fx_main(suite);
 }
