@@ -360,13 +360,23 @@ static void backward_dz_channel(const nncf__norm *job, size_t c, float *scratch)
     backward_dz(job, c, &col, &e);
 }
 
-/* Channels of one chunk are neighbours: they share the cache lines of small planes. */
+/* Channels of one chunk are neighbours: they share the cache lines of small planes. Of a small
+ * tensor chunks are smaller, so that all threads have some. */
+static size_t channels_of_chunk(const nncf__norm *job)
+{
+    enum { LEAST = 2048, CHUNKS = 16 };
+    const size_t length = job->planes.n * job->planes.hw, usual = nncf__chunk_rows(length),
+                 share = (job->planes.c + CHUNKS - 1) / CHUNKS,
+                 least = (LEAST + length - 1) / length;
+    const size_t wanted = share > least ? share : least;
+    return usual < wanted ? usual : wanted;
+}
+
 static void run_chunk(const nncf__norm *job, size_t chunk, size_t worker,
     void (*channel)(const nncf__norm *, size_t, float *))
 {
     float *scratch = job->gathers ? nncf__scratch(job->context, worker) : NULL;
-    const size_t group = nncf__chunk_rows(job->planes.n * job->planes.hw), first = chunk * group,
-                 end = first + group;
+    const size_t group = channels_of_chunk(job), first = chunk * group, end = first + group;
     for (size_t c = first; c < end && c < job->planes.c; c++)
         channel(job, c, scratch);
 }
@@ -398,8 +408,8 @@ static void backward_chunk(void *arg, size_t chunk, size_t worker)
 
 static void run(nncf__norm *job, nncf__chunk_fn *chunk)
 {
-    const size_t chunks = nncf__chunk_count(job->planes.c, job->planes.n * job->planes.hw);
-    nncf__parallel(job->context, chunks, chunk, job);
+    const size_t group = channels_of_chunk(job);
+    nncf__parallel(job->context, (job->planes.c + group - 1) / group, chunk, job);
 }
 
 nncf__norm nncf__norm_start(const nncf__call *call, const float *z, float *y)
