@@ -143,7 +143,7 @@ static void wrong_backward(graph *g, node *n)
     world *w = g->world;
     trial t;
     const size_t in = count_of(&n->in), out = count_of(&n->out);
-    float *dy = floats(out), *dx[2] = {floats(in), floats(in)}, *copy = floats(out);
+    float *dy = floats(out + 1), *dx[2] = {floats(in), floats(in)}, *copy = floats(out);
     setup(&t, g, n);
     fill_random(w->rng, dy, out, 1);
     memcpy(copy, dy, out * sizeof *dy);
@@ -168,8 +168,9 @@ static void wrong_backward(graph *g, node *n)
         x = NULL;
         break;
     case 3:
-        how = "overlap";
-        td[0].data = dy;
+        /* a sum's may be dy itself, but no other part of it */
+        how = n->kind != ADD || out > 1 ? "overlap" : NULL;
+        td[0].data = n->kind == ADD ? dy + 1 : dy;
         break;
     case 4:
         if (g->mode != NNCF_MODE_TRAIN || initializing(g)) {
