@@ -282,6 +282,25 @@ INLINE void copy_second(float *to, const float *from)
     MOVE(to, &a, WIDTH);
 }
 
+#if WIDTH == 8
+typedef float four_floats __attribute__((vector_size(16)));
+typedef int four_places __attribute__((vector_size(16)));
+
+/* Four of them. */
+INLINE void copy_second_of_four(float *to, const float *from)
+{
+    four_floats a, b;
+    MOVE(&a, from, 4);
+    MOVE(&b, from + 3, 4);
+#ifdef __clang__
+    a = __builtin_shufflevector(a, b, 0, 2, 5, 7);
+#else
+    a = __builtin_shuffle(a, b, (four_places){0, 2, 5, 7});
+#endif
+    MOVE(to, &a, 4);
+}
+#endif
+
 INLINE void copy_strided(float *to, const float *from, size_t n, int64_t step)
 {
     if (step == 2 && n >= WIDTH) {
@@ -290,6 +309,13 @@ INLINE void copy_strided(float *to, const float *from, size_t n, int64_t step)
         copy_second(to + n - WIDTH, from + 2 * (n - WIDTH));
         return;
     }
+#if WIDTH == 8
+    if (step == 2 && n >= 4) {
+        copy_second_of_four(to, from);
+        copy_second_of_four(to + n - 4, from + 2 * (n - 4));
+        return;
+    }
+#endif
 #if MASKED_ACCESS
     if (step == 2 && n > 0) {
         square_row a = load_first(from, 2 * n - 1 < WIDTH ? 2 * n - 1 : WIDTH), b = {0};

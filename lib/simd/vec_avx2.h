@@ -6,6 +6,7 @@
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define MASKED_ACCESS 1
 #define PARTS         2
@@ -52,9 +53,26 @@ INLINE nf nf_load_first(const float *p, size_t m)
 {
     return _mm256_maskload_ps(p, _mm256_castps_si256(nm_first(m)));
 }
+/* By parts: a masked store is tens of operations on some CPUs. */
 INLINE void nf_store_first(float *p, nf x, size_t m)
 {
-    _mm256_maskstore_ps(p, _mm256_castps_si256(nm_first(m)), x);
+    if (m >= WIDTH) {
+        _mm256_storeu_ps(p, x);
+        return;
+    }
+    __m128 part = _mm256_castps256_ps128(x);
+    if (m & 4) {
+        _mm_storeu_ps(p, part);
+        part = _mm256_extractf128_ps(x, 1);
+        p += 4;
+    }
+    if (m & 2) {
+        _mm_storel_pi((__m64 *)(void *)p, part);
+        part = _mm_movehl_ps(part, part);
+        p += 2;
+    }
+    if (m & 1)
+        _mm_store_ss(p, part);
 }
 INLINE void nf_store_lanes(float *p, nf x, size_t first, size_t n)
 {
@@ -69,11 +87,37 @@ INLINE nf nf_bytes(const uint8_t *p, uint32_t flip)
 {
     return bytes_cut(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)), flip);
 }
+/* The first m < 8 bytes, the others 0: of two loads that overlap, what both have is the same. */
+INLINE uint64_t few_bytes(const uint8_t *p, size_t m)
+{
+    uint32_t a = 0, b = 0;
+    uint16_t c, d;
+    if (m >= 4) {
+        memcpy(&a, p, sizeof a);
+        memcpy(&b, p + m - 4, sizeof b);
+        return a | (uint64_t)b << (8 * (m - 4));
+    }
+    if (m < 2)
+        return m == 1 ? p[0] : 0;
+    memcpy(&c, p, sizeof c);
+    memcpy(&d, p + m - 2, sizeof d);
+    return c | (uint64_t)d << (8 * (m - 2));
+}
+/* Bytes 0, 2, 4 and 6 as the lowest four. */
+INLINE uint64_t even_bytes(uint64_t x)
+{
+    x &= 0x00ff00ff00ff00ffu;
+    x = (x | x >> 8) & 0x0000ffff0000ffffu;
+    return (x | x >> 16) & 0xffffffffu;
+}
 INLINE nf nf_bytes_first(const uint8_t *p, size_t m, uint32_t flip)
 {
-    uint8_t part[WIDTH] = {0};
-    for (size_t i = 0; i < m; i++)
-        part[i] = p[i];
+    uint8_t part[WIDTH];
+    uint64_t x;
+    if (m >= WIDTH)
+        return nf_bytes(p, flip);
+    x = few_bytes(p, m);
+    memcpy(part, &x, sizeof part);
     return nf_bytes(part, flip);
 }
 INLINE nf nf_second_bytes(const uint8_t *p, int upper, uint32_t flip)
@@ -92,9 +136,17 @@ INLINE void nf_store_bytes(uint8_t *p, nf x)
 }
 INLINE nf nf_second_bytes_first(const uint8_t *p, size_t m, uint32_t flip)
 {
-    uint8_t part[WIDTH] = {0};
-    for (size_t i = 0; i < m; i++)
-        part[i] = p[2 * i];
+    uint8_t part[WIDTH];
+    uint64_t x = 0, last;
+    if (m > 4) { /* the last four are odd ones of eight bytes that end with them */
+        memcpy(&x, p, sizeof x);
+        memcpy(&last, p + 2 * m - 1 - sizeof last, sizeof last);
+        x = even_bytes(x) | even_bytes(last >> 8) << (8 * (m - 4));
+    } else {
+        for (size_t i = 0; i < m; i++)
+            x |= (uint64_t)p[2 * i] << (8 * i);
+    }
+    memcpy(part, &x, sizeof part);
     return nf_bytes(part, flip);
 }
 INLINE nf nf_add(nf a, nf b)
