@@ -37,8 +37,10 @@ packages_of() {
 
 # PyPI, at test time only; versions fixed, so that a comparison says the same tomorrow.
 python_packages=(numpy==2.4.6 onnx==1.23.2 onnxruntime==1.32.0 openvino==2026.4.1 safetensors==0.8.0 cffi==2.1.1 pytest==9.2.0 tensorboard==2.21.0)
+# What docs/first_layer.md installs in an environment of its own: a test does so from these files, without a network.
+python_wheels=(numpy==2.4.6 cffi==2.1.1 setuptools==80.9.0)
 install_python() {
-  local venv=${NNCF_VENV:-$(dirname "$0")/../build-venv} list="${python_packages[*]}" log
+  local venv=${NNCF_VENV:-$(dirname "$0")/../build-venv} list="${python_packages[*]} ${python_wheels[*]}" log
   [ "$(cat "$venv/installed.txt" 2>/dev/null)" != "$list" ] || return 0
   if [ -e "$venv" ] && [ ! -e "$venv/pyvenv.cfg" ]; then
     echo "setup: '$venv' is there and is no virtual environment; name another folder in NNCF_VENV" >&2
@@ -47,7 +49,8 @@ install_python() {
   echo "setup: from PyPI into the virtual environment $venv (about 400 MB): $list"
   log=$(mktemp)
   if ! { mkdir -p "$(dirname "$venv")" && rm -rf "$venv" && python3 -m venv "$venv" &&
-    "$venv/bin/pip" install --quiet --disable-pip-version-check "${python_packages[@]}"; } >"$log" 2>&1 </dev/null; then
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "${python_packages[@]}" &&
+    "$venv/bin/pip" download --quiet --disable-pip-version-check --dest "$venv/wheels" "${python_wheels[@]}"; } >"$log" 2>&1 </dev/null; then
     tail -n 30 "$log" >&2
     rm -f "$log"
     echo "setup: the virtual environment $venv could not be made; its last lines are above." >&2
