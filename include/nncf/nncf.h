@@ -32,6 +32,7 @@
 #include <nncf/context.h>
 #include <nncf/ctrl.h>
 #include <nncf/distillation.h>
+#include <nncf/equalize.h>
 #include <nncf/layer.h>
 #include <nncf/layers.h>
 #include <nncf/model.h>

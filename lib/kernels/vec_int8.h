@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The integer kernels on vectors of 4 * LANES bytes; int8.c defines what they compute. Included by
- * int8_avx512vnni.c, int8_avx512vbmi.c, int8_avx512vnni256.c and int8_avxvnni.c, which define the width (INT8_512 or
- * not), the table's name, and the instruction DOT: acc[i] += the sum over k = 0..3 of a[4 i + k] *
- * b[4 i + k], a unsigned, b signed; by int8_avx2.c (INT8_WIDENED), where even and odd elements of a
- * and b are multiplied as numbers of 16 bits; and by int8_dotprod.c and int8_i8mm.c (INT8_NEON),
- * where a vector is a pair of NEON's, and a may be signed: then OFFSET is 128.
+ * int8_avx512vnni.c, int8_avx512vbmi.c, int8_avx512vnni256.c and int8_avxvnni.c, which define the
+ * width (INT8_512 or not), the table's name, and the instruction DOT: acc[i] += the sum over k =
+ * 0..3 of a[4 i + k] * b[4 i + k], a unsigned, b signed; by int8_avx2.c (INT8_WIDENED), where even
+ * and odd elements of a and b are multiplied as numbers of 16 bits; and by int8_dotprod.c and
+ * int8_i8mm.c (INT8_NEON), where a vector is a pair of NEON's, and a may be signed: then OFFSET is
+ * 128.
  */
 #include "kernels/int8.h"
 
@@ -541,6 +542,5 @@ static void pack(size_t n_channels, const nncf__int8_source *source, size_t n_pa
 #define DEPTHWISE_BYTES NULL
 #endif
 
-const nncf__int8_kernels INT8_TABLE = {
-    INT8_NAME, MR, NR, OFFSET, WEIGHT_BYTES, pack, micro, micro_store, ROWS_NR, rows, DEPTHWISE,
-    DEPTHWISE_BYTES};
+const nncf__int8_kernels INT8_TABLE = {INT8_NAME, MR, NR, OFFSET, WEIGHT_BYTES, pack, micro,
+    micro_store, ROWS_NR, rows, DEPTHWISE, DEPTHWISE_BYTES};

@@ -13,6 +13,7 @@
 
 #include <nncf/base.h>
 #include <nncf/context.h>
+#include <nncf/equalize.h>
 #include <nncf/layer.h>
 #include <nncf/model.h>
 
