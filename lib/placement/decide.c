@@ -342,10 +342,6 @@ static void take_groups(nncf__planned *planned, const nncf_layer *layer)
 static void place_binary(struct nncf__placement *p)
 {
     const int32_t kind = p->quantization->algorithm->binary;
-    if (p->quantization->algorithm->n_unified > 0)
-        nncf__log(p->context, NNCF_LOG_WARNING,
-            "binarization: thresholds of one bit have no range that operators could share; the "
-            "lists of such operators have no effect");
     for (size_t i = 0; i < p->model->n_layers; i++) {
         const nncf_layer *layer = p->model->layers[i];
         const size_t core = p->graph.first[i];

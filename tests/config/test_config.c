@@ -574,6 +574,10 @@ START_TEST(what_is_odd_but_valid_is_logged)
          "\"polynomial\"}}}",
             NULL},
         {"{\"compression\": [], \"epochs\": 3, \"decompression\": 4}", NULL},
+        {"{\"compression\": {\"algorithm\": \"quantization\", \"weights\":\n"
+         "{\"oscillation_momentum\": 0.1}}}",
+            "c.json:2:2: compression.weights.oscillation_momentum: has no effect here: "
+            "weights.oscillation_freezing, which it belongs to, is 0"},
         /* what belongs to an algorithm has no effect at the root, unless it is the program's own
            under that name */
         {"{\n\"initializer\": {\"num_init_steps\": 1}}",
