@@ -7,68 +7,9 @@
 #include "graph/model.h"
 #include "parallel/net.h"
 #include "parallel/ranks.h"
+#include "parallel/record.h"
 #include "quantization/layer_compression.h"
 #include "support/require.h"
-
-enum { MOST = 1 << 14 };
-
-/* Parameters of the controller, weights, and running statistics, one behind the other. */
-typedef struct record {
-    size_t n;
-    float values[MOST];
-} record;
-
-static void put(record *r, const float *x, size_t n)
-{
-    ck_assert_uint_le(r->n + n, MOST);
-    memcpy(r->values + r->n, x, n * sizeof *x);
-    r->n += n;
-}
-
-static void put_parameters(record *r, const net *n)
-{
-    for (size_t i = 0; n->ctrl && i < nncf_compression_ctrl_get_parameter_count(n->ctrl); i++) {
-        const nncf_parameter p = fx_parameter_at(n->ctrl, i);
-        put(r, p.data, p.count);
-    }
-}
-
-static void put_statistics(record *r, const net *n)
-{
-    for (int i = 0; i < NET_BLOCKS; i++) {
-        put(r, n->block[i].mean, (size_t)n->block[i].out_channels);
-        put(r, n->block[i].var, (size_t)n->block[i].out_channels);
-    }
-}
-
-static void put_weights(record *r, const net *n)
-{
-    for (int i = 0; i < NET_BLOCKS; i++) {
-        const fx_block *k = &n->block[i];
-        put(r, k->w, k->weights);
-        put(r, k->b, (size_t)k->out_channels);
-        put(r, k->gamma, (size_t)k->out_channels);
-        put(r, k->beta, (size_t)k->out_channels);
-    }
-}
-
-static bool same(const record *a, const record *b)
-{
-    return a->n == b->n && memcmp(a->values, b->values, a->n * sizeof(float)) == 0;
-}
-
-/* The largest difference, in units of the largest value. */
-static double distance(const record *a, const record *b)
-{
-    double largest = 0, most = 0;
-    ck_assert_uint_eq(a->n, b->n);
-    for (size_t i = 0; i < a->n; i++) {
-        largest = fmax(largest, fabs((double)a->values[i]));
-        most = fmax(most, fabs((double)a->values[i] - (double)b->values[i]));
-    }
-    ck_assert(largest > 0);
-    return most / largest;
-}
 
 static void init(net *n, net_pass *p)
 {
@@ -112,7 +53,7 @@ typedef struct task {
     int flags, batches;
     int32_t sync;
     double tolerance;
-    record alone, statistics, outputs, gradients;
+    net_record alone, statistics, outputs, gradients;
     float last[NET_BATCH * NET_CLASSES], dx[NET_BATCH * NET_CHANNELS * NET_SIDE * NET_SIDE];
     double far[RANKS_MOST];
 } task;
@@ -120,15 +61,15 @@ typedef struct task {
 static void init_rank(rank *self)
 {
     const task *t = self->arg;
-    record r = {0};
+    net_record r = {0};
     net n;
     net_pass p;
     ranks_net(self, &n, t->config, t->flags, 0);
     ranks_part(self, &n, &p);
     init(&n, &p);
-    put_parameters(&r, &n);
-    ck_assert_msg(same(&r, &t->alone), "rank %d of %d: %g", (int)self->rank, (int)self->size,
-        distance(&t->alone, &r));
+    net_record_parameters(&r, &n);
+    ck_assert_msg(net_record_same(&r, &t->alone), "rank %d of %d: %g", (int)self->rank,
+        (int)self->size, net_record_distance(&t->alone, &r));
     net_pass_free(&p);
     net_free(&n);
 }
@@ -144,16 +85,16 @@ START_TEST(ranges_are_those_of_all_rows)
     net_make(&n, ranks_context(), t.config, t.flags);
     net_pass_make(&p, n.model, 0, NET_BATCH);
     init(&n, &p);
-    put_parameters(&t.alone, &n);
+    net_record_parameters(&t.alone, &n);
     net_pass_free(&p);
     /* of half of the rows they are others, so that ranks that did not talk would be found */
-    record half = {0};
+    net_record half = {0};
     net other;
     net_make(&other, ranks_context(), t.config, t.flags);
     net_pass_make(&p, other.model, 0, NET_BATCH / 2);
     init(&other, &p);
-    put_parameters(&half, &other);
-    ck_assert(!same(&half, &t.alone));
+    net_record_parameters(&half, &other);
+    ck_assert(!net_record_same(&half, &t.alone));
     net_pass_free(&p);
     net_free(&other);
     net_free(&n);
@@ -165,7 +106,7 @@ END_TEST
 /* ---- batch norm, dropout ---- */
 
 /* As if the ranges had been restored from a snapshot of the one process. */
-static void take_parameters(net *n, const record *r)
+static void take_parameters(net *n, const net_record *r)
 {
     size_t at = 0;
     for (size_t i = 0; n->ctrl && i < nncf_compression_ctrl_get_parameter_count(n->ctrl); i++) {
@@ -176,7 +117,7 @@ static void take_parameters(net *n, const record *r)
     ck_assert_uint_eq(at, r->n);
 }
 
-static void all_gradients(const net *n, record *r)
+static void all_gradients(const net *n, net_record *r)
 {
     const size_t count = nncf_model_get_gradient_count(n->model);
     nncf_gradient g = {NNCF_PARAMS(nncf_gradient)};
@@ -185,14 +126,14 @@ static void all_gradients(const net *n, record *r)
         ck_assert_int_eq(nncf_model_get_gradient(n->model, i, &g, NULL), NNCF_OK);
         r->n += g.count;
     }
-    ck_assert_uint_le(r->n, MOST);
+    ck_assert_uint_le(r->n, NET_RECORD_MOST);
     ck_assert_int_eq(nncf_model_pack_gradients(n->model, 0, count, r->values, NULL), NNCF_OK);
 }
 
 /* What a host does after backward. */
 static void average_gradients(rank *self, net *n)
 {
-    record r;
+    net_record r;
     const nncf_collective_params p = ranks_params(self, 0);
     all_gradients(n, &r);
     ck_assert_int_eq(p.all_reduce(p.user, r.values, r.n, NNCF_F32, NNCF_REDUCE_SUM), 0);
@@ -222,13 +163,13 @@ static void step_alone(task *t)
     net_pass_make(&p, n.model, 0, NET_BATCH);
     if (t->config)
         init(&n, &p);
-    put_parameters(&t->alone, &n);
+    net_record_parameters(&t->alone, &n);
     net_zero_grad(&n);
     net_forward(&p, 7);
     memcpy(t->last, p.y[NET_LAYERS - 1], sizeof t->last);
     net_backward(&p, 7);
     memcpy(t->dx, p.dx, sizeof t->dx);
-    put_statistics(&t->statistics, &n);
+    net_record_statistics(&t->statistics, &n);
     all_gradients(&n, &t->gradients);
     net_pass_free(&p);
     net_free(&n);
@@ -237,7 +178,7 @@ static void step_alone(task *t)
 static void step_rank(rank *self)
 {
     task *t = self->arg;
-    record statistics = {0}, gradients;
+    net_record statistics = {0}, gradients;
     net n;
     net_pass p;
     ranks_net(self, &n, t->config, t->flags, NNCF_COLLECTIVE_SYNC_BATCH_NORM);
@@ -249,13 +190,13 @@ static void step_rank(rank *self)
     net_forward(&p, 7);
     const float *y = p.y[NET_LAYERS - 1], *last = t->last + p.first * NET_CLASSES;
     const size_t n_y = (size_t)(p.rows * NET_CLASSES);
-    put_statistics(&statistics, &n);
+    net_record_statistics(&statistics, &n);
     if (t->tolerance == 0) {
         ck_assert(memcmp(y, last, n_y * sizeof *y) == 0);
-        ck_assert(same(&statistics, &t->statistics));
+        ck_assert(net_record_same(&statistics, &t->statistics));
     } else {
         ck_assert_double_lt(far(y, last, n_y), t->tolerance);
-        ck_assert_double_lt(distance(&statistics, &t->statistics), t->tolerance);
+        ck_assert_double_lt(net_record_distance(&statistics, &t->statistics), t->tolerance);
     }
     net_backward(&p, 7);
     const int64_t of_row = net_count(-1, 1);
@@ -264,7 +205,7 @@ static void step_rank(rank *self)
     ck_assert_double_lt(far(p.dx, t->dx + p.first * of_row, (size_t)(p.rows * of_row)), 2e-5);
     average_gradients(self, &n);
     all_gradients(&n, &gradients);
-    ck_assert_double_lt(distance(&gradients, &t->gradients), 2e-5);
+    ck_assert_double_lt(net_record_distance(&gradients, &t->gradients), 2e-5);
     net_pass_free(&p);
     net_free(&n);
 }
@@ -348,14 +289,14 @@ END_TEST
 static void adapt_rank(rank *self)
 {
     const task *t = self->arg;
-    record r = {0};
+    net_record r = {0};
     net n;
     net_pass p;
     ranks_net(self, &n, t->config, 0, 0);
     ranks_part(self, &n, &p);
     init(&n, &p);
-    put_statistics(&r, &n);
-    ck_assert_double_lt(distance(&r, &t->statistics), 1e-5);
+    net_record_statistics(&r, &n);
+    ck_assert_double_lt(net_record_distance(&r, &t->statistics), 1e-5);
     net_pass_free(&p);
     net_free(&n);
 }
@@ -369,7 +310,7 @@ START_TEST(adaptation_counts_and_sums_over_ranks)
     net_make(&n, ranks_context(), t.config, 0);
     net_pass_make(&p, n.model, 0, NET_BATCH);
     init(&n, &p);
-    put_statistics(&t.statistics, &n);
+    net_record_statistics(&t.statistics, &n);
     net_pass_free(&p);
     net_free(&n);
     ranks_run(3, adapt_rank, &t);
@@ -404,14 +345,14 @@ static void train(rank *self, net *n, net_pass *p)
     ck_assert_msg(nncf_model_check_ranks(n->model, &err) == NNCF_OK, "%s", err.message);
 }
 
-static void put_masks(record *r, const net *n)
+static void put_masks(net_record *r, const net *n)
 {
     for (int i = 0; i < NET_BLOCKS; i++) {
         uint8_t bits[256];
         ck_assert_int_eq(nncf_layer_get_mask(n->block[i].layer, bits, sizeof bits, NULL), NNCF_OK);
         for (size_t j = 0; j < (n->block[i].weights + 7) / 8; j++) {
             const float byte = bits[j];
-            put(r, &byte, 1);
+            net_record_put(r, &byte, 1);
         }
     }
 }
@@ -419,18 +360,18 @@ static void put_masks(record *r, const net *n)
 static void train_rank(rank *self)
 {
     task *t = self->arg;
-    record r = {0}, masks = {0};
+    net_record r = {0}, masks = {0};
     net n;
     net_pass p;
     ranks_net(self, &n, t->config, 0, NNCF_COLLECTIVE_SYNC_BATCH_NORM);
     ranks_part(self, &n, &p);
     train(self, &n, &p);
-    put_weights(&r, &n);
-    put_parameters(&r, &n);
-    put_statistics(&r, &n);
+    net_record_weights(&r, &n);
+    net_record_parameters(&r, &n);
+    net_record_statistics(&r, &n);
     put_masks(&masks, &n);
-    ck_assert_msg(same(&masks, &t->outputs), "masks differ");
-    t->far[self->rank] = distance(&r, &t->alone);
+    ck_assert_msg(net_record_same(&masks, &t->outputs), "masks differ");
+    t->far[self->rank] = net_record_distance(&r, &t->alone);
     ck_assert_double_lt(t->far[self->rank], t->tolerance);
     net_pass_free(&p);
     net_free(&n);
@@ -446,9 +387,9 @@ START_TEST(twenty_steps_are_those_of_one_process)
     net_make(&n, ranks_context(), t.config, 0);
     net_pass_make(&p, n.model, 0, NET_BATCH);
     train(NULL, &n, &p);
-    put_weights(&t.alone, &n);
-    put_parameters(&t.alone, &n);
-    put_statistics(&t.alone, &n);
+    net_record_weights(&t.alone, &n);
+    net_record_parameters(&t.alone, &n);
+    net_record_statistics(&t.alone, &n);
     put_masks(&t.outputs, &n);
     ck_assert_double_gt(fx_statistics(n.ctrl).sparsity, 0.05);
     ck_assert_double_lt(fx_statistics(n.ctrl).sparsity, 0.95);
@@ -529,7 +470,7 @@ END_TEST
 /* The mean over all rows from those over the rows of each rank, `share` of them here. */
 static void mean_gradients(rank *self, net *n, double share)
 {
-    float values[MOST];
+    float values[NET_RECORD_MOST];
     const size_t count = nncf_model_get_gradient_count(n->model);
     ck_assert_int_eq(nncf_model_pack_gradients(n->model, 0, count, values, NULL), NNCF_OK);
     ck_assert_int_eq(

@@ -6,8 +6,9 @@
  */
 #include "parallel/net.h"
 #include "parallel/ranks.h"
+#include "parallel/record.h"
 
-enum { SIZE = 2, PARTS = 2, ROWS = NET_BATCH / (SIZE * PARTS), MOST = 1 << 14 };
+enum { SIZE = 2, PARTS = 2, ROWS = NET_BATCH / (SIZE * PARTS) };
 
 /* A model, its replicas, and what runs on each. */
 typedef struct team {
@@ -67,55 +68,8 @@ static void init_team(team *t)
     }
 }
 
-typedef struct record {
-    size_t n;
-    float values[MOST];
-} record;
-
-static void put(record *r, const float *x, size_t n)
-{
-    ck_assert_uint_le(r->n + n, MOST);
-    if (n > 0)
-        memcpy(r->values + r->n, x, n * sizeof *x);
-    r->n += n;
-}
-
-static void put_parameters(record *r, const net *n)
-{
-    for (size_t i = 0; i < nncf_compression_ctrl_get_parameter_count(n->ctrl); i++) {
-        const nncf_parameter p = fx_parameter_at(n->ctrl, i);
-        put(r, p.data, p.count);
-    }
-}
-
-static void put_all(record *r, const net *n)
-{
-    put_parameters(r, n);
-    for (int i = 0; i < NET_BLOCKS; i++) {
-        const fx_block *k = &n->block[i];
-        put(r, k->w, k->weights);
-        put(r, k->gamma, (size_t)k->out_channels);
-        put(r, k->beta, (size_t)k->out_channels);
-        put(r, k->mean, (size_t)k->out_channels);
-        put(r, k->var, (size_t)k->out_channels);
-    }
-}
-
-/* The largest difference, in units of the largest value. */
-static double far(const record *a, const record *b)
-{
-    double largest = 0, most = 0;
-    ck_assert_uint_eq(a->n, b->n);
-    for (size_t i = 0; i < a->n; i++) {
-        largest = fmax(largest, fabs((double)a->values[i]));
-        most = fmax(most, fabs((double)a->values[i] - (double)b->values[i]));
-    }
-    ck_assert(largest > 0);
-    return most / largest;
-}
-
 /* All gradients become the sums over the ranks (none: this process) times factor. */
-static void sum_gradients(rank *self, const net *n, double factor, record *r)
+static void sum_gradients(rank *self, const net *n, double factor, net_record *r)
 {
     const size_t count = nncf_model_get_gradient_count(n->model);
     nncf_gradient g = {NNCF_PARAMS(nncf_gradient)};
@@ -125,7 +79,7 @@ static void sum_gradients(rank *self, const net *n, double factor, record *r)
         ck_assert_int_eq(
             nncf_model_pack_gradients(n->model, i, 1, r->values + r->n, NULL), NNCF_OK);
         r->n += g.count;
-        ck_assert_uint_le(r->n, MOST);
+        ck_assert_uint_le(r->n, NET_RECORD_MOST);
     }
     if (self) {
         const nncf_collective_params p = ranks_params(self, 0);
@@ -141,21 +95,21 @@ static void sum_gradients(rank *self, const net *n, double factor, record *r)
 
 typedef struct task {
     const char *config;
-    record parameters, gradients, end;
+    net_record parameters, gradients, end;
     float y[NET_BATCH * NET_CLASSES];
 } task;
 
 static void whole_rank(rank *self)
 {
     const task *t = self->arg;
-    static _Thread_local record parameters, gradients;
+    static _Thread_local net_record parameters, gradients;
     team of_rank;
     memset(&of_rank, 0, sizeof of_rank);
     parameters.n = 0;
     ranks_net(self, &of_rank.n, t->config, NET_PLAIN, 0);
     make_parts(&of_rank, self->rank * PARTS, PARTS);
     init_team(&of_rank);
-    put_parameters(&parameters, &of_rank.n);
+    net_record_parameters(&parameters, &of_rank.n);
     ck_assert_uint_eq(parameters.n, t->parameters.n);
     ck_assert(memcmp(parameters.values, t->parameters.values, parameters.n * sizeof(float)) == 0);
     net_zero_grad(&of_rank.n);
@@ -165,7 +119,7 @@ static void whole_rank(rank *self)
             memcmp(of_rank.pass[i].y[NET_LAYERS - 1], t->y + of_rank.pass[i].first * NET_CLASSES,
                 ROWS * NET_CLASSES * sizeof(float)) == 0);
     sum_gradients(self, &of_rank.n, 1.0 / (SIZE * PARTS), &gradients);
-    ck_assert_double_lt(far(&gradients, &t->gradients), 2e-5);
+    ck_assert_double_lt(net_record_distance(&gradients, &t->gradients), 2e-5);
     ck_assert_int_eq(nncf_compression_ctrl_step(of_rank.n.ctrl, NULL), NNCF_OK);
     ck_assert_int_eq(nncf_model_check_ranks(of_rank.n.model, NULL), NNCF_OK);
     free_team(&of_rank);
@@ -191,7 +145,7 @@ START_TEST(parts_of_all_ranks_are_the_batch)
     for (uint64_t batch = 100;
          nncf_compression_ctrl_init_step(n.ctrl, &more, NULL) == NNCF_OK && more; batch++)
         net_forward(&p, batch);
-    put_parameters(&t.parameters, &n);
+    net_record_parameters(&t.parameters, &n);
     net_zero_grad(&n);
     net_forward(&p, 7);
     memcpy(t.y, p.y[NET_LAYERS - 1], sizeof t.y);
@@ -207,7 +161,7 @@ END_TEST
 
 static void train(rank *self, team *t)
 {
-    static _Thread_local record gradients;
+    static _Thread_local net_record gradients;
     const double factor = 1.0 / (SIZE * PARTS);
     init_team(t);
     for (uint64_t step = 0; step < 6; step++) {
@@ -227,15 +181,17 @@ static void train(rank *self, team *t)
 static void train_rank(rank *self)
 {
     const task *t = self->arg;
-    static _Thread_local record end;
+    static _Thread_local net_record end;
     team of_rank;
     memset(&of_rank, 0, sizeof of_rank);
     end.n = 0;
     ranks_net(self, &of_rank.n, t->config, 0, 0);
     make_parts(&of_rank, self->rank * PARTS, PARTS);
     train(self, &of_rank);
-    put_all(&end, &of_rank.n);
-    ck_assert_double_lt(far(&end, &t->end), 1e-4);
+    net_record_parameters(&end, &of_rank.n);
+    net_record_weights(&end, &of_rank.n);
+    net_record_statistics(&end, &of_rank.n);
+    ck_assert_double_lt(net_record_distance(&end, &t->end), 1e-4);
     free_team(&of_rank);
 }
 
@@ -257,7 +213,9 @@ START_TEST(a_training_is_that_of_as_many_parts)
     net_make(&whole.n, ranks_context(), t.config, 0);
     make_parts(&whole, 0, SIZE * PARTS);
     train(NULL, &whole);
-    put_all(&t.end, &whole.n);
+    net_record_parameters(&t.end, &whole.n);
+    net_record_weights(&t.end, &whole.n);
+    net_record_statistics(&t.end, &whole.n);
     free_team(&whole);
     ranks_run(SIZE, train_rank, &t);
 }

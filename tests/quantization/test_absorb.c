@@ -91,14 +91,6 @@ static void close_rig(rig *r)
     fx_close(&r->c);
 }
 
-static void pass(nncf_layer *layer, float *x, const int64_t in[4], float *y, const int64_t out[4])
-{
-    fx_tensor tx, ty;
-    ck_assert_int_eq(
-        nncf_layer_forward(layer, fx_view(&tx, x, 4, in), 1, fx_view(&ty, y, 4, out), NULL),
-        NNCF_OK);
-}
-
 static void forward(rig *r, float y[N * CLASSES])
 {
     static float x[MOST], u[MOST], v[MOST];
@@ -106,13 +98,13 @@ static void forward(rig *r, float y[N * CLASSES])
                   p[4] = {N, A, HALF, HALF}, b[4] = {N, B, HALF, HALF},
                   flat[4] = {N, B * HALF * HALF, 1, 1}, out[4] = {N, CLASSES, 1, 1};
     fx_fill_from(x, N * CIN * SIDE * SIDE, 21);
-    pass(r->a.layer, x, in, r->ya, a);
+    fx_layer_forward(r->a.layer, x, in, r->ya, a);
     memcpy(v, r->ya, sizeof v);
     if (r->relu)
-        pass(r->relu, r->ya, a, v, a);
-    pass(r->pool, v, a, u, p);
-    pass(r->b.layer, u, p, v, b);
-    pass(r->l.layer, v, flat, y, out);
+        fx_layer_forward(r->relu, r->ya, a, v, a);
+    fx_layer_forward(r->pool, v, a, u, p);
+    fx_layer_forward(r->b.layer, u, p, v, b);
+    fx_layer_forward(r->l.layer, v, flat, y, out);
 }
 
 static double constant(float beta, float gamma)
@@ -247,8 +239,8 @@ START_TEST(depthwise_layers_have_channels_of_their_own)
     fx_fill(x, CHANNELS * 9, 1, &state);
     for (int i = 0; i < 2; i++) {
         size_t n = 0;
-        pass(a.layer, x, in, y, in);
-        pass(d.layer, y, in, i ? after : before, out);
+        fx_layer_forward(a.layer, x, in, y, in);
+        fx_layer_forward(d.layer, y, in, i ? after : before, out);
         ck_assert_int_eq(nncf_model_absorb_biases(model, &n, NULL), NNCF_OK);
         ck_assert(i || n == CHANNELS);
     }

@@ -117,14 +117,6 @@ static void close_rig(rig *r)
     fx_close(&r->c);
 }
 
-static void pass(nncf_layer *layer, float *x, const int64_t in[4], float *y, const int64_t out[4])
-{
-    fx_tensor tx, ty;
-    ck_assert_int_eq(
-        nncf_layer_forward(layer, fx_view(&tx, x, 4, in), 1, fx_view(&ty, y, 4, out), NULL),
-        NNCF_OK);
-}
-
 static void forward(rig *r, float y[N * CLASSES])
 {
     static float x[MOST], u[MOST], v[MOST];
@@ -132,12 +124,12 @@ static void forward(rig *r, float y[N * CLASSES])
                   last[4] = {N, LAST, SIDE, SIDE}, half[4] = {N, LAST, 4, 4},
                   flat[4] = {N, LAST * 16, 1, 1}, out[4] = {N, CLASSES, 1, 1};
     fx_fill_from(x, N * CIN * SIDE * SIDE, 21);
-    pass(r->a.layer, x, in, u, mid);
-    pass(r->b.layer, u, mid, v, mid);
-    pass(r->d.layer, v, mid, u, last);
-    pass(r->pool, u, last, v, half);
-    pass(r->prelu, v, half, u, half);
-    pass(r->l.layer, u, flat, y, out);
+    fx_layer_forward(r->a.layer, x, in, u, mid);
+    fx_layer_forward(r->b.layer, u, mid, v, mid);
+    fx_layer_forward(r->d.layer, v, mid, u, last);
+    fx_layer_forward(r->pool, u, last, v, half);
+    fx_layer_forward(r->prelu, v, half, u, half);
+    fx_layer_forward(r->l.layer, u, flat, y, out);
 }
 
 static double furthest(const float *a, const float *b)

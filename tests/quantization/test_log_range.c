@@ -266,19 +266,7 @@ static void train(rig *r, int steps)
 
 static nncf_status restore(rig *from, rig *to, bool accept, nncf_checkpoint_restore_report *report)
 {
-    const int64_t count = WEIGHTS;
-    nncf_checkpoint *c = NULL;
-    nncf_checkpoint_tensor t = {
-        "w", {.data = from->conv.w, .dtype = NNCF_F32, .ndim = 1, .shape = &count}};
-    const nncf_checkpoint_restore_params params = {
-        NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = accept};
-    ck_assert_int_eq(nncf_checkpoint_save(from->ctrl, fx_path("c"), &t, 1, NULL, NULL), NNCF_OK);
-    ck_assert_int_eq(nncf_checkpoint_open(to->host.context, fx_path("c"), NULL, &c, NULL), NNCF_OK);
-    t.tensor.data = to->conv.w;
-    ck_assert_int_eq(nncf_checkpoint_read(c, &t, 1, NULL), NNCF_OK);
-    const nncf_status status = nncf_checkpoint_restore(c, to->ctrl, &params, report, NULL);
-    nncf_checkpoint_close(c);
-    return status;
+    return fx_restore(from->ctrl, from->conv.w, WEIGHTS, to->ctrl, to->conv.w, accept, report);
 }
 
 START_TEST(an_interrupted_training_goes_on_with_the_same_bits)

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctrl.h"
 
+#include "files.h"
+#include "layers.h"
+
 #include <check.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 nncf_config *fx_config(nncf_context *context, const char *text)
 {
@@ -55,4 +60,29 @@ double fx_loss(nncf_compression_ctrl *ctrl)
     ck_assert_msg(
         nncf_compression_ctrl_loss_backward(ctrl, &loss, &err) == NNCF_OK, "%s", err.message);
     return loss;
+}
+
+nncf_status fx_restore(nncf_compression_ctrl *from, const float *weights, size_t count,
+    nncf_compression_ctrl *to, float *to_weights, bool accept,
+    nncf_checkpoint_restore_report *report)
+{
+    const int64_t length = (int64_t)count;
+    float *copy = fx_alloc(count, sizeof *copy);
+    nncf_checkpoint *c = NULL;
+    nncf_checkpoint_tensor t = {
+        "w", {.data = copy, .dtype = NNCF_F32, .ndim = 1, .shape = &length}};
+    const nncf_checkpoint_restore_params params = {
+        NNCF_PARAMS(nncf_checkpoint_restore_params), .accept_config = accept};
+    char path[FX_TEMPORARY];
+    fx_temporary(path);
+    memcpy(copy, weights, count * sizeof *copy);
+    ck_assert_int_eq(nncf_checkpoint_save(from, path, &t, 1, NULL, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_checkpoint_open(NULL, path, NULL, &c, NULL), NNCF_OK);
+    t.tensor.data = to_weights;
+    ck_assert_int_eq(nncf_checkpoint_read(c, &t, 1, NULL), NNCF_OK);
+    const nncf_status status = nncf_checkpoint_restore(c, to, &params, report, NULL);
+    nncf_checkpoint_close(c);
+    unlink(path);
+    free(copy);
+    return status;
 }

@@ -5,6 +5,9 @@
 
 #include <nncf/nncf.h>
 
+#include <stdbool.h>
+#include <stddef.h>
+
 nncf_config *fx_config(nncf_context *context, const char *text);
 
 /* A controller from the text of a config. */
@@ -32,5 +35,11 @@ nncf_parameter fx_parameter(const nncf_compression_ctrl *ctrl, const char *name)
 
 /* nncf_compression_ctrl_loss_backward(), which must succeed. */
 double fx_loss(nncf_compression_ctrl *ctrl);
+
+/* The state of `from`, and `count` weights, go through a file to `to`; accept: of another config.
+ * What restoring answers; report nullable. */
+nncf_status fx_restore(nncf_compression_ctrl *from, const float *weights, size_t count,
+    nncf_compression_ctrl *to, float *to_weights, bool accept,
+    nncf_checkpoint_restore_report *report);
 
 #endif

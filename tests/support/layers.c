@@ -27,6 +27,16 @@ nncf_tensor *fx_view(fx_tensor *self, float *data, int ndim, const int64_t s[4])
     return &self->t;
 }
 
+void fx_layer_forward(
+    nncf_layer *layer, float *x, const int64_t in[4], float *y, const int64_t out[4])
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    fx_tensor tx, ty;
+    ck_assert_msg(nncf_layer_forward(
+                      layer, fx_view(&tx, x, 4, in), 1, fx_view(&ty, y, 4, out), &err) == NNCF_OK,
+        "%s", err.message);
+}
+
 void fx_register(nncf_model *model, fx_block *k, nncf_layer *input, uint64_t *state)
 {
     size_t c = (size_t)k->out_channels;

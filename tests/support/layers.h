@@ -22,6 +22,10 @@ size_t fx_count(const int64_t s[4]);
 /* A view that points into *self: do not copy. */
 nncf_tensor *fx_view(fx_tensor *self, float *data, int ndim, const int64_t s[4]);
 
+/* A forward of one input, which must succeed. */
+void fx_layer_forward(
+    nncf_layer *layer, float *x, const int64_t in[4], float *y, const int64_t out[4]);
+
 /* ---- a block: what is registered, and its buffers ---- */
 
 typedef struct fx_block {
