@@ -5,6 +5,7 @@
  */
 #include "controller/ctrl.h"
 #include "quantization/oscillation.h"
+#include "support/files.h"
 #include "support/fixture.h"
 
 #include <stdbool.h>
