@@ -396,8 +396,8 @@ static nncf_status resolve_quantization(nncf__reader *r)
             "has no effect here: ", "weights use all their codes, as with \"disable\"");
     const uint32_t momentum = nncf__reader_given(r, OFFSET(freezing_momentum));
     if (momentum && a->freezing == 0)
-        nncf__config_log_key(r->config, NNCF_LOG_WARNING, momentum, "has no effect here: ",
-            "weights.oscillation_freezing, which it belongs to, is 0");
+        nncf__config_log_key(r->config, NNCF_LOG_WARNING, momentum,
+            "has no effect here: ", "weights.oscillation_freezing, which it belongs to, is 0");
     return NNCF_OK;
 }
 
