@@ -336,7 +336,9 @@ START_TEST(exports_compute_the_same)
         const nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params), .format = formats[i],
             .golden_input = &r->tx.t, .golden_output = &r->ty.t};
         const nncf_status status = nncf_onnx_export(r->ctrl, fx_path("o"), &p, &err);
-        /* QuantizeLinear has 8 bits */
+        /* QuantizeLinear has 8 bits; and a build may have no ONNX */
+        if (status == NNCF_E_UNSUPPORTED && strstr(err.message, "without ONNX export"))
+            break;
         ck_assert_msg(status == NNCF_OK || status == NNCF_E_UNSUPPORTED, "%s", err.message);
         ck_assert(status == NNCF_OK || formats[i] == NNCF_ONNX_QDQ);
     }
