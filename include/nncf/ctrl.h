@@ -361,8 +361,7 @@ typedef struct nncf_parameter {
      * "<scope>.pre_ops.mask", ".pre_ops.weight_quantizer.scale", ".activation_quantizer.scale",
      * ".input_quantizer.scale", ".pre_activation_quantizer.scale" (of a sum); asymmetric quantizers
      * end in ".input_low" and ".input_range"; with `logarithm_scale` ".log_range" takes the place
-     * of
-     * ".scale" and ".input_range"; binary inputs have ".input_quantizer.log_scale" and
+     * of ".scale" and ".input_range"; binary inputs have ".input_quantizer.log_scale" and
      * ".input_quantizer.threshold"; borrowed
      */
     const char *name;

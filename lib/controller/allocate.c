@@ -200,6 +200,18 @@ static nncf_status check_stages(
         stages->weights_start);
 }
 
+/* What freezing keeps of a weight that is trained. */
+static nncf_status make_oscillation(const maker *m, size_t i)
+{
+    const nncf_layer *layer = m->ctrl->model->layers[i];
+    nncf__layer_compression *c = &m->ctrl->layers[i];
+    if (m->ctrl->freezing.threshold == 0 || !c->weight_quantizer ||
+        c->weight_quantizer->binarizer || layer->tied_to || !layer->weight_grad)
+        return NNCF_OK;
+    c->oscillation = nncf__oscillation_create(m->ctrl->context, layer->weight_count);
+    return c->oscillation ? NNCF_OK : out_of_memory(m, layer);
+}
+
 static nncf_status make_all(const maker *m)
 {
     nncf_compression_ctrl *ctrl = m->ctrl;
@@ -208,16 +220,8 @@ static nncf_status make_all(const maker *m)
         status = make_mask(m, i);
         if (status == NNCF_OK)
             status = make_quantizers(m, i);
-    }
-    for (size_t i = 0; i < ctrl->n_layers && status == NNCF_OK && ctrl->freezing.threshold > 0;
-         i++) {
-        const nncf_layer *layer = ctrl->model->layers[i];
-        nncf__layer_compression *c = &ctrl->layers[i];
-        if (!c->weight_quantizer || c->weight_quantizer->binarizer || layer->tied_to ||
-            !layer->weight_grad) /* which is the host's alone */
-            continue;
-        c->oscillation = nncf__oscillation_create(ctrl->context, layer->weight_count);
-        status = c->oscillation ? NNCF_OK : out_of_memory(m, layer);
+        if (status == NNCF_OK)
+            status = make_oscillation(m, i);
     }
     if (status == NNCF_OK)
         share_quantizers(m);

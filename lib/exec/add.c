@@ -175,8 +175,8 @@ static void copy_gradient(const nncf__call *call, float *da, float *db)
 {
     copy_job job = {call->dy, da, db, nncf__planes_count(&call->block->out_planes)};
     if (da != call->dy || db != call->dy)
-        nncf__parallel(call->layer->model->context,
-            (job.count + NNCF__CHUNK_ELEMENTS - 1) / NNCF__CHUNK_ELEMENTS, copy_chunk, &job);
+        nncf__parallel(
+            call->layer->model->context, nncf__chunk_count(job.count, 1), copy_chunk, &job);
 }
 
 void nncf__add_backward(const nncf__call *call)

@@ -78,7 +78,7 @@ static size_t bytes_of(const writer *w, const entry *e)
     if (e->quantizer)
         return quantizer_channels(e->quantizer) * 2 * sizeof(float) *
             (e->quantizer->rule.params.mode == NNCF__ASYMMETRIC ? 2 : 1) +
-            (freezes ? (3 * sizeof(float) + 1) * e->layer->weight_count : 0);
+            (freezes ? nncf__oscillation_bytes(e->layer->weight_count) : 0);
     if (w->placement->sparsity->algorithm->kind == NNCF__RB_SPARSITY)
         return 2 * sizeof(float) * e->layer->weight_count;
     size_t blocks = 0;

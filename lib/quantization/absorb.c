@@ -10,6 +10,7 @@
 #include "graph/kind_info.h"
 #include "graph/layout.h"
 #include "graph/model.h"
+#include "quantization/layer_pairs.h"
 
 #include <nncf/base.h>
 #include <nncf/context.h>
@@ -26,11 +27,6 @@
 #define DEVIATIONS 3.0
 
 /* ---- which layers ---- */
-
-static bool has_weight(const nncf_layer *layer)
-{
-    return layer->op == NNCF_OP_CONV2D || layer->op == NNCF_OP_LINEAR;
-}
 
 static bool has_padding(const nncf_layer *layer)
 {
@@ -54,16 +50,12 @@ static const char *why_not_first(const nncf_layer *layer)
 
 static const char *why_not_second(const nncf_layer *layer, const nncf_layer *first)
 {
-    const bool is_depthwise = layer->groups > 1 && layer->groups == layer->in_channels;
     return nncf__layer_is_by_host(layer) ? "the host runs it, and may add what is not registered"
         : layer->n_uses > 1              ? "it is used several times"
         : layer->weight_axis != 0        ? "its weight has the output channels second"
         : has_padding(layer)             ? "it pads with zeros, which would have to be constants"
         : !layer->bias && !layer->has_batch_norm ? "it has neither bias nor batch norm"
-        : layer->groups > 1 && !is_depthwise     ? "it is a convolution in groups"
-        : layer->in_channels % first->out_channels != 0
-        ? "which of its columns belong to which channel is not known"
-        : NULL;
+                                                 : nncf__pair_why_not_by_channel(layer, first);
 }
 
 /* Does a constant pass a layer, from what is not negative? */
@@ -81,27 +73,17 @@ static bool passes_constant(const nncf_layer *layer, bool rectified)
     }
 }
 
-/* The one registered layer that reads another; NULL: none, or several. */
-static nncf_layer *reader_of(const nncf_model *model, const nncf_layer *layer)
-{
-    for (size_t i = layer->index + 1; layer->n_consumers == 1 && i < model->n_layers; i++)
-        for (size_t j = 0; j < model->layers[i]->n_inputs; j++)
-            if (model->layers[i]->inputs[j] == layer)
-                return model->layers[i];
-    return NULL;
-}
-
 static nncf_layer *find_second(const nncf_layer *first, const char **why)
 {
     bool rectified = first->activation == NNCF_ACTIVATION_RELU;
     if ((*why = why_not_first(first)))
         return NULL;
     for (const nncf_layer *from = first;;) {
-        nncf_layer *reader = reader_of(first->model, from);
+        nncf_layer *reader = nncf__pair_reader(from);
         *why = !reader ? "not one registered layer reads its output" : NULL;
         if (!reader)
             return NULL;
-        if (has_weight(reader)) {
+        if (nncf__pair_has_weight(reader)) {
             *why = rectified ? why_not_second(reader, first) : "no relu follows it";
             return *why ? NULL : reader;
         }
@@ -164,7 +146,8 @@ static nncf_status check_pair(const nncf_layer *first, nncf_layer *second, nncf_
         if (!isfinite(first->batch_norm.weight[i]) || !isfinite(first->batch_norm.bias[i]))
             return nncf__fail(err, NNCF_E_UNSUPPORTED, first->scope,
                 "%s: batch norm's weight or bias of channel %zu is not finite", first->scope, i);
-    for (size_t o = 0; channels_of(first) > 0 && o < (size_t)second->out_channels; o++) {
+    const bool some = channels_of(first) > 0;
+    for (size_t o = 0; some && o < (size_t)second->out_channels; o++) {
         double value;
         shifted(second, o, shift_of(first, second, o), &value);
         if (!isfinite((float)value))
@@ -205,7 +188,7 @@ static nncf_status absorb(nncf_model *model, size_t *n_channels, nncf_error *err
         for (size_t i = 0; i < model->n_layers; i++) {
             nncf_layer *first = model->layers[i];
             const char *why;
-            if (!has_weight(first))
+            if (!nncf__pair_has_weight(first))
                 continue;
             nncf_layer *second = find_second(first, &why);
             if (!second && pass == 0)

@@ -14,6 +14,7 @@
 #include "graph/kind_info.h"
 #include "graph/layout.h"
 #include "graph/model.h"
+#include "quantization/layer_pairs.h"
 
 #include <nncf/base.h>
 #include <nncf/context.h>
@@ -35,16 +36,6 @@ typedef struct pair {
 } pair;
 
 /* ---- which layers ---- */
-
-static bool has_weight(const nncf_layer *layer)
-{
-    return layer->op == NNCF_OP_CONV2D || layer->op == NNCF_OP_LINEAR;
-}
-
-static bool is_depthwise(const nncf_layer *layer)
-{
-    return layer->groups > 1 && layer->groups == layer->in_channels;
-}
 
 /* Is f(s x) = s f(x) for s > 0, in each channel on its own? */
 static bool is_homogeneous(int32_t activation)
@@ -118,23 +109,7 @@ static const char *why_not_first(const nncf_layer *layer)
 static const char *why_not_second(const nncf_layer *layer, const nncf_layer *first)
 {
     const char *why = why_fixed(layer);
-    if (why)
-        return why;
-    if (layer->groups > 1 && !is_depthwise(layer))
-        return "it is a convolution in groups";
-    return layer->in_channels % first->out_channels != 0
-        ? "which of its columns belong to which channel is not known"
-        : NULL;
-}
-
-/* The one registered layer that reads another; NULL: none, or several. */
-static nncf_layer *reader_of(const nncf_model *model, const nncf_layer *layer)
-{
-    for (size_t i = layer->index + 1; layer->n_consumers == 1 && i < model->n_layers; i++)
-        for (size_t j = 0; j < model->layers[i]->n_inputs; j++)
-            if (model->layers[i]->inputs[j] == layer)
-                return model->layers[i];
-    return NULL;
+    return why ? why : nncf__pair_why_not_by_channel(layer, first);
 }
 
 /* The layer that a layer can be equalized with; NULL: none, and why. */
@@ -148,10 +123,10 @@ static nncf_layer *find_second(const nncf_layer *first, const char **why, const 
         *at = from;
         *why = from->n_consumers == 0 ? "no registered layer reads its output"
                                       : "several layers read its output";
-        if (!(reader = reader_of(first->model, from)))
+        if (!(reader = nncf__pair_reader(from)))
             return NULL;
         *at = reader;
-        if (has_weight(reader)) {
+        if (nncf__pair_has_weight(reader)) {
             *why = why_not_second(reader, first);
             return *why ? NULL : reader;
         }
@@ -173,7 +148,7 @@ typedef struct columns {
 static columns input_channel(const nncf_layer *layer, const nncf_layer *first, size_t i)
 {
     const size_t out = (size_t)layer->out_channels, row = layer->weight_count / out;
-    if (is_depthwise(layer)) {
+    if (nncf__pair_is_depthwise(layer)) {
         const size_t rows = out / (size_t)layer->groups;
         return (columns){i * rows * row, rows * row, 0, 1};
     }
@@ -320,7 +295,7 @@ static size_t find_pairs(nncf_model *model, pair *pairs)
         nncf_layer *first = model->layers[i];
         const char *why;
         const nncf_layer *at;
-        if (!has_weight(first))
+        if (!nncf__pair_has_weight(first))
             continue;
         nncf_layer *second = find_second(first, &why, &at);
         if (second)

@@ -8,14 +8,12 @@
 #include <math.h>
 #include <string.h>
 
-enum { VALUES = 3 };
-
 nncf__oscillation *nncf__oscillation_create(nncf_context *context, size_t count)
 {
     nncf__oscillation *o = nncf__calloc(context, 1, sizeof *o);
     if (!o)
         return NULL;
-    o->values = nncf__calloc(context, count + 1, VALUES * sizeof *o->values);
+    o->values = nncf__calloc(context, count + 1, NNCF__OSCILLATION_VALUES * sizeof *o->values);
     o->turns = nncf__calloc(context, count + 1, sizeof *o->turns);
     if (!o->values || !o->turns) {
         nncf__oscillation_destroy(context, o);
@@ -37,7 +35,7 @@ void nncf__oscillation_destroy(nncf_context *context, nncf__oscillation *oscilla
 void nncf__oscillation_restart(nncf__oscillation *oscillation, size_t count)
 {
     oscillation->count = count;
-    memset(oscillation->values, 0, VALUES * count * sizeof *oscillation->values);
+    memset(oscillation->values, 0, NNCF__OSCILLATION_VALUES * count * sizeof *oscillation->values);
     memset(oscillation->turns, NNCF__TURN_UNSEEN, count);
 }
 

@@ -18,10 +18,14 @@
 /* Of a weight: the sign of the last change of its code (-1, 1; 0: there was none), or: */
 enum nncf__turn { NNCF__TURN_FROZEN = 2, NNCF__TURN_UNSEEN = 3 };
 
+/* Floats of a weight. */
+enum { NNCF__OSCILLATION_VALUES = 3 };
+
 /* What is known of the weights of a layer, [count] each. */
 typedef struct nncf__oscillation {
     size_t count;
-    /* [3][count]: frequency of oscillations, average code, last code (of frozen ones, theirs) */
+    /* [NNCF__OSCILLATION_VALUES][count]: frequency of oscillations, average code, last code (of
+     * frozen ones, theirs) */
     float *values;
     /* nncf__turn */
     int8_t *turns;
@@ -48,6 +52,11 @@ void nncf__oscillation_restart(nncf__oscillation *oscillation, size_t count);
  */
 void nncf__oscillation_observe(nncf__oscillation *oscillation, const nncf__freezing *rule,
     size_t begin, size_t n, const float *masked, const nncf__fq *fq, float *w);
+/* Bytes of that, of `count` weights. */
+static inline size_t nncf__oscillation_bytes(size_t count)
+{
+    return count * (NNCF__OSCILLATION_VALUES * sizeof(float) + sizeof(int8_t));
+}
 /* How many are frozen. */
 size_t nncf__oscillation_frozen(const nncf__oscillation *oscillation);
 

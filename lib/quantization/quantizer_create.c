@@ -13,7 +13,6 @@
 #include <nncf/base.h>
 #include <nncf/context.h>
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -174,12 +173,12 @@ static bool fill(nncf_context *context, const nncf__quantizer_request *request, 
     }
     /* before any initialization: scale 1; asymmetric -1..1 where negative values are expected */
     const bool negative = q->params.sign != NNCF__UNSIGNED;
+    const float range = asymmetric && negative ? 2.0f : 1.0f,
+                parameter = q->params.logarithm ? nncf__range_logarithm(range) : range;
     for (size_t c = 0; c < q->channels; c++) {
-        q->bound[c] = asymmetric ? (negative ? -1.0f : 0.0f) : q->params.logarithm ? 0.0f : 1.0f;
+        q->bound[c] = !asymmetric ? parameter : negative ? -1.0f : 0.0f;
         if (asymmetric)
-            q->length[c] = !negative  ? (q->params.logarithm ? 0.0f : 1.0f)
-                : q->params.logarithm ? (float)log(2)
-                                      : 2.0f;
+            q->length[c] = parameter;
     }
     nncf__quantizer_observe_begin(q);
     nncf__quantizer_refresh(q);

@@ -269,10 +269,10 @@ static void decide_oscillation(adoption *a, size_t i, nncf__text *name)
                       *turns = find(a, name, "nncf.", layer->scope, NNCF__TURNS_END),
                       *bits = find(a, name, "nncf.", layer->scope, NNCF__CODE_BITS_END);
     const int64_t count = (int64_t)o->count;
-    if (values && values->dtype == NNCF_F32 && values->ndim == 2 && values->shape[0] == 3 &&
-        values->shape[1] == count && turns && turns->dtype == NNCF_S8 && turns->ndim == 1 &&
-        turns->shape[0] == count && bits && bits->dtype == NNCF_I32 && bits->ndim == 1 &&
-        bits->shape[0] == 1) {
+    if (values && values->dtype == NNCF_F32 && values->ndim == 2 &&
+        values->shape[0] == NNCF__OSCILLATION_VALUES && values->shape[1] == count && turns &&
+        turns->dtype == NNCF_S8 && turns->ndim == 1 && turns->shape[0] == count && bits &&
+        bits->dtype == NNCF_I32 && bits->ndim == 1 && bits->shape[0] == 1) {
         a->decisions[i].oscillation[0] = values;
         a->decisions[i].oscillation[1] = turns;
         a->decisions[i].oscillation[2] = bits;
@@ -391,7 +391,8 @@ static void take_oscillation(const decision *f, const nncf__quantizer *q, nncf__
     if (!f->quantizer_taken[NNCF__SLOT_WEIGHT] || !f->oscillation[0] ||
         *(const int32_t *)f->oscillation[2]->data != o->bits)
         return;
-    memcpy(o->values, f->oscillation[0]->data, 3 * o->count * sizeof *o->values);
+    memcpy(o->values, f->oscillation[0]->data,
+        NNCF__OSCILLATION_VALUES * o->count * sizeof *o->values);
     memcpy(o->turns, f->oscillation[1]->data, o->count);
 }
 

@@ -226,7 +226,8 @@ static nncf_status put_bytes(
 
 static nncf_status put_oscillation(nncf__state *s, const nncf_layer *layer, nncf__oscillation *o)
 {
-    if (put_named(s, layer, NNCF__OSCILLATION_END, NNCF_F32, o->values, 3) != NNCF_OK)
+    if (put_named(s, layer, NNCF__OSCILLATION_END, NNCF_F32, o->values, NNCF__OSCILLATION_VALUES) !=
+        NNCF_OK)
         return NNCF_E_NOMEM;
     s->tensors[s->n_tensors - 1].tensor.ndim = 2;
     last_shape(s)[1] = (int64_t)o->count;

@@ -350,8 +350,12 @@ static void put_thresholds(list *l, const nncf_layer *layer, const nncf__quantiz
     nncf__text_printf(&l->layers, ",\"input_bits\":1");
 }
 
-static bool thresholds_are_finite(const nncf__quantizer *q)
+/* Of its range, and of a binary one's thresholds. */
+static bool is_finite(const nncf__quantizer *q)
 {
+    for (size_t c = 0; c < q->channels; c++)
+        if (!isfinite(q->fq[c].scale))
+            return false;
     for (size_t c = 0; q->binarizer && c < q->binarizer->channels; c++)
         if (!isfinite(q->binarizer->limits[c]))
             return false;
@@ -370,11 +374,10 @@ static nncf_status check_quantizers(const nncf_layer *layer, nncf_error *err)
                 "%s: the quantizer of %s has no range yet: initialize, or restore a snapshot",
                 layer->scope, q->name);
         nncf__quantizer_refresh(q);
-        for (size_t c = 0; c < q->channels; c++)
-            if (!isfinite(q->fq[c].scale) || !thresholds_are_finite(q))
-                return nncf__fail(err, NNCF_E_UNSUPPORTED, layer->scope,
-                    "%s: the range of %s is not finite; restore an earlier snapshot", layer->scope,
-                    q->name);
+        if (!is_finite(q))
+            return nncf__fail(err, NNCF_E_UNSUPPORTED, layer->scope,
+                "%s: the range of %s is not finite; restore an earlier snapshot", layer->scope,
+                q->name);
     }
     return NNCF_OK;
 }
