@@ -17,6 +17,7 @@
 #include "exec/binarize.h"
 #include "exec/call.h"
 #include "exec/channels.h"
+#include "exec/input_range.h"
 #include "exec/map_reduce.h"
 #include "exec/quantize.h"
 #include "exec/transposed.h"
@@ -184,13 +185,17 @@ static void prepare_needs(const nncf_layer *layer, nncf__block *b)
         .z = b->keeps_z ? z : 0,
         .work = b->keeps_z || b->makes_z_again || b->key.y_dtype == NNCF_F32 ? 0 : z,
         .scratch = forward_scratch(context, b, norm)};
+    const bool by_weight = nncf__input_range_fits(b);
     for (int dx = 0; dx < 2; dx++)
         b->backward[dx] = (nncf__needs){.channels = b->forward.channels,
-            .dw = b->wants_dw ? weight * sizeof(float) : 0,
+            .dw = b->wants_dw || (by_weight && !dx) ? weight * sizeof(float) : 0,
             .work = b->makes_z_again && !b->by_channel ? nncf__batch_norm_tiles_work(b) : 0,
-            .scratch = backward_scratch(context, b, norm, dx || input)};
-    if (input) /* the gradient of its scale is made from dx */
+            .scratch = backward_scratch(context, b, norm, dx || (input && !by_weight))};
+    if (input) /* the gradient of its range is made from dx, or from x, which its terms replace */
         b->backward[0].work = max_size(b->backward[0].work, in * sizeof(float));
+    if (by_weight)
+        b->backward[0].scratch =
+            max_size(b->backward[0].scratch, nncf__input_range_scratch(context, b));
 }
 
 /* Masked in blocks, the weight has blocks of zeros. Which they are may change between two calls. A
@@ -415,12 +420,15 @@ void nncf__product_backward(const nncf__call *call)
     nncf__quantizer *input = b->quantizers[NNCF__OF_INPUT];
     float *dx = call->dx[0], *dw = b->wants_dw ? model->dw.data : NULL;
     const nncf__qtensor x = used_x(call), w = used_weight(call);
-    if (input && !dx)
+    const bool by_weight = !dx && nncf__input_range_fits(b);
+    if (input && !dx && !by_weight)
         dx = model->work.data;
     multiply_backward(call, &x, &w, dx, dw);
     if (dw)
         nncf__weight_backward(layer, dw);
-    if (input)
+    if (by_weight)
+        nncf__input_range_backward(call, &w);
+    else if (input)
         nncf__layer_quantize_backward(
             model->context, input, &b->in_planes, call->x[0].data, dx, dx);
     add_gradients(call);

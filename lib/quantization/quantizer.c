@@ -269,3 +269,13 @@ void nncf__quantizer_add_gradient(
     quantizer->bound_grad[channel] += (float)(slope(quantizer, quantizer->bound[channel]) *
         (inside + sums[1] + sums[2] * ((double)fq->low / (double)fq->high)));
 }
+
+void nncf__quantizer_outside(const nncf__quantizer *quantizer, size_t channel, float outside[2])
+{
+    const nncf__fq *fq = nncf__fq_of(quantizer, channel);
+    const double scale = (double)fq->scale, low = (double)fq->low, high = (double)fq->high,
+                 range = (high - low) * scale;
+    const bool lsq = quantizer->params.gradient == NNCF__GRADIENT_LSQ;
+    outside[0] = (float)(lsq ? high * scale : range);
+    outside[1] = (float)(lsq ? low * scale : quantizer->length ? 0 : range * low / high);
+}

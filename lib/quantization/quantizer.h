@@ -142,6 +142,10 @@ void nncf__quantizer_observe(nncf_context *context, nncf__quantizer *quantizer, 
  * share its scale, of a weight or of one image. */
 void nncf__quantizer_add_gradient(
     nncf__quantizer *quantizer, size_t channel, const double sums[3], size_t elements);
+/* What dy of an element above, and below, is to be multiplied by so that sums[0] has their share of
+ * the gradient, and sums[1] and sums[2] may be 0. Of an asymmetric range that is the gradient of
+ * its length; that of its lower end is sums[1] + sums[2]. */
+void nncf__quantizer_outside(const nncf__quantizer *quantizer, size_t channel, float outside[2]);
 /* Elements of one image that share a scale. */
 static inline size_t nncf__quantizer_elements(const nncf__quantizer *quantizer, size_t c, size_t hw)
 {

@@ -299,15 +299,54 @@ START_TEST(compressed_equals_the_oracle)
         fx_assert_near("scale", quantizers[i]->bound_grad, &scales[i], 1, 2e-5);
         ck_assert(quantizers[i]->clipped > 0 || quantizers[i] != lc->input_quantizer);
     }
-    if (lc->input_quantizer) { /* the input's scale has a gradient also when nobody wants dx */
-        float with = lc->input_quantizer->bound_grad[0];
+    if (lc->input_quantizer) { /* the input's scale has a gradient also where dx is not wanted */
         lc->input_quantizer->bound_grad[0] = 0;
         loss(&g);
         fx_pass_backward(&g, false);
-        ck_assert(lc->input_quantizer->bound_grad[0] == with);
+        fx_assert_near("scale without dx", lc->input_quantizer->bound_grad, &scales[1], 1, 2e-5);
     }
     free(slope);
     fx_oracle_free(&o);
+    fx_pass_free(&g);
+}
+END_TEST
+
+/* Without dx the gradient of the input's range is another sum than with it. */
+START_TEST(range_has_its_gradient_without_dx)
+{
+#define INPUT(keys)                                                                                \
+    FX_CONFIG("{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 1, "        \
+              "\"type\": \"min_max\"}, \"weights\": {\"mode\": \"asymmetric\", \"per_channel\": "  \
+              "true}, \"activations\": {" keys "}}")
+    static const char *const configs[] = {INPUT("\"mode\": \"asymmetric\""),
+        INPUT("\"mode\": \"asymmetric\", \"per_channel\": true"), INPUT("\"per_channel\": true"),
+        INPUT("\"range_gradient\": \"lsq\", \"bits\": 4")};
+    enum { N_CONFIGS = 4, MOST = 16 };
+    fx_pass g;
+    double bound[MOST], length[MOST];
+    make_rig(&g, &cases[_i / N_CONFIGS], configs[_i % N_CONFIGS], 61 + (uint64_t)_i);
+    initialize(&g);
+    nncf__quantizer *q = g.k.layer->compression->input_quantizer;
+    ck_assert_uint_le(q->channels, MOST);
+    for (size_t c = 0; c < q->channels; c++) { /* so that some elements are outside */
+        q->bound[c] *= 0.8f;
+        if (q->length)
+            q->length[c] *= 0.8f;
+    }
+    nncf_compression_ctrl_zero_grad(g.ctrl, NULL);
+    loss(&g);
+    fx_pass_backward(&g, true);
+    ck_assert(q->clipped > 0);
+    for (size_t c = 0; c < q->channels; c++) {
+        bound[c] = (double)q->bound_grad[c];
+        length[c] = q->length ? (double)q->length_grad[c] : 0;
+    }
+    nncf_compression_ctrl_zero_grad(g.ctrl, NULL);
+    loss(&g);
+    fx_pass_backward(&g, false);
+    fx_assert_near("bound", q->bound_grad, bound, q->channels, 2e-5);
+    if (q->length)
+        fx_assert_near("length", q->length_grad, length, q->channels, 2e-5);
     fx_pass_free(&g);
 }
 END_TEST
@@ -652,6 +691,7 @@ int main(void)
     tcase_add_loop_test(tc, gradients_equal_central_differences, 0, N_CASES);
     tcase_add_loop_test(tc, plain_equals_the_oracle, 0, N_CASES);
     tcase_add_loop_test(tc, compressed_equals_the_oracle, 0, 3 * N_CASES);
+    tcase_add_loop_test(tc, range_has_its_gradient_without_dx, 0, 4 * N_CASES);
     tcase_add_test(tc, sum_gives_both_inputs_the_same);
     tcase_add_loop_test(tc, a_sums_gradients_may_be_one_array_or_dy, 0, 2);
     tcase_add_loop_test(tc, pool_gradients_equal_central_differences, 0, POOLS);
