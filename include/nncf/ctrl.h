@@ -81,11 +81,13 @@ enum {
  *
  * From the central differences follows the trace of the loss's Hessian for each weight
  * (Hutchinson); the estimates end at `tolerance` or after `iter_number` random vectors, each over
- * `num_data_points` images in whole batches. The weights then get bits: docs/formulas.md, "Bit
- * widths". Snapshots hold them. The loss is the caller's own; nothing of the library's is added to
- * it. Any mode that allows a backward will do; NNCF_MODE_TUNE measures what inference computes.
- * A pass is one of a float model: it takes the memory of that. With several ranks average the
- * gradients before each call, which counts the images of all ranks.
+ * `num_data_points` images in whole batches. With `traces: "fisher"` no weight moves: the squares
+ * of the gradients, one pass a batch, give traces of the empirical Fisher information. The weights
+ * then get bits: docs/formulas.md, "Bit widths". Snapshots hold them. The loss is the caller's own,
+ * a mean over the batch; nothing of the library's is added to it. Any mode that allows a backward
+ * will do; NNCF_MODE_TUNE measures what inference computes. A pass is one of a float model: it
+ * takes the memory of that. With several ranks average the gradients before each call, which counts
+ * the images of all ranks.
  * @param ctrl the controller
  * @param[out] more NNCF_PRECISION_...
  * @param[out] err nullable

@@ -275,12 +275,15 @@ enum nncf__precision_criterion {
     NNCF__CRITERION_HOST
 };
 
+/* Traces of what: the loss's Hessian (NNCF), or the empirical Fisher information. */
+enum nncf__precision_traces { NNCF__TRACES_HESSIAN = 0, NNCF__TRACES_FISHER = 1 };
+
 /* `initializer.precision` */
 typedef struct nncf__precision_params {
     /* nncf__precision_kind */
     int32_t kind;
-    /* nncf__assignment_mode, nncf__precision_criterion */
-    int32_t mode, criterion;
+    /* nncf__assignment_mode, nncf__precision_criterion, nncf__precision_traces */
+    int32_t mode, criterion, traces;
     /* n_bits, as the config has them; none: the release's default; borrowed */
     const double *bits;
     size_t n_bits;

@@ -84,21 +84,25 @@ static void weight_ranges(const nncf_compression_ctrl *ctrl, const nncf_layer *l
     }
 }
 
+void nncf__init_weight(nncf_compression_ctrl *ctrl, size_t i)
+{
+    nncf__quantizer *q = ctrl->layers[i].weight_quantizer;
+    nncf__oscillation *known = ctrl->layers[i].oscillation;
+    if (!q || q->kept || q->binarizer) /* without a rule too: the range of weights is known, and
+                          a range of 1 fits none */
+        return;
+    nncf__quantizer_observe_begin(q);
+    float *ranges = q->observed_channels ? q->observed_channels : q->observed;
+    weight_ranges(ctrl, ctrl->model->layers[i], q, ranges);
+    set_ranges(ctrl, i, q, ranges);
+    if (known) /* its codes are other values now */
+        nncf__oscillation_restart(known, known->count);
+}
+
 void nncf__init_weights(nncf_compression_ctrl *ctrl)
 {
-    for (size_t i = 0; i < ctrl->n_layers; i++) {
-        nncf__quantizer *q = ctrl->layers[i].weight_quantizer;
-        if (!q || q->kept || q->binarizer) /* without a rule too: the range of weights is known, and
-                              a range of 1 fits none */
-            continue;
-        nncf__quantizer_observe_begin(q);
-        float *ranges = q->observed_channels ? q->observed_channels : q->observed;
-        weight_ranges(ctrl, ctrl->model->layers[i], q, ranges);
-        set_ranges(ctrl, i, q, ranges);
-        nncf__oscillation *known = ctrl->layers[i].oscillation;
-        if (known) /* its codes are other values now */
-            nncf__oscillation_restart(known, known->count);
-    }
+    for (size_t i = 0; i < ctrl->n_layers; i++)
+        nncf__init_weight(ctrl, i);
 }
 
 /* ---- how many batches ---- */

@@ -21,6 +21,8 @@ void nncf__init_take_adaptation(nncf_compression_ctrl *ctrl, const nncf__algorit
  * mask.
  */
 void nncf__init_weights(nncf_compression_ctrl *ctrl);
+/* Of one layer. */
+void nncf__init_weight(nncf_compression_ctrl *ctrl, size_t i);
 /* Masks that nothing was trained with, and ranges of weights, from the present weights: they may
  * have been loaded since creation. */
 void nncf__init_renew(nncf_compression_ctrl *ctrl);

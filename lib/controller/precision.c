@@ -89,6 +89,12 @@ int64_t nncf__precision_is_chosen(const nncf_compression_ctrl *ctrl)
     return ctrl->precision && ctrl->precision->phase == NNCF__PRECISION_CHOSEN;
 }
 
+const char *nncf__precision_estimates(const nncf__precision *precision)
+{
+    return precision->params.traces == NNCF__TRACES_FISHER ? "mean squares of gradients"
+                                                           : "random vectors";
+}
+
 bool nncf__precision_allows(
     const nncf_compression_ctrl *ctrl, const struct nncf__quantizer *quantizer, int32_t bits)
 {
@@ -158,7 +164,8 @@ static nncf_status begin(nncf_compression_ctrl *ctrl, nncf_error *err)
         .tolerance = p->params.tolerance,
         .most_iterations = (int64_t)fmin(fmax(p->params.iterations, 1), 1e9),
         .points = (int64_t)fmin(p->params.points, 1e12),
-        .factor = ctrl->gradient_factor};
+        .factor = ctrl->gradient_factor,
+        .fisher = p->params.traces == NNCF__TRACES_FISHER};
     nncf_status status = NNCF_OK;
     if (count == 0) {
         nncf__log(ctrl->context, NNCF_LOG_WARNING,
@@ -326,10 +333,11 @@ static void take_weights(chooser *c)
         s->trace = nncf__hessian_trace(&p->hessian, i, &s->trace_error);
         for (size_t k = 0; k < c->choice.n_bits; k++) {
             q->params.bits = c->choice.bits[k];
+            nncf__init_weight(c->ctrl, layer->index); /* a rule's range may depend on the bits */
             s->errors[q->params.bits] = nncf__weight_error(layer);
         }
         q->params.bits = present;
-        nncf__quantizer_refresh(q);
+        nncf__init_weight(c->ctrl, layer->index);
         /* a device's list bounds the weight; without one all widths are its own */
         c->allowed[i] = q->allowed_bits != 0 ? q->allowed_bits : p->bits;
         c->traces[i] = s->trace;
@@ -346,6 +354,7 @@ static void apply(chooser *c)
         q->params.bits = c->bits[i];
         nncf__quantizer_refresh(q);
     }
+    nncf__init_weights(c->ctrl);
     p->metric = c->choice.metric;
     p->ratio = c->choice.achieved;
     p->least = c->choice.least;
@@ -460,9 +469,8 @@ static nncf_status precision_step(nncf_compression_ctrl *ctrl, int32_t *more, nn
         if (status != NNCF_OK)
             return status;
         nncf__log(ctrl->context, NNCF_LOG_INFO,
-            "initializer.precision: bits of %zu weights chosen from %lld random vectors, ratio "
-            "%.3f",
-            p->n_weights, (long long)p->iterations, p->ratio);
+            "initializer.precision: bits of %zu weights chosen from %lld %s, ratio %.3f",
+            p->n_weights, (long long)p->iterations, nncf__precision_estimates(p), p->ratio);
     }
     prepare_pass(ctrl);
     *more = (int32_t)next;

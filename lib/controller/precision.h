@@ -63,6 +63,8 @@ nncf_status nncf__precision_check_chosen(
     const nncf_compression_ctrl *ctrl, const char *call, nncf_error *err);
 /* 1: quantizers have the bits that were chosen; 0 without hawq, too. */
 int64_t nncf__precision_is_chosen(const nncf_compression_ctrl *ctrl);
+/* What iterations are, as a word of reports. */
+const char *nncf__precision_estimates(const nncf__precision *precision);
 /* May a quantizer have these bits, of a snapshot? */
 bool nncf__precision_allows(
     const nncf_compression_ctrl *ctrl, const struct nncf__quantizer *quantizer, int32_t bits);

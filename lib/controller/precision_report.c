@@ -20,6 +20,7 @@
 /* As bitwidth_per_scope calls the place of a quantizer, by slot. */
 static const char *const places[NNCF__N_SLOTS] = {"WEIGHT", "INPUT", "OUTPUT", "PRE_ACTIVATION"};
 static const char *const criteria[] = {"complexity", "bytes", "host"};
+static const char *const traces[] = {"hessian", "fisher"};
 
 /* NULL: not measured here. */
 static const nncf__sensitivity *sensitivity_of(const nncf__precision *p, const nncf_layer *layer)
@@ -54,8 +55,9 @@ static void put_json(nncf__text *t, const nncf_compression_ctrl *ctrl)
 {
     const nncf__precision *p = ctrl->precision;
     const bool measured = p->n_weights > 0;
-    nncf__text_printf(t, "{\"type\":\"hawq\",\"criterion\":\"%s\",\"iterations\":%lld",
-        criteria[p->params.criterion], (long long)p->iterations);
+    nncf__text_printf(t,
+        "{\"type\":\"hawq\",\"traces\":\"%s\",\"criterion\":\"%s\",\"iterations\":%lld",
+        traces[p->params.traces], criteria[p->params.criterion], (long long)p->iterations);
     json_number(t, "compression_ratio", p->params.ratio);
     json_number(t, "achieved_ratio", measured ? p->ratio : (double)NAN);
     json_number(t, "least_ratio", measured ? p->least : (double)NAN);
@@ -126,10 +128,10 @@ static void put_table(nncf__text *t, const nncf_compression_ctrl *ctrl)
         nncf__text_printf(t, "\nbits from a snapshot, or nothing to choose\n");
     else
         nncf__text_printf(t,
-            "\n%lld random vectors; sum of trace times error %.4g; ratio %.3f (%s), of %.3f to "
+            "\n%lld %s; sum of trace times error %.4g; ratio %.3f (%s), of %.3f to "
             "%.3f\n",
-            (long long)p->iterations, p->metric, p->ratio, criteria[p->params.criterion], p->least,
-            p->most);
+            (long long)p->iterations, nncf__precision_estimates(p), p->metric, p->ratio,
+            criteria[p->params.criterion], p->least, p->most);
 }
 
 nncf_status nncf_compression_ctrl_format_precision(const nncf_compression_ctrl *ctrl, int32_t form,

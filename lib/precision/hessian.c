@@ -49,9 +49,12 @@ static bool is_plus(const uint32_t bits[4], size_t i)
 
 /* ---- passes over a weight ---- */
 
-/* A value of the weight where the sign says so; `step` has the sign of the pass. */
+/* A value of the weight where the sign says so; `step` has the sign of the pass. Without a step it
+ * is the same value to the bit, -0 too. */
 static float moved(float saved, float step, bool plus)
 {
+    if (step == 0)
+        return saved;
     return plus ? saved + step : saved - step;
 }
 
@@ -96,7 +99,10 @@ static void take_one(void *arg, size_t i, size_t worker)
         for (size_t j = 0; j < n; j++) {
             const bool plus = is_plus(bits, j);
             const float expected = moved(saved[at + j], p->step, plus);
-            t.sum += plus ? (double)g[at + j] : -(double)g[at + j];
+            if (p->h->fisher)
+                t.sum += (double)g[at + j] * (double)g[at + j];
+            else
+                t.sum += plus ? (double)g[at + j] : -(double)g[at + j];
             t.zero = t.zero && g[at + j] == 0;
             t.changed =
                 t.changed || memcmp(&layer->weight[at + j], &expected, sizeof expected) != 0;
@@ -158,6 +164,7 @@ nncf_status nncf__hessian_start(nncf__hessian *hessian, nncf_layer *const *layer
         return NNCF_E_NOMEM;
     }
     hessian->count = count;
+    hessian->step = 0;
     float *saved = hessian->saved;
     for (size_t i = 0; i < count; i++) {
         hessian->traced[i].layer = layers[i];
@@ -168,7 +175,8 @@ nncf_status nncf__hessian_start(nncf__hessian *hessian, nncf_layer *const *layer
         saved += layers[i]->weight_count;
     }
     const double mean = weights > 0 ? sqrt(squares / (double)weights) : 0;
-    hessian->step = (float)(RELATIVE_STEP * (mean > 0 && isfinite(mean) ? mean : 1));
+    if (!hessian->fisher)
+        hessian->step = (float)(RELATIVE_STEP * (mean > 0 && isfinite(mean) ? mean : 1));
     return NNCF_OK;
 }
 
@@ -226,6 +234,11 @@ static void take(nncf__hessian *h, const struct taken *taken, int64_t images)
 {
     for (size_t i = 0; i < h->count; i++) {
         nncf__traced *t = &h->traced[i];
+        if (h->fisher) {
+            const double square = taken[i].sum / (h->factor * h->factor);
+            t->sum += (double)images * (double)images * square / (double)t->layer->weight_count;
+            continue;
+        }
         if (h->sign > 0) {
             t->plus = taken[i].sum;
             continue;
@@ -256,7 +269,7 @@ static bool end_iteration(nncf__hessian *h)
 
 static enum nncf__hessian_next advance(nncf__hessian *h, int64_t images)
 {
-    if (h->sign > 0) {
+    if (h->sign > 0 && !h->fisher) {
         h->batch = images;
         nncf__hessian_perturb(h, -1);
         return NNCF__HESSIAN_SAME_BATCH;

@@ -2,7 +2,9 @@
 /*
  * Traces of the loss's Hessian, one for each weight, by Hutchinson's estimator: with v of random
  * signs, the expectation of v' H v is the trace of H. H v is a central difference of the gradients
- * at w + e v and w - e v, which the host computes in between.
+ * at w + e v and w - e v, which the host computes in between. Or, by the same loop, traces of the
+ * empirical Fisher information, which is near the Hessian where the model fits the data: the
+ * squares of the gradients at w.
  */
 #ifndef NNCF__PRECISION_HESSIAN_H
 #define NNCF__PRECISION_HESSIAN_H
@@ -45,6 +47,8 @@ typedef struct nncf__hessian {
     int64_t most_iterations, points;
     /* the host's gradients, in units of the loss's */
     double factor;
+    /* traces of the empirical Fisher information instead: no weight moves */
+    bool fisher;
 } nncf__hessian;
 
 /* What the next pass is to be. */

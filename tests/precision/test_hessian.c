@@ -63,15 +63,44 @@ static double loss_of(const lenet *n, double *const w[N_WEIGHTS])
     return sum / IMAGES;
 }
 
+static double *in_double(const fx_block *k)
+{
+    double *w = fx_alloc(k->weights, sizeof(double));
+    for (size_t i = 0; i < k->weights; i++)
+        w[i] = (double)k->w[i];
+    return w;
+}
+
+/* Images times the mean square of the gradient, by first differences. */
+static void dense_squares(const lenet *n, double traces[N_WEIGHTS])
+{
+    const double h = 1e-4;
+    double *w[N_WEIGHTS];
+    for (int k = 0; k < N_WEIGHTS; k++)
+        w[k] = in_double(&n->k[k]);
+    for (int k = 0; k < N_WEIGHTS; k++) {
+        traces[k] = 0;
+        for (size_t i = 0; i < n->k[k].weights; i++) {
+            const double at = w[k][i];
+            w[k][i] = at + h;
+            const double plus = loss_of(n, w);
+            w[k][i] = at - h;
+            const double slope = (plus - loss_of(n, w)) / (2 * h);
+            w[k][i] = at;
+            traces[k] += IMAGES * slope * slope / (double)n->k[k].weights;
+        }
+    }
+    for (int k = 0; k < N_WEIGHTS; k++)
+        free(w[k]);
+}
+
 /* The mean of each block's diagonal. */
 static void dense_traces(const lenet *n, double traces[N_WEIGHTS])
 {
     const double h = 1e-3;
     double *w[N_WEIGHTS];
     for (int k = 0; k < N_WEIGHTS; k++) {
-        w[k] = fx_alloc(n->k[k].weights, sizeof(double));
-        for (size_t i = 0; i < n->k[k].weights; i++)
-            w[k][i] = (double)n->k[k].w[i];
+        w[k] = in_double(&n->k[k]);
     }
     const double middle = loss_of(n, w);
     for (int k = 0; k < N_WEIGHTS; k++) {
@@ -158,6 +187,46 @@ START_TEST(traces_are_those_of_the_dense_hessian)
         }
         nncf__hessian_end(&h);
     }
+    lenet_close(&n);
+}
+END_TEST
+
+/* One pass a batch, over weights that stay as they are, a zero's sign too. */
+START_TEST(squares_are_those_of_the_gradient)
+{
+    double exact[N_WEIGHTS], error;
+    int passes = 0;
+    lenet n;
+    lenet_open(&n, NULL, false);
+    train(&n, 3);
+    n.k[1].w[5] = -0.0f;
+    dense_squares(&n, exact);
+    nncf__hessian h = hessian_of(&n, 3);
+    nncf__hessian_end(&h);
+    h.fisher = true;
+    nncf_layer *layers[N_WEIGHTS];
+    for (int i = 0; i < N_WEIGHTS; i++)
+        layers[i] = n.k[i].layer;
+    ck_assert_int_eq(nncf__hessian_start(&h, layers, N_WEIGHTS), NNCF_OK);
+    h.factor = -2;
+    enum nncf__hessian_next next = NNCF__HESSIAN_NEW_BATCH;
+    nncf__hessian_perturb(&h, 1);
+    for (; next != NNCF__HESSIAN_DONE; passes++) {
+        ck_assert_int_eq(next, NNCF__HESSIAN_NEW_BATCH);
+        ck_assert(signbit(n.k[1].w[5]));
+        lenet_pass(&n);
+        for (int k = 0; k < N_WEIGHTS; k++)
+            for (size_t i = 0; i < n.k[k].weights; i++)
+                n.k[k].dw[i] *= -2;
+        ck_assert_int_eq(nncf__hessian_step(&h, IMAGES, &next, NULL), NNCF_OK);
+    }
+    ck_assert_int_eq(passes, 3);
+    for (int k = 0; k < N_WEIGHTS; k++) {
+        ck_assert_double_eq_tol(
+            nncf__hessian_trace(&h, (size_t)k, &error), exact[k], 1e-4 * exact[k]);
+        ck_assert_double_le(error, 1e-7 * exact[k]); /* one batch, three times */
+    }
+    nncf__hessian_end(&h);
     lenet_close(&n);
 }
 END_TEST
@@ -260,5 +329,5 @@ START_TEST(the_tolerance_ends_it)
 }
 END_TEST
 
-FX_MAIN("hessian", traces_are_those_of_the_dense_hessian, a_quadratic_loss_gives_its_trace,
-    signs_are_fair_and_repeat, the_tolerance_ends_it)
+FX_MAIN("hessian", traces_are_those_of_the_dense_hessian, squares_are_those_of_the_gradient,
+    a_quadratic_loss_gives_its_trace, signs_are_fair_and_repeat, the_tolerance_ends_it)

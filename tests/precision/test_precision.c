@@ -122,6 +122,82 @@ START_TEST(squared_errors_are_those_of_the_quantizer)
 }
 END_TEST
 
+/* What the rule lsq gives depends on the bits: each width's error is with its own range, and that
+ * of the chosen one is there without an initialization, too. */
+START_TEST(a_range_that_depends_on_the_bits_is_that_of_each_width)
+{
+    lenet n;
+    lenet_open(&n,
+        "{\"nncf_dialect\": \"1.5\", \"quantizer_setup_type\": \"pattern_based\", \"compression\": "
+        "{\"algorithm\": \"quantization\", \"initializer\": {\"range\": {\"num_init_steps\": 1, "
+        "\"type\": \"lsq\"}, \"precision\": {\"type\": \"hawq\", \"bits\": [2, 4, 8], "
+        "\"iter_number\": 6, \"num_data_points\": 12, \"compression_ratio\": 2}}}}",
+        false);
+    choose_bits(&n, 1);
+    char *text = report(&n, NNCF_FORM_JSON);
+    json_object *o = json_tokener_parse(text), *weights = NULL;
+    json_object_object_get_ex(o, "weights", &weights);
+    for (size_t k = 0; k < N_WEIGHTS; k++) {
+        json_object *w = json_object_array_get_idx(weights, k);
+        const double high = (1 << ((int)number_in(w, "bits") - 1)) - 1;
+        double mean = 0, sum = 0;
+        for (size_t i = 0; i < n.k[k].weights; i++)
+            mean += fabs((double)n.k[k].w[i]) / (double)n.k[k].weights;
+        const double scale = 2 * mean / sqrt(high);
+        for (size_t i = 0; i < n.k[k].weights; i++) {
+            const double x = (double)n.k[k].w[i],
+                         q = fmin(fmax(rint(x / scale), -high), high) * scale;
+            sum += (q - x) * (q - x);
+        }
+        ck_assert_double_eq_tol(number_in(w, "squared_error"), sum, 1e-4 * sum);
+        const nncf__quantizer *q =
+            nncf__layer_quantizer(&n.ctrl->layers[weight_layers[k]], NNCF__SLOT_WEIGHT);
+        ck_assert_double_eq_tol((double)q->scales[0], scale, 1e-6 * scale);
+    }
+    json_object_put(o);
+    free(text);
+    lenet_close(&n);
+}
+END_TEST
+
+/* An estimate is one pass over a batch, and no weight moves. */
+START_TEST(squares_of_gradients_choose_too)
+{
+    lenet n;
+    int32_t more = 0, passes = 0;
+    lenet_open(&n, HAWQ(", \"traces\": \"fisher\", \"compression_ratio\": 2"), false);
+    kept before = keep(&n);
+    while ((more = step(&n)) != NNCF_PRECISION_DONE) {
+        ck_assert_int_eq(more, NNCF_PRECISION_NEW_BATCH);
+        ck_assert(is_kept(&n, &before));
+        lenet_pass(&n);
+        passes++;
+    }
+    ck_assert_int_eq(passes, 6);
+    ck_assert_double_ge(ratio_of(&n), 2 - 1e-9);
+    char *text = report(&n, NNCF_FORM_JSON);
+    json_object *o = json_tokener_parse(text), *weights = NULL;
+    json_object_object_get_ex(o, "weights", &weights);
+    for (int k = 0; k < N_WEIGHTS; k++) {
+        json_object *a = json_object_array_get_idx(weights, (size_t)k);
+        ck_assert_double_gt(number_in(a, "trace"), 0);
+        for (int j = 0; j < N_WEIGHTS; j++) {
+            json_object *b = json_object_array_get_idx(weights, (size_t)j);
+            ck_assert(number_in(a, "trace") >= number_in(b, "trace") ||
+                number_in(a, "bits") <= number_in(b, "bits"));
+        }
+    }
+    ck_assert_ptr_nonnull(strstr(text, "\"traces\":\"fisher\""));
+    json_object_put(o);
+    free(text);
+    text = report(&n, NNCF_FORM_TEXT);
+    ck_assert_ptr_nonnull(strstr(text, "6 mean squares of gradients"));
+    free(text);
+    drop(&before);
+    lenet_close(&n);
+}
+END_TEST
+
 START_TEST(threads_and_the_hosts_factor_change_nothing)
 {
     lenet a, b;
@@ -444,6 +520,8 @@ int main(void)
     tcase_add_test(cases, squared_errors_are_those_of_the_quantizer);
     tcase_add_test(cases, threads_and_the_hosts_factor_change_nothing);
     tcase_add_test(cases, strict_gives_neighbours_the_same_bits);
+    tcase_add_test(cases, a_range_that_depends_on_the_bits_is_that_of_each_width);
+    tcase_add_test(cases, squares_of_gradients_choose_too);
     tcase_add_test(cases, bytes_are_a_criterion);
     tcase_add_test(cases, the_host_says_what_bits_cost);
     tcase_add_test(cases, a_ratio_out_of_reach_is_refused_and_nothing_is_lost);
