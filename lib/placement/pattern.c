@@ -32,15 +32,15 @@ typedef struct matcher {
     size_t *chain, *best;
 } matcher;
 
-static bool is_sum(const nncf__op *op)
+bool nncf__op_is_plus(const nncf__op *op)
 {
-    /* + and +=, never torch.add; a layer of the library's own is a + whatever its name */
+    /* a layer of the library's own is a + whatever its name */
     return op->op == NNCF_OP_ADD &&
         (!nncf__kind_info_of(op->layer->kind)->run_by_host || op->part == NNCF__PART_INNER ||
             !nncf__op_named(op, "add"));
 }
 
-static bool is_product(const nncf__op *op, int32_t release)
+bool nncf__op_is_times(const nncf__op *op, int32_t release)
 {
     if (op->op != NNCF_OP_MUL || nncf__op_named(op, "mul") || nncf__op_named(op, "__imul__"))
         return false;
@@ -54,9 +54,9 @@ static bool is_head(const nncf__op *op, int32_t release)
     case NNCF_OP_CONV_TRANSPOSE2D:
         return true;
     case NNCF_OP_ADD:
-        return is_sum(op);
+        return nncf__op_is_plus(op);
     case NNCF_OP_MUL:
-        return release >= V1_1 && is_product(op, release);
+        return release >= V1_1 && nncf__op_is_times(op, release);
     case NNCF_OP_CONV1D:
     case NNCF_OP_CONV3D:
     case NNCF_OP_CONV_TRANSPOSE1D:

@@ -79,6 +79,9 @@ nncf_status nncf__op_graph_make(
 void nncf__op_graph_free(nncf__op_graph *graph);
 /* Is this the operator of that name? */
 bool nncf__op_named(const nncf__op *op, const char *name);
+/* + and +=, never torch.add; and *, in the ways that releases know it. */
+bool nncf__op_is_plus(const nncf__op *op);
+bool nncf__op_is_times(const nncf__op *op, int32_t release);
 
 /* ---- rules: insertion points ---- */
 

@@ -6,7 +6,7 @@
  * granularity). At a fork it moves on only if one of its choices suits the first operator on each
  * branch that is not agnostic. Two that meet with the same choices are merged. It stops at the
  * output of an operator: the last one it can reach before one that has quantized inputs itself, or
- * that must stay as it is.
+ * that must stay as it is. Operators that a device runs as one are one for this.
  *
  * Places are numbered: 2 i is before operator i, 2 i + 1 after it. A quantizer leaves a trace on
  * each edge and place that it covers; the first trace shows the next quantizer what is there
@@ -201,6 +201,8 @@ typedef struct state {
     bool *merged;
     /* [count]: the first of the chain that ends here */
     size_t *merged_head;
+    /* [count]: it begins a chain, or could */
+    bool *last;
     /* edges: in front of operator i from each input (in_edge[i] + j); into it (core); out of it
      * (out) */
     size_t *in_edge;
@@ -416,7 +418,8 @@ static bool unifies(state *s, size_t op)
             if (is_linear(&s->graph->ops[next]))
                 return true;
             if (s->seen[next] == s->stamp ||
-                (s->traits[next] != AGNOSTIC && !may_unify(s, &s->graph->ops[next])))
+                (s->traits[next] != AGNOSTIC && !s->merged[next] &&
+                    !may_unify(s, &s->graph->ops[next])))
                 continue;
             s->seen[next] = s->stamp;
             s->stack[waiting++] = next;
@@ -568,9 +571,24 @@ static void move(state *s, size_t q)
 
 /* ---- operators that a device runs as one ---- */
 
-/* Does the operator belong to the chain? Other activations than ReLUs only right after the
- * product. */
-static bool follows(const nncf__op *op, bool *norm, bool *activation)
+/* NNCF 1.5 has sums and products with what follows them, and batch norms with activations; before,
+ * only what follows a layer with a weight. 2.1 adds quotients, 2.13 every way to call them. */
+enum { FIRST_ARITHMETIC = 10500, FIRST_QUOTIENT = 20100, FIRST_BY_KIND = 21300 };
+
+static bool is_arithmetic(const nncf__op *op, int32_t release)
+{
+    if (release < FIRST_ARITHMETIC || op->part == NNCF__PART_INNER)
+        return false;
+    if (release >= FIRST_BY_KIND)
+        return op->op == NNCF_OP_ADD || op->op == NNCF_OP_SUB || op->op == NNCF_OP_MUL ||
+            op->op == NNCF_OP_DIV;
+    return nncf__op_is_plus(op) || nncf__op_is_times(op, release) ||
+        (release >= FIRST_QUOTIENT && op->op == NNCF_OP_DIV && !nncf__op_named(op, "div"));
+}
+
+/* Does the operator belong to the chain? Before 1.5 other activations than ReLUs only right after
+ * the product. */
+static bool follows(const nncf__op *op, int32_t release, bool *norm, bool *activation)
 {
     if (op->part == NNCF__PART_ACTIVATION) { /* the library runs it with its layer: one block */
         *activation = true;
@@ -596,35 +614,47 @@ static bool follows(const nncf__op *op, bool *norm, bool *activation)
     case NNCF_OP_ELU:
     case NNCF_OP_PRELU:
     case NNCF_OP_GELU:
-        if (*activation || *norm)
+        if (*activation || (*norm && release < FIRST_ARITHMETIC))
             return false;
-        *activation = *norm = true;
+        *activation = true;
+        *norm = *norm || release < FIRST_ARITHMETIC;
         return true;
     default:
         return false;
     }
 }
 
-/* A convolution or product with the batch norm and activation after it is one operator that wants
- * quantized inputs. */
+/* Can a chain begin with the operator? *norm, *activation: what it has of it then. */
+static bool begins_chain(const nncf__op *op, int32_t release, bool *norm, bool *activation)
+{
+    *norm = *activation = false;
+    if (is_linear(op) || is_arithmetic(op, release))
+        return true;
+    return release >= FIRST_ARITHMETIC && op->part != NNCF__PART_INNER &&
+        follows(op, release, norm, activation);
+}
+
+/* An operator with the batch norm and activation after it is one operator, which wants what its
+ * first wants. */
 static void merge_chains(state *s, const bool *ignored)
 {
+    bool norm, activation;
     for (size_t i = 0; i < s->graph->count; i++)
         s->merged_head[i] = i;
     for (size_t i = 0; i < s->graph->count; i++) {
-        if (!is_linear(&s->graph->ops[i]))
+        if (s->merged[i] || !begins_chain(&s->graph->ops[i], s->release, &norm, &activation))
             continue;
-        bool norm = false, activation = false;
         size_t at = i;
         while (s->graph->ops[at].n_consumers == 1) {
             size_t next = s->graph->ops[at].consumers[0];
-            if (ignored[next] || !follows(&s->graph->ops[next], &norm, &activation))
+            if (ignored[next] || !follows(&s->graph->ops[next], s->release, &norm, &activation))
                 break;
             s->merged[next] = true;
             s->traits[next] = s->traits[i];
             at = next;
         }
         s->merged_head[at] = i;
+        s->last[i] = at != i || is_linear(&s->graph->ops[i]);
     }
 }
 
@@ -637,6 +667,7 @@ static bool reserve(state *s)
     s->wants = nncf__calloc(s->context, n, sizeof *s->wants);
     s->merged = nncf__calloc(s->context, n, sizeof *s->merged);
     s->merged_head = nncf__calloc(s->context, n, sizeof *s->merged_head);
+    s->last = nncf__calloc(s->context, n, sizeof *s->last);
     s->in_edge = nncf__calloc(s->context, n, sizeof *s->in_edge);
     s->places = nncf__calloc(s->context, 2 * n, sizeof *s->places);
     s->stack = nncf__calloc(s->context, n, sizeof *s->stack);
@@ -649,8 +680,8 @@ static bool reserve(state *s)
         s->n_edges += s->graph->ops[i].n_inputs;
     }
     s->edges = nncf__calloc(s->context, s->n_edges + 2 * n, sizeof *s->edges);
-    return s->traits && s->wants && s->merged && s->merged_head && s->in_edge && s->places &&
-        s->edges && s->stack && s->readers && s->seen && s->left && s->trial;
+    return s->traits && s->wants && s->merged && s->merged_head && s->last && s->in_edge &&
+        s->places && s->edges && s->stack && s->readers && s->seen && s->left && s->trial;
 }
 
 static void release_state(state *s)
@@ -661,7 +692,7 @@ static void release_state(state *s)
         nncf__free(s->context, s->places[i].items);
     for (size_t i = 0; i < s->n_quantizers; i++)
         nncf__free(s->context, s->quantizers[i].path);
-    void *parts[] = {s->traits, s->wants, s->merged, s->merged_head, s->in_edge, s->places,
+    void *parts[] = {s->traits, s->wants, s->merged, s->merged_head, s->last, s->in_edge, s->places,
         s->edges, s->queue, s->quantizers, s->stack, s->readers, s->seen, s->left, s->trial};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         nncf__free(s->context, parts[i]);
@@ -674,7 +705,7 @@ static void start(state *s)
     for (int merged = 0; merged < 2; merged++) {
         for (size_t i = 0; i < s->graph->count && !s->failed; i++) {
             if (s->traits[i] != WANTS || s->merged[i] || s->graph->ops[i].n_inputs == 0 ||
-                (is_linear(&s->graph->ops[i])) != (merged != 0))
+                s->last[i] != (merged != 0))
                 continue;
             size_t q = new_quantizer(s, &s->wants[i], 2 * i);
             if (s->failed)

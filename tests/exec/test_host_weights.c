@@ -187,8 +187,9 @@ START_TEST(stripped_host_weight_is_that_of_eval)
 }
 END_TEST
 
+/* of 1.3 and 1.4: from 1.5 on a sum and its activation are one */
 static const char by_propagation[] =
-    "{\"target_device\": \"CPU\", \"compression\": {\"algorithm\": \"quantization\", "
+    "{\"hw_config_type\": \"cpu\", \"compression\": {\"algorithm\": \"quantization\", "
     "\"initializer\": {\"range\": {\"num_init_steps\": 1, \"type\": \"min_max\"}}}}";
 
 /* Where the ranges of a placement by propagation stand in front of a ReLU, a deployed model has to

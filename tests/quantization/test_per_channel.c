@@ -14,7 +14,7 @@
 
 enum { N = 2, C = 3, H = 5, W = 4, MOST = N * C * H * W };
 
-/* RELU_SUM has its quantizer in front of the activation. */
+/* RELU_SUM has its quantizer in front of the activation, as in 1.3 and 1.4. */
 enum kind { NORMED, PLAIN, SUM, POOL, KINDS, RELU_SUM = KINDS, MORE_KINDS };
 
 typedef struct chain {
@@ -26,7 +26,8 @@ typedef struct chain {
 
 /* Whole weights up to 1: their quantizer, of scale 1, leaves them alone but for rounding of 1/127.
  */
-static nncf_layer *conv(chain *m, int i, const char *scope, bool normed, nncf_layer *input)
+static nncf_layer *conv(
+    chain *m, int i, const char *scope, bool normed, int32_t groups, nncf_layer *input)
 {
     nncf_layer *layer;
     nncf_error err = NNCF_ERROR_INIT;
@@ -44,7 +45,7 @@ static nncf_layer *conv(chain *m, int i, const char *scope, bool normed, nncf_la
         .running_mean = m->mean, .running_var = m->var};
     const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = scope,
         .weight = m->weight[i], .weight_grad = m->weight_grad[i], .in_channels = C,
-        .out_channels = C, .kernel = {1, 1},
+        .out_channels = C, .kernel = {1, 1}, .groups = groups,
         .activation = normed ? NNCF_ACTIVATION_RELU6 : NNCF_ACTIVATION_NONE,
         .batch_norm = normed ? &bn : NULL, .inputs = input ? &input : NULL,
         .n_inputs = input ? 1 : 0};
@@ -59,7 +60,7 @@ static void build(chain *m, nncf_context *context, enum kind kind)
     memset(m, 0, sizeof *m);
     ck_assert_int_eq(nncf_model_create(context, &m->model, NULL), NNCF_OK);
     nncf_layer *both[2] = {
-        conv(m, 0, "Net/Conv2d[a]", false, NULL), conv(m, 1, "Net/Conv2d[b]", false, NULL)};
+        conv(m, 0, "Net/Conv2d[a]", false, 1, NULL), conv(m, 1, "Net/Conv2d[b]", false, 1, NULL)};
     nncf_status status = NNCF_OK;
     if (kind == SUM || kind == RELU_SUM) {
         const nncf_sum_params p = {NNCF_PARAMS(nncf_sum_params), .scope = "Net/__add___0",
@@ -72,10 +73,11 @@ static void build(chain *m, nncf_context *context, enum kind kind)
             .n_inputs = 1};
         status = nncf_model_add_pool2d(m->model, &p, &m->tested, &err);
     } else {
-        m->tested = conv(m, 2, "Net/Conv2d[t]", kind == NORMED, both[0]);
+        m->tested = conv(m, 2, "Net/Conv2d[t]", kind == NORMED, 1, both[0]);
     }
     ck_assert_msg(status == NNCF_OK, "%s", err.message);
-    conv(m, 3, "Net/Conv2d[sink]", false, m->tested);
+    /* a CPU reads what is depthwise channel by channel */
+    conv(m, 3, "Net/Conv2d[sink]", false, kind == RELU_SUM ? C : 1, m->tested);
 }
 
 static nncf_parameter scale_of(const nncf_compression_ctrl *ctrl, const nncf_layer *layer)
@@ -185,9 +187,8 @@ START_TEST(tensors_of_other_widths_are_refused)
     fx_open(&c, 1, 0);
     build(&a, c.context, kind);
     nncf_compression_ctrl *ctrl = fx_ctrl(a.model,
-        kind == RELU_SUM ? "{\"nncf_dialect\": \"1.7\", \"target_device\": \"NONE\", "
-                           "\"compression\": {\"algorithm\": "
-                           "\"quantization\", \"activations\": {\"per_channel\": true}}}"
+        kind == RELU_SUM ? "{\"hw_config_type\": \"cpu\", \"compression\": {\"algorithm\": "
+                           "\"quantization\"}}"
                          : "{\"compression\": {\"algorithm\": \"quantization\", \"initializer\": "
                            "{\"num_init_steps\": 1}, \"activations\": {\"per_channel\": true}}}");
     const nncf__layer_compression *l = a.tested->compression;

@@ -302,7 +302,7 @@ zoo *zoo_resnet(bool fused, enum zoo_resnet form, bool deep)
     const zoo_conv stem = {"ResNet/Conv2d[conv1]", "ResNet/BatchNorm2d[bn1]",
         torchvision ? "ResNet/ReLU[relu]/RELU_0" : "ResNet/RELU_0", NNCF_OP_RELU, 3, 64, 7, 1};
     node x = zoo_add_conv(z, &stem, NULL);
-    if (torchvision)
+    if (torchvision || form == ZOO_RESNET_OWN_POOLED)
         x = zoo_pool(z, NNCF_POOL_MAX, "ResNet/MaxPool2d[maxpool]/max_pool2d_0", x);
     int64_t in = 64;
     for (int i = 0; i < 4; i++) {

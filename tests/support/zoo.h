@@ -77,8 +77,14 @@ zoo *zoo_mobilenet_v2_test(bool fused);
 
 /* ---- ResNet ---- */
 
-/* `own` is NNCF's test model: activations as functions, shortcuts called so, no max pool. */
-enum zoo_resnet { ZOO_RESNET_TORCHVISION, ZOO_RESNET_OWN, ZOO_RESNET_OWN_ADAPTIVE };
+/* `own` is NNCF's test model: activations as functions, shortcuts called so; a max pool from 1.4
+ * on. */
+enum zoo_resnet {
+    ZOO_RESNET_TORCHVISION,
+    ZOO_RESNET_OWN,
+    ZOO_RESNET_OWN_ADAPTIVE,
+    ZOO_RESNET_OWN_POOLED
+};
 
 node zoo_resnet_block(zoo *z, enum zoo_resnet form, const char *parent, bool bottleneck, int64_t in,
     int64_t width, bool projects, node x);

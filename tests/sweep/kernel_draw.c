@@ -188,9 +188,12 @@ static void draw_quantization(sweep_rng *r, kernel_case *c)
     c->activation_sign = (int)sweep_range(r, 0, 2);
     c->pre_activation =
         c->kind == KERNEL_ADD && c->activation != NNCF_ACTIVATION_NONE && sweep_one_in(r, 2);
-    if (c->pre_activation) {
+    if (c->pre_activation) { /* what the device that puts it there has */
+        c->reader = true;
         c->activation_sign = 1; /* no call tells that quantizer's sign */
-        c->activation_per_channel = c->activation_per_channel || sweep_one_in(r, 2);
+        c->weight_bits = c->activation_bits = 8;
+        c->weight_per_channel = true;
+        c->activation_per_channel = false;
     }
 }
 

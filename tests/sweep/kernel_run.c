@@ -268,13 +268,12 @@ static nncf_status make_controller(run *r, nncf_error *err)
     static const char *const signs[] = {"", ", \"signed\": true", ", \"signed\": false"};
     const kernel_case *c = r->c;
     char text[700];
-    /* in 1.1 a quantizer stands behind a sum's activation, in 1.7 without propagation in front of
-     * it */
-    const char *head = c->pre_activation ? "\"nncf_dialect\": \"1.7\", \"target_device\": \"NONE\""
+    /* in 1.1 a quantizer stands behind a sum's activation, in 1.4 for a device in front of it */
+    const char *head = c->pre_activation ? "\"nncf_dialect\": \"1.4\", \"hw_config_type\": \"cpu\""
                                          : "\"nncf_dialect\": \"1.1\"";
     const char *initializer = c->pre_activation
-        ? "\"range\": {\"num_init_samples\": 1, \"type\": \"min_max\"}, "
-          "\"batchnorm_adaptation\": {\"num_bn_adaptation_samples\": 0}"
+        ? "\"range\": {\"num_init_steps\": 1, \"type\": \"min_max\"}, "
+          "\"batchnorm_adaptation\": {\"num_bn_adaptation_steps\": 0}"
         : "\"num_init_steps\": 1, \"type\": \"min_max\"";
     int length = snprintf(text, sizeof text,
         "{%s, \"compression\": {\"algorithm\": \"quantization\", \"initializer\": {%s}, "

@@ -643,7 +643,7 @@ static const on_case on_cases[] = {
     {"rb_int8",
         ON_CONFIG("{\"algorithm\":\"rb_sparsity\"}," ON_QUANTIZATION("\"bits\":8", "\"bits\":8"))},
 };
-/* Placement by propagation, where the sum is quantized in front of its activation. */
+/* Placement by propagation. */
 #define ON_PROPAGATION                                                                             \
     "{\"nncf_dialect\":\"1.7\",\"target_device\":\"NONE\",\"input_info\":{\"sample_size\":[1,2,"   \
     "12,12]},"                                                                                     \

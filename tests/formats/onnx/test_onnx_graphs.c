@@ -49,12 +49,16 @@ START_TEST(models_are_whole)
 }
 END_TEST
 
-/* A sum behind its quantizer: the order of the nodes is the order of the arithmetic. */
+/* A sum that 1.3 and 1.4 quantize in front of its activation: the order of the nodes is the order
+ * of the arithmetic. */
 START_TEST(a_sum_is_quantized_in_front_of_its_activation)
 {
     static on_net n;
     const nncf_onnx_params p = {NNCF_PARAMS(nncf_onnx_params)};
-    on_begin(&n, ON_PROPAGATION, NULL);
+    on_begin(&n,
+        "{\"hw_config_type\": \"cpu\", \"compression\": {\"algorithm\": \"quantization\", "
+        "\"initializer\": {\"range\": {\"num_init_steps\": 1, \"type\": \"min_max\"}}}}",
+        NULL);
     on_planes(&n);
     on_start(&n, true);
     Nncf__Onnx__ModelProto *m = export_to_memory(n.ctrl, &p);
