@@ -232,9 +232,10 @@ NNCF_API nncf_status nncf_model_unpack_gradients(
 NNCF_API nncf_status nncf_model_average_statistics(nncf_model *model, nncf_error *err);
 
 /**
- * @brief Check that all ranks are in step: weights, biases, norms, mask logits, ranges and the
- * counters of the controller have the same bits everywhere (running statistics are left out). Cheap
- * enough for every epoch: the ranks exchange a checksum a layer.
+ * @brief Check that all ranks are in step: weights, biases, norms, mask logits, ranges, what is
+ * known of oscillating weights, and the counters of the controller have the same bits everywhere
+ * (running statistics are left out). Cheap enough for every epoch: the ranks exchange a checksum a
+ * layer.
  * @param model the model
  * @param[out] err nullable; where is the first layer that differs
  * @return NNCF_OK, also with one rank; NNCF_E_STATE they differ; NNCF_E_CALLBACK; NNCF_E_NOMEM;

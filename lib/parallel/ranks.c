@@ -162,7 +162,22 @@ static uint64_t add_floats(uint64_t hash, const float *values, size_t count)
     return hash;
 }
 
-/* All that is trained of a layer, and its mask. */
+static uint64_t add_bytes(uint64_t hash, const void *bytes, size_t count)
+{
+    const uint8_t *b = bytes;
+    for (size_t i = 0; b && i < count; i++)
+        hash = (hash ^ b[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+static uint64_t add_oscillation(uint64_t hash, const nncf__oscillation *o)
+{
+    hash = add_floats(hash, o->values, NNCF__OSCILLATION_VALUES * o->count);
+    hash = add_bytes(hash, o->turns, o->count);
+    return (hash ^ (uint64_t)o->bits) * UINT64_C(0x100000001b3);
+}
+
+/* All that is trained of a layer, its mask, and what is known of weights that oscillate. */
 static int64_t checksum(nncf_layer *l)
 {
     const nncf__layer_compression *c = l->compression;
@@ -179,10 +194,12 @@ static int64_t checksum(nncf_layer *l)
     hash = add_floats(hash, l->norm.bias, size);
     if (c && c->mask_kind == NNCF__MASK_RB)
         hash = add_floats(hash, c->logit, l->weight_count);
-    for (size_t i = 0; c && c->mask_kind == NNCF__MASK_BITS && i < (l->weight_count + 7) / 8; i++)
-        hash = (hash ^ c->bits[i]) * UINT64_C(0x100000001b3);
-    for (size_t i = 0; c && c->filters && i < channels; i++)
-        hash = (hash ^ c->filters[i]) * UINT64_C(0x100000001b3);
+    if (c && c->mask_kind == NNCF__MASK_BITS)
+        hash = add_bytes(hash, c->bits, (l->weight_count + 7) / 8);
+    if (c && c->filters)
+        hash = add_bytes(hash, c->filters, channels);
+    if (c && c->oscillation)
+        hash = add_oscillation(hash, c->oscillation);
     for (enum nncf__quantizer_slot j = 0; c && j < NNCF__N_SLOTS; j++) {
         const nncf__quantizer *q = nncf__layer_quantizer(c, j);
         if (!q)
@@ -206,7 +223,8 @@ static nncf_status compare(nncf_model *model, int64_t *sums, size_t n, nncf_erro
     for (size_t i = 0; i < model->n_layers; i++)
         if (sums[i] != -sums[n + i])
             return nncf__fail(err, NNCF_E_STATE, model->layers[i]->scope,
-                "%s: parameters, mask or ranges are not the same on all ranks; give all the same "
+                "%s: parameters, mask, ranges or frozen weights are not the same on all ranks; "
+                "give all the same "
                 "start, and the same averaged gradients",
                 model->layers[i]->scope);
     for (size_t i = model->n_layers; i < n; i++)

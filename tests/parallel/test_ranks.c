@@ -460,6 +460,47 @@ START_TEST(a_rank_that_is_out_of_step_is_named)
 }
 END_TEST
 
+#define FREEZING                                                                                   \
+    "{\"algorithm\": \"quantization\", \"weights\": {\"oscillation_freezing\": 0.1}, "             \
+    "\"initializer\": {\"num_init_steps\": 1}}"
+
+/* The weights are alike, but one rank would freeze another one of them, or sooner. */
+static void check_oscillation(rank *self)
+{
+    nncf_error err = NNCF_ERROR_INIT;
+    net n;
+    ranks_net(self, &n, FX_CONFIG(FREEZING), 0, 0);
+    nncf__oscillation *o = n.block[1].layer->compression->oscillation;
+    ck_assert_int_eq(nncf_model_check_ranks(n.model, &err), NNCF_OK);
+    int8_t *const turns[] = {&o->turns[0], &o->turns[o->count - 1]};
+    for (int i = 0; i < 2; i++) {
+        const int8_t kept = *turns[i];
+        if (self->rank == 1)
+            *turns[i] = NNCF__TURN_FROZEN;
+        ck_assert_int_eq(nncf_model_check_ranks(n.model, &err), NNCF_E_STATE);
+        ck_assert_str_eq(err.where, "Net/Conv2d[b]");
+        ck_assert_ptr_nonnull(strstr(err.message, "frozen"));
+        *turns[i] = kept;
+        ck_assert_int_eq(nncf_model_check_ranks(n.model, &err), NNCF_OK);
+    }
+    for (size_t i = 0; i < NNCF__OSCILLATION_VALUES; i++) {
+        float *value = &o->values[(i + 1) * o->count - 1];
+        if (self->rank == 0)
+            *value += 0.25f;
+        ck_assert_int_eq(nncf_model_check_ranks(n.model, &err), NNCF_E_STATE);
+        if (self->rank == 0)
+            *value -= 0.25f;
+        ck_assert_int_eq(nncf_model_check_ranks(n.model, &err), NNCF_OK);
+    }
+    net_free(&n);
+}
+
+START_TEST(a_rank_that_knows_other_oscillations_is_named)
+{
+    ranks_run(2, check_oscillation, NULL);
+}
+END_TEST
+
 /* ---- bits by sensitivity ---- */
 
 #define HAWQ                                                                                       \
@@ -548,6 +589,7 @@ int main(void)
     tcase_add_loop_test(tests, twenty_steps_are_those_of_one_process, 0, 2);
     tcase_add_test(tests, running_statistics_are_averaged);
     tcase_add_test(tests, a_rank_that_is_out_of_step_is_named);
+    tcase_add_test(tests, a_rank_that_knows_other_oscillations_is_named);
     tcase_add_test(tests, ranks_choose_the_same_bits);
     return fx_main(suite);
 }
