@@ -92,14 +92,40 @@ static void sibling(const nncf_layer *layer, const char *class_name, char capaci
         snprintf(capacity, SCOPE_CAPACITY, "%.*s/%s", (int)parent, layer->scope, class_name);
 }
 
-static bool name_part(nncf_context *context, nncf__op *op, int32_t release)
+static const char input_scope[] = "/nncf_model_input_";
+
+/* The number of an input that the caller registered by NNCF's name; SIZE_MAX: none below `most`. */
+static size_t input_number(const nncf_layer *layer, size_t most)
+{
+    const char *digits = layer->scope + sizeof input_scope - 1;
+    size_t number = 0;
+    if (layer->op != NNCF_OP_INPUT ||
+        strncmp(layer->scope, input_scope, sizeof input_scope - 1) != 0 || !*digits)
+        return SIZE_MAX;
+    for (; *digits >= '0' && *digits <= '9' && number < most; digits++)
+        number = 10 * number + (size_t)(*digits - '0');
+    return *digits || number >= most ? SIZE_MAX : number;
+}
+
+/* Inputs have numbers, as NNCF gives them: those of layers without inputs, in their order, what the
+ * caller's inputs left. */
+typedef struct input_names {
+    /* [most] */
+    bool *taken;
+    size_t next;
+} input_names;
+
+static bool name_part(nncf_context *context, nncf__op *op, input_names *inputs, int32_t release)
 {
     const nncf_layer *layer = op->layer;
     const char *own = NULL, *class_name = NULL, *name = nncf__op_info_of(op->op)->name;
     char capacity[SCOPE_CAPACITY];
     switch (op->part) {
     case NNCF__PART_INPUT:
-        own = "/nncf_model_input_0";
+        while (inputs->taken[inputs->next])
+            inputs->next++;
+        snprintf(capacity, sizeof capacity, "%s%zu", input_scope, inputs->next++);
+        own = capacity;
         break;
     case NNCF__PART_CORE:
         own = layer->scope;
@@ -231,19 +257,28 @@ nncf_status nncf__op_graph_make(
         most_edges += model->layers[i]->n_inputs + 6;
     *graph = (nncf__op_graph){.context = context};
     edge_list edges = {0};
+    const size_t most_inputs = model->n_layers + 1; /* one of them is always free */
+    input_names inputs = {.taken = nncf__calloc(context, most_inputs, sizeof *inputs.taken)};
     graph->ops = nncf__calloc(context, model->n_layers * PARTS + 1, sizeof *graph->ops);
     graph->first = nncf__calloc(context, model->n_layers + 1, sizeof *graph->first);
     graph->last = nncf__calloc(context, model->n_layers + 1, sizeof *graph->last);
     graph->edges = nncf__calloc(context, 2 * most_edges + 1, sizeof *graph->edges);
     edges.from = nncf__calloc(context, most_edges + 1, sizeof *edges.from);
     edges.to = nncf__calloc(context, most_edges + 1, sizeof *edges.to);
-    bool ok = graph->ops && graph->first && graph->last && graph->edges && edges.from && edges.to;
+    bool ok = graph->ops && graph->first && graph->last && graph->edges && edges.from && edges.to &&
+        inputs.taken;
     for (size_t i = 0; ok && i < model->n_layers; i++)
         expand(graph, &edges, model->layers[i]);
     if (ok)
         connect(graph, &edges);
+    for (size_t i = 0; ok && i < model->n_layers; i++) {
+        const size_t number = input_number(model->layers[i], most_inputs);
+        if (number != SIZE_MAX)
+            inputs.taken[number] = true;
+    }
     for (size_t i = 0; ok && i < graph->count; i++)
-        ok = name_part(context, &graph->ops[i], release);
+        ok = name_part(context, &graph->ops[i], &inputs, release);
+    nncf__free(context, inputs.taken);
     nncf__free(context, edges.from);
     nncf__free(context, edges.to);
     if (!ok) {

@@ -279,10 +279,16 @@ START_TEST(lists_extend_what_a_device_unifies)
     ck_assert_ptr_null(input->leader);
     ck_assert_ptr_eq(output_of(n.conv[A])->leader, input);
     ck_assert_ptr_eq(output_of(n.conv[B])->leader, input);
-    /* b reads the model's input, too: one name, one range */
+    /* b reads another input of the model, which the list does not name */
     const nncf__quantizer *other = nncf__layer_quantizer(n.conv[B]->compression, NNCF__SLOT_INPUT);
     ck_assert_ptr_nonnull(other);
-    ck_assert_ptr_eq(other->leader, input);
+    ck_assert_ptr_null(other->leader);
+    close_net(&n);
+    open_net(&n, CONVOLUTION,
+        NAMED("2.4", "", "unified_scale_ops", "[[\"/nncf_model_input_1\", " BEHIND_B "]]"));
+    other = nncf__layer_quantizer(n.conv[B]->compression, NNCF__SLOT_INPUT);
+    ck_assert_ptr_eq(output_of(n.conv[B])->leader, other->leader ? other->leader : other);
+    ck_assert_ptr_null(nncf__layer_quantizer(n.conv[A]->compression, NNCF__SLOT_INPUT)->leader);
     close_net(&n);
 }
 END_TEST

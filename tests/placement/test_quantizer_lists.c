@@ -307,11 +307,40 @@ START_TEST(what_runs_as_one_has_its_quantizer_behind_it)
 }
 END_TEST
 
+/* Layers without inputs read inputs of their own, numbered in their order around those that are
+ * registered by NNCF's name. */
+START_TEST(inputs_of_the_model_are_numbered)
+{
+    static const char *const places[] = {
+        "/nncf_model_input_0", "/nncf_model_input_1", "/nncf_model_input_2"};
+    for (int fused = 0; fused < 2; fused++) {
+        zoo *z = zoo_new(fused != 0);
+        const node named = zoo_op(z, NNCF_OP_INPUT, places[1], 0, NULL),
+                   other = zoo_op(z, NNCF_OP_INPUT, "/nncf_model_input_x", 0, NULL);
+        const zoo_conv convs[] = {{"Net/Conv2d[a]", NULL, NULL, 0, 4, 4, 3, 1},
+            {"Net/Conv2d[b]", NULL, NULL, 0, 4, 4, 3, 1},
+            {"Net/Conv2d[c]", NULL, NULL, 0, 4, 4, 3, 1},
+            {"Net/Conv2d[d]", NULL, NULL, 0, 4, 4, 3, 1}};
+        zoo_add_conv(z, &convs[0], NULL);
+        zoo_add_conv(z, &convs[1], named);
+        zoo_add_conv(z, &convs[2], NULL);
+        zoo_add_conv(z, &convs[3], other);
+        json_object *plan = plan_of(z->model, TARGET("2.4", "CPU"));
+        for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+            ck_assert_msg(is_quantized(plan, places[i]), "%s", places[i]);
+        ck_assert(!is_quantized(plan, "/nncf_model_input_3"));
+        json_object_put(plan);
+        zoo_free(z);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("quantizer_lists");
     TCase *tc = fx_case(suite, "lists", 60);
     tcase_add_test(tc, what_runs_as_one_has_its_quantizer_behind_it);
+    tcase_add_test(tc, inputs_of_the_model_are_numbered);
     tcase_add_loop_test(tc, quantizers_stand_where_nncf_puts_them, 0, N_LISTS);
     return fx_main(suite);
 }
