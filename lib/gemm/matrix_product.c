@@ -5,8 +5,10 @@
  * own: gathered when it is packed, scattered when it is stored.) Rows of floats of a are read where
  * they lie; codes, and lines along k, become such rows first.
  *
- * Of one product b is packed for all, and a task is some rows times some columns. Of many small
- * ones a task is a product, with a b of its own: the threads meet once.
+ * Of one product b is packed for all, and a task is some rows times some columns. Of few rows a
+ * task packs the columns that it multiplies, a block of k at a time: b, most of the work, is read
+ * once and leaves the caches of that thread no more. Of many small ones a task is a product, with a
+ * b of its own: the threads meet once.
  */
 #include "gemm/matrix_product.h"
 
@@ -24,9 +26,13 @@ enum {
     MOST_K = 512,
     /* panels of a that a task reads from the second-level cache */
     MOST_PANELS = 16,
+    /* panels of a, of few rows */
+    FEW_PANELS = 6,
     /* floats: sums of a task, where k has several blocks; of a b that a task has of its own */
     MOST_SUMS = 64 << 10,
     MOST_OWN = 128 << 10,
+    /* floats of b that a task packs at once */
+    MOST_PACKED = 96 << 10,
     /* lines that are cut into panels at a time: they stay in the first-level cache */
     LINES = 64
 };
@@ -42,8 +48,8 @@ typedef struct matrix_job {
     /* rows of a are read as they are; else, from row to row of those that are made of it */
     bool in_place;
     int64_t a_stride;
-    /* each task has a b of its own */
-    bool owns;
+    /* each task has a b of its own; packs its part of b, which no other reads */
+    bool owns, packs;
     /* which of the batch, where all work on one */
     int64_t index;
     /* in the private area; rows of a at 0. Codes, widened; b where it is the task's own; rows of a
@@ -62,6 +68,15 @@ static void plan_tasks(matrix_job *j)
     j->owns = p->batch > 1 && (j->workers == 1 || p->batch >= 2 * j->workers) &&
         p->k * j->b_panels * j->m.mr <= MOST_OWN;
     const int64_t wanted = j->owns || j->workers == 1 ? 1 : 4 * j->workers;
+    j->packs =
+        !j->owns && j->a_panels <= FEW_PANELS && j->b_panels >= wanted && p->b_blocks.size == 0;
+    if (j->packs) {
+        j->task_a = j->a_panels;
+        j->task_b = min_i(div_ceil(j->b_panels, wanted),
+            max_i(1, MOST_PACKED / (j->m.mr * max_i(j->k_block, j->task_a * j->m.nr))));
+        j->tasks_across = div_ceil(j->b_panels, j->task_b);
+        return;
+    }
     int64_t blocks = div_ceil(j->a_panels, MOST_PANELS);
     if (wanted > 1) /* shares are equal */
         blocks = min_i(j->a_panels, round_up(blocks, j->workers));
@@ -89,7 +104,11 @@ static size_t plan_private(matrix_job *j)
     j->widened_at =
         j->sums_at + nncf__bytes_aligned(j->k_block < p->k ? j->task_a * j->task_b * size : 0);
     j->b_at = j->widened_at + nncf__bytes_aligned(max_i(of_a, of_b));
-    j->picked_at = j->b_at + nncf__bytes_aligned(j->owns ? j->b_panels * j->m.mr * p->k : 0);
+    j->picked_at = j->b_at +
+        nncf__bytes_aligned(j->m.mr *
+            (j->owns           ? j->b_panels * p->k
+                    : j->packs ? j->task_b * j->k_block
+                               : 0));
     return j->picked_at + nncf__bytes_aligned(p->b_blocks.size > 0 ? j->m.nr * j->a_stride : 0);
 }
 
@@ -107,8 +126,8 @@ static void plan(const nncf_context *context, const nncf__matrix_product *p, mat
     /* an odd number of lines: what is written to several panels at once shares no sets of a cache
      */
     const size_t panel = nncf__bytes_aligned(p->k * j->m.mr);
-    j->workspace = nncf__workspace_plan(
-        context, plan_private(j), panel + (panel / 64 % 2 ? 0 : 64), j->owns ? 0 : j->b_panels);
+    j->workspace = nncf__workspace_plan(context, plan_private(j), panel + (panel / 64 % 2 ? 0 : 64),
+        j->owns || j->packs ? 0 : j->b_panels);
 }
 
 /* ---- blocks ---- */
@@ -284,6 +303,8 @@ typedef struct matrix_task {
 static const float *panel_of_b(const matrix_task *t, int64_t panel, int64_t k0)
 {
     const matrix_job *j = t->j;
+    if (j->packs)
+        return t->own_b + (panel - t->b0) * j->m.mr * j->k_block;
     const float *b =
         j->owns ? t->own_b + panel * j->m.mr * j->p->k : nncf__workspace_slot(&j->workspace, panel);
     return b + k0 * j->m.mr;
@@ -444,6 +465,18 @@ static matrix_task task_of(const matrix_job *j, int64_t index, size_t worker)
         .c = p->c + index * p->c_step};
 }
 
+/* k in [k0, k1) of the task's panels of b. */
+static void pack_own(const matrix_task *t, int64_t k0, int64_t k1)
+{
+    const matrix_job *j = t->j;
+    const nncf__matrix b = b_of(j, t->index);
+    const int64_t at_once = b.turned ? k1 - k0 : LINES, mr = j->m.mr;
+    for (int64_t k = k0; k < k1; k += at_once)
+        for (int64_t panel = t->b0; panel < t->b1; panel++)
+            pack_panel(j, &b, panel, k, min_i(k + at_once, k1),
+                t->own_b + ((panel - t->b0) * j->k_block + k - k0) * mr, t->widened);
+}
+
 /* The task's rows and columns. */
 static void multiply(const matrix_task *t)
 {
@@ -451,6 +484,8 @@ static void multiply(const matrix_task *t)
     for (int64_t k0 = 0; k0 < j->p->k; k0 += j->k_block) {
         const int64_t k1 = min_i(k0 + j->k_block, j->p->k);
         const rows a = rows_of(t, k0, k1);
+        if (j->packs)
+            pack_own(t, k0, k1);
         for (int64_t panel = t->b0; panel < t->b1; panel++)
             multiply_panel(t, &a, panel, k0, k1);
     }
@@ -512,9 +547,11 @@ void nncf__matrix_product_run(nncf_context *context, const nncf__matrix_product 
         return;
     }
     for (j.index = 0; j.index < p->batch; j.index++) {
-        nncf__gemm_parallel(context, 32.0 * (double)p->k * (double)p->n,
-            (size_t)div_ceil(j.b_panels, MOST_PANELS), pack_b_task, &j);
-        nncf__gemm_parallel(context, flops,
+        const double packing = 32.0 * (double)p->k * (double)p->n;
+        if (!j.packs)
+            nncf__gemm_parallel(
+                context, packing, (size_t)div_ceil(j.b_panels, MOST_PANELS), pack_b_task, &j);
+        nncf__gemm_parallel(context, flops + (j.packs ? packing : 0),
             (size_t)(div_ceil(j.a_panels, j.task_a) * j.tasks_across), part_task, &j);
     }
 }
