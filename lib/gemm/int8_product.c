@@ -156,15 +156,20 @@ static int32_t *panel_start(const int8_job *j, int64_t panel)
     return (int32_t *)(void *)(panel_of(j, panel) + panel_bytes(j));
 }
 
-/* One output channel's codes, (channel, tap) in memory, to its place in a panel; their sum. */
-static int32_t pack_row(const int8_job *j, const int8_t *row, char *to)
+static int32_t sum_of(const int8_t *row, int64_t n)
+{
+    int32_t sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += row[i];
+    return sum;
+}
+
+/* One output channel's codes, (channel, tap) in memory, to its place in a panel. */
+static void pack_row(const int8_job *j, const int8_t *row, char *to)
 {
     const nncf__weights *w = &j->p->weights;
     const int64_t taps = nncf__taps_count(&w->taps),
                   next = (int64_t)(j->k->nr * j->k->weight_bytes) * QUAD;
-    int32_t sum = 0;
-    for (int64_t i = 0; i < w->channels * taps; i++)
-        sum += row[i];
     for (int64_t t = 0; t < taps; t++)
         for (int64_t c = 0; c < w->channels; c += QUAD, to += next) {
             int8_t quad[QUAD] = {0};
@@ -176,7 +181,6 @@ static int32_t pack_row(const int8_job *j, const int8_t *row, char *to)
                     quad[i] = row[(c + i) * taps + t];
             nncf__int8_put_weights(j->k, quad, to);
         }
-    return sum;
 }
 
 static void pack_weights_task(void *arg, size_t chunk, size_t worker)
@@ -184,16 +188,22 @@ static void pack_weights_task(void *arg, size_t chunk, size_t worker)
     (void)worker;
     const int8_job *j = arg;
     const nncf__weights *w = &j->p->weights;
-    const int64_t nr = (int64_t)j->k->nr, first = (int64_t)chunk * nr;
+    const int64_t nr = (int64_t)j->k->nr, first = (int64_t)chunk * nr,
+                  used = min_i(nr, w->n_out - first), taps = nncf__taps_count(&w->taps);
+    const int8_t *rows = (const int8_t *)w->src.data + first * w->out_stride;
     char *panel = panel_of(j, (int64_t)chunk);
     int32_t *start = panel_start(j, (int64_t)chunk);
-    if (w->n_out - first < nr)
-        memset(panel, 0, panel_bytes(j));
-    for (int64_t i = 0; i < min_i(nr, w->n_out - first); i++) {
-        const int8_t *row = (const int8_t *)w->src.data + (first + i) * w->out_stride;
+    for (int64_t i = 0; i < used; i++)
         start[i] = (j->k->offset - (int32_t)j->zero) *
-            pack_row(j, row, panel + i * QUAD * (int64_t)j->k->weight_bytes);
-    }
+            sum_of(rows + i * w->out_stride, w->channels * taps);
+    if (taps == 1 && j->k->weight_bytes == 1 &&
+        nncf__transpose_words(nncf__kernels_of(j->workspace.context), rows, w->out_stride,
+            w->channels, used, nr, panel))
+        return;
+    if (used < nr)
+        memset(panel, 0, panel_bytes(j));
+    for (int64_t i = 0; i < used; i++)
+        pack_row(j, rows + i * w->out_stride, panel + i * QUAD * (int64_t)j->k->weight_bytes);
 }
 
 /* ---- pixels ---- */

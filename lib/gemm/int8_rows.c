@@ -133,6 +133,10 @@ static void pack_words(const rows_job *j, const int8_t *rows, int64_t used, char
     const nncf__weights *w = &j->p->weights;
     const int64_t mr = (int64_t)j->k->mr;
     uint32_t quads[NNCF__INT8_MR_MAX], pairs[2][NNCF__INT8_MR_MAX];
+    if (j->k->weight_bytes == 1 &&
+        nncf__transpose_words(
+            nncf__kernels_of(j->workspace.context), rows, w->out_stride, w->channels, used, mr, to))
+        return;
     for (int64_t c = 0; c < w->channels; c += QUAD) {
         const size_t n = (size_t)min_i(QUAD, w->channels - c);
         if (n == QUAD) {

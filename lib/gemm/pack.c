@@ -419,6 +419,18 @@ void nncf__pack_weights(
     pack_contiguous(m, w, out0, min_i(nncf__panel_width(m, w), w->n_out - out0), panel);
 }
 
+bool nncf__transpose_words(const nncf__kernels *k, const void *rows, int64_t stride, int64_t length,
+    int64_t n_rows, int64_t width, void *to)
+{
+    enum { WORD = 4 };
+    if ((uintptr_t)rows % WORD != 0 || stride % WORD != 0 || length % WORD != 0)
+        return false;
+    /* the kernel moves floats, whatever their bits are */
+    k->gemm_transpose(
+        (size_t)n_rows, (size_t)(length / WORD), rows, stride / WORD, to, (size_t)width);
+    return true;
+}
+
 void nncf__pixel_product_scaling(
     const nncf__pixel_product *p, int64_t first, int64_t end, float *scale, float *bias)
 {

@@ -155,6 +155,11 @@ void nncf__pack_weights(
 void nncf__pack_weight_channels(const nncf__microkernel *m, const nncf__weights *w, int64_t c0,
     int64_t c1, int64_t panel0, int64_t n_panels, float *const panels[]);
 
+/* to[i * width + r] = word i of row r, 0 from n_rows on: of codes in bytes, four a word. False, and
+ * nothing is done: rows do not begin, or end, with whole words. */
+bool nncf__transpose_words(const nncf__kernels *k, const void *rows, int64_t stride, int64_t length,
+    int64_t n_rows, int64_t width, void *to);
+
 /* The segments of n_c channels from c on, as floats; a channel's begin `stride` after the one
  * before. */
 void nncf__gather(const nncf__kernels *k, const nncf__pixel_map *g, int64_t c, int64_t n_c,
