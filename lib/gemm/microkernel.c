@@ -41,6 +41,23 @@ void nncf__microkernel_get(const nncf_context *context, nncf__microkernel *m)
     m->has_builtin = tile[0] == m->mr && tile[1] == m->nr;
 }
 
+/* The built-in microkernel is as fast where its panels come from the second-level cache, and sums
+ * of several blocks of k cost what they cost. */
+enum { DEEP_K = 512 };
+
+int64_t nncf__microkernel_k_most(const nncf__microkernel *m, int64_t k)
+{
+    return m->has_builtin && k <= DEEP_K ? max_i(m->kc, DEEP_K) : m->kc;
+}
+
+int64_t nncf__k_block_of(int64_t k, int64_t most)
+{
+    if (k <= most)
+        return k;
+    most = most / 4 * 4;
+    return round_up(div_ceil(k, div_ceil(k, most)), 4);
+}
+
 const char *nncf__gemm_describe(const nncf_context *context)
 {
     nncf__microkernel m;

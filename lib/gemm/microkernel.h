@@ -53,6 +53,9 @@ enum { NNCF__TILE_EDGE_MAX = 32, NNCF__TILE_MAX = 32 * 16, NNCF__PANEL_SLACK = 1
 /* BLIS's microkernel when this context may use it, else the built-in one. */
 void nncf__microkernel_get(const nncf_context *context, nncf__microkernel *m);
 void nncf__microkernel_builtin(const nncf__kernels *k, nncf__microkernel *m);
+/* How many of k terms are summed at once, at most; and in equal blocks. */
+int64_t nncf__microkernel_k_most(const nncf__microkernel *m, int64_t k);
+int64_t nncf__k_block_of(int64_t k, int64_t most);
 /* blis.c: false when the library is built without BLIS, its version is unknown, or it needs more
  * than this ISA. */
 bool nncf__blis_microkernel(const nncf_context *context, int32_t isa, nncf__microkernel *m);

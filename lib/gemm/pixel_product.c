@@ -16,6 +16,7 @@
 
 #include "base/int_math.h"
 #include "base/pool.h"
+#include "gemm/channel_lanes.h"
 #include "gemm/int8_product.h"
 #include "gemm/microkernel.h"
 #include "gemm/pack.h"
@@ -48,21 +49,12 @@ typedef struct pixel_job {
     size_t targets_at, starts_at, pixels_at, sums_at, scales_at;
 } pixel_job;
 
-/* The built-in microkernel is as fast where its panels come from the second-level cache, and sums
- * of several blocks of k cost what they cost. */
-enum { DEEP_K = 512 };
-
 static void plan_k(pixel_job *j)
 {
-    int64_t limit = j->m.has_builtin && j->k <= DEEP_K ? max_i(j->m.kc, DEEP_K) : j->m.kc;
+    int64_t most = nncf__microkernel_k_most(&j->m, j->k);
     if (j->codes) /* sums below 2^24 */
-        limit = min_i(limit, 16777215 / (255 * (int64_t)nncf__weight_code_max(&j->p->weights.src)));
-    if (j->k <= limit) {
-        j->k_block = j->k;
-        return;
-    }
-    limit = limit / 4 * 4;
-    j->k_block = round_up(div_ceil(j->k, div_ceil(j->k, limit)), 4);
+        most = min_i(most, 16777215 / (255 * (int64_t)nncf__weight_code_max(&j->p->weights.src)));
+    j->k_block = nncf__k_block_of(j->k, most);
 }
 
 /* Blocks of pixels that a task takes, so that one can be fetched while the one before is
@@ -454,6 +446,8 @@ size_t nncf__pixel_product_scratch(const nncf_context *context, const nncf__pixe
 {
     if (nncf__int8_product_fits(context, p))
         return nncf__int8_product_scratch(context, p);
+    if (nncf__channel_lanes_fit(context, p))
+        return nncf__channel_lanes_scratch(context, p);
     pixel_job j;
     plan(context, p, &j);
     return j.workspace.bytes;
@@ -463,6 +457,10 @@ void nncf__pixel_product_run(nncf_context *context, const nncf__pixel_product *p
 {
     if (nncf__int8_product_fits(context, p)) {
         nncf__int8_product_run(context, p);
+        return;
+    }
+    if (nncf__channel_lanes_fit(context, p)) {
+        nncf__channel_lanes_run(context, p);
         return;
     }
     pixel_job j;
