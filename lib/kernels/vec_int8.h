@@ -367,6 +367,12 @@ INLINE bytes bytes_load(const uint8_t *from)
 {
     return vld1q_u8(from);
 }
+/* Every second of 31. */
+INLINE bytes second_load(const uint8_t *from)
+{
+    return vcombine_u8(vmovn_u16(vreinterpretq_u16_u8(bytes_load(from))),
+        vshrn_n_u16(vreinterpretq_u16_u8(bytes_load(from + 15)), 8));
+}
 INLINE void interleave(const bytes c[QUAD], uint8_t *to)
 {
     vst4q_u8(to, ((uint8x16x4_t){{c[0], c[1], c[2], c[3]}}));
@@ -413,6 +419,12 @@ INLINE bytes bytes_load(const uint8_t *from)
 {
     return _mm_loadu_si128((const void *)from);
 }
+/* Every second of 31. */
+INLINE bytes second_load(const uint8_t *from)
+{
+    const __m128i low = bytes_load(from), high = bytes_load(from + 15);
+    return _mm_packus_epi16(_mm_and_si128(low, _mm_set1_epi16(0xff)), _mm_srli_epi16(high, 8));
+}
 INLINE void interleave(const bytes c[QUAD], uint8_t *to)
 {
     const __m128i l = _mm_unpacklo_epi8(c[0], c[1]), h = _mm_unpackhi_epi8(c[0], c[1]),
@@ -431,9 +443,11 @@ typedef struct panel_source {
     const nncf__segment *segments;
     size_t n;
 #ifdef INT8_512
-    /* of each segment: its lanes, none for padding, and what is added to a channel's address */
+    /* of each segment: its lanes, none for padding; the bytes that these read, where every second
+     * one is wanted; and what is added to a channel's address */
     struct {
         __mmask32 lanes;
+        __mmask64 second;
         int64_t offset;
     } parts[MR];
 #endif
@@ -444,14 +458,28 @@ INLINE bool is_line(const panel_source *s)
     return s->n == 1 && s->segments->length == MR && s->segments->src >= 0 && s->of->step == 1;
 }
 
+#ifdef INT8_512
+/* Bit i becomes bit 2 * i. */
+INLINE uint64_t spread(uint64_t bits)
+{
+    bits = (bits | bits << 16) & 0x0000ffff0000ffff;
+    bits = (bits | bits << 8) & 0x00ff00ff00ff00ff;
+    bits = (bits | bits << 4) & 0x0f0f0f0f0f0f0f0f;
+    bits = (bits | bits << 2) & 0x3333333333333333;
+    return (bits | bits << 1) & 0x5555555555555555;
+}
+#endif
+
 static void prepare(panel_source *s)
 {
 #ifdef INT8_512
+    const int64_t step = s->of->step;
     for (size_t i = 0; i < s->n; i++) {
         const nncf__segment *segment = &s->segments[i];
         const uint32_t lane = (uint32_t)segment->dst % MR, all = UINT32_MAX;
         s->parts[i].lanes = segment->src < 0 ? 0 : all >> (MR - segment->length) << lane;
-        s->parts[i].offset = segment->src - (int64_t)lane;
+        s->parts[i].second = step == 2 ? spread(s->parts[i].lanes) : 0;
+        s->parts[i].offset = segment->src - (int64_t)lane * step;
     }
 #else
     (void)s;
@@ -472,6 +500,19 @@ INLINE bytes gather(const panel_source *s, const uint8_t *channel)
         }
         return row;
     }
+    if (of->step == 2) {
+        bytes row = bytes_set(of->zero);
+        for (size_t i = 0; i < s->n; i++) {
+            const __m512i part =
+                _mm512_maskz_loadu_epi8(s->parts[i].second, channel + s->parts[i].offset);
+            row = _mm256_mask_mov_epi8(
+                row, s->parts[i].lanes, bytes_flip(_mm512_cvtepi16_epi8(part), of->flip));
+        }
+        return row;
+    }
+#else
+    if (of->step == 2 && s->n == 1 && s->segments->length == MR && s->segments->src >= 0)
+        return bytes_flip(second_load(channel + s->segments->src), of->flip);
 #endif
     _Alignas(sizeof(bytes)) uint8_t row[MR];
     memset(row, of->zero, sizeof row);
