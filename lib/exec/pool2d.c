@@ -22,6 +22,7 @@
 #include <nncf/model.h>
 #include <nncf/tensor.h>
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -72,41 +73,109 @@ static window window_of(const pool_job *job, int64_t oy, int64_t ox)
     return r;
 }
 
-/* Windows of a row whose maxima are searched at a time. */
-enum { COLUMNS = 64 };
+/* Windows of a row whose maxima are searched at a time, of which a vector has some; the most taps
+ * that a byte can count; the widest window that is searched on vectors, which lets a line hold what
+ * COLUMNS windows see at a stride of 2. */
+enum { COLUMNS = 64, SOME = 16, MOST_TAPS = 256, MOST_WIDE = 64, LINE = 2 * COLUMNS + MOST_WIDE };
 
 static int64_t ceil_div(int64_t a, int64_t b) /* b > 0, a of any sign */
 {
     return a > 0 ? (a + b - 1) / b : -(-a / b);
 }
 
-/* n maxima from window (oy, ox) on, and where they are: the first of equals; a NaN wins, as it
- * would in PyTorch. Tap by tap, in the order of a window's elements, without a branch: which of two
- * is larger cannot be predicted. */
-static void find_maxima(const pool_job *job, const float *x, int64_t oy, int64_t ox, int64_t n,
-    float best[COLUMNS], int64_t at[COLUMNS])
+/* What windows of a plane's row have in common. */
+typedef struct window_row {
+    int64_t w, kernel, stride, padding;
+    /* rows of the plane: where the windows begin, which may be above it; what is there of them */
+    int64_t top, y0, y1;
+} window_row;
+
+static window_row row_of(const pool_job *job, int64_t oy)
 {
-    const int64_t stride = job->stride[1], padding = job->layer->padding[1];
-    for (int64_t o = 0; o < n; o++) {
-        const window r = window_of(job, oy, ox + o);
-        at[o] = r.y0 * job->w + r.x0;
-        best[o] = x[at[o]];
-    }
-    const window rows = window_of(job, oy, ox);
-    for (int64_t i = rows.y0; i < rows.y1; i++)
-        for (int64_t j = -padding; j < job->kernel[1] - padding; j++) {
-            const int64_t first = max_i(ceil_div(-j, stride) - ox, 0),
-                          last = min_i(ceil_div(job->w - j, stride) - ox, n),
-                          begin = i * job->w + j + ox * stride;
-            for (int64_t o = first; o < last; o++) {
-                const int64_t place = begin + o * stride;
-                const float v = x[place], b = best[o];
-                const bool better = (v > b) | ((v != v) & (b == b));
-                best[o] = better ? v : b;
-                at[o] ^= (at[o] ^ place) & -(int64_t)better;
-            }
-        }
+    const int64_t top = oy * job->stride[0] - job->layer->padding[0];
+    return (window_row){.w = job->w,
+        .kernel = job->kernel[1],
+        .stride = job->stride[1],
+        .padding = job->layer->padding[1],
+        .top = top,
+        .y0 = max_i(top, 0),
+        .y1 = min_i(top + job->kernel[0], job->h)};
 }
+
+/*
+ * n maxima from window ox on, and the numbers of their taps, of which a row of a window has
+ * `width`: the first of equals; a NaN wins, as it would in PyTorch. Tap by tap, in the order of a
+ * window's elements, without a branch: which of two is larger cannot be predicted. Strides of 1 and
+ * 2 on vectors that the compiler makes: a row of the plane becomes a line, or two of every second
+ * pixel, with what is never the larger of two beyond the plane's edges; then a tap's pixels are
+ * neighbours.
+ */
+#define FIND_MAXIMA(name, element, number, lowest, greater)                                        \
+    static void name##_step(const element *restrict from, int64_t n, number tap,                   \
+        element *restrict best, number *restrict at)                                               \
+    {                                                                                              \
+        for (int64_t o = 0; o < n; o++) {                                                          \
+            const element v = from[o], most = best[o];                                             \
+            const number place = at[o], other = (number)(place ^ tap);                             \
+            const bool better = greater(v, most);                                                  \
+            best[o] = better ? v : most;                                                           \
+            const number all = (number)(better ? -1 : 0);                                          \
+            at[o] = (number)(place ^ (other & all));                                               \
+        }                                                                                          \
+    }                                                                                              \
+    static void name##_line(const window_row *r, const element *restrict x, int64_t ox, int64_t n, \
+        int64_t width, element *restrict best, number *restrict at)                                \
+    {                                                                                              \
+        element line[LINE], halves[2][LINE / 2 + SOME];                                            \
+        const int64_t left = ox * r->stride - r->padding, before = max_i(-left, 0),                \
+                      end = min_i(r->w - left, (n - 1) * r->stride + r->kernel);                   \
+        for (int64_t q = 0; q < LINE; q++)                                                         \
+            line[q] = lowest;                                                                      \
+        for (int64_t i = r->y0; i < r->y1; i++) {                                                  \
+            if (end > before)                                                                      \
+                memcpy(line + before, x + i * r->w + left + before,                                \
+                    (size_t)(end - before) * sizeof *line);                                        \
+            for (int64_t q = 0; r->stride == 2 && q < LINE / 2; q++) {                             \
+                halves[0][q] = line[2 * q];                                                        \
+                halves[1][q] = line[2 * q + 1];                                                    \
+            }                                                                                      \
+            for (int64_t j = 0; j < r->kernel; j++)                                                \
+                name##_step(r->stride == 2 ? halves[j % 2] + j / 2 : line + j, round_up(n, SOME),  \
+                    (number)((i - r->top) * width + j), best, at);                                 \
+        }                                                                                          \
+    }                                                                                              \
+    static void name(const window_row *r, const element *x, int64_t ox, int64_t n, int64_t width,  \
+        element best[COLUMNS], number at[COLUMNS])                                                 \
+    {                                                                                              \
+        const int64_t above = (r->y0 - r->top) * width, outside = r->padding - ox * r->stride;     \
+        for (int64_t o = 0; o < COLUMNS; o++) {                                                    \
+            best[o] = lowest;                                                                      \
+            at[o] = (number)above;                                                                 \
+        }                                                                                          \
+        for (int64_t o = 0; o < n && o * r->stride < outside; o++)                                 \
+            at[o] = (number)(above + outside - o * r->stride);                                     \
+        if (r->stride <= 2 && r->kernel <= MOST_WIDE) {                                            \
+            name##_line(r, x, ox, n, width, best, at);                                             \
+            return;                                                                                \
+        }                                                                                          \
+        for (int64_t i = r->y0; i < r->y1; i++)                                                    \
+            for (int64_t j = 0; j < r->kernel; j++) {                                              \
+                const int64_t before = r->padding - j,                                             \
+                              first = max_i(ceil_div(before, r->stride) - ox, 0),                  \
+                              last = min_i(ceil_div(r->w + before, r->stride) - ox, n);            \
+                for (int64_t o = first; o < last; o++) {                                           \
+                    const element v = x[i * r->w + (ox + o) * r->stride - before];                 \
+                    const bool better = greater(v, best[o]);                                       \
+                    best[o] = better ? v : best[o];                                                \
+                    at[o] = better ? (number)((i - r->top) * width + j) : at[o];                   \
+                }                                                                                  \
+            }                                                                                      \
+    }
+#define GREATER_FLOAT(v, b) (((v) > (b)) | (((v) != (v)) & ((b) == (b))))
+#define GREATER_BYTE(v, b)  ((v) > (b))
+FIND_MAXIMA(find_floats, float, int32_t, -INFINITY, GREATER_FLOAT)
+FIND_MAXIMA(find_unsigned, uint8_t, uint8_t, 0, GREATER_BYTE)
+FIND_MAXIMA(find_signed, int8_t, uint8_t, INT8_MIN, GREATER_BYTE)
 
 static float average(const float *x, int64_t width, const window *r)
 {
@@ -117,24 +186,58 @@ static float average(const float *x, int64_t width, const window *r)
     return (float)(sum / (double)r->counted);
 }
 
-/* A plane of maxima: their values, or the codes where they are, or their gradients to where they
- * are; two of the three are NULL. */
-static void max_plane(const pool_job *job, const float *x, float *y, const uint8_t *code,
+/* Codes are compared as they are, since they grow with their values, where a byte can count the
+ * taps. */
+static bool compares_codes(const pool_job *job)
+{
+    return nncf__qtensor_is_codes(job->x) && job->layer->pool_kind == NNCF_POOL_MAX &&
+        job->kernel[0] * job->kernel[1] <= MOST_TAPS;
+}
+
+static void find_codes(const pool_job *job, const window_row *r, const uint8_t *code, int64_t ox,
+    int64_t n, const int32_t place[MOST_TAPS], uint8_t best[COLUMNS], int32_t at[COLUMNS])
+{
+    uint8_t tap[COLUMNS];
+    if (job->x->dtype == NNCF_S8)
+        find_signed(r, (const int8_t *)code, ox, n, r->kernel, (int8_t *)best, tap);
+    else
+        find_unsigned(r, code, ox, n, r->kernel, best, tap);
+    for (int64_t o = 0; o < n; o++)
+        at[o] = place[tap[o]];
+}
+
+/* A plane of maxima, of floats or (x is NULL) of codes: their values, or the codes where they are,
+ * or their gradients to where they are; two of the three are NULL. */
+static void max_plane(const pool_job *job, const float *x, const uint8_t *code, float *y,
     uint8_t *codes, const float *dy, float *dx)
 {
     float best[COLUMNS];
-    int64_t at[COLUMNS];
-    for (int64_t oy = 0; oy < job->out_h; oy++)
+    uint8_t best_code[COLUMNS];
+    /* from the corner of the window, which may be outside of the plane */
+    int32_t at[COLUMNS], place[MOST_TAPS];
+    const int64_t stride = job->stride[1];
+    for (int64_t t = 0; !x && t < job->kernel[0] * job->kernel[1]; t++)
+        place[t] = (int32_t)(t / job->kernel[1] * job->w + t % job->kernel[1]);
+    for (int64_t oy = 0; oy < job->out_h; oy++) {
+        const window_row r = row_of(job, oy);
         for (int64_t ox = 0; ox < job->out_w; ox += COLUMNS) {
-            const int64_t n = min_i(COLUMNS, job->out_w - ox), to = oy * job->out_w + ox;
-            find_maxima(job, x, oy, ox, n, best, at);
+            const int64_t n = min_i(COLUMNS, job->out_w - ox), to = oy * job->out_w + ox,
+                          corner = (oy * job->stride[0] - job->layer->padding[0]) * job->w +
+                ox * stride - job->layer->padding[1];
+            if (x)
+                find_floats(&r, x, ox, n, job->w, best, at);
+            else
+                find_codes(job, &r, code, ox, n, place, best_code, at);
             if (y)
                 memcpy(y + to, best, (size_t)n * sizeof *y);
-            for (int64_t o = 0; codes && o < n; o++)
-                codes[to + o] = code[at[o]];
+            if (codes && !x)
+                memcpy(codes + to, best_code, (size_t)n);
+            for (int64_t o = 0; codes && x && o < n; o++)
+                codes[to + o] = code[corner + o * stride + at[o]];
             for (int64_t o = 0; dx && o < n; o++)
-                dx[at[o]] += dy[to + o];
+                dx[corner + o * stride + at[o]] += dy[to + o];
         }
+    }
 }
 
 static void forward_plane(const pool_job *job, const float *x, float *y)
@@ -147,7 +250,7 @@ static void forward_plane(const pool_job *job, const float *x, float *y)
         return;
     }
     if (l->pool_kind == NNCF_POOL_MAX) {
-        max_plane(job, x, y, NULL, NULL, NULL, NULL);
+        max_plane(job, x, NULL, y, NULL, NULL, NULL);
         return;
     }
     for (int64_t oy = 0; oy < job->out_h; oy++) {
@@ -158,7 +261,8 @@ static void forward_plane(const pool_job *job, const float *x, float *y)
     }
 }
 
-static void backward_plane(const pool_job *job, const float *x, const float *dy, float *dx)
+static void backward_plane(
+    const pool_job *job, const float *x, const uint8_t *code, const float *dy, float *dx)
 {
     const nncf_layer *l = job->layer;
     const size_t count = (size_t)(job->h * job->w);
@@ -170,7 +274,7 @@ static void backward_plane(const pool_job *job, const float *x, const float *dy,
     }
     memset(dx, 0, count * sizeof *dx);
     if (l->pool_kind == NNCF_POOL_MAX) {
-        max_plane(job, x, NULL, NULL, NULL, dy, dx);
+        max_plane(job, x, code, NULL, NULL, dy, dx);
         return;
     }
     for (int64_t oy = 0; oy < job->out_h; oy++) {
@@ -193,12 +297,15 @@ static void pool_chunk(void *arg, size_t chunk, size_t worker)
     for (size_t p = chunk * group; p < (chunk + 1) * group && p < job->planes; p++) {
         const bool looks = !job->dx ||
             job->layer->pool_kind == NNCF_POOL_MAX; /* gradients of averages need no x */
-        const float *x = looks ? nncf__floats_of(job->k, job->x, p * in, in, scratch) : NULL;
+        const uint8_t *code =
+            nncf__qtensor_is_codes(job->x) ? (const uint8_t *)job->x->data + p * in : NULL;
+        const bool by_code = compares_codes(job) && !job->y;
+        const float *x =
+            looks && !by_code ? nncf__floats_of(job->k, job->x, p * in, in, scratch) : NULL;
         if (job->dx)
-            backward_plane(job, x, job->dy + p * out, job->dx + p * in);
+            backward_plane(job, x, code, job->dy + p * out, job->dx + p * in);
         else if (job->codes)
-            max_plane(job, x, NULL, (const uint8_t *)job->x->data + p * in, job->codes + p * out,
-                NULL, NULL);
+            max_plane(job, x, code, NULL, job->codes + p * out, NULL, NULL);
         else
             forward_plane(job, x, job->y + p * out);
     }
