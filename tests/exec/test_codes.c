@@ -206,6 +206,81 @@ START_TEST(codes_are_rejected_when_their_sign_has_changed)
 }
 END_TEST
 
+/* A maximum of codes is the first of equals, too, and its gradient goes there: of unsigned and
+ * signed ones, in windows that vectors search and in those that they do not. */
+START_TEST(a_maximum_of_codes_is_the_first_of_equals)
+{
+    enum { H = 21, W = 150, N = H * W, MOST = (H + 1) * (W + 1) };
+    static const int64_t kernels[] = {3, 2, 17};
+    const int32_t stride = 1 + _i % 3;
+    const int64_t kernel = kernels[_i / 3 % 3], padding = kernel / 2;
+    const bool is_signed = _i >= 9;
+    static float x[N], a[N], y[MOST], z[MOST], dy[MOST], dx[N], want[N];
+    static uint8_t codes[N], maxima[MOST];
+    uint64_t state = 8 + (uint64_t)_i;
+    int64_t out[NNCF_MAX_NDIM];
+    int32_t ndim, more;
+    fx_tensor tx, ta, ty, tz, tdy, tdx;
+    nncf_model *model;
+    nncf_layer *pool;
+    fx_block first = {.scope = "n/a",
+                 .in_channels = 1,
+                 .out_channels = 1,
+                 .activation = is_signed ? NNCF_ACTIVATION_NONE : NNCF_ACTIVATION_RELU},
+             end = {.scope = "n/end", .in_channels = 1, .out_channels = 1};
+    ck_assert_int_eq(nncf_model_create(NULL, &model, NULL), NNCF_OK);
+    fx_register(model, &first, NULL, &state);
+    const nncf_pool2d_params p = {NNCF_PARAMS(nncf_pool2d_params), .scope = "n/pool",
+        .kind = NNCF_POOL_MAX, .kernel = {(int32_t)kernel, (int32_t)kernel},
+        .stride = {stride, stride}, .padding = {(int32_t)padding, (int32_t)padding},
+        .inputs = &first.layer, .n_inputs = 1};
+    ck_assert_int_eq(nncf_model_add_pool2d(model, &p, &pool, NULL), NNCF_OK);
+    fx_register(model, &end, pool, &state);
+    nncf_compression_ctrl *ctrl = fx_ctrl(model, FX_CONFIG(FX_INT8));
+    const int64_t in[4] = {1, 1, H, W};
+    fx_fill(x, N, 1, &state);
+    fx_view(&tx, x, 4, in), fx_view(&ta, a, 4, in), fx_view(&tdx, dx, 4, in);
+    ck_assert_int_eq(
+        nncf_layer_get_output_shape(pool, &ta.t, 1, out, NNCF_MAX_NDIM, &ndim, NULL), NNCF_OK);
+    ck_assert_int_le(out[2] * out[3], MOST);
+    fx_view(&ty, y, 4, out), fx_view(&tz, z, 4, out), fx_view(&tdy, dy, 4, out);
+    while (nncf_compression_ctrl_init_step(ctrl, &more, NULL) == NNCF_OK && more) {
+        ck_assert_int_eq(nncf_layer_forward(first.layer, &tx.t, 1, &ta.t, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(pool, &ta.t, 1, &ty.t, NULL), NNCF_OK);
+        ck_assert_int_eq(nncf_layer_forward(end.layer, &ty.t, 1, &tz.t, NULL), NNCF_OK);
+    }
+    ck_assert_int_eq(nncf_layer_get_output_dtype(pool), is_signed ? NNCF_S8 : NNCF_U8);
+    for (int i = 0; i < N; i++) /* many equals, and all of the lowest at the top */
+        codes[i] = (uint8_t)((i / W < 3 ? 0u : (unsigned)fx_next(&state) % 4 * 85u) ^
+            (is_signed ? 0x80u : 0u));
+    fx_fill(dy, (size_t)(out[2] * out[3]), 1, &state);
+    ta.t.data = codes, ty.t.data = maxima;
+    ta.t.dtype = ty.t.dtype = nncf_layer_get_output_dtype(pool);
+    ck_assert_int_eq(nncf_layer_forward(pool, &ta.t, 1, &ty.t, NULL), NNCF_OK);
+    ck_assert_int_eq(nncf_layer_backward(pool, &ta.t, 1, &tdy.t, &tdx.t, NULL), NNCF_OK);
+    memset(want, 0, sizeof want);
+    for (int64_t o = 0; o < out[2] * out[3]; o++) {
+        const int64_t top = o / out[3] * stride - padding, left = o % out[3] * stride - padding;
+        int64_t best = -1;
+        for (int64_t i = top < 0 ? 0 : top; i < top + kernel && i < H; i++)
+            for (int64_t j = left < 0 ? 0 : left; j < left + kernel && j < W; j++) {
+                const int64_t at = i * W + j;
+                if (best < 0 ||
+                    (is_signed ? (int8_t)codes[at] > (int8_t)codes[best] : codes[at] > codes[best]))
+                    best = at;
+            }
+        ck_assert_uint_eq(maxima[o], codes[best]);
+        want[best] += dy[o];
+    }
+    for (int i = 0; i < N; i++)
+        ck_assert(dx[i] == want[i]);
+    nncf_compression_ctrl_destroy(ctrl);
+    nncf_model_destroy(model);
+    fx_release(&first);
+    fx_release(&end);
+}
+END_TEST
+
 /* Between forward and backward, too. */
 /* Of a scale that is stated something hangs: codes of another step, or of another layer, would be
  * taken for other values than they have. */
@@ -481,6 +556,7 @@ int main(void)
     Suite *suite = suite_create("codes");
     TCase *tc = fx_case(suite, "codes", 120);
     tcase_add_loop_test(tc, codes_give_the_bits_of_floats, 0, (int)(sizeof cases / sizeof *cases));
+    tcase_add_loop_test(tc, a_maximum_of_codes_is_the_first_of_equals, 0, 18);
     tcase_add_test(tc, floats_and_codes_may_be_mixed);
     tcase_add_test(tc, there_are_no_codes_before_initialization);
     tcase_add_test(tc, output_dtype_follows_the_sign_of_the_quantizer);

@@ -695,7 +695,7 @@ int main(void)
     tcase_add_test(tc, sum_gives_both_inputs_the_same);
     tcase_add_loop_test(tc, a_sums_gradients_may_be_one_array_or_dy, 0, 2);
     tcase_add_loop_test(tc, pool_gradients_equal_central_differences, 0, POOLS);
-    tcase_add_loop_test(tc, a_maximum_is_the_first_of_equals, 0, 2);
+    tcase_add_loop_test(tc, a_maximum_is_the_first_of_equals, 0, 3);
     tcase_add_loop_test(tc, a_pool_counted_up_takes_what_there_is, 0, 4);
     tcase_add_test(tc, pool_gradient_passes_the_quantizer_first);
     return fx_main(suite);
