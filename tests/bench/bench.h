@@ -28,6 +28,7 @@ int fakequant_mode(const bench_options *o);
 int rb_mode(const bench_options *o);
 int threshold_mode(const bench_options *o);
 int blocks_mode(const bench_options *o);
+int binary_mode(const bench_options *o);
 int kernels_mode(const bench_options *o);
 int ops_mode(const bench_options *o);
 int gpt_mode(const bench_options *o);

@@ -23,6 +23,8 @@ static const struct {
     {"threshold", threshold_mode,
         "magnitude thresholds and masks over ResNet-50's weights, against a sort"},
     {"blocks", blocks_mode, "a 3x3 layer whose weight is masked in blocks, against a dense one"},
+    {"binary", binary_mode,
+        "a 3x3 layer of binary weights and inputs in eval mode, against floats"},
     {"kernels", kernels_mode,
         "each kernel alone: microkernels' peaks, products of a model, passes over memory"},
     {"ops", ops_mode,

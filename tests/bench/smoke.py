@@ -19,6 +19,7 @@ MODES = {
     ('rb',): ('gigabytes_per_second',),
     ('threshold',): ('elements',),
     ('blocks',): ('block_size', 'sparsity', 'times_dense'),
+    ('binary',): ('channels', 'side', 'times_float'),
     ('kernels', '--only', '96'): ('kernel',),
     ('ops',): ('layer', 'net', 'pass', 'x', 'other'),
     ('gpt',): ('threads', 'loss'),
