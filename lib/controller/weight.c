@@ -49,6 +49,8 @@ typedef struct weight_job {
     const nncf__fq *fq;
     /* NULL: not binarized; its scales are known */
     nncf__quantizer *binary;
+    /* where the pass that finds the one scale of a binary weight leaves its signs; NULL: nowhere */
+    uint64_t *signs;
     enum mask_mode mask;
     /* pruned filters are 0 (forward), and get no gradient (backward) */
     bool prunes, stops_gradient;
@@ -234,7 +236,11 @@ static block block_at(size_t begin, size_t end)
 static void magnitudes_segment(
     const weight_job *job, size_t channel, size_t begin, size_t end, chunk_sums *sums)
 {
-    job->k->sum_abs(end - begin, job->layer->weight + begin, &sums->fq[0]);
+    const float *w = job->layer->weight + begin;
+    if (job->signs) /* chunks begin at words */
+        job->k->signs(end - begin, w, job->signs + begin / 64, &sums->fq[0]);
+    else
+        job->k->sum_abs(end - begin, w, &sums->fq[0]);
     if (job->channels > 1)
         job->binary->scales[channel] = (float)(sums->fq[0] / (double)(end - begin));
 }
@@ -252,10 +258,11 @@ static void find_binary_scales(const weight_job *weights)
     nncf__quantizer_refresh(job.binary);
 }
 
-void nncf__weight_binary_scales(nncf_layer *layer, float *scales)
+void nncf__weight_binary_scales(nncf_layer *layer, float *scales, uint64_t *signs)
 {
     layer = nncf__weight_owner(layer);
-    const weight_job job = job_of(layer, NNCF_MODE_EVAL, true);
+    weight_job job = job_of(layer, NNCF_MODE_EVAL, true);
+    job.signs = job.channels == 1 ? signs : NULL;
     find_binary_scales(&job);
     memmove(scales, job.binary->scales, job.channels * sizeof *scales);
 }

@@ -26,8 +26,10 @@ void nncf__weight_forward_codes(nncf_layer *layer, int32_t mode, void *buffer);
 nncf__qtensor nncf__weight_codes_at(const nncf__quantizer *quantizer, void *buffer);
 /* Observe the codes, and hold those that are frozen: the weight is written. */
 void nncf__weight_freeze(nncf_layer *layer);
-/* The scales of a weight with a binarizer, [channels]: what there is of it beside its signs. */
-void nncf__weight_binary_scales(nncf_layer *layer, float *scales);
+/* The scales of a weight with a binarizer, [channels]: what there is of it beside its signs. signs
+ * (nullable): if it has one scale, bit i % 64 of signs[i / 64] becomes whether weight i is above 0;
+ * what is after the last is 0. */
+void nncf__weight_binary_scales(nncf_layer *layer, float *scales, uint64_t *signs);
 /* Add to weight_grad (if any), logit_grad, scale gradients; from the gradient of wq, in the model's
  * mode. */
 void nncf__weight_backward(nncf_layer *layer, const float *dwq);

@@ -294,7 +294,7 @@ size_t nncf__conv2d_forward_bits_scratch(const nncf_context *context, const nncf
 }
 
 void nncf__conv2d_forward_bits(nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
-    const nncf__qtensor *w, const float *signs, float *scales, const float *bias, float *z)
+    const nncf__qtensor *w, const nncf__signs *signs, const float *bias, float *z)
 {
     nncf__binary_product b = bits_product(s, x, w);
     const int64_t out_group = s->c_out / s->groups, plane = b.p.map.channels * s->h * s->w,
@@ -302,8 +302,10 @@ void nncf__conv2d_forward_bits(nncf_context *context, const nncf__conv2d *s, con
     for (int64_t g = 0; g < s->groups; g++) {
         b.p.map.src.data = (const uint64_t *)x->data + g * plane;
         b.p.weights.src = nncf__qtensor_from(w, 0, g * out_group);
-        b.w = signs + g * of_group;
-        b.scales = scales ? scales + g * out_group : NULL;
+        b.w = signs->floats ? signs->floats + g * of_group : NULL;
+        b.signs = signs->bits;
+        b.first_sign = g * of_group;
+        b.scales = signs->scales ? signs->scales + g * out_group : NULL;
         b.p.bias = bias ? bias + g * out_group : NULL;
         b.p.dst = z + g * out_group * b.p.dst_plane;
         nncf__binary_product_run(context, &b);

@@ -77,19 +77,27 @@ size_t nncf__conv2d_tiles_scratch(const nncf_context *context, const nncf__conv2
     const nncf__qtensor *x, const nncf__qtensor *w, const nncf__tile_hooks *hooks);
 void nncf__conv2d_tiles(nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
     const nncf__qtensor *w, const nncf__tile_hooks *hooks);
+/* Weights of -1 or 1: one where a float is above 0, or, without floats, where a bit is set, the
+ * 64 of a word in order. scales (nullable, with floats): what is written there first, for each
+ * output channel the mean of its magnitudes. */
+typedef struct nncf__signs {
+    const float *floats;
+    const uint64_t *bits;
+    float *scales;
+} nncf__signs;
+
 /*
- * The same product of bits: x is 0 or 1, and w is -1 or 1, one where the float `signs` is above 0.
+ * The same product of bits: x is 0 or 1, and w is -1 or 1.
  * x->data are words of 64 channels each, (n, groups, words, h, w), bit i of a word being channel i
- * of its 64; x and w have scales as those of codes, and w no data. z has the bits that codes would
- * give. scales (nullable): where w->scale points, and what is written there first, for each output
- * channel the mean of its |signs|. fit: whether there are kernels for it.
+ * of its 64; x and w have scales as those of codes, and w no data; signs->scales is NULL or where
+ * w->scale points. z has the bits that codes would give. fit: whether there are kernels for it.
  */
 bool nncf__conv2d_bits_fit(const nncf_context *context, const nncf__conv2d *s);
 /* words of an image's pixel, all groups */
 int64_t nncf__conv2d_bits_words(const nncf__conv2d *s);
 size_t nncf__conv2d_forward_bits_scratch(const nncf_context *context, const nncf__conv2d *s);
 void nncf__conv2d_forward_bits(nncf_context *context, const nncf__conv2d *s, const nncf__qtensor *x,
-    const nncf__qtensor *w, const float *signs, float *scales, const float *bias, float *z);
+    const nncf__qtensor *w, const nncf__signs *signs, const float *bias, float *z);
 /* dx is written. A product of floats; w in codes gives the bits of the floats that they stand for.
  */
 size_t nncf__conv2d_backward_input_scratch(const nncf_context *context, const nncf__conv2d *s);

@@ -157,6 +157,24 @@ static size_t backward_scratch(
     return dx ? max_size(norm, nncf__conv2d_backward_input_scratch(context, &b->conv)) : norm;
 }
 
+/* Does the product of bits find the scales itself, reading the weight once? Of one output channel
+ * each, that is. Else the pass that finds the scale leaves the signs. */
+static bool makes_scales(const nncf__block *b)
+{
+    return b->by_bits && b->quantizers[NNCF__OF_WEIGHT]->channels > 1;
+}
+
+static size_t signs_bytes(const nncf__block *b, size_t weight_count)
+{
+    return makes_scales(b) ? 0 : (weight_count + 63) / 64 * sizeof(uint64_t);
+}
+
+static float *binary_scales(const nncf__call *call)
+{
+    char *wq = call->layer->now.wq.data;
+    return (float *)(void *)(wq + signs_bytes(call->block, call->layer->weight_count));
+}
+
 static size_t bits_bytes(const nncf__block *b)
 {
     return b->in_planes.n * (size_t)nncf__conv2d_bits_words(&b->conv) * b->in_planes.hw *
@@ -174,7 +192,7 @@ static void prepare_needs(const nncf_layer *layer, nncf__block *b)
         .wq = b->weight_form == NNCF__WEIGHT_CODES
             ? nncf__weight_codes_size(b->quantizers[NNCF__OF_WEIGHT], weight)
             : b->weight_form == NNCF__WEIGHT_SIGNS
-            ? b->quantizers[NNCF__OF_WEIGHT]->channels * sizeof(float)
+            ? signs_bytes(b, weight) + b->quantizers[NNCF__OF_WEIGHT]->channels * sizeof(float)
             : b->weight_form == NNCF__WEIGHT_FLOATS ? weight * sizeof(float)
                                                     : 0,
         .dw = b->weight_form == NNCF__WEIGHT_SHARED ? weight * sizeof(float) : 0,
@@ -257,7 +275,7 @@ static nncf__qtensor used_weight(const nncf__call *call)
     case NNCF__WEIGHT_CODES:
         return nncf__weight_codes_at(b->quantizers[NNCF__OF_WEIGHT], call->layer->now.wq.data);
     case NNCF__WEIGHT_SIGNS:
-        w.scale = call->layer->now.wq.data;
+        w.scale = binary_scales(call);
         break;
     case NNCF__WEIGHT_FLOATS:
         w.data = call->layer->now.wq.data;
@@ -271,13 +289,6 @@ static nncf__qtensor used_weight(const nncf__call *call)
     return w;
 }
 
-/* Does the product of bits find the scales itself, reading the weight once? Of one output channel
- * each, that is. */
-static bool makes_scales(const nncf__block *b)
-{
-    return b->by_bits && b->quantizers[NNCF__OF_WEIGHT]->channels > 1;
-}
-
 /* Where the product goes: kept, or into y, or, where that takes only codes, into workspace or what
  * an earlier training step has left. */
 static float *find_z(const nncf__call *call)
@@ -289,6 +300,18 @@ static float *find_z(const nncf__call *call)
         return call->y.data;
     return call->layer->now.z.capacity >= b->forward.work ? call->layer->now.z.data
                                                           : call->layer->model->work.data;
+}
+
+static void multiply_bits(
+    const nncf__call *call, const nncf__qtensor *x, const nncf__qtensor *w, float *z)
+{
+    const nncf_layer *layer = call->layer;
+    nncf__signs signs = {.bits = layer->now.wq.data};
+    if (makes_scales(call->block))
+        signs = (nncf__signs){
+            .floats = nncf__weight_owner(layer)->weight, .scales = binary_scales(call)};
+    nncf__conv2d_forward_bits(
+        layer->model->context, &call->block->conv, x, w, &signs, layer->bias, z);
 }
 
 /* z, and y from it. A depthwise block is done channel by channel: its z is read back before it
@@ -316,8 +339,7 @@ static void multiply(
     if (b->is_transposed)
         nncf__transposed_forward(call, x, w, z);
     else if (b->by_bits)
-        nncf__conv2d_forward_bits(context, &b->conv, x, w, nncf__weight_owner(layer)->weight,
-            makes_scales(b) ? layer->now.wq.data : NULL, layer->bias, z);
+        multiply_bits(call, x, w, z);
     else
         nncf__conv2d_forward(context, &b->conv, x, w, nncf__kept_bias(layer), z);
     if (layer->has_batch_norm)
@@ -335,7 +357,7 @@ void nncf__product_forward(const nncf__call *call)
     if (b->weight_form == NNCF__WEIGHT_CODES)
         nncf__weight_forward_codes(layer, b->key.mode, layer->now.wq.data);
     else if (b->weight_form == NNCF__WEIGHT_SIGNS && !makes_scales(b))
-        nncf__weight_binary_scales(layer, layer->now.wq.data);
+        nncf__weight_binary_scales(layer, binary_scales(call), layer->now.wq.data);
     else if (b->weight_form != NNCF__WEIGHT_MASTER && b->weight_form != NNCF__WEIGHT_SIGNS)
         nncf__weight_forward(layer, b->key.mode,
             b->weight_form == NNCF__WEIGHT_SHARED ? layer->model->dw.data : layer->now.wq.data);

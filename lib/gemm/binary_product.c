@@ -19,11 +19,6 @@
 
 #include <string.h>
 
-enum {
-    /* a strip of weights, 64 channels of a panel, lies in scratch as floats */
-    MOST_TAPS = 64
-};
-
 typedef struct binary_job {
     const nncf__binary_product *b;
     const nncf__binary_kernels *k;
@@ -34,7 +29,7 @@ typedef struct binary_job {
     int64_t n_pixels, n_panels;
     /* a task: a block of pixels times so many panels */
     nncf__blocks cut;
-    /* offsets in the private area; segments, or a strip of weights, at 0 */
+    /* offsets in the private area; segments, or the bits of a row of weights, at 0 */
     size_t targets_at, places_at, pixels_at, starts_at, scales_at;
 } binary_job;
 
@@ -46,20 +41,13 @@ static const nncf__binary_kernels *kernels_of(const nncf_context *context)
 bool nncf__binary_product_fits(const nncf_context *context, const nncf__binary_product *b)
 {
     const nncf__weights *w = &b->p.weights;
-    const int64_t taps = nncf__taps_count(&w->taps);
-    return kernels_of(context) && taps <= MOST_TAPS &&
-        nncf__words_of(w->channels) * taps <= NNCF__BINARY_WORDS_MAX;
+    return kernels_of(context) &&
+        nncf__words_of(w->channels) * nncf__taps_count(&w->taps) <= NNCF__BINARY_WORDS_MAX;
 }
 
 static int64_t n_tasks(const binary_job *j)
 {
     return div_ceil(j->n_pixels, j->cut.block_pixels) * j->cut.tasks_across;
-}
-
-static size_t strip_bytes(const binary_job *j)
-{
-    return (size_t)(min_i(NNCF__BITS_OF_WORD, j->b->p.weights.channels) * j->n_taps) * j->k->nr *
-        sizeof(float);
 }
 
 /* Offsets in a worker's private area; returns its bytes. */
@@ -73,7 +61,7 @@ static size_t plan_private(binary_job *j)
     j->scales_at = j->starts_at + nncf__round_up_64(pixels * sizeof(int32_t));
     const size_t bytes =
         j->scales_at + 2 * nncf__round_up_64((size_t)j->n_panels * j->k->nr * sizeof(float));
-    return max_size(bytes, strip_bytes(j));
+    return max_size(bytes, (size_t)j->n_words * sizeof(uint64_t));
 }
 
 static size_t panel_bytes(const binary_job *j)
@@ -110,31 +98,68 @@ static uint64_t *panel_of(const binary_job *j, int64_t panel)
     return (uint64_t *)(void *)nncf__workspace_slot(&j->workspace, panel);
 }
 
-/* A panel of nr output channels: a strip of 64 channels, turned so that output channels lie side by
- * side, has one word of each for each tap. */
+/* The words of all taps of up to 64 channels, whose taps lie side by side. */
+static void part_taps(
+    const uint64_t *bits, size_t channels, size_t n_taps, uint64_t *to, int64_t tap_stride)
+{
+    enum { BITS = NNCF__BITS_OF_WORD };
+    for (size_t tap = 0; tap < n_taps; tap++, to += tap_stride) {
+        *to = n_taps == 1 ? bits[0] : 0;
+        for (size_t c = 0, at = tap; n_taps > 1 && c < channels; c++, at += n_taps)
+            *to |= (bits[at / BITS] >> at % BITS & 1) << c;
+    }
+}
+
+/* n bits from bit `first` on. */
+static void copy_bits(const uint64_t *from, int64_t first, int64_t n, uint64_t *to)
+{
+    enum { BITS = NNCF__BITS_OF_WORD };
+    const int64_t shift = first % BITS, last = (first + n - 1) / BITS;
+    for (int64_t at = first / BITS; n > 0; at++, to++, n -= BITS) {
+        *to = from[at] >> shift;
+        if (shift > 0 && at < last)
+            *to |= from[at + 1] << (BITS - shift);
+        if (n < BITS)
+            *to &= ((uint64_t)1 << n) - 1;
+    }
+}
+
+/* The signs of row i, and its scale. */
+static void find_row(const binary_job *j, int64_t i, int64_t row, uint64_t *bits)
+{
+    const nncf__binary_product *b = j->b;
+    double sum = 0;
+    if (!b->w) {
+        copy_bits(b->signs, b->first_sign + i * row, row, bits);
+        return;
+    }
+    nncf__kernels_of(j->workspace.context)
+        ->signs((size_t)row, b->w + i * row, bits, b->scales ? &sum : NULL);
+    if (b->scales)
+        b->scales[i] = (float)(sum / (double)row);
+}
+
+/* A panel of nr output channels. A row's signs lie as its floats do, channel by channel; each 64 of
+ * them then become a word for each tap. */
 static void pack_weights_task(void *arg, size_t chunk, size_t worker)
 {
-    static const float zeros[NNCF__BITS_OF_WORD];
     const binary_job *j = arg;
     const nncf__weights *w = &j->b->p.weights;
-    const nncf__kernels *k = nncf__kernels_of(j->workspace.context);
     const int64_t nr = (int64_t)j->k->nr, first = (int64_t)chunk * nr,
                   row = w->channels * j->n_taps;
-    float *strip = (float *)(void *)nncf__scratch(j->workspace.context, worker);
-    uint64_t *panel = panel_of(j, (int64_t)chunk);
-    for (int64_t i = first; j->b->scales && i < min_i(first + nr, w->n_out); i++) {
-        double sum = 0;
-        k->sum_abs((size_t)row, j->b->w + i * row, &sum);
-        j->b->scales[i] = (float)(sum / (double)row);
-    }
-    for (int64_t word = 0; word < j->tap_words; word++) {
-        const int64_t c0 = word * NNCF__BITS_OF_WORD,
-                      channels = min_i(NNCF__BITS_OF_WORD, w->channels - c0);
-        k->gemm_transpose((size_t)min_i(nr, w->n_out - first), (size_t)(channels * j->n_taps),
-            j->b->w + first * row + c0 * j->n_taps, row, strip, (size_t)nr);
-        for (int64_t tap = 0; tap < j->n_taps; tap++)
-            k->binarize_bits((size_t)nr, (size_t)channels, strip + tap * nr, j->n_taps * nr, zeros,
-                panel + (tap * j->tap_words + word) * nr);
+    uint64_t *bits = (uint64_t *)(void *)nncf__scratch(j->workspace.context, worker);
+    for (int64_t i = first; i < min_i(first + nr, w->n_out); i++) {
+        uint64_t *to = panel_of(j, (int64_t)chunk) + (i - first);
+        find_row(j, i, row, bits);
+        int64_t word = 0;
+        if (j->n_taps == 9) {
+            word = w->channels / NNCF__BITS_OF_WORD;
+            j->k->part_nine((size_t)word, bits, to, nr, j->tap_words * nr);
+        }
+        for (; word < j->tap_words; word++)
+            part_taps(bits + word * j->n_taps,
+                (size_t)min_i(NNCF__BITS_OF_WORD, w->channels - word * NNCF__BITS_OF_WORD),
+                (size_t)j->n_taps, to + word * nr, j->tap_words * nr);
     }
 }
 

@@ -28,10 +28,13 @@ typedef struct nncf__binary_product {
      * each image; map.channels, src_image and src_plane count words; weights.src has scales only.
      */
     nncf__pixel_product p;
-    /* (n_out, weights.channels, taps): its signs are the weights; a sign is 1 above 0 */
+    /* (n_out, weights.channels, taps): its signs are the weights; a sign is 1 above 0. NULL: they
+     * are bits already, from bit `first_sign` of signs[0] on in the same order, without gaps */
     const float *w;
-    /* nullable: where scales of output channels are written first, the means of their |w|; then
-     * weights.src.scale is this. While a panel is in a cache they cost little. */
+    const uint64_t *signs;
+    int64_t first_sign;
+    /* nullable, with w only: where scales of output channels are written first, the means of their
+     * |w|; then weights.src.scale is this. While a panel is in a cache they cost little. */
     float *scales;
 } nncf__binary_product;
 

@@ -97,7 +97,7 @@ enum nncf__weight_form {
     /* masked floats in model->dw, while ranges are observed: later this weight is codes, and
      * layer->now.wq has no place for floats */
     NNCF__WEIGHT_SHARED,
-    /* the signs of the host's, with scales in layer->now.wq */
+    /* the signs of the host's, with scales in layer->now.wq; of one scale there are bits first */
     NNCF__WEIGHT_SIGNS
 };
 

@@ -68,13 +68,28 @@ static void micro_store(size_t n_words, const uint64_t *pixels, const uint64_t *
             z[i] = (float)sum_of(n_words, pixels, weights, start, i, j) * scale[j] + bias[j];
 }
 
+static void part_nine(
+    size_t n_words, const uint64_t *bits, uint64_t *to, int64_t word_stride, int64_t tap_stride)
+{
+    for (size_t w = 0; w < n_words; w++, bits += 9, to += word_stride)
+        for (size_t tap = 0; tap < 9; tap++) {
+            uint64_t word = 0;
+            for (size_t bit = 0, at = tap; bit < 64; bit++, at += 9)
+                word |= (bits[at / 64] >> at % 64 & 1) << bit;
+            to[(int64_t)tap * tap_stride] = word;
+        }
+}
+
 const nncf__binary_kernels nncf__binary_reference = {
-    "reference", MR, NR, starts, micro, micro_store};
+    "reference", MR, NR, starts, micro, micro_store, part_nine};
 
 #ifdef NNCF__HAVE_AVX512VPOPCNTDQ
+/* and the extensions that came with it */
 static int has_vpopcntdq(void)
 {
-    return nncf__kernels_get(NNCF_ISA_AVX512) && __builtin_cpu_supports("avx512vpopcntdq");
+    return nncf__kernels_get(NNCF_ISA_AVX512) && __builtin_cpu_supports("avx512vpopcntdq") &&
+        __builtin_cpu_supports("avx512bitalg") && __builtin_cpu_supports("avx512vbmi") &&
+        __builtin_cpu_supports("avx512vbmi2");
 }
 #endif
 

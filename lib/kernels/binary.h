@@ -39,6 +39,11 @@ typedef struct nncf__binary_kernels {
     void (*micro_store)(size_t n_words, const uint64_t *pixels, const uint64_t *weights,
         size_t used, const int32_t *start, const float *scale, const float *bias, float *z,
         int64_t z_stride);
+    /* Weights of a 3x3 kernel, whose bits lie as the floats do, nine of a channel side by side:
+     * with (tap, bit) of word w at to[w * word_stride + tap * tap_stride], it is bit 9 * bit + tap
+     * of bits[9 * w ...], w < n_words: 64 channels each */
+    void (*part_nine)(size_t n_words, const uint64_t *bits, uint64_t *to, int64_t word_stride,
+        int64_t tap_stride);
 } nncf__binary_kernels;
 
 /* Readable loops that define the result; for tests and comparison. */

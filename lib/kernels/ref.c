@@ -422,6 +422,16 @@ static void binarize_backward(
     grouped_add_to(&of_threshold, &sums[1]);
 }
 
+static void signs(size_t n, const float *x, uint64_t *words, double sum[1])
+{
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t bit = (uint64_t)(x[i] > 0) << i % 64;
+        words[i / 64] = i % 64 ? words[i / 64] | bit : bit;
+    }
+    if (sum)
+        sum_abs(n, x, sum);
+}
+
 static void binarize_bits(size_t n, size_t n_channels, const float *x, int64_t channel_stride,
     const float *t, uint64_t *words)
 {

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The kernels of binarization, on the vectors of vec.h; included by vec_elementwise.h. */
 
+/* Sums are of -|x|, an operation less for each. */
 INLINE void sum_abs_block(const float *x, vd *sum, size_t m)
 {
-    const vf v = vf_load(x, m);
-    /* -v where v < 0: a NaN stays one, and lanes beyond m add 0 */
-    vd_sum(sum, vf_max(vf_sub(vf_set(0.0f), v), v), m);
+    vd_sum(sum, vf_minus_abs(vf_load(x, m)), m);
 }
 
 static void sum_abs(size_t n, const float *x, double sum[1])
 {
     vd total = vd_zero();
     BLOCKS(n, (fetch_ahead(x, i), sum_abs_block(x + i, &total, m)));
-    sum[0] += vd_total(total.p);
+    sum[0] -= vd_total(total.p);
 }
 
 static void binarize(size_t n, const float *x, float t, float above, float below, float *y)
@@ -58,6 +57,43 @@ static void binarize_backward(
         (vd_sum_four(&sum[0], t.inside), vd_sum_four(&sum[1], t.gradient)));
     for (int k = 0; k < 2; k++)
         sums[k] += vd_total(sum[k].p);
+}
+
+INLINE uint64_t signs_block(const float *x, bool wants_sum, vd *sum, size_t m)
+{
+    const vf v = vf_load(x, m);
+    if (wants_sum)
+        vd_sum(sum, vf_minus_abs(v), m);
+    return vm_mask(vf_less(vf_set(0.0f), v));
+}
+
+INLINE void signs_loop(size_t n, const float *x, uint64_t *words, bool wants_sum, vd *total)
+{
+    size_t i = 0;
+    for (; i + 64 <= n; i += 64) {
+        uint64_t word = 0;
+        for (size_t b = 0; b < 64; b += LANES) {
+            fetch_ahead(x, i + b);
+            word |= signs_block(x + i + b, wants_sum, total, LANES) << b;
+        }
+        words[i / 64] = word;
+    }
+    if (i < n)
+        words[i / 64] = 0;
+    for (size_t b = 0; i + b < n; b += LANES)
+        words[i / 64] |=
+            signs_block(x + i + b, wants_sum, total, n - i - b < LANES ? n - i - b : LANES) << b;
+}
+
+static void signs(size_t n, const float *x, uint64_t *words, double sum[1])
+{
+    vd total = vd_zero();
+    if (!sum) {
+        signs_loop(n, x, words, false, &total);
+        return;
+    }
+    signs_loop(n, x, words, true, &total);
+    sum[0] -= vd_total(total.p);
 }
 
 /* Bits of up to 32 channels: bit c of each lane. */

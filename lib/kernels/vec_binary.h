@@ -322,4 +322,60 @@ static void micro_store(size_t n_words, const uint64_t *pixels, const uint64_t *
 #undef SCALED
 }
 
-const nncf__binary_kernels BINARY_TABLE = {BINARY_NAME, MR, NR, starts, micro, micro_store};
+#if defined(BINARY_512)
+/* Lane l has the 72 bits of channels 8 l to 8 l + 7: bytes 9 l to 9 l + 7, and byte 9 l + 8 in
+ * `last`. Shifted by the tap, that tap's are every ninth bit from 0 to 63. */
+#define NINE(l) ((l)*0x0909090909090909)
+#define PART_TAP(tap)                                                                              \
+    to[(tap)*tap_stride] = _cvtmask64_u64(                                                         \
+        _mm512_bitshuffle_epi64_mask(_mm512_shrdi_epi64(first, last, tap), every_ninth));
+static void part_nine(
+    size_t n_words, const uint64_t *bits, uint64_t *to, int64_t word_stride, int64_t tap_stride)
+{
+    const __m512i lane = _mm512_setr_epi64(
+                      0, NINE(1), NINE(2), NINE(3), NINE(4), NINE(5), NINE(6), NINE(7)),
+                  bytes = _mm512_add_epi8(lane, _mm512_set1_epi64(0x0706050403020100)),
+                  ninth_byte = _mm512_add_epi8(lane, _mm512_set1_epi8(8)),
+                  every_ninth = _mm512_set1_epi64(0x3f362d241b120900);
+    for (size_t w = 0; w < n_words; w++, bits += 9, to += word_stride) {
+        const __m512i eight = _mm512_loadu_si512(bits),
+                      rest = _mm512_castsi128_si512(_mm_loadl_epi64((const void *)(bits + 8))),
+                      first = _mm512_permutex2var_epi8(eight, bytes, rest),
+                      last = _mm512_permutex2var_epi8(eight, ninth_byte, rest);
+        PART_TAP(0)
+        PART_TAP(1)
+        PART_TAP(2) PART_TAP(3) PART_TAP(4) PART_TAP(5) PART_TAP(6) PART_TAP(7) PART_TAP(8)
+    }
+}
+#undef PART_TAP
+#undef NINE
+#else
+/* Eight bits, nine apart and from bit 0 on, become neighbours: times 2^(56 - 8 c) bit 9 c comes
+ * to 56 + c. What other bits of the factor make of it is lower, or gone, and no two meet. */
+INLINE uint64_t every_ninth(uint64_t bits)
+{
+    return (bits & 0x8040201008040201u) * 0x0101010101010101u >> 56;
+}
+
+static void part_nine(
+    size_t n_words, const uint64_t *bits, uint64_t *to, int64_t word_stride, int64_t tap_stride)
+{
+    for (size_t w = 0; w < n_words; w++, bits += 9, to += word_stride)
+#pragma GCC unroll 9
+        for (int tap = 0; tap < 9; tap++) {
+            uint64_t word = 0;
+#pragma GCC unroll 8
+            for (int c = 0; c < 64; c += 8) {
+                const int at = 9 * c + tap, shift = at % 64;
+                const uint64_t from = shift == 0
+                    ? bits[at / 64]
+                    : bits[at / 64] >> shift | bits[at / 64 + 1] << (64 - shift);
+                word |= every_ninth(from) << c;
+            }
+            to[tap * tap_stride] = word;
+        }
+}
+#endif
+
+const nncf__binary_kernels BINARY_TABLE = {
+    BINARY_NAME, MR, NR, starts, micro, micro_store, part_nine};

@@ -30,7 +30,7 @@
  *   floats; the others: as a byte of 0.
  * - nf_store_bytes: the low bytes of WIDTH whole numbers within 32 bits.
  * - nf_second_bytes_first(p, m, flip): m > 0 of every second byte from p[0] on; no other.
- * - nm_bits: lane i is set where bit i is.
+ * - nm_bits: lane i is set where bit i is. nm_mask: its inverse.
  * - nw: WIDTH uint32. nw_mark(x, m, bit): x | bit in lanes of m. nw_zero, nw_store.
  * - nd_from: the doubles, lanes in order: first half in low, second half in high.
  * - vd_total: the fixed tree of kernels.def over all 16 lanes.
@@ -257,6 +257,14 @@ INLINE vm vm_bits(unsigned bits)
     EACH(k)
     r.p[k] = nm_bits(bits >> (k * WIDTH));
     return r;
+}
+
+INLINE unsigned vm_mask(vm m)
+{
+    unsigned bits = 0;
+    EACH(k)
+    bits |= nm_mask(m.p[k]) << (k * WIDTH);
+    return bits;
 }
 
 #if HAS_PICK

@@ -225,6 +225,10 @@ INLINE nm nm_bits(unsigned bits)
     return _mm256_castsi256_ps(
         _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)bits), lane), lane));
 }
+INLINE unsigned nm_mask(nm m)
+{
+    return (unsigned)_mm256_movemask_ps(m);
+}
 INLINE int nm_any(nm m)
 {
     return _mm256_movemask_ps(m) != 0;

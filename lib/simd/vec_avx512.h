@@ -219,6 +219,10 @@ INLINE nm nm_bits(unsigned bits)
 {
     return (nm)bits;
 }
+INLINE unsigned nm_mask(nm m)
+{
+    return m;
+}
 INLINE int nm_any(nm m)
 {
     return m != 0;

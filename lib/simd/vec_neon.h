@@ -151,6 +151,11 @@ INLINE nm nm_bits(unsigned bits)
     static const uint32_t bit[WIDTH] = {1, 2, 4, 8};
     return vtstq_u32(vdupq_n_u32(bits), vld1q_u32(bit));
 }
+INLINE unsigned nm_mask(nm m)
+{
+    static const uint32_t bit[WIDTH] = {1, 2, 4, 8};
+    return vaddvq_u32(vandq_u32(m, vld1q_u32(bit)));
+}
 INLINE int nm_any(nm m)
 {
     return vmaxvq_u32(m) != 0;

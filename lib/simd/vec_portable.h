@@ -163,6 +163,15 @@ INLINE nm nm_bits(unsigned bits)
     int32_t b = (int32_t)bits;
     return ((nm){b, b, b, b} & (nm){1, 2, 4, 8}) != 0;
 }
+INLINE unsigned nm_mask(nm m)
+{
+#ifdef __SSE2__
+    return (unsigned)_mm_movemask_ps((nf)m);
+#else
+    const nm bits = m & (nm){1, 2, 4, 8};
+    return (unsigned)(bits[0] | bits[1] | bits[2] | bits[3]);
+#endif
+}
 INLINE int nm_any(nm m)
 {
 #ifdef __SSE2__

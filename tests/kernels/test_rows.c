@@ -159,6 +159,17 @@ ROW(binarize_codes, "io", "sb", false, false,
 ROW(binarize_backward, "iio", "sgg", false, false,
     k->binarize_backward(c->n, c->p[0], c->p[1], c->c[0], 2.0f + fabsf(c->c[1]), c->p[2], c->sums))
 
+/* A bit for each x, as floats. */
+static void signs_as_floats(const nncf__kernels *k, call *c)
+{
+    static uint64_t words[200];
+    ck_assert_uint_le(c->n, 64 * sizeof words / sizeof *words);
+    k->signs(c->n, c->p[0], words, c->first % 2 ? c->sums : NULL);
+    for (size_t i = 0; i < c->n; i++)
+        c->p[1][i] = (float)(words[i / 64] >> i % 64 & 1);
+}
+ROW(signs, "io", "sv", false, false, signs_as_floats(k, c))
+
 /* Words of one channel, as floats; test_binary.c has more of them. */
 static void bits_as_floats(const nncf__kernels *k, const call *c)
 {
@@ -203,6 +214,7 @@ static const row *const rows[] = {
     &check_binarize,
     &check_binarize_codes,
     &check_binarize_backward,
+    &check_signs,
     &check_binarize_bits,
 };
 #define N_ROWS (sizeof rows / sizeof rows[0])

@@ -247,7 +247,7 @@ static char *put_weight(nncf__onnx_builder *b, const nncf_layer *layer, const ch
     if (!q || q->binarizer) {
         put_source(b, layer, name, NULL, factor);
         if (q)
-            nncf__weight_binary_scales(b->model->layers[layer->index], q->scales);
+            nncf__weight_binary_scales(b->model->layers[layer->index], q->scales, NULL);
         if (!b->failed && (factor || q) && !nncf__onnx_source_finite(&b->sources[b->n_sources - 1]))
             *status = nncf__fail(b->err, NNCF_E_UNSUPPORTED, layer->scope,
                 "%s: a weight times its folded batch norm is not finite, so it cannot be folded",
