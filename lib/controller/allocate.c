@@ -90,9 +90,7 @@ static nncf_status make_mask(const maker *m, size_t i)
     if (m->placement->sparsity->algorithm->kind == NNCF__RB_SPARSITY) {
         c->mask_kind = NNCF__MASK_RB;
         c->logit_name = name_of(m, layer, ".pre_ops.mask");
-        c->logit = nncf__calloc(context, layer->weight_count, sizeof *c->logit);
-        c->logit_grad = nncf__calloc(context, layer->weight_count, sizeof *c->logit_grad);
-        return c->logit_name && c->logit && c->logit_grad ? NNCF_OK : out_of_memory(m, layer);
+        return c->logit_name ? NNCF_OK : out_of_memory(m, layer);
     }
     c->mask_kind = NNCF__MASK_BITS;
     c->bits = nncf__calloc(context, (layer->weight_count + 7) / 8, 1);
@@ -108,6 +106,33 @@ static nncf_status make_mask(const maker *m, size_t i)
         if (!c->blocks)
             return out_of_memory(m, layer);
         nncf__structure_find_blocks(layer, c);
+    }
+    return NNCF_OK;
+}
+
+/* The logits of all layers, and their gradients, are one block: that may lie in huge pages, which
+ * passes over small arrays of their own would miss. */
+static nncf_status make_logits(const maker *m)
+{
+    enum { LINE = 16 };
+    nncf_compression_ctrl *ctrl = m->ctrl;
+    size_t total = 0;
+    for (size_t i = 0; i < ctrl->n_layers; i++)
+        if (ctrl->layers[i].mask_kind == NNCF__MASK_RB)
+            total += (ctrl->model->layers[i]->weight_count + LINE - 1) / LINE * LINE;
+    if (total == 0)
+        return NNCF_OK;
+    ctrl->logits = nncf__calloc(ctrl->context, 2 * total, sizeof *ctrl->logits);
+    if (!ctrl->logits)
+        return nncf__fail(m->err, NNCF_E_NOMEM, NULL, "no memory for masks");
+    float *at = ctrl->logits;
+    for (size_t i = 0; i < ctrl->n_layers; i++) {
+        nncf__layer_compression *c = &ctrl->layers[i];
+        if (c->mask_kind != NNCF__MASK_RB)
+            continue;
+        c->logit = at;
+        c->logit_grad = at + total;
+        at += (ctrl->model->layers[i]->weight_count + LINE - 1) / LINE * LINE;
     }
     return NNCF_OK;
 }
@@ -224,6 +249,8 @@ static nncf_status make_all(const maker *m)
             status = make_oscillation(m, i);
     }
     if (status == NNCF_OK)
+        status = make_logits(m);
+    if (status == NNCF_OK)
         share_quantizers(m);
     return status == NNCF_OK ? list_parameters(m) : status;
 }
@@ -267,8 +294,6 @@ void nncf__ctrl_free_allocated(nncf_compression_ctrl *ctrl)
     for (size_t i = 0; ctrl->layers && i < ctrl->n_layers; i++) {
         nncf__layer_compression *c = &ctrl->layers[i];
         nncf__free(ctrl->context, c->logit_name);
-        nncf__free(ctrl->context, c->logit);
-        nncf__free(ctrl->context, c->logit_grad);
         nncf__free(ctrl->context, c->bits);
         nncf__free(ctrl->context, c->blocks);
         nncf__oscillation_destroy(ctrl->context, c->oscillation);
@@ -276,6 +301,7 @@ void nncf__ctrl_free_allocated(nncf_compression_ctrl *ctrl)
             nncf__quantizer_destroy(ctrl->context, nncf__layer_quantizer(c, j));
     }
     nncf__ctrl_free_pruning(ctrl);
+    nncf__free(ctrl->context, ctrl->logits);
     nncf__free(ctrl->context, ctrl->parameters);
     nncf__free(ctrl->context, ctrl->multistep);
 }

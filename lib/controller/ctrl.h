@@ -113,6 +113,8 @@ struct nncf_compression_ctrl {
     /* [n_layers], one a layer of the model */
     nncf__layer_compression *layers;
     size_t n_layers;
+    /* of all layers, then their gradients */
+    float *logits;
     nncf_parameter *parameters;
     size_t n_parameters;
     /* of the sparsity algorithm, if any */
