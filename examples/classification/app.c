@@ -49,21 +49,24 @@ nncf_status app_fail_step(nncf_error *err, nncf_status status, const char *where
     return status;
 }
 
-void *app_bytes(size_t size)
+/* Large blocks are asked to lie in huge pages: the network's passes over them are then a tenth
+ * faster. */
+static void *block_of(size_t size)
 {
-    /* Large arrays are asked to lie in huge pages: the network's passes over them are then a tenth
-     * faster. */
     const size_t huge = (size_t)2 << 20, alignment = size >= 2 * huge ? huge : 64;
-    void *p;
-    if (size == 0)
-        size = 1;
-    if (size > SIZE_MAX / 2)
-        return NULL;
-    p = aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+    void *p = size > SIZE_MAX / 2
+        ? NULL
+        : aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
 #ifdef MADV_HUGEPAGE
     if (p != NULL && alignment == huge)
         madvise(p, size / huge * huge, MADV_HUGEPAGE);
 #endif
+    return p;
+}
+
+void *app_bytes(size_t size)
+{
+    void *p = block_of(size > 0 ? size : 1);
     if (p != NULL)
         memset(p, 0, size);
     return p;
@@ -72,6 +75,46 @@ void *app_bytes(size_t size)
 float *app_floats(size_t count)
 {
     return count > SIZE_MAX / sizeof(float) ? NULL : app_bytes(count * sizeof(float));
+}
+
+/* Blocks are ever larger, so that a small network has small ones; what is not used of the last is
+ * not touched. */
+static bool add_block(app_arena *arena, size_t size)
+{
+    const size_t least = (size_t)256 << 10, most = (size_t)32 << 20;
+    size_t room = arena->room == 0 ? least : 2 * arena->room;
+    room = room > most ? most : room;
+    room = room < size ? size : room;
+    void **grown = realloc(arena->blocks, (arena->n_blocks + 1) * sizeof *grown);
+    if (grown == NULL)
+        return false;
+    arena->blocks = grown;
+    if ((grown[arena->n_blocks] = block_of(room)) == NULL)
+        return false;
+    arena->n_blocks++;
+    arena->room = room;
+    arena->used = 0;
+    return true;
+}
+
+float *app_arena_floats(app_arena *arena, size_t count)
+{
+    if (count > SIZE_MAX / 4 / sizeof(float))
+        return NULL;
+    const size_t size = (count * sizeof(float) + 63) / 64 * 64;
+    if ((arena->n_blocks == 0 || size > arena->room - arena->used) && !add_block(arena, size))
+        return NULL;
+    char *p = (char *)arena->blocks[arena->n_blocks - 1] + arena->used;
+    arena->used += size;
+    return memset(p, 0, size);
+}
+
+void app_arena_free(app_arena *arena)
+{
+    for (size_t i = 0; i < arena->n_blocks; i++)
+        free(arena->blocks[i]);
+    free(arena->blocks);
+    *arena = (app_arena){0};
 }
 
 char *app_format(const char *format, ...)

@@ -22,6 +22,15 @@ nncf_status app_fail_step(nncf_error *err, nncf_status status, const char *where
 /* Zeroed memory, 64-byte aligned; free() it. NULL when there is none. */
 void *app_bytes(size_t size);
 float *app_floats(size_t count);
+/* Arrays that live as long as each other, side by side in a few blocks: of those from 4 MB on huge
+ * pages are asked for, which a small array by itself has no use for. */
+typedef struct app_arena {
+    void **blocks;
+    size_t n_blocks, room, used; /* bytes of the last block, and of those what is used */
+} app_arena;
+/* Zeroed, 64-byte aligned; app_arena_free() frees all. NULL when there is no memory. */
+float *app_arena_floats(app_arena *arena, size_t count);
+void app_arena_free(app_arena *arena);
 /* printf into new memory; NULL when there is none. */
 char *app_format(const char *format, ...) NNCF_PRINTF(1, 2);
 /* strdup of a possibly NULL text. */

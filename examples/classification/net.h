@@ -26,6 +26,7 @@ enum net_init {
 typedef struct net_tensor {
     char *name; /* PyTorch's name: "features.0.0.weight" */
     float *data, *grad;
+    bool replaced; /* by arrays that are freed by themselves; else they are in the net's arena */
     int64_t shape[4];
     int ndim;
     size_t count;

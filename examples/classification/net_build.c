@@ -26,6 +26,14 @@ nncf_status net_create(
     return NNCF_OK;
 }
 
+static void free_replaced(const net_tensor *t)
+{
+    if (!t->replaced)
+        return;
+    free(t->data);
+    free(t->grad);
+}
+
 void net_destroy(net *n)
 {
     if (n == NULL)
@@ -37,9 +45,9 @@ void net_destroy(net *n)
     }
     for (size_t i = 0; i < n->n_tensors; i++) {
         free(n->tensors[i].name);
-        free(n->tensors[i].data);
-        free(n->tensors[i].grad);
+        free_replaced(&n->tensors[i]);
     }
+    app_arena_free(&n->arrays);
     for (int i = 0; i < n->n_pool; i++)
         free(n->pool[i].data);
     free(n->nodes);
@@ -78,12 +86,10 @@ static net_tensor *add_tensor(
         t->count *= (size_t)shape[i];
     }
     t->name = app_format("%s.%s", module, suffix);
-    t->data = app_floats(t->count);
-    t->grad = trained ? app_floats(t->count) : NULL;
+    t->data = app_arena_floats(&n->arrays, t->count);
+    t->grad = trained ? app_arena_floats(&n->arrays, t->count) : NULL;
     if (t->name == NULL || t->data == NULL || (trained && t->grad == NULL)) {
         free(t->name);
-        free(t->data);
-        free(t->grad);
         return NULL;
     }
     n->n_tensors++;
@@ -334,10 +340,10 @@ void net_replace(net *n, const float *before, float *data, float *grad, const in
         net_tensor *t = &n->tensors[i];
         if (t->data != before)
             continue;
-        free(t->data);
-        free(t->grad);
+        free_replaced(t);
         t->data = data;
         t->grad = grad;
+        t->replaced = true;
         t->count = 1;
         for (int d = 0; d < t->ndim; d++) {
             t->shape[d] = shape[d];

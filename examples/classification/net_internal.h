@@ -34,6 +34,7 @@ struct net {
     net_node *nodes;
     int n_nodes, room_nodes;
     net_tensor *tensors;
+    app_arena arrays; /* of the tensors */
     size_t n_tensors, room_tensors;
     net_buffer *pool; /* room for one a node and two more: more can never be in use */
     int n_pool;

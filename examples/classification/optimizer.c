@@ -121,7 +121,7 @@ static nncf_status add_parameter(optimizer *o, const net *n, optimizer_parameter
     to->alias = nncf_name(n, p.name);
     bool complete = to->name != NULL && to->alias != NULL;
     for (int i = 0; i < states; i++)
-        complete = (to->state[i] = app_floats(p.count)) != NULL && complete;
+        complete = (to->state[i] = app_arena_floats(&o->states, p.count)) != NULL && complete;
     return complete ? NNCF_OK : app_fail(err, NNCF_E_NOMEM, p.name, "no memory for the optimizer");
 }
 
@@ -193,9 +193,8 @@ void optimizer_destroy(optimizer *o)
     for (size_t i = 0; i < o->n_parameters; i++) {
         free(o->parameters[i].name);
         free(o->parameters[i].alias);
-        free(o->parameters[i].state[0]);
-        free(o->parameters[i].state[1]);
     }
+    app_arena_free(&o->states);
     free(o->parameters);
     free(o->arrays);
     free(o);

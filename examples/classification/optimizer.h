@@ -25,6 +25,7 @@ typedef struct optimizer {
     const optimizer_settings *settings;
     nncf_compression_ctrl *ctrl;
     nncf_context *context;
+    app_arena states; /* of the parameters */
     optimizer_parameter *parameters;
     nncf_optimizer_array *arrays; /* as many, for a step */
     size_t n_parameters;
