@@ -62,18 +62,32 @@ static int64_t out_of_group(const nncf__conv2d *s)
     return s->c_out / s->groups;
 }
 
+/* From a block of kept_blocks, all taps of it, to the next output and input channels, and to the
+ * next group. */
+typedef struct block_steps {
+    int64_t out, in, group;
+} block_steps;
+
+static block_steps steps_of(const nncf__conv2d *s)
+{
+    const int64_t taps = s->kernel_h * s->kernel_w, along_in = div_ceil(in_of_group(s), s->block),
+                  along_out = div_ceil(out_of_group(s), s->block);
+    return s->blocks_are_turned
+        ? (block_steps){taps, s->groups * along_out * taps, along_out * taps}
+        : (block_steps){along_in * taps, taps, along_out * along_in * taps};
+}
+
 /* Of the weight of a linear layer, whose rows are output channels or, turned, input channels. */
 static nncf__kept_blocks linear_blocks(const nncf__conv2d *s, bool turned)
 {
     if (s->block == 0)
         return (nncf__kept_blocks){0};
-    const int64_t across = div_ceil(in_of_group(s), s->block),
-                  down = div_ceil(out_of_group(s), s->block);
+    const block_steps steps = steps_of(s);
     return (nncf__kept_blocks){.kept = s->kept_blocks,
         .size = s->block,
-        .row_step = turned ? 1 : across,
-        .column_step = turned ? across : 1,
-        .batch_step = across * down};
+        .row_step = turned ? steps.in : steps.out,
+        .column_step = turned ? steps.out : steps.in,
+        .batch_step = steps.group};
 }
 
 /* z = x w^T + bias. Without codes: integers are multiplied as those of other convolutions. */
@@ -532,6 +546,11 @@ static nncf__weight_product weight_product(const nncf__conv2d *s, const nncf__qt
             .dst_col = 1,
             .taps = NNCF__TAPS_IDENTITY},
         .block = s->block};
+    if (s->block > 0) {
+        const block_steps steps = steps_of(s);
+        p.kept_row = steps.out;
+        p.kept_column = steps.in;
+    }
     nncf__pixel_map_flatten(&p.x);
     nncf__pixel_map_flatten(&p.dz);
     return p;
@@ -572,15 +591,12 @@ void nncf__conv2d_backward_weight(nncf_context *context, const nncf__conv2d *s,
     nncf__weight_product p = weight_product(s, x);
     const int64_t of_group =
         s->c_out / s->groups * (s->c_in / s->groups) * s->kernel_h * s->kernel_w;
-    const int64_t blocks_of_group = s->kept_blocks ? div_ceil(s->c_out / s->groups, s->block) *
-            div_ceil(s->c_in / s->groups, s->block) * s->kernel_h * s->kernel_w
-                                                   : 0;
     for (int64_t g = 0; g < s->groups; g++) {
         p.x.src = input_of_group(s, x, g);
         p.dz.src = floats(dz + g * p.dz.channels * p.dz.src_plane);
         p.dst = dw + g * of_group;
         if (s->kept_blocks)
-            p.kept = s->kept_blocks + g * blocks_of_group;
+            p.kept = s->kept_blocks + g * steps_of(s).group;
         nncf__weight_product_run(context, &p);
     }
 }

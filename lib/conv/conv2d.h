@@ -30,6 +30,8 @@ typedef struct nncf__conv2d {
      * others is not wanted, and may be 0, and w has zeros there. Linear layers skip by it alone.
      * NULL: dw of all, and linear layers skip nothing. */
     const uint8_t *kept_blocks;
+    /* they are numbered as those of the transposed convolution that has this weight */
+    bool blocks_are_turned;
 } nncf__conv2d;
 
 /* Columns, planes of one pixel in a row, lie in memory as rows do: as rows they are fast, for

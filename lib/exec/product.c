@@ -225,6 +225,7 @@ static void prepare_blocks(const nncf_layer *layer, nncf__block *b)
     if (!c || !c->blocks)
         return;
     b->conv.block = c->block_size;
+    b->conv.blocks_are_turned = b->is_transposed;
     if (layer->groups == owner->groups)
         b->conv.kept_blocks = c->blocks;
 }
@@ -235,8 +236,7 @@ void nncf__product_prepare(const nncf_layer *layer, nncf__block *b)
         nncf__transposed_prepare(layer, b);
     else
         b->conv = nncf__product_shape(layer, b->key.in, b->out);
-    if (layer->kind != NNCF__CONV_TRANSPOSE2D)
-        prepare_blocks(layer, b);
+    prepare_blocks(layer, b);
     nncf__batch_norm_prepare(layer, b);
     b->by_channel = layer->has_batch_norm && !b->is_transposed && !b->across_ranks &&
         nncf__conv2d_by_channel(layer->model->context, &b->conv);

@@ -13,6 +13,7 @@
 #include "base/pool.h"
 #include "gemm/blocks.h"
 #include "gemm/int8_rows.h"
+#include "gemm/int8_skip.h"
 #include "gemm/microkernel.h"
 #include "gemm/pack.h"
 #include "kernels/int8.h"
@@ -52,10 +53,12 @@ typedef struct int8_job {
     /* a task: a block of pixels times so many panels */
     nncf__blocks cut;
     bool stream;
+    /* rows of weights that are 0 are left out */
+    bool skips;
     /* what turns stored codes into unsigned bytes, and the byte that then stands for 0 */
     uint8_t flip, zero;
     /* offsets in the private area; segments at 0 */
-    size_t targets_at, starts_at, pixels_at, scales_at;
+    size_t targets_at, starts_at, pixels_at, scales_at, gathered_at;
     /* NULL: the product is stored; else a task's spans, the pass, where rows of z and the hooks'
      * scratch lie, and the layer's first channel of this product */
     const nncf__tile_hooks *hooks;
@@ -86,7 +89,7 @@ bool nncf__int8_product_fits(const nncf_context *context, const nncf__pixel_prod
         (p->map.step_x <= FAST_STEP || p->weights.channels >= FEW_CHANNELS);
 }
 
-/* Of a panel of weights; after it come the starts of its sums. */
+/* Of a panel of weights; after it come the starts of its sums, and the list of its rows. */
 static size_t panel_bytes(const int8_job *j)
 {
     return (size_t)(j->n_quads * QUAD) * j->k->nr * j->k->weight_bytes;
@@ -97,6 +100,12 @@ static int64_t n_tasks(const int8_job *j)
     return div_ceil(j->n_pixels, j->cut.block_pixels) * j->cut.tasks_across;
 }
 
+/* The rows of a panel of pixels that a panel of weights has. */
+static size_t gathered_bytes(const int8_job *j)
+{
+    return j->skips ? nncf__round_up_64((size_t)(j->n_quads * QUAD) * j->k->mr) : 0;
+}
+
 /* Offsets in a worker's private area; returns its bytes. */
 static size_t plan_private(int8_job *j)
 {
@@ -105,7 +114,9 @@ static size_t plan_private(int8_job *j)
     j->starts_at = j->targets_at + pixels * sizeof(nncf__segment);
     j->pixels_at = nncf__round_up_64(j->starts_at + (pixels / j->k->mr + 1) * sizeof(size_t));
     j->scales_at = j->pixels_at + nncf__round_up_64(pixels * (size_t)(j->n_quads * QUAD));
-    return j->scales_at + 2 * nncf__round_up_64((size_t)j->n_panels * j->k->nr * sizeof(float));
+    j->gathered_at =
+        j->scales_at + 2 * nncf__round_up_64((size_t)j->n_panels * j->k->nr * sizeof(float));
+    return j->gathered_at + gathered_bytes(j);
 }
 
 /* What does not depend on how the work is cut. */
@@ -117,6 +128,7 @@ static void plan_operands(const nncf_context *context, const nncf__pixel_product
     j->n_quads = j->tap_quads * nncf__taps_count(&p->weights.taps);
     j->n_pixels = p->map.n * p->map.rows * p->map.cols;
     j->n_panels = div_ceil(p->weights.n_out, (int64_t)k->nr);
+    j->skips = p->weights.block > 0;
     const nncf__dequant codes = nncf__dequant_of(&p->map.src, 0, true);
     j->flip = (uint8_t)codes.flip;
     j->zero = (uint8_t)codes.offset;
@@ -124,8 +136,9 @@ static void plan_operands(const nncf_context *context, const nncf__pixel_product
 
 static void plan_workspace(const nncf_context *context, int8_job *j, size_t private_bytes)
 {
+    const size_t list = j->skips ? nncf__int8_list_bytes(j->n_quads) : 0;
     j->workspace = nncf__workspace_plan(context, private_bytes,
-        nncf__round_up_64(panel_bytes(j) + j->k->nr * sizeof(int32_t)), j->n_panels);
+        nncf__round_up_64(panel_bytes(j) + j->k->nr * sizeof(int32_t) + list), j->n_panels);
 }
 
 static void plan(const nncf_context *context, const nncf__pixel_product *p, int8_job *j)
@@ -156,6 +169,25 @@ static char *panel_of(const int8_job *j, int64_t panel)
 static int32_t *panel_start(const int8_job *j, int64_t panel)
 {
     return (int32_t *)(void *)(panel_of(j, panel) + panel_bytes(j));
+}
+
+static nncf__int8_list *panel_list(const int8_job *j, int64_t panel)
+{
+    return (nncf__int8_list *)(void *)(panel_start(j, panel) + j->k->nr);
+}
+
+/* Quads that a panel has, and those of some packed pixels, in the worker's area. */
+static size_t quads_of(const int8_job *j, int64_t panel)
+{
+    return j->skips ? panel_list(j, panel)[0] : (size_t)j->n_quads;
+}
+
+static const uint8_t *pixels_of(const int8_job *j, int64_t panel, const uint8_t *pixels, char *area)
+{
+    if (!j->skips)
+        return pixels;
+    return nncf__int8_gather_rows(
+        panel_list(j, panel), j->n_quads, j->k->mr * QUAD, pixels, area + j->gathered_at);
 }
 
 static int32_t sum_of(const int8_t *row, int64_t n)
@@ -198,14 +230,17 @@ static void pack_weights_task(void *arg, size_t chunk, size_t worker)
     for (int64_t i = 0; i < used; i++)
         start[i] = (j->k->offset - (int32_t)j->zero) *
             sum_of(rows + i * w->out_stride, w->channels * taps);
-    if (taps == 1 && j->k->weight_bytes == 1 &&
-        nncf__transpose_words(nncf__kernels_of(j->workspace.context), rows, w->out_stride,
-            w->channels, used, nr, panel))
-        return;
-    if (used < nr)
-        memset(panel, 0, panel_bytes(j));
-    for (int64_t i = 0; i < used; i++)
-        pack_row(j, rows + i * w->out_stride, panel + i * QUAD * (int64_t)j->k->weight_bytes);
+    if (!(taps == 1 && j->k->weight_bytes == 1 &&
+            nncf__transpose_words(nncf__kernels_of(j->workspace.context), rows, w->out_stride,
+                w->channels, used, nr, panel))) {
+        if (used < nr)
+            memset(panel, 0, panel_bytes(j));
+        for (int64_t i = 0; i < used; i++)
+            pack_row(j, rows + i * w->out_stride, panel + i * QUAD * (int64_t)j->k->weight_bytes);
+    }
+    if (j->skips)
+        nncf__int8_list_rows(
+            j->n_quads, j->k->nr * QUAD * j->k->weight_bytes, panel, panel_list(j, (int64_t)chunk));
 }
 
 /* ---- pixels ---- */
@@ -221,6 +256,7 @@ typedef struct int8_task {
     size_t *starts;
     uint8_t *pixels;
     float *scale, *bias;
+    char *area;
 } int8_task;
 
 static void pack_pixels(const int8_task *t)
@@ -257,13 +293,13 @@ static void multiply_panel(const int8_task *t, int64_t panel)
     _Alignas(64) float tile[NNCF__INT8_MR_MAX * NNCF__INT8_NR_MAX];
     const int64_t mr = (int64_t)k->mr, nr = (int64_t)k->nr;
     const size_t used = (size_t)min_i(nr, p->weights.n_out - panel * nr),
-                 n_quads = (size_t)j->n_quads, panel_stride = n_quads * k->mr * QUAD;
+                 n_quads = quads_of(j, panel), panel_stride = (size_t)j->n_quads * k->mr * QUAD;
     const void *weights = panel_of(j, panel);
     const nncf__int8_scaling scaling = {
         panel_start(j, panel), t->scale + panel * nr, t->bias + panel * nr};
     float *dst = p->dst + panel * nr * p->dst_plane;
     for (int64_t i = 0; t->first + i * mr < t->last; i++) {
-        const uint8_t *pixels = t->pixels + (size_t)i * panel_stride;
+        const uint8_t *pixels = pixels_of(j, panel, t->pixels + (size_t)i * panel_stride, t->area);
         const nncf__segment *to = t->targets + t->starts[i];
         const size_t n_targets = t->starts[i + 1] - t->starts[i];
         if (n_targets == 1 && to->length == mr && p->map.dst_col == 1) {
@@ -296,7 +332,8 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
         .starts = (size_t *)(void *)(area + j->starts_at),
         .pixels = (uint8_t *)(void *)(area + j->pixels_at),
         .scale = (float *)(void *)(area + j->scales_at),
-        .bias = (float *)(void *)(area + j->scales_at) + j->n_panels * nr};
+        .bias = (float *)(void *)(area + j->scales_at) + j->n_panels * nr,
+        .area = area};
     nncf__pixel_product_scaling(
         p, t.panel0 * nr, min_i(t.panel1 * nr, p->weights.n_out), t.scale, t.bias);
     nncf__segments_of_panels(&p->map, t.first, t.last, (int64_t)j->k->mr, t.starts, t.targets);
@@ -399,7 +436,8 @@ static bool plan_kept(const nncf_context *context, const nncf__pixel_product *p,
         if (busiest_share(j, n) <= busiest_share(j, j->cut.task_panels))
             j->cut.task_panels = n;
     j->cut.tasks_across = div_ceil(j->n_panels, j->cut.task_panels);
-    j->z_at = nncf__round_up_64((size_t)(j->cut.block_pixels + 1) * sizeof(nncf__segment));
+    j->gathered_at = nncf__round_up_64((size_t)(j->cut.block_pixels + 1) * sizeof(nncf__segment));
+    j->z_at = j->gathered_at + gathered_bytes(j);
     j->hooks_at = j->z_at + (size_t)j->cut.task_panels * panel;
     plan_workspace(context, j, j->hooks_at + nncf__round_up_64(hooks->scratch));
     j->packed =
@@ -421,16 +459,17 @@ static const float ones[NNCF__INT8_NR_MAX] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1
 
 /* Panel `panel` of the product, for packed pixels: the tile's z. */
 static void multiply_tile(
-    const int8_job *j, const uint8_t *pixels, int64_t panel, float *z, nncf__tile *tile)
+    const int8_job *j, const uint8_t *pixels, int64_t panel, float *z, nncf__tile *tile, char *area)
 {
     const nncf__int8_kernels *k = j->k;
     const int64_t mr = (int64_t)k->mr, nr = (int64_t)k->nr;
-    const size_t n_quads = (size_t)j->n_quads,
-                 used = (size_t)min_i(nr, j->p->weights.n_out - panel * nr);
+    const size_t used = (size_t)min_i(nr, j->p->weights.n_out - panel * nr),
+                 panel_stride = (size_t)j->n_quads * k->mr * QUAD;
     const nncf__int8_scaling scaling = {panel_start(j, panel), ones, zeros};
     for (int64_t i = 0; tile->first + i * mr < tile->last; i++)
-        k->micro_store(n_quads, pixels + (size_t)i * n_quads * k->mr * QUAD, panel_of(j, panel),
-            used, &scaling, z + i * mr, tile->z_stride, false);
+        k->micro_store(quads_of(j, panel),
+            pixels_of(j, panel, pixels + (size_t)i * panel_stride, area), panel_of(j, panel), used,
+            &scaling, z + i * mr, tile->z_stride, false);
 }
 
 /* Spans from `span` on, all of whose pixels are packed as one block. */
@@ -477,7 +516,7 @@ static void span_task(void *arg, size_t chunk, size_t worker)
     pack_tile(j, &tile, area, pixels);
     for (int64_t panel = across * j->cut.task_panels;
          panel < min_i((across + 1) * j->cut.task_panels, j->n_panels); panel++) {
-        multiply_tile(j, pixels, panel, z, &tile);
+        multiply_tile(j, pixels, panel, z, &tile, area);
         call_tile(j, j->pass, panel, z, &tile, area + j->hooks_at);
     }
 }
@@ -505,7 +544,7 @@ static void kept_task(void *arg, size_t chunk, size_t worker)
             for (int64_t panel = panel0; panel < panel1; panel++, z += nr * j->cut.block_pixels) {
                 if (pass == 0)
                     multiply_tile(j, (const uint8_t *)nncf__workspace_slot(&j->packed, block),
-                        panel, z, &tile);
+                        panel, z, &tile, area);
                 call_tile(j, pass, panel, z, &tile, area + j->hooks_at);
             }
         }

@@ -273,14 +273,13 @@ static bool next_rows(const weight_share *t, int64_t r0, int64_t *a0, int64_t *a
         *a1 = t->a1;
         return more;
     }
-    const int64_t taps = nncf__taps_count(&p->x.taps), tap = r0 / p->x.channels,
-                  along = div_ceil(p->x.channels, p->block);
-    const uint8_t *kept = p->kept + r0 % p->x.channels / p->block * taps + tap;
+    const uint8_t *kept =
+        p->kept + r0 % p->x.channels / p->block * p->kept_column + r0 / p->x.channels;
     int64_t row = *a1;
-    while (row < t->a1 && !kept[row / p->block * along * taps])
+    while (row < t->a1 && !kept[row / p->block * p->kept_row])
         row = (row / p->block + 1) * p->block;
     *a0 = min_i(row, t->a1);
-    while (row < t->a1 && kept[row / p->block * along * taps])
+    while (row < t->a1 && kept[row / p->block * p->kept_row])
         row = (row / p->block + 1) * p->block;
     *a1 = min_i(row, t->a1);
     return *a0 < *a1;

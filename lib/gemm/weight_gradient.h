@@ -16,9 +16,10 @@ typedef struct nncf__weight_product {
     /* (dz channels, x channels, taps) */
     float *dst;
     /* Edges of blocks, dz channels times x channels at one tap, and of which of them the gradient
-     * is wanted, the others' being 0: [dz channels / block][x channels / block][taps]. kept NULL:
-     * of all. Sums that are wanted have the bits that they have with all. */
-    int64_t block;
+     * is wanted, the others' being 0: those of a block's taps side by side, kept_row to the next dz
+     * channels, kept_column to the next x channels. kept NULL: of all. Sums that are wanted have
+     * the bits that they have with all. */
+    int64_t block, kept_row, kept_column;
     const uint8_t *kept;
 } nncf__weight_product;
 

@@ -15,9 +15,12 @@ typedef struct shape {
     const char *name;
     int64_t channels, side, rows;
     int32_t kernel;
+    bool transposed, quantized;
 } shape;
-static const shape shapes[] = {
-    {"conv 3x3", 256, 14, 1, 3}, {"linear", 1024, 1, 8, 1}, {"conv 3x3", 256, 28, 1, 3}};
+static const shape shapes[] = {{"conv 3x3", 256, 14, 1, 3, false, false},
+    {"linear", 1024, 1, 8, 1, false, false}, {"conv 3x3", 256, 28, 1, 3, false, false},
+    {"transposed 3x3", 256, 14, 1, 3, true, false}, {"int8 conv 3x3", 256, 14, 1, 3, false, true},
+    {"int8 linear", 1024, 1, 8, 1, false, true}};
 
 /* size 0: no mask; 1: an unstructured one; else blocks of that size */
 static const struct {
@@ -57,7 +60,7 @@ static void open_subject(
 {
     const size_t n_w = (size_t)(like->channels * like->channels * like->kernel * like->kernel);
     nncf_error err = NNCF_ERROR_INIT;
-    char text[256];
+    char text[512];
     *s = *shared;
     s->context = context;
     s->w = bench_floats(n_w);
@@ -67,20 +70,38 @@ static void open_subject(
         .weight = s->w, .weight_grad = s->dw, .out_channels = like->channels,
         .in_channels = like->channels, .kernel = {like->kernel, like->kernel},
         .padding = {like->kernel / 2, like->kernel / 2}};
+    const nncf_conv_transpose2d_params turned = {NNCF_PARAMS(nncf_conv_transpose2d_params),
+        .scope = "Net/ConvTranspose2d[a]", .weight = s->w, .weight_grad = s->dw,
+        .out_channels = like->channels, .in_channels = like->channels,
+        .kernel = {like->kernel, like->kernel}, .padding = {like->kernel / 2, like->kernel / 2}};
     must(nncf_model_create(context, &s->model, &err), &err);
-    must(nncf_model_add_conv2d(s->model, &p, &s->layer, &err), &err);
-    if (masks[mask].size == 0)
+    must(like->transposed ? nncf_model_add_conv_transpose2d(s->model, &turned, &s->layer, &err)
+                          : nncf_model_add_conv2d(s->model, &p, &s->layer, &err),
+        &err);
+    if (masks[mask].size == 0 && !like->quantized)
         return;
     const bool blocks = masks[mask].size > 1;
-    snprintf(text, sizeof text,
-        "{\"compression\": {\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": "
-        "\"multistep\", \"steps\": [], \"sparsity_levels\": [%g], \"structure\": \"%s\", "
-        "\"block_size\": %d}}}",
-        masks[mask].sparsity, blocks ? "block" : "unstructured", blocks ? masks[mask].size : 2);
+    int length = snprintf(text, sizeof text, "{\"compression\": [");
+    if (masks[mask].size > 0)
+        length += snprintf(text + length, sizeof text - (size_t)length,
+            "{\"algorithm\": \"magnitude_sparsity\", \"params\": {\"schedule\": \"multistep\", "
+            "\"steps\": [], \"sparsity_levels\": [%g], \"structure\": \"%s\", \"block_size\": "
+            "%d}}%s",
+            masks[mask].sparsity, blocks ? "block" : "unstructured", blocks ? masks[mask].size : 2,
+            like->quantized ? ", " : "");
+    snprintf(text + length, sizeof text - (size_t)length, "%s]}",
+        like->quantized ? "{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": "
+                          "1}}"
+                        : "");
     nncf_config *config;
     must(nncf_config_parse(context, "blocks", text, strlen(text), NULL, &config, &err), &err);
     must(nncf_compression_ctrl_create(s->model, config, &s->ctrl, &err), &err);
     nncf_config_destroy(config);
+    for (int32_t more = like->quantized; more;) {
+        must(nncf_compression_ctrl_init_step(s->ctrl, &more, &err), &err);
+        if (more)
+            must(nncf_layer_forward(s->layer, &s->x, 1, &s->y, &err), &err);
+    }
 }
 
 static void close_subject(subject *s)

@@ -356,7 +356,7 @@ START_TEST(hooks_see_each_channel_once_and_images_in_order)
     const int64_t out_h = (b->h + 2 * b->padding - b->kernel) / b->stride + 1,
                   out_w = (b->w + 2 * b->padding - b->kernel) / b->stride + 1;
     const nncf__conv2d s = {b->n, b->c, b->h, b->w, b->c, out_h, out_w, b->kernel, b->kernel,
-        b->stride, b->stride, b->padding, b->padding, 1, 1, b->c, false, 0, NULL};
+        b->stride, b->stride, b->padding, b->padding, 1, 1, b->c, false, 0, NULL, false};
     arrays a = make_arrays(&s);
     for (int32_t isa = NNCF_ISA_REFERENCE; nncf__kernels_get(isa); isa++)
         for (int32_t threads = 1; threads <= 3; threads += 2) {

@@ -199,7 +199,7 @@ static void bench_one(
     nncf_context *context, const bench_shape *b, const char *passes, double peak, double *totals)
 {
     nncf__conv2d s = {b->n, b->c_in, b->side, b->side, b->c_out, 0, 0, b->kernel, b->kernel,
-        b->stride, b->stride, b->kernel / 2, b->kernel / 2, 1, 1, b->groups, false, 0, NULL};
+        b->stride, b->stride, b->kernel / 2, b->kernel / 2, 1, 1, b->groups, false, 0, NULL, false};
     s.out_h = s.out_w = (b->side + 2 * s.pad_h - b->kernel) / b->stride + 1;
     size_t n_x = (size_t)(s.n * s.c_in * s.h * s.w),
            n_z = (size_t)(s.n * s.c_out * s.out_h * s.out_w);

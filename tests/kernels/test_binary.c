@@ -411,7 +411,7 @@ START_TEST(what_has_few_channels_stays_with_codes)
 {
     nncf_context *c = fx_new_context(NULL, 1, NNCF_ISA_BEST, 1),
                  *plain = fx_new_context(NULL, 1, NNCF_ISA_REFERENCE, 1);
-    nncf__conv2d s = {1, 31, 4, 4, 8, 4, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1, false, 0, NULL};
+    nncf__conv2d s = {1, 31, 4, 4, 8, 4, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1, false, 0, NULL, false};
     ck_assert(!nncf__conv2d_bits_fit(c, &s));
     s.c_in = 32;
     ck_assert(nncf__conv2d_bits_fit(c, &s) && !nncf__conv2d_bits_fit(plain, &s));

@@ -466,7 +466,7 @@ START_TEST(threads_change_nothing)
     for (size_t i = 0; i < COUNT(shapes); i++) {
         const int64_t *v = shapes[i];
         nncf__conv2d s = {v[0], v[1], v[2], v[2], v[3], 0, 0, v[4], v[4], v[5], v[5], v[4] / 2,
-            v[4] / 2, 1, 1, 1, false, 0, NULL};
+            v[4] / 2, 1, 1, 1, false, 0, NULL, false};
         if (i == 3 || i == 4)
             s.groups = s.c_in;
         shape_finish(&s);
@@ -541,7 +541,7 @@ START_TEST(special_values_pass)
     }
     /* A NaN among codes, in one and in several blocks of k, reaches its pixel and no other. */
     for (int64_t k = 100; k <= 1000; k += 900) {
-        nncf__conv2d s = {1, k, 3, 3, 5, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1, false, 0, NULL};
+        nncf__conv2d s = {1, k, 3, 3, 5, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1, false, 0, NULL, false};
         shape_finish(&s);
         problem p;
         problem_make(&p, &s);
@@ -562,31 +562,31 @@ END_TEST
 START_TEST(extraordinary_shapes_are_near_the_oracle)
 {
     static const nncf__conv2d shapes[] = {
-        {1, 3, 40, 40, 3, 0, 0, 13, 13, 1, 1, 6, 6, 1, 1, 3, false, 0, NULL},
-        {2, 2, 30, 30, 2, 0, 0, 3, 3, 5, 5, 1, 1, 1, 1, 2, false, 0, NULL},
-        {1, 2, 300, 400, 2, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 2, false, 0, NULL},
-        {1, 2, 301, 299, 2, 0, 0, 3, 3, 2, 2, 1, 1, 1, 1, 2, false, 0, NULL},
-        {1, 2, 300, 200, 2, 0, 0, 5, 5, 3, 2, 2, 1, 2, 1, 2, false, 0, NULL},
-        {1, 3, 20, 20, 4, 0, 0, 9, 8, 2, 1, 4, 3, 1, 2, 1, false, 0, NULL},
-        {2, 4, 7, 9, 3, 0, 0, 1, 1, 2, 3, 0, 0, 1, 1, 1, false, 0, NULL},
-        {1, 4, 5, 5, 3, 0, 0, 5, 5, 1, 1, 9, 9, 1, 1, 1, false, 0, NULL},
-        {1, 70, 25, 24, 140, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1, false, 0, NULL},
-        {2, 200, 9, 9, 24, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 1, false, 0, NULL},
-        {1, 12, 3, 1000, 8, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 1, false, 0, NULL},
-        {1, 2, 6, 70000, 2, 0, 0, 3, 3, 2, 2, 1, 1, 1, 1, 2, false, 0, NULL},
-        {1, 300, 4, 4, 1100, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1, false, 0, NULL},
-        {2, 20, 40, 42, 170, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1, false, 0, NULL},
-        {1, 9, 64, 32, 7, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1, false, 0, NULL},
-        {5, 24, 1, 1, 36, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 4, false, 0, NULL},
-        {13, 34, 1, 1, 23, 0, 0, 1, 1, 3, 3, 1, 1, 1, 1, 1, false, 0, NULL},
-        {5, 17, 1, 1, 6, 0, 0, 1, 1, 1, 3, 0, 1, 1, 1, 1, false, 0, NULL},
-        {1, 1, 8, 1, 2, 0, 0, 3, 1, 2, 2, 0, 0, 1, 1, 1, false, 0, NULL},
-        {3, 7, 24, 1, 9, 0, 0, 4, 1, 5, 5, 1, 0, 4, 1, 1, false, 0, NULL},
-        {2, 4, 1, 8, 5, 0, 0, 1, 3, 2, 2, 0, 0, 1, 1, 1, false, 0, NULL},
-        {2, 6, 10, 1, 4, 0, 0, 3, 1, 9, 1, 0, 0, 1, 1, 2, false, 0, NULL},
-        {2, 130, 10, 11, 70, 0, 0, 3, 3, 2, 2, 1, 1, 1, 1, 1, false, 0, NULL},
-        {1, 800, 5, 4, 70, 0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 1, false, 0, NULL},
-        {2, 600, 12, 11, 20, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1, false, 0, NULL},
+        {1, 3, 40, 40, 3, 0, 0, 13, 13, 1, 1, 6, 6, 1, 1, 3, false, 0, NULL, false},
+        {2, 2, 30, 30, 2, 0, 0, 3, 3, 5, 5, 1, 1, 1, 1, 2, false, 0, NULL, false},
+        {1, 2, 300, 400, 2, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 2, false, 0, NULL, false},
+        {1, 2, 301, 299, 2, 0, 0, 3, 3, 2, 2, 1, 1, 1, 1, 2, false, 0, NULL, false},
+        {1, 2, 300, 200, 2, 0, 0, 5, 5, 3, 2, 2, 1, 2, 1, 2, false, 0, NULL, false},
+        {1, 3, 20, 20, 4, 0, 0, 9, 8, 2, 1, 4, 3, 1, 2, 1, false, 0, NULL, false},
+        {2, 4, 7, 9, 3, 0, 0, 1, 1, 2, 3, 0, 0, 1, 1, 1, false, 0, NULL, false},
+        {1, 4, 5, 5, 3, 0, 0, 5, 5, 1, 1, 9, 9, 1, 1, 1, false, 0, NULL, false},
+        {1, 70, 25, 24, 140, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1, false, 0, NULL, false},
+        {2, 200, 9, 9, 24, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 1, false, 0, NULL, false},
+        {1, 12, 3, 1000, 8, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 1, false, 0, NULL, false},
+        {1, 2, 6, 70000, 2, 0, 0, 3, 3, 2, 2, 1, 1, 1, 1, 2, false, 0, NULL, false},
+        {1, 300, 4, 4, 1100, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1, false, 0, NULL, false},
+        {2, 20, 40, 42, 170, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1, false, 0, NULL, false},
+        {1, 9, 64, 32, 7, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1, false, 0, NULL, false},
+        {5, 24, 1, 1, 36, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 4, false, 0, NULL, false},
+        {13, 34, 1, 1, 23, 0, 0, 1, 1, 3, 3, 1, 1, 1, 1, 1, false, 0, NULL, false},
+        {5, 17, 1, 1, 6, 0, 0, 1, 1, 1, 3, 0, 1, 1, 1, 1, false, 0, NULL, false},
+        {1, 1, 8, 1, 2, 0, 0, 3, 1, 2, 2, 0, 0, 1, 1, 1, false, 0, NULL, false},
+        {3, 7, 24, 1, 9, 0, 0, 4, 1, 5, 5, 1, 0, 4, 1, 1, false, 0, NULL, false},
+        {2, 4, 1, 8, 5, 0, 0, 1, 3, 2, 2, 0, 0, 1, 1, 1, false, 0, NULL, false},
+        {2, 6, 10, 1, 4, 0, 0, 3, 1, 9, 1, 0, 0, 1, 1, 2, false, 0, NULL, false},
+        {2, 130, 10, 11, 70, 0, 0, 3, 3, 2, 2, 1, 1, 1, 1, 1, false, 0, NULL, false},
+        {1, 800, 5, 4, 70, 0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 1, false, 0, NULL, false},
+        {2, 600, 12, 11, 20, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1, false, 0, NULL, false},
     };
     nncf_context *c = context_at(levels[_i], 2);
     for (size_t i = 0; i < COUNT(shapes); i++) {
@@ -630,9 +630,9 @@ static int64_t whole_sum(const problem *p, int64_t channel, int64_t up, int64_t 
 START_TEST(long_depthwise_sums_are_exact)
 {
     static const nncf__conv2d shapes[] = {
-        {40, 2, 64, 64, 2, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 2, false, 0, NULL},
-        {65, 2, 33, 33, 2, 0, 0, 3, 3, 2, 2, 1, 1, 1, 1, 2, false, 0, NULL},
-        {300, 2, 7, 7, 2, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 2, false, 0, NULL}};
+        {40, 2, 64, 64, 2, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 2, false, 0, NULL, false},
+        {65, 2, 33, 33, 2, 0, 0, 3, 3, 2, 2, 1, 1, 1, 1, 2, false, 0, NULL, false},
+        {300, 2, 7, 7, 2, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 2, false, 0, NULL, false}};
     nncf_context *c = context_at(levels[_i], 2);
     for (size_t i = 0; i < COUNT(shapes); i++) {
         nncf__conv2d s = shapes[i];
@@ -683,7 +683,7 @@ START_TEST(no_memory_leaves_outputs_alone)
             nncf__conv2d s = random_shape(kind % 5);
             if (kind % 8 == 7)
                 s = (nncf__conv2d){
-                    1, 2, 9, 9, 3, 0, 0, 33, 33, 2, 2, 16, 16, 1, 1, 1, false, 0, NULL};
+                    1, 2, 9, 9, 3, 0, 0, 33, 33, 2, 2, 16, 16, 1, 1, 1, false, 0, NULL, false};
             ck_assert(shape_finish(&s));
             problem p;
             problem_make(&p, &s);

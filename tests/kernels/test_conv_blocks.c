@@ -170,7 +170,8 @@ static void fill(float *x, size_t n, bool whole)
                      : (float)(fx_random32() >> 8) * 0x1p-23f - 1.0f;
 }
 
-/* Blocks are kept with a probability of `density` percent. */
+/* Blocks are kept with a probability of `density` percent. Those of 12, 4 and 24 are numbered as a
+ * transposed convolution's. */
 static problem make(const nncf__conv2d *shape, int64_t block, uint32_t density, bool whole)
 {
     problem p = {.s = *shape};
@@ -178,6 +179,7 @@ static problem make(const nncf__conv2d *shape, int64_t block, uint32_t density, 
     s->dilation_h = s->dilation_w = 1;
     s->out_h = (s->h + 2 * s->pad_h - s->kernel_h) / s->stride_h + 1;
     s->out_w = (s->w + 2 * s->pad_w - s->kernel_w) / s->stride_w + 1;
+    s->blocks_are_turned = block % 16 != 0 && block % 2 == 0;
     const int64_t taps = s->kernel_h * s->kernel_w, in = s->c_in / s->groups,
                   out = s->c_out / s->groups, along = div_ceil(in, block);
     p.n_x = (size_t)(s->n * s->c_in * s->h * s->w);
@@ -202,7 +204,10 @@ static problem make(const nncf__conv2d *shape, int64_t block, uint32_t density, 
             for (int64_t t = 0; t < taps; t++) {
                 const int64_t at = (o * in + i) * taps + t,
                               row = o / out * div_ceil(out, block) + o % out / block;
-                p.weight_kept[at] = p.kept[(row * along + i / block) * taps + t];
+                const int64_t number = s->blocks_are_turned
+                    ? i / block * s->groups * div_ceil(out, block) + row
+                    : row * along + i / block;
+                p.weight_kept[at] = p.kept[number * taps + t];
                 if (!p.weight_kept[at])
                     p.w[at] = at % 3 ? 0.0f : -0.0f;
                 p.codes[at] = (uint8_t)(int8_t)p.w[at];
@@ -375,7 +380,7 @@ START_TEST(linear_layers_do_not_see_what_nobody_reads)
 }
 END_TEST
 
-/* Codes on floating-point kernels skip, on integer kernels they do not: the same sums. */
+/* Codes on floating-point kernels and on integer ones: the same sums. */
 START_TEST(codes_are_exact)
 {
     const float step_x = 0.25f, step_w = 0.5f;
@@ -387,7 +392,7 @@ START_TEST(codes_are_exact)
             .disable_int8 = disable};
         ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &c, NULL), NNCF_OK);
         for (size_t i = 0; i < SHAPES; i += (size_t)sweep_rounds(1, 3)) {
-            problem p = make(&shapes[i], 16, 25, true);
+            problem p = make(&shapes[i], blocks[i % BLOCKS], i % 4 == 3 ? 0 : 25, true);
             const nncf__conv2d all = dense(&p);
             uint8_t *bytes = guard_bytes(p.n_x);
             for (size_t j = 0; j < p.n_x; j++)
