@@ -28,12 +28,12 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FLOAT = {  # config, pictures an epoch, epochs, the epoch whose weights the others take
     'resnet18': ('resnet18_fp32', 9600, 10, 4),
-    'mobilenetv2': ('mobilenetv2_fp32_long', 12800, 7, 3),
+    'mobilenetv2': ('mobilenetv2_fp32_long', 6400, 24, 12),
 }
 ROWS = {  # name, float run, options of its own, how it is called
     'resnet18_pruning': ('resnet18', ['--shrink-epoch', '2', '--teacher'], '40 % of the filters pruned by geometric median and removed'),
     'resnet18_pruning_int8': ('resnet18', ['--shrink-epoch', '2', '--teacher'], '40 % of the filters pruned by geometric median and removed, int8'),
-    'resnet18_int4': ('resnet18', ['--teacher'], 'convolutions of 4 bits, weights and activations; 8 at both ends and into sums'),
+    'resnet18_int4': ('resnet18', ['--teacher'], '4 bits, weights and activations; 8 for pictures and the weights at both ends'),
     'resnet18_binary': ('resnet18', [], '3x3 convolutions of 1 bit, weights and activations'),
     'mobilenetv2_int8': ('mobilenetv2', ['--teacher'], 'int8'),
     'mobilenetv2_hawq': ('mobilenetv2', ['--teacher'], '4 and 8 bits by hawq, ratio 1.5'),
