@@ -328,7 +328,8 @@ void nncf__weight_forward(nncf_layer *layer, int32_t mode, float *wq)
 
 size_t nncf__weight_codes_size(const nncf__quantizer *quantizer, size_t weight_count)
 {
-    const size_t constants = sizeof(float) + (quantizer->length ? sizeof(int32_t) : 0);
+    const size_t constants =
+        sizeof(float) + (nncf__quantizer_has_zeros(quantizer) ? sizeof(int32_t) : 0);
     return quantizer->channels * constants + weight_count;
 }
 
@@ -337,7 +338,7 @@ nncf__qtensor nncf__weight_codes_at(const nncf__quantizer *quantizer, void *buff
     nncf__qtensor w = nncf__quantizer_codes(quantizer);
     w.scale = buffer;
     w.data = w.scale + quantizer->channels;
-    if (quantizer->length) {
+    if (w.zero_point) {
         w.zero_point = w.data;
         w.data = w.zero_point + quantizer->channels;
     }

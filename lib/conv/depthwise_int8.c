@@ -96,8 +96,9 @@ static void planes(const nncf__depthwise *d, const nncf__depthwise_task *t, int6
     float *z = nncf__depthwise_plane(t, n, c, s->out_h * s->out_w);
     if (takes_bytes(d))
         d->int8->depthwise_3x3_bytes(&x, stride, p.bytes + at * TAPS,
-            &(nncf__int8_scaling){p.start + at, p.scale + at, p.bias + at}, z, d->stream,
-            t->scratch);
+            &(nncf__int8_scaling){
+                .start = p.start + at, .scale = p.scale + at, .bias = p.bias + at},
+            z, d->stream, t->scratch);
     else
         d->int8->depthwise_3x3(
             &x, stride, p.words + at * TAPS, p.scale + at, p.bias + at, z, d->stream, t->scratch);

@@ -51,6 +51,7 @@ static uint32_t state_of(const nncf__quantizer *q)
     return !q ? 0
               : NNCF__STATE_PRESENT | (q->observing ? NNCF__STATE_OBSERVES : 0u) |
             (q->initialized ? NNCF__STATE_INITIALIZED : 0u) |
+            (nncf__quantizer_has_zeros(q) ? NNCF__STATE_ZEROS : 0u) |
             (uint32_t)nncf__quantizer_dtype(q) << NNCF__STATE_DTYPE;
 }
 

@@ -57,6 +57,10 @@ typedef struct int8_job {
     bool skips;
     /* what turns stored codes into unsigned bytes, and the byte that then stands for 0 */
     uint8_t flip, zero;
+    /* weights have zero points */
+    bool has_factors;
+    /* of a block of packed pixels, where their values are, and its bytes with these */
+    size_t values_at, block_bytes;
     /* offsets in the private area; segments at 0 */
     size_t targets_at, starts_at, pixels_at, scales_at, gathered_at;
     /* NULL: the product is stored; else a task's spans, the pass, where rows of z and the hooks'
@@ -79,8 +83,8 @@ static bool is_of_int8(const nncf_context *context, const nncf__pixel_product *p
 {
     const nncf__weights *w = &p->weights;
     return w->as_integers && w->k_is_contiguous && nncf__qtensor_is_codes(&p->map.src) &&
-        w->src.dtype == NNCF_S8 && !w->src.zero_point &&
-        w->channels * nncf__taps_count(&w->taps) <= NNCF__INT8_K_MAX && kernels_of(context);
+        w->src.dtype == NNCF_S8 && w->channels * nncf__taps_count(&w->taps) <= NNCF__INT8_K_MAX &&
+        kernels_of(context);
 }
 
 bool nncf__int8_product_fits(const nncf_context *context, const nncf__pixel_product *p)
@@ -89,7 +93,8 @@ bool nncf__int8_product_fits(const nncf_context *context, const nncf__pixel_prod
         (p->map.step_x <= FAST_STEP || p->weights.channels >= FEW_CHANNELS);
 }
 
-/* Of a panel of weights; after it come the starts of its sums, and the list of its rows. */
+/* Of a panel of weights; after it come the starts of its sums, their factors, and the list of its
+ * rows. */
 static size_t panel_bytes(const int8_job *j)
 {
     return (size_t)(j->n_quads * QUAD) * j->k->nr * j->k->weight_bytes;
@@ -113,7 +118,7 @@ static size_t plan_private(int8_job *j)
     j->targets_at = (pixels + 1) * sizeof(nncf__segment);
     j->starts_at = j->targets_at + pixels * sizeof(nncf__segment);
     j->pixels_at = nncf__round_up_64(j->starts_at + (pixels / j->k->mr + 1) * sizeof(size_t));
-    j->scales_at = j->pixels_at + nncf__round_up_64(pixels * (size_t)(j->n_quads * QUAD));
+    j->scales_at = j->pixels_at + j->block_bytes;
     j->gathered_at =
         j->scales_at + 2 * nncf__round_up_64((size_t)j->n_panels * j->k->nr * sizeof(float));
     return j->gathered_at + gathered_bytes(j);
@@ -132,13 +137,23 @@ static void plan_operands(const nncf_context *context, const nncf__pixel_product
     const nncf__dequant codes = nncf__dequant_of(&p->map.src, 0, true);
     j->flip = (uint8_t)codes.flip;
     j->zero = (uint8_t)codes.offset;
+    j->has_factors = p->weights.src.zero_point != NULL;
+}
+
+/* Of j->cut, which is known then. */
+static void plan_block(int8_job *j)
+{
+    const size_t pixels = (size_t)j->cut.block_pixels;
+    j->values_at = nncf__round_up_64(pixels * (size_t)(j->n_quads * QUAD));
+    j->block_bytes =
+        j->values_at + (j->has_factors ? nncf__round_up_64(pixels * sizeof(int32_t)) : 0);
 }
 
 static void plan_workspace(const nncf_context *context, int8_job *j, size_t private_bytes)
 {
     const size_t list = j->skips ? nncf__int8_list_bytes(j->n_quads) : 0;
     j->workspace = nncf__workspace_plan(context, private_bytes,
-        nncf__round_up_64(panel_bytes(j) + j->k->nr * sizeof(int32_t) + list), j->n_panels);
+        nncf__round_up_64(panel_bytes(j) + 2 * j->k->nr * sizeof(int32_t) + list), j->n_panels);
 }
 
 static void plan(const nncf_context *context, const nncf__pixel_product *p, int8_job *j)
@@ -147,6 +162,7 @@ static void plan(const nncf_context *context, const nncf__pixel_product *p, int8
     j->stream = j->n_pixels * p->weights.n_out >= NNCF__STREAM_FLOATS && p->dst_plane % 16 == 0;
     j->cut = nncf__blocks_plan(
         j->n_pixels, j->n_quads * QUAD, (int64_t)j->k->mr, j->n_panels, j->workers);
+    plan_block(j);
     plan_workspace(context, j, plan_private(j));
 }
 
@@ -171,9 +187,14 @@ static int32_t *panel_start(const int8_job *j, int64_t panel)
     return (int32_t *)(void *)(panel_of(j, panel) + panel_bytes(j));
 }
 
+static const int32_t *panel_factor(const int8_job *j, int64_t panel)
+{
+    return j->has_factors ? panel_start(j, panel) + j->k->nr : NULL;
+}
+
 static nncf__int8_list *panel_list(const int8_job *j, int64_t panel)
 {
-    return (nncf__int8_list *)(void *)(panel_start(j, panel) + j->k->nr);
+    return (nncf__int8_list *)(void *)(panel_start(j, panel) + 2 * j->k->nr);
 }
 
 /* Quads that a panel has, and those of some packed pixels, in the worker's area. */
@@ -227,9 +248,12 @@ static void pack_weights_task(void *arg, size_t chunk, size_t worker)
     const int8_t *rows = (const int8_t *)w->src.data + first * w->out_stride;
     char *panel = panel_of(j, (int64_t)chunk);
     int32_t *start = panel_start(j, (int64_t)chunk);
-    for (int64_t i = 0; i < used; i++)
+    for (int64_t i = 0; i < used; i++) {
         start[i] = (j->k->offset - (int32_t)j->zero) *
             sum_of(rows + i * w->out_stride, w->channels * taps);
+        if (j->has_factors)
+            start[nr + i] = -w->src.zero_point[w->src.n_scales > 1 ? first + i : 0];
+    }
     if (!(taps == 1 && j->k->weight_bytes == 1 &&
             nncf__transpose_words(nncf__kernels_of(j->workspace.context), rows, w->out_stride,
                 w->channels, used, nr, panel))) {
@@ -259,6 +283,12 @@ typedef struct int8_task {
     char *area;
 } int8_task;
 
+/* Of panel i of a block of pixels. */
+static int32_t *values_of(const int8_job *j, const uint8_t *pixels, int64_t i)
+{
+    return (int32_t *)(uintptr_t)(pixels + j->values_at) + i * (int64_t)j->k->mr;
+}
+
 static void pack_pixels(const int8_task *t)
 {
     const int8_job *j = t->j;
@@ -282,6 +312,9 @@ static void pack_pixels(const int8_task *t)
         j->k->pack((size_t)g->channels, &source, (size_t)panels,
             t->pixels + tap * j->tap_quads * mr * QUAD, panel_stride);
     }
+    for (int64_t i = 0; i < panels && j->has_factors; i++)
+        j->k->values((size_t)j->n_quads, t->pixels + (size_t)i * panel_stride,
+            -(int32_t)(j->n_quads * QUAD) * j->zero, values_of(j, t->pixels, i));
 }
 
 /* One panel of weights times all pixels of the task. */
@@ -295,11 +328,14 @@ static void multiply_panel(const int8_task *t, int64_t panel)
     const size_t used = (size_t)min_i(nr, p->weights.n_out - panel * nr),
                  n_quads = quads_of(j, panel), panel_stride = (size_t)j->n_quads * k->mr * QUAD;
     const void *weights = panel_of(j, panel);
-    const nncf__int8_scaling scaling = {
-        panel_start(j, panel), t->scale + panel * nr, t->bias + panel * nr};
+    nncf__int8_scaling scaling = {.start = panel_start(j, panel),
+        .scale = t->scale + panel * nr,
+        .bias = t->bias + panel * nr,
+        .factor = panel_factor(j, panel)};
     float *dst = p->dst + panel * nr * p->dst_plane;
     for (int64_t i = 0; t->first + i * mr < t->last; i++) {
         const uint8_t *pixels = pixels_of(j, panel, t->pixels + (size_t)i * panel_stride, t->area);
+        scaling.values = values_of(j, t->pixels, i);
         const nncf__segment *to = t->targets + t->starts[i];
         const size_t n_targets = t->starts[i + 1] - t->starts[i];
         if (n_targets == 1 && to->length == mr && p->map.dst_col == 1) {
@@ -308,7 +344,7 @@ static void multiply_panel(const int8_task *t, int64_t panel)
                 n_quads, pixels, weights, used, &scaling, dst + to->src, p->dst_plane, stream);
             continue;
         }
-        k->micro(n_quads, pixels, weights, used, scaling.start, tile);
+        k->micro(n_quads, pixels, weights, used, &scaling, tile);
         nncf__kernels_of(j->workspace.context)
             ->gemm_store(k->mr, used, tile, scaling.scale, scaling.bias, dst, p->dst_plane,
                 p->map.dst_col, to, n_targets);
@@ -376,6 +412,7 @@ static void plan_spans(int8_job *j)
     j->task_spans = div_ceil(spans->count, tasks);
     j->cut.block_pixels = round_up(j->task_spans * spans->length, (int64_t)j->k->mr);
     nncf__blocks_across(&j->cut, div_ceil(spans->count, j->task_spans), j->n_panels, wanted);
+    plan_block(j);
 }
 
 static void plan_tiles(const nncf_context *context, const nncf__pixel_product *p,
@@ -395,11 +432,6 @@ bool nncf__int8_tiles_fit(
     const nncf__weights *w = &p->weights;
     return is_of_int8(context, p) &&
         w->channels * nncf__taps_count(&w->taps) * spans->length <= SPAN_BYTES;
-}
-
-static size_t packed_block_bytes(const int8_job *j)
-{
-    return nncf__round_up_64((size_t)(j->cut.block_pixels * j->n_quads * QUAD));
 }
 
 /* The z of a panel, all pixels. */
@@ -428,7 +460,7 @@ static bool plan_kept(const nncf_context *context, const nncf__pixel_product *p,
     j->n_blocks = div_ceil(hooks->spans.count, j->task_spans);
     const size_t panel = kept_panel_bytes(j);
     if (hooks->n_passes < 2 || panel > KEPT_MOST_BYTES ||
-        (size_t)j->n_blocks * packed_block_bytes(j) > KEPT_PIXELS_BYTES ||
+        (size_t)j->n_blocks * j->block_bytes > KEPT_PIXELS_BYTES ||
         3 * busiest_share(j, 1) * j->workers > 4 * j->n_panels)
         return false;
     j->cut.task_panels = 1;
@@ -440,8 +472,7 @@ static bool plan_kept(const nncf_context *context, const nncf__pixel_product *p,
     j->z_at = j->gathered_at + gathered_bytes(j);
     j->hooks_at = j->z_at + (size_t)j->cut.task_panels * panel;
     plan_workspace(context, j, j->hooks_at + nncf__round_up_64(hooks->scratch));
-    j->packed =
-        nncf__workspace_plan(context, j->workspace.bytes, packed_block_bytes(j), j->n_blocks);
+    j->packed = nncf__workspace_plan(context, j->workspace.bytes, j->block_bytes, j->n_blocks);
     return true;
 }
 
@@ -465,11 +496,16 @@ static void multiply_tile(
     const int64_t mr = (int64_t)k->mr, nr = (int64_t)k->nr;
     const size_t used = (size_t)min_i(nr, j->p->weights.n_out - panel * nr),
                  panel_stride = (size_t)j->n_quads * k->mr * QUAD;
-    const nncf__int8_scaling scaling = {panel_start(j, panel), ones, zeros};
-    for (int64_t i = 0; tile->first + i * mr < tile->last; i++)
+    nncf__int8_scaling scaling = {.start = panel_start(j, panel),
+        .scale = ones,
+        .bias = zeros,
+        .factor = panel_factor(j, panel)};
+    for (int64_t i = 0; tile->first + i * mr < tile->last; i++) {
+        scaling.values = values_of(j, pixels, i);
         k->micro_store(quads_of(j, panel),
             pixels_of(j, panel, pixels + (size_t)i * panel_stride, area), panel_of(j, panel), used,
             &scaling, z + i * mr, tile->z_stride, false);
+    }
 }
 
 /* Spans from `span` on, all of whose pixels are packed as one block. */

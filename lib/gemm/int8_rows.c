@@ -37,11 +37,13 @@ typedef struct rows_job {
     /* what turns stored codes into bytes of unsigned ones, and into those of operands; the byte of
      * 0 */
     uint8_t flip, operand_flip, zero;
+    /* weights have zero points */
+    bool has_factors;
     bool in_place;
     /* bytes from row to row of operands */
     int64_t x_stride;
     /* in the private area; operands at 0 */
-    size_t scales_at;
+    size_t scales_at, values_at;
 } rows_job;
 
 bool nncf__int8_rows_fit(const nncf__pixel_product *p)
@@ -67,7 +69,8 @@ static void plan(const nncf_context *context, const nncf__pixel_product *p, rows
         .n_words = (int64_t)nncf__int8_words(k, (size_t)length),
         .n_panels = div_ceil(p->weights.n_out, (int64_t)k->mr),
         .flip = (uint8_t)codes.flip,
-        .zero = (uint8_t)codes.offset};
+        .zero = (uint8_t)codes.offset,
+        .has_factors = p->weights.src.zero_point != NULL};
     j->operand_flip = (uint8_t)(j->flip ^ k->offset);
     j->in_place = k->weight_bytes == 1 && j->operand_flip == 0 && length % WORD == 0 &&
         p->map.step_x % SHARED_SETS != 0;
@@ -77,9 +80,10 @@ static void plan(const nncf_context *context, const nncf__pixel_product *p, rows
     j->cut = nncf__blocks_plan(j->n_rows, j->x_stride, (int64_t)k->rows_nr, j->n_panels,
         max_i(1, context->params.n_threads));
     j->scales_at = j->in_place ? 0 : (size_t)(j->cut.block_pixels * j->x_stride);
+    j->values_at = j->scales_at + 2 * nncf__bytes_aligned(j->n_panels * (int64_t)k->mr);
     j->workspace = nncf__workspace_plan(context,
-        j->scales_at + 2 * nncf__bytes_aligned(j->n_panels * (int64_t)k->mr),
-        nncf__round_up_64(panel_bytes(j) + k->mr * sizeof(int32_t)), j->n_panels);
+        j->values_at + nncf__bytes_aligned(j->has_factors ? j->cut.block_pixels : 0),
+        nncf__round_up_64(panel_bytes(j) + 2 * k->mr * sizeof(int32_t)), j->n_panels);
 }
 
 size_t nncf__int8_rows_scratch(const nncf_context *context, const nncf__pixel_product *p)
@@ -166,6 +170,14 @@ static int32_t sum_of(const int8_t *row, int64_t n)
     return sum;
 }
 
+static int32_t sum_of_unsigned(const uint8_t *row, int64_t n, uint8_t flip)
+{
+    int32_t sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += row[i] ^ flip;
+    return sum;
+}
+
 static char *panel_of(const rows_job *j, int64_t panel)
 {
     return (char *)nncf__workspace_slot(&j->workspace, panel);
@@ -188,9 +200,12 @@ static void pack_weights_task(void *arg, size_t chunk, size_t worker)
     char *to = panel_of(j, (int64_t)chunk);
     int32_t *start = panel_start(j, (int64_t)chunk);
     if (used < mr)
-        memset(to, 0, panel_bytes(j) + (size_t)mr * sizeof *start);
-    for (int64_t i = 0; i < used; i++)
+        memset(to, 0, panel_bytes(j) + 2 * (size_t)mr * sizeof *start);
+    for (int64_t i = 0; i < used; i++) {
         start[i] = shift == 0 ? 0 : shift * sum_of(rows + i * w->out_stride, w->channels);
+        if (j->has_factors)
+            start[mr + i] = -w->src.zero_point[w->src.n_scales > 1 ? first + i : 0];
+    }
     pack_words(j, rows, used, to);
 }
 
@@ -203,6 +218,8 @@ typedef struct rows_task {
     const char *x;
     int64_t x_stride;
     float *scale, *bias;
+    /* of each row, if there are factors */
+    int32_t *values;
 } rows_task;
 
 static void multiply_panel(const rows_task *t, int64_t panel)
@@ -212,14 +229,18 @@ static void multiply_panel(const rows_task *t, int64_t panel)
     const int64_t mr = (int64_t)j->k->mr, nr = (int64_t)j->k->rows_nr, c_stride = p->map.dst_col,
                   columns = min_i(mr, p->weights.n_out - panel * mr);
     const bool whole = columns == mr;
-    const nncf__int8_scaling scaling = {
-        panel_start(j, panel), t->scale + panel * mr, t->bias + panel * mr};
+    const int32_t *start = panel_start(j, panel);
+    nncf__int8_scaling scaling = {.start = start,
+        .scale = t->scale + panel * mr,
+        .bias = t->bias + panel * mr,
+        .factor = j->has_factors ? start + mr : NULL};
     _Alignas(64) float tile[NNCF__INT8_MR_MAX * NNCF__INT8_NR_MAX];
     for (int64_t i = t->first; i < t->last; i += nr) {
         const int64_t used = min_i(nr, t->last - i);
         float *c = p->dst + i * c_stride + panel * mr;
         for (int64_t r = 0; r < used; r++)
             __builtin_prefetch(c + r * c_stride, 1);
+        scaling.values = t->values + (i - t->first);
         j->k->rows((size_t)j->n_words, t->x + (i - t->first) * t->x_stride, t->x_stride,
             (size_t)used, panel_of(j, panel), &scaling, whole ? c : tile, whole ? c_stride : mr);
         for (int64_t r = 0; r < used && !whole; r++)
@@ -241,12 +262,16 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
         .last = min_i((block + 1) * j->cut.block_pixels, j->n_rows),
         .x = area,
         .x_stride = j->in_place ? p->map.step_x : j->x_stride,
-        .scale = (float *)(void *)(area + j->scales_at)};
+        .scale = (float *)(void *)(area + j->scales_at),
+        .values = (int32_t *)(void *)(area + j->values_at)};
     t.bias = t.scale + j->n_panels * mr;
     nncf__pixel_product_scaling(p, panel0 * mr, end, t.scale, t.bias);
     for (int64_t i = end; i < panel1 * mr; i++)
         t.scale[i] = t.bias[i] = 0.0f;
     const uint8_t *codes = (const uint8_t *)p->map.src.data + t.first * p->map.step_x;
+    for (int64_t i = 0; i < t.last - t.first && j->has_factors; i++)
+        t.values[i] = sum_of_unsigned(codes + i * p->map.step_x, p->weights.channels, j->flip) -
+            (int32_t)p->weights.channels * j->zero;
     if (j->in_place)
         t.x = (const char *)codes;
     else

@@ -78,12 +78,14 @@ enum nncf__block_quantizer {
     NNCF__BLOCK_QUANTIZERS = NNCF__OF_SOURCE + NNCF__MAX_INPUTS
 };
 
-/* What of a quantizer a block depends on: bits, and from there on the type of its codes. */
+/* What of a quantizer a block depends on: bits, and from bit NNCF__STATE_DTYPE on the type of its
+ * codes. */
 enum {
     NNCF__STATE_PRESENT = 1,
     NNCF__STATE_OBSERVES = 2,
     NNCF__STATE_INITIALIZED = 4,
-    NNCF__STATE_DTYPE = 8
+    NNCF__STATE_ZEROS = 8,
+    NNCF__STATE_DTYPE = 16
 };
 
 /* The weight that a product reads. */

@@ -53,24 +53,40 @@ static void pack(size_t n_channels, const nncf__int8_source *source, size_t n_pa
         }
 }
 
+static void values(size_t n_quads, const uint8_t *pixels, int32_t start, int32_t *to)
+{
+    for (size_t i = 0; i < MR; i++) {
+        to[i] = start;
+        for (size_t q = 0; q < n_quads; q++)
+            for (size_t k = 0; k < QUAD; k++)
+                to[i] += pixels[(q * MR + i) * QUAD + k];
+    }
+}
+
+/* What pixel i has beside the products for output channel j. */
+static int64_t start_of(const nncf__int8_scaling *s, size_t i, size_t j)
+{
+    return s->start[j] + (s->factor ? (int64_t)s->factor[j] * s->values[i] : 0);
+}
+
 /* The sum of pixel i and output channel j. */
-static int32_t sum_of(
-    size_t n_quads, const uint8_t *pixels, const void *panel, int32_t start, size_t i, size_t j)
+static float sum_of(size_t n_quads, const uint8_t *pixels, const void *panel,
+    const nncf__int8_scaling *scaling, size_t i, size_t j)
 {
     const int8_t *weights = panel;
-    int32_t sum = start;
+    int64_t sum = start_of(scaling, i, j);
     for (size_t q = 0; q < n_quads; q++)
         for (size_t k = 0; k < QUAD; k++)
             sum += (int32_t)pixels[(q * MR + i) * QUAD + k] * weights[(q * NR + j) * QUAD + k];
-    return sum;
+    return (float)sum;
 }
 
 static void micro(size_t n_quads, const uint8_t *pixels, const void *weights, size_t used,
-    const int32_t *start, float *tile)
+    const nncf__int8_scaling *scaling, float *tile)
 {
     for (size_t j = 0; j < used; j++)
         for (size_t i = 0; i < MR; i++)
-            tile[j * MR + i] = (float)sum_of(n_quads, pixels, weights, start[j], i, j);
+            tile[j * MR + i] = sum_of(n_quads, pixels, weights, scaling, i, j);
 }
 
 static void micro_store(size_t n_quads, const uint8_t *pixels, const void *weights, size_t used,
@@ -79,8 +95,8 @@ static void micro_store(size_t n_quads, const uint8_t *pixels, const void *weigh
     (void)stream;
     for (size_t j = 0; j < used; j++, z += z_stride)
         for (size_t i = 0; i < MR; i++) {
-            const int32_t sum = sum_of(n_quads, pixels, weights, scaling->start[j], i, j);
-            z[i] = (float)sum * scaling->scale[j] + scaling->bias[j];
+            const float sum = sum_of(n_quads, pixels, weights, scaling, i, j);
+            z[i] = sum * scaling->scale[j] + scaling->bias[j];
         }
 }
 
@@ -91,7 +107,7 @@ static void rows(size_t n_words, const void *x, int64_t x_stride, size_t used, c
     const int8_t *weights = panel;
     for (size_t i = 0; i < used; i++, row += x_stride, c += c_stride)
         for (size_t j = 0; j < MR; j++) {
-            int32_t sum = scaling->start[j];
+            int64_t sum = start_of(scaling, i, j);
             for (size_t k = 0; k < n_words * QUAD; k++)
                 sum += (int32_t)row[k] * weights[(k / QUAD * MR + j) * QUAD + k % QUAD];
             c[j] = (float)sum * scaling->scale[j] + scaling->bias[j];
@@ -140,7 +156,7 @@ static void depthwise_3x3_bytes(const nncf__plane_group *x, size_t stride, const
     }
 }
 
-const nncf__int8_kernels nncf__int8_reference = {"reference", MR, NR, 0, 1, pack, micro,
+const nncf__int8_kernels nncf__int8_reference = {"reference", MR, NR, 0, 1, pack, values, micro,
     micro_store, NR, rows, depthwise_3x3, depthwise_3x3_bytes};
 
 #ifdef NNCF__HAVE_AVX512VNNI

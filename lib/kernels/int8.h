@@ -7,7 +7,8 @@
  *
  * A quad is four neighbours along k, which one instruction multiplies and adds. A panel of pixels
  * is (quads, mr, 4) unsigned bytes, a panel of weights (quads, nr, 4) signed ones; both are aligned
- * to 64 bytes. k is padded to whole quads: weights are 0 there, so that pixels may be anything.
+ * to 64 bytes. k is padded to whole quads: weights are 0 there, and pixels the byte that stands for
+ * 0.
  * A table for an ISA without products of bytes has weights of 16 bits, in the order 0 2 1 3 in each
  * quad, as vpmaddwd wants them.
  *
@@ -16,6 +17,9 @@
  * last term depends on the output channel only: it is the start of that channel's sum. A table
  * whose instruction multiplies signed bytes sums (byte - offset) w, and sums start at (offset -
  * zero) sum w.
+ *
+ * The zero point of an output channel's weights is subtracted from each: what is missing is its
+ * `factor`, minus the zero point, times the sum of the pixel's values, (byte - zero), over k.
  *
  * Linear layers have neighbours along k side by side in memory, and so do rows of their results:
  * there the lanes are output channels (`rows`). A word is the four bytes that a lane multiplies: a
@@ -38,7 +42,7 @@ enum {
     NNCF__INT8_MR_MAX = 32,
     NNCF__INT8_NR_MAX = 12,
     NNCF__INT8_WORD = 4, /* bytes */
-    /* so that a start and a sum, each up to k * 255 * 128, fit int32 together */
+    /* so that a result, up to k * 255 * 255, fits int32; what it is added up from may wrap */
     NNCF__INT8_K_MAX = 32768,
     /* depthwise_3x3: of a plane's weights, three rows of three taps and a zero; bytes of scratch
      * beyond three rows; depthwise_3x3_bytes: bytes of what it keeps */
@@ -62,11 +66,14 @@ typedef struct nncf__int8_source {
     const nncf__segment *segments;
 } nncf__int8_source;
 
-/* Where the sums of a tile start, and what turns them into the output. */
+/* What is added to the sums of a tile, and what turns them into the output. */
 typedef struct nncf__int8_scaling {
     /* one an output channel */
     const int32_t *start;
     const float *scale, *bias;
+    /* one an output channel, and one a pixel, aligned to 64 bytes: factor[j] * values[i] is added,
+     * too. NULL: there are no factors, and values is not read */
+    const int32_t *factor, *values;
 } nncf__int8_scaling;
 
 typedef struct nncf__int8_kernels {
@@ -81,19 +88,21 @@ typedef struct nncf__int8_kernels {
      * outside of segments are not read. */
     void (*pack)(size_t n_channels, const nncf__int8_source *source, size_t n_panels,
         uint8_t *panels, size_t panel_stride);
-    /* tile[j * mr + i] = (float)(start[j] + sum), i < mr, j < used <= nr: one rounding; sum is that
-     * of (byte - offset) w */
+    /* values[i] = start + the sum of the bytes of pixel i < mr; values is aligned to 64 bytes */
+    void (*values)(size_t n_quads, const uint8_t *pixels, int32_t start, int32_t *values);
+    /* tile[j * mr + i] = (float)(start[j] + factor[j] * values[i] + sum), i < mr, j < used <= nr:
+     * one rounding; sum is that of (byte - offset) w. Scale and bias are not read */
     void (*micro)(size_t n_quads, const uint8_t *pixels, const void *weights, size_t used,
-        const int32_t *start, float *tile);
-    /* z[j * z_stride + i] = (float)(start[j] + sum) * scale[j] + bias[j], not fused. stream: past
+        const nncf__int8_scaling *scaling, float *tile);
+    /* z[j * z_stride + i] = tile[j * mr + i] * scale[j] + bias[j], not fused. stream: past
      * the caches; then z is aligned to 64 bytes, z_stride a multiple of 16, and the table's
      * gemm_streams_end comes before another thread reads */
     void (*micro_store)(size_t n_quads, const uint8_t *pixels, const void *weights, size_t used,
         const nncf__int8_scaling *scaling, float *z, int64_t z_stride, bool stream);
-    /* c[i * c_stride + j] = (float)(start[j] + sum) * scale[j] + bias[j], not fused, for rows i <
-     * used <= rows_nr and output channels j < mr. x: rows of words, x_stride bytes apart, of (byte
-     * - offset): signed bytes where the table has an offset. The panel and start are aligned to 64
-     * bytes. */
+    /* c[i * c_stride + j] = (float)(start[j] + factor[j] * values[i] + sum) * scale[j] + bias[j],
+     * not fused, for rows i < used <= rows_nr and output channels j < mr. x: rows of words,
+     * x_stride bytes apart, of (byte - offset): signed bytes where the table has an offset. The
+     * panel, start and factor are aligned to 64 bytes. */
     size_t rows_nr;
     void (*rows)(size_t n_words, const void *x, int64_t x_stride, size_t used, const void *panel,
         const nncf__int8_scaling *scaling, float *c, int64_t c_stride);
@@ -104,8 +113,9 @@ typedef struct nncf__int8_kernels {
     void (*depthwise_3x3)(const nncf__plane_group *x, size_t stride, const int16_t *w,
         const float *scale, const float *bias, float *z, bool stream, void *scratch);
     /* The same with weights of a byte each, whose sums begin at `start`: -offset times the sum of a
-     * plane's weights. scratch: NNCF__INT8_KEPT bytes, aligned to 64, of which the first eight
-     * are 0 at the first of calls that differ in pointers and n only. NULL: there is none. */
+     * plane's weights; there are no factors. scratch: NNCF__INT8_KEPT bytes, aligned to 64, of
+     * which the first eight are 0 at the first of calls that differ in pointers and n only. NULL:
+     * there is none. */
     void (*depthwise_3x3_bytes)(const nncf__plane_group *x, size_t stride, const int8_t *w,
         const nncf__int8_scaling *scaling, float *z, bool stream, void *scratch);
 } nncf__int8_kernels;

@@ -46,6 +46,10 @@ INLINE vec vec_set(int32_t x)
 {
     return (vec){vdupq_n_s32(x), vdupq_n_s32(x)};
 }
+INLINE vec vec_multiply_add(vec x, vec a, vec b)
+{
+    return (vec){vmlaq_s32(x.low, a.low, b.low), vmlaq_s32(x.high, a.high, b.high)};
+}
 typedef struct vecf {
     float32x4_t low, high;
 } vecf;
@@ -90,6 +94,10 @@ INLINE vec vec_set(int32_t x)
 {
     return _mm512_set1_epi32(x);
 }
+INLINE vec vec_multiply_add(vec x, vec a, vec b)
+{
+    return _mm512_add_epi32(x, _mm512_mullo_epi32(a, b));
+}
 typedef __m512 vecf;
 INLINE vecf to_float(vec x)
 {
@@ -133,6 +141,10 @@ INLINE vec vec_load(const void *from)
 INLINE vec vec_set(int32_t x)
 {
     return _mm256_set1_epi32(x);
+}
+INLINE vec vec_multiply_add(vec x, vec a, vec b)
+{
+    return _mm256_add_epi32(x, _mm256_mullo_epi32(a, b));
 }
 typedef __m256 vecf;
 INLINE vecf to_float(vec x)
@@ -187,6 +199,10 @@ INLINE operand weights_load(const int8_t *from)
     memcpy(&odd, from + sizeof even, sizeof odd);
     return (operand){vec_set(even), vec_set(odd)};
 }
+INLINE operand operand_of_ones(void)
+{
+    return (operand){vec_set(0x10001), vec_set(0x10001)};
+}
 #else
 enum { WEIGHT_BYTES = 1 };
 typedef vec operand;
@@ -200,16 +216,20 @@ INLINE operand weights_load(const int8_t *from)
     memcpy(&quad, from, sizeof quad);
     return vec_set(quad);
 }
+INLINE operand operand_of_ones(void)
+{
+    return vec_set(0x1010101);
+}
 #endif
 
 /* The sums fill the register file: 24 + 3 of 32 (NEON: + 6), 12 + 3 of 16 (widened: 8 + 8). n is
  * known when compiling. */
 INLINE void sums_of(size_t n_quads, const uint8_t *pixels, const int8_t *weights, int n,
-    const int32_t *start, vec low[NR], vec high[NR])
+    const nncf__int8_scaling *scaling, vec low[NR], vec high[NR])
 {
 #pragma GCC unroll 12
     for (int j = 0; j < n; j++)
-        low[j] = high[j] = vec_set(start[j]);
+        low[j] = high[j] = vec_set(scaling->start[j]);
     for (size_t q = 0; q < n_quads; q++, pixels += MR * QUAD, weights += NR * QUAD * WEIGHT_BYTES) {
         const operand p0 = pixels_load(pixels), p1 = pixels_load(pixels + LANES * QUAD);
 #pragma GCC unroll 12
@@ -219,13 +239,34 @@ INLINE void sums_of(size_t n_quads, const uint8_t *pixels, const int8_t *weights
             DOT(high[j], p1, w);
         }
     }
+    if (scaling->factor) {
+        const vec v0 = words_load(scaling->values), v1 = words_load(scaling->values + LANES);
+#pragma GCC unroll 12
+        for (int j = 0; j < n; j++) {
+            const vec factor = vec_set(scaling->factor[j]);
+            low[j] = vec_multiply_add(low[j], factor, v0);
+            high[j] = vec_multiply_add(high[j], factor, v1);
+        }
+    }
+}
+
+static void values(size_t n_quads, const uint8_t *pixels, int32_t start, int32_t *to)
+{
+    const operand ones = operand_of_ones();
+    vec low = vec_set(start + (int32_t)n_quads * QUAD * OFFSET), high = low;
+    for (size_t q = 0; q < n_quads; q++, pixels += MR * QUAD) {
+        DOT(low, pixels_load(pixels), ones);
+        DOT(high, pixels_load(pixels + LANES * QUAD), ones);
+    }
+    memcpy(to, &low, sizeof low);
+    memcpy(to + LANES, &high, sizeof high);
 }
 
 INLINE void micro_tile(size_t n_quads, const uint8_t *pixels, const int8_t *weights, int n,
-    const int32_t *start, float *tile)
+    const nncf__int8_scaling *scaling, float *tile)
 {
     vec low[NR], high[NR];
-    sums_of(n_quads, pixels, weights, n, start, low, high);
+    sums_of(n_quads, pixels, weights, n, scaling, low, high);
 #pragma GCC unroll 12
     for (int j = 0; j < n; j++, tile += MR) {
         store(tile, to_float(low[j]));
@@ -237,7 +278,7 @@ INLINE void micro_scaled(size_t n_quads, const uint8_t *pixels, const int8_t *we
     const nncf__int8_scaling *scaling, float *z, int64_t z_stride, bool stream)
 {
     vec low[NR], high[NR];
-    sums_of(n_quads, pixels, weights, n, scaling->start, low, high);
+    sums_of(n_quads, pixels, weights, n, scaling, low, high);
 #pragma GCC unroll 12
     for (int j = 0; j < n; j++, z += z_stride) {
         const vecf scale = floats_set(scaling->scale[j]), bias = floats_set(scaling->bias[j]),
@@ -276,9 +317,9 @@ INLINE void micro_scaled(size_t n_quads, const uint8_t *pixels, const int8_t *we
     }
 
 static void micro(size_t n_quads, const uint8_t *pixels, const void *weights, size_t used,
-    const int32_t *start, float *tile)
+    const nncf__int8_scaling *scaling, float *tile)
 {
-#define TILE(n) micro_tile(n_quads, pixels, weights, n, start, tile)
+#define TILE(n) micro_tile(n_quads, pixels, weights, n, scaling, tile)
     EACH_WIDTH(used, TILE)
 #undef TILE
 }
@@ -322,6 +363,15 @@ INLINE void rows_tile(size_t n_words, const char *x, int64_t x_stride, int n, co
             const vec words = vec_set(word);
             DOT_WORD(low[i], words, w0);
             DOT_WORD(high[i], words, w1);
+        }
+    }
+    if (scaling->factor) {
+        const vec f0 = words_load(scaling->factor), f1 = words_load(scaling->factor + LANES);
+#pragma GCC unroll 12
+        for (int i = 0; i < n; i++) {
+            const vec value = vec_set(scaling->values[i]);
+            low[i] = vec_multiply_add(low[i], value, f0);
+            high[i] = vec_multiply_add(high[i], value, f1);
         }
     }
     const vecf scale0 = floats_load(scaling->scale), scale1 = floats_load(scaling->scale + LANES),
@@ -583,5 +633,5 @@ static void pack(size_t n_channels, const nncf__int8_source *source, size_t n_pa
 #define DEPTHWISE_BYTES NULL
 #endif
 
-const nncf__int8_kernels INT8_TABLE = {INT8_NAME, MR, NR, OFFSET, WEIGHT_BYTES, pack, micro,
+const nncf__int8_kernels INT8_TABLE = {INT8_NAME, MR, NR, OFFSET, WEIGHT_BYTES, pack, values, micro,
     micro_store, ROWS_NR, rows, DEPTHWISE, DEPTHWISE_BYTES};

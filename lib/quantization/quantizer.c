@@ -133,6 +133,7 @@ void nncf__quantizer_refresh(nncf__quantizer *quantizer)
         fill_binary(quantizer);
         return;
     }
+    const int32_t lowest = nncf__quantizer_dtype(quantizer) == NNCF_S8 ? INT8_MIN : 0;
     for (size_t c = 0; c < quantizer->channels; c++) {
         if (quantizer->length)
             nncf__fq_asymmetric(&quantizer->params, nncf__quantizer_bound(quantizer, c),
@@ -141,7 +142,8 @@ void nncf__quantizer_refresh(nncf__quantizer *quantizer)
             nncf__fq_symmetric(&quantizer->params, quantizer->is_weight,
                 nncf__quantizer_bound(quantizer, c), &quantizer->fq[c]);
         quantizer->scales[c] = quantizer->fq[c].scale;
-        quantizer->zero_points[c] = quantizer->length ? -(int32_t)quantizer->fq[c].low : 0;
+        quantizer->zero_points[c] =
+            nncf__quantizer_has_zeros(quantizer) ? lowest - (int32_t)quantizer->fq[c].low : 0;
     }
 }
 

@@ -53,8 +53,8 @@ typedef struct nncf__quantizer {
      * them by nncf__quantizer_bound() and _length() */
     /* [channels], from the above by nncf__quantizer_refresh() */
     nncf__fq *fq;
-    /* [channels], as products read them: fq[c].scale; the code of 0, which is 0 unless asymmetric
-     * codes are stored, from their lowest on */
+    /* [channels], as products read them: fq[c].scale; the code of 0, which is 0 unless codes are
+     * stored from the lowest of their type on */
     float *scales;
     int32_t *zero_points;
     /* running min, max over everything; {inf, -inf}: nothing seen */
@@ -77,14 +77,23 @@ typedef struct nncf__quantizer {
 
 /* Type of the codes that a quantizer stores in bytes: NNCF_U8 or NNCF_S8; NNCF_F32: it stores none.
  * Activations have codes only where one scale serves all, weights where one serves an output
- * channel: groups are multiplied as floats. An undecided sign counts as signed. While
- * it observes it makes no codes at all. */
+ * channel: groups are multiplied as floats. An undecided sign counts as signed.
+ * Integer kernels want weights that are signed. While it observes it makes no codes at all. */
 static inline int32_t nncf__quantizer_dtype(const nncf__quantizer *quantizer)
 {
     if ((quantizer->channels != 1 && !quantizer->is_weight) || quantizer->params.bits > 8 ||
         quantizer->params.group_size > 0)
         return NNCF_F32;
+    if (quantizer->is_weight && (quantizer->length || quantizer->params.bits < 8))
+        return NNCF_S8;
     return quantizer->length || quantizer->params.sign == NNCF__UNSIGNED ? NNCF_U8 : NNCF_S8;
+}
+
+/* Are codes stored from the lowest of their type on, and 0 anywhere? Else around 0, where those of
+ * weights of fewer than 8 bits fit in every mode. */
+static inline bool nncf__quantizer_has_zeros(const nncf__quantizer *quantizer)
+{
+    return quantizer->length && !(quantizer->is_weight && quantizer->params.bits < 8);
 }
 
 /* What a quantizer with such codes stores; data is left open. */
@@ -92,7 +101,7 @@ static inline nncf__qtensor nncf__quantizer_codes(const nncf__quantizer *quantiz
 {
     return (nncf__qtensor){.dtype = nncf__quantizer_dtype(quantizer),
         .scale = quantizer->scales,
-        .zero_point = quantizer->length ? quantizer->zero_points : NULL,
+        .zero_point = nncf__quantizer_has_zeros(quantizer) ? quantizer->zero_points : NULL,
         .n_scales = quantizer->channels};
 }
 

@@ -35,10 +35,11 @@ static void int8_chunk(void *arg, size_t chunk, size_t worker)
     uint8_t *pixels = nncf__scratch(j->context, worker);
     const uint8_t *weights = pixels + QUADS * k->mr * NNCF__INT8_QUAD;
     const int32_t start[NNCF__INT8_NR_MAX] = {0};
+    const nncf__int8_scaling scaling = {.start = start};
     float *tile = (float *)(pixels + QUADS * (k->mr + k->nr * k->weight_bytes) * NNCF__INT8_QUAD);
     (void)chunk;
     for (int64_t i = 0; i < j->repeat; i++)
-        k->micro(QUADS, pixels, weights, k->nr, start, tile);
+        k->micro(QUADS, pixels, weights, k->nr, &scaling, tile);
 }
 
 static void run(void *arg)

@@ -247,8 +247,8 @@ START_TEST(random_models_take_what_was_predicted)
 {
     const int32_t mode = _i % 2 ? NNCF_MODE_EVAL : _i % 5 == 0 ? NNCF_MODE_TUNE : NNCF_MODE_TRAIN;
     static const int32_t isas[] = {NNCF_ISA_BEST, NNCF_ISA_PORTABLE, NNCF_ISA_REFERENCE};
-    /* which keeps less only where codes are passed on: then no step passes floats */
-    const bool small = _i % 4 >= 2;
+    /* which keeps less only where codes are passed on: then no step of training passes floats */
+    const bool small = _i % 4 >= 2, floats = !small || mode == NNCF_MODE_EVAL;
     const char *config = configs[(size_t)_i / 2 % (sizeof configs / sizeof *configs)];
     fx_memory c = {0};
     nncf_memory m = {NNCF_PARAMS(nncf_memory)}, again = m;
@@ -290,7 +290,7 @@ START_TEST(random_models_take_what_was_predicted)
     }
     for (int step = 0; step < 4; step++) {
         const size_t calls = c.calls;
-        forward(n, step % 2 || small);
+        forward(n, step % 2 || !floats);
         if (mode != NNCF_MODE_EVAL)
             backward(n);
         if (step > 1)

@@ -20,7 +20,16 @@ static const char *const configs[] = {FX_CONFIG(FX_INT8), FX_CONFIG(FX_RB ", " F
     FX_CONFIG("{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 2, "
               "\"type\": \"min_max\"}, \"weights\": {\"mode\": \"asymmetric\"}, \"activations\": "
               "{\"per_channel\": true}}"),
-    NULL};
+    NULL,
+    FX_CONFIG("{\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 2, "
+              "\"type\": \"min_max\"}, \"weights\": {\"mode\": \"asymmetric\", "
+              "\"per_channel\": true}}"),
+    FX_CONFIG(FX_RB ", {\"algorithm\": \"quantization\", \"initializer\": {\"num_init_steps\": 2, "
+                    "\"type\": \"min_max\"}, \"weights\": {\"mode\": \"asymmetric\", \"bits\": "
+                    "5}, \"activations\": {\"mode\": \"asymmetric\"}}")};
+
+/* Of `configs`: codes of weights around 0; with zero points; around 0, since they are short. */
+enum { SIGNED = 0, ASYMMETRIC = 5, SHORT = 6 };
 
 static void set_policy(nncf_model *model, int32_t policy)
 {
@@ -49,6 +58,9 @@ START_TEST(training_has_the_same_bits)
     const int32_t isa = (size_t)_i < n ? NNCF_ISA_BEST : NNCF_ISA_AVX2;
     run fast, small;
     make_run(&fast, configs[(size_t)_i % n], false, 1, isa);
+    if (_i % 2) /* a config is once at an odd place and once at an even one */
+        setenv("NNCF_DISABLE_INT8", "1", 1);
+    ck_assert_uint_eq(n % 2, 1);
     make_run(&small, configs[(size_t)_i % n], true, 1 + _i % 4, isa);
     set_policy(small.model, NNCF_MEMORY_SMALL);
     initialize(&fast);
@@ -231,8 +243,9 @@ enum { SHAPES = sizeof shapes / sizeof *shapes };
 /* Each policy with 1 to 4 threads, integer kernels on and off. */
 START_TEST(blocks_have_the_same_bits)
 {
-    const shape *s = &shapes[_i / 2];
-    const char *config = configs[_i % 2 ? 2 : 0];
+    const int of[] = {_i / 3 % 2 ? SIGNED : 2, ASYMMETRIC, _i / 3 % 2 ? SHORT : SIGNED};
+    const shape *s = &shapes[_i / 3];
+    const char *config = configs[of[_i % 3]];
     nncf_context_params p = {NNCF_PARAMS(nncf_context_params), .n_threads = 1, .seed = 5};
     rig fast;
     open_rig(&fast, s, &p, NNCF_MEMORY_FAST, config);
@@ -264,14 +277,15 @@ START_TEST(statistics_have_the_same_bits_on_every_isa)
     nncf_context_params p = {
         NNCF_PARAMS(nncf_context_params), .n_threads = 1, .seed = 5, .max_isa = NNCF_ISA_BEST};
     rig best;
-    open_rig(&best, s, &p, NNCF_MEMORY_SMALL, configs[0]);
+    const char *config = configs[_i % 2 ? ASYMMETRIC : SIGNED];
+    open_rig(&best, s, &p, NNCF_MEMORY_SMALL, config);
     step(&best, true);
     for (int32_t isa = NNCF_ISA_REFERENCE; nncf__kernels_get(isa); isa++)
         for (int32_t policy = NNCF_MEMORY_FAST; policy <= NNCF_MEMORY_SMALL; policy++) {
             rig r;
             p.max_isa = isa;
             p.n_threads = 2 + policy;
-            open_rig(&r, s, &p, policy, configs[0]);
+            open_rig(&r, s, &p, policy, config);
             step(&r, policy == NNCF_MEMORY_SMALL);
             same("running mean", 0, best.k.mean, r.k.mean, c);
             same("running variance", 0, best.k.var, r.k.var, c);
@@ -288,10 +302,11 @@ END_TEST
 /* Mean and variance of a batch in plain integers, from the codes that the layer kept. */
 START_TEST(statistics_are_those_of_exact_sums)
 {
-    const shape *s = &shapes[_i];
+    const int of[] = {_i / 2 % 2 ? SHORT : SIGNED, ASYMMETRIC};
+    const shape *s = &shapes[_i / 2];
     const nncf_context_params p = {NNCF_PARAMS(nncf_context_params), .n_threads = 2, .seed = 5};
     rig r;
-    open_rig(&r, s, &p, NNCF_MEMORY_SMALL, configs[0]);
+    open_rig(&r, s, &p, NNCF_MEMORY_SMALL, configs[of[_i % 2]]);
     float before[2][64];
     memcpy(before[0], r.k.mean, (size_t)s->c_out * sizeof(float));
     memcpy(before[1], r.k.var, (size_t)s->c_out * sizeof(float));
@@ -300,8 +315,12 @@ START_TEST(statistics_are_those_of_exact_sums)
     ck_assert(b->conv.only_sums);
     const uint8_t *x = r.k.layer->now.xq.data;
     const float *scales = r.k.layer->now.wq.data;
-    const int8_t *w = (const int8_t *)(const void *)(scales + b->weight.n_scales);
-    const int64_t group = s->c_in / s->groups;
+    const int32_t *zeros = (const int32_t *)(const void *)(scales + b->weight.n_scales);
+    const bool has_zeros = of[_i % 2] == ASYMMETRIC;
+    ck_assert_int_eq(has_zeros, b->weight.zero_point != NULL);
+    const int8_t *w = (const int8_t *)(zeros + (has_zeros ? b->weight.n_scales : 0));
+    const int64_t group = s->c_in / s->groups,
+                  zero = b->used_x.zero_point ? *b->used_x.zero_point : 0;
     for (int64_t c = 0; c < s->c_out; c++) {
         int64_t sum = 0;
         double squares = 0, count = (double)(r.out[0] * r.out[2] * r.out[3]);
@@ -318,7 +337,8 @@ START_TEST(statistics_are_those_of_exact_sums)
                     continue;
                 const size_t at = (size_t)(((n * s->c_in + ch) * s->h + y) * s->w + xx);
                 const int64_t code = b->used_x.dtype == NNCF_S8 ? (int8_t)x[at] : x[at];
-                z += code * w[c * group * s->kernel * s->kernel + k];
+                z += (code - zero) *
+                    (w[c * group * s->kernel * s->kernel + k] - (has_zeros ? zeros[c] : 0));
             }
             sum += z;
             squares += (double)(z * z);
@@ -497,9 +517,9 @@ int main(void)
     tcase_add_checked_fixture(tc, fx_folder_make, fx_folder_remove);
     tcase_add_loop_test(
         tc, training_has_the_same_bits, 0, 2 * (int)(sizeof configs / sizeof *configs));
-    tcase_add_loop_test(tc, blocks_have_the_same_bits, 0, 2 * SHAPES);
+    tcase_add_loop_test(tc, blocks_have_the_same_bits, 0, 3 * SHAPES);
     tcase_add_loop_test(tc, statistics_have_the_same_bits_on_every_isa, 0, SHAPES);
-    tcase_add_loop_test(tc, statistics_are_those_of_exact_sums, 0, SHAPES);
+    tcase_add_loop_test(tc, statistics_are_those_of_exact_sums, 0, 2 * SHAPES);
     tcase_add_test(tc, a_budget_is_kept_and_changes_no_bits);
     tcase_add_test(tc, a_budget_begins_with_the_shortest_products);
     tcase_add_test(tc, a_budget_that_is_too_small_changes_nothing);

@@ -26,6 +26,7 @@ typedef struct problem {
     size_t n_steps_w;
     /* w as codes; signed without zero points, or unsigned with one for each scale */
     uint8_t *w_codes;
+    bool has_zeros;
     int32_t w_dtype, *zero_w;
 } problem;
 
@@ -105,14 +106,16 @@ static void problem_codes(
         p->x[i] = (float)q * p->step_x;
     }
     const size_t row = p->n_w / (size_t)p->s.c_out;
-    const bool is_signed = w_limit <= 127;
-    p->w_dtype = is_signed ? NNCF_S8 : NNCF_U8;
-    for (size_t i = 0; i < p->n_steps_w && !is_signed; i++)
-        p->zero_w[i] = worst ? 255 - w_limit : (int32_t)(fx_random32() % 256);
+    const bool fits = w_limit <= 127;
+    p->w_dtype = fits || fx_random32() % 4 ? NNCF_S8 : NNCF_U8;
+    const int lowest = p->w_dtype == NNCF_S8 ? -128 : 0;
+    p->has_zeros = !fits;
+    for (size_t i = 0; i < p->n_steps_w; i++)
+        p->zero_w[i] = fits ? 0 : lowest + (worst ? 255 - w_limit : (int32_t)(fx_random32() % 256));
     for (size_t i = 0; i < p->n_w; i++) {
         const size_t channel = per_channel ? i / row : 0;
-        const int low = is_signed ? -w_limit : -p->zero_w[channel],
-                  high = is_signed ? w_limit : low + 255;
+        const int low = fits ? -w_limit : lowest - p->zero_w[channel],
+                  high = fits ? w_limit : low + 255;
         const int q = worst ? w_limit : low + (int)(fx_random32() % (uint32_t)(high - low + 1));
         p->w_codes[i] = (uint8_t)(q + p->zero_w[channel]);
         p->w[i] = (float)q * p->step_w[channel];
@@ -133,7 +136,7 @@ static nncf__qtensor operand_w(const problem *p)
     return (nncf__qtensor){.data = p->w_codes,
         .dtype = p->w_dtype,
         .scale = p->step_w,
-        .zero_point = p->w_dtype == NNCF_U8 ? p->zero_w : NULL,
+        .zero_point = p->has_zeros ? p->zero_w : NULL,
         .n_scales = p->n_steps_w};
 }
 
@@ -396,7 +399,7 @@ START_TEST(bytes_of_linear_layers_are_exact)
         problem p;
         shape_finish(&s);
         problem_make(&p, &s);
-        problem_codes(&p, i % 3, 0, 255, 127, false);
+        problem_codes(&p, i % 3, 0, 255, i % 5 < 2 ? 255 : 127, false);
         check_bytes(&p, c, i % 2);
         problem_free(&p);
     }

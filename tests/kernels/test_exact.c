@@ -124,20 +124,25 @@ static void compare(const codes *c, nncf_context *context, int low, const char *
 {
     float *x = malloc(c->n_x * sizeof *x), *z = malloc(c->n_z * sizeof *z);
     uint8_t *bytes = malloc(c->n_x), *w = malloc(c->n_w);
-    size_t row = c->n_w / (size_t)c->s.c_out;
-    for (size_t i = 0; i < c->n_w; i++)
-        w[i] = (uint8_t)(c->w[i] + (c->w_zero ? c->w_zero[i / row] : 0));
-    nncf__qtensor ow = {.data = w,
-        .dtype = c->w_zero ? NNCF_U8 : NNCF_S8,
-        .scale = c->step_w,
-        .zero_point = c->w_zero,
-        .n_scales = (size_t)c->s.c_out};
-    for (int form = 0; form < 3; form++) {
-        const int32_t zero = form > 0 ? (form == 1 ? 0 : -128) - low : 0;
+    const size_t row = c->n_w / (size_t)c->s.c_out, n_out = (size_t)c->s.c_out;
+    int32_t *w_zero = calloc(n_out, sizeof *w_zero);
+    for (int form = 0; form < (c->w_zero ? 4 : 3); form++) {
+        /* the last form: those of weights with zero points are unsigned, too */
+        const int lowest = form < 3 ? -128 : 0;
+        nncf__qtensor ow = {.data = w,
+            .dtype = form < 3 ? NNCF_S8 : NNCF_U8,
+            .scale = c->step_w,
+            .zero_point = c->w_zero ? w_zero : NULL,
+            .n_scales = n_out};
+        for (size_t i = 0; i < n_out; i++)
+            w_zero[i] = c->w_zero ? c->w_zero[i] + lowest : 0;
+        for (size_t i = 0; i < c->n_w; i++)
+            w[i] = (uint8_t)(c->w[i] + w_zero[i / row]);
+        const int32_t zero = form > 0 ? (form == 2 ? -128 : 0) - low : 0;
         nncf__qtensor ox = {.data = x, .scale = &c->step_x, .n_scales = 1};
         if (form > 0) { /* the lowest code is byte 0, or -128 */
             ox.data = bytes;
-            ox.dtype = form == 1 ? NNCF_U8 : NNCF_S8;
+            ox.dtype = form == 2 ? NNCF_S8 : NNCF_U8;
             ox.zero_point = &zero;
         }
         for (size_t i = 0; i < c->n_x; i++) {
@@ -153,6 +158,7 @@ static void compare(const codes *c, nncf_context *context, int low, const char *
     }
     free(x);
     free(w);
+    free(w_zero);
     free(z);
     free(bytes);
 }

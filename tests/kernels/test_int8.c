@@ -33,11 +33,14 @@ typedef struct product {
     int8_t *weights;
     char *panel;
     int32_t start[NR_MAX];
+    /* of weights with zero points; else without */
+    bool has_factors;
+    int32_t factor[NR_MAX], *values;
 } product;
 
 static int64_t sum_of(const product *p, size_t i, size_t j)
 {
-    int64_t sum = p->start[j];
+    int64_t sum = p->start[j] + (p->has_factors ? (int64_t)p->factor[j] * p->values[i] : 0);
     for (size_t k = 0; k < p->n_quads * QUAD; k++)
         sum += (int64_t)(p->pixels[(k / QUAD * p->mr + i) * QUAD + k % QUAD] - p->offset) *
             p->weights[(k / QUAD * p->nr + j) * QUAD + k % QUAD];
@@ -66,6 +69,22 @@ static product make_product(const nncf__int8_kernels *k, size_t n_quads, int pat
         nncf__int8_put_weights(k, p.weights + i, p.panel + i * k->weight_bytes);
     for (size_t j = 0; j < NR_MAX; j++)
         p.start[j] = pattern == RANDOM ? (int32_t)below(2000000) - 1000000 : 0;
+    /* those of the zero points where sums become the longest: -128 of 127, 127 of -128 */
+    p.has_factors = pattern != RANDOM || n_quads % 2 == 1;
+    ck_assert_int_eq(posix_memalign((void **)&p.values, 64, MR_MAX * sizeof *p.values), 0);
+    for (size_t j = 0; j < NR_MAX; j++)
+        p.factor[j] = pattern == RANDOM ? (int32_t)below(256) - 127
+            : pattern == HIGHEST        ? 128
+                                        : -127;
+    const int32_t start = pattern == RANDOM ? -(int32_t)below(1000) : 0;
+    k->values(n_quads, p.pixels, start, p.values);
+    for (size_t i = 0; i < k->mr; i++) {
+        int64_t sum = start;
+        for (size_t q = 0; q < p.k; q++)
+            sum += p.pixels[(q / QUAD * k->mr + i) * QUAD + q % QUAD];
+        ck_assert_msg(p.values[i] == sum, "%s: quads %zu: the values of pixel %zu are %d, not %d",
+            k->name, n_quads, i, (int)p.values[i], (int)sum);
+    }
     return p;
 }
 
@@ -74,6 +93,7 @@ static void free_product(product *p)
     free(p->pixels);
     free(p->weights);
     free(p->panel);
+    free(p->values);
 }
 
 static const size_t lengths[] = {0, 1, 2, 3, 7, 64, 257};
@@ -86,14 +106,18 @@ static void check_sums(const nncf__int8_kernels *kernels, size_t n_quads, int pa
         scale[j] = ldexpf((float)(1 + below(1000)), -20);
         bias[j] = j % 3 ? (float)below(100) - 50.0f : -0.0f;
     }
-    const nncf__int8_scaling scaling = {p.start, scale, bias};
+    const nncf__int8_scaling scaling = {.start = p.start,
+        .scale = scale,
+        .bias = bias,
+        .factor = p.has_factors ? p.factor : NULL,
+        .values = p.values};
     float sums[NR_MAX][MR_MAX];
     for (size_t j = 0; j < p.nr; j++)
         for (size_t i = 0; i < p.mr; i++)
             sums[j][i] = (float)sum_of(&p, i, j);
     for (size_t used = 1; used <= p.nr; used++) {
         _Alignas(64) float tile[MR_MAX * NR_MAX], z[NR_MAX][MR_MAX + 16];
-        kernels->micro(n_quads, p.pixels, p.panel, used, p.start, tile);
+        kernels->micro(n_quads, p.pixels, p.panel, used, &scaling, tile);
         for (size_t stream = 0; stream < 2; stream++) {
             for (size_t j = 0; j < NR_MAX; j++)
                 for (size_t i = 0; i < MR_MAX + 16; i++)
@@ -160,7 +184,8 @@ static void check_rows(const nncf__int8_kernels *kernels, size_t n_words, int pa
     uint8_t *codes = malloc(most * k + 1);
     int8_t *weights = malloc(mr * k + 1);
     char *panel;
-    _Alignas(64) int32_t start[MR_MAX];
+    _Alignas(64) int32_t start[MR_MAX], factor[MR_MAX];
+    int32_t values[NR_MAX];
     float scale[MR_MAX], bias[MR_MAX];
     ck_assert_int_eq(posix_memalign((void **)&panel, 64, n_words * mr * NNCF__INT8_WORD + 64), 0);
     for (size_t i = 0; i < most * k; i++)
@@ -177,7 +202,19 @@ static void check_rows(const nncf__int8_kernels *kernels, size_t n_words, int pa
             put_operand(kernels, weights[j * k + i], i % per_word,
                 panel + (i / per_word * mr + j) * NNCF__INT8_WORD);
     }
-    const nncf__int8_scaling scaling = {start, scale, bias};
+    const bool has_factors = pattern != RANDOM || n_words % 2 == 1;
+    for (size_t j = 0; j < mr; j++)
+        factor[j] = pattern == RANDOM ? (int32_t)below(256) - 127 : pattern == HIGHEST ? 128 : -127;
+    for (size_t i = 0; i < most; i++) {
+        values[i] = pattern == RANDOM ? (int32_t)below(100000) - 50000 : 0;
+        for (size_t at = 0; at < k && pattern != RANDOM; at++)
+            values[i] += codes[i * k + at];
+    }
+    const nncf__int8_scaling scaling = {.start = start,
+        .scale = scale,
+        .bias = bias,
+        .factor = has_factors ? factor : NULL,
+        .values = values};
     for (size_t used = 1; used <= most; used++) {
         const size_t n_bytes = (used - 1) * stride + n_words * NNCF__INT8_WORD, c_stride = mr + 5,
                      n_floats = (used - 1) * c_stride + mr;
@@ -195,7 +232,8 @@ static void check_rows(const nncf__int8_kernels *kernels, size_t n_words, int pa
         kernels->rows(n_words, x + 1, (int64_t)stride, used, panel, &scaling, c, (int64_t)c_stride);
         for (size_t e = 0; e < n_floats; e++) {
             const size_t i = e / c_stride, j = e % c_stride;
-            int64_t sum = j < mr ? start[j] : 0;
+            int64_t sum =
+                j < mr ? start[j] + (has_factors ? (int64_t)factor[j] * values[i] : 0) : 0;
             for (size_t at = 0; j < mr && at < k; at++)
                 sum += (int64_t)(codes[i * k + at] - kernels->offset) * weights[j * k + at];
             const float want = j < mr ? (float)sum * scale[j] + bias[j] : 1234.0f;
@@ -271,11 +309,11 @@ static void check_pack(const nncf__int8_kernels *kernels, size_t n_channels, siz
     kernels->pack(n_channels, &source, n_panels, panels, stride);
     for (size_t s = 0; s < n_segments; s++)
         for (int32_t i = 0; i < segments[s].length; i++)
-            for (size_t c = 0; c < n_channels; c++) {
+            for (size_t c = 0; c < quads * QUAD; c++) {
                 const size_t pixel = (size_t)(segments[s].dst + i);
                 const uint8_t got =
                     panels[pixel / mr * stride + (c / QUAD * mr + pixel % mr) * QUAD + c % QUAD];
-                const uint8_t want = segments[s].src < 0
+                const uint8_t want = segments[s].src < 0 || c >= n_channels
                     ? zero
                     : (uint8_t)(src[(int64_t)c * plane + segments[s].src + i * step] ^ flip);
                 ck_assert_msg(got == want, "%s: channel %zu of %zu pixel %zu: %d, not %d",
@@ -407,7 +445,8 @@ static void check_depthwise(
         memset(scratch, 0, sizeof(uint64_t));
         for (int call = 0; call < 2; call++) /* the second one with what the first has kept */
             kernels->depthwise_3x3_bytes(&p->x, p->stride, p->weight_bytes,
-                &(nncf__int8_scaling){p->start, p->scale, p->bias}, to, stream, scratch);
+                &(nncf__int8_scaling){.start = p->start, .scale = p->scale, .bias = p->bias}, to,
+                stream, scratch);
     } else {
         kernels->depthwise_3x3(
             &p->x, p->stride, p->weights, p->scale, p->bias, to, stream, scratch);

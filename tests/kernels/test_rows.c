@@ -428,8 +428,10 @@ static call prepare(const row *r, size_t n, int variant, int mode)
     c.counter = ((uint64_t)fx_random32() << 32) | fx_random32();
     for (int i = 0; i < 3; i++)
         c.c[i] = uniform(-2.0f, 2.0f);
-    /* signed codes around 0 as they are, others from their lowest on */
-    c.zero = st->q.low >= -128 && st->q.high <= 127 && variant % 5 ? 0 : -st->q.low;
+    /* signed codes around 0 as they are, others from the lowest of either type on */
+    c.zero = st->q.low >= -128 && st->q.high <= 127 && variant % 5 ? 0
+        : variant % 2                                              ? -st->q.low
+                                                                   : -128 - st->q.low;
     c.bytes = (nncf__dequant){(float)(variant * 37 % 256), st->q.scale, variant % 2 ? 0x80 : 0};
     for (int i = 0; i < 5; i++)
         c.sums[i] = (double)uniform(-3.0f, 3.0f);
