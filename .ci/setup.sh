@@ -20,7 +20,7 @@ packages_of() {
     # libomp-dev: Debian's blis.h includes omp.h, which gcc brings along and clang does not
     # ccache: Meson takes it by itself
     ci) echo git ccache clang clang-format libclang-rt-14-dev libomp-dev valgrind libc6-dbg util-linux python3-jsonschema doxygen \
-      cmake libdnnl-dev abigail-tools ;;
+      cmake libdnnl-dev abigail-tools iproute2 ;;
     python) echo python3 python3-venv ;;
     # what tests/bench compares with; the last ones compile the C++ functions of NNCF on PyTorch
     bench) echo libdnnl-dev python3 python3-torch python3-torchvision libtcmalloc-minimal4 python3-venv g++ ninja-build \
