@@ -133,7 +133,7 @@ static window_row row_of(const pool_job *job, int64_t oy)
             line[q] = lowest;                                                                      \
         for (int64_t i = r->y0; i < r->y1; i++) {                                                  \
             if (end > before)                                                                      \
-                memcpy(line + before, x + i * r->w + left + before,                                \
+                memcpy(line + before, x + (i * r->w + left + before),                              \
                     (size_t)(end - before) * sizeof *line);                                        \
             for (int64_t q = 0; r->stride == 2 && q < LINE / 2; q++) {                             \
                 halves[0][q] = line[2 * q];                                                        \
