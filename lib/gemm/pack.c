@@ -40,25 +40,49 @@ void nncf__pixel_map_flatten(nncf__pixel_map *g)
     }
 }
 
+/* Panels of mr pixels, `panel` elements apart: the next pixel's lane, and where its panel begins.
+ */
 typedef struct writer {
     nncf__segment *segments;
     size_t n;
-    /* next pixel's number in the block */
-    int64_t at, mr, panel;
+    int64_t mr, panel, lane, begin;
 } writer;
 
 /* `length` pixels from `src` on, cut where panels end; src < 0: zeros. */
 static void emit(writer *out, int64_t src, int64_t length, int64_t step)
 {
     while (length > 0) {
-        int64_t lane = out->at % out->mr, part = min_i(length, out->mr - lane);
-        out->segments[out->n++] = (nncf__segment){.src = src,
-            .dst = (int32_t)(out->at / out->mr * out->panel + lane),
-            .length = (int32_t)part};
-        out->at += part;
+        const int64_t part = min_i(length, out->mr - out->lane);
+        out->segments[out->n++] = (nncf__segment){
+            .src = src, .dst = (int32_t)(out->begin + out->lane), .length = (int32_t)part};
+        out->lane += part;
+        if (out->lane == out->mr) {
+            out->lane = 0;
+            out->begin += out->panel;
+        }
         length -= part;
         if (src >= 0)
             src += part * step;
+    }
+}
+
+/* Zeros, pixels from `src` on, zeros: a row in one panel, as most are. */
+static void emit_row(writer *out, int64_t zeros, int64_t src, int64_t length, int64_t more_zeros)
+{
+    nncf__segment *to = out->segments + out->n;
+    const int64_t at = out->begin + out->lane, end = at + zeros + length;
+    if (zeros > 0)
+        *to++ = (nncf__segment){.src = -1, .dst = (int32_t)at, .length = (int32_t)zeros};
+    if (length > 0)
+        *to++ =
+            (nncf__segment){.src = src, .dst = (int32_t)(at + zeros), .length = (int32_t)length};
+    if (more_zeros > 0)
+        *to++ = (nncf__segment){.src = -1, .dst = (int32_t)end, .length = (int32_t)more_zeros};
+    out->n = (size_t)(to - out->segments);
+    out->lane += zeros + length + more_zeros;
+    if (out->lane == out->mr) {
+        out->lane = 0;
+        out->begin += out->panel;
     }
 }
 
@@ -82,12 +106,16 @@ size_t nncf__segments_source(const nncf__pixel_map *g, const nncf__tap *tap, int
         if (y < 0 || y >= g->src_h || inside_low >= inside_high) {
             emit(&out, -1, length, 0);
         } else {
-            int64_t low = min_i(max_i(inside_low, col), end),
-                    high = max_i(min_i(inside_high, end), low);
-            emit(&out, -1, low - col, 0);
-            emit(&out, image * g->src_image + y * g->src_w + low * g->step_x + tap->x, high - low,
-                g->step_x);
-            emit(&out, -1, end - high, 0);
+            const int64_t low = min_i(max_i(inside_low, col), end),
+                          high = max_i(min_i(inside_high, end), low),
+                          src = image * g->src_image + y * g->src_w + low * g->step_x + tap->x;
+            if (out.lane + length <= mr) {
+                emit_row(&out, low - col, src, high - low, end - high);
+            } else {
+                emit(&out, -1, low - col, 0);
+                emit(&out, src, high - low, g->step_x);
+                emit(&out, -1, end - high, 0);
+            }
         }
         p += length;
         col = 0;
@@ -183,7 +211,8 @@ void nncf__pack_pixels(const nncf__microkernel *m, const nncf__pixel_map *g, int
     }
 }
 
-enum { LINE_BYTES = 64 };
+/* Less than AHEAD_LEAST lies in the second-level cache since it was written, or near it. */
+enum { LINE_BYTES = 64, AHEAD_LEAST = 1 << 20 };
 
 void nncf__ahead_start(nncf__ahead *a, const nncf__pixel_map *g, int64_t first, int64_t last,
     int64_t k0, int64_t k1, int64_t turns)
@@ -192,8 +221,10 @@ void nncf__ahead_start(nncf__ahead *a, const nncf__pixel_map *g, int64_t first, 
     if (first >= last || k0 >= k1 || g->src_plane < NNCF__SPAN_SMALL_PLANE ||
         (nncf__taps_count(&g->taps) == 1 && g->step_x > 1))
         return;
-    const int64_t plane = g->rows * g->cols, size = (int64_t)nncf__qtensor_element_size(&g->src),
-                  images = (last - 1) / plane - first / plane + 1,
+    const int64_t plane = g->rows * g->cols, size = (int64_t)nncf__qtensor_element_size(&g->src);
+    if (g->n * g->src_image * size <= AHEAD_LEAST)
+        return;
+    const int64_t images = (last - 1) / plane - first / plane + 1,
                   lines = (last - first) * g->step_x * g->step_y * size / LINE_BYTES + images;
     *a = (nncf__ahead){.g = g,
         .first = first,

@@ -493,8 +493,10 @@ typedef struct panel_source {
     const nncf__segment *segments;
     size_t n;
 #ifdef INT8_512
-    /* of each segment: its lanes, none for padding; the bytes that these read, where every second
-     * one is wanted; and what is added to a channel's address */
+    /* What one load gives: lanes; the bytes that these read, where every second one is wanted; and
+     * what is added to a channel's address. That is the same for rows that lie next to each other
+     * in the image, but for its edges: they are one part. */
+    size_t n_parts;
     struct {
         __mmask32 lanes;
         __mmask64 second;
@@ -502,11 +504,6 @@ typedef struct panel_source {
     } parts[MR];
 #endif
 } panel_source;
-
-INLINE bool is_line(const panel_source *s)
-{
-    return s->n == 1 && s->segments->length == MR && s->segments->src >= 0 && s->of->step == 1;
-}
 
 #ifdef INT8_512
 /* Bit i becomes bit 2 * i. */
@@ -524,13 +521,24 @@ static void prepare(panel_source *s)
 {
 #ifdef INT8_512
     const int64_t step = s->of->step;
+    size_t n = 0;
     for (size_t i = 0; i < s->n; i++) {
         const nncf__segment *segment = &s->segments[i];
-        const uint32_t lane = (uint32_t)segment->dst % MR, all = UINT32_MAX;
-        s->parts[i].lanes = segment->src < 0 ? 0 : all >> (MR - segment->length) << lane;
-        s->parts[i].second = step == 2 ? spread(s->parts[i].lanes) : 0;
-        s->parts[i].offset = segment->src - (int64_t)lane * step;
+        const uint32_t lane = (uint32_t)segment->dst % MR,
+                       lanes = UINT32_MAX >> (MR - segment->length) << lane;
+        const int64_t offset = segment->src - (int64_t)lane * step;
+        if (segment->src < 0)
+            continue;
+        if (n > 0 && s->parts[n - 1].offset == offset) {
+            s->parts[n - 1].lanes |= lanes;
+        } else {
+            s->parts[n].lanes = lanes;
+            s->parts[n++].offset = offset;
+        }
     }
+    for (size_t i = 0; i < n; i++)
+        s->parts[i].second = step == 2 ? spread(s->parts[i].lanes) : 0;
+    s->n_parts = n;
 #else
     (void)s;
 #endif
@@ -542,7 +550,7 @@ INLINE bytes gather(const panel_source *s, const uint8_t *channel)
 #ifdef INT8_512
     if (of->step == 1) {
         bytes row = bytes_set(of->zero);
-        for (size_t i = 0; i < s->n; i++) {
+        for (size_t i = 0; i < s->n_parts; i++) {
             /* lanes outside of the mask are not read */
             const __mmask32 lanes = s->parts[i].lanes;
             const bytes part = _mm256_maskz_loadu_epi8(lanes, channel + s->parts[i].offset);
@@ -552,7 +560,7 @@ INLINE bytes gather(const panel_source *s, const uint8_t *channel)
     }
     if (of->step == 2) {
         bytes row = bytes_set(of->zero);
-        for (size_t i = 0; i < s->n; i++) {
+        for (size_t i = 0; i < s->n_parts; i++) {
             const __m512i part =
                 _mm512_maskz_loadu_epi8(s->parts[i].second, channel + s->parts[i].offset);
             row = _mm256_mask_mov_epi8(
@@ -576,33 +584,62 @@ INLINE bytes gather(const panel_source *s, const uint8_t *channel)
     return bytes_load(row);
 }
 
+/* How a panel's pixels lie: in a line of MR, in one part of some lanes, anyhow. */
+enum form { LINE, ONE_PART, ANY_FORM };
+
+INLINE enum form form_of(panel_source *s)
+{
+    if (s->n == 1 && s->segments->length == MR && s->segments->src >= 0 && s->of->step == 1)
+        return LINE;
+    prepare(s);
+#ifdef INT8_512
+    if (s->n_parts == 1 && s->of->step == 1)
+        return ONE_PART;
+#endif
+    return ANY_FORM;
+}
+
+INLINE bytes channel_row(const panel_source *s, const uint8_t *channel, enum form form)
+{
+    if (form == LINE)
+        return bytes_flip(bytes_load(channel), s->of->flip);
+#ifdef INT8_512
+    if (form == ONE_PART)
+        return _mm256_mask_blend_epi8(s->parts[0].lanes, bytes_set(s->of->zero),
+            bytes_flip(_mm256_maskz_loadu_epi8(s->parts[0].lanes, channel), s->of->flip));
+#endif
+    return gather(s, channel);
+}
+
 /* Four channels, `n` of which are there. */
 INLINE void pack_quad(
-    const panel_source *s, const uint8_t *channel, size_t n, bool line, uint8_t *to)
+    const panel_source *s, const uint8_t *channel, size_t n, enum form form, uint8_t *to)
 {
     bytes rows[QUAD];
 #pragma GCC unroll 4
     for (size_t i = 0; i < QUAD; i++, channel += s->of->channel_stride) {
         /* each channel is a page of its own, which no prefetcher follows */
-        if (line)
+        if (form != ANY_FORM)
             __builtin_prefetch((const void *)((uintptr_t)channel + 8 * MR));
-        rows[i] = i >= n ? bytes_set(s->of->zero)
-            : line       ? bytes_flip(bytes_load(channel), s->of->flip)
-                         : gather(s, channel);
+        rows[i] = i < n ? channel_row(s, channel, form) : bytes_set(s->of->zero);
     }
     interleave(rows, to);
 }
 
-INLINE void pack_panel(const panel_source *s, size_t n_channels, bool line, uint8_t *to)
+INLINE void pack_panel(const panel_source *s, size_t n_channels, enum form form, uint8_t *to)
 {
-    const uint8_t *channel = s->of->src + (line ? s->segments->src : 0);
+    const uint8_t *channel = s->of->src + (form == LINE ? s->segments->src : 0);
+#ifdef INT8_512
+    if (form == ONE_PART)
+        channel += s->parts[0].offset;
+#endif
     size_t c = 0;
     for (; c + QUAD <= n_channels; c += QUAD, to += MR * QUAD) {
-        pack_quad(s, channel, QUAD, line, to);
+        pack_quad(s, channel, QUAD, form, to);
         channel += QUAD * s->of->channel_stride;
     }
     if (c < n_channels)
-        pack_quad(s, channel, n_channels - c, line, to);
+        pack_quad(s, channel, n_channels - c, form, to);
 }
 
 static void pack(size_t n_channels, const nncf__int8_source *source, size_t n_panels,
@@ -613,11 +650,15 @@ static void pack(size_t n_channels, const nncf__int8_source *source, size_t n_pa
     for (size_t p = 0; p < n_panels; p++, panels += panel_stride, s.segments += s.n) {
         for (s.n = 0; s.segments + s.n < end && (size_t)s.segments[s.n].dst < (p + 1) * MR;)
             s.n++;
-        if (is_line(&s)) {
-            pack_panel(&s, n_channels, true, panels);
-        } else {
-            prepare(&s);
-            pack_panel(&s, n_channels, false, panels);
+        switch (form_of(&s)) { /* known when compiling from there on */
+        case LINE:
+            pack_panel(&s, n_channels, LINE, panels);
+            break;
+        case ONE_PART:
+            pack_panel(&s, n_channels, ONE_PART, panels);
+            break;
+        default:
+            pack_panel(&s, n_channels, ANY_FORM, panels);
         }
     }
 }
