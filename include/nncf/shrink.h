@@ -137,7 +137,8 @@ NNCF_API void nncf_shrink_params_init(nncf_shrink_params *params, size_t struct_
  * controller's parameters stay where they are, and `count` of those per channel is smaller: get
  * them again. A forward gives what the masked model gave: the same bits where products are of
  * codes, whose sums are exact; sums of floats have other roundings, since their order follows from
- * the sizes. A backward needs another forward first.
+ * the sizes. Of an N:M mask that fitted before, weights are masked besides where channels that were
+ * in two groups are in one now; the log says so. A backward needs another forward first.
  *
  * Every filter that goes must be 0 in what reads it, so that nothing is lost: without
  * `prune_batch_norms`, after a sigmoid, or where the host adds a bias, it is not. Outputs of the

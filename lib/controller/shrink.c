@@ -15,6 +15,7 @@
 #include "controller/ctrl.h"
 #include "controller/pruning.h"
 #include "controller/removed.h"
+#include "controller/sparsity.h"
 #include "graph/layout.h"
 #include "graph/model.h"
 #include "pruning/clusters.h"
@@ -483,10 +484,26 @@ static void resize_parameters(const shrink *s)
     }
 }
 
+/* The groups of an N:M mask are of the channels that are left: one that was N:M stays so. */
+static void trim_masks(const nncf_compression_ctrl *ctrl)
+{
+    size_t masked = 0;
+    for (size_t i = 0; i < ctrl->n_layers; i++)
+        masked += nncf__structure_trim(&ctrl->structure, ctrl->model->layers[i], &ctrl->layers[i]);
+    if (masked > 0)
+        nncf__log(ctrl->context, NNCF_LOG_WARNING,
+            "nncf_compression_ctrl_shrink: %zu more weights are masked, since of the input "
+            "channels that are left others are neighbours, of which %d:%d keeps fewer; outputs "
+            "change by them: train on",
+            masked, (int)ctrl->structure.n, (int)ctrl->structure.m);
+}
+
 static void change(const shrink *s, char *removed)
 {
     nncf_compression_ctrl *ctrl = s->ctrl;
     nncf__work before, left;
+    const bool was_n_of_m = ctrl->structure.kind == NNCF__N_OF_M &&
+        nncf__ctrl_check_structure(ctrl, "nncf_compression_ctrl_shrink", NULL) == NNCF_OK;
     nncf__ctrl_work(ctrl, &before, &left);
     ctrl->pruning->before[0] = before.filters;
     ctrl->pruning->before[1] = before.parameters;
@@ -495,6 +512,8 @@ static void change(const shrink *s, char *removed)
     move_arrays(s);
     for (size_t i = 0; i < ctrl->n_layers; i++)
         resize_layer(s, ctrl->model->layers[i]);
+    if (was_n_of_m)
+        trim_masks(ctrl);
     for (size_t i = 0; i < ctrl->n_layers; i++)
         nncf__structure_find_blocks(ctrl->model->layers[i], &ctrl->layers[i]);
     for (size_t i = 0; i < ctrl->n_layers; i++) {

@@ -209,6 +209,41 @@ void nncf__structure_keep_largest(const nncf__structure *structure, const nncf_l
     }
 }
 
+static bool keeps(const nncf_layer *layer, const nncf__layer_compression *c, size_t i)
+{
+    return (c->bits[i / 8] >> i % 8 & 1) && layer->weight[i] != 0;
+}
+
+size_t nncf__structure_trim(
+    const nncf__structure *structure, const nncf_layer *layer, nncf__layer_compression *c)
+{
+    const nncf__weight_grid g = nncf__weight_grid_of(layer);
+    size_t masked = 0;
+    if (structure->kind != NNCF__N_OF_M || !c->bits)
+        return 0;
+    for (size_t out = 0; out < g.out.size; out++)
+        for (size_t tap = 0; tap < g.taps; tap++)
+            for (size_t first = 0, end; first < g.in.size; first = end) {
+                int32_t kept = 0;
+                group_of(&g.in, (size_t)structure->m, first, &first, &end);
+                for (size_t in = first; in < end; in++)
+                    kept += keeps(layer, c, nncf__weight_grid_at(&g, out, in, tap));
+                for (; kept > structure->n; kept--, masked++) {
+                    size_t least = SIZE_MAX;
+                    for (size_t in = first; in < end; in++) {
+                        const size_t i = nncf__weight_grid_at(&g, out, in, tap);
+                        if (keeps(layer, c, i) &&
+                            (least == SIZE_MAX ||
+                                magnitude_bits(layer->weight + i) <
+                                    magnitude_bits(layer->weight + least)))
+                            least = i;
+                    }
+                    c->bits[least / 8] &= (uint8_t) ~(1u << least % 8);
+                }
+            }
+    return masked;
+}
+
 nncf_status nncf__structure_check(const nncf__structure *structure, const nncf_layer *layer,
     const nncf__layer_compression *c, const char *call, nncf_error *err)
 {
@@ -222,7 +257,7 @@ nncf_status nncf__structure_check(const nncf__structure *structure, const nncf_l
                 group_of(&g.in, (size_t)structure->m, first, &first, &end);
                 for (size_t in = first; in < end; in++) {
                     const size_t i = nncf__weight_grid_at(&g, out, in, tap);
-                    kept += (c->bits[i / 8] >> i % 8 & 1) && layer->weight[i] != 0;
+                    kept += keeps(layer, c, i);
                 }
                 if (kept > structure->n)
                     return nncf__fail(err, NNCF_E_STATE, layer->scope,

@@ -83,6 +83,11 @@ enum { NNCF__NEVER_MASKED = 0x7fffffff };
 void nncf__structure_keep_largest(const nncf__structure *structure, const nncf_layer *layer,
     size_t begin, size_t n, uint32_t *importance);
 
+/* The input channels are others than those that the masks were made for: of each group that keeps
+ * more than N weights the least by |w| are masked, of equal ones the first. How many were. */
+size_t nncf__structure_trim(
+    const nncf__structure *structure, const nncf_layer *layer, nncf__layer_compression *c);
+
 /* NNCF_E_STATE: a group of this layer has more than N weights that are kept and not 0. NNCF_OK of
  * every other structure, and of a layer without a mask. */
 nncf_status nncf__structure_check(const nncf__structure *structure, const nncf_layer *layer,
