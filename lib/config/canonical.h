@@ -342,11 +342,13 @@ typedef struct nncf__algorithm {
     int64_t bn_forget_samples;
     /* initializer.bias_correction: images, 0: none */
     int64_t bias_samples;
-    /* weights.oscillation_damping: factor of that loss, 0: none */
-    double damping;
-    /* weights.oscillation_freezing and _momentum: the frequency above which weights are frozen, 0:
-     * none; what a step counts in it */
-    double freezing, freezing_momentum;
+    /* weights.oscillation_damping and _damping_init: factor of that loss, 0: none; in epoch 0 */
+    double damping, damping_init;
+    /* weights.oscillation_freezing, _freezing_init and _momentum: the frequency above which weights
+     * are frozen, 0: none; in epoch 0; what a step counts in it */
+    double freezing, freezing_init, freezing_momentum;
+    /* weights.oscillation_epochs: in which both go from the first to the last value, 0: constant */
+    int64_t oscillation_epochs;
     /* nncf__preset; resolved into `activations` already */
     int32_t preset;
     /* nncf__overflow_fix */

@@ -267,9 +267,13 @@ nncf_status nncf__ctrl_allocate(
     const nncf__algorithm *quantization = quantizes ? placement.quantization->algorithm : NULL;
     const nncf__stages stages = quantizes ? quantization->stages : (nncf__stages){0};
     ctrl->bias_samples = quantizes ? quantization->bias_samples : 0;
-    ctrl->damping = quantizes ? quantization->damping : 0;
-    if (quantizes)
+    if (quantizes) {
+        const int64_t epochs = quantization->oscillation_epochs;
+        ctrl->damping = (nncf__ramp){quantization->damping_init, quantization->damping, epochs};
         ctrl->freezing = (nncf__freezing){quantization->freezing, quantization->freezing_momentum};
+        ctrl->freezing_threshold =
+            (nncf__ramp){quantization->freezing_init, quantization->freezing, epochs};
+    }
     status = check_stages(ctrl, &stages, err);
     if (status == NNCF_OK)
         status = make_all(&m);

@@ -147,10 +147,11 @@ struct nncf_compression_ctrl {
     bool leader_measures;
     /* workspace of weight ranges; NULL: none needs it */
     float *weight_values;
-    /* factor of the loss that damps oscillations, 0: none */
-    double damping;
-    /* weights that oscillate are frozen; threshold 0: none */
+    /* factor of the loss that damps oscillations, its last one 0: none */
+    nncf__ramp damping;
+    /* weights that oscillate are frozen; threshold, of this epoch, 0: none */
     nncf__freezing freezing;
+    nncf__ramp freezing_threshold;
     /* images for bias correction, 0: none; its workspace, of two weights */
     int64_t bias_samples;
     float *bias_weights;

@@ -78,23 +78,25 @@ static void warn_dense(nncf_compression_ctrl *ctrl)
  * section 4.1): weights are drawn to what they are quantized to. */
 static double damp(nncf_compression_ctrl *ctrl)
 {
+    const double factor = nncf__ramp_at(&ctrl->damping, ctrl->epoch);
     double sum = 0;
-    for (size_t i = 0; i < ctrl->n_layers; i++) {
+    for (size_t i = 0; factor > 0 && i < ctrl->n_layers; i++) {
         nncf_layer *layer = ctrl->model->layers[i];
         const nncf__quantizer *q = nncf__layer_active(&ctrl->layers[i], NNCF__SLOT_WEIGHT);
         if (!q || q->observing || q->binarizer)
             continue;
         nncf__layer_pull_weight(layer);
         nncf__layer_pull_gradient(layer);
-        sum += nncf__weight_damp(layer, ctrl->damping * ctrl->gradient_factor);
+        sum += nncf__weight_damp(layer, factor * ctrl->gradient_factor);
         nncf__layer_push_gradient(layer);
     }
-    return ctrl->damping * sum;
+    return factor * sum;
 }
 
 /* The same paper, section 4.2. */
 static void freeze(nncf_compression_ctrl *ctrl)
 {
+    ctrl->freezing.threshold = nncf__ramp_at(&ctrl->freezing_threshold, ctrl->epoch);
     for (size_t i = 0; i < ctrl->n_layers; i++) {
         nncf_layer *layer = ctrl->model->layers[i];
         const nncf__quantizer *q = nncf__layer_active(&ctrl->layers[i], NNCF__SLOT_WEIGHT);
@@ -119,7 +121,7 @@ static nncf_status loss_backward(nncf_compression_ctrl *ctrl, double *loss, nncf
         if (sums.count > 0)
             nncf__usage_density(ctrl, sums.kept / sums.count, sums.probability / sums.sampled);
     }
-    if (ctrl->damping > 0)
+    if (ctrl->damping.last > 0)
         value += damp(ctrl);
     if (loss)
         *loss = value;

@@ -96,7 +96,7 @@ static void check_loss(nncf_compression_ctrl *ctrl)
 {
     nncf__usage_checks *p = &ctrl->usage;
     const bool needed =
-        (ctrl->sparsity_kind == NNCF__RB_SPARSITY && !ctrl->frozen) || ctrl->damping > 0;
+        (ctrl->sparsity_kind == NNCF__RB_SPARSITY && !ctrl->frozen) || ctrl->damping.last > 0;
     p->steps_without_loss =
         needed && p->loss != NNCF__LOSS_THIS_STEP ? p->steps_without_loss + 1 : 0;
     if (p->loss == NNCF__LOSS_THIS_STEP)

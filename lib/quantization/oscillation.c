@@ -8,6 +8,17 @@
 #include <math.h>
 #include <string.h>
 
+double nncf__ramp_at(const nncf__ramp *ramp, int64_t epoch)
+{
+    const double pi = 3.14159265358979323846;
+    if (epoch >= ramp->epochs)
+        return ramp->last;
+    if (epoch <= 0)
+        return ramp->first;
+    return ramp->last +
+        (ramp->first - ramp->last) * 0.5 * (1 + cos(pi * (double)epoch / (double)ramp->epochs));
+}
+
 nncf__oscillation *nncf__oscillation_create(nncf_context *context, size_t count)
 {
     nncf__oscillation *o = nncf__calloc(context, 1, sizeof *o);

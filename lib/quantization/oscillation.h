@@ -40,6 +40,14 @@ typedef struct nncf__freezing {
     double momentum;
 } nncf__freezing;
 
+/* What goes along a cosine from `first` in epoch 0 to `last` from epoch `epochs` on. */
+typedef struct nncf__ramp {
+    double first, last;
+    int64_t epochs;
+} nncf__ramp;
+
+double nncf__ramp_at(const nncf__ramp *ramp, int64_t epoch);
+
 /* All of them unseen; NULL: no memory. */
 nncf__oscillation *nncf__oscillation_create(nncf_context *context, size_t count);
 /* NULL is fine. */

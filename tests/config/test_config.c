@@ -578,6 +578,16 @@ START_TEST(what_is_odd_but_valid_is_logged)
          "{\"oscillation_momentum\": 0.1}}}",
             "c.json:2:2: compression.weights.oscillation_momentum: has no effect here: "
             "weights.oscillation_freezing, which it belongs to, is 0"},
+        {"{\"compression\": {\"algorithm\": \"quantization\", \"weights\":\n"
+         "{\"oscillation_damping_init\": 0.1, \"oscillation_damping\": 1}}}",
+            "c.json:2:2: compression.weights.oscillation_damping_init: has no effect here"},
+        {"{\"compression\": {\"algorithm\": \"quantization\", \"weights\":\n"
+         "{\"oscillation_epochs\": 3}}}",
+            "c.json:2:2: compression.weights.oscillation_epochs: has no effect here"},
+        {"{\"compression\": {\"algorithm\": \"quantization\", \"weights\": "
+         "{\"oscillation_epochs\": 3, \"oscillation_freezing\": 0.1, "
+         "\"oscillation_freezing_init\": 0.5}}}",
+            NULL},
         /* what belongs to an algorithm has no effect at the root, unless it is the program's own
            under that name */
         {"{\n\"initializer\": {\"num_init_steps\": 1}}",

@@ -508,6 +508,102 @@ START_TEST(the_hosts_own_order_is_written)
 }
 END_TEST
 
+/* ---- along a cosine ---- */
+
+#define RAMP                                                                                       \
+    RULE ", \"oscillation_freezing_init\": 0.85, \"oscillation_damping\": 0.3, "                   \
+         "\"oscillation_damping_init\": 0.1, \"oscillation_epochs\": 2"
+
+static void next_epoch(rig *r)
+{
+    ck_assert_int_eq(nncf_compression_ctrl_epoch_step(r->ctrl, NULL), NNCF_OK);
+}
+
+/* Weight 5 turns in every step from the second on; cos 0, 90 and 180 degrees. */
+START_TEST(the_threshold_falls)
+{
+    static const double thresholds[] = {0.85, 0.55, 0.25};
+    rig *r = open_rig(CONFIG(RAMP, ""));
+    const float s = scale_of(r);
+    bool frozen = false;
+    double frequency = 0;
+    for (int i = 0; i < 18; i++) {
+        const int epoch = i / 6;
+        r->conv.w[5] = s * (i % 2 ? 2.4f : 2.6f);
+        step(r);
+        frequency = i < 2 ? 0 : 0.9 * frequency + 0.1;
+        frozen = frozen || frequency > thresholds[epoch];
+        ck_assert_msg((fx_statistics(r->ctrl).frozen_weights == 1) == frozen, "step %d", i);
+        ck_assert_int_eq(frozen, i >= 9); /* a constant threshold of 0.25 is passed in step 4 */
+        if (i % 6 == 5)
+            next_epoch(r);
+    }
+    close_rig(r);
+}
+END_TEST
+
+START_TEST(damping_grows)
+{
+    static const double factors[] = {0.1, 0.2, 0.3, 0.3};
+    rig *r = open_rig(CONFIG(RAMP, ""));
+    double last = 0;
+    float gradients[4][WEIGHTS];
+    for (int epoch = 3; epoch >= 0; epoch--) { /* the last first, to compare with */
+        rig *at = open_rig(CONFIG(RAMP, ""));
+        for (int i = 0; i < epoch; i++)
+            next_epoch(at);
+        memset(at->conv.dw, 0, sizeof gradients[0]);
+        const double loss = fx_loss(at->ctrl);
+        memcpy(gradients[epoch], at->conv.dw, sizeof gradients[0]);
+        last = epoch == 3 ? loss : last;
+        ck_assert_double_gt(loss, 0);
+        ck_assert_double_eq_tol(loss / last, factors[epoch] / 0.3, 1e-12);
+        for (size_t i = 0; i < WEIGHTS; i++)
+            ck_assert_double_eq_tol(
+                (double)gradients[epoch][i], (double)gradients[3][i] * factors[epoch] / 0.3, 1e-7);
+        close_rig(at);
+    }
+    close_rig(r);
+    /* from 0 on, where nothing else is said */
+    r = open_rig(CONFIG("\"oscillation_damping\": 0.3, \"oscillation_epochs\": 4", ""));
+    ck_assert_double_eq(fx_loss(r->ctrl), 0);
+    next_epoch(r);
+    ck_assert_double_eq_tol(fx_loss(r->ctrl) / last, (1 - sqrt(0.5)) / 2, 1e-12);
+    close_rig(r);
+}
+END_TEST
+
+START_TEST(a_ramp_goes_on_with_the_same_bits)
+{
+    rig *whole = open_rig(CONFIG(RAMP, "")), *first = open_rig(CONFIG(RAMP, "")),
+        *second = open_rig(CONFIG(RAMP, "")), *constant = open_rig(CONFIG(RULE, ""));
+    rig *const all[] = {whole, first, constant};
+    for (int i = 0; i < 3; i++) {
+        train(all[i], 0, 6);
+        next_epoch(all[i]);
+        train(all[i], 6, 9);
+    }
+    ck_assert_int_lt(
+        fx_statistics(whole->ctrl).frozen_weights, fx_statistics(constant->ctrl).frozen_weights);
+    ck_assert_int_eq(restore(first, second, false), NNCF_OK);
+    rig *const both[] = {whole, second};
+    for (int i = 0; i < 2; i++) {
+        train(both[i], 9, 14);
+        next_epoch(both[i]);
+        train(both[i], 14, 24);
+    }
+    ck_assert_mem_eq(whole->conv.w, second->conv.w, WEIGHTS * sizeof(float));
+    ck_assert_double_eq(fx_loss(whole->ctrl), fx_loss(second->ctrl));
+    ck_assert_int_gt(fx_statistics(whole->ctrl).frozen_weights, 0);
+    ck_assert_int_eq(
+        fx_statistics(whole->ctrl).frozen_weights, fx_statistics(second->ctrl).frozen_weights);
+    close_rig(whole);
+    close_rig(first);
+    close_rig(second);
+    close_rig(constant);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("oscillation");
@@ -527,5 +623,8 @@ int main(void)
     tcase_add_test(tc, a_new_range_is_observed_anew);
     tcase_add_test(tc, weights_without_a_gradient_are_the_hosts);
     tcase_add_test(tc, the_hosts_own_order_is_written);
+    tcase_add_test(tc, the_threshold_falls);
+    tcase_add_test(tc, damping_grows);
+    tcase_add_test(tc, a_ramp_goes_on_with_the_same_bits);
     return fx_main(suite);
 }

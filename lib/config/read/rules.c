@@ -362,6 +362,31 @@ static void warn_about_quantizer_keys(const nncf__reader *r)
     }
 }
 
+static void warn_about_oscillation_keys(const nncf__reader *r)
+{
+    const nncf__algorithm *a = r->algorithm;
+    const bool damps = a->damping > 0, freezes = a->freezing > 0, moves = a->oscillation_epochs > 0;
+    const struct {
+        uint32_t given;
+        bool has_effect;
+        const char *why;
+    } keys[] = {{nncf__reader_given(r, OFFSET(freezing_momentum)), freezes,
+                    "weights.oscillation_freezing, which it belongs to, is 0"},
+        {nncf__reader_given(r, OFFSET(freezing_init)), freezes && moves,
+            "weights.oscillation_freezing or weights.oscillation_epochs, which it belongs to, is "
+            "0"},
+        {nncf__reader_given(r, OFFSET(damping_init)), damps && moves,
+            "weights.oscillation_damping or weights.oscillation_epochs, which it belongs to, is 0"},
+        {nncf__reader_given(r, OFFSET(oscillation_epochs)), damps || freezes || !moves,
+            "weights.oscillation_damping and weights.oscillation_freezing, which it belongs to, "
+            "are "
+            "0"}};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (keys[i].given && !keys[i].has_effect)
+            nncf__config_log_key(
+                r->config, NNCF_LOG_WARNING, keys[i].given, "has no effect here: ", keys[i].why);
+}
+
 static nncf_status resolve_quantization(nncf__reader *r)
 {
     nncf__algorithm *a = r->algorithm;
@@ -394,10 +419,7 @@ static nncf_status resolve_quantization(nncf__reader *r)
     if (overflow && a->overflow_fix != NNCF__OVERFLOW_DISABLE)
         nncf__config_log_key(r->config, NNCF_LOG_WARNING, overflow,
             "has no effect here: ", "weights use all their codes, as with \"disable\"");
-    const uint32_t momentum = nncf__reader_given(r, OFFSET(freezing_momentum));
-    if (momentum && a->freezing == 0)
-        nncf__config_log_key(r->config, NNCF_LOG_WARNING, momentum,
-            "has no effect here: ", "weights.oscillation_freezing, which it belongs to, is 0");
+    warn_about_oscillation_keys(r);
     return NNCF_OK;
 }
 
