@@ -6,6 +6,7 @@
 
 #include "base/int_math.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { NNCF__BLOCK_BYTES = 256 << 10, NNCF__BLOCK_PIXELS = 512 };
@@ -31,6 +32,19 @@ static inline void nncf__blocks_across(
         b->tasks_across *= 2;
     b->task_panels = div_ceil(n_panels, b->tasks_across);
     b->tasks_across = div_ceil(n_panels, b->task_panels);
+}
+
+/*
+ * Few pixels and many panels: does each thread take some panels, and all pixels, which it packs?
+ * Then it packs the weights that it multiplies, and reads in the next pass over channels what it
+ * wrote.
+ */
+static inline bool nncf__blocks_by_panels(
+    int64_t n_pixels, int64_t pixel_bytes, int64_t n_panels, int64_t workers)
+{
+    const int64_t share = div_ceil(n_panels, workers);
+    return workers > 1 && share >= 4 && 8 * share * workers <= 9 * n_panels &&
+        n_pixels * pixel_bytes <= NNCF__BLOCK_BYTES;
 }
 
 /* pixel_bytes: of one packed pixel; mr: pixels of a panel. */

@@ -53,6 +53,8 @@ typedef struct int8_job {
     /* a task: a block of pixels times so many panels */
     nncf__blocks cut;
     bool stream;
+    /* a task is all blocks times some panels, whose weights it packs itself */
+    bool by_panels;
     /* rows of weights that are 0 are left out */
     bool skips;
     /* what turns stored codes into unsigned bytes, and the byte that then stands for 0 */
@@ -102,7 +104,8 @@ static size_t panel_bytes(const int8_job *j)
 
 static int64_t n_tasks(const int8_job *j)
 {
-    return div_ceil(j->n_pixels, j->cut.block_pixels) * j->cut.tasks_across;
+    return j->by_panels ? j->cut.tasks_across
+                        : div_ceil(j->n_pixels, j->cut.block_pixels) * j->cut.tasks_across;
 }
 
 /* The rows of a panel of pixels that a panel of weights has. */
@@ -162,6 +165,11 @@ static void plan(const nncf_context *context, const nncf__pixel_product *p, int8
     j->stream = j->n_pixels * p->weights.n_out >= NNCF__STREAM_FLOATS && p->dst_plane % 16 == 0;
     j->cut = nncf__blocks_plan(
         j->n_pixels, j->n_quads * QUAD, (int64_t)j->k->mr, j->n_panels, j->workers);
+    j->by_panels = nncf__blocks_by_panels(j->n_pixels, j->n_quads * QUAD, j->n_panels, j->workers);
+    if (j->by_panels) {
+        j->cut.task_panels = div_ceil(j->n_panels, j->workers);
+        j->cut.tasks_across = div_ceil(j->n_panels, j->cut.task_panels);
+    }
     plan_block(j);
     plan_workspace(context, j, plan_private(j));
 }
@@ -177,38 +185,40 @@ size_t nncf__int8_product_scratch(const nncf_context *context, const nncf__pixel
 
 /* ---- weights ---- */
 
-static char *panel_of(const int8_job *j, int64_t panel)
+/* Packed panels, by units of the workspace: each has the unit of its number, but for those that a
+ * task packs itself. */
+static char *panel_of(const int8_job *j, int64_t unit)
 {
-    return (char *)nncf__workspace_slot(&j->workspace, panel);
+    return (char *)nncf__workspace_slot(&j->workspace, unit);
 }
 
-static int32_t *panel_start(const int8_job *j, int64_t panel)
+static int32_t *panel_start(const int8_job *j, int64_t unit)
 {
-    return (int32_t *)(void *)(panel_of(j, panel) + panel_bytes(j));
+    return (int32_t *)(void *)(panel_of(j, unit) + panel_bytes(j));
 }
 
-static const int32_t *panel_factor(const int8_job *j, int64_t panel)
+static const int32_t *panel_factor(const int8_job *j, int64_t unit)
 {
-    return j->has_factors ? panel_start(j, panel) + j->k->nr : NULL;
+    return j->has_factors ? panel_start(j, unit) + j->k->nr : NULL;
 }
 
-static nncf__int8_list *panel_list(const int8_job *j, int64_t panel)
+static nncf__int8_list *panel_list(const int8_job *j, int64_t unit)
 {
-    return (nncf__int8_list *)(void *)(panel_start(j, panel) + 2 * j->k->nr);
+    return (nncf__int8_list *)(void *)(panel_start(j, unit) + 2 * j->k->nr);
 }
 
 /* Quads that a panel has, and those of some packed pixels, in the worker's area. */
-static size_t quads_of(const int8_job *j, int64_t panel)
+static size_t quads_of(const int8_job *j, int64_t unit)
 {
-    return j->skips ? panel_list(j, panel)[0] : (size_t)j->n_quads;
+    return j->skips ? panel_list(j, unit)[0] : (size_t)j->n_quads;
 }
 
-static const uint8_t *pixels_of(const int8_job *j, int64_t panel, const uint8_t *pixels, char *area)
+static const uint8_t *pixels_of(const int8_job *j, int64_t unit, const uint8_t *pixels, char *area)
 {
     if (!j->skips)
         return pixels;
     return nncf__int8_gather_rows(
-        panel_list(j, panel), j->n_quads, j->k->mr * QUAD, pixels, area + j->gathered_at);
+        panel_list(j, unit), j->n_quads, j->k->mr * QUAD, pixels, area + j->gathered_at);
 }
 
 static int32_t sum_of(const int8_t *row, int64_t n)
@@ -238,16 +248,14 @@ static void pack_row(const int8_job *j, const int8_t *row, char *to)
         }
 }
 
-static void pack_weights_task(void *arg, size_t chunk, size_t worker)
+static void pack_weights(const int8_job *j, int64_t panel, int64_t unit)
 {
-    (void)worker;
-    const int8_job *j = arg;
     const nncf__weights *w = &j->p->weights;
-    const int64_t nr = (int64_t)j->k->nr, first = (int64_t)chunk * nr,
-                  used = min_i(nr, w->n_out - first), taps = nncf__taps_count(&w->taps);
+    const int64_t nr = (int64_t)j->k->nr, first = panel * nr, used = min_i(nr, w->n_out - first),
+                  taps = nncf__taps_count(&w->taps);
     const int8_t *rows = (const int8_t *)w->src.data + first * w->out_stride;
-    char *panel = panel_of(j, (int64_t)chunk);
-    int32_t *start = panel_start(j, (int64_t)chunk);
+    char *to = panel_of(j, unit);
+    int32_t *start = panel_start(j, unit);
     for (int64_t i = 0; i < used; i++) {
         start[i] = (j->k->offset - (int32_t)j->zero) *
             sum_of(rows + i * w->out_stride, w->channels * taps);
@@ -256,15 +264,21 @@ static void pack_weights_task(void *arg, size_t chunk, size_t worker)
     }
     if (!(taps == 1 && j->k->weight_bytes == 1 &&
             nncf__transpose_words(nncf__kernels_of(j->workspace.context), rows, w->out_stride,
-                w->channels, used, nr, panel))) {
+                w->channels, used, nr, to))) {
         if (used < nr)
-            memset(panel, 0, panel_bytes(j));
+            memset(to, 0, panel_bytes(j));
         for (int64_t i = 0; i < used; i++)
-            pack_row(j, rows + i * w->out_stride, panel + i * QUAD * (int64_t)j->k->weight_bytes);
+            pack_row(j, rows + i * w->out_stride, to + i * QUAD * (int64_t)j->k->weight_bytes);
     }
     if (j->skips)
         nncf__int8_list_rows(
-            j->n_quads, j->k->nr * QUAD * j->k->weight_bytes, panel, panel_list(j, (int64_t)chunk));
+            j->n_quads, j->k->nr * QUAD * j->k->weight_bytes, to, panel_list(j, unit));
+}
+
+static void pack_weights_task(void *arg, size_t chunk, size_t worker)
+{
+    (void)worker;
+    pack_weights(arg, (int64_t)chunk, (int64_t)chunk);
 }
 
 /* ---- pixels ---- */
@@ -272,6 +286,8 @@ static void pack_weights_task(void *arg, size_t chunk, size_t worker)
 typedef struct int8_task {
     const int8_job *j;
     int64_t first, last, panel0, panel1;
+    /* the units of panel0's weights, and from panel to panel */
+    int64_t unit, unit_step;
     /* of the source, one tap at a time */
     nncf__segment *segments;
     /* of the destination, panel by panel */
@@ -317,6 +333,11 @@ static void pack_pixels(const int8_task *t)
             -(int32_t)(j->n_quads * QUAD) * j->zero, values_of(j, t->pixels, i));
 }
 
+static int64_t unit_of(const int8_task *t, int64_t panel)
+{
+    return t->unit + (panel - t->panel0) * t->unit_step;
+}
+
 /* One panel of weights times all pixels of the task. */
 static void multiply_panel(const int8_task *t, int64_t panel)
 {
@@ -324,17 +345,17 @@ static void multiply_panel(const int8_task *t, int64_t panel)
     const nncf__int8_kernels *k = j->k;
     const nncf__pixel_product *p = j->p;
     _Alignas(64) float tile[NNCF__INT8_MR_MAX * NNCF__INT8_NR_MAX];
-    const int64_t mr = (int64_t)k->mr, nr = (int64_t)k->nr;
+    const int64_t mr = (int64_t)k->mr, nr = (int64_t)k->nr, unit = unit_of(t, panel);
     const size_t used = (size_t)min_i(nr, p->weights.n_out - panel * nr),
-                 n_quads = quads_of(j, panel), panel_stride = (size_t)j->n_quads * k->mr * QUAD;
-    const void *weights = panel_of(j, panel);
-    nncf__int8_scaling scaling = {.start = panel_start(j, panel),
+                 n_quads = quads_of(j, unit), panel_stride = (size_t)j->n_quads * k->mr * QUAD;
+    const void *weights = panel_of(j, unit);
+    nncf__int8_scaling scaling = {.start = panel_start(j, unit),
         .scale = t->scale + panel * nr,
         .bias = t->bias + panel * nr,
-        .factor = panel_factor(j, panel)};
+        .factor = panel_factor(j, unit)};
     float *dst = p->dst + panel * nr * p->dst_plane;
     for (int64_t i = 0; t->first + i * mr < t->last; i++) {
-        const uint8_t *pixels = pixels_of(j, panel, t->pixels + (size_t)i * panel_stride, t->area);
+        const uint8_t *pixels = pixels_of(j, unit, t->pixels + (size_t)i * panel_stride, t->area);
         scaling.values = values_of(j, t->pixels, i);
         const nncf__segment *to = t->targets + t->starts[i];
         const size_t n_targets = t->starts[i + 1] - t->starts[i];
@@ -351,18 +372,30 @@ static void multiply_panel(const int8_task *t, int64_t panel)
     }
 }
 
+static void multiply_block(const int8_task *t)
+{
+    const int8_job *j = t->j;
+    nncf__segments_of_panels(
+        &j->p->map, t->first, t->last, (int64_t)j->k->mr, t->starts, t->targets);
+    pack_pixels(t);
+    for (int64_t panel = t->panel0; panel < t->panel1; panel++)
+        multiply_panel(t, panel);
+}
+
 static void multiply_task(void *arg, size_t chunk, size_t worker)
 {
     const int8_job *j = arg;
     const nncf__pixel_product *p = j->p;
     char *area = nncf__scratch(j->workspace.context, worker);
     const int64_t block = (int64_t)chunk / j->cut.tasks_across,
-                  across = (int64_t)chunk % j->cut.tasks_across, nr = (int64_t)j->k->nr;
-    const int8_task t = {.j = j,
-        .first = block * j->cut.block_pixels,
-        .last = min_i((block + 1) * j->cut.block_pixels, j->n_pixels),
+                  across = (int64_t)chunk % j->cut.tasks_across, nr = (int64_t)j->k->nr,
+                  end = j->by_panels ? j->n_pixels
+                                     : min_i((block + 1) * j->cut.block_pixels, j->n_pixels);
+    int8_task t = {.j = j,
         .panel0 = across * j->cut.task_panels,
         .panel1 = min_i((across + 1) * j->cut.task_panels, j->n_panels),
+        .unit = j->by_panels ? (int64_t)worker : across * j->cut.task_panels,
+        .unit_step = j->by_panels ? j->workspace.workers : 1,
         .segments = (nncf__segment *)(void *)area,
         .targets = (nncf__segment *)(void *)(area + j->targets_at),
         .starts = (size_t *)(void *)(area + j->starts_at),
@@ -372,10 +405,12 @@ static void multiply_task(void *arg, size_t chunk, size_t worker)
         .area = area};
     nncf__pixel_product_scaling(
         p, t.panel0 * nr, min_i(t.panel1 * nr, p->weights.n_out), t.scale, t.bias);
-    nncf__segments_of_panels(&p->map, t.first, t.last, (int64_t)j->k->mr, t.starts, t.targets);
-    pack_pixels(&t);
-    for (int64_t panel = t.panel0; panel < t.panel1; panel++)
-        multiply_panel(&t, panel);
+    for (int64_t panel = t.panel0; panel < t.panel1 && j->by_panels; panel++)
+        pack_weights(j, panel, unit_of(&t, panel));
+    for (t.first = block * j->cut.block_pixels; t.first < end; t.first = t.last) {
+        t.last = min_i(t.first + j->cut.block_pixels, end);
+        multiply_block(&t);
+    }
     if (j->stream)
         nncf__kernels_of(j->workspace.context)->gemm_streams_end();
 }
@@ -389,7 +424,8 @@ void nncf__int8_product_run(nncf_context *context, const nncf__pixel_product *p)
     }
     plan(context, p, &j);
     const double weights = (double)(j.n_quads * QUAD) * (double)p->weights.n_out;
-    nncf__gemm_parallel(context, 4.0 * weights, (size_t)j.n_panels, pack_weights_task, &j);
+    if (!j.by_panels)
+        nncf__gemm_parallel(context, 4.0 * weights, (size_t)j.n_panels, pack_weights_task, &j);
     nncf__gemm_parallel(
         context, 0.5 * (double)j.n_pixels * weights, (size_t)n_tasks(&j), multiply_task, &j);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Input gradients of 1x1 convolutions over few pixels, which have output channels in the lanes of
- * vectors, those over many pixels. Whole numbers are summed exactly, with any other float an image
- * must have the bits that it has in a large batch, whatever the number of threads.
+ * 1x1 convolutions over few pixels, whose threads take some channels of all pixels. Input gradients
+ * have output channels in the lanes of vectors, those of many pixels have not: whole numbers are
+ * summed exactly, with any other float an image must have the bits that it has in a large batch,
+ * whatever the number of threads. Forward products of codes are exact.
  */
 #include "conv/conv2d.h"
 #include "kernel_check.h"
@@ -186,6 +187,58 @@ START_TEST(codes_are_the_floats_that_they_stand_for)
 }
 END_TEST
 
+/* z of codes, whose scales are 1: the sums of integers, plus the bias. */
+static void check_products_of_codes(size_t shape, int32_t isa, int32_t threads)
+{
+    enum { ZERO = 93 };
+    problem p;
+    problem_make(&p, shape, shapes[shape].n);
+    const nncf__conv2d *s = &p.s;
+    const int32_t zero = ZERO;
+    const float one = 1;
+    const int64_t plane = s->out_h * s->out_w;
+    uint8_t *x = malloc(p.n_dx);
+    int8_t *w = malloc(p.n_w);
+    float *bias = malloc((size_t)s->c_out * sizeof *bias);
+    for (size_t i = 0; i < p.n_dx; i++)
+        x[i] = (uint8_t)fx_random32();
+    for (size_t i = 0; i < p.n_w; i++)
+        w[i] = (int8_t)((int)(fx_random32() % 255) - 127);
+    for (int64_t o = 0; o < s->c_out; o++)
+        bias[o] = (float)(o % 5);
+    nncf_context *c = context_at(isa, threads);
+    ck_assert_int_eq(
+        conv_forward(c, s,
+            &(nncf__qtensor){
+                .data = x, .dtype = NNCF_U8, .scale = &one, .n_scales = 1, .zero_point = &zero},
+            &(nncf__qtensor){.data = w, .dtype = NNCF_S8, .scale = &one, .n_scales = 1}, bias,
+            p.dz),
+        NNCF_OK);
+    nncf_context_destroy(c);
+    for (size_t i = 0; i < p.n_dz; i++) {
+        const int64_t pixel = (int64_t)i % plane, o = (int64_t)i / plane % s->c_out,
+                      n = (int64_t)i / plane / s->c_out,
+                      at = pixel / s->out_w * s->stride_h * s->w + pixel % s->out_w * s->stride_w;
+        int64_t sum = o % 5;
+        for (int64_t k = 0; k < s->c_in; k++)
+            sum += (int64_t)(x[(n * s->c_in + k) * s->h * s->w + at] - zero) * w[o * s->c_in + k];
+        REQUIRE(p.dz[i] == (float)sum, "shape %zu, %d threads [%zu]: %g, expected %g", shape,
+            (int)threads, i, (double)p.dz[i], (double)sum);
+    }
+    free(x);
+    free(w);
+    free(bias);
+    problem_free(&p);
+}
+
+START_TEST(products_of_codes_are_exact)
+{
+    for (size_t i = 0; i < COUNT(shapes); i++)
+        for (int32_t threads = 1; threads <= 4; threads++)
+            check_products_of_codes(i, levels[_i], threads);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     Suite *s = suite_create("few_pixels");
@@ -195,6 +248,7 @@ int main(int argc, char **argv)
             continue;
         tcase_add_loop_test(t, sums_of_whole_numbers_are_exact, i, i + 1);
         tcase_add_loop_test(t, a_large_batch_and_threads_change_no_bits, i, i + 1);
+        tcase_add_loop_test(t, products_of_codes_are_exact, i, i + 1);
         tcase_add_loop_test(t, codes_are_the_floats_that_they_stand_for, i, i + 1);
     }
     fx_random_seed_of(argc, argv);
