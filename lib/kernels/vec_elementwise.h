@@ -244,17 +244,107 @@ static void batch_norm_backward(
     BLOCKS(n, batch_norm_backward_block(z + i, da + i, dz + i, a, b, c, m));
 }
 
-INLINE void epilogue_sums_loop(size_t n, const float *z, const float *dy,
-    const nncf__epilogue *constants, bool quantized, float mean, float inv_std, double sums[5])
+/* What epilogue_sums need not look at: LINEAR has no activation; CLIPPED has one from which nothing
+ * comes out below the quantizer's range; ANY may have all. */
+enum { PLAIN, LINEAR, CLIPPED, ANY };
+
+/* Of the first m lanes of a machine vector of a block. Codes are not clamped: they are within their
+ * range where x is, and elsewhere no term. */
+INLINE void sums_terms(int what, size_t m, const float *z, const float *dy, const epilogue *e,
+    nf mean, nf inv_std, nf *inside, nf *gradient, nf *product, vd sum[5], int k)
 {
-    const epilogue e = epilogue_load(constants, quantized);
+    const nf x = nf_load_part(z, m), magic = nf_set(ROUND_MAGIC);
+    const nf v = nf_add(nf_mul(x, e->scale.p[0]), e->shift.p[0]);
+    const nm live = nm_first(m);
+    nf g = nf_load_part(dy, m), a = v;
+    if (what != LINEAR)
+        a = nf_max(e->act_low.p[0], nf_min(e->act_high.p[0], v));
+    if (what != PLAIN) {
+        const nf step = e->q.scale.p[0], code = nf_sub(nf_add(nf_div(a, step), magic), magic),
+                 term = nf_mul(g, nf_sub(nf_mul(code, step), a));
+        const nm above = nf_less(e->q.x_high.p[0], a);
+        nm outside = above;
+        if (what != CLIPPED)
+            outside = nm_or(outside, nf_less(a, e->q.x_low.p[0]));
+        *inside = nf_drop(outside, term);
+        if (m < WIDTH)
+            *inside = nf_keep(live, *inside);
+        if (nm_any(outside)) { /* rare */
+            sum[1].p[k] = nd_add(sum[1].p[k], nd_from(nf_keep(above, g)));
+            if (what != CLIPPED)
+                sum[2].p[k] = nd_add(sum[2].p[k], nd_from(nf_keep(nf_less(a, e->q.x_low.p[0]), g)));
+        }
+        g = nf_drop(outside, g);
+    }
+    if (what != LINEAR) {
+        nm passing = nm_and(nf_less(e->act_low.p[0], v), nf_less(v, e->act_high.p[0]));
+        if (what != CLIPPED)
+            passing = nm_or(passing, e->no_activation.p[0]);
+        g = nf_keep(passing, g);
+    }
+    *gradient = g;
+    *product = nf_mul(g, nf_mul(nf_sub(x, mean), inv_std));
+    if (m < WIDTH)
+        *product = nf_keep(live, *product);
+}
+
+INLINE void sum_four(nd *sum, const nf t[4])
+{
+    *sum = nd_add(*sum, nd_from(nf_add(nf_add(t[0], t[1]), nf_add(t[2], t[3]))));
+}
+
+/* The terms of up to 64 elements, one part of the lanes after the other: then they stay in
+ * registers. n is 64 when compiling, or less. */
+INLINE void sums_group(int what, size_t n, const float *z, const float *dy, const epilogue *e,
+    nf mean, nf inv_std, vd sum[5])
+{
+    for (int k = 0; k < PARTS; k++) {
+        nf inside[4], gradient[4], product[4];
+#pragma GCC unroll 4
+        for (int b = 0; b < 4; b++) {
+            const size_t i = (size_t)(b * LANES + k * WIDTH);
+            inside[b] = gradient[b] = product[b] = nf_set(0.0f);
+            if (i + WIDTH <= n)
+                sums_terms(what, WIDTH, z + i, dy + i, e, mean, inv_std, &inside[b], &gradient[b],
+                    &product[b], sum, k);
+            else if (i < n)
+                sums_terms(what, n - i, z + i, dy + i, e, mean, inv_std, &inside[b], &gradient[b],
+                    &product[b], sum, k);
+        }
+        if (what != PLAIN)
+            sum_four(&sum[0].p[k], inside);
+        sum_four(&sum[3].p[k], gradient);
+        sum_four(&sum[4].p[k], product);
+    }
+}
+
+/* Fewer than 64 elements; a function of its own, which all variants share. */
+static void sums_rest(size_t n, const float *z, const float *dy, const epilogue *e, bool quantized,
+    vf mean, vf inv_std, vd sum[5])
+{
+    if (quantized)
+        sums_group(ANY, n, z, dy, e, mean.p[0], inv_std.p[0], sum);
+    else
+        sums_group(PLAIN, n, z, dy, e, mean.p[0], inv_std.p[0], sum);
+}
+
+INLINE void epilogue_sums_loop(int what, size_t n, const float *z, const float *dy,
+    const nncf__epilogue *constants, float mean, float inv_std, double sums[5])
+{
+    enum { GROUP = 4 * LANES };
+    const epilogue e = epilogue_load(constants, what != PLAIN);
     const vf mean_v = vf_set(mean), inv_std_v = vf_set(inv_std);
     vd sum[5] = {vd_zero(), vd_zero(), vd_zero(), vd_zero(), vd_zero()};
-    BLOCKS_OF_FOUR(n,
-        (fetch_ahead(z, i), fetch_ahead(dy, i),
-            epilogue_gradient(
-                vf_load(z + i, m), dy + i, &e, quantized, mean_v, inv_std_v, &t, b, sum, m)),
-        epilogue_sum(sum, &t, quantized));
+    for (; n >= GROUP; n -= GROUP, z += GROUP, dy += GROUP) {
+#pragma GCC unroll 4
+        for (size_t b = 0; b < GROUP; b += LANES) {
+            fetch_ahead(z, b);
+            fetch_ahead(dy, b);
+        }
+        sums_group(what, GROUP, z, dy, &e, mean_v.p[0], inv_std_v.p[0], sum);
+    }
+    if (n > 0)
+        sums_rest(n, z, dy, &e, what != PLAIN, mean_v, inv_std_v, sum);
     for (int k = 0; k < 5; k++)
         sums[k] += vd_total(sum[k].p);
 }
@@ -262,10 +352,15 @@ INLINE void epilogue_sums_loop(size_t n, const float *z, const float *dy,
 static void epilogue_sums(size_t n, const float *z, const float *dy, const nncf__epilogue *e,
     float mean, float inv_std, double sums[5])
 {
-    if (e->fq)
-        epilogue_sums_loop(n, z, dy, e, true, mean, inv_std, sums);
+    const bool linear = e->act_low == -INFINITY && e->act_high == INFINITY;
+    if (!e->fq)
+        epilogue_sums_loop(PLAIN, n, z, dy, e, mean, inv_std, sums);
+    else if (linear)
+        epilogue_sums_loop(LINEAR, n, z, dy, e, mean, inv_std, sums);
+    else if (e->act_low >= e->fq->x_low)
+        epilogue_sums_loop(CLIPPED, n, z, dy, e, mean, inv_std, sums);
     else
-        epilogue_sums_loop(n, z, dy, e, false, mean, inv_std, sums);
+        epilogue_sums_loop(ANY, n, z, dy, e, mean, inv_std, sums);
 }
 
 INLINE void epilogue_dz_block(const float *z, const float *dy, float *dz, const epilogue *e,
@@ -346,27 +441,41 @@ static void add_backward(size_t n, const float *a, const float *b, const float *
 
 /* ---- codes in bytes ---- */
 
-INLINE void activate_to_code(vf v, uint8_t *y, const epilogue *e, vf zero, vc *count, size_t m)
+/* clipped: nothing is below the quantizer's range. */
+INLINE void activate_to_code(
+    vf v, uint8_t *y, const epilogue *e, bool clipped, vf zero, vc *count, size_t m)
 {
     const vf magic = vf_set(ROUND_MAGIC);
     vf a = clamp(v, e->act_low, e->act_high);
-    *count = vc_add(*count, vm_live(outside_of(a, &e->q), m));
-    vf code = vf_max(vf_min(vf_div(a, e->q.scale), e->q.high), e->q.low); /* a NaN becomes `high` */
+    vm outside = vf_less(e->q.x_high, a);
+    vf code = vf_min(vf_div(a, e->q.scale), e->q.high); /* a NaN becomes `high` */
+    if (!clipped) {
+        outside = vm_or(vf_less(a, e->q.x_low), outside);
+        code = vf_max(code, e->q.low);
+    }
+    *count = vc_add(*count, vm_live(outside, m));
     code = vf_add(vf_sub(vf_add(code, magic), magic), zero);
     vf_store_bytes(y, code, m);
 }
 
-static int64_t epilogue_codes(
-    size_t n, const float *z, uint8_t *y, const nncf__epilogue *constants, float zero)
+INLINE int64_t epilogue_codes_loop(
+    size_t n, const float *z, uint8_t *y, const nncf__epilogue *constants, bool clipped, float zero)
 {
     const epilogue e = epilogue_load(constants, true);
     const vf zero_v = vf_set(zero);
     vc count = vc_zero();
     BLOCKS(n,
         (fetch_ahead(z, i),
-            activate_to_code(vf_add(vf_mul(vf_load(z + i, m), e.scale), e.shift), y + i, &e, zero_v,
-                &count, m)));
+            activate_to_code(vf_add(vf_mul(vf_load(z + i, m), e.scale), e.shift), y + i, &e,
+                clipped, zero_v, &count, m)));
     return vc_total(count);
+}
+
+static int64_t epilogue_codes(
+    size_t n, const float *z, uint8_t *y, const nncf__epilogue *e, float zero)
+{
+    return e->act_low >= e->fq->x_low ? epilogue_codes_loop(n, z, y, e, true, zero)
+                                      : epilogue_codes_loop(n, z, y, e, false, zero);
 }
 
 static int64_t add_codes(size_t n, const float *a, const float *b, uint8_t *y,
@@ -377,8 +486,8 @@ static int64_t add_codes(size_t n, const float *a, const float *b, uint8_t *y,
     vc count = vc_zero();
     BLOCKS(n,
         (fetch_ahead(a, i), fetch_ahead(b, i),
-            activate_to_code(
-                vf_add(vf_load(a + i, m), vf_load(b + i, m)), y + i, &e, zero_v, &count, m)));
+            activate_to_code(vf_add(vf_load(a + i, m), vf_load(b + i, m)), y + i, &e, false, zero_v,
+                &count, m)));
     return vc_total(count);
 }
 

@@ -28,7 +28,8 @@
  *   where HAS_PICK is 1.
  * - nf_bytes_where(m, p, flip), nf_second_bytes_where: the same of bytes p[lane], p[2 * lane] as
  *   floats; the others: as a byte of 0.
- * - nf_store_bytes: the low bytes of WIDTH whole numbers within 32 bits.
+ * - nf_store_bytes: the low bytes of WIDTH whole numbers within 32 bits; nf_store_bytes_of_two
+ * where PARTS is 2: of two vectors.
  * - nf_second_bytes_first(p, m, flip): m > 0 of every second byte from p[0] on; no other.
  * - nm_bits: lane i is set where bit i is. nm_mask: its inverse.
  * - nw: WIDTH uint32. nw_mark(x, m, bit): x | bit in lanes of m. nw_zero, nw_store.
@@ -220,13 +221,31 @@ INLINE void vf_store(float *y, vf x, size_t m)
 }
 #endif
 
+/* The first m <= WIDTH floats, +0 in the other lanes; nothing else is read. */
+INLINE nf nf_load_part(const float *x, size_t m)
+{
+    if (m == WIDTH)
+        return nf_load(x);
+#if MASKED_ACCESS
+    return nf_load_first(x, m);
+#else
+    float padded[WIDTH] = {0};
+    memcpy(padded, x, m * sizeof *x);
+    return nf_load(padded);
+#endif
+}
+
 /* Whole numbers of 0..255 or -128..127, as the low byte of each. */
 INLINE void vf_store_bytes(uint8_t *y, vf x, size_t m)
 {
     uint8_t padded[LANES];
     uint8_t *to = m == LANES ? y : padded;
+#if PARTS == 2
+    nf_store_bytes_of_two(to, x.p[0], x.p[1]);
+#else
     EACH(k)
     nf_store_bytes(to + k * WIDTH, x.p[k]);
+#endif
     if (m != LANES)
         memcpy(y, padded, m);
 }

@@ -127,12 +127,15 @@ INLINE nf nf_second_bytes(const uint8_t *p, int upper, uint32_t flip)
                          _mm256_set1_epi32(255)),
         flip);
 }
-INLINE void nf_store_bytes(uint8_t *p, nf x)
+INLINE void nf_store_bytes_of_two(uint8_t *p, nf x, nf y)
 {
-    __m256i whole = _mm256_and_si256(_mm256_cvtps_epi32(x), _mm256_set1_epi32(255));
-    __m128i words =
-        _mm_packus_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
-    _mm_storel_epi64((__m128i *)(void *)p, _mm_packus_epi16(words, words));
+    const __m256i low = _mm256_set1_epi32(255);
+    const __m256i words = _mm256_packus_epi32(
+        _mm256_and_si256(_mm256_cvtps_epi32(x), low), _mm256_and_si256(_mm256_cvtps_epi32(y), low));
+    /* four of x, four of y, the other four of x, of y */
+    const __m128i bytes =
+        _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    _mm_storeu_si128((__m128i *)(void *)p, _mm_shuffle_epi32(bytes, 0xd8));
 }
 INLINE nf nf_second_bytes_first(const uint8_t *p, size_t m, uint32_t flip)
 {

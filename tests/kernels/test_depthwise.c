@@ -49,6 +49,27 @@ static void forward(kernel_check *t)
     kc_compare(t, KC_BITS, 0);
 }
 
+/* Rows of whole lines, written past the caches; more of them than a block has. */
+static void forward_stream(kernel_check *t)
+{
+    plane_shape p = random_plane(t->round);
+    p.rows = kc_any(1, 40);
+    p.cols = 16 * kc_any(1, 3);
+    p.z_step = p.cols + 16 * kc_any(0, 1);
+    p.in_step = p.cols + 2 * kc_any(2, 10);
+    for (size_t i = 0; i < p.taps; i++) /* at stride 1 and 2, and any taps */
+        p.offsets[i] = p.taps == 9
+            ? (int64_t)(i % 3 + i / 3 * (p.in_step / (size_t)(1 + t->round % 2)))
+            : (int64_t)(kc_any(0, 5) * p.in_step + kc_any(0, 4));
+    const float *in = kc_floats(t, (p.rows + 6) * p.in_step + p.cols + 16);
+    kc_output(t, p.rows * p.z_step * sizeof(float)); /* ends a page: lines begin where it does */
+    CALL_BOTH(t,
+        k->depthwise_forward(p.rows, p.cols, in, p.in_step, p.taps, p.offsets, p.w, 1.5f, 0.25f,
+            kc_out(t, 0), p.z_step, true));
+    t->tested->gemm_streams_end();
+    kc_compare(t, KC_BITS, 0);
+}
+
 static void pairs(kernel_check *t)
 {
     const plane_shape p = random_plane(t->round);
@@ -386,6 +407,7 @@ static void weight_3x3_special(kernel_check *t)
 
 static const kc_case cases[] = {
     {"depthwise_forward", forward, 300, 60},
+    {"depthwise_forward", forward_stream, 100, 20},
     {"depthwise_pairs", pairs, 300, 60},
     {"depthwise_weight", weight, 300, 60},
     {"depthwise_lanes_forward", lanes_forward, 200, 60},
