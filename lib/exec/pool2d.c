@@ -102,80 +102,27 @@ static window_row row_of(const pool_job *job, int64_t oy)
         .y1 = min_i(top + job->kernel[0], job->h)};
 }
 
-/*
- * n maxima from window ox on, and the numbers of their taps, of which a row of a window has
- * `width`: the first of equals; a NaN wins, as it would in PyTorch. Tap by tap, in the order of a
- * window's elements, without a branch: which of two is larger cannot be predicted. Strides of 1 and
- * 2 on vectors that the compiler makes: a row of the plane becomes a line, or two of every second
- * pixel, with what is never the larger of two beyond the plane's edges; then a tap's pixels are
- * neighbours.
- */
-#define FIND_MAXIMA(name, element, number, lowest, greater)                                        \
-    static void name##_step(const element *restrict from, int64_t n, number tap,                   \
-        element *restrict best, number *restrict at)                                               \
-    {                                                                                              \
-        for (int64_t o = 0; o < n; o++) {                                                          \
-            const element v = from[o], most = best[o];                                             \
-            const number place = at[o], other = (number)(place ^ tap);                             \
-            const bool better = greater(v, most);                                                  \
-            best[o] = better ? v : most;                                                           \
-            const number all = (number)(better ? -1 : 0);                                          \
-            at[o] = (number)(place ^ (other & all));                                               \
-        }                                                                                          \
-    }                                                                                              \
-    static void name##_line(const window_row *r, const element *restrict x, int64_t ox, int64_t n, \
-        int64_t width, element *restrict best, number *restrict at)                                \
-    {                                                                                              \
-        element line[LINE], halves[2][LINE / 2 + SOME];                                            \
-        const int64_t left = ox * r->stride - r->padding, before = max_i(-left, 0),                \
-                      end = min_i(r->w - left, (n - 1) * r->stride + r->kernel);                   \
-        for (int64_t q = 0; q < LINE; q++)                                                         \
-            line[q] = lowest;                                                                      \
-        for (int64_t i = r->y0; i < r->y1; i++) {                                                  \
-            if (end > before)                                                                      \
-                memcpy(line + before, x + (i * r->w + left + before),                              \
-                    (size_t)(end - before) * sizeof *line);                                        \
-            for (int64_t q = 0; r->stride == 2 && q < LINE / 2; q++) {                             \
-                halves[0][q] = line[2 * q];                                                        \
-                halves[1][q] = line[2 * q + 1];                                                    \
-            }                                                                                      \
-            for (int64_t j = 0; j < r->kernel; j++)                                                \
-                name##_step(r->stride == 2 ? halves[j % 2] + j / 2 : line + j, round_up(n, SOME),  \
-                    (number)((i - r->top) * width + j), best, at);                                 \
-        }                                                                                          \
-    }                                                                                              \
-    static void name(const window_row *r, const element *x, int64_t ox, int64_t n, int64_t width,  \
-        element best[COLUMNS], number at[COLUMNS])                                                 \
-    {                                                                                              \
-        const int64_t above = (r->y0 - r->top) * width, outside = r->padding - ox * r->stride;     \
-        for (int64_t o = 0; o < COLUMNS; o++) {                                                    \
-            best[o] = lowest;                                                                      \
-            at[o] = (number)above;                                                                 \
-        }                                                                                          \
-        for (int64_t o = 0; o < n && o * r->stride < outside; o++)                                 \
-            at[o] = (number)(above + outside - o * r->stride);                                     \
-        if (r->stride <= 2 && r->kernel <= MOST_WIDE) {                                            \
-            name##_line(r, x, ox, n, width, best, at);                                             \
-            return;                                                                                \
-        }                                                                                          \
-        for (int64_t i = r->y0; i < r->y1; i++)                                                    \
-            for (int64_t j = 0; j < r->kernel; j++) {                                              \
-                const int64_t before = r->padding - j,                                             \
-                              first = max_i(ceil_div(before, r->stride) - ox, 0),                  \
-                              last = min_i(ceil_div(r->w + before, r->stride) - ox, n);            \
-                for (int64_t o = first; o < last; o++) {                                           \
-                    const element v = x[i * r->w + (ox + o) * r->stride - before];                 \
-                    const bool better = greater(v, best[o]);                                       \
-                    best[o] = better ? v : best[o];                                                \
-                    at[o] = better ? (number)((i - r->top) * width + j) : at[o];                   \
-                }                                                                                  \
-            }                                                                                      \
-    }
-#define GREATER_FLOAT(v, b) (((v) > (b)) | (((v) != (v)) & ((b) == (b))))
-#define GREATER_BYTE(v, b)  ((v) > (b))
-FIND_MAXIMA(find_floats, float, int32_t, -INFINITY, GREATER_FLOAT)
-FIND_MAXIMA(find_unsigned, uint8_t, uint8_t, 0, GREATER_BYTE)
-FIND_MAXIMA(find_signed, int8_t, uint8_t, INT8_MIN, GREATER_BYTE)
+/* Floats: a NaN wins, as it would in PyTorch. */
+#define NAME(part)    floats_##part
+#define ELEMENT       float
+#define NUMBER        int32_t
+#define LOWEST        (-INFINITY)
+#define GREATER(v, b) (((v) > (b)) | (((v) != (v)) & ((b) == (b))))
+#include "exec/pool2d_maxima.h"
+
+#define NAME(part)    unsigned_##part
+#define ELEMENT       uint8_t
+#define NUMBER        uint8_t
+#define LOWEST        0
+#define GREATER(v, b) ((v) > (b))
+#include "exec/pool2d_maxima.h"
+
+#define NAME(part)    signed_##part
+#define ELEMENT       int8_t
+#define NUMBER        uint8_t
+#define LOWEST        INT8_MIN
+#define GREATER(v, b) ((v) > (b))
+#include "exec/pool2d_maxima.h"
 
 static float average(const float *x, int64_t width, const window *r)
 {
@@ -199,9 +146,9 @@ static void find_codes(const pool_job *job, const window_row *r, const uint8_t *
 {
     uint8_t tap[COLUMNS];
     if (job->x->dtype == NNCF_S8)
-        find_signed(r, (const int8_t *)code, ox, n, r->kernel, (int8_t *)best, tap);
+        signed_maxima(r, (const int8_t *)code, ox, n, r->kernel, (int8_t *)best, tap);
     else
-        find_unsigned(r, code, ox, n, r->kernel, best, tap);
+        unsigned_maxima(r, code, ox, n, r->kernel, best, tap);
     for (int64_t o = 0; o < n; o++)
         at[o] = place[tap[o]];
 }
@@ -225,7 +172,7 @@ static void max_plane(const pool_job *job, const float *x, const uint8_t *code, 
                           corner = (oy * job->stride[0] - job->layer->padding[0]) * job->w +
                 ox * stride - job->layer->padding[1];
             if (x)
-                find_floats(&r, x, ox, n, job->w, best, at);
+                floats_maxima(&r, x, ox, n, job->w, best, at);
             else
                 find_codes(job, &r, code, ox, n, place, best_code, at);
             if (y)
