@@ -13,6 +13,7 @@
 #include "support/context.h"
 #include "support/guard.h"
 #include "support/random.h"
+#include "support/require.h"
 #include "support/runner.h"
 
 #include <check.h>
@@ -62,12 +63,15 @@ static void check_table(const nncf__binary_kernels *k, size_t n_words, int densi
         weights[i] = word(density == 100 ? 100 * (int)below(2) : 50);
     _Alignas(64) int32_t start[MR_MAX];
     _Alignas(64) float tile[MR_MAX * NR_MAX];
-    float scale[NR_MAX], bias[NR_MAX], z[NR_MAX][MR_MAX + 8];
+    float scale[NR_MAX], bias[NR_MAX], sums[NR_MAX][MR_MAX], z[NR_MAX][MR_MAX + 8];
     for (size_t j = 0; j < NR_MAX; j++) {
         scale[j] = ldexpf((float)(1 + below(1000)), -12);
         bias[j] = j % 3 ? (float)below(100) - 50.0f : -0.0f;
     }
     k->starts(n_words, pixels, start);
+    for (size_t j = 0; j < k->nr; j++)
+        for (size_t i = 0; i < k->mr; i++)
+            sums[j][i] = (float)sum_of(k, n_words, pixels, weights, i, j);
     for (size_t used = 1; used <= k->nr; used++) {
         for (size_t j = 0; j < NR_MAX; j++)
             for (size_t i = 0; i < MR_MAX + 8; i++)
@@ -77,15 +81,14 @@ static void check_table(const nncf__binary_kernels *k, size_t n_words, int densi
         for (size_t j = 0; j < NR_MAX; j++)
             for (size_t i = 0; i < MR_MAX + 8; i++) {
                 if (j >= used || i < 3 || i - 3 >= k->mr) {
-                    ck_assert_msg(z[j][i] == 1234.0f, "%s writes outside", k->name);
+                    REQUIRE(z[j][i] == 1234.0f, "%s writes outside", k->name);
                     continue;
                 }
-                const float sum = (float)sum_of(k, n_words, pixels, weights, i - 3, j);
-                const float want = sum * scale[j] + bias[j];
-                ck_assert_msg(memcmp(&z[j][i], &want, sizeof want) == 0,
+                const float sum = sums[j][i - 3], want = sum * scale[j] + bias[j];
+                REQUIRE(memcmp(&z[j][i], &want, sizeof want) == 0,
                     "%s: words %zu used %zu (%zu, %zu): %.9g, not %.9g", k->name, n_words, used,
                     i - 3, j, (double)z[j][i], (double)want);
-                ck_assert_msg(tile[j * k->mr + i - 3] == sum, "%s: tile", k->name);
+                REQUIRE(tile[j * k->mr + i - 3] == sum, "%s: tile", k->name);
             }
     }
     free(pixels);
@@ -119,7 +122,7 @@ START_TEST(nine_taps_are_parted)
                 for (size_t tap = 0; tap < 9; tap++, written++)
                     for (size_t c = 0; c < 64; c++) {
                         const size_t at = (64 * w + c) * 9 + tap;
-                        ck_assert_msg((to[w * WORD_STRIDE + tap * TAP_STRIDE] >> c & 1) ==
+                        REQUIRE((to[w * WORD_STRIDE + tap * TAP_STRIDE] >> c & 1) ==
                                 (bits[at / 64] >> at % 64 & 1),
                             "%s: word %zu, tap %zu, channel %zu", k->name, w, tap, c);
                     }
@@ -195,9 +198,12 @@ static void check_rows(const nncf__kernels *k)
             words[n] = 1234;
             k->binarize_bits(n, n_channels, planes[0], N, limits, words);
             ck_assert(words[n] == 1234);
-            for (size_t i = 0; i < n; i++)
-                for (size_t c = 0; c < 64; c++)
-                    ck_assert_int_eq(words[i] >> c & 1, c < n_channels && planes[c][i] > limits[c]);
+            for (size_t i = 0; i < n; i++) {
+                uint64_t above = 0;
+                for (size_t c = 0; c < n_channels; c++)
+                    above |= (uint64_t)(planes[c][i] > limits[c]) << c;
+                ck_assert_uint_eq(words[i], above);
+            }
         }
 }
 
@@ -326,7 +332,7 @@ static void run_at(const problem *p, nncf_context *context, bool bias)
     }
     for (size_t i = 0; i < p->n_z; i++) {
         const float want = expected(p, i, bias);
-        ck_assert_msg(p->z[i] == want, "%s: z[%zu] is %g, not %g (seed %llu)",
+        REQUIRE(p->z[i] == want, "%s: z[%zu] is %g, not %g (seed %llu)",
             nncf_context_get_description(context), i, (double)p->z[i], (double)want,
             (unsigned long long)fx_random_seed());
     }
@@ -381,7 +387,7 @@ END_TEST
 
 START_TEST(random_convolutions_of_bits_equal_those_of_codes)
 {
-    const int rounds = getenv("NNCF_TEST_QUICK") ? 10 : 60;
+    const int rounds = sweep_rounds(60, 10);
     for (int i = 0; i < rounds; i++) {
         const int64_t groups = 1 + below(3);
         nncf__conv2d s = {.n = 1 + below(3),

@@ -8,6 +8,7 @@
 #include "kernels/kernels.h"
 #include "support/guard.h"
 #include "support/random.h"
+#include "support/require.h"
 #include "support/runner.h"
 
 #include <check.h>
@@ -82,7 +83,7 @@ static product make_product(const nncf__int8_kernels *k, size_t n_quads, int pat
         int64_t sum = start;
         for (size_t q = 0; q < p.k; q++)
             sum += p.pixels[(q / QUAD * k->mr + i) * QUAD + q % QUAD];
-        ck_assert_msg(p.values[i] == sum, "%s: quads %zu: the values of pixel %zu are %d, not %d",
+        REQUIRE(p.values[i] == sum, "%s: quads %zu: the values of pixel %zu are %d, not %d",
             k->name, n_quads, i, (int)p.values[i], (int)sum);
     }
     return p;
@@ -132,15 +133,15 @@ static void check_sums(const nncf__int8_kernels *kernels, size_t n_quads, int pa
                 for (size_t i = 0; i < MR_MAX + 16; i++) {
                     const bool inside = j < used && i >= shift && i - shift < p.mr;
                     if (!inside) {
-                        ck_assert_msg(z[j][i] == 1234.0f, "%s writes outside", kernels->name);
+                        REQUIRE(z[j][i] == 1234.0f, "%s writes outside", kernels->name);
                         continue;
                     }
                     const float sum = sums[j][i - shift];
                     const float want = sum * scale[j] + bias[j];
-                    ck_assert_msg(memcmp(&z[j][i], &want, sizeof want) == 0,
+                    REQUIRE(memcmp(&z[j][i], &want, sizeof want) == 0,
                         "%s: quads %zu used %zu (%zu, %zu): %.9g, not %.9g", kernels->name, n_quads,
                         used, i, j, (double)z[j][i], (double)want);
-                    ck_assert_msg(memcmp(&tile[j * p.mr + i - shift], &sum, sizeof sum) == 0,
+                    REQUIRE(memcmp(&tile[j * p.mr + i - shift], &sum, sizeof sum) == 0,
                         "%s: quads %zu used %zu (%zu, %zu): tile %.9g, not %.9g", kernels->name,
                         n_quads, used, i, j, (double)tile[j * p.mr + i - shift], (double)sum);
                 }
@@ -237,7 +238,7 @@ static void check_rows(const nncf__int8_kernels *kernels, size_t n_words, int pa
             for (size_t at = 0; j < mr && at < k; at++)
                 sum += (int64_t)(codes[i * k + at] - kernels->offset) * weights[j * k + at];
             const float want = j < mr ? (float)sum * scale[j] + bias[j] : 1234.0f;
-            ck_assert_msg(memcmp(&c[e], &want, sizeof want) == 0,
+            REQUIRE(memcmp(&c[e], &want, sizeof want) == 0,
                 "%s: words %zu used %zu (%zu, %zu): %.9g, not %.9g", kernels->name, n_words, used,
                 i, j, (double)c[e], (double)want);
         }
@@ -316,12 +317,12 @@ static void check_pack(const nncf__int8_kernels *kernels, size_t n_channels, siz
                 const uint8_t want = segments[s].src < 0 || c >= n_channels
                     ? zero
                     : (uint8_t)(src[(int64_t)c * plane + segments[s].src + i * step] ^ flip);
-                ck_assert_msg(got == want, "%s: channel %zu of %zu pixel %zu: %d, not %d",
-                    kernels->name, c, n_channels, pixel, got, want);
+                REQUIRE(got == want, "%s: channel %zu of %zu pixel %zu: %d, not %d", kernels->name,
+                    c, n_channels, pixel, got, want);
             }
     for (size_t p = 0; p < n_panels; p++)
         for (size_t i = quads * mr * QUAD; i < stride; i++)
-            ck_assert_msg(panels[p * stride + i] == 77, "%s writes behind a panel", kernels->name);
+            REQUIRE(panels[p * stride + i] == 77, "%s writes behind a panel", kernels->name);
     free(panels);
     guard_free_bytes(src, n_bytes);
 }
@@ -455,13 +456,13 @@ static void check_depthwise(
     __sync_synchronize();
     for (size_t e = 0; e < outputs; e++) {
         const float want = depthwise_of(p, e / (p->oh * p->ow), e / p->ow % p->oh, e % p->ow);
-        ck_assert_msg(memcmp(&to[e], &want, sizeof want) == 0,
+        REQUIRE(memcmp(&to[e], &want, sizeof want) == 0,
             "%s%s: %zu planes %zux%zu/%zu flip %u offset %g: output %zu is %.9g, not %.9g",
             kernels->name, bytes ? " bytes" : "", p->n, p->h, p->w, p->stride, p->x.bytes.flip,
             (double)p->x.bytes.offset, e, (double)to[e], (double)want);
     }
     for (float *at = z; at < z + outputs + 2 * beyond; at++)
-        ck_assert_msg((at >= to && at < to + outputs) || *at == 1234.0f,
+        REQUIRE((at >= to && at < to + outputs) || *at == 1234.0f,
             "%s%s: %zux%zu/%zu writes outside", kernels->name, bytes ? " bytes" : "", p->h, p->w,
             p->stride);
     ck_assert_msg(((char *)scratch)[n_scratch] == 77, "%s: scratch", kernels->name);

@@ -158,8 +158,7 @@ static void check_against_sums(const problem *t)
                     uint32_t bits = 0;
                     if (to < t->n_c)
                         memcpy(&bits, t->c + to, sizeof bits);
-                    ck_assert_msg(
-                        to >= t->n_c || bits == UINT32_C(0x5a5a5a5a), "a gap is written to");
+                    REQUIRE(to >= t->n_c || bits == UINT32_C(0x5a5a5a5a), "a gap is written to");
                     continue;
                 }
                 double sum = 0, size = 0;
@@ -173,7 +172,7 @@ static void check_against_sums(const problem *t)
                 const double want = sum * (double)p->factor + bias,
                              bound = (double)FLT_EPSILON *
                     ((2.0 * (double)p->k + 4.0) * size * (double)p->factor + 2.0 * fabs(bias));
-                ck_assert_msg(fabs((double)t->c[to] - want) <= bound,
+                REQUIRE(fabs((double)t->c[to] - want) <= bound,
                     "(%d, %d, %d) x %d: %g at (%d, %d) of %d instead of %g", (int)p->m, (int)p->n,
                     (int)p->k, (int)p->batch, (double)t->c[to], (int)r, (int)c, (int)i, want);
             }
@@ -276,7 +275,8 @@ START_TEST(special_values_stay_in_their_place)
         run(c, &t);
         for (int64_t r = 0; r < m; r++)
             for (int64_t j = 0; j < n; j++)
-                ck_assert_int_eq(isfinite(t.c[r * t.p.c_stride + j]), r != row && j != column);
+                REQUIRE((isfinite(t.c[r * t.p.c_stride + j]) != 0) == (r != row && j != column),
+                    "row %zu, column %zu", (size_t)r, (size_t)j);
         problem_free(&t);
     }
     nncf_context_destroy(c);
