@@ -110,16 +110,22 @@ static nncf_status make_mask(const maker *m, size_t i)
     return NNCF_OK;
 }
 
+/* Floats, whole lines. */
+static size_t logits_capacity(const nncf_layer *layer)
+{
+    enum { LINE = 16 };
+    return (layer->weight_count + LINE - 1) / LINE * LINE;
+}
+
 /* The logits of all layers, and their gradients, are one block: that may lie in huge pages, which
  * passes over small arrays of their own would miss. */
 static nncf_status make_logits(const maker *m)
 {
-    enum { LINE = 16 };
     nncf_compression_ctrl *ctrl = m->ctrl;
     size_t total = 0;
     for (size_t i = 0; i < ctrl->n_layers; i++)
         if (ctrl->layers[i].mask_kind == NNCF__MASK_RB)
-            total += (ctrl->model->layers[i]->weight_count + LINE - 1) / LINE * LINE;
+            total += logits_capacity(ctrl->model->layers[i]);
     if (total == 0)
         return NNCF_OK;
     ctrl->logits = nncf__calloc(ctrl->context, 2 * total, sizeof *ctrl->logits);
@@ -132,7 +138,7 @@ static nncf_status make_logits(const maker *m)
             continue;
         c->logit = at;
         c->logit_grad = at + total;
-        at += (ctrl->model->layers[i]->weight_count + LINE - 1) / LINE * LINE;
+        at += logits_capacity(ctrl->model->layers[i]);
     }
     return NNCF_OK;
 }

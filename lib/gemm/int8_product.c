@@ -221,14 +221,6 @@ static const uint8_t *pixels_of(const int8_job *j, int64_t unit, const uint8_t *
         panel_list(j, unit), j->n_quads, j->k->mr * QUAD, pixels, area + j->gathered_at);
 }
 
-static int32_t sum_of(const int8_t *row, int64_t n)
-{
-    int32_t sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += row[i];
-    return sum;
-}
-
 /* One output channel's codes, (channel, tap) in memory, to its place in a panel. */
 static void pack_row(const int8_job *j, const int8_t *row, char *to)
 {
@@ -256,12 +248,7 @@ static void pack_weights(const int8_job *j, int64_t panel, int64_t unit)
     const int8_t *rows = (const int8_t *)w->src.data + first * w->out_stride;
     char *to = panel_of(j, unit);
     int32_t *start = panel_start(j, unit);
-    for (int64_t i = 0; i < used; i++) {
-        start[i] = (j->k->offset - (int32_t)j->zero) *
-            sum_of(rows + i * w->out_stride, w->channels * taps);
-        if (j->has_factors)
-            start[nr + i] = -w->src.zero_point[w->src.n_scales > 1 ? first + i : 0];
-    }
+    nncf__weight_starts(w, first, used, j->k->offset - (int32_t)j->zero, start, start + nr);
     if (!(taps == 1 && j->k->weight_bytes == 1 &&
             nncf__transpose_words(nncf__kernels_of(j->workspace.context), rows, w->out_stride,
                 w->channels, used, nr, to))) {

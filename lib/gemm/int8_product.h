@@ -13,9 +13,8 @@
 
 /*
  * Whether a product is run here: both operands are 8-bit codes, those of the weights signed; the
- * context has integer kernels;
- * and for this shape they are faster than those of floats. The sums are the same bits either way:
- * exact, rounded once to float, then scale, then bias.
+ * context has integer kernels; and for this shape they are faster than those of floats. The sums
+ * are the same bits either way: exact, rounded once to float, then scale, then bias.
  */
 bool nncf__int8_product_fits(const nncf_context *context, const nncf__pixel_product *p);
 /* As nncf__pixel_product_scratch() and nncf__pixel_product_run(), which call these. */

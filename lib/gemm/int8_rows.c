@@ -162,14 +162,6 @@ static void pack_words(const rows_job *j, const int8_t *rows, int64_t used, char
     }
 }
 
-static int32_t sum_of(const int8_t *row, int64_t n)
-{
-    int32_t sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += row[i];
-    return sum;
-}
-
 static int32_t sum_of_unsigned(const uint8_t *row, int64_t n, uint8_t flip)
 {
     int32_t sum = 0;
@@ -196,16 +188,11 @@ static void pack_weights_task(void *arg, size_t chunk, size_t worker)
     const int64_t mr = (int64_t)j->k->mr, first = (int64_t)chunk * mr,
                   used = min_i(mr, w->n_out - first);
     const int8_t *rows = (const int8_t *)w->src.data + first * w->out_stride;
-    const int32_t shift = j->k->offset - (int32_t)j->zero;
     char *to = panel_of(j, (int64_t)chunk);
     int32_t *start = panel_start(j, (int64_t)chunk);
     if (used < mr)
         memset(to, 0, panel_bytes(j) + 2 * (size_t)mr * sizeof *start);
-    for (int64_t i = 0; i < used; i++) {
-        start[i] = shift == 0 ? 0 : shift * sum_of(rows + i * w->out_stride, w->channels);
-        if (j->has_factors)
-            start[mr + i] = -w->src.zero_point[w->src.n_scales > 1 ? first + i : 0];
-    }
+    nncf__weight_starts(w, first, used, j->k->offset - (int32_t)j->zero, start, start + mr);
     pack_words(j, rows, used, to);
 }
 

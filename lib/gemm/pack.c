@@ -48,6 +48,15 @@ typedef struct writer {
     int64_t mr, panel, lane, begin;
 } writer;
 
+static void advance(writer *out, int64_t pixels)
+{
+    out->lane += pixels;
+    if (out->lane == out->mr) {
+        out->lane = 0;
+        out->begin += out->panel;
+    }
+}
+
 /* `length` pixels from `src` on, cut where panels end; src < 0: zeros. */
 static void emit(writer *out, int64_t src, int64_t length, int64_t step)
 {
@@ -55,11 +64,7 @@ static void emit(writer *out, int64_t src, int64_t length, int64_t step)
         const int64_t part = min_i(length, out->mr - out->lane);
         out->segments[out->n++] = (nncf__segment){
             .src = src, .dst = (int32_t)(out->begin + out->lane), .length = (int32_t)part};
-        out->lane += part;
-        if (out->lane == out->mr) {
-            out->lane = 0;
-            out->begin += out->panel;
-        }
+        advance(out, part);
         length -= part;
         if (src >= 0)
             src += part * step;
@@ -79,11 +84,7 @@ static void emit_row(writer *out, int64_t zeros, int64_t src, int64_t length, in
     if (more_zeros > 0)
         *to++ = (nncf__segment){.src = -1, .dst = (int32_t)end, .length = (int32_t)more_zeros};
     out->n = (size_t)(to - out->segments);
-    out->lane += zeros + length + more_zeros;
-    if (out->lane == out->mr) {
-        out->lane = 0;
-        out->begin += out->panel;
-    }
+    advance(out, zeros + length + more_zeros);
 }
 
 static int64_t ceil_div(int64_t a, int64_t b) /* b > 0, a of any sign */
@@ -460,6 +461,26 @@ bool nncf__transpose_words(const nncf__kernels *k, const void *rows, int64_t str
     k->gemm_transpose(
         (size_t)n_rows, (size_t)(length / WORD), rows, stride / WORD, to, (size_t)width);
     return true;
+}
+
+static int32_t sum_of(const int8_t *row, int64_t n)
+{
+    int32_t sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += row[i];
+    return sum;
+}
+
+void nncf__weight_starts(const nncf__weights *w, int64_t first, int64_t n, int32_t shift,
+    int32_t *start, int32_t *factor)
+{
+    const int8_t *row = (const int8_t *)w->src.data + first * w->out_stride;
+    const int64_t length = w->channels * nncf__taps_count(&w->taps);
+    for (int64_t i = 0; i < n; i++, row += w->out_stride) {
+        start[i] = shift == 0 ? 0 : shift * sum_of(row, length);
+        if (w->src.zero_point)
+            factor[i] = -w->src.zero_point[w->src.n_scales > 1 ? first + i : 0];
+    }
 }
 
 void nncf__pixel_product_scaling(

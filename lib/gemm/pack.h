@@ -160,6 +160,12 @@ void nncf__pack_weight_channels(const nncf__microkernel *m, const nncf__weights 
 bool nncf__transpose_words(const nncf__kernels *k, const void *rows, int64_t stride, int64_t length,
     int64_t n_rows, int64_t width, void *to);
 
+/* Of codes on integer kernels, whose k are neighbours: of output channels first to first + n - 1,
+ * start[i] = shift times the sum of the codes, and, where there are zero points, factor[i] = minus
+ * the channel's. */
+void nncf__weight_starts(const nncf__weights *w, int64_t first, int64_t n, int32_t shift,
+    int32_t *start, int32_t *factor);
+
 /* The segments of n_c channels from c on, as floats; a channel's begin `stride` after the one
  * before. */
 void nncf__gather(const nncf__kernels *k, const nncf__pixel_map *g, int64_t c, int64_t n_c,

@@ -224,8 +224,7 @@ static nncf_status compare(nncf_model *model, int64_t *sums, size_t n, nncf_erro
         if (sums[i] != -sums[n + i])
             return nncf__fail(err, NNCF_E_STATE, model->layers[i]->scope,
                 "%s: parameters, mask, ranges or frozen weights are not the same on all ranks; "
-                "give all the same "
-                "start, and the same averaged gradients",
+                "give all the same start, and the same averaged gradients",
                 model->layers[i]->scope);
     for (size_t i = model->n_layers; i < n; i++)
         if (sums[i] != -sums[n + i])

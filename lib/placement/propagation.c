@@ -201,8 +201,8 @@ typedef struct state {
     bool *merged;
     /* [count]: the first of the chain that ends here */
     size_t *merged_head;
-    /* [count]: it begins a chain, or could */
-    bool *last;
+    /* [count]: it begins a chain, or has a weight: its quantizers start after those of others */
+    bool *starts_late;
     /* edges: in front of operator i from each input (in_edge[i] + j); into it (core); out of it
      * (out) */
     size_t *in_edge;
@@ -654,7 +654,7 @@ static void merge_chains(state *s, const bool *ignored)
             at = next;
         }
         s->merged_head[at] = i;
-        s->last[i] = at != i || is_linear(&s->graph->ops[i]);
+        s->starts_late[i] = at != i || is_linear(&s->graph->ops[i]);
     }
 }
 
@@ -667,7 +667,7 @@ static bool reserve(state *s)
     s->wants = nncf__calloc(s->context, n, sizeof *s->wants);
     s->merged = nncf__calloc(s->context, n, sizeof *s->merged);
     s->merged_head = nncf__calloc(s->context, n, sizeof *s->merged_head);
-    s->last = nncf__calloc(s->context, n, sizeof *s->last);
+    s->starts_late = nncf__calloc(s->context, n, sizeof *s->starts_late);
     s->in_edge = nncf__calloc(s->context, n, sizeof *s->in_edge);
     s->places = nncf__calloc(s->context, 2 * n, sizeof *s->places);
     s->stack = nncf__calloc(s->context, n, sizeof *s->stack);
@@ -680,7 +680,7 @@ static bool reserve(state *s)
         s->n_edges += s->graph->ops[i].n_inputs;
     }
     s->edges = nncf__calloc(s->context, s->n_edges + 2 * n, sizeof *s->edges);
-    return s->traits && s->wants && s->merged && s->merged_head && s->last && s->in_edge &&
+    return s->traits && s->wants && s->merged && s->merged_head && s->starts_late && s->in_edge &&
         s->places && s->edges && s->stack && s->readers && s->seen && s->left && s->trial;
 }
 
@@ -692,8 +692,9 @@ static void release_state(state *s)
         nncf__free(s->context, s->places[i].items);
     for (size_t i = 0; i < s->n_quantizers; i++)
         nncf__free(s->context, s->quantizers[i].path);
-    void *parts[] = {s->traits, s->wants, s->merged, s->merged_head, s->last, s->in_edge, s->places,
-        s->edges, s->queue, s->quantizers, s->stack, s->readers, s->seen, s->left, s->trial};
+    void *parts[] = {s->traits, s->wants, s->merged, s->merged_head, s->starts_late, s->in_edge,
+        s->places, s->edges, s->queue, s->quantizers, s->stack, s->readers, s->seen, s->left,
+        s->trial};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         nncf__free(s->context, parts[i]);
 }
@@ -705,7 +706,7 @@ static void start(state *s)
     for (int merged = 0; merged < 2; merged++) {
         for (size_t i = 0; i < s->graph->count && !s->failed; i++) {
             if (s->traits[i] != WANTS || s->merged[i] || s->graph->ops[i].n_inputs == 0 ||
-                s->last[i] != (merged != 0))
+                s->starts_late[i] != (merged != 0))
                 continue;
             size_t q = new_quantizer(s, &s->wants[i], 2 * i);
             if (s->failed)

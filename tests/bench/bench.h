@@ -4,6 +4,8 @@
 #ifndef TESTS_BENCH_H
 #define TESTS_BENCH_H
 
+#include <nncf/nncf.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -76,6 +78,11 @@ void json_numbers(const char *key, const double *values, size_t n);
 /* Ends with the peak resident memory of this process so far, and with how many processors others
  * kept busy since it began: figures with more than a little of that are worth nothing. */
 void json_end(void);
+
+/* Ends the program, with the error's message, unless the status is NNCF_OK. */
+void bench_must(nncf_status status, const nncf_error *err);
+/* With the options' threads; never NULL. */
+nncf_context *bench_context(const bench_options *o);
 
 /* Never NULL: ends the program when there is no memory. 64-byte aligned, zeroed; free(). */
 float *bench_floats(size_t n);

@@ -30,19 +30,11 @@ typedef struct subject {
     nncf_tensor *y;
 } subject;
 
-static void must(nncf_status status, const nncf_error *err)
-{
-    if (status == NNCF_OK)
-        return;
-    fprintf(stderr, "nncf-bench: %s\n", err->message);
-    exit(EXIT_FAILURE);
-}
-
 static void forward(void *arg)
 {
     const subject *s = arg;
     nncf_error err = NNCF_ERROR_INIT;
-    must(nncf_layer_forward(s->layer, s->x, 1, s->y, &err), &err);
+    bench_must(nncf_layer_forward(s->layer, s->x, 1, s->y, &err), &err);
 }
 
 /* The scale of a binary input is found in a forward in train mode. */
@@ -53,9 +45,9 @@ static void open_subject(
     const nncf_conv2d_params p = {NNCF_PARAMS(nncf_conv2d_params), .scope = "Net/Conv2d[a]",
         .weight = w, .out_channels = channels, .in_channels = channels, .kernel = {3, 3},
         .padding = {1, 1}};
-    must(nncf_model_create(context, &s->model, &err), &err);
-    must(nncf_model_set_frozen_policy(s->model, NNCF_FROZEN_COMPRESS, &err), &err);
-    must(nncf_model_add_conv2d(s->model, &p, &s->layer, &err), &err);
+    bench_must(nncf_model_create(context, &s->model, &err), &err);
+    bench_must(nncf_model_set_frozen_policy(s->model, NNCF_FROZEN_COMPRESS, &err), &err);
+    bench_must(nncf_model_add_conv2d(s->model, &p, &s->layer, &err), &err);
     if (mode) {
         char text[256];
         nncf_config *config;
@@ -63,12 +55,13 @@ static void open_subject(
             "{\"compression\": {\"algorithm\": \"binarization\", \"mode\": \"%s\", \"params\": "
             "{\"activations_bin_start_epoch\": 0, \"weights_bin_start_epoch\": 0}}}",
             mode);
-        must(nncf_config_parse(context, "binary", text, strlen(text), NULL, &config, &err), &err);
-        must(nncf_compression_ctrl_create(s->model, config, &s->ctrl, &err), &err);
+        bench_must(
+            nncf_config_parse(context, "binary", text, strlen(text), NULL, &config, &err), &err);
+        bench_must(nncf_compression_ctrl_create(s->model, config, &s->ctrl, &err), &err);
         nncf_config_destroy(config);
         forward(s);
     }
-    must(nncf_model_set_mode(s->model, NNCF_MODE_EVAL, &err), &err);
+    bench_must(nncf_model_set_mode(s->model, NNCF_MODE_EVAL, &err), &err);
 }
 
 static void close_subject(subject *s)
@@ -118,11 +111,7 @@ static void one_shape(const bench_options *o, nncf_context *context, size_t shap
 
 int binary_mode(const bench_options *o)
 {
-    const nncf_context_params params = {
-        NNCF_PARAMS(nncf_context_params), .seed = 1, .n_threads = (int32_t)o->threads};
-    nncf_context *context = NULL;
-    if (nncf_context_create(NNCF_API_VERSION, &params, &context, NULL) != NNCF_OK)
-        return EXIT_FAILURE;
+    nncf_context *context = bench_context(o);
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes && (!o->quick || i < 1); i++)
         if (strstr(shapes[i].name, o->only))
             one_shape(o, context, i);

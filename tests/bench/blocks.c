@@ -41,14 +41,6 @@ typedef struct subject {
     nncf_tensor x, y, dy, dx;
 } subject;
 
-static void must(nncf_status status, const nncf_error *err)
-{
-    if (status == NNCF_OK)
-        return;
-    fprintf(stderr, "nncf-bench: %s\n", err->message);
-    exit(EXIT_FAILURE);
-}
-
 /* Of all subjects; they differ in their weight only. */
 static nncf_tensor tensor(size_t n, const int64_t *sizes)
 {
@@ -74,9 +66,10 @@ static void open_subject(
         .scope = "Net/ConvTranspose2d[a]", .weight = s->w, .weight_grad = s->dw,
         .out_channels = like->channels, .in_channels = like->channels,
         .kernel = {like->kernel, like->kernel}, .padding = {like->kernel / 2, like->kernel / 2}};
-    must(nncf_model_create(context, &s->model, &err), &err);
-    must(like->transposed ? nncf_model_add_conv_transpose2d(s->model, &turned, &s->layer, &err)
-                          : nncf_model_add_conv2d(s->model, &p, &s->layer, &err),
+    bench_must(nncf_model_create(context, &s->model, &err), &err);
+    bench_must(like->transposed
+            ? nncf_model_add_conv_transpose2d(s->model, &turned, &s->layer, &err)
+            : nncf_model_add_conv2d(s->model, &p, &s->layer, &err),
         &err);
     if (masks[mask].size == 0 && !like->quantized)
         return;
@@ -94,13 +87,13 @@ static void open_subject(
                           "1}}"
                         : "");
     nncf_config *config;
-    must(nncf_config_parse(context, "blocks", text, strlen(text), NULL, &config, &err), &err);
-    must(nncf_compression_ctrl_create(s->model, config, &s->ctrl, &err), &err);
+    bench_must(nncf_config_parse(context, "blocks", text, strlen(text), NULL, &config, &err), &err);
+    bench_must(nncf_compression_ctrl_create(s->model, config, &s->ctrl, &err), &err);
     nncf_config_destroy(config);
     for (int32_t more = like->quantized; more;) {
-        must(nncf_compression_ctrl_init_step(s->ctrl, &more, &err), &err);
+        bench_must(nncf_compression_ctrl_init_step(s->ctrl, &more, &err), &err);
         if (more)
-            must(nncf_layer_forward(s->layer, &s->x, 1, &s->y, &err), &err);
+            bench_must(nncf_layer_forward(s->layer, &s->x, 1, &s->y, &err), &err);
     }
 }
 
@@ -116,7 +109,7 @@ static void forward(void *arg)
 {
     subject *s = arg;
     nncf_error err = NNCF_ERROR_INIT;
-    must(nncf_layer_forward(s->layer, &s->x, 1, &s->y, &err), &err);
+    bench_must(nncf_layer_forward(s->layer, &s->x, 1, &s->y, &err), &err);
 }
 
 static void both(void *arg)
@@ -124,7 +117,7 @@ static void both(void *arg)
     subject *s = arg;
     nncf_error err = NNCF_ERROR_INIT;
     forward(s);
-    must(nncf_layer_backward(s->layer, &s->x, 1, &s->dy, &s->dx, &err), &err);
+    bench_must(nncf_layer_backward(s->layer, &s->x, 1, &s->dy, &s->dx, &err), &err);
 }
 
 static void one_shape(const bench_options *o, nncf_context *context, const shape *like)
@@ -173,11 +166,7 @@ static void one_shape(const bench_options *o, nncf_context *context, const shape
 
 int blocks_mode(const bench_options *o)
 {
-    const nncf_context_params params = {
-        NNCF_PARAMS(nncf_context_params), .seed = 1, .n_threads = (int32_t)o->threads};
-    nncf_context *context = NULL;
-    if (nncf_context_create(NNCF_API_VERSION, &params, &context, NULL) != NNCF_OK)
-        return EXIT_FAILURE;
+    nncf_context *context = bench_context(o);
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes && (!o->quick || i < 2); i++)
         if (strstr(shapes[i].name, o->only))
             one_shape(o, context, &shapes[i]);

@@ -206,6 +206,24 @@ void json_end(void)
     fflush(stdout);
 }
 
+void bench_must(nncf_status status, const nncf_error *err)
+{
+    if (status == NNCF_OK)
+        return;
+    fprintf(stderr, "nncf-bench: %s\n", err->message);
+    exit(EXIT_FAILURE);
+}
+
+nncf_context *bench_context(const bench_options *o)
+{
+    const nncf_context_params params = {
+        NNCF_PARAMS(nncf_context_params), .seed = 1, .n_threads = (int32_t)o->threads};
+    nncf_error err = NNCF_ERROR_INIT;
+    nncf_context *context = NULL;
+    bench_must(nncf_context_create(NNCF_API_VERSION, &params, &context, &err), &err);
+    return context;
+}
+
 float *bench_floats(size_t n)
 {
     float *x = app_floats(n);

@@ -199,11 +199,7 @@ static void measure_passes(
 
 int kernels_mode(const bench_options *o)
 {
-    const nncf_context_params params = {
-        NNCF_PARAMS(nncf_context_params), .seed = 1, .n_threads = (int32_t)o->threads};
-    nncf_context *context = NULL;
-    if (nncf_context_create(NNCF_API_VERSION, &params, &context, NULL) != NNCF_OK)
-        return EXIT_FAILURE;
+    nncf_context *context = bench_context(o);
     const size_t most = o->quick ? 2 * CHUNK : 19300000;
     arrays v = {bench_floats(most), bench_floats(most), bench_floats(most),
         (uint8_t *)bench_floats(most / 4 + 1)};

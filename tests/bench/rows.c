@@ -18,24 +18,11 @@
 
 enum { CHUNK = 65536 };
 
-static nncf_context *open_context(const bench_options *o)
-{
-    const nncf_context_params params = {
-        NNCF_PARAMS(nncf_context_params), .seed = 1, .n_threads = (int32_t)o->threads};
-    nncf_context *context = NULL;
-    if (nncf_context_create(NNCF_API_VERSION, &params, &context, NULL) != NNCF_OK)
-        exit(EXIT_FAILURE);
-    return context;
-}
-
 static nncf_config *open_config(nncf_context *context, const char *text)
 {
     nncf_error err = NNCF_ERROR_INIT;
     nncf_config *config = NULL;
-    if (nncf_config_parse(context, "bench", text, strlen(text), NULL, &config, &err) != NNCF_OK) {
-        fprintf(stderr, "nncf-bench: %s\n", err.message);
-        exit(EXIT_FAILURE);
-    }
+    bench_must(nncf_config_parse(context, "bench", text, strlen(text), NULL, &config, &err), &err);
     return config;
 }
 
@@ -91,7 +78,7 @@ int fakequant_mode(const bench_options *o)
         double bytes; /* of an element: read and written */
     } kinds[] = {{"memcpy", 8}, {"forward", 8}, {"backward", 12}};
     enum { KINDS = sizeof kinds / sizeof *kinds };
-    nncf_context *context = open_context(o);
+    nncf_context *context = bench_context(o);
     size_t n = o->quick
         ? 1000
         : 19300000; /* about what one batch of MobileNetV2's activations has in a large layer */
@@ -148,7 +135,7 @@ int rb_mode(const bench_options *o)
         {"rb forward", "rb backward"}, {"rb and int8 forward", "rb and int8 backward"}};
     const int64_t side = o->quick ? 32 : 2048;
     size_t n = (size_t)(side * side);
-    nncf_context *context = open_context(o);
+    nncf_context *context = bench_context(o);
     float *weight = bench_floats(n), *grad = bench_floats(n), *out = bench_floats(n);
     bench_fill(weight, n, 1, -1, 1);
     for (int i = 0; i < 2; i++) {
@@ -276,7 +263,7 @@ int threshold_mode(const bench_options *o)
         .num_classes = o->quick ? 10 : 1000,
         .seed = 1};
     nncf_error err = NNCF_ERROR_INIT;
-    nncf_context *context = open_context(o);
+    nncf_context *context = bench_context(o);
     nncf_config *config = open_config(context, "{}");
     net *n = NULL;
     sort_job sort = {.level = 0.5};

@@ -6,6 +6,7 @@
 #include "conv/conv2d.h"
 #include "kernel_check.h"
 #include "kernels/qtensor.h"
+#include "support/context.h"
 #include "support/conv_run.h"
 
 #include "conv_bench.h"
@@ -29,15 +30,6 @@ typedef struct problem {
     bool has_zeros;
     int32_t w_dtype, *zero_w;
 } problem;
-
-static nncf_context *context_at(int32_t isa, int32_t threads)
-{
-    nncf_context *c = NULL;
-    nncf_context_params params = {
-        .struct_size = sizeof params, .max_isa = isa, .n_threads = threads};
-    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &c, NULL), NNCF_OK);
-    return c;
-}
 
 /* more: of the padding below and on the right. */
 static bool shape_padded(nncf__conv2d *s, int64_t more_h, int64_t more_w)
@@ -276,7 +268,7 @@ static const int32_t levels[] = {
 
 START_TEST(floats_of_random_shapes_are_near_the_oracle)
 {
-    nncf_context *c = context_at(levels[_i], 1 + _i % 2);
+    nncf_context *c = fx_new_context(NULL, 1 + _i % 2, levels[_i], 0);
     for (int i = 0; i < sweep_rounds(150, 20); i++) {
         nncf__conv2d s = random_shape(i % 5);
         problem p;
@@ -290,7 +282,7 @@ END_TEST
 
 START_TEST(codes_of_random_shapes_are_exact)
 {
-    nncf_context *c = context_at(levels[_i], 1 + _i % 2);
+    nncf_context *c = fx_new_context(NULL, 1 + _i % 2, levels[_i], 0);
     for (int i = 0; i < sweep_rounds(150, 20); i++) {
         nncf__conv2d s = random_shape(i % 5);
         problem p;
@@ -362,7 +354,7 @@ static void check_bytes(const problem *p, nncf_context *c, bool is_signed)
 
 START_TEST(bytes_of_random_shapes_are_exact)
 {
-    nncf_context *c = context_at(levels[_i], 1 + _i % 2);
+    nncf_context *c = fx_new_context(NULL, 1 + _i % 2, levels[_i], 0);
     for (int i = 0; i < sweep_rounds(250, 25); i++) {
         nncf__conv2d s = random_shape(i % 5);
         problem p;
@@ -378,7 +370,7 @@ END_TEST
 /* Rows that are multiplied where they lie, copied or widened; several panels and blocks. */
 START_TEST(bytes_of_linear_layers_are_exact)
 {
-    nncf_context *c = context_at(levels[_i], 1 + _i % 2);
+    nncf_context *c = fx_new_context(NULL, 1 + _i % 2, levels[_i], 0);
     static const int64_t in[] = {1, 2, 3, 4, 5, 6, 127, 128, 2048}, out[] = {1, 31, 33, 70},
                          rows[] = {1, 11, 25, 600};
     for (size_t i = 0; i < COUNT(in) * COUNT(out) * COUNT(rows); i++) {
@@ -411,7 +403,7 @@ END_TEST
  */
 START_TEST(long_sums_of_codes_are_exact)
 {
-    nncf_context *c = context_at(levels[_i], 2);
+    nncf_context *c = fx_new_context(NULL, 2, levels[_i], 0);
     static const struct {
         int64_t c_in, kernel;
     } sums[] = {{256, 1}, {257, 1}, {258, 1}, {384, 1}, {385, 1}, {518, 1}, {519, 1}, {64, 3},
@@ -478,7 +470,7 @@ START_TEST(threads_change_nothing)
         nncf__qtensor x = {.data = p.x}, w = {.data = p.w};
         float *first[3] = {malloc(p.n_z * 4), malloc(p.n_x * 4), malloc(p.n_w * 4)};
         for (int32_t threads = 1; threads <= 5; threads += sweep_rounds(1, 4)) {
-            nncf_context *c = context_at(levels[_i], threads == 5 ? 2 : threads);
+            nncf_context *c = fx_new_context(NULL, threads == 5 ? 2 : threads, levels[_i], 0);
             ck_assert_int_eq(conv_forward(c, &s, &x, &w, p.bias, p.z), NNCF_OK);
             ck_assert_int_eq(conv_backward_input(c, &s, &w, p.dz, p.dx), NNCF_OK);
             ck_assert_int_eq(conv_backward_weight(c, &s, &x, p.dz, p.dw), NNCF_OK);
@@ -505,7 +497,7 @@ END_TEST
 /* NaN and infinity reach exactly the outputs that the naive loops say. */
 START_TEST(special_values_pass)
 {
-    nncf_context *c = context_at(levels[_i], 1);
+    nncf_context *c = fx_new_context(NULL, 1, levels[_i], 0);
     for (int i = 0; i < sweep_rounds(60, 9); i++) {
         nncf__conv2d s = random_shape(i % 5);
         problem p;
@@ -591,7 +583,7 @@ START_TEST(extraordinary_shapes_are_near_the_oracle)
         {1, 800, 5, 4, 70, 0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 1, false, 0, NULL, false},
         {2, 600, 12, 11, 20, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1, false, 0, NULL, false},
     };
-    nncf_context *c = context_at(levels[_i], 2);
+    nncf_context *c = fx_new_context(NULL, 2, levels[_i], 0);
     for (size_t i = 0; i < COUNT(shapes); i++) {
         if ((levels[_i] == NNCF_ISA_REFERENCE && i % 4) ||
             (i + (size_t)_i) % (size_t)sweep_rounds(1, 4))
@@ -636,7 +628,7 @@ START_TEST(long_depthwise_sums_are_exact)
         {40, 2, 64, 64, 2, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 2, false, 0, NULL, false},
         {65, 2, 33, 33, 2, 0, 0, 3, 3, 2, 2, 1, 1, 1, 1, 2, false, 0, NULL, false},
         {300, 2, 7, 7, 2, 0, 0, 3, 3, 1, 1, 1, 1, 1, 1, 2, false, 0, NULL, false}};
-    nncf_context *c = context_at(levels[_i], 2);
+    nncf_context *c = fx_new_context(NULL, 2, levels[_i], 0);
     for (size_t i = 0; i < COUNT(shapes); i++) {
         nncf__conv2d s = shapes[i];
         ck_assert(shape_finish(&s));
@@ -739,7 +731,7 @@ START_TEST(plans_depend_on_no_value)
         problem p;
         problem_make(&p, &s);
         problem_codes(&p, kind % 2, 0, 255, 127, false);
-        nncf_context *c = context_at(levels[_i], 1 + kind % 3);
+        nncf_context *c = fx_new_context(NULL, 1 + kind % 3, levels[_i], 0);
         const float unused[2] = {1e-30f, NAN};
         for (size_t i = 0; i < COUNT(dtypes); i++) {
             nncf__qtensor x = operand_x(&p), w = operand_w(&p), no_x, no_w;

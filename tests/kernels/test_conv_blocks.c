@@ -8,6 +8,7 @@
 #include "conv/conv2d.h"
 #include "kernel_check.h"
 #include "kernels/qtensor.h"
+#include "support/context.h"
 #include "support/conv_run.h"
 
 #include <check.h>
@@ -237,15 +238,6 @@ static nncf__conv2d dense(const problem *p)
     return s;
 }
 
-static nncf_context *context_at(int32_t isa, int32_t threads)
-{
-    nncf_context *c = NULL;
-    nncf_context_params params = {
-        .struct_size = sizeof params, .max_isa = isa, .n_threads = threads};
-    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &c, NULL), NNCF_OK);
-    return c;
-}
-
 /* Bits; but that -0 and 0 are alike. */
 static void assert_same(
     const problem *p, const char *what, const float *got, const float *want, size_t n)
@@ -300,7 +292,7 @@ START_TEST(whole_numbers_are_exact)
 {
     static const uint32_t densities[] = {0, 25, 60, 100};
     for (int threads = sweep_rounds(1, 2); threads <= 2; threads++) {
-        nncf_context *c = context_at(levels[_i], threads);
+        nncf_context *c = fx_new_context(NULL, threads, levels[_i], 0);
         for (size_t i = 0; i < SHAPES; i++)
             for (size_t b = 0; b < BLOCKS; b++) {
                 if (sweep_rounds(0, 1) && (i + b) % 3)
@@ -318,7 +310,7 @@ END_TEST
  * microkernels are not the portable level's. */
 START_TEST(floats_have_the_bits_of_the_dense_product)
 {
-    nncf_context *c = context_at(NNCF_ISA_PORTABLE, 2);
+    nncf_context *c = fx_new_context(NULL, 2, NNCF_ISA_PORTABLE, 0);
     for (size_t i = 0; i < SHAPES; i += (size_t)sweep_rounds(1, 2)) {
         problem p = make(&shapes[i], 16, 25, false);
         check(&p, c, false);
@@ -338,7 +330,7 @@ START_TEST(linear_layers_have_the_bits_of_the_dense_product)
 {
     static const uint32_t densities[] = {0, 25, 60, 100};
     for (int32_t threads = 1; threads <= 3; threads += 2) {
-        nncf_context *c = context_at(levels[_i], threads);
+        nncf_context *c = fx_new_context(NULL, threads, levels[_i], 0);
         for (size_t i = 0; i < SHAPES; i++)
             for (size_t b = 0; b < BLOCKS; b += (size_t)sweep_rounds(1, 3)) {
                 if (!is_linear(&shapes[i]))
@@ -355,7 +347,7 @@ END_TEST
 /* An input that no output channel reads, an output that has no weight. */
 START_TEST(linear_layers_do_not_see_what_nobody_reads)
 {
-    nncf_context *c = context_at(levels[_i], 2);
+    nncf_context *c = fx_new_context(NULL, 2, levels[_i], 0);
     for (size_t k = 0; k < SHAPES; k++) {
         if (!is_linear(&shapes[k]) || shapes[k].groups > 1)
             continue;
@@ -418,7 +410,7 @@ END_TEST
  * weights are all masked. */
 START_TEST(skipped_nan_is_not_seen)
 {
-    nncf_context *c = context_at(levels[_i], 1);
+    nncf_context *c = fx_new_context(NULL, 1, levels[_i], 0);
     problem p = make(&shapes[0], 4, 100, true);
     const nncf__conv2d *s = &p.s;
     const int64_t taps = s->kernel_h * s->kernel_w;

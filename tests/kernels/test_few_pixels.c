@@ -8,6 +8,7 @@
 #include "conv/conv2d.h"
 #include "kernel_check.h"
 #include "kernels/qtensor.h"
+#include "support/context.h"
 #include "support/conv_run.h"
 
 #include <nncf/tensor.h>
@@ -78,18 +79,9 @@ static int64_t many_images(size_t shape)
     return shapes[shape].n + MANY_BYTES / bytes;
 }
 
-static nncf_context *context_at(int32_t isa, int32_t threads)
-{
-    nncf_context *c = NULL;
-    nncf_context_params params = {
-        .struct_size = sizeof params, .max_isa = isa, .n_threads = threads};
-    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &c, NULL), NNCF_OK);
-    return c;
-}
-
 static void run(const problem *p, const nncf__qtensor *w, int32_t isa, int32_t threads)
 {
-    nncf_context *c = context_at(isa, threads);
+    nncf_context *c = fx_new_context(NULL, threads, isa, 0);
     memset(p->dx, 0xff, p->n_dx * sizeof *p->dx);
     ck_assert_int_eq(conv_backward_input(c, &p->s, w, p->dz, p->dx), NNCF_OK);
     nncf_context_destroy(c);
@@ -206,7 +198,7 @@ static void check_products_of_codes(size_t shape, int32_t isa, int32_t threads)
         w[i] = (int8_t)((int)(fx_random32() % 255) - 127);
     for (int64_t o = 0; o < s->c_out; o++)
         bias[o] = (float)(o % 5);
-    nncf_context *c = context_at(isa, threads);
+    nncf_context *c = fx_new_context(NULL, threads, isa, 0);
     ck_assert_int_eq(
         conv_forward(c, s,
             &(nncf__qtensor){

@@ -4,6 +4,7 @@
 #include "base/pool.h"
 #include "gemm/matrix_product.h"
 #include "kernel_check.h"
+#include "support/context.h"
 #include "support/guard.h"
 #include "support/random.h"
 #include "support/require.h"
@@ -20,15 +21,6 @@
 
 static const int32_t levels[] = {
     NNCF_ISA_REFERENCE, NNCF_ISA_PORTABLE, NNCF_ISA_AVX2, NNCF_ISA_AVX512, NNCF_ISA_NEON};
-
-static nncf_context *context_at(int32_t isa, int32_t threads)
-{
-    nncf_context *c = NULL;
-    nncf_context_params params = {
-        .struct_size = sizeof params, .max_isa = isa, .n_threads = threads};
-    ck_assert_int_eq(nncf_context_create(NNCF_API_VERSION, &params, &c, NULL), NNCF_OK);
-    return c;
-}
 
 static int64_t any(int64_t low, int64_t high)
 {
@@ -200,7 +192,7 @@ static void random_problem(problem *t, int round)
 
 START_TEST(floats_are_near_the_sums)
 {
-    nncf_context *c = context_at(levels[_i], 2);
+    nncf_context *c = fx_new_context(NULL, 2, levels[_i], 0);
     for (int round = 0; round < 2 * sweep_rounds(96, 32); round++) {
         problem t;
         random_problem(&t, round);
@@ -214,7 +206,7 @@ END_TEST
 
 START_TEST(codes_are_the_floats_that_they_stand_for)
 {
-    nncf_context *c = context_at(levels[_i], 2);
+    nncf_context *c = fx_new_context(NULL, 2, levels[_i], 0);
     for (int round = 0; round < sweep_rounds(96, 32); round++) {
         problem t;
         random_problem(&t, round);
@@ -244,7 +236,7 @@ START_TEST(threads_change_nothing)
             round % 4 ? 1 : any(2, 12), round % 32);
         float *first = NULL;
         for (int32_t threads = 1; threads <= 4; threads++) {
-            nncf_context *c = context_at(levels[_i], threads);
+            nncf_context *c = fx_new_context(NULL, threads, levels[_i], 0);
             run(c, &t);
             if (first == NULL)
                 first = copy(t.c, t.n_c);
@@ -261,7 +253,7 @@ END_TEST
 /* A NaN or an infinity stays in its row of a, its column of b. */
 START_TEST(special_values_stay_in_their_place)
 {
-    nncf_context *c = context_at(levels[_i], 2);
+    nncf_context *c = fx_new_context(NULL, 2, levels[_i], 0);
     for (int round = 0; round < 32; round++) {
         const int64_t m = any(2, 20), n = any(2, 40), k = any(1, 40);
         const int64_t row = any(0, m - 1), column = any(0, n - 1), depth = any(0, k - 1);
@@ -288,7 +280,7 @@ START_TEST(a_small_product)
 {
     static const float a[] = {1, 2, 3, 4}, b[] = {5, 6, 7, 8}, turned[] = {5, 7, 6, 8},
                        want[] = {19, 22, 43, 50};
-    nncf_context *c = context_at(levels[_i], 1);
+    nncf_context *c = fx_new_context(NULL, 1, levels[_i], 0);
     for (int i = 0; i < 2; i++) {
         float y[4] = {0};
         const nncf__matrix_product p = {.m = 2,

@@ -71,6 +71,18 @@ static double *in_double(const fx_block *k)
     return w;
 }
 
+/* The losses with h more, and h less, of element i of weight k. */
+static void losses_beside(
+    const lenet *n, double *w[N_WEIGHTS], int k, size_t i, double h, double loss[2])
+{
+    const double at = w[k][i];
+    w[k][i] = at + h;
+    loss[0] = loss_of(n, w);
+    w[k][i] = at - h;
+    loss[1] = loss_of(n, w);
+    w[k][i] = at;
+}
+
 /* Images times the mean square of the gradient, by first differences. */
 static void dense_squares(const lenet *n, double traces[N_WEIGHTS])
 {
@@ -81,12 +93,9 @@ static void dense_squares(const lenet *n, double traces[N_WEIGHTS])
     for (int k = 0; k < N_WEIGHTS; k++) {
         traces[k] = 0;
         for (size_t i = 0; i < n->k[k].weights; i++) {
-            const double at = w[k][i];
-            w[k][i] = at + h;
-            const double plus = loss_of(n, w);
-            w[k][i] = at - h;
-            const double slope = (plus - loss_of(n, w)) / (2 * h);
-            w[k][i] = at;
+            double loss[2];
+            losses_beside(n, w, k, i, h, loss);
+            const double slope = (loss[0] - loss[1]) / (2 * h);
             traces[k] += IMAGES * slope * slope / (double)n->k[k].weights;
         }
     }
@@ -106,13 +115,9 @@ static void dense_traces(const lenet *n, double traces[N_WEIGHTS])
     for (int k = 0; k < N_WEIGHTS; k++) {
         traces[k] = 0;
         for (size_t i = 0; i < n->k[k].weights; i++) {
-            const double at = w[k][i];
-            w[k][i] = at + h;
-            const double plus = loss_of(n, w);
-            w[k][i] = at - h;
-            const double minus = loss_of(n, w);
-            w[k][i] = at;
-            traces[k] += (plus - 2 * middle + minus) / (h * h) / (double)n->k[k].weights;
+            double loss[2];
+            losses_beside(n, w, k, i, h, loss);
+            traces[k] += (loss[0] - 2 * middle + loss[1]) / (h * h) / (double)n->k[k].weights;
         }
     }
     for (int k = 0; k < N_WEIGHTS; k++)

@@ -373,14 +373,13 @@ static void warn_about_oscillation_keys(const nncf__reader *r)
     } keys[] = {{nncf__reader_given(r, OFFSET(freezing_momentum)), freezes,
                     "weights.oscillation_freezing, which it belongs to, is 0"},
         {nncf__reader_given(r, OFFSET(freezing_init)), freezes && moves,
-            "weights.oscillation_freezing or weights.oscillation_epochs, which it belongs to, is "
-            "0"},
+            "weights.oscillation_freezing or weights.oscillation_epochs, which it belongs to, "
+            "is 0"},
         {nncf__reader_given(r, OFFSET(damping_init)), damps && moves,
             "weights.oscillation_damping or weights.oscillation_epochs, which it belongs to, is 0"},
         {nncf__reader_given(r, OFFSET(oscillation_epochs)), damps || freezes || !moves,
             "weights.oscillation_damping and weights.oscillation_freezing, which it belongs to, "
-            "are "
-            "0"}};
+            "are 0"}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (keys[i].given && !keys[i].has_effect)
             nncf__config_log_key(
