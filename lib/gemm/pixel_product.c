@@ -286,9 +286,6 @@ static void plan_ahead(pixel_task *t, int64_t first, int64_t last, int64_t k0, i
     nncf__ahead_start(&t->ahead, g, first, cached ? first : last, k0, k0 + n, tiles);
 }
 
-/* A product of so few terms is done before a line is there. */
-enum { SHORT_K = 32 };
-
 /* The tile's lines are on their way while the microkernel runs: 15-25 % where k is small and the
  * output large. */
 static void fetch_lines(const pixel_task *t, int64_t panel, int64_t i, int64_t used)
@@ -340,9 +337,10 @@ static void multiply_panel(pixel_task *t, int64_t panel, int64_t k0, int64_t k1)
         const nncf__segment *to = t->targets + t->starts[i];
         const bool stream = j->stream && nncf__is_line_aligned(dst + to->src);
         nncf__ahead_fetch(&t->ahead);
-        if (last_block && !stream && (!direct || depth > SHORT_K))
+        const bool whole = direct && to->length == mr; /* the microkernel fetches its lines */
+        if (last_block && !stream && !whole)
             fetch_lines(t, panel, i, used);
-        if (direct && to->length == mr) {
+        if (whole) {
             const float *earlier = first_block ? NULL : c;
             if (rows)
                 m->k->gemm_micro_rows_store((size_t)terms, pixels, rows, weights, (size_t)used,
