@@ -10,8 +10,9 @@
  *
  * Forward and input gradient (pixel_product.c): MR are pixels, all images of the batch in one line;
  * NR are output channels; k runs over (tap, channel), taps outermost, so that packing handles one
- * tap's shifts for many channels. Weight gradient (weight_gradient.c): k runs over pixels, which
- * lie side by side in both operands: dot products, without the microkernel.
+ * tap's shifts for many channels. Weight gradient: k runs over pixels, which lie side by side in
+ * both operands: dot products, without the microkernel (weight_gradient.c), or, of many channels,
+ * one operand transposed into panels of MR channels (weight_panels.c).
  */
 #ifndef NNCF__GEMM_MICROKERNEL_H
 #define NNCF__GEMM_MICROKERNEL_H

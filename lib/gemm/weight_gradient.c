@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Weight gradients: dot products over pixels. In NCHW the pixels of a channel lie side by side, so
- * that rows of dz and of x are what the kernel gemm_dots reads: nothing is transposed, and floats
- * of a 1x1 convolution on large planes are read where they lie. What has to be packed, patches of
- * larger kernels, bytes, small planes, is copied line by line.
+ * Weight gradients of few channels, or in blocks; weight_panels.c has the others. Dot products over
+ * pixels. In NCHW the pixels of a channel lie side by side, so that rows of dz and of x are what
+ * the kernel gemm_dots reads: nothing is transposed, and floats of a 1x1 convolution on large
+ * planes are read where they lie. What has to be packed, patches of larger kernels, bytes, small
+ * planes, is copied line by line.
  *
  * A task holds some rows of dz of a block of pixels in the second-level cache, and takes strips of
  * x through the first: x is packed a strip at a time, when it is multiplied.
@@ -18,6 +19,7 @@
 #include "base/pool.h"
 #include "gemm/microkernel.h"
 #include "gemm/pack.h"
+#include "gemm/weight_panels.h"
 #include "kernels/kernels.h"
 
 #include <nncf/context.h>
@@ -376,11 +378,16 @@ static weight_job plan(const nncf_context *context, const nncf__weight_product *
 
 size_t nncf__weight_product_scratch(const nncf_context *context, const nncf__weight_product *p)
 {
-    return plan(context, p).workspace.bytes;
+    return nncf__weight_panels_fit(context, p) ? nncf__weight_panels_scratch(context, p)
+                                               : plan(context, p).workspace.bytes;
 }
 
 void nncf__weight_product_run(nncf_context *context, const nncf__weight_product *p)
 {
+    if (nncf__weight_panels_fit(context, p)) {
+        nncf__weight_panels_run(context, p);
+        return;
+    }
     weight_job j = plan(context, p);
     double outputs = (double)j.a.rows * (double)j.b.rows,
            pixels = (double)(p->x.n * p->x.rows * p->x.cols);

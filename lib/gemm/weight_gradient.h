@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Weight gradients: dot products of rows of pixels. */
+/* Weight gradients: dot products of rows of pixels, or panels of channels. */
 #ifndef NNCF__GEMM_WEIGHT_GRADIENT_H
 #define NNCF__GEMM_WEIGHT_GRADIENT_H
 
@@ -18,7 +18,7 @@ typedef struct nncf__weight_product {
     /* Edges of blocks, dz channels times x channels at one tap, and of which of them the gradient
      * is wanted, the others' being 0: those of a block's taps side by side, kept_row to the next dz
      * channels, kept_column to the next x channels. kept NULL: of all. Sums that are wanted have
-     * the bits that they have with all. */
+     * the bits that they have with all, as long as `block` is the same. */
     int64_t block, kept_row, kept_column;
     const uint8_t *kept;
 } nncf__weight_product;

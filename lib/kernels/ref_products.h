@@ -74,6 +74,20 @@ static void gemm_rows(size_t k, const float *a, const float *b, int64_t b_stride
         }
 }
 
+static void gemm_rows_runs(size_t n_runs, const nncf__segment *runs, int64_t step, const float *a,
+    const float *b, int64_t b_stride, size_t used, float *c, bool add)
+{
+    for (size_t j = 0; j < used; j++)
+        for (size_t i = 0; i < REF_TILE_V; i++) {
+            float sum = 0, *to = &c[j * REF_TILE_V + i];
+            for (const nncf__segment *run = runs; run < runs + n_runs; run++)
+                for (int64_t p = 0; p < run->length; p++)
+                    sum += a[(run->src + p * step) * REF_TILE_V + (int64_t)i] *
+                        b[(int64_t)j * b_stride + run->dst + p];
+            *to = add ? *to + sum : sum;
+        }
+}
+
 static void gemm_streams_end(void)
 {
 }

@@ -176,6 +176,39 @@ INLINE void rows_store(size_t k, const float *a, const float *b, int64_t b_strid
     }
 }
 
+/* The tile of sums is on its way while they are made. */
+INLINE void rows_runs(size_t n_runs, const nncf__segment *runs, int64_t step, const float *a,
+    const float *b, int64_t b_stride, int s, float *c, bool add)
+{
+    nf low[TILE_S], high[TILE_S];
+#pragma GCC unroll 12
+    for (int j = 0; j < s; j++) {
+        low[j] = high[j] = nf_set(0.0f);
+        __builtin_prefetch(c + j * TILE_V, 1);
+        __builtin_prefetch(c + j * TILE_V + WIDTH, 1);
+    }
+    for (size_t r = 0; r < n_runs; r++) {
+        const float *x = a + runs[r].src * TILE_V, *four[(TILE_S + 3) / 4];
+#pragma GCC unroll 3
+        for (int j = 0; j < (s + 3) / 4; j++)
+            four[j] = b + 4 * j * b_stride + runs[r].dst;
+        for (int64_t p = 0; p < runs[r].length; p++, x += step * TILE_V) {
+            nf x0 = nf_load(x), x1 = nf_load(x + WIDTH);
+#pragma GCC unroll 12
+            for (int j = 0; j < s; j++) {
+                nf factor = nf_set(four[j / 4][j % 4 * b_stride + p]);
+                low[j] = nf_multiply_add(x0, factor, low[j]);
+                high[j] = nf_multiply_add(x1, factor, high[j]);
+            }
+        }
+    }
+#pragma GCC unroll 12
+    for (int j = 0; j < s; j++, c += TILE_V) {
+        nf_store(c, add ? nf_add(nf_load(c), low[j]) : low[j]);
+        nf_store(c + WIDTH, add ? nf_add(nf_load(c + WIDTH), high[j]) : high[j]);
+    }
+}
+
 #if REGISTERS == 32
 #define WIDE_CASES(what)                                                                           \
     case 12:                                                                                       \
@@ -240,6 +273,16 @@ static void gemm_rows(size_t k, const float *a, const float *b, int64_t b_stride
     return;
     EACH_WIDTH(used, ROWS)
 #undef ROWS
+}
+
+static void gemm_rows_runs(size_t n_runs, const nncf__segment *runs, int64_t step, const float *a,
+    const float *b, int64_t b_stride, size_t used, float *c, bool add)
+{
+#define RUNS(s)                                                                                    \
+    rows_runs(n_runs, runs, step, a, b, b_stride, s, c, add);                                      \
+    return;
+    EACH_WIDTH(used, RUNS)
+#undef RUNS
 }
 
 static void gemm_streams_end(void)

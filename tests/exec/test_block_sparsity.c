@@ -139,7 +139,8 @@ START_TEST(blocks_change_no_result)
         size_t kept = 0;
         for (size_t i = 0; i < weights; i++) {
             kept += from->bits[i / 8] >> i % 8 & 1;
-            ck_assert(blocks->dw[i] == single->dw[i]);
+            /* sums of blocks run in another order */
+            ck_assert_float_eq_tol(blocks->dw[i], single->dw[i], 1e-4f);
         }
         ck_assert_uint_le(kept, weights * 33 / 100);
         memset(blocks->dw, 0, sizeof blocks->dw);

@@ -342,6 +342,48 @@ static void micro_rows(kernel_check *t)
     check_micro(t, true);
 }
 
+/* Runs of a panel, `step` apart, times rows that lie apart; and the same again. */
+static void rows_runs(kernel_check *t)
+{
+    nncf__microkernel m;
+    nncf__microkernel_builtin(t->tested, &m);
+    const int64_t step = (int64_t)kc_any(1, 3);
+    panels p = draw_panels(&m, 3 * depth_of(t->round) + 1, false);
+    nncf__segment runs[MAX_SEGMENTS];
+    size_t n_runs = 0;
+    int64_t lines = 0;
+    while (n_runs < MAX_SEGMENTS && kc_any(0, 9) > 0) {
+        const int64_t length = (int64_t)kc_any(0, (size_t)((p.k - 1) / step)) + 1;
+        runs[n_runs++] =
+            (nncf__segment){.src = (int64_t)kc_any(0, (size_t)(p.k - 1 - (length - 1) * step)),
+                .dst = (int32_t)lines,
+                .length = (int32_t)length};
+        lines += length + (int64_t)kc_any(0, 3);
+    }
+    const int64_t stride = lines + (int64_t)kc_any(0, 9);
+    const size_t n_b = (size_t)((p.used - 1) * stride + lines);
+    float *b = guard_alloc(n_b);
+    for (size_t i = 0; i < n_b; i++)
+        b[i] = (float)((int)(fx_random32() % 15) - 7);
+    kc_output(t, (size_t)(p.used * p.v) * sizeof(float));
+    for (int64_t i = 0; i < p.used * p.v; i++) {
+        int64_t sum = 0;
+        for (const nncf__segment *r = runs; r < runs + n_runs; r++)
+            for (int64_t j = 0; j < r->length; j++)
+                sum += (int64_t)p.values[(r->src + j * step) * p.v + i % p.v] *
+                    (int64_t)b[i / p.v * stride + r->dst + j];
+        ((float *)t->out[0].want)[i] = (float)(2 * sum);
+        ((float *)t->out[0].got)[i] = NAN; /* must be written, not multiplied by zero */
+    }
+    for (int add = 0; add < 2; add++)
+        CALL_NEW(t,
+            k->gemm_rows_runs(
+                n_runs, runs, step, p.values, b, stride, (size_t)p.used, kc_out(t, 0), add));
+    kc_compare(t, KC_VALUES, 0);
+    guard_free(b, n_b);
+    free_panels(&p);
+}
+
 /* Integer sums, with those of an earlier part of k half of the time, times a power of two, plus
  * whole numbers: exact. What lies between planes is left alone. */
 static void check_micro_store(kernel_check *t, bool listed)
@@ -532,6 +574,7 @@ static const kc_case cases[] = {
     {"gemm_to_f32", to_f32, 300, 60},
     {"gemm_store", store, 300, 60},
     {"gemm_dots", dots, 171, 171},
+    {"gemm_rows_runs", rows_runs, 41, 120},
     {"gemm_tile", tile, 1, 1},
     {"gemm_micro", micro, 42, 42},
     {"gemm_micro_store", micro_store, 42, 42},
