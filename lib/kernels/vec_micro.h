@@ -50,7 +50,7 @@ INLINE void micro_sums(size_t k, const float *a, const uint16_t *rows, bool list
     int s, micro_rows of_tile, nf low[TILE_S], nf high[TILE_S])
 {
     enum { STEPS = 2 }; /* from one row of the tile to the next */
-    /* few channels are multiplied faster than lines arrive; of a list the end is not known */
+    /* few channels are multiplied faster than lines come; of a list the end is not known */
     const bool fetches = !listed && MICRO_AHEAD > 0 && 2 * s >= TILE_S;
 #pragma GCC unroll 12
     for (int j = 0; j < s; j++)
