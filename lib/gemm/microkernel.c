@@ -43,7 +43,7 @@ void nncf__microkernel_get(const nncf_context *context, nncf__microkernel *m)
 
 /* The built-in microkernel is as fast where its panels come from the second-level cache, and sums
  * of several blocks of k cost what they cost. */
-enum { DEEP_K = 512 };
+enum { DEEP_K = 640 };
 
 int64_t nncf__microkernel_k_most(const nncf__microkernel *m, int64_t k)
 {
