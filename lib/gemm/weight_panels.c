@@ -100,10 +100,11 @@ static void plan_factors(panels_job *j)
     j->rows = swapped ? &p->x : &p->dz;
     j->lane_panels = div_ceil(j->lanes->channels, j->mr);
     j->row_panels = div_ceil(j->rows->channels, j->nr);
-    j->direct = !nncf__qtensor_is_codes(&j->lanes->src) &&
+    const nncf__pixel_map *g = j->lanes;
+    j->direct = !nncf__qtensor_is_codes(&g->src) &&
         (j->windows ||
-            (nncf__taps_are_identity(&j->lanes->taps) && j->lanes->rows == 1 &&
-                j->lanes->step_x == 1));
+            (nncf__taps_are_identity(&g->taps) && g->rows == 1 && g->step_x == 1 &&
+                g->cols <= g->src_w)); /* else there are zeros on the right */
 }
 
 static void plan_pixels(panels_job *j)
