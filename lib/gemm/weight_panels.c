@@ -28,7 +28,6 @@
 
 #include <nncf/context.h>
 
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -77,7 +76,7 @@ typedef struct panels_job {
 
 static int64_t reach(const nncf__taps_axis *axis)
 {
-    return labs((axis->n - 1) * axis->at_step);
+    return (axis->n - 1) * max_i(axis->at_step, -axis->at_step);
 }
 
 static int64_t first_offset(const nncf__taps_axis *axis)
@@ -477,12 +476,13 @@ static void multiply_task(void *arg, size_t index, size_t worker)
 static void sum_task(void *arg, size_t index, size_t worker)
 {
     const panels_job *j = arg;
-    const int64_t lane = (int64_t)index / j->row_panels, row = (int64_t)index % j->row_panels;
+    const int64_t lane = (int64_t)index / j->row_panels, row = (int64_t)index % j->row_panels,
+                  n_rows = min_i(j->nr, j->rows->channels - row * j->nr);
     (void)worker;
     for (int64_t t = 0; t < j->taps; t++) {
         float *sums = tile_of(j, nncf__workspace_slot(&j->workspace, 0), lane, t, row);
         for (int64_t c = 1; c < j->n_chunks; c++)
-            j->k->accumulate((size_t)(j->mr * j->nr),
+            j->k->accumulate((size_t)(n_rows * j->mr),
                 tile_of(j, nncf__workspace_slot(&j->workspace, c), lane, t, row), sums);
         place_tile(j, lane, t, row, sums);
     }
