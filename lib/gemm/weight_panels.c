@@ -31,7 +31,7 @@
 #include <string.h>
 
 enum {
-    /* pixels of a block, at most */
+    /* pixels of a block, at most; of several taps one row, if it has more */
     BLOCK = 448,
     /* a task's rows, bytes */
     ROWS_BYTES = 512 << 10,
@@ -40,8 +40,9 @@ enum {
     MOST_CHUNKS = 16,
     /* pixels that are gathered before they are transposed */
     STRIP = 128,
-    /* a panel of so many source pixels is in the second-level cache */
-    MOST_SOURCE = 4096,
+    /* of a block, and of what its taps read: a panel of so many pixels is in the second-level
+     * cache, and places in it are int32_t */
+    MOST_PIXELS = 4096,
 };
 
 typedef struct panels_job {
@@ -153,13 +154,15 @@ static void plan_shares(panels_job *j)
     j->n_lane_shares = div_ceil(j->lane_panels, j->lane_share);
 }
 
-/* A row is a run for each tap, and for a while one more before it and after it, outside. */
+/* Each tap has a run in each row; the last one's list has zeros before and after it, too, until
+ * keep_inside() drops them. */
 static int64_t most_runs(const panels_job *j)
 {
     return j->windows ? (j->taps + 2) * (j->block / j->p->x.cols) : 1;
 }
 
-/* Images, or rows, as above, and cut at strips. */
+/* For each row that a block has a part of: pixels, and zeros before and after them. One more for
+ * each end of a strip, where they are cut. */
 static int64_t most_segments(const panels_job *j)
 {
     return 3 * (j->block / j->p->x.cols + 2) + j->most_source / STRIP + 1;
@@ -509,8 +512,8 @@ bool nncf__weight_panels_fit(const nncf_context *context, const nncf__weight_pro
         return false;
     const panels_job j = plan(context, p);
     const int64_t lanes = j.lanes->channels, idle = j.lane_panels * j.mr - lanes;
-    return j.n_pixels >= LEAST_PIXELS && j.most_source <= MOST_SOURCE && 3 * idle <= lanes &&
-        min_i(lanes, j.rows->channels) >= least_channels(&j);
+    return j.n_pixels >= LEAST_PIXELS && max_i(j.block, j.most_source) <= MOST_PIXELS &&
+        3 * idle <= lanes && min_i(lanes, j.rows->channels) >= least_channels(&j);
 }
 
 size_t nncf__weight_panels_scratch(const nncf_context *context, const nncf__weight_product *p)
