@@ -13,6 +13,9 @@ static const int64_t most_products[] = {4000, 60000, 1500000},
 
 static const int64_t tile_edges[] = {12, 13, 15, 16, 17, 24, 31, 32, 33, 47, 48, 49, 63, 64, 65};
 
+/* Of both sides of a product, where its weight gradient is made of panels. */
+static const int64_t many_channels[] = {32, 33, 36, 47, 48, 64, 65, 96};
+
 static int64_t draw_size(sweep_rng *r)
 {
     if (sweep_one_in(r, 4))
@@ -69,6 +72,12 @@ static void draw_product(sweep_rng *r, kernel_case *c)
         c->groups = sweep_range(r, 2, 4);
         c->in[1] = c->groups * sweep_range(r, 1, 6);
         c->out[1] = c->groups * sweep_range(r, 1, 6);
+        break;
+    case 2:
+        if (sweep_one_in(r, 2)) {
+            c->in[1] = SWEEP_PICK(r, many_channels);
+            c->out[1] = SWEEP_PICK(r, many_channels);
+        }
         break;
     default:
         break;
