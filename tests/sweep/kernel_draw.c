@@ -73,12 +73,6 @@ static void draw_product(sweep_rng *r, kernel_case *c)
         c->in[1] = c->groups * sweep_range(r, 1, 6);
         c->out[1] = c->groups * sweep_range(r, 1, 6);
         break;
-    case 2:
-        if (sweep_one_in(r, 2)) {
-            c->in[1] = SWEEP_PICK(r, many_channels);
-            c->out[1] = SWEEP_PICK(r, many_channels);
-        }
-        break;
     default:
         break;
     }
@@ -143,6 +137,7 @@ static void draw_shape(sweep_rng *r, kernel_case *c, int size)
     static const int kinds[] = {KERNEL_CONV, KERNEL_CONV, KERNEL_CONV, KERNEL_CONV, KERNEL_CONV,
         KERNEL_CONV, KERNEL_CONV, KERNEL_POOL, KERNEL_POOL, KERNEL_ADD, KERNEL_LINEAR};
     c->kind = SWEEP_PICK(r, kinds);
+    const bool many = size == LARGE && c->kind == KERNEL_CONV && sweep_one_in(r, 2);
     do {
         c->in[0] = c->out[0] = sweep_one_in(r, 12) ? sweep_range(r, 5, 20) : sweep_range(r, 1, 4);
         for (int i = 0; i < 2; i++) {
@@ -151,6 +146,11 @@ static void draw_shape(sweep_rng *r, kernel_case *c, int size)
             c->padding[i] = 0;
         }
         draw_product(r, c);
+        if (many) {
+            c->groups = 1;
+            c->in[1] = SWEEP_PICK(r, many_channels);
+            c->out[1] = SWEEP_PICK(r, many_channels);
+        }
         memcpy(c->x_shape, c->in, sizeof c->in);
         c->x_ndim = 4;
         if (c->kind == KERNEL_CONV) {
