@@ -74,9 +74,7 @@ static void plan(const nncf_context *context, const nncf__pixel_product *p, rows
     j->operand_flip = (uint8_t)(j->flip ^ k->offset);
     j->in_place = k->weight_bytes == 1 && j->operand_flip == 0 && length % WORD == 0 &&
         p->map.step_x % SHARED_SETS != 0;
-    /* an odd number of lines: rows share no sets of a cache */
-    j->x_stride = round_up(j->n_words * WORD, 64);
-    j->x_stride += j->x_stride / 64 % 2 ? 0 : 64;
+    j->x_stride = nncf__odd_lines(j->n_words * WORD, NNCF__LINE_BYTES);
     j->cut = nncf__blocks_plan(j->n_rows, j->x_stride, (int64_t)k->rows_nr, j->n_panels,
         max_i(1, context->params.n_threads));
     j->scales_at = j->in_place ? 0 : (size_t)(j->cut.block_pixels * j->x_stride);

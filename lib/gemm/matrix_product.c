@@ -119,14 +119,11 @@ static void plan(const nncf_context *context, const nncf__matrix_product *p, mat
     j->k_block =
         p->k <= MOST_K ? p->k : min_i(p->k, round_up(div_ceil(p->k, div_ceil(p->k, MOST_K)), 4));
     j->in_place = !p->a.turned && !nncf__qtensor_is_codes(&p->a.src);
-    /* an odd number of lines: rows share no sets of a cache */
-    j->a_stride = round_up(j->k_block, 16);
-    j->a_stride += j->a_stride / 16 % 2 ? 0 : 16;
+    j->a_stride = nncf__odd_lines(j->k_block, NNCF__LINE_FLOATS);
     plan_tasks(j);
-    /* an odd number of lines: what is written to several panels at once shares no sets of a cache
-     */
-    const size_t panel = nncf__bytes_aligned(p->k * j->m.mr);
-    j->workspace = nncf__workspace_plan(context, plan_private(j), panel + (panel / 64 % 2 ? 0 : 64),
+    /* several panels are written at once */
+    const int64_t panel = nncf__odd_lines(p->k * j->m.mr, NNCF__LINE_FLOATS);
+    j->workspace = nncf__workspace_plan(context, plan_private(j), (size_t)panel * sizeof(float),
         j->owns || j->packs ? 0 : j->b_panels);
 }
 

@@ -49,6 +49,9 @@ typedef struct nncf__microkernel {
  * line is read before it is written. */
 enum { NNCF__STREAM_FLOATS = 4 << 20 };
 
+/* Elements of a cache line. */
+enum { NNCF__LINE_BYTES = 64, NNCF__LINE_FLOATS = 16 };
+
 enum { NNCF__TILE_EDGE_MAX = 32, NNCF__TILE_MAX = 32 * 16, NNCF__PANEL_SLACK = 1024 /* bytes */ };
 
 /* BLIS's microkernel when this context may use it, else the built-in one. */
@@ -78,6 +81,14 @@ typedef struct nncf__workspace {
 static inline size_t nncf__round_up_64(size_t bytes)
 {
     return (bytes + 63) / 64 * 64;
+}
+
+/* n, rounded up to an odd number of cache lines of so many elements each: what lies so far apart
+ * shares no sets of a cache. */
+static inline int64_t nncf__odd_lines(int64_t n, int64_t line)
+{
+    const int64_t lines = (n + line - 1) / line;
+    return (lines + (lines % 2 ? 0 : 1)) * line;
 }
 
 /* Does a line of the cache begin there? */

@@ -213,7 +213,7 @@ void nncf__pack_pixels(const nncf__microkernel *m, const nncf__pixel_map *g, int
 }
 
 /* Less than AHEAD_LEAST lies in the second-level cache since it was written, or near it. */
-enum { LINE_BYTES = 64, AHEAD_LEAST = 1 << 20 };
+enum { AHEAD_LEAST = 1 << 20 };
 
 void nncf__ahead_start(nncf__ahead *a, const nncf__pixel_map *g, int64_t first, int64_t last,
     int64_t k0, int64_t k1, int64_t turns)
@@ -226,7 +226,7 @@ void nncf__ahead_start(nncf__ahead *a, const nncf__pixel_map *g, int64_t first, 
     if (g->n * g->src_image * size <= AHEAD_LEAST)
         return;
     const int64_t images = (last - 1) / plane - first / plane + 1,
-                  lines = (last - first) * g->step_x * g->step_y * size / LINE_BYTES + images;
+                  lines = (last - first) * g->step_x * g->step_y * size / NNCF__LINE_BYTES + images;
     *a = (nncf__ahead){.g = g,
         .first = first,
         .last = last,
@@ -265,7 +265,7 @@ void nncf__ahead_fetch(nncf__ahead *a)
 {
     for (int64_t n = a->lines_a_turn; n > 0;) {
         const char *at = a->at, *end = a->end;
-        for (; at < end && n > 0; at += LINE_BYTES, n--)
+        for (; at < end && n > 0; at += NNCF__LINE_BYTES, n--)
             __builtin_prefetch(at, 0, 2);
         a->at = at;
         if (at >= end && !next_run(a)) {
@@ -405,7 +405,7 @@ static void pack_lines(const nncf__microkernel *m, const nncf__weights *w, int64
         const char *from = (const char *)w->src.data + (c * w->k_stride + out0) * size,
                    *next = from + n * w->k_stride * size;
         for (int64_t k = 0; k < min_i(n, c1 - c - n); k++)
-            for (int64_t i = 0; i < n_out * size; i += LINE_BYTES)
+            for (int64_t i = 0; i < n_out * size; i += NNCF__LINE_BYTES)
                 __builtin_prefetch(next + k * w->k_stride * size + i);
         const float *values = (const float *)(const void *)from;
         for (int64_t k = 0; is_codes && k < n; k++) {
@@ -437,7 +437,7 @@ void nncf__pack_weight_channels(const nncf__microkernel *m, const nncf__weights 
             is_codes ? nncf__dequant_of(&w->src, c, w->as_integers) : (nncf__dequant){0};
         const char *next =
             (const char *)w->src.data + ((c + 1) * w->k_stride + out0 * w->out_stride) * size;
-        for (int64_t i = 0; c + 1 < c1 && i < bytes; i += LINE_BYTES)
+        for (int64_t i = 0; c + 1 < c1 && i < bytes; i += NNCF__LINE_BYTES)
             __builtin_prefetch(next + i);
         for (int64_t p = 0; p < n_panels; p++)
             pack_channel(m, w, c, out0 + p * width, min_i(width, n_out - p * width),

@@ -290,14 +290,13 @@ static void plan_ahead(pixel_task *t, int64_t first, int64_t last, int64_t k0, i
  * output large. */
 static void fetch_lines(const pixel_task *t, int64_t panel, int64_t i, int64_t used)
 {
-    enum { LINE = 16 };
     const nncf__pixel_product *p = t->j->p;
     const nncf__segment *to = t->targets + t->starts[i];
     if (t->starts[i + 1] - t->starts[i] > 1 || p->map.dst_col > 1)
         return;
     const float *dst = p->dst + panel * t->j->width * p->dst_plane + to->src;
     for (int64_t c = 0; c < used; c++, dst += p->dst_plane) {
-        for (int64_t j = 0; j < to->length; j += LINE)
+        for (int64_t j = 0; j < to->length; j += NNCF__LINE_FLOATS)
             __builtin_prefetch(dst + j, 1);
         __builtin_prefetch(dst + to->length - 1, 1);
     }
@@ -434,10 +433,10 @@ static void plan(const nncf_context *context, const nncf__pixel_product *p, pixe
     j->stream = j->n_pixels * p->weights.n_out >= NNCF__STREAM_FLOATS && p->dst_plane % 16 == 0;
     plan_k(j);
     plan_tasks(j);
-    /* an odd number of lines: what is written to many panels at once shares no sets of a cache */
-    const size_t panel = panel_bytes(j) + list_bytes(j);
-    j->workspace = nncf__workspace_plan(
-        context, plan_private(j), panel + (panel / 64 % 2 ? 0 : 64), j->n_panels);
+    /* many panels are written at once */
+    const int64_t panel =
+        nncf__odd_lines((int64_t)(panel_bytes(j) + list_bytes(j)), NNCF__LINE_BYTES);
+    j->workspace = nncf__workspace_plan(context, plan_private(j), (size_t)panel, j->n_panels);
 }
 
 size_t nncf__pixel_product_scratch(const nncf_context *context, const nncf__pixel_product *p)

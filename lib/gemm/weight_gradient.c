@@ -35,9 +35,6 @@ enum {
     GRAIN_A = 4,
     /* rows, so that strips are whole */
     GRAIN_B = 12,
-    /* of all chunks' sums, unless one needs more; of dz when it is packed for all */
-    SUM_BYTES = 8 << 20,
-    MOST_CHUNKS = 16,
     /* pixels of a plane */
     LEAST_IN_PLACE = 384,
 };
@@ -92,9 +89,8 @@ static void plan_pixels(weight_job *j)
     j->blocks_of_line = div_ceil(j->line, j->k_block);
     j->n_blocks = g->n * plane / j->line * j->blocks_of_line;
     int64_t sums = j->a.rows * j->b.rows * (int64_t)sizeof(float);
-    j->n_chunks = min_i(j->n_blocks, min_i(MOST_CHUNKS, max_i(1, SUM_BYTES / sums)));
-    j->stride = j->k_block +
-        (j->k_block / 16 % 2 ? 0 : 16); /* an odd number of lines: rows share no sets */
+    j->n_chunks = min_i(j->n_blocks, nncf__weight_chunks(sums));
+    j->stride = nncf__odd_lines(j->k_block, NNCF__LINE_FLOATS);
     j->direct = j->n_chunks == 1 && nncf__taps_count(&g->taps) == 1;
 }
 
@@ -111,7 +107,7 @@ static void plan_shares(weight_job *j)
     cut(&j->a, div_ceil(j->a.rows, max_i(SHARE / j->k_block, 4 * GRAIN_A)), GRAIN_A);
     cut(&j->b, min_i(div_ceil(wanted, j->a.n_shares), div_ceil(j->b.rows, GRAIN_B)), GRAIN_B);
     j->a_is_shared = !j->a.in_place && j->b.n_shares > 2 &&
-        j->a.rows * j->n_blocks * j->stride <= SUM_BYTES / (int64_t)sizeof(float);
+        j->a.rows * j->n_blocks * j->stride <= NNCF__WEIGHT_SUM_BYTES / (int64_t)sizeof(float);
 }
 
 /* Of a chunk: its sums, and its rows of dz if they are packed for all. */

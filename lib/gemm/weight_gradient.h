@@ -3,6 +3,7 @@
 #ifndef NNCF__GEMM_WEIGHT_GRADIENT_H
 #define NNCF__GEMM_WEIGHT_GRADIENT_H
 
+#include "base/int_math.h"
 #include "gemm/pack.h"
 
 #include <nncf/context.h>
@@ -22,6 +23,16 @@ typedef struct nncf__weight_product {
     int64_t block, kept_row, kept_column;
     const uint8_t *kept;
 } nncf__weight_product;
+
+/* Of all chunks' sums, unless one needs more; of what is packed for all. */
+enum { NNCF__WEIGHT_SUM_BYTES = 8 << 20 };
+
+/* Into how many parts, at most, the pixels are cut that are summed apart: of `sums` bytes each. */
+static inline int64_t nncf__weight_chunks(int64_t sums)
+{
+    enum { MOST = 16 };
+    return min_i(MOST, max_i(1, NNCF__WEIGHT_SUM_BYTES / sums));
+}
 
 /* Bytes of scratch that each worker needs; SIZE_MAX: too many. It depends on no pointer. */
 size_t nncf__weight_product_scratch(const nncf_context *context, const nncf__weight_product *p);

@@ -35,9 +35,6 @@ enum {
     BLOCK = 448,
     /* a task's rows, bytes */
     ROWS_BYTES = 512 << 10,
-    /* of all chunks' sums, unless one needs more */
-    SUM_BYTES = 8 << 20,
-    MOST_CHUNKS = 16,
     /* pixels that are gathered before they are transposed */
     STRIP = 128,
     /* of a block, and of what its taps read: a panel of so many pixels is in the second-level
@@ -114,8 +111,7 @@ static void plan_pixels(panels_job *j)
                   sums = j->lane_panels * j->taps * j->row_panels * j->mr * j->nr *
         (int64_t)sizeof(float);
     j->n_pixels = j->period = g->n * plane;
-    j->n_chunks =
-        min_i(div_ceil(j->n_pixels, BLOCK), min_i(MOST_CHUNKS, max_i(1, SUM_BYTES / sums)));
+    j->n_chunks = min_i(div_ceil(j->n_pixels, BLOCK), nncf__weight_chunks(sums));
     j->block = div_ceil(j->n_pixels, round_up(div_ceil(j->n_pixels, BLOCK), j->n_chunks));
     j->most_source = j->block;
     if (j->windows && plane <= BLOCK) {
@@ -134,8 +130,7 @@ static void plan_pixels(panels_job *j)
     j->n_blocks = j->n_pixels / j->period * j->blocks_of_period;
     j->n_chunks = min_i(j->n_chunks, j->n_blocks);
     j->places_tiles = j->n_chunks == 1 && !j->windows;
-    j->stride = round_up(j->block, 16);
-    j->stride += j->stride / 16 % 2 ? 0 : 16; /* an odd number of lines: rows share no sets */
+    j->stride = nncf__odd_lines(j->block, NNCF__LINE_FLOATS);
 }
 
 /* They change no bits, so the number of threads may have a say. Each share of rows transposes the
@@ -359,18 +354,24 @@ static float *tile_of(const panels_job *j, float *sums, int64_t lane, int64_t ta
     return sums + ((lane * j->taps + tap) * j->row_panels + row) * j->mr * j->nr;
 }
 
+/* Which pixels the chunk's block after this one has; none after its last. */
+static block_map next_block(const panels_task *t, int64_t block)
+{
+    block_map b = {.first = 0, .last = 0};
+    if (block + 1 < t->end)
+        cut_block(t->j, block + 1, &b);
+    return b;
+}
+
 /* The panel of lanes after this one, in so many turns; after the last one the first of the next
  * block, if the chunk has one. */
 static void plan_lanes_ahead(
     const panels_task *t, nncf__ahead *ahead, int64_t panel, int64_t block, int64_t turns)
 {
     const panels_job *j = t->j;
-    const int64_t next = panel + 1 < t->lane1 ? panel + 1 : t->lane0, c = next * j->mr;
-    block_map b = {.first = 0, .last = 0};
-    if (panel + 1 < t->lane1)
-        b = t->b;
-    else if (block + 1 < t->end)
-        cut_block(j, block + 1, &b);
+    const bool here = panel + 1 < t->lane1;
+    const block_map b = here ? t->b : next_block(t, block);
+    const int64_t c = (here ? panel + 1 : t->lane0) * j->mr;
     nncf__ahead_start(
         ahead, j->lanes, b.first, b.last, c, min_i(c + j->mr, j->lanes->channels), turns);
 }
@@ -378,9 +379,7 @@ static void plan_lanes_ahead(
 static void plan_rows_ahead(const panels_task *t, nncf__ahead *ahead, int64_t block)
 {
     const panels_job *j = t->j;
-    block_map b = {.first = 0, .last = 0};
-    if (block + 1 < t->end)
-        cut_block(j, block + 1, &b);
+    const block_map b = next_block(t, block);
     nncf__ahead_start(ahead, j->rows, b.first, b.last, t->row0 * j->nr,
         min_i(t->row1 * j->nr, j->rows->channels), t->lane1 - t->lane0);
 }

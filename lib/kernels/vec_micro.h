@@ -85,16 +85,33 @@ INLINE void micro_sums(size_t k, const float *a, const uint16_t *rows, bool list
     }
 }
 
+/* The sums of an earlier part of k. */
+INLINE void tile_add(int s, const float *c, nf low[TILE_S], nf high[TILE_S])
+{
+#pragma GCC unroll 12
+    for (int j = 0; j < s; j++, c += TILE_V) {
+        low[j] = nf_add(nf_load(c), low[j]);
+        high[j] = nf_add(nf_load(c + WIDTH), high[j]);
+    }
+}
+
+INLINE void tile_put(int s, nf low[TILE_S], nf high[TILE_S], float *c, bool add)
+{
+    if (add)
+        tile_add(s, c, low, high);
+#pragma GCC unroll 12
+    for (int j = 0; j < s; j++, c += TILE_V) {
+        nf_store(c, low[j]);
+        nf_store(c + WIDTH, high[j]);
+    }
+}
+
 INLINE void micro_tile(size_t k, const float *a, const uint16_t *rows, bool listed, const float *b,
     int s, float *c, bool add)
 {
     nf low[TILE_S], high[TILE_S];
     micro_sums(k, a, rows, listed, b, s, (micro_rows){.c = add ? c : NULL}, low, high);
-#pragma GCC unroll 12
-    for (int j = 0; j < s; j++, c += TILE_V) {
-        nf_store(c, add ? nf_add(nf_load(c), low[j]) : low[j]);
-        nf_store(c + WIDTH, add ? nf_add(nf_load(c + WIDTH), high[j]) : high[j]);
-    }
+    tile_put(s, low, high, c, add);
 }
 
 INLINE void micro_store(size_t k, const float *a, const uint16_t *rows, bool listed, const float *b,
@@ -104,13 +121,8 @@ INLINE void micro_store(size_t k, const float *a, const uint16_t *rows, bool lis
     nf low[TILE_S], high[TILE_S];
     micro_sums(k, a, rows, listed, b, s,
         (micro_rows){.c = c, .z = stream ? NULL : z, .z_stride = z_stride}, low, high);
-    if (c) {
-#pragma GCC unroll 12
-        for (int j = 0; j < s; j++, c += TILE_V) {
-            low[j] = nf_add(nf_load(c), low[j]);
-            high[j] = nf_add(nf_load(c + WIDTH), high[j]);
-        }
-    }
+    if (c)
+        tile_add(s, c, low, high);
 #pragma GCC unroll 12
     for (int j = 0; j < s; j++) {
         nf factor = nf_set(scale[j]), offset = nf_set(bias[j]);
@@ -129,18 +141,16 @@ INLINE void micro_store(size_t k, const float *a, const uint16_t *rows, bool lis
     }
 }
 
-/* As micro_sums(), four rows from one pointer: there are not enough for all. */
-INLINE void rows_sums(size_t k, const float *a, const float *b, int64_t b_stride, int s,
-    nf low[TILE_S], nf high[TILE_S])
+/* Adds k rows of a, `step` apart, times rows of b as they lie: four from one pointer, as there are
+ * not enough for all. */
+INLINE void rows_sums(size_t k, int64_t step, const float *a, const float *b, int64_t b_stride,
+    int s, nf low[TILE_S], nf high[TILE_S])
 {
     const float *four[(TILE_S + 3) / 4];
-#pragma GCC unroll 12
-    for (int j = 0; j < s; j++)
-        low[j] = high[j] = nf_set(0.0f);
 #pragma GCC unroll 3
     for (int j = 0; j < (s + 3) / 4; j++)
         four[j] = b + 4 * j * b_stride;
-    for (size_t p = 0; p < k; p++, a += TILE_V) {
+    for (size_t p = 0; p < k; p++, a += step * TILE_V) {
         nf a0 = nf_load(a), a1 = nf_load(a + WIDTH);
 #pragma GCC unroll 12
         for (int j = 0; j < s; j++) {
@@ -155,14 +165,12 @@ INLINE void rows_store(size_t k, const float *a, const float *b, int64_t b_strid
     const float *c, float factor, const float *bias, float *z, int64_t z_stride)
 {
     nf low[TILE_S], high[TILE_S], times = nf_set(factor);
-    rows_sums(k, a, b, b_stride, s, low, high);
-    if (c) {
 #pragma GCC unroll 12
-        for (int j = 0; j < s; j++, c += TILE_V) {
-            low[j] = nf_add(nf_load(c), low[j]);
-            high[j] = nf_add(nf_load(c + WIDTH), high[j]);
-        }
-    }
+    for (int j = 0; j < s; j++)
+        low[j] = high[j] = nf_set(0.0f);
+    rows_sums(k, 1, a, b, b_stride, s, low, high);
+    if (c)
+        tile_add(s, c, low, high);
 #pragma GCC unroll 12
     for (int j = 0; j < s; j++, z += z_stride) {
         low[j] = nf_mul(low[j], times);
@@ -187,26 +195,10 @@ INLINE void rows_runs(size_t n_runs, const nncf__segment *runs, int64_t step, co
         __builtin_prefetch(c + j * TILE_V, 1);
         __builtin_prefetch(c + j * TILE_V + WIDTH, 1);
     }
-    for (size_t r = 0; r < n_runs; r++) {
-        const float *x = a + runs[r].src * TILE_V, *four[(TILE_S + 3) / 4];
-#pragma GCC unroll 3
-        for (int j = 0; j < (s + 3) / 4; j++)
-            four[j] = b + 4 * j * b_stride + runs[r].dst;
-        for (int64_t p = 0; p < runs[r].length; p++, x += step * TILE_V) {
-            nf x0 = nf_load(x), x1 = nf_load(x + WIDTH);
-#pragma GCC unroll 12
-            for (int j = 0; j < s; j++) {
-                nf factor = nf_set(four[j / 4][j % 4 * b_stride + p]);
-                low[j] = nf_multiply_add(x0, factor, low[j]);
-                high[j] = nf_multiply_add(x1, factor, high[j]);
-            }
-        }
-    }
-#pragma GCC unroll 12
-    for (int j = 0; j < s; j++, c += TILE_V) {
-        nf_store(c, add ? nf_add(nf_load(c), low[j]) : low[j]);
-        nf_store(c + WIDTH, add ? nf_add(nf_load(c + WIDTH), high[j]) : high[j]);
-    }
+    for (size_t r = 0; r < n_runs; r++)
+        rows_sums((size_t)runs[r].length, step, a + runs[r].src * TILE_V, b + runs[r].dst, b_stride,
+            s, low, high);
+    tile_put(s, low, high, c, add);
 }
 
 #if REGISTERS == 32
