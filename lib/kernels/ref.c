@@ -46,22 +46,26 @@ static int64_t fq_forward(size_t n, const float *x, float *y, const nncf__fq *q)
 }
 
 /* One element of the quantizer's backward: the gradient for x; the three terms for the gradients of
- * the range. */
+ * the range. Inside of it no code needs to be clamped, and y - x is scale * (code - x / scale): the
+ * scale is a factor of the sum. */
 static float fq_gradient(float x, float dy, const nncf__fq *q, backward_sums *s, size_t i)
 {
     bool above = x > q->x_high, below = x < q->x_low;
-    float y = fake_quantize(x, q);
+    float quotient = x / q->scale;
     if (above)
         s->above[i % LANES] += (double)dy;
     else if (below)
         s->below[i % LANES] += (double)dy;
-    grouped_add(&s->inside, i, above || below ? 0.0f : dy * (y - x));
+    grouped_add(&s->inside, i, above || below ? 0.0f : dy * (rintf(quotient) - quotient));
     return above || below ? 0.0f : dy;
 }
 
-static void quantizer_sums(backward_sums *s, double sums[3])
+/* q is nullable: then there are none. */
+static void quantizer_sums(backward_sums *s, const nncf__fq *q, double sums[3])
 {
-    grouped_add_to(&s->inside, &sums[0]);
+    double inside = 0;
+    grouped_add_to(&s->inside, &inside);
+    sums[0] += q ? (double)q->scale * inside : 0;
     lanes_add_to(s->above, &sums[1]);
     lanes_add_to(s->below, &sums[2]);
 }
@@ -72,7 +76,7 @@ static void fq_backward(
     backward_sums s = {0};
     for (size_t i = 0; i < n; i++)
         dx[i] = fq_gradient(x[i], dy[i], q, &s, i);
-    quantizer_sums(&s, sums);
+    quantizer_sums(&s, q, sums);
 }
 
 static void sum_and_squares(size_t n, const float *z, double sums[2])
@@ -111,20 +115,23 @@ static float activate_gradient(
     return no_activation || (v > e->act_low && v < e->act_high) ? dy : 0.0f;
 }
 
-static float epilogue_gradient(float z, float dy, const nncf__epilogue *e, float mean,
-    float inv_std, backward_sums *s, size_t i)
+static float epilogue_gradient(
+    float z, float dy, const nncf__epilogue *e, float mean, backward_sums *s, size_t i)
 {
     float g = activate_gradient(z * e->scale + e->shift, dy, e, s, i);
     grouped_add(&s->gradient, i, g);
-    grouped_add(&s->product, i, g * ((z - mean) * inv_std));
+    grouped_add(&s->product, i, g * (z - mean));
     return g;
 }
 
-static void batch_norm_sums(backward_sums *s, double sums[5])
+static void batch_norm_sums(
+    backward_sums *s, const nncf__epilogue *e, float inv_std, double sums[5])
 {
-    quantizer_sums(s, sums);
+    double product = 0;
+    quantizer_sums(s, e->fq, sums);
     grouped_add_to(&s->gradient, &sums[3]);
-    grouped_add_to(&s->product, &sums[4]);
+    grouped_add_to(&s->product, &product);
+    sums[4] += (double)inv_std * product;
 }
 
 static void epilogue_backward(size_t n, const float *z, const float *dy, float *da,
@@ -132,8 +139,8 @@ static void epilogue_backward(size_t n, const float *z, const float *dy, float *
 {
     backward_sums s = {0};
     for (size_t i = 0; i < n; i++)
-        da[i] = epilogue_gradient(z[i], dy[i], e, mean, inv_std, &s, i);
-    batch_norm_sums(&s, sums);
+        da[i] = epilogue_gradient(z[i], dy[i], e, mean, &s, i);
+    batch_norm_sums(&s, e, inv_std, sums);
 }
 
 static void batch_norm_backward(
@@ -155,8 +162,8 @@ static void epilogue_sums(size_t n, const float *z, const float *dy, const nncf_
 {
     backward_sums s = {0};
     for (size_t i = 0; i < n; i++)
-        epilogue_gradient(z[i], dy[i], e, mean, inv_std, &s, i);
-    batch_norm_sums(&s, sums);
+        epilogue_gradient(z[i], dy[i], e, mean, &s, i);
+    batch_norm_sums(&s, e, inv_std, sums);
 }
 
 static void epilogue_dz(size_t n, const float *z, const float *dy, float *dz,
@@ -181,7 +188,7 @@ static void add_backward(size_t n, const float *a, const float *b, const float *
     backward_sums s = {0};
     for (size_t i = 0; i < n; i++)
         dx[i] = activate_gradient(a[i] + b[i], dy[i], e, &s, i);
-    quantizer_sums(&s, sums);
+    quantizer_sums(&s, e->fq, sums);
 }
 
 /* The byte of activate()'s value. */
@@ -305,7 +312,7 @@ static void rb_quantized_backward(size_t n, const float *g, const float *w, cons
         float v = rb_keep(s[i], u[i]) ? w[i] : 0.0f;
         rb_gradient(fq_gradient(v, g[i], q, &b, i), w[i], s[i], u[i], &dw[i], &ds[i]);
     }
-    quantizer_sums(&b, sums);
+    quantizer_sums(&b, q, sums);
 }
 
 static void rb_forward_eval(size_t n, const float *w, const float *s, float *y)

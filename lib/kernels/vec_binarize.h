@@ -23,10 +23,11 @@ static void binarize(size_t n, const float *x, float t, float above, float below
 static void binarize_codes(
     size_t n, const float *x, float t, int32_t above, int32_t below, uint8_t *y)
 {
-    const vf limit = vf_set(t), high = vf_set((float)above), low = vf_set((float)below);
+    const vf limit = vf_set(t), high = vf_set((float)above + ROUND_MAGIC),
+             low = vf_set((float)below + ROUND_MAGIC);
     BLOCKS(n,
         (fetch_ahead(x, i),
-            vf_store_bytes(y + i, vf_select(vf_less(limit, vf_load(x + i, m)), high, low), m)));
+            vf_store_low_bytes(y + i, vf_select(vf_less(limit, vf_load(x + i, m)), high, low), m)));
 }
 
 typedef struct binarizer {

@@ -23,7 +23,7 @@ INLINE void fetch_ahead(const float *x, size_t i)
 }
 
 /* 1.5 * 2^23: adding and subtracting it rounds to an integer, half to even, for |x| <= 2^22, and
- * makes -0 a +0. */
+ * makes -0 a +0. After the addition the lowest bits are those of the integer. */
 #define ROUND_MAGIC 12582912.0f
 
 /* ---- quantizer ---- */
@@ -50,6 +50,12 @@ INLINE vf fake_quantize(vf x, const quantizer *q)
     const vf magic = vf_set(ROUND_MAGIC);
     vf code = clamp(vf_div(x, q->scale), q->low, q->high);
     return vf_mul(vf_sub(vf_add(code, magic), magic), q->scale);
+}
+
+/* The byte of round(code) + zero. */
+INLINE void store_code(uint8_t *y, vf code, vf zero, size_t m)
+{
+    vf_store_low_bytes(y, vf_add(vf_add(code, vf_set(ROUND_MAGIC)), zero), m);
 }
 
 INLINE vm outside_of(vf x, const quantizer *q)
@@ -86,16 +92,26 @@ INLINE terms terms_zero(void)
     return t;
 }
 
+/* Codes are not clamped: they are within their range where x is, and elsewhere there is no term. */
 INLINE vf fq_gradient(vf x, vf dy, const quantizer *q, vf *inside, vd sum[3], size_t m)
 {
+    const vf magic = vf_set(ROUND_MAGIC), quotient = vf_div(x, q->scale),
+             code = vf_sub(vf_add(quotient, magic), magic);
     vm above = vf_less(q->x_high, x), below = vf_less(x, q->x_low), outside = vm_or(above, below);
-    *inside = vf_live(vf_drop(outside, vf_mul(dy, vf_sub(fake_quantize(x, q), x))), m);
+    *inside = vf_live(vf_drop(outside, vf_mul(dy, vf_sub(code, quotient))), m);
     /* Clipping is rare, mostly at one end, and a zero added would change nothing. */
     if (vm_any(above))
         vd_sum(&sum[1], vf_keep(above, dy), m);
     if (vm_any(below))
         vd_sum(&sum[2], vf_keep(below, dy), m);
     return vf_drop(outside, dy);
+}
+
+INLINE void add_quantizer_sums(const nncf__fq *fq, const vd sum[3], double sums[3])
+{
+    sums[0] += (double)fq->scale * vd_total(sum[0].p);
+    for (int k = 1; k < 3; k++)
+        sums[k] += vd_total(sum[k].p);
 }
 
 static void fq_backward(
@@ -107,8 +123,7 @@ static void fq_backward(
         vf_store(dx + i,
             fq_gradient(vf_load(x + i, m), vf_load(dy + i, m), &q, &t.inside[b], sum, m), m),
         vd_sum_four(&sum[0], t.inside));
-    for (int k = 0; k < 3; k++)
-        sums[k] += vd_total(sum[k].p);
+    add_quantizer_sums(fq, sum, sums);
 }
 
 /* ---- batch norm, activation, quantizer ---- */
@@ -117,7 +132,7 @@ INLINE void sum_and_squares_block(const float *z, vd sum[2], size_t m)
 {
     vd v = vd_from(vf_load(z, m));
     sum[0] = vd_add(sum[0], v);
-    sum[1] = vd_add(sum[1], vd_mul(v, v));
+    sum[1] = vd_add_square(sum[1], v);
 }
 
 static void sum_and_squares(size_t n, const float *z, double sums[2])
@@ -133,6 +148,22 @@ typedef struct epilogue {
     quantizer q; /* only with a quantizer */
     vm no_activation;
 } epilogue;
+
+/* What an epilogue's loop need not look at. PLAIN: no quantizer; LINEAR: no activation; CLIPPED: an
+ * activation from which nothing comes out below the quantizer's range; WITHIN: nor above it; ANY
+ * may have all. */
+enum { PLAIN, LINEAR, CLIPPED, WITHIN, ANY };
+
+static int kind_of_epilogue(const nncf__epilogue *e)
+{
+    if (!e->fq)
+        return PLAIN;
+    if (e->act_low == -INFINITY && e->act_high == INFINITY)
+        return LINEAR;
+    if (!(e->act_low >= e->fq->x_low))
+        return ANY;
+    return e->act_high <= e->fq->x_high ? WITHIN : CLIPPED;
+}
 
 INLINE epilogue epilogue_load(const nncf__epilogue *e, bool quantized)
 {
@@ -174,9 +205,15 @@ static int64_t epilogue_forward(size_t n, const float *z, float *y, const nncf__
                  : epilogue_forward_loop(n, z, y, e, false);
 }
 
+/* Has the activation, if there is one, a slope there? */
+INLINE vm within_activation(vf v, const epilogue *e)
+{
+    return vm_and(vf_less(e->act_low, v), vf_less(v, e->act_high));
+}
+
 INLINE vm passes(vf v, const epilogue *e)
 {
-    return vm_or(e->no_activation, vm_and(vf_less(e->act_low, v), vf_less(v, e->act_high)));
+    return vm_or(e->no_activation, within_activation(v, e));
 }
 
 INLINE vf activate_gradient(
@@ -188,12 +225,12 @@ INLINE vf activate_gradient(
 }
 
 INLINE vf epilogue_gradient(vf v, const float *dy, const epilogue *e, bool quantized, vf mean,
-    vf inv_std, terms *t, int b, vd sum[5], size_t m)
+    terms *t, int b, vd sum[5], size_t m)
 {
     vf g = activate_gradient(
         vf_add(vf_mul(v, e->scale), e->shift), vf_load(dy, m), e, quantized, &t->inside[b], sum, m);
     t->gradient[b] = vf_live(g, m);
-    t->product[b] = vf_live(vf_mul(g, vf_mul(vf_sub(v, mean), inv_std)), m);
+    t->product[b] = vf_live(vf_mul(g, vf_sub(v, mean)), m);
     return g;
 }
 
@@ -205,20 +242,26 @@ INLINE void epilogue_sum(vd sum[5], const terms *t, bool quantized)
     vd_sum_four(&sum[4], t->product);
 }
 
+INLINE void add_epilogue_sums(
+    const nncf__epilogue *e, float inv_std, const vd sum[5], double sums[5])
+{
+    if (e->fq)
+        add_quantizer_sums(e->fq, sum, sums);
+    sums[3] += vd_total(sum[3].p);
+    sums[4] += (double)inv_std * vd_total(sum[4].p);
+}
+
 INLINE void epilogue_backward_loop(size_t n, const float *z, const float *dy, float *da,
     const nncf__epilogue *constants, bool quantized, float mean, float inv_std, double sums[5])
 {
     const epilogue e = epilogue_load(constants, quantized);
-    const vf mean_v = vf_set(mean), inv_std_v = vf_set(inv_std);
+    const vf mean_v = vf_set(mean);
     vd sum[5] = {vd_zero(), vd_zero(), vd_zero(), vd_zero(), vd_zero()};
     BLOCKS_OF_FOUR(n,
         vf_store(da + i,
-            epilogue_gradient(
-                vf_load(z + i, m), dy + i, &e, quantized, mean_v, inv_std_v, &t, b, sum, m),
-            m),
+            epilogue_gradient(vf_load(z + i, m), dy + i, &e, quantized, mean_v, &t, b, sum, m), m),
         epilogue_sum(sum, &t, quantized));
-    for (int k = 0; k < 5; k++)
-        sums[k] += vd_total(sum[k].p);
+    add_epilogue_sums(constants, inv_std, sum, sums);
 }
 
 static void epilogue_backward(size_t n, const float *z, const float *dy, float *da,
@@ -244,48 +287,62 @@ static void batch_norm_backward(
     BLOCKS(n, batch_norm_backward_block(z + i, da + i, dz + i, a, b, c, m));
 }
 
-/* What epilogue_sums need not look at: LINEAR has no activation; CLIPPED has one from which nothing
- * comes out below the quantizer's range; ANY may have all. */
-enum { PLAIN, LINEAR, CLIPPED, ANY };
-
-/* Of the first m lanes of a machine vector of a block. Codes are not clamped: they are within their
- * range where x is, and elsewhere no term. */
+/* Of the first m lanes of a machine vector of a block: terms, and the lanes outside of the
+ * quantizer's range. Codes are not clamped: they are within their range where x is, and elsewhere
+ * no term. */
 INLINE void sums_terms(int what, size_t m, const float *z, const float *dy, const epilogue *e,
-    nf mean, nf inv_std, nf *inside, nf *gradient, nf *product, vd sum[5], int k)
+    nf mean, nf *inside, nf *gradient, nf *product, nm *outside)
 {
-    const nf x = nf_load_part(z, m), magic = nf_set(ROUND_MAGIC);
+    const nf x = nf_load_part(z, m);
     const nf v = nf_add(nf_mul(x, e->scale.p[0]), e->shift.p[0]);
     const nm live = nm_first(m);
     nf g = nf_load_part(dy, m), a = v;
-    if (what != LINEAR)
+    if (what == CLIPPED) /* above act_high there is no term */
+        a = nf_max(e->act_low.p[0], v);
+    else if (what != LINEAR)
         a = nf_max(e->act_low.p[0], nf_min(e->act_high.p[0], v));
     if (what != PLAIN) {
-        const nf step = e->q.scale.p[0], code = nf_sub(nf_add(nf_div(a, step), magic), magic),
-                 term = nf_mul(g, nf_sub(nf_mul(code, step), a));
-        const nm above = nf_less(e->q.x_high.p[0], a);
-        nm outside = above;
-        if (what != CLIPPED)
-            outside = nm_or(outside, nf_less(a, e->q.x_low.p[0]));
-        *inside = nf_drop(outside, term);
+        const nf quotient = nf_div(a, e->q.scale.p[0]);
+        *inside = nf_mul(g, nf_sub(nf_round(quotient), quotient));
+        if (what != WITHIN) {
+            *outside = nf_less(e->q.x_high.p[0], a);
+            if (what != CLIPPED)
+                *outside = nm_or(*outside, nf_less(a, e->q.x_low.p[0]));
+            *inside = nf_drop(*outside, *inside);
+            g = nf_drop(*outside, g);
+        }
         if (m < WIDTH)
             *inside = nf_keep(live, *inside);
-        if (nm_any(outside)) { /* rare */
-            sum[1].p[k] = nd_add(sum[1].p[k], nd_from(nf_keep(above, g)));
-            if (what != CLIPPED)
-                sum[2].p[k] = nd_add(sum[2].p[k], nd_from(nf_keep(nf_less(a, e->q.x_low.p[0]), g)));
-        }
-        g = nf_drop(outside, g);
     }
-    if (what != LINEAR) {
+    if (what == CLIPPED) /* what is not below act_high is above the range */
+        g = nf_keep(nf_less(e->act_low.p[0], v), g);
+    else if (what != LINEAR) {
         nm passing = nm_and(nf_less(e->act_low.p[0], v), nf_less(v, e->act_high.p[0]));
-        if (what != CLIPPED)
+        if (what != WITHIN)
             passing = nm_or(passing, e->no_activation.p[0]);
         g = nf_keep(passing, g);
     }
     *gradient = g;
-    *product = nf_mul(g, nf_mul(nf_sub(x, mean), inv_std));
+    *product = nf_mul(g, nf_sub(x, mean));
     if (m < WIDTH)
         *product = nf_keep(live, *product);
+}
+
+/* Of what is outside, which is rare. */
+INLINE void sums_outside(int what, size_t m, const float *z, const float *dy, const epilogue *e,
+    nm outside, vd sum[5], int k)
+{
+    const nf g = nf_load_part(dy, m);
+    if (!nm_any(outside))
+        return;
+    if (what == CLIPPED) {
+        sum[1].p[k] = nd_add(sum[1].p[k], nd_from(nf_keep(outside, g)));
+        return;
+    }
+    const nf v = nf_add(nf_mul(nf_load_part(z, m), e->scale.p[0]), e->shift.p[0]),
+             a = what == LINEAR ? v : nf_max(e->act_low.p[0], nf_min(e->act_high.p[0], v));
+    sum[1].p[k] = nd_add(sum[1].p[k], nd_from(nf_keep(nf_less(e->q.x_high.p[0], a), g)));
+    sum[2].p[k] = nd_add(sum[2].p[k], nd_from(nf_keep(nf_less(a, e->q.x_low.p[0]), g)));
 }
 
 INLINE void sum_four(nd *sum, const nf t[4])
@@ -295,37 +352,49 @@ INLINE void sum_four(nd *sum, const nf t[4])
 
 /* The terms of up to 64 elements, one part of the lanes after the other: then they stay in
  * registers. n is 64 when compiling, or less. */
-INLINE void sums_group(int what, size_t n, const float *z, const float *dy, const epilogue *e,
-    nf mean, nf inv_std, vd sum[5])
+INLINE void sums_group(
+    int what, size_t n, const float *z, const float *dy, const epilogue *e, nf mean, vd sum[5])
 {
     for (int k = 0; k < PARTS; k++) {
         nf inside[4], gradient[4], product[4];
+        nm outside[4];
 #pragma GCC unroll 4
         for (int b = 0; b < 4; b++) {
             const size_t i = (size_t)(b * LANES + k * WIDTH);
             inside[b] = gradient[b] = product[b] = nf_set(0.0f);
+            outside[b] = nm_first(0);
             if (i + WIDTH <= n)
-                sums_terms(what, WIDTH, z + i, dy + i, e, mean, inv_std, &inside[b], &gradient[b],
-                    &product[b], sum, k);
+                sums_terms(what, WIDTH, z + i, dy + i, e, mean, &inside[b], &gradient[b],
+                    &product[b], &outside[b]);
             else if (i < n)
-                sums_terms(what, n - i, z + i, dy + i, e, mean, inv_std, &inside[b], &gradient[b],
-                    &product[b], sum, k);
+                sums_terms(what, n - i, z + i, dy + i, e, mean, &inside[b], &gradient[b],
+                    &product[b], &outside[b]);
         }
         if (what != PLAIN)
             sum_four(&sum[0].p[k], inside);
         sum_four(&sum[3].p[k], gradient);
         sum_four(&sum[4].p[k], product);
+        if (what == PLAIN || what == WITHIN ||
+            !nm_any(nm_or(nm_or(outside[0], outside[1]), nm_or(outside[2], outside[3]))))
+            continue;
+#pragma GCC unroll 4
+        for (int b = 0; b < 4; b++) {
+            const size_t i = (size_t)(b * LANES + k * WIDTH);
+            if (i < n)
+                sums_outside(
+                    what, i + WIDTH <= n ? WIDTH : n - i, z + i, dy + i, e, outside[b], sum, k);
+        }
     }
 }
 
 /* Fewer than 64 elements; a function of its own, which all variants share. */
 static void sums_rest(size_t n, const float *z, const float *dy, const epilogue *e, bool quantized,
-    vf mean, vf inv_std, vd sum[5])
+    vf mean, vd sum[5])
 {
     if (quantized)
-        sums_group(ANY, n, z, dy, e, mean.p[0], inv_std.p[0], sum);
+        sums_group(ANY, n, z, dy, e, mean.p[0], sum);
     else
-        sums_group(PLAIN, n, z, dy, e, mean.p[0], inv_std.p[0], sum);
+        sums_group(PLAIN, n, z, dy, e, mean.p[0], sum);
 }
 
 INLINE void epilogue_sums_loop(int what, size_t n, const float *z, const float *dy,
@@ -333,7 +402,7 @@ INLINE void epilogue_sums_loop(int what, size_t n, const float *z, const float *
 {
     enum { GROUP = 4 * LANES };
     const epilogue e = epilogue_load(constants, what != PLAIN);
-    const vf mean_v = vf_set(mean), inv_std_v = vf_set(inv_std);
+    const vf mean_v = vf_set(mean);
     vd sum[5] = {vd_zero(), vd_zero(), vd_zero(), vd_zero(), vd_zero()};
     for (; n >= GROUP; n -= GROUP, z += GROUP, dy += GROUP) {
 #pragma GCC unroll 4
@@ -341,55 +410,85 @@ INLINE void epilogue_sums_loop(int what, size_t n, const float *z, const float *
             fetch_ahead(z, b);
             fetch_ahead(dy, b);
         }
-        sums_group(what, GROUP, z, dy, &e, mean_v.p[0], inv_std_v.p[0], sum);
+        sums_group(what, GROUP, z, dy, &e, mean_v.p[0], sum);
     }
     if (n > 0)
-        sums_rest(n, z, dy, &e, what != PLAIN, mean_v, inv_std_v, sum);
-    for (int k = 0; k < 5; k++)
-        sums[k] += vd_total(sum[k].p);
+        sums_rest(n, z, dy, &e, what != PLAIN, mean_v, sum);
+    add_epilogue_sums(constants, inv_std, sum, sums);
 }
 
 static void epilogue_sums(size_t n, const float *z, const float *dy, const nncf__epilogue *e,
     float mean, float inv_std, double sums[5])
 {
-    const bool linear = e->act_low == -INFINITY && e->act_high == INFINITY;
-    if (!e->fq)
+    switch (kind_of_epilogue(e)) {
+    case PLAIN:
         epilogue_sums_loop(PLAIN, n, z, dy, e, mean, inv_std, sums);
-    else if (linear)
+        break;
+    case LINEAR:
         epilogue_sums_loop(LINEAR, n, z, dy, e, mean, inv_std, sums);
-    else if (e->act_low >= e->fq->x_low)
+        break;
+    case CLIPPED:
         epilogue_sums_loop(CLIPPED, n, z, dy, e, mean, inv_std, sums);
-    else
+        break;
+    case WITHIN:
+        epilogue_sums_loop(WITHIN, n, z, dy, e, mean, inv_std, sums);
+        break;
+    default:
         epilogue_sums_loop(ANY, n, z, dy, e, mean, inv_std, sums);
+        break;
+    }
 }
 
-INLINE void epilogue_dz_block(const float *z, const float *dy, float *dz, const epilogue *e,
-    bool quantized, vf k0, vf k1, vf k2, size_t m)
+INLINE void epilogue_dz_block(int what, const float *z, const float *dy, float *dz,
+    const epilogue *e, vf k0, vf k1, vf k2, size_t m)
 {
-    vf x = vf_load(z, m), g = vf_load(dy, m), v = vf_add(vf_mul(x, e->scale), e->shift);
-    if (quantized)
+    const vf x = vf_load(z, m), v = vf_add(vf_mul(x, e->scale), e->shift);
+    vf g = vf_load(dy, m);
+    if (what == LINEAR) {
+        g = vf_drop(outside_of(v, &e->q), g);
+    } else if (what == ANY) {
         g = vf_drop(outside_of(clamp(v, e->act_low, e->act_high), &e->q), g);
-    g = vf_keep(passes(v, e), g);
+        g = vf_keep(passes(v, e), g);
+    } else if (what == CLIPPED) { /* what is not below act_high is above the range */
+        g = vf_drop(vf_less(e->q.x_high, v), vf_keep(vf_less(e->act_low, v), g));
+    } else if (what == WITHIN) {
+        g = vf_keep(within_activation(v, e), g);
+    } else {
+        g = vf_keep(passes(v, e), g);
+    }
     vf_store(dz, vf_add(vf_mul(k0, g), vf_add(vf_mul(k1, x), k2)), m);
 }
 
-INLINE void epilogue_dz_loop(size_t n, const float *z, const float *dy, float *dz,
-    const nncf__epilogue *constants, bool quantized, float k0, float k1, float k2)
+INLINE void epilogue_dz_loop(int what, size_t n, const float *z, const float *dy, float *dz,
+    const nncf__epilogue *constants, float k0, float k1, float k2)
 {
-    const epilogue e = epilogue_load(constants, quantized);
+    const epilogue e = epilogue_load(constants, what != PLAIN);
     const vf a = vf_set(k0), b = vf_set(k1), c = vf_set(k2);
     BLOCKS(n,
         (fetch_ahead(z, i), fetch_ahead(dy, i),
-            epilogue_dz_block(z + i, dy + i, dz + i, &e, quantized, a, b, c, m)));
+            epilogue_dz_block(what, z + i, dy + i, dz + i, &e, a, b, c, m)));
 }
 
 static void epilogue_dz(size_t n, const float *z, const float *dy, float *dz,
     const nncf__epilogue *e, float k0, float k1, float k2)
 {
-    if (e->fq)
-        epilogue_dz_loop(n, z, dy, dz, e, true, k0, k1, k2);
-    else
-        epilogue_dz_loop(n, z, dy, dz, e, false, k0, k1, k2);
+    switch (kind_of_epilogue(e)) {
+    case PLAIN:
+        epilogue_dz_loop(PLAIN, n, z, dy, dz, e, k0, k1, k2);
+        break;
+    case LINEAR:
+        epilogue_dz_loop(LINEAR, n, z, dy, dz, e, k0, k1, k2);
+        break;
+    case CLIPPED:
+        epilogue_dz_loop(CLIPPED, n, z, dy, dz, e, k0, k1, k2);
+        break;
+    case WITHIN:
+        epilogue_dz_loop(WITHIN, n, z, dy, dz, e, k0, k1, k2);
+        break;
+    default:
+        epilogue_dz_loop(ANY, n, z, dy, dz, e, k0, k1, k2);
+        break;
+    }
 }
 
 INLINE int64_t add_forward_loop(size_t n, const float *a, const float *b, float *y,
@@ -426,8 +525,8 @@ INLINE void add_backward_loop(size_t n, const float *x, const float *y, const fl
         (fetch_ahead(x, i), fetch_ahead(y, i), fetch_ahead(dy, i),
             add_backward_block(x + i, y + i, dy + i, dx + i, &e, quantized, &t.inside[b], sum, m)),
         if (quantized) vd_sum_four(&sum[0], t.inside));
-    for (int k = 0; k < 3; k++)
-        sums[k] += vd_total(sum[k].p);
+    if (quantized)
+        add_quantizer_sums(constants->fq, sum, sums);
 }
 
 static void add_backward(size_t n, const float *a, const float *b, const float *dy, float *dx,
@@ -441,41 +540,48 @@ static void add_backward(size_t n, const float *a, const float *b, const float *
 
 /* ---- codes in bytes ---- */
 
-/* clipped: nothing is below the quantizer's range. */
 INLINE void activate_to_code(
-    vf v, uint8_t *y, const epilogue *e, bool clipped, vf zero, vc *count, size_t m)
+    int what, vf v, uint8_t *y, const epilogue *e, vf zero, vc *count, size_t m)
 {
-    const vf magic = vf_set(ROUND_MAGIC);
-    vf a = clamp(v, e->act_low, e->act_high);
-    vm outside = vf_less(e->q.x_high, a);
+    vf a = what == LINEAR ? v : clamp(v, e->act_low, e->act_high);
     vf code = vf_min(vf_div(a, e->q.scale), e->q.high); /* a NaN becomes `high` */
-    if (!clipped) {
-        outside = vm_or(vf_less(a, e->q.x_low), outside);
+    if (what == LINEAR || what == ANY)
         code = vf_max(code, e->q.low);
+    if (what != WITHIN) {
+        vm outside = vf_less(e->q.x_high, a);
+        if (what != CLIPPED)
+            outside = vm_or(vf_less(a, e->q.x_low), outside);
+        *count = vc_add(*count, vm_live(outside, m));
     }
-    *count = vc_add(*count, vm_live(outside, m));
-    code = vf_add(vf_sub(vf_add(code, magic), magic), zero);
-    vf_store_bytes(y, code, m);
+    store_code(y, code, zero, m);
 }
 
 INLINE int64_t epilogue_codes_loop(
-    size_t n, const float *z, uint8_t *y, const nncf__epilogue *constants, bool clipped, float zero)
+    int what, size_t n, const float *z, uint8_t *y, const nncf__epilogue *constants, float zero)
 {
     const epilogue e = epilogue_load(constants, true);
     const vf zero_v = vf_set(zero);
     vc count = vc_zero();
     BLOCKS(n,
         (fetch_ahead(z, i),
-            activate_to_code(vf_add(vf_mul(vf_load(z + i, m), e.scale), e.shift), y + i, &e,
-                clipped, zero_v, &count, m)));
+            activate_to_code(what, vf_add(vf_mul(vf_load(z + i, m), e.scale), e.shift), y + i, &e,
+                zero_v, &count, m)));
     return vc_total(count);
 }
 
 static int64_t epilogue_codes(
     size_t n, const float *z, uint8_t *y, const nncf__epilogue *e, float zero)
 {
-    return e->act_low >= e->fq->x_low ? epilogue_codes_loop(n, z, y, e, true, zero)
-                                      : epilogue_codes_loop(n, z, y, e, false, zero);
+    switch (kind_of_epilogue(e)) {
+    case LINEAR:
+        return epilogue_codes_loop(LINEAR, n, z, y, e, zero);
+    case CLIPPED:
+        return epilogue_codes_loop(CLIPPED, n, z, y, e, zero);
+    case WITHIN:
+        return epilogue_codes_loop(WITHIN, n, z, y, e, zero);
+    default:
+        return epilogue_codes_loop(ANY, n, z, y, e, zero);
+    }
 }
 
 static int64_t add_codes(size_t n, const float *a, const float *b, uint8_t *y,
@@ -486,8 +592,8 @@ static int64_t add_codes(size_t n, const float *a, const float *b, uint8_t *y,
     vc count = vc_zero();
     BLOCKS(n,
         (fetch_ahead(a, i), fetch_ahead(b, i),
-            activate_to_code(vf_add(vf_load(a + i, m), vf_load(b + i, m)), y + i, &e, false, zero_v,
-                &count, m)));
+            activate_to_code(
+                ANY, vf_add(vf_load(a + i, m), vf_load(b + i, m)), y + i, &e, zero_v, &count, m)));
     return vc_total(count);
 }
 

@@ -178,7 +178,6 @@ static void rb_loss_backward(size_t n, const float *s, float c, float *ds)
 INLINE void rb_codes_block(const float *w, const float *s, const float *u, uint8_t *y,
     const quantizer *q, vf zero, vc *clipped, vc *finite, size_t m)
 {
-    const vf magic = vf_set(ROUND_MAGIC);
     fetch_ahead(w, 0);
     fetch_ahead(s, 0);
     sigmoid_parts f = sigmoid_split(vf_load(s, m));
@@ -187,7 +186,7 @@ INLINE void rb_codes_block(const float *w, const float *s, const float *u, uint8
     *clipped = vc_add(*clipped, vm_live(outside_of(v, q), m));
     *finite = vc_add(*finite, vm_live(vf_less(v, vf_set(INFINITY)), m));
     vf code = vf_max(vf_min(vf_div(v, q->scale), q->high), q->low); /* a NaN becomes `high` */
-    vf_store_bytes(y, vf_add(vf_sub(vf_add(code, magic), magic), zero), m);
+    store_code(y, code, zero, m);
 }
 
 /* Of masked weights, one of which is a NaN or infinite. */
@@ -244,6 +243,5 @@ static void rb_quantized_backward(size_t n, const float *g, const float *w, cons
         rb_quantized_backward_block(
             g + i, w + i, s + i, u + i, dw + i, ds + i, &q, &t.inside[b], sum, m),
         vd_sum_four(&sum[0], t.inside));
-    for (int k = 0; k < 3; k++)
-        sums[k] += vd_total(sum[k].p);
+    add_quantizer_sums(fq, sum, sums);
 }

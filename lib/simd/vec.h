@@ -11,6 +11,7 @@
  *   operand, as minps.
  * - nf_multiply_add(a, b, c): a b + c, fused where there is an instruction; in products of floats
  *   only, which are not EXACT.
+ * - nf_round(x): to an integer, half to even, |x| <= 2^22; the sign of a zero is not defined.
  * - nf_keep(m, x), nf_drop(m, x): m ? x : +0, m ? +0 : x.
  * - nf_minus_abs(x): -|x|, of NaN some NaN.
  * - nf_highest(x): the greatest lane; none is NaN; of zeros any.
@@ -28,11 +29,13 @@
  *   where HAS_PICK is 1.
  * - nf_bytes_where(m, p, flip), nf_second_bytes_where: the same of bytes p[lane], p[2 * lane] as
  *   floats; the others: as a byte of 0.
- * - nf_store_bytes: the low bytes of WIDTH whole numbers within 32 bits; nf_store_bytes_of_two
- * where PARTS is 2: of two vectors.
+ * - nf_store_low_bytes: the lowest byte of each lane's bits; nf_store_low_bytes_of_two: of two
+ *   vectors, where PARTS is 2.
  * - nf_second_bytes_first(p, m, flip): m > 0 of every second byte from p[0] on; no other.
  * - nm_bits: lane i is set where bit i is. nm_mask: its inverse.
  * - nw: WIDTH uint32. nw_mark(x, m, bit): x | bit in lanes of m. nw_zero, nw_store.
+ * - nd_add_square(sum, x): sum + x * x of what was a float: an exact product, so that it may be
+ *   fused.
  * - nd_from: the doubles, lanes in order: first half in low, second half in high.
  * - vd_total: the fixed tree of kernels.def over all 16 lanes.
  * - nq_mul: 64-bit products of the lower halves; nq_high: a >> 32. Upper halves may hold garbage
@@ -110,7 +113,7 @@ BINARY(vm_or, vm, nm_or, vm, vm)
 BINARY(vm_and, vm, nm_and, vm, vm)
 BINARY(vc_add, vc, nc_add, vc, vm)
 BINARY(vd_add, vd, nd_add, vd, vd)
-BINARY(vd_mul, vd, nd_mul, vd, vd)
+BINARY(vd_add_square, vd, nd_add_square, vd, vd)
 #undef BINARY
 
 INLINE vf vf_set(float x)
@@ -235,16 +238,16 @@ INLINE nf nf_load_part(const float *x, size_t m)
 #endif
 }
 
-/* Whole numbers of 0..255 or -128..127, as the low byte of each. */
-INLINE void vf_store_bytes(uint8_t *y, vf x, size_t m)
+/* The lowest byte of each lane's bits. */
+INLINE void vf_store_low_bytes(uint8_t *y, vf x, size_t m)
 {
     uint8_t padded[LANES];
     uint8_t *to = m == LANES ? y : padded;
 #if PARTS == 2
-    nf_store_bytes_of_two(to, x.p[0], x.p[1]);
+    nf_store_low_bytes_of_two(to, x.p[0], x.p[1]);
 #else
     EACH(k)
-    nf_store_bytes(to + k * WIDTH, x.p[k]);
+    nf_store_low_bytes(to + k * WIDTH, x.p[k]);
 #endif
     if (m != LANES)
         memcpy(y, padded, m);

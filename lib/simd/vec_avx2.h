@@ -127,11 +127,11 @@ INLINE nf nf_second_bytes(const uint8_t *p, int upper, uint32_t flip)
                          _mm256_set1_epi32(255)),
         flip);
 }
-INLINE void nf_store_bytes_of_two(uint8_t *p, nf x, nf y)
+INLINE void nf_store_low_bytes_of_two(uint8_t *p, nf x, nf y)
 {
-    const __m256i low = _mm256_set1_epi32(255);
+    const nf low = _mm256_castsi256_ps(_mm256_set1_epi32(255));
     const __m256i words = _mm256_packus_epi32(
-        _mm256_and_si256(_mm256_cvtps_epi32(x), low), _mm256_and_si256(_mm256_cvtps_epi32(y), low));
+        _mm256_castps_si256(_mm256_and_ps(x, low)), _mm256_castps_si256(_mm256_and_ps(y, low)));
     /* four of x, four of y, the other four of x, of y */
     const __m128i bytes =
         _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
@@ -171,6 +171,10 @@ INLINE nf nf_multiply_add(nf a, nf b, nf c)
 INLINE nf nf_div(nf a, nf b)
 {
     return _mm256_div_ps(a, b);
+}
+INLINE nf nf_round(nf x)
+{
+    return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 INLINE nf nf_sqrt(nf x)
 {
@@ -266,9 +270,9 @@ INLINE nd nd_add(nd a, nd b)
 {
     return (nd){_mm256_add_pd(a.low, b.low), _mm256_add_pd(a.high, b.high)};
 }
-INLINE nd nd_mul(nd a, nd b)
+INLINE nd nd_add_square(nd sum, nd x)
 {
-    return (nd){_mm256_mul_pd(a.low, b.low), _mm256_mul_pd(a.high, b.high)};
+    return (nd){_mm256_fmadd_pd(x.low, x.low, sum.low), _mm256_fmadd_pd(x.high, x.high, sum.high)};
 }
 INLINE double vd_total(const nd part[PARTS])
 {

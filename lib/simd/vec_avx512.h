@@ -87,9 +87,9 @@ INLINE nf nf_second_bytes(const uint8_t *p, int upper, uint32_t flip)
                          _mm512_set1_epi32(255)),
         flip);
 }
-INLINE void nf_store_bytes(uint8_t *p, nf x)
+INLINE void nf_store_low_bytes(uint8_t *p, nf x)
 {
-    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));
+    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(_mm512_castps_si512(x)));
 }
 INLINE nf nf_load_where(nm m, const float *p)
 {
@@ -166,6 +166,12 @@ INLINE nf nf_multiply_add(nf a, nf b, nf c)
 INLINE nf nf_div(nf a, nf b)
 {
     return _mm512_div_ps(a, b);
+}
+/* vrndscaleps is as many operations, for one unit. */
+INLINE nf nf_round(nf x)
+{
+    const nf magic = nf_set(0x1.8p23f);
+    return _mm512_sub_ps(_mm512_add_ps(x, magic), magic);
 }
 INLINE nf nf_sqrt(nf x)
 {
@@ -252,9 +258,9 @@ INLINE nd nd_add(nd a, nd b)
 {
     return (nd){_mm512_add_pd(a.low, b.low), _mm512_add_pd(a.high, b.high)};
 }
-INLINE nd nd_mul(nd a, nd b)
+INLINE nd nd_add_square(nd sum, nd x)
 {
-    return (nd){_mm512_mul_pd(a.low, b.low), _mm512_mul_pd(a.high, b.high)};
+    return (nd){_mm512_fmadd_pd(x.low, x.low, sum.low), _mm512_fmadd_pd(x.high, x.high, sum.high)};
 }
 INLINE double vd_total(const nd part[PARTS])
 {

@@ -70,9 +70,9 @@ INLINE nf nf_second_bytes(const uint8_t *p, int upper, uint32_t flip)
     const uint8x8_t pairs = vld1_u8(p);
     return bytes_cut(upper ? vuzp2_u8(pairs, pairs) : vuzp1_u8(pairs, pairs), flip);
 }
-INLINE void nf_store_bytes(uint8_t *p, nf x)
+INLINE void nf_store_low_bytes(uint8_t *p, nf x)
 {
-    const uint16x4_t words = vmovn_u32(vreinterpretq_u32_s32(vcvtq_s32_f32(x)));
+    const uint16x4_t words = vmovn_u32(vreinterpretq_u32_f32(x));
     const uint32_t four =
         vget_lane_u32(vreinterpret_u32_u8(vmovn_u16(vcombine_u16(words, words))), 0);
     memcpy(p, &four, sizeof four);
@@ -96,6 +96,10 @@ INLINE nf nf_multiply_add(nf a, nf b, nf c)
 INLINE nf nf_div(nf a, nf b)
 {
     return vdivq_f32(a, b);
+}
+INLINE nf nf_round(nf x)
+{
+    return vrndnq_f32(x);
 }
 INLINE nf nf_sqrt(nf x)
 {
@@ -184,9 +188,9 @@ INLINE nd nd_add(nd a, nd b)
 {
     return (nd){vaddq_f64(a.low, b.low), vaddq_f64(a.high, b.high)};
 }
-INLINE nd nd_mul(nd a, nd b)
+INLINE nd nd_add_square(nd sum, nd x)
 {
-    return (nd){vmulq_f64(a.low, b.low), vmulq_f64(a.high, b.high)};
+    return (nd){vfmaq_f64(sum.low, x.low, x.low), vfmaq_f64(sum.high, x.high, x.high)};
 }
 INLINE double vd_total(const nd part[PARTS])
 {

@@ -70,11 +70,11 @@ INLINE nf nf_second_bytes(const uint8_t *p, int upper, uint32_t flip)
     const nm x = {p[upper], p[2 + upper], p[4 + upper], p[6 + upper]};
     return __builtin_convertvector(x ^ (nm){f, f, f, f}, nf);
 }
-INLINE void nf_store_bytes(uint8_t *p, nf x)
+INLINE void nf_store_low_bytes(uint8_t *p, nf x)
 {
-    nm whole = __builtin_convertvector(x, nm);
+    nm bits = (nm)x;
     for (int i = 0; i < WIDTH; i++)
-        p[i] = (uint8_t)whole[i];
+        p[i] = (uint8_t)bits[i];
 }
 INLINE nf nf_add(nf a, nf b)
 {
@@ -95,6 +95,11 @@ INLINE nf nf_multiply_add(nf a, nf b, nf c)
 INLINE nf nf_div(nf a, nf b)
 {
     return a / b;
+}
+INLINE nf nf_round(nf x)
+{
+    const nf magic = nf_set(0x1.8p23f);
+    return x + magic - magic;
 }
 INLINE nf nf_sqrt(nf x)
 {
@@ -209,9 +214,9 @@ INLINE nd nd_add(nd a, nd b)
 {
     return (nd){a.low + b.low, a.high + b.high};
 }
-INLINE nd nd_mul(nd a, nd b)
+INLINE nd nd_add_square(nd sum, nd x)
 {
-    return (nd){a.low * b.low, a.high * b.high};
+    return (nd){sum.low + x.low * x.low, sum.high + x.high * x.high};
 }
 INLINE double vd_total(const nd part[PARTS])
 {
