@@ -182,27 +182,37 @@ INLINE vf load_live(const float *x, size_t m)
 #endif
 }
 
+/* The same of one part of the lanes, WIDTH. */
+INLINE nf load_live_part(const float *x, size_t m)
+{
+#if MASKED_ACCESS
+    return nf_load_part(x, m);
+#else
+    return m == WIDTH ? nf_load(x) : nf_keep(nm_first(m), nf_load(x));
+#endif
+}
+
 /* terms of taps 3 * row .. 3 * row + 2 */
-INLINE void add_row(vf sum[9], int row, vf g, const vf v[3])
+INLINE void add_row(nf sum[9], int row, nf g, const nf v[3])
 {
 #pragma GCC unroll 3
     for (int t = 0; t < 3; t++)
-        sum[3 * row + t] = vf_add(sum[3 * row + t], vf_mul(g, v[t]));
+        sum[3 * row + t] = nf_add(sum[3 * row + t], nf_mul(g, v[t]));
 }
 
-INLINE void load_three(vf v[3], const float *in, const int64_t *offsets, size_t m)
+INLINE void load_three(nf v[3], const float *in, const int64_t *offsets, size_t m)
 {
 #pragma GCC unroll 3
     for (int t = 0; t < 3; t++)
-        v[t] = load_live(in + offsets[t], m);
+        v[t] = load_live_part(in + offsets[t], m);
 }
 
-/* Three by three on sixteen columns, down the rows: a row of the source is loaded once and meets
- * the gradients of up to three rows, which stay in registers. */
+/* Three by three on the columns of one machine vector, down the rows: a row of the source is loaded
+ * once and meets the gradients of up to three rows, which stay in registers, as the sums do. */
 INLINE void weight_column(int stride, size_t rows, size_t m, const float *in, int64_t row,
-    const int64_t *offsets, const float *dz, size_t dz_step, vf sum[9])
+    const int64_t *offsets, const float *dz, size_t dz_step, nf sum[9])
 {
-    vf v[3], g = vf_load(dz, m), above = g, before;
+    nf v[3], g = nf_load_part(dz, m), above = g, before;
     load_three(v, in, offsets, m);
     add_row(sum, 0, g, v);
     if (stride == 2) {
@@ -213,13 +223,13 @@ INLINE void weight_column(int stride, size_t rows, size_t m, const float *in, in
             add_row(sum, 2, g, v);
             if (++y == rows)
                 return;
-            g = vf_load(dz += dz_step, m);
+            g = nf_load_part(dz += dz_step, m);
             add_row(sum, 0, g, v);
         }
     }
     load_three(v, in += row, offsets, m);
     if (rows > 1) {
-        g = vf_load(dz += dz_step, m);
+        g = nf_load_part(dz += dz_step, m);
         add_row(sum, 0, g, v);
     }
     add_row(sum, 1, above, v);
@@ -227,7 +237,7 @@ INLINE void weight_column(int stride, size_t rows, size_t m, const float *in, in
     above = g;
     for (size_t y = 2; y < rows; y++) {
         load_three(v, in += row, offsets, m);
-        g = vf_load(dz += dz_step, m);
+        g = nf_load_part(dz += dz_step, m);
         add_row(sum, 0, g, v);
         add_row(sum, 1, above, v);
         add_row(sum, 2, before, v);
@@ -260,14 +270,21 @@ INLINE void weight_columns(int stride, size_t rows, size_t cols, const float *in
 {
     const int64_t row = offsets[3] - offsets[0];
     vf sum[9];
+    EACH(k)
+    {
+        nf part[9];
 #pragma GCC unroll 9
-    for (int t = 0; t < 9; t++)
-        sum[t] = vf_set(0.0f);
-    size_t x = 0;
-    for (; x + LANES <= cols; x += LANES)
-        weight_column(stride, rows, LANES, in + x, row, offsets, dz + x, dz_step, sum);
-    if (x < cols)
-        weight_column(stride, rows, cols - x, in + x, row, offsets, dz + x, dz_step, sum);
+        for (int t = 0; t < 9; t++)
+            part[t] = nf_set(0.0f);
+        size_t x = (size_t)k * WIDTH;
+        for (; x + WIDTH <= cols; x += LANES)
+            weight_column(stride, rows, WIDTH, in + x, row, offsets, dz + x, dz_step, part);
+        if (x < cols)
+            weight_column(stride, rows, cols - x, in + x, row, offsets, dz + x, dz_step, part);
+#pragma GCC unroll 9
+        for (int t = 0; t < 9; t++)
+            sum[t].p[k] = part[t];
+    }
     lanes_add(sum, 9, lanes);
 }
 
