@@ -95,8 +95,8 @@ bool nncf__int8_product_fits(const nncf_context *context, const nncf__pixel_prod
         (p->map.step_x <= FAST_STEP || p->weights.channels >= FEW_CHANNELS);
 }
 
-/* Of a panel of weights; after it come the starts of its sums, their factors, and the list of its
- * rows. */
+/* Of a panel of weights; after it come the starts of its sums, their factors, the list of its rows,
+ * and that of its narrow pairs of quads. */
 static size_t panel_bytes(const int8_job *j)
 {
     return (size_t)(j->n_quads * QUAD) * j->k->nr * j->k->weight_bytes;
@@ -152,11 +152,17 @@ static void plan_block(int8_job *j)
         j->values_at + (j->has_factors ? nncf__round_up_64(pixels * sizeof(int32_t)) : 0);
 }
 
+static size_t list_bytes(const int8_job *j)
+{
+    return j->skips ? nncf__int8_list_bytes(j->n_quads) : 0;
+}
+
 static void plan_workspace(const nncf_context *context, int8_job *j, size_t private_bytes)
 {
-    const size_t list = j->skips ? nncf__int8_list_bytes(j->n_quads) : 0;
+    const size_t narrow = j->k->narrow ? (size_t)(1 + j->n_quads / 2) * sizeof(uint16_t) : 0;
     j->workspace = nncf__workspace_plan(context, private_bytes,
-        nncf__round_up_64(panel_bytes(j) + 2 * j->k->nr * sizeof(int32_t) + list), j->n_panels);
+        nncf__round_up_64(panel_bytes(j) + 2 * j->k->nr * sizeof(int32_t) + list_bytes(j) + narrow),
+        j->n_panels);
 }
 
 static void plan(const nncf_context *context, const nncf__pixel_product *p, int8_job *j)
@@ -205,6 +211,12 @@ static const int32_t *panel_factor(const int8_job *j, int64_t unit)
 static nncf__int8_list *panel_list(const int8_job *j, int64_t unit)
 {
     return (nncf__int8_list *)(void *)(panel_start(j, unit) + 2 * j->k->nr);
+}
+
+/* NULL: the table makes none. */
+static uint16_t *panel_narrow(const int8_job *j, int64_t unit)
+{
+    return j->k->narrow ? panel_list(j, unit) + list_bytes(j) / sizeof(nncf__int8_list) : NULL;
 }
 
 /* Quads that a panel has, and those of some packed pixels, in the worker's area. */
@@ -260,6 +272,8 @@ static void pack_weights(const int8_job *j, int64_t panel, int64_t unit)
     if (j->skips)
         nncf__int8_list_rows(
             j->n_quads, j->k->nr * QUAD * j->k->weight_bytes, to, panel_list(j, unit));
+    if (j->k->narrow)
+        j->k->narrow(quads_of(j, unit), to, panel_narrow(j, unit));
 }
 
 static void pack_weights_task(void *arg, size_t chunk, size_t worker)
@@ -339,7 +353,8 @@ static void multiply_panel(const int8_task *t, int64_t panel)
     nncf__int8_scaling scaling = {.start = panel_start(j, unit),
         .scale = t->scale + panel * nr,
         .bias = t->bias + panel * nr,
-        .factor = panel_factor(j, unit)};
+        .factor = panel_factor(j, unit),
+        .narrow = panel_narrow(j, unit)};
     float *dst = p->dst + panel * nr * p->dst_plane;
     for (int64_t i = 0; t->first + i * mr < t->last; i++) {
         const uint8_t *pixels = pixels_of(j, unit, t->pixels + (size_t)i * panel_stride, t->area);
@@ -522,7 +537,8 @@ static void multiply_tile(
     nncf__int8_scaling scaling = {.start = panel_start(j, panel),
         .scale = ones,
         .bias = zeros,
-        .factor = panel_factor(j, panel)};
+        .factor = panel_factor(j, panel),
+        .narrow = panel_narrow(j, panel)};
     for (int64_t i = 0; tile->first + i * mr < tile->last; i++) {
         scaling.values = values_of(j, pixels, i);
         k->micro_store(quads_of(j, panel),

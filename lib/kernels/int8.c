@@ -156,8 +156,8 @@ static void depthwise_3x3_bytes(const nncf__plane_group *x, size_t stride, const
     }
 }
 
-const nncf__int8_kernels nncf__int8_reference = {"reference", MR, NR, 0, 1, pack, values, micro,
-    micro_store, NR, rows, depthwise_3x3, depthwise_3x3_bytes};
+const nncf__int8_kernels nncf__int8_reference = {"reference", MR, NR, 0, 1, pack, NULL, values,
+    micro, micro_store, NR, rows, depthwise_3x3, depthwise_3x3_bytes};
 
 #ifdef NNCF__HAVE_AVX512VNNI
 static bool has_avx512vnni(void)

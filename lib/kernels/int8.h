@@ -10,7 +10,10 @@
  * to 64 bytes. k is padded to whole quads: weights are 0 there, and pixels the byte that stands for
  * 0.
  * A table for an ISA without products of bytes has weights of 16 bits, in the order 0 2 1 3 in each
- * quad, as vpmaddwd wants them.
+ * quad, as vpmaddwd wants them. Of AVX2's products of bytes two are added in 16 bits, and saturate;
+ * but most weights are small. `narrow` finds the pairs of quads whose sums of four products fit 16
+ * bits whatever the pixels are, and makes bytes of them: there one instruction multiplies twice as
+ * many.
  *
  * A byte of a pixel is its code, or code + 128 if codes are signed (the packer flips the highest
  * bit); zero is the byte that stands for 0. Then sum (byte - zero) w = sum byte w - zero sum w. The
@@ -74,6 +77,8 @@ typedef struct nncf__int8_scaling {
     /* one an output channel, and one a pixel, aligned to 64 bytes: factor[j] * values[i] is added,
      * too. NULL: there are no factors, and values is not read */
     const int32_t *factor, *values;
+    /* the list that the table's `narrow` made of the panel; NULL: it was not called */
+    const uint16_t *narrow;
 } nncf__int8_scaling;
 
 typedef struct nncf__int8_kernels {
@@ -88,6 +93,10 @@ typedef struct nncf__int8_kernels {
      * outside of segments are not read. */
     void (*pack)(size_t n_channels, const nncf__int8_source *source, size_t n_panels,
         uint8_t *panels, size_t panel_stride);
+    /* Pairs of quads 0 and 1, 2 and 3, .. of a panel of weights that fit bytes become (2, nr, 4) of
+     * them, where they lie. list: how many; the numbers of these pairs; those of the others: 1 +
+     * n_quads / 2 numbers. NULL: there is nothing to gain. */
+    void (*narrow)(size_t n_quads, void *weights, uint16_t *list);
     /* values[i] = start + the sum of the bytes of pixel i < mr; values is aligned to 64 bytes */
     void (*values)(size_t n_quads, const uint8_t *pixels, int32_t start, int32_t *values);
     /* tile[j * mr + i] = (float)(start[j] + factor[j] * values[i] + sum), i < mr, j < used <= nr:

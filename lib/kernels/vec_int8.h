@@ -222,6 +222,100 @@ INLINE operand operand_of_ones(void)
 }
 #endif
 
+INLINE void add_quad(const uint8_t *pixels, const int8_t *weights, int n, vec low[NR], vec high[NR])
+{
+    const operand p0 = pixels_load(pixels), p1 = pixels_load(pixels + LANES * QUAD);
+#pragma GCC unroll 12
+    for (int j = 0; j < n; j++) {
+        const operand w = weights_load(weights + QUAD * WEIGHT_BYTES * j);
+        DOT(low[j], p0, w);
+        DOT(high[j], p1, w);
+    }
+}
+
+#ifdef INT8_WIDENED
+enum { QUAD_BYTES = NR * QUAD * WEIGHT_BYTES };
+
+/* Two quads of bytes: products of 8 bits are added in pairs, and those of both quads, in 16 bits.
+ */
+INLINE void add_narrow_pair(
+    const uint8_t *pixels, const int8_t *weights, int n, vec low[NR], vec high[NR])
+{
+    const vec ones = _mm256_set1_epi16(1);
+    const vec a0 = vec_load(pixels), a1 = vec_load(pixels + LANES * QUAD),
+              b0 = vec_load(pixels + MR * QUAD), b1 = vec_load(pixels + (MR + LANES) * QUAD);
+#pragma GCC unroll 4
+    for (int j = 0; j < n; j++) {
+        int32_t first, second;
+        memcpy(&first, weights + QUAD * j, sizeof first);
+        memcpy(&second, weights + QUAD * (NR + j), sizeof second);
+        const vec wa = vec_set(first), wb = vec_set(second),
+                  low_sums =
+                      _mm256_add_epi16(_mm256_maddubs_epi16(a0, wa), _mm256_maddubs_epi16(b0, wb)),
+                  high_sums =
+                      _mm256_add_epi16(_mm256_maddubs_epi16(a1, wa), _mm256_maddubs_epi16(b1, wb));
+        ADD(low[j], _mm256_madd_epi16(low_sums, ones));
+        ADD(high[j], _mm256_madd_epi16(high_sums, ones));
+    }
+}
+
+/* All pairs of quads of a panel that `narrow` has seen. */
+INLINE void add_pairs(size_t n_pairs, const uint16_t *list, const uint8_t *pixels,
+    const int8_t *weights, int n, vec low[NR], vec high[NR])
+{
+    size_t i = 0;
+    const size_t n_narrow = *list++;
+    for (; i < n_narrow; i++)
+        add_narrow_pair(pixels + 2 * MR * QUAD * (size_t)list[i],
+            weights + 2 * QUAD_BYTES * (size_t)list[i], n, low, high);
+    for (; i < n_pairs; i++) {
+        const uint8_t *p = pixels + 2 * MR * QUAD * (size_t)list[i];
+        const int8_t *w = weights + 2 * QUAD_BYTES * (size_t)list[i];
+        add_quad(p, w, n, low, high);
+        add_quad(p + MR * QUAD, w + QUAD_BYTES, n, low, high);
+    }
+}
+
+/* Of words a, b of each channel, in the order 0 2 1 3 of weights: is a0 + a1 + b0 + b1, or a2 + a3
+ * + b2 + b3, beyond 128 times 255? Of the positive ones or the negative ones alone: pixels may be
+ * 0. */
+INLINE vec beyond(vec a, vec b)
+{
+    const vec zero = _mm256_setzero_si256(), most = _mm256_set1_epi16(128);
+    vec above = _mm256_add_epi16(_mm256_max_epi16(a, zero), _mm256_max_epi16(b, zero)),
+        below = _mm256_sub_epi16(
+            zero, _mm256_add_epi16(_mm256_min_epi16(a, zero), _mm256_min_epi16(b, zero)));
+    above = _mm256_add_epi16(above, _mm256_shuffle_epi32(above, 0xb1));
+    below = _mm256_add_epi16(below, _mm256_shuffle_epi32(below, 0xb1));
+    return _mm256_cmpgt_epi16(_mm256_max_epi16(above, below), most);
+}
+
+static void narrow(size_t n_quads, void *weights, uint16_t *list)
+{
+    /* of each channel of two: bytes 0 2 1 3 in their order */
+    const vec order = _mm256_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15, 0, 2,
+        1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15);
+    const size_t n_pairs = n_quads / 2;
+    char *at = weights;
+    uint16_t *first = list + 1, *last = list + 1 + n_pairs;
+    for (size_t pair = 0; pair < n_pairs; pair++, at += 2 * QUAD_BYTES) {
+        const vec a = vec_load(at), b = vec_load(at + QUAD_BYTES), over = beyond(a, b);
+        if (!_mm256_testz_si256(over, over)) {
+            *--last = (uint16_t)pair;
+            continue;
+        }
+        *first++ = (uint16_t)pair;
+        /* channels 0 1 of a, of b, then 2 3; then a, b */
+        const vec bytes = _mm256_shuffle_epi8(_mm256_packs_epi16(a, b), order);
+        _mm256_store_si256((__m256i *)(void *)at, _mm256_permute4x64_epi64(bytes, 0xd8));
+    }
+    *list = (uint16_t)(first - list - 1);
+}
+#define NARROW_PAIRS narrow
+#else
+#define NARROW_PAIRS NULL
+#endif
+
 /* The sums fill the register file: 24 + 3 of 32 (NEON: + 6), 12 + 3 of 16 (widened: 8 + 8). n is
  * known when compiling. */
 INLINE void sums_of(size_t n_quads, const uint8_t *pixels, const int8_t *weights, int n,
@@ -230,15 +324,15 @@ INLINE void sums_of(size_t n_quads, const uint8_t *pixels, const int8_t *weights
 #pragma GCC unroll 12
     for (int j = 0; j < n; j++)
         low[j] = high[j] = vec_set(scaling->start[j]);
-    for (size_t q = 0; q < n_quads; q++, pixels += MR * QUAD, weights += NR * QUAD * WEIGHT_BYTES) {
-        const operand p0 = pixels_load(pixels), p1 = pixels_load(pixels + LANES * QUAD);
-#pragma GCC unroll 12
-        for (int j = 0; j < n; j++) {
-            const operand w = weights_load(weights + QUAD * WEIGHT_BYTES * j);
-            DOT(low[j], p0, w);
-            DOT(high[j], p1, w);
-        }
+    size_t q = 0;
+#ifdef INT8_WIDENED
+    if (scaling->narrow) {
+        q = n_quads / 2 * 2;
+        add_pairs(n_quads / 2, scaling->narrow, pixels, weights, n, low, high);
     }
+#endif
+    for (; q < n_quads; q++)
+        add_quad(pixels + MR * QUAD * q, weights + NR * QUAD * WEIGHT_BYTES * q, n, low, high);
     if (scaling->factor) {
         const vec v0 = words_load(scaling->values), v1 = words_load(scaling->values + LANES);
 #pragma GCC unroll 12
@@ -674,5 +768,5 @@ static void pack(size_t n_channels, const nncf__int8_source *source, size_t n_pa
 #define DEPTHWISE_BYTES NULL
 #endif
 
-const nncf__int8_kernels INT8_TABLE = {INT8_NAME, MR, NR, OFFSET, WEIGHT_BYTES, pack, values, micro,
-    micro_store, ROWS_NR, rows, DEPTHWISE, DEPTHWISE_BYTES};
+const nncf__int8_kernels INT8_TABLE = {INT8_NAME, MR, NR, OFFSET, WEIGHT_BYTES, pack, NARROW_PAIRS,
+    values, micro, micro_store, ROWS_NR, rows, DEPTHWISE, DEPTHWISE_BYTES};

@@ -49,8 +49,35 @@ static int64_t sum_of(const product *p, size_t i, size_t j)
 }
 
 /* HIGHEST, LOWEST: the largest byte times the largest and the smallest weight; DARK: the smallest
- * of both. */
-enum { RANDOM, HIGHEST, LOWEST, DARK, PATTERNS };
+ * of both. SMALL: weights of which many, and not all, are narrow; EDGE: where `narrow` has its
+ * limit.
+ */
+enum { RANDOM, HIGHEST, LOWEST, DARK, PATTERNS, SMALL = PATTERNS, EDGE };
+
+/* Weight k of channel j: of two quads, four products of 255 add up to 128 times 255, with either
+ * sign, or of one channel of every second pair to 129 times. */
+static int8_t weight_at_edge(size_t nr, size_t j, size_t k)
+{
+    const size_t pair = k / (2 * QUAD), at = k % (2 * QUAD);
+    const int beyond = pair % 2 && j == pair / 2 % nr, sign = (j + pair) % 3 ? 1 : -1;
+    if (at == 0 || at == 2) /* of the first quad */
+        return (int8_t)(sign * 64);
+    return (int8_t)(at == QUAD + 1 || at == QUAD + 3 ? sign * (64 + beyond) : 0);
+}
+
+static int8_t weight_of(int pattern, size_t nr, size_t i)
+{
+    switch (pattern) {
+    case RANDOM:
+        return (int8_t)((int)below(256) - 128);
+    case SMALL:
+        return (int8_t)((int)below(61) + (int)below(61) + (int)below(61) - 90);
+    case EDGE:
+        return weight_at_edge(nr, i / QUAD % nr, i / QUAD / nr * QUAD + i % QUAD);
+    default:
+        return pattern == HIGHEST ? 127 : -128;
+    }
+}
 
 static product make_product(const nncf__int8_kernels *k, size_t n_quads, int pattern)
 {
@@ -59,25 +86,22 @@ static product make_product(const nncf__int8_kernels *k, size_t n_quads, int pat
     const size_t n_pixels = n_quads * QUAD * k->mr, n_weights = n_quads * QUAD * k->nr;
     ck_assert_int_eq(posix_memalign((void **)&p.pixels, 64, n_pixels + 64), 0);
     ck_assert_int_eq(posix_memalign((void **)&p.weights, 64, n_weights + 64), 0);
+    const bool random = pattern == RANDOM || pattern == SMALL;
     for (size_t i = 0; i < n_pixels; i++)
-        p.pixels[i] = pattern == RANDOM ? (uint8_t)fx_random32() : pattern == DARK ? 0 : 255;
+        p.pixels[i] = random ? (uint8_t)fx_random32() : pattern == DARK ? 0 : 255;
     for (size_t i = 0; i < n_weights; i++)
-        p.weights[i] = (int8_t)(pattern == RANDOM ? (int)below(256) - 128
-                : pattern == HIGHEST              ? 127
-                                                  : -128);
+        p.weights[i] = weight_of(pattern, k->nr, i);
     ck_assert_int_eq(posix_memalign((void **)&p.panel, 64, n_weights * k->weight_bytes + 64), 0);
     for (size_t i = 0; i < n_weights; i += QUAD)
         nncf__int8_put_weights(k, p.weights + i, p.panel + i * k->weight_bytes);
     for (size_t j = 0; j < NR_MAX; j++)
-        p.start[j] = pattern == RANDOM ? (int32_t)below(2000000) - 1000000 : 0;
+        p.start[j] = random ? (int32_t)below(2000000) - 1000000 : 0;
     /* those of the zero points where sums become the longest: -128 of 127, 127 of -128 */
-    p.has_factors = pattern != RANDOM || n_quads % 2 == 1;
+    p.has_factors = !random || n_quads % 2 == 1;
     ck_assert_int_eq(posix_memalign((void **)&p.values, 64, MR_MAX * sizeof *p.values), 0);
     for (size_t j = 0; j < NR_MAX; j++)
-        p.factor[j] = pattern == RANDOM ? (int32_t)below(256) - 127
-            : pattern == HIGHEST        ? 128
-                                        : -127;
-    const int32_t start = pattern == RANDOM ? -(int32_t)below(1000) : 0;
+        p.factor[j] = random ? (int32_t)below(256) - 127 : pattern == HIGHEST ? 128 : -127;
+    const int32_t start = random ? -(int32_t)below(1000) : 0;
     k->values(n_quads, p.pixels, start, p.values);
     for (size_t i = 0; i < k->mr; i++) {
         int64_t sum = start;
@@ -99,9 +123,36 @@ static void free_product(product *p)
 
 static const size_t lengths[] = {0, 1, 2, 3, 7, 64, 257};
 
-static void check_sums(const nncf__int8_kernels *kernels, size_t n_quads, int pattern)
+/* Calls the table's `narrow`: each pair of quads is listed once, and at the limit on its side. */
+static uint16_t *narrow_list(const nncf__int8_kernels *kernels, const product *p, int pattern)
+{
+    const size_t n_pairs = p->n_quads / 2;
+    uint16_t *list = malloc((n_pairs + 2) * sizeof *list);
+    bool *seen = calloc(n_pairs + 1, sizeof *seen);
+    ck_assert(list && seen);
+    list[n_pairs + 1] = 12345;
+    kernels->narrow(p->n_quads, p->panel, list);
+    REQUIRE(list[n_pairs + 1] == 12345, "%s: narrow writes behind its list", kernels->name);
+    REQUIRE(list[0] <= n_pairs, "%s: %d narrow pairs of %zu", kernels->name, list[0], n_pairs);
+    for (size_t i = 0; i < n_pairs; i++) {
+        const size_t pair = list[1 + i];
+        REQUIRE(pair < n_pairs && !seen[pair], "%s: pair %zu is listed twice", kernels->name, pair);
+        seen[pair] = true;
+        if (pattern == EDGE)
+            REQUIRE((i < list[0]) == (pair % 2 == 0), "%s: pair %zu of the limit is%s narrow",
+                kernels->name, pair, i < list[0] ? "" : " not");
+    }
+    if (pattern == SMALL && n_pairs > 20)
+        REQUIRE(list[0] > n_pairs / 4 && list[0] < n_pairs, "%s: %d of %zu pairs are narrow",
+            kernels->name, list[0], n_pairs);
+    free(seen);
+    return list;
+}
+
+static void check_sums(const nncf__int8_kernels *kernels, size_t n_quads, int pattern, bool narrows)
 {
     product p = make_product(kernels, n_quads, pattern);
+    uint16_t *list = narrows ? narrow_list(kernels, &p, pattern) : NULL;
     float scale[NR_MAX], bias[NR_MAX];
     for (size_t j = 0; j < NR_MAX; j++) {
         scale[j] = ldexpf((float)(1 + below(1000)), -20);
@@ -111,7 +162,8 @@ static void check_sums(const nncf__int8_kernels *kernels, size_t n_quads, int pa
         .scale = scale,
         .bias = bias,
         .factor = p.has_factors ? p.factor : NULL,
-        .values = p.values};
+        .values = p.values,
+        .narrow = list};
     float sums[NR_MAX][MR_MAX];
     for (size_t j = 0; j < p.nr; j++)
         for (size_t i = 0; i < p.mr; i++)
@@ -147,6 +199,7 @@ static void check_sums(const nncf__int8_kernels *kernels, size_t n_quads, int pa
                 }
         }
     }
+    free(list);
     free_product(&p);
 }
 
@@ -154,7 +207,17 @@ START_TEST(sums_are_exact_integers_rounded_once)
 {
     for (size_t t = 0; nncf__int8_kernels_at(t); t++)
         for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
-            check_sums(nncf__int8_kernels_at(t), lengths[i], RANDOM);
+            check_sums(nncf__int8_kernels_at(t), lengths[i], RANDOM, false);
+}
+END_TEST
+
+START_TEST(sums_of_narrow_weights_are_the_same)
+{
+    for (size_t t = 0; nncf__int8_kernels_at(t); t++)
+        for (int pattern = RANDOM; pattern <= EDGE; pattern++)
+            for (size_t i = 0;
+                 nncf__int8_kernels_at(t)->narrow && i < sizeof lengths / sizeof *lengths; i++)
+                check_sums(nncf__int8_kernels_at(t), lengths[i], pattern, true);
 }
 END_TEST
 
@@ -162,7 +225,7 @@ START_TEST(sums_of_the_longest_k_do_not_overflow)
 {
     for (size_t t = 0; nncf__int8_kernels_at(t); t++)
         for (int pattern = HIGHEST; pattern < PATTERNS; pattern++)
-            check_sums(nncf__int8_kernels_at(t), NNCF__INT8_K_MAX / QUAD, pattern);
+            check_sums(nncf__int8_kernels_at(t), NNCF__INT8_K_MAX / QUAD, pattern, false);
 }
 END_TEST
 
@@ -528,6 +591,7 @@ int main(int argc, char **argv)
     Suite *suite = suite_create("int8");
     TCase *tcase = fx_case(suite, "kernels", 120);
     tcase_add_test(tcase, sums_are_exact_integers_rounded_once);
+    tcase_add_test(tcase, sums_of_narrow_weights_are_the_same);
     tcase_add_test(tcase, sums_of_the_longest_k_do_not_overflow);
     tcase_add_test(tcase, rows_are_exact_integers_rounded_once);
     tcase_add_test(tcase, rows_of_the_longest_k_do_not_overflow);
