@@ -170,7 +170,7 @@ START_TEST(blocks_equal_the_oracle)
     for (int32_t isa = first_isa(_i); nncf__kernels_get(isa); isa += sweep_rounds(1, 2)) {
         float *first = NULL;
         size_t count = 0;
-        for (int32_t threads = 1; threads <= 4; threads += sweep_rounds(1, 2)) {
+        for (int32_t threads = 1; threads <= 4; threads += sweep_rounds(1, 3)) {
             fx_pass g;
             make_rig(&g, b, int8, threads, isa);
             initialize(&g);

@@ -269,7 +269,7 @@ static const int32_t levels[] = {
 START_TEST(floats_of_random_shapes_are_near_the_oracle)
 {
     nncf_context *c = fx_new_context(NULL, 1 + _i % 2, levels[_i], 0);
-    for (int i = 0; i < sweep_rounds(150, 20); i++) {
+    for (int i = 0; i < sweep_rounds(150, 12); i++) {
         nncf__conv2d s = random_shape(i % 5);
         problem p;
         problem_make(&p, &s);
@@ -283,7 +283,7 @@ END_TEST
 START_TEST(codes_of_random_shapes_are_exact)
 {
     nncf_context *c = fx_new_context(NULL, 1 + _i % 2, levels[_i], 0);
-    for (int i = 0; i < sweep_rounds(150, 20); i++) {
+    for (int i = 0; i < sweep_rounds(150, 12); i++) {
         nncf__conv2d s = random_shape(i % 5);
         problem p;
         problem_make(&p, &s);
@@ -355,7 +355,7 @@ static void check_bytes(const problem *p, nncf_context *c, bool is_signed)
 START_TEST(bytes_of_random_shapes_are_exact)
 {
     nncf_context *c = fx_new_context(NULL, 1 + _i % 2, levels[_i], 0);
-    for (int i = 0; i < sweep_rounds(250, 25); i++) {
+    for (int i = 0; i < sweep_rounds(250, 15); i++) {
         nncf__conv2d s = random_shape(i % 5);
         problem p;
         problem_make(&p, &s);
@@ -511,7 +511,7 @@ static bool only_by_padding(const nncf__conv2d *s, size_t e, size_t special)
 START_TEST(special_values_pass)
 {
     nncf_context *c = fx_new_context(NULL, 1, levels[_i], 0);
-    for (int i = 0; i < sweep_rounds(60, 9); i++) {
+    for (int i = 0; i < sweep_rounds(60, 6); i++) {
         nncf__conv2d s = random_shape(i % 5);
         problem p;
         problem_make(&p, &s);
