@@ -95,8 +95,8 @@ bool nncf__int8_product_fits(const nncf_context *context, const nncf__pixel_prod
         (p->map.step_x <= FAST_STEP || p->weights.channels >= FEW_CHANNELS);
 }
 
-/* Of a panel of weights; after it come the starts of its sums, their factors, the list of its rows,
- * and that of its narrow pairs of quads. */
+/* Of a panel of weights; after it come the starts of its sums, their factors, the list of its rows
+ * where some are left out, and that of its narrow pairs of quads if the table makes one. */
 static size_t panel_bytes(const int8_job *j)
 {
     return (size_t)(j->n_quads * QUAD) * j->k->nr * j->k->weight_bytes;
@@ -157,11 +157,16 @@ static size_t list_bytes(const int8_job *j)
     return j->skips ? nncf__int8_list_bytes(j->n_quads) : 0;
 }
 
+static size_t narrow_bytes(const int8_job *j)
+{
+    return j->k->narrow ? (size_t)(1 + j->n_quads / 2) * sizeof(uint16_t) : 0;
+}
+
 static void plan_workspace(const nncf_context *context, int8_job *j, size_t private_bytes)
 {
-    const size_t narrow = j->k->narrow ? (size_t)(1 + j->n_quads / 2) * sizeof(uint16_t) : 0;
     j->workspace = nncf__workspace_plan(context, private_bytes,
-        nncf__round_up_64(panel_bytes(j) + 2 * j->k->nr * sizeof(int32_t) + list_bytes(j) + narrow),
+        nncf__round_up_64(
+            panel_bytes(j) + 2 * j->k->nr * sizeof(int32_t) + list_bytes(j) + narrow_bytes(j)),
         j->n_panels);
 }
 

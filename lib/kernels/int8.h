@@ -69,7 +69,8 @@ typedef struct nncf__int8_source {
     const nncf__segment *segments;
 } nncf__int8_source;
 
-/* What is added to the sums of a tile, and what turns them into the output. */
+/* What is added to the sums of a tile, what turns them into the output, and how the panel of
+ * weights is packed. */
 typedef struct nncf__int8_scaling {
     /* one an output channel */
     const int32_t *start;
@@ -77,7 +78,8 @@ typedef struct nncf__int8_scaling {
     /* one an output channel, and one a pixel, aligned to 64 bytes: factor[j] * values[i] is added,
      * too. NULL: there are no factors, and values is not read */
     const int32_t *factor, *values;
-    /* the list that the table's `narrow` made of the panel; NULL: it was not called */
+    /* the list that the table's `narrow` made of the panel, which cannot be read without it; NULL:
+     * it was not called. `rows` does not read it */
     const uint16_t *narrow;
 } nncf__int8_scaling;
 
@@ -93,9 +95,11 @@ typedef struct nncf__int8_kernels {
      * outside of segments are not read. */
     void (*pack)(size_t n_channels, const nncf__int8_source *source, size_t n_panels,
         uint8_t *panels, size_t panel_stride);
-    /* Pairs of quads 0 and 1, 2 and 3, .. of a panel of weights that fit bytes become (2, nr, 4) of
-     * them, where they lie. list: how many; the numbers of these pairs; those of the others: 1 +
-     * n_quads / 2 numbers. NULL: there is nothing to gain. */
+    /* Pairs of quads (0 and 1, 2 and 3, ..) of a packed panel, of whose products any four that are
+     * added fit 16 bits whatever the pixels are, become (2, nr, 4) bytes at the beginning of their
+     * place; the others, and a last odd quad, stay. list, of 1 + n_quads / 2 numbers: how many
+     * became bytes, the numbers of these pairs, those of the others in any order. NULL: the table
+     * multiplies bytes anyway. */
     void (*narrow)(size_t n_quads, void *weights, uint16_t *list);
     /* values[i] = start + the sum of the bytes of pixel i < mr; values is aligned to 64 bytes */
     void (*values)(size_t n_quads, const uint8_t *pixels, int32_t start, int32_t *values);

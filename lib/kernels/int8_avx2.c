@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Integer kernels for AVX2 without VNNI. vpmaddubsw saturates, so bytes are widened: vpmaddwd
- * multiplies the even ones of a quad, and the odd ones, as numbers of 16 bits. Statics and one
- * table only: see meson.build. */
+/* Integer kernels for AVX2 without VNNI. vpmaddubsw saturates, so bytes are widened, and vpmaddwd
+ * multiplies the even ones of a quad, and the odd ones, as numbers of 16 bits; but for pairs of
+ * quads whose weights are so small that nothing can saturate (`narrow`): those stay bytes. Statics
+ * and one table only: see meson.build. */
 #define INT8_WIDENED
 #define INT8_TABLE nncf__int8_avx2
 #define INT8_NAME  "avx2"

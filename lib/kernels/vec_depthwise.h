@@ -182,7 +182,7 @@ INLINE vf load_live(const float *x, size_t m)
 #endif
 }
 
-/* The same of one part of the lanes, WIDTH. */
+/* The same of one machine vector: m <= WIDTH. */
 INLINE nf load_live_part(const float *x, size_t m)
 {
 #if MASKED_ACCESS

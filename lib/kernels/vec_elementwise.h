@@ -95,10 +95,9 @@ INLINE terms terms_zero(void)
 /* Codes are not clamped: they are within their range where x is, and elsewhere there is no term. */
 INLINE vf fq_gradient(vf x, vf dy, const quantizer *q, vf *inside, vd sum[3], size_t m)
 {
-    const vf magic = vf_set(ROUND_MAGIC), quotient = vf_div(x, q->scale),
-             code = vf_sub(vf_add(quotient, magic), magic);
+    const vf quotient = vf_div(x, q->scale);
     vm above = vf_less(q->x_high, x), below = vf_less(x, q->x_low), outside = vm_or(above, below);
-    *inside = vf_live(vf_drop(outside, vf_mul(dy, vf_sub(code, quotient))), m);
+    *inside = vf_live(vf_drop(outside, vf_mul(dy, vf_sub(vf_round(quotient), quotient))), m);
     /* Clipping is rare, mostly at one end, and a zero added would change nothing. */
     if (vm_any(above))
         vd_sum(&sum[1], vf_keep(above, dy), m);
@@ -149,9 +148,12 @@ typedef struct epilogue {
     vm no_activation;
 } epilogue;
 
-/* What an epilogue's loop need not look at. PLAIN: no quantizer; LINEAR: no activation; CLIPPED: an
- * activation from which nothing comes out below the quantizer's range; WITHIN: nor above it; ANY
- * may have all. */
+/*
+ * What an epilogue's loop need not look at. PLAIN: no quantizer. LINEAR: a quantizer, and no
+ * activation. CLIPPED: x_low <= act_low and x_high < act_high: nothing is below the range, and what
+ * reaches act_high is above it. WITHIN: x_low <= act_low and act_high <= x_high: nothing is
+ * outside. ANY: none of these; it is right for all that have a quantizer (sums_rest).
+ */
 enum { PLAIN, LINEAR, CLIPPED, WITHIN, ANY };
 
 static int kind_of_epilogue(const nncf__epilogue *e)
@@ -160,10 +162,29 @@ static int kind_of_epilogue(const nncf__epilogue *e)
         return PLAIN;
     if (e->act_low == -INFINITY && e->act_high == INFINITY)
         return LINEAR;
-    if (!(e->act_low >= e->fq->x_low))
+    if (e->act_low == -INFINITY || !(e->act_low >= e->fq->x_low))
         return ANY;
     return e->act_high <= e->fq->x_high ? WITHIN : CLIPPED;
 }
+
+/* A loop for each kind. */
+#define OF_KIND(e, loop)                                                                           \
+    switch (kind_of_epilogue(e)) {                                                                 \
+    case PLAIN:                                                                                    \
+        loop(PLAIN);                                                                               \
+        break;                                                                                     \
+    case LINEAR:                                                                                   \
+        loop(LINEAR);                                                                              \
+        break;                                                                                     \
+    case CLIPPED:                                                                                  \
+        loop(CLIPPED);                                                                             \
+        break;                                                                                     \
+    case WITHIN:                                                                                   \
+        loop(WITHIN);                                                                              \
+        break;                                                                                     \
+    default:                                                                                       \
+        loop(ANY);                                                                                 \
+    }
 
 INLINE epilogue epilogue_load(const nncf__epilogue *e, bool quantized)
 {
@@ -205,12 +226,13 @@ static int64_t epilogue_forward(size_t n, const float *z, float *y, const nncf__
                  : epilogue_forward_loop(n, z, y, e, false);
 }
 
-/* Has the activation, if there is one, a slope there? */
+/* Strictly between the activation's limits. */
 INLINE vm within_activation(vf v, const epilogue *e)
 {
     return vm_and(vf_less(e->act_low, v), vf_less(v, e->act_high));
 }
 
+/* Has the activation, if there is one, a slope there? */
 INLINE vm passes(vf v, const epilogue *e)
 {
     return vm_or(e->no_activation, within_activation(v, e));
@@ -328,7 +350,7 @@ INLINE void sums_terms(int what, size_t m, const float *z, const float *dy, cons
         *product = nf_keep(live, *product);
 }
 
-/* Of what is outside, which is rare. */
+/* Sums [1] and [2], of the lanes outside, which are rare. */
 INLINE void sums_outside(int what, size_t m, const float *z, const float *dy, const epilogue *e,
     nm outside, vd sum[5], int k)
 {
@@ -418,25 +440,10 @@ INLINE void epilogue_sums_loop(int what, size_t n, const float *z, const float *
 }
 
 static void epilogue_sums(size_t n, const float *z, const float *dy, const nncf__epilogue *e,
-    float mean, float inv_std, double sums[5])
-{
-    switch (kind_of_epilogue(e)) {
-    case PLAIN:
-        epilogue_sums_loop(PLAIN, n, z, dy, e, mean, inv_std, sums);
-        break;
-    case LINEAR:
-        epilogue_sums_loop(LINEAR, n, z, dy, e, mean, inv_std, sums);
-        break;
-    case CLIPPED:
-        epilogue_sums_loop(CLIPPED, n, z, dy, e, mean, inv_std, sums);
-        break;
-    case WITHIN:
-        epilogue_sums_loop(WITHIN, n, z, dy, e, mean, inv_std, sums);
-        break;
-    default:
-        epilogue_sums_loop(ANY, n, z, dy, e, mean, inv_std, sums);
-        break;
-    }
+    float mean, float inv_std, double sums[5]){
+#define SUMS(kind) epilogue_sums_loop(kind, n, z, dy, e, mean, inv_std, sums)
+    OF_KIND(e, SUMS)
+#undef SUMS
 }
 
 INLINE void epilogue_dz_block(int what, const float *z, const float *dy, float *dz,
@@ -470,25 +477,10 @@ INLINE void epilogue_dz_loop(int what, size_t n, const float *z, const float *dy
 }
 
 static void epilogue_dz(size_t n, const float *z, const float *dy, float *dz,
-    const nncf__epilogue *e, float k0, float k1, float k2)
-{
-    switch (kind_of_epilogue(e)) {
-    case PLAIN:
-        epilogue_dz_loop(PLAIN, n, z, dy, dz, e, k0, k1, k2);
-        break;
-    case LINEAR:
-        epilogue_dz_loop(LINEAR, n, z, dy, dz, e, k0, k1, k2);
-        break;
-    case CLIPPED:
-        epilogue_dz_loop(CLIPPED, n, z, dy, dz, e, k0, k1, k2);
-        break;
-    case WITHIN:
-        epilogue_dz_loop(WITHIN, n, z, dy, dz, e, k0, k1, k2);
-        break;
-    default:
-        epilogue_dz_loop(ANY, n, z, dy, dz, e, k0, k1, k2);
-        break;
-    }
+    const nncf__epilogue *e, float k0, float k1, float k2){
+#define DZ(kind) epilogue_dz_loop(kind, n, z, dy, dz, e, k0, k1, k2)
+    OF_KIND(e, DZ)
+#undef DZ
 }
 
 INLINE int64_t add_forward_loop(size_t n, const float *a, const float *b, float *y,

@@ -276,12 +276,15 @@ INLINE void add_pairs(size_t n_pairs, const uint16_t *list, const uint8_t *pixel
     }
 }
 
-/* Of words a, b of each channel, in the order 0 2 1 3 of weights: is a0 + a1 + b0 + b1, or a2 + a3
- * + b2 + b3, beyond 128 times 255? Of the positive ones or the negative ones alone: pixels may be
- * 0. */
+/* So much times 255 fits 16 bits. */
+enum { NARROW_MOST = INT16_MAX / UINT8_MAX };
+
+/* In which channels do the positive weights, or the negative ones, of four that are added in 16
+ * bits add up to more than NARROW_MOST? Those are a0 a1 b0 b1, and a2 a3 b2 b3, in the order 0 2
+ * 1 3. Each sign alone: pixels of the other may be 0. */
 INLINE vec beyond(vec a, vec b)
 {
-    const vec zero = _mm256_setzero_si256(), most = _mm256_set1_epi16(128);
+    const vec zero = _mm256_setzero_si256(), most = _mm256_set1_epi16(NARROW_MOST);
     vec above = _mm256_add_epi16(_mm256_max_epi16(a, zero), _mm256_max_epi16(b, zero)),
         below = _mm256_sub_epi16(
             zero, _mm256_add_epi16(_mm256_min_epi16(a, zero), _mm256_min_epi16(b, zero)));
@@ -316,8 +319,8 @@ static void narrow(size_t n_quads, void *weights, uint16_t *list)
 #define NARROW_PAIRS NULL
 #endif
 
-/* The sums fill the register file: 24 + 3 of 32 (NEON: + 6), 12 + 3 of 16 (widened: 8 + 8). n is
- * known when compiling. */
+/* The sums fill the register file: 24 + 3 of 32 (NEON: + 6), 12 + 3 of 16 (widened: 8 + 8; narrow:
+ * 8, four of pixels, two of weights, two of sums in 16 bits). n is known when compiling. */
 INLINE void sums_of(size_t n_quads, const uint8_t *pixels, const int8_t *weights, int n,
     const nncf__int8_scaling *scaling, vec low[NR], vec high[NR])
 {

@@ -132,6 +132,14 @@ INLINE vf vf_sqrt(vf x)
     return r;
 }
 
+INLINE vf vf_round(vf x)
+{
+    vf r;
+    EACH(k)
+    r.p[k] = nf_round(x.p[k]);
+    return r;
+}
+
 INLINE vf vf_minus_abs(vf x)
 {
     vf r;

@@ -167,7 +167,7 @@ INLINE nf nf_div(nf a, nf b)
 {
     return _mm512_div_ps(a, b);
 }
-/* vrndscaleps is as many operations, for one unit. */
+/* vrndscaleps is two operations, too, but both of one port. */
 INLINE nf nf_round(nf x)
 {
     const nf magic = nf_set(0x1.8p23f);

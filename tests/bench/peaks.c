@@ -33,11 +33,17 @@ static void int8_chunk(void *arg, size_t chunk, size_t worker)
     const peak_job *j = arg;
     const nncf__int8_kernels *k = j->int8;
     uint8_t *pixels = nncf__scratch(j->context, worker);
-    const uint8_t *weights = pixels + QUADS * k->mr * NNCF__INT8_QUAD;
+    uint8_t *weights = pixels + QUADS * k->mr * NNCF__INT8_QUAD;
     const int32_t start[NNCF__INT8_NR_MAX] = {0};
-    const nncf__int8_scaling scaling = {.start = start};
+    nncf__int8_scaling scaling = {.start = start};
+    uint16_t list[1 + QUADS / 2];
     float *tile = (float *)(pixels + QUADS * (k->mr + k->nr * k->weight_bytes) * NNCF__INT8_QUAD);
     (void)chunk;
+    if (k->narrow) { /* at their fastest weights are small */
+        memset(weights, 0, QUADS * k->nr * k->weight_bytes * NNCF__INT8_QUAD);
+        k->narrow(QUADS, weights, list);
+        scaling.narrow = list;
+    }
     for (int64_t i = 0; i < j->repeat; i++)
         k->micro(QUADS, pixels, weights, k->nr, &scaling, tile);
 }

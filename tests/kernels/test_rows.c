@@ -383,29 +383,39 @@ static void compare(const row *r, const nncf__kernels *k, const call *before, si
 
 /* ---- the settings that rows are called with ---- */
 
+enum { FINITE_QUANTIZERS = 12 }; /* the last one reaches to -infinity */
+
 static nncf__fq quantizer(int which)
 {
     static const struct {
         float step, low, high;
     } table[] = {{0.0078125f, -128, 127}, {0.0371f, -127, 127}, {6.0f / 255.0f, 0, 255},
         {0.31f, -8, 7}, {0.013f, -57, 198}, {1.0f, 0, 3}, {3.1e-5f, -32768, 32767}, {0.5f, -255, 0},
-        {1.9e-38f, -128, 127}, {1e36f, -127, 127}, {0x1p-9f, -4194304, 4194304}, {0.1f, -1, 0}};
+        {1.9e-38f, -128, 127}, {1e36f, -127, 127}, {0x1p-9f, -4194304, 4194304}, {0.1f, -1, 0},
+        {3e36f, -128, 20}};
     size_t i = (size_t)which % (sizeof table / sizeof table[0]);
     return (nncf__fq){table[i].step, table[i].low, table[i].high, table[i].low * table[i].step,
         table[i].high * table[i].step};
 }
 
+/* Activations: none, those that there are, and limits around the quantizer's range, which decide
+ * what a kernel need not look at. */
 static nncf__epilogue epilogue(int which, const nncf__fq *q)
 {
-    static const float act[][2] = {{-INFINITY, INFINITY}, {0, INFINITY}, {0, 6}};
-    nncf__epilogue e = {1.0f, 0.0f, act[which % 3][0], act[which % 3][1], which / 3 % 2 ? q : NULL};
-    if (which / 6 % 2) {
+    enum { ACTIVATIONS = 9 };
+    const float below = nextafterf(q->x_low, -INFINITY), above = nextafterf(q->x_high, INFINITY);
+    const float act[ACTIVATIONS][2] = {{-INFINITY, INFINITY}, {0, INFINITY}, {0, 6},
+        {q->x_low, q->x_high}, {below, q->x_high}, {q->x_low, above}, {-INFINITY, q->x_high},
+        {fabsf(2 * q->x_high), INFINITY}, {q->x_low, nextafterf(q->x_high, -INFINITY)}};
+    const float *limits = act[which % ACTIVATIONS];
+    nncf__epilogue e = {1.0f, 0.0f, limits[0], limits[1], which / ACTIVATIONS % 2 ? q : NULL};
+    if (which / ACTIVATIONS / 2 % 2) {
         e.scale = uniform(-2.0f, 2.0f);
         e.shift = uniform(-1.0f, 1.0f) * 20.0f * q->scale;
     }
     return e;
 }
-#define N_EPILOGUES 12
+#define N_EPILOGUES 36
 
 /* Fill everything for one row and length. Returns the arguments before the call; expected results
  * are in st. */
@@ -413,7 +423,7 @@ static call prepare(const row *r, size_t n, int variant, int mode)
 {
     fx_random_reset(fx_random_seed() + (uint64_t)variant * 1000003u + n * 101u + (uint64_t)mode);
     int which = variant / (r->uses_epilogue ? N_EPILOGUES : 1);
-    st->q = quantizer(which);
+    st->q = quantizer(r->uses_epilogue ? which : which % FINITE_QUANTIZERS);
     if (makes_codes(r)) {
         for (int i = 1; st->q.high - st->q.low > 255; i++)
             st->q = quantizer(which + i);
@@ -526,7 +536,9 @@ END_TEST
 START_TEST(rows_agree_in_every_setting)
 {
     const row *r = rows[_i];
-    int n_variants = r->uses_epilogue ? N_EPILOGUES * 12 : r->uses_quantizer ? 12 : 35;
+    int n_variants = r->uses_epilogue ? N_EPILOGUES * (FINITE_QUANTIZERS + 1)
+        : r->uses_quantizer           ? FINITE_QUANTIZERS
+                                      : 35;
     for (int variant = 0; variant < n_variants; variant++)
         for (int mode = 0; mode < N_MODES; mode++) {
             call before = prepare(r, 407, variant, mode);
