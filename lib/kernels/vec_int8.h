@@ -222,6 +222,9 @@ INLINE operand operand_of_ones(void)
 }
 #endif
 
+/* Of a panel of weights. */
+enum { QUAD_BYTES = NR * QUAD * WEIGHT_BYTES };
+
 INLINE void add_quad(const uint8_t *pixels, const int8_t *weights, int n, vec low[NR], vec high[NR])
 {
     const operand p0 = pixels_load(pixels), p1 = pixels_load(pixels + LANES * QUAD);
@@ -234,8 +237,6 @@ INLINE void add_quad(const uint8_t *pixels, const int8_t *weights, int n, vec lo
 }
 
 #ifdef INT8_WIDENED
-enum { QUAD_BYTES = NR * QUAD * WEIGHT_BYTES };
-
 /* Two quads of bytes: products of 8 bits are added in pairs, and those of both quads, in 16 bits.
  */
 INLINE void add_narrow_pair(
@@ -335,7 +336,7 @@ INLINE void sums_of(size_t n_quads, const uint8_t *pixels, const int8_t *weights
     }
 #endif
     for (; q < n_quads; q++)
-        add_quad(pixels + MR * QUAD * q, weights + NR * QUAD * WEIGHT_BYTES * q, n, low, high);
+        add_quad(pixels + MR * QUAD * q, weights + QUAD_BYTES * q, n, low, high);
     if (scaling->factor) {
         const vec v0 = words_load(scaling->values), v1 = words_load(scaling->values + LANES);
 #pragma GCC unroll 12
